@@ -1,0 +1,3 @@
+//! mortise-core.
+#![no_std]
+extern crate alloc;

@@ -1,0 +1,3 @@
+//! mortise-format.
+#![no_std]
+extern crate alloc;

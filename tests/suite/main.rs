@@ -1,0 +1,1 @@
+//! Modules of the suite: see `specs/testing.md`.
