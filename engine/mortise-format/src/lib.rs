@@ -1,3 +1,23 @@
-//! mortise-format.
+//! Every byte that Mortise stores, sends, hashes or signs, and every limit.
+//!
+//! What it is for: one definition of each value that crosses a boundary - a disk, a socket, a
+//! hash, a signature - with exactly one valid encoding (`specs/encoding.md`).
+//!
+//! What it does not do: decide anything, hold state, read a clock, draw entropy, do I/O.
+//!
+//! Invariants: one encoding per value, trailing bytes refused (`codec`); every hash and signature
+//! has a domain of its own (`domains`, `eip712`); every size has a bound (`limits`).
 #![no_std]
+
 extern crate alloc;
+
+pub mod amount;
+pub mod codec;
+pub mod domains;
+pub mod frame;
+pub mod ids;
+pub mod limits;
+
+pub use amount::U256;
+pub use codec::{CodecError, decode, encode, encode_into};
+pub use ids::{Address, Bytes32, EngineId, FrameDigest, LockId, PolicyHash, RequestId, Root};

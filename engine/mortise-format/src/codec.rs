@@ -1,0 +1,69 @@
+//! The one encoding of stored values: bincode 2, fixed-width, little-endian, trailing bytes
+//! refused (`specs/encoding.md`).
+//!
+//! bincode stands behind these three functions alone, so that it can be replaced without touching
+//! a type; the golden vectors hold the bytes.
+
+use crate::limits::DECODE_BYTES_MAX;
+use alloc::vec::Vec;
+use bincode::config::{Configuration, Fixint, Limit, LittleEndian};
+
+type Config = Configuration<LittleEndian, Fixint, Limit<DECODE_BYTES_MAX>>;
+
+const CONFIG: Config = bincode::config::standard()
+    .with_little_endian()
+    .with_fixed_int_encoding()
+    .with_limit::<DECODE_BYTES_MAX>();
+
+/// Why bytes are not an encoding of the expected type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CodecError {
+    /// The bytes end early, name an unknown variant, or exceed the decode limit.
+    #[error("the bytes are not an encoding of the expected type")]
+    Malformed,
+    /// A value was decoded and bytes are left over.
+    #[error("{extra} bytes follow the encoded value")]
+    Trailing {
+        /// How many bytes are left.
+        extra: usize,
+    },
+}
+
+/// The encoding of `value`.
+///
+/// # Panics
+/// Never for the types of this crate: writing to memory cannot fail and none of them refuses.
+pub fn encode<T: bincode::Encode>(value: &T) -> Vec<u8> {
+    let mut out = Vec::with_capacity(256);
+    encode_into(value, &mut out);
+    out
+}
+
+/// Appends the encoding of `value` to `out`.
+///
+/// # Panics
+/// Never for the types of this crate, see [`encode`].
+pub fn encode_into<T: bincode::Encode>(value: &T, out: &mut Vec<u8>) {
+    struct Sink<'a>(&'a mut Vec<u8>);
+    impl bincode::enc::write::Writer for Sink<'_> {
+        fn write(&mut self, bytes: &[u8]) -> Result<(), bincode::error::EncodeError> {
+            self.0.extend_from_slice(bytes);
+            Ok(())
+        }
+    }
+    bincode::encode_into_writer(value, Sink(out), CONFIG).expect("memory takes every encoding");
+}
+
+/// Decodes exactly one value from exactly these bytes.
+///
+/// # Errors
+/// `Malformed` when they are no encoding of `T`; `Trailing` when bytes are left over.
+pub fn decode<T: bincode::Decode<()>>(bytes: &[u8]) -> Result<T, CodecError> {
+    let (value, used) =
+        bincode::decode_from_slice(bytes, CONFIG).map_err(|_| CodecError::Malformed)?;
+    match bytes.len().checked_sub(used) {
+        Some(0) => Ok(value),
+        extra => Err(CodecError::Trailing { extra: extra.unwrap_or(0) }),
+    }
+}

@@ -1,0 +1,93 @@
+//! Hash functions with their domain tags (`specs/domains.md`): no two uses share a tag.
+
+use sha2::Digest as _;
+
+/// BLAKE3 `derive_key` context of the digest over a frame's leaf.
+pub const FRAME_DIGEST: &str = "mortise 2026 frame digest v1";
+/// Context of the digest over a frame's clear body.
+pub const CLEAR_DIGEST: &str = "mortise 2026 frame clear body v1";
+/// Context of the digest over a frame's ciphertext.
+pub const CIPHER_DIGEST: &str = "mortise 2026 frame ciphertext v1";
+/// Context of the key for leaves of the state tree.
+pub const STATE_LEAF: &str = "mortise 2026 state tree leaf v1";
+/// Context of the key for inner nodes of the state tree.
+pub const STATE_NODE: &str = "mortise 2026 state tree node v1";
+/// Context of the key for positions in the state tree.
+pub const STATE_POSITION: &str = "mortise 2026 state tree position v1";
+/// Context of the key for salted values of the state tree.
+pub const STATE_VALUE: &str = "mortise 2026 state tree value v1";
+/// Context of the key for leaves of a frame's event tree.
+pub const EVENT_LEAF: &str = "mortise 2026 event tree leaf v1";
+/// Context of the key for inner nodes of a frame's event tree.
+pub const EVENT_NODE: &str = "mortise 2026 event tree node v1";
+/// Context of the digest of a request's content.
+pub const CONTENT_DIGEST: &str = "mortise 2026 request content v1";
+/// Context of the digest over a snapshot.
+pub const SNAPSHOT_DIGEST: &str = "mortise 2026 snapshot v1";
+/// Context of the commitment to an epoch's data key.
+pub const KEY_COMMITMENT: &str = "mortise 2026 key commitment v1";
+/// Context of the commitment to the log secret.
+pub const LOG_SECRET_COMMITMENT: &str = "mortise 2026 log secret commitment v1";
+
+/// All BLAKE3 contexts; a test holds that they differ.
+pub const ALL: &[&str] = &[
+    FRAME_DIGEST,
+    CLEAR_DIGEST,
+    CIPHER_DIGEST,
+    STATE_LEAF,
+    STATE_NODE,
+    STATE_POSITION,
+    STATE_VALUE,
+    EVENT_LEAF,
+    EVENT_NODE,
+    CONTENT_DIGEST,
+    SNAPSHOT_DIGEST,
+    KEY_COMMITMENT,
+    LOG_SECRET_COMMITMENT,
+];
+
+/// BLAKE3 in `derive_key` mode under `context`, over the concatenation of `parts`.
+pub fn blake3_in(context: &str, parts: &[&[u8]]) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new_derive_key(context);
+    for part in parts {
+        hasher.update(part);
+    }
+    *hasher.finalize().as_bytes()
+}
+
+/// The constant 32-byte key of `context`, for uses that hash one block at a time in keyed mode.
+pub fn blake3_key(context: &str) -> [u8; 32] {
+    blake3_in(context, &[b"key"])
+}
+
+/// Keccak-256 over the concatenation of `parts`.
+pub fn keccak256(parts: &[&[u8]]) -> [u8; 32] {
+    let mut hasher = sha3::Keccak256::new();
+    for part in parts {
+        hasher.update(part);
+    }
+    hasher.finalize().into()
+}
+
+/// SHA-256 over the concatenation of `parts`.
+pub fn sha256(parts: &[&[u8]]) -> [u8; 32] {
+    let mut hasher = sha2::Sha256::new();
+    for part in parts {
+        hasher.update(part);
+    }
+    hasher.finalize().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_domains_are_equal() {
+        for (i, a) in ALL.iter().enumerate() {
+            for b in &ALL[i + 1..] {
+                assert_ne!(a, b);
+            }
+        }
+    }
+}

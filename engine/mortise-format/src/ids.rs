@@ -1,0 +1,175 @@
+//! Fixed-size identifiers: addresses, hashes, ids. All print as lower-case 0x text.
+
+use bincode::{Decode, Encode};
+use core::fmt;
+
+/// Why a text is not a 0x string of the wanted size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum HexError {
+    /// The text does not start with 0x.
+    #[error("hex text starts with 0x")]
+    NoPrefix,
+    /// The text is not as long as the type asks for.
+    #[error("expected {expected} bytes of hex")]
+    WrongLength {
+        /// Bytes that the type holds.
+        expected: usize,
+    },
+    /// A character is no hex digit.
+    #[error("a character is no hex digit")]
+    NotHex,
+}
+
+/// Decodes a 0x string of exactly `out.len()` bytes, any case.
+///
+/// # Errors
+/// `NoPrefix`, `WrongLength`, `NotHex`, in this order.
+pub fn parse_hex(text: &str, out: &mut [u8]) -> Result<(), HexError> {
+    let digits = text.strip_prefix("0x").ok_or(HexError::NoPrefix)?.as_bytes();
+    if digits.len() != out.len() * 2 {
+        return Err(HexError::WrongLength { expected: out.len() });
+    }
+    for (byte, pair) in out.iter_mut().zip(digits.chunks_exact(2)) {
+        let high = hex_digit(pair[0]).ok_or(HexError::NotHex)?;
+        let low = hex_digit(pair[1]).ok_or(HexError::NotHex)?;
+        *byte = high << 4 | low;
+    }
+    Ok(())
+}
+
+fn hex_digit(c: u8) -> Option<u8> {
+    match c {
+        b'0'..=b'9' => Some(c - b'0'),
+        b'a'..=b'f' => Some(c - b'a' + 10),
+        b'A'..=b'F' => Some(c - b'A' + 10),
+        _ => None,
+    }
+}
+
+/// Writes `bytes` as lower-case hex behind 0x.
+pub fn to_hex(bytes: &[u8]) -> alloc::string::String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut out = alloc::string::String::with_capacity(2 + bytes.len() * 2);
+    out.push_str("0x");
+    for byte in bytes {
+        out.push(char::from(DIGITS[usize::from(byte >> 4)]));
+        out.push(char::from(DIGITS[usize::from(byte & 15)]));
+    }
+    out
+}
+
+macro_rules! fixed_bytes {
+    ($($(#[$doc:meta])* $name:ident($size:literal);)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+        pub struct $name(pub [u8; $size]);
+
+        impl $name {
+            /// All bytes zero.
+            pub const ZERO: Self = Self([0; $size]);
+
+            /// The bytes.
+            pub fn as_bytes(&self) -> &[u8; $size] {
+                &self.0
+            }
+
+            /// True when every byte is zero.
+            pub fn is_zero(&self) -> bool {
+                self.0.iter().all(|b| *b == 0)
+            }
+
+            /// Parses a 0x string of exactly this size, any case.
+            ///
+            /// # Errors
+            /// See [`parse_hex`].
+            pub fn parse(text: &str) -> Result<Self, HexError> {
+                let mut out = [0; $size];
+                parse_hex(text, &mut out).map(|()| Self(out))
+            }
+        }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self::ZERO
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&to_hex(&self.0))
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&to_hex(&self.0))
+            }
+        }
+
+        impl core::str::FromStr for $name {
+            type Err = HexError;
+            fn from_str(text: &str) -> Result<Self, HexError> {
+                Self::parse(text)
+            }
+        }
+    )*};
+}
+
+fixed_bytes! {
+    /// An EVM address.
+    Address(20);
+    /// A 32-byte hash or word whose meaning the field's name gives.
+    Bytes32(32);
+    /// The identity of an engine: keccak-256 over its genesis, stable for ever.
+    EngineId(32);
+    /// The identity of a lock: keccak-256 over every field of it.
+    LockId(32);
+    /// The BLAKE3 digest of a frame's leaf.
+    FrameDigest(32);
+    /// A Merkle root.
+    Root(32);
+    /// The keccak-256 hash of a policy.
+    PolicyHash(32);
+    /// The caller's name of a request, unique per principal while it is valid.
+    RequestId(32);
+    /// An ECDSA signature over secp256k1: r, s, v.
+    Signature(65);
+}
+
+/// The EIP-55 text of an address (mixed case carries a checksum).
+pub fn to_checksum(address: &Address) -> alloc::string::String {
+    let lower = to_hex(&address.0);
+    let hash = crate::domains::keccak256(&[&lower.as_bytes()[2..]]);
+    let mut out = alloc::string::String::with_capacity(42);
+    out.push_str("0x");
+    for (i, c) in lower[2..].chars().enumerate() {
+        let nibble = if i % 2 == 0 { hash[i / 2] >> 4 } else { hash[i / 2] & 15 };
+        out.push(if nibble >= 8 { c.to_ascii_uppercase() } else { c });
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn checksum_addresses_match_the_examples_of_eip_55() {
+        for text in [
+            "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed",
+            "0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359",
+            "0xD1220A0cf47c7B9Be7A2E6BA89F429762e7b9aDb",
+        ] {
+            assert_eq!(to_checksum(&Address::parse(text).unwrap()), text);
+        }
+    }
+
+    #[test]
+    fn hex_of_the_wrong_size_or_alphabet_is_refused_by_name() {
+        assert_eq!(Address::parse("00"), Err(HexError::NoPrefix));
+        assert_eq!(Address::parse("0x00"), Err(HexError::WrongLength { expected: 20 }));
+        let bad = "0xzz00000000000000000000000000000000000000";
+        assert_eq!(Address::parse(bad), Err(HexError::NotHex));
+    }
+}

@@ -1,0 +1,54 @@
+//! Every bound, with its unit, and how the bounds are related.
+
+/// Most bytes that one decode may allocate for: the largest frame body plus room for lengths.
+pub const DECODE_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// A frame is closed when its events reach this size.
+pub const FRAME_BYTES_TARGET: usize = 256 * 1024;
+/// Largest frame that is stored, sent or accepted.
+pub const FRAME_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// Most events in one frame.
+pub const FRAME_EVENTS_MAX: usize = 8192;
+/// Most frames that are shipped and not yet acknowledged.
+pub const FRAMES_IN_FLIGHT_MAX: usize = 8;
+/// Most holds that expire by one frame's events; the rest follow in the next frame.
+pub const FRAME_EXPIRIES_MAX: usize = 1024;
+
+/// Largest JSON request, answer or HTTP body.
+pub const REQUEST_BYTES_MAX: usize = 1024 * 1024;
+/// Largest answer.
+pub const RESPONSE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Most calls in one JSON-RPC batch.
+pub const RPC_BATCH_MAX: usize = 256;
+/// Largest message of the store protocol: one frame and its envelope.
+pub const STORE_MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Size of one part of a snapshot on the store protocol.
+pub const SNAPSHOT_PART_BYTES: usize = 1024 * 1024;
+/// Largest sealed blob.
+pub const BLOB_BYTES_MAX: usize = 64 * 1024;
+/// Longest name of a sealed blob.
+pub const BLOB_NAME_BYTES_MAX: usize = 64;
+
+/// Most assets held by one lock.
+pub const LOCK_LEGS_MAX: usize = 8;
+/// Most locks in one all-or-none batch.
+pub const BATCH_LOCKS_MAX: usize = 64;
+/// Most bytes of `executionData` in a fulfilment condition.
+pub const EXECUTION_DATA_BYTES_MAX: usize = 4096;
+/// Most observers of a policy, and most signatures over one fact.
+pub const OBSERVERS_MAX: usize = 32;
+/// Most chains of a policy.
+pub const CHAINS_MAX: usize = 256;
+/// Width of the nonce window of an owner.
+pub const NONCE_WINDOW: u64 = 256;
+/// Farthest that one nonce may lie above the floor of its owner.
+pub const NONCE_JUMP_MAX: u64 = 1 << 20;
+/// Longest validity of a request id.
+pub const REQUEST_VALID_MS_MAX: u64 = 24 * 3600 * 1000;
+
+const _: () = assert!(FRAME_BYTES_TARGET < FRAME_BYTES_MAX);
+const _: () = assert!(FRAME_BYTES_MAX < STORE_MESSAGE_BYTES_MAX);
+const _: () = assert!(STORE_MESSAGE_BYTES_MAX < DECODE_BYTES_MAX);
+const _: () = assert!(SNAPSHOT_PART_BYTES < STORE_MESSAGE_BYTES_MAX);
+const _: () = assert!(REQUEST_BYTES_MAX < RESPONSE_BYTES_MAX);
+const _: () = assert!(FRAME_EXPIRIES_MAX < FRAME_EVENTS_MAX);
