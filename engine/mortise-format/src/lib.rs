@@ -14,6 +14,7 @@ extern crate alloc;
 pub mod amount;
 pub mod codec;
 pub mod domains;
+pub mod errors;
 pub mod frame;
 pub mod ids;
 pub mod limits;

@@ -1,0 +1,259 @@
+//! The one catalogue of what a caller can be told: code, name, fields, next step.
+//!
+//! What it is for: the JSON-RPC sessions, the gateway, the client, the command line and
+//! `specs/errors.md` (whose table a test compares with this one) all name an error from here.
+//!
+//! What it does not do: carry an error's values. Rejects and errors are types of the crates that
+//! raise them; each maps to one [`Code`] here. Nothing branches on a text of this module.
+//!
+//! Invariants: codes and names are unique and never change their meaning; a code that is given up
+//! is not used again (-32026 was never given out).
+
+use alloc::format;
+use alloc::string::String;
+
+/// Declares [`Code`] and its columns from one row an error.
+macro_rules! catalogue {
+    ($($variant:ident, $code:literal, $name:literal, $retryable:literal, $data:expr,
+       $meaning:literal, $hint:literal;)*) => {
+        /// What a caller is told went wrong: one row of `specs/errors.md`.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[non_exhaustive]
+        pub enum Code {
+            $(#[doc = $meaning] $variant,)*
+        }
+
+        const ALL: &[Code] = &[$(Code::$variant,)*];
+
+        impl Code {
+            /// The JSON-RPC error code.
+            pub const fn code(self) -> i32 {
+                match self { $(Self::$variant => $code,)* }
+            }
+
+            /// The stable name, in `data.name` of every error answer.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// Whether the same bytes, sent again later, can be answered otherwise.
+            ///
+            /// A refusal that is remembered for its request id is not retryable: it takes a
+            /// new request.
+            pub const fn retryable(self) -> bool {
+                match self { $(Self::$variant => $retryable,)* }
+            }
+
+            /// The fields that `data` holds besides `name`, `retryable` and `hint`.
+            pub const fn data(self) -> &'static [&'static str] {
+                match self { $(Self::$variant => $data,)* }
+            }
+
+            /// What is wrong, in one sentence.
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => $meaning,)* }
+            }
+
+            /// What the caller does next, in one sentence.
+            pub const fn hint(self) -> &'static str {
+                match self { $(Self::$variant => $hint,)* }
+            }
+        }
+    };
+}
+
+catalogue! {
+    ParseError, -32700, "PARSE_ERROR", false, &[],
+        "The bytes are not one JSON value.",
+        "Send one JSON-RPC 2.0 object or array, or the binary magic.";
+    InvalidRequest, -32600, "INVALID_REQUEST", false, &[],
+        "The JSON value is not a JSON-RPC 2.0 request, or it is over a limit of size or count.",
+        "Send jsonrpc \"2.0\", a method, params as an object, an id; split large batches.";
+    MethodNotFound, -32601, "METHOD_NOT_FOUND", false, &["method"],
+        "No method has this name.",
+        "Look the method up in specs/json-rpc.md; names are case-sensitive.";
+    InvalidParams, -32602, "INVALID_PARAMS", false, &["field"],
+        "A parameter is missing, has the wrong type, or does not parse.",
+        "Correct the field that data.field names.";
+    InternalError, -32603, "INTERNAL_ERROR", false, &[],
+        "The engine failed in a way that no other code names.",
+        "Report it with the time of the call; the operator's log has the detail.";
+    LockNotFound, -32001, "LOCK_NOT_FOUND", false, &["lockId"],
+        "The state holds no lock with this id: never made, dropped as a draft, or pruned.",
+        "Check the id; fetch the receipt of a pruned lock by (seq, index).";
+    InvalidSignature, -32002, "INVALID_SIGNATURE", false, &["reason"],
+        "The signature has the wrong length, a high s, or is of another key.",
+        "Sign the typed data that the engine returned, with the key that the method asks for.";
+    LockExpired, -32003, "LOCK_EXPIRED", false, &["expires"],
+        "The time in which this was possible is over.",
+        "Make a new lock.";
+    Validation, -32004, "VALIDATION", false, &["field"],
+        "A value parses but is not allowed here.",
+        "Correct the field that data.field names.";
+    Unauthorized, -32005, "UNAUTHORIZED", false, &["need"],
+        "The caller may not do this.",
+        "Look up the method in specs/authority.md and sign as the principal that it names.";
+    InsufficientAvailable, -32010, "INSUFFICIENT_AVAILABLE", false,
+        &["final", "held", "available", "requested"],
+        "The account's available balance is below the amount.",
+        "Lower the amount, or make a new request when holds have ended or funds are final.";
+    NonceUsed, -32011, "NONCE_USED", false, &["nonce"],
+        "The nonce was used, is below the owner's floor, or is too far above it.",
+        "Ask suggestNonce and sign again.";
+    ExpiryWindow, -32012, "EXPIRY_WINDOW", false, &["min", "max"],
+        "The duration of the lock is outside what the policy allows.",
+        "Choose a duration between data.min and data.max seconds.";
+    ResetPeriodTooShort, -32013, "RESET_PERIOD_TOO_SHORT", false, &["have", "need"],
+        "The owner could take the asset away before the lock is settled.",
+        "Shorten the lock, or use an asset with a longer reset period.";
+    ForcedWithdrawal, -32014, "FORCED_WITHDRAWAL", false, &["since"],
+        "A forced withdrawal of the asset is pending or done.",
+        "Wait until the owner has withdrawn the notice and a fact shows it.";
+    AllocatorMismatch, -32015, "ALLOCATOR_MISMATCH", false, &["have", "need"],
+        "The lock names another allocator than this engine.",
+        "Deposit under this engine's allocator id.";
+    UnsupportedChain, -32016, "UNSUPPORTED_CHAIN", false, &["chainId"],
+        "The policy does not name this chain.",
+        "Use a chain of getPolicy.";
+    Limit, -32017, "LIMIT", false, &["which"],
+        "A limit of the policy would be exceeded.",
+        "Lower the amount or the rate, or end locks, as data.which says.";
+    BadWitnessTypestring, -32018, "BAD_WITNESS_TYPESTRING", false, &[],
+        "The witness type string does not give the type that was signed.",
+        "Send the EIP-712 type string of the witness exactly as it was hashed.";
+    Scope, -32019, "SCOPE", false, &["have", "need"],
+        "The asset's scope does not allow this use.",
+        "Use an asset of the scope that data.need names.";
+    AlreadyTerminal, -32020, "ALREADY_TERMINAL", false, &["status"],
+        "The lock has ended, and what has ended does not change.",
+        "Read the lock; nothing more can be done with it.";
+    ConsentRequired, -32021, "CONSENT_REQUIRED", false, &["from"],
+        "Another party must consent, because the promise was made to it.",
+        "Bring the signature of the party that data.from names.";
+    ClaimExceeds, -32022, "CLAIM_EXCEEDS", false, &["remaining", "requested"],
+        "The claim is above what remains of the lock.",
+        "Claim at most data.remaining.";
+    ProofInvalid, -32023, "PROOF_INVALID", false, &["step"],
+        "The evidence does not prove the fill, or this engine cannot check its kind.",
+        "Bring evidence that passes the step that data.step names.";
+    FinalityNotReached, -32024, "FINALITY_NOT_REACHED", true, &["have", "need"],
+        "The evidence is not final yet on its chain.",
+        "Send the same request again when the chain is final.";
+    RequestIdReused, -32025, "REQUEST_ID_REUSED", false, &["field"],
+        "The request id was used for a request with other content.",
+        "Use a new request id, or send the first request unchanged.";
+    NotDurable, -32027, "NOT_DURABLE", true, &[],
+        "The outcome is unknown: the event was not confirmed durable.",
+        "Send the same request with the same id again; it happens at most once.";
+    NotReady, -32028, "NOT_READY", true, &["phase"],
+        "The engine is starting, replaying or stopping.",
+        "Wait until health answers ready, then send the same request again.";
+    Overloaded, -32029, "OVERLOADED", true, &["retryAfterMs"],
+        "More requests are in flight than the engine takes.",
+        "Send the same request again after data.retryAfterMs milliseconds.";
+    Impaired, -32030, "IMPAIRED", false, &[],
+        "The account's final balance fell below its holds; no new hold is made on it.",
+        "Make a new request when the balance is restored.";
+    UnknownField, -32031, "UNKNOWN_FIELD", false, &["field"],
+        "The request has a field that the method does not know.",
+        "Remove or rename the field that data.field names; nothing is dropped silently.";
+    Version, -32032, "VERSION", false, &["have", "need"],
+        "The peer speaks another version of the protocol.",
+        "Use a client of the version that data.need names.";
+    Kms, -32033, "KMS", true, &["operation"],
+        "The key service refused or failed the operation.",
+        "Check the key policy and the key service, then send the same request again.";
+    Fault, -32034, "FAULT", false, &[],
+        "The engine found its own state or log inconsistent and has stopped.",
+        "The operator restarts it and reads the log; send the same request with the same id then.";
+    StaleFacts, -32035, "STALE_FACTS", false, &["age", "maxAge"],
+        "The newest chain fact about the account is too old.",
+        "Submit a fresh fact, then make a new request.";
+}
+
+impl Code {
+    /// Every code, in the order of `specs/errors.md`.
+    pub const fn all() -> &'static [Self] {
+        ALL
+    }
+
+    /// The entry with this JSON-RPC code.
+    pub fn by_code(code: i32) -> Option<Self> {
+        ALL.iter().copied().find(|entry| entry.code() == code)
+    }
+
+    /// The entry with this name, exactly as written in the catalogue.
+    pub fn by_name(name: &str) -> Option<Self> {
+        ALL.iter().copied().find(|entry| entry.name() == name)
+    }
+}
+
+impl core::fmt::Display for Code {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{} {}", self.code(), self.name())
+    }
+}
+
+/// The table of `specs/errors.md`: a test holds that the page has exactly these lines.
+pub fn markdown_table() -> String {
+    let mut table = String::from("| code | name | data | retryable | meaning | next step |\n");
+    table.push_str("|---|---|---|---|---|---|\n");
+    for entry in Code::all() {
+        table.push_str(&markdown_row(*entry));
+    }
+    table
+}
+
+fn markdown_row(entry: Code) -> String {
+    let retryable = if entry.retryable() { "yes" } else { "no" };
+    let data = if entry.data().is_empty() { String::from("-") } else { entry.data().join(", ") };
+    format!(
+        "| {} | {} | {data} | {retryable} | {} | {} |\n",
+        entry.code(),
+        entry.name(),
+        entry.meaning(),
+        entry.hint(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_and_every_name_finds_its_own_entry() {
+        for entry in Code::all() {
+            assert_eq!(Code::by_code(entry.code()), Some(*entry));
+            assert_eq!(Code::by_name(entry.name()), Some(*entry));
+        }
+        assert_eq!(Code::by_code(-32026), None);
+        assert_eq!(Code::by_name("overloaded"), None);
+    }
+
+    #[test]
+    fn codes_stand_in_the_ranges_that_json_rpc_gives_to_servers() {
+        for entry in Code::all() {
+            let code = entry.code();
+            let of_the_specification = code == -32700 || (-32603..=-32600).contains(&code);
+            let of_a_server = (-32099..=-32000).contains(&code);
+            assert!(of_the_specification != of_a_server, "{entry}");
+        }
+    }
+
+    #[test]
+    fn every_refusal_that_is_never_remembered_is_retryable() {
+        for entry in [Code::Overloaded, Code::NotReady, Code::NotDurable] {
+            assert!(entry.retryable(), "{entry}");
+        }
+        assert!(!Code::InsufficientAvailable.retryable());
+    }
+
+    #[test]
+    fn texts_are_one_line_without_table_marks() {
+        for entry in Code::all() {
+            for text in [entry.meaning(), entry.hint()] {
+                assert!(text.ends_with('.') && !text.contains(['|', '\n']), "{entry}");
+            }
+        }
+    }
+}
