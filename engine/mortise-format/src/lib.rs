@@ -11,13 +11,22 @@
 
 extern crate alloc;
 
+pub mod abi;
 pub mod amount;
+pub mod asset;
 pub mod codec;
+pub mod command;
 pub mod domains;
+pub mod eip712;
 pub mod errors;
+pub mod event;
+pub mod fact;
 pub mod frame;
 pub mod ids;
 pub mod limits;
+pub mod lock;
+pub mod policy;
+pub mod reject;
 
 pub use amount::U256;
 pub use codec::{CodecError, decode, encode, encode_into};

@@ -1,0 +1,195 @@
+//! Events: what happened, complete, in the past tense. The log is a sequence of these.
+//!
+//! An event holds all that `apply` needs and all that an auditor needs to decide it again:
+//! full terms, signatures, times. The order of variants is frozen by golden vectors.
+
+use crate::command::{Command, SignedCancel};
+use crate::eip712::{Claim, Request};
+use crate::fact::BalanceFact;
+use crate::ids::{Address, Bytes32, FrameDigest, LockId, RequestId, Signature};
+use crate::lock::{Custody, LockTerms};
+use crate::reject::Reject;
+use alloc::string::String;
+use alloc::vec::Vec;
+use bincode::{Decode, Encode};
+
+/// Where an event stands in the log.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+pub struct Position {
+    /// The frame.
+    pub seq: u64,
+    /// The event in the frame.
+    pub index: u32,
+}
+
+/// How an owner agreed to a lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub enum Authority {
+    /// EIP-712 `LockIntent`.
+    Intent(Request),
+    /// The existing client's `LockApproval`.
+    Approval,
+}
+
+/// A lock that was granted.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct GrantedLock {
+    /// Its identity.
+    pub lock_id: LockId,
+    /// Its terms.
+    pub terms: LockTerms,
+    /// How its owner agreed.
+    pub authority: Authority,
+    /// The owner's signature.
+    pub signature: Signature,
+    /// End of claims, seconds.
+    pub claim_by: u64,
+    /// End of the hold for claims, seconds.
+    pub settle_by: u64,
+    /// Custody class.
+    pub custody: Custody,
+}
+
+/// The digest of a request's content, with a short tag per field so that a reused id can name
+/// the field that differs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct Content {
+    /// BLAKE3 over the whole content.
+    pub digest: Bytes32,
+    /// First two bytes of the digest of each field, in the order of the command's fields.
+    pub tags: [u16; 8],
+}
+
+/// Names a request of a principal for the memory of answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct RequestMark {
+    /// Whose request.
+    pub principal: Address,
+    /// Its id.
+    pub id: RequestId,
+    /// Forgotten after this time, seconds.
+    pub valid_until: u64,
+    /// What it asked.
+    pub content: Content,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub enum Event {
+    /// An epoch began; first event of a boot frame.
+    EpochStarted {
+        /// The epoch.
+        epoch: u64,
+        /// Version of the engine's code.
+        version: String,
+        /// Digest of the frame before, zero at genesis.
+        previous: FrameDigest,
+    },
+    /// Engine time moved; first event of every other frame.
+    TimeAdvanced {
+        /// Milliseconds since the Unix epoch.
+        time_ms: u64,
+    },
+    /// Locks were granted, all by one command.
+    LocksGranted {
+        /// The locks in the order of the command.
+        locks: Vec<GrantedLock>,
+        /// The batch hash that intents of a batch signed; zero for one lock.
+        batch: Bytes32,
+        /// The requests that are now answered: one per intent; none for an approval.
+        marks: Vec<RequestMark>,
+    },
+    /// An arbiter claimed.
+    LockClaimed {
+        /// What was signed.
+        claim: Claim,
+        /// By the arbiter.
+        signature: Signature,
+        /// The request.
+        mark: RequestMark,
+    },
+    /// The beneficiary gave back.
+    LockReleased {
+        /// The lock.
+        lock_id: LockId,
+        /// By the beneficiary.
+        signature: Signature,
+        /// The request.
+        mark: RequestMark,
+    },
+    /// Owner and beneficiary gave back.
+    LockCancelled {
+        /// The lock.
+        lock_id: LockId,
+        /// Every consent.
+        consents: Vec<SignedCancel>,
+        /// Who called first: the owner.
+        principal: Address,
+        /// The request, if the owner's consent named one.
+        mark: Option<RequestMark>,
+    },
+    /// A draft was given up by its owner.
+    DraftCancelled {
+        /// Its identity.
+        lock_id: LockId,
+        /// Its terms.
+        terms: LockTerms,
+        /// The owner's consent.
+        consent: SignedCancel,
+        /// The request, if the consent named one.
+        mark: Option<RequestMark>,
+    },
+    /// The owner prolonged.
+    LockExtended {
+        /// The lock.
+        lock_id: LockId,
+        /// New end of fills, seconds.
+        expires: u64,
+        /// New end of claims, seconds.
+        claim_by: u64,
+        /// New end of the hold for claims, seconds.
+        settle_by: u64,
+        /// By the owner.
+        signature: Signature,
+        /// The request.
+        mark: RequestMark,
+    },
+    /// Time ended the unclaimed part of locks.
+    LocksExpired {
+        /// The locks.
+        lock_ids: Vec<LockId>,
+    },
+    /// Time settled the claimed part of `open` locks.
+    LocksSettled {
+        /// The locks.
+        lock_ids: Vec<LockId>,
+    },
+    /// Ended locks left the state.
+    LocksPruned {
+        /// The locks.
+        lock_ids: Vec<LockId>,
+    },
+    /// Observers reported a balance.
+    FactRecorded {
+        /// What they saw.
+        fact: BalanceFact,
+        /// One per observer.
+        signatures: Vec<Signature>,
+    },
+    /// A command was refused because of the state, and the refusal is remembered.
+    CommandRefused {
+        /// The request.
+        mark: RequestMark,
+        /// Why.
+        reject: Reject,
+        /// What was asked, so that the refusal can be decided again.
+        command: Command,
+    },
+    /// A snapshot of the state after frame `seq` was made.
+    SnapshotTaken {
+        /// The frame.
+        seq: u64,
+        /// BLAKE3 digest of the sealed snapshot.
+        digest: Bytes32,
+    },
+}

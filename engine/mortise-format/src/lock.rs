@@ -1,0 +1,185 @@
+//! A lock: its terms, its identity, its life cycle.
+
+use crate::abi::Words;
+use crate::amount::U256;
+use crate::asset::{Asset, Condition};
+use crate::domains::keccak256;
+use crate::ids::{Address, Bytes32, EngineId, LockId};
+use alloc::vec::Vec;
+use bincode::{Decode, Encode};
+
+/// One asset and amount that a lock holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct LegTerms {
+    /// What is held.
+    pub asset: Asset,
+    /// How much, in the asset's smallest unit, above zero.
+    pub amount: U256,
+}
+
+/// What the owner agrees to.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct LockTerms {
+    /// Whose assets are held.
+    pub owner: Address,
+    /// For whom; zero is an open-taker lock.
+    pub beneficiary: Address,
+    /// Whose signature claims; zero when only checked evidence may.
+    pub arbiter: Address,
+    /// Unique per owner.
+    pub nonce: u64,
+    /// A fill counts before this time, whole seconds since the Unix epoch.
+    pub expires: u64,
+    /// What has to be done.
+    pub condition: Condition,
+    /// What is held: 1 to `LOCK_LEGS_MAX` legs with different assets.
+    pub legs: Vec<LegTerms>,
+}
+
+/// The EIP-712 encoding of an asset with its amount.
+pub const LOCKED_ASSET_TYPE: &str =
+    "LockedAsset(uint256 chainId,uint8 assetType,address token,uint256 tokenId,uint256 amount)";
+
+/// Tag of the lock id; no contract type has this name.
+const LOCK_ID_TYPE: &str = "MortiseLockId(bytes32 engineId,address owner,address beneficiary,\
+address arbiter,uint256 nonce,uint64 expires,bytes32 condition,bytes32 assets)";
+
+impl LockTerms {
+    /// `keccak(concat(hashStruct(LockedAsset) ...))`, the EIP-712 encoding of the asset array.
+    pub fn assets_hash(&self) -> Bytes32 {
+        let type_hash = crate::eip712::type_hash(LOCKED_ASSET_TYPE);
+        let mut hashes = Vec::with_capacity(self.legs.len().saturating_mul(32));
+        for leg in &self.legs {
+            let words = Words::typed(&type_hash)
+                .number(leg.asset.chain_id)
+                .number(u64::from(leg.asset.asset_type.number()))
+                .address(&leg.asset.token)
+                .word(&leg.asset.token_id.0)
+                .amount(leg.amount);
+            hashes.extend_from_slice(&words.hash().0);
+        }
+        Bytes32(keccak256(&[&hashes]))
+    }
+
+    /// The identity of the lock: a hash over the engine and every term, so that no field can be
+    /// changed under a signature (INV-17).
+    pub fn lock_id(&self, engine_id: &EngineId) -> LockId {
+        let words = Words::typed(&keccak256(&[LOCK_ID_TYPE.as_bytes()]))
+            .word(&engine_id.0)
+            .address(&self.owner)
+            .address(&self.beneficiary)
+            .address(&self.arbiter)
+            .number(self.nonce)
+            .number(self.expires)
+            .word(&self.condition.hash().0)
+            .word(&self.assets_hash().0);
+        LockId(words.hash().0)
+    }
+}
+
+/// Where a lock stands. PENDING drafts are outside the state and have no entry here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+pub enum Status {
+    /// Held whole.
+    Active,
+    /// Held, partly claimed.
+    Partial,
+    /// Claimed whole, payment awaited.
+    Fulfilled,
+    /// Paid.
+    Settled,
+    /// Given back by the beneficiary.
+    Released,
+    /// Given back by owner and beneficiary.
+    Cancelled,
+    /// Given back by time.
+    Expired,
+}
+
+impl Status {
+    /// The name on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Active => "ACTIVE",
+            Self::Partial => "PARTIAL",
+            Self::Fulfilled => "FULFILLED",
+            Self::Settled => "SETTLED",
+            Self::Released => "RELEASED",
+            Self::Cancelled => "CANCELLED",
+            Self::Expired => "EXPIRED",
+        }
+    }
+
+    /// The number in signed statements.
+    pub fn number(self) -> u8 {
+        match self {
+            Self::Active => 1,
+            Self::Partial => 2,
+            Self::Fulfilled => 3,
+            Self::Settled => 4,
+            Self::Released => 5,
+            Self::Cancelled => 6,
+            Self::Expired => 7,
+        }
+    }
+
+    /// True while the unclaimed part is held.
+    pub fn is_open(self) -> bool {
+        matches!(self, Self::Active | Self::Partial)
+    }
+
+    /// True when no command changes the status any more.
+    pub fn is_terminal(self) -> bool {
+        matches!(self, Self::Settled | Self::Released | Self::Cancelled | Self::Expired)
+    }
+}
+
+/// Who can move the asset besides the engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub enum Custody {
+    /// Nothing known of custody: exclusive against other holds and limits only.
+    Open,
+    /// An escrow contract whose balances observers attest.
+    Escrow,
+}
+
+impl Custody {
+    /// The name on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Escrow => "escrow",
+        }
+    }
+
+    /// The number in signed statements.
+    pub fn number(self) -> u8 {
+        match self {
+            Self::Open => 0,
+            Self::Escrow => 1,
+        }
+    }
+}
+
+/// What stands behind an answer before it leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub enum Durability {
+    /// The parent synced the frame, and is trusted to keep it.
+    Stored,
+}
+
+impl Durability {
+    /// The name on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Stored => "stored",
+        }
+    }
+
+    /// The number in signed statements.
+    pub fn number(self) -> u8 {
+        match self {
+            Self::Stored => 1,
+        }
+    }
+}

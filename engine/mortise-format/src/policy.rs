@@ -1,0 +1,251 @@
+//! The policy and the genesis that fixes it.
+//!
+//! A genesis is written once, in a ceremony; its hash is part of the engine's identity. The policy
+//! in it says which chains are served under which custody, every limit in the asset's own units,
+//! whose facts count, and who operates. Its hash stands in every frame and every commitment.
+
+use crate::abi::Words;
+use crate::amount::U256;
+use crate::asset::Asset;
+use crate::codec;
+use crate::domains::keccak256;
+use crate::ids::{Address, Bytes32, EngineId, PolicyHash};
+use crate::limits::{CHAINS_MAX, OBSERVERS_MAX};
+use alloc::string::String;
+use alloc::vec::Vec;
+use bincode::{Decode, Encode};
+
+/// How a chain is served.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct ChainPolicy {
+    /// EIP-155 chain id.
+    pub chain_id: u64,
+    /// What custody its locks have.
+    pub custody: ChainCustody,
+    /// Time between `expires` and `claimBy` for locks that are filled on this chain, seconds.
+    pub claim_window_s: u64,
+}
+
+/// Custody with what belongs to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub enum ChainCustody {
+    /// Nothing known.
+    Open,
+    /// An escrow contract.
+    Escrow {
+        /// The contract.
+        contract: Address,
+        /// Shortest notice in which an owner can leave it, seconds.
+        notice_s: u64,
+    },
+}
+
+/// Limits of one asset, in its own smallest units.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct AssetLimits {
+    /// Most in one lock. In `open` custody the account limit is the total of a balance.
+    pub single_max: U256,
+    /// Most held of one account.
+    pub account_max: U256,
+    /// Most held of all accounts together.
+    pub asset_max: U256,
+}
+
+/// Limits of a named asset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct AssetPolicy {
+    /// The asset.
+    pub asset: Asset,
+    /// Its limits.
+    pub limits: AssetLimits,
+}
+
+/// The rules of an engine.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Policy {
+    /// Shortest lock, seconds.
+    pub lock_s_min: u64,
+    /// Longest lock, seconds.
+    pub lock_s_max: u64,
+    /// Time between `claimBy` and `settleBy`, seconds.
+    pub settlement_buffer_s: u64,
+    /// Most open locks of one owner.
+    pub concurrent_max: u32,
+    /// Most logged commands of one principal in one minute of engine time.
+    pub commands_per_minute_max: u32,
+    /// Most request ids that are remembered for one principal.
+    pub requests_max: u32,
+    /// Time that an ended lock stays in the state, seconds.
+    pub retention_s: u64,
+    /// Time that a draft lives, seconds.
+    pub draft_ttl_s: u64,
+    /// Most drafts of one owner.
+    pub drafts_per_owner_max: u32,
+    /// Oldest head that a fact may be from, seconds.
+    pub fact_age_s_max: u64,
+    /// Reserve between `settleBy` and the earliest time at which an owner can have left, seconds.
+    pub notice_margin_s: u64,
+    /// Limits of assets not named below.
+    pub default_limits: AssetLimits,
+    /// Limits of named assets, sorted by asset.
+    pub assets: Vec<AssetPolicy>,
+    /// Served chains, sorted by id.
+    pub chains: Vec<ChainPolicy>,
+    /// Whose facts count, sorted.
+    pub observers: Vec<Address>,
+    /// How many of them must sign a fact.
+    pub observers_min: u32,
+    /// Who operates, sorted.
+    pub operators: Vec<Address>,
+    /// How many of them must sign a change.
+    pub operators_min: u32,
+}
+
+/// Why a policy is not one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PolicyError {
+    /// Chains are missing, too many, unsorted or repeated.
+    #[error("chains must be 1 to {CHAINS_MAX}, sorted by id, each once")]
+    Chains,
+    /// Assets are unsorted or repeated, or one of them is malformed.
+    #[error("asset limits must be sorted by asset, each once, each well-formed")]
+    Assets,
+    /// Observers are too many, unsorted or repeated, or fewer than must sign.
+    #[error("observers must be sorted, each once, at most {OBSERVERS_MAX}, at least observers_min")]
+    Observers,
+    /// Operators are too many, unsorted or repeated, or fewer than must sign.
+    #[error("operators must be sorted, each once, at most {OBSERVERS_MAX}, at least operators_min")]
+    Operators,
+    /// A duration or count is zero, or the shortest lock is longer than the longest.
+    #[error("durations and counts must be above zero, lock_s_min at most lock_s_max")]
+    Durations,
+    /// An escrow chain needs observers.
+    #[error("custody escrow needs observers and at least one signature")]
+    EscrowWithoutObservers,
+    /// Limits are not ordered single <= account <= asset.
+    #[error("limits must be single_max <= account_max <= asset_max")]
+    Limits,
+}
+
+/// Tag of the policy hash.
+const POLICY_TAG: &str = "MortisePolicy(bytes policy)";
+/// Tag of the genesis hash.
+const GENESIS_TAG: &str = "MortiseGenesis(bytes genesis)";
+/// Tag of the engine id.
+const ENGINE_ID_TAG: &str =
+    "MortiseEngineId(bytes32 keys,bytes32 logSecretCommitment,bytes32 genesis)";
+
+impl Policy {
+    /// The hash that frames and commitments carry.
+    pub fn hash(&self) -> PolicyHash {
+        PolicyHash(keccak256(&[&keccak256(&[POLICY_TAG.as_bytes()]), &codec::encode(self)]))
+    }
+
+    /// The rules of a served chain.
+    pub fn chain(&self, chain_id: u64) -> Option<&ChainPolicy> {
+        let at = self.chains.binary_search_by_key(&chain_id, |c| c.chain_id).ok()?;
+        self.chains.get(at)
+    }
+
+    /// The limits of an asset.
+    pub fn limits(&self, asset: &Asset) -> &AssetLimits {
+        match self.assets.binary_search_by_key(asset, |a| a.asset) {
+            Ok(at) => self.assets.get(at).map_or(&self.default_limits, |a| &a.limits),
+            Err(_) => &self.default_limits,
+        }
+    }
+
+    /// Checks that the policy is consistent and has its one encoding.
+    ///
+    /// # Errors
+    /// The first [`PolicyError`] that applies.
+    pub fn check(&self) -> Result<(), PolicyError> {
+        let ordered = |ids: &[Address]| ids.windows(2).all(|w| w[0] < w[1]);
+        if self.chains.is_empty()
+            || self.chains.len() > CHAINS_MAX
+            || !self.chains.windows(2).all(|w| w[0].chain_id < w[1].chain_id)
+        {
+            return Err(PolicyError::Chains);
+        }
+        if !self.assets.windows(2).all(|w| w[0].asset < w[1].asset)
+            || self.assets.iter().any(|a| a.asset.check().is_err())
+        {
+            return Err(PolicyError::Assets);
+        }
+        if !quorum_fits(&self.observers, self.observers_min) || !ordered(&self.observers) {
+            return Err(PolicyError::Observers);
+        }
+        if !quorum_fits(&self.operators, self.operators_min) || !ordered(&self.operators) {
+            return Err(PolicyError::Operators);
+        }
+        self.check_numbers()
+    }
+
+    fn check_numbers(&self) -> Result<(), PolicyError> {
+        let positive = [
+            self.lock_s_min,
+            self.settlement_buffer_s,
+            self.retention_s,
+            self.draft_ttl_s,
+            self.fact_age_s_max,
+            u64::from(self.concurrent_max),
+            u64::from(self.commands_per_minute_max),
+            u64::from(self.requests_max),
+            u64::from(self.drafts_per_owner_max),
+        ];
+        if positive.contains(&0) || self.lock_s_min > self.lock_s_max {
+            return Err(PolicyError::Durations);
+        }
+        let escrow = |c: &ChainPolicy| matches!(c.custody, ChainCustody::Escrow { .. });
+        if self.chains.iter().any(escrow) && (self.observers_min == 0 || self.observers.is_empty())
+        {
+            return Err(PolicyError::EscrowWithoutObservers);
+        }
+        let ordered =
+            |l: &AssetLimits| l.single_max <= l.account_max && l.account_max <= l.asset_max;
+        if !ordered(&self.default_limits) || !self.assets.iter().all(|a| ordered(&a.limits)) {
+            return Err(PolicyError::Limits);
+        }
+        Ok(())
+    }
+}
+
+fn quorum_fits(members: &[Address], min: u32) -> bool {
+    members.len() <= OBSERVERS_MAX
+        && usize::try_from(min).is_ok_and(|min| min <= members.len())
+        && (members.is_empty() || min > 0)
+}
+
+/// What an engine starts from.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Genesis {
+    /// Name of the service, for people.
+    pub name: String,
+    /// Makes two engines with equal rules different.
+    pub salt: Bytes32,
+    /// The first policy.
+    pub policy: Policy,
+}
+
+impl Genesis {
+    /// The hash that the engine id covers.
+    pub fn hash(&self) -> Bytes32 {
+        Bytes32(keccak256(&[&keccak256(&[GENESIS_TAG.as_bytes()]), &codec::encode(self)]))
+    }
+}
+
+/// The identity of an engine: genesis public keys, commitment to the log secret, genesis hash.
+///
+/// `public_key` is the compressed secp256k1 key (SEC 1, 33 bytes).
+pub fn engine_id(
+    public_key: &[u8; 33],
+    log_secret_commitment: &Bytes32,
+    genesis: &Bytes32,
+) -> EngineId {
+    let words = Words::typed(&keccak256(&[ENGINE_ID_TAG.as_bytes()]))
+        .word(&keccak256(&[b"secp256k1", public_key]))
+        .word(&log_secret_commitment.0)
+        .word(&genesis.0);
+    EngineId(words.hash().0)
+}

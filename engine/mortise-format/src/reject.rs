@@ -1,0 +1,254 @@
+//! Refusals of the core: plain facts that compare with `==` and that the log remembers.
+
+use crate::amount::U256;
+use crate::errors::Code;
+use crate::lock::Status;
+use bincode::{Decode, Encode};
+
+/// A field of a request, by its name on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[expect(missing_docs, reason = "the names are those of the wire")]
+pub enum Field {
+    Method,
+    Owner,
+    SessionKey,
+    Beneficiary,
+    Arbiter,
+    Nonce,
+    ExpiresIn,
+    Expires,
+    Amount,
+    Amounts,
+    Asset,
+    Assets,
+    TargetAsset,
+    TargetAmount,
+    ExecutionData,
+    Condition,
+    Locks,
+    Batch,
+    RequestId,
+    ValidUntil,
+    LockId,
+    ClaimIndex,
+    Claimant,
+    Evidence,
+    NewExpires,
+    Signature,
+    BeneficiarySignature,
+    HeadNumber,
+    HeadHash,
+    HeadTime,
+    Balance,
+    Withdrawing,
+    WithdrawalStatus,
+    Account,
+    Signatures,
+}
+
+impl Field {
+    /// The name on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Method => "method",
+            Self::Owner => "owner",
+            Self::SessionKey => "sessionKey",
+            Self::Beneficiary => "beneficiary",
+            Self::Arbiter => "arbiter",
+            Self::Nonce => "nonce",
+            Self::ExpiresIn => "expiresIn",
+            Self::Expires => "expires",
+            Self::Amount => "amount",
+            Self::Amounts => "amounts",
+            Self::Asset => "asset",
+            Self::Assets => "assets",
+            Self::TargetAsset => "fulfillmentCondition.targetAsset",
+            Self::TargetAmount => "fulfillmentCondition.targetAmount",
+            Self::ExecutionData => "fulfillmentCondition.executionData",
+            Self::Condition => "fulfillmentCondition",
+            Self::Locks => "locks",
+            Self::Batch => "batch",
+            Self::RequestId => "requestId",
+            Self::ValidUntil => "validUntil",
+            Self::LockId => "lockId",
+            Self::ClaimIndex => "claimIndex",
+            Self::Claimant => "claimant",
+            Self::Evidence => "evidence",
+            Self::NewExpires => "newExpires",
+            Self::Signature => "signature",
+            Self::BeneficiarySignature => "beneficiarySignature",
+            Self::HeadNumber => "headNumber",
+            Self::HeadHash => "headHash",
+            Self::HeadTime => "headTime",
+            Self::Balance => "balance",
+            Self::Withdrawing => "withdrawing",
+            Self::WithdrawalStatus => "withdrawalStatus",
+            Self::Account => "account",
+            Self::Signatures => "signatures",
+        }
+    }
+}
+
+/// Which limit was met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub enum Limit {
+    /// Amount of one lock.
+    Single,
+    /// Held of one account and asset.
+    Account,
+    /// Held of one asset by all.
+    Asset,
+    /// Open locks of one owner.
+    Concurrent,
+    /// Logged commands per minute of one principal.
+    Rate,
+    /// Remembered request ids of one principal.
+    Requests,
+    /// Drafts of one owner.
+    Drafts,
+}
+
+impl Limit {
+    /// The name on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Single => "single",
+            Self::Account => "account",
+            Self::Asset => "asset",
+            Self::Concurrent => "concurrent",
+            Self::Rate => "rate",
+            Self::Requests => "requests",
+            Self::Drafts => "drafts",
+        }
+    }
+}
+
+/// Whose signature is missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub enum Party {
+    /// The owner.
+    Owner,
+    /// The beneficiary.
+    Beneficiary,
+    /// Nobody can agree: an open-taker lock without arbiter ends by time alone.
+    Nobody,
+}
+
+impl Party {
+    /// The name on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Owner => "owner",
+            Self::Beneficiary => "beneficiary",
+            Self::Nobody => "nobody",
+        }
+    }
+}
+
+/// Why a command was refused. The first failing check of the ladder (`specs/locks.md`) names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub enum Reject {
+    /// No such lock in the state, and no such draft.
+    LockNotFound,
+    /// The signature is malformed, high-s, or by another key.
+    InvalidSignature,
+    /// The time for this has passed.
+    LockExpired,
+    /// A field breaks a rule that needs no state.
+    Validation(Field),
+    /// The signer may not do this.
+    Unauthorized,
+    /// Not enough is free.
+    InsufficientAvailable {
+        /// Final balance (`open`: the account limit).
+        total: U256,
+        /// Held, claimed and withdrawing.
+        held: U256,
+        /// What is free.
+        available: U256,
+        /// What was asked.
+        requested: U256,
+    },
+    /// The nonce was used, or lies below the owner's floor.
+    NonceUsed,
+    /// The expiry lies outside the window, seconds since the Unix epoch.
+    ExpiryWindow {
+        /// Earliest.
+        min: u64,
+        /// Latest.
+        max: u64,
+    },
+    /// The owner could leave the escrow before the lock is settled.
+    ResetPeriodTooShort {
+        /// Latest `settleBy` that the notice allows.
+        latest: u64,
+    },
+    /// The owner is leaving the escrow.
+    ForcedWithdrawal,
+    /// The chain is not served.
+    UnsupportedChain(u64),
+    /// A limit was met.
+    Limit(Limit, U256),
+    /// The lock has ended.
+    AlreadyTerminal(Status),
+    /// Another party must sign too.
+    ConsentRequired(Party),
+    /// More was claimed than remains.
+    ClaimExceeds {
+        /// Which leg.
+        leg: u32,
+        /// What remains of it.
+        remaining: U256,
+    },
+    /// The id was used for other content.
+    RequestIdReused(Field),
+    /// The last fact is too old, seconds.
+    StaleFacts {
+        /// Age of its head.
+        age: u64,
+        /// Most that the policy allows.
+        max: u64,
+    },
+    /// No checked evidence was given.
+    ProofInvalid,
+}
+
+impl Reject {
+    /// The entry of the error catalogue.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::LockNotFound => Code::LockNotFound,
+            Self::InvalidSignature => Code::InvalidSignature,
+            Self::LockExpired => Code::LockExpired,
+            Self::Validation(_) => Code::Validation,
+            Self::Unauthorized => Code::Unauthorized,
+            Self::InsufficientAvailable { .. } => Code::InsufficientAvailable,
+            Self::NonceUsed => Code::NonceUsed,
+            Self::ExpiryWindow { .. } => Code::ExpiryWindow,
+            Self::ResetPeriodTooShort { .. } => Code::ResetPeriodTooShort,
+            Self::ForcedWithdrawal => Code::ForcedWithdrawal,
+            Self::UnsupportedChain(_) => Code::UnsupportedChain,
+            Self::Limit(..) => Code::Limit,
+            Self::AlreadyTerminal(_) => Code::AlreadyTerminal,
+            Self::ConsentRequired(_) => Code::ConsentRequired,
+            Self::ClaimExceeds { .. } => Code::ClaimExceeds,
+            Self::RequestIdReused(_) => Code::RequestIdReused,
+            Self::StaleFacts { .. } => Code::StaleFacts,
+            Self::ProofInvalid => Code::ProofInvalid,
+        }
+    }
+
+    /// True when the refusal follows from the state, so that it is worth remembering under the
+    /// caller's request id (INV-07). The others follow from the request alone.
+    pub fn is_caused_by_state(&self) -> bool {
+        !matches!(
+            self,
+            Self::InvalidSignature
+                | Self::Validation(_)
+                | Self::Unauthorized
+                | Self::RequestIdReused(_)
+                | Self::ProofInvalid
+                | Self::Limit(Limit::Rate | Limit::Requests | Limit::Drafts, _)
+        )
+    }
+}
