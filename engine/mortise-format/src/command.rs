@@ -31,6 +31,8 @@ pub enum CancelForm {
     Text,
     /// `keccak(abi.encode(lockId, "CANCEL"))`.
     ServerHash,
+    /// One of the two above, the caller does not say which; never stands in an event.
+    TextOrServerHash,
 }
 
 /// A signed consent to cancel.

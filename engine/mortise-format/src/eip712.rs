@@ -24,14 +24,12 @@ LockedAsset[] assets)";
 pub const CLAIM_TYPE: &str = "Claim(bytes32 lockId,uint256 claimIndex,address claimant,\
 uint256[] amounts,bytes32 evidence,bytes32 requestId,uint64 validUntil)";
 /// A beneficiary gives the lock back.
-pub const RELEASE_TYPE: &str =
-    "ReleaseConsent(bytes32 lockId,address beneficiary,bytes32 requestId,uint64 validUntil)";
+pub const RELEASE_TYPE: &str = "ReleaseConsent(bytes32 lockId,bytes32 requestId,uint64 validUntil)";
 /// Owner or beneficiary agrees to cancel.
-pub const CANCEL_TYPE: &str =
-    "CancelConsent(bytes32 lockId,address by,bytes32 requestId,uint64 validUntil)";
+pub const CANCEL_TYPE: &str = "CancelConsent(bytes32 lockId,bytes32 requestId,uint64 validUntil)";
 /// An owner prolongs.
-pub const EXTEND_TYPE: &str = "ExtendConsent(bytes32 lockId,address owner,uint64 newExpires,\
-bytes32 requestId,uint64 validUntil)";
+pub const EXTEND_TYPE: &str =
+    "ExtendConsent(bytes32 lockId,uint64 newExpires,bytes32 requestId,uint64 validUntil)";
 /// An observer's word about one balance at one head.
 pub const BALANCE_FACT_TYPE: &str = "BalanceFact(uint256 chainId,uint256 headNumber,\
 bytes32 headHash,uint64 headTime,address account,uint8 assetType,address token,uint256 tokenId,\
@@ -200,19 +198,18 @@ impl Claim {
 }
 
 /// Struct hash of a release consent.
-pub fn release_consent(lock_id: &LockId, beneficiary: &Address, request: &Request) -> Bytes32 {
-    consent(RELEASE_TYPE, lock_id, beneficiary, request)
+pub fn release_consent(lock_id: &LockId, request: &Request) -> Bytes32 {
+    consent(RELEASE_TYPE, lock_id, request)
 }
 
 /// Struct hash of a cancel consent.
-pub fn cancel_consent(lock_id: &LockId, by: &Address, request: &Request) -> Bytes32 {
-    consent(CANCEL_TYPE, lock_id, by, request)
+pub fn cancel_consent(lock_id: &LockId, request: &Request) -> Bytes32 {
+    consent(CANCEL_TYPE, lock_id, request)
 }
 
-fn consent(encoded_type: &str, lock_id: &LockId, by: &Address, request: &Request) -> Bytes32 {
+fn consent(encoded_type: &str, lock_id: &LockId, request: &Request) -> Bytes32 {
     Words::typed(&type_hash(encoded_type))
         .word(&lock_id.0)
-        .address(by)
         .word(&request.id.0)
         .number(request.valid_until)
         .hash()
@@ -232,15 +229,9 @@ pub fn cancel_server_hash(lock_id: &LockId) -> Digest {
 }
 
 /// Struct hash of an extend consent.
-pub fn extend_consent(
-    lock_id: &LockId,
-    owner: &Address,
-    new_expires: u64,
-    request: &Request,
-) -> Bytes32 {
+pub fn extend_consent(lock_id: &LockId, new_expires: u64, request: &Request) -> Bytes32 {
     Words::typed(&type_hash(EXTEND_TYPE))
         .word(&lock_id.0)
-        .address(owner)
         .number(new_expires)
         .word(&request.id.0)
         .number(request.valid_until)

@@ -123,7 +123,7 @@ pub enum Event {
         lock_id: LockId,
         /// Every consent.
         consents: Vec<SignedCancel>,
-        /// Who called first: the owner.
+        /// The owner.
         principal: Address,
         /// The request, if the owner's consent named one.
         mark: Option<RequestMark>,
