@@ -1,0 +1,309 @@
+//! Numbered, bounded messages on a byte stream.
+//!
+//! ```text
+//! message = u32 LE payload length | u64 LE correlation id | payload
+//! ```
+//! The length counts the payload alone. The correlation id pairs an answer with its request, so
+//! that many requests are under way on one connection and are answered in any order. A connection
+//! opens with four magic bytes that name the protocol spoken on it.
+
+use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
+use std::io;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+
+/// Opens a connection of the request protocol, sent by the dialling side.
+pub const REQUEST_MAGIC: [u8; 4] = *b"MRT1";
+/// Opens a connection of the store protocol, sent by the dialling side.
+pub const STORE_MAGIC: [u8; 4] = *b"MRS1";
+/// Size of what precedes each payload.
+pub const HEADER_BYTES: usize = 4 + 8;
+
+/// How much a reader asks for at once while a message is incomplete.
+const READ_BYTES: usize = 64 * 1024;
+
+/// One message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// Pairs an answer with its request; chosen by the requesting side.
+    pub correlation: u64,
+    /// The content.
+    pub payload: Bytes,
+}
+
+/// Why no message came, or none was sent.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MessageError {
+    /// A payload is larger than the bound of this side.
+    #[error("a message of {found} bytes is over the bound of {max}")]
+    Oversized {
+        /// The size announced or asked for.
+        found: usize,
+        /// The bound.
+        max: usize,
+    },
+    /// The stream ended inside a message.
+    #[error("the stream ended inside a message")]
+    Torn,
+    /// The first bytes are not the magic of the protocol.
+    #[error("the connection does not open with the magic of this protocol")]
+    Magic,
+    /// The stream failed.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// The payload length that a header announces, for callers that parse by themselves.
+pub fn message_length(header: [u8; 4]) -> usize {
+    // 32 bits fit usize on every platform that tokio runs on
+    u32::from_le_bytes(header) as usize
+}
+
+/// Reads messages from a stream.
+#[derive(Debug)]
+pub struct MessageReader<R> {
+    io: R,
+    buffer: BytesMut,
+    payload_max: usize,
+}
+
+impl<R: AsyncRead + Unpin> MessageReader<R> {
+    /// A reader that refuses payloads over `payload_max` bytes.
+    pub fn new(io: R, payload_max: usize) -> Self {
+        Self { io, buffer: BytesMut::new(), payload_max }
+    }
+
+    /// A reader that starts with bytes already taken from the stream.
+    pub fn with_buffer(io: R, payload_max: usize, buffer: BytesMut) -> Self {
+        Self { io, buffer, payload_max }
+    }
+
+    /// Reads the four magic bytes that open a connection.
+    ///
+    /// # Errors
+    /// `Magic` when they differ, `Torn` when the stream ends first, `Io` when it fails.
+    pub async fn expect_magic(&mut self, magic: [u8; 4]) -> Result<(), MessageError> {
+        while self.buffer.len() < magic.len() {
+            if self.fill().await? == 0 {
+                return Err(MessageError::Torn);
+            }
+        }
+        if self.buffer[..magic.len()] != magic {
+            return Err(MessageError::Magic);
+        }
+        self.buffer.advance(magic.len());
+        Ok(())
+    }
+
+    /// The next message, or `None` when the peer closed between messages. Cancel-safe: bytes read
+    /// before a cancellation are kept for the next call.
+    ///
+    /// # Errors
+    /// `Oversized` as soon as a header announces too much; `Torn` when the stream ends inside a
+    /// message; `Io` when it fails. After an error the stream has no further message.
+    pub async fn read(&mut self) -> Result<Option<Message>, MessageError> {
+        loop {
+            if let Some(message) = self.buffered()? {
+                return Ok(Some(message));
+            }
+            if self.fill().await? == 0 {
+                return if self.buffer.is_empty() { Ok(None) } else { Err(MessageError::Torn) };
+            }
+        }
+    }
+
+    /// The next message if all of it was already read from the stream.
+    ///
+    /// # Errors
+    /// `Oversized` when its header announces too much.
+    pub fn buffered(&mut self) -> Result<Option<Message>, MessageError> {
+        let Some(header) = self.buffer.first_chunk::<HEADER_BYTES>() else {
+            return Ok(None);
+        };
+        let mut fields = &header[..];
+        let length = message_length(fields.get_u32_le().to_le_bytes());
+        let correlation = fields.get_u64_le();
+        if length > self.payload_max {
+            return Err(MessageError::Oversized { found: length, max: self.payload_max });
+        }
+        if self.buffer.len() < HEADER_BYTES + length {
+            return Ok(None);
+        }
+        self.buffer.advance(HEADER_BYTES);
+        let payload = self.buffer.split_to(length).freeze();
+        Ok(Some(Message { correlation, payload }))
+    }
+
+    async fn fill(&mut self) -> io::Result<usize> {
+        self.buffer.reserve(READ_BYTES.min(self.payload_max + HEADER_BYTES));
+        self.io.read_buf(&mut self.buffer).await
+    }
+}
+
+/// Writes messages to a stream, many with one system call.
+#[derive(Debug)]
+pub struct MessageWriter<W> {
+    io: W,
+    buffer: BytesMut,
+    payload_max: usize,
+}
+
+impl<W: AsyncWrite + Unpin> MessageWriter<W> {
+    /// A writer that refuses payloads over `payload_max` bytes.
+    pub fn new(io: W, payload_max: usize) -> Self {
+        Self { io, buffer: BytesMut::new(), payload_max }
+    }
+
+    /// Queues the magic bytes that open a connection.
+    pub fn queue_magic(&mut self, magic: [u8; 4]) {
+        self.buffer.put_slice(&magic);
+    }
+
+    /// Queues one message; nothing is sent before [`MessageWriter::flush`].
+    ///
+    /// # Errors
+    /// `Oversized` when the payload is over the bound; nothing is queued then.
+    pub fn queue(&mut self, correlation: u64, payload: &[u8]) -> Result<(), MessageError> {
+        let oversized = MessageError::Oversized { found: payload.len(), max: self.payload_max };
+        if payload.len() > self.payload_max {
+            return Err(oversized);
+        }
+        let length = u32::try_from(payload.len()).map_err(|_| oversized)?;
+        self.buffer.reserve(HEADER_BYTES + payload.len());
+        self.buffer.put_u32_le(length);
+        self.buffer.put_u64_le(correlation);
+        self.buffer.put_slice(payload);
+        Ok(())
+    }
+
+    /// How many bytes wait to be sent.
+    pub fn queued_bytes(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// Sends everything queued. Cancel-safe: what was not sent stays queued.
+    ///
+    /// # Errors
+    /// The stream's error; how much of the queue reached the peer is then unknown.
+    pub async fn flush(&mut self) -> io::Result<()> {
+        while self.buffer.has_remaining() {
+            if self.io.write_buf(&mut self.buffer).await? == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+        }
+        self.io.flush().await
+    }
+
+    /// Sends everything queued and closes this direction.
+    ///
+    /// # Errors
+    /// As [`MessageWriter::flush`].
+    pub async fn shutdown(&mut self) -> io::Result<()> {
+        self.flush().await?;
+        self.io.shutdown().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::duplex;
+
+    const MAX: usize = 1000;
+
+    async fn written(payloads: &[&[u8]]) -> Vec<u8> {
+        let mut out = Vec::new();
+        let mut writer = MessageWriter::new(&mut out, MAX);
+        for (i, payload) in payloads.iter().enumerate() {
+            writer.queue(i as u64 + 7, payload).unwrap();
+        }
+        writer.flush().await.unwrap();
+        out
+    }
+
+    #[tokio::test]
+    async fn messages_are_read_as_they_were_written() {
+        let bytes = written(&[b"one", b"", &[9; MAX]]).await;
+        assert_eq!(bytes[..15], *b"\x03\0\0\0\x07\0\0\0\0\0\0\0one");
+        let mut reader = MessageReader::new(&bytes[..], MAX);
+        for (correlation, payload) in [(7, &b"one"[..]), (8, b""), (9, &[9; MAX])] {
+            let message = reader.read().await.unwrap().unwrap();
+            assert_eq!((message.correlation, &message.payload[..]), (correlation, payload));
+        }
+        assert!(reader.read().await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn messages_cut_into_single_bytes_are_put_together() {
+        let bytes = written(&[b"one", b"two"]).await;
+        let (mut near, far) = duplex(1);
+        let feed = async move {
+            near.write_all(&bytes).await.unwrap();
+        };
+        let read = async {
+            let mut reader = MessageReader::new(far, MAX);
+            assert_eq!(&reader.read().await.unwrap().unwrap().payload[..], b"one");
+            assert_eq!(&reader.read().await.unwrap().unwrap().payload[..], b"two");
+            assert!(reader.read().await.unwrap().is_none());
+        };
+        tokio::join!(feed, read);
+    }
+
+    #[tokio::test]
+    async fn every_cut_message_is_torn() {
+        let bytes = written(&[b"one"]).await;
+        for end in 1..bytes.len() {
+            let mut reader = MessageReader::new(&bytes[..end], MAX);
+            assert!(matches!(reader.read().await, Err(MessageError::Torn)), "cut at {end}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_header_over_the_bound_is_refused_before_its_payload_arrives() {
+        let header = [&(MAX as u32 + 1).to_le_bytes()[..], &[0; 8]].concat();
+        let mut reader = MessageReader::new(&header[..], MAX);
+        let error = reader.read().await.unwrap_err();
+        assert!(matches!(error, MessageError::Oversized { found: 1001, max: 1000 }));
+        let mut writer = MessageWriter::new(Vec::new(), MAX);
+        let error = writer.queue(0, &[0; MAX + 1]).unwrap_err();
+        assert!(matches!(error, MessageError::Oversized { found: 1001, max: 1000 }));
+        assert_eq!(writer.queued_bytes(), 0);
+    }
+
+    #[tokio::test]
+    async fn an_announced_length_reserves_no_memory() {
+        let big = 64 << 20;
+        let header = [&(big as u32).to_le_bytes()[..], &[0; 8]].concat();
+        let mut reader = MessageReader::new(&header[..], big);
+        assert!(matches!(reader.read().await, Err(MessageError::Torn)));
+        assert!(reader.buffer.capacity() <= 4 * READ_BYTES);
+    }
+
+    #[tokio::test]
+    async fn the_magic_is_checked_and_taken_off() {
+        let mut bytes = REQUEST_MAGIC.to_vec();
+        bytes.extend(written(&[b"one"]).await);
+        let mut reader = MessageReader::new(&bytes[..], MAX);
+        reader.expect_magic(REQUEST_MAGIC).await.unwrap();
+        assert_eq!(&reader.read().await.unwrap().unwrap().payload[..], b"one");
+        let mut other = MessageReader::new(&bytes[..], MAX);
+        assert!(matches!(other.expect_magic(STORE_MAGIC).await, Err(MessageError::Magic)));
+        let mut short = MessageReader::new(&bytes[..3], MAX);
+        assert!(matches!(short.expect_magic(REQUEST_MAGIC).await, Err(MessageError::Torn)));
+    }
+
+    #[tokio::test]
+    async fn a_cancelled_read_loses_nothing() {
+        let bytes = written(&[b"whole"]).await;
+        let (mut near, far) = duplex(64);
+        let mut reader = MessageReader::new(far, MAX);
+        near.write_all(&bytes[..9]).await.unwrap();
+        tokio::select! {
+            biased;
+            _ = reader.read() => panic!("the message is incomplete"),
+            () = tokio::task::yield_now() => {}
+        }
+        near.write_all(&bytes[9..]).await.unwrap();
+        assert_eq!(&reader.read().await.unwrap().unwrap().payload[..], b"whole");
+    }
+}
