@@ -1,1 +1,3 @@
 //! Modules of the suite: see `specs/testing.md`.
+
+mod tidy;

@@ -1,0 +1,215 @@
+//! Arrows between our crates point strictly down, over every kind of dependency.
+
+use super::{assert_none, assert_one, root};
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
+
+/// The layer of each crate: ARCHITECTURE.md has the same table.
+const LAYERS: &[(u8, &[&str])] = &[
+    (0, &["mortise-format"]),
+    (1, &["mortise-core", "mortise-transport"]),
+    (2, &["mortise-verify"]),
+    (3, &["mortise-engine", "mortise-client", "mortise-host"]),
+    (4, &["mortise-sim", "mortise-nitro", "mortise-contracts"]),
+    (5, &["mortise-cli", "mortise-enclave"]),
+    (6, &["mortise-testkit"]),
+    (7, &["mortise-tests", "mortise-benches"]),
+];
+
+/// The layers from which on nothing is shipped.
+const NOT_SHIPPED: u8 = 6;
+
+/// Crates that may depend on these of ours and no others.
+const ONLY: &[(&str, &[&str])] = &[("mortise-host", &["mortise-format", "mortise-transport"])];
+
+/// (from, to): the first must not reach the second by any path of ours.
+const NEVER_REACHES: &[(&str, &str)] =
+    &[("mortise-enclave", "mortise-sim"), ("mortise-enclave", "mortise-testkit")];
+
+/// What the measured binary must not link: no command line, no HTTP server, no store.
+const NOT_MEASURED: &[&str] =
+    &["axum", "clap", "sled", "mortise-sim", "mortise-cli", "mortise-host", "mortise-testkit"];
+
+/// One crate of ours: what it names in its manifest.
+#[derive(Default)]
+struct Crate {
+    needs: BTreeSet<String>,
+    features: BTreeSet<String>,
+}
+
+type Crates = BTreeMap<String, Crate>;
+
+/// Every crate of the workspace, with the dependencies of all kinds, optional ones too.
+fn crates() -> Crates {
+    let metadata = cargo_metadata::MetadataCommand::new()
+        .manifest_path(root().join("Cargo.toml"))
+        .no_deps()
+        .exec()
+        .expect("cargo describes the workspace");
+    let packages = metadata.packages.into_iter().map(|package| {
+        let needs = package.dependencies.into_iter().map(|d| d.name).filter(|n| is_ours(n));
+        let features = package.features.into_keys().collect();
+        (package.name.to_string(), Crate { needs: needs.collect(), features })
+    });
+    packages.collect()
+}
+
+fn is_ours(name: &str) -> bool {
+    name.starts_with("mortise-")
+}
+
+fn layer(name: &str) -> Option<u8> {
+    LAYERS.iter().find(|(_, names)| names.contains(&name)).map(|(layer, _)| *layer)
+}
+
+/// Crates outside the table, and arrows that do not point strictly down.
+fn arrows_not_down(crates: &Crates) -> Vec<String> {
+    let mut violations = Vec::new();
+    for (name, found) in crates {
+        let Some(from) = layer(name) else {
+            violations.push(format!("{name} is in no layer"));
+            continue;
+        };
+        for need in &found.needs {
+            if layer(need).is_none_or(|to| to >= from) {
+                violations.push(format!("{name} -> {need} does not point down"));
+            }
+        }
+    }
+    violations
+}
+
+/// Shipped crates that name a crate which is not shipped.
+fn arrows_out_of_the_product(crates: &Crates) -> Vec<String> {
+    let mut violations = Vec::new();
+    for (name, found) in crates {
+        let shipped = layer(name).is_some_and(|layer| layer < NOT_SHIPPED);
+        for need in &found.needs {
+            if shipped && layer(need).is_none_or(|layer| layer >= NOT_SHIPPED) {
+                violations.push(format!("{name} is shipped and names {need}, which is not"));
+            }
+        }
+    }
+    violations
+}
+
+/// Arrows of a restricted crate to anything but what it may name.
+fn arrows_out_of_bounds(crates: &Crates) -> Vec<String> {
+    let mut violations = Vec::new();
+    for (name, allowed) in ONLY {
+        let needs = crates.get(*name).map(|found| &found.needs);
+        for need in needs.into_iter().flatten().filter(|need| !allowed.contains(&need.as_str())) {
+            violations.push(format!("{name} may not depend on {need}"));
+        }
+    }
+    violations
+}
+
+/// Forbidden pairs that are connected, however long the path.
+fn forbidden_paths(crates: &Crates) -> Vec<String> {
+    let connected = NEVER_REACHES.iter().filter(|(from, to)| reach(crates, from).contains(*to));
+    connected.map(|(from, to)| format!("{from} reaches {to}")).collect()
+}
+
+fn reach<'a>(crates: &'a Crates, from: &'a str) -> BTreeSet<&'a str> {
+    let mut open = vec![from];
+    let mut seen = BTreeSet::new();
+    while let Some(name) = open.pop() {
+        if seen.insert(name)
+            && let Some(found) = crates.get(name)
+        {
+            open.extend(found.needs.iter().map(String::as_str));
+        }
+    }
+    seen
+}
+
+/// Features whose name says that a check is replaced by one that always agrees.
+fn mock_features(crates: &Crates) -> Vec<String> {
+    let mut violations = Vec::new();
+    for (name, found) in crates {
+        for feature in found.features.iter().filter(|feature| feature.contains("mock")) {
+            violations.push(format!("{name} has the feature {feature}"));
+        }
+    }
+    violations
+}
+
+/// Lines of `cargo tree --prefix none` that name something the measured binary must not link.
+fn unmeasurable(tree: &str) -> Vec<String> {
+    let names: BTreeSet<&str> = tree.lines().filter_map(|l| l.split(' ').next()).collect();
+    let found = NOT_MEASURED.iter().filter(|name| names.contains(*name));
+    found.map(|name| format!("mortise-enclave links {name}")).collect()
+}
+
+/// A workspace of these crates, each written as `name: need need`.
+fn planted(lines: &[&str]) -> Crates {
+    let crates = lines.iter().map(|line| {
+        let (name, needs) = line.split_once(':').expect("a planted line has a colon");
+        let needs = needs.split_whitespace().map(str::to_owned).collect();
+        (name.to_owned(), Crate { needs, ..Crate::default() })
+    });
+    crates.collect()
+}
+
+#[test]
+fn arrows_between_crates_point_strictly_down() {
+    assert_none(&arrows_not_down(&crates()));
+}
+
+#[test]
+fn arrow_up_or_sideways_is_found() {
+    let up = planted(&["mortise-format: mortise-core"]);
+    assert_one(&arrows_not_down(&up), "mortise-format -> mortise-core");
+    let sideways = planted(&["mortise-client: mortise-engine mortise-core"]);
+    assert_one(&arrows_not_down(&sideways), "mortise-client -> mortise-engine");
+    assert_one(&arrows_not_down(&planted(&["mortise-new:"])), "mortise-new is in no layer");
+}
+
+#[test]
+fn no_shipped_crate_names_the_testkit() {
+    assert_none(&arrows_out_of_the_product(&crates()));
+    let planted = planted(&["mortise-cli: mortise-testkit", "mortise-tests: mortise-testkit"]);
+    assert_one(&arrows_out_of_the_product(&planted), "mortise-cli is shipped");
+}
+
+#[test]
+fn host_knows_the_format_and_the_transport_alone() {
+    assert_none(&arrows_out_of_bounds(&crates()));
+    let planted = planted(&["mortise-host: mortise-format mortise-core"]);
+    assert_one(&arrows_out_of_bounds(&planted), "may not depend on mortise-core");
+}
+
+#[test]
+fn enclave_cannot_reach_the_software_stand_ins() {
+    assert_none(&forbidden_paths(&crates()));
+    let planted = planted(&["mortise-enclave: mortise-x", "mortise-x: mortise-sim"]);
+    assert_one(&forbidden_paths(&planted), "mortise-enclave reaches mortise-sim");
+}
+
+#[test]
+fn no_crate_has_a_mock_feature() {
+    assert_none(&mock_features(&crates()));
+    let mut planted = planted(&["mortise-engine:"]);
+    let found = planted.get_mut("mortise-engine").expect("it was planted");
+    found.features.insert("nsm-mock".to_owned());
+    assert_one(&mock_features(&planted), "nsm-mock");
+}
+
+#[test]
+fn measured_binary_links_no_command_line_no_server_no_store() {
+    let output = Command::new(env!("CARGO"))
+        .args(["tree", "--package", "mortise-enclave", "--edges", "normal", "--prefix", "none"])
+        .current_dir(root())
+        .output()
+        .expect("cargo can be started");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let tree = String::from_utf8_lossy(&output.stdout);
+    assert!(tree.contains("mortise-engine "), "the tree lacks the engine:\n{tree}");
+    assert_none(&unmeasurable(&tree));
+}
+
+#[test]
+fn server_in_the_measured_binary_is_found() {
+    assert_one(&unmeasurable("mortise-enclave v0.1.0\naxum v0.8.9\naxum-core v0.5.6"), "axum");
+}
