@@ -8,6 +8,7 @@
 //! Invariants: one encoding per value, trailing bytes refused (`codec`); every hash and signature
 //! has a domain of its own (`domains`, `eip712`); every size has a bound (`limits`).
 #![no_std]
+#![deny(clippy::as_conversions, clippy::float_arithmetic)]
 
 extern crate alloc;
 
@@ -27,6 +28,7 @@ pub mod limits;
 pub mod lock;
 pub mod policy;
 pub mod reject;
+pub mod store;
 
 pub use amount::U256;
 pub use codec::{CodecError, decode, encode, encode_into};
