@@ -1,4 +1,5 @@
-//! What may not stand in a text: unfinished work, skipped tests, foreign characters and paths.
+//! What may not stand in a text: unfinished work, skipped tests, foreign characters and paths;
+//! and what must stand in the pure crates: their bans.
 
 use super::source::{code, comments, is_word};
 use super::{RepoFile, assert_none, assert_one, repo_files};
@@ -12,6 +13,19 @@ const FOLDERS_BANNED: &[&str] =
     &[concat!("/ho", "me/"), concat!("/ro", "ot/"), concat!("/Us", "ers/"), concat!("/wo", "rk/")];
 /// The crate in which every message waits for its permit.
 const ENGINE: &str = "engine/mortise-engine/";
+/// The crates without std, clocks, entropy, threads and input or output.
+const PURE: &[&str] = &["mortise-format", "mortise-core", "mortise-verify"];
+/// What the root of a pure crate says.
+const PURE_ATTRIBUTES: &[&str] =
+    &["#![no_std]", "#![deny(clippy::as_conversions, clippy::float_arithmetic)]"];
+/// What the clippy.toml of a pure crate forbids, among others.
+const PURE_BANS: &[&str] = &[
+    "std::time::Instant",
+    "std::time::SystemTime",
+    "std::collections::HashMap",
+    "std::thread::spawn",
+    "std::fs::File",
+];
 
 fn characters_not_ascii(files: &[RepoFile]) -> Vec<String> {
     let checked = files.iter().filter(|file| file.has_extension("rs") || file.has_extension("md"));
@@ -34,6 +48,28 @@ fn paths_of_a_machine(files: &[RepoFile]) -> Vec<String> {
 fn unbounded_sends(files: &[RepoFile]) -> Vec<String> {
     let engine = files.iter().filter(|f| f.path.starts_with(ENGINE) && f.has_extension("rs"));
     lines_where(engine, code, |line| has_word(line, "do_send"), "sends past the mailbox's bound")
+}
+
+/// Attributes and bans that a pure crate has lost.
+fn bans_lost(files: &[RepoFile]) -> Vec<String> {
+    let mut violations = Vec::new();
+    for name in PURE {
+        let folder = format!("engine/{name}/");
+        let text = |path: &str| {
+            let found = files.iter().find(|file| file.path == format!("{folder}{path}"));
+            found.map_or(String::new(), |file| file.text.clone())
+        };
+        if !files.iter().any(|file| file.path.starts_with(&folder)) {
+            continue;
+        }
+        let (lib, clippy) = (text("src/lib.rs"), text("clippy.toml"));
+        let lines: Vec<&str> = lib.lines().collect();
+        let attributes = PURE_ATTRIBUTES.iter().filter(|wanted| !lines.contains(*wanted));
+        violations.extend(attributes.map(|a| format!("{folder}src/lib.rs lacks {a}")));
+        let bans = PURE_BANS.iter().filter(|ban| !clippy.contains(&format!("path = \"{ban}\"")));
+        violations.extend(bans.map(|ban| format!("{folder}clippy.toml does not forbid {ban}")));
+    }
+    violations
 }
 
 /// One violation for each line of the viewed text of a file that is `wrong`.
@@ -117,4 +153,22 @@ fn engine_sends_no_message_past_the_bound_of_a_mailbox() {
     assert_one(&unbounded_sends(&rust("engine/mortise-engine/src/a.rs", planted)), "a.rs:1");
     assert_none(&unbounded_sends(&rust("engine/mortise-client/src/a.rs", planted)));
     assert_none(&unbounded_sends(&rust("engine/mortise-engine/src/a.rs", "// not do_send")));
+}
+
+#[test]
+fn pure_crates_forbid_std_casts_floats_clocks_and_unordered_maps() {
+    assert_none(&bans_lost(&repo_files()));
+}
+
+#[test]
+fn ban_that_a_pure_crate_lost_is_found() {
+    let lib = |text: &str| RepoFile::new("engine/mortise-core/src/lib.rs", text);
+    let clippy = |text: &str| RepoFile::new("engine/mortise-core/clippy.toml", text);
+    let attributes = PURE_ATTRIBUTES.join("\n");
+    let bans: String = PURE_BANS.iter().map(|ban| format!("path = \"{ban}\"\n")).collect();
+    assert_none(&bans_lost(&[lib(&attributes), clippy(&bans)]));
+    let std = attributes.replace("#![no_std]\n", "");
+    assert_one(&bans_lost(&[lib(&std), clippy(&bans)]), "lacks #![no_std]");
+    let clocks = bans.replace("SystemTime", "Duration");
+    assert_one(&bans_lost(&[lib(&attributes), clippy(&clocks)]), "std::time::SystemTime");
 }
