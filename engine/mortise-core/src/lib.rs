@@ -1,3 +1,31 @@
-//! mortise-core.
+//! The pure lock engine: what is granted, what is refused, what follows.
+//!
+//! What it is for: `admit` authenticates a command, `decide` answers it with an event or a
+//! refusal, `State::apply` changes the state, `State::take_leaves` feeds the state tree, `seal`
+//! makes and opens frames, `replay` follows a log. Live traffic, the restart and the auditor go
+//! through the same code.
+//!
+//! What it does not do: read a clock, draw entropy, open a socket, spawn, sleep, log. Time comes
+//! in as a number and is written into the event; secrets come in through types that wipe
+//! themselves.
+//!
+//! Invariants: INV-01, 02, 04 to 08, 10, 11, 13, 17 of `specs/invariants.md` hold after every
+//! event; `State::check` recomputes every aggregate.
 #![no_std]
+#![deny(clippy::as_conversions, clippy::float_arithmetic)]
+
 extern crate alloc;
+
+pub mod admit;
+pub mod apply;
+pub mod body;
+pub mod decide;
+pub mod keys;
+pub mod seal;
+pub mod signature;
+pub mod state;
+pub mod tree;
+
+pub use admit::{Admitted, admit};
+pub use decide::{Decision, decide};
+pub use state::State;

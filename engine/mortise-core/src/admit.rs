@@ -1,0 +1,429 @@
+//! Authentication: from a command to one that can be decided.
+//!
+//! What it is for: everything that needs no state and costs time - shapes, hashes, signature
+//! recovery, the lock id - happens here once, on worker threads, so that the single writer only
+//! looks things up and compares.
+//!
+//! What it does not do: look at the state. Whether the recovered signer is the right one for a
+//! lock is decided by `decide`; for intents and approvals, whose owner is a signed field, here.
+//!
+//! Invariants: INV-08 (every digest is rebuilt from full fields), INV-17 (the lock id covers every
+//! field). An [`Admitted`] has no other constructor.
+
+use crate::signature::recover;
+use alloc::vec::Vec;
+use mortise_format::asset::Condition;
+use mortise_format::codec;
+use mortise_format::command::{CancelForm, Command, SignedCancel, SignedIntent};
+use mortise_format::domains;
+use mortise_format::eip712::{self, Claim, Digest, Domain, Request};
+use mortise_format::event::{Authority, Content, RequestMark};
+use mortise_format::fact::BalanceFact;
+use mortise_format::ids::{Address, Bytes32, EngineId, LockId, Signature};
+use mortise_format::limits::{
+    BATCH_LOCKS_MAX, EXECUTION_DATA_BYTES_MAX, LOCK_LEGS_MAX, OBSERVERS_MAX,
+};
+use mortise_format::lock::LockTerms;
+use mortise_format::reject::{Field, Reject};
+
+/// An authenticated command.
+#[derive(Debug, Clone)]
+pub struct Admitted(pub(crate) Inner);
+
+#[derive(Debug, Clone)]
+pub(crate) enum Inner {
+    Grant {
+        locks: Vec<AdmittedLock>,
+        batch: Bytes32,
+        marks: Vec<RequestMark>,
+    },
+    Claim {
+        claim: Claim,
+        signature: Signature,
+        mark: RequestMark,
+    },
+    Release {
+        lock_id: LockId,
+        request: Request,
+        signature: Signature,
+        mark: RequestMark,
+    },
+    Cancel {
+        lock_id: LockId,
+        consents: Vec<AdmittedConsent>,
+    },
+    CancelDraft {
+        lock_id: LockId,
+        terms: LockTerms,
+        consent: AdmittedConsent,
+    },
+    Extend {
+        lock_id: LockId,
+        new_expires: u64,
+        request: Request,
+        signature: Signature,
+        mark: RequestMark,
+    },
+    RecordFact {
+        fact: BalanceFact,
+        signatures: Vec<Signature>,
+        signers: Vec<Address>,
+    },
+}
+
+/// A lock whose owner's signature was checked.
+#[derive(Debug, Clone)]
+pub(crate) struct AdmittedLock {
+    pub lock_id: LockId,
+    pub terms: LockTerms,
+    pub authority: Authority,
+    pub signature: Signature,
+}
+
+/// A consent whose signer was recovered.
+#[derive(Debug, Clone)]
+pub(crate) struct AdmittedConsent {
+    pub consent: SignedCancel,
+    pub signer: Address,
+    pub mark: Option<RequestMark>,
+}
+
+impl Admitted {
+    /// The lock that the command is about: the first of a batch; none for a fact.
+    pub fn lock_id(&self) -> Option<LockId> {
+        match &self.0 {
+            Inner::Grant { locks, .. } => locks.first().map(|l| l.lock_id),
+            Inner::Claim { claim, .. } => Some(claim.lock_id),
+            Inner::Release { lock_id, .. }
+            | Inner::Cancel { lock_id, .. }
+            | Inner::CancelDraft { lock_id, .. }
+            | Inner::Extend { lock_id, .. } => Some(*lock_id),
+            Inner::RecordFact { .. } => None,
+        }
+    }
+}
+
+/// Checks everything about a command that needs no state.
+///
+/// A success proves that every signature in it was made over a digest rebuilt from the command's
+/// own fields, and by the owner where the owner is one of those fields.
+///
+/// # Errors
+/// `Validation` naming the field that breaks a rule; `InvalidSignature`.
+pub fn admit(engine_id: &EngineId, command: Command) -> Result<Admitted, Reject> {
+    let domain = Domain::of_engine(engine_id);
+    let inner = match command {
+        Command::Commit { intents } => admit_intents(engine_id, &domain, intents)?,
+        Command::Approve { terms, signature } => admit_approval(engine_id, terms, signature)?,
+        Command::Claim { claim, signature } => admit_claim(&domain, claim, signature)?,
+        Command::Release { lock_id, request, signature } => {
+            let hash = eip712::release_consent(&lock_id, &request);
+            let principal = signer(&domain.digest(&hash), &signature)?;
+            let mark = mark(principal, &request, Kind::Release, &[&lock_id.0]);
+            Inner::Release { lock_id, request, signature, mark }
+        }
+        Command::Cancel { lock_id, consents } => {
+            Inner::Cancel { lock_id, consents: admit_cancels(&domain, &lock_id, &consents)? }
+        }
+        Command::CancelDraft { terms, consent } => {
+            check_terms(&terms)?;
+            let lock_id = terms.lock_id(engine_id);
+            let consents = admit_cancels(&domain, &lock_id, &[consent])?;
+            let consent = consents.into_iter().find(|c| c.signer == terms.owner);
+            let consent = consent.ok_or(Reject::InvalidSignature)?;
+            Inner::CancelDraft { lock_id, terms, consent }
+        }
+        Command::Extend { lock_id, new_expires, request, signature } => {
+            let hash = eip712::extend_consent(&lock_id, new_expires, &request);
+            let principal = signer(&domain.digest(&hash), &signature)?;
+            let fields: &[&[u8]] = &[&lock_id.0, &new_expires.to_le_bytes()];
+            let mark = mark(principal, &request, Kind::Extend, fields);
+            Inner::Extend { lock_id, new_expires, request, signature, mark }
+        }
+        Command::RecordFact { fact, signatures } => admit_fact(&domain, fact, signatures)?,
+    };
+    Ok(Admitted(inner))
+}
+
+fn signer(digest: &Digest, signature: &Signature) -> Result<Address, Reject> {
+    recover(digest, signature).map_err(|_| Reject::InvalidSignature)
+}
+
+fn admit_intents(
+    engine_id: &EngineId,
+    domain: &Domain,
+    intents: Vec<SignedIntent>,
+) -> Result<Inner, Reject> {
+    if intents.is_empty() || intents.len() > BATCH_LOCKS_MAX {
+        return Err(Reject::Validation(Field::Locks));
+    }
+    intents.iter().try_for_each(|intent| check_terms(&intent.terms))?;
+    let ids: Vec<LockId> = intents.iter().map(|i| i.terms.lock_id(engine_id)).collect();
+    let batch = if ids.len() == 1 { Bytes32::ZERO } else { eip712::batch_hash(&ids) };
+    let contents: Vec<Content> = intents.iter().map(|i| intent_content(&i.terms, &batch)).collect();
+    let mut locks = Vec::with_capacity(intents.len());
+    let mut marks = Vec::with_capacity(intents.len());
+    for ((intent, lock_id), content) in intents.into_iter().zip(ids).zip(contents) {
+        let hash = eip712::lock_intent(&intent.terms, &batch, &intent.request);
+        if signer(&domain.digest(&hash), &intent.signature)? != intent.terms.owner {
+            return Err(Reject::InvalidSignature);
+        }
+        marks.push(RequestMark {
+            principal: intent.terms.owner,
+            id: intent.request.id,
+            valid_until: intent.request.valid_until,
+            content,
+        });
+        let authority = Authority::Intent(intent.request);
+        let (terms, signature) = (intent.terms, intent.signature);
+        locks.push(AdmittedLock { lock_id, terms, authority, signature });
+    }
+    Ok(Inner::Grant { locks, batch, marks })
+}
+
+fn admit_approval(
+    engine_id: &EngineId,
+    terms: LockTerms,
+    signature: Signature,
+) -> Result<Inner, Reject> {
+    check_terms(&terms)?;
+    // The wallet of this path shows the lock id and a few fields only: it must not be able to
+    // bind its owner to a party that it did not see (INV-17).
+    if !terms.beneficiary.is_zero() {
+        return Err(Reject::Validation(Field::Beneficiary));
+    }
+    if !terms.arbiter.is_zero() {
+        return Err(Reject::Validation(Field::Arbiter));
+    }
+    let lock_id = terms.lock_id(engine_id);
+    let digest =
+        eip712::lock_approval(&lock_id, &terms).ok_or(Reject::Validation(Field::Assets))?;
+    if signer(&digest, &signature)? != terms.owner {
+        return Err(Reject::InvalidSignature);
+    }
+    let lock = AdmittedLock { lock_id, terms, authority: Authority::Approval, signature };
+    Ok(Inner::Grant { locks: alloc::vec![lock], batch: Bytes32::ZERO, marks: Vec::new() })
+}
+
+fn admit_claim(domain: &Domain, claim: Claim, signature: Signature) -> Result<Inner, Reject> {
+    if claim.amounts.is_empty() || claim.amounts.len() > LOCK_LEGS_MAX {
+        return Err(Reject::Validation(Field::Amounts));
+    }
+    if claim.amounts.iter().all(|a| a.is_zero()) {
+        return Err(Reject::Validation(Field::Amounts));
+    }
+    if claim.claimant.is_zero() {
+        return Err(Reject::Validation(Field::Claimant));
+    }
+    let principal = signer(&domain.digest(&claim.hash()), &signature)?;
+    let amounts = codec::encode(&claim.amounts);
+    let fields: &[&[u8]] = &[
+        &claim.lock_id.0,
+        &claim.claim_index.to_le_bytes(),
+        &claim.claimant.0,
+        &amounts,
+        &claim.evidence.0,
+    ];
+    let mark = mark(principal, &claim.request, Kind::Claim, fields);
+    Ok(Inner::Claim { claim, signature, mark })
+}
+
+/// Recovers each consent. A text-or-server-hash consent has two possible signers: both are kept,
+/// and `decide` takes the one that is a party.
+fn admit_cancels(
+    domain: &Domain,
+    lock_id: &LockId,
+    consents: &[SignedCancel],
+) -> Result<Vec<AdmittedConsent>, Reject> {
+    if consents.is_empty() || consents.len() > CONSENTS_MAX {
+        return Err(Reject::Validation(Field::Signature));
+    }
+    let mut admitted = Vec::with_capacity(consents.len() * 2);
+    for consent in consents {
+        let forms: &[CancelForm] = match consent.form {
+            CancelForm::TextOrServerHash => &[CancelForm::Text, CancelForm::ServerHash],
+            ref form => core::slice::from_ref(form),
+        };
+        for form in forms {
+            let consent = SignedCancel { form: *form, signature: consent.signature };
+            admitted.push(admit_cancel(domain, lock_id, consent)?);
+        }
+    }
+    Ok(admitted)
+}
+
+fn admit_cancel(
+    domain: &Domain,
+    lock_id: &LockId,
+    consent: SignedCancel,
+) -> Result<AdmittedConsent, Reject> {
+    let digest = match &consent.form {
+        CancelForm::Consent(request) => domain.digest(&eip712::cancel_consent(lock_id, request)),
+        CancelForm::Text => eip712::cancel_text(lock_id),
+        CancelForm::ServerHash | CancelForm::TextOrServerHash => {
+            eip712::cancel_server_hash(lock_id)
+        }
+    };
+    let signer = signer(&digest, &consent.signature)?;
+    let mark = match &consent.form {
+        CancelForm::Consent(request) => Some(mark(signer, request, Kind::Cancel, &[&lock_id.0])),
+        _ => None,
+    };
+    Ok(AdmittedConsent { consent, signer, mark })
+}
+
+fn admit_fact(
+    domain: &Domain,
+    fact: BalanceFact,
+    signatures: Vec<Signature>,
+) -> Result<Inner, Reject> {
+    fact.asset.check().map_err(|_| Reject::Validation(Field::Asset))?;
+    if fact.account.is_zero() {
+        return Err(Reject::Validation(Field::Account));
+    }
+    if fact.withdrawing > fact.balance {
+        return Err(Reject::Validation(Field::Withdrawing));
+    }
+    if signatures.is_empty() || signatures.len() > OBSERVERS_MAX {
+        return Err(Reject::Validation(Field::Signatures));
+    }
+    let digest = domain.digest(&eip712::balance_fact(&fact));
+    let signers: Result<Vec<Address>, Reject> =
+        signatures.iter().map(|s| signer(&digest, s)).collect();
+    let signers = signers?;
+    let mut unique = signers.clone();
+    unique.sort_unstable();
+    unique.dedup();
+    if unique.len() != signers.len() {
+        return Err(Reject::Validation(Field::Signatures));
+    }
+    Ok(Inner::RecordFact { fact, signatures, signers })
+}
+
+/// Checks that terms have their one shape.
+///
+/// # Errors
+/// `Validation` naming the field.
+pub fn check_terms(terms: &LockTerms) -> Result<(), Reject> {
+    let wrong = |field| Err(Reject::Validation(field));
+    if terms.owner.is_zero() {
+        return wrong(Field::Owner);
+    }
+    if terms.legs.is_empty() || terms.legs.len() > LOCK_LEGS_MAX {
+        return wrong(Field::Assets);
+    }
+    for (i, leg) in terms.legs.iter().enumerate() {
+        if leg.amount.is_zero() {
+            return wrong(Field::Amount);
+        }
+        if leg.asset.check().is_err() || terms.legs[..i].iter().any(|l| l.asset == leg.asset) {
+            return wrong(Field::Asset);
+        }
+    }
+    check_condition(&terms.condition)
+}
+
+fn check_condition(condition: &Condition) -> Result<(), Reject> {
+    if condition.target_asset.check().is_err() {
+        return Err(Reject::Validation(Field::TargetAsset));
+    }
+    let data_bytes = condition.execution_data.as_ref().map_or(0, Vec::len);
+    if data_bytes > EXECUTION_DATA_BYTES_MAX {
+        return Err(Reject::Validation(Field::ExecutionData));
+    }
+    Ok(())
+}
+
+/// A method, as the first tag of a content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Commit,
+    Claim,
+    Release,
+    Cancel,
+    Extend,
+}
+
+impl Kind {
+    fn byte(self) -> u8 {
+        match self {
+            Self::Commit => 1,
+            Self::Claim => 2,
+            Self::Release => 3,
+            Self::Cancel => 4,
+            Self::Extend => 5,
+        }
+    }
+
+    /// The fields behind the tags of a content, the method first.
+    pub(crate) fn fields(self) -> &'static [Field] {
+        match self {
+            Self::Commit => &[
+                Field::Method,
+                Field::Batch,
+                Field::Beneficiary,
+                Field::Arbiter,
+                Field::Nonce,
+                Field::Expires,
+                Field::Condition,
+                Field::Assets,
+            ],
+            Self::Claim => &[
+                Field::Method,
+                Field::LockId,
+                Field::ClaimIndex,
+                Field::Claimant,
+                Field::Amounts,
+                Field::Evidence,
+            ],
+            Self::Release | Self::Cancel => &[Field::Method, Field::LockId],
+            Self::Extend => &[Field::Method, Field::LockId, Field::NewExpires],
+        }
+    }
+}
+
+fn intent_content(terms: &LockTerms, batch: &Bytes32) -> Content {
+    let assets = codec::encode(&terms.legs);
+    let condition = codec::encode(&terms.condition);
+    content(
+        Kind::Commit,
+        &[
+            &batch.0,
+            &terms.beneficiary.0,
+            &terms.arbiter.0,
+            &terms.nonce.to_le_bytes(),
+            &terms.expires.to_le_bytes(),
+            &condition,
+            &assets,
+        ],
+    )
+}
+
+fn mark(principal: Address, request: &Request, kind: Kind, fields: &[&[u8]]) -> RequestMark {
+    RequestMark {
+        principal,
+        id: request.id,
+        valid_until: request.valid_until,
+        content: content(kind, fields),
+    }
+}
+
+/// Digest over all fields, each prefixed by its length, and a short tag for each.
+fn content(kind: Kind, fields: &[&[u8]]) -> Content {
+    debug_assert_eq!(fields.len() + 1, kind.fields().len());
+    let mut tags = [0; 8];
+    tags[0] = u16::from(kind.byte());
+    let mut hasher = blake3::Hasher::new_derive_key(domains::CONTENT_DIGEST);
+    hasher.update(&[kind.byte()]);
+    for (tag, field) in tags[1..].iter_mut().zip(fields) {
+        let length = u64::try_from(field.len()).unwrap_or(u64::MAX);
+        hasher.update(&length.to_le_bytes());
+        hasher.update(field);
+        let hash = blake3::hash(field);
+        *tag = u16::from_le_bytes([hash.as_bytes()[0], hash.as_bytes()[1]]);
+    }
+    Content { digest: Bytes32(*hasher.finalize().as_bytes()), tags }
+}
+
+/// Text and server-hash forms may both be tried: owner and beneficiary, or owner and arbiter.
+const CONSENTS_MAX: usize = 2;

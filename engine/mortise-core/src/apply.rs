@@ -1,0 +1,357 @@
+//! Applying events: total over what `decide` makes, and a named corruption for anything else.
+//!
+//! What it is for: the one way in which the state changes - live, at restart, for an auditor.
+//!
+//! What it does not do: refuse. An event that does not fit the state was not made by this code
+//! from this log; the caller stops (a Fault), it never goes on without the event.
+//!
+//! Invariants: INV-01, 02, 06, 11, 13 are checked again here, at a second place than `decide`.
+
+use crate::state::accounts::RecordedFact;
+use crate::state::locks::{Leg, Lock};
+use crate::state::{State, index};
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use mortise_format::U256;
+use mortise_format::event::{Authority, Event, GrantedLock, Position, RequestMark};
+use mortise_format::fact::BalanceFact;
+use mortise_format::ids::{Address, LockId};
+use mortise_format::lock::{Custody, Status};
+
+/// An event that does not fit the state: the log or the process is corrupt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Corruption {
+    /// The event names a lock that is not there.
+    #[error("the event names a lock that is not in the state")]
+    UnknownLock,
+    /// The event grants a lock that is there.
+    #[error("the event grants a lock that is in the state already")]
+    KnownLock,
+    /// The event uses a nonce again (INV-06).
+    #[error("the event uses a nonce again")]
+    NonceUsed,
+    /// The lock's status does not allow the event (INV-11).
+    #[error("the event does not fit the lock's status")]
+    Status,
+    /// An amount would leave its range (INV-01, 11).
+    #[error("an amount would leave its range")]
+    Amount,
+    /// Engine time would go back (INV-10).
+    #[error("engine time would go back")]
+    TimeBack,
+    /// The fact is not newer than the one before.
+    #[error("the fact is not newer than the last one")]
+    FactOrder,
+}
+
+type Applied = Result<(), Corruption>;
+
+impl State {
+    /// Applies the event at `at`.
+    ///
+    /// # Errors
+    /// A [`Corruption`]; the state is then undefined and must be dropped.
+    pub fn apply(&mut self, at: Position, event: &Event) -> Applied {
+        self.at = at;
+        match event {
+            Event::EpochStarted { .. } | Event::SnapshotTaken { .. } => Ok(()),
+            Event::TimeAdvanced { time_ms } => self.apply_time(*time_ms),
+            Event::LocksGranted { locks, marks, .. } => self.apply_grants(locks, marks),
+            Event::LockClaimed { claim, mark, .. } => {
+                self.remember(mark);
+                self.apply_claim(&claim.lock_id, &claim.amounts)
+            }
+            Event::LockReleased { lock_id, mark, .. } => {
+                self.remember(mark);
+                self.end_remaining(lock_id, Status::Released)
+            }
+            Event::LockCancelled { lock_id, principal, mark, .. } => {
+                self.count_or_remember(principal, mark.as_ref());
+                self.end_remaining(lock_id, Status::Cancelled)
+            }
+            Event::DraftCancelled { terms, mark, .. } => {
+                self.count_or_remember(&terms.owner, mark.as_ref());
+                self.take_nonce(&terms.owner, terms.nonce).map(|_| ())
+            }
+            Event::LockExtended { lock_id, expires, claim_by, settle_by, mark, .. } => {
+                self.remember(mark);
+                self.apply_extension(lock_id, *expires, *claim_by, *settle_by)
+            }
+            Event::LocksExpired { lock_ids } => {
+                lock_ids.iter().try_for_each(|id| self.end_remaining(id, Status::Expired))
+            }
+            Event::LocksSettled { lock_ids } => {
+                lock_ids.iter().try_for_each(|id| self.apply_settled(id))
+            }
+            Event::LocksPruned { lock_ids } => {
+                lock_ids.iter().try_for_each(|id| self.apply_pruned(id))
+            }
+            Event::FactRecorded { fact, .. } => self.apply_fact(fact),
+            Event::CommandRefused { mark, .. } => {
+                self.remember(mark);
+                Ok(())
+            }
+        }
+    }
+
+    fn apply_time(&mut self, time_ms: u64) -> Applied {
+        if time_ms < self.time_ms {
+            return Err(Corruption::TimeBack);
+        }
+        self.time_ms = time_ms;
+        for principal in self.requests.forget_before(time_ms / 1000, FORGET_MAX) {
+            if let Some(slot) = self.principal_slot(&principal) {
+                let count = &mut self.principals[index(slot)].request_count;
+                *count = count.saturating_sub(1);
+            }
+        }
+        Ok(())
+    }
+
+    fn apply_grants(&mut self, locks: &[GrantedLock], marks: &[RequestMark]) -> Applied {
+        locks.iter().try_for_each(|lock| self.apply_grant(lock))?;
+        match marks.is_empty() {
+            true => locks.iter().for_each(|lock| self.count_command(&lock.terms.owner)),
+            false => marks.iter().for_each(|mark| self.remember(mark)),
+        }
+        Ok(())
+    }
+
+    fn apply_grant(&mut self, granted: &GrantedLock) -> Applied {
+        if self.lock_slot(&granted.lock_id).is_some() {
+            return Err(Corruption::KnownLock);
+        }
+        let terms = &granted.terms;
+        let owner_slot = self.take_nonce(&terms.owner, terms.nonce)?;
+        self.principals[index(owner_slot)].open_count += 1;
+        let mut legs = Vec::with_capacity(terms.legs.len());
+        for leg in &terms.legs {
+            let account = self.ensure_account(&terms.owner, &leg.asset);
+            self.add_held(account, leg.amount)?;
+            let (remaining, claimed, settled) = (leg.amount, U256::ZERO, U256::ZERO);
+            let (asset, amount) = (leg.asset, leg.amount);
+            legs.push(Leg { asset, amount, remaining, claimed, settled, account });
+        }
+        let lock = Lock {
+            lock_id: granted.lock_id,
+            owner: terms.owner,
+            beneficiary: terms.beneficiary,
+            arbiter: terms.arbiter,
+            nonce: terms.nonce,
+            expires: terms.expires,
+            claim_by: granted.claim_by,
+            settle_by: granted.settle_by,
+            issued_at_ms: self.time_ms,
+            condition: Box::new(terms.condition.clone()),
+            legs,
+            custody: granted.custody,
+            status: Status::Active,
+            claim_count: 0,
+            ended_at: 0,
+            granted_at: self.at,
+            changed_at: self.at,
+            signature: granted.signature,
+            by_approval: granted.authority == Authority::Approval,
+            owner_slot,
+            owner_index: 0,
+            timer: 0,
+        };
+        let slot = self.insert_lock(lock);
+        self.touch_lock(slot);
+        Ok(())
+    }
+
+    fn apply_claim(&mut self, lock_id: &LockId, amounts: &[U256]) -> Applied {
+        let slot = self.lock_slot(lock_id).ok_or(Corruption::UnknownLock)?;
+        let lock = self.lock_mut(slot).ok_or(Corruption::UnknownLock)?;
+        if !lock.status.is_open() || amounts.len() != lock.legs.len() {
+            return Err(Corruption::Status);
+        }
+        let mut moved = Vec::with_capacity(amounts.len());
+        for (leg, amount) in lock.legs.iter_mut().zip(amounts) {
+            leg.remaining = leg.remaining.checked_sub(*amount).ok_or(Corruption::Amount)?;
+            leg.claimed = leg.claimed.checked_add(*amount).ok_or(Corruption::Amount)?;
+            moved.push((leg.account, *amount));
+        }
+        lock.claim_count += 1;
+        let whole = lock.legs.iter().all(|l| l.remaining.is_zero());
+        lock.status = if whole { Status::Fulfilled } else { Status::Partial };
+        let owner_slot = lock.owner_slot;
+        for (account, amount) in moved {
+            let entry = &mut self.accounts[index(account)];
+            entry.held = entry.held.checked_sub(amount).ok_or(Corruption::Amount)?;
+            entry.claimed = entry.claimed.checked_add(amount).ok_or(Corruption::Amount)?;
+            self.touch_account(account);
+        }
+        if whole {
+            self.close(owner_slot)?;
+        }
+        self.rearm(slot);
+        self.touch_lock(slot);
+        Ok(())
+    }
+
+    /// Ends the unclaimed part of an open lock: what remains is free again.
+    fn end_remaining(&mut self, lock_id: &LockId, status: Status) -> Applied {
+        let slot = self.lock_slot(lock_id).ok_or(Corruption::UnknownLock)?;
+        let now_s = self.time_ms / 1000;
+        let lock = self.lock_mut(slot).ok_or(Corruption::UnknownLock)?;
+        if !lock.status.is_open() {
+            return Err(Corruption::Status);
+        }
+        lock.status = status;
+        lock.ended_at = now_s;
+        let owner_slot = lock.owner_slot;
+        let freed: Vec<(u32, U256)> = lock.legs.iter().map(|l| (l.account, l.remaining)).collect();
+        for (account, amount) in freed {
+            let entry = &mut self.accounts[index(account)];
+            entry.held = entry.held.checked_sub(amount).ok_or(Corruption::Amount)?;
+            self.lower_total(account, amount)?;
+            self.touch_account(account);
+        }
+        self.close(owner_slot)?;
+        self.rearm(slot);
+        self.touch_lock(slot);
+        Ok(())
+    }
+
+    fn apply_settled(&mut self, lock_id: &LockId) -> Applied {
+        let slot = self.lock_slot(lock_id).ok_or(Corruption::UnknownLock)?;
+        let now_s = self.time_ms / 1000;
+        let lock = self.lock_mut(slot).ok_or(Corruption::UnknownLock)?;
+        if lock.status.is_open() || lock.custody != Custody::Open || !lock.has_claimed() {
+            return Err(Corruption::Status);
+        }
+        let mut paid = Vec::with_capacity(lock.legs.len());
+        for leg in &mut lock.legs {
+            leg.settled = leg.settled.checked_add(leg.claimed).ok_or(Corruption::Amount)?;
+            paid.push((leg.account, leg.claimed));
+            leg.claimed = U256::ZERO;
+        }
+        if lock.status == Status::Fulfilled {
+            lock.status = Status::Settled;
+        }
+        lock.ended_at = now_s;
+        for (account, amount) in paid {
+            let entry = &mut self.accounts[index(account)];
+            entry.claimed = entry.claimed.checked_sub(amount).ok_or(Corruption::Amount)?;
+            self.lower_total(account, amount)?;
+            self.touch_account(account);
+        }
+        self.rearm(slot);
+        self.touch_lock(slot);
+        Ok(())
+    }
+
+    fn apply_pruned(&mut self, lock_id: &LockId) -> Applied {
+        let slot = self.lock_slot(lock_id).ok_or(Corruption::UnknownLock)?;
+        let lock = self.lock_at(slot).ok_or(Corruption::UnknownLock)?;
+        if !lock.status.is_terminal() || lock.has_claimed() {
+            return Err(Corruption::Status);
+        }
+        self.remove_lock(slot);
+        self.touch_removed(*lock_id);
+        Ok(())
+    }
+
+    fn apply_extension(
+        &mut self,
+        lock_id: &LockId,
+        expires: u64,
+        claim_by: u64,
+        settle_by: u64,
+    ) -> Applied {
+        let slot = self.lock_slot(lock_id).ok_or(Corruption::UnknownLock)?;
+        let lock = self.lock_mut(slot).ok_or(Corruption::UnknownLock)?;
+        if !lock.status.is_open() || expires <= lock.expires {
+            return Err(Corruption::Status);
+        }
+        (lock.expires, lock.claim_by, lock.settle_by) = (expires, claim_by, settle_by);
+        self.rearm(slot);
+        self.touch_lock(slot);
+        Ok(())
+    }
+
+    fn apply_fact(&mut self, fact: &BalanceFact) -> Applied {
+        let slot = self.ensure_account(&fact.account, &fact.asset);
+        let at = self.at;
+        let account = &mut self.accounts[index(slot)];
+        if account.fact.is_some_and(|last| last.head_number >= fact.head_number) {
+            return Err(Corruption::FactOrder);
+        }
+        account.fact = Some(RecordedFact {
+            head_number: fact.head_number,
+            head_hash: fact.head_hash,
+            head_time: fact.head_time,
+            balance: fact.balance,
+            withdrawing: fact.withdrawing,
+            withdrawal: fact.withdrawal,
+            at,
+        });
+        self.touch_account(slot);
+        Ok(())
+    }
+
+    fn take_nonce(&mut self, owner: &Address, nonce: u64) -> Result<u32, Corruption> {
+        let slot = self.ensure_principal(owner);
+        let nonces = &mut self.principals[index(slot)].nonces;
+        if !nonces.is_free(nonce) {
+            return Err(Corruption::NonceUsed);
+        }
+        nonces.take(nonce);
+        self.touch_principal(slot);
+        Ok(slot)
+    }
+
+    fn close(&mut self, owner_slot: u32) -> Applied {
+        let count = &mut self.principals[index(owner_slot)].open_count;
+        *count = count.checked_sub(1).ok_or(Corruption::Status)?;
+        self.touch_principal(owner_slot);
+        Ok(())
+    }
+
+    fn add_held(&mut self, account: u32, amount: U256) -> Applied {
+        let entry = &mut self.accounts[index(account)];
+        entry.held = entry.held.checked_add(amount).ok_or(Corruption::Amount)?;
+        let asset = entry.asset;
+        let total = self.ensure_total(&asset);
+        let promised = &mut self.totals[index(total)].promised;
+        *promised = promised.checked_add(amount).ok_or(Corruption::Amount)?;
+        self.touch_account(account);
+        Ok(())
+    }
+
+    fn lower_total(&mut self, account: u32, amount: U256) -> Applied {
+        let asset = self.accounts[index(account)].asset;
+        let total = self.ensure_total(&asset);
+        let promised = &mut self.totals[index(total)].promised;
+        *promised = promised.checked_sub(amount).ok_or(Corruption::Amount)?;
+        Ok(())
+    }
+
+    fn count_command(&mut self, principal: &Address) {
+        let slot = self.ensure_principal(principal);
+        let minute = self.time_ms / 60_000;
+        self.principals[index(slot)].count_command(minute);
+    }
+
+    fn remember(&mut self, mark: &RequestMark) {
+        self.count_command(&mark.principal);
+        let at = self.at;
+        if self.requests.insert(mark, at) {
+            let slot = self.ensure_principal(&mark.principal);
+            self.principals[index(slot)].request_count += 1;
+        }
+    }
+
+    fn count_or_remember(&mut self, principal: &Address, mark: Option<&RequestMark>) {
+        match mark {
+            Some(mark) => self.remember(mark),
+            None => self.count_command(principal),
+        }
+    }
+}
+
+/// Most requests that one advance of time forgets; the rest follow with the next.
+const FORGET_MAX: usize = 4096;

@@ -1,0 +1,110 @@
+//! The two bodies of a frame: what everybody may read and what is sealed.
+//!
+//! ```text
+//! clear body  = codec(ClearBody): boot record (boot frames), statements of released frames
+//! sealed body = repeated: u32 length | codec(Event)
+//! ```
+//! Events are encoded once; the same bytes are hashed into the event tree, sealed and replayed.
+
+use alloc::vec::Vec;
+use bincode::{Decode, Encode};
+use mortise_format::codec::{self, CodecError};
+use mortise_format::eip712::RootStatement;
+use mortise_format::event::Event;
+use mortise_format::ids::{Bytes32, Signature};
+
+/// A statement with the engine's signature.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct SignedStatement {
+    /// The statement.
+    pub statement: RootStatement,
+    /// Over its digest.
+    pub signature: Signature,
+}
+
+/// What a boot frame says in clear.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct BootRecord {
+    /// The epoch's data key, wrapped by the key service.
+    pub wrapped_key: Vec<u8>,
+    /// Commitment to the data key, so that wrapped keys cannot be swapped.
+    pub key_commitment: Bytes32,
+    /// Digest of the attestation document; zero while unattested.
+    pub document_digest: Bytes32,
+    /// Fresh randomness: a cosignature over this frame cannot be a replay.
+    pub fresh: Bytes32,
+}
+
+/// The clear body of a frame.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
+pub struct ClearBody {
+    /// Boot frames only.
+    pub boot: Option<BootRecord>,
+    /// Statements of released frames that no frame carried yet, in order.
+    pub statements: Vec<SignedStatement>,
+}
+
+/// Events of a frame under construction: their bytes, and where each ends.
+#[derive(Debug, Default)]
+pub struct SealedBody {
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl SealedBody {
+    /// Appends an event.
+    ///
+    /// # Panics
+    /// Never: an event is far below 4 GiB (`limits`).
+    pub fn push(&mut self, event: &Event) {
+        let at = self.bytes.len();
+        self.bytes.extend_from_slice(&[0; 4]);
+        codec::encode_into(event, &mut self.bytes);
+        let length = self.bytes.len() - at - 4;
+        let length = u32::try_from(length).expect("an event is far below 4 GiB");
+        self.bytes[at..at + 4].copy_from_slice(&length.to_le_bytes());
+        self.ends.push(self.bytes.len());
+    }
+
+    /// How many events.
+    pub fn count(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Size in bytes.
+    pub fn byte_count(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// The encoded events in order.
+    pub fn events(&self) -> impl Iterator<Item = &[u8]> {
+        let starts = core::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(&self.ends).map(|(start, end)| &self.bytes[start + 4..*end])
+    }
+
+    /// The bytes to seal.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Reads the body of an opened frame back, checking every length.
+    ///
+    /// # Errors
+    /// `Malformed` when a length leaves the body.
+    pub fn parse(bytes: Vec<u8>) -> Result<Self, CodecError> {
+        let mut ends = Vec::new();
+        let mut at = 0usize;
+        while at < bytes.len() {
+            let length = bytes.get(at..at + 4).ok_or(CodecError::Malformed)?;
+            let length = u32::from_le_bytes([length[0], length[1], length[2], length[3]]);
+            let length = usize::try_from(length).map_err(|_| CodecError::Malformed)?;
+            let end = (at + 4).checked_add(length).ok_or(CodecError::Malformed)?;
+            if end > bytes.len() {
+                return Err(CodecError::Malformed);
+            }
+            ends.push(end);
+            at = end;
+        }
+        Ok(Self { bytes, ends })
+    }
+}

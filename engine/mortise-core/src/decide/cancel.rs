@@ -1,0 +1,93 @@
+//! Giving back: release by the beneficiary, cancel by both, drafts by their owner.
+
+use super::claim::open_lock;
+use super::{Now, check_validity, memory};
+use crate::admit::AdmittedConsent;
+use crate::state::State;
+use crate::state::locks::Lock;
+use alloc::vec::Vec;
+use mortise_format::event::{Event, RequestMark};
+use mortise_format::ids::{Address, LockId, Signature};
+use mortise_format::lock::LockTerms;
+use mortise_format::reject::{Party, Reject};
+
+/// Who speaks for the taker: the beneficiary, or for an open-taker lock its arbiter, or nobody.
+fn taker(lock: &Lock) -> Option<Address> {
+    [lock.beneficiary, lock.arbiter].into_iter().find(|a| !a.is_zero())
+}
+
+pub(super) fn decide_release(
+    state: &State,
+    now: Now,
+    lock_id: LockId,
+    signature: Signature,
+    mark: &RequestMark,
+) -> Result<Event, Reject> {
+    check_validity(now, mark.valid_until)?;
+    let lock = state.lock(&lock_id).ok_or(Reject::LockNotFound)?;
+    let taker = taker(lock).ok_or(Reject::Unauthorized)?;
+    if mark.principal != taker {
+        return Err(Reject::InvalidSignature);
+    }
+    open_lock(state, now, &lock_id)?;
+    memory::check_quota(state, now, &mark.principal, 1)?;
+    Ok(Event::LockReleased { lock_id, signature, mark: *mark })
+}
+
+/// The owner's consent and the taker's; the owner's alone only where the owner is the taker.
+pub(super) fn decide_cancel(
+    state: &State,
+    now: Now,
+    lock_id: LockId,
+    consents: &[AdmittedConsent],
+) -> Result<Event, Reject> {
+    let lock = state.lock(&lock_id).ok_or(Reject::LockNotFound)?;
+    let by = |who: Address| consents.iter().find(|c| c.signer == who);
+    let taker = taker(lock);
+    let owner_consent = by(lock.owner);
+    let taker_consent = taker.and_then(by);
+    if owner_consent.is_none() && taker_consent.is_none() {
+        return Err(Reject::InvalidSignature);
+    }
+    open_lock(state, now, &lock_id)?;
+    let owner_consent = owner_consent.ok_or(Reject::ConsentRequired(Party::Owner))?;
+    let Some(taker) = taker else { return Err(Reject::ConsentRequired(Party::Nobody)) };
+    let mut used: Vec<&AdmittedConsent> = alloc::vec![owner_consent];
+    if taker != lock.owner {
+        used.push(taker_consent.ok_or(Reject::ConsentRequired(Party::Beneficiary))?);
+    }
+    for mark in used.iter().filter_map(|c| c.mark.as_ref()) {
+        check_validity(now, mark.valid_until)?;
+    }
+    let mark = owner_consent.mark;
+    memory::check_quota(state, now, &lock.owner, u32::from(mark.is_some()))?;
+    let principal = lock.owner;
+    let consents = used.iter().map(|c| c.consent).collect();
+    Ok(Event::LockCancelled { lock_id, consents, principal, mark })
+}
+
+/// A draft has no hold: its owner alone gives it up, and its nonce is burned.
+pub(super) fn decide_draft(
+    state: &State,
+    now: Now,
+    lock_id: LockId,
+    terms: &LockTerms,
+    consent: &AdmittedConsent,
+) -> Result<Event, Reject> {
+    if let Some(mark) = &consent.mark {
+        check_validity(now, mark.valid_until)?;
+    }
+    if let Some(lock) = state.lock(&lock_id) {
+        return Err(match lock.status.is_terminal() {
+            true => Reject::AlreadyTerminal(lock.status),
+            false => Reject::ConsentRequired(Party::Beneficiary),
+        });
+    }
+    let is_free = state.principal(&terms.owner).is_none_or(|p| p.nonces.is_free(terms.nonce));
+    if !is_free {
+        return Err(Reject::NonceUsed);
+    }
+    memory::check_quota(state, now, &terms.owner, u32::from(consent.mark.is_some()))?;
+    let (terms, mark) = (terms.clone(), consent.mark);
+    Ok(Event::DraftCancelled { lock_id, terms, consent: consent.consent, mark })
+}

@@ -1,0 +1,93 @@
+//! Claims and extensions.
+
+use super::{Now, check_validity, grant, memory};
+use crate::state::State;
+use crate::state::locks::Lock;
+use mortise_format::eip712::Claim;
+use mortise_format::event::{Event, RequestMark};
+use mortise_format::ids::{LockId, Signature};
+use mortise_format::reject::{Field, Reject};
+
+/// A lock that is open at `now`, whatever a timer has yet to do (LOCKS 2).
+pub(super) fn open_lock<'a>(
+    state: &'a State,
+    now: Now,
+    lock_id: &LockId,
+) -> Result<&'a Lock, Reject> {
+    let lock = state.lock(lock_id).ok_or(Reject::LockNotFound)?;
+    if !lock.status.is_open() {
+        return Err(Reject::AlreadyTerminal(lock.status));
+    }
+    if now.s >= lock.claim_by {
+        return Err(Reject::LockExpired);
+    }
+    Ok(lock)
+}
+
+/// INV-11: claims per leg never exceed what remains.
+pub(super) fn decide_claim(
+    state: &State,
+    now: Now,
+    claim: &Claim,
+    signature: Signature,
+    mark: &RequestMark,
+) -> Result<Event, Reject> {
+    check_validity(now, mark.valid_until)?;
+    let lock = state.lock(&claim.lock_id).ok_or(Reject::LockNotFound)?;
+    if lock.arbiter.is_zero() {
+        return Err(Reject::Unauthorized);
+    }
+    if mark.principal != lock.arbiter {
+        return Err(Reject::InvalidSignature);
+    }
+    open_lock(state, now, &claim.lock_id)?;
+    memory::check_quota(state, now, &mark.principal, 1)?;
+    if claim.claim_index != lock.claim_count {
+        return Err(Reject::Validation(Field::ClaimIndex));
+    }
+    if !lock.beneficiary.is_zero() && claim.claimant != lock.beneficiary {
+        return Err(Reject::Validation(Field::Claimant));
+    }
+    if claim.amounts.len() != lock.legs.len() {
+        return Err(Reject::Validation(Field::Amounts));
+    }
+    for (i, (amount, leg)) in claim.amounts.iter().zip(&lock.legs).enumerate() {
+        if *amount > leg.remaining {
+            let leg_number = u32::try_from(i).unwrap_or(u32::MAX);
+            return Err(Reject::ClaimExceeds { leg: leg_number, remaining: leg.remaining });
+        }
+    }
+    Ok(Event::LockClaimed { claim: claim.clone(), signature, mark: *mark })
+}
+
+pub(super) fn decide_extend(
+    state: &State,
+    now: Now,
+    lock_id: LockId,
+    new_expires: u64,
+    signature: Signature,
+    mark: &RequestMark,
+) -> Result<Event, Reject> {
+    check_validity(now, mark.valid_until)?;
+    let lock = state.lock(&lock_id).ok_or(Reject::LockNotFound)?;
+    if mark.principal != lock.owner {
+        return Err(Reject::InvalidSignature);
+    }
+    open_lock(state, now, &lock_id)?;
+    if now.s >= lock.expires {
+        return Err(Reject::LockExpired);
+    }
+    memory::check_quota(state, now, &mark.principal, 1)?;
+    let min = lock.expires.saturating_add(1);
+    let max = now.s.saturating_add(state.policy().lock_s_max);
+    if new_expires < min || new_expires > max {
+        return Err(Reject::ExpiryWindow { min, max });
+    }
+    let target = lock.condition.target_chain_id;
+    let (claim_by, settle_by) = grant::times_of(state, target, new_expires)?;
+    for leg in &lock.legs {
+        grant::check_facts(state, now, &lock.owner, &leg.asset, settle_by)?;
+    }
+    let mark = *mark;
+    Ok(Event::LockExtended { lock_id, expires: new_expires, claim_by, settle_by, signature, mark })
+}

@@ -1,0 +1,47 @@
+//! Facts: k of n observers of the policy, about a head that is newer than the last.
+
+use super::Now;
+use crate::state::State;
+use alloc::vec::Vec;
+use mortise_format::event::Event;
+use mortise_format::fact::BalanceFact;
+use mortise_format::ids::{Address, Signature};
+use mortise_format::policy::ChainCustody;
+use mortise_format::reject::{Field, Reject};
+
+pub(super) fn decide(
+    state: &State,
+    now: Now,
+    fact: &BalanceFact,
+    signatures: &[Signature],
+    signers: &[Address],
+) -> Result<Event, Reject> {
+    let policy = state.policy();
+    let chain_id = fact.asset.chain_id;
+    let chain = policy.chain(chain_id).ok_or(Reject::UnsupportedChain(chain_id))?;
+    if !matches!(chain.custody, ChainCustody::Escrow { .. }) {
+        return Err(Reject::UnsupportedChain(chain_id));
+    }
+    // Strangers' signatures do not count towards k and are not let into the log.
+    if !signers.iter().all(|s| policy.observers.binary_search(s).is_ok()) {
+        return Err(Reject::Unauthorized);
+    }
+    let needed = usize::try_from(policy.observers_min).unwrap_or(usize::MAX);
+    if signers.len() < needed || needed == 0 {
+        return Err(Reject::Validation(Field::Signatures));
+    }
+    // A head from the future would stay fresh for longer than the policy allows.
+    if fact.head_time > now.s {
+        return Err(Reject::Validation(Field::HeadTime));
+    }
+    let (age, max) = (now.s.saturating_sub(fact.head_time), policy.fact_age_s_max);
+    let last = state.account(&fact.account, &fact.asset).and_then(|a| a.fact);
+    let is_older = last.is_some_and(|last| {
+        fact.head_number <= last.head_number || fact.head_time < last.head_time
+    });
+    if age > max || is_older {
+        return Err(Reject::StaleFacts { age, max });
+    }
+    let signatures: Vec<Signature> = signatures.to_vec();
+    Ok(Event::FactRecorded { fact: *fact, signatures })
+}

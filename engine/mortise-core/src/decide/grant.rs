@@ -1,0 +1,266 @@
+//! Granting locks: one or a batch, all or none (INV-01 to 06, 13).
+
+use super::{Now, check_validity, memory, request_of};
+use crate::admit::AdmittedLock;
+use crate::state::State;
+use alloc::vec::Vec;
+use mortise_format::U256;
+use mortise_format::asset::Asset;
+use mortise_format::event::{Authority, Event, GrantedLock, RequestMark};
+use mortise_format::fact::Withdrawal;
+use mortise_format::ids::{Address, Bytes32};
+use mortise_format::lock::{Custody, LegTerms, LockTerms};
+use mortise_format::policy::ChainCustody;
+use mortise_format::reject::{Field, Limit, Reject};
+
+pub(super) fn decide(
+    state: &State,
+    now: Now,
+    locks: &[AdmittedLock],
+    batch: Bytes32,
+    marks: &[RequestMark],
+) -> Result<Event, Reject> {
+    let mut earlier = Earlier::default();
+    let mut granted = Vec::with_capacity(locks.len());
+    for lock in locks {
+        granted.push(decide_one(state, now, lock, &mut earlier)?);
+    }
+    Ok(Event::LocksGranted { locks: granted, batch, marks: marks.to_vec() })
+}
+
+fn decide_one(
+    state: &State,
+    now: Now,
+    lock: &AdmittedLock,
+    earlier: &mut Earlier,
+) -> Result<GrantedLock, Reject> {
+    let terms = &lock.terms;
+    if let Some(request) = request_of(&lock.authority) {
+        check_validity(now, request.valid_until)?;
+    }
+    let times = check_times(state, now, terms, lock.authority)?;
+    let custody = custody_of(state, terms)?;
+    let nonce_is_free = state.principal(&terms.owner).is_none_or(|p| p.nonces.is_free(terms.nonce));
+    if !nonce_is_free || earlier.nonces.contains(&(terms.owner, terms.nonce)) {
+        return Err(Reject::NonceUsed);
+    }
+    check_owner(state, now, terms, lock.authority, earlier)?;
+    for leg in &terms.legs {
+        check_leg(state, now, terms, leg, times.settle_by, earlier)?;
+    }
+    earlier.add(terms);
+    Ok(GrantedLock {
+        lock_id: lock.lock_id,
+        terms: terms.clone(),
+        authority: lock.authority,
+        signature: lock.signature,
+        claim_by: times.claim_by,
+        settle_by: times.settle_by,
+        custody,
+    })
+}
+
+/// The checks of a draft, before any signature: times, custody, limits, availability.
+///
+/// # Errors
+/// The first failing check, as at signing.
+pub fn check_draft(state: &State, now_ms: u64, terms: &LockTerms) -> Result<(), Reject> {
+    let now = Now { ms: now_ms, s: now_ms / 1000 };
+    let min = now.s.saturating_add(state.policy().lock_s_min);
+    let max = now.s.saturating_add(state.policy().lock_s_max);
+    if terms.expires < min || terms.expires > max {
+        return Err(Reject::ExpiryWindow { min, max });
+    }
+    let times = check_times(state, now, terms, Authority::Approval)?;
+    custody_of(state, terms)?;
+    let earlier = Earlier::default();
+    check_owner(state, now, terms, Authority::Approval, &earlier)?;
+    terms
+        .legs
+        .iter()
+        .try_for_each(|leg| check_leg(state, now, terms, leg, times.settle_by, &earlier))
+}
+
+/// What the locks before this one in the same batch already take.
+#[derive(Debug, Default)]
+struct Earlier {
+    nonces: Vec<(Address, u64)>,
+    amounts: Vec<(Address, LegTerms)>,
+}
+
+impl Earlier {
+    fn add(&mut self, terms: &LockTerms) {
+        self.nonces.push((terms.owner, terms.nonce));
+        self.amounts.extend(terms.legs.iter().map(|leg| (terms.owner, *leg)));
+    }
+
+    /// Sum over earlier legs that `select` picks; saturates, so that a sum that overflows is
+    /// refused as too much.
+    fn sum(&self, select: impl Fn(&Address, &Asset) -> bool) -> U256 {
+        let picked = self.amounts.iter().filter(|(owner, leg)| select(owner, &leg.asset));
+        picked.fold(U256::ZERO, |sum, (_, leg)| sum.checked_add(leg.amount).unwrap_or(U256::MAX))
+    }
+
+    fn locks_of(&self, owner: &Address) -> u32 {
+        let count = self.nonces.iter().filter(|(o, _)| o == owner).count();
+        u32::try_from(count).unwrap_or(u32::MAX)
+    }
+}
+
+/// End of claims and of the hold for claims, seconds.
+struct Times {
+    claim_by: u64,
+    settle_by: u64,
+}
+
+/// LOCKS 2: the expiry lies in the window. An approval was checked against the shortest time when
+/// its draft was made; by now some of that time has passed, so only the end counts here.
+fn check_times(
+    state: &State,
+    now: Now,
+    terms: &LockTerms,
+    authority: Authority,
+) -> Result<Times, Reject> {
+    if terms.expires <= now.s {
+        return Err(Reject::LockExpired);
+    }
+    let policy = state.policy();
+    let min = match authority {
+        Authority::Intent(_) => now.s.saturating_add(policy.lock_s_min),
+        Authority::Approval => now.s,
+    };
+    let max = now.s.saturating_add(policy.lock_s_max);
+    if terms.expires < min || terms.expires > max {
+        return Err(Reject::ExpiryWindow { min, max });
+    }
+    times_of(state, terms.condition.target_chain_id, terms.expires)
+        .map(|(claim_by, settle_by)| Times { claim_by, settle_by })
+}
+
+/// `claimBy` and `settleBy` for an expiry, from the policy of the chain of the fill.
+pub(super) fn times_of(
+    state: &State,
+    target_chain_id: u64,
+    expires: u64,
+) -> Result<(u64, u64), Reject> {
+    let policy = state.policy();
+    let chain = policy.chain(target_chain_id).ok_or(Reject::UnsupportedChain(target_chain_id))?;
+    let too_far = Reject::Validation(Field::Expires);
+    let claim_by = expires.checked_add(chain.claim_window_s).ok_or(too_far)?;
+    let settle_by = claim_by.checked_add(policy.settlement_buffer_s).ok_or(too_far)?;
+    Ok((claim_by, settle_by))
+}
+
+/// One custody class for the whole lock: a promise is worth its weakest leg, so classes are not
+/// mixed.
+fn custody_of(state: &State, terms: &LockTerms) -> Result<Custody, Reject> {
+    let mut custody = None;
+    for leg in &terms.legs {
+        let chain_id = leg.asset.chain_id;
+        let chain = state.policy().chain(chain_id).ok_or(Reject::UnsupportedChain(chain_id))?;
+        let class = match chain.custody {
+            ChainCustody::Open => Custody::Open,
+            ChainCustody::Escrow { .. } => Custody::Escrow,
+        };
+        if *custody.get_or_insert(class) != class {
+            return Err(Reject::Validation(Field::Assets));
+        }
+    }
+    custody.ok_or(Reject::Validation(Field::Assets))
+}
+
+fn check_owner(
+    state: &State,
+    now: Now,
+    terms: &LockTerms,
+    authority: Authority,
+    earlier: &Earlier,
+) -> Result<(), Reject> {
+    let open = state.principal(&terms.owner).map_or(0, |p| p.open_count);
+    let open = open.saturating_add(earlier.locks_of(&terms.owner));
+    let max = state.policy().concurrent_max;
+    if open >= max {
+        return Err(Reject::Limit(Limit::Concurrent, U256::from(u64::from(max))));
+    }
+    let requests = match authority {
+        Authority::Intent(_) => earlier.locks_of(&terms.owner).saturating_add(1),
+        Authority::Approval => 0,
+    };
+    memory::check_quota(state, now, &terms.owner, requests)
+}
+
+/// Limits in the asset's own units (INV-13), then what is free (INV-01, 02, 04).
+fn check_leg(
+    state: &State,
+    now: Now,
+    terms: &LockTerms,
+    leg: &LegTerms,
+    settle_by: u64,
+    earlier: &Earlier,
+) -> Result<(), Reject> {
+    let limits = state.policy().limits(&leg.asset);
+    if leg.amount > limits.single_max {
+        return Err(Reject::Limit(Limit::Single, limits.single_max));
+    }
+    check_facts(state, now, &terms.owner, &leg.asset, settle_by)?;
+    let balance = state.balance(&terms.owner, &leg.asset);
+    let mine = earlier.sum(|owner, asset| *owner == terms.owner && *asset == leg.asset);
+    let available = balance.available.saturating_sub(mine);
+    if leg.amount > available {
+        let taken = balance.total.saturating_sub(available);
+        return Err(Reject::InsufficientAvailable {
+            total: balance.total,
+            held: taken,
+            available,
+            requested: leg.amount,
+        });
+    }
+    let promised = balance.held.checked_add(balance.claimed).unwrap_or(U256::MAX);
+    check_limit(promised, mine, leg.amount, limits.account_max, Limit::Account)?;
+    let others = earlier.sum(|_, asset| *asset == leg.asset);
+    let total = state.promised_total(&leg.asset);
+    check_limit(total, others, leg.amount, limits.asset_max, Limit::Asset)
+}
+
+fn check_limit(
+    promised: U256,
+    earlier: U256,
+    amount: U256,
+    max: U256,
+    which: Limit,
+) -> Result<(), Reject> {
+    let sum = promised.checked_add(earlier).and_then(|sum| sum.checked_add(amount));
+    match sum {
+        Some(sum) if sum <= max => Ok(()),
+        _ => Err(Reject::Limit(which, max)),
+    }
+}
+
+/// INV-03: balance and withdrawal status from one fresh head, and no way out before `settleBy`.
+pub(super) fn check_facts(
+    state: &State,
+    now: Now,
+    owner: &Address,
+    asset: &Asset,
+    settle_by: u64,
+) -> Result<(), Reject> {
+    let policy = state.policy();
+    let chain = policy.chain(asset.chain_id).ok_or(Reject::UnsupportedChain(asset.chain_id))?;
+    let ChainCustody::Escrow { notice_s, .. } = chain.custody else { return Ok(()) };
+    let fact = state.account(owner, asset).and_then(|a| a.fact);
+    let max = policy.fact_age_s_max;
+    let Some(fact) = fact else { return Err(Reject::StaleFacts { age: u64::MAX, max }) };
+    let age = now.s.saturating_sub(fact.head_time);
+    if age > max {
+        return Err(Reject::StaleFacts { age, max });
+    }
+    if fact.withdrawal != Withdrawal::None {
+        return Err(Reject::ForcedWithdrawal);
+    }
+    let earliest_exit = fact.head_time.saturating_add(notice_s);
+    let latest = earliest_exit.saturating_sub(policy.notice_margin_s);
+    if settle_by > latest {
+        return Err(Reject::ResetPeriodTooShort { latest });
+    }
+    Ok(())
+}

@@ -1,0 +1,129 @@
+//! Idempotency: answered requests are answered again, refusals included (INV-07).
+
+use super::{Decision, Now, command_of, marks_of};
+use crate::admit::{Admitted, Inner, Kind};
+use crate::state::State;
+use mortise_format::U256;
+use mortise_format::event::{Content, Event, Position, RequestMark};
+use mortise_format::ids::Address;
+use mortise_format::lock::Status;
+use mortise_format::reject::{Field, Limit, Reject};
+
+/// Where the command was answered before, if it was.
+pub(super) fn recall(
+    state: &State,
+    now: Now,
+    admitted: &Admitted,
+) -> Result<Option<Position>, Reject> {
+    match &admitted.0 {
+        Inner::Grant { locks, marks, .. } if marks.is_empty() => {
+            // An approval carries no request: the same lock and signature is the same request.
+            let repeated = locks.first().and_then(|new| {
+                let old = state.lock(&new.lock_id)?;
+                (old.by_approval && old.signature == new.signature).then_some(old.granted_at)
+            });
+            Ok(repeated)
+        }
+        Inner::Grant { marks, .. } => recall_marks(state, now, marks, Kind::Commit),
+        Inner::Claim { mark, .. } => recall_one(state, now, mark, Kind::Claim),
+        Inner::Release { mark, .. } => recall_one(state, now, mark, Kind::Release),
+        Inner::Extend { mark, .. } => recall_one(state, now, mark, Kind::Extend),
+        Inner::Cancel { consents, .. } => {
+            let mut marks = consents.iter().filter_map(|c| c.mark.as_ref());
+            marks
+                .find_map(|mark| recall_one(state, now, mark, Kind::Cancel).transpose())
+                .transpose()
+        }
+        Inner::CancelDraft { consent, .. } => match &consent.mark {
+            Some(mark) => recall_one(state, now, mark, Kind::Cancel),
+            None => Ok(None),
+        },
+        Inner::RecordFact { fact, .. } => {
+            let last = state.account(&fact.account, &fact.asset).and_then(|a| a.fact);
+            Ok(last.filter(|last| last.says(fact)).map(|last| last.at))
+        }
+    }
+}
+
+/// Every id of a batch must be new, or all must have been answered by one event.
+fn recall_marks(
+    state: &State,
+    now: Now,
+    marks: &[RequestMark],
+    kind: Kind,
+) -> Result<Option<Position>, Reject> {
+    let Some((first, rest)) = marks.split_first() else { return Ok(None) };
+    let answered = recall_one(state, now, first, kind)?;
+    for mark in rest {
+        let same = marks.iter().filter(|m| (m.principal, m.id) == (mark.principal, mark.id));
+        let at = recall_one(state, now, mark, kind)?;
+        if same.count() > 1 || at.is_some_and(|at| Some(at) != answered) {
+            return Err(Reject::RequestIdReused(Field::Batch));
+        }
+    }
+    Ok(answered)
+}
+
+fn recall_one(
+    state: &State,
+    now: Now,
+    mark: &RequestMark,
+    kind: Kind,
+) -> Result<Option<Position>, Reject> {
+    let found = state.requests().find(&mark.principal, &mark.id);
+    let Some(found) = found.filter(|r| r.valid_until >= now.s) else { return Ok(None) };
+    if found.content.digest == mark.content.digest {
+        return Ok(Some(found.at));
+    }
+    Err(Reject::RequestIdReused(differing_field(&found.content, &mark.content, kind)))
+}
+
+/// The first field whose tag differs; the request id itself when two contents share all tags.
+fn differing_field(old: &Content, new: &Content, kind: Kind) -> Field {
+    let tags = old.tags.iter().zip(&new.tags);
+    let differing = tags.zip(kind.fields()).find(|((a, b), _)| a != b);
+    differing.map_or(Field::RequestId, |(_, field)| *field)
+}
+
+/// A refusal: logged and remembered when it follows from the state and its principal is known
+/// here, so that strangers cannot fill the log with refusals.
+pub(super) fn refuse(state: &State, now: Now, admitted: &Admitted, reject: Reject) -> Decision {
+    let plain = Decision::Refuse(reject);
+    let [mark] = marks_of(&admitted.0) else { return plain };
+    let lock = admitted.lock_id().and_then(|id| state.lock(&id));
+    let is_party = lock.is_some_and(|l| {
+        [l.owner, l.beneficiary, l.arbiter].contains(&mark.principal) && l.status != Status::Settled
+    });
+    let is_known = is_party || state.principal(&mark.principal).is_some();
+    let is_state = reject.is_caused_by_state() && reject != Reject::LockNotFound;
+    if !is_known || !is_state || super::check_validity(now, mark.valid_until).is_err() {
+        return plain;
+    }
+    if check_quota(state, now, &mark.principal, 1).is_err() {
+        return plain;
+    }
+    match command_of(&admitted.0) {
+        Some(command) => Decision::Event(Event::CommandRefused { mark: *mark, reject, command }),
+        None => plain,
+    }
+}
+
+/// Rate of logged commands and number of remembered ids of a principal (INV-13).
+pub(super) fn check_quota(
+    state: &State,
+    now: Now,
+    principal: &Address,
+    requests: u32,
+) -> Result<(), Reject> {
+    let Some(known) = state.principal(principal) else { return Ok(()) };
+    let policy = state.policy();
+    if known.rate_in(now.minute()) >= policy.commands_per_minute_max {
+        let max = U256::from(u64::from(policy.commands_per_minute_max));
+        return Err(Reject::Limit(Limit::Rate, max));
+    }
+    if requests > 0 && known.request_count.saturating_add(requests) > policy.requests_max {
+        let max = U256::from(u64::from(policy.requests_max));
+        return Err(Reject::Limit(Limit::Requests, max));
+    }
+    Ok(())
+}

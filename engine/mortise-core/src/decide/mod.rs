@@ -1,0 +1,153 @@
+//! Deciding: from an admitted command to an event or a refusal.
+//!
+//! What it is for: every rule of LOCKS 2 to 4, as a ladder of named refusals in a fixed order
+//! (`specs/locks.md`): memory first, then the request's validity, then who may, then what is
+//! possible. The first failing check names the refusal.
+//!
+//! What it does not do: change anything. The event goes through `State::apply`.
+//!
+//! Invariants: INV-01 to 08, 10, 11, 13, 17.
+
+mod cancel;
+mod claim;
+mod fact;
+mod grant;
+mod memory;
+
+pub use grant::check_draft;
+
+use crate::admit::{Admitted, Inner};
+use crate::state::State;
+use mortise_format::command::{Command, SignedIntent};
+use mortise_format::eip712::Request;
+use mortise_format::event::{Authority, Event, Position, RequestMark};
+use mortise_format::limits::REQUEST_VALID_MS_MAX;
+use mortise_format::reject::{Field, Reject};
+
+/// The answer to a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// It happened: apply this event and log it.
+    Event(Event),
+    /// It was answered before: the answer stands at this position in the log.
+    Repeat(Position),
+    /// It is refused, and nothing is logged.
+    Refuse(Reject),
+}
+
+/// Decides a command at engine time `now_ms`, which is never below the state's.
+///
+/// A refusal that is to be remembered comes as `Event(CommandRefused)`.
+pub fn decide(state: &State, now_ms: u64, admitted: &Admitted) -> Decision {
+    let now = Now { ms: now_ms, s: now_ms / 1000 };
+    match memory::recall(state, now, admitted) {
+        Ok(Some(at)) => return Decision::Repeat(at),
+        Ok(None) => {}
+        Err(reject) => return Decision::Refuse(reject),
+    }
+    match decide_new(state, now, &admitted.0) {
+        Ok(event) => Decision::Event(event),
+        Err(reject) => memory::refuse(state, now, admitted, reject),
+    }
+}
+
+/// Engine time in both units.
+#[derive(Debug, Clone, Copy)]
+struct Now {
+    ms: u64,
+    s: u64,
+}
+
+impl Now {
+    /// The minute that rate limits count in.
+    fn minute(self) -> u64 {
+        self.ms / 60_000
+    }
+}
+
+fn decide_new(state: &State, now: Now, inner: &Inner) -> Result<Event, Reject> {
+    match inner {
+        Inner::Grant { locks, batch, marks } => grant::decide(state, now, locks, *batch, marks),
+        Inner::Claim { claim, signature, mark } => {
+            claim::decide_claim(state, now, claim, *signature, mark)
+        }
+        Inner::Release { lock_id, signature, mark, .. } => {
+            cancel::decide_release(state, now, *lock_id, *signature, mark)
+        }
+        Inner::Cancel { lock_id, consents } => {
+            cancel::decide_cancel(state, now, *lock_id, consents)
+        }
+        Inner::CancelDraft { lock_id, terms, consent } => {
+            cancel::decide_draft(state, now, *lock_id, terms, consent)
+        }
+        Inner::Extend { lock_id, new_expires, signature, mark, .. } => {
+            claim::decide_extend(state, now, *lock_id, *new_expires, *signature, mark)
+        }
+        Inner::RecordFact { fact, signatures, signers } => {
+            fact::decide(state, now, fact, signatures, signers)
+        }
+    }
+}
+
+/// The request must still be valid, and for no longer than ids are remembered (INV-07).
+fn check_validity(now: Now, valid_until: u64) -> Result<(), Reject> {
+    if valid_until < now.s {
+        return Err(Reject::LockExpired);
+    }
+    if valid_until > now.s.saturating_add(REQUEST_VALID_MS_MAX / 1000) {
+        return Err(Reject::Validation(Field::ValidUntil));
+    }
+    Ok(())
+}
+
+/// The command as it came in, for the log of refusals.
+fn command_of(inner: &Inner) -> Option<Command> {
+    Some(match inner {
+        Inner::Grant { locks, .. } => {
+            let intent = |lock: &crate::admit::AdmittedLock| match lock.authority {
+                Authority::Intent(request) => {
+                    let (terms, signature) = (lock.terms.clone(), lock.signature);
+                    Some(SignedIntent { terms, request, signature })
+                }
+                Authority::Approval => None,
+            };
+            Command::Commit { intents: locks.iter().map(intent).collect::<Option<_>>()? }
+        }
+        Inner::Claim { claim, signature, .. } => {
+            Command::Claim { claim: claim.clone(), signature: *signature }
+        }
+        Inner::Release { lock_id, request, signature, .. } => {
+            Command::Release { lock_id: *lock_id, request: *request, signature: *signature }
+        }
+        Inner::Cancel { lock_id, consents } => Command::Cancel {
+            lock_id: *lock_id,
+            consents: consents.iter().map(|c| c.consent).collect(),
+        },
+        Inner::Extend { lock_id, new_expires, request, signature, .. } => Command::Extend {
+            lock_id: *lock_id,
+            new_expires: *new_expires,
+            request: *request,
+            signature: *signature,
+        },
+        Inner::CancelDraft { .. } | Inner::RecordFact { .. } => return None,
+    })
+}
+
+/// The marks of a command, the first of which names the request as a whole.
+fn marks_of(inner: &Inner) -> &[RequestMark] {
+    match inner {
+        Inner::Grant { marks, .. } => marks,
+        Inner::Claim { mark, .. } | Inner::Release { mark, .. } | Inner::Extend { mark, .. } => {
+            core::slice::from_ref(mark)
+        }
+        Inner::Cancel { .. } | Inner::CancelDraft { .. } | Inner::RecordFact { .. } => &[],
+    }
+}
+
+/// The request inside an authority.
+pub(crate) fn request_of(authority: &Authority) -> Option<&Request> {
+    match authority {
+        Authority::Intent(request) => Some(request),
+        Authority::Approval => None,
+    }
+}

@@ -1,0 +1,154 @@
+//! secp256k1 signatures as wallets make them: 65 bytes, r | s | v.
+//!
+//! Accepted: low s only; v 27, 28, 0 or 1. A high s or another v is refused, so that one message
+//! and key have one accepted signature per nonce.
+
+use k256::ecdsa::{RecoveryId, SigningKey, VerifyingKey};
+use mortise_format::domains::keccak256;
+use mortise_format::eip712::Digest;
+use mortise_format::ids::{Address, Signature};
+
+/// Why a signature names no signer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SignatureError {
+    /// v is none of 0, 1, 27, 28.
+    #[error("v must be 27, 28, 0 or 1")]
+    RecoveryId,
+    /// r or s is zero or not below the group order.
+    #[error("r and s must lie between zero and the group order")]
+    Scalar,
+    /// s is in the upper half.
+    #[error("s must be in the lower half")]
+    HighS,
+    /// No public key fits.
+    #[error("no public key fits the signature")]
+    NoKey,
+}
+
+/// The address whose key made `signature` over `digest`.
+///
+/// # Errors
+/// One [`SignatureError`] per rule, in the order of its variants.
+pub fn recover(digest: &Digest, signature: &Signature) -> Result<Address, SignatureError> {
+    let (rs, v) = signature.0.split_at(64);
+    let recovery = match v[0] {
+        0 | 27 => RecoveryId::new(false, false),
+        1 | 28 => RecoveryId::new(true, false),
+        _ => return Err(SignatureError::RecoveryId),
+    };
+    let parsed = k256::ecdsa::Signature::from_slice(rs).map_err(|_| SignatureError::Scalar)?;
+    if parsed.normalize_s() != parsed {
+        return Err(SignatureError::HighS);
+    }
+    let key = VerifyingKey::recover_from_prehash(&digest.0, &parsed, recovery)
+        .map_err(|_| SignatureError::NoKey)?;
+    Ok(address_of(&key))
+}
+
+/// The address of a public key.
+pub fn address_of(key: &VerifyingKey) -> Address {
+    let point = key.to_sec1_point(false);
+    let hash = keccak256(&[&point.as_bytes()[1..]]);
+    let mut address = Address::ZERO;
+    address.0.copy_from_slice(&hash[12..]);
+    address
+}
+
+/// A secp256k1 signing key; its bytes are wiped on drop and never printed.
+#[derive(Clone)]
+pub struct Signer {
+    key: SigningKey,
+    address: Address,
+}
+
+impl Signer {
+    /// From 32 secret bytes.
+    ///
+    /// # Errors
+    /// `Scalar` when they are zero or not below the group order.
+    pub fn from_bytes(secret: &[u8; 32]) -> Result<Self, SignatureError> {
+        let key = SigningKey::from_slice(secret).map_err(|_| SignatureError::Scalar)?;
+        let address = address_of(key.verifying_key());
+        Ok(Self { key, address })
+    }
+
+    /// The address.
+    pub fn address(&self) -> Address {
+        self.address
+    }
+
+    /// The compressed public key (SEC 1, 33 bytes).
+    pub fn public_key(&self) -> [u8; 33] {
+        let point = self.key.verifying_key().to_sec1_point(true);
+        let mut out = [0; 33];
+        out.copy_from_slice(point.as_bytes());
+        out
+    }
+
+    /// Signs a digest: RFC 6979, low s, v 27 or 28. The same digest gives the same bytes.
+    pub fn sign(&self, digest: &Digest) -> Signature {
+        let (signature, recovery) = self.key.sign_prehash_recoverable(&digest.0);
+        let mut out = Signature::ZERO;
+        out.0[..64].copy_from_slice(&signature.to_bytes());
+        out.0[64] = if recovery.is_y_odd() { 28 } else { 27 };
+        out
+    }
+}
+
+impl core::fmt::Debug for Signer {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "Signer({}, [redacted])", self.address)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The first account of the public test mnemonic that every EVM developer knows.
+    fn test_signer() -> Signer {
+        let mut secret = [0; 32];
+        mortise_format::ids::parse_hex(
+            "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80",
+            &mut secret,
+        )
+        .unwrap();
+        Signer::from_bytes(&secret).unwrap()
+    }
+
+    #[test]
+    fn signatures_recover_to_their_signer_with_both_forms_of_v() {
+        let signer = test_signer();
+        assert_eq!(
+            signer.address(),
+            Address::parse("0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266").unwrap()
+        );
+        let digest = Digest([7; 32]);
+        let mut signature = signer.sign(&digest);
+        assert_eq!(recover(&digest, &signature), Ok(signer.address()));
+        signature.0[64] -= 27;
+        assert_eq!(recover(&digest, &signature), Ok(signer.address()));
+        assert_ne!(recover(&Digest([8; 32]), &signature), Ok(signer.address()));
+    }
+
+    #[test]
+    fn high_s_foreign_v_and_out_of_range_scalars_are_refused_by_name() {
+        let digest = Digest([7; 32]);
+        let good = test_signer().sign(&digest);
+        let parsed = k256::ecdsa::Signature::from_slice(&good.0[..64]).unwrap();
+        let high = k256::ecdsa::Signature::from_scalars(parsed.r(), -parsed.s()).unwrap();
+        let mut bad = good;
+        bad.0[..64].copy_from_slice(&high.to_bytes());
+        bad.0[64] ^= 27 ^ 28;
+        assert_eq!(recover(&digest, &bad), Err(SignatureError::HighS));
+        for v in [2, 26, 29, 255] {
+            let mut bad = good;
+            bad.0[64] = v;
+            assert_eq!(recover(&digest, &bad), Err(SignatureError::RecoveryId));
+        }
+        let mut zero = Signature::ZERO;
+        zero.0[64] = 27;
+        assert_eq!(recover(&digest, &zero), Err(SignatureError::Scalar));
+    }
+}

@@ -1,0 +1,77 @@
+//! Accounts: one owner's balance and holds of one asset. Asset totals over all owners.
+
+use bincode::{Decode, Encode};
+use mortise_format::U256;
+use mortise_format::asset::Asset;
+use mortise_format::event::Position;
+use mortise_format::fact::{BalanceFact, Withdrawal};
+use mortise_format::ids::{Address, Bytes32};
+
+/// One owner's balance and holds of one asset.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Account {
+    /// Whose.
+    pub owner: Address,
+    /// Of what.
+    pub asset: Asset,
+    /// Unclaimed parts of open locks.
+    pub held: U256,
+    /// Claimed and not yet settled.
+    pub claimed: U256,
+    /// What observers last said; none for `open` custody.
+    pub fact: Option<RecordedFact>,
+    /// Frame of the last change.
+    pub changed_seq: u64,
+}
+
+/// The last fact about an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct RecordedFact {
+    /// Number of the head.
+    pub head_number: u64,
+    /// Hash of the head.
+    pub head_hash: Bytes32,
+    /// Time of the head, seconds.
+    pub head_time: u64,
+    /// Final balance.
+    pub balance: U256,
+    /// Part of it under a withdrawal.
+    pub withdrawing: U256,
+    /// Status of the withdrawal.
+    pub withdrawal: Withdrawal,
+    /// Where the fact stands in the log.
+    pub at: Position,
+}
+
+impl RecordedFact {
+    /// True when `fact` says the same about the same head.
+    pub fn says(&self, fact: &BalanceFact) -> bool {
+        self.head_number == fact.head_number
+            && self.head_hash == fact.head_hash
+            && self.head_time == fact.head_time
+            && self.balance == fact.balance
+            && self.withdrawing == fact.withdrawing
+            && self.withdrawal == fact.withdrawal
+    }
+}
+
+impl Account {
+    /// No balance, no holds.
+    pub fn new(owner: Address, asset: Asset) -> Self {
+        Self { owner, asset, held: U256::ZERO, claimed: U256::ZERO, fact: None, changed_seq: 0 }
+    }
+
+    /// Held and claimed: all that is promised. `None` only when the state is corrupt.
+    pub fn promised(&self) -> Option<U256> {
+        self.held.checked_add(self.claimed)
+    }
+}
+
+/// All that is promised of one asset, over all owners.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct AssetTotal {
+    /// The asset.
+    pub asset: Asset,
+    /// Held and claimed of all accounts.
+    pub promised: U256,
+}

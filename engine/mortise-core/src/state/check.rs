@@ -1,0 +1,122 @@
+//! Recomputes every aggregate of the state from its locks.
+
+use super::{State, index};
+use alloc::collections::BTreeMap;
+use mortise_format::U256;
+use mortise_format::asset::Asset;
+use mortise_format::ids::{Address, LockId};
+use mortise_format::policy::ChainCustody;
+
+/// A fact of the state that does not hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Inconsistency {
+    /// INV-11: the parts of a leg do not sum to its amount.
+    #[error("lock {0}: remaining, claimed and settled do not sum to the amount")]
+    LegSum(LockId),
+    /// INV-02: an account's held or claimed amount is not the sum over its locks.
+    #[error("account {0}: held or claimed is not the sum over its locks")]
+    AccountSum(Address),
+    /// INV-01: more is promised of an escrow account than its final balance.
+    #[error("account {0}: more is promised than there is")]
+    Insolvent(Address),
+    /// An asset's total is not the sum over its accounts.
+    #[error("an asset total is not the sum over its accounts")]
+    TotalSum,
+    /// An owner's count of open locks is wrong.
+    #[error("owner {0}: the count of open locks is wrong")]
+    OpenCount(Address),
+    /// INV-06: the nonce of a lock is still free.
+    #[error("lock {0}: its nonce is free")]
+    NonceFree(LockId),
+}
+
+type Sums = BTreeMap<(Address, Asset), (U256, U256)>;
+
+impl State {
+    /// Recomputes aggregates and compares.
+    ///
+    /// # Errors
+    /// The first [`Inconsistency`] found.
+    pub fn check(&self) -> Result<(), Inconsistency> {
+        let (sums, open) = self.check_locks()?;
+        self.check_accounts(&sums)?;
+        for principal in &self.principals {
+            let expected = open.get(&principal.address).copied().unwrap_or(0);
+            if principal.open_count != expected {
+                return Err(Inconsistency::OpenCount(principal.address));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_locks(&self) -> Result<(Sums, BTreeMap<Address, u32>), Inconsistency> {
+        let mut sums = Sums::new();
+        let mut open = BTreeMap::new();
+        for lock in self.locks() {
+            let owner = &self.principals[index(lock.owner_slot)];
+            if owner.nonces.is_free(lock.nonce) {
+                return Err(Inconsistency::NonceFree(lock.lock_id));
+            }
+            if lock.status.is_open() {
+                *open.entry(lock.owner).or_insert(0) += 1;
+            }
+            for leg in &lock.legs {
+                let sum = leg.remaining.checked_add(leg.claimed);
+                if sum.and_then(|s| s.checked_add(leg.settled)) != Some(leg.amount) {
+                    return Err(Inconsistency::LegSum(lock.lock_id));
+                }
+                let held = if lock.status.is_open() { leg.remaining } else { U256::ZERO };
+                let entry = sums.entry((lock.owner, leg.asset)).or_default();
+                let wrong = Inconsistency::AccountSum(lock.owner);
+                entry.0 = entry.0.checked_add(held).ok_or(wrong)?;
+                entry.1 = entry.1.checked_add(leg.claimed).ok_or(wrong)?;
+            }
+        }
+        Ok((sums, open))
+    }
+
+    fn check_accounts(&self, sums: &Sums) -> Result<(), Inconsistency> {
+        let mut totals: BTreeMap<Asset, U256> = BTreeMap::new();
+        for account in &self.accounts {
+            let key = (account.owner, account.asset);
+            let (held, claimed) = sums.get(&key).copied().unwrap_or_default();
+            if (held, claimed) != (account.held, account.claimed) {
+                return Err(Inconsistency::AccountSum(account.owner));
+            }
+            let promised = account.promised().ok_or(Inconsistency::TotalSum)?;
+            let total = totals.entry(account.asset).or_default();
+            *total = total.checked_add(promised).ok_or(Inconsistency::TotalSum)?;
+        }
+        if sums.keys().any(|(owner, asset)| self.account(owner, asset).is_none()) {
+            return Err(Inconsistency::TotalSum);
+        }
+        match totals.iter().all(|(asset, total)| self.promised_total(asset) == *total) {
+            true => Ok(()),
+            false => Err(Inconsistency::TotalSum),
+        }
+    }
+
+    /// INV-01 for one account: what is promised and withdrawing fits the final balance.
+    ///
+    /// A fact may lower a balance below its holds (the owner got out on chain); that is what
+    /// IMPAIRED will name. Until then it is refused no fact, and no new hold fits.
+    ///
+    /// # Errors
+    /// `Insolvent`.
+    pub fn check_solvency(&self, owner: &Address, asset: &Asset) -> Result<(), Inconsistency> {
+        let chain = self.policy.chain(asset.chain_id);
+        let custody = chain.map_or(ChainCustody::Open, |c| c.custody);
+        let balance = self.balance(owner, asset);
+        let promised = balance.held.checked_add(balance.claimed);
+        let promised = promised.and_then(|p| p.checked_add(balance.withdrawing));
+        match custody {
+            ChainCustody::Open | ChainCustody::Escrow { .. }
+                if promised.is_some_and(|p| p <= balance.total) =>
+            {
+                Ok(())
+            }
+            _ => Err(Inconsistency::Insolvent(*owner)),
+        }
+    }
+}

@@ -1,0 +1,318 @@
+//! What of the state stands in the state tree, and under which position and value hash.
+//!
+//! ```text
+//! position = keyed BLAKE3(position key of the engine, kind | key, 64 bytes)
+//! salt     = keyed BLAKE3(state-salt key, kind | key digest | seq of the change, 64 bytes)
+//! value    = keyed BLAKE3(value key, salt | encoded LeafValue)
+//! ```
+//! Positions are public, so that absence can be proven; values are hidden behind salts, so that a
+//! neighbour's proof shows a position only. Byte tables: `specs/state-tree.md`.
+
+use super::principals::Nonces;
+use super::{State, index};
+use crate::keys::Secret;
+use alloc::vec::Vec;
+use bincode::{Decode, Encode};
+use mortise_format::U256;
+use mortise_format::asset::Asset;
+use mortise_format::codec;
+use mortise_format::domains;
+use mortise_format::event::Position as LogPosition;
+use mortise_format::fact::Withdrawal;
+use mortise_format::ids::{Address, EngineId, LockId, PolicyHash};
+use mortise_format::lock::{Custody, Status};
+
+/// What a leaf is about: public.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+pub enum LeafKey {
+    /// A lock; its terms are in its id.
+    Lock(LockId),
+    /// An account.
+    Account(Address, Asset),
+    /// A principal.
+    Principal(Address),
+    /// The policy.
+    Policy,
+}
+
+/// What a leaf says: hidden behind its salt.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub enum LeafValue {
+    /// A lock.
+    Lock {
+        /// Where it stands.
+        status: Status,
+        /// Custody class.
+        custody: Custody,
+        /// End of fills, seconds.
+        expires: u64,
+        /// End of claims, seconds.
+        claim_by: u64,
+        /// End of the hold for claims, seconds.
+        settle_by: u64,
+        /// Claims so far.
+        claim_count: u32,
+        /// Where it was granted.
+        granted_at: LogPosition,
+        /// Per leg: remaining, claimed, settled.
+        legs: Vec<[U256; 3]>,
+    },
+    /// An account.
+    Account {
+        /// Held.
+        held: U256,
+        /// Claimed.
+        claimed: U256,
+        /// Balance, withdrawing, status and head number of the last fact.
+        fact: Option<(U256, U256, Withdrawal, u64)>,
+    },
+    /// A principal.
+    Principal {
+        /// Used nonces.
+        nonces: Nonces,
+        /// Open locks.
+        open_count: u32,
+    },
+    /// The policy.
+    Policy(PolicyHash),
+}
+
+/// A changed leaf: position, and value hash or removal.
+pub type Leaf = ([u8; 32], Option<[u8; 32]>);
+
+/// What changed since leaves were last taken, each entry perhaps more than once.
+#[derive(Debug, Clone)]
+pub(super) struct Dirty {
+    position_key: [u8; 32],
+    value_key: [u8; 32],
+    salt_key: Secret,
+    locks: Vec<LockId>,
+    accounts: Vec<u32>,
+    principals: Vec<u32>,
+    policy: bool,
+}
+
+impl Dirty {
+    pub fn new(engine_id: EngineId, salt_key: Secret) -> Self {
+        Self {
+            position_key: position_key(&engine_id),
+            value_key: domains::blake3_key(domains::STATE_VALUE),
+            salt_key,
+            locks: Vec::new(),
+            accounts: Vec::new(),
+            principals: Vec::new(),
+            policy: false,
+        }
+    }
+
+    pub fn policy(&mut self) {
+        self.policy = true;
+    }
+}
+
+fn position_key(engine_id: &EngineId) -> [u8; 32] {
+    domains::blake3_in(domains::STATE_POSITION, &[&engine_id.0])
+}
+
+/// The position of a lock in the state tree of an engine.
+pub fn lock_position(engine_id: &EngineId, lock_id: &LockId) -> [u8; 32] {
+    LeafKey::Lock(*lock_id).position(&position_key(engine_id))
+}
+
+impl LeafKey {
+    /// The position in the tree of an engine.
+    pub fn position_in(&self, engine_id: &EngineId) -> [u8; 32] {
+        self.position(&position_key(engine_id))
+    }
+
+    /// 32 bytes that name the key: the id itself, or a hash of what is longer.
+    fn digest(&self) -> ([u8; 32], u8) {
+        match self {
+            Self::Lock(lock_id) => (lock_id.0, 1),
+            Self::Account(owner, asset) => {
+                let mut bytes = [0; 92];
+                bytes[..20].copy_from_slice(&owner.0);
+                bytes[20..28].copy_from_slice(&asset.chain_id.to_le_bytes());
+                bytes[28] = asset.asset_type.number();
+                bytes[29..49].copy_from_slice(&asset.token.0);
+                bytes[49..81].copy_from_slice(&asset.token_id.0);
+                (*blake3::hash(&bytes[..81]).as_bytes(), 2)
+            }
+            Self::Principal(address) => {
+                let mut bytes = [0; 32];
+                bytes[..20].copy_from_slice(&address.0);
+                (bytes, 3)
+            }
+            Self::Policy => ([0; 32], 4),
+        }
+    }
+
+    fn block(&self, seq: u64) -> [u8; 64] {
+        let (digest, kind) = self.digest();
+        let mut block = [0; 64];
+        block[..32].copy_from_slice(&digest);
+        block[32] = kind;
+        block[40..48].copy_from_slice(&seq.to_le_bytes());
+        block
+    }
+
+    fn position(&self, position_key: &[u8; 32]) -> [u8; 32] {
+        *blake3::keyed_hash(position_key, &self.block(0)).as_bytes()
+    }
+}
+
+/// The salt of a leaf that last changed in frame `seq`.
+pub(crate) fn leaf_salt(salt_key: &Secret, key: &LeafKey, seq: u64) -> [u8; 32] {
+    salt_key.expose(|salt_key| *blake3::keyed_hash(salt_key, &key.block(seq)).as_bytes())
+}
+
+/// The value hash of a leaf: what the tree holds.
+pub fn value_hash(salt: &[u8; 32], value: &LeafValue) -> [u8; 32] {
+    let mut bytes = Vec::with_capacity(320);
+    hash_value(&domains::blake3_key(domains::STATE_VALUE), salt, value, &mut bytes)
+}
+
+fn hash_value(
+    value_key: &[u8; 32],
+    salt: &[u8; 32],
+    value: &LeafValue,
+    bytes: &mut Vec<u8>,
+) -> [u8; 32] {
+    bytes.clear();
+    bytes.extend_from_slice(salt);
+    codec::encode_into(value, bytes);
+    *blake3::keyed_hash(value_key, bytes).as_bytes()
+}
+
+impl State {
+    /// Notes that a lock changed in the frame under way.
+    pub(crate) fn touch_lock(&mut self, slot: u32) {
+        let at = self.at;
+        if let Some(lock) = self.lock_mut(slot) {
+            lock.changed_at = at;
+            let lock_id = lock.lock_id;
+            self.dirty.locks.push(lock_id);
+        }
+    }
+
+    /// Notes that a lock left the state in the frame under way.
+    pub(crate) fn touch_removed(&mut self, lock_id: LockId) {
+        self.dirty.locks.push(lock_id);
+    }
+
+    /// Notes that an account changed in the frame under way.
+    pub(crate) fn touch_account(&mut self, slot: u32) {
+        self.accounts[index(slot)].changed_seq = self.at.seq;
+        self.dirty.accounts.push(slot);
+    }
+
+    /// Notes that nonces or counts of a principal changed in the frame under way.
+    pub(crate) fn touch_principal(&mut self, slot: u32) {
+        let principal = &mut self.principals[index(slot)];
+        principal.changed_seq = self.at.seq;
+        principal.is_leaf = true;
+        self.dirty.principals.push(slot);
+    }
+
+    /// The frame in which a leaf last changed, if the state holds it.
+    pub fn changed_seq(&self, key: &LeafKey) -> Option<u64> {
+        match key {
+            LeafKey::Lock(lock_id) => self.lock(lock_id).map(|l| l.changed_at.seq),
+            LeafKey::Account(owner, asset) => self.account(owner, asset).map(|a| a.changed_seq),
+            LeafKey::Principal(address) => self.principal(address).map(|p| p.changed_seq),
+            LeafKey::Policy => Some(0),
+        }
+    }
+
+    /// The value of a leaf now, if the state holds it.
+    pub fn leaf_value(&self, key: &LeafKey) -> Option<LeafValue> {
+        Some(match key {
+            LeafKey::Lock(lock_id) => {
+                let lock = self.lock(lock_id)?;
+                LeafValue::Lock {
+                    status: lock.status,
+                    custody: lock.custody,
+                    expires: lock.expires,
+                    claim_by: lock.claim_by,
+                    settle_by: lock.settle_by,
+                    claim_count: lock.claim_count,
+                    granted_at: lock.granted_at,
+                    legs: lock.legs.iter().map(|l| [l.remaining, l.claimed, l.settled]).collect(),
+                }
+            }
+            LeafKey::Account(owner, asset) => {
+                let account = self.account(owner, asset)?;
+                let fact =
+                    account.fact.map(|f| (f.balance, f.withdrawing, f.withdrawal, f.head_number));
+                LeafValue::Account { held: account.held, claimed: account.claimed, fact }
+            }
+            LeafKey::Principal(address) => {
+                let principal = self.principal(address).filter(|p| p.is_leaf)?;
+                let nonces = principal.nonces;
+                LeafValue::Principal { nonces, open_count: principal.open_count }
+            }
+            LeafKey::Policy => LeafValue::Policy(self.policy_hash),
+        })
+    }
+
+    /// Takes the leaves that changed since the last call.
+    pub fn take_leaves(&mut self) -> Vec<Leaf> {
+        let keys = self.take_dirty_keys();
+        self.leaves(keys)
+    }
+
+    /// Every leaf of the state, to build the tree anew.
+    pub fn all_leaves(&self) -> Vec<Leaf> {
+        let locks = self.locks().map(|l| LeafKey::Lock(l.lock_id));
+        let accounts = self.accounts.iter().map(|a| LeafKey::Account(a.owner, a.asset));
+        // A principal that never owned a lock nor burned a nonce was never a leaf.
+        let principals = self.principals.iter().filter(|p| p.is_leaf);
+        let principals = principals.map(|p| LeafKey::Principal(p.address));
+        let all = locks.chain(accounts).chain(principals).chain([LeafKey::Policy]);
+        self.leaves(all.collect())
+    }
+
+    fn leaves(&self, keys: Vec<LeafKey>) -> Vec<Leaf> {
+        let mut bytes = Vec::with_capacity(320);
+        let leaf = |key: LeafKey| {
+            let position = key.position(&self.dirty.position_key);
+            let value = self.leaf_value(&key).map(|value| {
+                let seq = self.changed_seq(&key).unwrap_or(0);
+                let salt = leaf_salt(&self.dirty.salt_key, &key, seq);
+                hash_value(&self.dirty.value_key, &salt, &value, &mut bytes)
+            });
+            (position, value)
+        };
+        keys.into_iter().map(leaf).collect()
+    }
+
+    fn take_dirty_keys(&mut self) -> Vec<LeafKey> {
+        let mut locks = core::mem::take(&mut self.dirty.locks);
+        let mut accounts = core::mem::take(&mut self.dirty.accounts);
+        let mut principals = core::mem::take(&mut self.dirty.principals);
+        locks.sort_unstable();
+        locks.dedup();
+        accounts.sort_unstable();
+        accounts.dedup();
+        principals.sort_unstable();
+        principals.dedup();
+        let mut keys = Vec::with_capacity(locks.len() + accounts.len() + principals.len() + 1);
+        keys.extend(locks.into_iter().map(LeafKey::Lock));
+        keys.extend(accounts.into_iter().map(|slot| {
+            let account = &self.accounts[index(slot)];
+            LeafKey::Account(account.owner, account.asset)
+        }));
+        keys.extend(
+            principals.into_iter().map(|s| LeafKey::Principal(self.principals[index(s)].address)),
+        );
+        if core::mem::take(&mut self.dirty.policy) {
+            keys.push(LeafKey::Policy);
+        }
+        keys
+    }
+
+    /// Salt of a leaf that the state holds: what its owner needs to open it.
+    pub fn leaf_salt(&self, key: &LeafKey) -> Option<[u8; 32]> {
+        Some(leaf_salt(&self.dirty.salt_key, key, self.changed_seq(key)?))
+    }
+}

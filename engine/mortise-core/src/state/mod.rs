@@ -1,0 +1,197 @@
+//! The state: locks, accounts, principals, remembered requests; and the indexes over them.
+//!
+//! What it is for: one value that events change and commands are decided against. Lookups are
+//! constant time; nothing here is iterated in an order that could reach a byte, except in the
+//! sorted form of snapshots.
+//!
+//! Invariants: aggregates (`held`, `claimed`, totals, counts) equal the sums over the locks
+//! (INV-01, 02); `check` recomputes them from scratch.
+
+pub mod accounts;
+mod check;
+mod leaves;
+pub mod locks;
+pub mod principals;
+pub mod requests;
+mod snapshot;
+mod timers;
+mod view;
+
+pub use check::Inconsistency;
+pub use leaves::{Leaf, LeafKey, LeafValue, lock_position};
+pub use snapshot::StateImage;
+
+use crate::keys::Secret;
+use accounts::{Account, AssetTotal};
+use alloc::vec::Vec;
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+use leaves::Dirty;
+use locks::Lock;
+use mortise_format::asset::Asset;
+use mortise_format::event::Position;
+use mortise_format::ids::{Address, EngineId, LockId, PolicyHash};
+use mortise_format::policy::Policy;
+use principals::Principal;
+use requests::Requests;
+use timers::Timers;
+
+type Index<K> = HashMap<K, u32, FixedState>;
+
+/// Everything that events build up.
+#[derive(Debug, Clone)]
+pub struct State {
+    engine_id: EngineId,
+    policy: Policy,
+    policy_hash: PolicyHash,
+    pub(crate) time_ms: u64,
+    pub(crate) at: Position,
+    locks: Vec<Option<Lock>>,
+    free_slots: Vec<u32>,
+    lock_index: Index<LockId>,
+    pub(crate) accounts: Vec<Account>,
+    account_index: Index<(Address, Asset)>,
+    pub(crate) principals: Vec<Principal>,
+    principal_index: Index<Address>,
+    pub(crate) totals: Vec<AssetTotal>,
+    total_index: Index<Asset>,
+    pub(crate) requests: Requests,
+    timers: Timers,
+    dirty: Dirty,
+}
+
+impl State {
+    /// An empty state under a policy. `salt_key` hides values in the state tree; `map_seed` is a
+    /// secret number that keeps callers from choosing colliding keys.
+    pub fn new(engine_id: EngineId, policy: Policy, salt_key: Secret, map_seed: u64) -> Self {
+        let hasher = || FixedState::with_seed(map_seed);
+        let policy_hash = policy.hash();
+        let mut state = Self {
+            engine_id,
+            policy,
+            policy_hash,
+            time_ms: 0,
+            at: Position::default(),
+            locks: Vec::new(),
+            free_slots: Vec::new(),
+            lock_index: HashMap::with_hasher(hasher()),
+            accounts: Vec::new(),
+            account_index: HashMap::with_hasher(hasher()),
+            principals: Vec::new(),
+            principal_index: HashMap::with_hasher(hasher()),
+            totals: Vec::new(),
+            total_index: HashMap::with_hasher(hasher()),
+            requests: Requests::new(map_seed),
+            timers: Timers::default(),
+            dirty: Dirty::new(engine_id, salt_key),
+        };
+        state.dirty.policy();
+        state
+    }
+
+    pub(crate) fn lock_slot(&self, lock_id: &LockId) -> Option<u32> {
+        self.lock_index.get(lock_id).copied()
+    }
+
+    pub(crate) fn lock_at(&self, slot: u32) -> Option<&Lock> {
+        self.locks.get(index(slot))?.as_ref()
+    }
+
+    pub(crate) fn lock_mut(&mut self, slot: u32) -> Option<&mut Lock> {
+        self.locks.get_mut(index(slot))?.as_mut()
+    }
+
+    pub(crate) fn account_slot(&self, owner: &Address, asset: &Asset) -> Option<u32> {
+        self.account_index.get(&(*owner, *asset)).copied()
+    }
+
+    pub(crate) fn principal_slot(&self, address: &Address) -> Option<u32> {
+        self.principal_index.get(address).copied()
+    }
+
+    /// The slot of an account, made when missing.
+    pub(crate) fn ensure_account(&mut self, owner: &Address, asset: &Asset) -> u32 {
+        let next = slot_of(self.accounts.len());
+        let slot = *self.account_index.entry((*owner, *asset)).or_insert(next);
+        if slot == next {
+            self.accounts.push(Account::new(*owner, *asset));
+        }
+        slot
+    }
+
+    /// The slot of a principal, made when missing.
+    pub(crate) fn ensure_principal(&mut self, address: &Address) -> u32 {
+        let next = slot_of(self.principals.len());
+        let slot = *self.principal_index.entry(*address).or_insert(next);
+        if slot == next {
+            self.principals.push(Principal::new(*address));
+        }
+        slot
+    }
+
+    pub(crate) fn ensure_total(&mut self, asset: &Asset) -> u32 {
+        let next = slot_of(self.totals.len());
+        let slot = *self.total_index.entry(*asset).or_insert(next);
+        if slot == next {
+            let total = AssetTotal { asset: *asset, promised: mortise_format::U256::ZERO };
+            self.totals.push(total);
+        }
+        slot
+    }
+
+    /// Puts a lock into a free slot, the owner's list and the timers.
+    pub(crate) fn insert_lock(&mut self, mut lock: Lock) -> u32 {
+        let slot = self.free_slots.pop().unwrap_or_else(|| {
+            self.locks.push(None);
+            slot_of(self.locks.len() - 1)
+        });
+        let owner = &mut self.principals[index(lock.owner_slot)];
+        lock.owner_index = slot_of(owner.locks.len());
+        owner.locks.push(slot);
+        self.lock_index.insert(lock.lock_id, slot);
+        let due = lock.due(self.policy.retention_s);
+        lock.timer = match due {
+            Some(due) => self.timers.set(due, slot),
+            None => self.timers.unset(),
+        };
+        self.locks[index(slot)] = Some(lock);
+        slot
+    }
+
+    /// Takes a lock out of every index.
+    pub(crate) fn remove_lock(&mut self, slot: u32) -> Option<Lock> {
+        let lock = self.locks.get_mut(index(slot))?.take()?;
+        self.free_slots.push(slot);
+        self.lock_index.remove(&lock.lock_id);
+        let owned = &mut self.principals[index(lock.owner_slot)].locks;
+        owned.swap_remove(index(lock.owner_index));
+        let moved = owned.get(index(lock.owner_index)).copied();
+        if let Some(moved) = moved.and_then(|slot| self.lock_mut(slot)) {
+            moved.owner_index = lock.owner_index;
+        }
+        Some(lock)
+    }
+
+    /// Sets the timer of a lock anew after its status or times changed.
+    pub(crate) fn rearm(&mut self, slot: u32) {
+        let retention_s = self.policy.retention_s;
+        let Some(due) = self.lock_at(slot).map(|l| l.due(retention_s)) else { return };
+        let stamp = match due {
+            Some(due) => self.timers.set(due, slot),
+            None => self.timers.unset(),
+        };
+        if let Some(lock) = self.lock_mut(slot) {
+            lock.timer = stamp;
+        }
+    }
+}
+
+/// Slots are 32 bits: memory ends long before them.
+pub(crate) fn slot_of(length: usize) -> u32 {
+    u32::try_from(length).expect("memory ends before 2^32 entries")
+}
+
+/// A slot as an index.
+pub(crate) fn index(slot: u32) -> usize {
+    usize::try_from(slot).expect("the address space holds every slot")
+}

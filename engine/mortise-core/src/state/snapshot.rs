@@ -1,0 +1,84 @@
+//! The whole state as one value, sorted, so that equal states have equal images.
+
+use super::accounts::{Account, AssetTotal};
+use super::locks::Lock;
+use super::principals::Principal;
+use super::requests::Remembered;
+use super::{State, index};
+use crate::keys::Secret;
+use alloc::vec::Vec;
+use bincode::{Decode, Encode};
+use mortise_format::event::Position;
+use mortise_format::ids::{Address, EngineId, RequestId};
+use mortise_format::policy::Policy;
+
+/// Everything of a state but its indexes, which are rebuilt.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct StateImage {
+    policy: Policy,
+    time_ms: u64,
+    at: Position,
+    locks: Vec<Lock>,
+    accounts: Vec<Account>,
+    principals: Vec<Principal>,
+    totals: Vec<AssetTotal>,
+    requests: Vec<((Address, RequestId), Remembered)>,
+}
+
+impl State {
+    /// The image of the state. Slots and stamps in it are zeroed: they are indexes.
+    pub fn image(&self) -> StateImage {
+        let mut locks: Vec<Lock> = self.locks().cloned().collect();
+        for lock in &mut locks {
+            (lock.owner_slot, lock.owner_index, lock.timer) = (0, 0, 0);
+            lock.legs.iter_mut().for_each(|leg| leg.account = 0);
+        }
+        locks.sort_unstable_by_key(|l| (l.granted_at, l.lock_id));
+        let mut principals = self.principals.clone();
+        principals.iter_mut().for_each(|p| p.locks.clear());
+        principals.sort_unstable_by_key(|p| p.address);
+        let mut accounts = self.accounts.clone();
+        accounts.sort_unstable_by_key(|a| (a.owner, a.asset));
+        let mut totals = self.totals.clone();
+        totals.sort_unstable_by_key(|t| t.asset);
+        let requests = self.requests.to_sorted();
+        let (policy, time_ms, at) = (self.policy.clone(), self.time_ms, self.at);
+        StateImage { policy, time_ms, at, locks, accounts, principals, totals, requests }
+    }
+
+    /// Rebuilds a state, indexes and timers from its image.
+    ///
+    /// # Errors
+    /// `None` when the image is not consistent, see [`State::check`].
+    pub fn from_image(
+        engine_id: EngineId,
+        salt_key: Secret,
+        map_seed: u64,
+        image: StateImage,
+    ) -> Option<Self> {
+        let mut state = Self::new(engine_id, image.policy, salt_key, map_seed);
+        (state.time_ms, state.at) = (image.time_ms, image.at);
+        for principal in image.principals {
+            let slot = state.ensure_principal(&principal.address);
+            state.principals[index(slot)] = principal;
+        }
+        for account in image.accounts {
+            let slot = state.ensure_account(&account.owner, &account.asset);
+            state.accounts[index(slot)] = account;
+        }
+        for total in image.totals {
+            let slot = state.ensure_total(&total.asset);
+            state.totals[index(slot)] = total;
+        }
+        for mut lock in image.locks {
+            lock.owner_slot = state.principal_slot(&lock.owner)?;
+            for leg in &mut lock.legs {
+                leg.account = state.account_slot(&lock.owner, &leg.asset)?;
+            }
+            state.insert_lock(lock);
+        }
+        state.requests.restore(image.requests);
+        state.check().ok()?;
+        Some(state)
+    }
+}

@@ -1,0 +1,149 @@
+//! Reading the state: what queries and `decide` look at.
+
+use super::accounts::Account;
+use super::locks::Lock;
+use super::principals::Principal;
+use super::requests::Requests;
+use super::{State, index};
+use alloc::vec::Vec;
+use mortise_format::U256;
+use mortise_format::asset::Asset;
+use mortise_format::ids::{Address, EngineId, LockId, PolicyHash};
+use mortise_format::policy::{ChainCustody, Policy};
+
+/// A balance with everything promised of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Balance {
+    /// Final balance; in `open` custody the policy's limit of the account.
+    pub total: U256,
+    /// Held by open locks.
+    pub held: U256,
+    /// Claimed, payment awaited.
+    pub claimed: U256,
+    /// Under a withdrawal.
+    pub withdrawing: U256,
+    /// `total - held - claimed - withdrawing` (INV-02), zero when the balance fell below.
+    pub available: U256,
+}
+
+/// What time has brought, ready to become events.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DueLocks {
+    /// Open locks past `claimBy`.
+    pub expired: Vec<LockId>,
+    /// `open` locks with claims past `settleBy`.
+    pub settled: Vec<LockId>,
+    /// Ended locks past their retention.
+    pub pruned: Vec<LockId>,
+}
+
+impl State {
+    /// The engine.
+    pub fn engine_id(&self) -> &EngineId {
+        &self.engine_id
+    }
+
+    /// The policy in force.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// Its hash.
+    pub fn policy_hash(&self) -> PolicyHash {
+        self.policy_hash
+    }
+
+    /// Engine time of the last event, milliseconds.
+    pub fn time_ms(&self) -> u64 {
+        self.time_ms
+    }
+
+    /// A lock that is in the state.
+    pub fn lock(&self, lock_id: &LockId) -> Option<&Lock> {
+        self.lock_at(self.lock_slot(lock_id)?)
+    }
+
+    /// How many locks are in the state.
+    pub fn lock_count(&self) -> usize {
+        self.lock_index.len()
+    }
+
+    /// The locks of an owner, newest grant last.
+    pub fn locks_of(&self, owner: &Address) -> Vec<&Lock> {
+        let Some(principal) = self.principal(owner) else { return Vec::new() };
+        let mut locks: Vec<&Lock> =
+            principal.locks.iter().filter_map(|slot| self.lock_at(*slot)).collect();
+        locks.sort_unstable_by_key(|l| (l.granted_at, l.lock_id));
+        locks
+    }
+
+    /// Every lock, in no order that means anything.
+    pub fn locks(&self) -> impl Iterator<Item = &Lock> {
+        self.locks.iter().flatten()
+    }
+
+    /// An account, if it ever had a lock or a fact.
+    pub fn account(&self, owner: &Address, asset: &Asset) -> Option<&Account> {
+        self.accounts.get(index(self.account_slot(owner, asset)?))
+    }
+
+    /// A principal, if it ever signed a logged command.
+    pub fn principal(&self, address: &Address) -> Option<&Principal> {
+        self.principals.get(index(self.principal_slot(address)?))
+    }
+
+    /// The remembered requests.
+    pub fn requests(&self) -> &Requests {
+        &self.requests
+    }
+
+    /// What is promised of an asset over all owners.
+    pub fn promised_total(&self, asset: &Asset) -> U256 {
+        let slot = self.total_index.get(asset).copied();
+        slot.and_then(|s| self.totals.get(index(s))).map_or(U256::ZERO, |t| t.promised)
+    }
+
+    /// The balance of an account under the custody of its chain (INV-02).
+    pub fn balance(&self, owner: &Address, asset: &Asset) -> Balance {
+        let account = self.account(owner, asset);
+        let held = account.map_or(U256::ZERO, |a| a.held);
+        let claimed = account.map_or(U256::ZERO, |a| a.claimed);
+        let fact = account.and_then(|a| a.fact);
+        let escrow = self
+            .policy
+            .chain(asset.chain_id)
+            .is_some_and(|c| matches!(c.custody, ChainCustody::Escrow { .. }));
+        let (total, withdrawing) = if escrow {
+            fact.map_or((U256::ZERO, U256::ZERO), |f| (f.balance, f.withdrawing))
+        } else {
+            (self.policy.limits(asset).account_max, U256::ZERO)
+        };
+        let available =
+            total.saturating_sub(held).saturating_sub(claimed).saturating_sub(withdrawing);
+        Balance { total, held, claimed, withdrawing, available }
+    }
+
+    /// Takes the locks that `now_s` changes, at most `max`; each must become an event now.
+    ///
+    /// The timers are an index: taking one changes nothing that is hashed or replayed.
+    pub fn take_due(&mut self, now_s: u64, max: usize) -> DueLocks {
+        let mut due = DueLocks::default();
+        let mut count = 0;
+        while count < max {
+            let Some(timer) = self.timers.take_due(now_s) else { break };
+            let Some(lock) = self.lock_at(timer.slot).filter(|l| l.timer == timer.stamp) else {
+                continue;
+            };
+            let list = if lock.status.is_open() {
+                &mut due.expired
+            } else if lock.has_claimed() {
+                &mut due.settled
+            } else {
+                &mut due.pruned
+            };
+            list.push(lock.lock_id);
+            count += 1;
+        }
+        due
+    }
+}
