@@ -1,1 +1,2 @@
 //! mortise-engine.
+pub mod store;

@@ -1,0 +1,124 @@
+//! What an answer must be before it is used: every check that needs no key.
+
+use super::Ack;
+use super::error::{Garbage, StoreError};
+use mortise_format::frame::Frame;
+use mortise_format::limits::{BLOB_BYTES_MAX, FRAME_BYTES_MAX, SNAPSHOT_PART_BYTES};
+use mortise_format::store::{
+    LogHead, SNAPSHOT_PARTS_MAX, SnapshotInfo, StoreResponse, snapshot_part_is_valid,
+};
+
+pub(super) fn head(answer: StoreResponse) -> Result<LogHead, StoreError> {
+    match answer {
+        StoreResponse::Head(head) if (head.next_seq == 0) == head.digest.is_zero() => Ok(head),
+        StoreResponse::Head(_) => Err(Garbage::WrongHead.into()),
+        other => Err(otherwise(other)),
+    }
+}
+
+pub(super) fn ack(answer: StoreResponse, expected: Ack) -> Result<Ack, StoreError> {
+    match answer {
+        StoreResponse::Acked { seq, digest } if expected == (Ack { seq, digest }) => Ok(expected),
+        StoreResponse::Acked { .. } => Err(Garbage::WrongAck.into()),
+        other => Err(otherwise(other)),
+    }
+}
+
+/// The frames of an answer to `Read { from_seq, bytes_max }`.
+///
+/// What it proves: each is the frame that its leaf says, and they follow one another. What it does
+/// not: that they belong to this engine's log.
+pub(super) fn frames(
+    answer: StoreResponse,
+    from_seq: u64,
+    bytes_max: u32,
+) -> Result<Vec<Frame>, StoreError> {
+    let StoreResponse::Frames { frames } = answer else {
+        return Err(otherwise(answer));
+    };
+    let bytes: usize = frames.iter().map(Vec::len).sum();
+    let bytes_max = usize::try_from(bytes_max).unwrap_or(usize::MAX);
+    if bytes > bytes_max && (frames.len() > 1 || bytes > FRAME_BYTES_MAX) {
+        return Err(Garbage::TooMuch.into());
+    }
+    let mut checked: Vec<Frame> = Vec::with_capacity(frames.len());
+    let mut expected = from_seq;
+    for bytes in frames {
+        let frame = Frame::decode(&bytes).map_err(Garbage::NotAFrame)?;
+        let found = frame.header().seq;
+        if found != expected {
+            return Err(Garbage::WrongSeq { expected, found }.into());
+        }
+        if checked.last().is_some_and(|last| last.digest() != frame.header().previous) {
+            return Err(Garbage::BrokenChain { seq: found }.into());
+        }
+        expected = expected.checked_add(1).ok_or(Garbage::TooMuch)?;
+        checked.push(frame);
+    }
+    Ok(checked)
+}
+
+pub(super) fn snapshot_taken(answer: StoreResponse) -> Result<bool, StoreError> {
+    match answer {
+        StoreResponse::SnapshotTaken { complete } => Ok(complete),
+        other => Err(otherwise(other)),
+    }
+}
+
+pub(super) fn snapshot_latest(answer: StoreResponse) -> Result<Option<SnapshotInfo>, StoreError> {
+    let StoreResponse::SnapshotLatest(found) = answer else {
+        return Err(otherwise(answer));
+    };
+    if let Some(info) = found
+        && snapshot_parts(info.bytes) != Some(info.parts)
+    {
+        return Err(Garbage::WrongSize.into());
+    }
+    Ok(found)
+}
+
+/// How many parts a snapshot of this size has; none for a size that no snapshot has.
+pub(super) fn snapshot_parts(bytes: u64) -> Option<u32> {
+    let parts = bytes.div_ceil(SNAPSHOT_PART_BYTES as u64);
+    u32::try_from(parts).ok().filter(|parts| (1..=SNAPSHOT_PARTS_MAX).contains(parts))
+}
+
+pub(super) fn snapshot_part(
+    answer: StoreResponse,
+    part: u32,
+    parts: u32,
+) -> Result<Vec<u8>, StoreError> {
+    match answer {
+        StoreResponse::SnapshotPart { bytes }
+            if snapshot_part_is_valid(part, parts, bytes.len()) =>
+        {
+            Ok(bytes)
+        }
+        StoreResponse::SnapshotPart { .. } => Err(Garbage::WrongSize.into()),
+        other => Err(otherwise(other)),
+    }
+}
+
+pub(super) fn blob_kept(answer: StoreResponse) -> Result<(), StoreError> {
+    match answer {
+        StoreResponse::BlobKept => Ok(()),
+        other => Err(otherwise(other)),
+    }
+}
+
+pub(super) fn blob(answer: StoreResponse) -> Result<Option<Vec<u8>>, StoreError> {
+    match answer {
+        StoreResponse::Blob { bytes: Some(bytes) } if bytes.len() > BLOB_BYTES_MAX => {
+            Err(Garbage::TooMuch.into())
+        }
+        StoreResponse::Blob { bytes } => Ok(bytes),
+        other => Err(otherwise(other)),
+    }
+}
+
+fn otherwise(answer: StoreResponse) -> StoreError {
+    match answer {
+        StoreResponse::Refused(refusal) => refusal.into(),
+        _ => Garbage::WrongKind.into(),
+    }
+}

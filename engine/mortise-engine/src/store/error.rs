@@ -1,0 +1,76 @@
+//! Why a call of the store has no good answer.
+
+use mortise_format::codec::CodecError;
+use mortise_format::frame::FrameError;
+use mortise_format::store::StoreRefusal;
+
+/// Why a call of the store failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// There was no connection when the call was made: nothing was sent.
+    #[error("the log store cannot be reached: {0}")]
+    Unreachable(std::io::ErrorKind),
+    /// The connection ended before the answer: whether the call took effect is unknown.
+    #[error("the connection to the log store ended before the answer")]
+    Unknown,
+    /// The store said no, for this reason.
+    #[error("the log store refused: {0}")]
+    Refused(#[from] StoreRefusal),
+    /// The store answered what no honest store answers.
+    #[error("the log store answered garbage: {0}")]
+    Garbage(#[from] Garbage),
+    /// What was to be sent is over a bound of the protocol: nothing was sent.
+    #[error("a value of {bytes} bytes is over the bound of the store protocol")]
+    TooLarge {
+        /// Its size.
+        bytes: usize,
+    },
+}
+
+/// How an answer is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Garbage {
+    /// The stream is no stream of bounded messages.
+    #[error("a message is torn or over its bound")]
+    Framing,
+    /// No request has this correlation id, or it was answered before.
+    #[error("an answer belongs to no request")]
+    Unasked,
+    /// The payload is no answer of the protocol.
+    #[error("an answer does not decode: {0}")]
+    Undecodable(CodecError),
+    /// The answer is one to another kind of request.
+    #[error("an answer is of the wrong kind")]
+    WrongKind,
+    /// The ack names another frame than the one that was sent.
+    #[error("an ack names another frame than the one sent")]
+    WrongAck,
+    /// The head has a digest at seq 0, or none after it.
+    #[error("the head contradicts itself")]
+    WrongHead,
+    /// Bytes that were to be a frame are none.
+    #[error("a stored frame is broken: {0}")]
+    NotAFrame(FrameError),
+    /// A frame is not the one that was asked for, or not the successor of the one before it.
+    #[error("expected frame {expected}, found frame {found}")]
+    WrongSeq {
+        /// The seq asked for.
+        expected: u64,
+        /// The seq in the frame.
+        found: u64,
+    },
+    /// A frame does not name the one before it.
+    #[error("frame {seq} does not follow the one before it")]
+    BrokenChain {
+        /// The seq of the frame.
+        seq: u64,
+    },
+    /// More frames, parts or bytes than were asked for or than the protocol allows.
+    #[error("an answer is larger than was asked for")]
+    TooMuch,
+    /// A snapshot or a part has another size than was stated.
+    #[error("a snapshot has another size than was stated")]
+    WrongSize,
+}

@@ -1,0 +1,79 @@
+//! The log store, as the engine sees it: a port, and its client of the store protocol.
+//!
+//! What it is for: keeping sealed frames, snapshots and small sealed values outside the enclave,
+//! and knowing exactly when a frame is durable.
+//!
+//! What it does not do: retry, reconnect, time out, or decide what a failure means. It does not
+//! open frames; chain, MAC and contents are checked by replay.
+//!
+//! Invariants: appends reach the store in the order in which [`LogStore::append`] was called; an
+//! append whose outcome cannot be known ends as [`StoreError::Unknown`] and is never sent again;
+//! nothing the host answers is used before its sizes, numbers and digests were checked.
+
+mod answers;
+mod connection;
+mod error;
+mod remote;
+
+#[cfg(test)]
+mod tests;
+
+pub use error::{Garbage, StoreError};
+pub use remote::RemoteLog;
+
+use bytes::Bytes;
+use mortise_format::frame::Frame;
+use mortise_format::ids::{Bytes32, FrameDigest};
+use mortise_format::store::{LogHead, SnapshotInfo};
+use std::future::Future;
+use std::pin::Pin;
+
+/// What a call of the port gives: it borrows nothing, so that an actor can hold it.
+pub type StoreFuture<T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send>>;
+
+/// The word of the store that a frame, and every frame before it, is on its disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ack {
+    /// The seq of the frame.
+    pub seq: u64,
+    /// The digest of the frame.
+    pub digest: FrameDigest,
+}
+
+/// Where sealed frames, snapshots and sealed values are kept.
+///
+/// A call does its sending before it returns; awaiting the future only collects the answer. So the
+/// order of calls is the order of effects, and a dropped future does not undo its call.
+///
+/// To stand in for a store in a test: `Box::pin(std::future::ready(result))` is a future.
+pub trait LogStore: Send + Sync + 'static {
+    /// The end of the log, after every append called before.
+    fn head(&self) -> StoreFuture<LogHead>;
+
+    /// Adds a frame: its seq must be the next one, its `previous` the digest of the head.
+    ///
+    /// The future gives the ack of exactly this frame. `Refused` means that it was not stored,
+    /// except `Refused(SyncFailed)`; after that and after every other error the outcome is
+    /// unknown and the caller stops.
+    fn append(&self, frame: &Frame) -> StoreFuture<Ack>;
+
+    /// Frames from `from_seq` on, at least one if there is one, about `bytes_max` bytes at most.
+    /// They decode, follow one another in seq and digest, and are not checked further.
+    fn read(&self, from_seq: u64, bytes_max: u32) -> StoreFuture<Vec<Frame>>;
+
+    /// Stores a snapshot taken after frame `seq`; done when all of it is on the disk.
+    fn snapshot_put(&self, seq: u64, digest: Bytes32, bytes: Bytes) -> StoreFuture<()>;
+
+    /// The newest complete snapshot.
+    fn snapshot_latest(&self) -> StoreFuture<Option<SnapshotInfo>>;
+
+    /// The bytes of a snapshot, of exactly the size that `info` states; its digest is for the
+    /// caller to check.
+    fn snapshot_read(&self, info: SnapshotInfo) -> StoreFuture<Vec<u8>>;
+
+    /// Stores a small sealed value under a name; done when it is on the disk.
+    fn blob_put(&self, name: &str, bytes: Vec<u8>, overwrite: bool) -> StoreFuture<()>;
+
+    /// The value of a name, if there is one.
+    fn blob_get(&self, name: &str) -> StoreFuture<Option<Vec<u8>>>;
+}

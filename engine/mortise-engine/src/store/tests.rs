@@ -1,0 +1,316 @@
+//! The client against a host that does as it is told: each test scripts the answers.
+
+use super::{Ack, Garbage, LogStore, RemoteLog, StoreError};
+use bytes::Bytes;
+use mortise_format::codec;
+use mortise_format::frame::{FRAME_VERSION, Frame, FrameHeader, FrameKind, FrameLeaf};
+use mortise_format::frame::{cipher_digest, clear_digest};
+use mortise_format::ids::{Bytes32, EngineId, FrameDigest, PolicyHash, Root};
+use mortise_format::limits::{SNAPSHOT_PART_BYTES, STORE_MESSAGE_BYTES_MAX};
+use mortise_format::store::{LogHead, SnapshotInfo, StoreRefusal, StoreRequest, StoreResponse};
+use mortise_transport::{Address, Listener, MessageReader, MessageWriter, STORE_MAGIC, Stream};
+use std::future::Future;
+use tokio::io::{ReadHalf, WriteHalf};
+
+fn frame(seq: u64, previous: FrameDigest) -> Frame {
+    let cipher = vec![9; 40];
+    let header = FrameHeader {
+        version: FRAME_VERSION,
+        kind: FrameHeader::kind_byte(FrameKind::Events),
+        engine_id: EngineId([7; 32]),
+        epoch: 1,
+        seq,
+        time_ms: 1_700_000_000_000,
+        previous,
+        event_count: 1,
+        event_root: Root([1; 32]),
+        state_root: Root([2; 32]),
+        policy_hash: PolicyHash([3; 32]),
+        clear_bytes: 0,
+        cipher_bytes: 40,
+    };
+    let leaf = FrameLeaf {
+        header,
+        clear_digest: clear_digest(&[]),
+        cipher_digest: cipher_digest(&cipher),
+        mac: Bytes32([5; 32]),
+    };
+    Frame::new(leaf, vec![], cipher).unwrap()
+}
+
+/// The host's end of one connection.
+struct Host {
+    reader: MessageReader<ReadHalf<Stream>>,
+    writer: MessageWriter<WriteHalf<Stream>>,
+}
+
+impl Host {
+    async fn accept(listener: &Listener) -> Self {
+        let (stream, _) = listener.accept().await.unwrap();
+        let (read, write) = tokio::io::split(stream);
+        let mut reader = MessageReader::new(read, STORE_MESSAGE_BYTES_MAX);
+        reader.expect_magic(STORE_MAGIC).await.unwrap();
+        Self { reader, writer: MessageWriter::new(write, STORE_MESSAGE_BYTES_MAX) }
+    }
+
+    async fn next(&mut self) -> (u64, StoreRequest) {
+        let message = self.reader.read().await.unwrap().unwrap();
+        (message.correlation, codec::decode(&message.payload).unwrap())
+    }
+
+    async fn answer(&mut self, correlation: u64, response: &StoreResponse) {
+        self.raw(correlation, &codec::encode(response)).await;
+    }
+
+    async fn raw(&mut self, correlation: u64, payload: &[u8]) {
+        self.writer.queue(correlation, payload).unwrap();
+        self.writer.flush().await.unwrap();
+    }
+}
+
+/// Runs `client` against `host` over a unix socket.
+async fn run<C, H>(client: impl FnOnce(RemoteLog) -> C, host: impl FnOnce(Host) -> H)
+where
+    C: Future<Output = ()>,
+    H: Future<Output = ()>,
+{
+    let dir = tempfile::tempdir().unwrap();
+    let address = Address::Unix(dir.path().join("store"));
+    let listener = Listener::bind(&address).await.unwrap();
+    let client = async { client(RemoteLog::connect(&address).await.unwrap()).await };
+    // The magic goes out with the first request, so the host's part starts with the client's.
+    let host = async { host(Host::accept(&listener).await).await };
+    tokio::join!(client, host);
+}
+
+/// One request answered once with `response`.
+async fn one<T, C>(
+    call: impl FnOnce(RemoteLog) -> C,
+    response: StoreResponse,
+) -> Result<T, StoreError>
+where
+    C: Future<Output = Result<T, StoreError>>,
+{
+    let mut got = None;
+    run(
+        |log| async { got = Some(call(log).await) },
+        |mut host| async move {
+            let (correlation, _) = host.next().await;
+            host.answer(correlation, &response).await;
+        },
+    )
+    .await;
+    got.unwrap()
+}
+
+#[tokio::test]
+async fn appends_leave_in_the_order_of_calls_and_are_answered_in_any() {
+    let (a, b) = (frame(0, FrameDigest::ZERO), frame(1, FrameDigest([1; 32])));
+    let acks = [&a, &b].map(|f| Ack { seq: f.header().seq, digest: f.digest() });
+    run(
+        |log| async move {
+            let (first, second) = (log.append(&a), log.append(&b));
+            // awaited in the other order: sending does not wait for it
+            assert_eq!(second.await, Ok(acks[1]));
+            assert_eq!(first.await, Ok(acks[0]));
+        },
+        |mut host| async move {
+            let (first, request) = host.next().await;
+            let StoreRequest::Append { frame } = request else { panic!("{request:?}") };
+            assert_eq!(Frame::decode(&frame).unwrap().header().seq, 0);
+            let (second, _) = host.next().await;
+            for (correlation, ack) in [(second, acks[1]), (first, acks[0])] {
+                let Ack { seq, digest } = ack;
+                host.answer(correlation, &StoreResponse::Acked { seq, digest }).await;
+            }
+        },
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn an_append_whose_connection_breaks_is_unknown_and_the_next_one_unreachable() {
+    run(
+        |log| async move {
+            let a = frame(0, FrameDigest::ZERO);
+            assert_eq!(log.append(&a).await, Err(StoreError::Unknown));
+            let error = log.append(&a).await.unwrap_err();
+            assert_eq!(error, StoreError::Unreachable(std::io::ErrorKind::NotConnected));
+        },
+        |mut host| async move {
+            host.next().await;
+        },
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn nobody_listening_is_unreachable() {
+    let dir = tempfile::tempdir().unwrap();
+    let error = RemoteLog::connect(&Address::Unix(dir.path().join("none"))).await.unwrap_err();
+    assert_eq!(error, StoreError::Unreachable(std::io::ErrorKind::NotFound));
+}
+
+#[tokio::test]
+async fn an_ack_of_another_frame_is_garbage() {
+    let a = frame(0, FrameDigest::ZERO);
+    let digest = a.digest();
+    for wrong in [
+        StoreResponse::Acked { seq: 1, digest },
+        StoreResponse::Acked { seq: 0, digest: FrameDigest([1; 32]) },
+    ] {
+        let error = one(|log| async move { log.append(&frame(0, FrameDigest::ZERO)).await }, wrong)
+            .await
+            .unwrap_err();
+        assert_eq!(error, Garbage::WrongAck.into());
+    }
+}
+
+#[tokio::test]
+async fn refusals_arrive_as_they_were_given() {
+    let refusal = StoreRefusal::SeqTaken { expected: 4 };
+    let a = frame(0, FrameDigest::ZERO);
+    let got = one(|log| async move { log.append(&a).await }, StoreResponse::Refused(refusal)).await;
+    assert_eq!(got, Err(StoreError::Refused(refusal)));
+}
+
+#[tokio::test]
+async fn an_answer_of_the_wrong_kind_is_garbage() {
+    let got = one(|log| async move { log.head().await }, StoreResponse::BlobKept).await;
+    assert_eq!(got, Err(Garbage::WrongKind.into()));
+}
+
+#[tokio::test]
+async fn a_head_that_contradicts_itself_is_garbage() {
+    for (next_seq, digest) in [(0, FrameDigest([1; 32])), (1, FrameDigest::ZERO)] {
+        let answer = StoreResponse::Head(LogHead { next_seq, digest });
+        let got = one(|log| async move { log.head().await }, answer).await;
+        assert_eq!(got, Err(Garbage::WrongHead.into()));
+    }
+}
+
+#[tokio::test]
+async fn answers_that_do_not_decode_or_that_nobody_asked_for_end_the_connection() {
+    run(
+        |log| async move {
+            let (first, second) = (log.head(), log.head());
+            let error = first.await.unwrap_err();
+            assert!(matches!(error, StoreError::Garbage(Garbage::Undecodable(_))), "{error}");
+            assert_eq!(second.await, Err(error));
+        },
+        |mut host| async move {
+            let (correlation, _) = host.next().await;
+            host.next().await;
+            host.raw(correlation, b"nonsense").await;
+        },
+    )
+    .await;
+    run(
+        |log| async move { assert_eq!(log.head().await, Err(Garbage::Unasked.into())) },
+        |mut host| async move {
+            let (correlation, _) = host.next().await;
+            host.answer(correlation + 1, &StoreResponse::BlobKept).await;
+        },
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn frames_are_given_when_they_follow_one_another() {
+    let a = frame(5, FrameDigest([1; 32]));
+    let b = frame(6, a.digest());
+    let frames = vec![a.encode(), b.encode()];
+    let got = one(|log| async move { log.read(5, 1000).await }, StoreResponse::Frames { frames });
+    assert_eq!(got.await, Ok(vec![a, b]));
+}
+
+#[tokio::test]
+async fn frames_that_were_not_asked_for_are_garbage_by_name() {
+    let a = frame(5, FrameDigest([1; 32]));
+    let gap = frame(7, a.digest());
+    let stray = frame(6, FrameDigest([2; 32]));
+    let mut flipped = a.encode();
+    *flipped.last_mut().unwrap() ^= 1;
+    let cases = [
+        (vec![gap.encode()], Garbage::WrongSeq { expected: 5, found: 7 }),
+        (vec![a.encode(), gap.encode()], Garbage::WrongSeq { expected: 6, found: 7 }),
+        (vec![a.encode(), stray.encode()], Garbage::BrokenChain { seq: 6 }),
+        (vec![flipped], Garbage::NotAFrame(mortise_format::frame::FrameError::CipherDigest)),
+        (vec![a.encode(); 4], Garbage::TooMuch),
+    ];
+    for (frames, garbage) in cases {
+        let answer = StoreResponse::Frames { frames };
+        let got = one(|log| async move { log.read(5, 1000).await }, answer).await;
+        assert_eq!(got, Err(garbage.into()));
+    }
+}
+
+#[tokio::test]
+async fn a_snapshot_travels_in_parts_and_comes_back_whole() {
+    let bytes: Vec<u8> = (0..SNAPSHOT_PART_BYTES * 2 + 5).map(|i| i as u8).collect();
+    let info =
+        SnapshotInfo { seq: 9, digest: Bytes32([1; 32]), parts: 3, bytes: bytes.len() as u64 };
+    let sent = Bytes::from(bytes.clone());
+    run(
+        |log| async move {
+            assert_eq!(log.snapshot_put(9, info.digest, sent.clone()).await, Ok(()));
+            assert_eq!(log.snapshot_latest().await, Ok(Some(info)));
+            assert_eq!(log.snapshot_read(info).await, Ok(sent.to_vec()));
+        },
+        |mut host| async move {
+            let mut kept = Vec::new();
+            for _ in 0..3 {
+                let (correlation, request) = host.next().await;
+                let StoreRequest::SnapshotPut { part, parts, bytes, .. } = request else {
+                    panic!("{request:?}")
+                };
+                kept.push(bytes);
+                let complete = part + 1 == parts;
+                host.answer(correlation, &StoreResponse::SnapshotTaken { complete }).await;
+            }
+            assert_eq!(kept.concat(), bytes);
+            let (correlation, _) = host.next().await;
+            host.answer(correlation, &StoreResponse::SnapshotLatest(Some(info))).await;
+            for _ in 0..3 {
+                let (correlation, request) = host.next().await;
+                let StoreRequest::SnapshotRead { part, .. } = request else {
+                    panic!("{request:?}")
+                };
+                let bytes = kept[part as usize].clone();
+                host.answer(correlation, &StoreResponse::SnapshotPart { bytes }).await;
+            }
+        },
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn snapshots_of_another_size_than_stated_are_garbage() {
+    let info = SnapshotInfo { seq: 9, digest: Bytes32([1; 32]), parts: 2, bytes: 5 };
+    let answer = StoreResponse::SnapshotLatest(Some(info));
+    let got = one(|log| async move { log.snapshot_latest().await }, answer).await;
+    assert_eq!(got, Err(Garbage::WrongSize.into()));
+    let info = SnapshotInfo { parts: 1, ..info };
+    let answer = StoreResponse::SnapshotPart { bytes: vec![0; 6] };
+    let got = one(|log| async move { log.snapshot_read(info).await }, answer).await;
+    assert_eq!(got, Err(Garbage::WrongSize.into()));
+    let answer = StoreResponse::SnapshotTaken { complete: false };
+    let put = |log: RemoteLog| async move {
+        log.snapshot_put(9, Bytes32([1; 32]), Bytes::from_static(b"12345")).await
+    };
+    assert_eq!(one(put, answer).await, Err(Garbage::WrongSize.into()));
+}
+
+#[tokio::test]
+async fn blobs_over_their_bound_pass_in_neither_direction() {
+    use mortise_format::limits::BLOB_BYTES_MAX;
+    let answer = StoreResponse::Blob { bytes: Some(vec![0; BLOB_BYTES_MAX + 1]) };
+    let got = one(|log| async move { log.blob_get("keys").await }, answer).await;
+    assert_eq!(got, Err(Garbage::TooMuch.into()));
+    let put = |log: RemoteLog| async move {
+        let refused = log.blob_put("keys", vec![0; BLOB_BYTES_MAX + 1], false).await;
+        assert_eq!(refused, Err(StoreError::TooLarge { bytes: BLOB_BYTES_MAX + 1 }));
+        log.blob_put("keys", vec![0; BLOB_BYTES_MAX], false).await
+    };
+    assert_eq!(one(put, StoreResponse::BlobKept).await, Ok(()));
+}
