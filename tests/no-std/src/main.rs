@@ -1,0 +1,75 @@
+//! A program without std that links the pure crates and uses them: it compiles only while nothing
+//! in their graph links std (the panic handler below would be a second one), and it exits with 0
+//! only when what it encodes decodes again.
+//!
+//! The suite builds and runs it (`tests/suite/no_std.rs`), and builds it once more with the feature
+//! `planted-std`, which must fail.
+#![no_std]
+#![no_main]
+
+extern crate alloc;
+#[cfg(feature = "planted-std")]
+extern crate std;
+
+use core::alloc::{GlobalAlloc, Layout};
+use core::cell::UnsafeCell;
+use core::panic::PanicInfo;
+use core::sync::atomic::{AtomicUsize, Ordering};
+use mortise_core as _;
+use mortise_format::{U256, codec, domains, errors};
+
+/// Bytes that the program may allocate in its life.
+const HEAP_BYTES: usize = 1 << 20;
+
+/// Hands out memory from one array and takes none back.
+struct Bump {
+    bytes: UnsafeCell<[u8; HEAP_BYTES]>,
+    used: AtomicUsize,
+}
+
+// SAFETY: `used` gives each caller a range of its own, and the array is reached in no other way.
+unsafe impl Sync for Bump {}
+
+// SAFETY: `alloc` answers null or a range inside the array that was never handed out before.
+unsafe impl GlobalAlloc for Bump {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let room = layout.size() + layout.align();
+        let start = self.used.fetch_add(room, Ordering::Relaxed);
+        if start + room > HEAP_BYTES {
+            return core::ptr::null_mut();
+        }
+        let first = self.bytes.get().cast::<u8>().wrapping_add(start);
+        first.wrapping_add(first.align_offset(layout.align()))
+    }
+
+    unsafe fn dealloc(&self, _: *mut u8, _: Layout) {}
+}
+
+#[global_allocator]
+static HEAP: Bump = Bump { bytes: UnsafeCell::new([0; HEAP_BYTES]), used: AtomicUsize::new(0) };
+
+#[link(name = "c")]
+unsafe extern "C" {
+    fn abort() -> !;
+}
+
+#[panic_handler]
+fn panic(_: &PanicInfo<'_>) -> ! {
+    // SAFETY: abort takes nothing and never returns.
+    unsafe { abort() }
+}
+
+/// Named by the unwinding tables of the precompiled `alloc`, never called: a panic aborts.
+#[unsafe(no_mangle)]
+extern "C" fn rust_eh_personality() {}
+
+/// What the C start-up code calls; 0 when every value came back as it went in.
+#[unsafe(no_mangle)]
+pub extern "C" fn main() -> i32 {
+    let amount = U256::from(1000u64);
+    let decoded = codec::decode::<U256>(&codec::encode(&amount));
+    let known = errors::Code::by_code(-32029) == Some(errors::Code::Overloaded);
+    let hashes_differ = domains::sha256(&[b"a"]) != domains::keccak256(&[b"a"]);
+    let same = decoded == Ok(amount) && known && hashes_differ;
+    i32::from(!same)
+}
