@@ -29,6 +29,8 @@ pub mod lock;
 pub mod policy;
 pub mod reject;
 pub mod store;
+#[cfg(feature = "json")]
+pub mod wire;
 
 pub use amount::U256;
 pub use codec::{CodecError, decode, encode, encode_into};

@@ -20,6 +20,8 @@ pub const REQUEST_BYTES_MAX: usize = 1024 * 1024;
 pub const RESPONSE_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Most calls in one JSON-RPC batch.
 pub const RPC_BATCH_MAX: usize = 256;
+/// Deepest nesting of objects and arrays in a JSON request.
+pub const JSON_DEPTH_MAX: usize = 16;
 /// Largest message of the store protocol: one frame and its envelope.
 pub const STORE_MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Size of one part of a snapshot on the store protocol.
@@ -33,6 +35,12 @@ pub const BLOB_NAME_BYTES_MAX: usize = 64;
 pub const LOCK_LEGS_MAX: usize = 8;
 /// Most locks in one all-or-none batch.
 pub const BATCH_LOCKS_MAX: usize = 64;
+/// Most locks in one page of a list.
+pub const PAGE_LOCKS_MAX: usize = 256;
+/// Most bytes of the nonce that a boot attestation repeats.
+pub const ATTESTATION_NONCE_BYTES_MAX: usize = 512;
+/// Most hashes in a Merkle path that a caller sends.
+pub const PROOF_HASHES_MAX: usize = 256;
 /// Most bytes of `executionData` in a fulfilment condition.
 pub const EXECUTION_DATA_BYTES_MAX: usize = 4096;
 /// Most observers of a policy, and most signatures over one fact.
@@ -43,6 +51,20 @@ pub const CHAINS_MAX: usize = 256;
 pub const NONCE_WINDOW: u64 = 256;
 /// Farthest that one nonce may lie above the floor of its owner.
 pub const NONCE_JUMP_MAX: u64 = 1 << 20;
+/// Most drafts of all owners together.
+pub const DRAFTS_MAX: usize = 10_000;
+/// Most commands and queries that are admitted and not yet answered, over all connections.
+pub const IN_FLIGHT_MAX: usize = 16_384;
+/// Most of them on one connection.
+pub const IN_FLIGHT_PER_CONNECTION_MAX: usize = 1024;
+/// Most connections of the request port.
+pub const CONNECTIONS_MAX: usize = 16_384;
+/// Most locks in one answer of a list.
+pub const LIST_MAX: usize = 1000;
+/// Frames between two snapshots.
+pub const SNAPSHOT_FRAMES: u64 = 4096;
+/// Most statements that one frame carries.
+pub const FRAME_STATEMENTS_MAX: usize = 64;
 /// Longest validity of a request id.
 pub const REQUEST_VALID_MS_MAX: u64 = 24 * 3600 * 1000;
 

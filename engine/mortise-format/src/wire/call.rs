@@ -1,0 +1,136 @@
+//! Every method: its name, its parameters.
+
+use super::error::ErrorObject;
+use super::params::{
+    CancelLock, ClaimLock, CommitBatch, CommitLock, CreateLock, ExtendLock, GetActiveLocks,
+    GetBalance, GetBootAttestation, GetLock, GetLockedBalance, GetProof, GetStateRoot, ListLocks,
+    NoParams, ReleaseLock, SignLock, SimulateLock, SubmitChainFact, SuggestNonce,
+    VerifyFulfillment,
+};
+use serde::{Serialize, Serializer};
+use serde_json::Value;
+
+/// Declares [`Method`] and [`Call`] from one row a method.
+macro_rules! methods {
+    ($($variant:ident($params:ident) = $name:literal, $doc:literal;)*) => {
+        /// A method of the wire.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Method {
+            $(#[doc = $doc] $variant,)*
+        }
+
+        impl Method {
+            /// Every method, in the order of `specs/json-rpc.md`.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The name on the wire.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+        }
+
+        /// A call with its parsed parameters.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub enum Call {
+            $(#[doc = $doc] $variant($params),)*
+        }
+
+        impl Call {
+            /// Parses the parameters of a method.
+            ///
+            /// # Errors
+            /// UNKNOWN_FIELD or INVALID_PARAMS, naming the field.
+            pub fn parse(method: Method, params: &Value) -> Result<Self, ErrorObject> {
+                let parsed = match method {
+                    $(Method::$variant => $params::parse(params).map(Self::$variant),)*
+                };
+                parsed.map_err(ErrorObject::from)
+            }
+
+            /// The method.
+            pub const fn method(&self) -> Method {
+                match self { $(Self::$variant(_) => Method::$variant,)* }
+            }
+        }
+
+        impl Serialize for Call {
+            /// The parameters alone.
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                match self { $(Self::$variant(params) => params.serialize(serializer),)* }
+            }
+        }
+    };
+}
+
+methods! {
+    Health(NoParams) = "health", "Phase, place in the log, identity.";
+    GetBootAttestation(GetBootAttestation) = "getBootAttestation", "What is running.";
+    CreateLock(CreateLock) = "createLock", "A draft and the typed data to sign.";
+    SignLock(SignLock) = "signLock", "The owner approves a draft.";
+    CommitLock(CommitLock) = "commitLock", "A lock in one step.";
+    CommitBatch(CommitBatch) = "commitBatch", "Locks, all or none.";
+    ClaimLock(ClaimLock) = "claimLock", "The arbiter claims.";
+    ReleaseLock(ReleaseLock) = "releaseLock", "The beneficiary gives back.";
+    CancelLock(CancelLock) = "cancelLock", "Owner and beneficiary give back.";
+    ExtendLock(ExtendLock) = "extendLock", "The owner prolongs.";
+    VerifyFulfillment(VerifyFulfillment) = "verifyFulfillment", "A claim by evidence.";
+    GetLock(GetLock) = "getLock", "A lock in the state, or null.";
+    GetActiveLocks(GetActiveLocks) = "getActiveLocks", "The open locks of an owner.";
+    ListLocks(ListLocks) = "listLocks", "A page of locks.";
+    GetLockedBalance(GetLockedBalance) = "getLockedBalance", "A balance and its open locks.";
+    GetBalance(GetBalance) = "getBalance", "A balance, part by part.";
+    GetStateRoot(GetStateRoot) = "getStateRoot", "The state root or its statement.";
+    SuggestNonce(SuggestNonce) = "suggestNonce", "A nonce that is free now.";
+    SubmitChainFact(SubmitChainFact) = "submitChainFact", "Observers report a balance.";
+    CleanupExpiredLocks(NoParams) = "cleanupExpiredLocks", "Expires what is due.";
+    SimulateLock(SimulateLock) = "simulateLock", "Every check of a commit, no effect.";
+    GetPolicy(NoParams) = "getPolicy", "The rules in force.";
+    GetEngineInfo(NoParams) = "getEngineInfo", "Identity, version, limits.";
+    GetEnclaveId(NoParams) = "getEnclaveId", "The engine id.";
+    GetEnclavePublicKey(NoParams) = "getEnclavePublicKey", "The signing address.";
+    GetProof(GetProof) = "getProof", "Presence or absence of an entry.";
+}
+
+impl Method {
+    /// The method of this name, exactly as written.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|method| method.name() == name)
+    }
+}
+
+impl Call {
+    /// Parses a call by the method's name.
+    ///
+    /// # Errors
+    /// METHOD_NOT_FOUND, UNKNOWN_FIELD, INVALID_PARAMS.
+    pub fn by_name(name: &str, params: &Value) -> Result<Self, ErrorObject> {
+        let method = Method::from_name(name).ok_or_else(|| ErrorObject::method_not_found(name))?;
+        Self::parse(method, params)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn method_names_find_their_method_and_nothing_else_does() {
+        for method in Method::ALL {
+            assert_eq!(Method::from_name(method.name()), Some(*method));
+        }
+        for name in ["", "Health", "health ", "eth_call"] {
+            let error = Call::by_name(name, &json!({})).unwrap_err();
+            assert_eq!(error.code, -32601, "{name}");
+        }
+    }
+
+    #[test]
+    fn every_method_refuses_a_field_that_it_does_not_know() {
+        for method in Method::ALL {
+            let error = Call::parse(*method, &json!({"surprise": 1})).unwrap_err();
+            assert_eq!(error.code, -32031, "{method:?}");
+            assert_eq!(error.text("field"), Some("surprise"));
+        }
+    }
+}

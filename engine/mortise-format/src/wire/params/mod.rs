@@ -1,0 +1,51 @@
+//! The parameters of every method, parsed strictly and printed back.
+//!
+//! Each type has `parse(&Value)`, which refuses what the method does not know, and serialises to
+//! the parameters that it parses from.
+
+mod change;
+mod lock;
+mod query;
+
+pub use change::{CancelLock, CancelSignedAs, ClaimLock, ExtendLock, ReleaseLock};
+pub use lock::{CommitBatch, CommitLock, CreateLock, Expiry, SignLock, SimulateLock};
+pub use query::{
+    FulfillmentProof, GetActiveLocks, GetBalance, GetBootAttestation, GetLock, GetLockedBalance,
+    GetProof, GetStateRoot, ListLocks, NoParams, ProofKey, SubmitChainFact, SuggestNonce,
+    VerifyFulfillment,
+};
+
+use super::fields::{Fields, ParamError};
+use crate::eip712::Request;
+use crate::ids::{Address, RequestId};
+use serde::Serialize;
+
+/// The request of a signed struct: both fields are required.
+fn request(fields: &Fields<'_>) -> Result<Request, ParamError> {
+    Ok(Request {
+        id: fields.required("requestId")?.request_id()?,
+        valid_until: fields.required("validUntil")?.number()?,
+    })
+}
+
+/// Prints a [`Request`].
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RequestJson {
+    request_id: RequestId,
+    valid_until: u64,
+}
+
+impl From<&Request> for RequestJson {
+    fn from(request: &Request) -> Self {
+        Self { request_id: request.id, valid_until: request.valid_until }
+    }
+}
+
+/// `None` for the zero address, which stands for nobody.
+fn somebody(address: &Address) -> Option<Address> {
+    (!address.is_zero()).then_some(*address)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,24 @@
+//! The results of every method, built from the crate's types and read back by the client.
+//!
+//! The fields of the existing client's types keep their names and meaning; ours come on top.
+//! Reading is lenient: an answer may hold fields that an older client does not know.
+
+mod commitment;
+mod lock;
+mod outcome;
+mod receipt;
+mod service;
+mod state;
+
+pub use commitment::{BatchResult, CcmAttestation, CommitResult, CommitmentView};
+pub use lock::{CreateLockResult, LegView, LockList, LockStatus, LockView, PositionView};
+pub use outcome::{FactResult, OutcomeResult, OutcomeView};
+pub use receipt::{ReceiptView, StatementView};
+pub use service::{
+    BootAttestation, ChainInfo, CleanupResult, EngineInfo, Health, NonceResult, PolicyResult,
+    SimulationResult, StateRootResult,
+};
+pub use state::{BalanceResult, LockedBalanceResult, OtherLeaf, ProofResult};
+
+#[cfg(test)]
+mod tests;
