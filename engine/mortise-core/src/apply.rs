@@ -58,9 +58,9 @@ impl State {
             Event::EpochStarted { .. } | Event::SnapshotTaken { .. } => Ok(()),
             Event::TimeAdvanced { time_ms } => self.apply_time(*time_ms),
             Event::LocksGranted { locks, marks, .. } => self.apply_grants(locks, marks),
-            Event::LockClaimed { claim, mark, .. } => {
+            Event::LockClaimed { claim, mark, status, .. } => {
                 self.remember(mark);
-                self.apply_claim(&claim.lock_id, &claim.amounts)
+                self.apply_claim(&claim.lock_id, &claim.amounts, *status)
             }
             Event::LockReleased { lock_id, mark, .. } => {
                 self.remember(mark);
@@ -74,9 +74,9 @@ impl State {
                 self.count_or_remember(&terms.owner, mark.as_ref());
                 self.take_nonce(&terms.owner, terms.nonce).map(|_| ())
             }
-            Event::LockExtended { lock_id, expires, claim_by, settle_by, mark, .. } => {
+            Event::LockExtended { lock_id, terms, claim_by, settle_by, mark, .. } => {
                 self.remember(mark);
-                self.apply_extension(lock_id, *expires, *claim_by, *settle_by)
+                self.apply_extension(lock_id, terms.expires, *claim_by, *settle_by)
             }
             Event::LocksExpired { lock_ids } => {
                 lock_ids.iter().try_for_each(|id| self.end_remaining(id, Status::Expired))
@@ -140,6 +140,7 @@ impl State {
             arbiter: terms.arbiter,
             nonce: terms.nonce,
             expires: terms.expires,
+            signed_expires: terms.expires,
             claim_by: granted.claim_by,
             settle_by: granted.settle_by,
             issued_at_ms: self.time_ms,
@@ -162,7 +163,7 @@ impl State {
         Ok(())
     }
 
-    fn apply_claim(&mut self, lock_id: &LockId, amounts: &[U256]) -> Applied {
+    fn apply_claim(&mut self, lock_id: &LockId, amounts: &[U256], status: Status) -> Applied {
         let slot = self.lock_slot(lock_id).ok_or(Corruption::UnknownLock)?;
         let lock = self.lock_mut(slot).ok_or(Corruption::UnknownLock)?;
         if !lock.status.is_open() || amounts.len() != lock.legs.len() {
@@ -177,6 +178,9 @@ impl State {
         lock.claim_count += 1;
         let whole = lock.legs.iter().all(|l| l.remaining.is_zero());
         lock.status = if whole { Status::Fulfilled } else { Status::Partial };
+        if lock.status != status {
+            return Err(Corruption::Status);
+        }
         let owner_slot = lock.owner_slot;
         for (account, amount) in moved {
             let entry = &mut self.accounts[index(account)];

@@ -13,12 +13,22 @@ use mortise_format::eip712::RootStatement;
 use mortise_format::event::Event;
 use mortise_format::ids::{Bytes32, Signature};
 
+/// A statement that is not signed yet, with the proof that its frame is the last leaf of the
+/// history that it names (RFC 6962 2.1.1, index `seq` in a tree of `seq + 1`).
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Statement {
+    /// The statement.
+    pub statement: RootStatement,
+    /// Inclusion path, lowest first.
+    pub history_path: Vec<[u8; 32]>,
+}
+
 /// A statement with the engine's signature.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct SignedStatement {
-    /// The statement.
-    pub statement: RootStatement,
-    /// Over its digest.
+    /// What is stated.
+    pub stated: Statement,
+    /// Over the statement's digest.
     pub signature: Signature,
 }
 

@@ -2,7 +2,7 @@
 //!
 //! What it is for: `admit` authenticates a command, `decide` answers it with an event or a
 //! refusal, `State::apply` changes the state, `State::take_leaves` feeds the state tree, `seal`
-//! makes and opens frames, `replay` follows a log. Live traffic, the restart and the auditor go
+//! makes and opens frames, `machine` puts it together. Live traffic, the restart and the auditor go
 //! through the same code.
 //!
 //! What it does not do: read a clock, draw entropy, open a socket, spawn, sleep, log. Time comes
@@ -20,7 +20,11 @@ pub mod admit;
 pub mod apply;
 pub mod body;
 pub mod decide;
+pub mod event_tree;
+pub mod history;
 pub mod keys;
+pub mod machine;
+pub mod promise;
 pub mod seal;
 pub mod signature;
 pub mod state;
@@ -28,4 +32,5 @@ pub mod tree;
 
 pub use admit::{Admitted, admit};
 pub use decide::{Decision, decide};
+pub use machine::Machine;
 pub use state::State;

@@ -1,2 +1,22 @@
-//! mortise-engine.
+//! The order of effects around the core.
+//!
+//! What it is for: the pipeline (what happens in which order, without effects), the actors that
+//! carry its outputs out, the ports to store, keys, time and entropy, the boot that replays the
+//! log, and the sessions that speak JSON-RPC on sockets.
+//!
+//! What it does not do: decide (`mortise-core`), keep frames (`mortise-host`), know where keys
+//! come from (`ports`).
+//!
+//! ```text
+//! Listener -> Session --Work--> Ledger(Pipeline) --Ship--> Shipper -> store
+//!                ^                |    ^   ^---------------Acked------'
+//!                |                |    '---Signed--- Signer pool
+//!                '----Reply-------'
+//! ```
+
+pub mod api;
+pub mod drafts;
+pub mod pipeline;
+pub mod ports;
+pub mod released;
 pub mod store;

@@ -55,13 +55,28 @@ pub fn encode_into<T: bincode::Encode>(value: &T, out: &mut Vec<u8>) {
     bincode::encode_into_writer(value, Sink(out), CONFIG).expect("memory takes every encoding");
 }
 
+/// Decodes a value that may be larger than any message: a snapshot that was authenticated first.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_unbounded<T: bincode::Decode<()>>(bytes: &[u8]) -> Result<T, CodecError> {
+    let config = bincode::config::standard().with_little_endian().with_fixed_int_encoding();
+    exactly(bytes, bincode::decode_from_slice(bytes, config))
+}
+
 /// Decodes exactly one value from exactly these bytes.
 ///
 /// # Errors
 /// `Malformed` when they are no encoding of `T`; `Trailing` when bytes are left over.
 pub fn decode<T: bincode::Decode<()>>(bytes: &[u8]) -> Result<T, CodecError> {
-    let (value, used) =
-        bincode::decode_from_slice(bytes, CONFIG).map_err(|_| CodecError::Malformed)?;
+    exactly(bytes, bincode::decode_from_slice(bytes, CONFIG))
+}
+
+fn exactly<T>(
+    bytes: &[u8],
+    decoded: Result<(T, usize), bincode::error::DecodeError>,
+) -> Result<T, CodecError> {
+    let (value, used) = decoded.map_err(|_| CodecError::Malformed)?;
     match bytes.len().checked_sub(used) {
         Some(0) => Ok(value),
         extra => Err(CodecError::Trailing { extra: extra.unwrap_or(0) }),

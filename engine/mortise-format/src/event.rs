@@ -3,11 +3,12 @@
 //! An event holds all that `apply` needs and all that an auditor needs to decide it again:
 //! full terms, signatures, times. The order of variants is frozen by golden vectors.
 
+use crate::amount::U256;
 use crate::command::{Command, SignedCancel};
 use crate::eip712::{Claim, Request};
 use crate::fact::BalanceFact;
 use crate::ids::{Address, Bytes32, FrameDigest, LockId, RequestId, Signature};
-use crate::lock::{Custody, LockTerms};
+use crate::lock::{Custody, LockTerms, Status};
 use crate::reject::Reject;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -107,15 +108,19 @@ pub enum Event {
         signature: Signature,
         /// The request.
         mark: RequestMark,
+        /// Status after the claim.
+        status: Status,
     },
     /// The beneficiary gave back.
     LockReleased {
         /// The lock.
         lock_id: LockId,
-        /// By the beneficiary.
+        /// By the beneficiary, or the arbiter of an open-taker lock.
         signature: Signature,
         /// The request.
         mark: RequestMark,
+        /// What is free again, one amount per leg.
+        freed: Vec<U256>,
     },
     /// Owner and beneficiary gave back.
     LockCancelled {
@@ -127,6 +132,8 @@ pub enum Event {
         principal: Address,
         /// The request, if the owner's consent named one.
         mark: Option<RequestMark>,
+        /// What is free again, one amount per leg.
+        freed: Vec<U256>,
     },
     /// A draft was given up by its owner.
     DraftCancelled {
@@ -143,12 +150,14 @@ pub enum Event {
     LockExtended {
         /// The lock.
         lock_id: LockId,
-        /// New end of fills, seconds.
-        expires: u64,
+        /// Its terms, with the new end of fills.
+        terms: LockTerms,
         /// New end of claims, seconds.
         claim_by: u64,
         /// New end of the hold for claims, seconds.
         settle_by: u64,
+        /// Custody class.
+        custody: Custody,
         /// By the owner.
         signature: Signature,
         /// The request.

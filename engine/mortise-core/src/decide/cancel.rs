@@ -6,6 +6,7 @@ use crate::admit::AdmittedConsent;
 use crate::state::State;
 use crate::state::locks::Lock;
 use alloc::vec::Vec;
+use mortise_format::U256;
 use mortise_format::event::{Event, RequestMark};
 use mortise_format::ids::{Address, LockId, Signature};
 use mortise_format::lock::LockTerms;
@@ -14,6 +15,10 @@ use mortise_format::reject::{Party, Reject};
 /// Who speaks for the taker: the beneficiary, or for an open-taker lock its arbiter, or nobody.
 fn taker(lock: &Lock) -> Option<Address> {
     [lock.beneficiary, lock.arbiter].into_iter().find(|a| !a.is_zero())
+}
+
+fn remaining(lock: &Lock) -> Vec<U256> {
+    lock.legs.iter().map(|leg| leg.remaining).collect()
 }
 
 pub(super) fn decide_release(
@@ -31,7 +36,7 @@ pub(super) fn decide_release(
     }
     open_lock(state, now, &lock_id)?;
     memory::check_quota(state, now, &mark.principal, 1)?;
-    Ok(Event::LockReleased { lock_id, signature, mark: *mark })
+    Ok(Event::LockReleased { lock_id, signature, mark: *mark, freed: remaining(lock) })
 }
 
 /// The owner's consent and the taker's; the owner's alone only where the owner is the taker.
@@ -63,7 +68,8 @@ pub(super) fn decide_cancel(
     memory::check_quota(state, now, &lock.owner, u32::from(mark.is_some()))?;
     let principal = lock.owner;
     let consents = used.iter().map(|c| c.consent).collect();
-    Ok(Event::LockCancelled { lock_id, consents, principal, mark })
+    let freed = remaining(lock);
+    Ok(Event::LockCancelled { lock_id, consents, principal, mark, freed })
 }
 
 /// A draft has no hold: its owner alone gives it up, and its nonce is burned.

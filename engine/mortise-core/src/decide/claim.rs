@@ -6,6 +6,7 @@ use crate::state::locks::Lock;
 use mortise_format::eip712::Claim;
 use mortise_format::event::{Event, RequestMark};
 use mortise_format::ids::{LockId, Signature};
+use mortise_format::lock::{LockTerms, Status};
 use mortise_format::reject::{Field, Reject};
 
 /// A lock that is open at `now`, whatever a timer has yet to do (LOCKS 2).
@@ -57,7 +58,9 @@ pub(super) fn decide_claim(
             return Err(Reject::ClaimExceeds { leg: leg_number, remaining: leg.remaining });
         }
     }
-    Ok(Event::LockClaimed { claim: claim.clone(), signature, mark: *mark })
+    let whole = claim.amounts.iter().zip(&lock.legs).all(|(amount, leg)| *amount == leg.remaining);
+    let status = if whole { Status::Fulfilled } else { Status::Partial };
+    Ok(Event::LockClaimed { claim: claim.clone(), signature, mark: *mark, status })
 }
 
 pub(super) fn decide_extend(
@@ -88,6 +91,7 @@ pub(super) fn decide_extend(
     for leg in &lock.legs {
         grant::check_facts(state, now, &lock.owner, &leg.asset, settle_by)?;
     }
-    let mark = *mark;
-    Ok(Event::LockExtended { lock_id, expires: new_expires, claim_by, settle_by, signature, mark })
+    let terms = LockTerms { expires: new_expires, ..lock.terms() };
+    let (custody, mark) = (lock.custody, *mark);
+    Ok(Event::LockExtended { lock_id, terms, claim_by, settle_by, custody, signature, mark })
 }

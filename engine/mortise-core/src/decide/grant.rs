@@ -40,10 +40,7 @@ fn decide_one(
     }
     let times = check_times(state, now, terms, lock.authority)?;
     let custody = custody_of(state, terms)?;
-    let nonce_is_free = state.principal(&terms.owner).is_none_or(|p| p.nonces.is_free(terms.nonce));
-    if !nonce_is_free || earlier.nonces.contains(&(terms.owner, terms.nonce)) {
-        return Err(Reject::NonceUsed);
-    }
+    check_nonce(state, terms, earlier)?;
     check_owner(state, now, terms, lock.authority, earlier)?;
     for leg in &terms.legs {
         check_leg(state, now, terms, leg, times.settle_by, earlier)?;
@@ -58,6 +55,39 @@ fn decide_one(
         settle_by: times.settle_by,
         custody,
     })
+}
+
+/// Every check that fails, of every lock, in the order of the ladder.
+pub(super) fn failed_checks(state: &State, now: Now, locks: &[AdmittedLock]) -> Vec<Reject> {
+    let mut failed = Vec::new();
+    let mut earlier = Earlier::default();
+    for lock in locks {
+        let (terms, authority) = (&lock.terms, lock.authority);
+        if let Some(request) = request_of(&authority) {
+            failed.extend(check_validity(now, request.valid_until).err());
+        }
+        let times = check_times(state, now, terms, authority);
+        failed.extend(times.as_ref().err());
+        failed.extend(custody_of(state, terms).err());
+        failed.extend(check_nonce(state, terms, &earlier).err());
+        failed.extend(check_owner(state, now, terms, authority, &earlier).err());
+        let settle_by = times.map_or(terms.expires, |times| times.settle_by);
+        let legs = terms.legs.iter();
+        failed.extend(
+            legs.filter_map(|leg| check_leg(state, now, terms, leg, settle_by, &earlier).err()),
+        );
+        earlier.add(terms);
+    }
+    failed
+}
+
+fn check_nonce(state: &State, terms: &LockTerms, earlier: &Earlier) -> Result<(), Reject> {
+    let known = state.principal(&terms.owner);
+    let is_free = known.is_none_or(|p| p.nonces.is_free(terms.nonce));
+    match is_free && !earlier.nonces.contains(&(terms.owner, terms.nonce)) {
+        true => Ok(()),
+        false => Err(Reject::NonceUsed),
+    }
 }
 
 /// The checks of a draft, before any signature: times, custody, limits, availability.

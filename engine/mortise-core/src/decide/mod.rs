@@ -18,6 +18,7 @@ pub use grant::check_draft;
 
 use crate::admit::{Admitted, Inner};
 use crate::state::State;
+use alloc::vec::Vec;
 use mortise_format::command::{Command, SignedIntent};
 use mortise_format::eip712::Request;
 use mortise_format::event::{Authority, Event, Position, RequestMark};
@@ -48,6 +49,21 @@ pub fn decide(state: &State, now_ms: u64, admitted: &Admitted) -> Decision {
     match decide_new(state, now, &admitted.0) {
         Ok(event) => Decision::Event(event),
         Err(reject) => memory::refuse(state, now, admitted, reject),
+    }
+}
+
+/// Every check that a command fails, without effect: the first is what `decide` would name. For a
+/// grant the checks of each lock's legs go on past the first failure.
+pub fn failed_checks(state: &State, now_ms: u64, admitted: &Admitted) -> Vec<Reject> {
+    let now = Now { ms: now_ms, s: now_ms / 1000 };
+    match memory::recall(state, now, admitted) {
+        Ok(Some(_)) => return Vec::new(),
+        Ok(None) => {}
+        Err(reject) => return alloc::vec![reject],
+    }
+    match &admitted.0 {
+        Inner::Grant { locks, .. } => grant::failed_checks(state, now, locks),
+        inner => decide_new(state, now, inner).err().into_iter().collect(),
     }
 }
 

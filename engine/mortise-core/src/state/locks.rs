@@ -41,6 +41,8 @@ pub struct Lock {
     pub nonce: u64,
     /// End of fills, seconds.
     pub expires: u64,
+    /// End of fills as first signed: what the lock id covers.
+    pub signed_expires: u64,
     /// End of claims, seconds.
     pub claim_by: u64,
     /// End of the hold for claims, seconds.
@@ -76,14 +78,14 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// The terms as they were signed, but with the current expiry.
+    /// The terms as they were signed, which the lock id covers.
     pub fn terms(&self) -> LockTerms {
         LockTerms {
             owner: self.owner,
             beneficiary: self.beneficiary,
             arbiter: self.arbiter,
             nonce: self.nonce,
-            expires: self.expires,
+            expires: self.signed_expires,
             condition: (*self.condition).clone(),
             legs: self.legs.iter().map(|l| LegTerms { asset: l.asset, amount: l.amount }).collect(),
         }

@@ -18,8 +18,9 @@ mod timers;
 mod view;
 
 pub use check::Inconsistency;
-pub use leaves::{Leaf, LeafKey, LeafValue, lock_position};
+pub use leaves::{Leaf, LeafKey, LeafValue, lock_position, value_hash};
 pub use snapshot::StateImage;
+pub use view::{Balance, DueLocks};
 
 use crate::keys::Secret;
 use accounts::{Account, AssetTotal};

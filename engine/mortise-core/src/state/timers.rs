@@ -32,6 +32,11 @@ impl Timers {
         self.next_stamp
     }
 
+    /// Puts a taken timer back, due at once.
+    pub fn put_back(&mut self, now_s: u64, timer: Timer) {
+        self.by_second.entry(now_s).or_default().push(timer);
+    }
+
     /// Takes one timer that is due, in order of time.
     pub fn take_due(&mut self, now_s: u64) -> Option<Timer> {
         loop {

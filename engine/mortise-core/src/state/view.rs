@@ -123,6 +123,17 @@ impl State {
         Balance { total, held, claimed, withdrawing, available }
     }
 
+    /// True when [`State::take_due`] would take something at `now_s`.
+    pub fn has_due(&mut self, now_s: u64) -> bool {
+        while let Some(timer) = self.timers.take_due(now_s) {
+            if self.lock_at(timer.slot).is_some_and(|l| l.timer == timer.stamp) {
+                self.timers.put_back(now_s, timer);
+                return true;
+            }
+        }
+        false
+    }
+
     /// Takes the locks that `now_s` changes, at most `max`; each must become an event now.
     ///
     /// The timers are an index: taking one changes nothing that is hashed or replayed.

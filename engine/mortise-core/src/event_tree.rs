@@ -1,0 +1,200 @@
+//! The Merkle tree over one frame's events, on rs_merkle.
+//!
+//! ```text
+//! leaf = keyed BLAKE3(leaf key, salt (32 bytes) | event bytes)
+//! node = keyed BLAKE3(node key, left | right);  an odd node is promoted unchanged
+//! ```
+//! Built once per frame from all leaves (`from_leaves`; appending is linear in that crate). The
+//! salts let one event be disclosed without its neighbours being guessed.
+//!
+//! Invariants: leaves and nodes are separated by key; the verifier hashes the leaf itself, takes
+//! the count from a signed statement and checks the exact length of the path, because the crate's
+//! own verification accepts a path with hashes left over.
+
+use alloc::vec::Vec;
+use mortise_format::ids::Root;
+use rs_merkle::{Hasher, MerkleTree};
+
+/// `domains::blake3_key(domains::EVENT_LEAF)`.
+const LEAF_KEY: [u8; 32] = [
+    0x77, 0x74, 0xf9, 0x2a, 0xb3, 0x34, 0xfc, 0x7c, 0x5e, 0x5f, 0x0d, 0xf6, 0xa6, 0x62, 0x2e, 0x51,
+    0xd9, 0xb3, 0x68, 0x6d, 0x30, 0x43, 0x1b, 0x50, 0x11, 0x7b, 0x2a, 0xef, 0xce, 0xe8, 0x63, 0x02,
+];
+/// `domains::blake3_key(domains::EVENT_NODE)`.
+const NODE_KEY: [u8; 32] = [
+    0x88, 0xc8, 0x68, 0x5d, 0x2b, 0xf7, 0xdc, 0xe7, 0xcb, 0xc7, 0xe3, 0x4c, 0xb2, 0xb6, 0xfa, 0x42,
+    0x11, 0xc1, 0x30, 0x73, 0xe6, 0xe3, 0x2b, 0x81, 0x10, 0x07, 0xcb, 0xbb, 0x0a, 0x37, 0x26, 0x7f,
+];
+
+/// Why a path proves nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EventProofError {
+    /// The index is not below the count.
+    #[error("event {index} of {count}")]
+    Index {
+        /// The event.
+        index: u32,
+        /// Events in the frame.
+        count: u32,
+    },
+    /// The path is longer or shorter than the place of the event asks for.
+    #[error("the path has {found} hashes, not {expected}")]
+    PathLength {
+        /// Hashes that the place asks for.
+        expected: usize,
+        /// Hashes given.
+        found: usize,
+    },
+    /// The path does not lead to the root.
+    #[error("the path does not lead to the event root")]
+    Root,
+}
+
+/// Hashes the nodes of the event tree.
+#[derive(Debug, Clone, Copy)]
+struct EventHasher;
+
+impl Hasher for EventHasher {
+    type Hash = [u8; 32];
+
+    fn hash(data: &[u8]) -> [u8; 32] {
+        *blake3::keyed_hash(&LEAF_KEY, data).as_bytes()
+    }
+
+    fn concat_and_hash(left: &[u8; 32], right: Option<&[u8; 32]>) -> [u8; 32] {
+        match right {
+            Some(right) => node(left, right),
+            None => *left,
+        }
+    }
+}
+
+fn node(left: &[u8; 32], right: &[u8; 32]) -> [u8; 32] {
+    let mut block = [0; 64];
+    block[..32].copy_from_slice(left);
+    block[32..].copy_from_slice(right);
+    *blake3::keyed_hash(&NODE_KEY, &block).as_bytes()
+}
+
+/// The leaf of an event.
+pub fn leaf_hash(salt: &[u8; 32], event: &[u8]) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new_keyed(&LEAF_KEY);
+    hasher.update(salt);
+    hasher.update(event);
+    *hasher.finalize().as_bytes()
+}
+
+/// The root over all leaves; zero for none.
+pub fn root(leaves: &[[u8; 32]]) -> Root {
+    MerkleTree::<EventHasher>::from_leaves(leaves).root().map_or(Root::ZERO, Root)
+}
+
+/// The path of leaf `index` to the root, lowest first.
+///
+/// # Errors
+/// `Index`: the crate itself would give an empty path.
+pub fn prove(leaves: &[[u8; 32]], index: usize) -> Result<Vec<[u8; 32]>, EventProofError> {
+    if index >= leaves.len() {
+        let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        return Err(EventProofError::Index { index: number(index), count: number(leaves.len()) });
+    }
+    let tree = MerkleTree::<EventHasher>::from_leaves(leaves);
+    Ok(tree.proof(&[index]).proof_hashes().to_vec())
+}
+
+/// Checks that `event` with `salt` is event `index` of `count` under `root`.
+///
+/// A success proves that, if `root` and `count` are those of a signed statement. It does not
+/// prove who signed.
+///
+/// # Errors
+/// `Index`, `PathLength`, `Root`, in this order.
+pub fn verify(
+    root: &Root,
+    count: u32,
+    index: u32,
+    salt: &[u8; 32],
+    event: &[u8],
+    path: &[[u8; 32]],
+) -> Result<(), EventProofError> {
+    if index >= count {
+        return Err(EventProofError::Index { index, count });
+    }
+    let (mut at, mut last) = (index, count - 1);
+    let mut hash = leaf_hash(salt, event);
+    let mut used = 0usize;
+    let expected = path_length(index, count);
+    if path.len() != expected {
+        return Err(EventProofError::PathLength { expected, found: path.len() });
+    }
+    while last > 0 {
+        // A node without right sibling is promoted: no hash of the path belongs to this level.
+        if at % 2 == 1 {
+            hash = node(&path[used], &hash);
+            used += 1;
+        } else if at < last {
+            hash = node(&hash, &path[used]);
+            used += 1;
+        }
+        (at, last) = (at / 2, last / 2);
+    }
+    match Root(hash) == *root {
+        true => Ok(()),
+        false => Err(EventProofError::Root),
+    }
+}
+
+/// Hashes in the path of leaf `index` of `count`.
+fn path_length(index: u32, count: u32) -> usize {
+    let (mut at, mut last, mut length) = (index, count.saturating_sub(1), 0);
+    while last > 0 {
+        if at % 2 == 1 || at < last {
+            length += 1;
+        }
+        (at, last) = (at / 2, last / 2);
+    }
+    length
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mortise_format::domains;
+
+    #[test]
+    fn the_constant_keys_are_those_of_the_domains() {
+        assert_eq!(LEAF_KEY, domains::blake3_key(domains::EVENT_LEAF));
+        assert_eq!(NODE_KEY, domains::blake3_key(domains::EVENT_NODE));
+    }
+
+    #[test]
+    fn every_path_verifies_and_no_changed_one_does() {
+        for count in 1u8..40 {
+            let leaves: Vec<_> = (0..count).map(|i| leaf_hash(&[i; 32], &[i, 1, 2])).collect();
+            let root = root(&leaves);
+            for i in 0..count {
+                let path = prove(&leaves, usize::from(i)).unwrap();
+                let check = |path: &[[u8; 32]], index: u8, salt: u8| {
+                    let event = [i, 1, 2];
+                    verify(&root, count.into(), index.into(), &[salt; 32], &event, path)
+                };
+                assert_eq!(check(&path, i, i), Ok(()));
+                assert_eq!(check(&path, i, i + 1), Err(EventProofError::Root));
+                let mut longer = path.clone();
+                longer.push([0; 32]);
+                assert!(matches!(check(&longer, i, i), Err(EventProofError::PathLength { .. })));
+                for at in 0..path.len() {
+                    let mut flipped = path.clone();
+                    flipped[at][7] ^= 1;
+                    assert_eq!(check(&flipped, i, i), Err(EventProofError::Root));
+                    assert!(matches!(
+                        check(&path[..at], i, i),
+                        Err(EventProofError::PathLength { .. })
+                    ));
+                }
+            }
+            assert!(prove(&leaves, usize::from(count)).is_err());
+        }
+    }
+}

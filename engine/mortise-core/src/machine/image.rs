@@ -1,0 +1,126 @@
+//! Snapshots of a machine: sealed under a key that is never released.
+
+use super::{EpochRecord, Head, Machine, change};
+use crate::body::Statement;
+use crate::history::Frontier;
+use crate::keys::LogKeys;
+use crate::state::{State, StateImage};
+use crate::tree::StateTree;
+use aes_gcm_siv::aead::{Aead, KeyInit, Payload};
+use aes_gcm_siv::{Aes256GcmSiv, Nonce};
+use alloc::vec::Vec;
+use bincode::{Decode, Encode};
+use mortise_format::codec;
+use mortise_format::domains;
+use mortise_format::ids::{Bytes32, EngineId, Root};
+
+/// The image of a machine after a frame.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct MachineImage {
+    engine_id: EngineId,
+    head: Head,
+    state_root: Root,
+    history: Frontier,
+    epochs: Vec<EpochRecord>,
+    uncarried: Vec<Statement>,
+    state: StateImage,
+}
+
+/// Why a snapshot is not used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ImageError {
+    /// It does not open under the engine's snapshot key.
+    #[error("the snapshot does not open")]
+    Cipher,
+    /// It opens and does not decode.
+    #[error("the snapshot does not decode")]
+    Malformed,
+    /// It belongs to another engine or another frame.
+    #[error("the snapshot belongs to another engine or frame")]
+    Foreign,
+    /// The state in it does not hash to the root in it, or is inconsistent.
+    #[error("the snapshot's state does not match its root")]
+    StateRoot,
+}
+
+impl Machine {
+    /// A sealed snapshot of the machine after its last closed frame, and its digest.
+    ///
+    /// # Errors
+    /// `Malformed` when sealing fails, which takes more than 64 GiB.
+    pub fn seal_image(&self, keys: &LogKeys) -> Result<(Vec<u8>, Bytes32), ImageError> {
+        let image = MachineImage {
+            engine_id: *self.state.engine_id(),
+            head: self.head,
+            state_root: self.tree.root(),
+            history: self.history.clone(),
+            epochs: self.epochs.clone(),
+            uncarried: self.uncarried.iter().cloned().collect(),
+            state: self.state.image(),
+        };
+        let plain = codec::encode(&image);
+        let sealed = keys.snapshot().expose(|key| {
+            let aad = aad(self.state.engine_id(), self.head.next_seq);
+            Aes256GcmSiv::new(key.into())
+                .encrypt(&nonce(self.head.next_seq), Payload { msg: &plain, aad: &aad })
+                .map_err(|_| ImageError::Malformed)
+        })?;
+        let digest = Bytes32(domains::blake3_in(domains::SNAPSHOT_DIGEST, &[&sealed]));
+        Ok((sealed, digest))
+    }
+
+    /// The machine of a snapshot that was taken with `next_seq` as the next frame.
+    ///
+    /// A success proves that this engine made the snapshot of that point. It does not prove that
+    /// the log still holds that point: the next frame's `previous` does.
+    ///
+    /// # Errors
+    /// The first fact that is wrong.
+    pub fn open_image(
+        engine_id: &EngineId,
+        next_seq: u64,
+        sealed: &[u8],
+        keys: &LogKeys,
+        map_seed: u64,
+    ) -> Result<Self, ImageError> {
+        let plain = keys.snapshot().expose(|key| {
+            let aad = aad(engine_id, next_seq);
+            Aes256GcmSiv::new(key.into())
+                .decrypt(&nonce(next_seq), Payload { msg: sealed, aad: &aad })
+                .map_err(|_| ImageError::Cipher)
+        })?;
+        let image: MachineImage =
+            codec::decode_unbounded(&plain).map_err(|_| ImageError::Malformed)?;
+        if image.engine_id != *engine_id || image.head.next_seq != next_seq {
+            return Err(ImageError::Foreign);
+        }
+        let salt_key = keys.state_salt().clone();
+        let state = State::from_image(*engine_id, salt_key, map_seed, image.state);
+        let mut state = state.ok_or(ImageError::StateRoot)?;
+        state.take_leaves();
+        let mut leaves: Vec<_> = state.all_leaves().into_iter().map(change).collect();
+        leaves.sort_unstable_by_key(|(position, _)| *position);
+        let leaves = leaves.into_iter().filter_map(|(position, value)| Some((position, value?)));
+        let tree = StateTree::from_sorted(leaves).map_err(|_| ImageError::StateRoot)?;
+        if tree.root() != image.state_root {
+            return Err(ImageError::StateRoot);
+        }
+        let (epochs, uncarried) = (image.epochs, image.uncarried.into());
+        Ok(Self { state, tree, history: image.history, head: image.head, epochs, uncarried })
+    }
+}
+
+fn aad(engine_id: &EngineId, next_seq: u64) -> Vec<u8> {
+    let mut aad = engine_id.0.to_vec();
+    aad.extend_from_slice(&next_seq.to_le_bytes());
+    aad
+}
+
+/// One snapshot per point of the log and key; SIV mode makes a repetition of the same point
+/// harmless.
+fn nonce(next_seq: u64) -> Nonce {
+    let mut nonce = [0; 12];
+    nonce[..8].copy_from_slice(&next_seq.to_le_bytes());
+    nonce.into()
+}

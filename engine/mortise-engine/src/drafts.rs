@@ -1,0 +1,174 @@
+//! Drafts: locks that their owner has yet to sign.
+//!
+//! What it is for: remembering, between `createLock` and `signLock`, the terms behind a lock id.
+//!
+//! What it does not do: hold anything, burn nonces, survive a restart, stand in the log.
+//!
+//! Invariants: bounded in all (random eviction, so that a flood cannot aim) and per owner;
+//! concurrent drafts of an owner have distinct nonces.
+
+use mortise_core::state::principals::Nonces;
+use mortise_format::ids::{Address, LockId, RequestId};
+use mortise_format::limits::DRAFTS_MAX;
+use mortise_format::lock::LockTerms;
+use std::collections::{BTreeMap, VecDeque};
+
+/// A draft.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Draft {
+    /// Identity.
+    pub lock_id: LockId,
+    /// Terms.
+    pub terms: LockTerms,
+    /// Engine time of its making, milliseconds.
+    pub created_ms: u64,
+    /// Forgotten at this engine time, milliseconds.
+    pub until_ms: u64,
+    /// The caller's name for it, so that a repeated request finds it.
+    pub request_id: Option<RequestId>,
+}
+
+/// The pool.
+#[derive(Debug, Default)]
+pub struct Drafts {
+    by_id: BTreeMap<LockId, Draft>,
+    by_owner: BTreeMap<Address, Vec<LockId>>,
+    by_time: VecDeque<(u64, LockId)>,
+    random: u64,
+}
+
+impl Drafts {
+    /// An empty pool; `seed` drives eviction.
+    pub fn new(seed: u64) -> Self {
+        Self { random: seed | 1, ..Self::default() }
+    }
+
+    /// A draft that is not yet forgotten.
+    pub fn find(&self, lock_id: &LockId, now_ms: u64) -> Option<&Draft> {
+        self.by_id.get(lock_id).filter(|d| now_ms < d.until_ms)
+    }
+
+    /// The draft that the owner made under a request id.
+    pub fn find_request(&self, owner: &Address, id: &RequestId, now_ms: u64) -> Option<&Draft> {
+        let ids = self.by_owner.get(owner)?;
+        let mut drafts = ids.iter().filter_map(|lock_id| self.find(lock_id, now_ms));
+        drafts.find(|d| d.request_id == Some(*id))
+    }
+
+    /// How many drafts an owner has.
+    pub fn count_of(&self, owner: &Address) -> usize {
+        self.by_owner.get(owner).map_or(0, Vec::len)
+    }
+
+    /// How many drafts there are.
+    pub fn count(&self) -> usize {
+        self.by_id.len()
+    }
+
+    /// A free nonce that no other draft of the owner has.
+    pub fn next_nonce(&self, owner: &Address, nonces: &Nonces) -> u64 {
+        let ids = self.by_owner.get(owner).map_or(&[][..], Vec::as_slice);
+        let reserved: Vec<u64> =
+            ids.iter().filter_map(|id| self.by_id.get(id)).map(|d| d.terms.nonce).collect();
+        let mut nonce = nonces.next_free(0);
+        while reserved.contains(&nonce) {
+            nonce = nonces.next_free(nonce + 1);
+        }
+        nonce
+    }
+
+    /// Puts a draft in, evicting a random one when the pool is full.
+    pub fn insert(&mut self, draft: Draft) {
+        while self.by_id.len() >= DRAFTS_MAX {
+            self.evict();
+        }
+        self.by_owner.entry(draft.terms.owner).or_default().push(draft.lock_id);
+        self.by_time.push_back((draft.until_ms, draft.lock_id));
+        self.by_id.insert(draft.lock_id, draft);
+    }
+
+    /// Takes a draft out.
+    pub fn remove(&mut self, lock_id: &LockId) -> Option<Draft> {
+        let draft = self.by_id.remove(lock_id)?;
+        if let Some(ids) = self.by_owner.get_mut(&draft.terms.owner) {
+            ids.retain(|id| id != lock_id);
+            if ids.is_empty() {
+                self.by_owner.remove(&draft.terms.owner);
+            }
+        }
+        Some(draft)
+    }
+
+    /// Forgets what is past its time.
+    pub fn forget(&mut self, now_ms: u64) {
+        while let Some((until_ms, lock_id)) = self.by_time.front().copied() {
+            if now_ms < until_ms && self.by_id.contains_key(&lock_id) {
+                break;
+            }
+            self.by_time.pop_front();
+            self.remove(&lock_id);
+        }
+    }
+
+    /// Removes the first draft at or after a random id: lock ids are hashes, so every draft is
+    /// about equally likely.
+    fn evict(&mut self) {
+        // xorshift64: unpredictable enough for a caller who does not know the seed.
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        let mut probe = [0; 32];
+        probe[..8].copy_from_slice(&self.random.to_be_bytes());
+        let after = self.by_id.range(LockId(probe)..).next();
+        let victim = after.or_else(|| self.by_id.iter().next()).map(|(id, _)| *id);
+        if let Some(victim) = victim {
+            self.remove(&victim);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mortise_format::U256;
+    use mortise_format::asset::{Asset, Condition};
+
+    fn draft(n: u64, owner: u8) -> Draft {
+        let condition = Condition {
+            target_chain_id: 1,
+            target_asset: Asset::native(1),
+            target_amount: U256::ONE,
+            recipient: Address([1; 20]),
+            execution_data: None,
+        };
+        let owner = Address([owner; 20]);
+        let (beneficiary, arbiter, legs) = (Address::ZERO, Address::ZERO, Vec::new());
+        let terms =
+            LockTerms { owner, beneficiary, arbiter, nonce: n, expires: 0, condition, legs };
+        let lock_id = LockId(mortise_format::domains::keccak256(&[&n.to_be_bytes(), &owner.0]));
+        Draft { lock_id, terms, created_ms: 0, until_ms: 1000 + n, request_id: None }
+    }
+
+    #[test]
+    fn a_flood_of_drafts_leaves_the_pool_at_its_bound() {
+        let mut drafts = Drafts::new(42);
+        for n in 0..u64::try_from(DRAFTS_MAX).unwrap() + 500 {
+            drafts.insert(draft(n, (n % 200) as u8));
+        }
+        assert_eq!(drafts.count(), DRAFTS_MAX);
+    }
+
+    #[test]
+    fn drafts_of_one_owner_get_distinct_nonces_and_are_forgotten_by_time() {
+        let mut drafts = Drafts::new(1);
+        let owner = Address([7; 20]);
+        for expected in 0..5 {
+            let nonce = drafts.next_nonce(&owner, &Nonces::default());
+            assert_eq!(nonce, expected);
+            drafts.insert(draft(nonce, 7));
+        }
+        drafts.forget(1002);
+        assert_eq!(drafts.count_of(&owner), 2);
+        assert_eq!(drafts.next_nonce(&owner, &Nonces::default()), 0);
+    }
+}

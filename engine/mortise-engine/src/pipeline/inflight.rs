@@ -1,0 +1,126 @@
+//! Frames between shipping and release.
+
+use super::{Fault, Output, Pipeline, Snapshot};
+use crate::api::{Answer, ReleasedFrame, Reply, Token};
+use crate::store::Ack;
+use mortise_core::body::{SealedBody, SignedStatement, Statement};
+use mortise_core::promise::Promise;
+use mortise_format::event::Position;
+use mortise_format::ids::{FrameDigest, Signature};
+use std::sync::Arc;
+
+/// A frame that was shipped.
+#[derive(Debug)]
+pub(super) struct InFlight {
+    pub seq: u64,
+    pub digest: FrameDigest,
+    pub stated: Statement,
+    pub body: SealedBody,
+    pub replies: Vec<(Token, Pending)>,
+    pub is_acked: bool,
+    pub signed: Option<SignedFrame>,
+}
+
+/// An answer that waits for its frame.
+#[derive(Debug)]
+pub(super) enum Pending {
+    /// The event at this index of the frame.
+    Event(u32),
+    /// A read.
+    Read(Answer),
+    /// The newest statement, as of the release.
+    Statement,
+    /// A refusal that was decided on state of this frame.
+    Reply(Reply),
+    /// An answer from an earlier frame of the log.
+    Recall(Position),
+}
+
+/// What the signer made of a [`super::SignJob`].
+#[derive(Debug)]
+pub struct SignedFrame {
+    /// The frame.
+    pub seq: u64,
+    /// Over the statement.
+    pub signature: Signature,
+    /// The promises of each event of the job.
+    pub promises: Vec<(u32, Vec<(Promise, Signature)>)>,
+}
+
+impl InFlight {
+    pub fn into_tokens(self) -> impl Iterator<Item = Token> {
+        self.replies.into_iter().map(|(token, _)| token)
+    }
+}
+
+impl Pipeline {
+    /// An ack counts for exactly the oldest frame that has none.
+    pub(super) fn acked(&mut self, ack: Ack, out: &mut Vec<Output>) -> Result<(), Fault> {
+        let waiting = self.in_flight.iter_mut().find(|frame| !frame.is_acked);
+        let frame = waiting.filter(|frame| frame.seq == ack.seq);
+        let frame = frame.ok_or(Fault::AckOrder { seq: ack.seq })?;
+        if frame.digest != ack.digest {
+            return Err(Fault::AckDigest { seq: ack.seq, digest: ack.digest });
+        }
+        frame.is_acked = true;
+        self.release(out);
+        Ok(())
+    }
+
+    pub(super) fn signed(&mut self, signed: SignedFrame, out: &mut Vec<Output>) {
+        let frame = self.in_flight.iter_mut().find(|frame| frame.seq == signed.seq);
+        if let Some(frame) = frame {
+            frame.signed = Some(signed);
+            self.release(out);
+        }
+    }
+
+    /// Releases, oldest first, every frame that is acked and signed.
+    fn release(&mut self, out: &mut Vec<Output>) {
+        while self.in_flight.front().is_some_and(|f| f.is_acked && f.signed.is_some()) {
+            let Some(frame) = self.in_flight.pop_front() else { return };
+            let Some(signed) = frame.signed else { return };
+            self.release_one(frame.seq, frame.stated, frame.body, frame.replies, signed, out);
+        }
+    }
+
+    fn release_one(
+        &mut self,
+        seq: u64,
+        stated: Statement,
+        body: SealedBody,
+        replies: Vec<(Token, Pending)>,
+        signed: SignedFrame,
+        out: &mut Vec<Output>,
+    ) {
+        let statement = SignedStatement { stated, signature: signed.signature };
+        self.to_carry.push_back(statement.clone());
+        self.newest = Some(statement.clone());
+        let keys = self.keys.clone();
+        let released = ReleasedFrame::new(statement.clone(), body, keys, signed.promises);
+        let released = Arc::new(released);
+        for (token, pending) in replies {
+            out.push(match pending {
+                Pending::Event(index) => {
+                    Output::Reply(token, Reply::Logged(Arc::clone(&released), index))
+                }
+                Pending::Read(answer) => Output::Reply(token, Reply::Read(answer)),
+                Pending::Statement => {
+                    let answer = Answer::Statement(Some(statement.clone()));
+                    Output::Reply(token, Reply::Read(answer))
+                }
+                Pending::Reply(reply) => Output::Reply(token, reply),
+                Pending::Recall(at) => Output::Recall(token, at),
+            });
+        }
+        self.release_snapshot(seq, out);
+    }
+
+    /// A snapshot leaves when its last frame is durable: it is never ahead of the log.
+    fn release_snapshot(&mut self, seq: u64, out: &mut Vec<Output>) {
+        let Some(snapshot) = self.snapshot.sealed.take_if(|s| s.seq <= seq) else { return };
+        let Snapshot { seq, digest, .. } = snapshot;
+        self.snapshot.storing = Some((seq, digest));
+        out.push(Output::Snapshot(snapshot));
+    }
+}

@@ -1,0 +1,284 @@
+//! From waiting work to frames.
+
+use super::inflight::{InFlight, Pending};
+use super::{Fault, Output, Pipeline, SignJob, Snapshot};
+use crate::api::{Ask, Query, Reply, Token, Work};
+use mortise_core::Admitted;
+use mortise_core::body::{BootRecord, ClearBody};
+use mortise_core::machine::{Executed, OpenFrame};
+use mortise_format::event::{Event, Position};
+use mortise_format::limits::{FRAME_STATEMENTS_MAX, FRAMES_IN_FLIGHT_MAX};
+use std::sync::Arc;
+
+/// A frame under construction with the answers that wait for it.
+#[derive(Debug)]
+pub(super) struct Building {
+    frame: OpenFrame,
+    replies: Vec<(Token, Pending)>,
+    events: Vec<(u32, Event)>,
+}
+
+/// Work that is worth a frame of its own while others are in flight; less waits for an ack, so
+/// that frames grow with the load (group commit).
+const EAGER_WORK: usize = 256;
+
+impl Pipeline {
+    /// Turns waiting work into frames, as many as may be in flight.
+    pub(super) fn pump(&mut self, now_ms: u64, out: &mut Vec<Output>) -> Result<(), Fault> {
+        while !self.waiting.is_empty() && self.has_room() {
+            let mut building = None;
+            while let Some(work) = self.waiting.pop_front() {
+                self.work(now_ms, work, &mut building, out)?;
+                if building.as_ref().is_some_and(|b: &Building| b.frame.is_full()) {
+                    break;
+                }
+            }
+            if let Some(building) = building {
+                self.ship(building, ClearBody::default(), out)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn has_room(&self) -> bool {
+        match self.in_flight.len() {
+            0 | 1 => true,
+            n => n < FRAMES_IN_FLIGHT_MAX && self.waiting.len() >= EAGER_WORK,
+        }
+    }
+
+    fn work(
+        &mut self,
+        now_ms: u64,
+        work: Work,
+        building: &mut Option<Building>,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Fault> {
+        match work.ask {
+            Ask::Command(admitted) => self.command(now_ms, work.token, &admitted, building, out),
+            Ask::Query(Query::Sweep) => self.sweep(now_ms, work.token, building),
+            Ask::Query(query) => {
+                // Roots are as of a closed frame: what reads one must not see half of the next.
+                if let Some(open) = building.take_if(|_| query.needs_roots()) {
+                    self.ship(open, ClearBody::default(), out)?;
+                }
+                let pending = self.query(now_ms, query);
+                self.answer(work.token, pending, building, out);
+                Ok(())
+            }
+        }
+    }
+
+    fn command(
+        &mut self,
+        now_ms: u64,
+        token: Token,
+        admitted: &Admitted,
+        building: &mut Option<Building>,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Fault> {
+        if building.is_none() {
+            // Without an event there is no frame: refusals and repeats must not grow the log.
+            match self.machine.preview(now_ms, admitted) {
+                Some(Executed::Refused(reject)) => {
+                    self.answer(token, Pending::Reply(Reply::Refused(reject)), building, out);
+                    return Ok(());
+                }
+                Some(Executed::Repeated(at)) => {
+                    self.repeat(token, at, building, out);
+                    return Ok(());
+                }
+                _ => *building = Some(self.open(now_ms)?),
+            }
+        }
+        let Some(open) = building.as_mut() else { return Ok(()) };
+        match self.machine.execute(&mut open.frame, admitted)? {
+            Executed::Logged(at, event) => {
+                self.forget_draft(&event);
+                let reply = match &event {
+                    Event::CommandRefused { reject, .. } => Pending::Reply(Reply::Refused(*reject)),
+                    _ => Pending::Event(at.index),
+                };
+                open.replies.push((token, reply));
+                open.events.push((at.index, event));
+            }
+            Executed::Repeated(at) => self.repeat(token, at, building, out),
+            Executed::Refused(reject) => {
+                open.replies.push((token, Pending::Reply(Reply::Refused(reject))));
+            }
+        }
+        Ok(())
+    }
+
+    fn forget_draft(&mut self, event: &Event) {
+        match event {
+            Event::LocksGranted { locks, .. } => {
+                locks.iter().for_each(|lock| drop(self.drafts.remove(&lock.lock_id)));
+            }
+            Event::DraftCancelled { lock_id, .. } => drop(self.drafts.remove(lock_id)),
+            _ => {}
+        }
+    }
+
+    /// Answers from the frame at hand, from a frame in flight, or from the log.
+    fn repeat(
+        &mut self,
+        token: Token,
+        at: Position,
+        building: &mut Option<Building>,
+        out: &mut Vec<Output>,
+    ) {
+        if let Some(open) = building.as_mut().filter(|b| b.frame.seq() == at.seq) {
+            let known = open.events.iter().find(|(index, _)| *index == at.index);
+            open.replies.push((token, pending_event(at.index, known.map(|(_, e)| e))));
+            return;
+        }
+        match self.in_flight.iter_mut().find(|frame| frame.seq == at.seq) {
+            Some(frame) => {
+                let event = decoded(&frame.body, at.index);
+                frame.replies.push((token, pending_event(at.index, event.as_ref())));
+            }
+            None => self.answer(token, Pending::Recall(at), building, out),
+        }
+    }
+
+    /// Attaches an answer to the frame at hand or the last one in flight; with neither, it leaves
+    /// at once.
+    fn answer(
+        &mut self,
+        token: Token,
+        pending: Pending,
+        building: &mut Option<Building>,
+        out: &mut Vec<Output>,
+    ) {
+        if let Some(open) = building {
+            open.replies.push((token, pending));
+            return;
+        }
+        if let Some(last) = self.in_flight.back_mut() {
+            last.replies.push((token, pending));
+            return;
+        }
+        out.push(match pending {
+            Pending::Reply(reply) => Output::Reply(token, reply),
+            Pending::Read(answer) => Output::Reply(token, Reply::Read(answer)),
+            Pending::Recall(at) => Output::Recall(token, at),
+            Pending::Statement => {
+                let answer = crate::api::Answer::Statement(self.newest.clone());
+                Output::Reply(token, Reply::Read(answer))
+            }
+            // An event always has a frame; without one the process is corrupt.
+            Pending::Event(_) => Output::Reply(token, Reply::Fault),
+        });
+    }
+
+    fn open(&mut self, now_ms: u64) -> Result<Building, Fault> {
+        let mut frame = self.machine.open(now_ms)?;
+        if let Some((seq, digest)) = self.snapshot.stored.take() {
+            self.machine.log(&mut frame, &Event::SnapshotTaken { seq, digest })?;
+        }
+        Ok(Building { frame, replies: Vec::new(), events: Vec::new() })
+    }
+
+    /// A frame for time alone, when time has something to do and nothing else is under way.
+    pub(super) fn advance_time(&mut self, now_ms: u64, out: &mut Vec<Output>) -> Result<(), Fault> {
+        if self.in_flight.is_empty() && self.machine.has_due(now_ms) {
+            let building = self.open(now_ms)?;
+            self.ship(building, ClearBody::default(), out)?;
+        }
+        Ok(())
+    }
+
+    fn sweep(
+        &mut self,
+        now_ms: u64,
+        token: Token,
+        building: &mut Option<Building>,
+    ) -> Result<(), Fault> {
+        let mut open = match building.take() {
+            Some(open) => open,
+            None => self.open(now_ms)?,
+        };
+        let swept = open.frame.due_count();
+        open.replies.push((token, Pending::Read(crate::api::Answer::Swept(swept))));
+        *building = Some(open);
+        Ok(())
+    }
+
+    pub(super) fn boot_frame(
+        &mut self,
+        boot: BootRecord,
+        now_ms: u64,
+        version: &str,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Fault> {
+        let epoch = self.machine.head().epoch + 1;
+        let frame = self.machine.open_boot(epoch, now_ms, version)?;
+        let building = Building { frame, replies: Vec::new(), events: Vec::new() };
+        self.ship(building, ClearBody { boot: Some(boot), ..ClearBody::default() }, out)
+    }
+
+    fn ship(
+        &mut self,
+        building: Building,
+        mut clear: ClearBody,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Fault> {
+        let count = self.to_carry.len().min(FRAME_STATEMENTS_MAX);
+        clear.statements = self.to_carry.drain(..count).collect();
+        let (frame, stated, body) = self.machine.close(building.frame, &self.keys, &clear)?;
+        let seq = stated.statement.seq;
+        out.push(Output::Sign(SignJob { statement: stated.clone(), events: building.events }));
+        self.in_flight.push_back(InFlight {
+            seq,
+            digest: stated.statement.frame_digest,
+            stated,
+            body,
+            replies: building.replies,
+            is_acked: false,
+            signed: None,
+        });
+        out.push(Output::Ship(frame));
+        self.consider_snapshot(seq);
+        Ok(())
+    }
+
+    fn consider_snapshot(&mut self, seq: u64) {
+        let snapshot = &self.snapshot;
+        let is_busy = snapshot.sealed.is_some() || snapshot.storing.is_some();
+        if is_busy || seq + 1 - snapshot.covered < self.settings.snapshot_frames {
+            return;
+        }
+        self.take_snapshot(seq);
+    }
+
+    /// Seals a snapshot of the machine as it is; it leaves when frame `seq` is released.
+    fn take_snapshot(&mut self, seq: u64) {
+        if let Ok((bytes, digest)) = self.machine.seal_image(&self.log_keys) {
+            self.snapshot.covered = seq + 1;
+            self.snapshot.sealed = Some(Snapshot { seq, digest, bytes: Arc::new(bytes) });
+        }
+    }
+
+    /// A snapshot at a graceful stop, so that the next start is short. Nothing is in flight.
+    pub fn final_snapshot(&mut self) -> Option<Snapshot> {
+        let seq = self.machine.head().next_seq.checked_sub(1)?;
+        if !self.is_idle() || self.fault.is_some() || self.snapshot.covered == seq + 1 {
+            return None;
+        }
+        self.take_snapshot(seq);
+        self.snapshot.sealed.take()
+    }
+}
+
+fn pending_event(index: u32, event: Option<&Event>) -> Pending {
+    match event {
+        Some(Event::CommandRefused { reject, .. }) => Pending::Reply(Reply::Refused(*reject)),
+        _ => Pending::Event(index),
+    }
+}
+
+fn decoded(body: &mortise_core::body::SealedBody, index: u32) -> Option<Event> {
+    let at = usize::try_from(index).ok()?;
+    mortise_format::codec::decode(body.events().nth(at)?).ok()
+}

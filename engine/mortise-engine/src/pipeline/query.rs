@@ -1,0 +1,169 @@
+//! Reads.
+
+use super::Pipeline;
+use super::inflight::Pending;
+use crate::api::{
+    Answer, DraftRequest, LockFilter, ProofAnswer, Query, Reply, StatusAnswer, TermsOf,
+};
+use crate::drafts::Draft;
+use mortise_core::admit::check_terms;
+use mortise_core::decide::{check_draft, failed_checks};
+use mortise_core::state::LeafKey;
+use mortise_core::state::locks::Lock;
+use mortise_core::tree::Position as TreePosition;
+use mortise_format::U256;
+use mortise_format::asset::Asset;
+use mortise_format::ids::{Address, LockId};
+use mortise_format::limits::LIST_MAX;
+use mortise_format::lock::{LegTerms, LockTerms};
+use mortise_format::reject::{Field, Limit, Reject};
+
+impl Pipeline {
+    pub(super) fn query(&mut self, now_ms: u64, query: Query) -> Pending {
+        let now_ms = now_ms.max(self.machine.head().time_ms);
+        let answer = match query {
+            Query::Status => Answer::Status(self.status()),
+            Query::Lock(lock_id) => self.find(&lock_id, now_ms),
+            Query::Terms(lock_id) => self.terms(&lock_id, now_ms),
+            Query::Locks(filter) => self.list(&filter),
+            Query::Balance(owner, asset) => self.balance(&owner, &asset),
+            Query::Statement => return Pending::Statement,
+            Query::SuggestNonce(owner) => Answer::Nonce(self.next_nonce(&owner)),
+            Query::Draft(request) => match self.draft(now_ms, request) {
+                Ok(draft) => Answer::Draft(Box::new(draft)),
+                Err(reject) => return Pending::Reply(Reply::Refused(reject)),
+            },
+            Query::Simulate(admitted) => {
+                Answer::Simulated(failed_checks(self.machine.state(), now_ms, &admitted))
+            }
+            Query::Policy => Answer::Policy(Box::new(self.machine.state().policy().clone())),
+            Query::Proof(key) => Answer::Proof(Box::new(self.proof(key))),
+            Query::Sweep => Answer::None,
+        };
+        Pending::Read(answer)
+    }
+
+    fn status(&self) -> StatusAnswer {
+        let (state, head) = (self.machine.state(), self.machine.head());
+        StatusAnswer {
+            engine_id: *state.engine_id(),
+            epoch: head.epoch,
+            seq: head.next_seq.saturating_sub(1),
+            state_root: self.machine.state_root(),
+            policy_hash: state.policy_hash(),
+            time_ms: head.time_ms,
+            lock_count: state.lock_count(),
+            draft_count: self.drafts.count(),
+        }
+    }
+
+    fn find(&self, lock_id: &LockId, now_ms: u64) -> Answer {
+        if let Some(lock) = self.machine.state().lock(lock_id) {
+            return Answer::Lock(Box::new(lock.clone()));
+        }
+        let draft = self.drafts.find(lock_id, now_ms);
+        draft.map_or(Answer::None, |draft| Answer::Draft(Box::new(draft.clone())))
+    }
+
+    fn terms(&self, lock_id: &LockId, now_ms: u64) -> Answer {
+        if let Some(lock) = self.machine.state().lock(lock_id) {
+            return Answer::Terms(Box::new(lock.terms()), TermsOf::Lock);
+        }
+        let draft = self.drafts.find(lock_id, now_ms);
+        draft.map_or(Answer::None, |d| Answer::Terms(Box::new(d.terms.clone()), TermsOf::Draft))
+    }
+
+    fn list(&self, filter: &LockFilter) -> Answer {
+        let state = self.machine.state();
+        let limit = filter.limit.clamp(1, LIST_MAX);
+        let wanted = |lock: &&Lock| {
+            (!filter.open_only || lock.status.is_open())
+                && filter.status.is_none_or(|s| s == lock.status)
+                && filter.after.is_none_or(|after| (lock.granted_at, lock.lock_id) > after)
+        };
+        let mut locks: Vec<&Lock> = match &filter.owner {
+            Some(owner) => state.locks_of(owner).into_iter().filter(wanted).collect(),
+            None => state.locks().filter(wanted).collect(),
+        };
+        let key = |lock: &&Lock| (lock.granted_at, lock.lock_id);
+        if locks.len() > limit {
+            locks.select_nth_unstable_by_key(limit, key);
+            locks.truncate(limit + 1);
+        }
+        locks.sort_unstable_by_key(key);
+        let more = locks.len() > limit;
+        locks.truncate(limit);
+        let next = locks.last().filter(|_| more).map(|lock| (lock.granted_at, lock.lock_id));
+        Answer::Locks(locks.into_iter().cloned().collect(), next)
+    }
+
+    fn balance(&self, owner: &Address, asset: &Asset) -> Answer {
+        let state = self.machine.state();
+        let holds = |lock: &&Lock| {
+            (lock.status.is_open() || lock.has_claimed())
+                && lock.legs.iter().any(|leg| leg.asset == *asset)
+        };
+        let locks = state.locks_of(owner).into_iter().filter(holds).take(LIST_MAX);
+        Answer::Balance(state.balance(owner, asset), locks.cloned().collect())
+    }
+
+    fn next_nonce(&self, owner: &Address) -> u64 {
+        let known = self.machine.state().principal(owner);
+        let nonces = known.map(|p| p.nonces).unwrap_or_default();
+        self.drafts.next_nonce(owner, &nonces)
+    }
+
+    fn draft(&mut self, now_ms: u64, request: DraftRequest) -> Result<Draft, Reject> {
+        if let Some(id) = &request.request_id {
+            if let Some(draft) = self.drafts.find_request(&request.owner, id, now_ms) {
+                return same_draft(draft, &request)
+                    .then(|| draft.clone())
+                    .ok_or(Reject::RequestIdReused(Field::RequestId));
+            }
+        }
+        self.drafts.forget(now_ms);
+        let state = self.machine.state();
+        let policy = state.policy();
+        let max = policy.drafts_per_owner_max;
+        if self.drafts.count_of(&request.owner) >= usize::try_from(max).unwrap_or(usize::MAX) {
+            return Err(Reject::Limit(Limit::Drafts, U256::from(u64::from(max))));
+        }
+        let expires = (now_ms / 1000).checked_add(request.expires_in);
+        let terms = LockTerms {
+            owner: request.owner,
+            beneficiary: Address::ZERO,
+            arbiter: Address::ZERO,
+            nonce: self.next_nonce(&request.owner),
+            expires: expires.ok_or(Reject::Validation(Field::ExpiresIn))?,
+            condition: request.condition,
+            legs: vec![LegTerms { asset: request.asset, amount: request.amount }],
+        };
+        check_terms(&terms)?;
+        check_draft(state, now_ms, &terms)?;
+        let lock_id = terms.lock_id(state.engine_id());
+        let until_ms = now_ms.saturating_add(policy.draft_ttl_s.saturating_mul(1000));
+        let (created_ms, request_id) = (now_ms, request.request_id);
+        let draft = Draft { lock_id, terms, created_ms, until_ms, request_id };
+        self.drafts.insert(draft.clone());
+        Ok(draft)
+    }
+
+    fn proof(&self, key: LeafKey) -> ProofAnswer {
+        let state = self.machine.state();
+        let position = TreePosition(key.position_in(state.engine_id()));
+        ProofAnswer {
+            key,
+            value: state.leaf_value(&key).zip(state.leaf_salt(&key)),
+            proof: self.machine.tree().prove(&position),
+            state_root: self.machine.state_root(),
+            seq: self.machine.head().next_seq.saturating_sub(1),
+        }
+    }
+}
+
+fn same_draft(draft: &Draft, request: &DraftRequest) -> bool {
+    let asked = draft.terms.expires.saturating_sub(draft.created_ms / 1000);
+    asked == request.expires_in
+        && draft.terms.condition == request.condition
+        && draft.terms.legs == [LegTerms { asset: request.asset, amount: request.amount }]
+}

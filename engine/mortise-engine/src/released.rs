@@ -1,0 +1,110 @@
+//! A frame whose answers may leave: durable, signed, in order.
+
+use mortise_core::body::{SealedBody, SignedStatement};
+use mortise_core::event_tree;
+use mortise_core::keys::{EpochKeys, event_salt};
+use mortise_core::machine::event_leaves;
+use mortise_core::promise::{Occasion, Promise, promises_of};
+use mortise_core::signature::Signer;
+use mortise_format::codec;
+use mortise_format::eip712::{Domain, Place, RootStatement};
+use mortise_format::event::Event;
+use mortise_format::ids::Signature;
+use mortise_format::lock::Durability;
+use std::sync::OnceLock;
+
+/// Everything that answers about one frame are built from. The same frame read back from the log
+/// gives the same answers, byte for byte.
+#[derive(Debug)]
+pub struct ReleasedFrame {
+    signed: SignedStatement,
+    body: SealedBody,
+    keys: EpochKeys,
+    leaves: OnceLock<Vec<[u8; 32]>>,
+    promises: Vec<(u32, Vec<(Promise, Signature)>)>,
+}
+
+/// One event of a released frame, with its proof.
+#[derive(Debug, Clone)]
+pub struct ReleasedEvent {
+    /// The event's bytes: the leaf of the event tree.
+    pub bytes: Vec<u8>,
+    /// Its salt.
+    pub salt: [u8; 32],
+    /// Its path to the event root.
+    pub path: Vec<[u8; 32]>,
+}
+
+impl ReleasedFrame {
+    /// From its parts; `promises` are those of the events that answers will ask for.
+    pub fn new(
+        signed: SignedStatement,
+        body: SealedBody,
+        keys: EpochKeys,
+        promises: Vec<(u32, Vec<(Promise, Signature)>)>,
+    ) -> Self {
+        Self { signed, body, keys, leaves: OnceLock::new(), promises }
+    }
+
+    /// The statement about the frame.
+    pub fn signed(&self) -> &SignedStatement {
+        &self.signed
+    }
+
+    /// The statement's fields.
+    pub fn statement(&self) -> &RootStatement {
+        &self.signed.stated.statement
+    }
+
+    /// An event with its proof; `None` when there is no such event.
+    pub fn event(&self, index: u32) -> Option<ReleasedEvent> {
+        let at = usize::try_from(index).ok()?;
+        let bytes = self.body.events().nth(at)?.to_vec();
+        let seq = self.statement().seq;
+        let leaves = self.leaves.get_or_init(|| event_leaves(&self.keys, seq, &self.body));
+        let path = event_tree::prove(leaves, at).ok()?;
+        let salt = event_salt(&self.keys.content(seq), index);
+        Some(ReleasedEvent { bytes, salt, path })
+    }
+
+    /// An event, decoded.
+    pub fn decoded(&self, index: u32) -> Option<Event> {
+        let at = usize::try_from(index).ok()?;
+        codec::decode(self.body.events().nth(at)?).ok()
+    }
+
+    /// The signed promises of an event.
+    pub fn promises(&self, index: u32) -> &[(Promise, Signature)] {
+        let found = self.promises.iter().find(|(i, _)| *i == index);
+        found.map_or(&[], |(_, promises)| promises)
+    }
+}
+
+/// Where event `index` of a stated frame stands, for what the engine signs about it.
+pub fn occasion(statement: &RootStatement, index: u32) -> Occasion {
+    let place = Place {
+        epoch: statement.epoch,
+        seq: statement.seq,
+        index,
+        event_root: statement.event_root,
+        state_root: statement.state_root,
+        policy_hash: statement.policy_hash,
+    };
+    Occasion { place, time_ms: statement.time_ms, durability: Durability::Stored }
+}
+
+/// Signs what an event calls for. Deterministic: the same event gives the same bytes.
+pub fn sign_promises(
+    signer: &Signer,
+    domain: &Domain,
+    statement: &RootStatement,
+    index: u32,
+    event: &Event,
+) -> Vec<(Promise, Signature)> {
+    let promises = promises_of(event, &occasion(statement, index));
+    let sign = |promise: Promise| {
+        let signature = signer.sign(&promise.digest(domain));
+        (promise, signature)
+    };
+    promises.into_iter().map(sign).collect()
+}
