@@ -6,6 +6,7 @@
 
 mod layers;
 mod lengths;
+mod links;
 mod source;
 mod specs;
 mod text;

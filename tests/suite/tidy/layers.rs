@@ -142,6 +142,18 @@ fn unmeasurable(tree: &str) -> Vec<String> {
     found.map(|name| format!("mortise-enclave links {name}")).collect()
 }
 
+/// Shipped crates that the page does not have in the row of their layer.
+fn layers_off_the_page(page: &str) -> Vec<String> {
+    let mut violations = Vec::new();
+    for (layer, names) in LAYERS.iter().filter(|(layer, _)| *layer < NOT_SHIPPED) {
+        let rows = || page.lines().filter(|line| line.starts_with(&format!("| {layer} |")));
+        for name in names.iter().filter(|name| !rows().any(|row| row.contains(*name))) {
+            violations.push(format!("ARCHITECTURE.md lacks {name} in layer {layer}"));
+        }
+    }
+    violations
+}
+
 /// A workspace of these crates, each written as `name: need need`.
 fn planted(lines: &[&str]) -> Crates {
     let crates = lines.iter().map(|line| {
@@ -164,6 +176,14 @@ fn arrow_up_or_sideways_is_found() {
     let sideways = planted(&["mortise-client: mortise-engine mortise-core"]);
     assert_one(&arrows_not_down(&sideways), "mortise-client -> mortise-engine");
     assert_one(&arrows_not_down(&planted(&["mortise-new:"])), "mortise-new is in no layer");
+}
+
+#[test]
+fn page_has_each_shipped_crate_in_its_layer() {
+    let page = std::fs::read_to_string(root().join("ARCHITECTURE.md")).expect("the page is there");
+    assert_none(&layers_off_the_page(&page));
+    let moved = page.replace("| 0 | `engine/mortise-format`", "| 1 | `engine/mortise-format`");
+    assert_one(&layers_off_the_page(&moved), "mortise-format in layer 0");
 }
 
 #[test]

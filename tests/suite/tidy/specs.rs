@@ -1,4 +1,4 @@
-//! What the pages and the code must say alike: domains, errors, decisions, set-up commands.
+//! What the pages and the code must say alike: domains, errors, limits, decisions, set-up commands.
 
 use super::{RepoFile, assert_none, assert_one, repo_files};
 use mortise_format::{domains, errors};
@@ -7,7 +7,13 @@ use std::collections::BTreeMap;
 const DOMAINS_SOURCE: &str = "engine/mortise-format/src/domains.rs";
 const DOMAINS_PAGE: &str = "specs/domains.md";
 const ERRORS_PAGE: &str = "specs/errors.md";
+const LIMITS_SOURCE: &str = "engine/mortise-format/src/limits.rs";
+const LIMITS_PAGE: &str = "specs/limits.md";
 const DECISIONS: &str = "specs/decisions/";
+/// How labels of key derivation, and tags of our own identities, start in a source.
+const LABEL_STARTS: [&str; 2] = [concat!("b\"", "mortise "), concat!("\"", "Mortise")];
+/// The folders whose sources are shipped.
+const SHIPPED: [&str; 3] = ["engine/", "host-store/", "enclave-image/"];
 const README: &str = "README.md";
 const CI_SCRIPT: &str = ".ci/run";
 /// The two commands of the README: one runs the system, one passes the tests.
@@ -59,6 +65,62 @@ fn contexts_unknown(source: &str, page: &str) -> Vec<String> {
     let quoted = page.split('`').skip(1).step_by(2).filter(|text| text.starts_with(start));
     let unknown = quoted.filter(|text| !known.contains(text));
     unknown.map(|text| format!("{DOMAINS_PAGE} names {text:?}, which no code uses")).collect()
+}
+
+/// Labels and tags that shipped code uses and the page does not name.
+fn labels_unlisted(files: &[RepoFile], page: &str) -> Vec<String> {
+    let mut violations = Vec::new();
+    let shipped = |file: &&RepoFile| SHIPPED.iter().any(|folder| file.path.starts_with(folder));
+    for file in files.iter().filter(|file| file.has_extension("rs")).filter(shipped) {
+        for label in labels(&file.text) {
+            if !page.contains(&format!("`{label}`")) {
+                violations.push(format!("{}: {label:?} is missing in {DOMAINS_PAGE}", file.path));
+            }
+        }
+    }
+    violations
+}
+
+/// Byte labels whole; of tags, which are written as EIP-712 types, the name.
+fn labels(source: &str) -> Vec<&str> {
+    let mut found = Vec::new();
+    for start in LABEL_STARTS {
+        for (at, _) in source.match_indices(start) {
+            let from = at + start.find('"').map_or(0, |quote| quote + 1);
+            let literal = source[from..].split('"').next().unwrap_or_default();
+            match literal.split_once('(') {
+                Some((name, _)) => found.push(name),
+                None if start.starts_with('b') => found.push(literal),
+                None => {}
+            }
+        }
+    }
+    found
+}
+
+/// Limits whose row on the page is missing or has another value, and rows without a limit.
+fn limit_rows_that_differ(source: &str, page: &str) -> Vec<String> {
+    let limits: Vec<(&str, &str)> =
+        source.split("\npub const ").skip(1).filter_map(limit).collect();
+    let mut violations = Vec::new();
+    for (name, value) in &limits {
+        let row = format!("| `{name}` | {value} |");
+        if !page.lines().any(|line| line.starts_with(&row)) {
+            violations.push(format!("{LIMITS_PAGE} lacks the row: {row} ... |"));
+        }
+    }
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+    let unknown = rows.filter(|row| !limits.iter().any(|(name, _)| name == row));
+    violations.extend(unknown.map(|name| format!("{LIMITS_PAGE} names {name}, no limit")));
+    violations
+}
+
+/// Name and value of `NAME: TYPE = VALUE;`.
+fn limit(text: &str) -> Option<(&str, &str)> {
+    let (name, rest) = text.split_once(": ")?;
+    let (_, rest) = rest.split_once('=')?;
+    let (value, _) = rest.split_once(';')?;
+    Some((name, value.trim()))
 }
 
 /// Differences between the table of the errors page and that of the catalogue.
@@ -120,6 +182,7 @@ fn every_domain_tag_is_in_the_table_of_the_code_and_on_the_page() {
     assert_none(&contexts_unlisted(source, domains::ALL, text));
     assert_none(&contexts_unknown(source, text));
     assert_none(&contexts_out_of_place(&files));
+    assert_none(&labels_unlisted(&files, text));
 }
 
 #[test]
@@ -134,6 +197,34 @@ fn domain_tag_that_is_unlisted_unknown_or_out_of_place_is_found() {
     assert_one(&contexts_unknown("", &listed), "which no code uses");
     let elsewhere = [RepoFile::new("engine/x/src/lib.rs", &source)];
     assert_one(&contexts_out_of_place(&elsewhere), "engine/x/src/lib.rs");
+}
+
+#[test]
+fn label_or_tag_that_the_page_lacks_is_found() {
+    let [label, tag] = LABEL_STARTS;
+    let source = format!("f({label}salt v1\"); const T: &str = {tag}Thing(bytes32 a)\"; {tag}\";");
+    let files = [RepoFile::new("engine/x/src/lib.rs", &source)];
+    assert_none(&labels_unlisted(&files, "`mortise salt v1` `MortiseThing`"));
+    assert_one(&labels_unlisted(&files, "`MortiseThing`"), "mortise salt v1");
+    assert_one(&labels_unlisted(&files, "`mortise salt v1`"), "MortiseThing");
+}
+
+#[test]
+fn spec_of_limits_has_a_row_with_the_value_of_each_limit() {
+    let files = repo_files();
+    let (source, text) = (page(&files, LIMITS_SOURCE), page(&files, LIMITS_PAGE));
+    assert!(source.matches("\npub const ").count() > 20);
+    assert_none(&limit_rows_that_differ(source, text));
+}
+
+#[test]
+fn changed_missing_or_unknown_limit_is_found() {
+    let source = "//! L\n\npub const A_MAX: usize = 2 * 3;\npub const B_MAX: u64 =\n    4;\n";
+    let text = "| `A_MAX` | 2 * 3 | x |\n| `B_MAX` | 4 | y |\n";
+    assert_none(&limit_rows_that_differ(source, text));
+    assert_one(&limit_rows_that_differ(source, &text.replace("| 4", "| 5")), "`B_MAX` | 4");
+    let more = format!("{text}| `C_MAX` | 1 | z |\n");
+    assert_one(&limit_rows_that_differ(source, &more), "C_MAX, no limit");
 }
 
 #[test]

@@ -99,7 +99,7 @@ fn names_a_folder(line: &str) -> bool {
         !line[..at].ends_with(|c: char| is_word(c) || matches!(c, '.' | '-' | '/' | '}' | '~'))
     };
     let found = |folder: &&str| line.match_indices(*folder).any(|(at, _)| starts_a_path(at));
-    FOLDERS_BANNED.iter().any(|folder| found(&folder))
+    FOLDERS_BANNED.iter().any(found)
 }
 
 fn rust(path: &str, text: &str) -> [RepoFile; 1] {
