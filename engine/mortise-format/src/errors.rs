@@ -81,16 +81,16 @@ catalogue! {
     LockNotFound, -32001, "LOCK_NOT_FOUND", false, &["lockId"],
         "The state holds no lock with this id: never made, dropped as a draft, or pruned.",
         "Check the id; fetch the receipt of a pruned lock by (seq, index).";
-    InvalidSignature, -32002, "INVALID_SIGNATURE", false, &["reason"],
+    InvalidSignature, -32002, "INVALID_SIGNATURE", false, &[],
         "The signature has the wrong length, a high s, or is of another key.",
         "Sign the typed data that the engine returned, with the key that the method asks for.";
-    LockExpired, -32003, "LOCK_EXPIRED", false, &["expires"],
+    LockExpired, -32003, "LOCK_EXPIRED", false, &[],
         "The time in which this was possible is over.",
         "Make a new lock.";
     Validation, -32004, "VALIDATION", false, &["field"],
         "A value parses but is not allowed here.",
         "Correct the field that data.field names.";
-    Unauthorized, -32005, "UNAUTHORIZED", false, &["need"],
+    Unauthorized, -32005, "UNAUTHORIZED", false, &[],
         "The caller may not do this.",
         "Look up the method in specs/authority.md and sign as the principal that it names.";
     InsufficientAvailable, -32010, "INSUFFICIENT_AVAILABLE", false,
@@ -103,10 +103,10 @@ catalogue! {
     ExpiryWindow, -32012, "EXPIRY_WINDOW", false, &["min", "max"],
         "The duration of the lock is outside what the policy allows.",
         "Choose a duration between data.min and data.max seconds.";
-    ResetPeriodTooShort, -32013, "RESET_PERIOD_TOO_SHORT", false, &["have", "need"],
+    ResetPeriodTooShort, -32013, "RESET_PERIOD_TOO_SHORT", false, &["have"],
         "The owner could take the asset away before the lock is settled.",
-        "Shorten the lock, or use an asset with a longer reset period.";
-    ForcedWithdrawal, -32014, "FORCED_WITHDRAWAL", false, &["since"],
+        "End the lock so that data.have is not before its settleBy, or use a longer notice.";
+    ForcedWithdrawal, -32014, "FORCED_WITHDRAWAL", false, &[],
         "A forced withdrawal of the asset is pending or done.",
         "Wait until the owner has withdrawn the notice and a fact shows it.";
     AllocatorMismatch, -32015, "ALLOCATOR_MISMATCH", false, &["have", "need"],
@@ -115,7 +115,7 @@ catalogue! {
     UnsupportedChain, -32016, "UNSUPPORTED_CHAIN", false, &["chainId"],
         "The policy does not name this chain.",
         "Use a chain of getPolicy.";
-    Limit, -32017, "LIMIT", false, &["which"],
+    Limit, -32017, "LIMIT", false, &["which", "max"],
         "A limit of the policy would be exceeded.",
         "Lower the amount or the rate, or end locks, as data.which says.";
     BadWitnessTypestring, -32018, "BAD_WITNESS_TYPESTRING", false, &[],
@@ -130,9 +130,9 @@ catalogue! {
     ConsentRequired, -32021, "CONSENT_REQUIRED", false, &["from"],
         "Another party must consent, because the promise was made to it.",
         "Bring the signature of the party that data.from names.";
-    ClaimExceeds, -32022, "CLAIM_EXCEEDS", false, &["remaining", "requested"],
+    ClaimExceeds, -32022, "CLAIM_EXCEEDS", false, &["leg", "remaining"],
         "The claim is above what remains of the lock.",
-        "Claim at most data.remaining.";
+        "Claim at most data.remaining of leg data.leg.";
     ProofInvalid, -32023, "PROOF_INVALID", false, &["step"],
         "The evidence does not prove the fill, or this engine cannot check its kind.",
         "Bring evidence that passes the step that data.step names.";
