@@ -103,6 +103,35 @@ pub fn prove(leaves: &[[u8; 32]], index: usize) -> Result<Vec<[u8; 32]>, EventPr
     Ok(tree.proof(&[index]).proof_hashes().to_vec())
 }
 
+/// Every level of a frame's tree, for answers that need many paths of one frame.
+#[derive(Debug, Clone)]
+pub struct EventTree {
+    levels: Vec<Vec<[u8; 32]>>,
+}
+
+impl EventTree {
+    /// All levels over `leaves`.
+    pub fn new(leaves: Vec<[u8; 32]>) -> Self {
+        let mut levels = alloc::vec![leaves];
+        while let Some(last) = levels.last().filter(|level| level.len() > 1) {
+            let pair = |pair: &[[u8; 32]]| match pair {
+                [left, right] => node(left, right),
+                promoted => promoted[0],
+            };
+            levels.push(last.chunks(2).map(pair).collect());
+        }
+        Self { levels }
+    }
+
+    /// The path of leaf `index`, as [`prove`] gives it; `None` when there is no such leaf.
+    pub fn path(&self, index: usize) -> Option<Vec<[u8; 32]>> {
+        self.levels.first()?.get(index)?;
+        let siblings = self.levels.iter().enumerate();
+        let path = siblings.filter_map(|(height, level)| level.get((index >> height) ^ 1));
+        Some(path.copied().collect())
+    }
+}
+
 /// Checks that `event` with `salt` is event `index` of `count` under `root`.
 ///
 /// A success proves that, if `root` and `count` are those of a signed statement. It does not
@@ -175,6 +204,8 @@ mod tests {
             let root = root(&leaves);
             for i in 0..count {
                 let path = prove(&leaves, usize::from(i)).unwrap();
+                let tree = EventTree::new(leaves.clone());
+                assert_eq!(tree.path(usize::from(i)), Some(path.clone()));
                 let check = |path: &[[u8; 32]], index: u8, salt: u8| {
                     let event = [i, 1, 2];
                     verify(&root, count.into(), index.into(), &[salt; 32], &event, path)

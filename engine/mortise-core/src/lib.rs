@@ -26,6 +26,7 @@ pub mod keys;
 pub mod machine;
 pub mod promise;
 pub mod seal;
+pub mod sealed_value;
 pub mod signature;
 pub mod state;
 pub mod tree;

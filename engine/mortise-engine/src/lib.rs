@@ -15,8 +15,11 @@
 //! ```
 
 pub mod api;
+pub mod boot;
 pub mod drafts;
+pub mod keyring;
 pub mod pipeline;
 pub mod ports;
+pub mod recall;
 pub mod released;
 pub mod store;

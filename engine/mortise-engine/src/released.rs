@@ -1,7 +1,7 @@
 //! A frame whose answers may leave: durable, signed, in order.
 
 use mortise_core::body::{SealedBody, SignedStatement};
-use mortise_core::event_tree;
+use mortise_core::event_tree::EventTree;
 use mortise_core::keys::{EpochKeys, event_salt};
 use mortise_core::machine::event_leaves;
 use mortise_core::promise::{Occasion, Promise, promises_of};
@@ -20,7 +20,7 @@ pub struct ReleasedFrame {
     signed: SignedStatement,
     body: SealedBody,
     keys: EpochKeys,
-    leaves: OnceLock<Vec<[u8; 32]>>,
+    tree: OnceLock<EventTree>,
     promises: Vec<(u32, Vec<(Promise, Signature)>)>,
 }
 
@@ -43,7 +43,7 @@ impl ReleasedFrame {
         keys: EpochKeys,
         promises: Vec<(u32, Vec<(Promise, Signature)>)>,
     ) -> Self {
-        Self { signed, body, keys, leaves: OnceLock::new(), promises }
+        Self { signed, body, keys, tree: OnceLock::new(), promises }
     }
 
     /// The statement about the frame.
@@ -61,8 +61,8 @@ impl ReleasedFrame {
         let at = usize::try_from(index).ok()?;
         let bytes = self.body.events().nth(at)?.to_vec();
         let seq = self.statement().seq;
-        let leaves = self.leaves.get_or_init(|| event_leaves(&self.keys, seq, &self.body));
-        let path = event_tree::prove(leaves, at).ok()?;
+        let build = || EventTree::new(event_leaves(&self.keys, seq, &self.body));
+        let path = self.tree.get_or_init(build).path(at)?;
         let salt = event_salt(&self.keys.content(seq), index);
         Some(ReleasedEvent { bytes, salt, path })
     }

@@ -7,6 +7,7 @@ use mortise_core::body::{SealedBody, SignedStatement, Statement};
 use mortise_core::promise::Promise;
 use mortise_format::event::Position;
 use mortise_format::ids::{FrameDigest, Signature};
+use mortise_format::limits::{FRAME_STATEMENTS_MAX, FRAMES_IN_FLIGHT_MAX};
 use std::sync::Arc;
 
 /// A frame that was shipped.
@@ -95,7 +96,10 @@ impl Pipeline {
     ) {
         let statement = SignedStatement { stated, signature: signed.signature };
         self.to_carry.push_back(statement.clone());
-        self.newest = Some(statement.clone());
+        self.recent.push_back(statement.clone());
+        if self.recent.len() > RECENT_MAX {
+            self.recent.pop_front();
+        }
         let keys = self.keys.clone();
         let released = ReleasedFrame::new(statement.clone(), body, keys, signed.promises);
         let released = Arc::new(released);
@@ -110,10 +114,15 @@ impl Pipeline {
                     Output::Reply(token, Reply::Read(answer))
                 }
                 Pending::Reply(reply) => Output::Reply(token, reply),
-                Pending::Recall(at) => Output::Recall(token, at),
+                Pending::Recall(at) => Output::Recall(token, at, self.recent_about(at.seq)),
             });
         }
         self.release_snapshot(seq, out);
+    }
+
+    /// The statement about a recent frame.
+    pub(super) fn recent_about(&self, seq: u64) -> Option<SignedStatement> {
+        self.recent.iter().rev().find(|s| s.stated.statement.seq == seq).cloned()
     }
 
     /// A snapshot leaves when its last frame is durable: it is never ahead of the log.
@@ -124,3 +133,8 @@ impl Pipeline {
         out.push(Output::Snapshot(snapshot));
     }
 }
+
+/// Statements that are kept after their release: more than one frame carries, and more frames
+/// than can be in flight, so that a statement is always here or in the stored log.
+const RECENT_MAX: usize = 256;
+const _: () = assert!(RECENT_MAX > FRAME_STATEMENTS_MAX * FRAMES_IN_FLIGHT_MAX / 4);

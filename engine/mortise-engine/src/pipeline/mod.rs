@@ -69,8 +69,9 @@ pub enum Output {
     Sign(SignJob),
     /// Answer.
     Reply(Token, Reply),
-    /// Answer from the log: the event at this position, which is durable.
-    Recall(Token, Position),
+    /// Answer from the log: the event at this position, which is durable. The statement about its
+    /// frame, if it is recent; else a later frame carries it.
+    Recall(Token, Position, Option<SignedStatement>),
     /// Store this snapshot, taken after frame `seq`, which is durable.
     Snapshot(Snapshot),
     /// Stop.
@@ -153,7 +154,8 @@ pub struct Pipeline {
     in_flight: VecDeque<InFlight>,
     /// Statements of released frames that no frame carries yet.
     to_carry: VecDeque<SignedStatement>,
-    newest: Option<SignedStatement>,
+    /// Statements of the last released frames, newest last.
+    recent: VecDeque<SignedStatement>,
     snapshot: SnapshotState,
     fault: Option<Fault>,
 }
@@ -209,7 +211,7 @@ impl Pipeline {
             drafts: Drafts::new(settings.draft_seed),
             waiting: VecDeque::new(),
             in_flight: VecDeque::new(),
-            newest: start.to_carry.last().cloned(),
+            recent: start.to_carry.iter().cloned().collect(),
             to_carry: start.to_carry.into(),
             snapshot,
             fault: None,

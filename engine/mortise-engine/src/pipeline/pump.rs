@@ -162,9 +162,9 @@ impl Pipeline {
         out.push(match pending {
             Pending::Reply(reply) => Output::Reply(token, reply),
             Pending::Read(answer) => Output::Reply(token, Reply::Read(answer)),
-            Pending::Recall(at) => Output::Recall(token, at),
+            Pending::Recall(at) => Output::Recall(token, at, self.recent_about(at.seq)),
             Pending::Statement => {
-                let answer = crate::api::Answer::Statement(self.newest.clone());
+                let answer = crate::api::Answer::Statement(self.recent.back().cloned());
                 Output::Reply(token, Reply::Read(answer))
             }
             // An event always has a frame; without one the process is corrupt.

@@ -1,0 +1,203 @@
+//! Identity and epoch keys: what a boot unseals.
+//!
+//! Genesis makes a signing key and a log secret, seals them under a data key of the vault and
+//! stores them as a blob whose clear part lets the engine id be recomputed. Every boot unseals
+//! them and checks them against that id (TRUST 3).
+
+use crate::ports::{Entropy, KeyContext, KeyPurpose, Vault, VaultError};
+use mortise_core::keys::{EpochKeys, LogKeys, Secret};
+use mortise_core::machine::EpochRecord;
+use mortise_core::sealed_value::{open_value, seal_value};
+use mortise_core::signature::Signer;
+use mortise_format::codec::{self, CodecError};
+use mortise_format::domains;
+use mortise_format::ids::{Bytes32, EngineId};
+use mortise_format::policy::{Genesis, PolicyError, engine_id};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use zeroize::Zeroize;
+
+/// Name of the blob with the genesis.
+pub const GENESIS_BLOB: &str = "genesis";
+/// Name of the blob with the sealed genesis keys.
+pub const KEYS_BLOB: &str = "genesis-keys";
+
+/// The sealed keys of an engine, as stored.
+#[derive(Debug, Clone, PartialEq, Eq, bincode::Encode, bincode::Decode)]
+pub struct SealedKeys {
+    /// Compressed secp256k1 key.
+    pub public_key: [u8; 33],
+    /// Commitment to the log secret.
+    pub log_secret_commitment: Bytes32,
+    /// The data key, wrapped by the vault.
+    pub wrapped_key: Vec<u8>,
+    /// Signing key and log secret under the data key.
+    pub cipher: Vec<u8>,
+}
+
+/// Why an identity was not made or unsealed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum IdentityError {
+    /// The vault refused or could not be reached.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// A stored blob does not decode.
+    #[error("a stored blob does not decode: {0}")]
+    Codec(#[from] CodecError),
+    /// The policy in the genesis is inconsistent.
+    #[error("the genesis policy is inconsistent: {0}")]
+    Policy(#[from] PolicyError),
+    /// The unsealed keys are not those that the engine id covers.
+    #[error("the sealed keys are not those of the engine id")]
+    Mismatch,
+    /// A wrapped epoch key opens to another key than its boot frame commits to.
+    #[error("the key of epoch {epoch} is not the one that its boot frame commits to")]
+    KeyCommitment {
+        /// The epoch.
+        epoch: u64,
+    },
+}
+
+/// Who the engine is.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// Stable for ever.
+    pub engine_id: EngineId,
+    /// Signs statements and promises.
+    pub signer: Signer,
+    /// Keys of the log.
+    pub log_keys: LogKeys,
+    /// What the engine started from.
+    pub genesis: Genesis,
+}
+
+/// Makes the keys of a new engine and seals them.
+///
+/// # Errors
+/// `Policy` for an inconsistent genesis; `Vault`.
+pub fn found(
+    genesis: &Genesis,
+    vault: &dyn Vault,
+    entropy: &dyn Entropy,
+) -> Result<(EngineId, SealedKeys), IdentityError> {
+    genesis.policy.check()?;
+    let mut secrets = [0; 64];
+    let signer = loop {
+        entropy.fill(&mut secrets);
+        // Zero or above the group order: once in 2^128 draws.
+        if let Ok(signer) = Signer::from_bytes(&half(&secrets, 0)) {
+            break signer;
+        }
+    };
+    let log_secret = Secret::new(half(&secrets, 1));
+    let log_secret_commitment = log_secret.commitment(domains::LOG_SECRET_COMMITMENT);
+    let public_key = signer.public_key();
+    let engine_id = engine_id(&public_key, &log_secret_commitment, &genesis.hash());
+    let context = KeyContext { engine_id, epoch: 0, purpose: KeyPurpose::Genesis };
+    let (data_key, wrapped_key) = vault.generate(&context)?;
+    let cipher = seal_value(&data_key, &engine_id.0, &secrets);
+    secrets.zeroize();
+    Ok((engine_id, SealedKeys { public_key, log_secret_commitment, wrapped_key, cipher }))
+}
+
+/// Unseals the keys of an engine and checks them against its id.
+///
+/// # Errors
+/// `Vault`, `Policy`, `Mismatch`.
+pub fn unseal(
+    genesis: Genesis,
+    sealed: &SealedKeys,
+    vault: &dyn Vault,
+) -> Result<Identity, IdentityError> {
+    genesis.policy.check()?;
+    let (key, commitment) = (&sealed.public_key, &sealed.log_secret_commitment);
+    let engine_id = engine_id(key, commitment, &genesis.hash());
+    let context = KeyContext { engine_id, epoch: 0, purpose: KeyPurpose::Genesis };
+    let data_key = vault.unwrap(&sealed.wrapped_key, &context)?;
+    let opened = open_value(&data_key, &engine_id.0, &sealed.cipher);
+    let mut opened = opened.ok_or(IdentityError::Mismatch)?;
+    let mut secrets: [u8; 64] =
+        opened.as_slice().try_into().map_err(|_| IdentityError::Mismatch)?;
+    opened.zeroize();
+    let signer = Signer::from_bytes(&half(&secrets, 0)).map_err(|_| IdentityError::Mismatch)?;
+    let log_secret = Secret::new(half(&secrets, 1));
+    secrets.zeroize();
+    if signer.public_key() != sealed.public_key
+        || log_secret.commitment(domains::LOG_SECRET_COMMITMENT) != sealed.log_secret_commitment
+    {
+        return Err(IdentityError::Mismatch);
+    }
+    let log_keys = LogKeys::new(log_secret, &engine_id);
+    Ok(Identity { engine_id, signer, log_keys, genesis })
+}
+
+fn half(secrets: &[u8; 64], which: usize) -> [u8; 32] {
+    let mut out = [0; 32];
+    out.copy_from_slice(&secrets[which * 32..][..32]);
+    out
+}
+
+/// The keys of epochs, unwrapped when first needed.
+pub struct KeyRing {
+    vault: Arc<dyn Vault>,
+    engine_id: EngineId,
+    log_keys: LogKeys,
+    known: Mutex<BTreeMap<u64, EpochKeys>>,
+}
+
+impl KeyRing {
+    /// An empty ring.
+    pub fn new(vault: Arc<dyn Vault>, identity: &Identity) -> Self {
+        let (engine_id, log_keys) = (identity.engine_id, identity.log_keys.clone());
+        Self { vault, engine_id, log_keys, known: Mutex::default() }
+    }
+
+    /// The keys of a recorded epoch.
+    ///
+    /// # Errors
+    /// `Vault`; `KeyCommitment` when the wrapped key was swapped.
+    pub fn keys_of(&self, record: &EpochRecord) -> Result<EpochKeys, IdentityError> {
+        let mut known = self.known.lock().expect("no holder of the key ring panics");
+        if let Some(keys) = known.get(&record.epoch) {
+            return Ok(keys.clone());
+        }
+        let data_key = self.vault.unwrap(&record.boot.wrapped_key, &self.context(record.epoch))?;
+        if data_key.commitment(domains::KEY_COMMITMENT) != record.boot.key_commitment {
+            return Err(IdentityError::KeyCommitment { epoch: record.epoch });
+        }
+        let keys = self.log_keys.epoch(&data_key, &self.engine_id, record.epoch);
+        known.insert(record.epoch, keys.clone());
+        Ok(keys)
+    }
+
+    /// A fresh key for a new epoch: the keys, the wrapped form, its commitment.
+    ///
+    /// # Errors
+    /// `Vault`.
+    pub fn new_epoch(&self, epoch: u64) -> Result<(EpochKeys, Vec<u8>, Bytes32), IdentityError> {
+        let (data_key, wrapped) = self.vault.generate(&self.context(epoch))?;
+        let keys = self.log_keys.epoch(&data_key, &self.engine_id, epoch);
+        let mut known = self.known.lock().expect("no holder of the key ring panics");
+        known.insert(epoch, keys.clone());
+        Ok((keys, wrapped, data_key.commitment(domains::KEY_COMMITMENT)))
+    }
+
+    fn context(&self, epoch: u64) -> KeyContext {
+        KeyContext { engine_id: self.engine_id, epoch, purpose: KeyPurpose::Epoch }
+    }
+}
+
+impl std::fmt::Debug for KeyRing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "KeyRing({})", self.engine_id)
+    }
+}
+
+/// Decodes the two genesis blobs.
+///
+/// # Errors
+/// `Codec`.
+pub fn decode_blobs(genesis: &[u8], keys: &[u8]) -> Result<(Genesis, SealedKeys), IdentityError> {
+    Ok((codec::decode(genesis)?, codec::decode(keys)?))
+}

@@ -1,0 +1,117 @@
+//! Answers from the log: what was said before is said again, byte for byte (INV-07).
+
+use crate::api::Reply;
+use crate::keyring::{Identity, KeyRing};
+use crate::released::{ReleasedFrame, sign_promises};
+use crate::store::{LogStore, StoreError};
+use mortise_core::body::{ClearBody, SealedBody, SignedStatement};
+use mortise_core::machine::EpochRecord;
+use mortise_core::seal;
+use mortise_core::signature::recover;
+use mortise_format::codec;
+use mortise_format::eip712::Domain;
+use mortise_format::event::{Event, Position};
+use mortise_format::frame::Frame;
+use mortise_format::limits::{FRAME_STATEMENTS_MAX, FRAMES_IN_FLIGHT_MAX};
+use std::sync::Arc;
+
+/// Why an answer was not found in the log. The log is then not the one that was replayed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecallError {
+    /// The store failed.
+    #[error("the store: {0}")]
+    Store(#[from] StoreError),
+    /// The store gave no frame, another one, or one that does not open.
+    #[error("frame {seq} is not the one that was replayed")]
+    Frame {
+        /// The frame.
+        seq: u64,
+    },
+    /// No later frame carries the statement about the frame.
+    #[error("no frame carries the statement about frame {seq}")]
+    Statement {
+        /// The frame.
+        seq: u64,
+    },
+}
+
+/// Rebuilds the answer at a position.
+///
+/// # Errors
+/// [`RecallError`]; the caller stops, because the log is not the one that it replayed.
+pub async fn recall(
+    store: &dyn LogStore,
+    identity: &Identity,
+    ring: &KeyRing,
+    epochs: &[EpochRecord],
+    at: Position,
+    statement: Option<SignedStatement>,
+) -> Result<Reply, RecallError> {
+    let wrong = || RecallError::Frame { seq: at.seq };
+    let frame = read_one(store, at.seq).await?;
+    let signed = match statement {
+        Some(statement) => statement,
+        None => find_statement(store, at.seq, identity).await?,
+    };
+    // The engine's own signature over the frame's digest says that this is the frame.
+    if signed.stated.statement.frame_digest != frame.digest() {
+        return Err(wrong());
+    }
+    let record = epochs.iter().find(|r| r.epoch == frame.header().epoch).ok_or_else(wrong)?;
+    let keys = ring.keys_of(record).map_err(|_| wrong())?;
+    let plain = seal::open(&keys, &frame).map_err(|_| wrong())?;
+    let body = SealedBody::parse(plain).map_err(|_| wrong())?;
+    let index = usize::try_from(at.index).map_err(|_| wrong())?;
+    let bytes = body.events().nth(index).ok_or_else(wrong)?;
+    let event: Event = codec::decode(bytes).map_err(|_| wrong())?;
+    if let Event::CommandRefused { reject, .. } = &event {
+        return Ok(Reply::Refused(*reject));
+    }
+    let domain = Domain::of_engine(&identity.engine_id);
+    let statement = &signed.stated.statement;
+    let promises = sign_promises(&identity.signer, &domain, statement, at.index, &event);
+    let released = ReleasedFrame::new(signed, body, keys, vec![(at.index, promises)]);
+    Ok(Reply::Logged(Arc::new(released), at.index))
+}
+
+async fn read_one(store: &dyn LogStore, seq: u64) -> Result<Frame, RecallError> {
+    let frames = store.read(seq, 1).await?;
+    let frame = frames.into_iter().next().filter(|frame| frame.header().seq == seq);
+    frame.ok_or(RecallError::Frame { seq })
+}
+
+/// A statement is carried by one of the next frames: as many as can be in flight, and a few more
+/// after a restart.
+async fn find_statement(
+    store: &dyn LogStore,
+    seq: u64,
+    identity: &Identity,
+) -> Result<SignedStatement, RecallError> {
+    let mut next = seq + 1;
+    for _ in 0..FRAME_STATEMENTS_MAX * FRAMES_IN_FLIGHT_MAX {
+        let frames = store.read(next, SEARCH_BYTES).await?;
+        for frame in &frames {
+            next = frame.header().seq + 1;
+            let clear: Result<ClearBody, _> = codec::decode(frame.clear());
+            let clear = clear.map_err(|_| RecallError::Frame { seq: frame.header().seq })?;
+            let about = |s: &&SignedStatement| s.stated.statement.seq == seq;
+            if let Some(found) = clear.statements.iter().find(about) {
+                let signer = recover(&found.stated.statement.digest(), &found.signature);
+                let is_ours = signer == Ok(identity.signer.address());
+                return if is_ours {
+                    Ok(found.clone())
+                } else {
+                    Err(RecallError::Statement { seq })
+                };
+            }
+        }
+        if frames.is_empty() {
+            break;
+        }
+    }
+    Err(RecallError::Statement { seq })
+}
+
+/// Bytes asked for while looking for a statement.
+const SEARCH_BYTES: u32 = 512 * 1024;
