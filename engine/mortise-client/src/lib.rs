@@ -1,1 +1,59 @@
-//! mortise-client.
+//! The Rust client: typed calls, idempotent retries, offline checks of every answer.
+//!
+//! What it is for: solvers and tools talk to an engine through [`Client`], over the parent's HTTP
+//! gateway, a unix socket or vsock. What comes back is checked against what was asked and against
+//! the key that the caller pinned: [`check`] says what a success proves.
+//!
+//! What it does not do: check attestation documents, event-tree paths or history paths - the
+//! receipts that it hands out hold them for a verifier; speak TLS; keep keys - a [`Signer`] is the
+//! caller's.
+//!
+//! Invariants: a state-changing call is sent again only as the same bytes with the same request
+//! id (INV-07); a statement that contradicts the one kept is an error that carries both (INV-12).
+//!
+//! ```no_run
+//! # async fn demo() -> Result<(), mortise_client::ClientError> {
+//! use mortise_client::{Client, NewLock, Signer};
+//! use mortise_format::asset::{Asset, Condition};
+//! use mortise_format::U256;
+//!
+//! let client = Client::new("http://127.0.0.1:8080".parse()?);
+//! let owner = Signer::random();
+//! let condition = Condition {
+//!     target_chain_id: 42161,
+//!     target_asset: Asset::native(42161),
+//!     target_amount: U256::from(500_000_000_000_000_000u64),
+//!     recipient: owner.address(),
+//!     execution_data: None,
+//! };
+//! let lock = NewLock::of_one(Asset::native(1), U256::from(1_000u64), 300, condition);
+//! let committed = client.commit(&owner, &lock).await?;
+//! println!("{}", committed.commitment.lock_id);
+//! # Ok(())
+//! # }
+//! ```
+
+pub mod check;
+mod client;
+mod endpoint;
+mod error;
+mod link;
+mod lock;
+mod methods;
+mod retry;
+mod signer;
+mod statements;
+mod wait;
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
+pub use client::{Client, Identity};
+pub use endpoint::{Endpoint, EndpointError};
+pub use error::{ClientError, Exit};
+pub use lock::NewLock;
+pub use retry::RetryPolicy;
+pub use signer::{Signer, SignerError, random_request_id};
+pub use statements::{Contradiction, ContradictionKind, SignedStatement};

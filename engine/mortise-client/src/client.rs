@@ -1,0 +1,239 @@
+//! The client: one engine, its identity, calls with retries.
+
+use crate::check;
+use crate::endpoint::Endpoint;
+use crate::error::ClientError;
+use crate::link::{Link, LinkError};
+use crate::retry::{OnLoss, RetryPolicy, worth_waiting};
+use crate::statements::{Shown, SignedStatement, Statements};
+use bytes::Bytes;
+use mortise_format::ids::{Address, EngineId};
+use mortise_format::wire::results::{ReceiptView, StateRootResult};
+use mortise_format::wire::{ErrorObject, Method, envelope, params};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// Which engine it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identity {
+    /// Its id, stable for ever.
+    pub engine_id: EngineId,
+    /// The address that signs for it.
+    pub address: Address,
+}
+
+/// A client of one engine. Cheap calls on `&self`; share it behind an `Arc`.
+#[derive(Debug)]
+pub struct Client {
+    endpoint: Endpoint,
+    link: Link,
+    retry: RetryPolicy,
+    identity: OnceLock<Identity>,
+    statements: Statements,
+    next_id: AtomicU64,
+}
+
+impl Client {
+    /// A client that trusts the engine it meets first.
+    pub fn new(endpoint: Endpoint) -> Self {
+        Self {
+            link: Link::new(&endpoint),
+            endpoint,
+            retry: RetryPolicy::default(),
+            identity: OnceLock::new(),
+            statements: Statements::default(),
+            next_id: AtomicU64::new(1),
+        }
+    }
+
+    /// Trusts this engine only.
+    #[must_use]
+    pub fn pinned(mut self, identity: Identity) -> Self {
+        self.identity = OnceLock::from(identity);
+        self
+    }
+
+    /// Changes how often and how long calls are tried.
+    #[must_use]
+    pub fn with_retry(mut self, retry: RetryPolicy) -> Self {
+        self.retry = retry;
+        self
+    }
+
+    /// Starts from a statement that was kept elsewhere, so that a rollback since then is seen.
+    ///
+    /// # Errors
+    /// `Check` unless the pinned engine signed it; `Identity` is not asked: pin first.
+    pub fn with_statement(self, kept: SignedStatement) -> Result<Self, ClientError> {
+        let identity = self.identity.get().copied();
+        let identity = identity.ok_or(check::CheckError::NotPinned)?;
+        check::statement(&identity, &kept)?;
+        self.statements.take(kept, Shown::WithAnswer).map_err(ClientError::Contradiction)?;
+        Ok(self)
+    }
+
+    /// Where the engine is.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// The statement with the longest history that was seen and checked.
+    pub fn last_statement(&self) -> Option<SignedStatement> {
+        self.statements.kept()
+    }
+
+    /// The engine: pinned, or as it introduced itself first.
+    ///
+    /// # Errors
+    /// As any call; NOT_READY while the engine does not know itself yet.
+    pub async fn identity(&self) -> Result<Identity, ClientError> {
+        if let Some(identity) = self.identity.get() {
+            return Ok(*identity);
+        }
+        let health = self.health().await?;
+        if health.enclave_id.is_zero() || health.public_key.is_zero() {
+            return Err(ErrorObject::not_ready(&health.phase).into());
+        }
+        let met = Identity { engine_id: health.enclave_id, address: health.public_key };
+        let first = *self.identity.get_or_init(|| met);
+        first.expect_same(met)?;
+        Ok(first)
+    }
+
+    /// Asks who answers and compares with whom we trust.
+    ///
+    /// # Errors
+    /// `Identity` when it is another engine or key; as any call.
+    pub async fn check_identity(&self) -> Result<Identity, ClientError> {
+        let expected = self.identity().await?;
+        let health = self.health().await?;
+        let found = Identity { engine_id: health.enclave_id, address: health.public_key };
+        expected.expect_same(found)?;
+        Ok(expected)
+    }
+
+    /// Fetches and checks the newest statement; it must not be behind the one kept.
+    ///
+    /// # Errors
+    /// `Contradiction` with both statements on a fork or rollback; as any call.
+    pub async fn check_root(&self) -> Result<SignedStatement, ClientError> {
+        let params = params::GetStateRoot { at_seq: None, signed: true };
+        let newest = self.state_root(params).await?;
+        let StateRootResult::Signed { statement, signature } = newest else {
+            return Err(protocol(Method::GetStateRoot, "a bare root instead of a statement"));
+        };
+        let shown = SignedStatement { statement: *statement, signature };
+        self.take_statement(shown.clone(), Shown::AsNewest).await?;
+        Ok(shown)
+    }
+
+    /// Checks the statement of a receipt and keeps it when it is the newest.
+    pub(crate) async fn take_receipt(&self, receipt: &ReceiptView) -> Result<(), ClientError> {
+        check::receipt_place(receipt)?;
+        let statement = receipt.statement.clone();
+        let shown = SignedStatement { statement, signature: receipt.statement_signature };
+        self.take_statement(shown, Shown::WithAnswer).await
+    }
+
+    async fn take_statement(&self, shown: SignedStatement, how: Shown) -> Result<(), ClientError> {
+        let identity = self.identity().await?;
+        check::statement(&identity, &shown)?;
+        self.statements.take(shown, how).map_err(ClientError::Contradiction)
+    }
+
+    /// Sends a call until it is answered, refused for good, or the attempts are used up.
+    pub(crate) async fn call<P: Serialize, R: DeserializeOwned>(
+        &self,
+        method: Method,
+        params: &P,
+        on_loss: OnLoss,
+    ) -> Result<R, ClientError> {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let request = Bytes::from(envelope::request(id, method.name(), params));
+        let mut attempt = 1;
+        loop {
+            let (error, wait) = match self.attempt(method, id, request.clone()).await {
+                Ok(outcome) => return outcome,
+                Err(Again::Refused(error, wait)) => (ClientError::from(error), Some(wait)),
+                Err(Again::Lost(error)) if error.sent && on_loss == OnLoss::GiveUp => {
+                    return Err(self.unreachable(error));
+                }
+                Err(Again::Lost(error)) => (self.unreachable(error), None),
+            };
+            if attempt >= self.retry.attempts_max {
+                return Err(error);
+            }
+            tokio::time::sleep(self.retry.wait(attempt, wait)).await;
+            attempt += 1;
+        }
+    }
+
+    async fn attempt<R: DeserializeOwned>(
+        &self,
+        method: Method,
+        id: u64,
+        request: Bytes,
+    ) -> Result<Result<R, ClientError>, Again> {
+        let exchange = tokio::time::timeout(self.retry.answer_max, self.link.exchange(request));
+        let answer = match exchange.await {
+            Ok(answer) => answer.map_err(Again::Lost)?,
+            Err(_) => {
+                let reason = format!("no answer within {:?}", self.retry.answer_max);
+                return Err(Again::Lost(LinkError { reason, sent: true }));
+            }
+        };
+        match read_answer(method, id, &answer) {
+            Err(ClientError::Refused(error)) => match worth_waiting(&error) {
+                Some(wait) => Err(Again::Refused(*error, wait)),
+                None => Ok(Err(ClientError::Refused(error))),
+            },
+            outcome => Ok(outcome),
+        }
+    }
+
+    fn unreachable(&self, error: LinkError) -> ClientError {
+        ClientError::Unreachable { endpoint: self.endpoint.to_string(), reason: error.reason }
+    }
+}
+
+impl Identity {
+    fn expect_same(self, found: Self) -> Result<(), ClientError> {
+        if self == found {
+            return Ok(());
+        }
+        Err(ClientError::Identity {
+            expected_id: self.engine_id,
+            expected: self.address,
+            found_id: found.engine_id,
+            found: found.address,
+        })
+    }
+}
+
+/// Why the same bytes are worth sending again.
+enum Again {
+    /// Transient, says the engine.
+    Refused(ErrorObject, Duration),
+    /// No answer.
+    Lost(LinkError),
+}
+
+fn read_answer<R: DeserializeOwned>(
+    method: Method,
+    id: u64,
+    answer: &[u8],
+) -> Result<R, ClientError> {
+    let response = envelope::parse_response(answer).map_err(|why| protocol(method, why))?;
+    let result = response.outcome?;
+    if response.id != id.into() {
+        return Err(protocol(method, "it has the id of another call"));
+    }
+    serde_json::from_value(result).map_err(|error| protocol(method, error))
+}
+
+fn protocol(method: Method, reason: impl ToString) -> ClientError {
+    ClientError::Protocol { method: method.name(), reason: reason.to_string() }
+}

@@ -1,0 +1,239 @@
+//! One typed call a method.
+//!
+//! Answers that carry a receipt have its statement checked and kept. Answers to signed requests
+//! are compared with what was asked; [`crate::check`] says how.
+
+use crate::check;
+use crate::client::Client;
+use crate::error::ClientError;
+use crate::retry::OnLoss;
+use mortise_format::asset::Asset;
+use mortise_format::ids::{Address, EngineId, LockId, Signature};
+use mortise_format::lock::LockTerms;
+use mortise_format::wire::Method;
+use mortise_format::wire::params::{
+    CancelLock, CancelSignedAs, ClaimLock, CommitBatch, CommitLock, CreateLock, ExtendLock,
+    GetActiveLocks, GetBalance, GetBootAttestation, GetLock, GetLockedBalance, GetProof,
+    GetStateRoot, ListLocks, NoParams, ReleaseLock, SignLock, SimulateLock, SubmitChainFact,
+    SuggestNonce, VerifyFulfillment,
+};
+use mortise_format::wire::results::{
+    BalanceResult, BatchResult, BootAttestation, CleanupResult, CommitResult, CreateLockResult,
+    EngineInfo, FactResult, Health, LockList, LockView, LockedBalanceResult, NonceResult,
+    OutcomeResult, PolicyResult, ProofResult, SimulationResult, StateRootResult,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+type Result<T> = core::result::Result<T, ClientError>;
+
+/// Calls that change nothing. Errors: see [`ClientError`].
+#[expect(clippy::missing_errors_doc, reason = "the block says it once")]
+impl Client {
+    async fn query<P: Serialize, R: DeserializeOwned>(
+        &self,
+        method: Method,
+        params: P,
+    ) -> Result<R> {
+        self.call(method, &params, OnLoss::SendAgain).await
+    }
+
+    /// Phase, place in the log, identity.
+    pub async fn health(&self) -> Result<Health> {
+        self.query(Method::Health, NoParams {}).await
+    }
+
+    /// What is running; the document is for a verifier.
+    pub async fn boot_attestation(&self, params: GetBootAttestation) -> Result<BootAttestation> {
+        self.query(Method::GetBootAttestation, params).await
+    }
+
+    /// Identity, version, limits.
+    pub async fn engine_info(&self) -> Result<EngineInfo> {
+        self.query(Method::GetEngineInfo, NoParams {}).await
+    }
+
+    /// The engine id.
+    pub async fn enclave_id(&self) -> Result<EngineId> {
+        self.query(Method::GetEnclaveId, NoParams {}).await
+    }
+
+    /// The signing address.
+    pub async fn enclave_public_key(&self) -> Result<Address> {
+        self.query(Method::GetEnclavePublicKey, NoParams {}).await
+    }
+
+    /// The rules in force.
+    pub async fn policy(&self) -> Result<PolicyResult> {
+        self.query(Method::GetPolicy, NoParams {}).await
+    }
+
+    /// The state root, or the statement that names it, unchecked; see [`Client::check_root`].
+    pub async fn state_root(&self, params: GetStateRoot) -> Result<StateRootResult> {
+        self.query(Method::GetStateRoot, params).await
+    }
+
+    /// A lock in the state.
+    pub async fn lock(&self, lock_id: LockId) -> Result<Option<LockView>> {
+        self.query(Method::GetLock, GetLock { lock_id }).await
+    }
+
+    /// The open locks of an owner.
+    pub async fn active_locks(&self, owner: Address) -> Result<Vec<LockView>> {
+        self.query(Method::GetActiveLocks, GetActiveLocks { owner }).await
+    }
+
+    /// A page of locks.
+    pub async fn list_locks(&self, params: ListLocks) -> Result<LockList> {
+        self.query(Method::ListLocks, params).await
+    }
+
+    /// A balance and its open locks.
+    pub async fn locked_balance(
+        &self,
+        owner: Address,
+        asset: Asset,
+    ) -> Result<LockedBalanceResult> {
+        self.query(Method::GetLockedBalance, GetLockedBalance { owner, asset }).await
+    }
+
+    /// A balance, part by part.
+    pub async fn balance(&self, owner: Address, asset: Asset) -> Result<BalanceResult> {
+        self.query(Method::GetBalance, GetBalance { owner, asset }).await
+    }
+
+    /// A nonce that is free now.
+    pub async fn suggest_nonce(&self, owner: Address) -> Result<u64> {
+        let result: NonceResult = self.query(Method::SuggestNonce, SuggestNonce { owner }).await?;
+        Ok(result.nonce)
+    }
+
+    /// Every check of a commit, no effect.
+    pub async fn simulate(&self, params: SimulateLock) -> Result<SimulationResult> {
+        self.query(Method::SimulateLock, params).await
+    }
+
+    /// Presence or absence of an entry, with its proof, unchecked.
+    pub async fn proof(&self, params: GetProof) -> Result<ProofResult> {
+        self.query(Method::GetProof, params).await
+    }
+
+    /// A draft and the typed data to sign. A draft holds nothing: one made twice does no harm.
+    pub async fn create_lock(&self, params: CreateLock) -> Result<CreateLockResult> {
+        self.query(Method::CreateLock, params).await
+    }
+}
+
+/// Calls that change the state. Each is safe to repeat with the same parameters. Errors: see
+/// [`ClientError`].
+#[expect(clippy::missing_errors_doc, reason = "the block says it once")]
+impl Client {
+    async fn change<P: Serialize, R: DeserializeOwned>(
+        &self,
+        method: Method,
+        params: &P,
+    ) -> Result<R> {
+        self.call(method, params, OnLoss::SendAgain).await
+    }
+
+    /// The owner approves a draft, whose terms the caller knows from [`Client::create_lock`].
+    pub async fn sign_lock(&self, params: SignLock, terms: &LockTerms) -> Result<CommitResult> {
+        let result: CommitResult = self.change(Method::SignLock, &params).await?;
+        self.check_commit(&result, terms, &params.signature).await?;
+        Ok(result)
+    }
+
+    /// A lock in one step.
+    pub async fn commit_lock(&self, params: CommitLock) -> Result<CommitResult> {
+        let result: CommitResult = self.change(Method::CommitLock, &params).await?;
+        self.check_commit(&result, &params.intent.terms, &params.intent.signature).await?;
+        Ok(result)
+    }
+
+    async fn check_commit(
+        &self,
+        result: &CommitResult,
+        terms: &LockTerms,
+        signature: &Signature,
+    ) -> Result<()> {
+        let identity = self.identity().await?;
+        check::commitment(&identity, &result.commitment, terms, signature)?;
+        check::commitment_in_receipt(&result.commitment, &result.receipt)?;
+        self.take_receipt(&result.receipt).await
+    }
+
+    /// Locks, all or none.
+    pub async fn commit_batch(&self, params: CommitBatch) -> Result<BatchResult> {
+        let result: BatchResult = self.change(Method::CommitBatch, &params).await?;
+        let identity = self.identity().await?;
+        if result.commitments.len() != params.intents.len() {
+            return Err(check::CheckError::CommitmentCount.into());
+        }
+        for (commitment, intent) in result.commitments.iter().zip(&params.intents) {
+            check::commitment(&identity, commitment, &intent.terms, &intent.signature)?;
+            check::commitment_in_receipt(commitment, &result.receipt)?;
+        }
+        self.take_receipt(&result.receipt).await?;
+        Ok(result)
+    }
+
+    /// The owner prolongs. The lock's own id stays that of its first terms.
+    pub async fn extend_lock(&self, params: ExtendLock) -> Result<CommitResult> {
+        let result: CommitResult = self.change(Method::ExtendLock, &params).await?;
+        let identity = self.identity().await?;
+        check::extension(&identity, &result.commitment, &params)?;
+        check::commitment_in_receipt(&result.commitment, &result.receipt)?;
+        self.take_receipt(&result.receipt).await?;
+        Ok(result)
+    }
+
+    /// The arbiter claims.
+    pub async fn claim_lock(&self, params: ClaimLock) -> Result<OutcomeResult> {
+        let result: OutcomeResult = self.change(Method::ClaimLock, &params).await?;
+        let identity = self.identity().await?;
+        check::claim(&identity, &result, &params.claim)?;
+        self.take_receipt(&result.receipt).await?;
+        Ok(result)
+    }
+
+    /// The beneficiary gives back.
+    pub async fn release_lock(&self, params: ReleaseLock) -> Result<OutcomeResult> {
+        let result: OutcomeResult = self.change(Method::ReleaseLock, &params).await?;
+        let identity = self.identity().await?;
+        check::outcome(&identity, &result, &params.lock_id)?;
+        self.take_receipt(&result.receipt).await?;
+        Ok(result)
+    }
+
+    /// Owner and beneficiary give back. A cancel without a request id is not sent again by itself
+    /// when the connection is lost on it.
+    pub async fn cancel_lock(&self, params: CancelLock) -> Result<OutcomeResult> {
+        let on_loss = match params.signed_as {
+            CancelSignedAs::Consent(_) => OnLoss::SendAgain,
+            _ => OnLoss::GiveUp,
+        };
+        let result: OutcomeResult = self.call(Method::CancelLock, &params, on_loss).await?;
+        let identity = self.identity().await?;
+        check::outcome(&identity, &result, &params.lock_id)?;
+        self.take_receipt(&result.receipt).await?;
+        Ok(result)
+    }
+
+    /// Observers report a balance.
+    pub async fn submit_chain_fact(&self, params: SubmitChainFact) -> Result<FactResult> {
+        let result: FactResult = self.change(Method::SubmitChainFact, &params).await?;
+        self.take_receipt(&result.receipt).await?;
+        Ok(result)
+    }
+
+    /// A claim by evidence. No kind of evidence is checked yet: the engine refuses each with
+    /// PROOF_INVALID.
+    pub async fn verify_fulfillment(&self, params: VerifyFulfillment) -> Result<serde_json::Value> {
+        self.change(Method::VerifyFulfillment, &params).await
+    }
+
+    /// Expires what is due.
+    pub async fn cleanup_expired_locks(&self) -> Result<CleanupResult> {
+        self.change(Method::CleanupExpiredLocks, &NoParams {}).await
+    }
+}

@@ -1,0 +1,172 @@
+//! The newest statement of the engine, and what contradicts it (DESIGN: fork evidence).
+
+use mortise_format::eip712::RootStatement;
+use mortise_format::ids::Signature;
+use mortise_format::wire::results::StatementView;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// A statement with the engine's signature.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignedStatement {
+    /// The statement.
+    pub statement: StatementView,
+    /// Over its digest.
+    pub signature: Signature,
+}
+
+/// How two statements contradict each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ContradictionKind {
+    /// Two histories of one size differ: the log was forked.
+    Fork,
+    /// A later statement covers fewer frames: the log was rewound.
+    Rollback,
+    /// The newest statement on offer covers fewer frames than one already given out.
+    Behind,
+}
+
+/// Two statements of one engine that cannot both stand. Transferable: both are signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contradiction {
+    /// How.
+    pub kind: ContradictionKind,
+    /// The one that was kept.
+    pub kept: SignedStatement,
+    /// The one that came.
+    pub shown: SignedStatement,
+}
+
+impl fmt::Display for Contradiction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match self.kind {
+            ContradictionKind::Fork => "the log was forked",
+            ContradictionKind::Rollback => "the log was rewound",
+            ContradictionKind::Behind => "the engine is behind what it stated before",
+        };
+        let (kept, shown) = (&self.kept.statement, &self.shown.statement);
+        write!(
+            f,
+            "{what}: kept size {} root {} time {}, shown size {} root {} time {}",
+            kept.history_size,
+            kept.history_root,
+            kept.time,
+            shown.history_size,
+            shown.history_root,
+            shown.time
+        )
+    }
+}
+
+/// What a statement is shown as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shown {
+    /// With an answer, which may be an old one given again.
+    WithAnswer,
+    /// As the engine's newest.
+    AsNewest,
+}
+
+/// Keeps the statement with the longest history.
+#[derive(Debug, Default)]
+pub(crate) struct Statements(Mutex<Option<SignedStatement>>);
+
+impl Statements {
+    /// The statement that is kept.
+    pub fn kept(&self) -> Option<SignedStatement> {
+        self.lock().clone()
+    }
+
+    /// Takes a checked statement in.
+    pub fn take(&self, shown: SignedStatement, how: Shown) -> Result<(), Box<Contradiction>> {
+        let mut kept = self.lock();
+        if let Some(kept) = kept.as_ref()
+            && let Some(kind) = contradiction(&kept.statement, &shown.statement, how)
+        {
+            return Err(Box::new(Contradiction { kind, kept: kept.clone(), shown }));
+        }
+        let size = |s: &SignedStatement| s.statement.history_size;
+        if kept.as_ref().is_none_or(|kept| size(kept) < size(&shown)) {
+            *kept = Some(shown);
+        }
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<SignedStatement>> {
+        // a panic elsewhere leaves the statement whole: it is replaced in one assignment
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn contradiction(
+    kept: &StatementView,
+    shown: &StatementView,
+    how: Shown,
+) -> Option<ContradictionKind> {
+    let digest = |view: &StatementView| RootStatement::from(view).digest();
+    if kept.history_size == shown.history_size {
+        return (digest(kept) != digest(shown)).then_some(ContradictionKind::Fork);
+    }
+    let (shorter, longer) =
+        if kept.history_size < shown.history_size { (kept, shown) } else { (shown, kept) };
+    if shorter.time > longer.time || shorter.epoch > longer.epoch {
+        return Some(ContradictionKind::Rollback);
+    }
+    let behind = how == Shown::AsNewest && shown.history_size < kept.history_size;
+    behind.then_some(ContradictionKind::Behind)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mortise_format::ids::{Bytes32, EngineId, FrameDigest, PolicyHash, Root};
+
+    fn statement(size: u64, time: u64, root: u8) -> SignedStatement {
+        let statement = RootStatement {
+            engine_id: EngineId([1; 32]),
+            epoch: 1,
+            seq: size - 1,
+            time_ms: time * 1000,
+            frame_digest: FrameDigest([root; 32]),
+            event_root: Root([2; 32]),
+            event_count: 1,
+            state_root: Root([3; 32]),
+            history_root: Root([root; 32]),
+            history_size: size,
+            policy_hash: PolicyHash(Bytes32([4; 32]).0),
+        };
+        let statement = StatementView::from(&statement);
+        SignedStatement { statement, signature: Signature([5; 65]) }
+    }
+
+    fn kind(statements: &Statements, shown: SignedStatement, how: Shown) -> ContradictionKind {
+        let contradiction = statements.take(shown.clone(), how).unwrap_err();
+        assert_eq!(contradiction.shown, shown);
+        assert_eq!(Some(&contradiction.kept), statements.kept().as_ref());
+        contradiction.kind
+    }
+
+    #[test]
+    fn longest_history_is_kept_and_old_answers_are_no_contradiction() {
+        let statements = Statements::default();
+        for (size, time) in [(5, 50), (7, 70), (6, 60), (7, 70), (8, 70)] {
+            statements.take(statement(size, time, 1), Shown::WithAnswer).unwrap();
+        }
+        assert_eq!(statements.kept(), Some(statement(8, 70, 1)));
+    }
+
+    #[test]
+    fn fork_rollback_and_lag_carry_both_statements() {
+        let statements = Statements::default();
+        statements.take(statement(7, 70, 1), Shown::WithAnswer).unwrap();
+        let with = Shown::WithAnswer;
+        assert_eq!(kind(&statements, statement(7, 70, 2), with), ContradictionKind::Fork);
+        assert_eq!(kind(&statements, statement(6, 71, 2), with), ContradictionKind::Rollback);
+        assert_eq!(kind(&statements, statement(8, 69, 2), with), ContradictionKind::Rollback);
+        let newest = Shown::AsNewest;
+        assert_eq!(kind(&statements, statement(6, 60, 1), newest), ContradictionKind::Behind);
+        assert_eq!(statements.kept(), Some(statement(7, 70, 1)));
+    }
+}

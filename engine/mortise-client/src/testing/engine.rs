@@ -1,0 +1,168 @@
+//! Honest answers, signed.
+
+use crate::client::Identity;
+use crate::signer::Signer;
+use mortise_format::domains::keccak256;
+use mortise_format::eip712::{
+    Domain, LockCommitment, LockOutcome, Place, RootStatement, amounts_hash,
+};
+use mortise_format::ids::{Bytes32, EngineId, FrameDigest, LockId, PolicyHash, Root, Signature};
+use mortise_format::lock::{Custody, Durability, LockTerms, Status};
+use mortise_format::wire::envelope::{Request, failure, success};
+use mortise_format::wire::results::{
+    CommitResult, CommitmentView, Health, LockStatus, LockView, NonceResult, OutcomeResult,
+    ReceiptView, StateRootResult, StatementView,
+};
+use mortise_format::wire::{Call, ErrorObject, HexBytes};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Engine time of every answer.
+pub(crate) const NOW: u64 = 1_800_000_000;
+
+/// Signs what it is asked for.
+pub(crate) struct Engine {
+    pub id: EngineId,
+    pub key: Signer,
+    pub seq: AtomicU64,
+}
+
+impl Engine {
+    pub fn new() -> Self {
+        let key = Signer::from_bytes(&[0x42; 32]).expect("a small number is a key");
+        Self { id: EngineId([0x11; 32]), key, seq: AtomicU64::new(7) }
+    }
+
+    pub fn identity(&self) -> Identity {
+        Identity { engine_id: self.id, address: self.key.address() }
+    }
+
+    /// The bytes of the honest answer.
+    pub fn answer(&self, request: &Request) -> Vec<u8> {
+        let id = request.id.clone().expect("the client names its calls");
+        match Call::by_name(&request.method, &request.params) {
+            Ok(call) => self
+                .result(&call)
+                .map_or_else(|error| failure(&id, &error), |result| success(&id, &result)),
+            Err(error) => failure(&id, &error),
+        }
+    }
+
+    fn result(&self, call: &Call) -> Result<serde_json::Value, ErrorObject> {
+        let value = match call {
+            Call::Health(_) => serde_json::to_value(self.health()),
+            Call::SuggestNonce(_) => serde_json::to_value(NonceResult { nonce: 5 }),
+            Call::GetStateRoot(_) => serde_json::to_value(self.newest()),
+            Call::CommitLock(commit) => {
+                let intent = &commit.intent;
+                serde_json::to_value(self.commit(&intent.terms, &intent.signature))
+            }
+            Call::CancelLock(cancel) => serde_json::to_value(self.cancel(cancel.lock_id)),
+            Call::GetLock(_) => serde_json::to_value(None::<LockView>),
+            _ => return Err(ErrorObject::method_not_found(call.method().name())),
+        };
+        Ok(value.expect("results are JSON"))
+    }
+
+    fn health(&self) -> Health {
+        Health {
+            status: "healthy".into(),
+            enclave_id: self.id,
+            public_key: self.key.address(),
+            state_root: Root([5; 32]),
+            timestamp: NOW,
+            epoch: 1,
+            seq: self.seq.load(Ordering::Relaxed),
+            mode: "unattested".into(),
+            version: "0".into(),
+            phase: "ready".into(),
+            pruning_horizon: 0,
+        }
+    }
+
+    fn place(&self) -> Place {
+        Place {
+            epoch: 1,
+            seq: self.seq.load(Ordering::Relaxed),
+            index: 1,
+            event_root: Root([4; 32]),
+            state_root: Root([5; 32]),
+            policy_hash: PolicyHash([6; 32]),
+        }
+    }
+
+    fn statement(&self) -> (StatementView, Signature) {
+        let place = self.place();
+        let statement = RootStatement {
+            engine_id: self.id,
+            epoch: place.epoch,
+            seq: place.seq,
+            time_ms: (NOW + place.seq) * 1000,
+            frame_digest: FrameDigest([8; 32]),
+            event_root: place.event_root,
+            event_count: 2,
+            state_root: place.state_root,
+            history_root: Root([9; 32]),
+            history_size: place.seq + 1,
+            policy_hash: place.policy_hash,
+        };
+        (StatementView::from(&statement), self.key.sign(&statement.digest()))
+    }
+
+    fn newest(&self) -> StateRootResult {
+        let (statement, signature) = self.statement();
+        StateRootResult::Signed { statement: Box::new(statement), signature }
+    }
+
+    fn receipt(&self) -> ReceiptView {
+        let place = self.place();
+        let (statement, statement_signature) = self.statement();
+        ReceiptView {
+            epoch: place.epoch,
+            seq: place.seq,
+            index: place.index,
+            event: HexBytes(vec![1]),
+            salt: Bytes32([2; 32]),
+            path: vec![],
+            statement,
+            statement_signature,
+            history_path: vec![],
+        }
+    }
+
+    fn commit(&self, terms: &LockTerms, signature: &Signature) -> CommitResult {
+        let promise = LockCommitment {
+            lock_id: terms.lock_id(&self.id),
+            owner: terms.owner,
+            beneficiary: terms.beneficiary,
+            arbiter: terms.arbiter,
+            assets: terms.assets_hash(),
+            condition: terms.condition.hash(),
+            issued_at: NOW,
+            expires: terms.expires,
+            claim_by: terms.expires + 300,
+            settle_by: terms.expires + 600,
+            custody: Custody::Open,
+            durability: Durability::Stored,
+            place: self.place(),
+            user_signature_hash: Bytes32(keccak256(&[&signature.0])),
+        };
+        let signature = self.key.sign(&Domain::of_engine(&self.id).digest(&promise.hash()));
+        let view = CommitmentView::new(&self.id, terms, &promise, signature);
+        CommitResult::new(view, LockStatus::Held(Status::Active), self.receipt())
+    }
+
+    fn cancel(&self, lock_id: LockId) -> OutcomeResult {
+        let outcome = LockOutcome {
+            lock_id,
+            status: Status::Cancelled,
+            claim_index: 0,
+            claimant: mortise_format::Address::ZERO,
+            amounts: amounts_hash(&[]),
+            time: NOW,
+            durability: Durability::Stored,
+            place: self.place(),
+        };
+        let signature = self.key.sign(&Domain::of_engine(&self.id).digest(&outcome.hash()));
+        OutcomeResult::new(&self.id, &outcome, vec![], signature, self.receipt())
+    }
+}
