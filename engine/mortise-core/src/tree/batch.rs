@@ -1,0 +1,374 @@
+//! A batch of changes: sort, find, change the shape, hash what is dirty.
+//!
+//! Cache misses, not hashes, decide the speed at a million leaves. So the tree is walked for all
+//! keys of a batch at once, level by level: the loads of one level do not depend on each other and
+//! the processor overlaps them. The walk compares no prefixes ("blind"): a key goes where its bits
+//! lead, and is compared once, with the leaf at the end. The nodes on the way are the dirty ones.
+//!
+//! Why the blind ways of all changed keys, taken in the tree after the change, cover what is
+//! dirty: the hash that a node holds for one side belongs to the set of leaves with the node's
+//! prefix and that bit. It is out of date only if a changed position has this prefix, and then its
+//! way goes there; or if the node is new, and then `Structure::insert` names a position below.
+
+use super::arena::{index, number};
+use super::rehash;
+use super::state_tree::StateTree;
+use super::structure::{Edge, Kind, Ref, Structure, position_of};
+use super::types::{Position, Side, ValueHash};
+use alloc::vec::Vec;
+
+/// A change: what a position holds from now on, `None` for nothing.
+pub(super) type Change = (Position, Option<ValueHash>);
+
+/// A position whose way up is dirty, and the change that it came with.
+#[derive(Clone, Copy)]
+pub(super) struct Key {
+    pub(super) position: Position,
+    change: u32,
+}
+
+/// A node on the way of the keys `lo..hi`.
+#[derive(Clone, Copy)]
+pub(super) struct Item {
+    /// `NO_NODE` once it is dissolved.
+    pub(super) node: u32,
+    pub(super) depth: u8,
+    /// A child was removed or replaced.
+    shrunk: bool,
+    pub(super) from: From,
+    lo: u32,
+    hi: u32,
+}
+
+/// What the keys `lo..hi` lead to; in the end a leaf, a twin or nothing.
+#[derive(Clone, Copy)]
+pub(super) struct End {
+    pub(super) at: Ref,
+    pub(super) from: From,
+    pub(super) lo: u32,
+    pub(super) hi: u32,
+}
+
+/// The item and its side that led here; `NO_ITEM` at the root.
+#[derive(Clone, Copy)]
+pub(super) struct From {
+    pub(super) item: u32,
+    pub(super) side: Side,
+}
+
+/// In place of an item's number: there is no node above.
+pub(super) const NO_ITEM: u32 = u32::MAX;
+const NO_NODE: u32 = u32::MAX;
+
+/// How many loads are started before the first result is used.
+pub(super) const TOUCH_GROUP: usize = 64;
+
+impl Item {
+    /// A key whose way leads through the item.
+    pub(super) fn key(&self) -> u32 {
+        self.lo
+    }
+}
+
+/// The walk of a batch; kept between batches for its memory only.
+#[derive(Clone, Default)]
+pub(super) struct Walk {
+    pub(super) keys: Vec<Key>,
+    pub(super) items: Vec<Item>,
+    /// Where each level starts in `items`.
+    pub(super) levels: Vec<usize>,
+    pub(super) ends: Vec<End>,
+    next: Vec<End>,
+    spare: Vec<Key>,
+    order: Vec<(u64, u32)>,
+}
+
+/// What the walk found beyond new values for present positions.
+#[derive(Default)]
+struct Found {
+    inserts: Vec<Insert>,
+    removed: bool,
+    /// Positions that were absent and are to be absent.
+    absent: bool,
+}
+
+/// A leaf to add.
+struct Insert {
+    position: Position,
+    value: ValueHash,
+    /// Where its way ended before the batch.
+    from: From,
+    /// Where it parts from the closest leaf before the batch; `None` in the empty tree.
+    depth: Option<u8>,
+}
+
+impl StateTree {
+    /// Applies `batch`: each position holds the value named last for it, or nothing for `None`.
+    ///
+    /// Removing what is absent and setting what is already set change nothing. The cost is one
+    /// hash per dirty node, however many keys share it; larger batches share more.
+    ///
+    /// ```
+    /// use mortise_core::tree::{Position, StateTree, ValueHash};
+    /// let (a, b) = (Position([1; 32]), Position([200; 32]));
+    /// let mut tree = StateTree::new();
+    /// tree.update(&[(b, Some(ValueHash([5; 32]))), (a, Some(ValueHash([6; 32])))]);
+    /// let root = tree.root();
+    /// tree.update(&[(a, None)]);
+    /// assert_ne!(tree.root(), root);
+    /// tree.update(&[(a, Some(ValueHash([6; 32])))]);
+    /// assert_eq!(tree.root(), root);
+    /// ```
+    ///
+    /// # Panics
+    /// At 2^30 leaves.
+    pub fn update(&mut self, batch: &[Change]) {
+        if batch.is_empty() {
+            return;
+        }
+        let (walk, structure) = (&mut self.walk, &mut self.structure);
+        walk.sort(batch);
+        walk.descend(structure);
+        let found = walk.write_leaves(structure, batch);
+        if found.removed {
+            walk.dissolve(structure);
+        }
+        if found.removed || !found.inserts.is_empty() {
+            walk.insert(structure, &found.inserts);
+            walk.descend(structure);
+            walk.settle(structure);
+        } else if found.absent {
+            walk.settle(structure);
+        }
+        if let Some(root) = rehash::rehash(structure, walk, &self.lanes, &mut self.chains) {
+            self.root = root;
+        }
+    }
+}
+
+impl Walk {
+    /// Fills `keys` with the positions of the batch in order, each once, with its last change.
+    fn sort(&mut self, batch: &[Change]) {
+        let order = &mut self.order;
+        order.clear();
+        order.extend(batch.iter().enumerate().map(|(i, (p, _))| (p.prefix(), number(i))));
+        let position = |i: u32| batch[index(i)].0;
+        order.sort_unstable_by(|a, b| {
+            let full = || position(a.1).cmp(&position(b.1)).then(a.1.cmp(&b.1));
+            a.0.cmp(&b.0).then_with(full)
+        });
+        self.keys.clear();
+        for (_, change) in order {
+            let key = Key { position: position(*change), change: *change };
+            match self.keys.last_mut().filter(|last| last.position == key.position) {
+                Some(last) => *last = key,
+                None => self.keys.push(key),
+            }
+        }
+    }
+
+    /// Walks all keys from the root, filling `items`, `levels` and `ends`.
+    fn descend(&mut self, structure: &Structure) {
+        self.items.clear();
+        self.levels.clear();
+        self.ends.clear();
+        self.next.clear();
+        let from = From { item: NO_ITEM, side: Side::Left };
+        self.next.push(End { at: structure.root, from, lo: 0, hi: number(self.keys.len()) });
+        loop {
+            let start = self.items.len();
+            self.enter_next();
+            if start == self.items.len() {
+                return;
+            }
+            self.levels.push(start);
+            for group in (start..self.items.len()).step_by(TOUCH_GROUP) {
+                let group = group..self.items.len().min(group + TOUCH_GROUP);
+                touch(self.items[group.clone()].iter().map(|i| structure.links.at(i.node).depth));
+                for i in group {
+                    self.step(structure, i);
+                }
+            }
+        }
+    }
+
+    /// Sorts what the last level led to into nodes and ends. Apart from [`Walk::step`], so that no
+    /// branch there waits for a load.
+    fn enter_next(&mut self) {
+        for next in self.next.drain(..) {
+            let End { at, from, lo, hi } = next;
+            match at.kind() {
+                Kind::Node(node) => {
+                    self.items.push(Item { node, depth: 0, shrunk: false, from, lo, hi });
+                }
+                _ => self.ends.push(next),
+            }
+        }
+    }
+
+    /// Parts the keys of item `i` between its children.
+    fn step(&mut self, structure: &Structure, i: usize) {
+        let Item { node, lo, hi, .. } = self.items[i];
+        let links = structure.links.at(node);
+        self.items[i].depth = links.depth;
+        let item = number(i);
+        if lo + 1 == hi {
+            let side = self.keys[index(lo)].position.side(links.depth);
+            let at = links.children[side.index()];
+            self.next.push(End { at, from: From { item, side }, lo, hi });
+            return;
+        }
+        let keys = &mut self.keys[index(lo)..index(hi)];
+        let middle = lo + number(part(keys, links.depth, &mut self.spare));
+        for (side, lo, hi) in [(Side::Left, lo, middle), (Side::Right, middle, hi)] {
+            if lo < hi {
+                let at = links.children[side.index()];
+                self.next.push(End { at, from: From { item, side }, lo, hi });
+            }
+        }
+    }
+
+    /// Writes the values of present positions, removes leaves, and collects those to add.
+    fn write_leaves(&mut self, structure: &mut Structure, batch: &[Change]) -> Found {
+        let mut found = Found::default();
+        for group in self.ends.chunks(TOUCH_GROUP) {
+            touch(group.iter().map(|end| structure.touch(end.at)));
+            for end in group {
+                let mut gone = [false; 2];
+                for key in &self.keys[index(end.lo)..index(end.hi)] {
+                    let value = batch[index(key.change)].1;
+                    let side = write_leaf(structure, end, &key.position, value, &mut found);
+                    if let Some(side) = side {
+                        gone[side.index()] = true;
+                    }
+                }
+                if gone != [false; 2] {
+                    let left = structure.cut(end.at, gone);
+                    hang(&mut self.items, structure, end.from, left);
+                    found.removed = true;
+                }
+            }
+        }
+        found
+    }
+
+    /// Takes out the nodes that lost a side, from the deepest level up.
+    fn dissolve(&mut self, structure: &mut Structure) {
+        for i in (0..self.items.len()).rev() {
+            let Item { node, from, shrunk, .. } = self.items[i];
+            if !shrunk {
+                continue;
+            }
+            if let Some(place) = structure.dissolve(node) {
+                self.items[i].node = NO_NODE;
+                hang(&mut self.items, structure, from, place);
+            }
+        }
+    }
+
+    /// Adds leaves, and to `keys` the positions whose ways became dirty by that.
+    fn insert(&mut self, structure: &mut Structure, inserts: &[Insert]) {
+        for Insert { position, value, from, depth } in inserts {
+            let start = depth.and_then(|depth| self.start(*from, depth));
+            if let Some(position) = structure.insert(start, position, value) {
+                self.keys.push(Key { position, change: 0 });
+            }
+        }
+        self.keys.sort_unstable_by_key(|key| key.position);
+    }
+
+    /// The lowest edge of the walk that is still there and lies above `depth`. Its node kept its
+    /// prefix, so that what parted at `depth` before the batch parts from the tree below the edge.
+    fn start(&self, mut from: From, depth: u8) -> Option<Edge> {
+        while from.item != NO_ITEM {
+            let item = &self.items[index(from.item)];
+            if item.node != NO_NODE && item.depth < depth {
+                return Some(Edge { node: item.node, side: from.side });
+            }
+            from = item.from;
+        }
+        None
+    }
+
+    /// Replaces each key by the position of the leaf that it leads to, so that the bits of any key
+    /// below a node are bits of the node's own prefix.
+    fn settle(&mut self, structure: &Structure) {
+        for end in &self.ends {
+            for key in &mut self.keys[index(end.lo)..index(end.hi)] {
+                key.position = match end.at.kind() {
+                    Kind::Leaf(leaf) => position_of(structure.leaves.at(leaf)),
+                    Kind::Twin(twin) => {
+                        let twin = structure.twins.at(twin);
+                        position_of(twin.leaf(twin.side(&key.position)))
+                    }
+                    Kind::Empty | Kind::Node(_) => key.position,
+                };
+            }
+        }
+    }
+}
+
+/// Hangs `child` where `from` says and marks the item above.
+fn hang(items: &mut [Item], structure: &mut Structure, from: From, child: Ref) {
+    match from.item {
+        NO_ITEM => structure.set_child(None, child),
+        item => {
+            let item = &mut items[index(item)];
+            item.shrunk = true;
+            structure.set_child(Some(Edge { node: item.node, side: from.side }), child);
+        }
+    }
+}
+
+/// Sets the value of a position whose way leads to `end`. Returns the side of the leaf if it is to
+/// be removed; notes in `found` what is absent.
+fn write_leaf(
+    structure: &mut Structure,
+    end: &End,
+    position: &Position,
+    value: Option<ValueHash>,
+    found: &mut Found,
+) -> Option<Side> {
+    let (leaf, side) = match end.at.kind() {
+        Kind::Leaf(leaf) => (Some(structure.leaves.at_mut(leaf)), Side::Left),
+        Kind::Twin(twin) => {
+            let twin = structure.twins.at_mut(twin);
+            let side = twin.side(position);
+            (Some(twin.leaf_mut(side)), side)
+        }
+        Kind::Empty | Kind::Node(_) => (None, Side::Left),
+    };
+    let closest = leaf.as_ref().map(|leaf| position_of(leaf));
+    match (leaf.filter(|_| closest == Some(*position)), value) {
+        (Some(leaf), Some(value)) => leaf.set_half(1, &value.0),
+        (Some(_), None) => return Some(side),
+        (None, Some(value)) => {
+            let depth = closest.and_then(|leaf| position.parting(&leaf));
+            found.inserts.push(Insert { position: *position, value, from: end.from, depth });
+        }
+        (None, None) => found.absent = true,
+    }
+    None
+}
+
+/// Starts loads that do not depend on each other, so that they overlap.
+pub(super) fn touch(bytes: impl Iterator<Item = u8>) {
+    core::hint::black_box(bytes.fold(0, |sum, byte| sum ^ byte));
+}
+
+/// Puts the keys that go left at `depth` before the others and returns how many they are. Keys in
+/// order stay in order on each side.
+fn part(keys: &mut [Key], depth: u8, spare: &mut Vec<Key>) -> usize {
+    let left = |key: &Key| key.position.side(depth) == Side::Left;
+    let (Some(first), Some(last)) = (keys.first(), keys.last()) else { return 0 };
+    if first.position.shared_bits(&last.position) >= usize::from(depth) {
+        return keys.partition_point(left);
+    }
+    // Some key is absent from the tree and parted from it further up, so order says nothing here.
+    spare.clear();
+    spare.extend(keys.iter().filter(|key| left(key)));
+    let middle = spare.len();
+    spare.extend(keys.iter().filter(|key| !left(key)));
+    keys.copy_from_slice(spare);
+    middle
+}

@@ -1,0 +1,196 @@
+//! Proofs that a position holds a value, or holds nothing, under a root.
+//!
+//! Verification is a pure function of proof, root, position and value. A position under a root has
+//! exactly one proof that verifies: the number of siblings is the depth at which the way ends, and
+//! a leaf cannot be taken for a node (INV-TREE-2).
+
+use super::hash::{EMPTY_HASH, Hash, leaf_hash, node_hash};
+use super::types::{POSITION_BITS, Position, Side, ValueHash};
+use alloc::vec::Vec;
+use bincode::de::{BorrowDecoder, Decoder};
+use bincode::enc::Encoder;
+use bincode::error::{DecodeError, EncodeError};
+use bincode::{BorrowDecode, Decode, Encode};
+use mortise_format::Root;
+
+/// Most siblings in a proof: one per bit of a position.
+pub const PROOF_SIBLINGS_MAX: usize = POSITION_BITS;
+
+/// What the way of a position ends at, and the hashes beside the way.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct StateProof {
+    siblings: Siblings,
+    end: ProofEnd,
+}
+
+/// What a proof says is at the end of the way of its position.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub enum ProofEnd {
+    /// The leaf of the position itself, with the value that the verifier names.
+    Present,
+    /// A subtree without leaves.
+    Empty,
+    /// A subtree whose only leaf is at another position.
+    Other {
+        /// The position of that leaf.
+        position: Position,
+        /// Its value hash.
+        value: ValueHash,
+    },
+}
+
+/// Why a state proof proves nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StateProofError {
+    /// Presence was to be proved, and the proof ends at nothing or at another leaf.
+    #[error("the proof shows that the position is absent")]
+    ShowsAbsence,
+    /// Absence was to be proved, and the proof ends at a leaf of the position.
+    #[error("the proof shows that the position is present")]
+    ShowsPresence,
+    /// The other leaf is at the very position whose absence was to be proved.
+    #[error("the other leaf is at the position itself")]
+    OtherIsSame,
+    /// The other leaf does not lie on the way of the position.
+    #[error("the other leaf shares {shared} bits with the position, the proof has {siblings}")]
+    OtherOffTheWay {
+        /// Leading bits that both positions share.
+        shared: usize,
+        /// Siblings in the proof.
+        siblings: usize,
+    },
+    /// The last sibling is empty, so that the proof would end one level higher.
+    #[error("the last sibling is empty: the proof is longer than the way")]
+    LastSiblingEmpty,
+    /// The proof does not hash to the root.
+    #[error("the proof does not hash to the root")]
+    RootMismatch,
+}
+
+impl StateProof {
+    pub(super) fn new(siblings: Vec<Hash>, end: ProofEnd) -> Self {
+        assert!(siblings.len() <= PROOF_SIBLINGS_MAX, "no way is longer than a position");
+        Self { siblings: Siblings(siblings), end }
+    }
+
+    /// What the proof ends at. Says nothing before the proof is verified.
+    pub fn end(&self) -> ProofEnd {
+        self.end
+    }
+
+    /// The hashes beside the way, from the root down.
+    pub fn siblings(&self) -> &[[u8; 32]] {
+        &self.siblings.0
+    }
+
+    /// Checks that under `root` the position holds `value`.
+    ///
+    /// Success proves that the tree with this root holds exactly this value at this position. It
+    /// does not prove whose root it is, how recent it is, or what the value hash stands for.
+    ///
+    /// ```
+    /// use mortise_core::tree::{Position, StateTree, ValueHash};
+    /// let (position, value) = (Position([1; 32]), ValueHash([2; 32]));
+    /// let mut tree = StateTree::new();
+    /// tree.update(&[(position, Some(value))]);
+    /// assert!(tree.prove(&position).verify_present(&tree.root(), &position, &value).is_ok());
+    /// let absent = Position([9; 32]);
+    /// assert!(tree.prove(&absent).verify_absent(&tree.root(), &absent).is_ok());
+    /// ```
+    ///
+    /// # Errors
+    /// `ShowsAbsence` for a proof with another end, `LastSiblingEmpty`, `RootMismatch`, in this
+    /// order.
+    pub fn verify_present(
+        &self,
+        root: &Root,
+        position: &Position,
+        value: &ValueHash,
+    ) -> Result<(), StateProofError> {
+        match self.end {
+            ProofEnd::Present => self.climb(root, position, leaf_hash(position, value)),
+            ProofEnd::Empty | ProofEnd::Other { .. } => Err(StateProofError::ShowsAbsence),
+        }
+    }
+
+    /// Checks that under `root` the position holds nothing.
+    ///
+    /// Success proves that the tree with this root has no leaf at this position. It does not prove
+    /// whose root it is, how recent it is, or that the position never held a value.
+    ///
+    /// # Errors
+    /// `ShowsPresence` for a proof that ends at the position's leaf; `OtherIsSame` and
+    /// `OtherOffTheWay` for another leaf that proves nothing about this position;
+    /// `LastSiblingEmpty`, `RootMismatch`, in this order.
+    pub fn verify_absent(&self, root: &Root, position: &Position) -> Result<(), StateProofError> {
+        match self.end {
+            ProofEnd::Present => Err(StateProofError::ShowsPresence),
+            ProofEnd::Empty => self.climb(root, position, EMPTY_HASH),
+            ProofEnd::Other { position: other, value } => {
+                let (shared, siblings) = (position.shared_bits(&other), self.siblings.0.len());
+                if shared == POSITION_BITS {
+                    return Err(StateProofError::OtherIsSame);
+                }
+                if shared < siblings {
+                    return Err(StateProofError::OtherOffTheWay { shared, siblings });
+                }
+                self.climb(root, position, leaf_hash(&other, &value))
+            }
+        }
+    }
+
+    /// Hashes from the end of the way up to the root.
+    fn climb(&self, root: &Root, position: &Position, end: Hash) -> Result<(), StateProofError> {
+        // A subtree of one leaf or none is not parted: beside the end there is a leaf.
+        if self.siblings.0.last() == Some(&EMPTY_HASH) {
+            return Err(StateProofError::LastSiblingEmpty);
+        }
+        // Depths fit: construction and decoding both refuse more than 256 siblings.
+        let hash = (0..=u8::MAX).zip(&self.siblings.0).rev().fold(end, |hash, (depth, sibling)| {
+            match position.side(depth) {
+                Side::Left => node_hash(&hash, sibling),
+                Side::Right => node_hash(sibling, &hash),
+            }
+        });
+        if hash == root.0 { Ok(()) } else { Err(StateProofError::RootMismatch) }
+    }
+}
+
+/// At most [`PROOF_SIBLINGS_MAX`] hashes; encoded behind a two-byte count.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Siblings(Vec<Hash>);
+
+impl Encode for Siblings {
+    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+        let count = u16::try_from(self.0.len()).map_err(|_| TOO_MANY_TO_ENCODE)?;
+        count.encode(encoder)?;
+        self.0.iter().try_for_each(|hash| hash.encode(encoder))
+    }
+}
+
+impl<C> Decode<C> for Siblings {
+    fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        let count = usize::from(<u16 as Decode<C>>::decode(decoder)?);
+        if count > PROOF_SIBLINGS_MAX {
+            return Err(DecodeError::Other("a state proof has at most 256 siblings"));
+        }
+        decoder.claim_container_read::<Hash>(count)?;
+        (0..count)
+            .map(|_| {
+                decoder.unclaim_bytes_read(size_of::<Hash>());
+                <Hash as Decode<C>>::decode(decoder)
+            })
+            .collect::<Result<_, _>>()
+            .map(Self)
+    }
+}
+
+impl<'de, C> BorrowDecode<'de, C> for Siblings {
+    fn borrow_decode<D: BorrowDecoder<'de, Context = C>>(d: &mut D) -> Result<Self, DecodeError> {
+        <Self as Decode<C>>::decode(d)
+    }
+}
+
+const TOO_MANY_TO_ENCODE: EncodeError =
+    EncodeError::Other("a state proof has at most 256 siblings");

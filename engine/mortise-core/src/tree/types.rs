@@ -1,0 +1,112 @@
+//! Positions and value hashes, and the bits of a position.
+
+use bincode::{Decode, Encode};
+use core::fmt;
+use mortise_format::ids::to_hex;
+
+/// Bits of a position, and so the greatest depth of a leaf.
+pub(super) const POSITION_BITS: usize = 256;
+
+/// Where a value sits: a uniform 32-byte hash, walked from the most significant bit of byte 0.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+pub struct Position(pub [u8; 32]);
+
+/// What sits at a position: the salted hash of the value.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+pub struct ValueHash(pub [u8; 32]);
+
+/// One of the two halves below a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    Left,
+    Right,
+}
+
+impl Side {
+    /// The half on the other side.
+    pub(super) fn other(self) -> Self {
+        match self {
+            Self::Left => Self::Right,
+            Self::Right => Self::Left,
+        }
+    }
+
+    /// 0 or 1.
+    pub(super) fn index(self) -> usize {
+        usize::from(self == Self::Right)
+    }
+}
+
+impl Position {
+    /// Which half of a node at `depth` this position belongs to; a set bit goes right.
+    pub(super) fn side(&self, depth: u8) -> Side {
+        match (self.0[usize::from(depth >> 3)] >> (7 - (depth & 7))) & 1 {
+            0 => Side::Left,
+            _ => Side::Right,
+        }
+    }
+
+    /// How many leading bits both positions share: 256 for equal ones.
+    pub(super) fn shared_bits(&self, other: &Self) -> usize {
+        let words = self.0.chunks_exact(8).zip(other.0.chunks_exact(8));
+        let mut shared = 0;
+        for (a, b) in words {
+            let different = word(a) ^ word(b);
+            if different != 0 {
+                return shared + usize::try_from(different.leading_zeros()).unwrap_or(64);
+            }
+            shared += 64;
+        }
+        shared
+    }
+
+    /// The depth at which two different positions part, `None` for equal ones.
+    pub(super) fn parting(&self, other: &Self) -> Option<u8> {
+        u8::try_from(self.shared_bits(other)).ok()
+    }
+
+    /// The first 64 bits, for sorting without touching the rest.
+    pub(super) fn prefix(&self) -> u64 {
+        word(&self.0[..8])
+    }
+}
+
+fn word(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0, |word, byte| word << 8 | u64::from(*byte))
+}
+
+impl fmt::Debug for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&to_hex(&self.0))
+    }
+}
+
+impl fmt::Debug for ValueHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&to_hex(&self.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with_bit(bit: usize) -> Position {
+        let mut position = Position([0; 32]);
+        position.0[bit / 8] = 0x80 >> (bit % 8);
+        position
+    }
+
+    #[test]
+    fn bits_are_read_from_the_most_significant_end() {
+        for bit in 0..=255u8 {
+            let position = with_bit(usize::from(bit));
+            for depth in 0..=255u8 {
+                let expected = if depth == bit { Side::Right } else { Side::Left };
+                assert_eq!(position.side(depth), expected, "bit {bit} depth {depth}");
+            }
+            assert_eq!(position.parting(&Position([0; 32])), Some(bit));
+            assert_eq!(position.parting(&position), None);
+        }
+    }
+}
