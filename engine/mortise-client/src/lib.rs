@@ -49,6 +49,8 @@ mod wait;
 mod testing;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod vectors;
 
 pub use client::{Client, Identity};
 pub use endpoint::{Endpoint, EndpointError};
