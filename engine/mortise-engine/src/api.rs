@@ -11,11 +11,11 @@ use mortise_core::state::{Balance, LeafKey, LeafValue};
 use mortise_core::tree::StateProof;
 use mortise_format::U256;
 use mortise_format::asset::{Asset, Condition};
-use mortise_format::event::Position;
 use mortise_format::ids::{Address, EngineId, LockId, PolicyHash, RequestId, Root};
-use mortise_format::lock::{LockTerms, Status};
+use mortise_format::lock::{Custody, LockTerms, Status};
 use mortise_format::policy::Policy;
 use mortise_format::reject::Reject;
+use mortise_format::wire::params::SimulateLock;
 use std::sync::Arc;
 
 pub use crate::released::ReleasedFrame;
@@ -50,18 +50,20 @@ pub enum Query {
     Lock(LockId),
     /// The terms behind a lock id, as first signed; of a draft or a lock.
     Terms(LockId),
-    /// Locks, in order of their grant.
+    /// Locks, in order of their ids.
     Locks(LockFilter),
     /// Balance of an account.
     Balance(Address, Asset),
     /// The newest signed statement.
     Statement,
+    /// The signed statement about a released frame.
+    StatementAt(u64),
     /// A nonce that is free and not drafted.
     SuggestNonce(Address),
     /// Make a draft.
     Draft(DraftRequest),
-    /// What would become of a command.
-    Simulate(Box<Admitted>),
+    /// What would become of a commit.
+    Simulate(Box<SimulateLock>),
     /// The policy.
     Policy,
     /// Presence or absence of a leaf.
@@ -73,7 +75,7 @@ pub enum Query {
 impl Query {
     /// True when the answer holds a root, a seq or a proof.
     pub fn needs_roots(&self) -> bool {
-        matches!(self, Self::Status | Self::Proof(_) | Self::Statement)
+        matches!(self, Self::Status | Self::Balance(..) | Self::Proof(_) | Self::Statement)
     }
 }
 
@@ -86,8 +88,8 @@ pub struct LockFilter {
     pub status: Option<Status>,
     /// Open ones only.
     pub open_only: bool,
-    /// After this grant and id.
-    pub after: Option<(Position, LockId)>,
+    /// After this id.
+    pub after: Option<LockId>,
     /// At most so many.
     pub limit: usize,
 }
@@ -118,6 +120,8 @@ pub enum Reply {
     Refused(Reject),
     /// What was read.
     Read(Answer),
+    /// What was read at the state of a frame, and the statement about that frame.
+    Rooted(Answer, Box<SignedStatement>),
     /// The outcome is unknown: the engine stopped before the answer was durable.
     NotDurable,
     /// The engine is in a fault.
@@ -138,21 +142,47 @@ pub enum Answer {
     /// Terms.
     Terms(Box<LockTerms>, TermsOf),
     /// Locks, and where to go on.
-    Locks(Vec<Lock>, Option<(Position, LockId)>),
-    /// A balance with the open locks behind it.
-    Balance(Balance, Vec<Lock>),
-    /// A signed statement; none before the first frame is released.
-    Statement(Option<SignedStatement>),
+    Locks(Vec<Lock>, Option<LockId>),
+    /// A balance.
+    Balance(Box<BalanceAnswer>),
+    /// Nothing but the statement that comes with the reply.
+    Statement,
     /// A nonce.
     Nonce(u64),
     /// The policy.
     Policy(Box<Policy>),
-    /// Every check of a simulated command that failed; none when it would be granted.
-    Simulated(Vec<Reject>),
+    /// What would become of a commit; `None` when its expiry does not fit 64 bits.
+    Simulated(Option<Box<Simulated>>),
     /// A proof at a state root.
     Proof(Box<ProofAnswer>),
     /// How many locks time ended.
     Swept(usize),
+}
+
+/// A balance with the locks behind it.
+#[derive(Debug, Clone)]
+pub struct BalanceAnswer {
+    /// The parts.
+    pub balance: Balance,
+    /// Locks that hold something of it.
+    pub locks: Vec<Lock>,
+    /// Custody class; none when the chain is not served.
+    pub custody: Option<Custody>,
+    /// Time of the head of the last fact, seconds.
+    pub head_time: Option<u64>,
+}
+
+/// What would become of a commit.
+#[derive(Debug, Clone)]
+pub struct Simulated {
+    /// The id that the lock would have.
+    pub lock_id: LockId,
+    /// The whole terms, nonce and expiry filled in.
+    pub terms: LockTerms,
+    /// Every check that fails; none when it would be granted.
+    pub failures: Vec<Reject>,
+    /// `claimBy` and `settleBy`, when the chain of the fill is served.
+    pub times: Option<(u64, u64)>,
 }
 
 /// What terms belong to.
@@ -194,8 +224,4 @@ pub struct ProofAnswer {
     pub value: Option<(LeafValue, [u8; 32])>,
     /// The proof.
     pub proof: StateProof,
-    /// The root that it proves against.
-    pub state_root: Root,
-    /// The frame after which that is the root.
-    pub seq: u64,
 }

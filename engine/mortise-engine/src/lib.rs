@@ -14,12 +14,18 @@
 //!                '----Reply-------'
 //! ```
 
+pub mod actors;
 pub mod api;
 pub mod boot;
 pub mod drafts;
+pub mod gate;
 pub mod keyring;
+pub mod phase;
 pub mod pipeline;
 pub mod ports;
 pub mod recall;
 pub mod released;
+pub mod rpc;
+pub mod server;
+pub mod session;
 pub mod store;

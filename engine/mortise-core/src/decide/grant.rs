@@ -6,9 +6,10 @@ use crate::state::State;
 use alloc::vec::Vec;
 use mortise_format::U256;
 use mortise_format::asset::Asset;
+use mortise_format::eip712::Request;
 use mortise_format::event::{Authority, Event, GrantedLock, RequestMark};
 use mortise_format::fact::Withdrawal;
-use mortise_format::ids::{Address, Bytes32};
+use mortise_format::ids::{Address, Bytes32, RequestId};
 use mortise_format::lock::{Custody, LegTerms, LockTerms};
 use mortise_format::policy::ChainCustody;
 use mortise_format::reject::{Field, Limit, Reject};
@@ -57,28 +58,22 @@ fn decide_one(
     })
 }
 
-/// Every check that fails, of every lock, in the order of the ladder.
-pub(super) fn failed_checks(state: &State, now: Now, locks: &[AdmittedLock]) -> Vec<Reject> {
-    let mut failed = Vec::new();
-    let mut earlier = Earlier::default();
-    for lock in locks {
-        let (terms, authority) = (&lock.terms, lock.authority);
-        if let Some(request) = request_of(&authority) {
-            failed.extend(check_validity(now, request.valid_until).err());
-        }
-        let times = check_times(state, now, terms, authority);
-        failed.extend(times.as_ref().err());
-        failed.extend(custody_of(state, terms).err());
-        failed.extend(check_nonce(state, terms, &earlier).err());
-        failed.extend(check_owner(state, now, terms, authority, &earlier).err());
-        let settle_by = times.map_or(terms.expires, |times| times.settle_by);
-        let legs = terms.legs.iter();
-        failed.extend(
-            legs.filter_map(|leg| check_leg(state, now, terms, leg, settle_by, &earlier).err()),
-        );
-        earlier.add(terms);
-    }
-    failed
+/// Every check of a signed intent that fails, in the order of the ladder.
+pub(super) fn failed_checks(state: &State, now: Now, terms: &LockTerms) -> Vec<Reject> {
+    let request = Request { id: RequestId::ZERO, valid_until: now.s };
+    let authority = Authority::Intent(request);
+    let earlier = Earlier::default();
+    let times = check_times(state, now, terms, authority);
+    let settle_by = times.as_ref().map_or(terms.expires, |times| times.settle_by);
+    let checks = [
+        times.map(|_| ()),
+        custody_of(state, terms).map(|_| ()),
+        check_nonce(state, terms, &earlier),
+        check_owner(state, now, terms, authority, &earlier),
+    ];
+    let legs = terms.legs.iter();
+    let legs = legs.map(|leg| check_leg(state, now, terms, leg, settle_by, &earlier));
+    checks.into_iter().chain(legs).filter_map(Result::err).collect()
 }
 
 fn check_nonce(state: &State, terms: &LockTerms, earlier: &Earlier) -> Result<(), Reject> {

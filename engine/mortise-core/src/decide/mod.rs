@@ -23,6 +23,7 @@ use mortise_format::command::{Command, SignedIntent};
 use mortise_format::eip712::Request;
 use mortise_format::event::{Authority, Event, Position, RequestMark};
 use mortise_format::limits::REQUEST_VALID_MS_MAX;
+use mortise_format::lock::LockTerms;
 use mortise_format::reject::{Field, Reject};
 
 /// The answer to a command.
@@ -52,19 +53,19 @@ pub fn decide(state: &State, now_ms: u64, admitted: &Admitted) -> Decision {
     }
 }
 
-/// Every check that a command fails, without effect: the first is what `decide` would name. For a
-/// grant the checks of each lock's legs go on past the first failure.
-pub fn failed_checks(state: &State, now_ms: u64, admitted: &Admitted) -> Vec<Reject> {
+/// Every check that a lock on these terms would fail now, in the order of the ladder, without
+/// signature and without effect.
+pub fn failed_checks(state: &State, now_ms: u64, terms: &LockTerms) -> Vec<Reject> {
     let now = Now { ms: now_ms, s: now_ms / 1000 };
-    match memory::recall(state, now, admitted) {
-        Ok(Some(_)) => return Vec::new(),
-        Ok(None) => {}
-        Err(reject) => return alloc::vec![reject],
+    match crate::admit::check_terms(terms) {
+        Err(reject) => alloc::vec![reject],
+        Ok(()) => grant::failed_checks(state, now, terms),
     }
-    match &admitted.0 {
-        Inner::Grant { locks, .. } => grant::failed_checks(state, now, locks),
-        inner => decide_new(state, now, inner).err().into_iter().collect(),
-    }
+}
+
+/// `claimBy` and `settleBy` of terms, seconds; `None` when the chain of the fill is not served.
+pub fn times_of(state: &State, terms: &LockTerms) -> Option<(u64, u64)> {
+    grant::times_of(state, terms.condition.target_chain_id, terms.expires).ok()
 }
 
 /// Engine time in both units.

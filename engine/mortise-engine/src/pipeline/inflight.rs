@@ -29,8 +29,8 @@ pub(super) enum Pending {
     Event(u32),
     /// A read.
     Read(Answer),
-    /// The newest statement, as of the release.
-    Statement,
+    /// A read that goes with the statement about this frame.
+    Rooted(Answer),
     /// A refusal that was decided on state of this frame.
     Reply(Reply),
     /// An answer from an earlier frame of the log.
@@ -109,9 +109,8 @@ impl Pipeline {
                     Output::Reply(token, Reply::Logged(Arc::clone(&released), index))
                 }
                 Pending::Read(answer) => Output::Reply(token, Reply::Read(answer)),
-                Pending::Statement => {
-                    let answer = Answer::Statement(Some(statement.clone()));
-                    Output::Reply(token, Reply::Read(answer))
+                Pending::Rooted(answer) => {
+                    Output::Reply(token, Reply::Rooted(answer, Box::new(statement.clone())))
                 }
                 Pending::Reply(reply) => Output::Reply(token, reply),
                 Pending::Recall(at) => Output::Recall(token, at, self.recent_about(at.seq)),

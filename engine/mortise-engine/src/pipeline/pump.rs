@@ -163,10 +163,12 @@ impl Pipeline {
             Pending::Reply(reply) => Output::Reply(token, reply),
             Pending::Read(answer) => Output::Reply(token, Reply::Read(answer)),
             Pending::Recall(at) => Output::Recall(token, at, self.recent_about(at.seq)),
-            Pending::Statement => {
-                let answer = crate::api::Answer::Statement(self.recent.back().cloned());
-                Output::Reply(token, Reply::Read(answer))
-            }
+            Pending::Rooted(answer) => match self.recent.back() {
+                Some(newest) => {
+                    Output::Reply(token, Reply::Rooted(answer, Box::new(newest.clone())))
+                }
+                None => Output::Reply(token, Reply::Fault),
+            },
             // An event always has a frame; without one the process is corrupt.
             Pending::Event(_) => Output::Reply(token, Reply::Fault),
         });

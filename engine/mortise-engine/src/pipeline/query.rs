@@ -3,41 +3,46 @@
 use super::Pipeline;
 use super::inflight::Pending;
 use crate::api::{
-    Answer, DraftRequest, LockFilter, ProofAnswer, Query, Reply, StatusAnswer, TermsOf,
+    Answer, BalanceAnswer, DraftRequest, LockFilter, ProofAnswer, Query, Reply, Simulated,
+    StatusAnswer, TermsOf,
 };
 use crate::drafts::Draft;
 use mortise_core::admit::check_terms;
-use mortise_core::decide::{check_draft, failed_checks};
+use mortise_core::decide::{check_draft, failed_checks, times_of};
 use mortise_core::state::LeafKey;
 use mortise_core::state::locks::Lock;
 use mortise_core::tree::Position as TreePosition;
 use mortise_format::U256;
 use mortise_format::asset::Asset;
+use mortise_format::event::Position;
 use mortise_format::ids::{Address, LockId};
 use mortise_format::limits::LIST_MAX;
-use mortise_format::lock::{LegTerms, LockTerms};
+use mortise_format::lock::{Custody, LegTerms, LockTerms};
+use mortise_format::policy::ChainCustody;
 use mortise_format::reject::{Field, Limit, Reject};
+use mortise_format::wire::params::SimulateLock;
 
 impl Pipeline {
     pub(super) fn query(&mut self, now_ms: u64, query: Query) -> Pending {
         let now_ms = now_ms.max(self.machine.head().time_ms);
         let answer = match query {
-            Query::Status => Answer::Status(self.status()),
+            Query::Status => return Pending::Rooted(Answer::Status(self.status())),
             Query::Lock(lock_id) => self.find(&lock_id, now_ms),
             Query::Terms(lock_id) => self.terms(&lock_id, now_ms),
             Query::Locks(filter) => self.list(&filter),
-            Query::Balance(owner, asset) => self.balance(&owner, &asset),
-            Query::Statement => return Pending::Statement,
+            Query::Balance(owner, asset) => return Pending::Rooted(self.balance(&owner, &asset)),
+            Query::StatementAt(seq) => return self.statement_at(seq),
+            Query::Statement => return Pending::Rooted(Answer::Statement),
             Query::SuggestNonce(owner) => Answer::Nonce(self.next_nonce(&owner)),
             Query::Draft(request) => match self.draft(now_ms, request) {
                 Ok(draft) => Answer::Draft(Box::new(draft)),
                 Err(reject) => return Pending::Reply(Reply::Refused(reject)),
             },
-            Query::Simulate(admitted) => {
-                Answer::Simulated(failed_checks(self.machine.state(), now_ms, &admitted))
-            }
+            Query::Simulate(asked) => Answer::Simulated(self.simulate(now_ms, &asked)),
             Query::Policy => Answer::Policy(Box::new(self.machine.state().policy().clone())),
-            Query::Proof(key) => Answer::Proof(Box::new(self.proof(key))),
+            Query::Proof(key) => {
+                return Pending::Rooted(Answer::Proof(Box::new(self.proof(key))));
+            }
             Query::Sweep => Answer::None,
         };
         Pending::Read(answer)
@@ -79,13 +84,13 @@ impl Pipeline {
         let wanted = |lock: &&Lock| {
             (!filter.open_only || lock.status.is_open())
                 && filter.status.is_none_or(|s| s == lock.status)
-                && filter.after.is_none_or(|after| (lock.granted_at, lock.lock_id) > after)
+                && filter.after.is_none_or(|after| lock.lock_id > after)
         };
         let mut locks: Vec<&Lock> = match &filter.owner {
             Some(owner) => state.locks_of(owner).into_iter().filter(wanted).collect(),
             None => state.locks().filter(wanted).collect(),
         };
-        let key = |lock: &&Lock| (lock.granted_at, lock.lock_id);
+        let key = |lock: &&Lock| lock.lock_id;
         if locks.len() > limit {
             locks.select_nth_unstable_by_key(limit, key);
             locks.truncate(limit + 1);
@@ -93,7 +98,7 @@ impl Pipeline {
         locks.sort_unstable_by_key(key);
         let more = locks.len() > limit;
         locks.truncate(limit);
-        let next = locks.last().filter(|_| more).map(|lock| (lock.granted_at, lock.lock_id));
+        let next = locks.last().filter(|_| more).map(|lock| lock.lock_id);
         Answer::Locks(locks.into_iter().cloned().collect(), next)
     }
 
@@ -104,7 +109,32 @@ impl Pipeline {
                 && lock.legs.iter().any(|leg| leg.asset == *asset)
         };
         let locks = state.locks_of(owner).into_iter().filter(holds).take(LIST_MAX);
-        Answer::Balance(state.balance(owner, asset), locks.cloned().collect())
+        let chain = state.policy().chain(asset.chain_id);
+        Answer::Balance(Box::new(BalanceAnswer {
+            balance: state.balance(owner, asset),
+            locks: locks.cloned().collect(),
+            custody: chain.map(|chain| match chain.custody {
+                ChainCustody::Open => Custody::Open,
+                ChainCustody::Escrow { .. } => Custody::Escrow,
+            }),
+            head_time: state.account(owner, asset).and_then(|a| a.fact).map(|f| f.head_time),
+        }))
+    }
+
+    /// A statement that is recent is at hand; an older one is in the log, with its frame.
+    fn statement_at(&self, seq: u64) -> Pending {
+        let released = self.recent_about(seq);
+        match released {
+            Some(statement) => {
+                Pending::Reply(Reply::Rooted(Answer::Statement, Box::new(statement)))
+            }
+            None if seq < self.first_in_flight() => Pending::Recall(Position { seq, index: 0 }),
+            None => Pending::Read(Answer::None),
+        }
+    }
+
+    fn first_in_flight(&self) -> u64 {
+        self.in_flight.front().map_or(self.machine.head().next_seq, |frame| frame.seq)
     }
 
     fn next_nonce(&self, owner: &Address) -> u64 {
@@ -148,6 +178,17 @@ impl Pipeline {
         Ok(draft)
     }
 
+    fn simulate(&self, now_ms: u64, asked: &SimulateLock) -> Option<Box<Simulated>> {
+        let state = self.machine.state();
+        let terms = asked.terms(self.next_nonce(&asked.owner), now_ms / 1000)?;
+        Some(Box::new(Simulated {
+            lock_id: terms.lock_id(state.engine_id()),
+            failures: failed_checks(state, now_ms, &terms),
+            times: times_of(state, &terms),
+            terms,
+        }))
+    }
+
     fn proof(&self, key: LeafKey) -> ProofAnswer {
         let state = self.machine.state();
         let position = TreePosition(key.position_in(state.engine_id()));
@@ -155,8 +196,6 @@ impl Pipeline {
             key,
             value: state.leaf_value(&key).zip(state.leaf_salt(&key)),
             proof: self.machine.tree().prove(&position),
-            state_root: self.machine.state_root(),
-            seq: self.machine.head().next_seq.saturating_sub(1),
         }
     }
 }

@@ -1,0 +1,64 @@
+//! The pool for what costs time: recovering signatures, signing frames.
+
+use crate::keyring::Identity;
+use crate::pipeline::{SignJob, SignedFrame};
+use crate::released::sign_promises;
+use actix::{Actor, Handler, Message, SyncContext};
+use mortise_core::{Admitted, admit};
+use mortise_format::command::Command;
+use mortise_format::eip712::Domain;
+use mortise_format::reject::Reject;
+use std::sync::Arc;
+
+/// A worker of the pool.
+#[derive(Debug)]
+pub struct Crypto {
+    identity: Arc<Identity>,
+    domain: Domain,
+}
+
+impl Crypto {
+    /// A worker for an engine.
+    pub fn new(identity: Arc<Identity>) -> Self {
+        let domain = Domain::of_engine(&identity.engine_id);
+        Self { identity, domain }
+    }
+}
+
+impl Actor for Crypto {
+    type Context = SyncContext<Self>;
+}
+
+/// Authenticate commands.
+#[derive(Debug, Message)]
+#[rtype(result = "Vec<Result<Admitted, Reject>>")]
+pub struct Admit(pub Vec<Command>);
+
+impl Handler<Admit> for Crypto {
+    type Result = Vec<Result<Admitted, Reject>>;
+
+    fn handle(&mut self, message: Admit, _: &mut SyncContext<Self>) -> Self::Result {
+        let admit = |command| admit(&self.identity.engine_id, command);
+        message.0.into_iter().map(admit).collect()
+    }
+}
+
+/// Sign a part of a frame's promises, and its statement when `is_first`.
+#[derive(Debug, Message)]
+#[rtype(result = "SignedFrame")]
+pub struct SignFrame(pub SignJob);
+
+impl Handler<SignFrame> for Crypto {
+    type Result = actix::MessageResult<SignFrame>;
+
+    fn handle(&mut self, message: SignFrame, _: &mut SyncContext<Self>) -> Self::Result {
+        let SignJob { statement, events } = message.0;
+        let signer = &self.identity.signer;
+        let stated = &statement.statement;
+        let sign =
+            |(index, event)| (index, sign_promises(signer, &self.domain, stated, index, &event));
+        let promises = events.into_iter().map(sign).collect();
+        let signature = signer.sign(&stated.digest());
+        actix::MessageResult(SignedFrame { seq: stated.seq, signature, promises })
+    }
+}

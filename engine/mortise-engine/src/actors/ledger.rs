@@ -1,0 +1,271 @@
+//! The single writer: owns the pipeline, carries its outputs out.
+
+use super::crypto::{Crypto, SignFrame};
+use super::shipper::{Ship, Shipper};
+use crate::api::{Ask, Reply, Token, Work};
+use crate::keyring::{Identity, KeyRing};
+use crate::phase::{Phase, PhaseCell};
+use crate::pipeline::{Input, Output, Pipeline, SignJob, SignedFrame, Snapshot};
+use crate::ports::Clock;
+use crate::recall::recall;
+use crate::store::{Ack, LogStore, StoreError};
+use actix::{
+    Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message,
+    ResponseActFuture, WrapFuture,
+};
+use mortise_core::body::SignedStatement;
+use mortise_format::event::Position;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// What a ledger is made of.
+pub struct LedgerParts {
+    /// The pipeline after boot, its first outputs not yet carried out.
+    pub pipeline: Pipeline,
+    /// Those outputs.
+    pub outputs: Vec<Output>,
+    /// The store.
+    pub store: Arc<dyn LogStore>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Who the engine is.
+    pub identity: Arc<Identity>,
+    /// Epoch keys, for recalls.
+    pub ring: Arc<KeyRing>,
+    /// The pool.
+    pub crypto: Addr<Crypto>,
+    /// The phase: ready when the boot frame is durable.
+    pub phase: Arc<PhaseCell>,
+}
+
+/// The single writer.
+pub struct Ledger {
+    parts: LedgerParts,
+    shipper: Option<Addr<Shipper>>,
+    askers: HashMap<Token, oneshot::Sender<Reply>>,
+    next_token: Token,
+    /// Told when everything acked is answered and the last snapshot is stored.
+    stopping: Option<oneshot::Sender<()>>,
+}
+
+impl Ledger {
+    /// From its parts.
+    pub fn new(parts: LedgerParts) -> Self {
+        let askers = HashMap::new();
+        Self { parts, shipper: None, askers, next_token: 0, stopping: None }
+    }
+
+    fn step(&mut self, input: Input, context: &mut Context<Self>) {
+        let mut outputs = Vec::new();
+        self.parts.pipeline.handle(self.parts.clock.now_ms(), input, &mut outputs);
+        self.carry(outputs, context);
+    }
+
+    fn carry(&mut self, outputs: Vec<Output>, context: &mut Context<Self>) {
+        for output in outputs {
+            match output {
+                Output::Ship(frame) => {
+                    let ack = self.parts.store.append(&frame);
+                    let sent = self.shipper.as_ref().map(|shipper| shipper.try_send(Ship(ack)));
+                    // Never more frames are in flight than its mailbox holds.
+                    assert!(
+                        matches!(sent, Some(Ok(()))),
+                        "the shipper takes every frame in flight"
+                    );
+                }
+                Output::Sign(job) => self.sign(job, context),
+                Output::Reply(token, reply) => self.reply(token, reply),
+                Output::Recall(token, at, statement) => self.recall(token, at, statement, context),
+                Output::Snapshot(snapshot) => self.store_snapshot(snapshot, context),
+                Output::Fault(fault) => {
+                    tracing::error!(%fault, "stopped");
+                    self.parts.phase.enter(Phase::Fault(fault.to_string()));
+                }
+            }
+        }
+        self.finish_stop(context);
+    }
+
+    fn reply(&mut self, token: Token, reply: Reply) {
+        if let Some(asker) = self.askers.remove(&token) {
+            // The asker may have hung up: its answer is in the log.
+            let _ = asker.send(reply);
+        }
+    }
+
+    /// Splits a large job over the pool and puts the parts together.
+    fn sign(&mut self, job: SignJob, context: &mut Context<Self>) {
+        let SignJob { statement, mut events } = job;
+        let mut parts = Vec::new();
+        loop {
+            let rest = events.split_off(events.len().min(SIGN_CHUNK));
+            let part = SignJob { statement: statement.clone(), events };
+            parts.push(self.parts.crypto.send(SignFrame(part)));
+            if rest.is_empty() {
+                break;
+            }
+            events = rest;
+        }
+        let joined = async move {
+            let mut whole: Option<SignedFrame> = None;
+            for part in parts {
+                let part = part.await.ok()?;
+                match &mut whole {
+                    Some(whole) => whole.promises.extend(part.promises),
+                    None => whole = Some(part),
+                }
+            }
+            whole
+        };
+        let done = joined.into_actor(self).map(|signed, ledger, context| match signed {
+            Some(signed) => ledger.step(Input::Signed(signed), context),
+            None => ledger.step(Input::StoreFailed, context),
+        });
+        context.spawn(done);
+    }
+
+    fn recall(
+        &mut self,
+        token: Token,
+        at: Position,
+        statement: Option<SignedStatement>,
+        context: &mut Context<Self>,
+    ) {
+        let (store, ring) = (Arc::clone(&self.parts.store), Arc::clone(&self.parts.ring));
+        let identity = Arc::clone(&self.parts.identity);
+        let epochs = self.parts.pipeline.machine().epochs().to_vec();
+        let found =
+            async move { recall(store.as_ref(), &identity, &ring, &epochs, at, statement).await };
+        let done = found.into_actor(self).map(move |found, ledger, context| match found {
+            Ok(reply) => ledger.reply(token, reply),
+            Err(error) => {
+                tracing::error!(seq = at.seq, %error, "an answer was not found in the log");
+                ledger.reply(token, Reply::Fault);
+                ledger.step(Input::StoreFailed, context);
+            }
+        });
+        context.spawn(done);
+    }
+
+    fn store_snapshot(&mut self, snapshot: Snapshot, context: &mut Context<Self>) {
+        let seq = snapshot.seq;
+        let stored = put_snapshot(self.parts.store.as_ref(), snapshot);
+        let done = stored.into_actor(self).map(move |stored, ledger, context| {
+            if let Err(error) = &stored {
+                tracing::warn!(seq, %error, "snapshot not stored");
+            }
+            ledger.step(Input::SnapshotStored(stored.is_ok()), context);
+        });
+        context.spawn(done);
+    }
+
+    /// A graceful stop ends when all that was taken is answered; a last snapshot makes the next
+    /// start short.
+    fn finish_stop(&mut self, context: &mut Context<Self>) {
+        let is_over = self.parts.pipeline.is_idle() || self.parts.pipeline.fault().is_some();
+        if !is_over || self.stopping.is_none() {
+            return;
+        }
+        let Some(done) = self.stopping.take() else { return };
+        let snapshot = self.parts.pipeline.final_snapshot();
+        let store = Arc::clone(&self.parts.store);
+        let store_it = async move {
+            if let Some(snapshot) = snapshot {
+                if let Err(error) = put_snapshot(store.as_ref(), snapshot).await {
+                    tracing::warn!(%error, "last snapshot not stored");
+                }
+            }
+            let _ = done.send(());
+        };
+        let stop =
+            store_it.into_actor(self).map(|(), _, context: &mut Context<Self>| context.stop());
+        context.spawn(stop);
+    }
+}
+
+fn put_snapshot(store: &dyn LogStore, snapshot: Snapshot) -> crate::store::StoreFuture<()> {
+    let bytes = Arc::unwrap_or_clone(snapshot.bytes);
+    store.snapshot_put(snapshot.seq, snapshot.digest, bytes.into())
+}
+
+impl Actor for Ledger {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        context.set_mailbox_capacity(MAILBOX);
+        self.shipper = Some(Shipper::new(context.address()).start());
+        let outputs = std::mem::take(&mut self.parts.outputs);
+        self.carry(outputs, context);
+        context.run_interval(TICK, |ledger, context| ledger.step(Input::Tick, context));
+    }
+}
+
+/// New work, with where its answers go.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Submit(pub Vec<(Ask, oneshot::Sender<Reply>)>);
+
+impl Handler<Submit> for Ledger {
+    type Result = ();
+
+    fn handle(&mut self, message: Submit, context: &mut Context<Self>) {
+        let mut work = Vec::with_capacity(message.0.len());
+        for (ask, asker) in message.0 {
+            self.next_token += 1;
+            let token = self.next_token;
+            self.askers.insert(token, asker);
+            work.push(Work { token, ask });
+        }
+        self.step(Input::Work(work), context);
+    }
+}
+
+/// The outcome of an append.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Shipped(pub Result<Ack, StoreError>);
+
+impl Handler<Shipped> for Ledger {
+    type Result = ();
+
+    fn handle(&mut self, message: Shipped, context: &mut Context<Self>) {
+        match message.0 {
+            Ok(ack) => {
+                self.step(Input::Acked(ack), context);
+                if self.parts.phase.now() != Phase::Ready && self.stopping.is_none() {
+                    self.parts.phase.enter(Phase::Ready);
+                }
+            }
+            Err(error) => {
+                tracing::error!(%error, "append failed");
+                self.step(Input::StoreFailed, context);
+            }
+        }
+    }
+}
+
+/// Answer what was taken, then stop.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Stop;
+
+impl Handler<Stop> for Ledger {
+    type Result = ResponseActFuture<Self, ()>;
+
+    fn handle(&mut self, _: Stop, context: &mut Context<Self>) -> Self::Result {
+        let (done, stopped) = oneshot::channel();
+        self.stopping = Some(done);
+        self.finish_stop(context);
+        let wait = async move { drop(stopped.await) };
+        Box::pin(wait.into_actor(self))
+    }
+}
+
+/// How often time is looked at when nothing else happens.
+const TICK: Duration = Duration::from_millis(50);
+/// Messages of sessions under way; permits bound what is in them.
+const MAILBOX: usize = 1024;
+/// Promises that one worker signs in a row.
+const SIGN_CHUNK: usize = 64;

@@ -1,0 +1,17 @@
+//! The actors: thin carriers of the pipeline's outputs.
+//!
+//! ```text
+//! sessions --Submit--> Ledger (own thread, single writer) --Ship--> Shipper (acks in order)
+//!                        |  ^                                          |
+//!                        |  '-------------- Acked / StoreFailed -------'
+//!                        '--SignFrame--> Crypto pool (SyncArbiter): also admits commands
+//! ```
+//! Messages carry batches. `do_send` is banned: it ignores a mailbox's bound. Bounds on what is
+//! under way are permits, taken before a message is sent (actix mailboxes do not bound).
+
+mod crypto;
+mod ledger;
+mod shipper;
+
+pub use crypto::{Admit, Crypto};
+pub use ledger::{Ledger, LedgerParts, Stop, Submit};

@@ -1,0 +1,72 @@
+//! Where the engine stands in its life, readable from every thread.
+
+use mortise_format::limits::{IN_FLIGHT_MAX, IN_FLIGHT_PER_CONNECTION_MAX};
+use std::sync::RwLock;
+
+/// A phase. Only [`Phase::Ready`] serves; [`Phase::Fault`] is left by a restart alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Phase {
+    /// Unsealing keys.
+    Starting,
+    /// Following the log: frames done, and in all.
+    Replaying(u64, u64),
+    /// Serving.
+    Ready,
+    /// Answering what is under way, taking nothing new.
+    Stopping,
+    /// Stopped by a fault; the text is for the operator.
+    Fault(String),
+}
+
+impl Phase {
+    /// The name on the wire.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Replaying(..) => "replaying",
+            Self::Ready => "ready",
+            Self::Stopping => "stopping",
+            Self::Fault(_) => "fault",
+        }
+    }
+}
+
+/// The phase, shared.
+#[derive(Debug)]
+pub struct PhaseCell(RwLock<Phase>);
+
+impl Default for PhaseCell {
+    fn default() -> Self {
+        Self(RwLock::new(Phase::Starting))
+    }
+}
+
+impl PhaseCell {
+    /// The phase now.
+    pub fn now(&self) -> Phase {
+        self.0.read().expect("no holder of the phase panics").clone()
+    }
+
+    /// Enters a phase. A fault is never left.
+    pub fn enter(&self, phase: Phase) {
+        let mut now = self.0.write().expect("no holder of the phase panics");
+        if !matches!(*now, Phase::Fault(_)) {
+            *now = phase;
+        }
+    }
+}
+
+/// How many commands may be under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// Over all connections: above, OVERLOADED.
+    pub in_flight: usize,
+    /// On one connection: above, its socket is not read.
+    pub per_connection: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { in_flight: IN_FLIGHT_MAX, per_connection: IN_FLIGHT_PER_CONNECTION_MAX }
+    }
+}

@@ -1,0 +1,374 @@
+//! One function a method: ask, then render.
+
+use super::render;
+use crate::api::{Answer, Ask, DraftRequest, LockFilter, Query, Reply, StatusAnswer, TermsOf};
+use crate::gate::{Closed, Gate, Serving};
+use crate::phase::Phase;
+use mortise_core::body::SignedStatement;
+use mortise_core::state::LeafKey;
+use mortise_format::command::{CancelForm, Command, SignedCancel};
+use mortise_format::domains::keccak256;
+use mortise_format::eip712::Digest;
+use mortise_format::errors::Code;
+use mortise_format::ids::{Address, Bytes32, EngineId, PolicyHash, Root};
+use mortise_format::lock::{Custody, Durability};
+use mortise_format::policy::ChainCustody;
+use mortise_format::reject::{Field, Reject};
+use mortise_format::wire::params::{
+    CancelLock, CancelSignedAs, CreateLock, GetBalance, GetLockedBalance, GetProof, GetStateRoot,
+    ListLocks, ProofKey, SignLock, SimulateLock, VerifyFulfillment,
+};
+use mortise_format::wire::results::{
+    BootAttestation, ChainInfo, CleanupResult, EngineInfo, Health, LockStatus, NonceResult,
+    PolicyResult, StateRootResult, StatementView,
+};
+use mortise_format::wire::{Call, ErrorObject, HexBytes};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+type Answered = Result<Value, ErrorObject>;
+
+/// Answers a call.
+pub(super) async fn call(gate: &Gate, call: Call) -> Answered {
+    match call {
+        Call::Health(_) => health(gate).await,
+        Call::GetBootAttestation(_) => boot_attestation(gate),
+        Call::GetEnclaveId(_) => Ok(json(&serving(gate)?.identity.engine_id)),
+        Call::GetEnclavePublicKey(_) => Ok(json(&serving(gate)?.identity.signer.address())),
+        Call::GetEngineInfo(_) => engine_info(gate).await,
+        Call::GetPolicy(_) => match read(gate, Query::Policy).await? {
+            Answer::Policy(policy) => Ok(json(&PolicyResult::from(&*policy))),
+            _ => Err(unexpected()),
+        },
+        Call::CreateLock(params) => create_lock(gate, params).await,
+        Call::SignLock(params) => sign_lock(gate, params).await,
+        Call::CommitLock(params) => logged(gate, params.into_command()).await,
+        Call::CommitBatch(params) => logged(gate, params.into_command()).await,
+        Call::ClaimLock(params) => logged(gate, params.into_command()).await,
+        Call::ReleaseLock(params) => logged(gate, params.into_command()).await,
+        Call::ExtendLock(params) => logged(gate, params.into_command()).await,
+        Call::CancelLock(params) => cancel_lock(gate, params).await,
+        Call::SubmitChainFact(params) => logged(gate, params.into_command()).await,
+        Call::VerifyFulfillment(params) => verify_fulfillment(gate, params).await,
+        Call::SimulateLock(params) => simulate(gate, params).await,
+        Call::SuggestNonce(params) => match read(gate, Query::SuggestNonce(params.owner)).await? {
+            Answer::Nonce(nonce) => Ok(json(&NonceResult { nonce })),
+            _ => Err(unexpected()),
+        },
+        Call::GetLock(params) => match read(gate, Query::Lock(params.lock_id)).await? {
+            Answer::Lock(lock) => Ok(json(&render::lock(&lock))),
+            Answer::Draft(draft) => Ok(json(&render::draft(&draft))),
+            _ => Ok(Value::Null),
+        },
+        Call::GetActiveLocks(params) => active_locks(gate, params.owner).await,
+        Call::ListLocks(params) => list_locks(gate, params).await,
+        Call::GetLockedBalance(params) => locked_balance(gate, params).await,
+        Call::GetBalance(params) => balance(gate, params).await,
+        Call::GetStateRoot(params) => state_root(gate, params).await,
+        Call::GetProof(params) => proof(gate, params).await,
+        Call::CleanupExpiredLocks(_) => match read(gate, Query::Sweep).await? {
+            Answer::Swept(cleaned) => {
+                Ok(json(&CleanupResult { cleaned: u64::try_from(cleaned).unwrap_or(u64::MAX) }))
+            }
+            _ => Err(unexpected()),
+        },
+    }
+}
+
+pub(super) fn json<T: serde::Serialize>(value: &T) -> Value {
+    serde_json::to_value(value).expect("results have text keys only")
+}
+
+fn unexpected() -> ErrorObject {
+    ErrorObject::new(Code::InternalError)
+}
+
+fn closed(closed: Closed) -> ErrorObject {
+    match closed {
+        Closed::Overloaded => ErrorObject::overloaded(RETRY_AFTER_MS),
+        Closed::NotReady(phase) => ErrorObject::not_ready(phase),
+        Closed::Fault => ErrorObject::new(Code::Fault),
+        Closed::Refused(reject) => ErrorObject::from(reject),
+    }
+}
+
+fn serving(gate: &Gate) -> Result<&Serving, ErrorObject> {
+    gate.serving().ok_or_else(|| match gate.phase() {
+        Phase::Fault(_) => ErrorObject::new(Code::Fault),
+        phase => ErrorObject::not_ready(phase.name()),
+    })
+}
+
+fn refused(reply: Reply) -> ErrorObject {
+    match reply {
+        Reply::Refused(reject) => ErrorObject::from(reject),
+        Reply::NotDurable => ErrorObject::new(Code::NotDurable),
+        Reply::Fault => ErrorObject::new(Code::Fault),
+        _ => unexpected(),
+    }
+}
+
+async fn read(gate: &Gate, query: Query) -> Result<Answer, ErrorObject> {
+    match gate.query(query).await.map_err(closed)? {
+        Reply::Read(answer) => Ok(answer),
+        reply => Err(refused(reply)),
+    }
+}
+
+async fn rooted(gate: &Gate, query: Query) -> Result<(Answer, SignedStatement), ErrorObject> {
+    match gate.query(query).await.map_err(closed)? {
+        Reply::Rooted(answer, statement) => Ok((answer, *statement)),
+        reply => Err(refused(reply)),
+    }
+}
+
+async fn logged(gate: &Gate, command: Command) -> Answered {
+    let identity = &serving(gate)?.identity;
+    match gate.command(command).await.map_err(closed)? {
+        Reply::Logged(frame, index) => {
+            render::logged(&identity.engine_id, &frame, index).ok_or_else(unexpected)
+        }
+        reply => Err(refused(reply)),
+    }
+}
+
+async fn status(gate: &Gate) -> Result<(StatusAnswer, SignedStatement), ErrorObject> {
+    match rooted(gate, Query::Status).await? {
+        (Answer::Status(status), statement) => Ok((status, statement)),
+        _ => Err(unexpected()),
+    }
+}
+
+/// Answered in every phase: an operator at night asks this first.
+async fn health(gate: &Gate) -> Answered {
+    let known = match gate.phase() {
+        Phase::Ready => status(gate).await.ok(),
+        _ => None,
+    };
+    let phase = gate.phase();
+    let serving = gate.serving();
+    let statement = known.as_ref().map(|(_, signed)| &signed.stated.statement);
+    let is_ready = statement.is_some() && phase == Phase::Ready;
+    Ok(json(&Health {
+        status: if is_ready { "healthy".into() } else { phase.name().into() },
+        enclave_id: serving.map_or(EngineId::ZERO, |s| s.identity.engine_id),
+        public_key: serving.map_or(Address::ZERO, |s| s.identity.signer.address()),
+        state_root: statement.map_or(Root::ZERO, |s| s.state_root),
+        timestamp: statement.map_or(0, |s| s.time_ms / 1000),
+        epoch: statement.map_or(0, |s| s.epoch),
+        seq: statement.map_or(0, |s| s.seq),
+        mode: MODE.into(),
+        version: VERSION.into(),
+        phase: phase.name().into(),
+        pruning_horizon: statement
+            .zip(serving)
+            .map_or(0, |(statement, serving)| pruning_horizon(statement.time_ms, serving)),
+    }))
+}
+
+fn pruning_horizon(time_ms: u64, serving: &Serving) -> u64 {
+    (time_ms / 1000).saturating_sub(serving.identity.genesis.policy.retention_s)
+}
+
+/// Without a platform that attests there is no document: empty, and it says so.
+fn boot_attestation(gate: &Gate) -> Answered {
+    let serving = serving(gate)?;
+    let signer = &serving.identity.signer;
+    Ok(json(&BootAttestation {
+        enclave_id: serving.identity.engine_id,
+        public_key: signer.address(),
+        boot_time: serving.boot_ms / 1000,
+        code_hash: Bytes32::ZERO,
+        pcrs: BTreeMap::new(),
+        aws_attestation_document: HexBytes(Vec::new()),
+        signature: signer.sign(&Digest(keccak256(&[b""]))),
+        mode: MODE.into(),
+    }))
+}
+
+async fn engine_info(gate: &Gate) -> Answered {
+    let serving = serving(gate)?;
+    let identity = &serving.identity;
+    let (status, signed) = status(gate).await?;
+    let statement = &signed.stated.statement;
+    let custody = |custody| match custody {
+        ChainCustody::Open => Custody::Open,
+        ChainCustody::Escrow { .. } => Custody::Escrow,
+    };
+    let chains = &identity.genesis.policy.chains;
+    let policy_hash: PolicyHash = statement.policy_hash;
+    Ok(json(&EngineInfo {
+        engine_id: identity.engine_id,
+        address: identity.signer.address(),
+        public_key: HexBytes(identity.signer.public_key().to_vec()),
+        name: identity.genesis.name.clone(),
+        genesis_hash: identity.genesis.hash(),
+        policy_hash,
+        version: VERSION.into(),
+        epoch: statement.epoch,
+        seq: statement.seq,
+        phase: gate.phase().name().into(),
+        mode: MODE.into(),
+        durability: Durability::Stored,
+        chains: chains
+            .iter()
+            .map(|c| ChainInfo { chain_id: c.chain_id, custody: custody(c.custody) })
+            .collect(),
+        lock_count: u64::try_from(status.lock_count).unwrap_or(u64::MAX),
+        pruning_horizon: pruning_horizon(statement.time_ms, serving),
+    }))
+}
+
+async fn create_lock(gate: &Gate, params: CreateLock) -> Answered {
+    // This path's wallet does not show a session key: only the owner's own is taken (INV-17).
+    if params.session_key.is_some_and(|key| key != params.owner) {
+        return Err(Reject::Validation(Field::SessionKey).into());
+    }
+    let CreateLock { owner, asset, amount, expires_in, condition, request_id, .. } = params;
+    let request = DraftRequest { owner, asset, amount, expires_in, condition, request_id };
+    match read(gate, Query::Draft(request)).await? {
+        Answer::Draft(draft) => render::created(&draft).ok_or_else(unexpected),
+        _ => Err(unexpected()),
+    }
+}
+
+async fn sign_lock(gate: &Gate, params: SignLock) -> Answered {
+    let SignLock { lock_id, signature } = params;
+    match read(gate, Query::Terms(lock_id)).await? {
+        Answer::Terms(terms, _) => {
+            logged(gate, Command::Approve { terms: *terms, signature }).await
+        }
+        _ => Err(Reject::LockNotFound.into()),
+    }
+}
+
+async fn cancel_lock(gate: &Gate, params: CancelLock) -> Answered {
+    let form = match params.signed_as {
+        CancelSignedAs::Consent(request) => CancelForm::Consent(request),
+        CancelSignedAs::Text => CancelForm::Text,
+        CancelSignedAs::ServerHash => CancelForm::ServerHash,
+        CancelSignedAs::TextOrServerHash => CancelForm::TextOrServerHash,
+    };
+    let consent = SignedCancel { form, signature: params.signature };
+    let other = params.beneficiary_signature.map(|signature| SignedCancel { form, signature });
+    match read(gate, Query::Terms(params.lock_id)).await? {
+        Answer::Terms(terms, TermsOf::Draft) => {
+            logged(gate, Command::CancelDraft { terms: *terms, consent }).await
+        }
+        _ => {
+            let consents = std::iter::once(consent).chain(other).collect();
+            logged(gate, Command::Cancel { lock_id: params.lock_id, consents }).await
+        }
+    }
+}
+
+/// No evidence can be checked yet, so every proof is refused; first the facts that need none.
+async fn verify_fulfillment(gate: &Gate, params: VerifyFulfillment) -> Answered {
+    match read(gate, Query::Lock(params.lock_id)).await? {
+        Answer::Lock(lock) if !lock.status.is_open() => {
+            Err(Reject::AlreadyTerminal(lock.status).into())
+        }
+        Answer::Lock(_) => Err(Reject::ProofInvalid.into()),
+        _ => Err(Reject::LockNotFound.into()),
+    }
+}
+
+async fn simulate(gate: &Gate, params: SimulateLock) -> Answered {
+    match read(gate, Query::Simulate(Box::new(params))).await? {
+        Answer::Simulated(Some(simulated)) => Ok(json(&render::simulated(&simulated))),
+        Answer::Simulated(None) => Err(Reject::Validation(Field::Expires).into()),
+        _ => Err(unexpected()),
+    }
+}
+
+async fn active_locks(gate: &Gate, owner: Address) -> Answered {
+    let limit = mortise_format::limits::LIST_MAX;
+    let filter = LockFilter { owner: Some(owner), open_only: true, limit, ..LockFilter::default() };
+    match read(gate, Query::Locks(filter)).await? {
+        Answer::Locks(locks, _) => Ok(json(&locks.iter().map(render::lock).collect::<Vec<_>>())),
+        _ => Err(unexpected()),
+    }
+}
+
+async fn list_locks(gate: &Gate, params: ListLocks) -> Answered {
+    let status = match params.status {
+        Some(LockStatus::Held(status)) => Some(status),
+        // Drafts are no locks of the state: they are found by id alone.
+        Some(LockStatus::Pending) => return Ok(json(&render::lock_list(&[], None))),
+        None => None,
+    };
+    let limit = usize::try_from(params.limit).unwrap_or(usize::MAX);
+    let (owner, after) = (params.owner, params.cursor);
+    let filter = LockFilter { owner, status, open_only: false, after, limit };
+    match read(gate, Query::Locks(filter)).await? {
+        Answer::Locks(locks, next) => Ok(json(&render::lock_list(&locks, next))),
+        _ => Err(unexpected()),
+    }
+}
+
+async fn locked_balance(gate: &Gate, params: GetLockedBalance) -> Answered {
+    match rooted(gate, Query::Balance(params.owner, params.asset)).await? {
+        (Answer::Balance(balance), _) => render::locked_balance(&balance).ok_or_else(unexpected),
+        _ => Err(unexpected()),
+    }
+}
+
+async fn balance(gate: &Gate, params: GetBalance) -> Answered {
+    match rooted(gate, Query::Balance(params.owner, params.asset)).await? {
+        (Answer::Balance(balance), signed) => {
+            Ok(json(&render::balance(params.owner, params.asset, &balance, &signed)))
+        }
+        _ => Err(unexpected()),
+    }
+}
+
+async fn state_root(gate: &Gate, params: GetStateRoot) -> Answered {
+    let signed = match params.at_seq {
+        None => match rooted(gate, Query::Statement).await? {
+            (Answer::Statement, signed) => signed,
+            _ => return Err(unexpected()),
+        },
+        Some(seq) => {
+            let reply = gate.ask(Ask::Query(Query::StatementAt(seq))).await.map_err(closed)?;
+            match reply {
+                Reply::Logged(frame, _) => frame.signed().clone(),
+                Reply::Rooted(_, signed) => *signed,
+                Reply::Read(Answer::None) => {
+                    let field = "atSeq";
+                    return Err(ErrorObject::new(Code::InvalidParams)
+                        .saying("atSeq is beyond the last released frame")
+                        .with("field", field));
+                }
+                reply => return Err(refused(reply)),
+            }
+        }
+    };
+    let statement = &signed.stated.statement;
+    Ok(json(&match params.signed {
+        false => StateRootResult::Root(statement.state_root),
+        true => StateRootResult::Signed {
+            statement: Box::new(StatementView::from(statement)),
+            signature: signed.signature,
+        },
+    }))
+}
+
+async fn proof(gate: &Gate, params: GetProof) -> Answered {
+    let engine_id = serving(gate)?.identity.engine_id;
+    let key = match params.key {
+        ProofKey::Lock(lock_id) => LeafKey::Lock(lock_id),
+        ProofKey::Account { owner, asset } => LeafKey::Account(owner, asset),
+        ProofKey::Owner(owner) => LeafKey::Principal(owner),
+    };
+    match rooted(gate, Query::Proof(key)).await? {
+        (Answer::Proof(proof), signed) => Ok(json(&render::proof(&engine_id, &proof, &signed))),
+        _ => Err(unexpected()),
+    }
+}
+
+/// Version of the code.
+pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// What backs the key until a platform attests it.
+const MODE: &str = "unattested";
+/// What an overloaded caller is told to wait.
+const RETRY_AFTER_MS: u64 = 50;

@@ -1,0 +1,59 @@
+//! JSON-RPC 2.0 over whatever carries bytes: the same for the socket and the gateway.
+//!
+//! What it is for: bytes in, bytes out. Parses with `mortise_format::wire`, asks through the gate,
+//! renders what comes back.
+//!
+//! What it does not do: frame, listen, decide.
+
+mod methods;
+mod render;
+
+use crate::gate::Gate;
+use mortise_format::wire::envelope::{self, Item, Message, Request};
+use mortise_format::wire::{Call, ErrorObject};
+
+/// Answers one message: an object or a batch. `None` when nothing is to be answered, which is so
+/// for notifications only.
+pub async fn answer(gate: &Gate, bytes: &[u8]) -> Option<Vec<u8>> {
+    match envelope::parse(bytes) {
+        Message::Single(item) => answer_item(gate, item).await,
+        Message::Batch(items) => {
+            // Asked in order and answered in order; what is logged shares frames all the same,
+            // because every call is asked before the first is awaited.
+            let asked: Vec<_> = items.into_iter().map(|item| answer_item(gate, item)).collect();
+            let answers = futures_util::future::join_all(asked).await;
+            envelope::batch(&answers.into_iter().flatten().collect::<Vec<_>>())
+        }
+    }
+}
+
+async fn answer_item(gate: &Gate, item: Item) -> Option<Vec<u8>> {
+    let request = match item {
+        Item::Refused { id, error } => return Some(envelope::failure(&id, &error)),
+        Item::Request(request) => request,
+    };
+    let Request { id, method, params } = request;
+    let answered = match Call::by_name(&method, &params) {
+        Ok(call) => methods::call(gate, call).await,
+        Err(error) => Err(error),
+    };
+    let id = id?;
+    Some(match answered {
+        Ok(result) => envelope::success(&id, &result),
+        Err(error) => envelope::failure(&id, &error),
+    })
+}
+
+/// The answer to a message that is over its limit, before it was read.
+pub fn too_large() -> Vec<u8> {
+    let error = ErrorObject::new(mortise_format::errors::Code::InvalidRequest)
+        .saying("the request is over its size limit");
+    envelope::failure(&envelope::Id::Null, &error)
+}
+
+/// The answer when the real one is over its limit.
+pub fn answer_too_large() -> Vec<u8> {
+    let error = ErrorObject::new(mortise_format::errors::Code::InvalidRequest)
+        .saying("the answer is over its size limit: ask for less");
+    envelope::failure(&envelope::Id::Null, &error)
+}

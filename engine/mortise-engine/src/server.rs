@@ -1,0 +1,253 @@
+//! An engine as a whole: listen, boot, serve, stop.
+//!
+//! ```text
+//! listen (answers health, refuses the rest NOT_READY)
+//!   -> connect store -> identity -> replay -> boot frame durable -> ready
+//!   -> SIGINT/SIGTERM: answer what was taken, last snapshot -> end
+//! ```
+//! Runs inside an actix system; the ledger has a thread of its own.
+
+use crate::actors::{Crypto, Ledger, LedgerParts, Stop};
+use crate::boot::{self, BootError};
+use crate::gate::{Gate, Serving};
+use crate::keyring::{Identity, KeyRing};
+use crate::phase::{Bounds, Phase, PhaseCell};
+use crate::pipeline::{Fault, Pipeline, Settings};
+use crate::ports::{Clock, Entropy, Vault};
+use crate::session;
+use crate::store::{LogStore, RemoteLog, StoreError};
+use actix::{Actor, Addr, Arbiter, SyncArbiter};
+use mortise_format::limits::CONNECTIONS_MAX;
+use mortise_format::policy::Genesis;
+use mortise_transport::{Address, Listener};
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+
+/// What an engine is made of.
+pub struct Config {
+    /// Where requests come in.
+    pub listen: Address,
+    /// Where the store is.
+    pub store: Address,
+    /// For a store that holds no engine yet; checked against one that does.
+    pub genesis: Option<Genesis>,
+    /// How much may be under way.
+    pub bounds: Bounds,
+    /// Frames between two snapshots.
+    pub snapshot_frames: u64,
+    /// Workers that recover and make signatures.
+    pub crypto_threads: usize,
+}
+
+/// The ports of an engine.
+#[derive(Clone)]
+pub struct Ports {
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+    /// Keys.
+    pub vault: Arc<dyn Vault>,
+}
+
+/// Why an engine ended otherwise than by being stopped.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EngineError {
+    /// The request port cannot be listened on.
+    #[error("cannot listen on {address}: {error}")]
+    Listen {
+        /// Where.
+        address: Address,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// The store cannot be reached.
+    #[error("cannot reach the store at {address}: {error}")]
+    Store {
+        /// Where.
+        address: Address,
+        /// Why.
+        error: StoreError,
+    },
+    /// The boot failed.
+    #[error("the boot failed: {0}")]
+    Boot(#[from] BootError),
+    /// The first frame could not be made.
+    #[error("the boot frame could not be made: {0}")]
+    Start(Fault),
+    /// A fault while serving: restart and replay.
+    #[error("stopped by a fault: {0}")]
+    Fault(String),
+}
+
+impl EngineError {
+    /// True when a restart may help: the store went away, or an append's outcome is unknown. A log
+    /// that does not follow is not mended by trying again.
+    pub fn is_worth_a_restart(&self) -> bool {
+        match self {
+            Self::Store { .. } | Self::Fault(_) | Self::Boot(BootError::Store(_)) => true,
+            Self::Listen { .. } | Self::Boot(_) | Self::Start(_) => false,
+        }
+    }
+}
+
+/// What an engine tells about its way: for progress bars and start-up lines.
+pub trait Observer: Send + Sync + 'static {
+    /// Following the log: frames done, and in all.
+    fn replaying(&self, done: u64, total: u64);
+    /// Serving.
+    fn ready(&self, identity: &Identity, epoch: u64);
+}
+
+/// Runs an engine until `shutdown` resolves or a fault stops it.
+///
+/// # Errors
+/// [`EngineError`].
+pub async fn run(
+    config: Config,
+    ports: Ports,
+    observer: Arc<dyn Observer>,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), EngineError> {
+    let phase = Arc::new(PhaseCell::default());
+    let gate = Arc::new(Gate::new(Arc::clone(&phase), config.bounds));
+    let listener = Listener::bind(&config.listen).await;
+    let listener =
+        listener.map_err(|error| EngineError::Listen { address: config.listen.clone(), error })?;
+    let accepting = actix::spawn(accept(listener, Arc::clone(&gate)));
+    let started = start(&config, &ports, &phase, &gate, &observer).await;
+    let ended = match started {
+        Ok(ledger) => serve(ledger, &phase, shutdown).await,
+        Err(error) if error.is_worth_a_restart() => Err(error),
+        Err(error) => {
+            // The log is not the one that this engine wrote, or it cannot be opened: say so to
+            // whoever asks, serve nothing, delete nothing, until somebody looks.
+            tracing::error!(%error, "not serving");
+            phase.enter(Phase::Fault(error.to_string()));
+            shutdown.await;
+            Err(error)
+        }
+    };
+    accepting.abort();
+    ended
+}
+
+async fn start(
+    config: &Config,
+    ports: &Ports,
+    phase: &Arc<PhaseCell>,
+    gate: &Arc<Gate>,
+    observer: &Arc<dyn Observer>,
+) -> Result<Addr<Ledger>, EngineError> {
+    let remote = RemoteLog::connect(&config.store).await;
+    let remote =
+        remote.map_err(|error| EngineError::Store { address: config.store.clone(), error })?;
+    let store: Arc<dyn LogStore> = Arc::new(remote);
+    let (vault, entropy) = (ports.vault.as_ref(), ports.entropy.as_ref());
+    let identity = boot::identity(store.as_ref(), vault, entropy, config.genesis.as_ref()).await?;
+    let identity = Arc::new(identity);
+    let ring = Arc::new(KeyRing::new(Arc::clone(&ports.vault), &identity));
+    let progress = |done, total| {
+        phase.enter(Phase::Replaying(done, total));
+        observer.replaying(done, total);
+    };
+    let started = boot::replay(store.as_ref(), &identity, &ring, entropy, &progress).await?;
+    let settings =
+        Settings { snapshot_frames: config.snapshot_frames, draft_seed: boot::random_u64(entropy) };
+    let boot_ms = ports.clock.now_ms();
+    let mut outputs = Vec::new();
+    let pipeline = Pipeline::start(started, boot_ms, VERSION, settings, &mut outputs)
+        .map_err(EngineError::Start)?;
+    let epoch = pipeline.machine().head().epoch;
+    let crypto = crypto_pool(config.crypto_threads, &identity);
+    let parts = LedgerParts {
+        pipeline,
+        outputs,
+        store,
+        clock: Arc::clone(&ports.clock),
+        identity: Arc::clone(&identity),
+        ring,
+        crypto: crypto.clone(),
+        phase: Arc::clone(phase),
+    };
+    let ledger = Ledger::start_in_arbiter(&Arbiter::new().handle(), |_| Ledger::new(parts));
+    gate.open(Serving { ledger: ledger.clone(), crypto, identity: Arc::clone(&identity), boot_ms });
+    wait_ready(phase).await?;
+    observer.ready(&identity, epoch);
+    Ok(ledger)
+}
+
+fn crypto_pool(threads: usize, identity: &Arc<Identity>) -> Addr<Crypto> {
+    let identity = Arc::clone(identity);
+    SyncArbiter::start(threads.max(1), move || Crypto::new(Arc::clone(&identity)))
+}
+
+/// Ready when the boot frame is durable: before that nothing may be promised.
+async fn wait_ready(phase: &PhaseCell) -> Result<(), EngineError> {
+    loop {
+        match phase.now() {
+            Phase::Ready => return Ok(()),
+            Phase::Fault(why) => return Err(EngineError::Fault(why)),
+            _ => tokio::time::sleep(POLL).await,
+        }
+    }
+}
+
+async fn serve(
+    ledger: Addr<Ledger>,
+    phase: &PhaseCell,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), EngineError> {
+    let faulted = async {
+        loop {
+            match phase.now() {
+                Phase::Fault(why) => break why,
+                _ => tokio::time::sleep(POLL).await,
+            }
+        }
+    };
+    tokio::select! {
+        why = faulted => {
+            // Let the last answers, all of them NOT_DURABLE or FAULT, reach their askers.
+            tokio::time::sleep(LAST_ANSWERS).await;
+            Err(EngineError::Fault(why))
+        }
+        () = shutdown => {
+            phase.enter(Phase::Stopping);
+            let _ = ledger.send(Stop).await;
+            tokio::time::sleep(LAST_ANSWERS).await;
+            Ok(())
+        }
+    }
+}
+
+async fn accept(listener: Listener, gate: Arc<Gate>) {
+    let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    loop {
+        let permit = Arc::clone(&connections).acquire_owned().await;
+        let permit = permit.expect("the semaphore of connections is never closed");
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let gate = Arc::clone(&gate);
+                actix::spawn(async move {
+                    session::serve(stream, gate).await;
+                    drop(permit);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "accept failed");
+                tokio::time::sleep(POLL).await;
+            }
+        }
+    }
+}
+
+/// Version of the code.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// How often the phase is looked at.
+const POLL: Duration = Duration::from_millis(10);
+/// Time for answers that are on their way to the sockets.
+const LAST_ANSWERS: Duration = Duration::from_millis(100);

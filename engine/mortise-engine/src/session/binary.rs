@@ -1,0 +1,91 @@
+//! Pipelined messages.
+
+use crate::gate::Gate;
+use crate::rpc;
+use bytes::{Bytes, BytesMut};
+use mortise_format::limits::{REQUEST_BYTES_MAX, RESPONSE_BYTES_MAX};
+use mortise_transport::{MessageError, MessageReader, MessageWriter, REQUEST_MAGIC, Stream};
+use std::io;
+use std::sync::Arc;
+use tokio::io::WriteHalf;
+use tokio::sync::{Semaphore, mpsc};
+
+/// An answer on its way out.
+type Outgoing = (u64, Vec<u8>);
+
+pub(super) async fn serve(stream: Stream, buffer: BytesMut, gate: Arc<Gate>) -> io::Result<()> {
+    let (read_half, write_half) = tokio::io::split(stream);
+    let mut reader = MessageReader::with_buffer(read_half, REQUEST_BYTES_MAX, buffer);
+    reader.expect_magic(REQUEST_MAGIC).await.map_err(io::Error::other)?;
+    let share = gate.bounds().per_connection;
+    let permits = Arc::new(Semaphore::new(share));
+    let (answers, outgoing) = mpsc::channel(share);
+    let writer = actix::spawn(write(write_half, outgoing));
+    let ended = read(&mut reader, &gate, &permits, &answers).await;
+    if let Err(MessageError::Oversized { .. }) = &ended {
+        // A message that is not read has no number to answer to: zero, then the close.
+        let _ = answers.send((0, rpc::too_large())).await;
+    }
+    drop(answers);
+    let written = writer.await.map_err(io::Error::other)?;
+    ended.map_err(io::Error::other)?;
+    written
+}
+
+async fn read<R: tokio::io::AsyncRead + Unpin>(
+    reader: &mut MessageReader<R>,
+    gate: &Arc<Gate>,
+    permits: &Arc<Semaphore>,
+    answers: &mpsc::Sender<Outgoing>,
+) -> Result<(), MessageError> {
+    while let Some(message) = reader.read().await? {
+        // Waiting here is the back-pressure: the socket is not read meanwhile.
+        let permit = Arc::clone(permits).acquire_owned().await;
+        let permit = permit.expect("the semaphore of a connection is never closed");
+        let (gate, answers) = (Arc::clone(gate), answers.clone());
+        actix::spawn(async move {
+            answer(&gate, message.correlation, message.payload, &answers).await;
+            drop(permit);
+        });
+    }
+    Ok(())
+}
+
+async fn answer(gate: &Gate, number: u64, payload: Bytes, answers: &mpsc::Sender<Outgoing>) {
+    // Messages are numbered and pipelined: a notification is answered by an empty message, so
+    // that a relay knows that it is done.
+    let bytes = rpc::answer(gate, &payload).await.unwrap_or_default();
+    // The writer is gone when the peer is: nobody is left to answer.
+    let _ = answers.send((number, bytes)).await;
+}
+
+async fn write(half: WriteHalf<Stream>, mut outgoing: mpsc::Receiver<Outgoing>) -> io::Result<()> {
+    let mut writer = MessageWriter::new(half, RESPONSE_BYTES_MAX);
+    while let Some((number, bytes)) = outgoing.recv().await {
+        queue(&mut writer, number, &bytes)?;
+        while let Ok((number, bytes)) = outgoing.try_recv() {
+            queue(&mut writer, number, &bytes)?;
+            if writer.queued_bytes() > FLUSH_BYTES {
+                break;
+            }
+        }
+        writer.flush().await?;
+    }
+    writer.shutdown().await
+}
+
+fn queue(
+    writer: &mut MessageWriter<WriteHalf<Stream>>,
+    number: u64,
+    bytes: &[u8],
+) -> io::Result<()> {
+    match writer.queue(number, bytes) {
+        Err(MessageError::Oversized { .. }) => {
+            writer.queue(number, &rpc::answer_too_large()).map_err(io::Error::other)
+        }
+        queued => queued.map_err(io::Error::other),
+    }
+}
+
+/// Answers are gathered into one write up to this size.
+const FLUSH_BYTES: usize = 256 * 1024;

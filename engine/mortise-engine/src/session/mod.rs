@@ -1,0 +1,58 @@
+//! One connection of the request port.
+//!
+//! ```text
+//! first byte { or [  JSON values, each answered as soon as it is complete, until half-close
+//! MRT1               length-prefixed messages, pipelined, answered in any order
+//! GET, POST, ...     one named error that points at the gateway, and a close
+//! ```
+//! Invariants: a buffer never grows past the request bound; a value that is not complete in time
+//! ends the connection; a socket is not read while the connection has its share under way.
+
+mod binary;
+mod json_stream;
+mod text;
+
+use crate::gate::Gate;
+use bytes::BytesMut;
+use mortise_transport::{REQUEST_MAGIC, Stream};
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::AsyncReadExt;
+use tokio::time::timeout;
+
+/// Serves a connection to its end. An error is the peer's business: it is logged, nothing more.
+pub async fn serve(mut stream: Stream, gate: Arc<Gate>) {
+    let mut buffer = BytesMut::with_capacity(FIRST_BYTES);
+    let served = match timeout(PATIENCE, first_bytes(&mut stream, &mut buffer)).await {
+        Ok(Ok(true)) if buffer.starts_with(&REQUEST_MAGIC) => {
+            binary::serve(stream, buffer, gate).await
+        }
+        Ok(Ok(true)) => text::serve(stream, buffer, gate).await,
+        Ok(Ok(false)) => Ok(()),
+        Ok(Err(error)) => Err(error),
+        Err(_) => Err(io::ErrorKind::TimedOut.into()),
+    };
+    if let Err(error) = served {
+        tracing::debug!(%error, "connection ended");
+    }
+}
+
+/// Reads until it is clear which protocol this is; false when the peer said nothing.
+async fn first_bytes(stream: &mut Stream, buffer: &mut BytesMut) -> io::Result<bool> {
+    loop {
+        if stream.read_buf(buffer).await? == 0 {
+            return Ok(!buffer.is_empty());
+        }
+        let shared = buffer.len().min(REQUEST_MAGIC.len());
+        let may_be_binary = buffer[..shared] == REQUEST_MAGIC[..shared];
+        if !may_be_binary || buffer.len() >= REQUEST_MAGIC.len() {
+            return Ok(true);
+        }
+    }
+}
+
+/// Room for the first read.
+const FIRST_BYTES: usize = 1024;
+/// How long a peer may take to complete what it has begun to send.
+const PATIENCE: Duration = Duration::from_secs(30);

@@ -1,0 +1,77 @@
+//! JSON values on a stream.
+
+use super::PATIENCE;
+use super::json_stream::Scanner;
+use crate::gate::Gate;
+use crate::rpc;
+use bytes::{Buf, BytesMut};
+use mortise_format::errors::Code;
+use mortise_format::limits::REQUEST_BYTES_MAX;
+use mortise_format::wire::ErrorObject;
+use mortise_format::wire::envelope::{Id, failure};
+use mortise_transport::Stream;
+use std::io;
+use std::sync::Arc;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::timeout;
+
+pub(super) async fn serve(
+    mut stream: Stream,
+    mut buffer: BytesMut,
+    gate: Arc<Gate>,
+) -> io::Result<()> {
+    let mut scanner = Scanner::default();
+    loop {
+        skip_space(&mut buffer);
+        match buffer.first() {
+            Some(b'{' | b'[') => {}
+            Some(_) => return refuse(stream, &buffer).await,
+            None => {
+                // Between values a peer may be quiet for as long as it likes.
+                if stream.read_buf(&mut buffer).await? == 0 {
+                    return stream.shutdown().await;
+                }
+                continue;
+            }
+        }
+        if let Some(length) = scanner.complete(&buffer) {
+            let value = buffer.split_to(length);
+            if let Some(mut answer) = rpc::answer(&gate, &value).await {
+                answer.push(b'\n');
+                stream.write_all(&answer).await?;
+                stream.flush().await?;
+            }
+            continue;
+        }
+        if buffer.len() > REQUEST_BYTES_MAX {
+            return last_words(stream, &rpc::too_large()).await;
+        }
+        let read = timeout(PATIENCE, stream.read_buf(&mut buffer)).await;
+        if read.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?? == 0 {
+            let error = ErrorObject::new(Code::ParseError).saying("the value is not complete");
+            return last_words(stream, &failure(&Id::Null, &error)).await;
+        }
+    }
+}
+
+fn skip_space(buffer: &mut BytesMut) {
+    let spaces = buffer.iter().take_while(|b| b.is_ascii_whitespace()).count();
+    buffer.advance(spaces);
+}
+
+/// What is neither JSON nor ours gets one answer that says so.
+async fn refuse(stream: Stream, buffer: &[u8]) -> io::Result<()> {
+    let verbs: [&[u8]; 6] = [b"GET ", b"POST", b"OPTI", b"HEAD", b"PUT ", b"DELE"];
+    let error = match verbs.iter().any(|verb| buffer.starts_with(verb)) {
+        true => ErrorObject::new(Code::InvalidRequest)
+            .saying("this port speaks JSON-RPC, not HTTP: use the gateway of mortise-host"),
+        false => ErrorObject::new(Code::ParseError).saying("a request starts with { or ["),
+    };
+    last_words(stream, &failure(&Id::Null, &error)).await
+}
+
+async fn last_words(mut stream: Stream, answer: &[u8]) -> io::Result<()> {
+    stream.write_all(answer).await?;
+    stream.write_all(b"\n").await?;
+    stream.shutdown().await
+}
