@@ -2,3 +2,4 @@
 
 mod no_std;
 mod tidy;
+mod vectors_rfc6962;

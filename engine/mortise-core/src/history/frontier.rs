@@ -1,18 +1,30 @@
-//! The right edge of the tree: enough to append and to prove the newest leaf.
+//! The right edge of the tree: enough to append, to give the root and to prove the newest leaf.
 
 use alloc::vec::Vec;
-use bincode::{Decode, Encode};
+use bincode::de::{BorrowDecoder, Decoder};
+use bincode::enc::Encoder;
+use bincode::error::{DecodeError, EncodeError};
+use bincode::{BorrowDecode, Decode, Encode};
 use mortise_format::domains::sha256;
 
-/// The perfect subtrees of a tree, largest first (RFC 6962 2.1).
-#[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
+/// The newest leaf and its path, from which all perfect subtrees follow.
+///
+/// Every hash on the path of the newest leaf stands to its left: one for each set bit of its
+/// index. Encoded as the size, then, unless it is zero, the leaf hash and the path without a
+/// count: there is one encoding per frontier, and every accepted one can be reached by appending.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Frontier {
     size: u64,
-    peaks: Vec<[u8; 32]>,
-    newest_path: Vec<[u8; 32]>,
+    newest: [u8; 32],
+    path: Vec<[u8; 32]>,
 }
 
-/// The hash of an inner node.
+/// The hash of a leaf: SHA-256 of 0x00 and its bytes.
+pub fn leaf_hash(leaf: &[u8]) -> [u8; 32] {
+    sha256(&[&[0], leaf])
+}
+
+/// The hash of a node: SHA-256 of 0x01 and both children.
 pub fn node_hash(left: &[u8; 32], right: &[u8; 32]) -> [u8; 32] {
     sha256(&[&[1], left, right])
 }
@@ -28,39 +40,68 @@ impl Frontier {
         self.size
     }
 
-    /// Appends a leaf hash (SHA-256 of 0x00 and the leaf).
+    /// Appends a leaf hash, see [`leaf_hash`].
+    ///
+    /// # Panics
+    /// At 2^64 leaves.
     pub fn append(&mut self, leaf: [u8; 32]) {
-        let mut hash = leaf;
-        let mut path = Vec::new();
-        // Each trailing one bit of the size is a subtree that this leaf completes.
-        for _ in 0..self.size.trailing_ones() {
-            if let Some(left) = self.peaks.pop() {
-                path.push(left);
-                hash = node_hash(&left, &hash);
-            }
+        if let Some(index) = self.size.checked_sub(1) {
+            // The smallest perfect subtree ends in the newest leaf; its others stand on the path.
+            let completed = usize::try_from(index.trailing_ones()).unwrap_or(usize::MAX);
+            let smallest = climb(self.newest, &self.path[..completed]);
+            self.path.splice(..completed, [smallest]);
         }
-        path.extend(self.peaks.iter().rev());
-        self.peaks.push(hash);
-        self.size += 1;
-        self.newest_path = path;
+        self.newest = leaf;
+        self.size = self.size.checked_add(1).expect("a log of 2^64 frames outlives the universe");
     }
 
     /// The root; of the empty tree, SHA-256 of nothing.
     pub fn root(&self) -> [u8; 32] {
-        let mut peaks = self.peaks.iter().rev();
-        let Some(last) = peaks.next() else { return sha256(&[]) };
-        peaks.fold(*last, |right, left| node_hash(left, &right))
+        if self.size == 0 { sha256(&[]) } else { climb(self.newest, &self.path) }
     }
 
-    /// Inclusion path of the newest leaf, lowest first (RFC 6962 2.1.1).
+    /// Inclusion path of the newest leaf, lowest first; it verifies with index `size - 1`.
     pub fn newest_path(&self) -> Vec<[u8; 32]> {
-        self.newest_path.clone()
+        self.path.clone()
+    }
+}
+
+fn climb(leaf: [u8; 32], path: &[[u8; 32]]) -> [u8; 32] {
+    path.iter().fold(leaf, |hash, left| node_hash(left, &hash))
+}
+
+impl Encode for Frontier {
+    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+        self.size.encode(encoder)?;
+        if self.size > 0 {
+            self.newest.encode(encoder)?;
+        }
+        self.path.iter().try_for_each(|hash| hash.encode(encoder))
+    }
+}
+
+impl<C> Decode<C> for Frontier {
+    fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        let size = <u64 as Decode<C>>::decode(decoder)?;
+        let Some(index) = size.checked_sub(1) else { return Ok(Self::new()) };
+        let newest = <[u8; 32] as Decode<C>>::decode(decoder)?;
+        let path = (0..index.count_ones()).map(|_| <[u8; 32] as Decode<C>>::decode(decoder));
+        let path = path.collect::<Result<_, _>>()?;
+        Ok(Self { size, newest, path })
+    }
+}
+
+impl<'de, C> BorrowDecode<'de, C> for Frontier {
+    fn borrow_decode<D: BorrowDecoder<'de, Context = C>>(d: &mut D) -> Result<Self, DecodeError> {
+        <Self as Decode<C>>::decode(d)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::history::{inclusion_path, verify_inclusion};
+    use mortise_format::codec::{self, CodecError};
 
     /// The definition of RFC 6962 2.1, word for word.
     fn naive_root(leaves: &[[u8; 32]]) -> [u8; 32] {
@@ -79,15 +120,35 @@ mod tests {
         let mut frontier = Frontier::new();
         let mut leaves = Vec::new();
         assert_eq!(frontier.root(), naive_root(&[]));
-        for i in 0u8..100 {
-            let leaf = sha256(&[&[0, i]]);
+        for i in 0u8..200 {
+            let leaf = leaf_hash(&[i]);
             frontier.append(leaf);
             leaves.push(leaf);
-            assert_eq!(frontier.root(), naive_root(&leaves));
-            // The newest leaf is always a right child or promoted.
-            let up = frontier.newest_path();
-            let root = up.iter().fold(leaf, |hash, left| node_hash(left, &hash));
-            assert_eq!(root, frontier.root());
+            let root = naive_root(&leaves);
+            assert_eq!(frontier.root(), root);
+            assert_eq!(Some(frontier.newest_path()), inclusion_path(&leaves, i.into()));
+            let (size, path) = (frontier.size(), frontier.newest_path());
+            assert_eq!(verify_inclusion(&root, size, i.into(), &leaf, &path), Ok(()));
+        }
+    }
+
+    #[test]
+    fn a_decoded_frontier_goes_on_like_the_encoded_one() {
+        let mut frontier = Frontier::new();
+        for i in 0u8..70 {
+            let bytes = codec::encode(&frontier);
+            let mut decoded: Frontier = codec::decode(&bytes).unwrap();
+            assert_eq!(decoded, frontier);
+            for end in 0..bytes.len() {
+                let cut = codec::decode::<Frontier>(&bytes[..end]);
+                assert_eq!(cut, Err(CodecError::Malformed), "{i} leaves cut at {end}");
+            }
+            let mut longer = bytes.clone();
+            longer.push(0);
+            assert_eq!(codec::decode::<Frontier>(&longer), Err(CodecError::Trailing { extra: 1 }));
+            decoded.append(leaf_hash(&[i]));
+            frontier.append(leaf_hash(&[i]));
+            assert_eq!(decoded.root(), frontier.root());
         }
     }
 }

@@ -1,10 +1,24 @@
-//! The history: an RFC 6962 Merkle tree (SHA-256) whose leaves are the frames.
+//! The history: an RFC 6962 Merkle tree (SHA-256) whose leaves are the frames
+//! (`specs/history.md`).
 //!
-//! What it is for: one root per frame that standard transparency-log tools understand; the
-//! engine keeps the frontier only, 32 bytes per bit of the size.
+//! What it is for: one root per frame that standard transparency-log tools and witnesses
+//! understand. The engine keeps a [`Frontier`]: one hash per set bit of the size. Proofs about
+//! older frames are made from the list of all leaf hashes, which whoever holds the log can compute.
 //!
-//! What it does not do: keep leaves. Proofs about old frames take the log.
+//! What it does not do: keep leaves, parse checkpoints, decide which root to believe.
+//!
+//! ```text
+//! root(no leaf)     = SHA-256 of nothing
+//! root(one leaf)    = leaf hash = SHA-256(0x00 | leaf)
+//! root(n leaves)    = SHA-256(0x01 | root(first k) | root(others)),  k the largest power of 2 < n
+//! ```
+//! Invariants: a path is accepted only with exactly the number of hashes that index and size ask
+//! for; a decoded frontier is one that appending can reach.
 
 mod frontier;
+mod generate;
+mod verify;
 
-pub use frontier::Frontier;
+pub use frontier::{Frontier, leaf_hash, node_hash};
+pub use generate::{consistency_path, inclusion_path, root};
+pub use verify::{HistoryProofError, verify_consistency, verify_inclusion};
