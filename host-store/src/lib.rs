@@ -1,1 +1,30 @@
-//! mortise-host.
+//! The parent's side of Mortise: keeps the engine's sealed log, relays its requests.
+//!
+//! What it is for: a durable, compare-and-swap log of frames that this machine cannot read
+//! ([`store`], `specs/store-protocol.md`), and an HTTP gateway to an engine that speaks vsock.
+//!
+//! What it does not do: decide, open, sign or check anything of what passes. It links the format
+//! and the transport, never the crates that decide; whoever owns this machine can stop the engine
+//! and lose its log, and can neither read nor forge it.
+//!
+//! Invariants: a frame is acknowledged only when it and all before it are on the disk; after a
+//! failed sync nothing is acknowledged until a restart; every buffer has a bound.
+//!
+//! ```text
+//! engine --store protocol--> server -> writer (group commit) -> store (segments, sled)
+//! HTTP   --POST-----------> gateway --request protocol--> engine
+//! ```
+
+mod gateway;
+mod metrics;
+mod run;
+mod server;
+pub mod store;
+pub mod verify;
+
+pub use gateway::GatewayLimits;
+pub use metrics::{Metrics, Outcome};
+pub use run::{Config, Host, HostError, run};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,147 @@
+//! What the gateway says by itself: errors in the engine's place, with the ids of the request.
+//!
+//! - One call: one error object with the call's id; null when the body is not a JSON-RPC call.
+//! - A batch: an array with one error for each call that has an id.
+//! - A notification, or a batch of nothing else: no body, as JSON-RPC forbids an answer; status
+//!   204.
+
+use axum::body::Body;
+use axum::http::{HeaderValue, Response, StatusCode, header};
+use bytes::Bytes;
+use mortise_format::errors::Code;
+use serde_json::{Map, Value, json};
+
+/// Adds the headers that let a page of any origin use the gateway.
+pub(super) fn with_cors(mut response: Response<Body>) -> Response<Body> {
+    let headers = response.headers_mut();
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("POST, OPTIONS"));
+    headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("Content-Type"));
+    response
+}
+
+/// An answer without a body.
+pub(super) fn empty(status: StatusCode) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
+}
+
+/// An answer with a JSON body.
+pub(super) fn json_body(status: StatusCode, body: Bytes) -> Response<Body> {
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    let json = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(header::CONTENT_TYPE, json);
+    response
+}
+
+/// An error of the catalogue with further fields of `data`.
+#[derive(Debug, Clone)]
+pub(super) struct GatewayError {
+    code: Code,
+    fields: Map<String, Value>,
+}
+
+impl GatewayError {
+    pub(super) fn new(code: Code) -> Self {
+        Self { code, fields: Map::new() }
+    }
+
+    pub(super) fn with(mut self, field: &str, value: impl Into<Value>) -> Self {
+        self.fields.insert(field.to_owned(), value.into());
+        self
+    }
+
+    /// The answer to `request` in the engine's place.
+    pub(super) fn answer(&self, request: &[u8]) -> Response<Body> {
+        match self.body(request) {
+            Some(body) => json_body(StatusCode::OK, body.to_string().into()),
+            None => empty(StatusCode::NO_CONTENT),
+        }
+    }
+
+    /// The answer to a request that is not known whole.
+    pub(super) fn answer_unread(&self, status: StatusCode) -> Response<Body> {
+        json_body(status, self.object(Value::Null).to_string().into())
+    }
+
+    fn body(&self, request: &[u8]) -> Option<Value> {
+        let Ok(request) = serde_json::from_slice(request) else {
+            return Some(self.object(Value::Null));
+        };
+        match request {
+            Value::Array(calls) if !calls.is_empty() => {
+                let errors: Vec<Value> =
+                    calls.iter().filter_map(id_to_answer).map(|id| self.object(id)).collect();
+                (!errors.is_empty()).then_some(Value::Array(errors))
+            }
+            other => id_to_answer(&other).map(|id| self.object(id)),
+        }
+    }
+
+    fn object(&self, id: Value) -> Value {
+        let mut data = self.fields.clone();
+        data.insert("name".to_owned(), self.code.name().into());
+        data.entry("retryable").or_insert_with(|| self.code.retryable().into());
+        data.insert("hint".to_owned(), self.code.hint().into());
+        let error = json!({
+            "code": self.code.code(),
+            "message": self.code.meaning(),
+            "data": data,
+        });
+        json!({ "jsonrpc": "2.0", "id": id, "error": error })
+    }
+}
+
+/// The id that an answer to this call carries; none for a notification.
+fn id_to_answer(call: &Value) -> Option<Value> {
+    let is_call = call.get("method").is_some_and(Value::is_string);
+    match call.get("id") {
+        None if is_call => None,
+        Some(id @ (Value::String(_) | Value::Number(_))) => Some(id.clone()),
+        _ => Some(Value::Null),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn body(request: &str) -> Option<Value> {
+        GatewayError::new(Code::NotReady)
+            .with("phase", "engine unreachable")
+            .body(request.as_bytes())
+    }
+
+    #[test]
+    fn an_error_carries_the_id_of_its_call() {
+        for (request, id) in [
+            (r#"{"jsonrpc":"2.0","id":7,"method":"health"}"#, json!(7)),
+            (r#"{"jsonrpc":"2.0","id":"a","method":"health"}"#, json!("a")),
+            (r#"{"jsonrpc":"2.0","id":null,"method":"health"}"#, Value::Null),
+            (r#"{"id":{},"method":"health"}"#, Value::Null),
+            (r#"{"other":1}"#, Value::Null),
+            ("[]", Value::Null),
+            ("not json", Value::Null),
+            ("", Value::Null),
+        ] {
+            let error = body(request).unwrap();
+            assert_eq!(error["id"], id, "{request}");
+            assert_eq!(error["error"]["code"], -32028);
+            assert_eq!(error["error"]["data"]["name"], "NOT_READY");
+            assert_eq!(error["error"]["data"]["phase"], "engine unreachable");
+            assert_eq!(error["error"]["data"]["retryable"], true);
+        }
+    }
+
+    #[test]
+    fn a_notification_is_not_answered_and_a_batch_call_by_call() {
+        assert_eq!(body(r#"{"jsonrpc":"2.0","method":"health"}"#), None);
+        assert_eq!(body(r#"[{"method":"a"},{"method":"b"}]"#), None);
+        let batch = body(r#"[{"method":"a","id":1},{"method":"b"},{"method":"c","id":"x"},3]"#);
+        let batch = batch.unwrap();
+        let ids: Vec<_> = batch.as_array().unwrap().iter().map(|e| e["id"].clone()).collect();
+        assert_eq!(ids, [json!(1), json!("x"), Value::Null]);
+    }
+}

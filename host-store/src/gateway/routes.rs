@@ -1,0 +1,139 @@
+//! What the gateway does with a request.
+
+use super::GatewayLimits;
+use super::answer::{GatewayError, empty, json_body, with_cors};
+use super::body::{self, BodyError};
+use super::engine::{EngineError, EngineLinks};
+use crate::metrics::{Metrics, Outcome};
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, Method, Response, StatusCode, header};
+use axum::routing::get;
+use bytes::Bytes;
+use mortise_format::errors::Code;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::Semaphore;
+
+/// What a caller that finds no room is told to wait.
+const RETRY_AFTER_MS: u64 = 100;
+/// The engine says within this time whether it is ready.
+const READY_TIME: Duration = Duration::from_secs(2);
+const HEALTH_CALL: &[u8] = br#"{"jsonrpc":"2.0","id":"readyz","method":"health","params":{}}"#;
+
+/// The state that all requests share.
+#[derive(Debug)]
+pub(crate) struct Gateway {
+    engine: EngineLinks,
+    metrics: Arc<Metrics>,
+    limits: GatewayLimits,
+    in_flight: Semaphore,
+    memory: Arc<Semaphore>,
+}
+
+impl Gateway {
+    pub(crate) fn new(engine: EngineLinks, metrics: Arc<Metrics>, limits: GatewayLimits) -> Self {
+        let in_flight = Semaphore::new(limits.in_flight_max);
+        let memory = Arc::new(Semaphore::new(limits.body_kib_max));
+        Self { engine, metrics, limits, in_flight, memory }
+    }
+
+    pub(super) fn limits(&self) -> &GatewayLimits {
+        &self.limits
+    }
+
+    pub(super) fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Every path but three is the engine's.
+    pub(super) fn router(self: &Arc<Self>) -> Router {
+        Router::new()
+            .route("/healthz", get(async || "ok\n"))
+            .route("/readyz", get(readyz))
+            .route("/metrics", get(metrics))
+            .fallback(relay)
+            .with_state(Arc::clone(self))
+    }
+
+    async fn post(&self, body: Body) -> (Response<Body>, Outcome) {
+        let body = match body::read(body, &self.memory, self.limits.body_time).await {
+            Ok(body) => body,
+            Err(error) => return refuse_body(error),
+        };
+        let Ok(_permit) = self.in_flight.try_acquire() else {
+            return (overloaded().answer(&body.bytes), Outcome::Overloaded);
+        };
+        self.metrics.gateway_in_flight(1.0);
+        let answer = self.engine.ask(body.bytes.clone(), self.limits.answer_time).await;
+        self.metrics.gateway_in_flight(-1.0);
+        match answer {
+            Ok(answer) if answer.is_empty() => (empty(StatusCode::NO_CONTENT), Outcome::Empty),
+            Ok(answer) => (json_body(StatusCode::OK, answer), Outcome::Relayed),
+            Err(error) => (not_ready(error).answer(&body.bytes), Outcome::Unreachable),
+        }
+    }
+}
+
+async fn relay(State(gateway): State<Arc<Gateway>>, request: Request) -> Response<Body> {
+    let start = Instant::now();
+    let (response, outcome) = match *request.method() {
+        Method::POST => gateway.post(request.into_body()).await,
+        Method::OPTIONS => return with_cors(empty(StatusCode::NO_CONTENT)),
+        _ => {
+            let mut refused = empty(StatusCode::METHOD_NOT_ALLOWED);
+            let allowed = HeaderValue::from_static("POST, OPTIONS");
+            refused.headers_mut().insert(header::ALLOW, allowed);
+            (refused, Outcome::Method)
+        }
+    };
+    gateway.metrics.gateway_request(outcome, start.elapsed());
+    with_cors(response)
+}
+
+fn refuse_body(error: BodyError) -> (Response<Body>, Outcome) {
+    match error {
+        BodyError::TooLarge => {
+            let refused = GatewayError::new(Code::InvalidRequest);
+            (refused.answer_unread(StatusCode::PAYLOAD_TOO_LARGE), Outcome::TooLarge)
+        }
+        BodyError::Incomplete => {
+            let refused = GatewayError::new(Code::InvalidRequest);
+            (refused.answer_unread(StatusCode::REQUEST_TIMEOUT), Outcome::Incomplete)
+        }
+        BodyError::NoMemory => (overloaded().answer_unread(StatusCode::OK), Outcome::Overloaded),
+    }
+}
+
+fn overloaded() -> GatewayError {
+    GatewayError::new(Code::Overloaded).with("retryAfterMs", RETRY_AFTER_MS)
+}
+
+/// The engine's silence in words. Sending the same bytes again is safe also when the outcome is
+/// unknown: a call that changes state is idempotent by its request id, lock id or signature.
+fn not_ready(error: EngineError) -> GatewayError {
+    let not_ready = GatewayError::new(Code::NotReady).with("phase", error.to_string());
+    if error.outcome_unknown() { not_ready.with("outcome", "unknown") } else { not_ready }
+}
+
+async fn readyz(State(gateway): State<Arc<Gateway>>) -> Response<Body> {
+    let answer = gateway.engine.ask(Bytes::from_static(HEALTH_CALL), READY_TIME).await;
+    match answer {
+        Ok(answer) if is_healthy(&answer) => json_body(StatusCode::OK, answer),
+        Ok(answer) => json_body(StatusCode::SERVICE_UNAVAILABLE, answer),
+        Err(error) => not_ready(error).answer_unread(StatusCode::SERVICE_UNAVAILABLE),
+    }
+}
+
+fn is_healthy(answer: &[u8]) -> bool {
+    let answer: serde_json::Value = serde_json::from_slice(answer).unwrap_or_default();
+    answer["result"]["status"] == "healthy"
+}
+
+async fn metrics(State(gateway): State<Arc<Gateway>>) -> Response<Body> {
+    let mut response = Response::new(Body::from(gateway.metrics.render()));
+    let text = HeaderValue::from_static("text/plain; version=0.0.4");
+    response.headers_mut().insert(header::CONTENT_TYPE, text);
+    response
+}

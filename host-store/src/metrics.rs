@@ -1,0 +1,232 @@
+//! What the host counts, as Prometheus text.
+//!
+//! Each host has a recorder of its own, none of the process: two hosts in one process (a test, the
+//! development system) do not share numbers.
+
+use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, Recorder as _};
+use metrics_exporter_prometheus::{
+    Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
+};
+use mortise_format::store::StoreRefusal;
+use std::time::Duration;
+
+const METADATA: Metadata<'static> =
+    Metadata::new("mortise_host", Level::INFO, Some(module_path!()));
+const SECONDS: &[f64] =
+    &[0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0];
+const FRAMES: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0];
+
+/// How a request of the gateway ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The engine answered.
+    Relayed,
+    /// The engine answered a notification: there is no body.
+    Empty,
+    /// The body was over the bound.
+    TooLarge,
+    /// The body did not arrive in time, or broke off.
+    Incomplete,
+    /// Too much was under way.
+    Overloaded,
+    /// The engine could not be reached, or broke off, or was silent too long.
+    Unreachable,
+    /// The method was neither POST nor OPTIONS.
+    Method,
+}
+
+const OUTCOMES: [(Outcome, &str); 7] = [
+    (Outcome::Relayed, "relayed"),
+    (Outcome::Empty, "empty"),
+    (Outcome::TooLarge, "too_large"),
+    (Outcome::Incomplete, "incomplete"),
+    (Outcome::Overloaded, "overloaded"),
+    (Outcome::Unreachable, "unreachable"),
+    (Outcome::Method, "method"),
+];
+
+/// The host's counters, gauges and histograms.
+pub struct Metrics {
+    recorder: PrometheusRecorder,
+    handle: PrometheusHandle,
+    frames: Counter,
+    frame_bytes: Counter,
+    group_frames: Histogram,
+    commit_seconds: Histogram,
+    sync_seconds: Histogram,
+    sync_failures: Counter,
+    next_seq: Gauge,
+    store_connections: Gauge,
+    gateway_connections: Gauge,
+    gateway_shed: Counter,
+    gateway_in_flight: Gauge,
+    gateway_seconds: Histogram,
+    gateway_requests: [Counter; OUTCOMES.len()],
+}
+
+impl std::fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// All at zero.
+    pub fn new() -> Self {
+        let recorder = PrometheusBuilder::new()
+            .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), SECONDS)
+            .and_then(|b| b.set_buckets_for_metric(Matcher::Suffix("_frames".into()), FRAMES))
+            .expect("the bucket lists are constant and not empty")
+            .build_recorder();
+        let r = &recorder;
+        Self {
+            handle: recorder.handle(),
+            frames: counter(r, "mortise_host_frames_appended_total"),
+            frame_bytes: counter(r, "mortise_host_frame_bytes_appended_total"),
+            group_frames: histogram(r, "mortise_host_commit_group_frames"),
+            commit_seconds: histogram(r, "mortise_host_commit_seconds"),
+            sync_seconds: histogram(r, "mortise_host_sync_seconds"),
+            sync_failures: counter(r, "mortise_host_sync_failures_total"),
+            next_seq: gauge(r, "mortise_host_next_seq"),
+            store_connections: gauge(r, "mortise_host_store_connections"),
+            gateway_connections: gauge(r, "mortise_host_gateway_connections"),
+            gateway_shed: counter(r, "mortise_host_gateway_connections_shed_total"),
+            gateway_in_flight: gauge(r, "mortise_host_gateway_in_flight"),
+            gateway_seconds: histogram(r, "mortise_host_gateway_request_seconds"),
+            gateway_requests: OUTCOMES.map(|(_, outcome)| {
+                labelled(r, "mortise_host_gateway_requests_total", "outcome", outcome)
+            }),
+            recorder,
+        }
+    }
+
+    /// The text that a scrape gets.
+    pub fn render(&self) -> String {
+        self.handle.render()
+    }
+
+    /// Lets histograms take in what was recorded; called from time to time, so that memory stays
+    /// bounded when nobody scrapes.
+    pub fn upkeep(&self) {
+        self.handle.run_upkeep();
+    }
+
+    pub(crate) fn committed(&self, frames: usize, bytes: u64, took: Duration) {
+        self.frames.increment(frames as u64);
+        self.frame_bytes.increment(bytes);
+        self.group_frames.record(frames as f64);
+        self.commit_seconds.record(took);
+    }
+
+    pub(crate) fn append_refused(&self, refusal: StoreRefusal) {
+        let name = match refusal {
+            StoreRefusal::SeqTaken { .. } => "seq_taken",
+            StoreRefusal::Gap { .. } => "gap",
+            StoreRefusal::PreviousMismatch { .. } => "previous_mismatch",
+            StoreRefusal::ForeignEngine => "foreign_engine",
+            StoreRefusal::BadFrame => "bad_frame",
+            StoreRefusal::SyncFailed => "sync_failed",
+            StoreRefusal::Full => "full",
+            _ => "other",
+        };
+        let name_of_metric = "mortise_host_append_refusals_total";
+        labelled(&self.recorder, name_of_metric, "refusal", name).increment(1);
+    }
+
+    pub(crate) fn synced(&self, took: Duration, ok: bool) {
+        self.sync_seconds.record(took);
+        if !ok {
+            self.sync_failures.increment(1);
+        }
+    }
+
+    pub(crate) fn next_seq(&self, seq: u64) {
+        self.next_seq.set(seq as f64);
+    }
+
+    pub(crate) fn store_connections(&self, change: f64) {
+        self.store_connections.increment(change);
+    }
+
+    pub(crate) fn gateway_connections(&self, count: usize) {
+        self.gateway_connections.set(count as f64);
+    }
+
+    pub(crate) fn gateway_shed(&self) {
+        self.gateway_shed.increment(1);
+    }
+
+    pub(crate) fn gateway_in_flight(&self, change: f64) {
+        self.gateway_in_flight.increment(change);
+    }
+
+    pub(crate) fn gateway_request(&self, outcome: Outcome, took: Duration) {
+        for ((known, _), counter) in OUTCOMES.iter().zip(&self.gateway_requests) {
+            if *known == outcome {
+                counter.increment(1);
+            }
+        }
+        self.gateway_seconds.record(took);
+    }
+}
+
+fn counter(recorder: &PrometheusRecorder, name: &'static str) -> Counter {
+    let counter = recorder.register_counter(&Key::from_static_name(name), &METADATA);
+    // A counter that was never touched is not shown; zero is a fact worth showing.
+    counter.increment(0);
+    counter
+}
+
+fn labelled(
+    recorder: &PrometheusRecorder,
+    name: &'static str,
+    label: &'static str,
+    value: &'static str,
+) -> Counter {
+    let key = Key::from_parts(name, vec![Label::from_static_parts(label, value)]);
+    recorder.register_counter(&key, &METADATA)
+}
+
+fn gauge(recorder: &PrometheusRecorder, name: &'static str) -> Gauge {
+    recorder.register_gauge(&Key::from_static_name(name), &METADATA)
+}
+
+fn histogram(recorder: &PrometheusRecorder, name: &'static str) -> Histogram {
+    recorder.register_histogram(&Key::from_static_name(name), &METADATA)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scrape_shows_what_was_counted_and_no_other_hosts_numbers() {
+        let (ours, other) = (Metrics::new(), Metrics::new());
+        ours.committed(3, 300, Duration::from_micros(150));
+        ours.synced(Duration::from_micros(150), true);
+        ours.next_seq(3);
+        ours.append_refused(StoreRefusal::BadFrame);
+        ours.gateway_request(Outcome::Overloaded, Duration::from_millis(1));
+        let text = ours.render();
+        for line in [
+            "mortise_host_frames_appended_total 3",
+            "mortise_host_frame_bytes_appended_total 300",
+            "mortise_host_commit_group_frames_bucket{le=\"4\"} 1",
+            "mortise_host_sync_seconds_bucket{le=\"0.0002\"} 1",
+            "mortise_host_sync_seconds_bucket{le=\"0.0001\"} 0",
+            "mortise_host_next_seq 3",
+            "mortise_host_append_refusals_total{refusal=\"bad_frame\"} 1",
+            "mortise_host_gateway_requests_total{outcome=\"overloaded\"} 1",
+            "mortise_host_gateway_requests_total{outcome=\"relayed\"} 0",
+        ] {
+            assert!(text.lines().any(|l| l == line), "{line} is missing in\n{text}");
+        }
+        assert!(other.render().contains("mortise_host_frames_appended_total 0"));
+    }
+}

@@ -1,0 +1,229 @@
+//! Putting the host together: store, store server, gateway; starting and stopping in order.
+//!
+//! ```text
+//! start: store -> writing thread -> store listener -> HTTP listener -> ready
+//! stop:  no new work -> answers under way -> writing thread ends -> index synced -> closed
+//! ```
+
+use crate::gateway::{self, EngineLinks, Gateway, GatewayLimits};
+use crate::metrics::Metrics;
+use crate::server::{self, StoreServer};
+use crate::store::{DiskStore, LogStore as _, OpenError, StoreOptions, Syncer, Writer};
+use mortise_format::store::LogHead;
+use mortise_transport::{Address, Listener};
+use std::fs::File;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::JoinHandle as ThreadHandle;
+use std::time::{Duration, Instant};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// How often histograms take in what was recorded.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// How a host runs.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The folder of the store; made if it does not exist.
+    pub data_dir: PathBuf,
+    /// Where the engine reaches the store.
+    pub listen_store: Address,
+    /// Where the engine takes requests.
+    pub engine: Address,
+    /// Where the gateway listens; port 0 for any free one.
+    pub http: SocketAddr,
+    /// The gateway's bounds.
+    pub limits: GatewayLimits,
+    /// How the store is opened.
+    pub store: StoreOptions,
+}
+
+impl Config {
+    /// The default bounds, the gateway on a port of loopback.
+    pub fn new(data_dir: PathBuf, listen_store: Address, engine: Address, http_port: u16) -> Self {
+        Self {
+            data_dir,
+            listen_store,
+            engine,
+            http: SocketAddr::from(([127, 0, 0, 1], http_port)),
+            limits: GatewayLimits::default(),
+            store: StoreOptions::default(),
+        }
+    }
+}
+
+/// Why a host does not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HostError {
+    /// The store does not open.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// The writing thread could not be started.
+    #[error("the system gives no thread: {0}")]
+    Thread(io::Error),
+    /// Nobody can be heard at the store's address.
+    #[error("cannot listen at {address} for the store: {error}")]
+    ListenStore {
+        /// The address.
+        address: Address,
+        /// The system's reason.
+        error: io::Error,
+    },
+    /// Nobody can be heard at the gateway's address.
+    #[error("cannot listen at {address} for HTTP: {error}")]
+    ListenHttp {
+        /// The address.
+        address: SocketAddr,
+        /// The system's reason.
+        error: io::Error,
+    },
+}
+
+/// A running host.
+#[derive(Debug)]
+pub struct Host {
+    http: SocketAddr,
+    head: LogHead,
+    stop: watch::Sender<()>,
+    tasks: Vec<JoinHandle<()>>,
+    writer: Option<ThreadHandle<()>>,
+    store: Arc<DiskStore>,
+}
+
+/// Times every sync.
+#[derive(Debug)]
+struct MeteredSyncer {
+    inner: Arc<dyn Syncer>,
+    metrics: Arc<Metrics>,
+}
+
+impl Syncer for MeteredSyncer {
+    fn sync(&self, file: &File) -> io::Result<()> {
+        let start = Instant::now();
+        let result = self.inner.sync(file);
+        self.metrics.synced(start.elapsed(), result.is_ok());
+        result
+    }
+}
+
+impl Host {
+    /// Opens the store and listens; when it returns, both addresses take connections.
+    ///
+    /// # Errors
+    /// See [`HostError`].
+    pub async fn start(config: Config) -> Result<Self, HostError> {
+        let metrics = Arc::new(Metrics::new());
+        let store = Arc::new(open_store(&config, &metrics).await?);
+        let head = store.head();
+        let (writer, thread) = Writer::start(Arc::<DiskStore>::clone(&store), Arc::clone(&metrics))
+            .map_err(HostError::Thread)?;
+        let listen_store = Listener::bind(&config.listen_store).await.map_err(|error| {
+            HostError::ListenStore { address: config.listen_store.clone(), error }
+        })?;
+        let address = config.http;
+        let http_error = |error| HostError::ListenHttp { address, error };
+        let listen_http = TcpListener::bind(address).await.map_err(http_error)?;
+        let http = listen_http.local_addr().map_err(http_error)?;
+        let (stop, stopped) = watch::channel(());
+        let server = StoreServer {
+            store: Arc::<DiskStore>::clone(&store),
+            writer,
+            metrics: Arc::clone(&metrics),
+            only_cid: enclave_cid(&config),
+        };
+        let links = EngineLinks::new(&config.engine, config.limits.engine_links);
+        let gateway = Arc::new(Gateway::new(links, Arc::clone(&metrics), config.limits));
+        let tasks = vec![
+            tokio::spawn(server::serve(listen_store, server, stopped.clone())),
+            tokio::spawn(gateway::serve(listen_http, gateway, stopped.clone())),
+            tokio::spawn(upkeep(metrics, stopped)),
+        ];
+        Ok(Self { http, head, stop, tasks, writer: Some(thread), store })
+    }
+
+    /// Where the gateway listens.
+    pub fn http_address(&self) -> SocketAddr {
+        self.http
+    }
+
+    /// The head that the store had when it was opened.
+    pub fn head_at_start(&self) -> LogHead {
+        self.head
+    }
+
+    /// Stops in order: nothing new is taken, what is under way is finished for some seconds, and
+    /// everything written is durable when it returns.
+    pub async fn stop(mut self) {
+        let _ = self.stop.send(());
+        for task in self.tasks.drain(..) {
+            // A task that panicked has stopped as well.
+            let _ = task.await;
+        }
+        let (writer, store) = (self.writer.take(), self.store);
+        let closed = tokio::task::spawn_blocking(move || {
+            if let Some(writer) = writer {
+                let _ = writer.join();
+            }
+            drop(store);
+        });
+        let _ = closed.await;
+    }
+}
+
+async fn open_store(config: &Config, metrics: &Arc<Metrics>) -> Result<DiskStore, HostError> {
+    let StoreOptions { segment_bytes, syncer: inner } = config.store.clone();
+    let syncer = Arc::new(MeteredSyncer { inner, metrics: Arc::clone(metrics) });
+    let options = StoreOptions { segment_bytes, syncer };
+    let folder = config.data_dir.clone();
+    let opened = tokio::task::spawn_blocking(move || DiskStore::open(&folder, options)).await;
+    match opened {
+        Ok(opened) => Ok(opened?),
+        Err(panicked) => Err(OpenError::Io(io::Error::other(panicked)).into()),
+    }
+}
+
+/// The virtual machine whose requests are relayed is the only one that may use the store.
+fn enclave_cid(config: &Config) -> Option<u32> {
+    match config.engine {
+        Address::Vsock { cid, .. } => Some(cid),
+        _ => None,
+    }
+}
+
+async fn upkeep(metrics: Arc<Metrics>, mut stop: watch::Receiver<()>) {
+    let mut tick = tokio::time::interval(UPKEEP);
+    loop {
+        tokio::select! {
+            _ = tick.tick() => metrics.upkeep(),
+            _ = stop.changed() => return,
+        }
+    }
+}
+
+/// Runs a host until `shutdown` is done, then stops it in order. Says on the log when it is ready.
+///
+/// # Errors
+/// As [`Host::start`].
+pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(), HostError> {
+    let (store, engine) = (config.listen_store.clone(), config.engine.clone());
+    let data_dir = config.data_dir.clone();
+    let host = Host::start(config).await?;
+    tracing::info!(
+        data_dir = %data_dir.display(),
+        frames = host.head_at_start().next_seq,
+        %store,
+        %engine,
+        http = %format_args!("http://{}", host.http_address()),
+        "mortise-host is ready"
+    );
+    shutdown.await;
+    tracing::info!("mortise-host is stopping");
+    host.stop().await;
+    tracing::info!("mortise-host has stopped");
+    Ok(())
+}

@@ -1,0 +1,39 @@
+//! Keeping sealed frames, snapshots and sealed values on this machine's disk.
+//!
+//! What it is for: a frame that was acknowledged is on the disk, whatever loses power afterwards.
+//!
+//! What it does not do: open frames, judge what they say, or talk to anybody.
+//!
+//! ```text
+//! DIR/lock                one host at a time
+//! DIR/log/SEQ.seg         the frames, zero-filled in advance, synced before every ack
+//! DIR/log/spare           the next segment
+//! DIR/index/              sled: place and digest of each frame, snapshot catalogue, sealed values
+//! DIR/snapshots/SEQ.snap  complete snapshots
+//! ```
+//! Why frames are not in sled itself: `specs/decisions/0003-frames-in-segments.md`.
+
+mod disk;
+mod index;
+mod port;
+mod recovery;
+mod segment;
+mod snapshots;
+mod sync;
+mod tail;
+mod writer;
+
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
+
+pub use disk::{DiskStore, OpenError, StoreOptions};
+pub use port::{AppendError, CheckedFrame, LogStore, SnapshotPart};
+pub use recovery::RecoveryError;
+pub use segment::{RecordError, SEGMENT_BYTES, SegmentReader, segment_files};
+pub use sync::{DiskSyncer, Syncer};
+pub use writer::{Acked, Writer, WriterClosed};
+
+pub(crate) use disk::LOG_FOLDER;
+pub(crate) use disk::lock_shared;

@@ -1,0 +1,307 @@
+//! Finding the end of the log when a store opens.
+//!
+//! The index says up to where the log was known to be good; from there on the segments are read,
+//! frame by frame, each checked and chained to the one before. What stands behind the last whole
+//! frame is a torn write if nothing shows that the frame there was ever durable, and is wiped;
+//! otherwise it is damage to an acknowledged frame, and the store does not open.
+//!
+//! What is kept is written once more and synced: after a failed sync the kernel may hold as clean
+//! what never reached the disk.
+
+use super::index::{FramePlace, Index, IndexError};
+use super::segment::{BLOCK_BYTES, RecordError, SegmentReader, segment_files, segment_path};
+use super::tail::{Tail, Workshop};
+use mortise_format::ids::EngineId;
+use mortise_format::store::LogHead;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+
+/// Why a log cannot be taken up where it ended.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecoveryError {
+    /// A frame that was acknowledged is damaged or gone.
+    #[error("frame {seq} was stored and is damaged or gone: {reason}")]
+    FrameLost {
+        /// The first frame that is missing.
+        seq: u64,
+        /// What stands in its place.
+        reason: RecordError,
+    },
+    /// A frame does not follow the one before it.
+    #[error("frame {seq} does not follow the frame before it")]
+    BrokenChain {
+        /// The frame.
+        seq: u64,
+    },
+    /// A segment does not start where the one before it ends.
+    #[error("the segment of frame {expected} is missing")]
+    SegmentGone {
+        /// The frame that the segment would start with.
+        expected: u64,
+    },
+    /// The files cannot be read or written.
+    #[error("the log cannot be read: {0}")]
+    Io(#[from] io::Error),
+    /// The index failed.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+}
+
+/// A log that was read to its end.
+#[derive(Debug)]
+pub(super) struct Recovered {
+    pub(super) tail: Tail,
+    pub(super) head: LogHead,
+    pub(super) engine_id: Option<EngineId>,
+    /// Frames behind the last index entry.
+    pub(super) unindexed: Vec<(u64, FramePlace)>,
+    /// Bytes of torn writes were wiped.
+    pub(super) wiped: bool,
+}
+
+/// A place in the log: the next frame, and what it must follow.
+struct Cursor {
+    head: LogHead,
+    engine_id: Option<EngineId>,
+    segment: u64,
+    offset: u64,
+}
+
+/// Reads the log in `workshop` to its end and opens it for writing.
+pub(super) fn recover(workshop: &Workshop, index: &Index) -> Result<Recovered, RecoveryError> {
+    let files = segment_files(&workshop.folder)?;
+    let mut cursor = start(&workshop.folder, index)?;
+    let checked_from = (cursor.segment, cursor.offset);
+    let mut unindexed = Vec::new();
+    let mut wiped = false;
+    let later: Vec<_> = files.iter().filter(|(first, _)| *first >= cursor.segment).collect();
+    for (i, (first_seq, path)) in later.iter().enumerate() {
+        if i > 0 {
+            (cursor.segment, cursor.offset) = (cursor.head.next_seq, BLOCK_BYTES);
+        }
+        if *first_seq != cursor.segment {
+            return Err(RecoveryError::SegmentGone { expected: cursor.segment });
+        }
+        let next_first = later.get(i + 1).map(|(first, _)| *first);
+        wiped |= read_segment(path, next_first, &mut cursor, &mut unindexed)?;
+    }
+    let tail = if later.is_empty() {
+        if cursor.head != LogHead::EMPTY {
+            return Err(RecoveryError::SegmentGone { expected: cursor.segment });
+        }
+        Tail::create(workshop.clone(), 0)?
+    } else {
+        rewrite(workshop, checked_from, &cursor)?;
+        Tail::resume(workshop.clone(), cursor.segment, cursor.offset)?
+    };
+    let Cursor { head, engine_id, .. } = cursor;
+    Ok(Recovered { tail, head, engine_id, unindexed, wiped })
+}
+
+/// The place behind the last indexed frame, which must still be there.
+fn start(folder: &Path, index: &Index) -> Result<Cursor, RecoveryError> {
+    let Some((seq, place)) = index.last_frame()? else {
+        let head = LogHead::EMPTY;
+        return Ok(Cursor { head, engine_id: None, segment: 0, offset: BLOCK_BYTES });
+    };
+    let lost = |reason| RecoveryError::FrameLost { seq, reason };
+    let reader = SegmentReader::open(&segment_path(folder, place.segment), place.segment);
+    let record = reader.and_then(|r| r.record(place.offset, seq)).map_err(lost)?;
+    let record = record.ok_or_else(|| lost(RecordError::NoRecord))?;
+    if record.frame.digest() != place.digest {
+        return Err(lost(RecordError::NoRecord));
+    }
+    Ok(Cursor {
+        head: LogHead { next_seq: seq + 1, digest: place.digest },
+        engine_id: Some(record.frame.engine_id()),
+        segment: place.segment,
+        offset: record.next,
+    })
+}
+
+/// Moves the cursor over every whole frame of a segment. True when a torn write was wiped.
+fn read_segment(
+    path: &Path,
+    next_first: Option<u64>,
+    cursor: &mut Cursor,
+    found: &mut Vec<(u64, FramePlace)>,
+) -> Result<bool, RecoveryError> {
+    let seq_at_start = cursor.head.next_seq;
+    let lost = |seq, reason| RecoveryError::FrameLost { seq, reason };
+    let reader =
+        SegmentReader::open(path, cursor.segment).map_err(|reason| lost(seq_at_start, reason))?;
+    loop {
+        let seq = cursor.head.next_seq;
+        let record = match reader.record(cursor.offset, seq) {
+            Ok(Some(record)) => record,
+            Err(RecordError::Io(error)) => return Err(error.into()),
+            other => {
+                let beyond = reader.beyond(cursor.offset)?;
+                // A later segment is begun only when all of this one is durable.
+                let cut_short = beyond.anything && next_first.is_some_and(|next| next > seq);
+                if beyond.durable > seq || cut_short {
+                    return Err(lost(seq, other.err().unwrap_or(RecordError::NoRecord)));
+                }
+                let torn = beyond.anything && next_first.is_none();
+                return if torn { wipe(path, cursor.offset) } else { Ok(false) };
+            }
+        };
+        let frame = &record.frame;
+        let foreign = cursor.engine_id.is_some_and(|id| id != frame.engine_id());
+        if foreign || frame.previous() != cursor.head.digest {
+            return Err(RecoveryError::BrokenChain { seq });
+        }
+        let length = u32::try_from(frame.bytes().len()).map_err(io::Error::other)?;
+        let digest = frame.digest();
+        let place = FramePlace { segment: cursor.segment, offset: record.offset, length, digest };
+        found.push((seq, place));
+        cursor.engine_id = Some(frame.engine_id());
+        cursor.head = LogHead { next_seq: seq + 1, digest };
+        cursor.offset = record.next;
+    }
+}
+
+/// Zeroes a segment from `offset` on and syncs it.
+fn wipe(path: &Path, offset: u64) -> Result<bool, RecoveryError> {
+    let file = OpenOptions::new().write(true).open(path)?;
+    let bytes = file.metadata()?.len();
+    let zeros = [0; 64 * 1024];
+    let mut at = offset;
+    while at < bytes {
+        let step = usize::try_from(bytes - at).unwrap_or(usize::MAX).min(zeros.len());
+        file.write_all_at(&zeros[..step], at)?;
+        at += step as u64;
+    }
+    file.sync_data()?;
+    Ok(true)
+}
+
+/// Writes the frames behind the last index entry once more, byte for byte, and syncs them.
+fn rewrite(workshop: &Workshop, from: (u64, u64), cursor: &Cursor) -> Result<(), RecoveryError> {
+    let (segment, offset) = from;
+    for (first_seq, path) in segment_files(&workshop.folder)? {
+        if first_seq < segment {
+            continue;
+        }
+        let file = OpenOptions::new().read(true).write(true).open(path)?;
+        let start = if first_seq == segment { offset } else { 0 };
+        let bytes = file.metadata()?.len();
+        let end = if first_seq == cursor.segment { cursor.offset.min(bytes) } else { bytes };
+        rewrite_file(&file, start, end)?;
+        workshop.syncer.sync(&file)?;
+    }
+    workshop.syncer.sync_folder(&workshop.folder)?;
+    Ok(())
+}
+
+fn rewrite_file(file: &File, start: u64, end: u64) -> io::Result<()> {
+    let mut chunk = vec![0; 1 << 20];
+    let mut at = start;
+    while at < end {
+        let step = usize::try_from(end - at).unwrap_or(usize::MAX).min(chunk.len());
+        file.read_exact_at(&mut chunk[..step], at)?;
+        file.write_all_at(&chunk[..step], at)?;
+        at += step as u64;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Store, chain};
+    use super::*;
+    use crate::store::segment::record_bytes;
+    use crate::store::{LogStore as _, OpenError};
+
+    /// Overwrites bytes of the log's first segment.
+    fn damage(store: &Store, offset: u64, bytes: &[u8]) {
+        let path = segment_path(&store.log(), 0);
+        let file = OpenOptions::new().write(true).open(path).unwrap();
+        file.write_all_at(bytes, offset).unwrap();
+    }
+
+    fn offset_of(n: u64, frame_bytes: usize) -> u64 {
+        BLOCK_BYTES + n * record_bytes(frame_bytes)
+    }
+
+    #[test]
+    fn a_torn_write_that_nobody_was_told_of_is_wiped() {
+        let store = Store::new();
+        let frames = chain(4, 1000);
+        let length = frames[0].bytes().len();
+        store.open().unwrap().append(&frames[..3]);
+        // A crash left the front of frame 3 and, out of order, all of a frame 4.
+        let mut torn = Vec::new();
+        super::super::segment::encode_record(&frames[3], 3, &mut torn);
+        damage(&store, offset_of(3, length), &torn[..512]);
+        let mut stray = Vec::new();
+        super::super::segment::encode_record(&chain(5, 1000)[4], 3, &mut stray);
+        damage(&store, offset_of(4, length), &stray);
+        let open = store.open().unwrap();
+        assert_eq!(open.head().next_seq, 3);
+        open.append(&frames[3..]);
+        drop(open);
+        assert_eq!(store.open().unwrap().head().next_seq, 4);
+    }
+
+    #[test]
+    fn a_damaged_frame_that_a_later_record_knows_durable_is_refused_by_name() {
+        let store = Store::new();
+        let frames = chain(3, 1000);
+        for frame in &frames {
+            store.open().unwrap().append(std::slice::from_ref(frame));
+        }
+        store.forget_index();
+        damage(&store, offset_of(1, frames[0].bytes().len()) + 600, &[0xff]);
+        let error = store.open().map(drop).unwrap_err();
+        assert!(
+            matches!(error, OpenError::Recovery(RecoveryError::FrameLost { seq: 1, .. })),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_damaged_last_frame_is_refused_because_the_index_knows_it() {
+        let store = Store::new();
+        let frames = chain(2, 1000);
+        store.open().unwrap().append(&frames);
+        damage(&store, offset_of(1, frames[0].bytes().len()) + 600, &[0xff]);
+        let error = store.open().map(drop).unwrap_err();
+        assert!(
+            matches!(error, OpenError::Recovery(RecoveryError::FrameLost { seq: 1, .. })),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn an_index_that_was_lost_is_made_again_from_the_segments() {
+        let store = Store::new();
+        let frames = chain(40, 100_000);
+        let open = store.open().unwrap();
+        open.append(&frames);
+        drop(open);
+        assert!(segment_files(&store.log()).unwrap().len() > 1);
+        store.forget_index();
+        let open = store.open().unwrap();
+        assert_eq!(open.head().next_seq, 40);
+        assert_eq!(open.read(17, 1).unwrap(), vec![frames[17].bytes().to_vec()]);
+    }
+
+    #[test]
+    fn a_missing_segment_is_refused_by_name() {
+        let store = Store::new();
+        store.open().unwrap().append(&chain(60, 100_000));
+        store.forget_index();
+        let files = segment_files(&store.log()).unwrap();
+        std::fs::remove_file(&files[1].1).unwrap();
+        let error = store.open().map(drop).unwrap_err();
+        let expected = files[1].0;
+        let OpenError::Recovery(RecoveryError::SegmentGone { expected: found }) = error else {
+            panic!("{error}")
+        };
+        assert_eq!(found, expected);
+    }
+}

@@ -1,0 +1,245 @@
+//! The layout of a segment file.
+//!
+//! ```text
+//! segment = block 0: magic | u64 LE first seq | zeros      records ...      zeros to the end
+//! record  = magic | u32 LE frame length | u64 LE seq | u64 LE durable | frame | zeros to a block
+//! ```
+//! Blocks are of 512 bytes, the smallest unit that a disk writes whole. `durable` is the next seq
+//! that was known to be on the disk when the record was written: a broken frame below the highest
+//! `durable` of any later record was acknowledged and is corruption; above it, it is a torn write
+//! that nobody was told of.
+//!
+//! A frame proves itself by its digests, so records carry no checksum of their own; a wrong length
+//! or seq makes the frame fail to decode or to fit.
+
+use super::port::CheckedFrame;
+use mortise_format::frame::FrameError;
+use mortise_format::limits::FRAME_BYTES_MAX;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+
+/// Size of a segment file.
+pub const SEGMENT_BYTES: u64 = 32 * 1024 * 1024;
+/// Size of a block.
+pub(super) const BLOCK_BYTES: u64 = 512;
+/// Size of what precedes a frame.
+pub(super) const RECORD_HEADER_BYTES: usize = 4 + 4 + 8 + 8;
+/// Extension of segment files.
+const EXTENSION: &str = "seg";
+
+const SEGMENT_MAGIC: [u8; 8] = *b"MRTSEG01";
+const RECORD_MAGIC: [u8; 4] = *b"MRTF";
+
+const _: () = assert!(RECORD_HEADER_BYTES < BLOCK_BYTES as usize);
+const _: () = assert!(SEGMENT_BYTES > 8 * FRAME_BYTES_MAX as u64);
+
+/// Why a segment has no whole record at some place.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecordError {
+    /// The file cannot be read.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// Bytes stand there that are no record.
+    #[error("bytes that are no record")]
+    NoRecord,
+    /// The record is of another frame.
+    #[error("a record of frame {found}")]
+    WrongSeq {
+        /// The seq found.
+        found: u64,
+    },
+    /// The frame does not decode or does not match its digests.
+    #[error("a broken frame: {0}")]
+    Frame(#[from] FrameError),
+}
+
+/// A whole record, read.
+#[derive(Debug)]
+pub struct Record {
+    /// The frame.
+    pub frame: CheckedFrame,
+    /// Where the record starts.
+    pub offset: u64,
+    /// Where the next record starts.
+    pub next: u64,
+}
+
+/// Bytes that a record of a frame of this length takes in the file.
+pub(super) fn record_bytes(frame_bytes: usize) -> u64 {
+    ((RECORD_HEADER_BYTES + frame_bytes) as u64).next_multiple_of(BLOCK_BYTES)
+}
+
+/// Appends the record of `frame` to `out`.
+pub(super) fn encode_record(frame: &CheckedFrame, durable: u64, out: &mut Vec<u8>) {
+    let start = out.len();
+    let length = u32::try_from(frame.bytes().len()).expect("a checked frame is within its bound");
+    out.extend_from_slice(&RECORD_MAGIC);
+    out.extend_from_slice(&length.to_le_bytes());
+    out.extend_from_slice(&frame.seq().to_le_bytes());
+    out.extend_from_slice(&durable.to_le_bytes());
+    out.extend_from_slice(frame.bytes());
+    let padded = record_bytes(frame.bytes().len()) as usize;
+    out.resize(start + padded, 0);
+}
+
+/// The first block of a segment.
+pub(super) fn encode_segment_header(first_seq: u64) -> Vec<u8> {
+    let mut block = SEGMENT_MAGIC.to_vec();
+    block.extend_from_slice(&first_seq.to_le_bytes());
+    block.resize(BLOCK_BYTES as usize, 0);
+    block
+}
+
+/// The file of the segment that starts with this frame.
+pub(super) fn segment_path(folder: &Path, first_seq: u64) -> PathBuf {
+    folder.join(format!("{first_seq:020}.{EXTENSION}"))
+}
+
+/// The segment files of a folder with the seq each starts with, in order.
+///
+/// # Errors
+/// When the folder cannot be listed.
+pub fn segment_files(folder: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        let is_segment = path.extension().is_some_and(|e| e == EXTENSION);
+        let stem = path.file_stem().and_then(|s| s.to_str()).unwrap_or_default();
+        if let (true, Ok(first_seq)) = (is_segment, stem.parse()) {
+            found.push((first_seq, path));
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Reads the records of one segment file.
+#[derive(Debug)]
+pub struct SegmentReader {
+    file: File,
+    bytes: u64,
+    first_seq: u64,
+}
+
+/// What stands at the front of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct RecordHeader {
+    length: usize,
+    seq: u64,
+    durable: u64,
+}
+
+impl SegmentReader {
+    /// Opens the segment that is to start with `first_seq`.
+    ///
+    /// # Errors
+    /// `Io`; `NoRecord` when the first block is neither that of this segment nor empty.
+    pub fn open(path: &Path, first_seq: u64) -> Result<Self, RecordError> {
+        let file = File::open(path)?;
+        let bytes = file.metadata()?.len();
+        let reader = Self { file, bytes, first_seq };
+        let block = reader.block(0)?;
+        let expected = encode_segment_header(first_seq);
+        let empty = block.is_none_or(|b| b.iter().all(|b| *b == 0));
+        if !empty && block.is_none_or(|b| b[..] != expected[..]) {
+            return Err(RecordError::NoRecord);
+        }
+        Ok(reader)
+    }
+
+    /// The seq of the first frame.
+    pub fn first_seq(&self) -> u64 {
+        self.first_seq
+    }
+
+    /// Where the first record starts.
+    pub fn start(&self) -> u64 {
+        BLOCK_BYTES
+    }
+
+    /// The record of frame `seq` at `offset`, or `None` where the file is empty or ends.
+    ///
+    /// # Errors
+    /// See [`RecordError`].
+    pub fn record(&self, offset: u64, seq: u64) -> Result<Option<Record>, RecordError> {
+        let Some(block) = self.block(offset)? else { return Ok(None) };
+        if block.iter().all(|b| *b == 0) {
+            return Ok(None);
+        }
+        let header = parse_header(&block).ok_or(RecordError::NoRecord)?;
+        if header.seq != seq {
+            return Err(RecordError::WrongSeq { found: header.seq });
+        }
+        let bytes = self.frame_bytes(offset, header.length)?;
+        let frame = CheckedFrame::parse(bytes)?;
+        if frame.seq() != seq {
+            return Err(RecordError::WrongSeq { found: frame.seq() });
+        }
+        Ok(Some(Record { frame, offset, next: offset + record_bytes(header.length) }))
+    }
+
+    /// The bytes of a frame whose record starts at `offset`, unchecked.
+    pub(super) fn frame_bytes(&self, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; length];
+        self.file.read_exact_at(&mut bytes, offset + RECORD_HEADER_BYTES as u64)?;
+        Ok(bytes)
+    }
+
+    /// The highest `durable` of any record header from `offset` on, and whether any byte there is
+    /// not zero.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn beyond(&self, offset: u64) -> io::Result<Beyond> {
+        let mut beyond = Beyond::default();
+        let mut chunk = vec![0; 1 << 20];
+        let mut at = offset;
+        while at < self.bytes {
+            let wanted = usize::try_from(self.bytes - at).unwrap_or(usize::MAX).min(chunk.len());
+            self.file.read_exact_at(&mut chunk[..wanted], at)?;
+            for block in chunk[..wanted].chunks(BLOCK_BYTES as usize) {
+                beyond.anything |= block.iter().any(|b| *b != 0);
+                if let Some(header) = parse_header(block) {
+                    beyond.durable = beyond.durable.max(header.durable.min(header.seq));
+                }
+            }
+            at += wanted as u64;
+        }
+        Ok(beyond)
+    }
+
+    fn block(&self, offset: u64) -> io::Result<Option<[u8; BLOCK_BYTES as usize]>> {
+        let mut block = [0; BLOCK_BYTES as usize];
+        if offset + BLOCK_BYTES > self.bytes {
+            return Ok(None);
+        }
+        self.file.read_exact_at(&mut block, offset)?;
+        Ok(Some(block))
+    }
+}
+
+/// What was found behind the last whole record of a segment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Beyond {
+    /// Some byte is not zero.
+    pub anything: bool,
+    /// Frames below this seq were on the disk when some record there was written.
+    pub durable: u64,
+}
+
+fn parse_header(block: &[u8]) -> Option<RecordHeader> {
+    let header = block.first_chunk::<RECORD_HEADER_BYTES>()?;
+    let (magic, rest) = header.split_first_chunk::<4>()?;
+    let (length, rest) = rest.split_first_chunk::<4>()?;
+    let (seq, durable) = rest.split_first_chunk::<8>()?;
+    let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
+    let header = RecordHeader {
+        length,
+        seq: u64::from_le_bytes(*seq),
+        durable: u64::from_le_bytes(*durable.first_chunk::<8>()?),
+    };
+    (*magic == RECORD_MAGIC && (1..=FRAME_BYTES_MAX).contains(&length)).then_some(header)
+}

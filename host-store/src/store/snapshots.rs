@@ -1,0 +1,133 @@
+//! Snapshots: received in parts, visible when complete, the newest few kept.
+//!
+//! One snapshot is received at a time, into a file that has no name a reader looks for. When its
+//! last part is there it is synced, renamed, and listed in the index, in this order.
+
+use super::index::{Index, IndexError};
+use super::port::SnapshotPart;
+use super::sync::Syncer;
+use mortise_format::ids::Bytes32;
+use mortise_format::limits::SNAPSHOT_PART_BYTES;
+use mortise_format::store::{SNAPSHOTS_KEPT, SnapshotInfo, StoreRefusal, snapshot_part_is_valid};
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+const RECEIVING: &str = "receiving";
+
+#[derive(Debug)]
+pub(super) struct Snapshots {
+    folder: PathBuf,
+    syncer: Arc<dyn Syncer>,
+    receiving: Mutex<Option<Receiving>>,
+}
+
+/// The snapshot that is being received.
+#[derive(Debug)]
+struct Receiving {
+    seq: u64,
+    digest: Bytes32,
+    parts: u32,
+    file: File,
+    present: BTreeSet<u32>,
+    bytes: u64,
+}
+
+impl Snapshots {
+    pub(super) fn open(folder: PathBuf, syncer: Arc<dyn Syncer>) -> io::Result<Self> {
+        std::fs::create_dir_all(&folder)?;
+        Ok(Self { folder, syncer, receiving: Mutex::new(None) })
+    }
+
+    pub(super) fn put(&self, part: SnapshotPart, index: &Index) -> Result<bool, StoreRefusal> {
+        if !snapshot_part_is_valid(part.part, part.parts, part.bytes.len()) {
+            return Err(StoreRefusal::TooLarge);
+        }
+        if let Some(kept) = index.snapshot(part.seq).map_err(|_| StoreRefusal::Io)? {
+            let same = kept.digest == part.digest && kept.parts == part.parts;
+            return if same { Ok(true) } else { Err(StoreRefusal::SnapshotConflict) };
+        }
+        let mut slot = self.receiving.lock().unwrap_or_else(PoisonError::into_inner);
+        if !slot.as_ref().is_some_and(|r| r.takes(&part)) {
+            // A restarted engine starts over; a stray part of an older snapshot does not.
+            let latest = index.snapshots().map_err(|_| StoreRefusal::Io)?.last().map(|s| s.seq);
+            let unfinished = slot.as_ref().map(|r| r.seq);
+            if latest.max(unfinished).is_some_and(|newest| newest > part.seq) {
+                return Err(StoreRefusal::SnapshotConflict);
+            }
+            *slot = Some(Receiving::start(&self.folder, &part).map_err(|e| refusal(&e))?);
+        }
+        let Some(receiving) = slot.as_mut() else { return Err(StoreRefusal::SyncFailed) };
+        receiving.write(&part).map_err(|e| refusal(&e))?;
+        if receiving.present.len() as u64 != u64::from(receiving.parts) {
+            return Ok(false);
+        }
+        let complete = slot.take().ok_or(StoreRefusal::SyncFailed)?;
+        self.finish(complete, index).map(|()| true)
+    }
+
+    fn finish(&self, complete: Receiving, index: &Index) -> Result<(), StoreRefusal> {
+        let Receiving { seq, digest, parts, file, bytes, .. } = complete;
+        let failed = |_: io::Error| StoreRefusal::SyncFailed;
+        self.syncer.sync(&file).map_err(failed)?;
+        std::fs::rename(self.folder.join(RECEIVING), self.path(seq)).map_err(failed)?;
+        self.syncer.sync_folder(&self.folder).map_err(failed)?;
+        let failed = |_: IndexError| StoreRefusal::SyncFailed;
+        let mut older = index.snapshots().map_err(failed)?;
+        older.truncate(older.len().saturating_sub(SNAPSHOTS_KEPT - 1));
+        let info = SnapshotInfo { seq, digest, parts, bytes };
+        index.list_snapshot(&info, &older).map_err(failed)?;
+        for old in &older {
+            // A file that stays is found by nobody and removed by the operator.
+            let _ = std::fs::remove_file(self.path(old.seq));
+        }
+        Ok(())
+    }
+
+    pub(super) fn read(&self, info: &SnapshotInfo, part: u32) -> Result<Vec<u8>, StoreRefusal> {
+        let start = u64::from(part) * SNAPSHOT_PART_BYTES as u64;
+        if part >= info.parts || start >= info.bytes {
+            return Err(StoreRefusal::SnapshotUnknown);
+        }
+        let length = (info.bytes - start).min(SNAPSHOT_PART_BYTES as u64);
+        let mut bytes = vec![0; usize::try_from(length).map_err(|_| StoreRefusal::Io)?];
+        let file = File::open(self.path(info.seq)).map_err(|_| StoreRefusal::Io)?;
+        file.read_exact_at(&mut bytes, start).map_err(|_| StoreRefusal::Io)?;
+        Ok(bytes)
+    }
+
+    fn path(&self, seq: u64) -> PathBuf {
+        self.folder.join(format!("{seq:020}.snap"))
+    }
+}
+
+impl Receiving {
+    fn start(folder: &Path, part: &SnapshotPart) -> io::Result<Self> {
+        let file = File::create(folder.join(RECEIVING))?;
+        let SnapshotPart { seq, digest, parts, .. } = *part;
+        Ok(Self { seq, digest, parts, file, present: BTreeSet::new(), bytes: 0 })
+    }
+
+    fn takes(&self, part: &SnapshotPart) -> bool {
+        (self.seq, self.digest, self.parts) == (part.seq, part.digest, part.parts)
+    }
+
+    fn write(&mut self, part: &SnapshotPart) -> io::Result<()> {
+        let offset = u64::from(part.part) * SNAPSHOT_PART_BYTES as u64;
+        self.file.write_all_at(&part.bytes, offset)?;
+        if self.present.insert(part.part) {
+            self.bytes += part.bytes.len() as u64;
+        }
+        Ok(())
+    }
+}
+
+fn refusal(error: &io::Error) -> StoreRefusal {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StoreRefusal::Full,
+        _ => StoreRefusal::SyncFailed,
+    }
+}

@@ -1,0 +1,122 @@
+//! What the tests of this crate share: chained frames, a store in a temporary folder, a disk that
+//! stops syncing when it is told to.
+
+use super::disk::{DiskStore, OpenError, StoreOptions};
+use super::port::{CheckedFrame, LogStore as _};
+use super::sync::{DiskSyncer, Syncer};
+use mortise_format::frame::{
+    FRAME_VERSION, Frame, FrameHeader, FrameKind, FrameLeaf, cipher_digest, clear_digest,
+};
+use mortise_format::ids::{Bytes32, EngineId, FrameDigest, PolicyHash, Root};
+use std::fs::File;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// Small enough that a few large frames fill it.
+const TEST_SEGMENT_BYTES: u64 = 5 << 19;
+
+/// A frame of a given kind and place whose body has `bytes` bytes.
+pub(crate) fn frame(
+    kind: FrameKind,
+    epoch: u64,
+    seq: u64,
+    time_ms: u64,
+    previous: FrameDigest,
+    bytes: usize,
+) -> CheckedFrame {
+    let cipher: Vec<u8> = (0..bytes).map(|i| (i as u64 ^ seq) as u8 | 1).collect();
+    let header = FrameHeader {
+        version: FRAME_VERSION,
+        kind: FrameHeader::kind_byte(kind),
+        engine_id: EngineId([7; 32]),
+        epoch,
+        seq,
+        time_ms,
+        previous,
+        event_count: 1,
+        event_root: Root([1; 32]),
+        state_root: Root([2; 32]),
+        policy_hash: PolicyHash([3; 32]),
+        clear_bytes: 0,
+        cipher_bytes: u32::try_from(bytes).unwrap(),
+    };
+    let leaf = FrameLeaf {
+        header,
+        clear_digest: clear_digest(&[]),
+        cipher_digest: cipher_digest(&cipher),
+        mac: Bytes32([5; 32]),
+    };
+    CheckedFrame::parse(Frame::new(leaf, vec![], cipher).unwrap().encode()).unwrap()
+}
+
+/// The first `count` frames of a log: a boot frame, then frames of events.
+pub(crate) fn chain(count: u64, bytes: usize) -> Vec<CheckedFrame> {
+    let mut frames: Vec<CheckedFrame> = Vec::new();
+    for seq in 0..count {
+        let previous = frames.last().map_or(FrameDigest::ZERO, CheckedFrame::digest);
+        let kind = if seq == 0 { FrameKind::Boot } else { FrameKind::Events };
+        frames.push(frame(kind, 1, seq, 1_700_000_000_000 + seq, previous, bytes));
+    }
+    frames
+}
+
+/// Like a frame of `chain`, but of another engine.
+pub(crate) fn foreign(original: &CheckedFrame) -> CheckedFrame {
+    let old = Frame::decode(original.bytes()).unwrap();
+    let mut leaf = old.leaf().clone();
+    leaf.header.engine_id = EngineId([8; 32]);
+    let (clear, cipher) = (old.clear().to_vec(), old.cipher().to_vec());
+    CheckedFrame::parse(Frame::new(leaf, clear, cipher).unwrap().encode()).unwrap()
+}
+
+/// A disk whose syncs fail from the moment it is told to, and that counts those that succeed.
+#[derive(Debug, Default)]
+pub(crate) struct FailingSyncer {
+    pub(crate) fails: AtomicBool,
+    pub(crate) synced: AtomicU64,
+}
+
+impl Syncer for FailingSyncer {
+    fn sync(&self, file: &File) -> io::Result<()> {
+        if self.fails.load(Ordering::SeqCst) {
+            return Err(io::Error::other("the test disk fails"));
+        }
+        self.synced.fetch_add(1, Ordering::SeqCst);
+        DiskSyncer.sync(file)
+    }
+}
+
+/// A folder for a store, with its syncer.
+pub(crate) struct Store {
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) syncer: Arc<FailingSyncer>,
+}
+
+impl Store {
+    pub(crate) fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), syncer: Arc::default() }
+    }
+
+    pub(crate) fn open(&self) -> Result<DiskStore, OpenError> {
+        let syncer: Arc<dyn Syncer> = Arc::<FailingSyncer>::clone(&self.syncer);
+        let options = StoreOptions { segment_bytes: TEST_SEGMENT_BYTES, syncer };
+        DiskStore::open(self.folder.path(), options)
+    }
+
+    pub(crate) fn log(&self) -> PathBuf {
+        self.folder.path().join(super::disk::LOG_FOLDER)
+    }
+
+    pub(crate) fn forget_index(&self) {
+        std::fs::remove_dir_all(self.folder.path().join("index")).unwrap();
+    }
+}
+
+impl DiskStore {
+    /// Appends frames that are known to follow the head, one group.
+    pub(crate) fn append(&self, frames: &[CheckedFrame]) {
+        self.append_group(frames).unwrap();
+    }
+}

@@ -1,0 +1,263 @@
+//! The store as a whole: what is kept, what is refused, what a failing disk does.
+
+use super::port::{LogStore, SnapshotPart};
+use super::testing::{Store, chain, foreign};
+use super::writer::Writer;
+use super::{CheckedFrame, OpenError};
+use crate::metrics::Metrics;
+use mortise_format::ids::Bytes32;
+use mortise_format::limits::{BLOB_BYTES_MAX, SNAPSHOT_PART_BYTES};
+use mortise_format::store::{LogHead, SnapshotInfo, StoreRefusal};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::channel;
+
+type Outcome = Result<(u64, mortise_format::FrameDigest), StoreRefusal>;
+
+/// A writer over the store, driven from a test.
+struct Driver {
+    writer: Option<Writer>,
+    thread: Option<std::thread::JoinHandle<()>>,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.writer = None;
+        self.thread.take().unwrap().join().unwrap();
+    }
+}
+
+impl Driver {
+    fn new(store: Arc<dyn LogStore>) -> Self {
+        let (writer, thread) = Writer::start(store, Arc::new(Metrics::new())).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        Self { writer: Some(writer), thread: Some(thread), runtime }
+    }
+
+    /// Queues all frames, then waits for all outcomes, in the order they were given.
+    fn append(&self, frames: &[CheckedFrame]) -> Vec<Outcome> {
+        let (tell, told) = channel();
+        for frame in frames {
+            let tell = tell.clone();
+            let reply = move |r: Result<super::Acked, _>| {
+                tell.send(r.map(|a| (a.seq, a.digest))).unwrap();
+            };
+            let writer = self.writer.as_ref().unwrap();
+            self.runtime.block_on(writer.append(frame.clone(), reply)).unwrap();
+        }
+        drop(tell);
+        told.iter().collect()
+    }
+
+    fn head(&self) -> Result<LogHead, StoreRefusal> {
+        let (tell, told) = channel();
+        let reply = move |r| tell.send(r).unwrap();
+        self.runtime.block_on(self.writer.as_ref().unwrap().head(reply)).unwrap();
+        told.recv().unwrap()
+    }
+}
+
+fn acked(frames: &[CheckedFrame]) -> Vec<Outcome> {
+    frames.iter().map(|f| Ok((f.seq(), f.digest()))).collect()
+}
+
+#[test]
+fn frames_are_acked_in_the_order_of_seqs_and_read_back() {
+    let folder = Store::new();
+    let frames = chain(100, 3000);
+    let store = Arc::new(folder.open().unwrap());
+    let driver = Driver::new(Arc::<super::DiskStore>::clone(&store));
+    assert_eq!(driver.append(&frames), acked(&frames));
+    let last = frames.last().unwrap();
+    assert_eq!(driver.head(), Ok(LogHead { next_seq: 100, digest: last.digest() }));
+    let all: Vec<_> = frames.iter().map(|f| f.bytes().to_vec()).collect();
+    assert_eq!(store.read(0, usize::MAX).unwrap(), all);
+    let two = 2 * frames[0].bytes().len();
+    assert_eq!(store.read(40, two).unwrap(), all[40..42]);
+    assert_eq!(store.read(40, two - 1).unwrap(), all[40..41]);
+    assert_eq!(store.read(40, 0).unwrap(), all[40..41]);
+    assert_eq!(store.read(100, 1000).unwrap(), Vec::<Vec<u8>>::new());
+}
+
+#[test]
+fn frames_that_do_not_follow_the_head_are_refused_by_name() {
+    let folder = Store::new();
+    let frames = chain(3, 100);
+    let driver = Driver::new(Arc::new(folder.open().unwrap()));
+    assert_eq!(driver.append(&frames[1..2]), [Err(StoreRefusal::Gap { expected: 0 })]);
+    assert_eq!(driver.append(&frames[..2]), acked(&frames[..2]));
+    assert_eq!(driver.append(&frames[..1]), [Err(StoreRefusal::SeqTaken { expected: 2 })]);
+    assert_eq!(driver.append(&[foreign(&frames[2])]), [Err(StoreRefusal::ForeignEngine)]);
+    let expected = frames[1].digest();
+    let stray = chain(3, 101).remove(2);
+    assert_eq!(driver.append(&[stray]), [Err(StoreRefusal::PreviousMismatch { expected })]);
+    assert_eq!(driver.append(&frames[2..]), acked(&frames[2..]));
+}
+
+#[test]
+fn of_two_frames_for_one_place_one_is_kept() {
+    let folder = Store::new();
+    let (ours, theirs) = (chain(1, 100), chain(1, 101));
+    let driver = Driver::new(Arc::new(folder.open().unwrap()));
+    let outcomes = driver.append(&[ours[0].clone(), theirs[0].clone()]);
+    assert!(outcomes.contains(&acked(&ours)[0]));
+    assert!(outcomes.contains(&Err(StoreRefusal::SeqTaken { expected: 1 })));
+    assert_eq!(driver.head().unwrap().digest, ours[0].digest());
+}
+
+#[test]
+fn a_restart_keeps_every_acked_frame() {
+    let folder = Store::new();
+    let frames = chain(60, 100_000);
+    for part in frames.chunks(7) {
+        let store = Arc::new(folder.open().unwrap());
+        let driver = Driver::new(Arc::<super::DiskStore>::clone(&store));
+        assert_eq!(driver.append(part), acked(part));
+    }
+    let store = folder.open().unwrap();
+    assert_eq!(store.head().next_seq, 60);
+    let mut read = Vec::new();
+    while (read.len() as u64) < store.head().next_seq {
+        read.extend(store.read(read.len() as u64, 300_000).unwrap());
+    }
+    let all: Vec<_> = frames.iter().map(|f| f.bytes().to_vec()).collect();
+    assert_eq!(read, all);
+}
+
+#[test]
+fn a_group_is_synced_before_any_of_it_is_acked() {
+    let folder = Store::new();
+    let frames = chain(2, 100);
+    let store = Arc::new(folder.open().unwrap());
+    let driver = Driver::new(Arc::<super::DiskStore>::clone(&store));
+    let before = folder.syncer.synced.load(Ordering::SeqCst);
+    driver.append(&frames[..1]);
+    assert!(folder.syncer.synced.load(Ordering::SeqCst) > before);
+}
+
+#[test]
+fn a_failed_sync_acks_nothing_and_ends_all_acks_until_a_restart() {
+    let folder = Store::new();
+    let frames = chain(3, 100);
+    let store = Arc::new(folder.open().unwrap());
+    let driver = Driver::new(Arc::<super::DiskStore>::clone(&store));
+    assert_eq!(driver.append(&frames[..1]), acked(&frames[..1]));
+    folder.syncer.fails.store(true, Ordering::SeqCst);
+    assert_eq!(driver.append(&frames[1..2]), [Err(StoreRefusal::SyncFailed)]);
+    folder.syncer.fails.store(false, Ordering::SeqCst);
+    // The disk works again, but what it holds is unknown.
+    assert_eq!(driver.append(&frames[1..2]), [Err(StoreRefusal::SyncFailed)]);
+    assert_eq!(driver.head(), Err(StoreRefusal::SyncFailed));
+    assert_eq!(store.read(0, 1000).unwrap().len(), 1);
+    drop((driver, store));
+    let store = Arc::new(folder.open().unwrap());
+    let driver = Driver::new(Arc::<super::DiskStore>::clone(&store));
+    let next = driver.head().unwrap().next_seq;
+    assert!((1..=2).contains(&next), "the frame may be there or not, but {next}");
+    assert_eq!(driver.append(&frames[next as usize..]), acked(&frames[next as usize..]));
+}
+
+#[test]
+fn a_folder_in_use_is_refused_by_name() {
+    let folder = Store::new();
+    let open = folder.open().unwrap();
+    let error = folder.open().map(drop).unwrap_err();
+    assert!(matches!(error, OpenError::InUse { .. }), "{error}");
+    assert!(error.to_string().contains("in use"));
+    drop(open);
+    folder.open().unwrap();
+}
+
+fn part(seq: u64, part: u32, parts: u32, bytes: usize) -> SnapshotPart {
+    let bytes = vec![part as u8 + 1; bytes];
+    SnapshotPart { seq, digest: Bytes32([seq as u8; 32]), part, parts, bytes }
+}
+
+#[test]
+fn a_snapshot_is_visible_when_its_last_part_is_there_whatever_the_order() {
+    let folder = Store::new();
+    let store = folder.open().unwrap();
+    let full = SNAPSHOT_PART_BYTES;
+    assert_eq!(store.snapshot_put(part(5, 2, 3, 10)), Ok(false));
+    assert_eq!(store.snapshot_put(part(5, 0, 3, full)), Ok(false));
+    assert_eq!(store.snapshot_put(part(5, 0, 3, full)), Ok(false));
+    assert_eq!(store.snapshot_latest(), Ok(None));
+    assert_eq!(store.snapshot_read(5, 0), Err(StoreRefusal::SnapshotUnknown));
+    assert_eq!(store.snapshot_put(part(5, 1, 3, full)), Ok(true));
+    drop(store);
+    let store = folder.open().unwrap();
+    let bytes = 2 * full as u64 + 10;
+    let info = SnapshotInfo { seq: 5, digest: Bytes32([5; 32]), parts: 3, bytes };
+    assert_eq!(store.snapshot_latest(), Ok(Some(info)));
+    for (i, size) in [(0, full), (1, full), (2, 10)] {
+        assert_eq!(store.snapshot_read(5, i).unwrap(), vec![i as u8 + 1; size]);
+    }
+    assert_eq!(store.snapshot_read(5, 3), Err(StoreRefusal::SnapshotUnknown));
+}
+
+#[test]
+fn the_two_newest_snapshots_are_kept() {
+    let folder = Store::new();
+    let store = folder.open().unwrap();
+    for seq in [1, 2, 3] {
+        assert_eq!(store.snapshot_put(part(seq, 0, 1, 10)), Ok(true));
+    }
+    assert_eq!(store.snapshot_latest().unwrap().unwrap().seq, 3);
+    assert_eq!(store.snapshot_read(1, 0), Err(StoreRefusal::SnapshotUnknown));
+    assert_eq!(store.snapshot_read(2, 0).unwrap(), [1; 10]);
+    let files = std::fs::read_dir(folder.folder.path().join("snapshots")).unwrap().count();
+    assert_eq!(files, 2);
+}
+
+#[test]
+fn an_unfinished_snapshot_gives_way_to_a_newer_one_only() {
+    let folder = Store::new();
+    let store = folder.open().unwrap();
+    let full = SNAPSHOT_PART_BYTES;
+    assert_eq!(store.snapshot_put(part(5, 0, 2, full)), Ok(false));
+    assert_eq!(store.snapshot_put(part(4, 0, 1, 10)), Err(StoreRefusal::SnapshotConflict));
+    assert_eq!(store.snapshot_put(part(6, 0, 1, 10)), Ok(true));
+    assert_eq!(store.snapshot_put(part(5, 1, 2, 10)), Err(StoreRefusal::SnapshotConflict));
+    assert_eq!(store.snapshot_put(part(6, 0, 1, 10)), Ok(true));
+    let mut other = part(6, 0, 1, 10);
+    other.digest = Bytes32([9; 32]);
+    assert_eq!(store.snapshot_put(other), Err(StoreRefusal::SnapshotConflict));
+    assert_eq!(store.snapshot_put(part(7, 0, 2, 10)), Err(StoreRefusal::TooLarge));
+}
+
+#[test]
+fn a_blob_is_replaced_only_on_demand_and_survives_a_restart() {
+    let folder = Store::new();
+    let store = folder.open().unwrap();
+    assert_eq!(store.blob_get("keys"), Ok(None));
+    assert_eq!(store.blob_put("keys", b"one", false), Ok(()));
+    assert_eq!(store.blob_put("keys", b"one", false), Ok(()));
+    assert_eq!(store.blob_put("keys", b"two", false), Err(StoreRefusal::BlobExists));
+    assert_eq!(store.blob_put("keys", b"two", true), Ok(()));
+    assert_eq!(store.blob_put("Keys", b"", true), Err(StoreRefusal::BlobName));
+    let big = vec![0; BLOB_BYTES_MAX + 1];
+    assert_eq!(store.blob_put("big", &big, true), Err(StoreRefusal::TooLarge));
+    for i in 0..20 {
+        // Many large values make sled write files of its own beside its log.
+        let name = format!("big{i}");
+        assert_eq!(store.blob_put(&name, &vec![i; BLOB_BYTES_MAX], false), Ok(()));
+    }
+    drop(store);
+    let store = folder.open().unwrap();
+    assert_eq!(store.blob_get("keys"), Ok(Some(b"two".to_vec())));
+    assert_eq!(store.blob_get("big7"), Ok(Some(vec![7; BLOB_BYTES_MAX])));
+}
+
+#[test]
+fn a_blob_whose_sync_failed_is_refused_until_a_restart() {
+    let folder = Store::new();
+    let store = folder.open().unwrap();
+    folder.syncer.fails.store(true, Ordering::SeqCst);
+    assert_eq!(store.blob_put("keys", b"one", false), Err(StoreRefusal::SyncFailed));
+    folder.syncer.fails.store(false, Ordering::SeqCst);
+    assert_eq!(store.blob_put("keys", b"one", false), Err(StoreRefusal::SyncFailed));
+    drop(store);
+    let store = folder.open().unwrap();
+    assert_eq!(store.blob_put("keys", b"one", false), Ok(()));
+}

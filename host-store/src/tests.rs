@@ -1,0 +1,200 @@
+//! The whole host: the store protocol over its socket, starting, stopping.
+
+use crate::store::testing::{FailingSyncer, chain};
+use crate::store::{CheckedFrame, OpenError, StoreOptions};
+use crate::{Config, Host, HostError};
+use mortise_format::codec;
+use mortise_format::limits::STORE_MESSAGE_BYTES_MAX;
+use mortise_format::store::{LogHead, StoreRefusal, StoreRequest, StoreResponse};
+use mortise_transport::{Address, MessageReader, MessageWriter, STORE_MAGIC, Stream, connect};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use tokio::io::{ReadHalf, WriteHalf};
+
+/// A host in a temporary folder.
+struct Place {
+    folder: tempfile::TempDir,
+    syncer: Arc<FailingSyncer>,
+}
+
+impl Place {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), syncer: Arc::default() }
+    }
+
+    fn address(&self) -> Address {
+        Address::Unix(self.folder.path().join("store.sock"))
+    }
+
+    fn config(&self) -> Config {
+        let engine = Address::Unix(self.folder.path().join("engine.sock"));
+        let data = self.folder.path().join("data");
+        let mut config = Config::new(data, self.address(), engine, 0);
+        config.store = StoreOptions {
+            segment_bytes: 5 << 19,
+            syncer: Arc::<FailingSyncer>::clone(&self.syncer),
+        };
+        config
+    }
+}
+
+/// An engine's end of the store protocol.
+struct Client {
+    reader: MessageReader<ReadHalf<Stream>>,
+    writer: MessageWriter<WriteHalf<Stream>>,
+    next: u64,
+}
+
+impl Client {
+    async fn new(address: &Address) -> Self {
+        let (read, write) = tokio::io::split(connect(address).await.unwrap());
+        let mut writer = MessageWriter::new(write, STORE_MESSAGE_BYTES_MAX);
+        writer.queue_magic(STORE_MAGIC);
+        let reader = MessageReader::new(read, STORE_MESSAGE_BYTES_MAX);
+        Self { reader, writer, next: 0 }
+    }
+
+    fn queue(&mut self, request: &StoreRequest) {
+        self.writer.queue(self.next, &codec::encode(request)).unwrap();
+        self.next += 1;
+    }
+
+    async fn answer(&mut self) -> (u64, StoreResponse) {
+        let message = self.reader.read().await.unwrap().unwrap();
+        (message.correlation, codec::decode(&message.payload).unwrap())
+    }
+
+    async fn ask(&mut self, request: &StoreRequest) -> StoreResponse {
+        self.queue(request);
+        self.writer.flush().await.unwrap();
+        let (correlation, response) = self.answer().await;
+        assert_eq!(correlation, self.next - 1);
+        response
+    }
+}
+
+fn append(frame: &CheckedFrame) -> StoreRequest {
+    StoreRequest::Append { frame: frame.bytes().to_vec() }
+}
+
+fn acked(frame: &CheckedFrame) -> StoreResponse {
+    StoreResponse::Acked { seq: frame.seq(), digest: frame.digest() }
+}
+
+#[tokio::test]
+async fn pipelined_appends_are_acked_in_order_and_kept_over_a_restart() {
+    let place = Place::new();
+    let frames = chain(100, 5000);
+    let host = Host::start(place.config()).await.unwrap();
+    let mut client = Client::new(&place.address()).await;
+    for frame in &frames {
+        client.queue(&append(frame));
+    }
+    client.queue(&StoreRequest::Head);
+    client.writer.flush().await.unwrap();
+    for (i, frame) in (0..).zip(&frames) {
+        assert_eq!(client.answer().await, (i, acked(frame)));
+    }
+    let head = LogHead { next_seq: 100, digest: frames[99].digest() };
+    assert_eq!(client.answer().await.1, StoreResponse::Head(head));
+    host.stop().await;
+    let host = Host::start(place.config()).await.unwrap();
+    assert_eq!(host.head_at_start(), head);
+    let mut client = Client::new(&place.address()).await;
+    let read = client.ask(&StoreRequest::Read { from_seq: 98, bytes_max: u32::MAX }).await;
+    let last = frames[98..].iter().map(|f| f.bytes().to_vec()).collect();
+    assert_eq!(read, StoreResponse::Frames { frames: last });
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn of_two_engines_one_wins_each_place() {
+    let place = Place::new();
+    let host = Host::start(place.config()).await.unwrap();
+    let (ours, theirs) = (chain(1, 100), chain(1, 101));
+    let mut us = Client::new(&place.address()).await;
+    let mut them = Client::new(&place.address()).await;
+    assert_eq!(us.ask(&append(&ours[0])).await, acked(&ours[0]));
+    let refusal = StoreRefusal::SeqTaken { expected: 1 };
+    assert_eq!(them.ask(&append(&theirs[0])).await, StoreResponse::Refused(refusal));
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn a_failed_sync_is_answered_and_ends_all_acks() {
+    let place = Place::new();
+    let frames = chain(2, 100);
+    let host = Host::start(place.config()).await.unwrap();
+    let mut client = Client::new(&place.address()).await;
+    assert_eq!(client.ask(&append(&frames[0])).await, acked(&frames[0]));
+    place.syncer.fails.store(true, Ordering::SeqCst);
+    let failed = StoreResponse::Refused(StoreRefusal::SyncFailed);
+    assert_eq!(client.ask(&append(&frames[1])).await, failed);
+    place.syncer.fails.store(false, Ordering::SeqCst);
+    assert_eq!(client.ask(&append(&frames[1])).await, failed);
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_no_request_or_no_frame_is_refused_and_the_connection_goes_on() {
+    let place = Place::new();
+    let host = Host::start(place.config()).await.unwrap();
+    let mut client = Client::new(&place.address()).await;
+    client.writer.queue(70, b"nonsense").unwrap();
+    client.writer.flush().await.unwrap();
+    let refused = |refusal| StoreResponse::Refused(refusal);
+    assert_eq!(client.answer().await, (70, refused(StoreRefusal::Malformed)));
+    let bad = StoreRequest::Append { frame: vec![0; 400] };
+    assert_eq!(client.ask(&bad).await, refused(StoreRefusal::BadFrame));
+    let big = StoreRequest::Append { frame: vec![0; 3 << 20] };
+    assert_eq!(client.ask(&big).await, refused(StoreRefusal::TooLarge));
+    assert_eq!(client.ask(&StoreRequest::Head).await, StoreResponse::Head(LogHead::EMPTY));
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn a_peer_that_speaks_another_protocol_is_cut_off() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let place = Place::new();
+    let host = Host::start(place.config()).await.unwrap();
+    let mut stream = connect(&place.address()).await.unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+    let mut rest = Vec::new();
+    let _ = stream.read_to_end(&mut rest).await;
+    assert!(rest.is_empty());
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn blobs_and_snapshots_pass_the_protocol() {
+    let place = Place::new();
+    let host = Host::start(place.config()).await.unwrap();
+    let mut client = Client::new(&place.address()).await;
+    let name = "keys".to_owned();
+    let put = StoreRequest::BlobPut { name: name.clone(), bytes: vec![1], overwrite: false };
+    assert_eq!(client.ask(&put).await, StoreResponse::BlobKept);
+    let got = client.ask(&StoreRequest::BlobGet { name }).await;
+    assert_eq!(got, StoreResponse::Blob { bytes: Some(vec![1]) });
+    let digest = mortise_format::Bytes32([1; 32]);
+    let bytes = vec![2; 10];
+    let put = StoreRequest::SnapshotPut { seq: 4, digest, part: 0, parts: 1, bytes };
+    assert_eq!(client.ask(&put).await, StoreResponse::SnapshotTaken { complete: true });
+    let StoreResponse::SnapshotLatest(Some(info)) = client.ask(&StoreRequest::SnapshotLatest).await
+    else {
+        panic!("the snapshot is complete")
+    };
+    assert_eq!((info.seq, info.digest, info.parts, info.bytes), (4, digest, 1, 10));
+    let part = client.ask(&StoreRequest::SnapshotRead { seq: 4, part: 0 }).await;
+    assert_eq!(part, StoreResponse::SnapshotPart { bytes: vec![2; 10] });
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn a_second_host_on_one_folder_is_refused_by_name() {
+    let place = Place::new();
+    let host = Host::start(place.config()).await.unwrap();
+    let error = Host::start(place.config()).await.map(|_| ()).unwrap_err();
+    assert!(matches!(error, HostError::Store(OpenError::InUse { .. })), "{error}");
+    host.stop().await;
+    Host::start(place.config()).await.unwrap().stop().await;
+}

@@ -1,0 +1,338 @@
+//! `mortise-host verify`: reads the whole log and checks what can be checked without a key.
+//!
+//! What a success proves: every frame is whole (its digests match its leaf), the frames form one
+//! chain from seq 0, all of one engine, time and epochs never decrease, and each epoch opens with
+//! a boot frame. What it does not: that a frame was made by the engine (its MAC), what it says, or
+//! that no newer frames are missing at the end. `mortise audit` replays what a content key opens.
+//!
+//! It only reads. A host that runs meanwhile may be writing at the end: what stands there and is
+//! not whole is then not judged.
+
+use crate::store::{LOG_FOLDER, RecordError, SegmentReader, lock_shared, segment_files};
+use mortise_format::frame::{Frame, FrameHeader, FrameKind};
+use mortise_format::ids::{EngineId, FrameDigest};
+use std::io;
+use std::path::Path;
+
+/// What a good log holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Summary {
+    /// The engine, if there is a frame.
+    pub engine_id: Option<EngineId>,
+    /// How many frames.
+    pub frames: u64,
+    /// How many of them are boot frames.
+    pub boots: u64,
+    /// How many events they count.
+    pub events: u64,
+    /// Bytes of frames.
+    pub bytes: u64,
+    /// Segment files.
+    pub segments: usize,
+    /// The epoch of the last frame.
+    pub epoch: u64,
+    /// Engine time of the first frame, milliseconds.
+    pub first_time_ms: u64,
+    /// Engine time of the last frame, milliseconds.
+    pub last_time_ms: u64,
+    /// The digest of the last frame.
+    pub digest: FrameDigest,
+    /// A host had the folder open.
+    pub in_use: bool,
+}
+
+/// What is wrong with a frame.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Fault {
+    /// There is no whole frame where one should be.
+    #[error("{0}")]
+    Record(RecordError),
+    /// The segment that should hold it is missing.
+    #[error("its segment is missing")]
+    SegmentGone,
+    /// Its `previous` is not the digest of the frame before it.
+    #[error("it does not follow the frame before it")]
+    Chain,
+    /// It is of another engine than the first frame.
+    #[error("it is of engine {found}")]
+    Engine {
+        /// That engine.
+        found: EngineId,
+    },
+    /// Its time is before that of the frame before it.
+    #[error("its time {found} is before {last}, the time of the frame before it")]
+    Time {
+        /// Its time.
+        found: u64,
+        /// The time before it.
+        last: u64,
+    },
+    /// Its epoch is not one that can follow.
+    #[error("its epoch is {found} after {last}")]
+    Epoch {
+        /// Its epoch.
+        found: u64,
+        /// The epoch before it.
+        last: u64,
+    },
+    /// It opens an epoch and is no boot frame.
+    #[error("it is the first of epoch {epoch} and no boot frame")]
+    NoBoot {
+        /// The epoch.
+        epoch: u64,
+    },
+    /// It is a boot frame inside an epoch.
+    #[error("it is a boot frame inside epoch {epoch}")]
+    StrayBoot {
+        /// The epoch.
+        epoch: u64,
+    },
+}
+
+/// Why a log is not good.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum VerifyError {
+    /// The folder cannot be read, or holds no log.
+    #[error("the log cannot be read: {0}")]
+    Io(#[from] io::Error),
+    /// A frame is bad; all before it are good.
+    #[error("frame {seq}: {fault}")]
+    Frame {
+        /// Its seq.
+        seq: u64,
+        /// What is wrong.
+        fault: Fault,
+    },
+}
+
+/// Checks the log in a data folder; `progress` is called after each segment with the number of
+/// frames checked so far, of segments, and of all segments.
+///
+/// # Errors
+/// `Io` when it cannot be read; `Frame` with the first bad frame.
+pub fn verify(
+    data_dir: &Path,
+    mut progress: impl FnMut(u64, usize, usize),
+) -> Result<Summary, VerifyError> {
+    let lock = lock_shared(data_dir)?;
+    let files = segment_files(&data_dir.join(LOG_FOLDER))?;
+    let mut walk = Walk::new(lock.is_none());
+    for (i, (first_seq, path)) in files.iter().enumerate() {
+        let seq = walk.summary.frames;
+        let bad = |fault| VerifyError::Frame { seq, fault };
+        if *first_seq != seq {
+            return Err(bad(Fault::SegmentGone));
+        }
+        let reader = SegmentReader::open(path, *first_seq).map_err(|e| bad(Fault::Record(e)))?;
+        let last = i + 1 == files.len();
+        walk.segment(&reader, last)?;
+        progress(walk.summary.frames, i + 1, files.len());
+    }
+    Ok(walk.summary)
+}
+
+struct Walk {
+    summary: Summary,
+}
+
+impl Walk {
+    fn new(in_use: bool) -> Self {
+        let summary = Summary {
+            engine_id: None,
+            frames: 0,
+            boots: 0,
+            events: 0,
+            bytes: 0,
+            segments: 0,
+            epoch: 0,
+            first_time_ms: 0,
+            last_time_ms: 0,
+            digest: FrameDigest::ZERO,
+            in_use,
+        };
+        Self { summary }
+    }
+
+    fn segment(&mut self, reader: &SegmentReader, last: bool) -> Result<(), VerifyError> {
+        self.summary.segments += 1;
+        let mut offset = reader.start();
+        loop {
+            let seq = self.summary.frames;
+            let record = match reader.record(offset, seq) {
+                Ok(Some(record)) => record,
+                Err(RecordError::Io(error)) => return Err(error.into()),
+                other => {
+                    let beyond = reader.beyond(offset)?;
+                    // A host may be writing here, unless a later record knows the frame durable.
+                    let writing = last && self.summary.in_use && beyond.durable <= seq;
+                    if writing || (other.is_ok() && !beyond.anything) {
+                        return Ok(());
+                    }
+                    let reason = other.err().unwrap_or(RecordError::NoRecord);
+                    return Err(VerifyError::Frame { seq, fault: Fault::Record(reason) });
+                }
+            };
+            let bytes = record.frame.bytes();
+            let frame = Frame::decode(bytes)
+                .map_err(|error| VerifyError::Frame { seq, fault: Fault::Record(error.into()) })?;
+            self.frame(&frame, bytes.len() as u64)
+                .map_err(|fault| VerifyError::Frame { seq, fault })?;
+            offset = record.next;
+        }
+    }
+
+    fn frame(&mut self, frame: &Frame, bytes: u64) -> Result<(), Fault> {
+        let header = frame.header();
+        if header.previous != self.summary.digest {
+            return Err(Fault::Chain);
+        }
+        self.place(header)?;
+        let summary = &mut self.summary;
+        if summary.frames == 0 {
+            summary.engine_id = Some(header.engine_id);
+            summary.first_time_ms = header.time_ms;
+        }
+        summary.boots += u64::from(header.kind() == Some(FrameKind::Boot));
+        summary.events += u64::from(header.event_count);
+        summary.bytes += bytes;
+        summary.frames += 1;
+        summary.epoch = header.epoch;
+        summary.last_time_ms = header.time_ms;
+        summary.digest = frame.digest();
+        Ok(())
+    }
+
+    /// Engine, time and epoch against the frame before.
+    fn place(&self, header: &FrameHeader) -> Result<(), Fault> {
+        let summary = &self.summary;
+        if summary.engine_id.is_some_and(|id| id != header.engine_id) {
+            return Err(Fault::Engine { found: header.engine_id });
+        }
+        let (found, last) = (header.time_ms, summary.last_time_ms);
+        if found < last {
+            return Err(Fault::Time { found, last });
+        }
+        let (found, last) = (header.epoch, summary.epoch);
+        if found < last {
+            return Err(Fault::Epoch { found, last });
+        }
+        let opens = found > last;
+        let boot = header.kind() == Some(FrameKind::Boot);
+        match (opens, boot) {
+            (true, false) => Err(Fault::NoBoot { epoch: found }),
+            (false, true) => Err(Fault::StrayBoot { epoch: found }),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::testing::{Store, chain, foreign, frame};
+    use crate::store::{CheckedFrame, LogStore as _};
+    use std::os::unix::fs::FileExt as _;
+
+    fn kept(frames: &[CheckedFrame]) -> Store {
+        let store = Store::new();
+        store.open().unwrap().append_group(frames).unwrap();
+        store
+    }
+
+    fn fault(store: &Store) -> (u64, String) {
+        match verify(store.folder.path(), |_, _, _| ()).unwrap_err() {
+            VerifyError::Frame { seq, fault } => (seq, fault.to_string()),
+            VerifyError::Io(error) => panic!("{error}"),
+        }
+    }
+
+    #[test]
+    fn a_good_log_is_summed_up() {
+        let frames = chain(60, 100_000);
+        let store = kept(&frames);
+        let mut seen = Vec::new();
+        let summary = verify(store.folder.path(), |frames, _, _| seen.push(frames)).unwrap();
+        assert_eq!(summary.frames, 60);
+        assert_eq!((summary.boots, summary.events, summary.epoch), (1, 60, 1));
+        assert_eq!(summary.digest, frames[59].digest());
+        assert_eq!(summary.engine_id, Some(EngineId([7; 32])));
+        assert_eq!(summary.last_time_ms - summary.first_time_ms, 59);
+        assert!(!summary.in_use);
+        assert_eq!(seen.len(), summary.segments);
+        assert_eq!(seen.last(), Some(&60));
+    }
+
+    #[test]
+    fn every_flipped_byte_of_a_stored_frame_is_found() {
+        let frames = chain(3, 200);
+        let store = kept(&frames);
+        let path = segment_files(&store.log()).unwrap()[0].1.clone();
+        let file = std::fs::File::options().write(true).read(true).open(path).unwrap();
+        let second = 512 + (24 + frames[0].bytes().len() as u64).next_multiple_of(512);
+        for offset in second..second + 24 + frames[1].bytes().len() as u64 {
+            let mut byte = [0];
+            file.read_exact_at(&mut byte, offset).unwrap();
+            file.write_all_at(&[byte[0] ^ 1], offset).unwrap();
+            let result = verify(store.folder.path(), |_, _, _| ());
+            let durable = (16..24).contains(&(offset - second));
+            match result {
+                // what the record says of earlier frames is not part of the frame
+                Ok(_) => assert!(durable, "byte {} of the record", offset - second),
+                // the MAC and what only the chain covers shows in the next frame
+                Err(VerifyError::Frame { seq, .. }) => assert!(seq == 1 || seq == 2),
+                Err(error) => panic!("{error}"),
+            }
+            file.write_all_at(&byte, offset).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_torn_frame_at_the_end_is_named() {
+        let store = kept(&chain(3, 2000));
+        let path = segment_files(&store.log()).unwrap()[0].1.clone();
+        let file = std::fs::File::options().write(true).open(path).unwrap();
+        file.write_all_at(&[0; 512], 512 + 2 * 2560 + 1024).unwrap();
+        assert_eq!(fault(&store).0, 2);
+    }
+
+    #[test]
+    fn what_cannot_follow_in_one_log_is_found_by_name() {
+        use FrameKind::{Boot, Events};
+        let first = chain(1, 10).remove(0);
+        let (time, previous) = (1_700_000_000_000, first.digest());
+        let cases = [
+            (frame(Events, 1, 1, time - 1, previous, 10), "its time"),
+            (frame(Events, 0, 1, time, previous, 10), "its epoch is 0 after 1"),
+            (frame(Events, 2, 1, time, previous, 10), "the first of epoch 2 and no boot frame"),
+            (frame(Boot, 1, 1, time, previous, 10), "a boot frame inside epoch 1"),
+            (frame(Events, 1, 1, time, FrameDigest([1; 32]), 10), "does not follow"),
+            (foreign(&frame(Events, 1, 1, time, previous, 10)), "it is of engine 0x0808"),
+        ];
+        for (second, expected) in cases {
+            let (seq, text) = fault(&kept(&[first.clone(), second]));
+            assert_eq!(seq, 1);
+            assert!(text.contains(expected), "{text:?} does not say {expected:?}");
+        }
+        let (seq, text) = fault(&kept(&[frame(Events, 1, 0, time, FrameDigest::ZERO, 10)]));
+        assert_eq!((seq, text.contains("no boot frame")), (0, true));
+    }
+
+    #[test]
+    fn a_missing_segment_is_found() {
+        let store = kept(&chain(60, 100_000));
+        let files = segment_files(&store.log()).unwrap();
+        std::fs::remove_file(&files[1].1).unwrap();
+        assert_eq!(fault(&store), (files[1].0, "its segment is missing".to_owned()));
+    }
+
+    #[test]
+    fn a_log_is_checked_while_a_host_has_it_open() {
+        let store = Store::new();
+        let open = store.open().unwrap();
+        open.append_group(&chain(3, 100)).unwrap();
+        let summary = verify(store.folder.path(), |_, _, _| ()).unwrap();
+        assert_eq!((summary.frames, summary.in_use), (3, true));
+    }
+}
