@@ -228,4 +228,81 @@ mod tests {
             assert!(prove(&leaves, usize::from(count)).is_err());
         }
     }
+
+    /// The definition, level by level, an odd node promoted.
+    fn naive_root(mut level: Vec<[u8; 32]>) -> Root {
+        while level.len() > 1 {
+            let next = level.chunks(2).map(|pair| match pair {
+                [left, right] => {
+                    *blake3::keyed_hash(&NODE_KEY, &[*left, *right].concat()).as_bytes()
+                }
+                other => other[0],
+            });
+            level = next.collect();
+        }
+        level.first().map_or(Root::ZERO, |root| Root(*root))
+    }
+
+    fn leaves(count: u8) -> Vec<[u8; 32]> {
+        (0..count).map(|i| leaf_hash(&[i; 32], &[i, 1, 2])).collect()
+    }
+
+    #[test]
+    fn roots_follow_the_definition_and_no_events_have_a_zero_root() {
+        for count in 0u8..70 {
+            assert_eq!(root(&leaves(count)), naive_root(leaves(count)), "{count} events");
+        }
+        assert_eq!(root(&[]), Root::ZERO);
+    }
+
+    #[test]
+    fn leaf_is_the_keyed_hash_of_salt_and_event() {
+        let key = domains::blake3_key(domains::EVENT_LEAF);
+        let expected = blake3::keyed_hash(&key, &[&[9; 32][..], b"event"].concat());
+        assert_eq!(leaf_hash(&[9; 32], b"event"), *expected.as_bytes());
+    }
+
+    #[test]
+    fn an_event_verifies_at_its_own_index_and_count_only() {
+        for count in 2u8..20 {
+            let (leaves, n) = (leaves(count), u32::from(count));
+            let root = root(&leaves);
+            for i in 0..count {
+                let path = prove(&leaves, usize::from(i)).unwrap();
+                let check = |n: u32, at: u32| verify(&root, n, at, &[i; 32], &[i, 1, 2], &path);
+                for other in (0..n).filter(|at| *at != u32::from(i)) {
+                    assert!(check(n, other).is_err(), "event {i} of {n} at {other}");
+                }
+                assert_eq!(check(n, n), Err(EventProofError::Index { index: n, count: n }));
+                assert_eq!(check(0, 0), Err(EventProofError::Index { index: 0, count: 0 }));
+                assert_eq!(
+                    verify(&root, n, i.into(), &[i; 32], &[i, 1, 3], &path),
+                    Err(EventProofError::Root)
+                );
+                assert_eq!(
+                    verify(&Root::ZERO, n, i.into(), &[i; 32], &[i, 1, 2], &path),
+                    Err(EventProofError::Root)
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn an_index_out_of_range_has_no_path() {
+        let error = |index| Err(EventProofError::Index { index, count: 5 });
+        assert_eq!(prove(&leaves(5), 5), error(5));
+        assert_eq!(prove(&[], 0), Err(EventProofError::Index { index: 0, count: 0 }));
+        assert_eq!(EventTree::new(leaves(5)).path(5), None);
+        assert_eq!(EventTree::new(Vec::new()).path(0), None);
+    }
+
+    #[test]
+    fn a_node_cannot_be_passed_off_as_an_event() {
+        let leaves = leaves(4);
+        let root = root(&leaves);
+        // The pair below the root, called salt and bytes of one of two events.
+        let path = prove(&leaves, 0).unwrap();
+        let forged = verify(&root, 2, 0, &leaves[0], &leaves[1], &path[1..]);
+        assert_eq!(forged, Err(EventProofError::Root));
+    }
 }
