@@ -1,0 +1,27 @@
+//! The system's clock and entropy.
+
+use mortise_engine::ports::{Clock, Entropy};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// The system's wall clock. Untrusted: the engine takes the maximum of what it has seen.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now_ms(&self) -> u64 {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// The system's entropy.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemEntropy;
+
+impl Entropy for SystemEntropy {
+    /// # Panics
+    /// When the system has no entropy: nothing secret can be made then.
+    fn fill(&self, out: &mut [u8]) {
+        getrandom::fill(out).expect("the system gives entropy or nothing secret can be made");
+    }
+}

@@ -1,0 +1,151 @@
+//! A vault whose root key lies in a file.
+
+use mortise_core::keys::Secret;
+use mortise_core::sealed_value::{open_value, seal_value};
+use mortise_engine::ports::{Entropy, KeyContext, Vault, VaultError};
+use mortise_format::codec;
+use mortise_format::domains;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use zeroize::Zeroize;
+
+use crate::SystemEntropy;
+
+/// Why a vault file was not opened or made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum VaultFileError {
+    /// The file cannot be read or written.
+    #[error("the vault file: {0}")]
+    Io(#[from] std::io::Error),
+    /// The file is not 32 bytes.
+    #[error("the vault file is not 32 bytes")]
+    Size,
+}
+
+/// Wraps each data key under a key of its own, derived from the root key and a fresh salt.
+#[derive(Debug)]
+pub struct FileVault {
+    root: Secret,
+}
+
+/// `salt (32) | sealed data key`.
+const SALT_BYTES: usize = 32;
+
+impl FileVault {
+    /// Opens the vault at `path`, or makes one: 32 random bytes, readable by their owner only.
+    ///
+    /// # Errors
+    /// [`VaultFileError`].
+    pub fn open(path: &Path) -> Result<Self, VaultFileError> {
+        match std::fs::read(path) {
+            Ok(mut bytes) => {
+                let root = bytes.as_slice().try_into().map_err(|_| VaultFileError::Size)?;
+                bytes.zeroize();
+                Ok(Self { root: Secret::new(root) })
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Self::create(path),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn create(path: &Path) -> Result<Self, VaultFileError> {
+        let root = random();
+        let mut file =
+            std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        root.expose(|bytes| file.write_all(bytes))?;
+        file.sync_all()?;
+        if let Some(folder) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
+            std::fs::File::open(folder)?.sync_all()?;
+        }
+        Ok(Self { root })
+    }
+
+    fn wrapping_key(&self, salt: &[u8]) -> Secret {
+        self.root.expose(|root| Secret::new(domains::blake3_in(WRAP_CONTEXT, &[root, salt])))
+    }
+}
+
+fn random() -> Secret {
+    let mut bytes = [0; 32];
+    SystemEntropy.fill(&mut bytes);
+    let secret = Secret::new(bytes);
+    bytes.zeroize();
+    secret
+}
+
+fn context_bytes(context: &KeyContext) -> Vec<u8> {
+    let mut bytes = context.engine_id.0.to_vec();
+    codec::encode_into(&context.epoch, &mut bytes);
+    bytes.extend_from_slice(context.purpose.name().as_bytes());
+    bytes
+}
+
+impl Vault for FileVault {
+    fn generate(&self, context: &KeyContext) -> Result<(Secret, Vec<u8>), VaultError> {
+        let data_key = random();
+        let mut wrapped = vec![0; SALT_BYTES];
+        SystemEntropy.fill(&mut wrapped);
+        let key = self.wrapping_key(&wrapped);
+        let sealed = data_key.expose(|plain| seal_value(&key, &context_bytes(context), plain));
+        wrapped.extend_from_slice(&sealed);
+        Ok((data_key, wrapped))
+    }
+
+    fn unwrap(&self, wrapped: &[u8], context: &KeyContext) -> Result<Secret, VaultError> {
+        let (salt, sealed) = wrapped.split_at_checked(SALT_BYTES).ok_or(VaultError::Refused)?;
+        let opened = open_value(&self.wrapping_key(salt), &context_bytes(context), sealed);
+        let mut opened = opened.ok_or(VaultError::Refused)?;
+        let bytes = opened.as_slice().try_into().map_err(|_| VaultError::Refused)?;
+        opened.zeroize();
+        Ok(Secret::new(bytes))
+    }
+}
+
+/// BLAKE3 `derive_key` context of wrapping keys.
+const WRAP_CONTEXT: &str = "mortise 2026 software vault wrapping key v1";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mortise_engine::ports::KeyPurpose;
+    use mortise_format::EngineId;
+
+    fn context(epoch: u64, purpose: KeyPurpose) -> KeyContext {
+        KeyContext { engine_id: EngineId([1; 32]), epoch, purpose }
+    }
+
+    #[test]
+    fn a_wrapped_key_opens_in_its_vault_and_context_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("vault");
+        let vault = FileVault::open(&path).unwrap();
+        let here = context(3, KeyPurpose::Epoch);
+        let (key, wrapped) = vault.generate(&here).unwrap();
+        let bytes = |s: &Secret| s.expose(|b| *b);
+        let again = FileVault::open(&path).unwrap();
+        assert_eq!(bytes(&again.unwrap(&wrapped, &here).unwrap()), bytes(&key));
+        for other in [context(4, KeyPurpose::Epoch), context(3, KeyPurpose::Genesis)] {
+            assert_eq!(vault.unwrap(&wrapped, &other).unwrap_err(), VaultError::Refused);
+        }
+        let stranger = FileVault::open(&folder.path().join("other")).unwrap();
+        assert_eq!(stranger.unwrap(&wrapped, &here).unwrap_err(), VaultError::Refused);
+        for i in 0..wrapped.len() {
+            let mut flipped = wrapped.clone();
+            flipped[i] ^= 1;
+            assert_eq!(vault.unwrap(&flipped, &here).unwrap_err(), VaultError::Refused);
+        }
+    }
+
+    #[test]
+    fn the_vault_file_is_for_its_owner_only() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("vault");
+        FileVault::open(&path).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        std::fs::write(&path, [0; 31]).unwrap();
+        assert!(matches!(FileVault::open(&path), Err(VaultFileError::Size)));
+    }
+}
