@@ -89,8 +89,8 @@ pub(super) fn decide_draft(
             false => Reject::ConsentRequired(Party::Beneficiary),
         });
     }
-    let is_free = state.principal(&terms.owner).is_none_or(|p| p.nonces.is_free(terms.nonce));
-    if !is_free {
+    let nonces = state.principal(&terms.owner).map(|p| p.nonces).unwrap_or_default();
+    if !nonces.is_free(terms.nonce) {
         return Err(Reject::NonceUsed);
     }
     memory::check_quota(state, now, &terms.owner, u32::from(consent.mark.is_some()))?;

@@ -77,9 +77,8 @@ pub(super) fn failed_checks(state: &State, now: Now, terms: &LockTerms) -> Vec<R
 }
 
 fn check_nonce(state: &State, terms: &LockTerms, earlier: &Earlier) -> Result<(), Reject> {
-    let known = state.principal(&terms.owner);
-    let is_free = known.is_none_or(|p| p.nonces.is_free(terms.nonce));
-    match is_free && !earlier.nonces.contains(&(terms.owner, terms.nonce)) {
+    let nonces = state.principal(&terms.owner).map(|p| p.nonces).unwrap_or_default();
+    match nonces.is_free(terms.nonce) && !earlier.nonces.contains(&(terms.owner, terms.nonce)) {
         true => Ok(()),
         false => Err(Reject::NonceUsed),
     }

@@ -1,0 +1,382 @@
+//! The ladders of `specs/locks.md`.
+
+use super::memory::check_validity;
+use super::shape::address;
+use super::sums::add;
+use super::{Answer, Model, ModelLock};
+use crate::keys::{Asked, SignedBy};
+use mortise_format::U256;
+use mortise_format::asset::Asset;
+use mortise_format::command::{CancelForm, Command, SignedCancel};
+use mortise_format::eip712::{Claim, Request};
+use mortise_format::fact::{BalanceFact, Withdrawal};
+use mortise_format::ids::{Address, LockId};
+use mortise_format::lock::{Custody, LockTerms, Status};
+use mortise_format::policy::ChainCustody;
+use mortise_format::reject::{Field, Limit, Party, Reject};
+
+impl Model {
+    pub(super) fn decide(&self, now_ms: u64, asked: &Asked) -> Result<Answer, Reject> {
+        let signer = asked.signers.first().and_then(address);
+        match &asked.command {
+            Command::Commit { intents } => {
+                let parts: Vec<_> = intents.iter().map(|i| (&i.terms, Some(&i.request))).collect();
+                self.decide_grants(now_ms, &parts)
+            }
+            Command::Approve { terms, .. } => self.decide_grants(now_ms, &[(terms, None)]),
+            Command::Claim { claim, .. } => self.decide_claim(now_ms, signer, claim),
+            Command::Release { lock_id, request, .. } => {
+                self.decide_release(now_ms, signer, lock_id, request)
+            }
+            Command::Extend { lock_id, new_expires, request, .. } => {
+                self.decide_extend(now_ms, signer, lock_id, *new_expires, request)
+            }
+            Command::Cancel { lock_id, consents } => {
+                self.decide_cancel(now_ms, lock_id, consents, &asked.signers)
+            }
+            Command::CancelDraft { terms, consent } => {
+                self.decide_draft(now_ms, terms, consent)
+            }
+            Command::RecordFact { fact, .. } => self.decide_fact(now_ms, fact, &asked.signers),
+        }
+    }
+
+    fn decide_grants(
+        &self,
+        now_ms: u64,
+        parts: &[(&LockTerms, Option<&Request>)],
+    ) -> Result<Answer, Reject> {
+        let mut granted = Vec::new();
+        for (i, (terms, request)) in parts.iter().enumerate() {
+            let before: Vec<&LockTerms> = parts[..i].iter().map(|(terms, _)| *terms).collect();
+            granted.push(self.decide_grant(now_ms, terms, *request, &before)?);
+        }
+        Ok(Answer::Granted(granted))
+    }
+
+    fn decide_grant(
+        &self,
+        now_ms: u64,
+        terms: &LockTerms,
+        request: Option<&Request>,
+        before: &[&LockTerms],
+    ) -> Result<(LockId, u64, u64, Custody), Reject> {
+        let now_s = now_ms / 1000;
+        if let Some(request) = request {
+            check_validity(now_s, request)?;
+        }
+        if terms.expires <= now_s {
+            return Err(Reject::LockExpired);
+        }
+        let shortest = if request.is_some() { self.policy.lock_s_min } else { 0 };
+        let (min, max) = (now_s + shortest, now_s + self.policy.lock_s_max);
+        if terms.expires < min || terms.expires > max {
+            return Err(Reject::ExpiryWindow { min, max });
+        }
+        let (claim_by, settle_by) = self.times(terms.condition.target_chain_id, terms.expires)?;
+        let custody = self.one_custody(terms)?;
+        let mine = || before.iter().filter(|earlier| earlier.owner == terms.owner);
+        let nonce_in_batch = mine().any(|earlier| earlier.nonce == terms.nonce);
+        if nonce_in_batch || !self.nonce_is_free(&terms.owner, terms.nonce) {
+            return Err(Reject::NonceUsed);
+        }
+        let earlier = u32::try_from(mine().count()).expect("a batch is small");
+        let open = u32::try_from(self.open_count(&terms.owner)).expect("few locks") + earlier;
+        if open >= self.policy.concurrent_max {
+            let max = U256::from(u64::from(self.policy.concurrent_max));
+            return Err(Reject::Limit(Limit::Concurrent, max));
+        }
+        let requests = if request.is_some() { earlier + 1 } else { 0 };
+        self.check_quota(now_ms, &terms.owner, earlier, requests)?;
+        for leg in &terms.legs {
+            self.check_leg(now_s, &terms.owner, &leg.asset, leg.amount, settle_by, before)?;
+        }
+        Ok((terms.lock_id(&self.engine_id), claim_by, settle_by, custody))
+    }
+
+    fn times(&self, chain_id: u64, expires: u64) -> Result<(u64, u64), Reject> {
+        let chain = self.policy.chains.iter().find(|c| c.chain_id == chain_id);
+        let chain = chain.ok_or(Reject::UnsupportedChain(chain_id))?;
+        let claim_by = expires + chain.claim_window_s;
+        Ok((claim_by, claim_by + self.policy.settlement_buffer_s))
+    }
+
+    fn one_custody(&self, terms: &LockTerms) -> Result<Custody, Reject> {
+        let mut classes = Vec::new();
+        for leg in &terms.legs {
+            let chain_id = leg.asset.chain_id;
+            classes.push(self.custody(chain_id).ok_or(Reject::UnsupportedChain(chain_id))?);
+            if classes[0] != classes[classes.len() - 1] {
+                return Err(Reject::Validation(Field::Assets));
+            }
+        }
+        Ok(classes[0])
+    }
+
+    fn check_leg(
+        &self,
+        now_s: u64,
+        owner: &Address,
+        asset: &Asset,
+        amount: U256,
+        settle_by: u64,
+        before: &[&LockTerms],
+    ) -> Result<(), Reject> {
+        let limits = self.policy.limits(asset);
+        if amount > limits.single_max {
+            return Err(Reject::Limit(Limit::Single, limits.single_max));
+        }
+        self.check_facts(now_s, owner, asset, settle_by)?;
+        let in_batch = |select: &dyn Fn(&LockTerms) -> bool| {
+            let terms = before.iter().filter(|terms| select(terms));
+            let legs = terms.flat_map(|terms| &terms.legs).filter(|leg| leg.asset == *asset);
+            legs.fold(U256::ZERO, |sum, leg| add(sum, leg.amount))
+        };
+        let mine = in_batch(&|terms| terms.owner == *owner);
+        let balance = self.balance(owner, asset);
+        let available = balance.available().saturating_sub(mine);
+        if amount > available {
+            return Err(Reject::InsufficientAvailable {
+                total: balance.total,
+                held: balance.total.saturating_sub(available),
+                available,
+                requested: amount,
+            });
+        }
+        if add(add(add(balance.held, balance.claimed), mine), amount) > limits.account_max {
+            return Err(Reject::Limit(Limit::Account, limits.account_max));
+        }
+        let (held, claimed) = self.promised(|_, a| a == asset);
+        if add(add(add(held, claimed), in_batch(&|_| true)), amount) > limits.asset_max {
+            return Err(Reject::Limit(Limit::Asset, limits.asset_max));
+        }
+        Ok(())
+    }
+
+    fn check_facts(
+        &self,
+        now_s: u64,
+        owner: &Address,
+        asset: &Asset,
+        settle_by: u64,
+    ) -> Result<(), Reject> {
+        let chain = self.policy.chains.iter().find(|c| c.chain_id == asset.chain_id);
+        let chain = chain.ok_or(Reject::UnsupportedChain(asset.chain_id))?;
+        let ChainCustody::Escrow { notice_s, .. } = chain.custody else { return Ok(()) };
+        let max = self.policy.fact_age_s_max;
+        let Some((fact, _)) = self.facts.get(&(*owner, *asset)) else {
+            return Err(Reject::StaleFacts { age: u64::MAX, max });
+        };
+        let age = now_s - fact.head_time;
+        if age > max {
+            return Err(Reject::StaleFacts { age, max });
+        }
+        if fact.withdrawal != Withdrawal::None {
+            return Err(Reject::ForcedWithdrawal);
+        }
+        let latest = fact.head_time + notice_s - self.policy.notice_margin_s;
+        if settle_by > latest {
+            return Err(Reject::ResetPeriodTooShort { latest });
+        }
+        Ok(())
+    }
+
+    fn open_lock(&self, now_s: u64, lock_id: &LockId) -> Result<&ModelLock, Reject> {
+        let lock = self.locks.get(lock_id).ok_or(Reject::LockNotFound)?;
+        if !lock.status.is_open() {
+            return Err(Reject::AlreadyTerminal(lock.status));
+        }
+        if now_s >= lock.claim_by {
+            return Err(Reject::LockExpired);
+        }
+        Ok(lock)
+    }
+
+    fn decide_claim(
+        &self,
+        now_ms: u64,
+        signer: Option<Address>,
+        claim: &Claim,
+    ) -> Result<Answer, Reject> {
+        let now_s = now_ms / 1000;
+        check_validity(now_s, &claim.request)?;
+        let lock = self.locks.get(&claim.lock_id).ok_or(Reject::LockNotFound)?;
+        if lock.terms.arbiter.is_zero() {
+            return Err(Reject::Unauthorized);
+        }
+        let signer = signer.filter(|s| *s == lock.terms.arbiter).ok_or(Reject::InvalidSignature)?;
+        self.open_lock(now_s, &claim.lock_id)?;
+        self.check_quota(now_ms, &signer, 0, 1)?;
+        if claim.claim_index != lock.claims {
+            return Err(Reject::Validation(Field::ClaimIndex));
+        }
+        let beneficiary = lock.terms.beneficiary;
+        if !beneficiary.is_zero() && claim.claimant != beneficiary {
+            return Err(Reject::Validation(Field::Claimant));
+        }
+        if claim.amounts.len() != lock.parts.len() {
+            return Err(Reject::Validation(Field::Amounts));
+        }
+        let mut left = U256::ZERO;
+        for (leg, (amount, [remaining, ..])) in (0..).zip(claim.amounts.iter().zip(&lock.parts)) {
+            let rest = remaining.checked_sub(*amount);
+            let remaining = *remaining;
+            left = add(left, rest.ok_or(Reject::ClaimExceeds { leg, remaining })?);
+        }
+        Ok(Answer::Claimed(if left.is_zero() { Status::Fulfilled } else { Status::Partial }))
+    }
+
+    fn decide_release(
+        &self,
+        now_ms: u64,
+        signer: Option<Address>,
+        lock_id: &LockId,
+        request: &Request,
+    ) -> Result<Answer, Reject> {
+        let now_s = now_ms / 1000;
+        check_validity(now_s, request)?;
+        let lock = self.locks.get(lock_id).ok_or(Reject::LockNotFound)?;
+        let taker = taker(lock).ok_or(Reject::Unauthorized)?;
+        if signer != Some(taker) {
+            return Err(Reject::InvalidSignature);
+        }
+        self.open_lock(now_s, lock_id)?;
+        self.check_quota(now_ms, &taker, 0, 1)?;
+        Ok(Answer::Released(remaining(lock)))
+    }
+
+    fn decide_extend(
+        &self,
+        now_ms: u64,
+        signer: Option<Address>,
+        lock_id: &LockId,
+        new_expires: u64,
+        request: &Request,
+    ) -> Result<Answer, Reject> {
+        let now_s = now_ms / 1000;
+        check_validity(now_s, request)?;
+        let lock = self.locks.get(lock_id).ok_or(Reject::LockNotFound)?;
+        let owner = lock.terms.owner;
+        if signer != Some(owner) {
+            return Err(Reject::InvalidSignature);
+        }
+        self.open_lock(now_s, lock_id)?;
+        if now_s >= lock.expires {
+            return Err(Reject::LockExpired);
+        }
+        self.check_quota(now_ms, &owner, 0, 1)?;
+        let (min, max) = (lock.expires + 1, now_s + self.policy.lock_s_max);
+        if new_expires < min || new_expires > max {
+            return Err(Reject::ExpiryWindow { min, max });
+        }
+        let chain_id = lock.terms.condition.target_chain_id;
+        let (claim_by, settle_by) = self.times(chain_id, new_expires)?;
+        for leg in &lock.terms.legs {
+            self.check_facts(now_s, &owner, &leg.asset, settle_by)?;
+        }
+        Ok(Answer::Extended(claim_by, settle_by))
+    }
+
+    fn decide_cancel(
+        &self,
+        now_ms: u64,
+        lock_id: &LockId,
+        consents: &[SignedCancel],
+        signers: &[SignedBy],
+    ) -> Result<Answer, Reject> {
+        let now_s = now_ms / 1000;
+        let lock = self.locks.get(lock_id).ok_or(Reject::LockNotFound)?;
+        let (owner, taker) = (lock.terms.owner, taker(lock));
+        let by = |who: Address| {
+            let at = signers.iter().position(|s| *s == SignedBy::Address(who));
+            at.map(|at| consents[at].form)
+        };
+        if by(owner).is_none() && taker.and_then(by).is_none() {
+            return Err(Reject::InvalidSignature);
+        }
+        self.open_lock(now_s, lock_id)?;
+        let by_owner = by(owner).ok_or(Reject::ConsentRequired(Party::Owner))?;
+        let taker = taker.ok_or(Reject::ConsentRequired(Party::Nobody))?;
+        let by_taker = by(taker).ok_or(Reject::ConsentRequired(Party::Beneficiary))?;
+        for form in [by_owner, by_taker] {
+            if let CancelForm::Consent(request) = form {
+                check_validity(now_s, &request)?;
+            }
+        }
+        let requests = u32::from(matches!(by_owner, CancelForm::Consent(_)));
+        self.check_quota(now_ms, &owner, 0, requests)?;
+        Ok(Answer::Cancelled(remaining(lock)))
+    }
+
+    fn decide_draft(
+        &self,
+        now_ms: u64,
+        terms: &LockTerms,
+        consent: &SignedCancel,
+    ) -> Result<Answer, Reject> {
+        let mut requests = 0;
+        if let CancelForm::Consent(request) = &consent.form {
+            check_validity(now_ms / 1000, request)?;
+            requests = 1;
+        }
+        if let Some(lock) = self.locks.get(&terms.lock_id(&self.engine_id)) {
+            return Err(match lock.status {
+                Status::Active | Status::Partial | Status::Fulfilled => {
+                    Reject::ConsentRequired(Party::Beneficiary)
+                }
+                ended => Reject::AlreadyTerminal(ended),
+            });
+        }
+        if !self.nonce_is_free(&terms.owner, terms.nonce) {
+            return Err(Reject::NonceUsed);
+        }
+        self.check_quota(now_ms, &terms.owner, 0, requests)?;
+        Ok(Answer::DraftCancelled)
+    }
+
+    fn decide_fact(
+        &self,
+        now_ms: u64,
+        fact: &BalanceFact,
+        signers: &[SignedBy],
+    ) -> Result<Answer, Reject> {
+        let now_s = now_ms / 1000;
+        let chain_id = fact.asset.chain_id;
+        if self.custody(chain_id) != Some(Custody::Escrow) {
+            return Err(Reject::UnsupportedChain(chain_id));
+        }
+        let observers = &self.policy.observers;
+        if !signers.iter().all(|s| address(s).is_some_and(|a| observers.contains(&a))) {
+            return Err(Reject::Unauthorized);
+        }
+        let needed = usize::try_from(self.policy.observers_min).expect("few observers");
+        if signers.len() < needed {
+            return Err(Reject::Validation(Field::Signatures));
+        }
+        if fact.head_time > now_s {
+            return Err(Reject::Validation(Field::HeadTime));
+        }
+        let (age, max) = (now_s - fact.head_time, self.policy.fact_age_s_max);
+        let last = self.facts.get(&(fact.account, fact.asset)).map(|(last, _)| last);
+        let newer = last.is_none_or(|last| {
+            fact.head_number > last.head_number && fact.head_time >= last.head_time
+        });
+        if age > max || !newer {
+            return Err(Reject::StaleFacts { age, max });
+        }
+        Ok(Answer::FactRecorded)
+    }
+}
+
+fn taker(lock: &ModelLock) -> Option<Address> {
+    let (beneficiary, arbiter) = (lock.terms.beneficiary, lock.terms.arbiter);
+    match (beneficiary.is_zero(), arbiter.is_zero()) {
+        (false, _) => Some(beneficiary),
+        (true, false) => Some(arbiter),
+        (true, true) => None,
+    }
+}
+
+fn remaining(lock: &ModelLock) -> Vec<U256> {
+    lock.parts.iter().map(|[remaining, ..]| *remaining).collect()
+}

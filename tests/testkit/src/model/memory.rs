@@ -1,0 +1,279 @@
+//! Which requests were answered, and which refusals are remembered (INV-07).
+
+use super::shape::address;
+use super::{Answer, Content, Mark, Model, Remembered};
+use crate::keys::Asked;
+use mortise_format::codec;
+use mortise_format::command::{CancelForm, Command, SignedIntent};
+use mortise_format::eip712::Request;
+use mortise_format::event::Position;
+use mortise_format::ids::{Address, LockId};
+use mortise_format::lock::Status;
+use mortise_format::reject::{Field, Limit, Reject};
+
+const DAY_S: u64 = 24 * 3600;
+
+impl Model {
+    pub(super) fn recall(&self, now_s: u64, asked: &Asked) -> Result<Option<Position>, Reject> {
+        match &asked.command {
+            Command::Approve { terms, signature } => {
+                let lock = self.locks.get(&terms.lock_id(&self.engine_id));
+                let same = lock.filter(|lock| lock.approved_with == Some(*signature));
+                Ok(same.map(|lock| lock.granted_at))
+            }
+            Command::RecordFact { fact, .. } => {
+                let known = self.facts.get(&(fact.account, fact.asset));
+                Ok(known.filter(|(known, _)| known == fact).map(|(_, at)| *at))
+            }
+            Command::Commit { .. } => self.recall_all(now_s, &self.marks(asked)),
+            _ => {
+                for mark in self.marks(asked) {
+                    if let Some(at) = self.recall_one(now_s, &mark)? {
+                        return Ok(Some(at));
+                    }
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    /// All ids new, or all answered by one event.
+    fn recall_all(&self, now_s: u64, marks: &[Mark]) -> Result<Option<Position>, Reject> {
+        let mut answered = None;
+        for (i, mark) in marks.iter().enumerate() {
+            let at = self.recall_one(now_s, mark)?;
+            let same = |other: &&Mark| {
+                other.principal == mark.principal && other.request.id == mark.request.id
+            };
+            let twice = marks.iter().filter(same).count() > 1;
+            if i == 0 {
+                answered = at;
+            } else if twice || at != answered {
+                return Err(Reject::RequestIdReused(Field::Batch));
+            }
+        }
+        Ok(answered)
+    }
+
+    fn recall_one(&self, now_s: u64, mark: &Mark) -> Result<Option<Position>, Reject> {
+        let known = self.requests.get(&(mark.principal, mark.request.id));
+        let Some(known) = known.filter(|known| known.valid_until >= now_s) else {
+            return Ok(None);
+        };
+        if known.content == mark.content {
+            return Ok(Some(known.at));
+        }
+        let mut pairs = known.content.iter().zip(&mark.content);
+        let (_, (field, _)) = pairs.find(|(a, b)| a != b).expect("the contents differ");
+        Err(Reject::RequestIdReused(*field))
+    }
+
+    /// The requests of a command, each with who signed it.
+    fn marks(&self, asked: &Asked) -> Vec<Mark> {
+        let signer = asked.signers.first().and_then(address);
+        let one = |request: &Request, content: Content| {
+            let mark = |principal| Mark { principal, request: *request, content };
+            signer.map(mark).into_iter().collect()
+        };
+        match &asked.command {
+            Command::Commit { intents } => {
+                let ids: Vec<LockId> =
+                    intents.iter().map(|i| i.terms.lock_id(&self.engine_id)).collect();
+                intents.iter().map(|intent| intent_mark(intent, &ids)).collect()
+            }
+            Command::Claim { claim, .. } => one(
+                &claim.request,
+                vec![
+                    method(2),
+                    (Field::LockId, claim.lock_id.0.to_vec()),
+                    (Field::ClaimIndex, claim.claim_index.to_be_bytes().to_vec()),
+                    (Field::Claimant, claim.claimant.0.to_vec()),
+                    (Field::Amounts, codec::encode(&claim.amounts)),
+                    (Field::Evidence, claim.evidence.0.to_vec()),
+                ],
+            ),
+            Command::Release { lock_id, request, .. } => one(request, consent(3, lock_id)),
+            Command::Extend { lock_id, new_expires, request, .. } => {
+                let mut content = consent(5, lock_id);
+                content.push((Field::NewExpires, new_expires.to_be_bytes().to_vec()));
+                one(request, content)
+            }
+            Command::Cancel { lock_id, consents } => {
+                let pairs = consents.iter().zip(&asked.signers);
+                let of = |(signed, by): (&_, &_)| cancel_mark(lock_id, signed, address(by)?);
+                pairs.filter_map(of).collect()
+            }
+            Command::CancelDraft { terms, consent } => {
+                let lock_id = terms.lock_id(&self.engine_id);
+                cancel_mark(&lock_id, consent, terms.owner).into_iter().collect()
+            }
+            Command::Approve { .. } | Command::RecordFact { .. } => Vec::new(),
+        }
+    }
+
+    /// True when this refusal is logged.
+    pub(super) fn remembers(&self, now_ms: u64, asked: &Asked, reject: Reject) -> bool {
+        let one_request = match &asked.command {
+            Command::Commit { intents } => intents.len() == 1,
+            Command::Claim { .. } | Command::Release { .. } | Command::Extend { .. } => true,
+            _ => false,
+        };
+        let marks = self.marks(asked);
+        let [mark] = marks.as_slice() else { return false };
+        let lock = self.lock_of(&asked.command).and_then(|id| self.locks.get(&id));
+        let is_party = lock.is_some_and(|lock| {
+            let parties = [lock.terms.owner, lock.terms.beneficiary, lock.terms.arbiter];
+            lock.status != Status::Settled && parties.contains(&mark.principal)
+        });
+        one_request
+            && (is_party || self.known.contains(&mark.principal))
+            && is_caused_by_state(&reject)
+            && check_validity(now_ms / 1000, &mark.request).is_ok()
+            && self.check_quota(now_ms, &mark.principal, 0, 1).is_ok()
+    }
+
+    fn lock_of(&self, command: &Command) -> Option<LockId> {
+        match command {
+            Command::Commit { intents } => Some(intents.first()?.terms.lock_id(&self.engine_id)),
+            Command::Claim { claim, .. } => Some(claim.lock_id),
+            Command::Release { lock_id, .. } | Command::Extend { lock_id, .. } => Some(*lock_id),
+            _ => None,
+        }
+    }
+
+    /// Counts a logged answer against its principals, and remembers their requests.
+    pub(super) fn remember(&mut self, at: Position, asked: &Asked, answer: &Answer) {
+        match &asked.command {
+            Command::RecordFact { .. } => return,
+            Command::Approve { terms, .. } => return self.count(&terms.owner),
+            Command::CancelDraft { terms, .. } if self.marks(asked).is_empty() => {
+                return self.count(&terms.owner);
+            }
+            Command::Cancel { lock_id, .. } if matches!(answer, Answer::Cancelled(_)) => {
+                let owner = self.locks.get(lock_id).expect("the lock was there").terms.owner;
+                let marks = self.marks(asked);
+                match marks.into_iter().find(|mark| mark.principal == owner) {
+                    Some(mark) => self.remember_one(at, mark),
+                    None => self.count(&owner),
+                }
+                return;
+            }
+            _ => {}
+        }
+        for mark in self.marks(asked) {
+            self.remember_one(at, mark);
+        }
+    }
+
+    fn remember_one(&mut self, at: Position, mark: Mark) {
+        self.count(&mark.principal);
+        let (content, valid_until) = (mark.content, mark.request.valid_until);
+        let remembered = Remembered { content, valid_until, at };
+        self.requests.insert((mark.principal, mark.request.id), remembered);
+    }
+
+    fn count(&mut self, principal: &Address) {
+        self.known.insert(*principal);
+        let minute = self.time_ms / 60_000;
+        let rate = self.rates.entry(*principal).or_insert((minute, 0));
+        *rate = if rate.0 == minute { (minute, rate.1 + 1) } else { (minute, 1) };
+    }
+
+    /// Rate and memory of a principal, with so many commands of the same batch before this one.
+    pub(super) fn check_quota(
+        &self,
+        now_ms: u64,
+        principal: &Address,
+        earlier: u32,
+        requests: u32,
+    ) -> Result<(), Reject> {
+        if !self.known.contains(principal) {
+            return Ok(());
+        }
+        let rate = self.rates.get(principal).filter(|(minute, _)| *minute == now_ms / 60_000);
+        let rate = rate.map_or(0, |(_, count)| *count) + earlier;
+        let limit = |which, max: u32| Err(Reject::Limit(which, u64::from(max).into()));
+        if rate >= self.policy.commands_per_minute_max {
+            return limit(Limit::Rate, self.policy.commands_per_minute_max);
+        }
+        let kept = self.requests.keys().filter(|(whose, _)| whose == principal).count();
+        let kept = u32::try_from(kept).expect("few requests");
+        if requests > 0 && kept + requests > self.policy.requests_max {
+            return limit(Limit::Requests, self.policy.requests_max);
+        }
+        Ok(())
+    }
+}
+
+/// A request is valid now, and for a day at most.
+pub(super) fn check_validity(now_s: u64, request: &Request) -> Result<(), Reject> {
+    if request.valid_until < now_s {
+        return Err(Reject::LockExpired);
+    }
+    if request.valid_until > now_s + DAY_S {
+        return Err(Reject::Validation(Field::ValidUntil));
+    }
+    Ok(())
+}
+
+fn is_caused_by_state(reject: &Reject) -> bool {
+    match reject {
+        Reject::LockExpired
+        | Reject::InsufficientAvailable { .. }
+        | Reject::NonceUsed
+        | Reject::ExpiryWindow { .. }
+        | Reject::ResetPeriodTooShort { .. }
+        | Reject::ForcedWithdrawal
+        | Reject::UnsupportedChain(_)
+        | Reject::AlreadyTerminal(_)
+        | Reject::ConsentRequired(_)
+        | Reject::ClaimExceeds { .. }
+        | Reject::StaleFacts { .. } => true,
+        Reject::Limit(which, _) => {
+            matches!(which, Limit::Single | Limit::Account | Limit::Asset | Limit::Concurrent)
+        }
+        Reject::LockNotFound
+        | Reject::InvalidSignature
+        | Reject::Validation(_)
+        | Reject::Unauthorized
+        | Reject::RequestIdReused(_)
+        | Reject::ProofInvalid => false,
+    }
+}
+
+fn method(number: u8) -> (Field, Vec<u8>) {
+    (Field::Method, vec![number])
+}
+
+fn consent(number: u8, lock_id: &LockId) -> Content {
+    vec![method(number), (Field::LockId, lock_id.0.to_vec())]
+}
+
+fn cancel_mark(
+    lock_id: &LockId,
+    signed: &mortise_format::command::SignedCancel,
+    principal: Address,
+) -> Option<Mark> {
+    match signed.form {
+        CancelForm::Consent(request) => {
+            Some(Mark { principal, request, content: consent(4, lock_id) })
+        }
+        _ => None,
+    }
+}
+
+fn intent_mark(intent: &SignedIntent, ids: &[LockId]) -> Mark {
+    let terms = &intent.terms;
+    let batch = if ids.len() == 1 { Vec::new() } else { ids.iter().flat_map(|id| id.0).collect() };
+    let content = vec![
+        method(1),
+        (Field::Batch, batch),
+        (Field::Beneficiary, terms.beneficiary.0.to_vec()),
+        (Field::Arbiter, terms.arbiter.0.to_vec()),
+        (Field::Nonce, terms.nonce.to_be_bytes().to_vec()),
+        (Field::Expires, terms.expires.to_be_bytes().to_vec()),
+        (Field::Condition, codec::encode(&terms.condition)),
+        (Field::Assets, codec::encode(&terms.legs)),
+    ];
+    Mark { principal: terms.owner, request: intent.request, content }
+}

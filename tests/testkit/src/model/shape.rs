@@ -1,0 +1,88 @@
+//! What can be wrong with a command on its own.
+
+use crate::keys::{Asked, SignedBy};
+use mortise_format::command::Command;
+use mortise_format::ids::Address;
+use mortise_format::limits::{
+    BATCH_LOCKS_MAX, EXECUTION_DATA_BYTES_MAX, LOCK_LEGS_MAX, OBSERVERS_MAX,
+};
+use mortise_format::lock::LockTerms;
+use mortise_format::reject::{Field, Reject};
+
+/// The first rule that the command breaks.
+pub fn check(asked: &Asked) -> Result<(), Reject> {
+    match &asked.command {
+        Command::Commit { intents } => {
+            rule((1..=BATCH_LOCKS_MAX).contains(&intents.len()), Field::Locks)?;
+            intents.iter().try_for_each(|intent| check_terms(&intent.terms))?;
+            let mut pairs = intents.iter().zip(&asked.signers);
+            pairs.try_for_each(|(intent, signer)| signed_by(*signer, &intent.terms.owner))
+        }
+        Command::Approve { terms, .. } => {
+            check_terms(terms)?;
+            rule(terms.beneficiary.is_zero(), Field::Beneficiary)?;
+            rule(terms.arbiter.is_zero(), Field::Arbiter)?;
+            rule(terms.legs.len() == 1, Field::Assets)?;
+            signed_by(asked.signers[0], &terms.owner)
+        }
+        Command::Claim { claim, .. } => {
+            rule((1..=LOCK_LEGS_MAX).contains(&claim.amounts.len()), Field::Amounts)?;
+            rule(claim.amounts.iter().any(|a| !a.is_zero()), Field::Amounts)?;
+            rule(!claim.claimant.is_zero(), Field::Claimant)?;
+            well_formed(asked)
+        }
+        Command::Release { .. } | Command::Extend { .. } => well_formed(asked),
+        Command::Cancel { consents, .. } => {
+            rule((1..=2).contains(&consents.len()), Field::Signature)?;
+            well_formed(asked)
+        }
+        Command::CancelDraft { terms, .. } => {
+            check_terms(terms)?;
+            signed_by(asked.signers[0], &terms.owner)
+        }
+        Command::RecordFact { fact, signatures } => {
+            rule(fact.asset.check().is_ok(), Field::Asset)?;
+            rule(!fact.account.is_zero(), Field::Account)?;
+            rule(fact.withdrawing <= fact.balance, Field::Withdrawing)?;
+            rule((1..=OBSERVERS_MAX).contains(&signatures.len()), Field::Signatures)?;
+            well_formed(asked)?;
+            let known: Vec<Address> = asked.signers.iter().filter_map(address).collect();
+            let twice = known.iter().any(|a| known.iter().filter(|b| a == *b).count() > 1);
+            rule(!twice, Field::Signatures)
+        }
+    }
+}
+
+fn check_terms(terms: &LockTerms) -> Result<(), Reject> {
+    rule(!terms.owner.is_zero(), Field::Owner)?;
+    rule((1..=LOCK_LEGS_MAX).contains(&terms.legs.len()), Field::Assets)?;
+    for (i, leg) in terms.legs.iter().enumerate() {
+        rule(!leg.amount.is_zero(), Field::Amount)?;
+        rule(leg.asset.check().is_ok(), Field::Asset)?;
+        rule(!terms.legs[..i].iter().any(|other| other.asset == leg.asset), Field::Asset)?;
+    }
+    rule(terms.condition.target_asset.check().is_ok(), Field::TargetAsset)?;
+    let data = terms.condition.execution_data.as_deref().unwrap_or_default();
+    rule(data.len() <= EXECUTION_DATA_BYTES_MAX, Field::ExecutionData)
+}
+
+fn rule(holds: bool, field: Field) -> Result<(), Reject> {
+    if holds { Ok(()) } else { Err(Reject::Validation(field)) }
+}
+
+fn signed_by(signer: SignedBy, owner: &Address) -> Result<(), Reject> {
+    if signer == SignedBy::Address(*owner) { Ok(()) } else { Err(Reject::InvalidSignature) }
+}
+
+fn well_formed(asked: &Asked) -> Result<(), Reject> {
+    let malformed = asked.signers.contains(&SignedBy::Malformed);
+    if malformed { Err(Reject::InvalidSignature) } else { Ok(()) }
+}
+
+/// The address behind a signature, if it is anybody's.
+pub fn address(signer: &SignedBy) -> Option<Address> {
+    match signer {
+        SignedBy::Address(address) => Some(*address),
+        SignedBy::Nobody | SignedBy::Malformed => None,
+    }
+}

@@ -1,0 +1,107 @@
+//! A key service and entropy for one thread: deterministic, and as strict as a real one.
+
+use crate::rng::Rng;
+use mortise_core::keys::Secret;
+use mortise_core::sealed_value::{open_value, seal_value};
+use mortise_engine::ports::{Entropy, KeyContext, Vault, VaultError};
+use std::sync::Mutex;
+
+/// Wraps data keys under a master key, bound to their context.
+#[derive(Debug)]
+pub struct TestVault {
+    master: Secret,
+    rng: Mutex<Rng>,
+}
+
+impl TestVault {
+    /// A vault whose keys follow from the seed.
+    pub fn new(seed: u64) -> Self {
+        let mut rng = Rng::new(seed);
+        let master = Secret::new(rng.bytes32());
+        Self { master, rng: Mutex::new(rng) }
+    }
+}
+
+fn aad(context: &KeyContext, number: &[u8]) -> Vec<u8> {
+    let mut aad = context.engine_id.0.to_vec();
+    aad.extend_from_slice(&context.epoch.to_le_bytes());
+    aad.extend_from_slice(context.purpose.name().as_bytes());
+    aad.extend_from_slice(number);
+    aad
+}
+
+impl Vault for TestVault {
+    fn generate(&self, context: &KeyContext) -> Result<(Secret, Vec<u8>), VaultError> {
+        let mut rng = self.rng.lock().map_err(|_| VaultError::Unavailable)?;
+        let (key, number) = (rng.bytes32(), rng.bytes32());
+        // The cipher takes one value per key: the number makes a key of its own for each.
+        let wrapping = self.wrapping(&number);
+        let mut wrapped = number.to_vec();
+        wrapped.extend(seal_value(&wrapping, &aad(context, &number), &key));
+        Ok((Secret::new(key), wrapped))
+    }
+
+    fn unwrap(&self, wrapped: &[u8], context: &KeyContext) -> Result<Secret, VaultError> {
+        let (number, sealed) = wrapped.split_at_checked(32).ok_or(VaultError::Refused)?;
+        let wrapping = self.wrapping(number);
+        let opened = open_value(&wrapping, &aad(context, number), sealed);
+        let opened = opened.ok_or(VaultError::Refused)?;
+        let key: [u8; 32] = opened.as_slice().try_into().map_err(|_| VaultError::Refused)?;
+        Ok(Secret::new(key))
+    }
+}
+
+impl TestVault {
+    fn wrapping(&self, number: &[u8]) -> Secret {
+        self.master.expose(|master| {
+            Secret::new(mortise_format::domains::sha256(&[master, number]))
+        })
+    }
+}
+
+/// Entropy that follows from a seed.
+#[derive(Debug)]
+pub struct TestEntropy(Mutex<Rng>);
+
+impl TestEntropy {
+    /// The same seed gives the same bytes.
+    pub fn new(seed: u64) -> Self {
+        Self(Mutex::new(Rng::new(seed)))
+    }
+}
+
+impl Entropy for TestEntropy {
+    fn fill(&self, out: &mut [u8]) {
+        let mut rng = self.0.lock().expect("no holder of the entropy panics");
+        for chunk in out.chunks_mut(32) {
+            let bytes = rng.bytes32();
+            chunk.copy_from_slice(&bytes[..chunk.len()]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mortise_engine::ports::KeyPurpose;
+    use mortise_format::ids::EngineId;
+
+    #[test]
+    fn wrapped_key_opens_in_its_context_and_vault_only() {
+        let vault = TestVault::new(1);
+        let context =
+            KeyContext { engine_id: EngineId([1; 32]), epoch: 3, purpose: KeyPurpose::Epoch };
+        let (key, wrapped) = vault.generate(&context).expect("the vault is there");
+        let again = vault.unwrap(&wrapped, &context).expect("its own key opens");
+        assert_eq!(key.expose(|k| *k), again.expose(|k| *k));
+        let wrong = |vault: &TestVault, wrapped: &[u8], context: &KeyContext| {
+            assert_eq!(vault.unwrap(wrapped, context).err(), Some(VaultError::Refused));
+        };
+        wrong(&vault, &wrapped, &KeyContext { epoch: 4, ..context });
+        wrong(&vault, &wrapped, &KeyContext { engine_id: EngineId([2; 32]), ..context });
+        wrong(&vault, &wrapped, &KeyContext { purpose: KeyPurpose::Genesis, ..context });
+        wrong(&TestVault::new(2), &wrapped, &context);
+        wrong(&vault, &wrapped[..wrapped.len() - 1], &context);
+        wrong(&vault, &[], &context);
+    }
+}
