@@ -260,4 +260,27 @@ mod tests {
         assert_eq!(check(3, 3, 6, 7, &path), HistoryProofError::RootMismatch);
         assert_eq!(check(3, 3, 7, 7, &[]), HistoryProofError::PathLength { expected: 4, found: 0 });
     }
+
+    /// The worked example of the specification: its page must show these very bytes.
+    #[test]
+    fn worked_example_is_the_one_of_the_specification() {
+        use crate::history::Frontier;
+        let page = include_str!("../../../../specs/history.md");
+        let text: alloc::string::String = page.split_whitespace().collect();
+        let shown = |name: &str, bytes: &[u8]| {
+            let hex = mortise_format::ids::to_hex(bytes);
+            assert!(text.contains(&hex[2..]), "the page lacks {name}: {hex}");
+        };
+        let leaves = ["frame 0", "frame 1", "frame 2"].map(|leaf| leaf_hash(leaf.as_bytes()));
+        let mut frontier = Frontier::new();
+        shown("the empty root", &frontier.root());
+        for leaf in leaves {
+            frontier.append(leaf);
+            shown("a leaf", &leaf);
+            shown("a root", &frontier.root());
+        }
+        assert_eq!(inclusion_path(&leaves, 2).unwrap(), [node_hash(&leaves[0], &leaves[1])]);
+        assert_eq!(consistency_path(&leaves, 2).unwrap(), [leaves[2]]);
+        shown("the frontier", &mortise_format::codec::encode(&frontier));
+    }
 }

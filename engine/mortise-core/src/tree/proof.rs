@@ -43,6 +43,12 @@ pub enum ProofEnd {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StateProofError {
+    /// More siblings than a position has bits.
+    #[error("the proof has {found} siblings, a position has 256 bits")]
+    TooManySiblings {
+        /// Siblings given.
+        found: usize,
+    },
     /// Presence was to be proved, and the proof ends at nothing or at another leaf.
     #[error("the proof shows that the position is absent")]
     ShowsAbsence,
@@ -72,6 +78,17 @@ impl StateProof {
     pub(super) fn new(siblings: Vec<Hash>, end: ProofEnd) -> Self {
         assert!(siblings.len() <= PROOF_SIBLINGS_MAX, "no way is longer than a position");
         Self { siblings: Siblings(siblings), end }
+    }
+
+    /// A proof from its parts, as answers on the wire carry them; `siblings` from the root down.
+    ///
+    /// # Errors
+    /// `TooManySiblings` above [`PROOF_SIBLINGS_MAX`].
+    pub fn from_parts(siblings: Vec<[u8; 32]>, end: ProofEnd) -> Result<Self, StateProofError> {
+        match siblings.len() {
+            found if found > PROOF_SIBLINGS_MAX => Err(StateProofError::TooManySiblings { found }),
+            _ => Ok(Self { siblings: Siblings(siblings), end }),
+        }
     }
 
     /// What the proof ends at. Says nothing before the proof is verified.

@@ -375,6 +375,8 @@ fn more_than_256_siblings_do_not_decode() {
     bytes.extend(vec![1; 257 * 32]);
     bytes.extend([0; 4]);
     assert!(codec::decode::<StateProof>(&bytes).is_err());
+    let parts = StateProof::from_parts(vec![[1; 32]; 257], ProofEnd::Present);
+    assert_eq!(parts, Err(StateProofError::TooManySiblings { found: 257 }));
     bytes.drain(2..34);
     bytes[..2].copy_from_slice(&256u16.to_le_bytes());
     assert!(codec::decode::<StateProof>(&bytes).is_ok());
@@ -386,4 +388,41 @@ fn empty_tree_proves_absence_with_no_siblings() {
     let proof = tree.prove(&position(1));
     assert_eq!(proof.verify_absent(&Root::ZERO, &position(1)), Ok(()));
     assert_eq!(codec::encode(&proof), [0, 0, 1, 0, 0, 0]);
+}
+
+/// The worked example of the specification: its page must show these very bytes.
+#[test]
+fn worked_example_is_the_one_of_the_specification() {
+    let page = include_str!("../../../../specs/state-tree.md");
+    let shown = |name: &str, bytes: &[u8]| {
+        let hex = mortise_format::ids::to_hex(bytes);
+        let text: alloc::string::String = page.split_whitespace().collect();
+        assert!(text.contains(&hex[2..]), "the page lacks {name}: {hex}");
+    };
+    let at = |first: u8| {
+        let mut position = Position([0; 32]);
+        position.0[0] = first;
+        position
+    };
+    let leaf = |position, value| (position, Some(ValueHash([value; 32])));
+    let batch = [leaf(at(0x00), 0x11), leaf(at(0x80), 0x22), leaf(at(0x90), 0x33)];
+    let mut tree = StateTree::new();
+    tree.update(&batch);
+
+    let [a, b, c] = batch.map(|(position, value)| leaf_hash(&position, &value.unwrap()));
+    let both = node_hash(&b, &c);
+    let above = node_hash(&both, &[0; 32]);
+    let right = node_hash(&above, &[0; 32]);
+    assert_eq!(tree.root().0, node_hash(&a, &right));
+
+    use mortise_format::domains;
+    shown("the leaf key", &domains::blake3_key(domains::STATE_LEAF));
+    shown("the node key", &domains::blake3_key(domains::STATE_NODE));
+    for (name, hash) in [("A", a), ("B", b), ("C", c), ("BC", both), ("X", above), ("Y", right)] {
+        shown(name, &hash);
+    }
+    shown("the root", &tree.root().0);
+    for asked in [0x80, 0xc0, 0x01] {
+        shown("a proof", &codec::encode(&tree.prove(&at(asked))));
+    }
 }
