@@ -1,5 +1,7 @@
 //! Modules of the suite: see `specs/testing.md`.
 
+mod commands;
 mod no_std;
+mod properties;
 mod tidy;
 mod vectors_rfc6962;

@@ -5,7 +5,8 @@
 //! What it does not do: refuse. An event that does not fit the state was not made by this code
 //! from this log; the caller stops (a Fault), it never goes on without the event.
 //!
-//! Invariants: INV-01, 02, 06, 11, 13 are checked again here, at a second place than `decide`.
+//! Invariants: INV-01, 02, 06, 07, 10, 11, 13 are checked again here, at a second place than
+//! `decide`, except for what needs signatures.
 
 use crate::state::accounts::RecordedFact;
 use crate::state::locks::{Leg, Lock};
@@ -17,6 +18,7 @@ use mortise_format::event::{Authority, Event, GrantedLock, Position, RequestMark
 use mortise_format::fact::BalanceFact;
 use mortise_format::ids::{Address, LockId};
 use mortise_format::lock::{Custody, Status};
+use mortise_format::policy::ChainCustody;
 
 /// An event that does not fit the state: the log or the process is corrupt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -43,6 +45,15 @@ pub enum Corruption {
     /// The fact is not newer than the one before.
     #[error("the fact is not newer than the last one")]
     FactOrder,
+    /// More would be promised of an account than there is (INV-01).
+    #[error("more would be promised of an account than there is")]
+    Insolvent,
+    /// A limit, a custody class or a chain is not that of the policy (INV-13).
+    #[error("the event does not fit the policy")]
+    Policy,
+    /// The event answers a request that has an answer (INV-07).
+    #[error("the event answers a request again")]
+    RequestKnown,
 }
 
 type Applied = Result<(), Corruption>;
@@ -59,23 +70,23 @@ impl State {
             Event::TimeAdvanced { time_ms } => self.apply_time(*time_ms),
             Event::LocksGranted { locks, marks, .. } => self.apply_grants(locks, marks),
             Event::LockClaimed { claim, mark, status, .. } => {
-                self.remember(mark);
+                self.remember(mark)?;
                 self.apply_claim(&claim.lock_id, &claim.amounts, *status)
             }
             Event::LockReleased { lock_id, mark, .. } => {
-                self.remember(mark);
+                self.remember(mark)?;
                 self.end_remaining(lock_id, Status::Released)
             }
             Event::LockCancelled { lock_id, principal, mark, .. } => {
-                self.count_or_remember(principal, mark.as_ref());
+                self.count_or_remember(principal, mark.as_ref())?;
                 self.end_remaining(lock_id, Status::Cancelled)
             }
             Event::DraftCancelled { terms, mark, .. } => {
-                self.count_or_remember(&terms.owner, mark.as_ref());
+                self.count_or_remember(&terms.owner, mark.as_ref())?;
                 self.take_nonce(&terms.owner, terms.nonce).map(|_| ())
             }
             Event::LockExtended { lock_id, terms, claim_by, settle_by, mark, .. } => {
-                self.remember(mark);
+                self.remember(mark)?;
                 self.apply_extension(lock_id, terms.expires, *claim_by, *settle_by)
             }
             Event::LocksExpired { lock_ids } => {
@@ -88,10 +99,7 @@ impl State {
                 lock_ids.iter().try_for_each(|id| self.apply_pruned(id))
             }
             Event::FactRecorded { fact, .. } => self.apply_fact(fact),
-            Event::CommandRefused { mark, .. } => {
-                self.remember(mark);
-                Ok(())
-            }
+            Event::CommandRefused { mark, .. } => self.remember(mark),
         }
     }
 
@@ -111,11 +119,10 @@ impl State {
 
     fn apply_grants(&mut self, locks: &[GrantedLock], marks: &[RequestMark]) -> Applied {
         locks.iter().try_for_each(|lock| self.apply_grant(lock))?;
-        match marks.is_empty() {
-            true => locks.iter().for_each(|lock| self.count_command(&lock.terms.owner)),
-            false => marks.iter().for_each(|mark| self.remember(mark)),
+        if marks.is_empty() {
+            locks.iter().for_each(|lock| self.count_command(&lock.terms.owner));
         }
-        Ok(())
+        marks.iter().try_for_each(|mark| self.remember(mark))
     }
 
     fn apply_grant(&mut self, granted: &GrantedLock) -> Applied {
@@ -124,11 +131,16 @@ impl State {
         }
         let terms = &granted.terms;
         let owner_slot = self.take_nonce(&terms.owner, terms.nonce)?;
-        self.principals[index(owner_slot)].open_count += 1;
+        let open_count = &mut self.principals[index(owner_slot)].open_count;
+        *open_count += 1;
+        if *open_count > self.policy().concurrent_max {
+            return Err(Corruption::Policy);
+        }
         let mut legs = Vec::with_capacity(terms.legs.len());
         for leg in &terms.legs {
             let account = self.ensure_account(&terms.owner, &leg.asset);
             self.add_held(account, leg.amount)?;
+            self.check_promise(account, leg.amount, granted.custody)?;
             let (remaining, claimed, settled) = (leg.amount, U256::ZERO, U256::ZERO);
             let (asset, amount) = (leg.asset, leg.amount);
             legs.push(Leg { asset, amount, remaining, claimed, settled, account });
@@ -326,6 +338,34 @@ impl State {
         Ok(())
     }
 
+    /// INV-01 and 13 for an account that just got a hold of `amount`.
+    fn check_promise(&mut self, account: u32, amount: U256, custody: Custody) -> Applied {
+        let entry = &self.accounts[index(account)];
+        let asset = entry.asset;
+        let promised = entry.promised().ok_or(Corruption::Amount)?;
+        let fact = entry.fact;
+        let policy = self.policy();
+        let chain = policy.chain(asset.chain_id).ok_or(Corruption::Policy)?;
+        let limits = *policy.limits(&asset);
+        match (chain.custody, custody) {
+            (ChainCustody::Open, Custody::Open) => {}
+            (ChainCustody::Escrow { .. }, Custody::Escrow) => {
+                let fact = fact.ok_or(Corruption::Insolvent)?;
+                let taken = promised.checked_add(fact.withdrawing).ok_or(Corruption::Amount)?;
+                if taken > fact.balance {
+                    return Err(Corruption::Insolvent);
+                }
+            }
+            _ => return Err(Corruption::Policy),
+        }
+        let total = self.ensure_total(&asset);
+        let in_all = self.totals[index(total)].promised;
+        let fits = amount <= limits.single_max
+            && promised <= limits.account_max
+            && in_all <= limits.asset_max;
+        if fits { Ok(()) } else { Err(Corruption::Policy) }
+    }
+
     fn lower_total(&mut self, account: u32, amount: U256) -> Applied {
         let asset = self.accounts[index(account)].asset;
         let total = self.ensure_total(&asset);
@@ -340,19 +380,27 @@ impl State {
         self.principals[index(slot)].count_command(minute);
     }
 
-    fn remember(&mut self, mark: &RequestMark) {
+    fn remember(&mut self, mark: &RequestMark) -> Applied {
         self.count_command(&mark.principal);
-        let at = self.at;
-        if self.requests.insert(mark, at) {
-            let slot = self.ensure_principal(&mark.principal);
-            self.principals[index(slot)].request_count += 1;
+        let (at, now_s) = (self.at, self.time_ms / 1000);
+        match self.requests.insert(mark, at) {
+            Some(old) if old.valid_until >= now_s => Err(Corruption::RequestKnown),
+            Some(_) => Ok(()),
+            None => {
+                let slot = self.ensure_principal(&mark.principal);
+                self.principals[index(slot)].request_count += 1;
+                Ok(())
+            }
         }
     }
 
-    fn count_or_remember(&mut self, principal: &Address, mark: Option<&RequestMark>) {
+    fn count_or_remember(&mut self, principal: &Address, mark: Option<&RequestMark>) -> Applied {
         match mark {
             Some(mark) => self.remember(mark),
-            None => self.count_command(principal),
+            None => {
+                self.count_command(principal);
+                Ok(())
+            }
         }
     }
 }

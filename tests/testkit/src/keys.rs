@@ -88,7 +88,10 @@ impl Party {
     pub fn signer(self) -> &'static Signer {
         static SIGNERS: OnceLock<Vec<Signer>> = OnceLock::new();
         let signers = SIGNERS.get_or_init(|| {
-            SECRETS.iter().map(|text| Signer::from_bytes(&secret(text)).expect("published")).collect()
+            SECRETS
+                .iter()
+                .map(|text| Signer::from_bytes(&secret(text)).expect("published"))
+                .collect()
         });
         let at = Self::ALL.iter().position(|party| *party == self);
         &signers[at.expect("ALL has every party")]
@@ -274,9 +277,7 @@ pub fn signatures_mut(command: &mut Command) -> Vec<&mut Signature> {
         | Command::Claim { signature, .. }
         | Command::Release { signature, .. }
         | Command::Extend { signature, .. } => vec![signature],
-        Command::Cancel { consents, .. } => {
-            consents.iter_mut().map(|c| &mut c.signature).collect()
-        }
+        Command::Cancel { consents, .. } => consents.iter_mut().map(|c| &mut c.signature).collect(),
         Command::CancelDraft { consent, .. } => vec![&mut consent.signature],
         Command::RecordFact { signatures, .. } => signatures.iter_mut().collect(),
     }

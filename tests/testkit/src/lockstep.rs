@@ -148,7 +148,8 @@ pub fn assert_agree(state: &State, model: &Model) {
     assert_eq!(state.lock_count(), model.locks.len(), "number of locks");
     for (lock_id, expected) in &model.locks {
         let found = state.lock(lock_id).expect("a lock of the model is in the state");
-        let parts: Vec<_> = found.legs.iter().map(|l| [l.remaining, l.claimed, l.settled]).collect();
+        let parts: Vec<_> =
+            found.legs.iter().map(|l| [l.remaining, l.claimed, l.settled]).collect();
         assert_eq!(parts, expected.parts, "legs of {lock_id}");
         assert_eq!(found.terms(), expected.terms, "terms of {lock_id}");
         assert_eq!(

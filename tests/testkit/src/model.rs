@@ -107,7 +107,9 @@ impl Answer {
             Event::LockReleased { freed, .. } => Self::Released(freed.clone()),
             Event::LockCancelled { freed, .. } => Self::Cancelled(freed.clone()),
             Event::DraftCancelled { .. } => Self::DraftCancelled,
-            Event::LockExtended { claim_by, settle_by, .. } => Self::Extended(*claim_by, *settle_by),
+            Event::LockExtended { claim_by, settle_by, .. } => {
+                Self::Extended(*claim_by, *settle_by)
+            }
             Event::FactRecorded { .. } => Self::FactRecorded,
             Event::CommandRefused { reject, .. } => Self::Remembered(*reject),
             other => panic!("{other:?} answers no command"),
@@ -209,7 +211,10 @@ impl Model {
             (Answer::DraftCancelled, Command::CancelDraft { terms, .. }) => {
                 self.use_nonce(&terms.owner, terms.nonce);
             }
-            (Answer::Extended(claim_by, settle_by), Command::Extend { lock_id, new_expires, .. }) => {
+            (
+                Answer::Extended(claim_by, settle_by),
+                Command::Extend { lock_id, new_expires, .. },
+            ) => {
                 let lock = self.locks.get_mut(lock_id).expect("the lock was there");
                 (lock.expires, lock.claim_by, lock.settle_by) =
                     (*new_expires, *claim_by, *settle_by);
@@ -232,7 +237,9 @@ impl Model {
         granted: &[(LockId, u64, u64, Custody)],
     ) {
         let all: Vec<(LockTerms, Option<Signature>)> = match command {
-            Command::Commit { intents } => intents.iter().map(|i| (i.terms.clone(), None)).collect(),
+            Command::Commit { intents } => {
+                intents.iter().map(|i| (i.terms.clone(), None)).collect()
+            }
             Command::Approve { terms, signature } => vec![(terms.clone(), Some(*signature))],
             other => panic!("{other:?} grants nothing"),
         };

@@ -90,7 +90,8 @@ fn limits(factor: u64) -> AssetLimits {
 /// The rules.
 pub fn policy() -> Policy {
     let escrow = |byte, notice_s| ChainCustody::Escrow { contract: Address([byte; 20]), notice_s };
-    let chain = |chain_id, custody, claim_window_s| ChainPolicy { chain_id, custody, claim_window_s };
+    let chain =
+        |chain_id, custody, claim_window_s| ChainPolicy { chain_id, custody, claim_window_s };
     let mut observers = Party::OBSERVERS.map(Party::address).to_vec();
     observers.sort_unstable();
     Policy {

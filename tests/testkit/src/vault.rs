@@ -53,9 +53,7 @@ impl Vault for TestVault {
 
 impl TestVault {
     fn wrapping(&self, number: &[u8]) -> Secret {
-        self.master.expose(|master| {
-            Secret::new(mortise_format::domains::sha256(&[master, number]))
-        })
+        self.master.expose(|master| Secret::new(mortise_format::domains::sha256(&[master, number])))
     }
 }
 

@@ -188,8 +188,7 @@ impl Workload {
             _ => now_s - rng.below(20),
         };
         let head_number = if rng.one_in(10) { self.head_number / 2 } else { self.head_number };
-        let mut fact =
-            scenario::fact(some_owner(rng), rng.below(8000), head_number, head_time);
+        let mut fact = scenario::fact(some_owner(rng), rng.below(8000), head_number, head_time);
         fact.withdrawing = U256::from(rng.below(3) * 50).min(fact.balance);
         if rng.one_in(8) {
             fact.withdrawal = Withdrawal::Requested;
@@ -277,11 +276,7 @@ fn spoil(rng: &mut Rng, asked: Asked) -> Asked {
     }
     let at = rng.below(u64::try_from(asked.signers.len()).expect("few signatures"));
     let at = usize::try_from(at).expect("few signatures");
-    if rng.one_in(2) {
-        asked.with_high_s(at)
-    } else {
-        asked.with_foreign_digest(at, Party::Owner)
-    }
+    if rng.one_in(2) { asked.with_high_s(at) } else { asked.with_foreign_digest(at, Party::Owner) }
 }
 
 fn some_owner(rng: &mut Rng) -> Party {

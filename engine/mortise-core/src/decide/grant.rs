@@ -201,16 +201,17 @@ fn check_owner(
     earlier: &Earlier,
 ) -> Result<(), Reject> {
     let open = state.principal(&terms.owner).map_or(0, |p| p.open_count);
-    let open = open.saturating_add(earlier.locks_of(&terms.owner));
+    let before = earlier.locks_of(&terms.owner);
+    let open = open.saturating_add(before);
     let max = state.policy().concurrent_max;
     if open >= max {
         return Err(Reject::Limit(Limit::Concurrent, U256::from(u64::from(max))));
     }
     let requests = match authority {
-        Authority::Intent(_) => earlier.locks_of(&terms.owner).saturating_add(1),
+        Authority::Intent(_) => before.saturating_add(1),
         Authority::Approval => 0,
     };
-    memory::check_quota(state, now, &terms.owner, requests)
+    memory::check_quota(state, now, &terms.owner, before, requests)
 }
 
 /// Limits in the asset's own units (INV-13), then what is free (INV-01, 02, 04).

@@ -57,7 +57,7 @@ fn recall_marks(
     for mark in rest {
         let same = marks.iter().filter(|m| (m.principal, m.id) == (mark.principal, mark.id));
         let at = recall_one(state, now, mark, kind)?;
-        if same.count() > 1 || at.is_some_and(|at| Some(at) != answered) {
+        if same.count() > 1 || at != answered {
             return Err(Reject::RequestIdReused(Field::Batch));
         }
     }
@@ -99,7 +99,7 @@ pub(super) fn refuse(state: &State, now: Now, admitted: &Admitted, reject: Rejec
     if !is_known || !is_state || super::check_validity(now, mark.valid_until).is_err() {
         return plain;
     }
-    if check_quota(state, now, &mark.principal, 1).is_err() {
+    if check_quota(state, now, &mark.principal, 0, 1).is_err() {
         return plain;
     }
     match command_of(&admitted.0) {
@@ -108,20 +108,24 @@ pub(super) fn refuse(state: &State, now: Now, admitted: &Admitted, reject: Rejec
     }
 }
 
-/// Rate of logged commands and number of remembered ids of a principal (INV-13).
+/// Rate of logged commands and number of remembered ids of a principal (INV-13). `earlier` locks
+/// of the same batch are its own too.
 pub(super) fn check_quota(
     state: &State,
     now: Now,
     principal: &Address,
+    earlier: u32,
     requests: u32,
 ) -> Result<(), Reject> {
-    let Some(known) = state.principal(principal) else { return Ok(()) };
+    let known = state.principal(principal);
     let policy = state.policy();
-    if known.rate_in(now.minute()) >= policy.commands_per_minute_max {
+    let rate = known.map_or(0, |p| p.rate_in(now.minute()));
+    if rate.saturating_add(earlier) >= policy.commands_per_minute_max {
         let max = U256::from(u64::from(policy.commands_per_minute_max));
         return Err(Reject::Limit(Limit::Rate, max));
     }
-    if requests > 0 && known.request_count.saturating_add(requests) > policy.requests_max {
+    let kept = known.map_or(0, |p| p.request_count);
+    if requests > 0 && kept.saturating_add(requests) > policy.requests_max {
         let max = U256::from(u64::from(policy.requests_max));
         return Err(Reject::Limit(Limit::Requests, max));
     }

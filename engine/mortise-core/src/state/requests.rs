@@ -44,15 +44,15 @@ impl Requests {
         self.by_key.len()
     }
 
-    /// Remembers an answer; false when it took the place of an older one under the same id.
-    pub(crate) fn insert(&mut self, mark: &RequestMark, at: Position) -> bool {
+    /// Remembers an answer; returns the older one under the same id whose place it took.
+    pub(crate) fn insert(&mut self, mark: &RequestMark, at: Position) -> Option<Remembered> {
         let key = (mark.principal, mark.id);
         let remembered = Remembered { content: mark.content, valid_until: mark.valid_until, at };
         let replaced = self.by_key.insert(key, remembered);
         if replaced.is_none_or(|old| old.valid_until != mark.valid_until) {
             self.by_time.entry(mark.valid_until).or_default().push(key);
         }
-        replaced.is_none()
+        replaced
     }
 
     /// Forgets what is no longer valid, at most `max`; returns whose.

@@ -34,9 +34,7 @@ impl Model {
             Command::Cancel { lock_id, consents } => {
                 self.decide_cancel(now_ms, lock_id, consents, &asked.signers)
             }
-            Command::CancelDraft { terms, consent } => {
-                self.decide_draft(now_ms, terms, consent)
-            }
+            Command::CancelDraft { terms, consent } => self.decide_draft(now_ms, terms, consent),
             Command::RecordFact { fact, .. } => self.decide_fact(now_ms, fact, &asked.signers),
         }
     }

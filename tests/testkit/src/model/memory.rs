@@ -149,10 +149,12 @@ impl Model {
             Command::CancelDraft { terms, .. } if self.marks(asked).is_empty() => {
                 return self.count(&terms.owner);
             }
-            Command::Cancel { lock_id, .. } if matches!(answer, Answer::Cancelled(_)) => {
+            Command::Cancel { lock_id, consents } if matches!(answer, Answer::Cancelled(_)) => {
                 let owner = self.locks.get(lock_id).expect("the lock was there").terms.owner;
-                let marks = self.marks(asked);
-                match marks.into_iter().find(|mark| mark.principal == owner) {
+                // The first consent of the owner counts, should there be two.
+                let by_owner = asked.signers.iter().position(|s| address(s) == Some(owner));
+                let consent = &consents[by_owner.expect("the owner consented")];
+                match cancel_mark(lock_id, consent, owner) {
                     Some(mark) => self.remember_one(at, mark),
                     None => self.count(&owner),
                 }
@@ -187,9 +189,6 @@ impl Model {
         earlier: u32,
         requests: u32,
     ) -> Result<(), Reject> {
-        if !self.known.contains(principal) {
-            return Ok(());
-        }
         let rate = self.rates.get(principal).filter(|(minute, _)| *minute == now_ms / 60_000);
         let rate = rate.map_or(0, |(_, count)| *count) + earlier;
         let limit = |which, max: u32| Err(Reject::Limit(which, u64::from(max).into()));
