@@ -1,2 +1,66 @@
-//! Entry point.
-fn main() {}
+//! The `mortise` command: development system, genesis, locks, balances, keys, errors.
+//!
+//! What it is for: everything that a solver, an owner or an operator does by hand or in a script.
+//! Data goes to stdout, text for people to stderr; `--json` makes the data JSON.
+//!
+//! What it does not do: keep keys (a key is a file of the caller's, or MORTISE_KEY), trust an
+//! answer (the client checks each), retry with other bytes.
+//!
+//! Exit codes: 0 done, 1 refused or a check failed, 2 wrong usage, 3 nobody answers, 4 not ready.
+
+mod args;
+mod dev;
+mod explain;
+mod failure;
+mod genesis;
+mod key;
+mod lock;
+mod output;
+mod query;
+mod session;
+mod trust;
+mod values;
+
+use args::{Cli, Command};
+use clap::Parser as _;
+use failure::Failure;
+use output::Output;
+use std::future::Future;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    if let Command::DevEngine(args) = cli.command {
+        return ExitCode::from(dev::run_engine(args));
+    }
+    let output = Output::new(cli.json);
+    match run(cli, &output) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            output.failure(&failure);
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+fn run(cli: Cli, output: &Output) -> Result<(), Failure> {
+    let connection = &cli.connection;
+    match cli.command {
+        Command::Dev(args) => wait_for(dev::run(args, output)),
+        Command::DevHost(args) => wait_for(dev::run_host(args)),
+        Command::DevEngine(_) => Err(Failure::usage("the engine starts in a system of its own")),
+        Command::Genesis(args) => genesis::run(&args, output),
+        Command::Key(args) => key::run(&args, connection.key.as_deref(), output),
+        Command::Explain(args) => explain::run(&args, output),
+        Command::Lock(args) => wait_for(lock::run(&args, connection, output)),
+        Command::Balance(args) => wait_for(query::balance(&args, connection, output)),
+        Command::Root(args) => wait_for(query::root(&args, connection, output)),
+        Command::Health => wait_for(query::health(connection, output)),
+    }
+}
+
+/// Runs one command's calls on this thread.
+fn wait_for(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(Failure::system)?.block_on(work)
+}

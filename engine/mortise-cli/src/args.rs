@@ -1,0 +1,98 @@
+//! The command line: what can be said, and how it is explained.
+
+use crate::dev::{DevArgs, EngineArgs, HostArgs};
+use crate::explain::ExplainArgs;
+use crate::genesis::GenesisArgs;
+use crate::key::KeyArgs;
+use crate::lock::LockArgs;
+use crate::query::{BalanceArgs, RootArgs};
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+const EXAMPLES: &str = "\
+Examples:
+  mortise dev                                   the whole system on this machine
+  mortise key new --out owner.key               a key of your own
+  mortise --json health | jq .phase
+  mortise lock commit --key owner.key --asset native:1 --amount 1000000 \\
+      --target-asset native:10 --target-amount 999000 --expires-in 300
+  mortise lock get 0x...                        what became of it
+  mortise explain -32010                        what an error means, and what to do
+
+Exit codes: 0 done, 1 refused or a check failed, 2 wrong usage, 3 nobody answers, 4 not ready.";
+
+/// Resource locks: promises about assets that can be checked.
+#[derive(Debug, Parser)]
+#[command(name = "mortise", version, after_help = EXAMPLES, arg_required_else_help = true)]
+pub struct Cli {
+    /// Print data as JSON.
+    #[arg(long, global = true)]
+    pub json: bool,
+
+    #[command(flatten)]
+    pub connection: ConnectionArgs,
+
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Which engine, and how far it is trusted.
+#[derive(Debug, Args)]
+pub struct ConnectionArgs {
+    /// The engine: `http://HOST:PORT`, `unix:PATH` or `vsock:CID:PORT`.
+    #[arg(long, global = true, env = "MORTISE_URL", default_value = "http://127.0.0.1:8080")]
+    pub url: String,
+
+    /// File that pins the engine and keeps its last statement; made at the first call.
+    ///
+    /// Without it each command trusts the engine that it meets, and cannot see a rollback.
+    #[arg(long, global = true, env = "MORTISE_TRUST", value_name = "FILE")]
+    pub trust: Option<PathBuf>,
+
+    /// File with the signing key (mode 0600); the variable MORTISE_KEY holds a key itself.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub key: Option<PathBuf>,
+
+    /// Most times that a call is sent.
+    #[arg(long, global = true, default_value_t = 8, value_name = "N",
+          value_parser = clap::value_parser!(u32).range(1..))]
+    pub attempts: u32,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run host and engine on this machine, with software keys.
+    Dev(DevArgs),
+    /// The host process of `mortise dev`.
+    #[command(hide = true)]
+    DevHost(HostArgs),
+    /// The engine process of `mortise dev`.
+    #[command(hide = true)]
+    DevEngine(EngineArgs),
+    /// Write or check a genesis file.
+    Genesis(GenesisArgs),
+    /// Make, sign, commit, look at and end locks.
+    Lock(LockArgs),
+    /// Show the balance of an asset, part by part.
+    Balance(BalanceArgs),
+    /// Fetch and check the newest signed statement about the state.
+    Root(RootArgs),
+    /// Show whether the engine is ready; exits 4 when it is not.
+    Health,
+    /// Make a key, or show the address of one.
+    Key(KeyArgs),
+    /// Say what an error means and what to do next.
+    Explain(ExplainArgs),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,119 @@
+//! The engine process, composed with software ports.
+
+use super::notice::{Notice, parent_gone, start_log};
+use mortise_engine::keyring::Identity;
+use mortise_engine::phase::Bounds;
+use mortise_engine::server::{self, Config, Observer, Ports};
+use mortise_format::limits::SNAPSHOT_FRAMES;
+use mortise_format::policy::Genesis;
+use mortise_format::wire::genesis;
+use mortise_sim::{FileVault, SystemClock, SystemEntropy};
+use mortise_transport::Address;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+/// Arguments of the hidden `dev-engine` subcommand.
+#[derive(Debug, Clone, clap::Args)]
+pub struct EngineArgs {
+    /// Where requests come in
+    #[arg(long)]
+    pub listen: Address,
+    /// Where the store is
+    #[arg(long)]
+    pub store: Address,
+    /// File of the software vault
+    #[arg(long)]
+    pub vault: PathBuf,
+    /// Genesis file
+    #[arg(long)]
+    pub genesis: PathBuf,
+    /// Frames between two snapshots
+    #[arg(long, default_value_t = SNAPSHOT_FRAMES)]
+    pub snapshot_frames: u64,
+    /// Log level
+    #[arg(long)]
+    pub log: String,
+}
+
+/// Exit status when a restart may help.
+pub(super) const EXIT_RESTART: u8 = 75;
+
+pub(super) fn run(args: EngineArgs) -> u8 {
+    start_log(&args.log);
+    actix::System::new().block_on(serve(args))
+}
+
+async fn serve(args: EngineArgs) -> u8 {
+    let (config, ports) = match compose(&args) {
+        Ok(composed) => composed,
+        Err(reason) => {
+            Notice::Failed { reason }.tell();
+            return 1;
+        }
+    };
+    let observer = Arc::new(Teller::default());
+    match server::run(config, ports, observer, parent_gone()).await {
+        Ok(()) => 0,
+        Err(error) => {
+            Notice::Failed { reason: error.to_string() }.tell();
+            if error.is_worth_a_restart() { EXIT_RESTART } else { 1 }
+        }
+    }
+}
+
+fn compose(args: &EngineArgs) -> Result<(Config, Ports), String> {
+    let vault = FileVault::open(&args.vault).map_err(|error| error.to_string())?;
+    let ports = Ports {
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(SystemEntropy),
+        vault: Arc::new(vault),
+    };
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let config = Config {
+        listen: args.listen.clone(),
+        store: args.store.clone(),
+        genesis: Some(read_genesis(&args.genesis)?),
+        bounds: Bounds::default(),
+        snapshot_frames: args.snapshot_frames,
+        crypto_threads: threads,
+    };
+    Ok((config, ports))
+}
+
+fn read_genesis(path: &Path) -> Result<Genesis, String> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| format!("cannot read the genesis {}: {error}", path.display()))?;
+    genesis::parse(&text).map_err(|error| format!("the genesis {}: {error}", path.display()))
+}
+
+/// Tells the parent how far the replay is, now and then.
+#[derive(Debug, Default)]
+struct Teller {
+    told: Mutex<Option<Instant>>,
+}
+
+/// Least time between two notices of a replay.
+const NOTICE_EVERY: Duration = Duration::from_millis(50);
+
+impl Observer for Teller {
+    fn replaying(&self, done: u64, total: u64) {
+        let mut told = self.told.lock().expect("no holder of the time panics");
+        if done < total && told.is_some_and(|at| at.elapsed() < NOTICE_EVERY) {
+            return;
+        }
+        *told = Some(Instant::now());
+        Notice::Replaying { done, total }.tell();
+    }
+
+    fn ready(&self, identity: &Identity, epoch: u64) {
+        Notice::EngineReady {
+            engine_id: identity.engine_id,
+            address: identity.signer.address(),
+            epoch,
+            chains: identity.genesis.policy.chains.iter().map(|c| c.chain_id).collect(),
+        }
+        .tell();
+    }
+}

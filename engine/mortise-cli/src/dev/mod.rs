@@ -1,0 +1,72 @@
+//! `mortise dev`: the whole system on this machine, for development.
+//!
+//! What it is for: one command starts host and engine as two processes of their own - this binary
+//! again, with hidden subcommands - on a data folder, with software keys; prints endpoint,
+//! identity, accounts and a curl that works; restarts both when one dies; stops in order.
+//!
+//! What it does not do: protect anything. Keys lie in a file of the data folder.
+//!
+//! ```text
+//! mortise dev --+--> mortise dev-host     store and gateway     stdin closed = stop
+//!               '--> mortise dev-engine   engine, software vault; tells its way on stdout
+//! ```
+
+mod banner;
+mod children;
+mod engine;
+mod host;
+mod notice;
+mod progress;
+mod supervise;
+
+pub use engine::EngineArgs;
+pub use host::HostArgs;
+
+use crate::failure::Failure;
+use crate::output::Output;
+use std::path::PathBuf;
+
+/// Start the whole system on this machine, for development
+///
+/// Keys lie in a file of the data folder and nothing attests the code: never trust a commitment of
+/// such an engine. All chains are in custody `open`: exclusive against other locks and limits only.
+#[derive(Debug, Clone, clap::Args)]
+pub struct DevArgs {
+    /// Folder for keys, log and sockets; kept, so that a second start replays
+    #[arg(long, default_value = ".mortise/dev")]
+    pub data_dir: PathBuf,
+    /// Port of the HTTP gateway on 127.0.0.1; 0 for any free one
+    #[arg(long, env = "PROXY_PORT", default_value_t = 8080)]
+    pub http: u16,
+    /// Write endpoint, identity and accounts as JSON to this file
+    #[arg(long)]
+    pub config_out: Option<PathBuf>,
+    /// Genesis file for a new data folder; the development genesis when absent
+    #[arg(long)]
+    pub genesis: Option<PathBuf>,
+    /// Log of both processes on stderr: error, warn, info, debug
+    #[arg(long, default_value = "warn")]
+    pub log: String,
+}
+
+/// Runs `mortise dev` until it is stopped.
+///
+/// # Errors
+/// A file or process of ours that fails, or a child that says that a restart does not help.
+pub async fn run(args: DevArgs, output: &Output) -> Result<(), Failure> {
+    supervise::run(args, output).await.map_err(Failure::system)
+}
+
+/// Runs the hidden `dev-host` process.
+///
+/// # Errors
+/// What it told its parent already.
+pub async fn run_host(args: HostArgs) -> Result<(), Failure> {
+    host::run(args).await
+}
+
+/// Runs the hidden `dev-engine` process, in the actix system that the engine needs; returns the
+/// exit status.
+pub fn run_engine(args: EngineArgs) -> u8 {
+    engine::run(args)
+}

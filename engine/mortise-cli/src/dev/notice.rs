@@ -1,0 +1,82 @@
+//! What the children tell their parent: one JSON object a line on stdout.
+
+use mortise_format::ids::{Address, EngineId};
+use serde::{Deserialize, Serialize};
+
+/// A line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "camelCase")]
+pub(super) enum Notice {
+    /// The host listens.
+    #[serde(rename_all = "camelCase")]
+    HostReady {
+        /// Where the gateway is.
+        http: String,
+        /// Frames in the store.
+        frames: u64,
+    },
+    /// The engine follows the log.
+    Replaying {
+        /// Frames done.
+        done: u64,
+        /// Frames in all.
+        total: u64,
+    },
+    /// The engine serves.
+    #[serde(rename_all = "camelCase")]
+    EngineReady {
+        /// Who.
+        engine_id: EngineId,
+        /// Its address.
+        address: Address,
+        /// This boot.
+        epoch: u64,
+        /// Chains served.
+        chains: Vec<u64>,
+    },
+    /// The process ends by itself, and this is why.
+    Failed {
+        /// For people.
+        reason: String,
+    },
+}
+
+impl Notice {
+    /// Writes the line. A parent that is gone does not listen.
+    pub fn tell(&self) {
+        use std::io::Write;
+        let line = serde_json::to_string(self).expect("notices have text keys only");
+        let mut stdout = std::io::stdout().lock();
+        let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
+    }
+}
+
+/// Resolves when the parent closes our stdin or the system asks us to end: stop in order.
+pub(super) async fn parent_gone() {
+    use tokio::io::AsyncReadExt;
+    let closed = async {
+        let mut byte = [0];
+        let mut stdin = tokio::io::stdin();
+        while matches!(stdin.read(&mut byte).await, Ok(1..)) {}
+    };
+    let mut terminate =
+        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).ok();
+    let terminated = async {
+        match &mut terminate {
+            Some(signal) => drop(signal.recv().await),
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = closed => {}
+        () = terminated => {}
+    }
+}
+
+/// Structured logs on stderr.
+pub(super) fn start_log(level: &str) {
+    let filter = tracing_subscriber::EnvFilter::try_new(level)
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    let log = tracing_subscriber::fmt().json().with_env_filter(filter);
+    log.with_writer(std::io::stderr).init();
+}

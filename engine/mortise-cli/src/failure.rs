@@ -1,0 +1,116 @@
+//! Why a command failed: a text, perhaps an error of the catalogue, an exit code.
+
+use mortise_client::{ClientError, Exit};
+use mortise_format::wire::ErrorObject;
+use serde_json::{Value, json};
+use std::fmt::Display;
+
+/// A failed command.
+#[derive(Debug)]
+pub struct Failure {
+    exit: Exit,
+    text: String,
+    error: Option<ErrorObject>,
+    evidence: Option<Value>,
+}
+
+impl Failure {
+    /// Wrong usage: exit 2.
+    pub fn usage(text: impl Display) -> Self {
+        Self { exit: Exit::Usage, text: text.to_string(), error: None, evidence: None }
+    }
+
+    /// A failed check: exit 1.
+    pub fn check(text: impl Display) -> Self {
+        Self { exit: Exit::Refused, ..Self::usage(text) }
+    }
+
+    /// The engine is not ready: exit 4.
+    pub fn not_ready(text: impl Display) -> Self {
+        Self { exit: Exit::NotReady, ..Self::usage(text) }
+    }
+
+    /// The operating system refused: exit 1.
+    pub fn system(error: impl Display) -> Self {
+        Self::check(error)
+    }
+
+    /// The number for the shell.
+    pub fn exit_code(&self) -> u8 {
+        self.exit.code()
+    }
+
+    /// For people, perhaps several lines.
+    pub fn text(&self) -> String {
+        let Some(error) = &self.error else { return self.text.clone() };
+        let name = error.text("name").unwrap_or_default();
+        let mut text = format!("{name}: {}", error.message);
+        for (field, value) in &error.data {
+            if !["name", "hint", "retryable"].contains(&field.as_str()) {
+                let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                text.push_str(&format!("\n  {field}: {value}"));
+            }
+        }
+        if let Some(hint) = error.text("hint") {
+            text.push_str(&format!("\n  next: {hint}"));
+        }
+        text
+    }
+
+    /// For programs.
+    pub fn json(&self) -> Value {
+        let mut body = match &self.error {
+            Some(error) => json!(error),
+            None => json!({"message": self.text}),
+        };
+        if let Some(evidence) = &self.evidence {
+            body["evidence"] = evidence.clone();
+        }
+        json!({"error": body, "exit": self.exit_code()})
+    }
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        let (exit, text) = (error.exit(), error.to_string());
+        let evidence = match &error {
+            ClientError::Contradiction(both) => {
+                Some(json!({"kept": both.kept, "shown": both.shown}))
+            }
+            _ => None,
+        };
+        let error = match error {
+            ClientError::Refused(error) => Some(*error),
+            _ => None,
+        };
+        Self { exit, text, error, evidence }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mortise_format::errors::Code;
+
+    #[test]
+    fn refusal_shows_its_fields_and_the_next_step() {
+        let error = ErrorObject::new(Code::InsufficientAvailable).with("available", "5");
+        let failure = Failure::from(ClientError::from(error));
+        let text = failure.text();
+        assert!(text.starts_with("INSUFFICIENT_AVAILABLE: "), "{text}");
+        assert!(text.contains("\n  available: 5\n") && text.contains("\n  next: Lower"), "{text}");
+        assert!(!text.contains("retryable"));
+        assert_eq!(failure.json()["error"]["code"], -32010);
+        assert_eq!(failure.exit_code(), 1);
+    }
+
+    #[test]
+    fn exit_codes_tell_usage_reach_and_readiness_apart() {
+        let unreachable =
+            ClientError::Unreachable { endpoint: String::new(), reason: String::new() };
+        let not_ready = ClientError::from(ErrorObject::not_ready("replaying"));
+        let codes = [Failure::usage(""), unreachable.into(), not_ready.into(), Failure::check("")]
+            .map(|failure| failure.exit_code());
+        assert_eq!(codes, [2, 3, 4, 1]);
+    }
+}

@@ -1,0 +1,180 @@
+//! `mortise genesis`: write a genesis file, or show the hash of one.
+
+use crate::failure::Failure;
+use crate::output::Output;
+use clap::Args;
+use mortise_client::random_request_id;
+use mortise_format::ids::Bytes32;
+use mortise_format::policy::Genesis;
+use mortise_format::wire::genesis::{self, GenesisError};
+use serde_json::{Map, Value, json};
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+/// Most bytes of a file that is read here.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+
+const EXAMPLES: &str = "\
+Examples:
+  mortise genesis --out genesis.json            the development genesis, with a fresh salt
+  mortise genesis --check genesis.json          its hash and policy hash
+  mortise genesis --merge edit.json --out genesis.json
+      where edit.json holds only what differs, as in
+      {\"name\": \"my locks\", \"policy\": {\"lockSecondsMax\": 7200, \"chains\": [
+        {\"chainId\": 1, \"custody\": \"escrow\", \"contract\": \"0x...\", \"noticeSeconds\": 7200,
+         \"claimWindowSeconds\": 900}]}}";
+
+/// Flags of `mortise genesis`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct GenesisArgs {
+    /// Show the hash of this file and write nothing.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["from", "merge", "name", "salt", "out"])]
+    check: Option<PathBuf>,
+
+    /// Start from this genesis instead of the development one; its salt is kept.
+    #[arg(long, value_name = "FILE")]
+    from: Option<PathBuf>,
+
+    /// Merge this JSON into it (RFC 7396: objects merge, lists are replaced, null removes).
+    #[arg(long, value_name = "FILE")]
+    merge: Option<PathBuf>,
+
+    /// Name of the service.
+    #[arg(long)]
+    name: Option<String>,
+
+    /// What makes this engine another than one with equal rules; random when not given.
+    #[arg(long, value_name = "BYTES32")]
+    salt: Option<Bytes32>,
+
+    /// Write the file here instead of printing it.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+/// Runs `mortise genesis`.
+pub fn run(args: &GenesisArgs, output: &Output) -> Result<(), Failure> {
+    if let Some(path) = &args.check {
+        let genesis = parse(path, &read(path)?)?;
+        show(&genesis, output);
+        return Ok(());
+    }
+    let genesis = build(args)?;
+    let text = genesis::print(&genesis);
+    match &args.out {
+        Some(path) => {
+            write_new(path, &text)?;
+            show(&genesis, output);
+        }
+        None => {
+            output.data(&text);
+            output.note(&format!("genesis hash {}", genesis.hash()));
+        }
+    }
+    Ok(())
+}
+
+fn build(args: &GenesisArgs) -> Result<Genesis, Failure> {
+    let start = match &args.from {
+        Some(path) => parse(path, &read(path)?)?,
+        None => genesis::dev(Bytes32(random_request_id().0)),
+    };
+    let mut value: Value = serde_json::from_str(&genesis::print(&start)).map_err(Failure::check)?;
+    if let Some(path) = &args.merge {
+        let edit = read(path)?;
+        let edit = serde_json::from_str(&edit).map_err(|e| named(path, e))?;
+        merge(&mut value, edit);
+    }
+    if let Some(name) = &args.name {
+        value["name"] = json!(name);
+    }
+    if let Some(salt) = &args.salt {
+        value["salt"] = json!(salt);
+    }
+    genesis::parse(&value.to_string()).map_err(|e| Failure::check(wrong(&e)))
+}
+
+/// A merge patch: the file's depth is bounded by the JSON parser that read it.
+fn merge(target: &mut Value, patch: Value) {
+    let Value::Object(patch) = patch else {
+        *target = patch;
+        return;
+    };
+    if !target.is_object() {
+        *target = Value::Object(Map::new());
+    }
+    for (name, value) in patch {
+        match (target.as_object_mut(), value) {
+            (Some(map), Value::Null) => drop(map.remove(&name)),
+            (Some(map), value) => merge(map.entry(name).or_insert(Value::Null), value),
+            (None, _) => {}
+        }
+    }
+}
+
+fn parse(path: &Path, text: &str) -> Result<Genesis, Failure> {
+    genesis::parse(text).map_err(|e| named(path, wrong(&e)))
+}
+
+fn wrong(error: &GenesisError) -> String {
+    format!("not a genesis: {error}")
+}
+
+fn named(path: &Path, error: impl std::fmt::Display) -> Failure {
+    Failure::check(format!("{}: {error}", path.display()))
+}
+
+fn read(path: &Path) -> Result<String, Failure> {
+    let mut text = String::new();
+    let file = std::fs::File::open(path).map_err(|e| Failure::usage(named(path, e).text()))?;
+    file.take(FILE_BYTES_MAX).read_to_string(&mut text).map_err(|e| named(path, e))?;
+    Ok(text)
+}
+
+/// A genesis is written once: an existing file is not replaced.
+fn write_new(path: &Path, text: &str) -> Result<(), Failure> {
+    let mut options = std::fs::OpenOptions::new();
+    let file = options.write(true).create_new(true).open(path);
+    let mut file = file.map_err(|e| named(path, e))?;
+    std::io::Write::write_all(&mut file, text.as_bytes()).map_err(|e| named(path, e))
+}
+
+fn show(genesis: &Genesis, output: &Output) {
+    let (hash, policy) = (genesis.hash().to_string(), genesis.policy.hash().to_string());
+    let value = json!({"name": genesis.name, "genesisHash": hash, "policyHash": policy});
+    let lines = [("name", genesis.name.clone()), ("genesisHash", hash), ("policyHash", policy)];
+    output.thing(&value, &lines);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn merge_changes_what_it_names_and_removes_with_null() {
+        let mut value = json!({"a": {"b": 1, "c": [1, 2]}, "d": 4});
+        merge(&mut value, json!({"a": {"b": null, "c": [3]}, "e": {"f": 5}}));
+        assert_eq!(value, json!({"a": {"c": [3]}, "d": 4, "e": {"f": 5}}));
+    }
+
+    fn args(merge: Option<PathBuf>) -> GenesisArgs {
+        let salt = Some(Bytes32([7; 32]));
+        GenesisArgs { check: None, from: None, merge, name: None, salt, out: None }
+    }
+
+    #[test]
+    fn edited_genesis_is_checked_and_misspelt_edits_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let edit = folder.path().join("edit.json");
+        std::fs::write(&edit, r#"{"policy": {"lockSecondsMax": 7200}}"#).unwrap();
+        let genesis = build(&args(Some(edit.clone()))).unwrap();
+        assert_eq!(genesis.policy.lock_s_max, 7200);
+        assert_ne!(genesis.hash(), build(&args(None)).unwrap().hash());
+        for bad in [r#"{"policy": {"lockSecondMax": 7200}}"#, r#"{"policy": {"chains": []}}"#, "{"]
+        {
+            std::fs::write(&edit, bad).unwrap();
+            assert_eq!(build(&args(Some(edit.clone()))).unwrap_err().exit_code(), 1, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! `mortise key`: make a key, show an address; and where other commands take their key from.
+
+use crate::failure::Failure;
+use crate::output::Output;
+use clap::{Args, Subcommand};
+use mortise_client::Signer;
+use mortise_format::ids::to_checksum;
+use serde_json::json;
+use std::fs::{File, OpenOptions};
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+/// The variable that holds a key itself.
+const KEY_VARIABLE: &str = "MORTISE_KEY";
+/// Most bytes of a key file that are read.
+const KEY_FILE_BYTES_MAX: u64 = 256;
+
+const EXAMPLES: &str = "\
+Examples:
+  mortise key new --out owner.key        writes the key, prints its address
+  mortise key new --show                 prints the key: for throw-away keys
+  mortise --key owner.key key address";
+
+/// Flags of `mortise key`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct KeyArgs {
+    #[command(subcommand)]
+    command: KeyCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum KeyCommand {
+    /// Make a key from the operating system's entropy.
+    New {
+        /// Write it to this file, which must not exist (mode 0600).
+        #[arg(long, value_name = "FILE", required_unless_present = "show")]
+        out: Option<PathBuf>,
+        /// Print the secret.
+        #[arg(long)]
+        show: bool,
+    },
+    /// Print the address of the key of --key or MORTISE_KEY.
+    Address,
+}
+
+/// Runs `mortise key`.
+pub fn run(args: &KeyArgs, file: Option<&Path>, output: &Output) -> Result<(), Failure> {
+    match &args.command {
+        KeyCommand::New { out, show } => new_key(out.as_deref(), *show, output),
+        KeyCommand::Address => {
+            let address = to_checksum(&load(file)?.address());
+            output.thing(&json!({"address": address}), &[("address", address.clone())]);
+            Ok(())
+        }
+    }
+}
+
+fn new_key(out: Option<&Path>, show: bool, output: &Output) -> Result<(), Failure> {
+    let (signer, secret) = Signer::random_with_secret();
+    if let Some(path) = out {
+        let named = |e| Failure::check(format!("{}: {e}", path.display()));
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(path)
+            .map_err(named)?;
+        file.write_all(secret.as_bytes()).and_then(|()| file.write_all(b"\n")).map_err(named)?;
+        file.sync_all().map_err(named)?;
+    }
+    let address = to_checksum(&signer.address());
+    let mut value = json!({"address": address});
+    let mut lines = vec![("address", address)];
+    if show {
+        value["secret"] = json!(secret.as_str());
+        lines.push(("secret", secret.to_string()));
+    }
+    output.thing(&value, &lines);
+    Ok(())
+}
+
+/// The key of the caller: the file, or else the variable.
+pub fn load(file: Option<&Path>) -> Result<Signer, Failure> {
+    if let Some(path) = file {
+        return read(path);
+    }
+    let text = std::env::var(KEY_VARIABLE).map_err(|_| {
+        Failure::usage(format!("a key is needed: --key FILE or {KEY_VARIABLE} (mortise key new)"))
+    })?;
+    Signer::from_hex(&text).map_err(|e| Failure::usage(format!("{KEY_VARIABLE}: {e}")))
+}
+
+/// The key in a file that only its owner can read.
+pub fn read(path: &Path) -> Result<Signer, Failure> {
+    let named = |e: &dyn std::fmt::Display| Failure::usage(format!("{}: {e}", path.display()));
+    let file = File::open(path).map_err(|e| named(&e))?;
+    let mode = file.metadata().map_err(|e| named(&e))?.permissions().mode();
+    if mode & 0o077 != 0 {
+        return Err(named(&"others can read or write this key: chmod 600 it"));
+    }
+    let mut text = String::new();
+    file.take(KEY_FILE_BYTES_MAX).read_to_string(&mut text).map_err(|e| named(&e))?;
+    Signer::from_hex(&text).map_err(|e| named(&e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn key_file_is_private_not_overwritten_and_reads_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.key");
+        let output = Output::new(false);
+        new_key(Some(&path), false, &output).unwrap();
+        let mode = path.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let address = read(&path).unwrap().address();
+        assert!(new_key(Some(&path), false, &output).is_err());
+        assert_eq!(read(&path).unwrap().address(), address);
+    }
+
+    #[test]
+    fn key_file_that_others_can_read_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.key");
+        new_key(Some(&path), false, &Output::new(false)).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
+        assert_eq!(read(&path).unwrap_err().exit_code(), 2);
+    }
+}

@@ -1,0 +1,134 @@
+//! `mortise lock get`, `list`.
+
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::session::Session;
+use crate::values::asset_text;
+use clap::Args;
+use mortise_format::ids::{Address, LockId, to_checksum};
+use mortise_format::lock::LockTerms;
+use mortise_format::wire::ErrorObject;
+use mortise_format::wire::params::ListLocks;
+use mortise_format::wire::results::{LockList, LockStatus, LockView};
+
+/// Flags of `mortise lock get`.
+#[derive(Debug, Args)]
+pub struct GetArgs {
+    /// The lock.
+    lock_id: LockId,
+}
+
+/// Flags of `mortise lock list`.
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// Only of this owner.
+    #[arg(long)]
+    owner: Option<Address>,
+
+    /// Only with this status: PENDING, ACTIVE, PARTIAL, FULFILLED, SETTLED, ...
+    #[arg(long, value_parser = status)]
+    status: Option<LockStatus>,
+
+    /// Only behind this lock, the last one of the page before.
+    #[arg(long, value_name = "LOCK_ID")]
+    cursor: Option<LockId>,
+
+    /// Most locks to show.
+    #[arg(long, default_value_t = ListLocks::LIMIT_DEFAULT, value_name = "N")]
+    limit: u32,
+}
+
+fn status(name: &str) -> Result<LockStatus, String> {
+    let all = LockStatus::ALL.map(LockStatus::name).join(", ");
+    LockStatus::from_name(&name.to_uppercase()).ok_or_else(|| format!("a status is one of {all}"))
+}
+
+/// The lock, or the refusal that the catalogue has for a lock that is not there.
+pub(super) async fn find(session: &Session<'_>, lock_id: LockId) -> Result<LockView, Failure> {
+    let lock = session.client.lock(lock_id).await?;
+    lock.ok_or_else(|| {
+        let gone = ErrorObject::new(mortise_format::errors::Code::LockNotFound);
+        mortise_client::ClientError::from(gone.with("lockId", lock_id.to_string())).into()
+    })
+}
+
+/// Runs `mortise lock get`.
+pub async fn get(args: &GetArgs, session: &Session<'_>, output: &Output) -> Result<(), Failure> {
+    let lock = find(session, args.lock_id).await?;
+    output.thing(&lock, &lines(&lock));
+    Ok(())
+}
+
+fn lines(lock: &LockView) -> Vec<(&'static str, String)> {
+    let mut lines = vec![
+        ("lockId", lock.id.to_string()),
+        ("status", lock.status.name().to_owned()),
+        ("owner", to_checksum(&lock.owner)),
+        ("beneficiary", somebody(&lock.beneficiary, "anybody")),
+        ("arbiter", somebody(&lock.arbiter, "nobody")),
+    ];
+    for leg in &lock.legs {
+        let parts = format!(
+            "{} {} (remaining {}, claimed {}, settled {})",
+            leg.amount,
+            asset_text(&leg.asset),
+            leg.remaining,
+            leg.claimed_unsettled,
+            leg.settled
+        );
+        lines.push(("holds", parts));
+    }
+    lines.push(("lockedAt", lock.locked_at.to_string()));
+    lines.push(("expires", lock.expires_at.to_string()));
+    let times =
+        [("claimBy", lock.claim_by), ("settleBy", lock.settle_by), ("ended", lock.ended_at)];
+    let known = times.into_iter().filter_map(|(name, time)| Some((name, time?.to_string())));
+    lines.extend(known);
+    lines.push(("claims", lock.claim_index.to_string()));
+    lines
+}
+
+/// The terms of a lock as lines.
+pub(super) fn terms_lines(terms: &LockTerms) -> Vec<(&'static str, String)> {
+    let mut lines = vec![
+        ("owner", to_checksum(&terms.owner)),
+        ("beneficiary", somebody(&terms.beneficiary, "anybody")),
+        ("arbiter", somebody(&terms.arbiter, "nobody")),
+    ];
+    for leg in &terms.legs {
+        lines.push(("holds", format!("{} {}", leg.amount, asset_text(&leg.asset))));
+    }
+    lines.push(("nonce", terms.nonce.to_string()));
+    lines.push(("expires", terms.expires.to_string()));
+    lines
+}
+
+fn somebody(address: &Address, nobody: &str) -> String {
+    if address.is_zero() { nobody.to_owned() } else { to_checksum(address) }
+}
+
+/// Runs `mortise lock list`.
+pub async fn list(args: &ListArgs, session: &Session<'_>, output: &Output) -> Result<(), Failure> {
+    let params = ListLocks {
+        owner: args.owner,
+        status: args.status,
+        cursor: args.cursor,
+        limit: args.limit,
+    };
+    let page: LockList = session.client.list_locks(params).await?;
+    let row = |lock: &LockView| {
+        vec![
+            lock.id.to_string(),
+            lock.status.name().to_owned(),
+            lock.amount.to_decimal(),
+            asset_text(&lock.asset),
+            lock.expires_at.to_string(),
+        ]
+    };
+    let rows = page.locks.iter().map(row).collect();
+    output.table(&page, &["lockId", "status", "amount", "asset", "expires"], rows);
+    if let Some(cursor) = page.next_cursor {
+        output.note(&format!("more: --cursor {cursor}"));
+    }
+    Ok(())
+}

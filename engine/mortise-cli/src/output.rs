@@ -1,0 +1,72 @@
+//! Where things are printed: data on stdout, text for people on stderr.
+
+use crate::failure::Failure;
+use comfy_table::{Table, presets};
+use serde::Serialize;
+use serde_json::Value;
+use std::io::Write as _;
+
+/// Prints as the caller asked.
+#[derive(Debug, Clone, Copy)]
+pub struct Output {
+    json: bool,
+}
+
+impl Output {
+    /// JSON or text.
+    pub fn new(json: bool) -> Self {
+        Self { json }
+    }
+
+    /// One thing: as JSON, or as lines of name and value.
+    pub fn thing(&self, value: &impl Serialize, lines: &[(&str, String)]) {
+        if self.json {
+            return self.json(value);
+        }
+        let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
+        let line = |(name, value): &(&str, String)| format!("{name:width$}  {value}\n");
+        self.data(&lines.iter().map(line).collect::<String>());
+    }
+
+    /// One thing: as JSON, or as a text of its own form.
+    pub fn text(&self, value: &impl Serialize, text: &str) {
+        match self.json {
+            true => self.json(value),
+            false => self.data(text),
+        }
+    }
+
+    /// A list: as JSON, or as a table.
+    pub fn table(&self, value: &impl Serialize, head: &[&str], rows: Vec<Vec<String>>) {
+        if self.json {
+            return self.json(value);
+        }
+        let mut table = Table::new();
+        table.load_style(presets::NOTHING).set_header(head).add_rows(rows);
+        self.data(&format!("{}\n", table.trim_fmt()));
+    }
+
+    /// Data that has one form: a file's content.
+    pub fn data(&self, text: &str) {
+        // a reader that has seen enough closes the pipe; that is no failure
+        std::io::stdout().write_all(text.as_bytes()).ok();
+    }
+
+    /// A remark for people.
+    pub fn note(&self, text: &str) {
+        eprintln!("{text}");
+    }
+
+    /// Why the command failed.
+    pub fn failure(&self, failure: &Failure) {
+        if self.json {
+            self.json(&failure.json());
+        }
+        eprintln!("error: {}", failure.text());
+    }
+
+    fn json(&self, value: &impl Serialize) {
+        let value = serde_json::to_value(value).unwrap_or(Value::Null);
+        self.data(&format!("{value:#}\n"));
+    }
+}

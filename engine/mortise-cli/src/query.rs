@@ -1,0 +1,117 @@
+//! `mortise balance`, `mortise root`, `mortise health`.
+
+use crate::args::ConnectionArgs;
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::session::Session;
+use crate::values::{asset, asset_text};
+use clap::Args;
+use mortise_format::asset::Asset;
+use mortise_format::ids::{Address, to_checksum};
+use mortise_format::wire::params::GetStateRoot;
+use mortise_format::wire::results::StateRootResult;
+
+/// Flags of `mortise balance`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  mortise balance --owner 0x... --asset native:1")]
+pub struct BalanceArgs {
+    /// Whose; the key's address when not given.
+    #[arg(long)]
+    owner: Option<Address>,
+
+    /// Of what: native:CHAIN, erc20:CHAIN:CONTRACT, erc721:CHAIN:CONTRACT:ID.
+    #[arg(long, value_parser = asset)]
+    asset: Asset,
+}
+
+/// Flags of `mortise root`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  mortise --trust engine.json root\n  mortise root --at-seq 7")]
+pub struct RootArgs {
+    /// The root after this frame instead of the newest; not checked against the kept statement.
+    #[arg(long, value_name = "SEQ")]
+    at_seq: Option<u64>,
+}
+
+/// Runs `mortise balance`.
+pub async fn balance(
+    args: &BalanceArgs,
+    connection: &ConnectionArgs,
+    output: &Output,
+) -> Result<(), Failure> {
+    let session = Session::open(connection)?;
+    let owner = match args.owner {
+        Some(owner) => owner,
+        None => session.signer()?.address(),
+    };
+    let balance = session.client.balance(owner, args.asset).await?;
+    let custody = balance.custody.map_or("not served", |custody| custody.name());
+    let lines = [
+        ("owner", to_checksum(&balance.owner)),
+        ("asset", asset_text(&balance.asset)),
+        ("custody", custody.to_owned()),
+        ("total", balance.total.to_decimal()),
+        ("available", balance.available.to_decimal()),
+        ("held", balance.held.to_decimal()),
+        ("claimedUnsettled", balance.claimed_unsettled.to_decimal()),
+        ("withdrawing", balance.withdrawing.to_decimal()),
+        ("seq", balance.seq.to_string()),
+    ];
+    output.thing(&balance, &lines);
+    session.close().await
+}
+
+/// Runs `mortise root`.
+pub async fn root(
+    args: &RootArgs,
+    connection: &ConnectionArgs,
+    output: &Output,
+) -> Result<(), Failure> {
+    let session = Session::open(connection)?;
+    if args.at_seq.is_some() {
+        let params = GetStateRoot { at_seq: args.at_seq, signed: false };
+        let StateRootResult::Root(root) = session.client.state_root(params).await? else {
+            return Err(Failure::check("the engine answered with a statement, not a root"));
+        };
+        output.thing(&root, &[("stateRoot", root.to_string())]);
+        return session.close().await;
+    }
+    let signed = session.client.check_root().await?;
+    let statement = &signed.statement;
+    let lines = [
+        ("stateRoot", statement.state_root.to_string()),
+        ("seq", statement.seq.to_string()),
+        ("epoch", statement.epoch.to_string()),
+        ("time", statement.time.to_string()),
+        ("historyRoot", statement.history_root.to_string()),
+        ("historySize", statement.history_size.to_string()),
+        ("policyHash", statement.policy_hash.to_string()),
+        ("engineId", statement.engine_id.to_string()),
+    ];
+    output.thing(&signed, &lines);
+    session.close().await
+}
+
+/// Runs `mortise health`.
+pub async fn health(connection: &ConnectionArgs, output: &Output) -> Result<(), Failure> {
+    let session = Session::open(connection)?;
+    let health = session.client.health().await?;
+    let lines = [
+        ("status", health.status.clone()),
+        ("phase", health.phase.clone()),
+        ("engineId", health.enclave_id.to_string()),
+        ("address", to_checksum(&health.public_key)),
+        ("epoch", health.epoch.to_string()),
+        ("seq", health.seq.to_string()),
+        ("stateRoot", health.state_root.to_string()),
+        ("time", health.timestamp.to_string()),
+        ("mode", health.mode.clone()),
+        ("version", health.version.clone()),
+    ];
+    output.thing(&health, &lines);
+    if health.phase != "ready" {
+        return Err(Failure::not_ready(format!("the engine is {}", health.phase)));
+    }
+    session.client.check_identity().await?;
+    session.close().await
+}

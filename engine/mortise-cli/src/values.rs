@@ -1,0 +1,91 @@
+//! Values as they are written on the command line.
+
+use mortise_format::U256;
+use mortise_format::asset::{Asset, AssetType, TokenId};
+use mortise_format::ids::{Address, parse_hex, to_checksum};
+use mortise_format::wire::HexBytes;
+
+/// `native:CHAIN`, `erc20:CHAIN:CONTRACT`, `erc721:CHAIN:CONTRACT:ID`, `erc1155:CHAIN:CONTRACT:ID`.
+pub fn asset(text: &str) -> Result<Asset, String> {
+    const SHAPE: &str =
+        "an asset is native:CHAIN, erc20:CHAIN:CONTRACT or erc721:CHAIN:CONTRACT:ID (or erc1155)";
+    let parts: Vec<&str> = text.split(':').collect();
+    let (kind, chain, rest) = match parts.as_slice() {
+        [kind, chain, rest @ ..] => (*kind, *chain, rest),
+        _ => return Err(SHAPE.to_owned()),
+    };
+    let asset_type = AssetType::from_name(kind).ok_or(SHAPE)?;
+    let chain_id = chain.parse().map_err(|_| "the chain is a number")?;
+    let wanted = match asset_type {
+        AssetType::Native => 0,
+        AssetType::Erc20 => 1,
+        AssetType::Erc721 | AssetType::Erc1155 => 2,
+    };
+    if rest.len() != wanted {
+        return Err(SHAPE.to_owned());
+    }
+    let token = rest.first().map(|text| Address::parse(text)).transpose();
+    let token_id = rest.get(1).map(|text| U256::parse(text)).transpose();
+    let asset = Asset {
+        chain_id,
+        asset_type,
+        token: token.map_err(|e| e.to_string())?.unwrap_or_default(),
+        token_id: TokenId::from_value(token_id.map_err(|e| e.to_string())?.unwrap_or_default()),
+    };
+    asset.check().map_err(|e| e.to_string())?;
+    Ok(asset)
+}
+
+/// As [`asset`] reads it.
+pub fn asset_text(asset: &Asset) -> String {
+    let mut text = format!("{}:{}", asset.asset_type.name(), asset.chain_id);
+    if !asset.token.is_zero() {
+        text.push_str(&format!(":{}", to_checksum(&asset.token)));
+    }
+    if matches!(asset.asset_type, AssetType::Erc721 | AssetType::Erc1155) {
+        text.push_str(&format!(":{}", asset.token_id.value()));
+    }
+    text
+}
+
+/// 0x bytes of any length.
+pub fn bytes(text: &str) -> Result<HexBytes, String> {
+    let mut bytes = vec![0; text.len().saturating_sub(2) / 2];
+    parse_hex(text, &mut bytes).map_err(|e| e.to_string())?;
+    Ok(HexBytes(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const USDC: &str = "0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48";
+
+    #[test]
+    fn assets_print_as_they_are_parsed() {
+        for text in
+            ["native:1".to_owned(), format!("erc20:10:{USDC}"), format!("erc721:1:{USDC}:7")]
+        {
+            assert_eq!(asset_text(&asset(&text).unwrap()), text);
+        }
+    }
+
+    #[test]
+    fn what_is_no_asset_is_refused() {
+        for text in [
+            "",
+            "native",
+            "native:x",
+            "native:1:2",
+            "erc20:1",
+            "erc20:1:0x",
+            "erc777:1",
+            &format!("erc20:1:{USDC}:7"),
+            &format!("erc721:1:{USDC}"),
+            "erc20:1:0x00000000000000000000000000000000000000",
+        ] {
+            assert!(asset(text).is_err(), "{text}");
+        }
+        assert!(bytes("0x0").is_err() && bytes("00").is_err() && bytes("").is_err());
+    }
+}
