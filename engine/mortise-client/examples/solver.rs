@@ -91,7 +91,7 @@ async fn signed_again(
         beneficiary: like.beneficiary,
         arbiter: like.arbiter,
         nonce: client.suggest_nonce(owner.address()).await?,
-        expires: client.health().await?.timestamp + 300,
+        expires: client.now().await? + 300,
         condition: like.condition.clone(),
         legs: vec![mortise_format::lock::LegTerms { asset: like.asset, amount: like.amount }],
     };

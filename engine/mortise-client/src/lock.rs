@@ -11,6 +11,7 @@ use mortise_format::ids::{Address, Bytes32};
 use mortise_format::lock::{LegTerms, LockTerms};
 use mortise_format::wire::params::CommitLock;
 use mortise_format::wire::results::CommitResult;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// How long a request made here stays good for retries.
 const REQUEST_VALID_S: u64 = 600;
@@ -68,7 +69,7 @@ impl Client {
         let mut tried = 0;
         loop {
             tried += 1;
-            let now = self.health().await?.timestamp;
+            let now = self.now().await?;
             let nonce = self.suggest_nonce(owner.address()).await?;
             let terms = lock.terms(owner.address(), nonce, now);
             let request = fresh_request(now);
@@ -85,7 +86,18 @@ impl Client {
     /// # Errors
     /// As any call.
     pub async fn new_request(&self) -> Result<Request, ClientError> {
-        self.health().await.map(|health| fresh_request(health.timestamp))
+        self.now().await.map(fresh_request)
+    }
+
+    /// Whole seconds: engine time as last stated, or this machine's clock when it is ahead, as it
+    /// is of an engine that was idle. A wrong clock costs a refusal with the window, never more.
+    ///
+    /// # Errors
+    /// As any call.
+    pub async fn now(&self) -> Result<u64, ClientError> {
+        let stated = self.health().await?.timestamp;
+        let clock = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        Ok(stated.max(clock))
     }
 }
 

@@ -162,8 +162,12 @@ impl Client {
         self.take_receipt(&result.receipt).await
     }
 
-    /// Locks, all or none.
+    /// Locks, all or none. A batch of one is signed without a batch hash, as a single lock is.
     pub async fn commit_batch(&self, params: CommitBatch) -> Result<BatchResult> {
+        if let [intent] = params.intents.as_slice() {
+            let one = self.commit_lock(CommitLock { intent: intent.clone() }).await?;
+            return Ok(BatchResult::new(vec![one.commitment], one.status, one.receipt));
+        }
         let result: BatchResult = self.change(Method::CommitBatch, &params).await?;
         let identity = self.identity().await?;
         if result.commitments.len() != params.intents.len() {

@@ -182,7 +182,7 @@ pub async fn extend(
     let new_expires = match (args.expires, args.expires_in) {
         (Some(at), _) => at,
         (None, from_now) => {
-            let now = session.client.health().await?.timestamp;
+            let now = session.client.now().await?;
             now.saturating_add(from_now.unwrap_or_default())
         }
     };

@@ -7,8 +7,6 @@ use crate::command::{CancelForm, Command};
 use crate::eip712::{Claim, Request};
 use crate::ids::{Address, Bytes32, LockId, Signature};
 use crate::limits::LOCK_LEGS_MAX;
-use alloc::vec;
-use alloc::vec::Vec;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
@@ -87,14 +85,14 @@ impl Serialize for ClaimLock {
     }
 }
 
-/// `releaseLock`: the beneficiary gives back.
+/// `releaseLock`: the beneficiary, or the arbiter of an open-taker lock, gives back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReleaseLock {
     /// The lock.
     pub lock_id: LockId,
     /// The request.
     pub request: Request,
-    /// The beneficiary's.
+    /// Of whoever gives back.
     pub signature: Signature,
 }
 
@@ -247,13 +245,13 @@ impl CancelLock {
         })
     }
 
-    /// The forms to try, in order.
-    pub fn forms(&self) -> Vec<CancelForm> {
+    /// The form that the core checks.
+    pub fn form(&self) -> CancelForm {
         match self.signed_as {
-            CancelSignedAs::Consent(request) => vec![CancelForm::Consent(request)],
-            CancelSignedAs::Text => vec![CancelForm::Text],
-            CancelSignedAs::ServerHash => vec![CancelForm::ServerHash],
-            CancelSignedAs::TextOrServerHash => vec![CancelForm::Text, CancelForm::ServerHash],
+            CancelSignedAs::Consent(request) => CancelForm::Consent(request),
+            CancelSignedAs::Text => CancelForm::Text,
+            CancelSignedAs::ServerHash => CancelForm::ServerHash,
+            CancelSignedAs::TextOrServerHash => CancelForm::TextOrServerHash,
         }
     }
 }

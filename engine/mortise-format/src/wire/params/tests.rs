@@ -384,16 +384,16 @@ fn lists_and_bytes_are_bounded() {
 #[test]
 fn cancel_form_follows_from_what_is_named() {
     let base = json!({"lockId": hash(3), "signature": signature()});
-    let forms = |extra: Value| {
+    let form = |extra: Value| {
         let mut params = base.clone();
         params.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
-        CancelLock::parse(&params).map(|c| c.forms())
+        CancelLock::parse(&params).map(|c| c.form())
     };
     let request = json!({"requestId": hash(1), "validUntil": 9});
-    assert_eq!(forms(json!({})).unwrap(), [CancelForm::Text, CancelForm::ServerHash]);
-    assert_eq!(forms(json!({"form": "text"})).unwrap(), [CancelForm::Text]);
-    assert_eq!(forms(json!({"form": "serverHash"})).unwrap(), [CancelForm::ServerHash]);
-    assert!(matches!(forms(request).unwrap()[..], [CancelForm::Consent(r)] if r.valid_until == 9));
+    assert_eq!(form(json!({})).unwrap(), CancelForm::TextOrServerHash);
+    assert_eq!(form(json!({"form": "text"})).unwrap(), CancelForm::Text);
+    assert_eq!(form(json!({"form": "serverHash"})).unwrap(), CancelForm::ServerHash);
+    assert!(matches!(form(request).unwrap(), CancelForm::Consent(r) if r.valid_until == 9));
     for (extra, field) in [
         (json!({"form": "consent"}), "requestId"),
         (json!({"requestId": hash(1)}), "validUntil"),
@@ -402,7 +402,7 @@ fn cancel_form_follows_from_what_is_named() {
         (json!({"form": "CANCEL"}), "form"),
         (json!({"form": 1}), "form"),
     ] {
-        assert_eq!(forms(extra).unwrap_err().field(), field);
+        assert_eq!(form(extra).unwrap_err().field(), field);
     }
 }
 
