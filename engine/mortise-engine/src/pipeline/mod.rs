@@ -165,6 +165,10 @@ pub struct Pipeline {
 struct SnapshotState {
     /// Frames covered by the last snapshot.
     covered: u64,
+    /// Its size.
+    image_bytes: usize,
+    /// Bytes of frames since.
+    log_bytes: usize,
     /// Sealed, waiting for its last frame to be durable.
     sealed: Option<Snapshot>,
     /// Handed out, not yet stored.

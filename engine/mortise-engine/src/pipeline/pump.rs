@@ -56,7 +56,7 @@ impl Pipeline {
     ) -> Result<(), Fault> {
         match work.ask {
             Ask::Command(admitted) => self.command(now_ms, work.token, &admitted, building, out),
-            Ask::Query(Query::Sweep) => self.sweep(now_ms, work.token, building),
+            Ask::Query(Query::Sweep) => self.sweep(now_ms, work.token, building, out),
             Ask::Query(query) => {
                 // Roots are as of a closed frame: what reads one must not see half of the next.
                 if let Some(open) = building.take_if(|_| query.needs_roots()) {
@@ -191,19 +191,21 @@ impl Pipeline {
         Ok(())
     }
 
+    /// What a tick would do, now: nothing for whoever asks without need, so that asking cannot
+    /// grow the log.
     fn sweep(
         &mut self,
         now_ms: u64,
         token: Token,
         building: &mut Option<Building>,
+        out: &mut Vec<Output>,
     ) -> Result<(), Fault> {
-        let mut open = match building.take() {
-            Some(open) => open,
-            None => self.open(now_ms)?,
-        };
-        let swept = open.frame.due_count();
-        open.replies.push((token, Pending::Read(crate::api::Answer::Swept(swept))));
-        *building = Some(open);
+        if building.is_none() && self.machine.has_due(now_ms) {
+            *building = Some(self.open(now_ms)?);
+        }
+        let swept = building.as_ref().map_or(0, |open| open.frame.due_count());
+        let answer = Pending::Read(crate::api::Answer::Swept(swept));
+        self.answer(token, answer, building, out);
         Ok(())
     }
 
@@ -240,6 +242,8 @@ impl Pipeline {
             is_acked: false,
             signed: None,
         });
+        let sizes = frame.clear().len() + frame.cipher().len();
+        self.snapshot.log_bytes = self.snapshot.log_bytes.saturating_add(sizes);
         out.push(Output::Ship(frame));
         self.consider_snapshot(seq);
         Ok(())
@@ -248,16 +252,21 @@ impl Pipeline {
     fn consider_snapshot(&mut self, seq: u64) {
         let snapshot = &self.snapshot;
         let is_busy = snapshot.sealed.is_some() || snapshot.storing.is_some();
-        if is_busy || seq + 1 - snapshot.covered < self.settings.snapshot_frames {
-            return;
+        let is_early = seq + 1 - snapshot.covered < self.settings.snapshot_frames;
+        // Sealing a large state holds the writer up: never more often than the log has grown by a
+        // few times its size, so that the cost per event stays a small constant.
+        let is_costly = snapshot.log_bytes / LOG_PER_SNAPSHOT < snapshot.image_bytes;
+        if !is_busy && !is_early && !is_costly {
+            self.take_snapshot(seq);
         }
-        self.take_snapshot(seq);
     }
 
     /// Seals a snapshot of the machine as it is; it leaves when frame `seq` is released.
     fn take_snapshot(&mut self, seq: u64) {
         if let Ok((bytes, digest)) = self.machine.seal_image(&self.log_keys) {
             self.snapshot.covered = seq + 1;
+            self.snapshot.image_bytes = bytes.len();
+            self.snapshot.log_bytes = 0;
             self.snapshot.sealed = Some(Snapshot { seq, digest, bytes: Arc::new(bytes) });
         }
     }
@@ -272,6 +281,9 @@ impl Pipeline {
         self.snapshot.sealed.take()
     }
 }
+
+/// Bytes of log per byte of snapshot.
+const LOG_PER_SNAPSHOT: usize = 4;
 
 fn pending_event(index: u32, event: Option<&Event>) -> Pending {
     match event {
