@@ -1,6 +1,7 @@
 //! Modules of the suite: see `specs/testing.md`.
 
 mod commands;
+mod conformance;
 mod no_std;
 mod properties;
 mod tidy;
