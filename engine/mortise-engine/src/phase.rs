@@ -65,6 +65,13 @@ pub struct Bounds {
     pub per_connection: usize,
 }
 
+impl Bounds {
+    /// The largest share of a connection that one message may take.
+    pub fn per_connection_share(&self) -> u32 {
+        u32::try_from(self.per_connection).unwrap_or(u32::MAX).max(1)
+    }
+}
+
 impl Default for Bounds {
     fn default() -> Self {
         Self { in_flight: IN_FLIGHT_MAX, per_connection: IN_FLIGHT_PER_CONNECTION_MAX }

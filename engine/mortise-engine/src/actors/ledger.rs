@@ -234,7 +234,7 @@ impl Handler<Shipped> for Ledger {
         match message.0 {
             Ok(ack) => {
                 self.step(Input::Acked(ack), context);
-                if self.parts.phase.now() != Phase::Ready && self.stopping.is_none() {
+                if matches!(self.parts.phase.now(), Phase::Starting | Phase::Replaying(..)) {
                     self.parts.phase.enter(Phase::Ready);
                 }
             }

@@ -39,8 +39,11 @@ async fn read<R: tokio::io::AsyncRead + Unpin>(
     answers: &mpsc::Sender<Outgoing>,
 ) -> Result<(), MessageError> {
     while let Some(message) = reader.read().await? {
-        // Waiting here is the back-pressure: the socket is not read meanwhile.
-        let permit = Arc::clone(permits).acquire_owned().await;
+        // Waiting here is the back-pressure: the socket is not read meanwhile. A large message
+        // costs a larger share, so that the bytes under way are bounded too.
+        let kib = u32::try_from(message.payload.len() / 1024).unwrap_or(u32::MAX);
+        let share = kib.clamp(1, gate.bounds().per_connection_share());
+        let permit = Arc::clone(permits).acquire_many_owned(share).await;
         let permit = permit.expect("the semaphore of a connection is never closed");
         let (gate, answers) = (Arc::clone(gate), answers.clone());
         actix::spawn(async move {
