@@ -60,3 +60,15 @@ fn batch_cannot_pass_the_rate_limit() {
     let answer = engine.ask(&engine.desk.commit_all(&parts[3..]));
     assert!(matches!(answer, Answer::Granted(_)));
 }
+
+/// Goal: INV-06. A nonce that falls out of the window while the batch is granted is used; granted,
+/// `apply` would take the batch for corruption.
+#[test]
+fn batch_cannot_use_a_nonce_that_its_own_first_lock_pushes_out_of_the_window() {
+    let mut engine = engine();
+    let part = |nonce| (Party::Owner, terms(Party::Owner, nonce, 10), request(nonce));
+    let answer = engine.ask(&engine.desk.commit_all(&[part(300), part(0)]));
+    assert_eq!(answer, Answer::Refused(Reject::NonceUsed));
+    let answer = engine.ask(&engine.desk.commit_all(&[part(0), part(300), part(45)]));
+    assert!(matches!(answer, Answer::Granted(_)));
+}

@@ -8,10 +8,12 @@
 //! What it does not do: ship. No crate of the product may depend on it; a test holds that. No
 //! stand-in here always says yes.
 
+pub mod driver;
 pub mod keys;
 pub mod lockstep;
 pub mod model;
 pub mod rng;
 pub mod scenario;
+pub mod store;
 pub mod vault;
 pub mod workload;

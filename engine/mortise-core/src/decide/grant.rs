@@ -77,8 +77,10 @@ pub(super) fn failed_checks(state: &State, now: Now, terms: &LockTerms) -> Vec<R
 }
 
 fn check_nonce(state: &State, terms: &LockTerms, earlier: &Earlier) -> Result<(), Reject> {
-    let nonces = state.principal(&terms.owner).map(|p| p.nonces).unwrap_or_default();
-    match nonces.is_free(terms.nonce) && !earlier.nonces.contains(&(terms.owner, terms.nonce)) {
+    let mut nonces = state.principal(&terms.owner).map(|p| p.nonces).unwrap_or_default();
+    // Taking a nonce can move the window past another one of the same batch.
+    earlier.nonces_of(&terms.owner).for_each(|nonce| nonces.take(nonce));
+    match nonces.is_free(terms.nonce) {
         true => Ok(()),
         false => Err(Reject::NonceUsed),
     }
@@ -125,9 +127,12 @@ impl Earlier {
         picked.fold(U256::ZERO, |sum, (_, leg)| sum.checked_add(leg.amount).unwrap_or(U256::MAX))
     }
 
+    fn nonces_of(&self, owner: &Address) -> impl Iterator<Item = u64> {
+        self.nonces.iter().filter(move |(o, _)| o == owner).map(|(_, nonce)| *nonce)
+    }
+
     fn locks_of(&self, owner: &Address) -> u32 {
-        let count = self.nonces.iter().filter(|(o, _)| o == owner).count();
-        u32::try_from(count).unwrap_or(u32::MAX)
+        u32::try_from(self.nonces_of(owner).count()).unwrap_or(u32::MAX)
     }
 }
 

@@ -74,8 +74,8 @@ impl Model {
         let (claim_by, settle_by) = self.times(terms.condition.target_chain_id, terms.expires)?;
         let custody = self.one_custody(terms)?;
         let mine = || before.iter().filter(|earlier| earlier.owner == terms.owner);
-        let nonce_in_batch = mine().any(|earlier| earlier.nonce == terms.nonce);
-        if nonce_in_batch || !self.nonce_is_free(&terms.owner, terms.nonce) {
+        let others: Vec<u64> = mine().map(|earlier| earlier.nonce).collect();
+        if !self.nonce_is_free_after(&terms.owner, terms.nonce, &others) {
             return Err(Reject::NonceUsed);
         }
         let earlier = u32::try_from(mine().count()).expect("a batch is small");

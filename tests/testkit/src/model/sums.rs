@@ -6,6 +6,7 @@ use mortise_format::asset::Asset;
 use mortise_format::ids::Address;
 use mortise_format::lock::Custody;
 use mortise_format::policy::ChainCustody;
+use std::collections::BTreeSet;
 
 /// Width of the window of nonces.
 const WINDOW: u64 = 256;
@@ -86,20 +87,20 @@ impl Model {
 
     /// The lowest nonce that the window still covers: all below count as used.
     pub fn nonce_floor(&self, owner: &Address) -> u64 {
-        let Some(used) = self.used_nonces.get(owner) else { return 0 };
-        let highest = used.last().copied().unwrap_or(0);
-        let mut floor = (highest + 1).saturating_sub(WINDOW);
-        while used.contains(&floor) {
-            floor += 1;
-        }
-        floor
+        self.used_nonces.get(owner).map_or(0, floor)
     }
 
     /// True when the nonce may be used.
     pub fn nonce_is_free(&self, owner: &Address, nonce: u64) -> bool {
-        let is_used = self.used_nonces.get(owner).is_some_and(|used| used.contains(&nonce));
-        let floor = self.nonce_floor(owner);
-        !is_used && nonce >= floor && nonce <= floor + JUMP
+        self.nonce_is_free_after(owner, nonce, &[])
+    }
+
+    /// True when the nonce may be used after these others.
+    pub(super) fn nonce_is_free_after(&self, owner: &Address, nonce: u64, others: &[u64]) -> bool {
+        let mut used = self.used_nonces.get(owner).cloned().unwrap_or_default();
+        used.extend(others);
+        let floor = floor(&used);
+        !used.contains(&nonce) && nonce >= floor && nonce <= floor + JUMP
     }
 
     /// True when the nonce was ever used.
@@ -111,4 +112,13 @@ impl Model {
     pub fn owners(&self) -> impl Iterator<Item = &Address> {
         self.used_nonces.keys()
     }
+}
+
+fn floor(used: &BTreeSet<u64>) -> u64 {
+    let highest = used.last().copied().unwrap_or(0);
+    let mut floor = (highest + 1).saturating_sub(WINDOW);
+    while used.contains(&floor) {
+        floor += 1;
+    }
+    floor
 }

@@ -1,0 +1,450 @@
+//! One thread around the pipeline: carries its outputs out against a [`Disk`], in an order that a
+//! seed chooses, and restarts as the engine does.
+//!
+//! Ships reach the disk in order, and acks come in order; signatures, snapshots and recalls come
+//! whenever the scheduler likes. On every output it asserts INV-09: no answer leaves before every
+//! frame that it rests on is synced, and no frame carries a statement that was not released.
+
+mod checks;
+mod said;
+
+pub use said::Said;
+
+use crate::keys::{Asked, Desk};
+use crate::rng::Rng;
+use crate::scenario::{START_MS, genesis};
+use crate::store::{Disk, now};
+use crate::vault::{TestEntropy, TestVault};
+use mortise_core::admit;
+use mortise_core::body::SignedStatement;
+use mortise_core::signature::Signer;
+use mortise_engine::api::{Ask, Query, Reply, Token, Work};
+use mortise_engine::boot::{self, BootError};
+use mortise_engine::keyring::{Identity, KeyRing};
+use mortise_engine::pipeline::{Input, Output, Pipeline, Settings, SignJob, SignedFrame, Snapshot};
+use mortise_engine::recall;
+use mortise_engine::released::sign_promises;
+use mortise_engine::store::Ack;
+use mortise_format::eip712::Domain;
+use mortise_format::event::Position;
+use mortise_format::frame::Frame;
+use mortise_format::policy::Genesis;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+/// What became of a frame on its way to the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shipped {
+    /// Handed over, not written.
+    Handed,
+    /// Written, not synced.
+    Written,
+    /// Synced, not acked.
+    Synced,
+}
+
+/// An engine on one thread.
+#[derive(Debug)]
+pub struct Driver {
+    /// The disk.
+    pub disk: Disk,
+    /// Chooses what is done next.
+    pub rng: Rng,
+    /// The clock, milliseconds.
+    pub now_ms: u64,
+    /// Every answer that left, and when none will come.
+    pub replies: BTreeMap<Token, Reply>,
+    /// What each call of the pipeline did, since it was last taken.
+    pub turns: Vec<Turn>,
+    genesis: Genesis,
+    vault: Arc<TestVault>,
+    entropy: TestEntropy,
+    settings: Settings,
+    engine: Option<Engine>,
+    next_token: Token,
+    statements: BTreeMap<u64, SignedStatement>,
+    rests_on: BTreeMap<Token, u64>,
+}
+
+/// One boot of the engine.
+#[derive(Debug)]
+struct Engine {
+    identity: Identity,
+    ring: KeyRing,
+    pipeline: Pipeline,
+    waiting: VecDeque<Token>,
+    ships: VecDeque<(Frame, Shipped)>,
+    signs: Vec<SignJob>,
+    snapshots: VecDeque<Snapshot>,
+    recalls: Vec<(Token, Position, Option<SignedStatement>)>,
+    last_shipped: u64,
+}
+
+/// What one call of the pipeline did.
+#[derive(Debug)]
+pub struct Turn {
+    /// The clock.
+    pub now_ms: u64,
+    /// Work that was taken up, in order.
+    pub taken: Vec<Token>,
+    /// Frames that were shipped, in order.
+    pub shipped: Vec<Frame>,
+    /// It ended in a fault.
+    pub is_fault: bool,
+}
+
+impl Driver {
+    /// An engine on an empty disk, not booted.
+    pub fn new(seed: u64, settings: Settings) -> Self {
+        Self {
+            disk: Disk::default(),
+            rng: Rng::new(seed),
+            now_ms: START_MS,
+            replies: BTreeMap::new(),
+            turns: Vec::new(),
+            genesis: genesis(),
+            vault: Arc::new(TestVault::new(seed)),
+            entropy: TestEntropy::new(seed),
+            settings,
+            engine: None,
+            next_token: 1,
+            statements: BTreeMap::new(),
+            rests_on: BTreeMap::new(),
+        }
+    }
+
+    /// A booted engine whose boot frame is durable.
+    ///
+    /// # Panics
+    /// When the boot fails.
+    pub fn booted(seed: u64) -> Self {
+        let mut driver = Self::new(seed, Settings::default());
+        driver.boot().expect("an empty disk boots");
+        driver.settle();
+        driver
+    }
+
+    /// Starts the engine as the product does: identity, replay, a new epoch.
+    ///
+    /// # Errors
+    /// What the engine's boot refuses.
+    pub fn boot(&mut self) -> Result<(), BootError> {
+        assert!(self.engine.is_none(), "one engine at a time");
+        let identity =
+            now(boot::identity(&self.disk, &*self.vault, &self.entropy, Some(&self.genesis)))?;
+        let vault: Arc<dyn mortise_engine::ports::Vault> = self.vault.clone();
+        let ring = KeyRing::new(vault, &identity);
+        let start = now(boot::replay(&self.disk, &identity, &ring, &self.entropy, &|_, _| {}))?;
+        for signed in &start.to_carry {
+            self.statements.insert(signed.stated.statement.seq, signed.clone());
+        }
+        let mut out = Vec::new();
+        let pipeline = Pipeline::start(start, self.now_ms, "tests", self.settings, &mut out);
+        let pipeline = pipeline.expect("an empty boot frame can be made");
+        let last_shipped = pipeline.machine().head().next_seq - 1;
+        self.engine = Some(Engine {
+            identity,
+            ring,
+            pipeline,
+            waiting: VecDeque::new(),
+            ships: VecDeque::new(),
+            signs: Vec::new(),
+            snapshots: VecDeque::new(),
+            recalls: Vec::new(),
+            last_shipped,
+        });
+        self.take_outputs(out, Vec::new());
+        Ok(())
+    }
+
+    /// Kills the engine and cuts the power: of the frames that were written and not synced, the
+    /// first `kept` survive. Who waits for an answer gets none.
+    pub fn crash(&mut self, kept: usize) {
+        self.engine = None;
+        self.disk.crash(kept);
+        self.rests_on.clear();
+    }
+
+    /// Crashes and boots.
+    ///
+    /// # Panics
+    /// When the boot fails.
+    pub fn restart(&mut self) {
+        self.crash(0);
+        self.boot().expect("the log follows");
+        self.settle();
+    }
+
+    fn engine(&self) -> &Engine {
+        self.engine.as_ref().expect("the engine runs")
+    }
+
+    fn engine_mut(&mut self) -> &mut Engine {
+        self.engine.as_mut().expect("the engine runs")
+    }
+
+    /// The pipeline.
+    pub fn pipeline(&self) -> &Pipeline {
+        &self.engine().pipeline
+    }
+
+    /// The pipeline, for a graceful stop.
+    pub fn pipeline_mut(&mut self) -> &mut Pipeline {
+        &mut self.engine_mut().pipeline
+    }
+
+    /// The identity of the engine.
+    pub fn identity(&self) -> &Identity {
+        &self.engine().identity
+    }
+
+    /// The keys of epochs.
+    pub fn ring(&self) -> &KeyRing {
+        &self.engine().ring
+    }
+
+    /// Signs for the engine's callers.
+    pub fn desk(&self) -> Desk {
+        Desk::new(self.identity().engine_id)
+    }
+
+    /// The released statement about a frame.
+    pub fn statement(&self, seq: u64) -> Option<&SignedStatement> {
+        self.statements.get(&seq)
+    }
+
+    /// Hands commands in, all in one message. What is refused at admission is answered at once.
+    pub fn ask(&mut self, asked: &[&Asked]) -> Vec<Token> {
+        let engine_id = self.identity().engine_id;
+        let (mut work, mut tokens) = (Vec::new(), Vec::new());
+        for asked in asked {
+            let token = self.token();
+            tokens.push(token);
+            match admit(&engine_id, asked.command.clone()) {
+                Ok(admitted) => work.push(Work { token, ask: Ask::Command(admitted) }),
+                Err(reject) => drop(self.replies.insert(token, Reply::Refused(reject))),
+            }
+        }
+        self.hand_in(work);
+        tokens
+    }
+
+    /// Hands one query in.
+    pub fn query(&mut self, query: Query) -> Token {
+        let token = self.token();
+        self.hand_in(vec![Work { token, ask: Ask::Query(query) }]);
+        token
+    }
+
+    fn token(&mut self) -> Token {
+        self.next_token += 1;
+        self.next_token
+    }
+
+    fn hand_in(&mut self, work: Vec<Work>) {
+        for work in &work {
+            let last = self.engine().last_shipped;
+            self.rests_on.insert(work.token, last);
+            self.engine_mut().waiting.push_back(work.token);
+        }
+        self.handle(Input::Work(work));
+    }
+
+    /// Asks one command and does everything until it is answered.
+    ///
+    /// # Panics
+    /// When no answer comes.
+    pub fn answer(&mut self, asked: &Asked) -> Reply {
+        let token = self.ask(&[asked])[0];
+        self.settle();
+        self.replies.get(&token).expect("a settled engine has answered").clone()
+    }
+
+    /// The answer to a query.
+    ///
+    /// # Panics
+    /// When no answer comes.
+    pub fn read(&mut self, query: Query) -> Reply {
+        let token = self.query(query);
+        self.settle();
+        self.replies.get(&token).expect("a settled engine has answered").clone()
+    }
+
+    /// Lets the pipeline see the clock.
+    pub fn tick(&mut self) {
+        self.handle(Input::Tick);
+    }
+
+    /// Gives the pipeline an input.
+    pub fn handle(&mut self, input: Input) {
+        let now_ms = self.now_ms;
+        let engine = self.engine_mut();
+        let mut out = Vec::new();
+        engine.pipeline.handle(now_ms, input, &mut out);
+        let left = engine.pipeline.waiting();
+        let taken = engine.waiting.len() - left;
+        let taken = engine.waiting.drain(..taken).collect();
+        self.take_outputs(out, taken);
+    }
+
+    fn take_outputs(&mut self, out: Vec<Output>, taken: Vec<Token>) {
+        let mut turn = Turn { now_ms: self.now_ms, taken, shipped: Vec::new(), is_fault: false };
+        for output in out {
+            match output {
+                Output::Ship(frame) => {
+                    self.check_carried(&frame);
+                    let engine = self.engine_mut();
+                    engine.last_shipped = frame.header().seq;
+                    engine.ships.push_back((frame.clone(), Shipped::Handed));
+                    turn.shipped.push(frame);
+                }
+                Output::Sign(job) => self.engine_mut().signs.push(job),
+                Output::Reply(token, reply) => self.leave(token, reply),
+                Output::Recall(token, at, statement) => {
+                    self.check_durable(at.seq);
+                    self.engine_mut().recalls.push((token, at, statement));
+                }
+                Output::Snapshot(snapshot) => {
+                    self.check_durable(snapshot.seq);
+                    self.engine_mut().snapshots.push_back(snapshot);
+                }
+                Output::Fault(_) => turn.is_fault = true,
+            }
+        }
+        self.turns.push(turn);
+    }
+
+    fn leave(&mut self, token: Token, reply: Reply) {
+        self.check_leaving(token, &reply);
+        if let Reply::Logged(frame, _) = &reply {
+            self.statements.insert(frame.statement().seq, frame.signed().clone());
+        }
+        let before = self.replies.insert(token, reply);
+        assert!(before.is_none(), "token {token} was answered twice");
+    }
+
+    /// Does one thing that is to be done, chosen by the seed. False when there is nothing.
+    pub fn step(&mut self) -> bool {
+        let engine = self.engine();
+        let mut choices = Vec::new();
+        let in_order = |state| {
+            let at = engine.ships.iter().position(|(_, s)| *s == state);
+            at.filter(|at| engine.ships.iter().take(*at).all(|(_, s)| *s != state))
+        };
+        choices.extend(in_order(Shipped::Handed).map(Choice::Write));
+        choices.extend(in_order(Shipped::Written).map(|_| Choice::Sync));
+        let front = engine.ships.front().filter(|(_, s)| *s == Shipped::Synced);
+        choices.extend(front.map(|_| Choice::Ack));
+        choices.extend((0..engine.signs.len()).map(Choice::Sign));
+        choices.extend(engine.snapshots.front().map(|_| Choice::Snapshot));
+        choices.extend(engine.recalls.first().map(|_| Choice::Recall));
+        if choices.is_empty() {
+            return false;
+        }
+        let choice = *self.rng.pick(&choices);
+        self.carry_out(choice);
+        true
+    }
+
+    fn carry_out(&mut self, choice: Choice) {
+        match choice {
+            Choice::Write(at) => {
+                let engine = self.engine.as_mut().expect("the engine runs");
+                self.disk.write(&engine.ships[at].0);
+                engine.ships[at].1 = Shipped::Written;
+            }
+            Choice::Sync => {
+                self.disk.sync();
+                let ships = self.engine_mut().ships.iter_mut();
+                ships.filter(|(_, s)| *s == Shipped::Written).for_each(|(_, s)| {
+                    *s = Shipped::Synced;
+                });
+            }
+            Choice::Ack => {
+                let (frame, _) = self.engine_mut().ships.pop_front().expect("it was chosen");
+                let (seq, digest) = (frame.header().seq, frame.digest());
+                self.handle(Input::Acked(Ack { seq, digest }));
+            }
+            Choice::Sign(at) => {
+                let job = self.engine_mut().signs.remove(at);
+                let signed = self.sign(&job);
+                self.handle(Input::Signed(signed));
+            }
+            Choice::Snapshot => self.store_snapshot(),
+            Choice::Recall => self.recall(),
+        }
+    }
+
+    /// Does the next thing of a kind only, if there is one: for tests that place failures.
+    pub fn step_sign(&mut self) -> bool {
+        let found = !self.engine().signs.is_empty();
+        if found {
+            self.carry_out(Choice::Sign(0));
+        }
+        found
+    }
+
+    /// Takes the oldest frame that was handed over and not written.
+    pub fn take_ship(&mut self) -> Option<Frame> {
+        let engine = self.engine_mut();
+        let at = engine.ships.iter().position(|(_, state)| *state == Shipped::Handed)?;
+        engine.ships.remove(at).map(|(frame, _)| frame)
+    }
+
+    /// Takes the oldest snapshot that was handed over.
+    pub fn take_snapshot(&mut self) -> Option<Snapshot> {
+        self.engine_mut().snapshots.pop_front()
+    }
+
+    /// Does everything that is to be done.
+    pub fn settle(&mut self) {
+        while self.step() {}
+    }
+
+    fn sign(&mut self, job: &SignJob) -> SignedFrame {
+        let identity = self.identity();
+        let signer: &Signer = &identity.signer;
+        let domain = Domain::of_engine(&identity.engine_id);
+        let statement = &job.statement.statement;
+        let promise = |(index, event): &(u32, _)| {
+            (*index, sign_promises(signer, &domain, statement, *index, event))
+        };
+        let promises = job.events.iter().map(promise).collect();
+        let signature = signer.sign(&statement.digest());
+        let stated = job.statement.clone();
+        self.statements.insert(statement.seq, SignedStatement { stated, signature });
+        SignedFrame { seq: statement.seq, signature, promises }
+    }
+
+    fn store_snapshot(&mut self) {
+        let snapshot = self.engine_mut().snapshots.pop_front().expect("it was chosen");
+        self.check_durable(snapshot.seq);
+        let bytes = bytes::Bytes::from(snapshot.bytes.to_vec());
+        let stored = now(mortise_engine::store::LogStore::snapshot_put(
+            &self.disk,
+            snapshot.seq,
+            snapshot.digest,
+            bytes,
+        ));
+        self.handle(Input::SnapshotStored(stored.is_ok()));
+    }
+
+    fn recall(&mut self) {
+        let (token, at, statement) = self.engine_mut().recalls.remove(0);
+        let engine = self.engine();
+        let epochs = engine.pipeline.machine().epochs();
+        let (identity, ring) = (&engine.identity, &engine.ring);
+        let reply = now(recall::recall(&self.disk, identity, ring, epochs, at, statement));
+        self.leave(token, reply.expect("what was answered is in the log"));
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Choice {
+    Write(usize),
+    Sync,
+    Ack,
+    Sign(usize),
+    Snapshot,
+    Recall,
+}

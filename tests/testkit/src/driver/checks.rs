@@ -1,0 +1,67 @@
+//! What must hold of every output (INV-09).
+
+use super::Driver;
+use mortise_core::body::{ClearBody, SealedBody};
+use mortise_core::seal;
+use mortise_engine::api::{Reply, Token};
+use mortise_format::codec;
+use mortise_format::event::Event;
+use mortise_format::frame::Frame;
+
+impl Driver {
+    /// A frame carries statements of earlier frames only, and these are durable.
+    pub(super) fn check_carried(&self, frame: &Frame) {
+        let clear: ClearBody = codec::decode(frame.clear()).expect("a clear body decodes");
+        for carried in &clear.statements {
+            let statement = &carried.stated.statement;
+            assert!(statement.seq < frame.header().seq, "a statement travels with its frame");
+            assert!(
+                self.disk.holds(statement.seq, &statement.frame_digest),
+                "frame {} carries a statement about frame {}, which is not durable",
+                frame.header().seq,
+                statement.seq
+            );
+        }
+    }
+
+    /// An answer leaves when all that it rests on is durable.
+    pub(super) fn check_leaving(&mut self, token: Token, reply: &Reply) {
+        let rests_on = self.rests_on.remove(&token);
+        match reply {
+            Reply::NotDurable | Reply::Fault => return,
+            Reply::Logged(frame, _) => {
+                let statement = frame.statement();
+                let durable = self.disk.holds(statement.seq, &statement.frame_digest);
+                assert!(durable, "an answer about frame {} left before it", statement.seq);
+            }
+            Reply::Rooted(_, signed) => {
+                let statement = &signed.stated.statement;
+                let durable = self.disk.holds(statement.seq, &statement.frame_digest);
+                assert!(durable, "a root of frame {} left before it", statement.seq);
+            }
+            Reply::Refused(_) | Reply::Read(_) => {}
+        }
+        if let Some(seq) = rests_on {
+            self.check_durable(seq);
+        }
+    }
+
+    /// Frame `seq` and all before it are synced.
+    pub(super) fn check_durable(&self, seq: u64) {
+        let synced = u64::try_from(self.disk.synced()).expect("few frames");
+        assert!(seq < synced, "frame {seq} is not durable; {synced} frames are");
+    }
+
+    /// The events of a frame of this engine.
+    ///
+    /// # Panics
+    /// When the frame does not open under the keys of its epoch.
+    pub fn events(&self, frame: &Frame) -> Vec<Event> {
+        let epochs = self.pipeline().machine().epochs();
+        let record = epochs.iter().find(|record| record.epoch == frame.header().epoch);
+        let keys = self.ring().keys_of(record.expect("the epoch has a boot frame"));
+        let plain = seal::open(&keys.expect("the vault is there"), frame).expect("it is ours");
+        let body = SealedBody::parse(plain).expect("a sealed body parses");
+        body.events().map(|bytes| codec::decode(bytes).expect("an event decodes")).collect()
+    }
+}

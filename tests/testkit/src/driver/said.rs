@@ -1,0 +1,45 @@
+//! What an answer says, byte for byte.
+
+use mortise_core::body::SignedStatement;
+use mortise_core::promise::Promise;
+use mortise_engine::api::Reply;
+use mortise_format::event::Event;
+use mortise_format::ids::Signature;
+
+/// Everything that a caller gets about a logged command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Said {
+    /// The frame's statement with its signature.
+    pub signed: SignedStatement,
+    /// The event's index in the frame.
+    pub index: u32,
+    /// What the engine promises, signed.
+    pub promises: Vec<(Promise, Signature)>,
+    /// The event.
+    pub event: Event,
+    /// Its bytes, salt and path.
+    pub proof: (Vec<u8>, [u8; 32], Vec<[u8; 32]>),
+}
+
+impl Said {
+    /// What a reply says.
+    ///
+    /// # Panics
+    /// For replies to what was not logged.
+    pub fn of(reply: &Reply) -> Self {
+        let Reply::Logged(frame, index) = reply else { panic!("{reply:?} is about no event") };
+        let proof = frame.event(*index).expect("the frame has the event");
+        Self {
+            signed: frame.signed().clone(),
+            index: *index,
+            promises: frame.promises(*index).to_vec(),
+            event: frame.decoded(*index).expect("the event decodes"),
+            proof: (proof.bytes, proof.salt, proof.path),
+        }
+    }
+
+    /// The frame.
+    pub fn seq(&self) -> u64 {
+        self.signed.stated.statement.seq
+    }
+}

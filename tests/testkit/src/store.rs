@@ -1,0 +1,209 @@
+//! A disk that forgets what was not synced, behind the engine's own store port.
+//!
+//! ```text
+//! write -> frames[synced..]: the operating system has them; a crash may drop any tail of them
+//! sync  -> synced = frames.len(): a crash keeps them
+//! ```
+//! The port serves what a host would serve after a restart. What a host that lies would serve is
+//! put here by name: see [`Disk::edit`].
+
+use bytes::Bytes;
+use mortise_engine::store::{Ack, Garbage, LogStore, StoreError, StoreFuture};
+use mortise_format::frame::Frame;
+use mortise_format::ids::{Bytes32, FrameDigest};
+use mortise_format::limits::SNAPSHOT_PART_BYTES;
+use mortise_format::store::{LogHead, SnapshotInfo, StoreRefusal};
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Context, Poll, Waker};
+
+/// What is on the disk. Clones share it, as two processes share one disk.
+#[derive(Debug, Clone, Default)]
+pub struct Disk(Arc<Mutex<Content>>);
+
+/// Everything that is kept.
+#[derive(Debug, Clone, Default)]
+pub struct Content {
+    /// The bytes of each frame.
+    pub frames: Vec<Vec<u8>>,
+    /// How many of them are synced.
+    pub synced: usize,
+    /// Sealed snapshots, by the frame after which they were taken.
+    pub snapshots: BTreeMap<u64, (Bytes32, Vec<u8>)>,
+    /// Small sealed values.
+    pub blobs: BTreeMap<String, Vec<u8>>,
+    /// What the store says its head is, when it lies.
+    pub head: Option<LogHead>,
+}
+
+impl Disk {
+    fn content(&self) -> MutexGuard<'_, Content> {
+        self.0.lock().expect("no holder of the disk panics")
+    }
+
+    /// Changes what is on the disk, as a host that lies or a bad sector would.
+    pub fn edit<T>(&self, change: impl FnOnce(&mut Content) -> T) -> T {
+        change(&mut self.content())
+    }
+
+    /// A disk of its own with the same content.
+    pub fn copy(&self) -> Self {
+        Self(Arc::new(Mutex::new(self.content().clone())))
+    }
+
+    /// Writes a frame without syncing it.
+    pub fn write(&self, frame: &Frame) {
+        self.content().frames.push(frame.encode());
+    }
+
+    /// Syncs everything that was written.
+    pub fn sync(&self) {
+        let mut content = self.content();
+        content.synced = content.frames.len();
+    }
+
+    /// Loses power: of the frames that were not synced, the first `kept` survive.
+    pub fn crash(&self, kept: usize) {
+        let mut content = self.content();
+        let synced = content.synced;
+        content.frames.truncate(synced + kept);
+        content.synced = content.frames.len();
+    }
+
+    /// How many frames a crash cannot take.
+    pub fn synced(&self) -> usize {
+        self.content().synced
+    }
+
+    /// True when exactly this frame is synced.
+    pub fn holds(&self, seq: u64, digest: &FrameDigest) -> bool {
+        let content = self.content();
+        let at = usize::try_from(seq).expect("few frames");
+        let bytes = content.frames[..content.synced].get(at);
+        let frame = bytes.and_then(|bytes| Frame::decode(bytes).ok());
+        frame.is_some_and(|frame| frame.digest() == *digest)
+    }
+
+    /// Every frame, as long as they decode.
+    pub fn frames(&self) -> Vec<Frame> {
+        let content = self.content();
+        content.frames.iter().map_while(|bytes| Frame::decode(bytes).ok()).collect()
+    }
+}
+
+impl Content {
+    fn log_head(&self) -> Result<LogHead, StoreError> {
+        if let Some(head) = self.head {
+            return Ok(head);
+        }
+        let Some(last) = self.frames.last() else { return Ok(LogHead::EMPTY) };
+        let last = decode(last)?;
+        let next_seq = u64::try_from(self.frames.len()).expect("few frames");
+        Ok(LogHead { next_seq, digest: last.digest() })
+    }
+
+    fn append(&mut self, frame: &Frame) -> Result<Ack, StoreError> {
+        let head = self.log_head()?;
+        let (seq, expected) = (frame.header().seq, head.next_seq);
+        let refusal = match seq.cmp(&expected) {
+            std::cmp::Ordering::Less => Some(StoreRefusal::SeqTaken { expected }),
+            std::cmp::Ordering::Greater => Some(StoreRefusal::Gap { expected }),
+            std::cmp::Ordering::Equal if frame.header().previous != head.digest => {
+                Some(StoreRefusal::PreviousMismatch { expected: head.digest })
+            }
+            std::cmp::Ordering::Equal => None,
+        };
+        if let Some(refusal) = refusal {
+            return Err(refusal.into());
+        }
+        self.frames.push(frame.encode());
+        self.synced = self.frames.len();
+        Ok(Ack { seq, digest: frame.digest() })
+    }
+
+    fn read(&self, from_seq: u64, bytes_max: u32) -> Result<Vec<Frame>, StoreError> {
+        let from = usize::try_from(from_seq).expect("few frames");
+        let max = usize::try_from(bytes_max).expect("32 bits fit");
+        let mut frames = Vec::new();
+        let mut size = 0;
+        for bytes in self.frames.iter().skip(from) {
+            size += bytes.len();
+            if !frames.is_empty() && size > max {
+                break;
+            }
+            frames.push(decode(bytes)?);
+        }
+        Ok(frames)
+    }
+
+    fn latest(&self) -> Option<SnapshotInfo> {
+        let (seq, (digest, bytes)) = self.snapshots.last_key_value()?;
+        let parts = u32::try_from(bytes.len().div_ceil(SNAPSHOT_PART_BYTES)).expect("few parts");
+        let bytes = u64::try_from(bytes.len()).expect("a snapshot fits");
+        Some(SnapshotInfo { seq: *seq, digest: *digest, parts, bytes })
+    }
+}
+
+fn decode(bytes: &[u8]) -> Result<Frame, StoreError> {
+    Frame::decode(bytes).map_err(|error| Garbage::NotAFrame(error).into())
+}
+
+fn ready<T: Send + 'static>(result: Result<T, StoreError>) -> StoreFuture<T> {
+    Box::pin(std::future::ready(result))
+}
+
+impl LogStore for Disk {
+    fn head(&self) -> StoreFuture<LogHead> {
+        ready(self.content().log_head())
+    }
+
+    fn append(&self, frame: &Frame) -> StoreFuture<Ack> {
+        ready(self.content().append(frame))
+    }
+
+    fn read(&self, from_seq: u64, bytes_max: u32) -> StoreFuture<Vec<Frame>> {
+        ready(self.content().read(from_seq, bytes_max))
+    }
+
+    fn snapshot_put(&self, seq: u64, digest: Bytes32, bytes: Bytes) -> StoreFuture<()> {
+        self.content().snapshots.insert(seq, (digest, bytes.to_vec()));
+        ready(Ok(()))
+    }
+
+    fn snapshot_latest(&self) -> StoreFuture<Option<SnapshotInfo>> {
+        ready(Ok(self.content().latest()))
+    }
+
+    fn snapshot_read(&self, info: SnapshotInfo) -> StoreFuture<Vec<u8>> {
+        let content = self.content();
+        let found = content.snapshots.get(&info.seq).map(|(_, bytes)| bytes.clone());
+        ready(found.ok_or_else(|| StoreRefusal::SnapshotUnknown.into()))
+    }
+
+    fn blob_put(&self, name: &str, bytes: Vec<u8>, overwrite: bool) -> StoreFuture<()> {
+        let mut content = self.content();
+        let differs = content.blobs.get(name).is_some_and(|known| *known != bytes);
+        if differs && !overwrite {
+            return ready(Err(StoreRefusal::BlobExists.into()));
+        }
+        content.blobs.insert(name.to_owned(), bytes);
+        ready(Ok(()))
+    }
+
+    fn blob_get(&self, name: &str) -> StoreFuture<Option<Vec<u8>>> {
+        ready(Ok(self.content().blobs.get(name).cloned()))
+    }
+}
+
+/// What a future gives that needs nobody: every call of [`Disk`] is answered at once.
+///
+/// # Panics
+/// When the future waits.
+pub fn now<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => value,
+        Poll::Pending => panic!("a call of the disk is answered at once"),
+    }
+}
