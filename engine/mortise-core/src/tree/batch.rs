@@ -78,9 +78,9 @@ pub(super) struct Walk {
     /// Where each level starts in `items`.
     pub(super) levels: Vec<usize>,
     pub(super) ends: Vec<End>,
-    next: Vec<End>,
     spare: Vec<Key>,
-    order: Vec<(u64, u32)>,
+    /// The first 64 bits of each position of the batch, and its number in the batch.
+    order: Vec<u128>,
 }
 
 /// What the walk found beyond new values for present positions.
@@ -151,19 +151,30 @@ impl Walk {
     fn sort(&mut self, batch: &[Change]) {
         let order = &mut self.order;
         order.clear();
-        order.extend(batch.iter().enumerate().map(|(i, (p, _))| (p.prefix(), number(i))));
-        let position = |i: u32| batch[index(i)].0;
-        order.sort_unstable_by(|a, b| {
-            let full = || position(a.1).cmp(&position(b.1)).then(a.1.cmp(&b.1));
-            a.0.cmp(&b.0).then_with(full)
-        });
+        let packed = |(i, (position, _)): (usize, &Change)| {
+            (u128::from(position.prefix()) << 32) | u128::from(number(i))
+        };
+        order.extend(batch.iter().enumerate().map(packed));
+        order.sort_unstable();
         self.keys.clear();
-        for (_, change) in order {
-            let key = Key { position: position(*change), change: *change };
+        for packed in order {
+            let change = u32::try_from(*packed & 0xffff_ffff).unwrap_or(u32::MAX);
+            let key = Key { position: batch[index(change)].0, change };
             match self.keys.last_mut().filter(|last| last.position == key.position) {
                 Some(last) => *last = key,
                 None => self.keys.push(key),
             }
+        }
+        // The first 64 bits decide for uniform positions.
+        if !self.keys.is_sorted_by(|a, b| a.position < b.position) {
+            self.keys.sort_by_key(|key| (key.position, key.change));
+            self.keys.dedup_by(|later, first| {
+                let doubled = later.position == first.position;
+                if doubled {
+                    *first = *later;
+                }
+                doubled
+            });
         }
     }
 
@@ -172,37 +183,20 @@ impl Walk {
         self.items.clear();
         self.levels.clear();
         self.ends.clear();
-        self.next.clear();
-        let from = From { item: NO_ITEM, side: Side::Left };
-        self.next.push(End { at: structure.root, from, lo: 0, hi: number(self.keys.len()) });
-        loop {
-            let start = self.items.len();
-            self.enter_next();
-            if start == self.items.len() {
-                return;
-            }
+        let root = From { item: NO_ITEM, side: Side::Left };
+        self.enter(structure.root, root, 0, number(self.keys.len()));
+        let mut start = 0;
+        while start < self.items.len() {
+            let end = self.items.len();
             self.levels.push(start);
-            for group in (start..self.items.len()).step_by(TOUCH_GROUP) {
-                let group = group..self.items.len().min(group + TOUCH_GROUP);
+            for group in (start..end).step_by(TOUCH_GROUP) {
+                let group = group..end.min(group + TOUCH_GROUP);
                 touch(self.items[group.clone()].iter().map(|i| structure.links.at(i.node).depth));
                 for i in group {
                     self.step(structure, i);
                 }
             }
-        }
-    }
-
-    /// Sorts what the last level led to into nodes and ends. Apart from [`Walk::step`], so that no
-    /// branch there waits for a load.
-    fn enter_next(&mut self) {
-        for next in self.next.drain(..) {
-            let End { at, from, lo, hi } = next;
-            match at.kind() {
-                Kind::Node(node) => {
-                    self.items.push(Item { node, depth: 0, shrunk: false, from, lo, hi });
-                }
-                _ => self.ends.push(next),
-            }
+            start = end;
         }
     }
 
@@ -214,17 +208,23 @@ impl Walk {
         let item = number(i);
         if lo + 1 == hi {
             let side = self.keys[index(lo)].position.side(links.depth);
-            let at = links.children[side.index()];
-            self.next.push(End { at, from: From { item, side }, lo, hi });
-            return;
+            return self.enter(links.children[side.index()], From { item, side }, lo, hi);
         }
         let keys = &mut self.keys[index(lo)..index(hi)];
         let middle = lo + number(part(keys, links.depth, &mut self.spare));
         for (side, lo, hi) in [(Side::Left, lo, middle), (Side::Right, middle, hi)] {
             if lo < hi {
-                let at = links.children[side.index()];
-                self.next.push(End { at, from: From { item, side }, lo, hi });
+                self.enter(links.children[side.index()], From { item, side }, lo, hi);
             }
+        }
+    }
+
+    fn enter(&mut self, at: Ref, from: From, lo: u32, hi: u32) {
+        match at.kind() {
+            Kind::Node(node) => {
+                self.items.push(Item { node, depth: 0, shrunk: false, from, lo, hi });
+            }
+            _ => self.ends.push(End { at, from, lo, hi }),
         }
     }
 

@@ -48,10 +48,9 @@ impl Position {
 
     /// How many leading bits both positions share: 256 for equal ones.
     pub(super) fn shared_bits(&self, other: &Self) -> usize {
-        let words = self.0.chunks_exact(8).zip(other.0.chunks_exact(8));
         let mut shared = 0;
-        for (a, b) in words {
-            let different = word(a) ^ word(b);
+        for (a, b) in self.words().iter().zip(other.words()) {
+            let different = u64::from_be_bytes(*a) ^ u64::from_be_bytes(*b);
             if different != 0 {
                 return shared + usize::try_from(different.leading_zeros()).unwrap_or(64);
             }
@@ -67,12 +66,12 @@ impl Position {
 
     /// The first 64 bits, for sorting without touching the rest.
     pub(super) fn prefix(&self) -> u64 {
-        word(&self.0[..8])
+        u64::from_be_bytes(self.words()[0])
     }
-}
 
-fn word(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0, |word, byte| word << 8 | u64::from(*byte))
+    fn words(&self) -> &[[u8; 8]] {
+        self.0.as_chunks().0
+    }
 }
 
 impl fmt::Debug for Position {
