@@ -4,8 +4,8 @@
 //!
 //! | operation | work | expected |
 //! |---|---|---|
-//! | update, 10^4 keys | 1024 leaves share 13 depths: 6 to 8 hashes of 10 ns a leaf, all in cache | 4 M/s |
-//! | update, 10^6 keys | 1.7 + 13 + 3 hashes of 10 ns a leaf, 23 cache lines not in cache | 2 M/s |
+//! | update, 10^4 keys | a leaf: 6 to 8 hashes of 10 ns, all in cache | 4 M/s |
+//! | update, 10^6 keys | a leaf: 18 hashes of 10 ns, 23 lines that are not in cache | 2 M/s |
 //! | replace, 10^6 keys | the same way walked twice, and the shape changed | 1 M/s |
 //! | prove, 10^6 keys | 21 nodes one after the other, each two cache misses | 3 us |
 //! | verify, 10^6 keys | 22 hashes of 85 ns, one at a time | 2 us |
