@@ -222,7 +222,7 @@ impl LogStore for DiskStore {
     fn read(&self, from_seq: u64, bytes_max: usize) -> Result<Vec<Vec<u8>>, StoreRefusal> {
         let mut frames = Vec::new();
         let mut total = 0;
-        let mut open: Option<SegmentReader> = None;
+        let mut open: Option<(u64, SegmentReader)> = None;
         for seq in from_seq..self.head().next_seq {
             let place = self.place(seq)?;
             let length = usize::try_from(place.length).map_err(|_| StoreRefusal::Io)?;
@@ -231,12 +231,12 @@ impl LogStore for DiskStore {
                 break;
             }
             let reader = match open.take() {
-                Some(reader) if reader.first_seq() == place.segment => reader,
-                _ => SegmentReader::open(&segment_path(&self.log, place.segment), place.segment)
+                Some((segment, reader)) if segment == place.segment => reader,
+                _ => SegmentReader::open(&segment_path(&self.log, place.segment))
                     .map_err(|_| StoreRefusal::Io)?,
             };
             frames.push(reader.frame_bytes(place.offset, length).map_err(|_| StoreRefusal::Io)?);
-            open = Some(reader);
+            open = Some((place.segment, reader));
         }
         Ok(frames)
     }
@@ -287,15 +287,19 @@ fn write_group(
 ) -> io::Result<Vec<(u64, FramePlace)>> {
     let mut places = Vec::with_capacity(frames.len());
     let mut run = Vec::with_capacity(frames.iter().map(|f| f.bytes().len() + 1024).sum());
+    let mut first_of_run = durable;
     for frame in frames {
         if !tail.fits(run.len() as u64 + record_bytes(frame.bytes().len())) {
-            tail.write(&run)?;
-            run.clear();
-            tail.sync()?;
-            tail.roll(frame.seq())?;
+            if !run.is_empty() {
+                tail.write(first_of_run, &run)?;
+                tail.sync()?;
+                run.clear();
+            }
+            tail.roll()?;
+            first_of_run = frame.seq();
         }
         let place = FramePlace {
-            segment: tail.first_seq(),
+            segment: tail.number(),
             offset: tail.offset() + run.len() as u64,
             length: u32::try_from(frame.bytes().len()).map_err(io::Error::other)?,
             digest: frame.digest(),
@@ -303,7 +307,7 @@ fn write_group(
         places.push((frame.seq(), place));
         encode_record(frame, durable, &mut run);
     }
-    tail.write(&run)?;
+    tail.write(first_of_run, &run)?;
     tail.sync()?;
     Ok(places)
 }
@@ -358,29 +362,36 @@ impl Drop for Indexer {
     }
 }
 
+/// Collects places and brings them into the index many at a time: each of sled's batches is a write
+/// to the disk that the frames share.
 fn index_all(
     index: &Index,
     queued: &Receiver<Vec<(u64, FramePlace)>>,
     recent: &Mutex<BTreeMap<u64, FramePlace>>,
 ) -> Result<(), IndexError> {
-    let mut unsynced = 0;
+    let mut collected = Vec::new();
     loop {
-        match queued.recv_timeout(INDEX_IDLE) {
+        let open = match queued.recv_timeout(INDEX_IDLE) {
             Ok(places) => {
-                index.add_frames(&places)?;
-                let mut recent = lock(recent);
-                for (seq, _) in &places {
-                    recent.remove(seq);
+                collected.extend(places);
+                if collected.len() < CHECKPOINT_ENTRIES {
+                    continue;
                 }
-                unsynced += places.len();
+                true
             }
-            Err(RecvTimeoutError::Timeout) if unsynced == 0 => continue,
-            Err(RecvTimeoutError::Timeout) => unsynced = CHECKPOINT_ENTRIES,
-            Err(RecvTimeoutError::Disconnected) => return index.checkpoint(),
-        }
-        if unsynced >= CHECKPOINT_ENTRIES {
+            Err(RecvTimeoutError::Timeout) => true,
+            Err(RecvTimeoutError::Disconnected) => false,
+        };
+        if !collected.is_empty() {
+            index.add_frames(&collected)?;
             index.checkpoint()?;
-            unsynced = 0;
+            let mut recent = lock(recent);
+            for (seq, _) in collected.drain(..) {
+                recent.remove(&seq);
+            }
+        }
+        if !open {
+            return Ok(());
         }
     }
 }

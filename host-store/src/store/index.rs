@@ -33,7 +33,7 @@ const LOCK_PAUSE: Duration = Duration::from_millis(20);
 /// Where a frame is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, bincode::Encode, bincode::Decode)]
 pub(super) struct FramePlace {
-    /// The seq that the frame's segment starts with.
+    /// The number of the frame's segment.
     pub(super) segment: u64,
     /// Where its record starts.
     pub(super) offset: u64,

@@ -6,8 +6,7 @@
 //!
 //! ```text
 //! DIR/lock                one host at a time
-//! DIR/log/SEQ.seg         the frames, zero-filled in advance, synced before every ack
-//! DIR/log/spare           the next segment
+//! DIR/log/NUMBER.seg      the frames, zero-filled in advance, synced before every ack
 //! DIR/index/              sled: place and digest of each frame, snapshot catalogue, sealed values
 //! DIR/snapshots/SEQ.snap  complete snapshots
 //! ```

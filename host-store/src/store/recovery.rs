@@ -72,33 +72,59 @@ struct Cursor {
 
 /// Reads the log in `workshop` to its end and opens it for writing.
 pub(super) fn recover(workshop: &Workshop, index: &Index) -> Result<Recovered, RecoveryError> {
-    let files = segment_files(&workshop.folder)?;
     let mut cursor = start(&workshop.folder, index)?;
     let checked_from = (cursor.segment, cursor.offset);
+    let mut files = segment_files(&workshop.folder)?;
+    files.retain(|(number, _)| *number >= cursor.segment);
+    let mut entered = false;
     let mut unindexed = Vec::new();
     let mut wiped = false;
-    let later: Vec<_> = files.iter().filter(|(first, _)| *first >= cursor.segment).collect();
-    for (i, (first_seq, path)) in later.iter().enumerate() {
-        if i > 0 {
-            (cursor.segment, cursor.offset) = (cursor.head.next_seq, BLOCK_BYTES);
+    for (i, (number, path)) in files.iter().enumerate() {
+        let next_seq = cursor.head.next_seq;
+        let Some(first_seq) = first_seq_of(path, next_seq)? else {
+            remove_unused(path, next_seq)?;
+            continue;
+        };
+        if entered {
+            (cursor.segment, cursor.offset) = (cursor.segment + 1, BLOCK_BYTES);
         }
-        if *first_seq != cursor.segment {
-            return Err(RecoveryError::SegmentGone { expected: cursor.segment });
+        // The index has a frame of the first one, which is then entered behind that frame.
+        let resumed = !entered && cursor.offset > BLOCK_BYTES;
+        if *number != cursor.segment || !(resumed || first_seq == next_seq) {
+            return Err(RecoveryError::SegmentGone { expected: next_seq });
         }
-        let next_first = later.get(i + 1).map(|(first, _)| *first);
+        entered = true;
+        let following = files.get(i + 1).map(|(_, path)| first_seq_of(path, next_seq));
+        let next_first = following.transpose()?.flatten();
         wiped |= read_segment(path, next_first, &mut cursor, &mut unindexed)?;
     }
-    let tail = if later.is_empty() {
-        if cursor.head != LogHead::EMPTY {
-            return Err(RecoveryError::SegmentGone { expected: cursor.segment });
+    let tail = match (entered, cursor.head) {
+        (false, LogHead::EMPTY) => Tail::create(workshop.clone())?,
+        (false, head) => return Err(RecoveryError::SegmentGone { expected: head.next_seq }),
+        (true, _) => {
+            rewrite(workshop, checked_from, &cursor)?;
+            Tail::resume(workshop.clone(), cursor.segment, cursor.offset)?
         }
-        Tail::create(workshop.clone(), 0)?
-    } else {
-        rewrite(workshop, checked_from, &cursor)?;
-        Tail::resume(workshop.clone(), cursor.segment, cursor.offset)?
     };
     let Cursor { head, engine_id, .. } = cursor;
     Ok(Recovered { tail, head, engine_id, unindexed, wiped })
+}
+
+/// The frame that a segment starts with; none when it is not in use.
+fn first_seq_of(path: &Path, next_seq: u64) -> Result<Option<u64>, RecoveryError> {
+    let lost = |reason| RecoveryError::FrameLost { seq: next_seq, reason };
+    Ok(SegmentReader::open(path).map_err(lost)?.first_seq())
+}
+
+/// Removes a segment that is not in use: a crash may have left it half filled. Records in it whose
+/// first block never reached the disk belong to a group that was never acknowledged.
+fn remove_unused(path: &Path, next_seq: u64) -> Result<(), RecoveryError> {
+    let lost = |reason| RecoveryError::FrameLost { seq: next_seq, reason };
+    let reader = SegmentReader::open(path).map_err(lost)?;
+    if reader.beyond(0)?.durable > next_seq {
+        return Err(lost(RecordError::NoRecord));
+    }
+    Ok(std::fs::remove_file(path)?)
 }
 
 /// The place behind the last indexed frame, which must still be there.
@@ -108,7 +134,7 @@ fn start(folder: &Path, index: &Index) -> Result<Cursor, RecoveryError> {
         return Ok(Cursor { head, engine_id: None, segment: 0, offset: BLOCK_BYTES });
     };
     let lost = |reason| RecoveryError::FrameLost { seq, reason };
-    let reader = SegmentReader::open(&segment_path(folder, place.segment), place.segment);
+    let reader = SegmentReader::open(&segment_path(folder, place.segment));
     let record = reader.and_then(|r| r.record(place.offset, seq)).map_err(lost)?;
     let record = record.ok_or_else(|| lost(RecordError::NoRecord))?;
     if record.frame.digest() != place.digest {
@@ -131,8 +157,7 @@ fn read_segment(
 ) -> Result<bool, RecoveryError> {
     let seq_at_start = cursor.head.next_seq;
     let lost = |seq, reason| RecoveryError::FrameLost { seq, reason };
-    let reader =
-        SegmentReader::open(path, cursor.segment).map_err(|reason| lost(seq_at_start, reason))?;
+    let reader = SegmentReader::open(path).map_err(|reason| lost(seq_at_start, reason))?;
     loop {
         let seq = cursor.head.next_seq;
         let record = match reader.record(cursor.offset, seq) {
@@ -182,14 +207,12 @@ fn wipe(path: &Path, offset: u64) -> Result<bool, RecoveryError> {
 /// Writes the frames behind the last index entry once more, byte for byte, and syncs them.
 fn rewrite(workshop: &Workshop, from: (u64, u64), cursor: &Cursor) -> Result<(), RecoveryError> {
     let (segment, offset) = from;
-    for (first_seq, path) in segment_files(&workshop.folder)? {
-        if first_seq < segment {
-            continue;
-        }
+    for number in segment..=cursor.segment {
+        let path = segment_path(&workshop.folder, number);
         let file = OpenOptions::new().read(true).write(true).open(path)?;
-        let start = if first_seq == segment { offset } else { 0 };
+        let start = if number == segment { offset } else { 0 };
         let bytes = file.metadata()?.len();
-        let end = if first_seq == cursor.segment { cursor.offset.min(bytes) } else { bytes };
+        let end = if number == cursor.segment { cursor.offset.min(bytes) } else { bytes };
         rewrite_file(&file, start, end)?;
         workshop.syncer.sync(&file)?;
     }
@@ -296,12 +319,46 @@ mod tests {
         store.open().unwrap().append(&chain(60, 100_000));
         store.forget_index();
         let files = segment_files(&store.log()).unwrap();
+        let expected = SegmentReader::open(&files[1].1).unwrap().first_seq().unwrap();
         std::fs::remove_file(&files[1].1).unwrap();
         let error = store.open().map(drop).unwrap_err();
-        let expected = files[1].0;
         let OpenError::Recovery(RecoveryError::SegmentGone { expected: found }) = error else {
             panic!("{error}")
         };
         assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_segment_that_was_being_prepared_is_made_anew() {
+        let store = Store::new();
+        let frames = chain(60, 100_000);
+        store.open().unwrap().append(&frames[..20]);
+        let next = segment_path(&store.log(), 1);
+        assert!(next.exists());
+        // half filled, and with what a group left that was cut off before its first sync
+        std::fs::write(&next, [&[0; 1024][..], &[1; 600]].concat()).unwrap();
+        let open = store.open().unwrap();
+        open.append(&frames[20..]);
+        drop(open);
+        store.forget_index();
+        assert_eq!(store.open().unwrap().head().next_seq, 60);
+    }
+
+    #[test]
+    fn a_wiped_first_block_of_a_segment_that_was_used_is_refused() {
+        let store = Store::new();
+        for frame in &chain(60, 100_000) {
+            store.open().unwrap().append(std::slice::from_ref(frame));
+        }
+        store.forget_index();
+        let second = segment_path(&store.log(), 1);
+        let first_seq = SegmentReader::open(&second).unwrap().first_seq().unwrap();
+        let file = OpenOptions::new().write(true).open(second).unwrap();
+        file.write_all_at(&[0; 512], 0).unwrap();
+        let error = store.open().map(drop).unwrap_err();
+        let OpenError::Recovery(RecoveryError::FrameLost { seq, .. }) = error else {
+            panic!("{error}")
+        };
+        assert_eq!(seq, first_seq);
     }
 }

@@ -1,4 +1,6 @@
-//! The layout of a segment file.
+//! The layout of a segment file. Files are numbered; which frames are in one, its first block says,
+//! so that the next file can be made, filled and synced under its own name before it is needed. A
+//! file whose first block is zero is not in use yet.
 //!
 //! ```text
 //! segment = block 0: magic | u64 LE first seq | zeros      records ...      zeros to the end
@@ -93,12 +95,12 @@ pub(super) fn encode_segment_header(first_seq: u64) -> Vec<u8> {
     block
 }
 
-/// The file of the segment that starts with this frame.
-pub(super) fn segment_path(folder: &Path, first_seq: u64) -> PathBuf {
-    folder.join(format!("{first_seq:020}.{EXTENSION}"))
+/// The file of the segment with this number.
+pub(super) fn segment_path(folder: &Path, number: u64) -> PathBuf {
+    folder.join(format!("{number:010}.{EXTENSION}"))
 }
 
-/// The segment files of a folder with the seq each starts with, in order.
+/// The segment files of a folder with their numbers, in order.
 ///
 /// # Errors
 /// When the folder cannot be listed.
@@ -108,8 +110,8 @@ pub fn segment_files(folder: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
         let path = entry?.path();
         let is_segment = path.extension().is_some_and(|e| e == EXTENSION);
         let stem = path.file_stem().and_then(|s| s.to_str()).unwrap_or_default();
-        if let (true, Ok(first_seq)) = (is_segment, stem.parse()) {
-            found.push((first_seq, path));
+        if let (true, Ok(number)) = (is_segment, stem.parse()) {
+            found.push((number, path));
         }
     }
     found.sort();
@@ -121,7 +123,7 @@ pub fn segment_files(folder: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
 pub struct SegmentReader {
     file: File,
     bytes: u64,
-    first_seq: u64,
+    first_seq: Option<u64>,
 }
 
 /// What stands at the front of a record.
@@ -133,25 +135,29 @@ struct RecordHeader {
 }
 
 impl SegmentReader {
-    /// Opens the segment that is to start with `first_seq`.
+    /// Opens a segment.
     ///
     /// # Errors
-    /// `Io`; `NoRecord` when the first block is neither that of this segment nor empty.
-    pub fn open(path: &Path, first_seq: u64) -> Result<Self, RecordError> {
+    /// `Io`; `NoRecord` when the first block is neither that of a segment nor empty.
+    pub fn open(path: &Path) -> Result<Self, RecordError> {
         let file = File::open(path)?;
         let bytes = file.metadata()?.len();
-        let reader = Self { file, bytes, first_seq };
-        let block = reader.block(0)?;
-        let expected = encode_segment_header(first_seq);
-        let empty = block.is_none_or(|b| b.iter().all(|b| *b == 0));
-        if !empty && block.is_none_or(|b| b[..] != expected[..]) {
-            return Err(RecordError::NoRecord);
+        let mut reader = Self { file, bytes, first_seq: None };
+        if let Some(block) = reader.block(0)?
+            && block.iter().any(|b| *b != 0)
+        {
+            let first_seq = block.split_at(SEGMENT_MAGIC.len()).1.first_chunk::<8>();
+            let first_seq = first_seq.map_or(0, |b| u64::from_le_bytes(*b));
+            if block[..] != encode_segment_header(first_seq)[..] {
+                return Err(RecordError::NoRecord);
+            }
+            reader.first_seq = Some(first_seq);
         }
         Ok(reader)
     }
 
-    /// The seq of the first frame.
-    pub fn first_seq(&self) -> u64 {
+    /// The seq of the first frame, or `None` when the segment is not in use yet.
+    pub fn first_seq(&self) -> Option<u64> {
         self.first_seq
     }
 

@@ -3,18 +3,22 @@
 //! Segments are filled with zeros and synced before they are used: overwriting blocks that exist
 //! takes one flush of the disk, growing a file takes a journal commit as well. Zeros are written
 //! 64 KiB at a time, because the kernel keeps the size of a write as its unit of writing back.
+//!
+//! The spare is filled by a thread at the pace of the appends, twice as far as the segment in use:
+//! filled in one go, it would hold up the syncs of the frames for as long as it takes.
 
 use super::segment::{BLOCK_BYTES, encode_segment_header, segment_path};
 use super::sync::Syncer;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::unix::fs::FileExt as _;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 const ZERO_BYTES: usize = 64 * 1024;
-const SPARE: &str = "spare";
+/// Zeros written between two syncs of a spare.
+const STEP_BYTES: u64 = 1024 * 1024;
 
 /// Where segments are made.
 #[derive(Debug, Clone)]
@@ -25,19 +29,62 @@ pub(super) struct Workshop {
 }
 
 impl Workshop {
-    /// Writes and syncs a spare segment of zeros.
-    fn make_spare(&self) -> io::Result<PathBuf> {
-        let path = self.folder.join(SPARE);
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(&path)?;
-        let zeros = [0; ZERO_BYTES];
-        let mut left = self.segment_bytes;
-        while left > 0 {
-            let step = left.min(ZERO_BYTES as u64);
-            file.write_all(&zeros[..step as usize])?;
-            left -= step;
+    /// Fills a segment with zeros, as far as `pace` allows at each moment; the file and its name
+    /// are durable when this returns.
+    fn make_spare(&self, number: u64, pace: &Pace) -> io::Result<File> {
+        let path = segment_path(&self.folder, number);
+        let mut file =
+            File::options().read(true).write(true).create(true).truncate(true).open(path)?;
+        let mut filled = 0;
+        while filled < self.segment_bytes {
+            let allowed = pace.wait_beyond(filled)?;
+            let end = allowed.min(filled + STEP_BYTES).min(self.segment_bytes);
+            write_zeros(&mut file, end - filled)?;
+            self.syncer.sync(&file)?;
+            filled = end;
         }
-        self.syncer.sync(&file)?;
-        Ok(path)
+        self.syncer.sync_folder(&self.folder)?;
+        Ok(file)
+    }
+}
+
+fn write_zeros(file: &mut File, mut bytes: u64) -> io::Result<()> {
+    let zeros = [0; ZERO_BYTES];
+    while bytes > 0 {
+        let step = bytes.min(ZERO_BYTES as u64);
+        file.write_all(&zeros[..step as usize])?;
+        bytes -= step;
+    }
+    Ok(())
+}
+
+/// How far a spare may be filled; `None` when it is not wanted any more.
+#[derive(Debug)]
+struct Pace {
+    allowed: Mutex<Option<u64>>,
+    changed: Condvar,
+}
+
+impl Pace {
+    fn new(allowed: u64) -> Arc<Self> {
+        Arc::new(Self { allowed: Mutex::new(Some(allowed)), changed: Condvar::new() })
+    }
+
+    fn set(&self, allowed: Option<u64>) {
+        let mut current = self.allowed.lock().unwrap_or_else(PoisonError::into_inner);
+        if *current != allowed {
+            *current = allowed;
+            self.changed.notify_one();
+        }
+    }
+
+    /// Waits until more than `filled` is allowed.
+    fn wait_beyond(&self, filled: u64) -> io::Result<u64> {
+        let allowed = self.allowed.lock().unwrap_or_else(PoisonError::into_inner);
+        let enough = |allowed: &mut Option<u64>| allowed.is_some_and(|bytes| bytes <= filled);
+        let allowed = self.changed.wait_while(allowed, enough);
+        let allowed = *allowed.unwrap_or_else(PoisonError::into_inner);
+        allowed.ok_or_else(|| io::Error::from(io::ErrorKind::Interrupted))
     }
 }
 
@@ -45,38 +92,40 @@ impl Workshop {
 #[derive(Debug)]
 pub(super) struct Tail {
     workshop: Workshop,
-    file: Arc<File>,
-    first_seq: u64,
+    number: u64,
+    file: File,
     offset: u64,
+    /// The first block is still zero.
+    unused: bool,
     spare: Spare,
 }
 
 #[derive(Debug)]
 enum Spare {
     None,
-    Making(JoinHandle<io::Result<PathBuf>>),
-    Ready(PathBuf),
+    Making(Arc<Pace>, JoinHandle<io::Result<File>>),
+    Ready(File),
 }
 
 impl Tail {
-    /// Goes on in an existing segment.
-    pub(super) fn resume(workshop: Workshop, first_seq: u64, offset: u64) -> io::Result<Self> {
-        let path = segment_path(&workshop.folder, first_seq);
-        let file = Arc::new(OpenOptions::new().read(true).write(true).open(path)?);
-        Ok(Self { workshop, file, first_seq, offset, spare: Spare::None })
+    /// Goes on in a segment that is in use.
+    pub(super) fn resume(workshop: Workshop, number: u64, offset: u64) -> io::Result<Self> {
+        let path = segment_path(&workshop.folder, number);
+        let file = File::options().read(true).write(true).open(path)?;
+        Ok(Self { workshop, number, file, offset, unused: false, spare: Spare::None })
     }
 
-    /// Starts the segment of `first_seq` in a new file.
-    pub(super) fn create(workshop: Workshop, first_seq: u64) -> io::Result<Self> {
-        let spare = workshop.make_spare()?;
-        let file = install(&workshop, &spare, first_seq)?;
+    /// Makes the first segment.
+    pub(super) fn create(workshop: Workshop) -> io::Result<Self> {
+        let number = 0;
+        let file = workshop.make_spare(number, &Pace::new(u64::MAX))?;
         let offset = BLOCK_BYTES;
-        Ok(Self { workshop, file, first_seq, offset, spare: Spare::None })
+        Ok(Self { workshop, number, file, offset, unused: true, spare: Spare::None })
     }
 
-    /// The seq that the segment starts with.
-    pub(super) fn first_seq(&self) -> u64 {
-        self.first_seq
+    /// The number of the segment.
+    pub(super) fn number(&self) -> u64 {
+        self.number
     }
 
     /// Where the next record goes.
@@ -89,8 +138,12 @@ impl Tail {
         self.offset + bytes <= self.workshop.segment_bytes
     }
 
-    /// Writes whole records at the end; durable after [`Tail::sync`].
-    pub(super) fn write(&mut self, records: &[u8]) -> io::Result<()> {
+    /// Writes whole records, from that of frame `first_seq` on; durable after [`Tail::sync`].
+    pub(super) fn write(&mut self, first_seq: u64, records: &[u8]) -> io::Result<()> {
+        if self.unused {
+            self.file.write_all_at(&encode_segment_header(first_seq), 0)?;
+            self.unused = false;
+        }
         self.file.write_all_at(records, self.offset)?;
         self.offset += records.len() as u64;
         Ok(())
@@ -103,37 +156,48 @@ impl Tail {
     /// Makes sure that a next segment exists: waits for the one being made, or makes it.
     pub(super) fn ensure_spare(&mut self) -> io::Result<()> {
         let ready = match std::mem::replace(&mut self.spare, Spare::None) {
-            Spare::Ready(path) => path,
-            Spare::Making(thread) => thread.join().unwrap_or_else(|_| {
-                Err(io::Error::other("the thread that made the next segment panicked"))
-            })?,
-            Spare::None => self.workshop.make_spare()?,
+            Spare::Ready(file) => file,
+            Spare::Making(pace, thread) => {
+                pace.set(Some(u64::MAX));
+                thread.join().unwrap_or_else(|_| {
+                    Err(io::Error::other("the thread that made the next segment panicked"))
+                })?
+            }
+            Spare::None => self.workshop.make_spare(self.number + 1, &Pace::new(u64::MAX))?,
         };
         self.spare = Spare::Ready(ready);
         Ok(())
     }
 
-    /// Lets a thread make the next segment once this one is half full.
+    /// Lets a thread fill the next segment twice as far as this one.
     pub(super) fn prepare_spare(&mut self) {
-        let half_full = self.offset > self.workshop.segment_bytes / 2;
-        if half_full && matches!(self.spare, Spare::None) {
-            let workshop = self.workshop.clone();
-            let thread = std::thread::Builder::new().name("mortise-spare".into());
-            // Without a thread the segment is made when it is needed.
-            if let Ok(thread) = thread.spawn(move || workshop.make_spare()) {
-                self.spare = Spare::Making(thread);
+        // In whole steps: the thread is woken, and syncs, once a step and not once an append.
+        let allowed = (2 * self.offset).next_multiple_of(STEP_BYTES);
+        match &self.spare {
+            Spare::Ready(_) => {}
+            Spare::Making(pace, _) => pace.set(Some(allowed)),
+            Spare::None => {
+                let pace = Pace::new(allowed);
+                let (workshop, told) = (self.workshop.clone(), Arc::clone(&pace));
+                let number = self.number + 1;
+                let thread = std::thread::Builder::new().name("mortise-spare".into());
+                // Without a thread the segment is made when it is needed.
+                if let Ok(thread) = thread.spawn(move || workshop.make_spare(number, &told)) {
+                    self.spare = Spare::Making(pace, thread);
+                }
             }
         }
     }
 
-    /// Goes over to the next segment. Everything written so far must be synced: a segment exists
-    /// only when all before it is durable.
-    pub(super) fn roll(&mut self, first_seq: u64) -> io::Result<()> {
+    /// Goes over to the next segment. Everything written so far must be synced: a segment is in
+    /// use only when all before it is durable.
+    pub(super) fn roll(&mut self) -> io::Result<()> {
         self.ensure_spare()?;
-        if let Spare::Ready(spare) = std::mem::replace(&mut self.spare, Spare::None) {
-            self.file = install(&self.workshop, &spare, first_seq)?;
-            self.first_seq = first_seq;
+        if let Spare::Ready(file) = std::mem::replace(&mut self.spare, Spare::None) {
+            self.file = file;
+            self.number += 1;
             self.offset = BLOCK_BYTES;
+            self.unused = true;
         }
         Ok(())
     }
@@ -142,19 +206,9 @@ impl Tail {
 impl Drop for Tail {
     fn drop(&mut self) {
         // The thread writes into the folder, which its owner may want to remove next.
-        if let Spare::Making(thread) = std::mem::replace(&mut self.spare, Spare::None) {
+        if let Spare::Making(pace, thread) = std::mem::replace(&mut self.spare, Spare::None) {
+            pace.set(None);
             let _ = thread.join();
         }
     }
-}
-
-/// Turns a spare into the segment of `first_seq`; its name is durable when this returns, its first
-/// block with the first sync of the segment.
-fn install(workshop: &Workshop, spare: &Path, first_seq: u64) -> io::Result<Arc<File>> {
-    let path = segment_path(&workshop.folder, first_seq);
-    std::fs::rename(spare, &path)?;
-    let file = OpenOptions::new().read(true).write(true).open(path)?;
-    file.write_all_at(&encode_segment_header(first_seq), 0)?;
-    workshop.syncer.sync_folder(&workshop.folder)?;
-    Ok(Arc::new(file))
 }
