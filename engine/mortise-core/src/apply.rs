@@ -85,9 +85,9 @@ impl State {
                 self.count_or_remember(&terms.owner, mark.as_ref())?;
                 self.take_nonce(&terms.owner, terms.nonce).map(|_| ())
             }
-            Event::LockExtended { lock_id, terms, claim_by, settle_by, mark, .. } => {
+            Event::LockExtended { lock_id, terms, claim_by, settle_by, mark, status, .. } => {
                 self.remember(mark)?;
-                self.apply_extension(lock_id, terms.expires, *claim_by, *settle_by)
+                self.apply_extension(lock_id, *status, [terms.expires, *claim_by, *settle_by])
             }
             Event::LocksExpired { lock_ids } => {
                 lock_ids.iter().try_for_each(|id| self.end_remaining(id, Status::Expired))
@@ -274,13 +274,12 @@ impl State {
     fn apply_extension(
         &mut self,
         lock_id: &LockId,
-        expires: u64,
-        claim_by: u64,
-        settle_by: u64,
+        status: Status,
+        [expires, claim_by, settle_by]: [u64; 3],
     ) -> Applied {
         let slot = self.lock_slot(lock_id).ok_or(Corruption::UnknownLock)?;
         let lock = self.lock_mut(slot).ok_or(Corruption::UnknownLock)?;
-        if !lock.status.is_open() || expires <= lock.expires {
+        if !lock.status.is_open() || lock.status != status || expires <= lock.expires {
             return Err(Corruption::Status);
         }
         (lock.expires, lock.claim_by, lock.settle_by) = (expires, claim_by, settle_by);

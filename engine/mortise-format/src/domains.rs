@@ -29,6 +29,9 @@ pub const KEY_COMMITMENT: &str = "mortise 2026 key commitment v1";
 /// Context of the commitment to the log secret.
 pub const LOG_SECRET_COMMITMENT: &str = "mortise 2026 log secret commitment v1";
 
+/// Context of the wrapping keys of the software vault, which no measured binary links.
+pub const SOFTWARE_VAULT: &str = "mortise 2026 software vault wrapping key v1";
+
 /// All BLAKE3 contexts; a test holds that they differ.
 pub const ALL: &[&str] = &[
     FRAME_DIGEST,
@@ -44,6 +47,7 @@ pub const ALL: &[&str] = &[
     SNAPSHOT_DIGEST,
     KEY_COMMITMENT,
     LOG_SECRET_COMMITMENT,
+    SOFTWARE_VAULT,
 ];
 
 /// BLAKE3 in `derive_key` mode under `context`, over the concatenation of `parts`.

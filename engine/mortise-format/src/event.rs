@@ -162,6 +162,8 @@ pub enum Event {
         signature: Signature,
         /// The request.
         mark: RequestMark,
+        /// Status, unchanged.
+        status: Status,
     },
     /// Time ended the unclaimed part of locks.
     LocksExpired {

@@ -63,7 +63,7 @@ impl FileVault {
     }
 
     fn wrapping_key(&self, salt: &[u8]) -> Secret {
-        self.root.expose(|root| Secret::new(domains::blake3_in(WRAP_CONTEXT, &[root, salt])))
+        self.root.expose(|root| Secret::new(domains::blake3_in(domains::SOFTWARE_VAULT, &[root, salt])))
     }
 }
 
@@ -102,9 +102,6 @@ impl Vault for FileVault {
         Ok(Secret::new(bytes))
     }
 }
-
-/// BLAKE3 `derive_key` context of wrapping keys.
-const WRAP_CONTEXT: &str = "mortise 2026 software vault wrapping key v1";
 
 #[cfg(test)]
 mod tests {

@@ -97,9 +97,8 @@ pub fn events() -> Vec<(&'static str, Event)> {
         settle_by: 11,
         custody: Custody::Escrow,
     };
-    let (freed, ids) = (vec![U256::ONE], vec![lock_id, LockId([0x67; 32])]);
     let batch = Bytes32([0x99; 32]);
-    vec![
+    let mut events = vec![
         (
             "EpochStarted",
             Event::EpochStarted {
@@ -126,6 +125,14 @@ pub fn events() -> Vec<(&'static str, Event)> {
                 status: Status::Partial,
             },
         ),
+    ];
+    events.extend(endings(lock_id));
+    events
+}
+
+fn endings(lock_id: LockId) -> Vec<(&'static str, Event)> {
+    let (freed, ids) = (vec![U256::ONE], vec![lock_id, LockId([0x67; 32])]);
+    vec![
         (
             "LockReleased",
             Event::LockReleased {
@@ -159,6 +166,7 @@ pub fn events() -> Vec<(&'static str, Event)> {
                 custody: Custody::Open,
                 signature: signature(),
                 mark: mark(),
+                status: Status::Active,
             },
         ),
         ("LocksExpired", Event::LocksExpired { lock_ids: ids.clone() }),

@@ -92,6 +92,16 @@ pub(super) fn decide_extend(
         grant::check_facts(state, now, &lock.owner, &leg.asset, settle_by)?;
     }
     let terms = LockTerms { expires: new_expires, ..lock.terms() };
-    let (custody, mark) = (lock.custody, *mark);
-    Ok(Event::LockExtended { lock_id, terms, claim_by, settle_by, custody, signature, mark })
+    let (custody, mark, status) = (lock.custody, *mark, lock.status);
+    let event = Event::LockExtended {
+        lock_id,
+        terms,
+        claim_by,
+        settle_by,
+        custody,
+        signature,
+        mark,
+        status,
+    };
+    Ok(event)
 }

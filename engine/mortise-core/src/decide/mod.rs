@@ -57,10 +57,8 @@ pub fn decide(state: &State, now_ms: u64, admitted: &Admitted) -> Decision {
 /// signature and without effect.
 pub fn failed_checks(state: &State, now_ms: u64, terms: &LockTerms) -> Vec<Reject> {
     let now = Now { ms: now_ms, s: now_ms / 1000 };
-    match crate::admit::check_terms(terms) {
-        Err(reject) => alloc::vec![reject],
-        Ok(()) => grant::failed_checks(state, now, terms),
-    }
+    let shape = crate::admit::check_terms(terms).err();
+    shape.into_iter().chain(grant::failed_checks(state, now, terms)).collect()
 }
 
 /// `claimBy` and `settleBy` of terms, seconds; `None` when the chain of the fill is not served.

@@ -10,8 +10,8 @@ use mortise_format::command::{CancelForm, Command, SignedCancel};
 use mortise_format::domains::keccak256;
 use mortise_format::eip712::Digest;
 use mortise_format::errors::Code;
-use mortise_format::ids::{Address, Bytes32, EngineId, PolicyHash, Root};
-use mortise_format::lock::{Custody, Durability};
+use mortise_format::ids::{Address, Bytes32, EngineId, LockId, PolicyHash, Root};
+use mortise_format::lock::{Custody, Durability, LockTerms};
 use mortise_format::policy::ChainCustody;
 use mortise_format::reject::{Field, Reject};
 use mortise_format::wire::params::{
@@ -124,11 +124,62 @@ async fn rooted(gate: &Gate, query: Query) -> Result<(Answer, SignedStatement), 
 
 async fn logged(gate: &Gate, command: Command) -> Answered {
     let identity = &serving(gate)?.identity;
-    match gate.command(command).await.map_err(closed)? {
+    let about = About::of(&command);
+    let told = |error: ErrorObject| about.tell(error);
+    match gate.command(command).await.map_err(closed).map_err(told)? {
         Reply::Logged(frame, index) => {
             render::logged(&identity.engine_id, &frame, index).ok_or_else(unexpected)
         }
-        reply => Err(refused(reply)),
+        reply => Err(about.tell(refused(reply))),
+    }
+}
+
+/// What a refusal of a command does not carry and its caller wants to see.
+#[derive(Debug, Clone, Copy)]
+struct About {
+    lock_id: Option<LockId>,
+    nonce: Option<u64>,
+    expires: Option<u64>,
+}
+
+impl About {
+    fn of(command: &Command) -> Self {
+        let lock = |lock_id| Self { lock_id: Some(lock_id), nonce: None, expires: None };
+        let terms = |terms: &LockTerms| Self {
+            lock_id: None,
+            nonce: Some(terms.nonce),
+            expires: Some(terms.expires),
+        };
+        match command {
+            Command::Commit { intents } => match intents.as_slice() {
+                [one] => terms(&one.terms),
+                _ => Self { lock_id: None, nonce: None, expires: None },
+            },
+            Command::Approve { terms: of, .. } | Command::CancelDraft { terms: of, .. } => {
+                terms(of)
+            }
+            Command::Claim { claim, .. } => lock(claim.lock_id),
+            Command::Release { lock_id, .. }
+            | Command::Cancel { lock_id, .. }
+            | Command::Extend { lock_id, .. } => lock(*lock_id),
+            Command::RecordFact { .. } => Self { lock_id: None, nonce: None, expires: None },
+        }
+    }
+
+    /// Adds the fields that the catalogue lists for the error.
+    fn tell(&self, error: ErrorObject) -> ErrorObject {
+        let fields = error.entry().map_or(&[][..], |code| code.data());
+        let wants = |name: &str| fields.contains(&name) && !error.data.contains_key(name);
+        let (lock_id, nonce) = (wants("lockId"), wants("nonce"));
+        let expires = wants("expires");
+        let with = |error: ErrorObject, wanted: bool, name: &str, value: Option<Value>| match value
+        {
+            Some(value) if wanted => error.with(name, value),
+            _ => error,
+        };
+        let error = with(error, lock_id, "lockId", self.lock_id.map(|id| json(&id)));
+        let error = with(error, nonce, "nonce", self.nonce.map(|n| n.to_string().into()));
+        with(error, expires, "expires", self.expires.map(Value::from))
     }
 }
 
@@ -238,8 +289,13 @@ async fn sign_lock(gate: &Gate, params: SignLock) -> Answered {
         Answer::Terms(terms, _) => {
             logged(gate, Command::Approve { terms: *terms, signature }).await
         }
-        _ => Err(Reject::LockNotFound.into()),
+        _ => Err(not_found(lock_id)),
     }
+}
+
+/// The refusal of a lock id that leads nowhere.
+fn not_found(lock_id: LockId) -> ErrorObject {
+    ErrorObject::from(Reject::LockNotFound).with("lockId", json(&lock_id))
 }
 
 async fn cancel_lock(gate: &Gate, params: CancelLock) -> Answered {
@@ -269,7 +325,7 @@ async fn verify_fulfillment(gate: &Gate, params: VerifyFulfillment) -> Answered 
             Err(Reject::AlreadyTerminal(lock.status).into())
         }
         Answer::Lock(_) => Err(Reject::ProofInvalid.into()),
-        _ => Err(Reject::LockNotFound.into()),
+        _ => Err(not_found(params.lock_id)),
     }
 }
 

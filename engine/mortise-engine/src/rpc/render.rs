@@ -95,10 +95,9 @@ pub(super) fn logged(engine_id: &EngineId, frame: &ReleasedFrame, index: u32) ->
             }
             Some(json(&BatchResult::new(views, status, receipt)))
         }
-        Event::LockExtended { terms, .. } => {
+        Event::LockExtended { terms, status, .. } => {
             let mut views = commitments(engine_id, std::iter::once(terms), promises)?;
-            let status = LockStatus::from(Status::Active);
-            Some(json(&CommitResult::new(views.pop()?, status, receipt)))
+            Some(json(&CommitResult::new(views.pop()?, (*status).into(), receipt)))
         }
         Event::LockClaimed { claim, .. } => {
             outcome(engine_id, claim.amounts.clone(), promises, receipt)
