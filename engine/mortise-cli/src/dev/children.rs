@@ -9,7 +9,7 @@ use tokio::process::{Child as Process, ChildStdin, ChildStdout, Command};
 
 /// A child process.
 #[derive(Debug)]
-pub(super) struct Child {
+pub(crate) struct Child {
     process: Process,
     /// Open for as long as the child is to run; waiting on the process would close it.
     stdin: Option<ChildStdin>,
@@ -53,6 +53,11 @@ impl Child {
     /// Waits for its end.
     pub async fn ended(&mut self) -> std::io::Result<ExitStatus> {
         self.process.wait().await
+    }
+
+    /// Kills it (SIGKILL) and takes its end in; what it was doing it never finishes.
+    pub async fn kill(&mut self) -> std::io::Result<()> {
+        self.process.kill().await
     }
 
     /// Asks it to stop by closing its stdin, and waits; a child that does not stop is killed.

@@ -38,7 +38,7 @@ pub struct EngineArgs {
 }
 
 /// Exit status when a restart may help.
-pub(super) const EXIT_RESTART: u8 = 75;
+pub(crate) const EXIT_RESTART: u8 = 75;
 
 pub(super) fn run(args: EngineArgs) -> u8 {
     start_log(&args.log);

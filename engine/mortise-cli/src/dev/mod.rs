@@ -14,13 +14,18 @@
 mod banner;
 mod children;
 mod engine;
+mod folder;
 mod host;
 mod notice;
 mod progress;
 mod supervise;
 
+pub(crate) use children::Child;
+pub(crate) use engine::EXIT_RESTART;
 pub use engine::EngineArgs;
+pub(crate) use folder::Folder;
 pub use host::HostArgs;
+pub(crate) use notice::Notice;
 
 use crate::failure::Failure;
 use crate::output::Output;

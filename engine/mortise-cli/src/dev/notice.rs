@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// A line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "camelCase")]
-pub(super) enum Notice {
+pub(crate) enum Notice {
     /// The host listens.
     #[serde(rename_all = "camelCase")]
     HostReady {
@@ -53,12 +53,14 @@ impl Notice {
 
 /// Resolves when the parent closes our stdin or the system asks us to end: stop in order.
 pub(super) async fn parent_gone() {
-    use tokio::io::AsyncReadExt;
-    let closed = async {
-        let mut byte = [0];
-        let mut stdin = tokio::io::stdin();
-        while matches!(stdin.read(&mut byte).await, Ok(1..)) {}
-    };
+    let (tell, told) = tokio::sync::oneshot::channel();
+    // A thread of its own: a runtime waits for its blocking reads before it ends, so with tokio's
+    // stdin a process that ends by itself would wait for its parent.
+    std::thread::spawn(move || {
+        let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+        let _ = tell.send(());
+    });
+    let closed = async move { drop(told.await) };
     let mut terminate =
         tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).ok();
     let terminated = async {

@@ -4,20 +4,22 @@ use super::DevArgs;
 use super::banner::Banner;
 use super::children::Child;
 use super::engine::EXIT_RESTART;
+use super::folder::{Folder, FolderError};
 use super::notice::Notice;
 use super::progress::Replay;
 use crate::output::Output;
 use mortise_client::{Client, ClientError};
-use mortise_format::ids::Bytes32;
-use mortise_format::wire::genesis;
+use mortise_format::limits::SNAPSHOT_FRAMES;
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Why the system ended otherwise than by being stopped.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum DevError {
+    /// The data folder.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
     /// A file or process of ours.
     #[error("{what}: {error}")]
     Io {
@@ -29,9 +31,6 @@ pub(super) enum DevError {
     /// A child says why it ended, and a restart does not help.
     #[error("{0}")]
     Child(String),
-    /// Socket paths have 108 bytes.
-    #[error("the path {0} is too long for a unix socket: choose a shorter --data-dir")]
-    LongPath(PathBuf),
     /// The engine answered something else than its nonce.
     #[error("the engine does not answer: {0}")]
     Client(#[from] ClientError),
@@ -48,57 +47,6 @@ enum End {
     Restart(&'static str),
 }
 
-/// Files of a data folder.
-struct Folder {
-    root: PathBuf,
-}
-
-impl Folder {
-    fn open(root: &Path) -> Result<Self, DevError> {
-        let io = |what: &str| {
-            let what = format!("{what} {}", root.display());
-            move |error| DevError::Io { what, error }
-        };
-        std::fs::create_dir_all(root).map_err(io("cannot make the folder"))?;
-        let root = root.canonicalize().map_err(io("cannot find the folder"))?;
-        let folder = Self { root };
-        match folder.engine_socket().as_os_str().len() {
-            0..SOCKET_PATH_MAX => Ok(folder),
-            _ => Err(DevError::LongPath(folder.engine_socket())),
-        }
-    }
-
-    fn engine_socket(&self) -> PathBuf {
-        self.root.join("engine.sock")
-    }
-
-    fn store_socket(&self) -> PathBuf {
-        self.root.join("store.sock")
-    }
-
-    fn genesis(&self) -> PathBuf {
-        self.root.join("genesis.json")
-    }
-
-    /// Writes the genesis of a new folder: the given one, or the development one with a fresh
-    /// salt. An existing one is kept; the engine refuses a given one that differs.
-    fn ensure_genesis(&self, given: Option<&Path>) -> Result<(), DevError> {
-        let path = self.genesis();
-        let io = |error| DevError::Io { what: format!("the genesis {}", path.display()), error };
-        let text = match given {
-            Some(given) => std::fs::read_to_string(given).map_err(io)?,
-            None if path.exists() => return Ok(()),
-            None => {
-                let salt = mortise_client::random_request_id();
-                genesis::print(&genesis::dev(Bytes32(salt.0)))
-            }
-        };
-        std::fs::write(&path, text).map_err(io)
-    }
-}
-
-/// `sun_path` holds 108 bytes with the final zero.
-const SOCKET_PATH_MAX: usize = 107;
 /// Rests between restarts, so that a loop of them does not burn the machine.
 const REST: Duration = Duration::from_millis(200);
 
@@ -123,13 +71,13 @@ async fn round(
     output: &Output,
     is_first: bool,
 ) -> Result<End, DevError> {
-    let mut host = start(host_args(args, folder))?;
+    let mut host = start(folder.host_args(args.http, &args.log))?;
     let url = match host.notice().await {
         Some(Notice::HostReady { http, .. }) => http,
         Some(Notice::Failed { reason }) => return Err(DevError::Child(reason)),
         _ => return Ok(End::Restart("the host died while starting")),
     };
-    let mut engine = start(engine_args(args, folder))?;
+    let mut engine = start(folder.engine_args(SNAPSHOT_FRAMES, &args.log))?;
     eprintln!(
         "host is process {}, engine is process {}",
         host.id().unwrap_or_default(),
@@ -218,42 +166,4 @@ async fn interrupted() {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
     }
-}
-
-fn unix(path: &Path) -> OsString {
-    let mut address = OsString::from("unix:");
-    address.push(path);
-    address
-}
-
-fn host_args(args: &DevArgs, folder: &Folder) -> Vec<OsString> {
-    vec![
-        "dev-host".into(),
-        "--data-dir".into(),
-        folder.root.join("store").into(),
-        "--listen-store".into(),
-        unix(&folder.store_socket()),
-        "--engine".into(),
-        unix(&folder.engine_socket()),
-        "--http".into(),
-        args.http.to_string().into(),
-        "--log".into(),
-        args.log.clone().into(),
-    ]
-}
-
-fn engine_args(args: &DevArgs, folder: &Folder) -> Vec<OsString> {
-    vec![
-        "dev-engine".into(),
-        "--listen".into(),
-        unix(&folder.engine_socket()),
-        "--store".into(),
-        unix(&folder.store_socket()),
-        "--vault".into(),
-        folder.root.join("vault.key").into(),
-        "--genesis".into(),
-        folder.genesis().into(),
-        "--log".into(),
-        args.log.clone().into(),
-    ]
 }

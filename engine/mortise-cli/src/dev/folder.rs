@@ -1,0 +1,137 @@
+//! A data folder: what lies where in it, and how the two processes are started on it.
+
+use mortise_format::ids::Bytes32;
+use mortise_format::policy::Genesis;
+use mortise_format::wire::genesis;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// Why a folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FolderError {
+    /// It, or a file in it, cannot be made or read.
+    #[error("{what}: {error}")]
+    Io {
+        /// What was tried.
+        what: String,
+        /// The system's reason.
+        error: std::io::Error,
+    },
+    /// Socket paths have 108 bytes.
+    #[error("the path {0} is too long for a unix socket: choose a shorter --data-dir")]
+    LongPath(PathBuf),
+}
+
+/// Files of a data folder.
+#[derive(Debug)]
+pub(crate) struct Folder {
+    root: PathBuf,
+}
+
+/// `sun_path` holds 108 bytes with the final zero.
+const SOCKET_PATH_MAX: usize = 107;
+
+impl Folder {
+    /// Opens the folder, and makes it when it is not there.
+    pub fn open(root: &Path) -> Result<Self, FolderError> {
+        let io = |what: &str| {
+            let what = format!("{what} {}", root.display());
+            move |error| FolderError::Io { what, error }
+        };
+        std::fs::create_dir_all(root).map_err(io("cannot make the folder"))?;
+        let root = root.canonicalize().map_err(io("cannot find the folder"))?;
+        let folder = Self { root };
+        match folder.engine_socket().as_os_str().len() {
+            0..SOCKET_PATH_MAX => Ok(folder),
+            _ => Err(FolderError::LongPath(folder.engine_socket())),
+        }
+    }
+
+    /// The folder itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Where the engine takes requests.
+    pub fn engine_socket(&self) -> PathBuf {
+        self.root.join("engine.sock")
+    }
+
+    fn store_socket(&self) -> PathBuf {
+        self.root.join("store.sock")
+    }
+
+    fn genesis(&self) -> PathBuf {
+        self.root.join("genesis.json")
+    }
+
+    /// Writes the genesis of a new folder: the given one, or the development one with a fresh
+    /// salt. An existing one is kept; the engine refuses a given one that differs.
+    pub fn ensure_genesis(&self, given: Option<&Path>) -> Result<(), FolderError> {
+        let path = self.genesis();
+        let text = match given {
+            Some(given) => std::fs::read_to_string(given).map_err(|error| self.io(error))?,
+            None if path.exists() => return Ok(()),
+            None => {
+                let salt = mortise_client::random_request_id();
+                genesis::print(&genesis::dev(Bytes32(salt.0)))
+            }
+        };
+        std::fs::write(&path, text).map_err(|error| self.io(error))
+    }
+
+    /// Writes this genesis into a new folder; a folder that has one keeps it.
+    pub fn found(&self, new: &Genesis) -> Result<(), FolderError> {
+        let path = self.genesis();
+        match path.exists() {
+            true => Ok(()),
+            false => std::fs::write(path, genesis::print(new)).map_err(|error| self.io(error)),
+        }
+    }
+
+    fn io(&self, error: std::io::Error) -> FolderError {
+        FolderError::Io { what: format!("the genesis {}", self.genesis().display()), error }
+    }
+
+    /// The command line of the host process.
+    pub fn host_args(&self, http: u16, log: &str) -> Vec<OsString> {
+        vec![
+            "dev-host".into(),
+            "--data-dir".into(),
+            self.root.join("store").into(),
+            "--listen-store".into(),
+            unix(&self.store_socket()),
+            "--engine".into(),
+            unix(&self.engine_socket()),
+            "--http".into(),
+            http.to_string().into(),
+            "--log".into(),
+            log.into(),
+        ]
+    }
+
+    /// The command line of the engine process.
+    pub fn engine_args(&self, snapshot_frames: u64, log: &str) -> Vec<OsString> {
+        vec![
+            "dev-engine".into(),
+            "--listen".into(),
+            unix(&self.engine_socket()),
+            "--store".into(),
+            unix(&self.store_socket()),
+            "--vault".into(),
+            self.root.join("vault.key").into(),
+            "--genesis".into(),
+            self.genesis().into(),
+            "--snapshot-frames".into(),
+            snapshot_frames.to_string().into(),
+            "--log".into(),
+            log.into(),
+        ]
+    }
+}
+
+fn unix(path: &Path) -> OsString {
+    let mut address = OsString::from("unix:");
+    address.push(path);
+    address
+}
