@@ -1,5 +1,6 @@
 //! The command line: what can be said, and how it is explained.
 
+use crate::demo::DemoArgs;
 use crate::dev::{DevArgs, EngineArgs, HostArgs};
 use crate::explain::ExplainArgs;
 use crate::genesis::GenesisArgs;
@@ -64,6 +65,8 @@ pub struct ConnectionArgs {
 pub enum Command {
     /// Run host and engine on this machine, with software keys.
     Dev(DevArgs),
+    /// Show what the system promises: a crash run, figures under load.
+    Demo(DemoArgs),
     /// The host process of `mortise dev`.
     #[command(hide = true)]
     DevHost(HostArgs),

@@ -9,6 +9,7 @@
 //! Exit codes: 0 done, 1 refused or a check failed, 2 wrong usage, 3 nobody answers, 4 not ready.
 
 mod args;
+mod demo;
 mod dev;
 mod explain;
 mod failure;
@@ -48,6 +49,7 @@ fn run(cli: Cli, output: &Output) -> Result<(), Failure> {
     match cli.command {
         Command::Dev(args) => wait_for(dev::run(args, output)),
         Command::DevHost(args) => wait_for(dev::run_host(args)),
+        Command::Demo(args) => wait_for(demo::run(args, output)),
         Command::DevEngine(_) => Err(Failure::usage("the engine starts in a system of its own")),
         Command::Genesis(args) => genesis::run(&args, output),
         Command::Key(args) => key::run(&args, connection.key.as_deref(), output),

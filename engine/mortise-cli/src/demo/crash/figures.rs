@@ -1,0 +1,110 @@
+//! What a crash run counted.
+
+use super::super::processes::Victim;
+use super::record::Record;
+use serde::Serialize;
+
+/// Counts while the run goes on.
+#[derive(Debug, Default)]
+pub(super) struct Figures {
+    pub rounds: u32,
+    pub kills_of_host: u32,
+    pub kills_of_engine: u32,
+    pub kills_while_starting: u32,
+    pub statements_equal: u32,
+    pub locks_checked: u64,
+    pub repeats: u64,
+    starts: Vec<u64>,
+}
+
+impl Figures {
+    pub fn killed(&mut self, victim: Victim) {
+        match victim {
+            Victim::Host => self.kills_of_host += 1,
+            Victim::Engine => self.kills_of_engine += 1,
+        }
+    }
+
+    /// A start was over after so many milliseconds.
+    pub fn started(&mut self, ms: u64) {
+        self.starts.push(ms);
+    }
+
+    /// A line for people.
+    pub fn progress(&self, record: &Record) -> String {
+        let (acked, locks) = (record.acked_count(), record.lock_count());
+        format!("round {}: {acked} requests acknowledged, {locks} locks, none lost", self.rounds)
+    }
+
+    /// The figures of a run in which every check held: the first that does not ends it.
+    pub fn complete(&self, seed: u64, record: &Record) -> Complete {
+        let count = u64::try_from(self.starts.len()).unwrap_or(u64::MAX).max(1);
+        Complete {
+            seed,
+            rounds: self.rounds,
+            kills_of_host: self.kills_of_host,
+            kills_of_engine: self.kills_of_engine,
+            kills_while_starting: self.kills_while_starting,
+            acked_requests: record.acked_count(),
+            acked_locks: record.lock_count(),
+            lost: 0,
+            locks_checked: self.locks_checked,
+            statements_equal: self.statements_equal,
+            repeats_identical: self.repeats,
+            restart_ms_mean: self.starts.iter().sum::<u64>() / count,
+            restart_ms_max: self.starts.iter().copied().max().unwrap_or_default(),
+        }
+    }
+}
+
+/// The figures of a run without a violation.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Complete {
+    seed: u64,
+    rounds: u32,
+    kills_of_host: u32,
+    kills_of_engine: u32,
+    kills_while_starting: u32,
+    acked_requests: usize,
+    acked_locks: usize,
+    lost: u32,
+    locks_checked: u64,
+    statements_equal: u32,
+    repeats_identical: u64,
+    restart_ms_mean: u64,
+    restart_ms_max: u64,
+}
+
+impl Complete {
+    /// The figures for people.
+    pub fn text(&self) -> String {
+        format!(
+            "seed                 {}\n\
+             rounds               {}\n\
+             kills of the host    {}\n\
+             kills of the engine  {}\n\
+             of these at start    {}\n\
+             requests acked       {}\n\
+             locks acked          {}\n\
+             locks lost           {}\n\
+             looks at a lock      {}\n\
+             statements equal     {}\n\
+             repeats identical    {}\n\
+             restart              mean {} ms, longest {} ms\n",
+            self.seed,
+            self.rounds,
+            self.kills_of_host,
+            self.kills_of_engine,
+            self.kills_while_starting,
+            self.acked_requests,
+            self.acked_locks,
+            self.lost,
+            self.locks_checked,
+            self.statements_equal,
+            self.repeats_identical,
+            self.restart_ms_mean,
+            self.restart_ms_max,
+        )
+    }
+}

@@ -1,0 +1,45 @@
+//! `mortise demo`: shows on this machine what the system promises.
+//!
+//! What it is for: `crash` kills host and engine at random under load and checks that nothing that
+//! was acknowledged is lost; `load` measures durable signed locks. Both start the processes of
+//! `mortise dev` on a folder of their own.
+//!
+//! What it does not do: cut the power. A killed process keeps the page cache; that frames are
+//! really synced before they are acknowledged is shown by `tests/crash/strace.sh`.
+
+mod crash;
+mod line;
+mod load;
+mod processes;
+mod rng;
+mod workshop;
+
+use crate::failure::Failure;
+use crate::output::Output;
+use clap::{Args, Subcommand};
+
+/// Arguments of `mortise demo`.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    #[command(subcommand)]
+    demo: Demo,
+}
+
+#[derive(Debug, Subcommand)]
+enum Demo {
+    /// Kill host and engine at random under load; check that nothing acknowledged is lost.
+    Crash(crash::CrashArgs),
+    /// Measure durable signed locks over the request socket.
+    Load(load::LoadArgs),
+}
+
+/// Runs a demonstration.
+///
+/// # Errors
+/// What it found wrong, or why it could not run.
+pub async fn run(args: DemoArgs, output: &Output) -> Result<(), Failure> {
+    match args.demo {
+        Demo::Crash(args) => crash::run(args, output).await,
+        Demo::Load(args) => load::run(args, output).await,
+    }
+}

@@ -1,0 +1,116 @@
+//! What the demonstrations commit: a policy without narrow limits, keys, signed requests.
+
+use bytes::Bytes;
+use mortise_client::{Identity, Signer, random_request_id};
+use mortise_format::U256;
+use mortise_format::asset::{Asset, Condition};
+use mortise_format::eip712::{Claim, Request};
+use mortise_format::ids::{Address, Bytes32, LockId};
+use mortise_format::lock::{LegTerms, LockTerms};
+use mortise_format::policy::Genesis;
+use mortise_format::wire::params::CommitLock;
+use mortise_format::wire::{Method, envelope, genesis};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// How long a request stays good for repetition, seconds.
+const REQUEST_VALID_S: u64 = 12 * 3600;
+/// How long a lock lives, seconds: longer than a run.
+const LOCK_S: u64 = 12 * 3600;
+/// How long an ended lock stays in the state, seconds: longer than a run.
+const RETENTION_S: u64 = 24 * 3600;
+
+/// The development genesis with a fresh salt, limits of count out of the way, and locks that
+/// outlive a run.
+pub(super) fn genesis() -> Genesis {
+    let mut genesis = genesis::dev(Bytes32(random_request_id().0));
+    let policy = &mut genesis.policy;
+    policy.lock_s_max = 2 * LOCK_S;
+    policy.retention_s = RETENTION_S;
+    policy.concurrent_max = u32::MAX;
+    policy.commands_per_minute_max = u32::MAX;
+    policy.requests_max = u32::MAX;
+    genesis
+}
+
+/// The seconds of this machine's clock.
+pub(super) fn now_s() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
+/// Makes signed requests for one engine. The bytes of each are made once: what is sent again is
+/// the same.
+#[derive(Debug, Clone)]
+pub(super) struct Workshop {
+    engine: Identity,
+    beneficiary: Signer,
+    arbiter: Signer,
+    next_id: u64,
+}
+
+/// A commit, ready to be sent.
+#[derive(Debug, Clone)]
+pub(super) struct Commit {
+    pub bytes: Bytes,
+    pub lock_id: LockId,
+}
+
+impl Workshop {
+    /// A workshop with fresh keys of beneficiary and arbiter. `first_id` starts the JSON-RPC ids.
+    pub fn new(engine: Identity, first_id: u64) -> Self {
+        let (beneficiary, arbiter) = (Signer::random(), Signer::random());
+        Self { engine, beneficiary, arbiter, next_id: first_id }
+    }
+
+    fn call<P: serde::Serialize>(&mut self, method: Method, params: &P) -> Bytes {
+        self.next_id += 1;
+        envelope::request(self.next_id, method.name(), params).into()
+    }
+
+    /// A lock of `amount`.
+    pub fn commit(&mut self, owner: &Signer, nonce: u64, amount: u64) -> Commit {
+        let (asset, target) = (Asset::native(1), Asset::native(10));
+        let terms = LockTerms {
+            owner: owner.address(),
+            beneficiary: self.beneficiary.address(),
+            arbiter: self.arbiter.address(),
+            nonce,
+            expires: now_s() + LOCK_S,
+            condition: Condition {
+                target_chain_id: target.chain_id,
+                target_asset: target,
+                target_amount: U256::from(amount),
+                recipient: Address([0x4e; 20]),
+                execution_data: None,
+            },
+            legs: vec![LegTerms { asset, amount: U256::from(amount) }],
+        };
+        let lock_id = terms.lock_id(&self.engine.engine_id);
+        let intent = owner.lock_intent(&self.engine.engine_id, terms, &Bytes32::ZERO, request());
+        let bytes = self.call(Method::CommitLock, &CommitLock { intent });
+        Commit { bytes, lock_id }
+    }
+
+    /// The arbiter's claim number `index` of a lock, of `amount`.
+    pub fn claim(&mut self, lock_id: LockId, index: u32, amount: u64) -> Bytes {
+        let claim = Claim {
+            lock_id,
+            claim_index: index,
+            claimant: self.beneficiary.address(),
+            amounts: vec![U256::from(amount)],
+            evidence: Bytes32::ZERO,
+            request: request(),
+        };
+        let params = self.arbiter.claim(&self.engine.engine_id, claim);
+        self.call(Method::ClaimLock, &params)
+    }
+
+    /// The beneficiary's release of what remains of a lock.
+    pub fn release(&mut self, lock_id: LockId) -> Bytes {
+        let params = self.beneficiary.release(&self.engine.engine_id, lock_id, request());
+        self.call(Method::ReleaseLock, &params)
+    }
+}
+
+fn request() -> Request {
+    Request { id: random_request_id(), valid_until: now_s() + REQUEST_VALID_S }
+}
