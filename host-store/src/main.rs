@@ -3,7 +3,7 @@
 //! Exit status: 0 done or good; 1 the host failed, or a frame is bad; 2 usage, or no log to read.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use mortise_host::verify::{Summary, VerifyError, verify};
+use mortise_host::verify::{Fault, Summary, VerifyError, verify};
 use mortise_host::{Config, run};
 use mortise_transport::{Address, VSOCK_CID_ANY};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -195,10 +195,12 @@ fn verify_text(result: &Result<Summary, VerifyError>) {
         Err(VerifyError::Frame { seq, fault }) => {
             println!("bad: frame {seq}: {fault}");
             println!("all frames before it are good");
-            eprintln!(
-                "if the host lost power while it wrote this last frame, start it once: it removes \
-                 a torn write that it never acknowledged, and refuses to start for any other"
-            );
+            if matches!(fault, Fault::Record(_)) {
+                eprintln!(
+                    "if the machine lost power while it wrote this frame, start the host once: it \
+                     removes a torn write that it never acknowledged, and refuses any other damage"
+                );
+            }
         }
         Err(error) => println!("bad: {error}"),
     }

@@ -30,7 +30,7 @@ pub(crate) async fn serve(
     gateway: Arc<Gateway>,
     mut stop: watch::Receiver<()>,
 ) {
-    let places = Arc::new(Places::new(gateway.limits().connections_max));
+    let places = Arc::new(Places::new(connections_max(gateway.limits().connections_max)));
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -56,6 +56,26 @@ pub(crate) async fn serve(
     }
     let drained = async { while connections.join_next().await.is_some() {} };
     let _ = tokio::time::timeout(DRAIN_TIME, drained).await;
+}
+
+/// At most half of the files that this process may open: the other half is for the store and the
+/// engine, which a flood of connections must not starve.
+fn connections_max(wanted: usize) -> usize {
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let files = open_files_max(&limits).unwrap_or(1024);
+    if wanted > files / 2 {
+        tracing::warn!(open_files = files, connections = files / 2, "fewer connections: low limit");
+    }
+    wanted.min(files / 2)
+}
+
+/// The soft limit of open files in the kernel's table of limits.
+fn open_files_max(limits: &str) -> Option<usize> {
+    let row = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+    match row.split_whitespace().next()? {
+        "unlimited" => Some(usize::MAX),
+        number => number.parse().ok(),
+    }
 }
 
 async fn serve_connection(
@@ -177,5 +197,36 @@ impl Drop for Visit {
     fn drop(&mut self) {
         self.0.served.store(true, Ordering::Relaxed);
         self.0.under_way.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_limit_of_open_files_is_read_from_the_kernels_table() {
+        let table = "Limit                     Soft Limit           Hard Limit           Units\n\
+                     Max open files            1024                 524288               files\n";
+        assert_eq!(open_files_max(table), Some(1024));
+        assert_eq!(open_files_max("Max open files   unlimited  unlimited files"), Some(usize::MAX));
+        assert_eq!(open_files_max(""), None);
+    }
+
+    #[test]
+    fn connections_that_were_never_served_make_room_before_idle_ones() {
+        let places = Arc::new(Places::new(3));
+        let take = || places.take().0.unwrap();
+        let (served, fresh, busy) = (take(), take(), take());
+        drop(Visit::begin(&served.guest));
+        let visit = Visit::begin(&busy.guest);
+        assert_eq!(idlest(&places.guests().1), Some(fresh.number));
+        let newcomer = take();
+        let second = Visit::begin(&newcomer.guest);
+        assert_eq!(idlest(&places.guests().1), Some(served.number));
+        let last = take();
+        let third = Visit::begin(&last.guest);
+        assert!(places.take().0.is_none(), "all are busy");
+        drop((visit, second, third, fresh));
     }
 }

@@ -1,0 +1,115 @@
+//! `mortise-host` as an operator runs it: ready line, health, stop by signal, exit status.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, ChildStderr, Command, Output, Stdio};
+
+const HOST: &str = env!("CARGO_BIN_EXE_mortise-host");
+
+/// A running host, and its log from behind the line that says it is ready.
+struct Running {
+    process: Child,
+    log: BufReader<ChildStderr>,
+    http: String,
+}
+
+fn command(folder: &Path) -> Command {
+    let unix = |name: &str| format!("unix:{}", folder.join(name).display());
+    let mut command = Command::new(HOST);
+    command.args(["run", "--log", "json", "--http", "127.0.0.1:0", "--data-dir"]);
+    command.arg(folder.join("data"));
+    command.args(["--listen-store", &unix("store"), "--engine", &unix("engine")]);
+    command.env_remove("RUST_LOG").stderr(Stdio::piped());
+    command
+}
+
+impl Running {
+    fn start(folder: &Path) -> Self {
+        let mut process = command(folder).spawn().unwrap();
+        let mut log = BufReader::new(process.stderr.take().unwrap());
+        let mut line = String::new();
+        while !line.contains("mortise-host is ready") {
+            line.clear();
+            assert_ne!(log.read_line(&mut line).unwrap(), 0, "the host ended before it was ready");
+        }
+        let ready: serde_json::Value = serde_json::from_str(&line).unwrap();
+        let http = ready["fields"]["http"].as_str().unwrap().to_owned();
+        Self { process, log, http }
+    }
+
+    fn get(&self, path: &str) -> String {
+        let mut stream = TcpStream::connect(self.http.strip_prefix("http://").unwrap()).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    /// Sends a signal; gives the exit status and the rest of the log.
+    fn stop(mut self, signal: &str) -> (Option<i32>, String) {
+        let id = self.process.id().to_string();
+        assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
+        let mut rest = String::new();
+        self.log.read_to_string(&mut rest).unwrap();
+        (self.process.wait().unwrap().code(), rest)
+    }
+}
+
+fn verify(folder: &Path) -> Output {
+    Command::new(HOST).args(["verify", "--json", "--data-dir"]).arg(folder).output().unwrap()
+}
+
+#[test]
+fn a_host_says_when_it_is_ready_and_stops_in_order_on_either_signal() {
+    let folder = tempfile::tempdir().unwrap();
+    for signal in ["-TERM", "-INT"] {
+        let host = Running::start(folder.path());
+        assert!(host.get("/healthz").starts_with("HTTP/1.1 200"));
+        assert!(host.get("/readyz").starts_with("HTTP/1.1 503"));
+        assert!(host.get("/metrics").contains("mortise_host_next_seq 0"));
+        let (status, log) = host.stop(signal);
+        assert_eq!(status, Some(0), "{signal}");
+        assert!(log.contains("mortise-host has stopped"), "{log}");
+        assert!(!folder.path().join("store").exists());
+    }
+}
+
+#[test]
+fn a_folder_in_use_is_named_and_is_exit_status_1() {
+    let folder = tempfile::tempdir().unwrap();
+    let host = Running::start(folder.path());
+    let second = command(folder.path()).output().unwrap();
+    assert_eq!(second.status.code(), Some(1));
+    let log = String::from_utf8(second.stderr).unwrap();
+    assert!(log.contains("is in use by another mortise-host"), "{log}");
+    host.stop("-TERM");
+}
+
+#[test]
+fn verify_tells_good_from_unreadable_by_its_exit_status() {
+    let folder = tempfile::tempdir().unwrap();
+    Running::start(folder.path()).stop("-TERM");
+    let good = verify(&folder.path().join("data"));
+    assert_eq!(good.status.code(), Some(0));
+    let result: serde_json::Value = serde_json::from_slice(&good.stdout).unwrap();
+    assert_eq!((&result["ok"], &result["frames"]), (&true.into(), &0.into()));
+    assert_eq!(verify(&folder.path().join("none")).status.code(), Some(2));
+    let usage = Command::new(HOST).arg("verify").output().unwrap();
+    assert_eq!(usage.status.code(), Some(2));
+}
+
+#[test]
+fn verify_names_the_bad_frame_with_exit_status_1() {
+    let folder = tempfile::tempdir().unwrap();
+    Running::start(folder.path()).stop("-TERM");
+    let data = folder.path().join("data");
+    let segment = data.join("log").join("0000000000.seg");
+    let mut file = std::fs::File::options().write(true).open(segment).unwrap();
+    file.write_all(b"not a segment").unwrap();
+    let bad = verify(&data);
+    assert_eq!(bad.status.code(), Some(1));
+    let result: serde_json::Value = serde_json::from_slice(&bad.stdout).unwrap();
+    assert_eq!((&result["ok"], &result["frame"]), (&false.into(), &0.into()));
+    assert_eq!(result["fault"], "bytes that are no record");
+}
