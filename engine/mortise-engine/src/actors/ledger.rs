@@ -172,10 +172,10 @@ impl Ledger {
         let snapshot = self.parts.pipeline.final_snapshot();
         let store = Arc::clone(&self.parts.store);
         let store_it = async move {
-            if let Some(snapshot) = snapshot {
-                if let Err(error) = put_snapshot(store.as_ref(), snapshot).await {
-                    tracing::warn!(%error, "last snapshot not stored");
-                }
+            if let Some(snapshot) = snapshot
+                && let Err(error) = put_snapshot(store.as_ref(), snapshot).await
+            {
+                tracing::warn!(%error, "last snapshot not stored");
             }
             let _ = done.send(());
         };

@@ -144,12 +144,11 @@ impl Pipeline {
     }
 
     fn draft(&mut self, now_ms: u64, request: DraftRequest) -> Result<Draft, Reject> {
-        if let Some(id) = &request.request_id {
-            if let Some(draft) = self.drafts.find_request(&request.owner, id, now_ms) {
-                return same_draft(draft, &request)
-                    .then(|| draft.clone())
-                    .ok_or(Reject::RequestIdReused(Field::RequestId));
-            }
+        let known = request.request_id.as_ref();
+        let known = known.and_then(|id| self.drafts.find_request(&request.owner, id, now_ms));
+        if let Some(draft) = known {
+            let same = same_draft(draft, &request);
+            return same.then(|| draft.clone()).ok_or(Reject::RequestIdReused(Field::RequestId));
         }
         self.drafts.forget(now_ms);
         let state = self.machine.state();
