@@ -4,5 +4,6 @@ mod commands;
 mod conformance;
 mod no_std;
 mod properties;
+mod simulation;
 mod tidy;
 mod vectors_rfc6962;

@@ -6,8 +6,10 @@
 //! frame that it rests on is synced, and no frame carries a statement that was not released.
 
 mod checks;
+mod faults;
 mod said;
 
+pub use faults::AppendFault;
 pub use said::Said;
 
 use crate::keys::{Asked, Desk};
@@ -21,13 +23,16 @@ use mortise_core::signature::Signer;
 use mortise_engine::api::{Ask, Query, Reply, Token, Work};
 use mortise_engine::boot::{self, BootError};
 use mortise_engine::keyring::{Identity, KeyRing};
-use mortise_engine::pipeline::{Input, Output, Pipeline, Settings, SignJob, SignedFrame, Snapshot};
+use mortise_engine::pipeline::{
+    Input, Output, Pipeline, Settings, SignJob, SignedFrame, Snapshot, Start,
+};
 use mortise_engine::recall;
 use mortise_engine::released::sign_promises;
 use mortise_engine::store::Ack;
 use mortise_format::eip712::Domain;
 use mortise_format::event::Position;
 use mortise_format::frame::Frame;
+use mortise_format::ids::Root;
 use mortise_format::policy::Genesis;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -56,6 +61,8 @@ pub struct Driver {
     pub replies: BTreeMap<Token, Reply>,
     /// What each call of the pipeline did, since it was last taken.
     pub turns: Vec<Turn>,
+    /// The host acks what it does not keep: what leaves cannot be durable.
+    pub host_lies: bool,
     genesis: Genesis,
     vault: Arc<TestVault>,
     entropy: TestEntropy,
@@ -78,6 +85,7 @@ struct Engine {
     snapshots: VecDeque<Snapshot>,
     recalls: Vec<(Token, Position, Option<SignedStatement>)>,
     last_shipped: u64,
+    root_at_boot: Root,
 }
 
 /// What one call of the pipeline did.
@@ -102,6 +110,7 @@ impl Driver {
             now_ms: START_MS,
             replies: BTreeMap::new(),
             turns: Vec::new(),
+            host_lies: false,
             genesis: genesis(),
             vault: Arc::new(TestVault::new(seed)),
             entropy: TestEntropy::new(seed),
@@ -138,6 +147,7 @@ impl Driver {
         for signed in &start.to_carry {
             self.statements.insert(signed.stated.statement.seq, signed.clone());
         }
+        let root_at_boot = start.machine.state_root();
         let mut out = Vec::new();
         let pipeline = Pipeline::start(start, self.now_ms, "tests", self.settings, &mut out);
         let pipeline = pipeline.expect("an empty boot frame can be made");
@@ -152,9 +162,21 @@ impl Driver {
             snapshots: VecDeque::new(),
             recalls: Vec::new(),
             last_shipped,
+            root_at_boot,
         });
         self.take_outputs(out, Vec::new());
         Ok(())
+    }
+
+    /// Replays another disk with this engine's identity, as a boot would, and starts nothing.
+    ///
+    /// # Errors
+    /// What the engine's boot refuses.
+    pub fn replay(&self, disk: &Disk) -> Result<Start, BootError> {
+        let identity = self.identity();
+        let vault: Arc<dyn mortise_engine::ports::Vault> = self.vault.clone();
+        let ring = KeyRing::new(vault, identity);
+        now(boot::replay(disk, identity, &ring, &self.entropy, &|_, _| {}))
     }
 
     /// Kills the engine and cuts the power: of the frames that were written and not synced, the
@@ -191,6 +213,11 @@ impl Driver {
     /// The pipeline, for a graceful stop.
     pub fn pipeline_mut(&mut self) -> &mut Pipeline {
         &mut self.engine_mut().pipeline
+    }
+
+    /// The state root that the replay of this boot ended at.
+    pub fn root_at_boot(&self) -> Root {
+        self.engine().root_at_boot
     }
 
     /// The identity of the engine.

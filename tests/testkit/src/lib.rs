@@ -11,6 +11,7 @@
 pub mod driver;
 pub mod keys;
 pub mod lockstep;
+pub mod mirror;
 pub mod model;
 pub mod rng;
 pub mod scenario;

@@ -172,6 +172,11 @@ impl Model {
         }
     }
 
+    /// The engine.
+    pub fn engine_id(&self) -> EngineId {
+        self.engine_id
+    }
+
     /// The answer to a command at `now_ms`. Changes nothing.
     pub fn answer(&self, now_ms: u64, asked: &Asked) -> Answer {
         if let Err(reject) = shape::check(asked) {

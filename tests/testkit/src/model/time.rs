@@ -49,9 +49,8 @@ impl Model {
     /// Opens a frame at `now_ms`: time moves, never back, and does what is due.
     pub fn advance(&mut self, now_ms: u64) -> Due {
         let due = self.due(now_ms);
-        self.time_ms = self.time_ms.max(now_ms);
+        self.set_time(now_ms);
         let now_s = self.time_ms / 1000;
-        self.requests.retain(|_, known| known.valid_until >= now_s);
         for lock_id in &due.expired {
             self.end(lock_id, Status::Expired);
         }
@@ -70,5 +69,13 @@ impl Model {
             self.locks.remove(lock_id);
         }
         due
+    }
+
+    /// Moves time, never back, and forgets requests that are no longer valid: all that a boot
+    /// frame does.
+    pub fn set_time(&mut self, now_ms: u64) {
+        self.time_ms = self.time_ms.max(now_ms);
+        let now_s = self.time_ms / 1000;
+        self.requests.retain(|_, known| known.valid_until >= now_s);
     }
 }
