@@ -63,7 +63,8 @@ impl FileVault {
     }
 
     fn wrapping_key(&self, salt: &[u8]) -> Secret {
-        self.root.expose(|root| Secret::new(domains::blake3_in(domains::SOFTWARE_VAULT, &[root, salt])))
+        let derive = |root: &[u8; 32]| domains::blake3_in(domains::SOFTWARE_VAULT, &[root, salt]);
+        Secret::new(self.root.expose(derive))
     }
 }
 
