@@ -116,9 +116,14 @@ impl Client {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
-    let address: Address = std::env::args().nth(1).ok_or("usage: ack_rate ADDR")?.parse()?;
+    let address = std::env::args().nth(1).ok_or("usage: ack_rate ADDR [IN_FLIGHT_MAX]")?;
+    let address: Address = address.parse()?;
+    let depth_max = std::env::args().nth(2).map_or(Ok(usize::MAX), |text| text.parse())?;
     let mut client = Client::new(&address).await?;
     for (bytes, depth) in [(700, 1), (65_000, 1), (65_000, 8), (65_000, 32), (700, 32)] {
+        if depth > depth_max {
+            continue;
+        }
         let count = if depth == 1 { 512 } else { 1024 };
         let mut rates = Vec::new();
         let mut all = Vec::new();
