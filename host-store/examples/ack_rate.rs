@@ -3,8 +3,10 @@
 //! Expected of a frame of 64 KiB: one copy into the socket and one out, two BLAKE3 passes, one copy
 //! into the group, its share of one `fdatasync`.
 //!
-//! `mortise-host run --data-dir DIR/data --listen-store unix:DIR/s --engine unix:DIR/e --http 127.0.0.1:0 &`
-//! `cargo run --release -p mortise-host --example ack_rate -- unix:DIR/s`
+//! ```sh
+//! mortise-host run --data-dir DIR/data --listen-store unix:DIR/s --engine unix:DIR/e &
+//! cargo run --release -p mortise-host --example ack_rate -- unix:DIR/s
+//! ```
 
 use mortise_format::codec;
 use mortise_format::frame::{

@@ -11,6 +11,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 
+/// Where the enclave finds the store when nothing else is said.
+const STORE: Address = Address::Vsock { cid: VSOCK_CID_ANY, port: 5001 };
+
 /// Nothing was judged: the folder is wrong or cannot be read.
 const UNREADABLE: u8 = 2;
 
@@ -36,7 +39,7 @@ struct RunArgs {
     #[arg(long)]
     data_dir: PathBuf,
     /// Where the enclave reaches the store: unix:PATH or vsock:CID:PORT.
-    #[arg(long, value_name = "ADDR", default_value_t = Address::Vsock { cid: VSOCK_CID_ANY, port: 5001 })]
+    #[arg(long, value_name = "ADDR", default_value_t = STORE)]
     listen_store: Address,
     /// Where the engine takes requests; without it, vsock at the CID and port below.
     #[arg(long, value_name = "ADDR")]
