@@ -85,9 +85,10 @@ pub enum EngineError {
 
 impl EngineError {
     /// True when a restart may help: the store went away, or an append's outcome is unknown. A log
-    /// that does not follow is not mended by trying again.
+    /// that does not follow, and a store that answers garbage, are not mended by trying again.
     pub fn is_worth_a_restart(&self) -> bool {
         match self {
+            Self::Boot(BootError::Store(StoreError::Garbage(_))) => false,
             Self::Store { .. } | Self::Fault(_) | Self::Boot(BootError::Store(_)) => true,
             Self::Listen { .. } | Self::Boot(_) | Self::Start(_) => false,
         }

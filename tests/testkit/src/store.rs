@@ -99,8 +99,8 @@ impl Content {
             return Ok(head);
         }
         let Some(last) = self.frames.last() else { return Ok(LogHead::EMPTY) };
-        let last = decode(last)?;
         let next_seq = u64::try_from(self.frames.len()).expect("few frames");
+        let last = decode(next_seq - 1, last)?;
         Ok(LogHead { next_seq, digest: last.digest() })
     }
 
@@ -128,12 +128,12 @@ impl Content {
         let max = usize::try_from(bytes_max).expect("32 bits fit");
         let mut frames = Vec::new();
         let mut size = 0;
-        for bytes in self.frames.iter().skip(from) {
+        for (seq, bytes) in (from_seq..).zip(self.frames.iter().skip(from)) {
             size += bytes.len();
             if !frames.is_empty() && size > max {
                 break;
             }
-            frames.push(decode(bytes)?);
+            frames.push(decode(seq, bytes)?);
         }
         Ok(frames)
     }
@@ -146,8 +146,8 @@ impl Content {
     }
 }
 
-fn decode(bytes: &[u8]) -> Result<Frame, StoreError> {
-    Frame::decode(bytes).map_err(|error| Garbage::NotAFrame(error).into())
+fn decode(seq: u64, bytes: &[u8]) -> Result<Frame, StoreError> {
+    Frame::decode(bytes).map_err(|error| Garbage::NotAFrame { seq, error }.into())
 }
 
 fn ready<T: Send + 'static>(result: Result<T, StoreError>) -> StoreFuture<T> {

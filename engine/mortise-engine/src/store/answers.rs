@@ -44,7 +44,8 @@ pub(super) fn frames(
     let mut checked: Vec<Frame> = Vec::with_capacity(frames.len());
     let mut expected = from_seq;
     for bytes in frames {
-        let frame = Frame::decode(&bytes).map_err(Garbage::NotAFrame)?;
+        let frame = Frame::decode(&bytes);
+        let frame = frame.map_err(|error| Garbage::NotAFrame { seq: expected, error })?;
         let found = frame.header().seq;
         if found != expected {
             return Err(Garbage::WrongSeq { expected, found }.into());

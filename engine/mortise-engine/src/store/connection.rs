@@ -127,7 +127,8 @@ async fn read_all(mut reader: MessageReader<ReadHalf<Stream>>, open: std::sync::
     let error = loop {
         let message = match reader.read().await {
             Ok(Some(message)) => message,
-            Ok(None) | Err(MessageError::Io(_)) => break StoreError::Unknown,
+            // A store that is killed leaves half a message behind: it is gone, it did not lie.
+            Ok(None) | Err(MessageError::Io(_) | MessageError::Torn) => break StoreError::Unknown,
             Err(_) => break Garbage::Framing.into(),
         };
         let Some(open) = open.upgrade() else { return };

@@ -33,7 +33,7 @@ pub enum StoreError {
 #[non_exhaustive]
 pub enum Garbage {
     /// The stream is no stream of bounded messages.
-    #[error("a message is torn or over its bound")]
+    #[error("a message is over its bound")]
     Framing,
     /// No request has this correlation id, or it was answered before.
     #[error("an answer belongs to no request")]
@@ -51,8 +51,13 @@ pub enum Garbage {
     #[error("the head contradicts itself")]
     WrongHead,
     /// Bytes that were to be a frame are none.
-    #[error("a stored frame is broken: {0}")]
-    NotAFrame(FrameError),
+    #[error("frame {seq} is broken: {error}")]
+    NotAFrame {
+        /// The seq asked for.
+        seq: u64,
+        /// How it is broken.
+        error: FrameError,
+    },
     /// A frame is not the one that was asked for, or not the successor of the one before it.
     #[error("expected frame {expected}, found frame {found}")]
     WrongSeq {

@@ -4,7 +4,7 @@ use super::{Ack, Garbage, LogStore, RemoteLog, StoreError};
 use bytes::Bytes;
 use mortise_format::codec;
 use mortise_format::frame::{FRAME_VERSION, Frame, FrameHeader, FrameKind, FrameLeaf};
-use mortise_format::frame::{cipher_digest, clear_digest};
+use mortise_format::frame::{FrameError, cipher_digest, clear_digest};
 use mortise_format::ids::{Bytes32, EngineId, FrameDigest, PolicyHash, Root};
 use mortise_format::limits::{SNAPSHOT_PART_BYTES, STORE_MESSAGE_BYTES_MAX};
 use mortise_format::store::{LogHead, SnapshotInfo, StoreRefusal, StoreRequest, StoreResponse};
@@ -235,7 +235,7 @@ async fn frames_that_were_not_asked_for_are_garbage_by_name() {
         (vec![gap.encode()], Garbage::WrongSeq { expected: 5, found: 7 }),
         (vec![a.encode(), gap.encode()], Garbage::WrongSeq { expected: 6, found: 7 }),
         (vec![a.encode(), stray.encode()], Garbage::BrokenChain { seq: 6 }),
-        (vec![flipped], Garbage::NotAFrame(mortise_format::frame::FrameError::CipherDigest)),
+        (vec![flipped], Garbage::NotAFrame { seq: 5, error: FrameError::CipherDigest }),
         (vec![a.encode(); 4], Garbage::TooMuch),
     ];
     for (frames, garbage) in cases {
