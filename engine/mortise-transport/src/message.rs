@@ -134,6 +134,16 @@ impl<R: AsyncRead + Unpin> MessageReader<R> {
         Ok(Some(Message { correlation, payload }))
     }
 
+    /// True when a message has begun and is not complete.
+    pub fn is_partial(&self) -> bool {
+        !self.buffer.is_empty()
+    }
+
+    /// The stream; bytes that were read ahead are lost.
+    pub fn into_inner(self) -> R {
+        self.io
+    }
+
     async fn fill(&mut self) -> io::Result<usize> {
         self.buffer.reserve(READ_BYTES.min(self.payload_max + HEADER_BYTES));
         self.io.read_buf(&mut self.buffer).await

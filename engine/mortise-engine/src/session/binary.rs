@@ -1,14 +1,18 @@
 //! Pipelined messages.
 
+use super::{PATIENCE, linger};
 use crate::gate::Gate;
 use crate::rpc;
 use bytes::{Bytes, BytesMut};
 use mortise_format::limits::{REQUEST_BYTES_MAX, RESPONSE_BYTES_MAX};
-use mortise_transport::{MessageError, MessageReader, MessageWriter, REQUEST_MAGIC, Stream};
+use mortise_transport::{
+    Message, MessageError, MessageReader, MessageWriter, REQUEST_MAGIC, Stream,
+};
 use std::io;
 use std::sync::Arc;
 use tokio::io::WriteHalf;
 use tokio::sync::{Semaphore, mpsc};
+use tokio::time::timeout;
 
 /// An answer on its way out.
 type Outgoing = (u64, Vec<u8>);
@@ -28,6 +32,9 @@ pub(super) async fn serve(stream: Stream, buffer: BytesMut, gate: Arc<Gate>) -> 
     }
     drop(answers);
     let written = writer.await.map_err(io::Error::other)?;
+    if ended.is_err() {
+        linger(&mut reader.into_inner()).await;
+    }
     ended.map_err(io::Error::other)?;
     written
 }
@@ -38,7 +45,7 @@ async fn read<R: tokio::io::AsyncRead + Unpin>(
     permits: &Arc<Semaphore>,
     answers: &mpsc::Sender<Outgoing>,
 ) -> Result<(), MessageError> {
-    while let Some(message) = reader.read().await? {
+    while let Some(message) = next(reader).await? {
         // Waiting here is the back-pressure: the socket is not read meanwhile. A large message
         // costs a larger share, so that the bytes under way are bounded too.
         let kib = u32::try_from(message.payload.len() / 1024).unwrap_or(u32::MAX);
@@ -52,6 +59,23 @@ async fn read<R: tokio::io::AsyncRead + Unpin>(
         });
     }
     Ok(())
+}
+
+/// The next message. Between messages a peer may be quiet for as long as it likes; one that is not
+/// complete after two looks ends the connection.
+async fn next<R: tokio::io::AsyncRead + Unpin>(
+    reader: &mut MessageReader<R>,
+) -> Result<Option<Message>, MessageError> {
+    let mut was_partial = false;
+    loop {
+        match timeout(PATIENCE, reader.read()).await {
+            Ok(message) => return message,
+            Err(_) if was_partial && reader.is_partial() => {
+                return Err(io::Error::from(io::ErrorKind::TimedOut).into());
+            }
+            Err(_) => was_partial = reader.is_partial(),
+        }
+    }
 }
 
 async fn answer(gate: &Gate, number: u64, payload: Bytes, answers: &mpsc::Sender<Outgoing>) {

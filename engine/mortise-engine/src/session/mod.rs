@@ -18,7 +18,7 @@ use mortise_transport::{REQUEST_MAGIC, Stream};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::timeout;
 
 /// Serves a connection to its end. An error is the peer's business: it is logged, nothing more.
@@ -52,7 +52,17 @@ async fn first_bytes(stream: &mut Stream, buffer: &mut BytesMut) -> io::Result<b
     }
 }
 
+/// Reads and drops what the peer is still sending, for a moment. Closing over unread bytes resets
+/// the connection, and an answer that was just written may go with it.
+async fn linger(stream: &mut (impl AsyncRead + Unpin)) {
+    let mut dropped = [0; 16 * 1024];
+    let drain = async { while matches!(stream.read(&mut dropped).await, Ok(1..)) {} };
+    let _ = timeout(LINGER, drain).await;
+}
+
 /// Room for the first read.
 const FIRST_BYTES: usize = 1024;
 /// How long a peer may take to complete what it has begun to send.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a refused peer may go on sending before it is cut off.
+const LINGER: Duration = Duration::from_secs(1);

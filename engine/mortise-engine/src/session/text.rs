@@ -1,7 +1,7 @@
 //! JSON values on a stream.
 
-use super::PATIENCE;
 use super::json_stream::Scanner;
+use super::{PATIENCE, linger};
 use crate::gate::Gate;
 use crate::rpc;
 use bytes::{Buf, BytesMut};
@@ -25,7 +25,10 @@ pub(super) async fn serve(
         skip_space(&mut buffer);
         match buffer.first() {
             Some(b'{' | b'[') => {}
-            Some(_) => return refuse(stream, &buffer).await,
+            Some(_) => {
+                complete_verb(&mut stream, &mut buffer).await?;
+                return refuse(stream, &buffer).await;
+            }
             None => {
                 // Between values a peer may be quiet for as long as it likes.
                 if stream.read_buf(&mut buffer).await? == 0 {
@@ -59,10 +62,26 @@ fn skip_space(buffer: &mut BytesMut) {
     buffer.advance(spaces);
 }
 
+/// How requests of HTTP begin.
+const VERBS: [&[u8]; 7] = [b"GET ", b"POST", b"OPTI", b"HEAD", b"PUT ", b"DELE", b"PATC"];
+
+/// Reads on while the bytes may still become a verb of HTTP.
+async fn complete_verb(stream: &mut Stream, buffer: &mut BytesMut) -> io::Result<()> {
+    let is_begun = |buffer: &BytesMut| {
+        VERBS.iter().any(|verb| buffer.len() < verb.len() && verb.starts_with(buffer))
+    };
+    while is_begun(buffer) {
+        let read = timeout(PATIENCE, stream.read_buf(buffer)).await;
+        if read.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?? == 0 {
+            break;
+        }
+    }
+    Ok(())
+}
+
 /// What is neither JSON nor ours gets one answer that says so.
 async fn refuse(stream: Stream, buffer: &[u8]) -> io::Result<()> {
-    let verbs: [&[u8]; 6] = [b"GET ", b"POST", b"OPTI", b"HEAD", b"PUT ", b"DELE"];
-    let error = match verbs.iter().any(|verb| buffer.starts_with(verb)) {
+    let error = match VERBS.iter().any(|verb| buffer.starts_with(verb)) {
         true => ErrorObject::new(Code::InvalidRequest)
             .saying("this port speaks JSON-RPC, not HTTP: use the gateway of mortise-host"),
         false => ErrorObject::new(Code::ParseError).saying("a request starts with { or ["),
@@ -73,5 +92,7 @@ async fn refuse(stream: Stream, buffer: &[u8]) -> io::Result<()> {
 async fn last_words(mut stream: Stream, answer: &[u8]) -> io::Result<()> {
     stream.write_all(answer).await?;
     stream.write_all(b"\n").await?;
-    stream.shutdown().await
+    stream.shutdown().await?;
+    linger(&mut stream).await;
+    Ok(())
 }
