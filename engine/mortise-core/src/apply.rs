@@ -120,7 +120,9 @@ impl State {
     fn apply_grants(&mut self, locks: &[GrantedLock], marks: &[RequestMark]) -> Applied {
         locks.iter().try_for_each(|lock| self.apply_grant(lock))?;
         if marks.is_empty() {
-            locks.iter().for_each(|lock| self.count_command(&lock.terms.owner));
+            for lock in locks {
+                self.count_command(&lock.terms.owner);
+            }
         }
         marks.iter().try_for_each(|mark| self.remember(mark))
     }
@@ -138,7 +140,7 @@ impl State {
         }
         let mut legs = Vec::with_capacity(terms.legs.len());
         for leg in &terms.legs {
-            let account = self.ensure_account(&terms.owner, &leg.asset);
+            let account = self.ensure_account_of(owner_slot, &leg.asset);
             self.add_held(account, leg.amount)?;
             self.check_promise(account, leg.amount, granted.custody)?;
             let (remaining, claimed, settled) = (leg.amount, U256::ZERO, U256::ZERO);
@@ -329,27 +331,23 @@ impl State {
     fn add_held(&mut self, account: u32, amount: U256) -> Applied {
         let entry = &mut self.accounts[index(account)];
         entry.held = entry.held.checked_add(amount).ok_or(Corruption::Amount)?;
-        let asset = entry.asset;
-        let total = self.ensure_total(&asset);
-        let promised = &mut self.totals[index(total)].promised;
+        let promised = &mut self.totals[index(entry.total)].promised;
         *promised = promised.checked_add(amount).ok_or(Corruption::Amount)?;
         self.touch_account(account);
         Ok(())
     }
 
     /// INV-01 and 13 for an account that just got a hold of `amount`.
-    fn check_promise(&mut self, account: u32, amount: U256, custody: Custody) -> Applied {
+    fn check_promise(&self, account: u32, amount: U256, custody: Custody) -> Applied {
         let entry = &self.accounts[index(account)];
-        let asset = entry.asset;
         let promised = entry.promised().ok_or(Corruption::Amount)?;
-        let fact = entry.fact;
         let policy = self.policy();
-        let chain = policy.chain(asset.chain_id).ok_or(Corruption::Policy)?;
-        let limits = *policy.limits(&asset);
+        let chain = policy.chain(entry.asset.chain_id).ok_or(Corruption::Policy)?;
+        let limits = policy.limits(&entry.asset);
         match (chain.custody, custody) {
             (ChainCustody::Open, Custody::Open) => {}
             (ChainCustody::Escrow { .. }, Custody::Escrow) => {
-                let fact = fact.ok_or(Corruption::Insolvent)?;
+                let fact = entry.fact.as_ref().ok_or(Corruption::Insolvent)?;
                 let taken = promised.checked_add(fact.withdrawing).ok_or(Corruption::Amount)?;
                 if taken > fact.balance {
                     return Err(Corruption::Insolvent);
@@ -357,8 +355,7 @@ impl State {
             }
             _ => return Err(Corruption::Policy),
         }
-        let total = self.ensure_total(&asset);
-        let in_all = self.totals[index(total)].promised;
+        let in_all = self.totals[index(entry.total)].promised;
         let fits = amount <= limits.single_max
             && promised <= limits.account_max
             && in_all <= limits.asset_max;
@@ -366,27 +363,26 @@ impl State {
     }
 
     fn lower_total(&mut self, account: u32, amount: U256) -> Applied {
-        let asset = self.accounts[index(account)].asset;
-        let total = self.ensure_total(&asset);
+        let total = self.accounts[index(account)].total;
         let promised = &mut self.totals[index(total)].promised;
         *promised = promised.checked_sub(amount).ok_or(Corruption::Amount)?;
         Ok(())
     }
 
-    fn count_command(&mut self, principal: &Address) {
+    fn count_command(&mut self, principal: &Address) -> u32 {
         let slot = self.ensure_principal(principal);
         let minute = self.time_ms / 60_000;
         self.principals[index(slot)].count_command(minute);
+        slot
     }
 
     fn remember(&mut self, mark: &RequestMark) -> Applied {
-        self.count_command(&mark.principal);
+        let slot = self.count_command(&mark.principal);
         let (at, now_s) = (self.at, self.time_ms / 1000);
         match self.requests.insert(mark, at) {
             Some(old) if old.valid_until >= now_s => Err(Corruption::RequestKnown),
             Some(_) => Ok(()),
             None => {
-                let slot = self.ensure_principal(&mark.principal);
                 self.principals[index(slot)].request_count += 1;
                 Ok(())
             }

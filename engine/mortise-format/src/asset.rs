@@ -50,7 +50,7 @@ impl AssetType {
 }
 
 /// An asset on a chain.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
 pub struct Asset {
     /// EIP-155 chain id.
     pub chain_id: u64,
@@ -63,7 +63,7 @@ pub struct Asset {
 }
 
 /// A token id, ordered and hashed by its bytes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
 pub struct TokenId(pub [u8; 32]);
 
 impl TokenId {
@@ -75,6 +75,18 @@ impl TokenId {
     /// From a number.
     pub fn from_value(value: U256) -> Self {
         Self(value.to_be_bytes())
+    }
+}
+
+// One write of all bytes: the maps of the core hash an asset with every hold.
+impl core::hash::Hash for Asset {
+    fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
+        let mut bytes = [0; 61];
+        bytes[..8].copy_from_slice(&self.chain_id.to_le_bytes());
+        bytes[8] = self.asset_type.number();
+        bytes[9..29].copy_from_slice(&self.token.0);
+        bytes[29..].copy_from_slice(&self.token_id.0);
+        state.write(&bytes);
     }
 }
 

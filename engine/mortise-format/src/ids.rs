@@ -62,8 +62,15 @@ pub fn to_hex(bytes: &[u8]) -> alloc::string::String {
 macro_rules! fixed_bytes {
     ($($(#[$doc:meta])* $name:ident($size:literal);)*) => {$(
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
         pub struct $name(pub [u8; $size]);
+
+        // The size is fixed: the length that arrays hash before their bytes costs time only.
+        impl core::hash::Hash for $name {
+            fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
+                state.write(&self.0);
+            }
+        }
 
         impl $name {
             /// All bytes zero.

@@ -35,7 +35,7 @@ pub(super) fn decide_release(
         return Err(Reject::InvalidSignature);
     }
     open_lock(state, now, &lock_id)?;
-    memory::check_quota(state, now, &mark.principal, 0, 1)?;
+    memory::check_quota(state, now, state.principal(&mark.principal), 0, 1)?;
     Ok(Event::LockReleased { lock_id, signature, mark: *mark, freed: remaining(lock) })
 }
 
@@ -65,7 +65,7 @@ pub(super) fn decide_cancel(
         check_validity(now, mark.valid_until)?;
     }
     let mark = owner_consent.mark;
-    memory::check_quota(state, now, &lock.owner, 0, u32::from(mark.is_some()))?;
+    memory::check_quota(state, now, state.principal(&lock.owner), 0, u32::from(mark.is_some()))?;
     let principal = lock.owner;
     let consents = used.iter().map(|c| c.consent).collect();
     let freed = remaining(lock);
@@ -89,11 +89,12 @@ pub(super) fn decide_draft(
             false => Reject::ConsentRequired(Party::Beneficiary),
         });
     }
-    let nonces = state.principal(&terms.owner).map(|p| p.nonces).unwrap_or_default();
+    let known = state.principal(&terms.owner);
+    let nonces = known.map(|p| p.nonces).unwrap_or_default();
     if !nonces.is_free(terms.nonce) {
         return Err(Reject::NonceUsed);
     }
-    memory::check_quota(state, now, &terms.owner, 0, u32::from(consent.mark.is_some()))?;
+    memory::check_quota(state, now, known, 0, u32::from(consent.mark.is_some()))?;
     let (terms, mark) = (terms.clone(), consent.mark);
     Ok(Event::DraftCancelled { lock_id, terms, consent: consent.consent, mark })
 }

@@ -42,7 +42,7 @@ pub(super) fn decide_claim(
         return Err(Reject::InvalidSignature);
     }
     open_lock(state, now, &claim.lock_id)?;
-    memory::check_quota(state, now, &mark.principal, 0, 1)?;
+    memory::check_quota(state, now, state.principal(&mark.principal), 0, 1)?;
     if claim.claim_index != lock.claim_count {
         return Err(Reject::Validation(Field::ClaimIndex));
     }
@@ -80,7 +80,7 @@ pub(super) fn decide_extend(
     if now.s >= lock.expires {
         return Err(Reject::LockExpired);
     }
-    memory::check_quota(state, now, &mark.principal, 0, 1)?;
+    memory::check_quota(state, now, state.principal(&mark.principal), 0, 1)?;
     let min = lock.expires.saturating_add(1);
     let max = now.s.saturating_add(state.policy().lock_s_max);
     if new_expires < min || new_expires > max {
@@ -89,7 +89,8 @@ pub(super) fn decide_extend(
     let target = lock.condition.target_chain_id;
     let (claim_by, settle_by) = grant::times_of(state, target, new_expires)?;
     for leg in &lock.legs {
-        grant::check_facts(state, now, &lock.owner, &leg.asset, settle_by)?;
+        let account = state.account(&lock.owner, &leg.asset);
+        grant::check_facts(state, now, account, &leg.asset, settle_by)?;
     }
     let terms = LockTerms { expires: new_expires, ..lock.terms() };
     let (custody, mark, status) = (lock.custody, *mark, lock.status);

@@ -3,6 +3,8 @@
 use super::{Now, check_validity, memory, request_of};
 use crate::admit::AdmittedLock;
 use crate::state::State;
+use crate::state::accounts::Account;
+use crate::state::principals::Principal;
 use alloc::vec::Vec;
 use mortise_format::U256;
 use mortise_format::asset::Asset;
@@ -23,8 +25,11 @@ pub(super) fn decide(
 ) -> Result<Event, Reject> {
     let mut earlier = Earlier::default();
     let mut granted = Vec::with_capacity(locks.len());
-    for lock in locks {
-        granted.push(decide_one(state, now, lock, &mut earlier)?);
+    for (i, lock) in locks.iter().enumerate() {
+        granted.push(decide_one(state, now, lock, &earlier)?);
+        if i + 1 < locks.len() {
+            earlier.add(&lock.terms);
+        }
     }
     Ok(Event::LocksGranted { locks: granted, batch, marks: marks.to_vec() })
 }
@@ -33,7 +38,7 @@ fn decide_one(
     state: &State,
     now: Now,
     lock: &AdmittedLock,
-    earlier: &mut Earlier,
+    earlier: &Earlier,
 ) -> Result<GrantedLock, Reject> {
     let terms = &lock.terms;
     if let Some(request) = request_of(&lock.authority) {
@@ -41,12 +46,12 @@ fn decide_one(
     }
     let times = check_times(state, now, terms, lock.authority)?;
     let custody = custody_of(state, terms)?;
-    check_nonce(state, terms, earlier)?;
-    check_owner(state, now, terms, lock.authority, earlier)?;
+    let case = Case::new(state, now, terms, earlier);
+    case.check_nonce()?;
+    case.check_owner(lock.authority)?;
     for leg in &terms.legs {
-        check_leg(state, now, terms, leg, times.settle_by, earlier)?;
+        case.check_leg(leg, times.settle_by)?;
     }
-    earlier.add(terms);
     Ok(GrantedLock {
         lock_id: lock.lock_id,
         terms: terms.clone(),
@@ -65,25 +70,15 @@ pub(super) fn failed_checks(state: &State, now: Now, terms: &LockTerms) -> Vec<R
     let earlier = Earlier::default();
     let times = check_times(state, now, terms, authority);
     let settle_by = times.as_ref().map_or(terms.expires, |times| times.settle_by);
+    let case = Case::new(state, now, terms, &earlier);
     let checks = [
         times.map(|_| ()),
         custody_of(state, terms).map(|_| ()),
-        check_nonce(state, terms, &earlier),
-        check_owner(state, now, terms, authority, &earlier),
+        case.check_nonce(),
+        case.check_owner(authority),
     ];
-    let legs = terms.legs.iter();
-    let legs = legs.map(|leg| check_leg(state, now, terms, leg, settle_by, &earlier));
+    let legs = terms.legs.iter().map(|leg| case.check_leg(leg, settle_by));
     checks.into_iter().chain(legs).filter_map(Result::err).collect()
-}
-
-fn check_nonce(state: &State, terms: &LockTerms, earlier: &Earlier) -> Result<(), Reject> {
-    let mut nonces = state.principal(&terms.owner).map(|p| p.nonces).unwrap_or_default();
-    // Taking a nonce can move the window past another one of the same batch.
-    earlier.nonces_of(&terms.owner).for_each(|nonce| nonces.take(nonce));
-    match nonces.is_free(terms.nonce) {
-        true => Ok(()),
-        false => Err(Reject::NonceUsed),
-    }
 }
 
 /// The checks of a draft, before any signature: times, custody, limits, availability.
@@ -100,11 +95,9 @@ pub fn check_draft(state: &State, now_ms: u64, terms: &LockTerms) -> Result<(), 
     let times = check_times(state, now, terms, Authority::Approval)?;
     custody_of(state, terms)?;
     let earlier = Earlier::default();
-    check_owner(state, now, terms, Authority::Approval, &earlier)?;
-    terms
-        .legs
-        .iter()
-        .try_for_each(|leg| check_leg(state, now, terms, leg, times.settle_by, &earlier))
+    let case = Case::new(state, now, terms, &earlier);
+    case.check_owner(Authority::Approval)?;
+    terms.legs.iter().try_for_each(|leg| case.check_leg(leg, times.settle_by))
 }
 
 /// What the locks before this one in the same batch already take.
@@ -198,58 +191,76 @@ fn custody_of(state: &State, terms: &LockTerms) -> Result<Custody, Reject> {
     custody.ok_or(Reject::Validation(Field::Assets))
 }
 
-fn check_owner(
-    state: &State,
+/// One lock before the checks that look at its owner, who is looked up once.
+struct Case<'a> {
+    state: &'a State,
     now: Now,
-    terms: &LockTerms,
-    authority: Authority,
-    earlier: &Earlier,
-) -> Result<(), Reject> {
-    let open = state.principal(&terms.owner).map_or(0, |p| p.open_count);
-    let before = earlier.locks_of(&terms.owner);
-    let open = open.saturating_add(before);
-    let max = state.policy().concurrent_max;
-    if open >= max {
-        return Err(Reject::Limit(Limit::Concurrent, U256::from(u64::from(max))));
-    }
-    let requests = match authority {
-        Authority::Intent(_) => before.saturating_add(1),
-        Authority::Approval => 0,
-    };
-    memory::check_quota(state, now, &terms.owner, before, requests)
+    terms: &'a LockTerms,
+    owner: Option<&'a Principal>,
+    earlier: &'a Earlier,
 }
 
-/// Limits in the asset's own units (INV-13), then what is free (INV-01, 02, 04).
-fn check_leg(
-    state: &State,
-    now: Now,
-    terms: &LockTerms,
-    leg: &LegTerms,
-    settle_by: u64,
-    earlier: &Earlier,
-) -> Result<(), Reject> {
-    let limits = state.policy().limits(&leg.asset);
-    if leg.amount > limits.single_max {
-        return Err(Reject::Limit(Limit::Single, limits.single_max));
+impl<'a> Case<'a> {
+    fn new(state: &'a State, now: Now, terms: &'a LockTerms, earlier: &'a Earlier) -> Self {
+        Self { state, now, terms, owner: state.principal(&terms.owner), earlier }
     }
-    check_facts(state, now, &terms.owner, &leg.asset, settle_by)?;
-    let balance = state.balance(&terms.owner, &leg.asset);
-    let mine = earlier.sum(|owner, asset| *owner == terms.owner && *asset == leg.asset);
-    let available = balance.available.saturating_sub(mine);
-    if leg.amount > available {
-        let taken = balance.total.saturating_sub(available);
-        return Err(Reject::InsufficientAvailable {
-            total: balance.total,
-            held: taken,
-            available,
-            requested: leg.amount,
-        });
+
+    fn check_nonce(&self) -> Result<(), Reject> {
+        let mut nonces = self.owner.map(|p| p.nonces).unwrap_or_default();
+        // Taking a nonce can move the window past another one of the same batch.
+        self.earlier.nonces_of(&self.terms.owner).for_each(|nonce| nonces.take(nonce));
+        match nonces.is_free(self.terms.nonce) {
+            true => Ok(()),
+            false => Err(Reject::NonceUsed),
+        }
     }
-    let promised = balance.held.checked_add(balance.claimed).unwrap_or(U256::MAX);
-    check_limit(promised, mine, leg.amount, limits.account_max, Limit::Account)?;
-    let others = earlier.sum(|_, asset| *asset == leg.asset);
-    let total = state.promised_total(&leg.asset);
-    check_limit(total, others, leg.amount, limits.asset_max, Limit::Asset)
+
+    fn check_owner(&self, authority: Authority) -> Result<(), Reject> {
+        let open = self.owner.map_or(0, |p| p.open_count);
+        let before = self.earlier.locks_of(&self.terms.owner);
+        let open = open.saturating_add(before);
+        let max = self.state.policy().concurrent_max;
+        if open >= max {
+            return Err(Reject::Limit(Limit::Concurrent, U256::from(u64::from(max))));
+        }
+        let requests = match authority {
+            Authority::Intent(_) => before.saturating_add(1),
+            Authority::Approval => 0,
+        };
+        memory::check_quota(self.state, self.now, self.owner, before, requests)
+    }
+
+    /// Limits in the asset's own units (INV-13), then what is free (INV-01, 02, 04).
+    fn check_leg(&self, leg: &LegTerms, settle_by: u64) -> Result<(), Reject> {
+        let Self { state, now, terms, earlier, .. } = *self;
+        let limits = state.policy().limits(&leg.asset);
+        if leg.amount > limits.single_max {
+            return Err(Reject::Limit(Limit::Single, limits.single_max));
+        }
+        // A fact can stand about an account whose owner was never seen.
+        let account = match self.owner {
+            Some(_) => state.account_of(self.owner, &leg.asset),
+            None => state.account(&terms.owner, &leg.asset),
+        };
+        check_facts(state, now, account, &leg.asset, settle_by)?;
+        let balance = state.balance_of(account, &leg.asset);
+        let mine = earlier.sum(|owner, asset| *owner == terms.owner && *asset == leg.asset);
+        let available = balance.available.saturating_sub(mine);
+        if leg.amount > available {
+            let taken = balance.total.saturating_sub(available);
+            return Err(Reject::InsufficientAvailable {
+                total: balance.total,
+                held: taken,
+                available,
+                requested: leg.amount,
+            });
+        }
+        let promised = balance.held.checked_add(balance.claimed).unwrap_or(U256::MAX);
+        check_limit(promised, mine, leg.amount, limits.account_max, Limit::Account)?;
+        let others = earlier.sum(|_, asset| *asset == leg.asset);
+        let total = state.promised_by(account, &leg.asset);
+        check_limit(total, others, leg.amount, limits.asset_max, Limit::Asset)
+    }
 }
 
 fn check_limit(
@@ -270,16 +281,17 @@ fn check_limit(
 pub(super) fn check_facts(
     state: &State,
     now: Now,
-    owner: &Address,
+    account: Option<&Account>,
     asset: &Asset,
     settle_by: u64,
 ) -> Result<(), Reject> {
     let policy = state.policy();
     let chain = policy.chain(asset.chain_id).ok_or(Reject::UnsupportedChain(asset.chain_id))?;
     let ChainCustody::Escrow { notice_s, .. } = chain.custody else { return Ok(()) };
-    let fact = state.account(owner, asset).and_then(|a| a.fact);
     let max = policy.fact_age_s_max;
-    let Some(fact) = fact else { return Err(Reject::StaleFacts { age: u64::MAX, max }) };
+    let Some(fact) = account.and_then(|a| a.fact.as_ref()) else {
+        return Err(Reject::StaleFacts { age: u64::MAX, max });
+    };
     let age = now.s.saturating_sub(fact.head_time);
     if age > max {
         return Err(Reject::StaleFacts { age, max });

@@ -3,9 +3,9 @@
 use super::{Decision, Now, command_of, marks_of};
 use crate::admit::{Admitted, Inner, Kind};
 use crate::state::State;
+use crate::state::principals::Principal;
 use mortise_format::U256;
 use mortise_format::event::{Content, Event, Position, RequestMark};
-use mortise_format::ids::Address;
 use mortise_format::lock::Status;
 use mortise_format::reject::{Field, Limit, Reject};
 
@@ -99,7 +99,7 @@ pub(super) fn refuse(state: &State, now: Now, admitted: &Admitted, reject: Rejec
     if !is_known || !is_state || super::check_validity(now, mark.valid_until).is_err() {
         return plain;
     }
-    if check_quota(state, now, &mark.principal, 0, 1).is_err() {
+    if check_quota(state, now, state.principal(&mark.principal), 0, 1).is_err() {
         return plain;
     }
     match command_of(&admitted.0) {
@@ -113,11 +113,10 @@ pub(super) fn refuse(state: &State, now: Now, admitted: &Admitted, reject: Rejec
 pub(super) fn check_quota(
     state: &State,
     now: Now,
-    principal: &Address,
+    known: Option<&Principal>,
     earlier: u32,
     requests: u32,
 ) -> Result<(), Reject> {
-    let known = state.principal(principal);
     let policy = state.policy();
     let rate = known.map_or(0, |p| p.rate_in(now.minute()));
     if rate.saturating_add(earlier) >= policy.commands_per_minute_max {

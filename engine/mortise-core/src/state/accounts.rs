@@ -22,6 +22,8 @@ pub struct Account {
     pub fact: Option<RecordedFact>,
     /// Frame of the last change.
     pub changed_seq: u64,
+    /// Slot of the asset's total; rebuilt.
+    pub(crate) total: u32,
 }
 
 /// The last fact about an account.
@@ -56,9 +58,10 @@ impl RecordedFact {
 }
 
 impl Account {
-    /// No balance, no holds.
-    pub fn new(owner: Address, asset: Asset) -> Self {
-        Self { owner, asset, held: U256::ZERO, claimed: U256::ZERO, fact: None, changed_seq: 0 }
+    /// No balance, no holds; `total` is the slot of the asset's total.
+    pub(crate) fn new(owner: Address, asset: Asset, total: u32) -> Self {
+        let (held, claimed) = (U256::ZERO, U256::ZERO);
+        Self { owner, asset, held, claimed, fact: None, changed_seq: 0, total }
     }
 
     /// Held and claimed: all that is promised. `None` only when the state is corrupt.

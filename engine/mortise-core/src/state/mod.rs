@@ -33,7 +33,7 @@ use mortise_format::asset::Asset;
 use mortise_format::event::Position;
 use mortise_format::ids::{Address, EngineId, LockId, PolicyHash};
 use mortise_format::policy::Policy;
-use principals::Principal;
+use principals::{NO_SLOT, Principal};
 use requests::Requests;
 use timers::Timers;
 
@@ -54,6 +54,8 @@ pub struct State {
     account_index: Index<(Address, Asset)>,
     pub(crate) principals: Vec<Principal>,
     principal_index: Index<Address>,
+    /// Slot of the principal that was asked for last.
+    last_principal: u32,
     pub(crate) totals: Vec<AssetTotal>,
     total_index: Index<Asset>,
     pub(crate) requests: Requests,
@@ -80,6 +82,7 @@ impl State {
             account_index: HashMap::with_hasher(hasher()),
             principals: Vec::new(),
             principal_index: HashMap::with_hasher(hasher()),
+            last_principal: NO_SLOT,
             totals: Vec::new(),
             total_index: HashMap::with_hasher(hasher()),
             requests: Requests::new(map_seed),
@@ -106,6 +109,16 @@ impl State {
         self.account_index.get(&(*owner, *asset)).copied()
     }
 
+    /// The account of a principal that was found before: the one it used last, or the index.
+    pub(crate) fn account_of(&self, owner: Option<&Principal>, asset: &Asset) -> Option<&Account> {
+        let owner = owner?;
+        let last = self.accounts.get(index(owner.last_account));
+        if let Some(last) = last.filter(|account| account.asset == *asset) {
+            return Some(last);
+        }
+        self.accounts.get(index(self.account_slot(&owner.address, asset)?))
+    }
+
     pub(crate) fn principal_slot(&self, address: &Address) -> Option<u32> {
         self.principal_index.get(address).copied()
     }
@@ -115,18 +128,37 @@ impl State {
         let next = slot_of(self.accounts.len());
         let slot = *self.account_index.entry((*owner, *asset)).or_insert(next);
         if slot == next {
-            self.accounts.push(Account::new(*owner, *asset));
+            let total = self.ensure_total(asset);
+            self.accounts.push(Account::new(*owner, *asset, total));
         }
+        slot
+    }
+
+    /// The slot of an owner's account, made when missing, and its owner's last one from now on.
+    pub(crate) fn ensure_account_of(&mut self, owner_slot: u32, asset: &Asset) -> u32 {
+        let owner = &self.principals[index(owner_slot)];
+        let (address, last_account) = (owner.address, owner.last_account);
+        if self.accounts.get(index(last_account)).is_some_and(|last| last.asset == *asset) {
+            return last_account;
+        }
+        let slot = self.ensure_account(&address, asset);
+        self.principals[index(owner_slot)].last_account = slot;
         slot
     }
 
     /// The slot of a principal, made when missing.
     pub(crate) fn ensure_principal(&mut self, address: &Address) -> u32 {
+        // A command's events ask for the same principal several times.
+        let last = self.principals.get(index(self.last_principal));
+        if last.is_some_and(|principal| principal.address == *address) {
+            return self.last_principal;
+        }
         let next = slot_of(self.principals.len());
         let slot = *self.principal_index.entry(*address).or_insert(next);
         if slot == next {
             self.principals.push(Principal::new(*address));
         }
+        self.last_principal = slot;
         slot
     }
 

@@ -28,7 +28,12 @@ pub struct Principal {
     pub changed_seq: u64,
     /// Slots of this owner's locks that are in the state; rebuilt from the locks.
     pub(crate) locks: Vec<u32>,
+    /// Slot of the account that this owner used last: most owners have one; rebuilt by use.
+    pub(crate) last_account: u32,
 }
+
+/// No slot.
+pub(crate) const NO_SLOT: u32 = u32::MAX;
 
 impl Principal {
     /// Nothing known yet.
@@ -43,6 +48,7 @@ impl Principal {
             is_leaf: false,
             changed_seq: 0,
             locks: Vec::new(),
+            last_account: NO_SLOT,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::accounts::{Account, AssetTotal};
 use super::locks::Lock;
-use super::principals::Principal;
+use super::principals::{NO_SLOT, Principal};
 use super::requests::Remembered;
 use super::{State, index};
 use crate::keys::Secret;
@@ -35,9 +35,13 @@ impl State {
         }
         locks.sort_unstable_by_key(|l| (l.granted_at, l.lock_id));
         let mut principals = self.principals.clone();
-        principals.iter_mut().for_each(|p| p.locks.clear());
+        for principal in &mut principals {
+            principal.locks.clear();
+            principal.last_account = NO_SLOT;
+        }
         principals.sort_unstable_by_key(|p| p.address);
         let mut accounts = self.accounts.clone();
+        accounts.iter_mut().for_each(|account| account.total = 0);
         accounts.sort_unstable_by_key(|a| (a.owner, a.asset));
         let mut totals = self.totals.clone();
         totals.sort_unstable_by_key(|t| t.asset);
@@ -58,12 +62,14 @@ impl State {
     ) -> Option<Self> {
         let mut state = Self::new(engine_id, image.policy, salt_key, map_seed);
         (state.time_ms, state.at) = (image.time_ms, image.at);
-        for principal in image.principals {
+        for mut principal in image.principals {
+            (principal.locks, principal.last_account) = (Vec::new(), NO_SLOT);
             let slot = state.ensure_principal(&principal.address);
             state.principals[index(slot)] = principal;
         }
-        for account in image.accounts {
+        for mut account in image.accounts {
             let slot = state.ensure_account(&account.owner, &account.asset);
+            account.total = state.accounts[index(slot)].total;
             state.accounts[index(slot)] = account;
         }
         for total in image.totals {

@@ -105,10 +105,20 @@ impl State {
 
     /// The balance of an account under the custody of its chain (INV-02).
     pub fn balance(&self, owner: &Address, asset: &Asset) -> Balance {
-        let account = self.account(owner, asset);
+        self.balance_of(self.account(owner, asset), asset)
+    }
+
+    /// What is promised of an asset over all owners, by way of one of its accounts.
+    pub(crate) fn promised_by(&self, account: Option<&Account>, asset: &Asset) -> U256 {
+        let total = account.and_then(|account| self.totals.get(index(account.total)));
+        total.map_or_else(|| self.promised_total(asset), |total| total.promised)
+    }
+
+    /// The balance of an account that was found before.
+    pub(crate) fn balance_of(&self, account: Option<&Account>, asset: &Asset) -> Balance {
         let held = account.map_or(U256::ZERO, |a| a.held);
         let claimed = account.map_or(U256::ZERO, |a| a.claimed);
-        let fact = account.and_then(|a| a.fact);
+        let fact = account.and_then(|a| a.fact.as_ref());
         let escrow = self
             .policy
             .chain(asset.chain_id)
