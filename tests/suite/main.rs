@@ -7,3 +7,4 @@ mod properties;
 mod simulation;
 mod tidy;
 mod vectors_rfc6962;
+mod wire;

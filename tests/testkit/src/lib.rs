@@ -3,7 +3,7 @@
 //! What it is for: published keys and signing (`keys`), an engine's rules and commands to try
 //! (`scenario`, `workload`), a slow and simple model that says what the answer must be (`model`,
 //! `lockstep`), a disk that forgets what was not synced (`store`), and one thread that drives the
-//! pipeline against it (`driver`).
+//! pipeline against it (`driver`), and the whole system behind its sockets (`system`).
 //!
 //! What it does not do: ship. No crate of the product may depend on it; a test holds that. No
 //! stand-in here always says yes.
@@ -16,5 +16,6 @@ pub mod model;
 pub mod rng;
 pub mod scenario;
 pub mod store;
+pub mod system;
 pub mod vault;
 pub mod workload;

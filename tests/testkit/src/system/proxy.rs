@@ -1,0 +1,165 @@
+//! Between engine and store: passes everything on, and lies where it is told to.
+//!
+//! ```text
+//! engine <-- answer, or a lie -- proxy <-- answer -- real store
+//! ```
+//! The real store does what it is asked in any case: a lie is about the answer.
+
+use mortise_format::codec;
+use mortise_format::limits::STORE_MESSAGE_BYTES_MAX;
+use mortise_format::store::{StoreRequest, StoreResponse};
+use mortise_transport::{
+    Address, Listener, MessageError, MessageReader, MessageWriter, STORE_MAGIC, Stream, connect,
+};
+use std::sync::{Arc, Mutex, mpsc};
+use tokio::io::{AsyncWriteExt as _, ReadHalf, WriteHalf, split};
+use tokio::sync::watch;
+
+/// What becomes of an answer.
+#[derive(Debug, Clone)]
+pub enum Lie {
+    /// It is passed on.
+    Honest,
+    /// Another answer goes in its place.
+    Other(StoreResponse),
+    /// It goes under the number of no request.
+    Renumbered,
+    /// These bytes go in its place, and the connection ends.
+    Raw(Vec<u8>),
+    /// It is passed on when [`Proxy::release`] is called, and all behind it.
+    Held,
+}
+
+/// Decides about each answer.
+type Liar = Box<dyn FnMut(&StoreRequest, &StoreResponse) -> Lie + Send>;
+
+/// The shared side of a proxy.
+struct Desk {
+    liar: Mutex<Liar>,
+    released: watch::Sender<u64>,
+}
+
+/// A proxy on a thread of its own.
+pub struct Proxy {
+    desk: Arc<Desk>,
+}
+
+impl std::fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Proxy")
+    }
+}
+
+impl Proxy {
+    /// Listens at `listen` for engines and dials `store` for each. Honest until told otherwise.
+    ///
+    /// # Panics
+    /// When it cannot listen.
+    pub fn start(listen: Address, store: Address) -> Self {
+        let (released, _) = watch::channel(0);
+        let desk = Arc::new(Desk { liar: Mutex::new(Box::new(honest)), released });
+        let shared = Arc::clone(&desk);
+        let (tell, told) = mpsc::channel();
+        // The thread serves until the process ends: it holds nothing but sockets.
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.expect("a runtime can be made").block_on(async move {
+                let listener = Listener::bind(&listen).await.expect("the proxy listens");
+                tell.send(()).expect("the test waits for it");
+                while let Ok((engine, _)) = listener.accept().await {
+                    let (store, desk) = (store.clone(), Arc::clone(&shared));
+                    tokio::spawn(async move {
+                        // How a connection ends is the affair of its ends.
+                        let _ = serve(engine, &store, &desk).await;
+                    });
+                }
+            });
+        });
+        told.recv().expect("the proxy listens");
+        Self { desk }
+    }
+
+    /// From now on `liar` decides about each answer.
+    pub fn lie(&self, liar: impl FnMut(&StoreRequest, &StoreResponse) -> Lie + Send + 'static) {
+        *self.desk.liar.lock().expect("no liar panics") = Box::new(liar);
+    }
+
+    /// From now on every answer is passed on.
+    pub fn be_honest(&self) {
+        self.lie(honest);
+    }
+
+    /// Lets all go that is held now, and lies no more.
+    pub fn release(&self) {
+        self.be_honest();
+        self.desk.released.send_modify(|count| *count += 1);
+    }
+}
+
+fn honest(_: &StoreRequest, _: &StoreResponse) -> Lie {
+    Lie::Honest
+}
+
+/// A message of the protocol, as bytes.
+fn message(number: u64, answer: &StoreResponse) -> Vec<u8> {
+    let payload = codec::encode(answer);
+    let length = u32::try_from(payload.len()).expect("an answer is bounded");
+    [&length.to_le_bytes()[..], &number.to_le_bytes(), &payload].concat()
+}
+
+async fn serve(engine: Stream, store: &Address, desk: &Desk) -> Result<(), MessageError> {
+    let (read, write) = split(engine);
+    let mut requests = MessageReader::new(read, STORE_MESSAGE_BYTES_MAX);
+    requests.expect_magic(STORE_MAGIC).await?;
+    let mut answers = Some(write);
+    let (mut reader, mut writer) = dial(store).await?;
+    while let (Some(request), Some(out)) = (requests.read().await?, answers.take()) {
+        writer.queue(request.correlation, &request.payload)?;
+        writer.flush().await?;
+        let Some(answer) = reader.read().await? else { return Ok(()) };
+        let asked = codec::decode(&request.payload).expect("the engine sends requests");
+        let said = codec::decode(&answer.payload).expect("the store sends answers");
+        answers = pass(desk, &asked, said, request.correlation, out).await?;
+    }
+    Ok(())
+}
+
+/// Both directions to the store.
+type Dialled = (MessageReader<ReadHalf<Stream>>, MessageWriter<WriteHalf<Stream>>);
+
+async fn dial(store: &Address) -> Result<Dialled, MessageError> {
+    let (read, write) = split(connect(store).await?);
+    let mut writer = MessageWriter::new(write, STORE_MESSAGE_BYTES_MAX);
+    writer.queue_magic(STORE_MAGIC);
+    Ok((MessageReader::new(read, STORE_MESSAGE_BYTES_MAX), writer))
+}
+
+/// Answers as the liar says; `None` when the connection ended with it.
+async fn pass(
+    desk: &Desk,
+    asked: &StoreRequest,
+    said: StoreResponse,
+    number: u64,
+    mut out: WriteHalf<Stream>,
+) -> Result<Option<WriteHalf<Stream>>, MessageError> {
+    let mut released = desk.released.subscribe();
+    let lie = (desk.liar.lock().expect("no liar panics"))(asked, &said);
+    let (number, answer) = match lie {
+        Lie::Honest => (number, said),
+        Lie::Other(other) => (number, other),
+        Lie::Renumbered => (u64::MAX, said),
+        Lie::Held => {
+            // An error is a proxy that is gone: nobody waits any more.
+            let _ = released.changed().await;
+            (number, said)
+        }
+        Lie::Raw(bytes) => {
+            out.write_all(&bytes).await?;
+            out.shutdown().await?;
+            return Ok(None);
+        }
+    };
+    out.write_all(&message(number, &answer)).await?;
+    out.flush().await?;
+    Ok(Some(out))
+}

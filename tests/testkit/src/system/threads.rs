@@ -1,0 +1,137 @@
+//! Host and engine on threads of this process.
+
+use mortise_engine::keyring::Identity;
+use mortise_engine::server::{self, Config, EngineError, Observer, Ports};
+use mortise_host::Host;
+use mortise_sim::{FileVault, SystemClock, SystemEntropy};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread::JoinHandle;
+use tokio::sync::oneshot;
+
+/// A host with a runtime of its own.
+#[derive(Debug)]
+pub struct HostThread {
+    http: SocketAddr,
+    stop: oneshot::Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+impl HostThread {
+    /// Starts a host and waits until it listens.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn start(config: mortise_host::Config) -> Self {
+        let (stop, stopped) = oneshot::channel();
+        let (tell, told) = mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.expect("a runtime can be made").block_on(async move {
+                let host = Host::start(config).await.expect("the host starts");
+                tell.send(host.http_address()).expect("the test waits for it");
+                let _ = stopped.await;
+                host.stop().await;
+            });
+        });
+        let http = told.recv().expect("the host starts");
+        Self { http, stop, thread }
+    }
+
+    /// Where the gateway listens.
+    pub fn http(&self) -> SocketAddr {
+        self.http
+    }
+
+    /// Stops it in order.
+    pub fn stop(self) {
+        let _ = self.stop.send(());
+        let _ = self.thread.join();
+    }
+}
+
+/// What an engine told of its start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Frames that were followed, of so many.
+    pub replayed: (u64, u64),
+    /// The epoch, once it serves.
+    pub epoch: Option<u64>,
+}
+
+#[derive(Debug, Default)]
+struct Watcher(Mutex<Progress>);
+
+impl Watcher {
+    fn change(&self, change: impl FnOnce(&mut Progress)) {
+        change(&mut self.0.lock().expect("no holder of the progress panics"));
+    }
+}
+
+impl Observer for Watcher {
+    fn replaying(&self, done: u64, total: u64) {
+        self.change(|progress| progress.replayed = (done, total));
+    }
+
+    fn ready(&self, _: &Identity, epoch: u64) {
+        self.change(|progress| progress.epoch = Some(epoch));
+    }
+}
+
+/// An engine in an actix system of its own.
+#[derive(Debug)]
+pub struct EngineThread {
+    watcher: Arc<Watcher>,
+    stop: oneshot::Sender<()>,
+    thread: JoinHandle<Result<(), EngineError>>,
+}
+
+impl EngineThread {
+    /// Starts an engine on the software vault of this file, and waits for nothing.
+    pub fn start(config: Config, vault: PathBuf) -> Self {
+        let (stop, stopped) = oneshot::channel();
+        let watcher = Arc::new(Watcher::default());
+        let observer = Arc::clone(&watcher);
+        let thread = std::thread::spawn(move || {
+            let vault = FileVault::open(&vault).expect("the vault opens");
+            let ports = Ports {
+                clock: Arc::new(SystemClock),
+                entropy: Arc::new(SystemEntropy),
+                vault: Arc::new(vault),
+            };
+            let runner = actix::System::new();
+            let shutdown = async move { drop(stopped.await) };
+            let ended = runner.block_on(server::run(config, ports, observer, shutdown));
+            // Ends the ledger's thread, and with it what a process would take along.
+            actix::System::current().stop();
+            runner.run().expect("a system that was stopped ends");
+            ended
+        });
+        Self { watcher, stop, thread }
+    }
+
+    /// What it told of its start.
+    pub fn progress(&self) -> Progress {
+        *self.watcher.0.lock().expect("no holder of the progress panics")
+    }
+
+    /// Stops it in order.
+    ///
+    /// # Errors
+    /// What it ended with.
+    pub fn stop(self) -> Result<(), EngineError> {
+        let _ = self.stop.send(());
+        self.thread.join().expect("an engine does not panic")
+    }
+
+    /// Waits until it has ended by itself.
+    ///
+    /// # Errors
+    /// What it ended with.
+    pub fn join(self) -> Result<(), EngineError> {
+        let ended = self.thread.join().expect("an engine does not panic");
+        drop(self.stop);
+        ended
+    }
+}
