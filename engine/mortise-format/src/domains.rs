@@ -31,6 +31,8 @@ pub const LOG_SECRET_COMMITMENT: &str = "mortise 2026 log secret commitment v1";
 
 /// Context of the wrapping keys of the software vault, which no measured binary links.
 pub const SOFTWARE_VAULT: &str = "mortise 2026 software vault wrapping key v1";
+/// Context of the digest over what an attestation document binds.
+pub const ATTESTATION_BINDING: &str = "mortise 2026 attestation binding v1";
 
 /// All BLAKE3 contexts; a test holds that they differ.
 pub const ALL: &[&str] = &[
@@ -48,6 +50,7 @@ pub const ALL: &[&str] = &[
     KEY_COMMITMENT,
     LOG_SECRET_COMMITMENT,
     SOFTWARE_VAULT,
+    ATTESTATION_BINDING,
 ];
 
 /// BLAKE3 in `derive_key` mode under `context`, over the concatenation of `parts`.

@@ -39,6 +39,12 @@ pub const BATCH_LOCKS_MAX: usize = 64;
 pub const PAGE_LOCKS_MAX: usize = 256;
 /// Most bytes of the nonce that a boot attestation repeats.
 pub const ATTESTATION_NONCE_BYTES_MAX: usize = 512;
+/// Largest attestation document: what the attestation module answers fits 12 KiB.
+pub const ATTESTATION_BYTES_MAX: usize = 16 * 1024;
+/// Most bytes of a certificate or an optional field of an attestation document.
+pub const ATTESTATION_FIELD_BYTES_MAX: usize = 1024;
+/// Farthest that a live attestation document may lie from the verifier's clock, either way.
+pub const ATTESTATION_SKEW_MS_MAX: u64 = 5 * 60 * 1000;
 /// Most hashes in a Merkle path that a caller sends.
 pub const PROOF_HASHES_MAX: usize = 256;
 /// Most bytes of `executionData` in a fulfilment condition.
@@ -74,3 +80,5 @@ const _: () = assert!(STORE_MESSAGE_BYTES_MAX < DECODE_BYTES_MAX);
 const _: () = assert!(SNAPSHOT_PART_BYTES < STORE_MESSAGE_BYTES_MAX);
 const _: () = assert!(REQUEST_BYTES_MAX < RESPONSE_BYTES_MAX);
 const _: () = assert!(FRAME_EXPIRIES_MAX < FRAME_EVENTS_MAX);
+const _: () = assert!(ATTESTATION_NONCE_BYTES_MAX <= ATTESTATION_FIELD_BYTES_MAX);
+const _: () = assert!(ATTESTATION_FIELD_BYTES_MAX < ATTESTATION_BYTES_MAX);

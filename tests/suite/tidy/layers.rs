@@ -20,7 +20,10 @@ const LAYERS: &[(u8, &[&str])] = &[
 const NOT_SHIPPED: u8 = 6;
 
 /// Crates that may depend on these of ours and no others.
-const ONLY: &[(&str, &[&str])] = &[("mortise-host", &["mortise-format", "mortise-transport"])];
+const ONLY: &[(&str, &[&str])] = &[
+    ("mortise-host", &["mortise-format", "mortise-transport"]),
+    ("mortise-verify", &["mortise-format", "mortise-core"]),
+];
 
 /// (from, to): the first must not reach the second by any path of ours.
 const NEVER_REACHES: &[(&str, &str)] =
@@ -198,6 +201,12 @@ fn host_knows_the_format_and_the_transport_alone() {
     assert_none(&arrows_out_of_bounds(&crates()));
     let planted = planted(&["mortise-host: mortise-format mortise-core"]);
     assert_one(&arrows_out_of_bounds(&planted), "may not depend on mortise-core");
+}
+
+#[test]
+fn verifier_knows_the_format_and_the_core_alone() {
+    let planted = planted(&["mortise-verify: mortise-format mortise-core mortise-transport"]);
+    assert_one(&arrows_out_of_bounds(&planted), "mortise-verify may not depend on");
 }
 
 #[test]

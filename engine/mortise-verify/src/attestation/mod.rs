@@ -1,0 +1,55 @@
+//! Attestation documents of AWS Nitro Enclaves, checked step by step (`specs/attestation.md`).
+//!
+//! What it is for: turn bytes from an untrusted hand into a [`VerifiedAttestation`] (fresh, for a
+//! caller that sent a nonce) or an [`ArchivedAttestation`] (any time later, from a log).
+//!
+//! What it does not do: say that an image is good (the caller's [`PcrPolicy`] does), look up
+//! revocations (AWS publishes none that a verifier is asked to use), remember nonces.
+//!
+//! ```text
+//! envelope -> fields -> certificates -> signatures -> debug? -> PCRs -> claims -> freshness
+//! COSE_Sign1  CBOR map  pin, profile,   document,     refused  policy  binding,  live only
+//! ES384                 validity        then chain                     nonce
+//! ```
+//!
+//! Invariants: the first check that fails, in the order above, names the error; what was signed is
+//! verified over the received bytes, never over a re-encoding; what is accepted live is accepted
+//! archived under the same roots, policy and claims.
+//!
+//! ```
+//! use mortise_verify::attestation::{
+//!     AWS_NITRO_ROOT_G1, ArchivedCheck, AttestationError, Claims, Expect, PcrPolicy,
+//!     verify_archived,
+//! };
+//!
+//! let check = ArchivedCheck {
+//!     roots: &[AWS_NITRO_ROOT_G1],
+//!     pcrs: &PcrPolicy::any_image(),
+//!     claims: Claims::unchecked(),
+//!     nonce: Expect::Anything,
+//! };
+//! let refused = verify_archived(b"no document", &check).unwrap_err();
+//! assert!(matches!(refused, AttestationError::Envelope(_)));
+//! ```
+
+mod binding;
+mod cbor;
+mod certificate;
+mod chain;
+mod document;
+mod envelope;
+mod error;
+mod pcr;
+mod policy;
+mod verify;
+
+pub use binding::{BoundKeys, KeyBinding};
+pub use cbor::{CborError, CborType};
+pub use document::Document;
+pub use error::{AttestationError, CertificateFault, Field, Hex, Link};
+pub use pcr::{PCR_BYTES, Pcr};
+pub use policy::{ImageRule, PcrPolicy, PolicyError};
+pub use verify::{
+    AWS_NITRO_ROOT_G1, ArchivedAttestation, ArchivedCheck, Claims, Expect, LiveCheck,
+    RootFingerprint, VerifiedAttestation, verify_archived, verify_live,
+};
