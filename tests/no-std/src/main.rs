@@ -17,6 +17,9 @@ use core::panic::PanicInfo;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use mortise_core::signature::{Signer, recover};
 use mortise_format::{U256, codec, domains, eip712, errors};
+use mortise_verify::attestation::{
+    AWS_NITRO_ROOT_G1, ArchivedCheck, AttestationError, Claims, Expect, PcrPolicy, verify_archived,
+};
 
 /// Bytes that the program may allocate in its life.
 const HEAP_BYTES: usize = 1 << 20;
@@ -78,7 +81,19 @@ pub extern "C" fn main() -> i32 {
     let known = errors::Code::by_code(-32029) == Some(errors::Code::Overloaded);
     let hashes_differ = domains::sha256(&[b"a"]) != domains::keccak256(&[b"a"]);
     let same = decoded == Ok(amount) && known && hashes_differ && signature_recovers();
-    i32::from(!same)
+    i32::from(!(same && unsigned_document_is_refused()))
+}
+
+/// Whether a document that says that nobody signed it is refused by that name.
+fn unsigned_document_is_refused() -> bool {
+    let check = ArchivedCheck {
+        roots: &[AWS_NITRO_ROOT_G1],
+        pcrs: &PcrPolicy::any_image(),
+        claims: Claims::unchecked(),
+        nonce: Expect::Anything,
+    };
+    let refused = verify_archived(b"\x84\x43\xa1\x01\x20\xa0\x40\x40", &check);
+    matches!(refused, Err(AttestationError::Unsigned { algorithm: -1 }))
 }
 
 /// Whether a signature of the core names its signer.
