@@ -2,9 +2,12 @@
 
 mod commands;
 mod conformance;
+mod durability;
 mod no_std;
 mod properties;
+mod replay;
 mod simulation;
+mod tamper;
 mod tidy;
 mod vectors_rfc6962;
 mod wire;

@@ -178,7 +178,8 @@ pub fn follow(
     identity: &Identity,
     ring: &KeyRing,
 ) -> Result<SignedBodies, BootError> {
-    let seq = frame.header().seq;
+    // The frame's place in the log, whatever it says of itself.
+    let seq = machine.head().next_seq;
     let wrong = |error| BootError::Frame { seq, error };
     machine.check_place(frame).map_err(wrong)?;
     let keys = keys_for(machine, frame, ring)?;
