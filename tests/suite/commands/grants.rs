@@ -1,14 +1,248 @@
-//! Granting.
+//! Granting: times, chains, nonces, limits, what is free; one lock or a batch.
 
-use super::engine;
+use super::{assert_granted, assert_refused, assert_remembered, engine, engine_with_lock};
 use mortise_format::U256;
+use mortise_format::asset::Asset;
 use mortise_format::command::CancelForm;
-use mortise_format::limits::NONCE_JUMP_MAX;
+use mortise_format::limits::{NONCE_JUMP_MAX, NONCE_WINDOW};
+use mortise_format::lock::LockTerms;
 use mortise_format::reject::{Field, Limit, Reject};
 use mortise_testkit::keys::Party;
 use mortise_testkit::lockstep::Lockstep;
 use mortise_testkit::model::Answer;
-use mortise_testkit::scenario::{self, request, terms};
+use mortise_testkit::scenario::{
+    self, ACCOUNT_MAX, ASSET_MAX, BUFFER_S, CLAIM_WINDOW_S, CONCURRENT_MAX, LOCK_S_MAX, LOCK_S_MIN,
+    SINGLE_MAX, START_S, UNSERVED_CHAIN, escrowed, leg, plain_terms, request, request_until, terms,
+    token,
+};
+
+fn limit(which: Limit, max: u64) -> Reject {
+    Reject::Limit(which, U256::from(max))
+}
+
+#[test]
+fn lock_is_held_until_claim_by_and_its_claims_until_settle_by() {
+    let (engine, lock_id) = engine_with_lock();
+    let lock = engine.state.lock(&lock_id).expect("it was granted");
+    assert_eq!(lock.claim_by, lock.expires + CLAIM_WINDOW_S);
+    assert_eq!(lock.settle_by, lock.claim_by + BUFFER_S);
+}
+
+#[test]
+fn expiry_outside_the_window_is_refused_with_the_window() {
+    let (mut engine, _) = engine_with_lock();
+    let (min, max) = (START_S + LOCK_S_MIN, START_S + LOCK_S_MAX);
+    for (n, expires) in [(2, min - 1), (3, max + 1)] {
+        let terms = LockTerms { expires, ..terms(Party::Owner, n, 10) };
+        let asked = engine.desk.commit(Party::Owner, &terms, request(n));
+        assert_remembered(&mut engine, &asked, Reject::ExpiryWindow { min, max });
+    }
+    for (n, expires) in [(2, min), (3, max)] {
+        let terms = LockTerms { expires, ..terms(Party::Owner, n, 10) };
+        let asked = engine.desk.commit(Party::Owner, &terms, request(n + 10));
+        assert_granted(&mut engine, &asked);
+    }
+}
+
+#[test]
+fn expiry_that_has_passed_is_refused_as_expired() {
+    let (mut engine, _) = engine_with_lock();
+    let terms = LockTerms { expires: START_S, ..terms(Party::Owner, 1, 10) };
+    let asked = engine.desk.commit(Party::Owner, &terms, request(2));
+    assert_remembered(&mut engine, &asked, Reject::LockExpired);
+}
+
+#[test]
+fn request_that_is_over_or_valid_for_more_than_a_day_is_refused() {
+    let mut engine = engine();
+    let good = terms(Party::Owner, 0, 10);
+    let desk = engine.desk;
+    let over = desk.commit(Party::Owner, &good, request_until(1, START_S - 1));
+    assert_refused(&mut engine, &over, Reject::LockExpired);
+    let day = START_S + 24 * 3600;
+    let long = desk.commit(Party::Owner, &good, request_until(2, day + 1));
+    assert_refused(&mut engine, &long, Reject::Validation(Field::ValidUntil));
+    assert_granted(&mut engine, &desk.commit(Party::Owner, &good, request_until(3, day)));
+}
+
+#[test]
+fn chain_that_is_not_served_is_refused_as_source_and_as_target() {
+    let (mut engine, _) = engine_with_lock();
+    let mut source = terms(Party::Owner, 1, 10);
+    source.legs[0].asset = Asset::native(UNSERVED_CHAIN);
+    let mut target = terms(Party::Owner, 1, 10);
+    target.condition.target_chain_id = UNSERVED_CHAIN;
+    for (n, terms) in [(2, source), (3, target)] {
+        let asked = engine.desk.commit(Party::Owner, &terms, request(n));
+        assert_remembered(&mut engine, &asked, Reject::UnsupportedChain(UNSERVED_CHAIN));
+    }
+}
+
+#[test]
+fn custody_classes_are_not_mixed_in_one_lock() {
+    let (mut engine, _) = engine_with_lock();
+    let mut mixed = terms(Party::Owner, 1, 10);
+    mixed.legs.push(leg(escrowed(), 10));
+    let asked = engine.desk.commit(Party::Owner, &mixed, request(2));
+    assert_refused(&mut engine, &asked, Reject::Validation(Field::Assets));
+}
+
+#[test]
+fn nonce_is_used_once_for_ever() {
+    let (mut engine, lock_id) = engine_with_lock();
+    let again = engine.desk.commit(Party::Owner, &terms(Party::Owner, 0, 10), request(2));
+    assert_remembered(&mut engine, &again, Reject::NonceUsed);
+    // Long after the lock has left the state.
+    engine.at_s(600 + CLAIM_WINDOW_S);
+    engine.at_s(600 + CLAIM_WINDOW_S + scenario::RETENTION_S);
+    assert!(engine.state.lock(&lock_id).is_none());
+    let terms = LockTerms { expires: START_S + 2000, ..terms(Party::Owner, 0, 10) };
+    let again = engine.desk.commit(Party::Owner, &terms, request(3));
+    assert_remembered(&mut engine, &again, Reject::NonceUsed);
+}
+
+#[test]
+fn nonces_of_one_window_are_used_in_any_order_and_older_ones_never() {
+    let mut engine = engine();
+    let desk = engine.desk;
+    let commit = |nonce| desk.commit(Party::Owner, &terms(Party::Owner, nonce, 1), request(nonce));
+    for nonce in [NONCE_WINDOW, 3, 1, NONCE_WINDOW + 2] {
+        assert_granted(&mut engine, &commit(nonce));
+    }
+    assert_remembered(&mut engine, &commit(2), Reject::NonceUsed);
+    assert_granted(&mut engine, &commit(4));
+}
+
+#[test]
+fn amount_above_the_single_limit_of_its_asset_is_refused() {
+    let (mut engine, _) = engine_with_lock();
+    let asked =
+        engine.desk.commit(Party::Owner, &terms(Party::Owner, 1, SINGLE_MAX + 1), request(2));
+    assert_remembered(&mut engine, &asked, limit(Limit::Single, SINGLE_MAX));
+    // The same number of another asset, whose limits are its own.
+    let mut other = terms(Party::Owner, 1, SINGLE_MAX + 1);
+    other.legs[0].asset = token();
+    let asked = engine.desk.commit(Party::Owner, &other, request(3));
+    assert_granted(&mut engine, &asked);
+}
+
+/// Goal: INV-01, 02, 04.
+#[test]
+fn what_is_held_cannot_be_held_again() {
+    let mut engine = engine();
+    let desk = engine.desk;
+    let commit = |n, amount| desk.commit(Party::Owner, &terms(Party::Owner, n, amount), request(n));
+    for n in 0..3 {
+        assert_granted(&mut engine, &commit(n, SINGLE_MAX - 1));
+    }
+    let [total, held, available, requested] = [ACCOUNT_MAX, ACCOUNT_MAX - 3, 3, 4].map(U256::from);
+    let reject = Reject::InsufficientAvailable { total, held, available, requested };
+    assert_remembered(&mut engine, &commit(3, 4), reject);
+    assert_granted(&mut engine, &commit(4, 3));
+}
+
+#[test]
+fn holds_of_all_owners_together_stay_within_the_limit_of_the_asset() {
+    let mut engine = engine();
+    let desk = engine.desk;
+    for n in 0..3 {
+        let terms = terms(Party::Owner, n, SINGLE_MAX);
+        assert_granted(&mut engine, &desk.commit(Party::Owner, &terms, request(n)));
+    }
+    let commit = |n, amount| {
+        desk.commit(Party::OtherOwner, &terms(Party::OtherOwner, n, amount), request(n))
+    };
+    assert_granted(&mut engine, &commit(0, SINGLE_MAX - 1));
+    assert_remembered(&mut engine, &commit(1, 2), limit(Limit::Asset, ASSET_MAX));
+    assert_granted(&mut engine, &commit(2, 1));
+}
+
+#[test]
+fn owner_has_so_many_open_locks_and_no_more() {
+    let mut engine = engine();
+    let desk = engine.desk;
+    let commit = |n| desk.commit(Party::Owner, &terms(Party::Owner, n, 1), request(n));
+    for n in 0..u64::from(CONCURRENT_MAX) {
+        assert_granted(&mut engine, &commit(n));
+    }
+    let reject = limit(Limit::Concurrent, u64::from(CONCURRENT_MAX));
+    assert_remembered(&mut engine, &commit(90), reject);
+    let first = desk.lock_id(&terms(Party::Owner, 0, 1));
+    engine.ask(&desk.release(Party::Beneficiary, first, request(1)));
+    assert_granted(&mut engine, &commit(91));
+}
+
+#[test]
+fn batch_is_granted_whole_in_one_event_or_not_at_all() {
+    let mut engine = engine();
+    let desk = engine.desk;
+    let good = (Party::Owner, terms(Party::Owner, 0, 10), request(1));
+    let wrong = (Party::OtherOwner, terms(Party::OtherOwner, 0, SINGLE_MAX + 1), request(2));
+    let asked = desk.commit_all(&[good.clone(), wrong]);
+    assert_refused(&mut engine, &asked, limit(Limit::Single, SINGLE_MAX));
+    let right = (Party::OtherOwner, terms(Party::OtherOwner, 0, SINGLE_MAX), request(2));
+    let before = engine.log.len();
+    assert_granted(&mut engine, &desk.commit_all(&[good, right]));
+    assert_eq!((engine.log.len(), engine.state.lock_count()), (before + 1, 2));
+}
+
+#[test]
+fn locks_of_one_batch_count_against_each_other() {
+    let mut policy = scenario::policy();
+    policy.concurrent_max = 3;
+    let desk = Lockstep::new(&policy).desk;
+    let part = |n, amount| (Party::Owner, terms(Party::Owner, n, amount), request(n));
+    let mine = |amounts: &[u64]| {
+        let parts: Vec<_> = (0..).zip(amounts).map(|(n, amount)| part(n, *amount)).collect();
+        desk.commit_all(&parts)
+    };
+    let refuse = |asked, reject| {
+        assert_refused(&mut Lockstep::new(&policy), &asked, reject);
+    };
+    refuse(mine(&[1, 1, 1, 1]), limit(Limit::Concurrent, 3));
+    let mut same_nonce = part(0, 2);
+    same_nonce.2 = request(1);
+    refuse(desk.commit_all(&[part(0, 1), same_nonce]), Reject::NonceUsed);
+    let mut same_id = part(1, 1);
+    same_id.2 = request(0);
+    refuse(desk.commit_all(&[part(0, 1), same_id]), Reject::RequestIdReused(Field::Batch));
+    policy.concurrent_max = 9;
+    let [total, held, available, requested] = [3000u64, 3000, 0, 1].map(U256::from);
+    let reject = Reject::InsufficientAvailable { total, held, available, requested };
+    let asked = mine(&[1000, 1000, 1000, 1]);
+    assert_refused(&mut Lockstep::new(&policy), &asked, reject);
+    let theirs = (Party::OtherOwner, terms(Party::OtherOwner, 0, 1000), request(0));
+    let more = (Party::OtherOwner, terms(Party::OtherOwner, 1, 1), request(1));
+    let parts = [part(0, 1000), part(1, 1000), part(2, 1000), theirs, more];
+    let asked = desk.commit_all(&parts);
+    assert_refused(&mut Lockstep::new(&policy), &asked, limit(Limit::Asset, ASSET_MAX));
+}
+
+/// Goal: a signature over one batch is none over another.
+#[test]
+fn intent_of_a_batch_is_good_in_that_batch_only() {
+    use mortise_format::command::Command;
+    use mortise_testkit::keys::{Asked, SignedBy};
+    let mut engine = engine();
+    let part = |n| (Party::Owner, terms(Party::Owner, n, 1), request(n));
+    let batch = engine.desk.commit_all(&[part(0), part(1)]);
+    let Command::Commit { intents } = batch.command else { return };
+    for intents in [vec![intents[0].clone()], vec![intents[1].clone(), intents[0].clone()]] {
+        let signers = vec![SignedBy::Nobody; intents.len()];
+        let asked = Asked { command: Command::Commit { intents }, signers };
+        assert_refused(&mut engine, &asked, Reject::InvalidSignature);
+    }
+}
+
+#[test]
+fn approved_lock_may_be_shorter_than_the_shortest_because_its_draft_took_time() {
+    let mut engine = engine();
+    let desk = engine.desk;
+    let terms = LockTerms { expires: START_S + 1, ..plain_terms(Party::Owner, 0, 10) };
+    assert_granted(&mut engine, &desk.approve(Party::Owner, &terms));
+    let over = LockTerms { expires: START_S, ..plain_terms(Party::Owner, 1, 10) };
+    assert_refused(&mut engine, &desk.approve(Party::Owner, &over), Reject::LockExpired);
+}
 
 /// Goal: INV-06. What is refused to a known owner must not be granted to one who was never seen:
 /// `apply` takes such an event for corruption, and one stranger could stop the engine.

@@ -1,0 +1,226 @@
+//! One request, one answer (INV-07).
+
+use super::{
+    assert_granted, assert_refused, assert_remembered, engine, engine_with, engine_with_lock,
+};
+use mortise_format::U256;
+use mortise_format::command::CancelForm;
+use mortise_format::eip712::Claim;
+use mortise_format::ids::{Address, Bytes32};
+use mortise_format::lock::LockTerms;
+use mortise_format::reject::{Field, Limit, Reject};
+use mortise_testkit::keys::Party;
+use mortise_testkit::lockstep::Lockstep;
+use mortise_testkit::model::Answer;
+use mortise_testkit::scenario::{
+    self, COMMANDS_PER_MINUTE_MAX, REQUESTS_MAX, START_S, claim, plain_terms, request,
+    request_until, terms, token,
+};
+
+#[test]
+fn same_request_gets_the_same_answer_and_happens_once() {
+    let (mut engine, lock_id) = engine_with_lock();
+    let desk = engine.desk;
+    let commands = [
+        desk.commit(Party::Owner, &terms(Party::Owner, 1, 5), request(2)),
+        desk.claim(Party::Arbiter, &claim(lock_id, 0, 10, request(3))),
+        desk.extend(Party::Owner, lock_id, START_S + 900, request(4)),
+        desk.release(Party::Beneficiary, lock_id, request(5)),
+    ];
+    for asked in &commands {
+        assert!(engine.ask(asked).is_logged());
+        let at = engine.last().0;
+        for _ in 0..3 {
+            assert_eq!(engine.ask(asked), Answer::Repeated(at));
+        }
+    }
+    // Long after: as long as the request is valid.
+    engine.at_s(3600);
+    for asked in &commands {
+        assert!(matches!(engine.ask(asked), Answer::Repeated(_)));
+    }
+}
+
+#[test]
+fn cancellation_with_a_request_is_answered_again() {
+    let (mut engine, lock_id) = engine_with_lock();
+    let by = [
+        (Party::Owner, CancelForm::Consent(request(2))),
+        (Party::Beneficiary, CancelForm::Consent(request(2))),
+    ];
+    let asked = engine.desk.cancel(lock_id, &by);
+    assert!(engine.ask(&asked).is_logged());
+    let at = engine.last().0;
+    assert_eq!(engine.ask(&asked), Answer::Repeated(at));
+    let draft = plain_terms(Party::Owner, 1, 5);
+    let form = CancelForm::Consent(request(3));
+    let asked = engine.desk.cancel_draft(Party::Owner, &draft, form);
+    assert!(engine.ask(&asked).is_logged());
+    let at = engine.last().0;
+    assert_eq!(engine.ask(&asked), Answer::Repeated(at));
+}
+
+#[test]
+fn approval_repeated_with_the_same_signature_is_answered_again_without_a_request_id() {
+    let mut engine = engine();
+    let asked = engine.desk.approve(Party::Owner, &plain_terms(Party::Owner, 0, 10));
+    assert_granted(&mut engine, &asked);
+    let at = engine.last().0;
+    assert_eq!(engine.ask(&asked), Answer::Repeated(at));
+}
+
+#[test]
+fn other_content_under_the_same_id_is_refused_naming_the_first_field_that_differs() {
+    let (mut engine, _) = engine_with_lock();
+    let desk = engine.desk;
+    let base = terms(Party::Owner, 0, 100);
+    let mut condition = base.clone();
+    condition.condition.target_amount = U256::ONE;
+    let mut assets = base.clone();
+    assets.legs[0].asset = token();
+    for (other, field) in [
+        (LockTerms { beneficiary: Address::ZERO, ..base.clone() }, Field::Beneficiary),
+        (LockTerms { arbiter: Address::ZERO, ..base.clone() }, Field::Arbiter),
+        (LockTerms { nonce: 1, ..base.clone() }, Field::Nonce),
+        (LockTerms { expires: START_S + 601, ..base.clone() }, Field::Expires),
+        (condition, Field::Condition),
+        (assets, Field::Assets),
+        (LockTerms { nonce: 1, expires: START_S + 601, ..base.clone() }, Field::Nonce),
+    ] {
+        let asked = desk.commit(Party::Owner, &other, request(1));
+        assert_refused(&mut engine, &asked, Reject::RequestIdReused(field));
+    }
+    let lock_id = desk.lock_id(&base);
+    let extend = desk.extend(Party::Owner, lock_id, START_S + 900, request(1));
+    assert_refused(&mut engine, &extend, Reject::RequestIdReused(Field::Method));
+    let batch = desk.commit_all(&[
+        (Party::Owner, base.clone(), request(1)),
+        (Party::Owner, terms(Party::Owner, 1, 1), request(2)),
+    ]);
+    assert_refused(&mut engine, &batch, Reject::RequestIdReused(Field::Batch));
+}
+
+#[test]
+fn other_claim_under_the_same_id_is_refused_naming_the_field() {
+    let (mut engine, lock_id) = engine_with_lock();
+    let desk = engine.desk;
+    let first = claim(lock_id, 0, 10, request(2));
+    assert!(engine.ask(&desk.claim(Party::Arbiter, &first)).is_logged());
+    let stranger = Party::Stranger.address();
+    for (other, field) in [
+        (Claim { claim_index: 1, ..first.clone() }, Field::ClaimIndex),
+        (Claim { claimant: stranger, ..first.clone() }, Field::Claimant),
+        (Claim { amounts: vec![U256::ONE], ..first.clone() }, Field::Amounts),
+        (Claim { evidence: Bytes32::ZERO, ..first.clone() }, Field::Evidence),
+    ] {
+        let asked = desk.claim(Party::Arbiter, &other);
+        assert_refused(&mut engine, &asked, Reject::RequestIdReused(field));
+    }
+}
+
+#[test]
+fn id_belongs_to_its_principal() {
+    let (mut engine, _) = engine_with_lock();
+    let theirs = terms(Party::OtherOwner, 0, 5);
+    let asked = engine.desk.commit(Party::OtherOwner, &theirs, request(1));
+    assert_granted(&mut engine, &asked);
+}
+
+#[test]
+fn id_is_free_again_when_its_request_is_over_and_the_request_is_not_done_again() {
+    let mut engine = engine();
+    let desk = engine.desk;
+    let first = terms(Party::Owner, 0, 5);
+    let asked = desk.commit(Party::Owner, &first, request_until(1, START_S + 30));
+    assert_granted(&mut engine, &asked);
+    engine.at_s(30);
+    assert!(matches!(engine.ask(&asked), Answer::Repeated(_)));
+    engine.at_s(31);
+    assert_refused(&mut engine, &asked, Reject::LockExpired);
+    let other = desk.commit(Party::Owner, &terms(Party::Owner, 1, 5), request(1));
+    assert_granted(&mut engine, &other);
+}
+
+/// Goal: a refusal stands although what caused it has gone.
+#[test]
+fn refusal_caused_by_state_is_repeated_when_the_state_has_changed() {
+    let (mut engine, lock_id) = engine_with(&terms(Party::Owner, 0, 1000));
+    let desk = engine.desk;
+    for n in 1..3 {
+        let asked = desk.commit(Party::Owner, &terms(Party::Owner, n, 1000), request(n + 1));
+        assert_granted(&mut engine, &asked);
+    }
+    let asked = desk.commit(Party::Owner, &terms(Party::Owner, 3, 1), request(9));
+    let Answer::Remembered(reject) = engine.ask(&asked) else { panic!("it does not fit") };
+    assert!(matches!(reject, Reject::InsufficientAvailable { .. }));
+    let at = engine.last().0;
+    engine.ask(&desk.release(Party::Beneficiary, lock_id, request(1)));
+    assert_eq!(engine.ask(&asked), Answer::Repeated(at));
+    let new = desk.commit(Party::Owner, &terms(Party::Owner, 3, 1), request(10));
+    assert_granted(&mut engine, &new);
+}
+
+#[test]
+fn refusals_of_strangers_are_not_logged() {
+    let mut engine = engine();
+    let too_much = terms(Party::Owner, 0, scenario::SINGLE_MAX + 1);
+    let asked = engine.desk.commit(Party::Owner, &too_much, request(1));
+    let limit = Reject::Limit(Limit::Single, U256::from(scenario::SINGLE_MAX));
+    assert_refused(&mut engine, &asked, limit);
+}
+
+#[test]
+fn party_of_a_lock_is_no_stranger() {
+    let (mut engine, lock_id) = engine_with_lock();
+    assert!(engine.state.principal(&Party::Arbiter.address()).is_none());
+    let too_much = claim(lock_id, 0, 101, request(1));
+    let asked = engine.desk.claim(Party::Arbiter, &too_much);
+    let reject = Reject::ClaimExceeds { leg: 0, remaining: U256::from(100u64) };
+    assert_remembered(&mut engine, &asked, reject);
+}
+
+/// So many refused commits of the owner, from this request id on.
+fn refuse_many(engine: &mut Lockstep, from: u64, count: u32) -> Vec<Answer> {
+    let bad = |n| terms(Party::Owner, n, scenario::SINGLE_MAX + 1);
+    let mut answers = Vec::new();
+    for n in from..from + u64::from(count) {
+        let asked = engine.desk.commit(Party::Owner, &bad(n), request(n));
+        answers.push(engine.ask(&asked));
+    }
+    answers
+}
+
+#[test]
+fn refusals_over_the_rate_are_answered_and_not_logged() {
+    let (mut engine, _) = engine_with_lock();
+    // One command was the lock.
+    let answers = refuse_many(&mut engine, 10, COMMANDS_PER_MINUTE_MAX);
+    let logged = answers.iter().filter(|answer| answer.is_logged()).count();
+    assert_eq!(logged + 1, answers.len());
+    let limit = Reject::Limit(Limit::Rate, U256::from(u64::from(COMMANDS_PER_MINUTE_MAX)));
+    let good = engine.desk.commit(Party::Owner, &terms(Party::Owner, 1, 1), request(2));
+    assert_refused(&mut engine, &good, limit);
+    engine.at_s(59);
+    assert_refused(&mut engine, &good, limit);
+    engine.at_s(60);
+    assert_granted(&mut engine, &good);
+}
+
+#[test]
+fn principal_has_so_many_remembered_requests_and_no_more() {
+    let (mut engine, _) = engine_with_lock();
+    refuse_many(&mut engine, 10, COMMANDS_PER_MINUTE_MAX - 1);
+    engine.at_s(60);
+    refuse_many(&mut engine, 100, REQUESTS_MAX - COMMANDS_PER_MINUTE_MAX);
+    let limit = Reject::Limit(Limit::Requests, U256::from(u64::from(REQUESTS_MAX)));
+    let good = engine.desk.commit(Party::Owner, &terms(Party::Owner, 1, 1), request(2));
+    assert_refused(&mut engine, &good, limit);
+    // An approval names no request and needs no memory.
+    let plain = engine.desk.approve(Party::Owner, &plain_terms(Party::Owner, 2, 1));
+    assert_granted(&mut engine, &plain);
+    // When the requests are over they are forgotten.
+    engine.at_s(3601);
+    let late = LockTerms { expires: START_S + 4000, ..terms(Party::Owner, 1, 1) };
+    let good = engine.desk.commit(Party::Owner, &late, request_until(2, START_S + 4000));
+    assert_granted(&mut engine, &good);
+}
