@@ -90,7 +90,8 @@ fn measure(mut state: State, commands: &[Admitted]) -> f64 {
 fn policy() -> Policy {
     let limits =
         AssetLimits { single_max: U256::MAX, account_max: U256::MAX, asset_max: U256::MAX };
-    let chain = |chain_id| ChainPolicy { chain_id, custody: ChainCustody::Open, claim_window_s: 60 };
+    let chain =
+        |chain_id| ChainPolicy { chain_id, custody: ChainCustody::Open, claim_window_s: 60 };
     Policy {
         lock_s_min: 30,
         lock_s_max: 3600,
@@ -223,16 +224,14 @@ fn filled(size: u64) -> State {
     let at = Position { seq: 0, index: 0 };
     state.apply(at, &Event::TimeAdvanced { time_ms }).expect("time moves");
     let owners: Vec<Address> = (0..OWNERS).map(owner).collect();
-    let solvers: Vec<Address> =
-        (0..SOLVERS).map(|n| signer(b"solver", n).address()).collect();
+    let solvers: Vec<Address> = (0..SOLVERS).map(|n| signer(b"solver", n).address()).collect();
     let count = size.max(COMMANDS / 10 * 3 + 3);
     for start in (0..count).step_by(64) {
         let mut locks = Vec::new();
         let mut marks = Vec::new();
         for n in start..(start + 64).min(count) {
-            let pick = |all: &[Address], n: u64| {
-                all[usize::try_from(n).expect("small") % all.len()]
-            };
+            let pick =
+                |all: &[Address], n: u64| all[usize::try_from(n).expect("small") % all.len()];
             let (owner, solver) = (pick(&owners, n), pick(&solvers, n));
             let terms = terms_for(owner, solver, n, n / OWNERS);
             let Request { id, valid_until } = request(b"prefill", n);
