@@ -1,5 +1,6 @@
 //! Modules of the suite: see `specs/testing.md`.
 
+mod attestation;
 mod commands;
 mod conformance;
 mod durability;

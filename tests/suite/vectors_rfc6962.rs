@@ -50,7 +50,8 @@ fn every_published_rfc6962_case_is_judged_as_expected() {
     assert!(consistency.good > 0 && consistency.bad > 0);
 }
 
-fn vectors() -> PathBuf {
+/// The folder with the published vectors.
+pub fn vectors() -> PathBuf {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/vectors");
     std::env::var_os("MORTISE_VECTORS").map_or(beside, PathBuf::from)
 }
@@ -112,7 +113,7 @@ fn hash(value: &Value) -> Result<[u8; 32], Refused> {
 }
 
 /// Decodes standard base64 with padding.
-fn base64(text: &str) -> Vec<u8> {
+pub fn base64(text: &str) -> Vec<u8> {
     let digit = |c: u8| match c {
         b'A'..=b'Z' => c - b'A',
         b'a'..=b'z' => c - b'a' + 26,

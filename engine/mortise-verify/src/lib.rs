@@ -1,7 +1,7 @@
 //! What an outsider can check with no server and no trust in whoever handed him the bytes.
 //!
 //! What it is for: attestation documents of AWS Nitro Enclaves (feature `attestation`): who signed
-//! them, which image runs, which keys it holds, how fresh the statement is (`specs/attestation.md`).
+//! them, which image runs, which keys it holds, how fresh they are (`specs/attestation.md`).
 //!
 //! What it does not do: fetch anything, read a clock, draw entropy, remember what it saw. Time,
 //! trusted roots and policies are parameters.
