@@ -1,12 +1,22 @@
-//! Invariants over generated commands: core and model agree on every answer, every aggregate is
-//! recomputed after every step, and what `decide` would have refused is corruption to `apply`.
+//! Invariants over generated commands.
+//!
+//! `agreement` holds every answer against the model of the test kit. `invariants` looks at the core
+//! alone, one test an invariant, so that taking the check of one invariant out fails the test of
+//! that invariant; `tests/mutants.sh` does so and prints the table. `corruption` gives `apply` what
+//! `decide` would have refused.
 
+mod agreement;
+mod corruption;
+mod invariants;
+
+use mortise_testkit::keys::Asked;
 use mortise_testkit::lockstep::Lockstep;
+use mortise_testkit::model::Answer;
 use mortise_testkit::rng::Rng;
 use mortise_testkit::scenario;
 use mortise_testkit::workload::Workload;
 use proptest::prelude::*;
-use proptest::test_runner::RngSeed;
+use proptest::test_runner::{RngSeed, TestRunner};
 
 /// Few cases for the suite; `MORTISE_PROPERTY_CASES` asks for more, `MORTISE_PROPERTY_SEED` for
 /// others.
@@ -22,13 +32,20 @@ fn config(cases: u32) -> ProptestConfig {
     }
 }
 
-proptest! {
-    #![proptest_config(config(24))]
-
-    /// Goal: no sequence of commands and times makes core and model disagree.
-    #[test]
-    fn core_and_model_agree_on_every_answer(steps in prop::collection::vec(any::<u64>(), 1..150)) {
+/// Runs generated sequences of commands and times on new engines; after each answer `check` sees
+/// the engine before it, the engine after it, and what it was.
+fn over_sequences(
+    cases: u32,
+    compares: bool,
+    mut check: impl FnMut(&Lockstep, &Lockstep, &Asked, &Answer),
+) {
+    let steps = prop::collection::vec(any::<u64>(), 1..150);
+    let check = std::cell::RefCell::new(&mut check);
+    let run = |steps: Vec<u64>| {
         let mut engine = Lockstep::new(&scenario::policy());
+        if !compares {
+            engine = engine.without_comparing();
+        }
         let mut workload = Workload::new(engine.desk);
         for step in steps {
             let mut rng = Rng::new(step);
@@ -37,7 +54,13 @@ proptest! {
                 engine.at_ms(engine.now_ms + rng.below(by));
             }
             let asked = workload.next(&mut rng, &engine.model, engine.now_ms / 1000);
-            engine.ask(&asked);
+            let before = engine.clone();
+            let answer = engine.ask(&asked);
+            (check.borrow_mut())(&before, &engine, &asked, &answer);
         }
+        Ok(())
+    };
+    if let Err(error) = TestRunner::new(config(cases)).run(&steps, run) {
+        panic!("{error}");
     }
 }

@@ -29,6 +29,7 @@ pub struct Lockstep {
     /// Every event so far with its place.
     pub log: Vec<(Position, Event)>,
     next: Position,
+    compares: bool,
 }
 
 impl Lockstep {
@@ -38,9 +39,17 @@ impl Lockstep {
         let state = State::new(ENGINE_ID, policy.clone(), salt_key, 7);
         let model = Model::new(ENGINE_ID, policy.clone());
         let (desk, next) = (Desk::new(ENGINE_ID), Position { seq: 0, index: 0 });
-        let mut lockstep = Self { desk, state, model, now_ms: 0, log: Vec::new(), next };
+        let log = Vec::new();
+        let mut lockstep = Self { desk, state, model, now_ms: 0, log, next, compares: true };
         lockstep.at_ms(START_MS);
         lockstep
+    }
+
+    /// The same, for tests that look at the core alone: the model follows what the core says.
+    #[must_use]
+    pub fn without_comparing(mut self) -> Self {
+        self.compares = false;
+        self
     }
 
     /// Opens a frame so many seconds after the start, as `Machine::open` does.
@@ -81,8 +90,11 @@ impl Lockstep {
                 self.log(event);
             }
         }
-        assert_eq!(found, self.model.advance(self.now_ms), "what time does");
-        self.agree();
+        let expected = self.model.advance(self.now_ms);
+        if self.compares {
+            assert_eq!(found, expected, "what time does");
+            self.agree();
+        }
         found
     }
 
@@ -107,12 +119,16 @@ impl Lockstep {
                 other => (Answer::of(&other), None),
             },
         };
-        assert_eq!(found, expected, "core and model on {asked:?}");
+        if self.compares {
+            assert_eq!(found, expected, "core and model on {asked:?}");
+        }
         if let Some(event) = event {
             let at = self.log(event);
             self.model.apply(at, asked, &found);
         }
-        self.agree();
+        if self.compares {
+            self.agree();
+        }
         found
     }
 
