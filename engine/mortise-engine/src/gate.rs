@@ -110,15 +110,19 @@ impl Gate {
         let serving = self.ready()?;
         let _permit = self.permits.try_acquire().map_err(|_| Closed::Overloaded)?;
         let admitted = serving.crypto.send(Admit(vec![command])).await;
-        let admitted = admitted.map_err(|_| Closed::Fault)?.pop().ok_or(Closed::Fault)?;
+        let admitted = admitted.map_err(|_| Closed::NotReady(GONE))?;
+        let admitted = admitted.into_iter().next().ok_or(Closed::Fault)?;
         submit(serving, Ask::Command(admitted.map_err(Closed::Refused)?)).await
     }
 }
 
+/// The phase when an actor is gone before the phase said so.
+const GONE: &str = "stopping";
+
 async fn submit(serving: &Serving, ask: Ask) -> Result<Reply, Closed> {
     let (asker, answer) = oneshot::channel();
     let sent = serving.ledger.send(Submit(vec![(ask, asker)])).await;
-    sent.map_err(|_| Closed::Fault)?;
+    sent.map_err(|_| Closed::NotReady(GONE))?;
     // A dropped asker is a ledger that stopped with the answer not durable.
     Ok(answer.await.unwrap_or(Reply::NotDurable))
 }

@@ -3,7 +3,8 @@
 use mortise_format::limits::{IN_FLIGHT_MAX, IN_FLIGHT_PER_CONNECTION_MAX};
 use std::sync::RwLock;
 
-/// A phase. Only [`Phase::Ready`] serves; [`Phase::Fault`] is left by a restart alone.
+/// A phase. Only [`Phase::Ready`] serves; [`Phase::Restarting`] and [`Phase::Fault`] are left by a
+/// restart alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Phase {
     /// Unsealing keys.
@@ -14,7 +15,10 @@ pub enum Phase {
     Ready,
     /// Answering what is under way, taking nothing new.
     Stopping,
-    /// Stopped by a fault; the text is for the operator.
+    /// Stopped by a fault while serving: the process ends in a moment, the next one replays. What
+    /// is asked meanwhile is worth asking again. The text is for the operator.
+    Restarting(String),
+    /// The boot ended in a fault that a restart does not mend; the text is for the operator.
     Fault(String),
 }
 
@@ -26,6 +30,7 @@ impl Phase {
             Self::Replaying(..) => "replaying",
             Self::Ready => "ready",
             Self::Stopping => "stopping",
+            Self::Restarting(_) => "restarting",
             Self::Fault(_) => "fault",
         }
     }
@@ -50,7 +55,7 @@ impl PhaseCell {
     /// Enters a phase. A fault is never left.
     pub fn enter(&self, phase: Phase) {
         let mut now = self.0.write().expect("no holder of the phase panics");
-        if !matches!(*now, Phase::Fault(_)) {
+        if !matches!(*now, Phase::Restarting(_) | Phase::Fault(_)) {
             *now = phase;
         }
     }

@@ -191,7 +191,7 @@ async fn wait_ready(phase: &PhaseCell) -> Result<(), EngineError> {
     loop {
         match phase.now() {
             Phase::Ready => return Ok(()),
-            Phase::Fault(why) => return Err(EngineError::Fault(why)),
+            Phase::Restarting(why) => return Err(EngineError::Fault(why)),
             _ => tokio::time::sleep(POLL).await,
         }
     }
@@ -205,14 +205,14 @@ async fn serve(
     let faulted = async {
         loop {
             match phase.now() {
-                Phase::Fault(why) => break why,
+                Phase::Restarting(why) => break why,
                 _ => tokio::time::sleep(POLL).await,
             }
         }
     };
     tokio::select! {
         why = faulted => {
-            // Let the last answers, all of them NOT_DURABLE or FAULT, reach their askers.
+            // Let the last answers, all of them NOT_DURABLE or NOT_READY, reach their askers.
             tokio::time::sleep(LAST_ANSWERS).await;
             Err(EngineError::Fault(why))
         }

@@ -81,7 +81,7 @@ impl Ledger {
                 Output::Snapshot(snapshot) => self.store_snapshot(snapshot, context),
                 Output::Fault(fault) => {
                     tracing::error!(%fault, "stopped");
-                    self.parts.phase.enter(Phase::Fault(fault.to_string()));
+                    self.parts.phase.enter(Phase::Restarting(fault.to_string()));
                 }
             }
         }
@@ -198,7 +198,12 @@ impl Actor for Ledger {
         self.shipper = Some(Shipper::new(context.address()).start());
         let outputs = std::mem::take(&mut self.parts.outputs);
         self.carry(outputs, context);
-        context.run_interval(TICK, |ledger, context| ledger.step(Input::Tick, context));
+        context.run_interval(TICK, |ledger, context| {
+            // Without a store nothing can be promised: better found out now than by a request.
+            let is_lost = ledger.parts.pipeline.fault().is_none() && !ledger.parts.store.is_alive();
+            let input = if is_lost { Input::StoreFailed } else { Input::Tick };
+            ledger.step(input, context);
+        });
     }
 }
 

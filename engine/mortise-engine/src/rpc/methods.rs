@@ -103,7 +103,8 @@ fn refused(reply: Reply) -> ErrorObject {
     match reply {
         Reply::Refused(reject) => ErrorObject::from(reject),
         Reply::NotDurable => ErrorObject::new(Code::NotDurable),
-        Reply::Fault => ErrorObject::new(Code::Fault),
+        // The writer has stopped, and a restart is under way: nothing was done.
+        Reply::Fault => ErrorObject::not_ready("restarting"),
         _ => unexpected(),
     }
 }

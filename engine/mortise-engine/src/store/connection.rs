@@ -74,6 +74,11 @@ impl Connection {
         }
     }
 
+    /// False when the connection has died.
+    pub(super) fn is_alive(&self) -> bool {
+        !lock(&self.open).dead
+    }
+
     fn send(&self, request: &StoreRequest) -> Result<oneshot::Receiver<Answer>, StoreError> {
         let payload = codec::encode(request);
         if payload.len() > STORE_MESSAGE_BYTES_MAX {

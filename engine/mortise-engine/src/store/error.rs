@@ -66,8 +66,8 @@ pub enum Garbage {
         /// The seq in the frame.
         found: u64,
     },
-    /// A frame does not name the one before it.
-    #[error("frame {seq} does not follow the one before it")]
+    /// A frame does not name the one before it: one of the two is not the one that was written.
+    #[error("frame {seq} does not follow frame {}", .seq.saturating_sub(1))]
     BrokenChain {
         /// The seq of the frame.
         seq: u64,

@@ -47,6 +47,11 @@ pub struct Ack {
 ///
 /// To stand in for a store in a test: `Box::pin(std::future::ready(result))` is a future.
 pub trait LogStore: Send + Sync + 'static {
+    /// False when no call can succeed any more: the store went away.
+    fn is_alive(&self) -> bool {
+        true
+    }
+
     /// The end of the log, after every append called before.
     fn head(&self) -> StoreFuture<LogHead>;
 

@@ -104,6 +104,10 @@ struct Upload {
 }
 
 impl LogStore for RemoteLog {
+    fn is_alive(&self) -> bool {
+        self.connection.is_alive()
+    }
+
     fn head(&self) -> StoreFuture<LogHead> {
         self.ask(&StoreRequest::Head, answers::head)
     }
