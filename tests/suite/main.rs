@@ -1,12 +1,15 @@
 //! Modules of the suite: see `specs/testing.md`.
 
 mod attestation;
+mod bad_input;
+mod client;
 mod commands;
 mod conformance;
 mod durability;
 mod no_std;
 mod properties;
 mod replay;
+mod restart;
 mod simulation;
 mod tamper;
 mod tidy;

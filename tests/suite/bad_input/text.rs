@@ -1,0 +1,216 @@
+//! Texts that are no JSON, no calls, or calls with wrong parameters.
+
+use super::refusal;
+use mortise_format::limits::{DRAFTS_MAX, EXECUTION_DATA_BYTES_MAX, JSON_DEPTH_MAX};
+use mortise_testkit::system::parties::{Parties, plain_call};
+use mortise_testkit::system::wire::Framed;
+use mortise_testkit::system::{Options, System};
+use serde_json::{Value, json};
+
+const ADDRESS: &str = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266";
+
+/// Parameters of a draft that is made.
+fn draft() -> Value {
+    json!({
+        "owner": ADDRESS,
+        "asset": { "chainId": 1, "assetType": "native" },
+        "amount": "1000",
+        "expiresIn": 600,
+        "fulfillmentCondition": {
+            "targetChainId": 10,
+            "targetAsset": { "chainId": 10, "assetType": "native" },
+            "targetAmount": "990",
+            "recipient": ADDRESS,
+        },
+    })
+}
+
+/// The parameters with the value at this path in place of its own.
+fn with(path: &str, value: Value) -> Value {
+    let mut params = draft();
+    let mut at = &mut params;
+    for name in path.split('.') {
+        at = &mut at[name];
+    }
+    *at = value;
+    params
+}
+
+#[test]
+fn texts_that_are_no_json_or_no_call_are_refused() {
+    let system = System::start();
+    let before = system.statement();
+    let mut line = Framed::connect(&system.engine_socket());
+    let deep = JSON_DEPTH_MAX + 1;
+    let deep = format!("{}{}", "[".repeat(deep), "]".repeat(deep));
+    for (text, name) in [
+        ("{", "PARSE_ERROR"),
+        ("{]", "PARSE_ERROR"),
+        ("{\"jsonrpc\":\"2.0\",}", "PARSE_ERROR"),
+        ("{\"jsonrpc\":'2.0'}", "PARSE_ERROR"),
+        ("{\"a\":1,\"a\":2}", "PARSE_ERROR"),
+        ("{\"a\":01}", "PARSE_ERROR"),
+        ("{\"a\":NaN}", "PARSE_ERROR"),
+        ("{} {}", "PARSE_ERROR"),
+        (&deep, "PARSE_ERROR"),
+        ("[]", "INVALID_REQUEST"),
+        ("{}", "INVALID_REQUEST"),
+        ("7", "INVALID_REQUEST"),
+        (r#"{"id":1,"method":"health"}"#, "INVALID_REQUEST"),
+        (r#"{"jsonrpc":"1.0","id":1,"method":"health"}"#, "INVALID_REQUEST"),
+        (r#"{"jsonrpc":"2.0","id":1}"#, "INVALID_REQUEST"),
+        (r#"{"jsonrpc":"2.0","id":1,"method":7}"#, "INVALID_REQUEST"),
+        (r#"{"jsonrpc":"2.0","id":{},"method":"health"}"#, "INVALID_REQUEST"),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"health","params":7}"#, "INVALID_REQUEST"),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"health","extra":7}"#, "INVALID_REQUEST"),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"health","params":[7]}"#, "INVALID_PARAMS"),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"Health"}"#, "METHOD_NOT_FOUND"),
+        (r#"{"jsonrpc":"2.0","id":1,"method":""}"#, "METHOD_NOT_FOUND"),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"health","params":{"x":1}}"#, "UNKNOWN_FIELD"),
+    ] {
+        line.send(1, text);
+        let (_, answer) = line.hear();
+        assert_eq!(refusal(&answer).0, name, "{text}");
+    }
+    line.send(2, b"\xff\xfe{}");
+    assert_eq!(refusal(&line.hear().1).0, "PARSE_ERROR");
+    assert_eq!(system.statement(), before);
+}
+
+#[test]
+fn parameters_are_refused_by_the_path_of_the_wrong_one() {
+    let system = System::start();
+    let before = system.statement();
+    let mut line = system.line();
+    assert!(line.call("createLock", draft())["result"].is_object());
+    let too_much = format!("0x1{}", "0".repeat(64));
+    let data = format!("0x{}", "00".repeat(EXECUTION_DATA_BYTES_MAX + 1));
+    let bad = "INVALID_PARAMS";
+    for (path, value, name) in [
+        ("owner", Value::Null, bad),
+        ("owner", json!(7), bad),
+        ("owner", json!("0xf39F"), bad),
+        ("owner", json!("f39Fd6e51aad88F6F4ce6aB8827279cffFb92266"), bad),
+        ("owner", json!("0xg39Fd6e51aad88F6F4ce6aB8827279cffFb92266"), bad),
+        ("amount", json!("-1"), bad),
+        ("amount", json!(-1), bad),
+        ("amount", json!(1.5), bad),
+        ("amount", json!("1e3"), bad),
+        ("amount", json!(""), bad),
+        ("amount", json!("0x"), bad),
+        ("amount", json!(true), bad),
+        ("amount", json!(too_much), bad),
+        (
+            "amount",
+            json!("115792089237316195423570985008687907853269984665640564039457584007913129639936"),
+            bad,
+        ),
+        ("expiresIn", json!("soon"), bad),
+        ("expiresIn", json!(-5), bad),
+        ("expiresIn", json!(1.5), bad),
+        ("asset", json!([]), bad),
+        ("asset.chainId", json!("one"), bad),
+        ("asset.assetType", json!("gold"), bad),
+        ("asset.contractAddress", json!(ADDRESS), bad),
+        ("asset.tokenId", json!("1"), bad),
+        ("asset.weight", json!(1), "UNKNOWN_FIELD"),
+        ("colour", json!("red"), "UNKNOWN_FIELD"),
+        ("fulfillmentCondition", json!("all"), bad),
+        ("fulfillmentCondition.recipient", Value::Null, bad),
+        ("fulfillmentCondition.executionData", json!("0xzz"), bad),
+        ("fulfillmentCondition.executionData", json!("0x123"), bad),
+        ("fulfillmentCondition.executionData", json!(data), bad),
+        ("fulfillmentCondition.targetAsset.assetType", json!("erc721"), bad),
+        ("fulfillmentCondition.hurry", json!(true), "UNKNOWN_FIELD"),
+        ("requestId", json!("0x11"), bad),
+    ] {
+        let answer = line.call("createLock", with(path, value.clone()));
+        let (found, field) = refusal(&answer);
+        assert_eq!(found, name, "{path} {value}");
+        // A token without its contract is named by the field that is missing.
+        assert!(path == field || field.starts_with(&path[..path.len() - 9]), "{path}: {field}");
+    }
+    assert_eq!(system.statement(), before);
+}
+
+#[test]
+fn values_that_parse_and_are_not_allowed_are_refused() {
+    let system = System::start();
+    let before = system.statement();
+    let mut line = system.line();
+    let most = format!("0x{}", "f".repeat(64));
+    for (path, value, name) in [
+        ("amount", json!("0"), "VALIDATION"),
+        ("amount", json!(most), "LIMIT"),
+        ("expiresIn", json!(1), "EXPIRY_WINDOW"),
+        ("expiresIn", json!(u64::MAX), "VALIDATION"),
+        ("expiresIn", json!(999_999), "EXPIRY_WINDOW"),
+        ("asset.chainId", json!(56), "UNSUPPORTED_CHAIN"),
+        ("fulfillmentCondition.targetChainId", json!(56), "UNSUPPORTED_CHAIN"),
+        ("sessionKey", json!("0x70997970C51812dc3A010C7d01b50e0d17dc79C8"), "VALIDATION"),
+        ("owner", json!(format!("0x{}", "0".repeat(40))), "VALIDATION"),
+    ] {
+        let answer = line.call("createLock", with(path, value.clone()));
+        assert_eq!(refusal(&answer).0, name, "{path} {value}: {answer}");
+    }
+    let lock_id = format!("0x{}", "77".repeat(32));
+    let signature = format!("0x{}1b", "11".repeat(64));
+    for (method, params, name) in [
+        ("signLock", json!({ "lockId": lock_id, "signature": signature }), "LOCK_NOT_FOUND"),
+        ("getLock", json!({ "lockId": "0x77" }), "INVALID_PARAMS"),
+        ("listLocks", json!({ "limit": 0 }), "INVALID_PARAMS"),
+        ("listLocks", json!({ "limit": 100_000 }), "INVALID_PARAMS"),
+        ("listLocks", json!({ "status": "SOLD" }), "INVALID_PARAMS"),
+        ("getStateRoot", json!({ "atSeq": 10_000 }), "INVALID_PARAMS"),
+        ("getProof", json!({}), "INVALID_PARAMS"),
+        ("commitBatch", json!({ "locks": [] }), "INVALID_PARAMS"),
+    ] {
+        let answer = line.call(method, params.clone());
+        assert_eq!(refusal(&answer).0, name, "{method} {params}: {answer}");
+    }
+    assert_eq!(line.call("getLock", json!({ "lockId": lock_id }))["result"], Value::Null);
+    assert_eq!(system.statement(), before);
+}
+
+#[test]
+fn a_flood_of_drafts_changes_nothing_and_keeps_nobody_out() {
+    let mut options = Options::default();
+    options.genesis.policy.drafts_per_owner_max = 20;
+    let system = System::with(options);
+    let before = system.statement();
+    let mut line = Framed::connect(&system.engine_socket());
+    let ask = |line: &mut Framed, n: usize| {
+        let owner = format!("0x{:040x}", n / 20 + 1);
+        let call = json!({ "jsonrpc": "2.0", "id": n, "method": "createLock",
+                           "params": with("owner", json!(owner)) });
+        line.send(0, call.to_string());
+    };
+    let flood = DRAFTS_MAX + DRAFTS_MAX / 4;
+    for n in 0..flood {
+        ask(&mut line, n);
+        if n >= 200 {
+            assert!(line.hear().1["result"].is_object());
+        }
+    }
+    for _ in 0..200 {
+        assert!(line.hear().1["result"].is_object());
+    }
+    // One owner alone is stopped by a quota of its own.
+    for _ in 0..30 {
+        ask(&mut line, 1 << 40);
+    }
+    let mut answers = (0..30).map(|_| line.hear().1);
+    let refused = answers.by_ref().find(|answer| answer["error"].is_object()).unwrap();
+    assert_eq!(refused["error"]["data"]["which"], "drafts", "{refused}");
+    answers.for_each(drop);
+    // Drafts hold nothing and are logged nowhere, and whoever needs one still gets it.
+    assert_eq!(system.statement(), before);
+    let parties = Parties::of(&system.engine_socket());
+    let owner = json!(parties.owner.address());
+    let made = system.call("createLock", with("owner", owner));
+    let lock_id = made["result"]["lock"]["id"].clone();
+    let found = system.call("getLock", json!({ "lockId": lock_id }));
+    assert_eq!(found["result"]["status"], "PENDING");
+    line.send(9, plain_call(9, "health"));
+    assert_eq!(line.hear().1["result"]["phase"], "ready");
+}

@@ -1,0 +1,46 @@
+//! The Rust client against a real engine: every method, retries, waiting, rollback.
+
+mod loss;
+mod methods;
+
+use mortise_client::{Client, Endpoint, NewLock, Signer};
+use mortise_format::U256;
+use mortise_format::asset::{Asset, Condition};
+use mortise_testkit::system::System;
+use mortise_transport::Address;
+use std::future::Future;
+use std::path::Path;
+
+/// Runs calls to their end on this thread.
+fn block_on<T>(calls: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("a runtime can be made").block_on(calls)
+}
+
+fn over_socket(socket: &Path) -> Client {
+    Client::new(Endpoint::Stream(Address::Unix(socket.to_owned())))
+}
+
+fn over_http(system: &System) -> Client {
+    let url = format!("http://{}", system.http());
+    Client::new(url.parse().expect("the gateway has a URL"))
+}
+
+fn condition(owner: &Signer) -> Condition {
+    Condition {
+        target_chain_id: 10,
+        target_asset: Asset::native(10),
+        target_amount: U256::from(1u64),
+        recipient: owner.address(),
+        execution_data: None,
+    }
+}
+
+/// A lock for `solver`, claimed by `arbiter`.
+fn new_lock(owner: &Signer, solver: &Signer, arbiter: &Signer, amount: u64) -> NewLock {
+    NewLock {
+        beneficiary: solver.address(),
+        arbiter: arbiter.address(),
+        ..NewLock::of_one(Asset::native(1), U256::from(amount), 600, condition(owner))
+    }
+}

@@ -1,0 +1,205 @@
+//! Stopping in order and starting again, and processes that are killed: the same engine, the same
+//! locks, the same root, the same answers.
+
+use mortise_format::wire::Method;
+use mortise_testkit::system::parties::{Parties, call};
+use mortise_testkit::system::processes::Processes;
+use mortise_testkit::system::wire::{Framed, JsonLine};
+use mortise_testkit::system::{Options, System};
+use serde_json::{Value, json};
+use std::path::Path;
+
+/// One request on a connection of its own; the bytes of its answer.
+fn ask(socket: &Path, request: &[u8]) -> Vec<u8> {
+    let mut line = Framed::connect(socket);
+    line.send(1, request);
+    line.receive().expect("the engine answers").1
+}
+
+fn is_granted(answer: &[u8]) -> bool {
+    let answer: Value = serde_json::from_slice(answer).unwrap_or_default();
+    answer["result"]["receipt"].is_object()
+}
+
+/// Requests of every kind that is remembered, and their answers.
+fn history(socket: &Path, parties: &Parties) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let commits: Vec<_> = (0..6).map(|nonce| parties.commit(nonce, 100)).collect();
+    let lock = |at: usize| parties.lock_id(&commits[at].intent.terms);
+    let mut requests: Vec<Vec<u8>> =
+        commits.iter().map(|commit| call(1, Method::CommitLock, commit)).collect();
+    requests.push(call(2, Method::ClaimLock, &parties.claim(lock(0), 0, 40)));
+    requests.push(call(3, Method::ClaimLock, &parties.claim(lock(0), 1, 60)));
+    requests.push(call(4, Method::ReleaseLock, &parties.release(lock(1))));
+    let answered = requests.into_iter().map(|request| {
+        let answer = ask(socket, &request);
+        assert!(is_granted(&answer), "{}", String::from_utf8_lossy(&answer));
+        (request, answer)
+    });
+    answered.collect()
+}
+
+fn same_answers(socket: &Path, history: &[(Vec<u8>, Vec<u8>)]) {
+    for (request, answer) in history {
+        let again = ask(socket, request);
+        assert_eq!(String::from_utf8_lossy(&again), String::from_utf8_lossy(answer));
+    }
+}
+
+#[test]
+fn a_stopped_engine_comes_back_as_it_was() {
+    let mut system = System::start();
+    let parties = Parties::of(&system.engine_socket());
+    let socket = system.engine_socket();
+    let history = history(&socket, &parties);
+    let identity = |system: &System| {
+        let info = system.call("getEngineInfo", Value::Null)["result"].clone();
+        ["engineId", "address", "publicKey", "genesisHash", "policyHash", "lockCount"]
+            .map(|field| info[field].clone())
+    };
+    let locks = |system: &System| system.call("listLocks", Value::Null)["result"].clone();
+    let (who, held, statement) = (identity(&system), locks(&system), system.statement());
+    for epoch in 2..4 {
+        system.stop_engine().expect("an engine that is asked to stop stops");
+        system.stop_host();
+        system.start_host();
+        system.start_engine();
+        assert_eq!(system.call("health", Value::Null)["result"]["epoch"], epoch);
+        assert_eq!(identity(&system), who);
+        assert_eq!(locks(&system), held);
+        let seq = statement["statement"]["seq"].clone();
+        let kept = system.call("getStateRoot", json!({ "signed": true, "atSeq": seq }));
+        assert_eq!(kept["result"], statement);
+        same_answers(&socket, &history);
+    }
+    // Nothing was decided since: the state is the one before the first stop.
+    let root = &system.statement()["statement"]["stateRoot"];
+    assert_eq!(root, &statement["statement"]["stateRoot"]);
+}
+
+#[test]
+fn a_restart_reads_the_snapshot_and_not_the_log() {
+    let mut system = System::start();
+    let parties = Parties::of(&system.engine_socket());
+    let history = history(&system.engine_socket(), &parties);
+    let frames = |system: &System| {
+        system.call("health", Value::Null)["result"]["seq"].as_u64().expect("it serves") + 1
+    };
+    assert!(frames(&system) >= 9);
+    system.stop_engine().expect("an engine that is asked to stop stops");
+    system.start_engine();
+    let (_, followed) = system.progress().replayed;
+    assert_eq!(followed, 0, "the last snapshot covers the whole log");
+    same_answers(&system.engine_socket(), &history);
+}
+
+#[test]
+fn snapshots_under_way_bound_what_a_crash_leaves_to_follow() {
+    let options = Options { snapshot_frames: 8, has_proxy: true, ..Options::default() };
+    let mut system = System::with(options);
+    let parties = Parties::of(&system.engine_socket());
+    let mut line = Framed::connect(&system.engine_socket());
+    for nonce in 0..60 {
+        line.send(nonce, call(nonce, Method::CommitLock, &parties.commit(nonce, 100)));
+        assert!(is_granted(&line.receive().expect("the engine answers").1));
+    }
+    // An append that is answered by nothing ends the engine without a last snapshot.
+    let before = system.statement();
+    system.proxy().lie(|asked, _| match asked {
+        mortise_format::store::StoreRequest::Append { .. } => {
+            mortise_testkit::system::proxy::Lie::Raw(Vec::new())
+        }
+        _ => mortise_testkit::system::proxy::Lie::Honest,
+    });
+    line.send(60, call(60, Method::CommitLock, &parties.commit(60, 100)));
+    assert!(!is_granted(&line.receive().expect("the engine answers").1));
+    system.engine_ended();
+    system.proxy().be_honest();
+    system.start_engine();
+    let (done, followed) = system.progress().replayed;
+    assert_eq!(done, followed);
+    assert!((1..40).contains(&followed), "{followed} of 62 frames were followed");
+    let seq = before["statement"]["seq"].clone();
+    let kept = system.call("getStateRoot", json!({ "signed": true, "atSeq": seq }));
+    assert_eq!(kept["result"], before);
+    assert_eq!(system.call("getEngineInfo", Value::Null)["result"]["lockCount"], 61);
+}
+
+/// Sends commits without waiting for their answers; the connection that holds them.
+fn under_load(socket: &Path, parties: &Parties, nonces: std::ops::Range<u64>) -> Framed {
+    let mut line = Framed::connect(socket);
+    for nonce in nonces {
+        line.send(nonce, call(nonce, Method::CommitLock, &parties.commit(nonce, 1)));
+    }
+    line
+}
+
+/// Reads answers until the connection ends or enough came; how many were granted.
+fn granted(line: &mut Framed, most: usize) -> Vec<u64> {
+    let mut granted = Vec::new();
+    while granted.len() < most {
+        match line.try_receive() {
+            Ok(Some((number, answer))) if is_granted(&answer) => granted.push(number),
+            Ok(Some(_)) => {}
+            Ok(None) | Err(_) => break,
+        }
+    }
+    granted
+}
+
+fn nonces_held(socket: &Path, parties: &Parties) -> Vec<u64> {
+    let mut line = JsonLine::try_connect(socket).expect("the engine listens");
+    let owner = parties.owner.address();
+    let page = line.call("listLocks", json!({ "owner": owner, "limit": 256 }));
+    let locks = page["result"]["locks"].as_array().expect("a list");
+    let nonce =
+        |lock: &Value| lock["nonce"].as_str().and_then(|n| n.parse().ok()).expect("a nonce");
+    locks.iter().map(nonce).collect()
+}
+
+/// Goal: a kill of either process under load loses nothing that was acknowledged, and requests
+/// sent again get the same bytes. Method: the `mortise` command as real processes, SIGKILL after
+/// some answers; the long run of this is `mortise demo crash`.
+#[test]
+fn killed_processes_come_back_with_all_that_was_acknowledged() {
+    let mut processes = Processes::start(env!("CARGO_BIN_EXE_mortise-under-test"));
+    let socket = processes.engine_socket();
+    let parties = Parties::of(&socket);
+    let history = history(&socket, &parties);
+    for round in 0..4 {
+        let owner = parties.other_owner();
+        let mut line = under_load(&socket, &owner, 0..80);
+        let mut acked = granted(&mut line, 10 + 10 * round);
+        if round % 2 == 0 {
+            processes.kill_engine();
+        } else {
+            processes.kill_host();
+            let status = processes.engine_ended();
+            assert_eq!(status.code(), Some(75), "without its store the engine asks for a restart");
+            processes.start_host();
+        }
+        acked.extend(granted(&mut line, usize::MAX));
+        processes.start_engine();
+        let held = nonces_held(&socket, &owner);
+        for nonce in &acked {
+            assert!(held.contains(nonce), "round {round}: the lock of nonce {nonce} is lost");
+        }
+        same_answers(&socket, &history);
+    }
+    let mut line = JsonLine::try_connect(&socket).expect("the engine listens");
+    assert_eq!(line.call("health", Value::Null)["result"]["epoch"], 5);
+}
+
+#[test]
+fn an_engine_without_a_store_stops_by_itself() {
+    let mut system = System::start();
+    let parties = Parties::of(&system.engine_socket());
+    let first = call(1, Method::CommitLock, &parties.commit(0, 100));
+    let answer = ask(&system.engine_socket(), &first);
+    system.stop_host();
+    // Nobody asks for anything: it finds out all the same.
+    let ended = system.engine_ended();
+    assert!(ended.is_worth_a_restart(), "{ended}");
+    system.start_host();
+    system.start_engine();
+    assert_eq!(ask(&system.engine_socket(), &first), answer);
+}
