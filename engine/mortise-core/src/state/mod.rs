@@ -13,6 +13,7 @@ mod leaves;
 pub mod locks;
 pub mod principals;
 pub mod requests;
+mod slab;
 mod snapshot;
 mod timers;
 mod view;
@@ -35,6 +36,7 @@ use mortise_format::ids::{Address, EngineId, LockId, PolicyHash};
 use mortise_format::policy::Policy;
 use principals::{NO_SLOT, Principal};
 use requests::Requests;
+use slab::LockSlab;
 use timers::Timers;
 
 type Index<K> = HashMap<K, u32, FixedState>;
@@ -47,8 +49,7 @@ pub struct State {
     policy_hash: PolicyHash,
     pub(crate) time_ms: u64,
     pub(crate) at: Position,
-    locks: Vec<Option<Lock>>,
-    free_slots: Vec<u32>,
+    locks: LockSlab,
     lock_index: Index<LockId>,
     pub(crate) accounts: Vec<Account>,
     account_index: Index<(Address, Asset)>,
@@ -75,8 +76,7 @@ impl State {
             policy_hash,
             time_ms: 0,
             at: Position::default(),
-            locks: Vec::new(),
-            free_slots: Vec::new(),
+            locks: LockSlab::default(),
             lock_index: HashMap::with_hasher(hasher()),
             accounts: Vec::new(),
             account_index: HashMap::with_hasher(hasher()),
@@ -98,11 +98,11 @@ impl State {
     }
 
     pub(crate) fn lock_at(&self, slot: u32) -> Option<&Lock> {
-        self.locks.get(index(slot))?.as_ref()
+        self.locks.get(slot)
     }
 
     pub(crate) fn lock_mut(&mut self, slot: u32) -> Option<&mut Lock> {
-        self.locks.get_mut(index(slot))?.as_mut()
+        self.locks.get_mut(slot)
     }
 
     pub(crate) fn account_slot(&self, owner: &Address, asset: &Asset) -> Option<u32> {
@@ -174,10 +174,7 @@ impl State {
 
     /// Puts a lock into a free slot, the owner's list and the timers.
     pub(crate) fn insert_lock(&mut self, mut lock: Lock) -> u32 {
-        let slot = self.free_slots.pop().unwrap_or_else(|| {
-            self.locks.push(None);
-            slot_of(self.locks.len() - 1)
-        });
+        let slot = self.locks.reserve();
         let owner = &mut self.principals[index(lock.owner_slot)];
         lock.owner_index = slot_of(owner.locks.len());
         owner.locks.push(slot);
@@ -187,14 +184,13 @@ impl State {
             Some(due) => self.timers.set(due, slot),
             None => self.timers.unset(),
         };
-        self.locks[index(slot)] = Some(lock);
+        self.locks.put(slot, lock);
         slot
     }
 
     /// Takes a lock out of every index.
     pub(crate) fn remove_lock(&mut self, slot: u32) -> Option<Lock> {
-        let lock = self.locks.get_mut(index(slot))?.take()?;
-        self.free_slots.push(slot);
+        let lock = self.locks.take(slot)?;
         self.lock_index.remove(&lock.lock_id);
         let owned = &mut self.principals[index(lock.owner_slot)].locks;
         owned.swap_remove(index(lock.owner_index));

@@ -79,7 +79,7 @@ impl State {
 
     /// Every lock, in no order that means anything.
     pub fn locks(&self) -> impl Iterator<Item = &Lock> {
-        self.locks.iter().flatten()
+        self.locks.iter()
     }
 
     /// An account, if it ever had a lock or a fact.
