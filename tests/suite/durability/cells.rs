@@ -1,0 +1,224 @@
+//! Each cell of the table, run.
+
+use super::table::{Failure, Outcome};
+use super::{Story, is_not_durable};
+use mortise_engine::api::Reply;
+use mortise_engine::boot::BootError;
+use mortise_engine::pipeline::{Fault, Input, Settings};
+use mortise_engine::store::{Garbage, StoreError};
+use mortise_format::ids::FrameDigest;
+use mortise_format::store::LogHead;
+use mortise_testkit::driver::{AppendFault, Driver, Said};
+
+/// Runs the story with this failure and says what came of it.
+pub fn run(seed: u64, failure: Failure, happened: bool) -> Outcome {
+    let mut story = Story::new(seed);
+    match failure {
+        Failure::Append(fault) => fail_append(&mut story, fault, happened),
+        Failure::Killed => kill(&mut story, happened),
+        Failure::PowerLost => lose_power(&mut story, happened),
+        Failure::HostForgets => forget(&mut story, happened),
+        Failure::SnapshotFails => fail_snapshot(&mut story, happened),
+        Failure::SnapshotBroken => break_snapshot(&mut story, happened),
+        Failure::SnapshotOld => age_snapshot(&mut story, happened),
+        Failure::SnapshotAhead => outrun_log(&mut story, happened),
+        Failure::HeadLies => lie_about_head(&mut story, happened),
+    }
+    start(story)
+}
+
+/// Starts again and checks what holds in every cell.
+fn start(mut story: Story) -> Outcome {
+    let before = story.driver.disk.edit(|content| content.frames.clone());
+    if let Err(error) = story.driver.boot() {
+        let after = story.driver.disk.edit(|content| content.frames.clone());
+        assert_eq!(before, after, "a refused start changes nothing");
+        return match error {
+            BootError::Store(StoreError::Garbage(Garbage::NotAFrame { seq, .. })) => {
+                assert_eq!(seq + 1, u64::try_from(before.len()).expect("few frames"));
+                Outcome::RefusesBrokenFrame
+            }
+            BootError::SnapshotAhead { .. } => Outcome::RefusesSnapshotAhead,
+            BootError::HeadMismatch { .. } => Outcome::RefusesHead,
+            other => panic!("an outcome that the table does not have: {other}"),
+        };
+    }
+    let had_second = story.has_second();
+    story.driver.settle();
+    assert_eq!(story.repeat_first(), story.said, "the first answer, byte for byte");
+    let second = story.second.clone();
+    let frames = story.driver.disk.frames().len();
+    let said = Said::of(&story.driver.answer(&second));
+    let grew = story.driver.disk.frames().len() > frames;
+    assert_eq!(grew, !had_second, "the second request is done once");
+    assert!(story.has_second());
+    assert_eq!(Said::of(&story.driver.answer(&second)), said);
+    if had_second { Outcome::StartsWith } else { Outcome::StartsWithout }
+}
+
+fn fail_append(story: &mut Story, fault: AppendFault, happened: bool) {
+    let token = story.ask_second();
+    // The statement is signed by now: it must stay inside all the same.
+    story.driver.step_sign();
+    story.driver.fail_ship(fault, happened);
+    let expected = match fault {
+        AppendFault::WrongDigest => {
+            matches!(story.driver.pipeline().fault(), Some(Fault::AckDigest { .. }))
+        }
+        AppendFault::OutOfOrder => {
+            matches!(story.driver.pipeline().fault(), Some(Fault::AckOrder { .. }))
+        }
+        _ => story.driver.pipeline().fault() == Some(Fault::ShipUnknown),
+    };
+    assert!(expected, "{:?}", story.driver.pipeline().fault());
+    assert!(is_not_durable(story.driver.replies.get(&token)));
+    // The process answers nothing but the fault from here on.
+    let second = story.second.clone();
+    let later = story.driver.ask(&[&second])[0];
+    assert!(matches!(story.driver.replies.get(&later), Some(Reply::Fault)));
+    story.driver.crash(0);
+}
+
+fn kill(story: &mut Story, happened: bool) {
+    story.ask_second();
+    if happened {
+        let frame = story.driver.take_ship().expect("it is on its way");
+        story.driver.disk.write(&frame);
+        story.driver.disk.sync();
+    }
+    story.driver.crash(0);
+}
+
+fn lose_power(story: &mut Story, happened: bool) {
+    story.ask_second();
+    let frame = story.driver.take_ship().expect("it is on its way");
+    story.driver.disk.write(&frame);
+    story.driver.crash(usize::from(happened));
+}
+
+/// The host acks the second lock: without keeping it, or keeping it until the engine is gone. The
+/// answer that left proves what happened, see `order`.
+fn forget(story: &mut Story, happened: bool) {
+    story.ask_second();
+    if happened {
+        story.driver.settle();
+        story.driver.disk.edit(|content| {
+            content.frames.pop();
+            content.synced = content.frames.len();
+        });
+    } else {
+        story.driver.ack_without_storing();
+        story.driver.settle();
+    }
+    story.driver.crash(0);
+    story.driver.host_lies = false;
+}
+
+/// A story that makes a snapshot after every frame, with the second lock durable.
+fn with_snapshots(story: &mut Story, settle: bool) {
+    let settings = Settings { snapshot_frames: 1, ..Settings::default() };
+    let mut driver = Driver::new(77, settings);
+    driver.boot().expect("an empty disk boots");
+    driver.settle();
+    story.driver = driver;
+    let desk = story.driver.desk();
+    use mortise_testkit::keys::Party;
+    use mortise_testkit::scenario::{request, terms};
+    story.first = desk.commit(Party::Owner, &terms(Party::Owner, 0, 100), request(1));
+    story.second = desk.commit(Party::Owner, &terms(Party::Owner, 1, 200), request(2));
+    let (first, second) = (story.first.clone(), story.second.clone());
+    story.said = Said::of(&story.driver.answer(&first));
+    story.driver.ask(&[&second]);
+    if settle {
+        story.driver.settle();
+        // One after the first lock is there; this one covers the whole log.
+        let newest = story.driver.pipeline_mut().final_snapshot().expect("it is idle");
+        let bytes = newest.bytes.to_vec();
+        story.driver.disk.edit(|content| {
+            content.snapshots.insert(newest.seq, (newest.digest, bytes));
+            assert!(content.snapshots.len() > 1);
+        });
+    }
+}
+
+fn fail_snapshot(story: &mut Story, happened: bool) {
+    with_snapshots(story, false);
+    let stored = story.driver.disk.edit(|content| content.snapshots.len());
+    let mut snapshot = story.driver.take_snapshot();
+    while snapshot.is_none() && story.driver.step() {
+        let now = story.driver.disk.edit(|content| content.snapshots.len());
+        assert!(now <= stored + 1);
+        snapshot = story.driver.take_snapshot();
+    }
+    if let Some(snapshot) = snapshot.filter(|_| happened) {
+        let bytes = snapshot.bytes.to_vec();
+        story.driver.disk.edit(|content| {
+            content.snapshots.insert(snapshot.seq, (snapshot.digest, bytes));
+        });
+    }
+    // The store's word is the opposite of what it did.
+    story.driver.handle(Input::SnapshotStored(!happened));
+    story.driver.settle();
+    story.driver.crash(0);
+}
+
+fn break_snapshot(story: &mut Story, happened: bool) {
+    with_snapshots(story, true);
+    let mut other = Driver::new(78, Settings { snapshot_frames: 1, ..Settings::default() });
+    other.boot().expect("an empty disk boots");
+    other.settle();
+    let foreign =
+        other.disk.edit(|content| content.snapshots.last_key_value().map(|s| s.1.clone()));
+    story.driver.disk.edit(|content| {
+        let mut newest = content.snapshots.last_entry().expect("there is a snapshot");
+        if happened {
+            *newest.get_mut() = foreign.expect("it made one too");
+        } else {
+            let half = newest.get().1.len() / 2;
+            newest.get_mut().1.truncate(half);
+        }
+    });
+    story.driver.crash(0);
+}
+
+fn age_snapshot(story: &mut Story, happened: bool) {
+    with_snapshots(story, true);
+    story.driver.disk.edit(|content| {
+        if happened {
+            content.snapshots.pop_last();
+            assert!(!content.snapshots.is_empty(), "an older one is left");
+        } else {
+            content.snapshots.clear();
+        }
+    });
+    story.driver.crash(0);
+}
+
+fn outrun_log(story: &mut Story, happened: bool) {
+    with_snapshots(story, true);
+    story.driver.disk.edit(|content| {
+        let last = content.snapshots.last_key_value().map_or(0, |(seq, _)| *seq);
+        let kept = usize::try_from(last).expect("few frames") + 1;
+        let kept = if happened { 0 } else { kept - 1 };
+        content.frames.truncate(kept);
+        content.synced = kept;
+    });
+    story.driver.crash(0);
+}
+
+/// Did not happen: a head that the frames do not reach. Happened: a consistent, shorter log, which
+/// no engine can tell from an earlier point of the same log.
+fn lie_about_head(story: &mut Story, happened: bool) {
+    story.ask_second();
+    story.driver.settle();
+    story.driver.crash(0);
+    story.driver.disk.edit(|content| {
+        if happened {
+            content.frames.pop();
+            content.synced = content.frames.len();
+        } else {
+            let next_seq = u64::try_from(content.frames.len()).expect("few frames") + 1;
+            content.head = Some(LogHead { next_seq, digest: FrameDigest([9; 32]) });
+        }
+    });
+}

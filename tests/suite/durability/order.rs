@@ -1,0 +1,164 @@
+//! What leaves, and when.
+
+use super::{Story, is_not_durable};
+use mortise_core::body::ClearBody;
+use mortise_engine::api::{Answer, Query, Reply};
+use mortise_engine::pipeline::{Fault, Input};
+use mortise_engine::store::Ack;
+use mortise_format::codec;
+use mortise_format::limits::FRAMES_IN_FLIGHT_MAX;
+use mortise_testkit::driver::Said;
+use mortise_testkit::keys::Party;
+use mortise_testkit::scenario::{coin, request, terms};
+
+/// The schedules of these tests; the driver asserts INV-09 on every output of each.
+const SEEDS: std::ops::Range<u64> = 1..40;
+
+#[test]
+fn no_answer_leaves_before_its_frame_is_acked_however_things_are_ordered() {
+    for seed in SEEDS {
+        let mut story = Story::new(seed);
+        let desk = story.driver.desk();
+        let mut tokens = Vec::new();
+        for n in 1..6 {
+            let asked = desk.commit(Party::Owner, &terms(Party::Owner, n, 1), request(n + 10));
+            tokens.extend(story.driver.ask(&[&asked]));
+            tokens.push(story.driver.query(Query::Balance(Party::Owner.address(), coin())));
+            for _ in 0..story.driver.rng.below(4) {
+                story.driver.step();
+            }
+        }
+        story.driver.settle();
+        assert!(tokens.iter().all(|token| story.driver.replies.contains_key(token)));
+    }
+}
+
+#[test]
+fn signature_waits_for_the_ack_and_the_ack_for_the_signature() {
+    let mut story = Story::new(50);
+    let token = story.ask_second();
+    assert!(story.driver.step_sign());
+    assert!(!story.driver.replies.contains_key(&token), "signed and not acked");
+    let mut story = Story::new(51);
+    let token = story.ask_second();
+    let frame = story.driver.take_ship().expect("it is on its way");
+    story.driver.disk.write(&frame);
+    story.driver.disk.sync();
+    let (seq, digest) = (frame.header().seq, frame.digest());
+    story.driver.handle(Input::Acked(Ack { seq, digest }));
+    assert!(!story.driver.replies.contains_key(&token), "acked and not signed");
+    assert!(story.driver.step_sign());
+    assert!(matches!(story.driver.replies.get(&token), Some(Reply::Logged(..))));
+}
+
+#[test]
+fn read_after_a_write_waits_for_the_write() {
+    let mut story = Story::new(52);
+    story.ask_second();
+    let lock_id = story.driver.desk().lock_id(&terms(Party::Owner, 1, 200));
+    let read = story.driver.query(Query::Lock(lock_id));
+    let refused = story.driver.desk().release(Party::Owner, lock_id, request(9));
+    let refused = story.driver.ask(&[&refused])[0];
+    assert!(!story.driver.replies.contains_key(&read), "it shows what a crash can undo");
+    assert!(!story.driver.replies.contains_key(&refused), "it rests on what a crash can undo");
+    story.driver.settle();
+    assert!(matches!(story.driver.replies.get(&read), Some(Reply::Read(Answer::Lock(_)))));
+    assert!(matches!(story.driver.replies.get(&refused), Some(Reply::Refused(_))));
+}
+
+#[test]
+fn everybody_who_waits_at_a_fault_is_told_that_nothing_is_known() {
+    let mut story = Story::new(53);
+    let write = story.ask_second();
+    let read = story.driver.query(Query::Status);
+    story.driver.handle(Input::StoreFailed);
+    assert!(is_not_durable(story.driver.replies.get(&write)));
+    assert!(is_not_durable(story.driver.replies.get(&read)));
+    assert_eq!(story.driver.pipeline().fault(), Some(Fault::ShipUnknown));
+}
+
+#[test]
+fn ack_that_comes_twice_or_for_no_frame_is_a_fault() {
+    let mut story = Story::new(54);
+    story.driver.ack_again();
+    assert!(matches!(story.driver.pipeline().fault(), Some(Fault::AckOrder { .. })));
+    let mut story = Story::new(55);
+    story.ask_second();
+    story.driver.ack_again();
+    assert!(matches!(story.driver.pipeline().fault(), Some(Fault::AckOrder { .. })));
+}
+
+#[test]
+fn no_more_frames_are_under_way_than_the_limit() {
+    let mut story = Story::new(56);
+    let desk = story.driver.desk();
+    let asked: Vec<_> = (0..FRAMES_IN_FLIGHT_MAX as u64 * 300)
+        .map(|n| desk.release(Party::Beneficiary, mortise_format::ids::LockId([1; 32]), request(n)))
+        .collect();
+    for chunk in asked.chunks(300) {
+        let good = desk.commit(
+            Party::OtherOwner,
+            &terms(Party::OtherOwner, story.driver.now_ms % 250, 1),
+            request(story.driver.now_ms),
+        );
+        story.driver.now_ms += 1;
+        let mut work = vec![&good];
+        work.extend(chunk);
+        story.driver.ask(&work);
+        assert!(story.driver.pipeline().in_flight() <= FRAMES_IN_FLIGHT_MAX);
+    }
+    story.driver.settle();
+    assert!(story.driver.pipeline().is_idle());
+}
+
+#[test]
+fn statement_is_carried_by_a_later_frame_than_its_own_and_by_one_only() {
+    let mut story = Story::new(57);
+    let desk = story.driver.desk();
+    for n in 1..5 {
+        let asked = desk.commit(Party::Owner, &terms(Party::Owner, n, 1), request(n + 10));
+        story.driver.answer(&asked);
+        if n == 3 {
+            story.driver.restart();
+        }
+    }
+    let mut carried = Vec::new();
+    for frame in story.driver.disk.frames() {
+        let clear: ClearBody = codec::decode(frame.clear()).expect("a clear body decodes");
+        for signed in &clear.statements {
+            let seq = signed.stated.statement.seq;
+            assert!(seq < frame.header().seq);
+            carried.push(seq);
+        }
+    }
+    let expected: Vec<u64> = (0..).take(carried.len()).collect();
+    assert_eq!(carried, expected, "in order, each once");
+    assert!(carried.len() + 1 >= story.driver.disk.frames().len());
+}
+
+/// Goal: INV-12. A host that forgets what it acked cannot be found out by the engine, and is by
+/// anybody who kept an answer: two signed statements about one size of the history.
+#[test]
+fn frame_that_the_host_forgot_is_proven_by_the_answer_about_it() {
+    let mut story = Story::new(58);
+    story.ask_second();
+    story.driver.ack_without_storing();
+    story.driver.settle();
+    let replies = story.driver.replies.values();
+    let lost = replies.filter(|r| matches!(r, Reply::Logged(..))).map(Said::of);
+    let lost = lost.max_by_key(Said::seq).expect("it was answered");
+    story.driver.crash(0);
+    story.driver.host_lies = false;
+    story.driver.now_ms += 1000;
+    story.driver.boot().expect("the log follows");
+    story.driver.settle();
+    let fork = story.driver.statement(lost.seq()).expect("another frame has its place");
+    let (old, new) = (&lost.signed.stated.statement, &fork.stated.statement);
+    assert_eq!((old.engine_id, old.history_size), (new.engine_id, new.history_size));
+    assert_ne!(old.history_root, new.history_root);
+    let engine = story.driver.identity().signer.address();
+    for signed in [&lost.signed, fork] {
+        let digest = signed.stated.statement.digest();
+        assert_eq!(mortise_core::signature::recover(&digest, &signed.signature), Ok(engine));
+    }
+}
