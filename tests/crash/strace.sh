@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Shows that the host syncs every frame before it acknowledges it.
+#
+#   cargo build --release -p mortise-cli
+#   tests/crash/strace.sh [MORTISE]
+#
+# Runs `mortise demo load` under strace, which follows it into the host process, and checks the
+# order of its system calls with acks.py. Exits 1 when an ack was sent without its sync. Needs
+# strace and python3, and the right to trace.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+mortise="${1:-target/release/mortise}"
+folder="$(mktemp -d)"
+trap 'rm -rf "$folder"' EXIT
+
+strace --follow-forks --seccomp-bpf --absolute-timestamps=format:unix,precision:us \
+    --syscall-times=us --decode-fds=all -x --string-limit=4096 \
+    --trace=pwrite64,fdatasync,sendto --output="$folder/calls" \
+    "$mortise" demo load --locks 1000 --single 200 --connections 4 --pipeline 64
+
+python3 tests/crash/acks.py "$folder/calls"
