@@ -137,12 +137,14 @@ fn inv_06_a_nonce_is_used_once() {
 fn inv_07_a_request_asked_again_is_answered_with_its_first_event() {
     over_sequences(CASES, false, |_, engine, asked, answer| {
         let mut engine = engine.clone();
-        let names_a_request = match &asked.command {
-            Command::Commit { .. } | Command::Claim { .. } => true,
-            Command::Release { .. } | Command::Extend { .. } => true,
-            Command::Approve { .. } => true,
-            _ => false,
-        };
+        let names_a_request = matches!(
+            &asked.command,
+            Command::Commit { .. }
+                | Command::Claim { .. }
+                | Command::Release { .. }
+                | Command::Extend { .. }
+                | Command::Approve { .. }
+        );
         match answer {
             Answer::Granted(_)
             | Answer::Claimed(_)
