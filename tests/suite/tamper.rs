@@ -1,6 +1,8 @@
 //! Goal: a log that was touched is refused by name and number, and nothing is deleted. Method: a
 //! log of two epochs is changed in every way, frame by frame, and replayed as a boot would.
 
+mod forged;
+
 use mortise_core::machine::FollowError;
 use mortise_core::seal::SealError;
 use mortise_engine::boot::BootError;

@@ -1,0 +1,171 @@
+//! Frames sealed with the engine's own keys and wrong all the same: each is refused by the fact
+//! that it breaks. Method: the last frame of a log is opened, changed and sealed again, so that MAC
+//! and digests are right.
+
+use super::{at, log, verdict};
+use mortise_core::body::{ClearBody, SealedBody, SignedStatement};
+use mortise_core::{event_tree, keys, seal};
+use mortise_format::codec;
+use mortise_format::event::Event;
+use mortise_format::frame::{FrameHeader, FrameKind};
+use mortise_format::ids::{EngineId, FrameDigest};
+use mortise_testkit::driver::Driver;
+use mortise_testkit::keys::Party;
+
+/// A frame, taken apart.
+struct Parts {
+    header: FrameHeader,
+    clear: ClearBody,
+    events: Vec<Event>,
+}
+
+/// What a boot says of the log with frame `seq` changed and sealed again. The event root follows
+/// the events unless `change` says otherwise, by returning false.
+fn forged(driver: &Driver, seq: u64, change: impl FnOnce(&mut Parts) -> bool) -> (u64, String) {
+    let frame = driver.disk.frames()[at(seq)].clone();
+    let header = frame.header().clone();
+    let epochs = driver.pipeline().machine().epochs();
+    let record = epochs.iter().find(|record| record.epoch == header.epoch);
+    let keys = driver.ring().keys_of(record.expect("the epoch is known")).expect("it opens");
+    let clear = codec::decode(frame.clear()).expect("a clear body decodes");
+    let mut parts = Parts { header, clear, events: driver.events(&frame) };
+    let follows = change(&mut parts);
+    let mut body = SealedBody::default();
+    parts.events.iter().for_each(|event| body.push(event));
+    if follows {
+        parts.header.event_count = u32::try_from(body.count()).expect("few events");
+        let content = keys.content(parts.header.seq);
+        let leaf = |(index, bytes): (u32, &[u8])| {
+            event_tree::leaf_hash(&keys::event_salt(&content, index), bytes)
+        };
+        let leaves: Vec<_> = (0..).zip(body.events()).map(leaf).collect();
+        parts.header.event_root = event_tree::root(&leaves);
+    }
+    let clear = codec::encode(&parts.clear);
+    let forged = seal::seal(&keys, parts.header, clear, body.bytes()).expect("it can be sealed");
+    verdict(driver, |frames| frames[at(seq)] = forged.encode())
+}
+
+/// The last frame of the log of these tests, and its last boot frame.
+const LAST: u64 = 6;
+const BOOT: u64 = 4;
+
+#[track_caller]
+fn assert_says(driver: &Driver, seq: u64, name: &str, change: impl FnOnce(&mut Parts) -> bool) {
+    assert_eq!(forged(driver, seq, change), (seq, name.to_owned()));
+}
+
+#[test]
+fn frame_in_the_wrong_place_is_refused_by_the_field_that_says_so() {
+    let driver = log(20);
+    let place = |name, change: &dyn Fn(&mut FrameHeader)| {
+        assert_says(&driver, LAST, name, |parts| {
+            change(&mut parts.header);
+            true
+        });
+    };
+    place("ForeignEngine", &|header| header.engine_id = EngineId([9; 32]));
+    place("Previous", &|header| header.previous = FrameDigest([9; 32]));
+    place("TimeBack", &|header| header.time_ms = 1);
+    place("Epoch", &|header| header.epoch += 1);
+    place("Seq", &|header| header.seq += 1);
+}
+
+#[test]
+fn frame_whose_roots_do_not_follow_from_its_events_is_refused() {
+    let driver = log(21);
+    let wrong = |name, change: &dyn Fn(&mut FrameHeader)| {
+        assert_says(&driver, LAST, name, |parts| {
+            change(&mut parts.header);
+            false
+        });
+    };
+    wrong("EventRoot", &|header| header.event_root.0[0] ^= 1);
+    wrong("EventRoot", &|header| header.event_count += 1);
+    wrong("StateRoot", &|header| header.state_root.0[0] ^= 1);
+    wrong("PolicyHash", &|header| header.policy_hash.0[0] ^= 1);
+}
+
+#[test]
+fn events_that_were_taken_out_repeated_or_reordered_are_refused() {
+    let driver = log(22);
+    assert_says(&driver, LAST, "StateRoot", |parts| parts.events.pop().is_some());
+    assert_says(&driver, LAST, "Corruption", |parts| {
+        parts.events.push(parts.events[1].clone());
+        true
+    });
+    assert_says(&driver, LAST, "FirstEvent", |parts| {
+        parts.events.swap(0, 1);
+        true
+    });
+    assert_says(&driver, LAST, "FirstEvent", |parts| {
+        parts.events.remove(0);
+        true
+    });
+}
+
+#[test]
+fn frame_that_does_not_begin_with_the_event_of_its_kind_is_refused() {
+    let driver = log(23);
+    assert_says(&driver, LAST, "FirstEvent", |parts| {
+        let time_ms = parts.header.time_ms + 1;
+        parts.events[0] = Event::TimeAdvanced { time_ms };
+        true
+    });
+    assert_says(&driver, BOOT, "FirstEvent", |parts| {
+        if let Event::EpochStarted { epoch, .. } = &mut parts.events[0] {
+            *epoch += 1;
+        }
+        true
+    });
+    assert_says(&driver, LAST, "BootRecord", |parts| {
+        let epochs = driver.pipeline().machine().epochs();
+        parts.clear.boot = epochs.last().map(|record| record.boot.clone());
+        true
+    });
+    assert_says(&driver, BOOT, "BootRecord", |parts| parts.clear.boot.take().is_some());
+    assert_says(&driver, LAST, "Epoch", |parts| {
+        parts.header.kind = FrameHeader::kind_byte(FrameKind::Boot);
+        true
+    });
+}
+
+#[test]
+fn carried_statement_that_was_changed_swapped_repeated_or_left_out_is_refused() {
+    let driver = log(24);
+    let carried = |name, change: &dyn Fn(&mut Vec<SignedStatement>)| {
+        assert_says(&driver, LAST, name, |parts| {
+            assert!(!parts.clear.statements.is_empty());
+            change(&mut parts.clear.statements);
+            true
+        });
+    };
+    carried("StatementSignature", &|all| all[0].signature.0[3] ^= 1);
+    carried("StatementSignature", &|all| {
+        let digest = all[0].stated.statement.digest();
+        all[0].signature = Party::Stranger.signer().sign(&digest);
+    });
+    carried("Statement", &|all| all[0].stated.statement.state_root.0[0] ^= 1);
+    carried("Statement", &|all| all[0].stated.statement.history_size += 1);
+    carried("Statement", &|all| all[0].stated.history_path.clear());
+    carried("Statement", &|all| {
+        let earlier = driver.statement(1).expect("it was released");
+        all[0] = earlier.clone();
+    });
+    carried("Statement", &|all| {
+        let first = all[0].clone();
+        all.push(first);
+    });
+}
+
+/// Goal: leaving a statement out is no lie, it is carried later; nothing is lost.
+#[test]
+fn statement_that_a_frame_does_not_carry_yet_is_still_to_be_carried() {
+    let driver = log(25);
+    let start = driver.replay(&driver.disk.copy()).expect("the log follows");
+    let seqs: Vec<u64> = start.to_carry.iter().map(|s| s.stated.statement.seq).collect();
+    assert_eq!(seqs, [LAST]);
+    for signed in &start.to_carry {
+        assert_eq!(Some(signed), driver.statement(signed.stated.statement.seq));
+    }
+}
