@@ -52,8 +52,8 @@ fn main() {
         let mut rates: Vec<f64> = (0..RUNS).map(|_| measure(state.clone(), &commands)).collect();
         rates.sort_by(f64::total_cmp);
         println!(
-            "core::decide_apply/locks={size}: {:.3} M commands/s (median of {RUNS}; {:.3} to {:.3}), \
-             about {bytes} resident bytes a lock",
+            "core::decide_apply/locks={size}: {:.3} M commands/s \
+             (median of {RUNS}; {:.3} to {:.3}), about {bytes} resident bytes a lock",
             rates[RUNS / 2],
             rates[0],
             rates[RUNS - 1]
