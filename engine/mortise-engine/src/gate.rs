@@ -9,8 +9,7 @@ use crate::keyring::Identity;
 use crate::phase::{Bounds, Phase, PhaseCell};
 use actix::Addr;
 use mortise_format::command::Command;
-use mortise_format::reject::Reject;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use tokio::sync::{Semaphore, oneshot};
 
 /// Why nothing was submitted.
@@ -22,8 +21,6 @@ pub enum Closed {
     NotReady(&'static str),
     /// In a fault.
     Fault,
-    /// Refused before the writer.
-    Refused(Reject),
 }
 
 /// The serving side of an engine, present once the boot is done.
@@ -46,13 +43,14 @@ pub struct Gate {
     permits: Semaphore,
     bounds: Bounds,
     serving: OnceLock<Serving>,
+    waiting: Arc<Mutex<Waiting>>,
 }
 
 impl Gate {
     /// A gate that is closed until [`Gate::open`].
     pub fn new(phase: Arc<PhaseCell>, bounds: Bounds) -> Self {
         let permits = Semaphore::new(bounds.in_flight);
-        Self { phase, permits, bounds, serving: OnceLock::new() }
+        Self { phase, permits, bounds, serving: OnceLock::new(), waiting: Arc::default() }
     }
 
     /// Opens the gate.
@@ -91,7 +89,7 @@ impl Gate {
     pub async fn ask(&self, ask: Ask) -> Result<Reply, Closed> {
         let serving = self.ready()?;
         let _permit = self.permits.try_acquire().map_err(|_| Closed::Overloaded)?;
-        submit(serving, ask).await
+        Ok(self.leave_with(serving, |waiting, asker| waiting.asks.push((ask, asker))).await)
     }
 
     /// Reads.
@@ -109,20 +107,80 @@ impl Gate {
     pub async fn command(&self, command: Command) -> Result<Reply, Closed> {
         let serving = self.ready()?;
         let _permit = self.permits.try_acquire().map_err(|_| Closed::Overloaded)?;
-        let admitted = serving.crypto.send(Admit(vec![command])).await;
-        let admitted = admitted.map_err(|_| Closed::NotReady(GONE))?;
-        let admitted = admitted.into_iter().next().ok_or(Closed::Fault)?;
-        submit(serving, Ask::Command(admitted.map_err(Closed::Refused)?)).await
+        let reply =
+            self.leave_with(serving, |waiting, asker| waiting.commands.push((command, asker)));
+        Ok(reply.await)
+    }
+
+    /// Queues a question for the next message to the actors and waits for its answer.
+    async fn leave_with(
+        &self,
+        serving: &Serving,
+        queue: impl FnOnce(&mut Waiting, Asker),
+    ) -> Reply {
+        let (asker, answer) = oneshot::channel();
+        let is_first = {
+            let mut waiting = lock(&self.waiting);
+            queue(&mut waiting, asker);
+            !std::mem::replace(&mut waiting.is_leaving, true)
+        };
+        if is_first {
+            actix::spawn(leave(serving.clone(), Arc::clone(&self.waiting)));
+        }
+        // A dropped asker is an actor that stopped with the answer not durable.
+        answer.await.unwrap_or(Reply::NotDurable)
     }
 }
 
-/// The phase when an actor is gone before the phase said so.
-const GONE: &str = "stopping";
+/// Who waits for an answer.
+type Asker = oneshot::Sender<Reply>;
 
-async fn submit(serving: &Serving, ask: Ask) -> Result<Reply, Closed> {
-    let (asker, answer) = oneshot::channel();
-    let sent = serving.ledger.send(Submit(vec![(ask, asker)])).await;
-    sent.map_err(|_| Closed::NotReady(GONE))?;
-    // A dropped asker is a ledger that stopped with the answer not durable.
-    Ok(answer.await.unwrap_or(Reply::NotDurable))
+/// Questions that go with the next message: one message for all that came with one read of a
+/// socket costs a hundredth of one message each.
+#[derive(Debug, Default)]
+struct Waiting {
+    commands: Vec<(Command, Asker)>,
+    asks: Vec<(Ask, Asker)>,
+    /// A task that takes them is under way.
+    is_leaving: bool,
+}
+
+/// Commands that one worker authenticates in a row: few, so that the workers share them.
+const ADMIT_CHUNK: usize = 8;
+
+fn lock(waiting: &Mutex<Waiting>) -> MutexGuard<'_, Waiting> {
+    waiting.lock().expect("no holder of the queue panics")
+}
+
+/// Lets the other sessions that are awake queue theirs, then sends everything.
+async fn leave(serving: Serving, waiting: Arc<Mutex<Waiting>>) {
+    tokio::task::yield_now().await;
+    let Waiting { commands, asks, .. } = std::mem::take(&mut *lock(&waiting));
+    let mut commands = commands.into_iter().peekable();
+    while commands.peek().is_some() {
+        let chunk = commands.by_ref().take(ADMIT_CHUNK).unzip();
+        actix::spawn(admit(serving.clone(), chunk));
+    }
+    submit(&serving, asks).await;
+}
+
+/// Authenticates commands and hands those that pass to the writer.
+async fn admit(serving: Serving, (commands, askers): (Vec<Command>, Vec<Asker>)) {
+    let Ok(admitted) = serving.crypto.send(Admit(commands)).await else { return };
+    let mut asks = Vec::with_capacity(admitted.len());
+    for (admitted, asker) in admitted.into_iter().zip(askers) {
+        match admitted {
+            Ok(admitted) => asks.push((Ask::Command(admitted), asker)),
+            // Whoever asked may have gone.
+            Err(reject) => drop(asker.send(Reply::Refused(reject))),
+        }
+    }
+    submit(&serving, asks).await;
+}
+
+async fn submit(serving: &Serving, asks: Vec<(Ask, Asker)>) {
+    if !asks.is_empty() {
+        // A ledger that has stopped drops the askers, which says so.
+        let _ = serving.ledger.send(Submit(asks)).await;
+    }
 }

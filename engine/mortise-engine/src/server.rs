@@ -16,14 +16,14 @@ use crate::pipeline::{Fault, Pipeline, Settings};
 use crate::ports::{Clock, Entropy, Vault};
 use crate::session;
 use crate::store::{LogStore, RemoteLog, StoreError};
-use actix::{Actor, Addr, Arbiter, SyncArbiter};
+use actix::{Actor, Addr, Arbiter, ArbiterHandle, SyncArbiter};
 use mortise_format::limits::CONNECTIONS_MAX;
 use mortise_format::policy::Genesis;
 use mortise_transport::{Address, Listener};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 
 /// What an engine is made of.
 pub struct Config {
@@ -143,7 +143,8 @@ async fn start(
     gate: &Arc<Gate>,
     observer: &Arc<dyn Observer>,
 ) -> Result<Addr<Ledger>, EngineError> {
-    let remote = RemoteLog::connect(&config.store).await;
+    let arbiter = Arbiter::new().handle();
+    let remote = connect_store(&arbiter, config.store.clone()).await;
     let remote =
         remote.map_err(|error| EngineError::Store { address: config.store.clone(), error })?;
     let store: Arc<dyn LogStore> = Arc::new(remote);
@@ -174,11 +175,22 @@ async fn start(
         crypto: crypto.clone(),
         phase: Arc::clone(phase),
     };
-    let ledger = Ledger::start_in_arbiter(&Arbiter::new().handle(), |_| Ledger::new(parts));
+    let ledger = Ledger::start_in_arbiter(&arbiter, |_| Ledger::new(parts));
     gate.open(Serving { ledger: ledger.clone(), crypto, identity: Arc::clone(&identity), boot_ms });
     wait_ready(phase).await?;
     observer.ready(&identity, epoch);
     Ok(ledger)
+}
+
+/// The connection lives on the ledger's thread: an ack that wakes its reader there is one change of
+/// threads less on the way of every answer.
+async fn connect_store(arbiter: &ArbiterHandle, address: Address) -> Result<RemoteLog, StoreError> {
+    let (tell, told) = oneshot::channel();
+    arbiter.spawn(async move {
+        // Whoever waits may have been stopped.
+        let _ = tell.send(RemoteLog::connect(&address).await);
+    });
+    told.await.unwrap_or(Err(StoreError::Unknown))
 }
 
 fn crypto_pool(threads: usize, identity: &Arc<Identity>) -> Addr<Crypto> {

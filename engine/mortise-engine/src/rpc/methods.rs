@@ -1,6 +1,6 @@
 //! One function a method: ask, then render.
 
-use super::render;
+use super::{Json, render};
 use crate::api::{Answer, Ask, DraftRequest, LockFilter, Query, Reply, StatusAnswer, TermsOf};
 use crate::gate::{Closed, Gate, Serving};
 use crate::phase::Phase;
@@ -26,7 +26,7 @@ use mortise_format::wire::{Call, ErrorObject, HexBytes};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-type Answered = Result<Value, ErrorObject>;
+type Answered = Result<Json, ErrorObject>;
 
 /// Answers a call.
 pub(super) async fn call(gate: &Gate, call: Call) -> Answered {
@@ -58,7 +58,7 @@ pub(super) async fn call(gate: &Gate, call: Call) -> Answered {
         Call::GetLock(params) => match read(gate, Query::Lock(params.lock_id)).await? {
             Answer::Lock(lock) => Ok(json(&render::lock(&lock))),
             Answer::Draft(draft) => Ok(json(&render::draft(&draft))),
-            _ => Ok(Value::Null),
+            _ => Ok(json(&())),
         },
         Call::GetActiveLocks(params) => active_locks(gate, params.owner).await,
         Call::ListLocks(params) => list_locks(gate, params).await,
@@ -75,8 +75,8 @@ pub(super) async fn call(gate: &Gate, call: Call) -> Answered {
     }
 }
 
-pub(super) fn json<T: serde::Serialize>(value: &T) -> Value {
-    serde_json::to_value(value).expect("results have text keys only")
+pub(super) fn json<T: serde::Serialize>(value: &T) -> Json {
+    Json(serde_json::to_vec(value).expect("results have text keys only"))
 }
 
 fn unexpected() -> ErrorObject {
@@ -88,7 +88,6 @@ fn closed(closed: Closed) -> ErrorObject {
         Closed::Overloaded => ErrorObject::overloaded(RETRY_AFTER_MS),
         Closed::NotReady(phase) => ErrorObject::not_ready(phase),
         Closed::Fault => ErrorObject::new(Code::Fault),
-        Closed::Refused(reject) => ErrorObject::from(reject),
     }
 }
 
@@ -178,7 +177,7 @@ impl About {
             Some(value) if wanted => error.with(name, value),
             _ => error,
         };
-        let error = with(error, lock_id, "lockId", self.lock_id.map(|id| json(&id)));
+        let error = with(error, lock_id, "lockId", self.lock_id.map(|id| id.to_string().into()));
         let error = with(error, nonce, "nonce", self.nonce.map(|n| n.to_string().into()));
         with(error, expires, "expires", self.expires.map(Value::from))
     }
@@ -296,7 +295,7 @@ async fn sign_lock(gate: &Gate, params: SignLock) -> Answered {
 
 /// The refusal of a lock id that leads nowhere.
 fn not_found(lock_id: LockId) -> ErrorObject {
-    ErrorObject::from(Reject::LockNotFound).with("lockId", json(&lock_id))
+    ErrorObject::from(Reject::LockNotFound).with("lockId", lock_id.to_string())
 }
 
 async fn cancel_lock(gate: &Gate, params: CancelLock) -> Answered {

@@ -1,5 +1,6 @@
 //! From typed answers to the results of the wire.
 
+use super::Json;
 use super::methods::json;
 use crate::api::{BalanceAnswer, ProofAnswer, ReleasedFrame, Simulated};
 use crate::drafts::Draft;
@@ -21,7 +22,6 @@ use mortise_format::wire::results::{
     ProofResult, ReceiptView, SimulationResult, StatementView,
 };
 use mortise_format::wire::typed_data::TypedData;
-use serde_json::Value;
 
 pub(super) fn lock(lock: &Lock) -> LockView {
     let issued_at = lock.issued_at_ms / 1000;
@@ -52,7 +52,7 @@ pub(super) fn draft(draft: &Draft) -> LockView {
     LockView::of_terms(draft.lock_id, &draft.terms, LockStatus::Pending, at_s)
 }
 
-pub(super) fn created(new: &Draft) -> Option<Value> {
+pub(super) fn created(new: &Draft) -> Option<Json> {
     let typed_data_to_sign = TypedData::of_approval(&new.lock_id, &new.terms)?;
     let expiration_timestamp = new.until_ms / 1000;
     Some(json(&CreateLockResult { lock: draft(new), typed_data_to_sign, expiration_timestamp }))
@@ -81,7 +81,7 @@ fn receipt(frame: &ReleasedFrame, index: u32) -> Option<ReceiptView> {
 }
 
 /// The answer to a logged command; `None` when the event is none that a command makes.
-pub(super) fn logged(engine_id: &EngineId, frame: &ReleasedFrame, index: u32) -> Option<Value> {
+pub(super) fn logged(engine_id: &EngineId, frame: &ReleasedFrame, index: u32) -> Option<Json> {
     let receipt = receipt(frame, index)?;
     let promises = frame.promises(index);
     let event = frame.decoded(index)?;
@@ -130,7 +130,7 @@ fn outcome(
     amounts: Vec<U256>,
     promises: &[(Promise, Signature)],
     receipt: ReceiptView,
-) -> Option<Value> {
+) -> Option<Json> {
     match promises.first()? {
         (Promise::Outcome(outcome), signature) => {
             Some(json(&OutcomeResult::new(engine_id, outcome, amounts, *signature, receipt)))
@@ -139,7 +139,7 @@ fn outcome(
     }
 }
 
-pub(super) fn locked_balance(answer: &BalanceAnswer) -> Option<Value> {
+pub(super) fn locked_balance(answer: &BalanceAnswer) -> Option<Json> {
     let balance = &answer.balance;
     Some(json(&LockedBalanceResult {
         total: balance.total,
