@@ -1,6 +1,5 @@
 //! What the disk and the cores of this machine do when they do nothing else.
 
-use super::report::Timings;
 use mortise_client::Signer;
 use mortise_core::signature::recover;
 use mortise_format::eip712::Digest;
@@ -8,11 +7,11 @@ use serde::Serialize;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// Writes that are synced one by one.
-const SYNCS: u64 = 500;
+/// Blocks of the file of a probe.
+const SYNC_BLOCKS: u64 = 256;
 /// Size of each.
 const SYNC_BYTES: usize = 4096;
 /// Signatures recovered and made.
@@ -34,31 +33,43 @@ impl Crypto {
     }
 }
 
-/// Overwrites of a preallocated file of the folder, each synced: the least that a durable lock
-/// waits for.
-pub(super) fn fdatasync(folder: &Path) -> io::Result<Timings> {
-    let path = folder.join("sync.probe");
-    let times = sync_file(&path);
-    std::fs::remove_file(&path)?;
-    times.map(Timings::of)
+/// A preallocated file whose blocks are overwritten and synced one at a time: the least that a
+/// durable lock waits for.
+#[derive(Debug)]
+pub(super) struct SyncProbe {
+    file: File,
+    path: PathBuf,
+    next: u64,
 }
 
-fn sync_file(path: &Path) -> io::Result<Vec<Duration>> {
-    let file: File = OpenOptions::new().write(true).create(true).truncate(true).open(path)?;
-    let block = [0x5a; SYNC_BYTES];
-    let step = u64::try_from(SYNC_BYTES).unwrap_or(u64::MAX);
-    for n in 0..SYNCS {
-        file.write_all_at(&block, n * step)?;
+impl SyncProbe {
+    /// A probe in this folder; its file goes with it.
+    pub fn new(folder: &Path) -> io::Result<Self> {
+        let path = folder.join("sync.probe");
+        let file = OpenOptions::new().write(true).create(true).truncate(true).open(&path)?;
+        for n in 0..SYNC_BLOCKS {
+            file.write_all_at(&[0x5a; SYNC_BYTES], n * SYNC_BYTES as u64)?;
+        }
+        file.sync_all()?;
+        Ok(Self { file, path, next: 0 })
     }
-    file.sync_all()?;
-    let mut times = Vec::new();
-    for n in 0..SYNCS {
+
+    /// Overwrites and syncs one block; how long it took.
+    pub fn once(&mut self) -> io::Result<Duration> {
+        let at = self.next % SYNC_BLOCKS * SYNC_BYTES as u64;
+        self.next += 1;
         let begun = Instant::now();
-        file.write_all_at(&block, n * step)?;
-        file.sync_data()?;
-        times.push(begun.elapsed());
+        self.file.write_all_at(&[0xa5; SYNC_BYTES], at)?;
+        self.file.sync_data()?;
+        Ok(begun.elapsed())
     }
-    Ok(times)
+}
+
+impl Drop for SyncProbe {
+    fn drop(&mut self) {
+        // A file that is left behind lies in the folder of the run.
+        let _ = std::fs::remove_file(&self.path);
+    }
 }
 
 /// Recovers and signs on this core.

@@ -9,12 +9,13 @@
 mod limits;
 mod report;
 
-use super::line::dial;
+use super::line::{Line, dial};
 use super::processes::{Processes, Started};
 use super::workshop::Workshop;
 use crate::failure::Failure;
 use crate::output::Output;
 use bytes::Bytes;
+use limits::SyncProbe;
 use mortise_client::{Client, Endpoint, Identity, Signer};
 use mortise_transport::Address;
 use report::{Report, Timings};
@@ -53,12 +54,11 @@ pub(super) async fn run(args: LoadArgs, output: &Output) -> Result<(), Failure> 
     let temporary = tempfile::tempdir().map_err(Failure::system)?;
     let root = args.data_dir.clone().unwrap_or_else(|| temporary.path().to_owned());
     let mut processes = Processes::on(&root, SNAPSHOT_FRAMES)?;
-    let sync = limits::fdatasync(processes.root()).map_err(Failure::system)?;
     let crypto = limits::crypto();
     processes.start_host().await?;
     processes.start_engine()?;
     let report = match processes.ready().await? {
-        Started::Ready => measure(&args, &processes, sync, crypto, output).await,
+        Started::Ready => measure(&args, &processes, crypto, output).await,
         Started::Again => Err(Failure::check("the engine does not start")),
     };
     processes.stop().await;
@@ -70,7 +70,6 @@ pub(super) async fn run(args: LoadArgs, output: &Output) -> Result<(), Failure> 
 async fn measure(
     args: &LoadArgs,
     processes: &Processes,
-    sync: Timings,
     crypto: limits::Crypto,
     output: &Output,
 ) -> Result<Report, Failure> {
@@ -79,9 +78,7 @@ async fn measure(
     let requests = signed(engine, args.locks + args.single);
     let (alone, together) = requests.split_at(usize::try_from(args.single).unwrap_or(usize::MAX));
     output.note("one lock at a time");
-    let single = send(processes.address(), alone.to_vec(), 1).await?;
-    // After a single lock the disk may have other things to do: the sync is measured again.
-    let again = limits::fdatasync(processes.root()).map_err(Failure::system)?;
+    let (single, sync) = one_by_one(processes, alone).await?;
     output.note("many at once");
     let begun = Instant::now();
     let loaded = flood(processes.address(), together, args).await?;
@@ -91,9 +88,9 @@ async fn measure(
         connections: args.connections,
         pipeline: args.pipeline,
         locks_per_s: f64::from(args.locks) / elapsed.as_secs_f64(),
-        sync: sync.faster(again),
+        sync,
         crypto,
-        single: Timings::of(single),
+        single,
         loaded: Timings::of(loaded),
     })
 }
@@ -124,6 +121,25 @@ fn sign_part(engine: Identity, from: u32, count: u32) -> Vec<Bytes> {
         workshop.commit(owner, u64::from(n / OWNERS), 1000).bytes
     };
     (0..count).map(each).collect()
+}
+
+/// Commits one lock after the other, and after each syncs a block of the same disk: both are
+/// measured under the same conditions.
+async fn one_by_one(
+    processes: &Processes,
+    requests: &[Bytes],
+) -> Result<(Timings, Timings), Failure> {
+    let mut probe = SyncProbe::new(processes.root()).map_err(Failure::system)?;
+    let mut line = Line::new(processes.address());
+    let (mut locks, mut syncs) = (Vec::new(), Vec::new());
+    for request in requests {
+        let begun = Instant::now();
+        let answer = line.ask(request).await.map_err(Failure::system)?;
+        locks.push(begun.elapsed());
+        granted(&answer)?;
+        syncs.push(probe.once().map_err(Failure::system)?);
+    }
+    Ok((Timings::of(locks), Timings::of(syncs)))
 }
 
 async fn flood(

@@ -22,11 +22,6 @@ impl Timings {
         };
         Self { p50_ms: at(50), p99_ms: at(99) }
     }
-
-    /// The one of two measurements that was disturbed less.
-    pub fn faster(self, other: Self) -> Self {
-        if other.p50_ms < self.p50_ms { other } else { self }
-    }
 }
 
 /// What was measured.
