@@ -1,6 +1,7 @@
 //! Modules of the suite: see `specs/testing.md`.
 
 mod attestation;
+mod authority;
 mod bad_input;
 mod client;
 mod commands;

@@ -1,0 +1,111 @@
+//! What each row of the table is about: an engine in the right state, and the command.
+
+use mortise_format::command::CancelForm;
+use mortise_format::ids::Address;
+use mortise_format::lock::LockTerms;
+use mortise_testkit::keys::{Asked, Desk, Party};
+use mortise_testkit::lockstep::Lockstep;
+use mortise_testkit::model::Answer;
+use mortise_testkit::scenario::{self, START_S, claim, fact, plain_terms, request, terms};
+
+/// The command of a row, signed at a desk by these parties.
+pub type Ask = Box<dyn Fn(&Desk, &[Party]) -> Asked>;
+
+/// A row's engine and command.
+pub struct Case {
+    pub engine: Lockstep,
+    pub ask: Ask,
+}
+
+fn with_beneficiary() -> LockTerms {
+    terms(Party::Owner, 0, 100)
+}
+
+fn open_taker() -> LockTerms {
+    LockTerms { beneficiary: Address::ZERO, ..with_beneficiary() }
+}
+
+fn without_arbiter() -> LockTerms {
+    plain_terms(Party::Owner, 0, 100)
+}
+
+/// An engine with this lock.
+fn engine(lock: Option<&LockTerms>) -> Lockstep {
+    let mut engine = Lockstep::new(&scenario::policy());
+    if let Some(lock) = lock {
+        let answer = engine.ask(&engine.desk.commit(Party::Owner, lock, request(1)));
+        assert!(matches!(answer, Answer::Granted(_)));
+    }
+    engine
+}
+
+fn about(lock: LockTerms, ask: impl Fn(&Desk, &LockTerms, &[Party]) -> Asked + 'static) -> Case {
+    Case { engine: engine(Some(&lock)), ask: Box::new(move |desk, by| ask(desk, &lock, by)) }
+}
+
+fn on_nothing(ask: impl Fn(&Desk, &[Party]) -> Asked + 'static) -> Case {
+    Case { engine: engine(None), ask: Box::new(ask) }
+}
+
+/// The case of a row.
+///
+/// # Panics
+/// For a row that no case is written for.
+pub fn case(method: &str, about_what: &str) -> Case {
+    match (method, about_what) {
+        ("commitLock", "a lock") => {
+            on_nothing(|desk, by| desk.commit(by[0], &with_beneficiary(), request(2)))
+        }
+        ("commitBatch", "two locks of two owners") => on_nothing(|desk, by| {
+            let theirs = terms(Party::OtherOwner, 0, 50);
+            desk.commit_all(&[(by[0], with_beneficiary(), request(2)), (by[1], theirs, request(3))])
+        }),
+        ("signLock", "a draft") => on_nothing(|desk, by| desk.approve(by[0], &without_arbiter())),
+        ("claimLock", "a lock with an arbiter") => about(with_beneficiary(), ask_claim),
+        ("claimLock", "a lock without arbiter") => about(without_arbiter(), ask_claim),
+        ("releaseLock", "a lock with a beneficiary") => about(with_beneficiary(), ask_release),
+        ("releaseLock", "an open-taker lock with an arbiter") => about(open_taker(), ask_release),
+        ("releaseLock", "an open-taker lock without arbiter") => {
+            about(without_arbiter(), ask_release)
+        }
+        ("cancelLock", "a draft") => {
+            let form = CancelForm::Consent(request(2));
+            on_nothing(move |desk, by| desk.cancel_draft(by[0], &without_arbiter(), form))
+        }
+        ("cancelLock", "a draft, by text") => on_nothing(|desk, by| {
+            desk.cancel_draft(by[0], &without_arbiter(), CancelForm::TextOrServerHash)
+        }),
+        ("cancelLock", "a lock with a beneficiary") => about(with_beneficiary(), ask_cancel),
+        ("cancelLock", "a lock with a beneficiary, by text") => {
+            about(with_beneficiary(), |desk, lock, by| cancel_as(desk, lock, by, CancelForm::Text))
+        }
+        ("cancelLock", "an open-taker lock with an arbiter") => about(open_taker(), ask_cancel),
+        ("cancelLock", "an open-taker lock without arbiter") => {
+            about(without_arbiter(), ask_cancel)
+        }
+        ("extendLock", "a lock") => about(with_beneficiary(), |desk, lock, by| {
+            desk.extend(by[0], desk.lock_id(lock), START_S + 900, request(2))
+        }),
+        ("submitChainFact", "a balance in escrow") => {
+            on_nothing(|desk, by| desk.fact(by, &fact(Party::Owner, 500, 1, START_S)))
+        }
+        other => panic!("no case is written for {other:?}"),
+    }
+}
+
+fn ask_claim(desk: &Desk, lock: &LockTerms, by: &[Party]) -> Asked {
+    desk.claim(by[0], &claim(desk.lock_id(lock), 0, 10, request(2)))
+}
+
+fn ask_release(desk: &Desk, lock: &LockTerms, by: &[Party]) -> Asked {
+    desk.release(by[0], desk.lock_id(lock), request(2))
+}
+
+fn ask_cancel(desk: &Desk, lock: &LockTerms, by: &[Party]) -> Asked {
+    cancel_as(desk, lock, by, CancelForm::Consent(request(2)))
+}
+
+fn cancel_as(desk: &Desk, lock: &LockTerms, by: &[Party], form: CancelForm) -> Asked {
+    let by: Vec<_> = by.iter().map(|by| (*by, form)).collect();
+    desk.cancel(desk.lock_id(lock), &by)
+}

@@ -1,0 +1,67 @@
+//! What reads changes nothing and logs nothing.
+
+use super::{cells, page};
+use mortise_core::state::LeafKey;
+use mortise_engine::api::{DraftRequest, LockFilter, Query, Reply};
+use mortise_format::U256;
+use mortise_format::lock::LockTerms;
+use mortise_format::wire::params::{Expiry, SimulateLock};
+use mortise_testkit::driver::Driver;
+use mortise_testkit::keys::Party;
+use mortise_testkit::scenario::{coin, condition, leg, plain_terms};
+
+/// What the engine's writer is asked for a method; none where the session answers alone.
+fn query(method: &str, lock: &LockTerms, driver: &Driver) -> Option<Query> {
+    let owner = Party::Owner.address();
+    let lock_id = driver.desk().lock_id(lock);
+    let filter = LockFilter { owner: Some(owner), limit: 10, ..LockFilter::default() };
+    Some(match method {
+        "health" | "getBootAttestation" | "getEngineInfo" => Query::Status,
+        "getEnclaveId" | "getEnclavePublicKey" => return None,
+        "createLock" => Query::Draft(DraftRequest {
+            owner,
+            asset: coin(),
+            amount: U256::ONE,
+            expires_in: 60,
+            condition: condition(),
+            request_id: None,
+        }),
+        "verifyFulfillment" | "getLock" => Query::Lock(lock_id),
+        "getActiveLocks" | "listLocks" => Query::Locks(filter),
+        "getLockedBalance" | "getBalance" => Query::Balance(owner, coin()),
+        "getStateRoot" => Query::Statement,
+        "suggestNonce" => Query::SuggestNonce(owner),
+        "simulateLock" => Query::Simulate(Box::new(SimulateLock {
+            owner,
+            beneficiary: None,
+            arbiter: None,
+            legs: vec![leg(coin(), 1)],
+            nonce: None,
+            expiry: Expiry::At(lock.expires),
+            condition: condition(),
+        })),
+        "getPolicy" => Query::Policy,
+        "getProof" => Query::Proof(LeafKey::Lock(lock_id)),
+        "cleanupExpiredLocks" => Query::Sweep,
+        other => panic!("no query is written for {other}"),
+    })
+}
+
+#[test]
+fn every_method_that_needs_no_signature_leaves_state_and_log_as_they_were() {
+    let mut driver = Driver::booted(1);
+    let lock = plain_terms(Party::Owner, 0, 100);
+    let approve = driver.desk().approve(Party::Owner, &lock);
+    assert!(matches!(driver.answer(&approve), Reply::Logged(..)));
+    let rows = cells(&page(), 3);
+    assert!(rows.len() > 10);
+    for row in rows {
+        let Some(query) = query(&row[0], &lock, &driver) else { continue };
+        let frames = driver.disk.frames().len();
+        let before = driver.pipeline().machine().state().image();
+        let reply = driver.read(query);
+        assert!(matches!(reply, Reply::Read(_) | Reply::Rooted(..)), "{}: {reply:?}", row[0]);
+        assert_eq!(driver.disk.frames().len(), frames, "{}", row[0]);
+        assert_eq!(driver.pipeline().machine().state().image(), before, "{}", row[0]);
+    }
+}
