@@ -1,0 +1,138 @@
+#!/usr/bin/env bash
+# Takes each check of an invariant out and shows the test that fails without it.
+#
+# Works on a copy of the tree; nothing here is changed. Prints one row a mutant: the invariant, the
+# check, the test. Exits with 1 when a mutant survives or does not build. It builds the suite once a
+# mutant, so it takes long: it is for whoever touches a check, not for every change.
+#
+#   tests/mutants.sh            all of them
+#   tests/mutants.sh INV-06     those of one invariant
+set -euo pipefail
+cd "$(dirname "$0")/.."
+root=$PWD
+only=${1:-}
+copy=$(mktemp -d)
+trap 'rm -rf "$copy"' EXIT
+git ls-files -z --cached --others --exclude-standard |
+    tar --create --null --ignore-failed-read --files-from - 2>/dev/null |
+    tar --extract --directory "$copy"
+export CARGO_TARGET_DIR="$root/target/mutants"
+# Few lines of output and few cases: a check that is gone shows soon.
+export CARGO_TERM_COLOR=never RUST_BACKTRACE=0
+cd "$copy"
+survivors=0
+
+# The part of the suite that these tests need, without the programs that the rest of it starts.
+cat >tests/suite/main.rs <<'END'
+mod commands;
+mod durability;
+mod properties;
+mod simulation;
+mod tamper;
+END
+cat >tests/Cargo.toml <<'END'
+[package]
+name = "mortise-tests"
+version.workspace = true
+edition.workspace = true
+publish.workspace = true
+
+[lib]
+path = "lib.rs"
+
+[[test]]
+name = "suite"
+path = "suite/main.rs"
+
+[dev-dependencies]
+mortise-core.workspace = true
+mortise-engine.workspace = true
+mortise-format.workspace = true
+mortise-testkit.workspace = true
+proptest.workspace = true
+END
+
+suite() {
+    cargo test --quiet -p mortise-tests --test suite "$@" >"$copy/output" 2>&1
+}
+
+# mutant INVARIANT FILE FROM TO TEST
+mutant() {
+    local invariant=$1 file=$2 from=$3 to=$4 test=$5 verdict
+    [ -z "$only" ] || [ "$only" = "$invariant" ] || return 0
+    cp "$file" "$copy/original"
+    FROM=$from TO=$to perl -0pi -e 's/\Q$ENV{FROM}\E/$ENV{TO}/' "$file"
+    if cmp -s "$file" "$copy/original"; then
+        verdict="NOT FOUND"
+    elif ! suite --no-run; then
+        verdict="DOES NOT BUILD"
+    elif suite "$test"; then
+        verdict="SURVIVED"
+    elif grep -q "^test result: FAILED. 0 passed; 0 failed\|0 passed; 0 failed" "$copy/output"; then
+        verdict="NO SUCH TEST"
+    else
+        verdict="killed"
+    fi
+    [ "$verdict" = killed ] || survivors=$((survivors + 1))
+    printf '| %s | `%s` | %s | %s |\n' "$invariant" "${file#engine/}: $from" "$test" "$verdict"
+    mv "$copy/original" "$file"
+}
+
+core=engine/mortise-core/src
+engine=engine/mortise-engine/src
+properties=properties::invariants
+corruption=properties::corruption
+
+suite --no-run || { cat "$copy/output"; exit 1; }
+printf '| invariant | check taken out | test | verdict |\n|---|---|---|---|\n'
+
+mutant INV-01 $core/decide/grant.rs 'if leg.amount > available {' 'if false {' $properties::inv_01
+mutant INV-01 $core/apply.rs 'if taken > fact.balance {' 'if false {' $corruption::grant_above_the_final
+mutant INV-02 $core/state/view.rs '.saturating_sub(withdrawing)' '' $properties::inv_02
+mutant INV-02 $core/apply.rs 'entry.claimed = entry.claimed.checked_add(amount).ok_or(Corruption::Amount)?;' '' $properties::inv_02
+mutant INV-03 $core/decide/grant.rs 'if settle_by > latest {' 'if false {' commands::facts::lock_that_settles_after
+mutant INV-03 $core/decide/grant.rs 'if age > max {' 'if false {' commands::facts::escrow_lock_without_a_fact
+mutant INV-03 $core/decide/grant.rs 'if fact.withdrawal != Withdrawal::None {' 'if false {' commands::facts::owner_on_the_way_out
+mutant INV-04 $core/decide/grant.rs 'let available = balance.available.saturating_sub(mine);' 'let available = balance.available;' $properties::inv_04
+mutant INV-05 $core/decide/grant.rs 'granted.push(decide_one(state, now, lock, &earlier)?);' 'granted.extend(decide_one(state, now, lock, &earlier));' $properties::inv_05
+mutant INV-06 $core/decide/grant.rs 'match nonces.is_free(self.terms.nonce) {' 'match true {' $properties::inv_06
+mutant INV-06 $core/decide/cancel.rs 'if !nonces.is_free(terms.nonce) {' 'if false {' $properties::inv_06
+mutant INV-06 $core/apply.rs 'if !nonces.is_free(nonce) {' 'if false {' $corruption::grant_of_a_known_lock
+mutant INV-07 $core/decide/mod.rs 'Ok(Some(at)) => return Decision::Repeat(at),' 'Ok(Some(_)) => {}' $properties::inv_07
+mutant INV-07 $core/decide/memory.rs 'if found.content.digest == mark.content.digest {' 'if true {' commands::memory::other_content_under_the_same_id
+mutant INV-07 $core/apply.rs 'Some(old) if old.valid_until >= now_s => Err(Corruption::RequestKnown),' '' $corruption::request_answered_twice
+mutant INV-08 $core/admit.rs 'if signer(&domain.digest(&hash), &intent.signature)? != intent.terms.owner {' 'if false {' $properties::inv_08
+mutant INV-08 $core/signature.rs 'if parsed.normalize_s() != parsed {' 'if false {' commands::admission::signature_with_high_s
+mutant INV-08 $core/decide/claim.rs 'if mark.principal != lock.arbiter {' 'if false {' $properties::inv_08
+mutant INV-08 $core/decide/cancel.rs 'if mark.principal != taker {' 'if false {' $properties::inv_08
+mutant INV-09 $engine/pipeline/inflight.rs 'f.is_acked && f.signed.is_some()' 'f.signed.is_some()' durability::order::no_answer_leaves
+mutant INV-09 $engine/pipeline/inflight.rs 'if frame.digest != ack.digest {' 'if false {' durability::table::every_failure
+mutant INV-09 $engine/pipeline/inflight.rs 'waiting.filter(|frame| frame.seq == ack.seq)' 'waiting' durability::table::every_failure
+mutant INV-10 $core/machine/live.rs 'now_ms.max(self.head.time_ms);
+        let (seq, body)' 'now_ms;
+        let (seq, body)' simulation::seeded_runs
+mutant INV-10 $core/apply.rs 'if time_ms < self.time_ms {' 'if false {' $properties::inv_10
+mutant INV-10 $core/machine/follow.rs 'if header.time_ms < head.time_ms {' 'if false {' tamper::forged::frame_in_the_wrong_place
+mutant INV-11 $core/decide/claim.rs 'if *amount > leg.remaining {' 'if false {' $properties::inv_11
+mutant INV-11 $core/decide/claim.rs 'if !lock.status.is_open() {' 'if false {' $properties::inv_11
+mutant INV-11 $core/apply.rs 'if !lock.status.is_open() {
+            return Err(Corruption::Status);
+        }
+        lock.status = status;' 'lock.status = status;' $corruption::event_about_a_lock
+mutant INV-12 $core/machine/mod.rs 'self.history.append(frame.leaf().history_leaf());' '' durability::order::frame_that_the_host_forgot
+mutant INV-13 $core/decide/grant.rs 'if leg.amount > limits.single_max {' 'if false {' $properties::inv_13
+mutant INV-13 $core/decide/grant.rs 'if open >= max {' 'if false {' $properties::inv_13
+mutant INV-13 $core/decide/grant.rs 'Some(sum) if sum <= max => Ok(()),' 'Some(_) => Ok(()),' $properties::inv_13
+mutant INV-13 $core/decide/memory.rs 'if rate.saturating_add(earlier) >= policy.commands_per_minute_max {' 'if false {' $properties::inv_13
+mutant INV-13 $core/apply.rs 'if fits { Ok(()) } else { Err(Corruption::Policy) }' 'let _ = fits; Ok(())' $corruption::grant_above_a_limit
+mutant INV-17 engine/mortise-format/src/lock.rs '.address(&self.beneficiary)' '' commands::admission::every_field_of_a_lock
+mutant INV-17 $core/admit.rs 'if !terms.beneficiary.is_zero() {' 'if false {' $properties::inv_17
+mutant INV-17 $core/admit.rs 'if !terms.arbiter.is_zero() {' 'if false {' $properties::inv_17
+mutant chain $core/seal.rs 'if !equal(&mac(keys, &aad, &leaf.cipher_digest), &leaf.mac) {' 'if false {' tamper::a_frame_that_was_remade
+mutant chain $core/machine/follow.rs 'if header.previous != head.digest {' 'if false {' tamper::forged::frame_in_the_wrong_place
+mutant chain $core/machine/follow.rs 'if self.tree.root() != header.state_root {' 'if false {' tamper::forged::frame_whose_roots
+mutant chain $core/machine/follow.rs 'if expected.next() != Some(&carried.stated) {' 'if false {' tamper::forged::carried_statement
+mutant chain $core/machine/follow.rs 'if signer != Ok(*engine) {' 'if false {' tamper::forged::carried_statement
+
+printf '\n%s of them not killed\n' "$survivors"
+[ "$survivors" = 0 ]
