@@ -154,12 +154,12 @@ fn a_holder_of_content_keys_reads_a_frame_and_cannot_make_one() {
     let driver = log(8);
     let frame = driver.disk.frames().pop().unwrap();
     let record = driver.pipeline().machine().epochs().last().unwrap().clone();
-    let keys = driver.ring().keys_of(&record).unwrap();
+    let keys = driver.keys_of(&record).unwrap();
     let content_key = keys.content(frame.header().seq);
     let plain = mortise_core::seal::open_content(&content_key, &frame).unwrap();
     // The forger knows the content key and not the MAC key: another epoch's stands for any other.
     let first = driver.pipeline().machine().epochs()[0].clone();
-    let other = driver.ring().keys_of(&first).unwrap();
+    let other = driver.keys_of(&first).unwrap();
     let header = frame.header().clone();
     let forged = mortise_core::seal::seal(&other, header, frame.clear().to_vec(), &plain).unwrap();
     assert_eq!(mortise_core::seal::open(&keys, &forged), Err(SealError::Mac));

@@ -87,7 +87,7 @@ pub async fn identity(
         (Some(stored), Some(keys)) => keyring::decode_blobs(&stored, &keys)?,
         _ => {
             let genesis = genesis.ok_or(BootError::NoGenesis)?;
-            let (_, sealed) = keyring::found(genesis, vault, entropy)?;
+            let (_, sealed) = keyring::found(genesis, vault, entropy).await?;
             // The keys first: a genesis without keys is founded again, the other way round the
             // engine would be lost.
             store.blob_put(keyring::KEYS_BLOB, codec::encode(&sealed), true).await?;
@@ -98,7 +98,7 @@ pub async fn identity(
     if genesis.is_some_and(|given| given.hash() != stored.hash()) {
         return Err(BootError::OtherGenesis);
     }
-    Ok(keyring::unseal(stored, &sealed, vault)?)
+    Ok(keyring::unseal(stored, &sealed, vault).await?)
 }
 
 /// Replays the log and prepares a new epoch.
@@ -127,7 +127,7 @@ pub async fn replay(
             break;
         }
         for frame in &frames {
-            follow(&mut machine, frame, identity, ring)?;
+            follow(&mut machine, frame, identity, ring).await?;
         }
     }
     let found = machine.head().next_seq;
@@ -136,7 +136,7 @@ pub async fn replay(
     }
     progress(found - first, found - first);
     let epoch = machine.head().epoch + 1;
-    let (keys, wrapped_key, key_commitment) = ring.new_epoch(epoch)?;
+    let (keys, wrapped_key, key_commitment) = ring.new_epoch(epoch).await?;
     let mut fresh = Bytes32::ZERO;
     entropy.fill(&mut fresh.0);
     let document_digest = Bytes32::ZERO;
@@ -172,7 +172,7 @@ async fn from_snapshot(
 ///
 /// # Errors
 /// `Frame`, `NoEpoch`, `Identity`.
-pub fn follow(
+pub async fn follow(
     machine: &mut Machine,
     frame: &Frame,
     identity: &Identity,
@@ -182,7 +182,7 @@ pub fn follow(
     let seq = machine.head().next_seq;
     let wrong = |error| BootError::Frame { seq, error };
     machine.check_place(frame).map_err(wrong)?;
-    let keys = keys_for(machine, frame, ring)?;
+    let keys = keys_for(machine, frame, ring).await?;
     let signer = identity.signer.address();
     let (_, clear, _) = machine.follow(frame, &keys, &signer).map_err(wrong)?;
     Ok(SignedBodies { clear })
@@ -195,7 +195,11 @@ pub struct SignedBodies {
     pub clear: ClearBody,
 }
 
-fn keys_for(machine: &Machine, frame: &Frame, ring: &KeyRing) -> Result<EpochKeys, BootError> {
+async fn keys_for(
+    machine: &Machine,
+    frame: &Frame,
+    ring: &KeyRing,
+) -> Result<EpochKeys, BootError> {
     let header = frame.header();
     let (seq, epoch) = (header.seq, header.epoch);
     if header.kind() == Some(FrameKind::Boot) {
@@ -203,10 +207,10 @@ fn keys_for(machine: &Machine, frame: &Frame, ring: &KeyRing) -> Result<EpochKey
             .map_err(|error| BootError::Frame { seq, error: FollowError::Codec(error) })?;
         let missing = BootError::Frame { seq, error: FollowError::BootRecord };
         let boot = clear.boot.ok_or(missing)?;
-        return Ok(ring.keys_of(&EpochRecord { epoch, first_seq: seq, boot })?);
+        return Ok(ring.keys_of(&EpochRecord { epoch, first_seq: seq, boot }).await?);
     }
     let record = machine.epochs().iter().rev().find(|record| record.epoch == epoch);
-    Ok(ring.keys_of(record.ok_or(BootError::NoEpoch { seq })?)?)
+    Ok(ring.keys_of(record.ok_or(BootError::NoEpoch { seq })?).await?)
 }
 
 /// Signs the statements again that no frame carries: RFC 6979 gives the same bytes.

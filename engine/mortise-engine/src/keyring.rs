@@ -14,7 +14,7 @@ use mortise_format::domains;
 use mortise_format::ids::{Bytes32, EngineId};
 use mortise_format::policy::{Genesis, PolicyError, engine_id};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use zeroize::Zeroize;
 
 /// Name of the blob with the genesis.
@@ -36,7 +36,7 @@ pub struct SealedKeys {
 }
 
 /// Why an identity was not made or unsealed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum IdentityError {
     /// The vault refused or could not be reached.
@@ -76,7 +76,7 @@ pub struct Identity {
 ///
 /// # Errors
 /// `Policy` for an inconsistent genesis; `Vault`.
-pub fn found(
+pub async fn found(
     genesis: &Genesis,
     vault: &dyn Vault,
     entropy: &dyn Entropy,
@@ -95,7 +95,7 @@ pub fn found(
     let public_key = signer.public_key();
     let engine_id = engine_id(&public_key, &log_secret_commitment, &genesis.hash());
     let context = KeyContext { engine_id, epoch: 0, purpose: KeyPurpose::Genesis };
-    let (data_key, wrapped_key) = vault.generate(&context)?;
+    let (data_key, wrapped_key) = vault.generate(&context).await?;
     let cipher = seal_value(&data_key, &engine_id.0, &secrets);
     secrets.zeroize();
     Ok((engine_id, SealedKeys { public_key, log_secret_commitment, wrapped_key, cipher }))
@@ -105,7 +105,7 @@ pub fn found(
 ///
 /// # Errors
 /// `Vault`, `Policy`, `Mismatch`.
-pub fn unseal(
+pub async fn unseal(
     genesis: Genesis,
     sealed: &SealedKeys,
     vault: &dyn Vault,
@@ -114,7 +114,7 @@ pub fn unseal(
     let (key, commitment) = (&sealed.public_key, &sealed.log_secret_commitment);
     let engine_id = engine_id(key, commitment, &genesis.hash());
     let context = KeyContext { engine_id, epoch: 0, purpose: KeyPurpose::Genesis };
-    let data_key = vault.unwrap(&sealed.wrapped_key, &context)?;
+    let data_key = vault.unwrap(&sealed.wrapped_key, &context).await?;
     let opened = open_value(&data_key, &engine_id.0, &sealed.cipher);
     let mut opened = opened.ok_or(IdentityError::Mismatch)?;
     let mut secrets: [u8; 64] =
@@ -157,17 +157,17 @@ impl KeyRing {
     ///
     /// # Errors
     /// `Vault`; `KeyCommitment` when the wrapped key was swapped.
-    pub fn keys_of(&self, record: &EpochRecord) -> Result<EpochKeys, IdentityError> {
-        let mut known = self.known.lock().expect("no holder of the key ring panics");
-        if let Some(keys) = known.get(&record.epoch) {
+    pub async fn keys_of(&self, record: &EpochRecord) -> Result<EpochKeys, IdentityError> {
+        if let Some(keys) = self.known().get(&record.epoch) {
             return Ok(keys.clone());
         }
-        let data_key = self.vault.unwrap(&record.boot.wrapped_key, &self.context(record.epoch))?;
+        let context = self.context(record.epoch);
+        let data_key = self.vault.unwrap(&record.boot.wrapped_key, &context).await?;
         if data_key.commitment(domains::KEY_COMMITMENT) != record.boot.key_commitment {
             return Err(IdentityError::KeyCommitment { epoch: record.epoch });
         }
         let keys = self.log_keys.epoch(&data_key, &self.engine_id, record.epoch);
-        known.insert(record.epoch, keys.clone());
+        self.known().insert(record.epoch, keys.clone());
         Ok(keys)
     }
 
@@ -175,12 +175,19 @@ impl KeyRing {
     ///
     /// # Errors
     /// `Vault`.
-    pub fn new_epoch(&self, epoch: u64) -> Result<(EpochKeys, Vec<u8>, Bytes32), IdentityError> {
-        let (data_key, wrapped) = self.vault.generate(&self.context(epoch))?;
+    pub async fn new_epoch(
+        &self,
+        epoch: u64,
+    ) -> Result<(EpochKeys, Vec<u8>, Bytes32), IdentityError> {
+        let context = self.context(epoch);
+        let (data_key, wrapped) = self.vault.generate(&context).await?;
         let keys = self.log_keys.epoch(&data_key, &self.engine_id, epoch);
-        let mut known = self.known.lock().expect("no holder of the key ring panics");
-        known.insert(epoch, keys.clone());
+        self.known().insert(epoch, keys.clone());
         Ok((keys, wrapped, data_key.commitment(domains::KEY_COMMITMENT)))
+    }
+
+    fn known(&self) -> MutexGuard<'_, BTreeMap<u64, EpochKeys>> {
+        self.known.lock().expect("no holder of the key ring panics")
     }
 
     fn context(&self, epoch: u64) -> KeyContext {

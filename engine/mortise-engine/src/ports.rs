@@ -1,10 +1,19 @@
-//! What the engine needs from outside, as traits owned here: time, entropy, sealed keys.
+//! What the engine needs from outside, as traits owned here: time, entropy, sealed keys, the
+//! security module, the application's keys.
 //!
 //! The store is a port too, see [`crate::store`]. `mortise-sim` gives software ones; the measured
 //! binary gives those of the Nitro platform. Nothing in this crate knows which it has.
 
+mod nsm;
+
+pub use nsm::{AttestRequest, ModuleDescription, Nsm, NsmError, PcrState};
+
 use mortise_core::keys::Secret;
 use mortise_format::ids::EngineId;
+use mortise_format::wire::credentials::Credentials;
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
 
 /// Trusted wall clock (TRUST 3).
 pub trait Clock: Send + Sync + 'static {
@@ -49,29 +58,89 @@ impl KeyPurpose {
     }
 }
 
-/// Why a key was not given.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+/// Why a key was not given. The text is for people and logs and never holds a secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum VaultError {
-    /// The wrapped key does not open: it was changed, or belongs to another context or vault.
-    #[error("the wrapped key does not open in this vault and context")]
-    Refused,
-    /// The vault cannot be reached or read.
-    #[error("the vault cannot be reached")]
-    Unavailable,
+    /// The wrapped key does not open: it was changed, or belongs to another context or vault, or
+    /// the answer of the key service is not one that an honest service gives.
+    #[error("the wrapped key does not open in this vault and context: {0}")]
+    Refused(String),
+    /// The key service does not give this key to this code: its policy names other measurements,
+    /// or does not know the caller.
+    #[error("the key service denies the key to this code: {0}")]
+    Denied(String),
+    /// The vault cannot be reached or read; trying again may help.
+    #[error("the vault cannot be reached: {0}")]
+    Unavailable(String),
 }
 
+/// What a call of an asynchronous port gives.
+pub type PortFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
 /// The key service: makes data keys and unwraps them, for measured code only.
+///
+/// To stand in for one: `Box::pin(std::future::ready(result))` is a future.
 pub trait Vault: Send + Sync + 'static {
     /// A fresh data key and its wrapped form.
     ///
     /// # Errors
-    /// `Unavailable`.
-    fn generate(&self, context: &KeyContext) -> Result<(Secret, Vec<u8>), VaultError>;
+    /// `Denied`, `Unavailable`; `Refused` for an answer that is not believed.
+    fn generate<'a>(
+        &'a self,
+        context: &'a KeyContext,
+    ) -> PortFuture<'a, Result<(Secret, Vec<u8>), VaultError>>;
 
     /// The data key of a wrapped form.
     ///
     /// # Errors
-    /// `Refused` when it does not open under this context, `Unavailable`.
-    fn unwrap(&self, wrapped: &[u8], context: &KeyContext) -> Result<Secret, VaultError>;
+    /// `Refused` when it does not open under this context, `Denied`, `Unavailable`.
+    fn unwrap<'a>(
+        &'a self,
+        wrapped: &'a [u8],
+        context: &'a KeyContext,
+    ) -> PortFuture<'a, Result<Secret, VaultError>>;
+}
+
+/// Secret bytes of an answer, wiped when dropped.
+pub type SecretBytes = zeroize::Zeroizing<Vec<u8>>;
+
+/// The encryption context of a wrapped key: what must be named again to unwrap it.
+pub type EncryptionContext = BTreeMap<String, String>;
+
+/// Keys of the application (`kmsEncrypt` and its kin), under a master key of its own: no context
+/// that it can name opens a key of the engine.
+///
+/// Credentials that come with a request serve that request only; without them, those of the parent.
+pub trait AppKeys: Send + Sync + 'static {
+    /// A fresh 32-byte data key and its wrapped form.
+    ///
+    /// # Errors
+    /// As [`Vault::generate`].
+    fn data_key<'a>(
+        &'a self,
+        context: &'a EncryptionContext,
+        credentials: Option<&'a Credentials>,
+    ) -> PortFuture<'a, Result<(SecretBytes, Vec<u8>), VaultError>>;
+
+    /// The data key of a wrapped form.
+    ///
+    /// # Errors
+    /// As [`Vault::unwrap`].
+    fn open<'a>(
+        &'a self,
+        wrapped: &'a [u8],
+        context: &'a EncryptionContext,
+        credentials: Option<&'a Credentials>,
+    ) -> PortFuture<'a, Result<SecretBytes, VaultError>>;
+
+    /// Random bytes of the key service, at most 1024.
+    ///
+    /// # Errors
+    /// `Denied`, `Unavailable`; `Refused` for an answer that is not believed.
+    fn random<'a>(
+        &'a self,
+        count: usize,
+        credentials: Option<&'a Credentials>,
+    ) -> PortFuture<'a, Result<SecretBytes, VaultError>>;
 }

@@ -59,7 +59,7 @@ pub async fn recall(
         return Err(wrong());
     }
     let record = epochs.iter().find(|r| r.epoch == frame.header().epoch).ok_or_else(wrong)?;
-    let keys = ring.keys_of(record).map_err(|_| wrong())?;
+    let keys = ring.keys_of(record).await.map_err(|_| wrong())?;
     let plain = seal::open(&keys, &frame).map_err(|_| wrong())?;
     let body = SealedBody::parse(plain).map_err(|_| wrong())?;
     let index = usize::try_from(at.index).map_err(|_| wrong())?;

@@ -71,6 +71,8 @@ pub const LIST_MAX: usize = 1000;
 pub const SNAPSHOT_FRAMES: u64 = 4096;
 /// Most statements that one frame carries.
 pub const FRAME_STATEMENTS_MAX: usize = 64;
+/// One line of credentials from the parent, its end included.
+pub const CREDENTIALS_LINE_BYTES_MAX: usize = 16 * 1024;
 /// Longest validity of a request id.
 pub const REQUEST_VALID_MS_MAX: u64 = 24 * 3600 * 1000;
 

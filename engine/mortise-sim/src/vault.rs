@@ -2,9 +2,10 @@
 
 use mortise_core::keys::Secret;
 use mortise_core::sealed_value::{open_value, seal_value};
-use mortise_engine::ports::{Entropy, KeyContext, Vault, VaultError};
+use mortise_engine::ports::{Entropy, KeyContext, PortFuture, Vault, VaultError};
 use mortise_format::codec;
 use mortise_format::domains;
+use std::future::ready;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -83,24 +84,42 @@ fn context_bytes(context: &KeyContext) -> Vec<u8> {
     bytes
 }
 
-impl Vault for FileVault {
-    fn generate(&self, context: &KeyContext) -> Result<(Secret, Vec<u8>), VaultError> {
+impl FileVault {
+    fn wrap_new(&self, context: &KeyContext) -> (Secret, Vec<u8>) {
         let data_key = random();
         let mut wrapped = vec![0; SALT_BYTES];
         SystemEntropy.fill(&mut wrapped);
         let key = self.wrapping_key(&wrapped);
         let sealed = data_key.expose(|plain| seal_value(&key, &context_bytes(context), plain));
         wrapped.extend_from_slice(&sealed);
-        Ok((data_key, wrapped))
+        (data_key, wrapped)
     }
 
-    fn unwrap(&self, wrapped: &[u8], context: &KeyContext) -> Result<Secret, VaultError> {
-        let (salt, sealed) = wrapped.split_at_checked(SALT_BYTES).ok_or(VaultError::Refused)?;
+    fn open_wrapped(&self, wrapped: &[u8], context: &KeyContext) -> Result<Secret, VaultError> {
+        let refused = || VaultError::Refused(String::from("changed, or of another context"));
+        let (salt, sealed) = wrapped.split_at_checked(SALT_BYTES).ok_or_else(refused)?;
         let opened = open_value(&self.wrapping_key(salt), &context_bytes(context), sealed);
-        let mut opened = opened.ok_or(VaultError::Refused)?;
-        let bytes = opened.as_slice().try_into().map_err(|_| VaultError::Refused)?;
+        let mut opened = opened.ok_or_else(refused)?;
+        let bytes = opened.as_slice().try_into().map_err(|_| refused())?;
         opened.zeroize();
         Ok(Secret::new(bytes))
+    }
+}
+
+impl Vault for FileVault {
+    fn generate<'a>(
+        &'a self,
+        context: &'a KeyContext,
+    ) -> PortFuture<'a, Result<(Secret, Vec<u8>), VaultError>> {
+        Box::pin(ready(Ok(self.wrap_new(context))))
+    }
+
+    fn unwrap<'a>(
+        &'a self,
+        wrapped: &'a [u8],
+        context: &'a KeyContext,
+    ) -> PortFuture<'a, Result<Secret, VaultError>> {
+        Box::pin(ready(self.open_wrapped(wrapped, context)))
     }
 }
 
@@ -120,19 +139,22 @@ mod tests {
         let path = folder.path().join("vault");
         let vault = FileVault::open(&path).unwrap();
         let here = context(3, KeyPurpose::Epoch);
-        let (key, wrapped) = vault.generate(&here).unwrap();
+        let (key, wrapped) = vault.wrap_new(&here);
+        let refuses = |vault: &FileVault, wrapped: &[u8], context: &KeyContext| {
+            matches!(vault.open_wrapped(wrapped, context), Err(VaultError::Refused(_)))
+        };
         let bytes = |s: &Secret| s.expose(|b| *b);
         let again = FileVault::open(&path).unwrap();
-        assert_eq!(bytes(&again.unwrap(&wrapped, &here).unwrap()), bytes(&key));
+        assert_eq!(bytes(&again.open_wrapped(&wrapped, &here).unwrap()), bytes(&key));
         for other in [context(4, KeyPurpose::Epoch), context(3, KeyPurpose::Genesis)] {
-            assert_eq!(vault.unwrap(&wrapped, &other).unwrap_err(), VaultError::Refused);
+            assert!(refuses(&vault, &wrapped, &other));
         }
         let stranger = FileVault::open(&folder.path().join("other")).unwrap();
-        assert_eq!(stranger.unwrap(&wrapped, &here).unwrap_err(), VaultError::Refused);
+        assert!(refuses(&stranger, &wrapped, &here));
         for i in 0..wrapped.len() {
             let mut flipped = wrapped.clone();
             flipped[i] ^= 1;
-            assert_eq!(vault.unwrap(&flipped, &here).unwrap_err(), VaultError::Refused);
+            assert!(refuses(&vault, &flipped, &here));
         }
     }
 

@@ -26,7 +26,7 @@ fn forged(driver: &Driver, seq: u64, change: impl FnOnce(&mut Parts) -> bool) ->
     let header = frame.header().clone();
     let epochs = driver.pipeline().machine().epochs();
     let record = epochs.iter().find(|record| record.epoch == header.epoch);
-    let keys = driver.ring().keys_of(record.expect("the epoch is known")).expect("it opens");
+    let keys = driver.keys_of(record.expect("the epoch is known")).expect("it opens");
     let clear = codec::decode(frame.clear()).expect("a clear body decodes");
     let mut parts = Parts { header, clear, events: driver.events(&frame) };
     let follows = change(&mut parts);

@@ -19,10 +19,12 @@ use crate::store::{Disk, now};
 use crate::vault::{TestEntropy, TestVault};
 use mortise_core::admit;
 use mortise_core::body::SignedStatement;
+use mortise_core::keys::EpochKeys;
+use mortise_core::machine::EpochRecord;
 use mortise_core::signature::Signer;
 use mortise_engine::api::{Ask, Query, Reply, Token, Work};
 use mortise_engine::boot::{self, BootError};
-use mortise_engine::keyring::{Identity, KeyRing};
+use mortise_engine::keyring::{Identity, IdentityError, KeyRing};
 use mortise_engine::pipeline::{
     Input, Output, Pipeline, Settings, SignJob, SignedFrame, Snapshot, Start,
 };
@@ -225,9 +227,12 @@ impl Driver {
         &self.engine().identity
     }
 
-    /// The keys of epochs.
-    pub fn ring(&self) -> &KeyRing {
-        &self.engine().ring
+    /// The keys of an epoch.
+    ///
+    /// # Errors
+    /// What the vault or the boot frame's commitment refuses.
+    pub fn keys_of(&self, record: &EpochRecord) -> Result<EpochKeys, IdentityError> {
+        now(self.engine().ring.keys_of(record))
     }
 
     /// Signs for the engine's callers.

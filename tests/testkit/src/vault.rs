@@ -3,7 +3,8 @@
 use crate::rng::Rng;
 use mortise_core::keys::Secret;
 use mortise_core::sealed_value::{open_value, seal_value};
-use mortise_engine::ports::{Entropy, KeyContext, Vault, VaultError};
+use mortise_engine::ports::{Entropy, KeyContext, PortFuture, Vault, VaultError};
+use std::future::ready;
 use std::sync::Mutex;
 
 /// Wraps data keys under a master key, bound to their context.
@@ -30,30 +31,44 @@ fn aad(context: &KeyContext, number: &[u8]) -> Vec<u8> {
     aad
 }
 
-impl Vault for TestVault {
-    fn generate(&self, context: &KeyContext) -> Result<(Secret, Vec<u8>), VaultError> {
-        let mut rng = self.rng.lock().map_err(|_| VaultError::Unavailable)?;
+impl TestVault {
+    fn wrapping(&self, number: &[u8]) -> Secret {
+        self.master.expose(|master| Secret::new(mortise_format::domains::sha256(&[master, number])))
+    }
+
+    fn wrap_new(&self, context: &KeyContext) -> (Secret, Vec<u8>) {
+        let mut rng = self.rng.lock().expect("no holder of the generator panics");
         let (key, number) = (rng.bytes32(), rng.bytes32());
         // The cipher takes one value per key: the number makes a key of its own for each.
         let wrapping = self.wrapping(&number);
         let mut wrapped = number.to_vec();
         wrapped.extend(seal_value(&wrapping, &aad(context, &number), &key));
-        Ok((Secret::new(key), wrapped))
+        (Secret::new(key), wrapped)
     }
 
-    fn unwrap(&self, wrapped: &[u8], context: &KeyContext) -> Result<Secret, VaultError> {
-        let (number, sealed) = wrapped.split_at_checked(32).ok_or(VaultError::Refused)?;
-        let wrapping = self.wrapping(number);
-        let opened = open_value(&wrapping, &aad(context, number), sealed);
-        let opened = opened.ok_or(VaultError::Refused)?;
-        let key: [u8; 32] = opened.as_slice().try_into().map_err(|_| VaultError::Refused)?;
-        Ok(Secret::new(key))
+    fn open_wrapped(&self, wrapped: &[u8], context: &KeyContext) -> Result<Secret, VaultError> {
+        let refused = || VaultError::Refused(String::from("changed, or of another context"));
+        let (number, sealed) = wrapped.split_at_checked(32).ok_or_else(refused)?;
+        let opened = open_value(&self.wrapping(number), &aad(context, number), sealed);
+        let key: Result<[u8; 32], _> = opened.ok_or_else(refused)?.as_slice().try_into();
+        Ok(Secret::new(key.map_err(|_| refused())?))
     }
 }
 
-impl TestVault {
-    fn wrapping(&self, number: &[u8]) -> Secret {
-        self.master.expose(|master| Secret::new(mortise_format::domains::sha256(&[master, number])))
+impl Vault for TestVault {
+    fn generate<'a>(
+        &'a self,
+        context: &'a KeyContext,
+    ) -> PortFuture<'a, Result<(Secret, Vec<u8>), VaultError>> {
+        Box::pin(ready(Ok(self.wrap_new(context))))
+    }
+
+    fn unwrap<'a>(
+        &'a self,
+        wrapped: &'a [u8],
+        context: &'a KeyContext,
+    ) -> PortFuture<'a, Result<Secret, VaultError>> {
+        Box::pin(ready(self.open_wrapped(wrapped, context)))
     }
 }
 
@@ -89,11 +104,12 @@ mod tests {
         let vault = TestVault::new(1);
         let context =
             KeyContext { engine_id: EngineId([1; 32]), epoch: 3, purpose: KeyPurpose::Epoch };
-        let (key, wrapped) = vault.generate(&context).expect("the vault is there");
-        let again = vault.unwrap(&wrapped, &context).expect("its own key opens");
+        let (key, wrapped) = vault.wrap_new(&context);
+        let again = vault.open_wrapped(&wrapped, &context).expect("its own key opens");
         assert_eq!(key.expose(|k| *k), again.expose(|k| *k));
         let wrong = |vault: &TestVault, wrapped: &[u8], context: &KeyContext| {
-            assert_eq!(vault.unwrap(wrapped, context).err(), Some(VaultError::Refused));
+            let refused = vault.open_wrapped(wrapped, context);
+            assert!(matches!(refused, Err(VaultError::Refused(_))));
         };
         wrong(&vault, &wrapped, &KeyContext { epoch: 4, ..context });
         wrong(&vault, &wrapped, &KeyContext { engine_id: EngineId([2; 32]), ..context });

@@ -17,6 +17,7 @@
 //! ```
 
 mod call;
+pub mod credentials;
 pub mod envelope;
 mod error;
 mod fields;

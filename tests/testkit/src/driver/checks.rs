@@ -62,7 +62,7 @@ impl Driver {
     pub fn events(&self, frame: &Frame) -> Vec<Event> {
         let epochs = self.pipeline().machine().epochs();
         let record = epochs.iter().find(|record| record.epoch == frame.header().epoch);
-        let keys = self.ring().keys_of(record.expect("the epoch has a boot frame"));
+        let keys = self.keys_of(record.expect("the epoch has a boot frame"));
         let plain = seal::open(&keys.expect("the vault is there"), frame).expect("it is ours");
         let body = SealedBody::parse(plain).expect("a sealed body parses");
         body.events().map(|bytes| codec::decode(bytes).expect("an event decodes")).collect()
