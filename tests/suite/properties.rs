@@ -9,6 +9,7 @@ mod agreement;
 mod corruption;
 mod invariants;
 
+use mortise_format::policy::Policy;
 use mortise_testkit::keys::Asked;
 use mortise_testkit::lockstep::Lockstep;
 use mortise_testkit::model::Answer;
@@ -37,12 +38,22 @@ fn config(cases: u32) -> ProptestConfig {
 fn over_sequences(
     cases: u32,
     compares: bool,
+    check: impl FnMut(&Lockstep, &Lockstep, &Asked, &Answer),
+) {
+    over_sequences_under(&scenario::policy(), cases, compares, check);
+}
+
+/// The same under other rules.
+fn over_sequences_under(
+    policy: &Policy,
+    cases: u32,
+    compares: bool,
     mut check: impl FnMut(&Lockstep, &Lockstep, &Asked, &Answer),
 ) {
     let steps = prop::collection::vec(any::<u64>(), 1..150);
     let check = std::cell::RefCell::new(&mut check);
     let run = |steps: Vec<u64>| {
-        let mut engine = Lockstep::new(&scenario::policy());
+        let mut engine = Lockstep::new(policy);
         if !compares {
             engine = engine.without_comparing();
         }

@@ -109,7 +109,7 @@ impl Workload {
     fn approve(&mut self, rng: &mut Rng, model: &Model, now_s: u64) -> Asked {
         let owner = some_owner(rng);
         let mut terms = self.terms(rng, model, owner, now_s);
-        if !rng.one_in(8) {
+        if !rng.one_in(4) {
             (terms.beneficiary, terms.arbiter) = (Address::ZERO, Address::ZERO);
             terms.legs.truncate(1);
         }
