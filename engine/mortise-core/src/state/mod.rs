@@ -14,6 +14,7 @@ pub mod locks;
 pub mod principals;
 pub mod requests;
 mod slab;
+mod slot_index;
 mod snapshot;
 mod timers;
 mod view;
@@ -26,8 +27,6 @@ pub use view::{Balance, DueLocks};
 use crate::keys::Secret;
 use accounts::{Account, AssetTotal};
 use alloc::vec::Vec;
-use foldhash::fast::FixedState;
-use hashbrown::HashMap;
 use leaves::Dirty;
 use locks::Lock;
 use mortise_format::asset::Asset;
@@ -37,9 +36,8 @@ use mortise_format::policy::Policy;
 use principals::{NO_SLOT, Principal};
 use requests::Requests;
 use slab::LockSlab;
+use slot_index::SlotIndex;
 use timers::Timers;
-
-type Index<K> = HashMap<K, u32, FixedState>;
 
 /// Everything that events build up.
 #[derive(Debug, Clone)]
@@ -50,15 +48,15 @@ pub struct State {
     pub(crate) time_ms: u64,
     pub(crate) at: Position,
     locks: LockSlab,
-    lock_index: Index<LockId>,
+    lock_index: SlotIndex,
     pub(crate) accounts: Vec<Account>,
-    account_index: Index<(Address, Asset)>,
+    account_index: SlotIndex,
     pub(crate) principals: Vec<Principal>,
-    principal_index: Index<Address>,
+    principal_index: SlotIndex,
     /// Slot of the principal that was asked for last.
     last_principal: u32,
     pub(crate) totals: Vec<AssetTotal>,
-    total_index: Index<Asset>,
+    total_index: SlotIndex,
     pub(crate) requests: Requests,
     timers: Timers,
     dirty: Dirty,
@@ -68,7 +66,7 @@ impl State {
     /// An empty state under a policy. `salt_key` hides values in the state tree; `map_seed` is a
     /// secret number that keeps callers from choosing colliding keys.
     pub fn new(engine_id: EngineId, policy: Policy, salt_key: Secret, map_seed: u64) -> Self {
-        let hasher = || FixedState::with_seed(map_seed);
+        let slot_index = || SlotIndex::new(map_seed);
         let policy_hash = policy.hash();
         let mut state = Self {
             engine_id,
@@ -77,14 +75,14 @@ impl State {
             time_ms: 0,
             at: Position::default(),
             locks: LockSlab::default(),
-            lock_index: HashMap::with_hasher(hasher()),
+            lock_index: slot_index(),
             accounts: Vec::new(),
-            account_index: HashMap::with_hasher(hasher()),
+            account_index: slot_index(),
             principals: Vec::new(),
-            principal_index: HashMap::with_hasher(hasher()),
+            principal_index: slot_index(),
             last_principal: NO_SLOT,
             totals: Vec::new(),
-            total_index: HashMap::with_hasher(hasher()),
+            total_index: slot_index(),
             requests: Requests::new(map_seed),
             timers: Timers::default(),
             dirty: Dirty::new(engine_id, salt_key),
@@ -94,7 +92,8 @@ impl State {
     }
 
     pub(crate) fn lock_slot(&self, lock_id: &LockId) -> Option<u32> {
-        self.lock_index.get(lock_id).copied()
+        let holds = |slot| self.lock_at(slot).is_some_and(|lock| lock.lock_id == *lock_id);
+        self.lock_index.find(lock_id, holds)
     }
 
     pub(crate) fn lock_at(&self, slot: u32) -> Option<&Lock> {
@@ -106,7 +105,11 @@ impl State {
     }
 
     pub(crate) fn account_slot(&self, owner: &Address, asset: &Asset) -> Option<u32> {
-        self.account_index.get(&(*owner, *asset)).copied()
+        let holds = |slot| {
+            let account = self.accounts.get(index(slot));
+            account.is_some_and(|account| account.owner == *owner && account.asset == *asset)
+        };
+        self.account_index.find(&(*owner, *asset), holds)
     }
 
     /// The account of a principal that was found before: the one it used last, or the index.
@@ -120,17 +123,22 @@ impl State {
     }
 
     pub(crate) fn principal_slot(&self, address: &Address) -> Option<u32> {
-        self.principal_index.get(address).copied()
+        let holds = |slot| {
+            let principal = self.principals.get(index(slot));
+            principal.is_some_and(|principal| principal.address == *address)
+        };
+        self.principal_index.find(address, holds)
     }
 
     /// The slot of an account, made when missing.
     pub(crate) fn ensure_account(&mut self, owner: &Address, asset: &Asset) -> u32 {
-        let next = slot_of(self.accounts.len());
-        let slot = *self.account_index.entry((*owner, *asset)).or_insert(next);
-        if slot == next {
-            let total = self.ensure_total(asset);
-            self.accounts.push(Account::new(*owner, *asset, total));
+        if let Some(slot) = self.account_slot(owner, asset) {
+            return slot;
         }
+        let slot = slot_of(self.accounts.len());
+        let total = self.ensure_total(asset);
+        self.accounts.push(Account::new(*owner, *asset, total));
+        self.account_index.insert(&(*owner, *asset), slot);
         slot
     }
 
@@ -153,23 +161,29 @@ impl State {
         if last.is_some_and(|principal| principal.address == *address) {
             return self.last_principal;
         }
-        let next = slot_of(self.principals.len());
-        let slot = *self.principal_index.entry(*address).or_insert(next);
-        if slot == next {
+        let slot = self.principal_slot(address).unwrap_or_else(|| {
+            let slot = slot_of(self.principals.len());
             self.principals.push(Principal::new(*address));
-        }
+            self.principal_index.insert(address, slot);
+            slot
+        });
         self.last_principal = slot;
         slot
     }
 
+    pub(crate) fn total_slot(&self, asset: &Asset) -> Option<u32> {
+        let holds = |slot| self.totals.get(index(slot)).is_some_and(|t| t.asset == *asset);
+        self.total_index.find(asset, holds)
+    }
+
     pub(crate) fn ensure_total(&mut self, asset: &Asset) -> u32 {
-        let next = slot_of(self.totals.len());
-        let slot = *self.total_index.entry(*asset).or_insert(next);
-        if slot == next {
+        self.total_slot(asset).unwrap_or_else(|| {
+            let slot = slot_of(self.totals.len());
             let total = AssetTotal { asset: *asset, promised: mortise_format::U256::ZERO };
             self.totals.push(total);
-        }
-        slot
+            self.total_index.insert(asset, slot);
+            slot
+        })
     }
 
     /// Puts a lock into a free slot, the owner's list and the timers.
@@ -178,7 +192,7 @@ impl State {
         let owner = &mut self.principals[index(lock.owner_slot)];
         lock.owner_index = slot_of(owner.locks.len());
         owner.locks.push(slot);
-        self.lock_index.insert(lock.lock_id, slot);
+        self.lock_index.insert(&lock.lock_id, slot);
         let due = lock.due(self.policy.retention_s);
         lock.timer = match due {
             Some(due) => self.timers.set(due, slot),
@@ -191,7 +205,7 @@ impl State {
     /// Takes a lock out of every index.
     pub(crate) fn remove_lock(&mut self, slot: u32) -> Option<Lock> {
         let lock = self.locks.take(slot)?;
-        self.lock_index.remove(&lock.lock_id);
+        self.lock_index.remove(&lock.lock_id, slot);
         let owned = &mut self.principals[index(lock.owner_slot)].locks;
         owned.swap_remove(index(lock.owner_index));
         let moved = owned.get(index(lock.owner_index)).copied();

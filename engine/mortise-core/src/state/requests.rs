@@ -1,10 +1,10 @@
 //! The memory of answered requests (INV-07).
 
+use super::slot_index::SlotIndex;
+use super::{index, slot_of};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use bincode::{Decode, Encode};
-use foldhash::fast::FixedState;
-use hashbrown::HashMap;
 use mortise_format::event::{Content, Position, RequestMark};
 use mortise_format::ids::{Address, RequestId};
 
@@ -24,19 +24,32 @@ type Key = (Address, RequestId);
 /// All remembered requests. Never iterated except by time, which is ordered.
 #[derive(Debug, Clone)]
 pub struct Requests {
-    by_key: HashMap<Key, Remembered, FixedState>,
-    by_time: BTreeMap<u64, Vec<Key>>,
+    slots: Vec<Option<(Key, Remembered)>>,
+    free: Vec<u32>,
+    by_key: SlotIndex,
+    /// Slots by the time until which they are valid. A slot whose answer was replaced by one with a
+    /// later time stands under both; only the later one counts.
+    by_time: BTreeMap<u64, Vec<u32>>,
 }
 
 impl Requests {
     pub(crate) fn new(map_seed: u64) -> Self {
-        let by_key = HashMap::with_hasher(FixedState::with_seed(map_seed));
-        Self { by_key, by_time: BTreeMap::new() }
+        let (slots, free) = (Vec::new(), Vec::new());
+        Self { slots, free, by_key: SlotIndex::new(map_seed), by_time: BTreeMap::new() }
+    }
+
+    fn at(&self, slot: u32) -> Option<&(Key, Remembered)> {
+        self.slots.get(index(slot))?.as_ref()
+    }
+
+    fn slot(&self, key: &Key) -> Option<u32> {
+        self.by_key.find(key, |slot| self.at(slot).is_some_and(|(found, _)| found == key))
     }
 
     /// The remembered answer to a request.
     pub fn find(&self, principal: &Address, id: &RequestId) -> Option<&Remembered> {
-        self.by_key.get(&(*principal, *id))
+        let slot = self.slot(&(*principal, *id))?;
+        self.at(slot).map(|(_, remembered)| remembered)
     }
 
     /// How many are remembered.
@@ -46,11 +59,24 @@ impl Requests {
 
     /// Remembers an answer; returns the older one under the same id whose place it took.
     pub(crate) fn insert(&mut self, mark: &RequestMark, at: Position) -> Option<Remembered> {
-        let key = (mark.principal, mark.id);
         let remembered = Remembered { content: mark.content, valid_until: mark.valid_until, at };
-        let replaced = self.by_key.insert(key, remembered);
-        if replaced.is_none_or(|old| old.valid_until != mark.valid_until) {
-            self.by_time.entry(mark.valid_until).or_default().push(key);
+        self.put((mark.principal, mark.id), remembered)
+    }
+
+    fn put(&mut self, key: Key, remembered: Remembered) -> Option<Remembered> {
+        let until = remembered.valid_until;
+        let known = self.slot(&key);
+        let slot = known.or_else(|| self.free.pop()).unwrap_or_else(|| {
+            self.slots.push(None);
+            slot_of(self.slots.len() - 1)
+        });
+        let replaced = self.slots[index(slot)].replace((key, remembered));
+        let replaced = replaced.map(|(_, old)| old);
+        if known.is_none() {
+            self.by_key.insert(&key, slot);
+        }
+        if replaced.is_none_or(|old| old.valid_until != until) {
+            self.by_time.entry(until).or_default().push(slot);
         }
         replaced
     }
@@ -59,14 +85,15 @@ impl Requests {
     pub(crate) fn forget_before(&mut self, now_s: u64, max: usize) -> Vec<Address> {
         let mut forgotten = Vec::new();
         while let Some(mut entry) = self.by_time.first_entry() {
-            if *entry.key() >= now_s {
+            let time = *entry.key();
+            if time >= now_s {
                 break;
             }
-            while let Some(key) = entry.get_mut().pop() {
-                // A newer answer under the same id has a later time: it stays.
-                let until = self.by_key.get(&key).map(|r| r.valid_until);
-                if until == Some(*entry.key()) {
-                    self.by_key.remove(&key);
+            while let Some(slot) = entry.get_mut().pop() {
+                let due = self.slots[index(slot)].take_if(|(_, r)| r.valid_until == time);
+                if let Some((key, _)) = due {
+                    self.by_key.remove(&key, slot);
+                    self.free.push(slot);
                     forgotten.push(key.0);
                 }
                 if forgotten.len() >= max {
@@ -80,17 +107,14 @@ impl Requests {
 
     /// Everything, in order of time then key: the form of a snapshot.
     pub(crate) fn to_sorted(&self) -> Vec<(Key, Remembered)> {
-        let keys = self.by_time.values().flatten();
-        let mut all: Vec<_> = keys.filter_map(|k| Some((*k, *self.by_key.get(k)?))).collect();
+        let mut all: Vec<_> = self.slots.iter().flatten().copied().collect();
         all.sort_unstable_by_key(|(key, remembered)| (remembered.valid_until, *key));
-        all.dedup_by_key(|(key, _)| *key);
         all
     }
 
     pub(crate) fn restore(&mut self, all: Vec<(Key, Remembered)>) {
         for (key, remembered) in all {
-            self.by_time.entry(remembered.valid_until).or_default().push(key);
-            self.by_key.insert(key, remembered);
+            self.put(key, remembered);
         }
     }
 }

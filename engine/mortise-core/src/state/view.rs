@@ -99,8 +99,8 @@ impl State {
 
     /// What is promised of an asset over all owners.
     pub fn promised_total(&self, asset: &Asset) -> U256 {
-        let slot = self.total_index.get(asset).copied();
-        slot.and_then(|s| self.totals.get(index(s))).map_or(U256::ZERO, |t| t.promised)
+        let total = self.total_slot(asset).and_then(|slot| self.totals.get(index(slot)));
+        total.map_or(U256::ZERO, |total| total.promised)
     }
 
     /// The balance of an account under the custody of its chain (INV-02).
@@ -131,6 +131,21 @@ impl State {
         let available =
             total.saturating_sub(held).saturating_sub(claimed).saturating_sub(withdrawing);
         Balance { total, held, claimed, withdrawing, available }
+    }
+
+    /// Reads a line of a principal and of the account that it used last.
+    pub(crate) fn touch_of_principal(&self, address: &Address) -> u64 {
+        let Some(principal) = self.principal(address) else { return 0 };
+        let account = self.accounts.get(index(principal.last_account));
+        account.map_or(principal.changed_seq, |account| account.changed_seq)
+    }
+
+    /// Reads a line of a lock, of its owner and of its first account.
+    pub(crate) fn touch_of_lock(&self, lock_id: &LockId) -> u64 {
+        let Some(lock) = self.lock(lock_id) else { return 0 };
+        let account = lock.legs.first().and_then(|leg| self.accounts.get(index(leg.account)));
+        let owner = self.principals.get(index(lock.owner_slot));
+        account.map_or(0, |a| a.changed_seq) ^ owner.map_or(0, |p| p.changed_seq)
     }
 
     /// True when [`State::take_due`] would take something at `now_s`.

@@ -1,0 +1,100 @@
+//! From keys to slots, without keeping the keys.
+//!
+//! An entry is eight bytes, a part of the key's hash and a slot; the key stands in what the slot
+//! holds. A million entries are 16 MiB instead of 75 to 270, so that a lookup that finds nothing
+//! touches one line, and one that does touches what is needed next anyway.
+
+use core::hash::{BuildHasher, Hash};
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
+
+/// The slots of keys. Never iterated.
+#[derive(Debug, Clone)]
+pub(crate) struct SlotIndex {
+    table: HashTable<Entry>,
+    hasher: FixedState,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    hash: u32,
+    slot: u32,
+}
+
+impl Entry {
+    /// The table takes its place from the low bits and its tag from the high ones.
+    fn spread(self) -> u64 {
+        u64::from(self.hash) << 32 | u64::from(self.hash)
+    }
+}
+
+impl SlotIndex {
+    /// An empty index; `seed` is a secret, see [`super::State::new`].
+    pub fn new(seed: u64) -> Self {
+        Self { table: HashTable::new(), hasher: FixedState::with_seed(seed) }
+    }
+
+    /// How many keys.
+    pub fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    fn entry<K: Hash>(&self, key: &K, slot: u32) -> Entry {
+        let hash = self.hasher.hash_one(key);
+        Entry { hash: u32::try_from(hash >> 32).unwrap_or(u32::MAX), slot }
+    }
+
+    /// The slot of a key; `holds` says whether a slot holds it.
+    pub fn find<K: Hash>(&self, key: &K, holds: impl Fn(u32) -> bool) -> Option<u32> {
+        let wanted = self.entry(key, 0);
+        let is_it = |entry: &Entry| entry.hash == wanted.hash && holds(entry.slot);
+        self.table.find(wanted.spread(), is_it).map(|entry| entry.slot)
+    }
+
+    /// Gives a key its slot. The key must not have one.
+    pub fn insert<K: Hash>(&mut self, key: &K, slot: u32) {
+        let entry = self.entry(key, slot);
+        self.table.insert_unique(entry.spread(), entry, |entry| entry.spread());
+    }
+
+    /// Takes the slot of a key away.
+    pub fn remove<K: Hash>(&mut self, key: &K, slot: u32) {
+        let entry = self.entry(key, slot);
+        let is_it = |found: &Entry| found.slot == slot && found.hash == entry.hash;
+        if let Ok(found) = self.table.find_entry(entry.spread(), is_it) {
+            found.remove();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+
+    #[test]
+    fn every_key_has_its_slot_until_it_is_removed() {
+        let mut keys: Vec<u64> = Vec::new();
+        let mut index = SlotIndex::new(3);
+        let holds = |keys: &[u64], key: u64| {
+            let keys = keys.to_vec();
+            move |slot: u32| keys.get(usize::try_from(slot).unwrap()) == Some(&key)
+        };
+        for n in 0..500u32 {
+            let key = u64::from(n) * 7;
+            assert_eq!(index.find(&key, holds(&keys, key)), None);
+            index.insert(&key, n);
+            keys.push(key);
+        }
+        assert_eq!(index.len(), 500);
+        for n in (0..500u32).step_by(3) {
+            index.remove(&(u64::from(n) * 7), n);
+            index.remove(&(u64::from(n) * 7), n);
+        }
+        for n in 0..500u32 {
+            let key = u64::from(n) * 7;
+            let expected = (n % 3 != 0).then_some(n);
+            assert_eq!(index.find(&key, holds(&keys, key)), expected);
+        }
+    }
+}
