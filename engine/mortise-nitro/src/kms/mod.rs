@@ -1,0 +1,1 @@
+//! Client of the key service: keys that it unwraps for measured code only.
