@@ -6,6 +6,7 @@
 //! What it does not do: protect anything from whoever can read the file. An engine on this vault
 //! says `unattested` in every answer about itself.
 
+pub mod kms;
 mod platform;
 mod vault;
 

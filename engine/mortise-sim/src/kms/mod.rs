@@ -1,0 +1,3 @@
+//! A local key service.
+
+pub mod policy;

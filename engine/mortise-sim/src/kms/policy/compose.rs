@@ -1,0 +1,138 @@
+//! Writing the key policy of an engine or of the application.
+//!
+//! Four statements: the role of the parent may unwrap and make data keys, from an attested enclave
+//! of the named measurements and in the named context only; nobody may do so from anything else,
+//! whoever allows it; nobody may use the operations that lead around it; administrators manage the
+//! key and cannot use it.
+
+use serde_json::{Map, Value, json};
+
+/// Which of the two master keys a policy is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Service {
+    /// Keys of the log: `lock-engine`.
+    Engine,
+    /// Keys of the application: `app`.
+    App,
+}
+
+impl Service {
+    /// The value of `mortise:service` in every encryption context.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Engine => "lock-engine",
+            Self::App => "app",
+        }
+    }
+}
+
+/// What a policy is to say. Values of registers are 96 lower-case hex digits.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Which key.
+    pub service: Service,
+    /// ARN of the role whose credentials the parent holds.
+    pub role: String,
+    /// ARNs that manage the key.
+    pub admins: Vec<String>,
+    /// Approved images: PCR0, old and new side by side during an upgrade.
+    pub images: Vec<String>,
+    /// Further registers by number, each with its approved values.
+    pub registers: Vec<(u8, Vec<String>)>,
+    /// `0x` engineId, to hold the key to one engine; known only after its genesis.
+    pub engine_id: Option<String>,
+}
+
+/// The two operations of the enclave.
+pub const ATTESTED_ACTIONS: [&str; 2] = ["kms:Decrypt", "kms:GenerateDataKey"];
+
+/// What leads around an attested unwrapping.
+pub const FORBIDDEN_ACTIONS: [&str; 8] = [
+    "kms:CreateGrant",
+    "kms:Encrypt",
+    "kms:GenerateDataKeyPair*",
+    "kms:GenerateDataKeyWithoutPlaintext",
+    "kms:DeriveSharedSecret",
+    "kms:ImportKeyMaterial",
+    "kms:ReEncrypt*",
+    "kms:ReplicateKey",
+];
+
+/// What administrators may do.
+pub const ADMIN_ACTIONS: [&str; 12] = [
+    "kms:CancelKeyDeletion",
+    "kms:Describe*",
+    "kms:DisableKey",
+    "kms:EnableKey",
+    "kms:EnableKeyRotation",
+    "kms:Get*",
+    "kms:List*",
+    "kms:PutKeyPolicy",
+    "kms:ScheduleKeyDeletion",
+    "kms:TagResource",
+    "kms:UntagResource",
+    "kms:UpdateKeyDescription",
+];
+
+const IMAGE: &str = "kms:RecipientAttestation:ImageSha384";
+
+/// The policy, as `PutKeyPolicy` takes it.
+pub fn compose(plan: &Plan) -> Value {
+    json!({
+        "Version": "2012-10-17",
+        "Id": format!("mortise-{}", plan.service.name()),
+        "Statement": [
+            {
+                "Sid": "AttestedEnclave",
+                "Effect": "Allow",
+                "Principal": {"AWS": plan.role},
+                "Action": ATTESTED_ACTIONS,
+                "Resource": "*",
+                "Condition": {
+                    "StringEqualsIgnoreCase": measured(plan),
+                    "StringEquals": contexts(plan),
+                },
+            },
+            {
+                "Sid": "NothingElseUnwraps",
+                "Effect": "Deny",
+                "Principal": "*",
+                "Action": ATTESTED_ACTIONS,
+                "Resource": "*",
+                "Condition": {"StringNotEqualsIgnoreCase": {IMAGE: plan.images}},
+            },
+            {
+                "Sid": "NoWayAround",
+                "Effect": "Deny",
+                "Principal": "*",
+                "Action": FORBIDDEN_ACTIONS,
+                "Resource": "*",
+            },
+            {
+                "Sid": "Administrators",
+                "Effect": "Allow",
+                "Principal": {"AWS": plan.admins},
+                "Action": ADMIN_ACTIONS,
+                "Resource": "*",
+            },
+        ],
+    })
+}
+
+fn measured(plan: &Plan) -> Value {
+    let mut tests = Map::from_iter([(IMAGE.to_owned(), json!(plan.images))]);
+    for (index, values) in &plan.registers {
+        tests.insert(format!("kms:RecipientAttestation:PCR{index}"), json!(values));
+    }
+    Value::Object(tests)
+}
+
+fn contexts(plan: &Plan) -> Value {
+    let mut tests = Map::new();
+    let service = json!(plan.service.name());
+    tests.insert("kms:EncryptionContext:mortise:service".to_owned(), service);
+    if let Some(engine_id) = &plan.engine_id {
+        tests.insert("kms:EncryptionContext:mortise:log".to_owned(), json!(engine_id));
+    }
+    Value::Object(tests)
+}

@@ -1,0 +1,451 @@
+//! Who can use a key outside the attested enclave, by one key policy.
+//!
+//! The policy is asked, operation by operation, what it grants to a caller without an attestation
+//! document, with a document of somebody else's image, and with one of an enclave in debug mode.
+//! Whatever else a grant asks for - an encryption context, a network, a key that this program does
+//! not know - is taken as fulfilled, and a Deny counts only when it holds for certain: a finding may
+//! be too severe, a silence is not too mild.
+
+use super::condition::{Fact, Truth};
+use super::document::{Condition, Effect, Patterns, PolicyDocument, Principals, Statement};
+use super::evaluate::{account_of, covers};
+use std::collections::BTreeSet;
+
+/// How bad.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// True of every policy in some form; to be known, not to be repaired.
+    Note,
+    /// Weakens what attestation promises, or makes the key useless.
+    Warning,
+    /// Wrapped keys can be opened outside the attested enclave.
+    Critical,
+}
+
+impl Severity {
+    /// `critical`, `warning`, `note`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Note => "note",
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+/// One thing that the policy allows, or does not achieve.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Finding {
+    /// How bad.
+    pub severity: Severity,
+    /// A stable name: `decrypt-without-attestation`.
+    pub rule: &'static str,
+    /// Who, as the policy writes it; empty when it is about a value.
+    pub principal: String,
+    /// The operation, or the condition key.
+    pub subject: String,
+    /// The statement: its Sid, or its place from 1.
+    pub statement: String,
+    /// What follows from it, for people.
+    pub text: String,
+}
+
+/// Findings, the worst first; none above [`Severity::Note`] means that this policy alone lets
+/// nobody but the attested images open wrapped keys.
+///
+/// **What a clean result does not prove**: that no IAM policy, grant or service control policy of
+/// the account says otherwise, that the measurements are those of a good image, that whoever may
+/// change the policy will not.
+pub fn lint(policy: &PolicyDocument) -> Vec<Finding> {
+    let mut findings = BTreeSet::new();
+    for (place, statement) in policy.statements.iter().enumerate() {
+        let name = statement.sid.clone().unwrap_or_else(|| format!("statement {}", place + 1));
+        if statement.effect == Effect::Allow {
+            for holder in holders(statement) {
+                uses(policy, statement, &name, &holder, &mut findings);
+            }
+        }
+        for condition in &statement.conditions {
+            findings.extend(value_finding(condition, &name));
+        }
+        findings.extend(context_finding(statement, &name));
+    }
+    if !policy.statements.iter().any(grants_to_the_enclave) {
+        let (principal, subject) = (String::new(), String::from("kms:Decrypt"));
+        findings.insert(Finding {
+            severity: Severity::Warning,
+            rule: "no-attested-grant",
+            principal,
+            subject,
+            statement: String::from("policy"),
+            text: String::from("no statement grants kms:Decrypt under a PCR0 condition"),
+        });
+    }
+    findings.into_iter().rev().collect()
+}
+
+/// A principal of a grant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Holder {
+    /// `*`, or everybody but some.
+    Everyone,
+    /// Whoever the account's IAM policies name.
+    Account(String),
+    /// One user, role or service.
+    One(String),
+}
+
+impl Holder {
+    fn name(&self) -> String {
+        match self {
+            Self::Everyone => String::from("*"),
+            Self::Account(name) | Self::One(name) => name.clone(),
+        }
+    }
+
+    fn said(&self) -> String {
+        match self {
+            Self::Everyone => String::from("everyone"),
+            Self::Account(name) => format!("whoever IAM policies of {name} allow"),
+            Self::One(name) => name.clone(),
+        }
+    }
+}
+
+fn holders(statement: &Statement) -> Vec<Holder> {
+    let Some(Principals { excluded, everyone, aws, others }) = &statement.principals else {
+        return Vec::new();
+    };
+    if *everyone || *excluded {
+        return vec![Holder::Everyone];
+    }
+    let of_aws = aws.iter().map(|name| match account_of(name) {
+        Some(_) => Holder::Account(name.clone()),
+        None => Holder::One(name.clone()),
+    });
+    of_aws.chain(others.iter().map(|name| Holder::One(name.clone()))).collect()
+}
+
+/// From where an operation is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scene {
+    /// Without a document.
+    Unattested,
+    /// From another image than any that a policy names.
+    OtherImage,
+    /// From an enclave whose console and memory its operator reads: PCR0 to 2 are zero.
+    Debug,
+}
+
+/// PCR0 of an enclave in debug mode.
+const ZERO: &str = concat!(
+    "000000000000000000000000000000000000000000000000",
+    "000000000000000000000000000000000000000000000000"
+);
+
+impl Scene {
+    fn fact(self, key: &str) -> Fact {
+        let key = key.to_ascii_lowercase();
+        let Some(register) = key.strip_prefix("kms:recipientattestation:") else {
+            return Fact::Unknown;
+        };
+        match (self, register) {
+            (Self::Unattested, _) => Fact::Absent,
+            (Self::OtherImage, "imagesha384" | "pcr0") => Fact::Other,
+            (Self::Debug, "imagesha384" | "pcr0" | "pcr1" | "pcr2") => Fact::Is(ZERO.to_owned()),
+            _ => Fact::Unknown,
+        }
+    }
+}
+
+/// An operation that must not be possible from a scene.
+struct Rule {
+    action: &'static str,
+    scene: Scene,
+    name: &'static str,
+    severity: Severity,
+    follows: &'static str,
+}
+
+const fn rule(
+    action: &'static str,
+    scene: Scene,
+    name: &'static str,
+    severity: Severity,
+    follows: &'static str,
+) -> Rule {
+    Rule { action, scene, name, severity, follows }
+}
+
+const RULES: &[Rule] = &[
+    rule(
+        "kms:Decrypt",
+        Scene::Unattested,
+        "decrypt-without-attestation",
+        Severity::Critical,
+        "opens every wrapped key outside the enclave",
+    ),
+    rule(
+        "kms:Decrypt",
+        Scene::OtherImage,
+        "decrypt-by-another-image",
+        Severity::Critical,
+        "opens every wrapped key in an enclave of any code",
+    ),
+    rule(
+        "kms:Decrypt",
+        Scene::Debug,
+        "decrypt-in-debug-mode",
+        Severity::Critical,
+        "opens every wrapped key in a debug enclave, whose memory its operator reads",
+    ),
+    rule(
+        "kms:ReEncryptFrom",
+        Scene::Unattested,
+        "re-encrypt-from",
+        Severity::Critical,
+        "moves wrapped keys under a key that its holder can use",
+    ),
+    rule(
+        "kms:CreateGrant",
+        Scene::Unattested,
+        "create-grant",
+        Severity::Critical,
+        "grants kms:Decrypt past this policy",
+    ),
+    rule(
+        "kms:ReplicateKey",
+        Scene::Unattested,
+        "replicate-key",
+        Severity::Critical,
+        "copies a multi-Region key to a Region under a policy of the caller's own",
+    ),
+    rule(
+        "kms:GenerateDataKey",
+        Scene::Unattested,
+        "generate-without-attestation",
+        Severity::Warning,
+        "wraps data keys whose plaintext its holder knows",
+    ),
+    rule(
+        "kms:GenerateDataKey",
+        Scene::OtherImage,
+        "generate-by-another-image",
+        Severity::Warning,
+        "wraps data keys whose plaintext another image knows",
+    ),
+    rule(
+        "kms:GenerateDataKey",
+        Scene::Debug,
+        "generate-in-debug-mode",
+        Severity::Warning,
+        "wraps data keys whose plaintext the operator of a debug enclave knows",
+    ),
+    rule(
+        "kms:GenerateDataKeyPair",
+        Scene::Unattested,
+        "generate-pair-without-attestation",
+        Severity::Warning,
+        "wraps private keys that its holder knows",
+    ),
+    rule(
+        "kms:GenerateDataKeyWithoutPlaintext",
+        Scene::Unattested,
+        "generate-without-plaintext",
+        Severity::Warning,
+        "wraps data keys that the enclave did not ask for",
+    ),
+    rule(
+        "kms:Encrypt",
+        Scene::Unattested,
+        "encrypt",
+        Severity::Warning,
+        "wraps keys of its holder's choosing: kms:Encrypt takes no attestation",
+    ),
+    rule(
+        "kms:ReEncryptTo",
+        Scene::Unattested,
+        "re-encrypt-to",
+        Severity::Warning,
+        "brings texts of another key under this one",
+    ),
+    rule(
+        "kms:ImportKeyMaterial",
+        Scene::Unattested,
+        "import-key-material",
+        Severity::Warning,
+        "replaces the material of a key of external origin",
+    ),
+    rule(
+        "kms:PutKeyPolicy",
+        Scene::Unattested,
+        "put-key-policy",
+        Severity::Note,
+        "may change this policy: trusted not to",
+    ),
+    rule(
+        "kms:ScheduleKeyDeletion",
+        Scene::Unattested,
+        "schedule-deletion",
+        Severity::Note,
+        "may have the key deleted, and with it everything wrapped under it",
+    ),
+];
+
+/// What one holder may do by one grant that no Deny takes back.
+fn uses(
+    policy: &PolicyDocument,
+    grant: &Statement,
+    name: &str,
+    holder: &Holder,
+    findings: &mut BTreeSet<Finding>,
+) {
+    for rule in RULES.iter().filter(|rule| covers(&grant.actions, rule.action)) {
+        let holds = grant.conditions_hold(|key| rule.scene.fact(key));
+        if holds == Truth::No || is_denied(policy, rule, holder) {
+            continue;
+        }
+        let severity = severity(policy, rule, grant, holder);
+        findings.insert(Finding {
+            severity,
+            rule: rule.name,
+            principal: holder.name(),
+            subject: rule.action.to_owned(),
+            statement: name.to_owned(),
+            text: format!("{} {}", holder.said(), rule.follows),
+        });
+    }
+}
+
+fn severity(policy: &PolicyDocument, rule: &Rule, grant: &Statement, holder: &Holder) -> Severity {
+    let is_of_the_enclave = policy
+        .statements
+        .iter()
+        .any(|statement| grants_to_the_enclave(statement) && holders(statement).contains(holder));
+    match (rule.severity, holder) {
+        // The parent holds the credentials of the enclave's role.
+        (Severity::Note, Holder::Everyone) => Severity::Critical,
+        (Severity::Note, _) if is_of_the_enclave && rule.action == "kms:PutKeyPolicy" => {
+            Severity::Critical
+        }
+        (Severity::Note, _) if is_of_the_enclave => Severity::Warning,
+        // Another register than PCR0 narrows it to images of one signer, role or kernel.
+        (Severity::Critical, _) if rule.scene == Scene::OtherImage && has_register(grant) => {
+            Severity::Warning
+        }
+        (severity, _) => severity,
+    }
+}
+
+/// Whether a Deny takes the operation back for certain.
+fn is_denied(policy: &PolicyDocument, rule: &Rule, holder: &Holder) -> bool {
+    policy.statements.iter().any(|statement| {
+        statement.effect == Effect::Deny
+            && is_for(statement, holder)
+            && covers(&statement.actions, rule.action)
+            && is_for_every_key(&statement.resources)
+            && statement.conditions_hold(|key| rule.scene.fact(key)) == Truth::Yes
+    })
+}
+
+fn is_for(deny: &Statement, holder: &Holder) -> bool {
+    let Some(principals) = &deny.principals else { return false };
+    if principals.excluded {
+        return false;
+    }
+    let names_account_of = |name: &str| {
+        let account = name.split(':').nth(4).unwrap_or(name);
+        principals.aws.iter().any(|denied| account_of(denied) == Some(account))
+    };
+    principals.everyone
+        || match holder {
+            Holder::Everyone => false,
+            Holder::Account(name) => names_account_of(name),
+            Holder::One(name) => principals.aws.contains(name) || names_account_of(name),
+        }
+}
+
+fn is_for_every_key(resources: &Patterns) -> bool {
+    !resources.excluded && resources.texts.iter().any(|text| text == "*")
+}
+
+/// A grant of kms:Decrypt that asks for an image.
+fn grants_to_the_enclave(statement: &Statement) -> bool {
+    statement.effect == Effect::Allow
+        && covers(&statement.actions, "kms:Decrypt")
+        && [Scene::Unattested, Scene::OtherImage]
+            .iter()
+            .all(|scene| statement.conditions_hold(|key| scene.fact(key)) == Truth::No)
+}
+
+fn register_of(key: &str) -> Option<String> {
+    key.to_ascii_lowercase().strip_prefix("kms:recipientattestation:").map(str::to_owned)
+}
+
+fn is_image(register: &str) -> bool {
+    matches!(register, "imagesha384" | "pcr0")
+}
+
+/// Whether a grant tests a register other than the image's.
+fn has_register(grant: &Statement) -> bool {
+    let registers = grant.conditions.iter().filter_map(|condition| register_of(&condition.key));
+    registers.into_iter().any(|register| !is_image(&register))
+}
+
+/// Measurements that can never be equal to one of KMS, which writes 96 lower-case hex digits.
+fn value_finding(condition: &Condition, statement: &str) -> Option<Finding> {
+    register_of(&condition.key)?;
+    if !condition.operator.contains("Equals") {
+        return None;
+    }
+    let exact = !condition.operator.contains("IgnoreCase");
+    let finding = |severity, rule, text: &str| {
+        Some(Finding {
+            severity,
+            rule,
+            principal: String::new(),
+            subject: condition.key.clone(),
+            statement: statement.to_owned(),
+            text: format!("{}: {text}", condition.key),
+        })
+    };
+    let hex = |value: &String| value.len() == 96 && value.bytes().all(|b| b.is_ascii_hexdigit());
+    if !condition.values.iter().all(hex) {
+        let text = "a value is not 96 hex digits and equals no measurement";
+        return finding(Severity::Warning, "measurement-malformed", text);
+    }
+    let upper = |value: &String| value.bytes().any(|b| b.is_ascii_uppercase());
+    if exact && condition.values.iter().any(upper) {
+        let text = "a value has upper-case digits, which an exact comparison never meets";
+        return finding(Severity::Warning, "measurement-upper-case", text);
+    }
+    let register = register_of(&condition.key)?;
+    let is_zero = condition.values.iter().any(|value| value == ZERO);
+    if is_zero && !is_image(&register) && !condition.operator.contains("Not") {
+        let text = "a value is all zero: nothing was measured into the register";
+        return finding(Severity::Warning, "measurement-zero", text);
+    }
+    None
+}
+
+/// An attested grant that any encryption context satisfies.
+fn context_finding(statement: &Statement, name: &str) -> Option<Finding> {
+    let prefix = "kms:encryptioncontext:";
+    let has_context =
+        statement.conditions.iter().any(|c| c.key.to_ascii_lowercase().starts_with(prefix));
+    if !grants_to_the_enclave(statement) || has_context {
+        return None;
+    }
+    Some(Finding {
+        severity: Severity::Note,
+        rule: "any-context",
+        principal: String::new(),
+        subject: String::from("kms:EncryptionContext"),
+        statement: name.to_owned(),
+        text: String::from("the attested grant names no encryption context: any key of it opens"),
+    })
+}
+
+#[cfg(test)]
+#[path = "lint/tests.rs"]
+mod tests;

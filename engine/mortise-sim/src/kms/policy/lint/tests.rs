@@ -1,0 +1,202 @@
+use super::*;
+use crate::kms::policy::compose::{Plan, Service, compose};
+
+const ROLE: &str = "arn:aws:iam::111122223333:role/engine";
+const ROOT: &str = "arn:aws:iam::111122223333:root";
+
+fn pcr(digit: &str) -> String {
+    digit.repeat(96)
+}
+
+fn plan(service: Service) -> Plan {
+    Plan {
+        service,
+        role: ROLE.to_owned(),
+        admins: vec![ROOT.to_owned()],
+        images: vec![pcr("a"), pcr("b")],
+        registers: vec![(1, vec![pcr("1")]), (8, vec![pcr("8")])],
+        engine_id: None,
+    }
+}
+
+fn findings(text: &str) -> Vec<(Severity, &'static str, String)> {
+    let policy = PolicyDocument::parse(text).unwrap();
+    lint(&policy).into_iter().map(|f| (f.severity, f.rule, f.principal)).collect()
+}
+
+fn bad(text: &str) -> Vec<(&'static str, String)> {
+    let bad = findings(text).into_iter().filter(|(severity, ..)| *severity > Severity::Note);
+    bad.map(|(_, rule, principal)| (rule, principal)).collect()
+}
+
+fn grant(principal: &str, action: &str, condition: &str) -> String {
+    format!(
+        r#"{{"Effect":"Allow","Principal":{{"AWS":"{principal}"}},"Action":"{action}",
+            "Resource":"*","Condition":{condition}}}"#
+    )
+}
+
+fn attested(register: &str, value: &str) -> String {
+    format!(r#"{{"StringEqualsIgnoreCase":{{"kms:RecipientAttestation:{register}":"{value}"}}}}"#)
+}
+
+fn policy(statements: &[String]) -> String {
+    format!(r#"{{"Version":"2012-10-17","Statement":[{}]}}"#, statements.join(","))
+}
+
+/// The grant that every policy needs, so that only what is planted is found.
+fn good() -> String {
+    grant(ROLE, "kms:Decrypt", &attested("ImageSha384", &pcr("a")))
+}
+
+#[test]
+fn composed_policy_has_notes_about_its_administrators_alone() {
+    for service in [Service::Engine, Service::App] {
+        let found = findings(&compose(&plan(service)).to_string());
+        let expected = [
+            (Severity::Note, "schedule-deletion", ROOT.to_owned()),
+            (Severity::Note, "put-key-policy", ROOT.to_owned()),
+        ];
+        assert_eq!(found, expected);
+    }
+}
+
+#[test]
+fn each_statement_of_the_composed_policy_is_needed_or_stands_behind_another() {
+    let text = compose(&plan(Service::Engine)).to_string();
+    let whole = PolicyDocument::parse(&text).unwrap();
+    let root = Statement {
+        actions: Patterns { excluded: false, texts: vec!["kms:*".to_owned()] },
+        ..whole.statements[3].clone()
+    };
+    let without = |sid: &str| {
+        let mut policy = whole.clone();
+        policy.statements.retain(|statement| statement.sid.as_deref() != Some(sid));
+        policy.statements.push(root.clone());
+        let found = lint(&policy).into_iter().filter(|f| f.severity > Severity::Note);
+        found.map(|finding| finding.rule).collect::<Vec<_>>()
+    };
+    assert_eq!(without("-"), Vec::<&str>::new());
+    assert_eq!(without("AttestedEnclave"), ["no-attested-grant"]);
+    let unwrapping = without("NothingElseUnwraps");
+    assert!(unwrapping.contains(&"decrypt-without-attestation"), "{unwrapping:?}");
+    assert!(unwrapping.contains(&"decrypt-in-debug-mode"), "{unwrapping:?}");
+    let around = without("NoWayAround");
+    for rule in ["re-encrypt-from", "create-grant", "encrypt", "generate-without-plaintext"] {
+        assert!(around.contains(&rule), "{rule} {around:?}");
+    }
+}
+
+#[test]
+fn whole_account_with_every_action_beside_an_attested_role_is_found() {
+    let text = policy(&[
+        grant(ROOT, "kms:*", "{}"),
+        grant(ROLE, "kms:Decrypt", &attested("PCR0", &pcr("a"))),
+    ]);
+    let found = bad(&text);
+    for rule in ["decrypt-without-attestation", "encrypt", "create-grant", "re-encrypt-from"] {
+        assert!(found.contains(&(rule, ROOT.to_owned())), "{rule} {found:?}");
+    }
+    assert!(found.iter().all(|(_, principal)| principal == ROOT), "{found:?}");
+}
+
+#[test]
+fn each_operation_that_leads_outside_is_found_with_its_holder() {
+    for rule in RULES.iter().filter(|rule| rule.scene == Scene::Unattested) {
+        let text = policy(&[good(), grant("*", rule.action, "{}")]);
+        assert!(bad(&text).contains(&(rule.name, "*".to_owned())), "{}", rule.action);
+    }
+}
+
+#[test]
+fn conditions_that_do_not_name_the_image_do_not_bind() {
+    for (condition, rule) in [
+        (attested("PCR8", &pcr("8")), "decrypt-by-another-image"),
+        (attested("PCR1", &pcr("1")), "decrypt-by-another-image"),
+        (attested("ImageSha384", &pcr("0")), "decrypt-in-debug-mode"),
+        (attested("PCR0", &pcr("0")), "decrypt-in-debug-mode"),
+        (
+            r#"{"StringEquals":{"kms:EncryptionContext:a":"1"}}"#.into(),
+            "decrypt-without-attestation",
+        ),
+        (r#"{"IpAddress":{"aws:SourceIp":"10.0.0.1"}}"#.into(), "decrypt-without-attestation"),
+        (
+            r#"{"StringLike":{"kms:RecipientAttestation:PCR0":"*"}}"#.into(),
+            "decrypt-by-another-image",
+        ),
+        (
+            attested("PCR0", &pcr("a")).replace("IgnoreCase", "IgnoreCaseIfExists"),
+            "decrypt-without-attestation",
+        ),
+        (
+            r#"{"Null":{"kms:RecipientAttestation:ImageSha384":"false"}}"#.into(),
+            "decrypt-by-another-image",
+        ),
+    ] {
+        let text = policy(&[good(), grant(ROLE, "kms:Decrypt", &condition)]);
+        assert!(bad(&text).contains(&(rule, ROLE.to_owned())), "{condition} {:?}", bad(&text));
+    }
+    assert_eq!(bad(&policy(&[good()])), []);
+}
+
+#[test]
+fn deny_counts_only_when_it_holds_for_certain() {
+    let open = grant(ROOT, "kms:Decrypt", "{}");
+    let deny = |principal: &str, condition: &str| {
+        grant(principal, "kms:Decrypt", condition).replace("Allow", "Deny")
+    };
+    let unless =
+        |register: &str| attested(register, &pcr("a")).replace("StringEquals", "StringNotEquals");
+    let rules = |deny: String| {
+        let found = bad(&policy(&[good(), open.clone(), deny]));
+        found.into_iter().map(|(rule, _)| rule).collect::<Vec<_>>()
+    };
+    assert_eq!(rules(deny("*", &unless("ImageSha384"))), Vec::<&str>::new());
+    assert_eq!(rules(deny(ROOT, &unless("PCR0"))), Vec::<&str>::new());
+    assert_eq!(rules(deny("*", "{}")), Vec::<&str>::new());
+    let all = ["decrypt-without-attestation", "decrypt-in-debug-mode", "decrypt-by-another-image"];
+    assert_eq!(rules(deny(ROLE, &unless("PCR0"))), all);
+    assert_eq!(rules(deny("*", r#"{"StringEquals":{"aws:SourceVpc":"vpc-1"}}"#)), all);
+    assert_eq!(rules(deny("*", &unless("PCR8"))), all[1..]);
+}
+
+#[test]
+fn role_of_the_parent_may_not_change_the_policy() {
+    let text = policy(&[good(), grant(ROLE, "kms:PutKeyPolicy", "{}")]);
+    assert_eq!(bad(&text), [("put-key-policy", ROLE.to_owned())]);
+    let admin = "arn:aws:iam::111122223333:role/admin";
+    assert_eq!(bad(&policy(&[good(), grant(admin, "kms:PutKeyPolicy", "{}")])), []);
+}
+
+#[test]
+fn measurements_that_can_never_match_are_found() {
+    for (condition, rule) in [
+        (attested("PCR0", "<PCR0-value>"), "measurement-malformed"),
+        (attested("PCR1", &format!("0x{}", pcr("a"))), "measurement-malformed"),
+        (attested("PCR0", &pcr("A")).replace("IgnoreCase", ""), "measurement-upper-case"),
+        (attested("PCR8", &pcr("0")), "measurement-zero"),
+    ] {
+        let text = policy(&[good(), grant(ROLE, "kms:Decrypt", &condition)]);
+        assert!(bad(&text).iter().any(|(found, _)| *found == rule), "{condition}");
+    }
+}
+
+#[test]
+fn everybody_but_some_and_every_action_but_some_are_read_as_wide_as_they_are() {
+    let text =
+        policy(&[good(), grant(ROLE, "kms:List*", "{}").replace("\"Action\"", "\"NotAction\"")]);
+    assert!(bad(&text).contains(&("decrypt-without-attestation", ROLE.to_owned())));
+    let text = policy(&[
+        good(),
+        grant(ROLE, "kms:Decrypt", "{}").replace("\"Principal\"", "\"NotPrincipal\""),
+    ]);
+    assert!(bad(&text).contains(&("decrypt-without-attestation", "*".to_owned())));
+}
+
+#[test]
+fn worst_finding_stands_first() {
+    let severities: Vec<_> =
+        findings(&policy(&[grant(ROOT, "kms:*", "{}")])).into_iter().map(|(s, ..)| s).collect();
+    assert_eq!(severities[0], Severity::Critical);
+    assert!(severities.is_sorted_by(|a, b| a >= b));
+}
