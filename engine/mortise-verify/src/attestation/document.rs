@@ -1,12 +1,13 @@
 //! What a document says: its fields, read from the payload.
 
 use super::cbor::Reader;
+use super::envelope::Envelope;
 use super::error::{AttestationError, Field};
 use super::pcr::{PCR_BYTES, Pcr};
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
-use mortise_format::limits::ATTESTATION_FIELD_BYTES_MAX;
+use mortise_format::limits::{ATTESTATION_BYTES_MAX, ATTESTATION_FIELD_BYTES_MAX};
 
 /// The statement of a document that was verified.
 ///
@@ -59,6 +60,34 @@ impl Document {
     pub fn nonce(&self) -> Option<&[u8]> {
         self.nonce.as_deref()
     }
+}
+
+/// What a document says, with nothing of it verified: no signature, no chain, no register.
+///
+/// For the enclave itself, which asks its own module and trusts what answers there. To anybody
+/// else these are the words of whoever handed the bytes over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unverified {
+    /// When the document says that it was made, milliseconds since 1970; above 0.
+    pub timestamp_ms: u64,
+    /// The bytes that the asker named.
+    pub nonce: Option<Vec<u8>>,
+}
+
+/// Reads a document without verifying it; see [`Unverified`].
+///
+/// **What a success proves**: the bytes have the shape of a signed document. Nothing else.
+///
+/// # Errors
+/// `DocumentTooLarge`; those of the envelope; those of the fields.
+pub fn read_unverified(document: &[u8]) -> Result<Unverified, AttestationError> {
+    let (bytes_max, found) = (ATTESTATION_BYTES_MAX, document.len());
+    if found > bytes_max {
+        return Err(AttestationError::DocumentTooLarge { bytes_max, found });
+    }
+    let payload = Payload::parse(Envelope::parse(document)?.payload)?;
+    let nonce = payload.nonce.map(<[u8]>::to_vec);
+    Ok(Unverified { timestamp_ms: payload.timestamp_ms, nonce })
 }
 
 /// How many certificates a bundle has: root, region, zone, instance.
