@@ -19,7 +19,23 @@ use std::pin::Pin;
 pub trait Clock: Send + Sync + 'static {
     /// Milliseconds since the Unix epoch. May stand still, is never trusted to go forward only:
     /// the writer takes the maximum.
-    fn now_ms(&self) -> u64;
+    ///
+    /// # Errors
+    /// [`ClockError`]: there is no time that can be trusted. The engine stops: a lock decided by a
+    /// guessed time may end a hold too early.
+    fn now_ms(&self) -> Result<u64, ClockError>;
+}
+
+/// Why there is no time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClockError {
+    /// The last time that can be trusted is too old to count on from.
+    #[error("the last trusted time is {age_ms} ms old")]
+    Stale {
+        /// Its age by the machine's monotonic clock.
+        age_ms: u64,
+    },
 }
 
 /// Source of randomness.

@@ -13,7 +13,7 @@ use crate::gate::{Gate, Serving};
 use crate::keyring::{Identity, KeyRing};
 use crate::phase::{Bounds, Phase, PhaseCell};
 use crate::pipeline::{Fault, Pipeline, Settings};
-use crate::ports::{Clock, Entropy, Vault};
+use crate::ports::{Clock, ClockError, Entropy, Vault};
 use crate::session;
 use crate::store::{LogStore, RemoteLog, StoreError};
 use actix::{Actor, Addr, Arbiter, ArbiterHandle, SyncArbiter};
@@ -75,6 +75,9 @@ pub enum EngineError {
     /// The boot failed.
     #[error("the boot failed: {0}")]
     Boot(#[from] BootError),
+    /// There is no trusted time to boot at.
+    #[error("there is no trusted time: {0}")]
+    Clock(#[from] ClockError),
     /// The first frame could not be made.
     #[error("the boot frame could not be made: {0}")]
     Start(Fault),
@@ -90,6 +93,7 @@ impl EngineError {
         match self {
             Self::Boot(BootError::Store(StoreError::Garbage(_))) => false,
             Self::Store { .. } | Self::Fault(_) | Self::Boot(BootError::Store(_)) => true,
+            Self::Clock(_) => true,
             Self::Listen { .. } | Self::Boot(_) | Self::Start(_) => false,
         }
     }
@@ -159,7 +163,7 @@ async fn start(
     let started = boot::replay(store.as_ref(), &identity, &ring, entropy, &progress).await?;
     let settings =
         Settings { snapshot_frames: config.snapshot_frames, draft_seed: boot::random_u64(entropy) };
-    let boot_ms = ports.clock.now_ms();
+    let boot_ms = ports.clock.now_ms()?;
     let mut outputs = Vec::new();
     let pipeline = Pipeline::start(started, boot_ms, VERSION, settings, &mut outputs)
         .map_err(EngineError::Start)?;

@@ -1,6 +1,6 @@
 //! The system's clock and entropy.
 
-use mortise_engine::ports::{Clock, Entropy};
+use mortise_engine::ports::{Clock, ClockError, Entropy};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The system's wall clock. Untrusted: the engine takes the maximum of what it has seen.
@@ -8,9 +8,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub struct SystemClock;
 
 impl Clock for SystemClock {
-    fn now_ms(&self) -> u64 {
+    fn now_ms(&self) -> Result<u64, ClockError> {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+        Ok(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
     }
 }
 

@@ -4,6 +4,7 @@ use super::{Story, is_not_durable};
 use mortise_core::body::ClearBody;
 use mortise_engine::api::{Answer, Query, Reply};
 use mortise_engine::pipeline::{Fault, Input};
+use mortise_engine::ports::ClockError;
 use mortise_engine::store::Ack;
 use mortise_format::codec;
 use mortise_format::limits::FRAMES_IN_FLIGHT_MAX;
@@ -75,6 +76,18 @@ fn everybody_who_waits_at_a_fault_is_told_that_nothing_is_known() {
     assert!(is_not_durable(story.driver.replies.get(&write)));
     assert!(is_not_durable(story.driver.replies.get(&read)));
     assert_eq!(story.driver.pipeline().fault(), Some(Fault::ShipUnknown));
+}
+
+#[test]
+fn without_trusted_time_nothing_is_decided_and_everybody_is_told() {
+    let mut story = Story::new(57);
+    let write = story.ask_second();
+    let error = ClockError::Stale { age_ms: 60_001 };
+    story.driver.handle(Input::ClockFailed(error));
+    assert!(is_not_durable(story.driver.replies.get(&write)));
+    assert_eq!(story.driver.pipeline().fault(), Some(Fault::Clock(error)));
+    let late = story.driver.query(Query::Status);
+    assert!(matches!(story.driver.replies.get(&late), Some(Reply::Fault)));
 }
 
 #[test]

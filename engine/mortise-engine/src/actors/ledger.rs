@@ -59,7 +59,13 @@ impl Ledger {
 
     fn step(&mut self, input: Input, context: &mut Context<Self>) {
         let mut outputs = Vec::new();
-        self.parts.pipeline.handle(self.parts.clock.now_ms(), input, &mut outputs);
+        let pipeline = &mut self.parts.pipeline;
+        let now_ms = self.parts.clock.now_ms().unwrap_or_else(|error| {
+            pipeline.handle(0, Input::ClockFailed(error), &mut outputs);
+            // It is stopped now: no time is read any more, and the input only tells its askers so.
+            0
+        });
+        pipeline.handle(now_ms, input, &mut outputs);
         self.carry(outputs, context);
     }
 

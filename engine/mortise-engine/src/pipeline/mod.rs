@@ -27,6 +27,7 @@ pub use inflight::SignedFrame;
 
 use crate::api::{Reply, Token, Work};
 use crate::drafts::Drafts;
+use crate::ports::ClockError;
 use crate::store::Ack;
 use inflight::InFlight;
 use mortise_core::Machine;
@@ -58,6 +59,8 @@ pub enum Input {
     SnapshotStored(bool),
     /// Time passed.
     Tick,
+    /// There is no time any more: nothing can be decided.
+    ClockFailed(ClockError),
 }
 
 /// What is to be done.
@@ -119,6 +122,9 @@ pub enum Fault {
         /// The frame.
         seq: u64,
     },
+    /// There is no trusted time.
+    #[error("there is no trusted time: {0}")]
+    Clock(#[from] ClockError),
     /// An event of our own does not fit the state.
     #[error("an event of our own does not fit the state: {0}")]
     Corruption(#[from] Corruption),
@@ -268,6 +274,7 @@ impl Pipeline {
             Input::Work(work) => self.waiting.extend(work),
             Input::Acked(ack) => self.acked(ack, out)?,
             Input::StoreFailed => return Err(Fault::ShipUnknown),
+            Input::ClockFailed(error) => return Err(error.into()),
             Input::Signed(signed) => self.signed(signed, out),
             Input::SnapshotStored(is_stored) => {
                 let storing = self.snapshot.storing.take();
