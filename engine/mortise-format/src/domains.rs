@@ -33,6 +33,8 @@ pub const LOG_SECRET_COMMITMENT: &str = "mortise 2026 log secret commitment v1";
 pub const SOFTWARE_VAULT: &str = "mortise 2026 software vault wrapping key v1";
 /// Context of the digest over what an attestation document binds.
 pub const ATTESTATION_BINDING: &str = "mortise 2026 attestation binding v1";
+/// Context of the seed of an enclave's generator.
+pub const ENTROPY_SEED: &str = "mortise 2026 entropy seed v1";
 
 /// All BLAKE3 contexts; a test holds that they differ.
 pub const ALL: &[&str] = &[
@@ -51,6 +53,7 @@ pub const ALL: &[&str] = &[
     LOG_SECRET_COMMITMENT,
     SOFTWARE_VAULT,
     ATTESTATION_BINDING,
+    ENTROPY_SEED,
 ];
 
 /// BLAKE3 in `derive_key` mode under `context`, over the concatenation of `parts`.

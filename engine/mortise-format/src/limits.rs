@@ -45,6 +45,14 @@ pub const ATTESTATION_BYTES_MAX: usize = 16 * 1024;
 pub const ATTESTATION_FIELD_BYTES_MAX: usize = 1024;
 /// Farthest that a live attestation document may lie from the verifier's clock, either way.
 pub const ATTESTATION_SKEW_MS_MAX: u64 = 5 * 60 * 1000;
+/// From one anchor of the trusted clock to the next.
+pub const CLOCK_ANCHOR_MS: u64 = 10 * 1000;
+/// Oldest anchor from which the trusted clock gives a time.
+pub const CLOCK_ANCHOR_AGE_MS_MAX: u64 = 60 * 1000;
+/// Longest that the document of an anchor may take to be made.
+pub const CLOCK_ROUND_TRIP_MS_MAX: u64 = 1000;
+/// Farthest that an anchor may lie behind the time counted from the one before.
+pub const CLOCK_BACKWARD_MS_MAX: u64 = 2 * 1000;
 /// Most hashes in a Merkle path that a caller sends.
 pub const PROOF_HASHES_MAX: usize = 256;
 /// Most bytes of `executionData` in a fulfilment condition.
@@ -82,5 +90,8 @@ const _: () = assert!(STORE_MESSAGE_BYTES_MAX < DECODE_BYTES_MAX);
 const _: () = assert!(SNAPSHOT_PART_BYTES < STORE_MESSAGE_BYTES_MAX);
 const _: () = assert!(REQUEST_BYTES_MAX < RESPONSE_BYTES_MAX);
 const _: () = assert!(FRAME_EXPIRIES_MAX < FRAME_EVENTS_MAX);
+// some anchors may fail before the last good one is too old
+const _: () = assert!(3 * (CLOCK_ANCHOR_MS + CLOCK_ROUND_TRIP_MS_MAX) < CLOCK_ANCHOR_AGE_MS_MAX);
+const _: () = assert!(CLOCK_ANCHOR_AGE_MS_MAX < ATTESTATION_SKEW_MS_MAX);
 const _: () = assert!(ATTESTATION_NONCE_BYTES_MAX <= ATTESTATION_FIELD_BYTES_MAX);
 const _: () = assert!(ATTESTATION_FIELD_BYTES_MAX < ATTESTATION_BYTES_MAX);

@@ -7,4 +7,7 @@
 //! software module and a local key service; the clock, the entropy and the key service's client of
 //! this crate run over those too, because they know the ports alone.
 
+pub mod clock;
+pub mod device;
+pub mod entropy;
 pub mod kms;

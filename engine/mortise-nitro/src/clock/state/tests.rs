@@ -1,0 +1,167 @@
+//! The clock's rules, one by one and at random.
+
+use super::*;
+use proptest::prelude::*;
+
+const RULES: ClockRules = ClockRules {
+    anchor_every: Duration::from_secs(10),
+    anchor_age_max: Duration::from_secs(60),
+    round_trip_max: Duration::from_secs(1),
+    backward_max: Duration::from_secs(2),
+};
+
+fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+fn reading(sent_ms: u64, took_ms: u64, document_ms: u64) -> Reading {
+    Reading { sent: ms(sent_ms), received: ms(sent_ms + took_ms), document_ms }
+}
+
+fn clock() -> ClockState {
+    ClockState::start(RULES, reading(0, 0, 1_000_000)).unwrap()
+}
+
+#[test]
+fn time_goes_on_from_the_documents_time_as_of_the_answer() {
+    let mut clock = ClockState::start(RULES, reading(500, 20, 1_000_000)).unwrap();
+    assert_eq!(clock.now_ms(ms(520)), Ok(1_000_000));
+    assert_eq!(clock.now_ms(ms(1_520)), Ok(1_001_000));
+    assert_eq!(clock.now_ms(ms(1_300)), Ok(1_001_000), "not back, whatever the caller reads");
+}
+
+#[test]
+fn anchor_of_one_millisecond_above_the_oldest_age_gives_no_time() {
+    let mut clock = clock();
+    assert_eq!(clock.now_ms(ms(60_000)), Ok(1_060_000));
+    assert_eq!(clock.now_ms(ms(60_001)), Err(ClockError::Stale { age_ms: 60_001 }));
+    assert_eq!(clock.anchor(reading(70_000, 0, 1_070_000)), Ok(()));
+    assert_eq!(clock.now_ms(ms(70_000)), Ok(1_070_000), "a good anchor brings it back");
+}
+
+#[test]
+fn slow_answer_is_no_anchor_and_no_start() {
+    let slow = AnchorRefused::SlowAnswer { took_ms: 1_001, took_ms_max: 1_000 };
+    assert_eq!(ClockState::start(RULES, reading(0, 1_001, 1_000_000)).unwrap_err(), slow);
+    assert!(ClockState::start(RULES, reading(0, 1_000, 1_000_000)).is_ok());
+    let mut clock = clock();
+    assert_eq!(clock.anchor(reading(9_000, 1_001, 1_009_500)), Err(slow));
+    assert_eq!(clock.now_ms(ms(60_001)), Err(ClockError::Stale { age_ms: 60_001 }));
+    assert_eq!(clock.health(ms(60_001)).failures, 1);
+}
+
+#[test]
+fn clock_that_counted_too_fast_stands_still_until_the_module_catches_up() {
+    let mut clock = clock();
+    assert_eq!(clock.now_ms(ms(10_000)), Ok(1_010_000));
+    assert_eq!(clock.anchor(reading(10_000, 0, 1_009_000)), Ok(()));
+    assert_eq!(clock.health(ms(10_000)).last_step_ms, -1_000);
+    assert_eq!(clock.now_ms(ms(10_500)), Ok(1_010_000));
+    assert_eq!(clock.now_ms(ms(11_000)), Ok(1_010_000));
+    assert_eq!(clock.now_ms(ms(11_001)), Ok(1_010_001));
+}
+
+#[test]
+fn module_that_goes_back_too_far_is_refused_and_then_there_is_no_time() {
+    let mut clock = clock();
+    let back = AnchorRefused::WentBack { back_ms: 2_001, back_ms_max: 2_000 };
+    assert_eq!(clock.anchor(reading(10_000, 0, 1_007_999)), Err(back));
+    assert_eq!(clock.now_ms(ms(10_000)), Ok(1_010_000));
+    assert!(clock.anchor(reading(40_000, 0, 1_037_000)).is_err());
+    assert_eq!(clock.now_ms(ms(60_001)), Err(ClockError::Stale { age_ms: 60_001 }));
+    assert_eq!(clock.health(ms(60_001)).failures, 2);
+}
+
+#[test]
+fn jump_ahead_after_a_pause_is_taken_and_told() {
+    let mut clock = clock();
+    assert_eq!(clock.anchor(reading(10_000, 0, 1_610_000)), Ok(()));
+    assert_eq!(clock.now_ms(ms(10_000)), Ok(1_610_000));
+    assert_eq!(clock.health(ms(10_000)).last_step_ms, 600_000);
+}
+
+#[test]
+fn late_document_does_not_move_a_clock_that_is_within_its_doubt() {
+    let mut clock = clock();
+    // made early in a long round trip: the counted 1_010_800 lies in 1_010_100 ..= 1_010_900
+    assert_eq!(clock.anchor(reading(10_000, 800, 1_010_100)), Ok(()));
+    assert_eq!(clock.now_ms(ms(10_800)), Ok(1_010_800));
+    assert_eq!(clock.health(ms(10_800)).last_step_ms, 0);
+}
+
+#[test]
+fn end_of_the_range_of_numbers_is_no_panic() {
+    let mut clock = ClockState::start(RULES, reading(0, 1, u64::MAX)).unwrap();
+    assert_eq!(clock.now_ms(ms(1_000)), Ok(u64::MAX));
+    assert!(clock.anchor(reading(2_000, 1, 1)).is_err());
+    assert!(clock.now_ms(Duration::MAX).is_err());
+}
+
+/// One thing that happens to a clock: time passes, by the truth and by a monotonic clock that is
+/// off by some per mille or stops; then it is asked, or anchored.
+#[derive(Debug, Clone, Copy)]
+struct Step {
+    true_ms: u64,
+    drift_per_mille: i64,
+    paused: bool,
+    took_ms: u64,
+    /// Where in the round trip the document is made, per cent.
+    made_at: u64,
+    anchors: bool,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = (
+        0..20_000u64,
+        -1..=1i64,
+        prop::bool::weighted(0.1),
+        0..1_200u64,
+        0..=100u64,
+        any::<bool>(),
+    );
+    let step = step.prop_map(|(true_ms, drift_per_mille, paused, took_ms, made_at, anchors)| {
+        Step { true_ms, drift_per_mille, paused, took_ms, made_at, anchors }
+    });
+    prop::collection::vec(step, 1..60)
+}
+
+proptest! {
+    /// Against a simple truth: the clock never goes back, never leads the truth by more than what
+    /// the monotonic clock gained since a good anchor, and gives no time from an old anchor.
+    #[test]
+    fn clock_never_goes_back_never_leads_and_never_outlives_its_anchor(steps in steps()) {
+        let (mut truth, mut mono) = (1_000_000u64, 0u64);
+        let mut clock = ClockState::start(RULES, reading(0, 0, truth)).unwrap();
+        let (mut anchored_at, mut given, mut gained) = (0u64, 0u64, 0u64);
+        for step in steps {
+            let counted = if step.paused { 0 } else { step.true_ms };
+            let drift = i64::try_from(counted).unwrap() * step.drift_per_mille / 1000;
+            truth += step.true_ms;
+            mono = mono.checked_add_signed(i64::try_from(counted).unwrap() + drift).unwrap();
+            gained += u64::try_from(drift.max(0)).unwrap() + 1;
+            if step.anchors {
+                let document_ms = truth + step.took_ms * step.made_at / 100;
+                let taken = clock.anchor(reading(mono, step.took_ms, document_ms));
+                truth += step.took_ms;
+                mono += step.took_ms;
+                prop_assert_eq!(taken.is_ok(), step.took_ms <= 1_000);
+                if taken.is_ok() {
+                    anchored_at = mono;
+                }
+            }
+            match clock.now_ms(ms(mono)) {
+                Ok(now) => {
+                    prop_assert!(mono - anchored_at <= 60_000);
+                    prop_assert!(now >= given, "{now} after {given}");
+                    prop_assert!(now <= truth + gained, "{now} leads {truth} by more than {gained}");
+                    given = now;
+                }
+                Err(ClockError::Stale { age_ms }) => {
+                    prop_assert_eq!(age_ms, mono - anchored_at);
+                    prop_assert!(age_ms > 60_000);
+                }
+                Err(other) => prop_assert!(false, "{other}"),
+            }
+        }
+    }
+}
