@@ -45,6 +45,10 @@ pub const ATTESTATION_BYTES_MAX: usize = 16 * 1024;
 pub const ATTESTATION_FIELD_BYTES_MAX: usize = 1024;
 /// Farthest that a live attestation document may lie from the verifier's clock, either way.
 pub const ATTESTATION_SKEW_MS_MAX: u64 = 5 * 60 * 1000;
+/// Attestation documents made for callers in one second, after the first burst.
+pub const ATTESTATIONS_PER_SECOND_MAX: u64 = 8;
+/// Attestation documents made for callers at once.
+pub const ATTESTATIONS_BURST_MAX: u32 = 16;
 /// From one anchor of the trusted clock to the next.
 pub const CLOCK_ANCHOR_MS: u64 = 10 * 1000;
 /// Oldest anchor from which the trusted clock gives a time.
@@ -81,6 +85,16 @@ pub const SNAPSHOT_FRAMES: u64 = 4096;
 pub const FRAME_STATEMENTS_MAX: usize = 64;
 /// One line of credentials from the parent, its end included.
 pub const CREDENTIALS_LINE_BYTES_MAX: usize = 16 * 1024;
+/// Largest answer of the key service.
+pub const KMS_ANSWER_BYTES_MAX: usize = 32 * 1024;
+/// Largest `CiphertextForRecipient` of the key service, without its base64.
+pub const KMS_ENVELOPE_BYTES_MAX: usize = 8 * 1024;
+/// Largest wrapped key of the key service.
+pub const KMS_WRAPPED_KEY_BYTES_MAX: usize = 6 * 1024;
+/// Most bytes of the names and values of an encryption context.
+pub const KMS_CONTEXT_BYTES_MAX: usize = 8 * 1024;
+/// Most random bytes of the key service in one call.
+pub const KMS_RANDOM_BYTES_MAX: usize = 1024;
 /// Longest validity of a request id.
 pub const REQUEST_VALID_MS_MAX: u64 = 24 * 3600 * 1000;
 
@@ -94,4 +108,8 @@ const _: () = assert!(FRAME_EXPIRIES_MAX < FRAME_EVENTS_MAX);
 const _: () = assert!(3 * (CLOCK_ANCHOR_MS + CLOCK_ROUND_TRIP_MS_MAX) < CLOCK_ANCHOR_AGE_MS_MAX);
 const _: () = assert!(CLOCK_ANCHOR_AGE_MS_MAX < ATTESTATION_SKEW_MS_MAX);
 const _: () = assert!(ATTESTATION_NONCE_BYTES_MAX <= ATTESTATION_FIELD_BYTES_MAX);
+const _: () = assert!(ATTESTATIONS_PER_SECOND_MAX > 0 && ATTESTATIONS_PER_SECOND_MAX <= 1000);
 const _: () = assert!(ATTESTATION_FIELD_BYTES_MAX < ATTESTATION_BYTES_MAX);
+const _: () = assert!(KMS_WRAPPED_KEY_BYTES_MAX < KMS_ENVELOPE_BYTES_MAX);
+const _: () =
+    assert!(KMS_ENVELOPE_BYTES_MAX + KMS_WRAPPED_KEY_BYTES_MAX < KMS_ANSWER_BYTES_MAX / 2);

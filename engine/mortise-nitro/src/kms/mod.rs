@@ -1,1 +1,52 @@
 //! Client of the key service: keys that it unwraps for measured code only.
+//!
+//! ```text
+//! Vault, AppKeys --> client --> credentials, recipient (attestation), sigv4
+//!                       |
+//!                       +--> transport: HTTP in TLS in a stream of the dialer --> parent's proxy
+//!                       +--> envelope: CMS of the answer
+//! ```
+//! What it is for: the ports [`Vault`](mortise_engine::ports::Vault) and
+//! [`AppKeys`](mortise_engine::ports::AppKeys) over AWS KMS, with `Recipient` in every call: the
+//! service encrypts its answer to a key that an attestation document vouches for, and its key
+//! policy names the measurements of that document.
+//!
+//! What it does not do: keep keys, unwrap without a document, believe an answer that shows a key in
+//! clear. It knows the security module as a port; over `mortise-sim` it works the same.
+//!
+//! Invariants: TLS ends here, under configured roots and the configured name. A fresh RSA key and a
+//! fresh document for each attempt. Only transient failures are tried again. No text of an error
+//! holds a secret or foreign words.
+//!
+//! The page is `specs/kms-and-keys.md`.
+
+mod app_keys;
+mod arn;
+mod backoff;
+mod client;
+mod config;
+mod credentials;
+mod dialer;
+mod envelope;
+mod error;
+mod operation;
+mod recipient;
+mod roots;
+mod sigv4;
+#[cfg(test)]
+mod tests;
+mod timestamp;
+mod transport;
+mod vault;
+
+pub use app_keys::KmsAppKeys;
+pub use arn::{ArnError, KeyArn};
+pub use client::{DataKey, KmsClient, KmsPlatform};
+pub use config::{ConfigError, KmsConfig, Patience};
+pub use credentials::CredentialStore;
+pub use dialer::{ByteStream, Dialer};
+pub use envelope::EnvelopeError;
+pub use error::{Bound, CredentialsFault, Field, KmsError, Wait};
+pub use recipient::RecipientKey;
+pub use roots::{RootsError, TrustRoots};
+pub use vault::KmsVault;

@@ -1,0 +1,69 @@
+//! The application's keys, under a master key of their own.
+//!
+//! `mortise:service` and `mortise:purpose` are set here, whatever the caller says: no context that
+//! a caller can name is one of the engine's, and the master key is another besides.
+
+use super::client::{DataKey, KmsClient};
+use super::vault::{CONTEXT_PURPOSE, CONTEXT_SERVICE};
+use mortise_engine::ports::{AppKeys, EncryptionContext, PortFuture, SecretBytes, VaultError};
+use mortise_format::wire::credentials::Credentials;
+use std::sync::Arc;
+
+/// Service and purpose of every context of the application.
+const APP: &str = "app";
+
+/// [`AppKeys`] of the key service.
+#[derive(Debug, Clone)]
+pub struct KmsAppKeys {
+    client: Arc<KmsClient>,
+}
+
+impl KmsAppKeys {
+    /// Under the application's key of the client's configuration.
+    pub fn new(client: Arc<KmsClient>) -> Self {
+        Self { client }
+    }
+}
+
+/// The caller's context with the two names that are not its own to choose.
+fn forced(context: &EncryptionContext) -> EncryptionContext {
+    let mut forced = context.clone();
+    forced.insert(CONTEXT_SERVICE.to_owned(), APP.to_owned());
+    forced.insert(CONTEXT_PURPOSE.to_owned(), APP.to_owned());
+    forced
+}
+
+impl AppKeys for KmsAppKeys {
+    fn data_key<'a>(
+        &'a self,
+        context: &'a EncryptionContext,
+        credentials: Option<&'a Credentials>,
+    ) -> PortFuture<'a, Result<(SecretBytes, Vec<u8>), VaultError>> {
+        Box::pin(async move {
+            let key = self.client.config().app_key();
+            let made = self.client.generate_data_key(key, &forced(context), credentials).await;
+            let DataKey { key, wrapped } = made?;
+            Ok((key, wrapped))
+        })
+    }
+
+    fn open<'a>(
+        &'a self,
+        wrapped: &'a [u8],
+        context: &'a EncryptionContext,
+        credentials: Option<&'a Credentials>,
+    ) -> PortFuture<'a, Result<SecretBytes, VaultError>> {
+        Box::pin(async move {
+            let (key, context) = (self.client.config().app_key(), forced(context));
+            Ok(self.client.decrypt_data_key(key, wrapped, &context, credentials).await?)
+        })
+    }
+
+    fn random<'a>(
+        &'a self,
+        count: usize,
+        credentials: Option<&'a Credentials>,
+    ) -> PortFuture<'a, Result<SecretBytes, VaultError>> {
+        Box::pin(async move { Ok(self.client.generate_random(count, credentials).await?) })
+    }
+}

@@ -1,0 +1,255 @@
+//! The client: one call is one attempt, or a few.
+//!
+//! ```text
+//! credentials -> recipient (fresh key, fresh document) -> sign -> send -> read -> open
+//!      ^------------------ pause, only after a transient failure ---------------'
+//! ```
+//! Every attempt has its own recipient, so that an answer to an earlier attempt opens nothing. What
+//! blocks - the module, the making and using of RSA keys - runs on threads of the runtime made for
+//! that.
+
+use super::arn::KeyArn;
+use super::backoff::Backoff;
+use super::config::{ConfigError, KmsConfig, Patience};
+use super::credentials::{CredentialStore, SigningCredentials};
+use super::dialer::Dialer;
+use super::error::{KmsError, Wait};
+use super::operation::{Answered, Operation};
+use super::recipient::{Recipient, RecipientKey};
+use super::sigv4::{self, Unsigned};
+use super::timestamp::format_basic;
+use super::transport::Transport;
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::Request;
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue};
+use mortise_engine::ports::{Clock, EncryptionContext, Entropy, Nsm, SecretBytes};
+use mortise_format::wire::credentials::Credentials;
+use std::sync::Arc;
+use tokio::time::{sleep, timeout};
+
+const CONTENT_TYPE_JSON: &str = "application/x-amz-json-1.1";
+/// Bytes of a data key: AES-256.
+pub(super) const DATA_KEY_BYTES: usize = 32;
+
+/// What the client stands on.
+#[derive(Clone)]
+pub struct KmsPlatform {
+    /// The way to the service: the parent's proxy.
+    pub dialer: Arc<dyn Dialer>,
+    /// Credentials of the parent.
+    pub credentials: CredentialStore,
+    /// The security module.
+    pub nsm: Arc<dyn Nsm>,
+    /// The trusted clock: dates signatures, judges certificates and credentials.
+    pub clock: Arc<dyn Clock>,
+    /// For the jitter of pauses.
+    pub entropy: Arc<dyn Entropy>,
+}
+
+/// A fresh data key.
+#[derive(Debug)]
+pub struct DataKey {
+    /// 32 bytes.
+    pub key: SecretBytes,
+    /// The same under the master key.
+    pub wrapped: Vec<u8>,
+}
+
+/// A client of the key service that gives keys to attested code only.
+///
+/// Calls need a running tokio runtime with time and input/output; any flavour.
+pub struct KmsClient {
+    config: KmsConfig,
+    platform: KmsPlatform,
+    transport: Transport,
+}
+
+impl std::fmt::Debug for KmsClient {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KmsClient").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+impl KmsClient {
+    /// A client of the configured service. Nothing is dialed yet.
+    ///
+    /// # Errors
+    /// `Tls`.
+    pub fn new(config: KmsConfig, platform: KmsPlatform) -> Result<Self, ConfigError> {
+        let (dialer, clock) = (Arc::clone(&platform.dialer), Arc::clone(&platform.clock));
+        let transport = Transport::new(&config, dialer, clock)?;
+        Ok(Self { config, platform, transport })
+    }
+
+    /// What it was made with.
+    pub fn config(&self) -> &KmsConfig {
+        &self.config
+    }
+
+    /// `GenerateDataKey`: a fresh key of 32 bytes under `key`, bound to `context`.
+    ///
+    /// `own` credentials serve this call only; without them, those of the parent.
+    ///
+    /// # Errors
+    /// [`KmsError`].
+    pub async fn generate_data_key(
+        &self,
+        key: &KeyArn,
+        context: &EncryptionContext,
+        own: Option<&Credentials>,
+    ) -> Result<DataKey, KmsError> {
+        let operation = Operation::generate_data_key(key, context)?;
+        let (key, wrapped) = self.call(&operation, DATA_KEY_BYTES, own).await?;
+        Ok(DataKey { key, wrapped })
+    }
+
+    /// `Decrypt`: the data key of 32 bytes that is wrapped under `key` in `context`.
+    ///
+    /// # Errors
+    /// [`KmsError`]; `InvalidCiphertext` for another context, `IncorrectKey` for another key.
+    pub async fn decrypt_data_key(
+        &self,
+        key: &KeyArn,
+        wrapped: &[u8],
+        context: &EncryptionContext,
+        own: Option<&Credentials>,
+    ) -> Result<SecretBytes, KmsError> {
+        let operation = Operation::decrypt(key, wrapped, context)?;
+        Ok(self.call(&operation, DATA_KEY_BYTES, own).await?.0)
+    }
+
+    /// `GenerateRandom`: `count` bytes, 1 to 1024.
+    ///
+    /// # Errors
+    /// [`KmsError`].
+    pub async fn generate_random(
+        &self,
+        count: usize,
+        own: Option<&Credentials>,
+    ) -> Result<SecretBytes, KmsError> {
+        let operation = Operation::generate_random(count)?;
+        Ok(self.call(&operation, count, own).await?.0)
+    }
+
+    /// The plaintext, of exactly `expected` bytes, and its wrapped form where there is one.
+    async fn call(
+        &self,
+        operation: &Operation<'_>,
+        expected: usize,
+        own: Option<&Credentials>,
+    ) -> Result<(SecretBytes, Vec<u8>), KmsError> {
+        let own = own.map(SigningCredentials::parse).transpose();
+        let own = own.map_err(KmsError::CredentialsMalformed)?.map(Arc::new);
+        let attempts = self.attempts(operation, own.as_ref());
+        let ended = timeout(self.config.patience().overall, attempts).await;
+        let (plaintext, wrapped) = ended.map_err(|_| KmsError::TimedOut(Wait::Overall))??;
+        if plaintext.len() != expected {
+            return Err(KmsError::PlaintextLength { expected, found: plaintext.len() });
+        }
+        Ok((plaintext, wrapped))
+    }
+
+    async fn attempts(
+        &self,
+        operation: &Operation<'_>,
+        own: Option<&Arc<SigningCredentials>>,
+    ) -> Result<(SecretBytes, Vec<u8>), KmsError> {
+        let Patience { attempts_max, pause_first: first, pause_max: max, .. } =
+            *self.config.patience();
+        let mut failures = 0;
+        loop {
+            let error = match self.attempt(operation, own).await {
+                Err(error) if error.is_transient() => error,
+                ended => return ended,
+            };
+            if failures + 1 >= attempts_max {
+                return Err(error);
+            }
+            let pause = Backoff { first, max }.pause(failures, self.platform.entropy.as_ref());
+            tracing::warn!(%error, failures, ?pause, "the key service did not answer; once more");
+            sleep(pause).await;
+            failures += 1;
+        }
+    }
+
+    async fn attempt(
+        &self,
+        operation: &Operation<'_>,
+        own: Option<&Arc<SigningCredentials>>,
+    ) -> Result<(SecretBytes, Vec<u8>), KmsError> {
+        // Before the key is made: without credentials it would be for nothing.
+        self.credentials(own).await?;
+        let Recipient { key, document } = self.recipient().await?;
+        let credentials = self.credentials(own).await?;
+        let request = self.sign(operation, operation.body(&document), &credentials)?;
+        let answer = self.transport.send(request).await?;
+        let Answered { envelope, wrapped } = operation.read(&answer)?;
+        Ok((open(key, envelope).await?, wrapped))
+    }
+
+    async fn credentials(
+        &self,
+        own: Option<&Arc<SigningCredentials>>,
+    ) -> Result<Arc<SigningCredentials>, KmsError> {
+        let clock = self.platform.clock.as_ref();
+        match own {
+            Some(own) if own.has_expired(clock.now_ms()?) => Err(KmsError::CredentialsExpired),
+            Some(own) => Ok(Arc::clone(own)),
+            None => {
+                let patience = self.config.patience().credentials;
+                self.platform.credentials.usable(clock, patience).await
+            }
+        }
+    }
+
+    async fn recipient(&self) -> Result<Recipient, KmsError> {
+        let nsm = Arc::clone(&self.platform.nsm);
+        let made = tokio::task::spawn_blocking(move || Recipient::fresh(nsm.as_ref())).await;
+        made.map_err(|_| KmsError::Attestation("the thread of the module ended"))?
+    }
+
+    fn sign(
+        &self,
+        operation: &Operation<'_>,
+        body: Vec<u8>,
+        credentials: &SigningCredentials,
+    ) -> Result<Request<Full<Bytes>>, KmsError> {
+        let date = format_basic(self.platform.clock.now_ms()?).ok_or(KmsError::NoTime)?;
+        let (host, target) = (self.config.host(), operation.target());
+        let unsigned = Unsigned {
+            region: self.config.region(),
+            date: &date,
+            host: &host,
+            content_type: CONTENT_TYPE_JSON,
+            target,
+            body: &body,
+        };
+        let authorization = secret_header(&sigv4::authorization(&unsigned, credentials));
+        let mut request = Request::post("/")
+            .header(HOST, &host)
+            .header(CONTENT_TYPE, CONTENT_TYPE_JSON)
+            .header("x-amz-date", &date)
+            .header("x-amz-target", target)
+            .header(AUTHORIZATION, authorization);
+        if let Some(token) = credentials.token() {
+            request = request.header("x-amz-security-token", secret_header(token));
+        }
+        let request = request.body(Full::new(Bytes::from(body)));
+        Ok(request.expect("every part is checked to be visible ASCII where it enters"))
+    }
+}
+
+/// A header whose debug form has no value.
+fn secret_header(text: &str) -> HeaderValue {
+    let mut value = HeaderValue::from_str(text)
+        .expect("signatures and checked credentials are visible ASCII and single spaces");
+    value.set_sensitive(true);
+    value
+}
+
+async fn open(key: RecipientKey, envelope: Vec<u8>) -> Result<SecretBytes, KmsError> {
+    let opened = tokio::task::spawn_blocking(move || key.open(&envelope)).await;
+    let ended = |_| KmsError::Attestation("the thread that opens the answer ended");
+    Ok(opened.map_err(ended)??)
+}

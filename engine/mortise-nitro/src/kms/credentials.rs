@@ -1,0 +1,231 @@
+//! Credentials of the key service: read strictly, kept until newer ones come.
+//!
+//! ```text
+//! parent (port 5003) --line--> feed --> newest --> usable() --> one signature
+//! ```
+//! The parent makes them and could use them itself: they are no secret from it, and what they
+//! allow is bound to the attestation by the key's policy. They are still never logged. A line that
+//! is malformed or too long ends the connection, and what was there before stays; the feed dials
+//! again, with growing pauses.
+
+use super::backoff::Backoff;
+use super::dialer::{ByteStream, Dialer};
+use super::error::{CredentialsFault, KmsError};
+use super::timestamp::parse_rfc3339;
+use mortise_engine::ports::{Clock, Entropy};
+use mortise_format::limits::CREDENTIALS_LINE_BYTES_MAX;
+use mortise_format::wire::credentials::Credentials;
+use mortise_format::wire::json;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
+use tokio::sync::watch;
+use zeroize::Zeroizing;
+
+/// Longest id of a key.
+const ACCESS_KEY_ID_BYTES_MAX: usize = 128;
+/// Longest secret of a key; those of AWS have 40.
+const SECRET_BYTES_MAX: usize = 1024;
+/// Longest token; those of AWS are below 4 KiB.
+const TOKEN_BYTES_MAX: usize = 12 * 1024;
+/// Pauses between attempts to reach the parent.
+const REDIAL: Backoff = Backoff { first: Duration::from_millis(100), max: Duration::from_secs(10) };
+
+/// Credentials in a form in which they can sign, and nothing that could break out of a header.
+pub(super) struct SigningCredentials {
+    access_key_id: String,
+    /// `AWS4` and the secret.
+    seed: Zeroizing<Vec<u8>>,
+    token: Option<Zeroizing<String>>,
+    expires_ms: Option<u64>,
+}
+
+impl SigningCredentials {
+    /// Checks form and length of every part.
+    ///
+    /// # Errors
+    /// [`CredentialsFault`], all but `NotCredentials`.
+    pub(super) fn parse(given: &Credentials) -> Result<Self, CredentialsFault> {
+        let id = &given.access_key_id;
+        let id_fits = (1..=ACCESS_KEY_ID_BYTES_MAX).contains(&id.len())
+            && id.bytes().all(|b| b.is_ascii_alphanumeric());
+        if !id_fits {
+            return Err(CredentialsFault::AccessKeyId);
+        }
+        if !is_printable(&given.secret_access_key, SECRET_BYTES_MAX) {
+            return Err(CredentialsFault::SecretAccessKey);
+        }
+        if given.token.as_ref().is_some_and(|token| !is_printable(token, TOKEN_BYTES_MAX)) {
+            return Err(CredentialsFault::Token);
+        }
+        let expires_ms = match &given.expiration {
+            None => None,
+            Some(text) => Some(parse_rfc3339(text).ok_or(CredentialsFault::Expiration)?),
+        };
+        let seed = Zeroizing::new([b"AWS4", given.secret_access_key.as_bytes()].concat());
+        let token = given.token.clone().map(Zeroizing::new);
+        Ok(Self { access_key_id: id.clone(), seed, token, expires_ms })
+    }
+
+    pub(super) fn access_key_id(&self) -> &str {
+        &self.access_key_id
+    }
+
+    pub(super) fn token(&self) -> Option<&str> {
+        self.token.as_ref().map(|token| token.as_str())
+    }
+
+    /// Lends the seed of the signing key.
+    pub(super) fn with_signing_seed<T>(&self, use_seed: impl FnOnce(&[u8]) -> T) -> T {
+        use_seed(&self.seed)
+    }
+
+    /// True from the moment of their expiry on.
+    pub(super) fn has_expired(&self, now_ms: u64) -> bool {
+        self.expires_ms.is_some_and(|end| now_ms >= end)
+    }
+}
+
+impl std::fmt::Debug for SigningCredentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SigningCredentials([redacted])")
+    }
+}
+
+/// Visible ASCII without spaces, not empty.
+fn is_printable(text: &str, bytes_max: usize) -> bool {
+    (1..=bytes_max).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
+}
+
+/// One line of the parent.
+fn parse_line(line: &[u8]) -> Result<SigningCredentials, CredentialsFault> {
+    let value = json::parse(line).map_err(|_| CredentialsFault::NotCredentials)?;
+    let given: Credentials =
+        serde_json::from_value(value).map_err(|_| CredentialsFault::NotCredentials)?;
+    SigningCredentials::parse(&given)
+}
+
+/// The newest credentials of the parent.
+#[derive(Debug, Clone)]
+pub struct CredentialStore {
+    newest: watch::Receiver<Option<Arc<SigningCredentials>>>,
+}
+
+impl CredentialStore {
+    /// Reads them from where `dialer` leads, for as long as the store or a clone of it lives.
+    /// Needs a running tokio runtime.
+    pub fn from_parent(dialer: Arc<dyn Dialer>, entropy: Arc<dyn Entropy>) -> Self {
+        let (sender, newest) = watch::channel(None);
+        tokio::spawn(async move {
+            tokio::select! {
+                () = sender.closed() => {}
+                () = feed(dialer.as_ref(), entropy.as_ref(), &sender) => {}
+            }
+        });
+        Self { newest }
+    }
+
+    /// Always these.
+    ///
+    /// # Errors
+    /// [`CredentialsFault`].
+    pub fn fixed(given: &Credentials) -> Result<Self, CredentialsFault> {
+        let credentials = Arc::new(SigningCredentials::parse(given)?);
+        // The sender may go: a receiver without one keeps the last value.
+        let (_, newest) = watch::channel(Some(credentials));
+        Ok(Self { newest })
+    }
+
+    /// Those that can sign now; waits for them at most `patience`.
+    ///
+    /// # Errors
+    /// `NoCredentials`, `CredentialsExpired`, `NoTime`.
+    pub(super) async fn usable(
+        &self,
+        clock: &dyn Clock,
+        patience: Duration,
+    ) -> Result<Arc<SigningCredentials>, KmsError> {
+        let mut newest = self.newest.clone();
+        let wait = newest.wait_for(|held| usable_at(held.as_ref(), clock).is_ok());
+        // When the wait or the feed has ended, what is there then says why.
+        drop(tokio::time::timeout(patience, wait).await);
+        usable_at(self.newest.borrow().as_ref(), clock)
+    }
+}
+
+fn usable_at(
+    held: Option<&Arc<SigningCredentials>>,
+    clock: &dyn Clock,
+) -> Result<Arc<SigningCredentials>, KmsError> {
+    match held {
+        None => Err(KmsError::NoCredentials),
+        Some(held) if held.has_expired(clock.now_ms()?) => Err(KmsError::CredentialsExpired),
+        Some(held) => Ok(Arc::clone(held)),
+    }
+}
+
+/// Why a connection to the parent ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+enum FeedEnd {
+    #[error("the parent cannot be dialed: {0}")]
+    Dial(std::io::ErrorKind),
+    #[error("the connection broke: {0}")]
+    Broken(std::io::ErrorKind),
+    #[error("the parent closed the connection")]
+    Closed,
+    #[error("a line is longer than {CREDENTIALS_LINE_BYTES_MAX} bytes")]
+    LineTooLong,
+    #[error("a line is not taken: {0}")]
+    Line(CredentialsFault),
+}
+
+type Newest = watch::Sender<Option<Arc<SigningCredentials>>>;
+
+async fn feed(dialer: &dyn Dialer, entropy: &dyn Entropy, newest: &Newest) {
+    let mut failures = 0;
+    loop {
+        let end = match dialer.dial().await {
+            Err(error) => FeedEnd::Dial(error.kind()),
+            Ok(stream) => read_lines(stream, newest, &mut failures).await,
+        };
+        tracing::warn!(%end, failures, "no connection to the credentials of the parent");
+        tokio::time::sleep(REDIAL.pause(failures, entropy)).await;
+        failures = failures.saturating_add(1);
+    }
+}
+
+/// Takes lines until one is refused or the connection ends; each good one ends the row of failures.
+async fn read_lines(stream: Box<dyn ByteStream>, newest: &Newest, failures: &mut u32) -> FeedEnd {
+    let mut reader = BufReader::new(stream);
+    loop {
+        let line = match read_line(&mut reader).await {
+            Ok(line) => line,
+            Err(end) => return end,
+        };
+        match parse_line(&line) {
+            Ok(credentials) => {
+                newest.send_replace(Some(Arc::new(credentials)));
+                *failures = 0;
+            }
+            Err(fault) => return FeedEnd::Line(fault),
+        }
+    }
+}
+
+async fn read_line(
+    reader: &mut BufReader<Box<dyn ByteStream>>,
+) -> Result<Zeroizing<Vec<u8>>, FeedEnd> {
+    // With its full room from the start, so that growing leaves no copy behind.
+    let mut line = Zeroizing::new(Vec::with_capacity(CREDENTIALS_LINE_BYTES_MAX));
+    let mut bounded = reader.take(CREDENTIALS_LINE_BYTES_MAX as u64);
+    let read = bounded.read_until(b'\n', &mut line).await;
+    read.map_err(|error| FeedEnd::Broken(error.kind()))?;
+    match line.last() {
+        Some(b'\n') => Ok(line),
+        _ if line.len() == CREDENTIALS_LINE_BYTES_MAX => Err(FeedEnd::LineTooLong),
+        _ => Err(FeedEnd::Closed),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,182 @@
+//! One HTTP request over one TLS connection over one byte stream.
+//!
+//! What it is for: TLS ends here, inside the enclave. Whoever ends it can make up answers, because
+//! the key that an answer is encrypted to is public; so the certificate must stand under the
+//! configured roots, for the configured name, at the time of the trusted clock.
+//!
+//! What it does not do: keep connections. Calls are rare, and a fresh connection has no left-over
+//! bytes of another request. It knows nothing of the meaning of an answer.
+//!
+//! Invariants: an answer is bounded in head and body; both waits have an end; no global state.
+
+use super::config::{ConfigError, KmsConfig};
+use super::dialer::{ByteStream, Dialer};
+use super::error::{KmsError, Wait};
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use mortise_engine::ports::Clock;
+use mortise_format::limits::KMS_ANSWER_BYTES_MAX;
+use rustls::client::Resumption;
+use rustls::pki_types::UnixTime;
+use rustls::time_provider::TimeProvider;
+use rustls::version::{TLS12, TLS13};
+use rustls::{CertificateError, ClientConfig};
+use std::error::Error;
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+/// Room for the head of an answer.
+const HEAD_BYTES_MAX: usize = 16 * 1024;
+
+/// What came back.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) body: Bytes,
+}
+
+/// The way to the service.
+pub(super) struct Transport {
+    dialer: Arc<dyn Dialer>,
+    connector: TlsConnector,
+    name: rustls::pki_types::ServerName<'static>,
+    connect: Duration,
+    answer: Duration,
+}
+
+impl Transport {
+    /// Over `dialer`, to the configured name under the configured roots.
+    ///
+    /// # Errors
+    /// `Tls`.
+    pub(super) fn new(
+        config: &KmsConfig,
+        dialer: Arc<dyn Dialer>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, ConfigError> {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let builder = ClientConfig::builder_with_details(provider, Arc::new(TrustedTime(clock)))
+            .with_protocol_versions(&[&TLS13, &TLS12])
+            .map_err(|_| ConfigError::Tls)?;
+        let mut tls = builder.with_root_certificates(config.roots().store()).with_no_client_auth();
+        tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+        tls.resumption = Resumption::disabled();
+        let patience = config.patience();
+        Ok(Self {
+            dialer,
+            connector: TlsConnector::from(Arc::new(tls)),
+            name: config.server_name(),
+            connect: patience.connect,
+            answer: patience.answer,
+        })
+    }
+
+    /// Sends `request` over a connection of its own.
+    ///
+    /// # Errors
+    /// Those of the connection, of TLS and of HTTP; `TimedOut`, `AnswerTooLarge`.
+    pub(super) async fn send(&self, request: Request<Full<Bytes>>) -> Result<Answer, KmsError> {
+        let late = |wait| move |_| KmsError::TimedOut(wait);
+        let connected = timeout(self.connect, self.connect()).await;
+        let stream = connected.map_err(late(Wait::Connect))??;
+        let answered = timeout(self.answer, exchange(stream, request)).await;
+        answered.map_err(late(Wait::Answer))?
+    }
+
+    async fn connect(&self) -> Result<TlsStream<Box<dyn ByteStream>>, KmsError> {
+        let dialed = self.dialer.dial().await;
+        let stream = dialed.map_err(|error| KmsError::Connect(error.kind()))?;
+        let shaken = self.connector.connect(self.name.clone(), stream).await;
+        shaken.map_err(|error| handshake_error(&error))
+    }
+}
+
+async fn exchange(
+    stream: TlsStream<Box<dyn ByteStream>>,
+    request: Request<Full<Bytes>>,
+) -> Result<Answer, KmsError> {
+    let shaken =
+        http1::Builder::new().max_buf_size(HEAD_BYTES_MAX).handshake(TokioIo::new(stream)).await;
+    let (mut sender, connection) = shaken.map_err(|error| http_error(&error))?;
+    let mut asked = pin!(async move {
+        let response = sender.send_request(request).await.map_err(|error| http_error(&error))?;
+        read_answer(response).await
+    });
+    tokio::select! {
+        biased;
+        answer = &mut asked => answer,
+        // The connection is done; the answer, or why there is none, is in what was asked.
+        _ = connection => asked.await,
+    }
+}
+
+async fn read_answer(response: Response<Incoming>) -> Result<Answer, KmsError> {
+    let (head, body) = response.into_parts();
+    let body = Limited::new(body, KMS_ANSWER_BYTES_MAX).collect().await.map_err(|error| {
+        if error.is::<LengthLimitError>() {
+            return KmsError::AnswerTooLarge { max: KMS_ANSWER_BYTES_MAX };
+        }
+        error.downcast_ref::<hyper::Error>().map_or(KmsError::ConnectionLost, http_error)
+    })?;
+    Ok(Answer { status: head.status.as_u16(), body: body.to_bytes() })
+}
+
+fn handshake_error(error: &io::Error) -> KmsError {
+    match tls_cause(error) {
+        Some(rustls::Error::InvalidCertificate(fault)) => certificate_error(fault),
+        Some(rustls::Error::InvalidMessage(_)) => KmsError::NotTls,
+        Some(_) => KmsError::Tls,
+        None => KmsError::ConnectionLost,
+    }
+}
+
+fn certificate_error(fault: &CertificateError) -> KmsError {
+    match fault {
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            KmsError::TlsWrongHost
+        }
+        // A bad signature is that of an authority which took the name of ours.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+            KmsError::TlsUnknownRoot
+        }
+        _ => KmsError::TlsCertificate,
+    }
+}
+
+fn http_error(error: &hyper::Error) -> KmsError {
+    let io = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+    if io.and_then(tls_cause).is_some() {
+        return KmsError::Tls;
+    }
+    if error.is_parse() { KmsError::NotHttp } else { KmsError::ConnectionLost }
+}
+
+fn tls_cause(error: &io::Error) -> Option<&rustls::Error> {
+    error.get_ref()?.downcast_ref()
+}
+
+/// The trusted clock, as rustls asks for it: a certificate is judged at the enclave's own time,
+/// not at that of a clock which the parent can set.
+struct TrustedTime(Arc<dyn Clock>);
+
+impl TimeProvider for TrustedTime {
+    fn current_time(&self) -> Option<UnixTime> {
+        let now_ms = self.0.now_ms().ok()?;
+        Some(UnixTime::since_unix_epoch(Duration::from_millis(now_ms)))
+    }
+}
+
+impl std::fmt::Debug for TrustedTime {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("TrustedTime")
+    }
+}
