@@ -6,9 +6,9 @@
 //! so and pass, except under `CI=true`, where they fail. What AWS would never sign is signed by
 //! `issuer`, an authority of the same shape written against the standards, not against our reader.
 
-mod der;
+pub(crate) mod der;
 mod genuine;
-mod issuer;
+pub(crate) mod issuer;
 mod live;
 mod refused;
 mod tampered;

@@ -12,12 +12,12 @@ use std::future::Future;
 use std::path::Path;
 
 /// Runs calls to their end on this thread.
-fn block_on<T>(calls: impl Future<Output = T>) -> T {
+pub(crate) fn block_on<T>(calls: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.expect("a runtime can be made").block_on(calls)
 }
 
-fn over_socket(socket: &Path) -> Client {
+pub(crate) fn over_socket(socket: &Path) -> Client {
     Client::new(Endpoint::Stream(Address::Unix(socket.to_owned())))
 }
 

@@ -14,5 +14,6 @@ mod restart;
 mod simulation;
 mod tamper;
 mod tidy;
+mod trust;
 mod vectors_rfc6962;
 mod wire;

@@ -1,5 +1,6 @@
 //! What can go wrong with a call, and the exit code that a command gives for it.
 
+use crate::attestation::ProofError;
 use crate::check::CheckError;
 use crate::endpoint::EndpointError;
 use crate::signer::SignerError;
@@ -54,6 +55,9 @@ pub enum ClientError {
     /// The answer does not prove what was asked for.
     #[error(transparent)]
     Check(#[from] CheckError),
+    /// The attestation does not prove the engine's keys.
+    #[error(transparent)]
+    Proof(#[from] ProofError),
     /// Two statements of the engine contradict each other: evidence of a fork or a rollback.
     #[error("{0}")]
     Contradiction(Box<Contradiction>),

@@ -4,9 +4,10 @@
 //! gateway, a unix socket or vsock. What comes back is checked against what was asked and against
 //! the key that the caller pinned: [`check`] says what a success proves.
 //!
-//! What it does not do: check attestation documents, event-tree paths or history paths - the
-//! receipts that it hands out hold them for a verifier; speak TLS; keep keys - a [`Signer`] is the
-//! caller's.
+//! [`Client::prove`] says which code holds that key: [`attestation`].
+//!
+//! What it does not do: check event-tree paths or history paths - the receipts that it hands out
+//! hold them for a verifier; speak TLS; keep keys - a [`Signer`] is the caller's.
 //!
 //! Invariants: a state-changing call is sent again only as the same bytes with the same request
 //! id (INV-07); a statement that contradicts the one kept is an error that carries both (INV-12).
@@ -33,6 +34,7 @@
 //! # }
 //! ```
 
+pub mod attestation;
 pub mod check;
 mod client;
 mod endpoint;
@@ -52,6 +54,7 @@ mod tests;
 #[cfg(test)]
 mod vectors;
 
+pub use attestation::{ProofError, Proven, Trust};
 pub use client::{Client, Identity};
 pub use endpoint::{Endpoint, EndpointError};
 pub use error::{ClientError, Exit};

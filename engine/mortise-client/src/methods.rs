@@ -8,19 +8,19 @@ use crate::client::Client;
 use crate::error::ClientError;
 use crate::retry::OnLoss;
 use mortise_format::asset::Asset;
-use mortise_format::ids::{Address, EngineId, LockId, Signature};
+use mortise_format::ids::{Address, Bytes32, EngineId, LockId, Signature};
 use mortise_format::lock::LockTerms;
 use mortise_format::wire::Method;
 use mortise_format::wire::params::{
     CancelLock, CancelSignedAs, ClaimLock, CommitBatch, CommitLock, CreateLock, ExtendLock,
-    GetActiveLocks, GetBalance, GetBootAttestation, GetLock, GetLockedBalance, GetProof,
-    GetStateRoot, ListLocks, NoParams, ReleaseLock, SignLock, SimulateLock, SubmitChainFact,
-    SuggestNonce, VerifyFulfillment,
+    GetActiveLocks, GetAttestation, GetBalance, GetBootAttestation, GetLock, GetLockedBalance,
+    GetProof, GetStateRoot, ListLocks, NoParams, ReleaseLock, SignLock, SimulateLock,
+    SubmitChainFact, SuggestNonce, VerifyFulfillment,
 };
 use mortise_format::wire::results::{
-    BalanceResult, BatchResult, BootAttestation, CleanupResult, CommitResult, CreateLockResult,
-    EngineInfo, FactResult, Health, LockList, LockView, LockedBalanceResult, NonceResult,
-    OutcomeResult, PolicyResult, ProofResult, SimulationResult, StateRootResult,
+    Attestation, BalanceResult, BatchResult, BootAttestation, CleanupResult, CommitResult,
+    CreateLockResult, EngineInfo, FactResult, Health, LockList, LockView, LockedBalanceResult,
+    NonceResult, OutcomeResult, PolicyResult, ProofResult, SimulationResult, StateRootResult,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -46,6 +46,11 @@ impl Client {
     /// What is running; the document is for a verifier.
     pub async fn boot_attestation(&self, params: GetBootAttestation) -> Result<BootAttestation> {
         self.query(Method::GetBootAttestation, params).await
+    }
+
+    /// What is running, now, for this caller: unchecked; see [`Client::prove`].
+    pub async fn attestation(&self, nonce: Bytes32) -> Result<Attestation> {
+        self.query(Method::GetAttestation, GetAttestation { nonce }).await
     }
 
     /// Identity, version, limits.

@@ -8,10 +8,13 @@
 
 use alloc::vec::Vec;
 use bincode::{Decode, Encode};
+use mortise_format::binding::BoundKeys;
 use mortise_format::codec::{self, CodecError};
+use mortise_format::domains;
 use mortise_format::eip712::RootStatement;
 use mortise_format::event::Event;
 use mortise_format::ids::{Bytes32, Signature};
+use mortise_format::limits::ATTESTATION_BYTES_MAX;
 
 /// A statement that is not signed yet, with the proof that its frame is the last leaf of the
 /// history that it names (RFC 6962 2.1.1, index `seq` in a tree of `seq + 1`).
@@ -32,24 +35,54 @@ pub struct SignedStatement {
     pub signature: Signature,
 }
 
-/// What a boot frame says in clear.
+/// What a boot frame says in clear and the machine remembers.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct BootRecord {
+    /// The public keys of the boot, as its attestation document binds them.
+    pub keys: BoundKeys,
     /// The epoch's data key, wrapped by the key service.
     pub wrapped_key: Vec<u8>,
     /// Commitment to the data key, so that wrapped keys cannot be swapped.
     pub key_commitment: Bytes32,
-    /// Digest of the attestation document; zero while unattested.
+    /// [`document_digest`] of the attestation document; zero while unattested.
     pub document_digest: Bytes32,
     /// Fresh randomness: a cosignature over this frame cannot be a replay.
     pub fresh: Bytes32,
+}
+
+/// The boot of a boot frame: what is remembered, and the document that only auditors read.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Boot {
+    /// What the machine remembers.
+    pub record: BootRecord,
+    /// The attestation document; empty while unattested. At most `ATTESTATION_BYTES_MAX` bytes.
+    pub document: Vec<u8>,
+}
+
+impl Boot {
+    /// True when the document is within its bound and the one that the record names.
+    pub fn is_consistent(&self) -> bool {
+        self.document.len() <= ATTESTATION_BYTES_MAX
+            && document_digest(&self.document) == self.record.document_digest
+    }
+}
+
+/// The digest by which a record names its document; zero for none.
+///
+/// It finds bytes. It is no identity of what the document says: one statement has several byte
+/// forms (`specs/attestation.md`).
+pub fn document_digest(document: &[u8]) -> Bytes32 {
+    if document.is_empty() {
+        return Bytes32::ZERO;
+    }
+    Bytes32(domains::blake3_in(domains::ATTESTATION_DOCUMENT, &[document]))
 }
 
 /// The clear body of a frame.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
 pub struct ClearBody {
     /// Boot frames only.
-    pub boot: Option<BootRecord>,
+    pub boot: Option<Boot>,
     /// Statements of released frames that no frame carried yet, in order.
     pub statements: Vec<SignedStatement>,
 }

@@ -55,6 +55,11 @@ pub fn address_of(key: &VerifyingKey) -> Address {
     address
 }
 
+/// The address of a compressed public key (SEC 1); `None` when the bytes are no point.
+pub fn address_of_compressed(key: &[u8; 33]) -> Option<Address> {
+    VerifyingKey::from_sec1_bytes(key).ok().map(|key| address_of(&key))
+}
+
 /// A secp256k1 signing key; its bytes are wiped on drop and never printed.
 #[derive(Clone)]
 pub struct Signer {

@@ -3,24 +3,27 @@
 //! ```text
 //! blobs -> identity -> snapshot (newest that opens) or empty machine
 //!       -> frames from there: chain, MAC, apply, roots -> end of the log
-//!       -> new epoch: data key, boot record -> Start of the pipeline
+//!       -> new epoch: data key, binding -> (attestation) -> boot record -> Start of the pipeline
 //! ```
 //! Nothing is served before the end, and nothing is ever deleted: a log that does not follow is a
 //! named error with the frame's number, for people to look at.
 
-use crate::keyring::{self, Identity, IdentityError, KeyRing};
+use crate::attest::AttestError;
+use crate::channel::ChannelKey;
+use crate::keyring::{self, Identity, IdentityError, KeyRing, SealedKeys};
 use crate::pipeline::Start;
-use crate::ports::Entropy;
+use crate::ports::{Entropy, Vault};
 use crate::store::{LogStore, StoreError};
 use mortise_core::Machine;
-use mortise_core::body::{BootRecord, ClearBody, SignedStatement};
+use mortise_core::body::{Boot, BootRecord, ClearBody, SignedStatement, document_digest};
 use mortise_core::keys::EpochKeys;
 use mortise_core::machine::{EpochRecord, FollowError};
 use mortise_format::codec;
 use mortise_format::domains;
 use mortise_format::frame::{Frame, FrameKind};
-use mortise_format::ids::Bytes32;
-use mortise_format::policy::Genesis;
+use mortise_format::ids::{Bytes32, Root};
+use mortise_format::policy::{Genesis, GenesisKeys};
+use mortise_verify::attestation::{BoundKeys, KeyBinding};
 
 /// Why the engine does not start.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +38,10 @@ pub enum BootError {
     /// The store holds no engine and no genesis was given.
     #[error("the store holds no engine and no genesis was given")]
     NoGenesis,
+    /// The store holds a log or a genesis and no sealed keys: they were lost, and with them the
+    /// engine (`specs/genesis-and-loss.md`). Nothing is founded over it.
+    #[error("the store holds an engine without its sealed keys")]
+    KeysLost,
     /// The store holds an engine of another genesis.
     #[error("the store holds an engine with another genesis")]
     OtherGenesis,
@@ -58,6 +65,9 @@ pub enum BootError {
         /// Last frame in the snapshot.
         snapshot: u64,
     },
+    /// The boot could not be bound to the enclave.
+    #[error("the attestation: {0}")]
+    Attest(#[from] AttestError),
     /// The store says that the log ends elsewhere than the frames that it gave.
     #[error("the frames end at {found}, the store's head is {expected}")]
     HeadMismatch {
@@ -68,40 +78,104 @@ pub enum BootError {
     },
 }
 
+impl BootError {
+    /// A stable name for who asks for the engine's health: the text is the operator's.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Store(_) => "STORE",
+            Self::Identity(error) => error.name(),
+            Self::NoGenesis => "NO_GENESIS",
+            Self::KeysLost => "KEYS_LOST",
+            Self::OtherGenesis => "OTHER_GENESIS",
+            Self::Frame { .. } | Self::NoEpoch { .. } => "LOG_DOES_NOT_FOLLOW",
+            Self::SnapshotAhead { .. } => "LOG_ENDS_BEFORE_SNAPSHOT",
+            Self::HeadMismatch { .. } => "LOG_HEAD_MISMATCH",
+            Self::Attest(_) => "ATTESTATION",
+        }
+    }
+}
+
 /// How far a replay is: frames done, and in all.
 pub type Progress<'a> = &'a (dyn Fn(u64, u64) + Send + Sync);
 
 /// Loads the identity of the stored engine, or founds one when the store is empty.
 ///
 /// # Errors
-/// `NoGenesis`, `OtherGenesis`, `Identity`, `Store`.
+/// `NoGenesis`, `KeysLost`, `OtherGenesis`, `Identity`, `Store`.
 pub async fn identity(
     store: &dyn LogStore,
-    vault: &dyn crate::ports::Vault,
+    vault: &dyn Vault,
     entropy: &dyn Entropy,
     genesis: Option<&Genesis>,
 ) -> Result<Identity, BootError> {
     let stored = store.blob_get(keyring::GENESIS_BLOB).await?;
     let keys = store.blob_get(keyring::KEYS_BLOB).await?;
+    let is_cut_short = stored.is_none() && keys.is_some();
     let (stored, sealed) = match (stored, keys) {
         (Some(stored), Some(keys)) => keyring::decode_blobs(&stored, &keys)?,
-        _ => {
+        (Some(_), None) => return Err(BootError::KeysLost),
+        // A founding that ended between its two blobs: its keys are the engine's.
+        (None, Some(keys)) => {
             let genesis = genesis.ok_or(BootError::NoGenesis)?;
-            let (_, sealed) = keyring::found(genesis, vault, entropy).await?;
-            // The keys first: a genesis without keys is founded again, the other way round the
-            // engine would be lost.
-            store.blob_put(keyring::KEYS_BLOB, codec::encode(&sealed), true).await?;
-            store.blob_put(keyring::GENESIS_BLOB, codec::encode(genesis), false).await?;
-            (genesis.clone(), sealed)
+            keyring::decode_blobs(&codec::encode(genesis), &keys)?
         }
+        (None, None) => found(store, vault, entropy, genesis).await?,
     };
     if genesis.is_some_and(|given| given.hash() != stored.hash()) {
         return Err(BootError::OtherGenesis);
     }
-    Ok(keyring::unseal(stored, &sealed, vault).await?)
+    let identity = keyring::unseal(stored, &sealed, vault).await?;
+    if is_cut_short {
+        store.blob_put(keyring::GENESIS_BLOB, codec::encode(&identity.genesis), false).await?;
+    }
+    Ok(identity)
 }
 
-/// Replays the log and prepares a new epoch.
+/// Founds an engine on an empty store. Nothing that is there is ever overwritten.
+async fn found(
+    store: &dyn LogStore,
+    vault: &dyn Vault,
+    entropy: &dyn Entropy,
+    genesis: Option<&Genesis>,
+) -> Result<(Genesis, SealedKeys), BootError> {
+    if store.head().await?.next_seq != 0 {
+        return Err(BootError::KeysLost);
+    }
+    let genesis = genesis.ok_or(BootError::NoGenesis)?;
+    let (_, sealed) = keyring::found(genesis, vault, entropy).await?;
+    // The keys first: keys without a genesis are found again, a genesis without keys is a loss.
+    store.blob_put(keyring::KEYS_BLOB, codec::encode(&sealed), false).await?;
+    store.blob_put(keyring::GENESIS_BLOB, codec::encode(genesis), false).await?;
+    Ok((genesis.clone(), sealed))
+}
+
+/// A machine at the end of its log.
+#[derive(Debug)]
+pub struct Replayed {
+    /// The machine.
+    pub machine: Machine,
+    /// Frames covered by the snapshot that the replay started from.
+    pub covered: u64,
+}
+
+impl Replayed {
+    /// What the next boot binds: its keys, and the log as it was found.
+    pub fn binding(&self, identity: &Identity, channel: &ChannelKey) -> KeyBinding {
+        let GenesisKeys { signing, checkpoint } = identity.genesis_keys();
+        let channel = Some(channel.public());
+        let history = self.machine.history();
+        KeyBinding {
+            engine_id: identity.engine_id,
+            epoch: self.machine.head().epoch + 1,
+            keys: BoundKeys { signing, checkpoint: Some(checkpoint), channel },
+            history_size: history.size(),
+            history_root: Root(history.root()),
+            policy_hash: self.machine.state().policy_hash(),
+        }
+    }
+}
+
+/// Replays the log.
 ///
 /// # Errors
 /// Any [`BootError`]; nothing was changed in the store.
@@ -111,7 +185,7 @@ pub async fn replay(
     ring: &KeyRing,
     entropy: &dyn Entropy,
     progress: Progress<'_>,
-) -> Result<Start, BootError> {
+) -> Result<Replayed, BootError> {
     let head = store.head().await?;
     let map_seed = random_u64(entropy);
     let (mut machine, covered) = from_snapshot(store, identity, map_seed).await?;
@@ -135,15 +209,57 @@ pub async fn replay(
         return Err(BootError::HeadMismatch { expected: head.next_seq, found });
     }
     progress(found - first, found - first);
-    let epoch = machine.head().epoch + 1;
-    let (keys, wrapped_key, key_commitment) = ring.new_epoch(epoch).await?;
-    let mut fresh = Bytes32::ZERO;
-    entropy.fill(&mut fresh.0);
-    let document_digest = Bytes32::ZERO;
-    let boot = BootRecord { wrapped_key, key_commitment, document_digest, fresh };
-    let to_carry = resign(&machine, identity);
-    let log_keys = identity.log_keys.clone();
-    Ok(Start { machine, log_keys, keys, boot, to_carry, covered })
+    Ok(Replayed { machine, covered })
+}
+
+/// A new epoch: its data key, and what its attestation document will bind.
+#[derive(Debug)]
+pub struct NewEpoch {
+    /// What is bound.
+    pub binding: KeyBinding,
+    keys: EpochKeys,
+    wrapped_key: Vec<u8>,
+    key_commitment: Bytes32,
+}
+
+impl NewEpoch {
+    /// Makes the data key of the epoch after a replay.
+    ///
+    /// # Errors
+    /// `Identity`; nothing was changed in the store.
+    pub async fn prepare(
+        replayed: &Replayed,
+        identity: &Identity,
+        ring: &KeyRing,
+        channel: &ChannelKey,
+    ) -> Result<Self, BootError> {
+        let binding = replayed.binding(identity, channel);
+        let (keys, wrapped_key, key_commitment) = ring.new_epoch(binding.epoch).await?;
+        Ok(Self { binding, keys, wrapped_key, key_commitment })
+    }
+
+    /// The start of the pipeline, whose first frame carries `document`; empty while unattested.
+    pub fn start(
+        self,
+        replayed: Replayed,
+        document: Vec<u8>,
+        identity: &Identity,
+        entropy: &dyn Entropy,
+    ) -> Start {
+        let mut fresh = Bytes32::ZERO;
+        entropy.fill(&mut fresh.0);
+        let record = BootRecord {
+            keys: self.binding.keys,
+            wrapped_key: self.wrapped_key,
+            key_commitment: self.key_commitment,
+            document_digest: document_digest(&document),
+            fresh,
+        };
+        let Replayed { machine, covered } = replayed;
+        let to_carry = resign(&machine, identity);
+        let (log_keys, keys) = (identity.log_keys.clone(), self.keys);
+        Start { machine, log_keys, keys, boot: Boot { record, document }, to_carry, covered }
+    }
 }
 
 /// The newest snapshot that opens, or an empty machine. A snapshot that does not open costs time,
@@ -206,7 +322,7 @@ async fn keys_for(
         let clear: ClearBody = codec::decode(frame.clear())
             .map_err(|error| BootError::Frame { seq, error: FollowError::Codec(error) })?;
         let missing = BootError::Frame { seq, error: FollowError::BootRecord };
-        let boot = clear.boot.ok_or(missing)?;
+        let boot = clear.boot.ok_or(missing)?.record;
         return Ok(ring.keys_of(&EpochRecord { epoch, first_seq: seq, boot }).await?);
     }
     let record = machine.epochs().iter().rev().find(|record| record.epoch == epoch);

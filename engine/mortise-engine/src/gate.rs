@@ -3,13 +3,19 @@
 //! What it is for: sessions hold a gate and nothing else of the engine. It takes a permit before
 //! anything is queued, so that memory is bounded whatever actix's mailboxes do.
 
-use crate::actors::{Admit, Crypto, Ledger, Submit};
+use crate::actors::{Admit, Attest, Attestor, Crypto, Ledger, Submit};
 use crate::api::{Ask, Query, Reply};
+use crate::attest::{AttestError, BootDocument};
+use crate::channel::ChannelKey;
 use crate::keyring::Identity;
 use crate::phase::{Bounds, Phase, PhaseCell};
+use crate::ports::AttestRequest;
+use crate::throttle::Throttle;
 use actix::Addr;
 use mortise_format::command::Command;
+use mortise_verify::attestation::KeyBinding;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, oneshot};
 
 /// Why nothing was submitted.
@@ -34,6 +40,32 @@ pub struct Serving {
     pub identity: Arc<Identity>,
     /// Engine time of the boot, milliseconds.
     pub boot_ms: u64,
+    /// What this boot can prove of itself.
+    pub proof: Proof,
+}
+
+/// What a boot can prove of itself.
+#[derive(Debug, Clone)]
+pub struct Proof {
+    /// What it bound, or would bind if a security module stood behind it.
+    pub binding: KeyBinding,
+    /// The document of the boot; empty while unattested.
+    pub boot: Arc<BootDocument>,
+    /// The key of the channel, whose public half is bound.
+    pub channel: Arc<ChannelKey>,
+    /// Asks the security module; none while unattested.
+    pub attestor: Option<Addr<Attestor>>,
+}
+
+/// Why no document was made for a caller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NoDocument {
+    /// No security module stands behind this engine.
+    Unattested,
+    /// Too many were asked for; more are made after this time.
+    TooMany(Duration),
+    /// The module did not make one.
+    Failed(AttestError),
 }
 
 /// The way in.
@@ -44,13 +76,42 @@ pub struct Gate {
     bounds: Bounds,
     serving: OnceLock<Serving>,
     waiting: Arc<Mutex<Waiting>>,
+    documents: Mutex<Throttle>,
+    mode: &'static str,
 }
 
 impl Gate {
-    /// A gate that is closed until [`Gate::open`].
-    pub fn new(phase: Arc<PhaseCell>, bounds: Bounds) -> Self {
+    /// A gate that is closed until [`Gate::open`], of an engine in this mode
+    /// ([`crate::attest::Attestation::mode`]).
+    pub fn new(phase: Arc<PhaseCell>, bounds: Bounds, mode: &'static str) -> Self {
         let permits = Semaphore::new(bounds.in_flight);
-        Self { phase, permits, bounds, serving: OnceLock::new(), waiting: Arc::default() }
+        let (serving, waiting) = (OnceLock::new(), Arc::default());
+        let documents = Mutex::new(Throttle::new(Instant::now()));
+        Self { phase, permits, bounds, serving, waiting, documents, mode }
+    }
+
+    /// Whether a security module stands behind the engine, as the wire names it.
+    pub fn mode(&self) -> &'static str {
+        self.mode
+    }
+
+    /// A document of the security module for a caller.
+    ///
+    /// # Errors
+    /// [`NoDocument`].
+    pub async fn document(
+        &self,
+        proof: &Proof,
+        request: AttestRequest,
+    ) -> Result<Vec<u8>, NoDocument> {
+        let attestor = proof.attestor.as_ref().ok_or(NoDocument::Unattested)?;
+        let taken = {
+            let mut documents = self.documents.lock().expect("no holder of the throttle panics");
+            documents.take(Instant::now())
+        };
+        taken.map_err(NoDocument::TooMany)?;
+        let made = attestor.send(Attest(request)).await;
+        made.unwrap_or(Err(AttestError::Stopped)).map_err(NoDocument::Failed)
     }
 
     /// Opens the gate.
@@ -77,7 +138,7 @@ impl Gate {
     fn ready(&self) -> Result<&Serving, Closed> {
         match self.phase() {
             Phase::Ready => self.serving.get().ok_or(Closed::NotReady("starting")),
-            Phase::Fault(_) => Err(Closed::Fault),
+            Phase::Fault { .. } => Err(Closed::Fault),
             phase => Err(Closed::NotReady(phase.name())),
         }
     }

@@ -1,9 +1,10 @@
 //! Identity and epoch keys: what a boot unseals.
 //!
-//! Genesis makes a signing key and a log secret, seals them under a data key of the vault and
-//! stores them as a blob whose clear part lets the engine id be recomputed. Every boot unseals
-//! them and checks them against that id (TRUST 3).
+//! Genesis makes a signing key, a log secret and a checkpoint key, seals them under a data key of
+//! the vault and stores them as a blob whose clear part lets the engine id be recomputed. Every
+//! boot unseals them and checks them against that id (`specs/genesis-and-loss.md`).
 
+use crate::checkpoint::CheckpointSigner;
 use crate::ports::{Entropy, KeyContext, KeyPurpose, Vault, VaultError};
 use mortise_core::keys::{EpochKeys, LogKeys, Secret};
 use mortise_core::machine::EpochRecord;
@@ -12,10 +13,10 @@ use mortise_core::signature::Signer;
 use mortise_format::codec::{self, CodecError};
 use mortise_format::domains;
 use mortise_format::ids::{Bytes32, EngineId};
-use mortise_format::policy::{Genesis, PolicyError, engine_id};
+use mortise_format::policy::{Genesis, GenesisKeys, PolicyError, engine_id};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
-use zeroize::Zeroize;
+use zeroize::Zeroizing;
 
 /// Name of the blob with the genesis.
 pub const GENESIS_BLOB: &str = "genesis";
@@ -25,13 +26,13 @@ pub const KEYS_BLOB: &str = "genesis-keys";
 /// The sealed keys of an engine, as stored.
 #[derive(Debug, Clone, PartialEq, Eq, bincode::Encode, bincode::Decode)]
 pub struct SealedKeys {
-    /// Compressed secp256k1 key.
-    pub public_key: [u8; 33],
+    /// The public keys that the engine id covers.
+    pub keys: GenesisKeys,
     /// Commitment to the log secret.
     pub log_secret_commitment: Bytes32,
     /// The data key, wrapped by the vault.
     pub wrapped_key: Vec<u8>,
-    /// Signing key and log secret under the data key.
+    /// Signing key, log secret and checkpoint key under the data key.
     pub cipher: Vec<u8>,
 }
 
@@ -59,6 +60,21 @@ pub enum IdentityError {
     },
 }
 
+impl IdentityError {
+    /// A stable name, see [`crate::boot::BootError::name`].
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Vault(VaultError::Denied(_)) => "KEY_DENIED",
+            Self::Vault(VaultError::Refused(_)) => "KEY_REFUSED",
+            Self::Vault(VaultError::Unavailable(_)) => "KEY_SERVICE_UNAVAILABLE",
+            Self::Codec(_) => "GENESIS_BLOB",
+            Self::Policy(_) => "GENESIS_POLICY",
+            Self::Mismatch => "GENESIS_KEYS_MISMATCH",
+            Self::KeyCommitment { .. } => "KEY_COMMITMENT",
+        }
+    }
+}
+
 /// Who the engine is.
 #[derive(Debug, Clone)]
 pub struct Identity {
@@ -66,10 +82,57 @@ pub struct Identity {
     pub engine_id: EngineId,
     /// Signs statements and promises.
     pub signer: Signer,
+    /// Signs checkpoints.
+    pub checkpoint: CheckpointSigner,
+    /// Commitment to the log secret, inside the engine id.
+    pub log_secret_commitment: Bytes32,
     /// Keys of the log.
     pub log_keys: LogKeys,
     /// What the engine started from.
     pub genesis: Genesis,
+}
+
+impl Identity {
+    /// The public keys that the engine was founded with.
+    pub fn genesis_keys(&self) -> GenesisKeys {
+        let (signing, checkpoint) = (self.signer.public_key(), self.checkpoint.public_key());
+        GenesisKeys { signing, checkpoint }
+    }
+}
+
+/// The secrets of an engine: signing key, log secret, seed of the checkpoint key. Wiped on drop.
+struct GenesisSecrets(Zeroizing<[u8; 96]>);
+
+impl GenesisSecrets {
+    fn part(&self, which: usize) -> Zeroizing<[u8; 32]> {
+        let mut out = Zeroizing::new([0; 32]);
+        out.copy_from_slice(&self.0[which * 32..][..32]);
+        out
+    }
+
+    fn signer(&self) -> Option<Signer> {
+        Signer::from_bytes(&self.part(0)).ok()
+    }
+
+    fn log_secret(&self) -> Secret {
+        Secret::new(*self.part(1))
+    }
+
+    fn checkpoint(&self) -> CheckpointSigner {
+        CheckpointSigner::from_seed(&self.part(2))
+    }
+
+    /// Draws them.
+    fn draw(entropy: &dyn Entropy) -> (Self, Signer) {
+        loop {
+            let mut secrets = Self(Zeroizing::new([0; 96]));
+            entropy.fill(&mut *secrets.0);
+            // Zero or above the group order: once in 2^128 draws.
+            if let Some(signer) = secrets.signer() {
+                return (secrets, signer);
+            }
+        }
+    }
 }
 
 /// Makes the keys of a new engine and seals them.
@@ -82,23 +145,15 @@ pub async fn found(
     entropy: &dyn Entropy,
 ) -> Result<(EngineId, SealedKeys), IdentityError> {
     genesis.policy.check()?;
-    let mut secrets = [0; 64];
-    let signer = loop {
-        entropy.fill(&mut secrets);
-        // Zero or above the group order: once in 2^128 draws.
-        if let Ok(signer) = Signer::from_bytes(&half(&secrets, 0)) {
-            break signer;
-        }
-    };
-    let log_secret = Secret::new(half(&secrets, 1));
-    let log_secret_commitment = log_secret.commitment(domains::LOG_SECRET_COMMITMENT);
-    let public_key = signer.public_key();
-    let engine_id = engine_id(&public_key, &log_secret_commitment, &genesis.hash());
+    let (secrets, signer) = GenesisSecrets::draw(entropy);
+    let log_secret_commitment = secrets.log_secret().commitment(domains::LOG_SECRET_COMMITMENT);
+    let checkpoint = secrets.checkpoint().public_key();
+    let keys = GenesisKeys { signing: signer.public_key(), checkpoint };
+    let engine_id = engine_id(&keys, &log_secret_commitment, &genesis.hash());
     let context = KeyContext { engine_id, epoch: 0, purpose: KeyPurpose::Genesis };
     let (data_key, wrapped_key) = vault.generate(&context).await?;
-    let cipher = seal_value(&data_key, &engine_id.0, &secrets);
-    secrets.zeroize();
-    Ok((engine_id, SealedKeys { public_key, log_secret_commitment, wrapped_key, cipher }))
+    let cipher = seal_value(&data_key, &engine_id.0, &*secrets.0);
+    Ok((engine_id, SealedKeys { keys, log_secret_commitment, wrapped_key, cipher }))
 }
 
 /// Unseals the keys of an engine and checks them against its id.
@@ -111,31 +166,27 @@ pub async fn unseal(
     vault: &dyn Vault,
 ) -> Result<Identity, IdentityError> {
     genesis.policy.check()?;
-    let (key, commitment) = (&sealed.public_key, &sealed.log_secret_commitment);
-    let engine_id = engine_id(key, commitment, &genesis.hash());
+    let log_secret_commitment = sealed.log_secret_commitment;
+    let engine_id = engine_id(&sealed.keys, &log_secret_commitment, &genesis.hash());
     let context = KeyContext { engine_id, epoch: 0, purpose: KeyPurpose::Genesis };
     let data_key = vault.unwrap(&sealed.wrapped_key, &context).await?;
     let opened = open_value(&data_key, &engine_id.0, &sealed.cipher);
-    let mut opened = opened.ok_or(IdentityError::Mismatch)?;
-    let mut secrets: [u8; 64] =
-        opened.as_slice().try_into().map_err(|_| IdentityError::Mismatch)?;
-    opened.zeroize();
-    let signer = Signer::from_bytes(&half(&secrets, 0)).map_err(|_| IdentityError::Mismatch)?;
-    let log_secret = Secret::new(half(&secrets, 1));
-    secrets.zeroize();
-    if signer.public_key() != sealed.public_key
-        || log_secret.commitment(domains::LOG_SECRET_COMMITMENT) != sealed.log_secret_commitment
+    let opened = Zeroizing::new(opened.ok_or(IdentityError::Mismatch)?);
+    let mut secrets = GenesisSecrets(Zeroizing::new([0; 96]));
+    if opened.len() != secrets.0.len() {
+        return Err(IdentityError::Mismatch);
+    }
+    secrets.0.copy_from_slice(&opened);
+    let signer = secrets.signer().ok_or(IdentityError::Mismatch)?;
+    let (checkpoint, log_secret) = (secrets.checkpoint(), secrets.log_secret());
+    let keys = GenesisKeys { signing: signer.public_key(), checkpoint: checkpoint.public_key() };
+    if keys != sealed.keys
+        || log_secret.commitment(domains::LOG_SECRET_COMMITMENT) != log_secret_commitment
     {
         return Err(IdentityError::Mismatch);
     }
     let log_keys = LogKeys::new(log_secret, &engine_id);
-    Ok(Identity { engine_id, signer, log_keys, genesis })
-}
-
-fn half(secrets: &[u8; 64], which: usize) -> [u8; 32] {
-    let mut out = [0; 32];
-    out.copy_from_slice(&secrets[which * 32..][..32]);
-    out
+    Ok(Identity { engine_id, signer, checkpoint, log_secret_commitment, log_keys, genesis })
 }
 
 /// The keys of epochs, unwrapped when first needed.

@@ -16,7 +16,10 @@
 
 pub mod actors;
 pub mod api;
+pub mod attest;
 pub mod boot;
+pub mod channel;
+pub mod checkpoint;
 pub mod drafts;
 pub mod gate;
 pub mod keyring;
@@ -29,3 +32,4 @@ pub mod rpc;
 pub mod server;
 pub mod session;
 pub mod store;
+pub mod throttle;

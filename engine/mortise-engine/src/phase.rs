@@ -18,8 +18,13 @@ pub enum Phase {
     /// Stopped by a fault while serving: the process ends in a moment, the next one replays. What
     /// is asked meanwhile is worth asking again. The text is for the operator.
     Restarting(String),
-    /// The boot ended in a fault that a restart does not mend; the text is for the operator.
-    Fault(String),
+    /// The boot ended in a fault that a restart does not mend.
+    Fault {
+        /// Its stable name, for whoever asks.
+        name: &'static str,
+        /// For the operator.
+        why: String,
+    },
 }
 
 impl Phase {
@@ -31,7 +36,7 @@ impl Phase {
             Self::Ready => "ready",
             Self::Stopping => "stopping",
             Self::Restarting(_) => "restarting",
-            Self::Fault(_) => "fault",
+            Self::Fault { .. } => "fault",
         }
     }
 }
@@ -55,7 +60,7 @@ impl PhaseCell {
     /// Enters a phase. A fault is never left.
     pub fn enter(&self, phase: Phase) {
         let mut now = self.0.write().expect("no holder of the phase panics");
-        if !matches!(*now, Phase::Restarting(_) | Phase::Fault(_)) {
+        if !matches!(*now, Phase::Restarting(_) | Phase::Fault { .. }) {
             *now = phase;
         }
     }

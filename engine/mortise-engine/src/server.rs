@@ -2,18 +2,21 @@
 //!
 //! ```text
 //! listen (answers health, refuses the rest NOT_READY)
-//!   -> connect store -> identity -> replay -> boot frame durable -> ready
+//!   -> connect store -> identity -> replay -> data key -> attestation -> boot frame durable
+//!   -> ready
 //!   -> SIGINT/SIGTERM: answer what was taken, last snapshot -> end
 //! ```
 //! Runs inside an actix system; the ledger has a thread of its own.
 
-use crate::actors::{Crypto, Ledger, LedgerParts, Stop};
-use crate::boot::{self, BootError};
-use crate::gate::{Gate, Serving};
-use crate::keyring::{Identity, KeyRing};
+use crate::actors::{Attestor, Bind, Crypto, Ledger, LedgerParts, Stop};
+use crate::attest::{AttestError, Attestation, BootDocument};
+use crate::boot::{self, BootError, NewEpoch, Replayed};
+use crate::channel::ChannelKey;
+use crate::gate::{Gate, Proof, Serving};
+use crate::keyring::{Identity, IdentityError, KeyRing};
 use crate::phase::{Bounds, Phase, PhaseCell};
-use crate::pipeline::{Fault, Pipeline, Settings};
-use crate::ports::{Clock, ClockError, Entropy, Vault};
+use crate::pipeline::{Fault, Pipeline, Settings, Start};
+use crate::ports::{Clock, ClockError, Entropy, Vault, VaultError};
 use crate::session;
 use crate::store::{LogStore, RemoteLog, StoreError};
 use actix::{Actor, Addr, Arbiter, ArbiterHandle, SyncArbiter};
@@ -50,6 +53,8 @@ pub struct Ports {
     pub entropy: Arc<dyn Entropy>,
     /// Keys.
     pub vault: Arc<dyn Vault>,
+    /// What proves to others which code holds the keys.
+    pub attestation: Attestation,
 }
 
 /// Why an engine ended otherwise than by being stopped.
@@ -89,12 +94,29 @@ pub enum EngineError {
 impl EngineError {
     /// True when a restart may help: the store went away, or an append's outcome is unknown. A log
     /// that does not follow, and a store that answers garbage, are not mended by trying again.
+    /// A key service that cannot be reached may be back; one that denies the key will not give it.
     pub fn is_worth_a_restart(&self) -> bool {
+        let unavailable = |error: &IdentityError| {
+            matches!(error, IdentityError::Vault(VaultError::Unavailable(_)))
+        };
         match self {
             Self::Boot(BootError::Store(StoreError::Garbage(_))) => false,
+            Self::Boot(BootError::Identity(error)) => unavailable(error),
             Self::Store { .. } | Self::Fault(_) | Self::Boot(BootError::Store(_)) => true,
             Self::Clock(_) => true,
             Self::Listen { .. } | Self::Boot(_) | Self::Start(_) => false,
+        }
+    }
+
+    /// A stable name, see [`BootError::name`].
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Listen { .. } => "LISTEN",
+            Self::Store { .. } => "STORE",
+            Self::Boot(error) => error.name(),
+            Self::Clock(_) => "CLOCK",
+            Self::Start(_) => "BOOT_FRAME",
+            Self::Fault(_) => "FAULT",
         }
     }
 }
@@ -118,7 +140,7 @@ pub async fn run(
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), EngineError> {
     let phase = Arc::new(PhaseCell::default());
-    let gate = Arc::new(Gate::new(Arc::clone(&phase), config.bounds));
+    let gate = Arc::new(Gate::new(Arc::clone(&phase), config.bounds, ports.attestation.mode()));
     let listener = Listener::bind(&config.listen).await;
     let listener =
         listener.map_err(|error| EngineError::Listen { address: config.listen.clone(), error })?;
@@ -131,7 +153,7 @@ pub async fn run(
             // The log is not the one that this engine wrote, or it cannot be opened: say so to
             // whoever asks, serve nothing, delete nothing, until somebody looks.
             tracing::error!(%error, "not serving");
-            phase.enter(Phase::Fault(error.to_string()));
+            phase.enter(Phase::Fault { name: error.name(), why: error.to_string() });
             shutdown.await;
             Err(error)
         }
@@ -160,7 +182,8 @@ async fn start(
         phase.enter(Phase::Replaying(done, total));
         observer.replaying(done, total);
     };
-    let started = boot::replay(store.as_ref(), &identity, &ring, entropy, &progress).await?;
+    let replayed = boot::replay(store.as_ref(), &identity, &ring, entropy, &progress).await?;
+    let (started, proof) = new_epoch(ports, replayed, &identity, &ring).await?;
     let settings =
         Settings { snapshot_frames: config.snapshot_frames, draft_seed: boot::random_u64(entropy) };
     let boot_ms = ports.clock.now_ms()?;
@@ -180,10 +203,35 @@ async fn start(
         phase: Arc::clone(phase),
     };
     let ledger = Ledger::start_in_arbiter(&arbiter, |_| Ledger::new(parts));
-    gate.open(Serving { ledger: ledger.clone(), crypto, identity: Arc::clone(&identity), boot_ms });
+    let identity_of = Arc::clone(&identity);
+    gate.open(Serving { ledger: ledger.clone(), crypto, identity: identity_of, boot_ms, proof });
     wait_ready(phase).await?;
     observer.ready(&identity, epoch);
     Ok(ledger)
+}
+
+/// Opens an epoch after a replay: its data key, its channel key, its attestation.
+async fn new_epoch(
+    ports: &Ports,
+    replayed: Replayed,
+    identity: &Identity,
+    ring: &KeyRing,
+) -> Result<(Start, Proof), BootError> {
+    let entropy = ports.entropy.as_ref();
+    let channel = ChannelKey::generate(entropy);
+    let epoch = NewEpoch::prepare(&replayed, identity, ring, &channel).await?;
+    let binding = epoch.binding;
+    let (attestor, boot) = match &ports.attestation {
+        Attestation::Unattested => (None, BootDocument::default()),
+        Attestation::Module(nsm) => {
+            let attestor = Attestor::start(Arc::clone(nsm));
+            let bound = attestor.send(Bind(binding)).await;
+            (Some(attestor), bound.unwrap_or(Err(AttestError::Stopped))?)
+        }
+    };
+    let started = epoch.start(replayed, boot.document.clone(), identity, entropy);
+    let (boot, channel) = (Arc::new(boot), Arc::new(channel));
+    Ok((started, Proof { binding, boot, channel, attestor }))
 }
 
 /// The connection lives on the ledger's thread: an ack that wakes its reader there is one change of

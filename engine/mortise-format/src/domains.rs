@@ -33,6 +33,8 @@ pub const LOG_SECRET_COMMITMENT: &str = "mortise 2026 log secret commitment v1";
 pub const SOFTWARE_VAULT: &str = "mortise 2026 software vault wrapping key v1";
 /// Context of the digest over what an attestation document binds.
 pub const ATTESTATION_BINDING: &str = "mortise 2026 attestation binding v1";
+/// Context of the digest by which a boot frame names its attestation document.
+pub const ATTESTATION_DOCUMENT: &str = "mortise 2026 attestation document v1";
 /// Context of the seed of an enclave's generator.
 pub const ENTROPY_SEED: &str = "mortise 2026 entropy seed v1";
 
@@ -53,6 +55,7 @@ pub const ALL: &[&str] = &[
     LOG_SECRET_COMMITMENT,
     SOFTWARE_VAULT,
     ATTESTATION_BINDING,
+    ATTESTATION_DOCUMENT,
     ENTROPY_SEED,
 ];
 

@@ -169,6 +169,12 @@ catalogue! {
     StaleFacts, -32035, "STALE_FACTS", false, &["age", "maxAge"],
         "The newest chain fact about the account is too old.",
         "Submit a fresh fact, then make a new request.";
+    Unattested, -32036, "UNATTESTED", false, &[],
+        "No security module stands behind this engine, so that it can prove nothing of itself.",
+        "Rely on no promise of this engine; use one whose mode is attested.";
+    AttestationFailed, -32037, "ATTESTATION_FAILED", true, &[],
+        "The security module did not make a document.",
+        "Send the same request again; the operator's log has the detail.";
 }
 
 impl Code {

@@ -15,6 +15,7 @@ extern crate alloc;
 pub mod abi;
 pub mod amount;
 pub mod asset;
+pub mod binding;
 pub mod codec;
 pub mod command;
 pub mod domains;

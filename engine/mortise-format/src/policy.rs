@@ -235,17 +235,52 @@ impl Genesis {
     }
 }
 
-/// The identity of an engine: genesis public keys, commitment to the log secret, genesis hash.
-///
-/// `public_key` is the compressed secp256k1 key (SEC 1, 33 bytes).
+/// The public keys that an engine was founded with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct GenesisKeys {
+    /// Compressed secp256k1 key (SEC 1) that signs statements and promises.
+    pub signing: [u8; 33],
+    /// Ed25519 key that signs checkpoints.
+    pub checkpoint: [u8; 32],
+}
+
+impl GenesisKeys {
+    /// The word that stands for all of them: fixed lengths, each after the name of its kind.
+    fn word(&self) -> [u8; 32] {
+        keccak256(&[b"secp256k1", &self.signing, b"ed25519", &self.checkpoint])
+    }
+}
+
+/// The identity of an engine: all genesis public keys, commitment to the log secret, genesis hash.
 pub fn engine_id(
-    public_key: &[u8; 33],
+    keys: &GenesisKeys,
     log_secret_commitment: &Bytes32,
     genesis: &Bytes32,
 ) -> EngineId {
     let words = Words::typed(&keccak256(&[ENGINE_ID_TAG.as_bytes()]))
-        .word(&keccak256(&[b"secp256k1", public_key]))
+        .word(&keys.word())
         .word(&log_secret_commitment.0)
         .word(&genesis.0);
     EngineId(words.hash().0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn engine_id_covers_every_genesis_key_the_log_secret_and_the_genesis() {
+        let keys = GenesisKeys { signing: [2; 33], checkpoint: [3; 32] };
+        let (secret, genesis) = (Bytes32([4; 32]), Bytes32([5; 32]));
+        let ids = [
+            engine_id(&keys, &secret, &genesis),
+            engine_id(&GenesisKeys { signing: [6; 33], ..keys }, &secret, &genesis),
+            engine_id(&GenesisKeys { checkpoint: [6; 32], ..keys }, &secret, &genesis),
+            engine_id(&keys, &Bytes32([6; 32]), &genesis),
+            engine_id(&keys, &secret, &Bytes32([6; 32])),
+        ];
+        for (i, a) in ids.iter().enumerate() {
+            assert!(ids[i + 1..].iter().all(|b| a != b), "{i}");
+        }
+    }
 }

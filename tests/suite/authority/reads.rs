@@ -29,7 +29,7 @@ fn query(method: &str, lock: &LockTerms, driver: &Driver) -> Option<Query> {
         "verifyFulfillment" | "getLock" => Query::Lock(lock_id),
         "getActiveLocks" | "listLocks" => Query::Locks(filter),
         "getLockedBalance" | "getBalance" => Query::Balance(owner, coin()),
-        "getStateRoot" => Query::Statement,
+        "getStateRoot" | "getAttestation" => Query::Statement,
         "suggestNonce" => Query::SuggestNonce(owner),
         "simulateLock" => Query::Simulate(Box::new(SimulateLock {
             owner,

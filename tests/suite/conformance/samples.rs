@@ -1,9 +1,12 @@
 //! One sample of every stored type, every variant of every enum.
 
-use mortise_core::body::{BootRecord, ClearBody, SignedStatement, Statement};
+use mortise_core::body::{
+    Boot, BootRecord, ClearBody, SignedStatement, Statement, document_digest,
+};
 use mortise_core::state::principals::Nonces;
 use mortise_core::state::{LeafKey, LeafValue};
 use mortise_format::asset::{Asset, AssetType, Condition, TokenId};
+use mortise_format::binding::BoundKeys;
 use mortise_format::command::{CancelForm, Command, SignedCancel, SignedIntent};
 use mortise_format::eip712::{Claim, Request, RootStatement};
 use mortise_format::event::{Authority, Content, Event, GrantedLock, Position, RequestMark};
@@ -240,11 +243,19 @@ pub fn clear_body() -> ClearBody {
     };
     let stated = Statement { statement, history_path: vec![[11; 32], [12; 32]] };
     ClearBody {
-        boot: Some(BootRecord {
-            wrapped_key: vec![13; 80],
-            key_commitment: Bytes32([14; 32]),
-            document_digest: Bytes32([15; 32]),
-            fresh: Bytes32([16; 32]),
+        boot: Some(Boot {
+            record: BootRecord {
+                keys: BoundKeys {
+                    signing: [17; 33],
+                    checkpoint: Some([18; 32]),
+                    channel: Some([19; 32]),
+                },
+                wrapped_key: vec![13; 80],
+                key_commitment: Bytes32([14; 32]),
+                document_digest: document_digest(&[15; 100]),
+                fresh: Bytes32([16; 32]),
+            },
+            document: vec![15; 100],
         }),
         statements: vec![SignedStatement { stated, signature: signature() }],
     }

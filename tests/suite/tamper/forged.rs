@@ -3,12 +3,14 @@
 //! and digests are right.
 
 use super::{at, log, verdict};
-use mortise_core::body::{ClearBody, SealedBody, SignedStatement};
+use mortise_core::body::{Boot, ClearBody, SealedBody, SignedStatement, document_digest};
+use mortise_core::machine::EpochRecord;
 use mortise_core::{event_tree, keys, seal};
 use mortise_format::codec;
 use mortise_format::event::Event;
 use mortise_format::frame::{FrameHeader, FrameKind};
 use mortise_format::ids::{EngineId, FrameDigest};
+use mortise_format::limits::ATTESTATION_BYTES_MAX;
 use mortise_testkit::driver::Driver;
 use mortise_testkit::keys::Party;
 
@@ -120,13 +122,31 @@ fn frame_that_does_not_begin_with_the_event_of_its_kind_is_refused() {
     });
     assert_says(&driver, LAST, "BootRecord", |parts| {
         let epochs = driver.pipeline().machine().epochs();
-        parts.clear.boot = epochs.last().map(|record| record.boot.clone());
+        let boot = |record: &EpochRecord| Boot { record: record.boot.clone(), document: vec![] };
+        parts.clear.boot = epochs.last().map(boot);
         true
     });
     assert_says(&driver, BOOT, "BootRecord", |parts| parts.clear.boot.take().is_some());
     assert_says(&driver, LAST, "Epoch", |parts| {
         parts.header.kind = FrameHeader::kind_byte(FrameKind::Boot);
         true
+    });
+}
+
+#[test]
+fn document_that_the_boot_record_does_not_name_is_refused() {
+    let driver = log(26);
+    let boot = |change: &dyn Fn(&mut Boot)| {
+        assert_says(&driver, BOOT, "BootDocument", |parts| {
+            change(parts.clear.boot.as_mut().expect("a boot frame has a record"));
+            true
+        });
+    };
+    boot(&|boot| boot.document.push(1));
+    boot(&|boot| boot.record.document_digest.0[0] ^= 1);
+    boot(&|boot| {
+        boot.document = vec![1; ATTESTATION_BYTES_MAX + 1];
+        boot.record.document_digest = document_digest(&boot.document);
     });
 }
 

@@ -23,7 +23,8 @@ use mortise_core::keys::EpochKeys;
 use mortise_core::machine::EpochRecord;
 use mortise_core::signature::Signer;
 use mortise_engine::api::{Ask, Query, Reply, Token, Work};
-use mortise_engine::boot::{self, BootError};
+use mortise_engine::boot::{self, BootError, NewEpoch};
+use mortise_engine::channel::ChannelKey;
 use mortise_engine::keyring::{Identity, IdentityError, KeyRing};
 use mortise_engine::pipeline::{
     Input, Output, Pipeline, Settings, SignJob, SignedFrame, Snapshot, Start,
@@ -145,7 +146,7 @@ impl Driver {
             now(boot::identity(&self.disk, &*self.vault, &self.entropy, Some(&self.genesis)))?;
         let vault: Arc<dyn mortise_engine::ports::Vault> = self.vault.clone();
         let ring = KeyRing::new(vault, &identity);
-        let start = now(boot::replay(&self.disk, &identity, &ring, &self.entropy, &|_, _| {}))?;
+        let start = begin(&self.disk, &identity, &ring, &self.entropy)?;
         for signed in &start.to_carry {
             self.statements.insert(signed.stated.statement.seq, signed.clone());
         }
@@ -178,7 +179,7 @@ impl Driver {
         let identity = self.identity();
         let vault: Arc<dyn mortise_engine::ports::Vault> = self.vault.clone();
         let ring = KeyRing::new(vault, identity);
-        now(boot::replay(disk, identity, &ring, &self.entropy, &|_, _| {}))
+        begin(disk, identity, &ring, &self.entropy)
     }
 
     /// Kills the engine and cuts the power: of the frames that were written and not synced, the
@@ -469,6 +470,19 @@ impl Driver {
         let reply = now(recall::recall(&self.disk, identity, ring, epochs, at, statement));
         self.leave(token, reply.expect("what was answered is in the log"));
     }
+}
+
+/// Replay and a new epoch, unattested.
+fn begin(
+    disk: &Disk,
+    identity: &Identity,
+    ring: &KeyRing,
+    entropy: &TestEntropy,
+) -> Result<Start, BootError> {
+    let replayed = now(boot::replay(disk, identity, ring, entropy, &|_, _| {}))?;
+    let channel = ChannelKey::generate(entropy);
+    let epoch = now(NewEpoch::prepare(&replayed, identity, ring, &channel))?;
+    Ok(epoch.start(replayed, Vec::new(), identity, entropy))
 }
 
 #[derive(Debug, Clone, Copy)]

@@ -27,7 +27,7 @@ use serde_json::Value;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use threads::{EngineThread, HostThread, Progress};
+use threads::{EngineThread, HostThread, Platform, Progress};
 use wire::JsonLine;
 
 /// Longest time for anything here to come true.
@@ -80,6 +80,8 @@ pub struct Options {
     pub snapshot_frames: u64,
     /// Put a proxy between engine and store.
     pub has_proxy: bool,
+    /// Keys and attestation; without one the vault file of the folder, unattested.
+    pub platform: Option<Platform>,
 }
 
 impl Default for Options {
@@ -90,6 +92,7 @@ impl Default for Options {
             limits: GatewayLimits::default(),
             snapshot_frames: 4096,
             has_proxy: false,
+            platform: None,
         }
     }
 }
@@ -210,7 +213,9 @@ impl System {
             snapshot_frames: self.options.snapshot_frames,
             crypto_threads: 2,
         };
-        self.engine = Some(EngineThread::start(config, self.vault()));
+        let platform = self.options.platform.clone();
+        let platform = platform.unwrap_or_else(|| Platform::of_file(&self.vault()));
+        self.engine = Some(EngineThread::start(config, &platform));
     }
 
     /// Starts the engine and waits until it serves.

@@ -1,6 +1,7 @@
 //! The engine process, composed with software ports.
 
 use super::notice::{Notice, parent_gone, start_log};
+use mortise_engine::attest::Attestation;
 use mortise_engine::keyring::Identity;
 use mortise_engine::phase::Bounds;
 use mortise_engine::server::{self, Config, Observer, Ports};
@@ -69,6 +70,7 @@ fn compose(args: &EngineArgs) -> Result<(Config, Ports), String> {
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
         vault: Arc::new(vault),
+        attestation: Attestation::Unattested,
     };
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let config = Config {

@@ -76,6 +76,7 @@ impl Engine {
             version: "0".into(),
             phase: "ready".into(),
             pruning_horizon: 0,
+            fault: None,
         }
     }
 

@@ -81,6 +81,9 @@ pub enum FollowError {
     /// A boot frame without boot record, or another frame with one.
     #[error("a boot record stands in boot frames and nowhere else")]
     BootRecord,
+    /// A boot frame's attestation document is over its limit, or another than its record names.
+    #[error("the boot frame's attestation document is not the one that it names")]
+    BootDocument,
 }
 
 impl Machine {
@@ -133,6 +136,9 @@ impl Machine {
         let clear: ClearBody = codec::decode(frame.clear())?;
         if clear.boot.is_some() != (header.kind() == Some(FrameKind::Boot)) {
             return Err(FollowError::BootRecord);
+        }
+        if clear.boot.as_ref().is_some_and(|boot| !boot.is_consistent()) {
+            return Err(FollowError::BootDocument);
         }
         self.follow_statements(&clear, engine)?;
         if usize::try_from(header.event_count).ok() != Some(body.count())

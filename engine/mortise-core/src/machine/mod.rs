@@ -127,7 +127,7 @@ impl Machine {
         self.uncarried.drain(..clear.statements.len().min(self.uncarried.len()));
         if let Some(boot) = &clear.boot {
             let (epoch, first_seq) = (header.epoch, header.seq);
-            self.epochs.push(EpochRecord { epoch, first_seq, boot: boot.clone() });
+            self.epochs.push(EpochRecord { epoch, first_seq, boot: boot.record.clone() });
         }
         self.history.append(frame.leaf().history_leaf());
         let digest = frame.digest();

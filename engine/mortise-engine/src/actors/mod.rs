@@ -5,13 +5,16 @@
 //!                        |  ^                                          |
 //!                        |  '-------------- Acked / StoreFailed -------'
 //!                        '--SignFrame--> Crypto pool (SyncArbiter): also admits commands
+//! sessions --Attest--> Attestor (SyncArbiter, one thread): asks the security module
 //! ```
 //! Messages carry batches. `do_send` is banned: it ignores a mailbox's bound. Bounds on what is
 //! under way are permits, taken before a message is sent (actix mailboxes do not bound).
 
+mod attestor;
 mod crypto;
 mod ledger;
 mod shipper;
 
+pub use attestor::{Attest, Attestor, Bind};
 pub use crypto::{Admit, Crypto};
 pub use ledger::{Ledger, LedgerParts, Stop, Submit};

@@ -32,7 +32,7 @@ use crate::store::Ack;
 use inflight::InFlight;
 use mortise_core::Machine;
 use mortise_core::apply::Corruption;
-use mortise_core::body::{BootRecord, SignedStatement, Statement};
+use mortise_core::body::{Boot, SignedStatement, Statement};
 use mortise_core::keys::{EpochKeys, LogKeys};
 use mortise_core::machine::CloseError;
 use mortise_format::event::{Event, Position};
@@ -193,7 +193,7 @@ pub struct Start {
     /// Keys of the new epoch.
     pub keys: EpochKeys,
     /// What the boot frame says in clear.
-    pub boot: BootRecord,
+    pub boot: Boot,
     /// Statements about the last frames of the log that no frame carries, signed again.
     pub to_carry: Vec<SignedStatement>,
     /// Frames covered by the snapshot that the start came from.

@@ -4,7 +4,7 @@ use super::inflight::{InFlight, Pending};
 use super::{Fault, Output, Pipeline, SignJob, Snapshot};
 use crate::api::{Ask, Query, Reply, Token, Work};
 use mortise_core::Admitted;
-use mortise_core::body::{BootRecord, ClearBody};
+use mortise_core::body::{Boot, ClearBody};
 use mortise_core::machine::{Executed, OpenFrame};
 use mortise_format::event::{Event, Position};
 use mortise_format::limits::{FRAME_STATEMENTS_MAX, FRAMES_IN_FLIGHT_MAX};
@@ -211,11 +211,13 @@ impl Pipeline {
 
     pub(super) fn boot_frame(
         &mut self,
-        boot: BootRecord,
+        boot: Boot,
         now_ms: u64,
         version: &str,
         out: &mut Vec<Output>,
     ) -> Result<(), Fault> {
+        // What every follower will check.
+        assert!(boot.is_consistent(), "a boot names its own document");
         let epoch = self.machine.head().epoch + 1;
         let frame = self.machine.open_boot(epoch, now_ms, version)?;
         let building = Building { frame, replies: Vec::new(), events: Vec::new() };

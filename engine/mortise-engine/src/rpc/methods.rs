@@ -1,14 +1,12 @@
 //! One function a method: ask, then render.
 
-use super::{Json, render};
+use super::{Json, attestation, render};
 use crate::api::{Answer, Ask, DraftRequest, LockFilter, Query, Reply, StatusAnswer, TermsOf};
 use crate::gate::{Closed, Gate, Serving};
 use crate::phase::Phase;
 use mortise_core::body::SignedStatement;
 use mortise_core::state::LeafKey;
 use mortise_format::command::{CancelForm, Command, SignedCancel};
-use mortise_format::domains::keccak256;
-use mortise_format::eip712::Digest;
 use mortise_format::errors::Code;
 use mortise_format::ids::{Address, Bytes32, EngineId, LockId, PolicyHash, Root};
 use mortise_format::lock::{Custody, Durability, LockTerms};
@@ -19,20 +17,20 @@ use mortise_format::wire::params::{
     ListLocks, ProofKey, SignLock, SimulateLock, VerifyFulfillment,
 };
 use mortise_format::wire::results::{
-    BootAttestation, ChainInfo, CleanupResult, EngineInfo, Health, LockStatus, NonceResult,
-    PolicyResult, StateRootResult, StatementView,
+    ChainInfo, CleanupResult, EngineInfo, Health, LockStatus, NonceResult, PolicyResult,
+    StateRootResult, StatementView,
 };
 use mortise_format::wire::{Call, ErrorObject, HexBytes};
 use serde_json::Value;
-use std::collections::BTreeMap;
 
-type Answered = Result<Json, ErrorObject>;
+pub(super) type Answered = Result<Json, ErrorObject>;
 
 /// Answers a call.
 pub(super) async fn call(gate: &Gate, call: Call) -> Answered {
     match call {
         Call::Health(_) => health(gate).await,
-        Call::GetBootAttestation(_) => boot_attestation(gate),
+        Call::GetBootAttestation(params) => attestation::boot(gate, params).await,
+        Call::GetAttestation(params) => attestation::live(gate, params).await,
         Call::GetEnclaveId(_) => Ok(json(&serving(gate)?.identity.engine_id)),
         Call::GetEnclavePublicKey(_) => Ok(json(&serving(gate)?.identity.signer.address())),
         Call::GetEngineInfo(_) => engine_info(gate).await,
@@ -79,7 +77,7 @@ pub(super) fn json<T: serde::Serialize>(value: &T) -> Json {
     Json(serde_json::to_vec(value).expect("results have text keys only"))
 }
 
-fn unexpected() -> ErrorObject {
+pub(super) fn unexpected() -> ErrorObject {
     ErrorObject::new(Code::InternalError)
 }
 
@@ -91,9 +89,9 @@ fn closed(closed: Closed) -> ErrorObject {
     }
 }
 
-fn serving(gate: &Gate) -> Result<&Serving, ErrorObject> {
+pub(super) fn serving(gate: &Gate) -> Result<&Serving, ErrorObject> {
     gate.serving().ok_or_else(|| match gate.phase() {
-        Phase::Fault(_) => ErrorObject::new(Code::Fault),
+        Phase::Fault { .. } => ErrorObject::new(Code::Fault),
         phase => ErrorObject::not_ready(phase.name()),
     })
 }
@@ -115,7 +113,10 @@ async fn read(gate: &Gate, query: Query) -> Result<Answer, ErrorObject> {
     }
 }
 
-async fn rooted(gate: &Gate, query: Query) -> Result<(Answer, SignedStatement), ErrorObject> {
+pub(super) async fn rooted(
+    gate: &Gate,
+    query: Query,
+) -> Result<(Answer, SignedStatement), ErrorObject> {
     match gate.query(query).await.map_err(closed)? {
         Reply::Rooted(answer, statement) => Ok((answer, *statement)),
         reply => Err(refused(reply)),
@@ -208,33 +209,21 @@ async fn health(gate: &Gate) -> Answered {
         timestamp: statement.map_or(0, |s| s.time_ms / 1000),
         epoch: statement.map_or(0, |s| s.epoch),
         seq: statement.map_or(0, |s| s.seq),
-        mode: MODE.into(),
+        mode: gate.mode().into(),
         version: VERSION.into(),
         phase: phase.name().into(),
         pruning_horizon: statement
             .zip(serving)
             .map_or(0, |(statement, serving)| pruning_horizon(statement.time_ms, serving)),
+        fault: match phase {
+            Phase::Fault { name, .. } => Some(name.into()),
+            _ => None,
+        },
     }))
 }
 
 fn pruning_horizon(time_ms: u64, serving: &Serving) -> u64 {
     (time_ms / 1000).saturating_sub(serving.identity.genesis.policy.retention_s)
-}
-
-/// Without a platform that attests there is no document: empty, and it says so.
-fn boot_attestation(gate: &Gate) -> Answered {
-    let serving = serving(gate)?;
-    let signer = &serving.identity.signer;
-    Ok(json(&BootAttestation {
-        enclave_id: serving.identity.engine_id,
-        public_key: signer.address(),
-        boot_time: serving.boot_ms / 1000,
-        code_hash: Bytes32::ZERO,
-        pcrs: BTreeMap::new(),
-        aws_attestation_document: HexBytes(Vec::new()),
-        signature: signer.sign(&Digest(keccak256(&[b""]))),
-        mode: MODE.into(),
-    }))
 }
 
 async fn engine_info(gate: &Gate) -> Answered {
@@ -252,6 +241,9 @@ async fn engine_info(gate: &Gate) -> Answered {
         engine_id: identity.engine_id,
         address: identity.signer.address(),
         public_key: HexBytes(identity.signer.public_key().to_vec()),
+        checkpoint_key: Bytes32(identity.checkpoint.public_key()),
+        channel_key: Bytes32(serving.proof.channel.public()),
+        log_secret_commitment: identity.log_secret_commitment,
         name: identity.genesis.name.clone(),
         genesis_hash: identity.genesis.hash(),
         policy_hash,
@@ -259,7 +251,7 @@ async fn engine_info(gate: &Gate) -> Answered {
         epoch: statement.epoch,
         seq: statement.seq,
         phase: gate.phase().name().into(),
-        mode: MODE.into(),
+        mode: gate.mode().into(),
         durability: Durability::Stored,
         chains: chains
             .iter()
@@ -424,7 +416,5 @@ async fn proof(gate: &Gate, params: GetProof) -> Answered {
 
 /// Version of the code.
 pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
-/// What backs the key until a platform attests it.
-const MODE: &str = "unattested";
 /// What an overloaded caller is told to wait.
 const RETRY_AFTER_MS: u64 = 50;

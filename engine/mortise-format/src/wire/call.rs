@@ -3,9 +3,9 @@
 use super::error::ErrorObject;
 use super::params::{
     CancelLock, ClaimLock, CommitBatch, CommitLock, CreateLock, ExtendLock, GetActiveLocks,
-    GetBalance, GetBootAttestation, GetLock, GetLockedBalance, GetProof, GetStateRoot, ListLocks,
-    NoParams, ReleaseLock, SignLock, SimulateLock, SubmitChainFact, SuggestNonce,
-    VerifyFulfillment,
+    GetAttestation, GetBalance, GetBootAttestation, GetLock, GetLockedBalance, GetProof,
+    GetStateRoot, ListLocks, NoParams, ReleaseLock, SignLock, SimulateLock, SubmitChainFact,
+    SuggestNonce, VerifyFulfillment,
 };
 use serde::{Serialize, Serializer};
 use serde_json::Value;
@@ -65,6 +65,7 @@ macro_rules! methods {
 methods! {
     Health(NoParams) = "health", "Phase, place in the log, identity.";
     GetBootAttestation(GetBootAttestation) = "getBootAttestation", "What is running.";
+    GetAttestation(GetAttestation) = "getAttestation", "What is running, now, for this caller.";
     CreateLock(CreateLock) = "createLock", "A draft and the typed data to sign.";
     SignLock(SignLock) = "signLock", "The owner approves a draft.";
     CommitLock(CommitLock) = "commitLock", "A lock in one step.";

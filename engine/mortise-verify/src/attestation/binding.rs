@@ -5,16 +5,7 @@ use alloc::vec::Vec;
 use mortise_format::domains::{self, ATTESTATION_BINDING};
 use mortise_format::ids::{Bytes32, EngineId, PolicyHash, Root};
 
-/// The public keys of one boot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BoundKeys {
-    /// Compressed secp256k1 key that signs statements and promises.
-    pub signing: [u8; 33],
-    /// Ed25519 key that signs checkpoints, when the engine has one.
-    pub checkpoint: Option<[u8; 32]>,
-    /// X25519 key of the channel, made per boot, when the engine has one.
-    pub channel: Option<[u8; 32]>,
-}
+pub use mortise_format::binding::BoundKeys;
 
 /// Everything that a boot binds to its image by an attestation document.
 ///

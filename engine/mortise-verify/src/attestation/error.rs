@@ -238,6 +238,14 @@ pub enum AttestationError {
         /// Its value.
         found: Pcr,
     },
+    /// Behind the binding's digest stands another statement than expected, or none.
+    #[error("the document names {found:?} behind its binding, not the statement {expected}")]
+    StatementMismatch {
+        /// Digest of the statement.
+        expected: Bytes32,
+        /// What stands there.
+        found: Option<Hex>,
+    },
     /// An optional field is not what the caller expects.
     #[error("the field {field} is {found:?}, expected {expected:?}")]
     ClaimMismatch {

@@ -59,6 +59,9 @@ pub enum Expect<'a> {
 pub struct Claims<'a> {
     /// The keys and the engine that the document must be for: checked in `user_data` and PCR16.
     pub binding: Option<&'a KeyBinding>,
+    /// The digest of the root statement that the document must name behind the binding's digest;
+    /// without one the binding's digest must stand alone.
+    pub statement: Option<&'a Bytes32>,
     /// What `user_data` must be; beside a binding, [`Expect::Anything`].
     pub user_data: Expect<'a>,
     /// What `public_key` must be.
@@ -68,12 +71,23 @@ pub struct Claims<'a> {
 impl<'a> Claims<'a> {
     /// Expects nothing: a document that passes says nothing about keys.
     pub const fn unchecked() -> Self {
-        Self { binding: None, user_data: Expect::Anything, public_key: Expect::Anything }
+        Self {
+            binding: None,
+            statement: None,
+            user_data: Expect::Anything,
+            public_key: Expect::Anything,
+        }
     }
 
     /// Expects this binding, and nothing of `public_key`.
     pub const fn bound_to(binding: &'a KeyBinding) -> Self {
         Self { binding: Some(binding), ..Self::unchecked() }
+    }
+
+    /// Expects this binding and, behind it, the digest of this root statement: what
+    /// `getAttestation` gives.
+    pub const fn bound_at(binding: &'a KeyBinding, statement: &'a Bytes32) -> Self {
+        Self { statement: Some(statement), ..Self::bound_to(binding) }
     }
 }
 
@@ -166,9 +180,10 @@ accessors!(ArchivedAttestation);
 /// In this order: `DocumentTooLarge`; those of the envelope; those of the fields; `RootNotPinned`,
 /// `Certificate`; `NotYetValid`, `Expired` at the document's own time; `SignatureMismatch`;
 /// `ChainSignatureMismatch`; `DebugMode`; `PcrMissing`, `PcrNotApproved`; `BindingMismatch`,
-/// `PcrMissing` and `BindingPcrMismatch`; `ClaimMismatch` of `user_data`, `public_key`, `nonce`;
-/// `Stale`, `FromTheFuture`; `NotYetValid` with a leeway of `ATTESTATION_SKEW_MS_MAX`, because leaf
-/// certificates are not backdated, and `Expired`, at `now_ms`.
+/// `PcrMissing` and `BindingPcrMismatch`; `StatementMismatch`; `ClaimMismatch` of `user_data`,
+/// `public_key`, `nonce`; `Stale`, `FromTheFuture`; `NotYetValid` with a leeway of
+/// `ATTESTATION_SKEW_MS_MAX`, because leaf certificates are not backdated, and `Expired`, at
+/// `now_ms`.
 pub fn verify_live(
     document: &[u8],
     check: &LiveCheck<'_>,
@@ -246,8 +261,15 @@ fn check_statement(
         return Err(AttestationError::DebugMode);
     }
     pcrs.check(&payload.pcrs)?;
+    let (bound, behind) = claimed_user_data(payload, claims);
     if let Some(binding) = claims.binding {
-        check_binding(payload, binding)?;
+        check_binding(payload, bound, binding)?;
+    }
+    if let Some(expected) = claims.statement
+        && behind != Some(&expected.0[..])
+    {
+        let (expected, found) = (*expected, Hex::of(behind));
+        return Err(AttestationError::StatementMismatch { expected, found });
     }
     check_field(Field::UserData, claims.user_data, payload.user_data)?;
     check_field(Field::PublicKey, claims.public_key, payload.public_key)?;
@@ -259,10 +281,26 @@ fn is_debug(payload: &Payload<'_>) -> bool {
     [0, 1, 2].iter().all(|index| payload.pcrs.get(index).is_none_or(Pcr::is_zero))
 }
 
-fn check_binding(payload: &Payload<'_>, binding: &KeyBinding) -> Result<(), AttestationError> {
+/// `user_data` as binding and statement: cut only where a statement is expected.
+fn claimed_user_data<'a>(
+    payload: &Payload<'a>,
+    claims: &Claims<'_>,
+) -> (Option<&'a [u8]>, Option<&'a [u8]>) {
+    let cut = payload.user_data.and_then(|user_data| user_data.split_at_checked(32));
+    match (claims.statement, cut) {
+        (Some(_), Some((bound, behind))) => (Some(bound), Some(behind)),
+        _ => (payload.user_data, None),
+    }
+}
+
+fn check_binding(
+    payload: &Payload<'_>,
+    bound: Option<&[u8]>,
+    binding: &KeyBinding,
+) -> Result<(), AttestationError> {
     let expected = binding.digest();
-    if payload.user_data != Some(&expected.0[..]) {
-        let found = Hex::of(payload.user_data);
+    if bound != Some(&expected.0[..]) {
+        let found = Hex::of(bound);
         return Err(AttestationError::BindingMismatch { expected, found });
     }
     let found = *payload.pcrs.get(&16).ok_or(AttestationError::PcrMissing { index: 16 })?;

@@ -1,11 +1,13 @@
 //! Host and engine on threads of this process.
 
+use mortise_engine::attest::Attestation;
 use mortise_engine::keyring::Identity;
+use mortise_engine::ports::Vault;
 use mortise_engine::server::{self, Config, EngineError, Observer, Ports};
 use mortise_host::Host;
 use mortise_sim::{FileVault, SystemClock, SystemEntropy};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
 use tokio::sync::oneshot;
@@ -51,6 +53,32 @@ impl HostThread {
     }
 }
 
+/// The keys of an engine, and what proves them.
+#[derive(Clone)]
+pub struct Platform {
+    /// Keys.
+    pub vault: Arc<dyn Vault>,
+    /// What proves them.
+    pub attestation: Attestation,
+}
+
+impl Platform {
+    /// The software vault of this file, unattested.
+    ///
+    /// # Panics
+    /// When the file is no vault.
+    pub fn of_file(vault: &Path) -> Self {
+        let vault = Arc::new(FileVault::open(vault).expect("the vault opens"));
+        Self { vault, attestation: Attestation::Unattested }
+    }
+}
+
+impl std::fmt::Debug for Platform {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Platform({})", self.attestation.mode())
+    }
+}
+
 /// What an engine told of its start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Progress {
@@ -88,18 +116,18 @@ pub struct EngineThread {
 }
 
 impl EngineThread {
-    /// Starts an engine on the software vault of this file, and waits for nothing.
-    pub fn start(config: Config, vault: PathBuf) -> Self {
+    /// Starts an engine on this platform, and waits for nothing.
+    pub fn start(config: Config, platform: &Platform) -> Self {
         let (stop, stopped) = oneshot::channel();
         let watcher = Arc::new(Watcher::default());
         let observer = Arc::clone(&watcher);
+        let ports = Ports {
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(SystemEntropy),
+            vault: Arc::clone(&platform.vault),
+            attestation: platform.attestation.clone(),
+        };
         let thread = std::thread::spawn(move || {
-            let vault = FileVault::open(&vault).expect("the vault opens");
-            let ports = Ports {
-                clock: Arc::new(SystemClock),
-                entropy: Arc::new(SystemEntropy),
-                vault: Arc::new(vault),
-            };
             let runner = actix::System::new();
             let shutdown = async move { drop(stopped.await) };
             let ended = runner.block_on(server::run(config, ports, observer, shutdown));

@@ -10,9 +10,9 @@ mod query;
 pub use change::{CancelLock, CancelSignedAs, ClaimLock, ExtendLock, ReleaseLock};
 pub use lock::{CommitBatch, CommitLock, CreateLock, Expiry, SignLock, SimulateLock};
 pub use query::{
-    FulfillmentProof, GetActiveLocks, GetBalance, GetBootAttestation, GetLock, GetLockedBalance,
-    GetProof, GetStateRoot, ListLocks, NoParams, ProofKey, SubmitChainFact, SuggestNonce,
-    VerifyFulfillment,
+    FulfillmentProof, GetActiveLocks, GetAttestation, GetBalance, GetBootAttestation, GetLock,
+    GetLockedBalance, GetProof, GetStateRoot, ListLocks, NoParams, ProofKey, SubmitChainFact,
+    SuggestNonce, VerifyFulfillment,
 };
 
 use super::fields::{Fields, ParamError};

@@ -50,6 +50,24 @@ impl GetBootAttestation {
     }
 }
 
+/// `getAttestation`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct GetAttestation {
+    /// Drawn at random by the caller for this one document, which repeats it.
+    pub nonce: Bytes32,
+}
+
+impl GetAttestation {
+    /// Parses the parameters.
+    ///
+    /// # Errors
+    /// See [`ParamError`].
+    pub fn parse(params: &Value) -> Result<Self> {
+        let fields = Fields::of_params(params, &["nonce"])?;
+        Ok(Self { nonce: fields.required("nonce")?.bytes32()? })
+    }
+}
+
 /// `verifyFulfillment`. No kind of evidence is checked yet, so that every proof is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]

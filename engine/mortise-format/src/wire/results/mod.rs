@@ -15,8 +15,8 @@ pub use lock::{CreateLockResult, LegView, LockList, LockStatus, LockView, Positi
 pub use outcome::{FactResult, OutcomeResult, OutcomeView};
 pub use receipt::{ReceiptView, StatementView};
 pub use service::{
-    BootAttestation, ChainInfo, CleanupResult, EngineInfo, Health, NonceResult, PolicyResult,
-    SimulationResult, StateRootResult,
+    Attestation, BindingView, BootAttestation, ChainInfo, CleanupResult, EngineInfo, Health,
+    NonceResult, PolicyResult, SimulationResult, StateRootResult,
 };
 pub use state::{BalanceResult, LockedBalanceResult, OtherLeaf, ProofResult};
 

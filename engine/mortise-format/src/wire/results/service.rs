@@ -4,9 +4,10 @@ use super::super::error::ErrorObject;
 use super::super::genesis::PolicyJson;
 use super::super::text::{HexBytes, decimal};
 use super::receipt::StatementView;
+use crate::binding::BoundKeys;
 use crate::ids::{Address, Bytes32, EngineId, LockId, PolicyHash, Root, Signature};
 use crate::lock::{Custody, Durability};
-use crate::policy::Policy;
+use crate::policy::{GenesisKeys, Policy, engine_id};
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
@@ -31,7 +32,7 @@ pub struct Health {
     pub epoch: u64,
     /// The last released frame.
     pub seq: u64,
-    /// `unattested` until a document backs the key.
+    /// `attested`, or `unattested`: no document backs the key.
     pub mode: String,
     /// Version of the code.
     pub version: String,
@@ -40,6 +41,9 @@ pub struct Health {
     /// Locks that ended before this time may be gone from the state, whole seconds.
     #[serde(default)]
     pub pruning_horizon: u64,
+    /// The name of what the boot failed with; only in phase `fault`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<String>,
 }
 
 /// `getBootAttestation`.
@@ -60,8 +64,62 @@ pub struct BootAttestation {
     pub aws_attestation_document: HexBytes,
     /// The engine's, over keccak-256 of the document.
     pub signature: Signature,
-    /// `unattested`, or the name of the root of trust.
+    /// See [`Health::mode`].
     pub mode: String,
+    /// What the document binds; absent while unattested.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub binding: Option<BindingView>,
+}
+
+/// What a boot binds by its attestation documents, field by field (`specs/attestation.md`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BindingView {
+    /// The engine id.
+    pub engine_id: EngineId,
+    /// The boot.
+    pub epoch: u64,
+    /// Compressed secp256k1 key that signs statements and promises.
+    pub signing_key: HexBytes,
+    /// Ed25519 key that signs checkpoints.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint_key: Option<Bytes32>,
+    /// X25519 key of the channel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel_key: Option<Bytes32>,
+    /// Frames of the history when it booted.
+    pub history_size: u64,
+    /// Root of that history.
+    pub history_root: Root,
+    /// The policy in force then.
+    pub policy_hash: PolicyHash,
+}
+
+impl BindingView {
+    /// The keys; `None` when the signing key is not of 33 bytes.
+    pub fn keys(&self) -> Option<BoundKeys> {
+        Some(BoundKeys {
+            signing: self.signing_key.0.as_slice().try_into().ok()?,
+            checkpoint: self.checkpoint_key.map(|key| key.0),
+            channel: self.channel_key.map(|key| key.0),
+        })
+    }
+}
+
+/// `getAttestation`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Attestation {
+    /// See [`Health::mode`]; always `attested`.
+    pub mode: String,
+    /// The COSE document, made for this call.
+    pub aws_attestation_document: HexBytes,
+    /// What it binds.
+    pub binding: BindingView,
+    /// The newest released statement, which the document names too.
+    pub statement: StatementView,
+    /// The engine's signature over it.
+    pub statement_signature: Signature,
 }
 
 /// `getEngineInfo`.
@@ -74,6 +132,12 @@ pub struct EngineInfo {
     pub address: Address,
     /// The compressed public key.
     pub public_key: HexBytes,
+    /// The Ed25519 key that signs checkpoints.
+    pub checkpoint_key: Bytes32,
+    /// The X25519 key of the channel of this boot.
+    pub channel_key: Bytes32,
+    /// Commitment to the log secret, inside the engine id.
+    pub log_secret_commitment: Bytes32,
     /// Name of the service, for people.
     pub name: String,
     /// Hash of the genesis.
@@ -99,6 +163,16 @@ pub struct EngineInfo {
     /// See [`Health::pruning_horizon`].
     #[serde(default)]
     pub pruning_horizon: u64,
+}
+
+impl EngineInfo {
+    /// The engine id that keys, log secret and genesis call for; `None` when the public key is not
+    /// of 33 bytes. It is [`Self::engine_id`] while the engine signs with its genesis keys.
+    pub fn computed_engine_id(&self) -> Option<EngineId> {
+        let signing = self.public_key.0.as_slice().try_into().ok()?;
+        let keys = GenesisKeys { signing, checkpoint: self.checkpoint_key.0 };
+        Some(engine_id(&keys, &self.log_secret_commitment, &self.genesis_hash))
+    }
 }
 
 /// A served chain.

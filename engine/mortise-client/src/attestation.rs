@@ -1,0 +1,173 @@
+//! Which code holds the engine's keys: attestation documents, checked before anything is believed.
+//!
+//! What it is for: turn an answer of `getAttestation` into [`Proven`], the keys that an enclave of
+//! an approved image holds now; turn the document of a boot into the same for any time later.
+//!
+//! What it does not do: say which images are good - the caller's [`Trust`] does; remember what was
+//! proven - pin it with [`crate::Client::pinned`].
+
+use crate::client::{Client, Identity};
+use crate::error::ClientError;
+use mortise_core::signature::{address_of_compressed, recover};
+use mortise_format::eip712::RootStatement;
+use mortise_format::ids::{Address, Bytes32};
+use mortise_format::wire::results::{Attestation, BindingView, BootAttestation};
+use mortise_verify::attestation::{
+    ArchivedCheck, AttestationError, BoundKeys, Claims, Document, Expect, KeyBinding, LiveCheck,
+    PcrPolicy, RootFingerprint, verify_archived, verify_live,
+};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Whom a caller believes about images, and which images.
+#[derive(Debug, Clone)]
+pub struct Trust {
+    /// Roots of trust: [`mortise_verify::attestation::AWS_NITRO_ROOT_G1`] for real enclaves.
+    pub roots: Vec<RootFingerprint>,
+    /// Approved images.
+    pub pcrs: PcrPolicy,
+}
+
+/// Why an answer proves nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProofError {
+    /// The engine says itself that no security module stands behind it.
+    #[error("the engine is unattested")]
+    Unattested,
+    /// The answer's binding holds no secp256k1 key.
+    #[error("the answer's binding holds no signing key")]
+    SigningKey,
+    /// The document does not stand up to the check.
+    #[error("the attestation document: {0}")]
+    Document(#[from] AttestationError),
+    /// The statement is about another engine or boot than the binding.
+    #[error("the statement is about another engine or epoch than the document")]
+    Statement,
+    /// The statement is not signed by the bound key.
+    #[error("the statement is not signed by the key that the document binds")]
+    StatementSignature,
+    /// The answer names another engine id or address than its document binds.
+    #[error("the answer names {found}, the document binds {expected}")]
+    Identity {
+        /// Bound.
+        expected: Address,
+        /// Named.
+        found: Address,
+    },
+}
+
+/// What a document proved. Only the checks of this module make one.
+///
+/// **What it proves**: as `mortise_verify::attestation::verify_live` (or `verify_archived`) says
+/// with the binding as claim: an enclave of an approved image holds the keys and continued the log
+/// from the bound point. Live also: the statement was its newest released one when the document
+/// was made.
+///
+/// **What it does not prove**: that the peer of a connection is that enclave; only bytes signed by
+/// the bound keys, or encrypted to the bound channel key, are its.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proven {
+    binding: KeyBinding,
+    address: Address,
+    document: Document,
+    statement: Option<RootStatement>,
+}
+
+impl Proven {
+    /// Everything that the document binds.
+    pub fn binding(&self) -> &KeyBinding {
+        &self.binding
+    }
+
+    /// The keys of the boot.
+    pub fn keys(&self) -> &BoundKeys {
+        &self.binding.keys
+    }
+
+    /// Engine and address, to pin.
+    pub fn identity(&self) -> Identity {
+        Identity { engine_id: self.binding.engine_id, address: self.address }
+    }
+
+    /// What the document says besides.
+    pub fn document(&self) -> &Document {
+        &self.document
+    }
+
+    /// The newest released statement when the document was made; none of a boot's document.
+    pub fn statement(&self) -> Option<&RootStatement> {
+        self.statement.as_ref()
+    }
+}
+
+fn bound(view: &BindingView) -> Result<(KeyBinding, Address), ProofError> {
+    let keys = view.keys().ok_or(ProofError::SigningKey)?;
+    let address = address_of_compressed(&keys.signing).ok_or(ProofError::SigningKey)?;
+    let binding = KeyBinding {
+        engine_id: view.engine_id,
+        epoch: view.epoch,
+        keys,
+        history_size: view.history_size,
+        history_root: view.history_root,
+        policy_hash: view.policy_hash,
+    };
+    Ok((binding, address))
+}
+
+/// Checks an answer of `getAttestation` that was asked with `nonce`, drawn for it alone.
+///
+/// # Errors
+/// `SigningKey`, `Document`, `Statement`, `StatementSignature`, in this order.
+pub fn verify(
+    answer: &Attestation,
+    nonce: &Bytes32,
+    now_ms: u64,
+    trust: &Trust,
+) -> Result<Proven, ProofError> {
+    let (binding, address) = bound(&answer.binding)?;
+    let statement = RootStatement::from(&answer.statement);
+    let digest = Bytes32(statement.digest().0);
+    let claims = Claims { public_key: Expect::Absent, ..Claims::bound_at(&binding, &digest) };
+    let (roots, pcrs) = (trust.roots.as_slice(), &trust.pcrs);
+    let check = LiveCheck { roots, pcrs, claims, nonce: &nonce.0, now_ms };
+    let verified = verify_live(&answer.aws_attestation_document.0, &check)?;
+    if (statement.engine_id, statement.epoch) != (binding.engine_id, binding.epoch) {
+        return Err(ProofError::Statement);
+    }
+    if recover(&statement.digest(), &answer.statement_signature) != Ok(address) {
+        return Err(ProofError::StatementSignature);
+    }
+    let (document, statement) = (verified.document().clone(), Some(statement));
+    Ok(Proven { binding, address, document, statement })
+}
+
+/// Checks the document of a boot at its own time, as `getBootAttestation` without a nonce gives it.
+///
+/// # Errors
+/// `Unattested`, `SigningKey`, `Document`, `Identity`, in this order.
+pub fn verify_boot(answer: &BootAttestation, trust: &Trust) -> Result<Proven, ProofError> {
+    let view = answer.binding.as_ref().ok_or(ProofError::Unattested)?;
+    let (binding, address) = bound(view)?;
+    let claims = Claims { public_key: Expect::Absent, ..Claims::bound_to(&binding) };
+    let (roots, pcrs) = (trust.roots.as_slice(), &trust.pcrs);
+    let check = ArchivedCheck { roots, pcrs, claims, nonce: Expect::Absent };
+    let verified = verify_archived(&answer.aws_attestation_document.0, &check)?;
+    if (answer.enclave_id, answer.public_key) != (binding.engine_id, address) {
+        return Err(ProofError::Identity { expected: address, found: answer.public_key });
+    }
+    Ok(Proven { binding, address, document: verified.document().clone(), statement: None })
+}
+
+impl Client {
+    /// Asks the engine which code holds its keys, now, and checks the answer.
+    ///
+    /// # Errors
+    /// `Refused` with UNATTESTED or OVERLOADED; `Proof`; what every call can fail with.
+    pub async fn prove(&self, trust: &Trust) -> Result<Proven, ClientError> {
+        let nonce = Bytes32(crate::signer::random_request_id().0);
+        let answer = self.attestation(nonce).await?;
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now_ms = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
+        Ok(verify(&answer, &nonce, now_ms, trust)?)
+    }
+}

@@ -1,0 +1,56 @@
+//! Asks the security module, on a thread of its own: its calls block.
+
+use crate::attest::{self, AttestError, BootDocument};
+use crate::ports::{AttestRequest, Nsm};
+use actix::{Actor, Addr, Handler, Message, SyncArbiter, SyncContext};
+use mortise_verify::attestation::KeyBinding;
+use std::fmt;
+use std::sync::Arc;
+
+/// The one that asks.
+pub struct Attestor {
+    nsm: Arc<dyn Nsm>,
+}
+
+impl Attestor {
+    /// Starts its thread: one, because the module answers one question at a time.
+    pub fn start(nsm: Arc<dyn Nsm>) -> Addr<Self> {
+        SyncArbiter::start(1, move || Self { nsm: Arc::clone(&nsm) })
+    }
+}
+
+impl fmt::Debug for Attestor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Attestor")
+    }
+}
+
+impl Actor for Attestor {
+    type Context = SyncContext<Self>;
+}
+
+/// Bind the boot.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<BootDocument, AttestError>")]
+pub struct Bind(pub KeyBinding);
+
+impl Handler<Bind> for Attestor {
+    type Result = Result<BootDocument, AttestError>;
+
+    fn handle(&mut self, message: Bind, _: &mut SyncContext<Self>) -> Self::Result {
+        attest::bind(self.nsm.as_ref(), &message.0)
+    }
+}
+
+/// Make a document.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Vec<u8>, AttestError>")]
+pub struct Attest(pub AttestRequest);
+
+impl Handler<Attest> for Attestor {
+    type Result = Result<Vec<u8>, AttestError>;
+
+    fn handle(&mut self, message: Attest, _: &mut SyncContext<Self>) -> Self::Result {
+        attest::document(self.nsm.as_ref(), &message.0)
+    }
+}

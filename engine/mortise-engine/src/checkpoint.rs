@@ -1,0 +1,63 @@
+//! The key that signs checkpoints of the history.
+//!
+//! What it is for: an Ed25519 key made at genesis and sealed beside the signing key, because
+//! witnesses of transparency logs know no secp256k1 (C2SP signed-note). engineId covers it.
+//!
+//! What it does not do: write checkpoints.
+
+use ed25519_dalek::{Signer as _, SigningKey};
+use std::fmt;
+
+/// An Ed25519 signing key (RFC 8032): wiped on drop, never printed.
+#[derive(Clone)]
+pub struct CheckpointSigner(SigningKey);
+
+impl CheckpointSigner {
+    /// From a seed; every 32 bytes are one.
+    pub fn from_seed(seed: &[u8; 32]) -> Self {
+        Self(SigningKey::from_bytes(seed))
+    }
+
+    /// The public key.
+    pub fn public_key(&self) -> [u8; 32] {
+        self.0.verifying_key().to_bytes()
+    }
+
+    /// Signs a message.
+    pub fn sign(&self, message: &[u8]) -> [u8; 64] {
+        self.0.sign(message).to_bytes()
+    }
+}
+
+impl fmt::Debug for CheckpointSigner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mortise_format::ids::parse_hex;
+
+    fn hex<const N: usize>(text: &str) -> [u8; N] {
+        let mut out = [0; N];
+        parse_hex(&format!("0x{text}"), &mut out).unwrap();
+        out
+    }
+
+    /// RFC 8032 7.1, test 3.
+    #[test]
+    fn key_and_signature_are_those_of_the_standard() {
+        let seed = hex("c5aa8df43f9f837bedb7442f31dcb7b166d38535076f094b85ce3a2e0b4458f7");
+        let signer = CheckpointSigner::from_seed(&seed);
+        let public = hex("fc51cd8e6218a1a38da47ed00230f0580816ed13ba3303ac5deb911548908025");
+        assert_eq!(signer.public_key(), public);
+        let signature = hex(concat!(
+            "6291d657deec24024827e69c3abe01a30ce548a284743a445e3680d7db5ac3ac",
+            "18ff9b538d16f290ae67f760984dc6594a7c15e9716ed28dc027beceea1ec40a"
+        ));
+        assert_eq!(signer.sign(&[0xaf, 0x82]), signature);
+        assert_eq!(format!("{signer:?}"), "[redacted]");
+    }
+}

@@ -1,0 +1,111 @@
+//! Documents: the one of the boot, and those made for callers.
+//!
+//! A document made for a caller repeats the binding of the boot and the caller's nonce, and names
+//! the newest released statement: so it says what the state is now, not only who signs.
+
+use super::methods::{Answered, json, rooted, serving, unexpected};
+use crate::api::{Answer, Query};
+use crate::gate::{Gate, NoDocument, Proof, Serving};
+use crate::ports::AttestRequest;
+use mortise_format::domains::keccak256;
+use mortise_format::eip712::Digest;
+use mortise_format::errors::Code;
+use mortise_format::ids::Bytes32;
+use mortise_format::wire::params::{GetAttestation, GetBootAttestation};
+use mortise_format::wire::results::{Attestation, BindingView, BootAttestation, StatementView};
+use mortise_format::wire::{ErrorObject, HexBytes};
+use mortise_verify::attestation::KeyBinding;
+
+/// `getBootAttestation`. Without a module there is no document: empty, and it says so.
+pub(super) async fn boot(gate: &Gate, params: GetBootAttestation) -> Answered {
+    let serving = serving(gate)?;
+    let (proof, signer) = (&serving.proof, &serving.identity.signer);
+    let is_attested = proof.attestor.is_some();
+    let document = match params.nonce {
+        Some(nonce) if is_attested => document(gate, proof, proof.user_data(None), nonce.0).await?,
+        _ => proof.boot.document.clone(),
+    };
+    let pcrs = proof.boot.pcrs.iter();
+    Ok(json(&BootAttestation {
+        enclave_id: serving.identity.engine_id,
+        public_key: signer.address(),
+        boot_time: serving.boot_ms / 1000,
+        code_hash: code_hash(serving),
+        pcrs: pcrs.map(|(index, value)| (index.to_string(), HexBytes(value.clone()))).collect(),
+        signature: signer.sign(&Digest(keccak256(&[&document]))),
+        aws_attestation_document: HexBytes(document),
+        mode: gate.mode().into(),
+        binding: is_attested.then(|| view(&proof.binding)),
+    }))
+}
+
+/// First 32 bytes of PCR0; zero while unattested.
+fn code_hash(serving: &Serving) -> Bytes32 {
+    let pcr0 = serving.proof.boot.pcrs.get(&0).and_then(|value| value.first_chunk());
+    pcr0.map_or(Bytes32::ZERO, |first| Bytes32(*first))
+}
+
+/// `getAttestation`.
+pub(super) async fn live(gate: &Gate, params: GetAttestation) -> Answered {
+    let proof = &serving(gate)?.proof;
+    if proof.attestor.is_none() {
+        return Err(ErrorObject::new(Code::Unattested));
+    }
+    let (Answer::Statement, signed) = rooted(gate, Query::Statement).await? else {
+        return Err(unexpected());
+    };
+    let statement = &signed.stated.statement;
+    let user_data = proof.user_data(Some(&statement.digest()));
+    let document = document(gate, proof, user_data, params.nonce.0.to_vec()).await?;
+    Ok(json(&Attestation {
+        mode: gate.mode().into(),
+        aws_attestation_document: HexBytes(document),
+        binding: view(&proof.binding),
+        statement: StatementView::from(statement),
+        statement_signature: signed.signature,
+    }))
+}
+
+impl Proof {
+    /// The digest of the binding, and of the statement that a document names beside it.
+    fn user_data(&self, statement: Option<&Digest>) -> Vec<u8> {
+        let mut user_data = self.binding.digest().0.to_vec();
+        user_data.extend(statement.iter().flat_map(|digest| digest.0));
+        user_data
+    }
+}
+
+async fn document(
+    gate: &Gate,
+    proof: &Proof,
+    user_data: Vec<u8>,
+    nonce: Vec<u8>,
+) -> Result<Vec<u8>, ErrorObject> {
+    let (user_data, nonce) = (Some(user_data), Some(nonce));
+    let request = AttestRequest { user_data, nonce, public_key: None };
+    gate.document(proof, request).await.map_err(|error| match error {
+        NoDocument::Unattested => ErrorObject::new(Code::Unattested),
+        NoDocument::TooMany(wait) => {
+            let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+            ErrorObject::overloaded(wait_ms.saturating_add(1))
+        }
+        NoDocument::Failed(error) => {
+            tracing::error!(%error, "no document was made for a caller");
+            ErrorObject::new(Code::AttestationFailed)
+        }
+    })
+}
+
+fn view(binding: &KeyBinding) -> BindingView {
+    let keys = &binding.keys;
+    BindingView {
+        engine_id: binding.engine_id,
+        epoch: binding.epoch,
+        signing_key: HexBytes(keys.signing.to_vec()),
+        checkpoint_key: keys.checkpoint.map(Bytes32),
+        channel_key: keys.channel.map(Bytes32),
+        history_size: binding.history_size,
+        history_root: binding.history_root,
+        policy_hash: binding.policy_hash,
+    }
+}
