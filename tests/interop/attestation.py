@@ -2,10 +2,11 @@
 """Verifies attestation documents with libraries that are not ours: cbor2 and cryptography.
 
     python3 -m venv /tmp/interop && /tmp/interop/bin/pip install cbor2 cryptography
-    /tmp/interop/bin/python tests/interop/attestation.py [FOLDER]
+    /tmp/interop/bin/python tests/interop/attestation.py [FOLDER [ROOT]]
 
 FOLDER holds INDEX.json, the documents that it names and aws_nitro_root_g1.pem; by default it is the
-folder attestation in MORTISE_VECTORS, or in shared/vectors beside the repository. Every document is
+folder attestation in MORTISE_VECTORS, or in shared/vectors beside the repository. ROOT is the
+certificate of another root, of a software module, that is trusted instead of AWS's. Every document is
 held to the rules of specs/attestation.md at its own time, and what it says to the index; then it is
 changed in ways that must be noticed. Prints one line a document; exits 1 at the first difference.
 """
@@ -96,9 +97,9 @@ def authority(cert, below):
     need(usage.key_cert_sign, "key usage")
 
 
-def chain(found):
+def chain(found, root):
     bundle = found["cabundle"] + [found["certificate"]]
-    need(hashlib.sha256(bundle[0]).hexdigest() == ROOT_G1, "root")
+    need(hashlib.sha256(bundle[0]).hexdigest() == root, "root")
     certs = [x509.load_der_x509_certificate(der) for der in bundle]
     time = datetime.datetime.fromtimestamp(found["timestamp"] // 1000, datetime.timezone.utc)
     for cert in certs:
@@ -118,11 +119,11 @@ def chain(found):
     return leaf
 
 
-def verify(document):
+def verify(document, root):
     """What the document says, debug mode or not."""
     signed, payload, signature = envelope(document)
     found = fields(payload)
-    leaf = chain(found)
+    leaf = chain(found, root)
     r, s = (int.from_bytes(half, "big") for half in (signature[:48], signature[48:]))
     leaf.public_key().verify(encode_dss_signature(r, s), signed, ec.ECDSA(SHA384()))
     return found
@@ -146,9 +147,9 @@ def compare(found, entry):
     return debug
 
 
-def refused(document):
+def refused(document, root):
     try:
-        verify(document)
+        verify(document, root)
     except REFUSALS:
         return True
     return False
@@ -157,17 +158,18 @@ def refused(document):
 def main():
     default = pathlib.Path(os.environ.get("MORTISE_VECTORS", BESIDE)) / "attestation"
     folder = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else default
-    pem = x509.load_pem_x509_certificate((folder / "aws_nitro_root_g1.pem").read_bytes())
-    if pem.fingerprint(SHA256()).hex() != ROOT_G1:
+    named = pathlib.Path(sys.argv[2]) if len(sys.argv) > 2 else folder / "aws_nitro_root_g1.pem"
+    root = x509.load_pem_x509_certificate(named.read_bytes()).fingerprint(SHA256()).hex()
+    if len(sys.argv) <= 2 and root != ROOT_G1:
         sys.exit("the root is another one")
     for entry in json.loads((folder / "INDEX.json").read_text()):
         document = (folder / entry["file"]).read_bytes()
-        debug = compare(verify(document), entry)
+        debug = compare(verify(document, root), entry)
         changes = range(7, len(document), 97)
         for at in changes:
             changed = bytearray(document)
             changed[at] ^= 1
-            if not refused(bytes(changed)):
+            if not refused(bytes(changed), root):
                 sys.exit(f"{entry['file']}: byte {at} can be changed")
         note = "debug mode, to be refused" if debug else "accepted"
         print(f"ok  {entry['file']}: {note}; {len(changes)} changes refused")

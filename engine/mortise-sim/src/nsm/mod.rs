@@ -1,0 +1,45 @@
+//! A software Nitro Secure Module, with a root of trust of its own.
+//!
+//! What it is for: documents of the real shape - COSE_Sign1 with ES384, five P-384 certificates from
+//! a root down to a leaf of three hours, registers that can be extended and locked - so that the
+//! engine, the key service and every verifier run on a laptop exactly as with the real module, and
+//! so that its documents fail everywhere the development root is not named.
+//!
+//! What it does not do: measure anything. Its registers are what it is told, and whoever reads its
+//! folder can sign any document. `DEV ROOT - never trust` stands in every certificate's name.
+//!
+//! ```text
+//! folder/  root.pem  region.pem  zone.pem  instance.pem     keys and certificates, mode 0600
+//!          10 years  20 days     5 days    1 day            made anew in time, the root never
+//! memory:  leaf, 3 hours; 32 registers; module id           of one boot
+//! ```
+//!
+//! ```
+//! use mortise_engine::ports::{AttestRequest, Nsm as _};
+//! use mortise_sim::nsm::{Measurements, SoftwareNsm};
+//!
+//! # let folder = tempfile::tempdir().unwrap();
+//! # let folder = folder.path();
+//! let nsm = SoftwareNsm::boot(folder, &Measurements::dev("engine"))?;
+//! let document = nsm.attest(&AttestRequest::default()).unwrap();
+//! assert!(document.len() > 3000);
+//! # Ok::<(), mortise_sim::nsm::NsmFolderError>(())
+//! ```
+
+mod bank;
+mod cbor;
+mod certificate;
+mod document;
+mod error;
+mod files;
+mod identity;
+mod measurements;
+mod module;
+mod pki;
+
+pub use error::NsmFolderError;
+pub use measurements::Measurements;
+pub use module::SoftwareNsm;
+
+#[cfg(test)]
+mod tests;
