@@ -17,3 +17,4 @@ mod tidy;
 mod trust;
 mod vectors_rfc6962;
 mod wire;
+mod wycheproof;
