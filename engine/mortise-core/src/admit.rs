@@ -11,6 +11,7 @@
 //! field). An [`Admitted`] has no other constructor.
 
 use crate::signature::recover;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use mortise_format::asset::Condition;
 use mortise_format::codec;
@@ -35,7 +36,7 @@ pub(crate) enum Inner {
     Grant {
         locks: Vec<AdmittedLock>,
         batch: Bytes32,
-        marks: Vec<RequestMark>,
+        marks: Arc<[RequestMark]>,
     },
     Claim {
         claim: Claim,
@@ -75,7 +76,7 @@ pub(crate) enum Inner {
 #[derive(Debug, Clone)]
 pub(crate) struct AdmittedLock {
     pub lock_id: LockId,
-    pub terms: LockTerms,
+    pub terms: Arc<LockTerms>,
     pub authority: Authority,
     pub signature: Signature,
 }
@@ -175,10 +176,10 @@ fn admit_intents(
             content,
         });
         let authority = Authority::Intent(intent.request);
-        let (terms, signature) = (intent.terms, intent.signature);
+        let (terms, signature) = (Arc::new(intent.terms), intent.signature);
         locks.push(AdmittedLock { lock_id, terms, authority, signature });
     }
-    Ok(Inner::Grant { locks, batch, marks })
+    Ok(Inner::Grant { locks, batch, marks: marks.into() })
 }
 
 fn admit_approval(
@@ -201,8 +202,9 @@ fn admit_approval(
     if signer(&digest, &signature)? != terms.owner {
         return Err(Reject::InvalidSignature);
     }
-    let lock = AdmittedLock { lock_id, terms, authority: Authority::Approval, signature };
-    Ok(Inner::Grant { locks: alloc::vec![lock], batch: Bytes32::ZERO, marks: Vec::new() })
+    let (terms, authority) = (Arc::new(terms), Authority::Approval);
+    let lock = AdmittedLock { lock_id, terms, authority, signature };
+    Ok(Inner::Grant { locks: alloc::vec![lock], batch: Bytes32::ZERO, marks: Arc::from([]) })
 }
 
 fn admit_claim(domain: &Domain, claim: Claim, signature: Signature) -> Result<Inner, Reject> {

@@ -8,10 +8,11 @@
 //! Invariants: INV-01, 02, 06, 07, 10, 11, 13 are checked again here, at a second place than
 //! `decide`, except for what needs signatures.
 
+use crate::state::State;
 use crate::state::accounts::RecordedFact;
 use crate::state::locks::{Leg, Lock};
-use crate::state::{State, index};
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use mortise_format::U256;
 use mortise_format::event::{Authority, Event, GrantedLock, Position, RequestMark};
@@ -110,7 +111,7 @@ impl State {
         self.time_ms = time_ms;
         for principal in self.requests.forget_before(time_ms / 1000, FORGET_MAX) {
             if let Some(slot) = self.principal_slot(&principal) {
-                let count = &mut self.principals[index(slot)].request_count;
+                let count = &mut self.principals[slot].request_count;
                 *count = count.saturating_sub(1);
             }
         }
@@ -133,7 +134,7 @@ impl State {
         }
         let terms = &granted.terms;
         let owner_slot = self.take_nonce(&terms.owner, terms.nonce)?;
-        let open_count = &mut self.principals[index(owner_slot)].open_count;
+        let open_count = &mut self.principals[owner_slot].open_count;
         *open_count += 1;
         if *open_count > self.policy().concurrent_max {
             return Err(Corruption::Policy);
@@ -144,21 +145,15 @@ impl State {
             self.add_held(account, leg.amount)?;
             self.check_promise(account, leg.amount, granted.custody)?;
             let (remaining, claimed, settled) = (leg.amount, U256::ZERO, U256::ZERO);
-            let (asset, amount) = (leg.asset, leg.amount);
-            legs.push(Leg { asset, amount, remaining, claimed, settled, account });
+            legs.push(Leg { remaining, claimed, settled, account });
         }
         let lock = Lock {
             lock_id: granted.lock_id,
-            owner: terms.owner,
-            beneficiary: terms.beneficiary,
-            arbiter: terms.arbiter,
-            nonce: terms.nonce,
+            terms: Arc::clone(terms),
             expires: terms.expires,
-            signed_expires: terms.expires,
             claim_by: granted.claim_by,
             settle_by: granted.settle_by,
             issued_at_ms: self.time_ms,
-            condition: Box::new(terms.condition.clone()),
             legs,
             custody: granted.custody,
             status: Status::Active,
@@ -197,7 +192,7 @@ impl State {
         }
         let owner_slot = lock.owner_slot;
         for (account, amount) in moved {
-            let entry = &mut self.accounts[index(account)];
+            let entry = &mut self.accounts[account];
             entry.held = entry.held.checked_sub(amount).ok_or(Corruption::Amount)?;
             entry.claimed = entry.claimed.checked_add(amount).ok_or(Corruption::Amount)?;
             self.touch_account(account);
@@ -223,7 +218,7 @@ impl State {
         let owner_slot = lock.owner_slot;
         let freed: Vec<(u32, U256)> = lock.legs.iter().map(|l| (l.account, l.remaining)).collect();
         for (account, amount) in freed {
-            let entry = &mut self.accounts[index(account)];
+            let entry = &mut self.accounts[account];
             entry.held = entry.held.checked_sub(amount).ok_or(Corruption::Amount)?;
             self.lower_total(account, amount)?;
             self.touch_account(account);
@@ -252,7 +247,7 @@ impl State {
         }
         lock.ended_at = now_s;
         for (account, amount) in paid {
-            let entry = &mut self.accounts[index(account)];
+            let entry = &mut self.accounts[account];
             entry.claimed = entry.claimed.checked_sub(amount).ok_or(Corruption::Amount)?;
             self.lower_total(account, amount)?;
             self.touch_account(account);
@@ -293,11 +288,11 @@ impl State {
     fn apply_fact(&mut self, fact: &BalanceFact) -> Applied {
         let slot = self.ensure_account(&fact.account, &fact.asset);
         let at = self.at;
-        let account = &mut self.accounts[index(slot)];
-        if account.fact.is_some_and(|last| last.head_number >= fact.head_number) {
+        let account = &mut self.accounts[slot];
+        if account.fact.as_ref().is_some_and(|last| last.head_number >= fact.head_number) {
             return Err(Corruption::FactOrder);
         }
-        account.fact = Some(RecordedFact {
+        account.fact = Some(Box::new(RecordedFact {
             head_number: fact.head_number,
             head_hash: fact.head_hash,
             head_time: fact.head_time,
@@ -305,14 +300,14 @@ impl State {
             withdrawing: fact.withdrawing,
             withdrawal: fact.withdrawal,
             at,
-        });
+        }));
         self.touch_account(slot);
         Ok(())
     }
 
     fn take_nonce(&mut self, owner: &Address, nonce: u64) -> Result<u32, Corruption> {
         let slot = self.ensure_principal(owner);
-        let nonces = &mut self.principals[index(slot)].nonces;
+        let nonces = &mut self.principals[slot].nonces;
         if !nonces.is_free(nonce) {
             return Err(Corruption::NonceUsed);
         }
@@ -322,16 +317,16 @@ impl State {
     }
 
     fn close(&mut self, owner_slot: u32) -> Applied {
-        let count = &mut self.principals[index(owner_slot)].open_count;
+        let count = &mut self.principals[owner_slot].open_count;
         *count = count.checked_sub(1).ok_or(Corruption::Status)?;
         self.touch_principal(owner_slot);
         Ok(())
     }
 
     fn add_held(&mut self, account: u32, amount: U256) -> Applied {
-        let entry = &mut self.accounts[index(account)];
+        let entry = &mut self.accounts[account];
         entry.held = entry.held.checked_add(amount).ok_or(Corruption::Amount)?;
-        let promised = &mut self.totals[index(entry.total)].promised;
+        let promised = &mut self.totals[entry.total].promised;
         *promised = promised.checked_add(amount).ok_or(Corruption::Amount)?;
         self.touch_account(account);
         Ok(())
@@ -339,7 +334,7 @@ impl State {
 
     /// INV-01 and 13 for an account that just got a hold of `amount`.
     fn check_promise(&self, account: u32, amount: U256, custody: Custody) -> Applied {
-        let entry = &self.accounts[index(account)];
+        let entry = &self.accounts[account];
         let promised = entry.promised().ok_or(Corruption::Amount)?;
         let policy = self.policy();
         let chain = policy.chain(entry.asset.chain_id).ok_or(Corruption::Policy)?;
@@ -355,7 +350,7 @@ impl State {
             }
             _ => return Err(Corruption::Policy),
         }
-        let in_all = self.totals[index(entry.total)].promised;
+        let in_all = self.totals[entry.total].promised;
         let fits = amount <= limits.single_max
             && promised <= limits.account_max
             && in_all <= limits.asset_max;
@@ -363,8 +358,8 @@ impl State {
     }
 
     fn lower_total(&mut self, account: u32, amount: U256) -> Applied {
-        let total = self.accounts[index(account)].total;
-        let promised = &mut self.totals[index(total)].promised;
+        let total = self.accounts[account].total;
+        let promised = &mut self.totals[total].promised;
         *promised = promised.checked_sub(amount).ok_or(Corruption::Amount)?;
         Ok(())
     }
@@ -372,7 +367,7 @@ impl State {
     fn count_command(&mut self, principal: &Address) -> u32 {
         let slot = self.ensure_principal(principal);
         let minute = self.time_ms / 60_000;
-        self.principals[index(slot)].count_command(minute);
+        self.principals[slot].count_command(minute);
         slot
     }
 
@@ -383,7 +378,7 @@ impl State {
             Some(old) if old.valid_until >= now_s => Err(Corruption::RequestKnown),
             Some(_) => Ok(()),
             None => {
-                self.principals[index(slot)].request_count += 1;
+                self.principals[slot].request_count += 1;
                 Ok(())
             }
         }

@@ -66,6 +66,13 @@ pub struct Asset {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
 pub struct TokenId(pub [u8; 32]);
 
+impl core::hash::Hash for TokenId {
+    fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
+        let (words, _) = self.0.as_chunks();
+        words.iter().for_each(|word| state.write_u64(u64::from_le_bytes(*word)));
+    }
+}
+
 impl TokenId {
     /// The id as a number.
     pub fn value(&self) -> U256 {
@@ -78,15 +85,13 @@ impl TokenId {
     }
 }
 
-// One write of all bytes: the maps of the core hash an asset with every hold.
+// Words, as ids are hashed: the maps of the core hash an asset with every hold.
 impl core::hash::Hash for Asset {
     fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
-        let mut bytes = [0; 61];
-        bytes[..8].copy_from_slice(&self.chain_id.to_le_bytes());
-        bytes[8] = self.asset_type.number();
-        bytes[9..29].copy_from_slice(&self.token.0);
-        bytes[29..].copy_from_slice(&self.token_id.0);
-        state.write(&bytes);
+        state.write_u64(self.chain_id);
+        state.write_u8(self.asset_type.number());
+        self.token.hash(state);
+        self.token_id.hash(state);
     }
 }
 

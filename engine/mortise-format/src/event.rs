@@ -10,7 +10,9 @@ use crate::fact::BalanceFact;
 use crate::ids::{Address, Bytes32, FrameDigest, LockId, RequestId, Signature};
 use crate::lock::{Custody, LockTerms, Status};
 use crate::reject::Reject;
+use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bincode::{Decode, Encode};
 
@@ -37,8 +39,8 @@ pub enum Authority {
 pub struct GrantedLock {
     /// Its identity.
     pub lock_id: LockId,
-    /// Its terms.
-    pub terms: LockTerms,
+    /// Its terms, shared by command, event and state.
+    pub terms: Arc<LockTerms>,
     /// How its owner agreed.
     pub authority: Authority,
     /// The owner's signature.
@@ -98,7 +100,7 @@ pub enum Event {
         /// The batch hash that intents of a batch signed; zero for one lock.
         batch: Bytes32,
         /// The requests that are now answered: one per intent; none for an approval.
-        marks: Vec<RequestMark>,
+        marks: Arc<[RequestMark]>,
     },
     /// An arbiter claimed.
     LockClaimed {
@@ -140,7 +142,7 @@ pub enum Event {
         /// Its identity.
         lock_id: LockId,
         /// Its terms.
-        terms: LockTerms,
+        terms: Box<LockTerms>,
         /// The owner's consent.
         consent: SignedCancel,
         /// The request, if the consent named one.
@@ -151,7 +153,7 @@ pub enum Event {
         /// The lock.
         lock_id: LockId,
         /// Its terms, with the new end of fills.
-        terms: LockTerms,
+        terms: Box<LockTerms>,
         /// New end of claims, seconds.
         claim_by: u64,
         /// New end of the hold for claims, seconds.
@@ -194,7 +196,7 @@ pub enum Event {
         /// Why.
         reject: Reject,
         /// What was asked, so that the refusal can be decided again.
-        command: Command,
+        command: Box<Command>,
     },
     /// A snapshot of the state after frame `seq` was made.
     SnapshotTaken {

@@ -45,6 +45,11 @@ const LOCK_ID_TYPE: &str = "MortiseLockId(bytes32 engineId,address owner,address
 address arbiter,uint256 nonce,uint64 expires,bytes32 condition,bytes32 assets)";
 
 impl LockTerms {
+    /// True for the owner, the beneficiary and the arbiter.
+    pub fn has_party(&self, address: &Address) -> bool {
+        [self.owner, self.beneficiary, self.arbiter].contains(address)
+    }
+
     /// `keccak(concat(hashStruct(LockedAsset) ...))`, the EIP-712 encoding of the asset array.
     pub fn assets_hash(&self) -> Bytes32 {
         let type_hash = crate::eip712::type_hash(LOCKED_ASSET_TYPE);

@@ -250,7 +250,7 @@ fn extension_by_the_owner_moves_all_times_and_keeps_the_id() {
     let claim_by = longer + CLAIM_WINDOW_S;
     assert_eq!(answer, Answer::Extended(claim_by, claim_by + super::scenario::BUFFER_S));
     let lock = engine.state.lock(&lock_id).expect("it is there");
-    assert_eq!((lock.expires, lock.signed_expires), (longer, START_S + 600));
+    assert_eq!((lock.expires, lock.terms.expires), (longer, START_S + 600));
     // Time that ended the lock before does not end it now.
     engine.at_s(600 + CLAIM_WINDOW_S);
     assert_status(&engine, &lock_id, Status::Active);

@@ -93,7 +93,7 @@ pub fn events() -> Vec<(&'static str, Event)> {
     let lock_id = LockId([0x66; 32]);
     let granted = |authority| GrantedLock {
         lock_id,
-        terms: terms(),
+        terms: terms().into(),
         authority,
         signature: signature(),
         claim_by: 10,
@@ -116,7 +116,7 @@ pub fn events() -> Vec<(&'static str, Event)> {
             Event::LocksGranted {
                 locks: vec![granted(Authority::Intent(request())), granted(Authority::Approval)],
                 batch,
-                marks: vec![mark()],
+                marks: [mark()].into(),
             },
         ),
         (
@@ -157,13 +157,18 @@ fn endings(lock_id: LockId) -> Vec<(&'static str, Event)> {
         ),
         (
             "DraftCancelled",
-            Event::DraftCancelled { lock_id, terms: terms(), consent: consents()[1], mark: None },
+            Event::DraftCancelled {
+                lock_id,
+                terms: Box::new(terms()),
+                consent: consents()[1],
+                mark: None,
+            },
         ),
         (
             "LockExtended",
             Event::LockExtended {
                 lock_id,
-                terms: terms(),
+                terms: Box::new(terms()),
                 claim_by: 12,
                 settle_by: 13,
                 custody: Custody::Open,
@@ -181,7 +186,7 @@ fn endings(lock_id: LockId) -> Vec<(&'static str, Event)> {
             Event::CommandRefused {
                 mark: mark(),
                 reject: Reject::NonceUsed,
-                command: Command::Claim { claim: claim(), signature: signature() },
+                command: Box::new(Command::Claim { claim: claim(), signature: signature() }),
             },
         ),
         ("SnapshotTaken", Event::SnapshotTaken { seq: 14, digest: Bytes32([0xbb; 32]) }),

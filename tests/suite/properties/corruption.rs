@@ -45,7 +45,7 @@ fn grant(terms: LockTerms) -> GrantedLock {
         authority: Authority::Intent(request(9)),
         signature: Signature::ZERO,
         custody: Custody::Open,
-        terms,
+        terms: terms.into(),
     }
 }
 
@@ -85,7 +85,7 @@ fn grant_of_a_known_lock_or_a_used_nonce_is_corruption() {
     let far = grant(terms(Party::OtherOwner, u64::MAX, 10));
     assert_corrupt(&engine, &granted(vec![far]), Corruption::NonceUsed);
     let consent = engine.desk.consent(Party::Owner, &OTHER, CancelForm::Text);
-    let draft = terms(Party::Owner, 0, 10);
+    let draft = Box::new(terms(Party::Owner, 0, 10));
     let cancelled = Event::DraftCancelled { lock_id: OTHER, terms: draft, consent, mark: None };
     assert_corrupt(&engine, &cancelled, Corruption::NonceUsed);
 }
@@ -159,7 +159,7 @@ fn event_about_a_lock_that_has_ended_or_has_not_is_corruption() {
     assert_eq!(engine.force(&expired), Ok(()));
     let extended = |expires| Event::LockExtended {
         lock_id,
-        terms: LockTerms { expires, ..terms(Party::Owner, 0, 100) },
+        terms: Box::new(LockTerms { expires, ..terms(Party::Owner, 0, 100) }),
         claim_by: expires + 60,
         settle_by: expires + 360,
         custody: Custody::Open,
@@ -191,7 +191,7 @@ fn request_answered_twice_is_corruption() {
     let twice = Event::LocksGranted {
         locks: vec![grant(terms(Party::Owner, 1, 10))],
         batch: Bytes32::ZERO,
-        marks: vec![mark(70), mark(70)],
+        marks: [mark(70), mark(70)].into(),
     };
     assert_corrupt(&engine, &twice, Corruption::RequestKnown);
 }

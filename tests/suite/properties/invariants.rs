@@ -52,8 +52,8 @@ fn granted(answer: &Answer) -> &[(LockId, u64, u64, Custody)] {
 /// Held and claimed of an account, from its locks alone.
 fn promised(engine: &Lockstep, owner: &Address, asset: &Asset) -> (U256, U256) {
     let (mut held, mut claimed) = (U256::ZERO, U256::ZERO);
-    for lock in engine.state.locks().filter(|lock| lock.owner == *owner) {
-        for leg in lock.legs.iter().filter(|leg| leg.asset == *asset) {
+    for lock in engine.state.locks().filter(|lock| lock.terms.owner == *owner) {
+        for (leg, _) in lock.legs_and_terms().filter(|(_, terms)| terms.asset == *asset) {
             held = add(held, if lock.status.is_open() { leg.remaining } else { U256::ZERO });
             claimed = add(claimed, leg.claimed);
         }
@@ -83,9 +83,9 @@ fn inv_02_available_is_what_the_locks_leave() {
     over_sequences(CASES, false, |_, engine, _, _| {
         assert_eq!(engine.state.check(), Ok(()));
         for lock in engine.state.locks() {
-            for leg in &lock.legs {
-                let (held, claimed) = promised(engine, &lock.owner, &leg.asset);
-                let balance = engine.state.balance(&lock.owner, &leg.asset);
+            for leg in &lock.terms.legs {
+                let (held, claimed) = promised(engine, &lock.terms.owner, &leg.asset);
+                let balance = engine.state.balance(&lock.terms.owner, &leg.asset);
                 assert_eq!((balance.held, balance.claimed), (held, claimed));
                 let taken = add(add(held, claimed), balance.withdrawing);
                 assert_eq!(balance.available, balance.total.saturating_sub(taken));
@@ -132,8 +132,10 @@ fn inv_06_a_nonce_is_used_once() {
         let mut used = BTreeSet::new();
         for (_, event) in &engine.log {
             let terms: Vec<&LockTerms> = match event {
-                Event::LocksGranted { locks, .. } => locks.iter().map(|l| &l.terms).collect(),
-                Event::DraftCancelled { terms, .. } => vec![terms],
+                Event::LocksGranted { locks, .. } => {
+                    locks.iter().map(|l| l.terms.as_ref()).collect()
+                }
+                Event::DraftCancelled { terms, .. } => vec![terms.as_ref()],
                 _ => Vec::new(),
             };
             for terms in terms {
@@ -218,9 +220,9 @@ fn inv_10_time_never_goes_back() {
 fn inv_11_what_has_ended_stays_and_no_leg_gives_more_than_its_amount() {
     over_sequences(CASES, false, |before, engine, _, _| {
         for lock in engine.state.locks() {
-            for leg in &lock.legs {
+            for (leg, terms) in lock.legs_and_terms() {
                 let parts = add(add(leg.remaining, leg.claimed), leg.settled);
-                assert_eq!(parts, leg.amount);
+                assert_eq!(parts, terms.amount);
             }
         }
         for old in before.state.locks().filter(|lock| lock.status.is_terminal()) {
@@ -238,7 +240,7 @@ fn inv_13_no_grant_passes_a_limit() {
             return;
         }
         for terms in asked_terms(asked) {
-            let open = engine.state.locks().filter(|l| l.owner == terms.owner);
+            let open = engine.state.locks().filter(|l| l.terms.owner == terms.owner);
             let open = open.filter(|l| l.status.is_open()).count();
             assert!(open <= usize::try_from(policy.concurrent_max).expect("a small number"));
             let minute = engine.now_ms / 60_000;
@@ -259,7 +261,7 @@ fn inv_13_no_grant_passes_a_limit() {
 fn inv_17_an_id_is_the_hash_of_its_lock_and_approvals_bind_to_nobody_unseen() {
     over_sequences(CASES, false, |_, engine, asked, answer| {
         for lock in engine.state.locks() {
-            assert_eq!(lock.terms().lock_id(engine.desk.engine_id()), lock.lock_id);
+            assert_eq!(lock.terms.lock_id(engine.desk.engine_id()), lock.lock_id);
         }
         if let (Command::Approve { terms, .. }, Answer::Granted(_)) = (&asked.command, answer) {
             assert!(terms.beneficiary.is_zero() && terms.arbiter.is_zero());

@@ -167,7 +167,7 @@ pub fn assert_agree(state: &State, model: &Model) {
         let parts: Vec<_> =
             found.legs.iter().map(|l| [l.remaining, l.claimed, l.settled]).collect();
         assert_eq!(parts, expected.parts, "legs of {lock_id}");
-        assert_eq!(found.terms(), expected.terms, "terms of {lock_id}");
+        assert_eq!(*found.terms, expected.terms, "terms of {lock_id}");
         assert_eq!(
             (found.status, found.expires, found.claim_by, found.settle_by, found.claim_count),
             (
@@ -179,7 +179,7 @@ pub fn assert_agree(state: &State, model: &Model) {
             ),
             "{lock_id}"
         );
-        for leg in &found.legs {
+        for leg in &found.terms.legs {
             assert_balance(state, model, &expected.terms.owner, &leg.asset);
         }
     }

@@ -5,6 +5,7 @@ use super::{Now, check_validity, memory};
 use crate::admit::AdmittedConsent;
 use crate::state::State;
 use crate::state::locks::Lock;
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use mortise_format::U256;
 use mortise_format::event::{Event, RequestMark};
@@ -14,7 +15,7 @@ use mortise_format::reject::{Party, Reject};
 
 /// Who speaks for the taker: the beneficiary, or for an open-taker lock its arbiter, or nobody.
 fn taker(lock: &Lock) -> Option<Address> {
-    [lock.beneficiary, lock.arbiter].into_iter().find(|a| !a.is_zero())
+    [lock.terms.beneficiary, lock.terms.arbiter].into_iter().find(|a| !a.is_zero())
 }
 
 fn remaining(lock: &Lock) -> Vec<U256> {
@@ -49,7 +50,7 @@ pub(super) fn decide_cancel(
     let lock = state.lock(&lock_id).ok_or(Reject::LockNotFound)?;
     let by = |who: Address| consents.iter().find(|c| c.signer == who);
     let taker = taker(lock);
-    let owner_consent = by(lock.owner);
+    let owner_consent = by(lock.terms.owner);
     let taker_consent = taker.and_then(by);
     if owner_consent.is_none() && taker_consent.is_none() {
         return Err(Reject::InvalidSignature);
@@ -58,15 +59,21 @@ pub(super) fn decide_cancel(
     let owner_consent = owner_consent.ok_or(Reject::ConsentRequired(Party::Owner))?;
     let Some(taker) = taker else { return Err(Reject::ConsentRequired(Party::Nobody)) };
     let mut used: Vec<&AdmittedConsent> = alloc::vec![owner_consent];
-    if taker != lock.owner {
+    if taker != lock.terms.owner {
         used.push(taker_consent.ok_or(Reject::ConsentRequired(Party::Beneficiary))?);
     }
     for mark in used.iter().filter_map(|c| c.mark.as_ref()) {
         check_validity(now, mark.valid_until)?;
     }
     let mark = owner_consent.mark;
-    memory::check_quota(state, now, state.principal(&lock.owner), 0, u32::from(mark.is_some()))?;
-    let principal = lock.owner;
+    memory::check_quota(
+        state,
+        now,
+        state.principal(&lock.terms.owner),
+        0,
+        u32::from(mark.is_some()),
+    )?;
+    let principal = lock.terms.owner;
     let consents = used.iter().map(|c| c.consent).collect();
     let freed = remaining(lock);
     Ok(Event::LockCancelled { lock_id, consents, principal, mark, freed })
@@ -95,6 +102,6 @@ pub(super) fn decide_draft(
         return Err(Reject::NonceUsed);
     }
     memory::check_quota(state, now, known, 0, u32::from(consent.mark.is_some()))?;
-    let (terms, mark) = (terms.clone(), consent.mark);
+    let (terms, mark) = (Box::new(terms.clone()), consent.mark);
     Ok(Event::DraftCancelled { lock_id, terms, consent: consent.consent, mark })
 }

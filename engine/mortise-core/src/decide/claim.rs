@@ -3,6 +3,7 @@
 use super::{Now, check_validity, grant, memory};
 use crate::state::State;
 use crate::state::locks::Lock;
+use alloc::boxed::Box;
 use mortise_format::eip712::Claim;
 use mortise_format::event::{Event, RequestMark};
 use mortise_format::ids::{LockId, Signature};
@@ -35,10 +36,10 @@ pub(super) fn decide_claim(
 ) -> Result<Event, Reject> {
     check_validity(now, mark.valid_until)?;
     let lock = state.lock(&claim.lock_id).ok_or(Reject::LockNotFound)?;
-    if lock.arbiter.is_zero() {
+    if lock.terms.arbiter.is_zero() {
         return Err(Reject::Unauthorized);
     }
-    if mark.principal != lock.arbiter {
+    if mark.principal != lock.terms.arbiter {
         return Err(Reject::InvalidSignature);
     }
     open_lock(state, now, &claim.lock_id)?;
@@ -46,7 +47,7 @@ pub(super) fn decide_claim(
     if claim.claim_index != lock.claim_count {
         return Err(Reject::Validation(Field::ClaimIndex));
     }
-    if !lock.beneficiary.is_zero() && claim.claimant != lock.beneficiary {
+    if !lock.terms.beneficiary.is_zero() && claim.claimant != lock.terms.beneficiary {
         return Err(Reject::Validation(Field::Claimant));
     }
     if claim.amounts.len() != lock.legs.len() {
@@ -73,7 +74,7 @@ pub(super) fn decide_extend(
 ) -> Result<Event, Reject> {
     check_validity(now, mark.valid_until)?;
     let lock = state.lock(&lock_id).ok_or(Reject::LockNotFound)?;
-    if mark.principal != lock.owner {
+    if mark.principal != lock.terms.owner {
         return Err(Reject::InvalidSignature);
     }
     open_lock(state, now, &lock_id)?;
@@ -86,13 +87,14 @@ pub(super) fn decide_extend(
     if new_expires < min || new_expires > max {
         return Err(Reject::ExpiryWindow { min, max });
     }
-    let target = lock.condition.target_chain_id;
+    let target = lock.terms.condition.target_chain_id;
     let (claim_by, settle_by) = grant::times_of(state, target, new_expires)?;
-    for leg in &lock.legs {
-        let account = state.account(&lock.owner, &leg.asset);
+    for leg in &lock.terms.legs {
+        let account = state.account(&lock.terms.owner, &leg.asset);
         grant::check_facts(state, now, account, &leg.asset, settle_by)?;
     }
-    let terms = LockTerms { expires: new_expires, ..lock.terms() };
+    let terms = LockTerms { expires: new_expires, ..lock.terms.as_ref().clone() };
+    let terms = Box::new(terms);
     let (custody, mark, status) = (lock.custody, *mark, lock.status);
     let event = Event::LockExtended {
         lock_id,

@@ -35,7 +35,7 @@ pub(super) fn decide(
         return Err(Reject::Validation(Field::HeadTime));
     }
     let (age, max) = (now.s.saturating_sub(fact.head_time), policy.fact_age_s_max);
-    let last = state.account(&fact.account, &fact.asset).and_then(|a| a.fact);
+    let last = state.account(&fact.account, &fact.asset).and_then(|a| a.fact.as_deref());
     let is_older = last.is_some_and(|last| {
         fact.head_number <= last.head_number || fact.head_time < last.head_time
     });

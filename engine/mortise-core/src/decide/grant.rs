@@ -5,6 +5,7 @@ use crate::admit::AdmittedLock;
 use crate::state::State;
 use crate::state::accounts::Account;
 use crate::state::principals::Principal;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use mortise_format::U256;
 use mortise_format::asset::Asset;
@@ -21,7 +22,7 @@ pub(super) fn decide(
     now: Now,
     locks: &[AdmittedLock],
     batch: Bytes32,
-    marks: &[RequestMark],
+    marks: &Arc<[RequestMark]>,
 ) -> Result<Event, Reject> {
     let mut earlier = Earlier::default();
     let mut granted = Vec::with_capacity(locks.len());
@@ -31,7 +32,7 @@ pub(super) fn decide(
             earlier.add(&lock.terms);
         }
     }
-    Ok(Event::LocksGranted { locks: granted, batch, marks: marks.to_vec() })
+    Ok(Event::LocksGranted { locks: granted, batch, marks: Arc::clone(marks) })
 }
 
 fn decide_one(
@@ -54,7 +55,7 @@ fn decide_one(
     }
     Ok(GrantedLock {
         lock_id: lock.lock_id,
-        terms: terms.clone(),
+        terms: Arc::clone(&lock.terms),
         authority: lock.authority,
         signature: lock.signature,
         claim_by: times.claim_by,

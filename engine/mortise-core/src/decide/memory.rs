@@ -4,6 +4,7 @@ use super::{Decision, Now, command_of, marks_of};
 use crate::admit::{Admitted, Inner, Kind};
 use crate::state::State;
 use crate::state::principals::Principal;
+use alloc::boxed::Box;
 use mortise_format::U256;
 use mortise_format::event::{Content, Event, Position, RequestMark};
 use mortise_format::lock::Status;
@@ -39,7 +40,7 @@ pub(super) fn recall(
             None => Ok(None),
         },
         Inner::RecordFact { fact, .. } => {
-            let last = state.account(&fact.account, &fact.asset).and_then(|a| a.fact);
+            let last = state.account(&fact.account, &fact.asset).and_then(|a| a.fact.as_deref());
             Ok(last.filter(|last| last.says(fact)).map(|last| last.at))
         }
     }
@@ -91,9 +92,8 @@ pub(super) fn refuse(state: &State, now: Now, admitted: &Admitted, reject: Rejec
     let plain = Decision::Refuse(reject);
     let [mark] = marks_of(&admitted.0) else { return plain };
     let lock = admitted.lock_id().and_then(|id| state.lock(&id));
-    let is_party = lock.is_some_and(|l| {
-        [l.owner, l.beneficiary, l.arbiter].contains(&mark.principal) && l.status != Status::Settled
-    });
+    let is_party =
+        lock.is_some_and(|l| l.terms.has_party(&mark.principal) && l.status != Status::Settled);
     let is_known = is_party || state.principal(&mark.principal).is_some();
     let is_state = reject.is_caused_by_state() && reject != Reject::LockNotFound;
     if !is_known || !is_state || super::check_validity(now, mark.valid_until).is_err() {
@@ -103,7 +103,10 @@ pub(super) fn refuse(state: &State, now: Now, admitted: &Admitted, reject: Rejec
         return plain;
     }
     match command_of(&admitted.0) {
-        Some(command) => Decision::Event(Event::CommandRefused { mark: *mark, reject, command }),
+        Some(command) => {
+            let (mark, command) = (*mark, Box::new(command));
+            Decision::Event(Event::CommandRefused { mark, reject, command })
+        }
         None => plain,
     }
 }

@@ -136,7 +136,7 @@ fn command_of(inner: &Inner) -> Option<Command> {
         Inner::Grant { locks, .. } => {
             let intent = |lock: &crate::admit::AdmittedLock| match lock.authority {
                 Authority::Intent(request) => {
-                    let (terms, signature) = (lock.terms.clone(), lock.signature);
+                    let (terms, signature) = (lock.terms.as_ref().clone(), lock.signature);
                     Some(SignedIntent { terms, request, signature })
                 }
                 Authority::Approval => None,

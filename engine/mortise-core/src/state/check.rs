@@ -1,6 +1,6 @@
 //! Recomputes every aggregate of the state from its locks.
 
-use super::{State, index};
+use super::State;
 use alloc::collections::BTreeMap;
 use mortise_format::U256;
 use mortise_format::asset::Asset;
@@ -41,7 +41,7 @@ impl State {
     pub fn check(&self) -> Result<(), Inconsistency> {
         let (sums, open) = self.check_locks()?;
         self.check_accounts(&sums)?;
-        for principal in &self.principals {
+        for principal in self.principals.iter() {
             let expected = open.get(&principal.address).copied().unwrap_or(0);
             if principal.open_count != expected {
                 return Err(Inconsistency::OpenCount(principal.address));
@@ -54,21 +54,24 @@ impl State {
         let mut sums = Sums::new();
         let mut open = BTreeMap::new();
         for lock in self.locks() {
-            let owner = &self.principals[index(lock.owner_slot)];
-            if owner.nonces.is_free(lock.nonce) {
+            let owner = &self.principals[lock.owner_slot];
+            if owner.nonces.is_free(lock.terms.nonce) {
                 return Err(Inconsistency::NonceFree(lock.lock_id));
             }
             if lock.status.is_open() {
-                *open.entry(lock.owner).or_insert(0) += 1;
+                *open.entry(lock.terms.owner).or_insert(0) += 1;
             }
-            for leg in &lock.legs {
+            if lock.legs.len() != lock.terms.legs.len() {
+                return Err(Inconsistency::LegSum(lock.lock_id));
+            }
+            for (leg, terms) in lock.legs_and_terms() {
                 let sum = leg.remaining.checked_add(leg.claimed);
-                if sum.and_then(|s| s.checked_add(leg.settled)) != Some(leg.amount) {
+                if sum.and_then(|s| s.checked_add(leg.settled)) != Some(terms.amount) {
                     return Err(Inconsistency::LegSum(lock.lock_id));
                 }
                 let held = if lock.status.is_open() { leg.remaining } else { U256::ZERO };
-                let entry = sums.entry((lock.owner, leg.asset)).or_default();
-                let wrong = Inconsistency::AccountSum(lock.owner);
+                let entry = sums.entry((lock.terms.owner, terms.asset)).or_default();
+                let wrong = Inconsistency::AccountSum(lock.terms.owner);
                 entry.0 = entry.0.checked_add(held).ok_or(wrong)?;
                 entry.1 = entry.1.checked_add(leg.claimed).ok_or(wrong)?;
             }
@@ -78,7 +81,7 @@ impl State {
 
     fn check_accounts(&self, sums: &Sums) -> Result<(), Inconsistency> {
         let mut totals: BTreeMap<Asset, U256> = BTreeMap::new();
-        for account in &self.accounts {
+        for account in self.accounts.iter() {
             let key = (account.owner, account.asset);
             let (held, claimed) = sums.get(&key).copied().unwrap_or_default();
             if (held, claimed) != (account.held, account.claimed) {

@@ -8,8 +8,8 @@
 //! Positions are public, so that absence can be proven; values are hidden behind salts, so that a
 //! neighbour's proof shows a position only. Byte tables: `specs/state-tree.md`.
 
+use super::State;
 use super::principals::Nonces;
-use super::{State, index};
 use crate::keys::Secret;
 use alloc::vec::Vec;
 use bincode::{Decode, Encode};
@@ -202,13 +202,13 @@ impl State {
 
     /// Notes that an account changed in the frame under way.
     pub(crate) fn touch_account(&mut self, slot: u32) {
-        self.accounts[index(slot)].changed_seq = self.at.seq;
+        self.accounts[slot].changed_seq = self.at.seq;
         self.dirty.accounts.push(slot);
     }
 
     /// Notes that nonces or counts of a principal changed in the frame under way.
     pub(crate) fn touch_principal(&mut self, slot: u32) {
-        let principal = &mut self.principals[index(slot)];
+        let principal = &mut self.principals[slot];
         principal.changed_seq = self.at.seq;
         principal.is_leaf = true;
         self.dirty.principals.push(slot);
@@ -242,8 +242,10 @@ impl State {
             }
             LeafKey::Account(owner, asset) => {
                 let account = self.account(owner, asset)?;
-                let fact =
-                    account.fact.map(|f| (f.balance, f.withdrawing, f.withdrawal, f.head_number));
+                let fact = account
+                    .fact
+                    .as_deref()
+                    .map(|f| (f.balance, f.withdrawing, f.withdrawal, f.head_number));
                 LeafValue::Account { held: account.held, claimed: account.claimed, fact }
             }
             LeafKey::Principal(address) => {
@@ -299,12 +301,10 @@ impl State {
         let mut keys = Vec::with_capacity(locks.len() + accounts.len() + principals.len() + 1);
         keys.extend(locks.into_iter().map(LeafKey::Lock));
         keys.extend(accounts.into_iter().map(|slot| {
-            let account = &self.accounts[index(slot)];
+            let account = &self.accounts[slot];
             LeafKey::Account(account.owner, account.asset)
         }));
-        keys.extend(
-            principals.into_iter().map(|s| LeafKey::Principal(self.principals[index(s)].address)),
-        );
+        keys.extend(principals.into_iter().map(|s| LeafKey::Principal(self.principals[s].address)));
         if core::mem::take(&mut self.dirty.policy) {
             keys.push(LeafKey::Policy);
         }

@@ -1,21 +1,16 @@
 //! Locks in the state.
 
-use alloc::boxed::Box;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bincode::{Decode, Encode};
 use mortise_format::U256;
-use mortise_format::asset::{Asset, Condition};
 use mortise_format::event::Position;
-use mortise_format::ids::{Address, LockId, Signature};
+use mortise_format::ids::{LockId, Signature};
 use mortise_format::lock::{Custody, LegTerms, LockTerms, Status};
 
-/// One asset of a lock and where its amount stands: the three parts sum to it, always.
+/// Where the amount of one leg of the terms stands: the three parts sum to it, always.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct Leg {
-    /// The asset.
-    pub asset: Asset,
-    /// The amount of the terms.
-    pub amount: U256,
     /// Not claimed. Held while the lock is open; free again when it ended.
     pub remaining: U256,
     /// Claimed, payment awaited: held.
@@ -31,27 +26,17 @@ pub struct Leg {
 pub struct Lock {
     /// Identity.
     pub lock_id: LockId,
-    /// Owner.
-    pub owner: Address,
-    /// Beneficiary, or zero.
-    pub beneficiary: Address,
-    /// Arbiter, or zero.
-    pub arbiter: Address,
-    /// Nonce of the owner.
-    pub nonce: u64,
-    /// End of fills, seconds.
+    /// The terms as they were signed, which the lock id covers.
+    pub terms: Arc<LockTerms>,
+    /// End of fills, seconds: that of the terms, or later.
     pub expires: u64,
-    /// End of fills as first signed: what the lock id covers.
-    pub signed_expires: u64,
     /// End of claims, seconds.
     pub claim_by: u64,
     /// End of the hold for claims, seconds.
     pub settle_by: u64,
     /// Engine time of the grant, milliseconds.
     pub issued_at_ms: u64,
-    /// The condition.
-    pub condition: Box<Condition>,
-    /// The assets.
+    /// Where the amount of each leg stands, in the order of the terms.
     pub legs: Vec<Leg>,
     /// Custody class.
     pub custody: Custody,
@@ -78,17 +63,9 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// The terms as they were signed, which the lock id covers.
-    pub fn terms(&self) -> LockTerms {
-        LockTerms {
-            owner: self.owner,
-            beneficiary: self.beneficiary,
-            arbiter: self.arbiter,
-            nonce: self.nonce,
-            expires: self.signed_expires,
-            condition: (*self.condition).clone(),
-            legs: self.legs.iter().map(|l| LegTerms { asset: l.asset, amount: l.amount }).collect(),
-        }
+    /// The legs with their terms.
+    pub fn legs_and_terms(&self) -> impl Iterator<Item = (&Leg, &LegTerms)> {
+        self.legs.iter().zip(&self.terms.legs)
     }
 
     /// True while something of it is claimed and not settled.

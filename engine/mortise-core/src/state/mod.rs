@@ -9,6 +9,7 @@
 
 pub mod accounts;
 mod check;
+mod chunks;
 mod leaves;
 pub mod locks;
 pub mod principals;
@@ -26,7 +27,7 @@ pub use view::{Balance, DueLocks};
 
 use crate::keys::Secret;
 use accounts::{Account, AssetTotal};
-use alloc::vec::Vec;
+use chunks::Chunks;
 use leaves::Dirty;
 use locks::Lock;
 use mortise_format::asset::Asset;
@@ -35,7 +36,7 @@ use mortise_format::ids::{Address, EngineId, LockId, PolicyHash};
 use mortise_format::policy::Policy;
 use principals::{NO_SLOT, Principal};
 use requests::Requests;
-use slab::LockSlab;
+use slab::Slab;
 use slot_index::SlotIndex;
 use timers::Timers;
 
@@ -47,15 +48,15 @@ pub struct State {
     policy_hash: PolicyHash,
     pub(crate) time_ms: u64,
     pub(crate) at: Position,
-    locks: LockSlab,
+    locks: Slab<Lock>,
     lock_index: SlotIndex,
-    pub(crate) accounts: Vec<Account>,
+    pub(crate) accounts: Chunks<Account>,
     account_index: SlotIndex,
-    pub(crate) principals: Vec<Principal>,
+    pub(crate) principals: Chunks<Principal>,
     principal_index: SlotIndex,
     /// Slot of the principal that was asked for last.
     last_principal: u32,
-    pub(crate) totals: Vec<AssetTotal>,
+    pub(crate) totals: Chunks<AssetTotal>,
     total_index: SlotIndex,
     pub(crate) requests: Requests,
     timers: Timers,
@@ -74,14 +75,14 @@ impl State {
             policy_hash,
             time_ms: 0,
             at: Position::default(),
-            locks: LockSlab::default(),
+            locks: Slab::default(),
             lock_index: slot_index(),
-            accounts: Vec::new(),
+            accounts: Chunks::default(),
             account_index: slot_index(),
-            principals: Vec::new(),
+            principals: Chunks::default(),
             principal_index: slot_index(),
             last_principal: NO_SLOT,
-            totals: Vec::new(),
+            totals: Chunks::default(),
             total_index: slot_index(),
             requests: Requests::new(map_seed),
             timers: Timers::default(),
@@ -106,7 +107,7 @@ impl State {
 
     pub(crate) fn account_slot(&self, owner: &Address, asset: &Asset) -> Option<u32> {
         let holds = |slot| {
-            let account = self.accounts.get(index(slot));
+            let account = self.accounts.get(slot);
             account.is_some_and(|account| account.owner == *owner && account.asset == *asset)
         };
         self.account_index.find(&(*owner, *asset), holds)
@@ -115,16 +116,16 @@ impl State {
     /// The account of a principal that was found before: the one it used last, or the index.
     pub(crate) fn account_of(&self, owner: Option<&Principal>, asset: &Asset) -> Option<&Account> {
         let owner = owner?;
-        let last = self.accounts.get(index(owner.last_account));
+        let last = self.accounts.get(owner.last_account);
         if let Some(last) = last.filter(|account| account.asset == *asset) {
             return Some(last);
         }
-        self.accounts.get(index(self.account_slot(&owner.address, asset)?))
+        self.accounts.get(self.account_slot(&owner.address, asset)?)
     }
 
     pub(crate) fn principal_slot(&self, address: &Address) -> Option<u32> {
         let holds = |slot| {
-            let principal = self.principals.get(index(slot));
+            let principal = self.principals.get(slot);
             principal.is_some_and(|principal| principal.address == *address)
         };
         self.principal_index.find(address, holds)
@@ -135,35 +136,33 @@ impl State {
         if let Some(slot) = self.account_slot(owner, asset) {
             return slot;
         }
-        let slot = slot_of(self.accounts.len());
         let total = self.ensure_total(asset);
-        self.accounts.push(Account::new(*owner, *asset, total));
+        let slot = self.accounts.push(Account::new(*owner, *asset, total));
         self.account_index.insert(&(*owner, *asset), slot);
         slot
     }
 
     /// The slot of an owner's account, made when missing, and its owner's last one from now on.
     pub(crate) fn ensure_account_of(&mut self, owner_slot: u32, asset: &Asset) -> u32 {
-        let owner = &self.principals[index(owner_slot)];
+        let owner = &self.principals[owner_slot];
         let (address, last_account) = (owner.address, owner.last_account);
-        if self.accounts.get(index(last_account)).is_some_and(|last| last.asset == *asset) {
+        if self.accounts.get(last_account).is_some_and(|last| last.asset == *asset) {
             return last_account;
         }
         let slot = self.ensure_account(&address, asset);
-        self.principals[index(owner_slot)].last_account = slot;
+        self.principals[owner_slot].last_account = slot;
         slot
     }
 
     /// The slot of a principal, made when missing.
     pub(crate) fn ensure_principal(&mut self, address: &Address) -> u32 {
         // A command's events ask for the same principal several times.
-        let last = self.principals.get(index(self.last_principal));
+        let last = self.principals.get(self.last_principal);
         if last.is_some_and(|principal| principal.address == *address) {
             return self.last_principal;
         }
         let slot = self.principal_slot(address).unwrap_or_else(|| {
-            let slot = slot_of(self.principals.len());
-            self.principals.push(Principal::new(*address));
+            let slot = self.principals.push(Principal::new(*address));
             self.principal_index.insert(address, slot);
             slot
         });
@@ -172,15 +171,14 @@ impl State {
     }
 
     pub(crate) fn total_slot(&self, asset: &Asset) -> Option<u32> {
-        let holds = |slot| self.totals.get(index(slot)).is_some_and(|t| t.asset == *asset);
+        let holds = |slot| self.totals.get(slot).is_some_and(|t| t.asset == *asset);
         self.total_index.find(asset, holds)
     }
 
     pub(crate) fn ensure_total(&mut self, asset: &Asset) -> u32 {
         self.total_slot(asset).unwrap_or_else(|| {
-            let slot = slot_of(self.totals.len());
             let total = AssetTotal { asset: *asset, promised: mortise_format::U256::ZERO };
-            self.totals.push(total);
+            let slot = self.totals.push(total);
             self.total_index.insert(asset, slot);
             slot
         })
@@ -188,8 +186,8 @@ impl State {
 
     /// Puts a lock into a free slot, the owner's list and the timers.
     pub(crate) fn insert_lock(&mut self, mut lock: Lock) -> u32 {
-        let slot = self.locks.reserve();
-        let owner = &mut self.principals[index(lock.owner_slot)];
+        let slot = self.locks.next_slot();
+        let owner = &mut self.principals[lock.owner_slot];
         lock.owner_index = slot_of(owner.locks.len());
         owner.locks.push(slot);
         self.lock_index.insert(&lock.lock_id, slot);
@@ -198,15 +196,14 @@ impl State {
             Some(due) => self.timers.set(due, slot),
             None => self.timers.unset(),
         };
-        self.locks.put(slot, lock);
-        slot
+        self.locks.insert(lock)
     }
 
     /// Takes a lock out of every index.
     pub(crate) fn remove_lock(&mut self, slot: u32) -> Option<Lock> {
         let lock = self.locks.take(slot)?;
         self.lock_index.remove(&lock.lock_id, slot);
-        let owned = &mut self.principals[index(lock.owner_slot)].locks;
+        let owned = &mut self.principals[lock.owner_slot].locks;
         owned.swap_remove(index(lock.owner_index));
         let moved = owned.get(index(lock.owner_index)).copied();
         if let Some(moved) = moved.and_then(|slot| self.lock_mut(slot)) {

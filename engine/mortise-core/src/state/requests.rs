@@ -1,7 +1,7 @@
 //! The memory of answered requests (INV-07).
 
+use super::slab::Slab;
 use super::slot_index::SlotIndex;
-use super::{index, slot_of};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use bincode::{Decode, Encode};
@@ -24,8 +24,7 @@ type Key = (Address, RequestId);
 /// All remembered requests. Never iterated except by time, which is ordered.
 #[derive(Debug, Clone)]
 pub struct Requests {
-    slots: Vec<Option<(Key, Remembered)>>,
-    free: Vec<u32>,
+    slots: Slab<(Key, Remembered)>,
     by_key: SlotIndex,
     /// Slots by the time until which they are valid. A slot whose answer was replaced by one with a
     /// later time stands under both; only the later one counts.
@@ -34,22 +33,18 @@ pub struct Requests {
 
 impl Requests {
     pub(crate) fn new(map_seed: u64) -> Self {
-        let (slots, free) = (Vec::new(), Vec::new());
-        Self { slots, free, by_key: SlotIndex::new(map_seed), by_time: BTreeMap::new() }
-    }
-
-    fn at(&self, slot: u32) -> Option<&(Key, Remembered)> {
-        self.slots.get(index(slot))?.as_ref()
+        let (slots, by_key) = (Slab::default(), SlotIndex::new(map_seed));
+        Self { slots, by_key, by_time: BTreeMap::new() }
     }
 
     fn slot(&self, key: &Key) -> Option<u32> {
-        self.by_key.find(key, |slot| self.at(slot).is_some_and(|(found, _)| found == key))
+        self.by_key.find(key, |slot| self.slots.get(slot).is_some_and(|(found, _)| found == key))
     }
 
     /// The remembered answer to a request.
     pub fn find(&self, principal: &Address, id: &RequestId) -> Option<&Remembered> {
         let slot = self.slot(&(*principal, *id))?;
-        self.at(slot).map(|(_, remembered)| remembered)
+        self.slots.get(slot).map(|(_, remembered)| remembered)
     }
 
     /// How many are remembered.
@@ -65,20 +60,22 @@ impl Requests {
 
     fn put(&mut self, key: Key, remembered: Remembered) -> Option<Remembered> {
         let until = remembered.valid_until;
-        let known = self.slot(&key);
-        let slot = known.or_else(|| self.free.pop()).unwrap_or_else(|| {
-            self.slots.push(None);
-            slot_of(self.slots.len() - 1)
-        });
-        let replaced = self.slots[index(slot)].replace((key, remembered));
-        let replaced = replaced.map(|(_, old)| old);
-        if known.is_none() {
+        let (slot, replaced) = match self.slot(&key) {
+            Some(slot) => (slot, self.replace(slot, remembered)),
+            None => (self.slots.insert((key, remembered)), None),
+        };
+        if replaced.is_none() {
             self.by_key.insert(&key, slot);
         }
         if replaced.is_none_or(|old| old.valid_until != until) {
             self.by_time.entry(until).or_default().push(slot);
         }
         replaced
+    }
+
+    fn replace(&mut self, slot: u32, remembered: Remembered) -> Option<Remembered> {
+        let known = self.slots.get_mut(slot)?;
+        Some(core::mem::replace(&mut known.1, remembered))
     }
 
     /// Forgets what is no longer valid, at most `max`; returns whose.
@@ -90,10 +87,9 @@ impl Requests {
                 break;
             }
             while let Some(slot) = entry.get_mut().pop() {
-                let due = self.slots[index(slot)].take_if(|(_, r)| r.valid_until == time);
-                if let Some((key, _)) = due {
+                let is_due = self.slots.get(slot).is_some_and(|(_, r)| r.valid_until == time);
+                if let Some((key, _)) = is_due.then(|| self.slots.take(slot)).flatten() {
                     self.by_key.remove(&key, slot);
-                    self.free.push(slot);
                     forgotten.push(key.0);
                 }
                 if forgotten.len() >= max {
@@ -107,7 +103,7 @@ impl Requests {
 
     /// Everything, in order of time then key: the form of a snapshot.
     pub(crate) fn to_sorted(&self) -> Vec<(Key, Remembered)> {
-        let mut all: Vec<_> = self.slots.iter().flatten().copied().collect();
+        let mut all: Vec<_> = self.slots.iter().copied().collect();
         all.sort_unstable_by_key(|(key, remembered)| (remembered.valid_until, *key));
         all
     }

@@ -1,64 +1,50 @@
-//! Locks by slot, in chunks: growing never moves what is there, so that no single command pays
-//! for the copy of a large state.
+//! Values by slot, whose slots are used again.
 
-use super::locks::Lock;
-use super::{index, slot_of};
+use super::chunks::Chunks;
 use alloc::vec::Vec;
 
-/// Locks by slot.
-#[derive(Debug, Clone, Default)]
-pub(super) struct LockSlab {
-    chunks: Vec<Vec<Option<Lock>>>,
+/// Values by slot.
+#[derive(Debug, Clone)]
+pub(crate) struct Slab<T> {
+    slots: Chunks<Option<T>>,
     free: Vec<u32>,
-    slot_count: usize,
 }
 
-/// Locks in a chunk: about a megabyte.
-const CHUNK: usize = 2048;
+impl<T> Default for Slab<T> {
+    fn default() -> Self {
+        Self { slots: Chunks::default(), free: Vec::new() }
+    }
+}
 
-impl LockSlab {
-    pub fn get(&self, slot: u32) -> Option<&Lock> {
-        let (chunk, at) = place(slot);
-        self.chunks.get(chunk)?.get(at)?.as_ref()
+impl<T> Slab<T> {
+    pub fn get(&self, slot: u32) -> Option<&T> {
+        self.slots.get(slot)?.as_ref()
     }
 
-    pub fn get_mut(&mut self, slot: u32) -> Option<&mut Lock> {
-        let (chunk, at) = place(slot);
-        self.chunks.get_mut(chunk)?.get_mut(at)?.as_mut()
+    pub fn get_mut(&mut self, slot: u32) -> Option<&mut T> {
+        self.slots.get_mut(slot)?.as_mut()
     }
 
-    /// A slot that holds nothing, for [`LockSlab::put`].
-    pub fn reserve(&mut self) -> u32 {
-        if let Some(slot) = self.free.pop() {
-            return slot;
-        }
-        let slot = slot_of(self.slot_count);
-        self.slot_count += 1;
-        if place(slot).0 == self.chunks.len() {
-            self.chunks.push(Vec::with_capacity(CHUNK));
-        }
-        self.chunks[place(slot).0].push(None);
+    /// The slot that the next [`Slab::insert`] gives out.
+    pub fn next_slot(&self) -> u32 {
+        self.free.last().copied().unwrap_or_else(|| self.slots.next_slot())
+    }
+
+    /// Puts a value into a free slot.
+    pub fn insert(&mut self, value: T) -> u32 {
+        let Some(slot) = self.free.pop() else { return self.slots.push(Some(value)) };
+        self.slots[slot] = Some(value);
         slot
     }
 
-    pub fn put(&mut self, slot: u32, lock: Lock) {
-        let (chunk, at) = place(slot);
-        self.chunks[chunk][at] = Some(lock);
-    }
-
-    pub fn take(&mut self, slot: u32) -> Option<Lock> {
-        let (chunk, at) = place(slot);
-        let lock = self.chunks.get_mut(chunk)?.get_mut(at)?.take()?;
+    pub fn take(&mut self, slot: u32) -> Option<T> {
+        let value = self.slots.get_mut(slot)?.take()?;
         self.free.push(slot);
-        Some(lock)
+        Some(value)
     }
 
-    /// Every lock, in no order that means anything.
-    pub fn iter(&self) -> impl Iterator<Item = &Lock> {
-        self.chunks.iter().flatten().flatten()
+    /// Every value, in no order that means anything.
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        self.slots.iter().flatten()
     }
-}
-
-fn place(slot: u32) -> (usize, usize) {
-    (index(slot) / CHUNK, index(slot) % CHUNK)
 }

@@ -1,10 +1,10 @@
 //! The whole state as one value, sorted, so that equal states have equal images.
 
+use super::State;
 use super::accounts::{Account, AssetTotal};
 use super::locks::Lock;
 use super::principals::{NO_SLOT, Principal};
 use super::requests::Remembered;
-use super::{State, index};
 use crate::keys::Secret;
 use alloc::vec::Vec;
 use bincode::{Decode, Encode};
@@ -34,16 +34,16 @@ impl State {
             lock.legs.iter_mut().for_each(|leg| leg.account = 0);
         }
         locks.sort_unstable_by_key(|l| (l.granted_at, l.lock_id));
-        let mut principals = self.principals.clone();
+        let mut principals: Vec<_> = self.principals.iter().cloned().collect();
         for principal in &mut principals {
             principal.locks.clear();
             principal.last_account = NO_SLOT;
         }
         principals.sort_unstable_by_key(|p| p.address);
-        let mut accounts = self.accounts.clone();
+        let mut accounts: Vec<_> = self.accounts.iter().cloned().collect();
         accounts.iter_mut().for_each(|account| account.total = 0);
         accounts.sort_unstable_by_key(|a| (a.owner, a.asset));
-        let mut totals = self.totals.clone();
+        let mut totals: Vec<_> = self.totals.iter().cloned().collect();
         totals.sort_unstable_by_key(|t| t.asset);
         let requests = self.requests.to_sorted();
         let (policy, time_ms, at) = (self.policy.clone(), self.time_ms, self.at);
@@ -65,21 +65,21 @@ impl State {
         for mut principal in image.principals {
             (principal.locks, principal.last_account) = (Vec::new(), NO_SLOT);
             let slot = state.ensure_principal(&principal.address);
-            state.principals[index(slot)] = principal;
+            state.principals[slot] = principal;
         }
         for mut account in image.accounts {
             let slot = state.ensure_account(&account.owner, &account.asset);
-            account.total = state.accounts[index(slot)].total;
-            state.accounts[index(slot)] = account;
+            account.total = state.accounts[slot].total;
+            state.accounts[slot] = account;
         }
         for total in image.totals {
             let slot = state.ensure_total(&total.asset);
-            state.totals[index(slot)] = total;
+            state.totals[slot] = total;
         }
         for mut lock in image.locks {
-            lock.owner_slot = state.principal_slot(&lock.owner)?;
-            for leg in &mut lock.legs {
-                leg.account = state.account_slot(&lock.owner, &leg.asset)?;
+            lock.owner_slot = state.principal_slot(&lock.terms.owner)?;
+            for (leg, terms) in lock.legs.iter_mut().zip(&lock.terms.legs) {
+                leg.account = state.account_slot(&lock.terms.owner, &terms.asset)?;
             }
             state.insert_lock(lock);
         }

@@ -1,10 +1,10 @@
 //! Reading the state: what queries and `decide` look at.
 
+use super::State;
 use super::accounts::Account;
 use super::locks::Lock;
 use super::principals::Principal;
 use super::requests::Requests;
-use super::{State, index};
 use alloc::vec::Vec;
 use mortise_format::U256;
 use mortise_format::asset::Asset;
@@ -84,12 +84,12 @@ impl State {
 
     /// An account, if it ever had a lock or a fact.
     pub fn account(&self, owner: &Address, asset: &Asset) -> Option<&Account> {
-        self.accounts.get(index(self.account_slot(owner, asset)?))
+        self.accounts.get(self.account_slot(owner, asset)?)
     }
 
     /// A principal, if it ever signed a logged command.
     pub fn principal(&self, address: &Address) -> Option<&Principal> {
-        self.principals.get(index(self.principal_slot(address)?))
+        self.principals.get(self.principal_slot(address)?)
     }
 
     /// The remembered requests.
@@ -99,7 +99,7 @@ impl State {
 
     /// What is promised of an asset over all owners.
     pub fn promised_total(&self, asset: &Asset) -> U256 {
-        let total = self.total_slot(asset).and_then(|slot| self.totals.get(index(slot)));
+        let total = self.total_slot(asset).and_then(|slot| self.totals.get(slot));
         total.map_or(U256::ZERO, |total| total.promised)
     }
 
@@ -110,7 +110,7 @@ impl State {
 
     /// What is promised of an asset over all owners, by way of one of its accounts.
     pub(crate) fn promised_by(&self, account: Option<&Account>, asset: &Asset) -> U256 {
-        let total = account.and_then(|account| self.totals.get(index(account.total)));
+        let total = account.and_then(|account| self.totals.get(account.total));
         total.map_or_else(|| self.promised_total(asset), |total| total.promised)
     }
 
@@ -136,15 +136,15 @@ impl State {
     /// Reads a line of a principal and of the account that it used last.
     pub(crate) fn touch_of_principal(&self, address: &Address) -> u64 {
         let Some(principal) = self.principal(address) else { return 0 };
-        let account = self.accounts.get(index(principal.last_account));
+        let account = self.accounts.get(principal.last_account);
         account.map_or(principal.changed_seq, |account| account.changed_seq)
     }
 
     /// Reads a line of a lock, of its owner and of its first account.
     pub(crate) fn touch_of_lock(&self, lock_id: &LockId) -> u64 {
         let Some(lock) = self.lock(lock_id) else { return 0 };
-        let account = lock.legs.first().and_then(|leg| self.accounts.get(index(leg.account)));
-        let owner = self.principals.get(index(lock.owner_slot));
+        let account = lock.legs.first().and_then(|leg| self.accounts.get(leg.account));
+        let owner = self.principals.get(lock.owner_slot);
         account.map_or(0, |a| a.changed_seq) ^ owner.map_or(0, |p| p.changed_seq)
     }
 

@@ -72,7 +72,7 @@ impl Pipeline {
 
     fn terms(&self, lock_id: &LockId, now_ms: u64) -> Answer {
         if let Some(lock) = self.machine.state().lock(lock_id) {
-            return Answer::Terms(Box::new(lock.terms()), TermsOf::Lock);
+            return Answer::Terms(Box::new(lock.terms.as_ref().clone()), TermsOf::Lock);
         }
         let draft = self.drafts.find(lock_id, now_ms);
         draft.map_or(Answer::None, |d| Answer::Terms(Box::new(d.terms.clone()), TermsOf::Draft))
@@ -106,7 +106,7 @@ impl Pipeline {
         let state = self.machine.state();
         let holds = |lock: &&Lock| {
             (lock.status.is_open() || lock.has_claimed())
-                && lock.legs.iter().any(|leg| leg.asset == *asset)
+                && lock.terms.legs.iter().any(|leg| leg.asset == *asset)
         };
         let locks = state.locks_of(owner).into_iter().filter(holds).take(LIST_MAX);
         let chain = state.policy().chain(asset.chain_id);
@@ -117,7 +117,10 @@ impl Pipeline {
                 ChainCustody::Open => Custody::Open,
                 ChainCustody::Escrow { .. } => Custody::Escrow,
             }),
-            head_time: state.account(owner, asset).and_then(|a| a.fact).map(|f| f.head_time),
+            head_time: state
+                .account(owner, asset)
+                .and_then(|a| a.fact.as_ref())
+                .map(|f| f.head_time),
         }))
     }
 

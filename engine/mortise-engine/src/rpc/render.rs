@@ -6,14 +6,14 @@ use crate::api::{BalanceAnswer, ProofAnswer, ReleasedFrame, Simulated};
 use crate::drafts::Draft;
 use mortise_core::body::SignedStatement;
 use mortise_core::promise::Promise;
-use mortise_core::state::locks::Lock;
+use mortise_core::state::locks::{Leg, Lock};
 use mortise_core::tree::ProofEnd;
 use mortise_format::U256;
 use mortise_format::asset::Asset;
 use mortise_format::codec;
 use mortise_format::event::Event;
 use mortise_format::ids::{Address, Bytes32, EngineId, LockId, Signature};
-use mortise_format::lock::{LockTerms, Status};
+use mortise_format::lock::{LegTerms, LockTerms, Status};
 use mortise_format::wire::ErrorObject;
 use mortise_format::wire::HexBytes;
 use mortise_format::wire::results::{
@@ -25,17 +25,17 @@ use mortise_format::wire::typed_data::TypedData;
 
 pub(super) fn lock(lock: &Lock) -> LockView {
     let issued_at = lock.issued_at_ms / 1000;
-    let terms = LockTerms { expires: lock.expires, ..lock.terms() };
-    let leg = |leg: &mortise_core::state::locks::Leg| LegView {
-        asset: leg.asset,
-        amount: leg.amount,
+    let terms = LockTerms { expires: lock.expires, ..lock.terms.as_ref().clone() };
+    let leg = |(leg, terms): (&Leg, &LegTerms)| LegView {
+        asset: terms.asset,
+        amount: terms.amount,
         remaining: leg.remaining,
         claimed_unsettled: leg.claimed,
         settled: leg.settled,
     };
     LockView {
         user_signature: Some(lock.signature),
-        legs: lock.legs.iter().map(leg).collect(),
+        legs: lock.legs_and_terms().map(leg).collect(),
         claim_by: Some(lock.claim_by),
         settle_by: Some(lock.settle_by),
         custody: Some(lock.custody),
@@ -87,7 +87,7 @@ pub(super) fn logged(engine_id: &EngineId, frame: &ReleasedFrame, index: u32) ->
     let event = frame.decoded(index)?;
     match &event {
         Event::LocksGranted { locks, batch, .. } => {
-            let terms = locks.iter().map(|lock| &lock.terms);
+            let terms = locks.iter().map(|lock| lock.terms.as_ref());
             let mut views = commitments(engine_id, terms, promises)?;
             let status = LockStatus::from(Status::Active);
             if batch.is_zero() {
@@ -96,7 +96,7 @@ pub(super) fn logged(engine_id: &EngineId, frame: &ReleasedFrame, index: u32) ->
             Some(json(&BatchResult::new(views, status, receipt)))
         }
         Event::LockExtended { terms, status, .. } => {
-            let mut views = commitments(engine_id, std::iter::once(terms), promises)?;
+            let mut views = commitments(engine_id, std::iter::once(terms.as_ref()), promises)?;
             Some(json(&CommitResult::new(views.pop()?, (*status).into(), receipt)))
         }
         Event::LockClaimed { claim, .. } => {
