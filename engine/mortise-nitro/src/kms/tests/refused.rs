@@ -1,9 +1,10 @@
 //! Answers that are not believed, and refusals of the service.
 
 use super::cms::Parts;
-use super::rig::{PLAINTEXT, Reply, Seen, Service, WRAPPED, client, honest};
+use super::rig::{Dial, Greeting, PLAINTEXT, Reply, Seen, Service, WRAPPED, client, honest};
 use crate::kms::{
-    Bound, EnvelopeError, Field, KmsClient, KmsConfig, KmsError, KmsPlatform, KmsVault,
+    Bound, CredentialStore, CredentialsFault, EnvelopeError, Field, KmsClient, KmsConfig, KmsError,
+    KmsPlatform, KmsVault,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -14,6 +15,7 @@ use mortise_format::EngineId;
 use mortise_format::limits::{
     KMS_ANSWER_BYTES_MAX, KMS_CONTEXT_BYTES_MAX, KMS_WRAPPED_KEY_BYTES_MAX,
 };
+use mortise_format::wire::credentials::Credentials;
 use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
@@ -271,4 +273,46 @@ async fn without_a_document_nothing_is_sent() {
     let error = client.generate_random(1, None).await.unwrap_err();
     assert_eq!(error, KmsError::Attestation("there is no security module"));
     assert_eq!((service.dials(), module.documents.load(Ordering::SeqCst)), (0, 1));
+}
+
+/// The error with credentials of the parent changed so, and with the same as the caller's own.
+async fn signed_with(change: fn(&mut Credentials)) -> [Option<KmsError>; 2] {
+    let service = Service::new(|_, seen| Reply::Json(200, honest(seen)));
+    let mut given = super::rig::credentials();
+    change(&mut given);
+    let parent = match CredentialStore::fixed(&given) {
+        Ok(credentials) => {
+            let platform = KmsPlatform { credentials, ..super::rig::platform(&service) };
+            let client = KmsClient::new(super::rig::config(), platform).unwrap();
+            client.generate_random(1, None).await.err()
+        }
+        Err(fault) => Some(KmsError::CredentialsMalformed(fault)),
+    };
+    let own = client(&service).generate_random(1, Some(&given)).await.err();
+    assert_eq!(service.dials(), [&parent, &own].iter().filter(|error| error.is_none()).count());
+    [parent, own]
+}
+
+#[tokio::test]
+async fn expired_and_malformed_credentials_are_refused_before_anything_is_sent() {
+    let until = |c: &mut Credentials| c.expiration = Some("2026-11-22T08:25:01.501Z".to_owned());
+    assert_eq!(signed_with(until).await, [None, None]);
+    let at = |c: &mut Credentials| c.expiration = Some("2026-11-22T08:25:01.500Z".to_owned());
+    assert_eq!(signed_with(at).await, [Some(KmsError::CredentialsExpired); 2]);
+    let malformed = |c: &mut Credentials| c.token = Some("a b".to_owned());
+    let fault = KmsError::CredentialsMalformed(CredentialsFault::Token);
+    assert_eq!(signed_with(malformed).await, [Some(fault); 2]);
+}
+
+#[tokio::test]
+async fn without_credentials_nothing_is_sent() {
+    let service = Service::new(|_, seen| Reply::Json(200, honest(seen)));
+    let platform = super::rig::platform(&service);
+    let nobody = Service::greeting(|_| Greeting::Silence, |_, _| Reply::Silence);
+    let credentials =
+        CredentialStore::from_parent(Arc::new(Dial(nobody)), Arc::clone(&platform.entropy));
+    let platform = KmsPlatform { credentials, ..platform };
+    let client = KmsClient::new(super::rig::config(), platform).unwrap();
+    let error = client.generate_random(1, None).await.unwrap_err();
+    assert_eq!((error, service.dials()), (KmsError::NoCredentials, 0));
 }

@@ -1,14 +1,18 @@
 //! No text of ours holds a secret or words of others.
 
 use super::rig::{
-    ACCESS_KEY_ID, PLAINTEXT, Reply, SECRET, Service, TOKEN, client, credentials, honest, platform,
+    ACCESS_KEY_ID, Half, PLAINTEXT, Reply, SECRET, Service, TOKEN, client, credentials, honest,
+    platform,
 };
 use crate::kms::{
-    Bound, CredentialStore, CredentialsFault, EnvelopeError, Field, KmsError, RecipientKey, Wait,
+    Bound, ByteStream, CredentialStore, CredentialsFault, Dialer, EnvelopeError, Field, KmsError,
+    RecipientKey, Wait,
 };
-use mortise_engine::ports::{EncryptionContext, NsmError, VaultError};
+use mortise_engine::ports::{EncryptionContext, NsmError, PortFuture, VaultError};
 use mortise_format::wire::credentials::Credentials;
 use serde_json::json;
+use std::sync::{Arc, Mutex};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 /// Words that stand for everything that may not be repeated.
 const FOREIGN: &str = "foreign-words";
@@ -111,6 +115,61 @@ async fn words_of_the_service_are_not_repeated() {
     let service = Service::new(move |_, _| Reply::Json(400, body.clone()));
     let error = client(&service).generate_random(1, None).await.unwrap_err();
     assert_clean(&format!("{error:?} {error} {}", VaultError::from(error)));
+}
+
+/// Collects what is logged on this thread.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn log_of_failing_calls_and_refused_lines_is_clean() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(move || writer.clone())
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+
+    let (parent, mut end) = tokio::io::duplex(64 * 1024);
+    let once = Mutex::new(Some(parent));
+    let store = CredentialStore::from_parent(Arc::new(Once(once)), Arc::new(Half));
+    let line = format!("{{\"SecretAccessKey\":\"{SECRET}\",\"Token\":\"{TOKEN}\"}}\n");
+    end.write_all(line.as_bytes()).await.unwrap();
+    assert_eq!(end.read_u8().await.unwrap_err().kind(), std::io::ErrorKind::UnexpectedEof);
+    drop(store);
+
+    let body = json!({"__type": "ThrottlingException", "message": FOREIGN});
+    let service = Service::new(move |_, _| Reply::Json(400, body.clone()));
+    client(&service).generate_random(1, Some(&credentials())).await.unwrap_err();
+    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert!(text.contains("a line is not taken") && text.contains("throttling"), "{text}");
+    assert_clean(&text);
+}
+
+/// One stream, and then none.
+struct Once(Mutex<Option<tokio::io::DuplexStream>>);
+
+impl Dialer for Once {
+    fn dial(&self) -> PortFuture<'_, std::io::Result<Box<dyn ByteStream>>> {
+        match self.0.lock().unwrap().take() {
+            Some(stream) => {
+                Box::pin(std::future::ready(Ok(Box::new(stream) as Box<dyn ByteStream>)))
+            }
+            None => Box::pin(std::future::pending()),
+        }
+    }
 }
 
 #[test]
