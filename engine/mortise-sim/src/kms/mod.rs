@@ -1,3 +1,304 @@
-//! A local key service.
+//! A local key service that speaks the protocol of AWS KMS (`specs/local-kms.md`).
+//!
+//! What it is for: `mortise dev` and the tests run the real client code - TLS, signatures,
+//! attestation documents, sealed answers, key policies - against a service that refuses what the
+//! real one refuses.
+//!
+//! What it does not do: protect keys from whoever reads its folder; grants, rotation, asymmetric
+//! keys, deletion, several accounts.
+//!
+//! ```text
+//! TLS -> HTTP -> signature -> operation -> Recipient -> policies -> key
+//! server         sigv4        operations   recipient    policy      keys      trail: a line each
+//! ```
+//!
+//! Invariants: no plaintext leaves when a Recipient was named; a call whose line cannot be written
+//! to the trail is not answered; whatever is refused is refused by the name that AWS gives it.
 
+mod cms;
+mod der;
+mod error;
+mod files;
+mod iam;
+mod keys;
+mod operations;
 pub mod policy;
+mod recipient;
+mod request;
+mod server;
+mod sigv4;
+mod time;
+mod tls;
+mod trail;
+mod unsigned;
+
+pub use error::{Refusal, RefusalKind};
+pub use iam::{ADMIN, ENCLAVE, ENCLAVE_ROLE, Principal};
+pub use mortise_verify::attestation::RootFingerprint;
+pub use server::REQUEST_BYTES_MAX;
+
+use iam::Iam;
+use keys::{Keys, MasterKey};
+use mortise_format::wire::credentials::Credentials;
+use policy::{DocumentError, PolicyDocument};
+use recipient::Trust;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use std::time::{SystemTime, UNIX_EPOCH};
+use tls::Authority;
+use trail::Trail;
+
+/// Why a service was not opened, or a key not made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LocalKmsError {
+    /// A file of the folder cannot be read or written.
+    #[error("the key service's folder: {0}")]
+    Io(#[from] std::io::Error),
+    /// A file of the folder is not what it was.
+    #[error("{file} is broken: {reason}")]
+    Broken {
+        /// Which.
+        file: StoreFile,
+        /// Why; nothing of its content.
+        reason: String,
+    },
+    /// The region or the account is none.
+    #[error("{0}")]
+    Config(&'static str),
+    /// A key's policy is none, or has a part that this service does not decide by.
+    #[error("the key policy: {0}")]
+    Policy(#[from] DocumentError),
+    /// The TLS library refuses its configuration.
+    #[error("the TLS configuration: {0}")]
+    Tls(#[from] rustls::Error),
+    /// The crypto library failed without saying why.
+    #[error("the crypto library failed")]
+    Crypto,
+}
+
+/// A file of the service's folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StoreFile {
+    /// `iam.json`.
+    Principals,
+    /// One of `keys/`.
+    Key,
+    /// `tls-root.key` or `tls-root.pem`.
+    TlsRoot,
+}
+
+impl fmt::Display for StoreFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Principals => "iam.json",
+            Self::Key => "a file of keys/",
+            Self::TlsRoot => "the TLS root",
+        })
+    }
+}
+
+/// The service's time: milliseconds since 1970, whenever it is asked.
+pub type KmsClock = Arc<dyn Fn() -> u64 + Send + Sync>;
+
+/// The time of the system. Documents and signatures are held against it.
+pub fn system_time() -> KmsClock {
+    Arc::new(|| {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    })
+}
+
+/// How a service is set up.
+#[derive(Clone)]
+pub struct LocalKmsConfig {
+    /// `eu-central-1`; part of ARNs, host name and signatures.
+    pub region: String,
+    /// Twelve digits.
+    pub account: String,
+    /// Whose attestation documents are believed.
+    pub nitro_roots: Vec<RootFingerprint>,
+    /// Believe documents that nobody signed, as emulators make them. Off unless said.
+    pub accept_unsigned_documents: bool,
+    /// The service's time.
+    pub clock: KmsClock,
+}
+
+impl LocalKmsConfig {
+    /// A service that believes documents under these roots alone.
+    pub fn new(
+        region: &str,
+        account: &str,
+        nitro_roots: Vec<RootFingerprint>,
+        clock: KmsClock,
+    ) -> Self {
+        let (region, account) = (region.to_owned(), account.to_owned());
+        Self { region, account, nitro_roots, accept_unsigned_documents: false, clock }
+    }
+
+    fn check(&self) -> Result<(), LocalKmsError> {
+        let is_region = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        if self.region.is_empty() || self.region.len() > 32 || !self.region.chars().all(is_region) {
+            return Err(LocalKmsError::Config("a region is lower-case letters, digits and dashes"));
+        }
+        if self.account.len() != 12 || !self.account.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(LocalKmsError::Config("an account is twelve digits"));
+        }
+        Ok(())
+    }
+}
+
+/// The service. Clones share it.
+#[derive(Clone)]
+pub struct LocalKms {
+    inner: Arc<Inner>,
+}
+
+/// The parts of the service.
+struct Inner {
+    region: String,
+    account: String,
+    trust: Trust,
+    clock: KmsClock,
+    iam: Iam,
+    keys: Keys,
+    trail: Trail,
+    authority: Authority,
+    /// How many calls are still to be answered with ThrottlingException.
+    throttled: AtomicU32,
+}
+
+impl fmt::Debug for LocalKms {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "LocalKms({}, {})", self.inner.region, self.inner.account)
+    }
+}
+
+impl LocalKms {
+    /// Opens the service of a folder, or makes one: principals, TLS root, no keys.
+    ///
+    /// # Errors
+    /// `Config`; `Io`; `Broken` for a file that is not what it was; `Crypto`.
+    pub fn open(folder: &Path, config: LocalKmsConfig) -> Result<Self, LocalKmsError> {
+        config.check()?;
+        std::fs::create_dir_all(folder)?;
+        let now_s = (config.clock)() / 1000;
+        let inner = Inner {
+            iam: Iam::open(folder, &config.account)?,
+            keys: Keys::open(folder)?,
+            trail: Trail::open(folder, &config.region, &config.account)?,
+            authority: Authority::open(folder, now_s)?,
+            trust: Trust {
+                roots: config.nitro_roots,
+                accept_unsigned_documents: config.accept_unsigned_documents,
+            },
+            region: config.region,
+            account: config.account,
+            clock: config.clock,
+            throttled: AtomicU32::new(0),
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// The key of this alias (`mortise-engine`, without `alias/`), made when it is not there, under
+    /// this policy, put when it differs; gives its ARN.
+    ///
+    /// # Errors
+    /// `Policy`; `Config` for an alias that is none; `Io`.
+    pub fn ensure_key(&self, alias: &str, policy: &str) -> Result<String, LocalKmsError> {
+        PolicyDocument::parse(policy)?.check_supported()?;
+        let alias = format!("alias/{alias}");
+        if !request::is_alias(&alias) {
+            return Err(LocalKmsError::Config("an alias is letters, digits, /, _ and -"));
+        }
+        let key = match self.inner.keys.by_alias(&alias) {
+            Some(mut key) => {
+                if key.policy == policy {
+                    return Ok(self.key_arn(&key.id));
+                }
+                key.policy = policy.to_owned();
+                key
+            }
+            None => {
+                let now_s = self.now_ms() / 1000;
+                let id = files::new_uuid();
+                let mut key = MasterKey::new(id, alias.clone(), policy.to_owned(), now_s);
+                key.aliases.push(alias);
+                key
+            }
+        };
+        let arn = self.key_arn(&key.id);
+        self.inner.keys.put(key)?;
+        Ok(arn)
+    }
+
+    /// The credentials of a principal: [`ADMIN`], [`ENCLAVE`], or another of `iam.json`.
+    pub fn credentials(&self, name: &str) -> Option<Credentials> {
+        self.inner.iam.credentials(name)
+    }
+
+    /// Writes a principal's credentials to a file of the folder, for its owner's eyes only, in the
+    /// form in which the parent hands them on; gives the file.
+    ///
+    /// # Errors
+    /// `Config` for a name that no principal has; `Io`.
+    pub fn export_credentials(&self, name: &str) -> Result<PathBuf, LocalKmsError> {
+        let credentials = self.credentials(name);
+        let credentials = credentials.ok_or(LocalKmsError::Config("no principal of that name"))?;
+        let path = self.inner.authority.path().with_file_name(format!("credentials-{name}.json"));
+        let text = serde_json::to_vec(&credentials).map_err(std::io::Error::from)?;
+        files::write_private(&path, &text)?;
+        Ok(path)
+    }
+
+    /// Replaces a principal's credentials by a session that ends at this time.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn renew_session(
+        &self,
+        name: &str,
+        ends_ms: u64,
+    ) -> Result<Option<Credentials>, LocalKmsError> {
+        self.inner.iam.renew(name, ends_ms)
+    }
+
+    /// Answers the next `calls` signed calls with ThrottlingException: a knob for tests.
+    pub fn throttle_next(&self, calls: u32) {
+        self.inner.throttled.store(calls, std::sync::atomic::Ordering::SeqCst);
+    }
+
+    /// The host name that clients expect: `kms.<region>.amazonaws.com`.
+    pub fn host_name(&self) -> String {
+        format!("kms.{}.amazonaws.com", self.inner.region)
+    }
+
+    /// The ARN of the role of [`ENCLAVE`], for key policies.
+    pub fn enclave_role_arn(&self) -> String {
+        format!("arn:aws:iam::{}:role/{ENCLAVE_ROLE}", self.inner.account)
+    }
+
+    /// File of the TLS root in PEM: what clients pin.
+    pub fn tls_root_path(&self) -> PathBuf {
+        self.inner.authority.path().to_owned()
+    }
+
+    /// The TLS root in PEM.
+    pub fn tls_root_pem(&self) -> String {
+        self.inner.authority.pem()
+    }
+
+    fn key_arn(&self, id: &str) -> String {
+        format!("arn:aws:kms:{}:{}:key/{id}", self.inner.region, self.inner.account)
+    }
+
+    fn now_ms(&self) -> u64 {
+        (self.inner.clock)()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,32 @@
 //! whoever allows it; nobody may use the operations that lead around it; administrators manage the
 //! key and cannot use it.
 
+use mortise_verify::attestation::Pcr;
 use serde_json::{Map, Value, json};
+
+/// Why a text is no measurement that a policy may approve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MeasurementError {
+    /// It is not 96 hex digits.
+    #[error("a measurement is 96 hex digits")]
+    NotHex,
+    /// It is all zero.
+    #[error("the measurement is all zero: an enclave in debug mode, or a register without content")]
+    Zero,
+}
+
+/// A measurement as key policies write it: 96 lower-case digits, from any case, with or without 0x.
+///
+/// # Errors
+/// [`MeasurementError`].
+pub fn measurement(text: &str) -> Result<String, MeasurementError> {
+    let pcr = Pcr::parse(text).map_err(|_| MeasurementError::NotHex)?;
+    if pcr.is_zero() {
+        return Err(MeasurementError::Zero);
+    }
+    Ok(pcr.to_string())
+}
 
 /// Which of the two master keys a policy is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

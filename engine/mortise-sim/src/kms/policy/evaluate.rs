@@ -318,7 +318,7 @@ mod tests {
         for test in [
             r#"{"NumericEquals":{"kms:EncryptionContext:a":"1"}}"#,
             r#"{"StringEquals":{"aws:SourceVpc":"vpc-1"}}"#,
-            r#"{"StringEquals":{"kms:EncryptionContext:b":"1"},"ArnLike":{"aws:PrincipalArn":"*"}}"#,
+            r#"{"StringEquals":{"kms:EncryptionContext:b":"1"},"ArnLike":{"aws:SourceArn":"*"}}"#,
         ] {
             let facts = [("kms:EncryptionContext:a", "1"), ("kms:EncryptionContext:b", "1")];
             let allow = [policy("Allow", "\"*\"", &on(test))];

@@ -3,8 +3,8 @@
 //! The policy is asked, operation by operation, what it grants to a caller without an attestation
 //! document, with a document of somebody else's image, and with one of an enclave in debug mode.
 //! Whatever else a grant asks for - an encryption context, a network, a key that this program does
-//! not know - is taken as fulfilled, and a Deny counts only when it holds for certain: a finding may
-//! be too severe, a silence is not too mild.
+//! not know - is taken as fulfilled, and a Deny counts only when it holds for certain: a finding
+//! may be too severe, a silence is not too mild.
 
 use super::condition::{Fact, Truth};
 use super::document::{Condition, Effect, Patterns, PolicyDocument, Principals, Statement};
