@@ -1,11 +1,12 @@
 //! The command line: what can be said, and how it is explained.
 
 use crate::demo::DemoArgs;
-use crate::dev::{DevArgs, EngineArgs, HostArgs};
+use crate::dev::{DevArgs, EngineArgs, HostArgs, KmsArgs};
 use crate::explain::ExplainArgs;
 use crate::genesis::GenesisArgs;
 use crate::key::KeyArgs;
 use crate::lock::LockArgs;
+use crate::policy::PolicyArgs;
 use crate::query::{BalanceArgs, RootArgs};
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -73,6 +74,11 @@ pub enum Command {
     /// The engine process of `mortise dev`.
     #[command(hide = true)]
     DevEngine(EngineArgs),
+    /// The key service process of `mortise dev`.
+    #[command(hide = true)]
+    DevKms(KmsArgs),
+    /// Write a least-privilege key policy, or judge one.
+    Policy(PolicyArgs),
     /// Write or check a genesis file.
     Genesis(GenesisArgs),
     /// Make, sign, commit, look at and end locks.

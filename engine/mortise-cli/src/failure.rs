@@ -25,6 +25,12 @@ impl Failure {
         Self { exit: Exit::Refused, ..Self::usage(text) }
     }
 
+    /// The same, with what shows it, for programs.
+    #[must_use]
+    pub fn with_evidence(self, evidence: Value) -> Self {
+        Self { evidence: Some(evidence), ..self }
+    }
+
     /// The engine is not ready: exit 4.
     pub fn not_ready(text: impl Display) -> Self {
         Self { exit: Exit::NotReady, ..Self::usage(text) }

@@ -17,6 +17,7 @@ mod genesis;
 mod key;
 mod lock;
 mod output;
+mod policy;
 mod query;
 mod session;
 mod trust;
@@ -49,6 +50,8 @@ fn run(cli: Cli, output: &Output) -> Result<(), Failure> {
     match cli.command {
         Command::Dev(args) => wait_for(dev::run(args, output)),
         Command::DevHost(args) => wait_for(dev::run_host(args)),
+        Command::DevKms(args) => wait_for(dev::run_kms(args)),
+        Command::Policy(args) => policy::run(&args, output),
         Command::Demo(args) => wait_for(demo::run(args, output)),
         Command::DevEngine(_) => Err(Failure::usage("the engine starts in a system of its own")),
         Command::Genesis(args) => genesis::run(&args, output),

@@ -38,8 +38,16 @@ impl Output {
 
     /// A list: as JSON, or as a table.
     pub fn table(&self, value: &impl Serialize, head: &[&str], rows: Vec<Vec<String>>) {
+        match self.json {
+            true => self.json(value),
+            false => self.rows(head, rows),
+        }
+    }
+
+    /// A table for people; nothing for programs, which get the same another way.
+    pub fn rows(&self, head: &[&str], rows: Vec<Vec<String>>) {
         if self.json {
-            return self.json(value);
+            return;
         }
         let mut table = Table::new();
         table.load_style(presets::NOTHING).set_header(head).add_rows(rows);

@@ -16,6 +16,7 @@ mod children;
 mod engine;
 mod folder;
 mod host;
+mod kms;
 mod notice;
 mod progress;
 mod supervise;
@@ -25,6 +26,7 @@ pub(crate) use engine::EXIT_RESTART;
 pub use engine::EngineArgs;
 pub(crate) use folder::Folder;
 pub use host::HostArgs;
+pub use kms::KmsArgs;
 pub(crate) use notice::Notice;
 
 use crate::failure::Failure;
@@ -68,6 +70,14 @@ pub async fn run(args: DevArgs, output: &Output) -> Result<(), Failure> {
 /// What it told its parent already.
 pub async fn run_host(args: HostArgs) -> Result<(), Failure> {
     host::run(args).await
+}
+
+/// Runs the hidden `dev-kms` process.
+///
+/// # Errors
+/// What it told its parent already.
+pub async fn run_kms(args: KmsArgs) -> Result<(), Failure> {
+    kms::run(args).await
 }
 
 /// Runs the hidden `dev-engine` process, in the actix system that the engine needs; returns the

@@ -2,6 +2,8 @@
 
 use mortise_format::ids::{Address, EngineId};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 /// A line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,6 +16,24 @@ pub(crate) enum Notice {
         http: String,
         /// Frames in the store.
         frames: u64,
+    },
+    /// The local key service listens.
+    #[serde(rename_all = "camelCase")]
+    KmsReady {
+        /// `127.0.0.1:PORT`: where a byte proxy connects to.
+        address: String,
+        /// The name in its certificate, which clients ask for.
+        host_name: String,
+        /// Its region.
+        region: String,
+        /// File of its TLS root in PEM.
+        tls_root: PathBuf,
+        /// File of the credentials that the parent hands to the enclave.
+        credentials: PathBuf,
+        /// ARN of the role of those credentials.
+        role: String,
+        /// ARN of each key that was asked for, by alias.
+        keys: BTreeMap<String, String>,
     },
     /// The engine follows the log.
     Replaying {

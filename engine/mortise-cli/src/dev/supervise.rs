@@ -127,7 +127,7 @@ async fn watch_engine(
                 }
                 return Err(DevError::Child(reason));
             }
-            Notice::HostReady { .. } => {}
+            Notice::HostReady { .. } | Notice::KmsReady { .. } => {}
         }
     }
     Ok(End::Restart("the engine died"))

@@ -1,0 +1,81 @@
+//! `mortise policy aws`: a least-privilege key policy on stdout.
+
+use crate::failure::Failure;
+use crate::output::Output;
+use mortise_format::ids::Bytes32;
+use mortise_sim::kms::policy::compose::{Plan, Service, compose, measurement};
+
+/// Flags of `mortise policy aws`.
+///
+/// PCR0 covers the whole image; the others are for who wants them named too. During an upgrade the
+/// old and the new value stand side by side: give a flag twice.
+#[derive(Debug, clap::Args)]
+pub struct AwsArgs {
+    /// The account of the key: twelve digits
+    #[arg(long, value_parser = account)]
+    account: String,
+    /// Name or ARN of the role whose credentials the parent holds
+    #[arg(long)]
+    role: String,
+    /// Name or ARN of a role that manages the key and cannot use it; the whole account when absent
+    #[arg(long)]
+    admin: Vec<String>,
+    /// Approved image
+    #[arg(long, required = true, value_parser = pcr)]
+    pcr0: Vec<String>,
+    /// Approved kernel and first ramdisk
+    #[arg(long, value_parser = pcr)]
+    pcr1: Vec<String>,
+    /// Approved application
+    #[arg(long, value_parser = pcr)]
+    pcr2: Vec<String>,
+    /// Approved signing certificate
+    #[arg(long, value_parser = pcr)]
+    pcr8: Vec<String>,
+    /// For the application's key, not the engine's
+    #[arg(long)]
+    app: bool,
+    /// Hold the key to one engine, once its genesis is made
+    #[arg(long, value_name = "0x...")]
+    engine_id: Option<Bytes32>,
+}
+
+fn account(text: &str) -> Result<String, String> {
+    match text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        true => Ok(text.to_owned()),
+        false => Err(String::from("an account is twelve digits")),
+    }
+}
+
+fn pcr(text: &str) -> Result<String, String> {
+    measurement(text).map_err(|error| error.to_string())
+}
+
+/// Runs `mortise policy aws`.
+pub fn run(args: &AwsArgs, output: &Output) -> Result<(), Failure> {
+    let arn = |name: &String| match name.starts_with("arn:") {
+        true => name.clone(),
+        false => format!("arn:aws:iam::{}:role/{name}", args.account),
+    };
+    let admins: Vec<_> = match args.admin.is_empty() {
+        true => vec![format!("arn:aws:iam::{}:root", args.account)],
+        false => args.admin.iter().map(arn).collect(),
+    };
+    if admins.contains(&arn(&args.role)) {
+        let text = "the parent holds the role's credentials: it must not manage the key as well";
+        return Err(Failure::usage(text));
+    }
+    let registers = [(1, &args.pcr1), (2, &args.pcr2), (8, &args.pcr8)];
+    let named = registers.into_iter().filter(|(_, values)| !values.is_empty());
+    let policy = compose(&Plan {
+        service: if args.app { Service::App } else { Service::Engine },
+        role: arn(&args.role),
+        admins,
+        images: args.pcr0.clone(),
+        registers: named.map(|(index, values)| (index, values.clone())).collect(),
+        engine_id: args.engine_id.map(|id| id.to_string()),
+    });
+    output.data(&format!("{policy:#}\n"));
+    output.note("next: aws kms put-key-policy --key-id KEY --policy-name default --policy file://");
+    Ok(())
+}

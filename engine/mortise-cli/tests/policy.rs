@@ -1,0 +1,133 @@
+//! `mortise policy` and the key service process from outside.
+
+use serde_json::Value;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Command, Output, Stdio};
+
+const ACCOUNT: &str = "111122223333";
+
+fn mortise(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mortise"));
+    command.args(args);
+    command
+}
+
+/// Exit code, stdout, stderr.
+fn run(args: &[&str], input: &str) -> (i32, String, String) {
+    let pipe = Stdio::piped;
+    let mut child = mortise(args).stdin(pipe()).stdout(pipe()).stderr(pipe()).spawn().unwrap();
+    // a command that reads no input has closed the pipe; that is no failure
+    child.stdin.take().unwrap().write_all(input.as_bytes()).ok();
+    let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (status.code().unwrap(), text(stdout), text(stderr))
+}
+
+fn aws(more: &[&str]) -> (i32, String, String) {
+    let pcr0 = "A1".repeat(48);
+    let base = ["policy", "aws", "--account", ACCOUNT, "--role", "engine", "--pcr0", &pcr0];
+    run(&[&base, more].concat(), "")
+}
+
+/// The policy of a widespread tutorial: the account does everything beside the conditioned role.
+fn tutorial() -> String {
+    format!(
+        r#"{{"Version": "2012-10-17", "Statement": [
+            {{"Sid": "Enable IAM User Permissions", "Effect": "Allow",
+              "Principal": {{"AWS": "arn:aws:iam::{ACCOUNT}:root"}}, "Action": "kms:*",
+              "Resource": "*"}},
+            {{"Sid": "Enable Enclave to use KMS", "Effect": "Allow",
+              "Principal": {{"AWS": "arn:aws:iam::{ACCOUNT}:role/engine"}},
+              "Action": ["kms:Decrypt", "kms:GenerateDataKey"], "Resource": "*",
+              "Condition": {{"StringEqualsIgnoreCase": {{
+                "kms:RecipientAttestation:PCR0": "{0}", "kms:RecipientAttestation:PCR1": "{0}",
+                "kms:RecipientAttestation:PCR2": "{0}"}}}}}}]}}"#,
+        "a1".repeat(48)
+    )
+}
+
+#[test]
+fn policy_that_is_written_is_clean_when_it_is_judged() {
+    let (pcr1, other) = ("b2".repeat(48), "c3".repeat(48));
+    for more in [
+        &[][..],
+        &["--app"],
+        &["--pcr0", &other, "--pcr1", &pcr1, "--pcr8", &other],
+        &["--admin", "keeper", "--admin", "arn:aws:iam::111122223333:role/second"],
+    ] {
+        let (exit, policy, _) = aws(more);
+        assert_eq!(exit, 0);
+        assert!(policy.contains(&"a1".repeat(48)), "{policy}");
+        let (exit, said, stderr) = run(&["policy", "lint", "-"], &policy);
+        assert_eq!(exit, 0, "{said} {stderr}");
+        assert!(said.contains("put-key-policy") && !said.contains("critical"), "{said}");
+    }
+    assert!(aws(&["--app"]).1.contains("\"kms:EncryptionContext:mortise:service\": \"app\""));
+}
+
+#[test]
+fn tutorial_policy_is_found_out_with_exit_1() {
+    let (exit, said, stderr) = run(&["policy", "lint", "-"], &tutorial());
+    assert_eq!(exit, 1);
+    assert!(
+        said.lines().any(|line| {
+            line.contains("critical") && line.contains("decrypt-without-attestation")
+        })
+    );
+    assert!(stderr.contains("findings in the key policy"), "{stderr}");
+    let (exit, said, _) = run(&["--json", "policy", "lint", "-"], &tutorial());
+    let said: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((exit, &said["exit"]), (1, &Value::from(1)));
+    let findings = said["error"]["evidence"]["findings"].as_array().unwrap();
+    let root = format!("arn:aws:iam::{ACCOUNT}:root");
+    for rule in ["decrypt-without-attestation", "create-grant", "re-encrypt-from", "encrypt"] {
+        let of = |finding: &&Value| finding["rule"] == rule && finding["principal"] == *root;
+        assert!(findings.iter().any(|finding| of(&finding)), "{rule}");
+    }
+}
+
+#[test]
+fn wrong_usage_is_exit_2_and_no_policy_is_exit_1() {
+    for more in [
+        &["--pcr1", "00"][..],
+        &["--pcr0", &"0".repeat(96)],
+        &["--admin", "engine"],
+        &["--engine-id", "0x1"],
+        &["--account", "1"],
+    ] {
+        assert_eq!(aws(more).0, 2, "{more:?}");
+    }
+    assert_eq!(run(&["policy", "aws", "--account", ACCOUNT, "--role", "engine"], "").0, 2);
+    for input in ["", "{}", "[]", "{\"Statement\": [], \"Statement\": []}"] {
+        assert_eq!(run(&["policy", "lint", "-"], input).0, 1, "{input}");
+    }
+    assert_eq!(run(&["policy", "lint", "/nowhere/policy.json"], "").0, 1);
+}
+
+#[test]
+fn key_service_tells_where_it_is_and_stops_with_its_parent() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, policy) = (folder.path().join("kms"), folder.path().join("policy.json"));
+    std::fs::write(&policy, aws(&[]).1).unwrap();
+    let key = format!("engine={}", policy.display());
+    let mut child = mortise(&["dev-kms", "--data-dir"])
+        .arg(&data)
+        .args(["--key-policy", &key])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let notice: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(notice["event"], "kmsReady");
+    assert_eq!(notice["hostName"], "kms.eu-central-1.amazonaws.com");
+    let arn = notice["keys"]["engine"].as_str().unwrap();
+    assert!(arn.starts_with("arn:aws:kms:eu-central-1:000000000000:key/"), "{arn}");
+    for file in ["tlsRoot", "credentials"] {
+        assert!(std::path::Path::new(notice[file].as_str().unwrap()).is_file(), "{file}");
+    }
+    assert!(std::net::TcpStream::connect(notice["address"].as_str().unwrap()).is_ok());
+    drop(child.stdin.take());
+    assert!(child.wait().unwrap().success());
+}
