@@ -21,7 +21,7 @@ pub(crate) fn over_socket(socket: &Path) -> Client {
     Client::new(Endpoint::Stream(Address::Unix(socket.to_owned())))
 }
 
-fn over_http(system: &System) -> Client {
+pub(crate) fn over_http(system: &System) -> Client {
     let url = format!("http://{}", system.http());
     Client::new(url.parse().expect("the gateway has a URL"))
 }

@@ -7,6 +7,7 @@ mod live;
 mod module;
 mod refused;
 mod sealed;
+mod software;
 mod vault;
 
 use crate::client::block_on;

@@ -143,6 +143,63 @@ mod tests {
         }
     }
 
+    /// Goal: what may be released - content root, content keys, salts, state-salt key - is none of
+    /// the keys that never leave.
+    #[test]
+    fn no_key_of_one_purpose_is_one_of_another() {
+        let engine = EngineId([1; 32]);
+        let (log_secret, data) = (Secret::new([2; 32]), Secret::new([3; 32]));
+        let log = LogKeys::new(log_secret.clone(), &engine);
+        let epoch = log.epoch(&data, &engine, 1);
+        let bytes = |s: &Secret| s.expose(|b| *b);
+        let (content, content_0) = (epoch.content(1), epoch.content(0));
+        let mut keys = alloc::vec![
+            bytes(&log_secret),
+            bytes(&data),
+            bytes(log.state_salt()),
+            bytes(log.snapshot()),
+            bytes(&epoch.content_root),
+            bytes(epoch.mac()),
+            bytes(&content),
+            bytes(&content_0),
+            event_salt(&content, 0),
+            event_salt(&content, 1),
+            event_salt(&content_0, 0),
+            data.commitment(domains::KEY_COMMITMENT).0,
+            log_secret.commitment(domains::LOG_SECRET_COMMITMENT).0,
+            log_secret.commitment(domains::KEY_COMMITMENT).0,
+        ];
+        let count = keys.len();
+        keys.sort_unstable();
+        keys.dedup();
+        assert_eq!(keys.len(), count);
+    }
+
+    /// HKDF-SHA-256 of another implementation (Python, hmac and hashlib) gave these.
+    #[test]
+    fn keys_are_those_that_the_page_derives() {
+        let engine = EngineId([1; 32]);
+        let log = LogKeys::new(Secret::new([2; 32]), &engine);
+        let epoch = log.epoch(&Secret::new([3; 32]), &engine, 1);
+        let hex = |s: &Secret| s.expose(|b| mortise_format::ids::to_hex(b));
+        assert_eq!(
+            hex(log.state_salt()),
+            "0xf2e58fcba9cc6b459315dff3a7ac4c3fae8f8cd96220a8d971f19da35622b34b"
+        );
+        assert_eq!(
+            hex(log.snapshot()),
+            "0x942ea89d98bb77a21789009feb4466eb8f9b85a5e26fc12e09e23fe091b7683a"
+        );
+        assert_eq!(
+            hex(&epoch.content_root),
+            "0x1cc8ebaf84a0e758c85fcc9ece374e037d9b4dd4ad7ad22d874fab48b98fd4b6"
+        );
+        assert_eq!(
+            hex(epoch.mac()),
+            "0x121e5c6b6c8b7d06617007c13a0e2c47c137a59f8d9793826d5280236ea3a452"
+        );
+    }
+
     #[test]
     fn secrets_do_not_print() {
         assert_eq!(alloc::format!("{:?}", Secret::new([7; 32])), "[redacted]");
