@@ -13,18 +13,23 @@
 //! ```text
 //! engine --store protocol--> server -> writer (group commit) -> store (segments, sled)
 //! HTTP   --POST-----------> gateway --request protocol--> engine
+//! engine --TLS------------> relay --the same bytes--> key service;  credentials --> engine
 //! ```
 
+mod credentials;
 mod gateway;
 mod metrics;
+mod relay;
 mod run;
 mod server;
 pub mod store;
 pub mod verify;
 
+pub use credentials::{CredentialsSource, SourceError, SourceNameError};
 pub use gateway::GatewayLimits;
-pub use metrics::{Metrics, Outcome};
-pub use run::{Config, Host, HostError, run};
+pub use metrics::{Metrics, Outcome, Relayed};
+pub use relay::{AllowList, Destination, DestinationError, NotAllowed};
+pub use run::{Config, Host, HostError, KeyServiceConfig, run};
 
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use mortise_host::verify::{Fault, Summary, VerifyError, verify};
-use mortise_host::{Config, run};
+use mortise_host::{AllowList, Config, CredentialsSource, Destination, KeyServiceConfig, run};
 use mortise_transport::{Address, VSOCK_CID_ANY};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -13,6 +13,10 @@ use tokio::signal::unix::{SignalKind, signal};
 
 /// Where the enclave finds the store when nothing else is said.
 const STORE: Address = Address::Vsock { cid: VSOCK_CID_ANY, port: 5001 };
+
+/// Where the enclave finds the relay to the key service, and credentials for it.
+const RELAY: Address = Address::Vsock { cid: VSOCK_CID_ANY, port: 8000 };
+const CREDENTIALS: Address = Address::Vsock { cid: VSOCK_CID_ANY, port: 5003 };
 
 /// Nothing was judged: the folder is wrong or cannot be read.
 const UNREADABLE: u8 = 2;
@@ -56,9 +60,48 @@ struct RunArgs {
     /// The gateway's port on 127.0.0.1.
     #[arg(long, env = "PROXY_PORT", default_value_t = 8080)]
     proxy_port: u16,
+    #[command(flatten)]
+    key_service: KeyServiceArgs,
     /// How log lines are written to stderr.
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     log: LogFormat,
+}
+
+/// The enclave's way to the key service. Amazon's vsock-proxy works in place of the relay.
+#[derive(Debug, Args)]
+struct KeyServiceArgs {
+    /// Relay bytes of the enclave to the key service of this AWS region, and push credentials.
+    #[arg(long, env = "AWS_REGION", value_name = "REGION")]
+    kms_region: Option<String>,
+    /// Relay to this place instead; it must be allowed by --kms-allow.
+    #[arg(long, value_name = "HOST:PORT")]
+    kms_to: Option<Destination>,
+    /// Places that the relay may connect to, besides the key service of the region.
+    #[arg(long, value_name = "HOST:PORT")]
+    kms_allow: Vec<Destination>,
+    /// Where the enclave reaches the relay: unix:PATH or vsock:CID:PORT.
+    #[arg(long, value_name = "ADDR", default_value_t = RELAY)]
+    listen_kms: Address,
+    /// Where the enclave gets credentials: unix:PATH or vsock:CID:PORT.
+    #[arg(long, value_name = "ADDR", default_value_t = CREDENTIALS)]
+    listen_credentials: Address,
+    /// Where credentials come from: imds, imds=IP:PORT, env or file=PATH.
+    #[arg(long, value_name = "SOURCE", default_value = "imds")]
+    credentials: CredentialsSource,
+}
+
+impl KeyServiceArgs {
+    fn config(self) -> Result<Option<KeyServiceConfig>, Box<dyn std::error::Error>> {
+        let of_region = self.kms_region.as_deref().map(Destination::kms_of).transpose()?;
+        let Some(to) = self.kms_to.or_else(|| of_region.clone()) else { return Ok(None) };
+        Ok(Some(KeyServiceConfig {
+            listen_relay: self.listen_kms,
+            to,
+            allowed: AllowList::new(self.kms_allow.into_iter().chain(of_region).collect()),
+            listen_credentials: self.listen_credentials,
+            source: self.credentials,
+        }))
+    }
 }
 
 #[derive(Debug, Args)]
@@ -90,6 +133,10 @@ fn run_host(args: RunArgs) -> ExitCode {
         args.engine.unwrap_or(Address::Vsock { cid: args.enclave_cid, port: args.enclave_port });
     let mut config = Config::new(args.data_dir, args.listen_store, engine, args.proxy_port);
     config.http = args.http.unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, args.proxy_port)));
+    config.key_service = match args.key_service.config() {
+        Ok(way) => way,
+        Err(error) => return fail(&*error),
+    };
     if !config.http.ip().is_loopback() {
         tracing::warn!(http = %config.http, "the gateway is open to other machines");
     }

@@ -45,6 +45,19 @@ const OUTCOMES: [(Outcome, &str); 7] = [
     (Outcome::Method, "method"),
 ];
 
+/// How a connection of the relay to the key service ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Relayed {
+    /// Both sides ended in order.
+    Whole,
+    /// One side broke off, or was silent too long.
+    BrokenOff,
+    /// The key service could not be reached.
+    Unreachable,
+    /// Another virtual machine than the enclave asked.
+    TurnedAway,
+}
+
 /// The host's counters, gauges and histograms.
 pub struct Metrics {
     recorder: PrometheusRecorder,
@@ -173,6 +186,25 @@ impl Metrics {
             }
         }
         self.gateway_seconds.record(took);
+    }
+}
+
+impl Metrics {
+    pub(crate) fn relayed(&self, outcome: Relayed) {
+        let outcome = match outcome {
+            Relayed::Whole => "whole",
+            Relayed::BrokenOff => "broken_off",
+            Relayed::Unreachable => "unreachable",
+            Relayed::TurnedAway => "turned_away",
+        };
+        let name = "mortise_host_relay_connections_total";
+        labelled(&self.recorder, name, "outcome", outcome).increment(1);
+    }
+
+    pub(crate) fn credentials_fetched(&self, ok: bool) {
+        let outcome = if ok { "ok" } else { "failed" };
+        let name = "mortise_host_credentials_fetches_total";
+        labelled(&self.recorder, name, "outcome", outcome).increment(1);
     }
 }
 

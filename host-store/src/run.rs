@@ -5,8 +5,10 @@
 //! stop:  no new work -> answers under way -> writing thread ends -> index synced -> closed
 //! ```
 
+use crate::credentials::{self, CredentialsSource, Provider};
 use crate::gateway::{self, EngineLinks, Gateway, GatewayLimits};
 use crate::metrics::Metrics;
+use crate::relay::{self, AllowList, Destination, NotAllowed, Relay};
 use crate::server::{self, StoreServer};
 use crate::store::{DiskStore, LogStore as _, OpenError, StoreOptions, Syncer, Writer};
 use mortise_format::store::LogHead;
@@ -40,6 +42,23 @@ pub struct Config {
     pub limits: GatewayLimits,
     /// How the store is opened.
     pub store: StoreOptions,
+    /// The way to the key service; none when the enclave reaches it otherwise.
+    pub key_service: Option<KeyServiceConfig>,
+}
+
+/// The enclave's way to the key service.
+#[derive(Debug, Clone)]
+pub struct KeyServiceConfig {
+    /// Where the enclave reaches the relay.
+    pub listen_relay: Address,
+    /// Where the relay's bytes go.
+    pub to: Destination,
+    /// Where they may go.
+    pub allowed: AllowList,
+    /// Where the enclave gets credentials.
+    pub listen_credentials: Address,
+    /// Where those come from.
+    pub source: CredentialsSource,
 }
 
 impl Config {
@@ -52,6 +71,7 @@ impl Config {
             http: SocketAddr::from(([127, 0, 0, 1], http_port)),
             limits: GatewayLimits::default(),
             store: StoreOptions::default(),
+            key_service: None,
         }
     }
 }
@@ -69,6 +89,17 @@ pub enum HostError {
     /// Nobody can be heard at the store's address.
     #[error("cannot listen at {address} for the store: {error}")]
     ListenStore {
+        /// The address.
+        address: Address,
+        /// The system's reason.
+        error: io::Error,
+    },
+    /// The relay is not to connect there.
+    #[error(transparent)]
+    NotAllowed(#[from] NotAllowed),
+    /// Nobody can be heard at an address of the key service's way.
+    #[error("cannot listen at {address} for the key service: {error}")]
+    ListenKeyService {
         /// The address.
         address: Address,
         /// The system's reason.
@@ -117,6 +148,9 @@ impl Host {
     /// # Errors
     /// See [`HostError`].
     pub async fn start(config: Config) -> Result<Self, HostError> {
+        if let Some(way) = &config.key_service {
+            way.allowed.check(&way.to)?;
+        }
         let metrics = Arc::new(Metrics::new());
         let store = Arc::new(open_store(&config, &metrics).await?);
         let head = store.head();
@@ -130,19 +164,23 @@ impl Host {
         let listen_http = TcpListener::bind(address).await.map_err(http_error)?;
         let http = listen_http.local_addr().map_err(http_error)?;
         let (stop, stopped) = watch::channel(());
+        let only_cid = enclave_cid(&config);
         let server = StoreServer {
             store: Arc::<DiskStore>::clone(&store),
             writer,
             metrics: Arc::clone(&metrics),
-            only_cid: enclave_cid(&config),
+            only_cid,
         };
         let links = EngineLinks::new(&config.engine, config.limits.engine_links);
         let gateway = Arc::new(Gateway::new(links, Arc::clone(&metrics), config.limits));
-        let tasks = vec![
+        let mut tasks = vec![
             tokio::spawn(server::serve(listen_store, server, stopped.clone())),
             tokio::spawn(gateway::serve(listen_http, gateway, stopped.clone())),
-            tokio::spawn(upkeep(metrics, stopped)),
+            tokio::spawn(upkeep(Arc::clone(&metrics), stopped.clone())),
         ];
+        if let Some(way) = config.key_service {
+            tasks.extend(open_way(way, only_cid, &metrics, &stopped).await?);
+        }
         Ok(Self { http, head, stop, tasks, writer: Some(thread), store })
     }
 
@@ -173,6 +211,28 @@ impl Host {
         });
         let _ = closed.await;
     }
+}
+
+/// Listens for the relay and for credentials.
+async fn open_way(
+    way: KeyServiceConfig,
+    only_cid: Option<u32>,
+    metrics: &Arc<Metrics>,
+    stopped: &watch::Receiver<()>,
+) -> Result<[JoinHandle<()>; 2], HostError> {
+    let relaying = listen(&way.listen_relay).await?;
+    let providing = listen(&way.listen_credentials).await?;
+    let relay = Relay { to: way.to, metrics: Arc::clone(metrics), only_cid };
+    let provider = Provider { source: way.source, metrics: Arc::clone(metrics), only_cid };
+    Ok([
+        tokio::spawn(relay::serve(relaying, relay, stopped.clone())),
+        tokio::spawn(credentials::serve(providing, provider, stopped.clone())),
+    ])
+}
+
+async fn listen(address: &Address) -> Result<Listener, HostError> {
+    let wrong = |error| HostError::ListenKeyService { address: address.clone(), error };
+    Listener::bind(address).await.map_err(wrong)
 }
 
 async fn open_store(config: &Config, metrics: &Arc<Metrics>) -> Result<DiskStore, HostError> {

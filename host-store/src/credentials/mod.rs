@@ -1,0 +1,188 @@
+//! Credentials of the key service for the enclave (port 5003).
+//!
+//! ```text
+//! instance metadata, environment or file --every minute--> newest --line--> enclave
+//! ```
+//! What it is for: the enclave signs its calls to the key service itself and has no way to get
+//! credentials. It dials; it gets the newest at once, and newer ones as soon as there are any. The
+//! instance metadata service hands out the next ones minutes before the last ones end, so looking
+//! every minute is early enough.
+//!
+//! What it does not do: call the key service, keep credentials on a disk, log any part of one.
+
+mod imds;
+mod source;
+
+pub use source::{CredentialsSource, SourceError, SourceNameError};
+
+use crate::metrics::Metrics;
+use mortise_format::limits::CREDENTIALS_LINE_BYTES_MAX;
+use mortise_format::wire::credentials::Credentials;
+use mortise_transport::{Listener, Peer, Stream};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use zeroize::Zeroizing;
+
+/// Connections at once; an enclave has one.
+const CONNECTIONS_MAX: usize = 8;
+/// How often the source is asked.
+const ASK_EVERY: Duration = Duration::from_secs(60);
+/// How often a source that failed is asked.
+const ASK_AGAIN: Duration = Duration::from_secs(5);
+/// A failing accept is tried again after this time.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// One line, ready to be sent; wiped when the last holder drops it.
+type Line = Arc<Zeroizing<Vec<u8>>>;
+
+/// What the provider works with.
+#[derive(Debug, Clone)]
+pub(crate) struct Provider {
+    pub(crate) source: CredentialsSource,
+    pub(crate) metrics: Arc<Metrics>,
+    /// Virtual machines other than this one are turned away.
+    pub(crate) only_cid: Option<u32>,
+}
+
+/// Serves connections until `stop` changes.
+pub(crate) async fn serve(listener: Listener, provider: Provider, mut stop: watch::Receiver<()>) {
+    let (newest, _) = watch::channel(None);
+    let newest = Arc::new(newest);
+    let mut connections = JoinSet::new();
+    let asking = tokio::spawn(ask(provider.clone(), Arc::clone(&newest)));
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept(), if connections.len() < CONNECTIONS_MAX => accepted,
+            Some(_) = connections.join_next() => continue,
+            _ = stop.changed() => break,
+        };
+        match accepted {
+            Ok((_, Peer::Vsock { cid })) if provider.only_cid.is_some_and(|only| only != cid) => {
+                tracing::warn!(cid, "a virtual machine that is not the enclave was turned away");
+            }
+            Ok((stream, _)) => drop(connections.spawn(push(stream, newest.subscribe()))),
+            Err(error) => {
+                tracing::warn!(%error, "a connection for credentials could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    asking.abort();
+}
+
+async fn ask(provider: Provider, newest: Arc<watch::Sender<Option<Line>>>) {
+    loop {
+        let fetched = provider.source.fetch().await;
+        provider.metrics.credentials_fetched(fetched.is_ok());
+        let pause = match fetched {
+            Ok(credentials) => {
+                offer(&newest, &credentials);
+                ASK_EVERY
+            }
+            Err(error) => {
+                tracing::warn!(source = %provider.source, %error, "no credentials");
+                ASK_AGAIN
+            }
+        };
+        tokio::time::sleep(pause).await;
+    }
+}
+
+/// Makes credentials the newest, if they are others than the last.
+fn offer(newest: &watch::Sender<Option<Line>>, credentials: &Credentials) {
+    let mut line = Zeroizing::new(Vec::with_capacity(CREDENTIALS_LINE_BYTES_MAX));
+    if serde_json::to_writer(&mut *line, credentials).is_err() {
+        return;
+    }
+    line.push(b'\n');
+    if line.len() > CREDENTIALS_LINE_BYTES_MAX {
+        return tracing::warn!("credentials that are too long were not passed on");
+    }
+    newest.send_if_modified(|last| {
+        let is_new = last.as_ref().is_none_or(|last| **last != line);
+        if is_new {
+            *last = Some(Arc::new(line));
+        }
+        is_new
+    });
+}
+
+/// Sends the newest line, and each newer one, until the enclave goes away.
+async fn push(stream: Stream, mut newest: watch::Receiver<Option<Line>>) {
+    let (mut read, mut write) = tokio::io::split(stream);
+    newest.mark_changed();
+    loop {
+        let mut silence = [0; 1];
+        let changed = tokio::select! {
+            changed = newest.changed() => changed,
+            // The enclave says nothing here: any byte, and the end, ends the connection.
+            _ = read.read(&mut silence) => return,
+        };
+        let line = newest.borrow_and_update().clone();
+        let sent = match line {
+            Some(line) => write.write_all(&line).await,
+            None => Ok(()),
+        };
+        if changed.is_err() || sent.is_err() || write.flush().await.is_err() {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mortise_transport::{Address, connect};
+    use tokio::io::{AsyncBufReadExt as _, BufReader};
+
+    fn written(path: &std::path::Path, id: &str) {
+        let text = format!(r#"{{"AccessKeyId":"{id}","SecretAccessKey":"s","Token":"t"}}"#);
+        std::fs::write(path, text).unwrap();
+    }
+
+    #[tokio::test]
+    async fn newest_comes_at_once_and_newer_ones_when_there_are_any() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("credentials.json");
+        written(&file, "AKIAFIRST");
+        let address = Address::Unix(folder.path().join("credentials.sock"));
+        let listener = Listener::bind(&address).await.unwrap();
+        let provider = Provider {
+            source: CredentialsSource::File(file.clone()),
+            metrics: Arc::new(Metrics::new()),
+            only_cid: None,
+        };
+        let (_stop, stopped) = watch::channel(());
+        tokio::spawn(serve(listener, provider, stopped));
+        let mut lines = BufReader::new(connect(&address).await.unwrap()).lines();
+        let first = lines.next_line().await.unwrap().unwrap();
+        assert!(first.contains("AKIAFIRST"), "{first}");
+        let again = connect(&address).await.unwrap();
+        let same = BufReader::new(again).lines().next_line().await.unwrap().unwrap();
+        assert_eq!(same, first);
+    }
+
+    #[tokio::test]
+    async fn only_other_credentials_are_sent_again() {
+        let (newest, mut seen) = watch::channel(None);
+        let credentials = |id: &str| Credentials {
+            access_key_id: id.into(),
+            secret_access_key: "s".into(),
+            token: None,
+            expiration: None,
+        };
+        offer(&newest, &credentials("AKIAONE"));
+        assert!(seen.has_changed().unwrap());
+        seen.mark_unchanged();
+        offer(&newest, &credentials("AKIAONE"));
+        assert!(!seen.has_changed().unwrap());
+        offer(&newest, &credentials("AKIATWO"));
+        assert!(seen.has_changed().unwrap());
+        seen.mark_unchanged();
+        offer(&newest, &credentials(&"A".repeat(CREDENTIALS_LINE_BYTES_MAX)));
+        assert!(!seen.has_changed().unwrap());
+    }
+}
