@@ -3,8 +3,10 @@
 use super::issuer::Plan;
 use super::*;
 use crate::kms::policy::compose::{self, Service, compose};
+use crate::nsm::{Measurements, SoftwareNsm};
 use aws_lc_rs::encoding::{AsDer as _, PublicKeyX509Der};
 use aws_lc_rs::rsa::{KeySize, PrivateDecryptingKey};
+use mortise_engine::ports::{AttestRequest, Nsm as _};
 use mortise_verify::attestation::Pcr;
 use std::sync::OnceLock;
 
@@ -225,6 +227,31 @@ fn trail_shows_what_the_document_says_and_no_plaintext() {
     for secret in [&principal.secret_access_key, principal.session_token.as_ref().unwrap()] {
         assert!(!text.contains(secret.as_str()));
     }
+}
+
+#[test]
+fn documents_of_the_software_module_are_believed_under_its_root_and_not_in_debug_mode() {
+    let folder = tempfile::tempdir().unwrap();
+    let boot = |debug: bool| match debug {
+        false => SoftwareNsm::boot(folder.path(), &Measurements::dev("engine")).unwrap(),
+        true => SoftwareNsm::boot_debug(folder.path(), "engine").unwrap(),
+    };
+    let ask = |bench: &Bench, nsm: &SoftwareNsm| {
+        let request = AttestRequest { public_key: Some(spki()), ..AttestRequest::default() };
+        let document = base64(&nsm.attest(&request).unwrap());
+        let recipient = json!({"KeyEncryptionAlgorithm": "RSAES_OAEP_SHA_256",
+                               "AttestationDocument": document});
+        bench.admin("GenerateRandom", json!({"NumberOfBytes": 8, "Recipient": recipient}))
+    };
+    let nsm = boot(false);
+    let bench = Bench::with(|config| {
+        config.clock = crate::kms::system_time();
+        config.nitro_roots = vec![nsm.root()];
+    });
+    assert!(ask(&bench, &nsm).is_ok());
+    assert_eq!(ask(&bench, &boot(true)), Err(RefusalKind::Validation));
+    let stranger = Bench::with(|config| config.clock = crate::kms::system_time());
+    assert_eq!(ask(&stranger, &nsm), Err(RefusalKind::Validation));
 }
 
 #[test]
