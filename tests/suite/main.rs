@@ -8,6 +8,7 @@ mod commands;
 mod conformance;
 mod durability;
 mod no_std;
+mod nsm;
 mod properties;
 mod replay;
 mod restart;
