@@ -23,7 +23,7 @@ pub struct KmsArgs {
     /// Account of ARNs
     #[arg(long, default_value = "000000000000")]
     pub account: String,
-    /// Whose documents are believed: SHA-256 of a root certificate, 0x and 64 digits; repeatable
+    /// Whose documents are believed: SHA-256 of a root certificate, 64 hex digits; repeatable
     #[arg(long = "nitro-root", value_name = "SHA256", value_parser = fingerprint)]
     pub nitro_roots: Vec<RootFingerprint>,
     /// Believe documents that nobody signed, as QEMU's emulated module makes them
@@ -39,7 +39,8 @@ pub struct KmsArgs {
 
 fn fingerprint(text: &str) -> Result<RootFingerprint, String> {
     let mut bytes = [0; 32];
-    parse_hex(text, &mut bytes).map_err(|error| error.to_string())?;
+    let digits = text.strip_prefix("0x").unwrap_or(text);
+    parse_hex(&format!("0x{digits}"), &mut bytes).map_err(|error| error.to_string())?;
     Ok(RootFingerprint(bytes))
 }
 

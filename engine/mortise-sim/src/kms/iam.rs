@@ -27,7 +27,7 @@ pub const ENCLAVE_ROLE: &str = "mortise-enclave";
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Principal {
-    /// For people and for [`Iam::credentials`].
+    /// For people, and for whoever asks for its credentials.
     pub name: String,
     /// As the trail shows it.
     pub arn: String,
