@@ -7,8 +7,8 @@
 //! What it does not do: reach code that draws on the kernel alone, such as the TLS library.
 //!
 //! ```text
-//! key' = BLAKE3 "entropy seed" ( key | module's bytes | kernel's bytes )       at start, and again
-//!                                                                               every so many bytes
+//! key' = BLAKE3 "entropy seed" ( key | module's bytes | kernel's bytes )
+//!        at start, and again every so many bytes
 //! BLAKE3 keyed(key), extended output:  | next key (32) | what is given ... |    each request
 //! ```
 //! The key of a request is gone when the request is answered (fast key erasure): who reads the

@@ -1,7 +1,7 @@
 //! A software Nitro Secure Module, with a root of trust of its own.
 //!
-//! What it is for: documents of the real shape - COSE_Sign1 with ES384, five P-384 certificates from
-//! a root down to a leaf of three hours, registers that can be extended and locked - so that the
+//! What it is for: documents of the real shape - COSE_Sign1 with ES384, five P-384 certificates
+//! from a root down to a leaf of three hours, registers that can be extended and locked - so that the
 //! engine, the key service and every verifier run on a laptop exactly as with the real module, and
 //! so that its documents fail everywhere the development root is not named.
 //!

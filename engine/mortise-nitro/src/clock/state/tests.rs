@@ -153,7 +153,7 @@ proptest! {
                 Ok(now) => {
                     prop_assert!(mono - anchored_at <= 60_000);
                     prop_assert!(now >= given, "{now} after {given}");
-                    prop_assert!(now <= truth + gained, "{now} leads {truth} by more than {gained}");
+                    prop_assert!(now <= truth + gained, "{now} leads {truth} beyond {gained}");
                     given = now;
                 }
                 Err(ClockError::Stale { age_ms }) => {
