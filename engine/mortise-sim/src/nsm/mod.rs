@@ -1,9 +1,9 @@
 //! A software Nitro Secure Module, with a root of trust of its own.
 //!
 //! What it is for: documents of the real shape - COSE_Sign1 with ES384, five P-384 certificates
-//! from a root down to a leaf of three hours, registers that can be extended and locked - so that the
+//! from a root down to a leaf of three hours, registers that can be extended and locked. So the
 //! engine, the key service and every verifier run on a laptop exactly as with the real module, and
-//! so that its documents fail everywhere the development root is not named.
+//! its documents fail everywhere the development root is not named.
 //!
 //! What it does not do: measure anything. Its registers are what it is told, and whoever reads its
 //! folder can sign any document. `DEV ROOT - never trust` stands in every certificate's name.
