@@ -68,7 +68,7 @@ impl Processes {
 
     /// Starts the engine and waits for nothing.
     pub fn start_engine(&mut self) -> Result<(), Failure> {
-        let args = self.folder.engine_args(self.snapshot_frames, LOG);
+        let args = self.folder.unattested_engine_args(self.snapshot_frames, LOG);
         self.engine = Some(Child::start(&args).map_err(Failure::system)?);
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! What `mortise dev` prints when it is ready.
 
+use super::authority::Authority;
 use mortise_client::{Signer, random_request_id};
 use mortise_format::U256;
 use mortise_format::asset::{Asset, Condition};
@@ -24,8 +25,10 @@ pub(super) struct Banner {
     pub epoch: u64,
     /// Served chains, all in custody `open`.
     pub chains: Vec<u64>,
-    /// Always `unattested`: software keys.
+    /// Always `attested`: by an authority of this folder, which no verifier trusts unless told.
     pub mode: &'static str,
+    /// That authority, and the image.
+    pub authority: Authority,
     /// Accounts of the public test mnemonic.
     pub accounts: Vec<Account>,
     /// Commits a lock of 1,000 units of the first account; good once, for half an hour.
@@ -57,10 +60,9 @@ impl Banner {
     /// The banner of an engine; `nonce` and `now_s` are for the curl.
     pub fn new(
         url: String,
-        engine_id: EngineId,
-        engine_address: Address,
-        epoch: u64,
+        (engine_id, engine_address, epoch): (EngineId, Address, u64),
         chains: Vec<u64>,
+        authority: Authority,
         (nonce, now_s): (u64, u64),
     ) -> Self {
         let account = |private_key: &'static str| Account {
@@ -69,8 +71,8 @@ impl Banner {
         };
         let curl = curl(&url, &engine_id, &chains, nonce, now_s);
         let accounts = KEYS.into_iter().map(account).collect();
-        let mode = "unattested";
-        Self { url, engine_id, engine_address, epoch, chains, mode, accounts, curl }
+        let mode = "attested";
+        Self { url, engine_id, engine_address, epoch, chains, mode, authority, accounts, curl }
     }
 
     /// The address whose nonce the curl takes.
@@ -86,11 +88,13 @@ impl Banner {
             out.push('\n');
         };
         let chains: Vec<String> = self.chains.iter().map(u64::to_string).collect();
-        line(String::from("Mortise development system: software keys, UNATTESTED - never trust"));
+        line(String::from("Mortise development system: software enclave under a DEVELOPMENT ROOT"));
         line(format!("  endpoint   {}", self.url));
         line(format!("  engine id  {}", self.engine_id));
         line(format!("  engine key {}", to_checksum(&self.engine_address)));
         line(format!("  epoch      {}", self.epoch));
+        line(format!("  root       {}", self.authority.nitro_root.display()));
+        line(format!("  pcr0       {}", self.authority.pcr0));
         line(format!(
             "  chains     {} (custody open: locks exclude each other, and",
             chains.join(", ")

@@ -1,14 +1,13 @@
-//! The engine process, composed with software ports.
+//! The engine process.
 
 use super::notice::{Notice, parent_gone, start_log};
-use mortise_engine::attest::Attestation;
+use super::platform::{Platform, unattested};
 use mortise_engine::keyring::Identity;
 use mortise_engine::phase::Bounds;
 use mortise_engine::server::{self, Config, Observer, Ports};
 use mortise_format::limits::SNAPSHOT_FRAMES;
 use mortise_format::policy::Genesis;
 use mortise_format::wire::genesis;
-use mortise_sim::{FileVault, SystemClock, SystemEntropy};
 use mortise_transport::Address;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -24,9 +23,12 @@ pub struct EngineArgs {
     /// Where the store is
     #[arg(long)]
     pub store: Address,
-    /// File of the software vault
-    #[arg(long)]
-    pub vault: PathBuf,
+    /// File that names security module and key service
+    #[arg(long, required_unless_present = "vault")]
+    pub platform: Option<PathBuf>,
+    /// File of a software vault instead: nothing attests the code then
+    #[arg(long, conflicts_with = "platform")]
+    pub vault: Option<PathBuf>,
     /// Genesis file
     #[arg(long)]
     pub genesis: PathBuf,
@@ -65,13 +67,12 @@ async fn serve(args: EngineArgs) -> u8 {
 }
 
 fn compose(args: &EngineArgs) -> Result<(Config, Ports), String> {
-    let vault = FileVault::open(&args.vault).map_err(|error| error.to_string())?;
-    let ports = Ports {
-        clock: Arc::new(SystemClock),
-        entropy: Arc::new(SystemEntropy),
-        vault: Arc::new(vault),
-        attestation: Attestation::Unattested,
+    let ports = match (&args.platform, &args.vault) {
+        (Some(platform), _) => Platform::read(platform).and_then(|platform| platform.ports()),
+        (None, Some(vault)) => unattested(vault),
+        (None, None) => Err("neither --platform nor --vault".into()),
     };
+    let ports = ports.map_err(|error| error.to_string())?;
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let config = Config {
         listen: args.listen.clone(),

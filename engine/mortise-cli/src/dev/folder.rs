@@ -1,8 +1,10 @@
-//! A data folder: what lies where in it, and how the two processes are started on it.
+//! A data folder: what lies where in it, and how the processes are started on it.
 
+use super::notice::KmsReady;
 use mortise_format::ids::Bytes32;
 use mortise_format::policy::Genesis;
 use mortise_format::wire::genesis;
+use mortise_sim::nsm::NsmFolderError;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -17,6 +19,14 @@ pub(crate) enum FolderError {
         /// The system's reason.
         error: std::io::Error,
     },
+    /// The software module's authority.
+    #[error("the software security module: {0}")]
+    Module(NsmFolderError),
+    /// A folder of an engine on a vault file: this one would not open its keys.
+    #[error(
+        "{0} holds an engine without attestation, of an older version: choose another --data-dir"
+    )]
+    Unattested(PathBuf),
     /// Socket paths have 108 bytes.
     #[error("the path {0} is too long for a unix socket: choose a shorter --data-dir")]
     LongPath(PathBuf),
@@ -27,6 +37,9 @@ pub(crate) enum FolderError {
 pub(crate) struct Folder {
     root: PathBuf,
 }
+
+/// Names module and key service for the engine.
+pub(super) const PLATFORM: &str = "platform.json";
 
 /// `sun_path` holds 108 bytes with the final zero.
 const SOCKET_PATH_MAX: usize = 107;
@@ -41,9 +54,9 @@ impl Folder {
         std::fs::create_dir_all(root).map_err(io("cannot make the folder"))?;
         let root = root.canonicalize().map_err(io("cannot find the folder"))?;
         let folder = Self { root };
-        match folder.engine_socket().as_os_str().len() {
+        match folder.root.join("credentials.sock").as_os_str().len() {
             0..SOCKET_PATH_MAX => Ok(folder),
-            _ => Err(FolderError::LongPath(folder.engine_socket())),
+            _ => Err(FolderError::LongPath(folder.root.join("credentials.sock"))),
         }
     }
 
@@ -89,6 +102,45 @@ impl Folder {
         }
     }
 
+    /// Folder of the software module.
+    pub fn nsm(&self) -> PathBuf {
+        self.root.join("nsm")
+    }
+
+    /// Folder of the key service.
+    pub fn kms(&self) -> PathBuf {
+        self.root.join("kms")
+    }
+
+    /// Where the engine reaches the relay to the key service.
+    pub fn relay_address(&self) -> String {
+        format!("unix:{}", self.root.join("kms.sock").display())
+    }
+
+    /// Where the engine gets credentials.
+    pub fn credentials_address(&self) -> String {
+        format!("unix:{}", self.root.join("credentials.sock").display())
+    }
+
+    /// Writes a file of the folder.
+    pub fn write(&self, name: &str, text: &str) -> Result<(), FolderError> {
+        let path = self.root.join(name);
+        let what = format!("cannot write {}", path.display());
+        std::fs::write(path, text).map_err(|error| FolderError::Io { what, error })
+    }
+
+    /// Refuses a folder whose engine has its keys in a vault file.
+    pub fn check_attested(&self) -> Result<(), FolderError> {
+        match self.vault().exists() {
+            true => Err(FolderError::Unattested(self.root.clone())),
+            false => Ok(()),
+        }
+    }
+
+    fn vault(&self) -> PathBuf {
+        self.root.join("vault.key")
+    }
+
     fn io(&self, error: std::io::Error) -> FolderError {
         FolderError::Io { what: format!("the genesis {}", self.genesis().display()), error }
     }
@@ -110,16 +162,43 @@ impl Folder {
         ]
     }
 
-    /// The command line of the engine process.
-    pub fn engine_args(&self, snapshot_frames: u64, log: &str) -> Vec<OsString> {
+    /// What the host needs besides to be the way to a key service.
+    pub fn host_kms_args(&self, kms: &KmsReady) -> Vec<OsString> {
+        let mut credentials = OsString::from("file=");
+        credentials.push(&kms.credentials);
+        vec![
+            "--kms".into(),
+            kms.address.clone().into(),
+            "--listen-kms".into(),
+            self.relay_address().into(),
+            "--listen-credentials".into(),
+            self.credentials_address().into(),
+            "--credentials".into(),
+            credentials,
+        ]
+    }
+
+    /// The command line of an attested engine process.
+    pub fn attested_engine_args(&self, snapshot_frames: u64, log: &str) -> Vec<OsString> {
+        let mut args = self.engine_args(snapshot_frames, log);
+        args.extend(["--platform".into(), self.root.join(PLATFORM).into()]);
+        args
+    }
+
+    /// The command line of an engine process on a vault file.
+    pub fn unattested_engine_args(&self, snapshot_frames: u64, log: &str) -> Vec<OsString> {
+        let mut args = self.engine_args(snapshot_frames, log);
+        args.extend(["--vault".into(), self.vault().into()]);
+        args
+    }
+
+    fn engine_args(&self, snapshot_frames: u64, log: &str) -> Vec<OsString> {
         vec![
             "dev-engine".into(),
             "--listen".into(),
             unix(&self.engine_socket()),
             "--store".into(),
             unix(&self.store_socket()),
-            "--vault".into(),
-            self.root.join("vault.key").into(),
             "--genesis".into(),
             self.genesis().into(),
             "--snapshot-frames".into(),

@@ -2,7 +2,7 @@
 
 use super::notice::{Notice, parent_gone, start_log};
 use crate::failure::Failure;
-use mortise_host::{Config, Host};
+use mortise_host::{AllowList, Config, CredentialsSource, Destination, Host, KeyServiceConfig};
 use mortise_transport::Address;
 use std::path::PathBuf;
 
@@ -21,14 +21,41 @@ pub struct HostArgs {
     /// Port of the gateway
     #[arg(long)]
     pub http: u16,
+    /// Where the relay's bytes go: the local key service
+    #[arg(long, requires_all = ["listen_kms", "listen_credentials", "credentials"])]
+    pub kms: Option<Destination>,
+    /// Where the engine reaches the relay
+    #[arg(long)]
+    pub listen_kms: Option<Address>,
+    /// Where the engine gets credentials
+    #[arg(long)]
+    pub listen_credentials: Option<Address>,
+    /// Where those come from
+    #[arg(long)]
+    pub credentials: Option<CredentialsSource>,
     /// Log level
     #[arg(long)]
     pub log: String,
 }
 
+impl HostArgs {
+    fn key_service(&self) -> Option<KeyServiceConfig> {
+        let to = self.kms.clone()?;
+        Some(KeyServiceConfig {
+            listen_relay: self.listen_kms.clone()?,
+            allowed: AllowList::new(vec![to.clone()]),
+            to,
+            listen_credentials: self.listen_credentials.clone()?,
+            source: self.credentials.clone()?,
+        })
+    }
+}
+
 pub(super) async fn run(args: HostArgs) -> Result<(), Failure> {
     start_log(&args.log);
-    let config = Config::new(args.data_dir, args.listen_store, args.engine, args.http);
+    let key_service = args.key_service();
+    let mut config = Config::new(args.data_dir, args.listen_store, args.engine, args.http);
+    config.key_service = key_service;
     match Host::start(config).await {
         Ok(host) => {
             let http = format!("http://{}", host.http_address());

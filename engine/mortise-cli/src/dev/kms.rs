@@ -1,6 +1,6 @@
 //! The key service process: the local KMS on a loopback port.
 
-use super::notice::{Notice, parent_gone, start_log};
+use super::notice::{KmsReady, Notice, parent_gone, start_log};
 use crate::failure::Failure;
 use mortise_format::ids::parse_hex;
 use mortise_sim::kms::{ENCLAVE, LocalKms, LocalKmsConfig, RootFingerprint, system_time};
@@ -74,7 +74,7 @@ async fn serve(args: KmsArgs) -> Result<(), String> {
     let listener =
         TcpListener::bind(("127.0.0.1", args.port)).await.map_err(|error| text(&error))?;
     let address = listener.local_addr().map_err(|error| text(&error))?;
-    Notice::KmsReady {
+    Notice::KmsReady(KmsReady {
         address: address.to_string(),
         host_name: kms.host_name(),
         region: args.region,
@@ -82,7 +82,7 @@ async fn serve(args: KmsArgs) -> Result<(), String> {
         credentials: kms.export_credentials(ENCLAVE).map_err(|error| text(&error))?,
         role: kms.enclave_role_arn(),
         keys,
-    }
+    })
     .tell();
     kms.serve(listener, parent_gone()).await.map_err(|error| text(&error))
 }

@@ -1,16 +1,19 @@
 //! `mortise dev`: the whole system on this machine, for development.
 //!
-//! What it is for: one command starts host and engine as two processes of their own - this binary
-//! again, with hidden subcommands - on a data folder, with software keys; prints endpoint,
-//! identity, accounts and a curl that works; restarts both when one dies; stops in order.
+//! What it is for: one command starts key service, host and engine as processes of their own -
+//! this binary again, with hidden subcommands - on a data folder; prints endpoint, identity,
+//! authority, accounts and a curl that works; restarts all when one dies; stops in order.
 //!
-//! What it does not do: protect anything. Keys lie in a file of the data folder.
+//! What it does not do: protect anything. The keys of the authority and of the key service lie in
+//! files of the data folder.
 //!
 //! ```text
-//! mortise dev --+--> mortise dev-host     store and gateway     stdin closed = stop
-//!               '--> mortise dev-engine   engine, software vault; tells its way on stdout
+//! mortise dev --+--> mortise dev-kms      local key service          stdin closed = stop
+//!               +--> mortise dev-host     store, gateway, relay, credentials
+//!               '--> mortise dev-engine   engine on the software module; tells its way on stdout
 //! ```
 
+mod authority;
 mod banner;
 mod children;
 mod engine;
@@ -18,6 +21,7 @@ mod folder;
 mod host;
 mod kms;
 mod notice;
+mod platform;
 mod progress;
 mod supervise;
 
@@ -35,8 +39,9 @@ use std::path::PathBuf;
 
 /// Start the whole system on this machine, for development
 ///
-/// Keys lie in a file of the data folder and nothing attests the code: never trust a commitment of
-/// such an engine. All chains are in custody `open`: exclusive against other locks and limits only.
+/// The engine runs as in an enclave: attested by a software security module, its keys unwrapped by a
+/// local key service. The keys of both lie in the data folder, and no verifier trusts their root
+/// unless told: never trust a commitment of such an engine. All chains are in custody `open`: exclusive against other locks and limits only.
 #[derive(Debug, Clone, clap::Args)]
 pub struct DevArgs {
     /// Folder for keys, log and sockets; kept, so that a second start replays

@@ -5,6 +5,26 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+/// Where the local key service is, and what it gives.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct KmsReady {
+    /// `127.0.0.1:PORT`: where a byte proxy connects to.
+    pub address: String,
+    /// The name in its certificate, which clients ask for.
+    pub host_name: String,
+    /// Its region.
+    pub region: String,
+    /// File of its TLS root in PEM.
+    pub tls_root: PathBuf,
+    /// File of the credentials that the parent hands to the enclave.
+    pub credentials: PathBuf,
+    /// ARN of the role of those credentials.
+    pub role: String,
+    /// ARN of each key that was asked for, by alias.
+    pub keys: BTreeMap<String, String>,
+}
+
 /// A line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "camelCase")]
@@ -18,23 +38,7 @@ pub(crate) enum Notice {
         frames: u64,
     },
     /// The local key service listens.
-    #[serde(rename_all = "camelCase")]
-    KmsReady {
-        /// `127.0.0.1:PORT`: where a byte proxy connects to.
-        address: String,
-        /// The name in its certificate, which clients ask for.
-        host_name: String,
-        /// Its region.
-        region: String,
-        /// File of its TLS root in PEM.
-        tls_root: PathBuf,
-        /// File of the credentials that the parent hands to the enclave.
-        credentials: PathBuf,
-        /// ARN of the role of those credentials.
-        role: String,
-        /// ARN of each key that was asked for, by alias.
-        keys: BTreeMap<String, String>,
-    },
+    KmsReady(KmsReady),
     /// The engine follows the log.
     Replaying {
         /// Frames done.

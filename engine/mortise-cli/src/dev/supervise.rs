@@ -1,6 +1,7 @@
-//! Watching over host and engine.
+//! Watching over key service, host and engine.
 
 use super::DevArgs;
+use super::authority::Authority;
 use super::banner::Banner;
 use super::children::Child;
 use super::engine::EXIT_RESTART;
@@ -11,6 +12,7 @@ use crate::output::Output;
 use mortise_client::{Client, ClientError};
 use mortise_format::limits::SNAPSHOT_FRAMES;
 use std::ffi::OsString;
+use std::process::ExitStatus;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -39,11 +41,11 @@ pub(super) enum DevError {
     Url,
 }
 
-/// What made a round of both processes end.
+/// What made a round of the processes end.
 enum End {
     /// The user.
     Stopped,
-    /// One of them died: start both again.
+    /// One of them died: start all again.
     Restart(&'static str),
 }
 
@@ -52,10 +54,12 @@ const REST: Duration = Duration::from_millis(200);
 
 pub(super) async fn run(args: DevArgs, output: &Output) -> Result<(), DevError> {
     let folder = Folder::open(&args.data_dir)?;
+    folder.check_attested()?;
+    let authority = Authority::prepare(&folder)?;
     folder.ensure_genesis(args.genesis.as_deref())?;
     let mut is_first = true;
     loop {
-        match round(&args, &folder, output, is_first).await? {
+        match round(&args, &folder, &authority, output, is_first).await? {
             End::Stopped => return Ok(()),
             End::Restart(why) => eprintln!("mortise dev: {why}; starting again"),
         }
@@ -64,36 +68,54 @@ pub(super) async fn run(args: DevArgs, output: &Output) -> Result<(), DevError> 
     }
 }
 
-/// Starts both, serves until one dies or the user stops.
+/// Starts all three, serves until one dies or the user stops.
 async fn round(
     args: &DevArgs,
     folder: &Folder,
+    authority: &Authority,
     output: &Output,
     is_first: bool,
 ) -> Result<End, DevError> {
-    let mut host = start(folder.host_args(args.http, &args.log))?;
+    let mut kms = start(authority.kms_args(folder, &args.log))?;
+    let kms_ready = match kms.notice().await {
+        Some(Notice::KmsReady(ready)) => ready,
+        Some(Notice::Failed { reason }) => return Err(DevError::Child(reason)),
+        _ => return Ok(End::Restart("the key service died while starting")),
+    };
+    authority.write_platform(folder, &kms_ready)?;
+    let mut host_args = folder.host_args(args.http, &args.log);
+    host_args.extend(folder.host_kms_args(&kms_ready));
+    let mut host = start(host_args)?;
     let url = match host.notice().await {
         Some(Notice::HostReady { http, .. }) => http,
         Some(Notice::Failed { reason }) => return Err(DevError::Child(reason)),
         _ => return Ok(End::Restart("the host died while starting")),
     };
-    let mut engine = start(folder.engine_args(SNAPSHOT_FRAMES, &args.log))?;
+    let mut engine = start(folder.attested_engine_args(SNAPSHOT_FRAMES, &args.log))?;
+    let id = |child: &Child| child.id().unwrap_or_default();
     eprintln!(
-        "host is process {}, engine is process {}",
-        host.id().unwrap_or_default(),
-        engine.id().unwrap_or_default()
+        "key service is process {}, host is process {}, engine is process {}",
+        id(&kms),
+        id(&host),
+        id(&engine)
     );
+    let shown = Shown { args, url: &url, authority, output, is_first };
     let end = tokio::select! {
-        end = watch_engine(&mut engine, args, &url, output, is_first) => end,
-        ended = host.ended() => ended
-            .map(|_| End::Restart("the host died"))
-            .map_err(|error| DevError::Io { what: String::from("waiting for the host"), error }),
+        end = watch_engine(&mut engine, &shown) => end,
+        ended = host.ended() => died(ended, "the host died"),
+        ended = kms.ended() => died(ended, "the key service died"),
         () = interrupted() => Ok(End::Stopped),
     };
     // The engine first: it seals what it acked while the store is still there.
     engine.stop().await;
     host.stop().await;
+    kms.stop().await;
     end
+}
+
+fn died(ended: std::io::Result<ExitStatus>, what: &'static str) -> Result<End, DevError> {
+    let wrong = |error| DevError::Io { what: String::from("waiting for a process"), error };
+    ended.map(|_| End::Restart(what)).map_err(wrong)
 }
 
 fn start(args: Vec<OsString>) -> Result<Child, DevError> {
@@ -101,22 +123,27 @@ fn start(args: Vec<OsString>) -> Result<Child, DevError> {
     Child::start(&args).map_err(|error| DevError::Io { what: what(), error })
 }
 
-async fn watch_engine(
-    engine: &mut Child,
-    args: &DevArgs,
-    url: &str,
-    output: &Output,
+/// What the banner is made of, and where it goes.
+struct Shown<'a> {
+    args: &'a DevArgs,
+    url: &'a str,
+    authority: &'a Authority,
+    output: &'a Output,
     is_first: bool,
-) -> Result<End, DevError> {
+}
+
+async fn watch_engine(engine: &mut Child, shown: &Shown<'_>) -> Result<End, DevError> {
     let mut replay = Replay::default();
     while let Some(notice) = engine.notice().await {
         match notice {
             Notice::Replaying { done, total } => replay.at(done, total),
             Notice::EngineReady { engine_id, address, epoch, chains } => {
                 replay.finish();
-                let next = (next_nonce(url).await?, now_s());
-                let banner = Banner::new(url.to_owned(), engine_id, address, epoch, chains, next);
-                show(&banner, args, output, is_first)?;
+                let next = (next_nonce(shown.url).await?, now_s());
+                let identity = (engine_id, address, epoch);
+                let trust = shown.authority.clone();
+                let banner = Banner::new(shown.url.to_owned(), identity, chains, trust, next);
+                show(&banner, shown)?;
             }
             Notice::Failed { reason } => {
                 let status = engine.ended().await;
@@ -127,22 +154,22 @@ async fn watch_engine(
                 }
                 return Err(DevError::Child(reason));
             }
-            Notice::HostReady { .. } | Notice::KmsReady { .. } => {}
+            Notice::HostReady { .. } | Notice::KmsReady(_) => {}
         }
     }
     Ok(End::Restart("the engine died"))
 }
 
-fn show(banner: &Banner, args: &DevArgs, output: &Output, is_first: bool) -> Result<(), DevError> {
-    if let Some(path) = &args.config_out {
+fn show(banner: &Banner, shown: &Shown<'_>) -> Result<(), DevError> {
+    if let Some(path) = &shown.args.config_out {
         let config = serde_json::to_string_pretty(banner).expect("the banner has text keys only");
         let what = || format!("cannot write {}", path.display());
         std::fs::write(path, format!("{config}\n"))
             .map_err(|error| DevError::Io { what: what(), error })?;
     }
-    match is_first {
-        true => output.text(banner, &banner.text()),
-        false => output.text(banner, &format!("ready again, epoch {}\n", banner.epoch)),
+    match shown.is_first {
+        true => shown.output.text(banner, &banner.text()),
+        false => shown.output.text(banner, &format!("ready again, epoch {}\n", banner.epoch)),
     }
     Ok(())
 }
