@@ -6,6 +6,7 @@ mod bad_input;
 mod client;
 mod commands;
 mod conformance;
+mod dev;
 mod durability;
 mod no_std;
 mod nsm;
