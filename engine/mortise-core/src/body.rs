@@ -87,6 +87,9 @@ pub struct ClearBody {
     pub statements: Vec<SignedStatement>,
 }
 
+/// Room that a frame starts with: below the size from which allocators ask the system each time.
+const FIRST_BYTES: usize = 64 * 1024;
+
 /// Events of a frame under construction: their bytes, and where each ends.
 #[derive(Debug, Default)]
 pub struct SealedBody {
@@ -100,6 +103,10 @@ impl SealedBody {
     /// # Panics
     /// Never: an event is far below 4 GiB (`limits`).
     pub fn push(&mut self, event: &Event) {
+        if self.bytes.is_empty() {
+            // Growing from nothing would copy a full frame twice.
+            self.bytes.reserve(FIRST_BYTES);
+        }
         let at = self.bytes.len();
         self.bytes.extend_from_slice(&[0; 4]);
         codec::encode_into(event, &mut self.bytes);
