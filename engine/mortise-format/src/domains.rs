@@ -38,6 +38,10 @@ pub const ATTESTATION_DOCUMENT: &str = "mortise 2026 attestation document v1";
 /// Context of the seed of an enclave's generator.
 pub const ENTROPY_SEED: &str = "mortise 2026 entropy seed v1";
 
+/// Label of the context in which a request of the channel is encrypted; header bytes follow.
+pub const CHANNEL_REQUEST: &[u8] = b"mortise channel request v1";
+/// Label of the secret that is exported from that context for the answer.
+pub const CHANNEL_ANSWER: &[u8] = b"mortise channel answer v1";
 /// All BLAKE3 contexts; a test holds that they differ.
 pub const ALL: &[&str] = &[
     FRAME_DIGEST,

@@ -175,6 +175,9 @@ catalogue! {
     AttestationFailed, -32037, "ATTESTATION_FAILED", true, &[],
         "The security module did not make a document.",
         "Send the same request again; the operator's log has the detail.";
+    ChannelRefused, -32038, "CHANNEL_REFUSED", false, &["keyId"],
+        "The message does not open with the channel key of this boot.",
+        "Check a fresh attestation, encrypt the same request to the key that it binds, send that.";
 }
 
 impl Code {

@@ -16,6 +16,7 @@ pub mod abi;
 pub mod amount;
 pub mod asset;
 pub mod binding;
+pub mod channel;
 pub mod codec;
 pub mod command;
 pub mod domains;

@@ -18,6 +18,12 @@ pub const FRAME_EXPIRIES_MAX: usize = 1024;
 pub const REQUEST_BYTES_MAX: usize = 1024 * 1024;
 /// Largest answer.
 pub const RESPONSE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Bytes of an encapsulated request besides its text: magic, header, encapsulated key, tag.
+pub const CHANNEL_REQUEST_OVERHEAD_BYTES: usize = 67;
+/// Bytes of an encapsulated answer besides its text: magic, nonce, tag.
+pub const CHANNEL_ANSWER_OVERHEAD_BYTES: usize = 53;
+/// Texts in the channel are filled up with spaces to a multiple of this size.
+pub const CHANNEL_PAD_BYTES: usize = 512;
 /// Most calls in one JSON-RPC batch.
 pub const RPC_BATCH_MAX: usize = 256;
 /// Deepest nesting of objects and arrays in a JSON request.
@@ -103,6 +109,10 @@ const _: () = assert!(FRAME_BYTES_MAX < STORE_MESSAGE_BYTES_MAX);
 const _: () = assert!(STORE_MESSAGE_BYTES_MAX < DECODE_BYTES_MAX);
 const _: () = assert!(SNAPSHOT_PART_BYTES < STORE_MESSAGE_BYTES_MAX);
 const _: () = assert!(REQUEST_BYTES_MAX < RESPONSE_BYTES_MAX);
+const _: () = assert!(CHANNEL_REQUEST_OVERHEAD_BYTES < CHANNEL_PAD_BYTES);
+const _: () = assert!(CHANNEL_ANSWER_OVERHEAD_BYTES < CHANNEL_PAD_BYTES);
+const _: () = assert!(REQUEST_BYTES_MAX.is_multiple_of(CHANNEL_PAD_BYTES));
+const _: () = assert!(RESPONSE_BYTES_MAX.is_multiple_of(CHANNEL_PAD_BYTES));
 const _: () = assert!(FRAME_EXPIRIES_MAX < FRAME_EVENTS_MAX);
 // some anchors may fail before the last good one is too old
 const _: () = assert!(3 * (CLOCK_ANCHOR_MS + CLOCK_ROUND_TRIP_MS_MAX) < CLOCK_ANCHOR_AGE_MS_MAX);

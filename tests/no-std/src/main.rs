@@ -15,6 +15,7 @@ use core::alloc::{GlobalAlloc, Layout};
 use core::cell::UnsafeCell;
 use core::panic::PanicInfo;
 use core::sync::atomic::{AtomicUsize, Ordering};
+use mortise_channel::{ChannelSecret, seal_request};
 use mortise_core::signature::{Signer, recover};
 use mortise_format::{U256, codec, domains, eip712, errors};
 use mortise_verify::attestation::{
@@ -81,7 +82,7 @@ pub extern "C" fn main() -> i32 {
     let known = errors::Code::by_code(-32029) == Some(errors::Code::Overloaded);
     let hashes_differ = domains::sha256(&[b"a"]) != domains::keccak256(&[b"a"]);
     let same = decoded == Ok(amount) && known && hashes_differ && signature_recovers();
-    i32::from(!(same && unsigned_document_is_refused()))
+    i32::from(!(same && unsigned_document_is_refused() && channel_passes()))
 }
 
 /// Whether a document that says that nobody signed it is refused by that name.
@@ -94,6 +95,13 @@ fn unsigned_document_is_refused() -> bool {
     };
     let refused = verify_archived(b"\x84\x43\xa1\x01\x20\xa0\x40\x40", &check);
     matches!(refused, Err(AttestationError::Unsigned { algorithm: -1 }))
+}
+
+/// Whether a text passes through the channel.
+fn channel_passes() -> bool {
+    let secret = ChannelSecret::derive(&[1; 32]);
+    let Ok((message, _)) = seal_request(&secret.public(), 1, &[2; 32], b"{}") else { return false };
+    matches!(secret.open(1, &message), Ok((text, _)) if text.starts_with(b"{} "))
 }
 
 /// Whether a signature of the core names its signer.

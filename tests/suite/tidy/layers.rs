@@ -7,7 +7,7 @@ use std::process::Command;
 /// The layer of each crate: ARCHITECTURE.md has the same table.
 const LAYERS: &[(u8, &[&str])] = &[
     (0, &["mortise-format"]),
-    (1, &["mortise-core", "mortise-transport"]),
+    (1, &["mortise-core", "mortise-channel", "mortise-transport"]),
     (2, &["mortise-verify"]),
     (3, &["mortise-engine", "mortise-client", "mortise-host"]),
     (4, &["mortise-sim", "mortise-nitro", "mortise-contracts"]),

@@ -14,7 +14,7 @@ const FOLDERS_BANNED: &[&str] =
 /// The crate in which every message waits for its permit.
 const ENGINE: &str = "engine/mortise-engine/";
 /// The crates without std, clocks, entropy, threads and input or output.
-const PURE: &[&str] = &["mortise-format", "mortise-core", "mortise-verify"];
+const PURE: &[&str] = &["mortise-format", "mortise-core", "mortise-channel", "mortise-verify"];
 /// What the root of a pure crate says.
 const PURE_ATTRIBUTES: &[&str] =
     &["#![no_std]", "#![deny(clippy::as_conversions, clippy::float_arithmetic)]"];
