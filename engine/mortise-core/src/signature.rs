@@ -1,63 +1,21 @@
-//! secp256k1 signatures as wallets make them: 65 bytes, r | s | v.
+//! secp256k1 signatures as wallets make them: 65 bytes, r | s | v. Signing is here; naming the
+//! signer is `mortise_format::secp256k1`, which those who only verify have too.
 //!
 //! Accepted: low s only; v 27, 28, 0 or 1. A high s or another v is refused, so that one message
 //! and key have one accepted signature per nonce.
 
-use k256::ecdsa::{RecoveryId, SigningKey, VerifyingKey};
-use mortise_format::domains::keccak256;
+use k256::ecdsa::{SigningKey, VerifyingKey};
 use mortise_format::eip712::Digest;
 use mortise_format::ids::{Address, Signature};
+use mortise_format::secp256k1::address_of_point;
 
-/// Why a signature names no signer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum SignatureError {
-    /// v is none of 0, 1, 27, 28.
-    #[error("v must be 27, 28, 0 or 1")]
-    RecoveryId,
-    /// r or s is zero or not below the group order.
-    #[error("r and s must lie between zero and the group order")]
-    Scalar,
-    /// s is in the upper half.
-    #[error("s must be in the lower half")]
-    HighS,
-    /// No public key fits.
-    #[error("no public key fits the signature")]
-    NoKey,
-}
-
-/// The address whose key made `signature` over `digest`.
-///
-/// # Errors
-/// One [`SignatureError`] per rule, in the order of its variants.
-pub fn recover(digest: &Digest, signature: &Signature) -> Result<Address, SignatureError> {
-    let (rs, v) = signature.0.split_at(64);
-    let recovery = match v[0] {
-        0 | 27 => RecoveryId::new(false, false),
-        1 | 28 => RecoveryId::new(true, false),
-        _ => return Err(SignatureError::RecoveryId),
-    };
-    let parsed = k256::ecdsa::Signature::from_slice(rs).map_err(|_| SignatureError::Scalar)?;
-    if parsed.normalize_s() != parsed {
-        return Err(SignatureError::HighS);
-    }
-    let key = VerifyingKey::recover_from_prehash(&digest.0, &parsed, recovery)
-        .map_err(|_| SignatureError::NoKey)?;
-    Ok(address_of(&key))
-}
+pub use mortise_format::secp256k1::{SignatureError, address_of_compressed, recover};
 
 /// The address of a public key.
 pub fn address_of(key: &VerifyingKey) -> Address {
-    let point = key.to_sec1_point(false);
-    let hash = keccak256(&[&point.as_bytes()[1..]]);
-    let mut address = Address::ZERO;
-    address.0.copy_from_slice(&hash[12..]);
-    address
-}
-
-/// The address of a compressed public key (SEC 1); `None` when the bytes are no point.
-pub fn address_of_compressed(key: &[u8; 33]) -> Option<Address> {
-    VerifyingKey::from_sec1_bytes(key).ok().map(|key| address_of(&key))
+    let mut point = [0; 64];
+    point.copy_from_slice(&key.to_sec1_point(false).as_bytes()[1..]);
+    address_of_point(&point)
 }
 
 /// A secp256k1 signing key; its bytes are wiped on drop and never printed.

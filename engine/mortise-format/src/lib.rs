@@ -28,8 +28,11 @@ pub mod frame;
 pub mod ids;
 pub mod limits;
 pub mod lock;
+pub mod merkle;
 pub mod policy;
 pub mod reject;
+#[cfg(feature = "secp256k1")]
+pub mod secp256k1;
 pub mod store;
 #[cfg(feature = "json")]
 pub mod wire;

@@ -6,6 +6,7 @@ use bincode::enc::Encoder;
 use bincode::error::{DecodeError, EncodeError};
 use bincode::{BorrowDecode, Decode, Encode};
 use mortise_format::domains::sha256;
+use mortise_format::merkle::history::node_hash;
 
 /// The newest leaf and its path, from which all perfect subtrees follow.
 ///
@@ -19,16 +20,6 @@ pub struct Frontier {
     path: Vec<[u8; 32]>,
 }
 
-/// The hash of a leaf: SHA-256 of 0x00 and its bytes.
-pub fn leaf_hash(leaf: &[u8]) -> [u8; 32] {
-    sha256(&[&[0], leaf])
-}
-
-/// The hash of a node: SHA-256 of 0x01 and both children.
-pub fn node_hash(left: &[u8; 32], right: &[u8; 32]) -> [u8; 32] {
-    sha256(&[&[1], left, right])
-}
-
 impl Frontier {
     /// The empty tree.
     pub fn new() -> Self {
@@ -40,7 +31,7 @@ impl Frontier {
         self.size
     }
 
-    /// Appends a leaf hash, see [`leaf_hash`].
+    /// Appends a leaf hash, see [`crate::history::leaf_hash`].
     ///
     /// # Panics
     /// At 2^64 leaves.
@@ -100,7 +91,7 @@ impl<'de, C> BorrowDecode<'de, C> for Frontier {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::history::{inclusion_path, verify_inclusion};
+    use crate::history::{inclusion_path, leaf_hash, verify_inclusion};
     use mortise_format::codec::{self, CodecError};
 
     /// The definition of RFC 6962 2.1, word for word.

@@ -5,7 +5,7 @@
 //! understand. The engine keeps a [`Frontier`]: one hash per set bit of the size. Proofs about
 //! older frames are made from the list of all leaf hashes, which whoever holds the log can compute.
 //!
-//! What it does not do: keep leaves, parse checkpoints, decide which root to believe.
+//! What it does not do: verify proofs (`mortise_format::merkle::history` does), keep leaves, parse checkpoints, decide which root to believe.
 //!
 //! ```text
 //! root(no leaf)     = SHA-256 of nothing
@@ -17,8 +17,12 @@
 
 mod frontier;
 mod generate;
-mod verify;
 
-pub use frontier::{Frontier, leaf_hash, node_hash};
+#[cfg(test)]
+mod tests;
+
+pub use frontier::Frontier;
 pub use generate::{consistency_path, inclusion_path, root};
-pub use verify::{HistoryProofError, verify_consistency, verify_inclusion};
+pub use mortise_format::merkle::history::{
+    HistoryProofError, leaf_hash, node_hash, verify_consistency, verify_inclusion,
+};

@@ -14,8 +14,8 @@ use super::arena::{index, number};
 use super::rehash;
 use super::state_tree::StateTree;
 use super::structure::{Edge, Kind, Ref, Structure, position_of};
-use super::types::{Position, Side, ValueHash};
 use alloc::vec::Vec;
+use mortise_format::merkle::{Position, Side, ValueHash};
 
 /// A change: what a position holds from now on, `None` for nothing.
 pub(super) type Change = (Position, Option<ValueHash>);

@@ -1,32 +1,17 @@
-//! The two hashes of the tree, one at a time and many at a time.
+//! The two hashes of the tree, many at a time; one at a time they are those of `mortise_format`.
 //!
 //! Both hash exactly one 64-byte block in BLAKE3 keyed mode; the constant keys separate leaves
 //! from nodes (INV-TREE-2). Many at a time uses `blake3::platform`, which the crate exports but
 //! does not document: the version is pinned, and a test holds it equal to `blake3::keyed_hash`.
 
-use super::types::{Position, ValueHash};
 use blake3::IncrementCounter;
 use blake3::platform::Platform;
 
-/// A hash inside the tree; all zero for an empty subtree.
-pub(super) type Hash = [u8; 32];
-
-/// The hash of a subtree without leaves.
-pub(super) const EMPTY_HASH: Hash = [0; 32];
+pub(super) use mortise_format::merkle::state::{EMPTY_HASH, Hash, leaf_hash, node_hash};
+use mortise_format::merkle::state::{LEAF_KEY, NODE_KEY};
 
 /// How many blocks are handed to the hash at once.
 pub(super) const LANES: usize = 16;
-
-/// `domains::blake3_key(domains::STATE_LEAF)`.
-const LEAF_KEY: [u8; 32] = [
-    0xf7, 0xb8, 0x9c, 0x75, 0x5a, 0xfb, 0x66, 0x1b, 0x97, 0x57, 0x61, 0x18, 0x03, 0x2e, 0x4f, 0x97,
-    0x77, 0x08, 0x62, 0x5f, 0x06, 0x20, 0x4d, 0xc7, 0x62, 0xec, 0x18, 0x65, 0xc8, 0xef, 0x52, 0x2c,
-];
-/// `domains::blake3_key(domains::STATE_NODE)`.
-const NODE_KEY: [u8; 32] = [
-    0xea, 0x59, 0x76, 0x02, 0xa5, 0xc9, 0xe5, 0x29, 0x78, 0xe0, 0xfe, 0x81, 0xbc, 0x7f, 0x7d, 0x91,
-    0x2f, 0x0d, 0x3f, 0xe0, 0xa5, 0xe2, 0x03, 0xab, 0x81, 0x06, 0x94, 0x3c, 0x71, 0x1b, 0x92, 0xd2,
-];
 
 const CHUNK_START: u8 = 1 << 0;
 const CHUNK_END: u8 = 1 << 1;
@@ -58,20 +43,6 @@ impl Block {
     pub(super) fn set_half(&mut self, index: usize, half: &[u8; 32]) {
         self.0[index * 32..][..32].copy_from_slice(half);
     }
-}
-
-/// The hash of a leaf: BLAKE3 keyed with the leaf key over `position | value`.
-pub fn leaf_hash(position: &Position, value: &ValueHash) -> [u8; 32] {
-    one(&LEAF_KEY, &Block::new(&position.0, &value.0))
-}
-
-/// The hash of a node: BLAKE3 keyed with the node key over `left | right`.
-pub fn node_hash(left: &[u8; 32], right: &[u8; 32]) -> [u8; 32] {
-    one(&NODE_KEY, &Block::new(left, right))
-}
-
-fn one(key: &[u8; 32], block: &Block) -> Hash {
-    *blake3::keyed_hash(key, &block.0).as_bytes()
 }
 
 /// Hashes up to [`LANES`] blocks per call with the widest instructions of this machine.
@@ -119,21 +90,7 @@ fn key_words(key: &[u8; 32]) -> [u32; 8] {
 mod tests {
     use super::*;
     use alloc::vec::Vec;
-    use mortise_format::domains::{self, blake3_key};
     use proptest::prelude::*;
-
-    #[test]
-    fn pinned_keys_are_those_of_the_domain_table() {
-        assert_eq!(LEAF_KEY, blake3_key(domains::STATE_LEAF));
-        assert_eq!(NODE_KEY, blake3_key(domains::STATE_NODE));
-        assert_ne!(LEAF_KEY, NODE_KEY);
-    }
-
-    #[test]
-    fn leaf_and_node_hash_of_the_same_bytes_differ() {
-        let bytes = [7; 32];
-        assert_ne!(leaf_hash(&Position(bytes), &ValueHash(bytes)), node_hash(&bytes, &bytes));
-    }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]

@@ -4,7 +4,7 @@
 //! What it is for: one 32-byte root that commits to the whole state, short proofs that a position
 //! holds a value or holds nothing, and batch updates that hash each dirty node once.
 //!
-//! What it does not do: choose positions or salt values (the state does), keep old roots, store
+//! What it does not do: verify proofs (`mortise_format::merkle::state` does), choose positions or salt values (the state does), keep old roots, store
 //! anything, sign anything.
 //!
 //! ```text
@@ -25,16 +25,15 @@
 mod arena;
 mod batch;
 mod hash;
-mod proof;
 mod rehash;
 mod state_tree;
 mod structure;
-mod types;
 
 #[cfg(test)]
 mod tests;
 
-pub use hash::{leaf_hash, node_hash};
-pub use proof::{PROOF_SIBLINGS_MAX, ProofEnd, StateProof, StateProofError};
+pub use mortise_format::merkle::state::{
+    PROOF_SIBLINGS_MAX, ProofEnd, StateProof, StateProofError, leaf_hash, node_hash,
+};
+pub use mortise_format::merkle::{Position, ValueHash};
 pub use state_tree::{Leaves, StateTree, StateTreeError};
-pub use types::{Position, ValueHash};

@@ -5,8 +5,8 @@ use super::arena::index;
 use super::batch::{End, From, Item, NO_ITEM, TOUCH_GROUP, Walk, touch};
 use super::hash::{Block, EMPTY_HASH, Hash, LANES, Lanes};
 use super::structure::{Kind, Structure};
-use super::types::{Position, Side};
 use alloc::vec::Vec;
+use mortise_format::merkle::{Position, Side};
 
 /// A hash on its way up past depths at which the other half is empty.
 #[derive(Clone, Copy)]

@@ -2,12 +2,12 @@
 
 use super::batch::{Change, Walk};
 use super::hash::{Block, EMPTY_HASH, Hash, LANES, Lanes, leaf_hash, node_hash};
-use super::proof::{ProofEnd, StateProof};
 use super::rehash::{Chain, beside_nothing};
 use super::structure::{Kind, Ref, Structure, position_of, value_of};
-use super::types::{Position, Side, ValueHash};
 use alloc::vec::Vec;
 use mortise_format::Root;
+use mortise_format::merkle::state::{ProofEnd, StateProof};
+use mortise_format::merkle::{Position, Side, ValueHash};
 
 /// How many leaves of a bulk build are hashed together.
 const BULK_BATCH: usize = 4096;
@@ -122,7 +122,7 @@ impl StateTree {
     pub fn prove(&self, position: &Position) -> StateProof {
         let mut siblings = Vec::new();
         let Some(closest) = self.structure.closest(None, position) else {
-            return StateProof::new(siblings, ProofEnd::Empty);
+            return proof_of(siblings, ProofEnd::Empty);
         };
         let closest = position_of(closest);
         let parting = position.parting(&closest);
@@ -138,7 +138,7 @@ impl StateTree {
             at = links.children[side.index()];
         }
         let end = self.prove_end(at, position, &closest, &mut siblings);
-        StateProof::new(siblings, end)
+        proof_of(siblings, end)
     }
 
     /// The last part of a proof: `at` is the first subtree on the way that is no node, or whose
@@ -187,6 +187,11 @@ fn hash_of(leaf: &Block) -> Hash {
 }
 
 /// The end of a proof at a leaf that is alone in its subtree.
+/// A proof made here: its way is never too long.
+pub(super) fn proof_of(siblings: Vec<Hash>, end: ProofEnd) -> StateProof {
+    StateProof::from_parts(siblings, end).expect("no way is longer than a position")
+}
+
 fn end_at(leaf: &Block, position: &Position) -> ProofEnd {
     match position_of(leaf) {
         found if found == *position => ProofEnd::Present,

@@ -12,7 +12,7 @@
 
 use super::arena::{Arena, SLOTS_MAX};
 use super::hash::Block;
-use super::types::{Position, Side, ValueHash};
+use mortise_format::merkle::{Position, Side, ValueHash};
 
 /// A child of a node, or the root: a slot and the arena it is in, in 32 bits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

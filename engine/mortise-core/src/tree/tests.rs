@@ -1,5 +1,6 @@
 //! The tree against its definition, written down once more as a slow recursive function.
 
+use super::state_tree::proof_of;
 use super::*;
 use alloc::collections::BTreeMap;
 use alloc::vec;
@@ -307,7 +308,7 @@ fn every_cut_lengthened_or_swapped_proof_is_refused_by_name() {
         let honest = tree.prove(&asked);
         let siblings = honest.siblings().to_vec();
         let check = |siblings: Vec<[u8; 32]>, error| {
-            let proof = StateProof::new(siblings, honest.end());
+            let proof = proof_of(siblings, honest.end());
             assert_eq!(verify(&proof, &tree, &asked), Err(error));
         };
         let mut cut_below = siblings.clone();
@@ -336,14 +337,14 @@ fn another_leaf_must_differ_and_lie_on_the_way() {
     let other = |position, value| ProofEnd::Other { position, value };
 
     // The leaf of the position itself, called another leaf.
-    let proof = StateProof::new(siblings.clone(), other(asked, value(7)));
+    let proof = proof_of(siblings.clone(), other(asked, value(7)));
     assert_eq!(proof.verify_absent(&root, &asked), Err(StateProofError::OtherIsSame));
 
     // A true way, but of a leaf elsewhere: it hashes to the root and says nothing about `asked`.
     let elsewhere = positions[1];
     let way = tree.prove(&elsewhere).siblings().to_vec();
     let count = way.len();
-    let proof = StateProof::new(way, other(elsewhere, value(7)));
+    let proof = proof_of(way, other(elsewhere, value(7)));
     let shared = asked.shared_bits(&elsewhere);
     assert!(shared < count);
     assert_eq!(
@@ -352,7 +353,7 @@ fn another_leaf_must_differ_and_lie_on_the_way() {
     );
 
     // The position's own leaf hidden behind an empty end.
-    let proof = StateProof::new(siblings, ProofEnd::Empty);
+    let proof = proof_of(siblings, ProofEnd::Empty);
     assert_eq!(proof.verify_absent(&root, &asked), Err(StateProofError::RootMismatch));
 }
 
@@ -364,7 +365,7 @@ fn a_node_cannot_be_passed_off_as_a_leaf() {
     let (left, right) = (leaf_hash(&a, &value(1)), leaf_hash(&b, &value(2)));
     assert_eq!(tree.root().0, node_hash(&left, &right));
     // The pair below the root, called position and value of an only leaf.
-    let forged = StateProof::new(vec![], ProofEnd::Present);
+    let forged = proof_of(vec![], ProofEnd::Present);
     let claim = forged.verify_present(&tree.root(), &Position(left), &ValueHash(right));
     assert_eq!(claim, Err(StateProofError::RootMismatch));
 }

@@ -1,20 +1,57 @@
-//! Proofs that a position holds a value, or holds nothing, under a root.
+//! The state tree: its two hashes, and proofs that a position holds a value, or holds nothing,
+//! under a root (`specs/state-tree.md`).
 //!
 //! Verification is a pure function of proof, root, position and value. A position under a root has
 //! exactly one proof that verifies: the number of siblings is the depth at which the way ends, and
-//! a leaf cannot be taken for a node (INV-TREE-2).
+//! a leaf cannot be taken for a node: both are hashed from exactly 64 bytes under keys of their own
+//! (INV-TREE-2).
 
-use super::hash::{EMPTY_HASH, Hash, leaf_hash, node_hash};
-use super::types::{POSITION_BITS, Position, Side, ValueHash};
+use super::position::{POSITION_BITS, Side};
+use crate::ids::Root;
 use alloc::vec::Vec;
 use bincode::de::{BorrowDecoder, Decoder};
 use bincode::enc::Encoder;
 use bincode::error::{DecodeError, EncodeError};
 use bincode::{BorrowDecode, Decode, Encode};
-use mortise_format::Root;
+
+pub use super::position::{Position, ValueHash};
 
 /// Most siblings in a proof: one per bit of a position.
 pub const PROOF_SIBLINGS_MAX: usize = POSITION_BITS;
+
+/// A hash inside the tree; all zero for an empty subtree.
+pub type Hash = [u8; 32];
+
+/// The hash of a subtree without leaves.
+pub const EMPTY_HASH: Hash = [0; 32];
+
+/// Key of leaves: that of the domain `STATE_LEAF`.
+pub const LEAF_KEY: [u8; 32] = [
+    0xf7, 0xb8, 0x9c, 0x75, 0x5a, 0xfb, 0x66, 0x1b, 0x97, 0x57, 0x61, 0x18, 0x03, 0x2e, 0x4f, 0x97,
+    0x77, 0x08, 0x62, 0x5f, 0x06, 0x20, 0x4d, 0xc7, 0x62, 0xec, 0x18, 0x65, 0xc8, 0xef, 0x52, 0x2c,
+];
+/// Key of nodes: that of the domain `STATE_NODE`.
+pub const NODE_KEY: [u8; 32] = [
+    0xea, 0x59, 0x76, 0x02, 0xa5, 0xc9, 0xe5, 0x29, 0x78, 0xe0, 0xfe, 0x81, 0xbc, 0x7f, 0x7d, 0x91,
+    0x2f, 0x0d, 0x3f, 0xe0, 0xa5, 0xe2, 0x03, 0xab, 0x81, 0x06, 0x94, 0x3c, 0x71, 0x1b, 0x92, 0xd2,
+];
+
+/// The hash of a leaf: BLAKE3 keyed with the leaf key over `position | value`.
+pub fn leaf_hash(position: &Position, value: &ValueHash) -> [u8; 32] {
+    one(&LEAF_KEY, &position.0, &value.0)
+}
+
+/// The hash of a node: BLAKE3 keyed with the node key over `left | right`.
+pub fn node_hash(left: &[u8; 32], right: &[u8; 32]) -> [u8; 32] {
+    one(&NODE_KEY, left, right)
+}
+
+fn one(key: &[u8; 32], first: &[u8; 32], second: &[u8; 32]) -> Hash {
+    let mut block = [0; 64];
+    block[..32].copy_from_slice(first);
+    block[32..].copy_from_slice(second);
+    *blake3::keyed_hash(key, &block).as_bytes()
+}
 
 /// What the way of a position ends at, and the hashes beside the way.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -75,11 +112,6 @@ pub enum StateProofError {
 }
 
 impl StateProof {
-    pub(super) fn new(siblings: Vec<Hash>, end: ProofEnd) -> Self {
-        assert!(siblings.len() <= PROOF_SIBLINGS_MAX, "no way is longer than a position");
-        Self { siblings: Siblings(siblings), end }
-    }
-
     /// A proof from its parts, as answers on the wire carry them; `siblings` from the root down.
     ///
     /// # Errors
@@ -107,13 +139,16 @@ impl StateProof {
     /// does not prove whose root it is, how recent it is, or what the value hash stands for.
     ///
     /// ```
-    /// use mortise_core::tree::{Position, StateTree, ValueHash};
+    /// use mortise_format::Root;
+    /// use mortise_format::merkle::state::{Position, ProofEnd, StateProof, ValueHash, leaf_hash};
+    /// // The root of a tree of one leaf is the hash of that leaf.
     /// let (position, value) = (Position([1; 32]), ValueHash([2; 32]));
-    /// let mut tree = StateTree::new();
-    /// tree.update(&[(position, Some(value))]);
-    /// assert!(tree.prove(&position).verify_present(&tree.root(), &position, &value).is_ok());
-    /// let absent = Position([9; 32]);
-    /// assert!(tree.prove(&absent).verify_absent(&tree.root(), &absent).is_ok());
+    /// let root = Root(leaf_hash(&position, &value));
+    /// let proof = StateProof::from_parts(vec![], ProofEnd::Present)?;
+    /// assert!(proof.verify_present(&root, &position, &value).is_ok());
+    /// let proof = StateProof::from_parts(vec![], ProofEnd::Other { position, value })?;
+    /// assert!(proof.verify_absent(&root, &Position([9; 32])).is_ok());
+    /// # Ok::<(), mortise_format::merkle::state::StateProofError>(())
     /// ```
     ///
     /// # Errors
@@ -211,3 +246,22 @@ impl<'de, C> BorrowDecode<'de, C> for Siblings {
 
 const TOO_MANY_TO_ENCODE: EncodeError =
     EncodeError::Other("a state proof has at most 256 siblings");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domains::{self, blake3_key};
+
+    #[test]
+    fn pinned_keys_are_those_of_the_domain_table() {
+        assert_eq!(LEAF_KEY, blake3_key(domains::STATE_LEAF));
+        assert_eq!(NODE_KEY, blake3_key(domains::STATE_NODE));
+        assert_ne!(LEAF_KEY, NODE_KEY);
+    }
+
+    #[test]
+    fn leaf_and_node_hash_of_the_same_bytes_differ() {
+        let bytes = [7; 32];
+        assert_ne!(leaf_hash(&Position(bytes), &ValueHash(bytes)), node_hash(&bytes, &bytes));
+    }
+}

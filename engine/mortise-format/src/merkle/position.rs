@@ -1,11 +1,11 @@
-//! Positions and value hashes, and the bits of a position.
+//! Positions in the state tree and value hashes, and the bits of a position.
 
+use crate::ids::to_hex;
 use bincode::{Decode, Encode};
 use core::fmt;
-use mortise_format::ids::to_hex;
 
 /// Bits of a position, and so the greatest depth of a leaf.
-pub(super) const POSITION_BITS: usize = 256;
+pub const POSITION_BITS: usize = 256;
 
 /// Where a value sits: a uniform 32-byte hash, walked from the most significant bit of byte 0.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
@@ -17,14 +17,17 @@ pub struct ValueHash(pub [u8; 32]);
 
 /// One of the two halves below a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Side {
+pub enum Side {
+    /// The bit is 0.
     Left,
+    /// The bit is 1.
     Right,
 }
 
 impl Side {
     /// The half on the other side.
-    pub(super) fn other(self) -> Self {
+    #[inline]
+    pub fn other(self) -> Self {
         match self {
             Self::Left => Self::Right,
             Self::Right => Self::Left,
@@ -32,14 +35,16 @@ impl Side {
     }
 
     /// 0 or 1.
-    pub(super) fn index(self) -> usize {
+    #[inline]
+    pub fn index(self) -> usize {
         usize::from(self == Self::Right)
     }
 }
 
 impl Position {
     /// Which half of a node at `depth` this position belongs to; a set bit goes right.
-    pub(super) fn side(&self, depth: u8) -> Side {
+    #[inline]
+    pub fn side(&self, depth: u8) -> Side {
         match (self.0[usize::from(depth >> 3)] >> (7 - (depth & 7))) & 1 {
             0 => Side::Left,
             _ => Side::Right,
@@ -47,7 +52,8 @@ impl Position {
     }
 
     /// How many leading bits both positions share: 256 for equal ones.
-    pub(super) fn shared_bits(&self, other: &Self) -> usize {
+    #[inline]
+    pub fn shared_bits(&self, other: &Self) -> usize {
         let mut shared = 0;
         for (a, b) in self.words().iter().zip(other.words()) {
             let different = u64::from_be_bytes(*a) ^ u64::from_be_bytes(*b);
@@ -60,12 +66,14 @@ impl Position {
     }
 
     /// The depth at which two different positions part, `None` for equal ones.
-    pub(super) fn parting(&self, other: &Self) -> Option<u8> {
+    #[inline]
+    pub fn parting(&self, other: &Self) -> Option<u8> {
         u8::try_from(self.shared_bits(other)).ok()
     }
 
     /// The first 64 bits, for sorting without touching the rest.
-    pub(super) fn prefix(&self) -> u64 {
+    #[inline]
+    pub fn prefix(&self) -> u64 {
         u64::from_be_bytes(self.words()[0])
     }
 
