@@ -8,6 +8,7 @@ use crate::key::KeyArgs;
 use crate::lock::LockArgs;
 use crate::policy::PolicyArgs;
 use crate::query::{BalanceArgs, RootArgs};
+use crate::verify::VerifyArgs;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -19,6 +20,7 @@ Examples:
   mortise lock commit --key owner.key --asset native:1 --amount 1000000 \\
       --target-asset native:10 --target-amount 999000 --expires-in 300
   mortise lock get 0x...                        what became of it
+  mortise verify attestation --pcr0 HEX         which code holds the engine's keys
   mortise explain -32010                        what an error means, and what to do
 
 Exit codes: 0 done, 1 refused or a check failed, 2 wrong usage, 3 nobody answers, 4 not ready.";
@@ -42,7 +44,8 @@ pub struct Cli {
 #[derive(Debug, Args)]
 pub struct ConnectionArgs {
     /// The engine: `http://HOST:PORT`, `unix:PATH` or `vsock:CID:PORT`.
-    #[arg(long, global = true, env = "MORTISE_URL", default_value = "http://127.0.0.1:8080")]
+    #[arg(long, visible_alias = "engine", global = true, env = "MORTISE_URL",
+          default_value = "http://127.0.0.1:8080")]
     pub url: String,
 
     /// File that pins the engine and keeps its last statement; made at the first call.
@@ -89,6 +92,8 @@ pub enum Command {
     Root(RootArgs),
     /// Show whether the engine is ready; exits 4 when it is not.
     Health,
+    /// Check what an engine, or a file of its, proves.
+    Verify(VerifyArgs),
     /// Make a key, or show the address of one.
     Key(KeyArgs),
     /// Say what an error means and what to do next.

@@ -22,6 +22,7 @@ mod query;
 mod session;
 mod trust;
 mod values;
+mod verify;
 
 use args::{Cli, Command};
 use clap::Parser as _;
@@ -61,6 +62,7 @@ fn run(cli: Cli, output: &Output) -> Result<(), Failure> {
         Command::Balance(args) => wait_for(query::balance(&args, connection, output)),
         Command::Root(args) => wait_for(query::root(&args, connection, output)),
         Command::Health => wait_for(query::health(connection, output)),
+        Command::Verify(args) => wait_for(verify::run(&args, connection, output)),
     }
 }
 

@@ -1,0 +1,128 @@
+//! Names of refusals, and the next step for each.
+
+use crate::failure::Failure;
+use mortise_client::ProofError;
+use mortise_verify::attestation::{AttestationError, Field};
+use serde_json::json;
+
+/// A refused document: exit 1, with its name.
+pub(super) fn document(error: &AttestationError) -> Failure {
+    failure(
+        &name(&format!("{error:?}")),
+        &format!("the attestation document: {error}"),
+        next(error),
+    )
+}
+
+/// A refused answer.
+pub(super) fn proof(error: &ProofError) -> Failure {
+    match error {
+        ProofError::Document(error) => document(error),
+        other => {
+            let name = name(&format!("{other:?}"));
+            failure(&name, &other.to_string(), next_of_answer(other).to_owned())
+        }
+    }
+}
+
+fn failure(name: &str, what: &str, next: String) -> Failure {
+    let evidence = json!({"name": name, "next": next});
+    Failure::check(format!("{name}: {what}\n  next: {next}")).with_evidence(evidence)
+}
+
+/// The variant, as its `Debug` starts.
+fn name(debug: &str) -> String {
+    debug.chars().take_while(char::is_ascii_alphanumeric).collect()
+}
+
+fn next(error: &AttestationError) -> String {
+    use AttestationError as E;
+    match error {
+        E::RootNotPinned { found } => format!(
+            "if this is a development system of yours, name the development root with --root \
+             .mortise/dev/nitro-root.pem (SHA-256 {found}); if not, do not believe the document"
+        ),
+        E::Unsigned { .. } => {
+            "it comes from an emulated module, which signs nothing: only a real enclave \
+                        or `mortise dev` makes documents that can be checked"
+                .into()
+        }
+        E::DebugMode => "the enclave was started in debug mode, and its parent can read it: key \
+                         service and verifiers refuse it; start it without --debug-mode"
+            .into(),
+        E::PcrNotApproved { index, found, .. } => format!(
+            "it is another image than those that you named; if it is one that you approve, name \
+             it too with --pcr{index} {found}"
+        ),
+        E::PcrMissing { index } => {
+            format!("the document does not list PCR{index}, which was asked for: drop the flag")
+        }
+        E::Stale { age_ms, .. } => clocks(&format!("{} s behind", age_ms / 1000)),
+        E::FromTheFuture { ahead_ms, .. } => clocks(&format!("{} s ahead of", ahead_ms / 1000)),
+        E::Expired { not_after_s, at_s, .. } => {
+            clocks(&format!("valid until {} s before", at_s.saturating_sub(*not_after_s)))
+        }
+        E::NotYetValid { not_before_s, at_s, .. } => {
+            clocks(&format!("valid from {} s after", not_before_s.saturating_sub(*at_s)))
+        }
+        E::ClaimMismatch { field: Field::Nonce, .. } => {
+            "it was made for another question: ask again with a nonce of your own, or name the one \
+             that it was asked with (--nonce)"
+                .into()
+        }
+        E::BindingMismatch { .. }
+        | E::BindingPcrMismatch { .. }
+        | E::StatementMismatch { .. }
+        | E::ClaimMismatch { .. } => {
+            "do not use the keys or the state of this answer: the enclave \
+                                      did not vouch for them; ask another way to the engine"
+                .into()
+        }
+        E::DocumentTooLarge { .. } | E::Envelope(_) | E::Payload(_) => {
+            "give the COSE_Sign1 bytes as they are, as hex or as base64, whole and unchanged".into()
+        }
+        _ => "do not believe the document: it is damaged or made up".into(),
+    }
+}
+
+/// The document's time lies `where_it_is` the caller's.
+fn clocks(where_it_is: &str) -> String {
+    format!(
+        "its time is {where_it_is} this machine's clock: set the clock if it is wrong, ask for a \
+         fresh document, or check an old one with --at-its-own-time"
+    )
+}
+
+fn next_of_answer(error: &ProofError) -> &'static str {
+    match error {
+        ProofError::Unattested => {
+            "no security module stands behind this engine: nothing says which code holds its keys; \
+             do not rely on its promises"
+        }
+        _ => "do not use this answer: whoever relays it may have changed it; ask another way",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mortise_verify::attestation::{AWS_NITRO_ROOT_G1, Pcr};
+
+    #[test]
+    fn refusals_are_named_and_say_the_next_step() {
+        let found = AWS_NITRO_ROOT_G1;
+        let failure = document(&AttestationError::RootNotPinned { found });
+        assert!(failure.text().starts_with("RootNotPinned: "), "{}", failure.text());
+        assert!(failure.text().contains("--root .mortise/dev/nitro-root.pem"));
+        assert_eq!(failure.json()["error"]["evidence"]["name"], "RootNotPinned");
+        assert_eq!(failure.exit_code(), 1);
+        let found = Pcr([7; 48]);
+        let failure = document(&AttestationError::PcrNotApproved { index: 0, approved: 1, found });
+        assert!(failure.text().contains(&format!("--pcr0 {found}")), "{}", failure.text());
+        let failure = document(&AttestationError::Stale { age_ms_max: 1, age_ms: 400_000 });
+        assert!(failure.text().contains("400 s behind this machine's clock"));
+        assert!(proof(&ProofError::Unattested).text().starts_with("Unattested: "));
+        let failure = document(&AttestationError::DebugMode);
+        assert!(failure.text().contains("started in debug mode"));
+    }
+}

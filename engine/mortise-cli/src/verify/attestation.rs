@@ -1,0 +1,275 @@
+//! `mortise verify attestation`: which code holds the keys.
+//!
+//! ```text
+//! engine: fresh nonce -> getAttestation -> live check -+-> one boot? -> pinned engine? -> report
+//!         getBootAttestation ------------> archived ---+
+//! file:   --nonce -> live check,   --at-its-own-time -> archived check ----------------> report
+//! ```
+//! Each document is looked at twice: under the named roots for any image, which gives the registers
+//! that the caller left out; then under the whole policy, and only that result is printed.
+
+use super::advice;
+use super::report::{Mode, Report};
+use super::source::{Source, hex};
+use super::trust::{Believed, Images, root};
+use crate::args::ConnectionArgs;
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::session::Session;
+use mortise_client::attestation::{verify, verify_boot};
+use mortise_client::{ClientError, Proven, Trust, random_request_id};
+use mortise_format::ids::Bytes32;
+use mortise_format::wire::HexBytes;
+use mortise_format::wire::params::GetBootAttestation;
+use mortise_format::wire::results::{Attestation, BootAttestation};
+use mortise_verify::attestation::{
+    AWS_NITRO_ROOT_G1, ArchivedCheck, AttestationError, Claims, Document, Expect, LiveCheck, Pcr,
+    verify_archived, verify_live,
+};
+use serde_json::json;
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+const EXAMPLES: &str = "\
+Without FILE the engine of --url is asked twice: for a document with a fresh nonce, which must be \
+new and name the newest state, and for the document of its boot. Both must bind the same keys.
+
+With FILE nothing is asked. A file is an old question or no question: say which nonce you asked \
+with (--nonce, 32 bytes; the document must be new), or that its own time is enough \
+(--at-its-own-time; it says nothing about today).
+
+Examples:
+  mortise verify attestation --root .mortise/dev/nitro-root.pem --pcr0 $PCR0
+  mortise verify attestation --pcr0 $OLD --pcr0 $NEW --pcr1 ... --pcr2 ...    an upgrade, under AWS
+  mortise verify attestation boot.cose --at-its-own-time --any-image          only look at it
+  mortise --json verify attestation answer.json --nonce $NONCE --pcr0 $PCR0
+
+Exit codes: 0 proven, 1 refused (the name of the check that failed comes first), 2 wrong usage,
+3 nobody answers, 4 not ready.";
+
+/// Flags of `mortise verify attestation`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct AttestationArgs {
+    /// A document (bytes, hex or base64) or an engine's answer (JSON); - for stdin.
+    file: Option<PathBuf>,
+
+    /// Root to believe: a PEM file, the SHA-256 of the certificate, or `aws`; repeatable.
+    ///
+    /// Without it the root of AWS Nitro Enclaves is, and no other.
+    #[arg(long, value_name = "PEM-FILE|SHA256|aws")]
+    root: Vec<String>,
+
+    /// Approved image, 96 hex digits; repeatable, so that old and new both pass an upgrade.
+    #[arg(long, value_name = "HEX", value_parser = pcr)]
+    pcr0: Vec<Pcr>,
+
+    /// Approved kernel and first ramdisk; repeatable.
+    #[arg(long, value_name = "HEX", value_parser = pcr)]
+    pcr1: Vec<Pcr>,
+
+    /// Approved application; repeatable.
+    #[arg(long, value_name = "HEX", value_parser = pcr)]
+    pcr2: Vec<Pcr>,
+
+    /// Approved certificate that signed the image; repeatable.
+    #[arg(long, value_name = "HEX", value_parser = pcr)]
+    pcr8: Vec<Pcr>,
+
+    /// Take any image that is not in debug mode: to look, not to trust.
+    #[arg(long, conflicts_with_all = ["pcr0", "pcr1", "pcr2", "pcr8"])]
+    any_image: bool,
+
+    /// The nonce that the document of FILE was asked with.
+    #[arg(long, value_name = "HEX", requires = "file", value_parser = nonce)]
+    nonce: Option<HexBytes>,
+
+    /// Check the document of FILE at the time that it states itself.
+    #[arg(long, requires = "file")]
+    at_its_own_time: bool,
+}
+
+fn pcr(text: &str) -> Result<Pcr, String> {
+    Pcr::parse(text).map_err(|error| format!("a register is 96 hex digits: {error}"))
+}
+
+fn nonce(text: &str) -> Result<HexBytes, String> {
+    hex(text).map(HexBytes).ok_or_else(|| "a nonce is an even number of hex digits".to_owned())
+}
+
+/// Runs `mortise verify attestation`.
+pub(super) async fn run(
+    args: &AttestationArgs,
+    connection: &ConnectionArgs,
+    output: &Output,
+) -> Result<(), Failure> {
+    let believed = args.believed()?;
+    warn(&believed.images, output);
+    match &args.file {
+        Some(file) => {
+            let report = args.verify_file(Source::read(file)?, &believed)?;
+            output.text(&report, &report.text("the document is verified"));
+            Ok(())
+        }
+        None => verify_engine(connection, &believed, output).await,
+    }
+}
+
+/// What weakens the check is said before anything else, and never on stdout.
+fn warn(images: &Images, output: &Output) {
+    if matches!(images, Images::Any) {
+        output.note("WARNING: --any-image: ANY code passes; do not trust keys or state shown here");
+    }
+    for index in images.unnamed() {
+        output.note(&format!("note: PCR{index} is not named: taken as the document shows it"));
+    }
+}
+
+impl AttestationArgs {
+    fn believed(&self) -> Result<Believed, Failure> {
+        let named: Result<Vec<_>, Failure> = self.root.iter().map(|text| root(text)).collect();
+        let mut roots = named?.concat();
+        if roots.is_empty() {
+            roots.push(AWS_NITRO_ROOT_G1);
+        }
+        let flags = [(0, &*self.pcr0), (1, &*self.pcr1), (2, &*self.pcr2), (8, &*self.pcr8)];
+        Ok(Believed { roots, images: Images::of_flags(self.any_image, flags)? })
+    }
+
+    fn verify_file(&self, source: Source, believed: &Believed) -> Result<Report, Failure> {
+        match (source, self.at_its_own_time) {
+            (Source::Document(bytes), true) => self.archived(&bytes, believed),
+            (Source::Document(bytes), false) => self.live(&bytes, believed),
+            (Source::Boot(answer), true) => {
+                let proven = prove_boot(&answer, believed)?;
+                Ok(report(&proven, Mode::Archived, believed))
+            }
+            (Source::Live(answer), false) => {
+                let proven = prove_live(&answer, &self.live_nonce()?, believed)?;
+                Ok(report(&proven, Mode::Live, believed))
+            }
+            (Source::Boot(_), false) => Err(Failure::usage(
+                "the answer is that of a boot, without a nonce\n  next: say --at-its-own-time, or \
+                 ask the engine",
+            )),
+            (Source::Live(_), true) => Err(Failure::usage(
+                "the answer is one to a question with a nonce\n  next: name it with --nonce, \
+                 without --at-its-own-time",
+            )),
+        }
+    }
+
+    fn live_nonce(&self) -> Result<Bytes32, Failure> {
+        let usage = |what: &str| {
+            Failure::usage(format!(
+                "{what}\n  next: name the 32 bytes that you asked with (--nonce HEX), or say \
+                 --at-its-own-time"
+            ))
+        };
+        let given = self.nonce.as_ref().ok_or_else(|| usage("a file says nothing about now"))?;
+        let whole = given.0.as_slice().try_into().map(Bytes32);
+        whole.map_err(|_| usage("the nonce of a live check has 32 bytes"))
+    }
+
+    fn live(&self, bytes: &[u8], believed: &Believed) -> Result<Report, Failure> {
+        let (nonce, now_ms) = (self.live_nonce()?, now_ms());
+        let look = |trust: &Trust| {
+            let (claims, nonce) = (Claims::unchecked(), &nonce.0);
+            let (roots, pcrs) = (trust.roots.as_slice(), &trust.pcrs);
+            let check = LiveCheck { roots, pcrs, claims, nonce, now_ms };
+            verify_live(bytes, &check).map(|verified| verified.document().clone())
+        };
+        report_of_document(look, Mode::Live, believed)
+    }
+
+    fn archived(&self, bytes: &[u8], believed: &Believed) -> Result<Report, Failure> {
+        let look = |trust: &Trust| {
+            let nonce =
+                self.nonce.as_ref().map_or(Expect::Anything, |nonce| Expect::Bytes(&nonce.0));
+            let (roots, pcrs) = (trust.roots.as_slice(), &trust.pcrs);
+            let check = ArchivedCheck { roots, pcrs, claims: Claims::unchecked(), nonce };
+            verify_archived(bytes, &check).map(|verified| verified.document().clone())
+        };
+        report_of_document(look, Mode::Archived, believed)
+    }
+}
+
+fn report_of_document(
+    look: impl Fn(&Trust) -> Result<Document, AttestationError>,
+    mode: Mode,
+    believed: &Believed,
+) -> Result<Report, Failure> {
+    let shown = look(&believed.any_image()).map_err(|error| advice::document(&error))?;
+    let verified = look(&believed.trust(&shown)?).map_err(|error| advice::document(&error))?;
+    Ok(Report::of_document(&verified, mode, &believed.roots, &believed.images))
+}
+
+fn report(proven: &Proven, mode: Mode, believed: &Believed) -> Report {
+    Report::of_proven(proven, mode, &believed.roots, &believed.images)
+}
+
+fn prove_live(
+    answer: &Attestation,
+    nonce: &Bytes32,
+    believed: &Believed,
+) -> Result<Proven, Failure> {
+    let now_ms = now_ms();
+    let look =
+        |trust: &Trust| verify(answer, nonce, now_ms, trust).map_err(|error| advice::proof(&error));
+    let shown = look(&believed.any_image())?;
+    look(&believed.trust(shown.document())?)
+}
+
+fn prove_boot(answer: &BootAttestation, believed: &Believed) -> Result<Proven, Failure> {
+    let look = |trust: &Trust| verify_boot(answer, trust).map_err(|error| advice::proof(&error));
+    let shown = look(&believed.any_image())?;
+    look(&believed.trust(shown.document())?)
+}
+
+async fn verify_engine(
+    connection: &ConnectionArgs,
+    believed: &Believed,
+    output: &Output,
+) -> Result<(), Failure> {
+    let session = Session::open(connection)?;
+    let nonce = Bytes32(random_request_id().0);
+    let answer = session.client.attestation(nonce).await?;
+    let live = prove_live(&answer, &nonce, believed)?;
+    let boot = session.client.boot_attestation(GetBootAttestation { nonce: None }).await?;
+    let boot = prove_boot(&boot, believed)?;
+    if boot.binding() != live.binding() {
+        return Err(Failure::check(
+            "the document of the boot binds otherwise than the fresh one\n  next: the engine may \
+             have restarted between two questions: ask again; if it stays, believe neither",
+        ));
+    }
+    check_pinned(&session, &live).await?;
+    let (live, boot) =
+        (report(&live, Mode::Live, believed), report(&boot, Mode::Archived, believed));
+    let text = format!(
+        "{}{}",
+        live.text("the engine is proven: fresh document"),
+        boot.text("the document of its boot")
+    );
+    output.text(&json!({"live": live, "boot": boot}), &text);
+    session.close().await
+}
+
+/// The engine of the trust file, or the one that other calls over this connection meet.
+async fn check_pinned(session: &Session<'_>, proven: &Proven) -> Result<(), Failure> {
+    let (met, bound) = (session.identity().await?, proven.identity());
+    if met == bound {
+        return Ok(());
+    }
+    Err(Failure::from(ClientError::Identity {
+        expected_id: met.engine_id,
+        expected: met.address,
+        found_id: bound.engine_id,
+        found: bound.address,
+    }))
+}
+
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

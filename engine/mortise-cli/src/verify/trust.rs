@@ -1,0 +1,166 @@
+//! Whom the caller believes: roots and images, as they are named on the command line.
+
+use super::source::hex;
+use crate::failure::Failure;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use mortise_client::Trust;
+use mortise_verify::attestation::{
+    AWS_NITRO_ROOT_G1, Document, Pcr, PcrPolicy, PolicyError, RootFingerprint,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+/// Stands for the root of AWS among roots that are named.
+const AWS: &str = "aws";
+const PEM_BEGIN: &str = "-----BEGIN CERTIFICATE-----";
+const PEM_END: &str = "-----END CERTIFICATE-----";
+
+/// One `--root`: a fingerprint, `aws`, or a file with certificates in PEM or with a fingerprint.
+pub(super) fn root(text: &str) -> Result<Vec<RootFingerprint>, Failure> {
+    if text == AWS {
+        return Ok(vec![AWS_NITRO_ROOT_G1]);
+    }
+    if let Some(root) = fingerprint(text) {
+        return Ok(vec![root]);
+    }
+    let content = std::fs::read_to_string(Path::new(text)).map_err(|error| {
+        let next = "next: name a PEM file, its SHA-256 in 64 hex digits, or `aws`";
+        Failure::usage(format!("--root {text}: {error}\n  {next}"))
+    })?;
+    roots_of(&content).ok_or_else(|| {
+        Failure::usage(format!(
+            "--root {text}: neither certificates in PEM nor a SHA-256\n  next: for a development \
+             system name the file nitro-root.pem of its folder"
+        ))
+    })
+}
+
+fn fingerprint(text: &str) -> Option<RootFingerprint> {
+    hex(text).and_then(|bytes| bytes.try_into().ok()).map(RootFingerprint)
+}
+
+/// The fingerprint that a file holds, or those of its certificates.
+fn roots_of(content: &str) -> Option<Vec<RootFingerprint>> {
+    if let Some(root) = fingerprint(content.trim()) {
+        return Some(vec![root]);
+    }
+    let mut roots = Vec::new();
+    for block in content.split(PEM_BEGIN).skip(1) {
+        let base64: String = block.split_once(PEM_END)?.0.split_whitespace().collect();
+        roots.push(RootFingerprint::of_der(&STANDARD.decode(base64).ok()?));
+    }
+    (!roots.is_empty()).then_some(roots)
+}
+
+/// Which images pass.
+#[derive(Debug, Clone)]
+pub(super) enum Images {
+    /// Whatever runs, but for debug mode.
+    Any,
+    /// Those with these registers; PCR0 is among them.
+    Named(BTreeMap<u8, BTreeSet<Pcr>>),
+}
+
+impl Images {
+    /// The images of the flags, given as (register, values).
+    pub fn of_flags(any: bool, flags: [(u8, &[Pcr]); 4]) -> Result<Self, Failure> {
+        if any {
+            return Ok(Self::Any);
+        }
+        let named = flags.into_iter().filter(|(_, values)| !values.is_empty());
+        let sets: BTreeMap<u8, BTreeSet<Pcr>> =
+            named.map(|(index, values)| (index, values.iter().copied().collect())).collect();
+        match sets.contains_key(&0) {
+            true => Ok(Self::Named(sets)),
+            false => Err(Failure::usage(
+                "no image is named\n  next: name the image that you approve with --pcr0 HEX (and \
+                 --pcr1, --pcr2, which `mortise dev`, or whoever built the image, prints beside \
+                 it); to look at a document and trust nothing, say --any-image",
+            )),
+        }
+    }
+
+    /// Registers of the image that the caller did not name.
+    pub fn unnamed(&self) -> Vec<u8> {
+        match self {
+            Self::Any => Vec::new(),
+            Self::Named(sets) => [1, 2].into_iter().filter(|i| !sets.contains_key(i)).collect(),
+        }
+    }
+
+    /// The policy. PCR1 and PCR2, where not named, are what the document shows: PCR0 is over all
+    /// their bytes. A register that it does not show stays unnamed, and the policy is refused.
+    fn policy(&self, shown: &Document) -> Result<PcrPolicy, PolicyError> {
+        let Self::Named(sets) = self else { return Ok(PcrPolicy::any_image()) };
+        let mut sets = sets.clone();
+        for index in self.unnamed() {
+            if let Some(pcr) = shown.pcr(index) {
+                sets.insert(index, BTreeSet::from([*pcr]));
+            }
+        }
+        PcrPolicy::new(sets)
+    }
+}
+
+/// Roots and images.
+#[derive(Debug, Clone)]
+pub(super) struct Believed {
+    /// Named, or that of AWS.
+    pub roots: Vec<RootFingerprint>,
+    /// Named, or any.
+    pub images: Images,
+}
+
+impl Believed {
+    /// For a first look: under these roots, whatever the image.
+    pub fn any_image(&self) -> Trust {
+        Trust { roots: self.roots.clone(), pcrs: PcrPolicy::any_image() }
+    }
+
+    /// For the check, after a first look at the document.
+    pub fn trust(&self, shown: &Document) -> Result<Trust, Failure> {
+        let pcrs = self.images.policy(shown).map_err(Failure::usage)?;
+        Ok(Trust { roots: self.roots.clone(), pcrs })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn root_is_named_by_word_digits_or_file() {
+        assert_eq!(root("aws").unwrap(), [AWS_NITRO_ROOT_G1]);
+        let digits = "641a0321a3e244efe456463195d606317ed7cdcc3c1756e09893f3c68f79bb5b";
+        assert_eq!(root(digits).unwrap(), [AWS_NITRO_ROOT_G1]);
+        assert_eq!(root(&format!("0x{digits}")).unwrap(), [AWS_NITRO_ROOT_G1]);
+        assert_eq!(roots_of(&format!("{digits}\n")).unwrap(), [AWS_NITRO_ROOT_G1]);
+        let pem = format!("{PEM_BEGIN}\naGVs\nbG8=\n{PEM_END}\n");
+        let hello = RootFingerprint::of_der(b"hello");
+        assert_eq!(roots_of(&pem).unwrap(), [hello]);
+        assert_eq!(roots_of(&pem.repeat(2)).unwrap(), [hello, hello]);
+    }
+
+    #[test]
+    fn what_is_no_root_is_wrong_usage() {
+        assert_eq!(root("/nowhere/root.pem").unwrap_err().exit_code(), 2);
+        let open = format!("{PEM_BEGIN}\naGVsbG8=\n");
+        for content in ["", "hello", &open, &format!("{PEM_BEGIN}!!{PEM_END}")] {
+            assert!(roots_of(content).is_none(), "{content}");
+        }
+    }
+
+    #[test]
+    fn image_must_be_named_and_pcr0_with_it() {
+        let one = [Pcr([1; 48])];
+        for flags in [[&[][..]; 4], [&[][..], &one, &one, &one]] {
+            let [a, b, c, d] = flags;
+            let refused = Images::of_flags(false, [(0, a), (1, b), (2, c), (8, d)]).unwrap_err();
+            assert_eq!(refused.exit_code(), 2);
+            assert!(refused.text().contains("--any-image"), "{}", refused.text());
+        }
+        let named = Images::of_flags(false, [(0, &one), (1, &[]), (2, &one), (8, &[])]).unwrap();
+        assert_eq!(named.unnamed(), [1]);
+    }
+}
