@@ -29,7 +29,7 @@ const NONCE: Bytes32 = Bytes32([0x6e; 32]);
 /// An engine in an enclave of its own.
 fn platform(vault: &Arc<dyn Vault>, module: &Arc<TestModule>) -> Option<Platform> {
     let (vault, module) = (Arc::clone(vault), Arc::clone(module));
-    Some(Platform { vault, attestation: Attestation::Module(module) })
+    Some(Platform::new(vault, Attestation::Module(module)))
 }
 
 /// An attested system, its enclave's module, its key service.

@@ -34,6 +34,7 @@
 //! # }
 //! ```
 
+mod application;
 pub mod attestation;
 pub mod check;
 mod client;

@@ -5,6 +5,7 @@
 
 use crate::actors::{Admit, Attest, Attestor, Crypto, Ledger, Submit};
 use crate::api::{Ask, Query, Reply};
+use crate::app::App;
 use crate::attest::{AttestError, BootDocument};
 use crate::channel::ChannelKey;
 use crate::keyring::Identity;
@@ -78,6 +79,7 @@ pub struct Gate {
     waiting: Arc<Mutex<Waiting>>,
     documents: Mutex<Throttle>,
     mode: &'static str,
+    app: Option<App>,
 }
 
 impl Gate {
@@ -87,7 +89,18 @@ impl Gate {
         let permits = Semaphore::new(bounds.in_flight);
         let (serving, waiting) = (OnceLock::new(), Arc::default());
         let documents = Mutex::new(Throttle::new(Instant::now()));
-        Self { phase, permits, bounds, serving, waiting, documents, mode }
+        Self { phase, permits, bounds, serving, waiting, documents, mode, app: None }
+    }
+
+    /// With the application.
+    #[must_use]
+    pub fn with_app(self, app: Option<App>) -> Self {
+        Self { app, ..self }
+    }
+
+    /// The application, if this engine has one.
+    pub fn app(&self) -> Option<&App> {
+        self.app.as_ref()
     }
 
     /// Whether a security module stands behind the engine, as the wire names it.

@@ -16,6 +16,7 @@
 
 pub mod actors;
 pub mod api;
+pub mod app;
 pub mod attest;
 pub mod boot;
 pub mod channel;

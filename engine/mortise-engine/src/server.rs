@@ -9,6 +9,7 @@
 //! Runs inside an actix system; the ledger has a thread of its own.
 
 use crate::actors::{Attestor, Bind, Crypto, Ledger, LedgerParts, Stop};
+use crate::app::{App, AppConfig};
 use crate::attest::{AttestError, Attestation, BootDocument};
 use crate::boot::{self, BootError, NewEpoch, Replayed};
 use crate::channel::ChannelKey;
@@ -16,7 +17,7 @@ use crate::gate::{Gate, Proof, Serving};
 use crate::keyring::{Identity, IdentityError, KeyRing};
 use crate::phase::{Bounds, Phase, PhaseCell};
 use crate::pipeline::{Fault, Pipeline, Settings, Start};
-use crate::ports::{Clock, ClockError, Entropy, Vault, VaultError};
+use crate::ports::{AppKeys, Clock, ClockError, Entropy, Vault, VaultError};
 use crate::session;
 use crate::store::{LogStore, RemoteLog, StoreError};
 use actix::{Actor, Addr, Arbiter, ArbiterHandle, SyncArbiter};
@@ -42,6 +43,8 @@ pub struct Config {
     pub snapshot_frames: u64,
     /// Workers that recover and make signatures.
     pub crypto_threads: usize,
+    /// What the application may do; measured with the code.
+    pub app: AppConfig,
 }
 
 /// The ports of an engine.
@@ -55,6 +58,8 @@ pub struct Ports {
     pub vault: Arc<dyn Vault>,
     /// What proves to others which code holds the keys.
     pub attestation: Attestation,
+    /// Keys of the application; without them its methods answer APP_UNAVAILABLE.
+    pub app: Option<Arc<dyn AppKeys>>,
 }
 
 /// Why an engine ended otherwise than by being stopped.
@@ -140,7 +145,8 @@ pub async fn run(
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), EngineError> {
     let phase = Arc::new(PhaseCell::default());
-    let gate = Arc::new(Gate::new(Arc::clone(&phase), config.bounds, ports.attestation.mode()));
+    let gate = Gate::new(Arc::clone(&phase), config.bounds, ports.attestation.mode());
+    let gate = Arc::new(gate.with_app(application(&config, &ports)));
     let listener = Listener::bind(&config.listen).await;
     let listener =
         listener.map_err(|error| EngineError::Listen { address: config.listen.clone(), error })?;
@@ -160,6 +166,11 @@ pub async fn run(
     };
     accepting.abort();
     ended
+}
+
+fn application(config: &Config, ports: &Ports) -> Option<App> {
+    let keys = Arc::clone(ports.app.as_ref()?);
+    Some(App::new(keys, Arc::clone(&ports.clock), Arc::clone(&ports.entropy), config.app))
 }
 
 async fn start(

@@ -42,6 +42,10 @@ pub const ENTROPY_SEED: &str = "mortise 2026 entropy seed v1";
 pub const CHANNEL_REQUEST: &[u8] = b"mortise channel request v1";
 /// Label of the secret that is exported from that context for the answer.
 pub const CHANNEL_ANSWER: &[u8] = b"mortise channel answer v1";
+
+/// HKDF salt of the two keys of one message of the application.
+pub const APP_MESSAGE: &[u8] = b"mortise app message v1";
+
 /// All BLAKE3 contexts; a test holds that they differ.
 pub const ALL: &[&str] = &[
     FRAME_DIGEST,

@@ -30,6 +30,9 @@ pub const CANCEL_TYPE: &str = "CancelConsent(bytes32 lockId,bytes32 requestId,ui
 /// An owner prolongs.
 pub const EXTEND_TYPE: &str =
     "ExtendConsent(bytes32 lockId,uint64 newExpires,bytes32 requestId,uint64 validUntil)";
+/// The owner of an encrypted text asks for it.
+pub const DECRYPT_TYPE: &str = "DecryptRequest(address owner,bytes32 encrypted,\
+bytes32 signature,bytes32 ciphertextBlob,uint64 validUntil)";
 /// An observer's word about one balance at one head.
 pub const BALANCE_FACT_TYPE: &str = "BalanceFact(uint256 chainId,uint256 headNumber,\
 bytes32 headHash,uint64 headTime,address account,uint8 assetType,address token,uint256 tokenId,\
@@ -236,6 +239,49 @@ pub fn extend_consent(lock_id: &LockId, new_expires: u64, request: &Request) -> 
         .word(&request.id.0)
         .number(request.valid_until)
         .hash()
+}
+
+/// What the owner of an encrypted text signs to have it decrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DecryptRequest {
+    /// For whom it was encrypted.
+    pub owner: Address,
+    /// Keccak-256 of the encrypted text; zero when the bare key is asked for.
+    pub encrypted: Bytes32,
+    /// Keccak-256 of its signature; zero when the bare key is asked for.
+    pub signature: Bytes32,
+    /// Keccak-256 of the wrapped key.
+    pub ciphertext_blob: Bytes32,
+    /// Whole seconds since the Unix epoch.
+    pub valid_until: u64,
+}
+
+impl DecryptRequest {
+    /// Of the three parts; `message` is encrypted text and signature.
+    pub fn new(
+        owner: Address,
+        message: Option<(&[u8], &[u8])>,
+        ciphertext_blob: &[u8],
+        valid_until: u64,
+    ) -> Self {
+        let hash = |bytes: &[u8]| Bytes32(keccak256(&[bytes]));
+        let (encrypted, signature) = match message {
+            Some((encrypted, signature)) => (hash(encrypted), hash(signature)),
+            None => (Bytes32::ZERO, Bytes32::ZERO),
+        };
+        Self { owner, encrypted, signature, ciphertext_blob: hash(ciphertext_blob), valid_until }
+    }
+
+    /// The digest that the owner signs.
+    pub fn digest(&self, engine_id: &EngineId) -> Digest {
+        let words = Words::typed(&type_hash(DECRYPT_TYPE))
+            .address(&self.owner)
+            .word(&self.encrypted.0)
+            .word(&self.signature.0)
+            .word(&self.ciphertext_blob.0)
+            .number(self.valid_until);
+        Domain::of_engine(engine_id).digest(&words.hash())
+    }
 }
 
 /// Struct hash of a balance fact.

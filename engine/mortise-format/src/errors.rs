@@ -178,6 +178,21 @@ catalogue! {
     ChannelRefused, -32038, "CHANNEL_REFUSED", false, &["keyId"],
         "The message does not open with the channel key of this boot.",
         "Check a fresh attestation, encrypt the same request to the key that it binds, send that.";
+    AppUnavailable, -32040, "APP_UNAVAILABLE", false, &[],
+        "This engine runs without the application and its master key.",
+        "Ask an engine whose configuration names a key of the application.";
+    MessageSignature, -32041, "MESSAGE_SIGNATURE", false, &[],
+        "The signature is not that of this encrypted text and wrapped key: one of them was changed.",
+        "Bring the three parts as kmsEncrypt gave them.";
+    PlaintextWithheld, -32042, "PLAINTEXT_WITHHELD", false, &[],
+        "Data keys do not leave this engine in clear: its measured configuration says so.",
+        "Let the engine encrypt and decrypt, or build an image that releases data keys.";
+    KmsRefused, -32043, "KMS_REFUSED", false, &["operation"],
+        "The key service does not open the wrapped key: changed, or of another owner, use or key.",
+        "Bring the wrapped key as kmsEncrypt gave it, and ask as the owner it was made for.";
+    KmsDenied, -32044, "KMS_DENIED", false, &["operation"],
+        "The key service does not serve this caller with this code.",
+        "Check credentials and key policy: the measurements that it names are those of other code.";
 }
 
 impl Code {

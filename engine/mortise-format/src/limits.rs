@@ -15,7 +15,7 @@ pub const FRAMES_IN_FLIGHT_MAX: usize = 8;
 pub const FRAME_EXPIRIES_MAX: usize = 1024;
 
 /// Largest JSON request, answer or HTTP body.
-pub const REQUEST_BYTES_MAX: usize = 1024 * 1024;
+pub const REQUEST_BYTES_MAX: usize = 3 * 1024 * 1024;
 /// Largest answer.
 pub const RESPONSE_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Bytes of an encapsulated request besides its text: magic, header, encapsulated key, tag.
@@ -101,6 +101,10 @@ pub const KMS_WRAPPED_KEY_BYTES_MAX: usize = 6 * 1024;
 pub const KMS_CONTEXT_BYTES_MAX: usize = 8 * 1024;
 /// Most random bytes of the key service in one call.
 pub const KMS_RANDOM_BYTES_MAX: usize = 1024;
+/// Largest text that the application encrypts, in UTF-8.
+pub const APP_TEXT_BYTES_MAX: usize = 1024 * 1024;
+/// Most calls of the application at once, over all connections.
+pub const APP_IN_FLIGHT_MAX: usize = 16;
 /// Longest validity of a request id.
 pub const REQUEST_VALID_MS_MAX: u64 = 24 * 3600 * 1000;
 
@@ -113,6 +117,8 @@ const _: () = assert!(CHANNEL_REQUEST_OVERHEAD_BYTES < CHANNEL_PAD_BYTES);
 const _: () = assert!(CHANNEL_ANSWER_OVERHEAD_BYTES < CHANNEL_PAD_BYTES);
 const _: () = assert!(REQUEST_BYTES_MAX.is_multiple_of(CHANNEL_PAD_BYTES));
 const _: () = assert!(RESPONSE_BYTES_MAX.is_multiple_of(CHANNEL_PAD_BYTES));
+// a text of two-unit escapes, or its ciphertext in base64, and all that goes with it
+const _: () = assert!(2 * APP_TEXT_BYTES_MAX + CREDENTIALS_LINE_BYTES_MAX < REQUEST_BYTES_MAX);
 const _: () = assert!(FRAME_EXPIRIES_MAX < FRAME_EVENTS_MAX);
 // some anchors may fail before the last good one is too old
 const _: () = assert!(3 * (CLOCK_ANCHOR_MS + CLOCK_ROUND_TRIP_MS_MAX) < CLOCK_ANCHOR_AGE_MS_MAX);

@@ -102,7 +102,7 @@ fn another_key_service_opens_nothing() {
     let other: Arc<dyn Vault> = Arc::new(TestVault::new(74));
     let module = Arc::new(TestModule::of_image(0));
     let attestation = Attestation::Module(module);
-    system.options_mut().platform = Some(Platform { vault: other, attestation });
+    system.options_mut().platform = Some(Platform::new(other, attestation));
     fails_by_name(&mut system, "KEY_REFUSED");
     system.options_mut().platform = platform(&vault, &Arc::new(TestModule::of_image(0)));
     system.start_engine();

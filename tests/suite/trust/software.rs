@@ -21,7 +21,7 @@ fn boot(folder: &Path, vault: &Arc<TestVault>) -> (Platform, Trust) {
     let module = module.expect("the folder can be written");
     let trust = Trust { roots: vec![module.root()], pcrs: image("engine") };
     let vault: Arc<dyn Vault> = vault.clone();
-    (Platform { vault, attestation: Attestation::Module(Arc::new(module)) }, trust)
+    (Platform::new(vault, Attestation::Module(Arc::new(module))), trust)
 }
 
 fn image(label: &str) -> PcrPolicy {

@@ -205,6 +205,8 @@ impl System {
             true => self.proxy_address(),
             false => self.store_address(),
         };
+        let platform = self.options.platform.clone();
+        let platform = platform.unwrap_or_else(|| Platform::of_file(&self.vault()));
         let config = mortise_engine::server::Config {
             listen: SocketAddress::Unix(self.engine_socket()),
             store,
@@ -212,9 +214,8 @@ impl System {
             bounds: self.options.bounds,
             snapshot_frames: self.options.snapshot_frames,
             crypto_threads: 2,
+            app: platform.app_config,
         };
-        let platform = self.options.platform.clone();
-        let platform = platform.unwrap_or_else(|| Platform::of_file(&self.vault()));
         self.engine = Some(EngineThread::start(config, &platform));
     }
 

@@ -81,6 +81,7 @@ fn compose(args: &EngineArgs) -> Result<(Config, Ports), String> {
         bounds: Bounds::default(),
         snapshot_frames: args.snapshot_frames,
         crypto_threads: threads,
+        app: mortise_engine::app::AppConfig::default(),
     };
     Ok((config, ports))
 }

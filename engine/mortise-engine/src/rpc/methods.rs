@@ -1,6 +1,6 @@
 //! One function a method: ask, then render.
 
-use super::{Json, attestation, render};
+use super::{Json, application, attestation, render};
 use crate::api::{Answer, Ask, DraftRequest, LockFilter, Query, Reply, StatusAnswer, TermsOf};
 use crate::gate::{Closed, Gate, Serving};
 use crate::phase::Phase;
@@ -70,6 +70,10 @@ pub(super) async fn call(gate: &Gate, call: Call) -> Answered {
             }
             _ => Err(unexpected()),
         },
+        Call::KmsEncrypt(params) => application::encrypt(gate, params).await,
+        Call::KmsDecrypt(params) => application::decrypt(gate, params).await,
+        Call::KmsGenerateDataKey(params) => application::generate_data_key(gate, params).await,
+        Call::KmsGenerateRandom(params) => application::random(gate, params).await,
     }
 }
 
@@ -81,7 +85,7 @@ pub(super) fn unexpected() -> ErrorObject {
     ErrorObject::new(Code::InternalError)
 }
 
-fn closed(closed: Closed) -> ErrorObject {
+pub(super) fn closed(closed: Closed) -> ErrorObject {
     match closed {
         Closed::Overloaded => ErrorObject::overloaded(RETRY_AFTER_MS),
         Closed::NotReady(phase) => ErrorObject::not_ready(phase),

@@ -5,6 +5,7 @@
 //!
 //! What it does not do: frame, listen, decide.
 
+mod application;
 mod attestation;
 mod methods;
 mod render;

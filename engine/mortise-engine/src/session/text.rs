@@ -2,6 +2,7 @@
 
 use super::json_stream::Scanner;
 use super::{PATIENCE, linger};
+use crate::app::plain;
 use crate::gate::Gate;
 use crate::rpc;
 use bytes::{Buf, BytesMut};
@@ -14,13 +15,14 @@ use std::io;
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
+use zeroize::Zeroize as _;
 
 pub(super) async fn serve(
     mut stream: Stream,
     mut buffer: BytesMut,
     gate: Arc<Gate>,
 ) -> io::Result<()> {
-    let mut scanner = Scanner::default();
+    let (mut scanner, mut is_first) = (Scanner::default(), true);
     loop {
         skip_space(&mut buffer);
         match buffer.first() {
@@ -38,7 +40,13 @@ pub(super) async fn serve(
             }
         }
         if let Some(length) = scanner.complete(&buffer) {
-            let value = buffer.split_to(length);
+            let mut value = buffer.split_to(length);
+            if std::mem::take(&mut is_first)
+                && let Some(answer) = plain::answer(gate.app(), &value).await
+            {
+                value.zeroize();
+                return last_words(stream, &answer).await;
+            }
             if let Some(mut answer) = rpc::answer(&gate, &value).await {
                 answer.push(b'\n');
                 stream.write_all(&answer).await?;

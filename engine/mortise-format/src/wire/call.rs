@@ -4,8 +4,9 @@ use super::error::ErrorObject;
 use super::params::{
     CancelLock, ClaimLock, CommitBatch, CommitLock, CreateLock, ExtendLock, GetActiveLocks,
     GetAttestation, GetBalance, GetBootAttestation, GetLock, GetLockedBalance, GetProof,
-    GetStateRoot, ListLocks, NoParams, ReleaseLock, SignLock, SimulateLock, SubmitChainFact,
-    SuggestNonce, VerifyFulfillment,
+    GetStateRoot, KmsDecrypt, KmsEncrypt, KmsGenerateDataKey, KmsGenerateRandom, ListLocks,
+    NoParams, ReleaseLock, SignLock, SimulateLock, SubmitChainFact, SuggestNonce,
+    VerifyFulfillment,
 };
 use serde::{Serialize, Serializer};
 use serde_json::Value;
@@ -90,6 +91,10 @@ methods! {
     GetEnclaveId(NoParams) = "getEnclaveId", "The engine id.";
     GetEnclavePublicKey(NoParams) = "getEnclavePublicKey", "The signing address.";
     GetProof(GetProof) = "getProof", "Presence or absence of an entry.";
+    KmsEncrypt(KmsEncrypt) = "kmsEncrypt", "The application encrypts a text for an owner.";
+    KmsDecrypt(KmsDecrypt) = "kmsDecrypt", "The owner has a text decrypted.";
+    KmsGenerateDataKey(KmsGenerateDataKey) = "kmsGenerateDataKey", "A wrapped data key.";
+    KmsGenerateRandom(KmsGenerateRandom) = "kmsGenerateRandom", "Bytes of the key service.";
 }
 
 impl Method {

@@ -5,6 +5,7 @@ use crate::asset::{Asset, AssetError, AssetType, Condition, TokenId};
 use crate::ids::{Address, Bytes32, LockId, RequestId, Signature, parse_hex};
 use crate::limits::EXECUTION_DATA_BYTES_MAX;
 use crate::lock::LegTerms;
+use crate::wire::text::Base64;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -201,6 +202,14 @@ impl<'a> Item<'a> {
         let mut out = alloc::vec![0; digits / 2];
         parse_hex(text, &mut out).map_err(|_| self.wrong(EXPECTED))?;
         Ok(out)
+    }
+
+    /// Bytes in base64, up to `bytes_max`.
+    pub fn base64(&self, bytes_max: usize) -> Result<Base64> {
+        const EXPECTED: &str = "base64 with padding, within the bound";
+        let text = self.value.as_str().ok_or_else(|| self.wrong(EXPECTED))?;
+        let bytes = Base64::parse(text).map_err(|_| self.wrong(EXPECTED))?;
+        if bytes.0.len() > bytes_max { Err(self.wrong(EXPECTED)) } else { Ok(bytes) }
     }
 
     /// An amount below 2^256: a decimal string, a 0x string, or an exact JSON integer.

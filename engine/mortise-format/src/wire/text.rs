@@ -10,8 +10,12 @@ use crate::ids::{
 use crate::lock::{Custody, Durability, LegTerms};
 use alloc::string::String;
 use alloc::vec::Vec;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use core::fmt;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use zeroize::Zeroize;
 
 /// Bytes of any length, as 0x text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -33,6 +37,51 @@ impl<'de> Deserialize<'de> for HexBytes {
         let mut bytes = alloc::vec![0; digits / 2];
         parse_hex(&text, &mut bytes).map_err(D::Error::custom)?;
         Ok(Self(bytes))
+    }
+}
+
+/// Bytes of any length, in base64 with padding; every byte string has one text.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Base64(pub Vec<u8>);
+
+impl Base64 {
+    /// Reads a text.
+    ///
+    /// # Errors
+    /// A text for people when it is not the one base64 of any bytes.
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
+        STANDARD.decode(text).map(Self).map_err(|_| "base64 with padding is expected")
+    }
+}
+
+impl fmt::Display for Base64 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&STANDARD.encode(&self.0))
+    }
+}
+
+impl fmt::Debug for Base64 {
+    /// The length alone: it may be a key.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Base64({} bytes)", self.0.len())
+    }
+}
+
+impl Zeroize for Base64 {
+    fn zeroize(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+impl Serialize for Base64 {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&STANDARD.encode(&self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Base64 {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::parse(&String::deserialize(deserializer)?).map_err(D::Error::custom)
     }
 }
 

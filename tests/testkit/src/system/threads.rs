@@ -1,8 +1,9 @@
 //! Host and engine on threads of this process.
 
+use mortise_engine::app::AppConfig;
 use mortise_engine::attest::Attestation;
 use mortise_engine::keyring::Identity;
-use mortise_engine::ports::Vault;
+use mortise_engine::ports::{AppKeys, Vault};
 use mortise_engine::server::{self, Config, EngineError, Observer, Ports};
 use mortise_host::Host;
 use mortise_sim::{FileVault, SystemClock, SystemEntropy};
@@ -60,16 +61,25 @@ pub struct Platform {
     pub vault: Arc<dyn Vault>,
     /// What proves them.
     pub attestation: Attestation,
+    /// Keys of the application, if it has one.
+    pub app: Option<Arc<dyn AppKeys>>,
+    /// What the application may do.
+    pub app_config: AppConfig,
 }
 
 impl Platform {
+    /// Without the application.
+    pub fn new(vault: Arc<dyn Vault>, attestation: Attestation) -> Self {
+        Self { vault, attestation, app: None, app_config: AppConfig::default() }
+    }
+
     /// The software vault of this file, unattested.
     ///
     /// # Panics
     /// When the file is no vault.
     pub fn of_file(vault: &Path) -> Self {
         let vault = Arc::new(FileVault::open(vault).expect("the vault opens"));
-        Self { vault, attestation: Attestation::Unattested }
+        Self::new(vault, Attestation::Unattested)
     }
 }
 
@@ -126,6 +136,7 @@ impl EngineThread {
             entropy: Arc::new(SystemEntropy),
             vault: Arc::clone(&platform.vault),
             attestation: platform.attestation.clone(),
+            app: platform.app.clone(),
         };
         let thread = std::thread::spawn(move || {
             let runner = actix::System::new();

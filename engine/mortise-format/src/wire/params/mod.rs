@@ -3,10 +3,14 @@
 //! Each type has `parse(&Value)`, which refuses what the method does not know, and serialises to
 //! the parameters that it parses from.
 
+mod app;
 mod change;
 mod lock;
 mod query;
 
+pub use app::{
+    KmsDecrypt, KmsEncrypt, KmsGenerateDataKey, KmsGenerateRandom, PlainText, SealedText,
+};
 pub use change::{CancelLock, CancelSignedAs, ClaimLock, ExtendLock, ReleaseLock};
 pub use lock::{CommitBatch, CommitLock, CreateLock, Expiry, SignLock, SimulateLock};
 pub use query::{

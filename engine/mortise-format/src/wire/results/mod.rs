@@ -3,6 +3,7 @@
 //! The fields of the existing client's types keep their names and meaning; ours come on top.
 //! Reading is lenient: an answer may hold fields that an older client does not know.
 
+mod app;
 mod commitment;
 mod lock;
 mod outcome;
@@ -10,6 +11,7 @@ mod receipt;
 mod service;
 mod state;
 
+pub use app::{KmsDataKey, KmsDecrypted, KmsEncrypted, KmsRandom};
 pub use commitment::{BatchResult, CcmAttestation, CommitResult, CommitmentView};
 pub use lock::{CreateLockResult, LegView, LockList, LockStatus, LockView, PositionView};
 pub use outcome::{FactResult, OutcomeResult, OutcomeView};

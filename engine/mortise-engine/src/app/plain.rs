@@ -1,0 +1,101 @@
+//! The second document's form: one JSON object, one JSON answer, the end of the connection.
+//!
+//! It names no owner and carries no signature: whoever reaches the request port, which is the
+//! parent, can have decrypted what was encrypted in this form. It is served to streams of JSON
+//! alone, never to relayed messages, so that the gateway does not offer it to the world.
+
+use super::AppError;
+use super::service::{App, Asked, Message};
+use mortise_format::errors::Code;
+use mortise_format::wire::plain::{PlainOperation, PlainRequest};
+use mortise_format::wire::results::{KmsDataKey, KmsDecrypted, KmsEncrypted, KmsRandom};
+use mortise_format::wire::{ErrorObject, json};
+use serde_json::{Value, json};
+use zeroize::Zeroize as _;
+
+/// The answer to a value that is meant as a request of this form; `None` for any other.
+pub async fn answer(app: Option<&App>, bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut value = json::parse(bytes).ok()?;
+    if !PlainRequest::is_meant(&value) {
+        return None;
+    }
+    let parsed = PlainRequest::parse(&value);
+    wipe(&mut value);
+    let answered = match parsed {
+        Ok(request) => serve(app, request).await,
+        Err(error) => Err(ErrorObject::from(error)),
+    };
+    let mut answer = answered.unwrap_or_else(|error| refusal(&error));
+    let bytes = serde_json::to_vec(&answer).expect("answers have text keys only");
+    wipe(&mut answer);
+    Some(bytes)
+}
+
+async fn serve(app: Option<&App>, request: PlainRequest) -> Result<Value, ErrorObject> {
+    let name = request.operation.name();
+    let answered = match app {
+        Some(app) => operate(app, request).await,
+        None => Err(AppError::Unavailable),
+    };
+    tracing::info!(
+        operation = name,
+        outcome = answered.as_ref().map_or_else(|error| error.code().name(), |_| "OK"),
+        "plain request"
+    );
+    answered.map_err(|error| ErrorObject::from(&error))
+}
+
+async fn operate(app: &App, request: PlainRequest) -> Result<Value, AppError> {
+    let PlainRequest { operation, credentials } = request;
+    let asked = Asked { owner: None, credentials: credentials.as_ref() };
+    Ok(match operation {
+        PlainOperation::Encrypt(text) => {
+            let KmsEncrypted { encrypted, signature, ciphertext_blob } =
+                app.encrypt(text, asked).await?;
+            json!({"status": "ok", "encrypted": encrypted, "signature": signature,
+                "ciphertext_blob": ciphertext_blob})
+        }
+        PlainOperation::Decrypt { sealed, wrapped } => {
+            decrypted(&mut app.decrypt(Message { sealed, wrapped }, asked).await?)
+        }
+        PlainOperation::GenerateDataKey => {
+            let KmsDataKey { ciphertext_blob, plaintext } = &app.generate_data_key(asked).await?;
+            let mut answer = json!({"status": "ok", "ciphertext_blob": ciphertext_blob});
+            if let Some(plaintext) = plaintext {
+                answer["plaintext"] = json!(plaintext);
+            }
+            answer
+        }
+        PlainOperation::GenerateRandom(count) => {
+            let KmsRandom { random } = app.random(count, asked).await?;
+            json!({"status": "ok", "random": random})
+        }
+    })
+}
+
+fn decrypted(result: &mut KmsDecrypted) -> Value {
+    match (result.text.take(), &result.plaintext) {
+        (Some(text), _) => json!({"status": "ok", "message": text, "signature_valid": true}),
+        (None, plaintext) => json!({"status": "ok", "plaintext": plaintext}),
+    }
+}
+
+/// The verdict stands beside the error, where a client of this form looks for it.
+fn refusal(error: &ErrorObject) -> Value {
+    let mut answer = json!({"status": "error", "error": error});
+    if error.entry() == Some(Code::MessageSignature) {
+        answer["signature_valid"] = json!(false);
+    }
+    answer
+}
+
+/// Wipes the texts of a value: it held credentials, a text or a key.
+fn wipe(value: &mut Value) {
+    match value {
+        Value::String(text) => text.zeroize(),
+        // The depth is bounded by the parser of requests, and that of answers is ours.
+        Value::Array(list) => list.iter_mut().for_each(wipe),
+        Value::Object(map) => map.values_mut().for_each(wipe),
+        _ => {}
+    }
+}

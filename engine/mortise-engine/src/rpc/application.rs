@@ -1,0 +1,115 @@
+//! The application's methods. `kmsDecrypt` alone is signed: by the owner that the wrapping names.
+
+use super::methods::{Answered, json, serving};
+use crate::app::{App, AppError, Asked, Message};
+use crate::gate::Gate;
+use mortise_core::signature::recover;
+use mortise_format::errors::Code;
+use mortise_format::ids::EngineId;
+use mortise_format::limits::REQUEST_VALID_MS_MAX;
+use mortise_format::wire::ErrorObject;
+use mortise_format::wire::params::{KmsDecrypt, KmsEncrypt, KmsGenerateDataKey, KmsGenerateRandom};
+
+fn app(gate: &Gate) -> Result<&App, ErrorObject> {
+    gate.app().ok_or_else(|| refused(&AppError::Unavailable))
+}
+
+fn refused(error: &AppError) -> ErrorObject {
+    tracing::info!(outcome = error.code().name(), "a call of the application was refused");
+    ErrorObject::from(error)
+}
+
+fn answered<T: serde::Serialize>(result: Result<T, AppError>) -> Answered {
+    result.map(|result| json(&result)).map_err(|error| refused(&error))
+}
+
+pub(super) async fn encrypt(gate: &Gate, params: KmsEncrypt) -> Answered {
+    let KmsEncrypt { text, owner } = params;
+    answered(app(gate)?.encrypt(text, Asked { owner: Some(owner), credentials: None }).await)
+}
+
+pub(super) async fn decrypt(gate: &Gate, params: KmsDecrypt) -> Answered {
+    let app = app(gate)?;
+    let engine_id = serving(gate)?.identity.engine_id;
+    let now_ms = app.now_ms().map_err(|_| ErrorObject::new(Code::InternalError))?;
+    authorise(&params, &engine_id, now_ms)?;
+    let asked = Asked { owner: Some(params.owner), credentials: None };
+    let message = Message { sealed: params.message, wrapped: params.ciphertext_blob };
+    answered(app.decrypt(message, asked).await)
+}
+
+pub(super) async fn generate_data_key(gate: &Gate, params: KmsGenerateDataKey) -> Answered {
+    let asked = Asked { owner: Some(params.owner), credentials: None };
+    answered(app(gate)?.generate_data_key(asked).await)
+}
+
+pub(super) async fn random(gate: &Gate, params: KmsGenerateRandom) -> Answered {
+    answered(app(gate)?.random(params.bytes, Asked::default()).await)
+}
+
+/// Whether the owner asks, now, for exactly this. First failing check names the refusal.
+fn authorise(params: &KmsDecrypt, engine_id: &EngineId, now_ms: u64) -> Result<(), ErrorObject> {
+    let latest_s = now_ms.saturating_add(REQUEST_VALID_MS_MAX) / 1000;
+    if params.valid_until < now_ms / 1000 || params.valid_until > latest_s {
+        return Err(ErrorObject::new(Code::Validation).with("field", "validUntil"));
+    }
+    let digest = params.request().digest(engine_id);
+    match recover(&digest, &params.owner_signature) {
+        Err(_) => Err(ErrorObject::new(Code::InvalidSignature)),
+        Ok(signer) if signer != params.owner => Err(ErrorObject::new(Code::Unauthorized)),
+        Ok(_) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mortise_core::signature::Signer;
+    use mortise_format::ids::{Address, Signature};
+    use mortise_format::wire::Base64;
+
+    const ENGINE: EngineId = EngineId([7; 32]);
+    const NOW_MS: u64 = 1_800_000_000_000;
+
+    fn signed(change: impl Fn(&mut KmsDecrypt)) -> (Result<(), ErrorObject>, KmsDecrypt) {
+        let signer = Signer::from_bytes(&[3; 32]).unwrap();
+        let mut params = KmsDecrypt {
+            owner: signer.address(),
+            message: None,
+            ciphertext_blob: Base64(vec![1, 2, 3]),
+            valid_until: NOW_MS / 1000 + 60,
+            owner_signature: Signature::ZERO,
+        };
+        params.owner_signature = signer.sign(&params.request().digest(&ENGINE));
+        change(&mut params);
+        (authorise(&params, &ENGINE, NOW_MS), params)
+    }
+
+    #[test]
+    fn owner_who_signed_exactly_this_is_served_and_nobody_else() {
+        assert_eq!(signed(|_| ()).0, Ok(()));
+        let code = |change: &dyn Fn(&mut KmsDecrypt)| signed(change).0.unwrap_err().entry();
+        let unauthorized = Some(Code::Unauthorized);
+        assert_eq!(code(&|p| p.owner = Address([9; 20])), unauthorized);
+        assert_eq!(code(&|p| p.ciphertext_blob.0[0] ^= 1), unauthorized);
+        assert_eq!(code(&|p| p.valid_until += 1), unauthorized);
+        let other = authorise(&signed(|_| ()).1, &EngineId([8; 32]), NOW_MS).unwrap_err();
+        assert_eq!(other.entry(), unauthorized);
+        assert_eq!(code(&|p| p.owner_signature.0[64] = 5), Some(Code::InvalidSignature));
+    }
+
+    #[test]
+    fn signature_is_good_until_its_time_and_for_a_day_at_most() {
+        for (valid_until, is_refused) in [
+            (NOW_MS / 1000 - 1, true),
+            (NOW_MS / 1000, false),
+            (NOW_MS / 1000 + 86_400, false),
+            (NOW_MS / 1000 + 86_401, true),
+            (u64::MAX, true),
+        ] {
+            let error = signed(|p| p.valid_until = valid_until).0.err();
+            let field = error.as_ref().and_then(|error| error.text("field"));
+            assert_eq!(field == Some("validUntil"), is_refused, "{valid_until}");
+        }
+    }
+}
