@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! binding (engine, epoch, keys, history, policy) -> digest
+//!   module: SHA384, more than 16 registers
 //!   PCR16: untouched -> extended with the digest -> locked -> read back
 //!   document: user_data = digest, no nonce, no public key
 //! ```
@@ -13,7 +14,7 @@
 //!
 //! Every call of the module blocks: [`crate::actors::Attestor`] has a thread for them.
 
-use crate::ports::{AttestRequest, Nsm, NsmError};
+use crate::ports::{AttestRequest, ModuleDescription, Nsm, NsmError};
 use mortise_format::limits::ATTESTATION_BYTES_MAX;
 use mortise_verify::attestation::{KeyBinding, Pcr};
 use std::collections::BTreeMap;
@@ -53,6 +54,14 @@ pub enum AttestError {
     /// The module failed or refused.
     #[error("the security module: {0}")]
     Module(#[from] NsmError),
+    /// The module's registers are not those that every verifier and key policy expects.
+    #[error("the module has {pcrs} registers of {digest}, not more than {BINDING_PCR} of SHA384")]
+    NotTheModule {
+        /// The digest that it names.
+        digest: String,
+        /// How many registers it has.
+        pcrs: u16,
+    },
     /// Register 16 was extended or locked before this boot: an engine has booted in this enclave
     /// already, or something else runs in it.
     #[error("register 16 is used already: each boot needs an enclave of its own")]
@@ -85,9 +94,10 @@ pub struct BootDocument {
 /// Binds a boot: once per enclave. Blocks.
 ///
 /// # Errors
-/// `RegisterUsed` before anything was changed; then `RegisterMismatch`, `DocumentSize`, `Module`.
-/// After any of these the enclave cannot bind any more: the boot failed.
+/// `NotTheModule`, `RegisterUsed` before anything was changed; then `RegisterMismatch`,
+/// `DocumentSize`, `Module`. After any of these the enclave cannot bind any more: the boot failed.
 pub fn bind(nsm: &dyn Nsm, binding: &KeyBinding) -> Result<BootDocument, AttestError> {
+    check_module(nsm)?;
     let before = nsm.describe_pcr(BINDING_PCR)?;
     if before.locked || before.value != Pcr::ZERO.0 {
         return Err(AttestError::RegisterUsed);
@@ -105,6 +115,15 @@ pub fn bind(nsm: &dyn Nsm, binding: &KeyBinding) -> Result<BootDocument, AttestE
     let request = AttestRequest { user_data: Some(digest.0.to_vec()), ..AttestRequest::default() };
     let document = document(nsm, &request)?;
     Ok(BootDocument { document, pcrs: locked_registers(nsm)? })
+}
+
+/// The module measures with SHA-384 and has the register of the binding.
+fn check_module(nsm: &dyn Nsm) -> Result<(), AttestError> {
+    let ModuleDescription { digest, max_pcrs: pcrs, .. } = nsm.describe()?;
+    if digest != DIGEST || pcrs <= BINDING_PCR {
+        return Err(AttestError::NotTheModule { digest, pcrs });
+    }
+    Ok(())
 }
 
 /// A document of the module, within its bound. Blocks.
@@ -130,6 +149,8 @@ fn locked_registers(nsm: &dyn Nsm) -> Result<BTreeMap<u16, Vec<u8>>, AttestError
 
 /// The register of the binding: the first that the image's code may extend.
 pub const BINDING_PCR: u16 = 16;
+/// The digest of every register.
+const DIGEST: &str = "SHA384";
 
 #[cfg(test)]
 mod tests;

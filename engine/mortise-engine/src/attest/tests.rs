@@ -1,5 +1,5 @@
 use super::*;
-use crate::ports::{ModuleDescription, PcrState};
+use crate::ports::PcrState;
 use mortise_format::ids::{EngineId, PolicyHash, Root};
 use mortise_verify::attestation::BoundKeys;
 use std::sync::Mutex;
@@ -8,6 +8,8 @@ use std::sync::Mutex;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Wrong {
     Nothing,
+    Digest,
+    Few,
     Extends,
     NeverLocks,
     Empty,
@@ -32,8 +34,10 @@ impl OnePcr {
 impl Nsm for OnePcr {
     fn describe(&self) -> Result<ModuleDescription, NsmError> {
         let locked_pcrs = if self.pcr.lock().unwrap().locked { vec![16] } else { vec![] };
-        let (module_id, digest) = (String::from("i-0-enc0"), String::from("SHA384"));
-        Ok(ModuleDescription { version: [1, 0, 0], module_id, max_pcrs: 32, locked_pcrs, digest })
+        let digest = if self.wrong == Wrong::Digest { "SHA256" } else { "SHA384" };
+        let max_pcrs = if self.wrong == Wrong::Few { 16 } else { 17 };
+        let (module_id, digest) = (String::from("i-0-enc0"), String::from(digest));
+        Ok(ModuleDescription { version: [1, 0, 0], module_id, max_pcrs, locked_pcrs, digest })
     }
 
     fn describe_pcr(&self, index: u16) -> Result<PcrState, NsmError> {
@@ -108,6 +112,18 @@ fn enclave_binds_one_boot_and_no_other() {
     assert_eq!(bind(&module, &binding()), Err(AttestError::RegisterUsed));
     assert_eq!(*module.pcr.lock().unwrap(), before);
     assert!(module.attested.lock().unwrap().is_empty());
+}
+
+#[test]
+fn module_of_another_digest_or_without_the_register_is_refused_untouched() {
+    for (wrong, digest, pcrs) in [(Wrong::Digest, "SHA256", 17), (Wrong::Few, "SHA384", 16)] {
+        let module = OnePcr::new(wrong);
+        let before = module.pcr.lock().unwrap().clone();
+        let refused = AttestError::NotTheModule { digest: digest.to_owned(), pcrs };
+        assert_eq!(bind(&module, &binding()), Err(refused), "{wrong:?}");
+        assert_eq!(*module.pcr.lock().unwrap(), before);
+        assert!(module.attested.lock().unwrap().is_empty());
+    }
 }
 
 #[test]
