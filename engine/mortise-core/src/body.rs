@@ -14,7 +14,7 @@ use mortise_format::domains;
 use mortise_format::eip712::RootStatement;
 use mortise_format::event::Event;
 use mortise_format::ids::{Bytes32, Signature};
-use mortise_format::limits::ATTESTATION_BYTES_MAX;
+use mortise_format::limits::{ATTESTATION_BYTES_MAX, FRAME_BYTES_TARGET};
 
 /// A statement that is not signed yet, with the proof that its frame is the last leaf of the
 /// history that it names (RFC 6962 2.1.1, index `seq` in a tree of `seq + 1`).
@@ -87,8 +87,8 @@ pub struct ClearBody {
     pub statements: Vec<SignedStatement>,
 }
 
-/// Room that a frame starts with: below the size from which allocators ask the system each time.
-const FIRST_BYTES: usize = 64 * 1024;
+/// Room that a frame starts with: a full one never grows.
+const FIRST_BYTES: usize = FRAME_BYTES_TARGET + FRAME_BYTES_TARGET / 4;
 
 /// Events of a frame under construction: their bytes, and where each ends.
 #[derive(Debug, Default)]
@@ -114,6 +114,11 @@ impl SealedBody {
         let length = u32::try_from(length).expect("an event is far below 4 GiB");
         self.bytes[at..at + 4].copy_from_slice(&length.to_le_bytes());
         self.ends.push(self.bytes.len());
+    }
+
+    /// Gives back the room that a frame that is closed did not need.
+    pub fn close(&mut self) {
+        self.bytes.shrink_to_fit();
     }
 
     /// How many events.

@@ -66,21 +66,6 @@ pub fn times_of(state: &State, terms: &LockTerms) -> Option<(u64, u64)> {
     grant::times_of(state, terms.condition.target_chain_id, terms.expires).ok()
 }
 
-/// Touches what deciding and applying a command will look at; the number means nothing.
-///
-/// At 10^6 locks a command waits for memory most of its time: each index, principal, account and
-/// lock is a line that is not in cache. Called for a few commands before the first of them is
-/// decided, their waits overlap. It changes nothing and may be left out.
-pub fn warm(state: &State, admitted: &Admitted) -> u64 {
-    let mut touched = admitted.lock_id().map_or(0, |lock_id| state.touch_of_lock(&lock_id));
-    for mark in marks_of(&admitted.0) {
-        let known = state.requests().find(&mark.principal, &mark.id);
-        touched ^= known.map_or(0, |known| known.valid_until);
-        touched ^= state.touch_of_principal(&mark.principal);
-    }
-    touched
-}
-
 /// Engine time in both units.
 #[derive(Debug, Clone, Copy)]
 struct Now {

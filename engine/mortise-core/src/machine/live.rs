@@ -182,11 +182,12 @@ impl Machine {
     /// [`CloseError`] when the bodies are over the frame's limit; the machine is then undefined.
     pub fn close(
         &mut self,
-        frame: OpenFrame,
+        mut frame: OpenFrame,
         keys: &EpochKeys,
         clear: &ClearBody,
     ) -> Result<(Frame, Statement, SealedBody), CloseError> {
         self.update_tree();
+        frame.body.close();
         let header = FrameHeader {
             version: FRAME_VERSION,
             kind: FrameHeader::kind_byte(frame.kind),

@@ -133,21 +133,6 @@ impl State {
         Balance { total, held, claimed, withdrawing, available }
     }
 
-    /// Reads a line of a principal and of the account that it used last.
-    pub(crate) fn touch_of_principal(&self, address: &Address) -> u64 {
-        let Some(principal) = self.principal(address) else { return 0 };
-        let account = self.accounts.get(principal.last_account);
-        account.map_or(principal.changed_seq, |account| account.changed_seq)
-    }
-
-    /// Reads a line of a lock, of its owner and of its first account.
-    pub(crate) fn touch_of_lock(&self, lock_id: &LockId) -> u64 {
-        let Some(lock) = self.lock(lock_id) else { return 0 };
-        let account = lock.legs.first().and_then(|leg| self.accounts.get(leg.account));
-        let owner = self.principals.get(lock.owner_slot);
-        account.map_or(0, |a| a.changed_seq) ^ owner.map_or(0, |p| p.changed_seq)
-    }
-
     /// True when [`State::take_due`] would take something at `now_s`.
     pub fn has_due(&mut self, now_s: u64) -> bool {
         while let Some(timer) = self.timers.take_due(now_s) {
