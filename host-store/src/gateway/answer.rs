@@ -8,6 +8,7 @@
 use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use bytes::Bytes;
+use mortise_format::channel::{MEDIA_TYPE, is_channel};
 use mortise_format::errors::Code;
 use serde_json::{Map, Value, json};
 
@@ -33,6 +34,17 @@ pub(super) fn json_body(status: StatusCode, body: Bytes) -> Response<Body> {
     *response.status_mut() = status;
     let json = HeaderValue::from_static("application/json");
     response.headers_mut().insert(header::CONTENT_TYPE, json);
+    response
+}
+
+/// The engine's answer. Of a message of the channel the gateway sees that it is one, and no more.
+pub(super) fn relayed(answer: Bytes) -> Response<Body> {
+    let is_channel = is_channel(&answer);
+    let mut response = json_body(StatusCode::OK, answer);
+    if is_channel {
+        let opaque = HeaderValue::from_static(MEDIA_TYPE);
+        response.headers_mut().insert(header::CONTENT_TYPE, opaque);
+    }
     response
 }
 

@@ -1,7 +1,7 @@
 //! What the gateway does with a request.
 
 use super::GatewayLimits;
-use super::answer::{GatewayError, empty, json_body, with_cors};
+use super::answer::{GatewayError, empty, json_body, relayed, with_cors};
 use super::body::{self, BodyError};
 use super::engine::{EngineError, EngineLinks};
 use crate::metrics::{Metrics, Outcome};
@@ -70,7 +70,7 @@ impl Gateway {
         self.metrics.gateway_in_flight(-1.0);
         match answer {
             Ok(answer) if answer.is_empty() => (empty(StatusCode::NO_CONTENT), Outcome::Empty),
-            Ok(answer) => (json_body(StatusCode::OK, answer), Outcome::Relayed),
+            Ok(answer) => (relayed(answer), Outcome::Relayed),
             Err(error) => (not_ready(error).answer(&body.bytes), Outcome::Unreachable),
         }
     }

@@ -157,6 +157,23 @@ async fn a_body_reaches_the_engine_and_its_answer_the_caller_unchanged() {
 }
 
 #[tokio::test]
+async fn a_message_of_the_channel_passes_unread_and_is_named_as_what_it_is() {
+    let front = Front::new(GatewayLimits::default()).await;
+    front.engine(|request| [b"MRC1", request].concat()).await;
+    let reply = front.post("MRC1{\"id\":1}").await;
+    assert_eq!((reply.status, reply.body.as_str()), (200, "MRC1MRC1{\"id\":1}"));
+    assert!(reply.head.contains("content-type: application/mortise-channel\r\n"));
+    reply.assert_cors();
+}
+
+#[tokio::test]
+async fn a_message_of_the_channel_without_an_engine_is_answered_in_clear_with_no_id() {
+    let front = Front::new(GatewayLimits::default()).await;
+    let answer = front.post("MRC1").await.json();
+    assert_eq!((&answer["id"], &answer["error"]["code"]), (&Value::Null, &json!(-32028)));
+}
+
+#[tokio::test]
 async fn a_preflight_is_answered_and_other_methods_are_not_allowed() {
     let front = Front::new(GatewayLimits::default()).await;
     let preflight = "OPTIONS / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nOrigin: y\r\n\r\n";
