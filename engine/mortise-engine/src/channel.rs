@@ -4,86 +4,111 @@
 //! public half the boot's attestation document binds. What is encrypted to it can be read by this
 //! boot alone: by no parent, and by no later boot.
 //!
-//! What it does not do: speak the channel.
+//! What it does not do: encrypt by itself (`mortise_channel`), know callers, remember requests.
 
 use crate::ports::Entropy;
-use mortise_core::keys::Secret;
-use std::fmt;
-use x25519_dalek::{PublicKey, StaticSecret};
-use zeroize::Zeroize;
+use mortise_channel::{AnswerSealer, ChannelSecret, OpenError};
+use mortise_format::channel::NONCE_BYTES;
+use std::sync::atomic::{AtomicU64, Ordering};
+use zeroize::Zeroizing;
 
 /// The private half: used here, never handed out, wiped on drop, never printed.
+#[derive(Debug)]
 pub struct ChannelKey {
-    secret: StaticSecret,
-    public: [u8; 32],
+    secret: ChannelSecret,
+    /// What the nonces of this boot's answers begin with.
+    nonce_prefix: [u8; NONCE_BYTES - 8],
+    answers: AtomicU64,
+}
+
+/// A request that was opened.
+#[derive(Debug)]
+pub struct OpenedRequest {
+    /// The text of the caller, with spaces behind it.
+    pub text: Zeroizing<Vec<u8>>,
+    /// Seals the answer to it.
+    pub sealer: AnswerSealer,
+    /// For the answer alone.
+    pub nonce: [u8; NONCE_BYTES],
 }
 
 impl ChannelKey {
     /// A fresh key.
     pub fn generate(entropy: &dyn Entropy) -> Self {
-        let mut bytes = [0; 32];
-        entropy.fill(&mut bytes);
-        let key = Self::from_bytes(bytes);
-        bytes.zeroize();
-        key
-    }
-
-    fn from_bytes(bytes: [u8; 32]) -> Self {
-        let secret = StaticSecret::from(bytes);
-        let public = PublicKey::from(&secret).to_bytes();
-        Self { secret, public }
+        let mut random = Zeroizing::new([0; 32]);
+        entropy.fill(&mut random[..]);
+        let mut nonce_prefix = [0; NONCE_BYTES - 8];
+        entropy.fill(&mut nonce_prefix);
+        let secret = ChannelSecret::derive(&random);
+        Self { secret, nonce_prefix, answers: AtomicU64::new(0) }
     }
 
     /// The public half, as the attestation binds it.
     pub fn public(&self) -> [u8; 32] {
-        self.public
+        self.secret.public()
     }
 
-    /// The secret shared with the holder of `peer` (RFC 7748 6.1).
+    /// Opens a request to this key, whose id is `key_id`.
     ///
-    /// `None` for a point of low order, which would give everybody the same secret.
-    pub fn agree(&self, peer: &[u8; 32]) -> Option<Secret> {
-        let shared = self.secret.diffie_hellman(&PublicKey::from(*peer));
-        shared.was_contributory().then(|| Secret::new(shared.to_bytes()))
+    /// # Errors
+    /// [`OpenError`]: nothing is known of the request then.
+    pub fn open(&self, key_id: u64, message: &[u8]) -> Result<OpenedRequest, OpenError> {
+        let (text, sealer) = self.secret.open(key_id, message)?;
+        Ok(OpenedRequest { text, sealer, nonce: self.next_nonce() })
     }
-}
 
-impl fmt::Debug for ChannelKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[redacted]")
+    /// A nonce that no other answer under this key has: a request that is repeated has the same
+    /// secret as before, so its answers are kept apart by counting, not by luck.
+    fn next_nonce(&self) -> [u8; NONCE_BYTES] {
+        let count = self.answers.fetch_add(1, Ordering::Relaxed);
+        let mut nonce = [0; NONCE_BYTES];
+        let (prefix, counter) = nonce.split_at_mut(self.nonce_prefix.len());
+        prefix.copy_from_slice(&self.nonce_prefix);
+        counter.copy_from_slice(&count.to_be_bytes());
+        nonce
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mortise_format::ids::parse_hex;
+    use mortise_channel::seal_request;
 
-    fn hex(text: &str) -> [u8; 32] {
-        let mut out = [0; 32];
-        parse_hex(&format!("0x{text}"), &mut out).unwrap();
-        out
+    /// Bytes that count on.
+    struct Counting(AtomicU64);
+
+    impl Entropy for Counting {
+        fn fill(&self, out: &mut [u8]) {
+            for byte in out {
+                *byte = self.0.fetch_add(1, Ordering::Relaxed).to_le_bytes()[0];
+            }
+        }
     }
 
-    /// RFC 7748 6.1.
-    #[test]
-    fn public_half_and_shared_secret_are_those_of_the_standard() {
-        let alice = hex("77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a");
-        let alice = ChannelKey::from_bytes(alice);
-        let public = hex("8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a");
-        assert_eq!(alice.public(), public);
-        let bob = hex("de9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f");
-        let shared = hex("4a5d9d5ba4ce2de1728e3bf480350f25e07e21c947d19e3376f09b3c1e161742");
-        assert_eq!(alice.agree(&bob).unwrap().expose(|bytes| *bytes), shared);
-        assert_eq!(format!("{alice:?}"), "[redacted]");
+    fn key() -> ChannelKey {
+        ChannelKey::generate(&Counting(AtomicU64::new(0)))
     }
 
     #[test]
-    fn point_of_low_order_gives_no_secret() {
-        let key = ChannelKey::from_bytes([7; 32]);
-        let mut one = [0; 32];
-        assert!(key.agree(&one).is_none());
-        one[0] = 1;
-        assert!(key.agree(&one).is_none());
+    fn repeated_request_opens_again_under_a_nonce_of_its_own() {
+        let key = key();
+        let (message, opener) = seal_request(&key.public(), 3, &[7; 32], b"{}").unwrap();
+        let (first, second) = (key.open(3, &message).unwrap(), key.open(3, &message).unwrap());
+        assert_eq!(first.text.trim_ascii_end(), b"{}");
+        assert_eq!(first.nonce[..24], second.nonce[..24]);
+        assert_eq!((first.nonce[24..].to_vec(), second.nonce[31]), (vec![0; 8], 1));
+        let answer = second.sealer.seal(&second.nonce, b"[]").unwrap();
+        assert_eq!(opener.open(&answer).unwrap(), b"[]");
+        assert!(key.open(4, &message).is_err());
+    }
+
+    #[test]
+    fn key_is_made_from_all_of_its_randomness_and_never_printed() {
+        let other = ChannelKey::generate(&Counting(AtomicU64::new(1)));
+        assert_ne!(key().public(), other.public());
+        let secret: [u8; 32] = std::array::from_fn(|at| u8::try_from(at).unwrap());
+        assert_eq!(key().public(), ChannelSecret::derive(&secret).public());
+        let text = format!("{:?}", key());
+        assert!(text.contains("secret: [redacted]"), "{text}");
     }
 }

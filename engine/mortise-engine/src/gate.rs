@@ -3,16 +3,18 @@
 //! What it is for: sessions hold a gate and nothing else of the engine. It takes a permit before
 //! anything is queued, so that memory is bounded whatever actix's mailboxes do.
 
-use crate::actors::{Admit, Attest, Attestor, Crypto, Ledger, Submit};
+use crate::actors::{Admit, Attest, Attestor, Crypto, Ledger, OpenMessage, Submit};
 use crate::api::{Ask, Query, Reply};
 use crate::app::App;
 use crate::attest::{AttestError, BootDocument};
-use crate::channel::ChannelKey;
+use crate::channel::{ChannelKey, OpenedRequest};
 use crate::keyring::Identity;
 use crate::phase::{Bounds, Phase, PhaseCell};
 use crate::ports::AttestRequest;
 use crate::throttle::Throttle;
 use actix::Addr;
+use bytes::Bytes;
+use mortise_channel::OpenError;
 use mortise_format::command::Command;
 use mortise_verify::attestation::KeyBinding;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
@@ -184,6 +186,27 @@ impl Gate {
         let reply =
             self.leave_with(serving, |waiting, asker| waiting.commands.push((command, asker)));
         Ok(reply.await)
+    }
+
+    /// Opens a message of the channel on the pool, with the key of this boot. In every phase in
+    /// which the boot is done: what is inside is judged as a text in clear is.
+    ///
+    /// # Errors
+    /// [`Closed`]: then nothing was opened. Inside: the id of the key, and what it opened.
+    pub async fn open_message(
+        &self,
+        message: Bytes,
+    ) -> Result<(u64, Result<OpenedRequest, OpenError>), Closed> {
+        let serving = self.serving.get().ok_or_else(|| match self.phase() {
+            Phase::Fault { .. } => Closed::Fault,
+            phase => Closed::NotReady(phase.name()),
+        })?;
+        let _permit = self.permits.try_acquire().map_err(|_| Closed::Overloaded)?;
+        let (key, key_id) = (Arc::clone(&serving.proof.channel), serving.proof.binding.epoch);
+        let opened = serving.crypto.send(OpenMessage { key, key_id, message }).await;
+        // The pool ends with the process.
+        let opened = opened.map_err(|_| Closed::NotReady("stopping"))?;
+        Ok((key_id, opened))
     }
 
     /// Queues a question for the next message to the actors and waits for its answer.

@@ -1,9 +1,13 @@
-//! The pool for what costs time: recovering signatures, signing frames.
+//! The pool for what costs time: recovering signatures, signing frames, opening messages of the
+//! channel.
 
+use crate::channel::{ChannelKey, OpenedRequest};
 use crate::keyring::Identity;
 use crate::pipeline::{SignJob, SignedFrame};
 use crate::released::sign_promises;
 use actix::{Actor, Handler, Message, SyncContext};
+use bytes::Bytes;
+use mortise_channel::OpenError;
 use mortise_core::{Admitted, admit};
 use mortise_format::command::Command;
 use mortise_format::eip712::Domain;
@@ -40,6 +44,26 @@ impl Handler<Admit> for Crypto {
     fn handle(&mut self, message: Admit, _: &mut SyncContext<Self>) -> Self::Result {
         let admit = |command| admit(&self.identity.engine_id, command);
         message.0.into_iter().map(admit).collect()
+    }
+}
+
+/// Open a message of the channel.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<OpenedRequest, OpenError>")]
+pub struct OpenMessage {
+    /// The key of the boot.
+    pub key: Arc<ChannelKey>,
+    /// Its id.
+    pub key_id: u64,
+    /// The message.
+    pub message: Bytes,
+}
+
+impl Handler<OpenMessage> for Crypto {
+    type Result = Result<OpenedRequest, OpenError>;
+
+    fn handle(&mut self, open: OpenMessage, _: &mut SyncContext<Self>) -> Self::Result {
+        open.key.open(open.key_id, &open.message)
     }
 }
 

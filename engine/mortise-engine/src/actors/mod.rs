@@ -4,7 +4,7 @@
 //! sessions --Submit--> Ledger (own thread, single writer) --Ship--> Shipper (acks in order)
 //!                        |  ^                                          |
 //!                        |  '-------------- Acked / StoreFailed -------'
-//!                        '--SignFrame--> Crypto pool (SyncArbiter): also admits commands
+//!                        '--SignFrame--> Crypto pool (SyncArbiter): also admits commands, opens messages
 //! sessions --Attest--> Attestor (SyncArbiter, one thread): asks the security module
 //! ```
 //! Messages carry batches. `do_send` is banned: it ignores a mailbox's bound. Bounds on what is
@@ -16,5 +16,5 @@ mod ledger;
 mod shipper;
 
 pub use attestor::{Attest, Attestor, Bind};
-pub use crypto::{Admit, Crypto};
+pub use crypto::{Admit, Crypto, OpenMessage};
 pub use ledger::{Ledger, LedgerParts, Stop, Submit};

@@ -9,6 +9,9 @@ mod application;
 mod attestation;
 mod methods;
 mod render;
+mod sealed;
+
+pub use sealed::answer_sealed;
 
 use crate::gate::Gate;
 use mortise_format::wire::envelope::{self, Id, Item, Message, Request};

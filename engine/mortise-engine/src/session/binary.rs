@@ -1,9 +1,10 @@
-//! Pipelined messages.
+//! Pipelined messages: texts in clear, and messages of the channel.
 
 use super::{PATIENCE, linger};
 use crate::gate::Gate;
 use crate::rpc;
 use bytes::{Bytes, BytesMut};
+use mortise_format::channel::is_channel;
 use mortise_format::limits::{REQUEST_BYTES_MAX, RESPONSE_BYTES_MAX};
 use mortise_transport::{
     Message, MessageError, MessageReader, MessageWriter, REQUEST_MAGIC, Stream,
@@ -81,7 +82,10 @@ async fn next<R: tokio::io::AsyncRead + Unpin>(
 async fn answer(gate: &Gate, number: u64, payload: Bytes, answers: &mpsc::Sender<Outgoing>) {
     // Messages are numbered and pipelined: a notification is answered by an empty message, so
     // that a relay knows that it is done.
-    let bytes = rpc::answer(gate, &payload).await.unwrap_or_default();
+    let bytes = match is_channel(&payload) {
+        true => rpc::answer_sealed(gate, payload).await,
+        false => rpc::answer(gate, &payload).await.unwrap_or_default(),
+    };
     // The writer is gone when the peer is: nobody is left to answer.
     let _ = answers.send((number, bytes)).await;
 }
