@@ -4,10 +4,11 @@
 //! an approved image holds now; turn the document of a boot into the same for any time later.
 //!
 //! What it does not do: say which images are good - the caller's [`Trust`] does; remember what was
-//! proven - pin it with [`crate::Client::pinned`].
+//! proven - pin it with [`crate::Client::pinned`], or let [`crate::Client::attested`] do both.
 
 use crate::client::{Client, Identity};
 use crate::error::ClientError;
+use crate::signer::random_bytes;
 use mortise_core::signature::{address_of_compressed, recover};
 use mortise_format::eip712::RootStatement;
 use mortise_format::ids::{Address, Bytes32};
@@ -158,16 +159,20 @@ pub fn verify_boot(answer: &BootAttestation, trust: &Trust) -> Result<Proven, Pr
     Ok(Proven { binding, address, document: verified.document().clone(), statement: None })
 }
 
+/// The verifier's clock.
+pub(crate) fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
 impl Client {
     /// Asks the engine which code holds its keys, now, and checks the answer.
     ///
     /// # Errors
     /// `Refused` with UNATTESTED or OVERLOADED; `Proof`; what every call can fail with.
     pub async fn prove(&self, trust: &Trust) -> Result<Proven, ClientError> {
-        let nonce = Bytes32(crate::signer::random_request_id().0);
+        let nonce = Bytes32(random_bytes());
         let answer = self.attestation(nonce).await?;
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let now_ms = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
-        Ok(verify(&answer, &nonce, now_ms, trust)?)
+        Ok(verify(&answer, &nonce, now_ms(), trust)?)
     }
 }

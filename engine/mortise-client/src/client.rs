@@ -1,5 +1,6 @@
 //! The client: one engine, its identity, calls with retries.
 
+use crate::channel::{self, Attested, ChannelError, Peer};
 use crate::check;
 use crate::endpoint::Endpoint;
 use crate::error::ClientError;
@@ -33,11 +34,12 @@ pub struct Client {
     retry: RetryPolicy,
     identity: OnceLock<Identity>,
     statements: Statements,
+    pub(crate) attested: Option<Attested>,
     next_id: AtomicU64,
 }
 
 impl Client {
-    /// A client that trusts the engine it meets first.
+    /// A client that trusts the engine it meets first and speaks in clear; see [`Client::attested`].
     pub fn new(endpoint: Endpoint) -> Self {
         Self {
             link: Link::new(&endpoint),
@@ -45,6 +47,7 @@ impl Client {
             retry: RetryPolicy::default(),
             identity: OnceLock::new(),
             statements: Statements::default(),
+            attested: None,
             next_id: AtomicU64::new(1),
         }
     }
@@ -93,14 +96,21 @@ impl Client {
         if let Some(identity) = self.identity.get() {
             return Ok(*identity);
         }
+        if let Some(proven) = self.proven().await? {
+            return Ok(proven.identity());
+        }
         let health = self.health().await?;
         if health.enclave_id.is_zero() || health.public_key.is_zero() {
             return Err(ErrorObject::not_ready(&health.phase).into());
         }
         let met = Identity { engine_id: health.enclave_id, address: health.public_key };
-        let first = *self.identity.get_or_init(|| met);
-        first.expect_same(met)?;
-        Ok(first)
+        self.expect_identity(met)?;
+        Ok(met)
+    }
+
+    /// Takes an identity as the first, or compares it with the first.
+    pub(crate) fn expect_identity(&self, met: Identity) -> Result<(), ClientError> {
+        self.identity.get_or_init(|| met).expect_same(met)
     }
 
     /// Asks who answers and compares with whom we trust.
@@ -141,22 +151,71 @@ impl Client {
     async fn take_statement(&self, shown: SignedStatement, how: Shown) -> Result<(), ClientError> {
         let identity = self.identity().await?;
         check::statement(&identity, &shown)?;
+        self.take_proven(shown, how)
+    }
+
+    /// Takes in a statement whose signature was checked.
+    pub(crate) fn take_proven(
+        &self,
+        shown: SignedStatement,
+        how: Shown,
+    ) -> Result<(), ClientError> {
         self.statements.take(shown, how).map_err(ClientError::Contradiction)
     }
 
-    /// Sends a call until it is answered, refused for good, or the attempts are used up.
+    /// Sends a call until it is answered, refused for good, or the attempts are used up; through
+    /// the channel, if this client has one. When the engine has booted anew it proves itself again,
+    /// once, and the same text is sealed to its new key.
     pub(crate) async fn call<P: Serialize, R: DeserializeOwned>(
         &self,
         method: Method,
         params: &P,
         on_loss: OnLoss,
     ) -> Result<R, ClientError> {
+        let call = self.written(method, params);
+        for _ in 0..BOOTS_MAX {
+            let peer = self.sealed_to().await?;
+            match self.send(&call, peer.as_deref(), on_loss).await? {
+                Sent::Answered(result) => return Ok(result),
+                Sent::ToOtherBoot => {
+                    if let Some(peer) = peer {
+                        self.forget(&peer).await;
+                    }
+                }
+            }
+        }
+        Err(ChannelError::Refused.into())
+    }
+
+    /// As [`Client::call`], in clear whatever this client was told: for what comes before a proof.
+    pub(crate) async fn call_in_clear<P: Serialize, R: DeserializeOwned>(
+        &self,
+        method: Method,
+        params: &P,
+        on_loss: OnLoss,
+    ) -> Result<R, ClientError> {
+        match self.send(&self.written(method, params), None, on_loss).await? {
+            Sent::Answered(result) => Ok(result),
+            Sent::ToOtherBoot => Err(ChannelError::Refused.into()),
+        }
+    }
+
+    fn written<P: Serialize>(&self, method: Method, params: &P) -> Written {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        let request = Bytes::from(envelope::request(id, method.name(), params));
+        Written { method, id, text: Bytes::from(envelope::request(id, method.name(), params)) }
+    }
+
+    async fn send<R: DeserializeOwned>(
+        &self,
+        call: &Written,
+        peer: Option<&Peer>,
+        on_loss: OnLoss,
+    ) -> Result<Sent<R>, ClientError> {
         let mut attempt = 1;
         loop {
-            let (error, wait) = match self.attempt(method, id, request.clone()).await {
-                Ok(outcome) => return outcome,
+            let (error, wait) = match self.attempt(call, peer).await {
+                Ok(outcome) => return outcome.map(Sent::Answered),
+                Err(Again::OtherBoot) => return Ok(Sent::ToOtherBoot),
                 Err(Again::Refused(error, wait)) => (ClientError::from(error), Some(wait)),
                 Err(Again::Lost(error)) if error.sent && on_loss == OnLoss::GiveUp => {
                     return Err(self.unreachable(error));
@@ -173,24 +232,36 @@ impl Client {
 
     async fn attempt<R: DeserializeOwned>(
         &self,
-        method: Method,
-        id: u64,
-        request: Bytes,
+        call: &Written,
+        peer: Option<&Peer>,
     ) -> Result<Result<R, ClientError>, Again> {
-        let exchange = tokio::time::timeout(self.retry.answer_max, self.link.exchange(request));
-        let answer = match exchange.await {
-            Ok(answer) => answer.map_err(Again::Lost)?,
-            Err(_) => {
-                let reason = format!("no answer within {:?}", self.retry.answer_max);
-                return Err(Again::Lost(LinkError { reason, sent: true }));
+        let answer = match peer.map(|peer| peer.seal(&call.text)) {
+            None => self.exchange(call.text.clone()).await?,
+            Some(Err(error)) => return Ok(Err(error.into())),
+            Some(Ok((message, opener))) => {
+                match channel::open(&opener, &self.exchange(message).await?)? {
+                    Ok(text) => text,
+                    Err(error) => return Ok(Err(error.into())),
+                }
             }
         };
-        match read_answer(method, id, &answer) {
+        match read_answer(call.method, call.id, &answer) {
             Err(ClientError::Refused(error)) => match worth_waiting(&error) {
                 Some(wait) => Err(Again::Refused(*error, wait)),
                 None => Ok(Err(ClientError::Refused(error))),
             },
             outcome => Ok(outcome),
+        }
+    }
+
+    async fn exchange(&self, message: Bytes) -> Result<Bytes, Again> {
+        let exchange = tokio::time::timeout(self.retry.answer_max, self.link.exchange(message));
+        match exchange.await {
+            Ok(answer) => answer.map_err(Again::Lost),
+            Err(_) => {
+                let reason = format!("no answer within {:?}", self.retry.answer_max);
+                Err(Again::Lost(LinkError { reason, sent: true }))
+            }
         }
     }
 
@@ -213,13 +284,34 @@ impl Identity {
     }
 }
 
-/// Why the same bytes are worth sending again.
-enum Again {
-    /// Transient, says the engine.
+/// A call as text: the same whenever and however it is sent.
+struct Written {
+    method: Method,
+    id: u64,
+    text: Bytes,
+}
+
+/// What became of a call.
+enum Sent<R> {
+    /// This is its result.
+    Answered(R),
+    /// The engine has booted anew and cannot read it.
+    ToOtherBoot,
+}
+
+/// Why the same text is worth sending again.
+pub(crate) enum Again {
+    /// Transient, says the engine, or for a sealed one whoever carries it.
     Refused(ErrorObject, Duration),
     /// No answer.
     Lost(LinkError),
+    /// It was sealed to a key that the engine does not have any more.
+    OtherBoot,
 }
+
+/// Boots that one call is sealed to: a second proof shows a restart, a third would show a carrier
+/// that passes proofs and nothing else.
+const BOOTS_MAX: u32 = 2;
 
 fn read_answer<R: DeserializeOwned>(
     method: Method,

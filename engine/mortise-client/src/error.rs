@@ -1,6 +1,7 @@
 //! What can go wrong with a call, and the exit code that a command gives for it.
 
 use crate::attestation::ProofError;
+use crate::channel::ChannelError;
 use crate::check::CheckError;
 use crate::endpoint::EndpointError;
 use crate::signer::SignerError;
@@ -58,6 +59,9 @@ pub enum ClientError {
     /// The attestation does not prove the engine's keys.
     #[error(transparent)]
     Proof(#[from] ProofError),
+    /// The call did not pass through the channel. Of a state-changing call the outcome is unknown.
+    #[error(transparent)]
+    Channel(#[from] ChannelError),
     /// Two statements of the engine contradict each other: evidence of a fork or a rollback.
     #[error("{0}")]
     Contradiction(Box<Contradiction>),

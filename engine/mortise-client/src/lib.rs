@@ -4,13 +4,16 @@
 //! gateway, a unix socket or vsock. What comes back is checked against what was asked and against
 //! the key that the caller pinned: [`check`] says what a success proves.
 //!
-//! [`Client::prove`] says which code holds that key: [`attestation`].
+//! [`Client::connect_attested`] asks which code holds that key before anything else is said, and
+//! from then on seals every call to it, so that whoever carries calls and answers reads neither;
+//! [`Client::prove`] asks alone: [`attestation`].
 //!
 //! What it does not do: check event-tree paths or history paths - the receipts that it hands out
 //! hold them for a verifier; speak TLS; keep keys - a [`Signer`] is the caller's.
 //!
-//! Invariants: a state-changing call is sent again only as the same bytes with the same request
-//! id (INV-07); a statement that contradicts the one kept is an error that carries both (INV-12).
+//! Invariants: a state-changing call is sent again only as the same text with the same request
+//! id (INV-07), in the channel sealed anew each time; a statement that contradicts the one kept is
+//! an error that carries both (INV-12).
 //!
 //! ```no_run
 //! # async fn demo() -> Result<(), mortise_client::ClientError> {
@@ -36,6 +39,7 @@
 
 mod application;
 pub mod attestation;
+mod channel;
 pub mod check;
 mod client;
 mod endpoint;
@@ -56,6 +60,7 @@ mod tests;
 mod vectors;
 
 pub use attestation::{ProofError, Proven, Trust};
+pub use channel::{Channel, ChannelError};
 pub use client::{Client, Identity};
 pub use endpoint::{Endpoint, EndpointError};
 pub use error::{ClientError, Exit};

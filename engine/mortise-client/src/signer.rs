@@ -168,6 +168,14 @@ pub fn random_request_id() -> RequestId {
     id
 }
 
+/// 32 random bytes of the operating system.
+///
+/// # Panics
+/// When the operating system has no entropy to give.
+pub(crate) fn random_bytes() -> [u8; 32] {
+    random_request_id().0
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,6 +7,7 @@ use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::header::{CONTENT_TYPE, HOST};
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
+use mortise_format::channel::{MEDIA_TYPE, is_channel};
 use mortise_format::limits::RESPONSE_BYTES_MAX;
 use std::sync::{Mutex, PoisonError};
 use tokio::net::TcpStream;
@@ -33,9 +34,10 @@ impl HttpLink {
 
     pub async fn exchange(&self, body: Bytes) -> Result<Bytes, LinkError> {
         let mut sender = self.sender().await?;
+        let content_type = if is_channel(&body) { MEDIA_TYPE } else { "application/json" };
         let request = Request::post(self.path.as_str())
             .header(HOST, self.authority.as_str())
-            .header(CONTENT_TYPE, "application/json")
+            .header(CONTENT_TYPE, content_type)
             .body(Full::new(body))
             .map_err(LinkError::unsent)?;
         let response = sender.send_request(request).await.map_err(send_error)?;

@@ -1,4 +1,4 @@
-//! How bytes get to the engine and back: one request text, one answer text.
+//! How bytes get to the engine and back: one request, one answer, in clear or sealed.
 
 mod framed;
 mod http;
@@ -44,7 +44,7 @@ impl Link {
         }
     }
 
-    /// Sends a request text and waits for its answer.
+    /// Sends a request and waits for its answer.
     pub async fn exchange(&self, request: Bytes) -> Result<Bytes, LinkError> {
         match self {
             Self::Http(link) => link.exchange(request).await,
