@@ -1,33 +1,64 @@
-//! The measured binary of the enclave.
-//!
-//! What it is for: composing the engine with the ports of the Nitro platform. It carries no
-//! command line, no HTTP server, no web page, and it can never reach the software stand-ins.
-//!
-//! What it does not do yet: without the adapter to the Nitro Secure Module there is no trusted
-//! time, no entropy and no sealed key, so it starts nothing and says which of these is missing.
+//! The enclave's process: module, configuration, engine, in this order; see [`mortise_enclave`].
 
+use mortise_enclave::config::{CONFIG_FILE, EnclaveConfig};
+use mortise_enclave::log::{self, Watch};
+use mortise_enclave::platform;
+use mortise_enclave::stop::{CONFIG, Stop};
+use mortise_engine::ports::Nsm;
+use mortise_engine::server::{self, VERSION};
+use mortise_nitro::device::NsmDevice;
+use std::path::Path;
 use std::process::ExitCode;
-
-/// The device of the Nitro Secure Module inside an enclave.
-const NSM_DEVICE: &str = "/dev/nsm";
-/// Exit status when there is no Nitro Secure Module.
-const EXIT_NO_NSM: u8 = 10;
-/// Exit status when this build has no adapter to the module.
-const EXIT_NO_ADAPTER: u8 = 11;
+use std::sync::Arc;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::level_filters::LevelFilter;
 
 fn main() -> ExitCode {
-    if !std::path::Path::new(NSM_DEVICE).exists() {
-        eprintln!(
-            "mortise-enclave {}: no {NSM_DEVICE}: this is not a Nitro enclave, and there is no \
-             trusted clock, entropy or key without one. For development run `mortise dev`.",
-            mortise_engine::server::VERSION
-        );
-        return ExitCode::from(EXIT_NO_NSM);
+    let config = read_config();
+    log::start(config.as_ref().map_or(LevelFilter::INFO, EnclaveConfig::log));
+    match run(config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(stop) => {
+            tracing::error!(name = stop.name(), exit = stop.exit(), why = %stop, "the enclave stops");
+            ExitCode::from(stop.exit())
+        }
     }
-    eprintln!(
-        "mortise-enclave {}: {NSM_DEVICE} is here, but this build has no adapter to it and to \
-         KMS: it cannot unseal keys and serves nothing.",
-        mortise_engine::server::VERSION
-    );
-    ExitCode::from(EXIT_NO_ADAPTER)
+}
+
+fn read_config() -> Result<EnclaveConfig, Stop> {
+    Ok(EnclaveConfig::parse(&platform::read(Path::new(CONFIG_FILE), CONFIG)?)?)
+}
+
+/// Without a module nothing else is worth saying.
+fn run(config: Result<EnclaveConfig, Stop>) -> Result<(), Stop> {
+    let nsm: Arc<dyn Nsm> = Arc::new(NsmDevice::open().map_err(Stop::NoNsm)?);
+    let config = config?;
+    tracing::info!(version = VERSION, listen = %config.listen(), "starting");
+    if config.has_own_roots() {
+        tracing::warn!("DEVELOPMENT IMAGE: the key service is believed under roots of its own");
+    }
+    if config.releases_plaintext() {
+        tracing::warn!("release_plaintext is on: the application gives data keys in clear");
+    }
+    actix::System::new().block_on(serve(&config, nsm))
+}
+
+async fn serve(config: &EnclaveConfig, nsm: Arc<dyn Nsm>) -> Result<(), Stop> {
+    let engine = platform::engine(config)?;
+    let ports = platform::ports(config, nsm)?;
+    Ok(server::run(engine, ports, Arc::new(Watch::default()), told_to_stop()).await?)
+}
+
+/// Ends at SIGINT or SIGTERM, if they can be caught at all.
+async fn told_to_stop() {
+    let caught = |kind| async move {
+        match signal(kind) {
+            Ok(mut signal) => drop(signal.recv().await),
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = caught(SignalKind::interrupt()) => {}
+        () = caught(SignalKind::terminate()) => {}
+    }
 }

@@ -1,0 +1,74 @@
+//! The ports of the engine in an enclave: device, clock, entropy, key service, application keys.
+//!
+//! What it is for: the one place where the Nitro platform is put together. It knows the module as a
+//! port, so that the same lines run over a software module in tests of other crates.
+//!
+//! What it does not do: start anything that listens; see [`config`] for the engine's half.
+
+use crate::config::EnclaveConfig;
+use crate::stop::{GENESIS, Stop};
+use mortise_engine::app::AppConfig;
+use mortise_engine::attest::Attestation;
+use mortise_engine::phase::Bounds;
+use mortise_engine::ports::{AppKeys, Clock, Entropy, Nsm};
+use mortise_engine::server::{Config, Ports};
+use mortise_format::limits::SNAPSHOT_FRAMES;
+use mortise_format::wire::genesis;
+use mortise_nitro::clock::{ClockRules, NsmClock};
+use mortise_nitro::entropy::NsmEntropy;
+use mortise_nitro::kms::{CredentialStore, KmsAppKeys, KmsClient, KmsPlatform, KmsVault};
+use std::num::NonZero;
+use std::path::Path;
+use std::sync::Arc;
+
+/// The ports over this module. Needs a running runtime: credentials come in over it.
+///
+/// # Errors
+/// `Clock`, `Entropy`, `KeyService`.
+pub fn ports(config: &EnclaveConfig, nsm: Arc<dyn Nsm>) -> Result<Ports, Stop> {
+    let clock: Arc<dyn Clock> = Arc::new(NsmClock::start(Arc::clone(&nsm), ClockRules::default())?);
+    let entropy: Arc<dyn Entropy> = Arc::new(NsmEntropy::new(Arc::clone(&nsm))?);
+    let parent = Arc::new(config.credentials());
+    let platform = KmsPlatform {
+        dialer: Arc::new(config.relay()),
+        credentials: CredentialStore::from_parent(parent, Arc::clone(&entropy)),
+        nsm: Arc::clone(&nsm),
+        clock: Arc::clone(&clock),
+        entropy: Arc::clone(&entropy),
+    };
+    let client = Arc::new(KmsClient::new(config.kms().clone(), platform)?);
+    let app: Arc<dyn AppKeys> = Arc::new(KmsAppKeys::new(Arc::clone(&client)));
+    Ok(Ports {
+        clock,
+        entropy,
+        vault: Arc::new(KmsVault::new(client)),
+        attestation: Attestation::Module(nsm),
+        app: Some(app),
+    })
+}
+
+/// What the engine is made of, with the genesis of the image.
+///
+/// # Errors
+/// `File`, `Genesis`.
+pub fn engine(config: &EnclaveConfig) -> Result<Config, Stop> {
+    let text = read(config.genesis(), GENESIS)?;
+    Ok(Config {
+        listen: config.listen(),
+        store: config.store(),
+        genesis: Some(genesis::parse(&text)?),
+        bounds: Bounds::default(),
+        snapshot_frames: SNAPSHOT_FRAMES,
+        crypto_threads: std::thread::available_parallelism().map_or(1, NonZero::get),
+        app: AppConfig { release_plaintext: config.releases_plaintext() },
+    })
+}
+
+/// Reads a file of the image; `name` is that of the stop when there is none.
+///
+/// # Errors
+/// `File`.
+pub fn read(path: &Path, name: &'static str) -> Result<String, Stop> {
+    let named = |error| Stop::File { path: path.to_owned(), name, error };
+    std::fs::read_to_string(path).map_err(named)
+}

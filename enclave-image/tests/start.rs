@@ -1,0 +1,22 @@
+//! The measured binary from outside, on a machine that is no enclave.
+
+use std::process::Command;
+
+/// Every start outside an enclave ends here, whatever the environment and the arguments say.
+#[test]
+fn machine_without_the_module_ends_it_by_name_with_one_json_line() {
+    for argument in [&[][..], &["--config", "/tmp/enclave.toml"]] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mortise-enclave"));
+        command.args(argument).env("MORTISE_CONFIG", "/tmp/enclave.toml").env("RUST_LOG", "trace");
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(10));
+        assert!(output.stdout.is_empty());
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        let lines: Vec<&str> = stderr.lines().collect();
+        let [line] = lines[..] else { panic!("{stderr}") };
+        assert!(line.starts_with('{') && line.ends_with('}'), "{line}");
+        for said in ["\"name\":\"NO_NSM\"", "\"exit\":10", "mortise dev"] {
+            assert!(line.contains(said), "{line}");
+        }
+    }
+}
