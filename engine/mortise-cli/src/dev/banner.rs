@@ -88,7 +88,7 @@ impl Banner {
             out.push('\n');
         };
         let chains: Vec<String> = self.chains.iter().map(u64::to_string).collect();
-        line(String::from("Mortise development system: software enclave under a DEVELOPMENT ROOT"));
+        line(String::from("Mortise development system: software enclave, DEV ROOT - never trust"));
         line(format!("  endpoint   {}", self.url));
         line(format!("  engine id  {}", self.engine_id));
         line(format!("  engine key {}", to_checksum(&self.engine_address)));
@@ -106,8 +106,20 @@ impl Banner {
         }
         line(String::from("\nCommit a lock (good once, for half an hour):\n"));
         line(self.curl.clone());
+        line(String::from("\nVerify which code holds the keys:\n"));
+        line(self.verification());
         line(String::from("\nCtrl-C stops; the next start replays."));
         out
+    }
+}
+
+impl Banner {
+    /// The command that verifies this engine.
+    fn verification(&self) -> String {
+        let Authority { nitro_root, pcr0, .. } = &self.authority;
+        let url = &self.url;
+        let root = nitro_root.display();
+        format!("mortise --url {url} verify attestation --root {root} --pcr0 {pcr0}")
     }
 }
 
