@@ -7,7 +7,7 @@
 //! `issuer`, an authority of the same shape written against the standards, not against our reader.
 
 pub(crate) mod der;
-mod genuine;
+pub(crate) mod genuine;
 pub(crate) mod issuer;
 mod live;
 mod refused;

@@ -4,11 +4,13 @@
 
 mod documents;
 mod live;
+mod measured;
 mod module;
 mod refused;
 mod sealed;
 mod software;
 mod vault;
+mod verified;
 
 use crate::client::block_on;
 use module::TestModule;

@@ -1,0 +1,179 @@
+//! `mortise verify attestation` on a real engine over the software module: what a stranger sees.
+
+use super::NONCE;
+use crate::attestation::genuine::documents;
+use crate::client::{block_on, over_socket};
+use mortise_engine::attest::Attestation;
+use mortise_engine::ports::Vault;
+use mortise_sim::nsm::{Measurements, SoftwareNsm};
+use mortise_testkit::system::threads::Platform;
+use mortise_testkit::system::{Options, System};
+use mortise_testkit::vault::TestVault;
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use std::process::{Command, Output};
+use std::sync::Arc;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_mortise-under-test");
+
+/// An attested system, and the folder with its authority's root.
+struct Shown {
+    system: System,
+    folder: tempfile::TempDir,
+}
+
+impl Shown {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().expect("the system gives a folder");
+        let module = SoftwareNsm::boot(&folder.path().join("nsm"), &Measurements::dev("engine"));
+        let module = module.expect("the folder can be written");
+        module.export_root(folder.path()).expect("the folder can be written");
+        let vault: Arc<dyn Vault> = Arc::new(TestVault::new(93));
+        let platform = Some(Platform::new(vault, Attestation::Module(Arc::new(module))));
+        Self { system: System::with(Options { platform, ..Options::default() }), folder }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn root(&self) -> String {
+        self.path("nitro-root.pem").display().to_string()
+    }
+
+    /// Asks the engine; exit status, data, stderr.
+    fn verify(&self, args: &[&str]) -> (i32, Value, String) {
+        let url = format!("unix:{}", self.system.engine_socket().display());
+        run(&[&["--url", &url], args].concat())
+    }
+
+    /// An answer of the engine in a file, as a call over HTTP gives it.
+    fn answer(&self, name: &str, method: &str, params: Value) -> (String, Value) {
+        let answer = self.system.call(method, params);
+        (self.file(name, &answer), answer)
+    }
+
+    fn file(&self, name: &str, content: &Value) -> String {
+        let path = self.path(name);
+        std::fs::write(&path, content.to_string()).expect("the folder can be written");
+        path.display().to_string()
+    }
+}
+
+fn run(args: &[&str]) -> (i32, Value, String) {
+    let mut command = Command::new(PROGRAM);
+    for variable in ["MORTISE_URL", "MORTISE_KEY", "MORTISE_TRUST"] {
+        command.env_remove(variable);
+    }
+    command.args(["--json", "verify", "attestation"]).args(args);
+    let Output { status, stdout, stderr } = command.output().expect("our own program starts");
+    let stderr = String::from_utf8(stderr).expect("it writes text");
+    (status.code().expect("it ends"), serde_json::from_slice(&stdout).unwrap_or_default(), stderr)
+}
+
+fn pcr0(label: &str) -> String {
+    Measurements::dev(label).pcr0.to_string()
+}
+
+#[test]
+fn engine_is_proven_with_its_root_named_and_by_no_other_and_no_other_image() {
+    let shown = Shown::start();
+    let (root, pcr0, other) = (shown.root(), pcr0("engine"), pcr0("another"));
+    let identity = block_on(over_socket(&shown.system.engine_socket()).identity());
+    let identity = identity.expect("it answers");
+    for image in [&["--pcr0", &*pcr0][..], &["--any-image"], &["--pcr0", &other, "--pcr0", &pcr0]] {
+        let (exit, said, stderr) = shown.verify(&[&["--root", &*root], image].concat());
+        assert_eq!(exit, 0, "{stderr}");
+        for document in ["live", "boot"] {
+            let engine = &said[document]["engine"];
+            assert_eq!(engine["engineId"], identity.engine_id.to_string());
+            assert_eq!(engine["epoch"], 1);
+        }
+        assert!(said["live"]["statement"].is_object() && said["live"]["nonce"].is_string());
+        assert!(said["boot"]["statement"].is_null() && said["boot"]["nonce"].is_null());
+    }
+    for (args, name) in [
+        (&["--pcr0", &*pcr0][..], "RootNotPinned"),
+        (&["--pcr0", &pcr0, "--root", "aws"], "RootNotPinned"),
+        (&["--pcr0", &other, "--root", &root], "PcrNotApproved"),
+        (&["--pcr0", &pcr0, "--pcr1", &other, "--root", &root], "PcrNotApproved"),
+    ] {
+        let (exit, said, stderr) = shown.verify(args);
+        assert_eq!(exit, 1, "{args:?}");
+        assert_eq!(said["error"]["evidence"]["name"], name, "{args:?} {stderr}");
+    }
+    assert_eq!(shown.verify(&["--root", &root]).0, 2);
+}
+
+#[test]
+fn proven_engine_must_be_the_pinned_one() {
+    let shown = Shown::start();
+    let (root, trust) = (shown.root(), shown.path("trust.json").display().to_string());
+    let args = ["--root", &root, "--any-image", "--trust", &trust];
+    for _ in 0..2 {
+        assert_eq!(shown.verify(&args).0, 0);
+    }
+    let kept = std::fs::read_to_string(&trust).expect("it was written");
+    let mut other: Value = serde_json::from_str(&kept).expect("it is JSON");
+    other["engineId"] = json!(NONCE.to_string());
+    shown.file("trust.json", &other);
+    let (exit, _, stderr) = shown.verify(&args);
+    assert_eq!(exit, 1);
+    assert!(stderr.contains(&NONCE.to_string()), "{stderr}");
+}
+
+#[test]
+fn saved_answers_are_checked_with_everything_that_they_bind() {
+    let shown = Shown::start();
+    let (root, pcr0, nonce) = (shown.root(), pcr0("engine"), NONCE.to_string());
+    let (live, answer) = shown.answer("live", "getAttestation", json!({ "nonce": nonce }));
+    let (boot, _) = shown.answer("boot", "getBootAttestation", Value::Null);
+    let trusted = ["--root", &*root, "--pcr0", &pcr0];
+    let verify = |args: &[&str]| run(&[args, &trusted].concat());
+    let (exit, said, stderr) = verify(&[&live, "--nonce", &nonce]);
+    assert_eq!(exit, 0, "{stderr}");
+    assert_eq!(said["engine"]["epoch"], 1);
+    let (exit, said, stderr) = verify(&[&boot, "--at-its-own-time"]);
+    assert_eq!(exit, 0, "{stderr}");
+    assert_eq!((&said["mode"], &said["engine"]["epoch"]), (&json!("archived"), &json!(1)));
+    let mut changed = answer.clone();
+    changed["result"]["binding"]["epoch"] = json!(2);
+    let changed = shown.file("changed", &changed);
+    let (exit, said, _) = verify(&[&changed, "--nonce", &nonce]);
+    assert_eq!((exit, &said["error"]["evidence"]["name"]), (1, &json!("BindingMismatch")));
+    let mut changed = answer;
+    changed["result"]["statement"]["seq"] = json!(99);
+    let changed = shown.file("changed", &changed);
+    let (exit, said, _) = verify(&[&changed, "--nonce", &nonce]);
+    assert_eq!((exit, &said["error"]["evidence"]["name"]), (1, &json!("StatementMismatch")));
+    assert_eq!(verify(&[&boot]).0, 2);
+    assert_eq!(verify(&[&live, "--at-its-own-time"]).0, 2);
+}
+
+#[test]
+fn engine_without_a_module_is_not_proven() {
+    let system = System::start();
+    let url = format!("unix:{}", system.engine_socket().display());
+    let (exit, said, stderr) = run(&["--url", &url, "--any-image"]);
+    assert_eq!((exit, &said["error"]["data"]["name"]), (1, &json!("UNATTESTED")), "{stderr}");
+}
+
+#[test]
+fn genuine_documents_pass_under_the_built_in_root_and_those_of_debug_mode_by_no_flag() {
+    let folder = tempfile::tempdir().expect("the system gives a folder");
+    for genuine in documents().into_iter().flatten() {
+        let file = folder.path().join("document");
+        std::fs::write(&file, &genuine.bytes).expect("the folder can be written");
+        let file = file.display().to_string();
+        let (exit, said, stderr) = run(&[&file, "--any-image", "--at-its-own-time"]);
+        if genuine.index["debug_zero_pcr012"] == true {
+            assert_eq!((exit, &said["error"]["evidence"]["name"]), (1, &json!("DebugMode")));
+            continue;
+        }
+        assert_eq!(exit, 0, "{} {stderr}", genuine.file);
+        assert_eq!(said["moduleId"], genuine.index["module_id"]);
+        assert_eq!(said["timestampMs"], genuine.index["timestamp_ms"]);
+        let (exit, _, stderr) = run(&[&file, "--any-image", "--nonce", &NONCE.to_string()]);
+        assert_eq!(exit, 1, "{stderr}");
+    }
+}
