@@ -5,9 +5,9 @@
 //! request that is remembered, and its event is encoded into the body of a frame of 1024.
 //!
 //! As in the engine, a frame's commands have just been looked at by the cores that admitted them:
-//! they are in cache, the state is not. As in an engine that has run for a while, new locks take the
-//! memory of old ones: a state larger than the largest is built and dropped first. A process that
-//! grows pays the system for new pages besides, 0.2 to 2 us for each 4 KiB.
+//! they are in cache, the state is not. As in an engine that has run for a while, new locks take
+//! the memory of old ones: a state larger than the largest is built and dropped first. A process
+//! that grows pays the system for new pages besides, 0.2 to 2 us for each 4 KiB.
 //!
 //! Orders of magnitude, one thread, written before measuring. A commit looks up the request, the
 //! owner, the account and the asset, and inserts lock, request, timer and index entries: about a

@@ -1,8 +1,8 @@
 //! The measured configuration: text in, checked values out.
 //!
-//! What it is for: one strict reading of `/etc/mortise/enclave.toml`. Unknown names, repeated names,
-//! an alias in place of a key, a port that is used twice: each is an error with a name, found when
-//! the image is tried and not when a key is needed.
+//! What it is for: one strict reading of `/etc/mortise/enclave.toml`. Unknown names, repeated
+//! names, an alias in place of a key, a port that is used twice: each is an error with a name,
+//! found when the image is tried and not when a key is needed.
 //!
 //! What it does not do: read files or the environment; have defaults for what an operator must
 //! decide - region and keys.
@@ -159,8 +159,8 @@ impl EnclaveConfig {
     /// Reads and checks a configuration.
     ///
     /// # Errors
-    /// In this order: `TooLarge`, `Toml`, `EngineKey`, `AppKey`, `KeyService` for two regions or one
-    /// key twice, `RegionMismatch`, `KeyService` for a host, `Roots`, `ParentCid`, `Port`,
+    /// In this order: `TooLarge`, `Toml`, `EngineKey`, `AppKey`, `KeyService` for two regions or
+    /// one key twice, `RegionMismatch`, `KeyService` for a host, `Roots`, `ParentCid`, `Port`,
     /// `GenesisPath`.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
         let (bytes_max, found) = (CONFIG_BYTES_MAX, text.len());

@@ -19,8 +19,9 @@ fn main() -> ExitCode {
     match run(config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(stop) => {
-            tracing::error!(name = stop.name(), exit = stop.exit(), why = %stop, "the enclave stops");
-            ExitCode::from(stop.exit())
+            let (name, exit) = (stop.name(), stop.exit());
+            tracing::error!(name, exit, why = %stop, "the enclave stops");
+            ExitCode::from(exit)
         }
     }
 }

@@ -38,7 +38,7 @@ fn digits(bytes: &[u8]) -> String {
     to_hex(bytes).split_off(2)
 }
 
-/// RFC 9180 A.1.1: key derivation, encapsulation, key schedule and export are those of the standard.
+/// RFC 9180 A.1.1: key derivation, encapsulation, key schedule, export are those of the standard.
 /// Its cipher is AES-128-GCM; that of this channel is checked by an implementation that is not ours
 /// (`tests/interop/channel.py`).
 #[test]

@@ -39,7 +39,8 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client that trusts the engine it meets first and speaks in clear; see [`Client::attested`].
+    /// A client that trusts the engine it meets first and speaks in clear; see
+    /// [`Client::attested`].
     pub fn new(endpoint: Endpoint) -> Self {
         Self {
             link: Link::new(&endpoint),

@@ -182,7 +182,7 @@ catalogue! {
         "This engine runs without the application and its master key.",
         "Ask an engine whose configuration names a key of the application.";
     MessageSignature, -32041, "MESSAGE_SIGNATURE", false, &[],
-        "The signature is not that of this encrypted text and wrapped key: one of them was changed.",
+        "The signature is not that of this encrypted text and wrapped key: one was changed.",
         "Bring the three parts as kmsEncrypt gave them.";
     PlaintextWithheld, -32042, "PLAINTEXT_WITHHELD", false, &[],
         "Data keys do not leave this engine in clear: its measured configuration says so.",

@@ -39,9 +39,10 @@ use std::path::PathBuf;
 
 /// Start the whole system on this machine, for development
 ///
-/// The engine runs as in an enclave: attested by a software security module, its keys unwrapped by a
-/// local key service. The keys of both lie in the data folder, and no verifier trusts their root
-/// unless told: never trust a commitment of such an engine. All chains are in custody `open`: exclusive against other locks and limits only.
+/// The engine runs as in an enclave: attested by a software security module, its keys unwrapped by
+/// a local key service. The keys of both lie in the data folder, and no verifier trusts their root
+/// unless told: never trust a commitment of such an engine. All chains are in custody `open`:
+/// exclusive against other locks and limits only.
 #[derive(Debug, Clone, clap::Args)]
 pub struct DevArgs {
     /// Folder for keys, log and sockets; kept, so that a second start replays

@@ -5,7 +5,8 @@
 //! understand. The engine keeps a [`Frontier`]: one hash per set bit of the size. Proofs about
 //! older frames are made from the list of all leaf hashes, which whoever holds the log can compute.
 //!
-//! What it does not do: verify proofs (`mortise_format::merkle::history` does), keep leaves, parse checkpoints, decide which root to believe.
+//! What it does not do: verify proofs (`mortise_format::merkle::history` does), keep leaves, parse
+//! checkpoints, decide which root to believe.
 //!
 //! ```text
 //! root(no leaf)     = SHA-256 of nothing

@@ -4,8 +4,8 @@
 //! What it is for: one 32-byte root that commits to the whole state, short proofs that a position
 //! holds a value or holds nothing, and batch updates that hash each dirty node once.
 //!
-//! What it does not do: verify proofs (`mortise_format::merkle::state` does), choose positions or salt values (the state does), keep old roots, store
-//! anything, sign anything.
+//! What it does not do: verify proofs (`mortise_format::merkle::state` does), choose positions or
+//! salt values (the state does), keep old roots, store anything, sign anything.
 //!
 //! ```text
 //! root(set, depth) = 32 zero bytes                            no leaf below

@@ -4,7 +4,7 @@
 //! sessions --Submit--> Ledger (own thread, single writer) --Ship--> Shipper (acks in order)
 //!                        |  ^                                          |
 //!                        |  '-------------- Acked / StoreFailed -------'
-//!                        '--SignFrame--> Crypto pool (SyncArbiter): also admits commands, opens messages
+//!                        '--SignFrame--> Crypto pool (SyncArbiter): admits, opens messages
 //! sessions --Attest--> Attestor (SyncArbiter, one thread): asks the security module
 //! ```
 //! Messages carry batches. `do_send` is banned: it ignores a mailbox's bound. Bounds on what is

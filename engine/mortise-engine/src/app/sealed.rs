@@ -3,7 +3,8 @@
 //! ```text
 //! data key --HKDF-SHA256, salt "mortise app message v1"--> "encrypt": AES key   "sign": HMAC key
 //! encrypted = version 1 | 12 bytes nonce | ciphertext | 16 bytes tag
-//! signature = HMAC(HMAC key, len | version and nonce | len | ciphertext and tag | len | wrapped key)
+//! signature = HMAC(HMAC key,
+//!                  len | version and nonce | len | ciphertext and tag | len | wrapped key)
 //! ```
 //! Lengths are u64, little-endian. Both keys serve one message, so that the HMAC commits to the
 //! data key too: no second key opens the same bytes.

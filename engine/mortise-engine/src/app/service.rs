@@ -172,7 +172,8 @@ impl App {
     }
 }
 
-/// What the caller binds into a wrapping; the port adds service and purpose (`specs/application.md`).
+/// What the caller binds into a wrapping; the port adds service and purpose
+/// (`specs/application.md`).
 fn context(owner: Option<Address>) -> EncryptionContext {
     owner.map(|owner| (CONTEXT_OWNER.to_owned(), to_hex(&owner.0))).into_iter().collect()
 }
