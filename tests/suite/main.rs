@@ -3,6 +3,7 @@
 mod attestation;
 mod authority;
 mod bad_input;
+mod channel;
 mod client;
 mod commands;
 mod conformance;

@@ -1,0 +1,95 @@
+//! Goal: whoever carries the messages of a client neither reads nor changes them, and can at most
+//! keep them from arriving. Method: the real system over a software security module, with a relay
+//! in the parent's place that records everything and lies where it is told to.
+
+mod carried;
+mod hidden;
+mod interop;
+mod lies;
+mod raw;
+mod relay;
+mod restart;
+
+use crate::client::block_on;
+use mortise_client::{Channel, Client, ClientError, Endpoint, RetryPolicy, Trust};
+use mortise_engine::attest::Attestation;
+use mortise_engine::ports::Vault;
+use mortise_sim::nsm::{Measurements, SoftwareNsm};
+use mortise_testkit::system::parties::Parties;
+use mortise_testkit::system::threads::Platform;
+use mortise_testkit::system::{Options, System};
+use mortise_testkit::vault::TestVault;
+use mortise_transport::Address;
+use mortise_verify::attestation::PcrPolicy;
+use relay::Relay;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// An attested system with a relay before its request port.
+struct Carried {
+    system: System,
+    relay: Relay,
+    trust: Trust,
+    vault: Arc<dyn Vault>,
+    /// The folder of the security module's authority.
+    authority: tempfile::TempDir,
+}
+
+/// An engine in a new enclave, and what a caller must name to believe it.
+fn enclave(authority: &Path, vault: &Arc<dyn Vault>) -> (Platform, Trust) {
+    let measured = Measurements::dev("engine");
+    let module = SoftwareNsm::boot(authority, &measured).expect("the folder can be written");
+    let Measurements { pcr0, pcr1, pcr2, .. } = measured;
+    let pcrs = PcrPolicy::one_image(pcr0, pcr1, pcr2).expect("not of debug mode");
+    let trust = Trust { roots: vec![module.root()], pcrs };
+    (Platform::new(Arc::clone(vault), Attestation::Module(Arc::new(module))), trust)
+}
+
+impl Carried {
+    fn start() -> Self {
+        let authority = tempfile::tempdir().expect("the system gives a folder");
+        let vault: Arc<dyn Vault> = Arc::new(TestVault::new(131));
+        let (platform, trust) = enclave(authority.path(), &vault);
+        let system = System::with(Options { platform: Some(platform), ..Options::default() });
+        let relay = Relay::start(system.folder().join("relay.sock"), system.engine_socket());
+        Self { system, relay, trust, vault, authority }
+    }
+
+    /// The engine boots again, in a new enclave of the same image.
+    fn boot_again(&mut self) {
+        self.system.stop_engine().expect("an engine that is asked to stop stops");
+        let (platform, trust) = enclave(self.authority.path(), &self.vault);
+        assert_eq!(trust.roots, self.trust.roots);
+        self.system.options_mut().platform = Some(platform);
+        self.system.start_engine();
+    }
+
+    fn parties(&self) -> Parties {
+        Parties::of(&self.system.engine_socket())
+    }
+
+    /// A client through the relay that believes proofs only.
+    fn client(&self, channel: Channel) -> Client {
+        self.unproven_client().attested(self.trust.clone(), channel)
+    }
+
+    fn unproven_client(&self) -> Client {
+        let retry = RetryPolicy {
+            attempts_max: 4,
+            wait_first: Duration::from_millis(1),
+            ..RetryPolicy::default()
+        };
+        let address = Address::Unix(self.relay.socket().to_owned());
+        Client::new(Endpoint::Stream(address)).with_retry(retry)
+    }
+
+    fn sealed_client(&self) -> Client {
+        self.client(Channel::Sealed)
+    }
+
+    /// How a call for health through the relay fails.
+    fn health_error(&self, client: &Client) -> ClientError {
+        block_on(client.health()).expect_err("the relay lies")
+    }
+}

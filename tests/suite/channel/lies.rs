@@ -1,0 +1,166 @@
+//! A carrier that lies: every lie is an error of the client with a name.
+
+use super::relay::{Deed, Way};
+use super::{Carried, enclave};
+use crate::client::block_on;
+use mortise_channel::OpenError;
+use mortise_client::{ChannelError, Client, ClientError, ProofError};
+use mortise_format::channel::is_channel;
+use mortise_format::errors::Code;
+use mortise_format::wire::ErrorObject;
+use mortise_format::wire::envelope::{Id, failure};
+use mortise_testkit::system::{Options, System};
+use mortise_testkit::vault::TestVault;
+use mortise_verify::attestation::AttestationError;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Changes each sealed answer.
+fn change_answers(carried: &Carried, mut change: impl FnMut(&[u8]) -> Vec<u8> + Send + 'static) {
+    carried.relay.tell(move |way, message| match way {
+        Way::Out if is_channel(message) => Deed::Change(change(message)),
+        _ => Deed::Pass,
+    });
+}
+
+fn channel_error(carried: &Carried, client: &Client) -> ChannelError {
+    match carried.health_error(client) {
+        ClientError::Channel(error) => error,
+        error => panic!("{error}"),
+    }
+}
+
+fn proof_error(carried: &Carried) -> AttestationError {
+    match carried.health_error(&carried.sealed_client()) {
+        ClientError::Proof(ProofError::Document(error)) => error,
+        error => panic!("{error}"),
+    }
+}
+
+#[test]
+fn answer_with_a_byte_changed_anywhere_or_cut_does_not_open() {
+    let carried = Carried::start();
+    let client = carried.sealed_client();
+    block_on(client.health()).expect("the relay is honest");
+    // Every place is tried in the tests of `mortise-channel`.
+    for at in [5, 36, 37, 60, 548, 564] {
+        change_answers(&carried, move |answer| {
+            let mut other = answer.to_vec();
+            assert!(answer.len() > at, "{}", answer.len());
+            other[at] ^= 1;
+            other
+        });
+        let error = channel_error(&carried, &client);
+        assert_eq!(error, ChannelError::Open(OpenError::NotAuthentic), "byte {at}");
+    }
+    change_answers(&carried, |answer| answer[..answer.len() - 1].to_vec());
+    let error = channel_error(&carried, &client);
+    assert_eq!(error, ChannelError::Open(OpenError::NotAuthentic));
+    change_answers(&carried, |answer| answer[..5].to_vec());
+    let error = channel_error(&carried, &client);
+    assert!(matches!(error, ChannelError::Open(OpenError::Message(_))), "{error}");
+}
+
+#[test]
+fn answer_of_another_request_does_not_open() {
+    let carried = Carried::start();
+    let client = carried.sealed_client();
+    block_on(client.health()).expect("the relay is honest");
+    let kept = carried.relay.seen(Way::Out).pop().expect("there was an answer");
+    change_answers(&carried, move |_| kept.clone());
+    let error = channel_error(&carried, &client);
+    assert_eq!(error, ChannelError::Open(OpenError::NotAuthentic));
+}
+
+#[test]
+fn answer_in_clear_is_never_the_engines() {
+    let carried = Carried::start();
+    let client = carried.sealed_client();
+    let honest = block_on(client.health()).expect("the relay is honest");
+    let result = serde_json::to_value(&honest).expect("it is JSON");
+    change_answers(&carried, move |_| {
+        mortise_format::wire::envelope::success(&Id::from(3), &result)
+    });
+    assert_eq!(channel_error(&carried, &client), ChannelError::InClear { code: 0 });
+    for code in [Code::LockNotFound, Code::InsufficientAvailable, Code::Fault, Code::NotDurable] {
+        change_answers(&carried, move |_| failure(&Id::Null, &ErrorObject::new(code)));
+        let error = channel_error(&carried, &client);
+        assert_eq!(error, ChannelError::InClear { code: code.code() });
+    }
+    // That no answer comes may be said in clear: it is what the carrier could bring about.
+    change_answers(&carried, |_| failure(&Id::Null, &ErrorObject::not_ready("starting")));
+    assert_eq!(carried.health_error(&client).code(), Some(Code::NotReady));
+}
+
+#[test]
+fn carrier_that_passes_proofs_and_refuses_messages_gets_two_and_no_more() {
+    let carried = Carried::start();
+    let client = carried.sealed_client();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&asked);
+    carried.relay.tell(move |way, message| match way {
+        Way::In if is_channel(message) => {
+            counted.fetch_add(1, Ordering::Relaxed);
+            let refused = ErrorObject::new(Code::ChannelRefused).with("keyId", 7);
+            Deed::Answer(failure(&Id::Null, &refused))
+        }
+        _ => Deed::Pass,
+    });
+    assert_eq!(channel_error(&carried, &client), ChannelError::Refused);
+    assert_eq!(asked.load(Ordering::Relaxed), 2);
+    let in_clear = carried.relay.seen(Way::In);
+    assert_eq!(in_clear.iter().filter(|message| !is_channel(message)).count(), 2);
+}
+
+#[test]
+fn proof_of_an_engine_of_the_parents_own_is_refused_by_its_root() {
+    let carried = Carried::start();
+    let authority = tempfile::tempdir().expect("the system gives a folder");
+    let vault: Arc<dyn mortise_engine::ports::Vault> = Arc::new(TestVault::new(132));
+    let (platform, _) = enclave(authority.path(), &vault);
+    let own = System::with(Options { platform: Some(platform), ..Options::default() });
+    let socket = own.engine_socket();
+    carried.relay.tell(move |way, message| match way {
+        Way::In => {
+            let mut framed = mortise_testkit::system::wire::Framed::connect(&socket);
+            framed.send(1, message);
+            Deed::Answer(framed.receive().expect("the parent's engine answers").1)
+        }
+        Way::Out => Deed::Pass,
+    });
+    let error = proof_error(&carried);
+    assert!(matches!(error, AttestationError::RootNotPinned { .. }), "{error}");
+}
+
+#[test]
+fn key_of_the_parents_own_beside_the_true_document_is_refused() {
+    let carried = Carried::start();
+    carried.relay.tell(|way, message| match way {
+        Way::Out => {
+            let mut answer: serde_json::Value =
+                serde_json::from_slice(message).expect("the proof is in clear");
+            let other = mortise_channel::ChannelSecret::derive(&[0xaa; 32]).public();
+            let other = mortise_format::ids::Bytes32(other).to_string();
+            answer["result"]["binding"]["channelKey"] = other.into();
+            Deed::Change(answer.to_string().into_bytes())
+        }
+        Way::In => Deed::Pass,
+    });
+    let error = proof_error(&carried);
+    assert!(matches!(error, AttestationError::BindingMismatch { .. }), "{error}");
+    assert_eq!(carried.relay.seen(Way::In).len(), 1, "nothing was said without a proof");
+}
+
+#[test]
+fn proof_that_was_made_for_another_question_is_refused() {
+    let carried = Carried::start();
+    block_on(carried.sealed_client().health()).expect("the relay is honest");
+    let kept = carried.relay.seen(Way::Out).remove(0);
+    carried.relay.tell(move |way, _| match way {
+        // The question has the same number in both clients.
+        Way::Out => Deed::Change(kept.clone()),
+        Way::In => Deed::Pass,
+    });
+    let error = proof_error(&carried);
+    assert!(matches!(error, AttestationError::ClaimMismatch { .. }), "{error}");
+}
