@@ -10,6 +10,7 @@ mod conformance;
 mod dev;
 mod durability;
 mod no_std;
+mod kms;
 mod nsm;
 mod properties;
 mod replay;

@@ -5,6 +5,7 @@ use crate::dev::{DevArgs, EngineArgs, HostArgs, KmsArgs};
 use crate::explain::ExplainArgs;
 use crate::genesis::GenesisArgs;
 use crate::key::KeyArgs;
+use crate::kms::KmsArgs as AppArgs;
 use crate::lock::LockArgs;
 use crate::policy::PolicyArgs;
 use crate::query::{BalanceArgs, RootArgs};
@@ -96,6 +97,8 @@ pub enum Command {
     Verify(VerifyArgs),
     /// Make a key, or show the address of one.
     Key(KeyArgs),
+    /// Encrypt and decrypt texts under keys of the key service.
+    Kms(AppArgs),
     /// Say what an error means and what to do next.
     Explain(ExplainArgs),
 }

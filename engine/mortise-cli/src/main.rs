@@ -15,6 +15,7 @@ mod explain;
 mod failure;
 mod genesis;
 mod key;
+mod kms;
 mod lock;
 mod output;
 mod policy;
@@ -61,6 +62,7 @@ fn run(cli: Cli, output: &Output) -> Result<(), Failure> {
         Command::Lock(args) => wait_for(lock::run(&args, connection, output)),
         Command::Balance(args) => wait_for(query::balance(&args, connection, output)),
         Command::Root(args) => wait_for(query::root(&args, connection, output)),
+        Command::Kms(args) => wait_for(kms::run(&args, connection, output)),
         Command::Health => wait_for(query::health(connection, output)),
         Command::Verify(args) => wait_for(verify::run(&args, connection, output)),
     }

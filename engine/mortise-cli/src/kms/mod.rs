@@ -1,0 +1,145 @@
+//! `mortise kms`: the application. Encrypts and decrypts texts under keys that the key service
+//! gives to measured code only.
+//!
+//! Two ways, told apart by flags and never by what happens to answer: natively, where a text
+//! belongs to an owner whose key alone has it decrypted; and with `--plain` or `--cid` in the form
+//! of the second document, where whoever reaches the request port has everything decrypted.
+
+mod plain;
+mod show;
+mod way;
+
+use crate::args::ConnectionArgs;
+use crate::failure::Failure;
+use crate::output::Output;
+use clap::{Args, Subcommand};
+use mortise_format::ids::Address;
+use mortise_format::limits::APP_TEXT_BYTES_MAX;
+use mortise_format::wire::Base64;
+use mortise_format::wire::params::PlainText;
+use mortise_format::wire::results::KmsEncrypted;
+use std::io::Read as _;
+use std::path::PathBuf;
+use way::Way;
+
+const EXAMPLES: &str = "\
+Examples:
+  mortise kms encrypt TEXT --key owner.key              ENCRYPTED=, SIGNATURE=, CIPHERTEXT_BLOB=
+  mortise kms decrypt ENCRYPTED SIGNATURE CIPHERTEXT_BLOB --key owner.key
+  mortise kms random --bytes 16
+  mortise kms encrypt - --cid 16 < file                 the plain form, to the enclave itself
+  mortise kms genkey --plain --url unix:/run/engine.sock";
+
+/// Flags of `mortise kms`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct KmsArgs {
+    #[command(subcommand)]
+    command: KmsCommand,
+
+    #[command(flatten)]
+    form: FormArgs,
+}
+
+/// In which form, and to whom.
+#[derive(Debug, Args)]
+struct FormArgs {
+    /// Use the form without owners, straight to the request port of --url (unix: or vsock:).
+    #[arg(long, global = true)]
+    plain: bool,
+
+    /// The same, to the enclave of this CID.
+    #[arg(long, global = true, value_name = "CID")]
+    cid: Option<u32>,
+
+    /// Its request port.
+    #[arg(long, global = true, default_value_t = 5000)]
+    port: u32,
+
+    /// Credentials for this one request, as the instance metadata service writes them (plain form).
+    #[arg(long, global = true, value_name = "FILE")]
+    credentials: Option<PathBuf>,
+
+    /// For whom, natively; the key's address when not given.
+    #[arg(long, global = true, value_name = "0x...")]
+    owner: Option<Address>,
+}
+
+#[derive(Debug, Subcommand)]
+enum KmsCommand {
+    /// Encrypt a text under a fresh data key; prints the three parts.
+    Encrypt {
+        /// The text; - reads it from stdin.
+        text: String,
+    },
+    /// Decrypt a text whose signature is right; prints it and the verdict.
+    Decrypt {
+        /// ENCRYPTED of encrypt.
+        #[arg(value_parser = base64)]
+        encrypted: Base64,
+        /// SIGNATURE of encrypt.
+        #[arg(value_parser = base64)]
+        signature: Base64,
+        /// CIPHERTEXT_BLOB of encrypt.
+        #[arg(value_parser = base64)]
+        ciphertext_blob: Base64,
+    },
+    /// Make a data key; prints it wrapped, and in clear when the engine's image releases keys.
+    Genkey,
+    /// Unwrap a data key, when the engine's image releases keys.
+    Unwrap {
+        /// CIPHERTEXT of genkey.
+        #[arg(value_parser = base64)]
+        ciphertext_blob: Base64,
+    },
+    /// Random bytes of the key service, in base64.
+    Random {
+        /// How many.
+        #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=1024))]
+        bytes: u32,
+    },
+}
+
+fn base64(text: &str) -> Result<Base64, &'static str> {
+    Base64::parse(text)
+}
+
+/// Runs `mortise kms`.
+pub async fn run(
+    args: &KmsArgs,
+    connection: &ConnectionArgs,
+    output: &Output,
+) -> Result<(), Failure> {
+    let way = Way::choose(&args.form, connection)?;
+    match &args.command {
+        KmsCommand::Encrypt { text } => {
+            show::encrypted(&way.encrypt(read_text(text)?).await?, output);
+        }
+        KmsCommand::Decrypt { encrypted, signature, ciphertext_blob } => {
+            let parts = KmsEncrypted {
+                encrypted: encrypted.clone(),
+                signature: signature.clone(),
+                ciphertext_blob: ciphertext_blob.clone(),
+            };
+            show::decrypted(&way.decrypt(parts).await?, output);
+        }
+        KmsCommand::Genkey => show::data_key(&way.generate_data_key().await?, output),
+        KmsCommand::Unwrap { ciphertext_blob } => {
+            show::unwrapped(&way.unwrap(ciphertext_blob.clone()).await?, output);
+        }
+        KmsCommand::Random { bytes } => show::random(&way.random(*bytes).await?, output),
+    }
+    way.close().await
+}
+
+fn read_text(text: &str) -> Result<PlainText, Failure> {
+    let mut whole = text.to_owned();
+    if text == "-" {
+        whole.clear();
+        let bound = u64::try_from(APP_TEXT_BYTES_MAX).unwrap_or(u64::MAX).saturating_add(1);
+        let read = std::io::stdin().lock().take(bound).read_to_string(&mut whole);
+        read.map_err(|error| Failure::usage(format!("stdin: {error}")))?;
+    }
+    let too_long = || Failure::usage(format!("a text has at most {APP_TEXT_BYTES_MAX} bytes"));
+    PlainText::new(whole).ok_or_else(too_long)
+}

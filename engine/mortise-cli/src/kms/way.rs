@@ -1,0 +1,136 @@
+//! The two ways to the application.
+
+use super::FormArgs;
+use super::plain::Plain;
+use crate::args::ConnectionArgs;
+use crate::failure::Failure;
+use crate::session::Session;
+use mortise_format::ids::Address as Owner;
+use mortise_format::wire::Base64;
+use mortise_format::wire::params::PlainText;
+use mortise_format::wire::results::{KmsDataKey, KmsDecrypted, KmsEncrypted, KmsRandom};
+use mortise_transport::Address;
+use serde_json::json;
+
+/// How long a signature for one decryption is good, seconds.
+const VALID_S: u64 = 60;
+
+/// A way.
+pub(super) enum Way<'a> {
+    /// With an owner.
+    Native(Session<'a>, Option<Owner>),
+    /// Without.
+    Plain(Plain),
+}
+
+impl<'a> Way<'a> {
+    pub(super) fn choose(form: &FormArgs, connection: &'a ConnectionArgs) -> Result<Self, Failure> {
+        let address = match (form.cid, form.plain) {
+            (Some(cid), _) => format!("vsock:{cid}:{}", form.port),
+            (None, true) => connection.url.clone(),
+            (None, false) if form.credentials.is_some() => {
+                return Err(Failure::usage(
+                    "--credentials belongs to the form of --plain or --cid",
+                ));
+            }
+            (None, false) => return Ok(Self::Native(Session::open(connection)?, form.owner)),
+        };
+        if form.owner.is_some() {
+            return Err(Failure::usage("the form of --plain or --cid knows no owner"));
+        }
+        let address = address.parse::<Address>().map_err(|error| {
+            Failure::usage(format!("{address}: {error}; the plain form needs unix: or vsock:"))
+        })?;
+        Plain::new(address, form.credentials.as_deref()).map(Self::Plain)
+    }
+
+    pub(super) async fn encrypt(&self, text: PlainText) -> Result<KmsEncrypted, Failure> {
+        match self {
+            Self::Native(session, owner) => {
+                let owner = named(session, *owner)?;
+                Ok(session.client.kms_encrypt(text, owner).await?)
+            }
+            Self::Plain(plain) => {
+                let parts = plain.ask(json!({"operation": "encrypt", "message": text})).await?;
+                Ok(KmsEncrypted {
+                    encrypted: parts.base64("encrypted")?,
+                    signature: parts.base64("signature")?,
+                    ciphertext_blob: parts.base64("ciphertext_blob")?,
+                })
+            }
+        }
+    }
+
+    pub(super) async fn decrypt(&self, parts: KmsEncrypted) -> Result<KmsDecrypted, Failure> {
+        match self {
+            Self::Native(session, _) => {
+                let owner = session.signer()?;
+                let valid_until = session.client.now().await?.saturating_add(VALID_S);
+                Ok(session.client.kms_decrypt(&owner, parts, valid_until).await?)
+            }
+            Self::Plain(plain) => {
+                let answer = plain
+                    .ask(json!({"operation": "decrypt", "encrypted": parts.encrypted,
+                        "signature": parts.signature, "ciphertext_blob": parts.ciphertext_blob}))
+                    .await?;
+                let (text, signature_valid) = answer.text_and_verdict()?;
+                Ok(KmsDecrypted { text, signature_valid, plaintext: None })
+            }
+        }
+    }
+
+    pub(super) async fn generate_data_key(&self) -> Result<KmsDataKey, Failure> {
+        match self {
+            Self::Native(session, owner) => {
+                let owner = named(session, *owner)?;
+                Ok(session.client.kms_generate_data_key(owner).await?)
+            }
+            Self::Plain(plain) => {
+                let answer = plain.ask(json!({"operation": "genkey"})).await?;
+                Ok(KmsDataKey {
+                    ciphertext_blob: answer.base64("ciphertext_blob")?,
+                    plaintext: answer.base64("plaintext").ok(),
+                })
+            }
+        }
+    }
+
+    pub(super) async fn unwrap(&self, ciphertext_blob: Base64) -> Result<KmsDecrypted, Failure> {
+        match self {
+            Self::Native(session, _) => {
+                let owner = session.signer()?;
+                let valid_until = session.client.now().await?.saturating_add(VALID_S);
+                Ok(session.client.kms_unwrap(&owner, ciphertext_blob, valid_until).await?)
+            }
+            Self::Plain(plain) => {
+                let asked = json!({"operation": "decrypt", "ciphertext_blob": ciphertext_blob});
+                let plaintext = Some(plain.ask(asked).await?.base64("plaintext")?);
+                Ok(KmsDecrypted { text: None, signature_valid: None, plaintext })
+            }
+        }
+    }
+
+    pub(super) async fn random(&self, bytes: u32) -> Result<KmsRandom, Failure> {
+        match self {
+            Self::Native(session, _) => Ok(session.client.kms_generate_random(bytes).await?),
+            Self::Plain(plain) => {
+                let asked = json!({"operation": "generate-random", "number_of_bytes": bytes});
+                Ok(KmsRandom { random: plain.ask(asked).await?.base64("random")? })
+            }
+        }
+    }
+
+    pub(super) async fn close(self) -> Result<(), Failure> {
+        match self {
+            Self::Native(session, _) => session.close().await,
+            Self::Plain(_) => Ok(()),
+        }
+    }
+}
+
+fn named(session: &Session<'_>, owner: Option<Owner>) -> Result<Owner, Failure> {
+    match owner {
+        Some(owner) => Ok(owner),
+        None => Ok(session.signer()?.address()),
+    }
+}

@@ -1,0 +1,95 @@
+//! Nothing secret is logged, said in an error or written to the trail.
+
+use super::line::Way;
+use super::rig::{IMAGE, Rig};
+use crate::client::block_on;
+use mortise_engine::app::{App, AppConfig, plain};
+use mortise_nitro::kms::KmsAppKeys;
+use mortise_sim::kms::{ADMIN, ENCLAVE};
+use mortise_sim::{SystemClock, SystemEntropy};
+use serde_json::{Value, json};
+use std::io;
+use std::sync::{Arc, Mutex};
+
+const TEXT: &str = "a-text-that-nobody-may-read";
+
+/// A log in memory.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Method: requests that succeed and that fail at each step, everything logged at the finest level
+/// on this thread, then every secret looked for in the log, the refusals and the trail.
+#[test]
+fn no_secret_stands_in_log_error_or_trail() {
+    let rig = Rig::start();
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(move || writer.clone())
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let app = |way| {
+        let client = rig.client_over(IMAGE, &rig.line(way));
+        let keys = Arc::new(KmsAppKeys::new(client));
+        let config = AppConfig { release_plaintext: true };
+        App::new(keys, Arc::new(SystemClock), Arc::new(SystemEntropy), config)
+    };
+    let (honest, cut) = (app(Way::Honest), app(Way::ResetAfter(2000)));
+    let ask = |app: &App, request: Value| -> Value {
+        let answer = block_on(plain::answer(Some(app), request.to_string().as_bytes()));
+        serde_json::from_slice(&answer.expect("it is of this form")).expect("JSON")
+    };
+    let good = rig.kms.credentials(ENCLAVE).expect("the service has made them");
+    let denied = rig.kms.credentials(ADMIN).expect("the service has made them");
+    let mut forged = good.clone();
+    forged.secret_access_key.push_str("forged");
+    let key = ask(&honest, json!({"operation": "genkey", "credentials": good}));
+    let parts = ask(&honest, json!({"message": TEXT, "credentials": good}));
+    let decrypt = |part: &str, value: Value| {
+        let mut request = parts.clone();
+        request.as_object_mut().unwrap().remove("status");
+        request["operation"] = json!("decrypt");
+        request["credentials"] = json!(good);
+        request[part] = value;
+        request
+    };
+    let refusals = [
+        ask(&honest, json!({"message": TEXT, "credentials": denied})),
+        ask(&honest, json!({"message": TEXT, "credentials": forged})),
+        ask(&cut, json!({"message": TEXT, "credentials": good})),
+        ask(&honest, json!({"message": TEXT, "encrypted": TEXT, "credentials": good})),
+        ask(&honest, decrypt("signature", key["plaintext"].clone())),
+        ask(&honest, decrypt("ciphertext_blob", json!("AAAA"))),
+        ask(&honest, decrypt("credentials", json!({"AccessKeyId": TEXT, "SecretAccessKey": TEXT}))),
+    ];
+    assert_eq!(ask(&honest, decrypt("operation", json!("decrypt")))["message"], TEXT);
+    assert!(refusals.iter().all(|answer| answer["status"] == "error"), "{refusals:?}");
+    let logged = String::from_utf8(log.0.lock().unwrap().clone()).expect("a log is text");
+    assert!(logged.contains("MESSAGE_SIGNATURE") && logged.contains("KMS_DENIED"), "{logged}");
+    let trail = std::fs::read_to_string(rig.trail_path()).expect("the service writes a trail");
+    let key = key["plaintext"].as_str().expect("the switch is on").to_owned();
+    let mut secrets = vec![TEXT.to_owned(), key];
+    for credentials in [&good, &denied, &forged] {
+        secrets.push(credentials.secret_access_key.clone());
+        secrets.extend(credentials.token.clone());
+    }
+    let said = serde_json::to_string(&refusals).expect("JSON");
+    for secret in &secrets {
+        for (name, text) in [("log", &logged), ("refusals", &said), ("trail", &trail)] {
+            assert!(!text.contains(secret), "a secret stands in the {name}");
+        }
+    }
+    assert!(!logged.contains(&good.access_key_id) && !said.contains(&good.access_key_id));
+}
