@@ -3,6 +3,7 @@
 //! in the parent's place that records everything and lies where it is told to.
 
 mod carried;
+mod command;
 mod hidden;
 mod interop;
 mod lies;

@@ -1,5 +1,6 @@
 //! The command line: what can be said, and how it is explained.
 
+use crate::attested::ProofArgs;
 use crate::demo::DemoArgs;
 use crate::dev::{DevArgs, EngineArgs, HostArgs, KmsArgs};
 use crate::explain::ExplainArgs;
@@ -63,6 +64,8 @@ pub struct ConnectionArgs {
     #[arg(long, global = true, default_value_t = 8, value_name = "N",
           value_parser = clap::value_parser!(u32).range(1..))]
     pub attempts: u32,
+    #[command(flatten)]
+    pub proof: ProofArgs,
 }
 
 /// What to do.

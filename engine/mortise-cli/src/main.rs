@@ -9,6 +9,7 @@
 //! Exit codes: 0 done, 1 refused or a check failed, 2 wrong usage, 3 nobody answers, 4 not ready.
 
 mod args;
+mod attested;
 mod demo;
 mod dev;
 mod explain;

@@ -39,7 +39,7 @@ pub async fn balance(
     connection: &ConnectionArgs,
     output: &Output,
 ) -> Result<(), Failure> {
-    let session = Session::open(connection)?;
+    let session = Session::connect(connection).await?;
     let owner = match args.owner {
         Some(owner) => owner,
         None => session.signer()?.address(),
@@ -67,7 +67,7 @@ pub async fn root(
     connection: &ConnectionArgs,
     output: &Output,
 ) -> Result<(), Failure> {
-    let session = Session::open(connection)?;
+    let session = Session::connect(connection).await?;
     if args.at_seq.is_some() {
         let params = GetStateRoot { at_seq: args.at_seq, signed: false };
         let StateRootResult::Root(root) = session.client.state_root(params).await? else {
@@ -94,7 +94,7 @@ pub async fn root(
 
 /// Runs `mortise health`.
 pub async fn health(connection: &ConnectionArgs, output: &Output) -> Result<(), Failure> {
-    let session = Session::open(connection)?;
+    let session = Session::connect(connection).await?;
     let health = session.client.health().await?;
     let lines = [
         ("status", health.status.clone()),

@@ -15,8 +15,22 @@ pub struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    /// Connects at the first call.
+    /// As the flags want it: with an engine that has proven itself, sealed, or in clear.
+    pub async fn connect(connection: &'a ConnectionArgs) -> Result<Self, Failure> {
+        let Self { client, connection, trust } = Self::in_clear(connection)?;
+        let client = connection.proof.apply(client).await?;
+        Ok(Self { client, connection, trust })
+    }
+
+    /// In clear; connects at the first call. For commands that look at proofs themselves.
     pub fn open(connection: &'a ConnectionArgs) -> Result<Self, Failure> {
+        if connection.proof.is_asked()? {
+            return Err(Failure::usage("this command speaks in clear: leave out --attest-root"));
+        }
+        Self::in_clear(connection)
+    }
+
+    fn in_clear(connection: &'a ConnectionArgs) -> Result<Self, Failure> {
         let endpoint = connection
             .url
             .parse()

@@ -110,7 +110,7 @@ pub async fn run(
     connection: &ConnectionArgs,
     output: &Output,
 ) -> Result<(), Failure> {
-    let way = Way::choose(&args.form, connection)?;
+    let way = Way::choose(&args.form, connection).await?;
     match &args.command {
         KmsCommand::Encrypt { text } => {
             show::encrypted(&way.encrypt(read_text(text)?).await?, output);

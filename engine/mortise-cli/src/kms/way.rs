@@ -24,7 +24,10 @@ pub(super) enum Way<'a> {
 }
 
 impl<'a> Way<'a> {
-    pub(super) fn choose(form: &FormArgs, connection: &'a ConnectionArgs) -> Result<Self, Failure> {
+    pub(super) async fn choose(
+        form: &FormArgs,
+        connection: &'a ConnectionArgs,
+    ) -> Result<Self, Failure> {
         let address = match (form.cid, form.plain) {
             (Some(cid), _) => format!("vsock:{cid}:{}", form.port),
             (None, true) => connection.url.clone(),
@@ -33,8 +36,13 @@ impl<'a> Way<'a> {
                     "--credentials belongs to the form of --plain or --cid",
                 ));
             }
-            (None, false) => return Ok(Self::Native(Session::open(connection)?, form.owner)),
+            (None, false) => {
+                return Ok(Self::Native(Session::connect(connection).await?, form.owner));
+            }
         };
+        if connection.proof.is_asked()? {
+            return Err(Failure::usage("the form of --plain or --cid speaks in clear"));
+        }
         if form.owner.is_some() {
             return Err(Failure::usage("the form of --plain or --cid knows no owner"));
         }

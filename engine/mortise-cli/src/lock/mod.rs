@@ -60,7 +60,7 @@ pub async fn run(
     connection: &ConnectionArgs,
     output: &Output,
 ) -> Result<(), Failure> {
-    let session = Session::open(connection)?;
+    let session = Session::connect(connection).await?;
     match &args.command {
         LockCommand::Create(args) => make::create(args, &session, output).await,
         LockCommand::Sign(args) => make::sign(args, &session, output).await,

@@ -89,7 +89,8 @@ pub struct AttestationArgs {
     at_its_own_time: bool,
 }
 
-fn pcr(text: &str) -> Result<Pcr, String> {
+/// One register of a flag.
+pub(crate) fn pcr(text: &str) -> Result<Pcr, String> {
     Pcr::parse(text).map_err(|error| format!("a register is 96 hex digits: {error}"))
 }
 

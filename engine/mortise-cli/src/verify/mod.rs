@@ -13,6 +13,9 @@ mod report;
 mod source;
 mod trust;
 
+pub(crate) use attestation::pcr;
+pub(crate) use trust::{Believed, Images, root};
+
 use crate::args::ConnectionArgs;
 use crate::failure::Failure;
 use crate::output::Output;

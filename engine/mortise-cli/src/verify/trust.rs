@@ -17,7 +17,7 @@ const PEM_BEGIN: &str = "-----BEGIN CERTIFICATE-----";
 const PEM_END: &str = "-----END CERTIFICATE-----";
 
 /// One `--root`: a fingerprint, `aws`, or a file with certificates in PEM or with a fingerprint.
-pub(super) fn root(text: &str) -> Result<Vec<RootFingerprint>, Failure> {
+pub(crate) fn root(text: &str) -> Result<Vec<RootFingerprint>, Failure> {
     if text == AWS {
         return Ok(vec![AWS_NITRO_ROOT_G1]);
     }
@@ -55,7 +55,7 @@ fn roots_of(content: &str) -> Option<Vec<RootFingerprint>> {
 
 /// Which images pass.
 #[derive(Debug, Clone)]
-pub(super) enum Images {
+pub(crate) enum Images {
     /// Whatever runs, but for debug mode.
     Any,
     /// Those with these registers; PCR0 is among them.
@@ -105,7 +105,7 @@ impl Images {
 
 /// Roots and images.
 #[derive(Debug, Clone)]
-pub(super) struct Believed {
+pub(crate) struct Believed {
     /// Named, or that of AWS.
     pub roots: Vec<RootFingerprint>,
     /// Named, or any.
