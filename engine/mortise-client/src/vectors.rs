@@ -10,7 +10,7 @@ use mortise_core::signature::recover;
 use mortise_format::U256;
 use mortise_format::asset::{Asset, Condition};
 use mortise_format::domains::keccak256;
-use mortise_format::eip712::{self, Claim, Digest, Domain, Place, Request};
+use mortise_format::eip712::{self, Claim, DecryptRequest, Digest, Domain, Place, Request};
 use mortise_format::fact::{BalanceFact, Withdrawal};
 use mortise_format::ids::{
     Address, Bytes32, EngineId, FrameDigest, LockId, PolicyHash, RequestId, Root, Signature,
@@ -212,6 +212,17 @@ fn consents() -> [Value; 3] {
         vector(eip712::CANCEL_TYPE, None, message, cancel),
         vector(eip712::EXTEND_TYPE, None, prolonged, extend),
     ]
+}
+
+fn decrypt_request() -> Value {
+    let (owner, message) = (signer().address(), (&b"encrypted"[..], &[0x5a; 32][..]));
+    let asked = DecryptRequest::new(owner, Some(message), b"wrapped", request().valid_until);
+    let message = json!({
+        "owner": address(&asked.owner), "encrypted": text(&asked.encrypted),
+        "signature": text(&asked.signature), "ciphertextBlob": text(&asked.ciphertext_blob),
+        "validUntil": asked.valid_until,
+    });
+    vector(eip712::DECRYPT_TYPE, None, message, asked.hash())
 }
 
 fn balance_fact() -> Value {
@@ -419,7 +430,7 @@ fn file() -> Value {
         "signer": {"secret": SECRET, "address": address(&signer().address())},
         "structs": [
             approval(), intent(&Bytes32::ZERO), intent(&batch), claim(), release, cancel, extend,
-            balance_fact(), commitment(), outcome(), statement(),
+            balance_fact(), commitment(), outcome(), statement(), decrypt_request(),
         ],
         "hashes": named_hashes(),
         "cancel": plain_cancels(),
@@ -449,5 +460,5 @@ fn every_signature_of_the_file_recovers_to_its_signer() {
         assert_eq!(recover(&Digest(digest.0), &signature), Ok(signer().address()));
         count += 1;
     }
-    assert_eq!(count, 13);
+    assert_eq!(count, 14);
 }

@@ -272,15 +272,20 @@ impl DecryptRequest {
         Self { owner, encrypted, signature, ciphertext_blob: hash(ciphertext_blob), valid_until }
     }
 
-    /// The digest that the owner signs.
-    pub fn digest(&self, engine_id: &EngineId) -> Digest {
-        let words = Words::typed(&type_hash(DECRYPT_TYPE))
+    /// Struct hash.
+    pub fn hash(&self) -> Bytes32 {
+        Words::typed(&type_hash(DECRYPT_TYPE))
             .address(&self.owner)
             .word(&self.encrypted.0)
             .word(&self.signature.0)
             .word(&self.ciphertext_blob.0)
-            .number(self.valid_until);
-        Domain::of_engine(engine_id).digest(&words.hash())
+            .number(self.valid_until)
+            .hash()
+    }
+
+    /// The digest that the owner signs.
+    pub fn digest(&self, engine_id: &EngineId) -> Digest {
+        Domain::of_engine(engine_id).digest(&self.hash())
     }
 }
 
