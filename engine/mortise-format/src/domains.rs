@@ -46,6 +46,13 @@ pub const CHANNEL_ANSWER: &[u8] = b"mortise channel answer v1";
 /// HKDF salt of the two keys of one message of the application.
 pub const APP_MESSAGE: &[u8] = b"mortise app message v1";
 
+/// First line of what a witness signs (C2SP tlog-cosignature).
+pub const COSIGNATURE_V1: &str = "cosignature/v1";
+/// Type byte of an Ed25519 key that signs notes (C2SP signed-note).
+pub const NOTE_ED25519: u8 = 0x01;
+/// Type byte of an Ed25519 key that cosigns checkpoints (C2SP tlog-cosignature).
+pub const NOTE_COSIGNATURE: u8 = 0x04;
+
 /// All BLAKE3 contexts; a test holds that they differ.
 pub const ALL: &[&str] = &[
     FRAME_DIGEST,

@@ -21,6 +21,7 @@ pub mod codec;
 pub mod command;
 pub mod domains;
 pub mod eip712;
+pub mod entry;
 pub mod errors;
 pub mod event;
 pub mod fact;

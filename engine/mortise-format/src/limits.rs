@@ -105,6 +105,14 @@ pub const KMS_RANDOM_BYTES_MAX: usize = 1024;
 pub const APP_TEXT_BYTES_MAX: usize = 1024 * 1024;
 /// Most calls of the application at once, over all connections.
 pub const APP_IN_FLIGHT_MAX: usize = 16;
+/// Largest signed note: a checkpoint with its cosignatures.
+pub const NOTE_BYTES_MAX: usize = 64 * 1024;
+/// Most signature lines of a note.
+pub const NOTE_SIGNATURES_MAX: usize = 64;
+/// Most witnesses of a set.
+pub const WITNESSES_MAX: usize = 32;
+/// Largest `tlog-proof@v1`: its checkpoint, its path, extra data.
+pub const TLOG_PROOF_BYTES_MAX: usize = 96 * 1024;
 /// Longest validity of a request id.
 pub const REQUEST_VALID_MS_MAX: u64 = 24 * 3600 * 1000;
 
@@ -119,6 +127,8 @@ const _: () = assert!(REQUEST_BYTES_MAX.is_multiple_of(CHANNEL_PAD_BYTES));
 const _: () = assert!(RESPONSE_BYTES_MAX.is_multiple_of(CHANNEL_PAD_BYTES));
 // a text of two-unit escapes, or its ciphertext in base64, and all that goes with it
 const _: () = assert!(2 * APP_TEXT_BYTES_MAX + CREDENTIALS_LINE_BYTES_MAX < REQUEST_BYTES_MAX);
+const _: () = assert!(WITNESSES_MAX < NOTE_SIGNATURES_MAX);
+const _: () = assert!(NOTE_BYTES_MAX + 64 * 45 < TLOG_PROOF_BYTES_MAX);
 const _: () = assert!(FRAME_EXPIRIES_MAX < FRAME_EVENTS_MAX);
 // some anchors may fail before the last good one is too old
 const _: () = assert!(3 * (CLOCK_ANCHOR_MS + CLOCK_ROUND_TRIP_MS_MAX) < CLOCK_ANCHOR_AGE_MS_MAX);

@@ -1,0 +1,201 @@
+//! The entries of the state: what stands in the state tree, under which position and value hash.
+//!
+//! ```text
+//! position = keyed BLAKE3(position key of the engine, key digest | kind, 64 bytes)
+//! value    = keyed BLAKE3(value key, salt | encoded LeafValue)
+//! ```
+//! What it is for: whoever holds a proof computes the position of a key and opens a value by its
+//! salt. What it does not do: make salts, which takes a secret of the engine.
+//!
+//! Invariants: one key, one position per engine; one value and salt, one hash. Byte tables:
+//! `specs/state-tree.md`.
+
+use crate::amount::U256;
+use crate::asset::Asset;
+use crate::codec;
+use crate::domains;
+use crate::event::Position as LogPosition;
+use crate::fact::Withdrawal;
+use crate::ids::{Address, EngineId, LockId, PolicyHash};
+use crate::limits::NONCE_WINDOW;
+use crate::lock::{Custody, Status};
+use crate::merkle::{Position, ValueHash};
+use alloc::vec::Vec;
+use bincode::{Decode, Encode};
+
+/// What an entry is about: public.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+pub enum LeafKey {
+    /// A lock; its terms are in its id.
+    Lock(LockId),
+    /// An account.
+    Account(Address, Asset),
+    /// A principal.
+    Principal(Address),
+    /// The policy.
+    Policy,
+}
+
+/// What an entry says: hidden behind its salt.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub enum LeafValue {
+    /// A lock.
+    Lock {
+        /// Where it stands.
+        status: Status,
+        /// Custody class.
+        custody: Custody,
+        /// End of fills, seconds.
+        expires: u64,
+        /// End of claims, seconds.
+        claim_by: u64,
+        /// End of the hold for claims, seconds.
+        settle_by: u64,
+        /// Claims so far.
+        claim_count: u32,
+        /// Where it was granted.
+        granted_at: LogPosition,
+        /// Per leg: remaining, claimed, settled.
+        legs: Vec<[U256; 3]>,
+    },
+    /// An account.
+    Account {
+        /// Held.
+        held: U256,
+        /// Claimed.
+        claimed: U256,
+        /// Balance, withdrawing, status and head number of the last fact.
+        fact: Option<(U256, U256, Withdrawal, u64)>,
+    },
+    /// A principal.
+    Principal {
+        /// Used nonces.
+        nonces: UsedNonces,
+        /// Open locks.
+        open_count: u32,
+    },
+    /// The policy.
+    Policy(PolicyHash),
+}
+
+/// The used nonces of an owner: all below the floor, and those whose bit is set above it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Encode, Decode)]
+pub struct UsedNonces {
+    /// Every nonce below is used.
+    pub floor: u64,
+    /// Bit i of word w is nonce `floor + 64 w + i`.
+    pub bitmap: [u64; 4],
+}
+
+const _: () = assert!(NONCE_WINDOW == 4 * 64);
+
+impl UsedNonces {
+    /// True when the nonce is used.
+    pub fn has(&self, nonce: u64) -> bool {
+        let Some(above) = nonce.checked_sub(self.floor) else { return true };
+        let word = usize::try_from(above / 64).ok().and_then(|at| self.bitmap.get(at));
+        word.is_some_and(|word| word >> (above % 64) & 1 == 1)
+    }
+}
+
+impl LeafKey {
+    /// The position in the tree of an engine.
+    pub fn position(&self, engine_id: &EngineId) -> Position {
+        let key = domains::blake3_in(domains::STATE_POSITION, &[&engine_id.0]);
+        Position(*blake3::keyed_hash(&key, &self.block()).as_bytes())
+    }
+
+    /// 32 bytes that name the key, the id itself or a hash of what is longer, and its kind.
+    fn digest(&self) -> ([u8; 32], u8) {
+        match self {
+            Self::Lock(lock_id) => (lock_id.0, 1),
+            Self::Account(owner, asset) => {
+                let mut hasher = blake3::Hasher::new();
+                hasher.update(&owner.0);
+                hasher.update(&asset.chain_id.to_le_bytes());
+                hasher.update(&[asset.asset_type.number()]);
+                hasher.update(&asset.token.0);
+                hasher.update(&asset.token_id.0);
+                (*hasher.finalize().as_bytes(), 2)
+            }
+            Self::Principal(address) => {
+                let mut bytes = [0; 32];
+                bytes[..20].copy_from_slice(&address.0);
+                (bytes, 3)
+            }
+            Self::Policy => ([0; 32], 4),
+        }
+    }
+
+    fn block(&self) -> [u8; 64] {
+        let (digest, kind) = self.digest();
+        let mut block = [0; 64];
+        block[..32].copy_from_slice(&digest);
+        block[32] = kind;
+        block
+    }
+}
+
+impl LeafValue {
+    /// What the tree holds for this value under this salt.
+    pub fn hash(&self, salt: &[u8; 32]) -> ValueHash {
+        value_hash(&codec::encode(self), salt)
+    }
+
+    /// True when a value of this kind can stand under such a key.
+    pub fn fits(&self, key: &LeafKey) -> bool {
+        matches!(
+            (self, key),
+            (Self::Lock { .. }, LeafKey::Lock(_))
+                | (Self::Account { .. }, LeafKey::Account(..))
+                | (Self::Principal { .. }, LeafKey::Principal(_))
+                | (Self::Policy(_), LeafKey::Policy)
+        )
+    }
+}
+
+/// What the tree holds for an encoded value under a salt.
+pub fn value_hash(encoded: &[u8], salt: &[u8; 32]) -> ValueHash {
+    let mut hasher = blake3::Hasher::new_keyed(&domains::blake3_key(domains::STATE_VALUE));
+    hasher.update(salt);
+    hasher.update(encoded);
+    ValueHash(*hasher.finalize().as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_has_another_position_for_each_engine_and_kind() {
+        let (a, b) = (EngineId([1; 32]), EngineId([2; 32]));
+        let keys = [
+            LeafKey::Lock(LockId::ZERO),
+            LeafKey::Principal(Address::ZERO),
+            LeafKey::Account(Address::ZERO, Asset::native(1)),
+            LeafKey::Account(Address::ZERO, Asset::native(2)),
+            LeafKey::Policy,
+        ];
+        for (i, key) in keys.iter().enumerate() {
+            assert_ne!(key.position(&a), key.position(&b));
+            for other in &keys[i + 1..] {
+                assert_ne!(key.position(&a), other.position(&a));
+            }
+        }
+    }
+
+    #[test]
+    fn a_value_hides_behind_its_salt() {
+        let value = LeafValue::Policy(PolicyHash([3; 32]));
+        assert_ne!(value.hash(&[1; 32]), value.hash(&[2; 32]));
+        assert_ne!(value.hash(&[1; 32]), LeafValue::Policy(PolicyHash([4; 32])).hash(&[1; 32]));
+        assert!(value.fits(&LeafKey::Policy) && !value.fits(&LeafKey::Lock(LockId::ZERO)));
+    }
+
+    #[test]
+    fn nonces_below_the_floor_and_marked_ones_are_used() {
+        let used = UsedNonces { floor: 10, bitmap: [0b100, 0, 0, 1 << 63] };
+        assert!(used.has(9) && used.has(12) && used.has(10 + 255));
+        assert!(!used.has(10) && !used.has(11) && !used.has(10 + 256) && !used.has(u64::MAX));
+    }
+}
