@@ -1,18 +1,49 @@
 //! What an outsider can check with no server and no trust in whoever handed him the bytes.
 //!
-//! What it is for: attestation documents of AWS Nitro Enclaves (feature `attestation`): who signed
-//! them, which image runs, which keys it holds, how fresh they are (`specs/attestation.md`).
+//! What it is for, one module for each question:
 //!
-//! What it does not do: fetch anything, read a clock, draw entropy, remember what it saw. Time,
-//! trusted roots and policies are parameters.
+//! | question | module | answer |
+//! |---|---|---|
+//! | did this engine state this about a frame and its log? | [`statement`] | `VerifiedStatement` |
+//! | is this event in its log, and where? | [`receipt`] | `VerifiedReceipt`, `VerifiedFrame` |
+//! | what did its state hold, or not hold? | [`state`] | `VerifiedLeaf`, `VerifiedAbsence` |
+//! | is this leaf in that log? | [`history`] | `VerifiedInclusion`, `VerifiedConsistency` |
+//! | did log and witnesses sign this checkpoint? | [`checkpoint`] | `CosignedCheckpoint` |
+//! | is this `tlog-proof@v1` good? | [`tlog_proof`] | `VerifiedTlogProof` |
+//! | did it contradict itself? | [`fork`] | `VerifiedFork` |
+//! | did it promise this lock? | [`commitment`] | `VerifiedCommitment` |
+//! | which image holds its keys? | `attestation`, a feature | `VerifiedAttestation` |
+//!
+//! What it does not do: fetch anything, read a clock, draw entropy, remember what it saw, replay a
+//! log. Time, trusted roots, engines and policies are parameters.
 //!
 //! Invariants: a verified thing has its own type with private fields, and only the check makes one;
+//! leaves are hashed here, counts and roots are taken from signed statements, and each path has
+//! exactly the length that its place asks for; what is verified holds nothing that was not checked;
 //! no input makes it panic, recurse or allocate beyond its bounds (`mortise_format::limits`).
+//!
+//! Nothing here needs the engine's code: `mortise-format` is the only crate of ours below.
 #![no_std]
 #![deny(clippy::as_conversions, clippy::float_arithmetic)]
 
-#[cfg(feature = "attestation")]
 extern crate alloc;
 
 #[cfg(feature = "attestation")]
 pub mod attestation;
+pub mod checkpoint;
+pub mod commitment;
+mod engine;
+pub mod fork;
+pub mod history;
+#[cfg(feature = "json")]
+pub mod json;
+pub mod note;
+pub mod receipt;
+pub mod state;
+pub mod statement;
+pub mod tlog_proof;
+
+#[cfg(test)]
+mod tests;
+
+pub use engine::{Engine, SignerError};

@@ -17,10 +17,14 @@ use core::panic::PanicInfo;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use mortise_channel::{ChannelSecret, seal_request};
 use mortise_core::signature::{Signer, recover};
+use mortise_format::ids::{EngineId, FrameDigest, PolicyHash, Root};
 use mortise_format::{U256, codec, domains, eip712, errors};
+use mortise_verify::Engine;
 use mortise_verify::attestation::{
     AWS_NITRO_ROOT_G1, ArchivedCheck, AttestationError, Claims, Expect, PcrPolicy, verify_archived,
 };
+use mortise_verify::note::{Note, NoteError};
+use mortise_verify::statement::{SignedStatement, verify as verify_statement};
 
 /// Bytes that the program may allocate in its life.
 const HEAP_BYTES: usize = 1 << 20;
@@ -82,7 +86,8 @@ pub extern "C" fn main() -> i32 {
     let known = errors::Code::by_code(-32029) == Some(errors::Code::Overloaded);
     let hashes_differ = domains::sha256(&[b"a"]) != domains::keccak256(&[b"a"]);
     let same = decoded == Ok(amount) && known && hashes_differ && signature_recovers();
-    i32::from(!(same && unsigned_document_is_refused() && channel_passes()))
+    let outside = statement_verifies() && unsigned_note_is_refused();
+    i32::from(!(same && outside && unsigned_document_is_refused() && channel_passes()))
 }
 
 /// Whether a document that says that nobody signed it is refused by that name.
@@ -109,4 +114,32 @@ fn signature_recovers() -> bool {
     let Ok(signer) = Signer::from_bytes(&[1; 32]) else { return false };
     let digest = eip712::personal_digest(b"no std");
     recover(&digest, &signer.sign(&digest)) == Ok(signer.address())
+}
+
+/// Whether a note without a signature line is refused by that name.
+fn unsigned_note_is_refused() -> bool {
+    Note::parse(b"text\n\n") == Err(NoteError::NoSignature)
+}
+
+/// Whether a statement verifies as its engine's, and not with another root.
+fn statement_verifies() -> bool {
+    let Ok(signer) = Signer::from_bytes(&[2; 32]) else { return false };
+    let statement = eip712::RootStatement {
+        engine_id: EngineId([1; 32]),
+        epoch: 1,
+        seq: 0,
+        time_ms: 1000,
+        frame_digest: FrameDigest::ZERO,
+        event_root: Root::ZERO,
+        event_count: 0,
+        state_root: Root::ZERO,
+        history_root: Root::ZERO,
+        history_size: 1,
+        policy_hash: PolicyHash::ZERO,
+    };
+    let engine = Engine { id: statement.engine_id, address: signer.address() };
+    let mut signed = SignedStatement { signature: signer.sign(&statement.digest()), statement };
+    let good = verify_statement(&engine, &signed).is_ok();
+    signed.statement.state_root.0[0] = 1;
+    good && verify_statement(&engine, &signed).is_err()
 }

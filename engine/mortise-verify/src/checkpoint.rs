@@ -1,0 +1,321 @@
+//! Checkpoints of the history (C2SP tlog-checkpoint) and their cosignatures (C2SP
+//! tlog-cosignature): the log's head as other tools and witnesses sign and check it.
+//!
+//! ```text
+//! checkpoint   origin | size | base64 root, one line each, then extension lines
+//! log          Ed25519 over the text                                    VerifiedCheckpoint
+//! witness      Ed25519 over "cosignature/v1", "time t", the text        CosignedCheckpoint
+//! ```
+//! What it does not do: choose witnesses, talk to them, compare with a checkpoint seen before.
+//!
+//! Invariants: signatures of unknown keys are ignored, a bad one of a known key refuses the note;
+//! one key counts once; extension lines are not believed and not passed on.
+
+use crate::history::TreeHead;
+use crate::note::{KeyUse, Note, NoteError, NoteKey, hash_of, number_of, text_of};
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use ed25519_dalek::{Signature, VerifyingKey};
+use mortise_format::domains::COSIGNATURE_V1;
+use mortise_format::ids::Root;
+use mortise_format::limits::WITNESSES_MAX;
+
+/// Why a note is not a checkpoint of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CheckpointError {
+    /// The bytes are no signed note.
+    #[error(transparent)]
+    Note(#[from] NoteError),
+    /// Fewer than three lines, or an empty one.
+    #[error("a checkpoint has three lines or more, none of them empty")]
+    Lines,
+    /// The size is no decimal number.
+    #[error("the size of the tree is no decimal number of 64 bits without leading zeros")]
+    Size,
+    /// The root is no base64 of 32 bytes.
+    #[error("the root is no base64 of 32 bytes")]
+    Root,
+    /// The checkpoint is of another log.
+    #[error("the checkpoint is of another origin")]
+    Origin,
+    /// A key is for another use.
+    #[error("the key is for another use")]
+    KeyUse,
+    /// The key of the log did not sign.
+    #[error("the log's key did not sign")]
+    LogSignatureMissing,
+    /// A known key has two signature lines.
+    #[error("a known key has two signature lines")]
+    SignatureTwice,
+    /// The signature of the log's key is wrong.
+    #[error("the signature of the log's key is wrong")]
+    LogSignature,
+    /// The cosignature of a known witness is wrong.
+    #[error("the cosignature of witness {witness} is wrong")]
+    Cosignature {
+        /// Which, in the order of the set.
+        witness: usize,
+    },
+    /// Fewer witnesses than asked for cosigned.
+    #[error("{found} witnesses cosigned, {quorum} are asked for")]
+    Quorum {
+        /// Witnesses asked for.
+        quorum: usize,
+        /// Witnesses that cosigned.
+        found: usize,
+    },
+}
+
+/// Why keys are no set of witnesses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum WitnessesError {
+    /// A key that does not cosign.
+    #[error("key {index} is no witness's")]
+    KeyUse {
+        /// Which.
+        index: usize,
+    },
+    /// One key or one name twice would count one witness twice.
+    #[error("key {index} has the name or the key of an earlier one")]
+    Twice {
+        /// Which.
+        index: usize,
+    },
+    /// Nobody is asked for, or more than there are.
+    #[error("{quorum} of {count} witnesses cannot be asked for")]
+    Quorum {
+        /// Witnesses asked for.
+        quorum: usize,
+        /// Witnesses in the set.
+        count: usize,
+    },
+    /// More witnesses than a set may have.
+    #[error("{count} witnesses, {WITNESSES_MAX} at most")]
+    TooMany {
+        /// Witnesses given.
+        count: usize,
+    },
+}
+
+/// The witnesses that a verifier relies on, and how many of them must have cosigned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Witnesses {
+    keys: Vec<NoteKey>,
+    quorum: usize,
+}
+
+impl Witnesses {
+    /// `quorum` of these keys.
+    ///
+    /// # Errors
+    /// `TooMany`, `Quorum`, then for each key `KeyUse`, `Twice`.
+    pub fn new(keys: Vec<NoteKey>, quorum: usize) -> Result<Self, WitnessesError> {
+        let count = keys.len();
+        if count > WITNESSES_MAX {
+            return Err(WitnessesError::TooMany { count });
+        }
+        if quorum == 0 || quorum > count {
+            return Err(WitnessesError::Quorum { quorum, count });
+        }
+        for (index, key) in keys.iter().enumerate() {
+            if key.kind() != KeyUse::Witness {
+                return Err(WitnessesError::KeyUse { index });
+            }
+            let same = |k: &NoteKey| k.name() == key.name() || k.public_key() == key.public_key();
+            if keys[..index].iter().any(same) {
+                return Err(WitnessesError::Twice { index });
+            }
+        }
+        Ok(Self { keys, quorum })
+    }
+
+    /// The keys, in order.
+    pub fn keys(&self) -> &[NoteKey] {
+        &self.keys
+    }
+
+    /// How many must have cosigned.
+    pub fn quorum(&self) -> usize {
+        self.quorum
+    }
+}
+
+/// A checkpoint that the log signed.
+///
+/// What it proves: the holder of the log's Ed25519 key signed this size and root for this origin.
+/// What it does not prove: that others were shown the same ([`CosignedCheckpoint`] does), that it
+/// is the newest, what the leaves are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VerifiedCheckpoint {
+    origin: String,
+    head: TreeHead,
+}
+
+impl VerifiedCheckpoint {
+    /// The log's name.
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// Size and root.
+    pub fn head(&self) -> &TreeHead {
+        &self.head
+    }
+}
+
+/// One witness's word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VerifiedCosignature {
+    /// Which witness, in the order of the set.
+    pub witness: usize,
+    /// When, by its own clock, seconds since the Unix epoch.
+    pub time: u64,
+}
+
+/// A checkpoint that the log signed and a quorum of the verifier's witnesses cosigned.
+///
+/// What it proves: besides what [`VerifiedCheckpoint`] says, each of these witnesses says that this
+/// was the largest head it had seen of this log at its time, and that every earlier one it had seen
+/// is a beginning of it. What it does not prove: that the witnesses are honest, or their clocks
+/// right: compare the times with your own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CosignedCheckpoint {
+    checkpoint: VerifiedCheckpoint,
+    cosignatures: Vec<VerifiedCosignature>,
+}
+
+impl CosignedCheckpoint {
+    /// The checkpoint.
+    pub fn checkpoint(&self) -> &VerifiedCheckpoint {
+        &self.checkpoint
+    }
+
+    /// Who cosigned, in the order of the set; at least the quorum.
+    pub fn cosignatures(&self) -> &[VerifiedCosignature] {
+        &self.cosignatures
+    }
+}
+
+/// The text of a checkpoint, without extension lines: what the log signs.
+pub fn checkpoint_text(origin: &str, head: &TreeHead) -> String {
+    format!("{origin}\n{}\n{}\n", head.size, text_of(&head.root.0))
+}
+
+/// What a witness signs: header, time and the whole text of the checkpoint.
+pub fn cosigned_message(time: u64, text: &str) -> String {
+    format!("{COSIGNATURE_V1}\ntime {time}\n{text}")
+}
+
+/// The bytes of a cosignature in its line: big-endian time, signature.
+pub fn cosignature_bytes(time: u64, signature: &[u8; 64]) -> [u8; 72] {
+    let mut bytes = [0; 72];
+    bytes[..8].copy_from_slice(&time.to_be_bytes());
+    bytes[8..].copy_from_slice(signature);
+    bytes
+}
+
+/// Checks that the log's key signed a checkpoint of this origin.
+///
+/// Success proves what [`VerifiedCheckpoint`] says. The key's name need not be the origin.
+///
+/// # Errors
+/// `KeyUse`, `Note`, `Lines`, `Size`, `Root`, `Origin`, `SignatureTwice`, `LogSignatureMissing`,
+/// `LogSignature`, in this order.
+pub fn verify(
+    note: &[u8],
+    origin: &str,
+    log: &NoteKey,
+) -> Result<VerifiedCheckpoint, CheckpointError> {
+    if log.kind() != KeyUse::Log {
+        return Err(CheckpointError::KeyUse);
+    }
+    let note = Note::parse(note)?;
+    let checkpoint = parse(note.text())?;
+    if checkpoint.origin != origin {
+        return Err(CheckpointError::Origin);
+    }
+    let signature = line_of(&note, log)?.ok_or(CheckpointError::LogSignatureMissing)?;
+    match is_signed(log, note.text().as_bytes(), signature) {
+        true => Ok(checkpoint),
+        false => Err(CheckpointError::LogSignature),
+    }
+}
+
+/// Checks that the log's key signed a checkpoint of this origin and a quorum cosigned it.
+///
+/// Success proves what [`CosignedCheckpoint`] says.
+///
+/// # Errors
+/// Those of [`verify`], then for each witness `SignatureTwice`, `Cosignature`, then `Quorum`.
+pub fn verify_cosigned(
+    note: &[u8],
+    origin: &str,
+    log: &NoteKey,
+    witnesses: &Witnesses,
+) -> Result<CosignedCheckpoint, CheckpointError> {
+    let checkpoint = verify(note, origin, log)?;
+    let note = Note::parse(note)?;
+    let mut cosignatures = Vec::new();
+    for (witness, key) in witnesses.keys.iter().enumerate() {
+        if let Some(bytes) = line_of(&note, key)? {
+            let time = cosigned_at(key, note.text(), bytes);
+            let time = time.ok_or(CheckpointError::Cosignature { witness })?;
+            cosignatures.push(VerifiedCosignature { witness, time });
+        }
+    }
+    let (quorum, found) = (witnesses.quorum, cosignatures.len());
+    match found < quorum {
+        true => Err(CheckpointError::Quorum { quorum, found }),
+        false => Ok(CosignedCheckpoint { checkpoint, cosignatures }),
+    }
+}
+
+/// The time of a witness's cosignature over a text, when it is good.
+///
+/// Success proves that the witness signed this text at this time of its clock.
+pub fn cosigned_at(witness: &NoteKey, text: &str, bytes: &[u8]) -> Option<u64> {
+    let (time, signature) = bytes.split_first_chunk()?;
+    let time = u64::from_be_bytes(*time);
+    let message = cosigned_message(time, text);
+    let good = witness.kind() == KeyUse::Witness
+        && i64::try_from(time).is_ok()
+        && is_signed(witness, message.as_bytes(), signature);
+    good.then_some(time)
+}
+
+/// The three lines of a checkpoint; extension lines are only looked at for emptiness.
+fn parse(text: &str) -> Result<VerifiedCheckpoint, CheckpointError> {
+    let mut lines = text.split_terminator('\n');
+    if lines.clone().any(str::is_empty) {
+        return Err(CheckpointError::Lines);
+    }
+    let three = (lines.next(), lines.next(), lines.next());
+    let (Some(origin), Some(size), Some(root)) = three else {
+        return Err(CheckpointError::Lines);
+    };
+    let size = number_of(size).ok_or(CheckpointError::Size)?;
+    let root = Root(hash_of(root).ok_or(CheckpointError::Root)?);
+    Ok(VerifiedCheckpoint { origin: origin.to_string(), head: TreeHead { size, root } })
+}
+
+/// The one signature line of a key, by name and id.
+fn line_of<'n>(note: &'n Note<'_>, key: &NoteKey) -> Result<Option<&'n [u8]>, CheckpointError> {
+    let id = key.id();
+    let mut lines = note.signatures().iter().filter(|s| s.name == key.name() && s.id == id);
+    match (lines.next(), lines.next()) {
+        (_, Some(_)) => Err(CheckpointError::SignatureTwice),
+        (first, None) => Ok(first.map(|signature| signature.bytes.as_slice())),
+    }
+}
+
+/// Strict Ed25519 (RFC 8032): keys and points of small order are refused, s is reduced.
+fn is_signed(key: &NoteKey, message: &[u8], signature: &[u8]) -> bool {
+    let signature = Signature::from_slice(signature);
+    let (Ok(key), Ok(signature)) = (VerifyingKey::from_bytes(key.public_key()), signature) else {
+        return false;
+    };
+    key.verify_strict(message, &signature).is_ok()
+}

@@ -1,0 +1,56 @@
+//! The engine whose word is checked.
+
+use mortise_format::eip712::Digest;
+use mortise_format::ids::{Address, EngineId, Signature};
+use mortise_format::secp256k1::{SignatureError, recover};
+
+/// The identity that a verifier pins.
+///
+/// Nothing here finds it out. It comes from a verified attestation (whose bound keys name the
+/// signing key), from a contract, or from whoever the verifier trusts to name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Engine {
+    /// The identity, stable for ever.
+    pub id: EngineId,
+    /// The address of its signing key.
+    pub address: Address,
+}
+
+/// Why a signature is not that of the pinned engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SignerError {
+    /// The signature names no signer.
+    #[error("the signature is malformed: {0}")]
+    Malformed(SignatureError),
+    /// Another key signed, or the signed fields were changed.
+    #[error("{found} signed, not the engine's {expected}")]
+    Signer {
+        /// The engine's.
+        expected: Address,
+        /// Whose it is.
+        found: Address,
+    },
+}
+
+impl Engine {
+    /// Checks that the engine's key signed a digest.
+    ///
+    /// # Errors
+    /// `Malformed`, `Signer`, in this order.
+    pub fn signed(&self, digest: &Digest, signature: &Signature) -> Result<(), SignerError> {
+        let found = recover(digest, signature).map_err(SignerError::Malformed)?;
+        match found == self.address {
+            true => Ok(()),
+            false => Err(SignerError::Signer { expected: self.address, found }),
+        }
+    }
+}
+
+/// The one spelling of a good signature: v is 27 or 28.
+pub(crate) fn canonical(mut signature: Signature) -> Signature {
+    if signature.0[64] < 27 {
+        signature.0[64] += 27;
+    }
+    signature
+}

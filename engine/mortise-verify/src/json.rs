@@ -1,0 +1,156 @@
+//! Inputs of the checks from the JSON that an engine answers.
+//!
+//! What it is for: small conversions, so that nobody maps fields by hand. What it does not do:
+//! verify. A field that is said twice and said differently is refused here, by name, because the
+//! inputs have it once.
+
+use crate::commitment::SignedCommitment;
+use crate::receipt::Receipt;
+use crate::statement::SignedStatement;
+use alloc::vec::Vec;
+use mortise_format::eip712::RootStatement;
+use mortise_format::entry::LeafKey;
+use mortise_format::ids::{Bytes32, EngineId, Signature};
+use mortise_format::merkle::state::{ProofEnd, StateProof, StateProofError};
+use mortise_format::merkle::{Position, ValueHash};
+use mortise_format::wire::results::{CommitmentView, ProofResult, ReceiptView, StatementView};
+
+/// Why an answer contradicts itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum JsonError {
+    /// The answer names another epoch than its statement.
+    #[error("the answer names another epoch than its statement")]
+    Epoch,
+    /// The answer names another frame than its statement.
+    #[error("the answer names another frame than its statement")]
+    Seq,
+    /// The answer names another state root than its statement.
+    #[error("the answer names another state root than its statement")]
+    StateRoot,
+    /// The position is not that of the key.
+    #[error("the position is not that of the key")]
+    Position,
+    /// Fields of presence and absence are mixed, or some are missing.
+    #[error("the answer mixes presence and absence")]
+    Mixed,
+    /// The proof has too many siblings.
+    #[error(transparent)]
+    Proof(#[from] StateProofError),
+    /// The engine id, a first leg, a deadline, a time or a digest is said twice and differs.
+    #[error("the commitment contradicts itself")]
+    Commitment,
+    /// A time is too large to be one.
+    #[error("the time of the statement is out of range")]
+    Time,
+}
+
+/// What an answer says of an entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Claimed {
+    /// It is there, with this value and salt.
+    Present {
+        /// Encoded.
+        value: Vec<u8>,
+        /// What hides it.
+        salt: [u8; 32],
+    },
+    /// It is not.
+    Absent,
+}
+
+/// A state proof as an engine answered it: nothing of it is believed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StateAnswer {
+    /// The statement that names the root.
+    pub signed: SignedStatement,
+    /// The hashes beside the way.
+    pub proof: StateProof,
+    /// What is to be proven.
+    pub claimed: Claimed,
+}
+
+/// The input of [`crate::statement::verify`].
+///
+/// # Errors
+/// `Time`.
+pub fn statement(view: &StatementView, signature: Signature) -> Result<SignedStatement, JsonError> {
+    view.time.checked_mul(1000).ok_or(JsonError::Time)?;
+    Ok(SignedStatement { statement: RootStatement::from(view), signature })
+}
+
+/// The input of [`crate::receipt::verify`].
+///
+/// The receipt's history path is left out: without the 295 bytes of the frame's leaf it proves
+/// nothing; with them, [`crate::receipt::verify_frame`] takes [`hashes`] of it.
+///
+/// # Errors
+/// `Epoch`, `Seq`, `Time`, in this order.
+pub fn receipt(view: &ReceiptView) -> Result<Receipt, JsonError> {
+    if view.epoch != view.statement.epoch {
+        return Err(JsonError::Epoch);
+    }
+    if view.seq != view.statement.seq {
+        return Err(JsonError::Seq);
+    }
+    Ok(Receipt {
+        signed: statement(&view.statement, view.statement_signature)?,
+        index: view.index,
+        event: view.event.0.clone(),
+        salt: view.salt.0,
+        path: hashes(&view.path),
+    })
+}
+
+/// The input of [`crate::state::verify_leaf`] or [`crate::state::verify_absence`] for `key`.
+///
+/// # Errors
+/// `Seq`, `StateRoot`, `Position`, `Mixed`, `Proof`, `Time`, in this order.
+pub fn state(view: &ProofResult, key: &LeafKey) -> Result<StateAnswer, JsonError> {
+    if view.seq != view.statement.seq {
+        return Err(JsonError::Seq);
+    }
+    if view.state_root != view.statement.state_root {
+        return Err(JsonError::StateRoot);
+    }
+    if view.position.0 != key.position(&view.statement.engine_id).0 {
+        return Err(JsonError::Position);
+    }
+    let (claimed, end) = match (view.present, &view.value, &view.salt, &view.other) {
+        (true, Some(value), Some(salt), None) => {
+            (Claimed::Present { value: value.0.clone(), salt: salt.0 }, ProofEnd::Present)
+        }
+        (false, None, None, None) => (Claimed::Absent, ProofEnd::Empty),
+        (false, None, None, Some(other)) => {
+            let (position, value) = (Position(other.position.0), ValueHash(other.value_hash.0));
+            (Claimed::Absent, ProofEnd::Other { position, value })
+        }
+        _ => return Err(JsonError::Mixed),
+    };
+    let proof = StateProof::from_parts(hashes(&view.siblings), end)?;
+    let signed = statement(&view.statement, view.statement_signature)?;
+    Ok(StateAnswer { signed, proof, claimed })
+}
+
+/// The input of [`crate::commitment::verify`], its hashes computed anew from the fields shown.
+///
+/// # Errors
+/// `Commitment`.
+pub fn commitment(
+    view: &CommitmentView,
+    engine_id: &EngineId,
+) -> Result<SignedCommitment, JsonError> {
+    let attested = &view.ccm_attestation;
+    let once = view.repeats_itself_truly()
+        && attested.enclave_id == *engine_id
+        && attested.commitment_hash.0 == view.digest(engine_id).0;
+    match once {
+        true => Ok(SignedCommitment { commitment: view.promise(), signature: attested.signature }),
+        false => Err(JsonError::Commitment),
+    }
+}
+
+/// Hashes of a path.
+pub fn hashes(words: &[Bytes32]) -> Vec<[u8; 32]> {
+    words.iter().map(|word| word.0).collect()
+}
