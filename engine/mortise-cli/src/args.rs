@@ -46,8 +46,7 @@ pub struct Cli {
 #[derive(Debug, Args)]
 pub struct ConnectionArgs {
     /// The engine: `http://HOST:PORT`, `unix:PATH` or `vsock:CID:PORT`.
-    #[arg(long, visible_alias = "engine", global = true, env = "MORTISE_URL",
-          default_value = "http://127.0.0.1:8080")]
+    #[arg(long, global = true, env = "MORTISE_URL", default_value = "http://127.0.0.1:8080")]
     pub url: String,
 
     /// File that pins the engine and keeps its last statement; made at the first call.
@@ -64,6 +63,7 @@ pub struct ConnectionArgs {
     #[arg(long, global = true, default_value_t = 8, value_name = "N",
           value_parser = clap::value_parser!(u32).range(1..))]
     pub attempts: u32,
+
     #[command(flatten)]
     pub proof: ProofArgs,
 }
@@ -71,7 +71,7 @@ pub struct ConnectionArgs {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run host and engine on this machine, with software keys.
+    /// Run the whole system on this machine, attested under a development root.
     Dev(DevArgs),
     /// Show what the system promises: a crash run, figures under load.
     Demo(DemoArgs),

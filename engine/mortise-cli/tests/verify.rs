@@ -211,7 +211,7 @@ fn unclear_question_is_wrong_usage_and_nobody_there_is_exit_3() {
         assert_eq!(exit, 2, "{args:?} {stderr}");
     }
     let nobody = format!("unix:{}", Path::new(&bench.path("nobody.sock")).display());
-    let args = ["--engine", &nobody, "--attempts", "1", "--any-image"];
+    let args = ["--url", &nobody, "--attempts", "1", "--any-image"];
     assert_eq!(verify(&args, b"").0, 3);
     let (exit, help, _) = verify(&["--help"], b"");
     assert!(exit == 0 && help.contains("--at-its-own-time") && help.contains("Examples:"));
