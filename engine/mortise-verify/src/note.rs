@@ -8,7 +8,7 @@
 //! What it is for: the form of checkpoints and cosignatures, parsed within bounds, and written.
 //! What it does not do: believe a text: that takes [`crate::checkpoint`].
 //!
-//! Invariants: a note that parses is written again as the very same bytes.
+//! Invariants: a note has one spelling: text, names, ids and signatures determine every byte.
 
 use alloc::format;
 use alloc::string::{String, ToString};
