@@ -114,5 +114,7 @@ mod tests {
     #[test]
     fn command_line_is_consistent() {
         Cli::command().debug_assert();
+        // Each subcommand too, with the flags that all of them have.
+        Cli::command().build();
     }
 }
