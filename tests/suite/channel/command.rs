@@ -1,10 +1,9 @@
-//! `mortise --attest-root ...`: commands that say nothing before a proof and nothing in clear after.
+//! `mortise --attest-root ...`: nothing is said before a proof, and nothing in clear after it.
 
 use super::Carried;
 use super::relay::Way;
 use mortise_format::channel::is_channel;
 use mortise_sim::nsm::Measurements;
-use mortise_verify::attestation::RootFingerprint;
 use serde_json::Value;
 use std::process::{Command, Output};
 
@@ -23,10 +22,6 @@ fn run(carried: &Carried, args: &[&str]) -> (i32, Value, String) {
     (status.code().expect("it ends"), serde_json::from_slice(&stdout).unwrap_or_default(), stderr)
 }
 
-fn digits(root: RootFingerprint) -> String {
-    root.to_string()
-}
-
 fn pcr0(label: &str) -> String {
     Measurements::dev(label).pcr0.to_string()
 }
@@ -34,7 +29,7 @@ fn pcr0(label: &str) -> String {
 #[test]
 fn command_proves_the_engine_and_then_says_nothing_in_clear() {
     let carried = Carried::start();
-    let root = digits(carried.trust.roots[0]);
+    let root = carried.trust.roots[0].to_string();
     let proof = ["--attest-root", &root, "--attest-pcr0", &pcr0("engine")];
     let (code, health, stderr) = run(&carried, &[&proof[..], &["health"]].concat());
     assert_eq!((code, &health["mode"]), (0, &"attested".into()), "{stderr}");
@@ -53,7 +48,7 @@ fn command_proves_the_engine_and_then_says_nothing_in_clear() {
 #[test]
 fn command_says_nothing_to_an_engine_of_another_root_or_image() {
     let carried = Carried::start();
-    let root = digits(carried.trust.roots[0]);
+    let root = carried.trust.roots[0].to_string();
     for (root, label, name) in [("aws", "engine", "root"), (root.as_str(), "another", "PCR0")] {
         let args = ["--attest-root", root, "--attest-pcr0", &pcr0(label), "health"];
         let (code, health, stderr) = run(&carried, &args);
