@@ -5,6 +5,7 @@ use super::{Log, START_MS, event};
 use crate::fork::{ForkError, ForkEvidence, ForkLeaves, ForkRule, LeafProof, between, verify};
 use crate::receipt::FrameError;
 use crate::statement::{SignedStatement, StatementError};
+use alloc::vec::Vec;
 use mortise_format::frame::LEAF_BYTES;
 use mortise_format::merkle::history::HistoryProofError;
 use proptest::prelude::*;
@@ -157,6 +158,33 @@ fn one_statement_spelled_twice_is_no_evidence() {
     other.signature.0[64] -= 27;
     let refused = rule(&log, &pair(&log.frames[2].signed, &other));
     assert_eq!(refused, Err(ForkError::SameStatement));
+}
+
+/// What was never acked was never released: the order that the engine keeps, and what it is for.
+#[test]
+fn a_host_that_withholds_acks_gains_no_evidence() {
+    let (mut log, mut released, mut withheld) = (Log::new(1), Vec::new(), Vec::new());
+    for round in 0..6u8 {
+        let before = log.frames.len();
+        for frame in 0..4u8 {
+            let time_ms = START_MS + u64::from(round) * 10_000 + u64::from(frame) * 1000;
+            log.push(time_ms, &[event(round), event(frame)]);
+        }
+        let acked = before + 2;
+        released.extend((before..acked).map(|seq| log.verified(seq)));
+        withheld.push(log.newest());
+        // The host drops what it did not ack and starts the engine again.
+        log.frames.truncate(acked);
+        log.leaves.truncate(acked);
+        log.epoch += 1;
+    }
+    for a in &released {
+        assert!(released.iter().all(|b| between(a, b).is_none()));
+    }
+    // A signature that left before its ack would have been evidence against an honest engine.
+    for early in &withheld[..5] {
+        assert!(released.iter().any(|b| between(early, b).is_some()));
+    }
 }
 
 proptest! {
