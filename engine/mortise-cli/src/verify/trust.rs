@@ -75,8 +75,8 @@ impl Images {
             true => Ok(Self::Named(sets)),
             false => Err(Failure::usage(
                 "no image is named\n  next: name the image that you approve with --pcr0 HEX (and \
-                 --pcr1, --pcr2, which `mortise dev`, or whoever built the image, prints beside \
-                 it); to look at a document and trust nothing, say --any-image",
+                 --pcr1, --pcr2: from whoever built it; `mortise dev --config-out` writes them); \
+                 to look at a document and trust nothing, say --any-image",
             )),
         }
     }
