@@ -2,6 +2,7 @@
 
 mod loss;
 mod methods;
+mod offline;
 
 use mortise_client::{Client, Endpoint, NewLock, Signer};
 use mortise_format::U256;
