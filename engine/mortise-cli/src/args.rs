@@ -42,11 +42,14 @@ pub struct Cli {
     pub command: Command,
 }
 
+/// The gateway of `mortise dev`, and of `mortise-host`, on this machine.
+pub const DEFAULT_URL: &str = "http://127.0.0.1:8080";
+
 /// Which engine, and how far it is trusted.
 #[derive(Debug, Args)]
 pub struct ConnectionArgs {
     /// The engine: `http://HOST:PORT`, `unix:PATH` or `vsock:CID:PORT`.
-    #[arg(long, global = true, env = "MORTISE_URL", default_value = "http://127.0.0.1:8080")]
+    #[arg(long, global = true, env = "MORTISE_URL", default_value = DEFAULT_URL)]
     pub url: String,
 
     /// File that pins the engine and keeps its last statement; made at the first call.

@@ -12,7 +12,7 @@ use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 /// The variable that holds a key itself.
-const KEY_VARIABLE: &str = "MORTISE_KEY";
+pub(crate) const KEY_VARIABLE: &str = "MORTISE_KEY";
 /// Most bytes of a key file that are read.
 const KEY_FILE_BYTES_MAX: u64 = 256;
 

@@ -10,7 +10,7 @@ use mortise_engine::server::Ports;
 use mortise_nitro::clock::{ClockRules, NsmClock};
 use mortise_nitro::entropy::NsmEntropy;
 use mortise_nitro::kms::{
-    CredentialStore, KmsClient, KmsConfig, KmsPlatform, KmsVault, TrustRoots,
+    CredentialStore, KmsAppKeys, KmsClient, KmsConfig, KmsPlatform, KmsVault, TrustRoots,
 };
 use mortise_sim::nsm::{Measurements, SoftwareNsm};
 use mortise_sim::{FileVault, SystemClock, SystemEntropy};
@@ -72,7 +72,7 @@ impl Platform {
             entropy,
             vault: Arc::new(KmsVault::new(Arc::clone(&client))),
             attestation: Attestation::Module(nsm),
-            app: None,
+            app: Some(Arc::new(KmsAppKeys::new(client))),
         })
     }
 

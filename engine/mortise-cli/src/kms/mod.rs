@@ -3,7 +3,9 @@
 //!
 //! Two ways, told apart by flags and never by what happens to answer: natively, where a text
 //! belongs to an owner whose key alone has it decrypted; and with `--plain` or `--cid` in the form
-//! of the second document, where whoever reaches the request port has everything decrypted.
+//! of the second document, where whoever reaches the request port has everything decrypted. Only a
+//! first try without a key, in the folder of a running `mortise dev`, takes that form unasked, and
+//! says so.
 
 mod plain;
 mod show;
@@ -110,7 +112,7 @@ pub async fn run(
     connection: &ConnectionArgs,
     output: &Output,
 ) -> Result<(), Failure> {
-    let way = Way::choose(&args.form, connection).await?;
+    let way = Way::choose(&args.form, connection, output).await?;
     match &args.command {
         KmsCommand::Encrypt { text } => {
             show::encrypted(&way.encrypt(read_text(text)?).await?, output);

@@ -2,8 +2,10 @@
 
 use super::FormArgs;
 use super::plain::Plain;
-use crate::args::ConnectionArgs;
+use crate::args::{ConnectionArgs, DEFAULT_URL};
 use crate::failure::Failure;
+use crate::key::KEY_VARIABLE;
+use crate::output::Output;
 use crate::session::Session;
 use mortise_format::ids::Address as Owner;
 use mortise_format::wire::Base64;
@@ -11,6 +13,10 @@ use mortise_format::wire::params::PlainText;
 use mortise_format::wire::results::{KmsDataKey, KmsDecrypted, KmsEncrypted, KmsRandom};
 use mortise_transport::Address;
 use serde_json::json;
+use std::path::Path;
+
+/// The request port of `mortise dev` in the folder where it was started.
+const DEV_SOCKET: &str = ".mortise/dev/engine.sock";
 
 /// How long a signature for one decryption is good, seconds.
 const VALID_S: u64 = 60;
@@ -27,14 +33,22 @@ impl<'a> Way<'a> {
     pub(super) async fn choose(
         form: &FormArgs,
         connection: &'a ConnectionArgs,
+        output: &Output,
     ) -> Result<Self, Failure> {
         let address = match (form.cid, form.plain) {
             (Some(cid), _) => format!("vsock:{cid}:{}", form.port),
+            (None, true) if connection.url == DEFAULT_URL && Path::new(DEV_SOCKET).exists() => {
+                format!("unix:{DEV_SOCKET}")
+            }
             (None, true) => connection.url.clone(),
             (None, false) if form.credentials.is_some() => {
                 return Err(Failure::usage(
                     "--credentials belongs to the form of --plain or --cid",
                 ));
+            }
+            (None, false) if is_ownerless(form, connection)? && Path::new(DEV_SOCKET).exists() => {
+                output.note("no owner is named (--key, --owner): the plain form, to mortise dev");
+                format!("unix:{DEV_SOCKET}")
             }
             (None, false) => {
                 return Ok(Self::Native(Session::connect(connection).await?, form.owner));
@@ -134,6 +148,14 @@ impl<'a> Way<'a> {
             Self::Plain(_) => Ok(()),
         }
     }
+}
+
+/// True when nobody could have a native text decrypted, nothing says which engine, and no proof is
+/// asked for: a first try of `mortise dev`.
+fn is_ownerless(form: &FormArgs, connection: &ConnectionArgs) -> Result<bool, Failure> {
+    let has_key = connection.key.is_some() || std::env::var_os(KEY_VARIABLE).is_some();
+    let is_default = connection.url == DEFAULT_URL;
+    Ok(form.owner.is_none() && !has_key && is_default && !connection.proof.is_asked()?)
 }
 
 fn named(session: &Session<'_>, owner: Option<Owner>) -> Result<Owner, Failure> {
