@@ -3,7 +3,8 @@
 //! What it is for: the one place where the Nitro platform is put together. It knows the module as a
 //! port, so that the same lines run over a software module in tests of other crates.
 //!
-//! What it does not do: start anything that listens; see [`config`](crate::config) for the engine's half.
+//! What it does not do: start anything that listens; see [`config`](crate::config) for the
+//! engine's half.
 
 use crate::config::EnclaveConfig;
 use crate::stop::{GENESIS, Stop};
