@@ -5,9 +5,12 @@ use std::process::Command;
 /// Every start outside an enclave ends here, whatever the environment and the arguments say.
 #[test]
 fn machine_without_the_module_ends_it_by_name_with_one_json_line() {
-    for argument in [&[][..], &["--config", "/tmp/enclave.toml"]] {
+    for argument in [&[][..], &["--config", "elsewhere/enclave.toml"]] {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mortise-enclave"));
-        command.args(argument).env("MORTISE_CONFIG", "/tmp/enclave.toml").env("RUST_LOG", "trace");
+        command
+            .args(argument)
+            .env("MORTISE_CONFIG", "elsewhere/enclave.toml")
+            .env("RUST_LOG", "trace");
         let output = command.output().unwrap();
         assert_eq!(output.status.code(), Some(10));
         assert!(output.stdout.is_empty());

@@ -223,7 +223,9 @@ async fn open_way(
     let relaying = listen(&way.listen_relay).await?;
     let providing = listen(&way.listen_credentials).await?;
     let relay = Relay { to: way.to, metrics: Arc::clone(metrics), only_cid };
-    let provider = Provider { source: way.source, metrics: Arc::clone(metrics), only_cid };
+    let ask_every = credentials::ASK_EVERY;
+    let provider =
+        Provider { source: way.source, ask_every, metrics: Arc::clone(metrics), only_cid };
     Ok([
         tokio::spawn(relay::serve(relaying, relay, stopped.clone())),
         tokio::spawn(credentials::serve(providing, provider, stopped.clone())),

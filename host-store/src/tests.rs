@@ -2,7 +2,7 @@
 
 use crate::store::testing::{FailingSyncer, chain};
 use crate::store::{CheckedFrame, OpenError, StoreOptions};
-use crate::{Config, Host, HostError};
+use crate::{AllowList, Config, CredentialsSource, Destination, Host, HostError, KeyServiceConfig};
 use mortise_format::codec;
 use mortise_format::limits::STORE_MESSAGE_BYTES_MAX;
 use mortise_format::store::{LogHead, StoreRefusal, StoreRequest, StoreResponse};
@@ -197,4 +197,36 @@ async fn a_second_host_on_one_folder_is_refused_by_name() {
     assert!(matches!(error, HostError::Store(OpenError::InUse { .. })), "{error}");
     host.stop().await;
     Host::start(place.config()).await.unwrap().stop().await;
+}
+
+#[tokio::test]
+async fn the_way_to_the_key_service_is_open_to_allowed_destinations_only() {
+    use tokio::io::AsyncReadExt as _;
+    let place = Place::new();
+    let file = place.folder.path().join("credentials.json");
+    std::fs::write(&file, r#"{"AccessKeyId":"AKIAX","SecretAccessKey":"s"}"#).unwrap();
+    let socket = |name: &str| Address::Unix(place.folder.path().join(name));
+    let service = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let to: Destination = service.local_addr().unwrap().to_string().parse().unwrap();
+    let way = |allowed| KeyServiceConfig {
+        listen_relay: socket("kms.sock"),
+        to: to.clone(),
+        allowed,
+        listen_credentials: socket("credentials.sock"),
+        source: CredentialsSource::File(file.clone()),
+    };
+    let mut config = place.config();
+    config.key_service = Some(way(AllowList::new(vec!["other.test:443".parse().unwrap()])));
+    let refused = Host::start(config).await;
+    assert!(matches!(refused, Err(HostError::NotAllowed(_))), "{refused:?}");
+    let mut config = place.config();
+    config.key_service = Some(way(AllowList::new(vec![to.clone()])));
+    let host = Host::start(config).await.unwrap();
+    let mut line = vec![0; 16];
+    let mut credentials = connect(&socket("credentials.sock")).await.unwrap();
+    credentials.read_exact(&mut line).await.unwrap();
+    assert_eq!(line, br#"{"AccessKeyId":"#.iter().copied().chain([b'"']).collect::<Vec<_>>());
+    let _enclave = connect(&socket("kms.sock")).await.unwrap();
+    service.accept().await.unwrap();
+    host.stop().await;
 }

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Verifies attestation documents with libraries that are not ours: cbor2 and cryptography.
 
-    python3 -m venv /tmp/interop && /tmp/interop/bin/pip install cbor2 cryptography
-    /tmp/interop/bin/python tests/interop/attestation.py [FOLDER [ROOT]]
+    venv=$(mktemp -d) && python3 -m venv "$venv" && "$venv/bin/pip" install cbor2 cryptography
+    "$venv/bin/python" tests/interop/attestation.py [FOLDER [ROOT]]
 
 FOLDER holds INDEX.json, the documents that it names and aws_nitro_root_g1.pem; by default it is the
 folder attestation in MORTISE_VECTORS, or in shared/vectors beside the repository. ROOT is the

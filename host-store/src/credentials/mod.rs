@@ -29,7 +29,7 @@ use zeroize::Zeroizing;
 /// Connections at once; an enclave has one.
 const CONNECTIONS_MAX: usize = 8;
 /// How often the source is asked.
-const ASK_EVERY: Duration = Duration::from_secs(60);
+pub(crate) const ASK_EVERY: Duration = Duration::from_secs(60);
 /// How often a source that failed is asked.
 const ASK_AGAIN: Duration = Duration::from_secs(5);
 /// A failing accept is tried again after this time.
@@ -42,6 +42,8 @@ type Line = Arc<Zeroizing<Vec<u8>>>;
 #[derive(Debug, Clone)]
 pub(crate) struct Provider {
     pub(crate) source: CredentialsSource,
+    /// How often the source is asked.
+    pub(crate) ask_every: Duration,
     pub(crate) metrics: Arc<Metrics>,
     /// Virtual machines other than this one are turned away.
     pub(crate) only_cid: Option<u32>,
@@ -80,7 +82,7 @@ async fn ask(provider: Provider, newest: Arc<watch::Sender<Option<Line>>>) {
         let pause = match fetched {
             Ok(credentials) => {
                 offer(&newest, &credentials);
-                ASK_EVERY
+                provider.ask_every
             }
             Err(error) => {
                 tracing::warn!(source = %provider.source, %error, "no credentials");
@@ -152,6 +154,7 @@ mod tests {
         let listener = Listener::bind(&address).await.unwrap();
         let provider = Provider {
             source: CredentialsSource::File(file.clone()),
+            ask_every: Duration::from_millis(20),
             metrics: Arc::new(Metrics::new()),
             only_cid: None,
         };
@@ -163,6 +166,9 @@ mod tests {
         let again = connect(&address).await.unwrap();
         let same = BufReader::new(again).lines().next_line().await.unwrap().unwrap();
         assert_eq!(same, first);
+        written(&file, "AKIASECOND");
+        let newer = lines.next_line().await.unwrap().unwrap();
+        assert!(newer.contains("AKIASECOND"), "{newer}");
     }
 
     #[tokio::test]

@@ -73,7 +73,7 @@ impl CredentialsSource {
     pub(super) async fn fetch(&self) -> Result<Credentials, SourceError> {
         match self {
             Self::Imds(imds) => Ok(imds.fetch().await?),
-            Self::Environment => from_environment(),
+            Self::Environment => from_variables(|name| std::env::var(name).ok()),
             Self::File(path) => {
                 // A file of a few lines: shorter than the way to another thread.
                 let text = std::fs::read(path).map_err(SourceError::File)?;
@@ -85,8 +85,8 @@ impl CredentialsSource {
     }
 }
 
-fn from_environment() -> Result<Credentials, SourceError> {
-    let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+fn from_variables(value: impl Fn(&str) -> Option<String>) -> Result<Credentials, SourceError> {
+    let variable = |name| value(name).filter(|value| !value.is_empty());
     let needed = |name| variable(name).ok_or(SourceError::Variable(name));
     Ok(Credentials {
         access_key_id: needed("AWS_ACCESS_KEY_ID")?,
@@ -112,6 +112,23 @@ mod tests {
         for wrong in ["", "imds=", "imds=x", "file=", "file", "env=1", "profile"] {
             assert_eq!(wrong.parse::<CredentialsSource>(), Err(SourceNameError), "{wrong}");
         }
+    }
+
+    #[test]
+    fn environment_gives_a_key_and_perhaps_a_token() {
+        let without = |absent: &'static str| {
+            from_variables(move |name| (name != absent).then(|| name.to_lowercase()))
+        };
+        let whole = without("").unwrap();
+        assert_eq!(whole.access_key_id, "aws_access_key_id");
+        assert_eq!(whole.secret_access_key, "aws_secret_access_key");
+        assert_eq!(whole.token.as_deref(), Some("aws_session_token"));
+        assert_eq!(without("AWS_SESSION_TOKEN").unwrap().token, None);
+        for needed in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"] {
+            let refused = without(needed).unwrap_err();
+            assert!(matches!(refused, SourceError::Variable(name) if name == needed), "{refused}");
+        }
+        assert!(from_variables(|_| Some(String::new())).is_err());
     }
 
     #[tokio::test]
