@@ -101,8 +101,12 @@ impl UsedNonces {
 impl LeafKey {
     /// The position in the tree of an engine.
     pub fn position(&self, engine_id: &EngineId) -> Position {
-        let key = domains::blake3_in(domains::STATE_POSITION, &[&engine_id.0]);
-        Position(*blake3::keyed_hash(&key, &self.block()).as_bytes())
+        self.position_under(&position_key(engine_id))
+    }
+
+    /// The same under the position key of the engine, for whoever asks often.
+    pub fn position_under(&self, position_key: &[u8; 32]) -> Position {
+        Position(*blake3::keyed_hash(position_key, &self.block(0)).as_bytes())
     }
 
     /// 32 bytes that name the key, the id itself or a hash of what is longer, and its kind.
@@ -110,13 +114,13 @@ impl LeafKey {
         match self {
             Self::Lock(lock_id) => (lock_id.0, 1),
             Self::Account(owner, asset) => {
-                let mut hasher = blake3::Hasher::new();
-                hasher.update(&owner.0);
-                hasher.update(&asset.chain_id.to_le_bytes());
-                hasher.update(&[asset.asset_type.number()]);
-                hasher.update(&asset.token.0);
-                hasher.update(&asset.token_id.0);
-                (*hasher.finalize().as_bytes(), 2)
+                let mut bytes = [0; 81];
+                bytes[..20].copy_from_slice(&owner.0);
+                bytes[20..28].copy_from_slice(&asset.chain_id.to_le_bytes());
+                bytes[28] = asset.asset_type.number();
+                bytes[29..49].copy_from_slice(&asset.token.0);
+                bytes[49..].copy_from_slice(&asset.token_id.0);
+                (*blake3::hash(&bytes).as_bytes(), 2)
             }
             Self::Principal(address) => {
                 let mut bytes = [0; 32];
@@ -127,13 +131,20 @@ impl LeafKey {
         }
     }
 
-    fn block(&self) -> [u8; 64] {
+    /// What positions (`seq` 0) and salts are hashed over: digest, kind, 7 zeros, `seq`, 16 zeros.
+    pub fn block(&self, seq: u64) -> [u8; 64] {
         let (digest, kind) = self.digest();
         let mut block = [0; 64];
         block[..32].copy_from_slice(&digest);
         block[32] = kind;
+        block[40..48].copy_from_slice(&seq.to_le_bytes());
         block
     }
+}
+
+/// The key that positions in the tree of an engine are hashed under: public.
+pub fn position_key(engine_id: &EngineId) -> [u8; 32] {
+    domains::blake3_in(domains::STATE_POSITION, &[&engine_id.0])
 }
 
 impl LeafValue {
@@ -181,6 +192,31 @@ mod tests {
             for other in &keys[i + 1..] {
                 assert_ne!(key.position(&a), other.position(&a));
             }
+        }
+    }
+
+    /// The rule of `specs/state-tree.md`, written out.
+    #[test]
+    fn keys_stand_where_the_page_says() {
+        let engine_id = EngineId([6; 32]);
+        let token = Asset::erc20(10, Address([5; 20]));
+        let account = [&[2; 20][..], &10_u64.to_le_bytes(), &[1], &[5; 20], &[0; 32]].concat();
+        let short = [&[3; 20][..], &[0; 12]].concat();
+        let keys = [
+            (LeafKey::Lock(LockId([1; 32])), [1; 32].to_vec(), 1),
+            (
+                LeafKey::Account(Address([2; 20]), token),
+                blake3::hash(&account).as_bytes().to_vec(),
+                2,
+            ),
+            (LeafKey::Principal(Address([3; 20])), short, 3),
+            (LeafKey::Policy, [0; 32].to_vec(), 4),
+        ];
+        let position_key = domains::blake3_in(domains::STATE_POSITION, &[&engine_id.0]);
+        for (key, digest, kind) in keys {
+            let block = [&digest[..], &[kind], &[0; 31]].concat();
+            let expected = *blake3::keyed_hash(&position_key, &block).as_bytes();
+            assert_eq!(key.position(&engine_id).0, expected, "{key:?}");
         }
     }
 

@@ -3,12 +3,12 @@
 use mortise_core::body::{
     Boot, BootRecord, ClearBody, SignedStatement, Statement, document_digest,
 };
-use mortise_core::state::principals::Nonces;
 use mortise_core::state::{LeafKey, LeafValue};
 use mortise_format::asset::{Asset, AssetType, Condition, TokenId};
 use mortise_format::binding::BoundKeys;
 use mortise_format::command::{CancelForm, Command, SignedCancel, SignedIntent};
 use mortise_format::eip712::{Claim, Request, RootStatement};
+use mortise_format::entry::UsedNonces;
 use mortise_format::event::{Authority, Content, Event, GrantedLock, Position, RequestMark};
 use mortise_format::fact::{BalanceFact, Withdrawal};
 use mortise_format::ids::{
@@ -273,7 +273,7 @@ fn leaves() -> Vec<(&'static str, Vec<u8>)> {
         ("Principal", LeafKey::Principal(Address([3; 20]))),
         ("Policy", LeafKey::Policy),
     ];
-    let nonces = Nonces { floor: 17, bitmap: [1, 2, 3, 4] };
+    let nonces = UsedNonces { floor: 17, bitmap: [1, 2, 3, 4] };
     let fact = Some((U256::MAX, U256::ONE, Withdrawal::Executable, 18));
     let values = [
         (

@@ -9,73 +9,12 @@
 //! neighbour's proof shows a position only. Byte tables: `specs/state-tree.md`.
 
 use super::State;
-use super::principals::Nonces;
 use crate::keys::Secret;
 use alloc::vec::Vec;
-use bincode::{Decode, Encode};
-use mortise_format::U256;
-use mortise_format::asset::Asset;
 use mortise_format::codec;
 use mortise_format::domains;
-use mortise_format::event::Position as LogPosition;
-use mortise_format::fact::Withdrawal;
-use mortise_format::ids::{Address, EngineId, LockId, PolicyHash};
-use mortise_format::lock::{Custody, Status};
-
-/// What a leaf is about: public.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
-pub enum LeafKey {
-    /// A lock; its terms are in its id.
-    Lock(LockId),
-    /// An account.
-    Account(Address, Asset),
-    /// A principal.
-    Principal(Address),
-    /// The policy.
-    Policy,
-}
-
-/// What a leaf says: hidden behind its salt.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-pub enum LeafValue {
-    /// A lock.
-    Lock {
-        /// Where it stands.
-        status: Status,
-        /// Custody class.
-        custody: Custody,
-        /// End of fills, seconds.
-        expires: u64,
-        /// End of claims, seconds.
-        claim_by: u64,
-        /// End of the hold for claims, seconds.
-        settle_by: u64,
-        /// Claims so far.
-        claim_count: u32,
-        /// Where it was granted.
-        granted_at: LogPosition,
-        /// Per leg: remaining, claimed, settled.
-        legs: Vec<[U256; 3]>,
-    },
-    /// An account.
-    Account {
-        /// Held.
-        held: U256,
-        /// Claimed.
-        claimed: U256,
-        /// Balance, withdrawing, status and head number of the last fact.
-        fact: Option<(U256, U256, Withdrawal, u64)>,
-    },
-    /// A principal.
-    Principal {
-        /// Used nonces.
-        nonces: Nonces,
-        /// Open locks.
-        open_count: u32,
-    },
-    /// The policy.
-    Policy(PolicyHash),
-}
+use mortise_format::entry::{LeafKey, LeafValue, position_key};
+use mortise_format::ids::{EngineId, LockId};
 
 /// A changed leaf: position, and value hash or removal.
 pub type Leaf = ([u8; 32], Option<[u8; 32]>);
@@ -107,57 +46,6 @@ impl Dirty {
 
     pub fn policy(&mut self) {
         self.policy = true;
-    }
-}
-
-fn position_key(engine_id: &EngineId) -> [u8; 32] {
-    domains::blake3_in(domains::STATE_POSITION, &[&engine_id.0])
-}
-
-/// The position of a lock in the state tree of an engine.
-pub fn lock_position(engine_id: &EngineId, lock_id: &LockId) -> [u8; 32] {
-    LeafKey::Lock(*lock_id).position(&position_key(engine_id))
-}
-
-impl LeafKey {
-    /// The position in the tree of an engine.
-    pub fn position_in(&self, engine_id: &EngineId) -> [u8; 32] {
-        self.position(&position_key(engine_id))
-    }
-
-    /// 32 bytes that name the key: the id itself, or a hash of what is longer.
-    fn digest(&self) -> ([u8; 32], u8) {
-        match self {
-            Self::Lock(lock_id) => (lock_id.0, 1),
-            Self::Account(owner, asset) => {
-                let mut bytes = [0; 92];
-                bytes[..20].copy_from_slice(&owner.0);
-                bytes[20..28].copy_from_slice(&asset.chain_id.to_le_bytes());
-                bytes[28] = asset.asset_type.number();
-                bytes[29..49].copy_from_slice(&asset.token.0);
-                bytes[49..81].copy_from_slice(&asset.token_id.0);
-                (*blake3::hash(&bytes[..81]).as_bytes(), 2)
-            }
-            Self::Principal(address) => {
-                let mut bytes = [0; 32];
-                bytes[..20].copy_from_slice(&address.0);
-                (bytes, 3)
-            }
-            Self::Policy => ([0; 32], 4),
-        }
-    }
-
-    fn block(&self, seq: u64) -> [u8; 64] {
-        let (digest, kind) = self.digest();
-        let mut block = [0; 64];
-        block[..32].copy_from_slice(&digest);
-        block[32] = kind;
-        block[40..48].copy_from_slice(&seq.to_le_bytes());
-        block
-    }
-
-    fn position(&self, position_key: &[u8; 32]) -> [u8; 32] {
-        *blake3::keyed_hash(position_key, &self.block(0)).as_bytes()
     }
 }
 
@@ -250,7 +138,7 @@ impl State {
             }
             LeafKey::Principal(address) => {
                 let principal = self.principal(address).filter(|p| p.is_leaf)?;
-                let nonces = principal.nonces;
+                let nonces = principal.nonces.into();
                 LeafValue::Principal { nonces, open_count: principal.open_count }
             }
             LeafKey::Policy => LeafValue::Policy(self.policy_hash),
@@ -277,7 +165,7 @@ impl State {
     fn leaves(&self, keys: Vec<LeafKey>) -> Vec<Leaf> {
         let mut bytes = Vec::with_capacity(320);
         let leaf = |key: LeafKey| {
-            let position = key.position(&self.dirty.position_key);
+            let position = key.position_under(&self.dirty.position_key).0;
             let value = self.leaf_value(&key).map(|value| {
                 let seq = self.changed_seq(&key).unwrap_or(0);
                 let salt = leaf_salt(&self.dirty.salt_key, &key, seq);

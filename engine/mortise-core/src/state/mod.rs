@@ -21,7 +21,8 @@ mod timers;
 mod view;
 
 pub use check::Inconsistency;
-pub use leaves::{Leaf, LeafKey, LeafValue, lock_position, value_hash};
+pub use leaves::{Leaf, value_hash};
+pub use mortise_format::entry::{LeafKey, LeafValue};
 pub use snapshot::StateImage;
 pub use view::{Balance, DueLocks};
 

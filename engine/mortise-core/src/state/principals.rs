@@ -4,6 +4,7 @@
 
 use alloc::vec::Vec;
 use bincode::{Decode, Encode};
+use mortise_format::entry::UsedNonces;
 use mortise_format::ids::Address;
 use mortise_format::limits::{NONCE_JUMP_MAX, NONCE_WINDOW};
 
@@ -76,6 +77,13 @@ pub struct Nonces {
 }
 
 const _: () = assert!(NONCE_WINDOW == 4 * 64);
+
+/// What is disclosed of them.
+impl From<Nonces> for UsedNonces {
+    fn from(Nonces { floor, bitmap }: Nonces) -> Self {
+        Self { floor, bitmap }
+    }
+}
 
 impl Nonces {
     /// True when the nonce may be used.

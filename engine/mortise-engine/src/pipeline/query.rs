@@ -11,7 +11,6 @@ use mortise_core::admit::check_terms;
 use mortise_core::decide::{check_draft, failed_checks, times_of};
 use mortise_core::state::LeafKey;
 use mortise_core::state::locks::Lock;
-use mortise_core::tree::Position as TreePosition;
 use mortise_format::U256;
 use mortise_format::asset::Asset;
 use mortise_format::event::Position;
@@ -193,7 +192,7 @@ impl Pipeline {
 
     fn proof(&self, key: LeafKey) -> ProofAnswer {
         let state = self.machine.state();
-        let position = TreePosition(key.position_in(state.engine_id()));
+        let position = key.position(state.engine_id());
         ProofAnswer {
             key,
             value: state.leaf_value(&key).zip(state.leaf_salt(&key)),

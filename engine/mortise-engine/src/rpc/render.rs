@@ -197,7 +197,7 @@ pub(super) fn proof(
     };
     ProofResult {
         present: answer.value.is_some(),
-        position: Bytes32(answer.key.position_in(engine_id)),
+        position: Bytes32(answer.key.position(engine_id).0),
         value: answer.value.as_ref().map(|(value, _)| HexBytes(codec::encode(value))),
         salt: answer.value.as_ref().map(|(_, salt)| Bytes32(*salt)),
         other,
