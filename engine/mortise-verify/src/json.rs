@@ -5,6 +5,7 @@
 //! inputs have it once.
 
 use crate::commitment::SignedCommitment;
+use crate::fork::{ForkEvidence, ForkLeaves, LeafProof};
 use crate::receipt::Receipt;
 use crate::statement::SignedStatement;
 use alloc::vec::Vec;
@@ -13,7 +14,11 @@ use mortise_format::entry::LeafKey;
 use mortise_format::ids::{Bytes32, EngineId, Signature};
 use mortise_format::merkle::state::{ProofEnd, StateProof, StateProofError};
 use mortise_format::merkle::{Position, ValueHash};
-use mortise_format::wire::results::{CommitmentView, ProofResult, ReceiptView, StatementView};
+use mortise_format::wire::HexBytes;
+use mortise_format::wire::results::{
+    CommitmentView, ForkEvidenceView, ForkFormat, ForkLeavesView, LeafProofView, ProofResult,
+    ReceiptView, SignedStatementView, StatementView,
+};
 
 /// Why an answer contradicts itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -148,6 +153,44 @@ pub fn commitment(
         true => Ok(SignedCommitment { commitment: view.promise(), signature: attested.signature }),
         false => Err(JsonError::Commitment),
     }
+}
+
+/// The input of [`crate::fork::verify`], from a file of evidence.
+///
+/// # Errors
+/// `Time`.
+pub fn fork(view: &ForkEvidenceView) -> Result<ForkEvidence, JsonError> {
+    let signed = |of: &SignedStatementView| statement(&of.statement, of.signature);
+    let leaf = |of: &LeafProofView| LeafProof { leaf: of.leaf.0.clone(), path: hashes(&of.path) };
+    let leaves = match &view.leaves {
+        None => ForkLeaves::None,
+        Some(ForkLeavesView::Both { index, first, second }) => {
+            ForkLeaves::Both { index: *index, first: leaf(first), second: leaf(second) }
+        }
+        Some(ForkLeavesView::AtFirst(proof)) => ForkLeaves::AtFirst(leaf(proof)),
+    };
+    Ok(ForkEvidence { first: signed(&view.first)?, second: signed(&view.second)?, leaves })
+}
+
+/// The file of evidence, to be handed on; [`fork`] reads it back.
+pub fn fork_view(evidence: &ForkEvidence) -> ForkEvidenceView {
+    let signed = |of: &SignedStatement| SignedStatementView {
+        statement: StatementView::from(&of.statement),
+        signature: of.signature,
+    };
+    let leaf = |of: &LeafProof| LeafProofView {
+        leaf: HexBytes(of.leaf.clone()),
+        path: of.path.iter().map(|hash| Bytes32(*hash)).collect(),
+    };
+    let leaves = match &evidence.leaves {
+        ForkLeaves::None => None,
+        ForkLeaves::Both { index, first, second } => {
+            Some(ForkLeavesView::Both { index: *index, first: leaf(first), second: leaf(second) })
+        }
+        ForkLeaves::AtFirst(proof) => Some(ForkLeavesView::AtFirst(leaf(proof))),
+    };
+    let (first, second) = (signed(&evidence.first), signed(&evidence.second));
+    ForkEvidenceView { format: ForkFormat::V1, first, second, leaves }
 }
 
 /// Hashes of a path.

@@ -30,7 +30,20 @@ fn leaf(log: &Log, seq: usize, size: usize) -> LeafProof {
 }
 
 fn rule(log: &Log, evidence: &ForkEvidence) -> Result<ForkRule, ForkError> {
+    #[cfg(feature = "json")]
+    file_gives_the_evidence_back(evidence);
     verify(&log.engine, evidence).map(|fork| fork.rule())
+}
+
+/// What goes out as a file comes back as it was, but for milliseconds, which nobody signed.
+#[cfg(feature = "json")]
+fn file_gives_the_evidence_back(evidence: &ForkEvidence) {
+    let view = crate::json::fork_view(evidence);
+    let Ok(mut back) = crate::json::fork(&view) else { panic!("no time is out of range here") };
+    assert_eq!(crate::json::fork_view(&back), view);
+    back.first.statement.time_ms = evidence.first.statement.time_ms;
+    back.second.statement.time_ms = evidence.second.statement.time_ms;
+    assert_eq!(&back, evidence);
 }
 
 #[test]

@@ -5,6 +5,7 @@
 
 mod app;
 mod commitment;
+mod evidence;
 mod lock;
 mod outcome;
 mod receipt;
@@ -13,6 +14,9 @@ mod state;
 
 pub use app::{KmsDataKey, KmsDecrypted, KmsEncrypted, KmsRandom};
 pub use commitment::{BatchResult, CcmAttestation, CommitResult, CommitmentView};
+pub use evidence::{
+    ForkEvidenceView, ForkFormat, ForkLeavesView, LeafProofView, SignedStatementView,
+};
 pub use lock::{CreateLockResult, LegView, LockList, LockStatus, LockView, PositionView};
 pub use outcome::{FactResult, OutcomeResult, OutcomeView};
 pub use receipt::{ReceiptView, StatementView};
