@@ -2,8 +2,9 @@
 //! (`specs/history.md`).
 //!
 //! What it is for: one root per frame that standard transparency-log tools and witnesses
-//! understand. The engine keeps a [`Frontier`]: one hash per set bit of the size. Proofs about
-//! older frames are made from the list of all leaf hashes, which whoever holds the log can compute.
+//! understand. The engine keeps a [`Frontier`], one hash per set bit of the size, for the newest
+//! frame, and an [`archive::Archive`] for all proofs about older ones. Whoever holds the list of all
+//! leaf hashes makes the same proofs from it ([`inclusion_path`], [`consistency_path`]).
 //!
 //! What it does not do: verify proofs (`mortise_format::merkle::history` does), keep leaves, parse
 //! checkpoints, decide which root to believe.
@@ -16,9 +17,12 @@
 //! Invariants: a path is accepted only with exactly the number of hashes that index and size ask
 //! for; a decoded frontier is one that appending can reach.
 
+pub mod archive;
 mod frontier;
 mod generate;
 
+#[cfg(test)]
+mod archive_tests;
 #[cfg(test)]
 mod tests;
 

@@ -1,8 +1,9 @@
 //! Snapshots of a machine: sealed under a key that is never released.
 
-use super::{EpochRecord, Head, Machine, change};
+use super::{Chain, EpochRecord, Head, Machine, change};
 use crate::body::Statement;
 use crate::history::Frontier;
+use crate::history::archive::Archive;
 use crate::keys::LogKeys;
 use crate::state::{State, StateImage};
 use crate::tree::StateTree;
@@ -14,6 +15,10 @@ use mortise_format::codec;
 use mortise_format::domains;
 use mortise_format::ids::{Bytes32, EngineId, Root};
 
+/// Layout of [`MachineImage`], a part of what its cipher authenticates: a snapshot of another
+/// layout does not open, and the log is replayed instead.
+const IMAGE_VERSION: u8 = 2;
+
 /// The image of a machine after a frame.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct MachineImage {
@@ -21,6 +26,7 @@ pub struct MachineImage {
     head: Head,
     state_root: Root,
     history: Frontier,
+    archive: Archive,
     epochs: Vec<EpochRecord>,
     uncarried: Vec<Statement>,
     state: StateImage,
@@ -39,6 +45,9 @@ pub enum ImageError {
     /// It belongs to another engine or another frame.
     #[error("the snapshot belongs to another engine or frame")]
     Foreign,
+    /// The two forms of the history in it are of different logs.
+    #[error("the snapshot's history contradicts itself")]
+    History,
     /// The state in it does not hash to the root in it, or is inconsistent.
     #[error("the snapshot's state does not match its root")]
     StateRoot,
@@ -52,18 +61,19 @@ impl Machine {
     pub fn seal_image(&self, keys: &LogKeys) -> Result<(Vec<u8>, Bytes32), ImageError> {
         let image = MachineImage {
             engine_id: *self.state.engine_id(),
-            head: self.head,
+            head: self.chain.head,
             state_root: self.tree.root(),
-            history: self.history.clone(),
-            epochs: self.epochs.clone(),
-            uncarried: self.uncarried.iter().cloned().collect(),
+            history: self.chain.history.clone(),
+            archive: self.archive.clone(),
+            epochs: self.chain.epochs.clone(),
+            uncarried: self.chain.uncarried.iter().cloned().collect(),
             state: self.state.image(),
         };
         let plain = codec::encode(&image);
         let sealed = keys.snapshot().expose(|key| {
-            let aad = aad(self.state.engine_id(), self.head.next_seq);
+            let aad = aad(self.state.engine_id(), self.chain.head.next_seq);
             Aes256GcmSiv::new(key.into())
-                .encrypt(&nonce(self.head.next_seq), Payload { msg: &plain, aad: &aad })
+                .encrypt(&nonce(self.chain.head.next_seq), Payload { msg: &plain, aad: &aad })
                 .map_err(|_| ImageError::Malformed)
         })?;
         let digest = Bytes32(domains::blake3_in(domains::SNAPSHOT_DIGEST, &[&sealed]));
@@ -95,6 +105,10 @@ impl Machine {
         if image.engine_id != *engine_id || image.head.next_seq != next_seq {
             return Err(ImageError::Foreign);
         }
+        let (history, archive) = (image.history, image.archive);
+        if archive.size() != history.size() || archive.newest_root() != history.root() {
+            return Err(ImageError::History);
+        }
         let salt_key = keys.state_salt().clone();
         let state = State::from_image(*engine_id, salt_key, map_seed, image.state);
         let mut state = state.ok_or(ImageError::StateRoot)?;
@@ -106,14 +120,16 @@ impl Machine {
         if tree.root() != image.state_root {
             return Err(ImageError::StateRoot);
         }
-        let (epochs, uncarried) = (image.epochs, image.uncarried.into());
-        Ok(Self { state, tree, history: image.history, head: image.head, epochs, uncarried })
+        let (head, epochs, uncarried) = (image.head, image.epochs, image.uncarried);
+        let chain = Chain::at(*engine_id, head, history, epochs, uncarried);
+        Ok(Self { state, tree, chain, archive })
     }
 }
 
 fn aad(engine_id: &EngineId, next_seq: u64) -> Vec<u8> {
     let mut aad = engine_id.0.to_vec();
     aad.extend_from_slice(&next_seq.to_le_bytes());
+    aad.push(IMAGE_VERSION);
     aad
 }
 

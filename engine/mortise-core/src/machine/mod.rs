@@ -14,22 +14,25 @@
 //! Invariants: INV-10 (time never goes back), INV-12 (every frame is one leaf of the history, in
 //! order), a followed frame reproduces its own roots or is a named error.
 
+mod chain;
 mod follow;
 mod image;
 mod live;
+mod opened;
 
-pub use follow::FollowError;
+pub use chain::Chain;
+pub use follow::{FollowError, Reviewer};
 pub use image::{ImageError, MachineImage};
 pub use live::{CloseError, Executed, OpenFrame, event_leaves};
+pub use opened::{OpenedFrame, Opener, read_clear};
 
 use crate::body::{BootRecord, ClearBody, Statement};
 use crate::history::Frontier;
-use crate::keys::LogKeys;
+use crate::history::archive::Archive;
+use crate::keys::{LogKeys, Secret};
 use crate::state::{Leaf, State};
 use crate::tree::{Position as TreePosition, StateTree, ValueHash};
-use alloc::collections::VecDeque;
 use alloc::vec::Vec;
-use mortise_format::eip712::RootStatement;
 use mortise_format::frame::Frame;
 use mortise_format::ids::{EngineId, FrameDigest, Root};
 use mortise_format::policy::Policy;
@@ -63,21 +66,26 @@ pub struct EpochRecord {
 pub struct Machine {
     state: State,
     tree: StateTree,
-    history: Frontier,
-    head: Head,
-    epochs: Vec<EpochRecord>,
-    /// Statements about frames that no later frame carries yet, in order.
-    uncarried: VecDeque<Statement>,
+    chain: Chain,
+    archive: Archive,
 }
 
 impl Machine {
     /// The machine of an empty log. `map_seed` is a secret number (see [`State::new`]).
     pub fn new(engine_id: EngineId, policy: Policy, keys: &LogKeys, map_seed: u64) -> Self {
-        let state = State::new(engine_id, policy, keys.state_salt().clone(), map_seed);
-        let head = Head { next_seq: 0, digest: FrameDigest::ZERO, epoch: 0, time_ms: 0 };
-        let (tree, history) = (StateTree::new(), Frontier::new());
-        let (epochs, uncarried) = (Vec::new(), VecDeque::new());
-        Self { state, tree, history, head, epochs, uncarried }
+        Self::with_state_salt(engine_id, policy, keys.state_salt().clone(), map_seed)
+    }
+
+    /// The same for an auditor, who has the state-salt key and no log secret.
+    pub fn with_state_salt(
+        engine_id: EngineId,
+        policy: Policy,
+        state_salt: Secret,
+        map_seed: u64,
+    ) -> Self {
+        let state = State::new(engine_id, policy, state_salt, map_seed);
+        let (tree, chain) = (StateTree::new(), Chain::new(engine_id));
+        Self { state, tree, chain, archive: Archive::new() }
     }
 
     /// The state.
@@ -90,24 +98,34 @@ impl Machine {
         &self.tree
     }
 
+    /// The chain of frames: what of the log needs no key.
+    pub fn chain(&self) -> &Chain {
+        &self.chain
+    }
+
     /// The history.
     pub fn history(&self) -> &Frontier {
-        &self.history
+        &self.chain.history
+    }
+
+    /// The nodes from which proofs about every frame are made.
+    pub fn archive(&self) -> &Archive {
+        &self.archive
     }
 
     /// The head.
     pub fn head(&self) -> &Head {
-        &self.head
+        &self.chain.head
     }
 
     /// Every boot of the engine so far, in order.
     pub fn epochs(&self) -> &[EpochRecord] {
-        &self.epochs
+        &self.chain.epochs
     }
 
     /// Statements about frames that no later frame carries yet, in order.
     pub fn uncarried(&self) -> impl Iterator<Item = &Statement> {
-        self.uncarried.iter()
+        self.chain.uncarried.iter()
     }
 
     /// Root of the state after the last closed frame.
@@ -123,32 +141,8 @@ impl Machine {
 
     /// Appends a frame to history and head, and states what is now so.
     fn advance(&mut self, frame: &Frame, clear: &ClearBody) -> Statement {
-        let header = frame.header();
-        self.uncarried.drain(..clear.statements.len().min(self.uncarried.len()));
-        if let Some(boot) = &clear.boot {
-            let (epoch, first_seq) = (header.epoch, header.seq);
-            self.epochs.push(EpochRecord { epoch, first_seq, boot: boot.record.clone() });
-        }
-        self.history.append(frame.leaf().history_leaf());
-        let digest = frame.digest();
-        self.head =
-            Head { next_seq: header.seq + 1, digest, epoch: header.epoch, time_ms: header.time_ms };
-        let statement = RootStatement {
-            engine_id: header.engine_id,
-            epoch: header.epoch,
-            seq: header.seq,
-            time_ms: header.time_ms,
-            frame_digest: digest,
-            event_root: header.event_root,
-            event_count: header.event_count,
-            state_root: header.state_root,
-            history_root: Root(self.history.root()),
-            history_size: self.history.size(),
-            policy_hash: header.policy_hash,
-        };
-        let stated = Statement { statement, history_path: self.history.newest_path() };
-        self.uncarried.push_back(stated.clone());
-        stated
+        self.archive.append(frame.leaf().history_leaf());
+        self.chain.advance(frame, clear)
     }
 }
 
