@@ -39,6 +39,7 @@ pub mod history;
 pub mod json;
 pub mod note;
 pub mod receipt;
+pub mod refusal;
 pub mod state;
 pub mod statement;
 pub mod tlog_proof;

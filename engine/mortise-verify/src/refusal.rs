@@ -1,0 +1,230 @@
+//! The names of refusals: what reports, vectors and other verifiers call a check that failed.
+//!
+//! What it is for: one stable word for each failed check, the one that the pages under `specs/`
+//! print in code type. An error that wraps another has the name of the inner one, because that is
+//! the check that failed; fork evidence names the part of it ([`ForkError`]).
+//!
+//! What it does not do: explain; `Display` of the error does.
+
+use crate::SignerError;
+use crate::checkpoint::CheckpointError;
+use crate::commitment::CommitmentError;
+use crate::fork::ForkError;
+use crate::history::HistoryProofError;
+#[cfg(feature = "json")]
+use crate::json::JsonError;
+use crate::note::NoteError;
+use crate::receipt::{FrameError, ReceiptError};
+use crate::state::StateError;
+use crate::statement::StatementError;
+use crate::tlog_proof::TlogProofError;
+use mortise_format::merkle::events::EventProofError;
+use mortise_format::merkle::state::StateProofError;
+
+/// What a refusal that this version has no word for is called.
+const NAMELESS: &str = "Refused";
+
+/// An error of a check, which has a name.
+pub trait Refusal: core::error::Error {
+    /// The name, as `specs/` and the vectors say it.
+    fn name(&self) -> &'static str;
+}
+
+impl Refusal for SignerError {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Malformed(_) => "Malformed",
+            Self::Signer { .. } => "Signer",
+        }
+    }
+}
+
+impl Refusal for StatementError {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::EngineId { .. } => "EngineId",
+            Self::HistorySize { .. } => "HistorySize",
+            Self::Signature(inner) => inner.name(),
+        }
+    }
+}
+
+impl Refusal for ReceiptError {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Statement(inner) => inner.name(),
+            Self::EventTooLarge { .. } => "EventTooLarge",
+            Self::Event(inner) => inner.name(),
+            Self::Encoding(_) => "Encoding",
+        }
+    }
+}
+
+impl Refusal for EventProofError {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Index { .. } => "Index",
+            Self::PathLength { .. } => "PathLength",
+            Self::Root => "Root",
+            _ => NAMELESS,
+        }
+    }
+}
+
+impl Refusal for FrameError {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::LeafSize { .. } => "LeafSize",
+            Self::Leaf(_) => "Leaf",
+            Self::FrameDigest => "FrameDigest",
+            Self::Contradiction(_) => "Contradiction",
+            Self::History(inner) => inner.name(),
+        }
+    }
+}
+
+impl Refusal for HistoryProofError {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::IndexOutOfRange { .. } => "IndexOutOfRange",
+            Self::Shrunk { .. } => "Shrunk",
+            Self::FromEmpty => "FromEmpty",
+            Self::SameSizeOtherRoot => "SameSizeOtherRoot",
+            Self::PathLength { .. } => "PathLength",
+            Self::EarlierRootMismatch => "EarlierRootMismatch",
+            Self::RootMismatch => "RootMismatch",
+            _ => NAMELESS,
+        }
+    }
+}
+
+impl Refusal for StateError {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Proof(inner) => inner.name(),
+            Self::ValueTooLarge { .. } => "ValueTooLarge",
+            Self::Opening => "Opening",
+            Self::Encoding(_) => "Encoding",
+            Self::Kind => "Kind",
+        }
+    }
+}
+
+impl Refusal for StateProofError {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::TooManySiblings { .. } => "TooManySiblings",
+            Self::ShowsAbsence => "ShowsAbsence",
+            Self::ShowsPresence => "ShowsPresence",
+            Self::OtherIsSame => "OtherIsSame",
+            Self::OtherOffTheWay { .. } => "OtherOffTheWay",
+            Self::LastSiblingEmpty => "LastSiblingEmpty",
+            Self::RootMismatch => "RootMismatch",
+            _ => NAMELESS,
+        }
+    }
+}
+
+impl Refusal for CommitmentError {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Terms(_) => "Terms",
+            Self::LockId { .. } => "LockId",
+            Self::UserSignature => "UserSignature",
+            Self::Custody { .. } => "Custody",
+            Self::Durability { .. } => "Durability",
+            Self::Policy { .. } => "Policy",
+            Self::TimeOrder => "TimeOrder",
+            Self::FromTheFuture { .. } => "FromTheFuture",
+            Self::Expired { .. } => "Expired",
+            Self::Signature(inner) => inner.name(),
+        }
+    }
+}
+
+impl Refusal for ForkError {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::First(_) => "First",
+            Self::Second(_) => "Second",
+            Self::SameStatement => "SameStatement",
+            Self::NoContradiction => "NoContradiction",
+            Self::FirstLeaf(_) => "FirstLeaf",
+            Self::SecondLeaf(_) => "SecondLeaf",
+            Self::FirstPath(_) => "FirstPath",
+            Self::SecondPath(_) => "SecondPath",
+            Self::SameLeaf { .. } => "SameLeaf",
+        }
+    }
+}
+
+impl Refusal for NoteError {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::TooLarge { .. } => "TooLarge",
+            Self::Utf8(_) => "Utf8",
+            Self::ControlCharacter => "ControlCharacter",
+            Self::NoEmptyLine => "NoEmptyLine",
+            Self::EmptyText => "EmptyText",
+            Self::NoSignature => "NoSignature",
+            Self::TooManySignatures => "TooManySignatures",
+            Self::SignatureLine { .. } => "SignatureLine",
+            Self::NoFinalNewline => "NoFinalNewline",
+            Self::KeyName => "KeyName",
+            Self::KeyText => "KeyText",
+            Self::KeyId => "KeyId",
+            Self::KeyType { .. } => "KeyType",
+        }
+    }
+}
+
+impl Refusal for CheckpointError {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Note(inner) => inner.name(),
+            Self::Lines => "Lines",
+            Self::Size => "Size",
+            Self::Root => "Root",
+            Self::Origin => "Origin",
+            Self::KeyUse => "KeyUse",
+            Self::LogSignatureMissing => "LogSignatureMissing",
+            Self::SignatureTwice => "SignatureTwice",
+            Self::LogSignature => "LogSignature",
+            Self::Cosignature { .. } => "Cosignature",
+            Self::Quorum { .. } => "Quorum",
+        }
+    }
+}
+
+impl Refusal for TlogProofError {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::TooLarge { .. } => "TooLarge",
+            Self::Utf8 => "Utf8",
+            Self::Header => "Header",
+            Self::Extra => "Extra",
+            Self::Index => "Index",
+            Self::Hash { .. } => "Hash",
+            Self::PathTooLong => "PathTooLong",
+            Self::NoCheckpoint => "NoCheckpoint",
+            Self::Checkpoint(inner) => inner.name(),
+            Self::Inclusion(inner) => inner.name(),
+        }
+    }
+}
+
+#[cfg(feature = "json")]
+impl Refusal for JsonError {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Epoch => "Epoch",
+            Self::Seq => "Seq",
+            Self::StateRoot => "StateRoot",
+            Self::Position => "Position",
+            Self::Mixed => "Mixed",
+            Self::Proof(inner) => inner.name(),
+            Self::Commitment => "Commitment",
+            Self::Time => "Time",
+        }
+    }
+}
