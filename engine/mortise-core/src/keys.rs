@@ -82,24 +82,50 @@ impl LogKeys {
         let of = |label: &[u8]| {
             self.log_secret.expose(|salt| derive(data_key, salt, &[label, &engine_id.0, &number]))
         };
-        EpochKeys { content_root: of(b"content"), mac: of(b"mac") }
+        EpochKeys { content_root: ContentRoot(of(b"content")), mac: of(b"mac") }
     }
 }
 
 /// Keys of one epoch.
 #[derive(Debug, Clone)]
 pub struct EpochKeys {
-    content_root: Secret,
+    content_root: ContentRoot,
     mac: Secret,
 }
 
-impl EpochKeys {
+/// What opens every frame of one epoch, and makes none: what an auditor is given.
+#[derive(Debug, Clone)]
+pub struct ContentRoot(Secret);
+
+impl ContentRoot {
+    /// Takes the secret over.
+    pub fn new(secret: Secret) -> Self {
+        Self(secret)
+    }
+
+    /// The secret, to hand on.
+    pub fn secret(&self) -> &Secret {
+        &self.0
+    }
+
     /// Content key of a frame.
     pub fn content(&self, seq: u64) -> Secret {
         let mut block = [0; 40];
         block[..32].copy_from_slice(b"mortise frame content key v1....");
         block[32..].copy_from_slice(&seq.to_le_bytes());
-        Secret(self.content_root.expose(|key| *blake3::keyed_hash(key, &block).as_bytes()))
+        Secret(self.0.expose(|key| *blake3::keyed_hash(key, &block).as_bytes()))
+    }
+}
+
+impl EpochKeys {
+    /// Content key of a frame.
+    pub fn content(&self, seq: u64) -> Secret {
+        self.content_root.content(seq)
+    }
+
+    /// What an auditor of this epoch is given.
+    pub fn content_root(&self) -> &ContentRoot {
+        &self.content_root
     }
 
     /// Key of the frames' MACs.
@@ -134,11 +160,11 @@ mod tests {
             keys.epoch(&Secret::new([4; 32]), &engine, 1),
             LogKeys::new(Secret::new([5; 32]), &engine).epoch(&data, &engine, 1),
         ];
-        assert_ne!(bytes(&base.content_root), bytes(&base.mac));
+        assert_ne!(bytes(base.content_root().secret()), bytes(&base.mac));
         assert_ne!(bytes(keys.snapshot()), bytes(keys.state_salt()));
         assert_ne!(bytes(&base.content(1)), bytes(&base.content(2)));
         for other in &others {
-            assert_ne!(bytes(&base.content_root), bytes(&other.content_root));
+            assert_ne!(bytes(base.content_root().secret()), bytes(other.content_root().secret()));
             assert_ne!(bytes(&base.mac), bytes(&other.mac));
         }
     }
@@ -158,7 +184,7 @@ mod tests {
             bytes(&data),
             bytes(log.state_salt()),
             bytes(log.snapshot()),
-            bytes(&epoch.content_root),
+            bytes(epoch.content_root().secret()),
             bytes(epoch.mac()),
             bytes(&content),
             bytes(&content_0),
@@ -191,7 +217,7 @@ mod tests {
             "0x942ea89d98bb77a21789009feb4466eb8f9b85a5e26fc12e09e23fe091b7683a"
         );
         assert_eq!(
-            hex(&epoch.content_root),
+            hex(epoch.content_root().secret()),
             "0x1cc8ebaf84a0e758c85fcc9ece374e037d9b4dd4ad7ad22d874fab48b98fd4b6"
         );
         assert_eq!(

@@ -1,6 +1,6 @@
 //! Idempotency: answered requests are answered again, refusals included (INV-07).
 
-use super::{Decision, Now, command_of, marks_of};
+use super::{Decision, Now, command_in, marks_of};
 use crate::admit::{Admitted, Inner, Kind};
 use crate::state::State;
 use crate::state::principals::Principal;
@@ -102,7 +102,7 @@ pub(super) fn refuse(state: &State, now: Now, admitted: &Admitted, reject: Rejec
     if check_quota(state, now, state.principal(&mark.principal), 0, 1).is_err() {
         return plain;
     }
-    match command_of(&admitted.0) {
+    match command_in(&admitted.0) {
         Some(command) => {
             let (mark, command) = (*mark, Box::new(command));
             Decision::Event(Event::CommandRefused { mark, reject, command })

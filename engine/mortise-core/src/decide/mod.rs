@@ -8,12 +8,14 @@
 //!
 //! Invariants: INV-01 to 08, 10, 11, 13, 17.
 
+mod again;
 mod cancel;
 mod claim;
 mod fact;
 mod grant;
 mod memory;
 
+pub use again::command_of;
 pub use grant::check_draft;
 
 use crate::admit::{Admitted, Inner};
@@ -116,7 +118,7 @@ fn check_validity(now: Now, valid_until: u64) -> Result<(), Reject> {
 }
 
 /// The command as it came in, for the log of refusals.
-fn command_of(inner: &Inner) -> Option<Command> {
+fn command_in(inner: &Inner) -> Option<Command> {
     Some(match inner {
         Inner::Grant { locks, .. } => {
             let intent = |lock: &crate::admit::AdmittedLock| match lock.authority {

@@ -1,15 +1,16 @@
 //! Following frames: restart and audit.
 
-use super::{Machine, live};
+use super::opened::{OpenedFrame, Opener};
+use super::Machine;
 use crate::apply::Corruption;
 use crate::body::{ClearBody, SealedBody, Statement};
 use crate::keys::EpochKeys;
-use crate::seal::{self, SealError};
-use crate::signature::recover;
-use mortise_format::codec::{self, CodecError};
+use crate::seal::SealError;
+use crate::state::{DueLocks, State};
+use mortise_format::codec::CodecError;
 use mortise_format::event::{Event, Position};
-use mortise_format::frame::{Frame, FrameKind};
-use mortise_format::ids::Address;
+use mortise_format::frame::{Frame, FrameHeader};
+use mortise_format::ids::{Address, PolicyHash, Root};
 
 /// Why a frame does not follow. The log is then not the one that this engine wrote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -92,27 +93,7 @@ impl Machine {
     /// # Errors
     /// The first of these facts that is wrong.
     pub fn check_place(&self, frame: &Frame) -> Result<(), FollowError> {
-        let (header, head) = (frame.header(), &self.head);
-        if header.engine_id != *self.state.engine_id() {
-            return Err(FollowError::ForeignEngine);
-        }
-        if header.seq != head.next_seq {
-            return Err(FollowError::Seq { expected: head.next_seq, found: header.seq });
-        }
-        if header.previous != head.digest {
-            return Err(FollowError::Previous);
-        }
-        let epoch = match header.kind() {
-            Some(FrameKind::Boot) => head.epoch.saturating_add(1),
-            _ => head.epoch,
-        };
-        if header.epoch != epoch {
-            return Err(FollowError::Epoch { last: head.epoch, found: header.epoch });
-        }
-        if header.time_ms < head.time_ms {
-            return Err(FollowError::TimeBack);
-        }
-        Ok(())
+        self.chain.check_place(frame)
     }
 
     /// Follows a frame: place, MAC, events, roots. Returns the statement about it and its events.
@@ -131,70 +112,75 @@ impl Machine {
         engine: &Address,
     ) -> Result<(Statement, ClearBody, SealedBody), FollowError> {
         self.check_place(frame)?;
-        let header = frame.header();
-        let body = SealedBody::parse(seal::open(keys, frame)?)?;
-        let clear: ClearBody = codec::decode(frame.clear())?;
-        if clear.boot.is_some() != (header.kind() == Some(FrameKind::Boot)) {
-            return Err(FollowError::BootRecord);
-        }
-        if clear.boot.as_ref().is_some_and(|boot| !boot.is_consistent()) {
-            return Err(FollowError::BootDocument);
-        }
-        self.follow_statements(&clear, engine)?;
-        if usize::try_from(header.event_count).ok() != Some(body.count())
-            || live::event_root(keys, header.seq, &body) != header.event_root
-        {
-            return Err(FollowError::EventRoot);
-        }
-        self.follow_events(frame, &body)?;
+        let opened = OpenedFrame::open(frame, Opener::Engine(keys))?;
+        self.chain.check_statements(opened.clear(), engine)?;
+        opened.check_events(frame.header())?;
+        self.follow_events(frame.header(), &opened)?;
         self.update_tree();
-        if self.tree.root() != header.state_root {
+        if self.tree.root() != frame.header().state_root {
             return Err(FollowError::StateRoot);
         }
-        if self.state.policy_hash() != header.policy_hash {
+        if self.state.policy_hash() != frame.header().policy_hash {
             return Err(FollowError::PolicyHash);
         }
-        Ok((self.advance(frame, &clear), clear, body))
+        let statement = self.advance(frame, opened.clear());
+        let (clear, body) = opened.into_bodies();
+        Ok((statement, clear, body))
     }
 
-    /// Carried statements are the oldest uncarried ones, in order, each signed by the engine.
-    fn follow_statements(&self, clear: &ClearBody, engine: &Address) -> Result<(), FollowError> {
-        let mut expected = self.uncarried.iter();
-        for carried in &clear.statements {
-            let seq = carried.stated.statement.seq;
-            if expected.next() != Some(&carried.stated) {
-                return Err(FollowError::Statement { seq });
-            }
-            let signer = recover(&carried.stated.statement.digest(), &carried.signature);
-            if signer != Ok(*engine) {
-                return Err(FollowError::StatementSignature { seq });
-            }
-        }
-        Ok(())
-    }
-
-    fn follow_events(&mut self, frame: &Frame, body: &SealedBody) -> Result<(), FollowError> {
-        let header = frame.header();
-        for (index, bytes) in (0..).zip(body.events()) {
-            let event: Event = codec::decode(bytes)?;
-            let fits = match (&event, index) {
-                (Event::EpochStarted { epoch, .. }, 0) => {
-                    header.kind() == Some(FrameKind::Boot) && *epoch == header.epoch
-                }
-                (Event::TimeAdvanced { time_ms }, 0) => {
-                    header.kind() == Some(FrameKind::Events) && *time_ms == header.time_ms
-                }
-                (_, 0) => false,
-                _ => true,
-            };
-            if !fits {
-                return Err(FollowError::FirstEvent);
-            }
+    fn follow_events(
+        &mut self,
+        header: &FrameHeader,
+        opened: &OpenedFrame,
+    ) -> Result<(), FollowError> {
+        for (index, event) in (0..).zip(opened.events()) {
             let at = Position { seq: header.seq, index };
             self.state
-                .apply(at, &event)
+                .apply(at, event)
                 .map_err(|corruption| FollowError::Corruption { index, corruption })?;
         }
         Ok(())
     }
+
+    /// Follows a frame for somebody who judges it: the same `apply` in the same order, and
+    /// `reviewer` sees what each event was decided on.
+    ///
+    /// Nothing is refused but an event that does not fit the state. Place, statements and roots are
+    /// the reviewer's to check: see [`Chain::check_place`] and [`Reviewer::after`].
+    ///
+    /// # Errors
+    /// `Corruption`; the machine is then undefined and must be dropped.
+    pub fn review(
+        &mut self,
+        frame: &Frame,
+        opened: &OpenedFrame,
+        reviewer: &mut impl Reviewer,
+    ) -> Result<Statement, FollowError> {
+        let header = frame.header();
+        for (index, event) in (0..).zip(opened.events()) {
+            reviewer.before(&self.state, index, event);
+            let at = Position { seq: header.seq, index };
+            self.state
+                .apply(at, event)
+                .map_err(|corruption| FollowError::Corruption { index, corruption })?;
+            if index == 0 && matches!(event, Event::TimeAdvanced { .. }) {
+                reviewer.due(self.state.due(header.time_ms / 1000));
+            }
+        }
+        self.update_tree();
+        reviewer.after(self.tree.root(), self.state.policy_hash());
+        Ok(self.advance(frame, opened.clear()))
+    }
+}
+
+/// Judges the events of a frame while a machine follows it.
+pub trait Reviewer {
+    /// The state on which event `index` was decided, before it is applied.
+    fn before(&mut self, state: &State, index: u32, event: &Event);
+
+    /// Every lock that time changes now, once engine time moved.
+    fn due(&mut self, due: DueLocks);
+
+    /// Where the events led.
+    fn after(&mut self, state_root: Root, policy_hash: PolicyHash);
 }

@@ -81,7 +81,7 @@ impl Machine {
     /// # Errors
     /// A [`Corruption`] when an event of our own does not fit.
     pub fn open(&mut self, now_ms: u64) -> Result<OpenFrame, Corruption> {
-        let mut frame = self.new_frame(FrameKind::Events, self.head.epoch, now_ms);
+        let mut frame = self.new_frame(FrameKind::Events, self.chain.head.epoch, now_ms);
         let time_ms = frame.time_ms;
         self.log(&mut frame, &Event::TimeAdvanced { time_ms })?;
         let due = self.state.take_due(frame.time_ms / 1000, FRAME_EXPIRIES_MAX);
@@ -115,7 +115,7 @@ impl Machine {
         version: &str,
     ) -> Result<OpenFrame, Corruption> {
         let mut frame = self.new_frame(FrameKind::Boot, epoch, now_ms);
-        let previous = self.head.digest;
+        let previous = self.chain.head.digest;
         self.log(&mut frame, &Event::EpochStarted { epoch, version: version.into(), previous })?;
         let time_ms = frame.time_ms;
         self.log(&mut frame, &Event::TimeAdvanced { time_ms })?;
@@ -123,15 +123,15 @@ impl Machine {
     }
 
     fn new_frame(&self, kind: FrameKind, epoch: u64, now_ms: u64) -> OpenFrame {
-        let time_ms = now_ms.max(self.head.time_ms);
-        let (seq, body) = (self.head.next_seq, SealedBody::default());
+        let time_ms = now_ms.max(self.chain.head.time_ms);
+        let (seq, body) = (self.chain.head.next_seq, SealedBody::default());
         OpenFrame { seq, epoch, kind, time_ms, body, due_count: 0 }
     }
 
     /// What would become of a command at `now_ms` if no frame is opened for it: a refusal or a
     /// repeat that needs none. `None` when it needs a frame.
     pub fn preview(&self, now_ms: u64, admitted: &Admitted) -> Option<Executed> {
-        match decide(&self.state, now_ms.max(self.head.time_ms), admitted) {
+        match decide(&self.state, now_ms.max(self.chain.head.time_ms), admitted) {
             Decision::Event(_) => None,
             Decision::Repeat(at) => Some(Executed::Repeated(at)),
             Decision::Refuse(reject) => Some(Executed::Refused(reject)),
@@ -195,7 +195,7 @@ impl Machine {
             epoch: frame.epoch,
             seq: frame.seq,
             time_ms: frame.time_ms,
-            previous: self.head.digest,
+            previous: self.chain.head.digest,
             event_count: u32::try_from(frame.body.count()).unwrap_or(u32::MAX),
             event_root: event_root(keys, frame.seq, &frame.body),
             state_root: self.tree.root(),

@@ -86,6 +86,12 @@ impl Requests {
             if time >= now_s {
                 break;
             }
+            if entry.get().len() > max - forgotten.len() {
+                // Which part of one second is forgotten must not depend on when slots were filled:
+                // a restart from a snapshot fills them in another order.
+                let slots = &self.slots;
+                entry.get_mut().sort_unstable_by_key(|slot| slots.get(*slot).map(|(key, _)| *key));
+            }
             while let Some(slot) = entry.get_mut().pop() {
                 let is_due = self.slots.get(slot).is_some_and(|(_, r)| r.valid_until == time);
                 if let Some((key, _)) = is_due.then(|| self.slots.take(slot)).flatten() {

@@ -37,6 +37,20 @@ impl Timers {
         self.by_second.entry(now_s).or_default().push(timer);
     }
 
+    /// The slots of all timers that are due and count, in order of time; those that `counts` says
+    /// do not are dropped for good.
+    pub fn due(&mut self, now_s: u64, mut counts: impl FnMut(Timer) -> bool) -> Vec<u32> {
+        let mut slots = Vec::new();
+        for timers in self.by_second.range_mut(..=now_s).map(|(_, timers)| timers) {
+            timers.retain(|timer| counts(*timer));
+            slots.extend(timers.iter().map(|timer| timer.slot));
+        }
+        while self.by_second.first_entry().is_some_and(|e| e.get().is_empty()) {
+            self.by_second.pop_first();
+        }
+        slots
+    }
+
     /// Takes one timer that is due, in order of time.
     pub fn take_due(&mut self, now_s: u64) -> Option<Timer> {
         loop {

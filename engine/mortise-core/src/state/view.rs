@@ -5,6 +5,7 @@ use super::accounts::Account;
 use super::locks::Lock;
 use super::principals::Principal;
 use super::requests::Requests;
+use super::timers::Timer;
 use alloc::vec::Vec;
 use mortise_format::U256;
 use mortise_format::asset::Asset;
@@ -35,6 +36,24 @@ pub struct DueLocks {
     pub settled: Vec<LockId>,
     /// Ended locks past their retention.
     pub pruned: Vec<LockId>,
+}
+
+impl DueLocks {
+    /// How many locks.
+    pub fn count(&self) -> usize {
+        self.expired.len() + self.settled.len() + self.pruned.len()
+    }
+
+    fn add(&mut self, lock: &Lock) {
+        let list = if lock.status.is_open() {
+            &mut self.expired
+        } else if lock.has_claimed() {
+            &mut self.settled
+        } else {
+            &mut self.pruned
+        };
+        list.push(lock.lock_id);
+    }
 }
 
 impl State {
@@ -155,16 +174,19 @@ impl State {
             let Some(lock) = self.lock_at(timer.slot).filter(|l| l.timer == timer.stamp) else {
                 continue;
             };
-            let list = if lock.status.is_open() {
-                &mut due.expired
-            } else if lock.has_claimed() {
-                &mut due.settled
-            } else {
-                &mut due.pruned
-            };
-            list.push(lock.lock_id);
+            due.add(lock);
             count += 1;
         }
+        due
+    }
+
+    /// Every lock that `now_s` changes, and none of them is taken.
+    pub fn due(&mut self, now_s: u64) -> DueLocks {
+        let locks = &self.locks;
+        let counts = |timer: Timer| locks.get(timer.slot).is_some_and(|l| l.timer == timer.stamp);
+        let slots = self.timers.due(now_s, counts);
+        let mut due = DueLocks::default();
+        slots.into_iter().filter_map(|slot| self.lock_at(slot)).for_each(|lock| due.add(lock));
         due
     }
 }

@@ -1,0 +1,67 @@
+//! From an event back to the command that it answers, so that it can be decided again.
+
+use alloc::vec::Vec;
+use mortise_format::command::{Command, SignedIntent};
+use mortise_format::eip712::Request;
+use mortise_format::event::{Authority, Event, GrantedLock, RequestMark};
+
+/// The command that an event answers; `None` for what time, a boot or a snapshot brought, and for
+/// an event that no command can have had as its answer.
+///
+/// The command is the one whose admission and decision on the same state give the same event. It
+/// need not be the one that came in: consents that were not needed are not in the log.
+pub fn command_of(event: &Event) -> Option<Command> {
+    match event {
+        Event::LocksGranted { locks, .. } => commit_of(locks),
+        Event::LockClaimed { claim, signature, .. } => {
+            Some(Command::Claim { claim: claim.clone(), signature: *signature })
+        }
+        Event::LockReleased { lock_id, signature, mark, .. } => {
+            let (lock_id, signature) = (*lock_id, *signature);
+            Some(Command::Release { lock_id, request: request_of(mark), signature })
+        }
+        Event::LockCancelled { lock_id, consents, .. } => {
+            Some(Command::Cancel { lock_id: *lock_id, consents: consents.clone() })
+        }
+        Event::DraftCancelled { terms, consent, .. } => {
+            Some(Command::CancelDraft { terms: terms.as_ref().clone(), consent: *consent })
+        }
+        Event::LockExtended { lock_id, terms, signature, mark, .. } => Some(Command::Extend {
+            lock_id: *lock_id,
+            new_expires: terms.expires,
+            request: request_of(mark),
+            signature: *signature,
+        }),
+        Event::FactRecorded { fact, signatures } => {
+            Some(Command::RecordFact { fact: *fact, signatures: signatures.clone() })
+        }
+        Event::CommandRefused { command, .. } => Some(command.as_ref().clone()),
+        Event::EpochStarted { .. }
+        | Event::TimeAdvanced { .. }
+        | Event::LocksExpired { .. }
+        | Event::LocksSettled { .. }
+        | Event::LocksPruned { .. }
+        | Event::SnapshotTaken { .. } => None,
+    }
+}
+
+fn request_of(mark: &RequestMark) -> Request {
+    Request { id: mark.id, valid_until: mark.valid_until }
+}
+
+/// Intents, one or many; or one approval.
+fn commit_of(locks: &[GrantedLock]) -> Option<Command> {
+    if let [GrantedLock { terms, authority: Authority::Approval, signature, .. }] = locks {
+        let (terms, signature) = (terms.as_ref().clone(), *signature);
+        return Some(Command::Approve { terms, signature });
+    }
+    let intent = |lock: &GrantedLock| match lock.authority {
+        Authority::Intent(request) => {
+            let (terms, signature) = (lock.terms.as_ref().clone(), lock.signature);
+            Some(SignedIntent { terms, request, signature })
+        }
+        Authority::Approval => None,
+    };
+    let intents: Option<Vec<SignedIntent>> = locks.iter().map(intent).collect();
+    Some(Command::Commit { intents: intents? })
+}

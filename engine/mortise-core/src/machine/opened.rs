@@ -1,0 +1,141 @@
+//! A frame that was opened and read, before anything is said of its place or effect.
+//!
+//! What it is for: all that costs time and needs no other frame - digests, cipher, decoding, event
+//! tree - apart from what needs the frames before it, so that followers can do it ahead and side by
+//! side.
+//!
+//! ```text
+//! frame -> MAC (the engine only) -> cipher -> bodies -> events, event root
+//! ```
+
+use super::FollowError;
+use crate::body::{ClearBody, SealedBody};
+use crate::event_tree;
+use crate::keys::{ContentRoot, EpochKeys, event_salt};
+use crate::seal;
+use alloc::vec::Vec;
+use mortise_format::codec::{self, CodecError};
+use mortise_format::event::Event;
+use mortise_format::frame::{Frame, FrameHeader, FrameKind};
+use mortise_format::ids::Root;
+
+/// Who opens a frame.
+#[derive(Debug, Clone, Copy)]
+pub enum Opener<'a> {
+    /// The engine, which knows its own frames by their MAC.
+    Engine(&'a EpochKeys),
+    /// An auditor, who has the content root of the epoch and cannot see who made the frame.
+    Auditor(&'a ContentRoot),
+}
+
+/// An opened frame.
+#[derive(Debug)]
+pub struct OpenedFrame {
+    clear: ClearBody,
+    body: SealedBody,
+    events: Vec<Event>,
+    event_root: Root,
+}
+
+/// Reads the clear body of a frame, which anybody can.
+///
+/// # Errors
+/// `Codec`, `BootRecord`, `BootDocument`, in this order.
+pub fn read_clear(frame: &Frame) -> Result<ClearBody, FollowError> {
+    let clear: ClearBody = codec::decode(frame.clear())?;
+    if clear.boot.is_some() != (frame.header().kind() == Some(FrameKind::Boot)) {
+        return Err(FollowError::BootRecord);
+    }
+    if clear.boot.as_ref().is_some_and(|boot| !boot.is_consistent()) {
+        return Err(FollowError::BootDocument);
+    }
+    Ok(clear)
+}
+
+impl OpenedFrame {
+    /// Opens a frame and reads its bodies.
+    ///
+    /// # Errors
+    /// `Seal`; those of [`read_clear`]; `Codec` when events do not decode, or not to the one
+    /// encoding of what they say.
+    pub fn open(frame: &Frame, opener: Opener<'_>) -> Result<Self, FollowError> {
+        let seq = frame.header().seq;
+        let (content_key, plain) = match opener {
+            Opener::Engine(keys) => (keys.content(seq), seal::open(keys, frame)?),
+            Opener::Auditor(root) => {
+                let content_key = root.content(seq);
+                let plain = seal::open_content(&content_key, frame)?;
+                (content_key, plain)
+            }
+        };
+        let body = SealedBody::parse(plain)?;
+        let clear = read_clear(frame)?;
+        let (mut events, mut leaves) = (Vec::with_capacity(body.count()), Vec::new());
+        let mut again = Vec::new();
+        for (index, bytes) in (0..).zip(body.events()) {
+            let event: Event = codec::decode(bytes)?;
+            again.clear();
+            codec::encode_into(&event, &mut again);
+            if again != bytes {
+                return Err(CodecError::Malformed.into());
+            }
+            events.push(event);
+            leaves.push(event_tree::leaf_hash(&event_salt(&content_key, index), bytes));
+        }
+        let event_root = event_tree::root(&leaves);
+        Ok(Self { clear, body, events, event_root })
+    }
+
+    /// Checks the events against the header: their number, their root, which one comes first.
+    ///
+    /// # Errors
+    /// `EventRoot`, `FirstEvent`.
+    pub fn check_events(&self, header: &FrameHeader) -> Result<(), FollowError> {
+        if !self.fits_event_root(header) {
+            return Err(FollowError::EventRoot);
+        }
+        match self.begins_as_its_kind(header) {
+            true => Ok(()),
+            false => Err(FollowError::FirstEvent),
+        }
+    }
+
+    /// True when number and root of the events are those of the header.
+    pub fn fits_event_root(&self, header: &FrameHeader) -> bool {
+        usize::try_from(header.event_count).ok() == Some(self.events.len())
+            && self.event_root == header.event_root
+    }
+
+    /// True when the first event is the one of the frame's kind, with the header's epoch or time.
+    pub fn begins_as_its_kind(&self, header: &FrameHeader) -> bool {
+        match self.events.first() {
+            Some(Event::EpochStarted { epoch, .. }) => {
+                header.kind() == Some(FrameKind::Boot) && *epoch == header.epoch
+            }
+            Some(Event::TimeAdvanced { time_ms }) => {
+                header.kind() == Some(FrameKind::Events) && *time_ms == header.time_ms
+            }
+            _ => false,
+        }
+    }
+
+    /// The clear body.
+    pub fn clear(&self) -> &ClearBody {
+        &self.clear
+    }
+
+    /// The events in order.
+    pub fn events(&self) -> &[Event] {
+        &self.events
+    }
+
+    /// Root of the event tree that the events make.
+    pub fn event_root(&self) -> Root {
+        self.event_root
+    }
+
+    /// Both bodies.
+    pub fn into_bodies(self) -> (ClearBody, SealedBody) {
+        (self.clear, self.body)
+    }
+}
