@@ -133,6 +133,9 @@ fn policy() -> Policy {
         observers_min: 0,
         operators: Vec::new(),
         operators_min: 0,
+        witnesses: Vec::new(),
+        witnesses_min: 0,
+        witnesses_faulty_max: 0,
     }
 }
 

@@ -22,7 +22,11 @@ Examples:
       where edit.json holds only what differs, as in
       {\"name\": \"my locks\", \"policy\": {\"lockSecondsMax\": 7200, \"chains\": [
         {\"chainId\": 1, \"custody\": \"escrow\", \"contract\": \"0x...\", \"noticeSeconds\": 7200,
-         \"claimWindowSeconds\": 900}]}}";
+         \"claimWindowSeconds\": 900}]}}
+  mortise genesis --merge witnesses.json --out genesis.json
+      witnessed: {\"origin\": {\"form\": \"c2sp\", \"domain\": \"locks.example\"}, \"policy\":
+        {\"witnesses\": [\"VKEY\", \"VKEY\", \"VKEY\"], \"witnessesMin\": 2}}
+      where a VKEY is the line that `mortise witness key` prints";
 
 /// Flags of `mortise genesis`.
 #[derive(Debug, Args)]
@@ -142,8 +146,20 @@ fn write_new(path: &Path, text: &str) -> Result<(), Failure> {
 
 fn show(genesis: &Genesis, output: &Output) {
     let (hash, policy) = (genesis.hash().to_string(), genesis.policy.hash().to_string());
-    let value = json!({"name": genesis.name, "genesisHash": hash, "policyHash": policy});
-    let lines = [("name", genesis.name.clone()), ("genesisHash", hash), ("policyHash", policy)];
+    let (durability, rules) = (genesis.policy.durability().name(), &genesis.policy);
+    let value = json!({"name": genesis.name, "genesisHash": hash, "policyHash": policy,
+        "durability": durability, "witnesses": rules.witnesses.len(),
+        "witnessesMin": rules.witnesses_min, "witnessesFaultyMax": rules.witnesses_faulty_max});
+    let mut lines = vec![
+        ("name", genesis.name.clone()),
+        ("genesisHash", hash),
+        ("policyHash", policy),
+        ("durability", durability.into()),
+    ];
+    if !rules.witnesses.is_empty() {
+        let (k, n, f) = (rules.witnesses_min, rules.witnesses.len(), rules.witnesses_faulty_max);
+        lines.push(("witnesses", format!("{k} of {n} must cosign, {f} may lie")));
+    }
     output.thing(&value, &lines);
 }
 

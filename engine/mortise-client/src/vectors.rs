@@ -17,6 +17,7 @@ use mortise_format::ids::{
     to_checksum,
 };
 use mortise_format::lock::{Custody, Durability, LOCKED_ASSET_TYPE, LegTerms, LockTerms, Status};
+use mortise_format::witness::{SUCCESSION_TYPE, Succession};
 use serde_json::{Value, json};
 
 /// First account of the public test mnemonic: never holds anything.
@@ -225,6 +226,13 @@ fn decrypt_request() -> Value {
     vector(eip712::DECRYPT_TYPE, None, message, asked.hash())
 }
 
+fn succession() -> Value {
+    let succession = Succession { predecessor: ENGINE, genesis: Bytes32([0x77; 32]) };
+    let message =
+        json!({"predecessor": text(&succession.predecessor), "genesis": text(&succession.genesis)});
+    vector(SUCCESSION_TYPE, None, message, succession.hash())
+}
+
 fn balance_fact() -> Value {
     let fact = BalanceFact {
         asset: terms().legs[0].asset,
@@ -431,6 +439,7 @@ fn file() -> Value {
         "structs": [
             approval(), intent(&Bytes32::ZERO), intent(&batch), claim(), release, cancel, extend,
             balance_fact(), commitment(), outcome(), statement(), decrypt_request(),
+            succession(),
         ],
         "hashes": named_hashes(),
         "cancel": plain_cancels(),

@@ -46,8 +46,8 @@ pub enum IdentityError {
     /// A stored blob does not decode.
     #[error("a stored blob does not decode: {0}")]
     Codec(#[from] CodecError),
-    /// The policy in the genesis is inconsistent.
-    #[error("the genesis policy is inconsistent: {0}")]
+    /// The genesis is inconsistent.
+    #[error("the genesis is inconsistent: {0}")]
     Policy(#[from] PolicyError),
     /// The unsealed keys are not those that the engine id covers.
     #[error("the sealed keys are not those of the engine id")]
@@ -98,6 +98,11 @@ impl Identity {
         let (signing, checkpoint) = (self.signer.public_key(), self.checkpoint.public_key());
         GenesisKeys { signing, checkpoint }
     }
+
+    /// First line of the engine's checkpoints.
+    pub fn origin(&self) -> String {
+        self.genesis.origin.line(&self.engine_id, &self.checkpoint.public_key())
+    }
 }
 
 /// The secrets of an engine: signing key, log secret, seed of the checkpoint key. Wiped on drop.
@@ -144,7 +149,7 @@ pub async fn found(
     vault: &dyn Vault,
     entropy: &dyn Entropy,
 ) -> Result<(EngineId, SealedKeys), IdentityError> {
-    genesis.policy.check()?;
+    genesis.check()?;
     let (secrets, signer) = GenesisSecrets::draw(entropy);
     let log_secret_commitment = secrets.log_secret().commitment(domains::LOG_SECRET_COMMITMENT);
     let checkpoint = secrets.checkpoint().public_key();
@@ -165,7 +170,7 @@ pub async fn unseal(
     sealed: &SealedKeys,
     vault: &dyn Vault,
 ) -> Result<Identity, IdentityError> {
-    genesis.policy.check()?;
+    genesis.check()?;
     let log_secret_commitment = sealed.log_secret_commitment;
     let engine_id = engine_id(&sealed.keys, &log_secret_commitment, &genesis.hash());
     let context = KeyContext { engine_id, epoch: 0, purpose: KeyPurpose::Genesis };

@@ -2,14 +2,13 @@
 
 use crate::api::Reply;
 use crate::keyring::{Identity, KeyRing};
-use crate::released::{ReleasedFrame, sign_promises};
+use crate::released::{Promiser, ReleasedFrame};
 use crate::store::{LogStore, StoreError};
 use mortise_core::body::{ClearBody, SealedBody, SignedStatement};
 use mortise_core::machine::EpochRecord;
 use mortise_core::seal;
 use mortise_core::signature::recover;
 use mortise_format::codec;
-use mortise_format::eip712::Domain;
 use mortise_format::event::{Event, Position};
 use mortise_format::frame::Frame;
 use mortise_format::limits::{FRAME_STATEMENTS_MAX, FRAMES_IN_FLIGHT_MAX};
@@ -68,9 +67,8 @@ pub async fn recall(
     if let Event::CommandRefused { reject, .. } = &event {
         return Ok(Reply::Refused(*reject));
     }
-    let domain = Domain::of_engine(&identity.engine_id);
     let statement = &signed.stated.statement;
-    let promises = sign_promises(&identity.signer, &domain, statement, at.index, &event);
+    let promises = Promiser::new(identity).sign(statement, at.index, &event);
     let released = ReleasedFrame::new(signed, body, keys, vec![(at.index, promises)]);
     Ok(Reply::Logged(Arc::new(released), at.index))
 }

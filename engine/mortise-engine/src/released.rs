@@ -1,5 +1,6 @@
 //! A frame whose answers may leave: durable, signed, in order.
 
+use crate::keyring::Identity;
 use mortise_core::body::{SealedBody, SignedStatement};
 use mortise_core::event_tree::EventTree;
 use mortise_core::keys::{EpochKeys, event_salt};
@@ -80,8 +81,9 @@ impl ReleasedFrame {
     }
 }
 
-/// Where event `index` of a stated frame stands, for what the engine signs about it.
-pub fn occasion(statement: &RootStatement, index: u32) -> Occasion {
+/// Where event `index` of a stated frame stands, for what the engine signs about it under a policy
+/// of this durability.
+pub fn occasion(statement: &RootStatement, index: u32, durability: Durability) -> Occasion {
     let place = Place {
         epoch: statement.epoch,
         seq: statement.seq,
@@ -90,21 +92,42 @@ pub fn occasion(statement: &RootStatement, index: u32) -> Occasion {
         state_root: statement.state_root,
         policy_hash: statement.policy_hash,
     };
-    Occasion { place, time_ms: statement.time_ms, durability: Durability::Stored }
+    Occasion { place, time_ms: statement.time_ms, durability }
 }
 
-/// Signs what an event calls for. Deterministic: the same event gives the same bytes.
-pub fn sign_promises(
-    signer: &Signer,
-    domain: &Domain,
-    statement: &RootStatement,
-    index: u32,
-    event: &Event,
-) -> Vec<(Promise, Signature)> {
-    let promises = promises_of(event, &occasion(statement, index));
-    let sign = |promise: Promise| {
-        let signature = signer.sign(&promise.digest(domain));
-        (promise, signature)
-    };
-    promises.into_iter().map(sign).collect()
+/// Signs what events call for. Deterministic: the same event gives the same bytes, live and from
+/// the log.
+#[derive(Debug, Clone)]
+pub struct Promiser {
+    signer: Signer,
+    domain: Domain,
+    durability: Durability,
+}
+
+impl Promiser {
+    /// In the engine's name, under the policy of its genesis.
+    pub fn new(identity: &Identity) -> Self {
+        let (signer, domain) = (identity.signer.clone(), Domain::of_engine(&identity.engine_id));
+        Self { signer, domain, durability: identity.genesis.policy.durability() }
+    }
+
+    /// Signs what an event calls for.
+    pub fn sign(
+        &self,
+        statement: &RootStatement,
+        index: u32,
+        event: &Event,
+    ) -> Vec<(Promise, Signature)> {
+        let promises = promises_of(event, &occasion(statement, index, self.durability));
+        let sign = |promise: Promise| {
+            let signature = self.signer.sign(&promise.digest(&self.domain));
+            (promise, signature)
+        };
+        promises.into_iter().map(sign).collect()
+    }
+
+    /// Signs a statement.
+    pub fn sign_statement(&self, statement: &RootStatement) -> Signature {
+        self.signer.sign(&statement.digest())
+    }
 }

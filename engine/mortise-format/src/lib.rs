@@ -37,6 +37,7 @@ pub mod secp256k1;
 pub mod store;
 #[cfg(feature = "json")]
 pub mod wire;
+pub mod witness;
 
 pub use amount::U256;
 pub use codec::{CodecError, decode, encode, encode_into};

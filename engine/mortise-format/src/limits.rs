@@ -30,6 +30,8 @@ pub const RPC_BATCH_MAX: usize = 256;
 pub const JSON_DEPTH_MAX: usize = 16;
 /// Largest message of the store protocol: one frame and its envelope.
 pub const STORE_MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Most leaves of frames in one answer of the store: a tile of the history.
+pub const STORE_LEAVES_MAX: usize = 256;
 /// Size of one part of a snapshot on the store protocol.
 pub const SNAPSHOT_PART_BYTES: usize = 1024 * 1024;
 /// Largest sealed blob.
@@ -63,6 +65,12 @@ pub const CLOCK_ANCHOR_AGE_MS_MAX: u64 = 60 * 1000;
 pub const CLOCK_ROUND_TRIP_MS_MAX: u64 = 1000;
 /// Farthest that an anchor may lie behind the time counted from the one before.
 pub const CLOCK_BACKWARD_MS_MAX: u64 = 2 * 1000;
+/// Bytes given under one seed of the entropy after which its thread fetches the next.
+pub const ENTROPY_RESEED_BYTES: usize = 64 * 1024;
+/// Most bytes given under one seed of the entropy.
+pub const ENTROPY_SEED_GIVES_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Longest that a draw waits for a seed, at that bound.
+pub const ENTROPY_WAIT_MS_MAX: u64 = 5 * 1000;
 /// Most hashes in a Merkle path that a caller sends.
 pub const PROOF_HASHES_MAX: usize = 256;
 /// Most bytes of `executionData` in a fulfilment condition.
@@ -111,6 +119,18 @@ pub const NOTE_BYTES_MAX: usize = 64 * 1024;
 pub const NOTE_SIGNATURES_MAX: usize = 64;
 /// Most witnesses of a set.
 pub const WITNESSES_MAX: usize = 32;
+/// Longest name of a witness.
+pub const WITNESS_NAME_BYTES_MAX: usize = 128;
+/// Longest domain in the origin of a log: what a DNS name may have.
+pub const ORIGIN_DOMAIN_BYTES_MAX: usize = 253;
+/// Largest last checkpoint of a predecessor, in a genesis.
+pub const PREDECESSOR_NOTE_BYTES_MAX: usize = 16 * 1024;
+/// Largest request to a witness: the size, a path, a checkpoint.
+pub const WITNESS_REQUEST_BYTES_MAX: usize = 16 * 1024;
+/// Largest answer of a witness.
+pub const WITNESS_ANSWER_BYTES_MAX: usize = 4 * 1024;
+/// Longest that one question to a witness may take.
+pub const WITNESS_ANSWER_MS_MAX: u64 = 5 * 1000;
 /// Largest `tlog-proof@v1`: its checkpoint, its path, extra data.
 pub const TLOG_PROOF_BYTES_MAX: usize = 96 * 1024;
 /// Longest validity of a request id.
@@ -120,6 +140,7 @@ const _: () = assert!(FRAME_BYTES_TARGET < FRAME_BYTES_MAX);
 const _: () = assert!(FRAME_BYTES_MAX < STORE_MESSAGE_BYTES_MAX);
 const _: () = assert!(STORE_MESSAGE_BYTES_MAX < DECODE_BYTES_MAX);
 const _: () = assert!(SNAPSHOT_PART_BYTES < STORE_MESSAGE_BYTES_MAX);
+const _: () = assert!(STORE_LEAVES_MAX * crate::frame::LEAF_BYTES < STORE_MESSAGE_BYTES_MAX / 2);
 const _: () = assert!(REQUEST_BYTES_MAX < RESPONSE_BYTES_MAX);
 const _: () = assert!(CHANNEL_REQUEST_OVERHEAD_BYTES < CHANNEL_PAD_BYTES);
 const _: () = assert!(CHANNEL_ANSWER_OVERHEAD_BYTES < CHANNEL_PAD_BYTES);
@@ -128,11 +149,16 @@ const _: () = assert!(RESPONSE_BYTES_MAX.is_multiple_of(CHANNEL_PAD_BYTES));
 // a text of two-unit escapes, or its ciphertext in base64, and all that goes with it
 const _: () = assert!(2 * APP_TEXT_BYTES_MAX + CREDENTIALS_LINE_BYTES_MAX < REQUEST_BYTES_MAX);
 const _: () = assert!(WITNESSES_MAX < NOTE_SIGNATURES_MAX);
+// a witness gets one note of one signature and a path; a genesis is one blob
+const _: () = assert!(64 * 45 + 2 * ORIGIN_DOMAIN_BYTES_MAX < WITNESS_REQUEST_BYTES_MAX);
+const _: () = assert!(2 * PREDECESSOR_NOTE_BYTES_MAX < BLOB_BYTES_MAX);
 const _: () = assert!(NOTE_BYTES_MAX + 64 * 45 < TLOG_PROOF_BYTES_MAX);
 const _: () = assert!(FRAME_EXPIRIES_MAX < FRAME_EVENTS_MAX);
 // some anchors may fail before the last good one is too old
 const _: () = assert!(3 * (CLOCK_ANCHOR_MS + CLOCK_ROUND_TRIP_MS_MAX) < CLOCK_ANCHOR_AGE_MS_MAX);
 const _: () = assert!(CLOCK_ANCHOR_AGE_MS_MAX < ATTESTATION_SKEW_MS_MAX);
+// a draw that has to wait has asked before: the bound lies past the question and one draw
+const _: () = assert!(2 * ENTROPY_RESEED_BYTES < ENTROPY_SEED_GIVES_BYTES_MAX);
 const _: () = assert!(ATTESTATION_NONCE_BYTES_MAX <= ATTESTATION_FIELD_BYTES_MAX);
 const _: () = assert!(ATTESTATIONS_PER_SECOND_MAX > 0 && ATTESTATIONS_PER_SECOND_MAX <= 1000);
 const _: () = assert!(ATTESTATION_FIELD_BYTES_MAX < ATTESTATION_BYTES_MAX);

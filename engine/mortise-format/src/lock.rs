@@ -171,6 +171,8 @@ impl Custody {
 pub enum Durability {
     /// The parent synced the frame, and is trusted to keep it.
     Stored,
+    /// The parent synced it, and a quorum of witnesses cosigned a history that has it.
+    Witnessed,
 }
 
 impl Durability {
@@ -178,6 +180,7 @@ impl Durability {
     pub fn name(self) -> &'static str {
         match self {
             Self::Stored => "stored",
+            Self::Witnessed => "witnessed",
         }
     }
 
@@ -185,6 +188,7 @@ impl Durability {
     pub fn number(self) -> u8 {
         match self {
             Self::Stored => 1,
+            Self::Witnessed => 2,
         }
     }
 }

@@ -10,7 +10,9 @@ use crate::asset::Asset;
 use crate::codec;
 use crate::domains::keccak256;
 use crate::ids::{Address, Bytes32, EngineId, PolicyHash};
-use crate::limits::{CHAINS_MAX, OBSERVERS_MAX};
+use crate::limits::{CHAINS_MAX, OBSERVERS_MAX, WITNESSES_MAX};
+use crate::lock::Durability;
+use crate::witness::{self, Origin, Predecessor, WitnessKey};
 use alloc::string::String;
 use alloc::vec::Vec;
 use bincode::{Decode, Encode};
@@ -99,6 +101,12 @@ pub struct Policy {
     pub operators: Vec<Address>,
     /// How many of them must sign a change.
     pub operators_min: u32,
+    /// Who cosigns checkpoints, sorted by key; none: durability is `stored`.
+    pub witnesses: Vec<WitnessKey>,
+    /// How many of them must have cosigned before an answer leaves (k).
+    pub witnesses_min: u32,
+    /// How many of them may lie (f).
+    pub witnesses_faulty_max: u32,
 }
 
 /// Why a policy is not one.
@@ -117,6 +125,24 @@ pub enum PolicyError {
     /// Operators are too many, unsorted or repeated, or fewer than must sign.
     #[error("operators must be sorted, each once, at most {OBSERVERS_MAX}, at least operators_min")]
     Operators,
+    /// Witnesses are too many, unsorted, repeated, or one of them has no name that a note takes.
+    #[error(
+        "witnesses must be sorted by key, each key and name once, at most {WITNESSES_MAX}, \
+named without spaces and plus"
+    )]
+    Witnesses,
+    /// Two quorums could share no honest witness.
+    #[error(
+        "witnesses_min must be at most the witnesses, and twice it above the witnesses and \
+witnesses_faulty_max together; none of the three without witnesses"
+    )]
+    WitnessQuorum,
+    /// The origin's domain is no DNS name in lower case.
+    #[error("the domain of the origin must be a DNS name in lower case")]
+    Origin,
+    /// What is said of the predecessor exceeds its bounds, or its signatures are not sorted.
+    #[error("the predecessor's checkpoint or signatures are too large, unsorted or repeated")]
+    Predecessor,
     /// A duration or count is zero, or the shortest lock is longer than the longest.
     #[error("durations and counts must be above zero, lock_s_min at most lock_s_max")]
     Durations,
@@ -156,6 +182,11 @@ impl Policy {
         }
     }
 
+    /// What stands behind an answer under this policy.
+    pub fn durability(&self) -> Durability {
+        if self.witnesses.is_empty() { Durability::Stored } else { Durability::Witnessed }
+    }
+
     /// Checks that the policy is consistent and has its one encoding.
     ///
     /// # Errors
@@ -178,6 +209,13 @@ impl Policy {
         }
         if !quorum_fits(&self.operators, self.operators_min) || !ordered(&self.operators) {
             return Err(PolicyError::Operators);
+        }
+        if !witness::are_well_formed(&self.witnesses) {
+            return Err(PolicyError::Witnesses);
+        }
+        let (min, faulty) = (self.witnesses_min, self.witnesses_faulty_max);
+        if !witness::is_quorum(self.witnesses.len(), min, faulty) {
+            return Err(PolicyError::WitnessQuorum);
         }
         self.check_numbers()
     }
@@ -226,12 +264,31 @@ pub struct Genesis {
     pub salt: Bytes32,
     /// The first policy.
     pub policy: Policy,
+    /// What the log is called in its checkpoints.
+    pub origin: Origin,
+    /// The engine that this one takes the place of, if it was made in a recovery.
+    pub predecessor: Option<Predecessor>,
 }
 
 impl Genesis {
     /// The hash that the engine id covers.
     pub fn hash(&self) -> Bytes32 {
         Bytes32(keccak256(&[&keccak256(&[GENESIS_TAG.as_bytes()]), &codec::encode(self)]))
+    }
+
+    /// Checks everything in it that can be checked without other bytes.
+    ///
+    /// # Errors
+    /// The first [`PolicyError`] that applies: the policy's, `Origin`, `Predecessor`.
+    pub fn check(&self) -> Result<(), PolicyError> {
+        self.policy.check()?;
+        if !self.origin.is_well_formed() {
+            return Err(PolicyError::Origin);
+        }
+        match self.predecessor.as_ref().is_none_or(Predecessor::is_well_formed) {
+            true => Ok(()),
+            false => Err(PolicyError::Predecessor),
+        }
     }
 }
 

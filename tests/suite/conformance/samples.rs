@@ -17,6 +17,7 @@ use mortise_format::ids::{
 use mortise_format::lock::{Custody, LegTerms, LockTerms, Status};
 use mortise_format::policy::Genesis;
 use mortise_format::reject::{Field, Limit, Party, Reject};
+use mortise_format::witness::{Origin, Predecessor, WitnessKey};
 use mortise_format::{U256, codec};
 use mortise_testkit::scenario;
 
@@ -315,7 +316,25 @@ pub fn all() -> Vec<(String, Vec<u8>)> {
         all.push((format!("{}.{name}", kinds[i / 4]), bytes));
     }
     all.push(("genesis".into(), codec::encode(&scenario::genesis())));
+    all.push(("genesis.witnessed".into(), codec::encode(&witnessed())));
     all
+}
+
+/// A genesis of a recovery, with witnesses.
+fn witnessed() -> Genesis {
+    let witness = |n| WitnessKey { key: [n; 32], name: format!("w{n}.example") };
+    let mut genesis = scenario::genesis();
+    genesis.policy.witnesses = [31, 32, 33].map(witness).into();
+    (genesis.policy.witnesses_min, genesis.policy.witnesses_faulty_max) = (3, 2);
+    genesis.origin = Origin::Sigsum;
+    genesis.predecessor = Some(Predecessor {
+        engine_id: EngineId([34; 32]),
+        checkpoint_key: [35; 32],
+        checkpoint: "a checkpoint".into(),
+        signatures: vec![Signature([36; 65]), Signature([37; 65])],
+    });
+    assert_eq!(genesis.check(), Ok(()));
+    genesis
 }
 
 type Check = Box<dyn Fn() -> bool>;
@@ -338,8 +357,9 @@ pub fn strictness() -> Vec<(String, Check)> {
     for (name, command) in commands() {
         all.push((format!("command.{name}"), check(codec::encode(&command), command)));
     }
-    let genesis: Genesis = scenario::genesis();
-    all.push(("genesis".into(), check(codec::encode(&genesis), genesis)));
+    for genesis in [scenario::genesis(), witnessed()] {
+        all.push(("genesis".into(), check(codec::encode(&genesis), genesis)));
+    }
     all.push(("clear-body".into(), check(codec::encode(&clear_body()), clear_body())));
     all
 }

@@ -21,7 +21,6 @@ use mortise_core::admit;
 use mortise_core::body::SignedStatement;
 use mortise_core::keys::EpochKeys;
 use mortise_core::machine::EpochRecord;
-use mortise_core::signature::Signer;
 use mortise_engine::api::{Ask, Query, Reply, Token, Work};
 use mortise_engine::boot::{self, BootError, NewEpoch};
 use mortise_engine::channel::ChannelKey;
@@ -30,9 +29,8 @@ use mortise_engine::pipeline::{
     Input, Output, Pipeline, Settings, SignJob, SignedFrame, Snapshot, Start,
 };
 use mortise_engine::recall;
-use mortise_engine::released::sign_promises;
+use mortise_engine::released::Promiser;
 use mortise_engine::store::Ack;
-use mortise_format::eip712::Domain;
 use mortise_format::event::Position;
 use mortise_format::frame::Frame;
 use mortise_format::ids::Root;
@@ -435,15 +433,11 @@ impl Driver {
     }
 
     fn sign(&mut self, job: &SignJob) -> SignedFrame {
-        let identity = self.identity();
-        let signer: &Signer = &identity.signer;
-        let domain = Domain::of_engine(&identity.engine_id);
+        let promiser = Promiser::new(self.identity());
         let statement = &job.statement.statement;
-        let promise = |(index, event): &(u32, _)| {
-            (*index, sign_promises(signer, &domain, statement, *index, event))
-        };
+        let promise = |(index, event): &(u32, _)| (*index, promiser.sign(statement, *index, event));
         let promises = job.events.iter().map(promise).collect();
-        let signature = signer.sign(&statement.digest());
+        let signature = promiser.sign_statement(statement);
         let stated = job.statement.clone();
         self.statements.insert(statement.seq, SignedStatement { stated, signature });
         SignedFrame { seq: statement.seq, signature, promises }

@@ -12,6 +12,7 @@ use mortise_format::lock::{LegTerms, LockTerms};
 use mortise_format::policy::{
     AssetLimits, AssetPolicy, ChainCustody, ChainPolicy, Genesis, Policy,
 };
+use mortise_format::witness::Origin;
 
 /// Engine time at which tests start: seconds, a whole minute.
 pub const START_S: u64 = 1_800_000_000;
@@ -118,12 +119,17 @@ pub fn policy() -> Policy {
         observers_min: OBSERVERS_MIN,
         operators: vec![Party::Operator.address()],
         operators_min: 1,
+        witnesses: Vec::new(),
+        witnesses_min: 0,
+        witnesses_faulty_max: 0,
     }
 }
 
 /// A genesis with these rules.
 pub fn genesis() -> Genesis {
-    Genesis { name: "tests".into(), salt: Bytes32([0x11; 32]), policy: policy() }
+    let (name, salt) = ("tests".into(), Bytes32([0x11; 32]));
+    let origin = Origin::C2sp { domain: "tests.example".into() };
+    Genesis { name, salt, policy: policy(), origin, predecessor: None }
 }
 
 /// A condition on [`FILL_CHAIN`].

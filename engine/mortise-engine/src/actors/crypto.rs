@@ -4,13 +4,12 @@
 use crate::channel::{ChannelKey, OpenedRequest};
 use crate::keyring::Identity;
 use crate::pipeline::{SignJob, SignedFrame};
-use crate::released::sign_promises;
+use crate::released::Promiser;
 use actix::{Actor, Handler, Message, SyncContext};
 use bytes::Bytes;
 use mortise_channel::OpenError;
 use mortise_core::{Admitted, admit};
 use mortise_format::command::Command;
-use mortise_format::eip712::Domain;
 use mortise_format::reject::Reject;
 use std::sync::Arc;
 
@@ -18,14 +17,14 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct Crypto {
     identity: Arc<Identity>,
-    domain: Domain,
+    promiser: Promiser,
 }
 
 impl Crypto {
     /// A worker for an engine.
     pub fn new(identity: Arc<Identity>) -> Self {
-        let domain = Domain::of_engine(&identity.engine_id);
-        Self { identity, domain }
+        let promiser = Promiser::new(&identity);
+        Self { identity, promiser }
     }
 }
 
@@ -77,12 +76,10 @@ impl Handler<SignFrame> for Crypto {
 
     fn handle(&mut self, message: SignFrame, _: &mut SyncContext<Self>) -> Self::Result {
         let SignJob { statement, events } = message.0;
-        let signer = &self.identity.signer;
         let stated = &statement.statement;
-        let sign =
-            |(index, event)| (index, sign_promises(signer, &self.domain, stated, index, &event));
+        let sign = |(index, event)| (index, self.promiser.sign(stated, index, &event));
         let promises = events.into_iter().map(sign).collect();
-        let signature = signer.sign(&stated.digest());
+        let signature = self.promiser.sign_statement(stated);
         actix::MessageResult(SignedFrame { seq: stated.seq, signature, promises })
     }
 }

@@ -9,7 +9,7 @@ use mortise_core::state::LeafKey;
 use mortise_format::command::{CancelForm, Command, SignedCancel};
 use mortise_format::errors::Code;
 use mortise_format::ids::{Address, Bytes32, EngineId, LockId, PolicyHash, Root};
-use mortise_format::lock::{Custody, Durability, LockTerms};
+use mortise_format::lock::{Custody, LockTerms};
 use mortise_format::policy::ChainCustody;
 use mortise_format::reject::{Field, Reject};
 use mortise_format::wire::params::{
@@ -247,6 +247,7 @@ async fn engine_info(gate: &Gate) -> Answered {
         public_key: HexBytes(identity.signer.public_key().to_vec()),
         checkpoint_key: Bytes32(identity.checkpoint.public_key()),
         channel_key: Bytes32(serving.proof.channel.public()),
+        origin: identity.origin(),
         log_secret_commitment: identity.log_secret_commitment,
         name: identity.genesis.name.clone(),
         genesis_hash: identity.genesis.hash(),
@@ -256,7 +257,7 @@ async fn engine_info(gate: &Gate) -> Answered {
         seq: statement.seq,
         phase: gate.phase().name().into(),
         mode: gate.mode().into(),
-        durability: Durability::Stored,
+        durability: identity.genesis.policy.durability(),
         chains: chains
             .iter()
             .map(|c| ChainInfo { chain_id: c.chain_id, custody: custody(c.custody) })

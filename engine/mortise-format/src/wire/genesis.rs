@@ -3,12 +3,14 @@
 //! Lists that the policy keeps sorted may stand in any order in the file; the sorted form is what
 //! is hashed. The hash is over the binary encoding, so that layout and key order do not count.
 
+use super::witness::{OriginJson, PredecessorJson};
 use crate::amount::U256;
 use crate::asset::Asset;
 use crate::ids::{Address, Bytes32};
 use crate::policy::{
     AssetLimits, AssetPolicy, ChainCustody, ChainPolicy, Genesis, Policy, PolicyError,
 };
+use crate::witness::WitnessKey;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
@@ -39,7 +41,10 @@ pub fn parse(text: &str) -> Result<Genesis, GenesisError> {
     let json: GenesisJson =
         serde_json::from_str(text).map_err(|e| GenesisError::Json(e.to_string()))?;
     let policy = Policy::try_from(json.policy)?;
-    Ok(Genesis { name: json.name, salt: json.salt, policy })
+    let (origin, predecessor) = (json.origin.into(), json.predecessor.map(Into::into));
+    let genesis = Genesis { name: json.name, salt: json.salt, policy, origin, predecessor };
+    genesis.check()?;
+    Ok(genesis)
 }
 
 /// Writes a genesis file.
@@ -48,6 +53,8 @@ pub fn print(genesis: &Genesis) -> String {
         name: genesis.name.clone(),
         salt: genesis.salt,
         policy: PolicyJson::from(&genesis.policy),
+        origin: OriginJson::from(&genesis.origin),
+        predecessor: genesis.predecessor.as_ref().map(PredecessorJson::from),
     };
     let mut text = serde_json::to_string_pretty(&json).unwrap_or_default();
     text.push('\n');
@@ -89,7 +96,12 @@ pub fn dev(salt: Bytes32) -> Genesis {
             observers_min: 0,
             operators: Vec::new(),
             operators_min: 0,
+            witnesses: Vec::new(),
+            witnesses_min: 0,
+            witnesses_faulty_max: 0,
         },
+        origin: OriginJson::default().into(),
+        predecessor: None,
     }
 }
 
@@ -100,6 +112,10 @@ struct GenesisJson {
     name: String,
     salt: Bytes32,
     policy: PolicyJson,
+    #[serde(default)]
+    origin: OriginJson,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    predecessor: Option<PredecessorJson>,
 }
 
 /// The policy in the file, and in the answer of `getPolicy`.
@@ -130,6 +146,12 @@ pub struct PolicyJson {
     pub operators: Vec<Address>,
     #[serde(default)]
     pub operators_min: u32,
+    #[serde(default)]
+    pub witnesses: Vec<WitnessKey>,
+    #[serde(default)]
+    pub witnesses_min: u32,
+    #[serde(default)]
+    pub witnesses_faulty_max: u32,
 }
 
 /// Limits of an asset, in its smallest units.
@@ -236,6 +258,9 @@ impl From<&Policy> for PolicyJson {
             observers_min: policy.observers_min,
             operators: policy.operators.clone(),
             operators_min: policy.operators_min,
+            witnesses: policy.witnesses.clone(),
+            witnesses_min: policy.witnesses_min,
+            witnesses_faulty_max: policy.witnesses_faulty_max,
         }
     }
 }
@@ -247,6 +272,7 @@ impl TryFrom<PolicyJson> for Policy {
         json.assets.sort_by_key(|asset| asset.asset);
         json.observers.sort();
         json.operators.sort();
+        json.witnesses.sort_by_key(|witness| witness.key);
         let asset = |a: &AssetPolicyJson| AssetPolicy { asset: a.asset, limits: a.limits.into() };
         let policy = Self {
             lock_s_min: json.lock_seconds_min,
@@ -267,6 +293,9 @@ impl TryFrom<PolicyJson> for Policy {
             observers_min: json.observers_min,
             operators: json.operators,
             operators_min: json.operators_min,
+            witnesses: json.witnesses,
+            witnesses_min: json.witnesses_min,
+            witnesses_faulty_max: json.witnesses_faulty_max,
         };
         policy.check()?;
         Ok(policy)
@@ -276,8 +305,58 @@ impl TryFrom<PolicyJson> for Policy {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::Address;
+    use crate::ids::{Address, EngineId, Signature};
+    use crate::lock::Durability;
+    use crate::witness::{Origin, Predecessor};
     use alloc::string::String;
+
+    fn witness(n: u8) -> WitnessKey {
+        WitnessKey { key: [n; 32], name: alloc::format!("w{n}.example") }
+    }
+
+    #[test]
+    fn a_genesis_without_witnesses_and_origin_is_stored_under_the_local_domain() {
+        let genesis = parse(&dev_text()).unwrap();
+        assert_eq!(genesis.policy.durability(), Durability::Stored);
+        let mut value: serde_json::Value = serde_json::from_str(&dev_text()).unwrap();
+        for name in ["witnesses", "witnessesMin", "witnessesFaultyMax"] {
+            value["policy"].as_object_mut().unwrap().remove(name).unwrap();
+        }
+        value.as_object_mut().unwrap().remove("origin").unwrap();
+        assert_eq!(parse(&value.to_string()).unwrap(), genesis);
+        assert_eq!(genesis.origin, Origin::C2sp { domain: "mortise.localhost".into() });
+    }
+
+    #[test]
+    fn witnesses_are_verifier_keys_and_wrong_ones_are_refused_by_name() {
+        let mut genesis = dev(Bytes32([7; 32]));
+        genesis.policy.witnesses = [1, 2, 3].map(witness).into();
+        genesis.policy.witnesses_min = 2;
+        assert_eq!(genesis.policy.durability(), Durability::Witnessed);
+        let mut value: serde_json::Value = serde_json::from_str(&print(&genesis)).unwrap();
+        let keys = value["policy"]["witnesses"].as_array_mut().unwrap();
+        assert!(keys[0].as_str().unwrap().starts_with("w1.example+"));
+        keys.reverse();
+        assert_eq!(parse(&value.to_string()).unwrap(), genesis);
+        let mut refused = |at: &str, to: serde_json::Value| {
+            let old = core::mem::replace(value.pointer_mut(at).unwrap(), to);
+            let error = parse(&value.to_string()).unwrap_err();
+            *value.pointer_mut(at).unwrap() = old;
+            error
+        };
+        let policy = GenesisError::Policy;
+        assert_eq!(refused("/policy/witnessesMin", 1.into()), policy(PolicyError::WitnessQuorum));
+        assert_eq!(refused("/policy/witnessesMin", 4.into()), policy(PolicyError::WitnessQuorum));
+        let faulty = refused("/policy/witnessesFaultyMax", 1.into());
+        assert_eq!(faulty, policy(PolicyError::WitnessQuorum));
+        let key = super::super::witness::vkey_text(&witness(2));
+        assert_eq!(refused("/policy/witnesses/0", key.into()), policy(PolicyError::Witnesses));
+        let key = super::super::witness::vkey_text(&witness(2)).replace("w2", "w4");
+        assert!(matches!(refused("/policy/witnesses/0", key.into()), GenesisError::Json(_)));
+        assert_eq!(refused("/origin/domain", "A.b".into()), policy(PolicyError::Origin));
+        let form = refused("/origin/form", "sigsum".into());
+        assert!(matches!(form, GenesisError::Json(_)), "sigsum has no domain: {form:?}");
+    }
 
     fn dev_text() -> String {
         print(&dev(Bytes32([7; 32])))
@@ -293,6 +372,15 @@ mod tests {
         genesis.policy.observers_min = 2;
         genesis.policy.chains[1].custody = ChainCustody::Escrow { contract, notice_s: 7200 };
         let limits = genesis.policy.default_limits;
+        genesis.policy.witnesses = [1, 2, 3].map(witness).into();
+        genesis.policy.witnesses_min = 2;
+        genesis.origin = Origin::C2sp { domain: "locks.example".into() };
+        genesis.predecessor = Some(Predecessor {
+            engine_id: EngineId([4; 32]),
+            checkpoint_key: [5; 32],
+            checkpoint: "origin\n1\nroot\n".into(),
+            signatures: [Signature([6; 65])].into(),
+        });
         genesis.policy.assets = [AssetPolicy { asset: Asset::erc20(1, contract), limits }].into();
         assert_eq!(parse(&print(&genesis)).unwrap().hash(), genesis.hash());
     }

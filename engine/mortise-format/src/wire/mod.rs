@@ -28,6 +28,7 @@ pub mod plain;
 pub mod results;
 mod text;
 pub mod typed_data;
+mod witness;
 
 pub use call::{Call, Method};
 pub use error::ErrorObject;

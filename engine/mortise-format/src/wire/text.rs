@@ -164,7 +164,7 @@ macro_rules! names_in_json {
 
 names_in_json! {
     Custody: Open | Escrow, "custody is open or escrow";
-    Durability: Stored, "durability is stored";
+    Durability: Stored | Witnessed, "durability is stored or witnessed";
     AssetType: Native | Erc20 | Erc721 | Erc1155,
         "an asset type is native, erc20, erc721 or erc1155";
 }

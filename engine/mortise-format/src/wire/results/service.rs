@@ -136,6 +136,9 @@ pub struct EngineInfo {
     pub checkpoint_key: Bytes32,
     /// The X25519 key of the channel of this boot.
     pub channel_key: Bytes32,
+    /// First line of the engine's checkpoints, and the name of its key in them.
+    #[serde(default)]
+    pub origin: String,
     /// Commitment to the log secret, inside the engine id.
     pub log_secret_commitment: Bytes32,
     /// Name of the service, for people.

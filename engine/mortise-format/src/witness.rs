@@ -1,0 +1,192 @@
+//! Who cosigns checkpoints of the history, and what the log is called to them.
+//!
+//! What it is for: the part of policy and genesis that a quorum of witnesses rests on. What it does
+//! not do: talk to witnesses, check their signatures (`mortise-verify`).
+//!
+//! Invariants: witnesses are sorted by key, each key and each name once; `2k > n + f`, so that any
+//! two quorums share an honest witness, and `k > f`, so that liars alone are none.
+
+use crate::abi::Words;
+use crate::domains::sha256;
+use crate::eip712::{Digest, Domain, type_hash};
+use crate::ids::{Bytes32, EngineId, Signature, to_hex};
+use crate::limits::{
+    OBSERVERS_MAX, ORIGIN_DOMAIN_BYTES_MAX, PREDECESSOR_NOTE_BYTES_MAX, WITNESS_NAME_BYTES_MAX,
+    WITNESSES_MAX,
+};
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use bincode::{Decode, Encode};
+
+/// A witness of transparency logs: an Ed25519 key that cosigns checkpoints, and its name.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct WitnessKey {
+    /// The public key.
+    pub key: [u8; 32],
+    /// Name of the key, as in its signature lines.
+    pub name: String,
+}
+
+/// What the log is called in its checkpoints.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub enum Origin {
+    /// `domain/engineId`: says nothing about the key, so that the key may rotate.
+    C2sp {
+        /// A DNS name of whoever runs the service.
+        domain: String,
+    },
+    /// `sigsum.org/v1/tree/<hash of the key>`: what witnesses of Sigsum logs take. The key can
+    /// never rotate.
+    Sigsum,
+}
+
+/// The engine that a new one takes the place of, after its log was lost behind its witnesses.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Predecessor {
+    /// Its id.
+    pub engine_id: EngineId,
+    /// Its Ed25519 key.
+    pub checkpoint_key: [u8; 32],
+    /// Its last cosigned checkpoint, a signed note.
+    pub checkpoint: String,
+    /// Operators that agreed to [`Succession`], sorted by what they are.
+    pub signatures: Vec<Signature>,
+}
+
+/// EIP-712 type of what operators sign over a succession.
+pub const SUCCESSION_TYPE: &str = "EngineSuccession(bytes32 predecessor,bytes32 genesis)";
+
+/// What operators sign, in the domain of the predecessor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Succession {
+    /// The engine that was lost.
+    pub predecessor: EngineId,
+    /// Hash of the new genesis with no signatures in it.
+    pub genesis: Bytes32,
+}
+
+impl Succession {
+    /// The struct hash.
+    pub fn hash(&self) -> Bytes32 {
+        let words = Words::typed(&type_hash(SUCCESSION_TYPE));
+        words.word(&self.predecessor.0).word(&self.genesis.0).hash()
+    }
+
+    /// What is signed.
+    pub fn digest(&self) -> Digest {
+        Domain::of_engine(&self.predecessor).digest(&self.hash())
+    }
+}
+
+impl Origin {
+    /// First line of the checkpoints of an engine.
+    pub fn line(&self, engine_id: &EngineId, checkpoint_key: &[u8; 32]) -> String {
+        let bare = |bytes: &[u8]| to_hex(bytes).trim_start_matches("0x").to_string();
+        match self {
+            Self::C2sp { domain } => format!("{domain}/{}", bare(&engine_id.0)),
+            Self::Sigsum => format!("sigsum.org/v1/tree/{}", bare(&sha256(&[checkpoint_key]))),
+        }
+    }
+
+    /// True when the origin is well-formed: lower-case letters, digits, hyphens and dots between
+    /// labels that are not empty.
+    pub fn is_well_formed(&self) -> bool {
+        let Self::C2sp { domain } = self else { return true };
+        let digit = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        domain.len() <= ORIGIN_DOMAIN_BYTES_MAX
+            && domain.split('.').all(|label| !label.is_empty() && label.bytes().all(digit))
+    }
+}
+
+impl Predecessor {
+    /// True when it keeps its bounds. What it says is checked where it is used.
+    pub fn is_well_formed(&self) -> bool {
+        self.checkpoint.len() <= PREDECESSOR_NOTE_BYTES_MAX
+            && self.signatures.len() <= OBSERVERS_MAX
+            && self.signatures.windows(2).all(|w| w[0].0 < w[1].0)
+    }
+}
+
+/// True when witnesses are few enough, sorted by key, each key and each name once, named well.
+pub(crate) fn are_well_formed(witnesses: &[WitnessKey]) -> bool {
+    let named = |w: &WitnessKey| {
+        w.name.len() <= WITNESS_NAME_BYTES_MAX
+            && !w.name.is_empty()
+            && w.name.bytes().all(|b| b.is_ascii_graphic() && b != b'+')
+    };
+    let mut names: Vec<&str> = witnesses.iter().map(|w| w.name.as_str()).collect();
+    names.sort_unstable();
+    witnesses.len() <= WITNESSES_MAX
+        && witnesses.windows(2).all(|w| w[0].key < w[1].key)
+        && names.windows(2).all(|w| w[0] < w[1])
+        && witnesses.iter().all(named)
+}
+
+/// True when any two quorums of `min` share a witness that is not among `faulty` liars.
+pub(crate) fn is_quorum(count: usize, min: u32, faulty: u32) -> bool {
+    let Ok(count) = u64::try_from(count) else { return false };
+    let (min, faulty) = (u64::from(min), u64::from(faulty));
+    match count {
+        0 => min == 0 && faulty == 0,
+        _ => min <= count && 2 * min > count + faulty,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+
+    fn witness(key: u8, name: &str) -> WitnessKey {
+        WitnessKey { key: [key; 32], name: name.into() }
+    }
+
+    #[test]
+    fn two_quorums_always_share_an_honest_witness() {
+        for (n, k, f) in
+            [(0, 0, 0), (1, 1, 0), (2, 2, 0), (2, 2, 1), (3, 2, 0), (4, 3, 1), (3, 3, 2)]
+        {
+            assert!(is_quorum(n, k, f), "{n} {k} {f}");
+        }
+        for (n, k, f) in
+            [(0, 1, 0), (0, 0, 1), (1, 0, 0), (2, 1, 0), (3, 2, 1), (3, 4, 0), (1, 1, 1)]
+        {
+            assert!(!is_quorum(n, k, f), "{n} {k} {f}");
+        }
+    }
+
+    #[test]
+    fn witnesses_are_sorted_and_each_there_once_under_a_name_of_its_own() {
+        assert!(are_well_formed(&[witness(1, "b.example/w"), witness(2, "a.example/w")]));
+        for bad in [
+            vec![witness(2, "a"), witness(1, "b")],
+            vec![witness(1, "a"), witness(1, "b")],
+            vec![witness(1, "a"), witness(2, "a")],
+            vec![witness(1, "")],
+            vec![witness(1, "a b")],
+            vec![witness(1, "a+b")],
+            vec![witness(1, &"a".repeat(WITNESS_NAME_BYTES_MAX + 1))],
+        ] {
+            assert!(!are_well_formed(&bad), "{bad:?}");
+        }
+        let many = 0..=u8::try_from(WITNESSES_MAX).unwrap();
+        let many: Vec<_> = many.map(|n| witness(n, &format!("w{n}"))).collect();
+        assert!(!are_well_formed(&many));
+    }
+
+    #[test]
+    fn origins_are_those_of_the_two_forms() {
+        let c2sp = Origin::C2sp { domain: "locks.example".into() };
+        let id = EngineId([0xab; 32]);
+        assert_eq!(c2sp.line(&id, &[1; 32]), format!("locks.example/{}", "ab".repeat(32)));
+        let line = Origin::Sigsum.line(&id, &[1; 32]);
+        // sha256 of 32 bytes 0x01
+        let hash = "72cd6e8422c407fb6d098690f1130b7ded7ec2f7f5e1d30bd9d521f015363793";
+        assert_eq!(line, format!("sigsum.org/v1/tree/{hash}"));
+        for bad in ["", ".", "a.", ".a", "A.example", "a b", "a/b", "a..b", "a\n"] {
+            assert!(!Origin::C2sp { domain: bad.into() }.is_well_formed(), "{bad:?}");
+        }
+        assert!(Origin::C2sp { domain: "a-1.example".into() }.is_well_formed());
+    }
+}
