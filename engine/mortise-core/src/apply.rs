@@ -10,7 +10,7 @@
 
 use crate::state::State;
 use crate::state::accounts::RecordedFact;
-use crate::state::locks::{Leg, Lock};
+use crate::state::locks::{Leg, Legs, Lock};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -129,7 +129,8 @@ impl State {
     }
 
     fn apply_grant(&mut self, granted: &GrantedLock) -> Applied {
-        if self.lock_slot(&granted.lock_id).is_some() {
+        let hash = self.lock_hash(&granted.lock_id);
+        if self.lock_slot_hashed(&granted.lock_id, hash).is_some() {
             return Err(Corruption::KnownLock);
         }
         let terms = &granted.terms;
@@ -139,7 +140,7 @@ impl State {
         if *open_count > self.policy().concurrent_max {
             return Err(Corruption::Policy);
         }
-        let mut legs = Vec::with_capacity(terms.legs.len());
+        let mut legs = Legs::with_capacity(terms.legs.len());
         for leg in &terms.legs {
             let account = self.ensure_account_of(owner_slot, &leg.asset);
             self.add_held(account, leg.amount)?;
@@ -167,7 +168,7 @@ impl State {
             owner_index: 0,
             timer: 0,
         };
-        let slot = self.insert_lock(lock);
+        let slot = self.insert_lock(lock, hash);
         self.touch_lock(slot);
         Ok(())
     }
@@ -178,11 +179,9 @@ impl State {
         if !lock.status.is_open() || amounts.len() != lock.legs.len() {
             return Err(Corruption::Status);
         }
-        let mut moved = Vec::with_capacity(amounts.len());
         for (leg, amount) in lock.legs.iter_mut().zip(amounts) {
             leg.remaining = leg.remaining.checked_sub(*amount).ok_or(Corruption::Amount)?;
             leg.claimed = leg.claimed.checked_add(*amount).ok_or(Corruption::Amount)?;
-            moved.push((leg.account, *amount));
         }
         lock.claim_count += 1;
         let whole = lock.legs.iter().all(|l| l.remaining.is_zero());
@@ -191,10 +190,11 @@ impl State {
             return Err(Corruption::Status);
         }
         let owner_slot = lock.owner_slot;
-        for (account, amount) in moved {
+        for (leg, amount) in amounts.iter().enumerate() {
+            let account = self.leg(slot, leg)?.account;
             let entry = &mut self.accounts[account];
-            entry.held = entry.held.checked_sub(amount).ok_or(Corruption::Amount)?;
-            entry.claimed = entry.claimed.checked_add(amount).ok_or(Corruption::Amount)?;
+            entry.held = entry.held.checked_sub(*amount).ok_or(Corruption::Amount)?;
+            entry.claimed = entry.claimed.checked_add(*amount).ok_or(Corruption::Amount)?;
             self.touch_account(account);
         }
         if whole {
@@ -203,6 +203,12 @@ impl State {
         self.rearm(slot);
         self.touch_lock(slot);
         Ok(())
+    }
+
+    /// A leg of a lock that was found before.
+    fn leg(&self, slot: u32, leg: usize) -> Result<&Leg, Corruption> {
+        let lock = self.lock_at(slot).ok_or(Corruption::UnknownLock)?;
+        lock.legs.get(leg).ok_or(Corruption::Amount)
     }
 
     /// Ends the unclaimed part of an open lock: what remains is free again.
@@ -216,8 +222,9 @@ impl State {
         lock.status = status;
         lock.ended_at = now_s;
         let owner_slot = lock.owner_slot;
-        let freed: Vec<(u32, U256)> = lock.legs.iter().map(|l| (l.account, l.remaining)).collect();
-        for (account, amount) in freed {
+        for at in 0..lock.legs.len() {
+            let leg = self.leg(slot, at)?;
+            let (account, amount) = (leg.account, leg.remaining);
             let entry = &mut self.accounts[account];
             entry.held = entry.held.checked_sub(amount).ok_or(Corruption::Amount)?;
             self.lower_total(account, amount)?;
@@ -237,7 +244,7 @@ impl State {
             return Err(Corruption::Status);
         }
         let mut paid = Vec::with_capacity(lock.legs.len());
-        for leg in &mut lock.legs {
+        for leg in lock.legs.iter_mut() {
             leg.settled = leg.settled.checked_add(leg.claimed).ok_or(Corruption::Amount)?;
             paid.push((leg.account, leg.claimed));
             leg.claimed = U256::ZERO;

@@ -1,6 +1,6 @@
 //! Giving back: release by the beneficiary, cancel by both, drafts by their owner.
 
-use super::claim::open_lock;
+use super::claim::check_open;
 use super::{Now, check_validity, memory};
 use crate::admit::AdmittedConsent;
 use crate::state::State;
@@ -35,7 +35,7 @@ pub(super) fn decide_release(
     if mark.principal != taker {
         return Err(Reject::InvalidSignature);
     }
-    open_lock(state, now, &lock_id)?;
+    check_open(lock, now)?;
     memory::check_quota(state, now, state.principal(&mark.principal), 0, 1)?;
     Ok(Event::LockReleased { lock_id, signature, mark: *mark, freed: remaining(lock) })
 }
@@ -55,7 +55,7 @@ pub(super) fn decide_cancel(
     if owner_consent.is_none() && taker_consent.is_none() {
         return Err(Reject::InvalidSignature);
     }
-    open_lock(state, now, &lock_id)?;
+    check_open(lock, now)?;
     let owner_consent = owner_consent.ok_or(Reject::ConsentRequired(Party::Owner))?;
     let Some(taker) = taker else { return Err(Reject::ConsentRequired(Party::Nobody)) };
     let mut used: Vec<&AdmittedConsent> = alloc::vec![owner_consent];

@@ -10,20 +10,15 @@ use mortise_format::ids::{LockId, Signature};
 use mortise_format::lock::{LockTerms, Status};
 use mortise_format::reject::{Field, Reject};
 
-/// A lock that is open at `now`, whatever a timer has yet to do (LOCKS 2).
-pub(super) fn open_lock<'a>(
-    state: &'a State,
-    now: Now,
-    lock_id: &LockId,
-) -> Result<&'a Lock, Reject> {
-    let lock = state.lock(lock_id).ok_or(Reject::LockNotFound)?;
+/// The lock is open at `now`, whatever a timer has yet to do (LOCKS 2).
+pub(super) fn check_open(lock: &Lock, now: Now) -> Result<(), Reject> {
     if !lock.status.is_open() {
         return Err(Reject::AlreadyTerminal(lock.status));
     }
     if now.s >= lock.claim_by {
         return Err(Reject::LockExpired);
     }
-    Ok(lock)
+    Ok(())
 }
 
 /// INV-11: claims per leg never exceed what remains.
@@ -42,7 +37,7 @@ pub(super) fn decide_claim(
     if mark.principal != lock.terms.arbiter {
         return Err(Reject::InvalidSignature);
     }
-    open_lock(state, now, &claim.lock_id)?;
+    check_open(lock, now)?;
     memory::check_quota(state, now, state.principal(&mark.principal), 0, 1)?;
     if claim.claim_index != lock.claim_count {
         return Err(Reject::Validation(Field::ClaimIndex));
@@ -53,13 +48,14 @@ pub(super) fn decide_claim(
     if claim.amounts.len() != lock.legs.len() {
         return Err(Reject::Validation(Field::Amounts));
     }
-    for (i, (amount, leg)) in claim.amounts.iter().zip(&lock.legs).enumerate() {
+    for (i, (amount, leg)) in claim.amounts.iter().zip(lock.legs.iter()).enumerate() {
         if *amount > leg.remaining {
             let leg_number = u32::try_from(i).unwrap_or(u32::MAX);
             return Err(Reject::ClaimExceeds { leg: leg_number, remaining: leg.remaining });
         }
     }
-    let whole = claim.amounts.iter().zip(&lock.legs).all(|(amount, leg)| *amount == leg.remaining);
+    let whole =
+        claim.amounts.iter().zip(lock.legs.iter()).all(|(amount, leg)| *amount == leg.remaining);
     let status = if whole { Status::Fulfilled } else { Status::Partial };
     Ok(Event::LockClaimed { claim: claim.clone(), signature, mark: *mark, status })
 }
@@ -77,7 +73,7 @@ pub(super) fn decide_extend(
     if mark.principal != lock.terms.owner {
         return Err(Reject::InvalidSignature);
     }
-    open_lock(state, now, &lock_id)?;
+    check_open(lock, now)?;
     if now.s >= lock.expires {
         return Err(Reject::LockExpired);
     }

@@ -2,11 +2,16 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use bincode::de::Decoder;
+use bincode::enc::Encoder;
+use bincode::error::{DecodeError, EncodeError};
 use bincode::{Decode, Encode};
+use core::ops::{Deref, DerefMut};
 use mortise_format::U256;
 use mortise_format::event::Position;
 use mortise_format::ids::{LockId, Signature};
 use mortise_format::lock::{Custody, LegTerms, LockTerms, Status};
+use smallvec::SmallVec;
 
 /// Where the amount of one leg of the terms stands: the three parts sum to it, always.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -20,6 +25,51 @@ pub struct Leg {
     /// Slot of the account; rebuilt from owner and asset.
     pub(crate) account: u32,
 }
+
+/// The legs of a lock. Most locks have one, which stands in the lock itself: one allocation and one
+/// cache miss less for each lock that is granted or claimed. Encoded as a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Legs(SmallVec<[Leg; 1]>);
+
+impl Legs {
+    /// No legs, with room for `count`.
+    pub(crate) fn with_capacity(count: usize) -> Self {
+        Self(SmallVec::with_capacity(count))
+    }
+
+    /// Adds a leg.
+    pub(crate) fn push(&mut self, leg: Leg) {
+        self.0.push(leg);
+    }
+}
+
+impl Deref for Legs {
+    type Target = [Leg];
+
+    fn deref(&self) -> &[Leg] {
+        &self.0
+    }
+}
+
+impl DerefMut for Legs {
+    fn deref_mut(&mut self) -> &mut [Leg] {
+        &mut self.0
+    }
+}
+
+impl Encode for Legs {
+    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+        self[..].encode(encoder)
+    }
+}
+
+impl<Context> Decode<Context> for Legs {
+    fn decode<D: Decoder<Context = Context>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        Vec::decode(decoder).map(|legs| Self(legs.into()))
+    }
+}
+
+bincode::impl_borrow_decode!(Legs);
 
 /// A lock that was granted and not yet pruned.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -37,7 +87,7 @@ pub struct Lock {
     /// Engine time of the grant, milliseconds.
     pub issued_at_ms: u64,
     /// Where the amount of each leg stands, in the order of the terms.
-    pub legs: Vec<Leg>,
+    pub legs: Legs,
     /// Custody class.
     pub custody: Custody,
     /// Where it stands.

@@ -38,7 +38,7 @@ use mortise_format::policy::Policy;
 use principals::{NO_SLOT, Principal};
 use requests::Requests;
 use slab::Slab;
-use slot_index::SlotIndex;
+use slot_index::{KeyHash, SlotIndex};
 use timers::Timers;
 
 /// Everything that events build up.
@@ -94,8 +94,17 @@ impl State {
     }
 
     pub(crate) fn lock_slot(&self, lock_id: &LockId) -> Option<u32> {
+        self.lock_slot_hashed(lock_id, self.lock_hash(lock_id))
+    }
+
+    /// The hash of a lock id, for a search and an insertion that follow each other.
+    pub(crate) fn lock_hash(&self, lock_id: &LockId) -> KeyHash {
+        self.lock_index.hash(lock_id)
+    }
+
+    pub(crate) fn lock_slot_hashed(&self, lock_id: &LockId, hash: KeyHash) -> Option<u32> {
         let holds = |slot| self.lock_at(slot).is_some_and(|lock| lock.lock_id == *lock_id);
-        self.lock_index.find(lock_id, holds)
+        self.lock_index.find_hashed(hash, holds)
     }
 
     pub(crate) fn lock_at(&self, slot: u32) -> Option<&Lock> {
@@ -186,12 +195,12 @@ impl State {
     }
 
     /// Puts a lock into a free slot, the owner's list and the timers.
-    pub(crate) fn insert_lock(&mut self, mut lock: Lock) -> u32 {
+    pub(crate) fn insert_lock(&mut self, mut lock: Lock, hash: KeyHash) -> u32 {
         let slot = self.locks.next_slot();
         let owner = &mut self.principals[lock.owner_slot];
         lock.owner_index = slot_of(owner.locks.len());
         owner.locks.push(slot);
-        self.lock_index.insert(&lock.lock_id, slot);
+        self.lock_index.insert_hashed(hash, slot);
         let due = lock.due(self.policy.retention_s);
         lock.timer = match due {
             Some(due) => self.timers.set(due, slot),

@@ -1,7 +1,7 @@
 //! The memory of answered requests (INV-07).
 
 use super::slab::Slab;
-use super::slot_index::SlotIndex;
+use super::slot_index::{KeyHash, SlotIndex};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use bincode::{Decode, Encode};
@@ -37,13 +37,15 @@ impl Requests {
         Self { slots, by_key, by_time: BTreeMap::new() }
     }
 
-    fn slot(&self, key: &Key) -> Option<u32> {
-        self.by_key.find(key, |slot| self.slots.get(slot).is_some_and(|(found, _)| found == key))
+    fn slot(&self, key: &Key, hash: KeyHash) -> Option<u32> {
+        let holds = |slot| self.slots.get(slot).is_some_and(|(found, _)| found == key);
+        self.by_key.find_hashed(hash, holds)
     }
 
     /// The remembered answer to a request.
     pub fn find(&self, principal: &Address, id: &RequestId) -> Option<&Remembered> {
-        let slot = self.slot(&(*principal, *id))?;
+        let key = (*principal, *id);
+        let slot = self.slot(&key, self.by_key.hash(&key))?;
         self.slots.get(slot).map(|(_, remembered)| remembered)
     }
 
@@ -60,12 +62,13 @@ impl Requests {
 
     fn put(&mut self, key: Key, remembered: Remembered) -> Option<Remembered> {
         let until = remembered.valid_until;
-        let (slot, replaced) = match self.slot(&key) {
+        let hash = self.by_key.hash(&key);
+        let (slot, replaced) = match self.slot(&key, hash) {
             Some(slot) => (slot, self.replace(slot, remembered)),
             None => (self.slots.insert((key, remembered)), None),
         };
         if replaced.is_none() {
-            self.by_key.insert(&key, slot);
+            self.by_key.insert_hashed(hash, slot);
         }
         if replaced.is_none_or(|old| old.valid_until != until) {
             self.by_time.entry(until).or_default().push(slot);

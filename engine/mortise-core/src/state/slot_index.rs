@@ -15,6 +15,10 @@ pub(crate) struct SlotIndex {
     hasher: FixedState,
 }
 
+/// What the index keeps of a key's hash.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct KeyHash(u32);
+
 #[derive(Debug, Clone, Copy)]
 struct Entry {
     hash: u32,
@@ -40,20 +44,35 @@ impl SlotIndex {
     }
 
     fn entry<K: Hash>(&self, key: &K, slot: u32) -> Entry {
+        Entry { hash: self.hash(key).0, slot }
+    }
+
+    /// The hash of a key, for a search and an insertion that follow each other.
+    pub fn hash<K: Hash>(&self, key: &K) -> KeyHash {
         let hash = self.hasher.hash_one(key);
-        Entry { hash: u32::try_from(hash >> 32).unwrap_or(u32::MAX), slot }
+        KeyHash(u32::try_from(hash >> 32).unwrap_or(u32::MAX))
     }
 
     /// The slot of a key; `holds` says whether a slot holds it.
     pub fn find<K: Hash>(&self, key: &K, holds: impl Fn(u32) -> bool) -> Option<u32> {
-        let wanted = self.entry(key, 0);
+        self.find_hashed(self.hash(key), holds)
+    }
+
+    /// As [`SlotIndex::find`].
+    pub fn find_hashed(&self, hash: KeyHash, holds: impl Fn(u32) -> bool) -> Option<u32> {
+        let wanted = Entry { hash: hash.0, slot: 0 };
         let is_it = |entry: &Entry| entry.hash == wanted.hash && holds(entry.slot);
         self.table.find(wanted.spread(), is_it).map(|entry| entry.slot)
     }
 
     /// Gives a key its slot. The key must not have one.
     pub fn insert<K: Hash>(&mut self, key: &K, slot: u32) {
-        let entry = self.entry(key, slot);
+        self.insert_hashed(self.hash(key), slot);
+    }
+
+    /// As [`SlotIndex::insert`].
+    pub fn insert_hashed(&mut self, hash: KeyHash, slot: u32) {
+        let entry = Entry { hash: hash.0, slot };
         self.table.insert_unique(entry.spread(), entry, |entry| entry.spread());
     }
 

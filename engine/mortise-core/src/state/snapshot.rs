@@ -81,7 +81,8 @@ impl State {
             for (leg, terms) in lock.legs.iter_mut().zip(&lock.terms.legs) {
                 leg.account = state.account_slot(&lock.terms.owner, &terms.asset)?;
             }
-            state.insert_lock(lock);
+            let hash = state.lock_hash(&lock.lock_id);
+            state.insert_lock(lock, hash);
         }
         state.requests.restore(image.requests);
         state.check().ok()?;
