@@ -11,7 +11,7 @@ use crate::metrics::Metrics;
 use crate::store::{CheckedFrame, LogStore, SnapshotPart, Writer};
 use mortise_format::codec;
 use mortise_format::frame::FrameError;
-use mortise_format::limits::STORE_MESSAGE_BYTES_MAX;
+use mortise_format::limits::{STORE_LEAVES_MAX, STORE_MESSAGE_BYTES_MAX};
 use mortise_format::store::{StoreRefusal, StoreRequest, StoreResponse};
 use mortise_transport::{
     Listener, MessageError, MessageReader, MessageWriter, Peer, STORE_MAGIC, Stream,
@@ -201,6 +201,13 @@ fn answer_to(store: &dyn LogStore, request: StoreRequest) -> Result<StoreRespons
         StoreRequest::Read { from_seq, bytes_max } => {
             let bytes_max = usize::try_from(bytes_max).unwrap_or(usize::MAX).min(READ_BYTES_MAX);
             store.read(from_seq, bytes_max).map(|frames| StoreResponse::Frames { frames })
+        }
+        StoreRequest::Leaves { from_seq, count } => {
+            let count = usize::try_from(count).unwrap_or(usize::MAX);
+            if count > STORE_LEAVES_MAX {
+                return Err(StoreRefusal::TooLarge);
+            }
+            store.leaves(from_seq, count).map(|leaves| StoreResponse::Leaves { leaves })
         }
         StoreRequest::SnapshotPut { seq, digest, part, parts, bytes } => {
             let part = SnapshotPart { seq, digest, part, parts, bytes };

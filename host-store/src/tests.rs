@@ -4,6 +4,7 @@ use crate::store::testing::{FailingSyncer, chain};
 use crate::store::{CheckedFrame, OpenError, StoreOptions};
 use crate::{AllowList, Config, CredentialsSource, Destination, Host, HostError, KeyServiceConfig};
 use mortise_format::codec;
+use mortise_format::frame::LEAF_BYTES;
 use mortise_format::limits::STORE_MESSAGE_BYTES_MAX;
 use mortise_format::store::{LogHead, StoreRefusal, StoreRequest, StoreResponse};
 use mortise_transport::{Address, MessageReader, MessageWriter, STORE_MAGIC, Stream, connect};
@@ -104,6 +105,11 @@ async fn pipelined_appends_are_acked_in_order_and_kept_over_a_restart() {
     let read = client.ask(&StoreRequest::Read { from_seq: 98, bytes_max: u32::MAX }).await;
     let last = frames[98..].iter().map(|f| f.bytes().to_vec()).collect();
     assert_eq!(read, StoreResponse::Frames { frames: last });
+    let leaves = client.ask(&StoreRequest::Leaves { from_seq: 98, count: 256 }).await;
+    let last = frames[98..].iter().flat_map(|f| f.bytes()[..LEAF_BYTES].to_vec()).collect();
+    assert_eq!(leaves, StoreResponse::Leaves { leaves: last });
+    let refused = client.ask(&StoreRequest::Leaves { from_seq: 0, count: 257 }).await;
+    assert_eq!(refused, StoreResponse::Refused(StoreRefusal::TooLarge));
     host.stop().await;
 }
 

@@ -27,6 +27,7 @@ pub mod keyring;
 pub mod phase;
 pub mod pipeline;
 pub mod ports;
+pub mod proofs;
 pub mod recall;
 pub mod released;
 pub mod rpc;

@@ -97,6 +97,24 @@ pub struct FrameLeaf {
 }
 
 impl FrameLeaf {
+    /// Parses the bytes of a leaf and checks its version and kind.
+    ///
+    /// # Errors
+    /// `Torn` for fewer bytes than [`LEAF_BYTES`], `Trailing` for more, `Leaf`, `Version`, `Kind`.
+    pub fn decode(bytes: &[u8]) -> Result<Self, FrameError> {
+        match bytes.len().cmp(&LEAF_BYTES) {
+            core::cmp::Ordering::Less => return Err(FrameError::Torn),
+            core::cmp::Ordering::Greater => return Err(FrameError::Trailing),
+            core::cmp::Ordering::Equal => {}
+        }
+        let leaf: Self = codec::decode(bytes).map_err(FrameError::Leaf)?;
+        if leaf.header.version != FRAME_VERSION {
+            return Err(FrameError::Version { found: leaf.header.version });
+        }
+        leaf.header.kind().ok_or(FrameError::Kind)?;
+        Ok(leaf)
+    }
+
     /// The BLAKE3 digest that chains frames and that an ack names.
     pub fn digest(&self) -> FrameDigest {
         FrameDigest(domains::blake3_in(domains::FRAME_DIGEST, &[&codec::encode(self)]))
@@ -172,10 +190,7 @@ impl Frame {
             return Err(FrameError::Oversized);
         }
         let (leaf, rest) = bytes.split_at_checked(LEAF_BYTES).ok_or(FrameError::Torn)?;
-        let leaf: FrameLeaf = codec::decode(leaf).map_err(FrameError::Leaf)?;
-        if leaf.header.version != FRAME_VERSION {
-            return Err(FrameError::Version { found: leaf.header.version });
-        }
+        let leaf = FrameLeaf::decode(leaf)?;
         let clear_bytes = usize::try_from(leaf.header.clear_bytes).map_err(|_| FrameError::Torn)?;
         let (clear, cipher) = rest.split_at_checked(clear_bytes).ok_or(FrameError::Torn)?;
         let frame = Self { leaf, clear: clear.to_vec(), cipher: cipher.to_vec() };
@@ -304,6 +319,21 @@ mod tests {
                 if i < LEAF_BYTES + 3 { FrameError::ClearDigest } else { FrameError::CipherDigest };
             assert_eq!(Frame::decode(&flipped), Err(expected));
         }
+    }
+
+    #[test]
+    fn a_leaf_alone_is_the_one_of_its_frame_or_refused_by_name() {
+        let bytes = sample(3).encode()[..LEAF_BYTES].to_vec();
+        assert_eq!(FrameLeaf::decode(&bytes).as_ref(), Ok(sample(3).leaf()));
+        assert_eq!(FrameLeaf::decode(&bytes[1..]), Err(FrameError::Torn));
+        assert_eq!(FrameLeaf::decode(&[&bytes[..], &[0]].concat()), Err(FrameError::Trailing));
+        let changed = |at: usize| {
+            let mut bytes = bytes.clone();
+            bytes[at] ^= 0x40;
+            FrameLeaf::decode(&bytes)
+        };
+        assert_eq!(changed(0), Err(FrameError::Version { found: FRAME_VERSION ^ 0x40 }));
+        assert_eq!(changed(2), Err(FrameError::Kind));
     }
 
     #[test]

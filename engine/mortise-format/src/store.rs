@@ -98,6 +98,13 @@ pub enum StoreRequest {
         /// See [`blob_name_is_valid`].
         name: String,
     },
+    /// The leaves of `count` frames from `from_seq` on, fewer where the log ends.
+    Leaves {
+        /// The first frame whose leaf is wanted.
+        from_seq: u64,
+        /// At most `STORE_LEAVES_MAX`.
+        count: u32,
+    },
 }
 
 /// What the host answers.
@@ -138,6 +145,11 @@ pub enum StoreResponse {
     },
     /// To any request.
     Refused(StoreRefusal),
+    /// To `Leaves`: those of consecutive frames from the wanted one on.
+    Leaves {
+        /// `LEAF_BYTES` for each frame, nothing between them.
+        leaves: Vec<u8>,
+    },
 }
 
 /// Why the host did not do what it was asked.
@@ -232,6 +244,7 @@ mod tests {
             StoreRequest::SnapshotRead { seq: 7, part: 8 },
             StoreRequest::BlobPut { name: "keys".into(), bytes: vec![9], overwrite: true },
             StoreRequest::BlobGet { name: "keys".into() },
+            StoreRequest::Leaves { from_seq: 1, count: 2 },
         ]
     }
 
@@ -248,6 +261,7 @@ mod tests {
             StoreResponse::BlobKept,
             StoreResponse::Blob { bytes: None },
             StoreResponse::Refused(StoreRefusal::Gap { expected: 4 }),
+            StoreResponse::Leaves { leaves: vec![1, 2, 3] },
         ]
     }
 

@@ -16,6 +16,7 @@ use super::segment::{
 use super::snapshots::Snapshots;
 use super::sync::{DiskSyncer, Syncer};
 use super::tail::{Tail, Workshop};
+use mortise_format::frame::LEAF_BYTES;
 use mortise_format::ids::EngineId;
 use mortise_format::limits::{BLOB_BYTES_MAX, FRAME_BYTES_MAX};
 use mortise_format::store::{LogHead, SnapshotInfo, StoreRefusal, blob_name_is_valid};
@@ -157,6 +158,23 @@ impl DiskStore {
         let found = self.index.frame(seq).map_err(|_| StoreRefusal::Io)?;
         found.ok_or(StoreRefusal::Io)
     }
+
+    /// The first bytes of a frame; `open` keeps the segment for the next one.
+    fn front_of(
+        &self,
+        place: FramePlace,
+        bytes: usize,
+        open: &mut Option<(u64, SegmentReader)>,
+    ) -> Result<Vec<u8>, StoreRefusal> {
+        let reader = match open.take() {
+            Some((segment, reader)) if segment == place.segment => reader,
+            _ => SegmentReader::open(&segment_path(&self.log, place.segment))
+                .map_err(|_| StoreRefusal::Io)?,
+        };
+        let front = reader.frame_bytes(place.offset, bytes).map_err(|_| StoreRefusal::Io)?;
+        *open = Some((place.segment, reader));
+        Ok(front)
+    }
 }
 
 /// Takes the folder for this process alone.
@@ -222,7 +240,7 @@ impl LogStore for DiskStore {
     fn read(&self, from_seq: u64, bytes_max: usize) -> Result<Vec<Vec<u8>>, StoreRefusal> {
         let mut frames = Vec::new();
         let mut total = 0;
-        let mut open: Option<(u64, SegmentReader)> = None;
+        let mut open = None;
         for seq in from_seq..self.head().next_seq {
             let place = self.place(seq)?;
             let length = usize::try_from(place.length).map_err(|_| StoreRefusal::Io)?;
@@ -230,15 +248,19 @@ impl LogStore for DiskStore {
             if total > bytes_max && !frames.is_empty() {
                 break;
             }
-            let reader = match open.take() {
-                Some((segment, reader)) if segment == place.segment => reader,
-                _ => SegmentReader::open(&segment_path(&self.log, place.segment))
-                    .map_err(|_| StoreRefusal::Io)?,
-            };
-            frames.push(reader.frame_bytes(place.offset, length).map_err(|_| StoreRefusal::Io)?);
-            open = Some((place.segment, reader));
+            frames.push(self.front_of(place, length, &mut open)?);
         }
         Ok(frames)
+    }
+
+    fn leaves(&self, from_seq: u64, count: usize) -> Result<Vec<u8>, StoreRefusal> {
+        let mut leaves = Vec::new();
+        let mut open = None;
+        for seq in (from_seq..self.head().next_seq).take(count) {
+            let place = self.place(seq)?;
+            leaves.extend(self.front_of(place, LEAF_BYTES, &mut open)?);
+        }
+        Ok(leaves)
     }
 
     fn snapshot_put(&self, part: SnapshotPart) -> Result<bool, StoreRefusal> {

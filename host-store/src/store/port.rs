@@ -102,6 +102,13 @@ pub trait LogStore: Send + Sync + 'static {
     /// `Io` when they cannot be read.
     fn read(&self, from_seq: u64, bytes_max: usize) -> Result<Vec<Vec<u8>>, StoreRefusal>;
 
+    /// The leaves of durable frames from `from_seq` on, `count` or fewer where the log ends, one
+    /// behind the other.
+    ///
+    /// # Errors
+    /// `Io` when they cannot be read.
+    fn leaves(&self, from_seq: u64, count: usize) -> Result<Vec<u8>, StoreRefusal>;
+
     /// Takes one part of a snapshot; true when that made it complete and durable.
     ///
     /// # Errors

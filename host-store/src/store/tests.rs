@@ -5,6 +5,7 @@ use super::testing::{Store, chain, foreign};
 use super::writer::Writer;
 use super::{CheckedFrame, OpenError};
 use crate::metrics::Metrics;
+use mortise_format::frame::LEAF_BYTES;
 use mortise_format::ids::Bytes32;
 use mortise_format::limits::{BLOB_BYTES_MAX, SNAPSHOT_PART_BYTES};
 use mortise_format::store::{LogHead, SnapshotInfo, StoreRefusal};
@@ -78,6 +79,14 @@ fn frames_are_acked_in_the_order_of_seqs_and_read_back() {
     assert_eq!(store.read(40, two - 1).unwrap(), all[40..41]);
     assert_eq!(store.read(40, 0).unwrap(), all[40..41]);
     assert_eq!(store.read(100, 1000).unwrap(), Vec::<Vec<u8>>::new());
+    let leaves = |from: usize, to: usize| -> Vec<u8> {
+        frames[from..to].iter().flat_map(|f| f.bytes()[..LEAF_BYTES].to_vec()).collect()
+    };
+    assert_eq!(store.leaves(0, 100).unwrap(), leaves(0, 100));
+    assert_eq!(store.leaves(40, 2).unwrap(), leaves(40, 42));
+    assert_eq!(store.leaves(99, 7).unwrap(), leaves(99, 100));
+    assert_eq!(store.leaves(100, 7).unwrap(), leaves(0, 0));
+    assert_eq!(store.leaves(u64::MAX, usize::MAX).unwrap(), leaves(0, 0));
 }
 
 #[test]

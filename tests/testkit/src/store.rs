@@ -9,7 +9,7 @@
 
 use bytes::Bytes;
 use mortise_engine::store::{Ack, Garbage, LogStore, StoreError, StoreFuture};
-use mortise_format::frame::Frame;
+use mortise_format::frame::{Frame, FrameLeaf, LEAF_BYTES};
 use mortise_format::ids::{Bytes32, FrameDigest};
 use mortise_format::limits::SNAPSHOT_PART_BYTES;
 use mortise_format::store::{LogHead, SnapshotInfo, StoreRefusal};
@@ -165,6 +165,18 @@ impl LogStore for Disk {
 
     fn read(&self, from_seq: u64, bytes_max: u32) -> StoreFuture<Vec<Frame>> {
         ready(self.content().read(from_seq, bytes_max))
+    }
+
+    fn leaves(&self, from_seq: u64, count: u32) -> StoreFuture<Vec<FrameLeaf>> {
+        let content = self.content();
+        let from = usize::try_from(from_seq).expect("few frames");
+        let count = usize::try_from(count).expect("32 bits fit");
+        let frames = content.frames.iter().skip(from).take(count);
+        let leaf = |(seq, bytes): (u64, &Vec<u8>)| {
+            let leaf = FrameLeaf::decode(bytes.get(..LEAF_BYTES).unwrap_or(bytes));
+            leaf.map_err(|error| Garbage::NotAFrame { seq, error }.into())
+        };
+        ready((from_seq..).zip(frames).map(leaf).collect())
     }
 
     fn snapshot_put(&self, seq: u64, digest: Bytes32, bytes: Bytes) -> StoreFuture<()> {

@@ -2,7 +2,7 @@
 
 use super::Ack;
 use super::error::{Garbage, StoreError};
-use mortise_format::frame::Frame;
+use mortise_format::frame::{Frame, FrameLeaf, LEAF_BYTES};
 use mortise_format::limits::{BLOB_BYTES_MAX, FRAME_BYTES_MAX, SNAPSHOT_PART_BYTES};
 use mortise_format::store::{
     LogHead, SNAPSHOT_PARTS_MAX, SnapshotInfo, StoreResponse, snapshot_part_is_valid,
@@ -55,6 +55,36 @@ pub(super) fn frames(
         }
         expected = expected.checked_add(1).ok_or(Garbage::TooMuch)?;
         checked.push(frame);
+    }
+    Ok(checked)
+}
+
+/// The leaves of an answer to `Leaves { from_seq, count }`.
+///
+/// What it proves: their seqs are those asked for. What it does not: that they belong to this
+/// engine's log.
+pub(super) fn leaves(
+    answer: StoreResponse,
+    from_seq: u64,
+    count: u32,
+) -> Result<Vec<FrameLeaf>, StoreError> {
+    let StoreResponse::Leaves { leaves } = answer else {
+        return Err(otherwise(answer));
+    };
+    if leaves.len() / LEAF_BYTES > usize::try_from(count).unwrap_or(usize::MAX) {
+        return Err(Garbage::TooMuch.into());
+    }
+    let mut checked = Vec::with_capacity(leaves.len() / LEAF_BYTES);
+    let mut expected = from_seq;
+    for bytes in leaves.chunks(LEAF_BYTES) {
+        let leaf = FrameLeaf::decode(bytes);
+        let leaf = leaf.map_err(|error| Garbage::NotAFrame { seq: expected, error })?;
+        let found = leaf.header.seq;
+        if found != expected {
+            return Err(Garbage::WrongSeq { expected, found }.into());
+        }
+        expected = expected.checked_add(1).ok_or(Garbage::TooMuch)?;
+        checked.push(leaf);
     }
     Ok(checked)
 }

@@ -22,7 +22,7 @@ pub use error::{Garbage, StoreError};
 pub use remote::RemoteLog;
 
 use bytes::Bytes;
-use mortise_format::frame::Frame;
+use mortise_format::frame::{Frame, FrameLeaf};
 use mortise_format::ids::{Bytes32, FrameDigest};
 use mortise_format::store::{LogHead, SnapshotInfo};
 use std::future::Future;
@@ -65,6 +65,10 @@ pub trait LogStore: Send + Sync + 'static {
     /// Frames from `from_seq` on, at least one if there is one, about `bytes_max` bytes at most.
     /// They decode, follow one another in seq and digest, and are not checked further.
     fn read(&self, from_seq: u64, bytes_max: u32) -> StoreFuture<Vec<Frame>>;
+
+    /// The leaves of frames from `from_seq` on, `count` of them or fewer where the log ends. They
+    /// decode and their seqs follow one another; they are not checked further.
+    fn leaves(&self, from_seq: u64, count: u32) -> StoreFuture<Vec<FrameLeaf>>;
 
     /// Stores a snapshot taken after frame `seq`; done when all of it is on the disk.
     fn snapshot_put(&self, seq: u64, digest: Bytes32, bytes: Bytes) -> StoreFuture<()>;

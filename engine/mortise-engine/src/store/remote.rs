@@ -4,7 +4,7 @@ use super::connection::Connection;
 use super::error::{Garbage, StoreError};
 use super::{Ack, LogStore, StoreFuture, answers};
 use bytes::Bytes;
-use mortise_format::frame::Frame;
+use mortise_format::frame::{Frame, FrameLeaf};
 use mortise_format::ids::Bytes32;
 use mortise_format::limits::{BLOB_BYTES_MAX, FRAME_BYTES_MAX, SNAPSHOT_PART_BYTES};
 use mortise_format::store::{LogHead, SnapshotInfo, StoreRequest, StoreResponse};
@@ -124,6 +124,11 @@ impl LogStore for RemoteLog {
     fn read(&self, from_seq: u64, bytes_max: u32) -> StoreFuture<Vec<Frame>> {
         let request = StoreRequest::Read { from_seq, bytes_max };
         self.ask(&request, move |answer| answers::frames(answer, from_seq, bytes_max))
+    }
+
+    fn leaves(&self, from_seq: u64, count: u32) -> StoreFuture<Vec<FrameLeaf>> {
+        let request = StoreRequest::Leaves { from_seq, count };
+        self.ask(&request, move |answer| answers::leaves(answer, from_seq, count))
     }
 
     fn snapshot_put(&self, seq: u64, digest: Bytes32, bytes: Bytes) -> StoreFuture<()> {

@@ -4,7 +4,7 @@ use super::{Ack, Garbage, LogStore, RemoteLog, StoreError};
 use bytes::Bytes;
 use mortise_format::codec;
 use mortise_format::frame::{FRAME_VERSION, Frame, FrameHeader, FrameKind, FrameLeaf};
-use mortise_format::frame::{FrameError, cipher_digest, clear_digest};
+use mortise_format::frame::{FrameError, LEAF_BYTES, cipher_digest, clear_digest};
 use mortise_format::ids::{Bytes32, EngineId, FrameDigest, PolicyHash, Root};
 use mortise_format::limits::{SNAPSHOT_PART_BYTES, STORE_MESSAGE_BYTES_MAX};
 use mortise_format::store::{LogHead, SnapshotInfo, StoreRefusal, StoreRequest, StoreResponse};
@@ -243,6 +243,30 @@ async fn frames_that_were_not_asked_for_are_garbage_by_name() {
         let got = one(|log| async move { log.read(5, 1000).await }, answer).await;
         assert_eq!(got, Err(garbage.into()));
     }
+}
+
+#[tokio::test]
+async fn leaves_are_given_when_they_are_those_that_were_asked_for() {
+    let a = frame(5, FrameDigest::ZERO);
+    let b = frame(6, a.digest());
+    let bytes: Vec<u8> = [&a, &b].iter().flat_map(|f| codec::encode(f.leaf())).collect();
+    let ask = |count, leaves: Vec<u8>| {
+        let response = StoreResponse::Leaves { leaves };
+        one(move |log| async move { log.leaves(5, count).await }, response)
+    };
+    let both = Ok(vec![a.leaf().clone(), b.leaf().clone()]);
+    assert_eq!(ask(2, bytes.clone()).await, both);
+    assert_eq!(ask(9, bytes.clone()).await, both, "fewer where the log ends");
+    assert_eq!(ask(9, vec![]).await, Ok(vec![]));
+    assert_eq!(ask(1, bytes.clone()).await, Err(Garbage::TooMuch.into()));
+    let torn = Garbage::NotAFrame { seq: 6, error: FrameError::Torn };
+    assert_eq!(ask(2, bytes[..bytes.len() - 1].to_vec()).await, Err(torn.into()));
+    let swapped = [&bytes[LEAF_BYTES..], &bytes[..LEAF_BYTES]].concat();
+    let wrong = Garbage::WrongSeq { expected: 5, found: 6 };
+    assert_eq!(ask(2, swapped).await, Err(wrong.into()));
+    let head = StoreResponse::Head(LogHead::EMPTY);
+    let kind = one(|log| async move { log.leaves(5, 1).await }, head).await;
+    assert_eq!(kind, Err(Garbage::WrongKind.into()));
 }
 
 #[tokio::test]
