@@ -1,14 +1,60 @@
-//! What must hold of the generator; that bytes *look* random proves nothing and is not tested.
+//! What must hold of the threads and the seeds; that bytes *look* random proves nothing and is not
+//! tested. No test sleeps: the module is held in its call, or a draw waits for it.
 
 use super::*;
-use mortise_engine::ports::{AttestRequest, ModuleDescription, PcrState};
-use std::collections::VecDeque;
+use mortise_engine::ports::PcrState;
+use mortise_engine::ports::{AttestRequest, Entropy as _, ModuleDescription, Nsm, NsmError};
+use mortise_format::limits::{ENTROPY_RESEED_BYTES, ENTROPY_SEED_GIVES_BYTES_MAX};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::thread::ThreadId;
+use std::time::Duration;
+
+/// Longer than any test takes: a wait that ends by it is a failure.
+const LONG: Duration = Duration::from_secs(120);
 
 /// Gives these answers in turn, and is then broken.
-struct Answers(Mutex<VecDeque<Vec<u8>>>);
+struct Answers {
+    answers: Mutex<Box<dyn Iterator<Item = Vec<u8>> + Send>>,
+    /// Who called for random bytes.
+    callers: Mutex<Vec<(ThreadId, Option<String>)>>,
+    /// When set, a call says that it is there and waits for its turn.
+    held: Mutex<Option<Hold>>,
+}
 
-fn answers(given: impl IntoIterator<Item = Vec<u8>>) -> Arc<dyn Nsm> {
-    Arc::new(Answers(Mutex::new(given.into_iter().collect())))
+struct Hold {
+    arrived: Sender<()>,
+    turns: Receiver<()>,
+}
+
+/// The test's side of a module that is held.
+struct Gate {
+    arrived: Receiver<()>,
+    turns: Sender<()>,
+}
+
+fn answers<I>(given: I) -> Arc<Answers>
+where
+    I: IntoIterator<Item = Vec<u8>>,
+    I::IntoIter: Send + 'static,
+{
+    let answers = Mutex::new(Box::new(given.into_iter()) as Box<_>);
+    Arc::new(Answers { answers, callers: Mutex::default(), held: Mutex::default() })
+}
+
+/// So many answers, each another.
+fn many(count: u64) -> Arc<Answers> {
+    answers((0..count).map(|number| number.to_le_bytes().repeat(8)))
+}
+
+impl Answers {
+    /// Holds the calls from now on.
+    fn hold(&self) -> Gate {
+        let ((arrive, arrived), (turn, turns)) = (channel(), channel());
+        *self.held.lock().unwrap() = Some(Hold { arrived: arrive, turns });
+        Gate { arrived, turns: turn }
+    }
 }
 
 impl Nsm for Answers {
@@ -29,7 +75,14 @@ impl Nsm for Answers {
     }
 
     fn random(&self) -> Result<Vec<u8>, NsmError> {
-        self.0.lock().unwrap().pop_front().ok_or(NsmError::InternalError)
+        let thread = std::thread::current();
+        let caller = (thread.id(), thread.name().map(str::to_owned));
+        self.callers.lock().unwrap().push(caller);
+        if let Some(hold) = self.held.lock().unwrap().as_ref() {
+            hold.arrived.send(()).unwrap();
+            hold.turns.recv().unwrap();
+        }
+        self.answers.lock().unwrap().next().ok_or(NsmError::InternalError)
     }
 
     fn attest(&self, _: &AttestRequest) -> Result<Vec<u8>, NsmError> {
@@ -37,71 +90,207 @@ impl Nsm for Answers {
     }
 }
 
-#[test]
-fn every_source_and_the_old_key_change_the_next_key() {
-    let (key, module, kernel) = ([1; 32], vec![2; 64], vec![3; 64]);
-    let whole = mix(&key, &module, &kernel);
-    assert_ne!(mix(&[0; 32], &module, &kernel), whole);
-    assert_ne!(mix(&key, &[4; 64], &kernel), whole);
-    assert_ne!(mix(&key, &module, &[4; 64]), whole);
+fn over(nsm: &Arc<Answers>, patience: Duration) -> NsmEntropy {
+    NsmEntropy::patient(Arc::clone(nsm) as Arc<dyn Nsm>, patience).unwrap()
+}
+
+fn refusal(nsm: Arc<Answers>) -> EntropyError {
+    NsmEntropy::new(nsm).unwrap_err()
+}
+
+/// Held by whoever has a draw fail: a subscriber that starts while another thread meets the line of
+/// the log for the first time may miss it.
+static LINE: Mutex<()> = Mutex::new(());
+
+/// The words of the panic that this draw ends in.
+fn panic_of(entropy: &NsmEntropy, out: &mut [u8]) -> String {
+    let _line = LINE.lock().unwrap();
+    panic_at_the_line(entropy, out)
+}
+
+fn panic_at_the_line(entropy: &NsmEntropy, out: &mut [u8]) -> String {
+    let ended = catch_unwind(AssertUnwindSafe(|| entropy.fill(out)));
+    *ended.unwrap_err().downcast::<String>().unwrap()
 }
 
 #[test]
 fn two_generators_over_the_same_module_bytes_differ_by_the_kernel() {
-    let make = || NsmEntropy::new(answers([vec![7; 64]])).unwrap();
     let (mut one, mut other) = ([0; 32], [0; 32]);
-    make().fill(&mut one);
-    make().fill(&mut other);
+    over(&many(1), LONG).fill(&mut one);
+    over(&many(1), LONG).fill(&mut other);
     assert_ne!(one, other);
-}
-
-#[test]
-fn key_is_gone_once_it_gave() {
-    let mut generator = Generator { key: Zeroizing::new([9; 32]), left: 100, last: [0; 32] };
-    let (mut first, mut second) = ([0; 40], [0; 40]);
-    generator.fill(&mut first);
-    let between = *generator.key;
-    assert_ne!(between, [9; 32]);
-    assert!(!first.windows(32).any(|window| window == between), "the key was given away");
-    generator.fill(&mut second);
-    assert_ne!(first, second);
-    assert_eq!(generator.left, 20);
-}
-
-/// The bytes follow from the key alone: BLAKE3 keyed, 32 bytes on.
-#[test]
-fn bytes_are_the_keyed_output_after_the_next_key() {
-    let mut generator = Generator { key: Zeroizing::new([9; 32]), left: 100, last: [0; 32] };
-    let mut given = [0; 8];
-    generator.fill(&mut given);
-    let mut stream = [0; 40];
-    blake3::Hasher::new_keyed(&[9; 32]).finalize_xof().fill(&mut stream);
-    assert_eq!((&stream[..32], &stream[32..]), (&generator.key[..], &given[..]));
 }
 
 #[test]
 fn module_may_give_one_byte_at_a_time_but_not_nothing() {
     let dribble = (0..64u8).map(|byte| vec![byte]);
     assert!(NsmEntropy::new(answers(dribble)).is_ok());
-    let refused = NsmEntropy::new(answers((0..63u8).map(|byte| vec![byte]))).unwrap_err();
+    let refused = refusal(answers((0..63u8).map(|byte| vec![byte])));
     assert_eq!(refused, EntropyError::Module(NsmError::InternalError));
-    let nothing = NsmEntropy::new(answers(vec![Vec::new(); 64])).unwrap_err();
+    let nothing = refusal(answers(vec![Vec::new(); 64]));
     assert_eq!(nothing, EntropyError::TooLittle { given: 0, needed: SEED_BYTES });
 }
 
+/// Method: more is drawn than two seeds may give, from several threads, so that the module must
+/// have been asked at least twice after the start.
 #[test]
-fn module_that_repeats_itself_is_refused() {
-    let entropy = NsmEntropy::new(answers([vec![7; 64], vec![7; 64], vec![8; 64]])).unwrap();
-    assert_eq!(entropy.reseed(), Err(EntropyError::Repeated));
-    assert_eq!(entropy.reseed(), Ok(()));
+fn module_is_called_by_its_own_thread_and_never_by_one_that_draws() {
+    let nsm = many(u64::MAX);
+    let entropy = over(&nsm, LONG);
+    let here = std::thread::current().id();
+    let mut drawing = vec![here];
+    std::thread::scope(|scope| {
+        let draw = || entropy.fill(&mut vec![0; ENTROPY_SEED_GIVES_BYTES_MAX]);
+        let threads: Vec<_> = (0..2).map(|_| scope.spawn(draw)).collect();
+        drawing.extend(threads.iter().map(|thread| thread.thread().id()));
+    });
+    entropy.fill(&mut [0; 32]);
+    drop(entropy);
+    let callers = nsm.callers.lock().unwrap();
+    let (start, later) = callers.split_first().unwrap();
+    assert_eq!(start.0, here, "the first seed is waited for where the entropy is made");
+    assert!(later.len() >= 2, "{}", later.len());
+    for (id, name) in later {
+        assert_eq!((id, name.as_deref()), (&later[0].0, Some("mortise-entropy")));
+        assert!(!drawing.contains(id), "a drawing thread called the module");
+    }
 }
 
 #[test]
-fn module_is_asked_again_after_so_many_bytes_and_its_failure_stops() {
-    let entropy = NsmEntropy::new(answers([vec![1; 64], vec![2; 64]])).unwrap();
-    let mut bytes = vec![0; 2 * RESEED_BYTES];
-    entropy.fill(&mut bytes);
-    let next = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| entropy.fill(&mut [0])));
-    let why = *next.unwrap_err().downcast::<String>().unwrap();
+fn module_is_not_asked_again_before_the_seed_gave_its_share() {
+    let nsm = many(2);
+    let entropy = over(&nsm, LONG);
+    entropy.fill(&mut vec![0; ENTROPY_RESEED_BYTES - 1]);
+    // The thread is joined: what it was asked for it has done.
+    drop(entropy);
+    assert_eq!(nsm.callers.lock().unwrap().len(), 1);
+    let entropy = over(&nsm, LONG);
+    entropy.fill(&mut vec![0; ENTROPY_RESEED_BYTES]);
+    drop(entropy);
+    assert_eq!(nsm.callers.lock().unwrap().len(), 3);
+}
+
+/// Method: the module is in its call and stays there; everything up to the bound is drawn without
+/// waiting, because a wait of no time at all would fail.
+#[test]
+fn slow_module_delays_no_draw_up_to_the_bound_and_is_then_named() {
+    let nsm = many(3);
+    let entropy = over(&nsm, Duration::ZERO);
+    let gate = nsm.hold();
+    entropy.fill(&mut vec![0; ENTROPY_RESEED_BYTES]);
+    gate.arrived.recv_timeout(LONG).unwrap();
+    entropy.fill(&mut vec![0; ENTROPY_SEED_GIVES_BYTES_MAX - ENTROPY_RESEED_BYTES]);
+    let mut out = [0; 64];
+    let why = panic_of(&entropy, &mut out);
+    assert!(why.contains("Late"), "{why}");
+    assert_eq!(out, [0; 64], "bytes were given past the bound");
+    gate.turns.send(()).unwrap();
+}
+
+#[test]
+fn draw_at_the_bound_waits_for_the_seed_and_goes_on_with_it() {
+    let nsm = many(2);
+    let entropy = over(&nsm, LONG);
+    let gate = nsm.hold();
+    entropy.fill(&mut vec![0; ENTROPY_SEED_GIVES_BYTES_MAX]);
+    gate.arrived.recv_timeout(LONG).unwrap();
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| {
+            let mut out = [0; 64];
+            entropy.fill(&mut out);
+            out
+        });
+        gate.turns.send(()).unwrap();
+        assert_ne!(waiting.join().unwrap(), [0; 64]);
+    });
+}
+
+/// What a draw of everything that a seed may give, and a little more, ends in: the thread has been
+/// asked on the way, and the last part waits for what it says.
+fn stopped_by(nsm: Arc<Answers>) -> String {
+    let entropy = over(&nsm, LONG);
+    let mut out = vec![0; ENTROPY_SEED_GIVES_BYTES_MAX + ENTROPY_RESEED_BYTES];
+    let why = panic_of(&entropy, &mut out);
+    let past = &out[ENTROPY_SEED_GIVES_BYTES_MAX..];
+    assert!(past.iter().all(|byte| *byte == 0), "bytes were given after the failure");
+    let mut out = [0; 64];
+    assert_eq!(panic_of(&entropy, &mut out), why, "a failure stays");
+    assert_eq!(out, [0; 64], "bytes were given after the failure");
+    why
+}
+
+#[test]
+fn module_that_fails_stops_the_next_draw_by_name() {
+    let why = stopped_by(many(1));
+    assert!(why.contains("Module(InternalError)"), "{why}");
+}
+
+#[test]
+fn module_that_repeats_itself_stops_the_next_draw_by_name() {
+    let why = stopped_by(answers([vec![7; 64], vec![7; 64], vec![8; 64]]));
+    assert!(why.contains("Repeated"), "{why}");
+}
+
+#[test]
+fn module_that_gives_too_little_stops_the_next_draw_by_name() {
+    let nothing = std::iter::repeat_n(Vec::new(), 64);
+    let why = stopped_by(answers(std::iter::once(vec![7; 64]).chain(nothing)));
+    assert!(why.contains("TooLittle { given: 0, needed: 64 }"), "{why}");
+}
+
+/// Goal: an enclave's line about a panic has no message, so the reason has one of its own.
+#[test]
+fn reason_stands_in_the_log_before_the_panic() {
+    let _line = LINE.lock().unwrap();
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
+    let entropy = over(&many(1), LONG);
+    let mut out = vec![0; ENTROPY_SEED_GIVES_BYTES_MAX + 1];
+    let draw = || panic_at_the_line(&entropy, &mut out);
+    let why = tracing::subscriber::with_default(subscriber, draw);
     assert!(why.contains("InternalError"), "{why}");
+    let logged = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let reason = "the module gives no randomness: the module failed inside";
+    assert!(logged.contains(reason), "{logged}");
+}
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Method: the thread owns the module; when the test holds the only other handle, it is gone.
+#[test]
+fn dropping_ends_the_thread_and_waits_for_it() {
+    let idle = many(1);
+    drop(over(&idle, LONG));
+    assert_eq!(Arc::strong_count(&idle), 1, "the idle thread is there still");
+    let busy = many(2);
+    let entropy = over(&busy, LONG);
+    let gate = busy.hold();
+    entropy.fill(&mut vec![0; ENTROPY_RESEED_BYTES]);
+    gate.arrived.recv_timeout(LONG).unwrap();
+    gate.turns.send(()).unwrap();
+    drop(entropy);
+    assert_eq!(Arc::strong_count(&busy), 1, "the busy thread is there still");
+}
+
+#[test]
+fn dropping_after_a_failure_ends_too() {
+    let nsm = many(1);
+    let entropy = over(&nsm, LONG);
+    let mut out = vec![0; ENTROPY_SEED_GIVES_BYTES_MAX + 1];
+    assert!(panic_of(&entropy, &mut out).contains("InternalError"));
+    drop(entropy);
+    assert_eq!(Arc::strong_count(&nsm), 1);
 }
