@@ -20,5 +20,6 @@ mod tamper;
 mod tidy;
 mod trust;
 mod vectors_rfc6962;
+mod verify;
 mod wire;
 mod wycheproof;

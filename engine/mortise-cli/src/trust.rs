@@ -3,6 +3,7 @@
 use crate::failure::Failure;
 use mortise_client::{Client, Identity, SignedStatement};
 use mortise_format::ids::{Address, EngineId};
+use mortise_verify::Engine;
 use serde::{Deserialize, Serialize};
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
@@ -29,17 +30,26 @@ impl TrustFile {
 
     /// Pins what the file holds.
     pub fn pin(&self, client: Client) -> Result<Client, Failure> {
-        let Some(path) = &self.0 else { return Ok(client) };
-        let named = |e: &dyn std::fmt::Display| Failure::check(format!("{}: {e}", path.display()));
-        let text = match std::fs::read_to_string(path) {
-            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(client),
-            read => read.map_err(|e| named(&e))?,
-        };
-        let trust: Trust = serde_json::from_str(&text).map_err(|e| named(&e))?;
+        let Some(trust) = self.read()? else { return Ok(client) };
         let client = client.pinned(Identity { engine_id: trust.engine_id, address: trust.address });
-        match trust.last {
-            Some(last) => client.with_statement(last).map_err(|e| named(&e)),
-            None => Ok(client),
+        let Some(last) = trust.last else { return Ok(client) };
+        let path = self.0.as_deref().unwrap_or(Path::new("")).display();
+        client.with_statement(last).map_err(|e| Failure::check(format!("{path}: {e}")))
+    }
+
+    /// The engine that the file pins; none without a file, or before the first call made one.
+    pub fn engine(&self) -> Result<Option<Engine>, Failure> {
+        let trust = self.read()?;
+        Ok(trust.map(|trust| Engine { id: trust.engine_id, address: trust.address }))
+    }
+
+    fn read(&self) -> Result<Option<Trust>, Failure> {
+        let Some(path) = &self.0 else { return Ok(None) };
+        let named = |e: &dyn std::fmt::Display| Failure::check(format!("{}: {e}", path.display()));
+        match std::fs::read_to_string(path) {
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(named(&e)),
+            Ok(text) => serde_json::from_str(&text).map(Some).map_err(|e| named(&e)),
         }
     }
 

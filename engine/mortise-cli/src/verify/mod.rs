@@ -1,17 +1,27 @@
 //! `mortise verify`: checks that need no trust in whoever hands the thing over.
 //!
-//! What it is for: say what a document proves, what it does not, and what to do when it proves
-//! nothing. Every check is that of `mortise_client` and `mortise_verify`; here are flags, files and
-//! words alone.
+//! What it is for: say what a document or an answer proves, what it does not, and what to do when
+//! it proves nothing. Every check is that of `mortise_client` and `mortise_verify`; here are flags,
+//! files and words alone.
 //!
-//! What it does not do: choose whom to trust. Roots and images are named by the caller; the one
-//! default is the root of AWS.
+//! What it does not do: choose whom to trust. Engines, roots, images, logs and witnesses are named
+//! by the caller; the one default is the root of AWS.
 
 mod advice;
 mod attestation;
+mod commitment;
+mod event;
+mod file;
+mod fork;
+mod proof;
+mod receipt;
+mod refused;
 mod report;
+mod root;
 mod source;
 mod trust;
+mod verdict;
+mod whom;
 
 pub(crate) use attestation::pcr;
 pub(crate) use trust::{Believed, Images, root};
@@ -32,6 +42,16 @@ pub struct VerifyArgs {
 enum VerifyCommand {
     /// Check which code holds an engine's keys, by its attestation documents.
     Attestation(attestation::AttestationArgs),
+    /// Check that an event is in an engine's log; offline.
+    Receipt(receipt::ReceiptArgs),
+    /// Check what an engine's state held, or did not hold; offline.
+    Proof(proof::ProofArgs),
+    /// Check what an engine stated, and that it continues what it stated before; offline.
+    Root(root::RootArgs),
+    /// Check an engine's promise against what was asked of it; offline.
+    Commitment(commitment::CommitmentArgs),
+    /// Check evidence that an engine contradicted itself, or make it; offline.
+    Fork(fork::ForkArgs),
 }
 
 /// Runs `mortise verify`.
@@ -43,7 +63,13 @@ pub async fn run(
     connection: &ConnectionArgs,
     output: &Output,
 ) -> Result<(), Failure> {
+    let trust = connection.trust.as_deref();
     match &args.command {
         VerifyCommand::Attestation(args) => attestation::run(args, connection, output).await,
+        VerifyCommand::Receipt(args) => receipt::run(args, trust, output),
+        VerifyCommand::Proof(args) => proof::run(args, trust, output),
+        VerifyCommand::Root(args) => root::run(args, trust, output),
+        VerifyCommand::Commitment(args) => commitment::run(args, trust, output),
+        VerifyCommand::Fork(args) => fork::run(args, trust, output),
     }
 }

@@ -1,0 +1,274 @@
+//! `mortise verify commitment`: the engine's promise, against what was asked of it.
+
+use super::whom::{PolicyFile, WhomArgs};
+use super::{file, refused, verdict::Verdict};
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::values::{asset, asset_text};
+use mortise_format::U256;
+use mortise_format::asset::Asset;
+use mortise_format::ids::{Address, LockId, PolicyHash, Signature, to_checksum};
+use mortise_format::lock::{Custody, Durability, LegTerms, LockTerms};
+use mortise_format::wire::results::{CommitmentView, LockView, ReceiptView};
+use mortise_verify::commitment::{Expected, VerifiedCommitment, verify};
+use mortise_verify::{Engine, json, receipt};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+const EXAMPLES: &str = "\
+FILE is an answer of commitLock, signLock, commitBatch or extendLock, or a commitment alone. What you \
+name - the draft that you signed, or single fields - must be what the engine promised; what you do \
+not name is shown, and is as the engine says.
+
+Examples:
+  mortise verify commitment answer.json --terms draft.json --policy trust.toml --at live
+  mortise verify commitment answer.json --beneficiary 0x... --asset native:1 --amount 1000000 \\
+      --custody escrow --durability witnessed --at live --policy trust.toml
+
+--at: `document` (default) asks for no time; `live` and a time (seconds since 1970) ask that a fill \
+counts then.
+
+Exit codes: 0 proven, 1 not proven (the name of the check that failed comes first), 2 wrong usage.";
+
+/// Flags of `mortise verify commitment`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct CommitmentArgs {
+    /// The commitment, or an answer with one; - for stdin.
+    file: PathBuf,
+
+    #[command(flatten)]
+    whom: WhomArgs,
+
+    /// The terms that were asked for: a draft of `mortise lock create`, or a lock of getLock.
+    #[arg(long, value_name = "FILE")]
+    terms: Option<PathBuf>,
+
+    /// The lock; needed for a prolonged one, whose id is that of its first terms.
+    #[arg(long)]
+    lock_id: Option<LockId>,
+
+    /// Whose assets.
+    #[arg(long)]
+    owner: Option<Address>,
+
+    /// For whom.
+    #[arg(long)]
+    beneficiary: Option<Address>,
+
+    /// Whose signature claims.
+    #[arg(long)]
+    arbiter: Option<Address>,
+
+    /// What is held: native:CHAIN, erc20:CHAIN:CONTRACT, ...; repeatable, each with an --amount.
+    #[arg(long = "asset", value_parser = asset, requires = "amounts")]
+    assets: Vec<Asset>,
+
+    /// How much; in the order of the assets.
+    #[arg(long = "amount", requires = "assets")]
+    amounts: Vec<U256>,
+
+    /// The owner's signature that it answers.
+    #[arg(long, value_name = "HEX")]
+    user_signature: Option<Signature>,
+
+    /// The only custody class that will do: open, escrow.
+    #[arg(long, value_parser = named::<Custody>)]
+    custody: Option<Custody>,
+
+    /// The only durability that will do: stored, witnessed.
+    #[arg(long, value_parser = named::<Durability>)]
+    durability: Option<Durability>,
+
+    /// The only policy that will do.
+    #[arg(long, value_name = "HEX")]
+    policy_hash: Option<PolicyHash>,
+
+    /// When a fill must count: live, document, or seconds since 1970.
+    #[arg(long, value_name = "live|document|TIME", default_value = "document", value_parser = at)]
+    at: At,
+}
+
+/// When a fill must count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum At {
+    Live,
+    Document,
+    Time(u64),
+}
+
+fn at(text: &str) -> Result<At, String> {
+    match text {
+        "live" => Ok(At::Live),
+        "document" => Ok(At::Document),
+        _ => text.parse().map(At::Time).map_err(|_| "live, document, or seconds since 1970".into()),
+    }
+}
+
+impl At {
+    fn seconds(self) -> Option<u64> {
+        let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        match self {
+            Self::Live => Some(now()),
+            Self::Document => None,
+            Self::Time(time) => Some(time),
+        }
+    }
+}
+
+/// A name as JSON has it.
+fn named<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
+    serde_json::from_value(Value::String(text.to_owned())).map_err(|error| error.to_string())
+}
+
+/// Runs `mortise verify commitment`.
+pub(super) fn run(
+    args: &CommitmentArgs,
+    trust: Option<&Path>,
+    output: &Output,
+) -> Result<(), Failure> {
+    let whom = args.whom.read(trust)?;
+    let answer = file::answer(&args.file)?;
+    let mut verdict = Verdict::new("commitment");
+    for view in args.views(&answer)? {
+        let verified = args.check(&whom.engine, &view, &whom.file)?;
+        tell(&mut verdict, &verified, &view);
+        args.log(&whom.engine, &answer, &verified, &mut verdict)?;
+    }
+    verdict.both("engineId", whom.engine.id).both("address", to_checksum(&whom.engine.address));
+    args.conclude(&mut verdict);
+    verdict.print(output);
+    Ok(())
+}
+
+impl CommitmentArgs {
+    /// The commitments of an answer.
+    fn views(&self, answer: &Value) -> Result<Vec<CommitmentView>, Failure> {
+        let one = answer.get("commitment").unwrap_or(answer);
+        match answer.get("commitments") {
+            Some(list) => file::read(&self.file, list.clone()),
+            None => Ok(vec![file::read(&self.file, one.clone())?]),
+        }
+    }
+
+    /// The terms that are asked for: those of a file, else those shown, changed by the flags.
+    fn wanted(&self, shown: &CommitmentView) -> Result<LockTerms, Failure> {
+        let mut terms = match &self.terms {
+            None => shown.terms(),
+            Some(path) => {
+                let answer = file::answer(path)?;
+                let lock = answer.get("lock").unwrap_or(&answer).clone();
+                terms_of(&file::read(path, lock)?)
+            }
+        };
+        terms.owner = self.owner.unwrap_or(terms.owner);
+        terms.beneficiary = self.beneficiary.unwrap_or(terms.beneficiary);
+        terms.arbiter = self.arbiter.unwrap_or(terms.arbiter);
+        if self.assets.len() != self.amounts.len() {
+            return Err(Failure::usage("each --asset takes one --amount"));
+        }
+        if !self.assets.is_empty() {
+            let legs = self.assets.iter().zip(&self.amounts);
+            let leg =
+                |(asset, amount): (&Asset, &U256)| LegTerms { asset: *asset, amount: *amount };
+            terms.legs = legs.map(leg).collect();
+        }
+        Ok(terms)
+    }
+
+    fn check(
+        &self,
+        engine: &Engine,
+        view: &CommitmentView,
+        file: &PolicyFile,
+    ) -> Result<VerifiedCommitment, Failure> {
+        let signed = json::commitment(view, &engine.id).map_err(|error| refused::by(&error))?;
+        let terms = self.wanted(view)?;
+        let expected = Expected {
+            lock_id: self.lock_id,
+            user_signature: self.user_signature.as_ref(),
+            custody: self.custody.or(file.custody),
+            durability: self.durability.or(file.durability),
+            policy_hash: self.policy_hash.or(file.policy_hash),
+            now: self.at.seconds(),
+            ..Expected::terms(&terms)
+        };
+        verify(engine, &signed, &expected).map_err(|error| refused::by(&error))
+    }
+
+    /// The receipt of the same answer, if it has one, must be of the same event.
+    fn log(
+        &self,
+        engine: &Engine,
+        answer: &Value,
+        verified: &VerifiedCommitment,
+        verdict: &mut Verdict,
+    ) -> Result<(), Failure> {
+        let Some(found) = file::receipt_of(answer) else {
+            verdict.leaves_open("that it is in the log: that takes its receipt");
+            return Ok(());
+        };
+        let view: ReceiptView = file::read(&self.file, found.clone())?;
+        let input = json::receipt(&view).map_err(|error| refused::by(&error))?;
+        let logged = receipt::verify(engine, &input).map_err(|error| refused::by(&error))?;
+        if !verified.is_in(&logged) {
+            let what = "the receipt is of another event than the commitment";
+            return Err(refused::named("OtherEvent", what));
+        }
+        verdict.proves("the engine stated that its event is in its log, by the receipt beside it");
+        Ok(())
+    }
+
+    fn conclude(&self, verdict: &mut Verdict) {
+        if self.terms.is_none() {
+            verdict.leaves_open("that the fields that you did not name are those you want");
+        }
+        match self.at.seconds() {
+            Some(now) => verdict.proves(format!("a fill counts at {now}")),
+            None => verdict.leaves_open("that a fill still counts: say --at live"),
+        };
+        verdict
+            .leaves_open("that the lock is still held: mortise verify proof")
+            .leaves_open("that the assets exist and cannot move: see the custody")
+            .leaves_open("that the key lives in an enclave: mortise verify attestation");
+    }
+}
+
+/// The terms that a lock shows.
+fn terms_of(lock: &LockView) -> LockTerms {
+    LockTerms {
+        owner: lock.owner,
+        beneficiary: lock.beneficiary,
+        arbiter: lock.arbiter,
+        nonce: lock.nonce,
+        expires: lock.expires_at,
+        condition: lock.condition.clone(),
+        legs: lock.legs.iter().map(|l| LegTerms { asset: l.asset, amount: l.amount }).collect(),
+    }
+}
+
+fn tell(verdict: &mut Verdict, verified: &VerifiedCommitment, view: &CommitmentView) {
+    let promise = verified.fields();
+    verdict.line("lockId", promise.lock_id).fact("commitment", serde_json::json!(view));
+    verdict.line("owner", to_checksum(&promise.owner));
+    verdict.line("beneficiary", to_checksum(&promise.beneficiary));
+    verdict.line("arbiter", to_checksum(&promise.arbiter));
+    for leg in &view.legs {
+        verdict.line("holds", format!("{} {}", leg.amount, asset_text(&leg.asset)));
+    }
+    for (name, time) in [
+        ("issuedAt", promise.issued_at),
+        ("expires", promise.expires),
+        ("claimBy", promise.claim_by),
+        ("settleBy", promise.settle_by),
+    ] {
+        verdict.line(name, time);
+    }
+    verdict.line("custody", promise.custody.name()).line("durability", promise.durability.name());
+    verdict.line("policyHash", promise.place.policy_hash);
+    verdict.line("place", format!("event {} of frame {}", promise.place.index, promise.place.seq));
+    verdict.proves(
+        "the engine promised to hold this until the times shown, and to sign nothing against it",
+    );
+}

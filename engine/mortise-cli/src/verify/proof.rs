@@ -1,0 +1,133 @@
+//! `mortise verify proof`: what the state held, or did not hold, after a stated frame.
+
+use super::whom::WhomArgs;
+use super::{file, refused, verdict::Verdict};
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::values::asset;
+use mortise_format::asset::Asset;
+use mortise_format::entry::{LeafKey, LeafValue};
+use mortise_format::ids::{Address, LockId};
+use mortise_format::wire::results::ProofResult;
+use mortise_verify::json::{self, Claimed};
+use mortise_verify::{state, statement};
+use serde_json::{Value, json as value};
+use std::path::{Path, PathBuf};
+
+const EXAMPLES: &str = "\
+FILE is an answer of getProof. It does not say what was asked: name the entry.
+
+Examples:
+  mortise verify proof proof.json --lock-id 0x... --policy trust.toml
+  mortise verify proof proof.json --owner 0x... --asset native:1 --policy trust.toml
+  mortise verify proof proof.json --owner 0x... --trust engine.json        nonces and open locks
+
+Exit codes: 0 proven, 1 not proven (the name of the check that failed comes first), 2 wrong usage.";
+
+/// Flags of `mortise verify proof`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct ProofArgs {
+    /// The proof; - for stdin.
+    file: PathBuf,
+
+    #[command(flatten)]
+    whom: WhomArgs,
+
+    /// The entry of this lock.
+    #[arg(long, conflicts_with_all = ["owner", "asset"])]
+    lock_id: Option<LockId>,
+
+    /// The entry of this owner; with --asset, that of the account.
+    #[arg(long)]
+    owner: Option<Address>,
+
+    /// Of what: native:CHAIN, erc20:CHAIN:CONTRACT, ...
+    #[arg(long, value_parser = asset, requires = "owner")]
+    asset: Option<Asset>,
+}
+
+impl ProofArgs {
+    fn key(&self) -> Result<LeafKey, Failure> {
+        match (self.lock_id, self.owner, self.asset) {
+            (Some(lock_id), ..) => Ok(LeafKey::Lock(lock_id)),
+            (None, Some(owner), Some(asset)) => Ok(LeafKey::Account(owner, asset)),
+            (None, Some(owner), None) => Ok(LeafKey::Principal(owner)),
+            (None, None, _) => Err(Failure::usage(
+                "no entry is named\n  next: say which one was asked for: --lock-id, or --owner \
+                 and --asset, or --owner",
+            )),
+        }
+    }
+}
+
+/// Runs `mortise verify proof`.
+pub(super) fn run(args: &ProofArgs, trust: Option<&Path>, output: &Output) -> Result<(), Failure> {
+    let (whom, key) = (args.whom.read(trust)?, args.key()?);
+    let view: ProofResult = file::read(&args.file, file::answer(&args.file)?)?;
+    let answer = json::state(&view, &key).map_err(|error| refused::by(&error))?;
+    let stated = statement::verify(&whom.engine, &answer.signed);
+    let stated = stated.map_err(|error| refused::by(&error))?;
+    let mut verdict = Verdict::new("proof");
+    let seq = stated.seq();
+    match &answer.claimed {
+        Claimed::Present { value, salt } => {
+            let leaf = state::verify_leaf(&stated, &key, value, salt, &answer.proof);
+            let leaf = leaf.map_err(|error| refused::by(&error))?;
+            verdict.line("state", "present").fact("present", true);
+            tell(&mut verdict, leaf.value());
+            verdict.proves(format!("after frame {seq} the state held exactly this for the entry"));
+        }
+        Claimed::Absent => {
+            state::verify_absence(&stated, &key, &answer.proof)
+                .map_err(|error| refused::by(&error))?;
+            verdict.line("state", "absent").fact("present", false);
+            verdict
+                .proves(format!("after frame {seq} the state held nothing for the entry"))
+                .leaves_open("that it was never there: ended locks are pruned");
+        }
+    }
+    verdict
+        .statement(&stated, &whom.engine.address.0)
+        .proves(format!("the engine stated this root after frame {seq}"))
+        .leaves_open("that it still is so: a later frame may have changed it")
+        .leaves_open("that others were told the same: checkpoints with witnesses say that")
+        .leaves_open("that the key lives in an enclave: mortise verify attestation");
+    verdict.print(output);
+    Ok(())
+}
+
+/// An opened value.
+fn tell(verdict: &mut Verdict, found: &LeafValue) {
+    let found = describe(found);
+    for (name, value) in found.as_object().into_iter().flatten() {
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        verdict.line("", format!("{name} {text}"));
+    }
+    verdict.fact("value", found);
+}
+
+fn describe(found: &LeafValue) -> Value {
+    match found {
+        LeafValue::Lock {
+            status, custody, expires, claim_by, settle_by, legs, granted_at, ..
+        } => {
+            let parts = |leg: &[mortise_format::U256; 3]| value!({"remaining": leg[0], "claimed": leg[1], "settled": leg[2]});
+            value!({
+                "status": status.name(), "custody": custody.name(), "expires": expires,
+                "claimBy": claim_by, "settleBy": settle_by,
+                "grantedAt": format!("event {} of frame {}", granted_at.index, granted_at.seq),
+                "legs": legs.iter().map(parts).collect::<Vec<_>>(),
+            })
+        }
+        LeafValue::Account { held, claimed, fact } => value!({
+            "held": held, "claimed": claimed,
+            "balance": fact.as_ref().map(|(balance, ..)| balance),
+            "withdrawing": fact.as_ref().map(|(_, withdrawing, ..)| withdrawing),
+        }),
+        LeafValue::Principal { nonces, open_count } => {
+            value!({"nonceFloor": nonces.floor.to_string(), "openLocks": open_count})
+        }
+        LeafValue::Policy(hash) => value!({"policyHash": hash}),
+    }
+}

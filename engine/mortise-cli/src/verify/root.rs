@@ -1,0 +1,99 @@
+//! `mortise verify root`: what the engine stated, and that it continues what it stated before.
+
+use super::receipt::CONSISTENCY_NAMES;
+use super::whom::WhomArgs;
+use super::{file, refused, verdict::Verdict};
+use crate::failure::Failure;
+use crate::output::Output;
+use mortise_verify::history::verify_consistency;
+use mortise_verify::statement::{VerifiedStatement, verify};
+use mortise_verify::{Engine, fork};
+use std::path::{Path, PathBuf};
+
+const EXAMPLES: &str = "\
+FILE is any answer with a statement: getStateRoot with `signed`, a receipt, a proof, an attestation, \
+or a trust file. With --older the histories of both are compared; two of different size take the \
+proof of getConsistencyProof.
+
+Examples:
+  mortise verify root root.json --policy trust.toml
+  mortise verify root new.json --older kept.json --consistency proof.json --policy trust.toml
+
+Exit codes: 0 proven, 1 not proven (the name of the check that failed comes first), 2 wrong usage.";
+
+/// Flags of `mortise verify root`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct RootArgs {
+    /// The statement, or an answer with one; - for stdin.
+    file: PathBuf,
+
+    #[command(flatten)]
+    whom: WhomArgs,
+
+    /// An earlier statement of the same engine.
+    #[arg(long, value_name = "FILE")]
+    older: Option<PathBuf>,
+
+    /// A consistency proof from --older to FILE: a list of hashes, or an answer of
+    /// getConsistencyProof.
+    #[arg(long, value_name = "FILE", requires = "older")]
+    consistency: Option<PathBuf>,
+}
+
+/// Runs `mortise verify root`.
+pub(super) fn run(args: &RootArgs, trust: Option<&Path>, output: &Output) -> Result<(), Failure> {
+    let whom = args.whom.read(trust)?;
+    let stated = statement(&whom.engine, &args.file)?;
+    let mut verdict = Verdict::new("root");
+    verdict
+        .both("stateRoot", stated.state_root())
+        .both("policyHash", stated.fields().policy_hash)
+        .statement(&stated, &whom.engine.address.0)
+        .proves("the engine stated every field shown here");
+    if let Some(older) = &args.older {
+        let older = statement(&whom.engine, older)?;
+        args.continues(&older, &stated)?;
+        let (from, to) = (older.head().size, stated.head().size);
+        verdict.fact("olderSize", from);
+        verdict.proves(format!("its history of {to} frames begins with the {from} of --older"));
+    } else {
+        verdict.leaves_open("that it continues what was stated before: name it with --older");
+    }
+    verdict
+        .leaves_open("that it is the newest")
+        .leaves_open("that others were told the same: checkpoints with witnesses say that")
+        .leaves_open("that the key lives in an enclave: mortise verify attestation");
+    verdict.print(output);
+    Ok(())
+}
+
+/// A statement of a file, checked.
+pub(super) fn statement(engine: &Engine, path: &Path) -> Result<VerifiedStatement, Failure> {
+    verify(engine, &file::statement(path)?).map_err(|error| refused::by(&error))
+}
+
+impl RootArgs {
+    fn continues(
+        &self,
+        older: &VerifiedStatement,
+        newer: &VerifiedStatement,
+    ) -> Result<(), Failure> {
+        if let Some(rule) = fork::between(older, newer) {
+            let what = format!("the engine contradicts itself: {rule:?}");
+            return Err(refused::named("Fork", &what));
+        }
+        let path = match &self.consistency {
+            Some(path) => file::hashes(path, &CONSISTENCY_NAMES)?,
+            None if older.head().size == newer.head().size => Vec::new(),
+            None => {
+                return Err(Failure::usage(
+                    "the histories have different sizes\n  next: name the proof between them with \
+                     --consistency (getConsistencyProof)",
+                ));
+            }
+        };
+        let consistent = verify_consistency(&older.head(), &newer.head(), &path);
+        consistent.map(drop).map_err(|error| refused::by(&error))
+    }
+}

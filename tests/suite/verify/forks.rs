@@ -1,0 +1,93 @@
+//! A log that its parent rewound: the client's newer receipt becomes evidence.
+
+use super::answers::call;
+use super::changes::every_change_is_refused;
+use super::{Answers, Files, argument, mortise, whom};
+use mortise_format::wire::Method;
+use mortise_testkit::system::System;
+use mortise_testkit::system::parties::Parties;
+use serde_json::{Value, json};
+use std::path::Path;
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("the folder can be made");
+    for entry in std::fs::read_dir(from).expect("the folder is there") {
+        let entry = entry.expect("it can be listed");
+        let (path, name) = (entry.path(), to.join(entry.file_name()));
+        match path.is_dir() {
+            true => copy(&path, &name),
+            false => drop(std::fs::copy(&path, &name).expect("it can be copied")),
+        }
+    }
+}
+
+/// Two answers of one engine, between which its parent put an old store back.
+fn rewound() -> (Answers, Value, Value) {
+    let mut system = System::start();
+    let parties = Parties::of(&system.engine_socket());
+    let answers = Answers::of(&system, &parties);
+    let stop = |system: &mut System| {
+        system.stop_engine().expect("it stops in order");
+        system.stop_host();
+    };
+    stop(&mut system);
+    let old = system.folder().join("old");
+    copy(&system.store_folder(), &old);
+    system.start_host();
+    system.start_engine();
+    let kept = call(&system, Method::CommitLock, &parties.commit(5, 55));
+    stop(&mut system);
+    std::fs::remove_dir_all(system.store_folder()).expect("the store is stopped");
+    copy(&old, &system.store_folder());
+    system.start_host();
+    system.start_engine();
+    // The same number of frames again, and none of them the same.
+    let mut nonces = 6..60;
+    let shown = nonces.find_map(|nonce| {
+        let shown = call(&system, Method::CommitLock, &parties.commit(nonce, 66));
+        (size(&shown) >= size(&kept)).then_some(shown)
+    });
+    (answers, kept, shown.expect("each commit makes a frame"))
+}
+
+/// The history that an answer states.
+fn size(answer: &Value) -> u64 {
+    let size = &answer["result"]["receipt"]["statement"]["historySize"];
+    size.as_u64().expect("an answer states a history")
+}
+
+#[test]
+fn newer_receipt_of_a_rewound_log_becomes_evidence_that_anybody_can_check() {
+    let (answers, kept, shown) = rewound();
+    let files = Files::new();
+    let (kept_file, shown_file) = (files.json("kept", &kept), files.json("shown", &shown));
+    let out = argument(&files.path("evidence.json"));
+    let who = whom(&answers);
+    let find = |other: &str, more: &[&str]| {
+        mortise(&[&["verify", "fork", &kept_file, other], more, &who].concat())
+    };
+    let found = find(&shown_file, &["--out", &out]);
+    assert_eq!(found.exit, 0, "{found:?}");
+    let checked = mortise(&[&["--json", "verify", "fork", &out], &who[..]].concat());
+    assert_eq!((checked.exit, &checked.json()["rule"]), (0, &json!("SameSizeOtherRoot")));
+    let evidence = std::fs::read(&out).expect("it was written");
+    let evidence: Value = serde_json::from_slice(&evidence).expect("it is JSON");
+    assert!(every_change_is_refused(&answers, "fork", &evidence, &[]) > 60);
+    let root =
+        mortise(&[&["verify", "root", &shown_file, "--older", &kept_file], &who[..]].concat());
+    assert_eq!((root.exit, root.refusal()), (1, "Fork"), "{root:?}");
+}
+
+#[test]
+fn honest_answers_give_no_evidence() {
+    let (files, answers) = (Files::new(), Answers::of_a_running_engine());
+    let all = [&answers.commit, &answers.second, &answers.held, &answers.root];
+    for (i, a) in all.iter().enumerate() {
+        for b in &all[i..] {
+            let (a, b) = (files.json("a", a), files.json("b", b));
+            let said = mortise(&[&["verify", "fork", &a, &b], &whom(&answers)[..]].concat());
+            let named = ["NoContradiction", "SameStatement"].contains(&said.refusal());
+            assert!(said.exit == 1 && named, "{said:?}");
+        }
+    }
+}
