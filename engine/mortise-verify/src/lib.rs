@@ -13,21 +13,24 @@
 //! | did it contradict itself? | [`fork`] | `VerifiedFork` |
 //! | did it promise this lock? | [`commitment`] | `VerifiedCommitment` |
 //! | which image holds its keys? | `attestation`, a feature | `VerifiedAttestation` |
+//! | did it keep its rules, all along? | `replay`, a feature | `Report` |
 //!
-//! What it does not do: fetch anything, read a clock, draw entropy, remember what it saw, replay a
-//! log. Time, trusted roots, engines and policies are parameters.
+//! What it does not do: fetch anything, read a clock, draw entropy, remember what it saw. Time,
+//! trusted roots, engines and policies are parameters.
 //!
 //! Invariants: a verified thing has its own type with private fields, and only the check makes one;
 //! leaves are hashed here, counts and roots are taken from signed statements, and each path has
 //! exactly the length that its place asks for; what is verified holds nothing that was not checked;
 //! no input makes it panic, recurse or allocate beyond its bounds (`mortise_format::limits`).
 //!
-//! Nothing here needs the engine's code: `mortise-format` is the only crate of ours below.
+//! Nothing here but `replay` needs the engine's code: without that feature `mortise-format` is the
+//! only crate of ours below.
 #![no_std]
 #![deny(clippy::as_conversions, clippy::float_arithmetic)]
 
 extern crate alloc;
 
+pub mod add_checkpoint;
 #[cfg(feature = "attestation")]
 pub mod attestation;
 pub mod checkpoint;
@@ -40,6 +43,8 @@ pub mod json;
 pub mod note;
 pub mod receipt;
 pub mod refusal;
+#[cfg(feature = "replay")]
+pub mod replay;
 pub mod state;
 pub mod statement;
 pub mod tlog_proof;

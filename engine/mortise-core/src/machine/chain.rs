@@ -114,11 +114,7 @@ impl Chain {
     ///
     /// # Errors
     /// `Statement`, `StatementSignature`, of the first one that is wrong.
-    pub fn check_statements(
-        &self,
-        clear: &ClearBody,
-        engine: &Address,
-    ) -> Result<(), FollowError> {
+    pub fn check_statements(&self, clear: &ClearBody, engine: &Address) -> Result<(), FollowError> {
         let mut expected = self.uncarried.iter();
         for carried in &clear.statements {
             let seq = carried.stated.statement.seq;

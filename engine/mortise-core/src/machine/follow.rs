@@ -1,7 +1,7 @@
 //! Following frames: restart and audit.
 
-use super::opened::{OpenedFrame, Opener};
 use super::Machine;
+use super::opened::{OpenedFrame, Opener, read_clear};
 use crate::apply::Corruption;
 use crate::body::{ClearBody, SealedBody, Statement};
 use crate::keys::EpochKeys;
@@ -113,7 +113,8 @@ impl Machine {
     ) -> Result<(Statement, ClearBody, SealedBody), FollowError> {
         self.check_place(frame)?;
         let opened = OpenedFrame::open(frame, Opener::Engine(keys))?;
-        self.chain.check_statements(opened.clear(), engine)?;
+        let clear = read_clear(frame)?;
+        self.chain.check_statements(&clear, engine)?;
         opened.check_events(frame.header())?;
         self.follow_events(frame.header(), &opened)?;
         self.update_tree();
@@ -123,9 +124,8 @@ impl Machine {
         if self.state.policy_hash() != frame.header().policy_hash {
             return Err(FollowError::PolicyHash);
         }
-        let statement = self.advance(frame, opened.clear());
-        let (clear, body) = opened.into_bodies();
-        Ok((statement, clear, body))
+        let statement = self.advance(frame, &clear);
+        Ok((statement, clear, opened.into_body()))
     }
 
     fn follow_events(
@@ -153,6 +153,7 @@ impl Machine {
     pub fn review(
         &mut self,
         frame: &Frame,
+        clear: &ClearBody,
         opened: &OpenedFrame,
         reviewer: &mut impl Reviewer,
     ) -> Result<Statement, FollowError> {
@@ -169,7 +170,7 @@ impl Machine {
         }
         self.update_tree();
         reviewer.after(self.tree.root(), self.state.policy_hash());
-        Ok(self.advance(frame, opened.clear()))
+        Ok(self.advance(frame, clear))
     }
 }
 

@@ -103,6 +103,11 @@ impl Machine {
         &self.chain
     }
 
+    /// The chain alone, once nothing more can be applied: it stands at the last frame that was.
+    pub fn into_chain(self) -> Chain {
+        self.chain
+    }
+
     /// The history.
     pub fn history(&self) -> &Frontier {
         &self.chain.history

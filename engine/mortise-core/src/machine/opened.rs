@@ -31,7 +31,6 @@ pub enum Opener<'a> {
 /// An opened frame.
 #[derive(Debug)]
 pub struct OpenedFrame {
-    clear: ClearBody,
     body: SealedBody,
     events: Vec<Event>,
     event_root: Root,
@@ -53,11 +52,10 @@ pub fn read_clear(frame: &Frame) -> Result<ClearBody, FollowError> {
 }
 
 impl OpenedFrame {
-    /// Opens a frame and reads its bodies.
+    /// Opens a frame and reads its events.
     ///
     /// # Errors
-    /// `Seal`; those of [`read_clear`]; `Codec` when events do not decode, or not to the one
-    /// encoding of what they say.
+    /// `Seal`; `Codec` when events do not decode, or not from the one encoding of what they say.
     pub fn open(frame: &Frame, opener: Opener<'_>) -> Result<Self, FollowError> {
         let seq = frame.header().seq;
         let (content_key, plain) = match opener {
@@ -69,7 +67,6 @@ impl OpenedFrame {
             }
         };
         let body = SealedBody::parse(plain)?;
-        let clear = read_clear(frame)?;
         let (mut events, mut leaves) = (Vec::with_capacity(body.count()), Vec::new());
         let mut again = Vec::new();
         for (index, bytes) in (0..).zip(body.events()) {
@@ -83,7 +80,7 @@ impl OpenedFrame {
             leaves.push(event_tree::leaf_hash(&event_salt(&content_key, index), bytes));
         }
         let event_root = event_tree::root(&leaves);
-        Ok(Self { clear, body, events, event_root })
+        Ok(Self { body, events, event_root })
     }
 
     /// Checks the events against the header: their number, their root, which one comes first.
@@ -119,11 +116,6 @@ impl OpenedFrame {
         }
     }
 
-    /// The clear body.
-    pub fn clear(&self) -> &ClearBody {
-        &self.clear
-    }
-
     /// The events in order.
     pub fn events(&self) -> &[Event] {
         &self.events
@@ -134,8 +126,8 @@ impl OpenedFrame {
         self.event_root
     }
 
-    /// Both bodies.
-    pub fn into_bodies(self) -> (ClearBody, SealedBody) {
-        (self.clear, self.body)
+    /// The encoded events.
+    pub fn into_body(self) -> SealedBody {
+        self.body
     }
 }
