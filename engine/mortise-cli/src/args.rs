@@ -11,6 +11,7 @@ use crate::lock::LockArgs;
 use crate::policy::PolicyArgs;
 use crate::query::{BalanceArgs, RootArgs};
 use crate::verify::VerifyArgs;
+use crate::witness::WitnessArgs;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -101,6 +102,8 @@ pub enum Command {
     Health,
     /// Check what an engine, or a file of its, proves.
     Verify(VerifyArgs),
+    /// Run a witness of transparency logs, or show its key.
+    Witness(WitnessArgs),
     /// Make a key, or show the address of one.
     Key(KeyArgs),
     /// Encrypt and decrypt texts under keys of the key service.

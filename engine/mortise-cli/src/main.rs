@@ -25,6 +25,7 @@ mod session;
 mod trust;
 mod values;
 mod verify;
+mod witness;
 
 use args::{Cli, Command};
 use clap::Parser as _;
@@ -64,6 +65,7 @@ fn run(cli: Cli, output: &Output) -> Result<(), Failure> {
         Command::Balance(args) => wait_for(query::balance(&args, connection, output)),
         Command::Root(args) => wait_for(query::root(&args, connection, output)),
         Command::Kms(args) => wait_for(kms::run(&args, connection, output)),
+        Command::Witness(args) => wait_for(witness::run(args, output)),
         Command::Health => wait_for(query::health(connection, output)),
         Command::Verify(args) => wait_for(verify::run(&args, connection, output)),
     }

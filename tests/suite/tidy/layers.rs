@@ -9,7 +9,7 @@ const LAYERS: &[(u8, &[&str])] = &[
     (0, &["mortise-format"]),
     (1, &["mortise-core", "mortise-channel", "mortise-transport"]),
     (2, &["mortise-verify"]),
-    (3, &["mortise-engine", "mortise-client", "mortise-host"]),
+    (3, &["mortise-engine", "mortise-client", "mortise-host", "mortise-witness"]),
     (4, &["mortise-sim", "mortise-nitro", "mortise-contracts"]),
     (5, &["mortise-cli", "mortise-enclave"]),
     (6, &["mortise-testkit"]),
@@ -23,6 +23,7 @@ const NOT_SHIPPED: u8 = 6;
 const ONLY: &[(&str, &[&str])] = &[
     ("mortise-host", &["mortise-format", "mortise-transport"]),
     ("mortise-verify", &["mortise-format", "mortise-core"]),
+    ("mortise-witness", &["mortise-format", "mortise-verify"]),
 ];
 
 /// (from, to): the first must not reach the second by any path of ours.
@@ -38,6 +39,7 @@ const NOT_MEASURED: &[&str] = &[
     "mortise-sim",
     "mortise-cli",
     "mortise-host",
+    "mortise-witness",
     "mortise-testkit",
 ];
 

@@ -31,7 +31,7 @@ pub use engine::EngineArgs;
 pub(crate) use folder::Folder;
 pub use host::HostArgs;
 pub use kms::KmsArgs;
-pub(crate) use notice::Notice;
+pub(crate) use notice::{Notice, parent_gone};
 
 use crate::failure::Failure;
 use crate::output::Output;

@@ -46,6 +46,20 @@ pub(crate) enum Notice {
         /// Frames in all.
         total: u64,
     },
+    /// A witness listens.
+    #[serde(rename_all = "camelCase")]
+    WitnessReady {
+        /// Where.
+        url: String,
+        /// Its verifier key.
+        verifier_key: String,
+    },
+    /// The engine waits for cosignatures: the verifier key of its log.
+    #[serde(rename_all = "camelCase")]
+    Witnessing {
+        /// What a witness has to know.
+        log_key: String,
+    },
     /// The engine serves.
     #[serde(rename_all = "camelCase")]
     EngineReady {
@@ -76,7 +90,7 @@ impl Notice {
 }
 
 /// Resolves when the parent closes our stdin or the system asks us to end: stop in order.
-pub(super) async fn parent_gone() {
+pub(crate) async fn parent_gone() {
     let (tell, told) = tokio::sync::oneshot::channel();
     // A thread of its own: a runtime waits for its blocking reads before it ends, so with tokio's
     // stdin a process that ends by itself would wait for its parent.

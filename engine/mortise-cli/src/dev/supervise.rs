@@ -154,7 +154,8 @@ async fn watch_engine(engine: &mut Child, shown: &Shown<'_>) -> Result<End, DevE
                 }
                 return Err(DevError::Child(reason));
             }
-            Notice::HostReady { .. } | Notice::KmsReady(_) => {}
+            Notice::HostReady { .. } | Notice::KmsReady(_) | Notice::WitnessReady { .. } => {}
+            Notice::Witnessing { .. } => {}
         }
     }
     Ok(End::Restart("the engine died"))

@@ -1,0 +1,157 @@
+//! `mortise witness`: a witness of transparency logs, for those who have not found one yet.
+//!
+//! What it does not do: speak TLS. Off loopback, put a server that ends TLS in front of it.
+
+use crate::dev::{Notice, parent_gone};
+use crate::failure::Failure;
+use crate::output::Output;
+use mortise_client::random_request_id;
+use mortise_verify::note::{KeyUse, NoteKey};
+use mortise_witness::{Folder, KnownLogs, Witness, WitnessSigner, serve};
+use serde_json::json;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+const EXAMPLES: &str = "\
+Examples:
+  mortise witness key --data-dir w1 --name w1.example
+      prints the verifier key, which goes into \"witnesses\" of a genesis
+  mortise witness run --data-dir w1 --name w1.example --logs logs.txt
+      serves http://127.0.0.1:7380/add-checkpoint; logs.txt has the verifier key of a log a line, as
+      `mortise health` shows it while its engine waits for witnesses; edits take effect at once
+
+A witness is a check on a log only where the log's operator is not root.";
+
+/// Flags of `mortise witness`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct WitnessArgs {
+    #[command(subcommand)]
+    command: WitnessCommand,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum WitnessCommand {
+    /// Show the verifier key; make one when the folder has none.
+    Key(KeyArgs),
+    /// Cosign what grows until it is stopped (SIGINT, SIGTERM).
+    Run(RunArgs),
+}
+
+#[derive(Debug, clap::Args)]
+struct KeyArgs {
+    /// Folder with the key and what was cosigned. Never restore it from an old copy.
+    #[arg(long)]
+    data_dir: PathBuf,
+    /// Name of the witness, a DNS name by custom; needed once.
+    #[arg(long)]
+    name: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+struct RunArgs {
+    #[command(flatten)]
+    key: KeyArgs,
+    /// Where to listen; other machines reach it through a server that ends TLS.
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:7380")]
+    listen: SocketAddr,
+    /// Verifier key of a log; repeatable.
+    #[arg(long, value_name = "VKEY", value_parser = log_key)]
+    log: Vec<NoteKey>,
+    /// File with a verifier key a line; read at each request.
+    #[arg(long, value_name = "FILE")]
+    logs: Option<PathBuf>,
+    /// Tell `mortise dev` on stdout, and stop when stdin closes.
+    #[arg(long, hide = true)]
+    child: bool,
+}
+
+fn log_key(text: &str) -> Result<NoteKey, String> {
+    NoteKey::parse(KeyUse::Log, text).map_err(|error| error.to_string())
+}
+
+/// Runs `mortise witness`.
+pub async fn run(args: WitnessArgs, output: &Output) -> Result<(), Failure> {
+    match args.command {
+        WitnessCommand::Key(args) => {
+            let (_, signer) = open(&args)?;
+            let text = signer.verifier().to_string();
+            output.thing(&json!({"verifierKey": text}), &[("verifierKey", text)]);
+            Ok(())
+        }
+        WitnessCommand::Run(args) => run_witness(args, output).await,
+    }
+}
+
+fn open(args: &KeyArgs) -> Result<(Folder, WitnessSigner), Failure> {
+    let folder = Folder::open(&args.data_dir).map_err(Failure::check)?;
+    // As a request id, the seed comes from the system's generator.
+    let seed = random_request_id().0;
+    let signer = folder.key(args.name.as_deref(), &seed).map_err(Failure::check)?;
+    Ok((folder, signer))
+}
+
+async fn run_witness(args: RunArgs, output: &Output) -> Result<(), Failure> {
+    let (folder, signer) = open(&args.key)?;
+    let (heads, _lock) = folder.heads().map_err(Failure::check)?;
+    let mut given = KnownLogs::default();
+    args.log.iter().for_each(|key| given.add(key.clone()));
+    let logs = logs_now(given, args.logs);
+    logs()?;
+    let wrong = |error| Failure::system(format!("cannot listen at {}: {error}", args.listen));
+    let listener = TcpListener::bind(args.listen).await.map_err(wrong)?;
+    let address = listener.local_addr().map_err(wrong)?;
+    let (url, key) = (format!("http://{address}"), signer.verifier().to_string());
+    if !address.ip().is_loopback() {
+        output.note("warning: it speaks HTTP to other machines without TLS");
+    }
+    if args.child {
+        Notice::WitnessReady { url, verifier_key: key }.tell();
+    } else {
+        let value = json!({"url": url, "verifierKey": key, "logs": logs()?.count()});
+        output.thing(&value, &[("url", url), ("verifierKey", key)]);
+    }
+    let is_child = args.child;
+    let told = told_to_stop().map_err(Failure::system)?;
+    let stop = async move {
+        match is_child {
+            true => parent_gone().await,
+            false => told.await,
+        }
+    };
+    // A list that is broken while it runs knows no log: nothing is cosigned, and the log says why.
+    let known = move || {
+        logs().unwrap_or_else(|failure| {
+            eprintln!("mortise witness: {}", failure.text());
+            KnownLogs::default()
+        })
+    };
+    let witness = Witness::new(signer, Box::new(heads));
+    serve(witness, Box::new(known), listener, stop).await.map_err(Failure::system)
+}
+
+fn logs_now(
+    given: KnownLogs,
+    file: Option<PathBuf>,
+) -> impl Fn() -> Result<KnownLogs, Failure> + Send + Sync {
+    move || {
+        let mut logs = given.clone();
+        let read = |path: &Path| KnownLogs::read(path).map_err(Failure::check);
+        logs.extend(file.as_deref().map(read).transpose()?.unwrap_or_default());
+        Ok(logs)
+    }
+}
+
+fn told_to_stop() -> std::io::Result<impl Future<Output = ()>> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}

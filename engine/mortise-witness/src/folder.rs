@@ -1,0 +1,164 @@
+//! A witness's folder: its key, its heads, a lock that one process holds.
+//!
+//! ```text
+//! key      name, newline, 64 hex digits of the seed, newline; mode 600
+//! lock     held (flock) by the process that cosigns
+//! heads/   one file for each log
+//! ```
+//! A folder that is copied and run twice is two witnesses with one key, which is a liar: restore it
+//! only onto a machine where the other one is gone, and never from an old copy.
+
+use crate::heads::FileHeads;
+use crate::key::WitnessSigner;
+use mortise_format::ids::{parse_hex, to_hex};
+use mortise_verify::note::NoteError;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
+
+/// Why a folder is not used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FolderError {
+    /// It, or a file in it, cannot be made or read.
+    #[error("{path}: {error}")]
+    Io {
+        /// What.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// Another process cosigns with it.
+    #[error("{0} is in use by another process")]
+    InUse(PathBuf),
+    /// The key file is not one of ours.
+    #[error("{0} holds no key of a witness")]
+    Key(PathBuf),
+    /// It has a key of another name.
+    #[error("the folder's key is of {found}")]
+    OtherName {
+        /// Its name.
+        found: String,
+    },
+    /// There is no key, and no name to make one.
+    #[error("the folder has no key yet: a name is needed to make one")]
+    NoName,
+    /// The name is none of a key.
+    #[error("the name: {0}")]
+    Name(NoteError),
+}
+
+/// A folder that is there.
+#[derive(Debug)]
+pub struct Folder {
+    root: PathBuf,
+}
+
+impl Folder {
+    /// Opens a folder, and makes it when it is not there.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn open(root: &Path) -> Result<Self, FolderError> {
+        let folder = Self { root: root.to_owned() };
+        let heads = folder.root.join("heads");
+        std::fs::create_dir_all(&heads).map_err(|error| FolderError::Io { path: heads, error })?;
+        Ok(folder)
+    }
+
+    /// The key; one is made and written when there is none, with the seed given.
+    ///
+    /// # Errors
+    /// `Io`, `Key`, `OtherName`, `NoName`, `Name`.
+    pub fn key(&self, name: Option<&str>, seed: &[u8; 32]) -> Result<WitnessSigner, FolderError> {
+        let path = self.root.join("key");
+        let wrong = |error| FolderError::Io { path: path.clone(), error };
+        match std::fs::read_to_string(&path).map(Zeroizing::new) {
+            Ok(text) => {
+                let signer = parse(&text).ok_or_else(|| FolderError::Key(path.clone()))?;
+                let found = signer.verifier().name().to_owned();
+                match name.is_none_or(|name| name == found) {
+                    true => Ok(signer),
+                    false => Err(FolderError::OtherName { found }),
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let name = name.ok_or(FolderError::NoName)?;
+                let signer = WitnessSigner::new(name, seed).map_err(FolderError::Name)?;
+                let hex = Zeroizing::new(to_hex(seed));
+                let text = Zeroizing::new(format!("{name}\n{}\n", hex.trim_start_matches("0x")));
+                self.write_key(&path, &text).map_err(wrong)?;
+                Ok(signer)
+            }
+            Err(error) => Err(wrong(error)),
+        }
+    }
+
+    /// The whole key or none: never the half of one.
+    fn write_key(&self, path: &Path, text: &str) -> io::Result<()> {
+        let fresh = path.with_extension("new");
+        let mut options = OpenOptions::new();
+        let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        std::fs::rename(&fresh, path)?;
+        File::open(&self.root)?.sync_all()
+    }
+
+    /// The heads, for this process alone until the file that comes with them is dropped.
+    ///
+    /// # Errors
+    /// `Io`, `InUse`.
+    pub fn heads(&self) -> Result<(FileHeads, File), FolderError> {
+        let path = self.root.join("lock");
+        let wrong = |error| FolderError::Io { path: path.clone(), error };
+        let lock = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
+        let lock = lock.map_err(wrong)?;
+        match lock.try_lock() {
+            Ok(()) => Ok((FileHeads::new(self.root.join("heads")), lock)),
+            Err(TryLockError::WouldBlock) => Err(FolderError::InUse(self.root.clone())),
+            Err(TryLockError::Error(error)) => Err(wrong(error)),
+        }
+    }
+}
+
+fn parse(text: &str) -> Option<WitnessSigner> {
+    let (name, hex) = text.strip_suffix('\n')?.split_once('\n')?;
+    let mut seed = Zeroizing::new([0; 32]);
+    parse_hex(&Zeroizing::new(format!("0x{hex}")), &mut *seed).ok()?;
+    WitnessSigner::new(name, &seed).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn key_is_made_once_and_stays() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = Folder::open(&root.path().join("w")).unwrap();
+        assert!(matches!(folder.key(None, &[1; 32]), Err(FolderError::NoName)));
+        assert!(matches!(folder.key(Some("a b"), &[1; 32]), Err(FolderError::Name(_))));
+        let made = folder.key(Some("w.example"), &[1; 32]).unwrap();
+        let again = folder.key(None, &[2; 32]).unwrap();
+        assert_eq!(made.verifier(), again.verifier());
+        let other = folder.key(Some("x.example"), &[2; 32]);
+        assert!(matches!(other, Err(FolderError::OtherName { .. })));
+        let path = root.path().join("w/key");
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, &text[..text.len() - 2]).unwrap();
+        assert!(matches!(folder.key(None, &[2; 32]), Err(FolderError::Key(_))));
+    }
+
+    #[test]
+    fn one_process_has_a_folder() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = Folder::open(root.path()).unwrap();
+        let (_heads, lock) = folder.heads().unwrap();
+        assert!(matches!(folder.heads(), Err(FolderError::InUse(_))));
+        drop(lock);
+        assert!(folder.heads().is_ok());
+    }
+}

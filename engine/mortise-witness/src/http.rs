@@ -1,0 +1,79 @@
+//! The HTTP side: one route, bounded in bytes and time.
+
+use crate::logs::KnownLogs;
+use crate::witness::{Answer, Witness};
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::post;
+use mortise_format::limits::WITNESS_REQUEST_BYTES_MAX;
+use mortise_verify::add_checkpoint::SIZE_CONTENT_TYPE;
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+
+/// Requests at once; more wait.
+const REQUESTS_MAX: usize = 64;
+/// A request's body comes within this time.
+const BODY_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// Gives the known logs, as they are now: a list that an operator edits takes effect at once.
+pub type LogsNow = dyn Fn() -> KnownLogs + Send + Sync;
+
+struct Served {
+    witness: Witness,
+    logs: Box<LogsNow>,
+    places: Semaphore,
+}
+
+/// Serves `POST /add-checkpoint` until `shutdown` resolves; what is being answered is finished.
+///
+/// # Errors
+/// When the listener fails.
+pub async fn serve(
+    witness: Witness,
+    logs: Box<LogsNow>,
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    let served = Served { witness, logs, places: Semaphore::new(REQUESTS_MAX) };
+    let router = Router::new().route("/add-checkpoint", post(add_checkpoint));
+    let router = router.with_state(Arc::new(served));
+    axum::serve(listener, router).with_graceful_shutdown(shutdown).await
+}
+
+async fn add_checkpoint(State(served): State<Arc<Served>>, request: Request) -> Response {
+    let Ok(_place) = served.places.acquire().await else {
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    };
+    let reading = to_bytes(request.into_body(), WITNESS_REQUEST_BYTES_MAX);
+    let body = match tokio::time::timeout(BODY_TIME_MAX, reading).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(_)) => return StatusCode::PAYLOAD_TOO_LARGE.into_response(),
+        Err(_) => return StatusCode::REQUEST_TIMEOUT.into_response(),
+    };
+    let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let (of_task, task) = (Arc::clone(&served), body);
+    // The disk is waited for.
+    let answering =
+        tokio::task::spawn_blocking(move || of_task.witness.answer(&(of_task.logs)(), &task, time));
+    match answering.await {
+        Ok(answer) => respond(answer),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+fn respond(answer: Answer) -> Response {
+    let kind = if answer.is_size { SIZE_CONTENT_TYPE } else { "text/plain; charset=utf-8" };
+    if answer.status != 200 {
+        tracing::info!(status = answer.status, why = answer.body.trim_end(), "not cosigned");
+    }
+    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    (status, [(CONTENT_TYPE, kind)], Body::from(answer.body)).into_response()
+}
