@@ -11,6 +11,7 @@ use bytes::Bytes;
 use mortise_format::ids::{Address, EngineId};
 use mortise_format::wire::results::{ReceiptView, StateRootResult};
 use mortise_format::wire::{ErrorObject, Method, envelope, params};
+use mortise_verify::Engine;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::OnceLock;
@@ -141,12 +142,11 @@ impl Client {
         Ok(shown)
     }
 
-    /// Checks the statement of a receipt and keeps it when it is the newest.
-    pub(crate) async fn take_receipt(&self, receipt: &ReceiptView) -> Result<(), ClientError> {
-        check::receipt_place(receipt)?;
+    /// Keeps the statement of a checked receipt when it is the newest.
+    pub(crate) fn take_receipt(&self, receipt: &ReceiptView) -> Result<(), ClientError> {
         let statement = receipt.statement.clone();
         let shown = SignedStatement { statement, signature: receipt.statement_signature };
-        self.take_statement(shown, Shown::WithAnswer).await
+        self.take_proven(shown, Shown::WithAnswer)
     }
 
     async fn take_statement(&self, shown: SignedStatement, how: Shown) -> Result<(), ClientError> {
@@ -272,6 +272,11 @@ impl Client {
 }
 
 impl Identity {
+    /// As the checks take it.
+    pub fn engine(&self) -> Engine {
+        Engine { id: self.engine_id, address: self.address }
+    }
+
     fn expect_same(self, found: Self) -> Result<(), ClientError> {
         if self == found {
             return Ok(());

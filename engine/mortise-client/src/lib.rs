@@ -8,8 +8,7 @@
 //! from then on seals every call to it, so that whoever carries calls and answers reads neither;
 //! [`Client::prove`] asks alone: [`attestation`].
 //!
-//! What it does not do: check event-tree paths or history paths - the receipts that it hands out
-//! hold them for a verifier; speak TLS; keep keys - a [`Signer`] is the caller's.
+//! What it does not do: speak TLS; keep keys - a [`Signer`] is the caller's.
 //!
 //! Invariants: a state-changing call is sent again only as the same text with the same request
 //! id (INV-07), in the channel sealed anew each time; a statement that contradicts the one kept is

@@ -162,9 +162,9 @@ impl Client {
         signature: &Signature,
     ) -> Result<()> {
         let identity = self.identity().await?;
-        check::commitment(&identity, &result.commitment, terms, signature)?;
-        check::commitment_in_receipt(&result.commitment, &result.receipt)?;
-        self.take_receipt(&result.receipt).await
+        let receipt = check::receipt(&identity, &result.receipt)?;
+        check::commitment(&identity, &result.commitment, terms, signature, &receipt)?;
+        self.take_receipt(&result.receipt)
     }
 
     /// Locks, all or none. A batch of one is signed without a batch hash, as a single lock is.
@@ -178,11 +178,12 @@ impl Client {
         if result.commitments.len() != params.intents.len() {
             return Err(check::CheckError::CommitmentCount.into());
         }
+        let receipt = check::receipt(&identity, &result.receipt)?;
         for (commitment, intent) in result.commitments.iter().zip(&params.intents) {
-            check::commitment(&identity, commitment, &intent.terms, &intent.signature)?;
-            check::commitment_in_receipt(commitment, &result.receipt)?;
+            let (terms, signature) = (&intent.terms, &intent.signature);
+            check::commitment(&identity, commitment, terms, signature, &receipt)?;
         }
-        self.take_receipt(&result.receipt).await?;
+        self.take_receipt(&result.receipt)?;
         Ok(result)
     }
 
@@ -190,9 +191,9 @@ impl Client {
     pub async fn extend_lock(&self, params: ExtendLock) -> Result<CommitResult> {
         let result: CommitResult = self.change(Method::ExtendLock, &params).await?;
         let identity = self.identity().await?;
-        check::extension(&identity, &result.commitment, &params)?;
-        check::commitment_in_receipt(&result.commitment, &result.receipt)?;
-        self.take_receipt(&result.receipt).await?;
+        let receipt = check::receipt(&identity, &result.receipt)?;
+        check::extension(&identity, &result.commitment, &params, &receipt)?;
+        self.take_receipt(&result.receipt)?;
         Ok(result)
     }
 
@@ -200,8 +201,9 @@ impl Client {
     pub async fn claim_lock(&self, params: ClaimLock) -> Result<OutcomeResult> {
         let result: OutcomeResult = self.change(Method::ClaimLock, &params).await?;
         let identity = self.identity().await?;
-        check::claim(&identity, &result, &params.claim)?;
-        self.take_receipt(&result.receipt).await?;
+        let receipt = check::receipt(&identity, &result.receipt)?;
+        check::claim(&identity, &result, &params.claim, &receipt)?;
+        self.take_receipt(&result.receipt)?;
         Ok(result)
     }
 
@@ -209,8 +211,9 @@ impl Client {
     pub async fn release_lock(&self, params: ReleaseLock) -> Result<OutcomeResult> {
         let result: OutcomeResult = self.change(Method::ReleaseLock, &params).await?;
         let identity = self.identity().await?;
-        check::outcome(&identity, &result, &params.lock_id)?;
-        self.take_receipt(&result.receipt).await?;
+        let receipt = check::receipt(&identity, &result.receipt)?;
+        check::outcome(&identity, &result, &params.lock_id, &receipt)?;
+        self.take_receipt(&result.receipt)?;
         Ok(result)
     }
 
@@ -223,15 +226,17 @@ impl Client {
         };
         let result: OutcomeResult = self.call(Method::CancelLock, &params, on_loss).await?;
         let identity = self.identity().await?;
-        check::outcome(&identity, &result, &params.lock_id)?;
-        self.take_receipt(&result.receipt).await?;
+        let receipt = check::receipt(&identity, &result.receipt)?;
+        check::outcome(&identity, &result, &params.lock_id, &receipt)?;
+        self.take_receipt(&result.receipt)?;
         Ok(result)
     }
 
     /// Observers report a balance.
     pub async fn submit_chain_fact(&self, params: SubmitChainFact) -> Result<FactResult> {
         let result: FactResult = self.change(Method::SubmitChainFact, &params).await?;
-        self.take_receipt(&result.receipt).await?;
+        check::receipt(&self.identity().await?, &result.receipt)?;
+        self.take_receipt(&result.receipt)?;
         Ok(result)
     }
 

@@ -8,9 +8,15 @@ use crate::statements::ContradictionKind;
 use crate::testing::{Engine, Server, Treat, new_lock};
 use mortise_format::errors::Code;
 use mortise_format::ids::LockId;
+use mortise_format::merkle::events::EventProofError;
 use mortise_format::wire::ErrorObject;
 use mortise_format::wire::envelope::Request;
 use mortise_format::wire::params::{CancelLock, CancelSignedAs};
+use mortise_verify::SignerError;
+use mortise_verify::history::HistoryProofError;
+use mortise_verify::json::JsonError;
+use mortise_verify::receipt::{FrameError, ReceiptError};
+use mortise_verify::statement::StatementError;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -123,19 +129,37 @@ async fn cancel_without_a_request_id_is_not_sent_again_by_itself() {
 #[tokio::test]
 async fn changed_commitment_is_refused_by_what_is_wrong_with_it() {
     type Lie = fn(&str) -> String;
-    let lies: [(Lie, CheckError); 6] = [
+    let contradictory = CheckError::Json(JsonError::Commitment);
+    let lies: [(Lie, CheckError); 8] = [
         (
             |t| t.replacen("\"lockedAmount\":\"1000\"", "\"lockedAmount\":\"1001\"", 1),
-            CheckError::Contradictory,
+            contradictory,
         ),
-        (|t| t.replace("\"amount\":\"1000\"", "\"amount\":\"1\""), CheckError::Terms),
-        (|t| t.replacen("\"claimBy\":18000006", "\"claimBy\":18000001", 1), CheckError::Times),
+        (|t| t.replace("\"amount\":\"1000\"", "\"amount\":\"1\""), contradictory),
+        (|t| t.replacen("\"claimBy\":18000006", "\"claimBy\":18000001", 1), contradictory),
+        (|t| t.replacen("\"settleBy\":1800000900,", "\"settleBy\":1800000901,", 1), contradictory),
+        (|t| t.replacen("\"custody\":\"open\"", "\"custody\":\"escrow\"", 1), contradictory),
         (
-            |t| t.replacen("\"settleBy\":1800000900,", "\"settleBy\":1800000901,", 1),
-            CheckError::Contradictory,
+            |t| t.replacen("\"index\":1,", "\"index\":0,", 1),
+            CheckError::Receipt(ReceiptError::Event(EventProofError::Root)),
         ),
-        (|t| t.replacen("\"custody\":\"open\"", "\"custody\":\"escrow\"", 1), CheckError::Digest),
-        (|t| t.replacen("\"index\":1,", "\"index\":0,", 1), CheckError::Place),
+        (
+            |t| t.replacen("\"leaf\":\"0x0100", "\"leaf\":\"0x0101", 1),
+            CheckError::Frame(FrameError::FrameDigest),
+        ),
+        (
+            |t| {
+                t.replacen("\"historyPath\":[", "\"historyPath\":[\"0x", 1).replacen(
+                    "[\"0x\"0x",
+                    &format!("[\"0x{}\",\"0x", "01".repeat(32)),
+                    1,
+                )
+            },
+            CheckError::Frame(FrameError::History(HistoryProofError::PathLength {
+                expected: 3,
+                found: 4,
+            })),
+        ),
     ];
     for (lie, expected) in lies {
         let server = Server::http(first(1, "commitLock", move || Treat::Change(lie))).await;
@@ -153,7 +177,10 @@ async fn other_engine_than_the_pinned_one_is_refused() {
     let error = client.check_identity().await.unwrap_err();
     assert!(matches!(error, ClientError::Identity { .. }));
     let error = client.commit(&owner(), &new_lock()).await.unwrap_err();
-    let ClientError::Check(CheckError::Signer { expected, found }) = error else {
+    let ClientError::Check(CheckError::Receipt(ReceiptError::Statement(
+        StatementError::Signature(SignerError::Signer { expected, found }),
+    ))) = error
+    else {
         panic!("{error:?}")
     };
     assert_eq!((expected, found), (owner().address(), Engine::new().key.address()));

@@ -69,7 +69,8 @@ pub async fn recall(
     }
     let statement = &signed.stated.statement;
     let promises = Promiser::new(identity).sign(statement, at.index, &event);
-    let released = ReleasedFrame::new(signed, body, keys, vec![(at.index, promises)]);
+    let leaf = frame.leaf().clone();
+    let released = ReleasedFrame::new(signed, leaf, body, keys, vec![(at.index, promises)]);
     Ok(Reply::Logged(Arc::new(released), at.index))
 }
 

@@ -10,6 +10,7 @@ use mortise_core::signature::Signer;
 use mortise_format::codec;
 use mortise_format::eip712::{Domain, Place, RootStatement};
 use mortise_format::event::Event;
+use mortise_format::frame::FrameLeaf;
 use mortise_format::ids::Signature;
 use mortise_format::lock::Durability;
 use std::sync::OnceLock;
@@ -19,6 +20,7 @@ use std::sync::OnceLock;
 #[derive(Debug)]
 pub struct ReleasedFrame {
     signed: SignedStatement,
+    leaf: FrameLeaf,
     body: SealedBody,
     keys: EpochKeys,
     tree: OnceLock<EventTree>,
@@ -40,16 +42,22 @@ impl ReleasedFrame {
     /// From its parts; `promises` are those of the events that answers will ask for.
     pub fn new(
         signed: SignedStatement,
+        leaf: FrameLeaf,
         body: SealedBody,
         keys: EpochKeys,
         promises: Vec<(u32, Vec<(Promise, Signature)>)>,
     ) -> Self {
-        Self { signed, body, keys, tree: OnceLock::new(), promises }
+        Self { signed, leaf, body, keys, tree: OnceLock::new(), promises }
     }
 
     /// The statement about the frame.
     pub fn signed(&self) -> &SignedStatement {
         &self.signed
+    }
+
+    /// The frame's leaf in the history.
+    pub fn leaf(&self) -> &FrameLeaf {
+        &self.leaf
     }
 
     /// The statement's fields.

@@ -86,8 +86,8 @@ pub fn statement(view: &StatementView, signature: Signature) -> Result<SignedSta
 
 /// The input of [`crate::receipt::verify`].
 ///
-/// The receipt's history path is left out: without the 295 bytes of the frame's leaf it proves
-/// nothing; with them, [`crate::receipt::verify_frame`] takes [`hashes`] of it.
+/// Leaf and history path are for [`crate::receipt::verify_frame`], which takes them as they are
+/// ([`hashes`] of the path).
 ///
 /// # Errors
 /// `Epoch`, `Seq`, `Time`, in this order.

@@ -2,12 +2,17 @@
 
 use crate::client::Identity;
 use crate::signer::Signer;
+use mortise_format::codec;
 use mortise_format::domains::keccak256;
 use mortise_format::eip712::{
     Domain, LockCommitment, LockOutcome, Place, RootStatement, amounts_hash,
 };
+use mortise_format::event::Event;
+use mortise_format::frame::{FRAME_VERSION, FrameHeader, FrameKind, FrameLeaf};
 use mortise_format::ids::{Bytes32, EngineId, FrameDigest, LockId, PolicyHash, Root, Signature};
 use mortise_format::lock::{Custody, Durability, LockTerms, Status};
+use mortise_format::merkle::events::{self, node_hash};
+use mortise_format::merkle::history;
 use mortise_format::wire::envelope::{Request, failure, success};
 use mortise_format::wire::results::{
     CommitResult, CommitmentView, Health, LockStatus, LockView, NonceResult, OutcomeResult,
@@ -18,6 +23,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Engine time of every answer.
 pub(crate) const NOW: u64 = 1_800_000_000;
+
+/// Leaf hash of the event beside the one of every receipt.
+const NEIGHBOUR: [u8; 32] = [4; 32];
+/// Salt of the event of every receipt.
+const SALT: [u8; 32] = [2; 32];
+
+/// The event of every receipt: the client does not look into it.
+fn event() -> Vec<u8> {
+    codec::encode(&Event::TimeAdvanced { time_ms: NOW * 1000 })
+}
 
 /// Signs what it is asked for.
 pub(crate) struct Engine {
@@ -85,24 +100,52 @@ impl Engine {
             epoch: 1,
             seq: self.seq.load(Ordering::Relaxed),
             index: 1,
-            event_root: Root([4; 32]),
+            event_root: Root(node_hash(&NEIGHBOUR, &events::leaf_hash(&SALT, &event()))),
             state_root: Root([5; 32]),
             policy_hash: PolicyHash([6; 32]),
         }
     }
 
-    fn statement(&self) -> (StatementView, Signature) {
+    fn leaf(&self) -> FrameLeaf {
         let place = self.place();
+        let header = FrameHeader {
+            version: FRAME_VERSION,
+            kind: FrameHeader::kind_byte(FrameKind::Events),
+            engine_id: self.id,
+            epoch: place.epoch,
+            seq: place.seq,
+            time_ms: (NOW + place.seq) * 1000,
+            previous: FrameDigest([7; 32]),
+            event_count: 2,
+            event_root: place.event_root,
+            state_root: place.state_root,
+            policy_hash: place.policy_hash,
+            clear_bytes: 0,
+            cipher_bytes: 0,
+        };
+        let (clear_digest, cipher_digest) = (Bytes32([1; 32]), Bytes32([2; 32]));
+        FrameLeaf { header, clear_digest, cipher_digest, mac: Bytes32([3; 32]) }
+    }
+
+    /// Of the newest leaf: one hash to its left for each set bit of its index.
+    fn history_path(&self) -> Vec<[u8; 32]> {
+        (0..self.place().seq.count_ones()).map(|_| [9; 32]).collect()
+    }
+
+    fn statement(&self) -> (StatementView, Signature) {
+        let (place, leaf) = (self.place(), self.leaf());
+        let root = |hash, left: &[u8; 32]| history::node_hash(left, &hash);
+        let history_root = self.history_path().iter().fold(leaf.history_leaf(), root);
         let statement = RootStatement {
             engine_id: self.id,
             epoch: place.epoch,
             seq: place.seq,
             time_ms: (NOW + place.seq) * 1000,
-            frame_digest: FrameDigest([8; 32]),
+            frame_digest: leaf.digest(),
             event_root: place.event_root,
             event_count: 2,
             state_root: place.state_root,
-            history_root: Root([9; 32]),
+            history_root: Root(history_root),
             history_size: place.seq + 1,
             policy_hash: place.policy_hash,
         };
@@ -121,12 +164,13 @@ impl Engine {
             epoch: place.epoch,
             seq: place.seq,
             index: place.index,
-            event: HexBytes(vec![1]),
-            salt: Bytes32([2; 32]),
-            path: vec![],
+            event: HexBytes(event()),
+            salt: Bytes32(SALT),
+            path: vec![Bytes32(NEIGHBOUR)],
             statement,
             statement_signature,
-            history_path: vec![],
+            leaf: HexBytes(codec::encode(&self.leaf())),
+            history_path: self.history_path().into_iter().map(Bytes32).collect(),
         }
     }
 

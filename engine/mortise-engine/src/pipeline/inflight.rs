@@ -6,6 +6,7 @@ use crate::store::Ack;
 use mortise_core::body::{SealedBody, SignedStatement, Statement};
 use mortise_core::promise::Promise;
 use mortise_format::event::Position;
+use mortise_format::frame::FrameLeaf;
 use mortise_format::ids::{FrameDigest, Signature};
 use mortise_format::limits::{FRAME_STATEMENTS_MAX, FRAMES_IN_FLIGHT_MAX};
 use std::sync::Arc;
@@ -16,6 +17,7 @@ pub(super) struct InFlight {
     pub seq: u64,
     pub digest: FrameDigest,
     pub stated: Statement,
+    pub leaf: FrameLeaf,
     pub body: SealedBody,
     pub replies: Vec<(Token, Pending)>,
     pub is_acked: bool,
@@ -79,21 +81,14 @@ impl Pipeline {
     /// Releases, oldest first, every frame that is acked and signed.
     fn release(&mut self, out: &mut Vec<Output>) {
         while self.in_flight.front().is_some_and(|f| f.is_acked && f.signed.is_some()) {
-            let Some(frame) = self.in_flight.pop_front() else { return };
-            let Some(signed) = frame.signed else { return };
-            self.release_one(frame.seq, frame.stated, frame.body, frame.replies, signed, out);
+            let Some(mut frame) = self.in_flight.pop_front() else { return };
+            let Some(signed) = frame.signed.take() else { return };
+            self.release_one(frame, signed, out);
         }
     }
 
-    fn release_one(
-        &mut self,
-        seq: u64,
-        stated: Statement,
-        body: SealedBody,
-        replies: Vec<(Token, Pending)>,
-        signed: SignedFrame,
-        out: &mut Vec<Output>,
-    ) {
+    fn release_one(&mut self, frame: InFlight, signed: SignedFrame, out: &mut Vec<Output>) {
+        let InFlight { seq, stated, leaf, body, replies, .. } = frame;
         let statement = SignedStatement { stated, signature: signed.signature };
         self.to_carry.push_back(statement.clone());
         self.recent.push_back(statement.clone());
@@ -101,7 +96,7 @@ impl Pipeline {
             self.recent.pop_front();
         }
         let keys = self.keys.clone();
-        let released = ReleasedFrame::new(statement.clone(), body, keys, signed.promises);
+        let released = ReleasedFrame::new(statement.clone(), leaf, body, keys, signed.promises);
         let released = Arc::new(released);
         for (token, pending) in replies {
             out.push(match pending {

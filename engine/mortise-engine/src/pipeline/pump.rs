@@ -239,6 +239,7 @@ impl Pipeline {
             seq,
             digest: stated.statement.frame_digest,
             stated,
+            leaf: frame.leaf().clone(),
             body,
             replies: building.replies,
             is_acked: false,

@@ -76,6 +76,7 @@ fn receipt(frame: &ReleasedFrame, index: u32) -> Option<ReceiptView> {
         path: words(&event.path),
         statement: StatementView::from(statement),
         statement_signature: signed.signature,
+        leaf: HexBytes(codec::encode(frame.leaf())),
         history_path: words(&signed.stated.history_path),
     })
 }

@@ -27,6 +27,7 @@ fn view(log: &Log) -> ReceiptView {
         path: receipt.path.into_iter().map(Bytes32).collect(),
         statement: StatementView::from(&receipt.signed.statement),
         statement_signature: receipt.signed.signature,
+        leaf: HexBytes(encode(&log.frames[4].leaf)),
         history_path: log.path(4, 5).into_iter().map(Bytes32).collect(),
     }
 }

@@ -94,6 +94,7 @@ fn receipt() -> ReceiptView {
         path: vec![Bytes32([2; 32])],
         statement: StatementView::from(&statement()),
         statement_signature: Signature([3; 65]),
+        leaf: HexBytes(vec![4; 295]),
         history_path: vec![],
     }
 }
