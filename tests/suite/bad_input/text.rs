@@ -77,6 +77,54 @@ fn texts_that_are_no_json_or_no_call_are_refused() {
     assert_eq!(system.statement(), before);
 }
 
+/// Goal: on a stream of JSON an object without `jsonrpc` is a request of the application's plain
+/// form, so that its refusal is that form's own and no -32600; with `jsonrpc`, and in a batch, it
+/// is a call still. Frames, above, carry JSON-RPC alone: the gateway's requests come in them.
+#[test]
+fn objects_without_jsonrpc_on_a_stream_are_refused_in_the_form_of_the_application() {
+    let system = System::start();
+    let before = system.statement();
+    for (text, name, field) in [
+        ("{}", "INVALID_PARAMS", "message"),
+        (r#"{"id":1}"#, "UNKNOWN_FIELD", "id"),
+        (r#"{"id":1,"method":"health"}"#, "UNKNOWN_FIELD", "id"),
+        (r#"{"method":"health","message":""}"#, "UNKNOWN_FIELD", "method"),
+        (r#"{"JSONRPC":"2.0","message":""}"#, "UNKNOWN_FIELD", "JSONRPC"),
+        (r#"{"message":7}"#, "INVALID_PARAMS", "message"),
+    ] {
+        let mut line = system.line();
+        line.say(text);
+        let answer = line.hear();
+        assert_eq!((&answer["status"], answer.get("jsonrpc")), (&json!("error"), None), "{text}");
+        let data = &answer["error"]["data"];
+        assert_eq!((&data["name"], &data["field"]), (&json!(name), &json!(field)), "{text}");
+        line.half_close();
+        assert!(line.is_over(), "{text}: one answer and the end");
+    }
+    let mut line = system.line();
+    for text in ["[]", r#"{"jsonrpc":"1.0","id":1,"method":"health"}"#, r#"{"jsonrpc":null}"#] {
+        line.say(text);
+        assert_eq!(refusal(&line.hear()).0, "INVALID_REQUEST", "{text}");
+    }
+    line.say(r#"[{},{"message":""}]"#);
+    let answers = line.hear();
+    assert_eq!(answers.as_array().map(Vec::len), Some(2));
+    for answer in answers.as_array().unwrap() {
+        assert_eq!(answer["error"]["code"], -32600, "{answers}");
+    }
+    assert_eq!(system.statement(), before);
+}
+
+/// Goal: who forgot `jsonrpc` in a call learns it from the answer.
+#[test]
+fn call_without_jsonrpc_on_a_stream_is_told_what_it_was_read_as() {
+    let system = System::start();
+    let mut line = system.line();
+    line.say(r#"{"id":1,"method":"health"}"#);
+    let message = line.hear()["error"]["message"].clone();
+    assert!(message.as_str().unwrap().contains("without jsonrpc"), "{message}");
+}
+
 #[test]
 fn parameters_are_refused_by_the_path_of_the_wrong_one() {
     let system = System::start();

@@ -92,12 +92,23 @@ fn plain_form_reaches_no_text_of_an_owner_and_is_not_behind_the_gateway() {
     let answer = ask(&system, &request);
     assert_eq!(answer["error"]["data"]["name"], "KMS_REFUSED", "{answer}");
     let answer = http(system.http(), "POST", "/", json!({"message": TEXT}).to_string().as_bytes());
+    // The gateway speaks JSON-RPC alone: to it this is a call without `jsonrpc`.
     assert_eq!(answer.json()["error"]["code"], -32600);
-    // Nor after a call on the same connection.
+}
+
+/// Goal: an object without `jsonrpc` is of this form wherever it stands on a stream, and the last.
+#[test]
+fn request_after_calls_on_one_connection_is_served_and_ends_it() {
+    let rig = Rig::start();
+    let system = rig.system(AppConfig::default());
     let mut line = system.line();
     assert_eq!(line.call("health", Value::Null)["result"]["phase"], "ready");
     line.say(json!({"message": TEXT}).to_string());
-    assert_eq!(line.hear()["error"]["code"], -32600);
+    line.say(json!({"jsonrpc": "2.0", "id": 1, "method": "health"}).to_string());
+    let answer = line.hear();
+    assert_eq!((&answer["status"], &answer["jsonrpc"]), (&json!("ok"), &Value::Null), "{answer}");
+    line.half_close();
+    assert!(line.is_over(), "what follows such a request is not answered");
 }
 
 #[test]
@@ -109,6 +120,8 @@ fn wrong_requests_and_engines_without_the_application_answer_in_the_same_form() 
         (json!({"operation": "sign"}), "operation"),
         (json!({"message": TEXT, "surprise": 1}), "surprise"),
         (json!({"message": TEXT, "credentials": {}}), "credentials.AccessKeyId"),
+        (json!({"encrypted": "AA==", "signature": "AA=="}), "message"),
+        (json!({"number_of_bytes": 3}), "message"),
     ] {
         let answer = ask(&system, &request);
         assert_eq!(

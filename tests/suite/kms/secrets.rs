@@ -48,8 +48,8 @@ fn no_secret_stands_in_log_error_or_trail() {
     };
     let (honest, cut) = (app(Way::Honest), app(Way::ResetAfter(2000)));
     let ask = |app: &App, request: Value| -> Value {
-        let answer = block_on(plain::answer(Some(app), request.to_string().as_bytes()));
-        serde_json::from_slice(&answer.expect("it is of this form")).expect("JSON")
+        let answer = block_on(plain::answer(Some(app), request));
+        serde_json::from_slice(&answer).expect("JSON")
     };
     let good = rig.kms.credentials(ENCLAVE).expect("the service has made them");
     let denied = rig.kms.credentials(ADMIN).expect("the service has made them");

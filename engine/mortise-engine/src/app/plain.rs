@@ -9,26 +9,33 @@ use super::service::{App, Asked, Message};
 use mortise_format::errors::Code;
 use mortise_format::wire::plain::{PlainOperation, PlainRequest};
 use mortise_format::wire::results::{KmsDataKey, KmsDecrypted, KmsEncrypted, KmsRandom};
-use mortise_format::wire::{ErrorObject, json};
+use mortise_format::wire::{ErrorObject, ParamError};
 use serde_json::{Value, json};
 use zeroize::Zeroize as _;
 
-/// The answer to a value that is meant as a request of this form; `None` for any other.
-pub async fn answer(app: Option<&App>, bytes: &[u8]) -> Option<Vec<u8>> {
-    let mut value = json::parse(bytes).ok()?;
-    if !PlainRequest::is_meant(&value) {
-        return None;
-    }
+/// The answer to a value that is meant as a request of this form; it is wiped.
+pub async fn answer(app: Option<&App>, mut value: Value) -> Vec<u8> {
     let parsed = PlainRequest::parse(&value);
     wipe(&mut value);
     let answered = match parsed {
         Ok(request) => serve(app, request).await,
-        Err(error) => Err(ErrorObject::from(error)),
+        Err(error) => Err(malformed(&error)),
     };
     let mut answer = answered.unwrap_or_else(|error| refusal(&error));
     let bytes = serde_json::to_vec(&answer).expect("answers have text keys only");
     wipe(&mut answer);
-    Some(bytes)
+    bytes
+}
+
+/// Who meant a call and forgot `jsonrpc` is told how the request was read.
+fn malformed(error: &ParamError) -> ErrorObject {
+    let object = ErrorObject::from(error);
+    match error {
+        ParamError::UnknownField { .. } | ParamError::Missing { .. } => object.saying(format!(
+            "{error}; without jsonrpc this is a request of the application, no call"
+        )),
+        _ => object,
+    }
 }
 
 async fn serve(app: Option<&App>, request: PlainRequest) -> Result<Value, ErrorObject> {

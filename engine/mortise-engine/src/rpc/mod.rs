@@ -20,7 +20,12 @@ use mortise_format::wire::{Call, ErrorObject};
 /// Answers one message: an object or a batch. `None` when nothing is to be answered, which is so
 /// for notifications only.
 pub async fn answer(gate: &Gate, bytes: &[u8]) -> Option<Vec<u8>> {
-    match envelope::parse(bytes) {
+    answer_message(gate, envelope::parse(bytes)).await
+}
+
+/// As [`answer`], to a message that was read already.
+pub async fn answer_message(gate: &Gate, message: Message) -> Option<Vec<u8>> {
+    match message {
         Message::Single(item) => answer_item(gate, item).await,
         Message::Batch(items) => {
             // Asked in order and answered in order; what is logged shares frames all the same,

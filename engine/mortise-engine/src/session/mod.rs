@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! first byte { or [  JSON values, each answered as soon as it is complete, until half-close
-//!   without jsonrpc  one request of the second document's form, one answer, a close
+//!   an object without jsonrpc  a request of the second document's form, one answer, a close
 //! MRT1               length-prefixed messages, pipelined, answered in any order
 //! GET, POST, ...     one named error that points at the gateway, and a close
 //! ```

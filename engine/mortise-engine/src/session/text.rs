@@ -8,8 +8,9 @@ use crate::rpc;
 use bytes::{Buf, BytesMut};
 use mortise_format::errors::Code;
 use mortise_format::limits::REQUEST_BYTES_MAX;
-use mortise_format::wire::ErrorObject;
-use mortise_format::wire::envelope::{Id, failure};
+use mortise_format::wire::envelope::{self, Id, failure};
+use mortise_format::wire::plain::PlainRequest;
+use mortise_format::wire::{ErrorObject, json};
 use mortise_transport::Stream;
 use std::io;
 use std::sync::Arc;
@@ -22,7 +23,7 @@ pub(super) async fn serve(
     mut buffer: BytesMut,
     gate: Arc<Gate>,
 ) -> io::Result<()> {
-    let (mut scanner, mut is_first) = (Scanner::default(), true);
+    let mut scanner = Scanner::default();
     loop {
         skip_space(&mut buffer);
         match buffer.first() {
@@ -41,16 +42,18 @@ pub(super) async fn serve(
         }
         if let Some(length) = scanner.complete(&buffer) {
             let mut value = buffer.split_to(length);
-            if std::mem::take(&mut is_first)
-                && let Some(answer) = plain::answer(gate.app(), &value).await
-            {
-                value.zeroize();
-                return last_words(stream, &answer).await;
-            }
-            if let Some(mut answer) = rpc::answer(&gate, &value).await {
-                answer.push(b'\n');
-                stream.write_all(&answer).await?;
-                stream.flush().await?;
+            match reply(&gate, &value).await {
+                Reply::Last(answer) => {
+                    // It may have held credentials.
+                    value.zeroize();
+                    return last_words(stream, &answer).await;
+                }
+                Reply::Next(Some(mut answer)) => {
+                    answer.push(b'\n');
+                    stream.write_all(&answer).await?;
+                    stream.flush().await?;
+                }
+                Reply::Next(None) => {}
             }
             continue;
         }
@@ -62,6 +65,27 @@ pub(super) async fn serve(
             let error = ErrorObject::new(Code::ParseError).saying("the value is not complete");
             return last_words(stream, &failure(&Id::Null, &error)).await;
         }
+    }
+}
+
+/// What one value gets.
+enum Reply {
+    /// An answer, unless it was notifications only; then the next value is read.
+    Next(Option<Vec<u8>>),
+    /// An answer, and the end of the connection.
+    Last(Vec<u8>),
+}
+
+/// An object without `jsonrpc` is the application's and the last; everything else is JSON-RPC's.
+async fn reply(gate: &Gate, bytes: &[u8]) -> Reply {
+    if bytes.len() > REQUEST_BYTES_MAX {
+        return Reply::Last(rpc::too_large());
+    }
+    match json::parse(bytes) {
+        Ok(value) if PlainRequest::is_meant(&value) => {
+            Reply::Last(plain::answer(gate.app(), value).await)
+        }
+        parsed => Reply::Next(rpc::answer_message(gate, envelope::read(parsed)).await),
     }
 }
 

@@ -72,7 +72,12 @@ pub fn parse(bytes: &[u8]) -> Message {
     if bytes.len() > REQUEST_BYTES_MAX {
         return refused(invalid("the request is over its size limit"));
     }
-    match json::parse(bytes) {
+    read(json::parse(bytes))
+}
+
+/// Reads one value that was parsed already, or was not JSON; see [`parse`].
+pub fn read(parsed: Result<Value, JsonError>) -> Message {
+    match parsed {
         Ok(Value::Array(list)) if list.is_empty() => refused(invalid("the batch is empty")),
         Ok(Value::Array(list)) if list.len() > RPC_BATCH_MAX => {
             refused(invalid("the batch has more calls than the limit"))

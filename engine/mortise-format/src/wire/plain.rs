@@ -1,4 +1,4 @@
-//! The second document's request: one JSON object without `jsonrpc`, for the application alone.
+//! The second document's request: any JSON object without `jsonrpc`, for the application alone.
 //!
 //! Its keys are in `specs/application.md`. It names no owner and carries no signature: it is for
 //! the parent, who holds the credentials.
@@ -15,7 +15,7 @@ use serde_json::Value;
 
 type Result<T> = core::result::Result<T, ParamError>;
 
-/// All keys of a request; the first three show what it is.
+/// All keys of a request.
 const KEYS: &[&str] = &[
     "message",
     "operation",
@@ -26,7 +26,7 @@ const KEYS: &[&str] = &[
     "number_of_bytes",
 ];
 /// What tells a call of JSON-RPC, a malformed one too.
-const CALL_KEYS: [&str; 2] = ["jsonrpc", "method"];
+const CALL_KEY: &str = "jsonrpc";
 const CREDENTIALS_KEYS: &[&str] = &["AccessKeyId", "SecretAccessKey", "Token", "Expiration"];
 
 /// What is asked for.
@@ -75,12 +75,10 @@ impl PlainOperation {
 }
 
 impl PlainRequest {
-    /// True for an object that is meant as one of these: no call of JSON-RPC, and with one of the
-    /// keys that only this form has.
+    /// True for every object without `jsonrpc`, whatever else it holds or lacks: what is wrong with
+    /// it is for [`parse`](Self::parse) to say. An array is a batch, and none of these.
     pub fn is_meant(value: &Value) -> bool {
-        let Value::Object(map) = value else { return false };
-        !CALL_KEYS.iter().any(|key| map.contains_key(*key))
-            && KEYS[..3].iter().any(|key| map.contains_key(*key))
+        matches!(value, Value::Object(map) if !map.contains_key(CALL_KEY))
     }
 
     /// Parses a request.
@@ -169,19 +167,28 @@ mod tests {
     }
 
     #[test]
-    fn calls_of_json_rpc_and_strangers_are_not_meant() {
+    fn objects_without_jsonrpc_are_meant_and_nothing_else_is() {
         for value in [
             json!({"jsonrpc": "2.0", "id": 1, "method": "health", "message": ""}),
-            json!({"method": "health", "message": ""}),
             json!({"jsonrpc": "1.0", "operation": "encrypt"}),
-            json!({}),
-            json!({"id": 1}),
+            json!({"jsonrpc": null, "message": ""}),
             json!([{"message": ""}]),
+            json!([]),
             json!("message"),
+            json!(7),
+            json!(null),
         ] {
             assert!(!PlainRequest::is_meant(&value), "{value}");
         }
-        assert!(PlainRequest::is_meant(&json!({"operation": 1})));
+        for value in [
+            json!({"operation": 1}),
+            json!({"method": "health", "message": ""}),
+            json!({"id": 1, "method": "health"}),
+            json!({"JSONRPC": "2.0"}),
+            json!({}),
+        ] {
+            assert!(PlainRequest::is_meant(&value), "{value}");
+        }
     }
 
     #[test]
@@ -205,6 +212,10 @@ mod tests {
             (json!({"message": "", "credentials": {}}), "credentials.AccessKeyId"),
             (json!({"message": "", "credentials": {"X": 1}}), "credentials.X"),
             (json!({"message": "", "more": 1}), "more"),
+            (json!({"id": 1, "method": "health"}), "id"),
+            (json!({"method": "health", "message": ""}), "method"),
+            (json!({"message": "", "params": {"jsonrpc": "2.0"}}), "params"),
+            (json!({}), "message"),
         ] {
             assert_eq!(PlainRequest::parse(&value).unwrap_err().field(), field, "{value}");
         }
