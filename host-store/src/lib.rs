@@ -17,6 +17,7 @@
 //! ```
 
 mod credentials;
+pub mod export;
 mod gateway;
 mod metrics;
 mod relay;

@@ -28,6 +28,8 @@ pub const SNAPSHOT_DIGEST: &str = "mortise 2026 snapshot v1";
 pub const KEY_COMMITMENT: &str = "mortise 2026 key commitment v1";
 /// Context of the commitment to the log secret.
 pub const LOG_SECRET_COMMITMENT: &str = "mortise 2026 log secret commitment v1";
+/// Context of the digest at the end of an exported log.
+pub const LOG_EXPORT: &str = "mortise 2026 log export v1";
 
 /// Context of the wrapping keys of the software vault, which no measured binary links.
 pub const SOFTWARE_VAULT: &str = "mortise 2026 software vault wrapping key v1";
@@ -42,6 +44,11 @@ pub const ENTROPY_SEED: &str = "mortise 2026 entropy seed v1";
 pub const CHANNEL_REQUEST: &[u8] = b"mortise channel request v1";
 /// Label of the secret that is exported from that context for the answer.
 pub const CHANNEL_ANSWER: &[u8] = b"mortise channel answer v1";
+
+/// Info of the HPKE message that releases keys of epochs to a reader.
+pub const READING_KEYS: &[u8] = b"mortise reading keys v1";
+/// Info of the HPKE message that releases keys of frames to a reader.
+pub const READING_FRAMES: &[u8] = b"mortise reading frames v1";
 
 /// HKDF salt of the two keys of one message of the application.
 pub const APP_MESSAGE: &[u8] = b"mortise app message v1";
@@ -68,6 +75,7 @@ pub const ALL: &[&str] = &[
     SNAPSHOT_DIGEST,
     KEY_COMMITMENT,
     LOG_SECRET_COMMITMENT,
+    LOG_EXPORT,
     SOFTWARE_VAULT,
     ATTESTATION_BINDING,
     ATTESTATION_DOCUMENT,
