@@ -14,6 +14,8 @@ mod receipt;
 mod state;
 mod statement;
 mod tlog_proof;
+#[cfg(feature = "json")]
+mod vectors;
 
 use crate::Engine;
 use crate::receipt::Receipt;
