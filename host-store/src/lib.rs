@@ -14,6 +14,7 @@
 //! engine --store protocol--> server -> writer (group commit) -> store (segments, sled)
 //! HTTP   --POST-----------> gateway --request protocol--> engine
 //! engine --TLS------------> relay --the same bytes--> key service;  credentials --> engine
+//! engine --call-----------> witness --POST----------> witness
 //! ```
 
 mod credentials;
@@ -25,12 +26,14 @@ mod run;
 mod server;
 pub mod store;
 pub mod verify;
+mod witness;
 
 pub use credentials::{CredentialsSource, SourceError, SourceNameError};
 pub use gateway::GatewayLimits;
 pub use metrics::{Metrics, Outcome, Relayed};
 pub use relay::{AllowList, Destination, DestinationError, NotAllowed};
 pub use run::{Config, Host, HostError, KeyServiceConfig, run};
+pub use witness::{WitnessConfig, WitnessPlace, WitnessPlaceError};
 
 #[cfg(test)]
 mod tests;

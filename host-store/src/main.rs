@@ -5,6 +5,7 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use mortise_host::verify::{Fault, Summary, VerifyError, verify};
 use mortise_host::{AllowList, Config, CredentialsSource, Destination, KeyServiceConfig, run};
+use mortise_host::{WitnessConfig, WitnessPlace};
 use mortise_transport::{Address, VSOCK_CID_ANY};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -17,6 +18,9 @@ const STORE: Address = Address::Vsock { cid: VSOCK_CID_ANY, port: 5001 };
 /// Where the enclave finds the relay to the key service, and credentials for it.
 const RELAY: Address = Address::Vsock { cid: VSOCK_CID_ANY, port: 8000 };
 const CREDENTIALS: Address = Address::Vsock { cid: VSOCK_CID_ANY, port: 5003 };
+
+/// Where the enclave hands requests to witnesses over.
+const WITNESS: Address = Address::Vsock { cid: VSOCK_CID_ANY, port: 5004 };
 
 /// Nothing was judged: the folder is wrong or cannot be read.
 const UNREADABLE: u8 = 2;
@@ -62,9 +66,30 @@ struct RunArgs {
     proxy_port: u16,
     #[command(flatten)]
     key_service: KeyServiceArgs,
+    #[command(flatten)]
+    witnesses: WitnessArgs,
     /// How log lines are written to stderr.
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     log: LogFormat,
+}
+
+/// The enclave's way to witnesses of the log.
+#[derive(Debug, Args)]
+struct WitnessArgs {
+    /// A witness and where it takes add-checkpoint: "VERIFIER_KEY http://HOST:PORT/PREFIX"; once
+    /// for each witness of the policy. For https, forward a local port with what ends TLS.
+    #[arg(long, value_name = "KEY URL")]
+    witness: Vec<WitnessPlace>,
+    /// Where the enclave hands requests to witnesses over: unix:PATH or vsock:CID:PORT.
+    #[arg(long, value_name = "ADDR", default_value_t = WITNESS)]
+    listen_witness: Address,
+}
+
+impl WitnessArgs {
+    fn config(self) -> Option<WitnessConfig> {
+        let way = WitnessConfig { listen: self.listen_witness, places: self.witness };
+        (!way.places.is_empty()).then_some(way)
+    }
 }
 
 /// The enclave's way to the key service. Amazon's vsock-proxy works in place of the relay.
@@ -137,6 +162,7 @@ fn run_host(args: RunArgs) -> ExitCode {
         Ok(way) => way,
         Err(error) => return fail(&*error),
     };
+    config.witnesses = args.witnesses.config();
     if !config.http.ip().is_loopback() {
         tracing::warn!(http = %config.http, "the gateway is open to other machines");
     }

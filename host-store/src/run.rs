@@ -11,6 +11,7 @@ use crate::metrics::Metrics;
 use crate::relay::{self, AllowList, Destination, NotAllowed, Relay};
 use crate::server::{self, StoreServer};
 use crate::store::{DiskStore, LogStore as _, OpenError, StoreOptions, Syncer, Writer};
+use crate::witness::{self, Way, WitnessConfig};
 use mortise_format::store::LogHead;
 use mortise_transport::{Address, Listener};
 use std::fs::File;
@@ -44,6 +45,8 @@ pub struct Config {
     pub store: StoreOptions,
     /// The way to the key service; none when the enclave reaches it otherwise.
     pub key_service: Option<KeyServiceConfig>,
+    /// The way to witnesses; none when the policy has none.
+    pub witnesses: Option<WitnessConfig>,
 }
 
 /// The enclave's way to the key service.
@@ -72,6 +75,7 @@ impl Config {
             limits: GatewayLimits::default(),
             store: StoreOptions::default(),
             key_service: None,
+            witnesses: None,
         }
     }
 }
@@ -100,6 +104,14 @@ pub enum HostError {
     /// Nobody can be heard at an address of the key service's way.
     #[error("cannot listen at {address} for the key service: {error}")]
     ListenKeyService {
+        /// The address.
+        address: Address,
+        /// The system's reason.
+        error: io::Error,
+    },
+    /// Nobody can be heard at the address of the way to witnesses.
+    #[error("cannot listen at {address} for the witnesses' way: {error}")]
+    ListenWitness {
         /// The address.
         address: Address,
         /// The system's reason.
@@ -181,6 +193,9 @@ impl Host {
         if let Some(way) = config.key_service {
             tasks.extend(open_way(way, only_cid, &metrics, &stopped).await?);
         }
+        if let Some(way) = config.witnesses {
+            tasks.push(open_witnesses(way, only_cid, &stopped).await?);
+        }
         Ok(Self { http, head, stop, tasks, writer: Some(thread), store })
     }
 
@@ -230,6 +245,19 @@ async fn open_way(
         tokio::spawn(relay::serve(relaying, relay, stopped.clone())),
         tokio::spawn(credentials::serve(providing, provider, stopped.clone())),
     ])
+}
+
+/// Listens for calls to witnesses.
+async fn open_witnesses(
+    way: WitnessConfig,
+    only_cid: Option<u32>,
+    stopped: &watch::Receiver<()>,
+) -> Result<JoinHandle<()>, HostError> {
+    let address = way.listen;
+    let listener = Listener::bind(&address).await;
+    let listener = listener.map_err(|error| HostError::ListenWitness { address, error })?;
+    let way = Way { places: Arc::new(way.places), only_cid };
+    Ok(tokio::spawn(witness::serve(listener, way, stopped.clone())))
 }
 
 async fn listen(address: &Address) -> Result<Listener, HostError> {

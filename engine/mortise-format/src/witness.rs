@@ -41,6 +41,31 @@ pub enum Origin {
     Sigsum,
 }
 
+/// What the engine asks of its parent: carry these bytes to a witness. One call a connection.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct WitnessCall {
+    /// The witness, by its key.
+    pub witness: [u8; 32],
+    /// Body of a `POST` to its `add-checkpoint`.
+    pub body: Vec<u8>,
+}
+
+/// What the parent answers; nothing of it is believed that is not signed.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub enum WitnessReply {
+    /// What came back from where the witness is said to be.
+    Answered {
+        /// HTTP status.
+        status: u16,
+        /// The body.
+        body: Vec<u8>,
+    },
+    /// The parent knows no place of this witness.
+    Unknown,
+    /// There was no answer, or none within the bounds.
+    Unreachable,
+}
+
 /// The engine that a new one takes the place of, after its log was lost behind its witnesses.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct Predecessor {

@@ -19,6 +19,6 @@ pub use address::{Address, AddressError, VSOCK_CID_ANY};
 pub use listener::Listener;
 pub use message::{
     HEADER_BYTES, Message, MessageError, MessageReader, MessageWriter, REQUEST_MAGIC, STORE_MAGIC,
-    message_length,
+    WITNESS_MAGIC, message_length,
 };
 pub use stream::{Peer, Stream, connect};

@@ -15,6 +15,8 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 pub const REQUEST_MAGIC: [u8; 4] = *b"MRT1";
 /// Opens a connection of the store protocol, sent by the dialling side.
 pub const STORE_MAGIC: [u8; 4] = *b"MRS1";
+/// Opens a connection of the way to witnesses, sent by the dialling side.
+pub const WITNESS_MAGIC: [u8; 4] = *b"MRW1";
 /// Size of what precedes each payload.
 pub const HEADER_BYTES: usize = 4 + 8;
 

@@ -34,3 +34,4 @@ pub use call::{Call, Method};
 pub use error::ErrorObject;
 pub use fields::ParamError;
 pub use text::{Base64, HexBytes};
+pub use witness::{vkey_parse, vkey_text};

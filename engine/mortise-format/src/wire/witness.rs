@@ -16,7 +16,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 const LOCAL_DOMAIN: &str = "mortise.localhost";
 
 /// The verifier key of a witness.
-pub(super) fn vkey_text(witness: &WitnessKey) -> String {
+pub fn vkey_text(witness: &WitnessKey) -> String {
     let typed = [&[NOTE_COSIGNATURE], &witness.key[..]].concat();
     format!("{}+{}+{}", witness.name, key_id(witness), STANDARD.encode(typed))
 }
@@ -26,7 +26,8 @@ fn key_id(witness: &WitnessKey) -> String {
     to_hex(&hash[..4]).trim_start_matches("0x").to_string()
 }
 
-fn vkey_parse(text: &str) -> Option<WitnessKey> {
+/// Reads the verifier key of a witness; `None` when it is none.
+pub fn vkey_parse(text: &str) -> Option<WitnessKey> {
     let (name, rest) = text.split_once('+')?;
     let (id, key) = rest.split_once('+')?;
     let bytes = STANDARD.decode(key).ok()?;

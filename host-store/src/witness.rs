@@ -1,0 +1,259 @@
+//! The way to witnesses (port 5004): the enclave hands over a request, this machine posts it.
+//!
+//! ```text
+//! enclave --call {witness key, body}--> here --POST URL/add-checkpoint--> witness
+//!         <--reply {status, body}-----       <--------------------------
+//! ```
+//! What it is for: an enclave has no network, and a cosignature proves itself, so that HTTP, and TLS
+//! where it is wanted, can end on this machine.
+//!
+//! What it does not do: end TLS (put a forwarder that does beside it), understand what passes,
+//! retry. Whoever owns this machine can keep cosignatures back; making one takes a witness's key.
+//!
+//! Invariants: bytes go to places of the configuration or nowhere; calls, bytes and time are bounded.
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::Request;
+use hyper_util::rt::TokioIo;
+use mortise_format::codec;
+use mortise_format::limits::{
+    WITNESS_ANSWER_BYTES_MAX, WITNESS_ANSWER_MS_MAX, WITNESS_REQUEST_BYTES_MAX,
+};
+use mortise_format::wire::vkey_parse;
+use mortise_format::witness::{WitnessCall, WitnessReply};
+use mortise_transport::{
+    Address, Listener, MessageReader, MessageWriter, Peer, Stream, WITNESS_MAGIC,
+};
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+/// Calls at once.
+const CALLS_MAX: usize = 64;
+/// A call or a reply with what goes around it.
+const MESSAGE_BYTES_MAX: usize = WITNESS_REQUEST_BYTES_MAX + 1024;
+/// A failing accept is tried again after this time.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Where a witness is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WitnessPlace {
+    key: [u8; 32],
+    host: String,
+    port: u16,
+    prefix: String,
+}
+
+/// Why a text is no place of a witness.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum WitnessPlaceError {
+    /// Not two words.
+    #[error("a witness is \"VERIFIER_KEY URL\"")]
+    Words,
+    /// The first is no verifier key.
+    #[error("the first word is no verifier key of a witness")]
+    Key,
+    /// The second is no URL that can be posted to.
+    #[error(
+        "the second word is not http://HOST:PORT or http://HOST:PORT/PREFIX (TLS ends elsewhere)"
+    )]
+    Url,
+}
+
+impl FromStr for WitnessPlace {
+    type Err = WitnessPlaceError;
+
+    fn from_str(text: &str) -> Result<Self, WitnessPlaceError> {
+        let (key, url) = text.trim().split_once(' ').ok_or(WitnessPlaceError::Words)?;
+        let key = vkey_parse(key).ok_or(WitnessPlaceError::Key)?.key;
+        let rest = url.trim().strip_prefix("http://").ok_or(WitnessPlaceError::Url)?;
+        let (authority, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+        let (host, port) = authority.rsplit_once(':').unwrap_or((authority, "80"));
+        let port = port.parse().ok().filter(|port| *port != 0).ok_or(WitnessPlaceError::Url)?;
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._~/".contains(c);
+        if host.is_empty() || !host.chars().chain(prefix.chars()).all(is_plain) {
+            return Err(WitnessPlaceError::Url);
+        }
+        let prefix = prefix.trim_end_matches('/').to_owned();
+        Ok(Self { key, host: host.to_owned(), port, prefix })
+    }
+}
+
+/// The enclave's way to witnesses.
+#[derive(Debug, Clone)]
+pub struct WitnessConfig {
+    /// Where the enclave hands requests over.
+    pub listen: Address,
+    /// Where they go.
+    pub places: Vec<WitnessPlace>,
+}
+
+/// What the way works with.
+#[derive(Debug, Clone)]
+pub(crate) struct Way {
+    pub(crate) places: Arc<Vec<WitnessPlace>>,
+    /// Virtual machines other than this one are turned away.
+    pub(crate) only_cid: Option<u32>,
+}
+
+/// Carries calls until `stop` changes; what is under way then is cut off.
+pub(crate) async fn serve(listener: Listener, way: Way, mut stop: watch::Receiver<()>) {
+    let mut calls = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept(), if calls.len() < CALLS_MAX => accepted,
+            Some(_) = calls.join_next() => continue,
+            _ = stop.changed() => return,
+        };
+        match accepted {
+            Ok((_, Peer::Vsock { cid })) if way.only_cid.is_some_and(|only| only != cid) => {
+                tracing::warn!(cid, "a virtual machine that is not the enclave was turned away");
+            }
+            Ok((stream, _)) => {
+                let places = Arc::clone(&way.places);
+                calls.spawn(async move {
+                    let patience = Duration::from_millis(2 * WITNESS_ANSWER_MS_MAX);
+                    // Who hangs up, or sends garbage, is not told anything.
+                    let _ = tokio::time::timeout(patience, carry(stream, &places)).await;
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection to the witnesses' way failed");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn carry(stream: Stream, places: &[WitnessPlace]) -> Option<()> {
+    let (read, write) = tokio::io::split(stream);
+    let mut reader = MessageReader::new(read, MESSAGE_BYTES_MAX);
+    reader.expect_magic(WITNESS_MAGIC).await.ok()?;
+    let message = reader.read().await.ok()??;
+    let call: WitnessCall = codec::decode(&message.payload).ok()?;
+    let reply = match places.iter().find(|place| place.key == call.witness) {
+        None => WitnessReply::Unknown,
+        Some(place) => post(place, call.body).await.unwrap_or(WitnessReply::Unreachable),
+    };
+    let mut writer = MessageWriter::new(write, MESSAGE_BYTES_MAX);
+    writer.queue(message.correlation, &codec::encode(&reply)).ok()?;
+    writer.flush().await.ok()
+}
+
+/// One request on one connection; `None` when there is no answer within the bounds.
+async fn post(place: &WitnessPlace, body: Vec<u8>) -> Option<WitnessReply> {
+    let posting = exchange(place, body);
+    let patience = Duration::from_millis(WITNESS_ANSWER_MS_MAX);
+    let reply = tokio::time::timeout(patience, posting).await.ok().flatten();
+    if reply.is_none() {
+        tracing::warn!(host = place.host, port = place.port, "a witness gave no answer");
+    }
+    reply
+}
+
+async fn exchange(place: &WitnessPlace, body: Vec<u8>) -> Option<WitnessReply> {
+    let stream = TcpStream::connect((place.host.as_str(), place.port)).await.ok()?;
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.ok()?;
+    let slash = if place.prefix.is_empty() { "" } else { "/" };
+    let request = Request::post(format!("{slash}{}/add-checkpoint", place.prefix))
+        .header("host", format!("{}:{}", place.host, place.port))
+        .header("content-type", "text/plain; charset=utf-8")
+        .body(Full::new(Bytes::from(body)))
+        .ok()?;
+    let driving = tokio::spawn(connection);
+    let answered = async {
+        let answer = sender.send_request(request).await.ok()?;
+        let status = answer.status().as_u16();
+        let body =
+            Limited::new(answer.into_body(), WITNESS_ANSWER_BYTES_MAX).collect().await.ok()?;
+        Some(WitnessReply::Answered { status, body: body.to_bytes().to_vec() })
+    };
+    let answered = answered.await;
+    driving.abort();
+    answered
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::Router;
+    use axum::routing::post;
+    use mortise_format::wire::vkey_text;
+    use mortise_format::witness::WitnessKey;
+    use mortise_transport::connect;
+
+    fn witness(n: u8) -> WitnessKey {
+        WitnessKey { key: [n; 32], name: format!("w{n}") }
+    }
+
+    #[test]
+    fn a_place_is_a_verifier_key_and_a_plain_url() {
+        let key = vkey_text(&witness(1));
+        let place: WitnessPlace = format!("{key} http://w.example:81/a/b/").parse().unwrap();
+        assert_eq!(
+            (place.host.as_str(), place.port, place.prefix.as_str()),
+            ("w.example", 81, "a/b")
+        );
+        for (text, wrong) in [
+            (key.clone(), WitnessPlaceError::Words),
+            (format!("{key}x http://a"), WitnessPlaceError::Key),
+            (format!("{key} https://a"), WitnessPlaceError::Url),
+            (format!("{key} http://:1"), WitnessPlaceError::Url),
+            (format!("{key} http://a:0"), WitnessPlaceError::Url),
+            (format!("{key} http://a/b c"), WitnessPlaceError::Url),
+            (format!("{key} http://a@b"), WitnessPlaceError::Url),
+        ] {
+            assert_eq!(text.parse::<WitnessPlace>(), Err(wrong), "{text}");
+        }
+    }
+
+    async fn ask(address: &Address, witness: [u8; 32]) -> WitnessReply {
+        let (read, write) = tokio::io::split(connect(address).await.unwrap());
+        let mut writer = MessageWriter::new(write, MESSAGE_BYTES_MAX);
+        writer.queue_magic(WITNESS_MAGIC);
+        writer.queue(7, &codec::encode(&WitnessCall { witness, body: b"asked".to_vec() })).unwrap();
+        writer.flush().await.unwrap();
+        let message = MessageReader::new(read, MESSAGE_BYTES_MAX).read().await.unwrap().unwrap();
+        assert_eq!(message.correlation, 7);
+        codec::decode(&message.payload).unwrap()
+    }
+
+    #[tokio::test]
+    async fn requests_go_to_configured_places_alone_and_answers_are_bounded() {
+        let service = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let at = service.local_addr().unwrap();
+        let router = Router::new()
+            .route("/add-checkpoint", post(|body: String| async move { format!("{body}!") }))
+            .route("/long/add-checkpoint", post(|| async { "x".repeat(5000) }));
+        tokio::spawn(async move { axum::serve(service, router).await });
+        let place =
+            |n, at: &str| format!("{} http://{at}", vkey_text(&witness(n))).parse().unwrap();
+        let gone =
+            tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let places = vec![
+            place(1, &at.to_string()),
+            place(2, &format!("{at}/long")),
+            place(3, &gone.to_string()),
+            place(4, &format!("{at}/none")),
+        ];
+        let folder = tempfile::tempdir().unwrap();
+        let address = Address::Unix(folder.path().join("witness.sock"));
+        let listener = Listener::bind(&address).await.unwrap();
+        let (_stop, stopped) = watch::channel(());
+        let way = Way { places: Arc::new(places), only_cid: None };
+        tokio::spawn(serve(listener, way, stopped));
+        let answered = WitnessReply::Answered { status: 200, body: b"asked!".to_vec() };
+        assert_eq!(ask(&address, [1; 32]).await, answered);
+        assert_eq!(ask(&address, [2; 32]).await, WitnessReply::Unreachable);
+        assert_eq!(ask(&address, [3; 32]).await, WitnessReply::Unreachable);
+        let none = ask(&address, [4; 32]).await;
+        assert!(matches!(none, WitnessReply::Answered { status: 404, .. }), "{none:?}");
+        assert_eq!(ask(&address, [5; 32]).await, WitnessReply::Unknown);
+    }
+}
