@@ -5,7 +5,8 @@
 //! holds a value or holds nothing, and batch updates that hash each dirty node once.
 //!
 //! What it does not do: verify proofs (`mortise_format::merkle::state` does), choose positions or
-//! salt values (the state does), keep old roots, store anything, sign anything.
+//! salt values (the state does), keep old roots (`machine::RecentRoots` keeps what it takes to prove
+//! under them), store anything, sign anything.
 //!
 //! ```text
 //! root(set, depth) = 32 zero bytes                            no leaf below
@@ -25,6 +26,7 @@
 mod arena;
 mod batch;
 mod hash;
+mod overlay;
 mod rehash;
 mod state_tree;
 mod structure;
@@ -36,4 +38,5 @@ pub use mortise_format::merkle::state::{
     PROOF_SIBLINGS_MAX, ProofEnd, StateProof, StateProofError, leaf_hash, node_hash,
 };
 pub use mortise_format::merkle::{Position, ValueHash};
+pub use overlay::Changes;
 pub use state_tree::{Leaves, StateTree, StateTreeError};

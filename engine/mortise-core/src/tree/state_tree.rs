@@ -201,7 +201,7 @@ fn end_at(leaf: &Block, position: &Position) -> ProofEnd {
 
 /// The hash at depth `to` of a subtree whose hash at depth `from` is `hash`, nothing beside it in
 /// between.
-fn raise(position: &Position, from: u8, to: u8, hash: Hash) -> Hash {
+pub(super) fn raise(position: &Position, from: u8, to: u8, hash: Hash) -> Hash {
     (to..from).rev().fold(hash, |hash, depth| {
         let pair = beside_nothing(position, depth, &hash);
         node_hash(&pair.half(0), &pair.half(1))

@@ -427,3 +427,52 @@ fn worked_example_is_the_one_of_the_specification() {
         shown("a proof", &codec::encode(&tree.prove(&at(asked))));
     }
 }
+
+proptest! {
+    #[test]
+    fn the_roots_of_earlier_batches_prove_presence_and_absence(
+        batches in batches(40),
+        asked in proptest::collection::vec(any_position(), 1..20),
+    ) {
+        let mut tree = StateTree::new();
+        let mut model = Model::new();
+        let mut earlier = Vec::new();
+        for batch in &batches {
+            earlier.push((tree.root(), model.clone()));
+            apply(&mut model, batch);
+            tree.update(batch);
+        }
+        for (root, then) in earlier {
+            let differing = then.keys().chain(model.keys()).filter(|p| then.get(*p) != model.get(*p));
+            let mut sheet: Vec<_> = differing.map(|p| (*p, then.get(p).copied())).collect();
+            sheet.sort_unstable();
+            sheet.dedup();
+            let known: Vec<_> = then.keys().chain(model.keys()).copied().take(30).collect();
+            for position in asked.iter().chain(&known) {
+                let (found, proof) = tree.prove_over(&sheet, position);
+                prop_assert_eq!(found, root);
+                match then.get(position) {
+                    Some(value) => {
+                        prop_assert_eq!(proof.verify_present(&root, position, value), Ok(()));
+                    }
+                    None => prop_assert_eq!(proof.verify_absent(&root, position), Ok(())),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn without_changes_a_proof_is_the_one_of_the_tree(batches in batches(40)) {
+        let mut tree = StateTree::new();
+        for batch in &batches {
+            tree.update(batch);
+        }
+        for n in 0..40 {
+            let position = position(n);
+            prop_assert_eq!(tree.prove_over(&[], &position), (tree.root(), tree.prove(&position)));
+        }
+        for (position, _) in tree.leaves() {
+            prop_assert_eq!(tree.prove_over(&[], &position).1, tree.prove(&position));
+        }
+    }
+}
