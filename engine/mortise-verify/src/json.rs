@@ -14,11 +14,13 @@ use mortise_format::entry::LeafKey;
 use mortise_format::ids::{Bytes32, EngineId, Signature};
 use mortise_format::merkle::state::{ProofEnd, StateProof, StateProofError};
 use mortise_format::merkle::{Position, ValueHash};
-use mortise_format::wire::HexBytes;
 use mortise_format::wire::results::{
     CommitmentView, ForkEvidenceView, ForkFormat, ForkLeavesView, LeafProofView, ProofResult,
     ReceiptView, SignedStatementView, StatementView,
 };
+use mortise_format::wire::{HexBytes, json};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 /// Why an answer contradicts itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -48,6 +50,34 @@ pub enum JsonError {
     /// A time is too large to be one.
     #[error("the time of the statement is out of range")]
     Time,
+}
+
+/// Why bytes are not the answer that was expected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AnswerError {
+    /// Not one JSON value, within its bounds.
+    #[error("the bytes are not one JSON value")]
+    Json,
+    /// The engine answered with an error: there is nothing to check.
+    #[error("the engine answered with an error")]
+    Refused,
+    /// A field that is needed is not there, or has another form.
+    #[error("the answer has another form")]
+    Form,
+}
+
+/// Reads an answer, bare or in its JSON-RPC envelope, as a type of
+/// [`mortise_format::wire::results`]. Nothing of it is believed.
+///
+/// # Errors
+/// `Json`, `Refused`, `Form`, in this order.
+pub fn answer<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, AnswerError> {
+    let mut value = json::parse(bytes).map_err(|_| AnswerError::Json)?;
+    if value.get("jsonrpc").is_some() {
+        value = value.get_mut("result").map(Value::take).ok_or(AnswerError::Refused)?;
+    }
+    serde_json::from_value(value).map_err(|_| AnswerError::Form)
 }
 
 /// What an answer says of an entry.

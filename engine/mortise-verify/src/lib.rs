@@ -25,6 +25,10 @@
 //!
 //! Nothing here but `replay` needs the engine's code: without that feature `mortise-format` is the
 //! only crate of ours below.
+//!
+//! A check that fails has a stable name ([`refusal`]); vectors with every name stand in
+//! `specs/vectors`.
+#![cfg_attr(feature = "json", doc = include_str!("example.md"))]
 #![no_std]
 #![deny(clippy::as_conversions, clippy::float_arithmetic)]
 

@@ -12,7 +12,7 @@ use crate::commitment::CommitmentError;
 use crate::fork::ForkError;
 use crate::history::HistoryProofError;
 #[cfg(feature = "json")]
-use crate::json::JsonError;
+use crate::json::{AnswerError, JsonError};
 use crate::note::NoteError;
 use crate::receipt::{FrameError, ReceiptError};
 use crate::state::StateError;
@@ -226,5 +226,13 @@ impl Refusal for JsonError {
             Self::Commitment => "Commitment",
             Self::Time => "Time",
         }
+    }
+}
+
+#[cfg(feature = "json")]
+impl Refusal for AnswerError {
+    /// Whatever is wrong with the form has one name.
+    fn name(&self) -> &'static str {
+        "Form"
     }
 }

@@ -146,9 +146,10 @@ fact = fields(
     withdrawal=names("none", "requested", "executable"),
 )
 intent = fields(terms=terms, request=request, signature=signature)
+grant = fields(reader=word, from_epoch=u64, to_epoch=u64, request=request)
 
-field = names(*(str(number) for number in range(35)))
-limit = names("single", "account", "asset", "concurrent", "rate", "requests", "drafts")
+field = names(*(str(number) for number in range(38)))
+limit = names("single", "account", "asset", "concurrent", "rate", "requests", "drafts", "readingGrants")
 party = names("owner", "beneficiary", "nobody")
 reject = choice(
     ("LOCK_NOT_FOUND", fields()),
@@ -179,6 +180,7 @@ COMMANDS = [
     ("CancelDraft", fields(terms=terms, consent=cancel)),
     ("Extend", fields(lock_id=word, new_expires=u64, request=request, signature=signature)),
     ("RecordFact", fields(fact=fact, signatures=many(signature))),
+    ("GrantReading", fields(grant=grant, signatures=many(signature))),
 ]
 command = choice(*COMMANDS)
 EVENTS = [
@@ -217,6 +219,7 @@ EVENTS = [
     ("FactRecorded", fields(fact=fact, signatures=many(signature))),
     ("CommandRefused", fields(mark=mark, reject=reject, command=command)),
     ("SnapshotTaken", fields(seq=u64, digest=word)),
+    ("ReadingGranted", fields(grant=grant, signatures=many(signature))),
 ]
 event = choice(*EVENTS)
 

@@ -15,8 +15,9 @@ const EXAMPLES: &str = "\
 With one file, checks evidence. With two, compares what both state - receipts, roots, proofs, trust \
 files of one engine - and writes the evidence with --out, for anybody who knows the engine.
 
-When both statements alone can be true, a leaf shows more: --leaf FILE ({\"leaf\", \"path\"}, or a \
-receipt) is the frame that the history of OTHER has at the place of FILE's frame.
+When both statements alone can be true, a leaf shows more: --leaf FILE is the frame that the history \
+of OTHER has at the place of FILE's frame. It is {\"leaf\", \"path\"}, a receipt, or an answer of \
+getReceipt; then OTHER is the getCheckpoint of the same size.
 
 Examples:
   mortise verify fork evidence.json --policy trust.toml
@@ -78,12 +79,14 @@ impl ForkArgs {
     }
 }
 
-/// A leaf with its path, bare or in a receipt.
+/// A leaf with its path: bare, in a receipt, or in an answer of getReceipt, whose path is that in
+/// the newest checkpoint.
 fn leaf(path: &Path) -> Result<LeafProof, Failure> {
     let value = file::answer(path)?;
     let holder = file::receipt_of(&value).unwrap_or(&value);
-    let hashes = holder.get("path").filter(|_| holder.get("event").is_none());
-    let hashes = hashes.or(holder.get("historyPath")).unwrap_or(&Value::Null);
+    let shown = value.pointer("/inclusion/path");
+    let bare = holder.get("path").filter(|_| holder.get("event").is_none());
+    let hashes = shown.or(bare).or(holder.get("historyPath")).unwrap_or(&Value::Null);
     let bare = value!({"leaf": holder["leaf"], "path": hashes});
     let view: LeafProofView = file::read(path, bare)?;
     Ok(LeafProof { leaf: view.leaf.0, path: json::hashes(&view.path) })

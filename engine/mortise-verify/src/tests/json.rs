@@ -4,9 +4,10 @@ use super::commitment::{promise, sign, terms};
 use super::entries::values;
 use super::{Log, START_MS, event};
 use crate::commitment::Expected;
-use crate::json::{Claimed, JsonError, commitment, receipt, state};
+use crate::json::{AnswerError, Claimed, JsonError, answer, commitment, hashes, receipt, state};
 use crate::state::{verify_absence, verify_leaf};
 use crate::statement;
+use alloc::format;
 use mortise_format::codec::encode;
 use mortise_format::entry::LeafKey;
 use mortise_format::ids::{Bytes32, LockId, Root};
@@ -27,7 +28,7 @@ fn view(log: &Log) -> ReceiptView {
         path: receipt.path.into_iter().map(Bytes32).collect(),
         statement: StatementView::from(&receipt.signed.statement),
         statement_signature: receipt.signed.signature,
-        leaf: HexBytes(encode(&log.frames[4].leaf)),
+        leaf: HexBytes(log.frames[4].leaf.clone()),
         history_path: log.path(4, 5).into_iter().map(Bytes32).collect(),
     }
 }
@@ -147,4 +148,27 @@ fn a_commitment_as_answered_verifies_and_one_that_contradicts_itself_does_not() 
     assert_eq!(wrong(|v| v.ccm_attestation.enclave_id.0[0] ^= 1), Err(JsonError::Commitment));
     assert_eq!(wrong(|v| v.ccm_attestation.commitment_hash.0[0] ^= 1), Err(JsonError::Commitment));
     assert_eq!(wrong(|v| v.claim_by += 1), Err(JsonError::Commitment));
+}
+
+#[test]
+fn an_answer_is_read_bare_or_in_its_envelope() {
+    let view = view(&Log::of(1, 5));
+    let bare = serde_json::to_string(&view).unwrap();
+    let enveloped = format!("{{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{bare}}}");
+    for text in [&bare, &enveloped] {
+        assert_eq!(answer(text.as_bytes()), Ok(view.clone()));
+    }
+    let read = |text: &str| answer::<ReceiptView>(text.as_bytes()).unwrap_err();
+    assert_eq!(read("{"), AnswerError::Json);
+    assert_eq!(read("{\"a\":1,\"a\":2}"), AnswerError::Json);
+    assert_eq!(read("{\"jsonrpc\":\"2.0\",\"error\":{\"code\":-32001}}"), AnswerError::Refused);
+    assert_eq!(read("{}"), AnswerError::Form);
+    assert_eq!(read(&bare.replace("\"salt\":\"0x", "\"salt\":\"0x00")), AnswerError::Form);
+    let statement = statement::verify(
+        &Log::of(1, 5).engine,
+        &crate::json::statement(&view.statement, view.statement_signature).unwrap(),
+    );
+    let (statement, path) = (statement.unwrap(), hashes(&view.history_path));
+    let head = statement.head();
+    assert!(crate::receipt::verify_frame(&statement, &view.leaf.0, &path, &head).is_ok());
 }
