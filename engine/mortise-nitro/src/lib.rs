@@ -11,3 +11,6 @@ pub mod clock;
 pub mod device;
 pub mod entropy;
 pub mod kms;
+
+#[cfg(test)]
+mod logged;

@@ -2,6 +2,7 @@
 //! tested. No test sleeps: the module is held in its call, or a draw waits for it.
 
 use super::*;
+use crate::logged::Logged;
 use mortise_engine::ports::PcrState;
 use mortise_engine::ports::{AttestRequest, Entropy as _, ModuleDescription, Nsm, NsmError};
 use mortise_format::limits::{ENTROPY_RESEED_BYTES, ENTROPY_SEED_GIVES_BYTES_MAX};
@@ -242,31 +243,14 @@ fn module_that_gives_too_little_stops_the_next_draw_by_name() {
 #[test]
 fn reason_stands_in_the_log_before_the_panic() {
     let _line = LINE.lock().unwrap();
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
     let entropy = over(&many(1), LONG);
     let mut out = vec![0; ENTROPY_SEED_GIVES_BYTES_MAX + 1];
-    let draw = || panic_at_the_line(&entropy, &mut out);
-    let why = tracing::subscriber::with_default(subscriber, draw);
+    let logged = Logged::start();
+    let why = panic_at_the_line(&entropy, &mut out);
     assert!(why.contains("InternalError"), "{why}");
-    let logged = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let logged = logged.take();
     let reason = "the module gives no randomness: the module failed inside";
     assert!(logged.contains(reason), "{logged}");
-}
-
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl std::io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
 }
 
 /// Method: the thread owns the module; when the test holds the only other handle, it is gone.

@@ -8,6 +8,7 @@ use crate::kms::{
     Bound, ByteStream, CredentialStore, CredentialsFault, Dialer, EnvelopeError, Field, KmsError,
     RecipientKey, Wait,
 };
+use crate::logged::Logged;
 use mortise_engine::ports::{EncryptionContext, NsmError, PortFuture, VaultError};
 use mortise_format::wire::credentials::Credentials;
 use serde_json::json;
@@ -117,31 +118,9 @@ async fn words_of_the_service_are_not_repeated() {
     assert_clean(&format!("{error:?} {error} {}", VaultError::from(error)));
 }
 
-/// Collects what is logged on this thread.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl std::io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test]
 async fn log_of_failing_calls_and_refused_lines_is_clean() {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_writer(move || writer.clone())
-        .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
-
+    let logged = Logged::start();
     let (parent, mut end) = tokio::io::duplex(64 * 1024);
     let once = Mutex::new(Some(parent));
     let store = CredentialStore::from_parent(Arc::new(Once(once)), Arc::new(Half));
@@ -153,7 +132,7 @@ async fn log_of_failing_calls_and_refused_lines_is_clean() {
     let body = json!({"__type": "ThrottlingException", "message": FOREIGN});
     let service = Service::new(move |_, _| Reply::Json(400, body.clone()));
     client(&service).generate_random(1, Some(&credentials())).await.unwrap_err();
-    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let text = logged.take();
     assert!(text.contains("a line is not taken") && text.contains("throttling"), "{text}");
     assert_clean(&text);
 }
