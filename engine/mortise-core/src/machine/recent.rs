@@ -1,0 +1,123 @@
+//! The roots of the last frames, and what leaves held under them.
+//!
+//! What it is for: presence and absence under the state root of a recent frame, when the state has
+//! gone on. For each frame it keeps what the changed leaves held before, and no more.
+//!
+//! What it does not do: copy the tree, survive a snapshot (a restart fills it again by the frames
+//! that it replays), answer for frames outside of its window.
+//!
+//! ```text
+//! state after frame s  = state now, with what frames s+1, s+2, ... changed turned back
+//! held under root s    = the first of them that changed the leaf says, else the state now
+//! ```
+//! Invariants: at most `RECENT_ROOTS_MAX` frames and about `RECENT_ROOTS_BYTES_MAX` bytes; a proof is
+//! given only when it leads to the root that the frame had.
+
+use super::Machine;
+use crate::state::{Before, held_leaf};
+use crate::tree::{Position, StateProof, ValueHash};
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
+use mortise_format::entry::{LeafKey, LeafValue};
+use mortise_format::ids::Root;
+use mortise_format::limits::{RECENT_ROOTS_BYTES_MAX, RECENT_ROOTS_MAX};
+
+/// What one frame changed.
+#[derive(Debug, Clone)]
+struct Undo {
+    seq: u64,
+    /// The root before the frame.
+    root: Root,
+    before: Vec<Before>,
+    bytes: usize,
+}
+
+/// What the last frames changed, oldest first.
+#[derive(Debug, Clone, Default)]
+pub struct RecentRoots {
+    frames: VecDeque<Undo>,
+    bytes: usize,
+}
+
+impl RecentRoots {
+    /// Takes in what frame `seq` changed.
+    pub(super) fn push(&mut self, seq: u64, root: Root, before: Vec<Before>) {
+        let bytes = size_of::<Undo>() + before.iter().map(Before::bytes).sum::<usize>();
+        self.bytes += bytes;
+        self.frames.push_back(Undo { seq, root, before, bytes });
+        while self.frames.len() > RECENT_ROOTS_MAX || self.bytes > RECENT_ROOTS_BYTES_MAX {
+            let Some(oldest) = self.frames.pop_front() else { return };
+            self.bytes -= oldest.bytes;
+        }
+    }
+
+    /// The root after frame `seq`, and what later frames changed, oldest first.
+    fn since(&self, seq: u64) -> Option<(Root, impl Iterator<Item = &Before>)> {
+        let first = self.frames.front()?.seq;
+        let at = usize::try_from(seq.checked_add(1)?.checked_sub(first)?).ok()?;
+        let root = self.frames.get(at)?.root;
+        Some((root, self.frames.range(at..).flat_map(|undo| &undo.before)))
+    }
+}
+
+/// An entry of the state after some frame, with its proof.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProvenLeaf {
+    /// Value and salt, when it was there.
+    pub held: Option<(LeafValue, [u8; 32])>,
+    /// Leads to the state root of the frame.
+    pub proof: StateProof,
+}
+
+/// The state of that frame is not kept, or the frame is not there yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the state of frames {oldest} to {newest} is kept")]
+pub struct RootNotKept {
+    /// The oldest frame whose state can be proven.
+    pub oldest: u64,
+    /// The newest.
+    pub newest: u64,
+}
+
+impl Machine {
+    /// The oldest and the newest frame under whose state root entries can be proven. The last frame
+    /// must be closed.
+    pub fn proven_window(&self) -> RootNotKept {
+        let newest = self.head().next_seq.saturating_sub(1);
+        let oldest = self.recent.frames.front().map(|undo| undo.seq.saturating_sub(1));
+        RootNotKept { oldest: oldest.unwrap_or(newest), newest }
+    }
+
+    /// What the state held under `key` after frame `seq`, with its proof. The last frame must be
+    /// closed.
+    ///
+    /// # Errors
+    /// [`RootNotKept`] with the frames that can be asked for.
+    pub fn prove_at(&self, key: &LeafKey, seq: u64) -> Result<ProvenLeaf, RootNotKept> {
+        let window = self.proven_window();
+        let position = key.position(self.state().engine_id());
+        if seq == window.newest {
+            let held = self.state().leaf_value(key).zip(self.state().leaf_salt(key));
+            return Ok(ProvenLeaf { held, proof: self.tree().prove(&position) });
+        }
+        let proven = self.prove_before(key, &position, seq);
+        proven.filter(|_| (window.oldest..window.newest).contains(&seq)).ok_or(window)
+    }
+
+    fn prove_before(&self, key: &LeafKey, position: &Position, seq: u64) -> Option<ProvenLeaf> {
+        let (root, changed) = self.recent.since(seq)?;
+        let (engine_id, salt_key) = (self.state().engine_id(), self.state().salt_key());
+        let (mut sheet, mut own) = (BTreeMap::new(), None);
+        for before in changed {
+            let at = before.key.position(engine_id);
+            sheet.entry(at).or_insert_with(|| before.value_hash(salt_key));
+            if before.key == *key && own.is_none() {
+                own = Some(before.opened(salt_key));
+            }
+        }
+        let sheet: Vec<(Position, Option<ValueHash>)> = sheet.into_iter().collect();
+        let (found, proof) = self.tree().prove_over(&sheet, position);
+        let held = own.unwrap_or_else(|| held_leaf(self.state(), key));
+        (found == root).then_some(ProvenLeaf { held, proof })
+    }
+}

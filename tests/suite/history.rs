@@ -1,0 +1,257 @@
+//! What the engine shows of its log: receipts, checkpoints, consistency, recent roots.
+//!
+//! Goal: everything that is shown verifies with what outsiders have, whatever its age; a store that
+//! changes a leaf gets no proof out of the engine; only roots of the stated window are answered.
+//! Method: the pipeline on a disk in memory, one frame per command.
+
+use mortise_core::history::archive::ArchiveError;
+use mortise_core::machine::RootNotKept;
+use mortise_core::state::LeafKey;
+use mortise_engine::api::{Answer, Query, ReceiptOf, Reply, Shown};
+use mortise_engine::pipeline::Settings;
+use mortise_engine::proofs::{self, ProofError};
+use mortise_format::command::CancelForm;
+use mortise_format::event::{Event, Position};
+use mortise_format::frame::LEAF_BYTES;
+use mortise_format::ids::LockId;
+use mortise_format::limits::RECENT_ROOTS_MAX;
+use mortise_format::lock::LockTerms;
+use mortise_format::merkle::history::{verify_consistency, verify_inclusion};
+use mortise_testkit::driver::Driver;
+use mortise_testkit::keys::Party;
+use mortise_testkit::scenario::{plain_terms, request, terms};
+use mortise_testkit::store::now;
+use mortise_verify::state::{verify_absence, verify_leaf};
+use mortise_verify::statement::{SignedStatement, VerifiedStatement};
+use mortise_verify::{Engine, receipt, statement};
+
+/// Frames of one command each: drafts are cancelled, which uses their nonces.
+fn burn(driver: &mut Driver, frames: u64) {
+    for nonce in 0..frames {
+        let draft = LockTerms { expires: u64::MAX / 2, ..plain_terms(Party::Owner, nonce, 1) };
+        let asked = driver.desk().cancel_draft(Party::Owner, &draft, CancelForm::Text);
+        let reply = driver.answer(&asked);
+        assert!(matches!(reply, Reply::Logged(..)), "{nonce}: {reply:?}");
+        driver.now_ms += 4000;
+    }
+}
+
+/// Locks that are granted and given back, each in a frame of its own.
+fn trade(driver: &mut Driver, count: u64) -> Vec<LockId> {
+    let mut locks = Vec::new();
+    for n in 0..count {
+        let terms = terms(Party::Owner, n, 1);
+        let lock_id = driver.desk().lock_id(&terms);
+        let granted = driver.desk().commit(Party::Owner, &terms, request(n));
+        let released = driver.desk().release(Party::Beneficiary, lock_id, request(n));
+        for asked in [granted, released] {
+            let reply = driver.answer(&asked);
+            assert!(matches!(reply, Reply::Logged(..)), "{n}: {reply:?}");
+            driver.now_ms += 4000;
+        }
+        locks.push(lock_id);
+    }
+    locks
+}
+
+fn shown(driver: &mut Driver, query: Query) -> Shown {
+    match driver.read(query) {
+        Reply::Shown(shown) => *shown,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn verified(driver: &Driver, signed: &mortise_core::body::SignedStatement) -> VerifiedStatement {
+    let identity = driver.identity();
+    let engine = Engine { id: identity.engine_id, address: identity.signer.address() };
+    let (statement, signature) = (signed.stated.statement.clone(), signed.signature);
+    statement::verify(&engine, &SignedStatement { statement, signature }).expect("it is ours")
+}
+
+fn at(seq: u64, index: u32) -> Query {
+    Query::Receipt(ReceiptOf::At(Position { seq, index }))
+}
+
+fn frame_is_shown(driver: &mut Driver, seq: u64) {
+    let shown = shown(driver, at(seq, 0));
+    let (frame, _) = shown.event.as_ref().expect("a receipt has an event");
+    let newest = verified(driver, &shown.newest).head();
+    let stated = verified(driver, frame.signed());
+    let leaf = mortise_format::codec::encode(frame.leaf());
+    let found = receipt::verify_frame(&stated, &leaf, &shown.paths[0], &newest);
+    assert_eq!(found.map(|frame| frame.inclusion().index()), Ok(seq));
+}
+
+#[test]
+fn frames_of_every_age_are_shown_in_the_newest_checkpoint_and_after_a_restart() {
+    let mut driver = Driver::booted(41);
+    burn(&mut driver, 600);
+    for epoch in 0..2 {
+        let size = driver.pipeline().machine().head().next_seq;
+        for seq in [0, 1, 100, 255, 256, 300, 511, 512, 513, 560, size - 2, size - 1] {
+            frame_is_shown(&mut driver, seq);
+        }
+        if epoch == 0 {
+            driver.restart();
+        }
+    }
+}
+
+#[test]
+fn sizes_of_every_age_are_consistent_and_impossible_ones_are_refused() {
+    let mut driver = Driver::booted(42);
+    burn(&mut driver, 540);
+    driver.restart();
+    let size = driver.pipeline().machine().head().next_seq;
+    for (from, to) in [(1, 2), (1, size), (255, 257), (256, 512), (300, 530), (513, size)] {
+        let shown = shown(&mut driver, Query::Consistency { from, to: Some(to) });
+        let [path, from_root, to_root] = &shown.paths[..] else { panic!("{shown:?}") };
+        let stated = |driver: &Driver, size: u64| {
+            driver.statement(size - 1).map(|s| s.stated.statement.history_root.0)
+        };
+        assert_eq!(stated(&driver, from), Some(from_root[0]));
+        assert_eq!(stated(&driver, to), Some(to_root[0]));
+        assert_eq!(verify_consistency(&from_root[0], from, &to_root[0], to, path), Ok(()));
+    }
+    let whole = shown(&mut driver, Query::Consistency { from: size, to: None });
+    assert_eq!((whole.paths[0].len(), &whole.paths[1]), (0, &whole.paths[2]));
+    for (from, to) in [(0, None), (0, Some(0)), (5, Some(4)), (1, Some(size + 1)), (size + 1, None)]
+    {
+        let reply = driver.read(Query::Consistency { from, to });
+        let refused =
+            matches!(reply, Reply::Read(Answer::NotInLog { size: found }) if found == size);
+        assert!(refused, "{from} {to:?}: {reply:?}");
+    }
+}
+
+#[test]
+fn what_is_not_in_the_log_is_not_shown_and_stops_nothing() {
+    let mut driver = Driver::booted(43);
+    let locks = trade(&mut driver, 3);
+    let size = driver.pipeline().machine().head().next_seq;
+    let unknown = ReceiptOf::Request(Party::Owner.address(), request(999).id);
+    for query in [at(size, 0), at(u64::MAX, 0), at(1, 9), at(0, u32::MAX), Query::Receipt(unknown)]
+    {
+        let reply = driver.read(query);
+        assert!(matches!(reply, Reply::Read(Answer::NotInLog { .. })), "{reply:?}");
+    }
+    let nothing = driver.read(Query::Receipt(ReceiptOf::Lock(LockId([9; 32]))));
+    assert!(matches!(nothing, Reply::Read(Answer::None)));
+    assert!(driver.pipeline().fault().is_none());
+    // By lock, by request and by place it is the same event.
+    let by_lock = shown(&mut driver, Query::Receipt(ReceiptOf::Lock(locks[1])));
+    let of = ReceiptOf::Request(Party::Owner.address(), request(1).id);
+    let by_request = shown(&mut driver, Query::Receipt(of));
+    let event = |shown: &Shown| {
+        let (frame, index) = shown.event.as_ref().expect("a receipt has an event");
+        (frame.statement().seq, *index, frame.event(*index).map(|event| event.bytes))
+    };
+    assert_eq!(event(&by_lock), event(&by_request));
+    let (frame, index) = by_lock.event.expect("a receipt has an event");
+    assert!(matches!(frame.decoded(index), Some(Event::LocksGranted { .. })));
+}
+
+#[test]
+fn a_refusal_that_is_remembered_has_a_receipt() {
+    let mut driver = Driver::booted(44);
+    trade(&mut driver, 1);
+    let again = terms(Party::Owner, 0, 1);
+    let refused = driver.desk().commit(Party::Owner, &again, request(7));
+    assert!(matches!(driver.answer(&refused), Reply::Refused(_)));
+    let of = ReceiptOf::Request(Party::Owner.address(), request(7).id);
+    let shown = shown(&mut driver, Query::Receipt(of));
+    let (frame, index) = shown.event.expect("a refusal is an event");
+    assert!(matches!(frame.decoded(index), Some(Event::CommandRefused { .. })));
+}
+
+#[test]
+fn a_store_that_changes_a_leaf_gets_no_proof() {
+    let mut driver = Driver::booted(45);
+    burn(&mut driver, 300);
+    let size = driver.pipeline().machine().head().next_seq;
+    let plan = driver.pipeline().machine().archive().inclusion(3, size).expect("it is in the log");
+    let plans = [plan];
+    assert!(now(proofs::complete(&driver.disk, &plans)).is_ok());
+    let lie = |change: fn(&mut Vec<Vec<u8>>)| {
+        let disk = driver.disk.copy();
+        disk.edit(|content| change(&mut content.frames));
+        now(proofs::complete(&disk, &plans)).expect_err("the tile is not ours")
+    };
+    let mismatch = |error: &ProofError| {
+        matches!(error, ProofError::Archive(ArchiveError::TileMismatch { tile: 0 }))
+    };
+    assert!(mismatch(&lie(|frames| frames[200][LEAF_BYTES - 1] ^= 1)));
+    let cut = lie(|frames| frames.truncate(255));
+    assert!(matches!(cut, ProofError::Archive(ArchiveError::TileLength { tile: 0, found: 255 })));
+    // The other way round: with the tile as it is the path is good.
+    let leaf = driver.disk.frames()[3].leaf().history_leaf();
+    let root = driver.pipeline().machine().history().root();
+    let path = &now(proofs::complete(&driver.disk, &plans)).expect("the tile is ours")[0];
+    assert_eq!(verify_inclusion(&root, size, 3, &leaf, path), Ok(()));
+}
+
+/// Whether the lock is shown as held after frame `seq`, under the root that was stated then.
+fn proven(driver: &mut Driver, key: &LeafKey, seq: u64) -> Option<Vec<u8>> {
+    let shown = shown(driver, Query::ProofAt(key.clone(), seq));
+    let (frame, _) = shown.event.as_ref().expect("the statement comes with a frame");
+    let stated = verified(driver, frame.signed());
+    assert_eq!(stated.seq(), seq);
+    let answer = shown.proof.expect("a proof was asked for");
+    match &answer.value {
+        Some((value, salt)) => {
+            let value = mortise_format::codec::encode(value);
+            verify_leaf(&stated, key, &value, salt, &answer.proof).expect("it is present");
+            Some(value)
+        }
+        None => {
+            verify_absence(&stated, key, &answer.proof).expect("it is absent");
+            None
+        }
+    }
+}
+
+#[test]
+fn every_recent_root_proves_what_was_held_then() {
+    let mut driver = Driver::booted(46);
+    let locks = trade(&mut driver, 12);
+    let newest = driver.pipeline().machine().head().next_seq - 1;
+    let owner = LeafKey::Principal(Party::Owner.address());
+    for (n, lock_id) in locks.iter().enumerate() {
+        let key = LeafKey::Lock(*lock_id);
+        let told: Vec<_> = (0..=newest).map(|seq| proven(&mut driver, &key, seq)).collect();
+        let since = told.iter().position(Option::is_some).expect("it was granted");
+        assert!(told[since..].iter().all(Option::is_some), "nothing is pruned yet");
+        let mut values = told[since..].to_vec();
+        values.dedup();
+        assert_eq!(values.len(), 2, "lock {n} was active, then released");
+    }
+    let mut counts: Vec<_> = (0..=newest).map(|seq| proven(&mut driver, &owner, seq)).collect();
+    counts.dedup();
+    assert_eq!(counts.len(), 25, "absent, then another value after each command");
+    driver.restart();
+    for seq in 0..=newest {
+        proven(&mut driver, &LeafKey::Lock(locks[5]), seq);
+        proven(&mut driver, &LeafKey::Lock(LockId([7; 32])), seq);
+    }
+}
+
+#[test]
+fn roots_outside_of_the_window_are_refused_with_the_window() {
+    let settings = Settings { snapshot_frames: u64::MAX, ..Settings::default() };
+    let mut driver = Driver::new(47, settings);
+    driver.boot().expect("an empty disk boots");
+    driver.settle();
+    let frames = u64::try_from(RECENT_ROOTS_MAX).expect("a small number");
+    burn(&mut driver, frames + 20);
+    let newest = driver.pipeline().machine().head().next_seq - 1;
+    let window = RootNotKept { oldest: newest - frames, newest };
+    let key = LeafKey::Principal(Party::Owner.address());
+    for seq in [0, window.oldest - 1, newest + 1, u64::MAX] {
+        let reply = driver.read(Query::ProofAt(key.clone(), seq));
+        let told = matches!(reply, Reply::Read(Answer::RootNotKept(found)) if found == window);
+        assert!(told, "{seq}: {reply:?}");
+    }
+    for seq in [window.oldest, window.oldest + 1, newest - 1, newest] {
+        proven(&mut driver, &key, seq);
+    }
+}
