@@ -1,5 +1,6 @@
 //! The Rust client against a real engine: every method, retries, waiting, rollback.
 
+mod history;
 mod loss;
 mod methods;
 mod offline;

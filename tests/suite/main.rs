@@ -9,6 +9,7 @@ mod commands;
 mod conformance;
 mod dev;
 mod durability;
+mod history;
 mod kms;
 mod no_std;
 mod nsm;

@@ -14,7 +14,7 @@ use mortise_format::ids::{LockId, Signature};
 use mortise_format::lock::LockTerms;
 use mortise_format::wire::params::ExtendLock;
 use mortise_format::wire::results::{CommitmentView, OutcomeResult, ReceiptView};
-use mortise_verify::commitment::{CommitmentError, Expected};
+use mortise_verify::commitment::{CommitmentError, Expected, VerifiedCommitment};
 use mortise_verify::json::{self, JsonError};
 use mortise_verify::receipt::{FrameError, ReceiptError, VerifiedReceipt, verify_frame};
 use mortise_verify::statement::{StatementError, VerifiedStatement};
@@ -93,7 +93,7 @@ pub fn commitment(
     receipt: &VerifiedReceipt,
 ) -> Result<(), CheckError> {
     let user_signature = Some(signature);
-    promise(identity, view, &Expected { user_signature, ..Expected::terms(terms) }, receipt)
+    promised(identity, view, &Expected { user_signature, ..Expected::terms(terms) }, receipt)
 }
 
 /// Checks the commitment of a prolonged lock, and that it is for the place of a receipt.
@@ -109,19 +109,38 @@ pub fn extension(
     // The first terms are not at hand: of what is shown, lock and expiry are what was asked for.
     let terms = LockTerms { expires: asked.new_expires, ..view.terms() };
     let lock_id = Some(asked.lock_id);
-    promise(identity, view, &Expected { lock_id, ..Expected::terms(&terms) }, receipt)
+    promised(identity, view, &Expected { lock_id, ..Expected::terms(&terms) }, receipt)
 }
 
-fn promise(
+/// Checks that the engine signed the fields of a commitment, whoever asked for it.
+///
+/// # Errors
+/// `Json`, `Commitment`, in this order.
+pub fn promise(
+    identity: &Identity,
+    view: &CommitmentView,
+) -> Result<VerifiedCommitment, CheckError> {
+    let lock_id = Some(view.lock_id);
+    verified(identity, view, &Expected { lock_id, ..Expected::terms(&view.terms()) })
+}
+
+fn promised(
     identity: &Identity,
     view: &CommitmentView,
     expected: &Expected<'_>,
     receipt: &VerifiedReceipt,
 ) -> Result<(), CheckError> {
+    holds(verified(identity, view, expected)?.is_in(receipt), CheckError::Place)
+}
+
+fn verified(
+    identity: &Identity,
+    view: &CommitmentView,
+    expected: &Expected<'_>,
+) -> Result<VerifiedCommitment, CheckError> {
     let engine = identity.engine();
     let shown = json::commitment(view, &engine.id)?;
-    let verified = commitments::verify(&engine, &shown, expected)?;
-    holds(verified.is_in(receipt), CheckError::Place)
+    Ok(commitments::verify(&engine, &shown, expected)?)
 }
 
 /// Checks that the engine signed a statement.

@@ -13,14 +13,15 @@ use mortise_format::lock::LockTerms;
 use mortise_format::wire::Method;
 use mortise_format::wire::params::{
     CancelLock, CancelSignedAs, ClaimLock, CommitBatch, CommitLock, CreateLock, ExtendLock,
-    GetActiveLocks, GetAttestation, GetBalance, GetBootAttestation, GetLock, GetLockedBalance,
-    GetProof, GetStateRoot, ListLocks, NoParams, ReleaseLock, SignLock, SimulateLock,
-    SubmitChainFact, SuggestNonce, VerifyFulfillment,
+    GetActiveLocks, GetAttestation, GetBalance, GetBootAttestation, GetConsistencyProof, GetLock,
+    GetLockedBalance, GetProof, GetReceipt, GetStateRoot, ListLocks, NoParams, ReleaseLock,
+    SignLock, SimulateLock, SubmitChainFact, SuggestNonce, VerifyFulfillment,
 };
 use mortise_format::wire::results::{
-    Attestation, BalanceResult, BatchResult, BootAttestation, CleanupResult, CommitResult,
-    CreateLockResult, EngineInfo, FactResult, Health, LockList, LockView, LockedBalanceResult,
-    NonceResult, OutcomeResult, PolicyResult, ProofResult, SimulationResult, StateRootResult,
+    Attestation, BalanceResult, BatchResult, BootAttestation, CheckpointResult, CleanupResult,
+    CommitResult, ConsistencyResult, CreateLockResult, EngineInfo, FactResult, Health, LockList,
+    LockView, LockedBalanceResult, NonceResult, OutcomeResult, PolicyResult, ProofResult,
+    ReceiptResult, SimulationResult, StateRootResult,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -121,6 +122,28 @@ impl Client {
     /// Presence or absence of an entry, with its proof, unchecked.
     pub async fn proof(&self, params: GetProof) -> Result<ProofResult> {
         self.query(Method::GetProof, params).await
+    }
+
+    /// The receipt of an event, checked against the pinned engine, with its place in the newest
+    /// checkpoint; inclusion and `tlogProof` are for [`mortise_verify::tlog_proof`].
+    pub async fn receipt(&self, params: GetReceipt) -> Result<ReceiptResult> {
+        let result: ReceiptResult = self.query(Method::GetReceipt, params).await?;
+        check::receipt(&self.identity().await?, &result.receipt)?;
+        self.take_receipt(&result.receipt)?;
+        Ok(result)
+    }
+
+    /// The newest checkpoint, unchecked; see [`mortise_verify::checkpoint`].
+    pub async fn checkpoint(&self) -> Result<CheckpointResult> {
+        self.query(Method::GetCheckpoint, NoParams {}).await
+    }
+
+    /// That one size of the log begins another, unchecked; see [`mortise_verify::history`].
+    pub async fn consistency_proof(
+        &self,
+        params: GetConsistencyProof,
+    ) -> Result<ConsistencyResult> {
+        self.query(Method::GetConsistencyProof, params).await
     }
 
     /// A draft and the typed data to sign. A draft holds nothing: one made twice does no harm.

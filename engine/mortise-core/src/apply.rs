@@ -15,6 +15,7 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use mortise_format::U256;
+use mortise_format::entry::LeafKey;
 use mortise_format::event::{Authority, Event, GrantedLock, Position, RequestMark};
 use mortise_format::fact::BalanceFact;
 use mortise_format::ids::{Address, LockId};
@@ -168,6 +169,7 @@ impl State {
             owner_index: 0,
             timer: 0,
         };
+        self.keep_absent(LeafKey::Lock(granted.lock_id));
         let slot = self.insert_lock(lock, hash);
         self.touch_lock(slot);
         Ok(())
@@ -175,6 +177,7 @@ impl State {
 
     fn apply_claim(&mut self, lock_id: &LockId, amounts: &[U256], status: Status) -> Applied {
         let slot = self.lock_slot(lock_id).ok_or(Corruption::UnknownLock)?;
+        self.keep_lock(slot);
         let lock = self.lock_mut(slot).ok_or(Corruption::UnknownLock)?;
         if !lock.status.is_open() || amounts.len() != lock.legs.len() {
             return Err(Corruption::Status);
@@ -192,6 +195,7 @@ impl State {
         let owner_slot = lock.owner_slot;
         for (leg, amount) in amounts.iter().enumerate() {
             let account = self.leg(slot, leg)?.account;
+            self.keep_account(account);
             let entry = &mut self.accounts[account];
             entry.held = entry.held.checked_sub(*amount).ok_or(Corruption::Amount)?;
             entry.claimed = entry.claimed.checked_add(*amount).ok_or(Corruption::Amount)?;
@@ -215,6 +219,7 @@ impl State {
     fn end_remaining(&mut self, lock_id: &LockId, status: Status) -> Applied {
         let slot = self.lock_slot(lock_id).ok_or(Corruption::UnknownLock)?;
         let now_s = self.time_ms / 1000;
+        self.keep_lock(slot);
         let lock = self.lock_mut(slot).ok_or(Corruption::UnknownLock)?;
         if !lock.status.is_open() {
             return Err(Corruption::Status);
@@ -225,6 +230,7 @@ impl State {
         for at in 0..lock.legs.len() {
             let leg = self.leg(slot, at)?;
             let (account, amount) = (leg.account, leg.remaining);
+            self.keep_account(account);
             let entry = &mut self.accounts[account];
             entry.held = entry.held.checked_sub(amount).ok_or(Corruption::Amount)?;
             self.lower_total(account, amount)?;
@@ -239,6 +245,7 @@ impl State {
     fn apply_settled(&mut self, lock_id: &LockId) -> Applied {
         let slot = self.lock_slot(lock_id).ok_or(Corruption::UnknownLock)?;
         let now_s = self.time_ms / 1000;
+        self.keep_lock(slot);
         let lock = self.lock_mut(slot).ok_or(Corruption::UnknownLock)?;
         if lock.status.is_open() || lock.custody != Custody::Open || !lock.has_claimed() {
             return Err(Corruption::Status);
@@ -254,6 +261,7 @@ impl State {
         }
         lock.ended_at = now_s;
         for (account, amount) in paid {
+            self.keep_account(account);
             let entry = &mut self.accounts[account];
             entry.claimed = entry.claimed.checked_sub(amount).ok_or(Corruption::Amount)?;
             self.lower_total(account, amount)?;
@@ -270,6 +278,7 @@ impl State {
         if !lock.status.is_terminal() || lock.has_claimed() {
             return Err(Corruption::Status);
         }
+        self.keep_lock(slot);
         self.remove_lock(slot);
         self.touch_removed(*lock_id);
         Ok(())
@@ -282,6 +291,7 @@ impl State {
         [expires, claim_by, settle_by]: [u64; 3],
     ) -> Applied {
         let slot = self.lock_slot(lock_id).ok_or(Corruption::UnknownLock)?;
+        self.keep_lock(slot);
         let lock = self.lock_mut(slot).ok_or(Corruption::UnknownLock)?;
         if !lock.status.is_open() || lock.status != status || expires <= lock.expires {
             return Err(Corruption::Status);
@@ -295,6 +305,7 @@ impl State {
     fn apply_fact(&mut self, fact: &BalanceFact) -> Applied {
         let slot = self.ensure_account(&fact.account, &fact.asset);
         let at = self.at;
+        self.keep_account(slot);
         let account = &mut self.accounts[slot];
         if account.fact.as_ref().is_some_and(|last| last.head_number >= fact.head_number) {
             return Err(Corruption::FactOrder);
@@ -314,16 +325,18 @@ impl State {
 
     fn take_nonce(&mut self, owner: &Address, nonce: u64) -> Result<u32, Corruption> {
         let slot = self.ensure_principal(owner);
-        let nonces = &mut self.principals[slot].nonces;
-        if !nonces.is_free(nonce) {
+        if !self.principals[slot].nonces.is_free(nonce) {
             return Err(Corruption::NonceUsed);
         }
+        self.keep_principal(slot);
+        let nonces = &mut self.principals[slot].nonces;
         nonces.take(nonce);
         self.touch_principal(slot);
         Ok(slot)
     }
 
     fn close(&mut self, owner_slot: u32) -> Applied {
+        self.keep_principal(owner_slot);
         let count = &mut self.principals[owner_slot].open_count;
         *count = count.checked_sub(1).ok_or(Corruption::Status)?;
         self.touch_principal(owner_slot);
@@ -331,6 +344,7 @@ impl State {
     }
 
     fn add_held(&mut self, account: u32, amount: U256) -> Applied {
+        self.keep_account(account);
         let entry = &mut self.accounts[account];
         entry.held = entry.held.checked_add(amount).ok_or(Corruption::Amount)?;
         let promised = &mut self.totals[entry.total].promised;

@@ -6,6 +6,7 @@
 use crate::drafts::Draft;
 use mortise_core::Admitted;
 use mortise_core::body::SignedStatement;
+use mortise_core::machine::RootNotKept;
 use mortise_core::state::locks::Lock;
 use mortise_core::state::{Balance, LeafKey, LeafValue};
 use mortise_core::tree::StateProof;
@@ -68,6 +69,19 @@ pub enum Query {
     Policy,
     /// Presence or absence of a leaf.
     Proof(LeafKey),
+    /// Presence or absence of a leaf after a recent frame.
+    ProofAt(LeafKey, u64),
+    /// The receipt of an event, in the newest checkpoint.
+    Receipt(ReceiptOf),
+    /// The newest checkpoint.
+    Checkpoint,
+    /// That the log of the first frames begins that of the first `to`, or of the newest checkpoint.
+    Consistency {
+        /// Frames of the earlier log.
+        from: u64,
+        /// Frames of the later one.
+        to: Option<u64>,
+    },
     /// Expire and prune what is due now.
     Sweep,
 }
@@ -75,9 +89,15 @@ pub enum Query {
 impl Query {
     /// True when the answer holds a root, a seq or a proof.
     pub fn needs_roots(&self) -> bool {
-        matches!(self, Self::Status | Self::Balance(..) | Self::Proof(_) | Self::Statement)
+        matches!(
+            self,
+            Self::Status | Self::Balance(..) | Self::Proof(_) | Self::ProofAt(..) | Self::Statement
+        )
     }
 }
+
+/// Whose receipt.
+pub type ReceiptOf = mortise_format::wire::params::GetReceipt;
 
 /// Which locks.
 #[derive(Debug, Clone, Default)]
@@ -122,10 +142,25 @@ pub enum Reply {
     Read(Answer),
     /// What was read at the state of a frame, and the statement about that frame.
     Rooted(Answer, Box<SignedStatement>),
+    /// What is shown of the log.
+    Shown(Box<Shown>),
     /// The outcome is unknown: the engine stopped before the answer was durable.
     NotDurable,
     /// The engine is in a fault.
     Fault,
+}
+
+/// What is shown of the log, in the history of its newest released frame.
+#[derive(Debug, Clone)]
+pub struct Shown {
+    /// The statement about that frame.
+    pub newest: SignedStatement,
+    /// Paths and roots, as the query asks for them.
+    pub paths: Vec<Vec<[u8; 32]>>,
+    /// The event whose receipt was asked for.
+    pub event: Option<(Arc<ReleasedFrame>, u32)>,
+    /// The proof that was asked for, under the root that the statement of that event names.
+    pub proof: Option<Box<ProofAnswer>>,
 }
 
 /// What was read.
@@ -139,6 +174,13 @@ pub enum Answer {
     Draft(Box<Draft>),
     /// Nothing under this id.
     None,
+    /// The released log, of this many frames, has no such frame, event or size.
+    NotInLog {
+        /// Frames of the released log.
+        size: u64,
+    },
+    /// The state after that frame cannot be proven: these frames can be asked for.
+    RootNotKept(RootNotKept),
     /// Terms.
     Terms(Box<LockTerms>, TermsOf),
     /// Locks, and where to go on.
@@ -213,6 +255,8 @@ pub struct StatusAnswer {
     pub lock_count: usize,
     /// Drafts.
     pub draft_count: usize,
+    /// The oldest frame under whose state root entries can be proven.
+    pub oldest_root_seq: u64,
 }
 
 /// A proof and what it proves.

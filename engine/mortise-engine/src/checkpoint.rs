@@ -1,11 +1,15 @@
-//! The key that signs checkpoints of the history.
+//! The key that signs checkpoints of the history, and the checkpoints that it signs.
 //!
 //! What it is for: an Ed25519 key made at genesis and sealed beside the signing key, because
 //! witnesses of transparency logs know no secp256k1 (C2SP signed-note). engineId covers it.
 //!
-//! What it does not do: write checkpoints.
+//! What it does not do: choose the head. Only heads of released frames are signed for callers.
 
+use crate::keyring::Identity;
 use ed25519_dalek::{Signer as _, SigningKey};
+use mortise_verify::checkpoint::checkpoint_text;
+use mortise_verify::history::TreeHead;
+use mortise_verify::note::{KeyUse, NoteError, NoteKey};
 use std::fmt;
 
 /// An Ed25519 signing key (RFC 8032): wiped on drop, never printed.
@@ -27,6 +31,19 @@ impl CheckpointSigner {
     pub fn sign(&self, message: &[u8]) -> [u8; 64] {
         self.0.sign(message).to_bytes()
     }
+}
+
+/// The checkpoint of a head under the origin of an engine, signed by its key and nobody else: the
+/// same bytes whenever it is asked for.
+///
+/// # Errors
+/// `KeyName`, which no checked genesis gives.
+pub fn note(identity: &Identity, head: &TreeHead) -> Result<String, NoteError> {
+    let (origin, signer) = (identity.origin(), &identity.checkpoint);
+    let key = NoteKey::new(KeyUse::Log, &origin, signer.public_key())?;
+    let text = checkpoint_text(&origin, head);
+    let line = key.signature_line(&signer.sign(text.as_bytes()));
+    Ok(format!("{text}\n{line}"))
 }
 
 impl fmt::Debug for CheckpointSigner {

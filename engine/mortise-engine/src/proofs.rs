@@ -1,4 +1,4 @@
-//! Proofs about the history, whose tiles come from the store.
+//! Proofs about the history, whose tiles come from the store, and what is shown with them.
 //!
 //! What it is for: a plan of the archive is made by the writer in no time; here it waits for the
 //! store, so that the writer does not.
@@ -8,15 +8,21 @@
 //! Invariants: a path is given only when every tile hashes to what the engine knows of it; a store
 //! that answers otherwise is a named error, and whoever asked stops the engine.
 
+use crate::api::{Answer, Reply, Shown};
+use crate::keyring::{Identity, KeyRing};
+use crate::pipeline::ShowJob;
+use crate::recall::{RecallError, recall_event};
 use crate::store::{LogStore, StoreError};
 use mortise_core::history::archive::{ArchiveError, Plan, TILE_LEAVES, TileLeaves};
+use mortise_core::machine::EpochRecord;
 use mortise_format::frame::FrameLeaf;
 use mortise_format::limits::STORE_LEAVES_MAX;
+use std::sync::Arc;
 
 const _: () = assert!(TILE_LEAVES == STORE_LEAVES_MAX as u64);
 
 /// Why a proof was not made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProofError {
     /// The store failed.
@@ -25,6 +31,9 @@ pub enum ProofError {
     /// The store gave other leaves than those that were appended, or fewer.
     #[error("the store: {0}")]
     Archive(#[from] ArchiveError),
+    /// The event was not read back.
+    #[error(transparent)]
+    Recall(#[from] RecallError),
 }
 
 /// Completes plans, reading each tile once.
@@ -44,4 +53,31 @@ pub async fn complete(
         }
     }
     Ok(plans.iter().map(|plan| plan.complete(&leaves)).collect::<Result<_, _>>()?)
+}
+
+/// Fetches what is to be shown and puts the answer together.
+///
+/// # Errors
+/// [`ProofError`]; the caller stops, because the log is not the one that it replayed.
+pub async fn show(
+    store: &dyn LogStore,
+    identity: &Identity,
+    ring: &KeyRing,
+    epochs: &[EpochRecord],
+    job: ShowJob,
+) -> Result<Reply, ProofError> {
+    let ShowJob { newest, plans, event, proof } = job;
+    let event = match event {
+        None => None,
+        Some((at, statement)) => {
+            let found = recall_event(store, identity, ring, epochs, at, statement).await?;
+            let Some((released, _)) = found else {
+                let size = newest.stated.statement.history_size;
+                return Ok(Reply::Read(Answer::NotInLog { size }));
+            };
+            Some((Arc::new(released), at.index))
+        }
+    };
+    let paths = complete(store, &plans).await?;
+    Ok(Reply::Shown(Box::new(Shown { newest, paths, event, proof })))
 }

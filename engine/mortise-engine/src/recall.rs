@@ -47,6 +47,27 @@ pub async fn recall(
     at: Position,
     statement: Option<SignedStatement>,
 ) -> Result<Reply, RecallError> {
+    let found = recall_event(store, identity, ring, epochs, at, statement).await?;
+    let (released, event) = found.ok_or(RecallError::Frame { seq: at.seq })?;
+    Ok(match event {
+        Event::CommandRefused { reject, .. } => Reply::Refused(reject),
+        _ => Reply::Logged(Arc::new(released), at.index),
+    })
+}
+
+/// Reads an event back with everything that its receipt is built from; `None` when its frame, which
+/// is in the log, has no such event.
+///
+/// # Errors
+/// As [`recall`].
+pub async fn recall_event(
+    store: &dyn LogStore,
+    identity: &Identity,
+    ring: &KeyRing,
+    epochs: &[EpochRecord],
+    at: Position,
+    statement: Option<SignedStatement>,
+) -> Result<Option<(ReleasedFrame, Event)>, RecallError> {
     let wrong = || RecallError::Frame { seq: at.seq };
     let frame = read_one(store, at.seq).await?;
     let signed = match statement {
@@ -62,16 +83,13 @@ pub async fn recall(
     let plain = seal::open(&keys, &frame).map_err(|_| wrong())?;
     let body = SealedBody::parse(plain).map_err(|_| wrong())?;
     let index = usize::try_from(at.index).map_err(|_| wrong())?;
-    let bytes = body.events().nth(index).ok_or_else(wrong)?;
+    let Some(bytes) = body.events().nth(index) else { return Ok(None) };
     let event: Event = codec::decode(bytes).map_err(|_| wrong())?;
-    if let Event::CommandRefused { reject, .. } = &event {
-        return Ok(Reply::Refused(*reject));
-    }
     let statement = &signed.stated.statement;
     let promises = Promiser::new(identity).sign(statement, at.index, &event);
     let leaf = frame.leaf().clone();
     let released = ReleasedFrame::new(signed, leaf, body, keys, vec![(at.index, promises)]);
-    Ok(Reply::Logged(Arc::new(released), at.index))
+    Ok(Some((released, event)))
 }
 
 async fn read_one(store: &dyn LogStore, seq: u64) -> Result<Frame, RecallError> {

@@ -193,6 +193,12 @@ catalogue! {
     KmsDenied, -32044, "KMS_DENIED", false, &["operation"],
         "The key service does not serve this caller with this code.",
         "Check credentials and key policy: the measurements that it names are those of other code.";
+    NotInLog, -32045, "NOT_IN_LOG", false, &["size"],
+        "The log has no such event or size, or no request of this id is remembered.",
+        "Ask for a frame below data.size, an index below its event count, sizes from 1 to data.size.";
+    RootNotKept, -32046, "ROOT_NOT_KEPT", false, &["oldest", "newest"],
+        "The state after this frame is not kept any more, or the frame is not there yet.",
+        "Ask for a frame from data.oldest to data.newest, or without one for the newest.";
 }
 
 impl Code {

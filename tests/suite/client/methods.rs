@@ -89,9 +89,10 @@ fn a_lock_is_simulated_committed_shown_proven_extended_and_claimed() {
         let locked = client.locked_balance(owner.address(), asset).await.unwrap();
         assert_eq!((balance.held, locked.locked), (U256::from(1000u64), U256::from(1000u64)));
         assert_eq!(balance.total.checked_sub(balance.available), Some(balance.held));
-        let proof = client.proof(GetProof { key: ProofKey::Lock(lock_id) }).await.unwrap();
+        let proof =
+            client.proof(GetProof { key: ProofKey::Lock(lock_id), seq: None }).await.unwrap();
         assert!(proof.present && proof.state_root == proof.statement.state_root);
-        let absent = GetProof { key: ProofKey::Lock(LockId([9; 32])) };
+        let absent = GetProof { key: ProofKey::Lock(LockId([9; 32])), seq: None };
         assert!(!client.proof(absent).await.unwrap().present);
 
         let expires = committed.commitment.expires_at + 60;

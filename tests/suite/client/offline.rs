@@ -57,7 +57,7 @@ fn answers_of_a_running_engine_verify_offline() {
         }
         every_changed_field_is_refused(&engine, &receipts[5].0);
         let Event::LocksGranted { locks, .. } = receipts[0].1.event() else { unreachable!() };
-        let held = GetProof { key: ProofKey::Lock(locks[0].lock_id) };
+        let held = GetProof { key: ProofKey::Lock(locks[0].lock_id), seq: None };
         let (key, view) = (LeafKey::Lock(locks[0].lock_id), client.proof(held).await.unwrap());
         let answer = json::state(&view, &key).unwrap();
         let stated = statement::verify(&engine, &answer.signed).unwrap();
@@ -65,7 +65,7 @@ fn answers_of_a_running_engine_verify_offline() {
         let leaf = state::verify_leaf(&stated, &key, &value, &salt, &answer.proof).unwrap();
         assert!(matches!(leaf.value(), LeafValue::Lock { status: Status::Active, .. }));
         let unknown = LockId([9; 32]);
-        let absent = GetProof { key: ProofKey::Lock(unknown) };
+        let absent = GetProof { key: ProofKey::Lock(unknown), seq: None };
         let (key, view) = (LeafKey::Lock(unknown), client.proof(absent).await.unwrap());
         let answer = json::state(&view, &key).unwrap();
         let stated = statement::verify(&engine, &answer.signed).unwrap();

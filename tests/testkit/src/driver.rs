@@ -26,8 +26,9 @@ use mortise_engine::boot::{self, BootError, NewEpoch};
 use mortise_engine::channel::ChannelKey;
 use mortise_engine::keyring::{Identity, IdentityError, KeyRing};
 use mortise_engine::pipeline::{
-    Input, Output, Pipeline, Settings, SignJob, SignedFrame, Snapshot, Start,
+    Input, Output, Pipeline, Settings, ShowJob, SignJob, SignedFrame, Snapshot, Start,
 };
+use mortise_engine::proofs;
 use mortise_engine::recall;
 use mortise_engine::released::Promiser;
 use mortise_engine::store::Ack;
@@ -335,6 +336,11 @@ impl Driver {
                     self.check_durable(at.seq);
                     self.engine_mut().recalls.push((token, at, statement));
                 }
+                Output::Show(token, job) => {
+                    self.check_durable(job.newest.stated.statement.seq);
+                    let reply = self.shown(*job);
+                    self.leave(token, reply);
+                }
                 Output::Snapshot(snapshot) => {
                     self.check_durable(snapshot.seq);
                     self.engine_mut().snapshots.push_back(snapshot);
@@ -454,6 +460,14 @@ impl Driver {
             bytes,
         ));
         self.handle(Input::SnapshotStored(stored.is_ok()));
+    }
+
+    /// What the ledger makes of a job, at once: the disk is at hand.
+    fn shown(&self, job: ShowJob) -> Reply {
+        let engine = self.engine();
+        let epochs = engine.pipeline.machine().epochs();
+        let shown = proofs::show(&self.disk, &engine.identity, &engine.ring, epochs, job);
+        now(shown).expect("what is shown is in the log")
     }
 
     fn recall(&mut self) {

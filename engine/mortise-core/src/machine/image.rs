@@ -1,6 +1,6 @@
 //! Snapshots of a machine: sealed under a key that is never released.
 
-use super::{Chain, EpochRecord, Head, Machine, change};
+use super::{Chain, EpochRecord, Head, Machine, RecentRoots, change};
 use crate::body::Statement;
 use crate::history::Frontier;
 use crate::history::archive::Archive;
@@ -113,6 +113,7 @@ impl Machine {
         let state = State::from_image(*engine_id, salt_key, map_seed, image.state);
         let mut state = state.ok_or(ImageError::StateRoot)?;
         state.take_leaves();
+        state.take_before();
         let mut leaves: Vec<_> = state.all_leaves().into_iter().map(change).collect();
         leaves.sort_unstable_by_key(|(position, _)| *position);
         let leaves = leaves.into_iter().filter_map(|(position, value)| Some((position, value?)));
@@ -122,7 +123,8 @@ impl Machine {
         }
         let (head, epochs, uncarried) = (image.head, image.epochs, image.uncarried);
         let chain = Chain::at(*engine_id, head, history, epochs, uncarried);
-        Ok(Self { state, tree, chain, archive })
+        let recent = RecentRoots::default();
+        Ok(Self { state, tree, chain, archive, recent })
     }
 }
 

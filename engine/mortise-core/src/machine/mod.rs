@@ -19,12 +19,14 @@ mod follow;
 mod image;
 mod live;
 mod opened;
+mod recent;
 
 pub use chain::Chain;
 pub use follow::{FollowError, Reviewer};
 pub use image::{ImageError, MachineImage};
 pub use live::{CloseError, Executed, OpenFrame, event_leaves};
 pub use opened::{OpenedFrame, Opener, read_clear};
+pub use recent::{ProvenLeaf, RecentRoots, RootNotKept};
 
 use crate::body::{BootRecord, ClearBody, Statement};
 use crate::history::Frontier;
@@ -68,6 +70,7 @@ pub struct Machine {
     tree: StateTree,
     chain: Chain,
     archive: Archive,
+    recent: RecentRoots,
 }
 
 impl Machine {
@@ -85,7 +88,7 @@ impl Machine {
     ) -> Self {
         let state = State::new(engine_id, policy, state_salt, map_seed);
         let (tree, chain) = (StateTree::new(), Chain::new(engine_id));
-        Self { state, tree, chain, archive: Archive::new() }
+        Self { state, tree, chain, archive: Archive::new(), recent: RecentRoots::default() }
     }
 
     /// The state.
@@ -141,6 +144,8 @@ impl Machine {
     /// Brings the tree up to the state.
     fn update_tree(&mut self) {
         let leaves: Vec<_> = self.state.take_leaves().into_iter().map(change).collect();
+        let (seq, before) = (self.chain.head.next_seq, self.state.take_before());
+        self.recent.push(seq, self.tree.root(), before);
         self.tree.update(&leaves);
     }
 

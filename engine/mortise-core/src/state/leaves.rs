@@ -11,13 +11,52 @@
 use super::State;
 use crate::keys::Secret;
 use alloc::vec::Vec;
+use mortise_format::U256;
 use mortise_format::codec;
 use mortise_format::domains;
 use mortise_format::entry::{LeafKey, LeafValue, position_key};
 use mortise_format::ids::{EngineId, LockId};
+use mortise_format::merkle::ValueHash;
 
 /// A changed leaf: position, and value hash or removal.
 pub type Leaf = ([u8; 32], Option<[u8; 32]>);
+
+/// What a leaf held before the frame under way changed it for the first time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Before {
+    /// Which.
+    pub key: LeafKey,
+    /// Its value and the frame of its last change; nothing for a leaf that was not there.
+    pub held: Option<(LeafValue, u64)>,
+}
+
+impl Before {
+    /// About how much memory it takes.
+    pub fn bytes(&self) -> usize {
+        let legs = match &self.held {
+            Some((LeafValue::Lock { legs, .. }, _)) => legs.len(),
+            _ => 0,
+        };
+        size_of::<Self>() + legs * size_of::<[U256; 3]>()
+    }
+
+    /// Value and salt, if it was there.
+    pub(crate) fn opened(&self, salt_key: &Secret) -> Option<(LeafValue, [u8; 32])> {
+        let (value, seq) = self.held.as_ref()?;
+        Some((value.clone(), leaf_salt(salt_key, &self.key, *seq)))
+    }
+
+    /// What the tree held, if it was there.
+    pub(crate) fn value_hash(&self, salt_key: &Secret) -> Option<ValueHash> {
+        let (value, seq) = self.held.as_ref()?;
+        Some(ValueHash(value_hash(&leaf_salt(salt_key, &self.key, *seq), value)))
+    }
+}
+
+/// Value and salt of a leaf now, if the state holds it.
+pub(crate) fn held_leaf(state: &State, key: &LeafKey) -> Option<(LeafValue, [u8; 32])> {
+    state.leaf_value(key).zip(state.leaf_salt(key))
+}
 
 /// What changed since leaves were last taken, each entry perhaps more than once.
 #[derive(Debug, Clone)]
@@ -29,6 +68,8 @@ pub(super) struct Dirty {
     accounts: Vec<u32>,
     principals: Vec<u32>,
     policy: bool,
+    /// What changed leaves held before, each once.
+    before: Vec<Before>,
 }
 
 impl Dirty {
@@ -41,6 +82,7 @@ impl Dirty {
             accounts: Vec::new(),
             principals: Vec::new(),
             policy: false,
+            before: Vec::new(),
         }
     }
 
@@ -73,6 +115,55 @@ fn hash_value(
 }
 
 impl State {
+    /// Keeps what a lock says, before the frame under way changes or removes it.
+    pub(crate) fn keep_lock(&mut self, slot: u32) {
+        let Some(lock) = self.lock_at(slot) else { return };
+        let (key, seq) = (LeafKey::Lock(lock.lock_id), lock.changed_at.seq);
+        if seq != self.at.seq {
+            self.keep(key, Some(seq));
+        }
+    }
+
+    /// Keeps what an account says, before the frame under way changes it.
+    pub(crate) fn keep_account(&mut self, slot: u32) {
+        let account = &self.accounts[slot];
+        let (key, seq) = (LeafKey::Account(account.owner, account.asset), account.changed_seq);
+        if seq != self.at.seq {
+            self.keep(key, Some(seq));
+        }
+    }
+
+    /// Keeps what a principal says, before the frame under way changes nonces or counts.
+    pub(crate) fn keep_principal(&mut self, slot: u32) {
+        let principal = &self.principals[slot];
+        let (key, seq) = (LeafKey::Principal(principal.address), principal.changed_seq);
+        if !principal.is_leaf {
+            self.keep(key, None);
+        } else if seq != self.at.seq {
+            self.keep(key, Some(seq));
+        }
+    }
+
+    /// Keeps that a leaf was not there before the frame under way.
+    pub(crate) fn keep_absent(&mut self, key: LeafKey) {
+        self.keep(key, None);
+    }
+
+    fn keep(&mut self, key: LeafKey, changed_seq: Option<u64>) {
+        let held = changed_seq.and_then(|seq| Some((self.leaf_value(&key)?, seq)));
+        self.dirty.before.push(Before { key, held });
+    }
+
+    /// Takes what the leaves that [`State::take_leaves`] gives held before.
+    pub(crate) fn take_before(&mut self) -> Vec<Before> {
+        core::mem::take(&mut self.dirty.before)
+    }
+
+    /// The key of all salts.
+    pub(crate) fn salt_key(&self) -> &Secret {
+        &self.dirty.salt_key
+    }
+
     /// Notes that a lock changed in the frame under way.
     pub(crate) fn touch_lock(&mut self, slot: u32) {
         let at = self.at;

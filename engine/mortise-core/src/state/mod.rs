@@ -21,7 +21,8 @@ mod timers;
 mod view;
 
 pub use check::Inconsistency;
-pub use leaves::{Leaf, value_hash};
+pub(crate) use leaves::held_leaf;
+pub use leaves::{Before, Leaf, value_hash};
 pub use mortise_format::entry::{LeafKey, LeafValue};
 pub use snapshot::StateImage;
 pub use view::{Balance, DueLocks};
@@ -147,7 +148,11 @@ impl State {
             return slot;
         }
         let total = self.ensure_total(asset);
-        let slot = self.accounts.push(Account::new(*owner, *asset, total));
+        // It is a leaf from this frame on, and nothing of it is kept a second time.
+        let changed_seq = self.at.seq;
+        let slot =
+            self.accounts.push(Account { changed_seq, ..Account::new(*owner, *asset, total) });
+        self.keep_absent(LeafKey::Account(*owner, *asset));
         self.account_index.insert(&(*owner, *asset), slot);
         slot
     }

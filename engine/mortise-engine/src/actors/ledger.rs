@@ -5,8 +5,9 @@ use super::shipper::{Ship, Shipper};
 use crate::api::{Ask, Reply, Token, Work};
 use crate::keyring::{Identity, KeyRing};
 use crate::phase::{Phase, PhaseCell};
-use crate::pipeline::{Input, Output, Pipeline, SignJob, SignedFrame, Snapshot};
+use crate::pipeline::{Input, Output, Pipeline, ShowJob, SignJob, SignedFrame, Snapshot};
 use crate::ports::Clock;
+use crate::proofs;
 use crate::recall::recall;
 use crate::store::{Ack, LogStore, StoreError};
 use actix::{
@@ -84,6 +85,7 @@ impl Ledger {
                 Output::Sign(job) => self.sign(job, context),
                 Output::Reply(token, reply) => self.reply(token, reply),
                 Output::Recall(token, at, statement) => self.recall(token, at, statement, context),
+                Output::Show(token, job) => self.show(token, *job, context),
                 Output::Snapshot(snapshot) => self.store_snapshot(snapshot, context),
                 Output::Fault(fault) => {
                     tracing::error!(%fault, "stopped");
@@ -148,6 +150,23 @@ impl Ledger {
             Ok(reply) => ledger.reply(token, reply),
             Err(error) => {
                 tracing::error!(seq = at.seq, %error, "an answer was not found in the log");
+                ledger.reply(token, Reply::Fault);
+                ledger.step(Input::StoreFailed, context);
+            }
+        });
+        context.spawn(done);
+    }
+
+    fn show(&mut self, token: Token, job: ShowJob, context: &mut Context<Self>) {
+        let (store, ring) = (Arc::clone(&self.parts.store), Arc::clone(&self.parts.ring));
+        let identity = Arc::clone(&self.parts.identity);
+        let epochs = self.parts.pipeline.machine().epochs().to_vec();
+        let shown =
+            async move { proofs::show(store.as_ref(), &identity, &ring, &epochs, job).await };
+        let done = shown.into_actor(self).map(move |shown, ledger, context| match shown {
+            Ok(reply) => ledger.reply(token, reply),
+            Err(error) => {
+                tracing::error!(%error, "what was to be shown of the log was not found in it");
                 ledger.reply(token, Reply::Fault);
                 ledger.step(Input::StoreFailed, context);
             }

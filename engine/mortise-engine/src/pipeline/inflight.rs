@@ -1,5 +1,6 @@
 //! Frames between shipping and release.
 
+use super::show::Show;
 use super::{Fault, Output, Pipeline, Snapshot};
 use crate::api::{Answer, ReleasedFrame, Reply, Token};
 use crate::store::Ack;
@@ -37,6 +38,8 @@ pub(super) enum Pending {
     Reply(Reply),
     /// An answer from an earlier frame of the log.
     Recall(Position),
+    /// Something of the log, shown in the history up to this frame.
+    Show(Show),
 }
 
 /// What the signer made of a [`super::SignJob`].
@@ -109,6 +112,7 @@ impl Pipeline {
                 }
                 Pending::Reply(reply) => Output::Reply(token, reply),
                 Pending::Recall(at) => Output::Recall(token, at, self.recent_about(at.seq)),
+                Pending::Show(show) => self.show(token, show, statement.clone()),
             });
         }
         self.release_snapshot(seq, out);

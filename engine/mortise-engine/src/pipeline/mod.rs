@@ -22,8 +22,10 @@
 mod inflight;
 mod pump;
 mod query;
+mod show;
 
 pub use inflight::SignedFrame;
+pub use show::ShowJob;
 
 use crate::api::{Reply, Token, Work};
 use crate::drafts::Drafts;
@@ -75,6 +77,8 @@ pub enum Output {
     /// Answer from the log: the event at this position, which is durable. The statement about its
     /// frame, if it is recent; else a later frame carries it.
     Recall(Token, Position, Option<SignedStatement>),
+    /// Fetch what this needs from the store and answer with [`Reply::Shown`].
+    Show(Token, Box<ShowJob>),
     /// Store this snapshot, taken after frame `seq`, which is durable.
     Snapshot(Snapshot),
     /// Stop.

@@ -163,6 +163,10 @@ impl Pipeline {
             Pending::Reply(reply) => Output::Reply(token, reply),
             Pending::Read(answer) => Output::Reply(token, Reply::Read(answer)),
             Pending::Recall(at) => Output::Recall(token, at, self.recent_about(at.seq)),
+            Pending::Show(show) => match self.recent.back() {
+                Some(newest) => self.show(token, show, newest.clone()),
+                None => Output::Reply(token, Reply::Fault),
+            },
             Pending::Rooted(answer) => match self.recent.back() {
                 Some(newest) => {
                     Output::Reply(token, Reply::Rooted(answer, Box::new(newest.clone())))

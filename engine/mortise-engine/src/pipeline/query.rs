@@ -2,6 +2,7 @@
 
 use super::Pipeline;
 use super::inflight::Pending;
+use super::show::Show;
 use crate::api::{
     Answer, BalanceAnswer, DraftRequest, LockFilter, ProofAnswer, Query, Reply, Simulated,
     StatusAnswer, TermsOf,
@@ -42,6 +43,12 @@ impl Pipeline {
             Query::Proof(key) => {
                 return Pending::Rooted(Answer::Proof(Box::new(self.proof(key))));
             }
+            Query::ProofAt(key, seq) => return self.proof_at(key, seq),
+            Query::Receipt(of) => return self.receipt(of),
+            Query::Checkpoint => return Pending::Show(Show::Checkpoint),
+            Query::Consistency { from, to } => {
+                return Pending::Show(Show::Consistency { from, to });
+            }
             Query::Sweep => Answer::None,
         };
         Pending::Read(answer)
@@ -58,6 +65,7 @@ impl Pipeline {
             time_ms: head.time_ms,
             lock_count: state.lock_count(),
             draft_count: self.drafts.count(),
+            oldest_root_seq: self.machine.proven_window().oldest,
         }
     }
 

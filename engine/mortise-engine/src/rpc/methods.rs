@@ -1,6 +1,6 @@
 //! One function a method: ask, then render.
 
-use super::{Json, application, attestation, render};
+use super::{Json, application, attestation, history, render};
 use crate::api::{Answer, Ask, DraftRequest, LockFilter, Query, Reply, StatusAnswer, TermsOf};
 use crate::gate::{Closed, Gate, Serving};
 use crate::phase::Phase;
@@ -9,6 +9,7 @@ use mortise_core::state::LeafKey;
 use mortise_format::command::{CancelForm, Command, SignedCancel};
 use mortise_format::errors::Code;
 use mortise_format::ids::{Address, Bytes32, EngineId, LockId, PolicyHash, Root};
+use mortise_format::limits::RECENT_ROOTS_MAX;
 use mortise_format::lock::{Custody, LockTerms};
 use mortise_format::policy::ChainCustody;
 use mortise_format::reject::{Field, Reject};
@@ -70,6 +71,9 @@ pub(super) async fn call(gate: &Gate, call: Call) -> Answered {
             }
             _ => Err(unexpected()),
         },
+        Call::GetReceipt(params) => history::receipt(gate, params).await,
+        Call::GetCheckpoint(_) => history::checkpoint(gate).await,
+        Call::GetConsistencyProof(params) => history::consistency(gate, params).await,
         Call::KmsEncrypt(params) => application::encrypt(gate, params).await,
         Call::KmsDecrypt(params) => application::decrypt(gate, params).await,
         Call::KmsGenerateDataKey(params) => application::generate_data_key(gate, params).await,
@@ -100,7 +104,7 @@ pub(super) fn serving(gate: &Gate) -> Result<&Serving, ErrorObject> {
     })
 }
 
-fn refused(reply: Reply) -> ErrorObject {
+pub(super) fn refused(reply: Reply) -> ErrorObject {
     match reply {
         Reply::Refused(reject) => ErrorObject::from(reject),
         Reply::NotDurable => ErrorObject::new(Code::NotDurable),
@@ -110,7 +114,7 @@ fn refused(reply: Reply) -> ErrorObject {
     }
 }
 
-async fn read(gate: &Gate, query: Query) -> Result<Answer, ErrorObject> {
+pub(super) async fn read(gate: &Gate, query: Query) -> Result<Answer, ErrorObject> {
     match gate.query(query).await.map_err(closed)? {
         Reply::Read(answer) => Ok(answer),
         reply => Err(refused(reply)),
@@ -263,6 +267,8 @@ async fn engine_info(gate: &Gate) -> Answered {
             .map(|c| ChainInfo { chain_id: c.chain_id, custody: custody(c.custody) })
             .collect(),
         lock_count: u64::try_from(status.lock_count).unwrap_or(u64::MAX),
+        oldest_root_seq: status.oldest_root_seq,
+        recent_roots_max: RECENT_ROOTS_MAX as u64,
         pruning_horizon: pruning_horizon(statement.time_ms, serving),
     }))
 }
@@ -291,7 +297,7 @@ async fn sign_lock(gate: &Gate, params: SignLock) -> Answered {
 }
 
 /// The refusal of a lock id that leads nowhere.
-fn not_found(lock_id: LockId) -> ErrorObject {
+pub(super) fn not_found(lock_id: LockId) -> ErrorObject {
     ErrorObject::from(Reject::LockNotFound).with("lockId", lock_id.to_string())
 }
 
@@ -413,6 +419,9 @@ async fn proof(gate: &Gate, params: GetProof) -> Answered {
         ProofKey::Account { owner, asset } => LeafKey::Account(owner, asset),
         ProofKey::Owner(owner) => LeafKey::Principal(owner),
     };
+    if let Some(seq) = params.seq {
+        return history::proof_at(gate, key, seq).await;
+    }
     match rooted(gate, Query::Proof(key)).await? {
         (Answer::Proof(proof), signed) => Ok(json(&render::proof(&engine_id, &proof, &signed))),
         _ => Err(unexpected()),

@@ -7,6 +7,7 @@
 
 mod application;
 mod attestation;
+mod history;
 mod methods;
 mod render;
 mod sealed;

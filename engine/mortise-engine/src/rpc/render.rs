@@ -62,7 +62,7 @@ pub(super) fn lock_list(locks: &[Lock], next_cursor: Option<LockId>) -> LockList
     LockList { locks: locks.iter().map(lock).collect(), next_cursor }
 }
 
-fn receipt(frame: &ReleasedFrame, index: u32) -> Option<ReceiptView> {
+pub(super) fn receipt(frame: &ReleasedFrame, index: u32) -> Option<ReceiptView> {
     let event = frame.event(index)?;
     let signed = frame.signed();
     let statement = &signed.stated.statement;

@@ -3,10 +3,10 @@
 use super::error::ErrorObject;
 use super::params::{
     CancelLock, ClaimLock, CommitBatch, CommitLock, CreateLock, ExtendLock, GetActiveLocks,
-    GetAttestation, GetBalance, GetBootAttestation, GetLock, GetLockedBalance, GetProof,
-    GetStateRoot, KmsDecrypt, KmsEncrypt, KmsGenerateDataKey, KmsGenerateRandom, ListLocks,
-    NoParams, ReleaseLock, SignLock, SimulateLock, SubmitChainFact, SuggestNonce,
-    VerifyFulfillment,
+    GetAttestation, GetBalance, GetBootAttestation, GetConsistencyProof, GetLock, GetLockedBalance,
+    GetProof, GetReceipt, GetStateRoot, KmsDecrypt, KmsEncrypt, KmsGenerateDataKey,
+    KmsGenerateRandom, ListLocks, NoParams, ReleaseLock, SignLock, SimulateLock, SubmitChainFact,
+    SuggestNonce, VerifyFulfillment,
 };
 use serde::{Serialize, Serializer};
 use serde_json::Value;
@@ -91,6 +91,9 @@ methods! {
     GetEnclaveId(NoParams) = "getEnclaveId", "The engine id.";
     GetEnclavePublicKey(NoParams) = "getEnclavePublicKey", "The signing address.";
     GetProof(GetProof) = "getProof", "Presence or absence of an entry.";
+    GetReceipt(GetReceipt) = "getReceipt", "The receipt of an event, in the newest checkpoint.";
+    GetCheckpoint(NoParams) = "getCheckpoint", "The signed head of the log.";
+    GetConsistencyProof(GetConsistencyProof) = "getConsistencyProof", "One log begins another.";
     KmsEncrypt(KmsEncrypt) = "kmsEncrypt", "The application encrypts a text for an owner.";
     KmsDecrypt(KmsDecrypt) = "kmsDecrypt", "The owner has a text decrypted.";
     KmsGenerateDataKey(KmsGenerateDataKey) = "kmsGenerateDataKey", "A wrapped data key.";

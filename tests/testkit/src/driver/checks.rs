@@ -42,6 +42,11 @@ impl Driver {
                 let durable = self.disk.holds(statement.seq, &statement.frame_digest);
                 assert!(durable, "a root of frame {} left before it", statement.seq);
             }
+            Reply::Shown(shown) => {
+                let statement = &shown.newest.stated.statement;
+                let durable = self.disk.holds(statement.seq, &statement.frame_digest);
+                assert!(durable, "a checkpoint of frame {} left before it", statement.seq);
+            }
             Reply::Refused(_) | Reply::Read(_) => {}
         }
         if let Some(seq) = rests_on {

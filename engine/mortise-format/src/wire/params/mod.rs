@@ -5,6 +5,7 @@
 
 mod app;
 mod change;
+mod history;
 mod lock;
 mod query;
 
@@ -12,6 +13,7 @@ pub use app::{
     KmsDecrypt, KmsEncrypt, KmsGenerateDataKey, KmsGenerateRandom, PlainText, SealedText,
 };
 pub use change::{CancelLock, CancelSignedAs, ClaimLock, ExtendLock, ReleaseLock};
+pub use history::{GetConsistencyProof, GetReceipt};
 pub use lock::{CommitBatch, CommitLock, CreateLock, Expiry, SignLock, SimulateLock};
 pub use query::{
     FulfillmentProof, GetActiveLocks, GetAttestation, GetBalance, GetBootAttestation, GetLock,

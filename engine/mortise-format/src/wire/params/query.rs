@@ -310,6 +310,8 @@ pub enum ProofKey {
 pub struct GetProof {
     /// Of what.
     pub key: ProofKey,
+    /// After this frame, one of the last `RECENT_ROOTS_MAX`, instead of the last released one.
+    pub seq: Option<u64>,
 }
 
 impl GetProof {
@@ -318,16 +320,17 @@ impl GetProof {
     /// # Errors
     /// See [`ParamError`].
     pub fn parse(params: &Value) -> Result<Self> {
-        let fields = Fields::of_params(params, &["lockId", "owner", "asset"])?;
+        let fields = Fields::of_params(params, &["lockId", "owner", "asset", "seq"])?;
+        let seq = fields.optional("seq").map(|i| i.number()).transpose()?;
         let asset = fields.optional("asset").map(|i| i.asset()).transpose()?;
         let owner = fields.optional("owner").map(|i| i.address()).transpose()?;
         let Some(lock_id) = fields.optional("lockId") else {
             let owner = owner.ok_or_else(|| fields.missing("lockId"))?;
             let account = |asset| ProofKey::Account { owner, asset };
-            return Ok(Self { key: asset.map_or(ProofKey::Owner(owner), account) });
+            return Ok(Self { key: asset.map_or(ProofKey::Owner(owner), account), seq });
         };
         match (owner, asset) {
-            (None, None) => Ok(Self { key: ProofKey::Lock(lock_id.lock_id()?) }),
+            (None, None) => Ok(Self { key: ProofKey::Lock(lock_id.lock_id()?), seq }),
             (Some(_), _) => Err(fields.wrong("owner", "absent beside lockId")),
             (None, Some(_)) => Err(fields.wrong("asset", "absent beside lockId")),
         }
@@ -344,6 +347,8 @@ struct ProofKeyJson {
     owner: Option<Address>,
     #[serde(skip_serializing_if = "Option::is_none")]
     asset: Option<Asset>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seq: Option<u64>,
 }
 
 impl Serialize for GetProof {
@@ -353,7 +358,7 @@ impl Serialize for GetProof {
             ProofKey::Account { owner, asset } => (None, Some(owner), Some(asset)),
             ProofKey::Owner(owner) => (None, Some(owner), None),
         };
-        ProofKeyJson { lock_id, owner, asset }.serialize(serializer)
+        ProofKeyJson { lock_id, owner, asset, seq: self.seq }.serialize(serializer)
     }
 }
 

@@ -108,6 +108,12 @@ fn good() -> Vec<(Method, Value)> {
         (Method::GetProof, json!({"lockId": hash(3)})),
         (Method::GetProof, json!({"owner": OWNER, "asset": native()})),
         (Method::GetProof, json!({"owner": OWNER})),
+        (Method::GetProof, json!({"owner": OWNER, "seq": 12})),
+        (Method::GetReceipt, json!({"seq": 7, "index": 1})),
+        (Method::GetReceipt, json!({"lockId": hash(3)})),
+        (Method::GetReceipt, json!({"principal": OWNER, "requestId": hash(1)})),
+        (Method::GetConsistencyProof, json!({"from": 3, "to": 9})),
+        (Method::GetConsistencyProof, json!({"from": 3})),
     ]
 }
 
@@ -437,8 +443,30 @@ fn proof_key_is_one_of_three() {
         (json!({"asset": native()}), "lockId"),
         (json!({"lockId": hash(1), "owner": OWNER}), "owner"),
         (json!({"lockId": hash(1), "asset": native()}), "asset"),
+        (json!({"lockId": hash(1), "seq": -1}), "seq"),
     ] {
         assert_eq!(GetProof::parse(&params).unwrap_err().field(), field);
+    }
+}
+
+#[test]
+fn receipt_key_is_one_of_three() {
+    for (params, field) in [
+        (json!({}), "lockId"),
+        (json!({"seq": 1}), "index"),
+        (json!({"index": 1}), "seq"),
+        (json!({"seq": 1, "index": -1}), "index"),
+        (json!({"seq": 1, "index": 4_294_967_296_u64}), "index"),
+        (json!({"seq": 1, "index": 1, "lockId": hash(1)}), "lockId"),
+        (json!({"lockId": hash(1), "principal": OWNER}), "principal"),
+        (json!({"lockId": hash(1), "requestId": hash(1)}), "requestId"),
+        (json!({"principal": OWNER}), "requestId"),
+        (json!({"requestId": hash(1)}), "principal"),
+    ] {
+        assert_eq!(GetReceipt::parse(&params).unwrap_err().field(), field, "{params}");
+    }
+    for (params, field) in [(json!({"to": 1}), "from"), (json!({"from": 1, "to": "x"}), "to")] {
+        assert_eq!(GetConsistencyProof::parse(&params).unwrap_err().field(), field, "{params}");
     }
 }
 

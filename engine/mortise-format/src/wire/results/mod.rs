@@ -6,6 +6,7 @@
 mod app;
 mod commitment;
 mod evidence;
+mod history;
 mod lock;
 mod outcome;
 mod receipt;
@@ -17,6 +18,7 @@ pub use commitment::{BatchResult, CcmAttestation, CommitResult, CommitmentView};
 pub use evidence::{
     ForkEvidenceView, ForkFormat, ForkLeavesView, LeafProofView, SignedStatementView,
 };
+pub use history::{CheckpointResult, ConsistencyResult, HeadView, InclusionView, ReceiptResult};
 pub use lock::{CreateLockResult, LegView, LockList, LockStatus, LockView, PositionView};
 pub use outcome::{FactResult, OutcomeResult, OutcomeView};
 pub use receipt::{ReceiptView, StatementView};

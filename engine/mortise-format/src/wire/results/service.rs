@@ -163,6 +163,10 @@ pub struct EngineInfo {
     pub chains: Vec<ChainInfo>,
     /// Locks in the state.
     pub lock_count: u64,
+    /// The oldest frame under whose state root `getProof` can prove now.
+    pub oldest_root_seq: u64,
+    /// How many frames back that can reach.
+    pub recent_roots_max: u64,
     /// See [`Health::pruning_horizon`].
     #[serde(default)]
     pub pruning_horizon: u64,
