@@ -24,6 +24,7 @@ use mortise_verify::attestation::{
     AWS_NITRO_ROOT_G1, ArchivedCheck, AttestationError, Claims, Expect, PcrPolicy, verify_archived,
 };
 use mortise_verify::note::{Note, NoteError};
+use mortise_verify::replay::{Auditor, Subject, prepare};
 use mortise_verify::statement::{SignedStatement, verify as verify_statement};
 
 /// Bytes that the program may allocate in its life.
@@ -86,7 +87,7 @@ pub extern "C" fn main() -> i32 {
     let known = errors::Code::by_code(-32029) == Some(errors::Code::Overloaded);
     let hashes_differ = domains::sha256(&[b"a"]) != domains::keccak256(&[b"a"]);
     let same = decoded == Ok(amount) && known && hashes_differ && signature_recovers();
-    let outside = statement_verifies() && unsigned_note_is_refused();
+    let outside = statement_verifies() && unsigned_note_is_refused() && audit_finds();
     i32::from(!(same && outside && unsigned_document_is_refused() && channel_passes()))
 }
 
@@ -119,6 +120,13 @@ fn signature_recovers() -> bool {
 /// Whether a note without a signature line is refused by that name.
 fn unsigned_note_is_refused() -> bool {
     Note::parse(b"text\n\n") == Err(NoteError::NoSignature)
+}
+
+/// Whether an audit finds that bytes are no frame.
+fn audit_finds() -> bool {
+    let mut auditor = Auditor::new(Subject::default(), None, 1);
+    auditor.follow(prepare(b"no frame", None));
+    auditor.is_broken() && auditor.finish().finding_count == 1
 }
 
 /// Whether a statement verifies as its engine's, and not with another root.

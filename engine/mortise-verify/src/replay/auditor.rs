@@ -71,6 +71,8 @@ impl Auditor {
             engine_id: None,
             engine: None,
             founding: Founding::Named,
+            recovered_from: None,
+            durability: None,
             frames: 0,
             events: 0,
             opened_frames: 0,
@@ -172,6 +174,10 @@ impl Auditor {
             return self.break_off(0, Fact::OtherEngine { expected, found });
         }
         self.follower = Follower::Chain(Box::new(Chain::new(found)));
+        if let Some(genesis) = &self.subject.genesis {
+            self.report.recovered_from = genesis.predecessor.as_ref().map(|before| before.engine_id);
+            self.report.durability = Some(genesis.policy.durability());
+        }
         if let (Some(genesis), Some((keys, secret))) =
             (&self.subject.genesis, &self.subject.founding)
         {

@@ -5,6 +5,7 @@ use crate::attestation::Pcr;
 use alloc::string::String;
 use alloc::vec::Vec;
 use mortise_format::ids::{Address, EngineId, FrameDigest, PolicyHash, Root};
+use mortise_format::lock::Durability;
 
 /// How it is known that the signing key belongs to the engine id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,6 +99,10 @@ pub struct Report {
     pub engine: Option<Address>,
     /// How that address is known.
     pub founding: Founding,
+    /// The engine that this one took the place of in a recovery, as its genesis says.
+    pub recovered_from: Option<EngineId>,
+    /// The mode of its answers, as its genesis says. Cosignatures are not part of a log.
+    pub durability: Option<Durability>,
     /// Frames that stand in the chain.
     pub frames: u64,
     /// Events that they count.
