@@ -1,6 +1,7 @@
 //! The command line: what can be said, and how it is explained.
 
 use crate::attested::ProofArgs;
+use crate::audit::AuditArgs;
 use crate::demo::DemoArgs;
 use crate::dev::{DevArgs, EngineArgs, HostArgs, KmsArgs};
 use crate::explain::ExplainArgs;
@@ -8,6 +9,7 @@ use crate::genesis::GenesisArgs;
 use crate::key::KeyArgs;
 use crate::kms::KmsArgs as AppArgs;
 use crate::lock::LockArgs;
+use crate::log::LogArgs;
 use crate::policy::PolicyArgs;
 use crate::query::{BalanceArgs, RootArgs};
 use crate::verify::VerifyArgs;
@@ -24,6 +26,7 @@ Examples:
       --target-asset native:10 --target-amount 999000 --expires-in 300
   mortise lock get 0x...                        what became of it
   mortise verify attestation --pcr0 HEX         which code holds the engine's keys
+  mortise audit engine.log --keys audit.json    did it keep its rules, all along
   mortise explain -32010                        what an error means, and what to do
 
 Exit codes: 0 done, 1 refused or a check failed, 2 wrong usage, 3 nobody answers, 4 not ready.";
@@ -102,6 +105,10 @@ pub enum Command {
     Health,
     /// Check what an engine, or a file of its, proves.
     Verify(VerifyArgs),
+    /// Replay a whole log and judge every decision in it.
+    Audit(AuditArgs),
+    /// Write a log to a file, or put one into a new data folder.
+    Log(LogArgs),
     /// Run a witness of transparency logs, or show its key.
     Witness(WitnessArgs),
     /// Make a key, or show the address of one.

@@ -10,6 +10,7 @@
 
 mod args;
 mod attested;
+mod audit;
 mod demo;
 mod dev;
 mod explain;
@@ -18,6 +19,7 @@ mod genesis;
 mod key;
 mod kms;
 mod lock;
+mod log;
 mod output;
 mod policy;
 mod query;
@@ -67,6 +69,8 @@ fn run(cli: Cli, output: &Output) -> Result<(), Failure> {
         Command::Kms(args) => wait_for(kms::run(&args, connection, output)),
         Command::Witness(args) => wait_for(witness::run(args, output)),
         Command::Health => wait_for(query::health(connection, output)),
+        Command::Log(args) => log::run(&args, output),
+        Command::Audit(args) => audit::run(&args, output),
         Command::Verify(args) => wait_for(verify::run(&args, connection, output)),
     }
 }

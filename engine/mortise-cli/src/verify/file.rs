@@ -79,7 +79,7 @@ pub(super) fn receipt(path: &Path) -> Result<(ReceiptView, Option<HexBytes>), Fa
 
 /// A statement with its signature, from whatever answer has one: `getStateRoot` with `signed`, a
 /// receipt, a proof, an attestation, a checkpoint, or a trust file.
-pub(super) fn statement(path: &Path) -> Result<SignedStatement, Failure> {
+pub(crate) fn statement(path: &Path) -> Result<SignedStatement, Failure> {
     let value = answer(path)?;
     let inner = [receipt_of(&value), value.get("last"), Some(&value)];
     let holder = inner.into_iter().flatten().find(|value| value.get("statement").is_some());

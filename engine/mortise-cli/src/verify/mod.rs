@@ -24,7 +24,9 @@ mod verdict;
 mod whom;
 
 pub(crate) use attestation::pcr;
+pub(crate) use file::statement;
 pub(crate) use trust::{Believed, Images, root};
+pub(crate) use whom::PolicyFile;
 
 use crate::args::ConnectionArgs;
 use crate::failure::Failure;

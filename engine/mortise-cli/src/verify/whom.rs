@@ -58,8 +58,9 @@ pub(super) struct LogArgs {
 /// A policy file. Every name is optional; an unknown one is refused.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(super) struct PolicyFile {
-    engine_id: Option<EngineId>,
+pub(crate) struct PolicyFile {
+    /// The engine.
+    pub engine_id: Option<EngineId>,
     address: Option<Address>,
     log_key: Option<String>,
     origin: Option<String>,

@@ -1,0 +1,211 @@
+//! The report for people and for programs.
+
+use super::Run;
+use mortise_format::ids::Bytes32;
+use mortise_format::lock::Durability;
+use mortise_verify::replay::{BootAttestation, EpochReport, Finding, Founding, Level, Report};
+use serde_json::{Value, json};
+
+/// Findings that are spelled out for people; the JSON has more.
+const SHOWN: usize = 20;
+
+/// For programs.
+pub(super) fn json(run: &Run) -> Value {
+    let report = &run.report;
+    json!({
+        "clean": report.is_clean(),
+        "level": level(report),
+        "engineId": report.engine_id.map(|id| id.to_string()),
+        "engine": report.engine.map(|address| address.to_string()),
+        "engineIdProven": report.founding == Founding::Proven,
+        "recoveredFrom": report.recovered_from.map(|id| id.to_string()),
+        "durability": report.durability.map(Durability::name),
+        "frames": report.frames,
+        "events": report.events,
+        "openedFrames": report.opened_frames,
+        "replayedTo": report.replayed_to,
+        "replayedEvents": report.replayed_events,
+        "commandsDecidedAgain": report.commands,
+        "refusalsReproduced": report.refusals,
+        "changesByTime": report.timed,
+        "snapshots": report.snapshots,
+        "statementsChecked": report.statements,
+        "signedTo": report.signed_to,
+        "unsignedTail": unsigned(report),
+        "epochs": report.epochs.iter().map(epoch_json).collect::<Vec<_>>(),
+        "gaps": report.gaps.iter().map(|gap| json!({
+            "afterEpoch": gap.after_epoch, "fromMs": gap.from_ms, "toMs": gap.to_ms,
+        })).collect::<Vec<_>>(),
+        "digest": report.digest.to_string(),
+        "historyRoot": report.history_root.to_string(),
+        "stateRoot": report.state_root.to_string(),
+        "policyHash": report.policy_hash.to_string(),
+        "timeMs": report.time_ms,
+        "brokenAt": report.broken_at,
+        "findingCount": report.finding_count,
+        "findings": report.findings.iter().map(finding_json).collect::<Vec<_>>(),
+        "notChecked": not_checked(run),
+        "seconds": run.took.as_secs_f64(),
+        "eventsPerSecond": rate(run),
+        "threads": run.threads,
+    })
+}
+
+fn level(report: &Report) -> &'static str {
+    match report.level() {
+        Level::Replayed => "replayed",
+        Level::Opened => "opened",
+        _ => "outside",
+    }
+}
+
+fn unsigned(report: &Report) -> u64 {
+    report.frames.saturating_sub(report.signed_to)
+}
+
+fn rate(run: &Run) -> u64 {
+    let milliseconds = run.took.as_millis().max(1);
+    let events = u128::from(run.report.events) * 1000 / milliseconds;
+    u64::try_from(events).unwrap_or(u64::MAX)
+}
+
+fn finding_json(finding: &Finding) -> Value {
+    json!({
+        "name": finding.fact.name(),
+        "seq": finding.seq,
+        "index": finding.index,
+        "text": finding.text(),
+    })
+}
+
+fn epoch_json(epoch: &EpochReport) -> Value {
+    let mut value = json!({
+        "epoch": epoch.epoch,
+        "firstSeq": epoch.first_seq,
+        "frames": epoch.frames,
+        "events": epoch.events,
+        "fromMs": epoch.from_ms,
+        "toMs": epoch.to_ms,
+        "version": epoch.version,
+        "attestation": attestation(epoch),
+    });
+    if let BootAttestation::Verified { module_id, timestamp_ms, pcr0, .. } = &epoch.attestation {
+        value["moduleId"] = json!(module_id);
+        value["documentMs"] = json!(timestamp_ms);
+        value["pcr0"] = json!(pcr0.map(|pcr| pcr.to_string()));
+    }
+    value
+}
+
+fn attestation(epoch: &EpochReport) -> &'static str {
+    match &epoch.attestation {
+        BootAttestation::Unattested => "unattested",
+        BootAttestation::NotChecked => "not checked",
+        BootAttestation::Verified { any_image: true, .. } => "verified, any image",
+        BootAttestation::Verified { .. } => "verified, approved image",
+        _ => "refused",
+    }
+}
+
+/// What a reader could believe was checked, and was not.
+fn not_checked(run: &Run) -> Vec<String> {
+    let report = &run.report;
+    let mut open = Vec::new();
+    if !run.has_keys {
+        open.push("the events, decisions and state: that takes --keys".to_owned());
+    } else if !run.has_genesis {
+        open.push("decisions and state: the log came without its genesis".to_owned());
+    } else if report.replayed_to < report.frames {
+        open.push(format!("decisions and state from frame {} on", report.replayed_to));
+    }
+    if !run.is_pinned {
+        open.push(
+            "that this is the log of the engine you mean: name it with --engine-id".to_owned(),
+        );
+    }
+    if report.founding == Founding::Named {
+        open.push(
+            "that the signing key belongs to the engine id: no founding keys came".to_owned(),
+        );
+    }
+    let unchecked = |e: &&EpochReport| e.attestation == BootAttestation::NotChecked;
+    if report.epochs.iter().any(|e| unchecked(&e)) {
+        open.push(
+            "attestation documents: name a root and images with --root and --pcr0".to_owned(),
+        );
+    }
+    for epoch in report.unattested() {
+        open.push(format!("epoch {epoch} is unattested: any software may have held its keys"));
+    }
+    if unsigned(report) > 0 {
+        open.push(format!(
+            "who wrote the last {} frames: no statement in the log covers them, so that a holder of \
+             the content keys could have; a newer --statement closes that",
+            unsigned(report)
+        ));
+    }
+    open.push("that the log ends here: only a newer --statement shows a dropped tail".to_owned());
+    open.push("cosignatures of witnesses: they are not part of the log".to_owned());
+    open.push(
+        "MACs, whose keys never leave the engine; commands that were never logged".to_owned(),
+    );
+    open
+}
+
+/// For people.
+pub(super) fn text(run: &Run) -> String {
+    let report = &run.report;
+    let mut text = match (report.is_clean(), report.broken_at) {
+        (true, _) => String::from("nothing is wrong with what was checked\n"),
+        (false, Some(seq)) => format!("BROKEN at frame {seq}: nothing from there on was judged\n"),
+        (false, None) => format!("{} FINDINGS\n", report.finding_count),
+    };
+    for finding in report.findings.iter().take(SHOWN) {
+        text.push_str(&format!("  {finding}\n"));
+    }
+    if report.findings.len() > SHOWN {
+        text.push_str("  ... the rest is in --json and --report\n");
+    }
+    let mut line = |name: &str, value: String| text.push_str(&format!("{name:20}{value}\n"));
+    line("engine", report.engine_id.map_or_else(|| "none".to_owned(), |id| id.to_string()));
+    line("depth", level(report).to_owned());
+    if let Some(mode) = report.durability {
+        line("durability", mode.name().to_owned());
+    }
+    if let Some(before) = report.recovered_from {
+        line("recovered from", before.to_string());
+    }
+    line("frames", format!("{} in {} epochs", report.frames, report.epochs.len()));
+    line("events", report.events.to_string());
+    line("commands", format!("{} decided again", report.commands));
+    line("refusals", format!("{} reproduced", report.refusals));
+    line("changes by time", report.timed.to_string());
+    line("statements", format!("{} as they must be", report.statements));
+    line("signed to", format!("frame {} of {}", report.signed_to, report.frames));
+    line("history root", Bytes32(report.history_root.0).to_string());
+    line("state root", Bytes32(report.state_root.0).to_string());
+    line("took", {
+        let seconds = run.took.as_secs_f64();
+        format!("{seconds:.1} s, {} events/s, {} threads", rate(run), run.threads)
+    });
+    for epoch in &report.epochs {
+        let version = epoch.version.as_deref().unwrap_or("?");
+        let what = format!(
+            "from frame {}, {} frames, version {version}, {}",
+            epoch.first_seq,
+            epoch.frames,
+            attestation(epoch)
+        );
+        text.push_str(&format!("{:20}{what}\n", format!("epoch {}", epoch.epoch)));
+    }
+    for gap in &report.gaps {
+        let seconds = gap.to_ms.saturating_sub(gap.from_ms) / 1000;
+        let what = format!("{seconds} s without an engine");
+        text.push_str(&format!("{:20}{what}\n", format!("gap after epoch {}", gap.after_epoch)));
+    }
+    text.push_str("not checked:\n");
+    for open in not_checked(run) {
+        text.push_str(&format!("  {open}\n"));
+    }
+    text
+}

@@ -1,0 +1,121 @@
+//! Preparing on all cores, following on one.
+//!
+//! ```text
+//! reader --batches--> workers: prepare --prepared--> this thread: in order, Auditor::follow
+//!    ^------------------- a token for each batch that was followed -----'
+//! ```
+//! Invariants: frames are followed in the order of the log; at most `IN_FLIGHT` batches for each
+//! worker are in memory, however slow one of them is.
+
+use super::source::Source;
+use crate::failure::Failure;
+use indicatif::ProgressBar;
+use mortise_verify::replay::{AuditKeys, Auditor, Prepared, prepare};
+use std::collections::BTreeMap;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Mutex, PoisonError};
+
+/// Frames of one batch: enough that handing it over costs nothing beside preparing it.
+const BATCH_FRAMES: usize = 64;
+/// Bytes of one batch, about.
+const BATCH_BYTES: usize = 512 * 1024;
+/// Batches of each worker that are read and not yet followed.
+const IN_FLIGHT: usize = 4;
+
+/// Frames in order, as they were read.
+struct Batch {
+    number: u64,
+    frames: Vec<Vec<u8>>,
+    /// How much of the source was read then.
+    done: u64,
+}
+
+/// The same, prepared.
+struct Done {
+    number: u64,
+    frames: Vec<Prepared>,
+    done: u64,
+}
+
+/// Audits a source; the auditor comes back at the end of the log, or where it broke.
+pub(super) fn run(
+    mut source: Source,
+    keys: Option<&AuditKeys>,
+    mut auditor: Auditor,
+    threads: usize,
+    bar: &ProgressBar,
+) -> Result<Auditor, Failure> {
+    let window = threads * IN_FLIGHT;
+    let (tokens, free) = sync_channel::<()>(window);
+    let (to_workers, batches) = sync_channel::<Batch>(window);
+    let (to_follower, prepared) = sync_channel::<Done>(window);
+    let batches = Mutex::new(batches);
+    bar.set_length(source.total());
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(move || read(&mut source, &tokens, &to_workers));
+        for _ in 0..threads {
+            let (batches, out) = (&batches, to_follower.clone());
+            scope.spawn(move || work(batches, keys, &out));
+        }
+        drop(to_follower);
+        follow(&mut auditor, &prepared, &free, bar);
+        // what is still under way ends when nobody takes it
+        drop((prepared, free));
+        reader.join().unwrap_or_else(|_| Err(Failure::check("the reader of the log failed")))
+    })?;
+    Ok(auditor)
+}
+
+/// Reads until the log ends or nobody wants more.
+fn read(
+    source: &mut Source,
+    tokens: &SyncSender<()>,
+    out: &SyncSender<Batch>,
+) -> Result<(), Failure> {
+    for number in 0.. {
+        let (mut frames, mut bytes) = (Vec::with_capacity(BATCH_FRAMES), 0);
+        while frames.len() < BATCH_FRAMES && bytes < BATCH_BYTES {
+            let Some(frame) = source.next()? else { break };
+            bytes += frame.len();
+            frames.push(frame);
+        }
+        let batch = Batch { number, frames, done: source.done() };
+        if batch.frames.is_empty() || tokens.send(()).is_err() || out.send(batch).is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn work(batches: &Mutex<Receiver<Batch>>, keys: Option<&AuditKeys>, out: &SyncSender<Done>) {
+    loop {
+        let next = batches.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(Batch { number, frames, done }) = next else { return };
+        let frames = frames.iter().map(|bytes| prepare(bytes, keys)).collect();
+        if out.send(Done { number, frames, done }).is_err() {
+            return;
+        }
+    }
+}
+
+fn follow(
+    auditor: &mut Auditor,
+    prepared: &Receiver<Done>,
+    free: &Receiver<()>,
+    bar: &ProgressBar,
+) {
+    let (mut early, mut next) = (BTreeMap::new(), 0);
+    for batch in prepared.iter() {
+        early.insert(batch.number, batch);
+        while let Some(Done { frames, done, .. }) = early.remove(&next) {
+            frames.into_iter().for_each(|frame| auditor.follow(frame));
+            next += 1;
+            bar.set_position(done);
+            // one batch less in memory: the reader may go on
+            free.recv().ok();
+        }
+        if auditor.is_broken() {
+            return;
+        }
+    }
+}
