@@ -1,6 +1,7 @@
 //! Modules of the suite: see `specs/testing.md`.
 
 mod attestation;
+mod audit;
 mod authority;
 mod bad_input;
 mod channel;

@@ -2,6 +2,7 @@
 //! Method: the real system over a software security module, with key services that keep to a
 //! policy; then with each part of it wrong.
 
+mod audited;
 mod documents;
 mod live;
 mod measured;

@@ -219,6 +219,26 @@ fn verifier_knows_the_format_and_the_core_alone() {
     assert_one(&arrows_out_of_bounds(&planted), "mortise-verify may not depend on");
 }
 
+/// What `cargo tree` names for a package with these features, on normal edges.
+fn tree(package: &str, features: &str) -> String {
+    let output = Command::new(env!("CARGO"))
+        .args(["tree", "--package", package, "--features", features])
+        .args(["--edges", "normal", "--prefix", "none"])
+        .current_dir(root())
+        .output()
+        .expect("cargo can be started");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Goal: who verifies needs no code of the engine, unless he asks for its replay.
+#[test]
+fn verifier_reaches_the_core_with_the_feature_replay_alone() {
+    let reaches = |features| tree("mortise-verify", features).contains("mortise-core ");
+    assert!(!reaches("") && !reaches("attestation,json"));
+    assert!(reaches("replay"));
+}
+
 #[test]
 fn enclave_cannot_reach_the_software_stand_ins() {
     assert_none(&forbidden_paths(&crates()));
@@ -237,13 +257,7 @@ fn no_crate_has_a_mock_feature() {
 
 #[test]
 fn measured_binary_links_no_command_line_no_server_no_store() {
-    let output = Command::new(env!("CARGO"))
-        .args(["tree", "--package", "mortise-enclave", "--edges", "normal", "--prefix", "none"])
-        .current_dir(root())
-        .output()
-        .expect("cargo can be started");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let tree = String::from_utf8_lossy(&output.stdout);
+    let tree = tree("mortise-enclave", "");
     assert!(tree.contains("mortise-engine "), "the tree lacks the engine:\n{tree}");
     assert_none(&unmeasurable(&tree));
 }

@@ -1,0 +1,106 @@
+//! Goal: an audit finds nothing in what an honest engine wrote and names, with frame and event,
+//! each thing that a dishonest one wrote. Method: logs of the random workload over several epochs;
+//! then frames sealed with all of the engine's keys, wrong in one thing.
+
+mod command;
+mod honest;
+mod liar;
+mod outside;
+mod planted;
+
+use mortise_engine::keyring::{GENESIS_BLOB, KEYS_BLOB, SealedKeys};
+use mortise_engine::pipeline::Settings;
+use mortise_format::codec;
+use mortise_format::ids::Bytes32;
+use mortise_format::policy::{Genesis, GenesisKeys};
+use mortise_testkit::driver::Driver;
+use mortise_testkit::mirror::{Mirror, Question};
+use mortise_testkit::workload::Workload;
+use mortise_verify::replay::{AuditKeys, Auditor, Report, Subject, prepare};
+
+/// An engine after so many random steps: epochs, crashes, snapshots, time, every kind of command.
+pub fn busy(seed: u64, steps: u32) -> Driver {
+    let settings = Settings { snapshot_frames: 7, ..Settings::default() };
+    let mut driver = Driver::new(seed, settings);
+    driver.boot().expect("an empty disk boots");
+    driver.settle();
+    let mut mirror = Mirror::new(driver.identity().engine_id);
+    let mut workload = Workload::new(driver.desk());
+    for _ in 0..steps {
+        match driver.rng.below(100) {
+            0 => {
+                mirror.observe(&mut driver);
+                let kept = usize::try_from(driver.rng.below(3)).expect("a small number");
+                driver.crash(kept);
+                mirror.recover(&driver);
+                driver.boot().expect("the log follows");
+            }
+            1..=6 => {
+                let most = if driver.rng.one_in(8) { 900_000 } else { 40_000 };
+                driver.now_ms += driver.rng.below(most);
+            }
+            7..=40 => ask(&mut driver, &mut mirror, &mut workload),
+            41..=43 => driver.tick(),
+            _ => drop(driver.step()),
+        }
+        mirror.observe(&mut driver);
+    }
+    driver.settle();
+    driver
+}
+
+fn ask(driver: &mut Driver, mirror: &mut Mirror, workload: &mut Workload) {
+    let now_s = driver.now_ms.max(mirror.model.time_ms) / 1000;
+    let mut rng = driver.rng.clone();
+    let count = 1 + rng.below(4);
+    let asked: Vec<_> = (0..count).map(|_| workload.next(&mut rng, &mirror.model, now_s)).collect();
+    driver.rng = rng;
+    let tokens = driver.ask(&asked.iter().collect::<Vec<_>>());
+    for (token, asked) in tokens.into_iter().zip(asked) {
+        mirror.asked(token, Question::Command(Box::new(asked)));
+    }
+}
+
+/// The bytes of a log.
+pub fn log_of(driver: &Driver) -> Vec<Vec<u8>> {
+    driver.disk.edit(|content| content.frames.clone())
+}
+
+/// The keys that a full auditor of this engine is given.
+pub fn keys_of(driver: &Driver) -> AuditKeys {
+    let identity = driver.identity();
+    let salt = identity.log_keys.state_salt().clone();
+    let mut keys = AuditKeys::new(identity.engine_id, salt);
+    for record in driver.pipeline().machine().epochs() {
+        let epoch = driver.keys_of(record).expect("the vault is there");
+        keys = keys.with_epoch(record.epoch, epoch.content_root().clone());
+    }
+    keys
+}
+
+/// Genesis and founding keys, as they come with a log.
+pub fn founding(driver: &Driver) -> (Genesis, (GenesisKeys, Bytes32)) {
+    let blob = |name: &str| driver.disk.edit(|content| content.blobs[name].clone());
+    let genesis = codec::decode(&blob(GENESIS_BLOB)).expect("it was stored");
+    let sealed: SealedKeys = codec::decode(&blob(KEYS_BLOB)).expect("it was stored");
+    (genesis, (sealed.keys, sealed.log_secret_commitment))
+}
+
+/// What an auditor of this engine starts from.
+pub fn subject(driver: &Driver) -> Subject {
+    let (genesis, founding) = founding(driver);
+    let engine_id = Some(driver.identity().engine_id);
+    Subject { engine_id, genesis: Some(genesis), founding: Some(founding), ..Subject::default() }
+}
+
+/// The report about a log.
+pub fn audit(log: &[Vec<u8>], subject: Subject, keys: Option<&AuditKeys>) -> Report {
+    let mut auditor = Auditor::new(subject, keys.cloned(), 7);
+    log.iter().for_each(|bytes| auditor.follow(prepare(bytes, keys)));
+    auditor.finish()
+}
+
+/// Frame, event and name of each finding.
+pub fn named(report: &Report) -> Vec<(u64, Option<u32>, &'static str)> {
+    report.findings.iter().map(|f| (f.seq, f.index, f.fact.name())).collect()
+}

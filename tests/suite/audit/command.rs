@@ -1,0 +1,123 @@
+//! `mortise audit` and `mortise log`, as programs.
+
+use super::liar::with_last_changed;
+use super::{busy, keys_of, log_of};
+use mortise_engine::keyring::{GENESIS_BLOB, KEYS_BLOB};
+use mortise_host::export::{ExportWriter, Parts};
+use mortise_host::store::{CheckedFrame, DiskStore, LogStore as _, StoreOptions};
+use mortise_testkit::driver::Driver;
+use serde_json::Value;
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn mortise(folder: &Path, arguments: &[&str]) -> Output {
+    let program = env!("CARGO_BIN_EXE_mortise-under-test");
+    Command::new(program)
+        .args(arguments)
+        .current_dir(folder)
+        .env_remove("MORTISE_TRUST")
+        .output()
+        .expect("the command was built")
+}
+
+fn ok(folder: &Path, arguments: &[&str]) -> Value {
+    let ran = mortise(folder, arguments);
+    let stderr = String::from_utf8_lossy(&ran.stderr).into_owned();
+    assert_eq!(ran.status.code(), Some(0), "{arguments:?}: {stderr}");
+    serde_json::from_slice(&ran.stdout).unwrap_or(Value::Null)
+}
+
+/// A data folder with the log of an engine, and its audit keys in `keys.json`.
+fn data_folder(driver: &Driver, folder: &Path) {
+    let store = DiskStore::open(&folder.join("data"), StoreOptions::default()).expect("it opens");
+    for name in [GENESIS_BLOB, KEYS_BLOB] {
+        let bytes = driver.disk.edit(|content| content.blobs[name].clone());
+        store.blob_put(name, &bytes, false).expect("it is kept");
+    }
+    let frames: Vec<_> =
+        log_of(driver).into_iter().map(|b| CheckedFrame::parse(b).expect("a frame")).collect();
+    store.append_group(&frames).expect("it is kept");
+    std::fs::write(folder.join("keys.json"), keys_of(driver).to_json().as_bytes()).unwrap();
+}
+
+#[test]
+fn exported_log_is_audited_imported_and_exported_again_byte_for_byte() {
+    let driver = busy(90, 300);
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    data_folder(&driver, at);
+    let frames = log_of(&driver).len();
+    let keys = "--with-sealed-keys";
+    let said = ok(at, &["--json", "log", "export", "--data-dir", "data", "--out", "a.log", keys]);
+    assert_eq!(said["frames"], frames);
+    ok(at, &["log", "import", "a.log", "--data-dir", "new"]);
+    ok(at, &["log", "export", "--data-dir", "new", "--out", "b.log", keys]);
+    let read = |name: &str| std::fs::read(at.join(name)).unwrap();
+    assert_eq!(read("a.log"), read("b.log"));
+    for source in ["a.log", "data", "new"] {
+        for threads in ["1", "3"] {
+            let arguments =
+                ["--json", "audit", source, "--keys", "keys.json", "--threads", threads];
+            let report = ok(at, &arguments);
+            assert_eq!(report["level"], "replayed", "{report}");
+            assert_eq!(report["engineIdProven"], true);
+            assert_eq!(report["frames"], frames);
+            let root = driver.pipeline().machine().state_root().to_string();
+            assert_eq!(report["stateRoot"], root);
+        }
+    }
+    let outside = ok(at, &["--json", "audit", "a.log", "--report", "report.json"]);
+    assert_eq!((&outside["level"], &outside["clean"]), (&"outside".into(), &true.into()));
+    let written: Value = serde_json::from_slice(&read("report.json")).unwrap();
+    assert_eq!(written, outside);
+    let open = outside["notChecked"].to_string();
+    assert!(open.contains("--keys") && open.contains("unattested"), "{open}");
+    let again = mortise(at, &["log", "export", "--data-dir", "data", "--out", "a.log"]);
+    assert_eq!(again.status.code(), Some(2), "nothing is overwritten");
+    let full = mortise(at, &["log", "import", "a.log", "--data-dir", "data"]);
+    assert_eq!(full.status.code(), Some(2), "nothing is mixed");
+}
+
+#[test]
+fn findings_are_exit_1_with_their_names_and_wrong_usage_is_exit_2() {
+    let driver = busy(91, 200);
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    data_folder(&driver, at);
+    let log = with_last_changed(&log_of(&driver), &driver, |parts| {
+        parts.header.state_root.0[0] ^= 1;
+        false
+    });
+    let genesis = driver.disk.edit(|content| content.blobs[GENESIS_BLOB].clone());
+    let parts = Parts::from([(GENESIS_BLOB.to_owned(), genesis)]);
+    let mut writer = ExportWriter::new(Vec::new(), &parts).unwrap();
+    for bytes in &log {
+        writer.frame(&CheckedFrame::parse(bytes.clone()).unwrap()).unwrap();
+    }
+    let mut bytes = writer.finish().unwrap();
+    std::fs::write(at.join("wrong.log"), &bytes).unwrap();
+    let found = mortise(at, &["audit", "wrong.log", "--keys", "keys.json"]);
+    let text = String::from_utf8_lossy(&found.stdout).into_owned();
+    let expected = format!("frame {}: StateRoot:", log.len() - 1);
+    assert!(found.status.code() == Some(1) && text.contains(&expected), "{text}");
+    let outside = mortise(at, &["audit", "wrong.log"]);
+    assert_eq!(outside.status.code(), Some(0));
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(at.join("flipped.log"), &bytes).unwrap();
+    std::fs::write(at.join("torn.log"), &bytes[..middle]).unwrap();
+    for (name, says) in [("flipped.log", "of the export"), ("torn.log", "ends early")] {
+        let refused = mortise(at, &["audit", name]);
+        let stderr = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(refused.status.code() == Some(1) && stderr.contains(says), "{name}: {stderr}");
+    }
+    std::fs::write(at.join("no-keys.json"), "{}").unwrap();
+    for arguments in [
+        &["audit", "nothing.log"][..],
+        &["audit", "wrong.log", "--keys", "no-keys.json"],
+        &["audit", "wrong.log", "--root", "aws"],
+        &["audit", "wrong.log", "--threads", "0"],
+    ] {
+        assert_eq!(mortise(at, arguments).status.code(), Some(2), "{arguments:?}");
+    }
+}
