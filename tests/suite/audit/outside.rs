@@ -162,8 +162,8 @@ fn forged_tail(driver: &Driver, count: usize) -> Vec<Vec<u8>> {
     log
 }
 
-/// Goal: without the MAC key of the engine an auditor cannot tell the frames of a forger who has the
-/// content keys; what he can tell is that no signature of the engine reaches them, and with one kept
+/// Goal: without the MAC key an auditor cannot tell the frames of a forger who has the content
+/// keys; what he can tell is that no signature of the engine reaches them, and with one kept
 /// statement of the engine the forgery is a fork.
 #[test]
 fn forged_tail_of_a_holder_of_content_keys_is_never_under_a_signature() {

@@ -28,8 +28,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 const EXAMPLES: &str = "\
-Without --keys: digests, chain, history, carried statements, boots. With --keys (the content roots of \
-the epochs and the state-salt key, released by the operators) also every event: each command is \
+Without --keys: digests, chain, history, carried statements, boots. With --keys (the content roots \
+of the epochs and the state-salt key, released by the operators) also every event: each command is \
 admitted and decided again, each refusal too, and every state root reproduced.
 
 Examples:
@@ -38,8 +38,8 @@ Examples:
   mortise audit /var/lib/mortise --keys audit.json --policy trust.toml --report audit-report.json
   mortise audit engine.log --keys audit.json --statement receipt.json    is my receipt in this log?
 
-Exit codes: 0 nothing is wrong, 1 findings (each by name, frame and event) or a file that is refused, \
-2 wrong usage.";
+Exit codes: 0 nothing is wrong, 1 findings (each by name, frame and event) or a file that is \
+refused, 2 wrong usage.";
 
 /// Flags of `mortise audit`.
 #[derive(Debug, clap::Args)]

@@ -139,8 +139,8 @@ fn not_checked(run: &Run) -> Vec<String> {
     }
     if unsigned(report) > 0 {
         open.push(format!(
-            "who wrote the last {} frames: no statement in the log covers them, so that a holder of \
-             the content keys could have; a newer --statement closes that",
+            "who wrote the last {} frames: no statement in the log covers them, so that a holder \
+             of the content keys could have; a newer --statement closes that",
             unsigned(report)
         ));
     }

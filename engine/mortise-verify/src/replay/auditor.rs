@@ -175,7 +175,7 @@ impl Auditor {
         }
         self.follower = Follower::Chain(Box::new(Chain::new(found)));
         if let Some(genesis) = &self.subject.genesis {
-            self.report.recovered_from = genesis.predecessor.as_ref().map(|before| before.engine_id);
+            self.report.recovered_from = genesis.predecessor.as_ref().map(|p| p.engine_id);
             self.report.durability = Some(genesis.policy.durability());
         }
         if let (Some(genesis), Some((keys, secret))) =
@@ -275,7 +275,7 @@ impl Auditor {
         self.find_all(seq, checked.facts);
     }
 
-    /// Opens, judges, applies; or appends to the chain alone. Returns the statement about the frame.
+    /// Opens, judges, applies; or appends to the chain alone. Gives the statement about the frame.
     fn content(&mut self, frame: &Frame, clear: &ClearBody, content: Content) -> Option<Statement> {
         let seq = frame.header().seq;
         let opened = match content {

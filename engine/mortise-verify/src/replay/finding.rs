@@ -44,7 +44,7 @@ pub enum Fact {
     /// A boot binds another signing key than the engine has.
     #[error("the boot binds another signing key than the engine was founded with")]
     SigningKey,
-    /// The clear body does not decode, or a boot record is where none belongs, or lacks its document.
+    /// The clear body does not decode, or a boot record is out of place or lacks its document.
     #[error("the clear body: {0}")]
     ClearBody(FollowError),
     /// The attestation document of a boot was refused.
