@@ -128,13 +128,15 @@ struct Ports {
     store: u32,
     /// Credentials; the enclave dials.
     credentials: u32,
+    /// Way to witnesses; the enclave dials.
+    witness: u32,
     /// Relay to the key service; the enclave dials.
     kms: u32,
 }
 
 impl Default for Ports {
     fn default() -> Self {
-        Self { listen: 5000, store: 5001, credentials: 5003, kms: 8000 }
+        Self { listen: 5000, store: 5001, credentials: 5003, witness: 5004, kms: 8000 }
     }
 }
 
@@ -232,6 +234,11 @@ impl EnclaveConfig {
         self.at_parent(self.ports.credentials)
     }
 
+    /// Where requests to witnesses are handed over.
+    pub fn witness(&self) -> Address {
+        self.at_parent(self.ports.witness)
+    }
+
     /// Where the relay to the key service is.
     pub fn relay(&self) -> Address {
         self.at_parent(self.ports.kms)
@@ -268,9 +275,9 @@ fn check_parent(found: u32) -> Result<(), ConfigError> {
 }
 
 fn check_ports(ports: &Ports) -> Result<(), ConfigError> {
-    let Ports { listen, store, credentials, kms } = *ports;
+    let Ports { listen, store, credentials, witness, kms } = *ports;
     let mut seen = BTreeSet::from([0, u32::MAX]);
-    for port in [listen, store, credentials, kms] {
+    for port in [listen, store, credentials, witness, kms] {
         if !seen.insert(port) {
             return Err(ConfigError::Port { port });
         }

@@ -13,6 +13,7 @@ use mortise_engine::attest::Attestation;
 use mortise_engine::phase::Bounds;
 use mortise_engine::ports::{AppKeys, Clock, Entropy, Nsm};
 use mortise_engine::server::{Config, Ports};
+use mortise_engine::witness::RemoteWitnesses;
 use mortise_format::limits::SNAPSHOT_FRAMES;
 use mortise_format::wire::genesis;
 use mortise_nitro::clock::{ClockRules, NsmClock};
@@ -44,6 +45,7 @@ pub fn ports(config: &EnclaveConfig, nsm: Arc<dyn Nsm>) -> Result<Ports, Stop> {
         entropy,
         vault: Arc::new(KmsVault::new(client)),
         attestation: Attestation::Module(nsm),
+        witnesses: Some(Arc::new(RemoteWitnesses(config.witness()))),
         app: Some(app),
     })
 }

@@ -4,13 +4,14 @@
 //! enclave --call {witness key, body}--> here --POST URL/add-checkpoint--> witness
 //!         <--reply {status, body}-----       <--------------------------
 //! ```
-//! What it is for: an enclave has no network, and a cosignature proves itself, so that HTTP, and TLS
-//! where it is wanted, can end on this machine.
+//! What it is for: an enclave has no network, and a cosignature proves itself, so that HTTP, and
+//! TLS where it is wanted, can end on this machine.
 //!
 //! What it does not do: end TLS (put a forwarder that does beside it), understand what passes,
 //! retry. Whoever owns this machine can keep cosignatures back; making one takes a witness's key.
 //!
-//! Invariants: bytes go to places of the configuration or nowhere; calls, bytes and time are bounded.
+//! Invariants: bytes go to places of the configuration or nowhere; calls, bytes and time have
+//! bounds.
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};

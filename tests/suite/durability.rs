@@ -1,7 +1,7 @@
 //! Every failure twice: it did not happen, and it did (INV-09).
 //!
-//! The cells of the table are values here; `specs/durability.md` repeats them, and a test holds the
-//! two equal. Each cell runs the same story: a lock is durable and answered, a second one is asked
+//! The cells of the table are values here; `specs/durability-and-recovery.md` repeats them, and a
+//! test holds the two equal. Each cell runs the same story: a lock is durable and answered, a second one is asked
 //! for, something fails, the engine starts again. In every cell the first lock is there, roots are
 //! those that were signed, and the first request is answered with the same bytes; the cell says
 //! what became of the second and what the start says.
@@ -10,11 +10,14 @@ mod cells;
 mod order;
 mod snapshots;
 mod table;
+mod witnessed;
 
 use mortise_engine::api::Reply;
+use mortise_engine::pipeline::Settings;
 use mortise_testkit::driver::{Driver, Said};
 use mortise_testkit::keys::{Asked, Party};
 use mortise_testkit::scenario::{request, terms};
+use mortise_testkit::witness::Bench;
 
 /// An engine with one lock that was answered.
 struct Story {
@@ -26,7 +29,18 @@ struct Story {
 
 impl Story {
     fn new(seed: u64) -> Self {
-        let mut driver = Driver::booted(seed);
+        Self::of(Driver::booted(seed))
+    }
+
+    /// The same under three witnesses of which two must cosign.
+    fn witnessed(seed: u64) -> Self {
+        let mut driver = Driver::witnessed(seed, Settings::default(), &Bench::new(3), 2, 0);
+        driver.boot().expect("an empty disk boots");
+        driver.settle();
+        Self::of(driver)
+    }
+
+    fn of(mut driver: Driver) -> Self {
         let desk = driver.desk();
         let first = desk.commit(Party::Owner, &terms(Party::Owner, 0, 100), request(1));
         let said = Said::of(&driver.answer(&first));
@@ -46,6 +60,16 @@ impl Story {
         let token = self.driver.ask(&[&second])[0];
         assert!(self.driver.has_ship(), "the second lock is on its way");
         assert!(!self.driver.replies.contains_key(&token), "an answer left before its ack");
+        token
+    }
+
+    /// Asks for the second lock and stops when its frame is durable and signed, and no witness has
+    /// seen it.
+    fn second_unwitnessed(&mut self) -> u64 {
+        let token = self.ask_second();
+        self.driver.settle_but_witnesses();
+        assert!(self.driver.has_head(), "a durable frame waits for witnesses");
+        assert!(!self.driver.replies.contains_key(&token), "an answer left before its witnesses");
         token
     }
 

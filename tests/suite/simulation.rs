@@ -11,6 +11,7 @@ use mortise_testkit::driver::{AppendFault, Driver};
 use mortise_testkit::keys::Party;
 use mortise_testkit::mirror::{Mirror, Question};
 use mortise_testkit::scenario;
+use mortise_testkit::witness::Bench;
 use mortise_testkit::workload::Workload;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
@@ -28,7 +29,11 @@ struct Run {
 impl Run {
     fn new(seed: u64) -> Self {
         let settings = Settings { snapshot_frames: 7, ..Settings::default() };
-        let mut driver = Driver::new(seed, settings);
+        // Every other run is under witnesses: its answers wait for them too.
+        let mut driver = match seed % 2 {
+            0 => Driver::witnessed(seed, settings, &Bench::new(3), 2, 0),
+            _ => Driver::new(seed, settings),
+        };
         driver.boot().expect("an empty disk boots");
         let mirror = Mirror::new(driver.identity().engine_id);
         let workload = Workload::new(driver.desk());

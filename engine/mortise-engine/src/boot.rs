@@ -13,7 +13,9 @@ use crate::channel::ChannelKey;
 use crate::keyring::{self, Identity, IdentityError, KeyRing, SealedKeys};
 use crate::pipeline::Start;
 use crate::ports::{Entropy, Vault};
+use crate::proofs;
 use crate::store::{LogStore, StoreError};
+use crate::witness::{Council, Outcome, Refusal, gather};
 use mortise_core::Machine;
 use mortise_core::body::{Boot, BootRecord, ClearBody, SignedStatement, document_digest};
 use mortise_core::keys::EpochKeys;
@@ -24,6 +26,8 @@ use mortise_format::frame::{Frame, FrameKind};
 use mortise_format::ids::{Bytes32, Root};
 use mortise_format::policy::{Genesis, GenesisKeys};
 use mortise_verify::attestation::{BoundKeys, KeyBinding};
+use mortise_verify::history::TreeHead;
+use std::sync::Arc;
 
 /// Why the engine does not start.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +72,18 @@ pub enum BootError {
     /// The boot could not be bound to the enclave.
     #[error("the attestation: {0}")]
     Attest(#[from] AttestError),
+    /// The policy has witnesses, and there is no way to them.
+    #[error("the policy has witnesses, and no way to them is configured")]
+    NoWitnesses,
+    /// So many witnesses refuse the log as it was found that no quorum is left: it is an older
+    /// copy, or another one than they know.
+    #[error("witnesses refuse the log of {size} frames: {refusal:?}")]
+    Witness {
+        /// Frames of the log that was found.
+        size: u64,
+        /// Why.
+        refusal: Refusal,
+    },
     /// The store says that the log ends elsewhere than the frames that it gave.
     #[error("the frames end at {found}, the store's head is {expected}")]
     HeadMismatch {
@@ -91,6 +107,8 @@ impl BootError {
             Self::SnapshotAhead { .. } => "LOG_ENDS_BEFORE_SNAPSHOT",
             Self::HeadMismatch { .. } => "LOG_HEAD_MISMATCH",
             Self::Attest(_) => "ATTESTATION",
+            Self::NoWitnesses => "NO_WITNESSES",
+            Self::Witness { refusal, .. } => refusal.name(),
         }
     }
 }
@@ -210,6 +228,30 @@ pub async fn replay(
     }
     progress(found - first, found - first);
     Ok(Replayed { machine, covered })
+}
+
+/// Has the log as it was found cosigned, before anything is written or said about it: the frames
+/// that a replay brought are durable, and whether they are the newest only witnesses know.
+///
+/// An empty log has no head; its boot frame is the first that witnesses see.
+///
+/// # Errors
+/// `Witness`. Without an answer of enough witnesses it does not end.
+pub async fn check_newest(
+    store: &Arc<dyn LogStore>,
+    replayed: &Replayed,
+    council: &Council,
+) -> Result<(), BootError> {
+    let archive = replayed.machine.archive();
+    let (size, root) = (archive.size(), Root(archive.newest_root()));
+    if size == 0 {
+        return Ok(());
+    }
+    let paths = |earlier| proofs::consistency(store, archive.consistency(earlier, size));
+    match gather(council, TreeHead { size, root }, &paths).await {
+        Outcome::Cosigned(_) => Ok(()),
+        Outcome::Refused(refusal) => Err(BootError::Witness { size, refusal }),
+    }
 }
 
 /// A new epoch: its data key, and what its attestation document will bind.

@@ -12,6 +12,7 @@ use crate::keyring::Identity;
 use crate::phase::{Bounds, Phase, PhaseCell};
 use crate::ports::AttestRequest;
 use crate::throttle::Throttle;
+use crate::witness::Council;
 use actix::Addr;
 use bytes::Bytes;
 use mortise_channel::OpenError;
@@ -45,6 +46,8 @@ pub struct Serving {
     pub boot_ms: u64,
     /// What this boot can prove of itself.
     pub proof: Proof,
+    /// The witnesses, when the policy has some: the newest cosigned checkpoint.
+    pub council: Option<Arc<Council>>,
 }
 
 /// What a boot can prove of itself.

@@ -14,6 +14,7 @@ use mortise_format::codec::{self, CodecError};
 use mortise_format::domains;
 use mortise_format::ids::{Bytes32, EngineId};
 use mortise_format::policy::{Genesis, GenesisKeys, PolicyError, engine_id};
+use mortise_verify::note::{KeyUse, NoteError, NoteKey};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use zeroize::Zeroizing;
@@ -97,6 +98,14 @@ impl Identity {
     pub fn genesis_keys(&self) -> GenesisKeys {
         let (signing, checkpoint) = (self.signer.public_key(), self.checkpoint.public_key());
         GenesisKeys { signing, checkpoint }
+    }
+
+    /// The verifier key of the log: its name is the origin.
+    ///
+    /// # Errors
+    /// `KeyName`, which no checked genesis gives.
+    pub fn log_key(&self) -> Result<NoteKey, NoteError> {
+        NoteKey::new(KeyUse::Log, &self.origin(), self.checkpoint.public_key())
     }
 
     /// First line of the engine's checkpoints.

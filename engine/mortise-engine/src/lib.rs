@@ -35,3 +35,4 @@ pub mod server;
 pub mod session;
 pub mod store;
 pub mod throttle;
+pub mod witness;

@@ -11,6 +11,9 @@ pub enum Phase {
     Starting,
     /// Following the log: frames done, and in all.
     Replaying(u64, u64),
+    /// Waiting for witnesses to cosign the log as it was found, and the boot frame: the verifier
+    /// key of the log, which each of them has to know.
+    Witnessing(String),
     /// Serving.
     Ready,
     /// Answering what is under way, taking nothing new.
@@ -18,7 +21,7 @@ pub enum Phase {
     /// Stopped by a fault while serving: the process ends in a moment, the next one replays. What
     /// is asked meanwhile is worth asking again. The text is for the operator.
     Restarting(String),
-    /// The boot ended in a fault that a restart does not mend.
+    /// The boot ended in a fault that a restart does not mend, or witnesses fenced this engine off.
     Fault {
         /// Its stable name, for whoever asks.
         name: &'static str,
@@ -33,6 +36,7 @@ impl Phase {
         match self {
             Self::Starting => "starting",
             Self::Replaying(..) => "replaying",
+            Self::Witnessing(_) => "witnessing",
             Self::Ready => "ready",
             Self::Stopping => "stopping",
             Self::Restarting(_) => "restarting",

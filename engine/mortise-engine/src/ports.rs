@@ -11,6 +11,7 @@ pub use nsm::{AttestRequest, ModuleDescription, Nsm, NsmError, PcrState};
 use mortise_core::keys::Secret;
 use mortise_format::ids::EngineId;
 use mortise_format::wire::credentials::Credentials;
+use mortise_format::witness::WitnessKey;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
@@ -116,6 +117,25 @@ pub trait Vault: Send + Sync + 'static {
         wrapped: &'a [u8],
         context: &'a KeyContext,
     ) -> PortFuture<'a, Result<Secret, VaultError>>;
+}
+
+/// Why a witness gave no answer. Trying again may help.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct WitnessUnreachable(pub String);
+
+/// The way to witnesses, through the parent. Nothing that comes back is believed but a cosignature,
+/// which proves itself: whoever carries it can only keep it back.
+pub trait Witnesses: Send + Sync + 'static {
+    /// Status and body of the answer to an `add-checkpoint` of this body.
+    ///
+    /// # Errors
+    /// [`WitnessUnreachable`].
+    fn add_checkpoint<'a>(
+        &'a self,
+        witness: &'a WitnessKey,
+        body: Vec<u8>,
+    ) -> PortFuture<'a, Result<(u16, Vec<u8>), WitnessUnreachable>>;
 }
 
 /// Secret bytes of an answer, wiped when dropped.

@@ -11,12 +11,14 @@
 use crate::api::{Answer, Reply, Shown};
 use crate::keyring::{Identity, KeyRing};
 use crate::pipeline::ShowJob;
+use crate::ports::PortFuture;
 use crate::recall::{RecallError, recall_event};
 use crate::store::{LogStore, StoreError};
 use mortise_core::history::archive::{ArchiveError, Plan, TILE_LEAVES, TileLeaves};
 use mortise_core::machine::EpochRecord;
 use mortise_format::frame::FrameLeaf;
 use mortise_format::limits::STORE_LEAVES_MAX;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 const _: () = assert!(TILE_LEAVES == STORE_LEAVES_MAX as u64);
@@ -46,13 +48,31 @@ pub async fn complete(
 ) -> Result<Vec<Vec<[u8; 32]>>, ProofError> {
     let mut leaves = TileLeaves::new();
     for tile in plans.iter().flat_map(Plan::tiles) {
-        if !leaves.contains_key(&tile.number) {
+        if let Entry::Vacant(missing) = leaves.entry(tile.number) {
             let count = u32::try_from(TILE_LEAVES).unwrap_or(u32::MAX);
             let given = store.leaves(tile.first(), count).await?;
-            leaves.insert(tile.number, given.iter().map(FrameLeaf::history_leaf).collect());
+            missing.insert(given.iter().map(FrameLeaf::history_leaf).collect());
         }
     }
     Ok(plans.iter().map(|plan| plan.complete(&leaves)).collect::<Result<_, _>>()?)
+}
+
+/// A consistency path for witnesses; none when the plan is, or when the store does not give the
+/// tiles: it is asked for again.
+pub fn consistency(
+    store: &Arc<dyn LogStore>,
+    plan: Option<Plan>,
+) -> PortFuture<'static, Option<Vec<[u8; 32]>>> {
+    let store = Arc::clone(store);
+    Box::pin(async move {
+        match complete(store.as_ref(), &[plan?]).await {
+            Ok(paths) => paths.into_iter().next(),
+            Err(error) => {
+                tracing::error!(%error, "no path for a witness");
+                None
+            }
+        }
+    })
 }
 
 /// Fetches what is to be shown and puts the answer together.

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! listen (answers health, refuses the rest NOT_READY)
-//!   -> connect store -> identity -> replay -> data key -> attestation -> boot frame durable
-//!   -> ready
+//!   -> connect store -> identity -> replay -> (witnesses: the log is the newest they know)
+//!   -> data key -> attestation -> boot frame durable (and cosigned) -> ready
 //!   -> SIGINT/SIGTERM: answer what was taken, last snapshot -> end
 //! ```
 //! Runs inside an actix system; the ledger has a thread of its own.
@@ -17,9 +17,10 @@ use crate::gate::{Gate, Proof, Serving};
 use crate::keyring::{Identity, IdentityError, KeyRing};
 use crate::phase::{Bounds, Phase, PhaseCell};
 use crate::pipeline::{Fault, Pipeline, Settings, Start};
-use crate::ports::{AppKeys, Clock, ClockError, Entropy, Vault, VaultError};
+use crate::ports::{AppKeys, Clock, ClockError, Entropy, Vault, VaultError, Witnesses};
 use crate::session;
 use crate::store::{LogStore, RemoteLog, StoreError};
+use crate::witness::Council;
 use actix::{Actor, Addr, Arbiter, ArbiterHandle, SyncArbiter};
 use mortise_format::limits::CONNECTIONS_MAX;
 use mortise_format::policy::Genesis;
@@ -58,6 +59,8 @@ pub struct Ports {
     pub vault: Arc<dyn Vault>,
     /// What proves to others which code holds the keys.
     pub attestation: Attestation,
+    /// The way to witnesses; a policy that has some does not start without it.
+    pub witnesses: Option<Arc<dyn Witnesses>>,
     /// Keys of the application; without them its methods answer APP_UNAVAILABLE.
     pub app: Option<Arc<dyn AppKeys>>,
 }
@@ -91,6 +94,14 @@ pub enum EngineError {
     /// The first frame could not be made.
     #[error("the boot frame could not be made: {0}")]
     Start(Fault),
+    /// Witnesses refused what this engine wrote: nothing is served, and a restart does not help.
+    #[error("{name}: {why}")]
+    Witness {
+        /// `WITNESS_AHEAD`, `WITNESS_FORK`, or `FENCED` when it served before.
+        name: &'static str,
+        /// For the operator.
+        why: String,
+    },
     /// A fault while serving: restart and replay.
     #[error("stopped by a fault: {0}")]
     Fault(String),
@@ -110,6 +121,7 @@ impl EngineError {
             Self::Store { .. } | Self::Fault(_) | Self::Boot(BootError::Store(_)) => true,
             Self::Clock(_) => true,
             Self::Listen { .. } | Self::Boot(_) | Self::Start(_) => false,
+            Self::Witness { .. } => false,
         }
     }
 
@@ -122,6 +134,7 @@ impl EngineError {
             Self::Clock(_) => "CLOCK",
             Self::Start(_) => "BOOT_FRAME",
             Self::Fault(_) => "FAULT",
+            Self::Witness { name, .. } => name,
         }
     }
 }
@@ -130,6 +143,10 @@ impl EngineError {
 pub trait Observer: Send + Sync + 'static {
     /// Following the log: frames done, and in all.
     fn replaying(&self, done: u64, total: u64);
+    /// Waiting for witnesses, each of which has to know this verifier key of the log.
+    fn witnessing(&self, log_key: &str) {
+        tracing::info!(log_key, "waiting for witnesses");
+    }
     /// Serving.
     fn ready(&self, identity: &Identity, epoch: u64);
 }
@@ -151,7 +168,15 @@ pub async fn run(
     let listener =
         listener.map_err(|error| EngineError::Listen { address: config.listen.clone(), error })?;
     let accepting = actix::spawn(accept(listener, Arc::clone(&gate)));
-    let started = start(&config, &ports, &phase, &gate, &observer).await;
+    tokio::pin!(shutdown);
+    let started = tokio::select! {
+        started = start(&config, &ports, &phase, &gate, &observer) => started,
+        // A boot that waits for witnesses may wait for ever: nothing was answered yet.
+        () = &mut shutdown => {
+            accepting.abort();
+            return Ok(());
+        }
+    };
     let ended = match started {
         Ok(ledger) => serve(ledger, &phase, shutdown).await,
         Err(error) if error.is_worth_a_restart() => Err(error),
@@ -194,6 +219,13 @@ async fn start(
         observer.replaying(done, total);
     };
     let replayed = boot::replay(store.as_ref(), &identity, &ring, entropy, &progress).await?;
+    let council = council(ports, &identity)?;
+    if let Some(council) = &council {
+        let log_key = council.log().to_string();
+        observer.witnessing(&log_key);
+        phase.enter(Phase::Witnessing(log_key));
+        boot::check_newest(&store, &replayed, council).await?;
+    }
     let (started, proof) = new_epoch(ports, replayed, &identity, &ring).await?;
     let settings =
         Settings { snapshot_frames: config.snapshot_frames, draft_seed: boot::random_u64(entropy) };
@@ -212,13 +244,28 @@ async fn start(
         ring,
         crypto: crypto.clone(),
         phase: Arc::clone(phase),
+        council: council.clone(),
     };
     let ledger = Ledger::start_in_arbiter(&arbiter, |_| Ledger::new(parts));
     let identity_of = Arc::clone(&identity);
-    gate.open(Serving { ledger: ledger.clone(), crypto, identity: identity_of, boot_ms, proof });
+    let ledger_of = ledger.clone();
+    let serving =
+        Serving { ledger: ledger_of, crypto, identity: identity_of, boot_ms, proof, council };
+    gate.open(serving);
     wait_ready(phase).await?;
     observer.ready(&identity, epoch);
     Ok(ledger)
+}
+
+/// The witnesses of the policy in force.
+fn council(ports: &Ports, identity: &Identity) -> Result<Option<Arc<Council>>, BootError> {
+    let policy = &identity.genesis.policy;
+    if policy.witnesses.is_empty() {
+        return Ok(None);
+    }
+    let port = ports.witnesses.as_ref().ok_or(BootError::NoWitnesses)?;
+    let council = Council::new(identity, policy, Arc::clone(port)).ok().flatten();
+    Ok(Some(Arc::new(council.ok_or(BootError::NoWitnesses)?)))
 }
 
 /// Opens an epoch after a replay: its data key, its channel key, its attestation.
@@ -261,12 +308,13 @@ fn crypto_pool(threads: usize, identity: &Arc<Identity>) -> Addr<Crypto> {
     SyncArbiter::start(threads.max(1), move || Crypto::new(Arc::clone(&identity)))
 }
 
-/// Ready when the boot frame is durable: before that nothing may be promised.
+/// Ready when the boot frame is released: before that nothing may be promised.
 async fn wait_ready(phase: &PhaseCell) -> Result<(), EngineError> {
     loop {
         match phase.now() {
             Phase::Ready => return Ok(()),
             Phase::Restarting(why) => return Err(EngineError::Fault(why)),
+            Phase::Fault { name, why } => return Err(EngineError::Witness { name, why }),
             _ => tokio::time::sleep(POLL).await,
         }
     }
@@ -280,20 +328,27 @@ async fn serve(
     let faulted = async {
         loop {
             match phase.now() {
-                Phase::Restarting(why) => break why,
+                Phase::Restarting(why) => break EngineError::Fault(why),
+                Phase::Fault { name, why } => break EngineError::Witness { name, why },
                 _ => tokio::time::sleep(POLL).await,
             }
         }
     };
+    tokio::pin!(shutdown);
     tokio::select! {
-        why = faulted => {
+        error = faulted => {
             // Let the last answers, all of them NOT_DURABLE or NOT_READY, reach their askers.
             tokio::time::sleep(LAST_ANSWERS).await;
-            Err(EngineError::Fault(why))
+            if !error.is_worth_a_restart() {
+                tracing::error!(%error, "not serving any more");
+                shutdown.await;
+            }
+            Err(error)
         }
-        () = shutdown => {
+        () = &mut shutdown => {
             phase.enter(Phase::Stopping);
-            let _ = ledger.send(Stop).await;
+            // Without store or witnesses what was taken is never answered.
+            let _ = tokio::time::timeout(STOP_TIME_MAX, ledger.send(Stop)).await;
             tokio::time::sleep(LAST_ANSWERS).await;
             Ok(())
         }
@@ -323,6 +378,8 @@ async fn accept(listener: Listener, gate: Arc<Gate>) {
 
 /// Version of the code.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// How long what was taken may take to be answered at a stop.
+const STOP_TIME_MAX: Duration = Duration::from_secs(10);
 /// How often the phase is looked at.
 const POLL: Duration = Duration::from_millis(10);
 /// Time for answers that are on their way to the sockets.

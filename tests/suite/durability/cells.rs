@@ -6,23 +6,35 @@ use mortise_engine::api::Reply;
 use mortise_engine::boot::BootError;
 use mortise_engine::pipeline::{Fault, Input, Settings};
 use mortise_engine::store::{Garbage, StoreError};
+use mortise_engine::witness::Refusal;
 use mortise_format::ids::FrameDigest;
 use mortise_format::store::LogHead;
 use mortise_testkit::driver::{AppendFault, Driver, Said};
+use mortise_testkit::keys::Party;
+use mortise_testkit::scenario::{request, terms};
 
 /// Runs the story with this failure and says what came of it.
 pub fn run(seed: u64, failure: Failure, happened: bool) -> Outcome {
-    let mut story = Story::new(seed);
+    let mut story = match failure {
+        Failure::KilledUnwitnessed
+        | Failure::PowerLostWitnessed
+        | Failure::WitnessedRewound
+        | Failure::WitnessedForked => Story::witnessed(seed),
+        _ => Story::new(seed),
+    };
     match failure {
         Failure::Append(fault) => fail_append(&mut story, fault, happened),
         Failure::Killed => kill(&mut story, happened),
-        Failure::PowerLost => lose_power(&mut story, happened),
+        Failure::PowerLost | Failure::PowerLostWitnessed => lose_power(&mut story, happened),
         Failure::HostForgets => forget(&mut story, happened),
         Failure::SnapshotFails => fail_snapshot(&mut story, happened),
         Failure::SnapshotBroken => break_snapshot(&mut story, happened),
         Failure::SnapshotOld => age_snapshot(&mut story, happened),
         Failure::SnapshotAhead => outrun_log(&mut story, happened),
         Failure::HeadLies => lie_about_head(&mut story, happened),
+        Failure::KilledUnwitnessed => kill_unwitnessed(&mut story, happened),
+        Failure::WitnessedRewound => rewind_witnessed(&mut story, happened),
+        Failure::WitnessedForked => fork_witnessed(&mut story, happened),
     }
     start(story)
 }
@@ -40,6 +52,10 @@ fn start(mut story: Story) -> Outcome {
             }
             BootError::SnapshotAhead { .. } => Outcome::RefusesSnapshotAhead,
             BootError::HeadMismatch { .. } => Outcome::RefusesHead,
+            BootError::Witness { refusal: Refusal::Ahead { .. }, .. } => {
+                Outcome::RefusesWitnessAhead
+            }
+            BootError::Witness { refusal: Refusal::Fork, .. } => Outcome::RefusesWitnessFork,
             other => panic!("an outcome that the table does not have: {other}"),
         };
     }
@@ -122,8 +138,6 @@ fn with_snapshots(story: &mut Story, settle: bool) {
     driver.settle();
     story.driver = driver;
     let desk = story.driver.desk();
-    use mortise_testkit::keys::Party;
-    use mortise_testkit::scenario::{request, terms};
     story.first = desk.commit(Party::Owner, &terms(Party::Owner, 0, 100), request(1));
     story.second = desk.commit(Party::Owner, &terms(Party::Owner, 1, 200), request(2));
     let (first, second) = (story.first.clone(), story.second.clone());
@@ -221,4 +235,46 @@ fn lie_about_head(story: &mut Story, happened: bool) {
             content.head = Some(LogHead { next_seq, digest: FrameDigest([9; 32]) });
         }
     });
+}
+
+/// The frame is durable. Not happened: no witness saw it. Happened: they cosigned it, and no answer
+/// of theirs came back.
+fn kill_unwitnessed(story: &mut Story, happened: bool) {
+    story.second_unwitnessed();
+    if happened {
+        story.driver.lose_cosignatures();
+    }
+    story.driver.crash(0);
+}
+
+/// The log without its last frame is put back. Happened: the answer about that frame was given out.
+fn rewind_witnessed(story: &mut Story, happened: bool) {
+    story.second_unwitnessed();
+    match happened {
+        true => story.driver.settle(),
+        false => story.driver.lose_cosignatures(),
+    }
+    story.driver.crash(0);
+    story.driver.disk.edit(|content| {
+        content.frames.pop();
+        content.synced = content.frames.len();
+    });
+}
+
+/// A second engine runs on a copy, without witnesses having seen it or kept from them by this one.
+/// Then its log, of the same length or longer, is put in place of the one that they know.
+fn fork_witnessed(story: &mut Story, happened: bool) {
+    let copy = story.driver.disk.copy();
+    let mut second = story.driver.beside(copy.clone(), 99);
+    second.boot().expect("it follows the copy");
+    second.settle_but_witnesses();
+    story.second_unwitnessed();
+    story.driver.settle();
+    story.driver.crash(0);
+    if happened {
+        let other = second.desk().commit(Party::Owner, &terms(Party::Owner, 1, 300), request(3));
+        second.ask(&[&other]);
+        second.settle_but_witnesses();
+    }
+    story.driver.disk.edit(|content| *content = copy.edit(|content| content.clone()));
 }

@@ -16,6 +16,10 @@ pub enum Outcome {
     RefusesSnapshotAhead,
     /// The engine does not start: the store's head is not that of its frames.
     RefusesHead,
+    /// The engine does not start: witnesses know a longer log.
+    RefusesWitnessAhead,
+    /// The engine does not start: what witnesses know is no beginning of the log.
+    RefusesWitnessFork,
 }
 
 impl Outcome {
@@ -26,6 +30,8 @@ impl Outcome {
             Self::RefusesBrokenFrame => "does not start: broken frame",
             Self::RefusesSnapshotAhead => "does not start: snapshot ahead",
             Self::RefusesHead => "does not start: head mismatch",
+            Self::RefusesWitnessAhead => "does not start: WITNESS_AHEAD",
+            Self::RefusesWitnessFork => "does not start: WITNESS_FORK",
         }
     }
 }
@@ -51,6 +57,16 @@ pub enum Failure {
     SnapshotAhead,
     /// The store claims a longer log than it has, or serves a shorter one.
     HeadLies,
+    /// Witnessed: the engine is killed before a durable frame is shown to witnesses, or after they
+    /// cosigned it and before it learns that.
+    KilledUnwitnessed,
+    /// Witnessed: the power is lost before the sync, as above.
+    PowerLostWitnessed,
+    /// Witnessed: an older copy of the log is put back, without or with its answers given out.
+    WitnessedRewound,
+    /// Witnessed: an older copy is put back and another engine of these keys went on from it, the
+    /// log being of the same length or longer.
+    WitnessedForked,
 }
 
 impl Failure {
@@ -65,6 +81,10 @@ impl Failure {
             Self::SnapshotOld => "snapshot missing or old",
             Self::SnapshotAhead => "snapshot ahead of the log",
             Self::HeadLies => "head of the log wrong",
+            Self::KilledUnwitnessed => "witnessed: engine killed between ack and cosignature",
+            Self::PowerLostWitnessed => "witnessed: power lost before the sync",
+            Self::WitnessedRewound => "witnessed: older copy of the log put back",
+            Self::WitnessedForked => "witnessed: log of another engine with these keys",
         }
     }
 }
@@ -87,6 +107,10 @@ const TABLE: &[Row] = &[
     Row(Failure::SnapshotOld, Outcome::StartsWith, Outcome::StartsWith),
     Row(Failure::SnapshotAhead, Outcome::RefusesSnapshotAhead, Outcome::RefusesSnapshotAhead),
     Row(Failure::HeadLies, Outcome::RefusesHead, Outcome::StartsWithout),
+    Row(Failure::KilledUnwitnessed, Outcome::StartsWith, Outcome::StartsWith),
+    Row(Failure::PowerLostWitnessed, Outcome::StartsWithout, Outcome::StartsWith),
+    Row(Failure::WitnessedRewound, Outcome::RefusesWitnessAhead, Outcome::RefusesWitnessAhead),
+    Row(Failure::WitnessedForked, Outcome::RefusesWitnessFork, Outcome::RefusesWitnessFork),
 ];
 
 fn page_rows() -> String {
@@ -108,10 +132,13 @@ fn every_failure_has_the_stated_outcome_both_ways() {
 
 #[test]
 fn page_has_the_rows_of_the_table() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../specs/durability.md");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../specs/durability-and-recovery.md");
     let page = std::fs::read_to_string(path).expect("the page is there");
     let rows = page_rows();
-    assert!(page.contains(&rows), "specs/durability.md must have exactly these rows:\n{rows}");
+    assert!(
+        page.contains(&rows),
+        "specs/durability-and-recovery.md must have exactly these rows:\n{rows}"
+    );
     let found = page.lines().filter(|line| line.ends_with(" |") && line.contains("start"));
     assert_eq!(found.count(), TABLE.len(), "and no others");
 }

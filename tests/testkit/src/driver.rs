@@ -17,6 +17,7 @@ use crate::rng::Rng;
 use crate::scenario::{START_MS, genesis};
 use crate::store::{Disk, now};
 use crate::vault::{TestEntropy, TestVault};
+use crate::witness::{Bench, Way};
 use mortise_core::admit;
 use mortise_core::body::SignedStatement;
 use mortise_core::keys::EpochKeys;
@@ -31,13 +32,16 @@ use mortise_engine::pipeline::{
 use mortise_engine::proofs;
 use mortise_engine::recall;
 use mortise_engine::released::Promiser;
-use mortise_engine::store::Ack;
+use mortise_engine::store::{Ack, LogStore};
+use mortise_engine::witness::{Council, Outcome, gather};
 use mortise_format::event::Position;
 use mortise_format::frame::Frame;
 use mortise_format::ids::Root;
 use mortise_format::policy::Genesis;
+use mortise_verify::history::TreeHead;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What became of a frame on its way to the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +69,8 @@ pub struct Driver {
     pub turns: Vec<Turn>,
     /// The host acks what it does not keep: what leaves cannot be durable.
     pub host_lies: bool,
+    /// The witnesses of the policy, if it has some.
+    pub bench: Option<Bench>,
     genesis: Genesis,
     vault: Arc<TestVault>,
     entropy: TestEntropy,
@@ -84,6 +90,9 @@ struct Engine {
     waiting: VecDeque<Token>,
     ships: VecDeque<(Frame, Shipped)>,
     signs: Vec<SignJob>,
+    heads: VecDeque<TreeHead>,
+    council: Option<Council>,
+    cosigned: u64,
     snapshots: VecDeque<Snapshot>,
     recalls: Vec<(Token, Position, Option<SignedStatement>)>,
     last_shipped: u64,
@@ -113,6 +122,7 @@ impl Driver {
             replies: BTreeMap::new(),
             turns: Vec::new(),
             host_lies: false,
+            bench: None,
             genesis: genesis(),
             vault: Arc::new(TestVault::new(seed)),
             entropy: TestEntropy::new(seed),
@@ -145,7 +155,9 @@ impl Driver {
             now(boot::identity(&self.disk, &*self.vault, &self.entropy, Some(&self.genesis)))?;
         let vault: Arc<dyn mortise_engine::ports::Vault> = self.vault.clone();
         let ring = KeyRing::new(vault, &identity);
-        let start = begin(&self.disk, &identity, &ring, &self.entropy)?;
+        let council = self.council(&identity);
+        let start = begin(&self.disk, &identity, &ring, &self.entropy, council.as_ref())?;
+        let cosigned = start.machine.archive().size();
         for signed in &start.to_carry {
             self.statements.insert(signed.stated.statement.seq, signed.clone());
         }
@@ -161,6 +173,9 @@ impl Driver {
             waiting: VecDeque::new(),
             ships: VecDeque::new(),
             signs: Vec::new(),
+            heads: VecDeque::new(),
+            council,
+            cosigned,
             snapshots: VecDeque::new(),
             recalls: Vec::new(),
             last_shipped,
@@ -178,7 +193,35 @@ impl Driver {
         let identity = self.identity();
         let vault: Arc<dyn mortise_engine::ports::Vault> = self.vault.clone();
         let ring = KeyRing::new(vault, identity);
-        begin(disk, identity, &ring, &self.entropy)
+        begin(disk, identity, &ring, &self.entropy, None)
+    }
+
+    /// The witnesses, who know the log of this engine from now on.
+    fn council(&self, identity: &Identity) -> Option<Council> {
+        let bench = self.bench.as_ref()?;
+        bench.know(identity.log_key().expect("an origin is a name"));
+        let port = Arc::new(bench.clone());
+        Council::new(identity, &self.genesis.policy, port).expect("names of witnesses")
+    }
+
+    /// An engine on an empty disk under a policy of these witnesses, not booted.
+    pub fn witnessed(seed: u64, settings: Settings, bench: &Bench, min: u32, faulty: u32) -> Self {
+        let mut driver = Self::new(seed, settings);
+        bench.enter(&mut driver.genesis.policy, min, faulty);
+        driver.bench = Some(bench.clone());
+        driver
+    }
+
+    /// A second engine with the same keys on a disk, as a copied folder has it; not booted.
+    pub fn beside(&self, disk: Disk, seed: u64) -> Self {
+        Self {
+            disk,
+            now_ms: self.now_ms,
+            bench: self.bench.clone(),
+            genesis: self.genesis.clone(),
+            vault: Arc::clone(&self.vault),
+            ..Self::new(seed, self.settings)
+        }
     }
 
     /// Kills the engine and cuts the power: of the frames that were written and not synced, the
@@ -331,6 +374,11 @@ impl Driver {
                     turn.shipped.push(frame);
                 }
                 Output::Sign(job) => self.engine_mut().signs.push(job),
+                Output::Witness(head) => {
+                    self.check_durable(head.size - 1);
+                    let engine = self.engine_mut();
+                    engine.heads.push_back(head);
+                }
                 Output::Reply(token, reply) => self.leave(token, reply),
                 Output::Recall(token, at, statement) => {
                     self.check_durable(at.seq);
@@ -374,6 +422,7 @@ impl Driver {
         choices.extend(front.map(|_| Choice::Ack));
         choices.extend((0..engine.signs.len()).map(Choice::Sign));
         choices.extend(engine.snapshots.front().map(|_| Choice::Snapshot));
+        choices.extend(engine.heads.front().map(|_| Choice::Witness));
         choices.extend(engine.recalls.first().map(|_| Choice::Recall));
         if choices.is_empty() {
             return false;
@@ -408,6 +457,7 @@ impl Driver {
                 self.handle(Input::Signed(signed));
             }
             Choice::Snapshot => self.store_snapshot(),
+            Choice::Witness => self.ask_witnesses(),
             Choice::Recall => self.recall(),
         }
     }
@@ -433,6 +483,16 @@ impl Driver {
         self.engine_mut().snapshots.pop_front()
     }
 
+    /// Does everything that is to be done but asking witnesses.
+    pub fn settle_but_witnesses(&mut self) {
+        let heads = |driver: &mut Self| std::mem::take(&mut driver.engine_mut().heads);
+        let mut held = heads(self);
+        while self.step() {
+            held.append(&mut heads(self));
+        }
+        self.engine_mut().heads = held;
+    }
+
     /// Does everything that is to be done.
     pub fn settle(&mut self) {
         while self.step() {}
@@ -449,16 +509,51 @@ impl Driver {
         SignedFrame { seq: statement.seq, signature, promises }
     }
 
+    /// True when a head waits for witnesses.
+    pub fn has_head(&self) -> bool {
+        !self.engine().heads.is_empty()
+    }
+
+    /// Shows the head that is under way to witnesses whose answers are all lost.
+    ///
+    /// # Panics
+    /// When none is.
+    pub fn lose_cosignatures(&mut self) {
+        let head = self.engine_mut().heads.pop_front().expect("a head is under way");
+        let bench = self.bench.clone().expect("the policy has witnesses");
+        bench.set_all(Way::AnswerLost);
+        let (disk, engine) = (Arc::new(self.disk.clone()) as Arc<dyn LogStore>, self.engine());
+        let archive = engine.pipeline.machine().archive();
+        let paths = |earlier| proofs::consistency(&disk, archive.consistency(earlier, head.size));
+        let council = engine.council.as_ref().expect("the policy has witnesses");
+        assert_eq!(timed(gather(council, head, &paths)), None, "an answer came all the same");
+        bench.set_all(Way::Open);
+    }
+
+    /// Asks the witnesses about the head that is under way.
+    ///
+    /// # Panics
+    /// When none is, or when witnesses give no answer: the engine would wait for them.
+    pub fn ask_witnesses(&mut self) {
+        let head = self.engine_mut().heads.pop_front().expect("a head is under way");
+        let (disk, engine) = (Arc::new(self.disk.clone()) as Arc<dyn LogStore>, self.engine());
+        let archive = engine.pipeline.machine().archive();
+        let paths = |earlier| proofs::consistency(&disk, archive.consistency(earlier, head.size));
+        let council = engine.council.as_ref().expect("the policy has witnesses");
+        match timed(gather(council, head, &paths)).expect("witnesses answer") {
+            Outcome::Cosigned(_) => {
+                self.engine_mut().cosigned = head.size;
+                self.handle(Input::Cosigned(head.size));
+            }
+            Outcome::Refused(refusal) => self.handle(Input::WitnessRefused(refusal)),
+        }
+    }
+
     fn store_snapshot(&mut self) {
         let snapshot = self.engine_mut().snapshots.pop_front().expect("it was chosen");
         self.check_durable(snapshot.seq);
         let bytes = bytes::Bytes::from(snapshot.bytes.to_vec());
-        let stored = now(mortise_engine::store::LogStore::snapshot_put(
-            &self.disk,
-            snapshot.seq,
-            snapshot.digest,
-            bytes,
-        ));
+        let stored = now(LogStore::snapshot_put(&self.disk, snapshot.seq, snapshot.digest, bytes));
         self.handle(Input::SnapshotStored(stored.is_ok()));
     }
 
@@ -480,14 +575,29 @@ impl Driver {
     }
 }
 
+/// What a future with timers gives; none when it waits for longer than an answer takes here.
+fn timed<T>(future: impl Future<Output = T>) -> Option<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    let runtime = runtime.expect("a runtime can be made");
+    runtime.block_on(async { tokio::time::timeout(ANSWER_TIME, future).await.ok() })
+}
+
+/// Less than the first rest of an engine between two questions.
+const ANSWER_TIME: Duration = Duration::from_millis(30);
+
 /// Replay and a new epoch, unattested.
 fn begin(
     disk: &Disk,
     identity: &Identity,
     ring: &KeyRing,
     entropy: &TestEntropy,
+    council: Option<&Council>,
 ) -> Result<Start, BootError> {
     let replayed = now(boot::replay(disk, identity, ring, entropy, &|_, _| {}))?;
+    if let Some(council) = council {
+        let store = Arc::new(disk.clone()) as Arc<dyn LogStore>;
+        timed(boot::check_newest(&store, &replayed, council)).expect("witnesses answer")?;
+    }
     let channel = ChannelKey::generate(entropy);
     let epoch = now(NewEpoch::prepare(&replayed, identity, ring, &channel))?;
     Ok(epoch.start(replayed, Vec::new(), identity, entropy))
@@ -500,5 +610,6 @@ enum Choice {
     Ack,
     Sign(usize),
     Snapshot,
+    Witness,
     Recall,
 }

@@ -18,4 +18,5 @@ pub mod scenario;
 pub mod store;
 pub mod system;
 pub mod vault;
+pub mod witness;
 pub mod workload;

@@ -12,6 +12,7 @@ mod line;
 mod load;
 mod processes;
 mod rng;
+mod rollback;
 mod workshop;
 
 use crate::failure::Failure;
@@ -31,6 +32,8 @@ enum Demo {
     Crash(crash::CrashArgs),
     /// Measure durable signed locks over the request socket.
     Load(load::LoadArgs),
+    /// Rewind and copy the log under a client's eyes: proven after the fact, or refused at once.
+    Rollback(rollback::RollbackArgs),
 }
 
 /// Runs a demonstration.
@@ -41,5 +44,6 @@ pub async fn run(args: DemoArgs, output: &Output) -> Result<(), Failure> {
     match args.demo {
         Demo::Crash(args) => crash::run(args, output).await,
         Demo::Load(args) => load::run(args, output).await,
+        Demo::Rollback(args) => rollback::run(args, output).await,
     }
 }

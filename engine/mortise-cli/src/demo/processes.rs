@@ -1,7 +1,7 @@
 //! Host and engine as processes that are started, killed and started again.
 
 use super::workshop;
-use crate::dev::{Child, EXIT_RESTART, Folder, Notice};
+use crate::dev::{Child, EXIT_RESTART, Folder, LocalWitnesses, Notice, Ways, enter_witnesses};
 use crate::failure::Failure;
 use mortise_transport::Address;
 use std::path::Path;
@@ -29,6 +29,8 @@ pub(super) enum Started {
 pub(super) struct Processes {
     folder: Folder,
     snapshot_frames: u64,
+    witnesses: Option<LocalWitnesses>,
+    ways: Option<Ways>,
     host: Option<Child>,
     engine: Option<Child>,
 }
@@ -42,7 +44,28 @@ impl Processes {
     pub fn on(root: &Path, snapshot_frames: u64) -> Result<Self, Failure> {
         let folder = Folder::open(root).map_err(Failure::system)?;
         folder.found(&workshop::genesis()).map_err(Failure::system)?;
-        Ok(Self { folder, snapshot_frames, host: None, engine: None })
+        Ok(Self::of(folder, snapshot_frames, None))
+    }
+
+    fn of(folder: Folder, snapshot_frames: u64, ways: Option<Ways>) -> Self {
+        Self { folder, snapshot_frames, witnesses: None, ways, host: None, engine: None }
+    }
+
+    /// The same under witnesses of the folder, which are started.
+    pub async fn witnessed(root: &Path, snapshot_frames: u64) -> Result<Self, Failure> {
+        let folder = Folder::open(root).map_err(Failure::system)?;
+        let mut genesis = workshop::genesis();
+        enter_witnesses(folder.root(), &mut genesis.policy).map_err(Failure::system)?;
+        folder.found(&genesis).map_err(Failure::system)?;
+        let witnesses = LocalWitnesses::start(&folder, &genesis).await.map_err(Failure::check)?;
+        let ways = Some(witnesses.ways());
+        Ok(Self { witnesses: Some(witnesses), ..Self::of(folder, snapshot_frames, ways) })
+    }
+
+    /// Host and engine on a copy of the folder, with the same witnesses. Nothing is started.
+    pub fn beside(&self, root: &Path) -> Result<Self, Failure> {
+        let folder = Folder::open(root).map_err(Failure::system)?;
+        Ok(Self::of(folder, self.snapshot_frames, self.ways.clone()))
     }
 
     /// The folder.
@@ -57,7 +80,8 @@ impl Processes {
 
     /// Starts the host and waits until it listens.
     pub async fn start_host(&mut self) -> Result<(), Failure> {
-        let args = self.folder.host_args(0, LOG);
+        let mut args = self.folder.host_args(0, LOG);
+        args.extend(self.ways.iter().flat_map(|ways| ways.host_args(&self.folder)));
         let host = self.host.insert(Child::start(&args).map_err(Failure::system)?);
         match timeout(PATIENCE, host.notice()).await {
             Ok(Some(Notice::HostReady { .. })) => Ok(()),
@@ -68,7 +92,8 @@ impl Processes {
 
     /// Starts the engine and waits for nothing.
     pub fn start_engine(&mut self) -> Result<(), Failure> {
-        let args = self.folder.unattested_engine_args(self.snapshot_frames, LOG);
+        let mut args = self.folder.unattested_engine_args(self.snapshot_frames, LOG);
+        args.extend(self.ways.iter().flat_map(|ways| ways.engine_args(&self.folder)));
         self.engine = Some(Child::start(&args).map_err(Failure::system)?);
         Ok(())
     }
@@ -82,6 +107,10 @@ impl Processes {
                 Ok(Some(Notice::EngineReady { .. })) => return Ok(Started::Ready),
                 Ok(Some(Notice::Failed { reason })) => {
                     return self.engine_ended(&format!("the engine failed: {reason}")).await;
+                }
+                Ok(Some(Notice::Witnessing { log_key })) => {
+                    let known = self.ways.as_ref().map(|ways| ways.know(&log_key));
+                    known.transpose().map_err(Failure::system)?;
                 }
                 Ok(Some(_)) => {}
                 Ok(None) => return self.engine_ended("the engine ended").await,
@@ -122,6 +151,19 @@ impl Processes {
         for mut process in [self.engine.take(), self.host.take()].into_iter().flatten() {
             process.stop().await;
         }
+    }
+
+    /// Stops the witnesses too.
+    pub async fn stop_all(&mut self) {
+        self.stop().await;
+        if let Some(mut witnesses) = self.witnesses.take() {
+            witnesses.stop().await;
+        }
+    }
+
+    /// The process id of the host, while it runs.
+    pub fn host_id(&self) -> Option<u32> {
+        self.host.as_ref().and_then(Child::id)
     }
 }
 

@@ -5,6 +5,7 @@ use super::platform::{Platform, unattested};
 use mortise_engine::keyring::Identity;
 use mortise_engine::phase::Bounds;
 use mortise_engine::server::{self, Config, Observer, Ports};
+use mortise_engine::witness::RemoteWitnesses;
 use mortise_format::limits::SNAPSHOT_FRAMES;
 use mortise_format::policy::Genesis;
 use mortise_format::wire::genesis;
@@ -29,6 +30,9 @@ pub struct EngineArgs {
     /// File of a software vault instead: nothing attests the code then
     #[arg(long, conflicts_with = "platform")]
     pub vault: Option<PathBuf>,
+    /// Where requests to witnesses are handed over
+    #[arg(long)]
+    pub witness: Option<Address>,
     /// Genesis file
     #[arg(long)]
     pub genesis: PathBuf,
@@ -72,7 +76,8 @@ fn compose(args: &EngineArgs) -> Result<(Config, Ports), String> {
         (None, Some(vault)) => unattested(vault),
         (None, None) => Err("neither --platform nor --vault".into()),
     };
-    let ports = ports.map_err(|error| error.to_string())?;
+    let mut ports = ports.map_err(|error| error.to_string())?;
+    ports.witnesses = args.witness.clone().map(|at| Arc::new(RemoteWitnesses(at)) as Arc<_>);
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let config = Config {
         listen: args.listen.clone(),
@@ -109,6 +114,10 @@ impl Observer for Teller {
         }
         *told = Some(Instant::now());
         Notice::Replaying { done, total }.tell();
+    }
+
+    fn witnessing(&self, log_key: &str) {
+        Notice::Witnessing { log_key: log_key.to_owned() }.tell();
     }
 
     fn ready(&self, identity: &Identity, epoch: u64) {

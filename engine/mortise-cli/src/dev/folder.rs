@@ -80,17 +80,26 @@ impl Folder {
 
     /// Writes the genesis of a new folder: the given one, or the development one with a fresh
     /// salt. An existing one is kept; the engine refuses a given one that differs.
-    pub fn ensure_genesis(&self, given: Option<&Path>) -> Result<(), FolderError> {
+    pub fn ensure_genesis(&self, given: Option<&Path>, witnessed: bool) -> Result<(), FolderError> {
         let path = self.genesis();
         let text = match given {
             Some(given) => std::fs::read_to_string(given).map_err(|error| self.io(error))?,
             None if path.exists() => return Ok(()),
             None => {
-                let salt = mortise_client::random_request_id();
-                genesis::print(&genesis::dev(Bytes32(salt.0)))
+                let mut new = genesis::dev(Bytes32(mortise_client::random_request_id().0));
+                if witnessed {
+                    super::witnesses::enter(&self.root, &mut new.policy)?;
+                }
+                genesis::print(&new)
             }
         };
         std::fs::write(&path, text).map_err(|error| self.io(error))
+    }
+
+    /// The genesis of the folder.
+    pub fn read_genesis(&self) -> Result<Genesis, FolderError> {
+        let text = std::fs::read_to_string(self.genesis()).map_err(|error| self.io(error))?;
+        genesis::parse(&text).map_err(|error| self.io(std::io::Error::other(error)))
     }
 
     /// Writes this genesis into a new folder; a folder that has one keeps it.
@@ -115,6 +124,11 @@ impl Folder {
     /// Where the engine reaches the relay to the key service.
     pub fn relay_address(&self) -> String {
         format!("unix:{}", self.root.join("kms.sock").display())
+    }
+
+    /// Where the engine hands requests to witnesses over.
+    pub fn witness_address(&self) -> OsString {
+        unix(&self.root.join("witness.sock"))
     }
 
     /// Where the engine gets credentials.

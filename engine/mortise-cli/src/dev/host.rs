@@ -3,6 +3,7 @@
 use super::notice::{Notice, parent_gone, start_log};
 use crate::failure::Failure;
 use mortise_host::{AllowList, Config, CredentialsSource, Destination, Host, KeyServiceConfig};
+use mortise_host::{WitnessConfig, WitnessPlace};
 use mortise_transport::Address;
 use std::path::PathBuf;
 
@@ -33,6 +34,12 @@ pub struct HostArgs {
     /// Where those come from
     #[arg(long)]
     pub credentials: Option<CredentialsSource>,
+    /// A witness and where it is: "VERIFIER_KEY URL"; repeatable
+    #[arg(long, value_name = "KEY URL", requires = "listen_witness")]
+    pub witness: Vec<WitnessPlace>,
+    /// Where the engine hands requests to witnesses over
+    #[arg(long)]
+    pub listen_witness: Option<Address>,
     /// Log level
     #[arg(long)]
     pub log: String,
@@ -54,8 +61,12 @@ impl HostArgs {
 pub(super) async fn run(args: HostArgs) -> Result<(), Failure> {
     start_log(&args.log);
     let key_service = args.key_service();
+    let listen_witness = args.listen_witness.clone().filter(|_| !args.witness.is_empty());
+    let witnesses =
+        listen_witness.map(|listen| WitnessConfig { listen, places: args.witness.clone() });
     let mut config = Config::new(args.data_dir, args.listen_store, args.engine, args.http);
     config.key_service = key_service;
+    config.witnesses = witnesses;
     match Host::start(config).await {
         Ok(host) => {
             let http = format!("http://{}", host.http_address());

@@ -9,6 +9,7 @@
 //!
 //! ```text
 //! mortise dev --+--> mortise dev-kms      local key service          stdin closed = stop
+//!               +--> mortise witness run  three of them, with --witnessed
 //!               +--> mortise dev-host     store, gateway, relay, credentials
 //!               '--> mortise dev-engine   engine on the software module; tells its way on stdout
 //! ```
@@ -24,6 +25,7 @@ mod notice;
 mod platform;
 mod progress;
 mod supervise;
+mod witnesses;
 
 pub(crate) use children::Child;
 pub(crate) use engine::EXIT_RESTART;
@@ -32,6 +34,7 @@ pub(crate) use folder::Folder;
 pub use host::HostArgs;
 pub use kms::KmsArgs;
 pub(crate) use notice::{Notice, parent_gone};
+pub(crate) use witnesses::{LocalWitnesses, Ways, enter as enter_witnesses};
 
 use crate::failure::Failure;
 use crate::output::Output;
@@ -57,6 +60,9 @@ pub struct DevArgs {
     /// Genesis file for a new data folder; the development genesis when absent
     #[arg(long)]
     pub genesis: Option<PathBuf>,
+    /// Found a new folder under three witnesses, of which two must cosign before an answer leaves
+    #[arg(long, conflicts_with = "genesis")]
+    pub witnessed: bool,
     /// Log of both processes on stderr: error, warn, info, debug
     #[arg(long, default_value = "warn")]
     pub log: String,

@@ -72,6 +72,7 @@ impl Platform {
             entropy,
             vault: Arc::new(KmsVault::new(Arc::clone(&client))),
             attestation: Attestation::Module(nsm),
+            witnesses: None,
             app: Some(Arc::new(KmsAppKeys::new(client))),
         })
     }
@@ -90,6 +91,7 @@ pub(crate) fn unattested(vault: &Path) -> Result<Ports, Box<dyn Error>> {
         entropy: Arc::new(SystemEntropy),
         vault: Arc::new(FileVault::open(vault)?),
         attestation: Attestation::Unattested,
+        witnesses: None,
         app: None,
     })
 }

@@ -8,6 +8,7 @@ use super::engine::EXIT_RESTART;
 use super::folder::{Folder, FolderError};
 use super::notice::Notice;
 use super::progress::Replay;
+use super::witnesses::{LocalWitnesses, Ways};
 use crate::output::Output;
 use mortise_client::{Client, ClientError};
 use mortise_format::limits::SNAPSHOT_FRAMES;
@@ -56,7 +57,7 @@ pub(super) async fn run(args: DevArgs, output: &Output) -> Result<(), DevError> 
     let folder = Folder::open(&args.data_dir)?;
     folder.check_attested()?;
     let authority = Authority::prepare(&folder)?;
-    folder.ensure_genesis(args.genesis.as_deref())?;
+    folder.ensure_genesis(args.genesis.as_deref(), args.witnessed)?;
     let mut is_first = true;
     loop {
         match round(&args, &folder, &authority, output, is_first).await? {
@@ -83,15 +84,22 @@ async fn round(
         _ => return Ok(End::Restart("the key service died while starting")),
     };
     authority.write_platform(folder, &kms_ready)?;
+    let genesis = folder.read_genesis()?;
+    let started = LocalWitnesses::start(folder, &genesis).await;
+    let mut witnesses = started.map_err(DevError::Child)?;
     let mut host_args = folder.host_args(args.http, &args.log);
     host_args.extend(folder.host_kms_args(&kms_ready));
+    let ways = witnesses.ways();
+    host_args.extend(ways.host_args(folder));
     let mut host = start(host_args)?;
     let url = match host.notice().await {
         Some(Notice::HostReady { http, .. }) => http,
         Some(Notice::Failed { reason }) => return Err(DevError::Child(reason)),
         _ => return Ok(End::Restart("the host died while starting")),
     };
-    let mut engine = start(folder.attested_engine_args(SNAPSHOT_FRAMES, &args.log))?;
+    let mut engine_args = folder.attested_engine_args(SNAPSHOT_FRAMES, &args.log);
+    engine_args.extend(ways.engine_args(folder));
+    let mut engine = start(engine_args)?;
     let id = |child: &Child| child.id().unwrap_or_default();
     eprintln!(
         "key service is process {}, host is process {}, engine is process {}",
@@ -99,16 +107,21 @@ async fn round(
         id(&host),
         id(&engine)
     );
-    let shown = Shown { args, url: &url, authority, output, is_first };
+    if witnesses.count() > 0 {
+        eprintln!("{} witnesses on loopback", witnesses.count());
+    }
+    let shown = Shown { args, url: &url, authority, output, ways, is_first };
     let end = tokio::select! {
         end = watch_engine(&mut engine, &shown) => end,
         ended = host.ended() => died(ended, "the host died"),
         ended = kms.ended() => died(ended, "the key service died"),
+        ended = witnesses.one_ended() => died(ended, "a witness died"),
         () = interrupted() => Ok(End::Stopped),
     };
     // The engine first: it seals what it acked while the store is still there.
     engine.stop().await;
     host.stop().await;
+    witnesses.stop().await;
     kms.stop().await;
     end
 }
@@ -129,6 +142,7 @@ struct Shown<'a> {
     url: &'a str,
     authority: &'a Authority,
     output: &'a Output,
+    ways: Ways,
     is_first: bool,
 }
 
@@ -155,7 +169,11 @@ async fn watch_engine(engine: &mut Child, shown: &Shown<'_>) -> Result<End, DevE
                 return Err(DevError::Child(reason));
             }
             Notice::HostReady { .. } | Notice::KmsReady(_) | Notice::WitnessReady { .. } => {}
-            Notice::Witnessing { .. } => {}
+            Notice::Witnessing { log_key } => {
+                let what = || String::from("the logs that witnesses know");
+                let known = shown.ways.know(&log_key);
+                known.map_err(|error| DevError::Io { what: what(), error })?;
+            }
         }
     }
     Ok(End::Restart("the engine died"))

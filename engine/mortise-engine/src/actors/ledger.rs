@@ -5,17 +5,20 @@ use super::shipper::{Ship, Shipper};
 use crate::api::{Ask, Reply, Token, Work};
 use crate::keyring::{Identity, KeyRing};
 use crate::phase::{Phase, PhaseCell};
-use crate::pipeline::{Input, Output, Pipeline, ShowJob, SignJob, SignedFrame, Snapshot};
-use crate::ports::Clock;
+use crate::pipeline::{Fault, Input, Output, Pipeline, ShowJob, SignJob, SignedFrame, Snapshot};
+use crate::ports::{Clock, PortFuture};
 use crate::proofs;
 use crate::recall::recall;
 use crate::store::{Ack, LogStore, StoreError};
+use crate::witness::{Council, Outcome, gather};
 use actix::{
     Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message,
     ResponseActFuture, WrapFuture,
 };
 use mortise_core::body::SignedStatement;
+use mortise_core::history::archive::Plan;
 use mortise_format::event::Position;
+use mortise_verify::history::TreeHead;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,8 +40,10 @@ pub struct LedgerParts {
     pub ring: Arc<KeyRing>,
     /// The pool.
     pub crypto: Addr<Crypto>,
-    /// The phase: ready when the boot frame is durable.
+    /// The phase: ready when the boot frame is released.
     pub phase: Arc<PhaseCell>,
+    /// The witnesses, when the policy has some.
+    pub council: Option<Arc<Council>>,
 }
 
 /// The single writer.
@@ -47,6 +52,8 @@ pub struct Ledger {
     shipper: Option<Addr<Shipper>>,
     askers: HashMap<Token, oneshot::Sender<Reply>>,
     next_token: Token,
+    /// True once the boot frame is released.
+    is_open: bool,
     /// Told when everything acked is answered and the last snapshot is stored.
     stopping: Option<oneshot::Sender<()>>,
 }
@@ -55,7 +62,7 @@ impl Ledger {
     /// From its parts.
     pub fn new(parts: LedgerParts) -> Self {
         let askers = HashMap::new();
-        Self { parts, shipper: None, askers, next_token: 0, stopping: None }
+        Self { parts, shipper: None, askers, next_token: 0, is_open: false, stopping: None }
     }
 
     fn step(&mut self, input: Input, context: &mut Context<Self>) {
@@ -68,6 +75,10 @@ impl Ledger {
         });
         pipeline.handle(now_ms, input, &mut outputs);
         self.carry(outputs, context);
+        if !self.is_open && self.parts.pipeline.is_open() {
+            self.is_open = true;
+            self.parts.phase.enter(Phase::Ready);
+        }
     }
 
     fn carry(&mut self, outputs: Vec<Output>, context: &mut Context<Self>) {
@@ -87,9 +98,10 @@ impl Ledger {
                 Output::Recall(token, at, statement) => self.recall(token, at, statement, context),
                 Output::Show(token, job) => self.show(token, *job, context),
                 Output::Snapshot(snapshot) => self.store_snapshot(snapshot, context),
+                Output::Witness(head) => self.witness(head, context),
                 Output::Fault(fault) => {
                     tracing::error!(%fault, "stopped");
-                    self.parts.phase.enter(Phase::Restarting(fault.to_string()));
+                    self.parts.phase.enter(phase_of(fault, self.is_open));
                 }
             }
         }
@@ -130,6 +142,31 @@ impl Ledger {
         let done = joined.into_actor(self).map(|signed, ledger, context| match signed {
             Some(signed) => ledger.step(Input::Signed(signed), context),
             None => ledger.step(Input::StoreFailed, context),
+        });
+        context.spawn(done);
+    }
+
+    fn witness(&self, head: TreeHead, context: &mut Context<Self>) {
+        let council = self.parts.council.as_ref().map(Arc::clone);
+        let council = council.expect("a policy with witnesses is not booted without a way to them");
+        let (store, ledger) = (Arc::clone(&self.parts.store), context.address());
+        let gathering = async move {
+            let paths = |earlier| {
+                let (store, ledger) = (Arc::clone(&store), ledger.clone());
+                let path = async move {
+                    let plan = ledger.send(PlanPath { earlier, later: head.size }).await;
+                    proofs::consistency(&store, plan.ok().flatten()).await
+                };
+                Box::pin(path) as PortFuture<'static, _>
+            };
+            gather(&council, head, &paths).await
+        };
+        let done = gathering.into_actor(self).map(move |outcome, ledger, context| {
+            let input = match outcome {
+                Outcome::Cosigned(cosigned) => Input::Cosigned(cosigned.head.size),
+                Outcome::Refused(refusal) => Input::WitnessRefused(refusal),
+            };
+            ledger.step(input, context);
         });
         context.spawn(done);
     }
@@ -210,6 +247,17 @@ impl Ledger {
     }
 }
 
+/// What a fault means for whoever asks: witnesses that refuse a running engine have fenced it off;
+/// everything else is mended by a replay.
+fn phase_of(fault: Fault, is_open: bool) -> Phase {
+    let name = match fault {
+        Fault::WitnessAhead { .. } => "WITNESS_AHEAD",
+        Fault::WitnessFork => "WITNESS_FORK",
+        _ => return Phase::Restarting(fault.to_string()),
+    };
+    Phase::Fault { name: if is_open { "FENCED" } else { name }, why: fault.to_string() }
+}
+
 fn put_snapshot(store: &dyn LogStore, snapshot: Snapshot) -> crate::store::StoreFuture<()> {
     let bytes = Arc::unwrap_or_clone(snapshot.bytes);
     store.snapshot_put(snapshot.seq, snapshot.digest, bytes.into())
@@ -262,17 +310,28 @@ impl Handler<Shipped> for Ledger {
 
     fn handle(&mut self, message: Shipped, context: &mut Context<Self>) {
         match message.0 {
-            Ok(ack) => {
-                self.step(Input::Acked(ack), context);
-                if matches!(self.parts.phase.now(), Phase::Starting | Phase::Replaying(..)) {
-                    self.parts.phase.enter(Phase::Ready);
-                }
-            }
+            Ok(ack) => self.step(Input::Acked(ack), context),
             Err(error) => {
                 tracing::error!(%error, "append failed");
                 self.step(Input::StoreFailed, context);
             }
         }
+    }
+}
+
+/// Plan the path between two sizes of the history.
+#[derive(Message)]
+#[rtype(result = "Option<Plan>")]
+struct PlanPath {
+    earlier: u64,
+    later: u64,
+}
+
+impl Handler<PlanPath> for Ledger {
+    type Result = Option<Plan>;
+
+    fn handle(&mut self, asked: PlanPath, _: &mut Context<Self>) -> Self::Result {
+        self.parts.pipeline.machine().archive().consistency(asked.earlier, asked.later)
     }
 }
 

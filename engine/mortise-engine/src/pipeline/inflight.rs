@@ -1,7 +1,7 @@
 //! Frames between shipping and release.
 
 use super::show::Show;
-use super::{Fault, Output, Pipeline, Snapshot};
+use super::{Fault, Output, Pipeline, Snapshot, Witnessing};
 use crate::api::{Answer, ReleasedFrame, Reply, Token};
 use crate::store::Ack;
 use mortise_core::body::{SealedBody, SignedStatement, Statement};
@@ -10,6 +10,7 @@ use mortise_format::event::Position;
 use mortise_format::frame::FrameLeaf;
 use mortise_format::ids::{FrameDigest, Signature};
 use mortise_format::limits::{FRAME_STATEMENTS_MAX, FRAMES_IN_FLIGHT_MAX};
+use mortise_verify::history::TreeHead;
 use std::sync::Arc;
 
 /// A frame that was shipped.
@@ -69,8 +70,33 @@ impl Pipeline {
             return Err(Fault::AckDigest { seq: ack.seq, digest: ack.digest });
         }
         frame.is_acked = true;
+        self.ask_witnesses(out);
         self.release(out);
         Ok(())
+    }
+
+    /// One head at a time, the newest durable one: what is acked meanwhile goes with the next.
+    fn ask_witnesses(&mut self, out: &mut Vec<Output>) {
+        if !self.witnessing.is_asked_for || self.witnessing.asked.is_some() {
+            return;
+        }
+        let durable = self.in_flight.iter().take_while(|frame| frame.is_acked).last();
+        let Some(durable) = durable.filter(|frame| !self.witnessing.covers(frame.seq)) else {
+            return;
+        };
+        let statement = &durable.stated.statement;
+        let head = TreeHead { size: statement.history_size, root: statement.history_root };
+        self.witnessing.asked = Some(head.size);
+        out.push(Output::Witness(head));
+    }
+
+    /// Cosignatures count for the head that was asked about.
+    pub(super) fn cosigned(&mut self, size: u64, out: &mut Vec<Output>) {
+        if self.witnessing.asked.take_if(|asked| *asked == size).is_some() {
+            self.witnessing.cosigned = size;
+            self.release(out);
+            self.ask_witnesses(out);
+        }
     }
 
     pub(super) fn signed(&mut self, signed: SignedFrame, out: &mut Vec<Output>) {
@@ -81,9 +107,12 @@ impl Pipeline {
         }
     }
 
-    /// Releases, oldest first, every frame that is acked and signed.
+    /// Releases, oldest first, every frame that is acked, signed and, when asked for, cosigned.
     fn release(&mut self, out: &mut Vec<Output>) {
-        while self.in_flight.front().is_some_and(|f| f.is_acked && f.signed.is_some()) {
+        let may_leave =
+            |f: &InFlight, w: &Witnessing| f.is_acked && f.signed.is_some() && w.covers(f.seq);
+        while self.in_flight.front().is_some_and(|f| may_leave(f, &self.witnessing)) {
+            self.is_open = true;
             let Some(mut frame) = self.in_flight.pop_front() else { return };
             let Some(signed) = frame.signed.take() else { return };
             self.release_one(frame, signed, out);

@@ -11,10 +11,14 @@
 //! Work ----> waiting --> open frame -> close --> Ship(frame) ------> Acked ---+
 //!                                        |                                    +--> Release
 //!                                        +-----> Sign(statement, events) --> Signed -+
+//!                                        Acked -> Witness(head) -> Cosigned ---------+  (when the
+//!                                                                            policy has witnesses)
 //! ```
 //! Invariants:
 //! - INV-09: an answer leaves only after its frame, and every frame before it, was acked; a
 //!   statement is never in the frame that it is about, nor in one shipped before its release.
+//! - A head is shown to witnesses only when its frames were acked: durable before witnessed. When
+//!   the policy has witnesses, a frame is released only when a quorum cosigned a head that has it.
 //! - A query answers after the last frame in flight when it was asked, so that a read never shows
 //!   what a crash can undo.
 //! - An append whose outcome is unknown is a [`Fault`]: nothing is released any more.
@@ -31,6 +35,7 @@ use crate::api::{Reply, Token, Work};
 use crate::drafts::Drafts;
 use crate::ports::ClockError;
 use crate::store::Ack;
+use crate::witness::Refusal;
 use inflight::InFlight;
 use mortise_core::Machine;
 use mortise_core::apply::Corruption;
@@ -41,6 +46,7 @@ use mortise_format::event::{Event, Position};
 use mortise_format::frame::Frame;
 use mortise_format::ids::{Bytes32, FrameDigest};
 use mortise_format::limits::SNAPSHOT_FRAMES;
+use mortise_verify::history::TreeHead;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -57,6 +63,10 @@ pub enum Input {
     StoreFailed,
     /// A frame's statement and promises are signed.
     Signed(SignedFrame),
+    /// A quorum of witnesses cosigned the head of this size.
+    Cosigned(u64),
+    /// So many witnesses refused that no quorum is left.
+    WitnessRefused(Refusal),
     /// A snapshot is stored, or failed to be (then it is forgotten).
     SnapshotStored(bool),
     /// Time passed.
@@ -72,6 +82,8 @@ pub enum Output {
     Ship(Frame),
     /// Sign this statement and the promises of these events.
     Sign(SignJob),
+    /// Have this head cosigned by a quorum: its frames are durable. One is under way at a time.
+    Witness(TreeHead),
     /// Answer.
     Reply(Token, Reply),
     /// Answer from the log: the event at this position, which is durable. The statement about its
@@ -126,6 +138,16 @@ pub enum Fault {
         /// The frame.
         seq: u64,
     },
+    /// Witnesses cosigned a larger history: this engine is on an older copy of the log, or another
+    /// one writes on.
+    #[error("witnesses cosigned a history of {newest} frames: another engine went on")]
+    WitnessAhead {
+        /// What one of them says that it cosigned last.
+        newest: u64,
+    },
+    /// What witnesses cosigned is no beginning of this log.
+    #[error("what witnesses cosigned is no beginning of this log")]
+    WitnessFork,
     /// There is no trusted time.
     #[error("there is no trusted time: {0}")]
     Clock(#[from] ClockError),
@@ -167,7 +189,28 @@ pub struct Pipeline {
     /// Statements of the last released frames, newest last.
     recent: VecDeque<SignedStatement>,
     snapshot: SnapshotState,
+    witnessing: Witnessing,
+    /// True once the boot frame is released.
+    is_open: bool,
     fault: Option<Fault>,
+}
+
+/// Where the cosigning stands.
+#[derive(Debug, Default)]
+struct Witnessing {
+    /// True when the policy has witnesses: frames wait for a quorum of them.
+    is_asked_for: bool,
+    /// The size that is under way.
+    asked: Option<u64>,
+    /// The largest size that a quorum cosigned.
+    cosigned: u64,
+}
+
+impl Witnessing {
+    /// True when a frame may be released as far as witnesses go.
+    fn covers(&self, seq: u64) -> bool {
+        !self.is_asked_for || seq < self.cosigned
+    }
 }
 
 /// Where the making of snapshots stands.
@@ -217,6 +260,8 @@ impl Pipeline {
         out: &mut Vec<Output>,
     ) -> Result<Self, Fault> {
         let snapshot = SnapshotState { covered: start.covered, ..SnapshotState::default() };
+        let is_asked_for = !start.machine.state().policy().witnesses.is_empty();
+        let witnessing = Witnessing { is_asked_for, ..Witnessing::default() };
         let mut pipeline = Self {
             machine: start.machine,
             log_keys: start.log_keys,
@@ -228,6 +273,8 @@ impl Pipeline {
             recent: start.to_carry.iter().cloned().collect(),
             to_carry: start.to_carry.into(),
             snapshot,
+            witnessing,
+            is_open: false,
             fault: None,
         };
         pipeline.boot_frame(start.boot, now_ms, version, out)?;
@@ -252,6 +299,11 @@ impl Pipeline {
     /// The fault that stopped the pipeline, if one did.
     pub fn fault(&self) -> Option<Fault> {
         self.fault
+    }
+
+    /// True once the boot frame is released: before, nothing is served.
+    pub fn is_open(&self) -> bool {
+        self.is_open
     }
 
     /// True when nothing waits and nothing is in flight.
@@ -280,6 +332,11 @@ impl Pipeline {
             Input::StoreFailed => return Err(Fault::ShipUnknown),
             Input::ClockFailed(error) => return Err(error.into()),
             Input::Signed(signed) => self.signed(signed, out),
+            Input::Cosigned(size) => self.cosigned(size, out),
+            Input::WitnessRefused(Refusal::Ahead { newest }) => {
+                return Err(Fault::WitnessAhead { newest });
+            }
+            Input::WitnessRefused(Refusal::Fork) => return Err(Fault::WitnessFork),
             Input::SnapshotStored(is_stored) => {
                 let storing = self.snapshot.storing.take();
                 self.snapshot.stored = storing.filter(|_| is_stored);

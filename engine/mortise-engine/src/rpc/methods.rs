@@ -223,8 +223,12 @@ async fn health(gate: &Gate) -> Answered {
         pruning_horizon: statement
             .zip(serving)
             .map_or(0, |(statement, serving)| pruning_horizon(statement.time_ms, serving)),
-        fault: match phase {
-            Phase::Fault { name, .. } => Some(name.into()),
+        fault: match &phase {
+            Phase::Fault { name, .. } => Some((*name).into()),
+            _ => None,
+        },
+        log_key: match phase {
+            Phase::Witnessing(log_key) => Some(log_key),
             _ => None,
         },
     }))

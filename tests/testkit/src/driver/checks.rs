@@ -15,6 +15,7 @@ impl Driver {
         for carried in &clear.statements {
             let statement = &carried.stated.statement;
             assert!(statement.seq < frame.header().seq, "a statement travels with its frame");
+            self.check_witnessed(statement.seq);
             assert!(
                 self.host_lies || self.disk.holds(statement.seq, &statement.frame_digest),
                 "frame {} carries a statement about frame {}, which is not durable",
@@ -36,11 +37,13 @@ impl Driver {
                 let statement = frame.statement();
                 let durable = self.disk.holds(statement.seq, &statement.frame_digest);
                 assert!(durable, "an answer about frame {} left before it", statement.seq);
+                self.check_witnessed(statement.seq);
             }
             Reply::Rooted(_, signed) => {
                 let statement = &signed.stated.statement;
                 let durable = self.disk.holds(statement.seq, &statement.frame_digest);
                 assert!(durable, "a root of frame {} left before it", statement.seq);
+                self.check_witnessed(statement.seq);
             }
             Reply::Shown(shown) => {
                 let statement = &shown.newest.stated.statement;
@@ -51,6 +54,15 @@ impl Driver {
         }
         if let Some(seq) = rests_on {
             self.check_durable(seq);
+            self.check_witnessed(seq);
+        }
+    }
+
+    /// A quorum cosigned a history that has frame `seq`, when the policy asks for it.
+    fn check_witnessed(&self, seq: u64) {
+        let engine = self.engine();
+        if engine.council.is_some() {
+            assert!(seq < engine.cosigned, "frame {seq} left, {} are cosigned", engine.cosigned);
         }
     }
 

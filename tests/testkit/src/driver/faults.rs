@@ -33,7 +33,7 @@ impl AppendFault {
         Self::Torn,
     ];
 
-    /// The name in the table of `specs/durability.md`.
+    /// The name in the table of `specs/durability-and-recovery.md`.
     pub fn name(self) -> &'static str {
         match self {
             Self::AckLost => "ack lost",

@@ -3,7 +3,7 @@
 use mortise_engine::app::AppConfig;
 use mortise_engine::attest::Attestation;
 use mortise_engine::keyring::Identity;
-use mortise_engine::ports::{AppKeys, Vault};
+use mortise_engine::ports::{AppKeys, Vault, Witnesses};
 use mortise_engine::server::{self, Config, EngineError, Observer, Ports};
 use mortise_host::Host;
 use mortise_sim::{FileVault, SystemClock, SystemEntropy};
@@ -61,6 +61,8 @@ pub struct Platform {
     pub vault: Arc<dyn Vault>,
     /// What proves them.
     pub attestation: Attestation,
+    /// The way to witnesses, if the policy has some.
+    pub witnesses: Option<Arc<dyn Witnesses>>,
     /// Keys of the application, if it has one.
     pub app: Option<Arc<dyn AppKeys>>,
     /// What the application may do.
@@ -70,7 +72,7 @@ pub struct Platform {
 impl Platform {
     /// Without the application.
     pub fn new(vault: Arc<dyn Vault>, attestation: Attestation) -> Self {
-        Self { vault, attestation, app: None, app_config: AppConfig::default() }
+        Self { vault, attestation, witnesses: None, app: None, app_config: AppConfig::default() }
     }
 
     /// The software vault of this file, unattested.
@@ -136,6 +138,7 @@ impl EngineThread {
             entropy: Arc::new(SystemEntropy),
             vault: Arc::clone(&platform.vault),
             attestation: platform.attestation.clone(),
+            witnesses: platform.witnesses.clone(),
             app: platform.app.clone(),
         };
         let thread = std::thread::spawn(move || {

@@ -36,7 +36,7 @@ pub struct Health {
     pub mode: String,
     /// Version of the code.
     pub version: String,
-    /// `starting`, `replaying`, `ready`, `stopping`, `fault`.
+    /// `starting`, `replaying`, `witnessing`, `ready`, `stopping`, `fault`.
     pub phase: String,
     /// Locks that ended before this time may be gone from the state, whole seconds.
     #[serde(default)]
@@ -44,6 +44,9 @@ pub struct Health {
     /// The name of what the boot failed with; only in phase `fault`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<String>,
+    /// The verifier key of the log, which witnesses have to know; only in phase `witnessing`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_key: Option<String>,
 }
 
 /// `getBootAttestation`.

@@ -1,0 +1,123 @@
+//! The witnesses of a policy, and what this engine signs for them.
+
+use crate::checkpoint::CheckpointSigner;
+use crate::keyring::Identity;
+use crate::ports::Witnesses as Port;
+use mortise_format::policy::Policy;
+use mortise_format::witness::WitnessKey;
+use mortise_verify::checkpoint::{Witnesses, checkpoint_text};
+use mortise_verify::history::TreeHead;
+use mortise_verify::note::{KeyUse, NoteError, NoteKey};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A checkpoint with the cosignatures of a quorum.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cosigned {
+    /// Its head.
+    pub head: TreeHead,
+    /// The signed note, cosignature lines included.
+    pub note: String,
+}
+
+/// Who is asked, how many must agree, who asks.
+pub struct Council {
+    origin: String,
+    log: NoteKey,
+    signer: CheckpointSigner,
+    members: Vec<Member>,
+    witnesses: Witnesses,
+    port: Arc<dyn Port>,
+    newest: Mutex<Option<Arc<Cosigned>>>,
+}
+
+/// A witness, and the size that it is known to have cosigned last.
+struct Member {
+    key: WitnessKey,
+    cosigned: Mutex<u64>,
+}
+
+impl Council {
+    /// The witnesses of a policy; `None` when it has none.
+    ///
+    /// # Errors
+    /// A name that no note takes: a checked policy has none.
+    pub fn new(
+        identity: &Identity,
+        policy: &Policy,
+        port: Arc<dyn Port>,
+    ) -> Result<Option<Self>, NoteError> {
+        let key = |w: &WitnessKey| NoteKey::new(KeyUse::Witness, &w.name, w.key);
+        let keys = policy.witnesses.iter().map(key).collect::<Result<Vec<_>, _>>()?;
+        let quorum = usize::try_from(policy.witnesses_min).unwrap_or(usize::MAX);
+        let Ok(witnesses) = Witnesses::new(keys, quorum) else { return Ok(None) };
+        let member = |key: &WitnessKey| Member { key: key.clone(), cosigned: Mutex::new(0) };
+        let members = policy.witnesses.iter().map(member).collect();
+        let (origin, signer) = (identity.origin(), identity.checkpoint.clone());
+        let log = identity.log_key()?;
+        let newest = Mutex::default();
+        Ok(Some(Self { origin, log, signer, members, witnesses, port, newest }))
+    }
+
+    /// The verifier key of the log, which each witness has to know.
+    pub fn log(&self) -> &NoteKey {
+        &self.log
+    }
+
+    /// First line of checkpoints.
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// The witnesses and their quorum.
+    pub fn witnesses(&self) -> &Witnesses {
+        &self.witnesses
+    }
+
+    /// The way to them.
+    pub fn port(&self) -> &dyn Port {
+        self.port.as_ref()
+    }
+
+    /// The newest checkpoint that a quorum cosigned, since this boot.
+    pub fn newest(&self) -> Option<Arc<Cosigned>> {
+        self.newest.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Remembers a cosigned checkpoint.
+    pub(super) fn keep(&self, cosigned: Cosigned) -> Arc<Cosigned> {
+        let cosigned = Arc::new(cosigned);
+        let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        *newest = Some(Arc::clone(&cosigned));
+        cosigned
+    }
+
+    /// The text of a checkpoint, and the note with the log's own signature.
+    pub(super) fn sign(&self, head: &TreeHead) -> (String, String) {
+        let text = checkpoint_text(&self.origin, head);
+        let line = self.log.signature_line(&self.signer.sign(text.as_bytes()));
+        let note = format!("{text}\n{line}");
+        (text, note)
+    }
+
+    pub(super) fn key(&self, member: usize) -> &WitnessKey {
+        &self.members[member].key
+    }
+
+    pub(super) fn verifier(&self, member: usize) -> &NoteKey {
+        &self.witnesses.keys()[member]
+    }
+
+    pub(super) fn cosigned(&self, member: usize) -> u64 {
+        *self.members[member].cosigned.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn set_cosigned(&self, member: usize, size: u64) {
+        *self.members[member].cosigned.lock().unwrap_or_else(PoisonError::into_inner) = size;
+    }
+}
+
+impl std::fmt::Debug for Council {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Council({} of {})", self.witnesses.quorum(), self.members.len())
+    }
+}

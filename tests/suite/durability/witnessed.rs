@@ -1,0 +1,148 @@
+//! Under witnesses: what leaves when, who is fenced off, who can stop whom.
+
+use super::{Story, is_not_durable};
+use mortise_core::promise::Promise;
+use mortise_engine::api::Reply;
+use mortise_engine::boot::BootError;
+use mortise_engine::pipeline::{Fault, Settings};
+use mortise_engine::witness::Refusal;
+use mortise_format::lock::Durability;
+use mortise_testkit::driver::{Driver, Said};
+use mortise_testkit::keys::Party;
+use mortise_testkit::scenario::{request, terms};
+use mortise_testkit::witness::{Bench, Way};
+
+/// An engine that serves, under `min` of `count` witnesses of which `faulty` may lie.
+fn booted(bench: &Bench, min: u32, faulty: u32) -> Driver {
+    let mut driver = Driver::witnessed(7, Settings::default(), bench, min, faulty);
+    driver.boot().expect("an empty disk boots");
+    driver.settle();
+    driver
+}
+
+fn commit(driver: &mut Driver, nonce: u64) -> Reply {
+    let terms = terms(Party::Owner, nonce, 100);
+    let asked = driver.desk().commit(Party::Owner, &terms, request(nonce + 1));
+    driver.answer(&asked)
+}
+
+#[test]
+fn acked_and_signed_but_not_witnessed_never_leaves() {
+    for seed in 1..20 {
+        let mut story = Story::witnessed(seed);
+        let token = story.second_unwitnessed();
+        assert!(story.driver.pipeline().in_flight() > 0);
+        story.driver.ask_witnesses();
+        story.driver.settle();
+        assert!(matches!(story.driver.replies.get(&token), Some(Reply::Logged(..))));
+    }
+}
+
+#[test]
+fn nothing_is_served_before_the_boot_frame_is_witnessed() {
+    let mut driver = Driver::witnessed(3, Settings::default(), &Bench::new(3), 2, 0);
+    driver.boot().expect("an empty disk boots");
+    driver.settle_but_witnesses();
+    assert!(driver.has_head() && !driver.pipeline().is_open());
+    driver.settle();
+    assert!(driver.pipeline().is_open());
+}
+
+#[test]
+fn commitments_say_witnessed_live_and_from_the_log() {
+    let mut story = Story::witnessed(5);
+    let first = story.first.clone();
+    let durability = |reply: &Reply| match reply {
+        Reply::Logged(frame, index) => match &frame.promises(*index)[0].0 {
+            Promise::Commitment(commitment) => commitment.durability,
+            Promise::Outcome(outcome) => outcome.durability,
+        },
+        other => panic!("no answer of the log: {other:?}"),
+    };
+    let live = story.driver.answer(&first);
+    assert_eq!(durability(&live), Durability::Witnessed);
+    story.driver.restart();
+    let recalled = story.driver.answer(&first);
+    assert_eq!(durability(&recalled), Durability::Witnessed);
+    assert_eq!(Said::of(&live), Said::of(&recalled), "byte for byte");
+    assert_eq!(Said::of(&live), story.said);
+}
+
+#[test]
+fn of_two_live_engines_on_one_log_only_the_newer_can_ack() {
+    let bench = Bench::new(3);
+    let mut first = booted(&bench, 2, 0);
+    assert!(matches!(commit(&mut first, 0), Reply::Logged(..)));
+    let mut second = first.beside(first.disk.copy(), 99);
+    second.boot().expect("a copy of the newest log boots");
+    second.settle();
+    assert!(matches!(commit(&mut second, 1), Reply::Logged(..)));
+    let refused = commit(&mut first, 1);
+    assert!(is_not_durable(Some(&refused)), "{refused:?}");
+    let fault = first.pipeline().fault();
+    assert!(matches!(fault, Some(Fault::WitnessAhead { .. } | Fault::WitnessFork)), "{fault:?}");
+    assert!(matches!(commit(&mut first, 2), Reply::Fault), "it answers nothing any more");
+    assert!(matches!(commit(&mut second, 2), Reply::Logged(..)), "the newer goes on");
+    first.crash(0);
+    let again = first.boot().expect_err("a restart does not help");
+    assert!(matches!(again, BootError::Witness { .. }), "{again}");
+}
+
+/// Copies that boot at the same time: both boot frames have one size, one of them is cosigned.
+#[test]
+fn of_two_copies_that_start_together_one_serves() {
+    let bench = Bench::new(3);
+    let mut first = booted(&bench, 2, 0);
+    first.crash(0);
+    let mut second = first.beside(first.disk.copy(), 99);
+    first.boot().expect("it follows");
+    second.boot().expect("it follows");
+    first.settle();
+    second.settle();
+    assert_eq!(first.pipeline().fault(), None);
+    assert_eq!(second.pipeline().fault(), Some(Fault::WitnessFork));
+    assert!(first.pipeline().is_open() && !second.pipeline().is_open());
+}
+
+#[test]
+fn witnesses_that_do_not_answer_are_not_needed_above_the_quorum() {
+    let bench = Bench::new(3);
+    let mut driver = booted(&bench, 2, 0);
+    bench.set(1, Way::Cut);
+    assert!(matches!(commit(&mut driver, 0), Reply::Logged(..)));
+    // It comes back behind the others, and another one goes: the path spans what it missed.
+    bench.set(1, Way::Open);
+    bench.set(0, Way::Cut);
+    assert!(matches!(commit(&mut driver, 1), Reply::Logged(..)));
+}
+
+#[test]
+fn liars_alone_neither_stop_an_engine_nor_let_an_old_one_start() {
+    let bench = Bench::new(4);
+    let mut driver = booted(&bench, 3, 1);
+    let old = driver.disk.copy();
+    for (nonce, lie) in (0..).zip([Way::SaysAhead(1 << 40), Way::SaysFork, Way::SaysAhead(0)]) {
+        bench.set(2, lie);
+        assert!(matches!(commit(&mut driver, nonce), Reply::Logged(..)), "{lie:?}");
+    }
+    bench.set(2, Way::Open);
+    assert!(matches!(commit(&mut driver, 3), Reply::Logged(..)));
+    driver.crash(0);
+    // The witness that lies has forgotten everything: the other three have not.
+    bench.forget(2);
+    let mut stale = driver.beside(old, 99);
+    let refused = stale.boot().expect_err("an old copy does not start");
+    assert!(matches!(refused, BootError::Witness { refusal: Refusal::Ahead { .. }, .. }));
+    assert_eq!(refused.name(), "WITNESS_AHEAD");
+}
+
+#[test]
+fn fewer_than_a_quorum_that_agree_stop_the_engine() {
+    let bench = Bench::new(4);
+    let mut driver = booted(&bench, 3, 1);
+    bench.set(0, Way::SaysFork);
+    bench.set(3, Way::SaysFork);
+    let refused = commit(&mut driver, 0);
+    assert!(is_not_durable(Some(&refused)), "{refused:?}");
+    assert_eq!(driver.pipeline().fault(), Some(Fault::WitnessFork));
+}
