@@ -10,6 +10,8 @@ mod answers;
 mod changes;
 #[path = "verify/forks.rs"]
 mod forks;
+#[path = "verify/histories.rs"]
+mod histories;
 
 use answers::Answers;
 use serde_json::Value;

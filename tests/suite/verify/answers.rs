@@ -1,9 +1,10 @@
 //! Answers of a real engine, as they came over the socket.
 
-use mortise_format::ids::{LockId, to_checksum};
+use mortise_format::ids::{LockId, parse_hex, to_checksum};
 use mortise_format::wire::Method;
 use mortise_testkit::system::System;
 use mortise_testkit::system::parties::Parties;
+use mortise_verify::note::{KeyUse, NoteKey};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -29,6 +30,14 @@ pub struct Answers {
     pub account: Value,
     /// `getStateRoot`, signed.
     pub root: Value,
+    /// `getReceipt` of the first lock.
+    pub fetched: Value,
+    /// `getCheckpoint`.
+    pub checkpoint: Value,
+    /// `getConsistencyProof` from the history of the first receipt to the checkpoint's.
+    pub between: Value,
+    /// The key that signs checkpoints, `name+id+base64`.
+    pub log_key: String,
 }
 
 /// One call that is answered with a result.
@@ -62,6 +71,13 @@ impl Answers {
         let unknown = LockId([9; 32]).to_string();
         let owner = to_checksum(&parties.owner.address());
         let asset = json!({"chainId": 1, "assetType": "native"});
+        let first = commit["result"]["receipt"]["statement"]["historySize"].clone();
+        let checkpoint = call(system, Method::GetCheckpoint, &json!({}));
+        let mut key = [0; 32];
+        parse_hex(&text(&info["result"]["checkpointKey"]), &mut key).expect("an Ed25519 key");
+        let origin = text(&checkpoint["result"]["origin"]);
+        let log_key = NoteKey::new(KeyUse::Log, &origin, key).expect("an origin names a key");
+        let between = json!({"from": first, "to": checkpoint["result"]["size"]});
         let proof = |params: Value| call(system, Method::GetProof, &params);
         Self {
             engine_id: text(&info["result"]["engineId"]),
@@ -71,6 +87,10 @@ impl Answers {
             absent: proof(json!({"lockId": unknown})),
             account: proof(json!({"owner": owner, "asset": asset})),
             root: call(system, Method::GetStateRoot, &json!({"signed": true})),
+            fetched: call(system, Method::GetReceipt, &json!({"lockId": lock_id})),
+            between: call(system, Method::GetConsistencyProof, &between),
+            log_key: log_key.to_string(),
+            checkpoint,
             owner,
             lock_id,
             unknown,

@@ -47,7 +47,7 @@ pub(super) fn run(args: &RootArgs, trust: Option<&Path>, output: &Output) -> Res
     let stated = statement(&whom.engine, &args.file)?;
     let mut verdict = Verdict::new("root");
     verdict
-        .both("stateRoot", stated.state_root())
+        .fact("stateRoot", stated.state_root().to_string())
         .both("policyHash", stated.fields().policy_hash)
         .statement(&stated, &whom.engine.address.0)
         .proves("the engine stated every field shown here");
