@@ -188,7 +188,7 @@ fn a_head_that_cannot_be_kept_is_not_cosigned() {
             Ok(None)
         }
         fn swap(&mut self, _: &str, _: Option<TreeHead>, _: TreeHead) -> Result<(), HeadsError> {
-            Err(io::Error::other("full").into())
+            Err(std::io::Error::other("full").into())
         }
     }
     let signer = WitnessSigner::new("w.example", &[5; 32]).unwrap();
@@ -201,7 +201,7 @@ fn a_head_that_cannot_be_kept_is_not_cosigned() {
 #[test]
 fn concurrent_requests_never_roll_a_log_back() {
     let (witness, log) = (witness(), Log::new(0));
-    let cosigned = std::sync::Mutex::new(0u64);
+    let cosigned = Mutex::new(0u64);
     std::thread::scope(|scope| {
         for first in 1..=4 {
             let (witness, log, cosigned) = (&witness, &log, &cosigned);
