@@ -98,7 +98,7 @@ pub const SNAPSHOT_FRAMES: u64 = 4096;
 /// Frames under whose state roots entries can still be proven.
 pub const RECENT_ROOTS_MAX: usize = 256;
 /// Most memory for that, in bytes: under load fewer frames are kept.
-pub const RECENT_ROOTS_BYTES_MAX: usize = 2 * 1024 * 1024;
+pub const RECENT_ROOTS_BYTES_MAX: usize = 512 * 1024;
 /// Most statements that one frame carries.
 pub const FRAME_STATEMENTS_MAX: usize = 64;
 /// One line of credentials from the parent, its end included.

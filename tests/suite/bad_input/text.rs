@@ -211,6 +211,17 @@ fn values_that_parse_and_are_not_allowed_are_refused() {
         ("listLocks", json!({ "status": "SOLD" }), "INVALID_PARAMS"),
         ("getStateRoot", json!({ "atSeq": 10_000 }), "INVALID_PARAMS"),
         ("getProof", json!({}), "INVALID_PARAMS"),
+        ("getProof", json!({ "lockId": lock_id, "seq": "last" }), "INVALID_PARAMS"),
+        ("getProof", json!({ "lockId": lock_id, "seq": 10_000 }), "ROOT_NOT_KEPT"),
+        ("getReceipt", json!({}), "INVALID_PARAMS"),
+        ("getReceipt", json!({ "seq": 0, "index": 0, "lockId": lock_id }), "INVALID_PARAMS"),
+        ("getReceipt", json!({ "seq": 10_000, "index": 0 }), "NOT_IN_LOG"),
+        ("getReceipt", json!({ "seq": 0, "index": 10_000 }), "NOT_IN_LOG"),
+        ("getReceipt", json!({ "lockId": lock_id }), "LOCK_NOT_FOUND"),
+        ("getCheckpoint", json!({ "size": 1 }), "UNKNOWN_FIELD"),
+        ("getConsistencyProof", json!({ "from": -1 }), "INVALID_PARAMS"),
+        ("getConsistencyProof", json!({ "from": 0 }), "NOT_IN_LOG"),
+        ("getConsistencyProof", json!({ "from": 1, "to": u64::MAX }), "NOT_IN_LOG"),
         ("commitBatch", json!({ "locks": [] }), "INVALID_PARAMS"),
     ] {
         let answer = line.call(method, params.clone());

@@ -14,9 +14,9 @@
 //! given only when it leads to the root that the frame had.
 
 use super::Machine;
-use crate::state::{Before, held_leaf};
-use crate::tree::{Position, StateProof, ValueHash};
-use alloc::collections::{BTreeMap, VecDeque};
+use crate::state::Before;
+use crate::tree::{Position, StateProof};
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use mortise_format::entry::{LeafKey, LeafValue};
 use mortise_format::ids::Root;
@@ -97,7 +97,7 @@ impl Machine {
         let window = self.proven_window();
         let position = key.position(self.state().engine_id());
         if seq == window.newest {
-            let held = self.state().leaf_value(key).zip(self.state().leaf_salt(key));
+            let held = self.state().opened_now(key);
             return Ok(ProvenLeaf { held, proof: self.tree().prove(&position) });
         }
         let proven = self.prove_before(key, &position, seq);
@@ -106,18 +106,13 @@ impl Machine {
 
     fn prove_before(&self, key: &LeafKey, position: &Position, seq: u64) -> Option<ProvenLeaf> {
         let (root, changed) = self.recent.since(seq)?;
-        let (engine_id, salt_key) = (self.state().engine_id(), self.state().salt_key());
-        let (mut sheet, mut own) = (BTreeMap::new(), None);
-        for before in changed {
-            let at = before.key.position(engine_id);
-            sheet.entry(at).or_insert_with(|| before.value_hash(salt_key));
-            if before.key == *key && own.is_none() {
-                own = Some(before.opened(salt_key));
-            }
-        }
-        let sheet: Vec<(Position, Option<ValueHash>)> = sheet.into_iter().collect();
+        let sheet: Vec<_> = self.state().turned_back(changed).into_iter().collect();
         let (found, proof) = self.tree().prove_over(&sheet, position);
-        let held = own.unwrap_or_else(|| held_leaf(self.state(), key));
+        let (_, mut changed) = self.recent.since(seq)?;
+        let held = match changed.find(|before| before.key == *key) {
+            Some(before) => self.state().opened(before),
+            None => self.state().opened_now(key),
+        };
         (found == root).then_some(ProvenLeaf { held, proof })
     }
 }

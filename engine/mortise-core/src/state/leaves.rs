@@ -10,13 +10,14 @@
 
 use super::State;
 use crate::keys::Secret;
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use mortise_format::U256;
 use mortise_format::codec;
 use mortise_format::domains;
 use mortise_format::entry::{LeafKey, LeafValue, position_key};
 use mortise_format::ids::{EngineId, LockId};
-use mortise_format::merkle::ValueHash;
+use mortise_format::merkle::{Position, ValueHash};
 
 /// A changed leaf: position, and value hash or removal.
 pub type Leaf = ([u8; 32], Option<[u8; 32]>);
@@ -40,22 +41,6 @@ impl Before {
         size_of::<Self>() + legs * size_of::<[U256; 3]>()
     }
 
-    /// Value and salt, if it was there.
-    pub(crate) fn opened(&self, salt_key: &Secret) -> Option<(LeafValue, [u8; 32])> {
-        let (value, seq) = self.held.as_ref()?;
-        Some((value.clone(), leaf_salt(salt_key, &self.key, *seq)))
-    }
-
-    /// What the tree held, if it was there.
-    pub(crate) fn value_hash(&self, salt_key: &Secret) -> Option<ValueHash> {
-        let (value, seq) = self.held.as_ref()?;
-        Some(ValueHash(value_hash(&leaf_salt(salt_key, &self.key, *seq), value)))
-    }
-}
-
-/// Value and salt of a leaf now, if the state holds it.
-pub(crate) fn held_leaf(state: &State, key: &LeafKey) -> Option<(LeafValue, [u8; 32])> {
-    state.leaf_value(key).zip(state.leaf_salt(key))
 }
 
 /// What changed since leaves were last taken, each entry perhaps more than once.
@@ -159,9 +144,33 @@ impl State {
         core::mem::take(&mut self.dirty.before)
     }
 
-    /// The key of all salts.
-    pub(crate) fn salt_key(&self) -> &Secret {
-        &self.dirty.salt_key
+    /// What the tree held where `before` says, in the order given; the first word on a position
+    /// counts.
+    pub(crate) fn turned_back<'a>(
+        &self,
+        before: impl Iterator<Item = &'a Before>,
+    ) -> BTreeMap<Position, Option<ValueHash>> {
+        let (mut turned, mut bytes) = (BTreeMap::new(), Vec::with_capacity(320));
+        for Before { key, held } in before {
+            let position = key.position_under(&self.dirty.position_key);
+            turned.entry(position).or_insert_with(|| {
+                let (value, seq) = held.as_ref()?;
+                let salt = leaf_salt(&self.dirty.salt_key, key, *seq);
+                Some(ValueHash(hash_value(&self.dirty.value_key, &salt, value, &mut bytes)))
+            });
+        }
+        turned
+    }
+
+    /// Value and salt of a leaf as it was kept, if it was there.
+    pub(crate) fn opened(&self, before: &Before) -> Option<(LeafValue, [u8; 32])> {
+        let (value, seq) = before.held.as_ref()?;
+        Some((value.clone(), leaf_salt(&self.dirty.salt_key, &before.key, *seq)))
+    }
+
+    /// Value and salt of a leaf now, if the state holds it.
+    pub fn opened_now(&self, key: &LeafKey) -> Option<(LeafValue, [u8; 32])> {
+        self.leaf_value(key).zip(self.leaf_salt(key))
     }
 
     /// Notes that a lock changed in the frame under way.

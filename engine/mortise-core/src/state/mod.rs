@@ -21,7 +21,6 @@ mod timers;
 mod view;
 
 pub use check::Inconsistency;
-pub(crate) use leaves::held_leaf;
 pub use leaves::{Before, Leaf, value_hash};
 pub use mortise_format::entry::{LeafKey, LeafValue};
 pub use snapshot::StateImage;

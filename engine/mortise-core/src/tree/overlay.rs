@@ -81,33 +81,46 @@ impl StateTree {
     /// ```
     pub fn prove_over(&self, changes: &Changes, position: &Position) -> (Root, StateProof) {
         let sheet = Sheet { structure: &self.structure };
-        let (mut below, mut changes) = (sheet.below(self.structure.root), changes);
-        let mut own = sheet.sub(below, 0, changes);
-        let root = Root(own.hash());
-        let (mut siblings, mut depth) = (Vec::new(), 0);
-        while let Sub::Node(_) = own {
-            let halves = sheet.halves(below, depth);
-            let parts = split(changes, depth);
+        let whole = (sheet.below(self.structure.root), Some(self.root));
+        let (mut own, mut changes, mut depth) = (whole, changes, 0);
+        let mut siblings = Vec::new();
+        let lone = loop {
+            if let Some(lone) = sheet.lone(own.0, depth, changes) {
+                break lone;
+            }
+            let (halves, parts) = (sheet.halves(own.0, depth), split(changes, depth));
             let side = position.side(bit(depth));
-            depth += 1;
             let (this, other) = (side.index(), side.other().index());
+            depth += 1;
             siblings.push(sheet.sub(halves[other], depth, parts[other]).hash());
-            (below, changes) = (halves[this], parts[this]);
-            own = sheet.sub(below, depth, changes);
-        }
-        let end = match own {
+            (own, changes) = (halves[this], parts[this]);
+        };
+        let end = match lone {
             Sub::Leaf(found, _) if found == *position => ProofEnd::Present,
             Sub::Leaf(position, value) => ProofEnd::Other { position, value },
             Sub::Empty | Sub::Node(_) => ProofEnd::Empty,
         };
-        (root, proof_of(siblings, end))
+        (Root(climb(position, &siblings, lone.hash())), proof_of(siblings, end))
     }
+}
+
+/// The root to which a proof leads.
+fn climb(position: &Position, siblings: &[Hash], end: Hash) -> Hash {
+    (0..=u8::MAX).zip(siblings).rev().fold(end, |hash, (depth, sibling)| {
+        match position.side(depth) {
+            Side::Left => node_hash(&hash, sibling),
+            Side::Right => node_hash(sibling, &hash),
+        }
+    })
 }
 
 /// The tree below the changes.
 struct Sheet<'a> {
     structure: &'a Structure,
 }
+
+/// A subtree, with its hash at the depth in question when a node above holds it.
+type Known<'a> = (Below<'a>, Option<Hash>);
 
 impl<'a> Sheet<'a> {
     fn below(&self, at: Ref) -> Below<'a> {
@@ -120,9 +133,9 @@ impl<'a> Sheet<'a> {
     }
 
     /// The subtree at `depth` with its changes.
-    fn sub(&self, below: Below<'a>, depth: u16, changes: &Changes) -> Sub {
+    fn sub(&self, (below, known): Known<'a>, depth: u16, changes: &Changes) -> Sub {
         match (below, changes) {
-            (_, []) => self.unchanged(below, depth),
+            (_, []) => self.unchanged(below, known, depth),
             (Below::Empty, [one]) => Sub::of_change(*one),
             (Below::Leaf(leaf), [one]) if position_of(leaf) == one.0 => Sub::of_change(*one),
             (Below::Leaf(leaf), [(_, None)]) => Sub::of_leaf(leaf),
@@ -135,15 +148,37 @@ impl<'a> Sheet<'a> {
         }
     }
 
-    fn unchanged(&self, below: Below<'a>, depth: u16) -> Sub {
-        let (position, from, hash) = match below {
-            Below::Empty => return Sub::Empty,
-            Below::Leaf(leaf) => return Sub::of_leaf(leaf),
-            Below::Twin(twin) => {
+    /// The one leaf of a subtree with its changes, or that it has none; `None` when it has more.
+    fn lone(&self, below: Below<'a>, depth: u16, changes: &Changes) -> Option<Sub> {
+        match (below, changes) {
+            (Below::Empty, []) => Some(Sub::Empty),
+            (Below::Leaf(leaf), []) => Some(Sub::of_leaf(leaf)),
+            (Below::Twin(_) | Below::Node(_), []) => None,
+            (Below::Empty, [one]) => Some(Sub::of_change(*one)),
+            (Below::Leaf(leaf), [one]) if position_of(leaf) == one.0 => Some(Sub::of_change(*one)),
+            (Below::Leaf(leaf), [(_, None)]) => Some(Sub::of_leaf(leaf)),
+            _ => {
+                let [(left, _), (right, _)] = self.halves(below, depth);
+                let [of_left, of_right] = split(changes, depth);
+                let left = self.lone(left, depth + 1, of_left)?;
+                match (left, self.lone(right, depth + 1, of_right)?) {
+                    (Sub::Empty, lone) | (lone, Sub::Empty) => Some(lone),
+                    _ => None,
+                }
+            }
+        }
+    }
+
+    fn unchanged(&self, below: Below<'a>, known: Option<Hash>, depth: u16) -> Sub {
+        let (position, from, hash) = match (below, known) {
+            (Below::Empty, _) => return Sub::Empty,
+            (Below::Leaf(leaf), _) => return Sub::of_leaf(leaf),
+            (_, Some(hash)) => return Sub::Node(hash),
+            (Below::Twin(twin), None) => {
                 let [a, b] = twin.0.each_ref().map(|leaf| Sub::of_leaf(leaf).hash());
                 (position_of(&twin.0[0]), twin.depth(), node_hash(&a, &b))
             }
-            Below::Node(node) => {
+            (Below::Node(node), None) => {
                 let (pair, links) = (self.structure.pairs.at(node), self.structure.links.at(node));
                 let hash = node_hash(&pair.half(0), &pair.half(1));
                 (self.any_position(node), links.depth, hash)
@@ -153,23 +188,24 @@ impl<'a> Sheet<'a> {
     }
 
     /// What lies to either side at `depth`.
-    fn halves(&self, below: Below<'a>, depth: u16) -> [Below<'a>; 2] {
+    fn halves(&self, below: Below<'a>, depth: u16) -> [Known<'a>; 2] {
         let depth = bit(depth);
         let whole = |side: Side| match side {
-            Side::Left => [below, Below::Empty],
-            Side::Right => [Below::Empty, below],
+            Side::Left => [(below, None), (Below::Empty, None)],
+            Side::Right => [(Below::Empty, None), (below, None)],
         };
         match below {
-            Below::Empty => [Below::Empty; 2],
+            Below::Empty => [(Below::Empty, None); 2],
             Below::Leaf(leaf) => whole(position_of(leaf).side(depth)),
             Below::Twin(twin) if twin.depth() == depth => {
-                [Below::Leaf(twin.leaf(Side::Left)), Below::Leaf(twin.leaf(Side::Right))]
+                [Side::Left, Side::Right].map(|side| (Below::Leaf(twin.leaf(side)), None))
             }
             Below::Twin(twin) => whole(position_of(&twin.0[0]).side(depth)),
             Below::Node(node) => {
-                let links = self.structure.links.at(node);
+                let (links, pair) = (self.structure.links.at(node), self.structure.pairs.at(node));
                 if links.depth == depth {
-                    return links.children.map(|child| self.below(child));
+                    let [left, right] = links.children.map(|child| self.below(child));
+                    return [(left, Some(pair.half(0))), (right, Some(pair.half(1)))];
                 }
                 whole(self.any_position(node).side(depth))
             }
