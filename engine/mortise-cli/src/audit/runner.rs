@@ -105,7 +105,7 @@ fn follow(
     bar: &ProgressBar,
 ) {
     let (mut early, mut next) = (BTreeMap::new(), 0);
-    for batch in prepared.iter() {
+    for batch in prepared {
         early.insert(batch.number, batch);
         while let Some(Done { frames, done, .. }) = early.remove(&next) {
             frames.into_iter().for_each(|frame| auditor.follow(frame));
