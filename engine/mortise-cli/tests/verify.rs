@@ -216,3 +216,34 @@ fn unclear_question_is_wrong_usage_and_nobody_there_is_exit_3() {
     let (exit, help, _) = verify(&["--help"], b"");
     assert!(exit == 0 && help.contains("--at-its-own-time") && help.contains("Examples:"));
 }
+
+#[test]
+fn policy_file_names_roots_and_images_whole() {
+    let bench = Bench::new(&dev());
+    let (file, _) = bench.document();
+    let Measurements { pcr0, pcr1, pcr2, .. } = dev();
+    let root = bench.root();
+    let policy = |lines: &str| bench.file("trust.toml", lines.as_bytes());
+    let images = format!("pcr0 = [\"{pcr0}\"]\npcr1 = [\"{pcr1}\"]\npcr2 = [\"{pcr2}\"]\n");
+    let whole = policy(&format!("roots = [\"{root}\"]\n{images}"));
+    for when in [&["--at", "document"][..], &["--at-its-own-time"]] {
+        let args = [&[&*file, "--policy", &whole], when].concat();
+        let (exit, stdout, stderr) = verify(&args, b"");
+        assert_eq!((exit, stderr.as_str()), (0, ""), "{stdout}");
+    }
+    let (exit, ..) = verify(&[&file, "--policy", &whole, "--at", "live"], b"");
+    assert_eq!(exit, 2, "a live check takes a nonce");
+    let (exit, _, stderr) =
+        verify(&[&file, "--policy", &whole, "--any-image", "--at", "document"], b"");
+    assert_eq!(exit, 2, "{stderr}");
+    let other = images.replace(&pcr2.to_string(), &"ab".repeat(48));
+    let other = policy(&format!("roots = [\"{root}\"]\n{other}"));
+    let (exit, _, stderr) = verify(&[&file, "--policy", &other, "--at", "document"], b"");
+    assert!(exit == 1 && stderr.contains("error: PcrNotApproved: "), "{stderr}");
+    let halves = policy(&format!("roots = [\"{root}\"]\npcr0 = [\"{pcr0}\"]\n"));
+    let (exit, _, stderr) = verify(&[&file, "--policy", &halves, "--at", "document"], b"");
+    assert!(exit == 2 && stderr.contains("by halves"), "{stderr}");
+    let aws = policy(&images);
+    let (exit, _, stderr) = verify(&[&file, "--policy", &aws, "--at", "document"], b"");
+    assert!(exit == 1 && stderr.contains("error: RootNotPinned: "), "{stderr}");
+}

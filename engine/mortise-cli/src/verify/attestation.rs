@@ -12,6 +12,7 @@ use super::advice;
 use super::report::{Mode, Report};
 use super::source::{Source, hex};
 use super::trust::{Believed, Images, root};
+use super::whom::PolicyFile;
 use crate::args::ConnectionArgs;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -87,6 +88,29 @@ pub struct AttestationArgs {
     /// Check the document of FILE at the time that it states itself.
     #[arg(long, requires = "file")]
     at_its_own_time: bool,
+
+    /// The same in the word of the other kinds: `document` is --at-its-own-time, `live` is now.
+    #[arg(
+        long,
+        requires = "file",
+        conflicts_with = "at_its_own_time",
+        value_name = "live|document"
+    )]
+    at: Option<At>,
+
+    /// File that names roots and images (TOML: roots, pcr0, pcr1, pcr2, pcr8, each a list), besides
+    /// those of the flags.
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+}
+
+/// At whose time a document is checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum At {
+    /// Now.
+    Live,
+    /// The one that it states.
+    Document,
 }
 
 /// One register of a flag.
@@ -96,6 +120,12 @@ pub(crate) fn pcr(text: &str) -> Result<Pcr, String> {
 
 fn nonce(text: &str) -> Result<HexBytes, String> {
     hex(text).map(HexBytes).ok_or_else(|| "a nonce is an even number of hex digits".to_owned())
+}
+
+/// Registers of flags and of a policy file.
+fn with(flags: &[Pcr], file: &[String]) -> Result<Vec<Pcr>, Failure> {
+    let of_file: Result<Vec<Pcr>, String> = file.iter().map(|text| pcr(text)).collect();
+    Ok([flags, &of_file.map_err(Failure::usage)?].concat())
 }
 
 /// Runs `mortise verify attestation`.
@@ -128,17 +158,35 @@ fn warn(images: &Images, output: &Output) {
 
 impl AttestationArgs {
     fn believed(&self) -> Result<Believed, Failure> {
-        let named: Result<Vec<_>, Failure> = self.root.iter().map(|text| root(text)).collect();
+        let file = PolicyFile::read(self.policy.as_deref())?;
+        let texts = self.root.iter().chain(&file.roots);
+        let named: Result<Vec<_>, Failure> = texts.map(|text| root(text)).collect();
         let mut roots = named?.concat();
         if roots.is_empty() {
             roots.push(AWS_NITRO_ROOT_G1);
         }
-        let flags = [(0, &*self.pcr0), (1, &*self.pcr1), (2, &*self.pcr2), (8, &*self.pcr8)];
-        Ok(Believed { roots, images: Images::of_flags(self.any_image, flags)? })
+        let images = [&file.pcr0, &file.pcr1, &file.pcr2].map(Vec::is_empty);
+        if images.contains(&true) && images.contains(&false) {
+            return Err(Failure::usage(
+                "the policy file names an image by halves\n  next: name pcr0, pcr1 and pcr2 of each",
+            ));
+        }
+        if self.any_image && images == [false; 3] {
+            return Err(Failure::usage("--any-image, and a policy file that names images"));
+        }
+        let pcr0 = with(&self.pcr0, &file.pcr0)?;
+        let (pcr1, pcr2) = (with(&self.pcr1, &file.pcr1)?, with(&self.pcr2, &file.pcr2)?);
+        let pcr8 = with(&self.pcr8, &file.pcr8)?;
+        let named = [(0, &*pcr0), (1, &*pcr1), (2, &*pcr2), (8, &*pcr8)];
+        Ok(Believed { roots, images: Images::of_flags(self.any_image, named)? })
+    }
+
+    fn is_archived(&self) -> bool {
+        self.at_its_own_time || self.at == Some(At::Document)
     }
 
     fn verify_file(&self, source: Source, believed: &Believed) -> Result<Report, Failure> {
-        match (source, self.at_its_own_time) {
+        match (source, self.is_archived()) {
             (Source::Document(bytes), true) => self.archived(&bytes, believed),
             (Source::Document(bytes), false) => self.live(&bytes, believed),
             (Source::Boot(answer), true) => {
