@@ -7,6 +7,7 @@
 #
 #   tests/mutants.sh            all of them
 #   tests/mutants.sh INV-06     those of one invariant
+#   tests/mutants.sh --find     builds nothing: does every check stand where it is looked for?
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
@@ -59,6 +60,12 @@ suite() {
 # mutant INVARIANT FILE FROM TO TEST
 mutant() {
     local invariant=$1 file=$2 from=$3 to=$4 test=$5 verdict
+    if [ "$only" = --find ]; then
+        FROM=$from perl -0ne 'exit(index($_, $ENV{FROM}) < 0 ? 1 : 0)' "$file" && return 0
+        printf '%s: not found in %s: %s\n' "$invariant" "$file" "$from"
+        survivors=$((survivors + 1))
+        return 0
+    fi
     [ -z "$only" ] || [ "$only" = "$invariant" ] || return 0
     cp "$file" "$copy/original"
     FROM=$from TO=$to perl -0pi -e 's/\Q$ENV{FROM}\E/$ENV{TO}/' "$file"
@@ -83,13 +90,15 @@ engine=engine/mortise-engine/src
 properties=properties::invariants
 corruption=properties::corruption
 
-suite --no-run || { cat "$copy/output"; exit 1; }
-printf '| invariant | check taken out | test | verdict |\n|---|---|---|---|\n'
+if [ "$only" != --find ]; then
+    suite --no-run || { cat "$copy/output"; exit 1; }
+fi
+[ "$only" = --find ] || printf '| invariant | check taken out | test | verdict |\n|---|---|---|---|\n'
 
 mutant INV-01 $core/decide/grant.rs 'if leg.amount > available {' 'if false {' $properties::inv_01
 mutant INV-01 $core/apply.rs 'if taken > fact.balance {' 'if false {' $corruption::grant_above_the_final
 mutant INV-02 $core/state/view.rs '.saturating_sub(withdrawing)' '' $properties::inv_02
-mutant INV-02 $core/apply.rs 'entry.claimed = entry.claimed.checked_add(amount).ok_or(Corruption::Amount)?;' '' $properties::inv_02
+mutant INV-02 $core/apply.rs 'entry.claimed = entry.claimed.checked_add(*amount).ok_or(Corruption::Amount)?;' '' $properties::inv_02
 mutant INV-03 $core/decide/grant.rs 'if settle_by > latest {' 'if false {' commands::facts::lock_that_settles_after
 mutant INV-03 $core/decide/grant.rs 'if age > max {' 'if false {' commands::facts::escrow_lock_without_a_fact
 mutant INV-03 $core/decide/grant.rs 'if fact.withdrawal != Withdrawal::None {' 'if false {' commands::facts::owner_on_the_way_out
@@ -97,29 +106,30 @@ mutant INV-04 $core/decide/grant.rs 'let available = balance.available.saturatin
 mutant INV-05 $core/decide/grant.rs 'granted.push(decide_one(state, now, lock, &earlier)?);' 'granted.extend(decide_one(state, now, lock, &earlier));' $properties::inv_05
 mutant INV-06 $core/decide/grant.rs 'match nonces.is_free(self.terms.nonce) {' 'match true {' $properties::inv_06
 mutant INV-06 $core/decide/cancel.rs 'if !nonces.is_free(terms.nonce) {' 'if false {' $properties::inv_06
-mutant INV-06 $core/apply.rs 'if !nonces.is_free(nonce) {' 'if false {' $corruption::grant_of_a_known_lock
+mutant INV-06 $core/apply.rs 'if !self.principals[slot].nonces.is_free(nonce) {' 'if false {' $corruption::grant_of_a_known_lock
 mutant INV-07 $core/decide/mod.rs 'Ok(Some(at)) => return Decision::Repeat(at),' 'Ok(Some(_)) => {}' $properties::inv_07
 mutant INV-07 $core/decide/memory.rs 'if found.content.digest == mark.content.digest {' 'if true {' commands::memory::other_content_under_the_same_id
 mutant INV-07 $core/apply.rs 'Some(old) if old.valid_until >= now_s => Err(Corruption::RequestKnown),' '' $corruption::request_answered_twice
 mutant INV-08 $core/admit.rs 'if signer(&domain.digest(&hash), &intent.signature)? != intent.terms.owner {' 'if false {' $properties::inv_08
-mutant INV-08 $core/signature.rs 'if parsed.normalize_s() != parsed {' 'if false {' commands::admission::signature_with_high_s
-mutant INV-08 $core/decide/claim.rs 'if mark.principal != lock.arbiter {' 'if false {' $properties::inv_08
+mutant INV-08 engine/mortise-format/src/secp256k1.rs 'if parsed.normalize_s() != parsed {' 'if false {' commands::admission::signature_with_high_s
+mutant INV-08 $core/decide/claim.rs 'if mark.principal != lock.terms.arbiter {' 'if false {' $properties::inv_08
 mutant INV-08 $core/decide/cancel.rs 'if mark.principal != taker {' 'if false {' $properties::inv_08
 mutant INV-09 $engine/pipeline/inflight.rs 'f.is_acked && f.signed.is_some()' 'f.signed.is_some()' durability::order::no_answer_leaves
 mutant INV-09 $engine/pipeline/inflight.rs 'if frame.digest != ack.digest {' 'if false {' durability::table::every_failure
 mutant INV-09 $engine/pipeline/inflight.rs 'waiting.filter(|frame| frame.seq == ack.seq)' 'waiting' durability::table::every_failure
-mutant INV-10 $core/machine/live.rs 'now_ms.max(self.head.time_ms);
+mutant INV-09 $engine/pipeline/inflight.rs ' && w.covers(f.seq)' '' durability::witnessed::acked_and_signed
+mutant INV-10 $core/machine/live.rs 'now_ms.max(self.chain.head.time_ms);
         let (seq, body)' 'now_ms;
         let (seq, body)' simulation::seeded_runs
 mutant INV-10 $core/apply.rs 'if time_ms < self.time_ms {' 'if false {' $properties::inv_10
-mutant INV-10 $core/machine/follow.rs 'if header.time_ms < head.time_ms {' 'if false {' tamper::forged::frame_in_the_wrong_place
+mutant INV-10 $core/machine/chain.rs 'if header.time_ms < head.time_ms {' 'if false {' tamper::forged::frame_in_the_wrong_place
 mutant INV-11 $core/decide/claim.rs 'if *amount > leg.remaining {' 'if false {' $properties::inv_11
 mutant INV-11 $core/decide/claim.rs 'if !lock.status.is_open() {' 'if false {' $properties::inv_11
 mutant INV-11 $core/apply.rs 'if !lock.status.is_open() {
             return Err(Corruption::Status);
         }
         lock.status = status;' 'lock.status = status;' $corruption::event_about_a_lock
-mutant INV-12 $core/machine/mod.rs 'self.history.append(frame.leaf().history_leaf());' '' durability::order::frame_that_the_host_forgot
+mutant INV-12 $core/machine/chain.rs 'self.history.append(frame.leaf().history_leaf());' '' durability::order::frame_that_the_host_forgot
 mutant INV-13 $core/decide/grant.rs 'if leg.amount > limits.single_max {' 'if false {' $properties::inv_13
 mutant INV-13 $core/decide/grant.rs 'if open >= max {' 'if false {' $properties::inv_13
 mutant INV-13 $core/decide/grant.rs 'Some(sum) if sum <= max => Ok(()),' 'Some(_) => Ok(()),' $properties::inv_13
@@ -129,10 +139,10 @@ mutant INV-17 engine/mortise-format/src/lock.rs '.address(&self.beneficiary)' ''
 mutant INV-17 $core/admit.rs 'if !terms.beneficiary.is_zero() {' 'if false {' $properties::inv_17
 mutant INV-17 $core/admit.rs 'if !terms.arbiter.is_zero() {' 'if false {' $properties::inv_17
 mutant chain $core/seal.rs 'if !equal(&mac(keys, &aad, &leaf.cipher_digest), &leaf.mac) {' 'if false {' tamper::a_frame_that_was_remade
-mutant chain $core/machine/follow.rs 'if header.previous != head.digest {' 'if false {' tamper::forged::frame_in_the_wrong_place
-mutant chain $core/machine/follow.rs 'if self.tree.root() != header.state_root {' 'if false {' tamper::forged::frame_whose_roots
-mutant chain $core/machine/follow.rs 'if expected.next() != Some(&carried.stated) {' 'if false {' tamper::forged::carried_statement
-mutant chain $core/machine/follow.rs 'if signer != Ok(*engine) {' 'if false {' tamper::forged::carried_statement
+mutant chain $core/machine/chain.rs 'if header.previous != head.digest {' 'if false {' tamper::forged::frame_in_the_wrong_place
+mutant chain $core/machine/follow.rs 'if self.tree.root() != frame.header().state_root {' 'if false {' tamper::forged::frame_whose_roots
+mutant chain $core/machine/chain.rs 'if expected.next() != Some(&carried.stated) {' 'if false {' tamper::forged::carried_statement
+mutant chain $core/machine/chain.rs 'if signer != Ok(*engine) {' 'if false {' tamper::forged::carried_statement
 
-printf '\n%s of them not killed\n' "$survivors"
+[ "$only" = --find ] || printf '\n%s of them not killed\n' "$survivors"
 [ "$survivors" = 0 ]
