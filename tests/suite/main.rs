@@ -15,6 +15,7 @@ mod kms;
 mod no_std;
 mod nsm;
 mod properties;
+mod reading;
 mod replay;
 mod restart;
 mod simulation;

@@ -41,6 +41,7 @@ extern crate alloc;
 mod answer;
 mod error;
 mod pad;
+mod reader;
 mod request;
 mod suite;
 
@@ -49,4 +50,5 @@ mod tests;
 
 pub use answer::{AnswerOpener, AnswerSealer};
 pub use error::{OpenError, SealError};
+pub use reader::{ReaderSecret, seal_to_reader};
 pub use request::{ChannelSecret, seal_request};

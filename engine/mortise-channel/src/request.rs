@@ -30,7 +30,7 @@ pub fn seal_request(
     let text = padded(text, TEXT_BYTES_MAX)?;
     let header = Header { key_id };
     let public = public_key(public);
-    let mut draw = OneDraw(Some(Zeroizing::new(*ephemeral)));
+    let mut draw = OneDraw::new(ephemeral);
     let (info, mode) = (request_info(header), OpModeS::Base);
     let set_up = hpke::setup_sender_with_rng::<Aead, Kdf, Kem>(&mode, &public, &info, &mut draw);
     let (enc, mut context) = set_up.map_err(|_| SealError::PublicKey)?;
@@ -41,7 +41,7 @@ pub fn seal_request(
     Ok((message, AnswerOpener(exported)))
 }
 
-fn public_key(bytes: &[u8; ENC_BYTES]) -> <Kem as hpke::Kem>::PublicKey {
+pub(crate) fn public_key(bytes: &[u8; ENC_BYTES]) -> <Kem as hpke::Kem>::PublicKey {
     <Kem as hpke::Kem>::PublicKey::from_bytes(bytes).expect("any 32 bytes are an X25519 key")
 }
 
@@ -99,7 +99,14 @@ impl fmt::Debug for ChannelSecret {
 }
 
 /// Gives the caller's random bytes to the one draw of an encapsulation.
-struct OneDraw(Option<Zeroizing<[u8; 32]>>);
+pub(crate) struct OneDraw(Option<Zeroizing<[u8; 32]>>);
+
+impl OneDraw {
+    /// Of these bytes.
+    pub fn new(random: &[u8; 32]) -> Self {
+        Self(Some(Zeroizing::new(*random)))
+    }
+}
 
 impl TryRng for OneDraw {
     type Error = Infallible;

@@ -12,6 +12,7 @@ use crate::lock::LockArgs;
 use crate::log::LogArgs;
 use crate::policy::PolicyArgs;
 use crate::query::{BalanceArgs, RootArgs};
+use crate::reader::ReaderArgs;
 use crate::verify::VerifyArgs;
 use crate::witness::WitnessArgs;
 use clap::{Args, Parser, Subcommand};
@@ -111,6 +112,8 @@ pub enum Command {
     Log(LogArgs),
     /// Run a witness of transparency logs, or show its key.
     Witness(WitnessArgs),
+    /// Let somebody read the log, or fetch the keys that a reader was granted.
+    Reader(ReaderArgs),
     /// Make a key, or show the address of one.
     Key(KeyArgs),
     /// Encrypt and decrypt texts under keys of the key service.

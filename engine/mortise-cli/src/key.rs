@@ -10,6 +10,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
 
 /// The variable that holds a key itself.
 pub(crate) const KEY_VARIABLE: &str = "MORTISE_KEY";
@@ -60,15 +61,7 @@ pub fn run(args: &KeyArgs, file: Option<&Path>, output: &Output) -> Result<(), F
 fn new_key(out: Option<&Path>, show: bool, output: &Output) -> Result<(), Failure> {
     let (signer, secret) = Signer::random_with_secret();
     if let Some(path) = out {
-        let named = |e| Failure::check(format!("{}: {e}", path.display()));
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(path)
-            .map_err(named)?;
-        file.write_all(secret.as_bytes()).and_then(|()| file.write_all(b"\n")).map_err(named)?;
-        file.sync_all().map_err(named)?;
+        write_secret(path, secret.as_bytes())?;
     }
     let address = to_checksum(&signer.address());
     let mut value = json!({"address": address});
@@ -79,6 +72,15 @@ fn new_key(out: Option<&Path>, show: bool, output: &Output) -> Result<(), Failur
     }
     output.thing(&value, &lines);
     Ok(())
+}
+
+/// Writes secret text to a new file that only its owner can read.
+pub fn write_secret(path: &Path, text: &[u8]) -> Result<(), Failure> {
+    let named = |e| Failure::check(format!("{}: {e}", path.display()));
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    let mut file = file.map_err(named)?;
+    file.write_all(text).and_then(|()| file.write_all(b"\n")).map_err(named)?;
+    file.sync_all().map_err(named)
 }
 
 /// The key of the caller: the file, or else the variable.
@@ -94,15 +96,21 @@ pub fn load(file: Option<&Path>) -> Result<Signer, Failure> {
 
 /// The key in a file that only its owner can read.
 pub fn read(path: &Path) -> Result<Signer, Failure> {
+    let text = read_secret(path)?;
+    Signer::from_hex(&text).map_err(|e| Failure::usage(format!("{}: {e}", path.display())))
+}
+
+/// The text of a key file that only its owner can read.
+pub fn read_secret(path: &Path) -> Result<Zeroizing<String>, Failure> {
     let named = |e: &dyn std::fmt::Display| Failure::usage(format!("{}: {e}", path.display()));
     let file = File::open(path).map_err(|e| named(&e))?;
     let mode = file.metadata().map_err(|e| named(&e))?.permissions().mode();
     if mode & 0o077 != 0 {
         return Err(named(&"others can read or write this key: chmod 600 it"));
     }
-    let mut text = String::new();
+    let mut text = Zeroizing::new(String::new());
     file.take(KEY_FILE_BYTES_MAX).read_to_string(&mut text).map_err(|e| named(&e))?;
-    Signer::from_hex(&text).map_err(|e| named(&e))
+    Ok(text)
 }
 
 #[cfg(test)]

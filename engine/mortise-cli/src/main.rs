@@ -23,6 +23,7 @@ mod log;
 mod output;
 mod policy;
 mod query;
+mod reader;
 mod session;
 mod trust;
 mod values;
@@ -61,6 +62,7 @@ fn run(cli: Cli, output: &Output) -> Result<(), Failure> {
         Command::Demo(args) => wait_for(demo::run(args, output)),
         Command::DevEngine(_) => Err(Failure::usage("the engine starts in a system of its own")),
         Command::Genesis(args) => genesis::run(&args, output),
+        Command::Reader(args) => wait_for(reader::run(&args, connection, output)),
         Command::Key(args) => key::run(&args, connection.key.as_deref(), output),
         Command::Explain(args) => explain::run(&args, output),
         Command::Lock(args) => wait_for(lock::run(&args, connection, output)),

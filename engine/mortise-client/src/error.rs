@@ -4,6 +4,7 @@ use crate::attestation::ProofError;
 use crate::channel::ChannelError;
 use crate::check::CheckError;
 use crate::endpoint::EndpointError;
+use crate::reader::ReaderError;
 use crate::signer::SignerError;
 use crate::statements::Contradiction;
 use mortise_format::errors::Code;
@@ -65,6 +66,9 @@ pub enum ClientError {
     /// Two statements of the engine contradict each other: evidence of a fork or a rollback.
     #[error("{0}")]
     Contradiction(Box<Contradiction>),
+    /// Released keys do not open with the reader's key.
+    #[error(transparent)]
+    Reader(#[from] ReaderError),
     /// The lock is not in the state any more, or never was.
     #[error("the lock is not in the state")]
     LockGone,

@@ -46,9 +46,11 @@ mod error;
 mod link;
 mod lock;
 mod methods;
+mod reader;
 mod retry;
 mod signer;
 mod statements;
+mod subscription;
 mod wait;
 
 #[cfg(test)]
@@ -64,6 +66,8 @@ pub use client::{Client, Identity};
 pub use endpoint::{Endpoint, EndpointError};
 pub use error::{ClientError, Exit};
 pub use lock::NewLock;
+pub use reader::{Reader, ReaderError};
 pub use retry::RetryPolicy;
 pub use signer::{Signer, SignerError, random_request_id};
 pub use statements::{Contradiction, ContradictionKind, SignedStatement};
+pub use subscription::{Notification, Subscription};

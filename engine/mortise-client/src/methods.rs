@@ -13,15 +13,16 @@ use mortise_format::lock::LockTerms;
 use mortise_format::wire::Method;
 use mortise_format::wire::params::{
     CancelLock, CancelSignedAs, ClaimLock, CommitBatch, CommitLock, CreateLock, ExtendLock,
-    GetActiveLocks, GetAttestation, GetBalance, GetBootAttestation, GetConsistencyProof, GetLock,
-    GetLockedBalance, GetProof, GetReceipt, GetStateRoot, ListLocks, NoParams, ReleaseLock,
-    SignLock, SimulateLock, SubmitChainFact, SuggestNonce, VerifyFulfillment,
+    GetActiveLocks, GetAttestation, GetBalance, GetBootAttestation, GetConsistencyProof, GetEvents,
+    GetLock, GetLockedBalance, GetProof, GetReadingKeys, GetReceipt, GetStateRoot, GrantReading,
+    ListLocks, NoParams, ReleaseLock, SignLock, SimulateLock, SubmitChainFact, SuggestNonce,
+    VerifyFulfillment,
 };
 use mortise_format::wire::results::{
     Attestation, BalanceResult, BatchResult, BootAttestation, CheckpointResult, CleanupResult,
-    CommitResult, ConsistencyResult, CreateLockResult, EngineInfo, FactResult, Health, LockList,
-    LockView, LockedBalanceResult, NonceResult, OutcomeResult, PolicyResult, ProofResult,
-    ReceiptResult, SimulationResult, StateRootResult,
+    CommitResult, ConsistencyResult, CreateLockResult, EngineInfo, EventsResult, FactResult,
+    Health, LockList, LockView, LockedBalanceResult, NonceResult, OutcomeResult, PolicyResult,
+    ProofResult, ReadingKeysResult, ReceiptResult, SimulationResult, StateRootResult,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -146,6 +147,16 @@ impl Client {
         self.query(Method::GetConsistencyProof, params).await
     }
 
+    /// One page of the keys of a reading right, sealed; see [`Client::released_keys`].
+    pub async fn reading_keys(&self, params: GetReadingKeys) -> Result<ReadingKeysResult> {
+        self.query(Method::GetReadingKeys, params).await
+    }
+
+    /// Released frames, unchecked: an auditor checks them. With a wait, the way to follow the log.
+    pub async fn events(&self, params: GetEvents) -> Result<EventsResult> {
+        self.query(Method::GetEvents, params).await
+    }
+
     /// A draft and the typed data to sign. A draft holds nothing: one made twice does no harm.
     pub async fn create_lock(&self, params: CreateLock) -> Result<CreateLockResult> {
         self.query(Method::CreateLock, params).await
@@ -258,6 +269,14 @@ impl Client {
     /// Observers report a balance.
     pub async fn submit_chain_fact(&self, params: SubmitChainFact) -> Result<FactResult> {
         let result: FactResult = self.change(Method::SubmitChainFact, &params).await?;
+        check::receipt(&self.identity().await?, &result.receipt)?;
+        self.take_receipt(&result.receipt)?;
+        Ok(result)
+    }
+
+    /// Operators let somebody read the log.
+    pub async fn grant_reading(&self, params: GrantReading) -> Result<FactResult> {
+        let result: FactResult = self.change(Method::GrantReading, &params).await?;
         check::receipt(&self.identity().await?, &result.receipt)?;
         self.take_receipt(&result.receipt)?;
         Ok(result)

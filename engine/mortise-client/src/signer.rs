@@ -6,6 +6,7 @@ use mortise_format::eip712::{self, Claim, Digest, Domain, Request};
 use mortise_format::fact::BalanceFact;
 use mortise_format::ids::{Address, Bytes32, EngineId, LockId, RequestId, Signature, parse_hex};
 use mortise_format::lock::LockTerms;
+use mortise_format::reading::ReadingGrant;
 use mortise_format::wire::params::{
     CancelLock, CancelSignedAs, ClaimLock, ExtendLock, ReleaseLock,
 };
@@ -104,6 +105,11 @@ impl Signer {
     pub fn claim(&self, engine_id: &EngineId, claim: Claim) -> ClaimLock {
         let signature = self.sign_struct(engine_id, &claim.hash());
         ClaimLock { claim, signature }
+    }
+
+    /// `GrantReading`, as one of the operators.
+    pub fn grant_reading(&self, engine_id: &EngineId, grant: &ReadingGrant) -> Signature {
+        self.sign_struct(engine_id, &eip712::grant_reading(engine_id, grant))
     }
 
     /// `ReleaseConsent`, as the beneficiary.

@@ -25,6 +25,7 @@ use mortise_format::limits::{
     BATCH_LOCKS_MAX, EXECUTION_DATA_BYTES_MAX, LOCK_LEGS_MAX, OBSERVERS_MAX,
 };
 use mortise_format::lock::LockTerms;
+use mortise_format::reading::ReadingGrant;
 use mortise_format::reject::{Field, Reject};
 
 /// An authenticated command.
@@ -70,6 +71,11 @@ pub(crate) enum Inner {
         signatures: Vec<Signature>,
         signers: Vec<Address>,
     },
+    GrantReading {
+        grant: ReadingGrant,
+        signatures: Vec<Signature>,
+        signers: Vec<Address>,
+    },
 }
 
 /// A lock whose owner's signature was checked.
@@ -90,7 +96,8 @@ pub(crate) struct AdmittedConsent {
 }
 
 impl Admitted {
-    /// The lock that the command is about: the first of a batch; none for a fact.
+    /// The lock that the command is about: the first of a batch; none for a fact and a
+    /// reading right.
     pub fn lock_id(&self) -> Option<LockId> {
         match &self.0 {
             Inner::Grant { locks, .. } => locks.first().map(|l| l.lock_id),
@@ -99,7 +106,7 @@ impl Admitted {
             | Inner::Cancel { lock_id, .. }
             | Inner::CancelDraft { lock_id, .. }
             | Inner::Extend { lock_id, .. } => Some(*lock_id),
-            Inner::RecordFact { .. } => None,
+            Inner::RecordFact { .. } | Inner::GrantReading { .. } => None,
         }
     }
 }
@@ -142,6 +149,12 @@ pub fn admit(engine_id: &EngineId, command: Command) -> Result<Admitted, Reject>
             Inner::Extend { lock_id, new_expires, request, signature, mark }
         }
         Command::RecordFact { fact, signatures } => admit_fact(&domain, fact, signatures)?,
+        Command::GrantReading { grant, signatures } => {
+            check_reading(&grant)?;
+            let digest = domain.digest(&eip712::grant_reading(engine_id, &grant));
+            let signers = signers(&digest, &signatures)?;
+            Inner::GrantReading { grant, signatures, signers }
+        }
     };
     Ok(Admitted(inner))
 }
@@ -286,12 +299,17 @@ fn admit_fact(
     if fact.withdrawing > fact.balance {
         return Err(Reject::Validation(Field::Withdrawing));
     }
+    let signers = signers(&domain.digest(&eip712::balance_fact(&fact)), &signatures)?;
+    Ok(Inner::RecordFact { fact, signatures, signers })
+}
+
+/// Who signed one digest: several, each once.
+fn signers(digest: &Digest, signatures: &[Signature]) -> Result<Vec<Address>, Reject> {
     if signatures.is_empty() || signatures.len() > OBSERVERS_MAX {
         return Err(Reject::Validation(Field::Signatures));
     }
-    let digest = domain.digest(&eip712::balance_fact(&fact));
     let signers: Result<Vec<Address>, Reject> =
-        signatures.iter().map(|s| signer(&digest, s)).collect();
+        signatures.iter().map(|s| signer(digest, s)).collect();
     let signers = signers?;
     let mut unique = signers.clone();
     unique.sort_unstable();
@@ -299,7 +317,21 @@ fn admit_fact(
     if unique.len() != signers.len() {
         return Err(Reject::Validation(Field::Signatures));
     }
-    Ok(Inner::RecordFact { fact, signatures, signers })
+    Ok(signers)
+}
+
+/// A reader, and epochs of which there can be one.
+fn check_reading(grant: &ReadingGrant) -> Result<(), Reject> {
+    if grant.reader == Bytes32::ZERO {
+        return Err(Reject::Validation(Field::Reader));
+    }
+    if grant.from_epoch == 0 {
+        return Err(Reject::Validation(Field::FromEpoch));
+    }
+    if grant.to_epoch != 0 && grant.to_epoch < grant.from_epoch {
+        return Err(Reject::Validation(Field::ToEpoch));
+    }
+    Ok(())
 }
 
 /// Checks that terms have their one shape.

@@ -102,6 +102,7 @@ impl State {
             }
             Event::FactRecorded { fact, .. } => self.apply_fact(fact),
             Event::CommandRefused { mark, .. } => self.remember(mark),
+            Event::ReadingGranted { grant, .. } => self.apply_reading(grant),
         }
     }
 

@@ -6,13 +6,14 @@
 use crate::drafts::Draft;
 use mortise_core::Admitted;
 use mortise_core::body::SignedStatement;
+use mortise_core::machine::EpochRecord;
 use mortise_core::machine::RootNotKept;
 use mortise_core::state::locks::Lock;
-use mortise_core::state::{Balance, LeafKey, LeafValue};
+use mortise_core::state::{Balance, GrantedReading, LeafKey, LeafValue};
 use mortise_core::tree::StateProof;
 use mortise_format::U256;
 use mortise_format::asset::{Asset, Condition};
-use mortise_format::ids::{Address, EngineId, LockId, PolicyHash, RequestId, Root};
+use mortise_format::ids::{Address, Bytes32, EngineId, LockId, PolicyHash, RequestId, Root};
 use mortise_format::lock::{Custody, LockTerms, Status};
 use mortise_format::policy::Policy;
 use mortise_format::reject::Reject;
@@ -84,6 +85,8 @@ pub enum Query {
     },
     /// Expire and prune what is due now.
     Sweep,
+    /// The reading rights of an X25519 key.
+    Readings(Bytes32),
 }
 
 impl Query {
@@ -199,6 +202,17 @@ pub enum Answer {
     Proof(Box<ProofAnswer>),
     /// How many locks time ended.
     Swept(usize),
+    /// Reading rights.
+    Readings(Box<ReadingsAnswer>),
+}
+
+/// The reading rights of one reader.
+#[derive(Debug, Clone)]
+pub struct ReadingsAnswer {
+    /// The rights, in the order of their events.
+    pub readings: Vec<GrantedReading>,
+    /// The epochs that one of them covers.
+    pub epochs: Vec<EpochRecord>,
 }
 
 /// A balance with the locks behind it.

@@ -9,6 +9,7 @@ use crate::app::App;
 use crate::attest::{AttestError, BootDocument};
 use crate::channel::{ChannelKey, OpenedRequest};
 use crate::keyring::Identity;
+use crate::log::ReleasedLog;
 use crate::phase::{Bounds, Phase, PhaseCell};
 use crate::ports::AttestRequest;
 use crate::throttle::Throttle;
@@ -48,6 +49,8 @@ pub struct Serving {
     pub proof: Proof,
     /// The witnesses, when the policy has some: the newest cosigned checkpoint.
     pub council: Option<Arc<Council>>,
+    /// The released log, for readers.
+    pub log: Arc<ReleasedLog>,
 }
 
 /// What a boot can prove of itself.

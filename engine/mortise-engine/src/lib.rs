@@ -24,6 +24,7 @@ pub mod checkpoint;
 pub mod drafts;
 pub mod gate;
 pub mod keyring;
+pub mod log;
 pub mod phase;
 pub mod pipeline;
 pub mod ports;

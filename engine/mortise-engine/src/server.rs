@@ -15,6 +15,7 @@ use crate::boot::{self, BootError, NewEpoch, Replayed};
 use crate::channel::ChannelKey;
 use crate::gate::{Gate, Proof, Serving};
 use crate::keyring::{Identity, IdentityError, KeyRing};
+use crate::log::ReleasedLog;
 use crate::phase::{Bounds, Phase, PhaseCell};
 use crate::pipeline::{Fault, Pipeline, Settings, Start};
 use crate::ports::{AppKeys, Clock, ClockError, Entropy, Vault, VaultError, Witnesses};
@@ -28,7 +29,7 @@ use mortise_transport::{Address, Listener};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Semaphore, oneshot, watch};
 
 /// What an engine is made of.
 pub struct Config {
@@ -235,6 +236,10 @@ async fn start(
         .map_err(EngineError::Start)?;
     let epoch = pipeline.machine().head().epoch;
     let crypto = crypto_pool(config.crypto_threads, &identity);
+    let (released, told) = watch::channel(0);
+    let (store_of, ring_of) = (Arc::clone(&store), Arc::clone(&ring));
+    let entropy_of = Arc::clone(&ports.entropy);
+    let log = ReleasedLog::new(store_of, ring_of, Arc::clone(&identity), entropy_of, told);
     let parts = LedgerParts {
         pipeline,
         outputs,
@@ -245,12 +250,13 @@ async fn start(
         crypto: crypto.clone(),
         phase: Arc::clone(phase),
         council: council.clone(),
+        released,
     };
     let ledger = Ledger::start_in_arbiter(&arbiter, |_| Ledger::new(parts));
     let identity_of = Arc::clone(&identity);
-    let ledger_of = ledger.clone();
+    let (ledger_of, log) = (ledger.clone(), Arc::new(log));
     let serving =
-        Serving { ledger: ledger_of, crypto, identity: identity_of, boot_ms, proof, council };
+        Serving { ledger: ledger_of, crypto, identity: identity_of, boot_ms, proof, council, log };
     gate.open(serving);
     wait_ready(phase).await?;
     observer.ready(&identity, epoch);

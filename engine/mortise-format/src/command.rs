@@ -8,6 +8,7 @@ use crate::eip712::{Claim, Request};
 use crate::fact::BalanceFact;
 use crate::ids::{LockId, Signature};
 use crate::lock::LockTerms;
+use crate::reading::ReadingGrant;
 use alloc::vec::Vec;
 use bincode::{Decode, Encode};
 
@@ -105,6 +106,13 @@ pub enum Command {
         /// What they saw.
         fact: BalanceFact,
         /// One per observer.
+        signatures: Vec<Signature>,
+    },
+    /// Operators let somebody read the log.
+    GrantReading {
+        /// Who may read what.
+        grant: ReadingGrant,
+        /// One per operator.
         signatures: Vec<Signature>,
     },
 }

@@ -10,6 +10,7 @@ use crate::domains::keccak256;
 use crate::fact::BalanceFact;
 use crate::ids::{Address, Bytes32, EngineId, FrameDigest, LockId, PolicyHash, RequestId, Root};
 use crate::lock::{Custody, Durability, LOCKED_ASSET_TYPE, LockTerms, Status};
+use crate::reading::ReadingGrant;
 use alloc::vec::Vec;
 use bincode::{Decode, Encode};
 
@@ -37,6 +38,9 @@ bytes32 signature,bytes32 ciphertextBlob,uint64 validUntil)";
 pub const BALANCE_FACT_TYPE: &str = "BalanceFact(uint256 chainId,uint256 headNumber,\
 bytes32 headHash,uint64 headTime,address account,uint8 assetType,address token,uint256 tokenId,\
 uint256 balance,uint256 withdrawing,uint8 withdrawalStatus)";
+/// Operators let somebody read the log.
+pub const GRANT_READING_TYPE: &str = "GrantReading(bytes32 engineId,bytes32 reader,\
+uint64 fromEpoch,uint64 toEpoch,bytes32 requestId,uint64 validUntil)";
 /// The engine's promise.
 pub const COMMITMENT_TYPE: &str = "LockCommitment(bytes32 lockId,address owner,\
 address beneficiary,address arbiter,bytes32 assets,bytes32 condition,uint64 issuedAt,\
@@ -303,6 +307,18 @@ pub fn balance_fact(fact: &BalanceFact) -> Bytes32 {
         .amount(fact.balance)
         .amount(fact.withdrawing)
         .number(u64::from(fact.withdrawal.number()))
+        .hash()
+}
+
+/// Struct hash of a reading right of an engine's log.
+pub fn grant_reading(engine_id: &EngineId, grant: &ReadingGrant) -> Bytes32 {
+    Words::typed(&type_hash(GRANT_READING_TYPE))
+        .word(&engine_id.0)
+        .word(&grant.reader.0)
+        .number(grant.from_epoch)
+        .number(grant.to_epoch)
+        .word(&grant.request.id.0)
+        .number(grant.request.valid_until)
         .hash()
 }
 

@@ -178,6 +178,9 @@ catalogue! {
     ChannelRefused, -32038, "CHANNEL_REFUSED", false, &["keyId"],
         "The message does not open with the channel key of this boot.",
         "Check a fresh attestation, encrypt the same request to the key that it binds, send that.";
+    ReadingNotGranted, -32039, "READING_NOT_GRANTED", false, &[],
+        "No right of this reader covers what is asked for.",
+        "Have the operators grant it (grantReading), or ask for frames of the granted epochs.";
     AppUnavailable, -32040, "APP_UNAVAILABLE", false, &[],
         "This engine runs without the application and its master key.",
         "Ask an engine whose configuration names a key of the application.";
@@ -195,7 +198,7 @@ catalogue! {
         "Check credentials and key policy: the measurements that it names are those of other code.";
     NotInLog, -32045, "NOT_IN_LOG", false, &["size"],
         "The log has no such event or size, or no request of this id is remembered.",
-        "Ask for a frame below data.size, an index below its event count, sizes from 1 to data.size.";
+        "Ask for a frame below data.size, an index below its event count, sizes 1 to data.size.";
     RootNotKept, -32046, "ROOT_NOT_KEPT", false, &["oldest", "newest"],
         "The state after this frame is not kept any more, or the frame is not there yet.",
         "Ask for a frame from data.oldest to data.newest, or without one for the newest.";

@@ -9,6 +9,7 @@ use crate::eip712::{Claim, Request};
 use crate::fact::BalanceFact;
 use crate::ids::{Address, Bytes32, FrameDigest, LockId, RequestId, Signature};
 use crate::lock::{Custody, LockTerms, Status};
+use crate::reading::ReadingGrant;
 use crate::reject::Reject;
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -204,5 +205,12 @@ pub enum Event {
         seq: u64,
         /// BLAKE3 digest of the sealed snapshot.
         digest: Bytes32,
+    },
+    /// Operators let somebody read the log.
+    ReadingGranted {
+        /// Who may read what.
+        grant: ReadingGrant,
+        /// One per operator.
+        signatures: Vec<Signature>,
     },
 }

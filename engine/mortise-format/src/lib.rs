@@ -31,6 +31,7 @@ pub mod limits;
 pub mod lock;
 pub mod merkle;
 pub mod policy;
+pub mod reading;
 pub mod reject;
 #[cfg(feature = "secp256k1")]
 pub mod secp256k1;

@@ -77,6 +77,20 @@ pub const PROOF_HASHES_MAX: usize = 256;
 pub const EXECUTION_DATA_BYTES_MAX: usize = 4096;
 /// Most observers of a policy, and most signatures over one fact.
 pub const OBSERVERS_MAX: usize = 32;
+/// Most reading rights of an engine: they are kept for ever.
+pub const READING_GRANTS_MAX: usize = 1024;
+/// Most epochs whose content roots one answer releases.
+pub const READING_EPOCHS_MAX: usize = 1024;
+/// Most bytes of frames in one answer of `getEvents`, but for a single larger frame.
+pub const EVENTS_BYTES_MAX: usize = 1024 * 1024;
+/// Most frames in one answer of `getEvents`.
+pub const EVENTS_FRAMES_MAX: usize = 256;
+/// Longest that `getEvents` waits for a frame.
+pub const EVENTS_WAIT_MS_MAX: u64 = 30 * 1000;
+/// Most calls that wait for a frame, and most subscriptions, over all connections.
+pub const EVENTS_WAITERS_MAX: usize = 256;
+/// Longest that the reader of a subscription may take for one notification.
+pub const SUBSCRIBER_MS_MAX: u64 = 10 * 1000;
 /// Most chains of a policy.
 pub const CHAINS_MAX: usize = 256;
 /// Width of the nonce window of an owner.
@@ -157,6 +171,9 @@ const _: () = assert!(WITNESSES_MAX < NOTE_SIGNATURES_MAX);
 const _: () = assert!(64 * 45 + 2 * ORIGIN_DOMAIN_BYTES_MAX < WITNESS_REQUEST_BYTES_MAX);
 const _: () = assert!(2 * PREDECESSOR_NOTE_BYTES_MAX < BLOB_BYTES_MAX);
 const _: () = assert!(NOTE_BYTES_MAX + 64 * 45 < TLOG_PROOF_BYTES_MAX);
+// one frame in base64, whatever its size, fits an answer, and so does a page of frames
+const _: () = assert!(FRAME_BYTES_MAX / 3 * 4 + REQUEST_BYTES_MAX / 3 < RESPONSE_BYTES_MAX);
+const _: () = assert!(EVENTS_BYTES_MAX < FRAME_BYTES_MAX);
 const _: () = assert!(FRAME_EXPIRIES_MAX < FRAME_EVENTS_MAX);
 // some anchors may fail before the last good one is too old
 const _: () = assert!(3 * (CLOCK_ANCHOR_MS + CLOCK_ROUND_TRIP_MS_MAX) < CLOCK_ANCHOR_AGE_MS_MAX);

@@ -44,6 +44,9 @@ pub enum Field {
     WithdrawalStatus,
     Account,
     Signatures,
+    Reader,
+    FromEpoch,
+    ToEpoch,
 }
 
 impl Field {
@@ -85,6 +88,9 @@ impl Field {
             Self::WithdrawalStatus => "withdrawalStatus",
             Self::Account => "account",
             Self::Signatures => "signatures",
+            Self::Reader => "reader",
+            Self::FromEpoch => "fromEpoch",
+            Self::ToEpoch => "toEpoch",
         }
     }
 }
@@ -106,6 +112,8 @@ pub enum Limit {
     Requests,
     /// Drafts of one owner.
     Drafts,
+    /// Reading rights of the engine.
+    ReadingGrants,
 }
 
 impl Limit {
@@ -119,6 +127,7 @@ impl Limit {
             Self::Rate => "rate",
             Self::Requests => "requests",
             Self::Drafts => "drafts",
+            Self::ReadingGrants => "readingGrants",
         }
     }
 }

@@ -1,8 +1,9 @@
 //! What each row of the table is about: an engine in the right state, and the command.
 
 use mortise_format::command::CancelForm;
-use mortise_format::ids::Address;
+use mortise_format::ids::{Address, Bytes32};
 use mortise_format::lock::LockTerms;
+use mortise_format::reading::ReadingGrant;
 use mortise_testkit::keys::{Asked, Desk, Party};
 use mortise_testkit::lockstep::Lockstep;
 use mortise_testkit::model::Answer;
@@ -89,6 +90,11 @@ pub fn case(method: &str, about_what: &str) -> Case {
         ("submitChainFact", "a balance in escrow") => {
             on_nothing(|desk, by| desk.fact(by, &fact(Party::Owner, 500, 1, START_S)))
         }
+        ("grantReading", "a reading right") => on_nothing(|desk, by| {
+            let (reader, request) = (Bytes32([0x7e; 32]), request(2));
+            let grant = ReadingGrant { reader, from_epoch: 1, to_epoch: 0, request };
+            desk.grant_reading(by, &grant)
+        }),
         other => panic!("no case is written for {other:?}"),
     }
 }

@@ -4,6 +4,7 @@ use super::{cells, page};
 use mortise_core::state::LeafKey;
 use mortise_engine::api::{DraftRequest, LockFilter, Query, ReceiptOf, Reply};
 use mortise_format::U256;
+use mortise_format::ids::Bytes32;
 use mortise_format::lock::LockTerms;
 use mortise_format::wire::params::{Expiry, SimulateLock};
 use mortise_testkit::driver::Driver;
@@ -47,6 +48,9 @@ fn query(method: &str, lock: &LockTerms, driver: &Driver) -> Option<Query> {
         "getReceipt" => Query::Receipt(ReceiptOf::Lock(lock_id)),
         "getCheckpoint" => Query::Checkpoint,
         "getConsistencyProof" => Query::Consistency { from: 1, to: None },
+        "getReadingKeys" => Query::Readings(Bytes32([0x7e; 32])),
+        // Released frames are read from the store: the writer is not asked.
+        "getEvents" | "subscribe" => return None,
         "cleanupExpiredLocks" => Query::Sweep,
         other => panic!("no query is written for {other}"),
     })

@@ -16,6 +16,7 @@ use mortise_format::ids::{
 };
 use mortise_format::lock::{Custody, LegTerms, LockTerms, Status};
 use mortise_format::policy::Genesis;
+use mortise_format::reading::ReadingGrant;
 use mortise_format::reject::{Field, Limit, Party, Reject};
 use mortise_format::witness::{Origin, Predecessor, WitnessKey};
 use mortise_format::{U256, codec};
@@ -191,6 +192,10 @@ fn endings(lock_id: LockId) -> Vec<(&'static str, Event)> {
             },
         ),
         ("SnapshotTaken", Event::SnapshotTaken { seq: 14, digest: Bytes32([0xbb; 32]) }),
+        (
+            "ReadingGranted",
+            Event::ReadingGranted { grant: reading(), signatures: vec![signature(); 2] },
+        ),
     ]
 }
 
@@ -206,7 +211,13 @@ fn commands() -> Vec<(&'static str, Command)> {
         ("CancelDraft", Command::CancelDraft { terms: terms(), consent: consents()[0] }),
         ("Extend", Command::Extend { lock_id, new_expires: 15, request, signature }),
         ("RecordFact", Command::RecordFact { fact: fact(), signatures: vec![signature] }),
+        ("GrantReading", Command::GrantReading { grant: reading(), signatures: vec![signature] }),
     ]
+}
+
+fn reading() -> ReadingGrant {
+    let reader = Bytes32([0xcc; 32]);
+    ReadingGrant { reader, from_epoch: 16, to_epoch: 17, request: request() }
 }
 
 fn rejects() -> Vec<Reject> {

@@ -10,6 +10,7 @@ use mortise_format::eip712::{self, Claim, Digest, Domain, Request};
 use mortise_format::fact::BalanceFact;
 use mortise_format::ids::{Address, Bytes32, EngineId, LockId, Signature, parse_hex};
 use mortise_format::lock::LockTerms;
+use mortise_format::reading::ReadingGrant;
 use std::sync::OnceLock;
 
 const SECRETS: [&str; 10] = [
@@ -267,6 +268,13 @@ impl Desk {
         let signatures = by.iter().map(|by| self.sign(*by, &hash)).collect();
         Asked::new(Command::RecordFact { fact: *fact, signatures }, by)
     }
+
+    /// A reading right by these operators.
+    pub fn grant_reading(&self, by: &[Party], grant: &ReadingGrant) -> Asked {
+        let hash = eip712::grant_reading(&self.engine_id, grant);
+        let signatures = by.iter().map(|by| self.sign(*by, &hash)).collect();
+        Asked::new(Command::GrantReading { grant: *grant, signatures }, by)
+    }
 }
 
 /// Every signature of a command, to change.
@@ -279,7 +287,9 @@ pub fn signatures_mut(command: &mut Command) -> Vec<&mut Signature> {
         | Command::Extend { signature, .. } => vec![signature],
         Command::Cancel { consents, .. } => consents.iter_mut().map(|c| &mut c.signature).collect(),
         Command::CancelDraft { consent, .. } => vec![&mut consent.signature],
-        Command::RecordFact { signatures, .. } => signatures.iter_mut().collect(),
+        Command::RecordFact { signatures, .. } | Command::GrantReading { signatures, .. } => {
+            signatures.iter_mut().collect()
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use mortise_core::{Decision, admit, decide};
 use mortise_format::event::{Event, Position};
 use mortise_format::ids::EngineId;
 use mortise_format::policy::Policy;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The engine of tests that need no identity.
 pub const ENGINE_ID: EngineId = EngineId([0x3e; 32]);
@@ -183,6 +183,8 @@ pub fn assert_agree(state: &State, model: &Model) {
             assert_balance(state, model, &expected.terms.owner, &leg.asset);
         }
     }
+    let readings = state.readings().iter().map(|r| (r.grant.request.id, (r.grant, r.at)));
+    assert_eq!(readings.collect::<BTreeMap<_, _>>(), model.readings, "reading rights");
     for owner in model.owners() {
         let nonces = state.principal(owner).expect("owners are principals").nonces;
         assert_eq!(nonces.floor, model.nonce_floor(owner), "nonce floor of {owner}");

@@ -25,6 +25,7 @@ use mortise_format::fact::BalanceFact;
 use mortise_format::ids::{Address, EngineId, LockId, RequestId, Signature};
 use mortise_format::lock::{Custody, LockTerms, Status};
 use mortise_format::policy::Policy;
+use mortise_format::reading::ReadingGrant;
 use mortise_format::reject::{Field, Reject};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -70,6 +71,8 @@ pub enum Answer {
     Extended(u64, u64),
     /// A balance was recorded.
     FactRecorded,
+    /// Somebody may read the log.
+    ReadingGranted,
     /// Refused, and the refusal is remembered.
     Remembered(Reject),
     /// Refused, and nothing is logged.
@@ -111,6 +114,7 @@ impl Answer {
                 Self::Extended(*claim_by, *settle_by)
             }
             Event::FactRecorded { .. } => Self::FactRecorded,
+            Event::ReadingGranted { .. } => Self::ReadingGranted,
             Event::CommandRefused { reject, .. } => Self::Remembered(*reject),
             other => panic!("{other:?} answers no command"),
         }
@@ -154,6 +158,8 @@ pub struct Model {
     known: BTreeSet<Address>,
     rates: BTreeMap<Address, (u64, u32)>,
     requests: BTreeMap<(Address, RequestId), Remembered>,
+    /// Reading rights, each by its request.
+    pub readings: BTreeMap<RequestId, (ReadingGrant, Position)>,
 }
 
 impl Model {
@@ -169,6 +175,7 @@ impl Model {
             known: BTreeSet::new(),
             rates: BTreeMap::new(),
             requests: BTreeMap::new(),
+            readings: BTreeMap::new(),
         }
     }
 
@@ -226,6 +233,9 @@ impl Model {
             }
             (Answer::FactRecorded, Command::RecordFact { fact, .. }) => {
                 self.facts.insert((fact.account, fact.asset), (*fact, at));
+            }
+            (Answer::ReadingGranted, Command::GrantReading { grant, .. }) => {
+                self.readings.insert(grant.request.id, (*grant, at));
             }
             (Answer::Remembered(_) | Answer::Refused(_) | Answer::Repeated(_), _) => {}
             (answer, command) => panic!("{answer:?} answers no {command:?}"),

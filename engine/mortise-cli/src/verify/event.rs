@@ -35,6 +35,10 @@ pub(super) fn json(event: &Event) -> Value {
         | Event::LocksSettled { lock_ids }
         | Event::LocksPruned { lock_ids } => json!({"lockIds": lock_ids}),
         Event::FactRecorded { fact, .. } => json!({"fact": fact}),
+        Event::ReadingGranted { grant, .. } => json!({
+            "reader": grant.reader, "fromEpoch": grant.from_epoch, "toEpoch": grant.to_epoch,
+            "requestId": grant.request.id,
+        }),
         Event::CommandRefused { mark, reject, .. } => json!({
             "principal": mark.principal, "requestId": mark.id,
             "code": reject.code().code(), "name": reject.code().name(),

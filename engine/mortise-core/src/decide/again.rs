@@ -35,6 +35,9 @@ pub fn command_of(event: &Event) -> Option<Command> {
         Event::FactRecorded { fact, signatures } => {
             Some(Command::RecordFact { fact: *fact, signatures: signatures.clone() })
         }
+        Event::ReadingGranted { grant, signatures } => {
+            Some(Command::GrantReading { grant: *grant, signatures: signatures.clone() })
+        }
         Event::CommandRefused { command, .. } => Some(command.as_ref().clone()),
         Event::EpochStarted { .. }
         | Event::TimeAdvanced { .. }

@@ -1,6 +1,6 @@
 //! Idempotency: answered requests are answered again, refusals included (INV-07).
 
-use super::{Decision, Now, command_in, marks_of};
+use super::{Decision, Now, command_in, marks_of, reading};
 use crate::admit::{Admitted, Inner, Kind};
 use crate::state::State;
 use crate::state::principals::Principal;
@@ -43,6 +43,7 @@ pub(super) fn recall(
             let last = state.account(&fact.account, &fact.asset).and_then(|a| a.fact.as_deref());
             Ok(last.filter(|last| last.says(fact)).map(|last| last.at))
         }
+        Inner::GrantReading { grant, .. } => reading::recall(state, grant),
     }
 }
 

@@ -14,6 +14,7 @@ mod claim;
 mod fact;
 mod grant;
 mod memory;
+mod reading;
 
 pub use again::command_of;
 pub use grant::check_draft;
@@ -103,6 +104,9 @@ fn decide_new(state: &State, now: Now, inner: &Inner) -> Result<Event, Reject> {
         Inner::RecordFact { fact, signatures, signers } => {
             fact::decide(state, now, fact, signatures, signers)
         }
+        Inner::GrantReading { grant, signatures, signers } => {
+            reading::decide(state, now, grant, signatures, signers)
+        }
     }
 }
 
@@ -146,7 +150,9 @@ fn command_in(inner: &Inner) -> Option<Command> {
             request: *request,
             signature: *signature,
         },
-        Inner::CancelDraft { .. } | Inner::RecordFact { .. } => return None,
+        Inner::CancelDraft { .. } | Inner::RecordFact { .. } | Inner::GrantReading { .. } => {
+            return None;
+        }
     })
 }
 
@@ -157,7 +163,10 @@ fn marks_of(inner: &Inner) -> &[RequestMark] {
         Inner::Claim { mark, .. } | Inner::Release { mark, .. } | Inner::Extend { mark, .. } => {
             core::slice::from_ref(mark)
         }
-        Inner::Cancel { .. } | Inner::CancelDraft { .. } | Inner::RecordFact { .. } => &[],
+        Inner::Cancel { .. }
+        | Inner::CancelDraft { .. }
+        | Inner::RecordFact { .. }
+        | Inner::GrantReading { .. } => &[],
     }
 }
 

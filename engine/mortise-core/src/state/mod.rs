@@ -13,6 +13,7 @@ mod chunks;
 mod leaves;
 pub mod locks;
 pub mod principals;
+mod readings;
 pub mod requests;
 mod slab;
 mod slot_index;
@@ -23,11 +24,13 @@ mod view;
 pub use check::Inconsistency;
 pub use leaves::{Before, Leaf, value_hash};
 pub use mortise_format::entry::{LeafKey, LeafValue};
+pub use readings::GrantedReading;
 pub use snapshot::StateImage;
 pub use view::{Balance, DueLocks};
 
 use crate::keys::Secret;
 use accounts::{Account, AssetTotal};
+use alloc::vec::Vec;
 use chunks::Chunks;
 use leaves::Dirty;
 use locks::Lock;
@@ -61,6 +64,7 @@ pub struct State {
     total_index: SlotIndex,
     pub(crate) requests: Requests,
     timers: Timers,
+    readings: Vec<GrantedReading>,
     dirty: Dirty,
 }
 
@@ -87,6 +91,7 @@ impl State {
             total_index: slot_index(),
             requests: Requests::new(map_seed),
             timers: Timers::default(),
+            readings: Vec::new(),
             dirty: Dirty::new(engine_id, salt_key),
         };
         state.dirty.policy();

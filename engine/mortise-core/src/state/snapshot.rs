@@ -1,10 +1,10 @@
 //! The whole state as one value, sorted, so that equal states have equal images.
 
-use super::State;
 use super::accounts::{Account, AssetTotal};
 use super::locks::Lock;
 use super::principals::{NO_SLOT, Principal};
 use super::requests::Remembered;
+use super::{GrantedReading, State};
 use crate::keys::Secret;
 use alloc::vec::Vec;
 use bincode::{Decode, Encode};
@@ -23,6 +23,7 @@ pub struct StateImage {
     principals: Vec<Principal>,
     totals: Vec<AssetTotal>,
     requests: Vec<((Address, RequestId), Remembered)>,
+    readings: Vec<GrantedReading>,
 }
 
 impl State {
@@ -47,7 +48,8 @@ impl State {
         totals.sort_unstable_by_key(|t| t.asset);
         let requests = self.requests.to_sorted();
         let (policy, time_ms, at) = (self.policy.clone(), self.time_ms, self.at);
-        StateImage { policy, time_ms, at, locks, accounts, principals, totals, requests }
+        let readings = self.readings.clone();
+        StateImage { policy, time_ms, at, locks, accounts, principals, totals, requests, readings }
     }
 
     /// Rebuilds a state, indexes and timers from its image.
@@ -85,6 +87,7 @@ impl State {
             state.insert_lock(lock, hash);
         }
         state.requests.restore(image.requests);
+        state.readings = image.readings;
         state.check().ok()?;
         Some(state)
     }

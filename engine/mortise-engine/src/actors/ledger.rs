@@ -22,7 +22,7 @@ use mortise_verify::history::TreeHead;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 /// What a ledger is made of.
 pub struct LedgerParts {
@@ -44,6 +44,8 @@ pub struct LedgerParts {
     pub phase: Arc<PhaseCell>,
     /// The witnesses, when the policy has some.
     pub council: Option<Arc<Council>>,
+    /// Told how many frames are released.
+    pub released: watch::Sender<u64>,
 }
 
 /// The single writer.
@@ -74,11 +76,18 @@ impl Ledger {
             0
         });
         pipeline.handle(now_ms, input, &mut outputs);
+        self.tell_released();
         self.carry(outputs, context);
         if !self.is_open && self.parts.pipeline.is_open() {
             self.is_open = true;
             self.parts.phase.enter(Phase::Ready);
         }
+    }
+
+    /// Before the answers leave: whoever has one finds its frame among the released.
+    fn tell_released(&self) {
+        let Some(now) = self.parts.pipeline.released() else { return };
+        self.parts.released.send_if_modified(|known| std::mem::replace(known, now) != now);
     }
 
     fn carry(&mut self, outputs: Vec<Output>, context: &mut Context<Self>) {

@@ -4,8 +4,8 @@ use super::Pipeline;
 use super::inflight::Pending;
 use super::show::Show;
 use crate::api::{
-    Answer, BalanceAnswer, DraftRequest, LockFilter, ProofAnswer, Query, Reply, Simulated,
-    StatusAnswer, TermsOf,
+    Answer, BalanceAnswer, DraftRequest, LockFilter, ProofAnswer, Query, ReadingsAnswer, Reply,
+    Simulated, StatusAnswer, TermsOf,
 };
 use crate::drafts::Draft;
 use mortise_core::admit::check_terms;
@@ -15,7 +15,7 @@ use mortise_core::state::locks::Lock;
 use mortise_format::U256;
 use mortise_format::asset::Asset;
 use mortise_format::event::Position;
-use mortise_format::ids::{Address, LockId};
+use mortise_format::ids::{Address, Bytes32, LockId};
 use mortise_format::limits::LIST_MAX;
 use mortise_format::lock::{Custody, LegTerms, LockTerms};
 use mortise_format::policy::ChainCustody;
@@ -50,6 +50,7 @@ impl Pipeline {
                 return Pending::Show(Show::Consistency { from, to });
             }
             Query::Sweep => Answer::None,
+            Query::Readings(reader) => self.readings(reader),
         };
         Pending::Read(answer)
     }
@@ -131,6 +132,14 @@ impl Pipeline {
         }))
     }
 
+    fn readings(&self, reader: Bytes32) -> Answer {
+        let readings: Vec<_> = self.machine.state().readings_of(reader).copied().collect();
+        let covers = |epoch| readings.iter().any(|r| r.grant.covers(epoch));
+        let epochs = self.machine.epochs().iter().filter(|record| covers(record.epoch));
+        let epochs = epochs.cloned().collect();
+        Answer::Readings(Box::new(ReadingsAnswer { readings, epochs }))
+    }
+
     /// A statement that is recent is at hand; an older one is in the log, with its frame.
     fn statement_at(&self, seq: u64) -> Pending {
         let released = self.recent_about(seq);
@@ -141,6 +150,11 @@ impl Pipeline {
             None if seq < self.first_in_flight() => Pending::Recall(Position { seq, index: 0 }),
             None => Pending::Read(Answer::None),
         }
+    }
+
+    /// How many frames of the log are released; unknown after a fault.
+    pub fn released(&self) -> Option<u64> {
+        self.fault.is_none().then(|| self.first_in_flight())
     }
 
     fn first_in_flight(&self) -> u64 {

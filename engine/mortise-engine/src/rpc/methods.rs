@@ -1,6 +1,6 @@
 //! One function a method: ask, then render.
 
-use super::{Json, application, attestation, history, render};
+use super::{Json, application, attestation, history, reading, render};
 use crate::api::{Answer, Ask, DraftRequest, LockFilter, Query, Reply, StatusAnswer, TermsOf};
 use crate::gate::{Closed, Gate, Serving};
 use crate::phase::Phase;
@@ -74,6 +74,10 @@ pub(super) async fn call(gate: &Gate, call: Call) -> Answered {
         Call::GetReceipt(params) => history::receipt(gate, params).await,
         Call::GetCheckpoint(_) => history::checkpoint(gate).await,
         Call::GetConsistencyProof(params) => history::consistency(gate, params).await,
+        Call::GrantReading(params) => logged(gate, params.into_command()).await,
+        Call::GetReadingKeys(params) => reading::keys(gate, params).await,
+        Call::GetEvents(params) => reading::events(gate, params).await,
+        Call::Subscribe(_) => Err(subscribe_elsewhere()),
         Call::KmsEncrypt(params) => application::encrypt(gate, params).await,
         Call::KmsDecrypt(params) => application::decrypt(gate, params).await,
         Call::KmsGenerateDataKey(params) => application::generate_data_key(gate, params).await,
@@ -83,6 +87,13 @@ pub(super) async fn call(gate: &Gate, call: Call) -> Answered {
 
 pub(super) fn json<T: serde::Serialize>(value: &T) -> Json {
     Json(serde_json::to_vec(value).expect("results have text keys only"))
+}
+
+/// A subscription is answered by the session of a stream of JSON values, and has it for itself.
+pub fn subscribe_elsewhere() -> ErrorObject {
+    ErrorObject::new(Code::InvalidRequest).saying(
+        "subscribe stands alone on a stream of JSON values; elsewhere ask getEvents, waitMs",
+    )
 }
 
 pub(super) fn unexpected() -> ErrorObject {
@@ -171,7 +182,9 @@ impl About {
             Command::Release { lock_id, .. }
             | Command::Cancel { lock_id, .. }
             | Command::Extend { lock_id, .. } => lock(*lock_id),
-            Command::RecordFact { .. } => Self { lock_id: None, nonce: None, expires: None },
+            Command::RecordFact { .. } | Command::GrantReading { .. } => {
+                Self { lock_id: None, nonce: None, expires: None }
+            }
         }
     }
 

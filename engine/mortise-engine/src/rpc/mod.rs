@@ -9,13 +9,20 @@ mod application;
 mod attestation;
 mod history;
 mod methods;
+mod reading;
 mod render;
 mod sealed;
 
+pub use methods::subscribe_elsewhere;
 pub use sealed::answer_sealed;
 
 use crate::gate::Gate;
+use crate::log::ReleasedLog;
+use crate::phase::Phase;
+use mortise_format::errors::Code;
+use mortise_format::limits::EVENTS_FRAMES_MAX;
 use mortise_format::wire::envelope::{self, Id, Item, Message, Request};
+use mortise_format::wire::results::EventsResult;
 use mortise_format::wire::{Call, ErrorObject};
 
 /// Answers one message: an object or a batch. `None` when nothing is to be answered, which is so
@@ -66,16 +73,36 @@ fn success(id: &Id, result: &Json) -> Vec<u8> {
     parts.concat()
 }
 
+/// The released log, while the engine serves.
+///
+/// # Errors
+/// NOT_READY, FAULT.
+pub fn log(gate: &Gate) -> Result<&ReleasedLog, ErrorObject> {
+    match gate.phase() {
+        Phase::Ready => methods::serving(gate).map(|serving| &*serving.log),
+        Phase::Fault { .. } => Err(ErrorObject::new(Code::Fault)),
+        phase => Err(ErrorObject::not_ready(phase.name())),
+    }
+}
+
+/// The frames of one notification.
+///
+/// # Errors
+/// As `getEvents`.
+pub async fn notified_frames(log: &ReleasedLog, from: u64) -> Result<EventsResult, ErrorObject> {
+    let frames = reading::frames(log, from, EVENTS_FRAMES_MAX).await?;
+    Ok(reading::result(from, log.released(), &frames, None))
+}
+
 /// The answer to a message that is over its limit, before it was read.
 pub fn too_large() -> Vec<u8> {
-    let error = ErrorObject::new(mortise_format::errors::Code::InvalidRequest)
-        .saying("the request is over its size limit");
+    let error = ErrorObject::new(Code::InvalidRequest).saying("the request is over its size limit");
     envelope::failure(&Id::Null, &error)
 }
 
 /// The answer when the real one is over its limit.
 pub fn answer_too_large() -> Vec<u8> {
-    let error = ErrorObject::new(mortise_format::errors::Code::InvalidRequest)
+    let error = ErrorObject::new(Code::InvalidRequest)
         .saying("the answer is over its size limit: ask for less");
     envelope::failure(&Id::Null, &error)
 }

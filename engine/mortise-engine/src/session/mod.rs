@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! first byte { or [  JSON values, each answered as soon as it is complete, until half-close
+//!   subscribe          an answer, then notifications until the end
 //!   an object without jsonrpc  a request of the second document's form, one answer, a close
 //! MRT1               length-prefixed messages, pipelined, answered in any order
 //! GET, POST, ...     one named error that points at the gateway, and a close
@@ -11,6 +12,7 @@
 
 mod binary;
 mod json_stream;
+mod subscription;
 mod text;
 
 use crate::gate::Gate;

@@ -1,6 +1,7 @@
 //! JSON values on a stream.
 
 use super::json_stream::Scanner;
+use super::subscription;
 use super::{PATIENCE, linger};
 use crate::app::plain;
 use crate::gate::Gate;
@@ -8,7 +9,7 @@ use crate::rpc;
 use bytes::{Buf, BytesMut};
 use mortise_format::errors::Code;
 use mortise_format::limits::REQUEST_BYTES_MAX;
-use mortise_format::wire::envelope::{self, Id, failure};
+use mortise_format::wire::envelope::{self, Id, Request, failure};
 use mortise_format::wire::plain::PlainRequest;
 use mortise_format::wire::{ErrorObject, json};
 use mortise_transport::Stream;
@@ -43,16 +44,20 @@ pub(super) async fn serve(
         if let Some(length) = scanner.complete(&buffer) {
             let mut value = buffer.split_to(length);
             match reply(&gate, &value).await {
+                Reply::Subscribe(request) => {
+                    skip_space(&mut buffer);
+                    let is_alone = buffer.is_empty();
+                    match subscription::serve(&mut stream, &gate, &request, is_alone).await? {
+                        None => return Ok(()),
+                        Some(refused) => answer_next(&mut stream, refused).await?,
+                    }
+                }
                 Reply::Last(answer) => {
                     // It may have held credentials.
                     value.zeroize();
                     return last_words(stream, &answer).await;
                 }
-                Reply::Next(Some(mut answer)) => {
-                    answer.push(b'\n');
-                    stream.write_all(&answer).await?;
-                    stream.flush().await?;
-                }
+                Reply::Next(Some(answer)) => answer_next(&mut stream, answer).await?,
                 Reply::Next(None) => {}
             }
             continue;
@@ -74,6 +79,8 @@ enum Reply {
     Next(Option<Vec<u8>>),
     /// An answer, and the end of the connection.
     Last(Vec<u8>),
+    /// The connection becomes a subscription.
+    Subscribe(Request),
 }
 
 /// An object without `jsonrpc` is the application's and the last; everything else is JSON-RPC's.
@@ -85,8 +92,17 @@ async fn reply(gate: &Gate, bytes: &[u8]) -> Reply {
         Ok(value) if PlainRequest::is_meant(&value) => {
             Reply::Last(plain::answer(gate.app(), value).await)
         }
-        parsed => Reply::Next(rpc::answer_message(gate, envelope::read(parsed)).await),
+        parsed => match subscription::asked(envelope::read(parsed)) {
+            Ok(request) => Reply::Subscribe(request),
+            Err(message) => Reply::Next(rpc::answer_message(gate, message).await),
+        },
     }
+}
+
+async fn answer_next(stream: &mut Stream, mut answer: Vec<u8>) -> io::Result<()> {
+    answer.push(b'\n');
+    stream.write_all(&answer).await?;
+    stream.flush().await
 }
 
 fn skip_space(buffer: &mut BytesMut) {

@@ -3,10 +3,10 @@
 use super::error::ErrorObject;
 use super::params::{
     CancelLock, ClaimLock, CommitBatch, CommitLock, CreateLock, ExtendLock, GetActiveLocks,
-    GetAttestation, GetBalance, GetBootAttestation, GetConsistencyProof, GetLock, GetLockedBalance,
-    GetProof, GetReceipt, GetStateRoot, KmsDecrypt, KmsEncrypt, KmsGenerateDataKey,
-    KmsGenerateRandom, ListLocks, NoParams, ReleaseLock, SignLock, SimulateLock, SubmitChainFact,
-    SuggestNonce, VerifyFulfillment,
+    GetAttestation, GetBalance, GetBootAttestation, GetConsistencyProof, GetEvents, GetLock,
+    GetLockedBalance, GetProof, GetReadingKeys, GetReceipt, GetStateRoot, GrantReading, KmsDecrypt,
+    KmsEncrypt, KmsGenerateDataKey, KmsGenerateRandom, ListLocks, NoParams, ReleaseLock, SignLock,
+    SimulateLock, SubmitChainFact, Subscribe, SuggestNonce, VerifyFulfillment,
 };
 use serde::{Serialize, Serializer};
 use serde_json::Value;
@@ -94,6 +94,10 @@ methods! {
     GetReceipt(GetReceipt) = "getReceipt", "The receipt of an event, in the newest checkpoint.";
     GetCheckpoint(NoParams) = "getCheckpoint", "The signed head of the log.";
     GetConsistencyProof(GetConsistencyProof) = "getConsistencyProof", "One log begins another.";
+    GrantReading(GrantReading) = "grantReading", "Operators let somebody read the log.";
+    GetReadingKeys(GetReadingKeys) = "getReadingKeys", "The keys of a reading right, sealed.";
+    GetEvents(GetEvents) = "getEvents", "Released frames, sealed or with their keys.";
+    Subscribe(Subscribe) = "subscribe", "Frames as they are released.";
     KmsEncrypt(KmsEncrypt) = "kmsEncrypt", "The application encrypts a text for an owner.";
     KmsDecrypt(KmsDecrypt) = "kmsDecrypt", "The owner has a text decrypted.";
     KmsGenerateDataKey(KmsGenerateDataKey) = "kmsGenerateDataKey", "A wrapped data key.";

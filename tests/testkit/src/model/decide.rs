@@ -11,8 +11,10 @@ use mortise_format::command::{CancelForm, Command, SignedCancel};
 use mortise_format::eip712::{Claim, Request};
 use mortise_format::fact::{BalanceFact, Withdrawal};
 use mortise_format::ids::{Address, LockId};
+use mortise_format::limits::READING_GRANTS_MAX;
 use mortise_format::lock::{Custody, LockTerms, Status};
 use mortise_format::policy::ChainCustody;
+use mortise_format::reading::ReadingGrant;
 use mortise_format::reject::{Field, Limit, Party, Reject};
 
 impl Model {
@@ -36,6 +38,9 @@ impl Model {
             }
             Command::CancelDraft { terms, consent } => self.decide_draft(now_ms, terms, consent),
             Command::RecordFact { fact, .. } => self.decide_fact(now_ms, fact, &asked.signers),
+            Command::GrantReading { grant, .. } => {
+                self.decide_reading(now_ms, grant, &asked.signers)
+            }
         }
     }
 
@@ -363,6 +368,26 @@ impl Model {
             return Err(Reject::StaleFacts { age, max });
         }
         Ok(Answer::FactRecorded)
+    }
+
+    fn decide_reading(
+        &self,
+        now_ms: u64,
+        grant: &ReadingGrant,
+        signers: &[SignedBy],
+    ) -> Result<Answer, Reject> {
+        check_validity(now_ms / 1000, &grant.request)?;
+        let operators = &self.policy.operators;
+        let needed = usize::try_from(self.policy.operators_min).expect("few operators");
+        let all = signers.iter().all(|s| address(s).is_some_and(|a| operators.contains(&a)));
+        if !all || needed == 0 || signers.len() < needed {
+            return Err(Reject::Unauthorized);
+        }
+        if self.readings.len() >= READING_GRANTS_MAX {
+            let max = U256::from(u64::try_from(READING_GRANTS_MAX).expect("a small bound"));
+            return Err(Reject::Limit(Limit::ReadingGrants, max));
+        }
+        Ok(Answer::ReadingGranted)
     }
 }
 

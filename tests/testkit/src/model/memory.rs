@@ -25,6 +25,21 @@ impl Model {
                 let known = self.facts.get(&(fact.account, fact.asset));
                 Ok(known.filter(|(known, _)| known == fact).map(|(_, at)| *at))
             }
+            Command::GrantReading { grant, .. } => {
+                let Some((known, at)) = self.readings.get(&grant.request.id) else {
+                    return Ok(None);
+                };
+                let differs = [
+                    (Field::Reader, known.reader != grant.reader),
+                    (Field::FromEpoch, known.from_epoch != grant.from_epoch),
+                    (Field::ToEpoch, known.to_epoch != grant.to_epoch),
+                    (Field::ValidUntil, known.request != grant.request),
+                ];
+                match differs.iter().find(|(_, differs)| *differs) {
+                    Some((field, _)) => Err(Reject::RequestIdReused(*field)),
+                    None => Ok(Some(*at)),
+                }
+            }
             Command::Commit { .. } => self.recall_all(now_s, &self.marks(asked)),
             _ => {
                 for mark in self.marks(asked) {
@@ -107,7 +122,9 @@ impl Model {
                 let lock_id = terms.lock_id(&self.engine_id);
                 cancel_mark(&lock_id, consent, terms.owner).into_iter().collect()
             }
-            Command::Approve { .. } | Command::RecordFact { .. } => Vec::new(),
+            Command::Approve { .. } | Command::RecordFact { .. } | Command::GrantReading { .. } => {
+                Vec::new()
+            }
         }
     }
 
@@ -144,7 +161,7 @@ impl Model {
     /// Counts a logged answer against its principals, and remembers their requests.
     pub(super) fn remember(&mut self, at: Position, asked: &Asked, answer: &Answer) {
         match &asked.command {
-            Command::RecordFact { .. } => return,
+            Command::RecordFact { .. } | Command::GrantReading { .. } => return,
             Command::Approve { terms, .. } => return self.count(&terms.owner),
             Command::CancelDraft { terms, .. } if self.marks(asked).is_empty() => {
                 return self.count(&terms.owner);

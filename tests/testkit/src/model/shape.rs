@@ -2,7 +2,7 @@
 
 use crate::keys::{Asked, SignedBy};
 use mortise_format::command::Command;
-use mortise_format::ids::Address;
+use mortise_format::ids::{Address, Bytes32};
 use mortise_format::limits::{
     BATCH_LOCKS_MAX, EXECUTION_DATA_BYTES_MAX, LOCK_LEGS_MAX, OBSERVERS_MAX,
 };
@@ -45,10 +45,15 @@ pub fn check(asked: &Asked) -> Result<(), Reject> {
             rule(!fact.account.is_zero(), Field::Account)?;
             rule(fact.withdrawing <= fact.balance, Field::Withdrawing)?;
             rule((1..=OBSERVERS_MAX).contains(&signatures.len()), Field::Signatures)?;
-            well_formed(asked)?;
-            let known: Vec<Address> = asked.signers.iter().filter_map(address).collect();
-            let twice = known.iter().any(|a| known.iter().filter(|b| a == *b).count() > 1);
-            rule(!twice, Field::Signatures)
+            each_once(asked)
+        }
+        Command::GrantReading { grant, signatures } => {
+            rule(grant.reader != Bytes32::ZERO, Field::Reader)?;
+            rule(grant.from_epoch > 0, Field::FromEpoch)?;
+            let ends = grant.to_epoch == 0 || grant.from_epoch <= grant.to_epoch;
+            rule(ends, Field::ToEpoch)?;
+            rule((1..=OBSERVERS_MAX).contains(&signatures.len()), Field::Signatures)?;
+            each_once(asked)
         }
     }
 }
@@ -77,6 +82,13 @@ fn signed_by(signer: SignedBy, owner: &Address) -> Result<(), Reject> {
 fn well_formed(asked: &Asked) -> Result<(), Reject> {
     let malformed = asked.signers.contains(&SignedBy::Malformed);
     if malformed { Err(Reject::InvalidSignature) } else { Ok(()) }
+}
+
+fn each_once(asked: &Asked) -> Result<(), Reject> {
+    well_formed(asked)?;
+    let known: Vec<Address> = asked.signers.iter().filter_map(address).collect();
+    let twice = known.iter().any(|a| known.iter().filter(|b| a == *b).count() > 1);
+    rule(!twice, Field::Signatures)
 }
 
 /// The address behind a signature, if it is anybody's.

@@ -8,6 +8,7 @@ mod change;
 mod history;
 mod lock;
 mod query;
+mod reading;
 
 pub use app::{
     KmsDecrypt, KmsEncrypt, KmsGenerateDataKey, KmsGenerateRandom, PlainText, SealedText,
@@ -20,6 +21,7 @@ pub use query::{
     GetLockedBalance, GetProof, GetStateRoot, ListLocks, NoParams, ProofKey, SubmitChainFact,
     SuggestNonce, VerifyFulfillment,
 };
+pub use reading::{GetEvents, GetReadingKeys, GrantReading, Subscribe};
 
 use super::fields::{Fields, ParamError};
 use crate::eip712::Request;

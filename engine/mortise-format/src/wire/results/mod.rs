@@ -9,6 +9,7 @@ mod evidence;
 mod history;
 mod lock;
 mod outcome;
+mod reading;
 mod receipt;
 mod service;
 mod state;
@@ -21,6 +22,10 @@ pub use evidence::{
 pub use history::{CheckpointResult, ConsistencyResult, HeadView, InclusionView, ReceiptResult};
 pub use lock::{CreateLockResult, LegView, LockList, LockStatus, LockView, PositionView};
 pub use outcome::{FactResult, OutcomeResult, OutcomeView};
+pub use reading::{
+    EndReason, EventsResult, FrameKeysView, FrameView, ReadingGrantView, ReadingKeysResult,
+    SubscribeResult, SubscriptionEnded,
+};
 pub use receipt::{ReceiptView, StatementView};
 pub use service::{
     Attestation, BindingView, BootAttestation, ChainInfo, CleanupResult, EngineInfo, Health,

@@ -1,0 +1,150 @@
+//! A reader's key, and what is opened with it (`specs/reading.md`).
+//!
+//! What a success of opening proves: whoever sealed the message knew the reader's public key and
+//! meant it for this engine, this right, these frames. Not that it was the engine: ask through the
+//! channel for that, or see whether the keys open frames.
+
+use crate::client::Client;
+use crate::error::ClientError;
+use crate::signer::random_bytes;
+use mortise_channel::{OpenError, ReaderSecret};
+use mortise_core::release::{ReleaseError, ReleasedEpochs, ReleasedFrames};
+use mortise_format::domains;
+use mortise_format::event::Position;
+use mortise_format::ids::{Bytes32, EngineId, RequestId, parse_hex, to_hex};
+use mortise_format::reading::{frames_context, keys_context};
+use mortise_format::wire::params::GetReadingKeys;
+use mortise_format::wire::results::{EventsResult, ReadingKeysResult};
+use zeroize::Zeroizing;
+
+/// Why released keys were not opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReaderError {
+    /// A reader's key is 0x and 64 hex digits.
+    #[error("a reader's key is 0x and 64 hex digits")]
+    Text,
+    /// The message is for another reader.
+    #[error("the keys are sealed to another reader")]
+    OtherReader,
+    /// The message was changed, or is of another engine, right or page.
+    #[error("the keys do not open: {0}")]
+    Open(#[from] OpenError),
+    /// It opens, and holds no keys.
+    #[error("the keys open and are none: {0}")]
+    Release(#[from] ReleaseError),
+    /// It holds keys of other epochs or frames than the answer names.
+    #[error("the keys are of other epochs or frames than the answer names")]
+    OtherKeys,
+    /// The answer has no keys.
+    #[error("the answer has no keys")]
+    NoKeys,
+}
+
+/// An X25519 key that the log may be read with. Wiped on drop, never printed.
+#[derive(Debug)]
+pub struct Reader(ReaderSecret);
+
+impl Reader {
+    /// A fresh key with its text, for writing it down once.
+    ///
+    /// # Panics
+    /// When the operating system has no entropy to give.
+    pub fn random_with_secret() -> (Self, Zeroizing<String>) {
+        let secret = Zeroizing::new(random_bytes());
+        (Self(ReaderSecret::from_bytes(&secret)), Zeroizing::new(to_hex(&*secret)))
+    }
+
+    /// From 0x text, spaces around it ignored.
+    ///
+    /// # Errors
+    /// `Text`.
+    pub fn from_hex(text: &str) -> Result<Self, ReaderError> {
+        let mut secret = Zeroizing::new([0; 32]);
+        parse_hex(text.trim(), &mut *secret).map_err(|_| ReaderError::Text)?;
+        Ok(Self(ReaderSecret::from_bytes(&secret)))
+    }
+
+    /// The public half: what operators sign.
+    pub fn public(&self) -> Bytes32 {
+        Bytes32(self.0.public())
+    }
+
+    /// Opens an answer of `getReadingKeys` of this engine.
+    ///
+    /// # Errors
+    /// In this order: `OtherReader`, `Open`, `Release`, `OtherKeys`.
+    pub fn open_epochs(
+        &self,
+        engine_id: &EngineId,
+        answer: &ReadingKeysResult,
+    ) -> Result<ReleasedEpochs, ReaderError> {
+        if answer.reader != self.public() {
+            return Err(ReaderError::OtherReader);
+        }
+        let at = answer.grant.granted_at;
+        let context = keys_context(engine_id, Position { seq: at.seq, index: at.index });
+        let (enc, cipher) = (&answer.encapsulated_key.0, &answer.ciphertext.0);
+        let plain = self.0.open(enc, domains::READING_KEYS, &context, cipher)?;
+        let released = ReleasedEpochs::decode(&plain)?;
+        let found = released.epochs().iter().map(|(epoch, _)| *epoch);
+        match found.eq(answer.epochs.iter().copied()) {
+            true => Ok(released),
+            false => Err(ReaderError::OtherKeys),
+        }
+    }
+
+    /// Opens the content keys of an answer of `getEvents` of this engine.
+    ///
+    /// # Errors
+    /// In this order: `NoKeys`, `OtherReader`, `Open`, `Release`, `OtherKeys`.
+    pub fn open_frames(
+        &self,
+        engine_id: &EngineId,
+        answer: &EventsResult,
+    ) -> Result<ReleasedFrames, ReaderError> {
+        let keys = answer.keys.as_ref().ok_or(ReaderError::NoKeys)?;
+        if keys.reader != self.public() {
+            return Err(ReaderError::OtherReader);
+        }
+        let from = answer.frames.first().map_or(0, |frame| frame.seq);
+        let context = frames_context(engine_id, from, answer.next);
+        let (enc, cipher) = (&keys.encapsulated_key.0, &keys.ciphertext.0);
+        let plain = self.0.open(enc, domains::READING_FRAMES, &context, cipher)?;
+        let released = ReleasedFrames::decode(&plain)?;
+        let found = released.frames().iter().map(|(seq, _)| *seq);
+        match found.eq(answer.frames.iter().map(|frame| frame.seq)) {
+            true => Ok(released),
+            false => Err(ReaderError::OtherKeys),
+        }
+    }
+}
+
+impl Client {
+    /// Every key that the rights of a reader give, page by page and right by right.
+    ///
+    /// # Errors
+    /// `Reader` when an answer does not open; `Refused` with READING_NOT_GRANTED; as any call.
+    pub async fn released_keys(&self, reader: &Reader) -> Result<Vec<ReleasedEpochs>, ClientError> {
+        let engine_id = self.identity().await?.engine_id;
+        let ask = |request_id: Option<RequestId>, from_epoch| {
+            let params = GetReadingKeys { reader: reader.public(), request_id, from_epoch };
+            self.reading_keys(params)
+        };
+        let grants = ask(None, None).await?.grants;
+        let mut all = Vec::new();
+        for grant in grants {
+            let mut from = None;
+            loop {
+                let page = ask(Some(grant.request_id), from).await?;
+                all.push(reader.open_epochs(&engine_id, &page)?);
+                // An answer that does not go on is the carrier's: it is the last.
+                match page.next_epoch {
+                    Some(next) if from.is_none_or(|from| next > from) => from = Some(next),
+                    _ => break,
+                }
+            }
+        }
+        Ok(all)
+    }
+}

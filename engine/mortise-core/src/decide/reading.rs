@@ -1,0 +1,55 @@
+//! Reading rights: k of the policy's operators let somebody read the log.
+//!
+//! Rights are kept for ever, and with them their request ids: a right is granted once, asked again
+//! by anybody it is the same answer, and another right never takes the same id.
+
+use super::{Now, check_validity};
+use crate::state::State;
+use mortise_format::U256;
+use mortise_format::event::{Event, Position};
+use mortise_format::ids::{Address, Signature};
+use mortise_format::limits::READING_GRANTS_MAX;
+use mortise_format::reading::ReadingGrant;
+use mortise_format::reject::{Field, Limit, Reject};
+
+/// Where the same right was granted before, if it was.
+pub(super) fn recall(state: &State, grant: &ReadingGrant) -> Result<Option<Position>, Reject> {
+    let granted = state.readings().iter().find(|r| r.grant.request.id == grant.request.id);
+    let Some(granted) = granted else { return Ok(None) };
+    match differing_field(&granted.grant, grant) {
+        None => Ok(Some(granted.at)),
+        Some(field) => Err(Reject::RequestIdReused(field)),
+    }
+}
+
+fn differing_field(old: &ReadingGrant, new: &ReadingGrant) -> Option<Field> {
+    let fields = [
+        (old.reader != new.reader, Field::Reader),
+        (old.from_epoch != new.from_epoch, Field::FromEpoch),
+        (old.to_epoch != new.to_epoch, Field::ToEpoch),
+        (old.request != new.request, Field::ValidUntil),
+    ];
+    fields.into_iter().find(|(differs, _)| *differs).map(|(_, field)| field)
+}
+
+pub(super) fn decide(
+    state: &State,
+    now: Now,
+    grant: &ReadingGrant,
+    signatures: &[Signature],
+    signers: &[Address],
+) -> Result<Event, Reject> {
+    check_validity(now, grant.request.valid_until)?;
+    let policy = state.policy();
+    // Strangers' signatures do not count towards k and are not let into the log.
+    let are_operators = signers.iter().all(|s| policy.operators.binary_search(s).is_ok());
+    let needed = usize::try_from(policy.operators_min).unwrap_or(usize::MAX);
+    if !are_operators || signers.len() < needed || needed == 0 {
+        return Err(Reject::Unauthorized);
+    }
+    if state.readings().len() >= READING_GRANTS_MAX {
+        let max = u64::try_from(READING_GRANTS_MAX).unwrap_or(u64::MAX);
+        return Err(Reject::Limit(Limit::ReadingGrants, U256::from(max)));
+    }
+    Ok(Event::ReadingGranted { grant: *grant, signatures: signatures.to_vec() })
+}

@@ -1,0 +1,45 @@
+//! Reading rights that were granted: who may be given which content roots.
+//!
+//! Not in the state tree. Each is an event, which a receipt proves; that there is no other one
+//! could not be shown by absence under a key, because nobody knows the key of a reader that he has
+//! not heard of. A replay of the log shows it.
+
+use super::State;
+use crate::apply::Corruption;
+use bincode::{Decode, Encode};
+use mortise_format::event::Position;
+use mortise_format::ids::Bytes32;
+use mortise_format::limits::READING_GRANTS_MAX;
+use mortise_format::reading::ReadingGrant;
+
+/// A right and the event that granted it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct GrantedReading {
+    /// The right.
+    pub grant: ReadingGrant,
+    /// Its event.
+    pub at: Position,
+}
+
+impl State {
+    /// Every reading right, in the order of their events.
+    pub fn readings(&self) -> &[GrantedReading] {
+        &self.readings
+    }
+
+    /// The rights of one reader, in the order of their events.
+    pub fn readings_of(&self, reader: Bytes32) -> impl Iterator<Item = &GrantedReading> {
+        self.readings.iter().filter(move |granted| granted.grant.reader == reader)
+    }
+
+    pub(crate) fn apply_reading(&mut self, grant: &ReadingGrant) -> Result<(), Corruption> {
+        if self.readings.iter().any(|r| r.grant.request.id == grant.request.id) {
+            return Err(Corruption::RequestKnown);
+        }
+        if self.readings.len() >= READING_GRANTS_MAX {
+            return Err(Corruption::Policy);
+        }
+        self.readings.push(GrantedReading { grant: *grant, at: self.at });
+        Ok(())
+    }
+}

@@ -1,0 +1,196 @@
+//! The released log, as readers get it: frames from the store, keys for those who may have them.
+//!
+//! What it is for: sessions read frames here without asking the writer, from any seq, at their own
+//! pace; nothing is kept for a reader, so that a slow one costs nothing.
+//!
+//! What it does not do: decide who may read (the state keeps the rights), check that the store's
+//! frames are those of the chain: whoever reads them checks that, against statements and
+//! checkpoints, as an auditor does.
+//!
+//! Invariants: no frame leaves here before it is released; of the keys, only content roots, content
+//! keys of frames and the state-salt key do ([`mortise_core::release`]), and only sealed to a
+//! reader.
+
+use crate::keyring::{Identity, IdentityError, KeyRing};
+use crate::ports::Entropy;
+use crate::store::{LogStore, StoreError};
+use mortise_channel::{SealError, seal_to_reader};
+use mortise_core::machine::EpochRecord;
+use mortise_core::release::{ReleasedEpochs, ReleasedFrames};
+use mortise_format::domains;
+use mortise_format::event::Position;
+use mortise_format::frame::Frame;
+use mortise_format::ids::{Bytes32, EngineId};
+use mortise_format::limits::EVENTS_WAITERS_MAX;
+use mortise_format::reading::{frames_context, keys_context};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
+use tokio::time::timeout;
+use zeroize::Zeroizing;
+
+/// Why nothing was read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LogError {
+    /// The store failed.
+    #[error("the store: {0}")]
+    Store(#[from] StoreError),
+    /// An epoch's keys were not unwrapped.
+    #[error("the keys of an epoch: {0}")]
+    Keys(#[from] IdentityError),
+    /// The reader's key is no key to encrypt to.
+    #[error("the reader's key: {0}")]
+    Reader(#[from] SealError),
+    /// A frame of an epoch that the machine does not know.
+    #[error("frame {seq} names an epoch that has no boot frame")]
+    NoEpoch {
+        /// The frame.
+        seq: u64,
+    },
+}
+
+/// A message that only a reader opens.
+#[derive(Debug)]
+pub struct ToReader {
+    /// HPKE: the encapsulated key.
+    pub encapsulated_key: [u8; 32],
+    /// HPKE: the ciphertext.
+    pub ciphertext: Vec<u8>,
+}
+
+/// The released log.
+pub struct ReleasedLog {
+    store: Arc<dyn LogStore>,
+    ring: Arc<KeyRing>,
+    identity: Arc<Identity>,
+    entropy: Arc<dyn Entropy>,
+    released: watch::Receiver<u64>,
+    waiters: Semaphore,
+}
+
+impl std::fmt::Debug for ReleasedLog {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ReleasedLog({} frames)", self.released())
+    }
+}
+
+impl ReleasedLog {
+    /// The log behind a store, whose writer tells how many frames are released.
+    pub fn new(
+        store: Arc<dyn LogStore>,
+        ring: Arc<KeyRing>,
+        identity: Arc<Identity>,
+        entropy: Arc<dyn Entropy>,
+        released: watch::Receiver<u64>,
+    ) -> Self {
+        let waiters = Semaphore::new(EVENTS_WAITERS_MAX);
+        Self { store, ring, identity, entropy, released, waiters }
+    }
+
+    /// Whose log.
+    pub fn engine_id(&self) -> &EngineId {
+        &self.identity.engine_id
+    }
+
+    /// How many frames are released.
+    pub fn released(&self) -> u64 {
+        *self.released.borrow()
+    }
+
+    /// Tells of every change of that number, and when the writer ended.
+    pub fn watch(&self) -> watch::Receiver<u64> {
+        self.released.clone()
+    }
+
+    /// A place among those who wait; none when they are too many.
+    pub fn waiter(&self) -> Option<SemaphorePermit<'_>> {
+        self.waiters.try_acquire().ok()
+    }
+
+    /// Waits until frame `seq` is released, or the time is over, or the writer ended.
+    pub async fn wait_for(&self, seq: u64, wait: Duration) {
+        let mut released = self.watch();
+        let arrived = released.wait_for(|released| *released > seq);
+        // Whichever it was, the caller looks again.
+        let _ = timeout(wait, arrived).await;
+    }
+
+    /// Released frames from `from` on: at most `count`, about `bytes_max` bytes, and at least one
+    /// if there is one.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn frames(
+        &self,
+        from: u64,
+        count: usize,
+        bytes_max: u32,
+    ) -> Result<Vec<Frame>, LogError> {
+        let released = self.released();
+        if from >= released {
+            return Ok(Vec::new());
+        }
+        let mut frames = self.store.read(from, bytes_max).await?;
+        // The store may hold more than is released, and is not asked to know the difference.
+        frames.retain(|frame| frame.header().seq < released);
+        frames.truncate(count);
+        Ok(frames)
+    }
+
+    /// The content roots of epochs, in their order, and the state-salt key, for a reader to whom
+    /// the event at `granted_at` gave the right.
+    ///
+    /// # Errors
+    /// `Keys`, `Reader`.
+    pub async fn seal_epochs(
+        &self,
+        reader: &Bytes32,
+        granted_at: Position,
+        epochs: &[EpochRecord],
+    ) -> Result<ToReader, LogError> {
+        let mut released = ReleasedEpochs::new(&self.identity.log_keys);
+        for record in epochs {
+            released.push(record.epoch, &self.ring.keys_of(record).await?);
+        }
+        let context = keys_context(self.engine_id(), granted_at);
+        self.seal(reader, domains::READING_KEYS, &context, &released.encode())
+    }
+
+    /// The content keys of frames that follow each other, all of known epochs, for a reader.
+    ///
+    /// # Errors
+    /// `NoEpoch`, `Keys`, `Reader`.
+    pub async fn seal_frames(
+        &self,
+        reader: &Bytes32,
+        frames: &[Frame],
+        epochs: &[EpochRecord],
+    ) -> Result<ToReader, LogError> {
+        let mut released = ReleasedFrames::default();
+        for frame in frames {
+            let (seq, epoch) = (frame.header().seq, frame.header().epoch);
+            let record = epochs.iter().find(|record| record.epoch == epoch);
+            let record = record.ok_or(LogError::NoEpoch { seq })?;
+            released.push(seq, &self.ring.keys_of(record).await?);
+        }
+        let from = frames.first().map_or(0, |frame| frame.header().seq);
+        let next = frames.last().map_or(0, |frame| frame.header().seq.saturating_add(1));
+        let context = frames_context(self.engine_id(), from, next);
+        self.seal(reader, domains::READING_FRAMES, &context, &released.encode())
+    }
+
+    fn seal(
+        &self,
+        reader: &Bytes32,
+        info: &[u8],
+        context: &[u8],
+        plain: &[u8],
+    ) -> Result<ToReader, LogError> {
+        let mut ephemeral = Zeroizing::new([0; 32]);
+        self.entropy.fill(&mut ephemeral[..]);
+        let (encapsulated_key, ciphertext) =
+            seal_to_reader(&reader.0, &ephemeral, info, context, plain)?;
+        Ok(ToReader { encapsulated_key, ciphertext })
+    }
+}

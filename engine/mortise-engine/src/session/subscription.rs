@@ -1,0 +1,225 @@
+//! A connection that is a subscription: every released frame, from one seq on, as a notification.
+//!
+//! ```text
+//! reader   {"jsonrpc":"2.0","method":"subscribe","params":{"from":7},"id":1}
+//! engine   {"jsonrpc":"2.0","result":{"from":7,"released":9},"id":1}
+//!          {"jsonrpc":"2.0","method":"frames","params":{"frames":[...],"next":9,"released":9}}
+//!          {"jsonrpc":"2.0","method":"subscriptionEnded","params":{"reason":"...","next":9}}
+//! ```
+//! What it is for: auditors and indexers that follow the log. The frames are read from the store
+//! when the reader has taken those before: nothing is kept for him, the writer does not know him.
+//!
+//! Invariants: frames come in order, each once, none before its release; one notification at a time
+//! is in memory; every end that the engine chooses has a name and the seq to go on from.
+
+use super::linger;
+use crate::gate::Gate;
+use crate::log::ReleasedLog;
+use crate::phase::Phase;
+use crate::rpc;
+use mortise_format::errors::Code;
+use mortise_format::limits::SUBSCRIBER_MS_MAX;
+use mortise_format::wire::ErrorObject;
+use mortise_format::wire::envelope::{Item, Message, Request, failure, success};
+use mortise_format::wire::params::Subscribe;
+use mortise_format::wire::results::{EndReason, SubscribeResult, SubscriptionEnded};
+use serde::Serialize;
+use serde_json::json;
+use std::io;
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::timeout;
+
+/// The request, when a message is one to subscribe: alone, and with an id.
+pub(super) fn asked(message: Message) -> Result<Request, Message> {
+    match message {
+        Message::Single(Item::Request(request))
+            if request.method == "subscribe" && request.id.is_some() =>
+        {
+            Ok(request)
+        }
+        other => Err(other),
+    }
+}
+
+/// Answers a request to subscribe, and serves the subscription to its end. When it is refused, the
+/// refusal is given back, and the connection goes on as before. `is_alone` says that nothing came
+/// behind it, which would never be answered.
+pub(super) async fn serve(
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    gate: &Gate,
+    request: &Request,
+    is_alone: bool,
+) -> io::Result<Option<Vec<u8>>> {
+    let id = request.id.as_ref().expect("a request to subscribe has an id");
+    let refused = |error: &ErrorObject| Ok(Some(failure(id, error)));
+    if !is_alone {
+        return refused(&rpc::subscribe_elsewhere());
+    }
+    let params = match Subscribe::parse(&request.params) {
+        Ok(params) => params,
+        Err(error) => return refused(&ErrorObject::from(error)),
+    };
+    let log = match rpc::log(gate) {
+        Ok(log) => log,
+        Err(error) => return refused(&error),
+    };
+    let Some(_place) = log.waiter() else {
+        return refused(&ErrorObject::new(Code::Overloaded).with("retryAfterMs", 1000));
+    };
+    let released = log.released();
+    let from = params.from.unwrap_or(released);
+    let answer = SubscribeResult { from, released };
+    let answer = success(id, &json!(answer));
+    let mut subscription = Subscription { stream, next: from, patience: PATIENCE };
+    if let Sent::Late = subscription.send(answer).await? {
+        subscription.end(EndReason::SlowReader).await?;
+        return Ok(None);
+    }
+    let reason = subscription.run(log, || gate.phase() == Phase::Ready).await?;
+    subscription.end(reason).await?;
+    Ok(None)
+}
+
+/// How long a reader may take for one notification.
+#[derive(Debug, Clone, Copy)]
+struct Patience {
+    /// After it he is told that he is too slow.
+    told: Duration,
+    /// After it he is cut off: he does not even take that.
+    cut: Duration,
+}
+
+const PATIENCE: Patience = Patience {
+    told: Duration::from_millis(SUBSCRIBER_MS_MAX),
+    cut: Duration::from_millis(3 * SUBSCRIBER_MS_MAX),
+};
+
+/// How a notification was taken.
+#[derive(Debug, PartialEq, Eq)]
+enum Sent {
+    InTime,
+    Late,
+}
+
+struct Subscription<'a, S> {
+    stream: &'a mut S,
+    next: u64,
+    patience: Patience,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Subscription<'_, S> {
+    async fn run(
+        &mut self,
+        log: &ReleasedLog,
+        is_serving: impl Fn() -> bool,
+    ) -> io::Result<EndReason> {
+        let mut released = log.watch();
+        let mut hears = true;
+        loop {
+            if !is_serving() {
+                return Ok(EndReason::NotServing);
+            }
+            if self.next < log.released() {
+                let Ok(frames) = rpc::notified_frames(log, self.next).await else {
+                    return Ok(EndReason::NotServing);
+                };
+                let next = frames.next;
+                let sent = self.notify("frames", &frames).await?;
+                self.next = next;
+                if sent == Sent::Late {
+                    return Ok(EndReason::SlowReader);
+                }
+                continue;
+            }
+            let mut input = [0; 1];
+            tokio::select! {
+                changed = released.changed() => if changed.is_err() {
+                    return Ok(EndReason::NotServing);
+                },
+                // Whoever closed his half may still read.
+                read = self.stream.read(&mut input), if hears => match read? {
+                    0 => hears = false,
+                    _ if input[0].is_ascii_whitespace() => {}
+                    _ => return Ok(EndReason::NewInput),
+                },
+                () = tokio::time::sleep(PHASE_LOOK) => {}
+            }
+        }
+    }
+
+    async fn end(&mut self, reason: EndReason) -> io::Result<()> {
+        let ended = SubscriptionEnded { reason, next: self.next };
+        self.notify("subscriptionEnded", &ended).await?;
+        self.stream.shutdown().await?;
+        linger(self.stream).await;
+        Ok(())
+    }
+
+    async fn notify(&mut self, method: &str, params: &impl Serialize) -> io::Result<Sent> {
+        let notification = json!({"jsonrpc": "2.0", "method": method, "params": params});
+        self.send(serde_json::to_vec(&notification).map_err(io::Error::other)?).await
+    }
+
+    async fn send(&mut self, mut line: Vec<u8>) -> io::Result<Sent> {
+        line.push(b'\n');
+        let begun = Instant::now();
+        let written = async {
+            self.stream.write_all(&line).await?;
+            self.stream.flush().await
+        };
+        let written = timeout(self.patience.cut, written).await;
+        written.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+        let is_late = begun.elapsed() > self.patience.told;
+        Ok(if is_late { Sent::Late } else { Sent::InTime })
+    }
+}
+
+/// How often the phase is looked at while nothing is released.
+const PHASE_LOOK: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mortise_format::wire::envelope;
+
+    #[test]
+    fn only_a_single_request_with_an_id_subscribes() {
+        let is_asked = |text: &str| asked(envelope::parse(text.as_bytes())).is_ok();
+        assert!(is_asked(r#"{"jsonrpc":"2.0","method":"subscribe","id":1}"#));
+        assert!(!is_asked(r#"{"jsonrpc":"2.0","method":"subscribe"}"#));
+        assert!(!is_asked(r#"[{"jsonrpc":"2.0","method":"subscribe","id":1}]"#));
+        assert!(!is_asked(r#"{"jsonrpc":"2.0","method":"health","id":1}"#));
+    }
+
+    /// Goal: a reader who takes a notification late is told so with the seq to go on from, and one
+    /// who takes nothing is cut off. Method: a pipe that holds a few bytes.
+    #[tokio::test]
+    async fn slow_reader_gets_a_named_end_and_one_who_reads_nothing_is_cut_off() {
+        let patience = Patience { told: Duration::from_millis(1), cut: Duration::from_millis(200) };
+        let (mut ours, mut theirs) = tokio::io::duplex(16);
+        let mut subscription = Subscription { stream: &mut ours, next: 7, patience };
+        let reading = async {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            let mut text = String::new();
+            theirs.read_to_string(&mut text).await.unwrap();
+            text
+        };
+        let sending = async {
+            assert_eq!(
+                subscription.notify("frames", &json!({"next": 7})).await.unwrap(),
+                Sent::Late
+            );
+            subscription.end(EndReason::SlowReader).await.unwrap();
+        };
+        let (text, ()) = tokio::join!(reading, sending);
+        let last: serde_json::Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+        assert_eq!(last["method"], "subscriptionEnded");
+        assert_eq!(last["params"], json!({"reason": "SLOW_READER", "next": 7}));
+
+        let (mut ours, _theirs) = tokio::io::duplex(16);
+        let mut subscription = Subscription { stream: &mut ours, next: 7, patience };
+        let error = subscription.notify("frames", &json!({"next": 7})).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
+}
