@@ -63,6 +63,9 @@ pub struct DevArgs {
     /// Found a new folder under three witnesses, of which two must cosign before an answer leaves
     #[arg(long, conflicts_with = "genesis")]
     pub witnessed: bool,
+    /// A witness of the genesis that runs elsewhere, and where: "VERIFIER_KEY URL"; repeatable
+    #[arg(long, value_name = "KEY URL", requires = "genesis")]
+    pub witness: Vec<String>,
     /// Log of both processes on stderr: error, warn, info, debug
     #[arg(long, default_value = "warn")]
     pub log: String,

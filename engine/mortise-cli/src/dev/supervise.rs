@@ -89,7 +89,7 @@ async fn round(
     let mut witnesses = started.map_err(DevError::Child)?;
     let mut host_args = folder.host_args(args.http, &args.log);
     host_args.extend(folder.host_kms_args(&kms_ready));
-    let ways = witnesses.ways();
+    let ways = witnesses.ways().and(&args.witness);
     host_args.extend(ways.host_args(folder));
     let mut host = start(host_args)?;
     let url = match host.notice().await {

@@ -35,8 +35,17 @@ pub(crate) struct Ways {
 }
 
 impl Ways {
+    /// These and others, `VERIFIER_KEY URL` each.
+    pub fn and(mut self, others: &[String]) -> Self {
+        self.places.extend_from_slice(others);
+        self
+    }
+
     /// They know this log from now on.
     pub fn know(&self, log_key: &str) -> io::Result<()> {
+        if let Some(folder) = self.logs.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
         let known = std::fs::read_to_string(&self.logs).unwrap_or_default();
         match known.lines().any(|line| line == log_key) {
             true => Ok(()),
