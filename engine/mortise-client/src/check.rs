@@ -3,8 +3,8 @@
 //! What a success proves: the pinned engine signed a promise (an outcome, a statement) whose every
 //! field is the one shown, about exactly the terms that the caller signed; the event of the receipt
 //! is in the frame that the statement names, at the place that the promise says; and the frame is
-//! the last leaf of the history that the statement names. What it does not prove: that the key lives
-//! in an enclave (attestation), that the log was not forked (statements of others, cosigned
+//! the last leaf of the history that the statement names. What it does not prove: that the key
+//! lives in an enclave (attestation), that the log was not forked (statements of others, cosigned
 //! checkpoints).
 
 use crate::client::Identity;

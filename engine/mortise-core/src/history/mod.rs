@@ -3,8 +3,8 @@
 //!
 //! What it is for: one root per frame that standard transparency-log tools and witnesses
 //! understand. The engine keeps a [`Frontier`], one hash per set bit of the size, for the newest
-//! frame, and an [`archive::Archive`] for all proofs about older ones. Whoever holds the list of all
-//! leaf hashes makes the same proofs from it ([`inclusion_path`], [`consistency_path`]).
+//! frame, and an [`archive::Archive`] for all proofs about older ones. Whoever holds the list of
+//! all leaf hashes makes the same proofs from it ([`inclusion_path`], [`consistency_path`]).
 //!
 //! What it does not do: verify proofs (`mortise_format::merkle::history` does), keep leaves, parse
 //! checkpoints, decide which root to believe.

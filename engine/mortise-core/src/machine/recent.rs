@@ -10,8 +10,8 @@
 //! state after frame s  = state now, with what frames s+1, s+2, ... changed turned back
 //! held under root s    = the first of them that changed the leaf says, else the state now
 //! ```
-//! Invariants: at most `RECENT_ROOTS_MAX` frames and about `RECENT_ROOTS_BYTES_MAX` bytes; a proof is
-//! given only when it leads to the root that the frame had.
+//! Invariants: at most `RECENT_ROOTS_MAX` frames and about `RECENT_ROOTS_BYTES_MAX` bytes; a proof
+//! is given only when it leads to the root that the frame had.
 
 use super::Machine;
 use crate::state::Before;

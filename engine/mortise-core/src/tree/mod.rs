@@ -5,8 +5,8 @@
 //! holds a value or holds nothing, and batch updates that hash each dirty node once.
 //!
 //! What it does not do: verify proofs (`mortise_format::merkle::state` does), choose positions or
-//! salt values (the state does), keep old roots (`machine::RecentRoots` keeps what it takes to prove
-//! under them), store anything, sign anything.
+//! salt values (the state does), keep old roots (`machine::RecentRoots` keeps what it takes to
+//! prove under them), store anything, sign anything.
 //!
 //! ```text
 //! root(set, depth) = 32 zero bytes                            no leaf below

@@ -1,8 +1,8 @@
 //! Proofs in a tree that differs from the one at hand: by the leaves of a few frames.
 //!
-//! What it is for: a proof under the root of an earlier frame. The changes since then, turned round,
-//! lie over the tree like a sheet; only subtrees that hold one of them are hashed anew, nothing is
-//! copied and nothing of the tree is written.
+//! What it is for: a proof under the root of an earlier frame. The changes since then, turned
+//! round, lie over the tree like a sheet; only subtrees that hold one of them are hashed anew,
+//! nothing is copied and nothing of the tree is written.
 //!
 //! What it does not do: keep changes ([`crate::machine::RecentRoots`] does).
 //!

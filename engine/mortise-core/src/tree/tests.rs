@@ -443,7 +443,8 @@ proptest! {
             tree.update(batch);
         }
         for (root, then) in earlier {
-            let differing = then.keys().chain(model.keys()).filter(|p| then.get(*p) != model.get(*p));
+            let differs = |p: &&Position| then.get(*p) != model.get(*p);
+            let differing = then.keys().chain(model.keys()).filter(differs);
             let mut sheet: Vec<_> = differing.map(|p| (*p, then.get(p).copied())).collect();
             sheet.sort_unstable();
             sheet.dedup();

@@ -89,8 +89,8 @@ fn head(shown: &Shown) -> TreeHead {
     TreeHead { size: statement.history_size, root: statement.history_root }
 }
 
-/// The newest checkpoint: the one place where it is written for callers. Under witnesses it has their
-/// cosignatures; a head between two rounds of them has none.
+/// The newest checkpoint: the one place where it is written for callers. Under witnesses it has
+/// their cosignatures; a head between two rounds of them has none.
 fn newest_note(gate: &Gate, shown: &Shown) -> Result<String, ErrorObject> {
     let cosigned = serving(gate)?.council.as_ref().and_then(|council| council.newest());
     if let Some(cosigned) = cosigned.filter(|cosigned| cosigned.head == head(shown)) {
