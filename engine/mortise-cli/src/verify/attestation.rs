@@ -168,7 +168,7 @@ impl AttestationArgs {
         let images = [&file.pcr0, &file.pcr1, &file.pcr2].map(Vec::is_empty);
         if images.contains(&true) && images.contains(&false) {
             return Err(Failure::usage(
-                "the policy file names an image by halves\n  next: name pcr0, pcr1 and pcr2 of each",
+                "the policy file names an image by halves\n  next: name its pcr0, pcr1 and pcr2",
             ));
         }
         if self.any_image && images == [false; 3] {

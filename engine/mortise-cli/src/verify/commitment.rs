@@ -17,17 +17,17 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 const EXAMPLES: &str = "\
-FILE is an answer of commitLock, signLock, commitBatch or extendLock, or a commitment alone. What you \
-name - the draft that you signed, or single fields - must be what the engine promised; what you do \
-not name is shown, and is as the engine says.
+FILE is an answer of commitLock, signLock, commitBatch or extendLock, or a commitment alone. What \
+you name - the draft that you signed, or single fields - must be what the engine promised; what \
+you do not name is shown, and is as the engine says.
 
 Examples:
   mortise verify commitment answer.json --terms draft.json --policy trust.toml --at live
   mortise verify commitment answer.json --beneficiary 0x... --asset native:1 --amount 1000000 \\
       --custody escrow --durability witnessed --at live --policy trust.toml
 
---at: `document` (default) asks for no time; `live` and a time (seconds since 1970) ask that a fill \
-counts then.
+--at: `document` (default) asks for no time; `live` and a time (seconds since 1970) ask that a \
+fill counts then.
 
 Exit codes: 0 proven, 1 not proven (the name of the check that failed comes first), 2 wrong usage.";
 

@@ -12,12 +12,12 @@ use serde_json::{Value, json as value};
 use std::path::{Path, PathBuf};
 
 const EXAMPLES: &str = "\
-With one file, checks evidence. With two, compares what both state - receipts, roots, proofs, trust \
-files of one engine - and writes the evidence with --out, for anybody who knows the engine.
+With one file, checks evidence. With two, compares what both state - receipts, roots, proofs, \
+trust files of one engine - and writes the evidence with --out, for anybody who knows the engine.
 
-When both statements alone can be true, a leaf shows more: --leaf FILE is the frame that the history \
-of OTHER has at the place of FILE's frame. It is {\"leaf\", \"path\"}, a receipt, or an answer of \
-getReceipt; then OTHER is the getCheckpoint of the same size.
+When both statements alone can be true, a leaf shows more: --leaf FILE is the frame that the \
+history of OTHER has at the place of FILE's frame. It is {\"leaf\", \"path\"}, a receipt, or an \
+answer of getReceipt; then OTHER is the getCheckpoint of the same size.
 
 Examples:
   mortise verify fork evidence.json --policy trust.toml

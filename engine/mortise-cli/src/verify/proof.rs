@@ -5,6 +5,7 @@ use super::{file, refused, verdict::Verdict};
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::values::asset;
+use mortise_format::U256;
 use mortise_format::asset::Asset;
 use mortise_format::entry::{LeafKey, LeafValue};
 use mortise_format::ids::{Address, LockId};
@@ -112,12 +113,11 @@ fn describe(found: &LeafValue) -> Value {
         LeafValue::Lock {
             status, custody, expires, claim_by, settle_by, legs, granted_at, ..
         } => {
-            let parts = |leg: &[mortise_format::U256; 3]| value!({"remaining": leg[0], "claimed": leg[1], "settled": leg[2]});
             value!({
                 "status": status.name(), "custody": custody.name(), "expires": expires,
                 "claimBy": claim_by, "settleBy": settle_by,
                 "grantedAt": format!("event {} of frame {}", granted_at.index, granted_at.seq),
-                "legs": legs.iter().map(parts).collect::<Vec<_>>(),
+                "legs": legs.iter().map(leg).collect::<Vec<_>>(),
             })
         }
         LeafValue::Account { held, claimed, fact } => value!({
@@ -130,4 +130,8 @@ fn describe(found: &LeafValue) -> Value {
         }
         LeafValue::Policy(hash) => value!({"policyHash": hash}),
     }
+}
+
+fn leg([remaining, claimed, settled]: &[U256; 3]) -> Value {
+    value!({"remaining": remaining, "claimed": claimed, "settled": settled})
 }

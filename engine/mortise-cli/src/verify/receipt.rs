@@ -12,8 +12,8 @@ use mortise_verify::{json, tlog_proof};
 use std::path::{Path, PathBuf};
 
 const EXAMPLES: &str = "\
-FILE is an answer of getReceipt, or of any call that was logged (commitLock, claimLock, ...), alone \
-or with its JSON-RPC envelope. Nothing is asked of anybody.
+FILE is an answer of getReceipt, or of any call that was logged (commitLock, claimLock, ...), \
+alone or with its JSON-RPC envelope. Nothing is asked of anybody.
 
 Examples:
   mortise verify receipt answer.json --engine-id $ID --address $ADDRESS

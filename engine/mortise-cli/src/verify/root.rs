@@ -11,9 +11,9 @@ use mortise_verify::{Engine, fork};
 use std::path::{Path, PathBuf};
 
 const EXAMPLES: &str = "\
-FILE is any answer with a statement: getStateRoot with `signed`, a receipt, a proof, an attestation, \
-or a trust file. With --older the histories of both are compared; two of different size take the \
-proof of getConsistencyProof.
+FILE is any answer with a statement: getStateRoot with `signed`, a receipt, a proof, an \
+attestation, or a trust file. With --older the histories of both are compared; two of different \
+size take the proof of getConsistencyProof.
 
 Examples:
   mortise verify root root.json --policy trust.toml

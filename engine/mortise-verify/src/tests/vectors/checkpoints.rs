@@ -14,12 +14,12 @@ use serde_json::{Value, json};
 
 const ABOUT: &str = "Checkpoints (specs/history.md): input.note (text, or hex for bytes that are \
 none) under input.origin and input.logKey; with witnesses, a quorum of them must have cosigned. \
-Verdict: proven, or the name of the refusal. Each case is its base with other values at the places of \
-`set` (JSON pointers).";
-const TLOG_ABOUT: &str = "tlog-proof@v1 (specs/history.md): input.proof (text, or hex for bytes that \
-are none) of input.leaf under input.origin and input.logKey; with witnesses, a quorum of them must \
-have cosigned. Verdict: proven, or the name of the refusal. Each case is its base with other values at \
-the places of `set` (JSON pointers).";
+Verdict: proven, or the name of the refusal. Each case is its base with other values at the places \
+of `set` (JSON pointers).";
+const TLOG_ABOUT: &str = "tlog-proof@v1 (specs/history.md): input.proof (text, or hex for bytes \
+that are none) of input.leaf under input.origin and input.logKey; with witnesses, a quorum of them \
+must have cosigned. Verdict: proven, or the name of the refusal. Each case is its base with other \
+values at the places of `set` (JSON pointers).";
 
 fn bytes(input: &Value, name: &str) -> Result<Vec<u8>, &'static str> {
     match input[name].as_str().ok_or(FORM)? {
@@ -63,7 +63,8 @@ fn judge_tlog(input: &Value) -> Result<(), &'static str> {
 
 fn keys_json(count: u8, quorum: usize) -> Value {
     let keys: Vec<String> = (0..count).map(|n| witness(n).1.to_string()).collect();
-    json!({"origin": ORIGIN, "logKey": log_key().1.to_string(), "witnesses": keys, "quorum": quorum})
+    let log_key = log_key().1.to_string();
+    json!({"origin": ORIGIN, "logKey": log_key, "witnesses": keys, "quorum": quorum})
 }
 
 fn with(mut input: Value, name: &str, value: impl Into<Value>) -> Value {

@@ -15,8 +15,8 @@ use serde_json::{Value, json};
 
 const ABOUT: &str = "Commitments (specs/receipts.md): input.commitment is an engine's answer, \
 input.expected what it is held against: terms, and lockId, userSignature, custody, durability, \
-policyHash, now where they are asked for. Verdict: proven, or the name of the refusal. Each case is \
-its base with other values at the places of `set` (JSON pointers).";
+policyHash, now where they are asked for. Verdict: proven, or the name of the refusal. Each case \
+is its base with other values at the places of `set` (JSON pointers).";
 
 /// The terms of an input, by the names that a lock has on the wire.
 #[derive(Deserialize)]

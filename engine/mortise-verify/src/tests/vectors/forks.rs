@@ -9,8 +9,8 @@ use mortise_format::wire::results::ForkEvidenceView;
 use serde_json::{Value, json};
 
 const ABOUT: &str = "Fork evidence (specs/receipts.md): input.evidence is a file of evidence. \
-Verdict: proven, by the rule that the base is called after, or the name of the refusal. Each case is \
-its base with other values at the places of `set` (JSON pointers).";
+Verdict: proven, by the rule that the base is called after, or the name of the refusal. Each case \
+is its base with other values at the places of `set` (JSON pointers).";
 
 /// The bases, each called after the rule that it breaks.
 const BASES: [&str; 5] = [
@@ -53,22 +53,22 @@ fn input(log: &Log, a: &SignedStatement, b: &SignedStatement, leaves: ForkLeaves
 pub fn file() -> File {
     let mut file = File::new("fork.json", ABOUT, judge);
     let (a, b) = (branch(3, 4, 2), branch(3, 6, 3));
-    let stated = |log: &Log, seq: usize| log.frames[seq].signed.clone();
+    let signed = |log: &Log, seq: usize| log.frames[seq].signed.clone();
     let none = ForkLeaves::None;
-    let one_size = input(&a, &stated(&a, 5), &stated(&b, 5), none.clone());
+    let one_size = input(&a, &signed(&a, 5), &signed(&b, 5), none.clone());
     file.base("SameSizeOtherRoot", one_size);
     let mut other = a.frames[5].signed.statement.clone();
     other.time_ms += 1000;
     let other = a.sign(other);
-    file.base("SameFrameOtherContent", input(&a, &stated(&a, 5), &other, none.clone()));
+    file.base("SameFrameOtherContent", input(&a, &signed(&a, 5), &other, none.clone()));
     let mut rewound = Log::of(1, 3);
     rewound.push(START_MS + 60_000, &[event(9)]);
-    let shrank = input(&a, &stated(&rewound, 3), &stated(&b, 8), none);
+    let shrank = input(&a, &signed(&rewound, 3), &signed(&b, 8), none);
     file.base("LaterTimeSmallerSize", shrank);
     let both = ForkLeaves::Both { index: 5, first: leaf(&a, 5, 7), second: leaf(&b, 5, 9) };
-    file.base("OtherLeaf", input(&a, &stated(&a, 6), &stated(&b, 8), both));
+    file.base("OtherLeaf", input(&a, &signed(&a, 6), &signed(&b, 8), both));
     let at_first = ForkLeaves::AtFirst(leaf(&b, 4, 9));
-    file.base("OtherFrame", input(&a, &stated(&a, 4), &stated(&b, 8), at_first));
+    file.base("OtherFrame", input(&a, &signed(&a, 4), &signed(&b, 8), at_first));
     file.every_change("SameSizeOtherRoot", &["/evidence/first", "/evidence/second"]);
     file.every_change("OtherLeaf", &["/evidence/leaves"]);
     file.every_change("OtherFrame", &["/evidence/leaves"]);
@@ -76,37 +76,46 @@ pub fn file() -> File {
     file
 }
 
+/// A signed statement as a file of evidence has it.
+fn stated(log: &Log, seq: usize) -> Value {
+    let signed = &log.frames[seq].signed;
+    input(log, signed, signed, ForkLeaves::None)["evidence"]["first"].clone()
+}
+
 fn named(file: &mut File, a: &Log, b: &Log) {
     let base = "SameSizeOtherRoot";
-    let view = |log: &Log, seq: usize| {
-        let signed = &log.frames[seq].signed;
-        input(log, signed, signed, ForkLeaves::None)["evidence"]["first"].clone()
-    };
     let stranger = Log::of(9, 6);
-    let place = |log: &Log, seq, size| {
-        let proof = leaf(log, seq, size);
-        let all = ForkLeaves::AtFirst(proof);
-        input(log, &log.frames[0].signed, &log.frames[0].signed, all)["evidence"]["leaves"]
-            ["atFirst"]
-            .clone()
-    };
     for (name, base, set, verdict) in [
         (
             "the same statement twice",
             base,
-            json!({"/evidence/second": view(a, 5)}),
+            json!({"/evidence/second": stated(a, 5)}),
             "SameStatement",
         ),
-        ("an honest pair", base, json!({"/evidence/second": view(a, 6)}), "NoContradiction"),
+        ("an honest pair", base, json!({"/evidence/second": stated(a, 6)}), "NoContradiction"),
         (
             "another engine's statement",
             base,
-            json!({"/evidence/second": view(&stranger, 5)}),
+            json!({"/evidence/second": stated(&stranger, 5)}),
             "Second",
         ),
         ("another key", base, json!({"/engine/address": stranger.engine.address}), "First"),
         ("another form", base, json!({"/evidence/format": "evidence"}), "Form"),
         ("a field of no name", base, json!({"/evidence/more": 1}), "Form"),
+    ] {
+        file.case(name, base, set, verdict);
+    }
+    leaves(file, a, b);
+}
+
+/// Leaves that are not what they are shown as.
+fn leaves(file: &mut File, a: &Log, b: &Log) {
+    let place = |log: &Log, seq, size| {
+        let signed = &log.frames[0].signed;
+        let all = ForkLeaves::AtFirst(leaf(log, seq, size));
+        input(log, signed, signed, all)["evidence"]["leaves"]["atFirst"].clone()
+    };
+    for (name, base, set, verdict) in [
         (
             "a leaf that both have",
             "OtherLeaf",
@@ -141,7 +150,7 @@ fn named(file: &mut File, a: &Log, b: &Log) {
         (
             "the frame that the first states",
             "OtherFrame",
-            json!({"/evidence/first": view(b, 4)}),
+            json!({"/evidence/first": stated(b, 4)}),
             "SameLeaf",
         ),
     ] {

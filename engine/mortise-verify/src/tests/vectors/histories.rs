@@ -12,8 +12,8 @@ use mortise_format::wire::HexBytes;
 use serde_json::{Value, json};
 
 const ABOUT: &str = "The history (specs/history.md): input.check is inclusion (of leaf at index \
-under head) or consistency (of earlier with later). Verdict: proven, or the name of the refusal. Each \
-case is its base with other values at the places of `set` (JSON pointers).";
+under head) or consistency (of earlier with later). Verdict: proven, or the name of the refusal. \
+Each case is its base with other values at the places of `set` (JSON pointers).";
 
 pub fn head(value: &Value) -> Result<TreeHead, &'static str> {
     let (size, root): (u64, Root) = (read(value, "size")?, read(value, "root")?);

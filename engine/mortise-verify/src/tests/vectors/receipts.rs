@@ -12,8 +12,8 @@ use mortise_format::wire::results::StatementView;
 use serde_json::{Value, json};
 
 const ABOUT: &str = "Receipts (specs/receipts.md): input.receipt is an engine's answer, input.head \
-the history that its frame is shown in by historyPath. Verdict: proven, or the name of the refusal. \
-Each case is its base with other values at the places of `set` (JSON pointers).";
+the history that its frame is shown in by historyPath. Verdict: proven, or the name of the \
+refusal. Each case is its base with other values at the places of `set` (JSON pointers).";
 
 fn judge(input: &Value) -> Result<(), &'static str> {
     let engine = read_engine(input)?;

@@ -15,9 +15,10 @@ use mortise_format::merkle::state::ProofEnd;
 use mortise_format::wire::results::{ProofResult, StatementView};
 use serde_json::{Value, json};
 
-const ABOUT: &str = "State proofs (specs/state-tree.md): input.proof is an engine's answer about the \
-entry input.key: a lockId, an owner, an owner and asset, or policy. Verdict: proven, or the name of \
-the refusal. Each case is its base with other values at the places of `set` (JSON pointers).";
+const ABOUT: &str = "State proofs (specs/state-tree.md): input.proof is an engine's answer about \
+the entry input.key: a lockId, an owner, an owner and asset, or policy. Verdict: proven, or the \
+name of the refusal. Each case is its base with other values at the places of \
+`set` (JSON pointers).";
 
 const SALT: [u8; 32] = [6; 32];
 
