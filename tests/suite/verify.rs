@@ -1,8 +1,8 @@
 //! `mortise verify` on files: answers of a running engine, saved, and checked with no engine.
 //!
 //! Goal: what an engine answers is proven; each field of it flipped, cut, lengthened or swapped,
-//! and answers of other keys, engines, roots and epochs, are refused by name with exit 1. Method: the
-//! command itself, over files of a real system's answers.
+//! and answers of other keys, engines, roots and epochs, are refused by name with exit 1. Method:
+//! the command itself, over files of a real system's answers.
 
 #[path = "verify/answers.rs"]
 mod answers;
