@@ -28,6 +28,7 @@ fn name(reject: &Reject) -> &'static str {
         Reject::Limit(Limit::Rate, _) => "limit rate",
         Reject::Limit(Limit::Requests, _) => "limit requests",
         Reject::Limit(Limit::Drafts, _) => "limit drafts",
+        Reject::Limit(Limit::ReadingGrants, _) => "limit reading grants",
         Reject::AlreadyTerminal(_) => "already terminal",
         Reject::ConsentRequired(Party::Owner) => "consent of the owner",
         Reject::ConsentRequired(Party::Beneficiary) => "consent of the beneficiary",
@@ -41,10 +42,15 @@ fn name(reject: &Reject) -> &'static str {
 
 /// Met elsewhere: drafts in the pipeline (`drafts`), proofs in the session, and the two that the
 /// generator seldom meets, in `facts`.
-const ELSEWHERE: [&str; 4] =
-    ["limit drafts", "proof invalid", "limit account", "reset period too short"];
+const ELSEWHERE: [&str; 5] = [
+    "limit drafts",
+    "limit reading grants",
+    "proof invalid",
+    "limit account",
+    "reset period too short",
+];
 
-const ALL: [&str; 26] = [
+const ALL: [&str; 27] = [
     "lock not found",
     "invalid signature",
     "lock expired",
@@ -63,6 +69,7 @@ const ALL: [&str; 26] = [
     "limit rate",
     "limit requests",
     "limit drafts",
+    "limit reading grants",
     "already terminal",
     "consent of the owner",
     "consent of the beneficiary",
