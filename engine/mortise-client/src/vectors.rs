@@ -17,6 +17,7 @@ use mortise_format::ids::{
     to_checksum,
 };
 use mortise_format::lock::{Custody, Durability, LOCKED_ASSET_TYPE, LegTerms, LockTerms, Status};
+use mortise_format::reading::ReadingGrant;
 use mortise_format::witness::{SUCCESSION_TYPE, Succession};
 use serde_json::{Value, json};
 
@@ -233,6 +234,17 @@ fn succession() -> Value {
     vector(SUCCESSION_TYPE, None, message, succession.hash())
 }
 
+fn grant_reading() -> Value {
+    let reader = Bytes32([0x99; 32]);
+    let grant = ReadingGrant { reader, from_epoch: 2, to_epoch: 5, request: request() };
+    let message = json!({
+        "engineId": text(&ENGINE), "reader": text(&grant.reader),
+        "fromEpoch": grant.from_epoch, "toEpoch": grant.to_epoch,
+        "requestId": text(&grant.request.id), "validUntil": grant.request.valid_until,
+    });
+    vector(eip712::GRANT_READING_TYPE, None, message, eip712::grant_reading(&ENGINE, &grant))
+}
+
 fn balance_fact() -> Value {
     let fact = BalanceFact {
         asset: terms().legs[0].asset,
@@ -440,6 +452,7 @@ fn file() -> Value {
             approval(), intent(&Bytes32::ZERO), intent(&batch), claim(), release, cancel, extend,
             balance_fact(), commitment(), outcome(), statement(), decrypt_request(),
             succession(),
+            grant_reading(),
         ],
         "hashes": named_hashes(),
         "cancel": plain_cancels(),
@@ -469,5 +482,5 @@ fn every_signature_of_the_file_recovers_to_its_signer() {
         assert_eq!(recover(&Digest(digest.0), &signature), Ok(signer().address()));
         count += 1;
     }
-    assert_eq!(count, 14);
+    assert_eq!(count, 16);
 }

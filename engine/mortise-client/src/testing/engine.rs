@@ -92,6 +92,7 @@ impl Engine {
             phase: "ready".into(),
             pruning_horizon: 0,
             fault: None,
+            log_key: None,
         }
     }
 
