@@ -172,6 +172,7 @@ impl Subscribe {
 mod tests {
     use super::*;
     use crate::eip712::Request;
+    use alloc::string::String;
     use serde_json::json;
 
     #[test]
@@ -200,14 +201,14 @@ mod tests {
 
     #[test]
     fn what_is_out_of_bounds_is_refused_by_field() {
-        let field = |params: Value| GetEvents::parse(&params).unwrap_err().field().to_owned();
+        let field = |p: Value| String::from(GetEvents::parse(&p).unwrap_err().field());
         assert_eq!(field(json!({})), "from");
         for count in [0, 257] {
             assert_eq!(field(json!({"from": 0, "count": count})), "count");
         }
         assert_eq!(field(json!({"from": 0, "waitMs": 30_001})), "waitMs");
         assert_eq!(field(json!({"from": 0, "reader": "0x01"})), "reader");
-        let field = |params: Value| GrantReading::parse(&params).unwrap_err().field().to_owned();
+        let field = |p: Value| String::from(GrantReading::parse(&p).unwrap_err().field());
         let reader = Bytes32([7; 32]);
         assert_eq!(field(json!({"reader": reader, "fromEpoch": 1})), "toEpoch");
     }
