@@ -1,10 +1,10 @@
 //! Every failure twice: it did not happen, and it did (INV-09).
 //!
 //! The cells of the table are values here; `specs/durability-and-recovery.md` repeats them, and a
-//! test holds the two equal. Each cell runs the same story: a lock is durable and answered, a second
-//! one is asked for, something fails, the engine starts again. In every cell the first lock is
-//! there, roots are those that were signed, and the first request is answered with the same bytes;
-//! the cell says what became of the second and what the start says.
+//! test holds the two equal. Each cell runs the same story: a lock is durable and answered, a
+//! second one is asked for, something fails, the engine starts again. In every cell the first lock
+//! is there, roots are those that were signed, and the first request is answered with the same
+//! bytes; the cell says what became of the second and what the start says.
 
 mod cells;
 mod order;
