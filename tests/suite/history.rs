@@ -192,7 +192,7 @@ fn a_store_that_changes_a_leaf_gets_no_proof() {
 
 /// Whether the lock is shown as held after frame `seq`, under the root that was stated then.
 fn proven(driver: &mut Driver, key: &LeafKey, seq: u64) -> Option<Vec<u8>> {
-    let shown = shown(driver, Query::ProofAt(key.clone(), seq));
+    let shown = shown(driver, Query::ProofAt(*key, seq));
     let (frame, _) = shown.event.as_ref().expect("the statement comes with a frame");
     let stated = verified(driver, frame.signed());
     assert_eq!(stated.seq(), seq);
@@ -247,7 +247,7 @@ fn roots_outside_of_the_window_are_refused_with_the_window() {
     let window = RootNotKept { oldest: newest - frames, newest };
     let key = LeafKey::Principal(Party::Owner.address());
     for seq in [0, window.oldest - 1, newest + 1, u64::MAX] {
-        let reply = driver.read(Query::ProofAt(key.clone(), seq));
+        let reply = driver.read(Query::ProofAt(key, seq));
         let told = matches!(reply, Reply::Read(Answer::RootNotKept(found)) if found == window);
         assert!(told, "{seq}: {reply:?}");
     }

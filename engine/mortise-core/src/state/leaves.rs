@@ -40,7 +40,6 @@ impl Before {
         };
         size_of::<Self>() + legs * size_of::<[U256; 3]>()
     }
-
 }
 
 /// What changed since leaves were last taken, each entry perhaps more than once.
