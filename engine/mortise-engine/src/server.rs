@@ -179,7 +179,7 @@ pub async fn run(
         }
     };
     let ended = match started {
-        Ok(ledger) => serve(ledger, &phase, shutdown).await,
+        Ok(started) => serve(started, &phase, observer.as_ref(), shutdown).await,
         Err(error) if error.is_worth_a_restart() => Err(error),
         Err(error) => {
             // The log is not the one that this engine wrote, or it cannot be opened: say so to
@@ -205,7 +205,7 @@ async fn start(
     phase: &Arc<PhaseCell>,
     gate: &Arc<Gate>,
     observer: &Arc<dyn Observer>,
-) -> Result<Addr<Ledger>, EngineError> {
+) -> Result<Started, EngineError> {
     let arbiter = Arbiter::new().handle();
     let remote = connect_store(&arbiter, config.store.clone()).await;
     let remote =
@@ -253,14 +253,19 @@ async fn start(
         released,
     };
     let ledger = Ledger::start_in_arbiter(&arbiter, |_| Ledger::new(parts));
-    let identity_of = Arc::clone(&identity);
-    let (ledger_of, log) = (ledger.clone(), Arc::new(log));
+    let (identity_of, log) = (Arc::clone(&identity), Arc::new(log));
+    let ledger_of = ledger.clone();
     let serving =
         Serving { ledger: ledger_of, crypto, identity: identity_of, boot_ms, proof, council, log };
     gate.open(serving);
-    wait_ready(phase).await?;
-    observer.ready(&identity, epoch);
-    Ok(ledger)
+    Ok(Started { ledger, identity, epoch })
+}
+
+/// An engine whose boot frame is under way.
+struct Started {
+    ledger: Addr<Ledger>,
+    identity: Arc<Identity>,
+    epoch: u64,
 }
 
 /// The witnesses of the policy in force.
@@ -326,16 +331,24 @@ async fn wait_ready(phase: &PhaseCell) -> Result<(), EngineError> {
     }
 }
 
+/// Serves until it is told to stop, or a fault stops it. From the moment at which somebody can be
+/// answered, a stop answers what was taken.
 async fn serve(
-    ledger: Addr<Ledger>,
+    started: Started,
     phase: &PhaseCell,
+    observer: &dyn Observer,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), EngineError> {
+    let Started { ledger, identity, epoch } = started;
     let faulted = async {
+        if let Err(error) = wait_ready(phase).await {
+            return error;
+        }
+        observer.ready(&identity, epoch);
         loop {
             match phase.now() {
-                Phase::Restarting(why) => break EngineError::Fault(why),
-                Phase::Fault { name, why } => break EngineError::Witness { name, why },
+                Phase::Restarting(why) => return EngineError::Fault(why),
+                Phase::Fault { name, why } => return EngineError::Witness { name, why },
                 _ => tokio::time::sleep(POLL).await,
             }
         }
@@ -352,10 +365,12 @@ async fn serve(
             Err(error)
         }
         () = &mut shutdown => {
-            phase.enter(Phase::Stopping);
-            // Without store or witnesses what was taken is never answered.
-            let _ = tokio::time::timeout(STOP_TIME_MAX, ledger.send(Stop)).await;
-            tokio::time::sleep(LAST_ANSWERS).await;
+            if phase.now() == Phase::Ready {
+                phase.enter(Phase::Stopping);
+                // Without store or witnesses what was taken is never answered.
+                let _ = tokio::time::timeout(STOP_TIME_MAX, ledger.send(Stop)).await;
+                tokio::time::sleep(LAST_ANSWERS).await;
+            }
             Ok(())
         }
     }
