@@ -146,7 +146,8 @@ impl Machine {
     /// `reviewer` sees what each event was decided on.
     ///
     /// Nothing is refused but an event that does not fit the state. Place, statements and roots are
-    /// the reviewer's to check: see [`Chain::check_place`](super::Chain::check_place) and [`Reviewer::after`].
+    /// the reviewer's to check: see [`check_place`](super::Chain::check_place) and
+    /// [`Reviewer::after`].
     ///
     /// # Errors
     /// `Corruption`; the machine is then undefined and must be dropped.
