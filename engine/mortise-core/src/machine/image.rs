@@ -113,7 +113,6 @@ impl Machine {
         let state = State::from_image(*engine_id, salt_key, map_seed, image.state);
         let mut state = state.ok_or(ImageError::StateRoot)?;
         state.take_leaves();
-        state.take_before();
         let mut leaves: Vec<_> = state.all_leaves().into_iter().map(change).collect();
         leaves.sort_unstable_by_key(|(position, _)| *position);
         let leaves = leaves.into_iter().filter_map(|(position, value)| Some((position, value?)));

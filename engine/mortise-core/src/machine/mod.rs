@@ -143,9 +143,9 @@ impl Machine {
 
     /// Brings the tree up to the state.
     fn update_tree(&mut self) {
-        let leaves: Vec<_> = self.state.take_leaves().into_iter().map(change).collect();
         let (seq, before) = (self.chain.head.next_seq, self.state.take_before());
         self.recent.push(seq, self.tree.root(), before);
+        let leaves: Vec<_> = self.state.take_leaves().into_iter().map(change).collect();
         self.tree.update(&leaves);
     }
 

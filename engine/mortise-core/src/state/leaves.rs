@@ -9,6 +9,9 @@
 //! neighbour's proof shows a position only. Byte tables: `specs/state-tree.md`.
 
 use super::State;
+use super::accounts::Account;
+use super::locks::Lock;
+use super::principals::Principal;
 use crate::keys::Secret;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -98,22 +101,49 @@ fn hash_value(
     *blake3::keyed_hash(value_key, bytes).as_bytes()
 }
 
+fn lock_leaf(lock: &Lock) -> LeafValue {
+    LeafValue::Lock {
+        status: lock.status,
+        custody: lock.custody,
+        expires: lock.expires,
+        claim_by: lock.claim_by,
+        settle_by: lock.settle_by,
+        claim_count: lock.claim_count,
+        granted_at: lock.granted_at,
+        legs: lock.legs.iter().map(|l| [l.remaining, l.claimed, l.settled]).collect(),
+    }
+}
+
+fn account_leaf(account: &Account) -> LeafValue {
+    let fact = account.fact.as_deref();
+    let fact = fact.map(|f| (f.balance, f.withdrawing, f.withdrawal, f.head_number));
+    LeafValue::Account { held: account.held, claimed: account.claimed, fact }
+}
+
+fn principal_leaf(principal: &Principal) -> LeafValue {
+    let nonces = principal.nonces.into();
+    LeafValue::Principal { nonces, open_count: principal.open_count }
+}
+
 impl State {
     /// Keeps what a lock says, before the frame under way changes or removes it.
     pub(crate) fn keep_lock(&mut self, slot: u32) {
         let Some(lock) = self.lock_at(slot) else { return };
-        let (key, seq) = (LeafKey::Lock(lock.lock_id), lock.changed_at.seq);
+        let seq = lock.changed_at.seq;
         if seq != self.at.seq {
-            self.keep(key, Some(seq));
+            let (key, held) = (LeafKey::Lock(lock.lock_id), lock_leaf(lock));
+            self.dirty.before.push(Before { key, held: Some((held, seq)) });
         }
     }
 
     /// Keeps what an account says, before the frame under way changes it.
     pub(crate) fn keep_account(&mut self, slot: u32) {
         let account = &self.accounts[slot];
-        let (key, seq) = (LeafKey::Account(account.owner, account.asset), account.changed_seq);
+        let seq = account.changed_seq;
         if seq != self.at.seq {
-            self.keep(key, Some(seq));
+            let key = LeafKey::Account(account.owner, account.asset);
+            let held = account_leaf(account);
+            self.dirty.before.push(Before { key, held: Some((held, seq)) });
         }
     }
 
@@ -122,23 +152,19 @@ impl State {
         let principal = &self.principals[slot];
         let (key, seq) = (LeafKey::Principal(principal.address), principal.changed_seq);
         if !principal.is_leaf {
-            self.keep(key, None);
+            self.keep_absent(key);
         } else if seq != self.at.seq {
-            self.keep(key, Some(seq));
+            let held = principal_leaf(principal);
+            self.dirty.before.push(Before { key, held: Some((held, seq)) });
         }
     }
 
     /// Keeps that a leaf was not there before the frame under way.
     pub(crate) fn keep_absent(&mut self, key: LeafKey) {
-        self.keep(key, None);
+        self.dirty.before.push(Before { key, held: None });
     }
 
-    fn keep(&mut self, key: LeafKey, changed_seq: Option<u64>) {
-        let held = changed_seq.and_then(|seq| Some((self.leaf_value(&key)?, seq)));
-        self.dirty.before.push(Before { key, held });
-    }
-
-    /// Takes what the leaves that [`State::take_leaves`] gives held before.
+    /// Takes what the leaves that [`State::take_leaves`] gives next held before.
     pub(crate) fn take_before(&mut self) -> Vec<Before> {
         core::mem::take(&mut self.dirty.before)
     }
@@ -214,38 +240,19 @@ impl State {
     /// The value of a leaf now, if the state holds it.
     pub fn leaf_value(&self, key: &LeafKey) -> Option<LeafValue> {
         Some(match key {
-            LeafKey::Lock(lock_id) => {
-                let lock = self.lock(lock_id)?;
-                LeafValue::Lock {
-                    status: lock.status,
-                    custody: lock.custody,
-                    expires: lock.expires,
-                    claim_by: lock.claim_by,
-                    settle_by: lock.settle_by,
-                    claim_count: lock.claim_count,
-                    granted_at: lock.granted_at,
-                    legs: lock.legs.iter().map(|l| [l.remaining, l.claimed, l.settled]).collect(),
-                }
-            }
-            LeafKey::Account(owner, asset) => {
-                let account = self.account(owner, asset)?;
-                let fact = account
-                    .fact
-                    .as_deref()
-                    .map(|f| (f.balance, f.withdrawing, f.withdrawal, f.head_number));
-                LeafValue::Account { held: account.held, claimed: account.claimed, fact }
-            }
+            LeafKey::Lock(lock_id) => lock_leaf(self.lock(lock_id)?),
+            LeafKey::Account(owner, asset) => account_leaf(self.account(owner, asset)?),
             LeafKey::Principal(address) => {
-                let principal = self.principal(address).filter(|p| p.is_leaf)?;
-                let nonces = principal.nonces.into();
-                LeafValue::Principal { nonces, open_count: principal.open_count }
+                principal_leaf(self.principal(address).filter(|p| p.is_leaf)?)
             }
             LeafKey::Policy => LeafValue::Policy(self.policy_hash),
         })
     }
 
-    /// Takes the leaves that changed since the last call.
+    /// Takes the leaves that changed since the last call. What they held before is dropped, unless
+    /// it was taken.
     pub fn take_leaves(&mut self) -> Vec<Leaf> {
+        self.dirty.before.clear();
         let keys = self.take_dirty_keys();
         self.leaves(keys)
     }
