@@ -13,6 +13,7 @@ mod stage;
 
 use crate::failure::Failure;
 use crate::output::Output;
+use mortise_format::ids::{Address, EngineId};
 use serde::Serialize;
 use stage::Stage;
 use std::path::PathBuf;
@@ -44,6 +45,11 @@ struct Report {
     scenes: Vec<Scene>,
     #[serde(skip_serializing_if = "Option::is_none")]
     evidence: Option<serde_json::Value>,
+    /// Whom a verifier of the evidence pins.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    engine_id: Option<EngineId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address: Option<Address>,
 }
 
 impl Report {
@@ -70,7 +76,13 @@ pub(super) async fn run(args: RollbackArgs, output: &Output) -> Result<(), Failu
     ended?;
     if let (Some(path), Some(evidence)) = (&args.evidence_out, &report.evidence) {
         std::fs::write(path, format!("{evidence:#}\n")).map_err(Failure::system)?;
-        output.note(&format!("evidence written to {}", path.display()));
+        let path = path.display();
+        output.note(&format!("evidence written to {path}; whoever knows the engine checks it:"));
+        if let (Some(id), Some(address)) = (&report.engine_id, &report.address) {
+            let command =
+                format!("mortise verify fork {path} --engine-id {id} --address {address}");
+            output.note(&command);
+        }
     }
     let mut stage = Stage::witnessed(&root.join("w")).await?;
     let ended = witnessed(&mut stage, &root, &mut report, output).await;
@@ -111,6 +123,8 @@ async fn stored(stage: &mut Stage, report: &mut Report, out: &Output) -> Result<
     let evidence = stage.evidence(&newer).await?;
     report.add(out, "stored", what, format!("it serves; {}", evidence.0));
     report.evidence = Some(evidence.1);
+    let engine = stage.engine().await?;
+    (report.engine_id, report.address) = (Some(engine.id), Some(engine.address));
     Ok(())
 }
 

@@ -105,7 +105,7 @@ impl Stage {
         Client::new(Endpoint::Stream(self.processes.address()))
     }
 
-    async fn engine(&self) -> Result<Engine, Failure> {
+    pub async fn engine(&self) -> Result<Engine, Failure> {
         Ok(self.client().identity().await?.engine())
     }
 
