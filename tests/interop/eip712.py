@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Checks specs/vectors/eip712.json with eth-account, an EIP-712 library that is not ours.
 
-    python3 -m venv /tmp/interop && /tmp/interop/bin/pip install eth-account
-    /tmp/interop/bin/python tests/interop/eip712.py
+    python3 -m venv target/interop-venv && target/interop-venv/bin/pip install eth-account
+    target/interop-venv/bin/python tests/interop/eip712.py
 
 Prints one line a vector; exits 1 at the first difference.
 """

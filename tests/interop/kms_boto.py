@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Speaks to the local KMS with a client that is not ours: boto3.
 
-    python3 -m venv /tmp/interop && /tmp/interop/bin/pip install boto3
+    python3 -m venv target/interop-venv && target/interop-venv/bin/pip install boto3
     cargo build -p mortise-cli
-    /tmp/interop/bin/python tests/interop/kms_boto.py target/debug/mortise
+    target/interop-venv/bin/python tests/interop/kms_boto.py target/debug/mortise
 
 Starts the hidden process `mortise dev-kms` in a fresh folder, reads its notice, and drives every
 operation over TLS with the service's own root, signed by botocore; then what must be refused, by
