@@ -3,7 +3,9 @@
 use mortise_format::U256;
 use mortise_format::asset::{Asset, AssetType, TokenId};
 use mortise_format::ids::{Address, parse_hex, to_checksum};
+use mortise_format::lock::{LegTerms, LockTerms};
 use mortise_format::wire::HexBytes;
+use mortise_format::wire::results::LockView;
 
 /// `native:CHAIN`, `erc20:CHAIN:CONTRACT`, `erc721:CHAIN:CONTRACT:ID`, `erc1155:CHAIN:CONTRACT:ID`.
 pub fn asset(text: &str) -> Result<Asset, String> {
@@ -53,6 +55,19 @@ pub fn bytes(text: &str) -> Result<HexBytes, String> {
     let mut bytes = vec![0; text.len().saturating_sub(2) / 2];
     parse_hex(text, &mut bytes).map_err(|e| e.to_string())?;
     Ok(HexBytes(bytes))
+}
+
+/// The terms that a lock or draft shows.
+pub fn terms_of(lock: &LockView) -> LockTerms {
+    LockTerms {
+        owner: lock.owner,
+        beneficiary: lock.beneficiary,
+        arbiter: lock.arbiter,
+        nonce: lock.nonce,
+        expires: lock.expires_at,
+        condition: lock.condition.clone(),
+        legs: lock.legs.iter().map(|l| LegTerms { asset: l.asset, amount: l.amount }).collect(),
+    }
 }
 
 #[cfg(test)]

@@ -4,16 +4,16 @@ use super::show::terms_lines;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::session::Session;
-use crate::values::{asset, bytes};
+use crate::values::{asset, bytes, terms_of};
 use clap::Args;
 use mortise_client::NewLock;
 use mortise_format::U256;
 use mortise_format::asset::{Asset, Condition};
 use mortise_format::ids::Address;
-use mortise_format::lock::{LegTerms, LockTerms};
+use mortise_format::lock::LegTerms;
 use mortise_format::wire::HexBytes;
 use mortise_format::wire::params::{CreateLock, SignLock};
-use mortise_format::wire::results::{CommitResult, CreateLockResult, LockView};
+use mortise_format::wire::results::{CommitResult, CreateLockResult};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
@@ -160,19 +160,6 @@ pub async fn sign(args: &SignArgs, session: &Session<'_>, output: &Output) -> Re
     let result = session.client.sign_lock(params, &terms).await?;
     show(&result, output);
     Ok(())
-}
-
-/// The terms that a draft shows.
-fn terms_of(lock: &LockView) -> LockTerms {
-    LockTerms {
-        owner: lock.owner,
-        beneficiary: lock.beneficiary,
-        arbiter: lock.arbiter,
-        nonce: lock.nonce,
-        expires: lock.expires_at,
-        condition: lock.condition.clone(),
-        legs: lock.legs.iter().map(|l| LegTerms { asset: l.asset, amount: l.amount }).collect(),
-    }
 }
 
 fn read(path: &Path) -> Result<String, Failure> {

@@ -4,12 +4,12 @@ use super::whom::{PolicyFile, WhomArgs};
 use super::{file, refused, verdict::Verdict};
 use crate::failure::Failure;
 use crate::output::Output;
-use crate::values::{asset, asset_text};
+use crate::values::{asset, asset_text, terms_of};
 use mortise_format::U256;
 use mortise_format::asset::Asset;
 use mortise_format::ids::{Address, LockId, PolicyHash, Signature, to_checksum};
 use mortise_format::lock::{Custody, Durability, LegTerms, LockTerms};
-use mortise_format::wire::results::{CommitmentView, LockView, ReceiptView};
+use mortise_format::wire::results::{CommitmentView, ReceiptView};
 use mortise_verify::commitment::{Expected, VerifiedCommitment, verify};
 use mortise_verify::{Engine, json, receipt};
 use serde_json::Value;
@@ -232,19 +232,6 @@ impl CommitmentArgs {
             .leaves_open("that the lock is still held: mortise verify proof")
             .leaves_open("that the assets exist and cannot move: see the custody")
             .leaves_open("that the key lives in an enclave: mortise verify attestation");
-    }
-}
-
-/// The terms that a lock shows.
-fn terms_of(lock: &LockView) -> LockTerms {
-    LockTerms {
-        owner: lock.owner,
-        beneficiary: lock.beneficiary,
-        arbiter: lock.arbiter,
-        nonce: lock.nonce,
-        expires: lock.expires_at,
-        condition: lock.condition.clone(),
-        legs: lock.legs.iter().map(|l| LegTerms { asset: l.asset, amount: l.amount }).collect(),
     }
 }
 
