@@ -53,7 +53,8 @@ pub const DEFAULT_URL: &str = "http://127.0.0.1:8080";
 /// Which engine, and how far it is trusted.
 #[derive(Debug, Args)]
 pub struct ConnectionArgs {
-    /// The engine: `http://HOST:PORT`, `unix:PATH` or `vsock:CID:PORT`.
+    /// The engine: `http://HOST:PORT`, `unix:PATH`, `vsock:CID:PORT`, or `hybrid:PATH:PORT` for a
+    /// local machine whose vsock is behind the unix socket PATH.
     #[arg(long, global = true, env = "MORTISE_URL", default_value = DEFAULT_URL)]
     pub url: String,
 

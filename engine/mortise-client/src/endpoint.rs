@@ -4,7 +4,7 @@ use mortise_transport::Address;
 use std::fmt;
 use std::str::FromStr;
 
-/// `http://HOST[:PORT][/PATH]`, `unix:PATH` or `vsock:CID:PORT`.
+/// `http://HOST[:PORT][/PATH]`, `unix:PATH`, `vsock:CID:PORT` or `hybrid:PATH:PORT`.
 ///
 /// ```
 /// use mortise_client::Endpoint;
@@ -29,8 +29,8 @@ pub enum Endpoint {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EndpointError {
-    /// Not http, unix or vsock. TLS ends in front of the gateway, not in this client.
-    #[error("an endpoint is http://HOST:PORT, unix:PATH or vsock:CID:PORT")]
+    /// Not http, unix, vsock or hybrid. TLS ends in front of the gateway, not in this client.
+    #[error("an endpoint is http://HOST:PORT, unix:PATH, vsock:CID:PORT or hybrid:PATH:PORT")]
     Scheme,
     /// No host, a user name, or characters that no authority has.
     #[error("http:// is followed by a host and perhaps a port")]
@@ -46,7 +46,7 @@ impl FromStr for Endpoint {
     fn from_str(text: &str) -> Result<Self, EndpointError> {
         let Some(rest) = text.strip_prefix("http://") else {
             return match text.split_once(':') {
-                Some(("unix" | "vsock", _)) => Ok(Self::Stream(text.parse()?)),
+                Some(("unix" | "vsock" | "hybrid", _)) => Ok(Self::Stream(text.parse()?)),
                 _ => Err(EndpointError::Scheme),
             };
         };
@@ -79,7 +79,13 @@ mod tests {
 
     #[test]
     fn endpoints_print_as_they_are_parsed() {
-        for text in ["http://127.0.0.1:8080/", "http://[::1]:1/rpc", "unix:/a/b", "vsock:16:5000"] {
+        for text in [
+            "http://127.0.0.1:8080/",
+            "http://[::1]:1/rpc",
+            "unix:/a/b",
+            "vsock:16:5000",
+            "hybrid:/run/enc.vsock:5000",
+        ] {
             assert_eq!(text.parse::<Endpoint>().unwrap().to_string(), text);
         }
     }
@@ -92,6 +98,8 @@ mod tests {
         for text in ["http://", "http:///x", "http://u@h", "http://h\r\nx", "http://h/a b"] {
             assert_eq!(text.parse::<Endpoint>(), Err(EndpointError::Authority), "{text}");
         }
-        assert!(matches!("vsock:x:1".parse::<Endpoint>(), Err(EndpointError::Address(_))));
+        for text in ["vsock:x:1", "hybrid:/run/enc.vsock"] {
+            assert!(matches!(text.parse::<Endpoint>(), Err(EndpointError::Address(_))), "{text}");
+        }
     }
 }

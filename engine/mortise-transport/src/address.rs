@@ -1,10 +1,7 @@
-//! The name of an endpoint: `unix:PATH` or `vsock:CID:PORT`.
-//!
-//! The set of schemes is open: a hybrid vsock (a unix socket on which the host side names the port
-//! first) will be one more variant.
+//! The name of an endpoint: `unix:PATH`, `vsock:CID:PORT` or `hybrid:PATH:PORT`.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 /// The CID that a listener binds to when it serves every local CID; written `any`.
@@ -31,6 +28,22 @@ pub enum Address {
         /// The port.
         port: u32,
     },
+    /// A port of a virtual machine whose vsock is behind a unix socket of this one: whoever dials
+    /// names the port in a first line, and the machine's own calls to a port arrive at a socket
+    /// file beside it. Firecracker and vhost-device-vsock do it this way.
+    Hybrid {
+        /// The unix socket of the virtual machine's vsock.
+        path: PathBuf,
+        /// The port.
+        port: u32,
+    },
+}
+
+/// Where calls of the virtual machine behind `path` to `port` of this one arrive: `PATH_PORT`.
+pub(crate) fn hybrid_socket(path: &Path, port: u32) -> PathBuf {
+    let mut socket = path.as_os_str().to_owned();
+    socket.push(format!("_{port}"));
+    socket.into()
 }
 
 /// Why a text names no endpoint.
@@ -38,7 +51,7 @@ pub enum Address {
 #[non_exhaustive]
 pub enum AddressError {
     /// The text starts with no known scheme.
-    #[error("an address is unix:PATH or vsock:CID:PORT")]
+    #[error("an address is unix:PATH, vsock:CID:PORT or hybrid:PATH:PORT")]
     Scheme,
     /// `unix:` is followed by nothing.
     #[error("unix: is followed by a path")]
@@ -46,6 +59,9 @@ pub enum AddressError {
     /// The part after `vsock:` is not `CID:PORT`.
     #[error("vsock: is followed by CID:PORT")]
     VsockShape,
+    /// The part after `hybrid:` is not `PATH:PORT`.
+    #[error("hybrid: is followed by PATH:PORT")]
+    HybridShape,
     /// The CID is neither a 32-bit number nor `any`.
     #[error("the vsock CID is a 32-bit number or `any`")]
     Cid,
@@ -63,6 +79,7 @@ impl FromStr for Address {
             "unix" if rest.is_empty() => Err(AddressError::PathEmpty),
             "unix" => Ok(Self::Unix(rest.into())),
             "vsock" => parse_vsock(rest),
+            "hybrid" => parse_hybrid(rest),
             _ => Err(AddressError::Scheme),
         }
     }
@@ -77,12 +94,23 @@ fn parse_vsock(text: &str) -> Result<Address, AddressError> {
     Ok(Address::Vsock { cid, port: port.parse().map_err(|_| AddressError::Port)? })
 }
 
+fn parse_hybrid(text: &str) -> Result<Address, AddressError> {
+    // A path may have colons; the port is behind the last one.
+    let (path, port) = text.rsplit_once(':').ok_or(AddressError::HybridShape)?;
+    if path.is_empty() {
+        return Err(AddressError::HybridShape);
+    }
+    let port = port.parse().map_err(|_| AddressError::Port)?;
+    Ok(Address::Hybrid { path: path.into(), port })
+}
+
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
             Self::Vsock { cid: VSOCK_CID_ANY, port } => write!(f, "vsock:any:{port}"),
             Self::Vsock { cid, port } => write!(f, "vsock:{cid}:{port}"),
+            Self::Hybrid { path, port } => write!(f, "hybrid:{}:{port}", path.display()),
         }
     }
 }
@@ -93,7 +121,13 @@ mod tests {
 
     #[test]
     fn an_address_reads_back_as_written() {
-        for text in ["unix:/run/a b:c.sock", "unix:rel.sock", "vsock:3:5001", "vsock:any:5000"] {
+        for text in [
+            "unix:/run/a b:c.sock",
+            "unix:rel.sock",
+            "vsock:3:5001",
+            "vsock:any:5000",
+            "hybrid:/run/a b:c.vsock:5000",
+        ] {
             assert_eq!(text.parse::<Address>().unwrap().to_string(), text);
         }
     }
@@ -110,6 +144,11 @@ mod tests {
             ("vsock:4294967296:1", AddressError::Cid),
             ("vsock:3:", AddressError::Port),
             ("vsock:3:5000:1", AddressError::Port),
+            ("hybrid:", AddressError::HybridShape),
+            ("hybrid:/run/v", AddressError::HybridShape),
+            ("hybrid::5000", AddressError::HybridShape),
+            ("hybrid:/run/v:", AddressError::Port),
+            ("hybrid:/run/v:4294967296", AddressError::Port),
         ] {
             assert_eq!(text.parse::<Address>(), Err(error), "{text}");
         }

@@ -1,21 +1,25 @@
 //! Streams between the parts of Mortise, and the message framing on them.
 //!
-//! What it is for: one way to name an endpoint (`unix:PATH`, `vsock:CID:PORT`), to connect or
-//! listen there, and to cut the byte stream into bounded, numbered messages.
+//! What it is for: one way to name an endpoint (`unix:PATH`, `vsock:CID:PORT`,
+//! `hybrid:PATH:PORT`), to connect or listen there, and to cut the byte stream into bounded,
+//! numbered messages.
 //!
-//! What it does not do: know what a message means, retry, time out, authenticate. A unix socket
-//! file is readable by its owner only; everything else is the business of who speaks over it.
+//! What it does not do: know what a message means, retry, authenticate, or wait with a bound (but
+//! for the first line of a hybrid vsock). A unix socket file is readable by its owner only;
+//! everything else is the business of who speaks over it.
 //!
 //! Invariants: a reader never buffers more than one message of its bound, and grows with the bytes
 //! that arrive, not with the length a peer announces; a message that is over its bound, or ends
 //! early, is a named error and the end of the connection.
 
 mod address;
+mod hybrid;
 mod listener;
 mod message;
 mod stream;
 
 pub use address::{Address, AddressError, VSOCK_CID_ANY};
+pub use hybrid::HybridError;
 pub use listener::Listener;
 pub use message::{
     HEADER_BYTES, Message, MessageError, MessageReader, MessageWriter, REQUEST_MAGIC, STORE_MAGIC,

@@ -4,7 +4,7 @@
 //! to where it is expected: nobody but the owner can connect at any moment, and a socket file left
 //! by a dead process is replaced in one step. A live listener is never replaced.
 
-use crate::address::Address;
+use crate::address::{Address, hybrid_socket};
 use crate::stream::{Peer, Stream};
 use std::fs::Permissions;
 use std::io;
@@ -27,7 +27,7 @@ enum Inner {
 }
 
 impl Listener {
-    /// Listens at `address`.
+    /// Listens at `address`; at a hybrid one, for the calls of that virtual machine to the port.
     ///
     /// # Errors
     /// `AddrInUse` when somebody answers there; `AlreadyExists` when the path is taken by a file
@@ -35,6 +35,7 @@ impl Listener {
     pub async fn bind(address: &Address) -> io::Result<Self> {
         let inner = match address {
             Address::Unix(path) => bind_unix(path).await?,
+            Address::Hybrid { path, port } => bind_unix(&hybrid_socket(path, *port)).await?,
             Address::Vsock { cid, port } => {
                 Inner::Vsock(VsockListener::bind(VsockAddr::new(*cid, *port))?)
             }

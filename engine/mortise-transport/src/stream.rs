@@ -1,6 +1,7 @@
 //! A connected byte stream of any scheme.
 
 use crate::address::Address;
+use crate::hybrid;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -36,10 +37,13 @@ enum Inner {
 /// Connects to `address`.
 ///
 /// # Errors
-/// The operating system's error, `NotFound` and `ConnectionRefused` when nobody listens there.
+/// The operating system's error, `NotFound` and `ConnectionRefused` when nobody listens there. At
+/// a hybrid address also a [`hybrid::HybridError`] inside an [`io::Error`]: `ConnectionRefused` for
+/// a port where nobody listens, `TimedOut`, `InvalidData` for an answer that is none.
 pub async fn connect(address: &Address) -> io::Result<Stream> {
     match address {
         Address::Unix(path) => UnixStream::connect(path).await.map(Stream::from),
+        Address::Hybrid { path, port } => hybrid::connect(path, *port).await.map(Stream::from),
         Address::Vsock { cid, port } => {
             VsockStream::connect(VsockAddr::new(*cid, *port)).await.map(Stream::from)
         }

@@ -46,7 +46,8 @@ pub struct KmsArgs {
 /// In which form, and to whom.
 #[derive(Debug, Args)]
 struct FormArgs {
-    /// Use the form without owners, straight to the request port of --url (unix: or vsock:).
+    /// Use the form without owners, straight to the request port of --url, which is unix:, vsock:
+    /// or hybrid: then.
     #[arg(long, global = true)]
     plain: bool,
 

@@ -61,7 +61,8 @@ impl<'a> Way<'a> {
             return Err(Failure::usage("the form of --plain or --cid knows no owner"));
         }
         let address = address.parse::<Address>().map_err(|error| {
-            Failure::usage(format!("{address}: {error}; the plain form needs unix: or vsock:"))
+            let needs = "the plain form needs unix:, vsock: or hybrid:";
+            Failure::usage(format!("{address}: {error}; {needs}"))
         })?;
         Plain::new(address, form.credentials.as_deref()).map(Self::Plain)
     }
