@@ -117,6 +117,8 @@ pub const RECENT_ROOTS_BYTES_MAX: usize = 512 * 1024;
 pub const FRAME_STATEMENTS_MAX: usize = 64;
 /// One line of credentials from the parent, its end included.
 pub const CREDENTIALS_LINE_BYTES_MAX: usize = 16 * 1024;
+/// One line that an enclave says to its parent, its end included.
+pub const DIAGNOSTICS_LINE_BYTES_MAX: usize = 4 * 1024;
 /// Largest answer of the key service.
 pub const KMS_ANSWER_BYTES_MAX: usize = 32 * 1024;
 /// Largest `CiphertextForRecipient` of the key service, without its base64.
