@@ -29,6 +29,17 @@ pub enum Attestation {
     Unattested,
     /// This one.
     Module(Arc<dyn Nsm>),
+    /// This one, whose documents every verifier refuses, for this reason.
+    Refused(Arc<dyn Nsm>, Weakness),
+}
+
+/// Why documents of a module prove nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Weakness {
+    /// An emulator's module, which signs nothing.
+    Emulated,
+    /// An enclave in debug mode: its registers are zero, and its operator sees its console.
+    Debug,
 }
 
 impl Attestation {
@@ -37,6 +48,8 @@ impl Attestation {
         match self {
             Self::Unattested => "unattested",
             Self::Module(_) => "attested",
+            Self::Refused(_, Weakness::Emulated) => "emulated",
+            Self::Refused(_, Weakness::Debug) => "debug",
         }
     }
 }

@@ -292,7 +292,7 @@ async fn new_epoch(
     let binding = epoch.binding;
     let (attestor, boot) = match &ports.attestation {
         Attestation::Unattested => (None, BootDocument::default()),
-        Attestation::Module(nsm) => {
+        Attestation::Module(nsm) | Attestation::Refused(nsm, _) => {
             let attestor = Attestor::start(Arc::clone(nsm));
             let bound = attestor.send(Bind(binding)).await;
             (Some(attestor), bound.unwrap_or(Err(AttestError::Stopped))?)

@@ -1,8 +1,9 @@
 //! The clock on a module: asks it at start, then from a thread of its own.
 
+use super::emulated::{NotEmulated, read_unsigned};
 use super::state::{AnchorRefused, ClockHealth, ClockRules, ClockState, Reading};
 use mortise_engine::ports::{AttestRequest, Clock, ClockError, Nsm, NsmError};
-use mortise_verify::attestation::{AttestationError, read_unverified};
+use mortise_verify::attestation::{AttestationError, Unverified, read_unverified};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -17,6 +18,9 @@ pub enum ClockStartError {
     /// What it made cannot be read: an emulator's documents are of this kind.
     #[error("the module's document cannot be read: {0}")]
     Document(#[from] AttestationError),
+    /// An image for an emulated module asks a module that is none.
+    #[error("the document is none of an emulated module: {0}")]
+    NotEmulated(#[from] NotEmulated),
     /// The document is not the answer to this question.
     #[error("the module's document has another nonce")]
     NonceMismatch,
@@ -26,6 +30,15 @@ pub enum ClockStartError {
     /// The thread that anchors cannot be started.
     #[error("no thread for the clock: {0}")]
     Thread(std::io::Error),
+}
+
+/// Which documents give the time.
+#[derive(Debug, Clone, Copy)]
+enum DocumentForm {
+    /// Those in the form of the real module.
+    Signed,
+    /// Those of an emulated one.
+    Unsigned,
 }
 
 /// The trusted clock over a module. See the [module](super).
@@ -41,6 +54,7 @@ pub struct NsmClock {
 
 struct Shared {
     nsm: Arc<dyn Nsm>,
+    form: DocumentForm,
     origin: Instant,
     state: Mutex<ClockState>,
 }
@@ -57,9 +71,26 @@ impl NsmClock {
     /// # Errors
     /// [`ClockStartError`].
     pub fn start(nsm: Arc<dyn Nsm>, rules: ClockRules) -> Result<Self, ClockStartError> {
+        Self::start_on(nsm, rules, DocumentForm::Signed)
+    }
+
+    /// The same on an emulated module, whose documents nobody signs: a time that whoever runs the
+    /// emulator sets.
+    ///
+    /// # Errors
+    /// [`ClockStartError`]; `NotEmulated` on a real module.
+    pub fn start_emulated(nsm: Arc<dyn Nsm>, rules: ClockRules) -> Result<Self, ClockStartError> {
+        Self::start_on(nsm, rules, DocumentForm::Unsigned)
+    }
+
+    fn start_on(
+        nsm: Arc<dyn Nsm>,
+        rules: ClockRules,
+        form: DocumentForm,
+    ) -> Result<Self, ClockStartError> {
         let origin = Instant::now();
-        let state = ClockState::start(rules, read(nsm.as_ref(), origin, 0)?)?;
-        let shared = Arc::new(Shared { nsm, origin, state: Mutex::new(state) });
+        let state = ClockState::start(rules, read(nsm.as_ref(), form, origin, 0)?)?;
+        let shared = Arc::new(Shared { nsm, form, origin, state: Mutex::new(state) });
         let (running, ended) = channel();
         let keeper = Arc::clone(&shared);
         std::thread::Builder::new()
@@ -97,7 +128,7 @@ impl Shared {
 
     fn anchor(&self) -> Result<(), ClockStartError> {
         let number = u64::try_from(self.origin.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        match read(self.nsm.as_ref(), self.origin, number) {
+        match read(self.nsm.as_ref(), self.form, self.origin, number) {
             Ok(reading) => Ok(self.state().anchor(reading)?),
             Err(error) => {
                 self.state().fail();
@@ -110,21 +141,41 @@ impl Shared {
 /// Anchors every `every` until the clock is dropped.
 fn keep(shared: &Shared, ended: &Receiver<()>, every: Duration) {
     while let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(every) {
-        if let Err(error) = shared.anchor() {
-            tracing::warn!(%error, "the trusted clock has no new anchor");
+        match shared.anchor() {
+            Err(error) => tracing::warn!(%error, "the trusted clock has no new anchor"),
+            Ok(()) => tell_step(shared.state().health(Duration::ZERO).last_step_ms),
         }
     }
 }
 
+/// A step is what the monotonic clock lost or gained since the anchor before: a paused enclave, or a
+/// clock source that drifts.
+fn tell_step(step_ms: i64) {
+    if step_ms.unsigned_abs() >= TOLD_STEP_MS {
+        tracing::warn!(step_ms, "the trusted clock jumped: the enclave was paused, or counts badly");
+    }
+}
+
+/// Steps from this size on are told.
+const TOLD_STEP_MS: u64 = 1000;
+
 /// A document's time. `number` tells this question from others: a module that repeats an old answer
 /// is noticed.
-fn read(nsm: &dyn Nsm, origin: Instant, number: u64) -> Result<Reading, ClockStartError> {
+fn read(
+    nsm: &dyn Nsm,
+    form: DocumentForm,
+    origin: Instant,
+    number: u64,
+) -> Result<Reading, ClockStartError> {
     let nonce = Some(number.to_le_bytes().to_vec());
     let request = AttestRequest { nonce: nonce.clone(), ..AttestRequest::default() };
     let sent = origin.elapsed();
     let document = nsm.attest(&request)?;
     let received = origin.elapsed();
-    let said = read_unverified(&document)?;
+    let said: Unverified = match form {
+        DocumentForm::Signed => read_unverified(&document)?,
+        DocumentForm::Unsigned => read_unsigned(&document)?,
+    };
     if said.nonce != nonce {
         return Err(ClockStartError::NonceMismatch);
     }

@@ -20,13 +20,18 @@
 //! - When the last good anchor is too old there is no time: [`Clock::now_ms`] is an error and the
 //!   engine stops (a fault; a new start anchors again or fails).
 //!
+//! On an emulated module ([`NsmClock::start_emulated`]) the time is as good as whoever runs the
+//! emulator: it is for trying an image, and the engine says so.
+//!
 //! A parent that pauses the enclave stops the monotonic clock too: the time lags by the pause until
 //! the next anchor, at most the interval later. It is late then, never early.
 //!
 //! [`Clock::now_ms`]: mortise_engine::ports::Clock::now_ms
 
+mod emulated;
 mod keeper;
 mod state;
 
+pub use emulated::NotEmulated;
 pub use keeper::{ClockStartError, NsmClock};
 pub use state::{AnchorRefused, ClockHealth, ClockRules, ClockState, Reading};

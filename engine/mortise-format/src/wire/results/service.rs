@@ -32,7 +32,8 @@ pub struct Health {
     pub epoch: u64,
     /// The last released frame.
     pub seq: u64,
-    /// `attested`, or `unattested`: no document backs the key.
+    /// `attested`; or `unattested`: no document backs the key; or `emulated`, `debug`: there are
+    /// documents, and every verifier refuses them.
     pub mode: String,
     /// Version of the code.
     pub version: String,
@@ -113,7 +114,7 @@ impl BindingView {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Attestation {
-    /// See [`Health::mode`]; always `attested`.
+    /// See [`Health::mode`]; never `unattested`.
     pub mode: String,
     /// The COSE document, made for this call.
     pub aws_attestation_document: HexBytes,
