@@ -10,6 +10,10 @@
 //! the memory of old ones: a state larger than the largest is built and dropped first. A process
 //! that grows pays the system for new pages besides, 0.2 to 2 us for each 4 KiB.
 //!
+//! Memory is asked for in pages of 2 MiB, as the enclave's init has its kernel give it: of pages of
+//! 4 KiB the processor knows the places of too few to find its way through a million locks. Set
+//! `GLIBC_TUNABLES` to anything, also to nothing, to measure without.
+//!
 //! Orders of magnitude, one thread, written before measuring. A commit looks up the request, the
 //! owner, the account and the asset, and inserts lock, request, timer and index entries: about a
 //! dozen cache lines that are not in cache at 10^6 locks, 60 to 100 ns each where they do not
@@ -24,7 +28,7 @@
 use mortise_core::body::SealedBody;
 use mortise_core::keys::Secret;
 use mortise_core::signature::Signer;
-use mortise_core::state::State;
+use mortise_core::state::{AHEAD, State};
 use mortise_core::{Admitted, Decision, admit, decide};
 use mortise_format::U256;
 use mortise_format::asset::{Asset, Condition};
@@ -36,6 +40,7 @@ use mortise_format::ids::{Address, Bytes32, EngineId, LockId, RequestId, Signatu
 use mortise_format::limits::FRAME_BYTES_TARGET;
 use mortise_format::lock::{Custody, LegTerms, LockTerms};
 use mortise_format::policy::{AssetLimits, ChainCustody, ChainPolicy, Policy};
+use std::os::unix::process::CommandExt as _;
 use std::time::{Duration, Instant};
 
 const ENGINE: EngineId = EngineId([7; 32]);
@@ -52,6 +57,11 @@ const PAST: u64 = 1_200_000;
 const SIZES: [u64; 3] = [10_000, 100_000, 1_000_000];
 
 fn main() {
+    let is_told = std::env::var_os(TUNABLES).is_some();
+    if !is_told {
+        let error = again_with_huge_pages();
+        println!("pages of 4 KiB: {error}");
+    }
     let started = Instant::now();
     let commands = commands();
     println!("{} commands admitted in {:.1?}", commands.len(), started.elapsed());
@@ -80,6 +90,19 @@ fn main() {
     drop(pin);
 }
 
+/// glibc reads it when a process starts.
+const TUNABLES: &str = "GLIBC_TUNABLES";
+
+/// Becomes the same program over huge pages; returns why it could not.
+fn again_with_huge_pages() -> std::io::Error {
+    let program = std::env::current_exe();
+    let exec = |program| {
+        let mut again = std::process::Command::new(program);
+        again.args(std::env::args_os().skip(1)).env(TUNABLES, "glibc.malloc.hugetlb=1").exec()
+    };
+    program.map_or_else(|error| error, exec)
+}
+
 /// Millions of commands a second, decide, apply and encoding only.
 fn measure(mut state: State, commands: &[Admitted]) -> f64 {
     let mut spent = Duration::ZERO;
@@ -93,7 +116,10 @@ fn measure(mut state: State, commands: &[Admitted]) -> f64 {
         let started = Instant::now();
         let mut body = SealedBody::default();
         let mut at = Position { seq, index: 0 };
-        for command in rest {
+        for (n, command) in rest.iter().enumerate() {
+            if n % AHEAD == 0 {
+                state.look_ahead(rest.iter().skip(n));
+            }
             let Decision::Event(event) = decide(&state, NOW_S * 1000, command) else {
                 panic!("every command is granted")
             };
@@ -298,8 +324,9 @@ fn filled(size: u64, parties: &Parties) -> State {
         }
         let event = Event::LocksGranted { locks, batch: Bytes32::ZERO, marks: marks.into() };
         state.apply(Position { seq: start, index: 0 }, &event).expect("the lock fits");
+        // What changed is taken frame by frame, as in an engine; else it would grow.
+        state.take_leaves();
     }
-    state.take_leaves();
     state
 }
 

@@ -157,7 +157,7 @@ fn command_in(inner: &Inner) -> Option<Command> {
 }
 
 /// The marks of a command, the first of which names the request as a whole.
-fn marks_of(inner: &Inner) -> &[RequestMark] {
+pub(crate) fn marks_of(inner: &Inner) -> &[RequestMark] {
     match inner {
         Inner::Grant { marks, .. } => marks,
         Inner::Claim { mark, .. } | Inner::Release { mark, .. } | Inner::Extend { mark, .. } => {

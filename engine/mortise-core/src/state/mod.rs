@@ -8,6 +8,7 @@
 //! (INV-01, 02); `check` recomputes them from scratch.
 
 pub mod accounts;
+mod ahead;
 mod check;
 mod chunks;
 mod leaves;
@@ -21,6 +22,7 @@ mod snapshot;
 mod timers;
 mod view;
 
+pub use ahead::AHEAD;
 pub use check::Inconsistency;
 pub use leaves::{Before, Leaf, value_hash};
 pub use mortise_format::entry::{LeafKey, LeafValue};

@@ -49,6 +49,16 @@ impl Requests {
         self.slots.get(slot).map(|(_, remembered)| remembered)
     }
 
+    /// Where the answer to a request probably stands.
+    pub(crate) fn guess(&self, principal: &Address, id: &RequestId) -> u32 {
+        super::ahead::guess(&self.by_key, &(*principal, *id))
+    }
+
+    /// Reads the answer in a slot.
+    pub(crate) fn read(&self, slot: u32) -> u64 {
+        self.slots.get(slot).map_or(0, |(_, remembered)| remembered.valid_until)
+    }
+
     /// How many are remembered.
     pub fn count(&self) -> usize {
         self.by_key.len()

@@ -6,6 +6,7 @@ use crate::api::{Ask, Query, Reply, Token, Work};
 use mortise_core::Admitted;
 use mortise_core::body::{Boot, ClearBody};
 use mortise_core::machine::{Executed, OpenFrame};
+use mortise_core::state::AHEAD;
 use mortise_format::event::{Event, Position};
 use mortise_format::limits::{FRAME_STATEMENTS_MAX, FRAMES_IN_FLIGHT_MAX};
 use std::sync::Arc;
@@ -27,7 +28,11 @@ impl Pipeline {
     pub(super) fn pump(&mut self, now_ms: u64, out: &mut Vec<Output>) -> Result<(), Fault> {
         while !self.waiting.is_empty() && self.has_room() {
             let mut building = None;
-            while let Some(work) = self.waiting.pop_front() {
+            for n in 0.. {
+                if n % AHEAD == 0 {
+                    self.look_ahead();
+                }
+                let Some(work) = self.waiting.pop_front() else { break };
                 self.work(now_ms, work, &mut building, out)?;
                 if building.as_ref().is_some_and(|b: &Building| b.frame.is_full()) {
                     break;
@@ -38,6 +43,17 @@ impl Pipeline {
             }
         }
         Ok(())
+    }
+
+    /// Has the memory that the next commands need read together; one alone has nothing to gain.
+    fn look_ahead(&self) {
+        if self.waiting.len() > 1 {
+            let next = self.waiting.iter().take(AHEAD);
+            self.machine.state().look_ahead(next.filter_map(|work| match &work.ask {
+                Ask::Command(admitted) => Some(admitted),
+                Ask::Query(_) => None,
+            }));
+        }
     }
 
     fn has_room(&self) -> bool {
