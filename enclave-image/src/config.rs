@@ -99,12 +99,25 @@ struct File {
     #[serde(default)]
     release_plaintext: bool,
     #[serde(default)]
+    module: Module,
+    #[serde(default)]
     log: LogLevel,
     genesis: Option<PathBuf>,
     #[serde(default = "parent_cid")]
     parent_cid: u32,
     #[serde(default)]
     ports: Ports,
+}
+
+/// Which security module the image is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Module {
+    /// The one of a Nitro enclave.
+    #[default]
+    Nitro,
+    /// An emulator's, which signs nothing: for trying an image without AWS.
+    Emulated,
 }
 
 /// Levels by name: directives for single modules would be a second language in a measured file.
@@ -126,18 +139,35 @@ struct Ports {
     listen: u32,
     /// Log store; the enclave dials.
     store: u32,
+    /// Lines of the log; the enclave dials.
+    diagnostics: u32,
     /// Credentials; the enclave dials.
     credentials: u32,
     /// Way to witnesses; the enclave dials.
     witness: u32,
     /// Relay to the key service; the enclave dials.
     kms: u32,
+    /// Heartbeat of the start; the enclave dials.
+    heartbeat: u32,
 }
 
 impl Default for Ports {
     fn default() -> Self {
-        Self { listen: 5000, store: 5001, credentials: 5003, witness: 5004, kms: 8000 }
+        Self {
+            listen: 5000,
+            store: 5001,
+            diagnostics: 5002,
+            credentials: 5003,
+            witness: 5004,
+            kms: 8000,
+            heartbeat: 9000,
+        }
     }
+}
+
+/// Where lines of the log go while there is no configuration: the places of the platform.
+pub fn diagnostics_unconfigured() -> Address {
+    Address::Vsock { cid: parent_cid(), port: Ports::default().diagnostics }
 }
 
 /// The parent, seen from a Nitro enclave.
@@ -151,6 +181,7 @@ pub struct EnclaveConfig {
     kms: KmsConfig,
     has_own_roots: bool,
     releases_plaintext: bool,
+    module: Module,
     log: LogLevel,
     genesis: PathBuf,
     parent_cid: u32,
@@ -182,6 +213,7 @@ impl EnclaveConfig {
             kms,
             has_own_roots: file.tls_roots.is_some(),
             releases_plaintext: file.release_plaintext,
+            module: file.module,
             log: file.log,
             genesis,
             parent_cid: file.parent_cid,
@@ -202,6 +234,11 @@ impl EnclaveConfig {
     /// Whether the application gives data keys in clear; see `specs/application.md`.
     pub fn releases_plaintext(&self) -> bool {
         self.releases_plaintext
+    }
+
+    /// Which security module the image is for.
+    pub fn module(&self) -> Module {
+        self.module
     }
 
     /// What is logged.
@@ -227,6 +264,16 @@ impl EnclaveConfig {
     /// Where the store is.
     pub fn store(&self) -> Address {
         self.at_parent(self.ports.store)
+    }
+
+    /// Where lines of the log go.
+    pub fn diagnostics(&self) -> Address {
+        self.at_parent(self.ports.diagnostics)
+    }
+
+    /// Where the heartbeat goes.
+    pub fn heartbeat(&self) -> Address {
+        self.at_parent(self.ports.heartbeat)
     }
 
     /// Where credentials come from.
@@ -275,9 +322,9 @@ fn check_parent(found: u32) -> Result<(), ConfigError> {
 }
 
 fn check_ports(ports: &Ports) -> Result<(), ConfigError> {
-    let Ports { listen, store, credentials, witness, kms } = *ports;
+    let Ports { listen, store, diagnostics, credentials, witness, kms, heartbeat } = *ports;
     let mut seen = BTreeSet::from([0, u32::MAX]);
-    for port in [listen, store, credentials, witness, kms] {
+    for port in [listen, store, diagnostics, credentials, witness, kms, heartbeat] {
         if !seen.insert(port) {
             return Err(ConfigError::Port { port });
         }

@@ -3,6 +3,7 @@
 //! What it is for: one composition, decided by one file that is part of the image.
 //!
 //! ```text
+//! init, when it is the first process: mounts, modules, checks of the machine
 //! /etc/mortise/enclave.toml --> config --> platform: NsmDevice -> NsmClock, NsmEntropy
 //! /etc/mortise/genesis.json ----'                    parent: credentials 5003, relay 8000
 //!                                                    KmsClient -> KmsVault, KmsAppKeys
@@ -18,9 +19,13 @@
 //! What it does not do: carry a command line, an HTTP server, a store or a software stand-in; build
 //! images; answer a missing module with anything but an exit.
 //!
+//! Log lines go to the console and, over vsock, to the parent ([`diagnostics`]).
+//!
 //! Invariants: no text of an exit or a log line holds a secret; a panic ends the process.
 
 pub mod config;
+pub mod diagnostics;
+pub mod init;
 pub mod log;
 pub mod platform;
 pub mod stop;

@@ -1,25 +1,47 @@
-//! What the enclave says: JSON lines on stderr, which the parent sees.
+//! What the enclave says: JSON lines on stderr - in an enclave the console, which exists in debug mode
+//! alone - and to the parent ([`crate::diagnostics`]).
 //!
 //! Nothing secret may stand in a line, because the parent reads them. A panic is a line too, with
 //! its place and not its message, and then the end: an actor that died in silence would leave an
 //! engine that answers and does not decide.
 
+use crate::diagnostics::Diagnostics;
+use crate::init;
 use mortise_engine::keyring::Identity;
 use mortise_engine::server::Observer;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tracing::level_filters::LevelFilter;
+use tracing_subscriber::fmt::writer::MakeWriterExt as _;
 
-/// Starts the log, once, and makes every panic a line and an abort.
-pub fn start(level: LevelFilter) {
+/// Starts the log, once, and makes every panic a line and an end: of the process, or of the machine
+/// whose first process this is - an abort there would be left to the kernel.
+pub fn start(level: LevelFilter, diagnostics: Diagnostics) {
     let log = tracing_subscriber::fmt().json().with_max_level(level);
-    log.with_writer(std::io::stderr).init();
-    std::panic::set_hook(Box::new(|panic| {
+    log.with_writer(std::io::stderr.and(diagnostics.clone())).init();
+    std::panic::set_hook(Box::new(move |panic| {
         let at = panic.location().map(ToString::to_string).unwrap_or_default();
         tracing::error!(name = "PANIC", at, "the enclave stops");
+        if init::is_init() {
+            leave(&diagnostics);
+            init::end::end(EXIT_PANIC);
+        }
         std::process::abort();
     }));
 }
+
+/// Gives the last lines their time to get out of the machine.
+pub fn leave(diagnostics: &Diagnostics) {
+    diagnostics.flush(LAST_LINES_MAX);
+    std::thread::sleep(LAST_BYTES);
+}
+
+/// As a process that aborts has it.
+const EXIT_PANIC: u8 = 134;
+/// Most time for the last lines to be written.
+const LAST_LINES_MAX: Duration = Duration::from_secs(1);
+/// Time for what was written to leave the machine.
+const LAST_BYTES: Duration = Duration::from_millis(100);
 
 /// Logs how the start goes on: the replay now and then, readiness once.
 #[derive(Debug, Default)]

@@ -6,10 +6,10 @@
 //! What it does not do: start anything that listens; see [`config`](crate::config) for the
 //! engine's half.
 
-use crate::config::EnclaveConfig;
+use crate::config::{EnclaveConfig, Module};
 use crate::stop::{GENESIS, Stop};
 use mortise_engine::app::AppConfig;
-use mortise_engine::attest::Attestation;
+use mortise_engine::attest::{Attestation, Weakness};
 use mortise_engine::phase::Bounds;
 use mortise_engine::ports::{AppKeys, Clock, Entropy, Nsm};
 use mortise_engine::server::{Config, Ports};
@@ -28,7 +28,7 @@ use std::sync::Arc;
 /// # Errors
 /// `Clock`, `Entropy`, `KeyService`.
 pub fn ports(config: &EnclaveConfig, nsm: Arc<dyn Nsm>) -> Result<Ports, Stop> {
-    let clock: Arc<dyn Clock> = Arc::new(NsmClock::start(Arc::clone(&nsm), ClockRules::default())?);
+    let clock = clock(config.module(), Arc::clone(&nsm))?;
     let entropy: Arc<dyn Entropy> = Arc::new(NsmEntropy::new(Arc::clone(&nsm))?);
     let parent = Arc::new(config.credentials());
     let platform = KmsPlatform {
@@ -44,10 +44,37 @@ pub fn ports(config: &EnclaveConfig, nsm: Arc<dyn Nsm>) -> Result<Ports, Stop> {
         clock,
         entropy,
         vault: Arc::new(KmsVault::new(client)),
-        attestation: Attestation::Module(nsm),
+        attestation: attestation(config.module(), nsm),
         witnesses: Some(Arc::new(RemoteWitnesses(config.witness()))),
         app: Some(app),
     })
+}
+
+fn clock(module: Module, nsm: Arc<dyn Nsm>) -> Result<Arc<dyn Clock>, Stop> {
+    let rules = ClockRules::default();
+    Ok(Arc::new(match module {
+        Module::Nitro => NsmClock::start(nsm, rules)?,
+        Module::Emulated => NsmClock::start_emulated(nsm, rules)?,
+    }))
+}
+
+/// What stands behind the engine's keys: said in every answer about it.
+fn attestation(module: Module, nsm: Arc<dyn Nsm>) -> Attestation {
+    match module {
+        Module::Emulated => Attestation::Refused(nsm, Weakness::Emulated),
+        Module::Nitro if is_debug(nsm.as_ref()) => Attestation::Refused(nsm, Weakness::Debug),
+        Module::Nitro => Attestation::Module(nsm),
+    }
+}
+
+/// In debug mode the registers of the image are zero. A module that does not say is asked again by
+/// the boot, which then fails.
+fn is_debug(nsm: &dyn Nsm) -> bool {
+    let is_zero = |index| {
+        let state = nsm.describe_pcr(index);
+        state.is_ok_and(|state| state.value.iter().all(|byte| *byte == 0))
+    };
+    (0..=2).all(is_zero)
 }
 
 /// What the engine is made of, with the genesis of the image.

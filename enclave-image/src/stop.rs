@@ -10,17 +10,27 @@
 //! | 15 | `ENTROPY` | module or kernel give no randomness |
 //! | 16 | `KEY_SERVICE` | TLS cannot be set up |
 //! | 17 | of the engine | the log or the keys are not this engine's; a restart does not help |
+//! | 18 | `MOUNT` | the kernel lacks a file system, or the image a folder |
+//! | 19 | `MODULE` | a kernel module is not for this kernel: build the image anew |
+//! | 20 | `VSOCK` | the kernel has no vsock: its module is missing in the image |
+//! | 21 | `MEMORY` | give the enclave more memory |
+//! | 22 | `CLOCK_SOURCE` | the kernel counts time by something that is not the platform's |
+//! | 23 | `ENTROPY_SOURCE` | the kernel's randomness is not the module's |
+//! | 75 | `PARENT` | nobody listens where the store is: start `mortise-host`, then again |
 //! | 75 | of the engine | store or key service went away: start again |
 //!
+//! 18 to 23 are those of a machine whose first process this is.
 //! 11 was used by a build without this composition, and stays unused.
 
 use crate::config::ConfigError;
+use crate::init::InitError;
 use mortise_engine::ports::NsmError;
 use mortise_engine::server::EngineError;
 use mortise_format::wire::genesis::GenesisError;
 use mortise_nitro::clock::ClockStartError;
 use mortise_nitro::entropy::EntropyError;
 use mortise_nitro::kms;
+use mortise_transport::Address;
 use std::path::PathBuf;
 
 /// Why the process ends otherwise than by being asked to.
@@ -30,6 +40,19 @@ pub enum Stop {
     /// There is no security module, hence no trusted time, randomness or key.
     #[error("not a Nitro enclave (for development run `mortise dev`): {0}")]
     NoNsm(#[source] NsmError),
+    /// The machine is not one to run on.
+    #[error(transparent)]
+    Init(#[from] InitError),
+    /// Nobody listens where the store should be.
+    #[error("no parent: nobody listens at {address} for {waited_ms} ms: {why}")]
+    Parent {
+        /// Where.
+        address: Address,
+        /// How long it was waited.
+        waited_ms: u64,
+        /// Why the last try failed.
+        why: std::io::ErrorKind,
+    },
     /// A file of the image cannot be read.
     #[error("cannot read {path}: {error}")]
     File {
@@ -72,6 +95,8 @@ impl Stop {
     pub fn name(&self) -> &'static str {
         match self {
             Self::NoNsm(_) => "NO_NSM",
+            Self::Init(error) => error.name(),
+            Self::Parent { .. } => "PARENT",
             Self::File { name, .. } => name,
             Self::Config(_) => CONFIG,
             Self::Genesis(_) => GENESIS,
@@ -86,6 +111,8 @@ impl Stop {
     pub fn exit(&self) -> u8 {
         match self {
             Self::NoNsm(_) => 10,
+            Self::Init(error) => error.exit(),
+            Self::Parent { .. } => EXIT_RESTART,
             Self::File { name, .. } if *name == GENESIS => 13,
             Self::File { .. } | Self::Config(_) => 12,
             Self::Genesis(_) => 13,

@@ -23,6 +23,10 @@ fn shortest_configuration_is_the_public_service_at_the_ports_of_the_platform() {
     assert_eq!(config.store(), vsock(3, 5001));
     assert_eq!(config.credentials(), vsock(3, 5003));
     assert_eq!(config.relay(), vsock(3, 8000));
+    assert_eq!(config.diagnostics(), vsock(3, 5002));
+    assert_eq!(config.heartbeat(), vsock(3, 9000));
+    assert_eq!(config.diagnostics(), diagnostics_unconfigured());
+    assert_eq!(config.module(), Module::Nitro);
     assert_eq!(config.genesis(), Path::new("/etc/mortise/genesis.json"));
     assert_eq!(config.log(), LevelFilter::INFO);
     assert!(!config.has_own_roots() && !config.releases_plaintext());
@@ -32,14 +36,16 @@ fn shortest_configuration_is_the_public_service_at_the_ports_of_the_platform() {
 fn every_name_is_read() {
     let config = with(
         "kms_host = \"kms.test\"\nrelease_plaintext = true\nlog = \"debug\"\n\
-         genesis = \"/etc/other.json\"\nparent_cid = 2\n\
-         [ports]\nlisten = 1\nstore = 2\ncredentials = 3\nkms = 4",
+         genesis = \"/etc/other.json\"\nparent_cid = 2\nmodule = \"emulated\"\n\
+         [ports]\nlisten = 1\nstore = 2\ncredentials = 3\nkms = 4\ndiagnostics = 5\nheartbeat = 6",
     )
     .unwrap();
     assert_eq!((config.kms().host(), config.log()), ("kms.test".into(), LevelFilter::DEBUG));
     assert_eq!(config.genesis(), Path::new("/etc/other.json"));
     assert_eq!((config.listen(), config.store()), (vsock(VSOCK_CID_ANY, 1), vsock(2, 2)));
     assert_eq!((config.credentials(), config.relay()), (vsock(2, 3), vsock(2, 4)));
+    assert_eq!((config.diagnostics(), config.heartbeat()), (vsock(2, 5), vsock(2, 6)));
+    assert_eq!(config.module(), Module::Emulated);
     assert!(config.releases_plaintext());
 }
 
@@ -66,7 +72,9 @@ fn what_is_missing_unknown_repeated_or_of_another_type_is_refused() {
         "parent_cid = -1",
         "parent_cid = 4294967296",
         "[ports]\nlisten = \"5000\"",
-        "[ports]\nheartbeat = 9000",
+        "module = \"software\"",
+        "module = true",
+        "[ports]\nconsole = 9000",
         "[ports]\n[ports]",
         "= 1",
     ] {
@@ -106,6 +114,7 @@ fn host_roots_parent_ports_and_genesis_are_checked() {
         assert_eq!(refused(&format!("parent_cid = {found}")), ConfigError::ParentCid { found });
     }
     assert_eq!(refused("[ports]\nstore = 5000"), ConfigError::Port { port: 5000 });
+    assert_eq!(refused("[ports]\nheartbeat = 5002"), ConfigError::Port { port: 5002 });
     assert_eq!(refused("[ports]\nkms = 0"), ConfigError::Port { port: 0 });
     let refused = refused("genesis = \"genesis.json\"");
     assert_eq!(refused, ConfigError::GenesisPath("genesis.json".into()));

@@ -152,7 +152,10 @@ fn keep(shared: &Shared, ended: &Receiver<()>, every: Duration) {
 /// clock source that drifts.
 fn tell_step(step_ms: i64) {
     if step_ms.unsigned_abs() >= TOLD_STEP_MS {
-        tracing::warn!(step_ms, "the trusted clock jumped: the enclave was paused, or counts badly");
+        tracing::warn!(
+            step_ms,
+            "the trusted clock jumped: the enclave was paused, or counts badly"
+        );
     }
 }
 

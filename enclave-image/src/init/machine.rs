@@ -1,0 +1,102 @@
+//! What the init asks of its machine, and the kernel that answers.
+
+use super::mounts::Mount;
+use rustix::mount::MountFlags;
+use rustix::process::{Resource, Rlimit, setrlimit};
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The system calls of the init: a test answers in place of the kernel.
+pub trait Machine {
+    /// Mounts a file system.
+    ///
+    /// # Errors
+    /// The kernel's.
+    fn mount(&self, mount: &Mount) -> io::Result<()>;
+
+    /// The files of a folder, in any order.
+    ///
+    /// # Errors
+    /// The kernel's.
+    fn list(&self, folder: &Path) -> io::Result<Vec<PathBuf>>;
+
+    /// Loads a kernel module.
+    ///
+    /// # Errors
+    /// The kernel's; `AlreadyExists` when it is loaded or built in.
+    fn load(&self, module: &Path) -> io::Result<()>;
+
+    /// A short file of the kernel's, as text.
+    ///
+    /// # Errors
+    /// The kernel's.
+    fn read(&self, file: &Path) -> io::Result<String>;
+
+    /// This machine's context id on vsock.
+    ///
+    /// # Errors
+    /// The kernel's.
+    fn local_cid(&self) -> io::Result<u32>;
+
+    /// Memory that the kernel manages.
+    fn memory_bytes(&self) -> u64;
+
+    /// Lets this process have so many open files.
+    ///
+    /// # Errors
+    /// The kernel's.
+    fn raise_files(&self, count: u64) -> io::Result<()>;
+
+    /// Waits.
+    fn sleep(&self, time: Duration);
+}
+
+/// The kernel that this process runs on.
+#[derive(Debug, Clone, Copy)]
+pub struct Kernel;
+
+impl Machine for Kernel {
+    fn mount(&self, mount: &Mount) -> io::Result<()> {
+        let Mount { kind, target, can_hold_devices } = *mount;
+        let devices = if can_hold_devices { MountFlags::empty() } else { MountFlags::NODEV };
+        let flags = MountFlags::NOSUID | MountFlags::NOEXEC | devices;
+        Ok(rustix::mount::mount(kind, target, kind, flags, None)?)
+    }
+
+    fn list(&self, folder: &Path) -> io::Result<Vec<PathBuf>> {
+        std::fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect()
+    }
+
+    fn load(&self, module: &Path) -> io::Result<()> {
+        let is_plain = module.extension().is_some_and(|extension| extension == "ko");
+        let flags = if is_plain { 0 } else { MODULE_INIT_COMPRESSED_FILE };
+        Ok(rustix::system::finit_module(File::open(module)?, c"", flags)?)
+    }
+
+    fn read(&self, file: &Path) -> io::Result<String> {
+        std::fs::read_to_string(file)
+    }
+
+    fn local_cid(&self) -> io::Result<u32> {
+        vsock::get_local_cid()
+    }
+
+    fn memory_bytes(&self) -> u64 {
+        let info = rustix::system::sysinfo();
+        info.totalram.saturating_mul(info.mem_unit.into())
+    }
+
+    fn raise_files(&self, count: u64) -> io::Result<()> {
+        let (current, maximum) = (Some(count), Some(count));
+        Ok(setrlimit(Resource::Nofile, Rlimit { current, maximum })?)
+    }
+
+    fn sleep(&self, time: Duration) {
+        std::thread::sleep(time);
+    }
+}
+
+/// The kernel unpacks the module (Linux 5.17).
+const MODULE_INIT_COMPRESSED_FILE: i32 = 4;
