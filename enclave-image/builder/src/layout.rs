@@ -1,0 +1,220 @@
+//! The two ramdisks of a Mortise image.
+//!
+//! The kernel unpacks both over each other into one file system, and starts `/init`.
+//!
+//! ```text
+//! ramdisk 1 (PCR0, PCR1)  dev/ dev/console  modules/ modules/NN-NAME.ko[.xz]  proc/ run/ sys/ tmp/
+//! ramdisk 2 (PCR0, PCR2)  etc/ etc/mortise/ etc/mortise/enclave.toml etc/mortise/genesis.json
+//!                         init
+//! ```
+//! Register 1 says how the machine starts, register 2 what runs in it: another configuration,
+//! genesis or binary is another application on the same boot.
+//!
+//! Invariant: modules are loaded in the order of their names, which is the order of the caller.
+
+use crate::cpio::{Archive, CpioError};
+use crate::elf::{self, ElfError};
+
+/// Most modules: their numbers have two digits.
+pub const MODULES_MAX: usize = 32;
+/// How a compressed module starts: XZ.
+const XZ: [u8; 6] = [0xfd, b'7', b'z', b'X', b'Z', 0];
+/// Folders that the start mounts file systems on, and their permissions.
+const FOLDERS: [(&str, u32); 6] = [
+    ("dev", 0o755),
+    ("modules", 0o755),
+    ("proc", 0o555),
+    ("run", 0o755),
+    ("sys", 0o555),
+    ("tmp", 0o1777),
+];
+
+/// Why parts make no image of ours.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LayoutError {
+    /// The file name of a module is no `NAME.ko` or `NAME.ko.xz`.
+    #[error("{name:?} is no module: the kernel takes NAME.ko and NAME.ko.xz")]
+    ModuleName {
+        /// As given.
+        name: String,
+    },
+    /// The content of a module is neither an object file nor compressed as its name says.
+    #[error("{name} is not what its name says: neither an object file nor XZ")]
+    ModuleContent {
+        /// As given.
+        name: String,
+    },
+    /// A module is named twice.
+    #[error("the module {name} is given twice")]
+    ModuleTwice {
+        /// Without number and suffix.
+        name: String,
+    },
+    /// More than [`MODULES_MAX`].
+    #[error("{found} modules, at most {MODULES_MAX} are loaded")]
+    ModuleCount {
+        /// How many.
+        found: usize,
+    },
+    /// The binary would not run as the only file of a machine.
+    #[error("the binary: {0}")]
+    Binary(#[from] ElfError),
+    /// A file does not fit into an archive.
+    #[error(transparent)]
+    Cpio(#[from] CpioError),
+}
+
+/// A module of the kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Module<'a> {
+    /// Name of its file: `nsm.ko`, `nsm.ko.xz`, or with a number in front, `04-nsm.ko.xz`.
+    pub file_name: &'a str,
+    /// The file.
+    pub content: &'a [u8],
+}
+
+impl Module<'_> {
+    /// The name without a number, with its suffix.
+    fn plain_name(&self) -> &str {
+        match self.file_name.split_once('-') {
+            Some((number, rest)) if number.len() == 2 && is_number(number) => rest,
+            _ => self.file_name,
+        }
+    }
+
+    fn check(&self) -> Result<(), LayoutError> {
+        let name = self.file_name.to_owned();
+        let plain = self.plain_name();
+        let (stem, start) = match plain.strip_suffix(".ko.xz") {
+            Some(stem) => (stem, &XZ[..]),
+            None => (plain.strip_suffix(".ko").unwrap_or_default(), &elf::MAGIC[..]),
+        };
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+        if stem.is_empty() || !stem.bytes().all(fits) {
+            return Err(LayoutError::ModuleName { name });
+        }
+        match self.content.starts_with(start) {
+            true => Ok(()),
+            false => Err(LayoutError::ModuleContent { name }),
+        }
+    }
+}
+
+fn is_number(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Ramdisk 1: where file systems are mounted, and the modules in their order.
+///
+/// # Errors
+/// `ModuleCount`, `ModuleName`, `ModuleContent`, `ModuleTwice`, `Cpio`.
+pub fn boot(modules: &[Module<'_>]) -> Result<Vec<u8>, LayoutError> {
+    if modules.len() > MODULES_MAX {
+        return Err(LayoutError::ModuleCount { found: modules.len() });
+    }
+    let mut archive = Archive::new();
+    for (path, mode) in FOLDERS {
+        archive.folder(path, mode)?;
+    }
+    archive.device("dev/console", 0o600, 5, 1)?;
+    let mut seen = std::collections::BTreeSet::new();
+    for (number, module) in modules.iter().enumerate() {
+        module.check()?;
+        let name = module.plain_name();
+        let stem = name.split('.').next().unwrap_or_default().replace('-', "_");
+        if !seen.insert(stem.clone()) {
+            return Err(LayoutError::ModuleTwice { name: stem });
+        }
+        let path = format!("modules/{number:02}-{name}");
+        archive.file(&path, 0o644, module.content.to_vec())?;
+    }
+    Ok(archive.to_bytes())
+}
+
+/// What the application is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Application<'a> {
+    /// The measured binary.
+    pub binary: &'a [u8],
+    /// The text of `enclave.toml`.
+    pub config: &'a str,
+    /// The text of `genesis.json`.
+    pub genesis: &'a str,
+}
+
+/// Ramdisk 2: the binary as `/init`, its configuration, its genesis.
+///
+/// What the two texts say is the caller's to check, with the reader that the enclave has.
+///
+/// # Errors
+/// `Binary`, `Cpio`.
+pub fn application(application: &Application<'_>) -> Result<Vec<u8>, LayoutError> {
+    elf::check(application.binary)?;
+    let mut archive = Archive::new();
+    archive.file("init", 0o755, application.binary.to_vec())?;
+    archive.folder("etc", 0o755)?;
+    archive.folder("etc/mortise", 0o755)?;
+    archive.file("etc/mortise/enclave.toml", 0o644, application.config.into())?;
+    archive.file("etc/mortise/genesis.json", 0o644, application.genesis.into())?;
+    Ok(archive.to_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cpio::{self, Kind};
+
+    fn module<'a>(file_name: &'a str, content: &'a [u8]) -> Module<'a> {
+        Module { file_name, content }
+    }
+
+    #[test]
+    fn modules_keep_the_order_of_the_caller() {
+        let modules = [module("07-b.ko.xz", &XZ), module("a_c.ko", &elf::MAGIC)];
+        let bytes = boot(&modules).unwrap();
+        let entries = cpio::read(&bytes).unwrap();
+        let paths: Vec<_> = entries.iter().map(|entry| entry.path).collect();
+        let wanted = ["dev", "dev/console", "modules", "modules/00-b.ko.xz", "modules/01-a_c.ko"];
+        assert_eq!(paths[..5], wanted);
+        assert_eq!(paths[5..], ["proc", "run", "sys", "tmp"]);
+        assert_eq!(entries[1].kind, Kind::Device { major: 5, minor: 1 });
+    }
+
+    #[test]
+    fn what_is_no_module_is_refused() {
+        let name = |name: &str| LayoutError::ModuleName { name: name.into() };
+        for bad in ["nsm.txt", ".ko", "00-.ko", "a/b.ko", "nsm.ko.gz", ""] {
+            assert_eq!(boot(&[module(bad, &elf::MAGIC)]), Err(name(bad)));
+        }
+        for (file, content) in [("a.ko", &XZ[..]), ("a.ko.xz", &elf::MAGIC), ("a.ko", b"")] {
+            let error = LayoutError::ModuleContent { name: file.into() };
+            assert_eq!(boot(&[module(file, content)]), Err(error));
+        }
+        let twice = [module("00-a-b.ko", &elf::MAGIC), module("a_b.ko.xz", &XZ)];
+        assert_eq!(boot(&twice), Err(LayoutError::ModuleTwice { name: "a_b".into() }));
+        let many = vec![module("a.ko", &elf::MAGIC); MODULES_MAX + 1];
+        assert_eq!(boot(&many), Err(LayoutError::ModuleCount { found: MODULES_MAX + 1 }));
+    }
+
+    #[test]
+    fn application_is_init_and_its_two_files() {
+        let binary = elf::tests::program();
+        let app = Application { binary: &binary, config: "a = 1", genesis: "{}" };
+        let bytes = application(&app).unwrap();
+        let entries = cpio::read(&bytes).unwrap();
+        let found: Vec<_> = entries.iter().map(|e| (e.path, e.mode, e.content)).collect();
+        assert_eq!(
+            found,
+            [
+                ("etc", 0o755, &b""[..]),
+                ("etc/mortise", 0o755, b""),
+                ("etc/mortise/enclave.toml", 0o644, b"a = 1"),
+                ("etc/mortise/genesis.json", 0o644, b"{}"),
+                ("init", 0o755, &binary),
+            ]
+        );
+        let script = Application { binary: b"#!/bin/sh", ..app };
+        assert_eq!(application(&script), Err(LayoutError::Binary(ElfError::NotElf)));
+    }
+}
