@@ -15,11 +15,14 @@
 //! HTTP   --POST-----------> gateway --request protocol--> engine
 //! engine --TLS------------> relay --the same bytes--> key service;  credentials --> engine
 //! engine --call-----------> witness --POST----------> witness
+//! engine --lines----------> diagnostics --clean-----> log, DATA/diagnostics
 //! ```
 
 mod credentials;
+mod diagnostics;
 pub mod export;
 mod gateway;
+mod heartbeat;
 mod metrics;
 mod relay;
 mod run;
@@ -30,6 +33,7 @@ mod witness;
 
 pub use credentials::{CredentialsSource, SourceError, SourceNameError};
 pub use gateway::GatewayLimits;
+pub use heartbeat::Heartbeat;
 pub use metrics::{Metrics, Outcome, Relayed};
 pub use relay::{AllowList, Destination, DestinationError, NotAllowed};
 pub use run::{Config, Host, HostError, KeyServiceConfig, run};

@@ -8,7 +8,12 @@ use metrics_exporter_prometheus::{
     Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
 };
 use mortise_format::store::StoreRefusal;
+use std::sync::Mutex;
 use std::time::Duration;
+
+mod enclave;
+
+use enclave::StopNames;
 
 const METADATA: Metadata<'static> =
     Metadata::new("mortise_host", Level::INFO, Some(module_path!()));
@@ -75,6 +80,8 @@ pub struct Metrics {
     gateway_in_flight: Gauge,
     gateway_seconds: Histogram,
     gateway_requests: [Counter; OUTCOMES.len()],
+    diagnostics_connections: Gauge,
+    stop_names: Mutex<StopNames>,
 }
 
 impl std::fmt::Debug for Metrics {
@@ -115,6 +122,8 @@ impl Metrics {
             gateway_requests: OUTCOMES.map(|(_, outcome)| {
                 labelled(r, "mortise_host_gateway_requests_total", "outcome", outcome)
             }),
+            diagnostics_connections: gauge(r, "mortise_host_diagnostics_connections"),
+            stop_names: Mutex::default(),
             recorder,
         }
     }

@@ -6,7 +6,9 @@
 //! ```
 
 use crate::credentials::{self, CredentialsSource, Provider};
+use crate::diagnostics::{self, Diagnostics};
 use crate::gateway::{self, EngineLinks, Gateway, GatewayLimits};
+use crate::heartbeat::{self, Pulse};
 use crate::metrics::Metrics;
 use crate::relay::{self, AllowList, Destination, NotAllowed, Relay};
 use crate::server::{self, StoreServer};
@@ -25,6 +27,8 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+/// The folder of what the enclave says, in the data folder.
+const DIAGNOSTICS_FOLDER: &str = "diagnostics";
 /// How often histograms take in what was recorded.
 const UPKEEP: Duration = Duration::from_secs(5);
 
@@ -47,6 +51,10 @@ pub struct Config {
     pub key_service: Option<KeyServiceConfig>,
     /// The way to witnesses; none when the policy has none.
     pub witnesses: Option<WitnessConfig>,
+    /// Where the enclave says what it does; none when nobody is to listen.
+    pub diagnostics: Option<Address>,
+    /// Where the heartbeat of its init is answered; none where `nitro-cli` does.
+    pub heartbeat: Option<Address>,
 }
 
 /// The enclave's way to the key service.
@@ -76,6 +84,8 @@ impl Config {
             store: StoreOptions::default(),
             key_service: None,
             witnesses: None,
+            diagnostics: None,
+            heartbeat: None,
         }
     }
 }
@@ -112,6 +122,22 @@ pub enum HostError {
     /// Nobody can be heard at the address of the way to witnesses.
     #[error("cannot listen at {address} for the witnesses' way: {error}")]
     ListenWitness {
+        /// The address.
+        address: Address,
+        /// The system's reason.
+        error: io::Error,
+    },
+    /// The enclave cannot be heard at the address of its diagnostics.
+    #[error("cannot listen at {address} for diagnostics: {error}")]
+    ListenDiagnostics {
+        /// The address.
+        address: Address,
+        /// The system's reason.
+        error: io::Error,
+    },
+    /// Nobody can be heard at the address of the heartbeat.
+    #[error("cannot listen at {address} for the heartbeat: {error}")]
+    ListenHeartbeat {
         /// The address.
         address: Address,
         /// The system's reason.
@@ -190,6 +216,16 @@ impl Host {
             tokio::spawn(gateway::serve(listen_http, gateway, stopped.clone())),
             tokio::spawn(upkeep(Arc::clone(&metrics), stopped.clone())),
         ];
+        if let Some(address) = config.diagnostics {
+            let folder = config.data_dir.join(DIAGNOSTICS_FOLDER);
+            let metrics = Arc::clone(&metrics);
+            let diagnostics = Diagnostics { folder, metrics, only_cid };
+            tasks.push(open_diagnostics(address, diagnostics, &stopped).await?);
+        }
+        if let Some(address) = config.heartbeat {
+            let pulse = Pulse { metrics: Arc::clone(&metrics), only_cid };
+            tasks.push(open_heartbeat(address, pulse, &stopped).await?);
+        }
         if let Some(way) = config.key_service {
             tasks.extend(open_way(way, only_cid, &metrics, &stopped).await?);
         }
@@ -258,6 +294,28 @@ async fn open_witnesses(
     let listener = listener.map_err(|error| HostError::ListenWitness { address, error })?;
     let way = Way { places: Arc::new(way.places), only_cid };
     Ok(tokio::spawn(witness::serve(listener, way, stopped.clone())))
+}
+
+/// Listens for what the enclave says.
+async fn open_diagnostics(
+    address: Address,
+    diagnostics: Diagnostics,
+    stopped: &watch::Receiver<()>,
+) -> Result<JoinHandle<()>, HostError> {
+    let listener = Listener::bind(&address).await;
+    let listener = listener.map_err(|error| HostError::ListenDiagnostics { address, error })?;
+    Ok(tokio::spawn(diagnostics::serve(listener, diagnostics, stopped.clone())))
+}
+
+/// Listens for the heartbeat of the enclave's init.
+async fn open_heartbeat(
+    address: Address,
+    pulse: Pulse,
+    stopped: &watch::Receiver<()>,
+) -> Result<JoinHandle<()>, HostError> {
+    let listener = Listener::bind(&address).await;
+    let listener = listener.map_err(|error| HostError::ListenHeartbeat { address, error })?;
+    Ok(tokio::spawn(heartbeat::serve(listener, pulse, stopped.clone())))
 }
 
 async fn listen(address: &Address) -> Result<Listener, HostError> {

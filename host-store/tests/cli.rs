@@ -1,7 +1,8 @@
 //! `mortise-host` as an operator runs it: ready line, health, stop by signal, exit status.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
 
@@ -20,13 +21,17 @@ fn command(folder: &Path) -> Command {
     command.args(["run", "--log", "json", "--http", "127.0.0.1:0", "--data-dir"]);
     command.arg(folder.join("data"));
     command.args(["--listen-store", &unix("store"), "--engine", &unix("engine")]);
-    command.env_remove("RUST_LOG").stderr(Stdio::piped());
     command
 }
 
 impl Running {
     fn start(folder: &Path) -> Self {
-        let mut process = command(folder).spawn().unwrap();
+        Self::start_with(command(folder))
+    }
+
+    fn start_with(mut command: Command) -> Self {
+        command.env_remove("RUST_LOG").stderr(Stdio::piped());
+        let mut process = command.spawn().unwrap();
         let mut log = BufReader::new(process.stderr.take().unwrap());
         let mut line = String::new();
         while !line.contains("mortise-host is ready") {
@@ -79,7 +84,7 @@ fn a_host_says_when_it_is_ready_and_stops_in_order_on_either_signal() {
 fn a_folder_in_use_is_named_and_is_exit_status_1() {
     let folder = tempfile::tempdir().unwrap();
     let host = Running::start(folder.path());
-    let second = command(folder.path()).output().unwrap();
+    let second = command(folder.path()).env_remove("RUST_LOG").output().unwrap();
     assert_eq!(second.status.code(), Some(1));
     let log = String::from_utf8(second.stderr).unwrap();
     assert!(log.contains("is in use by another mortise-host"), "{log}");
@@ -112,4 +117,39 @@ fn verify_names_the_bad_frame_with_exit_status_1() {
     let result: serde_json::Value = serde_json::from_slice(&bad.stdout).unwrap();
     assert_eq!((&result["ok"], &result["frame"]), (&false.into(), &0.into()));
     assert_eq!(result["fault"], "bytes that are no record");
+}
+
+#[test]
+fn one_flag_listens_for_a_machine_whose_vsock_is_behind_a_socket() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = |port: u32| folder.path().join(format!("e.vsock_{port}"));
+    let mut command = Command::new(HOST);
+    command.args(["run", "--log", "json", "--http", "127.0.0.1:0", "--data-dir"]);
+    command.arg(folder.path().join("data")).arg("--hybrid").arg(folder.path().join("e.vsock"));
+    let host = Running::start_with(command);
+    for (port, is_there) in [(5001, true), (5002, true), (9000, true), (8000, false)] {
+        assert_eq!(socket(port).exists(), is_there, "{port}");
+    }
+    let mut heart = UnixStream::connect(socket(9000)).unwrap();
+    heart.write_all(&[0xb7]).unwrap();
+    let mut beat = Vec::new();
+    heart.read_to_end(&mut beat).unwrap();
+    assert_eq!(beat, [0xb7]);
+    let mut enclave = UnixStream::connect(socket(5002)).unwrap();
+    let stop = "{\"name\":\"GENESIS\",\"exit\":13,\"why\":\"\\u001b[1m\"}\n";
+    enclave.write_all(stop.as_bytes()).unwrap();
+    enclave.shutdown(Shutdown::Write).unwrap();
+    enclave.read_to_end(&mut beat).unwrap();
+    assert_eq!(beat.len(), 1, "the host says nothing here");
+    let (status, log) = host.stop("-TERM");
+    assert_eq!(status, Some(0), "{log}");
+    assert!(log.contains("\"target\":\"enclave\"") && log.contains("GENESIS"), "{log}");
+    assert!(!log.contains('\u{1b}'), "{log}");
+    let kept = std::fs::read(folder.path().join("data/diagnostics/last-stop.json")).unwrap();
+    let kept: serde_json::Value = serde_json::from_slice(&kept).unwrap();
+    assert_eq!(
+        (&kept["name"], &kept["exit"], &kept["why"]),
+        (&"GENESIS".into(), &13.into(), &"?[1m".into())
+    );
+    assert!(!socket(5002).exists());
 }

@@ -1,0 +1,16 @@
+//! The commands: what each takes, prints and ends with. What they do is the library's.
+
+mod places;
+pub mod run;
+pub mod verify;
+
+use std::process::ExitCode;
+
+/// Nothing was judged: the folder is wrong or cannot be read.
+pub const UNREADABLE: u8 = 2;
+
+/// Says why the command failed.
+pub fn fail(error: &dyn std::error::Error) -> ExitCode {
+    eprintln!("mortise-host: {error}");
+    ExitCode::FAILURE
+}

@@ -1,0 +1,131 @@
+//! `mortise-host run`: from flags to a configuration, and the process around the host.
+
+use super::fail;
+use super::places::Places;
+use clap::{Args, ValueEnum};
+use mortise_host::{AllowList, Config, CredentialsSource, Destination, KeyServiceConfig, run};
+use mortise_host::{WitnessConfig, WitnessPlace};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// What `run` takes.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// The folder of the store; made if it does not exist.
+    #[arg(long)]
+    data_dir: PathBuf,
+    #[command(flatten)]
+    places: Places,
+    /// Where the HTTP gateway listens; without it, 127.0.0.1 at the port below.
+    #[arg(long, value_name = "IP:PORT")]
+    http: Option<SocketAddr>,
+    /// The gateway's port on 127.0.0.1.
+    #[arg(long, env = "PROXY_PORT", default_value_t = 8080)]
+    proxy_port: u16,
+    #[command(flatten)]
+    key_service: KeyServiceArgs,
+    /// A witness and where it takes add-checkpoint: "VERIFIER_KEY http://HOST:PORT/PREFIX"; once
+    /// for each witness of the policy. For https, forward a local port with what ends TLS.
+    #[arg(long, value_name = "KEY URL")]
+    witness: Vec<WitnessPlace>,
+    /// How log lines are written to stderr.
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    log: LogFormat,
+}
+
+/// The enclave's way to the key service. Amazon's vsock-proxy works in place of the relay.
+#[derive(Debug, Args)]
+struct KeyServiceArgs {
+    /// Relay bytes of the enclave to the key service of this AWS region, and push credentials.
+    #[arg(long, env = "AWS_REGION", value_name = "REGION")]
+    kms_region: Option<String>,
+    /// Relay to this place instead; it must be allowed by --kms-allow.
+    #[arg(long, value_name = "HOST:PORT")]
+    kms_to: Option<Destination>,
+    /// Places that the relay may connect to, besides the key service of the region.
+    #[arg(long, value_name = "HOST:PORT")]
+    kms_allow: Vec<Destination>,
+    /// Where credentials come from: imds, imds=IP:PORT, env or file=PATH.
+    #[arg(long, value_name = "SOURCE", default_value = "imds")]
+    credentials: CredentialsSource,
+}
+
+impl KeyServiceArgs {
+    fn config(
+        self,
+        places: &Places,
+    ) -> Result<Option<KeyServiceConfig>, Box<dyn std::error::Error>> {
+        let of_region = self.kms_region.as_deref().map(Destination::kms_of).transpose()?;
+        let Some(to) = self.kms_to.or_else(|| of_region.clone()) else { return Ok(None) };
+        Ok(Some(KeyServiceConfig {
+            listen_relay: places.relay(),
+            to,
+            allowed: AllowList::new(self.kms_allow.into_iter().chain(of_region).collect()),
+            listen_credentials: places.credentials(),
+            source: self.credentials,
+        }))
+    }
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum LogFormat {
+    Text,
+    Json,
+}
+
+/// Runs a host until it is told to stop.
+pub fn run_host(args: RunArgs) -> ExitCode {
+    start_log(args.log);
+    let places = &args.places;
+    let mut config = Config::new(args.data_dir, places.store(), places.engine(), args.proxy_port);
+    config.http = args.http.unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, args.proxy_port)));
+    config.diagnostics = places.diagnostics();
+    config.heartbeat = places.heartbeat();
+    config.key_service = match args.key_service.config(places) {
+        Ok(way) => way,
+        Err(error) => return fail(&*error),
+    };
+    if !args.witness.is_empty() {
+        config.witnesses = Some(WitnessConfig { listen: places.witness(), places: args.witness });
+    }
+    if !config.http.ip().is_loopback() {
+        tracing::warn!(http = %config.http, "the gateway is open to other machines");
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error),
+    };
+    match runtime.block_on(run_to_the_end(config)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&*error),
+    }
+}
+
+async fn run_to_the_end(config: Config) -> Result<(), Box<dyn std::error::Error>> {
+    run(config, told_to_stop()?).await?;
+    Ok(())
+}
+
+fn start_log(format: LogFormat) {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => log.json().init(),
+    }
+}
+
+/// Ends at SIGINT or SIGTERM. Both are caught from the moment this returns.
+fn told_to_stop() -> std::io::Result<impl Future<Output = ()>> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}

@@ -1,0 +1,93 @@
+//! `mortise-host verify`: the result of a check, as text or JSON, and its exit status.
+
+use super::UNREADABLE;
+use clap::Args;
+use mortise_host::verify::{Fault, Summary, VerifyError, verify};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// What `verify` takes.
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// The folder of the store.
+    #[arg(long)]
+    data_dir: PathBuf,
+    /// Print the result as one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Checks a log and says what is found.
+pub fn verify_log(args: &VerifyArgs) -> ExitCode {
+    let result = verify(&args.data_dir, |frames, segments, of| {
+        eprintln!("checked {frames} frames, {segments} of {of} segments");
+    });
+    if args.json {
+        println!("{}", verify_json(&args.data_dir, &result));
+    } else {
+        verify_text(&result);
+    }
+    match result {
+        Ok(_) => ExitCode::SUCCESS,
+        Err(VerifyError::Frame { .. }) => ExitCode::FAILURE,
+        Err(_) => ExitCode::from(UNREADABLE),
+    }
+}
+
+fn verify_json(data_dir: &Path, result: &Result<Summary, VerifyError>) -> serde_json::Value {
+    let common = serde_json::json!({ "dataDir": data_dir, "framesAreSealed": true });
+    let serde_json::Value::Object(mut object) = common else { return common };
+    let specific = match result {
+        Ok(s) => serde_json::json!({
+            "ok": true,
+            "engineId": s.engine_id.map(|id| id.to_string()),
+            "frames": s.frames,
+            "boots": s.boots,
+            "events": s.events,
+            "bytes": s.bytes,
+            "segments": s.segments,
+            "epoch": s.epoch,
+            "firstTimeMs": s.first_time_ms,
+            "lastTimeMs": s.last_time_ms,
+            "digest": s.digest.to_string(),
+            "inUse": s.in_use,
+        }),
+        Err(VerifyError::Frame { seq, fault }) => {
+            serde_json::json!({ "ok": false, "frame": seq, "fault": fault.to_string() })
+        }
+        Err(error) => serde_json::json!({ "ok": false, "error": error.to_string() }),
+    };
+    if let serde_json::Value::Object(specific) = specific {
+        object.extend(specific);
+    }
+    object.into()
+}
+
+fn verify_text(result: &Result<Summary, VerifyError>) {
+    match result {
+        Ok(s) => {
+            println!("good: {} frames, {} boots, {} events", s.frames, s.boots, s.events);
+            if let Some(engine_id) = s.engine_id {
+                println!("engine {engine_id}, epoch {}", s.epoch);
+                println!("last frame {}, digest {}", s.frames - 1, s.digest);
+            }
+            println!("{} bytes of frames in {} segments", s.bytes, s.segments);
+            println!("checked: digests, chain, engine, time, epochs. The frames are sealed: what");
+            println!("they say and who made them takes a content key (mortise audit).");
+            if s.in_use {
+                println!("a host has the folder open; frames that it writes now are not included");
+            }
+        }
+        Err(VerifyError::Frame { seq, fault }) => {
+            println!("bad: frame {seq}: {fault}");
+            println!("all frames before it are good");
+            if matches!(fault, Fault::Record(_)) {
+                eprintln!(
+                    "if the machine lost power while it wrote this frame, start the host once: it \
+                     removes a torn write that it never acknowledged, and refuses any other damage"
+                );
+            }
+        }
+        Err(error) => println!("bad: {error}"),
+    }
+}

@@ -1,0 +1,232 @@
+//! What the enclave says (port 5002): lines, kept for whoever asks why it stopped.
+//!
+//! ```text
+//! enclave --lines--> connection --clean, within the rates--> collector --> log, target `enclave`
+//!                                                                     --> DATA/diagnostics
+//! ```
+//! What it is for: an enclave has no console. Its log, and above all the last line of a run, come
+//! here (`specs/diagnostics.md`).
+//!
+//! What it does not do: answer, believe a line, act on one.
+//!
+//! Invariants: only printable ASCII of a line is passed on; lines, their length, their rate, what
+//! is kept of them and connections have bounds; the last stop is on the disk before its next line
+//! is taken.
+
+mod keep;
+mod line;
+mod rate;
+
+use crate::metrics::Metrics;
+use keep::Keeper;
+use line::{Line, LineCutter, Stop};
+use mortise_transport::{Listener, Peer, Stream};
+use rate::Rates;
+use std::collections::VecDeque;
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use tokio::io::AsyncReadExt as _;
+use tokio::sync::{mpsc, watch};
+use tokio::task::{AbortHandle, JoinSet};
+
+/// Connections at once; an enclave has one, and a dead one's may stay behind.
+const CONNECTIONS_MAX: usize = 8;
+/// Lines that wait for the collector.
+const QUEUE_MAX: usize = 256;
+/// Read at once.
+const CHUNK_BYTES: usize = 16 * 1024;
+/// A connection whose lines are dropped is read once in this time.
+const FLOOD_PAUSE: Duration = Duration::from_millis(10);
+/// A failing accept is tried again after this time.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How often the kept lines are written, if there are new ones.
+const WRITE_EVERY: Duration = Duration::from_secs(5);
+
+/// What the listener works with.
+#[derive(Debug, Clone)]
+pub(crate) struct Diagnostics {
+    /// Where lines are kept; made if it does not exist.
+    pub(crate) folder: PathBuf,
+    pub(crate) metrics: Arc<Metrics>,
+    /// Virtual machines other than this one are turned away.
+    pub(crate) only_cid: Option<u32>,
+}
+
+/// What connections share.
+#[derive(Debug, Clone)]
+struct Intake {
+    rates: Arc<Mutex<Rates>>,
+    dropped: Arc<AtomicU64>,
+    collected: mpsc::Sender<Taken>,
+    metrics: Arc<Metrics>,
+}
+
+/// A line within the rates.
+#[derive(Debug)]
+struct Taken {
+    received_ms: u64,
+    line: Line,
+    stop: Option<Stop>,
+}
+
+/// Takes lines until `stop` changes; everything taken is on the disk when it returns.
+pub(crate) async fn serve(
+    listener: Listener,
+    diagnostics: Diagnostics,
+    mut stop: watch::Receiver<()>,
+) {
+    let Diagnostics { folder, metrics, only_cid } = diagnostics;
+    let (collected, collecting) = mpsc::channel(QUEUE_MAX);
+    let intake = Intake { rates: Arc::default(), dropped: Arc::default(), collected, metrics };
+    let (dropped, metrics) = (Arc::clone(&intake.dropped), Arc::clone(&intake.metrics));
+    let collector = tokio::spawn(collect(folder, metrics, dropped, collecting));
+    let mut connections = JoinSet::new();
+    let mut order: VecDeque<AbortHandle> = VecDeque::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            Some(_) = connections.join_next() => continue,
+            _ = stop.changed() => break,
+        };
+        match accepted {
+            Ok((_, Peer::Vsock { cid })) if only_cid.is_some_and(|only| only != cid) => {
+                tracing::warn!(cid, "a virtual machine that is not the enclave was turned away");
+            }
+            Ok((stream, _)) => {
+                make_room(&mut order);
+                order.push_back(connections.spawn(hear(stream, intake.clone())));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection for diagnostics could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    connections.shutdown().await;
+    drop(intake);
+    // Ends when the last line was written.
+    let _ = collector.await;
+}
+
+/// Closes the oldest connection where there are too many.
+fn make_room(order: &mut VecDeque<AbortHandle>) {
+    order.retain(|connection| !connection.is_finished());
+    while order.len() >= CONNECTIONS_MAX {
+        if let Some(oldest) = order.pop_front() {
+            tracing::warn!("the oldest connection for diagnostics was closed: there are too many");
+            oldest.abort();
+        }
+    }
+}
+
+/// Reads one connection to its end. What stands behind the last newline is a line too: an enclave
+/// that dies does not finish it.
+async fn hear(mut stream: Stream, intake: Intake) {
+    let _open = intake.metrics.diagnostics_opened();
+    let mut cutter = LineCutter::default();
+    let mut chunk = vec![0; CHUNK_BYTES];
+    loop {
+        let count = match stream.read(&mut chunk).await {
+            Ok(0) | Err(_) => break,
+            Ok(count) => count,
+        };
+        let mut is_flood = false;
+        for line in cutter.feed(&chunk[..count]) {
+            is_flood |= !intake.take(line).await;
+        }
+        if is_flood {
+            tokio::time::sleep(FLOOD_PAUSE).await;
+        }
+    }
+    if let Some(line) = cutter.rest() {
+        intake.take(line).await;
+    }
+}
+
+impl Intake {
+    /// False when the line was dropped.
+    async fn take(&self, line: Line) -> bool {
+        let stop = Stop::parse(&line);
+        let allowed = {
+            let mut rates = self.rates.lock().unwrap_or_else(PoisonError::into_inner);
+            rates.allow(stop.is_some(), Instant::now())
+        };
+        if !allowed {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+            self.metrics.diagnostics_dropped();
+            return false;
+        }
+        self.metrics.diagnostics_taken(line.is_cut);
+        // The collector ends after every connection.
+        let _ = self.collected.send(Taken { received_ms: now_ms(), line, stop }).await;
+        true
+    }
+}
+
+/// Logs and keeps what the connections take.
+async fn collect(
+    folder: PathBuf,
+    metrics: Arc<Metrics>,
+    dropped: Arc<AtomicU64>,
+    mut collecting: mpsc::Receiver<Taken>,
+) {
+    let mut keeper = Keeper::open(folder);
+    if let Some((name, exit, at_ms)) = keeper.last_stop() {
+        metrics.enclave_last_stop(&name, exit, at_ms);
+    }
+    let mut tick = tokio::time::interval(WRITE_EVERY);
+    loop {
+        let taken = tokio::select! {
+            taken = collecting.recv() => taken,
+            _ = tick.tick() => {
+                say_dropped(&dropped);
+                write_lines(&mut keeper).await;
+                continue;
+            }
+        };
+        let Some(Taken { received_ms, line, stop }) = taken else { break };
+        line.log();
+        keeper.keep(received_ms, &line.text());
+        if let Some(stop) = stop {
+            stop.log();
+            metrics.enclave_stopped(&stop.name, stop.exit, received_ms);
+            write(keeper.stop_file(&stop, received_ms)).await;
+            write_lines(&mut keeper).await;
+        }
+    }
+    say_dropped(&dropped);
+    write_lines(&mut keeper).await;
+}
+
+fn say_dropped(dropped: &AtomicU64) {
+    let count = dropped.swap(0, Ordering::Relaxed);
+    if count > 0 {
+        tracing::warn!(count, "lines of the enclave were dropped: it says more than the rate");
+    }
+}
+
+async fn write_lines(keeper: &mut Keeper) {
+    if let Some(file) = keeper.lines_file() {
+        write(file).await;
+    }
+}
+
+/// Replaces a file, off the threads that serve. A host that cannot keep lines still serves.
+async fn write((path, bytes): (PathBuf, Vec<u8>)) {
+    let shown = path.clone();
+    let written = tokio::task::spawn_blocking(move || keep::replace(&path, &bytes)).await;
+    if let Err(error) = written.unwrap_or_else(|panicked| Err(io::Error::other(panicked))) {
+        tracing::warn!(path = %shown.display(), %error, "lines of the enclave are not kept");
+    }
+}
+
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,133 @@
+//! The heartbeat of an enclave's init (port 9000): one byte, and the same byte back.
+//!
+//! What it is for: where no `nitro-cli` boots the enclave, nobody answers its init; this does
+//! (`specs/diagnostics.md`, section 3).
+//!
+//! What it does not do: tell that the enclave works. `GET /readyz` does.
+//!
+//! Invariants: one byte is read, within a time; connections have a bound.
+
+use crate::metrics::Metrics;
+use mortise_transport::{Listener, Peer, Stream};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+/// The byte that Nitro's init sends and expects.
+const HEARTBEAT: u8 = 0xb7;
+/// Connections at once.
+const CONNECTIONS_MAX: usize = 8;
+/// The byte comes, and goes, within this time.
+const ANSWER_TIME: Duration = Duration::from_secs(5);
+/// A failing accept is tried again after this time.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// How a connection for the heartbeat ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Heartbeat {
+    /// It was answered.
+    Answered,
+    /// Another byte came.
+    Garbage,
+    /// No byte came, or the answer could not be sent.
+    Silent,
+}
+
+/// What the listener works with.
+#[derive(Debug, Clone)]
+pub(crate) struct Pulse {
+    pub(crate) metrics: Arc<Metrics>,
+    /// Virtual machines other than this one are turned away.
+    pub(crate) only_cid: Option<u32>,
+}
+
+/// Answers heartbeats until `stop` changes.
+pub(crate) async fn serve(listener: Listener, pulse: Pulse, mut stop: watch::Receiver<()>) {
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept(), if connections.len() < CONNECTIONS_MAX => accepted,
+            Some(_) = connections.join_next() => continue,
+            _ = stop.changed() => return,
+        };
+        match accepted {
+            Ok((_, Peer::Vsock { cid })) if pulse.only_cid.is_some_and(|only| only != cid) => {
+                tracing::warn!(cid, "a virtual machine that is not the enclave was turned away");
+            }
+            Ok((stream, _)) => drop(connections.spawn(answer(stream, Arc::clone(&pulse.metrics)))),
+            Err(error) => {
+                tracing::warn!(%error, "a connection for the heartbeat could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn answer(stream: Stream, metrics: Arc<Metrics>) {
+    let answered = tokio::time::timeout(ANSWER_TIME, exchange(stream)).await;
+    let outcome = answered.unwrap_or(Heartbeat::Silent);
+    match outcome {
+        Heartbeat::Answered => tracing::info!("an enclave's init said that it runs"),
+        Heartbeat::Garbage => tracing::warn!("what came to the heartbeat's port is no heartbeat"),
+        Heartbeat::Silent => tracing::warn!("who came to the heartbeat's port said nothing"),
+    }
+    metrics.heartbeat(outcome);
+}
+
+async fn exchange(mut stream: Stream) -> Heartbeat {
+    match stream.read_u8().await {
+        Ok(HEARTBEAT) => {}
+        Ok(_) => return Heartbeat::Garbage,
+        Err(_) => return Heartbeat::Silent,
+    }
+    let sent = async {
+        stream.write_u8(HEARTBEAT).await?;
+        stream.shutdown().await
+    };
+    if sent.await.is_ok() { Heartbeat::Answered } else { Heartbeat::Silent }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mortise_transport::{Address, connect};
+
+    async fn said(address: &Address, bytes: &[u8]) -> Vec<u8> {
+        let mut stream = connect(address).await.unwrap();
+        // Whoever hears a first byte that is none closes at once; the rest does not arrive then.
+        let _ = stream.write_all(bytes).await;
+        let _ = stream.shutdown().await;
+        let mut answer = Vec::new();
+        // A reset is an end: bytes of ours were left unread.
+        let _ = stream.read_to_end(&mut answer).await;
+        answer
+    }
+
+    #[tokio::test]
+    async fn a_heartbeat_comes_back_and_nothing_else_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let address = Address::Hybrid { path: folder.path().join("v.sock"), port: 9000 };
+        let listener = Listener::bind(&address).await.unwrap();
+        let metrics = Arc::new(Metrics::new());
+        let (_stop, stopped) = watch::channel(());
+        let pulse = Pulse { metrics: Arc::clone(&metrics), only_cid: None };
+        tokio::spawn(serve(listener, pulse, stopped));
+        // the machine's call arrives at the socket beside its own
+        let address = Address::Unix(folder.path().join("v.sock_9000"));
+        assert_eq!(said(&address, &[0xb7]).await, [0xb7]);
+        assert_eq!(said(&address, &[0xb7, 0xb7, 1]).await, [0xb7]);
+        assert_eq!(said(&address, b"GET / HTTP/1.1\r\n\r\n").await, b"");
+        assert_eq!(said(&address, &[0; 100_000]).await, b"");
+        assert_eq!(said(&address, b"").await, b"");
+        let text = metrics.render();
+        for line in [
+            "mortise_host_heartbeats_total{outcome=\"answered\"} 2",
+            "mortise_host_heartbeats_total{outcome=\"garbage\"} 2",
+            "mortise_host_heartbeats_total{outcome=\"silent\"} 1",
+        ] {
+            assert!(text.lines().any(|l| l == line), "{line} is missing in\n{text}");
+        }
+    }
+}
