@@ -30,6 +30,8 @@ pub const RPC_BATCH_MAX: usize = 256;
 pub const JSON_DEPTH_MAX: usize = 16;
 /// Largest message of the store protocol: one frame and its envelope.
 pub const STORE_MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Longest that an answer of the store is waited for.
+pub const STORE_ANSWER_MS_MAX: u64 = 60 * 1000;
 /// Most leaves of frames in one answer of the store: a tile of the history.
 pub const STORE_LEAVES_MAX: usize = 256;
 /// Size of one part of a snapshot on the store protocol.

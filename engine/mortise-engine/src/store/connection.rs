@@ -6,12 +6,12 @@
 //! ```
 //! The connection dies once: by the stream's end, its failure, or an answer that no honest store
 //! gives. From then on every open request ends with the same error and every later one is
-//! `Unreachable`.
+//! `Unreachable`. A store that takes requests and says nothing ends each by its own time.
 
 use super::error::{Garbage, StoreError};
 use bytes::Bytes;
 use mortise_format::codec;
-use mortise_format::limits::STORE_MESSAGE_BYTES_MAX;
+use mortise_format::limits::{STORE_ANSWER_MS_MAX, STORE_MESSAGE_BYTES_MAX};
 use mortise_format::store::{StoreRequest, StoreResponse};
 use mortise_transport::{
     Address, MessageError, MessageReader, MessageWriter, STORE_MAGIC, Stream, connect,
@@ -19,8 +19,10 @@ use mortise_transport::{
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::io::{ReadHalf, WriteHalf};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 
 /// How many queued bytes are collected before they are sent.
 const FLUSH_BYTES: usize = 1024 * 1024;
@@ -32,6 +34,7 @@ type Answer = Result<StoreResponse, StoreError>;
 pub(super) struct Connection {
     queue: mpsc::UnboundedSender<(u64, Bytes)>,
     open: Arc<Mutex<Open>>,
+    answer_ms_max: u64,
 }
 
 /// The requests without an answer yet.
@@ -57,10 +60,17 @@ impl Connection {
             MessageReader::new(read, STORE_MESSAGE_BYTES_MAX),
             Arc::downgrade(&open),
         ));
-        Self { queue, open }
+        Self { queue, open, answer_ms_max: STORE_ANSWER_MS_MAX }
     }
 
-    /// Queues the request now; the future gives its answer. It is also what keeps the connection.
+    /// The same with another bound of an answer's time.
+    #[cfg(test)]
+    pub(super) fn with_answer_ms_max(self, answer_ms_max: u64) -> Self {
+        Self { answer_ms_max, ..self }
+    }
+
+    /// Queues the request now; the future gives its answer, or that none came in time. It is also
+    /// what keeps the connection.
     pub(super) fn call(
         &self,
         request: &StoreRequest,
@@ -68,8 +78,10 @@ impl Connection {
         let sent = self.send(request);
         let connection = self.clone();
         async move {
-            let answer = sent?.await;
+            let answer_ms_max = connection.answer_ms_max;
+            let answer = timeout(Duration::from_millis(answer_ms_max), sent?).await;
             drop(connection);
+            let answer = answer.map_err(|_| StoreError::Silent { answer_ms_max })?;
             answer.unwrap_or(Err(StoreError::Unknown))
         }
     }

@@ -14,6 +14,12 @@ pub enum StoreError {
     /// The connection ended before the answer: whether the call took effect is unknown.
     #[error("the connection to the log store ended before the answer")]
     Unknown,
+    /// The answer did not come in time: whether the call took effect is unknown.
+    #[error("the log store has not answered within {answer_ms_max} ms")]
+    Silent {
+        /// [`STORE_ANSWER_MS_MAX`](mortise_format::limits::STORE_ANSWER_MS_MAX).
+        answer_ms_max: u64,
+    },
     /// The store said no, for this reason.
     #[error("the log store refused: {0}")]
     Refused(#[from] StoreRefusal),

@@ -32,6 +32,12 @@ impl RemoteLog {
         Ok(Self { connection: Connection::open(address).await? })
     }
 
+    /// The same store, whose answers are waited for this long.
+    #[cfg(test)]
+    pub(super) fn with_answer_ms_max(self, answer_ms_max: u64) -> Self {
+        Self { connection: self.connection.with_answer_ms_max(answer_ms_max) }
+    }
+
     /// Sends now, checks the answer with `check` when it comes.
     fn ask<T: Send + 'static>(
         &self,

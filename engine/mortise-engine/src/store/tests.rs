@@ -145,6 +145,24 @@ async fn an_append_whose_connection_breaks_is_unknown_and_the_next_one_unreachab
 }
 
 #[tokio::test]
+async fn a_store_that_takes_requests_and_says_nothing_ends_each_by_name() {
+    run(
+        |log| async move {
+            let log = log.with_answer_ms_max(1);
+            assert_eq!(log.head().await, Err(StoreError::Silent { answer_ms_max: 1 }));
+            let append = log.append(&frame(0, FrameDigest::ZERO)).await;
+            assert_eq!(append, Err(StoreError::Silent { answer_ms_max: 1 }));
+        },
+        |mut host| async move {
+            host.next().await;
+            host.next().await;
+            assert!(host.reader.read().await.unwrap().is_none(), "the client left");
+        },
+    )
+    .await;
+}
+
+#[tokio::test]
 async fn nobody_listening_is_unreachable() {
     let dir = tempfile::tempdir().unwrap();
     let error = RemoteLog::connect(&Address::Unix(dir.path().join("none"))).await.unwrap_err();
