@@ -4,7 +4,7 @@ use super::mounts::Mount;
 use rustix::mount::MountFlags;
 use rustix::process::{Resource, Rlimit, setrlimit};
 use std::fs::File;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -33,6 +33,12 @@ pub trait Machine {
     /// # Errors
     /// The kernel's.
     fn read(&self, file: &Path) -> io::Result<String>;
+
+    /// Writes to a setting of the kernel's.
+    ///
+    /// # Errors
+    /// The kernel's; `NotFound` where it has no such setting.
+    fn set(&self, file: &Path, value: &str) -> io::Result<()>;
 
     /// This machine's context id on vsock.
     ///
@@ -77,6 +83,10 @@ impl Machine for Kernel {
 
     fn read(&self, file: &Path) -> io::Result<String> {
         std::fs::read_to_string(file)
+    }
+
+    fn set(&self, file: &Path, value: &str) -> io::Result<()> {
+        std::fs::OpenOptions::new().write(true).open(file)?.write_all(value.as_bytes())
     }
 
     fn local_cid(&self) -> io::Result<u32> {

@@ -31,6 +31,7 @@ pub use mounts::{MOUNTS, Mount};
 
 use mortise_format::limits::CONNECTIONS_MAX;
 use mortise_transport::VSOCK_CID_ANY;
+use std::path::Path;
 
 /// True for the first process of a machine.
 pub fn is_init() -> bool {
@@ -45,11 +46,20 @@ pub fn bring_up(machine: &dyn Machine) -> Result<(), InitError> {
     mounts::mount_all(machine)?;
     modules::load_all(machine)?;
     check_vsock(machine)?;
+    ease(machine);
+    Ok(())
+}
+
+/// What makes it serve better, and is no reason not to serve.
+fn ease(machine: &dyn Machine) {
     // The kernel gives its first process 1024: less than the connections that are served.
     if let Err(error) = machine.raise_files(FILES) {
         tracing::warn!(%error, "fewer connections can be served than the limit allows");
     }
-    Ok(())
+    // A state of a million locks is walked a third faster in pages of 2 MiB.
+    if let Err(error) = machine.set(Path::new(HUGE_PAGES), "always") {
+        tracing::info!(%error, "the kernel gives no huge pages");
+    }
 }
 
 /// This machine has an address of its own: a transport is there.
@@ -61,6 +71,7 @@ fn check_vsock(machine: &dyn Machine) -> Result<(), InitError> {
     }
 }
 
+const HUGE_PAGES: &str = "/sys/kernel/mm/transparent_hugepage/enabled";
 /// Connections, and what store, key service and module need beside them.
 const FILES: u64 = CONNECTIONS_MAX as u64 + 512;
 

@@ -17,6 +17,7 @@ struct Fake {
     folder: Result<Vec<&'static str>, io::ErrorKind>,
     modules: BTreeMap<&'static str, io::ErrorKind>,
     files: BTreeMap<&'static str, Vec<&'static str>>,
+    settings: Option<io::ErrorKind>,
     cid: Result<u32, io::ErrorKind>,
     memory_bytes: u64,
     asked: RefCell<Vec<String>>,
@@ -32,6 +33,7 @@ impl Fake {
             folder: Ok(vec!["/modules/10-nsm.ko", "/modules/00-vsock.ko.xz"]),
             modules: BTreeMap::new(),
             files: BTreeMap::from(files),
+            settings: None,
             cid: Ok(16),
             memory_bytes: MEMORY_BYTES_MIN,
             asked: RefCell::default(),
@@ -75,6 +77,10 @@ impl Machine for Fake {
         Ok(answers[looks.min(answers.len() - 1)].to_owned())
     }
 
+    fn set(&self, file: &Path, value: &str) -> io::Result<()> {
+        self.answer(format!("set {} {value}", file.display()), self.settings.as_ref())
+    }
+
     fn local_cid(&self) -> io::Result<u32> {
         Ok(self.cid?)
     }
@@ -103,6 +109,7 @@ fn good_machine_is_brought_up_in_the_order_of_the_names() {
         "load /modules/00-vsock.ko.xz",
         "load /modules/10-nsm.ko",
         "files 16896",
+        "set /sys/kernel/mm/transparent_hugepage/enabled always",
     ];
     assert_eq!(*machine.asked.borrow(), asked);
     assert_eq!(machine.checked(Module::Nitro), Ok(()));
@@ -116,6 +123,12 @@ fn what_the_kernel_has_already_is_fine() {
     machine.modules.insert("/modules/10-nsm.ko", io::ErrorKind::AlreadyExists);
     assert_eq!(machine.brought_up(), Ok(()));
     machine.folder = Err(io::ErrorKind::NotFound);
+    assert_eq!(machine.brought_up(), Ok(()));
+}
+
+#[test]
+fn kernel_without_huge_pages_serves_too() {
+    let machine = Fake { settings: Some(io::ErrorKind::NotFound), ..Fake::good() };
     assert_eq!(machine.brought_up(), Ok(()));
 }
 
