@@ -6,6 +6,7 @@ use crate::demo::DemoArgs;
 use crate::dev::{DevArgs, EngineArgs, HostArgs, KmsArgs};
 use crate::explain::ExplainArgs;
 use crate::genesis::GenesisArgs;
+use crate::image::ImageArgs;
 use crate::key::KeyArgs;
 use crate::kms::KmsArgs as AppArgs;
 use crate::lock::LockArgs;
@@ -97,6 +98,8 @@ pub enum Command {
     Policy(PolicyArgs),
     /// Write or check a genesis file.
     Genesis(GenesisArgs),
+    /// Build, measure, compare, sign and boot enclave images.
+    Image(ImageArgs),
     /// Make, sign, commit, look at and end locks.
     Lock(LockArgs),
     /// Show the balance of an asset, part by part.

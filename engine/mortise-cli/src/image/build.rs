@@ -1,0 +1,184 @@
+//! `mortise image build`: a folder with `mortise.eif` and `measurements.json`.
+
+use super::file::{read, read_text, write, wrong};
+use super::inputs::{InputArgs, Inputs};
+use super::record::Record;
+use super::source::Source;
+use crate::failure::Failure;
+use crate::output::Output;
+use clap::Args;
+use mortise_image::eif::{Arch, Image, Parts};
+use mortise_image::measure::{Measurements, digest};
+use mortise_image::metadata::Metadata;
+use mortise_image::sign::SignatureSection;
+use serde_json::json;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// File name of an image.
+pub const IMAGE_FILE: &str = "mortise.eif";
+/// File name of its record.
+pub const RECORD_FILE: &str = "measurements.json";
+
+/// Flags of `mortise image build`.
+///
+/// The same sources, configuration, genesis, kernel and tools give the same bytes, in whatever
+/// folder and at whatever time.
+#[derive(Debug, Args)]
+pub struct BuildArgs {
+    /// Folder for mortise.eif and measurements.json
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+
+    /// The measured configuration, enclave.toml
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+
+    /// The genesis that the first start founds the engine on
+    #[arg(long, value_name = "FILE")]
+    genesis: PathBuf,
+
+    #[command(flatten)]
+    inputs: InputArgs,
+
+    /// Name that the image says it has
+    #[arg(long, default_value = "mortise")]
+    name: String,
+
+    /// Version that it says it has
+    #[arg(long = "version", value_name = "VERSION", default_value = env!("CARGO_PKG_VERSION"))]
+    image_version: String,
+
+    #[command(flatten)]
+    signer: SignerArgs,
+}
+
+/// Who vouches for an image.
+#[derive(Debug, Clone, Default, Args)]
+pub struct SignerArgs {
+    /// Key on P-384 that signs, in PEM
+    #[arg(long, value_name = "FILE", requires = "sign_cert")]
+    sign_key: Option<PathBuf>,
+
+    /// Its certificate, in PEM: what PCR8 measures
+    #[arg(long, value_name = "FILE", requires = "sign_key")]
+    sign_cert: Option<PathBuf>,
+}
+
+/// Runs `mortise image build`.
+pub fn run(args: &BuildArgs, output: &Output) -> Result<(), Failure> {
+    let start = Instant::now();
+    let note = |text: &str| output.note(text);
+    let (inputs, source) = Inputs::gather(&args.inputs, &args.config, &args.genesis, &note)?;
+    for warning in &inputs.warnings {
+        output.note(&format!("warning: {warning}"));
+    }
+    let gathered = start.elapsed();
+    let (image, record) = assemble(&inputs, source.as_ref(), &args.name, &args.image_version)?;
+    let (image, record) = match args.signer.read()? {
+        Some(signer) => signer.sign(image, record)?,
+        None => (image, record),
+    };
+    let (path, record_path) = (args.out.join(IMAGE_FILE), args.out.join(RECORD_FILE));
+    write(&path, &image.to_bytes())?;
+    write(&record_path, record.to_text().as_bytes())?;
+    let seconds = [gathered, start.elapsed() - gathered].map(|time| time.as_secs_f64());
+    show(&path, &record, seconds, output);
+    Ok(())
+}
+
+/// The image and its record, unsigned.
+pub fn assemble(
+    inputs: &Inputs,
+    source: Option<&Source>,
+    name: &str,
+    version: &str,
+) -> Result<(Image, Record), Failure> {
+    let image = Image::new(Parts {
+        kernel: inputs.kernel().to_vec(),
+        cmdline: inputs.cmdline().to_owned(),
+        ramdisks: inputs.ramdisks().map_err(Failure::check)?,
+        metadata: Metadata::new(name, version, inputs.kernel_version()).to_bytes(),
+        ..Parts::empty(Arch::X86_64)
+    });
+    let image = image.map_err(Failure::check)?;
+    let bytes = image.to_bytes();
+    let record = Record {
+        measurements: measurements(&image),
+        name: name.to_owned(),
+        version: version.to_owned(),
+        digest: digest(&bytes),
+        unsigned_digest: None,
+        bytes: bytes.len(),
+        is_development: inputs.warnings.iter().any(|text| text.starts_with("DEVELOPMENT")),
+        inputs: inputs.record(),
+        source: source.map(Source::record),
+    };
+    Ok((image, record))
+}
+
+fn measurements(image: &Image) -> std::collections::BTreeMap<String, String> {
+    let registers = Measurements::of(image).registers().into_iter();
+    let named = registers.map(|(number, value)| (format!("PCR{number}"), value.to_string()));
+    named.chain([("HashAlgorithm".to_owned(), "Sha384 { ... }".to_owned())]).collect()
+}
+
+/// A key with its certificate.
+pub struct Signer {
+    key: String,
+    certificate: Vec<u8>,
+    path: PathBuf,
+}
+
+impl SignerArgs {
+    /// The files, when they are named.
+    pub fn read(&self) -> Result<Option<Signer>, Failure> {
+        let (Some(key), Some(path)) = (&self.sign_key, &self.sign_cert) else { return Ok(None) };
+        let (key, certificate) = (read_text(key)?, read(path)?);
+        Ok(Some(Signer { key, certificate, path: path.clone() }))
+    }
+}
+
+impl Signer {
+    /// The image with a signature, in place of one that it had.
+    pub fn sign_image(&self, image: Image) -> Result<Image, Failure> {
+        let section = SignatureSection::sign(&image, &self.key, &self.certificate);
+        let section = section.map_err(|error| wrong(&self.path, error))?;
+        image.with_signature(Some(section)).map_err(Failure::check)
+    }
+
+    /// The same, with the record of the signed image.
+    pub fn sign(&self, image: Image, record: Record) -> Result<(Image, Record), Failure> {
+        let image = self.sign_image(image)?;
+        let bytes = image.to_bytes();
+        let record = Record {
+            measurements: measurements(&image),
+            unsigned_digest: record.unsigned_digest.or(Some(record.digest)),
+            digest: digest(&bytes),
+            bytes: bytes.len(),
+            ..record
+        };
+        Ok((image, record))
+    }
+}
+
+fn show(path: &Path, record: &Record, [inputs_s, image_s]: [f64; 2], output: &Output) {
+    let mut value = json!(record);
+    value["image"] = json!(path);
+    value["seconds"] = json!({"inputs": inputs_s, "image": image_s});
+    let (binary, kernel) = (record.inputs.binary.bytes, record.inputs.kernel.bytes);
+    let mut lines = vec![
+        ("image", path.display().to_string()),
+        ("digest", record.digest.clone()),
+        ("bytes", format!("{} (kernel {kernel}, binary {binary})", record.bytes)),
+        ("kernel", record.inputs.kernel.version.clone()),
+    ];
+    let registers = record.registers();
+    let names: Vec<String> = registers.iter().map(|(number, _)| format!("pcr{number}")).collect();
+    for (name, (_, value)) in names.iter().zip(&registers) {
+        lines.push((name, (*value).to_owned()));
+    }
+    lines.push(("seconds", format!("{inputs_s:.1} for the inputs, {image_s:.1} for the image")));
+    output.thing(&value, &lines);
+    output.note("next: mortise policy aws --measurements FILE, then nitro-cli run-enclave");
+}

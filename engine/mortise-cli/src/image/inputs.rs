@@ -1,0 +1,209 @@
+//! What an image is made from: read, and refused when the enclave would refuse it.
+
+use super::file::{read, read_text, wrong};
+use super::record::{FileRecord, InputsRecord, KernelRecord};
+use super::source::Source;
+use crate::failure::Failure;
+use clap::Args;
+use mortise_enclave::config::{EnclaveConfig, GENESIS_FILE, Module as SecurityModule};
+use mortise_format::wire::genesis;
+use mortise_image::layout::{Application, LayoutError, Module, application, boot};
+use mortise_image::measure::digest;
+use mortise_image::{elf, kernel};
+use std::path::{Path, PathBuf};
+
+/// What a Debian kernel is told unless somebody says otherwise.
+pub const DEBIAN_CMDLINE: &str = "console=ttyS0 reboot=k panic=1 random.trust_cpu=on";
+
+/// Flags that name what goes into an image.
+#[derive(Debug, Clone, Args)]
+pub struct InputArgs {
+    /// The measured binary; without it, it is built here
+    #[arg(long, value_name = "FILE")]
+    pub binary: Option<PathBuf>,
+
+    /// The checkout that the binary is built from; the one around the working folder when absent
+    #[arg(long, value_name = "DIR", conflicts_with = "binary")]
+    pub source: Option<PathBuf>,
+
+    /// Kernel (bzImage)
+    #[arg(long, value_name = "FILE", required_unless_present = "debian_kernel")]
+    pub kernel: Option<PathBuf>,
+
+    /// What the kernel is told: a text, or the file that has it
+    #[arg(long, value_name = "FILE|TEXT", required_unless_present = "debian_kernel")]
+    pub cmdline: Option<String>,
+
+    /// Module of the kernel (NAME.ko or NAME.ko.xz); once for each, in the order of loading
+    #[arg(long, value_name = "FILE")]
+    pub module: Vec<PathBuf>,
+
+    /// Fetch Debian's kernel of enclave-image/local/pins.env, with the modules of a local boot
+    #[arg(long, conflicts_with_all = ["kernel", "module"])]
+    pub debian_kernel: bool,
+}
+
+/// A file with its name.
+struct Named {
+    name: String,
+    content: Vec<u8>,
+}
+
+impl Named {
+    fn read(path: &Path) -> Result<Self, Failure> {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Ok(Self { name, content: read(path)? })
+    }
+
+    fn record(&self) -> FileRecord {
+        FileRecord::of(&self.name, &self.content)
+    }
+}
+
+/// Kernel, command line, modules.
+struct Boot {
+    kernel: Named,
+    version: String,
+    cmdline: String,
+    modules: Vec<Named>,
+    is_debian: bool,
+}
+
+/// Everything that an image is made from.
+pub struct Inputs {
+    boot: Boot,
+    binary: Vec<u8>,
+    config: String,
+    genesis: String,
+    /// What whoever builds has to hear.
+    pub warnings: Vec<String>,
+}
+
+impl Inputs {
+    /// Reads what is there; builds the binary last, because that takes minutes.
+    pub fn gather(
+        args: &InputArgs,
+        config: &Path,
+        genesis: &Path,
+        note: &dyn Fn(&str),
+    ) -> Result<(Self, Option<Source>), Failure> {
+        let (config, warnings) = read_config(config)?;
+        let genesis = read_genesis(genesis)?;
+        let needs_source = args.binary.is_none() || args.debian_kernel;
+        let source = needs_source.then(|| Source::find(args.source.as_deref())).transpose()?;
+        let boot = Boot::read(args, source.as_ref(), note)?;
+        let (binary, built_from) = match (&args.binary, source) {
+            (Some(path), _) => {
+                let binary = read(path)?;
+                elf::check(&binary).map_err(|error| wrong(path, error))?;
+                (binary, None)
+            }
+            (None, Some(source)) => (source.build(note)?, Some(source)),
+            (None, None) => return Err(Failure::usage("name --binary or --source")),
+        };
+        Ok((Self { boot, binary, config, genesis, warnings }, built_from))
+    }
+
+    /// Version of the kernel.
+    pub fn kernel_version(&self) -> &str {
+        &self.boot.version
+    }
+
+    /// The kernel.
+    pub fn kernel(&self) -> &[u8] {
+        &self.boot.kernel.content
+    }
+
+    /// What the kernel is told.
+    pub fn cmdline(&self) -> &str {
+        &self.boot.cmdline
+    }
+
+    /// Both ramdisks.
+    pub fn ramdisks(&self) -> Result<Vec<Vec<u8>>, LayoutError> {
+        let Self { boot: Boot { modules, .. }, binary, config, genesis, .. } = self;
+        let module =
+            |named: &'_ Named| -> (String, Vec<u8>) { (named.name.clone(), named.content.clone()) };
+        let modules: Vec<_> = modules.iter().map(module).collect();
+        let modules: Vec<_> =
+            modules.iter().map(|(name, content)| Module { file_name: name, content }).collect();
+        Ok(vec![boot(&modules)?, application(&Application { binary, config, genesis })?])
+    }
+
+    /// Names and digests, for whoever builds the image again.
+    pub fn record(&self) -> InputsRecord {
+        let Self { boot, binary, config, genesis, .. } = self;
+        InputsRecord {
+            binary: FileRecord::of("mortise-enclave", binary),
+            config: FileRecord::of("enclave.toml", config.as_bytes()),
+            genesis: FileRecord::of("genesis.json", genesis.as_bytes()),
+            kernel: KernelRecord {
+                version: boot.version.clone(),
+                is_debian: boot.is_debian,
+                digest: digest(&boot.kernel.content),
+                bytes: boot.kernel.content.len(),
+            },
+            cmdline: boot.cmdline.clone(),
+            modules: boot.modules.iter().map(Named::record).collect(),
+        }
+    }
+}
+
+impl Boot {
+    fn read(
+        args: &InputArgs,
+        source: Option<&Source>,
+        note: &dyn Fn(&str),
+    ) -> Result<Self, Failure> {
+        let (path, modules) = match (&args.kernel, source) {
+            (Some(kernel), _) => (kernel.clone(), args.module.clone()),
+            (None, Some(source)) => source.debian_kernel(note)?,
+            (None, None) => return Err(Failure::usage("name --kernel or --debian-kernel")),
+        };
+        let kernel = Named::read(&path)?;
+        let version = kernel::version(&kernel.content).map_err(|error| wrong(&path, error))?;
+        let modules: Result<Vec<_>, _> = modules.iter().map(|path| Named::read(path)).collect();
+        let cmdline = match &args.cmdline {
+            Some(text) => cmdline(text)?,
+            None => DEBIAN_CMDLINE.to_owned(),
+        };
+        Ok(Self { kernel, version, cmdline, modules: modules?, is_debian: args.debian_kernel })
+    }
+}
+
+/// A text, or what a file has; files of Amazon's end with a line feed that is not meant.
+fn cmdline(text: &str) -> Result<String, Failure> {
+    let path = Path::new(text);
+    let text = if path.is_file() { read_text(path)? } else { text.to_owned() };
+    Ok(text.trim().to_owned())
+}
+
+/// The text, and what its reader has to be told.
+fn read_config(path: &Path) -> Result<(String, Vec<String>), Failure> {
+    let text = read_text(path)?;
+    let config = EnclaveConfig::parse(&text).map_err(|error| wrong(path, error))?;
+    if config.genesis() != Path::new(GENESIS_FILE) {
+        let place = config.genesis().display();
+        let text = format!("genesis is {place}, the image has it at {GENESIS_FILE}");
+        return Err(wrong(path, text));
+    }
+    let mut warnings = Vec::new();
+    if config.module() == SecurityModule::Emulated {
+        let text = "DEVELOPMENT IMAGE: it takes an emulated module, whose documents prove nothing";
+        warnings.push(text.to_owned());
+    }
+    if config.has_own_roots() {
+        let text = "DEVELOPMENT IMAGE: it believes a key service under roots of its own";
+        warnings.push(text.to_owned());
+    }
+    if config.releases_plaintext() {
+        warnings.push("release_plaintext is on: it gives data keys in clear".to_owned());
+    }
+    Ok((text, warnings))
+}
+
+fn read_genesis(path: &Path) -> Result<String, Failure> {
+    let text = read_text(path)?;
+    genesis::parse(&text).map_err(|error| wrong(path, format!("not a genesis: {error}")))?;
+    Ok(text)
+}

@@ -1,0 +1,245 @@
+//! The checkout that the measured binary is built from, and the build.
+//!
+//! What it is for: the same bytes from the same commit and tools, wherever the checkout lies and
+//! whatever the environment says. Paths of checkout, registry and toolchain are replaced in what
+//! rustc and the C compiler write down; every variable that changes code generation is dropped.
+//!
+//! What it does not do: choose tools. The version of Rust is that of `rust-toolchain.toml`; C
+//! compiler, linker and libc are the machine's, and the record names them.
+
+use super::record::SourceRecord;
+use crate::failure::Failure;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// What the binary is built for.
+const TARGET: &str = "x86_64-unknown-linux-gnu";
+/// The package of the binary, and its name.
+const PACKAGE: &str = "mortise-enclave";
+/// The folder of builds of images, apart from those of development.
+const FOLDER: &str = "target/image";
+/// Variables that change what compilers write, by their start.
+const DROPPED_STARTS: [&str; 12] = [
+    "AR_",
+    "AWS_LC_",
+    "CARGO_BUILD_",
+    "CARGO_PROFILE_",
+    "CARGO_TARGET_",
+    "CC_",
+    "CFLAGS",
+    "CXXFLAGS",
+    "CXX_",
+    "HOST_",
+    "LDFLAGS",
+    "TARGET_",
+];
+/// Such variables by their name.
+const DROPPED: [&str; 15] = [
+    "AR",
+    "CARGO_ENCODED_RUSTFLAGS",
+    "CC",
+    "CPATH",
+    "CPPFLAGS",
+    "CXX",
+    "C_INCLUDE_PATH",
+    "LD",
+    "LIBRARY_PATH",
+    "RUSTC",
+    "RUSTC_BOOTSTRAP",
+    "RUSTC_WRAPPER",
+    "RUSTC_WORKSPACE_WRAPPER",
+    "RUSTFLAGS",
+    "RUSTUP_TOOLCHAIN",
+];
+
+/// A checkout of Mortise.
+#[derive(Debug)]
+pub struct Source {
+    folder: PathBuf,
+}
+
+impl Source {
+    /// The named checkout, or the one around the working folder.
+    pub fn find(named: Option<&Path>) -> Result<Self, Failure> {
+        let is_checkout = |folder: &Path| folder.join("enclave-image/Cargo.toml").is_file();
+        let start = match named {
+            Some(folder) => folder.canonicalize(),
+            None => std::env::current_dir(),
+        };
+        let start = start.map_err(Failure::usage)?;
+        let mut above = start.ancestors().take(if named.is_some() { 1 } else { usize::MAX });
+        match above.find(|folder| is_checkout(folder)) {
+            Some(folder) => Ok(Self { folder: folder.to_owned() }),
+            None => {
+                let place = start.display();
+                let next = "next: name a checkout with --source, or a binary with --binary";
+                Err(Failure::usage(format!("{place} is no checkout of Mortise\n  {next}")))
+            }
+        }
+    }
+
+    /// Builds the binary, with the lines of cargo on stderr.
+    pub fn build(&self, note: &dyn Fn(&str)) -> Result<Vec<u8>, Failure> {
+        note("building the measured binary (static, optimised as a whole: minutes the first time)");
+        let mut cargo = self.tool("cargo");
+        cargo.args(["build", "--locked", "--release", "--package", PACKAGE, "--target", TARGET]);
+        cargo.arg("--target-dir").arg(self.folder.join(FOLDER));
+        cargo.env("CARGO_ENCODED_RUSTFLAGS", self.rust_flags()?.join("\x1f"));
+        cargo.env("CARGO_INCREMENTAL", "0").env("SOURCE_DATE_EPOCH", "0");
+        let flags = self.c_flags();
+        for name in ["CFLAGS_x86_64_unknown_linux_gnu", "CXXFLAGS_x86_64_unknown_linux_gnu"] {
+            cargo.env(name, &flags);
+        }
+        let status = cargo.stdout(Stdio::null()).status();
+        let status = status.map_err(|error| Failure::check(format!("cargo: {error}")))?;
+        if !status.success() {
+            return Err(Failure::check(format!("cargo did not build {PACKAGE}: {status}")));
+        }
+        super::file::read(&self.folder.join(FOLDER).join(TARGET).join("release").join(PACKAGE))
+    }
+
+    fn rust_flags(&self) -> Result<Vec<String>, Failure> {
+        let sysroot = line(self.tool("rustc").args(["--print", "sysroot"])).ok_or_else(|| {
+            Failure::check("rustc is missing: install rustup (https://rustup.rs)")
+        })?;
+        let mut flags = vec!["-Ctarget-feature=+crt-static".to_owned()];
+        let replaced = self.replaced().into_iter().chain([(PathBuf::from(sysroot), "/rust")]);
+        for (folder, name) in replaced {
+            flags.push(format!("--remap-path-prefix={}={name}", folder.display()));
+        }
+        Ok(flags)
+    }
+
+    fn c_flags(&self) -> String {
+        let flag = |(folder, name): (PathBuf, &str)| {
+            format!("-ffile-prefix-map={}={name}", folder.display())
+        };
+        self.replaced().into_iter().map(flag).collect::<Vec<_>>().join(" ")
+    }
+
+    /// Folders of this machine, and what is written in their place.
+    fn replaced(&self) -> Vec<(PathBuf, &'static str)> {
+        let home = |name: &str| std::env::var_os(name).map(PathBuf::from);
+        let cargo = home("CARGO_HOME").or_else(|| Some(home("HOME")?.join(".cargo")));
+        let mut folders = vec![(self.folder.clone(), "/mortise")];
+        folders.extend(cargo.map(|folder| (folder, "/cargo")));
+        folders
+    }
+
+    /// A tool in the checkout, without what the environment would change about it.
+    fn tool(&self, name: &str) -> Command {
+        let mut command = Command::new(name);
+        command.current_dir(&self.folder);
+        for (name, _) in std::env::vars_os() {
+            if is_dropped(&name) {
+                command.env_remove(name);
+            }
+        }
+        command.env("LC_ALL", "C");
+        command
+    }
+
+    /// Kernel and modules of `enclave-image/local/pins.env`, from the cache or from Debian.
+    pub fn debian_kernel(&self, note: &dyn Fn(&str)) -> Result<(PathBuf, Vec<PathBuf>), Failure> {
+        note("Debian's kernel, from the cache or from Debian");
+        let script = self.folder.join("enclave-image/local/kernel.sh");
+        let output = Command::new(&script).stderr(Stdio::inherit()).output();
+        let output = output.map_err(|error| super::file::wrong(&script, error))?;
+        if !output.status.success() {
+            let text = "the kernel was not fetched: see above, or name one with --kernel";
+            return Err(Failure::check(text));
+        }
+        let folder = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
+        let list = std::fs::read_dir(folder.join("modules"));
+        let list = list.map_err(|error| super::file::wrong(&folder, error))?;
+        let modules: Result<Vec<_>, _> = list.map(|entry| Ok(entry?.path())).collect();
+        let mut modules = modules.map_err(|e: std::io::Error| super::file::wrong(&folder, e))?;
+        modules.sort();
+        Ok((folder.join("vmlinuz"), modules))
+    }
+
+    /// Commit and tools.
+    pub fn record(&self) -> SourceRecord {
+        let git = |args: &[&str]| line(self.tool("git").args(args));
+        let tools = [
+            ("rustc", "rustc", "--version"),
+            ("cargo", "cargo", "--version"),
+            ("cc", "cc", "--version"),
+            ("ld", "ld", "--version"),
+            ("libc", "ldd", "--version"),
+        ];
+        let version = |(name, tool, flag): (&str, &str, &str)| {
+            let found = line(self.tool(tool).arg(flag)).unwrap_or_else(|| "unknown".into());
+            (name.to_owned(), found)
+        };
+        let commit = git(&["rev-parse", "HEAD"]);
+        SourceRecord {
+            is_changed: commit.is_none() || git(&["status", "--porcelain"]).is_some(),
+            commit: commit.unwrap_or_else(|| "unknown".into()),
+            tools: tools.map(version).into_iter().collect::<BTreeMap<_, _>>(),
+        }
+    }
+}
+
+/// Whether a variable changes what compilers write.
+fn is_dropped(name: &OsString) -> bool {
+    let name = name.to_string_lossy();
+    DROPPED.contains(&&*name) || DROPPED_STARTS.iter().any(|start| name.starts_with(start))
+}
+
+/// The first line of what a tool says, if it is there and says something.
+fn line(command: &mut Command) -> Option<String> {
+    let output = command.stderr(Stdio::null()).output().ok()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let first = text.lines().next().map(|line| line.trim().to_owned());
+    first.filter(|line| output.status.success() && !line.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_that_change_code_are_dropped_and_others_stay() {
+        for name in [
+            "RUSTFLAGS",
+            "CFLAGS",
+            "CFLAGS_x86_64_unknown_linux_gnu",
+            "CARGO_PROFILE_DEV_LTO",
+            "RUSTC_WRAPPER",
+            "CARGO_TARGET_DIR",
+            "AWS_LC_SYS_CFLAGS",
+            "CC",
+        ] {
+            assert!(is_dropped(&name.into()), "{name}");
+        }
+        for name in ["PATH", "HOME", "CARGO_HOME", "RUSTUP_HOME", "CARGO_NET_OFFLINE", "CI"] {
+            assert!(!is_dropped(&name.into()), "{name}");
+        }
+    }
+
+    #[test]
+    fn folder_without_a_checkout_is_refused_with_the_next_step() {
+        let folder = tempfile::tempdir().unwrap();
+        let failure = Source::find(Some(folder.path())).unwrap_err();
+        assert_eq!(failure.exit_code(), 2);
+        assert!(failure.text().contains("--source"), "{}", failure.text());
+        let ours = Source::find(None).unwrap();
+        assert!(ours.folder.join("enclave-image/Cargo.toml").is_file());
+        let inside = Source::find(Some(&ours.folder.join("engine")));
+        assert!(inside.is_err(), "a named folder is the checkout itself");
+    }
+
+    #[test]
+    fn every_folder_of_the_machine_is_replaced_for_both_compilers() {
+        let source = Source { folder: PathBuf::from("/somewhere") };
+        let flags = source.rust_flags().unwrap().join("\n");
+        assert!(flags.contains("+crt-static"), "{flags}");
+        for name in ["=/somewhere=/mortise", "=/cargo", "=/rust"] {
+            assert!(flags.contains(name), "{flags}");
+        }
+        assert!(source.c_flags().contains("-ffile-prefix-map=/somewhere=/mortise"));
+    }
+}
