@@ -18,10 +18,14 @@ use serde::Serialize;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-const ACCOUNT: &str = "000000000000";
-const REGION: &str = "eu-central-1";
-const ENGINE_KEY: &str = "engine";
-const APP_KEY: &str = "app";
+/// Account of the local key service.
+pub(crate) const ACCOUNT: &str = "000000000000";
+/// Its region.
+pub(crate) const REGION: &str = "eu-central-1";
+/// Alias of the engine's key.
+pub(crate) const ENGINE_KEY: &str = "engine";
+/// Alias of the application's.
+pub(crate) const APP_KEY: &str = "app";
 
 /// Whom to trust about this system, and what to expect of it.
 #[derive(Debug, Clone, Serialize)]
@@ -106,13 +110,18 @@ fn policy_file(alias: &str) -> String {
 }
 
 fn policy(service: Service, measurements: &Measurements) -> String {
-    let registers = [(1, measurements.pcr1), (2, measurements.pcr2)];
+    let Measurements { pcr0, pcr1, pcr2, .. } = measurements;
+    image_policy(service, [pcr0, pcr1, pcr2].map(|pcr| pcr.to_string()))
+}
+
+/// The policy of a key of the local service that one image may use, by its first three registers.
+pub(crate) fn image_policy(service: Service, [pcr0, pcr1, pcr2]: [String; 3]) -> String {
     let plan = Plan {
         service,
         role: format!("arn:aws:iam::{ACCOUNT}:role/{ENCLAVE_ROLE}"),
         admins: vec![format!("arn:aws:iam::{ACCOUNT}:root")],
-        images: vec![measurements.pcr0.to_string()],
-        registers: registers.map(|(index, pcr)| (index, vec![pcr.to_string()])).to_vec(),
+        images: vec![pcr0],
+        registers: [(1, pcr1), (2, pcr2)].map(|(index, pcr)| (index, vec![pcr])).to_vec(),
         engine_id: None,
     };
     format!("{:#}\n", compose(&plan))

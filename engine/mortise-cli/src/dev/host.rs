@@ -40,6 +40,12 @@ pub struct HostArgs {
     /// Where the engine hands requests to witnesses over
     #[arg(long)]
     pub listen_witness: Option<Address>,
+    /// Where the enclave says what it does
+    #[arg(long)]
+    pub listen_diagnostics: Option<Address>,
+    /// Where the heartbeat of its init is answered
+    #[arg(long)]
+    pub listen_heartbeat: Option<Address>,
     /// Log level
     #[arg(long)]
     pub log: String,
@@ -65,6 +71,8 @@ pub(super) async fn run(args: HostArgs) -> Result<(), Failure> {
     let witnesses =
         listen_witness.map(|listen| WitnessConfig { listen, places: args.witness.clone() });
     let mut config = Config::new(args.data_dir, args.listen_store, args.engine, args.http);
+    config.diagnostics = args.listen_diagnostics;
+    config.heartbeat = args.listen_heartbeat;
     config.key_service = key_service;
     config.witnesses = witnesses;
     match Host::start(config).await {

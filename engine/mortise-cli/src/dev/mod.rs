@@ -27,13 +27,15 @@ mod progress;
 mod supervise;
 mod witnesses;
 
+pub(crate) use authority::{ACCOUNT, APP_KEY, ENGINE_KEY, REGION, image_policy};
 pub(crate) use children::Child;
 pub(crate) use engine::EXIT_RESTART;
 pub use engine::EngineArgs;
 pub(crate) use folder::Folder;
 pub use host::HostArgs;
 pub use kms::KmsArgs;
-pub(crate) use notice::{Notice, parent_gone};
+pub(crate) use notice::{KmsReady, Notice, parent_gone};
+pub(crate) use supervise::interrupted;
 pub(crate) use witnesses::{LocalWitnesses, Ways, enter as enter_witnesses};
 
 use crate::failure::Failure;

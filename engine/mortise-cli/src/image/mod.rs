@@ -4,8 +4,10 @@
 //! them. A configuration or genesis that the enclave would refuse is refused here, by the same
 //! code, before anything is built.
 //!
-//! What it does not do: keep signing keys; upload anything; run images on AWS.
+//! What it does not do: keep signing keys; upload anything; run images on AWS. [`boot`] runs them on
+//! this machine.
 
+mod boot;
 mod build;
 mod file;
 mod inputs;
@@ -36,6 +38,10 @@ pub struct ImageArgs {
 enum ImageCommand {
     /// Build an image and its measurements.
     Build(build::BuildArgs),
+    /// Boot an image on this machine, in QEMU's nitro-enclave machine.
+    Boot(boot::BootArgs),
+    /// Write the measured files of an image for this machine, and its key service.
+    LocalConfig(boot::LocalConfigArgs),
 }
 
 /// Runs `mortise image`.
@@ -45,5 +51,7 @@ enum ImageCommand {
 pub fn run(args: &ImageArgs, output: &Output) -> Result<(), Failure> {
     match &args.command {
         ImageCommand::Build(args) => build::run(args, output),
+        ImageCommand::Boot(args) => crate::wait_for(boot::run(args, output)),
+        ImageCommand::LocalConfig(args) => boot::run_local_config(args, output),
     }
 }
