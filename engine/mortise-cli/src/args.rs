@@ -4,6 +4,7 @@ use crate::attested::ProofArgs;
 use crate::audit::AuditArgs;
 use crate::demo::DemoArgs;
 use crate::dev::{DevArgs, EngineArgs, HostArgs, KmsArgs};
+use crate::doctor::DoctorArgs;
 use crate::explain::ExplainArgs;
 use crate::genesis::GenesisArgs;
 use crate::image::ImageArgs;
@@ -108,6 +109,8 @@ pub enum Command {
     Root(RootArgs),
     /// Show whether the engine is ready; exits 4 when it is not.
     Health,
+    /// Find what stands between this parent and a running, attested enclave.
+    Doctor(DoctorArgs),
     /// Check what an engine, or a file of its, proves.
     Verify(VerifyArgs),
     /// Replay a whole log and judge every decision in it.

@@ -12,12 +12,14 @@ pub struct Failure {
     text: String,
     error: Option<ErrorObject>,
     evidence: Option<Value>,
+    is_told: bool,
 }
 
 impl Failure {
     /// Wrong usage: exit 2.
     pub fn usage(text: impl Display) -> Self {
-        Self { exit: Exit::Usage, text: text.to_string(), error: None, evidence: None }
+        let (error, evidence, is_told) = (None, None, false);
+        Self { exit: Exit::Usage, text: text.to_string(), error, evidence, is_told }
     }
 
     /// A failed check: exit 1.
@@ -29,6 +31,16 @@ impl Failure {
     #[must_use]
     pub fn with_evidence(self, evidence: Value) -> Self {
         Self { evidence: Some(evidence), ..self }
+    }
+
+    /// A failed check whose report is printed: JSON on stdout stays one document.
+    pub fn told(text: impl Display) -> Self {
+        Self { is_told: true, ..Self::check(text) }
+    }
+
+    /// Whether stdout has the data already.
+    pub fn is_told(&self) -> bool {
+        self.is_told
     }
 
     /// The engine is not ready: exit 4.
@@ -89,7 +101,7 @@ impl From<ClientError> for Failure {
             ClientError::Refused(error) => Some(*error),
             _ => None,
         };
-        Self { exit, text, error, evidence }
+        Self { exit, text, error, evidence, is_told: false }
     }
 }
 

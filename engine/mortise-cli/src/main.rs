@@ -13,6 +13,7 @@ mod attested;
 mod audit;
 mod demo;
 mod dev;
+mod doctor;
 mod explain;
 mod failure;
 mod genesis;
@@ -62,9 +63,9 @@ fn run(cli: Cli, output: &Output) -> Result<(), Failure> {
         Command::Policy(args) => policy::run(&args, output),
         Command::Demo(args) => wait_for(demo::run(args, output)),
         Command::DevEngine(_) => Err(Failure::usage("the engine starts in a system of its own")),
-        Command::Image(args) => image::run(&args, output),
         Command::Genesis(args) => genesis::run(&args, output),
         Command::Reader(args) => wait_for(reader::run(&args, connection, output)),
+        Command::Image(args) => image::run(&args, output),
         Command::Key(args) => key::run(&args, connection.key.as_deref(), output),
         Command::Explain(args) => explain::run(&args, output),
         Command::Lock(args) => wait_for(lock::run(&args, connection, output)),
@@ -75,6 +76,7 @@ fn run(cli: Cli, output: &Output) -> Result<(), Failure> {
         Command::Health => wait_for(query::health(connection, output)),
         Command::Log(args) => log::run(&args, output),
         Command::Audit(args) => audit::run(&args, output),
+        Command::Doctor(args) => doctor::run(&args, output),
         Command::Verify(args) => wait_for(verify::run(&args, connection, output)),
     }
 }

@@ -67,7 +67,7 @@ impl Output {
 
     /// Why the command failed.
     pub fn failure(&self, failure: &Failure) {
-        if self.json {
+        if self.json && !failure.is_told() {
             self.json(&failure.json());
         }
         eprintln!("error: {}", failure.text());

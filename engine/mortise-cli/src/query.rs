@@ -89,7 +89,31 @@ pub async fn root(
         ("engineId", statement.engine_id.to_string()),
     ];
     output.thing(&signed, &lines);
+    // A statement of an engine that proves nothing looks like any other.
+    if let Ok(health) = session.client.health().await {
+        warn_of_mode(&health.mode, output);
+    }
     session.close().await
+}
+
+/// What an engine that every verifier refuses must not be taken for.
+fn mode_warning(mode: &str) -> Option<&'static str> {
+    match mode {
+        "debug" => Some(
+            "*** DEBUG MODE: this engine's parent can read it; its measurements are zero, the key \
+             service and every verifier refuse it",
+        ),
+        "emulated" => Some(
+            "*** EMULATED MODULE: this engine's documents are unsigned; every verifier refuses them",
+        ),
+        _ => None,
+    }
+}
+
+fn warn_of_mode(mode: &str, output: &Output) {
+    if let Some(warning) = mode_warning(mode) {
+        output.note(warning);
+    }
 }
 
 /// Runs `mortise health`.
@@ -109,9 +133,22 @@ pub async fn health(connection: &ConnectionArgs, output: &Output) -> Result<(), 
         ("version", health.version.clone()),
     ];
     output.thing(&health, &lines);
+    warn_of_mode(&health.mode, output);
     if health.phase != "ready" {
         return Err(Failure::not_ready(format!("the engine is {}", health.phase)));
     }
     session.client.check_identity().await?;
     session.close().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn engine_whose_documents_are_refused_is_announced_loudly() {
+        assert!(mode_warning("debug").unwrap().starts_with("*** DEBUG MODE"));
+        assert!(mode_warning("emulated").unwrap().contains("unsigned"));
+        assert_eq!((mode_warning("attested"), mode_warning("unattested")), (None, None));
+    }
 }

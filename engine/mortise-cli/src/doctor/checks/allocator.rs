@@ -1,0 +1,210 @@
+//! What the allocator was asked for, and what is really reserved.
+//!
+//! The allocator says "Successfully allocated" also after a reservation that came out short, so
+//! its word does not count: the pages and the pool of the kernel do.
+
+use super::super::facts::Facts;
+use super::super::machine::{Machine, Trouble};
+use super::super::report::Finding;
+
+const CONFIG: &str = "/etc/nitro_enclaves/allocator.yaml";
+const NODES: &str = "/sys/devices/system/node";
+const POOL: &str = "/sys/module/nitro_enclaves/parameters/ne_cpus";
+const RESTART: &str = "sudo systemctl restart nitro-enclaves-allocator.service";
+const EDIT: &str = "sudoedit /etc/nitro_enclaves/allocator.yaml";
+
+pub(super) fn check(machine: &dyn Machine, facts: &Facts) -> Vec<Finding> {
+    let (config, wanted) = config(machine);
+    vec![config, memory(machine, &wanted), pool(machine, facts, &wanted)]
+}
+
+/// What the file asks for.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Wanted {
+    memory_mib: Option<u64>,
+    cpus: Option<usize>,
+}
+
+fn config(machine: &dyn Machine) -> (Finding, Wanted) {
+    let id = "allocator.config";
+    let text = match machine.read(CONFIG) {
+        Ok(text) => text,
+        Err(trouble) => {
+            let why = "the allocator reserves what this file says; without it, nothing";
+            let install =
+                format!("sudo install -m 0644 enclave-image/deploy/allocator.yaml {CONFIG}");
+            let saw = format!("{CONFIG}: {trouble}");
+            return (Finding::fail(id, saw, why, &[&install, RESTART]), Wanted::default());
+        }
+    };
+    match parse(&text) {
+        Ok(wanted) => {
+            let number = |n: Option<usize>| n.map_or("no".to_owned(), |n| n.to_string());
+            let memory = wanted.memory_mib.unwrap_or_default();
+            let saw = format!("memory_mib {memory}, {} CPUs", number(wanted.cpus));
+            (Finding::ok(id, saw), wanted)
+        }
+        Err(what) => {
+            let why = "the allocator stops at it, and reserves nothing";
+            let saw = format!("{CONFIG}: {what}");
+            (Finding::fail(id, saw, why, &[EDIT, RESTART]), Wanted::default())
+        }
+    }
+}
+
+/// As the allocator's own reader does it: nothing before the `---`, three keys, no lists.
+fn parse(text: &str) -> Result<Wanted, String> {
+    let (mut memory, mut count, mut pool) = (None, None, None);
+    let mut lines = text.lines().enumerate();
+    if !lines.by_ref().any(|(_, line)| line.trim() == "---") {
+        return Err("it has no line ---, and all before that line is skipped".into());
+    }
+    for (at, line) in lines.filter(|(_, line)| !line.trim_start().starts_with('#')) {
+        let (key, value) = line.split_once(':').unwrap_or((line, ""));
+        let value = value.trim().trim_matches('"');
+        let number = || {
+            let number = value.parse::<u64>();
+            number.map_err(|_| format!("line {}: {} is no number", at + 1, key.trim()))
+        };
+        match key.trim() {
+            "" if line.trim().is_empty() => {}
+            "memory_mib" => memory = Some(number()?),
+            "cpu_count" => count = Some(number()?),
+            "cpu_pool" => pool = Some(cpus(value).ok_or(format!("line {}: cpu_pool", at + 1))?),
+            other => {
+                let hint = if other == "cpu_ids" { " (the CPUs go to cpu_pool: 2,3)" } else { "" };
+                return Err(format!("line {}: {other} is no key of the allocator{hint}", at + 1));
+            }
+        }
+    }
+    match (memory, count, pool) {
+        (None, ..) => Err("memory_mib is missing".into()),
+        (_, None, None) => Err("cpu_count or cpu_pool is missing".into()),
+        (_, Some(_), Some(_)) => Err("cpu_count and cpu_pool exclude each other".into()),
+        (memory_mib, Some(count), None) => {
+            Ok(Wanted { memory_mib, cpus: usize::try_from(count).ok() })
+        }
+        (memory_mib, None, Some(pool)) => Ok(Wanted { memory_mib, cpus: Some(pool.len()) }),
+    }
+}
+
+/// The CPUs of `2,3,6-9`.
+fn cpus(text: &str) -> Option<Vec<u32>> {
+    let mut all = Vec::new();
+    for part in text.trim().split(',').filter(|part| !part.trim().is_empty()) {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let (first, last): (u32, u32) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
+        if last < first || last - first > 4096 {
+            return None;
+        }
+        all.extend(first..=last);
+    }
+    Some(all)
+}
+
+fn memory(machine: &dyn Machine, wanted: &Wanted) -> Finding {
+    let id = "allocator.memory";
+    let Some(wanted) = wanted.memory_mib else {
+        return Finding::skip(id, "the configuration does not say how much");
+    };
+    let reserved = match reserved(machine) {
+        Ok(reserved) => reserved,
+        Err(trouble) => return Finding::skip(id, format!("{NODES}: {trouble}")),
+    };
+    let (most, free) = reserved.iter().copied().max().unwrap_or_default();
+    let saw =
+        format!("{most} MiB of huge pages on one node ({free} MiB free), {wanted} MiB asked for");
+    if most >= wanted {
+        return Finding::ok(id, saw);
+    }
+    Finding::fail(
+        id,
+        saw,
+        "the reservation came out short: memory was in use or in pieces when the allocator ran, \
+         and an enclave's memory must be on one node",
+        &[
+            RESTART,
+            "echo 1 | sudo tee /proc/sys/vm/compact_memory   (then restart the allocator)",
+            "sudo reboot   (early in a boot memory is whole), or lower memory_mib",
+        ],
+    )
+}
+
+/// For each node: MiB of huge pages, and how much of it is free.
+fn reserved(machine: &dyn Machine) -> Result<Vec<(u64, u64)>, Trouble> {
+    let nodes = machine.list(NODES)?;
+    let is_node = |name: &&String| {
+        let number = name.strip_prefix("node").unwrap_or_default();
+        !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    let of_node = |node: &String| {
+        let folder = format!("{NODES}/{node}/hugepages");
+        let sizes = machine.list(&folder).unwrap_or_default();
+        sizes.iter().fold((0, 0), |(all, free), size| {
+            let kib = size.strip_prefix("hugepages-").and_then(|s| s.strip_suffix("kB"));
+            let kib: u64 = kib.and_then(|kib| kib.parse().ok()).unwrap_or_default();
+            let pages = |file: &str| {
+                let text = machine.read(&format!("{folder}/{size}/{file}")).unwrap_or_default();
+                text.trim().parse::<u64>().unwrap_or_default().saturating_mul(kib) / 1024
+            };
+            (all + pages("nr_hugepages"), free + pages("free_hugepages"))
+        })
+    };
+    Ok(nodes.iter().filter(is_node).map(of_node).collect())
+}
+
+fn pool(machine: &dyn Machine, facts: &Facts, wanted: &Wanted) -> Finding {
+    let id = "allocator.cpus";
+    let text = match machine.read(POOL) {
+        Ok(text) => text,
+        Err(Trouble::Missing) => {
+            return Finding::skip(id, "the driver has no pool: see device.driver");
+        }
+        Err(trouble) => return Finding::skip(id, format!("{POOL}: {trouble}")),
+    };
+    let found = cpus(&text).unwrap_or_default().len();
+    let asked = facts.settings.cpus;
+    let wanted = wanted.cpus.unwrap_or_default();
+    let saw = format!("the pool is \"{}\": {found} CPUs, {wanted} asked for", text.trim());
+    let enough = u64::try_from(found).is_ok_and(|found| found >= asked);
+    if found >= wanted && enough && found > 0 {
+        return Finding::ok(id, saw);
+    }
+    Finding::fail(
+        id,
+        format!("{saw}; the enclave takes {asked}"),
+        "nitro-cli refuses an enclave with more CPUs than the pool has (E22 No CPUs available); \
+         whole cores are taken, and never that of CPU 0",
+        &[
+            EDIT,
+            "nitro-cli terminate-enclave --all   (the pool cannot change under an enclave)",
+            RESTART,
+        ],
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn configuration_is_read_as_the_allocator_reads_it() {
+        let read = |text: &str| parse(text);
+        let good = "# c\n---\n# m\nmemory_mib: 2048\ncpu_count: 2\n";
+        assert_eq!(read(good), Ok(Wanted { memory_mib: Some(2048), cpus: Some(2) }));
+        let pool = "---\nmemory_mib: 512\ncpu_pool: 2,3,6-9\n";
+        assert_eq!(read(pool), Ok(Wanted { memory_mib: Some(512), cpus: Some(6) }));
+        for (text, said) in [
+            ("memory_mib: 1\ncpu_count: 2\n", "no line ---"),
+            ("---\ncpu_count: 2\n", "memory_mib is missing"),
+            ("---\nmemory_mib: 1\n", "cpu_count or cpu_pool"),
+            ("---\nmemory_mib: 1\ncpu_count: 2\ncpu_pool: 2\n", "exclude"),
+            ("---\nmemory_mib: 4 GiB\ncpu_count: 2\n", "line 2: memory_mib is no number"),
+            ("---\nmemory_mib: 1\ncpu_count: 2\ncpu_ids:\n  - 2\n", "line 4: cpu_ids is no key"),
+            ("---\nmemory_mib: 1\ncpu_pool: 9-2\n", "line 3: cpu_pool"),
+        ] {
+            let refused = read(text).unwrap_err();
+            assert!(refused.contains(said), "{text:?}: {refused}");
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Does somebody answer: on the enclave's vsock port, with which health, through the gateway.
+
+use super::super::facts::Facts;
+use super::super::machine::{HttpAsk, Machine, Trouble};
+use super::super::report::Finding;
+use super::super::stops::advice;
+
+pub(super) fn check(machine: &dyn Machine, facts: &Facts) -> Vec<Finding> {
+    vec![vsock(machine, facts), health(facts), gateway(machine, facts), ready(machine, facts)]
+}
+
+/// "vsock connection refused".
+fn vsock(machine: &dyn Machine, facts: &Facts) -> Finding {
+    let (id, address) = ("vsock.engine", facts.settings.engine());
+    let trouble = match machine.connect(&address) {
+        Ok(()) => return Finding::ok(id, format!("{address} takes connections")),
+        Err(Trouble::NotLive) => return Finding::skip(id, Trouble::NotLive.to_string()),
+        Err(trouble) => trouble,
+    };
+    let saw = format!("{address}: {trouble}");
+    let why = "requests reach the engine over this port and no other way";
+    match facts.enclave() {
+        None => {
+            let start = "sudo systemctl start mortise-enclave.service   (no enclave runs)";
+            Finding::fail(id, saw, why, &[start])
+        }
+        Some(enclave) if enclave.cid != facts.settings.enclave_cid => {
+            let set = format!("set ENCLAVE_CID={} in /etc/mortise/mortise.env", enclave.cid);
+            let restart = "sudo systemctl restart mortise-host.service";
+            Finding::fail(id, saw, why, &[&set, restart])
+        }
+        Some(_) => Finding::fail(
+            id,
+            saw,
+            "an enclave runs at this CID, and nobody in it listens: it is still starting, its \
+             measured configuration has another port, or its engine has ended",
+            &["mortise doctor --last-crash", "sudo systemctl restart mortise-enclave.service"],
+        ),
+    }
+}
+
+fn health(facts: &Facts) -> Finding {
+    let id = "engine.health";
+    if let Err(trouble) = &facts.health {
+        return Finding::skip(id, format!("the engine says nothing: {trouble}"));
+    }
+    let text = |field| facts.health_text(field);
+    let (phase, mode, fault) = (text("phase"), text("mode"), text("fault"));
+    let saw = format!("phase {phase}, {mode}, version {}", text("version"));
+    match (phase, mode) {
+        ("fault", _) => {
+            let advice = advice(fault, Some(17));
+            Finding::fail(id, format!("{saw}, fault {fault}"), advice.meaning, advice.next)
+        }
+        (_, "debug") => Finding::fail(
+            id,
+            format!("{saw}: DEBUG MODE"),
+            "every verifier refuses what it proves",
+            &["sudo systemctl restart mortise-enclave.service   (without --debug-mode)"],
+        ),
+        (_, "emulated") => Finding::fail(
+            id,
+            format!("{saw}: EMULATED MODULE"),
+            "the image is one for local boots: its documents are unsigned, every verifier refuses \
+             them",
+            &["mortise image build --out DIR   (with module = \"nitro\" in enclave.toml)"],
+        ),
+        ("ready", _) => Finding::ok(id, saw),
+        _ => Finding::warn(
+            id,
+            saw,
+            "it serves nothing yet: a replay takes its time, witnesses have to answer",
+            &["mortise --json health | jq .phase   (again in a minute)"],
+        ),
+    }
+}
+
+fn gateway(machine: &dyn Machine, facts: &Facts) -> Finding {
+    let (id, to) = ("host.gateway", facts.settings.gateway());
+    match machine.http(&HttpAsk::get(&to, "/healthz")) {
+        Ok(answer) if answer.status == 200 => {
+            Finding::ok(id, format!("http://{to}/healthz: {}", answer.body.trim()))
+        }
+        Ok(answer) => Finding::fail(
+            id,
+            format!("http://{to}/healthz: status {}", answer.status),
+            "something else than mortise-host has the port",
+            &["sudo ss --listening --tcp --processes --numeric"],
+        ),
+        Err(Trouble::NotLive) => Finding::skip(id, Trouble::NotLive.to_string()),
+        Err(trouble) => Finding::fail(
+            id,
+            format!("http://{to}/healthz: {trouble}"),
+            "HTTP clients reach the engine through mortise-host",
+            &[
+                "sudo systemctl restart mortise-host.service",
+                "journalctl -u mortise-host.service -n 50",
+            ],
+        ),
+    }
+}
+
+fn ready(machine: &dyn Machine, facts: &Facts) -> Finding {
+    let (id, to) = ("host.ready", facts.settings.gateway());
+    match machine.http(&HttpAsk::get(&to, "/readyz")) {
+        Ok(answer) if answer.status == 200 => Finding::ok(id, format!("http://{to}/readyz: ready")),
+        Ok(answer) => Finding::fail(
+            id,
+            format!("http://{to}/readyz: status {}", answer.status),
+            "the gateway works, and the engine behind it is not ready or not reached",
+            &["see vsock.engine and engine.health above"],
+        ),
+        Err(trouble) => Finding::skip(id, format!("the gateway says nothing: {trouble}")),
+    }
+}

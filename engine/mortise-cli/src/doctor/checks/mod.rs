@@ -1,0 +1,36 @@
+//! The checks, in the order in which a start needs what they look at.
+
+mod allocator;
+mod clock;
+mod credentials;
+mod device;
+mod disk;
+mod enclave;
+mod engine;
+mod image;
+mod policy;
+mod proxy;
+mod services;
+
+use super::facts::Facts;
+use super::machine::Machine;
+use super::report::{Finding, Report};
+
+/// All of them.
+pub(super) fn run(machine: &dyn Machine, facts: &Facts) -> Report {
+    let areas: [fn(&dyn Machine, &Facts) -> Vec<Finding>; 11] = [
+        services::check,
+        device::check,
+        allocator::check,
+        image::check,
+        enclave::check,
+        engine::check,
+        proxy::check,
+        credentials::check,
+        policy::check,
+        clock::check,
+        disk::check,
+    ];
+    let findings = areas.iter().flat_map(|area| area(machine, facts)).collect();
+    Report { is_debug: facts.is_debug(), findings }
+}

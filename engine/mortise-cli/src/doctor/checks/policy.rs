@@ -1,0 +1,176 @@
+//! The key policy against the image and the role: "KMS answers AccessDenied".
+
+use super::super::facts::Facts;
+use super::super::machine::{Machine, Trouble};
+use super::super::report::Finding;
+use mortise_sim::kms::policy::compose::measurement;
+use mortise_sim::kms::policy::{
+    Access, Caller, Decision, Facts as Conditions, PolicyDocument, Severity, evaluate, lint,
+};
+use serde_json::Value;
+
+const PUT: &str = "aws kms put-key-policy --key-id KEY --policy-name default --policy \
+                   file://policy.json";
+const WRITE: &str = "mortise policy aws --account ACCOUNT --role ROLE --pcr0 PCR0 > policy.json";
+const FETCH: &str = "aws kms get-key-policy --key-id KEY --policy-name default --query Policy \
+                     --output text > policy.json   (as an administrator of the key)";
+const SERVICE: &str = "kms:EncryptionContext:mortise:service";
+const LOG: &str = "kms:EncryptionContext:mortise:log";
+
+pub(super) fn check(machine: &dyn Machine, facts: &Facts) -> Vec<Finding> {
+    let path = &facts.settings.key_policy;
+    let skip = |text: String| {
+        vec![Finding::skip("policy.lint", text.clone()), Finding::skip("policy.access", text)]
+    };
+    let text = match machine.read(path) {
+        Ok(text) => text,
+        Err(Trouble::Missing) => {
+            return skip(format!("no copy of the engine key's policy at {path}"));
+        }
+        Err(trouble) => return skip(format!("{path}: {trouble}")),
+    };
+    match PolicyDocument::parse(&text) {
+        Ok(policy) => vec![linted(&policy, path), access(machine, facts, &policy)],
+        Err(error) => {
+            let found = Finding::fail(
+                "policy.lint",
+                format!("{path}: {error}"),
+                "a policy that is none cannot be judged",
+                &[FETCH],
+            );
+            vec![found, Finding::skip("policy.access", "there is no policy")]
+        }
+    }
+}
+
+fn linted(policy: &PolicyDocument, path: &str) -> Finding {
+    let id = "policy.lint";
+    let findings = lint(policy);
+    let bad: Vec<_> = findings.iter().filter(|f| f.severity > Severity::Note).collect();
+    let Some(worst) = bad.iter().max_by_key(|finding| finding.severity) else {
+        return Finding::ok(id, format!("{path}: nobody but the attested images opens keys"));
+    };
+    let rules: Vec<_> = bad.iter().map(|finding| finding.rule).collect();
+    let saw = format!("{path}: {}: {}", rules.join(", "), worst.text);
+    let why = "who can open wrapped keys outside the enclave can read the whole log and sign";
+    let steps = [&format!("mortise policy lint {path}"), WRITE, PUT];
+    match worst.severity {
+        Severity::Critical => Finding::fail(id, saw, why, &steps),
+        _ => Finding::warn(id, saw, why, &steps),
+    }
+}
+
+/// Would the key service let this enclave open its keys?
+fn access(machine: &dyn Machine, facts: &Facts, policy: &PolicyDocument) -> Finding {
+    let id = "policy.access";
+    let Some(pcr0) = pcr0(machine, facts) else {
+        return Finding::skip(id, "the image's PCR0 is not known: see MORTISE_MEASUREMENTS");
+    };
+    let Some(role) = role_arn(facts, policy) else {
+        return Finding::skip(id, "the role is not known: see credentials.role");
+    };
+    let Some(caller) = Caller::new(&role) else {
+        return Finding::skip(id, format!("{role} is no ARN of a role"));
+    };
+    let conditions = conditions(facts, policy, &pcr0);
+    let access = Access {
+        caller: &caller,
+        action: "kms:Decrypt",
+        resource: "*",
+        account: caller.account(),
+        facts: &conditions,
+    };
+    let short = &pcr0[..16];
+    if evaluate(Some(policy), None, &access) == Decision::Allowed {
+        return Finding::ok(id, format!("{role} may decrypt from the image {short}..."));
+    }
+    let saw = format!("{role} may not decrypt from the image {short}...: AccessDenied");
+    if facts.is_debug() {
+        let why = "the enclave runs in debug mode: its PCR0 is all zero, which no policy approves";
+        let restart = "sudo systemctl restart mortise-enclave.service   (without --debug-mode)";
+        return Finding::fail(id, saw, why, &[restart]);
+    }
+    if !values(policy, &["imagesha384", "pcr0"]).contains(&pcr0) {
+        let why = "the policy approves other images: this one was built anew, or the policy is old";
+        return Finding::fail(id, saw, why, &[&WRITE.replace("PCR0 >", &format!("{pcr0} >")), PUT]);
+    }
+    if !roles(policy).contains(&role) {
+        let why = "the policy names another role than the one that this instance has";
+        let attach = "aws ec2 replace-iam-instance-profile-association --association-id ID \
+                      --iam-instance-profile Name=PROFILE";
+        return Finding::fail(id, saw, why, &[WRITE, PUT, attach]);
+    }
+    let why = "image and role are named, and another condition or a Deny stands against them";
+    Finding::fail(id, saw, why, &["mortise policy lint policy.json", WRITE, PUT])
+}
+
+/// What the module will say of the image: all zero in debug mode.
+fn pcr0(machine: &dyn Machine, facts: &Facts) -> Option<String> {
+    if facts.is_debug() {
+        return Some("0".repeat(96));
+    }
+    let running = facts.enclave().and_then(|enclave| register(&enclave.measurements));
+    running.or_else(|| {
+        let text = machine.read(&facts.settings.measurements).ok()?;
+        register(&serde_json::from_str(&text).ok()?)
+    })
+}
+
+/// PCR0 as this project and nitro-cli write it.
+fn register(value: &Value) -> Option<String> {
+    let places = [value, &value["Measurements"], &value["measurements"], &value["pcrs"]];
+    let names = ["PCR0", "pcr0", "0"];
+    let found = places.iter().find_map(|place| names.iter().find_map(|name| place[*name].as_str()));
+    measurement(found?).ok()
+}
+
+/// The instance's role in the account of its profile, or the only one that the policy lets in.
+fn role_arn(facts: &Facts, policy: &PolicyDocument) -> Option<String> {
+    let imds = facts.imds.as_ref().ok().filter(|imds| !imds.role.is_empty());
+    if let Some(imds) = imds {
+        let account = imds.profile.split(':').nth(4).filter(|account| !account.is_empty())?;
+        let partition = imds.profile.split(':').nth(1).unwrap_or("aws");
+        return Some(format!("arn:{partition}:iam::{account}:role/{}", imds.role));
+    }
+    match roles(policy).as_slice() {
+        [only] => Some(only.clone()),
+        _ => None,
+    }
+}
+
+fn roles(policy: &PolicyDocument) -> Vec<String> {
+    let principals = policy.statements.iter().filter_map(|statement| statement.principals.as_ref());
+    let named = principals.flat_map(|principals| &principals.aws);
+    let mut roles: Vec<_> = named.filter(|name| name.contains(":role/")).cloned().collect();
+    roles.sort();
+    roles.dedup();
+    roles
+}
+
+fn conditions(facts: &Facts, policy: &PolicyDocument, pcr0: &str) -> Conditions {
+    let mut conditions = Conditions::default();
+    for key in ["ImageSha384", "PCR0"] {
+        conditions.set(&format!("kms:RecipientAttestation:{key}"), pcr0);
+    }
+    // PCR1, 2 and 8 are covered by PCR0; what the policy wants of them is taken as given
+    for register in ["PCR1", "PCR2", "PCR8"] {
+        if let Some(value) = values(policy, &[&register.to_lowercase()]).first() {
+            conditions.set(&format!("kms:RecipientAttestation:{register}"), value);
+        }
+    }
+    conditions.set(SERVICE, "lock-engine");
+    let engine = facts.health_text("enclaveId").to_owned();
+    let wanted = || values(policy, &["mortise:log"]).first().cloned().unwrap_or_default();
+    conditions.set(LOG, &if engine.is_empty() { wanted() } else { engine });
+    conditions
+}
+
+/// Values that the policy compares keys of these endings with, in lower case.
+fn values(policy: &PolicyDocument, endings: &[&str]) -> Vec<String> {
+    let conditions = policy.statements.iter().flat_map(|statement| &statement.conditions);
+    let about = conditions.filter(|condition| {
+        let key = condition.key.to_lowercase();
+        endings.iter().any(|ending| key.ends_with(&format!(":{ending}")))
+    });
+    about.flat_map(|condition| &condition.values).map(|value| value.to_lowercase()).collect()
+}

@@ -1,0 +1,275 @@
+//! Each trouble of the guides for enclaves, laid out as a machine; the whole report is compared.
+//!
+//! A machine is a folder of files, the outputs of its programs and the answers of its sockets.
+//! Expected reports are in `tests/expected`. After a deliberate change of a text, write them anew
+//! with `MORTISE_WRITE_EXPECTED=1` and read the difference.
+
+mod recorded;
+
+use super::checks;
+use super::facts::Facts;
+use super::report::{Report, Status};
+use super::{last_crash_text, read_last_lines, read_last_stop};
+use crate::doctor::machine::Trouble;
+use recorded::{DEBUG_ENCLAVE, OUR_ENCLAVE, Recorded};
+use std::path::Path;
+
+const ENGINE: &str = "vsock:16:5000";
+
+fn examine(machine: &Recorded) -> Report {
+    checks::run(machine, &Facts::gather(machine))
+}
+
+/// Compares text and JSON with what is expected, and names the failures.
+fn expect(name: &str, machine: &Recorded, failures: &[&str]) {
+    let report = examine(machine);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/doctor/tests/expected");
+    let json = format!("{:#}\n", report.json());
+    for (extension, found) in [("txt", report.text()), ("json", json)] {
+        let path = folder.join(format!("{name}.{extension}"));
+        if std::env::var_os("MORTISE_WRITE_EXPECTED").is_some() {
+            std::fs::write(&path, &found).unwrap();
+        }
+        let expected = std::fs::read_to_string(&path).unwrap_or_default();
+        assert_eq!(found, expected, "{} is otherwise", path.display());
+    }
+    let failed: Vec<_> =
+        report.findings.iter().filter(|f| f.status == Status::Fail).map(|f| f.id).collect();
+    assert_eq!(failed, failures, "{name}");
+}
+
+/// Takes the enclave away, and with it everything that it answered.
+fn without_enclave(machine: &mut Recorded) {
+    machine.command("nitro-cli describe-enclaves", "[]\n");
+    machine.sockets.insert(ENGINE.into(), Err(Trouble::Refused));
+    machine.calls.clear();
+    machine.answer("127.0.0.1:8080/readyz", 503, "{}");
+}
+
+#[test]
+fn healthy_parent_has_no_failure_and_no_warning() {
+    let machine = Recorded::healthy();
+    expect("healthy", &machine, &[]);
+    let report = examine(&machine);
+    assert_eq!((report.count(Status::Warn), report.count(Status::Skip)), (0, 1));
+}
+
+#[test]
+fn enclave_that_failed_to_start_is_explained_by_the_tool_s_own_error() {
+    let mut machine = Recorded::healthy();
+    without_enclave(&mut machine);
+    machine.fails("systemctl is-active mortise-enclave.service", "failed\n");
+    machine.command(
+        "journalctl -u mortise-enclave.service -n 50 -o cat --no-pager",
+        "Start allocating memory...\n[ E27 ] Insufficient memory available. User provided \
+         `memory` is 1024 MB, which is more than the available hugepage memory.\n",
+    );
+    machine.hugepages(256);
+    let failures =
+        ["service.enclave", "allocator.memory", "enclave.running", "vsock.engine", "host.ready"];
+    expect("failed-to-start", &machine, &failures);
+}
+
+#[test]
+fn image_of_more_than_a_quarter_of_the_memory_is_e26_before_and_after_the_start() {
+    let mut machine = Recorded::healthy();
+    machine.image_mib(300);
+    expect("e26-before", &machine, &["image.memory"]);
+    without_enclave(&mut machine);
+    machine.file(
+        "/var/log/nitro_enclaves/nitro_enclaves.log",
+        "[enc-x:i-1][ERROR][2026-11-22T13:00:00.000Z][src/main.rs:99] [ E26 ] Insufficient memory \
+         requested. User provided `memory` is 1024 MB, but based on the EIF file size, the \
+         minimum memory should be 1200 MB\n",
+    );
+    let failures = ["image.memory", "enclave.running", "vsock.engine", "host.ready"];
+    expect("e26-memory", &machine, &failures);
+}
+
+#[test]
+fn refused_vsock_connection_is_told_apart_by_the_enclave_behind_it() {
+    let mut machine = Recorded::healthy();
+    machine.sockets.insert(ENGINE.into(), Err(Trouble::Refused));
+    machine.calls.clear();
+    machine.answer("127.0.0.1:8080/readyz", 503, "{}");
+    expect("vsock-refused", &machine, &["vsock.engine", "host.ready"]);
+    let moved = OUR_ENCLAVE.replace("\"EnclaveCID\": 16", "\"EnclaveCID\": 19");
+    machine.command("nitro-cli describe-enclaves", &moved);
+    expect("vsock-other-cid", &machine, &["enclave.cid", "vsock.engine", "host.ready"]);
+}
+
+#[test]
+fn missing_device_says_whether_driver_instance_or_machine_is_wrong() {
+    let mut machine = Recorded::healthy();
+    without_enclave(&mut machine);
+    machine.remove("/dev/nitro_enclaves");
+    machine.remove("/sys/module/nitro_enclaves");
+    machine.fails("systemctl is-active nitro-enclaves-allocator.service", "failed\n");
+    let failures = [
+        "service.allocator",
+        "device.driver",
+        "device.node",
+        "enclave.running",
+        "vsock.engine",
+        "host.ready",
+    ];
+    expect("no-device", &machine, &failures);
+    machine.file("/sys/devices/virtual/dmi/id/sys_vendor", "QEMU\n");
+    let node = examine(&machine).findings.into_iter().find(|f| f.id == "device.node").unwrap();
+    assert!(node.why.contains("Nitro system") && node.repair[0].contains("mortise dev"));
+}
+
+#[test]
+fn access_denied_names_image_role_or_debug_mode_as_its_reason() {
+    let denied = |machine: &mut Recorded| {
+        machine.health("\"phase\":\"fault\",\"fault\":\"KEY_DENIED\",\"mode\":\"attested\"");
+        machine.answer("127.0.0.1:8080/readyz", 503, "{}");
+    };
+    let mut machine = Recorded::healthy();
+    denied(&mut machine);
+    machine.command("nitro-cli describe-enclaves", &OUR_ENCLAVE.replace("abab", "cdcd"));
+    let failures = ["engine.health", "host.ready", "policy.access"];
+    expect("access-denied-image", &machine, &failures);
+
+    let mut machine = Recorded::healthy();
+    denied(&mut machine);
+    machine.role("another-role");
+    expect("access-denied-role", &machine, &failures);
+
+    let mut machine = Recorded::healthy();
+    denied(&mut machine);
+    machine.command("nitro-cli describe-enclaves", DEBUG_ENCLAVE);
+    let failures = ["enclave.debug", "engine.health", "host.ready", "policy.access"];
+    expect("access-denied-debug", &machine, &failures);
+}
+
+#[test]
+fn debug_mode_stands_first_also_when_only_the_engine_says_it() {
+    let mut machine = Recorded::healthy();
+    machine.health("\"phase\":\"ready\",\"mode\":\"debug\"");
+    let report = examine(&machine);
+    assert!(report.is_debug);
+    let second = report.text().lines().nth(1).unwrap().to_owned();
+    assert!(second.starts_with("*** DEBUG MODE"), "{second}");
+    let failed: Vec<_> =
+        report.findings.iter().filter(|f| f.status == Status::Fail).map(|f| f.id).collect();
+    assert_eq!(failed, ["engine.health", "policy.access"]);
+}
+
+#[test]
+fn proxy_failure_shows_the_port_the_way_and_what_the_host_counted() {
+    let mut machine = Recorded::healthy();
+    machine.command(
+        "ss --vsock --listening --numeric --no-header",
+        "v_str LISTEN 0 0 *:5001 *:*\nv_str LISTEN 0 0 *:5003 *:*\n",
+    );
+    machine.tcp.insert("kms.eu-west-1.amazonaws.com:443".into(), Err(Trouble::TimedOut));
+    machine.answer(
+        "127.0.0.1:8080/metrics",
+        200,
+        "mortise_host_relay_connections_total{outcome=\"unreachable\"} 7\n",
+    );
+    machine.health("\"phase\":\"starting\",\"mode\":\"attested\"");
+    machine.answer("127.0.0.1:8080/readyz", 503, "{}");
+    expect("proxy-failure", &machine, &["host.ready", "proxy.kms", "kms.endpoint"]);
+}
+
+#[test]
+fn early_exit_is_told_by_the_stop_that_the_host_recorded() {
+    let mut machine = Recorded::healthy();
+    without_enclave(&mut machine);
+    machine.fails("systemctl is-active mortise-enclave.service", "failed\n");
+    machine.file(
+        "/var/lib/mortise/diagnostics/last-stop.json",
+        "{\"name\":\"CONFIG\",\"exit\":12,\"why\":\"the configuration: line 3\",\
+         \"at\":\"2026-11-22T13:00:00Z\",\"receivedMs\":1795352400000}",
+    );
+    let failures =
+        ["service.enclave", "enclave.running", "enclave.exit", "vsock.engine", "host.ready"];
+    expect("early-exit", &machine, &failures);
+}
+
+#[test]
+fn last_crash_shows_the_stop_what_it_means_and_the_lines_before_it() {
+    let machine = Recorded::healthy();
+    machine.file(
+        "/var/lib/mortise/diagnostics/last-stop.json",
+        "{\"name\":\"STORE\",\"exit\":75,\"why\":\"gone\\u001b[31m\",\"at\":\"T\",\"receivedMs\":5}",
+    );
+    let lines: String =
+        (0..12).map(|at| format!("{{\"receivedMs\":{at},\"line\":\"line {at}\"}}\n")).collect();
+    machine.file("/var/lib/mortise/diagnostics/lines.jsonl", &lines);
+    let stop = read_last_stop(&machine, "/var/lib/mortise").unwrap();
+    let said = read_last_lines(&machine, "/var/lib/mortise");
+    let text = last_crash_text(&stop, &said);
+    assert!(text.starts_with("STORE (exit 75): gone?[31m\n"), "{text}");
+    assert!(text.contains("\n  meaning  the log store went away"), "{text}");
+    assert!(text.contains("\n  next     sudo systemctl restart"), "{text}");
+    assert!(text.contains("said     line 11\n") && !text.contains("line 1\n"), "{text}");
+}
+
+#[test]
+fn parent_on_which_nothing_is_installed_gets_repairs_and_no_panic() {
+    let report = examine(&Recorded::bare());
+    for finding in &report.findings {
+        let is_bad = matches!(finding.status, Status::Fail | Status::Warn);
+        assert_eq!(is_bad, !finding.why.is_empty(), "{finding:?}");
+        assert_eq!(is_bad, !finding.repair.is_empty(), "{finding:?}");
+    }
+    assert!(report.count(Status::Fail) >= 6, "{}", report.text());
+    assert_eq!(report.count(Status::Ok), 0, "{}", report.text());
+}
+
+#[test]
+fn instance_without_a_role_and_with_open_metadata_is_found() {
+    let mut machine = Recorded::healthy();
+    machine.answer("169.254.169.254:80/latest/meta-data/iam/security-credentials/", 404, "");
+    machine.answer("169.254.169.254:80/latest/meta-data/", 200, "ami-id\n");
+    let report = examine(&machine);
+    let status = |id: &str| report.findings.iter().find(|f| f.id == id).unwrap().status;
+    assert_eq!(status("credentials.role"), Status::Fail);
+    assert_eq!(status("credentials.imds"), Status::Warn);
+}
+
+#[test]
+fn clock_disk_and_policy_troubles_have_their_status() {
+    let mut machine = Recorded::healthy();
+    machine
+        .command("chronyc -c tracking", &recorded::TRACKING.replace("Normal", "Not synchronised"));
+    machine.now += 60;
+    machine.sync = std::time::Duration::from_millis(80);
+    machine.command(
+        "df -Pk /var/lib/mortise",
+        "Filesystem 1024-blocks Used Available Capacity \
+         Mounted on\n/dev/nvme0n1p1 20961280 20900000 61280 100% /\n",
+    );
+    machine.remove("/var/lib/mortise/index");
+    machine.file("/etc/mortise/key-policy.json", include_str!("tutorial-policy.json"));
+    let report = examine(&machine);
+    let status = |id: &str| report.findings.iter().find(|f| f.id == id).unwrap().status;
+    for (id, expected) in [
+        ("clock.sync", Status::Warn),
+        ("clock.engine", Status::Warn),
+        ("disk.space", Status::Fail),
+        ("disk.sync", Status::Warn),
+        ("disk.log", Status::Fail),
+        ("policy.lint", Status::Fail),
+    ] {
+        assert_eq!(status(id), expected, "{id}\n{}", report.text());
+    }
+}
+
+#[test]
+fn folder_of_another_machine_skips_what_needs_it_running() {
+    let mut machine = Recorded::healthy();
+    machine.is_live = false;
+    let report = examine(&machine);
+    let status = |id: &str| report.findings.iter().find(|f| f.id == id).unwrap().status;
+    for id in ["vsock.engine", "host.gateway", "enclave.running", "disk.sync", "credentials.imds"] {
+        assert_eq!(status(id), Status::Skip, "{id}");
+    }
+    for id in ["device.node", "allocator.memory", "image.memory", "policy.lint", "disk.log"] {
+        assert_eq!(status(id), Status::Ok, "{id}");
+    }
+    assert_eq!(report.count(Status::Fail), 0, "{}", report.text());
+}
