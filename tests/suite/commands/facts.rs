@@ -116,6 +116,19 @@ fn escrow_locks_stay_within_the_final_balance_less_what_is_withdrawing() {
     assert_eq!(engine.state.check_solvency(&owner, &escrowed()), Ok(()));
 }
 
+/// Goal: INV-04 where the balance binds before any limit does: no other check would notice.
+#[test]
+fn escrow_locks_of_one_batch_share_one_balance() {
+    let mut engine = engine_with_balance(500);
+    let part = |n, amount| (Party::Owner, in_escrow(n, amount), request(n + 1));
+    let asked = engine.desk.commit_all(&[part(1, 300), part(2, 201)]);
+    let [total, held, available, requested] = [500u64, 300, 200, 201].map(U256::from);
+    let reject = Reject::InsufficientAvailable { total, held, available, requested };
+    assert_refused(&mut engine, &asked, reject);
+    let asked = engine.desk.commit_all(&[part(1, 300), part(2, 200)]);
+    assert_granted(&mut engine, &asked);
+}
+
 #[test]
 fn claims_in_escrow_keep_their_hold_until_a_settlement_is_seen() {
     let mut engine = engine_with_balance(500);
