@@ -8,9 +8,10 @@
 use crate::diagnostics::Diagnostics;
 use crate::init;
 use mortise_engine::keyring::Identity;
-use mortise_engine::server::Observer;
+use mortise_engine::server::{EngineError, Observer};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use tokio::sync::Notify;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::fmt::writer::MakeWriterExt as _;
 
@@ -43,16 +44,22 @@ const LAST_LINES_MAX: Duration = Duration::from_secs(1);
 /// Time for what was written to leave the machine.
 const LAST_BYTES: Duration = Duration::from_millis(100);
 
-/// Logs how the start goes on: the replay now and then, readiness once.
+/// Logs how the start goes on: the replay now and then, readiness or its opposite once.
 #[derive(Debug, Default)]
 pub struct Watch {
     told: Mutex<Option<Instant>>,
+    faulted: Notify,
 }
 
 /// Least time between two lines about one replay.
 const TELL_EVERY: Duration = Duration::from_secs(1);
 
 impl Watch {
+    /// Returns when the engine does not serve, for good.
+    pub async fn faulted(&self) {
+        self.faulted.notified().await;
+    }
+
     /// True when it is time for a line; the end of a replay always is.
     fn is_due(&self, is_end: bool, now: Instant) -> bool {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
@@ -69,6 +76,11 @@ impl Observer for Watch {
         if self.is_due(done >= total, Instant::now()) {
             tracing::info!(done, total, "replaying");
         }
+    }
+
+    fn faulted(&self, error: &EngineError) {
+        tracing::error!(name = error.name(), why = %error, "not serving");
+        self.faulted.notify_one();
     }
 
     fn ready(&self, identity: &Identity, epoch: u64) {

@@ -9,12 +9,13 @@ use mortise_enclave::log::{self, Watch};
 use mortise_enclave::platform;
 use mortise_enclave::stop::{CONFIG, Stop};
 use mortise_engine::ports::Nsm;
-use mortise_engine::server::{self, VERSION};
+use mortise_engine::server::{self, EngineError, VERSION};
 use mortise_nitro::device::NsmDevice;
 use mortise_transport::Address;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::level_filters::LevelFilter;
 
@@ -70,8 +71,16 @@ async fn serve(config: &EnclaveConfig, nsm: Arc<dyn Nsm>) -> Result<(), Stop> {
     let engine = platform::engine(config)?;
     let ports = platform::ports(config, nsm)?;
     warn_of(ports.attestation.mode());
-    parent::wait(&engine.store, parent::PARENT_WAIT_MAX).await?;
-    Ok(server::run(engine, ports, Arc::new(Watch::default()), told_to_stop()).await?)
+    let watch = Arc::new(Watch::default());
+    match server::run(engine, ports.clone(), watch.clone(), ended(&watch)).await {
+        // Nothing was asked of anybody yet.
+        Err(EngineError::Store { address, .. }) => {
+            parent::wait(&address, parent::PARENT_WAIT_MAX).await?;
+            let engine = platform::engine(config)?;
+            Ok(server::run(engine, ports, watch.clone(), ended(&watch)).await?)
+        }
+        ended => Ok(ended?),
+    }
 }
 
 /// Nobody who relies on an engine should have to find these by himself.
@@ -97,6 +106,26 @@ async fn say_alive(parent: Address) {
         Err(error) => tracing::warn!(%parent, %error, "no heartbeat"),
     }
 }
+
+/// Ends when it is told to, or - nobody can tell the first process of an enclave anything - when the
+/// engine has said for a while that it does not serve.
+async fn ended(watch: &Watch) {
+    let over = async {
+        watch.faulted().await;
+        tokio::time::sleep(FAULT_TIME_MAX).await;
+    };
+    if init::is_init() {
+        tokio::select! {
+            () = told_to_stop() => {}
+            () = over => {}
+        }
+    } else {
+        told_to_stop().await;
+    }
+}
+
+/// How long a machine whose engine does not serve, and never will, answers who asks for its health.
+const FAULT_TIME_MAX: Duration = Duration::from_secs(300);
 
 /// Ends at SIGINT or SIGTERM, if they can be caught at all.
 async fn told_to_stop() {

@@ -148,6 +148,10 @@ pub trait Observer: Send + Sync + 'static {
     fn witnessing(&self, log_key: &str) {
         tracing::info!(log_key, "waiting for witnesses");
     }
+    /// Not serving, for good: it answers who asks how it is, until it is told to stop.
+    fn faulted(&self, error: &EngineError) {
+        tracing::error!(name = error.name(), why = %error, "not serving");
+    }
     /// Serving.
     fn ready(&self, identity: &Identity, epoch: u64);
 }
@@ -184,7 +188,7 @@ pub async fn run(
         Err(error) => {
             // The log is not the one that this engine wrote, or it cannot be opened: say so to
             // whoever asks, serve nothing, delete nothing, until somebody looks.
-            tracing::error!(%error, "not serving");
+            observer.faulted(&error);
             phase.enter(Phase::Fault { name: error.name(), why: error.to_string() });
             shutdown.await;
             Err(error)
@@ -359,7 +363,7 @@ async fn serve(
             // Let the last answers, all of them NOT_DURABLE or NOT_READY, reach their askers.
             tokio::time::sleep(LAST_ANSWERS).await;
             if !error.is_worth_a_restart() {
-                tracing::error!(%error, "not serving any more");
+                observer.faulted(&error);
                 shutdown.await;
             }
             Err(error)

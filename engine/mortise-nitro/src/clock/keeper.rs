@@ -159,8 +159,8 @@ fn tell_step(step_ms: i64) {
     }
 }
 
-/// Steps from this size on are told.
-const TOLD_STEP_MS: u64 = 1000;
+/// Steps from this size on are told; emulators count in whole seconds.
+const TOLD_STEP_MS: u64 = 2000;
 
 /// A document's time. `number` tells this question from others: a module that repeats an old answer
 /// is noticed.
