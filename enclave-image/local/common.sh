@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Shared by the scripts of this folder; sourced, not run.
 #
 # Everything goes into one cache folder: $MORTISE_CACHE, or ~/.cache/mortise. Nothing is installed
@@ -6,7 +7,7 @@
 set -euo pipefail
 
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
-# shellcheck source=pins.env
+# shellcheck source-path=SCRIPTDIR source=pins.env
 . "$here/pins.env"
 cache="${MORTISE_CACHE:-$HOME/.cache/mortise}"
 

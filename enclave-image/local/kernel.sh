@@ -3,6 +3,8 @@
 #
 # Says the folder it lies in on standard output: vmlinuz, and modules/NN-NAME.ko.xz in the order in
 # which they are to be loaded. Nothing is installed; an existing folder is taken as it is.
+
+# shellcheck source-path=SCRIPTDIR source=common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 # The parent's socket and the security module; nsm last, as it needs virtio.

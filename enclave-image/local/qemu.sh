@@ -14,6 +14,8 @@
 #
 # Root is needed for the build dependencies alone: when they are missing and this runs as root, they
 # are installed with apt; otherwise the command to run is said.
+
+# shellcheck source-path=SCRIPTDIR source=common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 dependencies=(gcc libc6-dev make pkg-config ninja-build flex bison python3 python3-venv xz-utils
@@ -25,7 +27,7 @@ jobs="$(nproc)"
 ready() {
     [ -x "$cache/bin/qemu-system-x86_64" ] && [ -x "$cache/bin/vhost-device-vsock" ] &&
         [ -f "$cache/firmware/bios-microvm.bin" ] &&
-        [ "$(cat "$cache/bin/versions" 2>/dev/null)" = "$(versions)" ]
+        [ -e "$stamps/installed" ] && [ "$(cat "$cache/bin/versions" 2>/dev/null)" = "$(versions)" ]
 }
 
 versions() {
@@ -167,7 +169,7 @@ while [ "$#" -gt 0 ]; do
             shift
             ;;
         --help | -h)
-            sed -n '2,/^[^#]/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+            sed -n '2,/^$/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
             exit 0
             ;;
         *) die "unknown argument: $1 (see --help)" ;;
@@ -182,15 +184,16 @@ fi
 lock_cache
 mkdir -p "$stamps"
 install_dependencies
-once source "1/8 fetching the source of QEMU $QEMU_VERSION" fetch_source
-once unpacked "2/8 unpacking it" unpack_source
-once python "3/8 the build tools of Python" make_python
-once configured "4/8 configuring" configure_qemu
-once built "5/8 compiling (6 to 10 minutes of one core)" build_qemu
-once installed "6/8 into $cache/bin" install_qemu
+if [ ! -e "$stamps/installed" ]; then
+    once source "1/8 fetching the source of QEMU $QEMU_VERSION" fetch_source
+    once unpacked "2/8 unpacking it" unpack_source
+    once python "3/8 the build tools of Python" make_python
+    once configured "4/8 configuring" configure_qemu
+    once built "5/8 compiling (6 to 10 minutes of one core)" build_qemu
+    once installed "6/8 into $cache/bin" install_qemu
+fi
 once firmware-"${FIRMWARE_SEABIOS_SHA256::8}${FIRMWARE_QEMU_SHA256::8}" "7/8 firmware" install_firmware
 once vsock-"$VHOST_DEVICE_VSOCK_VERSION" "8/8 vhost-device-vsock" install_vsock_device
 versions >"$cache/bin/versions"
-rm -rf "$work/build" "$work/source"
-rm -f "$stamps/unpacked" "$stamps/configured" "$stamps/built"
+rm -rf "$work/build" "$work/source" "$work/python"
 say "ready: $cache/bin/qemu-system-x86_64"
