@@ -66,7 +66,7 @@ fn ease(machine: &dyn Machine) {
 fn check_vsock(machine: &dyn Machine) -> Result<(), InitError> {
     match machine.local_cid() {
         Ok(cid) if (3..VSOCK_CID_ANY).contains(&cid) => Ok(()),
-        Ok(cid) => Err(InitError::Vsock(format!("this machine has no context id, but {cid}"))),
+        Ok(cid) => Err(InitError::Vsock(format!("this machine has no context id (found {cid})"))),
         Err(error) => Err(InitError::Vsock(error.to_string())),
     }
 }
