@@ -11,7 +11,10 @@ mod boot;
 mod build;
 mod file;
 mod inputs;
-mod record;
+pub mod record;
+mod release;
+mod show;
+mod sign;
 mod source;
 
 use crate::failure::Failure;
@@ -23,7 +26,11 @@ Examples:
   mortise image build --out image --config enclave.toml --genesis genesis.json --debian-kernel
   mortise image build --out image --config enclave.toml --genesis genesis.json \\
       --kernel bzImage --cmdline cmdline --module nsm.ko      with the kernel of Amazon's tools
-  jq -r .Measurements.PCR0 image/measurements.json";
+  jq -r .Measurements.PCR0 image/measurements.json
+  mortise image describe image/mortise.eif
+  mortise image diff old.eif new.eif                          where they part
+  mortise image sign image/mortise.eif --sign-key key.pem --sign-cert cert.pem
+  mortise image verify-release enclave-image/releases/1.0.0/measurements.json";
 
 /// Flags of `mortise image`.
 #[derive(Debug, Args)]
@@ -38,6 +45,16 @@ pub struct ImageArgs {
 enum ImageCommand {
     /// Build an image and its measurements.
     Build(build::BuildArgs),
+    /// Compute the registers that the hypervisor will measure.
+    Measure(show::FileArgs),
+    /// Show sections, files, metadata and signature.
+    Describe(show::FileArgs),
+    /// Say where two images part; exits 1 when they do.
+    Diff(show::DiffArgs),
+    /// Sign an image, which sets PCR8.
+    Sign(sign::SignArgs),
+    /// Build a published image again and compare.
+    VerifyRelease(release::VerifyReleaseArgs),
     /// Boot an image on this machine, in QEMU's nitro-enclave machine.
     Boot(boot::BootArgs),
     /// Write the measured files of an image for this machine, and its key service.
@@ -51,6 +68,11 @@ enum ImageCommand {
 pub fn run(args: &ImageArgs, output: &Output) -> Result<(), Failure> {
     match &args.command {
         ImageCommand::Build(args) => build::run(args, output),
+        ImageCommand::Measure(args) => show::run_measure(args, output),
+        ImageCommand::Describe(args) => show::run_describe(args, output),
+        ImageCommand::Diff(args) => show::run_diff(args, output),
+        ImageCommand::Sign(args) => sign::run(args, output),
+        ImageCommand::VerifyRelease(args) => release::run(args, output),
         ImageCommand::Boot(args) => crate::wait_for(boot::run(args, output)),
         ImageCommand::LocalConfig(args) => boot::run_local_config(args, output),
     }

@@ -1,9 +1,11 @@
 //! `mortise policy aws`: a least-privilege key policy on stdout.
 
 use crate::failure::Failure;
+use crate::image::record::Record;
 use crate::output::Output;
 use mortise_format::ids::Bytes32;
 use mortise_sim::kms::policy::compose::{Plan, Service, compose, measurement};
+use std::path::PathBuf;
 
 /// Flags of `mortise policy aws`.
 ///
@@ -20,8 +22,11 @@ pub struct AwsArgs {
     /// Name or ARN of a role that manages the key and cannot use it; the whole account when absent
     #[arg(long)]
     admin: Vec<String>,
+    /// Approved image, with all registers: measurements.json of `mortise image build`
+    #[arg(long, value_name = "FILE")]
+    measurements: Vec<PathBuf>,
     /// Approved image
-    #[arg(long, required = true, value_parser = pcr)]
+    #[arg(long, required_unless_present = "measurements", value_parser = pcr)]
     pcr0: Vec<String>,
     /// Approved kernel and first ramdisk
     #[arg(long, value_parser = pcr)]
@@ -51,6 +56,30 @@ fn pcr(text: &str) -> Result<String, String> {
     measurement(text).map_err(|error| error.to_string())
 }
 
+/// Values of the registers 0, 1, 2 and 8: those of the flags, then those of the files.
+fn registers(args: &AwsArgs, output: &Output) -> Result<[Vec<String>; 4], Failure> {
+    let AwsArgs { pcr0, pcr1, pcr2, pcr8, .. } = args;
+    let mut found = [pcr0.clone(), pcr1.clone(), pcr2.clone(), pcr8.clone()];
+    for path in &args.measurements {
+        let record = Record::read(path)?;
+        if record.is_development {
+            let path = path.display();
+            output.note(&format!("warning: {path} is of a development image"));
+        }
+        for (values, number) in found.iter_mut().zip([0, 1, 2, 8]) {
+            let registers = record.registers();
+            let value = registers.iter().find(|(register, _)| *register == number);
+            let value = value.map(|(_, value)| measurement(value)).transpose();
+            let value = value.map_err(|e| Failure::check(format!("{}: {e}", path.display())))?;
+            values.extend(value.filter(|value| !values.contains(value)));
+        }
+        if found[0].is_empty() {
+            return Err(Failure::check(format!("{}: it has no PCR0", path.display())));
+        }
+    }
+    Ok(found)
+}
+
 /// Runs `mortise policy aws`.
 pub fn run(args: &AwsArgs, output: &Output) -> Result<(), Failure> {
     let arn = |name: &String| match name.starts_with("arn:") {
@@ -65,14 +94,15 @@ pub fn run(args: &AwsArgs, output: &Output) -> Result<(), Failure> {
         let text = "the parent holds the role's credentials: it must not manage the key as well";
         return Err(Failure::usage(text));
     }
-    let registers = [(1, &args.pcr1), (2, &args.pcr2), (8, &args.pcr8)];
+    let [images, pcr1, pcr2, pcr8] = registers(args, output)?;
+    let registers = [(1, pcr1), (2, pcr2), (8, pcr8)];
     let named = registers.into_iter().filter(|(_, values)| !values.is_empty());
     let policy = compose(&Plan {
         service: if args.app { Service::App } else { Service::Engine },
         role: arn(&args.role),
         admins,
-        images: args.pcr0.clone(),
-        registers: named.map(|(index, values)| (index, values.clone())).collect(),
+        images,
+        registers: named.collect(),
         engine_id: args.engine_id.map(|id| id.to_string()),
     });
     output.data(&format!("{policy:#}\n"));

@@ -1,8 +1,11 @@
 //! `mortise policy lint`: what a key policy allows outside the attested enclave.
 
 use crate::failure::Failure;
+use crate::image::record::Record;
 use crate::output::Output;
-use mortise_sim::kms::policy::{Finding, POLICY_BYTES_MAX, PolicyDocument, Severity, lint};
+use mortise_sim::kms::policy::{
+    Admission, Finding, POLICY_BYTES_MAX, PolicyDocument, Severity, admits, lint,
+};
 use serde_json::{Value, json};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -12,13 +15,20 @@ use std::path::{Path, PathBuf};
 pub struct LintArgs {
     /// The policy; - for stdin
     file: PathBuf,
+
+    /// Say also whether the policy lets this image use the key: measurements.json
+    #[arg(long, value_name = "FILE")]
+    measurements: Option<PathBuf>,
 }
 
 /// Runs `mortise policy lint`.
 pub fn run(args: &LintArgs, output: &Output) -> Result<(), Failure> {
     let text = read(&args.file)?;
     let policy = PolicyDocument::parse(&text).map_err(Failure::check)?;
-    let findings = lint(&policy);
+    let mut findings = lint(&policy);
+    if let Some(path) = &args.measurements {
+        findings.insert(0, image_finding(&policy, &Record::read(path)?));
+    }
     let (json, row) = (findings.iter().map(json_of).collect::<Vec<_>>(), |finding: &Finding| {
         let Finding { severity, rule, statement, text, .. } = finding;
         vec![severity.name().to_owned(), (*rule).to_owned(), statement.clone(), text.clone()]
@@ -33,6 +43,28 @@ pub fn run(args: &LintArgs, output: &Output) -> Result<(), Failure> {
     output.rows(&["severity", "rule", "statement", "what"], rows);
     let text = format!("{bad} findings in the key policy");
     Err(Failure::check(text).with_evidence(json!({"findings": json})))
+}
+
+/// What keeps an image from its key, or that nothing does.
+fn image_finding(policy: &PolicyDocument, image: &Record) -> Finding {
+    let registers = image.registers().into_iter();
+    let registers: Vec<_> = registers.map(|(number, value)| (number, value.to_owned())).collect();
+    let (severity, rule, action, statement, text) = match admits(policy, &registers) {
+        Admission::Admitted => {
+            let text = "an attested grant names the image: its enclave can use the key";
+            (Severity::Note, "image-admitted", "kms:Decrypt", "policy".to_owned(), text.to_owned())
+        }
+        Admission::NotNamed { action } => {
+            let text = format!("no attested grant names the image: its enclave gets no {action}");
+            (Severity::Warning, "image-not-named", action, "policy".to_owned(), text)
+        }
+        Admission::Denied { action, statement } => {
+            let text = format!("a grant names the image, and {statement} denies it {action}");
+            (Severity::Warning, "image-denied", action, statement, text)
+        }
+    };
+    let (principal, subject) = (String::new(), action.to_owned());
+    Finding { severity, rule, principal, subject, statement, text }
 }
 
 fn json_of(finding: &Finding) -> Value {

@@ -10,7 +10,9 @@ const EXAMPLES: &str = "\
 Examples:
   mortise policy aws --account 111122223333 --role engine --pcr0 $PCR0 > engine.json
   mortise policy aws --account 111122223333 --role engine --pcr0 $PCR0 --app > app.json
-  mortise policy lint engine.json
+  mortise policy aws --account 111122223333 --role engine \\
+      --measurements image/measurements.json > engine.json
+  mortise policy lint engine.json --measurements image/measurements.json
   aws kms get-key-policy --key-id $KEY --query Policy --output text | mortise policy lint -";
 
 /// Flags of `mortise policy`.

@@ -6,6 +6,10 @@
 //! not know - is taken as fulfilled, and a Deny counts only when it holds for certain: a finding
 //! may be too severe, a silence is not too mild.
 
+mod admits;
+
+pub use admits::{Admission, admits};
+
 use super::condition::{Fact, Truth};
 use super::document::{Condition, Effect, Patterns, PolicyDocument, Principals, Statement};
 use super::evaluate::{account_of, covers};
