@@ -14,7 +14,7 @@ const LAYERS: &[(u8, &[&str])] = &[
     (5, &["mortise-enclave"]),
     (6, &["mortise-cli"]),
     (7, &["mortise-testkit"]),
-    (8, &["mortise-tests", "mortise-benches"]),
+    (8, &["mortise-tests", "mortise-boot", "mortise-benches"]),
 ];
 
 /// The layers from which on nothing is shipped.

@@ -86,3 +86,23 @@ async fn serve(args: KmsArgs) -> Result<(), String> {
     .tell();
     kms.serve(listener, parent_gone()).await.map_err(|error| text(&error))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        kms: KmsArgs,
+    }
+
+    #[test]
+    fn unsigned_documents_are_refused_unless_their_switch_is_given() {
+        let kms = |line: &[&str]| Line::parse_from(line).kms;
+        let switch = "--accept-unsigned-documents";
+        assert!(!kms(&["kms", "--data-dir", "d"]).accept_unsigned_documents);
+        assert!(kms(&["kms", "--data-dir", "d", switch]).accept_unsigned_documents);
+    }
+}

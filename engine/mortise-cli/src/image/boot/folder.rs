@@ -21,6 +21,9 @@ pub(super) struct BootFolder {
     root: PathBuf,
 }
 
+/// What a folder is known by: the measured configuration.
+pub(super) const CONFIG_FILE: &str = "enclave.toml";
+
 /// `sun_path` holds 108 bytes with the final zero.
 const SOCKET_PATH_MAX: usize = 107;
 
@@ -56,7 +59,7 @@ impl BootFolder {
 
     /// The measured configuration.
     pub fn config(&self) -> PathBuf {
-        self.root.join("enclave.toml")
+        self.root.join(CONFIG_FILE)
     }
 
     /// The measured genesis.

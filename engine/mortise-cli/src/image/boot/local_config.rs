@@ -1,8 +1,8 @@
 //! `mortise image local-config`: what an image for this machine is built with.
 //!
 //! What it is for: the measured files of an image that boots under QEMU against the key service of
-//! a folder - the ARNs of that service's keys, the root of its certificate, the emulated module, the
-//! parent where the vsock device has it - and the genesis that the engine is founded on.
+//! a folder - the ARNs of that service's keys, the root of its certificate, the emulated module,
+//! the parent where the vsock device has it - and the genesis that the engine is founded on.
 
 use super::FOLDER;
 use super::folder::BootFolder;

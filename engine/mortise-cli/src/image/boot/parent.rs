@@ -123,7 +123,8 @@ fn host_args(args: &BootArgs, folder: &BootFolder, kms: &KmsReady) -> Vec<OsStri
         ("--listen-diagnostics", at(DIAGNOSTICS)),
         ("--listen-heartbeat", at(HEARTBEAT)),
         ("--credentials", credentials),
-        ("--log", OsString::from(&args.log)),
+        // what the enclave says is on its console already
+        ("--log", format!("{},enclave=off", args.log).into()),
     ] {
         host.extend([flag.into(), value]);
     }

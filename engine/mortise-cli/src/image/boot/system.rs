@@ -1,7 +1,9 @@
 //! Key service, host and machine, from the first start to the last stop.
 
+use super::super::build::IMAGE_FILE;
 use super::BootArgs;
-use super::folder::{BootFolder, REQUESTS};
+use super::console::Console;
+use super::folder::{BootFolder, CONFIG_FILE, REQUESTS};
 use super::keys::{self, Approval};
 use super::machine::{Machine, Shape};
 use super::parent::Parent;
@@ -22,16 +24,9 @@ use tokio::time::timeout;
 /// Runs one boot to its end.
 pub(super) async fn run(args: &BootArgs, output: &Output) -> Result<(), Failure> {
     let tools = Tools::find(args.cache.as_deref())?;
+    check_folder(args)?;
     let folder = BootFolder::open(&args.dir)?;
     let image = Image::read(args.image.clone().unwrap_or_else(|| folder.image()))?;
-    if !folder.config().exists() {
-        let text = format!(
-            "{} is no folder of a local boot\n  next: mortise image local-config --out {0}, then \
-             build an image with its files",
-            args.dir.display()
-        );
-        return Err(Failure::usage(text));
-    }
     let _alone = alone(&folder)?;
     folder.clear_sockets()?;
     approve(args, &folder, &image, output)?;
@@ -42,6 +37,25 @@ pub(super) async fn run(args: &BootArgs, output: &Output) -> Result<(), Failure>
     };
     system.stop().await;
     served
+}
+
+/// A folder that nobody prepared is not made here, and an image that is missing is not built: both
+/// say what to do.
+fn check_folder(args: &BootArgs) -> Result<(), Failure> {
+    let dir = args.dir.display();
+    if !args.dir.join(CONFIG_FILE).exists() {
+        return Err(Failure::usage(format!(
+            "{dir} is no folder of a local boot\n  next: mortise image local-config --out {dir}, \
+             then build an image with its files"
+        )));
+    }
+    if args.image.is_none() && !args.dir.join(IMAGE_FILE).exists() {
+        return Err(Failure::usage(format!(
+            "{dir} has no {IMAGE_FILE}\n  next: mortise image build --debian-kernel --out {dir} \
+             --config {dir}/enclave.toml --genesis {dir}/genesis.json, or name another with --image"
+        )));
+    }
+    Ok(())
 }
 
 /// The image and what it measures.
@@ -163,32 +177,12 @@ impl System {
         let console = self.machine.console().clone();
         let client = Client::new(Endpoint::Stream(self.folder.at(REQUESTS)))
             .with_retry(RetryPolicy { attempts_max: 1, ..RetryPolicy::default() });
-        let begun = self.begun;
-        let waiting = async {
-            let mut told = begun;
-            loop {
-                match serving(&client).await {
-                    Asked::Serves(health) => return Ok(*health),
-                    Asked::Fault(name) => {
-                        let lines = console.last_lines(LINES_SHOWN);
-                        let text = format!("the engine does not serve: {name}\n{lines}");
-                        let evidence =
-                            serde_json::json!({"fault": name, "console": console.path()});
-                        return Err(Failure::check(text).with_evidence(evidence));
-                    }
-                    Asked::NotYet => {}
-                }
-                if told.elapsed() >= TELL_EVERY {
-                    told = Instant::now();
-                    let last = console.last().unwrap_or_else(|| String::from("nothing said yet"));
-                    output.note(&format!("{:3} s: {last}", begun.elapsed().as_secs()));
-                }
-                tokio::time::sleep(POLL).await;
-            }
-        };
+        let waiting = served(&client, &console, self.begun, output);
         tokio::select! {
             failure = self.one_ended() => Err(failure),
-            waited = timeout(patience, waiting) => waited.unwrap_or_else(|_| Err(self.too_slow(patience))),
+            waited = timeout(patience, waiting) => {
+                waited.unwrap_or_else(|_| Err(self.too_slow(patience)))
+            }
         }
     }
 
@@ -253,6 +247,34 @@ enum Asked {
     Fault(String),
     /// It does not answer, or not so yet.
     NotYet,
+}
+
+/// Asks until the engine serves, or says that it will not; says now and then how far it is.
+async fn served(
+    client: &Client,
+    console: &Console,
+    begun: Instant,
+    output: &Output,
+) -> Result<Health, Failure> {
+    let mut told = begun;
+    loop {
+        match serving(client).await {
+            Asked::Serves(health) => return Ok(*health),
+            Asked::Fault(name) => {
+                let lines = console.last_lines(LINES_SHOWN);
+                let text = format!("the engine does not serve: {name}\n{lines}");
+                let evidence = serde_json::json!({"fault": name, "console": console.path()});
+                return Err(Failure::check(text).with_evidence(evidence));
+            }
+            Asked::NotYet => {}
+        }
+        if told.elapsed() >= TELL_EVERY {
+            told = Instant::now();
+            let last = console.last().unwrap_or_else(|| String::from("nothing said yet"));
+            output.note(&format!("{:3} s: {last}", begun.elapsed().as_secs()));
+        }
+        tokio::time::sleep(POLL).await;
+    }
 }
 
 async fn serving(client: &Client) -> Asked {

@@ -1,0 +1,209 @@
+//! `mortise image boot` as a process: started, waited for, killed.
+
+use crate::settings::Settings;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// How a boot is started.
+pub struct Boot {
+    command: Command,
+    out: PathBuf,
+}
+
+/// A boot that is under way; stopped when dropped.
+pub struct Booted {
+    child: Child,
+    /// What it wrote down when it was ready.
+    pub report: Value,
+}
+
+/// A boot that ended by itself.
+pub struct Ended {
+    /// The exit status of the command.
+    pub code: Option<i32>,
+    /// What it printed as JSON.
+    pub json: Value,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// Longest time for anything here; the command has bounds of its own below it.
+const PATIENCE: Duration = Duration::from_secs(240);
+
+impl Boot {
+    /// A boot of this image on this folder.
+    pub fn of(settings: &Settings, dir: &Path, image: &Path) -> Self {
+        let mut command = Command::new(&settings.mortise);
+        let out = dir.join("ready.json");
+        command
+            .args(["--json", "image", "boot", "--http", "0", "--timeout", "150", "--cache"])
+            .arg(&settings.cache)
+            .arg("--dir")
+            .arg(dir)
+            .arg("--image")
+            .arg(image)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        Self { command, out }
+    }
+
+    /// With these flags too.
+    pub fn with(mut self, flags: &[&str]) -> Self {
+        self.command.args(flags);
+        self
+    }
+
+    /// Starts it and waits until the engine serves.
+    pub fn serving(mut self) -> Result<Booted, String> {
+        // of an earlier boot, if at all
+        let _ = std::fs::remove_file(&self.out);
+        self.command.arg("--config-out").arg(&self.out);
+        self.command.stdout(Stdio::null()).stderr(Stdio::inherit());
+        let mut child = self.command.spawn().map_err(text)?;
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let written = std::fs::read(&self.out).unwrap_or_default();
+            if let Ok(report) = serde_json::from_slice(&written) {
+                return Ok(Booted { child, report });
+            }
+            if let Some(status) = child.try_wait().map_err(text)? {
+                return Err(format!("mortise image boot ended: {status}"));
+            }
+            if Instant::now() > end {
+                stop(&mut child);
+                return Err("mortise image boot neither serves nor ends".into());
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Starts it and waits for its end; one that serves is an error.
+    pub fn ends(mut self) -> Result<Ended, String> {
+        let begun = Instant::now();
+        let child = self.command.spawn().map_err(text)?;
+        let Output { status, stdout, stderr } = finished(child)?;
+        let (took, code) = (begun.elapsed(), status.code());
+        let json = serde_json::from_slice(&stdout).map_err(|error| {
+            let said = String::from_utf8_lossy(&stderr);
+            format!("{error} in its answer, {status}: {said}")
+        })?;
+        Ok(Ended { code, json, took })
+    }
+}
+
+impl Ended {
+    /// That it failed with this name, as the enclave or the engine gave it.
+    pub fn by_name(&self, name: &str) -> Result<String, String> {
+        let evidence = &self.json["error"]["evidence"];
+        let found = evidence["stop"]["name"].as_str().or(evidence["fault"].as_str());
+        match (self.code, found) {
+            (Some(1), Some(found)) if found == name => {
+                Ok(format!("{name} after {:.1} s", self.took.as_secs_f64()))
+            }
+            _ => Err(format!("{name} expected, exit status {:?}: {:#}", self.code, self.json)),
+        }
+    }
+
+    /// A text of the evidence.
+    pub fn evidence(&self, name: &str) -> &str {
+        self.json["error"]["evidence"][name].as_str().unwrap_or_default()
+    }
+
+    /// The text of the failure.
+    pub fn message(&self) -> &str {
+        self.json["error"]["message"].as_str().unwrap_or_default()
+    }
+}
+
+impl Booted {
+    /// A text of the report.
+    pub fn text(&self, name: &str) -> Result<&str, String> {
+        self.report[name].as_str().ok_or_else(|| format!("no {name} in {:#}", self.report))
+    }
+
+    /// Kills the machine (SIGKILL) and waits until the command has said so and stopped the rest.
+    pub fn kill_machine(mut self) -> Result<(), String> {
+        let pid = self.report["machinePid"].as_u64().ok_or("no machinePid")?;
+        signal(pid, "KILL")?;
+        let end = Instant::now() + PATIENCE;
+        loop {
+            match self.child.try_wait().map_err(text)? {
+                Some(status) if status.code() == Some(1) => return Ok(()),
+                Some(status) => return Err(format!("after the kill of its machine: {status}")),
+                None if Instant::now() > end => {
+                    return Err("it does not see its machine die".into());
+                }
+                None => std::thread::sleep(Duration::from_millis(20)),
+            }
+        }
+    }
+
+    /// Stops it as Ctrl-C does.
+    pub fn stop(mut self) -> Result<(), String> {
+        match stop(&mut self.child) {
+            Some(0) => Ok(()),
+            code => Err(format!("after Ctrl-C: exit status {code:?}")),
+        }
+    }
+}
+
+impl Drop for Booted {
+    fn drop(&mut self) {
+        stop(&mut self.child);
+    }
+}
+
+/// Asks a process to stop and waits; kills one that does not.
+fn stop(child: &mut Child) -> Option<i32> {
+    if let Ok(Some(status)) = child.try_wait() {
+        return status.code();
+    }
+    let _ = signal(u64::from(child.id()), "INT");
+    let end = Instant::now() + Duration::from_secs(60);
+    while Instant::now() < end {
+        if let Ok(Some(status)) = child.try_wait() {
+            return status.code();
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let _ = child.kill();
+    child.wait().ok()?.code()
+}
+
+fn signal(pid: u64, name: &str) -> Result<(), String> {
+    let sent = Command::new("kill").arg(format!("-{name}")).arg(pid.to_string()).status();
+    match sent.map_err(text)?.success() {
+        true => Ok(()),
+        false => Err(format!("process {pid} is gone")),
+    }
+}
+
+/// Waits for the end of a process whose output is small.
+fn finished(mut child: Child) -> Result<Output, String> {
+    let end = Instant::now() + PATIENCE;
+    while child.try_wait().map_err(text)?.is_none() {
+        if Instant::now() > end {
+            stop(&mut child);
+            return Err("mortise image boot does not end".into());
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    child.wait_with_output().map_err(text)
+}
+
+/// Runs the command to its end: exit status, stdout, stderr.
+pub fn mortise(settings: &Settings, args: &[&str]) -> Result<(Option<i32>, Value, String), String> {
+    let mut command = Command::new(&settings.mortise);
+    command.arg("--json").args(args).env("MORTISE_CACHE", &settings.cache);
+    let output = command.output().map_err(text)?;
+    let json = serde_json::from_slice(&output.stdout).unwrap_or_default();
+    Ok((output.status.code(), json, String::from_utf8_lossy(&output.stderr).into_owned()))
+}
+
+/// An error as text.
+pub fn text(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}

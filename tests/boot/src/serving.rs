@@ -1,0 +1,122 @@
+//! The life of an engine in the machine.
+
+use crate::booted::{Boot, Booted, mortise, text};
+use crate::locks::{self, Promised};
+use crate::settings::Settings;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use mortise_client::{Client, Endpoint};
+use serde_json::Value;
+use std::future::Future;
+use std::time::Instant;
+
+/// Locks that are looked at one by one after the replay.
+const SAMPLE: usize = 32;
+
+/// Documents that nobody signed get no key from a service that was not told to take them.
+pub fn strict_kms(settings: &Settings) -> Result<String, String> {
+    let boot = Boot::of(settings, &settings.dir(), &settings.image());
+    boot.with(&["--refuse-unsigned"]).ends()?.by_name("KEY_REFUSED")
+}
+
+/// Boot, checks, locks, kill, boot, checks.
+pub fn life(settings: &Settings) -> Result<String, String> {
+    let boot = || Boot::of(settings, &settings.dir(), &settings.image()).serving();
+    let first = boot()?;
+    let boot_ms = first.report["bootMs"].as_u64().unwrap_or_default();
+    healthy(&first)?;
+    measured(&first)?;
+    refused(settings, &first)?;
+    let begun = Instant::now();
+    let promised = run(locks::commit(&gateway(&first)?, settings.locks))?;
+    let per_s = f64::from(settings.locks) / begun.elapsed().as_secs_f64();
+    let kib = first.report["machineKibMax"].as_u64().unwrap_or_default();
+    let engine = first.text("engineId")?.to_owned();
+    let epoch = first.report["epoch"].as_u64();
+    first.kill_machine()?;
+    let second = boot()?;
+    let again_ms = second.report["bootMs"].as_u64().unwrap_or_default();
+    same(&second, &engine, epoch, &promised)?;
+    second.stop()?;
+    Ok(format!(
+        "boot {boot_ms} ms, machine {} MiB, {} locks at {per_s:.0}/s, second boot {again_ms} ms",
+        kib / 1024,
+        settings.locks
+    ))
+}
+
+/// It answers over its vsock without the gateway, and says what it is.
+fn healthy(booted: &Booted) -> Result<(), String> {
+    let client = Client::new(vsock(booted)?);
+    let health = run(async { client.health().await.map_err(text) })?;
+    match (health.phase.as_str(), health.mode.as_str()) {
+        ("ready", "emulated") => Ok(()),
+        (phase, mode) => Err(format!("ready and emulated expected, not {phase} and {mode}")),
+    }
+}
+
+/// The registers in the documents that the key service saw are those of the file.
+fn measured(booted: &Booted) -> Result<(), String> {
+    let trail = std::fs::read_to_string(booted.text("kmsTrail")?).map_err(text)?;
+    let granted = |line: &str| {
+        let line: Value = serde_json::from_str(line).unwrap_or_default();
+        let recipient = line["additionalEventData"]["recipient"].clone();
+        (line.get("errorCode").is_none() && recipient.is_object()).then_some(recipient)
+    };
+    let seen =
+        trail.lines().rev().find_map(granted).ok_or("no call with a document was granted")?;
+    for (register, field) in [
+        ("pcr0", "attestationDocumentEnclaveImageDigest"),
+        ("pcr1", "attestationDocumentEnclavePCR1"),
+        ("pcr2", "attestationDocumentEnclavePCR2"),
+    ] {
+        let bytes = STANDARD.decode(seen[field].as_str().unwrap_or_default()).map_err(text)?;
+        let (found, wanted) = (mortise_image::hex(&bytes), booted.text(register)?);
+        if found != wanted {
+            return Err(format!("{register} of the machine is {found}, of the file {wanted}"));
+        }
+    }
+    Ok(())
+}
+
+/// No verifier takes its documents, not even one that would take the image.
+fn refused(settings: &Settings, booted: &Booted) -> Result<(), String> {
+    let (url, pcr0) = (booted.text("url")?, booted.text("pcr0")?);
+    let args = ["--url", url, "verify", "attestation", "--pcr0", pcr0];
+    let (code, json, said) = mortise(settings, &args)?;
+    match code {
+        Some(1) => Ok(()),
+        code => Err(format!("its document is not refused: exit status {code:?}, {json:#} {said}")),
+    }
+}
+
+/// The second boot is the same engine, one epoch later, with what it promised.
+fn same(
+    booted: &Booted,
+    engine: &str,
+    epoch: Option<u64>,
+    promised: &Promised,
+) -> Result<(), String> {
+    let found = booted.text("engineId")?;
+    if found != engine {
+        return Err(format!("it was {engine}, and is now {found}"));
+    }
+    let now = booted.report["epoch"].as_u64();
+    if now != epoch.map(|epoch| epoch + 1) {
+        return Err(format!("epoch {epoch:?} is followed by {now:?}"));
+    }
+    run(locks::kept(&gateway(booted)?, promised, SAMPLE))
+}
+
+fn gateway(booted: &Booted) -> Result<Endpoint, String> {
+    booted.text("url")?.parse().map_err(text)
+}
+
+fn vsock(booted: &Booted) -> Result<Endpoint, String> {
+    booted.text("vsock")?.parse().map_err(text)
+}
+
+fn run<T>(work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(text)?.block_on(work)
+}
