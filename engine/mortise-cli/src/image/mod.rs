@@ -4,8 +4,8 @@
 //! them. A configuration or genesis that the enclave would refuse is refused here, by the same
 //! code, before anything is built.
 //!
-//! What it does not do: keep signing keys; upload anything; run images on AWS. [`boot`] runs them on
-//! this machine.
+//! What it does not do: keep signing keys; upload anything; run images on AWS. [`boot`] runs
+//! them on this machine.
 
 mod boot;
 mod build;
