@@ -16,7 +16,7 @@ copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT
 git ls-files -z --cached --others --exclude-standard |
     tar --create --null --ignore-failed-read --files-from - 2>/dev/null |
-    tar --extract --directory "$copy"
+    tar --extract --touch --directory "$copy"
 export CARGO_TARGET_DIR="$root/target/mutants"
 # Most of the time goes to compiling: our own crates are not optimised here, and carry no line tables.
 export CARGO_PROFILE_DEV_OPT_LEVEL=0 CARGO_PROFILE_DEV_DEBUG=false
@@ -84,6 +84,8 @@ mutant() {
     [ "$verdict" = killed ] || survivors=$((survivors + 1))
     printf '| %s | `%s` | %s | %s |\n' "$invariant" "${file#engine/}: $from" "$test" "$verdict"
     mv "$copy/original" "$file"
+    # Newer than what was built of the mutant: else the next one would be built on top of this one.
+    touch "$file"
 }
 
 core=engine/mortise-core/src
@@ -137,8 +139,8 @@ mutant INV-13 $core/decide/grant.rs 'Some(sum) if sum <= max => Ok(()),' 'Some(_
 mutant INV-13 $core/decide/memory.rs 'if rate.saturating_add(earlier) >= policy.commands_per_minute_max {' 'if false {' $properties::inv_13
 mutant INV-13 $core/apply.rs 'if fits { Ok(()) } else { Err(Corruption::Policy) }' 'let _ = fits; Ok(())' $corruption::grant_above_a_limit
 mutant INV-17 engine/mortise-format/src/lock.rs '.address(&self.beneficiary)' '' commands::admission::every_field_of_a_lock
-mutant INV-17 $core/admit.rs 'if !terms.beneficiary.is_zero() {' 'if false {' $properties::inv_17
-mutant INV-17 $core/admit.rs 'if !terms.arbiter.is_zero() {' 'if false {' $properties::inv_17
+mutant INV-17 $core/admit.rs 'if !terms.beneficiary.is_zero() {' 'if false {' commands::admission::approval_shows_neither
+mutant INV-17 $core/admit.rs 'if !terms.arbiter.is_zero() {' 'if false {' commands::admission::approval_shows_neither
 mutant chain $core/seal.rs 'if !equal(&mac(keys, &aad, &leaf.cipher_digest), &leaf.mac) {' 'if false {' tamper::a_frame_that_was_remade
 mutant chain $core/machine/chain.rs 'if header.previous != head.digest {' 'if false {' tamper::forged::frame_in_the_wrong_place
 mutant chain $core/machine/follow.rs 'if self.tree.root() != frame.header().state_root {' 'if false {' tamper::forged::frame_whose_roots
