@@ -12,6 +12,7 @@ mod sealed;
 mod software;
 mod vault;
 mod verified;
+mod weak;
 
 use crate::client::block_on;
 use module::TestModule;

@@ -11,7 +11,7 @@ use mortise_sim::nsm::{Measurements, SoftwareNsm};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-fn config(more: &str) -> EnclaveConfig {
+pub(super) fn config(more: &str) -> EnclaveConfig {
     let arn = "arn:aws:kms:eu-west-1:123456789012:key";
     let least = "region = \"eu-west-1\"\n";
     let keys = format!("engine_key_arn = \"{arn}/a\"\napp_key_arn = \"{arn}/b\"\n");
