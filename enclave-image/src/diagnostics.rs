@@ -1,7 +1,7 @@
 //! What the enclave says, to the parent as well: lines of the log over vsock.
 //!
-//! What it is for: an enclave outside debug mode has no console. Each line of the log, the stop line
-//! included, also goes to the parent (`specs/diagnostics.md`).
+//! What it is for: an enclave outside debug mode has no console. Each line of the log, the stop
+//! line included, also goes to the parent (`specs/diagnostics.md`).
 //!
 //! ```text
 //! log --> queue, bounded, the oldest go first --> thread: connect, write; again after a while

@@ -1,5 +1,5 @@
-//! What the enclave says: JSON lines on stderr - in an enclave the console, which exists in debug mode
-//! alone - and to the parent ([`crate::diagnostics`]).
+//! What the enclave says: JSON lines on stderr - in an enclave the console, which exists in debug
+//! mode alone - and to the parent ([`crate::diagnostics`]).
 //!
 //! Nothing secret may stand in a line, because the parent reads them. A panic is a line too, with
 //! its place and not its message, and then the end: an actor that died in silence would leave an

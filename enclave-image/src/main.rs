@@ -107,8 +107,8 @@ async fn say_alive(parent: Address) {
     }
 }
 
-/// Ends when it is told to, or - nobody can tell the first process of an enclave anything - when the
-/// engine has said for a while that it does not serve.
+/// Ends when it is told to, or - nobody can tell the first process of an enclave anything - when
+/// the engine has said for a while that it does not serve.
 async fn ended(watch: &Watch) {
     let over = async {
         watch.faulted().await;

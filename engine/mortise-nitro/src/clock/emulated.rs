@@ -1,7 +1,7 @@
 //! Documents of an emulated module: in form as those of the real one, signed by nobody.
 //!
-//! What it is for: QEMU's `nitro-enclave` machine has a module that answers every question and signs
-//! nothing, so that the measured image can be run without AWS. An image whose measured
+//! What it is for: QEMU's `nitro-enclave` machine has a module that answers every question and
+//! signs nothing, so that the measured image can be run without AWS. An image whose measured
 //! configuration says `module = "emulated"` takes the time from such documents.
 //!
 //! What it does not do: prove anything. Whoever runs the emulator sets that clock. A document that

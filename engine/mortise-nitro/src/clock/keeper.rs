@@ -148,8 +148,8 @@ fn keep(shared: &Shared, ended: &Receiver<()>, every: Duration) {
     }
 }
 
-/// A step is what the monotonic clock lost or gained since the anchor before: a paused enclave, or a
-/// clock source that drifts.
+/// A step is what the monotonic clock lost or gained since the anchor before: a paused enclave, or
+/// a clock source that drifts.
 fn tell_step(step_ms: i64) {
     if step_ms.unsigned_abs() >= TOLD_STEP_MS {
         tracing::warn!(
