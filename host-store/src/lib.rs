@@ -25,6 +25,7 @@ mod gateway;
 mod heartbeat;
 mod metrics;
 mod relay;
+pub mod repair;
 mod run;
 mod server;
 pub mod store;

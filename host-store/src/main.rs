@@ -21,11 +21,18 @@ enum Command {
     Run(command::run::RunArgs),
     /// Check the stored log: digests, chain, order. Frames stay sealed: it cannot read them.
     Verify(command::verify::VerifyArgs),
+    /// Say what is wrong with a stopped store and what brings it back; with --write, mend it.
+    Repair(command::repair::RepairArgs),
+    /// Read an index in a process of its own: `repair` starts this.
+    #[command(name = command::repair::PROBE, hide = true)]
+    ProbeIndex(command::repair::ProbeArgs),
 }
 
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run(args) => command::run::run_host(args),
         Command::Verify(args) => command::verify::verify_log(&args),
+        Command::Repair(args) => command::repair::repair_store(&args),
+        Command::ProbeIndex(args) => command::repair::probe_index(&args),
     }
 }

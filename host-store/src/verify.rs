@@ -167,7 +167,10 @@ impl Walk {
             let record = match reader.record(offset, self.summary.frames) {
                 Ok(Some(record)) => record,
                 Ok(None) => return self.end(reader, offset, RecordError::NoRecord),
-                Err(RecordError::Io(error)) => return Err(error.into()),
+                Err(RecordError::Io(error)) if error.kind() != io::ErrorKind::UnexpectedEof => {
+                    return Err(error.into());
+                }
+                // also a frame that reaches over the end of a file that was cut
                 Err(reason) => return self.end(reader, offset, reason),
             };
             let bytes = record.frame.bytes();

@@ -153,3 +153,30 @@ fn one_flag_listens_for_a_machine_whose_vsock_is_behind_a_socket() {
     );
     assert!(!socket(5002).exists());
 }
+
+fn repair(folder: &Path, more: &[&str]) -> (Option<i32>, serde_json::Value) {
+    let mut command = Command::new(HOST);
+    command.args(["repair", "--json", "--data-dir"]).arg(folder).args(more);
+    let output = command.output().unwrap();
+    (output.status.code(), serde_json::from_slice(&output.stdout).unwrap_or_default())
+}
+
+#[test]
+fn repair_says_what_is_wrong_and_mends_it_only_when_told_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    assert_eq!(repair(&data, &[]).0, Some(2), "no log");
+    let host = Running::start(folder.path());
+    assert_eq!(repair(&data, &[]).0, Some(2), "in use");
+    host.stop("-TERM");
+    let (status, report) = repair(&data, &[]);
+    assert_eq!((status, &report["ok"]), (Some(0), &true.into()), "{report}");
+    let segment = data.join("log").join("0000000000.seg");
+    let mut file = std::fs::File::options().write(true).open(segment).unwrap();
+    file.write_all(b"not a segment").unwrap();
+    std::fs::write(data.join("index/db"), b"no index").unwrap();
+    let (status, report) = repair(&data, &[]);
+    assert_eq!(status, Some(1), "{report}");
+    assert_eq!(report["written"], false);
+    assert_eq!(repair(&data, &["--write"]).0, Some(2), "a write needs a backup");
+}

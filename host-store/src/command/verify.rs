@@ -2,7 +2,7 @@
 
 use super::UNREADABLE;
 use clap::Args;
-use mortise_host::verify::{Fault, Summary, VerifyError, verify};
+use mortise_host::verify::{Summary, VerifyError, verify};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -81,12 +81,10 @@ fn verify_text(result: &Result<Summary, VerifyError>) {
         Err(VerifyError::Frame { seq, fault }) => {
             println!("bad: frame {seq}: {fault}");
             println!("all frames before it are good");
-            if matches!(fault, Fault::Record(_)) {
-                eprintln!(
-                    "if the machine lost power while it wrote this frame, start the host once: it \
-                     removes a torn write that it never acknowledged, and refuses any other damage"
-                );
-            }
+            eprintln!(
+                "stop the host and run `mortise-host repair --data-dir ...`: it changes nothing, \
+                 and says what is lost and what brings it back"
+            );
         }
         Err(error) => println!("bad: {error}"),
     }

@@ -32,6 +32,10 @@ use std::time::Duration;
 
 /// The folder of the segments, in the data folder.
 pub(crate) const LOG_FOLDER: &str = "log";
+/// The folder of the index, in the data folder.
+pub(crate) const INDEX_FOLDER: &str = "index";
+/// The folder of the snapshots, in the data folder.
+pub(crate) const SNAPSHOTS_FOLDER: &str = "snapshots";
 /// Groups of entries that wait for the index before appends wait for it.
 const INDEX_QUEUE: usize = 1024;
 /// How long after the last append the index is made durable.
@@ -77,7 +81,7 @@ pub enum OpenError {
     )]
     Index(#[from] IndexError),
     /// The log is damaged.
-    #[error("{0}; restore the folder from a copy, and check it with mortise-host verify")]
+    #[error("{0}; `mortise-host repair` says what is lost and what brings it back")]
     Recovery(#[from] RecoveryError),
 }
 
@@ -120,8 +124,8 @@ impl DiskStore {
         let log = folder.join(LOG_FOLDER);
         std::fs::create_dir_all(&log)?;
         let lock = lock_exclusive(folder)?;
-        let snapshots = Snapshots::open(folder.join("snapshots"), Arc::clone(&syncer))?;
-        let index = Arc::new(Index::open(&folder.join("index"), Arc::clone(&syncer))?);
+        let snapshots = Snapshots::open(folder.join(SNAPSHOTS_FOLDER), Arc::clone(&syncer))?;
+        let index = Arc::new(Index::open(&folder.join(INDEX_FOLDER), Arc::clone(&syncer))?);
         syncer.sync_folder(folder)?;
         let workshop = Workshop { folder: log.clone(), segment_bytes, syncer };
         let recovered = recover(&workshop, &index)?;
@@ -178,7 +182,7 @@ impl DiskStore {
 }
 
 /// Takes the folder for this process alone.
-fn lock_exclusive(folder: &Path) -> Result<File, OpenError> {
+pub(crate) fn lock_exclusive(folder: &Path) -> Result<File, OpenError> {
     let file = File::options().create(true).truncate(false).write(true).open(lock_path(folder))?;
     match file.try_lock() {
         Ok(()) => Ok(file),

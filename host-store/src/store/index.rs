@@ -32,15 +32,15 @@ const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 /// Where a frame is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, bincode::Encode, bincode::Decode)]
-pub(super) struct FramePlace {
+pub(crate) struct FramePlace {
     /// The number of the frame's segment.
-    pub(super) segment: u64,
+    pub(crate) segment: u64,
     /// Where its record starts.
-    pub(super) offset: u64,
+    pub(crate) offset: u64,
     /// The length of the frame.
-    pub(super) length: u32,
+    pub(crate) length: u32,
     /// Its digest.
-    pub(super) digest: FrameDigest,
+    pub(crate) digest: FrameDigest,
 }
 
 /// Why the index does not do what it should.
@@ -62,7 +62,7 @@ pub enum IndexError {
 }
 
 #[derive(Debug)]
-pub(super) struct Index {
+pub(crate) struct Index {
     db: sled::Db,
     frames: sled::Tree,
     snapshots: sled::Tree,
@@ -71,7 +71,7 @@ pub(super) struct Index {
 }
 
 impl Index {
-    pub(super) fn open(folder: &Path, syncer: Arc<dyn Syncer>) -> Result<Self, IndexError> {
+    pub(crate) fn open(folder: &Path, syncer: Arc<dyn Syncer>) -> Result<Self, IndexError> {
         let db = open_sled(folder)?;
         let index = Self {
             frames: db.open_tree("frames")?,
@@ -88,7 +88,7 @@ impl Index {
     ///
     /// After one failure all later calls fail: a sync that succeeds then proves nothing of what
     /// was written before.
-    pub(super) fn checkpoint(&self) -> Result<(), IndexError> {
+    pub(crate) fn checkpoint(&self) -> Result<(), IndexError> {
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         if files.failed {
             return Err(IndexError::FailedBefore);
@@ -109,18 +109,18 @@ impl Index {
         Ok(self.frames.apply_batch(batch)?)
     }
 
-    pub(super) fn frame(&self, seq: u64) -> Result<Option<FramePlace>, IndexError> {
+    pub(crate) fn frame(&self, seq: u64) -> Result<Option<FramePlace>, IndexError> {
         self.frames.get(seq.to_be_bytes())?.map(|v| decode(&v)).transpose()
     }
 
     /// The last entry.
-    pub(super) fn last_frame(&self) -> Result<Option<(u64, FramePlace)>, IndexError> {
+    pub(crate) fn last_frame(&self) -> Result<Option<(u64, FramePlace)>, IndexError> {
         let Some((key, value)) = self.frames.last()? else { return Ok(None) };
         Ok(Some((seq_of(&key)?, decode(&value)?)))
     }
 
     /// All complete snapshots, oldest first.
-    pub(super) fn snapshots(&self) -> Result<Vec<SnapshotInfo>, IndexError> {
+    pub(crate) fn snapshots(&self) -> Result<Vec<SnapshotInfo>, IndexError> {
         self.snapshots.iter().values().map(|value| decode(&value?)).collect()
     }
 
@@ -129,7 +129,7 @@ impl Index {
     }
 
     /// Lists a complete snapshot and strikes out others, durably when it returns.
-    pub(super) fn list_snapshot(
+    pub(crate) fn list_snapshot(
         &self,
         info: &SnapshotInfo,
         struck: &[SnapshotInfo],
@@ -147,8 +147,18 @@ impl Index {
         Ok(self.blobs.get(name)?.map(|v| v.to_vec()))
     }
 
+    /// All values with their names.
+    pub(crate) fn blobs(&self) -> Result<Vec<(String, Vec<u8>)>, IndexError> {
+        let named = |entry: Result<(sled::IVec, sled::IVec), sled::Error>| {
+            let (name, bytes) = entry?;
+            let name = String::from_utf8(name.to_vec()).map_err(|_| IndexError::Undecodable)?;
+            Ok((name, bytes.to_vec()))
+        };
+        self.blobs.iter().map(named).collect()
+    }
+
     /// Keeps a value, durably when it returns.
-    pub(super) fn put_blob(&self, name: &str, bytes: &[u8]) -> Result<(), IndexError> {
+    pub(crate) fn put_blob(&self, name: &str, bytes: &[u8]) -> Result<(), IndexError> {
         self.blobs.insert(name, bytes)?;
         self.checkpoint()
     }

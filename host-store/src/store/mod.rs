@@ -28,11 +28,16 @@ pub(crate) mod testing;
 mod tests;
 
 pub use disk::{DiskStore, OpenError, StoreOptions};
+pub use index::IndexError;
 pub use port::{AppendError, CheckedFrame, LogStore, SnapshotPart};
 pub use recovery::RecoveryError;
 pub use segment::{RecordError, SEGMENT_BYTES, SegmentReader, segment_files};
 pub use sync::{DiskSyncer, Syncer};
 pub use writer::{Acked, Writer, WriterClosed};
 
-pub(crate) use disk::LOG_FOLDER;
-pub(crate) use disk::lock_shared;
+pub(crate) use disk::{INDEX_FOLDER, LOG_FOLDER, SNAPSHOTS_FOLDER, lock_exclusive, lock_shared};
+pub(crate) use index::{FramePlace, Index};
+pub(crate) use segment::{
+    BLOCK_BYTES, Record, encode_record, encode_segment_header, record_bytes, segment_path,
+};
+pub(crate) use snapshots::{RECEIVING, snapshot_name};

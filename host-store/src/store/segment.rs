@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 /// Size of a segment file.
 pub const SEGMENT_BYTES: u64 = 32 * 1024 * 1024;
 /// Size of a block.
-pub(super) const BLOCK_BYTES: u64 = 512;
+pub(crate) const BLOCK_BYTES: u64 = 512;
 /// Size of what precedes a frame.
 pub(super) const RECORD_HEADER_BYTES: usize = 4 + 4 + 8 + 8;
 /// Extension of segment files.
@@ -70,12 +70,12 @@ pub struct Record {
 }
 
 /// Bytes that a record of a frame of this length takes in the file.
-pub(super) fn record_bytes(frame_bytes: usize) -> u64 {
+pub(crate) fn record_bytes(frame_bytes: usize) -> u64 {
     ((RECORD_HEADER_BYTES + frame_bytes) as u64).next_multiple_of(BLOCK_BYTES)
 }
 
 /// Appends the record of `frame` to `out`.
-pub(super) fn encode_record(frame: &CheckedFrame, durable: u64, out: &mut Vec<u8>) {
+pub(crate) fn encode_record(frame: &CheckedFrame, durable: u64, out: &mut Vec<u8>) {
     let start = out.len();
     let length = u32::try_from(frame.bytes().len()).expect("a checked frame is within its bound");
     out.extend_from_slice(&RECORD_MAGIC);
@@ -88,7 +88,7 @@ pub(super) fn encode_record(frame: &CheckedFrame, durable: u64, out: &mut Vec<u8
 }
 
 /// The first block of a segment.
-pub(super) fn encode_segment_header(first_seq: u64) -> Vec<u8> {
+pub(crate) fn encode_segment_header(first_seq: u64) -> Vec<u8> {
     let mut block = SEGMENT_MAGIC.to_vec();
     block.extend_from_slice(&first_seq.to_le_bytes());
     block.resize(BLOCK_BYTES as usize, 0);
@@ -96,7 +96,7 @@ pub(super) fn encode_segment_header(first_seq: u64) -> Vec<u8> {
 }
 
 /// The file of the segment with this number.
-pub(super) fn segment_path(folder: &Path, number: u64) -> PathBuf {
+pub(crate) fn segment_path(folder: &Path, number: u64) -> PathBuf {
     folder.join(format!("{number:010}.{EXTENSION}"))
 }
 
@@ -185,6 +185,45 @@ impl SegmentReader {
             return Err(RecordError::WrongSeq { found: frame.seq() });
         }
         Ok(Some(Record { frame, offset, next: offset + record_bytes(header.length) }))
+    }
+
+    /// Opens a segment whatever its first block says.
+    pub(crate) fn open_unchecked(path: &Path) -> io::Result<Self> {
+        let file = File::open(path)?;
+        let bytes = file.metadata()?.len();
+        Ok(Self { file, bytes, first_seq: None })
+    }
+
+    /// The `durable` of the record header at `offset`, 0 where there is none.
+    pub(crate) fn durable_at(&self, offset: u64) -> io::Result<u64> {
+        let header = self.block(offset)?.as_ref().and_then(|block| parse_header(block));
+        Ok(header.map_or(0, |header| header.durable.min(header.seq)))
+    }
+
+    /// The whole record at `offset`, of whichever frame, with its `durable`.
+    pub(crate) fn any_record(&self, offset: u64) -> io::Result<Option<(Record, u64)>> {
+        let Some(header) = self.block(offset)?.as_ref().and_then(|block| parse_header(block))
+        else {
+            return Ok(None);
+        };
+        match self.record(offset, header.seq) {
+            Ok(Some(record)) => Ok(Some((record, header.durable.min(header.seq)))),
+            Err(RecordError::Io(error)) if error.kind() != io::ErrorKind::UnexpectedEof => {
+                Err(error)
+            }
+            // No frame, or one that reaches over the end of a file that was cut.
+            _ => Ok(None),
+        }
+    }
+
+    /// The bytes of the file.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// True when the block at `offset` holds anything, `None` behind the end of the file.
+    pub(crate) fn is_used(&self, offset: u64) -> io::Result<Option<bool>> {
+        Ok(self.block(offset)?.map(|block| block.iter().any(|b| *b != 0)))
     }
 
     /// The bytes of a frame whose record starts at `offset`, unchecked.

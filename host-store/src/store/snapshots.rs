@@ -16,7 +16,13 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-const RECEIVING: &str = "receiving";
+/// The file of the snapshot that is being received.
+pub(crate) const RECEIVING: &str = "receiving";
+
+/// The file of a complete snapshot.
+pub(crate) fn snapshot_name(seq: u64) -> String {
+    format!("{seq:020}.snap")
+}
 
 #[derive(Debug)]
 pub(super) struct Snapshots {
@@ -100,7 +106,7 @@ impl Snapshots {
     }
 
     fn path(&self, seq: u64) -> PathBuf {
-        self.folder.join(format!("{seq:020}.snap"))
+        self.folder.join(snapshot_name(seq))
     }
 }
 

@@ -99,10 +99,13 @@ impl Store {
         Self { folder: tempfile::tempdir().unwrap(), syncer: Arc::default() }
     }
 
-    pub(crate) fn open(&self) -> Result<DiskStore, OpenError> {
+    pub(crate) fn options(&self) -> StoreOptions {
         let syncer: Arc<dyn Syncer> = Arc::<FailingSyncer>::clone(&self.syncer);
-        let options = StoreOptions { segment_bytes: TEST_SEGMENT_BYTES, syncer };
-        DiskStore::open(self.folder.path(), options)
+        StoreOptions { segment_bytes: TEST_SEGMENT_BYTES, syncer }
+    }
+
+    pub(crate) fn open(&self) -> Result<DiskStore, OpenError> {
+        DiskStore::open(self.folder.path(), self.options())
     }
 
     pub(crate) fn log(&self) -> PathBuf {

@@ -1,0 +1,123 @@
+//! Copies to repair from: an exported log, or the data folder of another host that is stopped.
+//!
+//! A copy is read and never changed. Its frames are used up to its first fault, and only where
+//! they chain to frames that are here.
+
+use super::index::IndexState;
+use super::{Probe, RepairError};
+use crate::export::{ExportError, ExportReader};
+use crate::store::{CheckedFrame, LOG_FOLDER, RecordError, SegmentReader, segment_files};
+use mortise_format::ids::FrameDigest;
+use std::fs::File;
+use std::io::{self, BufReader};
+use std::path::{Path, PathBuf};
+
+/// Room of the buffer in front of a file.
+const BUFFER_BYTES: usize = 1024 * 1024;
+/// The part of an export that is no sealed value of a store.
+const FOUNDING_PART: &str = "founding";
+
+/// The frames of a copy, from seq 0, each chained to the one before.
+pub(super) struct CopyFrames {
+    from: From,
+    next: u64,
+    digest: FrameDigest,
+}
+
+enum From {
+    Export(Box<ExportReader<BufReader<File>>>),
+    Folder { files: std::vec::IntoIter<(u64, PathBuf)>, open: Option<(SegmentReader, u64)> },
+}
+
+impl CopyFrames {
+    /// Opens a copy.
+    pub(super) fn open(path: &Path) -> Result<Self, RepairError> {
+        let wrong = |why: String| RepairError::Copy { copy: path.to_owned(), why };
+        let from = if path.is_dir() {
+            let files = segment_files(&path.join(LOG_FOLDER)).map_err(|e| wrong(e.to_string()))?;
+            From::Folder { files: files.into_iter(), open: None }
+        } else {
+            let file = File::open(path).map_err(|e| wrong(e.to_string()))?;
+            let reader = ExportReader::new(BufReader::with_capacity(BUFFER_BYTES, file));
+            From::Export(Box::new(reader.map_err(|e| wrong(e.to_string()))?))
+        };
+        Ok(Self { from, next: 0, digest: FrameDigest::ZERO })
+    }
+
+    /// The seq of the frame that `next` gives.
+    pub(super) fn position(&self) -> u64 {
+        self.next
+    }
+
+    /// The next frame; `None` at the end of the copy and at its first fault alike: what follows a
+    /// fault is not used.
+    pub(super) fn next(&mut self) -> io::Result<Option<CheckedFrame>> {
+        let frame = match &mut self.from {
+            From::Export(reader) => match reader.next_frame() {
+                Ok(frame) => frame,
+                Err(ExportError::Io(error)) => return Err(error),
+                Err(_) => None,
+            },
+            From::Folder { files, open } => next_of_folder(files, open, self.next)?,
+        };
+        let follows =
+            |frame: &CheckedFrame| frame.seq() == self.next && frame.previous() == self.digest;
+        let frame = frame.filter(follows);
+        if let Some(frame) = &frame {
+            self.next += 1;
+            self.digest = frame.digest();
+        }
+        Ok(frame)
+    }
+}
+
+fn next_of_folder(
+    files: &mut std::vec::IntoIter<(u64, PathBuf)>,
+    open: &mut Option<(SegmentReader, u64)>,
+    seq: u64,
+) -> io::Result<Option<CheckedFrame>> {
+    loop {
+        if let Some((reader, at)) = open {
+            match reader.record(*at, seq) {
+                Ok(Some(record)) => {
+                    *at = record.next;
+                    return Ok(Some(record.frame));
+                }
+                Err(RecordError::Io(error)) if error.kind() != io::ErrorKind::UnexpectedEof => {
+                    return Err(error);
+                }
+                _ => {}
+            }
+        }
+        let Some((_, path)) = files.next() else { return Ok(None) };
+        match SegmentReader::open(&path) {
+            Ok(reader) if reader.first_seq() == Some(seq) => {
+                let start = reader.start();
+                *open = Some((reader, start));
+            }
+            Err(RecordError::Io(error)) => return Err(error),
+            _ => return Ok(None),
+        }
+    }
+}
+
+/// The sealed values of a copy, by name.
+pub(super) fn sealed_values(
+    path: &Path,
+    probe: &Probe<'_>,
+) -> Result<Vec<(String, Vec<u8>)>, RepairError> {
+    if path.is_dir() {
+        return match IndexState::inspect(path, probe)? {
+            IndexState::Good(found) => Ok(found.blobs),
+            IndexState::Lost { .. } => Ok(Vec::new()),
+        };
+    }
+    let wrong = |error: &dyn std::fmt::Display| RepairError::Copy {
+        copy: path.to_owned(),
+        why: error.to_string(),
+    };
+    let file = File::open(path).map_err(|e| wrong(&e))?;
+    let reader = ExportReader::new(BufReader::with_capacity(BUFFER_BYTES, file));
+    let parts = reader.map_err(|e| wrong(&e))?.parts().clone();
+    Ok(parts.into_iter().filter(|(name, _)| name != FOUNDING_PART).collect())
+}

@@ -1,0 +1,383 @@
+//! Which frames the log has, which it lost, and where each is taken from.
+//!
+//! ```text
+//! runs in the order of their places --> pieces: run, gap, run, ... , tail
+//! gap  = frames that were acknowledged (something later, or the index, knows them), not whole
+//! tail = what may follow the last piece
+//! ```
+//! A copy fills a gap when its frames chain to what stands on both sides, and the index, where it
+//! knows a frame of the gap, knows the same one.
+
+use super::copy::CopyFrames;
+use super::finding::Finding;
+use super::index::IndexState;
+use super::scan::{Front, Run, Segment};
+use crate::store::{BLOCK_BYTES, CheckedFrame};
+use mortise_format::ids::FrameDigest;
+use std::collections::BTreeSet;
+use std::io;
+use std::path::PathBuf;
+
+/// A stretch of the log.
+#[derive(Debug, Clone)]
+pub(super) enum Piece {
+    /// Frames that are here.
+    Ours(Run),
+    /// Frames that are not.
+    Gap(Gap),
+}
+
+/// Acknowledged frames between others that are not whole.
+#[derive(Debug, Clone)]
+pub(super) struct Gap {
+    pub(super) from: u64,
+    pub(super) until: u64,
+    /// What the first must follow.
+    left: FrameDigest,
+    /// What the last must be.
+    right: FrameDigest,
+    /// The run whose last frame is in the gap because the next one does not follow it.
+    untrimmed: Option<Run>,
+    /// Which copy has them.
+    pub(super) copy: Option<usize>,
+}
+
+/// What comes behind the last piece.
+#[derive(Debug, Clone)]
+pub(super) struct Tail {
+    pub(super) from: u64,
+    left: FrameDigest,
+    /// Frames below this were acknowledged.
+    stored_until: u64,
+    state: TailState,
+    /// Which copy goes on, and to where.
+    pub(super) copy: Option<(usize, u64)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum TailState {
+    /// Nothing stands there.
+    Clean,
+    /// Something does, and nobody was told of it.
+    Torn,
+    /// Something does, and the index is lost.
+    Unproven,
+}
+
+/// The log as it can be.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) segments: Vec<Segment>,
+    pub(super) pieces: Vec<Piece>,
+    pub(super) tail: Tail,
+    diverging: Vec<(usize, u64)>,
+}
+
+impl Plan {
+    /// Puts the runs together. Frames below `stored_until` were acknowledged, whatever the
+    /// segments say.
+    pub(super) fn new(segments: Vec<Segment>, index: &IndexState, stored_until: u64) -> Self {
+        let durable = segments.iter().map(|segment| segment.durable.max(begun_at(segment))).max();
+        let stored_until = stored_until.max(durable.unwrap_or(0));
+        let mut trunk = Trunk::default();
+        for run in segments.iter().flat_map(|segment| &segment.runs) {
+            if !trunk.take(run, stored_until) {
+                break;
+            }
+        }
+        let Trunk { pieces, next, digest } = trunk;
+        let state = match (has_junk_behind(&segments, &pieces), index) {
+            (false, _) => TailState::Clean,
+            (true, IndexState::Good(_)) => TailState::Torn,
+            (true, IndexState::Lost { .. }) => TailState::Unproven,
+        };
+        let tail = Tail { from: next, left: digest, stored_until, state, copy: None };
+        Self { segments, pieces, tail, diverging: Vec::new() }
+    }
+
+    /// Takes what is missing from a copy, where its frames fit.
+    pub(super) fn fill(
+        &mut self,
+        copy: usize,
+        frames: &mut CopyFrames,
+        index: &IndexState,
+    ) -> io::Result<()> {
+        let mut filling = Filling { copy, gap: 0, is_off: false, reached: 0 };
+        while let Some(frame) = frames.next()? {
+            let is_known = index.frame(frame.seq())?.is_none_or(|p| p.digest == frame.digest());
+            filling.take(self, &frame, is_known);
+        }
+        let tail = &mut self.tail;
+        let must_reach = match tail.state {
+            TailState::Unproven => tail.stored_until.max(tail.from + 1),
+            _ => tail.stored_until,
+        };
+        let goes_on = filling.reached > tail.from && filling.reached >= must_reach;
+        if goes_on && !filling.is_off && tail.copy.is_none() {
+            tail.copy = Some((copy, filling.reached));
+        }
+        Ok(())
+    }
+
+    /// What is wrong with the log.
+    pub(super) fn findings(&self, copies: &[PathBuf]) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        let path = |copy: usize| copies.get(copy).cloned().unwrap_or_default();
+        for gap in self.gaps() {
+            let copy = gap.copy.map(path);
+            findings.push(Finding::FramesLost { from: gap.from, until: gap.until, copy });
+        }
+        let Tail { from, stored_until, state, copy, .. } = self.tail;
+        let taken = copy.map(|(copy, until)| (path(copy), until));
+        let of_copy = taken.as_ref().map(|(copy, _)| copy.clone());
+        let mut known_until = from;
+        if stored_until > from {
+            findings.push(Finding::FramesLost { from, until: stored_until, copy: of_copy });
+            known_until = stored_until;
+        } else if state == TailState::Torn {
+            findings.push(Finding::TornTail { seq: from });
+        } else if state == TailState::Unproven {
+            findings.push(Finding::UnprovenTail { seq: from, copy: of_copy });
+            known_until = from + 1;
+        }
+        if let Some((copy, until)) = taken
+            && until > known_until
+        {
+            findings.push(Finding::CopyIsLonger { from: known_until, until, copy });
+        }
+        let layout = self.misplaced().into_iter().map(|segment| Finding::Layout { segment });
+        findings.extend(layout);
+        let diverging = self.diverging.iter();
+        findings
+            .extend(diverging.map(|(n, seq)| Finding::CopyDiverges { seq: *seq, copy: path(*n) }));
+        findings
+    }
+
+    /// The gaps, in order.
+    pub(super) fn gaps(&self) -> impl Iterator<Item = &Gap> {
+        self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Gap(gap) => Some(gap),
+            Piece::Ours(_) => None,
+        })
+    }
+
+    /// Segments to write anew: where something is filled in, cut off, or not where it should be.
+    pub(super) fn dirty(&self) -> BTreeSet<u64> {
+        let mut dirty = self.misplaced();
+        let mut last = None;
+        let mut behind_gap = false;
+        for piece in &self.pieces {
+            match piece {
+                Piece::Gap(_) => {
+                    dirty.extend(last);
+                    behind_gap = true;
+                }
+                Piece::Ours(run) => {
+                    let is_inside =
+                        run.start > BLOCK_BYTES || self.front(run) != Front::First(run.first);
+                    if behind_gap && is_inside {
+                        dirty.insert(run.segment);
+                    }
+                    behind_gap = false;
+                    last = Some(run.segment);
+                }
+            }
+        }
+        if self.tail.copy.is_some() || self.tail.state != TailState::Clean {
+            dirty.extend(last);
+        }
+        dirty
+    }
+
+    /// Segments whose frames are whole and not where, or not announced as, they should be.
+    fn misplaced(&self) -> BTreeSet<u64> {
+        let mut found = BTreeSet::new();
+        let mut last: Option<&Run> = None;
+        let mut behind_gap = false;
+        for piece in &self.pieces {
+            let Piece::Ours(run) = piece else {
+                behind_gap = true;
+                continue;
+            };
+            let is_placed = match last {
+                Some(last) if last.segment == run.segment => run.start == last.end,
+                Some(last) if last.segment + 1 != run.segment => false,
+                None if run.segment != 0 => false,
+                _ => run.start == BLOCK_BYTES && self.front(run) == Front::First(run.first),
+            };
+            if !is_placed && !behind_gap {
+                found.insert(run.segment);
+            }
+            let left = last.filter(|last| last.segment != run.segment);
+            found.extend(left.filter(|last| self.has_more(last)).map(|last| last.segment));
+            behind_gap = false;
+            last = Some(run);
+        }
+        found
+    }
+
+    /// Something stands behind a run in its segment.
+    fn has_more(&self, run: &Run) -> bool {
+        let segment = self.segments.iter().find(|segment| segment.number == run.segment);
+        segment.is_some_and(|segment| segment.has_more_behind(run.end))
+    }
+
+    fn front(&self, run: &Run) -> Front {
+        let segment = self.segments.iter().find(|segment| segment.number == run.segment);
+        segment.map_or(Front::Broken, |segment| segment.front)
+    }
+}
+
+/// Where a segment that is in use begins: all before that is durable.
+fn begun_at(segment: &Segment) -> u64 {
+    match (segment.front, segment.runs.first()) {
+        (Front::First(seq), Some(run)) if run.start == BLOCK_BYTES && run.first == seq => seq,
+        _ => 0,
+    }
+}
+
+/// True when anything stands behind the last piece.
+fn has_junk_behind(segments: &[Segment], pieces: &[Piece]) -> bool {
+    let last = pieces.iter().rev().find_map(|piece| match piece {
+        Piece::Ours(run) => Some((run.segment, run.end)),
+        Piece::Gap(_) => None,
+    });
+    segments.iter().any(|segment| match last {
+        Some((number, _)) if segment.number < number => false,
+        Some((number, end)) if segment.number == number => segment.has_more_behind(end),
+        _ => !segment.is_clean_spare(),
+    })
+}
+
+/// The log as it is put together.
+#[derive(Debug, Default)]
+struct Trunk {
+    pieces: Vec<Piece>,
+    next: u64,
+    digest: FrameDigest,
+}
+
+impl Trunk {
+    /// Adds a run; false when the log ends before it.
+    fn take(&mut self, run: &Run, stored_until: u64) -> bool {
+        if run.first < self.next {
+            // Frames that are here already, or of another place: they stand for nothing.
+            return true;
+        }
+        if run.first > self.next {
+            if self.next >= stored_until {
+                return false;
+            }
+            self.pieces.push(Piece::Gap(Gap {
+                from: self.next,
+                until: run.first,
+                left: self.digest,
+                right: run.previous,
+                untrimmed: None,
+                copy: None,
+            }));
+        } else if run.previous != self.digest && !self.trim(run) {
+            return true;
+        }
+        self.pieces.push(Piece::Ours(run.clone()));
+        self.next = run.next;
+        self.digest = run.digest;
+        true
+    }
+
+    /// The run does not follow the frame before it: that one was altered. False when there is none.
+    fn trim(&mut self, run: &Run) -> bool {
+        let Some(Piece::Ours(last)) = self.pieces.pop() else { return false };
+        let (from, until, right) = (last.next - 1, run.first, run.previous);
+        let gap = match (last.without_last(), self.pieces.last()) {
+            (Some(shorter), _) => {
+                let left = shorter.digest;
+                self.pieces.push(Piece::Ours(shorter));
+                Gap { from, until, left, right, untrimmed: Some(last), copy: None }
+            }
+            (None, Some(Piece::Gap(before))) => {
+                let before = Gap { until, right, untrimmed: None, ..before.clone() };
+                self.pieces.pop();
+                before
+            }
+            (None, _) => {
+                let left = last.previous;
+                Gap { from, until, left, right, untrimmed: Some(last), copy: None }
+            }
+        };
+        self.pieces.push(Piece::Gap(gap));
+        true
+    }
+}
+
+/// One pass over a copy.
+struct Filling {
+    copy: usize,
+    /// The piece at which the pass stands.
+    gap: usize,
+    /// The copy is of another branch here.
+    is_off: bool,
+    /// Behind its last frame that follows ours.
+    reached: u64,
+}
+
+impl Filling {
+    fn take(&mut self, plan: &mut Plan, frame: &CheckedFrame, is_known: bool) {
+        let seq = frame.seq();
+        while plan.pieces.get(self.gap).is_some_and(|piece| !is_gap_at(piece, seq)) {
+            self.gap += 1;
+        }
+        if let Some(Piece::Gap(gap)) = plan.pieces.get_mut(self.gap)
+            && gap.from <= seq
+        {
+            self.is_off |= seq == gap.from && frame.previous() != gap.left;
+            self.is_off |= !is_known;
+            let is_last = seq + 1 == gap.until;
+            if is_last && !self.is_off && frame.digest() == gap.right {
+                gap.copy.get_or_insert(self.copy);
+            } else if is_last && !self.is_off && !plan.untrim(self.gap, frame.digest()) {
+                self.is_off = true;
+            }
+            if is_last && std::mem::take(&mut self.is_off) {
+                plan.diverging.push((self.copy, seq));
+            }
+        }
+        let tail = &plan.tail;
+        let parts_here = seq + 1 == tail.from && frame.digest() != tail.left;
+        if parts_here || (seq >= tail.from && !is_known && !self.is_off) {
+            self.is_off = true;
+            plan.diverging.push((self.copy, seq));
+        }
+        self.reached = seq + 1;
+    }
+}
+
+/// True for a gap that ends behind `seq`.
+fn is_gap_at(piece: &Piece, seq: u64) -> bool {
+    matches!(piece, Piece::Gap(gap) if gap.until > seq)
+}
+
+impl Plan {
+    /// A gap of one frame that a copy has as it stood here: not that frame was altered but the one
+    /// behind it, which says that it does not follow. If that is the last one, it is the tail.
+    fn untrim(&mut self, at: usize, digest: FrameDigest) -> bool {
+        let Some(Piece::Gap(gap)) = self.pieces.get(at) else { return false };
+        let Some(untrimmed) = gap.untrimmed.clone().filter(|run| run.digest == digest) else {
+            return false;
+        };
+        let is_last_of_one = match self.pieces.get(at + 1) {
+            Some(Piece::Ours(run)) => run.next == run.first + 1 && self.pieces.len() == at + 2,
+            _ => false,
+        };
+        if !is_last_of_one {
+            return false;
+        }
+        let is_shortened = untrimmed.next > untrimmed.first + 1;
+        self.pieces.truncate(if is_shortened { at - 1 } else { at });
+        self.tail.from = untrimmed.next;
+        self.tail.left = untrimmed.digest;
+        self.tail.stored_until = self.tail.stored_until.max(untrimmed.next + 1);
+        self.pieces.push(Piece::Ours(untrimmed));
+        true
+    }
+}
