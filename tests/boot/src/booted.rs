@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 /// How a boot is started.
 pub struct Boot {
     command: Command,
+    /// Seconds until the engine has to serve.
+    timeout: &'static str,
     out: PathBuf,
 }
 
@@ -38,7 +40,7 @@ impl Boot {
         let mut command = Command::new(&settings.mortise);
         let out = dir.join("ready.json");
         command
-            .args(["--json", "image", "boot", "--http", "0", "--timeout", "150", "--cache"])
+            .args(["--json", "image", "boot", "--http", "0", "--cache"])
             .arg(&settings.cache)
             .arg("--dir")
             .arg(dir)
@@ -47,7 +49,7 @@ impl Boot {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        Self { command, out }
+        Self { command, timeout: "150", out }
     }
 
     /// With these flags too.
@@ -56,11 +58,17 @@ impl Boot {
         self
     }
 
+    /// With another bound on the time until the engine serves.
+    pub fn within(mut self, seconds: &'static str) -> Self {
+        self.timeout = seconds;
+        self
+    }
+
     /// Starts it and waits until the engine serves.
     pub fn serving(mut self) -> Result<Booted, String> {
         // of an earlier boot, if at all
         let _ = std::fs::remove_file(&self.out);
-        self.command.arg("--config-out").arg(&self.out);
+        self.command.args(["--timeout", self.timeout, "--config-out"]).arg(&self.out);
         self.command.stdout(Stdio::null()).stderr(Stdio::inherit());
         let mut child = self.command.spawn().map_err(text)?;
         let end = Instant::now() + PATIENCE;
@@ -83,6 +91,7 @@ impl Boot {
     /// Starts it and waits for its end; one that serves is an error.
     pub fn ends(mut self) -> Result<Ended, String> {
         let begun = Instant::now();
+        self.command.args(["--timeout", self.timeout]);
         let child = self.command.spawn().map_err(text)?;
         let Output { status, stdout, stderr } = finished(child)?;
         let (took, code) = (begun.elapsed(), status.code());
