@@ -16,9 +16,12 @@ use super::facts::Facts;
 use super::machine::Machine;
 use super::report::{Finding, Report};
 
+/// The checks of one area.
+type Area = fn(&dyn Machine, &Facts) -> Vec<Finding>;
+
 /// All of them.
 pub(super) fn run(machine: &dyn Machine, facts: &Facts) -> Report {
-    let areas: [fn(&dyn Machine, &Facts) -> Vec<Finding>; 11] = [
+    let areas: [Area; 11] = [
         services::check,
         device::check,
         allocator::check,

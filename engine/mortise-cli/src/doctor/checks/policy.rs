@@ -5,7 +5,8 @@ use super::super::machine::{Machine, Trouble};
 use super::super::report::Finding;
 use mortise_sim::kms::policy::compose::measurement;
 use mortise_sim::kms::policy::{
-    Access, Caller, Decision, Facts as Conditions, PolicyDocument, Severity, evaluate, lint,
+    Access, Caller, Decision, Effect, Facts as Conditions, PolicyDocument, Severity, Statement,
+    evaluate, lint,
 };
 use serde_json::Value;
 
@@ -138,9 +139,17 @@ fn role_arn(facts: &Facts, policy: &PolicyDocument) -> Option<String> {
     }
 }
 
+/// The roles that some statement lets decrypt, whatever its conditions.
 fn roles(policy: &PolicyDocument) -> Vec<String> {
-    let principals = policy.statements.iter().filter_map(|statement| statement.principals.as_ref());
-    let named = principals.flat_map(|principals| &principals.aws);
+    let decrypts = |statement: &&Statement| {
+        let is_decrypt = |action: &String| {
+            ["kms:decrypt", "kms:*", "*"].contains(&action.to_lowercase().as_str())
+        };
+        statement.effect == Effect::Allow && statement.actions.texts.iter().any(is_decrypt)
+    };
+    let granting = policy.statements.iter().filter(decrypts);
+    let named = granting.filter_map(|statement| statement.principals.as_ref());
+    let named = named.flat_map(|principals| &principals.aws);
     let mut roles: Vec<_> = named.filter(|name| name.contains(":role/")).cloned().collect();
     roles.sort();
     roles.dedup();

@@ -45,6 +45,10 @@ fn service(machine: &dyn Machine, id: &'static str, unit: &str) -> Finding {
         Err(trouble) => return Finding::skip(id, format!("systemctl: {trouble}")),
     };
     let state = ran.stdout.lines().next().unwrap_or_default().trim().to_owned();
+    if state.is_empty() {
+        let said = ran.stderr.lines().next().unwrap_or("it says nothing").trim().to_owned();
+        return Finding::skip(id, format!("systemctl: {said}"));
+    }
     match state.as_str() {
         "active" => Finding::ok(id, format!("{unit} is active")),
         "activating" | "reloading" => Finding::warn(
@@ -55,7 +59,7 @@ fn service(machine: &dyn Machine, id: &'static str, unit: &str) -> Finding {
         ),
         _ => Finding::fail(
             id,
-            format!("{unit} is {}", if state.is_empty() { "not known to systemd" } else { &state }),
+            format!("{unit} is {state}"),
             "without it nothing starts by itself, and nothing is started again",
             &[
                 &format!("sudo systemctl enable --now {unit}"),
