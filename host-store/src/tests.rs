@@ -236,3 +236,67 @@ async fn the_way_to_the_key_service_is_open_to_allowed_destinations_only() {
     service.accept().await.unwrap();
     host.stop().await;
 }
+
+/// Everything that an enclave that went mad may say, on one connection.
+async fn rave(address: &Address, opening: &[u8]) {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    for noise in [vec![0xff; 1 << 20], vec![0; 64], b"GET / HTTP/1.1\r\n\r\n".to_vec(), vec![]] {
+        let mut stream = connect(address).await.unwrap();
+        // The host may close before all of it has arrived.
+        let _ = stream.write_all(&[opening, &noise].concat()).await;
+        let _ = stream.shutdown().await;
+        let mut answer = Vec::new();
+        let ended = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await;
+        assert!(ended.is_ok(), "{address}: the connection is not ended");
+        assert!(answer.len() < 64 * 1024, "{address}: {} bytes for noise", answer.len());
+    }
+}
+
+/// The host's own bounds are at most 10 s.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(20);
+
+#[tokio::test]
+async fn an_enclave_that_raves_on_every_port_harms_none_of_them() {
+    use mortise_transport::WITNESS_MAGIC;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let place = Place::new();
+    let socket = |name: &str| Address::Unix(place.folder.path().join(name));
+    let file = place.folder.path().join("credentials.json");
+    std::fs::write(&file, r#"{"AccessKeyId":"AKIAX","SecretAccessKey":"s"}"#).unwrap();
+    let service = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let to: Destination = service.local_addr().unwrap().to_string().parse().unwrap();
+    tokio::spawn(async move {
+        // A key service that hangs up.
+        while let Ok((mut stream, _)) = service.accept().await {
+            let _ = stream.shutdown().await;
+        }
+    });
+    let mut config = place.config();
+    config.diagnostics = Some(socket("diagnostics"));
+    config.heartbeat = Some(socket("heartbeat"));
+    config.witnesses = Some(crate::WitnessConfig { listen: socket("witness"), places: Vec::new() });
+    config.key_service = Some(KeyServiceConfig {
+        listen_relay: socket("kms"),
+        to: to.clone(),
+        allowed: AllowList::new(vec![to]),
+        listen_credentials: socket("credentials"),
+        source: CredentialsSource::File(file),
+    });
+    let host = Host::start(config).await.unwrap();
+    for name in ["diagnostics", "heartbeat", "witness", "kms", "credentials"] {
+        rave(&socket(name), b"").await;
+    }
+    rave(&socket("witness"), &WITNESS_MAGIC).await;
+    rave(&place.address(), b"").await;
+    rave(&place.address(), &STORE_MAGIC).await;
+    // every port still does what it is for
+    let mut client = Client::new(&place.address()).await;
+    assert_eq!(client.ask(&StoreRequest::Head).await, StoreResponse::Head(LogHead::EMPTY));
+    let mut beat = connect(&socket("heartbeat")).await.unwrap();
+    beat.write_all(&[0xb7]).await.unwrap();
+    assert_eq!(beat.read_u8().await.unwrap(), 0xb7);
+    let mut line = [0; 16];
+    connect(&socket("credentials")).await.unwrap().read_exact(&mut line).await.unwrap();
+    assert_eq!(&line, b"{\"AccessKeyId\":\"");
+    host.stop().await;
+}

@@ -415,3 +415,39 @@ async fn requests_are_counted_by_how_they_ended() {
     let counted = "mortise_host_gateway_requests_total{outcome=\"empty\"} 1";
     assert!(reply.body.lines().any(|l| l == counted), "{}", reply.body);
 }
+
+#[tokio::test]
+async fn an_engine_that_answers_garbage_is_a_lost_connection_and_the_next_one_is_used() {
+    let answer_time = Duration::from_millis(500);
+    let limits = GatewayLimits { engine_links: 1, answer_time, ..GatewayLimits::default() };
+    let front = Front::new(limits).await;
+    {
+        let listener = front.listen().await;
+        // an announced length over the bound; text; an answer that is cut short
+        let cut = [&20u32.to_le_bytes()[..], &[0; 8], b"cut"].concat();
+        for garbage in [vec![0xff; 100_000], b"HTTP/1.1 200 OK\r\n\r\n".to_vec(), cut] {
+            let (reply, ()) = tokio::join!(front.post(CALL), async {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut asked = [0; 16];
+                stream.read_exact(&mut asked).await.unwrap();
+                // The gateway may hang up before all of it has arrived.
+                let _ = stream.write_all(&garbage).await;
+                let _ = stream.shutdown().await;
+            });
+            let data = &reply.json()["error"]["data"];
+            assert_eq!(
+                (&data["phase"], &data["outcome"]),
+                (&"engine connection lost".into(), &"unknown".into())
+            );
+        }
+        let (reply, _engine) = tokio::join!(front.post(CALL), async {
+            let mut engine = Engine::accept(&listener).await;
+            let (correlation, _) = engine.next().await.unwrap();
+            engine.answer(correlation.wrapping_add(1000), b"for nobody").await;
+            engine
+        });
+        assert_eq!(reply.json()["error"]["data"]["phase"], "engine silent");
+    }
+    front.engine(|_| b"{}".to_vec()).await;
+    assert_eq!(front.post(CALL).await.body, "{}");
+}
