@@ -8,6 +8,7 @@ mod channel;
 mod client;
 mod commands;
 mod conformance;
+mod deploy;
 mod dev;
 mod durability;
 mod history;

@@ -104,7 +104,8 @@ fn mode_warning(mode: &str) -> Option<&'static str> {
              service and every verifier refuse it",
         ),
         "emulated" => Some(
-            "*** EMULATED MODULE: this engine's documents are unsigned; every verifier refuses them",
+            "*** EMULATED MODULE: this engine's documents are unsigned, and every verifier refuses \
+             them",
         ),
         _ => None,
     }

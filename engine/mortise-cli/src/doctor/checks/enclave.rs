@@ -95,7 +95,8 @@ const TOOL_ERRORS: &[(&str, &str, &str)] = &[
     (
         "E22",
         "the pool has fewer CPUs than the enclave wants; another enclave may hold them",
-        "nitro-cli terminate-enclave --all, or raise cpu_count in /etc/nitro_enclaves/allocator.yaml",
+        "nitro-cli terminate-enclave --all, or raise cpu_count in \
+         /etc/nitro_enclaves/allocator.yaml",
     ),
     (
         "E26",

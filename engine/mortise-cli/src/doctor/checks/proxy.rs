@@ -87,7 +87,8 @@ fn relayed(machine: &dyn Machine, facts: &Facts) -> Finding {
     Finding::warn(
         id,
         saw,
-        "connections to the key service failed: no way to it, or another CID than ENCLAVE_CID asked",
+        "connections to the key service failed: no way to it, or another CID than ENCLAVE_CID \
+         asked",
         &["journalctl -u mortise-host.service -n 50", "see kms.endpoint and enclave.cid"],
     )
 }

@@ -94,7 +94,7 @@ fn refused_vsock_connection_is_told_apart_by_the_enclave_behind_it() {
     machine.answer("127.0.0.1:8080/readyz", 503, "{}");
     expect("vsock-refused", &machine, &["vsock.engine", "host.ready"]);
     let moved = OUR_ENCLAVE.replace("\"EnclaveCID\": 16", "\"EnclaveCID\": 19");
-    machine.command("nitro-cli describe-enclaves", &moved);
+    machine.enclave(&moved, "ab");
     expect("vsock-other-cid", &machine, &["enclave.cid", "vsock.engine", "host.ready"]);
 }
 
@@ -127,7 +127,7 @@ fn access_denied_names_image_role_or_debug_mode_as_its_reason() {
     };
     let mut machine = Recorded::healthy();
     denied(&mut machine);
-    machine.command("nitro-cli describe-enclaves", &OUR_ENCLAVE.replace("abab", "cdcd"));
+    machine.enclave(OUR_ENCLAVE, "cd");
     let failures = ["engine.health", "host.ready", "policy.access"];
     expect("access-denied-image", &machine, &failures);
 
@@ -138,7 +138,7 @@ fn access_denied_names_image_role_or_debug_mode_as_its_reason() {
 
     let mut machine = Recorded::healthy();
     denied(&mut machine);
-    machine.command("nitro-cli describe-enclaves", DEBUG_ENCLAVE);
+    machine.enclave(DEBUG_ENCLAVE, "");
     let failures = ["enclave.debug", "engine.health", "host.ready", "policy.access"];
     expect("access-denied-debug", &machine, &failures);
 }
@@ -194,7 +194,7 @@ fn last_crash_shows_the_stop_what_it_means_and_the_lines_before_it() {
     let machine = Recorded::healthy();
     machine.file(
         "/var/lib/mortise/diagnostics/last-stop.json",
-        "{\"name\":\"STORE\",\"exit\":75,\"why\":\"gone\\u001b[31m\",\"at\":\"T\",\"receivedMs\":5}",
+        r#"{"name":"STORE","exit":75,"why":"gone\u001b[31m","at":"T","receivedMs":5}"#,
     );
     let lines: String =
         (0..12).map(|at| format!("{{\"receivedMs\":{at},\"line\":\"line {at}\"}}\n")).collect();

@@ -21,7 +21,7 @@ pub(super) struct Recorded {
     pub is_live: bool,
 }
 
-/// As nitro-cli 1.3 prints it.
+/// As nitro-cli 1.3 prints it, see [`Recorded::enclave`].
 pub(super) const OUR_ENCLAVE: &str = r#"[
   {
     "EnclaveName": "mortise",
@@ -38,7 +38,7 @@ pub(super) const OUR_ENCLAVE: &str = r#"[
     "Flags": "NONE",
     "Measurements": {
       "HashAlgorithm": "Sha384 { ... }",
-      "PCR0": "abababababababababababababababababababababababababababababababababababababababababababababababab",
+      "PCR0": "<PCR0>",
       "PCR1": "1111",
       "PCR2": "2222"
     }
@@ -116,7 +116,7 @@ impl Recorded {
         for unit in ["nitro-enclaves-allocator", "mortise-host", "mortise-enclave"] {
             self.command(&format!("systemctl is-active {unit}.service"), "active\n");
         }
-        self.command("nitro-cli describe-enclaves", OUR_ENCLAVE);
+        self.enclave(OUR_ENCLAVE, "ab");
         let ports = [5001, 5003, 8000].map(|port| format!("v_str LISTEN 0 0 *:{port} *:*\n"));
         self.command("ss --vsock --listening --numeric --no-header", &ports.concat());
         self.command("chronyc -c tracking", TRACKING);
@@ -168,6 +168,14 @@ impl Recorded {
         self.commands.insert(line.into(), ran);
     }
 
+    /// What runs, of an image whose PCR0 repeats these digits.
+    pub fn enclave(&mut self, described: &str, digits: &str) {
+        self.command(
+            "nitro-cli describe-enclaves",
+            &described.replace("<PCR0>", &digits.repeat(48)),
+        );
+    }
+
     /// A program that says no.
     pub fn fails(&mut self, line: &str, stdout: &str) {
         let ran = Ran { success: false, stdout: stdout.into(), stderr: String::new() };
@@ -201,7 +209,7 @@ impl Recorded {
         self.answer(
             &format!("{IMDS}/meta-data/iam/info"),
             200,
-            "{\"InstanceProfileArn\":\"arn:aws:iam::111122223333:instance-profile/mortise-parent\"}",
+            r#"{"InstanceProfileArn":"arn:aws:iam::111122223333:instance-profile/parent"}"#,
         );
     }
 

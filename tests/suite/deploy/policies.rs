@@ -1,0 +1,72 @@
+//! Samples of policies: what the command writes, and what they allow.
+
+use super::text;
+use mortise_sim::kms::policy::{
+    Access, Caller, Decision, Facts, PolicyDocument, Severity, evaluate, lint,
+};
+use std::process::Command;
+
+const ROLE: &str = "arn:aws:iam::111122223333:role/mortise-parent";
+const KEY: &str = "arn:aws:kms:eu-west-1:111122223333:key/11111111-2222-3333-4444-555555555555";
+
+/// The placeholder: a measurement that no image has.
+fn pcr0() -> String {
+    "ab".repeat(48)
+}
+
+/// What `mortise policy aws` prints with the flags that the README names.
+fn written(more: &[&str]) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mortise-under-test"));
+    command.args(["policy", "aws", "--account", "111122223333", "--role", "mortise-parent"]);
+    command.args(["--admin", "mortise-key-admin", "--pcr0", &pcr0()]).args(more);
+    let ran = command.output().unwrap();
+    assert!(ran.status.success());
+    String::from_utf8(ran.stdout).unwrap()
+}
+
+#[test]
+fn samples_of_key_policies_are_what_the_command_prints() {
+    assert_eq!(text("iam/key-policy-engine.sample.json"), written(&[]));
+    assert_eq!(text("iam/key-policy-app.sample.json"), written(&["--app"]));
+}
+
+#[test]
+fn samples_of_key_policies_let_nobody_in_but_the_image() {
+    for path in ["iam/key-policy-engine.sample.json", "iam/key-policy-app.sample.json"] {
+        let policy = PolicyDocument::parse(&text(path)).unwrap();
+        let bad: Vec<_> =
+            lint(&policy).into_iter().filter(|f| f.severity > Severity::Note).collect();
+        assert!(bad.is_empty(), "{path}: {bad:?}");
+    }
+}
+
+/// Whether the role's own policy allows an operation, with this image in the document.
+fn role_allows(action: &str, resource: &str, image: Option<&str>) -> bool {
+    let identity = PolicyDocument::parse(&text("iam/parent-role-policy.json")).unwrap();
+    let caller = Caller::new(ROLE).unwrap();
+    let mut facts = Facts::default();
+    if let Some(image) = image {
+        facts.set("kms:RecipientAttestation:ImageSha384", image);
+    }
+    let account = caller.account().to_owned();
+    let access = Access { caller: &caller, action, resource, account: &account, facts: &facts };
+    evaluate(None, Some(&identity), &access) == Decision::Allowed
+}
+
+#[test]
+fn role_of_the_parent_gets_three_operations_from_the_attested_image_and_no_others() {
+    let image = pcr0();
+    for (action, resource) in
+        [("kms:Decrypt", KEY), ("kms:GenerateDataKey", KEY), ("kms:GenerateRandom", "*")]
+    {
+        assert!(role_allows(action, resource, Some(&image)), "{action}");
+        assert!(!role_allows(action, resource, None), "{action} without a document");
+        let debug = "0".repeat(96);
+        assert!(!role_allows(action, resource, Some(&debug)), "{action} in debug mode");
+    }
+    assert!(!role_allows("kms:Decrypt", &KEY.replace("1111", "9999"), Some(&image)));
+    for action in ["kms:Encrypt", "kms:PutKeyPolicy", "kms:CreateGrant", "kms:ScheduleKeyDeletion"]
+    {
+        assert!(!role_allows(action, KEY, Some(&image)), "{action}");
+    }
+}

@@ -1,0 +1,282 @@
+//! The two scripts, run with programs that record what they are asked.
+
+use super::folder;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Describes the enclave until it was asked as often as `looks` says; then it is gone, and the host
+/// has recorded its stop if there is a `next-stop.json`.
+const NITRO_CLI: &str = r#"#!/bin/sh
+cd "$(dirname "$0")"
+echo "$*" >>calls
+case "$1" in
+run-enclave) : >running ;;
+terminate-enclave) rm -f running ;;
+describe-enclaves)
+    if [ ! -e running ]; then echo '[]'; exit 0; fi
+    asked=$(($(cat asked 2>/dev/null || echo 0) + 1))
+    echo "$asked" >asked
+    if [ "$asked" = "$(cat breaks 2>/dev/null)" ]; then rm breaks; exit 1; fi
+    if [ "$asked" -gt "$(cat looks)" ]; then
+        rm running
+        if [ -e next-stop.json ]; then mv next-stop.json data/diagnostics/last-stop.json; fi
+        echo '[]'
+        exit 0
+    fi
+    cat describe.json ;;
+esac
+"#;
+
+/// Answers by the scheme of the URL: `http.json` and `http.exit`, `vsock.json` and `vsock.exit`.
+const MORTISE: &str = r#"#!/bin/sh
+cd "$(dirname "$0")"
+while [ "$1" != --url ]; do shift; done
+way=${2%%:*}
+cat "$way.json"
+exit "$(cat "$way.exit")"
+"#;
+
+const SYSTEMCTL: &str = r#"#!/bin/sh
+cd "$(dirname "$0")"
+case "$1" in
+is-active) [ ! -e inactive ] ;;
+*) echo "$*" >>calls ;;
+esac
+"#;
+
+const DESCRIBE: &str = r#"[
+  {
+    "EnclaveName": "other",
+    "EnclaveID": "i-1-enc2",
+    "EnclaveCID": 30,
+    "State": "RUNNING",
+    "Flags": "DEBUG_MODE"
+  },
+  {
+    "EnclaveName": "mortise",
+    "EnclaveID": "i-1-enc1",
+    "EnclaveCID": 16,
+    "CPUIDs": [
+      1,
+      3
+    ],
+    "State": "RUNNING",
+    "Flags": "NONE"
+  }
+]
+"#;
+
+struct Parent {
+    folder: tempfile::TempDir,
+}
+
+struct Ended {
+    exit: Option<i32>,
+    said: String,
+}
+
+impl Parent {
+    fn new() -> Self {
+        let parent = Self { folder: tempfile::tempdir().unwrap() };
+        std::fs::create_dir_all(parent.place("data/diagnostics")).unwrap();
+        for (name, text) in
+            [("nitro-cli", NITRO_CLI), ("mortise", MORTISE), ("systemctl", SYSTEMCTL)]
+        {
+            parent.write(name, text);
+            let program = std::fs::Permissions::from_mode(0o755);
+            std::fs::set_permissions(parent.place(name), program).unwrap();
+        }
+        parent.write("describe.json", DESCRIBE);
+        parent.write("looks", "6");
+        parent.answers("http", 0, "{\"phase\": \"ready\"}");
+        parent.answers("vsock", 0, "{\"phase\": \"ready\", \"mode\": \"attested\"}");
+        parent
+    }
+
+    fn place(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.place(name), text).unwrap();
+    }
+
+    /// What `mortise health` says one way.
+    fn answers(&self, way: &str, exit: u8, json: &str) {
+        self.write(&format!("{way}.json"), json);
+        self.write(&format!("{way}.exit"), &exit.to_string());
+    }
+
+    /// What nitro-cli and systemctl were told, describing aside.
+    fn calls(&self) -> Vec<String> {
+        let calls = std::fs::read_to_string(self.place("calls")).unwrap_or_default();
+        let told = calls.lines().filter(|line| *line != "describe-enclaves");
+        told.map(str::to_owned).collect()
+    }
+
+    fn run(&self, script: &str, args: &[&str]) -> Ended {
+        let path = std::env::var("PATH").unwrap_or_default();
+        let mut command = Command::new(folder().join("bin").join(script));
+        command.args(args).env("PATH", format!("{}:{path}", self.folder.path().display()));
+        command.env("MORTISE_DATA_DIR", self.place("data")).env("MORTISE_LOOK_SECONDS", "0");
+        command.env("RUNTIME_DIRECTORY", self.folder.path());
+        let ran = command.output().unwrap();
+        Ended { exit: ran.status.code(), said: String::from_utf8_lossy(&ran.stderr).into_owned() }
+    }
+}
+
+fn stop(exit: &str, received: u64) -> String {
+    format!(
+        "{{\"name\":\"X\",\"exit\":{exit},\"why\":\"a \\\"exit\\\": 3\",\"at\":null,\
+         \"receivedMs\":{received}}}"
+    )
+}
+
+#[test]
+fn enclave_s_own_status_is_the_status_of_the_unit() {
+    let parent = Parent::new();
+    parent.write("data/diagnostics/last-stop.json", &stop("75", 1));
+    parent.write("next-stop.json", &stop("17", 2));
+    let ended = parent.run("mortise-enclave-run", &[]);
+    assert_eq!(ended.exit, Some(17), "{}", ended.said);
+    assert!(ended.said.contains("enclave i-1-enc1 runs at CID 16"), "{}", ended.said);
+    let run = "run-enclave --enclave-name mortise --enclave-cid 16 --eif-path \
+               /opt/mortise/mortise.eif --cpu-count 2 --memory 1024";
+    assert_eq!(parent.calls(), [run]);
+}
+
+#[test]
+fn tool_that_fails_once_does_not_end_the_enclave() {
+    let parent = Parent::new();
+    parent.write("breaks", "4");
+    parent.write("next-stop.json", &stop("75", 2));
+    let ended = parent.run("mortise-enclave-run", &[]);
+    assert_eq!(ended.exit, Some(75), "{}", ended.said);
+    assert!(!parent.place("breaks").exists() && !parent.place("running").exists());
+}
+
+#[test]
+fn enclave_that_left_no_stop_or_an_old_one_has_failed() {
+    for recorded in [None, Some(stop("17", 1)), Some(stop("null", 1))] {
+        let parent = Parent::new();
+        if let Some(recorded) = &recorded {
+            parent.write("data/diagnostics/last-stop.json", recorded);
+        }
+        let ended = parent.run("mortise-enclave-run", &[]);
+        assert_eq!(ended.exit, Some(1), "{recorded:?}: {}", ended.said);
+    }
+    let parent = Parent::new();
+    parent.write("next-stop.json", &stop("null", 2));
+    assert_eq!(parent.run("mortise-enclave-run", &[]).exit, Some(1), "a panic has no status");
+}
+
+#[test]
+fn debug_mode_is_loud_when_asked_for_and_ended_when_not() {
+    let parent = Parent::new();
+    parent.write("describe.json", &DESCRIBE.replace("NONE", "DEBUG_MODE"));
+    let asked = parent.run("mortise-enclave-run", &["--debug-mode"]);
+    assert!(asked.said.contains("DEBUG MODE: this machine can read"), "{}", asked.said);
+    assert!(parent.calls()[0].ends_with(" --debug-mode"), "{:?}", parent.calls());
+
+    let parent = Parent::new();
+    parent.write("describe.json", &DESCRIBE.replace("NONE", "DEBUG_MODE"));
+    let ended = parent.run("mortise-enclave-run", &[]);
+    assert_eq!(ended.exit, Some(78), "{}", ended.said);
+    assert_eq!(parent.calls()[1..], ["terminate-enclave --enclave-name mortise"]);
+    assert_eq!(parent.run("mortise-enclave-run", &["--attach-console"]).exit, Some(2));
+}
+
+#[test]
+fn enclave_that_is_left_over_is_ended_before_a_new_one_starts() {
+    let parent = Parent::new();
+    parent.write("running", "");
+    parent.run("mortise-enclave-run", &[]);
+    let calls = parent.calls();
+    assert_eq!(calls[0], "terminate-enclave --enclave-name mortise", "{calls:?}");
+    assert!(calls[1].starts_with("run-enclave "), "{calls:?}");
+}
+
+#[test]
+fn health_gate_leaves_what_is_ready_or_has_time() {
+    for (exit, answer) in [
+        (0, "{\"phase\": \"ready\"}"),
+        (4, "{\"phase\": \"replaying\"}"),
+        (4, "{\"phase\": \"witnessing\"}"),
+    ] {
+        let parent = Parent::new();
+        parent.answers("vsock", exit, answer);
+        for _ in 0..6 {
+            assert_eq!(parent.run("mortise-health-gate", &[]).exit, Some(0), "{answer}");
+        }
+        assert_eq!(parent.calls(), Vec::<String>::new(), "{answer}");
+    }
+}
+
+#[test]
+fn health_gate_restarts_after_enough_looks_what_answers_nothing() {
+    for (way, unit) in [("vsock", "mortise-enclave.service"), ("http", "mortise-host.service")] {
+        let parent = Parent::new();
+        parent.answers(way, 3, "");
+        for look in 1..=3 {
+            assert_eq!(parent.run("mortise-health-gate", &[]).exit, Some(0));
+            assert_eq!(parent.calls(), Vec::<String>::new(), "look {look}");
+        }
+        parent.run("mortise-health-gate", &[]);
+        assert_eq!(parent.calls(), [format!("restart --no-block {unit}")]);
+        // the count starts again
+        parent.run("mortise-health-gate", &[]);
+        assert_eq!(parent.calls().len(), 1);
+    }
+}
+
+#[test]
+fn health_gate_forgets_looks_before_an_answer() {
+    let parent = Parent::new();
+    for _ in 0..3 {
+        parent.answers("vsock", 3, "");
+        parent.run("mortise-health-gate", &[]);
+        parent.run("mortise-health-gate", &[]);
+        parent.answers("vsock", 0, "{\"phase\": \"ready\"}");
+        parent.run("mortise-health-gate", &[]);
+    }
+    assert_eq!(parent.calls(), Vec::<String>::new());
+}
+
+#[test]
+fn health_gate_does_not_restart_a_fault_or_what_systemd_gave_up() {
+    let parent = Parent::new();
+    parent.answers("vsock", 4, "{\"phase\": \"fault\", \"fault\": \"KEY_DENIED\"}");
+    for _ in 0..6 {
+        let ended = parent.run("mortise-health-gate", &[]);
+        assert_eq!(ended.exit, Some(1));
+        assert!(ended.said.contains("fault KEY_DENIED: a restart does not help"), "{}", ended.said);
+    }
+    parent.answers("vsock", 3, "");
+    parent.write("inactive", "");
+    let exits: Vec<_> = (0..6).map(|_| parent.run("mortise-health-gate", &[]).exit).collect();
+    assert_eq!(exits, [Some(0), Some(0), Some(0), Some(1), Some(1), Some(1)]);
+    assert_eq!(parent.calls(), Vec::<String>::new());
+}
+
+#[test]
+fn health_gate_says_debug_mode_every_time() {
+    let parent = Parent::new();
+    parent.answers("vsock", 0, "{\"phase\": \"ready\", \"mode\": \"debug\"}");
+    let ended = parent.run("mortise-health-gate", &[]);
+    assert!(ended.said.contains("DEBUG MODE"), "{}", ended.said);
+}
+
+#[test]
+fn scripts_are_programs_that_shellcheck_takes() {
+    let scripts =
+        ["mortise-enclave-run", "mortise-health-gate"].map(|name| folder().join("bin").join(name));
+    for script in &scripts {
+        let mode = std::fs::metadata(script).unwrap().permissions().mode();
+        assert_eq!(mode & 0o111, 0o111, "{}", script.display());
+    }
+    match Command::new("shellcheck").args(scripts.iter().map(|path| path as &Path)).output() {
+        Ok(ran) => assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stdout)),
+        Err(_) => println!("skipped: shellcheck is absent"),
+    }
+}

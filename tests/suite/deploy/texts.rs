@@ -1,0 +1,141 @@
+//! What monitoring is told: it can be read, and speaks of metrics that exist.
+
+use super::{files, files_of, text};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use yaml_rust2::YamlLoader;
+
+const METRICS: &str = "host-store/src";
+/// Metrics of others that alerts may use.
+const FOREIGN: [&str; 3] = ["up", "node_filesystem_avail_bytes", "node_filesystem_size_bytes"];
+
+/// Every name that starts so in a text.
+fn names(text: &str) -> BTreeSet<String> {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let words = text.split(|c| !is_name(c));
+    words.filter(|word| word.starts_with("mortise_host_")).map(str::to_owned).collect()
+}
+
+/// What the host's source registers, histograms with their series.
+fn served() -> BTreeSet<String> {
+    let source = files_of(METRICS);
+    let literals = source.split('"').filter(|text| names(text).contains(*text));
+    let mut served: BTreeSet<String> = literals.map(str::to_owned).collect();
+    for rest in source.split("histogram(r, \"").skip(1) {
+        let name = rest.split('"').next().unwrap_or_default();
+        served.extend(["_bucket", "_sum", "_count"].map(|series| format!("{name}{series}")));
+    }
+    served
+}
+
+/// Names that a text uses and the host does not serve.
+fn unknown(text: &str) -> Vec<String> {
+    let served = served();
+    names(text).into_iter().filter(|name| !served.contains(name)).collect()
+}
+
+#[test]
+fn served_names_are_those_of_a_scrape() {
+    let rendered = mortise_host::Metrics::new().render();
+    let (scraped, served) = (names(&rendered), served());
+    assert!(scraped.len() >= 8, "{scraped:?}");
+    assert!(scraped.is_subset(&served), "{:?}", scraped.difference(&served).collect::<Vec<_>>());
+    assert!(served.contains("mortise_host_sync_seconds_bucket"));
+}
+
+#[test]
+fn alerts_and_alarms_speak_of_metrics_that_the_host_serves() {
+    for path in ["prometheus/mortise.rules.yaml", "cloudwatch/agent.json", "cloudwatch/alarms.json"]
+    {
+        assert!(!names(&text(path)).is_empty(), "{path}");
+        assert_eq!(unknown(&text(path)), Vec::<String>::new(), "{path}");
+    }
+    assert_eq!(unknown("mortise_host_next_sec"), ["mortise_host_next_sec"]);
+}
+
+#[test]
+fn every_alert_has_an_expression_a_severity_and_a_next_step() {
+    let rules = text("prometheus/mortise.rules.yaml");
+    let parsed = YamlLoader::load_from_str(&rules).unwrap();
+    let all = parsed[0]["groups"][0]["rules"].as_vec().unwrap();
+    assert!(all.len() >= 10);
+    let (source, mut seen) = (files_of(METRICS), BTreeSet::new());
+    for rule in all {
+        let word = |value: &yaml_rust2::Yaml| value.as_str().unwrap_or_default().to_owned();
+        let (name, expr) = (word(&rule["alert"]), word(&rule["expr"]));
+        assert!(seen.insert(name.clone()), "{name} twice");
+        assert!(["page", "ticket"].contains(&word(&rule["labels"]["severity"]).as_str()), "{name}");
+        for field in ["summary", "next"] {
+            assert!(!word(&rule["annotations"][field]).is_empty(), "{name}: {field}");
+        }
+        let ours = !names(&expr).is_empty();
+        assert!(ours || FOREIGN.iter().any(|foreign| expr.contains(foreign)), "{name}: {expr}");
+        for label in expr.split("outcome=\"").skip(1).filter_map(|rest| rest.split('"').next()) {
+            assert!(source.contains(&format!("\"{label}\"")), "{name}: no outcome {label}");
+        }
+        let open = expr.matches('(').count();
+        assert_eq!(open, expr.matches(')').count(), "{name}: {expr}");
+    }
+}
+
+#[test]
+fn alarms_watch_what_the_agent_publishes() {
+    let agent: Value = serde_json::from_str(&text("cloudwatch/agent.json")).unwrap();
+    let processor = &agent["logs"]["metrics_collected"]["prometheus"]["emf_processor"];
+    let declarations = processor["metric_declaration"].as_array().unwrap();
+    let published = |metric: &str, dimensions: &BTreeSet<&str>| {
+        declarations.iter().any(|declaration| {
+            let selectors = declaration["metric_selectors"].as_array().unwrap();
+            let found: BTreeSet<&str> = declaration["dimensions"][0]
+                .as_array()
+                .unwrap()
+                .iter()
+                .filter_map(Value::as_str)
+                .collect();
+            selectors.contains(&Value::from(format!("^{metric}$"))) && found == *dimensions
+        })
+    };
+    let alarms: Value = serde_json::from_str(&text("cloudwatch/alarms.json")).unwrap();
+    let resources = alarms["Resources"].as_object().unwrap();
+    let mut ours = 0;
+    for (name, alarm) in resources {
+        assert_eq!(alarm["Type"], "AWS::CloudWatch::Alarm", "{name}");
+        let alarm = &alarm["Properties"];
+        if alarm["Namespace"] != processor["metric_namespace"] {
+            continue;
+        }
+        ours += 1;
+        let dimensions = alarm["Dimensions"].as_array().unwrap().iter();
+        let dimensions = dimensions.filter_map(|one| one["Name"].as_str()).collect();
+        let metric = alarm["MetricName"].as_str().unwrap();
+        assert!(published(metric, &dimensions), "{name}: {metric} by {dimensions:?}");
+    }
+    assert!(ours >= 6, "{ours}");
+}
+
+#[test]
+fn every_json_and_yaml_file_can_be_read() {
+    let (json, yaml) = (files("json"), files("yaml"));
+    assert!(json.len() >= 6 && yaml.len() >= 3, "{} {}", json.len(), yaml.len());
+    for (path, text) in json {
+        assert!(serde_json::from_str::<Value>(&text).is_ok(), "{path}");
+    }
+    for (path, text) in yaml {
+        assert_eq!(YamlLoader::load_from_str(&text).map(|all| all.len()), Ok(1), "{path}");
+    }
+}
+
+#[test]
+fn allocator_reserves_what_the_environment_file_gives_the_enclave() {
+    let allocator = YamlLoader::load_from_str(&text("allocator.yaml")).unwrap();
+    let environment = text("mortise.env");
+    let value = |name: &str| {
+        let line = environment.lines().find_map(|line| line.strip_prefix(&format!("{name}=")));
+        line.unwrap().parse::<i64>().unwrap()
+    };
+    let reserved = |name: &str| allocator[0][name].as_i64().unwrap();
+    assert!(reserved("memory_mib") >= value("MORTISE_ENCLAVE_MEMORY_MIB"));
+    assert!(reserved("cpu_count") >= value("MORTISE_ENCLAVE_CPUS"));
+    // the allocator's own reader skips everything before this line
+    assert!(text("allocator.yaml").starts_with("---\n"));
+}
