@@ -18,7 +18,7 @@ use mortise_format::ids::{
 };
 use mortise_format::lock::{Custody, Durability, LOCKED_ASSET_TYPE, LegTerms, LockTerms, Status};
 use mortise_format::reading::ReadingGrant;
-use mortise_format::witness::{SUCCESSION_TYPE, Succession};
+use mortise_format::succession::{SUCCESSION_TYPE, Succession};
 use serde_json::{Value, json};
 
 /// First account of the public test mnemonic: never holds anything.

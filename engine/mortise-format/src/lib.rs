@@ -36,6 +36,7 @@ pub mod reject;
 #[cfg(feature = "secp256k1")]
 pub mod secp256k1;
 pub mod store;
+pub mod succession;
 #[cfg(feature = "json")]
 pub mod wire;
 pub mod witness;

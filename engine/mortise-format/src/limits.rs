@@ -37,7 +37,7 @@ pub const STORE_LEAVES_MAX: usize = 256;
 /// Size of one part of a snapshot on the store protocol.
 pub const SNAPSHOT_PART_BYTES: usize = 1024 * 1024;
 /// Largest sealed blob.
-pub const BLOB_BYTES_MAX: usize = 64 * 1024;
+pub const BLOB_BYTES_MAX: usize = 256 * 1024;
 /// Longest name of a sealed blob.
 pub const BLOB_NAME_BYTES_MAX: usize = 64;
 
@@ -145,6 +145,8 @@ pub const WITNESSES_MAX: usize = 32;
 pub const WITNESS_NAME_BYTES_MAX: usize = 128;
 /// Longest domain in the origin of a log: what a DNS name may have.
 pub const ORIGIN_DOMAIN_BYTES_MAX: usize = 253;
+/// Largest encoding of a genesis without its predecessor.
+pub const CHARTER_BYTES_MAX: usize = 64 * 1024;
 /// Largest last checkpoint of a predecessor, in a genesis.
 pub const PREDECESSOR_NOTE_BYTES_MAX: usize = 16 * 1024;
 /// Largest request to a witness: the size, a path, a checkpoint.
@@ -173,7 +175,9 @@ const _: () = assert!(2 * APP_TEXT_BYTES_MAX + CREDENTIALS_LINE_BYTES_MAX < REQU
 const _: () = assert!(WITNESSES_MAX < NOTE_SIGNATURES_MAX);
 // a witness gets one note of one signature and a path; a genesis is one blob
 const _: () = assert!(64 * 45 + 2 * ORIGIN_DOMAIN_BYTES_MAX < WITNESS_REQUEST_BYTES_MAX);
-const _: () = assert!(2 * PREDECESSOR_NOTE_BYTES_MAX < BLOB_BYTES_MAX);
+const _: () = assert!(
+    2 * CHARTER_BYTES_MAX + PREDECESSOR_NOTE_BYTES_MAX + 65 * (OBSERVERS_MAX + 8) < BLOB_BYTES_MAX
+);
 const _: () = assert!(NOTE_BYTES_MAX + 64 * 45 < TLOG_PROOF_BYTES_MAX);
 // one frame in base64, whatever its size, fits an answer, and so does a page of frames
 const _: () = assert!(FRAME_BYTES_MAX / 3 * 4 + REQUEST_BYTES_MAX / 3 < RESPONSE_BYTES_MAX);

@@ -10,9 +10,10 @@ use crate::asset::Asset;
 use crate::codec;
 use crate::domains::keccak256;
 use crate::ids::{Address, Bytes32, EngineId, PolicyHash};
-use crate::limits::{CHAINS_MAX, OBSERVERS_MAX, WITNESSES_MAX};
+use crate::limits::{CHAINS_MAX, CHARTER_BYTES_MAX, OBSERVERS_MAX, WITNESSES_MAX};
 use crate::lock::Durability;
-use crate::witness::{self, Origin, Predecessor, WitnessKey};
+use crate::succession::Predecessor;
+use crate::witness::{self, Origin, WitnessKey};
 use alloc::string::String;
 use alloc::vec::Vec;
 use bincode::{Decode, Encode};
@@ -140,6 +141,9 @@ witnesses_faulty_max together; none of the three without witnesses"
     /// The origin's domain is no DNS name in lower case.
     #[error("the domain of the origin must be a DNS name in lower case")]
     Origin,
+    /// Name, policy and origin together are too large.
+    #[error("name, policy and origin encode to more than {CHARTER_BYTES_MAX} bytes")]
+    Size,
     /// What is said of the predecessor exceeds its bounds, or its signatures are not sorted.
     #[error("the predecessor's checkpoint or signatures are too large, unsorted or repeated")]
     Predecessor,
@@ -157,7 +161,7 @@ witnesses_faulty_max together; none of the three without witnesses"
 /// Tag of the policy hash.
 const POLICY_TAG: &str = "MortisePolicy(bytes policy)";
 /// Tag of the genesis hash.
-const GENESIS_TAG: &str = "MortiseGenesis(bytes genesis)";
+const GENESIS_TAG: &str = "MortiseGenesis(bytes charter,bytes32 predecessor)";
 /// Tag of the engine id.
 const ENGINE_ID_TAG: &str =
     "MortiseEngineId(bytes32 keys,bytes32 logSecretCommitment,bytes32 genesis)";
@@ -270,24 +274,71 @@ pub struct Genesis {
     pub predecessor: Option<Predecessor>,
 }
 
+/// A genesis but for its predecessor: what a successor carries of it.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Charter {
+    /// Name of the service, for people.
+    pub name: String,
+    /// Makes two engines with equal rules different.
+    pub salt: Bytes32,
+    /// The first policy.
+    pub policy: Policy,
+    /// What the log is called in its checkpoints.
+    pub origin: Origin,
+}
+
 impl Genesis {
-    /// The hash that the engine id covers.
-    pub fn hash(&self) -> Bytes32 {
-        Bytes32(keccak256(&[&keccak256(&[GENESIS_TAG.as_bytes()]), &codec::encode(self)]))
+    /// All of it but the predecessor.
+    pub fn charter(&self) -> Charter {
+        let Self { name, salt, policy, origin, .. } = self.clone();
+        Charter { name, salt, policy, origin }
     }
 
-    /// Checks everything in it that can be checked without other bytes.
+    /// The hash that the engine id covers.
+    pub fn hash(&self) -> Bytes32 {
+        self.charter().genesis_hash(&self.predecessor_hash())
+    }
+
+    /// The hash of the predecessor, zero for none.
+    pub fn predecessor_hash(&self) -> Bytes32 {
+        self.predecessor.as_ref().map_or(Bytes32::ZERO, Predecessor::hash)
+    }
+
+    /// Checks everything in it that can be checked without other bytes and without signatures.
     ///
     /// # Errors
-    /// The first [`PolicyError`] that applies: the policy's, `Origin`, `Predecessor`.
+    /// The first [`PolicyError`] that applies: the policy's, `Origin`, `Size`, `Predecessor`.
+    pub fn check(&self) -> Result<(), PolicyError> {
+        self.charter().check()?;
+        match self.predecessor.as_ref().is_none_or(Predecessor::is_well_formed) {
+            true => Ok(()),
+            false => Err(PolicyError::Predecessor),
+        }
+    }
+}
+
+impl Charter {
+    /// The hash of the genesis with this predecessor's hash; zero for none.
+    ///
+    /// It takes no more of the predecessor, so that a chain of recoveries is judged link by link
+    /// and no genesis grows with its length.
+    pub fn genesis_hash(&self, predecessor: &Bytes32) -> Bytes32 {
+        let words = Words::typed(&keccak256(&[GENESIS_TAG.as_bytes()]));
+        words.word(&keccak256(&[&codec::encode(self)])).word(&predecessor.0).hash()
+    }
+
+    /// Checks that it is consistent and fits its bounds.
+    ///
+    /// # Errors
+    /// The first [`PolicyError`] that applies: the policy's, `Origin`, `Size`.
     pub fn check(&self) -> Result<(), PolicyError> {
         self.policy.check()?;
         if !self.origin.is_well_formed() {
             return Err(PolicyError::Origin);
         }
-        match self.predecessor.as_ref().is_none_or(Predecessor::is_well_formed) {
+        match codec::encode(self).len() <= CHARTER_BYTES_MAX {
             true => Ok(()),
-            false => Err(PolicyError::Predecessor),
+            false => Err(PolicyError::Size),
         }
     }
 }

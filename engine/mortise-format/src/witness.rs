@@ -6,14 +6,9 @@
 //! Invariants: witnesses are sorted by key, each key and each name once; `2k > n + f`, so that any
 //! two quorums share an honest witness, and `k > f`, so that liars alone are none.
 
-use crate::abi::Words;
 use crate::domains::sha256;
-use crate::eip712::{Digest, Domain, type_hash};
-use crate::ids::{Bytes32, EngineId, Signature, to_hex};
-use crate::limits::{
-    OBSERVERS_MAX, ORIGIN_DOMAIN_BYTES_MAX, PREDECESSOR_NOTE_BYTES_MAX, WITNESS_NAME_BYTES_MAX,
-    WITNESSES_MAX,
-};
+use crate::ids::{EngineId, to_hex};
+use crate::limits::{ORIGIN_DOMAIN_BYTES_MAX, WITNESS_NAME_BYTES_MAX, WITNESSES_MAX};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -66,44 +61,6 @@ pub enum WitnessReply {
     Unreachable,
 }
 
-/// The engine that a new one takes the place of, after its log was lost behind its witnesses.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-pub struct Predecessor {
-    /// Its id.
-    pub engine_id: EngineId,
-    /// Its Ed25519 key.
-    pub checkpoint_key: [u8; 32],
-    /// Its last cosigned checkpoint, a signed note.
-    pub checkpoint: String,
-    /// Operators that agreed to [`Succession`], sorted by what they are.
-    pub signatures: Vec<Signature>,
-}
-
-/// EIP-712 type of what operators sign over a succession.
-pub const SUCCESSION_TYPE: &str = "EngineSuccession(bytes32 predecessor,bytes32 genesis)";
-
-/// What operators sign, in the domain of the predecessor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Succession {
-    /// The engine that was lost.
-    pub predecessor: EngineId,
-    /// Hash of the new genesis with no signatures in it.
-    pub genesis: Bytes32,
-}
-
-impl Succession {
-    /// The struct hash.
-    pub fn hash(&self) -> Bytes32 {
-        let words = Words::typed(&type_hash(SUCCESSION_TYPE));
-        words.word(&self.predecessor.0).word(&self.genesis.0).hash()
-    }
-
-    /// What is signed.
-    pub fn digest(&self) -> Digest {
-        Domain::of_engine(&self.predecessor).digest(&self.hash())
-    }
-}
-
 impl Origin {
     /// First line of the checkpoints of an engine.
     pub fn line(&self, engine_id: &EngineId, checkpoint_key: &[u8; 32]) -> String {
@@ -121,15 +78,6 @@ impl Origin {
         let digit = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
         domain.len() <= ORIGIN_DOMAIN_BYTES_MAX
             && domain.split('.').all(|label| !label.is_empty() && label.bytes().all(digit))
-    }
-}
-
-impl Predecessor {
-    /// True when it keeps its bounds. What it says is checked where it is used.
-    pub fn is_well_formed(&self) -> bool {
-        self.checkpoint.len() <= PREDECESSOR_NOTE_BYTES_MAX
-            && self.signatures.len() <= OBSERVERS_MAX
-            && self.signatures.windows(2).all(|w| w[0].0 < w[1].0)
     }
 }
 

@@ -15,10 +15,11 @@ use mortise_format::ids::{
     Address, Bytes32, EngineId, FrameDigest, LockId, PolicyHash, RequestId, Root, Signature,
 };
 use mortise_format::lock::{Custody, LegTerms, LockTerms, Status};
-use mortise_format::policy::Genesis;
+use mortise_format::policy::{Genesis, GenesisKeys};
 use mortise_format::reading::ReadingGrant;
 use mortise_format::reject::{Field, Limit, Party, Reject};
-use mortise_format::witness::{Origin, Predecessor, WitnessKey};
+use mortise_format::succession::Predecessor;
+use mortise_format::witness::{Origin, WitnessKey};
 use mortise_format::{U256, codec};
 use mortise_testkit::scenario;
 
@@ -340,9 +341,12 @@ fn witnessed() -> Genesis {
     genesis.origin = Origin::Sigsum;
     genesis.predecessor = Some(Predecessor {
         engine_id: EngineId([34; 32]),
-        checkpoint_key: [35; 32],
+        keys: GenesisKeys { signing: [35; 33], checkpoint: [36; 32] },
+        log_secret_commitment: Bytes32([37; 32]),
+        charter: scenario::genesis().charter(),
+        before: Bytes32([38; 32]),
         checkpoint: "a checkpoint".into(),
-        signatures: vec![Signature([36; 65]), Signature([37; 65])],
+        signatures: vec![Signature([39; 65]), Signature([40; 65])],
     });
     assert_eq!(genesis.check(), Ok(()));
     genesis

@@ -3,7 +3,8 @@
 //! Lists that the policy keeps sorted may stand in any order in the file; the sorted form is what
 //! is hashed. The hash is over the binary encoding, so that layout and key order do not count.
 
-use super::witness::{OriginJson, PredecessorJson};
+use super::succession::PredecessorJson;
+use super::witness::OriginJson;
 use crate::amount::U256;
 use crate::asset::Asset;
 use crate::ids::{Address, Bytes32};
@@ -25,6 +26,9 @@ pub enum GenesisError {
     /// The policy is not consistent.
     #[error(transparent)]
     Policy(#[from] PolicyError),
+    /// The public key of the predecessor is not a compressed one.
+    #[error("predecessor.publicKey must be of 33 bytes")]
+    PublicKey,
     /// Only an escrow has a contract and a notice, and it has both.
     #[error("chain {chain_id}: custody escrow, and only it, has contract and noticeSeconds")]
     Custody {
@@ -41,7 +45,8 @@ pub fn parse(text: &str) -> Result<Genesis, GenesisError> {
     let json: GenesisJson =
         serde_json::from_str(text).map_err(|e| GenesisError::Json(e.to_string()))?;
     let policy = Policy::try_from(json.policy)?;
-    let (origin, predecessor) = (json.origin.into(), json.predecessor.map(Into::into));
+    let origin = json.origin.into();
+    let predecessor = json.predecessor.map(TryInto::try_into).transpose()?;
     let genesis = Genesis { name: json.name, salt: json.salt, policy, origin, predecessor };
     genesis.check()?;
     Ok(genesis)
@@ -307,7 +312,9 @@ mod tests {
     use super::*;
     use crate::ids::{Address, EngineId, Signature};
     use crate::lock::Durability;
-    use crate::witness::{Origin, Predecessor};
+    use crate::policy::GenesisKeys;
+    use crate::succession::Predecessor;
+    use crate::witness::Origin;
     use alloc::string::String;
 
     fn witness(n: u8) -> WitnessKey {
@@ -377,12 +384,20 @@ mod tests {
         genesis.origin = Origin::C2sp { domain: "locks.example".into() };
         genesis.predecessor = Some(Predecessor {
             engine_id: EngineId([4; 32]),
-            checkpoint_key: [5; 32],
+            keys: GenesisKeys { signing: [2; 33], checkpoint: [5; 32] },
+            log_secret_commitment: Bytes32([8; 32]),
+            charter: genesis.charter(),
+            before: Bytes32([9; 32]),
             checkpoint: "origin\n1\nroot\n".into(),
-            signatures: [Signature([6; 65])].into(),
+            signatures: [Signature([6; 65]), Signature([7; 65])].into(),
         });
         genesis.policy.assets = [AssetPolicy { asset: Asset::erc20(1, contract), limits }].into();
-        assert_eq!(parse(&print(&genesis)).unwrap().hash(), genesis.hash());
+        assert_eq!(parse(&print(&genesis)).unwrap(), genesis);
+        let mut value: serde_json::Value = serde_json::from_str(&print(&genesis)).unwrap();
+        value["predecessor"]["signatures"].as_array_mut().unwrap().reverse();
+        assert_eq!(parse(&value.to_string()).unwrap(), genesis);
+        value["predecessor"]["publicKey"] = "0x02".into();
+        assert_eq!(parse(&value.to_string()), Err(GenesisError::PublicKey));
     }
 
     #[test]

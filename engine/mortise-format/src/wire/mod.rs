@@ -26,6 +26,7 @@ pub mod json;
 pub mod params;
 pub mod plain;
 pub mod results;
+mod succession;
 mod text;
 pub mod typed_data;
 mod witness;

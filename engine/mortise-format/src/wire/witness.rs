@@ -2,11 +2,10 @@
 //! signed-note): `name+hex id+base64(type | key)`, the line that a witness prints about itself.
 
 use crate::domains::{NOTE_COSIGNATURE, sha256};
-use crate::ids::{Bytes32, EngineId, Signature, to_hex};
-use crate::witness::{Origin, Predecessor, WitnessKey};
+use crate::ids::to_hex;
+use crate::witness::{Origin, WitnessKey};
 use alloc::format;
 use alloc::string::{String, ToString};
-use alloc::vec::Vec;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::de::Error as _;
@@ -80,32 +79,5 @@ impl From<OriginJson> for Origin {
             OriginJson::C2sp { domain } => Self::C2sp { domain },
             OriginJson::Sigsum {} => Self::Sigsum,
         }
-    }
-}
-
-/// The predecessor in the file. Signatures may stand in any order.
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct PredecessorJson {
-    engine_id: EngineId,
-    checkpoint_key: Bytes32,
-    checkpoint: String,
-    #[serde(default)]
-    signatures: Vec<Signature>,
-}
-
-impl From<&Predecessor> for PredecessorJson {
-    fn from(predecessor: &Predecessor) -> Self {
-        let Predecessor { engine_id, checkpoint_key, checkpoint, signatures } = predecessor.clone();
-        let checkpoint_key = Bytes32(checkpoint_key);
-        Self { engine_id, checkpoint_key, checkpoint, signatures }
-    }
-}
-
-impl From<PredecessorJson> for Predecessor {
-    fn from(json: PredecessorJson) -> Self {
-        let PredecessorJson { engine_id, checkpoint_key, checkpoint, mut signatures } = json;
-        signatures.sort_by_key(|signature| signature.0);
-        Self { engine_id, checkpoint_key: checkpoint_key.0, checkpoint, signatures }
     }
 }

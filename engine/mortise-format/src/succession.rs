@@ -1,0 +1,208 @@
+//! A recovery: the engine that a new one takes the place of, and what its operators sign.
+//!
+//! What it is for: a genesis that names a predecessor carries all that is needed to judge the
+//! succession with nothing else at hand: the public parts that the old engine id is made of, among
+//! them the old policy with its operators and witnesses, the last cosigned checkpoint, and the
+//! signatures of operators.
+//!
+//! What it does not do: check a signature (`mortise_verify::succession`).
+//!
+//! ```text
+//! old id  = H(keys, log secret commitment, H(charter, before))      all carried
+//! new id  = H(new keys, ..., H(new charter, H(this)))               so it covers the checkpoint
+//! ```
+//! Invariants: nothing nests: of the predecessor's own predecessor only the hash is carried.
+
+use crate::abi::Words;
+use crate::codec;
+use crate::domains::keccak256;
+use crate::eip712::{Digest, Domain, type_hash};
+use crate::ids::{Bytes32, EngineId, Signature};
+use crate::limits::{OBSERVERS_MAX, PREDECESSOR_NOTE_BYTES_MAX};
+use crate::policy::{Charter, Genesis, GenesisKeys, engine_id};
+use alloc::string::String;
+use alloc::vec::Vec;
+use bincode::{Decode, Encode};
+
+/// The engine that a new one takes the place of, after its log was lost behind its witnesses.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Predecessor {
+    /// Its id: that of the parts below, or the succession is refused.
+    pub engine_id: EngineId,
+    /// The public keys that it was founded with.
+    pub keys: GenesisKeys,
+    /// Commitment to its log secret.
+    pub log_secret_commitment: Bytes32,
+    /// Its genesis, but for its own predecessor.
+    pub charter: Charter,
+    /// Hash of its own predecessor, zero for none.
+    pub before: Bytes32,
+    /// Its last cosigned checkpoint, a signed note.
+    pub checkpoint: String,
+    /// Signatures of its operators over [`Succession`], sorted by what they are.
+    pub signatures: Vec<Signature>,
+}
+
+/// EIP-712 type of what operators sign over a succession.
+pub const SUCCESSION_TYPE: &str = "EngineSuccession(bytes32 predecessor,bytes32 genesis)";
+/// Tag of the hash of a predecessor.
+const PREDECESSOR_TAG: &str = "MortisePredecessor(bytes predecessor)";
+
+/// What operators sign, in the domain of the predecessor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Succession {
+    /// The engine that was lost.
+    pub predecessor: EngineId,
+    /// Hash of the new genesis with no signatures in it.
+    pub genesis: Bytes32,
+}
+
+impl Succession {
+    /// What a genesis asks of the operators of its predecessor; `None` when it names none.
+    pub fn of(genesis: &Genesis) -> Option<Self> {
+        let predecessor = genesis.predecessor.as_ref()?;
+        let unsigned = Predecessor { signatures: Vec::new(), ..predecessor.clone() };
+        let hash = genesis.charter().genesis_hash(&unsigned.hash());
+        Some(Self { predecessor: predecessor.engine_id, genesis: hash })
+    }
+
+    /// The struct hash.
+    pub fn hash(&self) -> Bytes32 {
+        let words = Words::typed(&type_hash(SUCCESSION_TYPE));
+        words.word(&self.predecessor.0).word(&self.genesis.0).hash()
+    }
+
+    /// What is signed.
+    pub fn digest(&self) -> Digest {
+        Domain::of_engine(&self.predecessor).digest(&self.hash())
+    }
+}
+
+impl Predecessor {
+    /// The hash that the genesis of the new engine covers.
+    pub fn hash(&self) -> Bytes32 {
+        let tag = keccak256(&[PREDECESSOR_TAG.as_bytes()]);
+        Words::typed(&tag).word(&keccak256(&[&codec::encode(self)])).hash()
+    }
+
+    /// The engine id that the carried parts make.
+    pub fn computed_id(&self) -> EngineId {
+        let genesis = self.charter.genesis_hash(&self.before);
+        engine_id(&self.keys, &self.log_secret_commitment, &genesis)
+    }
+
+    /// First line of its checkpoints.
+    pub fn origin(&self) -> String {
+        self.charter.origin.line(&self.engine_id, &self.keys.checkpoint)
+    }
+
+    /// True when it keeps its bounds. What it says is checked where it is used.
+    pub fn is_well_formed(&self) -> bool {
+        self.checkpoint.len() <= PREDECESSOR_NOTE_BYTES_MAX
+            && self.signatures.len() <= OBSERVERS_MAX
+            && self.signatures.windows(2).all(|w| w[0].0 < w[1].0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::amount::U256;
+    use crate::policy::{AssetLimits, ChainCustody, ChainPolicy, Policy};
+    use crate::witness::Origin;
+    use alloc::vec;
+
+    fn charter() -> Charter {
+        let limits =
+            AssetLimits { single_max: U256::ONE, account_max: U256::ONE, asset_max: U256::ONE };
+        let policy = Policy {
+            lock_s_min: 1,
+            lock_s_max: 2,
+            settlement_buffer_s: 3,
+            concurrent_max: 4,
+            commands_per_minute_max: 5,
+            requests_max: 6,
+            retention_s: 7,
+            draft_ttl_s: 8,
+            drafts_per_owner_max: 9,
+            fact_age_s_max: 10,
+            notice_margin_s: 11,
+            default_limits: limits,
+            assets: Vec::new(),
+            chains: vec![ChainPolicy {
+                chain_id: 1,
+                custody: ChainCustody::Open,
+                claim_window_s: 12,
+            }],
+            observers: Vec::new(),
+            observers_min: 0,
+            operators: Vec::new(),
+            operators_min: 0,
+            witnesses: Vec::new(),
+            witnesses_min: 0,
+            witnesses_faulty_max: 0,
+        };
+        let origin = Origin::C2sp { domain: "locks.example".into() };
+        Charter { name: "locks".into(), salt: Bytes32([1; 32]), policy, origin }
+    }
+
+    fn successor() -> Genesis {
+        let keys = GenesisKeys { signing: [2; 33], checkpoint: [3; 32] };
+        let mut predecessor = Predecessor {
+            engine_id: EngineId::ZERO,
+            keys,
+            log_secret_commitment: Bytes32([4; 32]),
+            charter: charter(),
+            before: Bytes32::ZERO,
+            checkpoint: "a note".into(),
+            signatures: vec![Signature([5; 65])],
+        };
+        predecessor.engine_id = predecessor.computed_id();
+        let Charter { name, policy, origin, .. } = charter();
+        let salt = Bytes32([9; 32]);
+        Genesis { name, salt, policy, origin, predecessor: Some(predecessor) }
+    }
+
+    #[test]
+    fn carried_parts_make_the_id_that_the_old_engine_had() {
+        let Charter { name, salt, policy, origin } = charter();
+        let old = Genesis { name, salt, policy, origin, predecessor: None };
+        let new = successor();
+        let carried = new.predecessor.as_ref().unwrap();
+        let id = engine_id(&carried.keys, &carried.log_secret_commitment, &old.hash());
+        assert_eq!((carried.engine_id, carried.computed_id()), (id, id));
+        // a second recovery carries no more of the first one than its hash
+        let third = Predecessor {
+            charter: new.charter(),
+            before: new.predecessor_hash(),
+            ..carried.clone()
+        };
+        assert_eq!(third.charter.genesis_hash(&third.before), new.hash());
+    }
+
+    #[test]
+    fn signatures_change_the_genesis_and_not_what_is_signed() {
+        let mut genesis = successor();
+        let (hash, asked) = (genesis.hash(), Succession::of(&genesis).unwrap());
+        genesis.predecessor.as_mut().unwrap().signatures.clear();
+        assert_eq!(Succession::of(&genesis), Some(asked));
+        assert_eq!(asked.genesis, genesis.hash());
+        assert_ne!(genesis.hash(), hash);
+        genesis.predecessor.as_mut().unwrap().checkpoint.push('!');
+        assert_ne!(Succession::of(&genesis), Some(asked));
+        genesis.predecessor = None;
+        assert_eq!(Succession::of(&genesis), None);
+    }
+
+    #[test]
+    fn signatures_are_sorted_and_each_there_once() {
+        let with = |signatures: &[u8]| {
+            let signatures = signatures.iter().map(|n| Signature([*n; 65])).collect();
+            Predecessor { signatures, ..successor().predecessor.unwrap() }
+        };
+        assert!(with(&[1, 2, 3]).is_well_formed());
+        for bad in [&[2, 1][..], &[1, 1], &[7; 33]] {
+            assert!(!with(bad).is_well_formed(), "{bad:?}");
+        }
+    }
+}
