@@ -11,6 +11,7 @@
 //! | did log and witnesses sign this checkpoint? | [`checkpoint`] | `CosignedCheckpoint` |
 //! | is this `tlog-proof@v1` good? | [`tlog_proof`] | `VerifiedTlogProof` |
 //! | did it contradict itself? | [`fork`] | `VerifiedFork` |
+//! | who took the place of a lost engine, and who agreed? | [`succession`] | `VerifiedSuccession` |
 //! | did it promise this lock? | [`commitment`] | `VerifiedCommitment` |
 //! | which image holds its keys? | `attestation`, a feature | `VerifiedAttestation` |
 //! | did it keep its rules, all along? | `replay`, a feature | `Report` |
@@ -51,6 +52,7 @@ pub mod refusal;
 pub mod replay;
 pub mod state;
 pub mod statement;
+pub mod succession;
 pub mod tlog_proof;
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ use crate::note::NoteError;
 use crate::receipt::{FrameError, ReceiptError};
 use crate::state::StateError;
 use crate::statement::StatementError;
+use crate::succession::SuccessionError;
 use crate::tlog_proof::TlogProofError;
 use mortise_format::merkle::events::EventProofError;
 use mortise_format::merkle::state::StateProofError;
@@ -209,6 +210,29 @@ impl Refusal for TlogProofError {
             Self::NoCheckpoint => "NoCheckpoint",
             Self::Checkpoint(inner) => inner.name(),
             Self::Inclusion(inner) => inner.name(),
+        }
+    }
+}
+
+impl Refusal for SuccessionError {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::NoPredecessor => "NoPredecessor",
+            Self::Genesis(_) => "Genesis",
+            Self::OldGenesis(_) => "OldGenesis",
+            Self::PredecessorId { .. } => "PredecessorId",
+            Self::NoOperators => "NoOperators",
+            Self::NoWitnesses => "NoWitnesses",
+            Self::Key(inner) => inner.name(),
+            Self::Witnesses(_) => "Witnesses",
+            Self::Checkpoint(inner) => inner.name(),
+            Self::EmptyLog => "EmptyLog",
+            Self::Signature { .. } => "Signature",
+            Self::NotAnOperator { .. } => "NotAnOperator",
+            Self::OperatorTwice { .. } => "OperatorTwice",
+            Self::TooFewOperators { .. } => "TooFewOperators",
+            Self::LaterCheckpoint { .. } => "LaterCheckpoint",
+            Self::OtherRoot { .. } => "OtherRoot",
         }
     }
 }

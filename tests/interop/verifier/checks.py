@@ -1,6 +1,6 @@
 """One check for each file of specs/vectors: takes an input, raises Refused or returns what it is."""
 
-from . import commitments, form, notes, state, statements, trees
+from . import commitments, form, notes, state, statements, succession, trees
 
 
 def receipts(value):
@@ -65,6 +65,14 @@ def fork(value):
     return rule, None
 
 
+def successions(value):
+    shown = value.get("checkpoint")
+    found = succession.verify(form.data(form.member(value, "genesis")))
+    if shown is not None:
+        succession.check_newest(found, form.text(shown).encode())
+    return "succession", found
+
+
 BY_FILE = {
     "receipts": receipts,
     "state-proofs": state_proofs,
@@ -73,4 +81,5 @@ BY_FILE = {
     "tlog-proofs": tlog_proofs,
     "commitments": commitment,
     "fork": fork,
+    "succession": successions,
 }

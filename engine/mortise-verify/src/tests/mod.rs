@@ -13,6 +13,7 @@ mod note;
 mod receipt;
 mod state;
 mod statement;
+mod succession;
 mod tlog_proof;
 #[cfg(feature = "json")]
 mod vectors;

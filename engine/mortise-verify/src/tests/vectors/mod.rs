@@ -15,6 +15,7 @@ mod forks;
 mod histories;
 mod receipts;
 mod states;
+mod successions;
 
 use crate::Engine;
 use crate::refusal::Refusal;
@@ -207,6 +208,7 @@ fn vectors_are_what_the_code_makes_and_our_verifier_says_of_them_what_they_say()
         checkpoints::tlog_file(),
         commitments::file(),
         forks::file(),
+        successions::file(),
     ] {
         assert!(file.cases.len() > 10, "{}", file.name);
         file.check();
