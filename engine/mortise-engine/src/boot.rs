@@ -72,10 +72,6 @@ pub enum BootError {
     /// The boot could not be bound to the enclave.
     #[error("the attestation: {0}")]
     Attest(#[from] AttestError),
-    /// The genesis names a predecessor. Taking its place needs the ceremony, whose signatures this
-    /// version does not check: it takes none rather than one that nobody agreed to.
-    #[error("the genesis names a predecessor, which this version does not take the place of")]
-    Predecessor,
     /// The policy has witnesses, and there is no way to them.
     #[error("the policy has witnesses, and no way to them is configured")]
     NoWitnesses,
@@ -111,7 +107,6 @@ impl BootError {
             Self::SnapshotAhead { .. } => "LOG_ENDS_BEFORE_SNAPSHOT",
             Self::HeadMismatch { .. } => "LOG_HEAD_MISMATCH",
             Self::Attest(_) => "ATTESTATION",
-            Self::Predecessor => "GENESIS_PREDECESSOR",
             Self::NoWitnesses => "NO_WITNESSES",
             Self::Witness { refusal, .. } => refusal.name(),
         }
@@ -165,9 +160,6 @@ async fn found(
         return Err(BootError::KeysLost);
     }
     let genesis = genesis.ok_or(BootError::NoGenesis)?;
-    if genesis.predecessor.is_some() {
-        return Err(BootError::Predecessor);
-    }
     let (_, sealed) = keyring::found(genesis, vault, entropy).await?;
     // The keys first: keys without a genesis are found again, a genesis without keys is a loss.
     store.blob_put(keyring::KEYS_BLOB, codec::encode(&sealed), false).await?;

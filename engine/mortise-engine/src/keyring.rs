@@ -15,6 +15,8 @@ use mortise_format::domains;
 use mortise_format::ids::{Bytes32, EngineId};
 use mortise_format::policy::{Genesis, GenesisKeys, PolicyError, engine_id};
 use mortise_verify::note::{KeyUse, NoteError, NoteKey};
+use mortise_verify::refusal::Refusal as _;
+use mortise_verify::succession::{self, SuccessionError, VerifiedSuccession};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use zeroize::Zeroizing;
@@ -50,6 +52,9 @@ pub enum IdentityError {
     /// The genesis is inconsistent.
     #[error("the genesis is inconsistent: {0}")]
     Policy(#[from] PolicyError),
+    /// The genesis does not take the place of the predecessor that it names.
+    #[error("the genesis does not take the place of its predecessor: {}: {_0}", _0.name())]
+    Predecessor(SuccessionError),
     /// The unsealed keys are not those that the engine id covers.
     #[error("the sealed keys are not those of the engine id")]
     Mismatch,
@@ -70,6 +75,7 @@ impl IdentityError {
             Self::Vault(VaultError::Unavailable(_)) => "KEY_SERVICE_UNAVAILABLE",
             Self::Codec(_) => "GENESIS_BLOB",
             Self::Policy(_) => "GENESIS_POLICY",
+            Self::Predecessor(_) => "GENESIS_PREDECESSOR",
             Self::Mismatch => "GENESIS_KEYS_MISMATCH",
             Self::KeyCommitment { .. } => "KEY_COMMITMENT",
         }
@@ -91,6 +97,8 @@ pub struct Identity {
     pub log_keys: LogKeys,
     /// What the engine started from.
     pub genesis: Genesis,
+    /// Whose place it took, when it was made in a recovery.
+    pub succession: Option<VerifiedSuccession>,
 }
 
 impl Identity {
@@ -152,13 +160,15 @@ impl GenesisSecrets {
 /// Makes the keys of a new engine and seals them.
 ///
 /// # Errors
-/// `Policy` for an inconsistent genesis; `Vault`.
+/// `Policy` for an inconsistent genesis; `Predecessor` for one whose operators, witnesses or keys
+/// did not agree to what it says of the engine before it; `Vault`.
 pub async fn found(
     genesis: &Genesis,
     vault: &dyn Vault,
     entropy: &dyn Entropy,
 ) -> Result<(EngineId, SealedKeys), IdentityError> {
     genesis.check()?;
+    succession_of(genesis)?;
     let (secrets, signer) = GenesisSecrets::draw(entropy);
     let log_secret_commitment = secrets.log_secret().commitment(domains::LOG_SECRET_COMMITMENT);
     let checkpoint = secrets.checkpoint().public_key();
@@ -170,16 +180,23 @@ pub async fn found(
     Ok((engine_id, SealedKeys { keys, log_secret_commitment, wrapped_key, cipher }))
 }
 
+/// Whose place an engine with this genesis takes; nobody's when it names none.
+fn succession_of(genesis: &Genesis) -> Result<Option<VerifiedSuccession>, IdentityError> {
+    let named = genesis.predecessor.as_ref();
+    named.map(|_| succession::verify(genesis)).transpose().map_err(IdentityError::Predecessor)
+}
+
 /// Unseals the keys of an engine and checks them against its id.
 ///
 /// # Errors
-/// `Vault`, `Policy`, `Mismatch`.
+/// `Policy`, `Predecessor`, `Vault`, `Mismatch`.
 pub async fn unseal(
     genesis: Genesis,
     sealed: &SealedKeys,
     vault: &dyn Vault,
 ) -> Result<Identity, IdentityError> {
     genesis.check()?;
+    let succession = succession_of(&genesis)?;
     let log_secret_commitment = sealed.log_secret_commitment;
     let engine_id = engine_id(&sealed.keys, &log_secret_commitment, &genesis.hash());
     let context = KeyContext { engine_id, epoch: 0, purpose: KeyPurpose::Genesis };
@@ -200,7 +217,15 @@ pub async fn unseal(
         return Err(IdentityError::Mismatch);
     }
     let log_keys = LogKeys::new(log_secret, &engine_id);
-    Ok(Identity { engine_id, signer, checkpoint, log_secret_commitment, log_keys, genesis })
+    Ok(Identity {
+        engine_id,
+        signer,
+        checkpoint,
+        log_secret_commitment,
+        log_keys,
+        genesis,
+        succession,
+    })
 }
 
 /// The keys of epochs, unwrapped when first needed.

@@ -19,9 +19,11 @@ use mortise_format::wire::params::{
 };
 use mortise_format::wire::results::{
     ChainInfo, CleanupResult, EngineInfo, Health, LockStatus, NonceResult, PolicyResult,
-    StateRootResult, StatementView,
+    PredecessorView, StateRootResult, StatementView,
 };
 use mortise_format::wire::{Call, ErrorObject, HexBytes};
+use mortise_verify::history::TreeHead;
+use mortise_verify::succession::VerifiedSuccession;
 use serde_json::Value;
 
 pub(super) type Answered = Result<Json, ErrorObject>;
@@ -272,6 +274,7 @@ async fn engine_info(gate: &Gate) -> Answered {
         log_secret_commitment: identity.log_secret_commitment,
         name: identity.genesis.name.clone(),
         genesis_hash: identity.genesis.hash(),
+        predecessor: identity.succession.as_ref().map(predecessor),
         policy_hash,
         version: VERSION.into(),
         epoch: statement.epoch,
@@ -288,6 +291,11 @@ async fn engine_info(gate: &Gate) -> Answered {
         recent_roots_max: RECENT_ROOTS_MAX as u64,
         pruning_horizon: pruning_horizon(statement.time_ms, serving),
     }))
+}
+
+fn predecessor(succession: &VerifiedSuccession) -> PredecessorView {
+    let TreeHead { size, root } = succession.head();
+    PredecessorView { engine_id: succession.predecessor(), size, root }
 }
 
 async fn create_lock(gate: &Gate, params: CreateLock) -> Answered {

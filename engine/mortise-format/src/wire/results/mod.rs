@@ -29,7 +29,7 @@ pub use reading::{
 pub use receipt::{ReceiptView, StatementView};
 pub use service::{
     Attestation, BindingView, BootAttestation, ChainInfo, CleanupResult, EngineInfo, Health,
-    NonceResult, PolicyResult, SimulationResult, StateRootResult,
+    NonceResult, PolicyResult, PredecessorView, SimulationResult, StateRootResult,
 };
 pub use state::{BalanceResult, LockedBalanceResult, OtherLeaf, ProofResult};
 

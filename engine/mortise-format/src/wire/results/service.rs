@@ -149,6 +149,9 @@ pub struct EngineInfo {
     pub name: String,
     /// Hash of the genesis.
     pub genesis_hash: Bytes32,
+    /// The engine whose place this one took in a recovery.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub predecessor: Option<PredecessorView>,
     /// Policy in force.
     pub policy_hash: PolicyHash,
     /// Version of the code.
@@ -184,6 +187,19 @@ impl EngineInfo {
         let keys = GenesisKeys { signing, checkpoint: self.checkpoint_key.0 };
         Some(engine_id(&keys, &self.log_secret_commitment, &self.genesis_hash))
     }
+}
+
+/// The engine before a recovery, and where its log is said to have ended. The genesis says who
+/// agreed to that, and the engine id covers it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PredecessorView {
+    /// Its id.
+    pub engine_id: EngineId,
+    /// Frames of its last cosigned checkpoint.
+    pub size: u64,
+    /// Their history root.
+    pub root: Root,
 }
 
 /// A served chain.
