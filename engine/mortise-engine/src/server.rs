@@ -368,14 +368,17 @@ async fn serve(
             }
             Err(error)
         }
-        () = &mut shutdown => {
-            if phase.now() == Phase::Ready {
+        () = &mut shutdown => match phase.now() {
+            Phase::Ready => {
                 phase.enter(Phase::Stopping);
                 // Without store or witnesses what was taken is never answered.
                 let _ = tokio::time::timeout(STOP_TIME_MAX, ledger.send(Stop)).await;
                 tokio::time::sleep(LAST_ANSWERS).await;
+                Ok(())
             }
-            Ok(())
+            // A fault that nobody looked at yet does not become a stop in order.
+            Phase::Fault { name, why } => Err(EngineError::Witness { name, why }),
+            _ => Ok(()),
         }
     }
 }

@@ -90,13 +90,15 @@ fn head(shown: &Shown) -> TreeHead {
 }
 
 /// The newest checkpoint: the one place where it is written for callers. Under witnesses it has
-/// their cosignatures; a head between two rounds of them has none.
+/// their cosignatures; a head that was never asked about by itself has none, until the next is
+/// released.
 fn newest_note(gate: &Gate, shown: &Shown) -> Result<String, ErrorObject> {
-    let cosigned = serving(gate)?.council.as_ref().and_then(|council| council.newest());
-    if let Some(cosigned) = cosigned.filter(|cosigned| cosigned.head == head(shown)) {
+    let head = head(shown);
+    let council = serving(gate)?.council.as_ref();
+    if let Some(cosigned) = council.and_then(|council| council.cosigned_at(&head)) {
         return Ok(cosigned.note.clone());
     }
-    checkpoint::note(&serving(gate)?.identity, &head(shown)).map_err(|_| unexpected())
+    checkpoint::note(&serving(gate)?.identity, &head).map_err(|_| unexpected())
 }
 
 fn one_each<const N: usize>(shown: &Shown) -> Result<[&[[u8; 32]]; N], ErrorObject> {

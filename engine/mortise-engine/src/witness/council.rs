@@ -8,7 +8,8 @@ use mortise_format::witness::WitnessKey;
 use mortise_verify::checkpoint::{Witnesses, checkpoint_text};
 use mortise_verify::history::TreeHead;
 use mortise_verify::note::{KeyUse, NoteError, NoteKey};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A checkpoint with the cosignatures of a quorum.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,8 +28,13 @@ pub struct Council {
     members: Vec<Member>,
     witnesses: Witnesses,
     port: Arc<dyn Port>,
-    newest: Mutex<Option<Arc<Cosigned>>>,
+    /// The newest last.
+    recent: Mutex<VecDeque<Arc<Cosigned>>>,
 }
+
+/// Cosigned checkpoints that are kept. A head is kept before its frames are released and shown
+/// until the next ones are, while one more may be on its way.
+const RECENT_MAX: usize = 4;
 
 /// A witness, and the size that it is known to have cosigned last.
 struct Member {
@@ -54,8 +60,8 @@ impl Council {
         let members = policy.witnesses.iter().map(member).collect();
         let (origin, signer) = (identity.origin(), identity.checkpoint.clone());
         let log = identity.log_key()?;
-        let newest = Mutex::default();
-        Ok(Some(Self { origin, log, signer, members, witnesses, port, newest }))
+        let recent = Mutex::default();
+        Ok(Some(Self { origin, log, signer, members, witnesses, port, recent }))
     }
 
     /// The verifier key of the log, which each witness has to know.
@@ -80,15 +86,27 @@ impl Council {
 
     /// The newest checkpoint that a quorum cosigned, since this boot.
     pub fn newest(&self) -> Option<Arc<Cosigned>> {
-        self.newest.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.recent().back().cloned()
+    }
+
+    /// The cosigned checkpoint of a head, if it is a recent one.
+    pub fn cosigned_at(&self, head: &TreeHead) -> Option<Arc<Cosigned>> {
+        self.recent().iter().find(|cosigned| cosigned.head == *head).cloned()
     }
 
     /// Remembers a cosigned checkpoint.
     pub(super) fn keep(&self, cosigned: Cosigned) -> Arc<Cosigned> {
         let cosigned = Arc::new(cosigned);
-        let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
-        *newest = Some(Arc::clone(&cosigned));
+        let mut recent = self.recent();
+        if recent.len() == RECENT_MAX {
+            recent.pop_front();
+        }
+        recent.push_back(Arc::clone(&cosigned));
         cosigned
+    }
+
+    fn recent(&self) -> MutexGuard<'_, VecDeque<Arc<Cosigned>>> {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The text of a checkpoint, and the note with the log's own signature.
@@ -107,6 +125,7 @@ impl Council {
         &self.witnesses.keys()[member]
     }
 
+    /// The size that a witness is known to have cosigned last.
     pub(super) fn cosigned(&self, member: usize) -> u64 {
         *self.members[member].cosigned.lock().unwrap_or_else(PoisonError::into_inner)
     }
