@@ -2,6 +2,7 @@
 //! each thing that a dishonest one wrote. Method: logs of the random workload over several epochs;
 //! then frames sealed with all of the engine's keys, wrong in one thing.
 
+mod checkpoints;
 mod command;
 mod honest;
 mod liar;

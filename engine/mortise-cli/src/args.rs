@@ -97,7 +97,7 @@ pub enum Command {
     DevKms(KmsArgs),
     /// Write a least-privilege key policy, or judge one.
     Policy(PolicyArgs),
-    /// Write or check a genesis file.
+    /// Write or check a genesis file; take the place of an engine whose log is lost.
     Genesis(GenesisArgs),
     /// Build, measure, compare, sign and boot enclave images.
     Image(ImageArgs),

@@ -63,7 +63,7 @@ fn run(cli: Cli, output: &Output) -> Result<(), Failure> {
         Command::Policy(args) => policy::run(&args, output),
         Command::Demo(args) => wait_for(demo::run(args, output)),
         Command::DevEngine(_) => Err(Failure::usage("the engine starts in a system of its own")),
-        Command::Genesis(args) => genesis::run(&args, output),
+        Command::Genesis(args) => genesis::run(&args, connection.key.as_deref(), output),
         Command::Reader(args) => wait_for(reader::run(&args, connection, output)),
         Command::Image(args) => image::run(&args, output),
         Command::Key(args) => key::run(&args, connection.key.as_deref(), output),

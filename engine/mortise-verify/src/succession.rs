@@ -7,8 +7,8 @@
 //!   -> k of its operators signed (old id, new genesis)                    VerifiedSuccession
 //! ```
 //! What it is for: the engine before it is founded on such a genesis, the operators before they
-//! sign, and whoever relied on the old id: everything is judged by the **old** policy, which the old
-//! id covers, and nothing but the genesis is needed.
+//! sign, and whoever relied on the old id: everything is judged by the **old** policy, which the
+//! old id covers, and nothing but the genesis is needed.
 //!
 //! What it does not do: fetch the old log, know whether a larger checkpoint exists. Whoever has one
 //! shows it to [`VerifiedSuccession::check_newest`].
@@ -116,8 +116,8 @@ pub enum SuccessionError {
 /// A succession that no operator has agreed to yet.
 ///
 /// What it proves: the carried parts are those of the engine with this id; the holder of its
-/// checkpoint key signed the checkpoint for its own log; a quorum of its witnesses cosigned it. What
-/// it does not prove: that anybody decided anything, that no larger checkpoint exists.
+/// checkpoint key signed the checkpoint for its own log; a quorum of its witnesses cosigned it.
+/// What it does not prove: that anybody decided anything, that no larger checkpoint exists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnsignedSuccession {
     succession: Succession,

@@ -224,6 +224,21 @@ impl Driver {
         }
     }
 
+    /// An engine of another genesis on an empty disk, under the same witnesses; not booted.
+    pub fn successor(&self, genesis: Genesis, seed: u64) -> Self {
+        Self { genesis, ..self.beside(Disk::default(), seed) }
+    }
+
+    /// The genesis.
+    pub fn genesis_mut(&mut self) -> &mut Genesis {
+        &mut self.genesis
+    }
+
+    /// The newest checkpoint that a quorum of the witnesses cosigned, since this boot.
+    pub fn cosigned(&self) -> Option<String> {
+        Some(self.engine().council.as_ref()?.newest()?.note.clone())
+    }
+
     /// Kills the engine and cuts the power: of the frames that were written and not synced, the
     /// first `kept` survive. Who waits for an answer gets none.
     pub fn crash(&mut self, kept: usize) {

@@ -98,6 +98,12 @@ impl Party {
         &signers[at.expect("ALL has every party")]
     }
 
+    /// The key as a key file has it: published, and never good for anything.
+    pub fn secret_text(self) -> &'static str {
+        let at = Self::ALL.iter().position(|party| *party == self);
+        SECRETS[at.expect("ALL has every party")]
+    }
+
     /// The address.
     pub fn address(self) -> Address {
         self.signer().address()

@@ -16,13 +16,13 @@ mod source;
 use crate::failure::Failure;
 use crate::log;
 use crate::output::Output;
-use crate::verify::{PolicyFile, pcr, root, statement};
+use crate::verify::{ImageArgs, PolicyFile, WitnessArgs, checkpoint, pcr, root, statement};
 use mortise_client::random_request_id;
 use mortise_format::ids::EngineId;
 use mortise_verify::attestation::{AWS_NITRO_ROOT_G1, Pcr};
 use mortise_verify::replay::{AuditKeys, Auditor, BootTrust, Images, Report, Subject};
 use serde_json::Value;
-use source::Source;
+pub(crate) use source::Source;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -37,6 +37,7 @@ Examples:
   mortise audit engine.log --keys audit.json --root nitro-root.pem --pcr0 $PCR0
   mortise audit /var/lib/mortise --keys audit.json --policy trust.toml --report audit-report.json
   mortise audit engine.log --keys audit.json --statement receipt.json    is my receipt in this log?
+  mortise audit engine.log --checkpoint kept.json    is this the log that the witnesses cosigned?
 
 Exit codes: 0 nothing is wrong, 1 findings (each by name, frame and event) or a file that is \
 refused, 2 wrong usage.";
@@ -60,33 +61,21 @@ pub struct AuditArgs {
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
 
-    /// Root to believe: a PEM file, the SHA-256 of the certificate, or `aws`; repeatable.
-    #[arg(long, value_name = "PEM-FILE|SHA256|aws")]
-    root: Vec<String>,
-
-    /// Approved image, 96 hex digits; repeatable: every image that the log may have had.
-    #[arg(long, value_name = "HEX", value_parser = pcr)]
-    pcr0: Vec<Pcr>,
-
-    /// Approved kernel and first ramdisk; repeatable.
-    #[arg(long, value_name = "HEX", value_parser = pcr)]
-    pcr1: Vec<Pcr>,
-
-    /// Approved application; repeatable.
-    #[arg(long, value_name = "HEX", value_parser = pcr)]
-    pcr2: Vec<Pcr>,
-
-    /// Approved certificate that signed the image; repeatable.
-    #[arg(long, value_name = "HEX", value_parser = pcr)]
-    pcr8: Vec<Pcr>,
-
-    /// Check documents for any image that is not in debug mode: to look, not to trust.
-    #[arg(long, conflicts_with_all = ["pcr0", "pcr1", "pcr2", "pcr8"])]
-    any_image: bool,
+    #[command(flatten)]
+    image: ImageArgs,
 
     /// An answer of the engine with a signed statement that the log must contain; repeatable.
     #[arg(long, value_name = "FILE")]
     statement: Vec<PathBuf>,
+
+    /// A checkpoint of the log that somebody kept (an answer of getCheckpoint or getReceipt, a
+    /// tlog-proof, or the bare note); repeatable. A quorum of the genesis' witnesses must have
+    /// cosigned it, or of those of --witness.
+    #[arg(long, value_name = "FILE")]
+    checkpoint: Vec<PathBuf>,
+
+    #[command(flatten)]
+    witnesses: WitnessArgs,
 
     /// Threads that prepare frames; one for each core when not given.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
@@ -162,32 +151,42 @@ fn subject(args: &AuditArgs, policy: &PolicyFile, source: &Source) -> Result<Sub
         return Err(Failure::usage("--engine-id and --policy name different engines"));
     }
     let kept: Result<Vec<_>, _> = args.statement.iter().map(|path| statement(path)).collect();
+    let notes: Result<Vec<_>, _> = args.checkpoint.iter().map(|path| checkpoint(path)).collect();
+    let (genesis, founding) = (source.genesis()?, source.founding()?);
+    if !args.checkpoint.is_empty() && (genesis.is_none() || founding.is_none()) {
+        return Err(Failure::usage(
+            "--checkpoint: the log came without genesis and founding keys, so that nobody can tell \
+             its own checkpoints\n  next: audit the data folder, or an export that has them",
+        ));
+    }
     Ok(Subject {
         engine_id,
-        genesis: source.genesis()?,
-        founding: source.founding()?,
+        genesis,
+        founding,
         trust: trust(args, policy)?,
         kept: kept?,
+        checkpoints: notes?,
+        witnesses: args.witnesses.read(policy)?,
     })
 }
 
 /// Roots and images of flags and policy file; flags go first. Nothing named, nothing believed.
 fn trust(args: &AuditArgs, policy: &PolicyFile) -> Result<Option<BootTrust>, Failure> {
-    let texts = if args.root.is_empty() { &policy.roots } else { &args.root };
+    let texts = if args.image.root.is_empty() { &policy.roots } else { &args.image.root };
     let mut roots = Vec::new();
     for text in texts {
         roots.extend(root(text)?);
     }
     let named = [
-        (0, &args.pcr0, &policy.pcr0),
-        (1, &args.pcr1, &policy.pcr1),
-        (2, &args.pcr2, &policy.pcr2),
-        (8, &args.pcr8, &policy.pcr8),
+        (0, &args.image.pcr0, &policy.pcr0),
+        (1, &args.image.pcr1, &policy.pcr1),
+        (2, &args.image.pcr2, &policy.pcr2),
+        (8, &args.image.pcr8, &policy.pcr8),
     ];
     let mut sets = BTreeMap::new();
     for (index, flags, file) in named {
         let mut set: BTreeSet<Pcr> = flags.iter().copied().collect();
-        if set.is_empty() && !args.any_image {
+        if set.is_empty() && !args.image.any_image {
             for text in file {
                 set.insert(pcr(text).map_err(Failure::usage)?);
             }
@@ -196,7 +195,7 @@ fn trust(args: &AuditArgs, policy: &PolicyFile) -> Result<Option<BootTrust>, Fai
             sets.insert(index, set);
         }
     }
-    let images = match (args.any_image, sets.contains_key(&0)) {
+    let images = match (args.image.any_image, sets.contains_key(&0)) {
         (true, _) => Images::Any,
         (false, true) => Images::Approved(sets),
         (false, false) if roots.is_empty() && sets.is_empty() => return Ok(None),

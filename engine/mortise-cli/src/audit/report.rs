@@ -3,7 +3,10 @@
 use super::Run;
 use mortise_format::ids::Bytes32;
 use mortise_format::lock::Durability;
-use mortise_verify::replay::{BootAttestation, EpochReport, Finding, Founding, Level, Report};
+use mortise_verify::replay::{
+    BootAttestation, CheckpointReport, CheckpointVerdict, EpochReport, Finding, Founding, Level,
+    Recovery, Report,
+};
 use serde_json::{Value, json};
 
 /// Findings that are spelled out for people; the JSON has more.
@@ -18,7 +21,9 @@ pub(super) fn json(run: &Run) -> Value {
         "engineId": report.engine_id.map(|id| id.to_string()),
         "engine": report.engine.map(|address| address.to_string()),
         "engineIdProven": report.founding == Founding::Proven,
-        "recoveredFrom": report.recovered_from.map(|id| id.to_string()),
+        "recovery": report.recovery.as_ref().map(recovery_json),
+        "checkpoints": report.checkpoints.iter().map(checkpoint_json).collect::<Vec<_>>(),
+        "cosignedTo": report.cosigned_to(),
         "durability": report.durability.map(Durability::name),
         "frames": report.frames,
         "events": report.events,
@@ -76,6 +81,75 @@ fn finding_json(finding: &Finding) -> Value {
         "index": finding.index,
         "text": finding.text(),
     })
+}
+
+/// Whose place the engine took, where that log ended and who agreed.
+fn recovery_json(recovery: &Recovery) -> Value {
+    let mut value = json!({
+        "predecessor": recovery.predecessor.to_string(),
+        "verified": recovery.verified.is_some(),
+    });
+    if let Some(verified) = &recovery.verified {
+        let witnesses = &verified.unsigned().policy().witnesses;
+        let by = verified.unsigned().cosignatures().iter();
+        value["size"] = json!(verified.head().size);
+        value["root"] = json!(verified.head().root.to_string());
+        value["cosignedBy"] = by
+            .filter_map(|c| Some(json!({"name": witnesses.get(c.witness)?.name, "time": c.time})))
+            .collect();
+        value["agreedBy"] = verified.operators().iter().map(|o| json!(o.to_string())).collect();
+    }
+    value
+}
+
+fn recovery_text(recovery: &Recovery) -> String {
+    let Some(verified) = &recovery.verified else {
+        return "NOT AGREED TO: see the findings".to_owned();
+    };
+    let (head, unsigned) = (verified.head(), verified.unsigned());
+    format!(
+        "whose log ended at {} frames, root {}; cosigned by {} of {} witnesses, agreed to by {} \
+         of {} operators",
+        head.size,
+        head.root,
+        unsigned.cosignatures().len(),
+        unsigned.policy().witnesses.len(),
+        verified.operators().len(),
+        unsigned.policy().operators.len(),
+    )
+}
+
+fn checkpoint_json(kept: &CheckpointReport) -> Value {
+    json!({
+        "size": kept.head.map(|head| head.size),
+        "root": kept.head.map(|head| head.root.to_string()),
+        "cosignedBy": kept.cosigned_by.iter()
+            .map(|(name, time)| json!({"name": name, "time": time})).collect::<Vec<_>>(),
+        "verdict": verdict(kept),
+    })
+}
+
+fn verdict(kept: &CheckpointReport) -> &'static str {
+    match kept.verdict {
+        CheckpointVerdict::Cosigned => "cosigned",
+        CheckpointVerdict::Signed => "signed by the log alone",
+        CheckpointVerdict::OtherRoot => "another root: a fork",
+        CheckpointVerdict::Ahead => "ahead of the log",
+        CheckpointVerdict::NotChecked => "not checked",
+        _ => "refused",
+    }
+}
+
+fn checkpoint_text(kept: &CheckpointReport) -> String {
+    let mut text = verdict(kept).to_owned();
+    if let Some(head) = kept.head {
+        text.push_str(&format!(", {} frames", head.size));
+    }
+    if !kept.cosigned_by.is_empty() {
+        let names: Vec<&str> = kept.cosigned_by.iter().map(|(name, _)| name.as_str()).collect();
+        text.push_str(&format!(", by {}", names.join(", ")));
+    }
+    text
 }
 
 fn epoch_json(epoch: &EpochReport) -> Value {
@@ -144,8 +218,21 @@ fn not_checked(run: &Run) -> Vec<String> {
             unsigned(report)
         ));
     }
-    open.push("that the log ends here: only a newer --statement shows a dropped tail".to_owned());
-    open.push("cosignatures of witnesses: they are not part of the log".to_owned());
+    open.push(
+        "that the log ends here: a newer --statement or --checkpoint shows a dropped tail".into(),
+    );
+    match report.cosigned_to() {
+        0 => open
+            .push("that witnesses know this log: show what they cosigned with --checkpoint".into()),
+        size if size < report.frames => open.push(format!(
+            "that witnesses know the last {} frames: a newer --checkpoint closes that",
+            report.frames - size
+        )),
+        _ => {}
+    }
+    if report.recovery.as_ref().is_some_and(|recovery| recovery.verified.is_some()) {
+        open.push("the log of the engine before the recovery: audit that too".to_owned());
+    }
     open.push(
         "MACs, whose keys never leave the engine; commands that were never logged".to_owned(),
     );
@@ -172,8 +259,9 @@ pub(super) fn text(run: &Run) -> String {
     if let Some(mode) = report.durability {
         line("durability", mode.name().to_owned());
     }
-    if let Some(before) = report.recovered_from {
-        line("recovered from", before.to_string());
+    if let Some(recovery) = &report.recovery {
+        line("takes place of", recovery.predecessor.to_string());
+        line("", recovery_text(recovery));
     }
     line("frames", format!("{} in {} epochs", report.frames, report.epochs.len()));
     line("events", report.events.to_string());
@@ -182,6 +270,9 @@ pub(super) fn text(run: &Run) -> String {
     line("changes by time", report.timed.to_string());
     line("statements", format!("{} as they must be", report.statements));
     line("signed to", format!("frame {} of {}", report.signed_to, report.frames));
+    for kept in &report.checkpoints {
+        line("checkpoint", checkpoint_text(kept));
+    }
     line("history root", Bytes32(report.history_root.0).to_string());
     line("state root", Bytes32(report.state_root.0).to_string());
     line("took", {

@@ -19,7 +19,7 @@ const READ_BYTES: usize = 4 * 1024 * 1024;
 const BUFFER_BYTES: usize = 1024 * 1024;
 
 /// A log to be read once, frame by frame.
-pub(super) struct Source {
+pub(crate) struct Source {
     from: From,
     parts: Parts,
     total: u64,

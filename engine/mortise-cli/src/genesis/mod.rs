@@ -1,12 +1,17 @@
-//! `mortise genesis`: write a genesis file, or show the hash of one.
+//! `mortise genesis`: write a genesis file, or show the hash of one; make the one of a recovery.
+
+mod changes;
+mod recover;
 
 use crate::failure::Failure;
 use crate::output::Output;
-use clap::Args;
+use crate::verify::refusal;
+use clap::{Args, Subcommand};
 use mortise_client::random_request_id;
 use mortise_format::ids::Bytes32;
 use mortise_format::policy::Genesis;
 use mortise_format::wire::genesis::{self, GenesisError};
+use mortise_verify::succession;
 use serde_json::{Map, Value, json};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -26,12 +31,16 @@ Examples:
   mortise genesis --merge witnesses.json --out genesis.json
       witnessed: {\"origin\": {\"form\": \"c2sp\", \"domain\": \"locks.example\"}, \"policy\":
         {\"witnesses\": [\"VKEY\", \"VKEY\", \"VKEY\"], \"witnessesMin\": 2}}
-      where a VKEY is the line that `mortise witness key` prints";
+      where a VKEY is the line that `mortise witness key` prints
+  mortise genesis recover --help                when the newest frames of a log are lost";
 
 /// Flags of `mortise genesis`.
 #[derive(Debug, Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
 pub struct GenesisArgs {
+    #[command(subcommand)]
+    recover: Option<GenesisCommand>,
+
     /// Show the hash of this file and write nothing.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["from", "merge", "name", "salt", "out"])]
     check: Option<PathBuf>,
@@ -40,6 +49,23 @@ pub struct GenesisArgs {
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
 
+    #[command(flatten)]
+    edit: EditArgs,
+
+    /// Write the file here instead of printing it.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum GenesisCommand {
+    /// Take the place of an engine whose newest frames are lost: draft, sign, combine.
+    Recover(recover::RecoverArgs),
+}
+
+/// How a genesis differs from the one that it starts from.
+#[derive(Debug, Default, Args)]
+struct EditArgs {
     /// Merge this JSON into it (RFC 7396: objects merge, lists are replaced, null removes).
     #[arg(long, value_name = "FILE")]
     merge: Option<PathBuf>,
@@ -51,49 +77,48 @@ pub struct GenesisArgs {
     /// What makes this engine another than one with equal rules; random when not given.
     #[arg(long, value_name = "BYTES32")]
     salt: Option<Bytes32>,
-
-    /// Write the file here instead of printing it.
-    #[arg(long, value_name = "FILE")]
-    out: Option<PathBuf>,
 }
 
-/// Runs `mortise genesis`.
-pub fn run(args: &GenesisArgs, output: &Output) -> Result<(), Failure> {
+/// Runs `mortise genesis`; `key` is the file of --key.
+pub fn run(args: &GenesisArgs, key: Option<&Path>, output: &Output) -> Result<(), Failure> {
+    if let Some(GenesisCommand::Recover(args)) = &args.recover {
+        return recover::run(args, key, output);
+    }
     if let Some(path) = &args.check {
         let genesis = parse(path, &read(path)?)?;
-        show(&genesis, output);
-        return Ok(());
+        return show(&genesis, output);
     }
-    let genesis = build(args)?;
-    let text = genesis::print(&genesis);
-    match &args.out {
-        Some(path) => {
-            write_new(path, &text)?;
-            show(&genesis, output);
-        }
-        None => {
-            output.data(&text);
-            output.note(&format!("genesis hash {}", genesis.hash()));
-        }
-    }
-    Ok(())
-}
-
-fn build(args: &GenesisArgs) -> Result<Genesis, Failure> {
     let start = match &args.from {
         Some(path) => parse(path, &read(path)?)?,
         None => genesis::dev(Bytes32(random_request_id().0)),
     };
-    let mut value: Value = serde_json::from_str(&genesis::print(&start)).map_err(Failure::check)?;
-    if let Some(path) = &args.merge {
-        let edit = read(path)?;
-        let edit = serde_json::from_str(&edit).map_err(|e| named(path, e))?;
-        merge(&mut value, edit);
+    let genesis = build(&start, &args.edit)?;
+    let text = genesis::print(&genesis);
+    match &args.out {
+        Some(path) => {
+            write_new(path, &text)?;
+            show(&genesis, output)
+        }
+        None => {
+            output.data(&text);
+            output.note(&format!("genesis hash {}", genesis.hash()));
+            Ok(())
+        }
     }
-    if let Some(name) = &args.name {
+}
+
+/// The genesis to start from, with the edits.
+fn build(start: &Genesis, edit: &EditArgs) -> Result<Genesis, Failure> {
+    let mut value: Value = serde_json::from_str(&genesis::print(start)).map_err(Failure::check)?;
+    if let Some(path) = &edit.merge {
+        let text = read(path)?;
+        let patch = serde_json::from_str(&text).map_err(|e| named(path, e))?;
+        merge(&mut value, patch);
+    }
+    if let Some(name) = &edit.name {
         value["name"] = json!(name);
     }
-    if let Some(salt) = &args.salt {
+    if let Some(salt) = &edit.salt {
         value["salt"] = json!(salt);
     }
     genesis::parse(&value.to_string()).map_err(|e| Failure::check(wrong(&e)))
@@ -144,10 +169,10 @@ fn write_new(path: &Path, text: &str) -> Result<(), Failure> {
     std::io::Write::write_all(&mut file, text.as_bytes()).map_err(|e| named(path, e))
 }
 
-fn show(genesis: &Genesis, output: &Output) {
+fn show(genesis: &Genesis, output: &Output) -> Result<(), Failure> {
     let (hash, policy) = (genesis.hash().to_string(), genesis.policy.hash().to_string());
     let (durability, rules) = (genesis.policy.durability().name(), &genesis.policy);
-    let value = json!({"name": genesis.name, "genesisHash": hash, "policyHash": policy,
+    let mut value = json!({"name": genesis.name, "genesisHash": hash, "policyHash": policy,
         "durability": durability, "witnesses": rules.witnesses.len(),
         "witnessesMin": rules.witnesses_min, "witnessesFaultyMax": rules.witnesses_faulty_max});
     let mut lines = vec![
@@ -160,7 +185,14 @@ fn show(genesis: &Genesis, output: &Output) {
         let (k, n, f) = (rules.witnesses_min, rules.witnesses.len(), rules.witnesses_faulty_max);
         lines.push(("witnesses", format!("{k} of {n} must cosign, {f} may lie")));
     }
+    // a genesis of a recovery is only as good as what its operators agreed to
+    if genesis.predecessor.is_some() {
+        let verified = succession::verify(genesis).map_err(|error| refusal(&error))?;
+        recover::tell(verified.unsigned(), &mut value, &mut lines);
+        recover::tell_operators(&verified, &mut value, &mut lines);
+    }
     output.thing(&value, &lines);
+    Ok(())
 }
 
 #[cfg(test)]
@@ -174,9 +206,9 @@ mod tests {
         assert_eq!(value, json!({"a": {"c": [3]}, "d": 4, "e": {"f": 5}}));
     }
 
-    fn args(merge: Option<PathBuf>) -> GenesisArgs {
-        let salt = Some(Bytes32([7; 32]));
-        GenesisArgs { check: None, from: None, merge, name: None, salt, out: None }
+    fn edited(merge: Option<PathBuf>) -> Result<Genesis, Failure> {
+        let start = genesis::dev(Bytes32([7; 32]));
+        build(&start, &EditArgs { merge, ..EditArgs::default() })
     }
 
     #[test]
@@ -184,13 +216,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let edit = folder.path().join("edit.json");
         std::fs::write(&edit, r#"{"policy": {"lockSecondsMax": 7200}}"#).unwrap();
-        let genesis = build(&args(Some(edit.clone()))).unwrap();
+        let genesis = edited(Some(edit.clone())).unwrap();
         assert_eq!(genesis.policy.lock_s_max, 7200);
-        assert_ne!(genesis.hash(), build(&args(None)).unwrap().hash());
+        assert_ne!(genesis.hash(), edited(None).unwrap().hash());
         for bad in [r#"{"policy": {"lockSecondMax": 7200}}"#, r#"{"policy": {"chains": []}}"#, "{"]
         {
             std::fs::write(&edit, bad).unwrap();
-            assert_eq!(build(&args(Some(edit.clone()))).unwrap_err().exit_code(), 1, "{bad}");
+            assert_eq!(edited(Some(edit.clone())).unwrap_err().exit_code(), 1, "{bad}");
         }
     }
 }

@@ -11,7 +11,7 @@
 use super::advice;
 use super::report::{Mode, Report};
 use super::source::{Source, hex};
-use super::trust::{Believed, Images, root};
+use super::trust::{Believed, ImageArgs, Images, pcr, root};
 use super::whom::PolicyFile;
 use crate::args::ConnectionArgs;
 use crate::failure::Failure;
@@ -55,31 +55,8 @@ pub struct AttestationArgs {
     /// A document (bytes, hex or base64) or an engine's answer (JSON); - for stdin.
     file: Option<PathBuf>,
 
-    /// Root to believe: a PEM file, the SHA-256 of the certificate, or `aws`; repeatable.
-    ///
-    /// Without it the root of AWS Nitro Enclaves is, and no other.
-    #[arg(long, value_name = "PEM-FILE|SHA256|aws")]
-    root: Vec<String>,
-
-    /// Approved image, 96 hex digits; repeatable, so that old and new both pass an upgrade.
-    #[arg(long, value_name = "HEX", value_parser = pcr)]
-    pcr0: Vec<Pcr>,
-
-    /// Approved kernel and first ramdisk; repeatable.
-    #[arg(long, value_name = "HEX", value_parser = pcr)]
-    pcr1: Vec<Pcr>,
-
-    /// Approved application; repeatable.
-    #[arg(long, value_name = "HEX", value_parser = pcr)]
-    pcr2: Vec<Pcr>,
-
-    /// Approved certificate that signed the image; repeatable.
-    #[arg(long, value_name = "HEX", value_parser = pcr)]
-    pcr8: Vec<Pcr>,
-
-    /// Take any image that is not in debug mode: to look, not to trust.
-    #[arg(long, conflicts_with_all = ["pcr0", "pcr1", "pcr2", "pcr8"])]
-    any_image: bool,
+    #[command(flatten)]
+    image: ImageArgs,
 
     /// The nonce that the document of FILE was asked with.
     #[arg(long, value_name = "HEX", requires = "file", value_parser = nonce)]
@@ -111,11 +88,6 @@ enum At {
     Live,
     /// The one that it states.
     Document,
-}
-
-/// One register of a flag.
-pub(crate) fn pcr(text: &str) -> Result<Pcr, String> {
-    Pcr::parse(text).map_err(|error| format!("a register is 96 hex digits: {error}"))
 }
 
 fn nonce(text: &str) -> Result<HexBytes, String> {
@@ -159,7 +131,7 @@ fn warn(images: &Images, output: &Output) {
 impl AttestationArgs {
     fn believed(&self) -> Result<Believed, Failure> {
         let file = PolicyFile::read(self.policy.as_deref())?;
-        let texts = self.root.iter().chain(&file.roots);
+        let texts = self.image.root.iter().chain(&file.roots);
         let named: Result<Vec<_>, Failure> = texts.map(|text| root(text)).collect();
         let mut roots = named?.concat();
         if roots.is_empty() {
@@ -171,14 +143,15 @@ impl AttestationArgs {
                 "the policy file names an image by halves\n  next: name its pcr0, pcr1 and pcr2",
             ));
         }
-        if self.any_image && images == [false; 3] {
+        if self.image.any_image && images == [false; 3] {
             return Err(Failure::usage("--any-image, and a policy file that names images"));
         }
-        let pcr0 = with(&self.pcr0, &file.pcr0)?;
-        let (pcr1, pcr2) = (with(&self.pcr1, &file.pcr1)?, with(&self.pcr2, &file.pcr2)?);
-        let pcr8 = with(&self.pcr8, &file.pcr8)?;
+        let pcr0 = with(&self.image.pcr0, &file.pcr0)?;
+        let (pcr1, pcr2) =
+            (with(&self.image.pcr1, &file.pcr1)?, with(&self.image.pcr2, &file.pcr2)?);
+        let pcr8 = with(&self.image.pcr8, &file.pcr8)?;
         let named = [(0, &*pcr0), (1, &*pcr1), (2, &*pcr2), (8, &*pcr8)];
-        Ok(Believed { roots, images: Images::of_flags(self.any_image, named)? })
+        Ok(Believed { roots, images: Images::of_flags(self.image.any_image, named)? })
     }
 
     fn is_archived(&self) -> bool {

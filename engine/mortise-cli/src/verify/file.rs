@@ -8,6 +8,7 @@ use mortise_format::ids::{Bytes32, Signature};
 use mortise_format::wire::results::{ReceiptView, SignedStatementView, StatementView};
 use mortise_format::wire::{HexBytes, json};
 use mortise_verify::statement::SignedStatement;
+use mortise_verify::tlog_proof::TlogProof;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::io::Read;
@@ -15,6 +16,8 @@ use std::path::Path;
 
 /// Most bytes of a file: an answer with the largest event, in hex.
 const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// How a `tlog-proof@v1` begins.
+const TLOG_PROOF: &[u8] = b"c2sp.org/tlog-proof@";
 
 /// The bytes of a file; `-` is stdin.
 pub(super) fn bytes(path: &Path) -> Result<Vec<u8>, Failure> {
@@ -32,7 +35,7 @@ pub(super) fn bytes(path: &Path) -> Result<Vec<u8>, Failure> {
 }
 
 /// The answer in a file, out of its envelope.
-pub(super) fn answer(path: &Path) -> Result<Value, Failure> {
+pub(crate) fn answer(path: &Path) -> Result<Value, Failure> {
     let mut value = json::parse(&bytes(path)?).map_err(|error| form(path, &error.to_string()))?;
     if value.get("jsonrpc").is_some() && value.get("error").is_some() {
         return Err(form(path, "the engine answered with an error: there is nothing to check"));
@@ -52,8 +55,30 @@ pub(super) fn text(path: &Path, name: &str) -> Result<Vec<u8>, Failure> {
     Ok(text.as_bytes().to_vec())
 }
 
+/// The checkpoint in a file: a signed note as it is, that of a `tlog-proof@v1`, or that of an
+/// answer of getCheckpoint or getReceipt.
+pub(crate) fn checkpoint(path: &Path) -> Result<Vec<u8>, Failure> {
+    let content = bytes(path)?;
+    let content = match content.first() {
+        Some(b'{') => {
+            let value = answer(path)?;
+            let text = value.get("checkpoint").or(value.get("tlogProof")).and_then(Value::as_str);
+            let text = text.ok_or_else(|| form(path, "no text `checkpoint` or `tlogProof`"))?;
+            text.as_bytes().to_vec()
+        }
+        _ => content,
+    };
+    match content.starts_with(TLOG_PROOF) {
+        true => {
+            let proof = TlogProof::parse(&content).map_err(|error| refused::by(&error))?;
+            Ok(proof.checkpoint().as_bytes().to_vec())
+        }
+        false => Ok(content),
+    }
+}
+
 /// Reads a type from a value.
-pub(super) fn read<T: DeserializeOwned>(path: &Path, value: Value) -> Result<T, Failure> {
+pub(crate) fn read<T: DeserializeOwned>(path: &Path, value: Value) -> Result<T, Failure> {
     serde_json::from_value(value).map_err(|error| form(path, &error.to_string()))
 }
 

@@ -19,14 +19,15 @@ mod refused;
 mod report;
 mod root;
 mod source;
+mod succession;
 mod trust;
 mod verdict;
 mod whom;
 
-pub(crate) use attestation::pcr;
-pub(crate) use file::statement;
-pub(crate) use trust::{Believed, Images, root};
-pub(crate) use whom::PolicyFile;
+pub(crate) use file::{answer, checkpoint, read as read_value, statement};
+pub(crate) use refused::by as refusal;
+pub(crate) use trust::{Believed, ImageArgs, Images, pcr, root};
+pub(crate) use whom::{PolicyFile, WitnessArgs};
 
 use crate::args::ConnectionArgs;
 use crate::failure::Failure;
@@ -54,6 +55,8 @@ enum VerifyCommand {
     Commitment(commitment::CommitmentArgs),
     /// Check evidence that an engine contradicted itself, or make it; offline.
     Fork(fork::ForkArgs),
+    /// Check that a genesis takes the place of an engine whose log was lost; offline.
+    Succession(succession::SuccessionArgs),
 }
 
 /// Runs `mortise verify`.
@@ -73,5 +76,6 @@ pub async fn run(
         VerifyCommand::Root(args) => root::run(args, trust, output),
         VerifyCommand::Commitment(args) => commitment::run(args, trust, output),
         VerifyCommand::Fork(args) => fork::run(args, trust, output),
+        VerifyCommand::Succession(args) => succession::run(args, output),
     }
 }

@@ -10,7 +10,7 @@ pub(super) fn name(error: &impl Refusal) -> &'static str {
 }
 
 /// A refusal by the library: exit 1.
-pub(super) fn by(error: &impl Refusal) -> Failure {
+pub(crate) fn by(error: &impl Refusal) -> Failure {
     named(error.name(), &error.to_string())
 }
 
@@ -41,6 +41,22 @@ fn next(name: &str) -> &'static str {
         "Quorum" | "Cosignature" => {
             "the witnesses that you named did not vouch for this checkpoint: ask for a newer one, \
              or check --witness and --quorum"
+        }
+        "PredecessorId" => {
+            "parts of the old engine were changed: take genesis, keys and log secret commitment \
+             from its log or its getEngineInfo"
+        }
+        "NotAnOperator" | "TooFewOperators" | "OperatorTwice" => {
+            "the operators of the old engine did not agree to this file: let as many as its policy \
+             asks for sign it, unchanged (mortise genesis recover sign)"
+        }
+        "LaterCheckpoint" | "OtherRoot" => {
+            "the old log went on, or forked, behind what the operators named: keep both files, \
+             they are evidence"
+        }
+        "NoWitnesses" => {
+            "nothing says where the old log ended: found a new engine without a predecessor, and \
+             say so"
         }
         "Position" => "the answer is about another entry: name the one that you asked about",
         "ShowsAbsence" | "ShowsPresence" | "Mixed" => {

@@ -16,6 +16,41 @@ const AWS: &str = "aws";
 const PEM_BEGIN: &str = "-----BEGIN CERTIFICATE-----";
 const PEM_END: &str = "-----END CERTIFICATE-----";
 
+/// The flags that name roots and images.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ImageArgs {
+    /// Root to believe: a PEM file, the SHA-256 of the certificate, or `aws`; repeatable.
+    ///
+    /// Without it the root of AWS Nitro Enclaves is, and no other.
+    #[arg(long, value_name = "PEM-FILE|SHA256|aws")]
+    pub root: Vec<String>,
+
+    /// Approved image, 96 hex digits; repeatable, so that old and new both pass an upgrade.
+    #[arg(long, value_name = "HEX", value_parser = pcr)]
+    pub pcr0: Vec<Pcr>,
+
+    /// Approved kernel and first ramdisk; repeatable.
+    #[arg(long, value_name = "HEX", value_parser = pcr)]
+    pub pcr1: Vec<Pcr>,
+
+    /// Approved application; repeatable.
+    #[arg(long, value_name = "HEX", value_parser = pcr)]
+    pub pcr2: Vec<Pcr>,
+
+    /// Approved certificate that signed the image; repeatable.
+    #[arg(long, value_name = "HEX", value_parser = pcr)]
+    pub pcr8: Vec<Pcr>,
+
+    /// Take any image that is not in debug mode: to look, not to trust.
+    #[arg(long, conflicts_with_all = ["pcr0", "pcr1", "pcr2", "pcr8"])]
+    pub any_image: bool,
+}
+
+/// One register of a flag.
+pub(crate) fn pcr(text: &str) -> Result<Pcr, String> {
+    Pcr::parse(text).map_err(|error| format!("a register is 96 hex digits: {error}"))
+}
+
 /// One `--root`: a fingerprint, `aws`, or a file with certificates in PEM or with a fingerprint.
 pub(crate) fn root(text: &str) -> Result<Vec<RootFingerprint>, Failure> {
     if text == AWS {

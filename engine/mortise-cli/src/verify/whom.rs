@@ -46,6 +46,13 @@ pub(super) struct LogArgs {
     #[arg(long, value_name = "NAME")]
     origin: Option<String>,
 
+    #[command(flatten)]
+    witnesses: WitnessArgs,
+}
+
+/// The flags that name witnesses.
+#[derive(Debug, clap::Args)]
+pub(crate) struct WitnessArgs {
     /// Key of a witness: `name+id+base64`; repeatable.
     #[arg(long, value_name = "KEY")]
     witness: Vec<String>,
@@ -53,6 +60,24 @@ pub(super) struct LogArgs {
     /// How many of the witnesses must have cosigned; all when not given.
     #[arg(long, value_name = "N", requires = "witness")]
     quorum: Option<usize>,
+}
+
+impl WitnessArgs {
+    /// The witnesses of flags, or else of the policy file; none when nobody names any.
+    pub fn read(&self, file: &PolicyFile) -> Result<Option<Witnesses>, Failure> {
+        let (texts, quorum) = match self.witness.is_empty() {
+            false => (&self.witness, self.quorum),
+            true => (&file.witnesses, file.quorum),
+        };
+        let keys: Result<Vec<_>, _> =
+            texts.iter().map(|text| note_key(KeyUse::Witness, text)).collect();
+        let keys = keys?;
+        if keys.is_empty() {
+            return Ok(None);
+        }
+        let quorum = quorum.unwrap_or(keys.len());
+        Witnesses::new(keys, quorum).map(Some).map_err(Failure::usage)
+    }
 }
 
 /// A policy file. Every name is optional; an unknown one is refused.
@@ -164,19 +189,7 @@ impl LogArgs {
         let key = note_key(KeyUse::Log, text)?;
         let origin = self.origin.as_ref().or(file.origin.as_ref());
         let origin = origin.map_or_else(|| key.name().to_owned(), Clone::clone);
-        let (texts, quorum) = match self.witness.is_empty() {
-            false => (&self.witness, self.quorum),
-            true => (&file.witnesses, file.quorum),
-        };
-        let keys: Result<Vec<_>, _> =
-            texts.iter().map(|text| note_key(KeyUse::Witness, text)).collect();
-        let witnesses = match keys? {
-            none if none.is_empty() => None,
-            keys => {
-                let quorum = quorum.unwrap_or(keys.len());
-                Some(Witnesses::new(keys, quorum).map_err(Failure::usage)?)
-            }
-        };
+        let witnesses = self.witnesses.read(file)?;
         Ok(Log { key, origin, witnesses })
     }
 }

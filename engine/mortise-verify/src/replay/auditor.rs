@@ -2,6 +2,7 @@
 
 use super::anchors::Anchors;
 use super::boots::BootTrust;
+use super::checkpoints::{Checkpoints, Recovery};
 use super::finding::{Fact, Finding};
 use super::judge::Judge;
 use super::keys::AuditKeys;
@@ -9,8 +10,10 @@ use super::prepare::{Asked, Content, Prepared, Read};
 use super::report::{BootAttestation, EpochReport, FINDINGS_KEPT, Founding, Gap, Report};
 use super::statements;
 use crate::attestation::KeyBinding;
+use crate::checkpoint::Witnesses;
 use crate::engine::Engine;
 use crate::statement::SignedStatement;
+use crate::succession;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use mortise_core::body::{Boot, ClearBody, Statement};
@@ -35,6 +38,10 @@ pub struct Subject {
     pub trust: Option<BootTrust>,
     /// Statements of the engine that somebody kept.
     pub kept: Vec<SignedStatement>,
+    /// Checkpoints of its log that somebody kept: signed notes. They take genesis and founding.
+    pub checkpoints: Vec<Vec<u8>>,
+    /// Who must have cosigned them; without it the witnesses of the genesis.
+    pub witnesses: Option<Witnesses>,
 }
 
 /// Follows a log and judges it.
@@ -46,6 +53,7 @@ pub struct Auditor {
     follower: Follower,
     engine: Option<Address>,
     anchors: Anchors,
+    checkpoints: Checkpoints,
     report: Report,
 }
 
@@ -67,11 +75,14 @@ impl Auditor {
     /// foresee: it keeps him from choosing keys that slow the replay down.
     pub fn new(mut subject: Subject, keys: Option<AuditKeys>, map_seed: u64) -> Self {
         let anchors = Anchors::new(core::mem::take(&mut subject.kept));
+        let notes = core::mem::take(&mut subject.checkpoints);
+        let checkpoints = Checkpoints::new(notes, subject.witnesses.take());
         let report = Report {
             engine_id: None,
             engine: None,
             founding: Founding::Named,
-            recovered_from: None,
+            recovery: None,
+            checkpoints: Vec::new(),
             durability: None,
             frames: 0,
             events: 0,
@@ -96,7 +107,7 @@ impl Auditor {
             broken_at: None,
         };
         let (follower, engine) = (Follower::Start, None);
-        Self { subject, keys, map_seed, follower, engine, anchors, report }
+        Self { subject, keys, map_seed, follower, engine, anchors, checkpoints, report }
     }
 
     /// True when the chain broke: nothing that follows can be judged.
@@ -175,8 +186,9 @@ impl Auditor {
         }
         self.follower = Follower::Chain(Box::new(Chain::new(found)));
         if let Some(genesis) = &self.subject.genesis {
-            self.report.recovered_from = genesis.predecessor.as_ref().map(|p| p.engine_id);
             self.report.durability = Some(genesis.policy.durability());
+            let refused = self.recovery();
+            self.find_all(0, refused.into_iter().collect());
         }
         if let (Some(genesis), Some((keys, secret))) =
             (&self.subject.genesis, &self.subject.founding)
@@ -184,6 +196,8 @@ impl Auditor {
             if engine_id(keys, secret, &genesis.hash()) == found {
                 self.report.founding = Founding::Proven;
                 self.engine = address_of_compressed(&keys.signing);
+                let facts = self.checkpoints.begin(genesis, keys, &found);
+                self.find_all(0, facts);
             } else {
                 self.find_all(0, alloc::vec![Fact::Identity]);
             }
@@ -201,6 +215,18 @@ impl Auditor {
         {
             self.find_all(0, alloc::vec![Fact::PolicyHash]);
         }
+    }
+
+    /// Whose place the engine took, as its genesis says, and whether that was agreed to.
+    fn recovery(&mut self) -> Option<Fact> {
+        let genesis = self.subject.genesis.as_ref()?;
+        let predecessor = genesis.predecessor.as_ref()?.engine_id;
+        let (verified, refused) = match succession::verify(genesis) {
+            Ok(verified) => (Some(verified), None),
+            Err(error) => (None, Some(Fact::Succession(error))),
+        };
+        self.report.recovery = Some(Recovery { predecessor, verified });
+        refused
     }
 
     /// At a boot frame: its keys and its document.
@@ -371,6 +397,8 @@ impl Auditor {
             epoch.events += u64::from(header.event_count);
             epoch.to_ms = header.time_ms;
         }
+        let facts = self.checkpoints.meet(statement.history_size, &statement.history_root);
+        self.find_all(statement.seq, facts);
         let Some(address) = self.engine else { return };
         let engine = Engine { id: header.engine_id, address };
         let (facts, is_signed) = self.anchors.meet(engine, &statement);
@@ -388,6 +416,11 @@ impl Auditor {
             let facts = self.anchors.end(Engine { id, address });
             self.find_all(self.report.frames, facts);
         }
+        if !self.is_broken() {
+            let facts = self.checkpoints.end();
+            self.find_all(self.report.frames, facts);
+        }
+        self.report.checkpoints = self.checkpoints.into_reports();
         self.report.engine = self.engine;
         self.report
     }

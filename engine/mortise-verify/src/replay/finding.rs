@@ -1,6 +1,9 @@
 //! What is wrong with a log, by name and place.
 
 use crate::attestation::AttestationError;
+use crate::checkpoint::CheckpointError;
+use crate::refusal::Refusal as _;
+use crate::succession::SuccessionError;
 use alloc::string::String;
 use mortise_core::apply::Corruption;
 use mortise_core::machine::FollowError;
@@ -90,6 +93,24 @@ pub enum Fact {
         /// The frame that it is about.
         about: u64,
     },
+    /// A kept checkpoint is none of this log, or too few witnesses cosigned it.
+    #[error("a kept checkpoint is refused: {}: {_0}", _0.name())]
+    Checkpoint(CheckpointError),
+    /// The log has another root where a kept checkpoint ends.
+    #[error("a kept checkpoint of {size} frames has another root: a fork")]
+    CheckpointFork {
+        /// Frames of the checkpoint.
+        size: u64,
+    },
+    /// A kept checkpoint is of more frames than the log has.
+    #[error("a kept checkpoint is of {size} frames, and the log ends before: its end was dropped")]
+    CheckpointAhead {
+        /// Frames of the checkpoint.
+        size: u64,
+    },
+    /// The genesis does not take the place of the predecessor that it names.
+    #[error("the genesis does not take the place of its predecessor: {}: {_0}", _0.name())]
+    Succession(SuccessionError),
     /// The frame does not open under the content root of its epoch.
     #[error("the frame does not open, or its events do not decode: {0}")]
     Content(FollowError),
@@ -194,6 +215,10 @@ impl Fact {
             Self::StatementSigner { .. } => "StatementSigner",
             Self::Fork { .. } => "Fork",
             Self::LogEndsEarly { .. } => "LogEndsEarly",
+            Self::Checkpoint(_) => "Checkpoint",
+            Self::CheckpointFork { .. } => "CheckpointFork",
+            Self::CheckpointAhead { .. } => "CheckpointAhead",
+            Self::Succession(_) => "Succession",
             Self::Content(FollowError::Seal(_)) => "Cipher",
             Self::Content(_) => "Events",
             Self::EventRoot => "EventRoot",

@@ -31,6 +31,7 @@
 mod anchors;
 mod auditor;
 mod boots;
+mod checkpoints;
 mod finding;
 mod judge;
 #[cfg(feature = "json")]
@@ -42,6 +43,7 @@ mod statements;
 
 pub use auditor::{Auditor, Subject};
 pub use boots::{BootTrust, Images};
+pub use checkpoints::{CheckpointReport, CheckpointVerdict, Recovery};
 pub use finding::{Fact, Finding};
 #[cfg(feature = "json")]
 pub use key_file::{KEY_FILE_FORMAT, KeyFileError};

@@ -1,5 +1,6 @@
 //! What an audit comes to.
 
+use super::checkpoints::{CheckpointReport, CheckpointVerdict, Recovery};
 use super::finding::Finding;
 use crate::attestation::Pcr;
 use alloc::string::String;
@@ -100,7 +101,9 @@ pub struct Report {
     /// How that address is known.
     pub founding: Founding,
     /// The engine that this one took the place of in a recovery, as its genesis says.
-    pub recovered_from: Option<EngineId>,
+    pub recovery: Option<Recovery>,
+    /// Kept checkpoints, in the order in which they were given.
+    pub checkpoints: Vec<CheckpointReport>,
     /// The mode of its answers, as its genesis says. Cosignatures are not part of a log.
     pub durability: Option<Durability>,
     /// Frames that stand in the chain.
@@ -163,6 +166,13 @@ impl Report {
         } else {
             Level::Outside
         }
+    }
+
+    /// Frames before this one are under a checkpoint that was kept and that a quorum cosigned.
+    pub fn cosigned_to(&self) -> u64 {
+        let good = |c: &&CheckpointReport| c.verdict == CheckpointVerdict::Cosigned;
+        let sizes = self.checkpoints.iter().filter(good).filter_map(|c| c.head);
+        sizes.map(|head| head.size).max().unwrap_or_default()
     }
 
     /// Epochs whose boot frame has no attestation document.

@@ -1,0 +1,328 @@
+//! `mortise genesis recover`: the ceremony after a log was lost behind its witnesses
+//! (`specs/durability-and-recovery.md`).
+//!
+//! ```text
+//! draft    genesis and founding keys of the old engine + a cosigned checkpoint -> new genesis
+//! sign     each operator, on a machine of his own: looks, signs, hands on a signature
+//! combine  signatures of enough operators -> the genesis that an engine can be founded on
+//! ```
+//! What it does not do: send anything, decide. Every check is `mortise_verify::succession`, the one
+//! that the engine makes before it is founded.
+//!
+//! Invariants: nothing incomplete is written as a genesis; nothing is signed that was not checked
+//! and shown.
+
+use super::{EditArgs, build, changes, named, parse, read, write_new};
+use crate::audit::Source;
+use crate::failure::Failure;
+use crate::key;
+use crate::output::Output;
+use crate::verify::{answer, checkpoint, read_value, refusal};
+use clap::{Args, Subcommand};
+use mortise_client::random_request_id;
+use mortise_format::ids::{Bytes32, Signature, to_checksum};
+use mortise_format::policy::{Genesis, GenesisKeys};
+use mortise_format::succession::Predecessor;
+use mortise_format::wire::genesis;
+use mortise_format::wire::results::EngineInfo;
+use mortise_verify::succession::{self, SuccessionError, UnsignedSuccession, VerifiedSuccession};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+
+const EXAMPLES: &str = "\
+When: an engine stays in WITNESS_AHEAD or WITNESS_FORK, and the newest copy of its log is lost. \
+The old id ends; a new engine takes its place, and everybody can see that it did. Holds of the old \
+engine are not moved: claims on them are settled by contracts, or by hand from receipts.
+
+  1. keep everything: the log that is left, receipts, checkpoints
+  2. mortise genesis recover draft --log /var/lib/mortise --checkpoint kept.json --out draft.json
+  3. each operator, on a machine of his own:
+     mortise genesis recover sign draft.json --key operator.key
+  4. mortise genesis recover combine draft.json --signature 0x... --signature 0x... \\
+        --out genesis.json
+  5. mortise genesis --check genesis.json; a new image with it; an engine on an empty store
+
+A checkpoint is an answer of getCheckpoint or getReceipt, a tlog-proof, or the bare note. Give \
+every one that somebody kept: the largest is taken.
+
+Exit codes: 0 done, 1 a check failed (its name comes first), 2 wrong usage.";
+
+/// Flags of `mortise genesis recover`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct RecoverArgs {
+    #[command(subcommand)]
+    command: RecoverCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum RecoverCommand {
+    /// Write the new genesis, for the operators of the old engine to sign.
+    Draft(DraftArgs),
+    /// Check a draft, show it, and sign it with the key of --key as an operator.
+    Sign {
+        /// The draft.
+        draft: PathBuf,
+    },
+    /// Put the signatures of enough operators into a draft.
+    Combine(CombineArgs),
+}
+
+#[derive(Debug, Args)]
+struct DraftArgs {
+    /// The log that is left: a data folder of a host that is stopped, or an export.
+    #[arg(long, value_name = "SOURCE", required_unless_present = "genesis")]
+    log: Option<PathBuf>,
+
+    /// Without a log: the genesis file of the old engine.
+    #[arg(long, value_name = "FILE", requires = "info", conflicts_with = "log")]
+    genesis: Option<PathBuf>,
+
+    /// Without a log: an answer of getEngineInfo that somebody kept.
+    #[arg(long, value_name = "FILE", requires = "genesis")]
+    info: Option<PathBuf>,
+
+    /// A cosigned checkpoint of the old log; repeatable, the largest is taken.
+    #[arg(long, value_name = "FILE", required = true)]
+    checkpoint: Vec<PathBuf>,
+
+    /// Rules of the new engine: those of the old one, with these edits.
+    #[command(flatten)]
+    edit: EditArgs,
+
+    /// Write the draft here.
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+struct CombineArgs {
+    /// The draft that they signed.
+    draft: PathBuf,
+
+    /// The signature of an operator; repeatable.
+    #[arg(long, value_name = "HEX", value_parser = signature, required = true)]
+    signature: Vec<Signature>,
+
+    /// Write the genesis here.
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+}
+
+fn signature(text: &str) -> Result<Signature, String> {
+    let value = Value::String(text.to_owned());
+    serde_json::from_value(value).map_err(|error| error.to_string())
+}
+
+/// Runs `mortise genesis recover`.
+pub(super) fn run(args: &RecoverArgs, key: Option<&Path>, output: &Output) -> Result<(), Failure> {
+    match &args.command {
+        RecoverCommand::Draft(args) => draft(args, output),
+        RecoverCommand::Sign { draft } => sign(draft, key, output),
+        RecoverCommand::Combine(args) => combine(args, output),
+    }
+}
+
+/// Genesis and founding keys of the old engine.
+fn founded(args: &DraftArgs) -> Result<(Genesis, GenesisKeys, Bytes32), Failure> {
+    if let Some(path) = &args.log {
+        let source = Source::open(path)?;
+        let missing = |what: &str| {
+            Failure::check(format!(
+                "{}: the log came without its {what}\n  next: name both with --genesis FILE and \
+                 --info FILE (an answer of getEngineInfo)",
+                path.display()
+            ))
+        };
+        let genesis = source.genesis()?.ok_or_else(|| missing("genesis"))?;
+        let (keys, secret) = source.founding()?.ok_or_else(|| missing("founding keys"))?;
+        return Ok((genesis, keys, secret));
+    }
+    let wanted = || Failure::usage("--log, or --genesis and --info, name the old engine");
+    let path = args.genesis.as_ref().ok_or_else(wanted)?;
+    let old = parse(path, &read(path)?)?;
+    let path = args.info.as_ref().ok_or_else(wanted)?;
+    let info: EngineInfo = read_value(path, answer(path)?)?;
+    let signing = info.public_key.0.as_slice().try_into();
+    let signing = signing.map_err(|_| named(path, "publicKey is not of 33 bytes"))?;
+    let keys = GenesisKeys { signing, checkpoint: info.checkpoint_key.0 };
+    Ok((old, keys, info.log_secret_commitment))
+}
+
+fn draft(args: &DraftArgs, output: &Output) -> Result<(), Failure> {
+    let (old, keys, log_secret_commitment) = founded(args)?;
+    let salt = Bytes32(random_request_id().0);
+    let start = Genesis { salt, predecessor: None, ..old.clone() };
+    let mut new = build(&start, &args.edit)?;
+    let mut predecessor = Predecessor {
+        engine_id: mortise_format::ids::EngineId::ZERO,
+        keys,
+        log_secret_commitment,
+        charter: old.charter(),
+        before: old.predecessor_hash(),
+        checkpoint: String::new(),
+        signatures: Vec::new(),
+    };
+    predecessor.engine_id = predecessor.computed_id();
+    new.predecessor = Some(predecessor);
+    let (new, verified) = with_largest(&new, &args.checkpoint)?;
+    write_new(&args.out, &genesis::print(&new))?;
+    show(&new, &verified, &[("draft", args.out.display().to_string())], output)?;
+    let policy = verified.policy();
+    output.note(&format!(
+        "next: {} of {} operators sign it: mortise genesis recover sign {} --key operator.key",
+        policy.operators_min,
+        policy.operators.len(),
+        args.out.display()
+    ));
+    Ok(())
+}
+
+/// The genesis with the largest of these checkpoints, all of which must be good and agree.
+fn with_largest(
+    new: &Genesis,
+    paths: &[PathBuf],
+) -> Result<(Genesis, UnsignedSuccession), Failure> {
+    let mut best: Option<(Genesis, UnsignedSuccession)> = None;
+    for path in paths {
+        let note = String::from_utf8(checkpoint(path)?);
+        let note = note.map_err(|_| named(path, "the checkpoint is not UTF-8"))?;
+        let mut with = new.clone();
+        if let Some(predecessor) = &mut with.predecessor {
+            predecessor.checkpoint = note;
+        }
+        let verified = UnsignedSuccession::verify(&with).map_err(|error| of(path, &error))?;
+        let head = verified.head();
+        match &best {
+            Some((_, other)) if other.head().size == head.size && other.head() != head => {
+                return Err(of(path, &SuccessionError::OtherRoot { size: head.size }));
+            }
+            Some((_, other)) if other.head().size >= head.size => {}
+            _ => best = Some((with, verified)),
+        }
+    }
+    best.ok_or_else(|| Failure::usage("name a checkpoint with --checkpoint"))
+}
+
+/// A refusal about a file.
+fn of(path: &Path, error: &SuccessionError) -> Failure {
+    let failure = refusal(error);
+    Failure::check(format!("{}: {}", path.display(), failure.text()))
+}
+
+fn sign(path: &Path, key: Option<&Path>, output: &Output) -> Result<(), Failure> {
+    let new = parse(path, &read(path)?)?;
+    let verified = UnsignedSuccession::verify(&new).map_err(|error| refusal(&error))?;
+    let signer = key::load(key)?;
+    let signature = signer.sign(&verified.digest());
+    let operator = verified.signer(0, &signature).map_err(|error| refusal(&error))?;
+    let mine = [("operator", to_checksum(&operator)), ("signature", signature.to_string())];
+    show(&new, &verified, &mine, output)?;
+    output.note("next: hand the signature on; enough of them make the genesis (recover combine)");
+    Ok(())
+}
+
+fn combine(args: &CombineArgs, output: &Output) -> Result<(), Failure> {
+    let mut new = parse(&args.draft, &read(&args.draft)?)?;
+    let predecessor = new.predecessor.as_mut();
+    let predecessor = predecessor.ok_or_else(|| refusal(&SuccessionError::NoPredecessor))?;
+    predecessor.signatures.extend(&args.signature);
+    predecessor.signatures.sort_by_key(|signature| signature.0);
+    predecessor.signatures.dedup();
+    let verified = succession::verify(&new).map_err(|error| refusal(&error))?;
+    write_new(&args.out, &genesis::print(&new))?;
+    let (mut value, mut lines) = (json!({"genesis": args.out}), Vec::new());
+    lines.push(("genesis", args.out.display().to_string()));
+    tell(verified.unsigned(), &mut value, &mut lines);
+    tell_operators(&verified, &mut value, &mut lines);
+    output.thing(&value, &lines);
+    output.note("next: found an engine on it, on an empty store; tell everybody its new engine id");
+    Ok(())
+}
+
+/// What is to be signed, and what differs from the old rules.
+fn show(
+    new: &Genesis,
+    verified: &UnsignedSuccession,
+    first: &[(&'static str, String)],
+    output: &Output,
+) -> Result<(), Failure> {
+    let mut value = json!({});
+    for (name, text) in first {
+        value[name] = json!(text);
+    }
+    let mut lines = first.to_vec();
+    tell(verified, &mut value, &mut lines);
+    let (needed, count) = (verified.policy().operators_min, verified.policy().operators.len());
+    value["operatorsMin"] = json!(needed);
+    lines.push(("must sign", format!("{needed} of {count} operators of the old engine")));
+    let changed = changed(new)?;
+    let pairs = changed.iter().map(|(at, what)| json!({"at": at, "change": what}));
+    value["changes"] = pairs.collect();
+    lines.extend(changed.into_iter().map(|(at, what)| ("changes", format!("{at}: {what}"))));
+    output.thing(&value, &lines);
+    Ok(())
+}
+
+/// What the new genesis has otherwise than the old one, but for salt and predecessor.
+fn changed(new: &Genesis) -> Result<Vec<(String, String)>, Failure> {
+    let Some(predecessor) = &new.predecessor else { return Ok(Vec::new()) };
+    let charter = predecessor.charter.clone();
+    let bare = |genesis: &Genesis| -> Result<Value, Failure> {
+        let text = genesis::print(genesis);
+        let mut value: Value = serde_json::from_str(&text).map_err(Failure::check)?;
+        value["salt"] = Value::Null;
+        Ok(value)
+    };
+    let old = Genesis {
+        name: charter.name,
+        salt: charter.salt,
+        policy: charter.policy,
+        origin: charter.origin,
+        predecessor: None,
+    };
+    let new = Genesis { predecessor: None, ..new.clone() };
+    Ok(changes::between(&bare(&old)?, &bare(&new)?))
+}
+
+/// A succession, for both kinds of readers.
+pub(super) fn tell(
+    verified: &UnsignedSuccession,
+    value: &mut Value,
+    lines: &mut Vec<(&'static str, String)>,
+) {
+    let (head, witnesses) = (verified.head(), &verified.policy().witnesses);
+    let by: Vec<(String, u64)> = verified
+        .cosignatures()
+        .iter()
+        .filter_map(|c| Some((witnesses.get(c.witness)?.name.clone(), c.time)))
+        .collect();
+    value["predecessor"] = json!({
+        "engineId": verified.predecessor().to_string(),
+        "origin": verified.origin(),
+        "size": head.size,
+        "root": head.root.to_string(),
+        "cosignedBy": by.iter().map(|(name, time)| json!({"name": name, "time": time}))
+            .collect::<Vec<_>>(),
+        "agreedGenesis": verified.agreed_genesis().to_string(),
+        "digest": Bytes32(verified.digest().0).to_string(),
+    });
+    lines.push(("takes the place of", verified.predecessor().to_string()));
+    lines.push(("its log ended at", format!("{} frames, root {}", head.size, head.root)));
+    for (name, time) in by {
+        lines.push(("cosigned by", format!("{name} at {time}")));
+    }
+    lines.push(("agreed genesis", verified.agreed_genesis().to_string()));
+}
+
+/// Who agreed to it.
+pub(super) fn tell_operators(
+    verified: &VerifiedSuccession,
+    value: &mut Value,
+    lines: &mut Vec<(&'static str, String)>,
+) {
+    let operators: Vec<String> = verified.operators().iter().map(to_checksum).collect();
+    value["genesisHash"] = json!(verified.genesis_hash().to_string());
+    value["agreedBy"] = json!(operators);
+    lines.extend(operators.into_iter().map(|operator| ("agreed by", operator)));
+}
