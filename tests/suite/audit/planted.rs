@@ -2,8 +2,10 @@
 
 use super::liar::{Liar, Parts, with_last_changed};
 use super::{audit, keys_of, log_of, named, subject};
+use mortise_engine::pipeline::Settings;
 use mortise_format::event::{Event, GrantedLock, RequestMark};
 use mortise_format::ids::LockId;
+use mortise_format::limits::{BATCH_LOCKS_MAX, FRAME_EXPIRIES_MAX};
 use mortise_format::lock::{Custody, LockTerms};
 use mortise_format::reject::{Limit, Reject};
 use mortise_testkit::driver::Driver;
@@ -188,6 +190,40 @@ fn omitted_early_and_repeated_expiries_are_named() {
         true
     });
     assert_eq!(other.len(), 2, "it is not due, and is no lock: {other:?}");
+}
+
+/// An engine with more locks that end at once than one frame changes.
+fn crowded() -> Driver {
+    let mut driver = Driver::new(61, Settings::default());
+    let policy = &mut driver.genesis_mut().policy;
+    (policy.concurrent_max, policy.requests_max) = (4000, 4000);
+    policy.commands_per_minute_max = 4000;
+    driver.boot().expect("an empty disk boots");
+    driver.settle();
+    let count = u64::try_from(FRAME_EXPIRIES_MAX).unwrap() + 40;
+    let nonces: Vec<u64> = (0..count).collect();
+    for batch in nonces.chunks(BATCH_LOCKS_MAX) {
+        let part = |nonce: &u64| (Party::Owner, terms(Party::Owner, *nonce, 1), request(*nonce));
+        let asked = driver.desk().commit_all(&batch.iter().map(part).collect::<Vec<_>>());
+        driver.answer(&asked);
+    }
+    assert_eq!(driver.pipeline().machine().state().lock_count(), nonces.len());
+    driver
+}
+
+#[test]
+fn a_frame_that_changes_fewer_of_the_due_locks_than_it_may_is_named() {
+    let driver = crowded();
+    let mut left = 0;
+    let found = due(&driver, |parts| {
+        let Event::LocksExpired { lock_ids } = &mut parts.events[1] else { panic!("they expire") };
+        assert_eq!(lock_ids.len(), FRAME_EXPIRIES_MAX, "a frame changes as many as it may");
+        lock_ids.pop();
+        left = lock_ids.len();
+        true
+    });
+    let fact = Fact::DueTooFew { due: FRAME_EXPIRIES_MAX + 40, found: left };
+    assert_eq!(found, [(0, None, fact.to_string())]);
 }
 
 #[test]

@@ -9,8 +9,9 @@ use mortise_format::asset::Asset;
 use mortise_format::command::CancelForm;
 use mortise_format::eip712::{Claim, Request};
 use mortise_format::fact::Withdrawal;
-use mortise_format::ids::{Address, LockId};
+use mortise_format::ids::{Address, Bytes32, LockId};
 use mortise_format::lock::LockTerms;
+use mortise_format::reading::ReadingGrant;
 
 /// Makes commands that a model's state calls for.
 #[derive(Debug, Clone)]
@@ -46,16 +47,18 @@ impl Workload {
 
     fn fresh(&mut self, rng: &mut Rng, model: &Model, now_s: u64) -> Asked {
         let lock = self.some_lock(rng, model);
-        match (rng.below(20), lock) {
-            (0..=4, _) | (_, None) => self.commit(rng, model, now_s),
+        match (rng.below(21), lock) {
+            (0..=4, _) => self.commit(rng, model, now_s),
             (5, _) => self.commit_batch(rng, model, now_s),
             (6, _) => self.approve(rng, model, now_s),
             (7, _) => self.cancel_draft(rng, model, now_s),
             (8 | 9, _) => self.fact(rng, now_s),
+            (20, _) => self.grant_reading(rng, now_s),
             (10..=13, Some((lock_id, lock))) => self.claim(rng, lock_id, &lock, now_s),
             (14 | 15, Some((lock_id, lock))) => self.release(rng, lock_id, &lock, now_s),
             (16 | 17, Some((lock_id, lock))) => self.cancel(rng, lock_id, &lock, now_s),
             (_, Some((lock_id, lock))) => self.extend(rng, lock_id, &lock, now_s),
+            (_, None) => self.commit(rng, model, now_s),
         }
     }
 
@@ -204,6 +207,24 @@ impl Workload {
             _ => &[Party::ObserverB, Party::ObserverC],
         };
         self.desk.fact(by, &fact)
+    }
+
+    fn grant_reading(&mut self, rng: &mut Rng, now_s: u64) -> Asked {
+        let from_epoch = if rng.one_in(10) { 0 } else { 1 + rng.below(3) };
+        let to_epoch = match rng.below(4) {
+            0 => 0,
+            1 => from_epoch.saturating_sub(1),
+            _ => from_epoch + rng.below(3),
+        };
+        let reader = Bytes32([u8::try_from(rng.below(4)).expect("below four"); 32]);
+        let request = self.request(rng, now_s);
+        let by: &[Party] = match rng.below(8) {
+            0 => &[Party::Stranger],
+            1 => &[Party::Operator, Party::Stranger],
+            2 => &[Party::Operator, Party::Operator],
+            _ => &[Party::Operator],
+        };
+        self.desk.grant_reading(by, &ReadingGrant { reader, from_epoch, to_epoch, request })
     }
 
     fn form(&mut self, rng: &mut Rng, now_s: u64) -> CancelForm {

@@ -11,6 +11,7 @@ use mortise_format::event::{Authority, Content, Event, GrantedLock, RequestMark}
 use mortise_format::fact::{BalanceFact, Withdrawal};
 use mortise_format::ids::{Address, Bytes32, FrameDigest, LockId, RequestId, Signature};
 use mortise_format::lock::{Custody, LegTerms, LockTerms, Status};
+use mortise_format::reading::ReadingGrant;
 use mortise_format::reject::{Field, Limit, Party, Reject};
 
 const SIGNATURE: Signature = Signature([0x55; 65]);
@@ -57,6 +58,10 @@ fn fact() -> BalanceFact {
         withdrawing: U256::ONE,
         withdrawal: Withdrawal::Requested,
     }
+}
+
+fn grant() -> ReadingGrant {
+    ReadingGrant { reader: Bytes32([0x91; 32]), from_epoch: 2, to_epoch: 0, request: REQUEST }
 }
 
 fn consent(form: CancelForm) -> SignedCancel {
@@ -120,6 +125,7 @@ pub fn of_the_engine() -> Vec<Event> {
         Event::TimeAdvanced { time_ms: 1_700_000_000_123 },
         Event::FactRecorded { fact: fact(), signatures: vec![SIGNATURE; 2] },
         Event::SnapshotTaken { seq: 14, digest: Bytes32([0xbb; 32]) },
+        Event::ReadingGranted { grant: grant(), signatures: vec![SIGNATURE; 2] },
     ];
     let refused = commands().into_iter().zip(rejects());
     events.extend(refused.map(|(command, reject)| Event::CommandRefused {
@@ -143,6 +149,7 @@ fn commands() -> Vec<Command> {
         Command::Extend { lock_id, new_expires: 15, request, signature },
         Command::RecordFact { fact: fact(), signatures: vec![signature] },
         Command::Claim { claim: claim(), signature },
+        Command::GrantReading { grant: grant(), signatures: vec![signature] },
     ]
 }
 
@@ -158,5 +165,6 @@ fn rejects() -> Vec<Reject> {
         Reject::ConsentRequired(Party::Nobody),
         Reject::StaleFacts { age: 6, max: 7 },
         Reject::ClaimExceeds { leg: 5, remaining: one },
+        Reject::Limit(Limit::ReadingGrants, one),
     ]
 }
