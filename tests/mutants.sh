@@ -141,6 +141,12 @@ mutant INV-13 $core/apply.rs 'if fits { Ok(()) } else { Err(Corruption::Policy) 
 mutant INV-17 engine/mortise-format/src/lock.rs '.address(&self.beneficiary)' '' commands::admission::every_field_of_a_lock
 mutant INV-17 $core/admit.rs 'if !terms.beneficiary.is_zero() {' 'if false {' commands::admission::approval_shows_neither
 mutant INV-17 $core/admit.rs 'if !terms.arbiter.is_zero() {' 'if false {' commands::admission::approval_shows_neither
+mutant INV-18 $core/state/images.rs 'if running < minimum {' 'if false {' commands::approvals::what_may_boot
+mutant INV-18 $core/state/images.rs '!images.is_empty() && !images.contains(found)' 'false' commands::approvals::what_may_boot
+mutant INV-18 $core/decide/images.rs 'if !is_quorum(state, signers) {' 'if false {' commands::approvals::enough_operators
+mutant INV-18 $core/decide/images.rs 'if Some(approval.serial) != state.next_approval() {' 'if false {' commands::approvals::an_approval_is_taken_once
+mutant INV-18 $core/decide/images.rs 'minimum < state.minimum_version() ||' '' commands::approvals::the_lowest_version
+mutant INV-18 $core/decide/images.rs '|| minimum > running' '' commands::approvals::the_first_thing
 mutant chain $core/seal.rs 'if !equal(&mac(keys, &aad, &leaf.cipher_digest), &leaf.mac) {' 'if false {' tamper::a_frame_that_was_remade
 mutant chain $core/machine/chain.rs 'if header.previous != head.digest {' 'if false {' tamper::forged::frame_in_the_wrong_place
 mutant chain $core/machine/follow.rs 'if self.tree.root() != frame.header().state_root {' 'if false {' tamper::forged::frame_whose_roots

@@ -4,6 +4,7 @@
 //! here say which answer it is.
 
 mod admission;
+mod approvals;
 mod changes;
 mod drafts;
 mod facts;

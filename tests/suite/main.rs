@@ -12,6 +12,7 @@ mod deploy;
 mod dev;
 mod durability;
 mod history;
+mod images;
 mod kms;
 mod no_std;
 mod nsm;

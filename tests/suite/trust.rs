@@ -6,7 +6,7 @@ mod audited;
 mod documents;
 mod live;
 mod measured;
-mod module;
+pub(crate) mod module;
 mod refused;
 mod sealed;
 mod software;
@@ -31,7 +31,7 @@ use std::sync::Arc;
 const NONCE: Bytes32 = Bytes32([0x6e; 32]);
 
 /// An engine in an enclave of its own.
-fn platform(vault: &Arc<dyn Vault>, module: &Arc<TestModule>) -> Option<Platform> {
+pub(crate) fn platform(vault: &Arc<dyn Vault>, module: &Arc<TestModule>) -> Option<Platform> {
     let (vault, module) = (Arc::clone(vault), Arc::clone(module));
     Some(Platform::new(vault, Attestation::Module(module)))
 }

@@ -1,5 +1,6 @@
 //! The command line: what can be said, and how it is explained.
 
+use crate::approval::ApprovalArgs;
 use crate::attested::ProofArgs;
 use crate::audit::AuditArgs;
 use crate::demo::DemoArgs;
@@ -121,6 +122,8 @@ pub enum Command {
     Witness(WitnessArgs),
     /// Let somebody read the log, or fetch the keys that a reader was granted.
     Reader(ReaderArgs),
+    /// Say which images may boot on the log: upgrades, by k of the operators.
+    Approval(ApprovalArgs),
     /// Make a key, or show the address of one.
     Key(KeyArgs),
     /// Encrypt and decrypt texts under keys of the key service.

@@ -8,6 +8,7 @@
 //!
 //! Exit codes: 0 done, 1 refused or a check failed, 2 wrong usage, 3 nobody answers, 4 not ready.
 
+mod approval;
 mod args;
 mod attested;
 mod audit;
@@ -66,6 +67,7 @@ fn run(cli: Cli, output: &Output) -> Result<(), Failure> {
         Command::Genesis(args) => genesis::run(&args, connection.key.as_deref(), output),
         Command::Reader(args) => wait_for(reader::run(&args, connection, output)),
         Command::Image(args) => image::run(&args, output),
+        Command::Approval(args) => wait_for(approval::run(&args, connection, output)),
         Command::Key(args) => key::run(&args, connection.key.as_deref(), output),
         Command::Explain(args) => explain::run(&args, output),
         Command::Lock(args) => wait_for(lock::run(&args, connection, output)),

@@ -12,11 +12,11 @@ use mortise_format::ids::{Address, Bytes32, EngineId, LockId, Signature};
 use mortise_format::lock::LockTerms;
 use mortise_format::wire::Method;
 use mortise_format::wire::params::{
-    CancelLock, CancelSignedAs, ClaimLock, CommitBatch, CommitLock, CreateLock, ExtendLock,
-    GetActiveLocks, GetAttestation, GetBalance, GetBootAttestation, GetConsistencyProof, GetEvents,
-    GetLock, GetLockedBalance, GetProof, GetReadingKeys, GetReceipt, GetStateRoot, GrantReading,
-    ListLocks, NoParams, ReleaseLock, SignLock, SimulateLock, SubmitChainFact, SuggestNonce,
-    VerifyFulfillment,
+    ApproveImages, CancelLock, CancelSignedAs, ClaimLock, CommitBatch, CommitLock, CreateLock,
+    ExtendLock, GetActiveLocks, GetAttestation, GetBalance, GetBootAttestation,
+    GetConsistencyProof, GetEvents, GetLock, GetLockedBalance, GetProof, GetReadingKeys,
+    GetReceipt, GetStateRoot, GrantReading, ListLocks, NoParams, ReleaseLock, SignLock,
+    SimulateLock, SubmitChainFact, SuggestNonce, VerifyFulfillment,
 };
 use mortise_format::wire::results::{
     Attestation, BalanceResult, BatchResult, BootAttestation, CheckpointResult, CleanupResult,
@@ -277,6 +277,14 @@ impl Client {
     /// Operators let somebody read the log.
     pub async fn grant_reading(&self, params: GrantReading) -> Result<FactResult> {
         let result: FactResult = self.change(Method::GrantReading, &params).await?;
+        check::receipt(&self.identity().await?, &result.receipt)?;
+        self.take_receipt(&result.receipt)?;
+        Ok(result)
+    }
+
+    /// Operators name the images that may boot on the log.
+    pub async fn approve_images(&self, params: ApproveImages) -> Result<FactResult> {
+        let result: FactResult = self.change(Method::ApproveImages, &params).await?;
         check::receipt(&self.identity().await?, &result.receipt)?;
         self.take_receipt(&result.receipt)?;
         Ok(result)

@@ -5,6 +5,7 @@ use mortise_format::command::SignedIntent;
 use mortise_format::eip712::{self, Claim, Digest, Domain, Request};
 use mortise_format::fact::BalanceFact;
 use mortise_format::ids::{Address, Bytes32, EngineId, LockId, RequestId, Signature, parse_hex};
+use mortise_format::images::ImageApproval;
 use mortise_format::lock::LockTerms;
 use mortise_format::reading::ReadingGrant;
 use mortise_format::wire::params::{
@@ -110,6 +111,11 @@ impl Signer {
     /// `GrantReading`, as one of the operators.
     pub fn grant_reading(&self, engine_id: &EngineId, grant: &ReadingGrant) -> Signature {
         self.sign_struct(engine_id, &eip712::grant_reading(engine_id, grant))
+    }
+
+    /// `ApproveImages`, as one of the operators.
+    pub fn approve_images(&self, engine_id: &EngineId, approval: &ImageApproval) -> Signature {
+        self.sign_struct(engine_id, &eip712::approve_images(engine_id, approval))
     }
 
     /// `ReleaseConsent`, as the beneficiary.

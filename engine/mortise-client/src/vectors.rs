@@ -13,9 +13,10 @@ use mortise_format::domains::keccak256;
 use mortise_format::eip712::{self, Claim, DecryptRequest, Digest, Domain, Place, Request};
 use mortise_format::fact::{BalanceFact, Withdrawal};
 use mortise_format::ids::{
-    Address, Bytes32, EngineId, FrameDigest, LockId, PolicyHash, RequestId, Root, Signature,
-    to_checksum,
+    Address, Bytes32, EngineId, FrameDigest, LockId, Measurement, PolicyHash, RequestId, Root,
+    Signature, to_checksum,
 };
+use mortise_format::images::{ImageApproval, Version};
 use mortise_format::lock::{Custody, Durability, LOCKED_ASSET_TYPE, LegTerms, LockTerms, Status};
 use mortise_format::reading::ReadingGrant;
 use mortise_format::succession::{SUCCESSION_TYPE, Succession};
@@ -245,6 +246,19 @@ fn grant_reading() -> Value {
     vector(eip712::GRANT_READING_TYPE, None, message, eip712::grant_reading(&ENGINE, &grant))
 }
 
+fn approve_images() -> Value {
+    let images = vec![Measurement([0x22; 48]), Measurement([0x33; 48])];
+    let minimum_version = Version { major: 0, minor: 10, patch: 2 };
+    let valid_until = request().valid_until;
+    let approval = ImageApproval { serial: 3, images, minimum_version, valid_until };
+    let message = json!({
+        "engineId": text(&ENGINE), "serial": approval.serial, "images": approval.images,
+        "minimumVersion": minimum_version.to_string(), "validUntil": valid_until,
+    });
+    let hash = eip712::approve_images(&ENGINE, &approval);
+    vector(eip712::APPROVE_IMAGES_TYPE, None, message, hash)
+}
+
 fn balance_fact() -> Value {
     let fact = BalanceFact {
         asset: terms().legs[0].asset,
@@ -453,6 +467,7 @@ fn file() -> Value {
             balance_fact(), commitment(), outcome(), statement(), decrypt_request(),
             succession(),
             grant_reading(),
+            approve_images(),
         ],
         "hashes": named_hashes(),
         "cancel": plain_cancels(),
@@ -482,5 +497,5 @@ fn every_signature_of_the_file_recovers_to_its_signer() {
         assert_eq!(recover(&Digest(digest.0), &signature), Ok(signer().address()));
         count += 1;
     }
-    assert_eq!(count, 16);
+    assert_eq!(count, 17);
 }

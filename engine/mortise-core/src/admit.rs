@@ -21,6 +21,7 @@ use mortise_format::eip712::{self, Claim, Digest, Domain, Request};
 use mortise_format::event::{Authority, Content, RequestMark};
 use mortise_format::fact::BalanceFact;
 use mortise_format::ids::{Address, Bytes32, EngineId, LockId, Signature};
+use mortise_format::images::ImageApproval;
 use mortise_format::limits::{
     BATCH_LOCKS_MAX, EXECUTION_DATA_BYTES_MAX, LOCK_LEGS_MAX, OBSERVERS_MAX,
 };
@@ -76,6 +77,11 @@ pub(crate) enum Inner {
         signatures: Vec<Signature>,
         signers: Vec<Address>,
     },
+    ApproveImages {
+        approval: ImageApproval,
+        signatures: Vec<Signature>,
+        signers: Vec<Address>,
+    },
 }
 
 /// A lock whose owner's signature was checked.
@@ -96,8 +102,8 @@ pub(crate) struct AdmittedConsent {
 }
 
 impl Admitted {
-    /// The lock that the command is about: the first of a batch; none for a fact and a
-    /// reading right.
+    /// The lock that the command is about: the first of a batch; none for a fact, a reading right
+    /// and an approval of images.
     pub fn lock_id(&self) -> Option<LockId> {
         match &self.0 {
             Inner::Grant { locks, .. } => locks.first().map(|l| l.lock_id),
@@ -106,7 +112,9 @@ impl Admitted {
             | Inner::Cancel { lock_id, .. }
             | Inner::CancelDraft { lock_id, .. }
             | Inner::Extend { lock_id, .. } => Some(*lock_id),
-            Inner::RecordFact { .. } | Inner::GrantReading { .. } => None,
+            Inner::RecordFact { .. } | Inner::GrantReading { .. } | Inner::ApproveImages { .. } => {
+                None
+            }
         }
     }
 }
@@ -154,6 +162,12 @@ pub fn admit(engine_id: &EngineId, command: Command) -> Result<Admitted, Reject>
             let digest = domain.digest(&eip712::grant_reading(engine_id, &grant));
             let signers = signers(&digest, &signatures)?;
             Inner::GrantReading { grant, signatures, signers }
+        }
+        Command::ApproveImages { approval, signatures } => {
+            check_approval(&approval)?;
+            let digest = domain.digest(&eip712::approve_images(engine_id, &approval));
+            let signers = signers(&digest, &signatures)?;
+            Inner::ApproveImages { approval, signatures, signers }
         }
     };
     Ok(Admitted(inner))
@@ -330,6 +344,17 @@ fn check_reading(grant: &ReadingGrant) -> Result<(), Reject> {
     }
     if grant.to_epoch != 0 && grant.to_epoch < grant.from_epoch {
         return Err(Reject::Validation(Field::ToEpoch));
+    }
+    Ok(())
+}
+
+/// A serial that there can be, and a set in its one form.
+fn check_approval(approval: &ImageApproval) -> Result<(), Reject> {
+    if approval.serial == 0 {
+        return Err(Reject::Validation(Field::Serial));
+    }
+    if !approval.has_proper_images() {
+        return Err(Reject::Validation(Field::Images));
     }
     Ok(())
 }

@@ -68,7 +68,11 @@ impl State {
     pub fn apply(&mut self, at: Position, event: &Event) -> Applied {
         self.at = at;
         match event {
-            Event::EpochStarted { .. } | Event::SnapshotTaken { .. } => Ok(()),
+            Event::EpochStarted { version, .. } => {
+                self.apply_version(version);
+                Ok(())
+            }
+            Event::SnapshotTaken { .. } => Ok(()),
             Event::TimeAdvanced { time_ms } => self.apply_time(*time_ms),
             Event::LocksGranted { locks, marks, .. } => self.apply_grants(locks, marks),
             Event::LockClaimed { claim, mark, status, .. } => {
@@ -103,6 +107,7 @@ impl State {
             Event::FactRecorded { fact, .. } => self.apply_fact(fact),
             Event::CommandRefused { mark, .. } => self.remember(mark),
             Event::ReadingGranted { grant, .. } => self.apply_reading(grant),
+            Event::ImagesApproved { approval, .. } => self.apply_approval(approval),
         }
     }
 

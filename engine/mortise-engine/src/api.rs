@@ -9,7 +9,7 @@ use mortise_core::body::SignedStatement;
 use mortise_core::machine::EpochRecord;
 use mortise_core::machine::RootNotKept;
 use mortise_core::state::locks::Lock;
-use mortise_core::state::{Balance, GrantedReading, LeafKey, LeafValue};
+use mortise_core::state::{ApprovedImages, Balance, GrantedReading, LeafKey, LeafValue};
 use mortise_core::tree::StateProof;
 use mortise_format::U256;
 use mortise_format::asset::{Asset, Condition};
@@ -271,6 +271,8 @@ pub struct StatusAnswer {
     pub draft_count: usize,
     /// The oldest frame under whose state root entries can be proven.
     pub oldest_root_seq: u64,
+    /// The approval of images in force.
+    pub approved_images: Option<ApprovedImages>,
 }
 
 /// A proof and what it proves.

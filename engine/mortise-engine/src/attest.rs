@@ -15,6 +15,7 @@
 //! Every call of the module blocks: [`crate::actors::Attestor`] has a thread for them.
 
 use crate::ports::{AttestRequest, ModuleDescription, Nsm, NsmError};
+use mortise_format::ids::Measurement;
 use mortise_format::limits::ATTESTATION_BYTES_MAX;
 use mortise_verify::attestation::{KeyBinding, Pcr};
 use std::collections::BTreeMap;
@@ -104,6 +105,27 @@ pub struct BootDocument {
     pub pcrs: BTreeMap<u16, Vec<u8>>,
 }
 
+impl BootDocument {
+    /// PCR0, the measurement of the image; none while unattested.
+    pub fn image(&self) -> Option<Measurement> {
+        self.pcrs.get(&IMAGE_PCR).and_then(|value| measurement(value))
+    }
+}
+
+fn measurement(value: &[u8]) -> Option<Measurement> {
+    value.try_into().ok().map(Measurement)
+}
+
+/// The measurement of the image that runs, as the module has it. Blocks.
+///
+/// # Errors
+/// `NotTheModule`, `Module`.
+pub fn own_image(nsm: &dyn Nsm) -> Result<Measurement, AttestError> {
+    check_module(nsm)?;
+    let register = nsm.describe_pcr(IMAGE_PCR)?;
+    measurement(&register.value).ok_or(AttestError::Module(NsmError::UnexpectedAnswer))
+}
+
 /// Binds a boot: once per enclave. Blocks.
 ///
 /// # Errors
@@ -162,6 +184,8 @@ fn locked_registers(nsm: &dyn Nsm) -> Result<BTreeMap<u16, Vec<u8>>, AttestError
 
 /// The register of the binding: the first that the image's code may extend.
 pub const BINDING_PCR: u16 = 16;
+/// The register of the whole image.
+const IMAGE_PCR: u16 = 0;
 /// The digest of every register.
 const DIGEST: &str = "SHA384";
 

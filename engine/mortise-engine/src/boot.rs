@@ -20,10 +20,12 @@ use mortise_core::Machine;
 use mortise_core::body::{Boot, BootRecord, ClearBody, SignedStatement, document_digest};
 use mortise_core::keys::EpochKeys;
 use mortise_core::machine::{EpochRecord, FollowError};
+use mortise_core::state::ImageRefusal;
 use mortise_format::codec;
 use mortise_format::domains;
 use mortise_format::frame::{Frame, FrameKind};
-use mortise_format::ids::{Bytes32, Root};
+use mortise_format::ids::{Bytes32, Measurement, Root};
+use mortise_format::images::Version;
 use mortise_format::policy::{Genesis, GenesisKeys};
 use mortise_verify::attestation::{BoundKeys, KeyBinding};
 use mortise_verify::history::TreeHead;
@@ -69,6 +71,9 @@ pub enum BootError {
         /// Last frame in the snapshot.
         snapshot: u64,
     },
+    /// The log asks for newer code, or for another image.
+    #[error("{0}")]
+    Image(#[from] ImageRefusal),
     /// The boot could not be bound to the enclave.
     #[error("the attestation: {0}")]
     Attest(#[from] AttestError),
@@ -106,6 +111,8 @@ impl BootError {
             Self::Frame { .. } | Self::NoEpoch { .. } => "LOG_DOES_NOT_FOLLOW",
             Self::SnapshotAhead { .. } => "LOG_ENDS_BEFORE_SNAPSHOT",
             Self::HeadMismatch { .. } => "LOG_HEAD_MISMATCH",
+            Self::Image(ImageRefusal::TooOld { .. }) => "IMAGE_TOO_OLD",
+            Self::Image(_) => "IMAGE_NOT_APPROVED",
             Self::Attest(_) => "ATTESTATION",
             Self::NoWitnesses => "NO_WITNESSES",
             Self::Witness { refusal, .. } => refusal.name(),
@@ -177,6 +184,19 @@ pub struct Replayed {
 }
 
 impl Replayed {
+    /// Whether this code may boot on the log as it was found (INV-18): before anything is written
+    /// or said about it.
+    ///
+    /// # Errors
+    /// `Image`.
+    pub fn check_image(
+        &self,
+        running: Version,
+        image: Option<&Measurement>,
+    ) -> Result<(), BootError> {
+        Ok(self.machine.state().check_image(running, image)?)
+    }
+
     /// What the next boot binds: its keys, and the log as it was found.
     pub fn binding(&self, identity: &Identity, channel: &ChannelKey) -> KeyBinding {
         let GenesisKeys { signing, checkpoint } = identity.genesis_keys();

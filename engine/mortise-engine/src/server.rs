@@ -8,7 +8,7 @@
 //! ```
 //! Runs inside an actix system; the ledger has a thread of its own.
 
-use crate::actors::{Attestor, Bind, Crypto, Ledger, LedgerParts, Stop};
+use crate::actors::{Attestor, Bind, Crypto, Ledger, LedgerParts, OwnImage, Stop};
 use crate::app::{App, AppConfig};
 use crate::attest::{AttestError, Attestation, BootDocument};
 use crate::boot::{self, BootError, NewEpoch, Replayed};
@@ -22,7 +22,9 @@ use crate::ports::{AppKeys, Clock, ClockError, Entropy, Vault, VaultError, Witne
 use crate::session;
 use crate::store::{LogStore, RemoteLog, StoreError};
 use crate::witness::Council;
-use actix::{Actor, Addr, Arbiter, ArbiterHandle, SyncArbiter};
+use actix::dev::ToEnvelope;
+use actix::{Actor, Addr, Arbiter, ArbiterHandle, Handler, Message, SyncArbiter};
+use mortise_format::images::Version;
 use mortise_format::limits::CONNECTIONS_MAX;
 use mortise_format::policy::Genesis;
 use mortise_transport::{Address, Listener};
@@ -224,6 +226,12 @@ async fn start(
         observer.replaying(done, total);
     };
     let replayed = boot::replay(store.as_ref(), &identity, &ring, entropy, &progress).await?;
+    let attestor = attestor(ports);
+    let image = match &attestor {
+        Some(attestor) => Some(ask(attestor, OwnImage).await?),
+        None => None,
+    };
+    replayed.check_image(version(), image.as_ref())?;
     let council = council(ports, &identity)?;
     if let Some(council) = &council {
         let log_key = council.log().to_string();
@@ -231,7 +239,7 @@ async fn start(
         phase.enter(Phase::Witnessing(log_key));
         boot::check_newest(&store, &replayed, council).await?;
     }
-    let (started, proof) = new_epoch(ports, replayed, &identity, &ring).await?;
+    let (started, proof) = new_epoch(ports, attestor, replayed, &identity, &ring).await?;
     let settings =
         Settings { snapshot_frames: config.snapshot_frames, draft_seed: boot::random_u64(entropy) };
     let boot_ms = ports.clock.now_ms()?;
@@ -286,6 +294,7 @@ fn council(ports: &Ports, identity: &Identity) -> Result<Option<Arc<Council>>, B
 /// Opens an epoch after a replay: its data key, its channel key, its attestation.
 async fn new_epoch(
     ports: &Ports,
+    attestor: Option<Addr<Attestor>>,
     replayed: Replayed,
     identity: &Identity,
     ring: &KeyRing,
@@ -294,17 +303,39 @@ async fn new_epoch(
     let channel = ChannelKey::generate(entropy);
     let epoch = NewEpoch::prepare(&replayed, identity, ring, &channel).await?;
     let binding = epoch.binding;
-    let (attestor, boot) = match &ports.attestation {
-        Attestation::Unattested => (None, BootDocument::default()),
-        Attestation::Module(nsm) | Attestation::Refused(nsm, _) => {
-            let attestor = Attestor::start(Arc::clone(nsm));
-            let bound = attestor.send(Bind(binding)).await;
-            (Some(attestor), bound.unwrap_or(Err(AttestError::Stopped))?)
-        }
+    let boot = match &attestor {
+        None => BootDocument::default(),
+        Some(attestor) => ask(attestor, Bind(binding)).await?,
     };
     let started = epoch.start(replayed, boot.document.clone(), identity, entropy);
     let (boot, channel) = (Arc::new(boot), Arc::new(channel));
     Ok((started, Proof { binding, boot, channel, attestor }))
+}
+
+/// Who asks the security module, if there is one.
+fn attestor(ports: &Ports) -> Option<Addr<Attestor>> {
+    match &ports.attestation {
+        Attestation::Unattested => None,
+        Attestation::Module(nsm) | Attestation::Refused(nsm, _) => {
+            Some(Attestor::start(Arc::clone(nsm)))
+        }
+    }
+}
+
+/// Asks the security module.
+async fn ask<M, T>(attestor: &Addr<Attestor>, question: M) -> Result<T, BootError>
+where
+    M: Message<Result = Result<T, AttestError>> + Send + 'static,
+    T: Send + 'static,
+    Attestor: Handler<M>,
+    <Attestor as Actor>::Context: ToEnvelope<Attestor, M>,
+{
+    Ok(attestor.send(question).await.unwrap_or(Err(AttestError::Stopped))?)
+}
+
+/// Version of the code, as the log compares it.
+fn version() -> Version {
+    Version::parse(VERSION).expect("a test holds that the package's version is three numbers")
 }
 
 /// The connection lives on the ledger's thread: an ack that wakes its reader there is one change of
@@ -412,3 +443,13 @@ const STOP_TIME_MAX: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(10);
 /// Time for answers that are on their way to the sockets.
 const LAST_ANSWERS: Duration = Duration::from_millis(100);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_version_is_one_that_the_log_compares() {
+        assert_eq!(version().to_string(), VERSION);
+    }
+}

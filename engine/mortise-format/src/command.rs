@@ -7,6 +7,7 @@
 use crate::eip712::{Claim, Request};
 use crate::fact::BalanceFact;
 use crate::ids::{LockId, Signature};
+use crate::images::ImageApproval;
 use crate::lock::LockTerms;
 use crate::reading::ReadingGrant;
 use alloc::vec::Vec;
@@ -112,6 +113,13 @@ pub enum Command {
     GrantReading {
         /// Who may read what.
         grant: ReadingGrant,
+        /// One per operator.
+        signatures: Vec<Signature>,
+    },
+    /// Operators name the images that may boot on the log.
+    ApproveImages {
+        /// Which, and from which version on.
+        approval: ImageApproval,
         /// One per operator.
         signatures: Vec<Signature>,
     },

@@ -9,6 +9,7 @@ use crate::amount::U256;
 use crate::domains::keccak256;
 use crate::fact::BalanceFact;
 use crate::ids::{Address, Bytes32, EngineId, FrameDigest, LockId, PolicyHash, RequestId, Root};
+use crate::images::ImageApproval;
 use crate::lock::{Custody, Durability, LOCKED_ASSET_TYPE, LockTerms, Status};
 use crate::reading::ReadingGrant;
 use alloc::vec::Vec;
@@ -41,6 +42,9 @@ uint256 balance,uint256 withdrawing,uint8 withdrawalStatus)";
 /// Operators let somebody read the log.
 pub const GRANT_READING_TYPE: &str = "GrantReading(bytes32 engineId,bytes32 reader,\
 uint64 fromEpoch,uint64 toEpoch,bytes32 requestId,uint64 validUntil)";
+/// Operators name the images that may boot on the log.
+pub const APPROVE_IMAGES_TYPE: &str = "ApproveImages(bytes32 engineId,uint64 serial,\
+bytes[] images,string minimumVersion,uint64 validUntil)";
 /// The engine's promise.
 pub const COMMITMENT_TYPE: &str = "LockCommitment(bytes32 lockId,address owner,\
 address beneficiary,address arbiter,bytes32 assets,bytes32 condition,uint64 issuedAt,\
@@ -319,6 +323,19 @@ pub fn grant_reading(engine_id: &EngineId, grant: &ReadingGrant) -> Bytes32 {
         .number(grant.to_epoch)
         .word(&grant.request.id.0)
         .number(grant.request.valid_until)
+        .hash()
+}
+
+/// Struct hash of an approval of images for an engine's log.
+pub fn approve_images(engine_id: &EngineId, approval: &ImageApproval) -> Bytes32 {
+    let images: Vec<u8> = approval.images.iter().flat_map(|image| keccak256(&[&image.0])).collect();
+    let minimum_version = alloc::format!("{}", approval.minimum_version);
+    Words::typed(&type_hash(APPROVE_IMAGES_TYPE))
+        .word(&engine_id.0)
+        .number(approval.serial)
+        .word(&keccak256(&[&images]))
+        .word(&keccak256(&[minimum_version.as_bytes()]))
+        .number(approval.valid_until)
         .hash()
 }
 

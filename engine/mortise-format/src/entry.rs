@@ -16,7 +16,8 @@ use crate::codec;
 use crate::domains;
 use crate::event::Position as LogPosition;
 use crate::fact::Withdrawal;
-use crate::ids::{Address, EngineId, LockId, PolicyHash};
+use crate::ids::{Address, EngineId, LockId, Measurement, PolicyHash};
+use crate::images::Version;
 use crate::limits::NONCE_WINDOW;
 use crate::lock::{Custody, Status};
 use crate::merkle::{Position, ValueHash};
@@ -34,6 +35,8 @@ pub enum LeafKey {
     Principal(Address),
     /// The policy.
     Policy,
+    /// The images that may boot on the log.
+    Images,
 }
 
 /// What an entry says: hidden behind its salt.
@@ -76,6 +79,17 @@ pub enum LeafValue {
     },
     /// The policy.
     Policy(PolicyHash),
+    /// The images that may boot on the log, by the approval in force.
+    Images {
+        /// Serial of the approval.
+        serial: u64,
+        /// PCR0 of each, ascending.
+        images: Vec<Measurement>,
+        /// The lowest version of code that may boot.
+        minimum_version: Version,
+        /// Where it was approved.
+        approved_at: LogPosition,
+    },
 }
 
 /// The used nonces of an owner: all below the floor, and those whose bit is set above it.
@@ -128,6 +142,7 @@ impl LeafKey {
                 (bytes, 3)
             }
             Self::Policy => ([0; 32], 4),
+            Self::Images => ([0; 32], 5),
         }
     }
 
@@ -161,6 +176,7 @@ impl LeafValue {
                 | (Self::Account { .. }, LeafKey::Account(..))
                 | (Self::Principal { .. }, LeafKey::Principal(_))
                 | (Self::Policy(_), LeafKey::Policy)
+                | (Self::Images { .. }, LeafKey::Images)
         )
     }
 }
@@ -186,6 +202,7 @@ mod tests {
             LeafKey::Account(Address::ZERO, Asset::native(1)),
             LeafKey::Account(Address::ZERO, Asset::native(2)),
             LeafKey::Policy,
+            LeafKey::Images,
         ];
         for (i, key) in keys.iter().enumerate() {
             assert_ne!(key.position(&a), key.position(&b));
@@ -211,6 +228,7 @@ mod tests {
             ),
             (LeafKey::Principal(Address([3; 20])), short, 3),
             (LeafKey::Policy, [0; 32].to_vec(), 4),
+            (LeafKey::Images, [0; 32].to_vec(), 5),
         ];
         let position_key = domains::blake3_in(domains::STATE_POSITION, &[&engine_id.0]);
         for (key, digest, kind) in keys {

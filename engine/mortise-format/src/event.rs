@@ -8,6 +8,7 @@ use crate::command::{Command, SignedCancel};
 use crate::eip712::{Claim, Request};
 use crate::fact::BalanceFact;
 use crate::ids::{Address, Bytes32, FrameDigest, LockId, RequestId, Signature};
+use crate::images::ImageApproval;
 use crate::lock::{Custody, LockTerms, Status};
 use crate::reading::ReadingGrant;
 use crate::reject::Reject;
@@ -210,6 +211,13 @@ pub enum Event {
     ReadingGranted {
         /// Who may read what.
         grant: ReadingGrant,
+        /// One per operator.
+        signatures: Vec<Signature>,
+    },
+    /// Operators named the images that may boot on the log.
+    ImagesApproved {
+        /// Which, and from which version on.
+        approval: ImageApproval,
         /// One per operator.
         signatures: Vec<Signature>,
     },

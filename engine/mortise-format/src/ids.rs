@@ -146,6 +146,8 @@ fixed_bytes! {
     RequestId(32);
     /// An ECDSA signature over secp256k1: r, s, v.
     Signature(65);
+    /// PCR0 of an enclave image: a SHA-384 digest over all of it.
+    Measurement(48);
 }
 
 /// The EIP-55 text of an address (mixed case carries a checksum).

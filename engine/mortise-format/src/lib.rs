@@ -27,6 +27,7 @@ pub mod event;
 pub mod fact;
 pub mod frame;
 pub mod ids;
+pub mod images;
 pub mod limits;
 pub mod lock;
 pub mod merkle;

@@ -81,6 +81,8 @@ pub const EXECUTION_DATA_BYTES_MAX: usize = 4096;
 pub const OBSERVERS_MAX: usize = 32;
 /// Most reading rights of an engine: they are kept for ever.
 pub const READING_GRANTS_MAX: usize = 1024;
+/// Most images that one approval names: releases whose times of use overlap.
+pub const APPROVED_IMAGES_MAX: usize = 8;
 /// Most epochs whose content roots one answer releases.
 pub const READING_EPOCHS_MAX: usize = 1024;
 /// Most bytes of frames in one answer of `getEvents`, but for a single larger frame.

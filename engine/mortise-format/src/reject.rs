@@ -47,6 +47,9 @@ pub enum Field {
     Reader,
     FromEpoch,
     ToEpoch,
+    Serial,
+    Images,
+    MinimumVersion,
 }
 
 impl Field {
@@ -91,6 +94,9 @@ impl Field {
             Self::Reader => "reader",
             Self::FromEpoch => "fromEpoch",
             Self::ToEpoch => "toEpoch",
+            Self::Serial => "serial",
+            Self::Images => "images",
+            Self::MinimumVersion => "minimumVersion",
         }
     }
 }

@@ -147,8 +147,13 @@ fact = fields(
 )
 intent = fields(terms=terms, request=request, signature=signature)
 grant = fields(reader=word, from_epoch=u64, to_epoch=u64, request=request)
+measurement = raw(48)
+version = fields(major=u32, minor=u32, patch=u32)
+approval = fields(
+    serial=u64, images=many(measurement), minimum_version=version, valid_until=u64
+)
 
-field = names(*(str(number) for number in range(38)))
+field = names(*(str(number) for number in range(41)))
 limit = names("single", "account", "asset", "concurrent", "rate", "requests", "drafts", "readingGrants")
 party = names("owner", "beneficiary", "nobody")
 reject = choice(
@@ -181,6 +186,7 @@ COMMANDS = [
     ("Extend", fields(lock_id=word, new_expires=u64, request=request, signature=signature)),
     ("RecordFact", fields(fact=fact, signatures=many(signature))),
     ("GrantReading", fields(grant=grant, signatures=many(signature))),
+    ("ApproveImages", fields(approval=approval, signatures=many(signature))),
 ]
 command = choice(*COMMANDS)
 EVENTS = [
@@ -220,6 +226,7 @@ EVENTS = [
     ("CommandRefused", fields(mark=mark, reject=reject, command=command)),
     ("SnapshotTaken", fields(seq=u64, digest=word)),
     ("ReadingGranted", fields(grant=grant, signatures=many(signature))),
+    ("ImagesApproved", fields(approval=approval, signatures=many(signature))),
 ]
 event = choice(*EVENTS)
 
@@ -262,6 +269,16 @@ value = choice(
         ),
     ),
     ("policy", word),
+    (
+        "images",
+        fields(
+            serial=u64,
+            images=many(measurement),
+            minimum_version=version,
+            seq=u64,
+            index=u32,
+        ),
+    ),
 )
 
 # specs/event-log.md, "Bytes of a frame": the leaf.

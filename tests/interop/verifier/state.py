@@ -16,6 +16,8 @@ def read_key(value):
     """(kind, name of the value, key digest)."""
     if value.get("policy") is True:
         return 4, "policy", ZERO
+    if value.get("images") is True:
+        return 5, "images", ZERO
     if "lockId" in value:
         return 1, "lock", form.word(value["lockId"])
     owner = form.address(form.member(value, "owner"))

@@ -1,7 +1,8 @@
 //! What each row of the table is about: an engine in the right state, and the command.
 
 use mortise_format::command::CancelForm;
-use mortise_format::ids::{Address, Bytes32};
+use mortise_format::ids::{Address, Bytes32, Measurement};
+use mortise_format::images::{ImageApproval, Version};
 use mortise_format::lock::LockTerms;
 use mortise_format::reading::ReadingGrant;
 use mortise_testkit::keys::{Asked, Desk, Party};
@@ -94,6 +95,13 @@ pub fn case(method: &str, about_what: &str) -> Case {
             let (reader, request) = (Bytes32([0x7e; 32]), request(2));
             let grant = ReadingGrant { reader, from_epoch: 1, to_epoch: 0, request };
             desk.grant_reading(by, &grant)
+        }),
+        ("approveImages", "the images that may boot") => on_nothing(|desk, by| {
+            let images = vec![Measurement([0x7e; 48])];
+            let minimum_version = Version::default();
+            let valid_until = request(2).valid_until;
+            let approval = ImageApproval { serial: 1, images, minimum_version, valid_until };
+            desk.approve_images(by, &approval)
         }),
         other => panic!("no case is written for {other:?}"),
     }

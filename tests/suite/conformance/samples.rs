@@ -12,8 +12,10 @@ use mortise_format::entry::UsedNonces;
 use mortise_format::event::{Authority, Content, Event, GrantedLock, Position, RequestMark};
 use mortise_format::fact::{BalanceFact, Withdrawal};
 use mortise_format::ids::{
-    Address, Bytes32, EngineId, FrameDigest, LockId, PolicyHash, RequestId, Root, Signature,
+    Address, Bytes32, EngineId, FrameDigest, LockId, Measurement, PolicyHash, RequestId, Root,
+    Signature,
 };
+use mortise_format::images::{ImageApproval, Version};
 use mortise_format::lock::{Custody, LegTerms, LockTerms, Status};
 use mortise_format::policy::{Genesis, GenesisKeys};
 use mortise_format::reading::ReadingGrant;
@@ -197,6 +199,10 @@ fn endings(lock_id: LockId) -> Vec<(&'static str, Event)> {
             "ReadingGranted",
             Event::ReadingGranted { grant: reading(), signatures: vec![signature(); 2] },
         ),
+        (
+            "ImagesApproved",
+            Event::ImagesApproved { approval: approval(), signatures: vec![signature(); 2] },
+        ),
     ]
 }
 
@@ -213,7 +219,17 @@ fn commands() -> Vec<(&'static str, Command)> {
         ("Extend", Command::Extend { lock_id, new_expires: 15, request, signature }),
         ("RecordFact", Command::RecordFact { fact: fact(), signatures: vec![signature] }),
         ("GrantReading", Command::GrantReading { grant: reading(), signatures: vec![signature] }),
+        (
+            "ApproveImages",
+            Command::ApproveImages { approval: approval(), signatures: vec![signature] },
+        ),
     ]
+}
+
+fn approval() -> ImageApproval {
+    let images = vec![Measurement([0xdd; 48]), Measurement([0xee; 48])];
+    let minimum_version = Version { major: 20, minor: 21, patch: 22 };
+    ImageApproval { serial: 18, images, minimum_version, valid_until: 19 }
 }
 
 fn reading() -> ReadingGrant {
@@ -285,6 +301,7 @@ fn leaves() -> Vec<(&'static str, Vec<u8>)> {
         ("Account", LeafKey::Account(Address([2; 20]), asset())),
         ("Principal", LeafKey::Principal(Address([3; 20]))),
         ("Policy", LeafKey::Policy),
+        ("Images", LeafKey::Images),
     ];
     let nonces = UsedNonces { floor: 17, bitmap: [1, 2, 3, 4] };
     let fact = Some((U256::MAX, U256::ONE, Withdrawal::Executable, 18));
@@ -305,6 +322,15 @@ fn leaves() -> Vec<(&'static str, Vec<u8>)> {
         ("Account", LeafValue::Account { held: U256::ONE, claimed: U256::ZERO, fact }),
         ("Principal", LeafValue::Principal { nonces, open_count: 19 }),
         ("Policy", LeafValue::Policy(PolicyHash([20; 32]))),
+        (
+            "Images",
+            LeafValue::Images {
+                serial: 21,
+                images: vec![Measurement([22; 48]), Measurement([23; 48])],
+                minimum_version: Version { major: 24, minor: 25, patch: 26 },
+                approved_at: Position { seq: 27, index: 28 },
+            },
+        ),
     ];
     let keys = keys.iter().map(|(name, key)| (*name, codec::encode(key)));
     keys.chain(values.iter().map(|(name, value)| (*name, codec::encode(value)))).collect()
@@ -325,7 +351,7 @@ pub fn all() -> Vec<(String, Vec<u8>)> {
     all.push(("clear-body".into(), codec::encode(&clear_body())));
     let kinds = ["leaf-key", "leaf-value"];
     for (i, (name, bytes)) in leaves().into_iter().enumerate() {
-        all.push((format!("{}.{name}", kinds[i / 4]), bytes));
+        all.push((format!("{}.{name}", kinds[i / 5]), bytes));
     }
     all.push(("genesis".into(), codec::encode(&scenario::genesis())));
     all.push(("genesis.witnessed".into(), codec::encode(&witnessed())));

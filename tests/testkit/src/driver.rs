@@ -6,9 +6,11 @@
 //! frame that it rests on is synced, and no frame carries a statement that was not released.
 
 mod checks;
+mod code;
 mod faults;
 mod said;
 
+pub use code::Code;
 pub use faults::AppendFault;
 pub use said::Said;
 
@@ -71,6 +73,8 @@ pub struct Driver {
     pub host_lies: bool,
     /// The witnesses of the policy, if it has some.
     pub bench: Option<Bench>,
+    /// What boots next.
+    pub code: Code,
     genesis: Genesis,
     vault: Arc<TestVault>,
     entropy: TestEntropy,
@@ -123,6 +127,7 @@ impl Driver {
             turns: Vec::new(),
             host_lies: false,
             bench: None,
+            code: Code::default(),
             genesis: genesis(),
             vault: Arc::new(TestVault::new(seed)),
             entropy: TestEntropy::new(seed),
@@ -156,14 +161,16 @@ impl Driver {
         let vault: Arc<dyn mortise_engine::ports::Vault> = self.vault.clone();
         let ring = KeyRing::new(vault, &identity);
         let council = self.council(&identity);
-        let start = begin(&self.disk, &identity, &ring, &self.entropy, council.as_ref())?;
+        let start =
+            begin(&self.disk, &identity, &ring, &self.entropy, council.as_ref(), &self.code)?;
         let cosigned = start.machine.archive().size();
         for signed in &start.to_carry {
             self.statements.insert(signed.stated.statement.seq, signed.clone());
         }
         let root_at_boot = start.machine.state_root();
         let mut out = Vec::new();
-        let pipeline = Pipeline::start(start, self.now_ms, "tests", self.settings, &mut out);
+        let pipeline =
+            Pipeline::start(start, self.now_ms, self.code.version, self.settings, &mut out);
         let pipeline = pipeline.expect("an empty boot frame can be made");
         let last_shipped = pipeline.machine().head().next_seq - 1;
         self.engine = Some(Engine {
@@ -193,7 +200,7 @@ impl Driver {
         let identity = self.identity();
         let vault: Arc<dyn mortise_engine::ports::Vault> = self.vault.clone();
         let ring = KeyRing::new(vault, identity);
-        begin(disk, identity, &ring, &self.entropy, None)
+        begin(disk, identity, &ring, &self.entropy, None, &Code::default())
     }
 
     /// The witnesses, who know the log of this engine from now on.
@@ -607,15 +614,18 @@ fn begin(
     ring: &KeyRing,
     entropy: &TestEntropy,
     council: Option<&Council>,
+    code: &Code,
 ) -> Result<Start, BootError> {
     let replayed = now(boot::replay(disk, identity, ring, entropy, &|_, _| {}))?;
+    code.check(&replayed)?;
     if let Some(council) = council {
         let store = Arc::new(disk.clone()) as Arc<dyn LogStore>;
         timed(boot::check_newest(&store, &replayed, council)).expect("witnesses answer")?;
     }
     let channel = ChannelKey::generate(entropy);
     let epoch = now(NewEpoch::prepare(&replayed, identity, ring, &channel))?;
-    Ok(epoch.start(replayed, Vec::new(), identity, entropy))
+    let document = code.document(&epoch)?;
+    Ok(epoch.start(replayed, document, identity, entropy))
 }
 
 #[derive(Debug, Clone, Copy)]

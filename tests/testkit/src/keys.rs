@@ -9,6 +9,7 @@ use mortise_format::command::{CancelForm, Command, SignedCancel, SignedIntent};
 use mortise_format::eip712::{self, Claim, Digest, Domain, Request};
 use mortise_format::fact::BalanceFact;
 use mortise_format::ids::{Address, Bytes32, EngineId, LockId, Signature, parse_hex};
+use mortise_format::images::ImageApproval;
 use mortise_format::lock::LockTerms;
 use mortise_format::reading::ReadingGrant;
 use std::sync::OnceLock;
@@ -281,6 +282,13 @@ impl Desk {
         let signatures = by.iter().map(|by| self.sign(*by, &hash)).collect();
         Asked::new(Command::GrantReading { grant: *grant, signatures }, by)
     }
+
+    /// An approval of images by these operators.
+    pub fn approve_images(&self, by: &[Party], approval: &ImageApproval) -> Asked {
+        let hash = eip712::approve_images(&self.engine_id, approval);
+        let signatures = by.iter().map(|by| self.sign(*by, &hash)).collect();
+        Asked::new(Command::ApproveImages { approval: approval.clone(), signatures }, by)
+    }
 }
 
 /// Every signature of a command, to change.
@@ -293,9 +301,9 @@ pub fn signatures_mut(command: &mut Command) -> Vec<&mut Signature> {
         | Command::Extend { signature, .. } => vec![signature],
         Command::Cancel { consents, .. } => consents.iter_mut().map(|c| &mut c.signature).collect(),
         Command::CancelDraft { consent, .. } => vec![&mut consent.signature],
-        Command::RecordFact { signatures, .. } | Command::GrantReading { signatures, .. } => {
-            signatures.iter_mut().collect()
-        }
+        Command::RecordFact { signatures, .. }
+        | Command::GrantReading { signatures, .. }
+        | Command::ApproveImages { signatures, .. } => signatures.iter_mut().collect(),
     }
 }
 

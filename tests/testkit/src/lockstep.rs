@@ -2,13 +2,13 @@
 
 use crate::keys::{Asked, Desk};
 use crate::model::{Answer, Due, Model};
-use crate::scenario::START_MS;
+use crate::scenario::{START_MS, VERSION};
 use mortise_core::apply::Corruption;
 use mortise_core::keys::Secret;
 use mortise_core::state::State;
 use mortise_core::{Decision, admit, decide};
 use mortise_format::event::{Event, Position};
-use mortise_format::ids::EngineId;
+use mortise_format::ids::{EngineId, FrameDigest};
 use mortise_format::policy::Policy;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -41,6 +41,8 @@ impl Lockstep {
         let (desk, next) = (Desk::new(ENGINE_ID), Position { seq: 0, index: 0 });
         let log = Vec::new();
         let mut lockstep = Self { desk, state, model, now_ms: 0, log, next, compares: true };
+        let (version, previous) = (VERSION.into(), FrameDigest::ZERO);
+        lockstep.log(Event::EpochStarted { epoch: 1, version, previous });
         lockstep.at_ms(START_MS);
         lockstep
     }
@@ -185,6 +187,8 @@ pub fn assert_agree(state: &State, model: &Model) {
     }
     let readings = state.readings().iter().map(|r| (r.grant.request.id, (r.grant, r.at)));
     assert_eq!(readings.collect::<BTreeMap<_, _>>(), model.readings, "reading rights");
+    let approved = state.approved_images().map(|a| (a.approval.clone(), a.at));
+    assert_eq!(approved, model.approved, "approved images");
     for owner in model.owners() {
         let nonces = state.principal(owner).expect("owners are principals").nonces;
         assert_eq!(nonces.floor, model.nonce_floor(owner), "nonce floor of {owner}");

@@ -23,6 +23,7 @@ use mortise_format::eip712::Request;
 use mortise_format::event::{Event, Position};
 use mortise_format::fact::BalanceFact;
 use mortise_format::ids::{Address, EngineId, LockId, RequestId, Signature};
+use mortise_format::images::ImageApproval;
 use mortise_format::lock::{Custody, LockTerms, Status};
 use mortise_format::policy::Policy;
 use mortise_format::reading::ReadingGrant;
@@ -73,6 +74,8 @@ pub enum Answer {
     FactRecorded,
     /// Somebody may read the log.
     ReadingGranted,
+    /// These images may boot on the log.
+    ImagesApproved,
     /// Refused, and the refusal is remembered.
     Remembered(Reject),
     /// Refused, and nothing is logged.
@@ -115,6 +118,7 @@ impl Answer {
             }
             Event::FactRecorded { .. } => Self::FactRecorded,
             Event::ReadingGranted { .. } => Self::ReadingGranted,
+            Event::ImagesApproved { .. } => Self::ImagesApproved,
             Event::CommandRefused { reject, .. } => Self::Remembered(*reject),
             other => panic!("{other:?} answers no command"),
         }
@@ -160,6 +164,8 @@ pub struct Model {
     requests: BTreeMap<(Address, RequestId), Remembered>,
     /// Reading rights, each by its request.
     pub readings: BTreeMap<RequestId, (ReadingGrant, Position)>,
+    /// The approval of images in force.
+    pub approved: Option<(ImageApproval, Position)>,
 }
 
 impl Model {
@@ -176,6 +182,7 @@ impl Model {
             rates: BTreeMap::new(),
             requests: BTreeMap::new(),
             readings: BTreeMap::new(),
+            approved: None,
         }
     }
 
@@ -236,6 +243,9 @@ impl Model {
             }
             (Answer::ReadingGranted, Command::GrantReading { grant, .. }) => {
                 self.readings.insert(grant.request.id, (*grant, at));
+            }
+            (Answer::ImagesApproved, Command::ApproveImages { approval, .. }) => {
+                self.approved = Some((approval.clone(), at));
             }
             (Answer::Remembered(_) | Answer::Refused(_) | Answer::Repeated(_), _) => {}
             (answer, command) => panic!("{answer:?} answers no {command:?}"),

@@ -18,6 +18,8 @@ use mortise_format::witness::Origin;
 pub const START_S: u64 = 1_800_000_000;
 /// The same in milliseconds.
 pub const START_MS: u64 = START_S * 1000;
+/// Version of the code that runs in tests without a server.
+pub const VERSION: &str = "1.4.7";
 
 /// A chain in custody `open`.
 pub const OPEN_CHAIN: u64 = 1;

@@ -9,7 +9,8 @@ use mortise_format::asset::Asset;
 use mortise_format::command::CancelForm;
 use mortise_format::eip712::{Claim, Request};
 use mortise_format::fact::Withdrawal;
-use mortise_format::ids::{Address, Bytes32, LockId};
+use mortise_format::ids::{Address, Bytes32, LockId, Measurement};
+use mortise_format::images::{ImageApproval, Version};
 use mortise_format::lock::LockTerms;
 use mortise_format::reading::ReadingGrant;
 
@@ -47,6 +48,9 @@ impl Workload {
 
     fn fresh(&mut self, rng: &mut Rng, model: &Model, now_s: u64) -> Asked {
         let lock = self.some_lock(rng, model);
+        if rng.one_in(40) {
+            return self.approval(rng, model, now_s);
+        }
         match (rng.below(21), lock) {
             (0..=4, _) => self.commit(rng, model, now_s),
             (5, _) => self.commit_batch(rng, model, now_s),
@@ -225,6 +229,37 @@ impl Workload {
             _ => &[Party::Operator],
         };
         self.desk.grant_reading(by, &ReadingGrant { reader, from_epoch, to_epoch, request })
+    }
+
+    fn approval(&mut self, rng: &mut Rng, model: &Model, now_s: u64) -> Asked {
+        let last = model.approved.as_ref().map(|(approval, _)| approval);
+        let serial = last.map_or(0, |approval| approval.serial);
+        let serial = if rng.one_in(8) { rng.below(serial + 3) } else { serial + 1 };
+        let mut images = Vec::new();
+        for _ in 0..rng.below(4) {
+            let byte = u8::try_from(rng.below(20)).expect("a small number");
+            images.push(Measurement([byte; 48]));
+        }
+        if !rng.one_in(10) {
+            images.sort_unstable();
+            images.dedup();
+        }
+        let patch = u32::try_from(rng.below(12)).expect("a small number");
+        let minimum_version = match (rng.below(10), last) {
+            (0, _) => Version { major: 1, minor: 4, patch },
+            (1, _) => Version { major: 0, minor: 2, patch },
+            (_, Some(last)) => last.minimum_version,
+            (_, None) => Version::default(),
+        };
+        let valid_until = if rng.one_in(10) { now_s - 1 } else { now_s + rng.below(3600) };
+        let by: &[Party] = match rng.below(10) {
+            0 => &[Party::Stranger],
+            1 => &[Party::Operator, Party::Stranger],
+            2 => &[Party::Operator, Party::Operator],
+            _ => &[Party::Operator],
+        };
+        let approval = ImageApproval { serial, images, minimum_version, valid_until };
+        self.desk.approve_images(by, &approval)
     }
 
     fn form(&mut self, rng: &mut Rng, now_s: u64) -> CancelForm {

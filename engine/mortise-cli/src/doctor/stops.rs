@@ -146,6 +146,23 @@ const BY_NAME: &[(&[&str], Advice)] = &[
         },
     ),
     (
+        &["IMAGE_NOT_APPROVED"],
+        Advice {
+            meaning: "the log lets other images boot, by what the operators approved last",
+            next: &[
+                "start an image of the approved set (mortise approval show, while one serves)",
+                "or approve this one: mortise approval submit --help",
+            ],
+        },
+    ),
+    (
+        &["IMAGE_TOO_OLD"],
+        Advice {
+            meaning: "the log asks for newer code than that of this image",
+            next: &["start an image of that version or a later one: the version never goes down"],
+        },
+    ),
+    (
         &["STORE"],
         Advice {
             meaning: "the log store went away or refused a frame",

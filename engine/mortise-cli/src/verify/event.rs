@@ -39,6 +39,10 @@ pub(super) fn json(event: &Event) -> Value {
             "reader": grant.reader, "fromEpoch": grant.from_epoch, "toEpoch": grant.to_epoch,
             "requestId": grant.request.id,
         }),
+        Event::ImagesApproved { approval, .. } => json!({
+            "serial": approval.serial, "images": approval.images,
+            "minimumVersion": approval.minimum_version.to_string(),
+        }),
         Event::CommandRefused { mark, reject, .. } => json!({
             "principal": mark.principal, "requestId": mark.id,
             "code": reject.code().code(), "name": reject.code().name(),

@@ -22,6 +22,7 @@ Examples:
   mortise verify proof proof.json --lock-id 0x... --policy trust.toml
   mortise verify proof proof.json --owner 0x... --asset native:1 --policy trust.toml
   mortise verify proof proof.json --owner 0x... --trust engine.json        nonces and open locks
+  mortise verify proof proof.json --images --policy trust.toml             which images may boot
 
 Exit codes: 0 proven, 1 not proven (the name of the check that failed comes first), 2 wrong usage.";
 
@@ -46,17 +47,24 @@ pub(super) struct ProofArgs {
     /// Of what: native:CHAIN, erc20:CHAIN:CONTRACT, ...
     #[arg(long, value_parser = asset, requires = "owner")]
     asset: Option<Asset>,
+
+    /// Which images may boot on the log.
+    #[arg(long, conflicts_with_all = ["lock_id", "owner", "asset"])]
+    images: bool,
 }
 
 impl ProofArgs {
     fn key(&self) -> Result<LeafKey, Failure> {
+        if self.images {
+            return Ok(LeafKey::Images);
+        }
         match (self.lock_id, self.owner, self.asset) {
             (Some(lock_id), ..) => Ok(LeafKey::Lock(lock_id)),
             (None, Some(owner), Some(asset)) => Ok(LeafKey::Account(owner, asset)),
             (None, Some(owner), None) => Ok(LeafKey::Principal(owner)),
             (None, None, _) => Err(Failure::usage(
                 "no entry is named\n  next: say which one was asked for: --lock-id, or --owner \
-                 and --asset, or --owner",
+                 and --asset, or --owner, or --images",
             )),
         }
     }
@@ -129,6 +137,10 @@ fn describe(found: &LeafValue) -> Value {
             value!({"nonceFloor": nonces.floor.to_string(), "openLocks": open_count})
         }
         LeafValue::Policy(hash) => value!({"policyHash": hash}),
+        LeafValue::Images { serial, images, minimum_version, approved_at } => value!({
+            "serial": serial, "images": images, "minimumVersion": minimum_version.to_string(),
+            "approvedAt": format!("event {} of frame {}", approved_at.index, approved_at.seq),
+        }),
     }
 }
 

@@ -38,6 +38,10 @@ pub fn command_of(event: &Event) -> Option<Command> {
         Event::ReadingGranted { grant, signatures } => {
             Some(Command::GrantReading { grant: *grant, signatures: signatures.clone() })
         }
+        Event::ImagesApproved { approval, signatures } => {
+            let (approval, signatures) = (approval.clone(), signatures.clone());
+            Some(Command::ApproveImages { approval, signatures })
+        }
         Event::CommandRefused { command, .. } => Some(command.as_ref().clone()),
         Event::EpochStarted { .. }
         | Event::TimeAdvanced { .. }

@@ -1,6 +1,6 @@
 //! Idempotency: answered requests are answered again, refusals included (INV-07).
 
-use super::{Decision, Now, command_in, marks_of, reading};
+use super::{Decision, Now, command_in, images, marks_of, reading};
 use crate::admit::{Admitted, Inner, Kind};
 use crate::state::State;
 use crate::state::principals::Principal;
@@ -44,6 +44,7 @@ pub(super) fn recall(
             Ok(last.filter(|last| last.says(fact)).map(|last| last.at))
         }
         Inner::GrantReading { grant, .. } => reading::recall(state, grant),
+        Inner::ApproveImages { approval, .. } => images::recall(state, approval),
     }
 }
 

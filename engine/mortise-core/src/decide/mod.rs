@@ -13,6 +13,7 @@ mod cancel;
 mod claim;
 mod fact;
 mod grant;
+mod images;
 mod memory;
 mod reading;
 
@@ -25,6 +26,7 @@ use alloc::vec::Vec;
 use mortise_format::command::{Command, SignedIntent};
 use mortise_format::eip712::Request;
 use mortise_format::event::{Authority, Event, Position, RequestMark};
+use mortise_format::ids::Address;
 use mortise_format::limits::REQUEST_VALID_MS_MAX;
 use mortise_format::lock::LockTerms;
 use mortise_format::reject::{Field, Reject};
@@ -107,6 +109,9 @@ fn decide_new(state: &State, now: Now, inner: &Inner) -> Result<Event, Reject> {
         Inner::GrantReading { grant, signatures, signers } => {
             reading::decide(state, now, grant, signatures, signers)
         }
+        Inner::ApproveImages { approval, signatures, signers } => {
+            images::decide(state, now, approval, signatures, signers)
+        }
     }
 }
 
@@ -119,6 +124,15 @@ fn check_validity(now: Now, valid_until: u64) -> Result<(), Reject> {
         return Err(Reject::Validation(Field::ValidUntil));
     }
     Ok(())
+}
+
+/// Whether enough operators of the policy signed, each once, and nobody else: strangers'
+/// signatures do not count towards k and are not let into the log.
+fn is_quorum(state: &State, signers: &[Address]) -> bool {
+    let policy = state.policy();
+    let are_operators = signers.iter().all(|s| policy.operators.binary_search(s).is_ok());
+    let needed = usize::try_from(policy.operators_min).unwrap_or(usize::MAX);
+    are_operators && signers.len() >= needed && needed > 0
 }
 
 /// The command as it came in, for the log of refusals.
@@ -150,9 +164,10 @@ fn command_in(inner: &Inner) -> Option<Command> {
             request: *request,
             signature: *signature,
         },
-        Inner::CancelDraft { .. } | Inner::RecordFact { .. } | Inner::GrantReading { .. } => {
-            return None;
-        }
+        Inner::CancelDraft { .. }
+        | Inner::RecordFact { .. }
+        | Inner::GrantReading { .. }
+        | Inner::ApproveImages { .. } => return None,
     })
 }
 
@@ -166,7 +181,8 @@ pub(crate) fn marks_of(inner: &Inner) -> &[RequestMark] {
         Inner::Cancel { .. }
         | Inner::CancelDraft { .. }
         | Inner::RecordFact { .. }
-        | Inner::GrantReading { .. } => &[],
+        | Inner::GrantReading { .. }
+        | Inner::ApproveImages { .. } => &[],
     }
 }
 

@@ -3,7 +3,7 @@
 //! Rights are kept for ever, and with them their request ids: a right is granted once, asked again
 //! by anybody it is the same answer, and another right never takes the same id.
 
-use super::{Now, check_validity};
+use super::{Now, check_validity, is_quorum};
 use crate::state::State;
 use mortise_format::U256;
 use mortise_format::event::{Event, Position};
@@ -40,11 +40,7 @@ pub(super) fn decide(
     signers: &[Address],
 ) -> Result<Event, Reject> {
     check_validity(now, grant.request.valid_until)?;
-    let policy = state.policy();
-    // Strangers' signatures do not count towards k and are not let into the log.
-    let are_operators = signers.iter().all(|s| policy.operators.binary_search(s).is_ok());
-    let needed = usize::try_from(policy.operators_min).unwrap_or(usize::MAX);
-    if !are_operators || signers.len() < needed || needed == 0 {
+    if !is_quorum(state, signers) {
         return Err(Reject::Unauthorized);
     }
     if state.readings().len() >= READING_GRANTS_MAX {

@@ -17,7 +17,7 @@ use mortise_format::ids::{Bytes32, EngineId, Root};
 
 /// Layout of [`MachineImage`], a part of what its cipher authenticates: a snapshot of another
 /// layout does not open, and the log is replayed instead.
-const IMAGE_VERSION: u8 = 3;
+const IMAGE_VERSION: u8 = 4;
 
 /// The image of a machine after a frame.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]

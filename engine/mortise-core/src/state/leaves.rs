@@ -37,11 +37,12 @@ pub struct Before {
 impl Before {
     /// About how much memory it takes.
     pub fn bytes(&self) -> usize {
-        let legs = match &self.held {
-            Some((LeafValue::Lock { legs, .. }, _)) => legs.len(),
+        let behind = match &self.held {
+            Some((LeafValue::Lock { legs, .. }, _)) => legs.len() * size_of::<[U256; 3]>(),
+            Some((LeafValue::Images { images, .. }, _)) => size_of_val(images.as_slice()),
             _ => 0,
         };
-        size_of::<Self>() + legs * size_of::<[U256; 3]>()
+        size_of::<Self>() + behind
     }
 }
 
@@ -55,6 +56,7 @@ pub(super) struct Dirty {
     accounts: Vec<u32>,
     principals: Vec<u32>,
     policy: bool,
+    images: bool,
     /// What changed leaves held before, each once.
     before: Vec<Before>,
 }
@@ -69,12 +71,21 @@ impl Dirty {
             accounts: Vec::new(),
             principals: Vec::new(),
             policy: false,
+            images: false,
             before: Vec::new(),
         }
     }
 
     pub fn policy(&mut self) {
         self.policy = true;
+    }
+
+    pub fn images(&mut self) {
+        self.images = true;
+    }
+
+    pub fn keep(&mut self, before: Before) {
+        self.before.push(before);
     }
 }
 
@@ -234,6 +245,7 @@ impl State {
             LeafKey::Account(owner, asset) => self.account(owner, asset).map(|a| a.changed_seq),
             LeafKey::Principal(address) => self.principal(address).map(|p| p.changed_seq),
             LeafKey::Policy => Some(0),
+            LeafKey::Images => self.approved_images().map(|a| a.at.seq),
         }
     }
 
@@ -246,6 +258,7 @@ impl State {
                 principal_leaf(self.principal(address).filter(|p| p.is_leaf)?)
             }
             LeafKey::Policy => LeafValue::Policy(self.policy_hash),
+            LeafKey::Images => self.images_leaf()?,
         })
     }
 
@@ -264,7 +277,8 @@ impl State {
         // A principal that never owned a lock nor burned a nonce was never a leaf.
         let principals = self.principals.iter().filter(|p| p.is_leaf);
         let principals = principals.map(|p| LeafKey::Principal(p.address));
-        let all = locks.chain(accounts).chain(principals).chain([LeafKey::Policy]);
+        let images = self.approved_images().map(|_| LeafKey::Images);
+        let all = locks.chain(accounts).chain(principals).chain([LeafKey::Policy]).chain(images);
         self.leaves(all.collect())
     }
 
@@ -301,6 +315,9 @@ impl State {
         keys.extend(principals.into_iter().map(|s| LeafKey::Principal(self.principals[s].address)));
         if core::mem::take(&mut self.dirty.policy) {
             keys.push(LeafKey::Policy);
+        }
+        if core::mem::take(&mut self.dirty.images) {
+            keys.push(LeafKey::Images);
         }
         keys
     }

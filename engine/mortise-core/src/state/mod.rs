@@ -11,6 +11,7 @@ pub mod accounts;
 mod ahead;
 mod check;
 mod chunks;
+mod images;
 mod leaves;
 pub mod locks;
 pub mod principals;
@@ -24,6 +25,7 @@ mod view;
 
 pub use ahead::AHEAD;
 pub use check::Inconsistency;
+pub use images::{ApprovedImages, ImageRefusal};
 pub use leaves::{Before, Leaf, value_hash};
 pub use mortise_format::entry::{LeafKey, LeafValue};
 pub use readings::GrantedReading;
@@ -34,6 +36,7 @@ use crate::keys::Secret;
 use accounts::{Account, AssetTotal};
 use alloc::vec::Vec;
 use chunks::Chunks;
+use images::Images;
 use leaves::Dirty;
 use locks::Lock;
 use mortise_format::asset::Asset;
@@ -67,6 +70,7 @@ pub struct State {
     pub(crate) requests: Requests,
     timers: Timers,
     readings: Vec<GrantedReading>,
+    images: Images,
     dirty: Dirty,
 }
 
@@ -94,6 +98,7 @@ impl State {
             requests: Requests::new(map_seed),
             timers: Timers::default(),
             readings: Vec::new(),
+            images: Images::default(),
             dirty: Dirty::new(engine_id, salt_key),
         };
         state.dirty.policy();

@@ -1,6 +1,7 @@
 //! The whole state as one value, sorted, so that equal states have equal images.
 
 use super::accounts::{Account, AssetTotal};
+use super::images::Images;
 use super::locks::Lock;
 use super::principals::{NO_SLOT, Principal};
 use super::requests::Remembered;
@@ -24,6 +25,7 @@ pub struct StateImage {
     totals: Vec<AssetTotal>,
     requests: Vec<((Address, RequestId), Remembered)>,
     readings: Vec<GrantedReading>,
+    images: Images,
 }
 
 impl State {
@@ -48,8 +50,19 @@ impl State {
         totals.sort_unstable_by_key(|t| t.asset);
         let requests = self.requests.to_sorted();
         let (policy, time_ms, at) = (self.policy.clone(), self.time_ms, self.at);
-        let readings = self.readings.clone();
-        StateImage { policy, time_ms, at, locks, accounts, principals, totals, requests, readings }
+        let (readings, images) = (self.readings.clone(), self.images.clone());
+        StateImage {
+            policy,
+            time_ms,
+            at,
+            locks,
+            accounts,
+            principals,
+            totals,
+            requests,
+            readings,
+            images,
+        }
     }
 
     /// Rebuilds a state, indexes and timers from its image.
@@ -87,7 +100,7 @@ impl State {
             state.insert_lock(lock, hash);
         }
         state.requests.restore(image.requests);
-        state.readings = image.readings;
+        (state.readings, state.images) = (image.readings, image.images);
         state.check().ok()?;
         Some(state)
     }

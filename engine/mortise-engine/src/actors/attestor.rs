@@ -3,6 +3,7 @@
 use crate::attest::{self, AttestError, BootDocument};
 use crate::ports::{AttestRequest, Nsm};
 use actix::{Actor, Addr, Handler, Message, SyncArbiter, SyncContext};
+use mortise_format::ids::Measurement;
 use mortise_verify::attestation::KeyBinding;
 use std::fmt;
 use std::sync::Arc;
@@ -27,6 +28,19 @@ impl fmt::Debug for Attestor {
 
 impl Actor for Attestor {
     type Context = SyncContext<Self>;
+}
+
+/// Read the measurement of the image.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Measurement, AttestError>")]
+pub struct OwnImage;
+
+impl Handler<OwnImage> for Attestor {
+    type Result = Result<Measurement, AttestError>;
+
+    fn handle(&mut self, _: OwnImage, _: &mut SyncContext<Self>) -> Self::Result {
+        attest::own_image(self.nsm.as_ref())
+    }
 }
 
 /// Bind the boot.

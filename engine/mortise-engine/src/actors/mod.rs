@@ -15,6 +15,6 @@ mod crypto;
 mod ledger;
 mod shipper;
 
-pub use attestor::{Attest, Attestor, Bind};
+pub use attestor::{Attest, Attestor, Bind, OwnImage};
 pub use crypto::{Admit, Crypto, OpenMessage};
 pub use ledger::{Ledger, LedgerParts, Stop, Submit};

@@ -66,6 +66,7 @@ impl Pipeline {
             time_ms: head.time_ms,
             lock_count: state.lock_count(),
             draft_count: self.drafts.count(),
+            approved_images: state.approved_images().cloned(),
             oldest_root_seq: self.machine.proven_window().oldest,
         }
     }

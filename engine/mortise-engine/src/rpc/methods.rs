@@ -18,8 +18,8 @@ use mortise_format::wire::params::{
     ListLocks, ProofKey, SignLock, SimulateLock, VerifyFulfillment,
 };
 use mortise_format::wire::results::{
-    ChainInfo, CleanupResult, EngineInfo, Health, LockStatus, NonceResult, PolicyResult,
-    PredecessorView, StateRootResult, StatementView,
+    ApprovedImagesView, ChainInfo, CleanupResult, EngineInfo, Health, LockStatus, NonceResult,
+    PolicyResult, PredecessorView, StateRootResult, StatementView,
 };
 use mortise_format::wire::{Call, ErrorObject, HexBytes};
 use mortise_verify::history::TreeHead;
@@ -77,6 +77,7 @@ pub(super) async fn call(gate: &Gate, call: Call) -> Answered {
         Call::GetCheckpoint(_) => history::checkpoint(gate).await,
         Call::GetConsistencyProof(params) => history::consistency(gate, params).await,
         Call::GrantReading(params) => logged(gate, params.into_command()).await,
+        Call::ApproveImages(params) => logged(gate, params.into_command()).await,
         Call::GetReadingKeys(params) => reading::keys(gate, params).await,
         Call::GetEvents(params) => reading::events(gate, params).await,
         Call::Subscribe(_) => Err(subscribe_elsewhere()),
@@ -184,9 +185,9 @@ impl About {
             Command::Release { lock_id, .. }
             | Command::Cancel { lock_id, .. }
             | Command::Extend { lock_id, .. } => lock(*lock_id),
-            Command::RecordFact { .. } | Command::GrantReading { .. } => {
-                Self { lock_id: None, nonce: None, expires: None }
-            }
+            Command::RecordFact { .. }
+            | Command::GrantReading { .. }
+            | Command::ApproveImages { .. } => Self { lock_id: None, nonce: None, expires: None },
         }
     }
 
@@ -281,6 +282,10 @@ async fn engine_info(gate: &Gate) -> Answered {
         seq: statement.seq,
         phase: gate.phase().name().into(),
         mode: gate.mode().into(),
+        image: serving.proof.boot.image(),
+        approved_images: status
+            .approved_images
+            .map(|a| ApprovedImagesView::new(&a.approval, a.at.seq, a.at.index)),
         durability: identity.genesis.policy.durability(),
         chains: chains
             .iter()
@@ -443,6 +448,7 @@ async fn proof(gate: &Gate, params: GetProof) -> Answered {
         ProofKey::Lock(lock_id) => LeafKey::Lock(lock_id),
         ProofKey::Account { owner, asset } => LeafKey::Account(owner, asset),
         ProofKey::Owner(owner) => LeafKey::Principal(owner),
+        ProofKey::Images => LeafKey::Images,
     };
     if let Some(seq) = params.seq {
         return history::proof_at(gate, key, seq).await;

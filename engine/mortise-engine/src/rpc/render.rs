@@ -107,9 +107,9 @@ pub(super) fn logged(engine_id: &EngineId, frame: &ReleasedFrame, index: u32) ->
             outcome(engine_id, freed.clone(), promises, receipt)
         }
         Event::DraftCancelled { .. } => outcome(engine_id, Vec::new(), promises, receipt),
-        Event::FactRecorded { .. } | Event::ReadingGranted { .. } => {
-            Some(json(&FactResult::new(receipt)))
-        }
+        Event::FactRecorded { .. }
+        | Event::ReadingGranted { .. }
+        | Event::ImagesApproved { .. } => Some(json(&FactResult::new(receipt))),
         _ => None,
     }
 }

@@ -2,11 +2,12 @@
 
 use super::error::ErrorObject;
 use super::params::{
-    CancelLock, ClaimLock, CommitBatch, CommitLock, CreateLock, ExtendLock, GetActiveLocks,
-    GetAttestation, GetBalance, GetBootAttestation, GetConsistencyProof, GetEvents, GetLock,
-    GetLockedBalance, GetProof, GetReadingKeys, GetReceipt, GetStateRoot, GrantReading, KmsDecrypt,
-    KmsEncrypt, KmsGenerateDataKey, KmsGenerateRandom, ListLocks, NoParams, ReleaseLock, SignLock,
-    SimulateLock, SubmitChainFact, Subscribe, SuggestNonce, VerifyFulfillment,
+    ApproveImages, CancelLock, ClaimLock, CommitBatch, CommitLock, CreateLock, ExtendLock,
+    GetActiveLocks, GetAttestation, GetBalance, GetBootAttestation, GetConsistencyProof, GetEvents,
+    GetLock, GetLockedBalance, GetProof, GetReadingKeys, GetReceipt, GetStateRoot, GrantReading,
+    KmsDecrypt, KmsEncrypt, KmsGenerateDataKey, KmsGenerateRandom, ListLocks, NoParams,
+    ReleaseLock, SignLock, SimulateLock, SubmitChainFact, Subscribe, SuggestNonce,
+    VerifyFulfillment,
 };
 use serde::{Serialize, Serializer};
 use serde_json::Value;
@@ -95,6 +96,7 @@ methods! {
     GetCheckpoint(NoParams) = "getCheckpoint", "The signed head of the log.";
     GetConsistencyProof(GetConsistencyProof) = "getConsistencyProof", "One log begins another.";
     GrantReading(GrantReading) = "grantReading", "Operators let somebody read the log.";
+    ApproveImages(ApproveImages) = "approveImages", "Operators name the images that may boot.";
     GetReadingKeys(GetReadingKeys) = "getReadingKeys", "The keys of a reading right, sealed.";
     GetEvents(GetEvents) = "getEvents", "Released frames, sealed or with their keys.";
     Subscribe(Subscribe) = "subscribe", "Frames as they are released.";

@@ -2,7 +2,8 @@
 
 use crate::amount::U256;
 use crate::asset::{Asset, AssetError, AssetType, Condition, TokenId};
-use crate::ids::{Address, Bytes32, LockId, RequestId, Signature, parse_hex};
+use crate::ids::{Address, Bytes32, LockId, Measurement, RequestId, Signature, parse_hex};
+use crate::images::Version;
 use crate::limits::EXECUTION_DATA_BYTES_MAX;
 use crate::lock::LegTerms;
 use crate::wire::text::Base64;
@@ -189,6 +190,20 @@ impl<'a> Item<'a> {
         const EXPECTED: &str = "0x and 130 hex digits";
         let text = self.value.as_str().ok_or_else(|| self.wrong(EXPECTED))?;
         Signature::parse(text).map_err(|_| self.wrong(EXPECTED))
+    }
+
+    /// A measurement of 48 bytes.
+    pub fn measurement(&self) -> Result<Measurement> {
+        const EXPECTED: &str = "0x and 96 hex digits";
+        let text = self.value.as_str().ok_or_else(|| self.wrong(EXPECTED))?;
+        Measurement::parse(text).map_err(|_| self.wrong(EXPECTED))
+    }
+
+    /// A version of the code.
+    pub fn version(&self) -> Result<Version> {
+        const EXPECTED: &str = "three numbers with dots between";
+        let text = self.value.as_str().ok_or_else(|| self.wrong(EXPECTED))?;
+        Version::parse(text).map_err(|_| self.wrong(EXPECTED))
     }
 
     /// 0x bytes of any even length up to `bytes_max`.

@@ -4,8 +4,8 @@
 use crate::amount::U256;
 use crate::asset::{Asset, AssetType, Condition, TokenId};
 use crate::ids::{
-    Address, Bytes32, EngineId, FrameDigest, LockId, PolicyHash, RequestId, Root, Signature,
-    parse_hex, to_checksum, to_hex,
+    Address, Bytes32, EngineId, FrameDigest, LockId, Measurement, PolicyHash, RequestId, Root,
+    Signature, parse_hex, to_checksum, to_hex,
 };
 use crate::lock::{Custody, Durability, LegTerms};
 use alloc::string::String;
@@ -101,7 +101,17 @@ macro_rules! hex_in_json {
     )*};
 }
 
-hex_in_json!(Bytes32, EngineId, LockId, FrameDigest, Root, PolicyHash, RequestId, Signature);
+hex_in_json!(
+    Bytes32,
+    EngineId,
+    LockId,
+    FrameDigest,
+    Root,
+    PolicyHash,
+    RequestId,
+    Signature,
+    Measurement
+);
 
 impl Serialize for Address {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

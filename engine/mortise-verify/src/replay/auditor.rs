@@ -20,7 +20,7 @@ use mortise_core::body::{Boot, ClearBody, Statement};
 use mortise_core::machine::{Chain, FollowError, Machine, OpenedFrame};
 use mortise_format::event::Event;
 use mortise_format::frame::{Frame, FrameHeader};
-use mortise_format::ids::{Address, Bytes32, EngineId, PolicyHash, Root};
+use mortise_format::ids::{Address, Bytes32, EngineId, Measurement, PolicyHash, Root};
 use mortise_format::policy::{Genesis, GenesisKeys, engine_id};
 use mortise_format::secp256k1::address_of_compressed;
 
@@ -352,7 +352,7 @@ impl Auditor {
         asked: &[Asked],
     ) -> Option<Statement> {
         let seq = frame.header().seq;
-        let mut judge = Judge::new(frame.header(), asked);
+        let mut judge = Judge::new(frame.header(), asked, self.image());
         let reviewed = machine.review(frame, clear, opened, &mut judge);
         let Judge { counts, findings, .. } = judge;
         findings.into_iter().for_each(|finding| self.find(finding));
@@ -378,6 +378,14 @@ impl Auditor {
                 self.find(Finding { seq, index, fact });
                 Some(self.append(machine.into_chain(), frame, clear))
             }
+        }
+    }
+
+    /// The image of the epoch under way, as its verified document says.
+    fn image(&self) -> Option<Measurement> {
+        match &self.report.epochs.last()?.attestation {
+            BootAttestation::Verified { pcr0, .. } => pcr0.map(|pcr| Measurement(pcr.0)),
+            _ => None,
         }
     }
 

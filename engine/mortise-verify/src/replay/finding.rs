@@ -7,6 +7,7 @@ use crate::succession::SuccessionError;
 use alloc::string::String;
 use mortise_core::apply::Corruption;
 use mortise_core::machine::FollowError;
+use mortise_core::state::ImageRefusal;
 use mortise_format::event::Position;
 use mortise_format::frame::FrameError;
 use mortise_format::ids::{Address, EngineId, LockId};
@@ -185,6 +186,9 @@ pub enum Fact {
     /// The command has another outcome: times, custody, what is freed, the request.
     #[error("the event is not the outcome that the state calls for")]
     OtherOutcome,
+    /// The code of the boot is none that operators let boot on the log.
+    #[error("the boot: {0}")]
+    Image(ImageRefusal),
     /// The event does not fit the state.
     #[error("the event does not fit the state: {0}")]
     DoesNotFit(Corruption),
@@ -234,6 +238,8 @@ impl Fact {
             Self::WrongGrant { .. } => "WrongGrant",
             Self::AnsweredBefore { .. } => "AnsweredBefore",
             Self::OtherOutcome => "OtherOutcome",
+            Self::Image(ImageRefusal::TooOld { .. }) => "ImageTooOld",
+            Self::Image(_) => "ImageNotApproved",
             Self::DoesNotFit(_) => "DoesNotFit",
             Self::StateRoot => "StateRoot",
             Self::PolicyHash => "PolicyHash",

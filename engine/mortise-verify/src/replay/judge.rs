@@ -9,7 +9,8 @@ use mortise_core::state::{DueLocks, State};
 use mortise_core::{Decision, decide};
 use mortise_format::event::Event;
 use mortise_format::frame::{FrameHeader, FrameKind};
-use mortise_format::ids::{LockId, PolicyHash, Root};
+use mortise_format::ids::{LockId, Measurement, PolicyHash, Root};
+use mortise_format::images::Version;
 use mortise_format::limits::FRAME_EXPIRIES_MAX;
 
 /// How much was judged.
@@ -29,6 +30,8 @@ pub(super) struct Counts {
 pub(super) struct Judge<'a> {
     header: &'a FrameHeader,
     asked: &'a [Asked],
+    /// Of a boot whose document was verified.
+    image: Option<Measurement>,
     stage: Stage,
     due: Due,
     pub counts: Counts,
@@ -60,9 +63,9 @@ struct Due {
 const CHANGES: [&str; 3] = ["expiry", "settlement", "pruning"];
 
 impl<'a> Judge<'a> {
-    pub fn new(header: &'a FrameHeader, asked: &'a [Asked]) -> Self {
+    pub fn new(header: &'a FrameHeader, asked: &'a [Asked], image: Option<Measurement>) -> Self {
         let (counts, findings) = (Counts::default(), Vec::new());
-        Self { header, asked, stage: Stage::Start, due: Due::default(), counts, findings }
+        Self { header, asked, image, stage: Stage::Start, due: Due::default(), counts, findings }
     }
 
     fn find(&mut self, index: Option<u32>, fact: Fact) {
@@ -166,8 +169,12 @@ fn other_event(decided: &Event, recorded: &Event) -> Fact {
 impl Reviewer for Judge<'_> {
     fn before(&mut self, state: &State, index: u32, event: &Event) {
         match event {
-            Event::EpochStarted { previous, .. } => {
+            Event::EpochStarted { previous, version, .. } => {
                 self.stage(index, "EpochStarted", Stage::Boot);
+                let running = Version::parse(version).unwrap_or_default();
+                if let Err(refusal) = state.check_image(running, self.image.as_ref()) {
+                    self.find(Some(index), Fact::Image(refusal));
+                }
                 if *previous != self.header.previous {
                     self.find(Some(index), Fact::FirstEvent);
                 }

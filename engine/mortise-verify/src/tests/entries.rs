@@ -5,12 +5,13 @@ use mortise_format::codec::encode;
 use mortise_format::entry::{LeafValue, UsedNonces};
 use mortise_format::event::Position;
 use mortise_format::fact::Withdrawal;
-use mortise_format::ids::PolicyHash;
+use mortise_format::ids::{Measurement, PolicyHash};
+use mortise_format::images::Version;
 use mortise_format::lock::{Custody, Status};
 use mortise_format::{U256, codec};
 
 /// Every kind of value.
-pub fn values() -> [LeafValue; 5] {
+pub fn values() -> [LeafValue; 6] {
     let fact = Some((U256::from(9u64), U256::ONE, Withdrawal::Requested, 77));
     let nonces = UsedNonces { floor: 5, bitmap: [1, 2, 3, 4] };
     [
@@ -28,6 +29,12 @@ pub fn values() -> [LeafValue; 5] {
         LeafValue::Account { held: U256::MAX, claimed: U256::ZERO, fact: None },
         LeafValue::Principal { nonces, open_count: 6 },
         LeafValue::Policy(PolicyHash([7; 32])),
+        LeafValue::Images {
+            serial: 3,
+            images: [Measurement([8; 48]), Measurement([9; 48])].into(),
+            minimum_version: Version { major: 0, minor: 10, patch: 2 },
+            approved_at: Position { seq: 11, index: 1 },
+        },
     ]
 }
 

@@ -42,6 +42,7 @@ fn entries_of_every_kind_open_under_the_stated_root() {
         LeafKey::Account(Address([2; 20]), Asset::native(1)),
         LeafKey::Principal(Address([1; 20])),
         LeafKey::Policy,
+        LeafKey::Images,
     ];
     for (key, value) in keys.iter().zip(values()) {
         log.set(key, &value, &SALT);

@@ -5,12 +5,14 @@ use super::shape::address;
 use super::sums::add;
 use super::{Answer, Model, ModelLock};
 use crate::keys::{Asked, SignedBy};
+use crate::scenario::VERSION;
 use mortise_format::U256;
 use mortise_format::asset::Asset;
 use mortise_format::command::{CancelForm, Command, SignedCancel};
 use mortise_format::eip712::{Claim, Request};
 use mortise_format::fact::{BalanceFact, Withdrawal};
-use mortise_format::ids::{Address, LockId};
+use mortise_format::ids::{Address, LockId, RequestId};
+use mortise_format::images::{ImageApproval, Version};
 use mortise_format::limits::READING_GRANTS_MAX;
 use mortise_format::lock::{Custody, LockTerms, Status};
 use mortise_format::policy::ChainCustody;
@@ -40,6 +42,9 @@ impl Model {
             Command::RecordFact { fact, .. } => self.decide_fact(now_ms, fact, &asked.signers),
             Command::GrantReading { grant, .. } => {
                 self.decide_reading(now_ms, grant, &asked.signers)
+            }
+            Command::ApproveImages { approval, .. } => {
+                self.decide_approval(now_ms, approval, &asked.signers)
             }
         }
     }
@@ -377,17 +382,46 @@ impl Model {
         signers: &[SignedBy],
     ) -> Result<Answer, Reject> {
         check_validity(now_ms / 1000, &grant.request)?;
+        self.check_operators(signers)?;
+        if self.readings.len() >= READING_GRANTS_MAX {
+            let max = U256::from(u64::try_from(READING_GRANTS_MAX).expect("a small bound"));
+            return Err(Reject::Limit(Limit::ReadingGrants, max));
+        }
+        Ok(Answer::ReadingGranted)
+    }
+
+    fn check_operators(&self, signers: &[SignedBy]) -> Result<(), Reject> {
         let operators = &self.policy.operators;
         let needed = usize::try_from(self.policy.operators_min).expect("few operators");
         let all = signers.iter().all(|s| address(s).is_some_and(|a| operators.contains(&a)));
         if !all || needed == 0 || signers.len() < needed {
             return Err(Reject::Unauthorized);
         }
-        if self.readings.len() >= READING_GRANTS_MAX {
-            let max = U256::from(u64::try_from(READING_GRANTS_MAX).expect("a small bound"));
-            return Err(Reject::Limit(Limit::ReadingGrants, max));
+        Ok(())
+    }
+
+    fn decide_approval(
+        &self,
+        now_ms: u64,
+        approval: &ImageApproval,
+        signers: &[SignedBy],
+    ) -> Result<Answer, Reject> {
+        // An approval is named by its serial: of a request only its end is left.
+        let (id, valid_until) = (RequestId::ZERO, approval.valid_until);
+        check_validity(now_ms / 1000, &Request { id, valid_until })?;
+        self.check_operators(signers)?;
+        let (serial, minimum) = match &self.approved {
+            Some((last, _)) => (last.serial + 1, last.minimum_version),
+            None => (1, Version::parse("0.0.0").expect("it is one")),
+        };
+        if approval.serial != serial {
+            return Err(Reject::Validation(Field::Serial));
         }
-        Ok(Answer::ReadingGranted)
+        let running = Version::parse(VERSION).expect("it is one");
+        if !(minimum..=running).contains(&approval.minimum_version) {
+            return Err(Reject::Validation(Field::MinimumVersion));
+        }
+        Ok(Answer::ImagesApproved)
     }
 }
 

@@ -25,6 +25,19 @@ impl Model {
                 let known = self.facts.get(&(fact.account, fact.asset));
                 Ok(known.filter(|(known, _)| known == fact).map(|(_, at)| *at))
             }
+            Command::ApproveImages { approval, .. } => {
+                let known = self.approved.as_ref().filter(|(a, _)| a.serial == approval.serial);
+                let Some((known, at)) = known else { return Ok(None) };
+                let differs = [
+                    (Field::Images, known.images != approval.images),
+                    (Field::MinimumVersion, known.minimum_version != approval.minimum_version),
+                    (Field::ValidUntil, known.valid_until != approval.valid_until),
+                ];
+                match differs.iter().find(|(_, differs)| *differs) {
+                    Some((field, _)) => Err(Reject::RequestIdReused(*field)),
+                    None => Ok(Some(*at)),
+                }
+            }
             Command::GrantReading { grant, .. } => {
                 let Some((known, at)) = self.readings.get(&grant.request.id) else {
                     return Ok(None);
@@ -122,9 +135,10 @@ impl Model {
                 let lock_id = terms.lock_id(&self.engine_id);
                 cancel_mark(&lock_id, consent, terms.owner).into_iter().collect()
             }
-            Command::Approve { .. } | Command::RecordFact { .. } | Command::GrantReading { .. } => {
-                Vec::new()
-            }
+            Command::Approve { .. }
+            | Command::RecordFact { .. }
+            | Command::GrantReading { .. }
+            | Command::ApproveImages { .. } => Vec::new(),
         }
     }
 
@@ -161,7 +175,9 @@ impl Model {
     /// Counts a logged answer against its principals, and remembers their requests.
     pub(super) fn remember(&mut self, at: Position, asked: &Asked, answer: &Answer) {
         match &asked.command {
-            Command::RecordFact { .. } | Command::GrantReading { .. } => return,
+            Command::RecordFact { .. }
+            | Command::GrantReading { .. }
+            | Command::ApproveImages { .. } => return,
             Command::Approve { terms, .. } => return self.count(&terms.owner),
             Command::CancelDraft { terms, .. } if self.marks(asked).is_empty() => {
                 return self.count(&terms.owner);

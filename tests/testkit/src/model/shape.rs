@@ -2,12 +2,13 @@
 
 use crate::keys::{Asked, SignedBy};
 use mortise_format::command::Command;
-use mortise_format::ids::{Address, Bytes32};
+use mortise_format::ids::{Address, Bytes32, Measurement};
 use mortise_format::limits::{
-    BATCH_LOCKS_MAX, EXECUTION_DATA_BYTES_MAX, LOCK_LEGS_MAX, OBSERVERS_MAX,
+    APPROVED_IMAGES_MAX, BATCH_LOCKS_MAX, EXECUTION_DATA_BYTES_MAX, LOCK_LEGS_MAX, OBSERVERS_MAX,
 };
 use mortise_format::lock::LockTerms;
 use mortise_format::reject::{Field, Reject};
+use std::collections::BTreeSet;
 
 /// The first rule that the command breaks.
 pub fn check(asked: &Asked) -> Result<(), Reject> {
@@ -46,6 +47,15 @@ pub fn check(asked: &Asked) -> Result<(), Reject> {
             rule(fact.withdrawing <= fact.balance, Field::Withdrawing)?;
             rule((1..=OBSERVERS_MAX).contains(&signatures.len()), Field::Signatures)?;
             each_once(asked)
+        }
+        Command::ApproveImages { approval, signatures } => {
+            let images = &approval.images;
+            let each_once = images.iter().collect::<BTreeSet<_>>().len() == images.len();
+            let sorted = images.is_sorted() && each_once && !images.contains(&Measurement::ZERO);
+            rule(approval.serial > 0, Field::Serial)?;
+            rule(sorted && images.len() <= APPROVED_IMAGES_MAX, Field::Images)?;
+            rule((1..=OBSERVERS_MAX).contains(&signatures.len()), Field::Signatures)?;
+            self::each_once(asked)
         }
         Command::GrantReading { grant, signatures } => {
             rule(grant.reader != Bytes32::ZERO, Field::Reader)?;

@@ -6,6 +6,7 @@
 mod app;
 mod change;
 mod history;
+mod images;
 mod lock;
 mod query;
 mod reading;
@@ -15,6 +16,7 @@ pub use app::{
 };
 pub use change::{CancelLock, CancelSignedAs, ClaimLock, ExtendLock, ReleaseLock};
 pub use history::{GetConsistencyProof, GetReceipt};
+pub use images::ApproveImages;
 pub use lock::{CommitBatch, CommitLock, CreateLock, Expiry, SignLock, SimulateLock};
 pub use query::{
     FulfillmentProof, GetActiveLocks, GetAttestation, GetBalance, GetBootAttestation, GetLock,

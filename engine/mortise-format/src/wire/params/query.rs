@@ -303,9 +303,12 @@ pub enum ProofKey {
     },
     /// Nonces and counts of an owner.
     Owner(Address),
+    /// The approval of images in force.
+    Images,
 }
 
-/// `getProof`: presence or absence of an entry. `{lockId}`, `{owner, asset}` or `{owner}`.
+/// `getProof`: presence or absence of an entry. `{lockId}`, `{owner, asset}`, `{owner}` or
+/// `{images: true}`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GetProof {
     /// Of what.
@@ -320,8 +323,21 @@ impl GetProof {
     /// # Errors
     /// See [`ParamError`].
     pub fn parse(params: &Value) -> Result<Self> {
-        let fields = Fields::of_params(params, &["lockId", "owner", "asset", "seq"])?;
+        let known = &["lockId", "owner", "asset", "images", "seq"];
+        let fields = Fields::of_params(params, known)?;
         let seq = fields.optional("seq").map(|i| i.number()).transpose()?;
+        if let Some(images) = fields.optional("images") {
+            let others = ["lockId", "owner", "asset"];
+            if let Some(other) = others.into_iter().find(|name| fields.optional(name).is_some()) {
+                return Err(fields.wrong(other, "absent beside images"));
+            }
+            let is_asked = images.boolean()?;
+            return if is_asked {
+                Ok(Self { key: ProofKey::Images, seq })
+            } else {
+                Err(images.wrong("true, or absent"))
+            };
+        }
         let asset = fields.optional("asset").map(|i| i.asset()).transpose()?;
         let owner = fields.optional("owner").map(|i| i.address()).transpose()?;
         let Some(lock_id) = fields.optional("lockId") else {
@@ -348,17 +364,20 @@ struct ProofKeyJson {
     #[serde(skip_serializing_if = "Option::is_none")]
     asset: Option<Asset>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    images: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     seq: Option<u64>,
 }
 
 impl Serialize for GetProof {
     fn serialize<S: Serializer>(&self, serializer: S) -> core::result::Result<S::Ok, S::Error> {
-        let (lock_id, owner, asset) = match self.key {
-            ProofKey::Lock(lock_id) => (Some(lock_id), None, None),
-            ProofKey::Account { owner, asset } => (None, Some(owner), Some(asset)),
-            ProofKey::Owner(owner) => (None, Some(owner), None),
+        let (lock_id, owner, asset, images) = match self.key {
+            ProofKey::Lock(lock_id) => (Some(lock_id), None, None, None),
+            ProofKey::Account { owner, asset } => (None, Some(owner), Some(asset), None),
+            ProofKey::Owner(owner) => (None, Some(owner), None, None),
+            ProofKey::Images => (None, None, None, Some(true)),
         };
-        ProofKeyJson { lock_id, owner, asset, seq: self.seq }.serialize(serializer)
+        ProofKeyJson { lock_id, owner, asset, images, seq: self.seq }.serialize(serializer)
     }
 }
 

@@ -7,6 +7,7 @@ mod app;
 mod commitment;
 mod evidence;
 mod history;
+mod images;
 mod lock;
 mod outcome;
 mod reading;
@@ -20,6 +21,7 @@ pub use evidence::{
     ForkEvidenceView, ForkFormat, ForkLeavesView, LeafProofView, SignedStatementView,
 };
 pub use history::{CheckpointResult, ConsistencyResult, HeadView, InclusionView, ReceiptResult};
+pub use images::ApprovedImagesView;
 pub use lock::{CreateLockResult, LegView, LockList, LockStatus, LockView, PositionView};
 pub use outcome::{FactResult, OutcomeResult, OutcomeView};
 pub use reading::{

@@ -162,7 +162,7 @@ impl OutcomeResult {
     }
 }
 
-/// `submitChainFact`, `grantReading`.
+/// `submitChainFact`, `grantReading`, `approveImages`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FactResult {
@@ -177,7 +177,7 @@ pub struct FactResult {
 }
 
 impl FactResult {
-    /// The answer to a recorded fact, or to a reading right.
+    /// The answer to a recorded fact, to a reading right, or to an approval of images.
     pub fn new(receipt: ReceiptView) -> Self {
         let (epoch, seq) = (receipt.epoch, receipt.seq);
         Self { epoch, seq, state_root: receipt.statement.state_root, receipt }

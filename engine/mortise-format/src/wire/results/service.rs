@@ -3,9 +3,10 @@
 use super::super::error::ErrorObject;
 use super::super::genesis::PolicyJson;
 use super::super::text::{HexBytes, decimal};
+use super::images::ApprovedImagesView;
 use super::receipt::StatementView;
 use crate::binding::BoundKeys;
-use crate::ids::{Address, Bytes32, EngineId, LockId, PolicyHash, Root, Signature};
+use crate::ids::{Address, Bytes32, EngineId, LockId, Measurement, PolicyHash, Root, Signature};
 use crate::lock::{Custody, Durability};
 use crate::policy::{GenesisKeys, Policy, engine_id};
 use alloc::boxed::Box;
@@ -164,6 +165,12 @@ pub struct EngineInfo {
     pub phase: String,
     /// See [`Health::mode`].
     pub mode: String,
+    /// PCR0 of this boot's image; absent while unattested.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<Measurement>,
+    /// Which images may boot on the log; absent until operators approved some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approved_images: Option<ApprovedImagesView>,
     /// What stands behind an answer.
     pub durability: Durability,
     /// Served chains and their custody.

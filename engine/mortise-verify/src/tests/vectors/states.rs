@@ -16,8 +16,8 @@ use mortise_format::wire::results::{ProofResult, StatementView};
 use serde_json::{Value, json};
 
 const ABOUT: &str = "State proofs (specs/state-tree.md): input.proof is an engine's answer about \
-the entry input.key: a lockId, an owner, an owner and asset, or policy. Verdict: proven, or the \
-name of the refusal. Each case is its base with other values at the places of \
+the entry input.key: a lockId, an owner, an owner and asset, policy, or images. Verdict: proven, \
+or the name of the refusal. Each case is its base with other values at the places of \
 `set` (JSON pointers).";
 
 const SALT: [u8; 32] = [6; 32];
@@ -26,6 +26,9 @@ fn key(input: &Value) -> Result<LeafKey, &'static str> {
     let key = &input["key"];
     if key["policy"] == true {
         return Ok(LeafKey::Policy);
+    }
+    if key["images"] == true {
+        return Ok(LeafKey::Images);
     }
     if key["lockId"].is_string() {
         return Ok(LeafKey::Lock(read(key, "lockId")?));
@@ -56,12 +59,13 @@ fn key_json(key: &LeafKey) -> Value {
         LeafKey::Account(owner, asset) => json!({"owner": owner, "asset": asset}),
         LeafKey::Principal(owner) => json!({"owner": owner}),
         LeafKey::Policy => json!({"policy": true}),
+        LeafKey::Images => json!({"images": true}),
     }
 }
 
 /// Every kind of entry, among twenty locks.
 fn entries() -> Vec<(&'static str, LeafKey, LeafValue)> {
-    let [lock, account, bare, principal, policy] = values();
+    let [lock, account, bare, principal, policy, images] = values();
     let token = Asset::erc20(10, Address([0x12; 20]));
     Vec::from([
         ("a lock", LeafKey::Lock(LockId([3; 32])), lock),
@@ -69,6 +73,7 @@ fn entries() -> Vec<(&'static str, LeafKey, LeafValue)> {
         ("an account without", LeafKey::Account(Address([1; 20]), Asset::native(1)), bare),
         ("an owner", LeafKey::Principal(Address([1; 20])), principal),
         ("the policy", LeafKey::Policy, policy),
+        ("the images that may boot", LeafKey::Images, images),
     ])
 }
 

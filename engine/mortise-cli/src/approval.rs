@@ -1,0 +1,308 @@
+//! `mortise approval`: which images may boot on the log (`specs/upgrades.md`).
+//!
+//! What it is for: operators name the images of an upgrade, each by his own signature, and take
+//! the old ones out when it is done.
+//!
+//! What it does not do: give an image the keys: `mortise policy aws` writes the policy that does.
+
+use crate::args::ConnectionArgs;
+use crate::failure::Failure;
+use crate::key;
+use crate::output::Output;
+use crate::session::Session;
+use clap::{Args, Subcommand};
+use mortise_client::Signer;
+use mortise_format::ids::{EngineId, Measurement, Signature, to_checksum, to_hex};
+use mortise_format::images::{ImageApproval, Version};
+use mortise_format::limits::APPROVED_IMAGES_MAX;
+use mortise_format::wire::params::ApproveImages;
+use mortise_format::wire::results::EngineInfo;
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+const EXAMPLES: &str = "\
+Examples:
+  mortise approval show                         what may boot, and what runs
+  mortise approval submit --image OLD --image NEW --minimum-version 0.1.0 \\
+      --operator a.key --operator b.key
+  mortise approval sign --image OLD --image NEW --minimum-version 0.1.0 \\
+      --engine-id 0x... --serial 3 --valid-until TIME --key a.key
+      signs on a machine without a connection; its output is what submit takes:
+  mortise approval submit --image OLD --image NEW --minimum-version 0.1.0 \\
+      --serial 3 --valid-until TIME --signature 0x... --signature 0x...
+
+The set takes the place of the one before it, whole. Both the set and the key policy have to name
+an image before it boots. A set without the running image is refused here unless
+--without-running-image: the engine would not start again.";
+
+/// Flags of `mortise approval`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct ApprovalArgs {
+    #[command(subcommand)]
+    command: ApprovalCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum ApprovalCommand {
+    /// Show the approval in force, and the image and version that run.
+    Show,
+    /// Sign an approval as an operator, and send nothing.
+    Sign(SignArgs),
+    /// Send an approval with the signatures of enough operators.
+    Submit(SubmitArgs),
+}
+
+/// What is approved.
+#[derive(Debug, Args)]
+struct SetArgs {
+    /// PCR0 of an image that may boot, 96 hex digits; once for each. None with --any-image.
+    #[arg(long = "image", value_name = "PCR0", value_parser = measurement,
+          required_unless_present = "any_image")]
+    images: Vec<Measurement>,
+
+    /// Approve every image that the key policy lets in: only the version is asked for.
+    #[arg(long, conflicts_with = "images")]
+    any_image: bool,
+
+    /// The lowest version that may boot; it never goes down, and not above the one that runs.
+    #[arg(long, value_name = "X.Y.Z")]
+    minimum_version: Version,
+
+    /// Number of the approval, one above that in force; asked of the engine when not given.
+    #[arg(long, requires = "valid_until")]
+    serial: Option<u64>,
+
+    /// Until when it can be sent, seconds since the Unix epoch; 23 hours from now by default.
+    #[arg(long, value_name = "TIME", requires = "serial")]
+    valid_until: Option<u64>,
+
+    /// Approve a set in which the image that runs now is missing: it will not start again.
+    #[arg(long)]
+    without_running_image: bool,
+}
+
+#[derive(Debug, Args)]
+struct SignArgs {
+    #[command(flatten)]
+    set: SetArgs,
+
+    /// The engine, so that nobody needs to be asked; then nobody says which image runs either.
+    #[arg(long, value_name = "BYTES32", requires = "serial")]
+    engine_id: Option<EngineId>,
+}
+
+#[derive(Debug, Args)]
+struct SubmitArgs {
+    #[command(flatten)]
+    set: SetArgs,
+
+    /// File with an operator's key; each once. The key of --key when nobody signs otherwise.
+    #[arg(long = "operator", value_name = "FILE")]
+    operators: Vec<PathBuf>,
+
+    /// An operator's signature, as `mortise approval sign` prints it.
+    #[arg(long = "signature", value_name = "HEX", requires = "serial")]
+    signatures: Vec<Signature>,
+}
+
+fn measurement(text: &str) -> Result<Measurement, String> {
+    let digits = text.strip_prefix("0x").unwrap_or(text);
+    let image = Measurement::parse(&format!("0x{digits}"));
+    let image = image.map_err(|_| String::from("PCR0 is 96 hex digits"))?;
+    match image.is_zero() {
+        true => Err(String::from("zeros are the PCR0 of every enclave in debug mode")),
+        false => Ok(image),
+    }
+}
+
+/// Runs `mortise approval`.
+pub async fn run(
+    args: &ApprovalArgs,
+    connection: &ConnectionArgs,
+    output: &Output,
+) -> Result<(), Failure> {
+    match &args.command {
+        ApprovalCommand::Show => show(connection, output).await,
+        ApprovalCommand::Sign(args) => sign(args, connection, output).await,
+        ApprovalCommand::Submit(args) => submit(args, connection, output).await,
+    }
+}
+
+async fn show(connection: &ConnectionArgs, output: &Output) -> Result<(), Failure> {
+    let session = Session::connect(connection).await?;
+    let info = session.client.engine_info().await?;
+    let mut lines = vec![
+        ("engineId", info.engine_id.to_string()),
+        ("running", format!("version {}, image {}", info.version, image_text(info.image))),
+    ];
+    match &info.approved_images {
+        None => lines.push(("approved", String::from("nothing yet: every image may boot"))),
+        Some(approved) => {
+            lines.push(("serial", approved.serial.to_string()));
+            lines.push(("minimumVersion", approved.minimum_version.clone()));
+            if approved.images.is_empty() {
+                lines.push(("images", String::from("any")));
+            }
+            lines.extend(approved.images.iter().map(|image| ("image", bare(image))));
+            lines.push(("seq", format!("{} (event {})", approved.seq, approved.index)));
+        }
+    }
+    let value = json!({
+        "engineId": info.engine_id, "version": info.version, "image": info.image,
+        "approvedImages": info.approved_images,
+    });
+    output.thing(&value, &lines);
+    session.close().await
+}
+
+impl SetArgs {
+    /// What is signed: the engine's next approval, or the one that was named whole.
+    fn approval(&self, info: Option<&EngineInfo>, now_s: u64) -> Result<ImageApproval, Failure> {
+        let mut images = self.images.clone();
+        images.sort_unstable();
+        images.dedup();
+        if images.len() > APPROVED_IMAGES_MAX {
+            let most = format!("at most {APPROVED_IMAGES_MAX} images are approved at a time");
+            return Err(Failure::usage(most));
+        }
+        if let Some(info) = info {
+            self.check_running(info, &images)?;
+        }
+        let in_force = info.and_then(|info| info.approved_images.as_ref());
+        let next = || in_force.map_or(1, |approved| approved.serial.saturating_add(1));
+        Ok(ImageApproval {
+            serial: self.serial.unwrap_or_else(next),
+            images,
+            minimum_version: self.minimum_version,
+            valid_until: self.valid_until.unwrap_or(now_s + VALID_S),
+        })
+    }
+
+    /// An engine whose own image is missing would end with its next start.
+    fn check_running(&self, info: &EngineInfo, images: &[Measurement]) -> Result<(), Failure> {
+        let running = info.image.filter(|image| !images.is_empty() && !images.contains(image));
+        match running {
+            Some(image) if !self.without_running_image => Err(Failure::usage(format!(
+                "the image that runs now, {}, is not in the set: the engine would not start again. \
+                 Add --image for it, or --without-running-image once another one is ready",
+                bare(&image)
+            ))),
+            _ => Ok(()),
+        }
+    }
+}
+
+async fn sign(
+    args: &SignArgs,
+    connection: &ConnectionArgs,
+    output: &Output,
+) -> Result<(), Failure> {
+    let signer = key::load(connection.key.as_deref())?;
+    let info = match args.engine_id {
+        Some(_) => None,
+        None => Some(Session::connect(connection).await?.client.engine_info().await?),
+    };
+    let known = args.engine_id.or(info.as_ref().map(|info| info.engine_id));
+    let engine_id = known.ok_or_else(|| Failure::usage("name the engine: --engine-id"))?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_err(Failure::system)?;
+    let approval = args.set.approval(info.as_ref(), now.as_secs())?;
+    let signature = signer.approve_images(&engine_id, &approval);
+    let mut lines =
+        vec![("engineId", engine_id.to_string()), ("operator", to_checksum(&signer.address()))];
+    lines.extend(lines_of(&approval));
+    lines.push(("signature", signature.to_string()));
+    let mut value = value_of(&approval);
+    value["engineId"] = json!(engine_id);
+    value["operator"] = json!(signer.address());
+    value["signature"] = json!(signature);
+    output.thing(&value, &lines);
+    Ok(())
+}
+
+async fn submit(
+    args: &SubmitArgs,
+    connection: &ConnectionArgs,
+    output: &Output,
+) -> Result<(), Failure> {
+    let session = Session::connect(connection).await?;
+    let info = session.client.engine_info().await?;
+    let engine_id = session.identity().await?.engine_id;
+    let mut signers: Vec<Signer> =
+        args.operators.iter().map(|path| key::read(path)).collect::<Result<_, _>>()?;
+    if signers.is_empty() && args.signatures.is_empty() {
+        signers.push(session.signer()?);
+    }
+    let approval = args.set.approval(Some(&info), session.client.now().await?)?;
+    let mut signatures = args.signatures.clone();
+    signatures.extend(signers.iter().map(|signer| signer.approve_images(&engine_id, &approval)));
+    let mut lines = lines_of(&approval);
+    let result = session.client.approve_images(ApproveImages { approval, signatures }).await?;
+    lines.push(("seq", format!("{} (event {})", result.seq, result.receipt.index)));
+    lines.push(("stateRoot", result.state_root.to_string()));
+    output.thing(&result, &lines);
+    session.close().await
+}
+
+fn lines_of(approval: &ImageApproval) -> Vec<(&'static str, String)> {
+    let mut lines = vec![("serial", approval.serial.to_string())];
+    if approval.images.is_empty() {
+        lines.push(("images", String::from("any")));
+    }
+    lines.extend(approval.images.iter().map(|image| ("image", bare(image))));
+    lines.push(("minimumVersion", approval.minimum_version.to_string()));
+    lines.push(("validUntil", approval.valid_until.to_string()));
+    lines
+}
+
+fn value_of(approval: &ImageApproval) -> Value {
+    json!({
+        "serial": approval.serial, "images": approval.images,
+        "minimumVersion": approval.minimum_version.to_string(),
+        "validUntil": approval.valid_until,
+    })
+}
+
+fn image_text(image: Option<Measurement>) -> String {
+    image.map_or_else(|| String::from("unattested"), |image| bare(&image))
+}
+
+/// As AWS's tools and key policies write it.
+fn bare(image: &Measurement) -> String {
+    to_hex(&image.0).split_off(2)
+}
+
+/// How long a fresh approval is good for: an hour less than the engine takes one for.
+const VALID_S: u64 = 23 * 3600;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn images_are_read_with_and_without_prefix_and_never_zero() {
+        let text = "ab".repeat(48);
+        assert_eq!(measurement(&text), Ok(Measurement([0xab; 48])));
+        assert_eq!(measurement(&format!("0x{text}")), Ok(Measurement([0xab; 48])));
+        assert_eq!(bare(&Measurement([0xab; 48])), text);
+        assert!(measurement(&text[2..]).is_err());
+        assert!(measurement(&"00".repeat(48)).is_err());
+    }
+
+    #[test]
+    fn a_set_is_sorted_and_holds_each_image_once() {
+        let image = |byte| Measurement([byte; 48]);
+        let set = SetArgs {
+            images: vec![image(9), image(2), image(9)],
+            any_image: false,
+            minimum_version: Version::default(),
+            serial: Some(7),
+            valid_until: Some(5),
+            without_running_image: false,
+        };
+        let approval = set.approval(None, 0).unwrap();
+        assert_eq!(approval.images, [image(2), image(9)]);
+        assert_eq!((approval.serial, approval.valid_until), (7, 5));
+    }
+}

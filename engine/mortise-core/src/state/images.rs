@@ -1,0 +1,264 @@
+//! Which code may boot on the log: the approval in force, and the version that runs.
+//!
+//! The approval stands in the state tree (INV-18), so that anybody can be shown which images may
+//! boot, or that none was approved yet. The rule that an engine follows at its boot and the one
+//! that an auditor judges it by is the same function: [`State::check_image`].
+
+use super::State;
+use super::leaves::Before;
+use crate::apply::Corruption;
+use bincode::{Decode, Encode};
+use mortise_format::entry::{LeafKey, LeafValue};
+use mortise_format::event::Position;
+use mortise_format::ids::Measurement;
+use mortise_format::images::{ImageApproval, Version};
+
+/// An approval and the event that made it.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct ApprovedImages {
+    /// What the operators signed.
+    pub approval: ImageApproval,
+    /// Its event.
+    pub at: Position,
+}
+
+/// What of the state says which code may boot.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
+pub(super) struct Images {
+    in_force: Option<ApprovedImages>,
+    /// Of the epoch under way; zero for a text that is no version.
+    running: Version,
+}
+
+/// Why code may not boot on the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ImageRefusal {
+    /// Its version is below the one that the log asks for.
+    #[error("version {running} is below {minimum}, the lowest that the log lets boot")]
+    TooOld {
+        /// The version of the code.
+        running: Version,
+        /// The lowest one that may boot.
+        minimum: Version,
+    },
+    /// Its measurement is not among those that operators approved.
+    #[error("the image {found} is none of the {approved} that operators approved")]
+    NotApproved {
+        /// PCR0 of the image.
+        found: Measurement,
+        /// How many are approved.
+        approved: usize,
+    },
+}
+
+impl State {
+    /// The approval of images in force, if there was ever one.
+    pub fn approved_images(&self) -> Option<&ApprovedImages> {
+        self.images.in_force.as_ref()
+    }
+
+    /// The serial that the next approval has; none when there can be no further one.
+    pub fn next_approval(&self) -> Option<u64> {
+        self.approved_images().map_or(Some(1), |a| a.approval.serial.checked_add(1))
+    }
+
+    /// The lowest version of code that may boot: zero until operators said one.
+    pub fn minimum_version(&self) -> Version {
+        self.approved_images().map_or_else(Version::default, |a| a.approval.minimum_version)
+    }
+
+    /// The version of the code of the epoch under way; zero before the first, and for a text that
+    /// is no version.
+    pub fn running_version(&self) -> Version {
+        self.images.running
+    }
+
+    /// Whether code of this version and measurement may boot on the log. Without a measurement
+    /// (nothing attests it) the version alone is judged.
+    ///
+    /// # Errors
+    /// `TooOld`, then `NotApproved`.
+    pub fn check_image(
+        &self,
+        running: Version,
+        image: Option<&Measurement>,
+    ) -> Result<(), ImageRefusal> {
+        let minimum = self.minimum_version();
+        if running < minimum {
+            return Err(ImageRefusal::TooOld { running, minimum });
+        }
+        let images = self.approved_images().map_or(&[][..], |a| a.approval.images.as_slice());
+        match image {
+            Some(found) if !images.is_empty() && !images.contains(found) => {
+                Err(ImageRefusal::NotApproved { found: *found, approved: images.len() })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) fn apply_version(&mut self, version: &str) {
+        self.images.running = Version::parse(version).unwrap_or_default();
+    }
+
+    pub(crate) fn apply_approval(&mut self, approval: &ImageApproval) -> Result<(), Corruption> {
+        if Some(approval.serial) != self.next_approval() {
+            return Err(Corruption::RequestKnown);
+        }
+        let lowers = approval.minimum_version < self.minimum_version();
+        if lowers || !approval.has_proper_images() {
+            return Err(Corruption::Policy);
+        }
+        self.keep_images();
+        let at = self.at;
+        self.images.in_force = Some(ApprovedImages { approval: approval.clone(), at });
+        self.dirty.images();
+        Ok(())
+    }
+
+    /// Keeps what the approval in force says, before the frame under way changes it.
+    fn keep_images(&mut self) {
+        let key = LeafKey::Images;
+        let seq = self.changed_seq(&key);
+        match seq.zip(self.leaf_value(&key)) {
+            None => self.keep_absent(key),
+            Some((seq, held)) if seq != self.at.seq => {
+                self.dirty.keep(Before { key, held: Some((held, seq)) });
+            }
+            Some(_) => {}
+        }
+    }
+
+    pub(super) fn images_leaf(&self) -> Option<LeafValue> {
+        let ApprovedImages { approval, at } = self.approved_images()?;
+        Some(LeafValue::Images {
+            serial: approval.serial,
+            images: approval.images.clone(),
+            minimum_version: approval.minimum_version,
+            approved_at: *at,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::Secret;
+    use alloc::string::ToString as _;
+    use alloc::vec::Vec;
+    use mortise_format::U256;
+    use mortise_format::event::Event;
+    use mortise_format::ids::EngineId;
+    use mortise_format::policy::{AssetLimits, Policy};
+
+    const OLD: Version = Version { major: 0, minor: 9, patch: 10 };
+    const NEW: Version = Version { major: 0, minor: 10, patch: 0 };
+
+    fn state() -> State {
+        State::new(EngineId([1; 32]), policy(), Secret::new([2; 32]), 3)
+    }
+
+    /// Rules of which none is looked at here.
+    fn policy() -> Policy {
+        let zero = U256::ZERO;
+        let default_limits = AssetLimits { single_max: zero, account_max: zero, asset_max: zero };
+        Policy {
+            lock_s_min: 1,
+            lock_s_max: 1,
+            settlement_buffer_s: 1,
+            concurrent_max: 1,
+            commands_per_minute_max: 1,
+            requests_max: 1,
+            retention_s: 1,
+            draft_ttl_s: 1,
+            drafts_per_owner_max: 1,
+            fact_age_s_max: 1,
+            notice_margin_s: 1,
+            default_limits,
+            assets: Vec::new(),
+            chains: Vec::new(),
+            observers: Vec::new(),
+            observers_min: 0,
+            operators: Vec::new(),
+            operators_min: 0,
+            witnesses: Vec::new(),
+            witnesses_min: 0,
+            witnesses_faulty_max: 0,
+        }
+    }
+
+    fn image(byte: u8) -> Measurement {
+        Measurement([byte; 48])
+    }
+
+    fn approval(serial: u64, images: &[u8], minimum_version: Version) -> ImageApproval {
+        let images = images.iter().copied().map(image).collect();
+        ImageApproval { serial, images, minimum_version, valid_until: 9 }
+    }
+
+    fn apply(state: &mut State, seq: u64, approval: ImageApproval) -> Result<(), Corruption> {
+        let event = Event::ImagesApproved { approval, signatures: Vec::new() };
+        state.apply(Position { seq, index: 1 }, &event)
+    }
+
+    #[test]
+    fn without_an_approval_every_image_boots() {
+        let state = state();
+        assert_eq!(state.check_image(Version::default(), Some(&image(7))), Ok(()));
+        assert_eq!(state.check_image(Version::default(), None), Ok(()));
+        assert_eq!(state.leaf_value(&LeafKey::Images), None);
+    }
+
+    #[test]
+    fn an_image_boots_from_the_lowest_version_on_and_among_the_approved() {
+        let mut state = state();
+        apply(&mut state, 4, approval(1, &[5, 6], NEW)).unwrap();
+        assert_eq!(state.check_image(NEW, Some(&image(6))), Ok(()));
+        let (running, minimum) = (OLD, NEW);
+        let too_old = Err(ImageRefusal::TooOld { running, minimum });
+        assert_eq!(state.check_image(OLD, Some(&image(6))), too_old);
+        assert_eq!(state.check_image(OLD, Some(&image(7))), too_old);
+        let not_approved = Err(ImageRefusal::NotApproved { found: image(7), approved: 2 });
+        assert_eq!(state.check_image(NEW, Some(&image(7))), not_approved);
+        assert_eq!(state.check_image(NEW, None), Ok(()));
+        apply(&mut state, 5, approval(2, &[], NEW)).unwrap();
+        assert_eq!(state.check_image(NEW, Some(&image(7))), Ok(()));
+        assert_eq!(state.check_image(OLD, None), too_old);
+    }
+
+    #[test]
+    fn an_approval_that_does_not_follow_is_corruption() {
+        let mut state = state();
+        let wrong = Err(Corruption::RequestKnown);
+        assert_eq!(apply(&mut state, 4, approval(2, &[], OLD)), wrong);
+        apply(&mut state, 4, approval(1, &[], NEW)).unwrap();
+        assert_eq!(apply(&mut state, 5, approval(1, &[], NEW)), wrong);
+        assert_eq!(apply(&mut state, 5, approval(2, &[], OLD)), Err(Corruption::Policy));
+        assert_eq!(apply(&mut state, 5, approval(2, &[6, 5], NEW)), Err(Corruption::Policy));
+    }
+
+    #[test]
+    fn the_version_that_runs_is_that_of_the_epoch() {
+        let mut state = state();
+        for (text, running) in [("0.10.0", NEW), ("0.9.10", OLD), ("next", Version::default())] {
+            let (version, previous) = (text.to_string(), Default::default());
+            let event = Event::EpochStarted { epoch: 1, version, previous };
+            state.apply(Position { seq: 1, index: 0 }, &event).unwrap();
+            assert_eq!(state.running_version(), running);
+        }
+    }
+
+    #[test]
+    fn the_entry_says_what_was_before_the_frame() {
+        let mut state = state();
+        apply(&mut state, 4, approval(1, &[5], OLD)).unwrap();
+        let first = state.leaf_value(&LeafKey::Images).unwrap();
+        assert_eq!(state.take_before(), [Before { key: LeafKey::Images, held: None }]);
+        assert_eq!(state.take_leaves().len(), 2);
+        apply(&mut state, 5, approval(2, &[6], OLD)).unwrap();
+        apply(&mut state, 5, approval(3, &[7], NEW)).unwrap();
+        let before = [Before { key: LeafKey::Images, held: Some((first, 4)) }];
+        assert_eq!(state.take_before(), before);
+        assert_eq!(state.take_leaves().len(), 1);
+    }
+}

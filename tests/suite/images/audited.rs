@@ -1,0 +1,62 @@
+//! What an auditor says of boots that the log did not allow.
+
+use super::{approval, approve, version};
+use crate::audit::{audit, keys_of, log_of, named, subject};
+use crate::trust::module::TestModule;
+use mortise_format::images::ImageApproval;
+use mortise_testkit::driver::{Code, Driver};
+use mortise_verify::replay::{BootTrust, Images, Report, Subject};
+use std::sync::Arc;
+
+fn code(version: &'static str, image: u8) -> Code {
+    let module = Some(Arc::new(TestModule::of_image(image)) as Arc<_>);
+    Code { version, module, ignores_approvals: true }
+}
+
+/// An engine of image 0, which operators approve from 1.4.7 on, and then other code that does not
+/// ask.
+fn after(code: Code) -> (Driver, u64) {
+    let mut driver = Driver::new(91, mortise_engine::pipeline::Settings::default());
+    driver.code = self::code("1.4.7", 0);
+    driver.boot().expect("an empty disk boots");
+    driver.settle();
+    approve(&mut driver, &ImageApproval { minimum_version: version("1.4.7"), ..approval(1, &[0]) });
+    driver.settle();
+    driver.crash(0);
+    driver.code = code;
+    driver.boot().expect("it does not ask");
+    driver.settle();
+    let boot = driver.pipeline().machine().epochs().last().expect("it booted").first_seq;
+    (driver, boot)
+}
+
+fn report(driver: &Driver, believes: bool) -> Report {
+    let roots = TestModule::trust().roots;
+    let trust = believes.then_some(BootTrust { roots, images: Images::Any });
+    let subject = Subject { trust, ..subject(driver) };
+    audit(&log_of(driver), subject, Some(&keys_of(driver)))
+}
+
+#[test]
+fn boot_of_an_image_that_nobody_approved_is_a_finding() {
+    let (driver, boot) = after(code("1.4.7", 1));
+    assert_eq!(named(&report(&driver, true)), [(boot, Some(0), "ImageNotApproved")]);
+    // Whose documents are not looked at has no image; his version is told by the log alone.
+    assert_eq!(named(&report(&driver, false)), []);
+}
+
+#[test]
+fn boot_of_code_below_the_lowest_version_is_a_finding() {
+    for (believes, image) in [(true, 0), (false, 0), (true, 1)] {
+        let (driver, boot) = after(code("1.4.6", image));
+        assert_eq!(named(&report(&driver, believes)), [(boot, Some(0), "ImageTooOld")]);
+    }
+}
+
+#[test]
+fn boots_that_the_log_allows_are_none() {
+    let (driver, _) = after(code("1.4.7", 0));
+    let report = report(&driver, true);
+    assert_eq!(named(&report), []);
+    assert_eq!(report.epochs.len(), 2);
+}

@@ -1,0 +1,60 @@
+//! The approval in force is an entry of the state: present, absent, and as it was.
+
+use super::{approval, approve};
+use mortise_core::state::LeafKey;
+use mortise_engine::api::{Answer, Query, Reply, Shown};
+use mortise_format::entry::LeafValue;
+use mortise_testkit::driver::Driver;
+
+fn proven(driver: &mut Driver) -> (Option<LeafValue>, u64) {
+    let token = driver.query(Query::Proof(LeafKey::Images));
+    driver.settle();
+    let Some(Reply::Rooted(Answer::Proof(proof), signed)) = driver.replies.remove(&token) else {
+        panic!("the engine proves entries")
+    };
+    let position = LeafKey::Images.position(&driver.identity().engine_id);
+    let statement = &signed.stated.statement;
+    let checked = match &proof.value {
+        Some((value, salt)) => {
+            proof.proof.verify_present(&statement.state_root, &position, &value.hash(salt))
+        }
+        None => proof.proof.verify_absent(&statement.state_root, &position),
+    };
+    assert_eq!(checked, Ok(()));
+    (proof.value.map(|(value, _)| value), statement.seq)
+}
+
+fn at(driver: &mut Driver, seq: u64) -> Option<LeafValue> {
+    let token = driver.query(Query::ProofAt(LeafKey::Images, seq));
+    driver.settle();
+    match driver.replies.remove(&token) {
+        Some(Reply::Shown(shown)) => {
+            let Shown { proof, .. } = *shown;
+            proof.expect("it was asked for").value.map(|(value, _)| value)
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+fn serial(value: Option<LeafValue>) -> Option<u64> {
+    value.map(|value| match value {
+        LeafValue::Images { serial, .. } => serial,
+        other => panic!("{other:?}"),
+    })
+}
+
+#[test]
+fn approval_is_proven_under_the_newest_root_and_under_recent_ones() {
+    let mut driver = Driver::booted(85);
+    let (before, none_at) = proven(&mut driver);
+    assert_eq!(serial(before), None);
+    approve(&mut driver, &approval(1, &[0]));
+    let (first, first_at) = proven(&mut driver);
+    assert_eq!(serial(first), Some(1));
+    approve(&mut driver, &approval(2, &[0, 1]));
+    let (second, _) = proven(&mut driver);
+    let Some(LeafValue::Images { images, serial: 2, .. }) = second else { panic!("{second:?}") };
+    assert_eq!(images.len(), 2);
+    assert_eq!(serial(at(&mut driver, first_at)), Some(1));
+    assert_eq!(serial(at(&mut driver, none_at)), None);
+}
