@@ -3,6 +3,7 @@
 use crate::approval::ApprovalArgs;
 use crate::attested::ProofArgs;
 use crate::audit::AuditArgs;
+use crate::completions::CompletionsArgs;
 use crate::demo::DemoArgs;
 use crate::dev::{DevArgs, EngineArgs, HostArgs, KmsArgs};
 use crate::doctor::DoctorArgs;
@@ -130,6 +131,8 @@ pub enum Command {
     Kms(AppArgs),
     /// Say what an error means and what to do next.
     Explain(ExplainArgs),
+    /// Print completions of commands and flags for a shell.
+    Completions(CompletionsArgs),
 }
 
 #[cfg(test)]

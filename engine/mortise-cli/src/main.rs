@@ -12,12 +12,15 @@ mod approval;
 mod args;
 mod attested;
 mod audit;
+mod completions;
 mod demo;
 mod dev;
 mod doctor;
 mod explain;
 mod failure;
 mod genesis;
+#[cfg(test)]
+mod guide;
 mod image;
 mod key;
 mod kms;
@@ -70,6 +73,7 @@ fn run(cli: Cli, output: &Output) -> Result<(), Failure> {
         Command::Approval(args) => wait_for(approval::run(&args, connection, output)),
         Command::Key(args) => key::run(&args, connection.key.as_deref(), output),
         Command::Explain(args) => explain::run(&args, output),
+        Command::Completions(args) => completions::run(&args, output),
         Command::Lock(args) => wait_for(lock::run(&args, connection, output)),
         Command::Balance(args) => wait_for(query::balance(&args, connection, output)),
         Command::Root(args) => wait_for(query::root(&args, connection, output)),

@@ -15,7 +15,7 @@ mod machine;
 mod real;
 mod report;
 mod settings;
-mod stops;
+pub mod stops;
 
 use crate::failure::Failure;
 use crate::output::Output;

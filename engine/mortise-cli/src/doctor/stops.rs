@@ -63,7 +63,7 @@ pub(super) fn read_last_lines(machine: &dyn Machine, data: &str) -> Vec<String> 
 
 /// What a stop means, and what to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Advice {
+pub(crate) struct Advice {
     /// In a sentence.
     pub meaning: &'static str,
     /// The steps.
@@ -282,6 +282,32 @@ const BY_EXIT: &[(u8, Advice)] = &[
     ),
 ];
 
+/// The exits of the measured binary that have one name each; 17 and 75 have names of the engine's.
+const EXIT_NAMES: &[(&str, u8)] = &[
+    ("NO_NSM", 10),
+    ("CONFIG", 12),
+    ("GENESIS", 13),
+    ("CLOCK", 14),
+    ("ENTROPY", 15),
+    ("KEY_SERVICE", 16),
+    ("MOUNT", 18),
+    ("MODULE", 19),
+    ("VSOCK", 20),
+    ("MEMORY", 21),
+    ("CLOCK_SOURCE", 22),
+    ("ENTROPY_SOURCE", 23),
+];
+
+/// Every stop and fault that has a name, with its exit where it has one of its own.
+pub(crate) fn named() -> impl Iterator<Item = (&'static str, Option<u8>, Advice)> {
+    let by_name = BY_NAME
+        .iter()
+        .flat_map(|(names, advice)| names.iter().map(move |name| (*name, None, *advice)));
+    let by_exit =
+        EXIT_NAMES.iter().map(|(name, exit)| (*name, Some(*exit), advice("", Some(*exit))));
+    by_name.chain(by_exit)
+}
+
 const UNKNOWN: Advice = Advice {
     meaning: "this version does not know the stop",
     next: &["journalctl -u mortise-enclave.service -u mortise-host.service -n 100"],
@@ -316,6 +342,23 @@ mod tests {
         }
         assert!(advice("KEY_DENIED", Some(17)).meaning.contains("AccessDenied"));
         assert_eq!(advice("NEW", Some(99)), UNKNOWN);
+    }
+
+    #[test]
+    fn every_name_of_the_exits_page_is_known() {
+        let page = include_str!("../../../../specs/configuration.md");
+        for (name, exit) in EXIT_NAMES {
+            assert!(page.contains(&format!("| {exit} | `{name}` |")), "{exit} {name}");
+        }
+        let rows = page.lines().filter_map(|line| line.strip_prefix("| "));
+        let names = rows.filter_map(|row| {
+            let (exit, rest) = row.split_once(" | `")?;
+            exit.parse::<u8>().ok()?;
+            rest.split('`').next()
+        });
+        for name in names {
+            assert!(named().any(|(known, _, _)| known == name) || name == "FAULT", "{name}");
+        }
     }
 
     #[test]
