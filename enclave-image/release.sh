@@ -1,0 +1,132 @@
+#!/usr/bin/env bash
+# The steps of a release, each by name, the same here and in .github/workflows/release.yml.
+#
+#   enclave-image/release.sh STEP...        in their order: check, test, programs, image, sbom, sums
+#   enclave-image/release.sh all            all of them
+#   enclave-image/release.sh --list         their names
+#
+# Writes to the folder RELEASE_OUT (target/release-files). No step needs a secret: publishing is the
+# workflow's last step, and no part of this file. RELEASE_TAG, when it is set, must be v and the
+# version of the workspace.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+out="${RELEASE_OUT:-target/release-files}"
+export CARGO_TERM_COLOR="${CARGO_TERM_COLOR:-never}"
+# The release of the tool that reads Cargo.lock into a bill of materials.
+CYCLONEDX_VERSION=0.5.9
+
+say() {
+    printf '\n== %s (%ss)\n' "$1" "$SECONDS"
+}
+
+fail() {
+    printf 'release.sh: %s\n' "$1" >&2
+    exit 1
+}
+
+version() {
+    sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"$/\1/p' Cargo.toml
+}
+
+# The tag is the version, the version is one that the log compares, nothing differs from the commit.
+step_check() {
+    local version
+    version="$(version)"
+    [[ "$version" =~ ^(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*)){2}$ ]] ||
+        fail "version $version is not three numbers: specs/upgrades.md"
+    if [ -n "${RELEASE_TAG:-}" ] && [ "$RELEASE_TAG" != "v$version" ]; then
+        fail "tag $RELEASE_TAG is not v$version"
+    fi
+    if [ "${CI:-}" = true ] && [ -n "$(git status --porcelain)" ]; then
+        fail "files differ from the commit"
+    fi
+    cargo metadata --locked --format-version 1 --no-deps >/dev/null
+    echo "version $version, commit $(git rev-parse HEAD)"
+}
+
+# What holds before a change is merged.
+step_test() {
+    .ci/run
+}
+
+# The parent's programs.
+step_programs() {
+    cargo build --release --locked -p mortise-cli -p mortise-host
+    install -D -m 0755 -t "$out" target/release/mortise target/release/mortise-host
+    "$out/mortise" --version
+    "$out/mortise-host" --version
+}
+
+# The image: the published one of this version, built again and compared; without one, an image of a
+# development configuration, whose binary and PCR1 are those of every image of this commit.
+step_image() {
+    local entry folder program
+    program="${MORTISE:-$out/mortise}"
+    [ -x "$program" ] || fail "no $program: run the step programs first, or name one with MORTISE"
+    entry="enclave-image/releases/$(version)"
+    if [ -f "$entry/measurements.json" ]; then
+        "$program" image verify-release "$entry/measurements.json"
+        install -D -m 0644 -t "$out" "$entry/measurements.json" "$entry/enclave.toml" "$entry/genesis.json"
+        return
+    fi
+    folder="$out/development-image"
+    if [ -e "$folder" ]; then
+        fail "$folder is there already: remove it"
+    fi
+    "$program" image local-config --out "$folder"
+    "$program" image build --debian-kernel --out "$folder" \
+        --config "$folder/enclave.toml" --genesis "$folder/genesis.json"
+    mv "$folder/mortise.eif" "$out/development.eif"
+    mv "$folder/measurements.json" "$out/development.measurements.json"
+    rm -r "$folder"
+    jq -e '.isDevelopment and .Measurements.PCR0 and .inputs.binary.digest' \
+        "$out/development.measurements.json" >/dev/null
+    jq '.Measurements, .inputs.binary' "$out/development.measurements.json"
+}
+
+# A bill of materials of each program: CycloneDX, from Cargo.lock. cargo-cyclonedx is the tool of the
+# CycloneDX project itself.
+step_sbom() {
+    local package file
+    command -v cargo-cyclonedx >/dev/null ||
+        fail "no cargo-cyclonedx: cargo install --locked cargo-cyclonedx@$CYCLONEDX_VERSION"
+    mkdir -p "$out"
+    cargo cyclonedx --format json --spec-version 1.5 --target x86_64-unknown-linux-gnu \
+        --override-filename release-bom
+    for package in mortise-enclave mortise-cli mortise-host; do
+        file="$(cargo metadata --format-version 1 --no-deps |
+            jq -r --arg name "$package" '.packages[] | select(.name == $name) | .manifest_path')"
+        mv "$(dirname "$file")/release-bom.json" "$out/$package.cdx.json"
+        jq -e '.bomFormat == "CycloneDX" and (.components | length > 20)' \
+            "$out/$package.cdx.json" >/dev/null
+    done
+    # It writes one beside every package of the workspace.
+    find . -path ./target -prune -o -name release-bom.json -type f -print0 | xargs -0 -r rm
+}
+
+# SHA-256 of every file.
+step_sums() {
+    (
+        cd "$out"
+        rm -f SHA256SUMS
+        sums="$(find . -maxdepth 1 -type f -printf '%f\n' | LC_ALL=C sort | xargs -d '\n' sha256sum)"
+        printf '%s\n' "$sums" >SHA256SUMS
+        sha256sum --check --quiet SHA256SUMS
+        cat SHA256SUMS
+    )
+}
+
+steps=(check test programs image sbom sums)
+
+[ $# -gt 0 ] || fail "name a step: ${steps[*]}, or all"
+[ "$1" = --list ] && {
+    printf '%s\n' "${steps[@]}"
+    exit 0
+}
+[ "$1" = all ] && set -- "${steps[@]}"
+for step in "$@"; do
+    [ "$(type -t "step_$step")" = function ] || fail "no step is named $step: ${steps[*]}"
+    say "$step"
+    "step_$step"
+done
