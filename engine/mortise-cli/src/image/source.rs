@@ -86,7 +86,7 @@ impl Source {
         let mut cargo = self.tool("cargo");
         cargo.args(["build", "--locked", "--release", "--package", PACKAGE, "--target", TARGET]);
         cargo.arg("--target-dir").arg(self.folder.join(FOLDER));
-        cargo.env("CARGO_ENCODED_RUSTFLAGS", self.rust_flags()?.join("\x1f"));
+        cargo.env("CARGO_ENCODED_RUSTFLAGS", self.rust_flags(self.sysroot()?));
         cargo.env("CARGO_INCREMENTAL", "0").env("SOURCE_DATE_EPOCH", "0");
         let flags = self.c_flags();
         for name in ["CFLAGS_x86_64_unknown_linux_gnu", "CXXFLAGS_x86_64_unknown_linux_gnu"] {
@@ -100,16 +100,19 @@ impl Source {
         super::file::read(&self.folder.join(FOLDER).join(TARGET).join("release").join(PACKAGE))
     }
 
-    fn rust_flags(&self) -> Result<Vec<String>, Failure> {
-        let sysroot = line(self.tool("rustc").args(["--print", "sysroot"])).ok_or_else(|| {
-            Failure::check("rustc is missing: install rustup (https://rustup.rs)")
-        })?;
+    /// The folder of the toolchain, which rustc writes down in what it takes from there.
+    fn sysroot(&self) -> Result<PathBuf, Failure> {
+        let found = line(self.tool("rustc").args(["--print", "sysroot"])).map(PathBuf::from);
+        let text = "rustc is missing: install rustup (https://rustup.rs)";
+        found.ok_or_else(|| Failure::check(text))
+    }
+
+    fn rust_flags(&self, sysroot: PathBuf) -> String {
         let mut flags = vec!["-Ctarget-feature=+crt-static".to_owned()];
-        let replaced = self.replaced().into_iter().chain([(PathBuf::from(sysroot), "/rust")]);
-        for (folder, name) in replaced {
+        for (folder, name) in self.replaced().into_iter().chain([(sysroot, "/rust")]) {
             flags.push(format!("--remap-path-prefix={}={name}", folder.display()));
         }
-        Ok(flags)
+        flags.join("\x1f")
     }
 
     fn c_flags(&self) -> String {
@@ -235,9 +238,9 @@ mod tests {
     #[test]
     fn every_folder_of_the_machine_is_replaced_for_both_compilers() {
         let source = Source { folder: PathBuf::from("/somewhere") };
-        let flags = source.rust_flags().unwrap().join("\n");
+        let flags = source.rust_flags(PathBuf::from("/tools"));
         assert!(flags.contains("+crt-static"), "{flags}");
-        for name in ["=/somewhere=/mortise", "=/cargo", "=/rust"] {
+        for name in ["=/somewhere=/mortise", "=/cargo", "=/tools=/rust"] {
             assert!(flags.contains(name), "{flags}");
         }
         assert!(source.c_flags().contains("-ffile-prefix-map=/somewhere=/mortise"));
