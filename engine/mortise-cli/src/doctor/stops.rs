@@ -163,6 +163,22 @@ const BY_NAME: &[(&[&str], Advice)] = &[
         },
     ),
     (
+        &["GENESIS_PREDECESSOR"],
+        Advice {
+            meaning: "the image's genesis takes the place of an engine that did not agree to it",
+            next: &["mortise genesis --check genesis.json   (it says which check fails)"],
+        },
+    ),
+    (
+        &["IMAGE_TOO_OLD", "IMAGE_NOT_APPROVED"],
+        Advice {
+            meaning: "the log's operators let newer code or other images boot, not this one",
+            next: &[
+                "start one that the log lets boot, or have this one approved (specs/upgrades.md)",
+            ],
+        },
+    ),
+    (
         &["STORE"],
         Advice {
             meaning: "the log store went away or refused a frame",
