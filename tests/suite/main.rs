@@ -19,6 +19,7 @@ mod nsm;
 mod properties;
 mod reading;
 mod recovery;
+mod release;
 mod replay;
 mod restart;
 mod simulation;

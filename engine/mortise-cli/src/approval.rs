@@ -7,6 +7,7 @@
 
 use crate::args::ConnectionArgs;
 use crate::failure::Failure;
+use crate::image::record::Record;
 use crate::key;
 use crate::output::Output;
 use crate::session::Session;
@@ -18,7 +19,7 @@ use mortise_format::limits::APPROVED_IMAGES_MAX;
 use mortise_format::wire::params::ApproveImages;
 use mortise_format::wire::results::EngineInfo;
 use serde_json::{Value, json};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 const EXAMPLES: &str = "\
@@ -26,6 +27,7 @@ Examples:
   mortise approval show                         what may boot, and what runs
   mortise approval submit --image OLD --image NEW --minimum-version 0.1.0 \\
       --operator a.key --operator b.key
+  mortise approval submit --measurements old.json --measurements image/measurements.json ...
   mortise approval sign --image OLD --image NEW --minimum-version 0.1.0 \\
       --engine-id 0x... --serial 3 --valid-until TIME --key a.key
       signs on a machine without a connection; its output is what submit takes:
@@ -59,11 +61,15 @@ enum ApprovalCommand {
 struct SetArgs {
     /// PCR0 of an image that may boot, 96 hex digits; once for each. None with --any-image.
     #[arg(long = "image", value_name = "PCR0", value_parser = measurement,
-          required_unless_present = "any_image")]
+          required_unless_present_any = ["any_image", "measurements"])]
     images: Vec<Measurement>,
 
+    /// An image that may boot, by measurements.json of `mortise image build`; once for each.
+    #[arg(long, value_name = "FILE")]
+    measurements: Vec<PathBuf>,
+
     /// Approve every image that the key policy lets in: only the version is asked for.
-    #[arg(long, conflicts_with = "images")]
+    #[arg(long, conflicts_with_all = ["images", "measurements"])]
     any_image: bool,
 
     /// The lowest version that may boot; it never goes down, and not above the one that runs.
@@ -117,6 +123,15 @@ fn measurement(text: &str) -> Result<Measurement, String> {
     }
 }
 
+/// PCR0 of a built image.
+fn image_of(path: &Path) -> Result<Measurement, Failure> {
+    let record = Record::read(path)?;
+    let registers = record.registers();
+    let pcr0 = registers.iter().find(|(register, _)| *register == 0).map(|(_, value)| *value);
+    let named = |text: &str| Failure::check(format!("{}: {text}", path.display()));
+    measurement(pcr0.ok_or_else(|| named("it has no PCR0"))?).map_err(|text| named(&text))
+}
+
 /// Runs `mortise approval`.
 pub async fn run(
     args: &ApprovalArgs,
@@ -161,6 +176,9 @@ impl SetArgs {
     /// What is signed: the engine's next approval, or the one that was named whole.
     fn approval(&self, info: Option<&EngineInfo>, now_s: u64) -> Result<ImageApproval, Failure> {
         let mut images = self.images.clone();
+        for path in &self.measurements {
+            images.push(image_of(path)?);
+        }
         images.sort_unstable();
         images.dedup();
         if images.len() > APPROVED_IMAGES_MAX {
@@ -295,6 +313,7 @@ mod tests {
         let image = |byte| Measurement([byte; 48]);
         let set = SetArgs {
             images: vec![image(9), image(2), image(9)],
+            measurements: Vec::new(),
             any_image: false,
             minimum_version: Version::default(),
             serial: Some(7),

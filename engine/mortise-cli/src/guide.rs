@@ -142,7 +142,7 @@ fn every_command_in_the_text_names_commands_that_there_are() {
             let mut command = &root;
             for word in rest.split_whitespace().skip_while(|word| word.starts_with("--json")) {
                 let is_name = word.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
-                if !is_name || !command.has_subcommands() {
+                if word.starts_with('-') || !is_name || !command.has_subcommands() {
                     break;
                 }
                 match command.find_subcommand(word) {

@@ -83,7 +83,7 @@ const ALL: [&str; 27] = [
 #[test]
 fn generated_commands_meet_every_refusal_of_the_core() {
     let mut met = BTreeSet::new();
-    for seed in 0..12 {
+    for seed in 0..32 {
         let mut rng = Rng::new(seed);
         let mut engine = Lockstep::new(&scenario::policy());
         let mut workload = Workload::new(engine.desk);

@@ -146,6 +146,27 @@ const BY_NAME: &[(&[&str], Advice)] = &[
         },
     ),
     (
+        &["GENESIS_PREDECESSOR"],
+        Advice {
+            meaning: "the image's genesis takes the place of a lost engine, and operators, \
+                      witnesses or keys of that one did not agree to it",
+            next: &[
+                "mortise genesis --check genesis.json",
+                "mortise genesis recover --help   (the ceremony, from the draft on)",
+            ],
+        },
+    ),
+    (
+        &["NO_WITNESSES"],
+        Advice {
+            meaning: "the policy names witnesses, and no way to them is configured",
+            next: &[
+                "sudoedit /etc/mortise/mortise.env   (MORTISE_HOST_ARGS=--witness ...)",
+                "sudo systemctl restart mortise-host.service mortise-enclave.service",
+            ],
+        },
+    ),
+    (
         &["IMAGE_NOT_APPROVED"],
         Advice {
             meaning: "the log lets other images boot, by what the operators approved last",
