@@ -184,22 +184,6 @@ const BY_NAME: &[(&[&str], Advice)] = &[
         },
     ),
     (
-        &["GENESIS_PREDECESSOR"],
-        Advice {
-            meaning: "the image's genesis takes the place of an engine that did not agree to it",
-            next: &["mortise genesis --check genesis.json   (it says which check fails)"],
-        },
-    ),
-    (
-        &["IMAGE_TOO_OLD", "IMAGE_NOT_APPROVED"],
-        Advice {
-            meaning: "the log's operators let newer code or other images boot, not this one",
-            next: &[
-                "start one that the log lets boot, or have this one approved (specs/upgrades.md)",
-            ],
-        },
-    ),
-    (
         &["STORE"],
         Advice {
             meaning: "the log store went away or refused a frame",
@@ -379,6 +363,15 @@ mod tests {
         }
         assert!(advice("KEY_DENIED", Some(17)).meaning.contains("AccessDenied"));
         assert_eq!(advice("NEW", Some(99)), UNKNOWN);
+    }
+
+    #[test]
+    fn each_name_has_one_advice() {
+        let mut names: Vec<_> = named().map(|(name, _, _)| name).collect();
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count);
     }
 
     #[test]
