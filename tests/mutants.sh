@@ -98,7 +98,7 @@ if [ "$only" != --find ]; then
 fi
 [ "$only" = --find ] || printf '| invariant | check taken out | test | verdict |\n|---|---|---|---|\n'
 
-mutant INV-01 $core/decide/grant.rs 'if leg.amount > available {' 'if false {' $properties::inv_01
+mutant INV-01 $core/decide/grant.rs 'if leg.amount > available {' 'if false {' commands::facts::escrow_locks_stay_within
 mutant INV-01 $core/apply.rs 'if taken > fact.balance {' 'if false {' $corruption::grant_above_the_final
 mutant INV-02 $core/state/view.rs '.saturating_sub(withdrawing)' '' $properties::inv_02
 mutant INV-02 $core/apply.rs 'entry.claimed = entry.claimed.checked_add(*amount).ok_or(Corruption::Amount)?;' '' $properties::inv_02
