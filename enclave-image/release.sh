@@ -58,6 +58,15 @@ step_programs() {
     "$out/mortise-host" --version
 }
 
+# An entry names a commit before the one that holds it; between the two only words may change.
+check_entry() {
+    local commit changed
+    commit="$(jq -r .source.commit "$1/measurements.json")"
+    git cat-file -e "$commit^{commit}" || fail "$1 is of commit $commit, which is not here"
+    changed="$(git diff --name-only "$commit" HEAD -- . ':!enclave-image/releases' ':!*.md')"
+    [ -z "$changed" ] || fail "$1 is of commit $commit; changed since then: $changed"
+}
+
 # The image: the published one of this version, built again and compared; without one, an image of a
 # development configuration, whose binary and PCR1 are those of every image of this commit.
 step_image() {
@@ -66,6 +75,7 @@ step_image() {
     [ -x "$program" ] || fail "no $program: run the step programs first, or name one with MORTISE"
     entry="enclave-image/releases/$(version)"
     if [ -f "$entry/measurements.json" ]; then
+        check_entry "$entry"
         "$program" image verify-release "$entry/measurements.json"
         install -D -m 0644 -t "$out" "$entry/measurements.json" "$entry/enclave.toml" "$entry/genesis.json"
         return

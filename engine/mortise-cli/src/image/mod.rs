@@ -16,6 +16,7 @@ mod release;
 mod show;
 mod sign;
 mod source;
+mod worktree;
 
 use crate::failure::Failure;
 use crate::output::Output;

@@ -1,15 +1,16 @@
 //! `mortise image verify-release`: builds a published image again, and says what is not alike.
 //!
 //! A release is the record that `mortise image build` wrote (`enclave-image/releases`), with the
-//! configuration and the genesis beside it. What a success proves: this checkout, with the tools of
-//! this machine, gives the image whose registers are published. It does not prove that the sources
-//! are good, nor that an enclave runs them: for that its document has to name the registers.
+//! configuration and the genesis beside it. What a success proves: the published commit, with the
+//! tools of this machine, gives the image whose registers are published. It does not prove that the
+//! sources are good, nor that an enclave runs them: for that its document has to name the registers.
 
 use super::build::assemble;
 use super::file::wrong;
 use super::inputs::{InputArgs, Inputs};
 use super::record::{FileRecord, InputsRecord, Record};
 use super::source::Source;
+use super::worktree;
 use crate::failure::Failure;
 use crate::output::Output;
 use clap::Args;
@@ -39,7 +40,7 @@ pub struct VerifyReleaseArgs {
     #[arg(long, value_name = "FILE")]
     module: Vec<PathBuf>,
 
-    /// Its sources; the checkout around the working folder when absent
+    /// Its sources; a worktree of the checkout around the working folder when absent
     #[arg(long, value_name = "DIR")]
     source: Option<PathBuf>,
 
@@ -65,11 +66,12 @@ pub fn run(args: &VerifyReleaseArgs, output: &Output) -> Result<(), Failure> {
     let beside = |name: &str| args.release.with_file_name(name);
     let config = args.config.clone().unwrap_or_else(|| beside("enclave.toml"));
     let genesis = args.genesis.clone().unwrap_or_else(|| beside("genesis.json"));
-    if args.binary.is_none() {
-        check_source(&release, args.source.as_deref())?;
-    }
-    let inputs = input_args(args, &release)?;
     let note = |text: &str| output.note(text);
+    let source = match args.binary {
+        Some(_) => None,
+        None => Some(sources(&release, args.source.as_deref(), &note)?),
+    };
+    let inputs = input_args(args, &release, source)?;
     let (inputs, source) = Inputs::gather(&inputs, &config, &genesis, &note)?;
     let (_, built) = assemble(&inputs, source.as_ref(), &release.name, &release.version)?;
     let unlike = compare(&release, &built);
@@ -77,26 +79,41 @@ pub fn run(args: &VerifyReleaseArgs, output: &Output) -> Result<(), Failure> {
     show(&args.release, &release, &unlike, is_proven, output)
 }
 
-/// The checkout is the published commit, unchanged: anything else is not worth minutes of work.
-fn check_source(release: &Record, named: Option<&Path>) -> Result<(), Failure> {
+/// The published commit, unchanged: anything else is not worth minutes of work.
+fn sources(
+    release: &Record,
+    named: Option<&Path>,
+    note: &dyn Fn(&str),
+) -> Result<PathBuf, Failure> {
     let Some(wanted) = &release.source else {
         let text = "the release does not say what its binary was built from";
         return Err(Failure::check(format!("{text}\n  next: give it with --binary")));
     };
-    let found = Source::find(named)?.record();
+    if wanted.is_changed {
+        return Err(Failure::check("the release was built from files that are in no commit"));
+    }
+    let checkout = Source::find(named)?;
+    let found = checkout.record();
     if found.commit == wanted.commit && !found.is_changed {
-        return Ok(());
+        return Ok(checkout.folder().to_owned());
+    }
+    let commit = &wanted.commit;
+    if named.is_none() {
+        return worktree::of_commit(&checkout, commit, note);
     }
     let changed = if found.is_changed { ", with changes" } else { "" };
-    let commit = &wanted.commit;
+    let next = "next: leave --source away, and the commit is taken from the checkout around";
     Err(Failure::check(format!(
-        "the release is of commit {commit}, this checkout is {}{changed}\n  \
-         next: git worktree add ../mortise-release {commit}, and name it with --source",
+        "the release is of commit {commit}, this checkout is {}{changed}\n  {next}",
         found.commit
     )))
 }
 
-fn input_args(args: &VerifyReleaseArgs, release: &Record) -> Result<InputArgs, Failure> {
+fn input_args(
+    args: &VerifyReleaseArgs,
+    release: &Record,
+    source: Option<PathBuf>,
+) -> Result<InputArgs, Failure> {
     let is_debian = release.inputs.kernel.is_debian && args.kernel.is_none();
     if !is_debian && args.kernel.is_none() {
         let kernel = &release.inputs.kernel;
@@ -105,7 +122,7 @@ fn input_args(args: &VerifyReleaseArgs, release: &Record) -> Result<InputArgs, F
     }
     Ok(InputArgs {
         binary: args.binary.clone(),
-        source: args.source.clone(),
+        source,
         kernel: args.kernel.clone(),
         cmdline: Some(release.inputs.cmdline.clone()),
         module: args.module.clone(),

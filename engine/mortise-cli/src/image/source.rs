@@ -80,6 +80,11 @@ impl Source {
         }
     }
 
+    /// Its folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Builds the binary, with the lines of cargo on stderr.
     pub fn build(&self, note: &dyn Fn(&str)) -> Result<Vec<u8>, Failure> {
         note("building the measured binary (static, optimised as a whole: minutes the first time)");
@@ -132,7 +137,7 @@ impl Source {
     }
 
     /// A tool in the checkout, without what the environment would change about it.
-    fn tool(&self, name: &str) -> Command {
+    pub fn tool(&self, name: &str) -> Command {
         let mut command = Command::new(name);
         command.current_dir(&self.folder);
         for (name, _) in std::env::vars_os() {
