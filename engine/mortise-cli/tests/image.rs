@@ -144,6 +144,43 @@ fn assert_fits(value: &Value, schema: &Value, absent: &[&str]) {
 }
 
 #[test]
+fn image_without_named_files_is_the_reference_image_and_says_so() {
+    let workshop = Workshop::new();
+    let flags = |out: &str| {
+        let flags = [
+            ("--out", workshop.path(out)),
+            ("--binary", workshop.path("binary")),
+            ("--kernel", workshop.path("bzImage")),
+            ("--cmdline", workshop.path("cmdline")),
+            ("--module", workshop.path("nsm.ko")),
+        ];
+        flags.map(|(flag, path)| [flag.to_owned(), text(&path).to_owned()]).concat()
+    };
+    let build = |out: &str, count: usize| {
+        let flags = flags(out);
+        let flags = flags.iter().map(String::as_str).take(count);
+        run(&["--json", "image", "build"].into_iter().chain(flags).collect::<Vec<_>>())
+    };
+    let records = ["a", "b"].map(|out| {
+        let (exit, _, stderr) = build(out, 10);
+        assert!(exit == 0 && stderr.contains("REFERENCE IMAGE"), "{stderr}");
+        std::fs::read_to_string(workshop.record(out)).unwrap()
+    });
+    assert_eq!(records[0], records[1]);
+    let record: Value = serde_json::from_str(&records[0]).unwrap();
+    assert_eq!(record["isDevelopment"], false);
+    let reference = include_bytes!("../../../enclave-image/reference/enclave.toml");
+    assert_eq!(record["inputs"]["config"]["bytes"], reference.len());
+    let (exit, _, stderr) = build("c", 6);
+    assert!(
+        exit == 2 && stderr.contains("--debian-kernel"),
+        "a kernel without its words: {stderr}"
+    );
+    let (exit, _, stderr) = run(&["image", "build", "--out", "d", "--config", "e.toml"]);
+    assert!(exit == 2 && stderr.contains("--genesis"), "{stderr}");
+}
+
+#[test]
 fn record_has_the_names_of_the_published_schema() {
     let schema = include_str!("../../../enclave-image/releases/release.schema.json");
     let schema: Value = serde_json::from_str(schema).unwrap();

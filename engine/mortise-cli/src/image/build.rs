@@ -2,6 +2,7 @@
 
 use super::file::{read, read_text, write, wrong};
 use super::inputs::{InputArgs, Inputs};
+use super::measured::Measured;
 use super::record::Record;
 use super::source::Source;
 use crate::failure::Failure;
@@ -30,13 +31,14 @@ pub struct BuildArgs {
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
 
-    /// The measured configuration, enclave.toml
-    #[arg(long, value_name = "FILE")]
-    config: PathBuf,
+    /// The measured configuration, enclave.toml; without it the reference image is built, which is
+    /// to compare and not to run
+    #[arg(long, value_name = "FILE", requires = "genesis")]
+    config: Option<PathBuf>,
 
     /// The genesis that the first start founds the engine on
-    #[arg(long, value_name = "FILE")]
-    genesis: PathBuf,
+    #[arg(long, value_name = "FILE", requires = "config")]
+    genesis: Option<PathBuf>,
 
     #[command(flatten)]
     inputs: InputArgs,
@@ -69,8 +71,12 @@ pub struct SignerArgs {
 pub fn run(args: &BuildArgs, output: &Output) -> Result<(), Failure> {
     let start = Instant::now();
     let note = |text: &str| output.note(text);
-    let (inputs, source) = Inputs::gather(&args.inputs, &args.config, &args.genesis, &note)?;
-    for warning in &inputs.warnings {
+    let measured = match (&args.config, &args.genesis) {
+        (Some(config), Some(genesis)) => Measured::read(config, genesis)?,
+        _ => Measured::reference().map_err(Failure::check)?,
+    };
+    let (inputs, source) = Inputs::gather(&args.inputs, measured, &note)?;
+    for warning in inputs.warnings() {
         output.note(&format!("warning: {warning}"));
     }
     let gathered = start.elapsed();
@@ -110,7 +116,7 @@ pub fn assemble(
         digest: digest(&bytes),
         unsigned_digest: None,
         bytes: bytes.len(),
-        is_development: inputs.warnings.iter().any(|text| text.starts_with("DEVELOPMENT")),
+        is_development: inputs.is_development(),
         inputs: inputs.record(),
         source: source.map(Source::record),
     };

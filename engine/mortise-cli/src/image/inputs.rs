@@ -1,12 +1,11 @@
 //! What an image is made from: read, and refused when the enclave would refuse it.
 
 use super::file::{read, read_text, wrong};
+use super::measured::Measured;
 use super::record::{FileRecord, InputsRecord, KernelRecord};
 use super::source::Source;
 use crate::failure::Failure;
 use clap::Args;
-use mortise_enclave::config::{EnclaveConfig, GENESIS_FILE, Module as SecurityModule};
-use mortise_format::wire::genesis;
 use mortise_image::layout::{Application, LayoutError, Module, application, boot};
 use mortise_image::measure::digest;
 use mortise_image::{elf, kernel};
@@ -27,18 +26,19 @@ pub struct InputArgs {
     pub source: Option<PathBuf>,
 
     /// Kernel (bzImage)
-    #[arg(long, value_name = "FILE", required_unless_present = "debian_kernel")]
+    #[arg(long, value_name = "FILE")]
     pub kernel: Option<PathBuf>,
 
     /// What the kernel is told: a text, or the file that has it
-    #[arg(long, value_name = "FILE|TEXT", required_unless_present = "debian_kernel")]
+    #[arg(long, value_name = "FILE|TEXT")]
     pub cmdline: Option<String>,
 
     /// Module of the kernel (NAME.ko or NAME.ko.xz); once for each, in the order of loading
     #[arg(long, value_name = "FILE")]
     pub module: Vec<PathBuf>,
 
-    /// Fetch Debian's kernel of enclave-image/local/pins.env, with the modules of a local boot
+    /// Fetch Debian's kernel of enclave-image/local/pins.env, with the modules of a local boot; so
+    /// it is for the reference image when no kernel is named
     #[arg(long, conflicts_with_all = ["kernel", "module"])]
     pub debian_kernel: bool,
 }
@@ -73,23 +73,24 @@ struct Boot {
 pub struct Inputs {
     boot: Boot,
     binary: Vec<u8>,
-    config: String,
-    genesis: String,
-    /// What whoever builds has to hear.
-    pub warnings: Vec<String>,
+    measured: Measured,
 }
 
 impl Inputs {
     /// Reads what is there; builds the binary last, because that takes minutes.
     pub fn gather(
         args: &InputArgs,
-        config: &Path,
-        genesis: &Path,
+        measured: Measured,
         note: &dyn Fn(&str),
     ) -> Result<(Self, Option<Source>), Failure> {
-        let (config, warnings) = read_config(config)?;
-        let genesis = read_genesis(genesis)?;
-        let needs_source = args.binary.is_none() || args.debian_kernel;
+        let is_debian = args.debian_kernel || (measured.is_reference && args.kernel.is_none());
+        if !is_debian && (args.kernel.is_none() || args.cmdline.is_none()) {
+            return Err(Failure::usage("name --kernel and --cmdline, or --debian-kernel"));
+        }
+        if args.kernel.is_none() && !args.module.is_empty() {
+            return Err(Failure::usage("--module goes with --kernel: Debian's has its own"));
+        }
+        let needs_source = args.binary.is_none() || is_debian;
         let source = needs_source.then(|| Source::find(args.source.as_deref())).transpose()?;
         let boot = Boot::read(args, source.as_ref(), note)?;
         let (binary, built_from) = match (&args.binary, source) {
@@ -101,7 +102,17 @@ impl Inputs {
             (None, Some(source)) => (source.build(note)?, Some(source)),
             (None, None) => return Err(Failure::usage("name --binary or --source")),
         };
-        Ok((Self { boot, binary, config, genesis, warnings }, built_from))
+        Ok((Self { boot, binary, measured }, built_from))
+    }
+
+    /// What whoever builds has to hear.
+    pub fn warnings(&self) -> &[String] {
+        &self.measured.warnings
+    }
+
+    /// Whether it is an image for development.
+    pub fn is_development(&self) -> bool {
+        self.measured.is_development()
     }
 
     /// Version of the kernel.
@@ -121,7 +132,8 @@ impl Inputs {
 
     /// Both ramdisks.
     pub fn ramdisks(&self) -> Result<Vec<Vec<u8>>, LayoutError> {
-        let Self { boot: Boot { modules, .. }, binary, config, genesis, .. } = self;
+        let Self { boot: Boot { modules, .. }, binary, measured } = self;
+        let Measured { config, genesis, .. } = measured;
         let module =
             |named: &'_ Named| -> (String, Vec<u8>) { (named.name.clone(), named.content.clone()) };
         let modules: Vec<_> = modules.iter().map(module).collect();
@@ -132,7 +144,8 @@ impl Inputs {
 
     /// Names and digests, for whoever builds the image again.
     pub fn record(&self) -> InputsRecord {
-        let Self { boot, binary, config, genesis, .. } = self;
+        let Self { boot, binary, measured } = self;
+        let Measured { config, genesis, .. } = measured;
         InputsRecord {
             binary: FileRecord::of("mortise-enclave", binary),
             config: FileRecord::of("enclave.toml", config.as_bytes()),
@@ -167,7 +180,7 @@ impl Boot {
             Some(text) => cmdline(text)?,
             None => DEBIAN_CMDLINE.to_owned(),
         };
-        Ok(Self { kernel, version, cmdline, modules: modules?, is_debian: args.debian_kernel })
+        Ok(Self { kernel, version, cmdline, modules: modules?, is_debian: args.kernel.is_none() })
     }
 }
 
@@ -176,34 +189,4 @@ fn cmdline(text: &str) -> Result<String, Failure> {
     let path = Path::new(text);
     let text = if path.is_file() { read_text(path)? } else { text.to_owned() };
     Ok(text.trim().to_owned())
-}
-
-/// The text, and what its reader has to be told.
-fn read_config(path: &Path) -> Result<(String, Vec<String>), Failure> {
-    let text = read_text(path)?;
-    let config = EnclaveConfig::parse(&text).map_err(|error| wrong(path, error))?;
-    if config.genesis() != Path::new(GENESIS_FILE) {
-        let place = config.genesis().display();
-        let text = format!("genesis is {place}, the image has it at {GENESIS_FILE}");
-        return Err(wrong(path, text));
-    }
-    let mut warnings = Vec::new();
-    if config.module() == SecurityModule::Emulated {
-        let text = "DEVELOPMENT IMAGE: it takes an emulated module, whose documents prove nothing";
-        warnings.push(text.to_owned());
-    }
-    if config.has_own_roots() {
-        let text = "DEVELOPMENT IMAGE: it believes a key service under roots of its own";
-        warnings.push(text.to_owned());
-    }
-    if config.releases_plaintext() {
-        warnings.push("release_plaintext is on: it gives data keys in clear".to_owned());
-    }
-    Ok((text, warnings))
-}
-
-fn read_genesis(path: &Path) -> Result<String, Failure> {
-    let text = read_text(path)?;
-    genesis::parse(&text).map_err(|error| wrong(path, format!("not a genesis: {error}")))?;
-    Ok(text)
 }

@@ -11,6 +11,7 @@ mod boot;
 mod build;
 mod file;
 mod inputs;
+mod measured;
 pub mod record;
 mod release;
 mod show;
@@ -24,6 +25,7 @@ use clap::{Args, Subcommand};
 
 const EXAMPLES: &str = "\
 Examples:
+  mortise image build --out image                             the reference image, to compare
   mortise image build --out image --config enclave.toml --genesis genesis.json --debian-kernel
   mortise image build --out image --config enclave.toml --genesis genesis.json \\
       --kernel bzImage --cmdline cmdline --module nsm.ko      with the kernel of Amazon's tools

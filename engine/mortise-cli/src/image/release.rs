@@ -8,6 +8,7 @@
 use super::build::assemble;
 use super::file::wrong;
 use super::inputs::{InputArgs, Inputs};
+use super::measured::Measured;
 use super::record::{FileRecord, InputsRecord, Record};
 use super::source::Source;
 use super::worktree;
@@ -72,7 +73,8 @@ pub fn run(args: &VerifyReleaseArgs, output: &Output) -> Result<(), Failure> {
         None => Some(sources(&release, args.source.as_deref(), &note)?),
     };
     let inputs = input_args(args, &release, source)?;
-    let (inputs, source) = Inputs::gather(&inputs, &config, &genesis, &note)?;
+    let measured = Measured::read(&config, &genesis)?;
+    let (inputs, source) = Inputs::gather(&inputs, measured, &note)?;
     let (_, built) = assemble(&inputs, source.as_ref(), &release.name, &release.version)?;
     let unlike = compare(&release, &built);
     let is_proven = same_image(&release, &built);
