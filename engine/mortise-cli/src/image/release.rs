@@ -3,7 +3,7 @@
 //! A release is the record that `mortise image build` wrote (`enclave-image/releases`), with the
 //! configuration and the genesis beside it. What a success proves: the published commit, with the
 //! tools of this machine, gives the image whose registers are published. It does not prove that the
-//! sources are good, nor that an enclave runs them: for that its document has to name the registers.
+//! sources are good, nor that an enclave runs them: for that its document has to name them.
 
 use super::build::assemble;
 use super::file::wrong;
