@@ -136,7 +136,7 @@ mod tests {
             let error = std::io::Error::other("gone");
             Stop::File { path: PathBuf::new(), name, error }
         };
-        let fault = || EngineError::Fault(String::new());
+        let fault = |name| EngineError::Fault { name, why: String::new() };
         for (stop, name, exit) in [
             (Stop::NoNsm(NsmError::InternalError), "NO_NSM", 10),
             (file(CONFIG), "CONFIG", 12),
@@ -147,7 +147,8 @@ mod tests {
             (Stop::Entropy(EntropyError::Repeated), "ENTROPY", 15),
             (Stop::KeyService(kms::ConfigError::Tls), "KEY_SERVICE", 16),
             (Stop::Engine(EngineError::Boot(BootError::KeysLost)), "KEYS_LOST", 17),
-            (Stop::Engine(fault()), "FAULT", 75),
+            (Stop::Engine(fault("FAULT")), "FAULT", 75),
+            (Stop::Engine(fault("CLOCK")), "CLOCK", 75),
         ] {
             assert_eq!((stop.name(), stop.exit()), (name, exit));
         }

@@ -103,6 +103,7 @@ impl BootError {
     /// A stable name for who asks for the engine's health: the text is the operator's.
     pub fn name(&self) -> &'static str {
         match self {
+            Self::Store(StoreError::Garbage(_)) => "STORE_GARBAGE",
             Self::Store(_) => "STORE",
             Self::Identity(error) => error.name(),
             Self::NoGenesis => "NO_GENESIS",

@@ -19,8 +19,13 @@ pub enum Phase {
     /// Answering what is under way, taking nothing new.
     Stopping,
     /// Stopped by a fault while serving: the process ends in a moment, the next one replays. What
-    /// is asked meanwhile is worth asking again. The text is for the operator.
-    Restarting(String),
+    /// is asked meanwhile is worth asking again.
+    Restarting {
+        /// Its stable name: `CLOCK`, otherwise `FAULT`.
+        name: &'static str,
+        /// For the operator.
+        why: String,
+    },
     /// The boot ended in a fault that a restart does not mend, or witnesses fenced this engine off.
     Fault {
         /// Its stable name, for whoever asks.
@@ -39,7 +44,7 @@ impl Phase {
             Self::Witnessing(_) => "witnessing",
             Self::Ready => "ready",
             Self::Stopping => "stopping",
-            Self::Restarting(_) => "restarting",
+            Self::Restarting { .. } => "restarting",
             Self::Fault { .. } => "fault",
         }
     }
@@ -64,7 +69,7 @@ impl PhaseCell {
     /// Enters a phase. A fault is never left.
     pub fn enter(&self, phase: Phase) {
         let mut now = self.0.write().expect("no holder of the phase panics");
-        if !matches!(*now, Phase::Restarting(_) | Phase::Fault { .. }) {
+        if !matches!(*now, Phase::Restarting { .. } | Phase::Fault { .. }) {
             *now = phase;
         }
     }

@@ -106,8 +106,13 @@ pub enum EngineError {
         why: String,
     },
     /// A fault while serving: restart and replay.
-    #[error("stopped by a fault: {0}")]
-    Fault(String),
+    #[error("stopped by a fault: {why}")]
+    Fault {
+        /// `CLOCK` when the trusted time was lost, otherwise `FAULT`.
+        name: &'static str,
+        /// For the operator.
+        why: String,
+    },
 }
 
 impl EngineError {
@@ -121,7 +126,7 @@ impl EngineError {
         match self {
             Self::Boot(BootError::Store(StoreError::Garbage(_))) => false,
             Self::Boot(BootError::Identity(error)) => unavailable(error),
-            Self::Store { .. } | Self::Fault(_) | Self::Boot(BootError::Store(_)) => true,
+            Self::Store { .. } | Self::Fault { .. } | Self::Boot(BootError::Store(_)) => true,
             Self::Clock(_) => true,
             Self::Listen { .. } | Self::Boot(_) | Self::Start(_) => false,
             Self::Witness { .. } => false,
@@ -136,8 +141,7 @@ impl EngineError {
             Self::Boot(error) => error.name(),
             Self::Clock(_) => "CLOCK",
             Self::Start(_) => "BOOT_FRAME",
-            Self::Fault(_) => "FAULT",
-            Self::Witness { name, .. } => name,
+            Self::Fault { name, .. } | Self::Witness { name, .. } => name,
         }
     }
 }
@@ -200,6 +204,17 @@ pub async fn run(
     ended
 }
 
+/// The time of a log never goes back: where the clock lies behind it, it stands still until the
+/// clock is there.
+fn tell_log_ahead(ahead_ms: u64) {
+    if ahead_ms >= TOLD_AHEAD_MS {
+        tracing::warn!(
+            ahead_ms,
+            "the log is ahead of the clock: its time stands still until the clock is there"
+        );
+    }
+}
+
 fn application(config: &Config, ports: &Ports) -> Option<App> {
     let keys = Arc::clone(ports.app.as_ref()?);
     Some(App::new(keys, Arc::clone(&ports.clock), Arc::clone(&ports.entropy), config.app))
@@ -243,6 +258,7 @@ async fn start(
     let settings =
         Settings { snapshot_frames: config.snapshot_frames, draft_seed: boot::random_u64(entropy) };
     let boot_ms = ports.clock.now_ms()?;
+    tell_log_ahead(started.machine.head().time_ms.saturating_sub(boot_ms));
     let mut outputs = Vec::new();
     let pipeline = Pipeline::start(started, boot_ms, VERSION, settings, &mut outputs)
         .map_err(EngineError::Start)?;
@@ -359,7 +375,7 @@ async fn wait_ready(phase: &PhaseCell) -> Result<(), EngineError> {
     loop {
         match phase.now() {
             Phase::Ready => return Ok(()),
-            Phase::Restarting(why) => return Err(EngineError::Fault(why)),
+            Phase::Restarting { name, why } => return Err(EngineError::Fault { name, why }),
             Phase::Fault { name, why } => return Err(EngineError::Witness { name, why }),
             _ => tokio::time::sleep(POLL).await,
         }
@@ -382,7 +398,7 @@ async fn serve(
         observer.ready(&identity, epoch);
         loop {
             match phase.now() {
-                Phase::Restarting(why) => return EngineError::Fault(why),
+                Phase::Restarting { name, why } => return EngineError::Fault { name, why },
                 Phase::Fault { name, why } => return EngineError::Witness { name, why },
                 _ => tokio::time::sleep(POLL).await,
             }
@@ -435,6 +451,8 @@ async fn accept(listener: Listener, gate: Arc<Gate>) {
     }
 }
 
+/// How far a log is ahead of the clock when it is told.
+const TOLD_AHEAD_MS: u64 = 2000;
 /// Version of the code.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// How long what was taken may take to be answered at a stop.
@@ -447,6 +465,16 @@ const LAST_ANSWERS: Duration = Duration::from_millis(100);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Garbage;
+
+    #[test]
+    fn store_that_lies_is_told_from_one_that_went_away() {
+        let ended = |error: StoreError| EngineError::Boot(BootError::Store(error));
+        let silent = ended(StoreError::Silent { answer_ms_max: 1 });
+        assert_eq!((silent.name(), silent.is_worth_a_restart()), ("STORE", true));
+        let garbage = ended(StoreError::Garbage(Garbage::Framing));
+        assert_eq!((garbage.name(), garbage.is_worth_a_restart()), ("STORE_GARBAGE", false));
+    }
 
     #[test]
     fn our_version_is_one_that_the_log_compares() {

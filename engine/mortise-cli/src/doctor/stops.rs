@@ -186,8 +186,31 @@ const BY_NAME: &[(&[&str], Advice)] = &[
     (
         &["STORE"],
         Advice {
-            meaning: "the log store went away or refused a frame",
+            meaning: "the log store went away, refused, or did not answer for a minute",
             next: &["journalctl -u mortise-host.service -n 50", RESTART[0]],
+        },
+    ),
+    (
+        &["STORE_GARBAGE"],
+        Advice {
+            meaning: "what answers as the log store gives what no store gives, or frames that it \
+                      did not take so: a frame is broken, or another program listens there",
+            next: &[
+                "sudo systemctl stop mortise-enclave.service mortise-host.service",
+                "mortise-host verify --data-dir DIR, then: mortise-host repair --data-dir DIR",
+            ],
+        },
+    ),
+    (
+        &["CLOCK"],
+        Advice {
+            meaning: "the security module gives no time that can be trusted: at the start (14), \
+                      or, while it served, for a minute (75): its time went back, stood still, or \
+                      came late",
+            next: &[
+                RESTART[0],
+                "if it comes back: move to another instance (stop and start it), then the enclave",
+            ],
         },
     ),
     (
@@ -202,6 +225,19 @@ const BY_NAME: &[(&[&str], Advice)] = &[
         Advice {
             meaning: "a fault of the program itself; what it had not made durable was not answered",
             next: &[RESTART[0], "report the lines of `mortise doctor --last-crash`"],
+        },
+    ),
+    (
+        &["KERNEL_PANIC"],
+        Advice {
+            meaning: "the enclave's kernel ended it, and the engine had no time to say why: its \
+                      process faulted, there was no memory left, or /init could not run. Said by \
+                      the console alone (mortise image boot, debug mode)",
+            next: &[
+                "more memory: MORTISE_ENCLAVE_MEMORY_MIB, and memory_mib of the allocator",
+                RESTART[0],
+                "report the last lines of the console",
+            ],
         },
     ),
     (
@@ -308,7 +344,6 @@ const EXIT_NAMES: &[(&str, u8)] = &[
     ("NO_NSM", 10),
     ("CONFIG", 12),
     ("GENESIS", 13),
-    ("CLOCK", 14),
     ("ENTROPY", 15),
     ("KEY_SERVICE", 16),
     ("MOUNT", 18),

@@ -259,12 +259,14 @@ impl Ledger {
 /// What a fault means for whoever asks: witnesses that refuse a running engine have fenced it off;
 /// everything else is mended by a replay.
 fn phase_of(fault: Fault, is_open: bool) -> Phase {
+    let why = fault.to_string();
     let name = match fault {
         Fault::WitnessAhead { .. } => "WITNESS_AHEAD",
         Fault::WitnessFork => "WITNESS_FORK",
-        _ => return Phase::Restarting(fault.to_string()),
+        Fault::Clock(_) => return Phase::Restarting { name: "CLOCK", why },
+        _ => return Phase::Restarting { name: "FAULT", why },
     };
-    Phase::Fault { name: if is_open { "FENCED" } else { name }, why: fault.to_string() }
+    Phase::Fault { name: if is_open { "FENCED" } else { name }, why }
 }
 
 fn put_snapshot(store: &dyn LogStore, snapshot: Snapshot) -> crate::store::StoreFuture<()> {
