@@ -229,7 +229,9 @@ fn what_the_enclave_would_refuse_is_refused_before_anything_is_written() {
         ("--module", "nsm.ko.xz", b"\x7fELF".to_vec(), "neither an object file nor XZ"),
         ("--module", "nsm.txt", b"\x7fELF".to_vec(), "is no module"),
         ("--binary", "script", b"#!/bin/sh".to_vec(), "no ELF file"),
-        ("--cmdline", "cmdline2", b"a\tb".to_vec(), "no printable character"),
+        ("--cmdline", "cmdline2", b"a\tb panic=1".to_vec(), "no printable character"),
+        ("--cmdline", "cmdline3", b"console=ttyS0 reboot=k".to_vec(), "no panic=SECONDS"),
+        ("--cmdline", "cmdline4", b"panic=1 panic=0".to_vec(), "panic=0"),
     ];
     for (flag, name, content, why) in bad {
         let path = workshop.put(name, &content);
@@ -264,7 +266,7 @@ fn development_image_says_so() {
 fn policy_of_the_measurements_names_the_image_and_no_other() {
     let workshop = Workshop::new();
     workshop.build("a", &[]);
-    workshop.build("b", &["--cmdline", "console=ttyS0 quiet"]);
+    workshop.build("b", &["--cmdline", "console=ttyS0 panic=1 quiet"]);
     let policy = |record: &str| {
         let args = ["policy", "aws", "--account", "111122223333", "--role", "engine"];
         run(&[&args[..], &["--measurements", record]].concat()).1

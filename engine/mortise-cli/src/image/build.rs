@@ -67,8 +67,41 @@ pub struct SignerArgs {
     sign_cert: Option<PathBuf>,
 }
 
+impl BuildArgs {
+    /// The image of a local boot: of the checkout around, with Debian's kernel of this cache.
+    pub fn of_local_boot(out: &Path, config: PathBuf, genesis: PathBuf, cache: &Path) -> Self {
+        let inputs = InputArgs {
+            binary: None,
+            source: None,
+            kernel: None,
+            cmdline: None,
+            module: Vec::new(),
+            debian_kernel: true,
+            cache: Some(cache.to_owned()),
+        };
+        let (name, image_version) = ("mortise".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
+        let signer = SignerArgs::default();
+        let (config, genesis) = (Some(config), Some(genesis));
+        Self { out: out.to_owned(), config, genesis, inputs, name, image_version, signer }
+    }
+}
+
+/// An image that was built, with what it took: its inputs, then itself, seconds.
+pub struct Built {
+    path: PathBuf,
+    record: Record,
+    seconds: [f64; 2],
+}
+
 /// Runs `mortise image build`.
 pub fn run(args: &BuildArgs, output: &Output) -> Result<(), Failure> {
+    let Built { path, record, seconds } = build(args, output)?;
+    show(&path, &record, seconds, output);
+    Ok(())
+}
+
+/// Builds an image and writes it with its record; says on stderr how far it is.
+pub fn build(args: &BuildArgs, output: &Output) -> Result<Built, Failure> {
     let start = Instant::now();
     let note = |text: &str| output.note(text);
     let measured = match (&args.config, &args.genesis) {
@@ -89,8 +122,7 @@ pub fn run(args: &BuildArgs, output: &Output) -> Result<(), Failure> {
     write(&path, &image.to_bytes())?;
     write(&record_path, record.to_text().as_bytes())?;
     let seconds = [gathered, start.elapsed() - gathered].map(|time| time.as_secs_f64());
-    show(&path, &record, seconds, output);
-    Ok(())
+    Ok(Built { path, record, seconds })
 }
 
 /// The image and its record, unsigned.

@@ -6,6 +6,7 @@ use super::record::{FileRecord, InputsRecord, KernelRecord};
 use super::source::Source;
 use crate::failure::Failure;
 use clap::Args;
+use mortise_image::cmdline::panic_seconds;
 use mortise_image::layout::{Application, LayoutError, Module, application, boot};
 use mortise_image::measure::digest;
 use mortise_image::{elf, kernel};
@@ -41,6 +42,10 @@ pub struct InputArgs {
     /// it is for the reference image when no kernel is named
     #[arg(long, conflicts_with_all = ["kernel", "module"])]
     pub debian_kernel: bool,
+
+    /// Where that kernel is kept; by the environment, or the user's, when not given.
+    #[arg(skip)]
+    pub cache: Option<PathBuf>,
 }
 
 /// A file with its name.
@@ -170,7 +175,7 @@ impl Boot {
     ) -> Result<Self, Failure> {
         let (path, modules) = match (&args.kernel, source) {
             (Some(kernel), _) => (kernel.clone(), args.module.clone()),
-            (None, Some(source)) => source.debian_kernel(note)?,
+            (None, Some(source)) => source.debian_kernel(args.cache.as_deref(), note)?,
             (None, None) => return Err(Failure::usage("name --kernel or --debian-kernel")),
         };
         let kernel = Named::read(&path)?;
@@ -188,5 +193,12 @@ impl Boot {
 fn cmdline(text: &str) -> Result<String, Failure> {
     let path = Path::new(text);
     let text = if path.is_file() { read_text(path)? } else { text.to_owned() };
-    Ok(text.trim().to_owned())
+    let text = text.trim();
+    match panic_seconds(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(Failure::check(format!(
+            "the command line: {error}\n  next: add panic=1 to it, or take the one of Amazon's \
+             blobs (reboot=k panic=30 ...)"
+        ))),
+    }
 }

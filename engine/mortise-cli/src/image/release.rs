@@ -129,6 +129,7 @@ fn input_args(
         cmdline: Some(release.inputs.cmdline.clone()),
         module: args.module.clone(),
         debian_kernel: is_debian,
+        cache: None,
     })
 }
 

@@ -150,10 +150,16 @@ impl Source {
     }
 
     /// Kernel and modules of `enclave-image/local/pins.env`, from the cache or from Debian.
-    pub fn debian_kernel(&self, note: &dyn Fn(&str)) -> Result<(PathBuf, Vec<PathBuf>), Failure> {
+    pub fn debian_kernel(
+        &self,
+        cache: Option<&Path>,
+        note: &dyn Fn(&str),
+    ) -> Result<(PathBuf, Vec<PathBuf>), Failure> {
         note("Debian's kernel, from the cache or from Debian");
         let script = self.folder.join("enclave-image/local/kernel.sh");
-        let output = Command::new(&script).stderr(Stdio::inherit()).output();
+        let mut command = Command::new(&script);
+        command.envs(cache.map(|cache| ("MORTISE_CACHE", cache)));
+        let output = command.stderr(Stdio::inherit()).output();
         let output = output.map_err(|error| super::file::wrong(&script, error))?;
         if !output.status.success() {
             let text = "the kernel was not fetched: see above, or name one with --kernel";

@@ -7,6 +7,7 @@
 use serde::Serialize;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 /// Why an enclave ended, by its own words.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -43,6 +44,30 @@ impl Console {
     /// The last stop line, if there is one.
     pub fn stop(&self) -> Option<StopLine> {
         self.tail().lines().rev().find_map(stop_line)
+    }
+
+    /// Why the kernel panicked, by its own words, when it did.
+    pub fn kernel_panic(&self) -> Option<String> {
+        let tail = self.tail();
+        let found = tail.lines().rev().find_map(|line| line.split_once(KERNEL_PANIC))?.1;
+        let why = found.trim_start_matches([' ', '-', ':']).trim_end_matches([' ', '-', ']']);
+        let why = why.strip_prefix("not syncing: ").unwrap_or(why);
+        Some(why.chars().take(SHOWN_MAX).collect())
+    }
+
+    /// How long nothing was said, by the file's time of the last line; `None` before the first.
+    pub fn silent_for(&self, now: SystemTime) -> Option<Duration> {
+        let file = std::fs::metadata(&self.path).ok().filter(|file| file.len() > 0)?;
+        Some(now.duration_since(file.modified().ok()?).unwrap_or_default())
+    }
+
+    /// Whether the engine's own lines are among the last ones: the kernel has started it.
+    pub fn has_engine_lines(&self) -> bool {
+        let is_line = |line: &str| {
+            let text = &line[line.find('{')?..];
+            serde_json::from_str::<Value>(text.trim_end()).ok()?.get("level").map(|_| ())
+        };
+        self.tail().lines().any(|line| is_line(line).is_some())
     }
 
     /// The last line with something on it, cut to fit one line of a terminal.
@@ -83,6 +108,8 @@ fn stop_line(line: &str) -> Option<StopLine> {
     Some(StopLine { name: name.to_owned(), exit, why: why.to_owned() })
 }
 
+/// What a kernel says when it panics, and again when it is done with that.
+const KERNEL_PANIC: &str = "Kernel panic";
 /// What a stop line without a status says.
 const STOPS: &str = "the enclave stops";
 
@@ -109,6 +136,28 @@ mod tests {
         assert_eq!((stop.name.as_str(), stop.exit), ("NO_NSM", Some(10)));
         assert_eq!(stop.why, "not a Nitro enclave");
         assert_eq!(console.last().unwrap(), "[    2.0] reboot: Power down");
+    }
+
+    #[test]
+    fn panic_of_the_kernel_is_quoted() {
+        let text = "[    4.1] Kernel panic - not syncing: Attempted to kill init! exitcode=0x0b\r\n\
+            [    4.2] Call Trace:\r\n[    4.3]  <TASK>\r\n\
+            [    4.4] ---[ end Kernel panic - not syncing: Attempted to kill init! ]---\r\n";
+        let (_folder, ended) = console(text.as_bytes());
+        assert_eq!(ended.kernel_panic().unwrap(), "Attempted to kill init!");
+        assert_eq!((ended.stop(), ended.has_engine_lines()), (None, false));
+        let (_folder, fine) = console(b"{\"level\":\"INFO\",\"fields\":{}}\n");
+        assert_eq!((fine.kernel_panic(), fine.has_engine_lines()), (None, true));
+    }
+
+    #[test]
+    fn silence_counts_from_the_last_line_and_before_the_first_there_is_none() {
+        let (_folder, silent) = console(b"");
+        assert_eq!(silent.silent_for(SystemTime::now()), None);
+        let (_folder, said) = console(b"a line\n");
+        let later = SystemTime::now() + Duration::from_secs(60);
+        assert!(said.silent_for(later).unwrap() >= Duration::from_secs(60));
+        assert_eq!(said.silent_for(SystemTime::UNIX_EPOCH), Some(Duration::ZERO));
     }
 
     #[test]

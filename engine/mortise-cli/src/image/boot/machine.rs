@@ -85,7 +85,18 @@ impl Machine {
         if let Some(stop) = self.console.stop() {
             let text = format!("the enclave stopped: {}: {}", stop.name, stop.why);
             let evidence = serde_json::json!({"stop": stop, "console": console});
-            let text = format!("{text}\n  console: {console}");
+            let next = format!("next: mortise explain {}", stop.name);
+            let text = format!("{text}\n  console: {console}\n  {next}");
+            return Failure::check(text).with_evidence(evidence);
+        }
+        if let Some(why) = self.console.kernel_panic() {
+            let stop = serde_json::json!({"name": KERNEL_PANIC, "exit": null, "why": why});
+            let text = format!(
+                "the enclave stopped: {KERNEL_PANIC}: Kernel panic: {why}; the last of its \
+                 console:\n{}  console: {console}\n  next: mortise explain {KERNEL_PANIC}",
+                self.console.last_lines(LINES_SHOWN)
+            );
+            let evidence = serde_json::json!({"stop": stop, "console": console});
             return Failure::check(text).with_evidence(evidence);
         }
         let status = status.map_or_else(String::new, |status| format!(" ({status})"));
@@ -110,6 +121,8 @@ impl Machine {
     }
 }
 
+/// The name of an end that the kernel alone could say.
+const KERNEL_PANIC: &str = "KERNEL_PANIC";
 /// Lines of the console that are shown when nothing else says why.
 const LINES_SHOWN: usize = 12;
 

@@ -23,8 +23,10 @@ mod local_config;
 mod lock;
 mod machine;
 mod parent;
+mod prepare;
 mod process;
 mod report;
+mod silence;
 mod system;
 mod tools;
 mod tsc;
@@ -39,10 +41,8 @@ use std::time::Duration;
 const EXAMPLES: &str = "\
 Examples:
   enclave-image/local/qemu.sh                  once: QEMU with the machine, into a cache
-  mortise image local-config --out .mortise/boot
-  mortise image build --debian-kernel --out .mortise/boot \\
-      --config .mortise/boot/enclave.toml --genesis .mortise/boot/genesis.json
-  mortise image boot --demo-lock               boots it, commits a lock, prints time and memory
+  mortise image boot --demo-lock               makes the image if there is none, boots it, commits
+                                               a lock, prints time and memory
   mortise image boot                           serves until Ctrl-C
   mortise image boot --image other.eif --replace-policy";
 
@@ -56,7 +56,8 @@ pub(crate) const FOLDER: &str = ".mortise/boot";
 #[derive(Debug, Clone, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct BootArgs {
-    /// The image; mortise.eif of the folder when not given
+    /// The image; mortise.eif of the folder when not given, which is made in a checkout when it is
+    /// not there
     #[arg(long, value_name = "FILE")]
     image: Option<PathBuf>,
     /// Folder of key service, log, sockets and console; made by `mortise image local-config`
@@ -84,7 +85,8 @@ pub struct BootArgs {
     /// under QEMU gets a key
     #[arg(long)]
     refuse_unsigned: bool,
-    /// Start the machine alone, without key service and host: how does the image end?
+    /// Start the machine alone, without key service and host: how does the image end? A fault is
+    /// waited out, until the machine ends by itself (5 minutes) or --timeout
     #[arg(long, conflicts_with_all = ["demo_lock", "config_out"])]
     no_host: bool,
     /// Write endpoint, identity, measurements and process ids as JSON to this file when ready

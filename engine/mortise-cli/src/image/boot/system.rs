@@ -1,20 +1,21 @@
 //! Key service, host and machine, from the first start to the last stop.
 
-use super::super::build::IMAGE_FILE;
 use super::BootArgs;
 use super::console::Console;
-use super::folder::{BootFolder, CONFIG_FILE, REQUESTS};
+use super::folder::{BootFolder, REQUESTS};
 use super::keys::{self, Approval};
 use super::machine::{Machine, Shape};
 use super::parent::Parent;
+use super::prepare::prepare;
 use super::report::Report;
 use super::tools::Tools;
-use super::{lock, tsc};
+use super::{lock, silence, tsc};
 use crate::dev::interrupted;
 use crate::failure::Failure;
 use crate::output::Output;
 use mortise_client::{Client, ClientError, Endpoint, RetryPolicy};
 use mortise_format::wire::results::Health;
+use mortise_image::cmdline::{PanicError, panic_seconds};
 use mortise_image::measure::Measurements;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -24,7 +25,7 @@ use tokio::time::timeout;
 /// Runs one boot to its end.
 pub(super) async fn run(args: &BootArgs, output: &Output) -> Result<(), Failure> {
     let tools = Tools::find(args.cache.as_deref())?;
-    check_folder(args)?;
+    prepare(args, &tools.cache, output)?;
     let folder = BootFolder::open(&args.dir)?;
     let image = Image::read(args.image.clone().unwrap_or_else(|| folder.image()))?;
     let _alone = alone(&folder)?;
@@ -39,30 +40,13 @@ pub(super) async fn run(args: &BootArgs, output: &Output) -> Result<(), Failure>
     served
 }
 
-/// A folder that nobody prepared is not made here, and an image that is missing is not built: both
-/// say what to do.
-fn check_folder(args: &BootArgs) -> Result<(), Failure> {
-    let dir = args.dir.display();
-    if !args.dir.join(CONFIG_FILE).exists() {
-        return Err(Failure::usage(format!(
-            "{dir} is no folder of a local boot\n  next: mortise image local-config --out {dir}, \
-             then build an image with its files"
-        )));
-    }
-    if args.image.is_none() && !args.dir.join(IMAGE_FILE).exists() {
-        return Err(Failure::usage(format!(
-            "{dir} has no {IMAGE_FILE}\n  next: mortise image build --debian-kernel --out {dir} \
-             --config {dir}/enclave.toml --genesis {dir}/genesis.json, or name another with --image"
-        )));
-    }
-    Ok(())
-}
-
 /// The image and what it measures.
 #[derive(Debug)]
 struct Image {
     path: PathBuf,
     measured: Measurements,
+    /// Why a panic of its kernel would not end the machine.
+    halts: Option<PanicError>,
 }
 
 impl Image {
@@ -73,7 +57,8 @@ impl Image {
         let bytes = std::fs::read(&path).map_err(|error| named(&error))?;
         let image = mortise_image::eif::read(&bytes).map_err(|error| named(&error))?;
         let path = path.canonicalize().map_err(|error| named(&error))?;
-        Ok(Self { path, measured: Measurements::of(&image) })
+        let halts = panic_seconds(&image.parts().cmdline).err();
+        Ok(Self { path, measured: Measurements::of(&image), halts })
     }
 }
 
@@ -98,6 +83,9 @@ fn approve(
             "warning: the key policies of this folder name another image: this one gets no key \
              (KEY_DENIED), unless --replace-policy",
         );
+    }
+    if let Some(error) = &image.halts {
+        output.note(&format!("warning: the image's command line has {error}"));
     }
     match args.refuse_unsigned {
         true => output.note("the key service refuses unsigned documents: the engine gets no key"),
@@ -153,7 +141,7 @@ impl System {
         image: &Image,
         output: &Output,
     ) -> Result<(), Failure> {
-        let health = self.ready(args.patience(), output).await?;
+        let health = self.ready(args, output).await?;
         let mut report = self.report(args, image, &health);
         if args.demo_lock {
             let url = report.url.clone();
@@ -173,29 +161,19 @@ impl System {
         }
     }
 
-    async fn ready(&mut self, patience: Duration, output: &Output) -> Result<Health, Failure> {
-        let console = self.machine.console().clone();
+    async fn ready(&mut self, args: &BootArgs, output: &Output) -> Result<Health, Failure> {
+        let (console, patience) = (self.machine.console().clone(), args.patience());
         let client = Client::new(Endpoint::Stream(self.folder.at(REQUESTS)))
             .with_retry(RetryPolicy { attempts_max: 1, ..RetryPolicy::default() });
-        let waiting = served(&client, &console, self.begun, output);
+        // Without a parent the question is how the machine ends, by itself.
+        let watch = Watch { console: &console, begun: self.begun, is_end_awaited: args.no_host };
+        let waiting = watch.served(&client, output);
         tokio::select! {
             failure = self.one_ended() => Err(failure),
             waited = timeout(patience, waiting) => {
-                waited.unwrap_or_else(|_| Err(self.too_slow(patience)))
+                waited.unwrap_or_else(|_| Err(silence::too_slow(&console, patience)))
             }
         }
-    }
-
-    fn too_slow(&self, patience: Duration) -> Failure {
-        let console = self.machine.console();
-        let lines = console.last_lines(LINES_SHOWN);
-        let text = format!(
-            "the engine does not serve after {} s (--timeout); the last of its console:\n{lines}  \
-             console: {}",
-            patience.as_secs(),
-            console.path().display()
-        );
-        Failure::not_ready(text)
     }
 
     fn report(&self, args: &BootArgs, image: &Image, health: &Health) -> Report {
@@ -249,31 +227,44 @@ enum Asked {
     NotYet,
 }
 
-/// Asks until the engine serves, or says that it will not; says now and then how far it is.
-async fn served(
-    client: &Client,
-    console: &Console,
+/// How a start is watched.
+struct Watch<'a> {
+    console: &'a Console,
     begun: Instant,
-    output: &Output,
-) -> Result<Health, Failure> {
-    let mut told = begun;
-    loop {
-        match serving(client).await {
-            Asked::Serves(health) => return Ok(*health),
-            Asked::Fault(name) => {
-                let lines = console.last_lines(LINES_SHOWN);
-                let text = format!("the engine does not serve: {name}\n{lines}");
-                let evidence = serde_json::json!({"fault": name, "console": console.path()});
-                return Err(Failure::check(text).with_evidence(evidence));
+    /// A fault is not the end: the machine ends by itself.
+    is_end_awaited: bool,
+}
+
+impl Watch<'_> {
+    /// Asks until the engine serves, or says that it will not; says now and then how far it is.
+    async fn served(&self, client: &Client, output: &Output) -> Result<Health, Failure> {
+        let mut told = self.begun;
+        let mut fault = None;
+        loop {
+            match serving(client).await {
+                Asked::Serves(health) => return Ok(*health),
+                Asked::Fault(name) if !self.is_end_awaited => return Err(self.fault(&name)),
+                Asked::Fault(name) => fault = Some(name),
+                Asked::NotYet => {}
             }
-            Asked::NotYet => {}
+            if told.elapsed() >= TELL_EVERY {
+                told = Instant::now();
+                let last = match &fault {
+                    Some(name) => format!("the engine does not serve: {name}"),
+                    None => self.console.last().unwrap_or_else(|| "nothing said yet".into()),
+                };
+                output.note(&format!("{:3} s: {last}", self.begun.elapsed().as_secs()));
+            }
+            tokio::time::sleep(POLL).await;
         }
-        if told.elapsed() >= TELL_EVERY {
-            told = Instant::now();
-            let last = console.last().unwrap_or_else(|| String::from("nothing said yet"));
-            output.note(&format!("{:3} s: {last}", begun.elapsed().as_secs()));
-        }
-        tokio::time::sleep(POLL).await;
+    }
+
+    fn fault(&self, name: &str) -> Failure {
+        let lines = self.console.last_lines(LINES_SHOWN);
+        let text =
+            format!("the engine does not serve: {name}\n{lines}  next: mortise explain {name}");
+        let evidence = serde_json::json!({"fault": name, "console": self.console.path()});
+        Failure::check(text).with_evidence(evidence)
     }
 }
 

@@ -9,6 +9,8 @@ const SCRIPT: &str = "enclave-image/local/qemu.sh";
 /// What was found.
 #[derive(Debug, Clone)]
 pub(super) struct Tools {
+    /// The cache itself.
+    pub cache: PathBuf,
     /// QEMU with the nitro-enclave machine.
     pub qemu: PathBuf,
     /// Its BIOS and option ROMs.
@@ -36,6 +38,7 @@ impl Tools {
             qemu: present("bin/qemu-system-x86_64")?,
             vsock_device: present("bin/vhost-device-vsock")?,
             firmware: cache.join("firmware"),
+            cache,
         })
     }
 }
