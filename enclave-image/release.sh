@@ -96,9 +96,11 @@ step_image() {
 }
 
 # A bill of materials of each program: CycloneDX, from Cargo.lock. cargo-cyclonedx is the tool of the
-# CycloneDX project itself.
+# CycloneDX project itself. Folder, serial number and time of this run are taken out, so that a commit
+# has one.
 step_sbom() {
-    local package file
+    local package file time
+    time="$(TZ=UTC git log -1 --format=%cd --date=format-local:%Y-%m-%dT%H:%M:%SZ)"
     command -v cargo-cyclonedx >/dev/null ||
         fail "no cargo-cyclonedx: cargo install --locked cargo-cyclonedx@$CYCLONEDX_VERSION"
     mkdir -p "$out"
@@ -107,7 +109,11 @@ step_sbom() {
     for package in mortise-enclave mortise-cli mortise-host; do
         file="$(cargo metadata --format-version 1 --no-deps |
             jq -r --arg name "$package" '.packages[] | select(.name == $name) | .manifest_path')"
-        mv "$(dirname "$file")/release-bom.json" "$out/$package.cdx.json"
+        jq --arg from "path+file://$PWD" --arg time "$time" \
+            'walk(if type == "string" and startswith($from)
+                then "path+file:///mortise" + .[($from | length):] else . end)
+            | del(.serialNumber) | .metadata.timestamp = $time' \
+            "$(dirname "$file")/release-bom.json" >"$out/$package.cdx.json"
         jq -e '.bomFormat == "CycloneDX" and (.components | length > 20)' \
             "$out/$package.cdx.json" >/dev/null
     done
