@@ -88,12 +88,14 @@ fn warn_of(mode: &'static str) {
     match mode {
         "emulated" => tracing::warn!(
             mode,
-            "EMULATED MODULE: nobody signs its documents, and every verifier refuses them"
+            "EMULATED MODULE: nobody signs its documents, every verifier refuses them, and what \
+             the engine promises about locks is marked and binds nobody"
         ),
         "debug" => tracing::warn!(
             mode,
             "DEBUG MODE: the registers are zero, the operator reads the console, and every \
-             verifier refuses the documents"
+             verifier refuses the documents; what the engine promises about locks is marked and \
+             binds nobody"
         ),
         _ => {}
     }

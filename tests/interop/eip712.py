@@ -81,7 +81,7 @@ def check_struct(entry, signer):
     signed = Account.sign_message(encoded, signer["secret"])
     same("signature", bytes(signed.signature), entry["signature"])
     same("signer", recovered(raw(entry["digest"]), raw(entry["signature"])), signer["address"])
-    print(f"ok  {primary}")
+    print(f"ok  {primary} in {data['domain']['name']}")
 
 
 def check_hashes(hashes):

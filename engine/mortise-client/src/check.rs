@@ -6,16 +6,21 @@
 //! the last leaf of the history that the statement names. What it does not prove: that the key
 //! lives in an enclave (attestation), that the log was not forked (statements of others, cosigned
 //! checkpoints).
+//!
+//! A promise that carries a mark ([`mortise_verify::mark`]) is refused, but for the one mark that
+//! the caller takes by name: `taken`.
 
 use crate::client::Identity;
 use crate::statements::SignedStatement;
 use mortise_format::eip712::Claim;
 use mortise_format::ids::{LockId, Signature};
 use mortise_format::lock::LockTerms;
+use mortise_format::weakness::Weakness;
 use mortise_format::wire::params::ExtendLock;
 use mortise_format::wire::results::{CommitmentView, OutcomeResult, ReceiptView};
 use mortise_verify::commitment::{CommitmentError, Expected, VerifiedCommitment};
 use mortise_verify::json::{self, JsonError};
+use mortise_verify::mark::{self, Marked};
 use mortise_verify::receipt::{FrameError, ReceiptError, VerifiedReceipt, verify_frame};
 use mortise_verify::statement::{StatementError, VerifiedStatement};
 use mortise_verify::{SignerError, commitment as commitments, receipt as receipts};
@@ -51,6 +56,9 @@ pub enum CheckError {
     /// The digest shown is not that of the fields.
     #[error("the digest is not that of the fields shown")]
     Digest,
+    /// The outcome carries a mark that the caller does not take.
+    #[error(transparent)]
+    Marked(#[from] Marked),
     /// The outcome is not signed by the engine.
     #[error("the outcome is not signed by the engine: {0}")]
     Signature(#[from] SignerError),
@@ -87,13 +95,14 @@ pub fn receipt(identity: &Identity, view: &ReceiptView) -> Result<VerifiedReceip
 /// `Json`, `Commitment`, `Place`, in this order.
 pub fn commitment(
     identity: &Identity,
+    taken: Option<Weakness>,
     view: &CommitmentView,
     terms: &LockTerms,
     signature: &Signature,
     receipt: &VerifiedReceipt,
 ) -> Result<(), CheckError> {
-    let user_signature = Some(signature);
-    promised(identity, view, &Expected { user_signature, ..Expected::terms(terms) }, receipt)
+    let (mark, user_signature) = (taken, Some(signature));
+    promised(identity, view, &Expected { mark, user_signature, ..Expected::terms(terms) }, receipt)
 }
 
 /// Checks the commitment of a prolonged lock, and that it is for the place of a receipt.
@@ -102,17 +111,19 @@ pub fn commitment(
 /// `Json`, `Commitment`, `Place`, in this order.
 pub fn extension(
     identity: &Identity,
+    taken: Option<Weakness>,
     view: &CommitmentView,
     asked: &ExtendLock,
     receipt: &VerifiedReceipt,
 ) -> Result<(), CheckError> {
     // The first terms are not at hand: of what is shown, lock and expiry are what was asked for.
     let terms = LockTerms { expires: asked.new_expires, ..view.terms() };
-    let lock_id = Some(asked.lock_id);
-    promised(identity, view, &Expected { lock_id, ..Expected::terms(&terms) }, receipt)
+    let (mark, lock_id) = (taken, Some(asked.lock_id));
+    promised(identity, view, &Expected { mark, lock_id, ..Expected::terms(&terms) }, receipt)
 }
 
-/// Checks that the engine signed the fields of a commitment, whoever asked for it.
+/// Checks that the engine signed the fields of a commitment, whoever asked for it. No mark is
+/// taken.
 ///
 /// # Errors
 /// `Json`, `Commitment`, in this order.
@@ -158,9 +169,10 @@ pub fn statement(
 /// Checks that the engine signed what became of a lock, at the place of a receipt.
 ///
 /// # Errors
-/// `EngineId`, `LockId`, `Outcome`, `Place`, `Digest`, `Signature`, in this order.
+/// `EngineId`, `LockId`, `Outcome`, `Place`, `Digest`, `Marked`, `Signature`, in this order.
 pub fn outcome(
     identity: &Identity,
+    taken: Option<Weakness>,
     result: &OutcomeResult,
     lock_id: &LockId,
     receipt: &VerifiedReceipt,
@@ -179,6 +191,7 @@ pub fn outcome(
     holds(same, CheckError::Place)?;
     let digest = shown.digest(&identity.engine_id).ok_or(CheckError::Outcome)?;
     holds(result.data_hash.0 == digest.0, CheckError::Digest)?;
+    mark::check(shown.mode, taken)?;
     Ok(identity.engine().signed(&digest, &result.signature)?)
 }
 
@@ -188,6 +201,7 @@ pub fn outcome(
 /// `Outcome`, then those of [`outcome`].
 pub fn claim(
     identity: &Identity,
+    taken: Option<Weakness>,
     result: &OutcomeResult,
     asked: &Claim,
     receipt: &VerifiedReceipt,
@@ -197,5 +211,5 @@ pub fn claim(
         && shown.claimant == asked.claimant
         && shown.amounts == asked.amounts;
     holds(same, CheckError::Outcome)?;
-    outcome(identity, result, &asked.lock_id, receipt)
+    outcome(identity, taken, result, &asked.lock_id, receipt)
 }

@@ -9,6 +9,7 @@ use crate::retry::{OnLoss, RetryPolicy, worth_waiting};
 use crate::statements::{Shown, SignedStatement, Statements};
 use bytes::Bytes;
 use mortise_format::ids::{Address, EngineId};
+use mortise_format::weakness::Weakness;
 use mortise_format::wire::results::{ReceiptView, StateRootResult};
 use mortise_format::wire::{ErrorObject, Method, envelope, params};
 use mortise_verify::Engine;
@@ -36,6 +37,7 @@ pub struct Client {
     identity: OnceLock<Identity>,
     statements: Statements,
     pub(crate) attested: Option<Attested>,
+    pub(crate) taken: Option<Weakness>,
     next_id: AtomicU64,
 }
 
@@ -50,6 +52,7 @@ impl Client {
             identity: OnceLock::new(),
             statements: Statements::default(),
             attested: None,
+            taken: None,
             next_id: AtomicU64::new(1),
         }
     }
@@ -65,6 +68,15 @@ impl Client {
     #[must_use]
     pub fn with_retry(mut self, retry: RetryPolicy) -> Self {
         self.retry = retry;
+        self
+    }
+
+    /// Takes promises that carry this mark too, which bind nobody: for who tries an engine in this
+    /// mode. The mark stays in the answers. Without this they are refused
+    /// ([`mortise_verify::mark::Marked`]).
+    #[must_use]
+    pub fn taking_marked(mut self, mark: Weakness) -> Self {
+        self.taken = Some(mark);
         self
     }
 

@@ -197,7 +197,7 @@ impl Client {
     ) -> Result<()> {
         let identity = self.identity().await?;
         let receipt = check::receipt(&identity, &result.receipt)?;
-        check::commitment(&identity, &result.commitment, terms, signature, &receipt)?;
+        check::commitment(&identity, self.taken, &result.commitment, terms, signature, &receipt)?;
         self.take_receipt(&result.receipt)
     }
 
@@ -215,7 +215,7 @@ impl Client {
         let receipt = check::receipt(&identity, &result.receipt)?;
         for (commitment, intent) in result.commitments.iter().zip(&params.intents) {
             let (terms, signature) = (&intent.terms, &intent.signature);
-            check::commitment(&identity, commitment, terms, signature, &receipt)?;
+            check::commitment(&identity, self.taken, commitment, terms, signature, &receipt)?;
         }
         self.take_receipt(&result.receipt)?;
         Ok(result)
@@ -226,7 +226,7 @@ impl Client {
         let result: CommitResult = self.change(Method::ExtendLock, &params).await?;
         let identity = self.identity().await?;
         let receipt = check::receipt(&identity, &result.receipt)?;
-        check::extension(&identity, &result.commitment, &params, &receipt)?;
+        check::extension(&identity, self.taken, &result.commitment, &params, &receipt)?;
         self.take_receipt(&result.receipt)?;
         Ok(result)
     }
@@ -236,7 +236,7 @@ impl Client {
         let result: OutcomeResult = self.change(Method::ClaimLock, &params).await?;
         let identity = self.identity().await?;
         let receipt = check::receipt(&identity, &result.receipt)?;
-        check::claim(&identity, &result, &params.claim, &receipt)?;
+        check::claim(&identity, self.taken, &result, &params.claim, &receipt)?;
         self.take_receipt(&result.receipt)?;
         Ok(result)
     }
@@ -246,7 +246,7 @@ impl Client {
         let result: OutcomeResult = self.change(Method::ReleaseLock, &params).await?;
         let identity = self.identity().await?;
         let receipt = check::receipt(&identity, &result.receipt)?;
-        check::outcome(&identity, &result, &params.lock_id, &receipt)?;
+        check::outcome(&identity, self.taken, &result, &params.lock_id, &receipt)?;
         self.take_receipt(&result.receipt)?;
         Ok(result)
     }
@@ -261,7 +261,7 @@ impl Client {
         let result: OutcomeResult = self.call(Method::CancelLock, &params, on_loss).await?;
         let identity = self.identity().await?;
         let receipt = check::receipt(&identity, &result.receipt)?;
-        check::outcome(&identity, &result, &params.lock_id, &receipt)?;
+        check::outcome(&identity, self.taken, &result, &params.lock_id, &receipt)?;
         self.take_receipt(&result.receipt)?;
         Ok(result)
     }

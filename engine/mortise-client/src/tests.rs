@@ -1,5 +1,7 @@
 //! The client against a tiny engine on loopback.
 
+mod marks;
+
 use crate::check::CheckError;
 use crate::client::Identity;
 use crate::error::{ClientError, Exit};

@@ -20,6 +20,7 @@ use mortise_format::images::{ImageApproval, Version};
 use mortise_format::lock::{Custody, Durability, LOCKED_ASSET_TYPE, LegTerms, LockTerms, Status};
 use mortise_format::reading::ReadingGrant;
 use mortise_format::succession::{SUCCESSION_TYPE, Succession};
+use mortise_format::weakness::Weakness;
 use serde_json::{Value, json};
 
 /// First account of the public test mnemonic: never holds anything.
@@ -99,23 +100,35 @@ fn name(type_string: &str) -> &str {
     type_string.split_once('(').unwrap().0
 }
 
+/// The domain that a struct is signed in.
+enum In {
+    /// The existing client's, on this chain.
+    Client(u64),
+    /// The engine's.
+    Engine,
+    /// That of what the engine signs about locks, with or without a mark.
+    Promises(Option<Weakness>),
+}
+
 /// One struct with everything on the way to its signature.
-fn vector(encoded_type: &str, client_chain: Option<u64>, message: Value, hash: Bytes32) -> Value {
+fn vector(encoded_type: &str, domain: In, message: Value, hash: Bytes32) -> Value {
     let split = encoded_type.find(')').unwrap() + 1;
     let (primary, referenced) = encoded_type.split_at(split);
-    let (domain, domain_type, shown) = match client_chain {
-        Some(chain_id) => (
+    let ours = |domain, name: &str| {
+        let shown = json!({"name": name, "version": eip712::DOMAIN_VERSION, "salt": text(&ENGINE)});
+        (domain, ENGINE_DOMAIN_FIELDS, shown)
+    };
+    let (domain, domain_type, shown) = match domain {
+        In::Client(chain_id) => (
             Domain::of_client(chain_id),
             CLIENT_DOMAIN_FIELDS,
             json!({"name": eip712::CLIENT_DOMAIN_NAME, "version": eip712::CLIENT_DOMAIN_VERSION,
                    "chainId": chain_id, "verifyingContract": address(&Address::ZERO)}),
         ),
-        None => (
-            Domain::of_engine(&ENGINE),
-            ENGINE_DOMAIN_FIELDS,
-            json!({"name": eip712::DOMAIN_NAME, "version": eip712::DOMAIN_VERSION,
-                   "salt": text(&ENGINE)}),
-        ),
+        In::Engine => ours(Domain::of_engine(&ENGINE), eip712::DOMAIN_NAME),
+        In::Promises(mark) => {
+            ours(Domain::of_promises(&ENGINE, mark), eip712::promises_domain_name(mark))
+        }
     };
     let mut types = json!({"EIP712Domain": fields(domain_type), name(primary): fields(primary)});
     if !referenced.is_empty() {
@@ -164,7 +177,7 @@ fn approval() -> Value {
         .number(terms.expires)
         .word(&terms.condition.hash().0)
         .hash();
-    let vector = vector(eip712::LOCK_APPROVAL_TYPE, Some(1), message, hash);
+    let vector = vector(eip712::LOCK_APPROVAL_TYPE, In::Client(1), message, hash);
     assert_eq!(vector["digest"], hex32(&digest.0));
     vector
 }
@@ -179,7 +192,7 @@ fn intent(batch: &Bytes32) -> Value {
         "validUntil": request.valid_until, "assets": legs(&terms),
     });
     let encoded_type = format!("{}{LOCKED_ASSET_TYPE}", eip712::LOCK_INTENT_TYPE);
-    vector(&encoded_type, None, message, eip712::lock_intent(&terms, batch, &request))
+    vector(&encoded_type, In::Engine, message, eip712::lock_intent(&terms, batch, &request))
 }
 
 fn claim() -> Value {
@@ -198,7 +211,7 @@ fn claim() -> Value {
         "evidence": text(&claim.evidence), "requestId": text(&claim.request.id),
         "validUntil": claim.request.valid_until,
     });
-    vector(eip712::CLAIM_TYPE, None, message, claim.hash())
+    vector(eip712::CLAIM_TYPE, In::Engine, message, claim.hash())
 }
 
 fn consents() -> [Value; 3] {
@@ -211,9 +224,9 @@ fn consents() -> [Value; 3] {
     let cancel = eip712::cancel_consent(&lock_id, &request);
     let extend = eip712::extend_consent(&lock_id, new_expires, &request);
     [
-        vector(eip712::RELEASE_TYPE, None, message.clone(), release),
-        vector(eip712::CANCEL_TYPE, None, message, cancel),
-        vector(eip712::EXTEND_TYPE, None, prolonged, extend),
+        vector(eip712::RELEASE_TYPE, In::Engine, message.clone(), release),
+        vector(eip712::CANCEL_TYPE, In::Engine, message, cancel),
+        vector(eip712::EXTEND_TYPE, In::Engine, prolonged, extend),
     ]
 }
 
@@ -225,14 +238,14 @@ fn decrypt_request() -> Value {
         "signature": text(&asked.signature), "ciphertextBlob": text(&asked.ciphertext_blob),
         "validUntil": asked.valid_until,
     });
-    vector(eip712::DECRYPT_TYPE, None, message, asked.hash())
+    vector(eip712::DECRYPT_TYPE, In::Engine, message, asked.hash())
 }
 
 fn succession() -> Value {
     let succession = Succession { predecessor: ENGINE, genesis: Bytes32([0x77; 32]) };
     let message =
         json!({"predecessor": text(&succession.predecessor), "genesis": text(&succession.genesis)});
-    vector(SUCCESSION_TYPE, None, message, succession.hash())
+    vector(SUCCESSION_TYPE, In::Engine, message, succession.hash())
 }
 
 fn grant_reading() -> Value {
@@ -243,7 +256,7 @@ fn grant_reading() -> Value {
         "fromEpoch": grant.from_epoch, "toEpoch": grant.to_epoch,
         "requestId": text(&grant.request.id), "validUntil": grant.request.valid_until,
     });
-    vector(eip712::GRANT_READING_TYPE, None, message, eip712::grant_reading(&ENGINE, &grant))
+    vector(eip712::GRANT_READING_TYPE, In::Engine, message, eip712::grant_reading(&ENGINE, &grant))
 }
 
 fn approve_images() -> Value {
@@ -256,7 +269,7 @@ fn approve_images() -> Value {
         "minimumVersion": minimum_version.to_string(), "validUntil": valid_until,
     });
     let hash = eip712::approve_images(&ENGINE, &approval);
-    vector(eip712::APPROVE_IMAGES_TYPE, None, message, hash)
+    vector(eip712::APPROVE_IMAGES_TYPE, In::Engine, message, hash)
 }
 
 fn balance_fact() -> Value {
@@ -278,10 +291,10 @@ fn balance_fact() -> Value {
         "balance": text(&fact.balance), "withdrawing": text(&fact.withdrawing),
         "withdrawalStatus": fact.withdrawal.number(),
     });
-    vector(eip712::BALANCE_FACT_TYPE, None, message, eip712::balance_fact(&fact))
+    vector(eip712::BALANCE_FACT_TYPE, In::Engine, message, eip712::balance_fact(&fact))
 }
 
-fn commitment() -> Value {
+fn commitment(mark: Option<Weakness>) -> Value {
     let terms = terms();
     let promise = eip712::LockCommitment {
         lock_id: terms.lock_id(&ENGINE),
@@ -309,7 +322,7 @@ fn commitment() -> Value {
         "userSignatureHash": text(&promise.user_signature_hash),
     });
     add_place(&mut message);
-    vector(eip712::COMMITMENT_TYPE, None, message, promise.hash())
+    vector(eip712::COMMITMENT_TYPE, In::Promises(mark), message, promise.hash())
 }
 
 fn add_place(message: &mut Value) {
@@ -322,7 +335,7 @@ fn add_place(message: &mut Value) {
     message["policyHash"] = text(&place.policy_hash);
 }
 
-fn outcome() -> Value {
+fn outcome(mark: Option<Weakness>) -> Value {
     let outcome = eip712::LockOutcome {
         lock_id: terms().lock_id(&ENGINE),
         status: Status::Partial,
@@ -340,7 +353,7 @@ fn outcome() -> Value {
         "durability": outcome.durability.number(),
     });
     add_place(&mut message);
-    vector(eip712::OUTCOME_TYPE, None, message, outcome.hash())
+    vector(eip712::OUTCOME_TYPE, In::Promises(mark), message, outcome.hash())
 }
 
 fn statement() -> Value {
@@ -364,7 +377,7 @@ fn statement() -> Value {
         "stateRoot": text(&statement.state_root), "historyRoot": text(&statement.history_root),
         "historySize": statement.history_size, "policyHash": text(&statement.policy_hash),
     });
-    let vector = vector(eip712::ROOT_STATEMENT_TYPE, None, message, statement.hash());
+    let vector = vector(eip712::ROOT_STATEMENT_TYPE, In::Engine, message, statement.hash());
     assert_eq!(vector["digest"], hex32(&statement.digest().0));
     vector
 }
@@ -464,10 +477,12 @@ fn file() -> Value {
         "signer": {"secret": SECRET, "address": address(&signer().address())},
         "structs": [
             approval(), intent(&Bytes32::ZERO), intent(&batch), claim(), release, cancel, extend,
-            balance_fact(), commitment(), outcome(), statement(), decrypt_request(),
+            balance_fact(), commitment(None), outcome(None), statement(), decrypt_request(),
             succession(),
             grant_reading(),
             approve_images(),
+            commitment(Some(Weakness::Debug)), commitment(Some(Weakness::Emulated)),
+            outcome(Some(Weakness::Debug)), outcome(Some(Weakness::Emulated)),
         ],
         "hashes": named_hashes(),
         "cancel": plain_cancels(),
@@ -497,5 +512,5 @@ fn every_signature_of_the_file_recovers_to_its_signer() {
         assert_eq!(recover(&Digest(digest.0), &signature), Ok(signer().address()));
         count += 1;
     }
-    assert_eq!(count, 17);
+    assert_eq!(count, 21);
 }

@@ -14,9 +14,11 @@
 //!
 //! Every call of the module blocks: [`crate::actors::Attestor`] has a thread for them.
 
+use crate::mode::said;
 use crate::ports::{AttestRequest, ModuleDescription, Nsm, NsmError};
 use mortise_format::ids::Measurement;
 use mortise_format::limits::ATTESTATION_BYTES_MAX;
+pub use mortise_format::weakness::Weakness;
 use mortise_verify::attestation::{KeyBinding, Pcr};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -34,23 +36,22 @@ pub enum Attestation {
     Refused(Arc<dyn Nsm>, Weakness),
 }
 
-/// Why documents of a module prove nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Weakness {
-    /// An emulator's module, which signs nothing.
-    Emulated,
-    /// An enclave in debug mode: its registers are zero, and its operator sees its console.
-    Debug,
-}
-
 impl Attestation {
     /// The mode on the wire.
     pub fn mode(&self) -> &'static str {
         match self {
             Self::Unattested => "unattested",
             Self::Module(_) => "attested",
-            Self::Refused(_, Weakness::Emulated) => "emulated",
-            Self::Refused(_, Weakness::Debug) => "debug",
+            Self::Refused(_, weakness) => weakness.name(),
+        }
+    }
+
+    /// Why what the engine signs about locks binds nobody, if it does not: the mark of its
+    /// promises.
+    pub fn weakness(&self) -> Option<Weakness> {
+        match self {
+            Self::Unattested | Self::Module(_) => None,
+            Self::Refused(_, weakness) => Some(*weakness),
         }
     }
 }
@@ -90,6 +91,15 @@ pub enum AttestError {
         bytes_max: usize,
         /// Its bytes.
         found: usize,
+    },
+    /// The document of the boot admits another weakness than the platform found: what is promised
+    /// would carry another mark than the log shows.
+    #[error("the document of this boot shows it {}, the platform {}", said(*shown), said(*found))]
+    Mode {
+        /// What the document admits.
+        shown: Option<Weakness>,
+        /// What the platform found.
+        found: Option<Weakness>,
     },
     /// The thread that asks the module has ended.
     #[error("nobody asks the security module any more")]

@@ -11,6 +11,7 @@
 use crate::attest::AttestError;
 use crate::channel::ChannelKey;
 use crate::keyring::{self, Identity, IdentityError, KeyRing, SealedKeys};
+use crate::mode;
 use crate::pipeline::Start;
 use crate::ports::{Entropy, Vault};
 use crate::proofs;
@@ -27,6 +28,7 @@ use mortise_format::frame::{Frame, FrameKind};
 use mortise_format::ids::{Bytes32, Measurement, Root};
 use mortise_format::images::Version;
 use mortise_format::policy::{Genesis, GenesisKeys};
+use mortise_format::weakness::Weakness;
 use mortise_verify::attestation::{BoundKeys, KeyBinding};
 use mortise_verify::history::TreeHead;
 use std::sync::Arc;
@@ -74,6 +76,14 @@ pub enum BootError {
     /// The log asks for newer code, or for another image.
     #[error("{0}")]
     Image(#[from] ImageRefusal),
+    /// The log was written in another mode: debug, emulated, or neither.
+    #[error("the log was written {}, and this boot is {}", mode::said(*log), mode::said(*running))]
+    OtherMode {
+        /// The mark of the boots on the log.
+        log: Option<Weakness>,
+        /// That of this boot.
+        running: Option<Weakness>,
+    },
     /// The boot could not be bound to the enclave.
     #[error("the attestation: {0}")]
     Attest(#[from] AttestError),
@@ -114,6 +124,7 @@ impl BootError {
             Self::HeadMismatch { .. } => "LOG_HEAD_MISMATCH",
             Self::Image(ImageRefusal::TooOld { .. }) => "IMAGE_TOO_OLD",
             Self::Image(_) => "IMAGE_NOT_APPROVED",
+            Self::OtherMode { .. } => "OTHER_MODE",
             Self::Attest(_) => "ATTESTATION",
             Self::NoWitnesses => "NO_WITNESSES",
             Self::Witness { refusal, .. } => refusal.name(),

@@ -14,6 +14,7 @@ use mortise_format::codec::{self, CodecError};
 use mortise_format::domains;
 use mortise_format::ids::{Bytes32, EngineId};
 use mortise_format::policy::{Genesis, GenesisKeys, PolicyError, engine_id};
+use mortise_format::weakness::Weakness;
 use mortise_verify::note::{KeyUse, NoteError, NoteKey};
 use mortise_verify::refusal::Refusal as _;
 use mortise_verify::succession::{self, SuccessionError, VerifiedSuccession};
@@ -99,6 +100,9 @@ pub struct Identity {
     pub genesis: Genesis,
     /// Whose place it took, when it was made in a recovery.
     pub succession: Option<VerifiedSuccession>,
+    /// The mark of its promises in this boot: why they bind nobody. None for an engine whose word
+    /// is to be believed.
+    pub weakness: Option<Weakness>,
 }
 
 impl Identity {
@@ -106,6 +110,12 @@ impl Identity {
     pub fn genesis_keys(&self) -> GenesisKeys {
         let (signing, checkpoint) = (self.signer.public_key(), self.checkpoint.public_key());
         GenesisKeys { signing, checkpoint }
+    }
+
+    /// The same engine, whose promises carry this mark.
+    #[must_use]
+    pub fn marked(self, weakness: Option<Weakness>) -> Self {
+        Self { weakness, ..self }
     }
 
     /// The verifier key of the log: its name is the origin.
@@ -225,6 +235,7 @@ pub async fn unseal(
         log_keys,
         genesis,
         succession,
+        weakness: None,
     })
 }
 

@@ -25,6 +25,7 @@ pub mod drafts;
 pub mod gate;
 pub mod keyring;
 pub mod log;
+pub mod mode;
 pub mod phase;
 pub mod pipeline;
 pub mod ports;

@@ -113,10 +113,11 @@ pub struct Promiser {
 }
 
 impl Promiser {
-    /// In the engine's name, under the policy of its genesis.
+    /// In the engine's name, with the mark of this boot, under the policy of its genesis.
     pub fn new(identity: &Identity) -> Self {
-        let (signer, domain) = (identity.signer.clone(), Domain::of_engine(&identity.engine_id));
-        Self { signer, domain, durability: identity.genesis.policy.durability() }
+        let domain = Domain::of_promises(&identity.engine_id, identity.weakness);
+        let (signer, durability) = (identity.signer.clone(), identity.genesis.policy.durability());
+        Self { signer, domain, durability }
     }
 
     /// Signs what an event calls for.

@@ -16,6 +16,7 @@ use crate::channel::ChannelKey;
 use crate::gate::{Gate, Proof, Serving};
 use crate::keyring::{Identity, IdentityError, KeyRing};
 use crate::log::ReleasedLog;
+use crate::mode;
 use crate::phase::{Bounds, Phase, PhaseCell};
 use crate::pipeline::{Fault, Pipeline, Settings, Start};
 use crate::ports::{AppKeys, Clock, ClockError, Entropy, Vault, VaultError, Witnesses};
@@ -234,7 +235,7 @@ async fn start(
     let store: Arc<dyn LogStore> = Arc::new(remote);
     let (vault, entropy) = (ports.vault.as_ref(), ports.entropy.as_ref());
     let identity = boot::identity(store.as_ref(), vault, entropy, config.genesis.as_ref()).await?;
-    let identity = Arc::new(identity);
+    let identity = Arc::new(identity.marked(ports.attestation.weakness()));
     let ring = Arc::new(KeyRing::new(Arc::clone(&ports.vault), &identity));
     let progress = |done, total| {
         phase.enter(Phase::Replaying(done, total));
@@ -247,6 +248,7 @@ async fn start(
         None => None,
     };
     replayed.check_image(version(), image.as_ref())?;
+    mode::check(store.as_ref(), &replayed, identity.weakness).await?;
     let council = council(ports, &identity)?;
     if let Some(council) = &council {
         let log_key = council.log().to_string();
@@ -323,6 +325,7 @@ async fn new_epoch(
         None => BootDocument::default(),
         Some(attestor) => ask(attestor, Bind(binding)).await?,
     };
+    mode::check_own(&boot.document, identity.weakness).map_err(BootError::Attest)?;
     let started = epoch.start(replayed, boot.document.clone(), identity, entropy);
     let (boot, channel) = (Arc::new(boot), Arc::new(channel));
     Ok((started, Proof { binding, boot, channel, attestor }))

@@ -1,8 +1,10 @@
 //! EIP-712 types, type hashes, domains and struct hashes (`specs/eip712.md`).
 //!
-//! Two domains: the existing client's, per chain, for `LockApproval` alone; and ours,
-//! `{Mortise, 1, salt = engineId}`, for everything else. The engine signs and accepts no digest
-//! that it has not rebuilt here from full fields (INV-08).
+//! Domains: the existing client's, per chain, for `LockApproval` alone; ours,
+//! `{Mortise, 1, salt = engineId}`, for everything else; and one for each [`Weakness`], for what an
+//! engine of that kind signs about locks, so that it is no promise to whoever does not ask for it
+//! by name. The engine signs and accepts no digest that it has not rebuilt here from full fields
+//! (INV-08).
 
 use crate::abi::Words;
 use crate::amount::U256;
@@ -12,6 +14,7 @@ use crate::ids::{Address, Bytes32, EngineId, FrameDigest, LockId, PolicyHash, Re
 use crate::images::ImageApproval;
 use crate::lock::{Custody, Durability, LOCKED_ASSET_TYPE, LockTerms, Status};
 use crate::reading::ReadingGrant;
+use crate::weakness::Weakness;
 use alloc::vec::Vec;
 use bincode::{Decode, Encode};
 
@@ -70,6 +73,10 @@ pub const CLIENT_DOMAIN_NAME: &str = "CredibleCommitmentMachine";
 pub const CLIENT_DOMAIN_VERSION: &str = "1.0.0";
 /// Name of our domain.
 pub const DOMAIN_NAME: &str = "Mortise";
+/// Name of the domain of what an engine in debug mode signs about locks.
+pub const DEBUG_DOMAIN_NAME: &str = "Mortise DEBUG";
+/// Name of the domain of what an engine on an emulator's module signs about locks.
+pub const EMULATED_DOMAIN_NAME: &str = "Mortise EMULATED";
 /// Version of our domain.
 pub const DOMAIN_VERSION: &str = "1";
 
@@ -89,8 +96,18 @@ pub struct Domain([u8; 32]);
 impl Domain {
     /// `{Mortise, 1, salt = engineId}`.
     pub fn of_engine(engine_id: &EngineId) -> Self {
+        Self::named(DOMAIN_NAME, engine_id)
+    }
+
+    /// The domain of [`LockCommitment`] and [`LockOutcome`]: the engine's own, or that of its
+    /// weakness. The mark of a promise that binds nobody is thereby in its digest.
+    pub fn of_promises(engine_id: &EngineId, weakness: Option<Weakness>) -> Self {
+        Self::named(promises_domain_name(weakness), engine_id)
+    }
+
+    fn named(name: &str, engine_id: &EngineId) -> Self {
         let words = Words::typed(&type_hash(DOMAIN_TYPE))
-            .word(&keccak256(&[DOMAIN_NAME.as_bytes()]))
+            .word(&keccak256(&[name.as_bytes()]))
             .word(&keccak256(&[DOMAIN_VERSION.as_bytes()]))
             .word(&engine_id.0);
         Self(words.hash().0)
@@ -114,6 +131,15 @@ impl Domain {
     /// `keccak(0x1901 | separator | struct hash)`.
     pub fn digest(&self, struct_hash: &Bytes32) -> Digest {
         Digest(keccak256(&[&[0x19, 0x01], &self.0, &struct_hash.0]))
+    }
+}
+
+/// Name of the domain of what an engine signs about locks.
+pub const fn promises_domain_name(weakness: Option<Weakness>) -> &'static str {
+    match weakness {
+        None => DOMAIN_NAME,
+        Some(Weakness::Debug) => DEBUG_DOMAIN_NAME,
+        Some(Weakness::Emulated) => EMULATED_DOMAIN_NAME,
     }
 }
 

@@ -38,6 +38,7 @@ pub mod reject;
 pub mod secp256k1;
 pub mod store;
 pub mod succession;
+pub mod weakness;
 #[cfg(feature = "json")]
 pub mod wire;
 pub mod witness;
@@ -45,3 +46,4 @@ pub mod witness;
 pub use amount::U256;
 pub use codec::{CodecError, decode, encode, encode_into};
 pub use ids::{Address, Bytes32, EngineId, FrameDigest, LockId, PolicyHash, RequestId, Root};
+pub use weakness::Weakness;

@@ -5,17 +5,21 @@
 //! at a chain (custody and condition are what they say).
 
 use crate::engine::{Engine, SignerError, canonical};
+use crate::mark::{self, Marked};
 use crate::receipt::VerifiedReceipt;
 use mortise_format::domains::keccak256;
 use mortise_format::eip712::{Domain, LockCommitment};
 use mortise_format::ids::{Bytes32, LockId, PolicyHash, Signature};
 use mortise_format::lock::{Custody, Durability, LockTerms};
+use mortise_format::weakness::Weakness;
 
 /// A commitment as somebody handed it over: nothing of it is believed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignedCommitment {
     /// The fields.
     pub commitment: LockCommitment,
+    /// The mark of a promise that binds nobody, which names the domain of the digest.
+    pub mark: Option<Weakness>,
     /// The engine's signature over their digest.
     pub signature: Signature,
 }
@@ -35,13 +39,16 @@ pub struct Expected<'a> {
     pub durability: Option<Durability>,
     /// The policy, when only one will do: it names the observers whose facts count.
     pub policy_hash: Option<PolicyHash>,
+    /// The one mark that is taken, to look at what an engine in that mode signs; it is no promise.
+    /// `None` refuses every mark.
+    pub mark: Option<Weakness>,
     /// The verifier's time, whole seconds, when the promise is to be good for a fill now; `None`
     /// for one that is looked at afterwards.
     pub now: Option<u64>,
 }
 
 impl<'a> Expected<'a> {
-    /// These terms; everything else may be anything.
+    /// These terms and no mark; everything else may be anything.
     pub fn terms(terms: &'a LockTerms) -> Self {
         Self {
             terms,
@@ -50,6 +57,7 @@ impl<'a> Expected<'a> {
             custody: None,
             durability: None,
             policy_hash: None,
+            mark: None,
             now: None,
         }
     }
@@ -71,6 +79,9 @@ pub enum TermsField {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CommitmentError {
+    /// It carries a mark that the verifier does not take.
+    #[error(transparent)]
+    Marked(#[from] Marked),
     /// A field is not that of the terms.
     #[error("the commitment is to another {0:?} than the terms")]
     Terms(TermsField),
@@ -134,13 +145,15 @@ pub const COMMITMENT_SKEW_S_MAX: u64 = 60;
 ///
 /// What it proves: the holder of the engine's signing key promised to hold what the terms name
 /// until the times named, under the named custody, durability and policy, and to sign nothing that
-/// breaks it. What it does not prove: that the event is in the log ([`VerifiedCommitment::is_in`]
-/// with its receipt), that the lock is still held, that the assets exist (custody `escrow` and the
-/// observers of the policy).
+/// breaks it - unless [`VerifiedCommitment::mark`] says that it binds nobody, which only whoever
+/// asked for it by name gets. What it does not prove: that the event is in the log
+/// ([`VerifiedCommitment::is_in`] with its receipt), that the lock is still held, that the assets
+/// exist (custody `escrow` and the observers of the policy).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifiedCommitment {
     engine: Engine,
     commitment: LockCommitment,
+    mark: Option<Weakness>,
     signature: Signature,
 }
 
@@ -155,9 +168,15 @@ impl VerifiedCommitment {
         &self.commitment
     }
 
+    /// The mark that the verifier took by name; `None` for a promise that binds.
+    pub fn mark(&self) -> Option<Weakness> {
+        self.mark
+    }
+
     /// The commitment and its signature, v 27 or 28, to be handed on.
     pub fn to_signed(&self) -> SignedCommitment {
-        SignedCommitment { commitment: self.commitment.clone(), signature: self.signature }
+        let (mark, signature) = (self.mark, self.signature);
+        SignedCommitment { commitment: self.commitment.clone(), mark, signature }
     }
 
     /// True when a verified receipt is for the very event that this commitment says it is of: same
@@ -179,7 +198,7 @@ impl VerifiedCommitment {
 /// Success proves what [`VerifiedCommitment`] says.
 ///
 /// # Errors
-/// `Terms`, `LockId`, `UserSignature`, `Custody`, `Durability`, `Policy`, `TimeOrder`,
+/// `Marked`, `Terms`, `LockId`, `UserSignature`, `Custody`, `Durability`, `Policy`, `TimeOrder`,
 /// `FromTheFuture`, `Expired`, `Signature`, in this order.
 pub fn verify(
     engine: &Engine,
@@ -187,6 +206,7 @@ pub fn verify(
     expected: &Expected<'_>,
 ) -> Result<VerifiedCommitment, CommitmentError> {
     let commitment = &signed.commitment;
+    mark::check(signed.mark, expected.mark)?;
     check_terms(commitment, expected.terms)?;
     let lock_id = expected.lock_id.unwrap_or_else(|| expected.terms.lock_id(&engine.id));
     if commitment.lock_id != lock_id {
@@ -195,10 +215,10 @@ pub fn verify(
     }
     check_choices(commitment, expected)?;
     check_times(commitment, expected.now)?;
-    let digest = Domain::of_engine(&engine.id).digest(&commitment.hash());
+    let digest = Domain::of_promises(&engine.id, signed.mark).digest(&commitment.hash());
     engine.signed(&digest, &signed.signature)?;
-    let signature = canonical(signed.signature);
-    Ok(VerifiedCommitment { engine: *engine, commitment: commitment.clone(), signature })
+    let (mark, signature) = (signed.mark, canonical(signed.signature));
+    Ok(VerifiedCommitment { engine: *engine, commitment: commitment.clone(), mark, signature })
 }
 
 fn check_terms(commitment: &LockCommitment, terms: &LockTerms) -> Result<(), CommitmentError> {

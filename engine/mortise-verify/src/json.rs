@@ -180,7 +180,10 @@ pub fn commitment(
         && attested.enclave_id == *engine_id
         && attested.commitment_hash.0 == view.digest(engine_id).0;
     match once {
-        true => Ok(SignedCommitment { commitment: view.promise(), signature: attested.signature }),
+        true => {
+            let (mark, signature) = (attested.mode, attested.signature);
+            Ok(SignedCommitment { commitment: view.promise(), mark, signature })
+        }
         false => Err(JsonError::Commitment),
     }
 }

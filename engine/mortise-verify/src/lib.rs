@@ -12,7 +12,7 @@
 //! | is this `tlog-proof@v1` good? | [`tlog_proof`] | `VerifiedTlogProof` |
 //! | did it contradict itself? | [`fork`] | `VerifiedFork` |
 //! | who took the place of a lost engine, and who agreed? | [`succession`] | `VerifiedSuccession` |
-//! | did it promise this lock? | [`commitment`] | `VerifiedCommitment` |
+//! | did it promise this lock? | [`commitment`], [`mark`] | `VerifiedCommitment` |
 //! | which image holds its keys? | `attestation`, a feature | `VerifiedAttestation` |
 //! | did it keep its rules, all along? | `replay`, a feature | `Report` |
 //!
@@ -45,6 +45,7 @@ pub mod fork;
 pub mod history;
 #[cfg(feature = "json")]
 pub mod json;
+pub mod mark;
 pub mod note;
 pub mod receipt;
 pub mod refusal;

@@ -13,6 +13,7 @@ use crate::fork::ForkError;
 use crate::history::HistoryProofError;
 #[cfg(feature = "json")]
 use crate::json::{AnswerError, JsonError};
+use crate::mark::Marked;
 use crate::note::NoteError;
 use crate::receipt::{FrameError, ReceiptError};
 use crate::state::StateError;
@@ -126,9 +127,19 @@ impl Refusal for StateProofError {
     }
 }
 
+impl Refusal for Marked {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::DebugMode => "DebugMode",
+            Self::Emulated => "Emulated",
+        }
+    }
+}
+
 impl Refusal for CommitmentError {
     fn name(&self) -> &'static str {
         match self {
+            Self::Marked(inner) => inner.name(),
             Self::Terms(_) => "Terms",
             Self::LockId { .. } => "LockId",
             Self::UserSignature => "UserSignature",

@@ -18,6 +18,9 @@ LOCK_ID = (
 )
 CUSTODY = {"open": 0, "escrow": 1}
 DURABILITY = {"stored": 1, "witnessed": 2}
+# By the mark of a promise: the name of its domain, and of its refusal.
+DOMAIN = {None: "Mortise", "debug": "Mortise DEBUG", "emulated": "Mortise EMULATED"}
+MARKED = {"debug": "DebugMode", "emulated": "Emulated"}
 SKEW_S_MAX = 60
 
 
@@ -95,7 +98,9 @@ def read_fields(fields, value):
 
 def read_answer(value):
     found = read_fields(FIELDS, value)
-    return found | {"attested": read_fields(ATTESTED, form.member(value, "ccmAttestation"))}
+    attested = form.member(value, "ccmAttestation")
+    mode = form.optional(attested, "mode", form.mode)
+    return found | {"attested": read_fields(ATTESTED, attested), "mode": mode}
 
 
 def read_terms(value):
@@ -137,7 +142,7 @@ def need_consistent(engine, answer):
     need(answer["settlementDeadline"] == answer["settleBy"], "Commitment")
     need(attested["timestamp"] == answer["createdAt"], "Commitment")
     need(attested["enclaveId"] == engine["id"], "Commitment")
-    digest = engine_digest(engine["id"], struct_hash(answer))
+    digest = engine_digest(engine["id"], struct_hash(answer), DOMAIN[answer["mode"]])
     need(attested["commitmentHash"] == digest, "Commitment")
 
 
@@ -151,7 +156,9 @@ def verify_answer(engine, answer, expected):
         "durability": form.optional(expected, "durability", form.durability),
         "policyHash": form.optional(expected, "policyHash", form.word),
         "now": form.optional(expected, "now", form.u64),
+        "mode": form.optional(expected, "mode", form.mode),
     }
+    need(answer["mode"] in (None, asked["mode"]), MARKED.get(answer["mode"]))
     need_terms(answer, terms)
     wanted = asked["lockId"] or lock_id(engine["id"], terms)
     need(answer["lockId"] == wanted, "LockId")
@@ -164,7 +171,8 @@ def verify_answer(engine, answer, expected):
     ):
         need(asked[name] is None or answer[name] == asked[name], refusal)
     need_times(answer, asked["now"])
-    need_signed(engine, struct_hash(answer), answer["attested"]["signature"])
+    signature = answer["attested"]["signature"]
+    need_signed(engine, struct_hash(answer), signature, DOMAIN[answer["mode"]])
 
 
 def need_terms(answer, terms):

@@ -75,17 +75,18 @@ def struct(type_string, *words):
     return keccak(keccak(type_string.encode()) + b"".join(words))
 
 
-def engine_digest(engine_id, struct_hash):
-    """The digest that is signed in the domain of an engine."""
+def engine_digest(engine_id, struct_hash, name="Mortise"):
+    """The digest that is signed in a domain of an engine."""
     domain = struct(
         "EIP712Domain(string name,string version,bytes32 salt)",
-        keccak(b"Mortise"),
+        keccak(name.encode()),
         keccak(b"1"),
         engine_id,
     )
     return keccak(b"\x19\x01" + domain + struct_hash)
 
 
-def need_signed(engine, struct_hash, signature):
+def need_signed(engine, struct_hash, signature, name="Mortise"):
     """The pinned engine signed a struct: Malformed, Signer."""
-    need(recover(engine_digest(engine["id"], struct_hash), signature) == engine["address"], "Signer")
+    digest = engine_digest(engine["id"], struct_hash, name)
+    need(recover(digest, signature) == engine["address"], "Signer")

@@ -92,6 +92,7 @@ def name_of(*names):
 
 custody = name_of("open", "escrow")
 durability = name_of("stored", "witnessed")
+mode = name_of("debug", "emulated")
 
 
 def asset(value):

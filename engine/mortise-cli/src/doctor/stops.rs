@@ -167,6 +167,18 @@ const BY_NAME: &[(&[&str], Advice)] = &[
         },
     ),
     (
+        &["OTHER_MODE"],
+        Advice {
+            meaning: "the log was written in another mode than this boot's: in debug mode, on an \
+                      emulated module, or in neither",
+            next: &[
+                "start the enclave as it was started before: with --debug-mode, or without",
+                "or give it a data folder of its own (mortise-host --data): a trial never becomes \
+                 an engine that binds",
+            ],
+        },
+    ),
+    (
         &["IMAGE_NOT_APPROVED"],
         Advice {
             meaning: "the log lets other images boot, by what the operators approved last",

@@ -13,12 +13,14 @@ use mortise_format::ids::{Bytes32, EngineId, FrameDigest, LockId, PolicyHash, Ro
 use mortise_format::lock::{Custody, Durability, LockTerms, Status};
 use mortise_format::merkle::events::{self, node_hash};
 use mortise_format::merkle::history;
+use mortise_format::weakness::Weakness;
 use mortise_format::wire::envelope::{Request, failure, success};
 use mortise_format::wire::results::{
     CommitResult, CommitmentView, Health, LockStatus, LockView, NonceResult, OutcomeResult,
     ReceiptView, StateRootResult, StatementView,
 };
 use mortise_format::wire::{Call, ErrorObject, HexBytes};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Engine time of every answer.
@@ -39,12 +41,14 @@ pub(crate) struct Engine {
     pub id: EngineId,
     pub key: Signer,
     pub seq: AtomicU64,
+    /// The mark of its promises.
+    pub mark: OnceLock<Weakness>,
 }
 
 impl Engine {
     pub fn new() -> Self {
         let key = Signer::from_bytes(&[0x42; 32]).expect("a small number is a key");
-        Self { id: EngineId([0x11; 32]), key, seq: AtomicU64::new(7) }
+        Self { id: EngineId([0x11; 32]), key, seq: AtomicU64::new(7), mark: OnceLock::new() }
     }
 
     pub fn identity(&self) -> Identity {
@@ -192,8 +196,8 @@ impl Engine {
             place: self.place(),
             user_signature_hash: Bytes32(keccak256(&[&signature.0])),
         };
-        let signature = self.key.sign(&Domain::of_engine(&self.id).digest(&promise.hash()));
-        let view = CommitmentView::new(&self.id, terms, &promise, signature);
+        let (mark, signature) = self.promise(&promise.hash());
+        let view = CommitmentView::new(&self.id, mark, terms, &promise, signature);
         CommitResult::new(view, LockStatus::Held(Status::Active), self.receipt())
     }
 
@@ -208,7 +212,12 @@ impl Engine {
             durability: Durability::Stored,
             place: self.place(),
         };
-        let signature = self.key.sign(&Domain::of_engine(&self.id).digest(&outcome.hash()));
-        OutcomeResult::new(&self.id, &outcome, vec![], signature, self.receipt())
+        let (mark, signature) = self.promise(&outcome.hash());
+        OutcomeResult::new(&self.id, mark, &outcome, vec![], signature, self.receipt())
+    }
+
+    fn promise(&self, hash: &Bytes32) -> (Option<Weakness>, Signature) {
+        let mark = self.mark.get().copied();
+        (mark, self.key.sign(&Domain::of_promises(&self.id, mark).digest(hash)))
     }
 }

@@ -151,7 +151,7 @@ async fn logged(gate: &Gate, command: Command) -> Answered {
     let told = |error: ErrorObject| about.tell(error);
     match gate.command(command).await.map_err(closed).map_err(told)? {
         Reply::Logged(frame, index) => {
-            render::logged(&identity.engine_id, &frame, index).ok_or_else(unexpected)
+            render::logged(identity, &frame, index).ok_or_else(unexpected)
         }
         reply => Err(about.tell(refused(reply))),
     }

@@ -4,6 +4,7 @@ use super::Json;
 use super::methods::json;
 use crate::api::{BalanceAnswer, ProofAnswer, ReleasedFrame, Simulated};
 use crate::drafts::Draft;
+use crate::keyring::Identity;
 use mortise_core::body::SignedStatement;
 use mortise_core::promise::Promise;
 use mortise_core::state::locks::{Leg, Lock};
@@ -82,14 +83,14 @@ pub(super) fn receipt(frame: &ReleasedFrame, index: u32) -> Option<ReceiptView> 
 }
 
 /// The answer to a logged command; `None` when the event is none that a command makes.
-pub(super) fn logged(engine_id: &EngineId, frame: &ReleasedFrame, index: u32) -> Option<Json> {
+pub(super) fn logged(identity: &Identity, frame: &ReleasedFrame, index: u32) -> Option<Json> {
     let receipt = receipt(frame, index)?;
     let promises = frame.promises(index);
     let event = frame.decoded(index)?;
     match &event {
         Event::LocksGranted { locks, batch, .. } => {
             let terms = locks.iter().map(|lock| lock.terms.as_ref());
-            let mut views = commitments(engine_id, terms, promises)?;
+            let mut views = commitments(identity, terms, promises)?;
             let status = LockStatus::from(Status::Active);
             if batch.is_zero() {
                 return Some(json(&CommitResult::new(views.pop()?, status, receipt)));
@@ -97,16 +98,16 @@ pub(super) fn logged(engine_id: &EngineId, frame: &ReleasedFrame, index: u32) ->
             Some(json(&BatchResult::new(views, status, receipt)))
         }
         Event::LockExtended { terms, status, .. } => {
-            let mut views = commitments(engine_id, std::iter::once(terms.as_ref()), promises)?;
+            let mut views = commitments(identity, std::iter::once(terms.as_ref()), promises)?;
             Some(json(&CommitResult::new(views.pop()?, (*status).into(), receipt)))
         }
         Event::LockClaimed { claim, .. } => {
-            outcome(engine_id, claim.amounts.clone(), promises, receipt)
+            outcome(identity, claim.amounts.clone(), promises, receipt)
         }
         Event::LockReleased { freed, .. } | Event::LockCancelled { freed, .. } => {
-            outcome(engine_id, freed.clone(), promises, receipt)
+            outcome(identity, freed.clone(), promises, receipt)
         }
-        Event::DraftCancelled { .. } => outcome(engine_id, Vec::new(), promises, receipt),
+        Event::DraftCancelled { .. } => outcome(identity, Vec::new(), promises, receipt),
         Event::FactRecorded { .. }
         | Event::ReadingGranted { .. }
         | Event::ImagesApproved { .. } => Some(json(&FactResult::new(receipt))),
@@ -115,13 +116,14 @@ pub(super) fn logged(engine_id: &EngineId, frame: &ReleasedFrame, index: u32) ->
 }
 
 fn commitments<'a>(
-    engine_id: &EngineId,
+    identity: &Identity,
     terms: impl Iterator<Item = &'a LockTerms>,
     promises: &[(Promise, Signature)],
 ) -> Option<Vec<CommitmentView>> {
+    let (engine_id, mode) = (&identity.engine_id, identity.weakness);
     let view = |(terms, (promise, signature)): (&LockTerms, &(Promise, Signature))| match promise {
         Promise::Commitment(promise) => {
-            Some(CommitmentView::new(engine_id, terms, promise, *signature))
+            Some(CommitmentView::new(engine_id, mode, terms, promise, *signature))
         }
         Promise::Outcome(_) => None,
     };
@@ -129,14 +131,15 @@ fn commitments<'a>(
 }
 
 fn outcome(
-    engine_id: &EngineId,
+    identity: &Identity,
     amounts: Vec<U256>,
     promises: &[(Promise, Signature)],
     receipt: ReceiptView,
 ) -> Option<Json> {
     match promises.first()? {
         (Promise::Outcome(outcome), signature) => {
-            Some(json(&OutcomeResult::new(engine_id, outcome, amounts, *signature, receipt)))
+            let (engine_id, mode) = (&identity.engine_id, identity.weakness);
+            Some(json(&OutcomeResult::new(engine_id, mode, outcome, amounts, *signature, receipt)))
         }
         (Promise::Commitment(_), _) => None,
     }

@@ -8,6 +8,7 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 use mortise_format::limits::{ATTESTATION_BYTES_MAX, ATTESTATION_FIELD_BYTES_MAX};
+use mortise_format::weakness::Weakness;
 
 /// The statement of a document that was verified.
 ///
@@ -81,13 +82,27 @@ pub struct Unverified {
 /// # Errors
 /// `DocumentTooLarge`; those of the envelope; those of the fields.
 pub fn read_unverified(document: &[u8]) -> Result<Unverified, AttestationError> {
+    let payload = parse_unverified(document)?;
+    let nonce = payload.nonce.map(<[u8]>::to_vec);
+    Ok(Unverified { timestamp_ms: payload.timestamp_ms, nonce })
+}
+
+/// The weakness that a document admits; see [`Unverified`]. A document that admits none is not
+/// thereby strong: verifying it says that.
+pub fn admitted_weakness(document: &[u8]) -> Option<Weakness> {
+    match parse_unverified(document) {
+        Err(AttestationError::Unsigned { .. }) => Some(Weakness::Emulated),
+        Ok(payload) if payload.is_debug() => Some(Weakness::Debug),
+        _ => None,
+    }
+}
+
+fn parse_unverified(document: &[u8]) -> Result<Payload<'_>, AttestationError> {
     let (bytes_max, found) = (ATTESTATION_BYTES_MAX, document.len());
     if found > bytes_max {
         return Err(AttestationError::DocumentTooLarge { bytes_max, found });
     }
-    let payload = Payload::parse(Envelope::parse(document)?.payload)?;
-    let nonce = payload.nonce.map(<[u8]>::to_vec);
-    Ok(Unverified { timestamp_ms: payload.timestamp_ms, nonce })
+    Payload::parse(Envelope::parse(document)?.payload)
 }
 
 /// How many certificates a bundle has: root, region, zone, instance.
@@ -121,6 +136,11 @@ impl<'a> Payload<'a> {
         }
         reader.end().map_err(AttestationError::Payload)?;
         draft.finish()
+    }
+
+    /// None of the three registers of the image holds a measurement.
+    pub(super) fn is_debug(&self) -> bool {
+        [0, 1, 2].iter().all(|index| self.pcrs.get(index).is_none_or(Pcr::is_zero))
     }
 
     /// The statement alone, once it is verified.

@@ -45,7 +45,7 @@ mod verify;
 
 pub use binding::{BoundKeys, KeyBinding};
 pub use cbor::{CborError, CborType};
-pub use document::{Document, Unverified, read_unverified};
+pub use document::{Document, Unverified, admitted_weakness, read_unverified};
 pub use error::{AttestationError, CertificateFault, Field, Hex, Link};
 pub use pcr::{PCR_BYTES, Pcr};
 pub use policy::{ImageRule, PcrPolicy, PolicyError};

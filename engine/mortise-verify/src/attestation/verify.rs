@@ -5,7 +5,6 @@ use super::chain::Chain;
 use super::document::{Document, Payload};
 use super::envelope::Envelope;
 use super::error::{AttestationError, Field, Hex};
-use super::pcr::Pcr;
 use super::policy::{ImageRule, PcrPolicy};
 use core::fmt;
 use mortise_format::domains::sha256;
@@ -257,7 +256,7 @@ fn check_statement(
     claims: &Claims<'_>,
     nonce: Expect<'_>,
 ) -> Result<(), AttestationError> {
-    if is_debug(payload) {
+    if payload.is_debug() {
         return Err(AttestationError::DebugMode);
     }
     pcrs.check(&payload.pcrs)?;
@@ -274,11 +273,6 @@ fn check_statement(
     check_field(Field::UserData, claims.user_data, payload.user_data)?;
     check_field(Field::PublicKey, claims.public_key, payload.public_key)?;
     check_field(Field::Nonce, nonce, payload.nonce)
-}
-
-/// None of the three registers of the image holds a measurement.
-fn is_debug(payload: &Payload<'_>) -> bool {
-    [0, 1, 2].iter().all(|index| payload.pcrs.get(index).is_none_or(Pcr::is_zero))
 }
 
 /// `user_data` as binding and statement: cut only where a statement is expected.

@@ -4,6 +4,7 @@ use super::{Log, START_MS, signer};
 use crate::commitment::{
     COMMITMENT_SKEW_S_MAX, CommitmentError, Expected, SignedCommitment, TermsField, verify,
 };
+use crate::mark::Marked;
 use crate::{Engine, SignerError};
 use mortise_format::U256;
 use mortise_format::asset::{Asset, Condition};
@@ -11,6 +12,7 @@ use mortise_format::domains::keccak256;
 use mortise_format::eip712::{Domain, LockCommitment, Place};
 use mortise_format::ids::{Address, Bytes32, EngineId, LockId, PolicyHash, Root, Signature};
 use mortise_format::lock::{Custody, Durability, LegTerms, LockTerms};
+use mortise_format::weakness::Weakness;
 
 const NOW: u64 = START_MS / 1000 + 10;
 const USER: Signature = Signature([5; 65]);
@@ -62,8 +64,12 @@ pub fn promise(log: &Log, terms: &LockTerms, seq: usize, index: u32) -> LockComm
 }
 
 pub fn sign(log: &Log, commitment: LockCommitment) -> SignedCommitment {
-    let digest = Domain::of_engine(&log.engine.id).digest(&commitment.hash());
-    SignedCommitment { commitment, signature: log.signer.sign(&digest) }
+    sign_as(log, None, commitment)
+}
+
+pub fn sign_as(log: &Log, mark: Option<Weakness>, commitment: LockCommitment) -> SignedCommitment {
+    let digest = Domain::of_promises(&log.engine.id, mark).digest(&commitment.hash());
+    SignedCommitment { commitment, mark, signature: log.signer.sign(&digest) }
 }
 
 fn expected(terms: &LockTerms) -> Expected<'_> {
@@ -210,4 +216,39 @@ fn another_key_engine_or_signature_is_refused_by_name() {
     spelled.signature.0[64] -= 27;
     let verified = verify(&log.engine, &spelled, &expected(&terms)).unwrap();
     assert_eq!(verified.to_signed(), signed);
+}
+
+#[test]
+fn marked_commitment_is_refused_before_anything_else_unless_its_very_mark_is_taken() {
+    let (log, terms, signed) = good();
+    for mark in Weakness::ALL {
+        let marked = sign_as(&log, Some(mark), signed.commitment.clone());
+        let refused = Err(CommitmentError::Marked(Marked::from(mark)));
+        assert_eq!(verify(&log.engine, &marked, &expected(&terms)), refused);
+        // Before the terms, and before a signature that nobody made.
+        let mut unlike = marked.clone();
+        (unlike.commitment.owner, unlike.signature) = (Address::ZERO, Signature([0; 65]));
+        assert_eq!(verify(&log.engine, &unlike, &expected(&terms)), refused);
+        let taking = |taken| Expected { mark: Some(taken), ..expected(&terms) };
+        let verified = verify(&log.engine, &marked, &taking(mark)).unwrap();
+        assert_eq!((verified.mark(), verified.to_signed()), (Some(mark), marked.clone()));
+        let other = Weakness::ALL.into_iter().find(|other| *other != mark).unwrap();
+        assert_eq!(verify(&log.engine, &marked, &taking(other)), refused);
+        let bound = verify(&log.engine, &signed, &taking(mark)).unwrap();
+        assert_eq!(bound.mark(), None);
+    }
+}
+
+#[test]
+fn mark_that_is_cut_out_changed_or_added_leaves_a_signature_of_nobody() {
+    let (log, terms, signed) = good();
+    let marks = [None, Some(Weakness::Debug), Some(Weakness::Emulated)];
+    for (mark, told) in marks.into_iter().flat_map(|mark| marks.map(|told| (mark, told))) {
+        let mut given = sign_as(&log, mark, signed.commitment.clone());
+        given.mark = told;
+        let verdict = verify(&log.engine, &given, &Expected { mark: told, ..expected(&terms) });
+        let is_nobodys =
+            matches!(verdict, Err(CommitmentError::Signature(SignerError::Signer { .. })));
+        assert_eq!(is_nobodys, mark != told, "{mark:?} told as {told:?}");
+    }
 }

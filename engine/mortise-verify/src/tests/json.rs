@@ -132,7 +132,7 @@ fn a_commitment_as_answered_verifies_and_one_that_contradicts_itself_does_not() 
     let (log, terms) = (Log::of(1, 3), terms());
     let signed = sign(&log, promise(&log, &terms, 2, 1));
     let (promise, id) = (&signed.commitment, &log.engine.id);
-    let view = CommitmentView::new(id, &terms, promise, signed.signature);
+    let view = CommitmentView::new(id, None, &terms, promise, signed.signature);
     let input = commitment(&view, id).unwrap();
     assert_eq!(input, signed);
     let verified = crate::commitment::verify(&log.engine, &input, &Expected::terms(&terms));

@@ -9,6 +9,7 @@ use crate::asset::{Asset, Condition};
 use crate::eip712::{Digest, Domain, LockCommitment, Place};
 use crate::ids::{Address, Bytes32, EngineId, LockId, PolicyHash, Root, Signature};
 use crate::lock::{Custody, Durability, LegTerms, LockTerms};
+use crate::weakness::Weakness;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +28,9 @@ pub struct CcmAttestation {
     pub commitment_hash: Bytes32,
     /// Over that digest.
     pub signature: Signature,
+    /// The mark of a promise that binds nobody; its digest is in another domain. Absent otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Weakness>,
     /// Absent: the boot attestation binds the key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attestation_document: Option<HexBytes>,
@@ -93,9 +97,11 @@ pub struct CommitmentView {
 }
 
 impl CommitmentView {
-    /// The commitment of an engine to terms, with its signature over the digest.
+    /// The commitment of an engine to terms, with its signature over the digest, which is in the
+    /// domain of `mode`.
     pub fn new(
         engine_id: &EngineId,
+        mode: Option<Weakness>,
         terms: &LockTerms,
         promise: &LockCommitment,
         signature: Signature,
@@ -119,8 +125,11 @@ impl CommitmentView {
             ccm_attestation: CcmAttestation {
                 enclave_id: *engine_id,
                 timestamp: promise.issued_at,
-                commitment_hash: digest_of(engine_id, promise),
+                commitment_hash: Bytes32(
+                    Domain::of_promises(engine_id, mode).digest(&promise.hash()).0,
+                ),
                 signature,
+                mode,
                 attestation_document: None,
             },
             beneficiary: promise.beneficiary,
@@ -190,14 +199,11 @@ impl CommitmentView {
             && self.version == COMMITMENT_VERSION
     }
 
-    /// The digest that the engine must have signed for these fields.
+    /// The digest that the engine must have signed for these fields, in the domain of the mark.
     pub fn digest(&self, engine_id: &EngineId) -> Digest {
-        Domain::of_engine(engine_id).digest(&self.promise().hash())
+        let domain = Domain::of_promises(engine_id, self.ccm_attestation.mode);
+        domain.digest(&self.promise().hash())
     }
-}
-
-fn digest_of(engine_id: &EngineId, promise: &LockCommitment) -> Bytes32 {
-    Bytes32(Domain::of_engine(engine_id).digest(&promise.hash()).0)
 }
 
 /// `signLock`, `commitLock`, `extendLock`.

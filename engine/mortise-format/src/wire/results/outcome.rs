@@ -6,6 +6,7 @@ use crate::amount::U256;
 use crate::eip712::{Digest, Domain, LockOutcome, Place, amounts_hash};
 use crate::ids::{Address, Bytes32, EngineId, LockId, PolicyHash, Root, Signature};
 use crate::lock::{Durability, Status};
+use crate::weakness::Weakness;
 use alloc::string::String;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
@@ -29,11 +30,14 @@ pub struct OutcomeView {
     pub event_root: Root,
     pub state_root: Root,
     pub policy_hash: PolicyHash,
+    /// The mark of an outcome that binds nobody; its digest is in another domain. Absent otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Weakness>,
 }
 
 impl OutcomeView {
-    /// An outcome with the amounts whose hash it holds.
-    pub fn new(outcome: &LockOutcome, amounts: Vec<U256>) -> Self {
+    /// An outcome with the amounts whose hash it holds, and its mark.
+    pub fn new(outcome: &LockOutcome, amounts: Vec<U256>, mode: Option<Weakness>) -> Self {
         Self {
             lock_id: outcome.lock_id,
             status: outcome.status.into(),
@@ -48,6 +52,7 @@ impl OutcomeView {
             event_root: outcome.place.event_root,
             state_root: outcome.place.state_root,
             policy_hash: outcome.place.policy_hash,
+            mode,
         }
     }
 
@@ -73,9 +78,10 @@ impl OutcomeView {
         })
     }
 
-    /// The digest that the engine must have signed for these fields.
+    /// The digest that the engine must have signed for these fields, in the domain of the mark.
     pub fn digest(&self, engine_id: &EngineId) -> Option<Digest> {
-        self.outcome().map(|o| Domain::of_engine(engine_id).digest(&o.hash()))
+        let domain = Domain::of_promises(engine_id, self.mode);
+        self.outcome().map(|outcome| domain.digest(&outcome.hash()))
     }
 }
 
@@ -137,15 +143,17 @@ impl Operation {
 }
 
 impl OutcomeResult {
-    /// The answer to a claim, release or cancel; which one follows from the status.
+    /// The answer to a claim, release or cancel; which one follows from the status. The signature
+    /// is over the digest in the domain of `mode`.
     pub fn new(
         engine_id: &EngineId,
+        mode: Option<Weakness>,
         outcome: &LockOutcome,
         amounts: Vec<U256>,
         signature: Signature,
         receipt: ReceiptView,
     ) -> Self {
-        let digest = Domain::of_engine(engine_id).digest(&outcome.hash());
+        let digest = Domain::of_promises(engine_id, mode).digest(&outcome.hash());
         Self {
             enclave_id: *engine_id,
             operation: Operation::of(outcome.status).name().into(),
@@ -153,7 +161,7 @@ impl OutcomeResult {
             data_hash: Bytes32(digest.0),
             signature,
             status: outcome.status.into(),
-            outcome: OutcomeView::new(outcome, amounts),
+            outcome: OutcomeView::new(outcome, amounts, mode),
             epoch: receipt.epoch,
             seq: receipt.seq,
             state_root: receipt.statement.state_root,

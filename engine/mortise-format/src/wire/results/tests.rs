@@ -4,11 +4,13 @@ use crate::asset::{Asset, Condition};
 use crate::eip712::{LockCommitment, LockOutcome, Place, RootStatement, amounts_hash};
 use crate::ids::{Address, Bytes32, EngineId, FrameDigest, LockId, PolicyHash, Root, Signature};
 use crate::lock::{Custody, Durability, LegTerms, LockTerms, Status};
+use crate::weakness::Weakness;
 use crate::wire::HexBytes;
 use crate::wire::typed_data::TypedData;
 use alloc::boxed::Box;
 use alloc::string::ToString;
 use alloc::vec;
+use alloc::vec::Vec;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -134,7 +136,7 @@ fn lock_has_the_fields_and_types_of_the_existing_client() {
 #[test]
 fn commitment_has_the_fields_of_the_existing_client_and_gives_its_promise_back() {
     let promise = promise();
-    let view = CommitmentView::new(&ENGINE, &terms(), &promise, Signature([9; 65]));
+    let view = CommitmentView::new(&ENGINE, None, &terms(), &promise, Signature([9; 65]));
     let json = round_trip(&view);
     for field in [
         "lockId",
@@ -166,7 +168,7 @@ fn commitment_has_the_fields_of_the_existing_client_and_gives_its_promise_back()
 
 #[test]
 fn changed_commitment_field_changes_the_digest_or_is_seen_to_contradict() {
-    let view = CommitmentView::new(&ENGINE, &terms(), &promise(), Signature([9; 65]));
+    let view = CommitmentView::new(&ENGINE, None, &terms(), &promise(), Signature([9; 65]));
     let json = serde_json::to_value(&view).unwrap();
     let digest = view.digest(&ENGINE);
     let changes = [
@@ -203,26 +205,62 @@ fn changed_commitment_field_changes_the_digest_or_is_seen_to_contradict() {
     }
 }
 
-#[test]
-fn outcome_gives_its_digest_back_from_the_wire() {
-    let amounts = vec![U256::ONE, U256::ZERO];
-    let outcome = LockOutcome {
+fn amounts() -> Vec<U256> {
+    vec![U256::ONE, U256::ZERO]
+}
+
+fn outcome() -> LockOutcome {
+    LockOutcome {
         lock_id: LockId([1; 32]),
         status: Status::Cancelled,
         claim_index: 0,
         claimant: Address::ZERO,
-        amounts: amounts_hash(&amounts),
+        amounts: amounts_hash(&amounts()),
         time: 7,
         durability: Durability::Stored,
         place: place(),
-    };
-    let result = OutcomeResult::new(&ENGINE, &outcome, amounts, Signature([2; 65]), receipt());
+    }
+}
+
+#[test]
+fn outcome_gives_its_digest_back_from_the_wire() {
+    let (outcome, signature) = (outcome(), Signature([2; 65]));
+    let result = OutcomeResult::new(&ENGINE, None, &outcome, amounts(), signature, receipt());
     let json = round_trip(&result);
     assert_eq!(json["operation"], "CANCEL");
     assert_eq!(json["status"], "CANCELLED");
     let back: OutcomeResult = serde_json::from_value(json).unwrap();
     assert_eq!(back.outcome.outcome(), Some(outcome));
     assert_eq!(back.outcome.digest(&ENGINE).map(|d| d.0), Some(back.data_hash.0));
+}
+
+#[test]
+fn mark_of_a_promise_is_in_its_digest_and_absent_from_one_that_binds() {
+    let (promise, terms, signature) = (promise(), terms(), Signature([9; 65]));
+    let committed = |mode| CommitmentView::new(&ENGINE, mode, &terms, &promise, signature);
+    let ended = |mode| {
+        OutcomeResult::new(&ENGINE, mode, &outcome(), amounts(), signature, receipt()).outcome
+    };
+    let plain = round_trip(&committed(None));
+    assert!(plain["ccmAttestation"].get("mode").is_none());
+    assert!(round_trip(&ended(None)).get("mode").is_none());
+    for mode in Weakness::ALL {
+        let marked = round_trip(&committed(Some(mode)));
+        assert_eq!(marked["ccmAttestation"]["mode"], mode.name());
+        assert_ne!(committed(Some(mode)).digest(&ENGINE), committed(None).digest(&ENGINE));
+        assert_ne!(ended(Some(mode)).digest(&ENGINE), ended(None).digest(&ENGINE));
+        assert_eq!(round_trip(&ended(Some(mode)))["mode"], mode.name());
+        // Cut out, or given to one that has none: not the digest that stands beside it.
+        let mut cut = committed(Some(mode));
+        cut.ccm_attestation.mode = None;
+        assert_ne!(cut.digest(&ENGINE).0, cut.ccm_attestation.commitment_hash.0);
+        let mut added = committed(None);
+        added.ccm_attestation.mode = Some(mode);
+        assert_ne!(added.digest(&ENGINE).0, added.ccm_attestation.commitment_hash.0);
+    }
+    let mut unknown = plain;
+    unknown["ccmAttestation"]["mode"] = json!("unattested");
+    assert!(serde_json::from_value::<CommitmentView>(unknown).is_err());
 }
 
 #[test]
@@ -235,7 +273,7 @@ fn statement_from_the_wire_has_the_digest_that_was_signed() {
 
 #[test]
 fn answers_of_logged_calls_carry_place_and_root() {
-    let view = CommitmentView::new(&ENGINE, &terms(), &promise(), Signature([9; 65]));
+    let view = CommitmentView::new(&ENGINE, None, &terms(), &promise(), Signature([9; 65]));
     let status = LockStatus::from(Status::Active);
     let one = round_trip(&CommitResult::new(view.clone(), status, receipt()));
     let batch = round_trip(&BatchResult::new(vec![view], status, receipt()));

@@ -4,18 +4,21 @@ use super::{File, engine_json, name, read, read_engine, word};
 use crate::commitment::{Expected, verify};
 use crate::json::commitment;
 use crate::tests::Log;
-use crate::tests::commitment::{promise, sign, terms};
+use crate::tests::commitment::{promise, sign, sign_as, terms};
+use alloc::format;
 use mortise_format::U256;
 use mortise_format::asset::{Asset, Condition};
 use mortise_format::ids::{Address, LockId, PolicyHash, Signature};
 use mortise_format::lock::{Custody, Durability, LegTerms, LockTerms};
+use mortise_format::weakness::Weakness;
 use mortise_format::wire::results::CommitmentView;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 const ABOUT: &str = "Commitments (specs/receipts.md): input.commitment is an engine's answer, \
 input.expected what it is held against: terms, and lockId, userSignature, custody, durability, \
-policyHash, now where they are asked for. Verdict: proven, or the name of the refusal. Each case \
+policyHash, mode (the mark that is taken), now where they are asked for. \
+Verdict: proven, or the name of the refusal. Each case \
 is its base with other values at the places of `set` (JSON pointers).";
 
 /// The terms of an input, by the names that a lock has on the wire.
@@ -52,16 +55,23 @@ fn judge(input: &Value) -> Result<(), &'static str> {
         (read(asked, "custody")?, read(asked, "durability")?);
     let (policy_hash, now): (Option<PolicyHash>, Option<u64>) =
         (read(asked, "policyHash")?, read(asked, "now")?);
+    let mark: Option<Weakness> = read(asked, "mode")?;
     let user_signature = user.as_ref();
     let terms = &terms;
     let expected =
-        Expected { terms, lock_id, user_signature, custody, durability, policy_hash, now };
+        Expected { terms, lock_id, user_signature, custody, durability, policy_hash, mark, now };
     verify(&engine, &signed, &expected).map(drop).map_err(name)
 }
 
 fn input(log: &Log, terms: &LockTerms) -> Value {
     let signed = sign(log, promise(log, terms, 2, 1));
-    let view = CommitmentView::new(&log.engine.id, terms, &signed.commitment, signed.signature);
+    let view = CommitmentView::new(
+        &log.engine.id,
+        signed.mark,
+        terms,
+        &signed.commitment,
+        signed.signature,
+    );
     json!({
         "engine": engine_json(&log.engine),
         "commitment": view,
@@ -95,6 +105,7 @@ pub fn file() -> File {
     named(&mut file);
     prolonged(&mut file, &log);
     unordered(&mut file, &log);
+    marked(&mut file, &log);
     file
 }
 
@@ -139,7 +150,13 @@ fn prolonged(file: &mut File, log: &Log) {
     let mut later = promise(log, &longer, 2, 1);
     later.lock_id = lock_id;
     let signed = sign(log, later);
-    let view = CommitmentView::new(&log.engine.id, &longer, &signed.commitment, signed.signature);
+    let view = CommitmentView::new(
+        &log.engine.id,
+        signed.mark,
+        &longer,
+        &signed.commitment,
+        signed.signature,
+    );
     let set = json!({
         "/commitment": view, "/expected/terms/expires": longer.expires,
         "/expected/lockId": lock_id,
@@ -156,7 +173,67 @@ fn unordered(file: &mut File, log: &Log) {
     let mut bad = promise(log, &terms, 2, 1);
     bad.claim_by = terms.expires - 1;
     let signed = sign(log, bad);
-    let view = CommitmentView::new(&log.engine.id, &terms, &signed.commitment, signed.signature);
+    let view = CommitmentView::new(
+        &log.engine.id,
+        signed.mark,
+        &terms,
+        &signed.commitment,
+        signed.signature,
+    );
     let set = json!({"/commitment": view});
     file.case("claims end before fills", "a lock of one asset", set, "TimeOrder");
+}
+
+/// Promises of engines whose module proves nothing. The bases name the mark that they take.
+fn marked(file: &mut File, log: &Log) {
+    let terms = terms();
+    let plain = file.input("a lock of one asset");
+    for mark in Weakness::ALL {
+        let (name, base) = match mark {
+            Weakness::Debug => ("DebugMode", "marked debug, taken"),
+            Weakness::Emulated => ("Emulated", "marked emulated, taken"),
+        };
+        let signed = sign_as(log, Some(mark), promise(log, &terms, 2, 1));
+        let view = CommitmentView::new(
+            &log.engine.id,
+            signed.mark,
+            &terms,
+            &signed.commitment,
+            signed.signature,
+        );
+        let mut input = plain.clone();
+        (input["commitment"], input["expected"]["mode"]) = (json!(view), json!(mark));
+        file.base(base, input);
+        let other = Weakness::ALL.into_iter().find(|other| *other != mark);
+        let hash = &plain["commitment"]["ccmAttestation"]["commitmentHash"];
+        let marked_hash = &view.ccm_attestation.commitment_hash;
+        let (shown, hashed) =
+            ("/commitment/ccmAttestation/mode", "/commitment/ccmAttestation/commitmentHash");
+        let taken = "/expected/mode";
+        for (what, set, verdict) in [
+            ("no mark is taken", json!({taken: null}), name),
+            ("another mark is taken", json!({taken: other}), name),
+            ("a time that is past, too", json!({taken: null, "/expected/now": u64::MAX}), name),
+            ("cut out", json!({shown: null}), "Commitment"),
+            ("cut out, hashed anew", json!({shown: null, hashed: hash}), "Signer"),
+            ("changed", json!({shown: other}), "Commitment"),
+            ("unknown", json!({shown: "attested"}), "Form"),
+            ("no text", json!({shown: true}), "Form"),
+        ] {
+            file.case(&format!("{base}: {what}"), base, set, verdict);
+        }
+        let base = "a lock of one asset";
+        for (what, set, verdict) in [
+            ("added", json!({shown: mark}), "Commitment"),
+            ("added, hashed anew", json!({shown: mark, hashed: marked_hash}), name),
+            (
+                "added, hashed anew, taken",
+                json!({shown: mark, hashed: marked_hash, taken: mark}),
+                "Signer",
+            ),
+            ("taken and not there", json!({taken: mark}), "proven"),
+        ] {
+            file.case(&format!("mark {mark} {what}"), base, set, verdict);
+        }
+    }
 }

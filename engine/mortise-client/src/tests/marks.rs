@@ -1,0 +1,113 @@
+//! Marked promises: refused by name, unless the caller takes the mark; never without it.
+
+use super::{honest, owner};
+use crate::check::{self, CheckError};
+use crate::client::{Client, Identity};
+use crate::error::{ClientError, Exit};
+use crate::testing::{Server, new_lock};
+use mortise_format::ids::{Bytes32, LockId};
+use mortise_format::weakness::Weakness;
+use mortise_format::wire::params::CancelLock;
+use mortise_verify::SignerError;
+use mortise_verify::commitment::CommitmentError;
+use mortise_verify::json::JsonError;
+use mortise_verify::mark::Marked;
+
+const LOCK: LockId = LockId([1; 32]);
+
+async fn marked(mark: Weakness) -> Server {
+    let server = Server::http(honest).await;
+    server.engine.mark.set(mark).unwrap();
+    server
+}
+
+async fn cancel(client: &Client, identity: Identity) -> CancelLock {
+    let request = client.new_request().await.unwrap();
+    owner().cancel(&identity.engine_id, LOCK, request, None)
+}
+
+fn other(mark: Weakness) -> Weakness {
+    match mark {
+        Weakness::Debug => Weakness::Emulated,
+        Weakness::Emulated => Weakness::Debug,
+    }
+}
+
+#[tokio::test]
+async fn marked_commitment_is_refused_unless_its_very_mark_is_taken() {
+    for mark in Weakness::ALL {
+        let server = marked(mark).await;
+        for client in [server.client(), server.client().taking_marked(other(mark))] {
+            let error = client.commit(&owner(), &new_lock()).await.unwrap_err();
+            let named = CheckError::Commitment(CommitmentError::Marked(mark.into()));
+            assert!(matches!(error, ClientError::Check(found) if found == named), "{error:?}");
+            assert_eq!(error.exit(), Exit::Refused);
+            assert!(error.to_string().contains("it binds nobody"), "{error}");
+        }
+        let client = server.client().taking_marked(mark);
+        let committed = client.commit(&owner(), &new_lock()).await.unwrap();
+        assert_eq!(committed.commitment.ccm_attestation.mode, Some(mark));
+    }
+}
+
+#[tokio::test]
+async fn marked_outcome_is_refused_unless_its_very_mark_is_taken() {
+    for mark in Weakness::ALL {
+        let server = marked(mark).await;
+        for client in [server.client(), server.client().taking_marked(other(mark))] {
+            let asked = cancel(&client, server.engine.identity()).await;
+            let error = client.cancel_lock(asked).await.unwrap_err();
+            let named = CheckError::Marked(mark.into());
+            assert!(matches!(error, ClientError::Check(found) if found == named), "{error:?}");
+        }
+        let client = server.client().taking_marked(mark);
+        let asked = cancel(&client, server.engine.identity()).await;
+        let ended = client.cancel_lock(asked).await.unwrap();
+        assert_eq!(ended.outcome.mode, Some(mark));
+    }
+}
+
+#[tokio::test]
+async fn mark_cut_out_of_a_commitment_leaves_a_signature_of_nobody() {
+    let server = marked(Weakness::Debug).await;
+    let client = server.client().taking_marked(Weakness::Debug);
+    let engine = server.engine.identity();
+    let mut view = client.commit(&owner(), &new_lock()).await.unwrap().commitment;
+    let marked = CommitmentError::Marked(Marked::DebugMode);
+    assert_eq!(check::promise(&engine, &view), Err(marked.into()));
+    view.ccm_attestation.mode = None;
+    assert_eq!(check::promise(&engine, &view), Err(JsonError::Commitment.into()));
+    view.ccm_attestation.commitment_hash = Bytes32(view.digest(&engine.engine_id).0);
+    let refused = check::promise(&engine, &view);
+    let nobody = matches!(
+        refused,
+        Err(CheckError::Commitment(CommitmentError::Signature(SignerError::Signer { .. })))
+    );
+    assert!(nobody, "{refused:?}");
+}
+
+#[tokio::test]
+async fn mark_cut_out_of_an_outcome_leaves_a_signature_of_nobody() {
+    let server = marked(Weakness::Emulated).await;
+    let client = server.client().taking_marked(Weakness::Emulated);
+    let engine = server.engine.identity();
+    let mut ended = client.cancel_lock(cancel(&client, engine).await).await.unwrap();
+    let receipt = check::receipt(&engine, &ended.receipt).unwrap();
+    let found = check::outcome(&engine, None, &ended, &LOCK, &receipt);
+    assert_eq!(found, Err(Marked::Emulated.into()));
+    ended.outcome.mode = None;
+    let found = check::outcome(&engine, None, &ended, &LOCK, &receipt);
+    assert_eq!(found, Err(CheckError::Digest));
+    ended.data_hash = Bytes32(ended.outcome.digest(&engine.engine_id).unwrap().0);
+    let found = check::outcome(&engine, None, &ended, &LOCK, &receipt);
+    assert!(matches!(found, Err(CheckError::Signature(SignerError::Signer { .. }))), "{found:?}");
+}
+
+#[tokio::test]
+async fn promise_that_binds_is_taken_whatever_mark_is_taken_too() {
+    let server = Server::http(honest).await;
+    let client = server.client().taking_marked(Weakness::Debug);
+    let committed = client.commit(&owner(), &new_lock()).await.unwrap();
+    assert_eq!(committed.commitment.ccm_attestation.mode, None);
+    assert!(check::promise(&server.engine.identity(), &committed.commitment).is_ok());
+}
