@@ -39,7 +39,7 @@ fn condition(owner: &Signer) -> Condition {
 }
 
 /// A lock for `solver`, claimed by `arbiter`.
-fn new_lock(owner: &Signer, solver: &Signer, arbiter: &Signer, amount: u64) -> NewLock {
+pub(crate) fn new_lock(owner: &Signer, solver: &Signer, arbiter: &Signer, amount: u64) -> NewLock {
     NewLock {
         beneficiary: solver.address(),
         arbiter: arbiter.address(),

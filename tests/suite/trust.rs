@@ -5,6 +5,7 @@
 mod audited;
 mod documents;
 mod live;
+mod marked;
 mod measured;
 pub(crate) mod module;
 mod refused;

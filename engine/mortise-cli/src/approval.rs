@@ -146,7 +146,8 @@ pub async fn run(
 }
 
 async fn show(connection: &ConnectionArgs, output: &Output) -> Result<(), Failure> {
-    let session = Session::connect(connection).await?;
+    let session = Session::connect(connection, output).await?;
+    let output = &session.output;
     let info = session.client.engine_info().await?;
     let mut lines = vec![
         ("engineId", info.engine_id.to_string()),
@@ -220,7 +221,7 @@ async fn sign(
     let signer = key::load(connection.key.as_deref())?;
     let info = match args.engine_id {
         Some(_) => None,
-        None => Some(Session::connect(connection).await?.client.engine_info().await?),
+        None => Some(Session::connect(connection, output).await?.client.engine_info().await?),
     };
     let known = args.engine_id.or(info.as_ref().map(|info| info.engine_id));
     let engine_id = known.ok_or_else(|| Failure::usage("name the engine: --engine-id"))?;
@@ -244,7 +245,8 @@ async fn submit(
     connection: &ConnectionArgs,
     output: &Output,
 ) -> Result<(), Failure> {
-    let session = Session::connect(connection).await?;
+    let session = Session::connect(connection, output).await?;
+    let output = &session.output;
     let info = session.client.engine_info().await?;
     let engine_id = session.identity().await?.engine_id;
     let mut signers: Vec<Signer> =

@@ -26,6 +26,7 @@ mod key;
 mod kms;
 mod lock;
 mod log;
+mod mode;
 mod output;
 mod policy;
 mod query;

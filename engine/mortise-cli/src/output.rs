@@ -2,6 +2,7 @@
 
 use crate::failure::Failure;
 use comfy_table::{Table, presets};
+use mortise_format::weakness::Weakness;
 use serde::Serialize;
 use serde_json::Value;
 use std::io::Write as _;
@@ -10,12 +11,18 @@ use std::io::Write as _;
 #[derive(Debug, Clone, Copy)]
 pub struct Output {
     json: bool,
+    mode: Option<Weakness>,
 }
 
 impl Output {
     /// JSON or text.
     pub fn new(json: bool) -> Self {
-        Self { json }
+        Self { json, mode: None }
+    }
+
+    /// For what comes from an engine in this mode: programs are told it beside the data.
+    pub fn in_mode(self, mode: Option<Weakness>) -> Self {
+        Self { mode, ..self }
     }
 
     /// One thing: as JSON, or as lines of name and value.
@@ -74,7 +81,10 @@ impl Output {
     }
 
     fn json(&self, value: &impl Serialize) {
-        let value = serde_json::to_value(value).unwrap_or(Value::Null);
+        let mut value = serde_json::to_value(value).unwrap_or(Value::Null);
+        if let (Some(mode), Value::Object(fields)) = (self.mode, &mut value) {
+            fields.entry("mode").or_insert_with(|| mode.name().into());
+        }
         self.data(&format!("{value:#}\n"));
     }
 }

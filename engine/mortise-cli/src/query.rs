@@ -39,7 +39,8 @@ pub async fn balance(
     connection: &ConnectionArgs,
     output: &Output,
 ) -> Result<(), Failure> {
-    let session = Session::connect(connection).await?;
+    let session = Session::connect(connection, output).await?;
+    let output = &session.output;
     let owner = match args.owner {
         Some(owner) => owner,
         None => session.signer()?.address(),
@@ -67,7 +68,8 @@ pub async fn root(
     connection: &ConnectionArgs,
     output: &Output,
 ) -> Result<(), Failure> {
-    let session = Session::connect(connection).await?;
+    let session = Session::connect(connection, output).await?;
+    let output = &session.output;
     if args.at_seq.is_some() {
         let params = GetStateRoot { at_seq: args.at_seq, signed: false };
         let StateRootResult::Root(root) = session.client.state_root(params).await? else {
@@ -89,37 +91,13 @@ pub async fn root(
         ("engineId", statement.engine_id.to_string()),
     ];
     output.thing(&signed, &lines);
-    // A statement of an engine that proves nothing looks like any other.
-    if let Ok(health) = session.client.health().await {
-        warn_of_mode(&health.mode, output);
-    }
     session.close().await
-}
-
-/// What an engine that every verifier refuses must not be taken for.
-fn mode_warning(mode: &str) -> Option<&'static str> {
-    match mode {
-        "debug" => Some(
-            "*** DEBUG MODE: this engine's parent can read it; its measurements are zero, the key \
-             service and every verifier refuse it",
-        ),
-        "emulated" => Some(
-            "*** EMULATED MODULE: this engine's documents are unsigned, and every verifier refuses \
-             them",
-        ),
-        _ => None,
-    }
-}
-
-fn warn_of_mode(mode: &str, output: &Output) {
-    if let Some(warning) = mode_warning(mode) {
-        output.note(warning);
-    }
 }
 
 /// Runs `mortise health`.
 pub async fn health(connection: &ConnectionArgs, output: &Output) -> Result<(), Failure> {
-    let session = Session::connect(connection).await?;
+    let session = Session::connect(connection, output).await?;
+    let output = &session.output;
     let health = session.client.health().await?;
     let lines = [
         ("status", health.status.clone()),
@@ -134,22 +112,9 @@ pub async fn health(connection: &ConnectionArgs, output: &Output) -> Result<(), 
         ("version", health.version.clone()),
     ];
     output.thing(&health, &lines);
-    warn_of_mode(&health.mode, output);
     if health.phase != "ready" {
         return Err(Failure::not_ready(format!("the engine is {}", health.phase)));
     }
     session.client.check_identity().await?;
     session.close().await
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn engine_whose_documents_are_refused_is_announced_loudly() {
-        assert!(mode_warning("debug").unwrap().starts_with("*** DEBUG MODE"));
-        assert!(mode_warning("emulated").unwrap().contains("unsigned"));
-        assert_eq!((mode_warning("attested"), mode_warning("unattested")), (None, None));
-    }
 }

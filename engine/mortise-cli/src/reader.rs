@@ -151,7 +151,7 @@ async fn sign(
     let signer = key::load(connection.key.as_deref())?;
     let engine_id = match args.engine_id {
         Some(engine_id) => engine_id,
-        None => Session::connect(connection).await?.identity().await?.engine_id,
+        None => Session::connect(connection, output).await?.identity().await?.engine_id,
     };
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_err(Failure::system)?;
     let grant = args.right.grant(now.as_secs());
@@ -181,7 +181,8 @@ async fn grant(
     connection: &ConnectionArgs,
     output: &Output,
 ) -> Result<(), Failure> {
-    let session = Session::connect(connection).await?;
+    let session = Session::connect(connection, output).await?;
+    let output = &session.output;
     let engine_id = session.identity().await?.engine_id;
     let mut signers: Vec<Signer> =
         args.operators.iter().map(|path| key::read(path)).collect::<Result<_, _>>()?;
@@ -209,7 +210,8 @@ async fn keys(out: &Path, connection: &ConnectionArgs, output: &Output) -> Resul
     let file = file.ok_or_else(|| Failure::usage("a reader's key is needed: --key FILE"))?;
     let named = |e: &dyn std::fmt::Display| Failure::usage(format!("{}: {e}", file.display()));
     let reader = Reader::from_hex(&key::read_secret(file)?).map_err(|e| named(&e))?;
-    let session = Session::connect(connection).await?;
+    let session = Session::connect(connection, output).await?;
+    let output = &session.output;
     let engine_id = session.identity().await?.engine_id;
     let released = session.client.released_keys(&reader).await?;
     let keys = audit_keys(engine_id, &released)

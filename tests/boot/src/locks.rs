@@ -1,10 +1,12 @@
-//! Many locks, and that they are still there.
+//! Many locks, that they are still there, and that they bind nobody: the machine's module is an
+//! emulator's.
 
 use crate::booted::text;
-use mortise_client::{Client, Endpoint, NewLock, SignedStatement, Signer};
+use mortise_client::{Client, ClientError, Endpoint, NewLock, SignedStatement, Signer, check};
 use mortise_format::U256;
 use mortise_format::asset::{Asset, Condition};
-use mortise_format::ids::LockId;
+use mortise_format::ids::{Bytes32, LockId};
+use mortise_format::weakness::Weakness;
 use mortise_format::wire::params::GetStateRoot;
 use mortise_format::wire::results::StateRootResult;
 use tokio::task::JoinSet;
@@ -15,6 +17,8 @@ const CONNECTIONS: u32 = 8;
 const LOCKS_PER_OWNER: u32 = 16;
 /// How long a lock lives, seconds: longer than a run.
 const LOCK_S: u64 = 1800;
+/// What every promise of the machine is marked as.
+const MARK: Weakness = Weakness::Emulated;
 
 /// What was promised.
 pub struct Promised {
@@ -29,7 +33,7 @@ pub async fn commit(at: &Endpoint, count: u32) -> Result<Promised, String> {
     let mut tasks = JoinSet::new();
     for n in 0..CONNECTIONS {
         let own = count / CONNECTIONS + u32::from(n < count % CONNECTIONS);
-        let client = Client::new(at.clone());
+        let client = Client::new(at.clone()).taking_marked(MARK);
         tasks.spawn(async move { commit_some(&client, own).await });
     }
     let mut locks = Vec::new();
@@ -46,18 +50,48 @@ async fn commit_some(client: &Client, count: u32) -> Result<Vec<LockId>, String>
         if n % LOCKS_PER_OWNER == 0 {
             owner = Signer::random();
         }
-        let condition = Condition {
-            target_chain_id: 10,
-            target_asset: Asset::native(10),
-            target_amount: U256::from(990u64),
-            recipient: owner.address(),
-            execution_data: None,
-        };
-        let lock = NewLock::of_one(Asset::native(1), U256::from(1000u64), LOCK_S, condition);
-        let committed = client.commit(&owner, &lock).await.map_err(text)?;
-        locks.push(committed.commitment.lock_id);
+        let committed = client.commit(&owner, &lock_of(&owner)).await.map_err(text)?;
+        match committed.commitment.ccm_attestation.mode {
+            Some(MARK) => locks.push(committed.commitment.lock_id),
+            other => return Err(format!("a promise marked {MARK} expected, not {other:?}")),
+        }
     }
     Ok(locks)
+}
+
+fn lock_of(owner: &Signer) -> NewLock {
+    let condition = Condition {
+        target_chain_id: 10,
+        target_asset: Asset::native(10),
+        target_amount: U256::from(990u64),
+        recipient: owner.address(),
+        execution_data: None,
+    };
+    NewLock::of_one(Asset::native(1), U256::from(1000u64), LOCK_S, condition)
+}
+
+/// A promise of the machine is refused by whoever does not take its mark by name, and without the
+/// mark it is nobody's.
+pub async fn binds_nobody(at: &Endpoint) -> Result<(), String> {
+    let owner = Signer::random();
+    let strict = Client::new(at.clone()).commit(&owner, &lock_of(&owner)).await;
+    match strict {
+        Err(ClientError::Check(refused)) if refused.to_string().contains("binds nobody") => {}
+        other => return Err(format!("a marked promise was not refused: {other:?}")),
+    }
+    let client = Client::new(at.clone()).taking_marked(MARK);
+    let identity = client.identity().await.map_err(text)?;
+    let mut promise = client.commit(&owner, &lock_of(&owner)).await.map_err(text)?.commitment;
+    promise.ccm_attestation.mode = None;
+    let digest = promise.digest(&identity.engine_id);
+    if check::promise(&identity, &promise).is_ok() {
+        return Err("a promise whose mark was cut out was believed".into());
+    }
+    promise.ccm_attestation.commitment_hash = Bytes32(digest.0);
+    match check::promise(&identity, &promise) {
+        Err(check::CheckError::Commitment(_)) => Ok(()),
+        other => Err(format!("a mark was cut out, hash and all, and: {other:?}")),
+    }
 }
 
 /// That an engine has what was promised: the same statement about the same frame, and the locks.

@@ -27,6 +27,7 @@ pub fn life(settings: &Settings) -> Result<String, String> {
     healthy(&first)?;
     measured(&first)?;
     refused(settings, &first)?;
+    run(locks::binds_nobody(&gateway(&first)?))?;
     let begun = Instant::now();
     let promised = run(locks::commit(&gateway(&first)?, settings.locks))?;
     let per_s = f64::from(settings.locks) / begun.elapsed().as_secs_f64();

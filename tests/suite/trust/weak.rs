@@ -19,10 +19,10 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// As QEMU's module: all that a module does, and documents that nobody signed.
-struct Unsigned(SoftwareNsm);
+pub(super) struct Unsigned(SoftwareNsm);
 
 impl Unsigned {
-    fn boot(folder: &Path) -> Self {
+    pub(super) fn boot(folder: &Path) -> Self {
         let module = SoftwareNsm::boot(folder, &Measurements::dev("engine"));
         Self(module.expect("the folder can be written"))
     }

@@ -51,7 +51,7 @@ impl<'a> Way<'a> {
                 format!("unix:{DEV_SOCKET}")
             }
             (None, false) => {
-                return Ok(Self::Native(Session::connect(connection).await?, form.owner));
+                return Ok(Self::Native(Session::connect(connection, output).await?, form.owner));
             }
         };
         if connection.proof.is_asked()? {

@@ -3,6 +3,7 @@
 use super::make;
 use super::show::find;
 use crate::failure::Failure;
+use crate::mode;
 use crate::output::Output;
 use crate::session::Session;
 use clap::Args;
@@ -201,6 +202,7 @@ fn show(result: &OutcomeResult, output: &Output) {
         ("status", result.status.name().to_owned()),
         ("amounts", amounts.join(", ")),
     ];
+    lines.extend(mode::line(outcome.mode));
     if !outcome.claimant.is_zero() {
         lines.push(("claimant", to_checksum(&outcome.claimant)));
     }
@@ -209,4 +211,7 @@ fn show(result: &OutcomeResult, output: &Output) {
     lines.push(("stateRoot", outcome.state_root.to_string()));
     lines.push(("signature", result.signature.to_string()));
     output.thing(result, &lines);
+    if outcome.mode.is_some() {
+        output.note(&mode::promise_note(outcome.mode, "the outcome was checked"));
+    }
 }

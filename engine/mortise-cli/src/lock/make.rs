@@ -2,6 +2,7 @@
 
 use super::show::terms_lines;
 use crate::failure::Failure;
+use crate::mode;
 use crate::output::Output;
 use crate::session::Session;
 use crate::values::{asset, bytes, terms_of};
@@ -200,7 +201,9 @@ pub async fn commit(
 /// Prints a checked commitment.
 pub(super) fn show(result: &CommitResult, output: &Output) {
     let promise = &result.commitment;
+    let mark = promise.ccm_attestation.mode;
     let mut lines = vec![("lockId", promise.lock_id.to_string())];
+    lines.extend(mode::line(mark));
     lines.push(("status", result.status.name().to_owned()));
     lines.extend(terms_lines(&promise.terms()));
     lines.extend([
@@ -213,5 +216,6 @@ pub(super) fn show(result: &CommitResult, output: &Output) {
         ("signature", promise.ccm_attestation.signature.to_string()),
     ]);
     output.thing(result, &lines);
-    output.note("the commitment was checked: these terms, signed by the engine");
+    let checked = "the commitment was checked: these terms, signed by the engine";
+    output.note(&mode::promise_note(mark, checked));
 }

@@ -6,9 +6,11 @@ mod show;
 
 use crate::args::ConnectionArgs;
 use crate::failure::Failure;
+use crate::mode;
 use crate::output::Output;
 use crate::session::Session;
 use clap::{Args, Subcommand};
+use mortise_format::weakness::Weakness;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -26,6 +28,10 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct LockArgs {
+    /// Try an engine whose promises bind nobody: debug, emulated. Without this they are refused.
+    #[arg(long, global = true, value_name = "MODE", value_parser = mode::named)]
+    allow_mode: Option<Weakness>,
+
     #[command(subcommand)]
     command: LockCommand,
 }
@@ -54,13 +60,29 @@ enum LockCommand {
     Extend(end::ExtendArgs),
 }
 
+impl LockCommand {
+    /// True when the engine answers with something that it signs.
+    fn asks_for_a_promise(&self) -> bool {
+        match self {
+            Self::Create(_) | Self::Get(_) | Self::List(_) | Self::Consent(_) => false,
+            Self::Sign(_) | Self::Commit(_) | Self::Claim(_) => true,
+            Self::Release(_) | Self::Cancel(_) | Self::Extend(_) => true,
+        }
+    }
+}
+
 /// Runs `mortise lock`.
 pub async fn run(
     args: &LockArgs,
     connection: &ConnectionArgs,
     output: &Output,
 ) -> Result<(), Failure> {
-    let session = Session::connect(connection).await?;
+    let session = Session::connect(connection, output).await?;
+    if args.command.asks_for_a_promise() {
+        session.check_mode(args.allow_mode)?;
+    }
+    let session = session.allowing(args.allow_mode);
+    let output = &session.output;
     match &args.command {
         LockCommand::Create(args) => make::create(args, &session, output).await,
         LockCommand::Sign(args) => make::sign(args, &session, output).await,

@@ -253,7 +253,7 @@ async fn verify_engine(
     believed: &Believed,
     output: &Output,
 ) -> Result<(), Failure> {
-    let session = Session::open(connection)?;
+    let session = Session::open(connection, output)?;
     let nonce = Bytes32(random_request_id().0);
     let answer = session.client.attestation(nonce).await?;
     let live = prove_live(&answer, &nonce, believed)?;

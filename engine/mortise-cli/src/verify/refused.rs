@@ -62,6 +62,10 @@ fn next(name: &str) -> &'static str {
         "ShowsAbsence" | "ShowsPresence" | "Mixed" => {
             "the answer says one thing and its proof another: do not use it; ask again"
         }
+        "DebugMode" | "Emulated" => {
+            "whatever it promises, nobody is bound by it: ask an engine that is attested (mortise \
+             verify attestation); a production enclave starts without --debug-mode, on Nitro"
+        }
         "Terms" | "LockId" | "UserSignature" => {
             "the promise is not the one that you asked for: do not rely on it"
         }

@@ -1,6 +1,7 @@
 //! What a boot says when the engine serves, and what its lock took.
 
 use mortise_format::ids::{Address, EngineId, LockId, to_checksum};
+use mortise_format::weakness::Weakness;
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -48,6 +49,8 @@ pub(super) struct Report {
 pub(super) struct LockFigures {
     /// Which.
     pub lock_id: LockId,
+    /// The mark of its promise, which binds nobody.
+    pub mode: Weakness,
     /// Nonce, signature, commit, durable answer, checks.
     pub commit_ms: f64,
 }
@@ -73,7 +76,7 @@ impl Report {
             ("memory", format!("{} MiB given, at most {held} used", self.memory_mib)),
         ];
         if let Some(lock) = &self.lock {
-            lines.push(("lock", lock.lock_id.to_string()));
+            lines.push(("lock", format!("{} ({}: binds nobody)", lock.lock_id, lock.mode)));
             lines.push(("commit", format!("{:.1} ms", lock.commit_ms)));
         }
         let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or_default();

@@ -12,8 +12,10 @@ use super::tools::Tools;
 use super::{lock, silence, tsc};
 use crate::dev::interrupted;
 use crate::failure::Failure;
+use crate::mode;
 use crate::output::Output;
 use mortise_client::{Client, ClientError, Endpoint, RetryPolicy};
+use mortise_format::weakness::Weakness;
 use mortise_format::wire::results::Health;
 use mortise_image::cmdline::{PanicError, panic_seconds};
 use mortise_image::measure::Measurements;
@@ -155,6 +157,7 @@ impl System {
             write_report(path, &report)?;
         }
         output.text(&report, &report.text());
+        mode::announce(Weakness::of_mode(&report.mode), output);
         match args.demo_lock {
             true => Ok(()),
             false => Err(self.one_ended().await),
