@@ -50,6 +50,30 @@ const OUTCOMES: [(Outcome, &str); 7] = [
     (Outcome::Method, "method"),
 ];
 
+/// Label values that alerts ask for. They are shown from the start, at zero: the first of a series
+/// that appears with 1 is no increase to whoever scrapes.
+const FROM_THE_START: [(&str, &str, &[&str]); 3] = [
+    (RELAYED, "outcome", &["whole", "broken_off", "unreachable", "turned_away"]),
+    (CREDENTIALS, "outcome", &["ok", "failed"]),
+    (
+        REFUSALS,
+        "refusal",
+        &[
+            "seq_taken",
+            "gap",
+            "previous_mismatch",
+            "foreign_engine",
+            "bad_frame",
+            "sync_failed",
+            "full",
+            "other",
+        ],
+    ),
+];
+const CREDENTIALS: &str = "mortise_host_credentials_fetches_total";
+const REFUSALS: &str = "mortise_host_append_refusals_total";
+const RELAYED: &str = "mortise_host_relay_connections_total";
+
 /// How a connection of the relay to the key service ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Relayed {
@@ -105,6 +129,10 @@ impl Metrics {
             .expect("the bucket lists are constant and not empty")
             .build_recorder();
         let r = &recorder;
+        for (name, label, values) in FROM_THE_START {
+            values.iter().for_each(|value| labelled(r, name, label, value).increment(0));
+        }
+        counter(r, enclave::STOP_LINES).increment(0);
         Self {
             handle: recorder.handle(),
             frames: counter(r, "mortise_host_frames_appended_total"),
@@ -157,8 +185,7 @@ impl Metrics {
             StoreRefusal::Full => "full",
             _ => "other",
         };
-        let name_of_metric = "mortise_host_append_refusals_total";
-        labelled(&self.recorder, name_of_metric, "refusal", name).increment(1);
+        labelled(&self.recorder, REFUSALS, "refusal", name).increment(1);
     }
 
     pub(crate) fn synced(&self, took: Duration, ok: bool) {
@@ -206,14 +233,12 @@ impl Metrics {
             Relayed::Unreachable => "unreachable",
             Relayed::TurnedAway => "turned_away",
         };
-        let name = "mortise_host_relay_connections_total";
-        labelled(&self.recorder, name, "outcome", outcome).increment(1);
+        labelled(&self.recorder, RELAYED, "outcome", outcome).increment(1);
     }
 
     pub(crate) fn credentials_fetched(&self, ok: bool) {
         let outcome = if ok { "ok" } else { "failed" };
-        let name = "mortise_host_credentials_fetches_total";
-        labelled(&self.recorder, name, "outcome", outcome).increment(1);
+        labelled(&self.recorder, CREDENTIALS, "outcome", outcome).increment(1);
     }
 }
 
@@ -245,6 +270,7 @@ fn histogram(recorder: &PrometheusRecorder, name: &'static str) -> Histogram {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
 
     #[test]
     fn a_scrape_shows_what_was_counted_and_no_other_hosts_numbers() {
@@ -269,5 +295,24 @@ mod tests {
             assert!(text.lines().any(|l| l == line), "{line} is missing in\n{text}");
         }
         assert!(other.render().contains("mortise_host_frames_appended_total 0"));
+    }
+
+    #[test]
+    fn what_is_counted_by_outcome_was_shown_at_zero_before() {
+        let metrics = Metrics::new();
+        let series = |metrics: &Metrics| {
+            let text = metrics.render();
+            let names = text.lines().filter_map(|line| line.rsplit_once(' '));
+            names.map(|(name, _)| name.to_owned()).collect::<BTreeSet<_>>()
+        };
+        let before = series(&metrics);
+        let all = [Relayed::Whole, Relayed::BrokenOff, Relayed::Unreachable, Relayed::TurnedAway];
+        all.into_iter().for_each(|outcome| metrics.relayed(outcome));
+        [true, false].into_iter().for_each(|ok| metrics.credentials_fetched(ok));
+        metrics.append_refused(StoreRefusal::ForeignEngine);
+        metrics.append_refused(StoreRefusal::BadFrame);
+        metrics.append_refused(StoreRefusal::SyncFailed);
+        metrics.append_refused(StoreRefusal::Full);
+        assert_eq!(series(&metrics), before);
     }
 }

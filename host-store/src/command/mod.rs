@@ -5,6 +5,8 @@ pub mod repair;
 pub mod run;
 pub mod verify;
 
+use std::fmt;
+use std::io::Write as _;
 use std::process::ExitCode;
 
 /// Nothing was judged: the folder is wrong or cannot be read.
@@ -14,4 +16,9 @@ pub const UNREADABLE: u8 = 2;
 pub fn fail(error: &dyn std::error::Error) -> ExitCode {
     eprintln!("mortise-host: {error}");
     ExitCode::FAILURE
+}
+
+/// Prints a line of the result. Whoever reads it may have gone (`| head`): that is no failure.
+pub fn say(line: impl fmt::Display) {
+    writeln!(std::io::stdout(), "{line}").ok();
 }

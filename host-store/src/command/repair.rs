@@ -1,6 +1,6 @@
 //! `mortise-host repair`: flags, findings as text or JSON, exit status.
 
-use super::UNREADABLE;
+use super::{UNREADABLE, say};
 use clap::Args;
 use mortise_host::repair::{Options, Remedy, RepairError, Report, read_whole_index, repair};
 use mortise_host::store::StoreOptions;
@@ -68,7 +68,7 @@ pub fn repair_store(args: &RepairArgs) -> ExitCode {
     };
     let result = repair(&options, &mut |what, done, of| eprintln!("{what}: {done} of {of}"));
     if args.json {
-        println!("{}", as_json(args, &result));
+        say(as_json(args, &result));
     } else {
         as_text(args, &result);
     }
@@ -131,20 +131,20 @@ fn as_text(args: &RepairArgs, result: &Result<Report, RepairError>) {
         }
     };
     for finding in &report.findings {
-        println!("{}: {}", finding.name(), finding.text());
+        say(format_args!("{}: {}", finding.name(), finding.text()));
         let mark = if finding.remedy() == Remedy::None { "NOT MENDED" } else { "remedy" };
-        println!("  {mark}: {}", finding.advice());
+        say(format_args!("  {mark}: {}", finding.advice()));
     }
     match (report.is_clean(), report.is_written, report.is_repairable()) {
-        (true, ..) => println!("nothing is wrong"),
-        (_, true, _) => println!("mended, and checked as mortise-host verify does"),
-        (_, _, true) => println!("nothing was changed; --write --backup DIR mends this"),
-        _ => println!("nothing was changed"),
+        (true, ..) => say("nothing is wrong"),
+        (_, true, _) => say("mended, and checked as mortise-host verify does"),
+        (_, _, true) => say("nothing was changed; --write --backup DIR mends this"),
+        _ => say("nothing was changed"),
     }
     if let Some(log) = &report.log
         && log.frames > 0
     {
-        println!("last frame {}, digest {}", log.frames - 1, log.digest);
+        say(format_args!("last frame {}, digest {}", log.frames - 1, log.digest));
     }
 }
 

@@ -1,6 +1,6 @@
 //! `mortise-host verify`: the result of a check, as text or JSON, and its exit status.
 
-use super::UNREADABLE;
+use super::{UNREADABLE, say};
 use clap::Args;
 use mortise_host::verify::{Summary, VerifyError, verify};
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ pub fn verify_log(args: &VerifyArgs) -> ExitCode {
         eprintln!("checked {frames} frames, {segments} of {of} segments");
     });
     if args.json {
-        println!("{}", verify_json(&args.data_dir, &result));
+        say(verify_json(&args.data_dir, &result));
     } else {
         verify_text(&result);
     }
@@ -66,26 +66,26 @@ fn verify_json(data_dir: &Path, result: &Result<Summary, VerifyError>) -> serde_
 fn verify_text(result: &Result<Summary, VerifyError>) {
     match result {
         Ok(s) => {
-            println!("good: {} frames, {} boots, {} events", s.frames, s.boots, s.events);
+            say(format_args!("good: {} frames, {} boots, {} events", s.frames, s.boots, s.events));
             if let Some(engine_id) = s.engine_id {
-                println!("engine {engine_id}, epoch {}", s.epoch);
-                println!("last frame {}, digest {}", s.frames - 1, s.digest);
+                say(format_args!("engine {engine_id}, epoch {}", s.epoch));
+                say(format_args!("last frame {}, digest {}", s.frames - 1, s.digest));
             }
-            println!("{} bytes of frames in {} segments", s.bytes, s.segments);
-            println!("checked: digests, chain, engine, time, epochs. The frames are sealed: what");
-            println!("they say and who made them takes a content key (mortise audit).");
+            say(format_args!("{} bytes of frames in {} segments", s.bytes, s.segments));
+            say("checked: digests, chain, engine, time, epochs. The frames are sealed: what");
+            say("they say and who made them takes a content key (mortise audit).");
             if s.in_use {
-                println!("a host has the folder open; frames that it writes now are not included");
+                say("a host has the folder open; frames that it writes now are not included");
             }
         }
         Err(VerifyError::Frame { seq, fault }) => {
-            println!("bad: frame {seq}: {fault}");
-            println!("all frames before it are good");
+            say(format_args!("bad: frame {seq}: {fault}"));
+            say("all frames before it are good");
             eprintln!(
                 "stop the host and run `mortise-host repair --data-dir ...`: it changes nothing, \
                  and says what is lost and what brings it back"
             );
         }
-        Err(error) => println!("bad: {error}"),
+        Err(error) => say(format_args!("bad: {error}")),
     }
 }

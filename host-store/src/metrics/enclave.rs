@@ -2,7 +2,7 @@
 //!
 //! Names and statuses of stops come from the enclave: how many pairs become series has a bound.
 
-use super::{METADATA, Metrics, labelled};
+use super::{METADATA, Metrics, counter, labelled};
 use crate::heartbeat::Heartbeat;
 use metrics::{Key, Label, Recorder as _};
 use std::collections::BTreeSet;
@@ -13,6 +13,8 @@ const PAIRS_MAX: usize = 32;
 const LINES: &str = "mortise_host_diagnostics_lines_total";
 const LAST_STOP: &str = "mortise_host_enclave_last_stop_seconds";
 const STOPS: &str = "mortise_host_enclave_stops_total";
+/// All of them in one series, which is there before the first.
+pub(super) const STOP_LINES: &str = "mortise_host_enclave_stop_lines_total";
 
 /// The stops that have a series, and the labels of the last one.
 #[derive(Debug, Default)]
@@ -53,6 +55,7 @@ impl Metrics {
         let labels = self.enclave_last_stop(name, exit, at_ms);
         let key = Key::from_parts(STOPS, labels);
         self.recorder.register_counter(&key, &METADATA).increment(1);
+        counter(&self.recorder, STOP_LINES).increment(1);
     }
 
     /// Shows a stop as the last one; gives its labels.
@@ -100,6 +103,7 @@ mod tests {
             "mortise_host_enclave_last_stop_seconds{name=\"STORE\",exit=\"75\"} 0",
             "mortise_host_enclave_last_stop_seconds{name=\"PANIC\",exit=\"none\"} 7.5",
             "mortise_host_enclave_stops_total{name=\"PANIC\",exit=\"none\"} 1",
+            "mortise_host_enclave_stop_lines_total 1",
         ] {
             assert!(text.lines().any(|l| l == line), "{line} is missing in\n{text}");
         }

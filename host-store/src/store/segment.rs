@@ -41,8 +41,8 @@ const _: () = assert!(SEGMENT_BYTES > 8 * FRAME_BYTES_MAX as u64);
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecordError {
-    /// The file cannot be read.
-    #[error(transparent)]
+    /// The file cannot be read, or ends too early.
+    #[error("{}", said(.0))]
     Io(#[from] io::Error),
     /// Bytes stand there that are no record.
     #[error("bytes that are no record")]
@@ -56,6 +56,14 @@ pub enum RecordError {
     /// The frame does not decode or does not match its digests.
     #[error("a broken frame: {0}")]
     Frame(#[from] FrameError),
+}
+
+/// A file that was cut is no error of the system, and has its own words.
+fn said(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => "the file ends in the middle of it".to_owned(),
+        _ => error.to_string(),
+    }
 }
 
 /// A whole record, read.

@@ -113,6 +113,105 @@ fn alarms_watch_what_the_agent_publishes() {
     assert!(ours >= 6, "{ours}");
 }
 
+/// `increase()` and the agent's differences see nothing of a series that appears with its first
+/// event: what they are asked for is shown before.
+#[test]
+fn counters_of_alerts_and_alarms_are_shown_at_zero_by_a_fresh_host() {
+    let fresh = mortise_host::Metrics::new().render();
+    let rules = text("prometheus/mortise.rules.yaml");
+    let increases: Vec<&str> = rules
+        .split("increase(")
+        .skip(1)
+        .filter_map(|rest| rest.split('[').next())
+        .filter(|series| series.starts_with("mortise_"))
+        .collect();
+    assert!(increases.len() >= 6, "{increases:?}");
+    for series in increases {
+        let shown = fresh.lines().any(|line| {
+            let name = line.rsplit_once(' ').map_or("", |(name, _)| name);
+            name == series || name.starts_with(&format!("{series}{{"))
+        });
+        assert!(shown, "{series} is not there before its first event\n{fresh}");
+    }
+    let alarms: Value = serde_json::from_str(&text("cloudwatch/alarms.json")).unwrap();
+    for (alarm, resource) in alarms["Resources"].as_object().unwrap() {
+        let name = resource["Properties"]["MetricName"].as_str().unwrap();
+        let counts = name.starts_with("mortise_") && name.ends_with("_total");
+        assert!(!counts || fresh.contains(&format!("\n{name}")), "{alarm}: {name}");
+    }
+}
+
+/// What the role lets the agent do is what its configuration asks for, and no more.
+#[test]
+fn role_lets_the_agent_write_its_metrics_and_its_logs() {
+    let agent: Value = serde_json::from_str(&text("cloudwatch/agent.json")).unwrap();
+    let role: Value = serde_json::from_str(&text("iam/parent-role-policy.json")).unwrap();
+    let statement = |sid: &str| {
+        let all = role["Statement"].as_array().unwrap();
+        all.iter().find(|statement| statement["Sid"] == sid).unwrap().clone()
+    };
+    // metrics of the scrape go out as log events; only the agent's own are put
+    let put = statement("MetricsOfTheParent");
+    assert_eq!(put["Action"], "cloudwatch:PutMetricData");
+    let namespace = &put["Condition"]["StringEquals"]["cloudwatch:namespace"];
+    assert_eq!(*namespace, agent["metrics"]["namespace"]);
+    let logs = statement("LogsOfTheParent");
+    let resource = logs["Resource"].as_str().unwrap();
+    let groups = resource.split("log-group:").nth(1).unwrap().strip_suffix('*').unwrap();
+    let collected = &agent["logs"]["logs_collected"]["files"]["collect_list"];
+    let scraped = &agent["logs"]["metrics_collected"]["prometheus"];
+    for log in collected.as_array().unwrap().iter().chain([scraped]) {
+        let group = log["log_group_name"].as_str().unwrap();
+        assert!(group.starts_with(groups), "{group} is not under {groups}");
+        let keeps = log["retention_in_days"].is_u64();
+        let may = logs["Action"].as_array().unwrap().contains(&"logs:PutRetentionPolicy".into());
+        assert!(may || !keeps, "{group}: the role may not set how long it is kept");
+    }
+}
+
+/// Alarms about the machine itself watch what the agent or EC2 publishes.
+#[test]
+fn alarms_of_the_machine_watch_what_is_measured_there() {
+    let agent: Value = serde_json::from_str(&text("cloudwatch/agent.json")).unwrap();
+    let alarms: Value = serde_json::from_str(&text("cloudwatch/alarms.json")).unwrap();
+    let disk = &alarms["Resources"]["DiskFull"]["Properties"];
+    assert_eq!(disk["Namespace"], agent["metrics"]["namespace"]);
+    let measured = &agent["metrics"]["metrics_collected"]["disk"];
+    assert_eq!(
+        disk["MetricName"],
+        format!("disk_{}", measured["measurement"][0].as_str().unwrap())
+    );
+    let dimensions = disk["Dimensions"].as_array().unwrap();
+    let path = dimensions.iter().find(|dimension| dimension["Name"] == "path").unwrap();
+    assert!(measured["resources"].as_array().unwrap().contains(&path["Value"]));
+    // the device is left out of the alarm's dimensions because the agent drops it
+    assert_eq!(measured["drop_device"], true);
+    assert!(dimensions.iter().all(|dimension| dimension["Name"] != "device"));
+}
+
+/// A stop stays known after the next start: an alert over it has to ask whether one runs, or when
+/// it was.
+#[test]
+fn alert_about_the_last_stop_ends_when_an_enclave_is_connected() {
+    let rules = text("prometheus/mortise.rules.yaml");
+    let parsed = YamlLoader::load_from_str(&rules).unwrap();
+    for rule in parsed[0]["groups"][0]["rules"].as_vec().unwrap() {
+        let expr = rule["expr"].as_str().unwrap();
+        if expr.starts_with("time() - mortise_host_enclave_last_stop_seconds") {
+            assert!(expr.ends_with("< 600"), "{expr}");
+        } else if expr.contains("mortise_host_enclave_last_stop_seconds") {
+            assert!(
+                expr.contains("and on (instance) mortise_host_store_connections < 1"),
+                "{expr}"
+            );
+            let exits = expr.split("exit=~\"").nth(1).unwrap().split('"').next().unwrap();
+            // 78 is the script's own word, which no enclave says
+            let unit = text("systemd/mortise-enclave.service");
+            assert!(unit.contains(&format!("Status={} 78\n", exits.replace('|', " "))), "{exits}");
+        }
+    }
+}
+
 #[test]
 fn every_json_and_yaml_file_can_be_read() {
     let (json, yaml) = (files("json"), files("yaml"));
