@@ -6,18 +6,31 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Describes the enclave until it was asked as often as `looks` says; then it is gone, and the host
-/// has recorded its stop if there is a `next-stop.json`.
+/// has recorded its stop if there is a `next-stop.json`. Failures are those of nitro-cli 1.5: a
+/// start that is refused ends with the number in `refuses`, a description that did not reach its
+/// process with an empty list and 39.
 const NITRO_CLI: &str = r#"#!/bin/sh
 cd "$(dirname "$0")"
 echo "$*" >>calls
 case "$1" in
-run-enclave) : >running ;;
+run-enclave)
+    if [ -e refuses ]; then
+        printf '[ E%s ] Insufficient.\n\nFailed connections: 1\n' "$(cat refuses)" >&2
+        exit "$(cat refuses)"
+    fi
+    : >running
+    echo 'Started enclave with enclave-cid: 16, memory: 1024 MiB, cpu-ids: [1, 3]' >&2 ;;
 terminate-enclave) rm -f running ;;
 describe-enclaves)
     if [ ! -e running ]; then echo '[]'; exit 0; fi
     asked=$(($(cat asked 2>/dev/null || echo 0) + 1))
     echo "$asked" >asked
-    if [ "$asked" = "$(cat breaks 2>/dev/null)" ]; then rm breaks; exit 1; fi
+    if [ "$asked" = "$(cat breaks 2>/dev/null)" ]; then
+        rm breaks
+        printf 'Failed connections: 1\n[ E39 ] Enclave process connection failure.\n' >&2
+        echo '[]'
+        exit 39
+    fi
     if [ "$asked" -gt "$(cat looks)" ]; then
         rm running
         if [ -e next-stop.json ]; then mv next-stop.json data/diagnostics/last-stop.json; fi
@@ -56,13 +69,28 @@ const DESCRIBE: &str = r#"[
   {
     "EnclaveName": "mortise",
     "EnclaveID": "i-1-enc1",
+    "ProcessID": 4242,
     "EnclaveCID": 16,
+    "NumberOfCPUs": 2,
     "CPUIDs": [
       1,
       3
     ],
+    "MemoryMiB": 1024,
     "State": "RUNNING",
-    "Flags": "NONE"
+    "Flags": "NONE",
+    "Measurements": {
+      "HashAlgorithm": "Sha384 { ... }",
+      "PCR0": "ab"
+    },
+    "ImageName": "mortise",
+    "ImageVersion": "1.0.0",
+    "Metadata": {
+      "CustomMetadata": {
+        "State": "EMPTY",
+        "Flags": "DEBUG_MODE"
+      }
+    }
   }
 ]
 "#;
@@ -154,6 +182,21 @@ fn tool_that_fails_once_does_not_end_the_enclave() {
     let ended = parent.run("mortise-enclave-run", &[]);
     assert_eq!(ended.exit, Some(75), "{}", ended.said);
     assert!(!parent.place("breaks").exists() && !parent.place("running").exists());
+}
+
+/// nitro-cli ends with the number of its error, and a unit with 22 would not be started again.
+#[test]
+fn start_that_the_tool_refuses_is_a_failure_and_not_a_stop_of_that_number() {
+    for number in ["22", "17", "39"] {
+        let parent = Parent::new();
+        parent.write("refuses", number);
+        parent.write("data/diagnostics/last-stop.json", &stop("75", 1));
+        let ended = parent.run("mortise-enclave-run", &[]);
+        assert_eq!(ended.exit, Some(1), "{}", ended.said);
+        let told = ended.said.lines().last().unwrap();
+        assert!(told.ends_with("nitro-cli did not start the enclave: sudo mortise doctor"));
+        assert!(ended.said.contains(&format!("[ E{number} ]")), "{}", ended.said);
+    }
 }
 
 #[test]
