@@ -5,7 +5,7 @@
 
 use mortise_transport::Address;
 use std::fmt;
-use std::io::{self, Read as _};
+use std::io::{self, Read as _, Seek as _};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::Duration;
@@ -114,6 +114,8 @@ pub(super) trait Machine {
     fn is_live(&self) -> bool;
     /// The text of a file.
     fn read(&self, path: &str) -> Result<String, Trouble>;
+    /// The last text of a file, of one that grows.
+    fn tail(&self, path: &str) -> Result<String, Trouble>;
     /// The first bytes of a file.
     fn head(&self, path: &str, bytes: usize) -> Result<Vec<u8>, Trouble>;
     /// The names in a folder, sorted.
@@ -156,6 +158,24 @@ impl Files {
     /// See [`Machine::read`].
     pub fn read(&self, path: &str) -> Result<String, Trouble> {
         let bytes = self.head(path, TEXT_BYTES_MAX)?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// See [`Machine::tail`].
+    pub fn tail(&self, path: &str) -> Result<String, Trouble> {
+        let place = self.place(path);
+        let most = u64::try_from(TEXT_BYTES_MAX).unwrap_or(u64::MAX);
+        let bytes = bounded(FILE_TIME, move || {
+            let found = std::fs::metadata(&place)?;
+            if !found.is_file() {
+                return Err(io::Error::other("it is no file"));
+            }
+            let mut file = std::fs::File::open(&place)?;
+            file.seek(io::SeekFrom::Start(found.len().saturating_sub(most)))?;
+            let mut tail = Vec::new();
+            file.take(most).read_to_end(&mut tail)?;
+            Ok(tail)
+        })?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 

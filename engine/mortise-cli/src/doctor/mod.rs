@@ -9,13 +9,14 @@
 //!
 //! Invariants: every probe has a bound; no credential is kept or printed.
 
+pub mod advice;
 mod checks;
 mod facts;
 mod machine;
 mod real;
 mod report;
 mod settings;
-pub mod stops;
+mod stops;
 
 use crate::failure::Failure;
 use crate::output::Output;

@@ -35,7 +35,7 @@ checks! {
     "device.node", "/dev/nitro_enclaves",
         "no such file: the instance was started without enclaves";
     "allocator.config", "allocator.yaml, by the rules of its own reader",
-        "cpu_ids beside cpu_count, a missing ---, a value out of range";
+        "cpu_ids, a missing ---, an empty line: its reader stops there and reserves nothing";
     "allocator.memory", "huge pages of each node",
         "less is reserved than was asked for (E22, E27)";
     "allocator.cpus", "the driver's pool of cores",

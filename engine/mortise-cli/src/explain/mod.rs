@@ -3,7 +3,7 @@
 
 mod checks;
 
-use crate::doctor::stops::{self, Advice};
+use crate::doctor::advice::{self, Advice};
 use crate::failure::Failure;
 use crate::output::Output;
 use checks::{CHECKS, Check};
@@ -81,8 +81,14 @@ fn list(output: &Output) {
 
 fn all() -> impl Iterator<Item = Entry> {
     let errors = Code::all().iter().map(|code| Entry::Error(*code));
-    let stops = stops::named().map(|(name, exit, advice)| Entry::Stop(name, exit, advice));
+    let stops = advice::named().map(|(name, exit, advice)| Entry::Stop(name, exit, advice));
     errors.chain(stops).chain(CHECKS.iter().map(|check| Entry::Check(*check)))
+}
+
+/// Whether doctor has a check of this name.
+#[cfg(test)]
+pub(crate) fn is_check(name: &str) -> bool {
+    CHECKS.iter().any(|check| check.id == name)
 }
 
 /// Everything of this code or name: FAULT is an error of callers and a stop of the enclave.

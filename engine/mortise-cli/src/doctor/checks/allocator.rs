@@ -1,7 +1,7 @@
 //! What the allocator was asked for, and what is really reserved.
 //!
-//! The allocator says "Successfully allocated" also after a reservation that came out short, so
-//! its word does not count: the pages and the pool of the kernel do.
+//! The allocator's "Successfully allocated" is of the moment in which it ran. What counts is what
+//! the kernel holds now: the pages and the pool.
 
 use super::super::facts::Facts;
 use super::super::machine::{Machine, Trouble};
@@ -52,9 +52,13 @@ fn config(machine: &dyn Machine) -> (Finding, Wanted) {
     }
 }
 
-/// As the allocator's own reader does it: nothing before the `---`, three keys, no lists.
+/// As the allocator's own reader does it: nothing before the `---`, three keys, no lists, no empty
+/// line, and a last line only with its end (a loop of the shell's `read`).
 fn parse(text: &str) -> Result<Wanted, String> {
     let (mut memory, mut count, mut pool) = (None, None, None);
+    if !text.is_empty() && !text.ends_with('\n') {
+        return Err("its last line has no end, and is not read".into());
+    }
     let mut lines = text.lines().enumerate();
     if !lines.by_ref().any(|(_, line)| line.trim() == "---") {
         return Err("it has no line ---, and all before that line is skipped".into());
@@ -67,7 +71,13 @@ fn parse(text: &str) -> Result<Wanted, String> {
             number.map_err(|_| format!("line {}: {} is no number", at + 1, key.trim()))
         };
         match key.trim() {
-            "" if line.trim().is_empty() => {}
+            "---" => {}
+            "" if line.trim().is_empty() => {
+                return Err(format!(
+                    "line {}: an empty line, at which the allocator stops",
+                    at + 1
+                ));
+            }
             "memory_mib" => memory = Some(number()?),
             "cpu_count" => count = Some(number()?),
             "cpu_pool" => pool = Some(cpus(value).ok_or(format!("line {}: cpu_pool", at + 1))?),
@@ -164,7 +174,9 @@ fn pool(machine: &dyn Machine, facts: &Facts, wanted: &Wanted) -> Finding {
     };
     let found = cpus(&text).unwrap_or_default().len();
     let asked = facts.settings.cpus;
-    let wanted = wanted.cpus.unwrap_or_default();
+    let Some(wanted) = wanted.cpus else {
+        return Finding::skip(id, "the configuration does not say how many");
+    };
     let saw = format!("the pool is \"{}\": {found} CPUs, {wanted} asked for", text.trim());
     let enough = u64::try_from(found).is_ok_and(|found| found >= asked);
     if found >= wanted && enough && found > 0 {
@@ -202,6 +214,9 @@ mod tests {
             ("---\nmemory_mib: 4 GiB\ncpu_count: 2\n", "line 2: memory_mib is no number"),
             ("---\nmemory_mib: 1\ncpu_count: 2\ncpu_ids:\n  - 2\n", "line 4: cpu_ids is no key"),
             ("---\nmemory_mib: 1\ncpu_pool: 9-2\n", "line 3: cpu_pool"),
+            ("---\nmemory_mib: 1\n\ncpu_count: 2\n", "line 3: an empty line"),
+            ("---\nmemory_mib: 1\ncpu_count: 2", "last line has no end"),
+            ("---\nmemory_mib: 1 # MiB\ncpu_count: 2\n", "line 2: memory_mib is no number"),
         ] {
             let refused = read(text).unwrap_err();
             assert!(refused.contains(said), "{text:?}: {refused}");

@@ -5,8 +5,8 @@ use super::super::facts::{Enclave, Facts};
 use super::super::machine::{Machine, Trouble};
 use super::super::report::Finding;
 use super::super::stops::LAST_STOP;
+use super::tool;
 
-const TOOL_LOG: &str = "/var/log/nitro_enclaves/nitro_enclaves.log";
 const START: &str = "sudo systemctl start mortise-enclave.service";
 const JOURNAL: &str = "journalctl -u mortise-enclave.service -n 50";
 
@@ -62,92 +62,8 @@ fn absent(machine: &dyn Machine, facts: &Facts) -> Finding {
         }
         Ok(_) => {}
     }
-    match tool_error(machine) {
-        Some(said) => failed_to_start(&said),
-        None => Finding::fail(id, "no enclave runs", "nobody answers requests", &[START, JOURNAL]),
-    }
-}
-
-fn failed_to_start(said: &str) -> Finding {
-    let code = error_code(said).unwrap_or_default();
-    let (meaning, repair) =
-        TOOL_ERRORS.iter().find(|(known, ..)| *known == code).map_or(
-            ("nitro-cli explains the code", "nitro-cli explain --error-code CODE"),
-            |row| (row.1, row.2),
-        );
-    let saw = format!("no enclave runs; nitro-cli said: {said}");
-    Finding::fail("enclave.running", saw, meaning, &[repair, START])
-}
-
-/// Codes of nitro-cli that a start fails with: what it means, what helps.
-const TOOL_ERRORS: &[(&str, &str, &str)] = &[
-    (
-        "E19",
-        "the image file cannot be read",
-        "ls -l $(sed -n s/^MORTISE_EIF=//p /etc/mortise/mortise.env)",
-    ),
-    ("E20", "the CPUs asked for do not go together", "sudoedit /etc/nitro_enclaves/allocator.yaml"),
-    (
-        "E21",
-        "a CPU that was asked for is not in the pool",
-        "sudoedit /etc/nitro_enclaves/allocator.yaml",
-    ),
-    (
-        "E22",
-        "the pool has fewer CPUs than the enclave wants; another enclave may hold them",
-        "nitro-cli terminate-enclave --all, or raise cpu_count in \
-         /etc/nitro_enclaves/allocator.yaml",
-    ),
-    (
-        "E26",
-        "the enclave is given less memory than 4 times its image",
-        "raise MORTISE_ENCLAVE_MEMORY_MIB in /etc/mortise/mortise.env and memory_mib in \
-         /etc/nitro_enclaves/allocator.yaml, then: sudo systemctl restart \
-         nitro-enclaves-allocator.service",
-    ),
-    (
-        "E27",
-        "less memory is reserved than the enclave wants; another enclave may hold it",
-        "nitro-cli terminate-enclave --all, or raise memory_mib in \
-         /etc/nitro_enclaves/allocator.yaml, then: sudo systemctl restart \
-         nitro-enclaves-allocator.service",
-    ),
-    (
-        "E35",
-        "the image cannot be read whole: damaged, or too few huge pages",
-        "mortise image describe FILE.eif",
-    ),
-    (
-        "E36",
-        "the image started and did not say that it is ready: it ended early, or is no image for \
-         this machine",
-        "mortise doctor --last-crash; mortise image describe FILE.eif",
-    ),
-    (
-        "E39",
-        "the process that manages the enclave is gone",
-        "sudo rm -f /run/nitro_enclaves/*.sock",
-    ),
-];
-
-/// The last complaint of nitro-cli, from the unit's journal or from its own log.
-fn tool_error(machine: &dyn Machine) -> Option<String> {
-    let args = ["-u", "mortise-enclave.service", "-n", "50", "-o", "cat", "--no-pager"];
-    let journal = machine.run("journalctl", &args).map(|ran| ran.stdout).unwrap_or_default();
-    let with_code = |text: &str| {
-        let line = text.lines().rev().find(|line| error_code(line).is_some());
-        line.map(|line| line.trim().to_owned())
-    };
-    let log = || machine.read(TOOL_LOG).unwrap_or_default();
-    with_code(&journal).or_else(|| with_code(&log()))
-}
-
-/// The first `E` with two digits in a line.
-fn error_code(line: &str) -> Option<&str> {
-    let mut words = line.split(|c: char| !c.is_ascii_alphanumeric());
-    words.find(|word| {
-        let digits = word.strip_prefix('E').unwrap_or_default();
-        digits.len() == 2 && digits.bytes().all(|byte| byte.is_ascii_digit())
+    tool::failure_to_start(machine).unwrap_or_else(|| {
+        Finding::fail(id, "no enclave runs", "nobody answers requests", &[START, JOURNAL])
     })
 }
 
@@ -194,21 +110,4 @@ fn last_stop(facts: &Facts) -> Finding {
     }
     let advice = stop.advice();
     Finding::fail(id, saw, advice.meaning, advice.next)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn codes_of_the_tool_are_found_in_its_lines() {
-        for (line, code) in [
-            ("[ E26 ] Insufficient memory requested. User provided `memory` is 64 MB", Some("E26")),
-            ("Start allocating memory...", None),
-            ("E2E E260 E E1", None),
-            ("error: E36 Enclave boot failure", Some("E36")),
-        ] {
-            assert_eq!(error_code(line), code, "{line}");
-        }
-    }
 }

@@ -1,9 +1,9 @@
 //! Does somebody answer: on the enclave's vsock port, with which health, through the gateway.
 
+use super::super::advice::advice;
 use super::super::facts::Facts;
 use super::super::machine::{HttpAsk, Machine, Trouble};
 use super::super::report::Finding;
-use super::super::stops::advice;
 
 pub(super) fn check(machine: &dyn Machine, facts: &Facts) -> Vec<Finding> {
     vec![vsock(machine, facts), health(facts), gateway(machine, facts), ready(machine, facts)]
@@ -20,14 +20,10 @@ fn vsock(machine: &dyn Machine, facts: &Facts) -> Finding {
     let saw = format!("{address}: {trouble}");
     let why = "requests reach the engine over this port and no other way";
     match facts.enclave() {
-        None => {
-            let start = "sudo systemctl start mortise-enclave.service   (no enclave runs)";
-            Finding::fail(id, saw, why, &[start])
-        }
+        None => Finding::fail(id, saw, why, &["see enclave.running above: no enclave runs"]),
         Some(enclave) if enclave.cid != facts.settings.enclave_cid => {
-            let set = format!("set ENCLAVE_CID={} in /etc/mortise/mortise.env", enclave.cid);
-            let restart = "sudo systemctl restart mortise-host.service";
-            Finding::fail(id, saw, why, &[&set, restart])
+            let see = format!("see enclave.cid above: the enclave is at CID {}", enclave.cid);
+            Finding::fail(id, saw, why, &[&see])
         }
         Some(_) => Finding::fail(
             id,

@@ -11,6 +11,7 @@ mod image;
 mod policy;
 mod proxy;
 mod services;
+mod tool;
 
 use super::facts::Facts;
 use super::machine::Machine;

@@ -39,7 +39,10 @@ fn listens(text: &str, id: &'static str, port: u32, why: &str, facts: &Facts) ->
         8000 => found
             .then("sudoedit /etc/mortise/mortise.env   (AWS_REGION: without it there is no relay)")
             .then(format!("or Amazon's: vsock-proxy 8000 kms.{region}.amazonaws.com 443")),
-        _ => found,
+        5003 => found.then(
+            "sudoedit /etc/mortise/mortise.env   (AWS_REGION: without it nobody fetches them)",
+        ),
+        _ => found.then("journalctl -u mortise-host.service -n 50   (a lock, a bad log, a port?)"),
     }
 }
 

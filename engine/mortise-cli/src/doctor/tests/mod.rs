@@ -20,9 +20,19 @@ fn examine(machine: &Recorded) -> Report {
     checks::run(machine, &Facts::gather(machine))
 }
 
+/// No two checks of a report say the same.
+fn advice_is_unique(report: &Report) {
+    for (at, finding) in report.findings.iter().enumerate() {
+        for other in report.findings[..at].iter().filter(|other| !other.repair.is_empty()) {
+            assert_ne!(finding.repair, other.repair, "{} and {}", finding.id, other.id);
+        }
+    }
+}
+
 /// Compares text and JSON with what is expected, and names the failures.
 fn expect(name: &str, machine: &Recorded, failures: &[&str]) {
     let report = examine(machine);
+    advice_is_unique(&report);
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/doctor/tests/expected");
     let json = format!("{:#}\n", report.json());
     for (extension, found) in [("txt", report.text()), ("json", json)] {
@@ -60,14 +70,35 @@ fn enclave_that_failed_to_start_is_explained_by_the_tool_s_own_error() {
     without_enclave(&mut machine);
     machine.fails("systemctl is-active mortise-enclave.service", "failed\n");
     machine.command(
-        "journalctl -u mortise-enclave.service -n 50 -o cat --no-pager",
-        "Start allocating memory...\n[ E27 ] Insufficient memory available. User provided \
-         `memory` is 1024 MB, which is more than the available hugepage memory.\n",
+        "journalctl -u mortise-enclave.service -n 100 -o cat --no-pager",
+        "mortise-enclave-run: starting mortise from /opt/mortise/mortise.eif\nStart allocating \
+         memory...\n[ E27 ] Insufficient memory available. User provided `memory` is 1024 MB, \
+         which is more than the available hugepage memory.\n\nFailed connections: 1\n[ E39 ] \
+         Enclave process connection failure. Such error appears when the enclave manager fails \
+         to connect to at least one enclave process for retrieving the description information.\n\
+         mortise-enclave-run: nitro-cli did not start the enclave: sudo mortise doctor\n",
     );
     machine.hugepages(256);
     let failures =
         ["service.enclave", "allocator.memory", "enclave.running", "vsock.engine", "host.ready"];
     expect("failed-to-start", &machine, &failures);
+}
+
+/// As the guides write the file: the allocator stops at the empty line and reserves nothing.
+#[test]
+fn allocator_file_of_the_guides_is_named_by_its_line() {
+    let mut machine = Recorded::healthy();
+    without_enclave(&mut machine);
+    machine.fails("systemctl is-active nitro-enclaves-allocator.service", "failed\n");
+    machine.file(
+        "/etc/nitro_enclaves/allocator.yaml",
+        "---\n# memory of the enclave (MB)\nmemory_mib: 4096\n\n# CPUs\ncpu_count: 2\n",
+    );
+    machine.file("/sys/module/nitro_enclaves/parameters/ne_cpus", "\n");
+    machine.hugepages(0);
+    let failures =
+        ["service.allocator", "allocator.config", "enclave.running", "vsock.engine", "host.ready"];
+    expect("allocator-empty-line", &machine, &failures);
 }
 
 #[test]
@@ -78,9 +109,10 @@ fn image_of_more_than_a_quarter_of_the_memory_is_e26_before_and_after_the_start(
     without_enclave(&mut machine);
     machine.file(
         "/var/log/nitro_enclaves/nitro_enclaves.log",
-        "[enc-x:i-1][ERROR][2026-11-22T13:00:00.000Z][src/main.rs:99] [ E26 ] Insufficient memory \
-         requested. User provided `memory` is 1024 MB, but based on the EIF file size, the \
-         minimum memory should be 1200 MB\n",
+        "[enc-x:i-1][INFO][2026-11-22T13:00:00.000Z][src/enclave_proc/mod.rs:272] Run args = \
+         RunEnclavesArgs {}\n[enc-x:i-1][ERROR][2026-11-22T13:00:00.000Z][src/main.rs:99] [ E26 ] \
+         Insufficient memory requested. User provided `memory` is 1024 MB, but based on the EIF \
+         file size, the minimum memory should be 1200 MB\n",
     );
     let failures = ["image.memory", "enclave.running", "vsock.engine", "host.ready"];
     expect("e26-memory", &machine, &failures);
@@ -148,6 +180,7 @@ fn debug_mode_stands_first_also_when_only_the_engine_says_it() {
     let mut machine = Recorded::healthy();
     machine.health("\"phase\":\"ready\",\"mode\":\"debug\"");
     let report = examine(&machine);
+    advice_is_unique(&report);
     assert!(report.is_debug);
     let second = report.text().lines().nth(1).unwrap().to_owned();
     assert!(second.starts_with("*** DEBUG MODE"), "{second}");
@@ -211,6 +244,7 @@ fn last_crash_shows_the_stop_what_it_means_and_the_lines_before_it() {
 #[test]
 fn parent_on_which_nothing_is_installed_gets_repairs_and_no_panic() {
     let report = examine(&Recorded::bare());
+    advice_is_unique(&report);
     for finding in &report.findings {
         let is_bad = matches!(finding.status, Status::Fail | Status::Warn);
         assert_eq!(is_bad, !finding.why.is_empty(), "{finding:?}");

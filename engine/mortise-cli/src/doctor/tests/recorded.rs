@@ -230,6 +230,10 @@ impl Machine for Recorded {
         self.files.read(path)
     }
 
+    fn tail(&self, path: &str) -> Result<String, Trouble> {
+        self.files.tail(path)
+    }
+
     fn head(&self, path: &str, bytes: usize) -> Result<Vec<u8>, Trouble> {
         self.files.head(path, bytes)
     }
