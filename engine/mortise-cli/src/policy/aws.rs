@@ -106,6 +106,9 @@ pub fn run(args: &AwsArgs, output: &Output) -> Result<(), Failure> {
         engine_id: args.engine_id.map(|id| id.to_string()),
     });
     output.data(&format!("{policy:#}\n"));
-    output.note("next: aws kms put-key-policy --key-id KEY --policy-name default --policy file://");
+    output.note(
+        "next: save it, then mortise policy lint FILE, then aws kms put-key-policy --key-id KEY \
+         --policy-name default --policy file://FILE",
+    );
     Ok(())
 }

@@ -296,7 +296,8 @@ const RULES: &[Rule] = &[
     ),
 ];
 
-/// What one holder may do by one grant that no Deny takes back.
+/// What one holder may do by one grant that no Deny takes back; that a Deny alone stands against a
+/// second grant of kms:Decrypt is to be known.
 fn uses(
     policy: &PolicyDocument,
     grant: &Statement,
@@ -306,18 +307,24 @@ fn uses(
 ) {
     for rule in RULES.iter().filter(|rule| covers(&grant.actions, rule.action)) {
         let holds = grant.conditions_hold(|key| rule.scene.fact(key));
-        if holds == Truth::No || is_denied(policy, rule, holder) {
+        if holds == Truth::No {
             continue;
         }
-        let severity = severity(policy, rule, grant, holder);
-        findings.insert(Finding {
+        let finding = |severity, name_of_rule, text| Finding {
             severity,
-            rule: rule.name,
+            rule: name_of_rule,
             principal: holder.name(),
             subject: rule.action.to_owned(),
             statement: name.to_owned(),
-            text: format!("{} {}", holder.said(), rule.follows),
-        });
+            text,
+        };
+        let text = format!("{} {}", holder.said(), rule.follows);
+        if !is_denied(policy, rule, holder) {
+            findings.insert(finding(severity(policy, rule, grant, holder), rule.name, text));
+        } else if rule.name == RULES[0].name {
+            let text = format!("{text}, but for a Deny: take the grant out");
+            findings.insert(finding(Severity::Note, "held-by-deny", text));
+        }
     }
 }
 

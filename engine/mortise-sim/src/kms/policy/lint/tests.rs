@@ -101,6 +101,20 @@ fn whole_account_with_every_action_beside_an_attested_role_is_found() {
 }
 
 #[test]
+fn second_grant_that_only_a_deny_holds_is_said() {
+    let composed = compose(&plan(Service::Engine)).to_string();
+    let with = |condition: &str| {
+        let second = grant(ROOT, "kms:*", condition);
+        composed.replacen("\"Statement\":[", &format!("\"Statement\":[{second},"), 1)
+    };
+    let said = (Severity::Note, "held-by-deny", ROOT.to_owned());
+    assert!(!findings(&composed).contains(&said));
+    assert_eq!(findings(&with("{}")).iter().filter(|found| **found == said).count(), 1);
+    assert_eq!(bad(&with("{}")), []);
+    assert!(!findings(&with(&attested("PCR0", &pcr("a")))).contains(&said));
+}
+
+#[test]
 fn each_operation_that_leads_outside_is_found_with_its_holder() {
     for rule in RULES.iter().filter(|rule| rule.scene == Scene::Unattested) {
         let text = policy(&[good(), grant("*", rule.action, "{}")]);
