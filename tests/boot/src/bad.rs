@@ -10,7 +10,7 @@ use std::process::Command;
 
 /// Longest time in which a machine that cannot serve has to be gone, seconds; the wait for a parent
 /// is the longest of its bounds.
-const END_S: u64 = 120;
+pub const END_S: u64 = 120;
 
 /// One byte more in the measured configuration: other registers, and no key.
 pub fn other_image(settings: &Settings) -> Result<String, String> {
@@ -101,7 +101,7 @@ const HALTED_S: &str = "30";
 const NOT_READY: i32 = 4;
 
 /// Bytes without a pattern.
-fn noise(count: u32) -> Vec<u8> {
+pub fn noise(count: u32) -> Vec<u8> {
     let byte = |n: u32| n.wrapping_mul(2_654_435_761).rotate_left(7).to_le_bytes()[0];
     (0..count).map(byte).collect()
 }

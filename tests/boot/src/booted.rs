@@ -12,11 +12,13 @@ pub struct Boot {
     /// Seconds until the engine has to serve.
     timeout: &'static str,
     out: PathBuf,
+    dir: PathBuf,
 }
 
 /// A boot that is under way; stopped when dropped.
 pub struct Booted {
     child: Child,
+    dir: PathBuf,
     /// What it wrote down when it was ready.
     pub report: Value,
 }
@@ -31,8 +33,10 @@ pub struct Ended {
     pub took: Duration,
 }
 
+/// What a stop line says.
+const STOPS: &str = "the enclave stops";
 /// Longest time for anything here; the command has bounds of its own below it.
-const PATIENCE: Duration = Duration::from_secs(240);
+const PATIENCE: Duration = Duration::from_secs(660);
 
 impl Boot {
     /// A boot of this image on this folder.
@@ -49,7 +53,7 @@ impl Boot {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        Self { command, timeout: "150", out }
+        Self { command, timeout: "150", out, dir: dir.to_owned() }
     }
 
     /// With these flags too.
@@ -75,7 +79,7 @@ impl Boot {
         loop {
             let written = std::fs::read(&self.out).unwrap_or_default();
             if let Ok(report) = serde_json::from_slice(&written) {
-                return Ok(Booted { child, report });
+                return Ok(Booted { child, report, dir: self.dir });
             }
             if let Some(status) = child.try_wait().map_err(text)? {
                 return Err(format!("mortise image boot ended: {status}"));
@@ -150,6 +154,27 @@ impl Booted {
         }
     }
 
+    /// Waits until the machine has ended by itself, by this name, at most so long.
+    pub fn ends_by(mut self, name: &str, time_max: Duration) -> Result<String, String> {
+        let begun = Instant::now();
+        let status = loop {
+            match self.child.try_wait().map_err(text)? {
+                Some(status) => break status,
+                None if begun.elapsed() > time_max => {
+                    return Err(format!("{name} expected, it stands for {time_max:?}"));
+                }
+                None => std::thread::sleep(Duration::from_millis(20)),
+            }
+        };
+        let said = std::fs::read(self.dir.join("console.log")).map_err(text)?;
+        let said = String::from_utf8_lossy(&said);
+        let stop = said.lines().rev().find(|line| line.contains(STOPS)).unwrap_or_default();
+        match (status.code(), stop.contains(&format!("\"name\":\"{name}\""))) {
+            (Some(1), true) => Ok(format!("{name} after {:.1} s", begun.elapsed().as_secs_f64())),
+            _ => Err(format!("{name} expected, {status}: {stop}")),
+        }
+    }
+
     /// Stops it as Ctrl-C does.
     pub fn stop(mut self) -> Result<(), String> {
         match stop(&mut self.child) {
@@ -182,7 +207,8 @@ fn stop(child: &mut Child) -> Option<i32> {
     child.wait().ok()?.code()
 }
 
-fn signal(pid: u64, name: &str) -> Result<(), String> {
+/// Sends a signal.
+pub fn signal(pid: u64, name: &str) -> Result<(), String> {
     let sent = Command::new("kill").arg(format!("-{name}")).arg(pid.to_string()).status();
     match sent.map_err(text)?.success() {
         true => Ok(()),

@@ -11,7 +11,12 @@
 
 mod bad;
 mod booted;
+mod clock;
+mod damage;
+mod first;
+mod hanging;
 mod image;
+mod lies;
 mod locks;
 mod serving;
 mod settings;
@@ -19,17 +24,25 @@ mod settings;
 use clap::Parser as _;
 use settings::Settings;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
-/// Why a case did not hold.
+/// Why a case did not hold, or what it found.
 type Case = Result<String, String>;
+/// A case with its name.
+type Named = (&'static str, fn(&Settings) -> Case);
 
 /// What a run has so far.
 struct Run {
     settings: Settings,
     begun: Instant,
-    failed: u32,
+    failed: AtomicU32,
 }
+
+/// From one start of a machine beside others to the next: a boot takes a processor for so long, and
+/// a module that answers late is a fault of its own.
+const BESIDE: Duration = Duration::from_secs(12);
 
 fn main() -> ExitCode {
     let settings = Settings::parse();
@@ -37,13 +50,13 @@ fn main() -> ExitCode {
         eprintln!("{}: {error}", settings.work.display());
         return ExitCode::FAILURE;
     }
-    let mut run = Run { settings, begun: Instant::now(), failed: 0 };
+    let run = Run { settings, begun: Instant::now(), failed: AtomicU32::new(0) };
     // A machine that never served makes the cases after it say nothing new.
     if run.serving() && !run.settings.short {
         run.bad();
     }
     let took = run.begun.elapsed().as_secs();
-    match run.failed {
+    match run.failed.load(Ordering::Relaxed) {
         0 => {
             println!("boot: every case held, {took} s");
             ExitCode::SUCCESS
@@ -57,14 +70,17 @@ fn main() -> ExitCode {
 
 impl Run {
     /// Runs a case and says how it went; true when it held.
-    fn case(&mut self, name: &str, case: impl FnOnce(&Settings) -> Case) -> bool {
+    fn case(&self, (name, case): Named) -> bool {
+        if !self.settings.is_wanted(name) {
+            return true;
+        }
         let begun = Instant::now();
         let outcome = case(&self.settings);
         let took = begun.elapsed().as_secs_f64();
         match outcome {
             Ok(found) => println!("ok   {name} ({took:.1} s){}{found}", dash(&found)),
             Err(why) => {
-                self.failed += 1;
+                self.failed.fetch_add(1, Ordering::Relaxed);
                 println!("FAIL {name} ({took:.1} s): {why}");
                 return false;
             }
@@ -72,27 +88,81 @@ impl Run {
         true
     }
 
-    /// From the build to the replay.
-    fn serving(&mut self) -> bool {
-        self.case("image_of_a_folder_is_built", image::built)
-            && self.case("key_service_without_its_switch_gives_no_key", serving::strict_kms)
-            && self.case("image_serves_replays_after_a_kill_and_keeps_its_locks", serving::life)
-            && self.case("image_with_one_changed_byte_gets_no_key", bad::other_image)
-            && self.case("image_with_a_broken_byte_is_refused", bad::broken_byte)
+    /// Runs cases one after the other, whatever comes of each.
+    fn all(&self, cases: &[Named]) {
+        for case in cases {
+            self.case(*case);
+        }
     }
 
-    /// Machines that cannot serve.
-    fn bad(&mut self) {
-        self.case("garbage_for_a_kernel_is_refused", bad::garbage_kernel);
-        self.case("kernel_that_halts_is_ended_by_the_bound", bad::halted_kernel);
-        self.case("image_without_vsock_module_names_it", bad::no_vsock);
-        self.case("image_without_module_of_the_security_module_names_it", bad::no_nsm);
-        self.case("module_that_is_none_is_named", bad::broken_module);
-        self.case("too_little_memory_is_named", bad::little_memory);
-        self.case("machine_without_a_parent_ends", bad::no_parent);
-        self.case("image_without_configuration_names_it", bad::no_config);
+    /// From the build to the replay.
+    fn serving(&self) -> bool {
+        SERVING.into_iter().all(|case| self.case(case))
+    }
+
+    /// Machines that cannot serve: those that are waited for beside the others, one after the other
+    /// those that work.
+    fn bad(&self) {
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                for case in WAITING.into_iter().filter(|(name, _)| self.settings.is_wanted(name)) {
+                    scope.spawn(move || self.case(case));
+                    thread::sleep(BESIDE);
+                }
+            });
+            scope.spawn(|| self.all(&TIME));
+            self.all(&BAD);
+        });
     }
 }
+
+/// Each builds on the ones before it.
+const SERVING: [Named; 5] = [
+    ("image_of_a_folder_is_built", image::built),
+    ("key_service_without_its_switch_gives_no_key", serving::strict_kms),
+    ("image_serves_replays_after_a_kill_and_keeps_its_locks", serving::life),
+    ("image_with_one_changed_byte_gets_no_key", bad::other_image),
+    ("image_with_a_broken_byte_is_refused", bad::broken_byte),
+];
+
+/// Machines that end soon.
+const BAD: [Named; 14] = [
+    ("garbage_for_a_kernel_is_refused", bad::garbage_kernel),
+    ("kernel_that_halts_is_ended_by_the_bound", bad::halted_kernel),
+    ("image_without_vsock_module_names_it", bad::no_vsock),
+    ("image_without_module_of_the_security_module_names_it", bad::no_nsm),
+    ("module_that_is_none_is_named", bad::broken_module),
+    ("too_little_memory_is_named", bad::little_memory),
+    ("image_without_configuration_names_it", bad::no_config),
+    ("flipped_bit_of_a_stored_frame_is_named", damage::flipped_bit),
+    ("stored_frame_of_another_version_is_named", damage::other_version),
+    ("removed_frame_is_named", damage::removed_frame),
+    ("first_process_that_ends_badly_ends_the_machine", first::ends_badly),
+    ("panic_of_a_kernel_that_halts_is_told", first::panic_without_end),
+    ("machine_that_says_nothing_more_is_told", first::silent_machine),
+    ("machine_without_a_parent_ends", bad::no_parent),
+];
+
+/// A parent that answers late or garbage: minutes of waiting, the longest first.
+const WAITING: [Named; 9] = [
+    ("store_that_answers_noise_is_named_and_ends", lies::noisy_store),
+    ("store_of_another_protocol_is_named_and_ends", lies::store_of_another_protocol),
+    ("store_whose_answers_have_no_content_is_named_and_ends", lies::store_of_garbage),
+    ("store_that_answers_another_question_is_named", lies::store_that_answers_another_question),
+    ("store_that_is_silent_is_named_and_ends", lies::silent_store),
+    ("store_that_trickles_is_named_and_ends", lies::trickling_store),
+    ("store_that_hangs_up_is_named_and_ends", lies::store_that_hangs_up),
+    ("key_service_that_is_silent_is_named_and_ends", lies::silent_key_service),
+    ("key_service_that_answers_noise_is_named_and_ends", lies::noisy_key_service),
+];
+
+/// Clocks that jump, and a host that hangs.
+const TIME: [Named; 4] = [
+    ("machine_that_was_paused_has_the_right_time", clock::paused_machine),
+    ("module_whose_time_goes_back_ends_by_name", clock::jumping_module),
+    ("machine_that_stood_too_long_has_the_right_time_or_none", clock::long_stopped_machine),
+    ("host_that_hangs_ends_the_engine", hanging::host_that_hangs),
+];
 
 fn dash(found: &str) -> &'static str {
     if found.is_empty() { "" } else { " - " }

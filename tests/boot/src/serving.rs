@@ -113,11 +113,11 @@ fn gateway(booted: &Booted) -> Result<Endpoint, String> {
     booted.text("url")?.parse().map_err(text)
 }
 
-fn vsock(booted: &Booted) -> Result<Endpoint, String> {
+pub fn vsock(booted: &Booted) -> Result<Endpoint, String> {
     booted.text("vsock")?.parse().map_err(text)
 }
 
-fn run<T>(work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+pub fn run<T>(work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(text)?.block_on(work)
 }

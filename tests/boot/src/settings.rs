@@ -11,6 +11,9 @@ pub struct Settings {
     /// The static `mortise-enclave`.
     #[arg(long)]
     pub binary: PathBuf,
+    /// The static `mortise-boot-init`; for the machines that cannot serve.
+    #[arg(long, required_unless_present = "short")]
+    pub init: Option<PathBuf>,
     /// Folder of the kernel: vmlinuz, modules/.
     #[arg(long)]
     pub kernel: PathBuf,
@@ -26,9 +29,18 @@ pub struct Settings {
     /// Leave out the machines that cannot serve.
     #[arg(long)]
     pub short: bool,
+    /// Only the cases that others build on, and those with this in their names.
+    #[arg(long, value_name = "WORD")]
+    pub only: Option<String>,
 }
 
 impl Settings {
+    /// Whether a case is one to run: what others build on always is.
+    pub fn is_wanted(&self, name: &str) -> bool {
+        let is_base = name.starts_with("image_of") || name.starts_with("image_serves");
+        is_base || self.only.as_ref().is_none_or(|word| name.contains(word.as_str()))
+    }
+
     /// The folder of the engine that lives through the run.
     pub fn dir(&self) -> PathBuf {
         self.work.join("b")

@@ -28,6 +28,10 @@ enum Plan {
 /// Makes what is missing; the kernel comes from this cache.
 pub(super) fn prepare(args: &BootArgs, cache: &Path, output: &Output) -> Result<(), Failure> {
     let has_checkout = || Source::find(None).is_ok();
+    if args.no_host && args.image.is_some() {
+        // Alone, an image needs nothing of a folder but a place for its console.
+        return Ok(());
+    }
     match plan(&args.dir, args.image.as_deref(), has_checkout)? {
         Plan::Boot => Ok(()),
         Plan::Make => make(&args.dir, cache, output),

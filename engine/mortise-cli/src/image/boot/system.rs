@@ -32,7 +32,12 @@ pub(super) async fn run(args: &BootArgs, output: &Output) -> Result<(), Failure>
     let image = Image::read(args.image.clone().unwrap_or_else(|| folder.image()))?;
     let _alone = alone(&folder)?;
     folder.clear_sockets()?;
-    approve(args, &folder, &image, output)?;
+    if let Some(error) = &image.halts {
+        output.note(&format!("warning: the image's command line has {error}"));
+    }
+    if !args.no_host {
+        approve(args, &folder, &image, output)?;
+    }
     let mut system = System::start(args, &folder, &tools, &image, output).await?;
     let served = tokio::select! {
         served = system.serve(args, &image, output) => served,
@@ -85,9 +90,6 @@ fn approve(
             "warning: the key policies of this folder name another image: this one gets no key \
              (KEY_DENIED), unless --replace-policy",
         );
-    }
-    if let Some(error) = &image.halts {
-        output.note(&format!("warning: the image's command line has {error}"));
     }
     match args.refuse_unsigned {
         true => output.note("the key service refuses unsigned documents: the engine gets no key"),

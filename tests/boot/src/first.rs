@@ -1,0 +1,93 @@
+//! First processes that end as none should, and the kernel's own end.
+
+use crate::bad::END_S;
+use crate::booted::{Boot, Ended, text};
+use crate::image;
+use crate::settings::Settings;
+use mortise_image::cpio::Archive;
+use std::path::PathBuf;
+
+/// How a first process ends (`mortise-boot-init`), and what is said of it.
+const ENDS: [(&str, &str, &str); 5] = [
+    ("panic", "PANIC", "mortise-boot-init.rs"),
+    ("thread", "PANIC", "mortise-boot-init.rs"),
+    ("return", "KERNEL_PANIC", "kill init"),
+    ("abort", "KERNEL_PANIC", "kill init"),
+    ("memory", "KERNEL_PANIC", "memory"),
+];
+
+/// A panic in any thread is a line with its place and the end of the machine; what the kernel alone
+/// sees is its panic, and ends the machine by `panic=`.
+pub fn ends_badly(settings: &Settings) -> Result<String, String> {
+    let mut found = Vec::new();
+    for (how, name, why) in ENDS {
+        let ended = alone(settings, how, None, "150")?;
+        if ended.took.as_secs() >= END_S {
+            return Err(format!("{how}: the machine stood for {} s", ended.took.as_secs()));
+        }
+        let said = ended.by_name(name).map_err(|error| format!("{how}: {error}"))?;
+        let stop = &ended.json["error"]["evidence"]["stop"];
+        if !stop["why"].as_str().unwrap_or_default().contains(why) {
+            return Err(format!("{how}: {why:?} is not in {stop}"));
+        }
+        let message = ended.message();
+        if message.contains("stays in the enclave") {
+            return Err(format!("{how}: the text of a panic left the machine: {message}"));
+        }
+        if name == "KERNEL_PANIC" && !message.contains("Kernel panic") {
+            return Err(format!("{how}: the console is not quoted: {message}"));
+        }
+        found.push(format!("{how}: {said}"));
+    }
+    Ok(found.join(", "))
+}
+
+/// What a machine is waited for that does not end, seconds.
+const STANDS_S: &str = "45";
+
+/// Without `panic=` the kernel halts: the bound of whoever waits ends it, and says why.
+pub fn panic_without_end(settings: &Settings) -> Result<String, String> {
+    let ended = alone(settings, "return", Some("console=ttyS0 reboot=k"), STANDS_S)?;
+    let message = ended.message();
+    let is_said = message.contains("Kernel panic") && message.contains("no panic=SECONDS");
+    match ended.code {
+        Some(4) if is_said => Ok(format!("ended after {:.1} s", ended.took.as_secs_f64())),
+        code => Err(format!("exit status {code:?}: {message}")),
+    }
+}
+
+/// A machine that says nothing more is told so, with its last line.
+pub fn silent_machine(settings: &Settings) -> Result<String, String> {
+    let ended = alone(settings, "silence", None, STANDS_S)?;
+    let (message, evidence) = (ended.message(), &ended.json["error"]["evidence"]);
+    let last = evidence["last"].as_str().unwrap_or_default();
+    let is_said = message.contains("has said nothing for") && last.contains("silence");
+    match (ended.code, evidence["silentS"].as_u64()) {
+        (Some(4), Some(silent_s)) if is_said && silent_s > 0 => Ok(format!("{silent_s} s")),
+        (code, _) => Err(format!("exit status {code:?}: {message}")),
+    }
+}
+
+fn alone(
+    settings: &Settings,
+    how: &str,
+    cmdline: Option<&str>,
+    seconds: &'static str,
+) -> Result<Ended, String> {
+    let image = image_of(settings, how, cmdline)?;
+    Boot::of(settings, &settings.dir(), &image).with(&["--no-host"]).within(seconds).ends()
+}
+
+/// The image of the run with another first process.
+fn image_of(settings: &Settings, how: &str, cmdline: Option<&str>) -> Result<PathBuf, String> {
+    let init = settings.init.as_ref().ok_or("--init is not given")?;
+    let mut parts = image::parts(settings)?;
+    let mut files = Archive::new();
+    files.file("init", 0o755, std::fs::read(init).map_err(text)?).map_err(text)?;
+    files.file("how", 0o644, how.as_bytes().to_vec()).map_err(text)?;
+    parts.ramdisks[1] = files.to_bytes();
+    if let Some(cmdline) = cmdline {
+        parts.cmdline = cmdline.to_owned();
+    }
+    image::write(settings, &format!("first-{how}-{}.eif", cmdline.is_some()), parts)
+}
