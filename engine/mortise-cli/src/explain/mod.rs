@@ -199,6 +199,12 @@ mod tests {
         }
     }
 
+    #[test]
+    fn name_of_an_error_and_of_a_stop_gives_both() {
+        let kinds: Vec<_> = find("FAULT").iter().map(Entry::kind).collect();
+        assert_eq!(kinds, ["error", "stop of the enclave"]);
+    }
+
     /// Goal: whatever `health` can name has an explanation.
     #[test]
     fn every_fault_of_health_is_explained() {
