@@ -296,8 +296,8 @@ const RULES: &[Rule] = &[
     ),
 ];
 
-/// What one holder may do by one grant that no Deny takes back; that a Deny alone stands against a
-/// second grant of kms:Decrypt is to be known.
+/// What one holder may do by one grant that no Deny takes back. A second grant of kms:Decrypt that a
+/// Deny alone stands against is no opening yet, and one edit away from it.
 fn uses(
     policy: &PolicyDocument,
     grant: &Statement,
@@ -323,7 +323,7 @@ fn uses(
             findings.insert(finding(severity(policy, rule, grant, holder), rule.name, text));
         } else if rule.name == RULES[0].name {
             let text = format!("{text}, but for a Deny: take the grant out");
-            findings.insert(finding(Severity::Note, "held-by-deny", text));
+            findings.insert(finding(Severity::Warning, "held-by-deny", text));
         }
     }
 }
