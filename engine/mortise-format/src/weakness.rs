@@ -10,8 +10,6 @@ use core::fmt;
 /// Why the documents of a security module prove nothing, and what its engine promises binds
 /// nobody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "json", serde(rename_all = "camelCase"))]
 pub enum Weakness {
     /// An enclave in debug mode: its registers are zero, and its operator can read it.
     Debug,
