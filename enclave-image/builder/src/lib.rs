@@ -4,7 +4,8 @@
 //! the two ramdisks of a Mortise image with [`cpio`]; [`eif`] writes and strictly reads the file
 //! (EIF version 4, `specs/image.md`); [`measure`] computes the registers that the hypervisor will
 //! measure; [`sign`] adds the signature that register 8 comes from; [`describe`] and [`diff`] say
-//! what is inside, and where two images part. [`elf`], [`kernel`] and [`cmdline`] look at what is put in.
+//! what is inside, and where two images part. [`elf`], [`kernel`] and [`cmdline`] look at what is
+//! put in.
 //!
 //! What it does not do: read files, run a compiler, look at a clock or at the machine that it runs
 //! on. It is host-side tooling: the measured binary never links it.

@@ -89,8 +89,13 @@ pub fn halted_kernel(settings: &Settings) -> Result<String, String> {
     let boot = Boot::of(settings, &settings.dir(), &image).within(HALTED_S);
     let ended = boot.with(&["--no-host"]).ends()?;
     within(&ended)?;
+    let message = ended.message();
+    let is_told = message.contains("said") && message.contains("next: ");
     match ended.code {
-        Some(NOT_READY) => Ok(format!("ended after {:.1} s", ended.took.as_secs_f64())),
+        Some(NOT_READY) if is_told => {
+            let first = message.split("; the last").next().unwrap_or_default();
+            Ok(format!("after {:.1} s: {first}", ended.took.as_secs_f64()))
+        }
         code => Err(format!("exit status {code:?}: {}", ended.message())),
     }
 }

@@ -82,10 +82,7 @@ pub fn jumping_module(settings: &Settings) -> Result<String, String> {
     jumps.never_early(&booted, JUMP_S)?;
     jumps.agree(&booted, JUMP_S)?;
     jumps.jump(0)?;
-    sleep(ANCHOR);
-    // Still the time that was given, counted on: never back.
-    jumps.agree(&booted, JUMP_S)?;
-    let last = jumps.now_ms(&booted)?;
+    let last = jumps.last_ms(&booted)?;
     let ended = booted.ends_by("CLOCK", Duration::from_secs(STALE_S))?;
     let again = jumps.boot(settings)?;
     let now = jumps.now_ms(&again)?;
@@ -167,6 +164,24 @@ impl Jumps {
     fn now_ms(&self, booted: &Booted) -> Result<u64, String> {
         let promised = run(locks::commit(&vsock(booted)?, 1))?;
         Ok(promised.newest.statement.time.saturating_mul(1000))
+    }
+
+    /// The time of the last lock that is granted before there is no time any more; that none goes
+    /// back.
+    fn last_ms(&self, booted: &Booted) -> Result<u64, String> {
+        let end = Instant::now() + Duration::from_secs(STALE_S);
+        let mut last = self.now_ms(booted)?;
+        while Instant::now() < end {
+            sleep(Duration::from_secs(3));
+            match self.now_ms(booted) {
+                Ok(now) if now < last => {
+                    return Err(format!("the engine's time went back, from {last} to {now}"));
+                }
+                Ok(now) => last = now,
+                Err(_) => return Ok(last),
+            }
+        }
+        Err("locks are granted for longer than a time lasts without the module".into())
     }
 
     /// That the engine's time comes to be the module's within two documents; gives how far they are

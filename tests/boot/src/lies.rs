@@ -79,16 +79,24 @@ pub fn store_that_answers_another_question(settings: &Settings) -> Result<String
     store(settings, "kind", Lie::WrongKind, GARBAGE)
 }
 
-/// An honest store, and nobody behind credentials and key service who says a word.
-pub fn silent_key_service(settings: &Settings) -> Result<String, String> {
-    let expected = ("KEY_SERVICE_UNAVAILABLE", 75, 200);
-    key_service(settings, "kms-silent", Lie::Silence, expected)
+/// An honest store, and nobody who says a word where the credentials are.
+pub fn silent_credentials(settings: &Settings) -> Result<String, String> {
+    key_service(settings, "credentials-silent", (CREDENTIALS, Lie::Silence))
 }
 
 /// The same with noise.
-pub fn noisy_key_service(settings: &Settings) -> Result<String, String> {
-    let expected = ("KEY_SERVICE_UNAVAILABLE", 75, 200);
-    key_service(settings, "kms-noise", Lie::Noise, expected)
+pub fn noisy_credentials(settings: &Settings) -> Result<String, String> {
+    key_service(settings, "credentials-noise", (CREDENTIALS, Lie::Noise))
+}
+
+/// Honest store and credentials, and nobody behind the relay who says a word.
+pub fn silent_relay(settings: &Settings) -> Result<String, String> {
+    key_service(settings, "relay-silent", (RELAY, Lie::Silence))
+}
+
+/// The same with noise.
+pub fn noisy_relay(settings: &Settings) -> Result<String, String> {
+    key_service(settings, "relay-noise", (RELAY, Lie::Noise))
 }
 
 fn store(
@@ -104,19 +112,14 @@ fn store(
     said
 }
 
-fn key_service(
-    settings: &Settings,
-    name: &str,
-    lie: Lie,
-    expected: (&str, u64, u64),
-) -> Result<String, String> {
+fn key_service(settings: &Settings, name: &str, lie: (u32, Lie)) -> Result<String, String> {
     let dir = folder(settings, name)?;
-    let liar = Liar::start(&dir, &[(CREDENTIALS, lie), (RELAY, lie)]);
+    let liar = Liar::start(&dir, &[lie]);
     let host = thread::spawn({
-        let (mortise, dir) = (settings.mortise.clone(), dir.clone());
-        move || Host::start(&mortise, &dir)
+        let (settings, dir) = (settings.clone(), dir.clone());
+        move || Host::start(&settings, &dir, lie.0 == RELAY)
     });
-    let said = ended(settings, &dir, expected);
+    let said = ended(settings, &dir, ("KEY_SERVICE_UNAVAILABLE", 75, 200));
     liar.stop();
     let host = host.join().map_err(|_| "the thread of the host panicked")?;
     host?.stop();
@@ -271,22 +274,30 @@ fn answer(lie: Lie, heard: &[u8]) -> Vec<u8> {
     }
 }
 
-/// An honest store alone, as `mortise image boot` would start it.
+/// An honest store, as `mortise image boot` would start it.
 struct Host(Child);
 
 impl Host {
-    fn start(mortise: &Path, dir: &Path) -> Result<Self, String> {
+    /// With the credentials of the run, where nobody lies about them.
+    fn start(settings: &Settings, dir: &Path, has_credentials: bool) -> Result<Self, String> {
         if !has_machine(&dir.join("run")) {
             return Err("no machine was started".into());
         }
         let at = |port: u32| format!("hybrid:{}:{port}", dir.join("run/vsock").display());
-        let child = Command::new(mortise)
+        let mut command = Command::new(&settings.mortise);
+        command
             .args(["dev-host", "--http", "0", "--log", "warn", "--data-dir"])
             .arg(dir.join("store"))
-            .args(["--listen-store", &at(STORE), "--engine", &at(5000)])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .spawn();
+            .args(["--listen-store", &at(STORE), "--engine", &at(5000)]);
+        if has_credentials {
+            let file = settings.dir().join("kms/credentials-enclave.json");
+            // Its own relay is where nobody asks.
+            command
+                .args(["--listen-kms", &at(RELAY + 1), "--kms", "127.0.0.1:9"])
+                .args(["--listen-credentials", &at(CREDENTIALS), "--credentials"])
+                .arg(format!("file={}", file.display()));
+        }
+        let child = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn();
         Ok(Self(child.map_err(text)?))
     }
 

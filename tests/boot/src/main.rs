@@ -144,7 +144,7 @@ const BAD: [Named; 14] = [
 ];
 
 /// A parent that answers late or garbage: minutes of waiting, the longest first.
-const WAITING: [Named; 9] = [
+const WAITING: [Named; 11] = [
     ("store_that_answers_noise_is_named_and_ends", lies::noisy_store),
     ("store_of_another_protocol_is_named_and_ends", lies::store_of_another_protocol),
     ("store_whose_answers_have_no_content_is_named_and_ends", lies::store_of_garbage),
@@ -152,8 +152,10 @@ const WAITING: [Named; 9] = [
     ("store_that_is_silent_is_named_and_ends", lies::silent_store),
     ("store_that_trickles_is_named_and_ends", lies::trickling_store),
     ("store_that_hangs_up_is_named_and_ends", lies::store_that_hangs_up),
-    ("key_service_that_is_silent_is_named_and_ends", lies::silent_key_service),
-    ("key_service_that_answers_noise_is_named_and_ends", lies::noisy_key_service),
+    ("silent_credentials_are_named_and_end_the_start", lies::silent_credentials),
+    ("credentials_that_are_noise_are_named_and_end_the_start", lies::noisy_credentials),
+    ("silent_key_service_is_named_and_ends_the_start", lies::silent_relay),
+    ("key_service_that_answers_noise_is_named", lies::noisy_relay),
 ];
 
 /// Clocks that jump, and a host that hangs.
