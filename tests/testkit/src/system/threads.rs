@@ -5,12 +5,14 @@ use mortise_engine::attest::Attestation;
 use mortise_engine::keyring::Identity;
 use mortise_engine::ports::{AppKeys, Vault, Witnesses};
 use mortise_engine::server::{self, Config, EngineError, Observer, Ports};
-use mortise_host::Host;
+use mortise_host::store::OpenError;
+use mortise_host::{Host, HostError};
 use mortise_sim::{FileVault, SystemClock, SystemEntropy};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 /// A host with a runtime of its own.
@@ -32,7 +34,7 @@ impl HostThread {
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.expect("a runtime can be made").block_on(async move {
-                let host = Host::start(config).await.expect("the host starts");
+                let host = started(config).await.expect("the host starts");
                 tell.send(host.http_address()).expect("the test waits for it");
                 let _ = stopped.await;
                 host.stop().await;
@@ -53,6 +55,23 @@ impl HostThread {
         let _ = self.thread.join();
     }
 }
+
+/// Starts a host. A process that another test starts holds every lock of this one between its fork
+/// and its exec, a folder's too that was just given back: so that one is waited for.
+async fn started(config: mortise_host::Config) -> Result<Host, HostError> {
+    let until = Instant::now() + LOCK_WAIT_MAX;
+    loop {
+        match Host::start(config.clone()).await {
+            Err(HostError::Store(OpenError::InUse { .. })) if Instant::now() < until => {
+                tokio::time::sleep(LOCK_LOOK_EVERY).await;
+            }
+            started => return started,
+        }
+    }
+}
+
+const LOCK_WAIT_MAX: Duration = Duration::from_secs(5);
+const LOCK_LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// The keys of an engine, and what proves them.
 #[derive(Clone)]
