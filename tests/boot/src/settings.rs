@@ -32,6 +32,9 @@ pub struct Settings {
     /// Only the cases that others build on, and those with this in their names.
     #[arg(long, value_name = "WORD")]
     pub only: Option<String>,
+    /// A second try of a case: its files have other names.
+    #[arg(skip)]
+    pub is_again: bool,
 }
 
 impl Settings {
@@ -53,6 +56,9 @@ impl Settings {
 
     /// Another image, or folder, of the run.
     pub fn file(&self, name: &str) -> PathBuf {
-        self.work.join(name)
+        match self.is_again {
+            true => self.work.join(format!("2-{name}")),
+            false => self.work.join(name),
+        }
     }
 }
