@@ -296,8 +296,8 @@ const RULES: &[Rule] = &[
     ),
 ];
 
-/// What one holder may do by one grant that no Deny takes back. A second grant of kms:Decrypt that a
-/// Deny alone stands against is no opening yet, and one edit away from it.
+/// What one holder may do by one grant that no Deny takes back. A second grant of kms:Decrypt that
+/// a Deny alone stands against is no opening yet, and one edit away from it.
 fn uses(
     policy: &PolicyDocument,
     grant: &Statement,
