@@ -38,8 +38,6 @@ struct Run {
     settings: Settings,
     begun: Instant,
     failed: AtomicU32,
-    /// Cases that held at their second try alone.
-    again: AtomicU32,
 }
 
 /// From one start of a machine beside others to the next: a boot takes a processor for so long, and
@@ -52,21 +50,12 @@ fn main() -> ExitCode {
         eprintln!("{}: {error}", settings.work.display());
         return ExitCode::FAILURE;
     }
-    let run = Run {
-        settings,
-        begun: Instant::now(),
-        failed: AtomicU32::new(0),
-        again: AtomicU32::new(0),
-    };
+    let run = Run { settings, begun: Instant::now(), failed: AtomicU32::new(0) };
     // A machine that never served makes the cases after it say nothing new.
     if run.serving() && !run.settings.short {
         run.bad();
     }
     let took = run.begun.elapsed().as_secs();
-    match run.again.load(Ordering::Relaxed) {
-        0 => {}
-        again => println!("boot: {again} cases held at the second try alone (specs/testing.md)"),
-    }
     match run.failed.load(Ordering::Relaxed) {
         0 => {
             println!("boot: every case held, {took} s");
@@ -85,15 +74,8 @@ impl Run {
         if !self.settings.is_wanted(name) {
             return true;
         }
-        let mut begun = Instant::now();
-        let mut outcome = case(&self.settings);
-        if let Err(why) = &outcome {
-            // The emulator's vsock device stalls now and then; a fault of ours does it twice.
-            println!("AGAIN {name} ({:.1} s): {why}", begun.elapsed().as_secs_f64());
-            begun = Instant::now();
-            outcome = case(&Settings { is_again: true, ..self.settings.clone() });
-            self.again.fetch_add(u32::from(outcome.is_ok()), Ordering::Relaxed);
-        }
+        let begun = Instant::now();
+        let outcome = case(&self.settings);
         let took = begun.elapsed().as_secs_f64();
         match outcome {
             Ok(found) => println!("ok   {name} ({took:.1} s){}{found}", dash(&found)),

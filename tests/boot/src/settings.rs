@@ -32,9 +32,6 @@ pub struct Settings {
     /// Only the cases that others build on, and those with this in their names.
     #[arg(long, value_name = "WORD")]
     pub only: Option<String>,
-    /// A second try of a case: its files have other names.
-    #[arg(skip)]
-    pub is_again: bool,
 }
 
 impl Settings {
@@ -56,9 +53,6 @@ impl Settings {
 
     /// Another image, or folder, of the run.
     pub fn file(&self, name: &str) -> PathBuf {
-        match self.is_again {
-            true => self.work.join(format!("2-{name}")),
-            false => self.work.join(name),
-        }
+        self.work.join(name)
     }
 }
