@@ -199,6 +199,30 @@ fn record_has_the_names_of_the_published_schema() {
     assert_fits(&record["inputs"]["modules"][0], &schema["$defs"]["file"], &[]);
 }
 
+/// Goal: nobody publishes half an entry, or one whose files were changed afterwards.
+#[test]
+fn each_published_entry_is_of_a_commit_and_has_the_files_that_it_names() {
+    let releases = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../enclave-image/releases");
+    let schema = std::fs::read(releases.join("release.schema.json")).unwrap();
+    let schema: Value = serde_json::from_slice(&schema).unwrap();
+    let folders = std::fs::read_dir(&releases).unwrap().map(|entry| entry.unwrap().path());
+    let entries: Vec<_> = folders.filter(|path| path.is_dir()).collect();
+    assert!(!entries.is_empty());
+    for entry in entries {
+        let record = std::fs::read(entry.join("measurements.json")).unwrap();
+        let record: Value = serde_json::from_slice(&record).unwrap();
+        assert_fits(&record, &schema, &[]);
+        assert_fits(&record["source"], &schema["properties"]["source"], &[]);
+        assert_eq!(record["isDevelopment"], false, "{entry:?}");
+        assert_eq!(record["source"]["isChanged"], false, "{entry:?}");
+        for (input, name) in [("config", "enclave.toml"), ("genesis", "genesis.json")] {
+            let content = std::fs::read(entry.join(name)).unwrap();
+            let digest = &record["inputs"][input]["digest"];
+            assert_eq!(*digest, mortise_image::measure::digest(&content), "{entry:?} {name}");
+        }
+    }
+}
+
 #[test]
 fn changed_input_is_found_by_diff_with_exit_1() {
     let workshop = Workshop::new();
