@@ -28,6 +28,13 @@ pub struct Stream {
     inner: Inner,
 }
 
+/// Most bytes of one write to a vsock. Linux makes a packet of a write; since "vsock/virtio: Allocate
+/// nonlinear SKBs for handling large transmit buffers" (6.17, and stable kernels that took it over)
+/// one of more than 32 KiB lies in several pieces of memory, and devices that read no more than the
+/// first drop it without a word (rust-vmm's virtio-vsock up to 0.12, and with it
+/// vhost-device-vsock). 28 KiB leave room for the packet's header and the kernel's.
+const VSOCK_WRITE_MAX: usize = 28 * 1024;
+
 #[derive(Debug)]
 enum Inner {
     Unix(UnixStream),
@@ -83,7 +90,7 @@ impl AsyncWrite for Stream {
     ) -> Poll<io::Result<usize>> {
         match &mut self.inner {
             Inner::Unix(s) => Pin::new(s).poll_write(cx, buf),
-            Inner::Vsock(s) => Pin::new(s).poll_write(cx, buf),
+            Inner::Vsock(s) => Pin::new(s).poll_write(cx, one_packet(buf)),
         }
     }
 
@@ -98,6 +105,31 @@ impl AsyncWrite for Stream {
         match &mut self.inner {
             Inner::Unix(s) => Pin::new(s).poll_shutdown(cx),
             Inner::Vsock(s) => Pin::new(s).poll_shutdown(cx),
+        }
+    }
+}
+
+/// What of it goes into one packet of a vsock; the rest is another write's.
+fn one_packet(bytes: &[u8]) -> &[u8] {
+    bytes.get(..VSOCK_WRITE_MAX).unwrap_or(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{VSOCK_WRITE_MAX, one_packet};
+
+    #[test]
+    fn many_bytes_go_in_packets_that_lie_in_one_piece() {
+        for length in [0, 1, VSOCK_WRITE_MAX, VSOCK_WRITE_MAX + 1, 1024 * 1024] {
+            let bytes: Vec<u8> = (0..length).map(|n| n.to_le_bytes()[0]).collect();
+            let (mut rest, mut sent) = (bytes.as_slice(), Vec::new());
+            while !rest.is_empty() {
+                let packet = one_packet(rest);
+                assert!((1..32 * 1024 - 1024).contains(&packet.len()));
+                sent.extend_from_slice(packet);
+                rest = &rest[packet.len()..];
+            }
+            assert_eq!(sent, bytes);
         }
     }
 }

@@ -5,10 +5,12 @@ use crate::locks::{self, Promised};
 use crate::settings::Settings;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use mortise_client::{Client, Endpoint};
+use mortise_client::{Client, Endpoint, Signer};
+use mortise_format::limits::APP_TEXT_BYTES_MAX;
+use mortise_format::wire::params::PlainText;
 use serde_json::Value;
 use std::future::Future;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 /// Locks that are looked at one by one after the replay.
 const SAMPLE: usize = 32;
@@ -28,6 +30,7 @@ pub fn life(settings: &Settings) -> Result<String, String> {
     measured(&first)?;
     refused(settings, &first)?;
     run(locks::binds_nobody(&gateway(&first)?))?;
+    run(long_text(&first))?;
     let begun = Instant::now();
     let promised = run(locks::commit(&gateway(&first)?, settings.locks))?;
     let per_s = f64::from(settings.locks) / begun.elapsed().as_secs_f64();
@@ -88,6 +91,21 @@ fn refused(settings: &Settings, booted: &Booted) -> Result<(), String> {
     match code {
         Some(1) => Ok(()),
         code => Err(format!("its document is not refused: exit status {code:?}, {json:#} {said}")),
+    }
+}
+
+/// What is much longer than a packet gets in and out whole: the longest text, there and back.
+async fn long_text(booted: &Booted) -> Result<(), String> {
+    let owner = Signer::random();
+    let client = Client::new(vsock(booted)?);
+    let words = "a".repeat(APP_TEXT_BYTES_MAX);
+    let plain = PlainText::new(words.clone()).ok_or("the text is too long")?;
+    let sealed = client.kms_encrypt(plain, owner.address()).await.map_err(text)?;
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_err(text)?;
+    let opened = client.kms_decrypt(&owner, sealed, now.as_secs() + 60).await.map_err(text)?;
+    match opened.text.as_ref() == Some(&words) {
+        true => Ok(()),
+        false => Err("the longest text came back as another".into()),
     }
 }
 
