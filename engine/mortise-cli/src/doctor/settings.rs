@@ -42,6 +42,8 @@ pub(super) struct Settings {
     pub key_policy: String,
     /// The folder of the log.
     pub data_folder: String,
+    /// More flags of the host.
+    pub host_flags: String,
 }
 
 impl Settings {
@@ -61,6 +63,7 @@ impl Settings {
             measurements: values.text("MORTISE_MEASUREMENTS", "/etc/mortise/measurements.json"),
             key_policy: values.text("MORTISE_KEY_POLICY", "/etc/mortise/key-policy.json"),
             data_folder: values.text("MORTISE_DATA_DIR", DATA_FOLDER),
+            host_flags: values.text("MORTISE_HOST_ARGS", ""),
             found: text.map(drop),
             odd_lines: values.odd_lines,
             odd_values: values.odd_values,
@@ -75,6 +78,11 @@ impl Settings {
     /// Where the gateway is.
     pub fn gateway(&self) -> String {
         format!("127.0.0.1:{}", self.proxy_port)
+    }
+
+    /// Whether the host has a way to witnesses.
+    pub fn has_witness(&self) -> bool {
+        self.host_flags.contains("--witness")
     }
 
     /// The key service of the region.

@@ -62,8 +62,12 @@ checks! {
         "the engine behind the gateway is not ready";
     "proxy.store", "who listens at vsock port 5001",
         "the enclave finds no log store";
+    "proxy.diagnostics", "who listens at vsock port 5002",
+        "nobody hears why the enclave stops";
     "proxy.credentials", "who listens at vsock port 5003",
         "the enclave finds no credentials";
+    "proxy.witness", "who listens at vsock port 5004, where the host has witnesses",
+        "an engine with witnesses answers nothing";
     "proxy.kms", "who listens at vsock port 8000",
         "the enclave finds no way to the key service";
     "kms.endpoint", "a connection to the key service",

@@ -61,7 +61,7 @@ fn healthy_parent_has_no_failure_and_no_warning() {
     let machine = Recorded::healthy();
     expect("healthy", &machine, &[]);
     let report = examine(&machine);
-    assert_eq!((report.count(Status::Warn), report.count(Status::Skip)), (0, 1));
+    assert_eq!((report.count(Status::Warn), report.count(Status::Skip)), (0, 2));
 }
 
 #[test]
@@ -190,11 +190,29 @@ fn debug_mode_stands_first_also_when_only_the_engine_says_it() {
 }
 
 #[test]
+fn witnesses_without_a_way_fail_and_unheard_diagnostics_warn() {
+    let mut machine = Recorded::healthy();
+    machine.command(
+        "ss --vsock --listening --numeric --no-header",
+        "v_str LISTEN 0 0 *:5001 *:*\nv_str LISTEN 0 0 *:5003 *:*\nv_str LISTEN 0 0 *:8000 *:*\n",
+    );
+    let witness = "MORTISE_HOST_ARGS=--witness \"w+1234+AQ== http://127.0.0.1:9100/w\"\n";
+    machine.file("/etc/mortise/mortise.env", &format!("AWS_REGION=eu-west-1\n{witness}"));
+    let report = examine(&machine);
+    advice_is_unique(&report);
+    let of = |id| report.findings.iter().find(|found| found.id == id).unwrap();
+    assert_eq!(of("proxy.witness").status, Status::Fail);
+    assert!(of("proxy.witness").saw.contains("5004"));
+    assert_eq!(of("proxy.diagnostics").status, Status::Warn);
+    assert_eq!(of("proxy.store").status, Status::Ok);
+}
+
+#[test]
 fn proxy_failure_shows_the_port_the_way_and_what_the_host_counted() {
     let mut machine = Recorded::healthy();
     machine.command(
         "ss --vsock --listening --numeric --no-header",
-        "v_str LISTEN 0 0 *:5001 *:*\nv_str LISTEN 0 0 *:5003 *:*\n",
+        "v_str LISTEN 0 0 *:5001 *:*\nv_str LISTEN 0 0 *:5002 *:*\nv_str LISTEN 0 0 *:5003 *:*\n",
     );
     machine.tcp.insert("kms.eu-west-1.amazonaws.com:443".into(), Err(Trouble::TimedOut));
     machine.answer(

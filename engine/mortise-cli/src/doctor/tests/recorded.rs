@@ -117,7 +117,7 @@ impl Recorded {
             self.command(&format!("systemctl is-active {unit}.service"), "active\n");
         }
         self.enclave(OUR_ENCLAVE, "ab");
-        let ports = [5001, 5003, 8000].map(|port| format!("v_str LISTEN 0 0 *:{port} *:*\n"));
+        let ports = [5001, 5002, 5003, 8000].map(|port| format!("v_str LISTEN 0 0 *:{port} *:*\n"));
         self.command("ss --vsock --listening --numeric --no-header", &ports.concat());
         self.command("chronyc -c tracking", TRACKING);
         self.command(
