@@ -28,8 +28,8 @@ pub struct Stream {
     inner: Inner,
 }
 
-/// Most bytes of one write to a vsock. Linux makes a packet of a write; since "vsock/virtio: Allocate
-/// nonlinear SKBs for handling large transmit buffers" (6.17, and stable kernels that took it over)
+/// Most bytes of one write to a vsock. Linux makes a packet of a write; since "vsock/virtio:
+/// Allocate nonlinear SKBs for handling large transmit buffers" (6.17, and stable kernels with it)
 /// one of more than 32 KiB lies in several pieces of memory, and devices that read no more than the
 /// first drop it without a word (rust-vmm's virtio-vsock up to 0.12, and with it
 /// vhost-device-vsock). 28 KiB leave room for the packet's header and the kernel's.

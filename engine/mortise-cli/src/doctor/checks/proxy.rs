@@ -1,4 +1,5 @@
-//! The enclave's ways out: store, diagnostics, credentials, witnesses, key service. "Proxy failure".
+//! The enclave's ways out: store, diagnostics, credentials, witnesses, key service; "proxy
+//! failure".
 
 use super::super::facts::Facts;
 use super::super::machine::{HttpAsk, Machine, Trouble};
