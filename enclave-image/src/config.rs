@@ -22,7 +22,7 @@
 //! ```
 
 use mortise_nitro::kms::{self, ArnError, KeyArn, KmsConfig, RootsError, TrustRoots};
-use mortise_transport::{Address, VSOCK_CID_ANY};
+use mortise_transport::{Address, VSOCK_CID_ANY, ports};
 use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -154,13 +154,13 @@ struct Ports {
 impl Default for Ports {
     fn default() -> Self {
         Self {
-            listen: 5000,
-            store: 5001,
-            diagnostics: 5002,
-            credentials: 5003,
-            witness: 5004,
-            kms: 8000,
-            heartbeat: 9000,
+            listen: ports::REQUESTS,
+            store: ports::STORE,
+            diagnostics: ports::DIAGNOSTICS,
+            credentials: ports::CREDENTIALS,
+            witness: ports::WITNESS,
+            kms: ports::RELAY,
+            heartbeat: ports::HEARTBEAT,
         }
     }
 }

@@ -16,6 +16,7 @@ mod address;
 mod hybrid;
 mod listener;
 mod message;
+pub mod ports;
 mod stream;
 
 pub use address::{Address, AddressError, VSOCK_CID_ANY};

@@ -9,16 +9,8 @@
 //! ```
 
 use clap::Args;
-use mortise_transport::{Address, VSOCK_CID_ANY};
+use mortise_transport::{Address, VSOCK_CID_ANY, ports};
 use std::path::PathBuf;
-
-const REQUESTS_PORT: u32 = 5000;
-const STORE_PORT: u32 = 5001;
-const DIAGNOSTICS_PORT: u32 = 5002;
-const CREDENTIALS_PORT: u32 = 5003;
-const WITNESS_PORT: u32 = 5004;
-const RELAY_PORT: u32 = 8000;
-const HEARTBEAT_PORT: u32 = 9000;
 
 /// Where the enclave is met. ADDR is unix:PATH, vsock:CID:PORT or hybrid:PATH:PORT.
 #[derive(Debug, Default, Args)]
@@ -36,7 +28,7 @@ pub struct Places {
     #[arg(long, env = "ENCLAVE_CID", default_value_t = 16)]
     enclave_cid: u32,
     /// The enclave's port for requests.
-    #[arg(long, env = "ENCLAVE_PORT", default_value_t = REQUESTS_PORT)]
+    #[arg(long, env = "ENCLAVE_PORT", default_value_t = ports::REQUESTS)]
     enclave_port: u32,
     /// Where the enclave reaches the store [default: vsock:any:5001].
     #[arg(long, value_name = "ADDR")]
@@ -70,34 +62,34 @@ impl Places {
 
     /// Where it reaches the store.
     pub fn store(&self) -> Address {
-        self.at(self.listen_store.as_ref(), STORE_PORT)
+        self.at(self.listen_store.as_ref(), ports::STORE)
     }
 
     /// Where it says what it does, if anywhere.
     pub fn diagnostics(&self) -> Option<Address> {
         let is_vsock = !matches!(self.store(), Address::Unix(_));
         let is_wanted = self.listen_diagnostics.is_some() || is_vsock;
-        is_wanted.then(|| self.at(self.listen_diagnostics.as_ref(), DIAGNOSTICS_PORT))
+        is_wanted.then(|| self.at(self.listen_diagnostics.as_ref(), ports::DIAGNOSTICS))
     }
 
     /// Where it gets credentials.
     pub fn credentials(&self) -> Address {
-        self.at(self.listen_credentials.as_ref(), CREDENTIALS_PORT)
+        self.at(self.listen_credentials.as_ref(), ports::CREDENTIALS)
     }
 
     /// Where it hands requests to witnesses over.
     pub fn witness(&self) -> Address {
-        self.at(self.listen_witness.as_ref(), WITNESS_PORT)
+        self.at(self.listen_witness.as_ref(), ports::WITNESS)
     }
 
     /// Where it reaches the relay.
     pub fn relay(&self) -> Address {
-        self.at(self.listen_kms.as_ref(), RELAY_PORT)
+        self.at(self.listen_kms.as_ref(), ports::RELAY)
     }
 
     /// Where its init's heartbeat is answered, if anywhere.
     pub fn heartbeat(&self) -> Option<Address> {
-        self.listen_heartbeat.clone().or_else(|| self.hybrid(HEARTBEAT_PORT))
+        self.listen_heartbeat.clone().or_else(|| self.hybrid(ports::HEARTBEAT))
     }
 
     fn at(&self, named: Option<&Address>, port: u32) -> Address {

@@ -1,7 +1,7 @@
 //! How this parent is set up: the environment file of the units, with their defaults.
 
 use super::machine::{Machine, Trouble};
-use mortise_transport::Address;
+use mortise_transport::{Address, ports};
 use std::collections::BTreeMap;
 
 /// What `enclave-image/deploy` installs it as.
@@ -54,7 +54,7 @@ impl Settings {
         Self {
             enclave_name: values.text("MORTISE_ENCLAVE_NAME", "mortise"),
             enclave_cid: values.number("ENCLAVE_CID", 16),
-            enclave_port: values.number("ENCLAVE_PORT", 5000),
+            enclave_port: values.number("ENCLAVE_PORT", ports::REQUESTS),
             proxy_port: values.number("PROXY_PORT", 8080),
             region: values.text("AWS_REGION", ""),
             image: values.text("MORTISE_EIF", IMAGE),

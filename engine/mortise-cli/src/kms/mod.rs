@@ -20,6 +20,7 @@ use mortise_format::limits::APP_TEXT_BYTES_MAX;
 use mortise_format::wire::Base64;
 use mortise_format::wire::params::PlainText;
 use mortise_format::wire::results::KmsEncrypted;
+use mortise_transport::ports;
 use std::io::Read as _;
 use std::path::PathBuf;
 use way::Way;
@@ -56,7 +57,7 @@ struct FormArgs {
     cid: Option<u32>,
 
     /// Its request port.
-    #[arg(long, global = true, default_value_t = 5000)]
+    #[arg(long, global = true, default_value_t = ports::REQUESTS)]
     port: u32,
 
     /// Credentials for this one request, as the instance metadata service writes them (plain form).

@@ -4,31 +4,38 @@
 use super::super::facts::Facts;
 use super::super::machine::{HttpAsk, Machine, Trouble};
 use super::super::report::Finding;
+use mortise_transport::ports;
 
 /// Ports at which the parent listens for the enclave.
 const PORTS: [(&str, u32, &str); 5] = [
-    ("proxy.store", 5001, "the engine keeps its log through it, and stops without it"),
-    ("proxy.diagnostics", 5002, "the enclave says there why it stops; nobody hears it"),
-    ("proxy.credentials", 5003, "the engine gets its credentials for the key service through it"),
+    ("proxy.store", ports::STORE, "the engine keeps its log through it, and stops without it"),
+    (
+        "proxy.diagnostics",
+        ports::DIAGNOSTICS,
+        "the enclave says there why it stops; nobody hears it",
+    ),
+    (
+        "proxy.credentials",
+        ports::CREDENTIALS,
+        "the engine gets its credentials for the key service through it",
+    ),
     (
         "proxy.witness",
-        WITNESS,
+        ports::WITNESS,
         "an engine with witnesses answers after they cosigned, and reaches them through it",
     ),
     (
         "proxy.kms",
-        8000,
+        ports::RELAY,
         "the engine reaches the key service through it and cannot open its keys without",
     ),
 ];
-/// Where it hands requests to witnesses over.
-const WITNESS: u32 = 5004;
 
 pub(super) fn check(machine: &dyn Machine, facts: &Facts) -> Vec<Finding> {
     let listening = machine.run("ss", &["--vsock", "--listening", "--numeric", "--no-header"]);
     let text = listening.map(|ran| ran.stdout);
     let ports = PORTS.iter().map(|(id, port, why)| match &text {
-        _ if *port == WITNESS && !facts.settings.has_witness() => {
+        _ if *port == ports::WITNESS && !facts.settings.has_witness() => {
             Finding::skip(id, "MORTISE_HOST_ARGS has no --witness: right for a genesis without")
         }
         Ok(text) => listens(text, id, *port, why, facts),
@@ -46,7 +53,7 @@ fn listens(text: &str, id: &'static str, port: u32, why: &str, facts: &Facts) ->
     }
     let saw = format!("nobody listens at vsock port {port}");
     let again = "sudo systemctl restart mortise-host.service";
-    if port == 5002 {
+    if port == ports::DIAGNOSTICS {
         // The engine serves without it.
         let flag = "MORTISE_HOST_ARGS in /etc/mortise/mortise.env: --listen-diagnostics elsewhere?";
         return Finding::warn(id, saw, why, &[again, flag]);
@@ -54,13 +61,15 @@ fn listens(text: &str, id: &'static str, port: u32, why: &str, facts: &Facts) ->
     let found = Finding::fail(id, saw, why, &[again]);
     let region = if facts.settings.region.is_empty() { "REGION" } else { &facts.settings.region };
     match port {
-        8000 => found
+        ports::RELAY => found
             .then("sudoedit /etc/mortise/mortise.env   (AWS_REGION: without it there is no relay)")
             .then(format!("or Amazon's: vsock-proxy 8000 kms.{region}.amazonaws.com 443")),
-        5003 => found.then(
+        ports::CREDENTIALS => found.then(
             "sudoedit /etc/mortise/mortise.env   (AWS_REGION: without it nobody fetches them)",
         ),
-        WITNESS => found.then("journalctl -u mortise-host.service -n 50   (a witness's line?)"),
+        ports::WITNESS => {
+            found.then("journalctl -u mortise-host.service -n 50   (a witness's line?)")
+        }
         _ => found.then("journalctl -u mortise-host.service -n 50   (a lock, a bad log, a port?)"),
     }
 }

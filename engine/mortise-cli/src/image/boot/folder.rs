@@ -27,14 +27,6 @@ pub(super) const CONFIG_FILE: &str = "enclave.toml";
 /// `sun_path` holds 108 bytes with the final zero.
 const SOCKET_PATH_MAX: usize = 107;
 
-/// Ports of the platform: what the parent dials, and what it listens at.
-pub(super) const REQUESTS: u32 = 5000;
-pub(super) const STORE: u32 = 5001;
-pub(super) const DIAGNOSTICS: u32 = 5002;
-pub(super) const CREDENTIALS: u32 = 5003;
-pub(super) const RELAY: u32 = 8000;
-pub(super) const HEARTBEAT: u32 = 9000;
-
 impl BootFolder {
     /// Opens the folder, and makes it when it is not there.
     pub fn open(root: &Path) -> Result<Self, Failure> {

@@ -1,10 +1,11 @@
 //! What stands beside the machine: key service and host.
 
 use super::BootArgs;
-use super::folder::{BootFolder, CREDENTIALS, DIAGNOSTICS, HEARTBEAT, RELAY, REQUESTS, STORE};
+use super::folder::BootFolder;
 use super::keys;
 use crate::dev::{Child, KmsReady, Notice};
 use crate::failure::Failure;
+use mortise_transport::ports;
 use std::ffi::OsString;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -114,14 +115,14 @@ fn host_args(args: &BootArgs, folder: &BootFolder, kms: &KmsReady) -> Vec<OsStri
     let mut host: Vec<OsString> = vec!["dev-host".into()];
     for (flag, value) in [
         ("--data-dir", folder.store().into()),
-        ("--listen-store", at(STORE)),
-        ("--engine", at(REQUESTS)),
+        ("--listen-store", at(ports::STORE)),
+        ("--engine", at(ports::REQUESTS)),
         ("--http", args.http.to_string().into()),
         ("--kms", kms.address.clone().into()),
-        ("--listen-kms", at(RELAY)),
-        ("--listen-credentials", at(CREDENTIALS)),
-        ("--listen-diagnostics", at(DIAGNOSTICS)),
-        ("--listen-heartbeat", at(HEARTBEAT)),
+        ("--listen-kms", at(ports::RELAY)),
+        ("--listen-credentials", at(ports::CREDENTIALS)),
+        ("--listen-diagnostics", at(ports::DIAGNOSTICS)),
+        ("--listen-heartbeat", at(ports::HEARTBEAT)),
         ("--credentials", credentials),
         // what the enclave says is on its console already
         ("--log", format!("{},enclave=off", args.log).into()),

@@ -2,7 +2,7 @@
 
 use super::BootArgs;
 use super::console::Console;
-use super::folder::{BootFolder, REQUESTS};
+use super::folder::BootFolder;
 use super::keys::{self, Approval};
 use super::machine::{Machine, Shape};
 use super::parent::Parent;
@@ -19,6 +19,7 @@ use mortise_format::weakness::Weakness;
 use mortise_format::wire::results::Health;
 use mortise_image::cmdline::{PanicError, panic_seconds};
 use mortise_image::measure::Measurements;
+use mortise_transport::ports;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -168,7 +169,7 @@ impl System {
 
     async fn ready(&mut self, args: &BootArgs, output: &Output) -> Result<Health, Failure> {
         let (console, patience) = (self.machine.console().clone(), args.patience());
-        let client = Client::new(Endpoint::Stream(self.folder.at(REQUESTS)))
+        let client = Client::new(Endpoint::Stream(self.folder.at(ports::REQUESTS)))
             .with_retry(RetryPolicy { attempts_max: 1, ..RetryPolicy::default() });
         // Without a parent the question is how the machine ends, by itself.
         let watch = Watch { console: &console, begun: self.begun, is_end_awaited: args.no_host };
@@ -185,7 +186,7 @@ impl System {
         let Measurements { pcr0, pcr1, pcr2, .. } = &image.measured;
         Report {
             url: self.parent.url().to_owned(),
-            vsock: self.folder.at(REQUESTS).to_string(),
+            vsock: self.folder.at(ports::REQUESTS).to_string(),
             engine_id: health.enclave_id,
             engine_address: health.public_key,
             epoch: health.epoch,
