@@ -16,7 +16,7 @@
 //! | 1 | 13 k events/s |
 //! | 2 | 28 k events/s, bound by signatures; following alone allows 150 k |
 
-use mortise_core::body::{Boot, BootRecord, ClearBody, SignedStatement, document_digest};
+use mortise_core::body::{Boot, BootRecord, CarriedStatement, ClearBody, document_digest};
 use mortise_core::keys::{EpochKeys, LogKeys, Secret};
 use mortise_core::machine::{Executed, OpenFrame};
 use mortise_core::signature::Signer;
@@ -27,7 +27,7 @@ use mortise_format::binding::BoundKeys;
 use mortise_format::command::{Command, SignedIntent};
 use mortise_format::domains::{LOG_SECRET_COMMITMENT, sha256};
 use mortise_format::eip712::{self, Claim, Domain, Request};
-use mortise_format::event::{Event, RequestMark};
+use mortise_format::event::{Event, RequestKey};
 use mortise_format::frame::Frame;
 use mortise_format::ids::{Address, Bytes32, EngineId, LockId, RequestId};
 use mortise_format::lock::{LegTerms, LockTerms};
@@ -141,7 +141,7 @@ struct Writer {
     machine: Machine,
     epochs: Vec<EpochKeys>,
     log: Vec<Vec<u8>>,
-    to_carry: Vec<SignedStatement>,
+    to_carry: Vec<CarriedStatement>,
     events: u64,
     commands: u64,
     now_ms: u64,
@@ -226,7 +226,7 @@ impl Writer {
         let keys = self.epochs.last().expect("it booted");
         let (frame, stated, body) = self.machine.close(frame, keys, &clear).expect("it seals");
         let signature = self.signer.sign(&stated.statement.digest());
-        self.to_carry.push(SignedStatement { stated, signature });
+        self.to_carry.push(stated.signed(signature));
         self.events += u64::try_from(body.count()).expect("few events");
         self.now_ms += FRAME_MS;
         self.log.push(frame.encode());
@@ -255,7 +255,7 @@ impl Writer {
         let mortise_core::Decision::Event(Event::LocksGranted { marks, .. }) = decided else {
             panic!("it would be granted")
         };
-        let mark: RequestMark = marks[0];
+        let mark: RequestKey = marks[0];
         let (reject, command) = (Reject::NonceUsed, Box::new(command));
         let mut frame = self.machine.open(self.now_ms).expect("time fits");
         let lie = Event::CommandRefused { mark, reject, command };

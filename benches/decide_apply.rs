@@ -28,14 +28,14 @@
 use mortise_core::body::SealedBody;
 use mortise_core::keys::Secret;
 use mortise_core::signature::Signer;
-use mortise_core::state::{AHEAD, State};
+use mortise_core::state::{PREFETCH_BATCH, State};
 use mortise_core::{Admitted, Decision, admit, decide};
 use mortise_format::U256;
 use mortise_format::asset::{Asset, Condition};
 use mortise_format::command::{Command, SignedIntent};
 use mortise_format::domains::sha256;
 use mortise_format::eip712::{self, Claim, Domain, Request};
-use mortise_format::event::{Authority, Content, Event, GrantedLock, Position, RequestMark};
+use mortise_format::event::{Authority, Content, Event, GrantedLock, LogPosition, RequestKey};
 use mortise_format::ids::{Address, Bytes32, EngineId, LockId, RequestId, Signature};
 use mortise_format::limits::FRAME_BYTES_TARGET;
 use mortise_format::lock::{Custody, LegTerms, LockTerms};
@@ -115,10 +115,10 @@ fn measure(mut state: State, commands: &[Admitted]) -> f64 {
         rest.iter().take(FRAME_MAX).for_each(look_at);
         let started = Instant::now();
         let mut body = SealedBody::default();
-        let mut at = Position { seq, index: 0 };
+        let mut at = LogPosition { seq, index: 0 };
         for (n, command) in rest.iter().enumerate() {
-            if n % AHEAD == 0 {
-                state.look_ahead(rest.iter().skip(n));
+            if n % PREFETCH_BATCH == 0 {
+                state.prefetch(rest.iter().skip(n));
             }
             let Decision::Event(event) = decide(&state, NOW_S * 1000, command) else {
                 panic!("every command is granted")
@@ -297,7 +297,7 @@ impl Parties {
 fn filled(size: u64, parties: &Parties) -> State {
     let mut state = State::new(ENGINE, policy(), Secret::new([1; 32]), 42);
     let time_ms = NOW_S * 1000;
-    let at = Position { seq: 0, index: 0 };
+    let at = LogPosition { seq: 0, index: 0 };
     state.apply(at, &Event::TimeAdvanced { time_ms }).expect("time moves");
     let Parties { owners, solvers } = parties;
     let count = size.max(COMMANDS / 10 * 3 + 3);
@@ -311,7 +311,7 @@ fn filled(size: u64, parties: &Parties) -> State {
             let terms = terms_for(owner, solver, n, n / OWNERS);
             let Request { id, valid_until } = request(b"prefill", n);
             let content = Content { digest: Bytes32(hash(b"content", n)), tags: [0; 8] };
-            marks.push(RequestMark { principal: owner, id, valid_until, content });
+            marks.push(RequestKey { principal: owner, id, valid_until, content });
             locks.push(GrantedLock {
                 lock_id: lock_id(n),
                 claim_by: terms.expires + 60,
@@ -323,7 +323,7 @@ fn filled(size: u64, parties: &Parties) -> State {
             });
         }
         let event = Event::LocksGranted { locks, batch: Bytes32::ZERO, marks: marks.into() };
-        state.apply(Position { seq: start, index: 0 }, &event).expect("the lock fits");
+        state.apply(LogPosition { seq: start, index: 0 }, &event).expect("the lock fits");
         // What changed is taken frame by frame, as in an engine; else it would grow.
         state.take_leaves();
     }

@@ -16,7 +16,7 @@ use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use mortise_core::event_tree;
 use mortise_core::history::{self, Frontier};
-use mortise_core::tree::{Position, StateTree, ValueHash};
+use mortise_core::tree::{StateTree, TreeKey, ValueHash};
 use mortise_format::domains::sha256;
 use std::fmt;
 
@@ -35,7 +35,7 @@ impl fmt::Display for Keys {
 
 const SIZES: [Keys; 3] = [Keys(10_000), Keys(100_000), Keys(1_000_000)];
 
-type Change = (Position, Option<ValueHash>);
+type Change = (TreeKey, Option<ValueHash>);
 
 fn main() {
     for keys in SIZES {
@@ -45,8 +45,8 @@ fn main() {
     divan::main();
 }
 
-fn position(n: u64) -> Position {
-    Position(sha256(&[&n.to_le_bytes()]))
+fn position(n: u64) -> TreeKey {
+    TreeKey(sha256(&[&n.to_le_bytes()]))
 }
 
 fn value(n: u64) -> ValueHash {

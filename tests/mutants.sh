@@ -106,7 +106,7 @@ mutant INV-03 $core/decide/grant.rs 'if settle_by > latest {' 'if false {' comma
 mutant INV-03 $core/decide/grant.rs 'if age > max {' 'if false {' commands::facts::escrow_lock_without_a_fact
 mutant INV-03 $core/decide/grant.rs 'if fact.withdrawal != Withdrawal::None {' 'if false {' commands::facts::owner_on_the_way_out
 mutant INV-04 $core/decide/grant.rs 'let available = balance.available.saturating_sub(mine);' 'let available = balance.available;' commands::facts::escrow_locks_of_one_batch
-mutant INV-05 $core/decide/grant.rs 'granted.push(decide_one(state, now, lock, &earlier)?);' 'granted.extend(decide_one(state, now, lock, &earlier));' $properties::inv_05
+mutant INV-05 $core/decide/grant.rs 'granted.push(decide_one(state, now, lock, &reserved)?);' 'granted.extend(decide_one(state, now, lock, &earlier));' $properties::inv_05
 mutant INV-06 $core/decide/grant.rs 'match nonces.is_free(self.terms.nonce) {' 'match true {' $properties::inv_06
 mutant INV-06 $core/decide/cancel.rs 'if !nonces.is_free(terms.nonce) {' 'if false {' $properties::inv_06
 mutant INV-06 $core/apply.rs 'if !self.principals[slot].nonces.is_free(nonce) {' 'if false {' $corruption::grant_of_a_known_lock
@@ -150,7 +150,7 @@ mutant INV-18 $core/decide/images.rs '|| minimum > running' '' commands::approva
 mutant chain $core/seal.rs 'if !equal(&mac(keys, &aad, &leaf.cipher_digest), &leaf.mac) {' 'if false {' tamper::a_frame_that_was_remade
 mutant chain $core/machine/chain.rs 'if header.previous != head.digest {' 'if false {' tamper::forged::frame_in_the_wrong_place
 mutant chain $core/machine/follow.rs 'if self.tree.root() != frame.header().state_root {' 'if false {' tamper::forged::frame_whose_roots
-mutant chain $core/machine/chain.rs 'if expected.next() != Some(&carried.stated) {' 'if false {' tamper::forged::carried_statement
+mutant chain $core/machine/chain.rs 'if !expected.next().is_some_and(|stated| carried.carries(stated)) {' 'if false {' tamper::forged::carried_statement
 mutant chain $core/machine/chain.rs 'if signer != Ok(*engine) {' 'if false {' tamper::forged::carried_statement
 
 [ "$only" = --find ] || printf '\n%s of them not killed\n' "$survivors"

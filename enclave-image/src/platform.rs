@@ -9,7 +9,7 @@
 use crate::config::{EnclaveConfig, Module};
 use crate::stop::{GENESIS, Stop};
 use mortise_engine::app::AppConfig;
-use mortise_engine::attest::{Attestation, Weakness};
+use mortise_engine::attest::{Attestation, InsecureMode};
 use mortise_engine::phase::Bounds;
 use mortise_engine::ports::{AppKeys, Clock, Entropy, Nsm};
 use mortise_engine::server::{Config, Ports};
@@ -61,8 +61,8 @@ fn clock(module: Module, nsm: Arc<dyn Nsm>) -> Result<Arc<dyn Clock>, Stop> {
 /// What stands behind the engine's keys: said in every answer about it.
 fn attestation(module: Module, nsm: Arc<dyn Nsm>) -> Attestation {
     match module {
-        Module::Emulated => Attestation::Refused(nsm, Weakness::Emulated),
-        Module::Nitro if is_debug(nsm.as_ref()) => Attestation::Refused(nsm, Weakness::Debug),
+        Module::Emulated => Attestation::Refused(nsm, InsecureMode::Emulated),
+        Module::Nitro if is_debug(nsm.as_ref()) => Attestation::Refused(nsm, InsecureMode::Debug),
         Module::Nitro => Attestation::Module(nsm),
     }
 }

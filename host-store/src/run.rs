@@ -13,7 +13,7 @@ use crate::metrics::Metrics;
 use crate::relay::{self, AllowList, Destination, NotAllowed, Relay};
 use crate::server::{self, StoreServer};
 use crate::store::{DiskStore, LogStore as _, OpenError, StoreOptions, Syncer, Writer};
-use crate::witness::{self, Way, WitnessConfig};
+use crate::witness::{self, WitnessConfig, WitnessProxy};
 use mortise_format::store::LogHead;
 use mortise_transport::{Address, Listener};
 use std::fs::File;
@@ -285,15 +285,15 @@ async fn open_way(
 
 /// Listens for calls to witnesses.
 async fn open_witnesses(
-    way: WitnessConfig,
+    proxy: WitnessConfig,
     only_cid: Option<u32>,
     stopped: &watch::Receiver<()>,
 ) -> Result<JoinHandle<()>, HostError> {
-    let address = way.listen;
+    let address = proxy.listen;
     let listener = Listener::bind(&address).await;
     let listener = listener.map_err(|error| HostError::ListenWitness { address, error })?;
-    let way = Way { places: Arc::new(way.places), only_cid };
-    Ok(tokio::spawn(witness::serve(listener, way, stopped.clone())))
+    let proxy = WitnessProxy { places: Arc::new(proxy.places), only_cid };
+    Ok(tokio::spawn(witness::serve(listener, proxy, stopped.clone())))
 }
 
 /// Listens for what the enclave says.

@@ -96,14 +96,14 @@ pub struct WitnessConfig {
 
 /// What the way works with.
 #[derive(Debug, Clone)]
-pub(crate) struct Way {
+pub(crate) struct WitnessProxy {
     pub(crate) places: Arc<Vec<WitnessPlace>>,
     /// Virtual machines other than this one are turned away.
     pub(crate) only_cid: Option<u32>,
 }
 
 /// Carries calls until `stop` changes; what is under way then is cut off.
-pub(crate) async fn serve(listener: Listener, way: Way, mut stop: watch::Receiver<()>) {
+pub(crate) async fn serve(listener: Listener, proxy: WitnessProxy, mut stop: watch::Receiver<()>) {
     let mut calls = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -112,15 +112,15 @@ pub(crate) async fn serve(listener: Listener, way: Way, mut stop: watch::Receive
             _ = stop.changed() => return,
         };
         match accepted {
-            Ok((_, Peer::Vsock { cid })) if way.only_cid.is_some_and(|only| only != cid) => {
+            Ok((_, Peer::Vsock { cid })) if proxy.only_cid.is_some_and(|only| only != cid) => {
                 tracing::warn!(cid, "a virtual machine that is not the enclave was turned away");
             }
             Ok((stream, _)) => {
-                let places = Arc::clone(&way.places);
+                let places = Arc::clone(&proxy.places);
                 calls.spawn(async move {
-                    let patience = Duration::from_millis(2 * WITNESS_ANSWER_MS_MAX);
+                    let limit = Duration::from_millis(2 * WITNESS_ANSWER_MS_MAX);
                     // Who hangs up, or sends garbage, is not told anything.
-                    let _ = tokio::time::timeout(patience, carry(stream, &places)).await;
+                    let _ = tokio::time::timeout(limit, carry(stream, &places)).await;
                 });
             }
             Err(error) => {
@@ -149,8 +149,8 @@ async fn carry(stream: Stream, places: &[WitnessPlace]) -> Option<()> {
 /// One request on one connection; `None` when there is no answer within the bounds.
 async fn post(place: &WitnessPlace, body: Vec<u8>) -> Option<WitnessReply> {
     let posting = exchange(place, body);
-    let patience = Duration::from_millis(WITNESS_ANSWER_MS_MAX);
-    let reply = tokio::time::timeout(patience, posting).await.ok().flatten();
+    let limit = Duration::from_millis(WITNESS_ANSWER_MS_MAX);
+    let reply = tokio::time::timeout(limit, posting).await.ok().flatten();
     if reply.is_none() {
         tracing::warn!(host = place.host, port = place.port, "a witness gave no answer");
     }
@@ -247,7 +247,7 @@ mod tests {
         let address = Address::Unix(folder.path().join("witness.sock"));
         let listener = Listener::bind(&address).await.unwrap();
         let (_stop, stopped) = watch::channel(());
-        let way = Way { places: Arc::new(places), only_cid: None };
+        let way = WitnessProxy { places: Arc::new(places), only_cid: None };
         tokio::spawn(serve(listener, way, stopped));
         let answered = WitnessReply::Answered { status: 200, body: b"asked!".to_vec() };
         assert_eq!(ask(&address, [1; 32]).await, answered);

@@ -26,7 +26,7 @@ pub fn busy(seed: u64, steps: u32) -> Driver {
     driver.boot().expect("an empty disk boots");
     driver.settle();
     let mut mirror = Mirror::new(driver.identity().engine_id);
-    let mut workload = Workload::new(driver.desk());
+    let mut workload = Workload::new(driver.signer());
     for _ in 0..steps {
         match driver.rng.below(100) {
             0 => {

@@ -115,7 +115,7 @@ fn listed_signers_succeed_and_count_and_are_logged_as_listed() {
     for row in rows().iter().filter(|row| !row.signed_by.is_empty()) {
         let Case { mut engine, ask } = row.case();
         let before = engine.clone();
-        let answer = engine.ask(&ask(&engine.desk, &row.signed_by));
+        let answer = engine.ask(&ask(&engine.signer, &row.signed_by));
         assert!(
             !matches!(answer, Answer::Refused(_) | Answer::Remembered(_)),
             "{row:?}: {answer:?}"
@@ -143,7 +143,7 @@ fn every_other_party_in_the_place_of_a_signer_is_refused_as_listed() {
         for by in wrong {
             let Case { mut engine, ask } = row.case();
             let before = engine.state.image();
-            let answer = engine.ask(&ask(&engine.desk, &by));
+            let answer = engine.ask(&ask(&engine.signer, &by));
             row.assert_refused(&answer, &by);
             assert_eq!(engine.state.image(), before, "a refused signer changes nothing");
         }
@@ -157,7 +157,7 @@ fn every_signer_that_is_left_out_is_missed() {
             let mut by = row.signed_by.clone();
             by.remove(at);
             let Case { mut engine, ask } = row.case();
-            let answer = engine.ask(&ask(&engine.desk, &by));
+            let answer = engine.ask(&ask(&engine.signer, &by));
             row.assert_refused(&answer, &by);
         }
     }
@@ -167,7 +167,7 @@ fn every_signer_that_is_left_out_is_missed() {
 fn request_asked_again_is_answered_as_listed_and_done_once() {
     for row in rows().iter().filter(|row| !row.signed_by.is_empty()) {
         let Case { mut engine, ask } = row.case();
-        let asked = ask(&engine.desk, &row.signed_by);
+        let asked = ask(&engine.signer, &row.signed_by);
         engine.ask(&asked);
         let (at, events) = (engine.last().0, engine.log.len());
         let again = engine.ask(&asked);
@@ -184,7 +184,8 @@ fn request_asked_again_is_answered_as_listed_and_done_once() {
 fn signature_for_another_engine_counts_for_nothing() {
     for row in rows().iter().filter(|row| !row.signed_by.is_empty()) {
         let Case { mut engine, ask } = row.case();
-        let other = mortise_testkit::keys::Desk::new(mortise_format::ids::EngineId([0xe0; 32]));
+        let other =
+            mortise_testkit::keys::TestSigner::new(mortise_format::ids::EngineId([0xe0; 32]));
         let Asked { command, .. } = ask(&other, &row.signed_by);
         let signers = vec![SignedBy::Nobody; row.signed_by.len()];
         let answer = engine.ask(&Asked { command, signers });

@@ -35,9 +35,9 @@ fn engine_with_lock() -> (Lockstep, LockId) {
 fn engine_with(terms: &LockTerms) -> (Lockstep, LockId) {
     let mut engine = engine();
     let by = Party::of(&terms.owner).expect("locks of the tests belong to parties");
-    let answer = engine.ask(&engine.desk.commit(by, terms, request(1)));
+    let answer = engine.ask(&engine.signer.commit(by, terms, request(1)));
     assert!(matches!(answer, Answer::Granted(_)), "{answer:?}");
-    let lock_id = engine.desk.lock_id(terms);
+    let lock_id = engine.signer.lock_id(terms);
     (engine, lock_id)
 }
 

@@ -14,7 +14,7 @@ mod witnessed;
 
 use mortise_engine::api::Reply;
 use mortise_engine::pipeline::Settings;
-use mortise_testkit::driver::{Driver, Said};
+use mortise_testkit::driver::{Driver, Response};
 use mortise_testkit::keys::{Asked, Party};
 use mortise_testkit::scenario::{request, terms};
 use mortise_testkit::witness::Bench;
@@ -23,7 +23,7 @@ use mortise_testkit::witness::Bench;
 struct Story {
     driver: Driver,
     first: Asked,
-    said: Said,
+    said: Response,
     second: Asked,
 }
 
@@ -41,17 +41,17 @@ impl Story {
     }
 
     fn of(mut driver: Driver) -> Self {
-        let desk = driver.desk();
-        let first = desk.commit(Party::Owner, &terms(Party::Owner, 0, 100), request(1));
-        let said = Said::of(&driver.answer(&first));
-        let second = desk.commit(Party::Owner, &terms(Party::Owner, 1, 200), request(2));
+        let signer = driver.signer();
+        let first = signer.commit(Party::Owner, &terms(Party::Owner, 0, 100), request(1));
+        let said = Response::of(&driver.answer(&first));
+        let second = signer.commit(Party::Owner, &terms(Party::Owner, 1, 200), request(2));
         Self { driver, first, said, second }
     }
 
     /// What the engine says to the first request when it is asked again.
-    fn repeat_first(&mut self) -> Said {
+    fn repeat_first(&mut self) -> Response {
         let first = self.first.clone();
-        Said::of(&self.driver.answer(&first))
+        Response::of(&self.driver.answer(&first))
     }
 
     /// Asks for the second lock and stops before anything is written.
@@ -75,7 +75,7 @@ impl Story {
 
     /// True when the second lock is in the state.
     fn has_second(&self) -> bool {
-        let id = self.driver.desk().lock_id(&terms(Party::Owner, 1, 200));
+        let id = self.driver.signer().lock_id(&terms(Party::Owner, 1, 200));
         self.driver.pipeline().machine().state().lock(&id).is_some()
     }
 }

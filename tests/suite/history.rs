@@ -7,11 +7,11 @@
 use mortise_core::history::archive::ArchiveError;
 use mortise_core::machine::RootNotKept;
 use mortise_core::state::LeafKey;
-use mortise_engine::api::{Answer, Query, ReceiptOf, Reply, Shown};
+use mortise_engine::api::{Answer, LogProof, Query, ReceiptOf, Reply};
 use mortise_engine::pipeline::Settings;
 use mortise_engine::proofs::{self, ProofError};
 use mortise_format::command::CancelForm;
-use mortise_format::event::{Event, Position};
+use mortise_format::event::{Event, LogPosition};
 use mortise_format::frame::LEAF_BYTES;
 use mortise_format::ids::LockId;
 use mortise_format::limits::RECENT_ROOTS_MAX;
@@ -29,7 +29,7 @@ use mortise_verify::{Engine, receipt, statement};
 fn burn(driver: &mut Driver, frames: u64) {
     for nonce in 0..frames {
         let draft = LockTerms { expires: u64::MAX / 2, ..plain_terms(Party::Owner, nonce, 1) };
-        let asked = driver.desk().cancel_draft(Party::Owner, &draft, CancelForm::Text);
+        let asked = driver.signer().cancel_draft(Party::Owner, &draft, CancelForm::Text);
         let reply = driver.answer(&asked);
         assert!(matches!(reply, Reply::Logged(..)), "{nonce}: {reply:?}");
         driver.now_ms += 4000;
@@ -41,9 +41,9 @@ fn trade(driver: &mut Driver, count: u64) -> Vec<LockId> {
     let mut locks = Vec::new();
     for n in 0..count {
         let terms = terms(Party::Owner, n, 1);
-        let lock_id = driver.desk().lock_id(&terms);
-        let granted = driver.desk().commit(Party::Owner, &terms, request(n));
-        let released = driver.desk().release(Party::Beneficiary, lock_id, request(n));
+        let lock_id = driver.signer().lock_id(&terms);
+        let granted = driver.signer().commit(Party::Owner, &terms, request(n));
+        let released = driver.signer().release(Party::Beneficiary, lock_id, request(n));
         for asked in [granted, released] {
             let reply = driver.answer(&asked);
             assert!(matches!(reply, Reply::Logged(..)), "{n}: {reply:?}");
@@ -54,22 +54,22 @@ fn trade(driver: &mut Driver, count: u64) -> Vec<LockId> {
     locks
 }
 
-fn shown(driver: &mut Driver, query: Query) -> Shown {
+fn shown(driver: &mut Driver, query: Query) -> LogProof {
     match driver.read(query) {
-        Reply::Shown(shown) => *shown,
+        Reply::LogProof(shown) => *shown,
         other => panic!("{other:?}"),
     }
 }
 
-fn verified(driver: &Driver, signed: &mortise_core::body::SignedStatement) -> VerifiedStatement {
+fn verified(driver: &Driver, signed: &mortise_core::body::CarriedStatement) -> VerifiedStatement {
     let identity = driver.identity();
     let engine = Engine { id: identity.engine_id, address: identity.signer.address() };
-    let (statement, signature) = (signed.stated.statement.clone(), signed.signature);
+    let (statement, signature) = (signed.statement.clone(), signed.signature);
     statement::verify(&engine, &SignedStatement { statement, signature }).expect("it is ours")
 }
 
 fn at(seq: u64, index: u32) -> Query {
-    Query::Receipt(ReceiptOf::At(Position { seq, index }))
+    Query::Receipt(ReceiptOf::At(LogPosition { seq, index }))
 }
 
 fn frame_is_shown(driver: &mut Driver, seq: u64) {
@@ -107,7 +107,7 @@ fn sizes_of_every_age_are_consistent_and_impossible_ones_are_refused() {
         let shown = shown(&mut driver, Query::Consistency { from, to: Some(to) });
         let [path, from_root, to_root] = &shown.paths[..] else { panic!("{shown:?}") };
         let stated = |driver: &Driver, size: u64| {
-            driver.statement(size - 1).map(|s| s.stated.statement.history_root.0)
+            driver.statement(size - 1).map(|s| s.statement.history_root.0)
         };
         assert_eq!(stated(&driver, from), Some(from_root[0]));
         assert_eq!(stated(&driver, to), Some(to_root[0]));
@@ -142,7 +142,7 @@ fn what_is_not_in_the_log_is_not_shown_and_stops_nothing() {
     let by_lock = shown(&mut driver, Query::Receipt(ReceiptOf::Lock(locks[1])));
     let of = ReceiptOf::Request(Party::Owner.address(), request(1).id);
     let by_request = shown(&mut driver, Query::Receipt(of));
-    let event = |shown: &Shown| {
+    let event = |shown: &LogProof| {
         let (frame, index) = shown.event.as_ref().expect("a receipt has an event");
         (frame.statement().seq, *index, frame.event(*index).map(|event| event.bytes))
     };
@@ -156,7 +156,7 @@ fn a_refusal_that_is_remembered_has_a_receipt() {
     let mut driver = Driver::booted(44);
     trade(&mut driver, 1);
     let again = terms(Party::Owner, 0, 1);
-    let refused = driver.desk().commit(Party::Owner, &again, request(7));
+    let refused = driver.signer().commit(Party::Owner, &again, request(7));
     assert!(matches!(driver.answer(&refused), Reply::Refused(_)));
     let of = ReceiptOf::Request(Party::Owner.address(), request(7).id);
     let shown = shown(&mut driver, Query::Receipt(of));

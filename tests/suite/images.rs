@@ -36,7 +36,7 @@ fn approval(serial: u64, images: &[u8]) -> ImageApproval {
 /// Approves over the one operator of the scenario.
 #[track_caller]
 fn approve(driver: &mut Driver, approval: &ImageApproval) {
-    let asked = driver.desk().approve_images(&[Party::Operator], approval);
+    let asked = driver.signer().approve_images(&[Party::Operator], approval);
     let answer = driver.answer(&asked);
     let is_logged = matches!(answer, mortise_engine::api::Reply::Logged(..));
     assert!(is_logged, "{answer:?}");

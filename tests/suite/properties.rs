@@ -57,7 +57,7 @@ fn over_sequences_under(
         if !compares {
             engine = engine.without_comparing();
         }
-        let mut workload = Workload::new(engine.desk);
+        let mut workload = Workload::new(engine.signer);
         for step in steps {
             let mut rng = Rng::new(step);
             if rng.one_in(6) {

@@ -15,7 +15,7 @@ use mortise_format::ids::Bytes32;
 use mortise_format::policy::Policy;
 use mortise_format::reading::ReadingGrant;
 use mortise_format::wire::params::GrantReading;
-use mortise_testkit::keys::{Desk, Party};
+use mortise_testkit::keys::{Party, TestSigner};
 use mortise_testkit::system::parties::now_s;
 use mortise_testkit::system::{Options, System};
 use std::fmt::Debug;
@@ -54,10 +54,10 @@ fn grant(client: &Client, reader: &Reader, epochs: (u64, u64), id: u8) {
     block_on(async {
         let engine_id = client.identity().await.unwrap().engine_id;
         let grant = right(reader.public(), epochs, id, now_s() + 600);
-        let asked = Desk::new(engine_id).grant_reading(&OPERATORS[..2], &grant);
+        let asked = TestSigner::new(engine_id).grant_reading(&OPERATORS[..2], &grant);
         let mortise_format::command::Command::GrantReading { grant, signatures } = asked.command
         else {
-            panic!("the desk grants")
+            panic!("the signer grants")
         };
         client.grant_reading(GrantReading { grant, signatures }).await.unwrap();
     });

@@ -34,7 +34,7 @@ struct Lost {
 
 fn commit(driver: &mut Driver, nonce: u64) {
     let asked =
-        driver.desk().commit(Party::Owner, &terms(Party::Owner, nonce, 100), request(nonce));
+        driver.signer().commit(Party::Owner, &terms(Party::Owner, nonce, 100), request(nonce));
     driver.answer(&asked);
 }
 
@@ -69,7 +69,7 @@ fn lost(seed: u64) -> Lost {
         engine_id: EngineId::ZERO,
         keys: sealed.keys,
         log_secret_commitment: sealed.log_secret_commitment,
-        charter: old.charter(),
+        base: old.base(),
         before: old.predecessor_hash(),
         checkpoint: checkpoints.last().cloned().expect("three were cosigned"),
         signatures: Vec::new(),
@@ -153,7 +153,7 @@ fn a_succession_of_a_successor_is_founded_too() {
         engine_id: EngineId::ZERO,
         keys: sealed.keys,
         log_secret_commitment: sealed.log_secret_commitment,
-        charter: old.charter(),
+        base: old.base(),
         before: old.predecessor_hash(),
         checkpoint,
         signatures: Vec::new(),
@@ -184,7 +184,7 @@ fn what_fewer_or_others_agreed_to_is_refused_at_the_founding() {
     assert_eq!(own, E::NotAnOperator { index: 0, found });
     // and the old policy cannot be replaced by one of theirs
     let mut forged = draft();
-    let policy = &mut predecessor(&mut forged).charter.policy;
+    let policy = &mut predecessor(&mut forged).base.policy;
     (policy.operators, policy.operators_min) = (vec![found], 1);
     let forged = refused(&lost, signed(forged, &[Party::Stranger]));
     assert!(matches!(forged, E::PredecessorId { .. }));

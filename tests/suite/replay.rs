@@ -14,12 +14,12 @@ fn busy(seed: u64, snapshot_frames: u64) -> Driver {
     for nonce in 0..12u64 {
         let owner = if nonce % 3 == 0 { Party::OtherOwner } else { Party::Owner };
         let lock = terms(owner, nonce, 5 + nonce);
-        let commit = driver.desk().commit(owner, &lock, request(nonce));
+        let commit = driver.signer().commit(owner, &lock, request(nonce));
         driver.ask(&[&commit]);
         if nonce % 4 == 1 {
             driver.settle();
-            let lock_id = driver.desk().lock_id(&lock);
-            let back = driver.desk().release(Party::Beneficiary, lock_id, request(100 + nonce));
+            let lock_id = driver.signer().lock_id(&lock);
+            let back = driver.signer().release(Party::Beneficiary, lock_id, request(100 + nonce));
             driver.ask(&[&back]);
         }
         for _ in 0..driver.rng.below(9) {
@@ -71,7 +71,7 @@ fn engine_time_stands_still_when_the_clock_goes_back() {
     let before = driver.pipeline().machine().head().time_ms;
     driver.now_ms -= 3_600_000;
     let lock = terms(Party::Owner, 0, 5);
-    let commit = driver.desk().commit(Party::Owner, &lock, request(0));
+    let commit = driver.signer().commit(Party::Owner, &lock, request(0));
     driver.answer(&commit);
     assert_eq!(driver.pipeline().machine().head().time_ms, before);
     driver.restart();

@@ -36,7 +36,7 @@ impl Run {
         };
         driver.boot().expect("an empty disk boots");
         let mirror = Mirror::new(driver.identity().engine_id);
-        let workload = Workload::new(driver.desk());
+        let workload = Workload::new(driver.signer());
         Self { driver, mirror, workload, crashes: 0, faults: 0 }
     }
 

@@ -18,7 +18,7 @@ fn log(seed: u64) -> Driver {
     let mut driver = Driver::booted(seed);
     let commit = |driver: &mut Driver, nonce| {
         let terms = terms(Party::Owner, nonce, 10);
-        let asked = driver.desk().commit(Party::Owner, &terms, request(nonce));
+        let asked = driver.signer().commit(Party::Owner, &terms, request(nonce));
         driver.answer(&asked);
     };
     (0..3).for_each(|nonce| commit(&mut driver, nonce));
@@ -176,6 +176,6 @@ fn a_dropped_tail_is_followed_and_leaves_evidence() {
         content.synced = 5;
     });
     let start = driver.replay(&disk).expect("a shorter log is a log: only a receipt shows it");
-    let kept = &driver.statement(6).unwrap().stated.statement;
+    let kept = &driver.statement(6).unwrap().statement;
     assert!(start.machine.head().next_seq < kept.history_size, "the client's receipt is newer");
 }

@@ -20,13 +20,13 @@ use std::process::Command;
 
 /// What the command said.
 #[derive(Debug)]
-struct Said {
+struct CommandOutput {
     exit: i32,
     stdout: String,
     stderr: String,
 }
 
-impl Said {
+impl CommandOutput {
     /// The name of the check that failed.
     fn refusal(&self) -> &str {
         let rest = self.stderr.split("NOT PROVEN: ").nth(1).unwrap_or_default();
@@ -39,7 +39,7 @@ impl Said {
 }
 
 /// Runs `mortise verify`; an argument that is a path is given as it is.
-fn mortise(args: &[&str]) -> Said {
+fn mortise(args: &[&str]) -> CommandOutput {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mortise-under-test"));
     for variable in ["MORTISE_URL", "MORTISE_KEY", "MORTISE_TRUST"] {
         command.env_remove(variable);
@@ -47,7 +47,7 @@ fn mortise(args: &[&str]) -> Said {
     let output = command.args(args).output().expect("our own program starts");
     let text = |bytes| String::from_utf8(bytes).expect("it writes text");
     let exit = output.status.code().expect("it ends by itself");
-    Said { exit, stdout: text(output.stdout), stderr: text(output.stderr) }
+    CommandOutput { exit, stdout: text(output.stdout), stderr: text(output.stderr) }
 }
 
 /// Files of one test.

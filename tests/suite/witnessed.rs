@@ -10,7 +10,7 @@ use mortise_testkit::system::parties::{Parties, call};
 use mortise_testkit::system::threads::Platform;
 use mortise_testkit::system::wire::{Framed, JsonLine};
 use mortise_testkit::system::{self, Options, System, eventually};
-use mortise_testkit::witness::{Bench, Way};
+use mortise_testkit::witness::{Bench, WitnessBehaviour};
 use mortise_verify::checkpoint::verify_cosigned;
 use mortise_verify::note::{KeyUse, NoteKey};
 use mortise_verify::succession::witnesses_of;
@@ -107,11 +107,11 @@ fn an_engine_that_waits_for_witnesses_says_so_and_names_its_log() {
     assert_eq!(info.predecessor, None);
     // at a restart the log is there, and the witnesses are not
     stop(&mut system);
-    bench.set_all(Way::Cut);
+    bench.set_all(WitnessBehaviour::Cut);
     system.start_host();
     system.launch_engine();
     system.wait_phase("witnessing");
-    bench.set_all(Way::Open);
+    bench.set_all(WitnessBehaviour::Open);
     system.wait_phase("ready");
 }
 
@@ -127,8 +127,8 @@ fn checkpoints_and_tlog_proofs_carry_the_cosignatures_of_a_quorum() {
     let log = NoteKey::new(KeyUse::Log, &info.origin, info.checkpoint_key.0).unwrap();
     for nonce in 0..5 {
         // one of them is not needed, whichever it is
-        bench.set_all(Way::Open);
-        bench.set(usize::try_from(nonce % 3).unwrap(), Way::Cut);
+        bench.set_all(WitnessBehaviour::Open);
+        bench.set(usize::try_from(nonce % 3).unwrap(), WitnessBehaviour::Cut);
         let answer = commit(&system, nonce);
         let seq = answer["result"]["receipt"]["seq"].as_u64().expect("it is granted");
         let shown = system.call("getCheckpoint", Value::Null)["result"].clone();

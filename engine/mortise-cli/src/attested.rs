@@ -7,12 +7,12 @@
 //! What it does not do: explain documents (`mortise verify attestation` does).
 
 use crate::failure::Failure;
-use crate::verify::{Believed, Images, pcr, root};
+use crate::verify::{Images, TrustAnchors, pcr, root};
 use clap::Args;
 use mortise_client::{Channel, Client};
 use mortise_verify::attestation::Pcr;
 
-/// Whom the caller believes about the engine's code.
+/// EnginePin the caller believes about the engine's code.
 #[derive(Debug, Args)]
 pub struct ProofArgs {
     /// Believe the engine only after it has proven itself under this root, and seal every call to
@@ -62,7 +62,7 @@ impl ProofArgs {
         }
     }
 
-    fn believed(&self) -> Result<Believed, Failure> {
+    fn anchors(&self) -> Result<TrustAnchors, Failure> {
         let mut roots = Vec::new();
         for text in &self.attest_root {
             roots.extend(root(text)?);
@@ -72,7 +72,7 @@ impl ProofArgs {
                 "no image is named\n  next: name the image that you approve with --attest-pcr0",
             ));
         }
-        Ok(Believed { roots, images: Images::of_flags(false, self.pcrs())? })
+        Ok(TrustAnchors { roots, images: Images::of_flags(false, self.pcrs())? })
     }
 
     /// The client as the flags want it: attested and sealed, or as it was.
@@ -83,10 +83,10 @@ impl ProofArgs {
         if !self.is_asked()? {
             return Ok(client);
         }
-        let believed = self.believed()?;
+        let anchors = self.anchors()?;
         // A look at the registers that the caller left out; the check itself is the client's.
-        let shown = client.prove(&believed.any_image()).await?;
-        let trust = believed.trust(shown.document())?;
+        let shown = client.prove(&anchors.any_image()).await?;
+        let trust = anchors.trust(shown.document())?;
         let channel = if self.in_clear { Channel::Off } else { Channel::Sealed };
         let client = client.attested(trust, channel);
         client.proven().await?;
@@ -115,9 +115,9 @@ mod tests {
         assert!(!args().is_asked().unwrap());
         let aws = ProofArgs { attest_root: vec!["aws".into()], ..args() };
         assert!(aws.is_asked().unwrap());
-        assert_eq!(aws.believed().unwrap_err().exit_code(), 2);
+        assert_eq!(aws.anchors().unwrap_err().exit_code(), 2);
         let both = ProofArgs { attest_pcr0: vec![Pcr([1; 48])], ..aws };
-        assert_eq!(both.believed().unwrap().roots.len(), 1);
+        assert_eq!(both.anchors().unwrap().roots.len(), 1);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::failure::Failure;
 use comfy_table::{Table, presets};
-use mortise_format::weakness::Weakness;
+use mortise_format::insecure_mode::InsecureMode;
 use serde::Serialize;
 use serde_json::Value;
 use std::io::Write as _;
@@ -11,7 +11,7 @@ use std::io::Write as _;
 #[derive(Debug, Clone, Copy)]
 pub struct Output {
     json: bool,
-    mode: Option<Weakness>,
+    mode: Option<InsecureMode>,
 }
 
 impl Output {
@@ -21,7 +21,7 @@ impl Output {
     }
 
     /// For what comes from an engine in this mode: programs are told it beside the data.
-    pub fn in_mode(self, mode: Option<Weakness>) -> Self {
+    pub fn in_mode(self, mode: Option<InsecureMode>) -> Self {
         Self { mode, ..self }
     }
 

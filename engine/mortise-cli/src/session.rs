@@ -7,7 +7,7 @@ use crate::mode;
 use crate::output::Output;
 use crate::trust::TrustFile;
 use mortise_client::{Client, Endpoint, Identity, RetryPolicy, Signer};
-use mortise_format::weakness::Weakness;
+use mortise_format::insecure_mode::InsecureMode;
 
 /// What a command that speaks to an engine needs.
 pub struct Session<'a> {
@@ -15,7 +15,7 @@ pub struct Session<'a> {
     pub client: Client,
     /// Where its answers are printed: with the mode of an engine whose word binds nobody.
     pub output: Output,
-    mode: Option<Weakness>,
+    mode: Option<InsecureMode>,
     connection: &'a ConnectionArgs,
     trust: TrustFile,
 }
@@ -36,15 +36,15 @@ impl<'a> Session<'a> {
     }
 
     /// Lets the engine be asked for promises in this mode.
-    pub fn allowing(mut self, named: Option<Weakness>) -> Self {
+    pub fn allowing(mut self, named: Option<InsecureMode>) -> Self {
         if let Some(named) = named {
-            self.client = self.client.taking_marked(named);
+            self.client = self.client.allow_insecure(named);
         }
         self
     }
 
     /// Whether a promise may be asked for, when the caller named this mode.
-    pub fn check_mode(&self, named: Option<Weakness>) -> Result<(), Failure> {
+    pub fn check_mode(&self, named: Option<InsecureMode>) -> Result<(), Failure> {
         mode::check(self.mode, named)
     }
 

@@ -1,7 +1,7 @@
 //! The trust file: which engine is pinned, and the last statement that it signed.
 
 use crate::failure::Failure;
-use mortise_client::{Client, Identity, SignedStatement};
+use mortise_client::{Client, Identity, SignedStatementView};
 use mortise_format::ids::{Address, EngineId};
 use mortise_verify::Engine;
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,7 @@ struct Trust {
     engine_id: EngineId,
     address: Address,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    last: Option<SignedStatement>,
+    last: Option<SignedStatementView>,
 }
 
 /// A trust file; the content of `None` is that no file was named.

@@ -20,15 +20,15 @@ fn mortise(args: &[&str]) -> Command {
     command
 }
 
-struct Ran {
+struct CommandOutput {
     exit: i32,
     stdout: String,
     stderr: String,
 }
 
-fn run(command: &mut Command) -> Ran {
+fn run(command: &mut Command) -> CommandOutput {
     let Output { status, stdout, stderr } = command.output().unwrap();
-    Ran {
+    CommandOutput {
         exit: status.code().unwrap(),
         stdout: String::from_utf8(stdout).unwrap(),
         stderr: String::from_utf8(stderr).unwrap(),

@@ -13,25 +13,25 @@ app_key_arn = "arn:aws:kms:eu-west-1:111122223333:key/b"
 "#;
 
 /// A folder with everything that an image is made from.
-struct Workshop(TempDir);
+struct ImageFolder(TempDir);
 
-impl Workshop {
+impl ImageFolder {
     fn new() -> Self {
-        let workshop = Self(tempfile::tempdir().unwrap());
+        let folder = Self(tempfile::tempdir().unwrap());
         let mut kernel = vec![0; 0x400];
         kernel[0x202..0x206].copy_from_slice(b"HdrS");
         kernel[0x20e..0x210].copy_from_slice(&0x100_u16.to_le_bytes());
         kernel[0x300..0x308].copy_from_slice(b"6.12.95 ");
-        workshop.put("bzImage", &kernel);
-        workshop.put("binary", &program());
-        workshop.put("nsm.ko", b"\x7fELF, a module");
-        workshop.put("cmdline", b"console=ttyS0 panic=1\n");
-        workshop.put("enclave.toml", CONFIG.as_bytes());
-        let genesis = workshop.path("genesis.json");
+        folder.put("bzImage", &kernel);
+        folder.put("binary", &program());
+        folder.put("nsm.ko", b"\x7fELF, a module");
+        folder.put("cmdline", b"console=ttyS0 panic=1\n");
+        folder.put("enclave.toml", CONFIG.as_bytes());
+        let genesis = folder.path("genesis.json");
         let salt = format!("0x{}", "07".repeat(32));
         let (exit, _, stderr) = run(&["genesis", "--salt", &salt, "--out", text(&genesis)]);
         assert_eq!(exit, 0, "{stderr}");
-        workshop
+        folder
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -109,7 +109,7 @@ fn run(args: &[&str]) -> (i32, String, String) {
 
 #[test]
 fn same_inputs_give_the_same_image_and_record_in_two_folders() {
-    let (first, second) = (Workshop::new(), Workshop::new());
+    let (first, second) = (ImageFolder::new(), ImageFolder::new());
     let (exit, said, stderr) = first.build("out", &[]);
     assert_eq!(exit, 0, "{stderr}");
     assert_eq!(second.build("elsewhere", &[]).0, 0);
@@ -145,14 +145,14 @@ fn assert_fits(value: &Value, schema: &Value, absent: &[&str]) {
 
 #[test]
 fn image_without_named_files_is_the_reference_image_and_says_so() {
-    let workshop = Workshop::new();
+    let folder = ImageFolder::new();
     let flags = |out: &str| {
         let flags = [
-            ("--out", workshop.path(out)),
-            ("--binary", workshop.path("binary")),
-            ("--kernel", workshop.path("bzImage")),
-            ("--cmdline", workshop.path("cmdline")),
-            ("--module", workshop.path("nsm.ko")),
+            ("--out", folder.path(out)),
+            ("--binary", folder.path("binary")),
+            ("--kernel", folder.path("bzImage")),
+            ("--cmdline", folder.path("cmdline")),
+            ("--module", folder.path("nsm.ko")),
         ];
         flags.map(|(flag, path)| [flag.to_owned(), text(&path).to_owned()]).concat()
     };
@@ -164,7 +164,7 @@ fn image_without_named_files_is_the_reference_image_and_says_so() {
     let records = ["a", "b"].map(|out| {
         let (exit, _, stderr) = build(out, 10);
         assert!(exit == 0 && stderr.contains("REFERENCE IMAGE"), "{stderr}");
-        std::fs::read_to_string(workshop.record(out)).unwrap()
+        std::fs::read_to_string(folder.record(out)).unwrap()
     });
     assert_eq!(records[0], records[1]);
     let record: Value = serde_json::from_str(&records[0]).unwrap();
@@ -184,10 +184,10 @@ fn image_without_named_files_is_the_reference_image_and_says_so() {
 fn record_has_the_names_of_the_published_schema() {
     let schema = include_str!("../../../enclave-image/releases/release.schema.json");
     let schema: Value = serde_json::from_str(schema).unwrap();
-    let workshop = Workshop::new();
-    let [key, certificate] = workshop.signer();
-    workshop.build("out", &["--sign-key", &key, "--sign-cert", &certificate]);
-    let record = std::fs::read(workshop.record("out")).unwrap();
+    let folder = ImageFolder::new();
+    let [key, certificate] = folder.signer();
+    folder.build("out", &["--sign-key", &key, "--sign-cert", &certificate]);
+    let record = std::fs::read(folder.record("out")).unwrap();
     let record: Value = serde_json::from_slice(&record).unwrap();
     // the binary was given, so there is nothing to say about its source
     assert_fits(&record, &schema, &["source"]);
@@ -225,12 +225,12 @@ fn each_published_entry_is_of_a_commit_and_has_the_files_that_it_names() {
 
 #[test]
 fn changed_input_is_found_by_diff_with_exit_1() {
-    let workshop = Workshop::new();
-    workshop.build("a", &[]);
+    let folder = ImageFolder::new();
+    folder.build("a", &[]);
     let more = format!("{CONFIG}log = \"debug\"\n");
-    workshop.put("enclave.toml", more.as_bytes());
-    workshop.build("b", &[]);
-    let (a, b) = (workshop.image("a"), workshop.image("b"));
+    folder.put("enclave.toml", more.as_bytes());
+    folder.build("b", &[]);
+    let (a, b) = (folder.image("a"), folder.image("b"));
     let (exit, said, stderr) = run(&["image", "diff", &a, &b]);
     assert_eq!(exit, 1);
     assert!(said.contains("ramdisk 2") && said.contains("/etc/mortise/enclave.toml"), "{said}");
@@ -244,7 +244,7 @@ fn changed_input_is_found_by_diff_with_exit_1() {
 
 #[test]
 fn what_the_enclave_would_refuse_is_refused_before_anything_is_written() {
-    let workshop = Workshop::new();
+    let folder = ImageFolder::new();
     let bad = [
         ("--config", "toml", "region = 1".as_bytes().to_vec(), "region"),
         ("--config", "place", format!("{CONFIG}genesis = \"/x\"").into_bytes(), "/etc/mortise"),
@@ -258,28 +258,28 @@ fn what_the_enclave_would_refuse_is_refused_before_anything_is_written() {
         ("--cmdline", "cmdline4", b"panic=1 panic=0".to_vec(), "panic=0"),
     ];
     for (flag, name, content, why) in bad {
-        let path = workshop.put(name, &content);
-        let (exit, said, _) = workshop.build("out", &[flag, text(&path)]);
+        let path = folder.put(name, &content);
+        let (exit, said, _) = folder.build("out", &[flag, text(&path)]);
         let message = said["error"]["message"].as_str().unwrap_or_default();
         assert_eq!(exit, 1, "{flag} {name}");
         assert!(message.contains(why), "{flag} {name}: {message}");
     }
     let own = std::env::current_exe().unwrap();
-    let (exit, said, _) = workshop.build("out", &["--binary", text(&own)]);
+    let (exit, said, _) = folder.build("out", &["--binary", text(&own)]);
     assert_eq!(exit, 1);
     assert!(said["error"]["message"].as_str().unwrap().contains("crt-static"), "{said}");
-    assert_eq!(workshop.build("out", &["--kernel", "/nowhere"]).0, 2);
-    assert!(!workshop.path("out").exists());
+    assert_eq!(folder.build("out", &["--kernel", "/nowhere"]).0, 2);
+    assert!(!folder.path("out").exists());
 }
 
 #[test]
 fn development_image_says_so() {
-    let workshop = Workshop::new();
-    workshop.put("enclave.toml", format!("{CONFIG}module = \"emulated\"\n").as_bytes());
-    let (exit, said, stderr) = workshop.build("out", &[]);
+    let folder = ImageFolder::new();
+    folder.put("enclave.toml", format!("{CONFIG}module = \"emulated\"\n").as_bytes());
+    let (exit, said, stderr) = folder.build("out", &[]);
     assert_eq!((exit, &said["isDevelopment"]), (0, &true.into()));
     assert!(stderr.contains("warning: DEVELOPMENT IMAGE"), "{stderr}");
-    let record = workshop.record("out");
+    let record = folder.record("out");
     let policy = ["policy", "aws", "--account", "111122223333", "--role", "engine"];
     let (exit, _, stderr) = run(&[&policy[..], &["--measurements", &record]].concat());
     assert_eq!(exit, 0);
@@ -288,16 +288,16 @@ fn development_image_says_so() {
 
 #[test]
 fn policy_of_the_measurements_names_the_image_and_no_other() {
-    let workshop = Workshop::new();
-    workshop.build("a", &[]);
-    workshop.build("b", &["--cmdline", "console=ttyS0 panic=1 quiet"]);
+    let folder = ImageFolder::new();
+    folder.build("a", &[]);
+    folder.build("b", &["--cmdline", "console=ttyS0 panic=1 quiet"]);
     let policy = |record: &str| {
         let args = ["policy", "aws", "--account", "111122223333", "--role", "engine"];
         run(&[&args[..], &["--measurements", record]].concat()).1
     };
-    let policy = workshop.put("policy.json", policy(&workshop.record("a")).as_bytes());
+    let policy = folder.put("policy.json", policy(&folder.record("a")).as_bytes());
     let lint = |out| {
-        let record = workshop.record(out);
+        let record = folder.record(out);
         run(&["policy", "lint", text(&policy), "--measurements", &record])
     };
     let (exit, said, stderr) = lint("a");
@@ -307,7 +307,7 @@ fn policy_of_the_measurements_names_the_image_and_no_other() {
     assert_eq!(exit, 1);
     assert!(said.contains("image-not-named"), "{said}");
     let record: Value =
-        serde_json::from_slice(&std::fs::read(workshop.record("a")).unwrap()).unwrap();
+        serde_json::from_slice(&std::fs::read(folder.record("a")).unwrap()).unwrap();
     let text = std::fs::read_to_string(&policy).unwrap();
     for register in ["PCR0", "PCR1", "PCR2"] {
         assert!(text.contains(record["Measurements"][register].as_str().unwrap()), "{register}");
@@ -316,39 +316,39 @@ fn policy_of_the_measurements_names_the_image_and_no_other() {
 
 #[test]
 fn image_is_signed_when_it_is_built_or_later_with_the_same_bytes() {
-    let workshop = Workshop::new();
-    let [key, certificate] = workshop.signer();
+    let folder = ImageFolder::new();
+    let [key, certificate] = folder.signer();
     let flags = ["--sign-key", key.as_str(), "--sign-cert", &certificate];
-    assert_eq!(workshop.build("at-once", &flags).0, 0);
-    workshop.build("later", &[]);
-    let unsigned = std::fs::read(workshop.image("later")).unwrap();
+    assert_eq!(folder.build("at-once", &flags).0, 0);
+    folder.build("later", &[]);
+    let unsigned = std::fs::read(folder.image("later")).unwrap();
     let (exit, said, stderr) =
-        run(&[&["image", "sign", &workshop.image("later")], &flags[..]].concat());
+        run(&[&["image", "sign", &folder.image("later")], &flags[..]].concat());
     assert_eq!(exit, 0, "{stderr}");
     assert!(said.contains("pcr8"), "{said}");
-    for file in [Workshop::image, Workshop::record] {
-        let read = |out| std::fs::read(file(&workshop, out)).unwrap();
+    for file in [ImageFolder::image, ImageFolder::record] {
+        let read = |out| std::fs::read(file(&folder, out)).unwrap();
         assert_eq!(read("at-once"), read("later"));
     }
-    assert_ne!(std::fs::read(workshop.image("later")).unwrap(), unsigned);
-    let (_, said, _) = run(&["image", "describe", &workshop.image("later")]);
+    assert_ne!(std::fs::read(folder.image("later")).unwrap(), unsigned);
+    let (_, said, _) = run(&["image", "describe", &folder.image("later")]);
     assert!(said.contains("signer   CN="), "{said}");
-    assert_eq!(workshop.build("half", &flags[..2]).0, 2);
-    let wrong = workshop.put("other.pem", b"no key");
+    assert_eq!(folder.build("half", &flags[..2]).0, 2);
+    let wrong = folder.put("other.pem", b"no key");
     let flags = ["--sign-key", text(&wrong), "--sign-cert", &certificate];
-    assert_eq!(workshop.build("wrong", &flags).0, 1);
+    assert_eq!(folder.build("wrong", &flags).0, 1);
 }
 
 #[test]
 fn release_is_verified_and_the_input_that_differs_is_named() {
-    let workshop = Workshop::new();
-    let [key, certificate] = workshop.signer();
-    workshop.build("release", &["--sign-key", &key, "--sign-cert", &certificate]);
+    let folder = ImageFolder::new();
+    let [key, certificate] = folder.signer();
+    folder.build("release", &["--sign-key", &key, "--sign-cert", &certificate]);
     for name in ["enclave.toml", "genesis.json"] {
-        std::fs::copy(workshop.path(name), workshop.path("release").join(name)).unwrap();
+        std::fs::copy(folder.path(name), folder.path("release").join(name)).unwrap();
     }
-    let (record, kernel) = (workshop.record("release"), workshop.path("bzImage"));
-    let (binary, module) = (workshop.path("binary"), workshop.path("nsm.ko"));
+    let (record, kernel) = (folder.record("release"), folder.path("bzImage"));
+    let (binary, module) = (folder.path("binary"), folder.path("nsm.ko"));
     let verify = || {
         let files = ["--kernel", text(&kernel), "--module", text(&module)];
         let binary = ["--binary", text(&binary)];
@@ -359,7 +359,7 @@ fn release_is_verified_and_the_input_that_differs_is_named() {
     assert!(said.contains("reproduced") && stderr.contains("PCR8"), "{said}{stderr}");
     let mut other = program();
     other.push(0);
-    workshop.put("binary", &other);
+    folder.put("binary", &other);
     let (exit, said, stderr) = verify();
     assert_eq!(exit, 1);
     let rows: Vec<_> = said.lines().filter_map(|line| line.split_whitespace().next()).collect();
@@ -372,9 +372,9 @@ fn release_is_verified_and_the_input_that_differs_is_named() {
 
 #[test]
 fn corrupt_image_is_refused_by_name() {
-    let workshop = Workshop::new();
-    workshop.build("out", &[]);
-    let path = workshop.image("out");
+    let folder = ImageFolder::new();
+    folder.build("out", &[]);
+    let path = folder.image("out");
     let good = std::fs::read(&path).unwrap();
     let mut flipped = good.clone();
     *flipped.last_mut().unwrap() ^= 1;

@@ -13,11 +13,11 @@
 //! carrier's word).
 
 use crate::attestation::{Proven, Trust, now_ms, verify};
-use crate::client::{Again, Client};
+use crate::client::{Client, RetryReason};
 use crate::error::ClientError;
 use crate::retry::{OnLoss, worth_waiting};
 use crate::signer::random_bytes;
-use crate::statements::{Shown, SignedStatement};
+use crate::statements::{ShownAs, SignedStatementView};
 use bytes::Bytes;
 use mortise_channel::{AnswerOpener, OpenError, SealError, seal_request};
 use mortise_format::channel::is_channel;
@@ -101,15 +101,17 @@ impl Peer {
 pub(crate) fn open(
     opener: &AnswerOpener,
     answer: &Bytes,
-) -> Result<Result<Bytes, ChannelError>, Again> {
+) -> Result<Result<Bytes, ChannelError>, RetryReason> {
     if is_channel(answer) {
         return Ok(opener.open(answer).map(Bytes::from).map_err(ChannelError::from));
     }
     let outcome = envelope::parse_response(answer).map(|response| response.outcome);
     let Ok(Err(error)) = outcome else { return Ok(Err(ChannelError::InClear { code: 0 })) };
     match (error.entry(), worth_waiting(&error)) {
-        (Some(Code::ChannelRefused), _) => Err(Again::OtherBoot),
-        (Some(Code::NotReady | Code::Overloaded), Some(wait)) => Err(Again::Refused(error, wait)),
+        (Some(Code::ChannelRefused), _) => Err(RetryReason::OtherBoot),
+        (Some(Code::NotReady | Code::Overloaded), Some(wait)) => {
+            Err(RetryReason::Refused(error, wait))
+        }
         _ => Ok(Err(ChannelError::InClear { code: error.code })),
     }
 }
@@ -189,8 +191,8 @@ impl Client {
         let statement = answer.statement;
         // The document says that this was the newest when it was made, which is after `kept` was.
         let is_behind = kept.is_some_and(|k| k.statement.history_size > statement.history_size);
-        let how = if is_behind { Shown::AsNewest } else { Shown::WithAnswer };
-        let shown = SignedStatement { statement, signature: answer.statement_signature };
+        let how = if is_behind { ShownAs::AsNewest } else { ShownAs::WithAnswer };
+        let shown = SignedStatementView { statement, signature: answer.statement_signature };
         self.take_proven(shown, how)?;
         let key = proven.keys().channel.ok_or(ChannelError::NoKey)?;
         Ok(Peer { proven, key })

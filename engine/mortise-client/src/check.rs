@@ -11,11 +11,11 @@
 //! the caller takes by name: `taken`.
 
 use crate::client::Identity;
-use crate::statements::SignedStatement;
+use crate::statements::SignedStatementView;
 use mortise_format::eip712::Claim;
 use mortise_format::ids::{LockId, Signature};
+use mortise_format::insecure_mode::InsecureMode;
 use mortise_format::lock::LockTerms;
-use mortise_format::weakness::Weakness;
 use mortise_format::wire::params::ExtendLock;
 use mortise_format::wire::results::{CommitmentView, OutcomeResult, ReceiptView};
 use mortise_verify::commitment::{CommitmentError, Expected, VerifiedCommitment};
@@ -95,7 +95,7 @@ pub fn receipt(identity: &Identity, view: &ReceiptView) -> Result<VerifiedReceip
 /// `Json`, `Commitment`, `Place`, in this order.
 pub fn commitment(
     identity: &Identity,
-    taken: Option<Weakness>,
+    taken: Option<InsecureMode>,
     view: &CommitmentView,
     terms: &LockTerms,
     signature: &Signature,
@@ -111,7 +111,7 @@ pub fn commitment(
 /// `Json`, `Commitment`, `Place`, in this order.
 pub fn extension(
     identity: &Identity,
-    taken: Option<Weakness>,
+    taken: Option<InsecureMode>,
     view: &CommitmentView,
     asked: &ExtendLock,
     receipt: &VerifiedReceipt,
@@ -160,7 +160,7 @@ fn verified(
 /// `Json`, `Statement`, in this order.
 pub fn statement(
     identity: &Identity,
-    shown: &SignedStatement,
+    shown: &SignedStatementView,
 ) -> Result<VerifiedStatement, CheckError> {
     let signed = json::statement(&shown.statement, shown.signature)?;
     Ok(mortise_verify::statement::verify(&identity.engine(), &signed)?)
@@ -172,7 +172,7 @@ pub fn statement(
 /// `EngineId`, `LockId`, `Outcome`, `Place`, `Digest`, `Marked`, `Signature`, in this order.
 pub fn outcome(
     identity: &Identity,
-    taken: Option<Weakness>,
+    taken: Option<InsecureMode>,
     result: &OutcomeResult,
     lock_id: &LockId,
     receipt: &VerifiedReceipt,
@@ -201,7 +201,7 @@ pub fn outcome(
 /// `Outcome`, then those of [`outcome`].
 pub fn claim(
     identity: &Identity,
-    taken: Option<Weakness>,
+    taken: Option<InsecureMode>,
     result: &OutcomeResult,
     asked: &Claim,
     receipt: &VerifiedReceipt,

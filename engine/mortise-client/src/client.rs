@@ -6,10 +6,10 @@ use crate::endpoint::Endpoint;
 use crate::error::ClientError;
 use crate::link::{Link, LinkError};
 use crate::retry::{OnLoss, RetryPolicy, worth_waiting};
-use crate::statements::{Shown, SignedStatement, Statements};
+use crate::statements::{ShownAs, SignedStatementView, Statements};
 use bytes::Bytes;
 use mortise_format::ids::{Address, EngineId};
-use mortise_format::weakness::Weakness;
+use mortise_format::insecure_mode::InsecureMode;
 use mortise_format::wire::results::{ReceiptView, StateRootResult};
 use mortise_format::wire::{ErrorObject, Method, envelope, params};
 use mortise_verify::Engine;
@@ -37,7 +37,7 @@ pub struct Client {
     identity: OnceLock<Identity>,
     statements: Statements,
     pub(crate) attested: Option<Attested>,
-    pub(crate) taken: Option<Weakness>,
+    pub(crate) taken: Option<InsecureMode>,
     next_id: AtomicU64,
 }
 
@@ -75,7 +75,7 @@ impl Client {
     /// mode. The mark stays in the answers. Without this they are refused
     /// ([`mortise_verify::mark::Marked`]).
     #[must_use]
-    pub fn taking_marked(mut self, mark: Weakness) -> Self {
+    pub fn allow_insecure(mut self, mark: InsecureMode) -> Self {
         self.taken = Some(mark);
         self
     }
@@ -84,11 +84,11 @@ impl Client {
     ///
     /// # Errors
     /// `Check` unless the pinned engine signed it; `Identity` is not asked: pin first.
-    pub fn with_statement(self, kept: SignedStatement) -> Result<Self, ClientError> {
+    pub fn with_statement(self, kept: SignedStatementView) -> Result<Self, ClientError> {
         let identity = self.identity.get().copied();
         let identity = identity.ok_or(check::CheckError::NotPinned)?;
         check::statement(&identity, &kept)?;
-        self.statements.take(kept, Shown::WithAnswer).map_err(ClientError::Contradiction)?;
+        self.statements.take(kept, ShownAs::WithAnswer).map_err(ClientError::Contradiction)?;
         Ok(self)
     }
 
@@ -98,7 +98,7 @@ impl Client {
     }
 
     /// The statement with the longest history that was seen and checked.
-    pub fn last_statement(&self) -> Option<SignedStatement> {
+    pub fn last_statement(&self) -> Option<SignedStatementView> {
         self.statements.kept()
     }
 
@@ -143,25 +143,29 @@ impl Client {
     ///
     /// # Errors
     /// `Contradiction` with both statements on a fork or rollback; as any call.
-    pub async fn check_root(&self) -> Result<SignedStatement, ClientError> {
+    pub async fn check_root(&self) -> Result<SignedStatementView, ClientError> {
         let params = params::GetStateRoot { at_seq: None, signed: true };
         let newest = self.state_root(params).await?;
         let StateRootResult::Signed { statement, signature } = newest else {
             return Err(protocol(Method::GetStateRoot, "a bare root instead of a statement"));
         };
-        let shown = SignedStatement { statement: *statement, signature };
-        self.take_statement(shown.clone(), Shown::AsNewest).await?;
+        let shown = SignedStatementView { statement: *statement, signature };
+        self.take_statement(shown.clone(), ShownAs::AsNewest).await?;
         Ok(shown)
     }
 
     /// Keeps the statement of a checked receipt when it is the newest.
     pub(crate) fn take_receipt(&self, receipt: &ReceiptView) -> Result<(), ClientError> {
         let statement = receipt.statement.clone();
-        let shown = SignedStatement { statement, signature: receipt.statement_signature };
-        self.take_proven(shown, Shown::WithAnswer)
+        let shown = SignedStatementView { statement, signature: receipt.statement_signature };
+        self.take_proven(shown, ShownAs::WithAnswer)
     }
 
-    async fn take_statement(&self, shown: SignedStatement, how: Shown) -> Result<(), ClientError> {
+    async fn take_statement(
+        &self,
+        shown: SignedStatementView,
+        how: ShownAs,
+    ) -> Result<(), ClientError> {
         let identity = self.identity().await?;
         check::statement(&identity, &shown)?;
         self.take_proven(shown, how)
@@ -170,8 +174,8 @@ impl Client {
     /// Takes in a statement whose signature was checked.
     pub(crate) fn take_proven(
         &self,
-        shown: SignedStatement,
-        how: Shown,
+        shown: SignedStatementView,
+        how: ShownAs,
     ) -> Result<(), ClientError> {
         self.statements.take(shown, how).map_err(ClientError::Contradiction)
     }
@@ -228,12 +232,12 @@ impl Client {
         loop {
             let (error, wait) = match self.attempt(call, peer).await {
                 Ok(outcome) => return outcome.map(Sent::Answered),
-                Err(Again::OtherBoot) => return Ok(Sent::ToOtherBoot),
-                Err(Again::Refused(error, wait)) => (ClientError::from(error), Some(wait)),
-                Err(Again::Lost(error)) if error.sent && on_loss == OnLoss::GiveUp => {
+                Err(RetryReason::OtherBoot) => return Ok(Sent::ToOtherBoot),
+                Err(RetryReason::Refused(error, wait)) => (ClientError::from(error), Some(wait)),
+                Err(RetryReason::Lost(error)) if error.sent && on_loss == OnLoss::GiveUp => {
                     return Err(self.unreachable(error));
                 }
-                Err(Again::Lost(error)) => (self.unreachable(error), None),
+                Err(RetryReason::Lost(error)) => (self.unreachable(error), None),
             };
             if attempt >= self.retry.attempts_max {
                 return Err(error);
@@ -247,7 +251,7 @@ impl Client {
         &self,
         call: &Written,
         peer: Option<&Peer>,
-    ) -> Result<Result<R, ClientError>, Again> {
+    ) -> Result<Result<R, ClientError>, RetryReason> {
         let answer = match peer.map(|peer| peer.seal(&call.text)) {
             None => self.exchange(call.text.clone()).await?,
             Some(Err(error)) => return Ok(Err(error.into())),
@@ -260,20 +264,20 @@ impl Client {
         };
         match read_answer(call.method, call.id, &answer) {
             Err(ClientError::Refused(error)) => match worth_waiting(&error) {
-                Some(wait) => Err(Again::Refused(*error, wait)),
+                Some(wait) => Err(RetryReason::Refused(*error, wait)),
                 None => Ok(Err(ClientError::Refused(error))),
             },
             outcome => Ok(outcome),
         }
     }
 
-    async fn exchange(&self, message: Bytes) -> Result<Bytes, Again> {
+    async fn exchange(&self, message: Bytes) -> Result<Bytes, RetryReason> {
         let exchange = tokio::time::timeout(self.retry.answer_max, self.link.exchange(message));
         match exchange.await {
-            Ok(answer) => answer.map_err(Again::Lost),
+            Ok(answer) => answer.map_err(RetryReason::Lost),
             Err(_) => {
                 let reason = format!("no answer within {:?}", self.retry.answer_max);
-                Err(Again::Lost(LinkError { reason, sent: true }))
+                Err(RetryReason::Lost(LinkError { reason, sent: true }))
             }
         }
     }
@@ -318,7 +322,7 @@ enum Sent<R> {
 }
 
 /// Why the same text is worth sending again.
-pub(crate) enum Again {
+pub(crate) enum RetryReason {
     /// Transient, says the engine, or for a sealed one whoever carries it.
     Refused(ErrorObject, Duration),
     /// No answer.

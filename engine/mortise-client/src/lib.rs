@@ -69,5 +69,5 @@ pub use lock::NewLock;
 pub use reader::{Reader, ReaderError};
 pub use retry::RetryPolicy;
 pub use signer::{Signer, SignerError, random_request_id};
-pub use statements::{Contradiction, ContradictionKind, SignedStatement};
+pub use statements::{Contradiction, ContradictionKind, SignedStatementView};
 pub use subscription::{Notification, Subscription};

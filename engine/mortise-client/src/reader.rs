@@ -10,7 +10,7 @@ use crate::signer::random_bytes;
 use mortise_channel::{OpenError, ReaderSecret};
 use mortise_core::release::{ReleaseError, ReleasedEpochs, ReleasedFrames};
 use mortise_format::domains;
-use mortise_format::event::Position;
+use mortise_format::event::LogPosition;
 use mortise_format::ids::{Bytes32, EngineId, RequestId, parse_hex, to_hex};
 use mortise_format::reading::{frames_context, keys_context};
 use mortise_format::wire::params::GetReadingKeys;
@@ -83,7 +83,7 @@ impl Reader {
             return Err(ReaderError::OtherReader);
         }
         let at = answer.grant.granted_at;
-        let context = keys_context(engine_id, Position { seq: at.seq, index: at.index });
+        let context = keys_context(engine_id, LogPosition { seq: at.seq, index: at.index });
         let (enc, cipher) = (&answer.encapsulated_key.0, &answer.ciphertext.0);
         let plain = self.0.open(enc, domains::READING_KEYS, &context, cipher)?;
         let released = ReleasedEpochs::decode(&plain)?;

@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A statement with the engine's signature.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SignedStatement {
+pub struct SignedStatementView {
     /// The statement.
     pub statement: StatementView,
     /// Over its digest.
@@ -34,9 +34,9 @@ pub struct Contradiction {
     /// How.
     pub kind: ContradictionKind,
     /// The one that was kept.
-    pub kept: SignedStatement,
+    pub kept: SignedStatementView,
     /// The one that came.
-    pub shown: SignedStatement,
+    pub shown: SignedStatementView,
 }
 
 impl fmt::Display for Contradiction {
@@ -62,7 +62,7 @@ impl fmt::Display for Contradiction {
 
 /// What a statement is shown as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Shown {
+pub(crate) enum ShownAs {
     /// With an answer, which may be an old one given again.
     WithAnswer,
     /// As the engine's newest.
@@ -71,30 +71,30 @@ pub(crate) enum Shown {
 
 /// Keeps the statement with the longest history.
 #[derive(Debug, Default)]
-pub(crate) struct Statements(Mutex<Option<SignedStatement>>);
+pub(crate) struct Statements(Mutex<Option<SignedStatementView>>);
 
 impl Statements {
     /// The statement that is kept.
-    pub fn kept(&self) -> Option<SignedStatement> {
+    pub fn kept(&self) -> Option<SignedStatementView> {
         self.lock().clone()
     }
 
     /// Takes a checked statement in.
-    pub fn take(&self, shown: SignedStatement, how: Shown) -> Result<(), Box<Contradiction>> {
+    pub fn take(&self, shown: SignedStatementView, how: ShownAs) -> Result<(), Box<Contradiction>> {
         let mut kept = self.lock();
         if let Some(kept) = kept.as_ref()
             && let Some(kind) = contradiction(&kept.statement, &shown.statement, how)
         {
             return Err(Box::new(Contradiction { kind, kept: kept.clone(), shown }));
         }
-        let size = |s: &SignedStatement| s.statement.history_size;
+        let size = |s: &SignedStatementView| s.statement.history_size;
         if kept.as_ref().is_none_or(|kept| size(kept) < size(&shown)) {
             *kept = Some(shown);
         }
         Ok(())
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<SignedStatement>> {
+    fn lock(&self) -> MutexGuard<'_, Option<SignedStatementView>> {
         // a panic elsewhere leaves the statement whole: it is replaced in one assignment
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -103,7 +103,7 @@ impl Statements {
 fn contradiction(
     kept: &StatementView,
     shown: &StatementView,
-    how: Shown,
+    how: ShownAs,
 ) -> Option<ContradictionKind> {
     let digest = |view: &StatementView| RootStatement::from(view).digest();
     if kept.history_size == shown.history_size {
@@ -114,7 +114,7 @@ fn contradiction(
     if shorter.time > longer.time || shorter.epoch > longer.epoch {
         return Some(ContradictionKind::Rollback);
     }
-    let behind = how == Shown::AsNewest && shown.history_size < kept.history_size;
+    let behind = how == ShownAs::AsNewest && shown.history_size < kept.history_size;
     behind.then_some(ContradictionKind::Behind)
 }
 
@@ -123,7 +123,7 @@ mod tests {
     use super::*;
     use mortise_format::ids::{Bytes32, EngineId, FrameDigest, PolicyHash, Root};
 
-    fn statement(size: u64, time: u64, root: u8) -> SignedStatement {
+    fn statement(size: u64, time: u64, root: u8) -> SignedStatementView {
         let statement = RootStatement {
             engine_id: EngineId([1; 32]),
             epoch: 1,
@@ -138,10 +138,14 @@ mod tests {
             policy_hash: PolicyHash(Bytes32([4; 32]).0),
         };
         let statement = StatementView::from(&statement);
-        SignedStatement { statement, signature: Signature([5; 65]) }
+        SignedStatementView { statement, signature: Signature([5; 65]) }
     }
 
-    fn kind(statements: &Statements, shown: SignedStatement, how: Shown) -> ContradictionKind {
+    fn kind(
+        statements: &Statements,
+        shown: SignedStatementView,
+        how: ShownAs,
+    ) -> ContradictionKind {
         let contradiction = statements.take(shown.clone(), how).unwrap_err();
         assert_eq!(contradiction.shown, shown);
         assert_eq!(Some(&contradiction.kept), statements.kept().as_ref());
@@ -152,7 +156,7 @@ mod tests {
     fn longest_history_is_kept_and_old_answers_are_no_contradiction() {
         let statements = Statements::default();
         for (size, time) in [(5, 50), (7, 70), (6, 60), (7, 70), (8, 70)] {
-            statements.take(statement(size, time, 1), Shown::WithAnswer).unwrap();
+            statements.take(statement(size, time, 1), ShownAs::WithAnswer).unwrap();
         }
         assert_eq!(statements.kept(), Some(statement(8, 70, 1)));
     }
@@ -160,12 +164,12 @@ mod tests {
     #[test]
     fn fork_rollback_and_lag_carry_both_statements() {
         let statements = Statements::default();
-        statements.take(statement(7, 70, 1), Shown::WithAnswer).unwrap();
-        let with = Shown::WithAnswer;
+        statements.take(statement(7, 70, 1), ShownAs::WithAnswer).unwrap();
+        let with = ShownAs::WithAnswer;
         assert_eq!(kind(&statements, statement(7, 70, 2), with), ContradictionKind::Fork);
         assert_eq!(kind(&statements, statement(6, 71, 2), with), ContradictionKind::Rollback);
         assert_eq!(kind(&statements, statement(8, 69, 2), with), ContradictionKind::Rollback);
-        let newest = Shown::AsNewest;
+        let newest = ShownAs::AsNewest;
         assert_eq!(kind(&statements, statement(6, 60, 1), newest), ContradictionKind::Behind);
         assert_eq!(statements.kept(), Some(statement(7, 70, 1)));
     }

@@ -7,7 +7,7 @@ use crate::client::Identity;
 use crate::error::{ClientError, Exit};
 use crate::signer::Signer;
 use crate::statements::ContradictionKind;
-use crate::testing::{Engine, Server, Treat, new_lock};
+use crate::testing::{Engine, Server, ServerBehaviour, new_lock};
 use mortise_format::errors::Code;
 use mortise_format::ids::LockId;
 use mortise_format::merkle::events::EventProofError;
@@ -22,20 +22,20 @@ use mortise_verify::statement::StatementError;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-fn honest(_: &Request) -> Treat {
-    Treat::Answer
+fn honest(_: &Request) -> ServerBehaviour {
+    ServerBehaviour::Answer
 }
 
 /// Treats the first calls of a method in another way.
 fn first(
     count: u32,
     method: &'static str,
-    treat: impl Fn() -> Treat + Send + Sync + 'static,
-) -> impl Fn(&Request) -> Treat + Send + Sync + 'static {
+    treat: impl Fn() -> ServerBehaviour + Send + Sync + 'static,
+) -> impl Fn(&Request) -> ServerBehaviour + Send + Sync + 'static {
     let calls = AtomicU32::new(0);
     move |request| {
         let special = request.method == method && calls.fetch_add(1, Ordering::Relaxed) < count;
-        if special { treat() } else { Treat::Answer }
+        if special { treat() } else { ServerBehaviour::Answer }
     }
 }
 
@@ -57,14 +57,14 @@ async fn lock_is_committed_and_checked_over_http_and_over_a_socket() {
 
 #[tokio::test]
 async fn lost_connection_is_answered_by_the_same_bytes_again() {
-    for lossy in [|| Treat::Drop, || Treat::Unavailable] {
+    for lossy in [|| ServerBehaviour::Drop, || ServerBehaviour::Unavailable] {
         let server = Server::http(first(2, "commitLock", lossy)).await;
         server.client().commit(&owner(), &new_lock()).await.unwrap();
         let sent = server.seen("commitLock");
         assert_eq!(sent.len(), 3);
         assert!(sent.iter().all(|text| *text == sent[0]));
     }
-    let server = Server::unix(first(2, "commitLock", || Treat::Drop)).await;
+    let server = Server::unix(first(2, "commitLock", || ServerBehaviour::Drop)).await;
     server.client().commit(&owner(), &new_lock()).await.unwrap();
     assert_eq!(server.seen("commitLock").len(), 3);
 }
@@ -72,7 +72,7 @@ async fn lost_connection_is_answered_by_the_same_bytes_again() {
 #[tokio::test]
 async fn overload_and_unreadiness_are_waited_out() {
     for refusal in [ErrorObject::overloaded(2), ErrorObject::not_ready("replaying")] {
-        let refuse = move || Treat::Refuse(refusal.clone());
+        let refuse = move || ServerBehaviour::Refuse(refusal.clone());
         let server = Server::http(first(2, "commitLock", refuse)).await;
         server.client().commit(&owner(), &new_lock()).await.unwrap();
         assert_eq!(server.seen("commitLock").len(), 3);
@@ -81,12 +81,12 @@ async fn overload_and_unreadiness_are_waited_out() {
 
 #[tokio::test]
 async fn attempts_end_and_the_last_error_names_the_exit_code() {
-    let refuse = || Treat::Refuse(ErrorObject::not_ready("replaying"));
+    let refuse = || ServerBehaviour::Refuse(ErrorObject::not_ready("replaying"));
     let server = Server::http(first(u32::MAX, "health", refuse)).await;
     let error = server.client().health().await.unwrap_err();
     assert_eq!((error.code(), error.exit()), (Some(Code::NotReady), Exit::NotReady));
     assert_eq!(server.seen("health").len(), 4);
-    let server = Server::http(first(u32::MAX, "health", || Treat::Drop)).await;
+    let server = Server::http(first(u32::MAX, "health", || ServerBehaviour::Drop)).await;
     assert_eq!(server.client().health().await.unwrap_err().exit(), Exit::Unreachable);
     let nobody = tempfile::tempdir().unwrap();
     let endpoint = format!("unix:{}", nobody.path().join("none.sock").display());
@@ -97,7 +97,7 @@ async fn attempts_end_and_the_last_error_names_the_exit_code() {
 
 #[tokio::test]
 async fn refusal_for_good_is_not_sent_again() {
-    let refuse = || Treat::Refuse(ErrorObject::new(Code::InsufficientAvailable));
+    let refuse = || ServerBehaviour::Refuse(ErrorObject::new(Code::InsufficientAvailable));
     let server = Server::http(first(1, "commitLock", refuse)).await;
     let error = server.client().commit(&owner(), &new_lock()).await.unwrap_err();
     assert_eq!((error.code(), error.exit()), (Some(Code::InsufficientAvailable), Exit::Refused));
@@ -106,7 +106,7 @@ async fn refusal_for_good_is_not_sent_again() {
 
 #[tokio::test]
 async fn taken_nonce_is_replaced_under_a_new_request_id() {
-    let refuse = || Treat::Refuse(ErrorObject::new(Code::NonceUsed));
+    let refuse = || ServerBehaviour::Refuse(ErrorObject::new(Code::NonceUsed));
     let server = Server::http(first(1, "commitLock", refuse)).await;
     server.client().commit(&owner(), &new_lock()).await.unwrap();
     let sent = server.seen("commitLock");
@@ -116,7 +116,7 @@ async fn taken_nonce_is_replaced_under_a_new_request_id() {
 
 #[tokio::test]
 async fn cancel_without_a_request_id_is_not_sent_again_by_itself() {
-    let server = Server::http(first(1, "cancelLock", || Treat::Drop)).await;
+    let server = Server::http(first(1, "cancelLock", || ServerBehaviour::Drop)).await;
     let client = server.client();
     let request = client.new_request().await.unwrap();
     let consent = owner().cancel(&server.engine.id, LockId([1; 32]), request, None);
@@ -164,7 +164,8 @@ async fn changed_commitment_is_refused_by_what_is_wrong_with_it() {
         ),
     ];
     for (lie, expected) in lies {
-        let server = Server::http(first(1, "commitLock", move || Treat::Change(lie))).await;
+        let server =
+            Server::http(first(1, "commitLock", move || ServerBehaviour::Change(lie))).await;
         let error = server.client().commit(&owner(), &new_lock()).await.unwrap_err();
         assert!(matches!(error, ClientError::Check(found) if found == expected), "{error:?}");
         assert_eq!(error.exit(), Exit::Refused);
@@ -227,7 +228,7 @@ async fn what_is_no_answer_is_named_and_not_sent_again() {
         r#"{"jsonrpc":"2.0","id":99999,"result":{}}"#,
         r#"{"jsonrpc":"2.0","id":1,"result":{"status":1}}"#,
     ] {
-        let server = Server::http(first(1, "health", move || Treat::Garbage(text))).await;
+        let server = Server::http(first(1, "health", move || ServerBehaviour::Garbage(text))).await;
         let error = server.client().health().await.unwrap_err();
         assert!(matches!(error, ClientError::Protocol { method: "health", .. }), "{error:?}");
         assert_eq!(server.seen("health").len(), 1);

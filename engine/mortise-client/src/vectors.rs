@@ -17,10 +17,10 @@ use mortise_format::ids::{
     Signature, to_checksum,
 };
 use mortise_format::images::{ImageApproval, Version};
+use mortise_format::insecure_mode::InsecureMode;
 use mortise_format::lock::{Custody, Durability, LOCKED_ASSET_TYPE, LegTerms, LockTerms, Status};
 use mortise_format::reading::ReadingGrant;
 use mortise_format::succession::{SUCCESSION_TYPE, Succession};
-use mortise_format::weakness::Weakness;
 use serde_json::{Value, json};
 
 /// First account of the public test mnemonic: never holds anything.
@@ -107,7 +107,7 @@ enum In {
     /// The engine's.
     Engine,
     /// That of what the engine signs about locks, with or without a mark.
-    Promises(Option<Weakness>),
+    Promises(Option<InsecureMode>),
 }
 
 /// One struct with everything on the way to its signature.
@@ -294,7 +294,7 @@ fn balance_fact() -> Value {
     vector(eip712::BALANCE_FACT_TYPE, In::Engine, message, eip712::balance_fact(&fact))
 }
 
-fn commitment(mark: Option<Weakness>) -> Value {
+fn commitment(mark: Option<InsecureMode>) -> Value {
     let terms = terms();
     let promise = eip712::LockCommitment {
         lock_id: terms.lock_id(&ENGINE),
@@ -335,7 +335,7 @@ fn add_place(message: &mut Value) {
     message["policyHash"] = text(&place.policy_hash);
 }
 
-fn outcome(mark: Option<Weakness>) -> Value {
+fn outcome(mark: Option<InsecureMode>) -> Value {
     let outcome = eip712::LockOutcome {
         lock_id: terms().lock_id(&ENGINE),
         status: Status::Partial,
@@ -481,8 +481,8 @@ fn file() -> Value {
             succession(),
             grant_reading(),
             approve_images(),
-            commitment(Some(Weakness::Debug)), commitment(Some(Weakness::Emulated)),
-            outcome(Some(Weakness::Debug)), outcome(Some(Weakness::Emulated)),
+            commitment(Some(InsecureMode::Debug)), commitment(Some(InsecureMode::Emulated)),
+            outcome(Some(InsecureMode::Debug)), outcome(Some(InsecureMode::Emulated)),
         ],
         "hashes": named_hashes(),
         "cancel": plain_cancels(),

@@ -18,7 +18,7 @@ use mortise_format::codec;
 use mortise_format::command::{CancelForm, Command, SignedCancel, SignedIntent};
 use mortise_format::domains;
 use mortise_format::eip712::{self, Claim, Digest, Domain, Request};
-use mortise_format::event::{Authority, Content, RequestMark};
+use mortise_format::event::{Authority, Content, RequestKey};
 use mortise_format::fact::BalanceFact;
 use mortise_format::ids::{Address, Bytes32, EngineId, LockId, Signature};
 use mortise_format::images::ImageApproval;
@@ -38,18 +38,18 @@ pub(crate) enum Inner {
     Grant {
         locks: Vec<AdmittedLock>,
         batch: Bytes32,
-        marks: Arc<[RequestMark]>,
+        marks: Arc<[RequestKey]>,
     },
     Claim {
         claim: Claim,
         signature: Signature,
-        mark: RequestMark,
+        mark: RequestKey,
     },
     Release {
         lock_id: LockId,
         request: Request,
         signature: Signature,
-        mark: RequestMark,
+        mark: RequestKey,
     },
     Cancel {
         lock_id: LockId,
@@ -65,7 +65,7 @@ pub(crate) enum Inner {
         new_expires: u64,
         request: Request,
         signature: Signature,
-        mark: RequestMark,
+        mark: RequestKey,
     },
     RecordFact {
         fact: BalanceFact,
@@ -98,7 +98,7 @@ pub(crate) struct AdmittedLock {
 pub(crate) struct AdmittedConsent {
     pub consent: SignedCancel,
     pub signer: Address,
-    pub mark: Option<RequestMark>,
+    pub mark: Option<RequestKey>,
 }
 
 impl Admitted {
@@ -196,7 +196,7 @@ fn admit_intents(
         if signer(&domain.digest(&hash), &intent.signature)? != intent.terms.owner {
             return Err(Reject::InvalidSignature);
         }
-        marks.push(RequestMark {
+        marks.push(RequestKey {
             principal: intent.terms.owner,
             id: intent.request.id,
             valid_until: intent.request.valid_until,
@@ -458,8 +458,8 @@ fn intent_content(terms: &LockTerms, batch: &Bytes32) -> Content {
     )
 }
 
-fn mark(principal: Address, request: &Request, kind: Kind, fields: &[&[u8]]) -> RequestMark {
-    RequestMark {
+fn mark(principal: Address, request: &Request, kind: Kind, fields: &[&[u8]]) -> RequestKey {
+    RequestKey {
         principal,
         id: request.id,
         valid_until: request.valid_until,

@@ -16,7 +16,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use mortise_format::U256;
 use mortise_format::entry::LeafKey;
-use mortise_format::event::{Authority, Event, GrantedLock, Position, RequestMark};
+use mortise_format::event::{Authority, Event, GrantedLock, LogPosition, RequestKey};
 use mortise_format::fact::BalanceFact;
 use mortise_format::ids::{Address, LockId};
 use mortise_format::lock::{Custody, Status};
@@ -65,7 +65,7 @@ impl State {
     ///
     /// # Errors
     /// A [`Corruption`]; the state is then undefined and must be dropped.
-    pub fn apply(&mut self, at: Position, event: &Event) -> Applied {
+    pub fn apply(&mut self, at: LogPosition, event: &Event) -> Applied {
         self.at = at;
         match event {
             Event::EpochStarted { version, .. } => {
@@ -125,7 +125,7 @@ impl State {
         Ok(())
     }
 
-    fn apply_grants(&mut self, locks: &[GrantedLock], marks: &[RequestMark]) -> Applied {
+    fn apply_grants(&mut self, locks: &[GrantedLock], marks: &[RequestKey]) -> Applied {
         locks.iter().try_for_each(|lock| self.apply_grant(lock))?;
         if marks.is_empty() {
             for lock in locks {
@@ -398,7 +398,7 @@ impl State {
         slot
     }
 
-    fn remember(&mut self, mark: &RequestMark) -> Applied {
+    fn remember(&mut self, mark: &RequestKey) -> Applied {
         let slot = self.count_command(&mark.principal);
         let (at, now_s) = (self.at, self.time_ms / 1000);
         match self.requests.insert(mark, at) {
@@ -411,7 +411,7 @@ impl State {
         }
     }
 
-    fn count_or_remember(&mut self, principal: &Address, mark: Option<&RequestMark>) -> Applied {
+    fn count_or_remember(&mut self, principal: &Address, mark: Option<&RequestKey>) -> Applied {
         match mark {
             Some(mark) => self.remember(mark),
             None => {

@@ -19,20 +19,39 @@ use mortise_format::limits::{ATTESTATION_BYTES_MAX, FRAME_BYTES_TARGET};
 /// A statement that is not signed yet, with the proof that its frame is the last leaf of the
 /// history that it names (RFC 6962 2.1.1, index `seq` in a tree of `seq + 1`).
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-pub struct Statement {
+pub struct FrameStatement {
     /// The statement.
     pub statement: RootStatement,
     /// Inclusion path, lowest first.
     pub history_path: Vec<[u8; 32]>,
 }
 
-/// A statement with the engine's signature.
+/// A statement with the engine's signature, as a later frame carries it.
+///
+/// Field order is format: [`FrameStatement`], then the signature.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-pub struct SignedStatement {
-    /// What is stated.
-    pub stated: Statement,
+pub struct CarriedStatement {
+    /// The statement.
+    pub statement: RootStatement,
+    /// Inclusion path, lowest first.
+    pub history_path: Vec<[u8; 32]>,
     /// Over the statement's digest.
     pub signature: Signature,
+}
+
+impl FrameStatement {
+    /// The statement with the engine's signature over its digest.
+    pub fn signed(self, signature: Signature) -> CarriedStatement {
+        let Self { statement, history_path } = self;
+        CarriedStatement { statement, history_path, signature }
+    }
+}
+
+impl CarriedStatement {
+    /// Whether it is this statement, whatever the signature.
+    pub fn carries(&self, stated: &FrameStatement) -> bool {
+        self.statement == stated.statement && self.history_path == stated.history_path
+    }
 }
 
 /// What a boot frame says in clear and the machine remembers.
@@ -84,7 +103,7 @@ pub struct ClearBody {
     /// Boot frames only.
     pub boot: Option<Boot>,
     /// Statements of released frames that no frame carried yet, in order.
-    pub statements: Vec<SignedStatement>,
+    pub statements: Vec<CarriedStatement>,
 }
 
 /// Room that a frame starts with: a full one never grows.

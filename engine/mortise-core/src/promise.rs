@@ -33,7 +33,7 @@ impl Promise {
 
 /// Where an event stands and when: all that a promise needs besides the event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Occasion {
+pub struct EventContext {
     /// The place.
     pub place: Place,
     /// Engine time of the frame, milliseconds.
@@ -43,33 +43,33 @@ pub struct Occasion {
 }
 
 /// The promises that an event calls for, in the order of its locks.
-pub fn promises_of(event: &Event, occasion: &Occasion) -> Vec<Promise> {
+pub fn signed_structs_of(event: &Event, context: &EventContext) -> Vec<Promise> {
     let one = |promise| alloc::vec![promise];
     match event {
         Event::LocksGranted { locks, .. } => {
             let commit = |lock: &mortise_format::event::GrantedLock| {
                 let ends = Ends { claim_by: lock.claim_by, settle_by: lock.settle_by };
-                commitment(lock.lock_id, &lock.terms, ends, lock.custody, &lock.signature, occasion)
+                commitment(lock.lock_id, &lock.terms, ends, lock.custody, &lock.signature, context)
             };
             locks.iter().map(commit).collect()
         }
         Event::LockExtended { lock_id, terms, claim_by, settle_by, custody, signature, .. } => {
             let ends = Ends { claim_by: *claim_by, settle_by: *settle_by };
-            one(commitment(*lock_id, terms, ends, *custody, signature, occasion))
+            one(commitment(*lock_id, terms, ends, *custody, signature, context))
         }
         Event::LockClaimed { claim, status, .. } => {
             let moved =
                 Moved { index: claim.claim_index, by: claim.claimant, amounts: &claim.amounts };
-            one(outcome(claim.lock_id, *status, moved, occasion))
+            one(outcome(claim.lock_id, *status, moved, context))
         }
         Event::LockReleased { lock_id, freed, .. } => {
-            one(outcome(*lock_id, Status::Released, Moved::back(freed), occasion))
+            one(outcome(*lock_id, Status::Released, Moved::back(freed), context))
         }
         Event::LockCancelled { lock_id, freed, .. } => {
-            one(outcome(*lock_id, Status::Cancelled, Moved::back(freed), occasion))
+            one(outcome(*lock_id, Status::Cancelled, Moved::back(freed), context))
         }
         Event::DraftCancelled { lock_id, .. } => {
-            one(outcome(*lock_id, Status::Cancelled, Moved::back(&[]), occasion))
+            one(outcome(*lock_id, Status::Cancelled, Moved::back(&[]), context))
         }
         _ => Vec::new(),
     }
@@ -98,7 +98,7 @@ fn commitment(
     ends: Ends,
     custody: Custody,
     signature: &Signature,
-    occasion: &Occasion,
+    context: &EventContext,
 ) -> Promise {
     Promise::Commitment(LockCommitment {
         lock_id,
@@ -107,26 +107,26 @@ fn commitment(
         arbiter: terms.arbiter,
         assets: terms.assets_hash(),
         condition: terms.condition.hash(),
-        issued_at: occasion.time_ms / 1000,
+        issued_at: context.time_ms / 1000,
         expires: terms.expires,
         claim_by: ends.claim_by,
         settle_by: ends.settle_by,
         custody,
-        durability: occasion.durability,
-        place: occasion.place,
+        durability: context.durability,
+        place: context.place,
         user_signature_hash: Bytes32(keccak256(&[&signature.0])),
     })
 }
 
-fn outcome(lock_id: LockId, status: Status, moved: Moved<'_>, occasion: &Occasion) -> Promise {
+fn outcome(lock_id: LockId, status: Status, moved: Moved<'_>, context: &EventContext) -> Promise {
     Promise::Outcome(LockOutcome {
         lock_id,
         status,
         claim_index: moved.index,
         claimant: moved.by,
         amounts: eip712::amounts_hash(moved.amounts),
-        time: occasion.time_ms / 1000,
-        durability: occasion.durability,
-        place: occasion.place,
+        time: context.time_ms / 1000,
+        durability: context.durability,
+        place: context.place,
     })
 }

@@ -5,7 +5,7 @@
 
 use crate::drafts::Draft;
 use mortise_core::Admitted;
-use mortise_core::body::SignedStatement;
+use mortise_core::body::CarriedStatement;
 use mortise_core::machine::EpochRecord;
 use mortise_core::machine::RootNotKept;
 use mortise_core::state::locks::Lock;
@@ -144,9 +144,9 @@ pub enum Reply {
     /// What was read.
     Read(Answer),
     /// What was read at the state of a frame, and the statement about that frame.
-    Rooted(Answer, Box<SignedStatement>),
+    Rooted(Answer, Box<CarriedStatement>),
     /// What is shown of the log.
-    Shown(Box<Shown>),
+    LogProof(Box<LogProof>),
     /// The outcome is unknown: the engine stopped before the answer was durable.
     NotDurable,
     /// The engine is in a fault.
@@ -155,9 +155,9 @@ pub enum Reply {
 
 /// What is shown of the log, in the history of its newest released frame.
 #[derive(Debug, Clone)]
-pub struct Shown {
+pub struct LogProof {
     /// The statement about that frame.
-    pub newest: SignedStatement,
+    pub newest: CarriedStatement,
     /// Paths and roots, as the query asks for them.
     pub paths: Vec<Vec<[u8; 32]>>,
     /// The event whose receipt was asked for.

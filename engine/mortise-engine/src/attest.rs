@@ -17,8 +17,8 @@
 use crate::mode::said;
 use crate::ports::{AttestRequest, ModuleDescription, Nsm, NsmError};
 use mortise_format::ids::Measurement;
+pub use mortise_format::insecure_mode::InsecureMode;
 use mortise_format::limits::ATTESTATION_BYTES_MAX;
-pub use mortise_format::weakness::Weakness;
 use mortise_verify::attestation::{KeyBinding, Pcr};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -33,7 +33,7 @@ pub enum Attestation {
     /// This one.
     Module(Arc<dyn Nsm>),
     /// This one, whose documents every verifier refuses, for this reason.
-    Refused(Arc<dyn Nsm>, Weakness),
+    Refused(Arc<dyn Nsm>, InsecureMode),
 }
 
 impl Attestation {
@@ -42,16 +42,16 @@ impl Attestation {
         match self {
             Self::Unattested => "unattested",
             Self::Module(_) => "attested",
-            Self::Refused(_, weakness) => weakness.name(),
+            Self::Refused(_, insecure_mode) => insecure_mode.name(),
         }
     }
 
     /// Why what the engine signs about locks binds nobody, if it does not: the mark of its
     /// promises.
-    pub fn weakness(&self) -> Option<Weakness> {
+    pub fn insecure_mode(&self) -> Option<InsecureMode> {
         match self {
             Self::Unattested | Self::Module(_) => None,
-            Self::Refused(_, weakness) => Some(*weakness),
+            Self::Refused(_, insecure_mode) => Some(*insecure_mode),
         }
     }
 }
@@ -92,14 +92,14 @@ pub enum AttestError {
         /// Its bytes.
         found: usize,
     },
-    /// The document of the boot admits another weakness than the platform found: what is promised
+    /// The document of the boot admits another insecure_mode than the platform found: what is promised
     /// would carry another mark than the log shows.
     #[error("the document of this boot shows it {}, the platform {}", said(*shown), said(*found))]
     Mode {
         /// What the document admits.
-        shown: Option<Weakness>,
+        shown: Option<InsecureMode>,
         /// What the platform found.
-        found: Option<Weakness>,
+        found: Option<InsecureMode>,
     },
     /// The thread that asks the module has ended.
     #[error("nobody asks the security module any more")]

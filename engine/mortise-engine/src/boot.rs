@@ -16,9 +16,9 @@ use crate::pipeline::Start;
 use crate::ports::{Entropy, Vault};
 use crate::proofs;
 use crate::store::{LogStore, StoreError};
-use crate::witness::{Council, Outcome, Refusal, gather};
+use crate::witness::{Outcome, WitnessQuorum, WitnessReject, gather};
 use mortise_core::Machine;
-use mortise_core::body::{Boot, BootRecord, ClearBody, SignedStatement, document_digest};
+use mortise_core::body::{Boot, BootRecord, CarriedStatement, ClearBody, document_digest};
 use mortise_core::keys::EpochKeys;
 use mortise_core::machine::{EpochRecord, FollowError};
 use mortise_core::state::ImageRefusal;
@@ -27,8 +27,8 @@ use mortise_format::domains;
 use mortise_format::frame::{Frame, FrameKind};
 use mortise_format::ids::{Bytes32, Measurement, Root};
 use mortise_format::images::Version;
+use mortise_format::insecure_mode::InsecureMode;
 use mortise_format::policy::{Genesis, GenesisKeys};
-use mortise_format::weakness::Weakness;
 use mortise_verify::attestation::{BoundKeys, KeyBinding};
 use mortise_verify::history::TreeHead;
 use std::sync::Arc;
@@ -80,9 +80,9 @@ pub enum BootError {
     #[error("the log was written {}, and this boot is {}", mode::said(*log), mode::said(*running))]
     OtherMode {
         /// The mark of the boots on the log.
-        log: Option<Weakness>,
+        log: Option<InsecureMode>,
         /// That of this boot.
-        running: Option<Weakness>,
+        running: Option<InsecureMode>,
     },
     /// The boot could not be bound to the enclave.
     #[error("the attestation: {0}")]
@@ -97,7 +97,7 @@ pub enum BootError {
         /// Frames of the log that was found.
         size: u64,
         /// Why.
-        refusal: Refusal,
+        refusal: WitnessReject,
     },
     /// The store says that the log ends elsewhere than the frames that it gave.
     #[error("the frames end at {found}, the store's head is {expected}")]
@@ -272,7 +272,7 @@ pub async fn replay(
 pub async fn check_newest(
     store: &Arc<dyn LogStore>,
     replayed: &Replayed,
-    council: &Council,
+    quorum: &WitnessQuorum,
 ) -> Result<(), BootError> {
     let archive = replayed.machine.archive();
     let (size, root) = (archive.size(), Root(archive.newest_root()));
@@ -280,7 +280,7 @@ pub async fn check_newest(
         return Ok(());
     }
     let paths = |earlier| proofs::consistency(store, archive.consistency(earlier, size));
-    match gather(council, TreeHead { size, root }, &paths).await {
+    match gather(quorum, TreeHead { size, root }, &paths).await {
         Outcome::Cosigned(_) => Ok(()),
         Outcome::Refused(refusal) => Err(BootError::Witness { size, refusal }),
     }
@@ -404,10 +404,9 @@ async fn keys_for(
 }
 
 /// Signs the statements again that no frame carries: RFC 6979 gives the same bytes.
-fn resign(machine: &Machine, identity: &Identity) -> Vec<SignedStatement> {
-    let sign = |stated: &mortise_core::body::Statement| SignedStatement {
-        signature: identity.signer.sign(&stated.statement.digest()),
-        stated: stated.clone(),
+fn resign(machine: &Machine, identity: &Identity) -> Vec<CarriedStatement> {
+    let sign = |stated: &mortise_core::body::FrameStatement| {
+        stated.clone().signed(identity.signer.sign(&stated.statement.digest()))
     };
     machine.uncarried().map(sign).collect()
 }

@@ -13,10 +13,10 @@ use mortise_core::signature::Signer;
 use mortise_format::codec::{self, CodecError};
 use mortise_format::domains;
 use mortise_format::ids::{Bytes32, EngineId};
+use mortise_format::insecure_mode::InsecureMode;
 use mortise_format::policy::{Genesis, GenesisKeys, PolicyError, engine_id};
-use mortise_format::weakness::Weakness;
+use mortise_verify::named::NamedError as _;
 use mortise_verify::note::{KeyUse, NoteError, NoteKey};
-use mortise_verify::refusal::Refusal as _;
 use mortise_verify::succession::{self, SuccessionError, VerifiedSuccession};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -102,7 +102,7 @@ pub struct Identity {
     pub succession: Option<VerifiedSuccession>,
     /// The mark of its promises in this boot: why they bind nobody. None for an engine whose word
     /// is to be believed.
-    pub weakness: Option<Weakness>,
+    pub insecure_mode: Option<InsecureMode>,
 }
 
 impl Identity {
@@ -114,8 +114,8 @@ impl Identity {
 
     /// The same engine, whose promises carry this mark.
     #[must_use]
-    pub fn marked(self, weakness: Option<Weakness>) -> Self {
-        Self { weakness, ..self }
+    pub fn marked(self, insecure_mode: Option<InsecureMode>) -> Self {
+        Self { insecure_mode, ..self }
     }
 
     /// The verifier key of the log: its name is the origin.
@@ -235,7 +235,7 @@ pub async fn unseal(
         log_keys,
         genesis,
         succession,
-        weakness: None,
+        insecure_mode: None,
     })
 }
 

@@ -22,7 +22,7 @@ pub mod boot;
 pub mod channel;
 pub mod checkpoint;
 pub mod drafts;
-pub mod gate;
+pub mod handle;
 pub mod keyring;
 pub mod log;
 pub mod mode;

@@ -18,7 +18,7 @@ use mortise_channel::{SealError, seal_to_reader};
 use mortise_core::machine::EpochRecord;
 use mortise_core::release::{ReleasedEpochs, ReleasedFrames};
 use mortise_format::domains;
-use mortise_format::event::Position;
+use mortise_format::event::LogPosition;
 use mortise_format::frame::Frame;
 use mortise_format::ids::{Bytes32, EngineId};
 use mortise_format::limits::EVENTS_WAITERS_MAX;
@@ -146,7 +146,7 @@ impl ReleasedLog {
     pub async fn seal_epochs(
         &self,
         reader: &Bytes32,
-        granted_at: Position,
+        granted_at: LogPosition,
         epochs: &[EpochRecord],
     ) -> Result<ToReader, LogError> {
         let mut released = ReleasedEpochs::new(&self.identity.log_keys);

@@ -14,7 +14,7 @@ use crate::attest::AttestError;
 use crate::boot::{BootError, Replayed};
 use crate::store::LogStore;
 use mortise_core::machine::{FollowError, read_clear};
-use mortise_format::weakness::Weakness;
+use mortise_format::insecure_mode::InsecureMode;
 use mortise_verify::attestation::admitted_weakness;
 
 /// Checks that the boots on the log so far were of this mode. Boots without a security module, and
@@ -25,7 +25,7 @@ use mortise_verify::attestation::admitted_weakness;
 pub async fn check(
     store: &dyn LogStore,
     replayed: &Replayed,
-    running: Option<Weakness>,
+    running: Option<InsecureMode>,
 ) -> Result<(), BootError> {
     let Some(newest) = replayed.machine.epochs().last() else { return Ok(()) };
     let seq = newest.first_seq;
@@ -48,16 +48,16 @@ pub async fn check(
 ///
 /// # Errors
 /// `Mode`.
-pub fn check_own(document: &[u8], found: Option<Weakness>) -> Result<(), AttestError> {
+pub fn check_own(document: &[u8], found: Option<InsecureMode>) -> Result<(), AttestError> {
     let shown = admitted_weakness(document);
     if shown == found { Ok(()) } else { Err(AttestError::Mode { shown, found }) }
 }
 
 /// A mode in words.
-pub(crate) fn said(weakness: Option<Weakness>) -> &'static str {
-    match weakness {
+pub(crate) fn said(insecure_mode: Option<InsecureMode>) -> &'static str {
+    match insecure_mode {
         None => "without a mark on its promises",
-        Some(Weakness::Debug) => "in debug mode",
-        Some(Weakness::Emulated) => "on an emulated module",
+        Some(InsecureMode::Debug) => "in debug mode",
+        Some(InsecureMode::Emulated) => "on an emulated module",
     }
 }

@@ -8,9 +8,9 @@
 //! Invariants: a path is given only when every tile hashes to what the engine knows of it; a store
 //! that answers otherwise is a named error, and whoever asked stops the engine.
 
-use crate::api::{Answer, Reply, Shown};
+use crate::api::{Answer, LogProof, Reply};
 use crate::keyring::{Identity, KeyRing};
-use crate::pipeline::ShowJob;
+use crate::pipeline::LogProofJob;
 use crate::ports::PortFuture;
 use crate::recall::{RecallError, recall_event};
 use crate::store::{LogStore, StoreError};
@@ -79,25 +79,25 @@ pub fn consistency(
 ///
 /// # Errors
 /// [`ProofError`]; the caller stops, because the log is not the one that it replayed.
-pub async fn show(
+pub async fn log_proof(
     store: &dyn LogStore,
     identity: &Identity,
     ring: &KeyRing,
     epochs: &[EpochRecord],
-    job: ShowJob,
+    job: LogProofJob,
 ) -> Result<Reply, ProofError> {
-    let ShowJob { newest, plans, event, proof } = job;
+    let LogProofJob { newest, plans, event, proof } = job;
     let event = match event {
         None => None,
         Some((at, statement)) => {
             let found = recall_event(store, identity, ring, epochs, at, statement).await?;
             let Some((released, _)) = found else {
-                let size = newest.stated.statement.history_size;
+                let size = newest.statement.history_size;
                 return Ok(Reply::Read(Answer::NotInLog { size }));
             };
             Some((Arc::new(released), at.index))
         }
     };
     let paths = complete(store, &plans).await?;
-    Ok(Reply::Shown(Box::new(Shown { newest, paths, event, proof })))
+    Ok(Reply::LogProof(Box::new(LogProof { newest, paths, event, proof })))
 }

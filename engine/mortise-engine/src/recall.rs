@@ -2,14 +2,14 @@
 
 use crate::api::Reply;
 use crate::keyring::{Identity, KeyRing};
-use crate::released::{Promiser, ReleasedFrame};
+use crate::released::{CommitmentSigner, ReleasedFrame};
 use crate::store::{LogStore, StoreError};
-use mortise_core::body::{ClearBody, SealedBody, SignedStatement};
+use mortise_core::body::{CarriedStatement, ClearBody, SealedBody};
 use mortise_core::machine::EpochRecord;
 use mortise_core::seal;
 use mortise_core::signature::recover;
 use mortise_format::codec;
-use mortise_format::event::{Event, Position};
+use mortise_format::event::{Event, LogPosition};
 use mortise_format::frame::Frame;
 use mortise_format::limits::{FRAME_STATEMENTS_MAX, FRAMES_IN_FLIGHT_MAX};
 use std::sync::Arc;
@@ -44,8 +44,8 @@ pub async fn recall(
     identity: &Identity,
     ring: &KeyRing,
     epochs: &[EpochRecord],
-    at: Position,
-    statement: Option<SignedStatement>,
+    at: LogPosition,
+    statement: Option<CarriedStatement>,
 ) -> Result<Reply, RecallError> {
     let found = recall_event(store, identity, ring, epochs, at, statement).await?;
     let (released, event) = found.ok_or(RecallError::Frame { seq: at.seq })?;
@@ -65,8 +65,8 @@ pub async fn recall_event(
     identity: &Identity,
     ring: &KeyRing,
     epochs: &[EpochRecord],
-    at: Position,
-    statement: Option<SignedStatement>,
+    at: LogPosition,
+    statement: Option<CarriedStatement>,
 ) -> Result<Option<(ReleasedFrame, Event)>, RecallError> {
     let wrong = || RecallError::Frame { seq: at.seq };
     let frame = read_one(store, at.seq).await?;
@@ -75,7 +75,7 @@ pub async fn recall_event(
         None => find_statement(store, at.seq, identity).await?,
     };
     // The engine's own signature over the frame's digest says that this is the frame.
-    if signed.stated.statement.frame_digest != frame.digest() {
+    if signed.statement.frame_digest != frame.digest() {
         return Err(wrong());
     }
     let record = epochs.iter().find(|r| r.epoch == frame.header().epoch).ok_or_else(wrong)?;
@@ -85,8 +85,8 @@ pub async fn recall_event(
     let index = usize::try_from(at.index).map_err(|_| wrong())?;
     let Some(bytes) = body.events().nth(index) else { return Ok(None) };
     let event: Event = codec::decode(bytes).map_err(|_| wrong())?;
-    let statement = &signed.stated.statement;
-    let promises = Promiser::new(identity).sign(statement, at.index, &event);
+    let statement = &signed.statement;
+    let promises = CommitmentSigner::new(identity).sign(statement, at.index, &event);
     let leaf = frame.leaf().clone();
     let released = ReleasedFrame::new(signed, leaf, body, keys, vec![(at.index, promises)]);
     Ok(Some((released, event)))
@@ -104,7 +104,7 @@ async fn find_statement(
     store: &dyn LogStore,
     seq: u64,
     identity: &Identity,
-) -> Result<SignedStatement, RecallError> {
+) -> Result<CarriedStatement, RecallError> {
     let mut next = seq + 1;
     for _ in 0..FRAME_STATEMENTS_MAX * FRAMES_IN_FLIGHT_MAX {
         let frames = store.read(next, SEARCH_BYTES).await?;
@@ -112,9 +112,9 @@ async fn find_statement(
             next = frame.header().seq + 1;
             let clear: Result<ClearBody, _> = codec::decode(frame.clear());
             let clear = clear.map_err(|_| RecallError::Frame { seq: frame.header().seq })?;
-            let about = |s: &&SignedStatement| s.stated.statement.seq == seq;
+            let about = |s: &&CarriedStatement| s.statement.seq == seq;
             if let Some(found) = clear.statements.iter().find(about) {
-                let signer = recover(&found.stated.statement.digest(), &found.signature);
+                let signer = recover(&found.statement.digest(), &found.signature);
                 let is_ours = signer == Ok(identity.signer.address());
                 return if is_ours {
                     Ok(found.clone())

@@ -1,11 +1,11 @@
 //! A frame whose answers may leave: durable, signed, in order.
 
 use crate::keyring::Identity;
-use mortise_core::body::{SealedBody, SignedStatement};
+use mortise_core::body::{CarriedStatement, SealedBody};
 use mortise_core::event_tree::EventTree;
 use mortise_core::keys::{EpochKeys, event_salt};
 use mortise_core::machine::event_leaves;
-use mortise_core::promise::{Occasion, Promise, promises_of};
+use mortise_core::promise::{EventContext, Promise, signed_structs_of};
 use mortise_core::signature::Signer;
 use mortise_format::codec;
 use mortise_format::eip712::{Domain, Place, RootStatement};
@@ -19,7 +19,7 @@ use std::sync::OnceLock;
 /// gives the same answers, byte for byte.
 #[derive(Debug)]
 pub struct ReleasedFrame {
-    signed: SignedStatement,
+    signed: CarriedStatement,
     leaf: FrameLeaf,
     body: SealedBody,
     keys: EpochKeys,
@@ -41,7 +41,7 @@ pub struct ReleasedEvent {
 impl ReleasedFrame {
     /// From its parts; `promises` are those of the events that answers will ask for.
     pub fn new(
-        signed: SignedStatement,
+        signed: CarriedStatement,
         leaf: FrameLeaf,
         body: SealedBody,
         keys: EpochKeys,
@@ -51,7 +51,7 @@ impl ReleasedFrame {
     }
 
     /// The statement about the frame.
-    pub fn signed(&self) -> &SignedStatement {
+    pub fn signed(&self) -> &CarriedStatement {
         &self.signed
     }
 
@@ -62,7 +62,7 @@ impl ReleasedFrame {
 
     /// The statement's fields.
     pub fn statement(&self) -> &RootStatement {
-        &self.signed.stated.statement
+        &self.signed.statement
     }
 
     /// An event with its proof; `None` when there is no such event.
@@ -91,7 +91,7 @@ impl ReleasedFrame {
 
 /// Where event `index` of a stated frame stands, for what the engine signs about it under a policy
 /// of this durability.
-pub fn occasion(statement: &RootStatement, index: u32, durability: Durability) -> Occasion {
+pub fn context(statement: &RootStatement, index: u32, durability: Durability) -> EventContext {
     let place = Place {
         epoch: statement.epoch,
         seq: statement.seq,
@@ -100,22 +100,22 @@ pub fn occasion(statement: &RootStatement, index: u32, durability: Durability) -
         state_root: statement.state_root,
         policy_hash: statement.policy_hash,
     };
-    Occasion { place, time_ms: statement.time_ms, durability }
+    EventContext { place, time_ms: statement.time_ms, durability }
 }
 
 /// Signs what events call for. Deterministic: the same event gives the same bytes, live and from
 /// the log.
 #[derive(Debug, Clone)]
-pub struct Promiser {
+pub struct CommitmentSigner {
     signer: Signer,
     domain: Domain,
     durability: Durability,
 }
 
-impl Promiser {
+impl CommitmentSigner {
     /// In the engine's name, with the mark of this boot, under the policy of its genesis.
     pub fn new(identity: &Identity) -> Self {
-        let domain = Domain::of_promises(&identity.engine_id, identity.weakness);
+        let domain = Domain::of_promises(&identity.engine_id, identity.insecure_mode);
         let (signer, durability) = (identity.signer.clone(), identity.genesis.policy.durability());
         Self { signer, domain, durability }
     }
@@ -127,7 +127,7 @@ impl Promiser {
         index: u32,
         event: &Event,
     ) -> Vec<(Promise, Signature)> {
-        let promises = promises_of(event, &occasion(statement, index, self.durability));
+        let promises = signed_structs_of(event, &context(statement, index, self.durability));
         let sign = |promise: Promise| {
             let signature = self.signer.sign(&promise.digest(&self.domain));
             (promise, signature)

@@ -13,7 +13,7 @@ use crate::app::{App, AppConfig};
 use crate::attest::{AttestError, Attestation, BootDocument};
 use crate::boot::{self, BootError, NewEpoch, Replayed};
 use crate::channel::ChannelKey;
-use crate::gate::{Gate, Proof, Serving};
+use crate::handle::{EngineHandle, Proof, Serving};
 use crate::keyring::{Identity, IdentityError, KeyRing};
 use crate::log::ReleasedLog;
 use crate::mode;
@@ -22,7 +22,7 @@ use crate::pipeline::{Fault, Pipeline, Settings, Start};
 use crate::ports::{AppKeys, Clock, ClockError, Entropy, Vault, VaultError, Witnesses};
 use crate::session;
 use crate::store::{LogStore, RemoteLog, StoreError};
-use crate::witness::Council;
+use crate::witness::WitnessQuorum;
 use actix::dev::ToEnvelope;
 use actix::{Actor, Addr, Arbiter, ArbiterHandle, Handler, Message, SyncArbiter};
 use mortise_format::images::Version;
@@ -174,15 +174,15 @@ pub async fn run(
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), EngineError> {
     let phase = Arc::new(PhaseCell::default());
-    let gate = Gate::new(Arc::clone(&phase), config.bounds, ports.attestation.mode());
-    let gate = Arc::new(gate.with_app(application(&config, &ports)));
+    let handle = EngineHandle::new(Arc::clone(&phase), config.bounds, ports.attestation.mode());
+    let handle = Arc::new(handle.with_app(application(&config, &ports)));
     let listener = Listener::bind(&config.listen).await;
     let listener =
         listener.map_err(|error| EngineError::Listen { address: config.listen.clone(), error })?;
-    let accepting = actix::spawn(accept(listener, Arc::clone(&gate)));
+    let accepting = actix::spawn(accept(listener, Arc::clone(&handle)));
     tokio::pin!(shutdown);
     let started = tokio::select! {
-        started = start(&config, &ports, &phase, &gate, &observer) => started,
+        started = start(&config, &ports, &phase, &handle, &observer) => started,
         // A boot that waits for witnesses may wait for ever: nothing was answered yet.
         () = &mut shutdown => {
             accepting.abort();
@@ -225,7 +225,7 @@ async fn start(
     config: &Config,
     ports: &Ports,
     phase: &Arc<PhaseCell>,
-    gate: &Arc<Gate>,
+    handle: &Arc<EngineHandle>,
     observer: &Arc<dyn Observer>,
 ) -> Result<Started, EngineError> {
     let arbiter = Arbiter::new().handle();
@@ -235,7 +235,7 @@ async fn start(
     let store: Arc<dyn LogStore> = Arc::new(remote);
     let (vault, entropy) = (ports.vault.as_ref(), ports.entropy.as_ref());
     let identity = boot::identity(store.as_ref(), vault, entropy, config.genesis.as_ref()).await?;
-    let identity = Arc::new(identity.marked(ports.attestation.weakness()));
+    let identity = Arc::new(identity.marked(ports.attestation.insecure_mode()));
     let ring = Arc::new(KeyRing::new(Arc::clone(&ports.vault), &identity));
     let progress = |done, total| {
         phase.enter(Phase::Replaying(done, total));
@@ -248,13 +248,13 @@ async fn start(
         None => None,
     };
     replayed.check_image(version(), image.as_ref())?;
-    mode::check(store.as_ref(), &replayed, identity.weakness).await?;
-    let council = council(ports, &identity)?;
-    if let Some(council) = &council {
-        let log_key = council.log().to_string();
+    mode::check(store.as_ref(), &replayed, identity.insecure_mode).await?;
+    let quorum = quorum(ports, &identity)?;
+    if let Some(quorum) = &quorum {
+        let log_key = quorum.log().to_string();
         observer.witnessing(&log_key);
         phase.enter(Phase::Witnessing(log_key));
-        boot::check_newest(&store, &replayed, council).await?;
+        boot::check_newest(&store, &replayed, quorum).await?;
     }
     let (started, proof) = new_epoch(ports, attestor, replayed, &identity, &ring).await?;
     let settings =
@@ -279,15 +279,15 @@ async fn start(
         ring,
         crypto: crypto.clone(),
         phase: Arc::clone(phase),
-        council: council.clone(),
+        quorum: quorum.clone(),
         released,
     };
     let ledger = Ledger::start_in_arbiter(&arbiter, |_| Ledger::new(parts));
     let (identity_of, log) = (Arc::clone(&identity), Arc::new(log));
     let ledger_of = ledger.clone();
     let serving =
-        Serving { ledger: ledger_of, crypto, identity: identity_of, boot_ms, proof, council, log };
-    gate.open(serving);
+        Serving { ledger: ledger_of, crypto, identity: identity_of, boot_ms, proof, quorum, log };
+    handle.open(serving);
     Ok(Started { ledger, identity, epoch })
 }
 
@@ -299,14 +299,14 @@ struct Started {
 }
 
 /// The witnesses of the policy in force.
-fn council(ports: &Ports, identity: &Identity) -> Result<Option<Arc<Council>>, BootError> {
+fn quorum(ports: &Ports, identity: &Identity) -> Result<Option<Arc<WitnessQuorum>>, BootError> {
     let policy = &identity.genesis.policy;
     if policy.witnesses.is_empty() {
         return Ok(None);
     }
     let port = ports.witnesses.as_ref().ok_or(BootError::NoWitnesses)?;
-    let council = Council::new(identity, policy, Arc::clone(port)).ok().flatten();
-    Ok(Some(Arc::new(council.ok_or(BootError::NoWitnesses)?)))
+    let quorum = WitnessQuorum::new(identity, policy, Arc::clone(port)).ok().flatten();
+    Ok(Some(Arc::new(quorum.ok_or(BootError::NoWitnesses)?)))
 }
 
 /// Opens an epoch after a replay: its data key, its channel key, its attestation.
@@ -325,7 +325,7 @@ async fn new_epoch(
         None => BootDocument::default(),
         Some(attestor) => ask(attestor, Bind(binding)).await?,
     };
-    mode::check_own(&boot.document, identity.weakness).map_err(BootError::Attest)?;
+    mode::check_own(&boot.document, identity.insecure_mode).map_err(BootError::Attest)?;
     let started = epoch.start(replayed, boot.document.clone(), identity, entropy);
     let (boot, channel) = (Arc::new(boot), Arc::new(channel));
     Ok((started, Proof { binding, boot, channel, attestor }))
@@ -410,7 +410,7 @@ async fn serve(
     tokio::pin!(shutdown);
     tokio::select! {
         error = faulted => {
-            // Let the last answers, all of them NOT_DURABLE or NOT_READY, reach their askers.
+            // Let the last answers, all of them NOT_DURABLE or NOT_READY, reach their responders.
             tokio::time::sleep(LAST_ANSWERS).await;
             if !error.is_worth_a_restart() {
                 observer.faulted(&error);
@@ -433,16 +433,16 @@ async fn serve(
     }
 }
 
-async fn accept(listener: Listener, gate: Arc<Gate>) {
+async fn accept(listener: Listener, handle: Arc<EngineHandle>) {
     let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
         let permit = Arc::clone(&connections).acquire_owned().await;
         let permit = permit.expect("the semaphore of connections is never closed");
         match listener.accept().await {
             Ok((stream, _)) => {
-                let gate = Arc::clone(&gate);
+                let handle = Arc::clone(&handle);
                 actix::spawn(async move {
-                    session::serve(stream, gate).await;
+                    session::serve(stream, handle).await;
                     drop(permit);
                 });
             }

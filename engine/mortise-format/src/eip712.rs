@@ -1,7 +1,7 @@
 //! EIP-712 types, type hashes, domains and struct hashes (`specs/eip712.md`).
 //!
 //! Domains: the existing client's, per chain, for `LockApproval` alone; ours,
-//! `{Mortise, 1, salt = engineId}`, for everything else; and one for each [`Weakness`], for what an
+//! `{Mortise, 1, salt = engineId}`, for everything else; and one for each [`InsecureMode`], for what an
 //! engine of that kind signs about locks, so that it is no promise to whoever does not ask for it
 //! by name. The engine signs and accepts no digest that it has not rebuilt here from full fields
 //! (INV-08).
@@ -12,9 +12,9 @@ use crate::domains::keccak256;
 use crate::fact::BalanceFact;
 use crate::ids::{Address, Bytes32, EngineId, FrameDigest, LockId, PolicyHash, RequestId, Root};
 use crate::images::ImageApproval;
+use crate::insecure_mode::InsecureMode;
 use crate::lock::{Custody, Durability, LOCKED_ASSET_TYPE, LockTerms, Status};
 use crate::reading::ReadingGrant;
-use crate::weakness::Weakness;
 use alloc::vec::Vec;
 use bincode::{Decode, Encode};
 
@@ -100,9 +100,9 @@ impl Domain {
     }
 
     /// The domain of [`LockCommitment`] and [`LockOutcome`]: the engine's own, or that of its
-    /// weakness. The mark of a promise that binds nobody is thereby in its digest.
-    pub fn of_promises(engine_id: &EngineId, weakness: Option<Weakness>) -> Self {
-        Self::named(promises_domain_name(weakness), engine_id)
+    /// insecure_mode. The mark of a promise that binds nobody is thereby in its digest.
+    pub fn of_promises(engine_id: &EngineId, insecure_mode: Option<InsecureMode>) -> Self {
+        Self::named(promises_domain_name(insecure_mode), engine_id)
     }
 
     fn named(name: &str, engine_id: &EngineId) -> Self {
@@ -135,11 +135,11 @@ impl Domain {
 }
 
 /// Name of the domain of what an engine signs about locks.
-pub const fn promises_domain_name(weakness: Option<Weakness>) -> &'static str {
-    match weakness {
+pub const fn promises_domain_name(insecure_mode: Option<InsecureMode>) -> &'static str {
+    match insecure_mode {
         None => DOMAIN_NAME,
-        Some(Weakness::Debug) => DEBUG_DOMAIN_NAME,
-        Some(Weakness::Emulated) => EMULATED_DOMAIN_NAME,
+        Some(InsecureMode::Debug) => DEBUG_DOMAIN_NAME,
+        Some(InsecureMode::Emulated) => EMULATED_DOMAIN_NAME,
     }
 }
 

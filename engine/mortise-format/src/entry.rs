@@ -14,13 +14,13 @@ use crate::amount::U256;
 use crate::asset::Asset;
 use crate::codec;
 use crate::domains;
-use crate::event::Position as LogPosition;
+use crate::event::LogPosition;
 use crate::fact::Withdrawal;
 use crate::ids::{Address, EngineId, LockId, Measurement, PolicyHash};
 use crate::images::Version;
 use crate::limits::NONCE_WINDOW;
 use crate::lock::{Custody, Status};
-use crate::merkle::{Position, ValueHash};
+use crate::merkle::{TreeKey, ValueHash};
 use alloc::vec::Vec;
 use bincode::{Decode, Encode};
 
@@ -114,13 +114,13 @@ impl UsedNonces {
 
 impl LeafKey {
     /// The position in the tree of an engine.
-    pub fn position(&self, engine_id: &EngineId) -> Position {
+    pub fn position(&self, engine_id: &EngineId) -> TreeKey {
         self.position_under(&position_key(engine_id))
     }
 
     /// The same under the position key of the engine, for whoever asks often.
-    pub fn position_under(&self, position_key: &[u8; 32]) -> Position {
-        Position(*blake3::keyed_hash(position_key, &self.block(0)).as_bytes())
+    pub fn position_under(&self, position_key: &[u8; 32]) -> TreeKey {
+        TreeKey(*blake3::keyed_hash(position_key, &self.block(0)).as_bytes())
     }
 
     /// 32 bytes that name the key, the id itself or a hash of what is longer, and its kind.

@@ -20,7 +20,7 @@ use bincode::{Decode, Encode};
 
 /// Where an event stands in the log.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
-pub struct Position {
+pub struct LogPosition {
     /// The frame.
     pub seq: u64,
     /// The event in the frame.
@@ -67,7 +67,7 @@ pub struct Content {
 
 /// Names a request of a principal for the memory of answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
-pub struct RequestMark {
+pub struct RequestKey {
     /// Whose request.
     pub principal: Address,
     /// Its id.
@@ -102,7 +102,7 @@ pub enum Event {
         /// The batch hash that intents of a batch signed; zero for one lock.
         batch: Bytes32,
         /// The requests that are now answered: one per intent; none for an approval.
-        marks: Arc<[RequestMark]>,
+        marks: Arc<[RequestKey]>,
     },
     /// An arbiter claimed.
     LockClaimed {
@@ -111,7 +111,7 @@ pub enum Event {
         /// By the arbiter.
         signature: Signature,
         /// The request.
-        mark: RequestMark,
+        mark: RequestKey,
         /// Status after the claim.
         status: Status,
     },
@@ -122,7 +122,7 @@ pub enum Event {
         /// By the beneficiary, or the arbiter of an open-taker lock.
         signature: Signature,
         /// The request.
-        mark: RequestMark,
+        mark: RequestKey,
         /// What is free again, one amount per leg.
         freed: Vec<U256>,
     },
@@ -135,7 +135,7 @@ pub enum Event {
         /// The owner.
         principal: Address,
         /// The request, if the owner's consent named one.
-        mark: Option<RequestMark>,
+        mark: Option<RequestKey>,
         /// What is free again, one amount per leg.
         freed: Vec<U256>,
     },
@@ -148,7 +148,7 @@ pub enum Event {
         /// The owner's consent.
         consent: SignedCancel,
         /// The request, if the consent named one.
-        mark: Option<RequestMark>,
+        mark: Option<RequestKey>,
     },
     /// The owner prolonged.
     LockExtended {
@@ -165,7 +165,7 @@ pub enum Event {
         /// By the owner.
         signature: Signature,
         /// The request.
-        mark: RequestMark,
+        mark: RequestKey,
         /// Status, unchanged.
         status: Status,
     },
@@ -194,7 +194,7 @@ pub enum Event {
     /// A command was refused because of the state, and the refusal is remembered.
     CommandRefused {
         /// The request.
-        mark: RequestMark,
+        mark: RequestKey,
         /// Why.
         reject: Reject,
         /// What was asked, so that the refusal can be decided again.

@@ -276,7 +276,7 @@ pub struct Genesis {
 
 /// A genesis but for its predecessor: what a successor carries of it.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-pub struct Charter {
+pub struct GenesisBase {
     /// Name of the service, for people.
     pub name: String,
     /// Makes two engines with equal rules different.
@@ -289,14 +289,14 @@ pub struct Charter {
 
 impl Genesis {
     /// All of it but the predecessor.
-    pub fn charter(&self) -> Charter {
+    pub fn base(&self) -> GenesisBase {
         let Self { name, salt, policy, origin, .. } = self.clone();
-        Charter { name, salt, policy, origin }
+        GenesisBase { name, salt, policy, origin }
     }
 
     /// The hash that the engine id covers.
     pub fn hash(&self) -> Bytes32 {
-        self.charter().genesis_hash(&self.predecessor_hash())
+        self.base().genesis_hash(&self.predecessor_hash())
     }
 
     /// The hash of the predecessor, zero for none.
@@ -309,7 +309,7 @@ impl Genesis {
     /// # Errors
     /// The first [`PolicyError`] that applies: the policy's, `Origin`, `Size`, `Predecessor`.
     pub fn check(&self) -> Result<(), PolicyError> {
-        self.charter().check()?;
+        self.base().check()?;
         match self.predecessor.as_ref().is_none_or(Predecessor::is_well_formed) {
             true => Ok(()),
             false => Err(PolicyError::Predecessor),
@@ -317,7 +317,7 @@ impl Genesis {
     }
 }
 
-impl Charter {
+impl GenesisBase {
     /// The hash of the genesis with this predecessor's hash; zero for none.
     ///
     /// It takes no more of the predecessor, so that a chain of recoveries is judged link by link

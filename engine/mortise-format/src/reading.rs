@@ -7,7 +7,7 @@
 //! is no revocation; a right that should end names its last epoch.
 
 use crate::eip712::Request;
-use crate::event::Position;
+use crate::event::LogPosition;
 use crate::ids::{Bytes32, EngineId};
 use alloc::vec::Vec;
 use bincode::{Decode, Encode};
@@ -34,7 +34,7 @@ impl ReadingGrant {
 
 /// What the HPKE message with the keys of epochs is bound to: the engine, and the event that
 /// granted the right.
-pub fn keys_context(engine_id: &EngineId, granted_at: Position) -> Vec<u8> {
+pub fn keys_context(engine_id: &EngineId, granted_at: LogPosition) -> Vec<u8> {
     let index = granted_at.index.to_le_bytes();
     [&engine_id.0[..], &granted_at.seq.to_le_bytes(), &index].concat()
 }

@@ -8,8 +8,8 @@
 //! What it does not do: check a signature (`mortise_verify::succession`).
 //!
 //! ```text
-//! old id  = H(keys, log secret commitment, H(charter, before))      all carried
-//! new id  = H(new keys, ..., H(new charter, H(this)))               so it covers the checkpoint
+//! old id  = H(keys, log secret commitment, H(base, before))      all carried
+//! new id  = H(new keys, ..., H(new base, H(this)))               so it covers the checkpoint
 //! ```
 //! Invariants: nothing nests: of the predecessor's own predecessor only the hash is carried.
 
@@ -19,7 +19,7 @@ use crate::domains::keccak256;
 use crate::eip712::{Digest, Domain, type_hash};
 use crate::ids::{Bytes32, EngineId, Signature};
 use crate::limits::{OBSERVERS_MAX, PREDECESSOR_NOTE_BYTES_MAX};
-use crate::policy::{Charter, Genesis, GenesisKeys, engine_id};
+use crate::policy::{Genesis, GenesisBase, GenesisKeys, engine_id};
 use alloc::string::String;
 use alloc::vec::Vec;
 use bincode::{Decode, Encode};
@@ -34,7 +34,7 @@ pub struct Predecessor {
     /// Commitment to its log secret.
     pub log_secret_commitment: Bytes32,
     /// Its genesis, but for its own predecessor.
-    pub charter: Charter,
+    pub base: GenesisBase,
     /// Hash of its own predecessor, zero for none.
     pub before: Bytes32,
     /// Its last cosigned checkpoint, a signed note.
@@ -62,7 +62,7 @@ impl Succession {
     pub fn of(genesis: &Genesis) -> Option<Self> {
         let predecessor = genesis.predecessor.as_ref()?;
         let unsigned = Predecessor { signatures: Vec::new(), ..predecessor.clone() };
-        let hash = genesis.charter().genesis_hash(&unsigned.hash());
+        let hash = genesis.base().genesis_hash(&unsigned.hash());
         Some(Self { predecessor: predecessor.engine_id, genesis: hash })
     }
 
@@ -87,13 +87,13 @@ impl Predecessor {
 
     /// The engine id that the carried parts make.
     pub fn computed_id(&self) -> EngineId {
-        let genesis = self.charter.genesis_hash(&self.before);
+        let genesis = self.base.genesis_hash(&self.before);
         engine_id(&self.keys, &self.log_secret_commitment, &genesis)
     }
 
     /// First line of its checkpoints.
     pub fn origin(&self) -> String {
-        self.charter.origin.line(&self.engine_id, &self.keys.checkpoint)
+        self.base.origin.line(&self.engine_id, &self.keys.checkpoint)
     }
 
     /// True when it keeps its bounds. What it says is checked where it is used.
@@ -112,7 +112,7 @@ mod tests {
     use crate::witness::Origin;
     use alloc::vec;
 
-    fn charter() -> Charter {
+    fn base() -> GenesisBase {
         let limits =
             AssetLimits { single_max: U256::ONE, account_max: U256::ONE, asset_max: U256::ONE };
         let policy = Policy {
@@ -143,7 +143,7 @@ mod tests {
             witnesses_faulty_max: 0,
         };
         let origin = Origin::C2sp { domain: "locks.example".into() };
-        Charter { name: "locks".into(), salt: Bytes32([1; 32]), policy, origin }
+        GenesisBase { name: "locks".into(), salt: Bytes32([1; 32]), policy, origin }
     }
 
     fn successor() -> Genesis {
@@ -152,32 +152,29 @@ mod tests {
             engine_id: EngineId::ZERO,
             keys,
             log_secret_commitment: Bytes32([4; 32]),
-            charter: charter(),
+            base: base(),
             before: Bytes32::ZERO,
             checkpoint: "a note".into(),
             signatures: vec![Signature([5; 65])],
         };
         predecessor.engine_id = predecessor.computed_id();
-        let Charter { name, policy, origin, .. } = charter();
+        let GenesisBase { name, policy, origin, .. } = base();
         let salt = Bytes32([9; 32]);
         Genesis { name, salt, policy, origin, predecessor: Some(predecessor) }
     }
 
     #[test]
     fn carried_parts_make_the_id_that_the_old_engine_had() {
-        let Charter { name, salt, policy, origin } = charter();
+        let GenesisBase { name, salt, policy, origin } = base();
         let old = Genesis { name, salt, policy, origin, predecessor: None };
         let new = successor();
         let carried = new.predecessor.as_ref().unwrap();
         let id = engine_id(&carried.keys, &carried.log_secret_commitment, &old.hash());
         assert_eq!((carried.engine_id, carried.computed_id()), (id, id));
         // a second recovery carries no more of the first one than its hash
-        let third = Predecessor {
-            charter: new.charter(),
-            before: new.predecessor_hash(),
-            ..carried.clone()
-        };
-        assert_eq!(third.charter.genesis_hash(&third.before), new.hash());
+        let third =
+            Predecessor { base: new.base(), before: new.predecessor_hash(), ..carried.clone() };
+        assert_eq!(third.base.genesis_hash(&third.before), new.hash());
     }
 
     #[test]

@@ -10,8 +10,8 @@ use crate::receipt::VerifiedReceipt;
 use mortise_format::domains::keccak256;
 use mortise_format::eip712::{Domain, LockCommitment};
 use mortise_format::ids::{Bytes32, LockId, PolicyHash, Signature};
+use mortise_format::insecure_mode::InsecureMode;
 use mortise_format::lock::{Custody, Durability, LockTerms};
-use mortise_format::weakness::Weakness;
 
 /// A commitment as somebody handed it over: nothing of it is believed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub struct SignedCommitment {
     /// The fields.
     pub commitment: LockCommitment,
     /// The mark of a promise that binds nobody, which names the domain of the digest.
-    pub mark: Option<Weakness>,
+    pub mark: Option<InsecureMode>,
     /// The engine's signature over their digest.
     pub signature: Signature,
 }
@@ -41,7 +41,7 @@ pub struct Expected<'a> {
     pub policy_hash: Option<PolicyHash>,
     /// The one mark that is taken, to look at what an engine in that mode signs; it is no promise.
     /// `None` refuses every mark.
-    pub mark: Option<Weakness>,
+    pub mark: Option<InsecureMode>,
     /// The verifier's time, whole seconds, when the promise is to be good for a fill now; `None`
     /// for one that is looked at afterwards.
     pub now: Option<u64>,
@@ -153,7 +153,7 @@ pub const COMMITMENT_SKEW_S_MAX: u64 = 60;
 pub struct VerifiedCommitment {
     engine: Engine,
     commitment: LockCommitment,
-    mark: Option<Weakness>,
+    mark: Option<InsecureMode>,
     signature: Signature,
 }
 
@@ -169,7 +169,7 @@ impl VerifiedCommitment {
     }
 
     /// The mark that the verifier took by name; `None` for a promise that binds.
-    pub fn mark(&self) -> Option<Weakness> {
+    pub fn mark(&self) -> Option<InsecureMode> {
         self.mark
     }
 

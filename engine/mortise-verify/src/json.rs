@@ -13,7 +13,7 @@ use mortise_format::eip712::RootStatement;
 use mortise_format::entry::LeafKey;
 use mortise_format::ids::{Bytes32, EngineId, Signature};
 use mortise_format::merkle::state::{ProofEnd, StateProof, StateProofError};
-use mortise_format::merkle::{Position, ValueHash};
+use mortise_format::merkle::{TreeKey, ValueHash};
 use mortise_format::wire::results::{
     CommitmentView, ForkEvidenceView, ForkFormat, ForkLeavesView, LeafProofView, ProofResult,
     ReceiptView, SignedStatementView, StatementView,
@@ -140,7 +140,7 @@ pub fn receipt(view: &ReceiptView) -> Result<Receipt, JsonError> {
 /// The input of [`crate::state::verify_leaf`] or [`crate::state::verify_absence`] for `key`.
 ///
 /// # Errors
-/// `Seq`, `StateRoot`, `Position`, `Mixed`, `Proof`, `Time`, in this order.
+/// `Seq`, `StateRoot`, `LogPosition`, `Mixed`, `Proof`, `Time`, in this order.
 pub fn state(view: &ProofResult, key: &LeafKey) -> Result<StateAnswer, JsonError> {
     if view.seq != view.statement.seq {
         return Err(JsonError::Seq);
@@ -157,7 +157,7 @@ pub fn state(view: &ProofResult, key: &LeafKey) -> Result<StateAnswer, JsonError
         }
         (false, None, None, None) => (Claimed::Absent, ProofEnd::Empty),
         (false, None, None, Some(other)) => {
-            let (position, value) = (Position(other.position.0), ValueHash(other.value_hash.0));
+            let (position, value) = (TreeKey(other.position.0), ValueHash(other.value_hash.0));
             (Claimed::Absent, ProofEnd::Other { position, value })
         }
         _ => return Err(JsonError::Mixed),

@@ -46,9 +46,9 @@ pub mod history;
 #[cfg(feature = "json")]
 pub mod json;
 pub mod mark;
+pub mod named;
 pub mod note;
 pub mod receipt;
-pub mod refusal;
 #[cfg(feature = "replay")]
 pub mod replay;
 pub mod state;

@@ -1,7 +1,7 @@
 //! Marked promises: what an engine signs that proves nothing of itself.
 //!
 //! What it is for: one refusal, by one name, of every promise that carries a mark
-//! ([`Weakness`]). The mark is in the domain of the digest ([`Domain::of_promises`]), so that
+//! ([`InsecureMode`]). The mark is in the domain of the digest ([`Domain::of_promises`]), so that
 //! whoever cuts it out leaves a signature of nobody.
 //!
 //! What it does not do: say that a promise without a mark comes from an enclave; its attestation
@@ -9,7 +9,7 @@
 //!
 //! [`Domain::of_promises`]: mortise_format::eip712::Domain::of_promises
 
-use mortise_format::weakness::Weakness;
+use mortise_format::insecure_mode::InsecureMode;
 
 /// Why a marked promise is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -29,11 +29,11 @@ pub enum Marked {
     Emulated,
 }
 
-impl From<Weakness> for Marked {
-    fn from(mark: Weakness) -> Self {
+impl From<InsecureMode> for Marked {
+    fn from(mark: InsecureMode) -> Self {
         match mark {
-            Weakness::Debug => Self::DebugMode,
-            Weakness::Emulated => Self::Emulated,
+            InsecureMode::Debug => Self::DebugMode,
+            InsecureMode::Emulated => Self::Emulated,
         }
     }
 }
@@ -43,7 +43,7 @@ impl From<Weakness> for Marked {
 ///
 /// # Errors
 /// `DebugMode`, `Emulated`.
-pub fn check(mark: Option<Weakness>, taken: Option<Weakness>) -> Result<(), Marked> {
+pub fn check(mark: Option<InsecureMode>, taken: Option<InsecureMode>) -> Result<(), Marked> {
     match mark {
         Some(mark) if taken != Some(mark) => Err(mark.into()),
         _ => Ok(()),

@@ -12,7 +12,7 @@ use crate::history::{TreeHead, VerifiedInclusion, verify_inclusion};
 use crate::statement::{self, SignedStatement, StatementError, VerifiedStatement};
 use alloc::vec::Vec;
 use mortise_format::codec::{self, CodecError};
-use mortise_format::event::{Event, Position};
+use mortise_format::event::{Event, LogPosition};
 use mortise_format::frame::{FrameHeader, FrameLeaf, LEAF_BYTES};
 use mortise_format::limits::FRAME_BYTES_MAX;
 use mortise_format::merkle::events::{self, EventProofError};
@@ -63,7 +63,7 @@ pub enum ReceiptError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifiedReceipt {
     statement: VerifiedStatement,
-    position: Position,
+    position: LogPosition,
     event: Event,
 }
 
@@ -74,7 +74,7 @@ impl VerifiedReceipt {
     }
 
     /// Frame and index.
-    pub fn position(&self) -> Position {
+    pub fn position(&self) -> LogPosition {
         self.position
     }
 
@@ -103,7 +103,7 @@ pub fn verify(engine: &Engine, receipt: &Receipt) -> Result<VerifiedReceipt, Rec
     if codec::encode(&event) != receipt.event {
         return Err(ReceiptError::Encoding(CodecError::Malformed));
     }
-    let position = Position { seq: fields.seq, index };
+    let position = LogPosition { seq: fields.seq, index };
     Ok(VerifiedReceipt { statement, position, event })
 }
 

@@ -135,12 +135,12 @@ impl UnsignedSuccession {
         let succession = Succession::of(genesis).ok_or(SuccessionError::NoPredecessor)?;
         genesis.check().map_err(SuccessionError::Genesis)?;
         let predecessor = genesis.predecessor.as_ref().ok_or(SuccessionError::NoPredecessor)?;
-        predecessor.charter.check().map_err(SuccessionError::OldGenesis)?;
+        predecessor.base.check().map_err(SuccessionError::OldGenesis)?;
         let (named, found) = (predecessor.engine_id, predecessor.computed_id());
         if named != found {
             return Err(SuccessionError::PredecessorId { named, found });
         }
-        if predecessor.charter.policy.operators_min == 0 {
+        if predecessor.base.policy.operators_min == 0 {
             return Err(SuccessionError::NoOperators);
         }
         let checkpoint = cosigned(predecessor, predecessor.checkpoint.as_bytes())?;
@@ -157,7 +157,7 @@ impl UnsignedSuccession {
 
     /// The policy that everything is judged by: the predecessor's.
     pub fn policy(&self) -> &Policy {
-        &self.predecessor.charter.policy
+        &self.predecessor.base.policy
     }
 
     /// First line of the predecessor's checkpoints.
@@ -321,7 +321,7 @@ fn cosigned(predecessor: &Predecessor, note: &[u8]) -> Result<CosignedCheckpoint
     let origin: String = predecessor.origin();
     let log = NoteKey::new(KeyUse::Log, &origin, predecessor.keys.checkpoint);
     let log = log.map_err(SuccessionError::Key)?;
-    let witnesses = witnesses_of(&predecessor.charter.policy)?;
+    let witnesses = witnesses_of(&predecessor.base.policy)?;
     checkpoint::verify_cosigned(note, &origin, &log, &witnesses)
         .map_err(SuccessionError::Checkpoint)
 }

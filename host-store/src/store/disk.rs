@@ -15,7 +15,7 @@ use super::segment::{
 };
 use super::snapshots::Snapshots;
 use super::sync::{DiskSyncer, Syncer};
-use super::tail::{Tail, Workshop};
+use super::tail::{SegmentAllocator, Tail};
 use mortise_format::frame::LEAF_BYTES;
 use mortise_format::ids::EngineId;
 use mortise_format::limits::{BLOB_BYTES_MAX, FRAME_BYTES_MAX};
@@ -127,8 +127,8 @@ impl DiskStore {
         let snapshots = Snapshots::open(folder.join(SNAPSHOTS_FOLDER), Arc::clone(&syncer))?;
         let index = Arc::new(Index::open(&folder.join(INDEX_FOLDER), Arc::clone(&syncer))?);
         syncer.sync_folder(folder)?;
-        let workshop = Workshop { folder: log.clone(), segment_bytes, syncer };
-        let recovered = recover(&workshop, &index)?;
+        let allocator = SegmentAllocator { folder: log.clone(), segment_bytes, syncer };
+        let recovered = recover(&allocator, &index)?;
         if recovered.wiped {
             tracing::warn!(
                 next_seq = recovered.head.next_seq,

@@ -10,7 +10,7 @@
 
 use super::index::{FramePlace, Index, IndexError};
 use super::segment::{BLOCK_BYTES, RecordError, SegmentReader, segment_files, segment_path};
-use super::tail::{Tail, Workshop};
+use super::tail::{SegmentAllocator, Tail};
 use mortise_format::ids::EngineId;
 use mortise_format::store::LogHead;
 use std::fs::{File, OpenOptions};
@@ -70,11 +70,14 @@ struct Cursor {
     offset: u64,
 }
 
-/// Reads the log in `workshop` to its end and opens it for writing.
-pub(super) fn recover(workshop: &Workshop, index: &Index) -> Result<Recovered, RecoveryError> {
-    let mut cursor = start(&workshop.folder, index)?;
+/// Reads the log in `allocator` to its end and opens it for writing.
+pub(super) fn recover(
+    allocator: &SegmentAllocator,
+    index: &Index,
+) -> Result<Recovered, RecoveryError> {
+    let mut cursor = start(&allocator.folder, index)?;
     let checked_from = (cursor.segment, cursor.offset);
-    let mut files = segment_files(&workshop.folder)?;
+    let mut files = segment_files(&allocator.folder)?;
     files.retain(|(number, _)| *number >= cursor.segment);
     let mut entered = false;
     let mut unindexed = Vec::new();
@@ -99,11 +102,11 @@ pub(super) fn recover(workshop: &Workshop, index: &Index) -> Result<Recovered, R
         wiped |= read_segment(path, next_first, &mut cursor, &mut unindexed)?;
     }
     let tail = match (entered, cursor.head) {
-        (false, LogHead::EMPTY) => Tail::create(workshop.clone())?,
+        (false, LogHead::EMPTY) => Tail::create(allocator.clone())?,
         (false, head) => return Err(RecoveryError::SegmentGone { expected: head.next_seq }),
         (true, _) => {
-            rewrite(workshop, checked_from, &cursor)?;
-            Tail::resume(workshop.clone(), cursor.segment, cursor.offset)?
+            rewrite(allocator, checked_from, &cursor)?;
+            Tail::resume(allocator.clone(), cursor.segment, cursor.offset)?
         }
     };
     let Cursor { head, engine_id, .. } = cursor;
@@ -205,18 +208,22 @@ fn wipe(path: &Path, offset: u64) -> Result<bool, RecoveryError> {
 }
 
 /// Writes the frames behind the last index entry once more, byte for byte, and syncs them.
-fn rewrite(workshop: &Workshop, from: (u64, u64), cursor: &Cursor) -> Result<(), RecoveryError> {
+fn rewrite(
+    allocator: &SegmentAllocator,
+    from: (u64, u64),
+    cursor: &Cursor,
+) -> Result<(), RecoveryError> {
     let (segment, offset) = from;
     for number in segment..=cursor.segment {
-        let path = segment_path(&workshop.folder, number);
+        let path = segment_path(&allocator.folder, number);
         let file = OpenOptions::new().read(true).write(true).open(path)?;
         let start = if number == segment { offset } else { 0 };
         let bytes = file.metadata()?.len();
         let end = if number == cursor.segment { cursor.offset.min(bytes) } else { bytes };
         rewrite_file(&file, start, end)?;
-        workshop.syncer.sync(&file)?;
+        allocator.syncer.sync(&file)?;
     }
-    workshop.syncer.sync_folder(&workshop.folder)?;
+    allocator.syncer.sync_folder(&allocator.folder)?;
     Ok(())
 }
 

@@ -246,8 +246,8 @@ impl SegmentReader {
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn beyond(&self, offset: u64) -> io::Result<Beyond> {
-        let mut beyond = Beyond::default();
+    pub fn beyond(&self, offset: u64) -> io::Result<TailScan> {
+        let mut beyond = TailScan::default();
         let mut chunk = vec![0; 1 << 20];
         let mut at = offset;
         while at < self.bytes {
@@ -276,7 +276,7 @@ impl SegmentReader {
 
 /// What was found behind the last whole record of a segment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Beyond {
+pub struct TailScan {
     /// Some byte is not zero.
     pub anything: bool,
     /// Frames below this seq were on the disk when some record there was written.

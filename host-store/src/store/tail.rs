@@ -22,13 +22,13 @@ const STEP_BYTES: u64 = 1024 * 1024;
 
 /// Where segments are made.
 #[derive(Debug, Clone)]
-pub(super) struct Workshop {
+pub(super) struct SegmentAllocator {
     pub(super) folder: PathBuf,
     pub(super) segment_bytes: u64,
     pub(super) syncer: Arc<dyn Syncer>,
 }
 
-impl Workshop {
+impl SegmentAllocator {
     /// Fills a segment with zeros, as far as `pace` allows at each moment; the file and its name
     /// are durable when this returns.
     fn make_spare(&self, number: u64, pace: &Pace) -> io::Result<File> {
@@ -91,7 +91,7 @@ impl Pace {
 /// The end of the log: an open segment, written from `offset` on.
 #[derive(Debug)]
 pub(super) struct Tail {
-    workshop: Workshop,
+    allocator: SegmentAllocator,
     number: u64,
     file: File,
     offset: u64,
@@ -109,18 +109,22 @@ enum Spare {
 
 impl Tail {
     /// Goes on in a segment that is in use.
-    pub(super) fn resume(workshop: Workshop, number: u64, offset: u64) -> io::Result<Self> {
-        let path = segment_path(&workshop.folder, number);
+    pub(super) fn resume(
+        allocator: SegmentAllocator,
+        number: u64,
+        offset: u64,
+    ) -> io::Result<Self> {
+        let path = segment_path(&allocator.folder, number);
         let file = File::options().read(true).write(true).open(path)?;
-        Ok(Self { workshop, number, file, offset, unused: false, spare: Spare::None })
+        Ok(Self { allocator, number, file, offset, unused: false, spare: Spare::None })
     }
 
     /// Makes the first segment.
-    pub(super) fn create(workshop: Workshop) -> io::Result<Self> {
+    pub(super) fn create(allocator: SegmentAllocator) -> io::Result<Self> {
         let number = 0;
-        let file = workshop.make_spare(number, &Pace::new(u64::MAX))?;
+        let file = allocator.make_spare(number, &Pace::new(u64::MAX))?;
         let offset = BLOCK_BYTES;
-        Ok(Self { workshop, number, file, offset, unused: true, spare: Spare::None })
+        Ok(Self { allocator, number, file, offset, unused: true, spare: Spare::None })
     }
 
     /// The number of the segment.
@@ -135,7 +139,7 @@ impl Tail {
 
     /// True when `bytes` more fit this segment.
     pub(super) fn fits(&self, bytes: u64) -> bool {
-        self.offset + bytes <= self.workshop.segment_bytes
+        self.offset + bytes <= self.allocator.segment_bytes
     }
 
     /// Writes whole records, from that of frame `first_seq` on; durable after [`Tail::sync`].
@@ -150,7 +154,7 @@ impl Tail {
     }
 
     pub(super) fn sync(&self) -> io::Result<()> {
-        self.workshop.syncer.sync(&self.file)
+        self.allocator.syncer.sync(&self.file)
     }
 
     /// Makes sure that a next segment exists: waits for the one being made, or makes it.
@@ -163,7 +167,7 @@ impl Tail {
                     Err(io::Error::other("the thread that made the next segment panicked"))
                 })?
             }
-            Spare::None => self.workshop.make_spare(self.number + 1, &Pace::new(u64::MAX))?,
+            Spare::None => self.allocator.make_spare(self.number + 1, &Pace::new(u64::MAX))?,
         };
         self.spare = Spare::Ready(ready);
         Ok(())
@@ -178,11 +182,11 @@ impl Tail {
             Spare::Making(pace, _) => pace.set(Some(allowed)),
             Spare::None => {
                 let pace = Pace::new(allowed);
-                let (workshop, told) = (self.workshop.clone(), Arc::clone(&pace));
+                let (allocator, told) = (self.allocator.clone(), Arc::clone(&pace));
                 let number = self.number + 1;
                 let thread = std::thread::Builder::new().name("mortise-spare".into());
                 // Without a thread the segment is made when it is needed.
-                if let Ok(thread) = thread.spawn(move || workshop.make_spare(number, &told)) {
+                if let Ok(thread) = thread.spawn(move || allocator.make_spare(number, &told)) {
                     self.spare = Spare::Making(pace, thread);
                 }
             }

@@ -2,11 +2,11 @@
 //! emulator's.
 
 use crate::booted::text;
-use mortise_client::{Client, ClientError, Endpoint, NewLock, SignedStatement, Signer, check};
+use mortise_client::{Client, ClientError, Endpoint, NewLock, SignedStatementView, Signer, check};
 use mortise_format::U256;
 use mortise_format::asset::{Asset, Condition};
 use mortise_format::ids::{Bytes32, LockId};
-use mortise_format::weakness::Weakness;
+use mortise_format::insecure_mode::InsecureMode;
 use mortise_format::wire::params::GetStateRoot;
 use mortise_format::wire::results::StateRootResult;
 use tokio::task::JoinSet;
@@ -18,14 +18,14 @@ const LOCKS_PER_OWNER: u32 = 16;
 /// How long a lock lives, seconds: longer than a run.
 const LOCK_S: u64 = 1800;
 /// What every promise of the machine is marked as.
-const MARK: Weakness = Weakness::Emulated;
+const MARK: InsecureMode = InsecureMode::Emulated;
 
 /// What was promised.
 pub struct Promised {
     /// Every lock.
     pub locks: Vec<LockId>,
     /// The newest statement after them.
-    pub newest: SignedStatement,
+    pub newest: SignedStatementView,
 }
 
 /// Commits so many locks; the client checks each commitment.
@@ -33,7 +33,7 @@ pub async fn commit(at: &Endpoint, count: u32) -> Result<Promised, String> {
     let mut tasks = JoinSet::new();
     for n in 0..CONNECTIONS {
         let own = count / CONNECTIONS + u32::from(n < count % CONNECTIONS);
-        let client = Client::new(at.clone()).taking_marked(MARK);
+        let client = Client::new(at.clone()).allow_insecure(MARK);
         tasks.spawn(async move { commit_some(&client, own).await });
     }
     let mut locks = Vec::new();
@@ -79,7 +79,7 @@ pub async fn binds_nobody(at: &Endpoint) -> Result<(), String> {
         Err(ClientError::Check(refused)) if refused.to_string().contains("binds nobody") => {}
         other => return Err(format!("a marked promise was not refused: {other:?}")),
     }
-    let client = Client::new(at.clone()).taking_marked(MARK);
+    let client = Client::new(at.clone()).allow_insecure(MARK);
     let identity = client.identity().await.map_err(text)?;
     let mut promise = client.commit(&owner, &lock_of(&owner)).await.map_err(text)?.commitment;
     promise.ccm_attestation.mode = None;
@@ -101,7 +101,7 @@ pub async fn kept(at: &Endpoint, promised: &Promised, sample: usize) -> Result<(
     let params = GetStateRoot { at_seq: Some(seq), signed: true };
     let again = match client.state_root(params).await.map_err(text)? {
         StateRootResult::Signed { statement, signature } => {
-            SignedStatement { statement: *statement, signature }
+            SignedStatementView { statement: *statement, signature }
         }
         other => return Err(format!("a root without its statement: {other:?}")),
     };

@@ -21,7 +21,7 @@ fn engine(bench: &Bench, seed: u64) -> (Driver, Vec<String>) {
     let mut kept = Vec::new();
     for nonce in 0..3 {
         let terms = terms(Party::Owner, nonce, 10);
-        let asked = driver.desk().commit(Party::Owner, &terms, request(nonce));
+        let asked = driver.signer().commit(Party::Owner, &terms, request(nonce));
         driver.answer(&asked);
         kept.extend(driver.cosigned());
     }
@@ -161,7 +161,7 @@ fn a_genesis_that_nobody_agreed_to_is_a_finding() {
         engine_id: driver.identity().engine_id,
         keys,
         log_secret_commitment,
-        charter: genesis.charter(),
+        base: genesis.base(),
         before: Bytes32::ZERO,
         checkpoint: kept[2].clone(),
         signatures: Vec::new(),

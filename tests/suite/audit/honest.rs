@@ -112,7 +112,7 @@ fn a_receipt_of_the_log_moves_the_signed_end_and_one_beyond_it_shows_a_dropped_t
     let last = u64::try_from(log.len()).unwrap() - 1;
     let kept = driver.statement(last).expect("it was released");
     let kept = mortise_verify::statement::SignedStatement {
-        statement: kept.stated.statement.clone(),
+        statement: kept.statement.clone(),
         signature: kept.signature,
     };
     let with = || Subject { kept: vec![kept.clone()], ..subject(&driver) };

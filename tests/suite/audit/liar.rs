@@ -1,7 +1,7 @@
 //! An engine that holds all of its keys and lies: it seals what it likes, where it likes.
 
 use super::{audit, keys_of, log_of, subject};
-use mortise_core::body::{ClearBody, SealedBody, SignedStatement, Statement};
+use mortise_core::body::{CarriedStatement, ClearBody, FrameStatement, SealedBody};
 use mortise_core::decide::Decision;
 use mortise_core::keys::{EpochKeys, event_salt};
 use mortise_core::machine::{Machine, OpenedFrame, Opener, Reviewer};
@@ -30,7 +30,7 @@ pub struct Liar<'a> {
     /// The honest log and what was added.
     pub log: Vec<Vec<u8>>,
     /// Statements that it made and no frame carries yet.
-    pub to_carry: Vec<SignedStatement>,
+    pub to_carry: Vec<CarriedStatement>,
     pub now_ms: u64,
 }
 
@@ -71,9 +71,9 @@ impl<'a> Liar<'a> {
         frame.header().seq
     }
 
-    pub fn sign(&self, stated: Statement) -> SignedStatement {
+    pub fn sign(&self, stated: FrameStatement) -> CarriedStatement {
         let signature = self.driver.identity().signer.sign(&stated.statement.digest());
-        SignedStatement { stated, signature }
+        stated.signed(signature)
     }
 
     pub fn report(&self) -> Report {

@@ -2,7 +2,7 @@
 
 use super::liar::{Liar, Parts, with_last_changed};
 use super::{audit, keys_of, log_of, named, subject};
-use mortise_core::body::SignedStatement;
+use mortise_core::body::CarriedStatement;
 use mortise_format::frame::{Frame, FrameHeader, FrameKind};
 use mortise_format::ids::{Bytes32, EngineId, FrameDigest};
 use mortise_testkit::driver::Driver;
@@ -16,7 +16,7 @@ fn engine() -> Driver {
     let mut driver = Driver::booted(70);
     for nonce in 0..6 {
         let terms = terms(Party::Owner, nonce, 10);
-        let commit = driver.desk().commit(Party::Owner, &terms, request(nonce));
+        let commit = driver.signer().commit(Party::Owner, &terms, request(nonce));
         driver.answer(&commit);
         if nonce == 2 {
             driver.restart();
@@ -86,7 +86,7 @@ fn statement_that_was_changed_swapped_left_out_or_signed_by_another_is_named() {
     let driver = engine();
     let log = log_of(&driver);
     let last = u64::try_from(log.len()).unwrap() - 1;
-    let carried = |name: &'static str, change: &dyn Fn(&mut Vec<SignedStatement>)| {
+    let carried = |name: &'static str, change: &dyn Fn(&mut Vec<CarriedStatement>)| {
         let log = with_last_changed(&log, &driver, |parts| {
             assert!(!parts.clear.statements.is_empty());
             change(&mut parts.clear.statements);
@@ -99,16 +99,16 @@ fn statement_that_was_changed_swapped_left_out_or_signed_by_another_is_named() {
     };
     carried("StatementSigner", &|all| all[0].signature.0[3] ^= 1);
     carried("StatementSigner", &|all| {
-        let digest = all[0].stated.statement.digest();
+        let digest = all[0].statement.digest();
         all[0].signature = Party::Stranger.signer().sign(&digest);
     });
     let text = carried("StatementField", &|all| {
-        all[0].stated.statement.history_root.0[0] ^= 1;
-        let digest = all[0].stated.statement.digest();
+        all[0].statement.history_root.0[0] ^= 1;
+        let digest = all[0].statement.digest();
         all[0].signature = driver.identity().signer.sign(&digest);
     });
     assert!(text.contains("historyRoot"), "{text}");
-    let text = carried("StatementField", &|all| all[0].stated.history_path.clear());
+    let text = carried("StatementField", &|all| all[0].history_path.clear());
     assert!(text.contains("historyPath"), "{text}");
     carried("StatementUnexpected", &|all| {
         all[0] = driver.statement(1).expect("it was released").clone();
@@ -122,9 +122,9 @@ fn statement_that_is_passed_over_is_named() {
     let held = liar.to_carry.pop().expect("the last statement is uncarried");
     assert!(liar.to_carry.is_empty());
     liar.write(&[]);
-    liar.to_carry.retain(|carried| carried.stated.statement.seq != held.stated.statement.seq);
+    liar.to_carry.retain(|carried| carried.statement.seq != held.statement.seq);
     let seq = liar.write(&[]);
-    let about = held.stated.statement.seq;
+    let about = held.statement.seq;
     for report in [liar.report(), liar.report_outside()] {
         assert_eq!(named(&report), [(seq, None, "StatementSkipped")]);
         assert!(report.findings[0].text().contains(&format!("about frame {about} ")));
@@ -177,7 +177,7 @@ fn forged_tail_of_a_holder_of_content_keys_is_never_under_a_signature() {
     liar.now_ms += 5000;
     liar.write(&[]);
     let kept = liar.to_carry.last().expect("the engine signed its own frame");
-    let kept = Kept { statement: kept.stated.statement.clone(), signature: kept.signature };
+    let kept = Kept { statement: kept.statement.clone(), signature: kept.signature };
     let with = || Subject { kept: vec![kept.clone()], ..subject(&driver) };
     for keys in [Some(keys_of(&driver)), None] {
         let report = audit(&log, with(), keys.as_ref());
@@ -192,7 +192,7 @@ fn forger_who_signs_his_own_statements_is_named() {
     liar.to_carry.clear();
     liar.write(&[]);
     for carried in &mut liar.to_carry {
-        let digest = carried.stated.statement.digest();
+        let digest = carried.statement.digest();
         carried.signature = Party::Stranger.signer().sign(&digest);
     }
     let seq = liar.write(&[]);

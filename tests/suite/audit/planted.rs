@@ -3,7 +3,7 @@
 use super::liar::{Liar, Parts, with_last_changed};
 use super::{audit, keys_of, log_of, named, subject};
 use mortise_engine::pipeline::Settings;
-use mortise_format::event::{Event, GrantedLock, RequestMark};
+use mortise_format::event::{Event, GrantedLock, RequestKey};
 use mortise_format::ids::LockId;
 use mortise_format::limits::{BATCH_LOCKS_MAX, FRAME_EXPIRIES_MAX};
 use mortise_format::lock::{Custody, LockTerms};
@@ -17,13 +17,13 @@ use std::sync::Arc;
 /// An engine with one lock of ten minutes, claimable for another minute.
 fn engine() -> Driver {
     let mut driver = Driver::booted(60);
-    let commit = driver.desk().commit(Party::Owner, &terms(Party::Owner, 0, 10), request(1));
+    let commit = driver.signer().commit(Party::Owner, &terms(Party::Owner, 0, 10), request(1));
     driver.answer(&commit);
     driver
 }
 
 fn commit(driver: &Driver, terms: &LockTerms, id: u64) -> Asked {
-    driver.desk().commit(Party::Owner, terms, request(id))
+    driver.signer().commit(Party::Owner, terms, request(id))
 }
 
 /// Goal: one lie is one finding, at its frame and event, and everything honest after it is judged
@@ -40,7 +40,7 @@ fn assert_found(liar: &mut Liar<'_>, driver: &Driver, lie: &Event, fact: &Fact) 
     assert_eq!(named(&liar.report_outside()), [], "nobody sees it from outside");
 }
 
-fn mark_of(event: &Event) -> RequestMark {
+fn mark_of(event: &Event) -> RequestKey {
     match event {
         Event::LocksGranted { marks, .. } => marks[0],
         Event::CommandRefused { mark, .. } => *mark,
@@ -83,7 +83,7 @@ fn granted(driver: &Driver, liar: &Liar<'_>, terms: &LockTerms, id: u64) -> (Eve
     };
     let mortise_format::command::Command::Commit { intents } = *command else { panic!() };
     let lock = GrantedLock {
-        lock_id: driver.desk().lock_id(terms),
+        lock_id: driver.signer().lock_id(terms),
         terms: Arc::new(terms.clone()),
         authority: mortise_format::event::Authority::Intent(intents[0].request),
         signature: intents[0].signature,
@@ -164,7 +164,7 @@ fn due(
 #[test]
 fn omitted_early_and_repeated_expiries_are_named() {
     let driver = engine();
-    let lock_id = driver.desk().lock_id(&terms(Party::Owner, 0, 10));
+    let lock_id = driver.signer().lock_id(&terms(Party::Owner, 0, 10));
     let found = due(&driver, |parts| {
         assert!(
             matches!(&parts.events[1], Event::LocksExpired { lock_ids } if *lock_ids == [lock_id])
@@ -204,7 +204,7 @@ fn crowded() -> Driver {
     let nonces: Vec<u64> = (0..count).collect();
     for batch in nonces.chunks(BATCH_LOCKS_MAX) {
         let part = |nonce: &u64| (Party::Owner, terms(Party::Owner, *nonce, 1), request(*nonce));
-        let asked = driver.desk().commit_all(&batch.iter().map(part).collect::<Vec<_>>());
+        let asked = driver.signer().commit_all(&batch.iter().map(part).collect::<Vec<_>>());
         driver.answer(&asked);
     }
     assert_eq!(driver.pipeline().machine().state().lock_count(), nonces.len());

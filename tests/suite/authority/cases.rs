@@ -5,13 +5,13 @@ use mortise_format::ids::{Address, Bytes32, Measurement};
 use mortise_format::images::{ImageApproval, Version};
 use mortise_format::lock::LockTerms;
 use mortise_format::reading::ReadingGrant;
-use mortise_testkit::keys::{Asked, Desk, Party};
+use mortise_testkit::keys::{Asked, Party, TestSigner};
 use mortise_testkit::lockstep::Lockstep;
 use mortise_testkit::model::Answer;
 use mortise_testkit::scenario::{self, START_S, claim, fact, plain_terms, request, terms};
 
-/// The command of a row, signed at a desk by these parties.
-pub type Ask = Box<dyn Fn(&Desk, &[Party]) -> Asked>;
+/// The command of a row, signed by these parties.
+pub type Ask = Box<dyn Fn(&TestSigner, &[Party]) -> Asked>;
 
 /// A row's engine and command.
 pub struct Case {
@@ -35,17 +35,20 @@ fn without_arbiter() -> LockTerms {
 fn engine(lock: Option<&LockTerms>) -> Lockstep {
     let mut engine = Lockstep::new(&scenario::policy());
     if let Some(lock) = lock {
-        let answer = engine.ask(&engine.desk.commit(Party::Owner, lock, request(1)));
+        let answer = engine.ask(&engine.signer.commit(Party::Owner, lock, request(1)));
         assert!(matches!(answer, Answer::Granted(_)));
     }
     engine
 }
 
-fn about(lock: LockTerms, ask: impl Fn(&Desk, &LockTerms, &[Party]) -> Asked + 'static) -> Case {
-    Case { engine: engine(Some(&lock)), ask: Box::new(move |desk, by| ask(desk, &lock, by)) }
+fn about(
+    lock: LockTerms,
+    ask: impl Fn(&TestSigner, &LockTerms, &[Party]) -> Asked + 'static,
+) -> Case {
+    Case { engine: engine(Some(&lock)), ask: Box::new(move |signer, by| ask(signer, &lock, by)) }
 }
 
-fn on_nothing(ask: impl Fn(&Desk, &[Party]) -> Asked + 'static) -> Case {
+fn on_nothing(ask: impl Fn(&TestSigner, &[Party]) -> Asked + 'static) -> Case {
     Case { engine: engine(None), ask: Box::new(ask) }
 }
 
@@ -56,13 +59,16 @@ fn on_nothing(ask: impl Fn(&Desk, &[Party]) -> Asked + 'static) -> Case {
 pub fn case(method: &str, about_what: &str) -> Case {
     match (method, about_what) {
         ("commitLock", "a lock") => {
-            on_nothing(|desk, by| desk.commit(by[0], &with_beneficiary(), request(2)))
+            on_nothing(|signer, by| signer.commit(by[0], &with_beneficiary(), request(2)))
         }
-        ("commitBatch", "two locks of two owners") => on_nothing(|desk, by| {
+        ("commitBatch", "two locks of two owners") => on_nothing(|signer, by| {
             let theirs = terms(Party::OtherOwner, 0, 50);
-            desk.commit_all(&[(by[0], with_beneficiary(), request(2)), (by[1], theirs, request(3))])
+            signer
+                .commit_all(&[(by[0], with_beneficiary(), request(2)), (by[1], theirs, request(3))])
         }),
-        ("signLock", "a draft") => on_nothing(|desk, by| desk.approve(by[0], &without_arbiter())),
+        ("signLock", "a draft") => {
+            on_nothing(|signer, by| signer.approve(by[0], &without_arbiter()))
+        }
         ("claimLock", "a lock with an arbiter") => about(with_beneficiary(), ask_claim),
         ("claimLock", "a lock without arbiter") => about(without_arbiter(), ask_claim),
         ("releaseLock", "a lock with a beneficiary") => about(with_beneficiary(), ask_release),
@@ -72,54 +78,56 @@ pub fn case(method: &str, about_what: &str) -> Case {
         }
         ("cancelLock", "a draft") => {
             let form = CancelForm::Consent(request(2));
-            on_nothing(move |desk, by| desk.cancel_draft(by[0], &without_arbiter(), form))
+            on_nothing(move |signer, by| signer.cancel_draft(by[0], &without_arbiter(), form))
         }
-        ("cancelLock", "a draft, by text") => on_nothing(|desk, by| {
-            desk.cancel_draft(by[0], &without_arbiter(), CancelForm::TextOrServerHash)
+        ("cancelLock", "a draft, by text") => on_nothing(|signer, by| {
+            signer.cancel_draft(by[0], &without_arbiter(), CancelForm::TextOrServerHash)
         }),
         ("cancelLock", "a lock with a beneficiary") => about(with_beneficiary(), ask_cancel),
         ("cancelLock", "a lock with a beneficiary, by text") => {
-            about(with_beneficiary(), |desk, lock, by| cancel_as(desk, lock, by, CancelForm::Text))
+            about(with_beneficiary(), |signer, lock, by| {
+                cancel_as(signer, lock, by, CancelForm::Text)
+            })
         }
         ("cancelLock", "an open-taker lock with an arbiter") => about(open_taker(), ask_cancel),
         ("cancelLock", "an open-taker lock without arbiter") => {
             about(without_arbiter(), ask_cancel)
         }
-        ("extendLock", "a lock") => about(with_beneficiary(), |desk, lock, by| {
-            desk.extend(by[0], desk.lock_id(lock), START_S + 900, request(2))
+        ("extendLock", "a lock") => about(with_beneficiary(), |signer, lock, by| {
+            signer.extend(by[0], signer.lock_id(lock), START_S + 900, request(2))
         }),
         ("submitChainFact", "a balance in escrow") => {
-            on_nothing(|desk, by| desk.fact(by, &fact(Party::Owner, 500, 1, START_S)))
+            on_nothing(|signer, by| signer.fact(by, &fact(Party::Owner, 500, 1, START_S)))
         }
-        ("grantReading", "a reading right") => on_nothing(|desk, by| {
+        ("grantReading", "a reading right") => on_nothing(|signer, by| {
             let (reader, request) = (Bytes32([0x7e; 32]), request(2));
             let grant = ReadingGrant { reader, from_epoch: 1, to_epoch: 0, request };
-            desk.grant_reading(by, &grant)
+            signer.grant_reading(by, &grant)
         }),
-        ("approveImages", "the images that may boot") => on_nothing(|desk, by| {
+        ("approveImages", "the images that may boot") => on_nothing(|signer, by| {
             let images = vec![Measurement([0x7e; 48])];
             let minimum_version = Version::default();
             let valid_until = request(2).valid_until;
             let approval = ImageApproval { serial: 1, images, minimum_version, valid_until };
-            desk.approve_images(by, &approval)
+            signer.approve_images(by, &approval)
         }),
         other => panic!("no case is written for {other:?}"),
     }
 }
 
-fn ask_claim(desk: &Desk, lock: &LockTerms, by: &[Party]) -> Asked {
-    desk.claim(by[0], &claim(desk.lock_id(lock), 0, 10, request(2)))
+fn ask_claim(signer: &TestSigner, lock: &LockTerms, by: &[Party]) -> Asked {
+    signer.claim(by[0], &claim(signer.lock_id(lock), 0, 10, request(2)))
 }
 
-fn ask_release(desk: &Desk, lock: &LockTerms, by: &[Party]) -> Asked {
-    desk.release(by[0], desk.lock_id(lock), request(2))
+fn ask_release(signer: &TestSigner, lock: &LockTerms, by: &[Party]) -> Asked {
+    signer.release(by[0], signer.lock_id(lock), request(2))
 }
 
-fn ask_cancel(desk: &Desk, lock: &LockTerms, by: &[Party]) -> Asked {
-    cancel_as(desk, lock, by, CancelForm::Consent(request(2)))
+fn ask_cancel(signer: &TestSigner, lock: &LockTerms, by: &[Party]) -> Asked {
+    cancel_as(signer, lock, by, CancelForm::Consent(request(2)))
 }
 
-fn cancel_as(desk: &Desk, lock: &LockTerms, by: &[Party], form: CancelForm) -> Asked {
+fn cancel_as(signer: &TestSigner, lock: &LockTerms, by: &[Party], form: CancelForm) -> Asked {
     let by: Vec<_> = by.iter().map(|by| (*by, form)).collect();
-    desk.cancel(desk.lock_id(lock), &by)
+    signer.cancel(signer.lock_id(lock), &by)
 }

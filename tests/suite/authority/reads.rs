@@ -14,7 +14,7 @@ use mortise_testkit::scenario::{coin, condition, leg, plain_terms};
 /// What the engine's writer is asked for a method; none where the session answers alone.
 fn query(method: &str, lock: &LockTerms, driver: &Driver) -> Option<Query> {
     let owner = Party::Owner.address();
-    let lock_id = driver.desk().lock_id(lock);
+    let lock_id = driver.signer().lock_id(lock);
     let filter = LockFilter { owner: Some(owner), limit: 10, ..LockFilter::default() };
     Some(match method {
         "health" | "getBootAttestation" | "getEngineInfo" => Query::Status,
@@ -60,7 +60,7 @@ fn query(method: &str, lock: &LockTerms, driver: &Driver) -> Option<Query> {
 fn every_method_that_needs_no_signature_leaves_state_and_log_as_they_were() {
     let mut driver = Driver::booted(1);
     let lock = plain_terms(Party::Owner, 0, 100);
-    let approve = driver.desk().approve(Party::Owner, &lock);
+    let approve = driver.signer().approve(Party::Owner, &lock);
     assert!(matches!(driver.answer(&approve), Reply::Logged(..)));
     let rows = cells(&page(), 3);
     assert!(rows.len() > 10);
@@ -70,7 +70,7 @@ fn every_method_that_needs_no_signature_leaves_state_and_log_as_they_were() {
         let before = driver.pipeline().machine().state().image();
         let reply = driver.read(query);
         assert!(
-            matches!(reply, Reply::Read(_) | Reply::Rooted(..) | Reply::Shown(_)),
+            matches!(reply, Reply::Read(_) | Reply::Rooted(..) | Reply::LogProof(_)),
             "{}: {reply:?}",
             row[0]
         );

@@ -1,7 +1,7 @@
 //! `mortise --attest-root ...`: nothing is said before a proof, and nothing in clear after it.
 
 use super::Carried;
-use super::relay::Way;
+use super::relay::Direction;
 use mortise_format::channel::is_channel;
 use mortise_sim::nsm::Measurements;
 use serde_json::Value;
@@ -33,7 +33,7 @@ fn command_proves_the_engine_and_then_says_nothing_in_clear() {
     let proof = ["--attest-root", &root, "--attest-pcr0", &pcr0("engine")];
     let (code, health, stderr) = run(&carried, &[&proof[..], &["health"]].concat());
     assert_eq!((code, &health["mode"]), (0, &"attested".into()), "{stderr}");
-    let seen = carried.relay.seen(Way::In);
+    let seen = carried.relay.seen(Direction::In);
     let (in_clear, sealed): (Vec<_>, Vec<_>) = seen.iter().partition(|m| !is_channel(m));
     assert!(!sealed.is_empty());
     for text in in_clear {
@@ -41,7 +41,7 @@ fn command_proves_the_engine_and_then_says_nothing_in_clear() {
     }
     let (code, _, stderr) = run(&carried, &[&proof[..], &["--in-clear", "health"]].concat());
     assert_eq!(code, 0, "{stderr}");
-    let last = carried.relay.seen(Way::In).pop().expect("it asked");
+    let last = carried.relay.seen(Direction::In).pop().expect("it asked");
     assert!(String::from_utf8_lossy(&last).contains("\"health\""));
 }
 
@@ -55,7 +55,7 @@ fn command_says_nothing_to_an_engine_of_another_root_or_image() {
         assert_eq!((code, &health["mode"]), (1, &Value::Null));
         assert!(stderr.contains(name), "{stderr}");
     }
-    for message in carried.relay.seen(Way::In) {
+    for message in carried.relay.seen(Direction::In) {
         assert!(String::from_utf8_lossy(&message).contains("getAttestation"));
     }
     let (code, ..) = run(&carried, &["--attest-pcr0", &pcr0("engine"), "health"]);

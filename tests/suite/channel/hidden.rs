@@ -1,7 +1,7 @@
 //! What the carrier sees: sizes and times, and the question for the proof.
 
 use super::Carried;
-use super::relay::Way;
+use super::relay::Direction;
 use crate::client::block_on;
 use mortise_client::{Channel, Client, ClientError};
 use mortise_format::asset::Asset;
@@ -57,7 +57,7 @@ fn found(texts: &[String], capture: &[u8]) -> Vec<String> {
 }
 
 fn capture(carried: &Carried) -> Vec<u8> {
-    [carried.relay.seen(Way::In), carried.relay.seen(Way::Out)].concat().concat()
+    [carried.relay.seen(Direction::In), carried.relay.seen(Direction::Out)].concat().concat()
 }
 
 #[test]
@@ -84,9 +84,10 @@ fn capture_of_the_same_session_in_clear_holds_every_one_of_them() {
 fn nothing_but_the_question_for_the_proof_is_in_clear_and_sizes_are_filled_up() {
     let carried = Carried::start();
     session(&carried.sealed_client(), &carried.parties());
-    for (way, overhead) in
-        [(Way::In, CHANNEL_REQUEST_OVERHEAD_BYTES), (Way::Out, CHANNEL_ANSWER_OVERHEAD_BYTES)]
-    {
+    for (way, overhead) in [
+        (Direction::In, CHANNEL_REQUEST_OVERHEAD_BYTES),
+        (Direction::Out, CHANNEL_ANSWER_OVERHEAD_BYTES),
+    ] {
         let seen = carried.relay.seen(way);
         let (first, rest) = seen.split_first().expect("there was a session");
         assert!(!is_channel(first));

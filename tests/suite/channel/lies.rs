@@ -1,6 +1,6 @@
 //! A carrier that lies: every lie is an error of the client with a name.
 
-use super::relay::{Deed, Way};
+use super::relay::{Deed, Direction};
 use super::{Carried, enclave};
 use crate::client::block_on;
 use mortise_channel::OpenError;
@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// Changes each sealed answer.
 fn change_answers(carried: &Carried, mut change: impl FnMut(&[u8]) -> Vec<u8> + Send + 'static) {
     carried.relay.tell(move |way, message| match way {
-        Way::Out if is_channel(message) => Deed::Change(change(message)),
+        Direction::Out if is_channel(message) => Deed::Change(change(message)),
         _ => Deed::Pass,
     });
 }
@@ -66,7 +66,7 @@ fn answer_of_another_request_does_not_open() {
     let carried = Carried::start();
     let client = carried.sealed_client();
     block_on(client.health()).expect("the relay is honest");
-    let kept = carried.relay.seen(Way::Out).pop().expect("there was an answer");
+    let kept = carried.relay.seen(Direction::Out).pop().expect("there was an answer");
     change_answers(&carried, move |_| kept.clone());
     let error = channel_error(&carried, &client);
     assert_eq!(error, ChannelError::Open(OpenError::NotAuthentic));
@@ -99,7 +99,7 @@ fn carrier_that_passes_proofs_and_refuses_messages_gets_two_and_no_more() {
     let asked = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&asked);
     carried.relay.tell(move |way, message| match way {
-        Way::In if is_channel(message) => {
+        Direction::In if is_channel(message) => {
             counted.fetch_add(1, Ordering::Relaxed);
             let refused = ErrorObject::new(Code::ChannelRefused).with("keyId", 7);
             Deed::Answer(failure(&Id::Null, &refused))
@@ -108,7 +108,7 @@ fn carrier_that_passes_proofs_and_refuses_messages_gets_two_and_no_more() {
     });
     assert_eq!(channel_error(&carried, &client), ChannelError::Refused);
     assert_eq!(asked.load(Ordering::Relaxed), 2);
-    let in_clear = carried.relay.seen(Way::In);
+    let in_clear = carried.relay.seen(Direction::In);
     assert_eq!(in_clear.iter().filter(|message| !is_channel(message)).count(), 2);
 }
 
@@ -121,12 +121,12 @@ fn proof_of_an_engine_of_the_parents_own_is_refused_by_its_root() {
     let own = System::with(Options { platform: Some(platform), ..Options::default() });
     let socket = own.engine_socket();
     carried.relay.tell(move |way, message| match way {
-        Way::In => {
+        Direction::In => {
             let mut framed = mortise_testkit::system::wire::Framed::connect(&socket);
             framed.send(1, message);
             Deed::Answer(framed.receive().expect("the parent's engine answers").1)
         }
-        Way::Out => Deed::Pass,
+        Direction::Out => Deed::Pass,
     });
     let error = proof_error(&carried);
     assert!(matches!(error, AttestationError::RootNotPinned { .. }), "{error}");
@@ -136,7 +136,7 @@ fn proof_of_an_engine_of_the_parents_own_is_refused_by_its_root() {
 fn key_of_the_parents_own_beside_the_true_document_is_refused() {
     let carried = Carried::start();
     carried.relay.tell(|way, message| match way {
-        Way::Out => {
+        Direction::Out => {
             let mut answer: serde_json::Value =
                 serde_json::from_slice(message).expect("the proof is in clear");
             let other = mortise_channel::ChannelSecret::derive(&[0xaa; 32]).public();
@@ -144,22 +144,22 @@ fn key_of_the_parents_own_beside_the_true_document_is_refused() {
             answer["result"]["binding"]["channelKey"] = other.into();
             Deed::Change(answer.to_string().into_bytes())
         }
-        Way::In => Deed::Pass,
+        Direction::In => Deed::Pass,
     });
     let error = proof_error(&carried);
     assert!(matches!(error, AttestationError::BindingMismatch { .. }), "{error}");
-    assert_eq!(carried.relay.seen(Way::In).len(), 1, "nothing was said without a proof");
+    assert_eq!(carried.relay.seen(Direction::In).len(), 1, "nothing was said without a proof");
 }
 
 #[test]
 fn proof_that_was_made_for_another_question_is_refused() {
     let carried = Carried::start();
     block_on(carried.sealed_client().health()).expect("the relay is honest");
-    let kept = carried.relay.seen(Way::Out).remove(0);
+    let kept = carried.relay.seen(Direction::Out).remove(0);
     carried.relay.tell(move |way, _| match way {
         // The question has the same number in both clients.
-        Way::Out => Deed::Change(kept.clone()),
-        Way::In => Deed::Pass,
+        Direction::Out => Deed::Change(kept.clone()),
+        Direction::In => Deed::Pass,
     });
     let error = proof_error(&carried);
     assert!(matches!(error, AttestationError::ClaimMismatch { .. }), "{error}");

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 /// Which way a message goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way {
+pub enum Direction {
     /// To the engine.
     In,
     /// To the client.
@@ -27,18 +27,18 @@ pub enum Deed {
     Answer(Vec<u8>),
 }
 
-type Doer = Box<dyn FnMut(Way, &[u8]) -> Deed + Send>;
+type Doer = Box<dyn FnMut(Direction, &[u8]) -> Deed + Send>;
 
 /// The shared side of a relay.
-struct Desk {
-    seen: Mutex<Vec<(Way, Vec<u8>)>>,
+struct RelayState {
+    seen: Mutex<Vec<(Direction, Vec<u8>)>>,
     doer: Mutex<Doer>,
 }
 
 /// A relay on threads of its own, which end with their connections or the process.
 pub struct Relay {
     socket: PathBuf,
-    desk: Arc<Desk>,
+    state: Arc<RelayState>,
 }
 
 impl Relay {
@@ -46,8 +46,8 @@ impl Relay {
     pub fn start(socket: PathBuf, engine: PathBuf) -> Self {
         let listener = UnixListener::bind(&socket).expect("the relay listens");
         let doer: Doer = Box::new(|_, _| Deed::Pass);
-        let desk = Arc::new(Desk { seen: Mutex::default(), doer: Mutex::new(doer) });
-        let shared = Arc::clone(&desk);
+        let state = Arc::new(RelayState { seen: Mutex::default(), doer: Mutex::new(doer) });
+        let shared = Arc::clone(&state);
         std::thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 // An engine that is not there is a connection that closes.
@@ -56,7 +56,7 @@ impl Relay {
                 }
             }
         });
-        Self { socket, desk }
+        Self { socket, state }
     }
 
     pub fn socket(&self) -> &Path {
@@ -64,13 +64,13 @@ impl Relay {
     }
 
     /// From now on `doer` decides about each message.
-    pub fn tell(&self, doer: impl FnMut(Way, &[u8]) -> Deed + Send + 'static) {
-        *lock(&self.desk.doer) = Box::new(doer);
+    pub fn tell(&self, doer: impl FnMut(Direction, &[u8]) -> Deed + Send + 'static) {
+        *lock(&self.state.doer) = Box::new(doer);
     }
 
     /// The payloads that went one way, as they came.
-    pub fn seen(&self, way: Way) -> Vec<Vec<u8>> {
-        let seen = lock(&self.desk.seen);
+    pub fn seen(&self, way: Direction) -> Vec<Vec<u8>> {
+        let seen = lock(&self.state.seen);
         seen.iter().filter(|(found, _)| *found == way).map(|(_, bytes)| bytes.clone()).collect()
     }
 }
@@ -80,14 +80,14 @@ fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Starts a thread for each way.
-fn carry(client: &UnixStream, engine: &UnixStream, desk: &Arc<Desk>) {
-    for (way, from, to) in [(Way::In, client, engine), (Way::Out, engine, client)] {
+fn carry(client: &UnixStream, engine: &UnixStream, state: &Arc<RelayState>) {
+    for (way, from, to) in [(Direction::In, client, engine), (Direction::Out, engine, client)] {
         let clone = |stream: &UnixStream| stream.try_clone().expect("a socket is shared");
         let (mut from, mut to, mut back) = (clone(from), clone(to), clone(from));
-        let desk = Arc::clone(desk);
+        let state = Arc::clone(state);
         std::thread::spawn(move || {
             // How a connection ends is the affair of its ends; both learn of it.
-            let _ = pass_all(way, &mut from, &mut to, &mut back, &desk);
+            let _ = pass_all(way, &mut from, &mut to, &mut back, &state);
             for stream in [&from, &to] {
                 let _ = stream.shutdown(Shutdown::Both);
             }
@@ -96,13 +96,13 @@ fn carry(client: &UnixStream, engine: &UnixStream, desk: &Arc<Desk>) {
 }
 
 fn pass_all(
-    way: Way,
+    way: Direction,
     from: &mut UnixStream,
     to: &mut UnixStream,
     back: &mut UnixStream,
-    desk: &Desk,
+    state: &RelayState,
 ) -> std::io::Result<()> {
-    if way == Way::In {
+    if way == Direction::In {
         let mut magic = [0; 4];
         from.read_exact(&mut magic)?;
         assert_eq!(magic, REQUEST_MAGIC);
@@ -116,8 +116,8 @@ fn pass_all(
         let number = u64::from_le_bytes(number.try_into().expect("eight bytes"));
         let mut payload = vec![0; usize::try_from(length).expect("a length fits")];
         from.read_exact(&mut payload)?;
-        lock(&desk.seen).push((way, payload.clone()));
-        match (lock(&desk.doer))(way, &payload) {
+        lock(&state.seen).push((way, payload.clone()));
+        match (lock(&state.doer))(way, &payload) {
             Deed::Pass => to.write_all(&framed(number, &payload))?,
             Deed::Change(other) => to.write_all(&framed(number, &other))?,
             Deed::Answer(answer) => back.write_all(&framed(number, &answer))?,

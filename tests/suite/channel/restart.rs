@@ -2,7 +2,7 @@
 
 use super::Carried;
 use super::raw::Raw;
-use super::relay::{Deed, Way};
+use super::relay::{Deed, Direction};
 use crate::client::block_on;
 use mortise_client::{Channel, ClientError, Identity};
 use mortise_format::channel::is_channel;
@@ -24,7 +24,7 @@ fn client_goes_on_after_a_restart_with_a_new_proof_and_the_same_request() {
     assert_eq!(again.identity(), proven.identity());
     assert_eq!(again.binding().epoch, proven.binding().epoch + 1);
     assert_ne!(again.keys().channel, proven.keys().channel);
-    let questions = carried.relay.seen(Way::In).iter().filter(|m| !is_channel(m)).count();
+    let questions = carried.relay.seen(Direction::In).iter().filter(|m| !is_channel(m)).count();
     assert_eq!(questions, 2);
     assert!(block_on(client.commit_lock(parties.commit(1, 100))).is_ok());
 }
@@ -36,7 +36,7 @@ fn request_that_was_answered_and_whose_answer_was_lost_happens_once() {
     block_on(client.health()).expect("the relay is honest");
     let mut lost = 0;
     carried.relay.tell(move |way, _| match way {
-        Way::Out if lost < 2 => {
+        Direction::Out if lost < 2 => {
             lost += 1;
             let overloaded = mortise_format::wire::ErrorObject::overloaded(1);
             let id = mortise_format::wire::envelope::Id::Null;
@@ -45,7 +45,7 @@ fn request_that_was_answered_and_whose_answer_was_lost_happens_once() {
         _ => Deed::Pass,
     });
     block_on(client.commit_lock(parties.commit(0, 100))).expect("the third answer arrives");
-    let sent = carried.relay.seen(Way::In);
+    let sent = carried.relay.seen(Direction::In);
     let [.., first, second, third] = sent.as_slice() else { panic!("it was sent three times") };
     // The same text, sealed anew: to the carrier they are three requests.
     assert!(first != second && second != third && first[19..51] != second[19..51]);

@@ -7,7 +7,7 @@ use mortise_client::{Client, Signer};
 use mortise_format::codec;
 use mortise_format::entry::LeafKey;
 use mortise_format::errors::Code;
-use mortise_format::event::{Event, Position};
+use mortise_format::event::{Event, LogPosition};
 use mortise_format::ids::{Address, LockId, RequestId};
 use mortise_format::wire::params::{GetConsistencyProof, GetProof, GetReceipt, ProofKey};
 use mortise_format::wire::results::{
@@ -17,9 +17,9 @@ use mortise_testkit::system::System;
 use mortise_verify::checkpoint::{self, VerifiedCheckpoint};
 use mortise_verify::history::{TreeHead, verify_consistency};
 use mortise_verify::json::{self, Claimed};
+use mortise_verify::named::NamedError;
 use mortise_verify::note::{KeyUse, NoteKey};
 use mortise_verify::receipt::{VerifiedReceipt, verify_frame};
-use mortise_verify::refusal::Refusal;
 use mortise_verify::{Engine, receipt, state, statement, tlog_proof};
 
 /// Whom the verifier pins, and nothing else.
@@ -31,7 +31,7 @@ struct Verifier {
 
 type Named<T> = Result<T, &'static str>;
 
-fn name(error: impl Refusal) -> &'static str {
+fn name(error: impl NamedError) -> &'static str {
     error.name()
 }
 
@@ -127,7 +127,7 @@ async fn is_shown_again(client: &Client, verifier: &Verifier, first: &CommitResu
     let view = &first.receipt;
     let (principal, request) = request_of(view);
     let keys = [
-        GetReceipt::At(Position { seq: view.seq, index: view.index }),
+        GetReceipt::At(LogPosition { seq: view.seq, index: view.index }),
         GetReceipt::Lock(first.commitment.lock_id),
         GetReceipt::Request(principal, request),
     ];
@@ -192,8 +192,8 @@ fn what_cannot_be_shown_is_refused_by_name() {
         let lock_id = firsts[0].commitment.lock_id;
         let (principal, _) = request_of(&firsts[0].receipt);
         for (key, expected) in [
-            (GetReceipt::At(Position { seq: size + 9, index: 0 }), Code::NotInLog),
-            (GetReceipt::At(Position { seq: 0, index: 99 }), Code::NotInLog),
+            (GetReceipt::At(LogPosition { seq: size + 9, index: 0 }), Code::NotInLog),
+            (GetReceipt::At(LogPosition { seq: 0, index: 99 }), Code::NotInLog),
             (GetReceipt::Request(principal, RequestId([9; 32])), Code::NotInLog),
             (GetReceipt::Lock(LockId([9; 32])), Code::LockNotFound),
         ] {

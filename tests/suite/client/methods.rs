@@ -14,7 +14,7 @@ use mortise_format::wire::params::{
     GetStateRoot, ListLocks, ProofKey, SignLock, SimulateLock, SubmitChainFact, VerifyFulfillment,
 };
 use mortise_format::wire::results::{LockStatus, StateRootResult};
-use mortise_testkit::keys::{Desk, Party};
+use mortise_testkit::keys::{Party, TestSigner};
 use mortise_testkit::system::parties::now_s;
 use mortise_testkit::system::{ESCROW_CHAIN, System};
 use std::process::Command;
@@ -252,7 +252,7 @@ fn a_fact_of_the_observers_backs_a_custodied_lock() {
             withdrawing: U256::ZERO,
             withdrawal: Withdrawal::None,
         };
-        let asked = Desk::new(engine).fact(&[Party::ObserverA, Party::ObserverC], &fact);
+        let asked = TestSigner::new(engine).fact(&[Party::ObserverA, Party::ObserverC], &fact);
         let mortise_format::command::Command::RecordFact { fact, signatures } = asked.command
         else {
             panic!("a fact is recorded")

@@ -49,13 +49,13 @@ fn wrong_terms() -> Vec<(LockTerms, Field)> {
 fn terms_of_the_wrong_shape_are_refused_naming_the_field() {
     let mut engine = engine();
     for (terms, field) in wrong_terms() {
-        let desk = engine.desk;
+        let signer = engine.signer;
         let reject = Reject::Validation(field);
-        assert_refused(&mut engine, &desk.commit(Party::Owner, &terms, request(1)), reject);
+        assert_refused(&mut engine, &signer.commit(Party::Owner, &terms, request(1)), reject);
         let plain =
             LockTerms { beneficiary: Address::ZERO, arbiter: Address::ZERO, ..terms.clone() };
-        assert_refused(&mut engine, &desk.approve(Party::Owner, &plain), reject);
-        let cancel = desk.cancel_draft(Party::Owner, &terms, CancelForm::Text);
+        assert_refused(&mut engine, &signer.approve(Party::Owner, &plain), reject);
+        let cancel = signer.cancel_draft(Party::Owner, &terms, CancelForm::Text);
         assert_refused(&mut engine, &cancel, reject);
     }
 }
@@ -66,7 +66,7 @@ fn batch_of_no_lock_or_of_too_many_is_refused() {
     let part = |n| (Party::Owner, terms(Party::Owner, n, 1), request(n));
     let parts: Vec<_> = (0..=BATCH_LOCKS_MAX as u64).map(part).collect();
     for parts in [&parts[..0], &parts[..]] {
-        let asked = engine.desk.commit_all(parts);
+        let asked = engine.signer.commit_all(parts);
         assert_refused(&mut engine, &asked, Reject::Validation(Field::Locks));
     }
 }
@@ -87,7 +87,7 @@ fn approval_shows_neither_beneficiary_nor_arbiter_nor_a_second_leg_and_so_binds_
         (LockTerms { arbiter: Party::Arbiter.address(), ..plain.clone() }, Field::Arbiter),
         (two_legs, Field::Assets),
     ] {
-        let asked = engine.desk.approve(Party::Owner, &terms);
+        let asked = engine.signer.approve(Party::Owner, &terms);
         assert_refused(&mut engine, &asked, Reject::Validation(field));
     }
 }
@@ -103,7 +103,7 @@ fn claim_of_nothing_for_nobody_or_of_too_many_amounts_is_refused() {
         (Claim { amounts: vec![U256::ZERO], ..good.clone() }, Field::Amounts),
         (Claim { claimant: Address::ZERO, ..good.clone() }, Field::Claimant),
     ] {
-        let asked = engine.desk.claim(Party::Arbiter, &claim);
+        let asked = engine.signer.claim(Party::Arbiter, &claim);
         assert_refused(&mut engine, &asked, Reject::Validation(field));
     }
 }
@@ -113,7 +113,7 @@ fn cancellation_with_no_consent_or_three_is_refused() {
     let (mut engine, lock_id) = engine_with_lock();
     let by = [(Party::Owner, CancelForm::Text); 3];
     for by in [&by[..0], &by[..]] {
-        let asked = engine.desk.cancel(lock_id, by);
+        let asked = engine.signer.cancel(lock_id, by);
         assert_refused(&mut engine, &asked, Reject::Validation(Field::Signature));
     }
 }
@@ -144,32 +144,32 @@ fn fact_of_the_wrong_shape_is_refused_naming_the_field() {
         (good, &[][..], Field::Signatures),
         (good, &twice[..], Field::Signatures),
     ] {
-        let asked = engine.desk.fact(by, &fact);
+        let asked = engine.signer.fact(by, &fact);
         assert_refused(&mut engine, &asked, Reject::Validation(field));
     }
 }
 
 /// One good command of each kind, about the lock of [`engine_with_lock`] or a new one.
 fn good_commands(engine: &mortise_testkit::lockstep::Lockstep) -> Vec<Asked> {
-    let desk = engine.desk;
-    let lock_id = desk.lock_id(&terms(Party::Owner, 0, 100));
+    let signer = engine.signer;
+    let lock_id = signer.lock_id(&terms(Party::Owner, 0, 100));
     let second = terms(Party::Owner, 1, 100);
     vec![
-        desk.commit(Party::Owner, &second, request(10)),
-        desk.commit_all(&[
+        signer.commit(Party::Owner, &second, request(10)),
+        signer.commit_all(&[
             (Party::Owner, second.clone(), request(11)),
             (Party::OtherOwner, terms(Party::OtherOwner, 0, 5), request(12)),
         ]),
-        desk.approve(Party::Owner, &plain_terms(Party::Owner, 2, 100)),
-        desk.claim(Party::Arbiter, &claim(lock_id, 0, 10, request(13))),
-        desk.release(Party::Beneficiary, lock_id, request(14)),
-        desk.cancel(
+        signer.approve(Party::Owner, &plain_terms(Party::Owner, 2, 100)),
+        signer.claim(Party::Arbiter, &claim(lock_id, 0, 10, request(13))),
+        signer.release(Party::Beneficiary, lock_id, request(14)),
+        signer.cancel(
             lock_id,
             &[(Party::Owner, CancelForm::Text), (Party::Beneficiary, CancelForm::Text)],
         ),
-        desk.cancel_draft(Party::Owner, &second, CancelForm::ServerHash),
-        desk.extend(Party::Owner, lock_id, START_S + 900, request(15)),
-        desk.fact(&[Party::ObserverA, Party::ObserverB], &fact(Party::Owner, 500, 1, START_S)),
+        signer.cancel_draft(Party::Owner, &second, CancelForm::ServerHash),
+        signer.extend(Party::Owner, lock_id, START_S + 900, request(15)),
+        signer.fact(&[Party::ObserverA, Party::ObserverB], &fact(Party::Owner, 500, 1, START_S)),
     ]
 }
 
@@ -221,8 +221,9 @@ fn signature_over_other_fields_or_for_another_engine_is_nobodys() {
             }
         }
     }
-    let other_desk = mortise_testkit::keys::Desk::new(mortise_format::ids::EngineId([9; 32]));
-    let mut asked = other_desk.commit(Party::Owner, &terms(Party::Owner, 1, 100), request(10));
+    let other_signer =
+        mortise_testkit::keys::TestSigner::new(mortise_format::ids::EngineId([9; 32]));
+    let mut asked = other_signer.commit(Party::Owner, &terms(Party::Owner, 1, 100), request(10));
     asked.signers[0] = SignedBy::Nobody;
     assert_refused(&mut engine.clone(), &asked, Reject::InvalidSignature);
 }
@@ -231,7 +232,7 @@ fn signature_over_other_fields_or_for_another_engine_is_nobodys() {
 #[test]
 fn every_field_of_a_lock_is_under_its_owners_signature() {
     let engine = engine();
-    let signed = engine.desk.commit(Party::Owner, &terms(Party::Owner, 0, 100), request(1));
+    let signed = engine.signer.commit(Party::Owner, &terms(Party::Owner, 0, 100), request(1));
     let changes: [&dyn Fn(&mut LockTerms); 11] = [
         &|t| t.owner = Party::OtherOwner.address(),
         &|t| t.beneficiary = Party::Stranger.address(),
@@ -245,12 +246,12 @@ fn every_field_of_a_lock_is_under_its_owners_signature() {
         &|t| t.legs[0].amount = U256::from(101u64),
         &|t| t.legs[0].asset = token(),
     ];
-    let original = engine.desk.lock_id(&terms(Party::Owner, 0, 100));
+    let original = engine.signer.lock_id(&terms(Party::Owner, 0, 100));
     for change in changes {
         let mut asked = signed.clone();
         let Command::Commit { intents } = &mut asked.command else { continue };
         change(&mut intents[0].terms);
-        assert_ne!(engine.desk.lock_id(&intents[0].terms), original);
+        assert_ne!(engine.signer.lock_id(&intents[0].terms), original);
         asked.signers[0] = SignedBy::Nobody;
         assert_refused(&mut engine.clone(), &asked, Reject::InvalidSignature);
     }

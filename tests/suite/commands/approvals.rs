@@ -10,7 +10,7 @@ use mortise_format::ids::{EngineId, Measurement};
 use mortise_format::images::{ImageApproval, Version};
 use mortise_format::policy::Policy;
 use mortise_format::reject::{Field, Reject};
-use mortise_testkit::keys::{Asked, Desk, Party, SignedBy};
+use mortise_testkit::keys::{Asked, Party, SignedBy, TestSigner};
 use mortise_testkit::lockstep::{ENGINE_ID, Lockstep};
 use mortise_testkit::model::Answer;
 use mortise_testkit::scenario::{self, START_S, policy};
@@ -50,7 +50,7 @@ fn engine() -> Lockstep {
 }
 
 fn ask(engine: &mut Lockstep, approval: &ImageApproval) -> Answer {
-    engine.ask(&engine.desk.approve_images(&OPERATORS[..2], approval))
+    engine.ask(&engine.signer.approve_images(&OPERATORS[..2], approval))
 }
 
 #[test]
@@ -67,13 +67,13 @@ fn enough_operators_approve_and_fewer_or_others_do_not() {
     ];
     for (by, reject) in refused {
         let mut engine = engine();
-        let asked = engine.desk.approve_images(by, &approval(1, &[1]));
+        let asked = engine.signer.approve_images(by, &approval(1, &[1]));
         assert_eq!(engine.ask(&asked), Answer::Refused(reject), "{by:?}");
         assert!(engine.state.approved_images().is_none());
     }
     for by in [&[a, b][..], &[c, a], &[a, b, c]] {
         let mut engine = engine();
-        let asked = engine.desk.approve_images(by, &approval(1, &[1]));
+        let asked = engine.signer.approve_images(by, &approval(1, &[1]));
         assert_eq!(engine.ask(&asked), Answer::ImagesApproved, "{by:?}");
         let (at, Event::ImagesApproved { approval: logged, signatures }) = engine.last() else {
             panic!("{:?}", engine.last())
@@ -89,7 +89,7 @@ fn policy_without_operators_approves_nothing() {
     let mut policy = policy();
     (policy.operators, policy.operators_min) = (Vec::new(), 0);
     let mut engine = Lockstep::new(&policy);
-    let asked = engine.desk.approve_images(&[Party::Operator], &approval(1, &[1]));
+    let asked = engine.signer.approve_images(&[Party::Operator], &approval(1, &[1]));
     assert_eq!(engine.ask(&asked), Answer::Refused(Reject::Unauthorized));
 }
 
@@ -97,7 +97,8 @@ fn policy_without_operators_approves_nothing() {
 fn signature_for_another_engine_or_another_approval_counts_for_nothing() {
     let by = &OPERATORS[..2];
     let nobody = vec![SignedBy::Nobody; 2];
-    let Asked { command, .. } = Desk::new(EngineId([9; 32])).approve_images(by, &approval(1, &[1]));
+    let Asked { command, .. } =
+        TestSigner::new(EngineId([9; 32])).approve_images(by, &approval(1, &[1]));
     let foreign = engine().ask(&Asked { command, signers: nobody.clone() });
     assert_eq!(foreign, Answer::Refused(Reject::Unauthorized));
     let changes: [fn(&mut ImageApproval); 6] = [
@@ -110,16 +111,16 @@ fn signature_for_another_engine_or_another_approval_counts_for_nothing() {
     ];
     for change in changes {
         let mut engine = engine();
-        let mut asked = engine.desk.approve_images(by, &approval(1, &[1, 2]));
+        let mut asked = engine.signer.approve_images(by, &approval(1, &[1, 2]));
         let Command::ApproveImages { approval, .. } = &mut asked.command else {
-            panic!("the desk approves")
+            panic!("the signer approves")
         };
         change(approval);
         asked.signers = nobody.clone();
         assert_eq!(engine.ask(&asked), Answer::Refused(Reject::Unauthorized), "{asked:?}");
     }
     let mut engine = engine();
-    let asked = engine.desk.approve_images(by, &approval(1, &[1])).with_high_s(1);
+    let asked = engine.signer.approve_images(by, &approval(1, &[1])).with_high_s(1);
     assert_eq!(engine.ask(&asked), Answer::Refused(Reject::InvalidSignature));
 }
 
@@ -135,7 +136,7 @@ fn the_first_thing_wrong_names_the_refusal() {
     let late = ImageApproval { valid_until: START_S - 1, ..approval(7, &[1]) };
     for (wrong, field) in wrong_shape {
         let wrong = ImageApproval { valid_until: late.valid_until, ..wrong };
-        let asked = engine().desk.approve_images(&[Party::Owner], &wrong);
+        let asked = engine().signer.approve_images(&[Party::Owner], &wrong);
         assert_eq!(engine().ask(&asked), Answer::Refused(Reject::Validation(field)), "{wrong:?}");
     }
     let mut descending = approval(1, &[1, 2]);
@@ -145,13 +146,13 @@ fn the_first_thing_wrong_names_the_refusal() {
         let refused = Answer::Refused(Reject::Validation(Field::Images));
         assert_eq!(ask(&mut engine(), &wrong), refused);
     }
-    let asked = engine().desk.approve_images(&[Party::Owner], &late);
+    let asked = engine().signer.approve_images(&[Party::Owner], &late);
     assert_eq!(engine().ask(&asked), Answer::Refused(Reject::LockExpired));
     let far = ImageApproval { valid_until: START_S + 24 * 3600 + 1, ..approval(7, &[1]) };
     let refused = |field| Answer::Refused(Reject::Validation(field));
     assert_eq!(ask(&mut engine(), &far), refused(Field::ValidUntil));
     let wrong_serial = ImageApproval { minimum_version: above, ..approval(7, &[1]) };
-    let asked = engine().desk.approve_images(&[Party::Owner], &wrong_serial);
+    let asked = engine().signer.approve_images(&[Party::Owner], &wrong_serial);
     assert_eq!(engine().ask(&asked), Answer::Refused(Reject::Unauthorized));
     assert_eq!(ask(&mut engine(), &wrong_serial), refused(Field::Serial));
     let newer = ImageApproval { minimum_version: above, ..approval(1, &[1]) };
@@ -166,13 +167,13 @@ fn the_first_thing_wrong_names_the_refusal() {
 #[test]
 fn an_approval_is_taken_once_and_an_older_one_never_again() {
     let mut engine = engine();
-    let desk = engine.desk;
+    let signer = engine.signer;
     let [a, b, c] = OPERATORS;
     let (first, second) = (approval(1, &[1]), approval(2, &[1, 2]));
     assert_eq!(ask(&mut engine, &first), Answer::ImagesApproved);
     let at = engine.last().0;
     for by in [&[a, b][..], &[c, a], &[c], &[Party::Owner]] {
-        let asked = desk.approve_images(by, &first);
+        let asked = signer.approve_images(by, &first);
         assert_eq!(engine.ask(&asked), Answer::Repeated(at), "{by:?}");
     }
     let reused = |field| Answer::Refused(Reject::RequestIdReused(field));

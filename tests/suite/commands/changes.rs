@@ -28,9 +28,10 @@ fn one(amount: u64) -> Vec<U256> {
 #[test]
 fn claims_take_the_lock_in_parts_and_in_order_and_never_more_than_remains() {
     let (mut engine, lock_id) = engine_with_lock();
-    let desk = engine.desk;
-    let take =
-        |index, amount, id| desk.claim(Party::Arbiter, &claim(lock_id, index, amount, request(id)));
+    let signer = engine.signer;
+    let take = |index, amount, id| {
+        signer.claim(Party::Arbiter, &claim(lock_id, index, amount, request(id)))
+    };
     assert_eq!(engine.ask(&take(0, 40, 2)), Answer::Claimed(Status::Partial));
     let late = Reject::Validation(Field::ClaimIndex);
     assert_refused(&mut engine, &take(0, 40, 3), late);
@@ -47,10 +48,10 @@ fn claim_names_one_amount_for_each_leg() {
     let mut two = terms(Party::Owner, 0, 100);
     two.legs.push(leg(token(), 50));
     let (mut engine, lock_id) = engine_with(&two);
-    let desk = engine.desk;
+    let signer = engine.signer;
     let take = |amounts, id| {
         let claim = Claim { amounts, ..claim(lock_id, 0, 1, request(id)) };
-        desk.claim(Party::Arbiter, &claim)
+        signer.claim(Party::Arbiter, &claim)
     };
     assert_refused(&mut engine, &take(one(100), 2), Reject::Validation(Field::Amounts));
     let amounts = |a: u64, b: u64| vec![U256::from(a), U256::from(b)];
@@ -64,12 +65,12 @@ fn claim_pays_the_beneficiary_if_there_is_one_and_anybody_else_if_not() {
     let (mut engine, lock_id) = engine_with_lock();
     let stranger = Party::Stranger.address();
     let other = Claim { claimant: stranger, ..claim(lock_id, 0, 10, request(2)) };
-    let asked = engine.desk.claim(Party::Arbiter, &other);
+    let asked = engine.signer.claim(Party::Arbiter, &other);
     assert_refused(&mut engine, &asked, Reject::Validation(Field::Claimant));
     let open_taker = LockTerms { beneficiary: Address::ZERO, ..terms(Party::Owner, 0, 100) };
     let (mut engine, lock_id) = engine_with(&open_taker);
     let other = Claim { claimant: stranger, ..claim(lock_id, 0, 10, request(2)) };
-    let answer = engine.ask(&engine.desk.claim(Party::Arbiter, &other));
+    let answer = engine.ask(&engine.signer.claim(Party::Arbiter, &other));
     assert_eq!(answer, Answer::Claimed(Status::Partial));
 }
 
@@ -77,7 +78,7 @@ fn claim_pays_the_beneficiary_if_there_is_one_and_anybody_else_if_not() {
 fn lock_without_arbiter_is_claimed_by_nobodys_signature() {
     let (mut engine, lock_id) = engine_with(&plain_terms(Party::Owner, 0, 100));
     for by in Party::ALL {
-        let asked = engine.desk.claim(by, &claim(lock_id, 0, 10, request(2)));
+        let asked = engine.signer.claim(by, &claim(lock_id, 0, 10, request(2)));
         assert_refused(&mut engine, &asked, Reject::Unauthorized);
     }
 }
@@ -85,8 +86,8 @@ fn lock_without_arbiter_is_claimed_by_nobodys_signature() {
 #[test]
 fn claim_counts_until_claim_by_and_not_at_it() {
     let (mut engine, lock_id) = engine_with_lock();
-    let desk = engine.desk;
-    let take = |index, id| desk.claim(Party::Arbiter, &claim(lock_id, index, 10, request(id)));
+    let signer = engine.signer;
+    let take = |index, id| signer.claim(Party::Arbiter, &claim(lock_id, index, 10, request(id)));
     engine.at_s(600 + CLAIM_WINDOW_S - 1);
     assert_eq!(engine.ask(&take(0, 2)), Answer::Claimed(Status::Partial));
     // The moment has come and no event has said so yet.
@@ -105,21 +106,25 @@ fn expired_lock_cannot_be_released_cancelled_or_extended() {
     engine.at_s(600 + CLAIM_WINDOW_S);
     assert_status(&engine, &lock_id, Status::Expired);
     let reject = Reject::AlreadyTerminal(Status::Expired);
-    let desk = engine.desk;
-    assert_remembered(&mut engine, &desk.release(Party::Beneficiary, lock_id, request(2)), reject);
-    assert_refused(&mut engine, &desk.cancel(lock_id, &BOTH), reject);
-    let extend = desk.extend(Party::Owner, lock_id, START_S + 1200, request(3));
+    let signer = engine.signer;
+    assert_remembered(
+        &mut engine,
+        &signer.release(Party::Beneficiary, lock_id, request(2)),
+        reject,
+    );
+    assert_refused(&mut engine, &signer.cancel(lock_id, &BOTH), reject);
+    let extend = signer.extend(Party::Owner, lock_id, START_S + 1200, request(3));
     assert_remembered(&mut engine, &extend, reject);
 }
 
 #[test]
 fn release_by_the_beneficiary_frees_what_remains() {
     let (mut engine, lock_id) = engine_with_lock();
-    let desk = engine.desk;
-    engine.ask(&desk.claim(Party::Arbiter, &claim(lock_id, 0, 30, request(2))));
-    let release = desk.release(Party::Beneficiary, lock_id, request(3));
+    let signer = engine.signer;
+    engine.ask(&signer.claim(Party::Arbiter, &claim(lock_id, 0, 30, request(2))));
+    let release = signer.release(Party::Beneficiary, lock_id, request(3));
     assert_eq!(engine.ask(&release), Answer::Released(one(70)));
-    let again = desk.release(Party::Beneficiary, lock_id, request(4));
+    let again = signer.release(Party::Beneficiary, lock_id, request(4));
     let reject = Reject::AlreadyTerminal(Status::Released);
     assert_remembered(&mut engine, &again, reject);
     let balance = engine.state.balance(&Party::Owner.address(), &super::scenario::coin());
@@ -130,34 +135,34 @@ fn release_by_the_beneficiary_frees_what_remains() {
 fn only_the_beneficiary_releases_or_the_arbiter_of_an_open_taker_lock() {
     let (engine, lock_id) = engine_with_lock();
     for by in Party::ALL.into_iter().filter(|by| *by != Party::Beneficiary) {
-        let asked = engine.desk.release(by, lock_id, request(2));
+        let asked = engine.signer.release(by, lock_id, request(2));
         assert_refused(&mut engine.clone(), &asked, Reject::InvalidSignature);
     }
     let open_taker = LockTerms { beneficiary: Address::ZERO, ..terms(Party::Owner, 0, 100) };
     let (mut engine, lock_id) = engine_with(&open_taker);
-    let release = engine.desk.release(Party::Arbiter, lock_id, request(2));
+    let release = engine.signer.release(Party::Arbiter, lock_id, request(2));
     assert_eq!(engine.ask(&release), Answer::Released(one(100)));
     let (mut engine, lock_id) = engine_with(&plain_terms(Party::Owner, 0, 100));
-    let asked = engine.desk.release(Party::Owner, lock_id, request(2));
+    let asked = engine.signer.release(Party::Owner, lock_id, request(2));
     assert_refused(&mut engine, &asked, Reject::Unauthorized);
 }
 
 #[test]
 fn owner_alone_or_beneficiary_alone_cancels_no_lock() {
     let (mut engine, lock_id) = engine_with_lock();
-    let desk = engine.desk;
+    let signer = engine.signer;
     let consent = CancelForm::Consent(request(2));
     for (by, from) in [(Party::Owner, From::Beneficiary), (Party::Beneficiary, From::Owner)] {
         for form in [CancelForm::Text, CancelForm::ServerHash, consent] {
-            let asked = desk.cancel(lock_id, &[(by, form)]);
+            let asked = signer.cancel(lock_id, &[(by, form)]);
             assert_refused(&mut engine, &asked, Reject::ConsentRequired(from));
         }
     }
     for by in [Party::Stranger, Party::Arbiter] {
-        let asked = desk.cancel(lock_id, &[(by, CancelForm::Text)]);
+        let asked = signer.cancel(lock_id, &[(by, CancelForm::Text)]);
         assert_refused(&mut engine, &asked, Reject::InvalidSignature);
         let asked =
-            desk.cancel(lock_id, &[(Party::Owner, CancelForm::Text), (by, CancelForm::Text)]);
+            signer.cancel(lock_id, &[(Party::Owner, CancelForm::Text), (by, CancelForm::Text)]);
         assert_refused(&mut engine, &asked, Reject::ConsentRequired(From::Beneficiary));
     }
 }
@@ -178,7 +183,7 @@ fn owner_and_beneficiary_together_cancel_in_any_form_and_order() {
                 if swap {
                     by.reverse();
                 }
-                let answer = engine.ask(&engine.desk.cancel(lock_id, &by));
+                let answer = engine.ask(&engine.signer.cancel(lock_id, &by));
                 assert_eq!(answer, Answer::Cancelled(one(100)));
                 assert_status(&engine, &lock_id, Status::Cancelled);
             }
@@ -189,10 +194,10 @@ fn owner_and_beneficiary_together_cancel_in_any_form_and_order() {
 #[test]
 fn open_taker_lock_without_arbiter_is_cancelled_by_nobody() {
     let (mut engine, lock_id) = engine_with(&plain_terms(Party::Owner, 0, 100));
-    let asked = engine.desk.cancel(lock_id, &[(Party::Owner, CancelForm::Text)]);
+    let asked = engine.signer.cancel(lock_id, &[(Party::Owner, CancelForm::Text)]);
     assert_refused(&mut engine, &asked, Reject::ConsentRequired(From::Nobody));
     let both = [(Party::Owner, CancelForm::Text), (Party::Stranger, CancelForm::Text)];
-    let asked = engine.desk.cancel(lock_id, &both);
+    let asked = engine.signer.cancel(lock_id, &both);
     assert_refused(&mut engine, &asked, Reject::ConsentRequired(From::Nobody));
 }
 
@@ -201,7 +206,7 @@ fn open_taker_lock_is_cancelled_by_its_owner_and_its_arbiter() {
     let open_taker = LockTerms { beneficiary: Address::ZERO, ..terms(Party::Owner, 0, 100) };
     let (mut engine, lock_id) = engine_with(&open_taker);
     let both = [(Party::Owner, CancelForm::Text), (Party::Arbiter, CancelForm::ServerHash)];
-    assert_eq!(engine.ask(&engine.desk.cancel(lock_id, &both)), Answer::Cancelled(one(100)));
+    assert_eq!(engine.ask(&engine.signer.cancel(lock_id, &both)), Answer::Cancelled(one(100)));
 }
 
 #[test]
@@ -209,7 +214,7 @@ fn consent_to_cancel_is_good_while_its_request_is() {
     let (mut engine, lock_id) = engine_with_lock();
     let over = CancelForm::Consent(request_until(2, START_S - 1));
     for by in [[(Party::Owner, over), BOTH[1]], [BOTH[0], (Party::Beneficiary, over)]] {
-        let asked = engine.desk.cancel(lock_id, &by);
+        let asked = engine.signer.cancel(lock_id, &by);
         assert_refused(&mut engine, &asked, Reject::LockExpired);
     }
 }
@@ -217,14 +222,14 @@ fn consent_to_cancel_is_good_while_its_request_is() {
 #[test]
 fn cancelled_draft_burns_its_nonce_and_holds_nothing() {
     let mut engine = super::engine();
-    let desk = engine.desk;
+    let signer = engine.signer;
     let draft = plain_terms(Party::Owner, 4, 100);
-    let by_stranger = desk.cancel_draft(Party::Stranger, &draft, CancelForm::Text);
+    let by_stranger = signer.cancel_draft(Party::Stranger, &draft, CancelForm::Text);
     assert_refused(&mut engine, &by_stranger, Reject::InvalidSignature);
-    let cancel = desk.cancel_draft(Party::Owner, &draft, CancelForm::Text);
+    let cancel = signer.cancel_draft(Party::Owner, &draft, CancelForm::Text);
     assert_eq!(engine.ask(&cancel), Answer::DraftCancelled);
     assert_refused(&mut engine, &cancel, Reject::NonceUsed);
-    assert_refused(&mut engine, &desk.approve(Party::Owner, &draft), Reject::NonceUsed);
+    assert_refused(&mut engine, &signer.approve(Party::Owner, &draft), Reject::NonceUsed);
     assert_eq!(engine.state.lock_count(), 0);
 }
 
@@ -232,7 +237,7 @@ fn cancelled_draft_burns_its_nonce_and_holds_nothing() {
 fn draft_that_became_a_lock_is_not_cancelled_as_a_draft() {
     let draft = plain_terms(Party::Owner, 0, 100);
     let (mut engine, lock_id) = engine_with(&draft);
-    let cancel = engine.desk.cancel_draft(Party::Owner, &draft, CancelForm::Text);
+    let cancel = engine.signer.cancel_draft(Party::Owner, &draft, CancelForm::Text);
     let reject = Reject::ConsentRequired(From::Beneficiary);
     assert_refused(&mut engine, &cancel, reject);
     engine.at_s(600 + CLAIM_WINDOW_S);
@@ -244,9 +249,9 @@ fn draft_that_became_a_lock_is_not_cancelled_as_a_draft() {
 #[test]
 fn extension_by_the_owner_moves_all_times_and_keeps_the_id() {
     let (mut engine, lock_id) = engine_with_lock();
-    let desk = engine.desk;
+    let signer = engine.signer;
     let longer = START_S + 1200;
-    let answer = engine.ask(&desk.extend(Party::Owner, lock_id, longer, request(2)));
+    let answer = engine.ask(&signer.extend(Party::Owner, lock_id, longer, request(2)));
     let claim_by = longer + CLAIM_WINDOW_S;
     assert_eq!(answer, Answer::Extended(claim_by, claim_by + super::scenario::BUFFER_S));
     let lock = engine.state.lock(&lock_id).expect("it is there");
@@ -255,7 +260,7 @@ fn extension_by_the_owner_moves_all_times_and_keeps_the_id() {
     engine.at_s(600 + CLAIM_WINDOW_S);
     assert_status(&engine, &lock_id, Status::Active);
     for by in [Party::Beneficiary, Party::Arbiter, Party::Stranger] {
-        let asked = desk.extend(by, lock_id, longer + 1, request(3));
+        let asked = signer.extend(by, lock_id, longer + 1, request(3));
         assert_refused(&mut engine, &asked, Reject::InvalidSignature);
     }
 }
@@ -265,21 +270,21 @@ fn extension_neither_shortens_nor_passes_the_longest_lock() {
     let (mut engine, lock_id) = engine_with_lock();
     let (min, max) = (START_S + 601, START_S + LOCK_S_MAX);
     for (n, expires) in [(2, START_S + 600), (3, START_S), (4, max + 1), (5, u64::MAX)] {
-        let asked = engine.desk.extend(Party::Owner, lock_id, expires, request(n));
+        let asked = engine.signer.extend(Party::Owner, lock_id, expires, request(n));
         assert_remembered(&mut engine, &asked, Reject::ExpiryWindow { min, max });
     }
     engine.at_s(600);
-    let asked = engine.desk.extend(Party::Owner, lock_id, START_S + 700, request(6));
+    let asked = engine.signer.extend(Party::Owner, lock_id, START_S + 700, request(6));
     assert_remembered(&mut engine, &asked, Reject::LockExpired);
 }
 
 fn about(engine: &Lockstep, lock_id: LockId) -> Vec<mortise_testkit::keys::Asked> {
-    let desk = engine.desk;
+    let signer = engine.signer;
     vec![
-        desk.claim(Party::Arbiter, &claim(lock_id, 0, 1, request(20))),
-        desk.release(Party::Beneficiary, lock_id, request(21)),
-        desk.cancel(lock_id, &BOTH),
-        desk.extend(Party::Owner, lock_id, START_S + 900, request(22)),
+        signer.claim(Party::Arbiter, &claim(lock_id, 0, 1, request(20))),
+        signer.release(Party::Beneficiary, lock_id, request(21)),
+        signer.cancel(lock_id, &BOTH),
+        signer.extend(Party::Owner, lock_id, START_S + 900, request(22)),
     ]
 }
 
@@ -298,13 +303,13 @@ fn nothing_changes_a_lock_that_has_ended() {
     let ends: [(End<'_>, Status); 4] = [
         (
             &|engine, lock_id| {
-                engine.ask(&engine.desk.release(Party::Beneficiary, lock_id, request(2)));
+                engine.ask(&engine.signer.release(Party::Beneficiary, lock_id, request(2)));
             },
             Status::Released,
         ),
         (
             &|engine, lock_id| {
-                engine.ask(&engine.desk.cancel(lock_id, &BOTH));
+                engine.ask(&engine.signer.cancel(lock_id, &BOTH));
             },
             Status::Cancelled,
         ),
@@ -317,7 +322,7 @@ fn nothing_changes_a_lock_that_has_ended() {
         (
             &|engine, lock_id| {
                 let all = claim(lock_id, 0, 100, request(2));
-                engine.ask(&engine.desk.claim(Party::Arbiter, &all));
+                engine.ask(&engine.signer.claim(Party::Arbiter, &all));
                 engine.at_s(600 + CLAIM_WINDOW_S + super::scenario::BUFFER_S);
             },
             Status::Settled,

@@ -67,10 +67,10 @@ fn flood_of_drafts_stays_within_the_pool_and_locks_go_on() {
         panic!("status is read")
     };
     assert_eq!(status.draft_count, DRAFTS_MAX);
-    let desk = driver.desk();
+    let signer = driver.signer();
     let terms = mortise_testkit::scenario::terms(Party::Owner, 0, 10);
     let request = mortise_testkit::scenario::request(1);
-    let reply = driver.answer(&desk.commit(Party::Owner, &terms, request));
+    let reply = driver.answer(&signer.commit(Party::Owner, &terms, request));
     assert!(matches!(reply, Reply::Logged(..)));
 }
 
@@ -98,14 +98,14 @@ fn signed_draft_becomes_the_lock_with_its_id_and_is_no_draft_any_more() {
     let mut driver = Driver::booted(5);
     let owner = Party::Owner.address();
     let made = draft(&mut driver, ask(owner, 10, 60)).expect("it fits");
-    let desk = driver.desk();
-    let reply = driver.answer(&desk.approve(Party::Owner, &made.terms));
+    let signer = driver.signer();
+    let reply = driver.answer(&signer.approve(Party::Owner, &made.terms));
     assert!(matches!(reply, Reply::Logged(..)));
     let found = driver.read(Query::Lock(made.lock_id));
     assert!(matches!(found, Reply::Read(Answer::Lock(lock)) if lock.lock_id == made.lock_id));
     let other = draft(&mut driver, ask(owner, 10, 60)).expect("it fits");
     assert_eq!(other.terms.nonce, 1);
-    let cancel = desk.cancel_draft(Party::Owner, &other.terms, CancelForm::Text);
+    let cancel = signer.cancel_draft(Party::Owner, &other.terms, CancelForm::Text);
     assert!(matches!(driver.answer(&cancel), Reply::Logged(..)));
     assert!(matches!(driver.read(Query::Lock(other.lock_id)), Reply::Read(Answer::None)));
 }

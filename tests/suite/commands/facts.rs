@@ -23,13 +23,13 @@ fn in_escrow(nonce: u64, amount: u64) -> LockTerms {
 }
 
 fn commit(engine: &Lockstep, terms: &LockTerms, id: u64) -> Asked {
-    engine.desk.commit(Party::Owner, terms, request(id))
+    engine.signer.commit(Party::Owner, terms, request(id))
 }
 
 /// An engine that knows the owner and a balance of so much, seen at the start.
 fn engine_with_balance(balance: u64) -> Lockstep {
     let (mut engine, _) = engine_with_lock();
-    let asked = engine.desk.fact(&TWO, &fact(Party::Owner, balance, 1, START_S));
+    let asked = engine.signer.fact(&TWO, &fact(Party::Owner, balance, 1, START_S));
     assert_eq!(engine.ask(&asked), Answer::FactRecorded);
     engine
 }
@@ -37,27 +37,27 @@ fn engine_with_balance(balance: u64) -> Lockstep {
 #[test]
 fn fact_counts_with_enough_observers_and_with_observers_only() {
     let mut engine = engine();
-    let desk = engine.desk;
+    let signer = engine.signer;
     let seen = fact(Party::Owner, 500, 1, START_S);
-    let one = desk.fact(&[Party::ObserverA], &seen);
+    let one = signer.fact(&[Party::ObserverA], &seen);
     assert_refused(&mut engine, &one, Reject::Validation(Field::Signatures));
     for other in [Party::Owner, Party::Operator, Party::Stranger, Party::Engine] {
-        let asked = desk.fact(&[Party::ObserverA, Party::ObserverB, other], &seen);
+        let asked = signer.fact(&[Party::ObserverA, Party::ObserverB, other], &seen);
         assert_refused(&mut engine, &asked, Reject::Unauthorized);
     }
-    assert_eq!(engine.ask(&desk.fact(&TWO, &seen)), Answer::FactRecorded);
+    assert_eq!(engine.ask(&signer.fact(&TWO, &seen)), Answer::FactRecorded);
     let at = engine.last().0;
     // The same word about the same head is the same request, whoever brings it.
-    let again = desk.fact(&[Party::ObserverB, Party::ObserverC], &seen);
+    let again = signer.fact(&[Party::ObserverB, Party::ObserverC], &seen);
     assert_eq!(engine.ask(&again), Answer::Repeated(at));
 }
 
 #[test]
 fn fact_from_the_future_from_too_long_ago_or_older_than_the_last_is_refused() {
     let mut engine = engine_with_balance(500);
-    let desk = engine.desk;
+    let signer = engine.signer;
     engine.at_s(60);
-    let ask = |number, time| desk.fact(&TWO, &fact(Party::Owner, 600, number, time));
+    let ask = |number, time| signer.fact(&TWO, &fact(Party::Owner, 600, number, time));
     let future = ask(2, START_S + 61);
     assert_refused(&mut engine, &future, Reject::Validation(Field::HeadTime));
     let max = FACT_AGE_S_MAX;
@@ -76,7 +76,7 @@ fn fact_about_a_chain_without_escrow_is_refused() {
     for chain_id in [scenario::OPEN_CHAIN, scenario::UNSERVED_CHAIN] {
         let asset = Asset::native(chain_id);
         let about = BalanceFact { asset, ..fact(Party::Owner, 500, 1, START_S) };
-        let asked = engine.desk.fact(&TWO, &about);
+        let asked = engine.signer.fact(&TWO, &about);
         assert_refused(&mut engine, &asked, Reject::UnsupportedChain(chain_id));
     }
 }
@@ -100,10 +100,10 @@ fn escrow_lock_without_a_fact_or_with_a_stale_one_is_refused() {
 #[test]
 fn escrow_locks_stay_within_the_final_balance_less_what_is_withdrawing() {
     let (mut engine, _) = engine_with_lock();
-    let desk = engine.desk;
+    let signer = engine.signer;
     let withdrawing = U256::from(100u64);
     let seen = BalanceFact { withdrawing, ..fact(Party::Owner, 500, 1, START_S) };
-    engine.ask(&desk.fact(&TWO, &seen));
+    engine.ask(&signer.fact(&TWO, &seen));
     let asked = commit(&engine, &in_escrow(1, 300), 2);
     assert_granted(&mut engine, &asked);
     let [total, held, available, requested] = [500u64, 400, 100, 101].map(U256::from);
@@ -121,11 +121,11 @@ fn escrow_locks_stay_within_the_final_balance_less_what_is_withdrawing() {
 fn escrow_locks_of_one_batch_share_one_balance() {
     let mut engine = engine_with_balance(500);
     let part = |n, amount| (Party::Owner, in_escrow(n, amount), request(n + 1));
-    let asked = engine.desk.commit_all(&[part(1, 300), part(2, 201)]);
+    let asked = engine.signer.commit_all(&[part(1, 300), part(2, 201)]);
     let [total, held, available, requested] = [500u64, 300, 200, 201].map(U256::from);
     let reject = Reject::InsufficientAvailable { total, held, available, requested };
     assert_refused(&mut engine, &asked, reject);
-    let asked = engine.desk.commit_all(&[part(1, 300), part(2, 200)]);
+    let asked = engine.signer.commit_all(&[part(1, 300), part(2, 200)]);
     assert_granted(&mut engine, &asked);
 }
 
@@ -135,14 +135,14 @@ fn claims_in_escrow_keep_their_hold_until_a_settlement_is_seen() {
     let terms = in_escrow(1, 500);
     let asked = commit(&engine, &terms, 2);
     assert_granted(&mut engine, &asked);
-    let lock_id = engine.desk.lock_id(&terms);
+    let lock_id = engine.signer.lock_id(&terms);
     let all = scenario::claim(lock_id, 0, 500, request(3));
-    engine.ask(&engine.desk.claim(Party::Arbiter, &all));
+    engine.ask(&engine.signer.claim(Party::Arbiter, &all));
     engine.at_s(3500);
     let seen = fact(Party::Owner, 500, 2, START_S + 3500);
-    engine.ask(&engine.desk.fact(&TWO, &seen));
+    engine.ask(&engine.signer.fact(&TWO, &seen));
     let late = LockTerms { expires: START_S + 4000, ..in_escrow(2, 1) };
-    let asked = engine.desk.commit(Party::Owner, &late, request(4));
+    let asked = engine.signer.commit(Party::Owner, &late, request(4));
     assert!(matches!(engine.ask(&asked), Answer::Remembered(Reject::InsufficientAvailable { .. })));
 }
 
@@ -163,7 +163,7 @@ fn owner_on_the_way_out_gets_no_new_lock() {
     for withdrawal in [Withdrawal::Requested, Withdrawal::Executable] {
         let (mut engine, _) = engine_with_lock();
         let seen = BalanceFact { withdrawal, ..fact(Party::Owner, 500, 1, START_S) };
-        engine.ask(&engine.desk.fact(&TWO, &seen));
+        engine.ask(&engine.signer.fact(&TWO, &seen));
         let asked = commit(&engine, &in_escrow(1, 10), 2);
         assert_remembered(&mut engine, &asked, Reject::ForcedWithdrawal);
     }
@@ -175,7 +175,7 @@ fn lock_that_settles_after_its_owner_could_have_left_is_refused() {
     let (mut engine, _) = engine_with_lock();
     let asset = Asset::native(SHORT_NOTICE_CHAIN);
     let seen = BalanceFact { asset, ..fact(Party::Owner, 500, 1, START_S) };
-    engine.ask(&engine.desk.fact(&TWO, &seen));
+    engine.ask(&engine.signer.fact(&TWO, &seen));
     let latest = START_S + SHORT_NOTICE_S - MARGIN_S;
     let window = scenario::CLAIM_WINDOW_S + scenario::BUFFER_S;
     let terms = |nonce, expires| {
@@ -189,8 +189,8 @@ fn lock_that_settles_after_its_owner_could_have_left_is_refused() {
     let asked = commit(&engine, &last, 3);
     assert_granted(&mut engine, &asked);
     // An extension is held to the same rule.
-    let lock_id = engine.desk.lock_id(&last);
-    let longer = engine.desk.extend(Party::Owner, lock_id, last.expires + 1, request(4));
+    let lock_id = engine.signer.lock_id(&last);
+    let longer = engine.signer.extend(Party::Owner, lock_id, last.expires + 1, request(4));
     assert_remembered(&mut engine, &longer, Reject::ResetPeriodTooShort { latest });
 }
 
@@ -199,7 +199,7 @@ fn lower_balance_takes_no_hold_away_and_allows_no_new_one() {
     let mut engine = engine_with_balance(500);
     let asked = commit(&engine, &in_escrow(1, 400), 2);
     assert_granted(&mut engine, &asked);
-    engine.ask(&engine.desk.fact(&TWO, &fact(Party::Owner, 100, 2, START_S)));
+    engine.ask(&engine.signer.fact(&TWO, &fact(Party::Owner, 100, 2, START_S)));
     let owner = Party::Owner.address();
     let balance = engine.state.balance(&owner, &escrowed());
     assert_eq!((balance.held, balance.available), (U256::from(400u64), U256::ZERO));

@@ -34,12 +34,12 @@ fn expiry_outside_the_window_is_refused_with_the_window() {
     let (min, max) = (START_S + LOCK_S_MIN, START_S + LOCK_S_MAX);
     for (n, expires) in [(2, min - 1), (3, max + 1)] {
         let terms = LockTerms { expires, ..terms(Party::Owner, n, 10) };
-        let asked = engine.desk.commit(Party::Owner, &terms, request(n));
+        let asked = engine.signer.commit(Party::Owner, &terms, request(n));
         assert_remembered(&mut engine, &asked, Reject::ExpiryWindow { min, max });
     }
     for (n, expires) in [(2, min), (3, max)] {
         let terms = LockTerms { expires, ..terms(Party::Owner, n, 10) };
-        let asked = engine.desk.commit(Party::Owner, &terms, request(n + 10));
+        let asked = engine.signer.commit(Party::Owner, &terms, request(n + 10));
         assert_granted(&mut engine, &asked);
     }
 }
@@ -48,7 +48,7 @@ fn expiry_outside_the_window_is_refused_with_the_window() {
 fn expiry_that_has_passed_is_refused_as_expired() {
     let (mut engine, _) = engine_with_lock();
     let terms = LockTerms { expires: START_S, ..terms(Party::Owner, 1, 10) };
-    let asked = engine.desk.commit(Party::Owner, &terms, request(2));
+    let asked = engine.signer.commit(Party::Owner, &terms, request(2));
     assert_remembered(&mut engine, &asked, Reject::LockExpired);
 }
 
@@ -56,13 +56,13 @@ fn expiry_that_has_passed_is_refused_as_expired() {
 fn request_that_is_over_or_valid_for_more_than_a_day_is_refused() {
     let mut engine = engine();
     let good = terms(Party::Owner, 0, 10);
-    let desk = engine.desk;
-    let over = desk.commit(Party::Owner, &good, request_until(1, START_S - 1));
+    let signer = engine.signer;
+    let over = signer.commit(Party::Owner, &good, request_until(1, START_S - 1));
     assert_refused(&mut engine, &over, Reject::LockExpired);
     let day = START_S + 24 * 3600;
-    let long = desk.commit(Party::Owner, &good, request_until(2, day + 1));
+    let long = signer.commit(Party::Owner, &good, request_until(2, day + 1));
     assert_refused(&mut engine, &long, Reject::Validation(Field::ValidUntil));
-    assert_granted(&mut engine, &desk.commit(Party::Owner, &good, request_until(3, day)));
+    assert_granted(&mut engine, &signer.commit(Party::Owner, &good, request_until(3, day)));
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn chain_that_is_not_served_is_refused_as_source_and_as_target() {
     let mut target = terms(Party::Owner, 1, 10);
     target.condition.target_chain_id = UNSERVED_CHAIN;
     for (n, terms) in [(2, source), (3, target)] {
-        let asked = engine.desk.commit(Party::Owner, &terms, request(n));
+        let asked = engine.signer.commit(Party::Owner, &terms, request(n));
         assert_remembered(&mut engine, &asked, Reject::UnsupportedChain(UNSERVED_CHAIN));
     }
 }
@@ -83,29 +83,30 @@ fn custody_classes_are_not_mixed_in_one_lock() {
     let (mut engine, _) = engine_with_lock();
     let mut mixed = terms(Party::Owner, 1, 10);
     mixed.legs.push(leg(escrowed(), 10));
-    let asked = engine.desk.commit(Party::Owner, &mixed, request(2));
+    let asked = engine.signer.commit(Party::Owner, &mixed, request(2));
     assert_refused(&mut engine, &asked, Reject::Validation(Field::Assets));
 }
 
 #[test]
 fn nonce_is_used_once_for_ever() {
     let (mut engine, lock_id) = engine_with_lock();
-    let again = engine.desk.commit(Party::Owner, &terms(Party::Owner, 0, 10), request(2));
+    let again = engine.signer.commit(Party::Owner, &terms(Party::Owner, 0, 10), request(2));
     assert_remembered(&mut engine, &again, Reject::NonceUsed);
     // Long after the lock has left the state.
     engine.at_s(600 + CLAIM_WINDOW_S);
     engine.at_s(600 + CLAIM_WINDOW_S + scenario::RETENTION_S);
     assert!(engine.state.lock(&lock_id).is_none());
     let terms = LockTerms { expires: START_S + 2000, ..terms(Party::Owner, 0, 10) };
-    let again = engine.desk.commit(Party::Owner, &terms, request(3));
+    let again = engine.signer.commit(Party::Owner, &terms, request(3));
     assert_remembered(&mut engine, &again, Reject::NonceUsed);
 }
 
 #[test]
 fn nonces_of_one_window_are_used_in_any_order_and_older_ones_never() {
     let mut engine = engine();
-    let desk = engine.desk;
-    let commit = |nonce| desk.commit(Party::Owner, &terms(Party::Owner, nonce, 1), request(nonce));
+    let signer = engine.signer;
+    let commit =
+        |nonce| signer.commit(Party::Owner, &terms(Party::Owner, nonce, 1), request(nonce));
     for nonce in [NONCE_WINDOW, 3, 1, NONCE_WINDOW + 2] {
         assert_granted(&mut engine, &commit(nonce));
     }
@@ -117,12 +118,12 @@ fn nonces_of_one_window_are_used_in_any_order_and_older_ones_never() {
 fn amount_above_the_single_limit_of_its_asset_is_refused() {
     let (mut engine, _) = engine_with_lock();
     let asked =
-        engine.desk.commit(Party::Owner, &terms(Party::Owner, 1, SINGLE_MAX + 1), request(2));
+        engine.signer.commit(Party::Owner, &terms(Party::Owner, 1, SINGLE_MAX + 1), request(2));
     assert_remembered(&mut engine, &asked, limit(Limit::Single, SINGLE_MAX));
     // The same number of another asset, whose limits are its own.
     let mut other = terms(Party::Owner, 1, SINGLE_MAX + 1);
     other.legs[0].asset = token();
-    let asked = engine.desk.commit(Party::Owner, &other, request(3));
+    let asked = engine.signer.commit(Party::Owner, &other, request(3));
     assert_granted(&mut engine, &asked);
 }
 
@@ -130,8 +131,9 @@ fn amount_above_the_single_limit_of_its_asset_is_refused() {
 #[test]
 fn what_is_held_cannot_be_held_again() {
     let mut engine = engine();
-    let desk = engine.desk;
-    let commit = |n, amount| desk.commit(Party::Owner, &terms(Party::Owner, n, amount), request(n));
+    let signer = engine.signer;
+    let commit =
+        |n, amount| signer.commit(Party::Owner, &terms(Party::Owner, n, amount), request(n));
     for n in 0..3 {
         assert_granted(&mut engine, &commit(n, SINGLE_MAX - 1));
     }
@@ -144,13 +146,13 @@ fn what_is_held_cannot_be_held_again() {
 #[test]
 fn holds_of_all_owners_together_stay_within_the_limit_of_the_asset() {
     let mut engine = engine();
-    let desk = engine.desk;
+    let signer = engine.signer;
     for n in 0..3 {
         let terms = terms(Party::Owner, n, SINGLE_MAX);
-        assert_granted(&mut engine, &desk.commit(Party::Owner, &terms, request(n)));
+        assert_granted(&mut engine, &signer.commit(Party::Owner, &terms, request(n)));
     }
     let commit = |n, amount| {
-        desk.commit(Party::OtherOwner, &terms(Party::OtherOwner, n, amount), request(n))
+        signer.commit(Party::OtherOwner, &terms(Party::OtherOwner, n, amount), request(n))
     };
     assert_granted(&mut engine, &commit(0, SINGLE_MAX - 1));
     assert_remembered(&mut engine, &commit(1, 2), limit(Limit::Asset, ASSET_MAX));
@@ -160,29 +162,29 @@ fn holds_of_all_owners_together_stay_within_the_limit_of_the_asset() {
 #[test]
 fn owner_has_so_many_open_locks_and_no_more() {
     let mut engine = engine();
-    let desk = engine.desk;
-    let commit = |n| desk.commit(Party::Owner, &terms(Party::Owner, n, 1), request(n));
+    let signer = engine.signer;
+    let commit = |n| signer.commit(Party::Owner, &terms(Party::Owner, n, 1), request(n));
     for n in 0..u64::from(CONCURRENT_MAX) {
         assert_granted(&mut engine, &commit(n));
     }
     let reject = limit(Limit::Concurrent, u64::from(CONCURRENT_MAX));
     assert_remembered(&mut engine, &commit(90), reject);
-    let first = desk.lock_id(&terms(Party::Owner, 0, 1));
-    engine.ask(&desk.release(Party::Beneficiary, first, request(1)));
+    let first = signer.lock_id(&terms(Party::Owner, 0, 1));
+    engine.ask(&signer.release(Party::Beneficiary, first, request(1)));
     assert_granted(&mut engine, &commit(91));
 }
 
 #[test]
 fn batch_is_granted_whole_in_one_event_or_not_at_all() {
     let mut engine = engine();
-    let desk = engine.desk;
+    let signer = engine.signer;
     let good = (Party::Owner, terms(Party::Owner, 0, 10), request(1));
     let wrong = (Party::OtherOwner, terms(Party::OtherOwner, 0, SINGLE_MAX + 1), request(2));
-    let asked = desk.commit_all(&[good.clone(), wrong]);
+    let asked = signer.commit_all(&[good.clone(), wrong]);
     assert_refused(&mut engine, &asked, limit(Limit::Single, SINGLE_MAX));
     let right = (Party::OtherOwner, terms(Party::OtherOwner, 0, SINGLE_MAX), request(2));
     let before = engine.log.len();
-    assert_granted(&mut engine, &desk.commit_all(&[good, right]));
+    assert_granted(&mut engine, &signer.commit_all(&[good, right]));
     assert_eq!((engine.log.len(), engine.state.lock_count()), (before + 1, 2));
 }
 
@@ -190,11 +192,11 @@ fn batch_is_granted_whole_in_one_event_or_not_at_all() {
 fn locks_of_one_batch_count_against_each_other() {
     let mut policy = scenario::policy();
     policy.concurrent_max = 3;
-    let desk = Lockstep::new(&policy).desk;
+    let signer = Lockstep::new(&policy).signer;
     let part = |n, amount| (Party::Owner, terms(Party::Owner, n, amount), request(n));
     let mine = |amounts: &[u64]| {
         let parts: Vec<_> = (0..).zip(amounts).map(|(n, amount)| part(n, *amount)).collect();
-        desk.commit_all(&parts)
+        signer.commit_all(&parts)
     };
     let refuse = |asked, reject| {
         assert_refused(&mut Lockstep::new(&policy), &asked, reject);
@@ -202,10 +204,10 @@ fn locks_of_one_batch_count_against_each_other() {
     refuse(mine(&[1, 1, 1, 1]), limit(Limit::Concurrent, 3));
     let mut same_nonce = part(0, 2);
     same_nonce.2 = request(1);
-    refuse(desk.commit_all(&[part(0, 1), same_nonce]), Reject::NonceUsed);
+    refuse(signer.commit_all(&[part(0, 1), same_nonce]), Reject::NonceUsed);
     let mut same_id = part(1, 1);
     same_id.2 = request(0);
-    refuse(desk.commit_all(&[part(0, 1), same_id]), Reject::RequestIdReused(Field::Batch));
+    refuse(signer.commit_all(&[part(0, 1), same_id]), Reject::RequestIdReused(Field::Batch));
     policy.concurrent_max = 9;
     let [total, held, available, requested] = [3000u64, 3000, 0, 1].map(U256::from);
     let reject = Reject::InsufficientAvailable { total, held, available, requested };
@@ -214,7 +216,7 @@ fn locks_of_one_batch_count_against_each_other() {
     let theirs = (Party::OtherOwner, terms(Party::OtherOwner, 0, 1000), request(0));
     let more = (Party::OtherOwner, terms(Party::OtherOwner, 1, 1), request(1));
     let parts = [part(0, 1000), part(1, 1000), part(2, 1000), theirs, more];
-    let asked = desk.commit_all(&parts);
+    let asked = signer.commit_all(&parts);
     assert_refused(&mut Lockstep::new(&policy), &asked, limit(Limit::Asset, ASSET_MAX));
 }
 
@@ -225,7 +227,7 @@ fn intent_of_a_batch_is_good_in_that_batch_only() {
     use mortise_testkit::keys::{Asked, SignedBy};
     let mut engine = engine();
     let part = |n| (Party::Owner, terms(Party::Owner, n, 1), request(n));
-    let batch = engine.desk.commit_all(&[part(0), part(1)]);
+    let batch = engine.signer.commit_all(&[part(0), part(1)]);
     let Command::Commit { intents } = batch.command else { return };
     for intents in [vec![intents[0].clone()], vec![intents[1].clone(), intents[0].clone()]] {
         let signers = vec![SignedBy::Nobody; intents.len()];
@@ -237,11 +239,11 @@ fn intent_of_a_batch_is_good_in_that_batch_only() {
 #[test]
 fn approved_lock_may_be_shorter_than_the_shortest_because_its_draft_took_time() {
     let mut engine = engine();
-    let desk = engine.desk;
+    let signer = engine.signer;
     let terms = LockTerms { expires: START_S + 1, ..plain_terms(Party::Owner, 0, 10) };
-    assert_granted(&mut engine, &desk.approve(Party::Owner, &terms));
+    assert_granted(&mut engine, &signer.approve(Party::Owner, &terms));
     let over = LockTerms { expires: START_S, ..plain_terms(Party::Owner, 1, 10) };
-    assert_refused(&mut engine, &desk.approve(Party::Owner, &over), Reject::LockExpired);
+    assert_refused(&mut engine, &signer.approve(Party::Owner, &over), Reject::LockExpired);
 }
 
 /// Goal: INV-06. What is refused to a known owner must not be granted to one who was never seen:
@@ -251,13 +253,13 @@ fn first_nonce_of_an_owner_far_above_the_floor_is_refused() {
     let mut engine = engine();
     for nonce in [NONCE_JUMP_MAX + 1, u64::MAX] {
         let far = terms(Party::Owner, nonce, 10);
-        let answer = engine.ask(&engine.desk.commit(Party::Owner, &far, request(nonce)));
+        let answer = engine.ask(&engine.signer.commit(Party::Owner, &far, request(nonce)));
         assert_eq!(answer, Answer::Refused(Reject::NonceUsed));
-        let answer = engine.ask(&engine.desk.cancel_draft(Party::Owner, &far, CancelForm::Text));
+        let answer = engine.ask(&engine.signer.cancel_draft(Party::Owner, &far, CancelForm::Text));
         assert_eq!(answer, Answer::Refused(Reject::NonceUsed));
     }
     let near = terms(Party::Owner, NONCE_JUMP_MAX, 10);
-    let answer = engine.ask(&engine.desk.commit(Party::Owner, &near, request(1)));
+    let answer = engine.ask(&engine.signer.commit(Party::Owner, &near, request(1)));
     assert!(matches!(answer, Answer::Granted(_)));
 }
 
@@ -267,10 +269,10 @@ fn batch_with_one_new_request_id_is_not_the_batch_that_was_answered() {
     let mut engine = engine();
     let first = (Party::Owner, terms(Party::Owner, 0, 10), request(1));
     let second = |id| (Party::Owner, terms(Party::Owner, 1, 10), request(id));
-    let batch = engine.desk.commit_all(&[first.clone(), second(2)]);
+    let batch = engine.signer.commit_all(&[first.clone(), second(2)]);
     assert!(matches!(engine.ask(&batch), Answer::Granted(_)));
     assert!(matches!(engine.ask(&batch), Answer::Repeated(_)));
-    let other = engine.desk.commit_all(&[first, second(3)]);
+    let other = engine.signer.commit_all(&[first, second(3)]);
     let answer = engine.ask(&other);
     assert_eq!(answer, Answer::Refused(Reject::RequestIdReused(Field::Batch)));
 }
@@ -284,14 +286,14 @@ fn batch_cannot_pass_the_rate_limit() {
     let part = |n| (Party::Owner, terms(Party::Owner, n, 10), request(n));
     let parts: Vec<_> = (0..5).map(part).collect();
     let limit = Reject::Limit(Limit::Rate, U256::from(4u64));
-    let answer = engine.ask(&engine.desk.commit_all(&parts));
+    let answer = engine.ask(&engine.signer.commit_all(&parts));
     assert_eq!(answer, Answer::Refused(limit));
-    let answer = engine.ask(&engine.desk.commit_all(&parts[..3]));
+    let answer = engine.ask(&engine.signer.commit_all(&parts[..3]));
     assert!(matches!(answer, Answer::Granted(_)));
-    let answer = engine.ask(&engine.desk.commit_all(&parts[3..]));
+    let answer = engine.ask(&engine.signer.commit_all(&parts[3..]));
     assert_eq!(answer, Answer::Refused(limit));
     engine.at_s(60);
-    let answer = engine.ask(&engine.desk.commit_all(&parts[3..]));
+    let answer = engine.ask(&engine.signer.commit_all(&parts[3..]));
     assert!(matches!(answer, Answer::Granted(_)));
 }
 
@@ -301,8 +303,8 @@ fn batch_cannot_pass_the_rate_limit() {
 fn batch_cannot_use_a_nonce_that_its_own_first_lock_pushes_out_of_the_window() {
     let mut engine = engine();
     let part = |nonce| (Party::Owner, terms(Party::Owner, nonce, 10), request(nonce));
-    let answer = engine.ask(&engine.desk.commit_all(&[part(300), part(0)]));
+    let answer = engine.ask(&engine.signer.commit_all(&[part(300), part(0)]));
     assert_eq!(answer, Answer::Refused(Reject::NonceUsed));
-    let answer = engine.ask(&engine.desk.commit_all(&[part(0), part(300), part(45)]));
+    let answer = engine.ask(&engine.signer.commit_all(&[part(0), part(300), part(45)]));
     assert!(matches!(answer, Answer::Granted(_)));
 }

@@ -20,12 +20,12 @@ use mortise_testkit::scenario::{
 #[test]
 fn same_request_gets_the_same_answer_and_happens_once() {
     let (mut engine, lock_id) = engine_with_lock();
-    let desk = engine.desk;
+    let signer = engine.signer;
     let commands = [
-        desk.commit(Party::Owner, &terms(Party::Owner, 1, 5), request(2)),
-        desk.claim(Party::Arbiter, &claim(lock_id, 0, 10, request(3))),
-        desk.extend(Party::Owner, lock_id, START_S + 900, request(4)),
-        desk.release(Party::Beneficiary, lock_id, request(5)),
+        signer.commit(Party::Owner, &terms(Party::Owner, 1, 5), request(2)),
+        signer.claim(Party::Arbiter, &claim(lock_id, 0, 10, request(3))),
+        signer.extend(Party::Owner, lock_id, START_S + 900, request(4)),
+        signer.release(Party::Beneficiary, lock_id, request(5)),
     ];
     for asked in &commands {
         assert!(engine.ask(asked).is_logged());
@@ -48,13 +48,13 @@ fn cancellation_with_a_request_is_answered_again() {
         (Party::Owner, CancelForm::Consent(request(2))),
         (Party::Beneficiary, CancelForm::Consent(request(2))),
     ];
-    let asked = engine.desk.cancel(lock_id, &by);
+    let asked = engine.signer.cancel(lock_id, &by);
     assert!(engine.ask(&asked).is_logged());
     let at = engine.last().0;
     assert_eq!(engine.ask(&asked), Answer::Repeated(at));
     let draft = plain_terms(Party::Owner, 1, 5);
     let form = CancelForm::Consent(request(3));
-    let asked = engine.desk.cancel_draft(Party::Owner, &draft, form);
+    let asked = engine.signer.cancel_draft(Party::Owner, &draft, form);
     assert!(engine.ask(&asked).is_logged());
     let at = engine.last().0;
     assert_eq!(engine.ask(&asked), Answer::Repeated(at));
@@ -63,7 +63,7 @@ fn cancellation_with_a_request_is_answered_again() {
 #[test]
 fn approval_repeated_with_the_same_signature_is_answered_again_without_a_request_id() {
     let mut engine = engine();
-    let asked = engine.desk.approve(Party::Owner, &plain_terms(Party::Owner, 0, 10));
+    let asked = engine.signer.approve(Party::Owner, &plain_terms(Party::Owner, 0, 10));
     assert_granted(&mut engine, &asked);
     let at = engine.last().0;
     assert_eq!(engine.ask(&asked), Answer::Repeated(at));
@@ -72,7 +72,7 @@ fn approval_repeated_with_the_same_signature_is_answered_again_without_a_request
 #[test]
 fn other_content_under_the_same_id_is_refused_naming_the_first_field_that_differs() {
     let (mut engine, _) = engine_with_lock();
-    let desk = engine.desk;
+    let signer = engine.signer;
     let base = terms(Party::Owner, 0, 100);
     let mut condition = base.clone();
     condition.condition.target_amount = U256::ONE;
@@ -87,13 +87,13 @@ fn other_content_under_the_same_id_is_refused_naming_the_first_field_that_differ
         (assets, Field::Assets),
         (LockTerms { nonce: 1, expires: START_S + 601, ..base.clone() }, Field::Nonce),
     ] {
-        let asked = desk.commit(Party::Owner, &other, request(1));
+        let asked = signer.commit(Party::Owner, &other, request(1));
         assert_refused(&mut engine, &asked, Reject::RequestIdReused(field));
     }
-    let lock_id = desk.lock_id(&base);
-    let extend = desk.extend(Party::Owner, lock_id, START_S + 900, request(1));
+    let lock_id = signer.lock_id(&base);
+    let extend = signer.extend(Party::Owner, lock_id, START_S + 900, request(1));
     assert_refused(&mut engine, &extend, Reject::RequestIdReused(Field::Method));
-    let batch = desk.commit_all(&[
+    let batch = signer.commit_all(&[
         (Party::Owner, base.clone(), request(1)),
         (Party::Owner, terms(Party::Owner, 1, 1), request(2)),
     ]);
@@ -103,9 +103,9 @@ fn other_content_under_the_same_id_is_refused_naming_the_first_field_that_differ
 #[test]
 fn other_claim_under_the_same_id_is_refused_naming_the_field() {
     let (mut engine, lock_id) = engine_with_lock();
-    let desk = engine.desk;
+    let signer = engine.signer;
     let first = claim(lock_id, 0, 10, request(2));
-    assert!(engine.ask(&desk.claim(Party::Arbiter, &first)).is_logged());
+    assert!(engine.ask(&signer.claim(Party::Arbiter, &first)).is_logged());
     let stranger = Party::Stranger.address();
     for (other, field) in [
         (Claim { claim_index: 1, ..first.clone() }, Field::ClaimIndex),
@@ -113,7 +113,7 @@ fn other_claim_under_the_same_id_is_refused_naming_the_field() {
         (Claim { amounts: vec![U256::ONE], ..first.clone() }, Field::Amounts),
         (Claim { evidence: Bytes32::ZERO, ..first.clone() }, Field::Evidence),
     ] {
-        let asked = desk.claim(Party::Arbiter, &other);
+        let asked = signer.claim(Party::Arbiter, &other);
         assert_refused(&mut engine, &asked, Reject::RequestIdReused(field));
     }
 }
@@ -122,22 +122,22 @@ fn other_claim_under_the_same_id_is_refused_naming_the_field() {
 fn id_belongs_to_its_principal() {
     let (mut engine, _) = engine_with_lock();
     let theirs = terms(Party::OtherOwner, 0, 5);
-    let asked = engine.desk.commit(Party::OtherOwner, &theirs, request(1));
+    let asked = engine.signer.commit(Party::OtherOwner, &theirs, request(1));
     assert_granted(&mut engine, &asked);
 }
 
 #[test]
 fn id_is_free_again_when_its_request_is_over_and_the_request_is_not_done_again() {
     let mut engine = engine();
-    let desk = engine.desk;
+    let signer = engine.signer;
     let first = terms(Party::Owner, 0, 5);
-    let asked = desk.commit(Party::Owner, &first, request_until(1, START_S + 30));
+    let asked = signer.commit(Party::Owner, &first, request_until(1, START_S + 30));
     assert_granted(&mut engine, &asked);
     engine.at_s(30);
     assert!(matches!(engine.ask(&asked), Answer::Repeated(_)));
     engine.at_s(31);
     assert_refused(&mut engine, &asked, Reject::LockExpired);
-    let other = desk.commit(Party::Owner, &terms(Party::Owner, 1, 5), request(1));
+    let other = signer.commit(Party::Owner, &terms(Party::Owner, 1, 5), request(1));
     assert_granted(&mut engine, &other);
 }
 
@@ -145,18 +145,18 @@ fn id_is_free_again_when_its_request_is_over_and_the_request_is_not_done_again()
 #[test]
 fn refusal_caused_by_state_is_repeated_when_the_state_has_changed() {
     let (mut engine, lock_id) = engine_with(&terms(Party::Owner, 0, 1000));
-    let desk = engine.desk;
+    let signer = engine.signer;
     for n in 1..3 {
-        let asked = desk.commit(Party::Owner, &terms(Party::Owner, n, 1000), request(n + 1));
+        let asked = signer.commit(Party::Owner, &terms(Party::Owner, n, 1000), request(n + 1));
         assert_granted(&mut engine, &asked);
     }
-    let asked = desk.commit(Party::Owner, &terms(Party::Owner, 3, 1), request(9));
+    let asked = signer.commit(Party::Owner, &terms(Party::Owner, 3, 1), request(9));
     let Answer::Remembered(reject) = engine.ask(&asked) else { panic!("it does not fit") };
     assert!(matches!(reject, Reject::InsufficientAvailable { .. }));
     let at = engine.last().0;
-    engine.ask(&desk.release(Party::Beneficiary, lock_id, request(1)));
+    engine.ask(&signer.release(Party::Beneficiary, lock_id, request(1)));
     assert_eq!(engine.ask(&asked), Answer::Repeated(at));
-    let new = desk.commit(Party::Owner, &terms(Party::Owner, 3, 1), request(10));
+    let new = signer.commit(Party::Owner, &terms(Party::Owner, 3, 1), request(10));
     assert_granted(&mut engine, &new);
 }
 
@@ -164,7 +164,7 @@ fn refusal_caused_by_state_is_repeated_when_the_state_has_changed() {
 fn refusals_of_strangers_are_not_logged() {
     let mut engine = engine();
     let too_much = terms(Party::Owner, 0, scenario::SINGLE_MAX + 1);
-    let asked = engine.desk.commit(Party::Owner, &too_much, request(1));
+    let asked = engine.signer.commit(Party::Owner, &too_much, request(1));
     let limit = Reject::Limit(Limit::Single, U256::from(scenario::SINGLE_MAX));
     assert_refused(&mut engine, &asked, limit);
 }
@@ -174,7 +174,7 @@ fn party_of_a_lock_is_no_stranger() {
     let (mut engine, lock_id) = engine_with_lock();
     assert!(engine.state.principal(&Party::Arbiter.address()).is_none());
     let too_much = claim(lock_id, 0, 101, request(1));
-    let asked = engine.desk.claim(Party::Arbiter, &too_much);
+    let asked = engine.signer.claim(Party::Arbiter, &too_much);
     let reject = Reject::ClaimExceeds { leg: 0, remaining: U256::from(100u64) };
     assert_remembered(&mut engine, &asked, reject);
 }
@@ -184,7 +184,7 @@ fn refuse_many(engine: &mut Lockstep, from: u64, count: u32) -> Vec<Answer> {
     let bad = |n| terms(Party::Owner, n, scenario::SINGLE_MAX + 1);
     let mut answers = Vec::new();
     for n in from..from + u64::from(count) {
-        let asked = engine.desk.commit(Party::Owner, &bad(n), request(n));
+        let asked = engine.signer.commit(Party::Owner, &bad(n), request(n));
         answers.push(engine.ask(&asked));
     }
     answers
@@ -198,7 +198,7 @@ fn refusals_over_the_rate_are_answered_and_not_logged() {
     let logged = answers.iter().filter(|answer| answer.is_logged()).count();
     assert_eq!(logged + 1, answers.len());
     let limit = Reject::Limit(Limit::Rate, U256::from(u64::from(COMMANDS_PER_MINUTE_MAX)));
-    let good = engine.desk.commit(Party::Owner, &terms(Party::Owner, 1, 1), request(2));
+    let good = engine.signer.commit(Party::Owner, &terms(Party::Owner, 1, 1), request(2));
     assert_refused(&mut engine, &good, limit);
     engine.at_s(59);
     assert_refused(&mut engine, &good, limit);
@@ -213,14 +213,14 @@ fn principal_has_so_many_remembered_requests_and_no_more() {
     engine.at_s(60);
     refuse_many(&mut engine, 100, REQUESTS_MAX - COMMANDS_PER_MINUTE_MAX);
     let limit = Reject::Limit(Limit::Requests, U256::from(u64::from(REQUESTS_MAX)));
-    let good = engine.desk.commit(Party::Owner, &terms(Party::Owner, 1, 1), request(2));
+    let good = engine.signer.commit(Party::Owner, &terms(Party::Owner, 1, 1), request(2));
     assert_refused(&mut engine, &good, limit);
     // An approval names no request and needs no memory.
-    let plain = engine.desk.approve(Party::Owner, &plain_terms(Party::Owner, 2, 1));
+    let plain = engine.signer.approve(Party::Owner, &plain_terms(Party::Owner, 2, 1));
     assert_granted(&mut engine, &plain);
     // When the requests are over they are forgotten.
     engine.at_s(3601);
     let late = LockTerms { expires: START_S + 4000, ..terms(Party::Owner, 1, 1) };
-    let good = engine.desk.commit(Party::Owner, &late, request_until(2, START_S + 4000));
+    let good = engine.signer.commit(Party::Owner, &late, request_until(2, START_S + 4000));
     assert_granted(&mut engine, &good);
 }

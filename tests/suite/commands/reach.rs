@@ -86,7 +86,7 @@ fn generated_commands_meet_every_refusal_of_the_core() {
     for seed in 0..32 {
         let mut rng = Rng::new(seed);
         let mut engine = Lockstep::new(&scenario::policy());
-        let mut workload = Workload::new(engine.desk);
+        let mut workload = Workload::new(engine.signer);
         for _ in 0..300 {
             // Some runs are quick, and meet the rate; some are slow, and meet what has left.
             if rng.one_in(if seed % 2 == 0 { 10 } else { 40 }) {

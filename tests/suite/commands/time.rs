@@ -32,7 +32,7 @@ fn unclaimed_lock_expires_at_claim_by_and_its_hold_ends() {
 fn claimed_part_outlives_the_lock_until_settle_by() {
     let (mut engine, lock_id) = engine_with_lock();
     let part = claim(lock_id, 0, 30, request(2));
-    engine.ask(&engine.desk.claim(Party::Arbiter, &part));
+    engine.ask(&engine.signer.claim(Party::Arbiter, &part));
     engine.at_s(CLAIM_BY_S);
     assert_status(&engine, &lock_id, Status::Expired);
     assert_eq!(held(&engine), (U256::ZERO, U256::from(30u64)));
@@ -46,7 +46,7 @@ fn claimed_part_outlives_the_lock_until_settle_by() {
 fn whole_claim_settles_at_settle_by() {
     let (mut engine, lock_id) = engine_with_lock();
     let all = claim(lock_id, 0, 100, request(2));
-    engine.ask(&engine.desk.claim(Party::Arbiter, &all));
+    engine.ask(&engine.signer.claim(Party::Arbiter, &all));
     assert!(engine.at_s(CLAIM_BY_S).is_empty());
     assert_status(&engine, &lock_id, Status::Fulfilled);
     engine.at_s(CLAIM_BY_S + BUFFER_S);
@@ -56,7 +56,7 @@ fn whole_claim_settles_at_settle_by() {
 #[test]
 fn ended_lock_leaves_the_state_after_its_retention() {
     let (mut engine, lock_id) = engine_with_lock();
-    engine.ask(&engine.desk.release(Party::Beneficiary, lock_id, request(2)));
+    engine.ask(&engine.signer.release(Party::Beneficiary, lock_id, request(2)));
     assert!(engine.at_s(RETENTION_S - 1).is_empty());
     assert!(engine.at_s(RETENTION_S).pruned.contains(&lock_id));
     assert!(engine.state.lock(&lock_id).is_none());
@@ -92,8 +92,8 @@ fn expiry_that_is_too_far_for_64_bits_is_outside_the_window() {
     for expires in [u64::MAX, u64::MAX - CLAIM_WINDOW_S] {
         let far = LockTerms { expires, ..terms(Party::Owner, 0, 1) };
         let admitted = mortise_core::admit(
-            engine.desk.engine_id(),
-            engine.desk.commit(Party::Owner, &far, request(1)).command,
+            engine.signer.engine_id(),
+            engine.signer.commit(Party::Owner, &far, request(1)).command,
         );
         let decision = mortise_core::decide(
             &engine.state,

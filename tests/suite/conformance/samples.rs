@@ -1,15 +1,13 @@
 //! One sample of every stored type, every variant of every enum.
 
-use mortise_core::body::{
-    Boot, BootRecord, ClearBody, SignedStatement, Statement, document_digest,
-};
+use mortise_core::body::{Boot, BootRecord, ClearBody, FrameStatement, document_digest};
 use mortise_core::state::{LeafKey, LeafValue};
 use mortise_format::asset::{Asset, AssetType, Condition, TokenId};
 use mortise_format::binding::BoundKeys;
 use mortise_format::command::{CancelForm, Command, SignedCancel, SignedIntent};
 use mortise_format::eip712::{Claim, Request, RootStatement};
 use mortise_format::entry::UsedNonces;
-use mortise_format::event::{Authority, Content, Event, GrantedLock, Position, RequestMark};
+use mortise_format::event::{Authority, Content, Event, GrantedLock, LogPosition, RequestKey};
 use mortise_format::fact::{BalanceFact, Withdrawal};
 use mortise_format::ids::{
     Address, Bytes32, EngineId, FrameDigest, LockId, Measurement, PolicyHash, RequestId, Root,
@@ -56,9 +54,9 @@ fn request() -> Request {
     Request { id: RequestId([0x33; 32]), valid_until: 5_000_000_001 }
 }
 
-fn mark() -> RequestMark {
+fn mark() -> RequestKey {
     let content = Content { digest: Bytes32([0x44; 32]), tags: [1, 2, 3, 4, 5, 6, 7, 8] };
-    RequestMark { principal: Address([1; 20]), id: request().id, valid_until: 9, content }
+    RequestKey { principal: Address([1; 20]), id: request().id, valid_until: 9, content }
 }
 
 fn signature() -> Signature {
@@ -275,7 +273,7 @@ pub fn clear_body() -> ClearBody {
         history_size: 4,
         policy_hash: PolicyHash([10; 32]),
     };
-    let stated = Statement { statement, history_path: vec![[11; 32], [12; 32]] };
+    let stated = FrameStatement { statement, history_path: vec![[11; 32], [12; 32]] };
     ClearBody {
         boot: Some(Boot {
             record: BootRecord {
@@ -291,7 +289,7 @@ pub fn clear_body() -> ClearBody {
             },
             document: vec![15; 100],
         }),
-        statements: vec![SignedStatement { stated, signature: signature() }],
+        statements: vec![stated.signed(signature())],
     }
 }
 
@@ -315,7 +313,7 @@ fn leaves() -> Vec<(&'static str, Vec<u8>)> {
                 claim_by: 2,
                 settle_by: 3,
                 claim_count: 4,
-                granted_at: Position { seq: 5, index: 6 },
+                granted_at: LogPosition { seq: 5, index: 6 },
                 legs: vec![[U256::ONE; 3]],
             },
         ),
@@ -328,7 +326,7 @@ fn leaves() -> Vec<(&'static str, Vec<u8>)> {
                 serial: 21,
                 images: vec![Measurement([22; 48]), Measurement([23; 48])],
                 minimum_version: Version { major: 24, minor: 25, patch: 26 },
-                approved_at: Position { seq: 27, index: 28 },
+                approved_at: LogPosition { seq: 27, index: 28 },
             },
         ),
     ];
@@ -369,7 +367,7 @@ fn witnessed() -> Genesis {
         engine_id: EngineId([34; 32]),
         keys: GenesisKeys { signing: [35; 33], checkpoint: [36; 32] },
         log_secret_commitment: Bytes32([37; 32]),
-        charter: scenario::genesis().charter(),
+        base: scenario::genesis().base(),
         before: Bytes32([38; 32]),
         checkpoint: "a checkpoint".into(),
         signatures: vec![Signature([39; 65]), Signature([40; 65])],

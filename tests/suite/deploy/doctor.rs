@@ -6,17 +6,17 @@ use serde_json::Value;
 use std::path::Path;
 use std::process::Command;
 
-struct Ran {
+struct CommandOutput {
     exit: Option<i32>,
     stdout: String,
     stderr: String,
 }
 
-fn doctor(root: &Path, args: &[&str]) -> Ran {
+fn doctor(root: &Path, args: &[&str]) -> CommandOutput {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mortise-under-test"));
     let ran = command.arg("doctor").arg("--root").arg(root).args(args).output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
-    Ran { exit: ran.status.code(), stdout: text(ran.stdout), stderr: text(ran.stderr) }
+    CommandOutput { exit: ran.status.code(), stdout: text(ran.stdout), stderr: text(ran.stderr) }
 }
 
 /// The files of a parent that is set up by our own folder.

@@ -6,10 +6,10 @@ use mortise_engine::api::Reply;
 use mortise_engine::boot::BootError;
 use mortise_engine::pipeline::{Fault, Input, Settings};
 use mortise_engine::store::{Garbage, StoreError};
-use mortise_engine::witness::Refusal;
+use mortise_engine::witness::WitnessReject;
 use mortise_format::ids::FrameDigest;
 use mortise_format::store::LogHead;
-use mortise_testkit::driver::{AppendFault, Driver, Said};
+use mortise_testkit::driver::{AppendFault, Driver, Response};
 use mortise_testkit::keys::Party;
 use mortise_testkit::scenario::{request, terms};
 
@@ -52,10 +52,10 @@ fn start(mut story: Story) -> Outcome {
             }
             BootError::SnapshotAhead { .. } => Outcome::RefusesSnapshotAhead,
             BootError::HeadMismatch { .. } => Outcome::RefusesHead,
-            BootError::Witness { refusal: Refusal::Ahead { .. }, .. } => {
+            BootError::Witness { refusal: WitnessReject::Ahead { .. }, .. } => {
                 Outcome::RefusesWitnessAhead
             }
-            BootError::Witness { refusal: Refusal::Fork, .. } => Outcome::RefusesWitnessFork,
+            BootError::Witness { refusal: WitnessReject::Fork, .. } => Outcome::RefusesWitnessFork,
             other => panic!("an outcome that the table does not have: {other}"),
         };
     }
@@ -64,11 +64,11 @@ fn start(mut story: Story) -> Outcome {
     assert_eq!(story.repeat_first(), story.said, "the first answer, byte for byte");
     let second = story.second.clone();
     let frames = story.driver.disk.frames().len();
-    let said = Said::of(&story.driver.answer(&second));
+    let said = Response::of(&story.driver.answer(&second));
     let grew = story.driver.disk.frames().len() > frames;
     assert_eq!(grew, !had_second, "the second request is done once");
     assert!(story.has_second());
-    assert_eq!(Said::of(&story.driver.answer(&second)), said);
+    assert_eq!(Response::of(&story.driver.answer(&second)), said);
     if had_second { Outcome::StartsWith } else { Outcome::StartsWithout }
 }
 
@@ -137,11 +137,11 @@ fn with_snapshots(story: &mut Story, settle: bool) {
     driver.boot().expect("an empty disk boots");
     driver.settle();
     story.driver = driver;
-    let desk = story.driver.desk();
-    story.first = desk.commit(Party::Owner, &terms(Party::Owner, 0, 100), request(1));
-    story.second = desk.commit(Party::Owner, &terms(Party::Owner, 1, 200), request(2));
+    let signer = story.driver.signer();
+    story.first = signer.commit(Party::Owner, &terms(Party::Owner, 0, 100), request(1));
+    story.second = signer.commit(Party::Owner, &terms(Party::Owner, 1, 200), request(2));
     let (first, second) = (story.first.clone(), story.second.clone());
-    story.said = Said::of(&story.driver.answer(&first));
+    story.said = Response::of(&story.driver.answer(&first));
     story.driver.ask(&[&second]);
     if settle {
         story.driver.settle();
@@ -272,7 +272,7 @@ fn fork_witnessed(story: &mut Story, happened: bool) {
     story.driver.settle();
     story.driver.crash(0);
     if happened {
-        let other = second.desk().commit(Party::Owner, &terms(Party::Owner, 1, 300), request(3));
+        let other = second.signer().commit(Party::Owner, &terms(Party::Owner, 1, 300), request(3));
         second.ask(&[&other]);
         second.settle_but_witnesses();
     }

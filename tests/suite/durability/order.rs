@@ -8,7 +8,7 @@ use mortise_engine::ports::ClockError;
 use mortise_engine::store::Ack;
 use mortise_format::codec;
 use mortise_format::limits::FRAMES_IN_FLIGHT_MAX;
-use mortise_testkit::driver::Said;
+use mortise_testkit::driver::Response;
 use mortise_testkit::keys::Party;
 use mortise_testkit::scenario::{coin, request, terms};
 
@@ -19,10 +19,10 @@ const SEEDS: std::ops::Range<u64> = 1..40;
 fn no_answer_leaves_before_its_frame_is_acked_however_things_are_ordered() {
     for seed in SEEDS {
         let mut story = Story::new(seed);
-        let desk = story.driver.desk();
+        let signer = story.driver.signer();
         let mut tokens = Vec::new();
         for n in 1..6 {
-            let asked = desk.commit(Party::Owner, &terms(Party::Owner, n, 1), request(n + 10));
+            let asked = signer.commit(Party::Owner, &terms(Party::Owner, n, 1), request(n + 10));
             tokens.extend(story.driver.ask(&[&asked]));
             tokens.push(story.driver.query(Query::Balance(Party::Owner.address(), coin())));
             for _ in 0..story.driver.rng.below(4) {
@@ -56,9 +56,9 @@ fn signature_waits_for_the_ack_and_the_ack_for_the_signature() {
 fn read_after_a_write_waits_for_the_write() {
     let mut story = Story::new(52);
     story.ask_second();
-    let lock_id = story.driver.desk().lock_id(&terms(Party::Owner, 1, 200));
+    let lock_id = story.driver.signer().lock_id(&terms(Party::Owner, 1, 200));
     let read = story.driver.query(Query::Lock(lock_id));
-    let refused = story.driver.desk().release(Party::Owner, lock_id, request(9));
+    let refused = story.driver.signer().release(Party::Owner, lock_id, request(9));
     let refused = story.driver.ask(&[&refused])[0];
     assert!(!story.driver.replies.contains_key(&read), "it shows what a crash can undo");
     assert!(!story.driver.replies.contains_key(&refused), "it rests on what a crash can undo");
@@ -104,12 +104,14 @@ fn ack_that_comes_twice_or_for_no_frame_is_a_fault() {
 #[test]
 fn no_more_frames_are_under_way_than_the_limit() {
     let mut story = Story::new(56);
-    let desk = story.driver.desk();
+    let signer = story.driver.signer();
     let asked: Vec<_> = (0..FRAMES_IN_FLIGHT_MAX as u64 * 300)
-        .map(|n| desk.release(Party::Beneficiary, mortise_format::ids::LockId([1; 32]), request(n)))
+        .map(|n| {
+            signer.release(Party::Beneficiary, mortise_format::ids::LockId([1; 32]), request(n))
+        })
         .collect();
     for chunk in asked.chunks(300) {
-        let good = desk.commit(
+        let good = signer.commit(
             Party::OtherOwner,
             &terms(Party::OtherOwner, story.driver.now_ms % 250, 1),
             request(story.driver.now_ms),
@@ -127,9 +129,9 @@ fn no_more_frames_are_under_way_than_the_limit() {
 #[test]
 fn statement_is_carried_by_a_later_frame_than_its_own_and_by_one_only() {
     let mut story = Story::new(57);
-    let desk = story.driver.desk();
+    let signer = story.driver.signer();
     for n in 1..5 {
-        let asked = desk.commit(Party::Owner, &terms(Party::Owner, n, 1), request(n + 10));
+        let asked = signer.commit(Party::Owner, &terms(Party::Owner, n, 1), request(n + 10));
         story.driver.answer(&asked);
         if n == 3 {
             story.driver.restart();
@@ -139,7 +141,7 @@ fn statement_is_carried_by_a_later_frame_than_its_own_and_by_one_only() {
     for frame in story.driver.disk.frames() {
         let clear: ClearBody = codec::decode(frame.clear()).expect("a clear body decodes");
         for signed in &clear.statements {
-            let seq = signed.stated.statement.seq;
+            let seq = signed.statement.seq;
             assert!(seq < frame.header().seq);
             carried.push(seq);
         }
@@ -158,20 +160,20 @@ fn frame_that_the_host_forgot_is_proven_by_the_answer_about_it() {
     story.driver.ack_without_storing();
     story.driver.settle();
     let replies = story.driver.replies.values();
-    let lost = replies.filter(|r| matches!(r, Reply::Logged(..))).map(Said::of);
-    let lost = lost.max_by_key(Said::seq).expect("it was answered");
+    let lost = replies.filter(|r| matches!(r, Reply::Logged(..))).map(Response::of);
+    let lost = lost.max_by_key(Response::seq).expect("it was answered");
     story.driver.crash(0);
     story.driver.host_lies = false;
     story.driver.now_ms += 1000;
     story.driver.boot().expect("the log follows");
     story.driver.settle();
     let fork = story.driver.statement(lost.seq()).expect("another frame has its place");
-    let (old, new) = (&lost.signed.stated.statement, &fork.stated.statement);
+    let (old, new) = (&lost.signed.statement, &fork.statement);
     assert_eq!((old.engine_id, old.history_size), (new.engine_id, new.history_size));
     assert_ne!(old.history_root, new.history_root);
     let engine = story.driver.identity().signer.address();
     for signed in [&lost.signed, fork] {
-        let digest = signed.stated.statement.digest();
+        let digest = signed.statement.digest();
         assert_eq!(mortise_core::signature::recover(&digest, &signed.signature), Ok(engine));
     }
 }

@@ -4,7 +4,7 @@ use super::Story;
 use mortise_engine::pipeline::Settings;
 use mortise_format::command::CancelForm;
 use mortise_format::event::Event;
-use mortise_testkit::driver::{Driver, Said};
+use mortise_testkit::driver::{Driver, Response};
 use mortise_testkit::keys::Party;
 use mortise_testkit::scenario::{plain_terms, request, terms};
 
@@ -16,9 +16,9 @@ fn driver(snapshot_frames: u64, seed: u64) -> Driver {
     driver
 }
 
-fn grant(driver: &mut Driver, n: u64) -> Said {
-    let asked = driver.desk().commit(Party::Owner, &terms(Party::Owner, n, 1), request(n));
-    Said::of(&driver.answer(&asked))
+fn grant(driver: &mut Driver, n: u64) -> Response {
+    let asked = driver.signer().commit(Party::Owner, &terms(Party::Owner, n, 1), request(n));
+    Response::of(&driver.answer(&asked))
 }
 
 #[test]
@@ -26,7 +26,7 @@ fn snapshot_leaves_when_its_last_frame_is_durable_and_its_digest_is_an_event() {
     let mut driver = driver(2, 1);
     for n in 0..60 {
         let draft = plain_terms(Party::Owner, n, 1);
-        let asked = driver.desk().cancel_draft(Party::Owner, &draft, CancelForm::Text);
+        let asked = driver.signer().cancel_draft(Party::Owner, &draft, CancelForm::Text);
         driver.answer(&asked);
         driver.now_ms += 10_000;
     }

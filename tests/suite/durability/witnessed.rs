@@ -5,12 +5,12 @@ use mortise_core::promise::Promise;
 use mortise_engine::api::Reply;
 use mortise_engine::boot::BootError;
 use mortise_engine::pipeline::{Fault, Settings};
-use mortise_engine::witness::Refusal;
+use mortise_engine::witness::WitnessReject;
 use mortise_format::lock::Durability;
-use mortise_testkit::driver::{Driver, Said};
+use mortise_testkit::driver::{Driver, Response};
 use mortise_testkit::keys::Party;
 use mortise_testkit::scenario::{request, terms};
-use mortise_testkit::witness::{Bench, Way};
+use mortise_testkit::witness::{Bench, WitnessBehaviour};
 
 /// An engine that serves, under `min` of `count` witnesses of which `faulty` may lie.
 fn booted(bench: &Bench, min: u32, faulty: u32) -> Driver {
@@ -22,7 +22,7 @@ fn booted(bench: &Bench, min: u32, faulty: u32) -> Driver {
 
 fn commit(driver: &mut Driver, nonce: u64) -> Reply {
     let terms = terms(Party::Owner, nonce, 100);
-    let asked = driver.desk().commit(Party::Owner, &terms, request(nonce + 1));
+    let asked = driver.signer().commit(Party::Owner, &terms, request(nonce + 1));
     driver.answer(&asked)
 }
 
@@ -64,8 +64,8 @@ fn commitments_say_witnessed_live_and_from_the_log() {
     story.driver.restart();
     let recalled = story.driver.answer(&first);
     assert_eq!(durability(&recalled), Durability::Witnessed);
-    assert_eq!(Said::of(&live), Said::of(&recalled), "byte for byte");
-    assert_eq!(Said::of(&live), story.said);
+    assert_eq!(Response::of(&live), Response::of(&recalled), "byte for byte");
+    assert_eq!(Response::of(&live), story.said);
 }
 
 #[test]
@@ -108,11 +108,11 @@ fn of_two_copies_that_start_together_one_serves() {
 fn witnesses_that_do_not_answer_are_not_needed_above_the_quorum() {
     let bench = Bench::new(3);
     let mut driver = booted(&bench, 2, 0);
-    bench.set(1, Way::Cut);
+    bench.set(1, WitnessBehaviour::Cut);
     assert!(matches!(commit(&mut driver, 0), Reply::Logged(..)));
     // It comes back behind the others, and another one goes: the path spans what it missed.
-    bench.set(1, Way::Open);
-    bench.set(0, Way::Cut);
+    bench.set(1, WitnessBehaviour::Open);
+    bench.set(0, WitnessBehaviour::Cut);
     assert!(matches!(commit(&mut driver, 1), Reply::Logged(..)));
 }
 
@@ -121,18 +121,22 @@ fn liars_alone_neither_stop_an_engine_nor_let_an_old_one_start() {
     let bench = Bench::new(4);
     let mut driver = booted(&bench, 3, 1);
     let old = driver.disk.copy();
-    for (nonce, lie) in (0..).zip([Way::SaysAhead(1 << 40), Way::SaysFork, Way::SaysAhead(0)]) {
+    for (nonce, lie) in (0..).zip([
+        WitnessBehaviour::SaysAhead(1 << 40),
+        WitnessBehaviour::SaysFork,
+        WitnessBehaviour::SaysAhead(0),
+    ]) {
         bench.set(2, lie);
         assert!(matches!(commit(&mut driver, nonce), Reply::Logged(..)), "{lie:?}");
     }
-    bench.set(2, Way::Open);
+    bench.set(2, WitnessBehaviour::Open);
     assert!(matches!(commit(&mut driver, 3), Reply::Logged(..)));
     driver.crash(0);
     // The witness that lies has forgotten everything: the other three have not.
     bench.forget(2);
     let mut stale = driver.beside(old, 99);
     let refused = stale.boot().expect_err("an old copy does not start");
-    assert!(matches!(refused, BootError::Witness { refusal: Refusal::Ahead { .. }, .. }));
+    assert!(matches!(refused, BootError::Witness { refusal: WitnessReject::Ahead { .. }, .. }));
     assert_eq!(refused.name(), "WITNESS_AHEAD");
 }
 
@@ -140,8 +144,8 @@ fn liars_alone_neither_stop_an_engine_nor_let_an_old_one_start() {
 fn fewer_than_a_quorum_that_agree_stop_the_engine() {
     let bench = Bench::new(4);
     let mut driver = booted(&bench, 3, 1);
-    bench.set(0, Way::SaysFork);
-    bench.set(3, Way::SaysFork);
+    bench.set(0, WitnessBehaviour::SaysFork);
+    bench.set(3, WitnessBehaviour::SaysFork);
     let refused = commit(&mut driver, 0);
     assert!(is_not_durable(Some(&refused)), "{refused:?}");
     assert_eq!(driver.pipeline().fault(), Some(Fault::WitnessFork));

@@ -2,7 +2,7 @@
 
 use super::{approval, approve};
 use mortise_core::state::LeafKey;
-use mortise_engine::api::{Answer, Query, Reply, Shown};
+use mortise_engine::api::{Answer, LogProof, Query, Reply};
 use mortise_format::entry::LeafValue;
 use mortise_testkit::driver::Driver;
 
@@ -13,7 +13,7 @@ fn proven(driver: &mut Driver) -> (Option<LeafValue>, u64) {
         panic!("the engine proves entries")
     };
     let position = LeafKey::Images.position(&driver.identity().engine_id);
-    let statement = &signed.stated.statement;
+    let statement = &signed.statement;
     let checked = match &proof.value {
         Some((value, salt)) => {
             proof.proof.verify_present(&statement.state_root, &position, &value.hash(salt))
@@ -28,8 +28,8 @@ fn at(driver: &mut Driver, seq: u64) -> Option<LeafValue> {
     let token = driver.query(Query::ProofAt(LeafKey::Images, seq));
     driver.settle();
     match driver.replies.remove(&token) {
-        Some(Reply::Shown(shown)) => {
-            let Shown { proof, .. } = *shown;
+        Some(Reply::LogProof(shown)) => {
+            let LogProof { proof, .. } = *shown;
             proof.expect("it was asked for").value.map(|(value, _)| value)
         }
         other => panic!("{other:?}"),

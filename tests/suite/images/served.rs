@@ -10,7 +10,7 @@ use mortise_format::entry::LeafKey;
 use mortise_format::images::{ImageApproval, Version};
 use mortise_format::wire::params::{ApproveImages, GetProof, ProofKey};
 use mortise_format::wire::results::EngineInfo;
-use mortise_testkit::keys::{Desk, Party};
+use mortise_testkit::keys::{Party, TestSigner};
 use mortise_testkit::system::parties::now_s;
 use mortise_testkit::system::{Options, System};
 use mortise_testkit::vault::TestVault;
@@ -57,9 +57,9 @@ impl Site {
             let minimum_version = Version::parse(minimum).unwrap();
             let valid_until = now_s() + 600;
             let approval = ImageApproval { serial, images, minimum_version, valid_until };
-            let asked = Desk::new(engine_id).approve_images(&[Party::Operator], &approval);
+            let asked = TestSigner::new(engine_id).approve_images(&[Party::Operator], &approval);
             let Command::ApproveImages { approval, signatures } = asked.command else {
-                panic!("the desk approves")
+                panic!("the signer approves")
             };
             client.approve_images(ApproveImages { approval, signatures }).await.unwrap();
         });
@@ -101,9 +101,10 @@ fn an_approval_above_the_running_version_is_refused_before_it_locks_anybody_out(
         minimum_version: minimum,
         valid_until: now_s() + 600,
     };
-    let asked = Desk::new(site.info().engine_id).approve_images(&[Party::Operator], &approval);
+    let asked =
+        TestSigner::new(site.info().engine_id).approve_images(&[Party::Operator], &approval);
     let Command::ApproveImages { approval, signatures } = asked.command else {
-        panic!("the desk approves")
+        panic!("the signer approves")
     };
     let params = serde_json::to_value(ApproveImages { approval, signatures }).unwrap();
     let refused = site.system.call("approveImages", params);

@@ -9,14 +9,14 @@ use std::process::{Command, Stdio};
 
 const TEXT: &str = "\u{4f60}\u{597d}, \u{c548}\u{b155}\n";
 
-struct Ran {
+struct CommandOutput {
     exit: Option<i32>,
     stdout: String,
     stderr: String,
 }
 
 /// Runs the command with this key and this text on stdin.
-fn kms(url: &str, key: Option<&str>, args: &[&str], stdin: &str) -> Ran {
+fn kms(url: &str, key: Option<&str>, args: &[&str], stdin: &str) -> CommandOutput {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mortise-under-test"));
     command.arg("kms").args(args).args(["--url", url]);
     for variable in ["MORTISE_URL", "MORTISE_KEY", "MORTISE_TRUST"] {
@@ -33,11 +33,15 @@ fn kms(url: &str, key: Option<&str>, args: &[&str], stdin: &str) -> Ran {
     drop(input);
     let ended = child.wait_with_output().expect("it ends");
     let text = |bytes| String::from_utf8(bytes).expect("it prints UTF-8");
-    Ran { exit: ended.status.code(), stdout: text(ended.stdout), stderr: text(ended.stderr) }
+    CommandOutput {
+        exit: ended.status.code(),
+        stdout: text(ended.stdout),
+        stderr: text(ended.stderr),
+    }
 }
 
 /// The values of `NAME=value` lines.
-fn parts(ran: &Ran) -> Vec<String> {
+fn parts(ran: &CommandOutput) -> Vec<String> {
     assert_eq!(ran.exit, Some(0), "{}", ran.stderr);
     let lines: Vec<_> = ran.stdout.lines().filter_map(|line| line.split_once('=')).collect();
     let names: Vec<_> = lines.iter().map(|(name, _)| *name).collect();

@@ -1,6 +1,6 @@
 //! Keys of the engine: who gets them, and what a lie of each kind is called.
 
-use super::line::Way;
+use super::line::WireFault;
 use super::rig::{ENGINE, IMAGE, Rig};
 use crate::client::block_on;
 use mortise_engine::ports::{KeyContext, KeyPurpose, Vault, VaultError};
@@ -50,13 +50,13 @@ fn code_of_another_image_is_denied_by_name() {
     }
     let debug = SoftwareNsm::boot_debug(&rig.folder().join("nsm"), IMAGE).expect("it boots");
     let credentials = rig.kms.credentials(ENCLAVE).expect("it has them");
-    let client = rig.client_of(Arc::new(debug), &rig.line(Way::Honest), &credentials);
+    let client = rig.client_of(Arc::new(debug), &rig.line(WireFault::Honest), &credentials);
     let refused = opened(&KmsVault::new(client), &wrapped, &EPOCH);
     assert!(matches!(refused, Err(VaultError::Denied(_) | VaultError::Refused(_))), "{refused:?}");
     // A module of another authority: the service does not believe its documents.
     let elsewhere = tempfile::tempdir().expect("the system gives a folder");
     let stranger = SoftwareNsm::boot(elsewhere.path(), &Measurements::dev(IMAGE)).expect("boots");
-    let client = rig.client_of(Arc::new(stranger), &rig.line(Way::Honest), &credentials);
+    let client = rig.client_of(Arc::new(stranger), &rig.line(WireFault::Honest), &credentials);
     let refused = opened(&KmsVault::new(client), &wrapped, &EPOCH);
     assert!(matches!(refused, Err(VaultError::Denied(_) | VaultError::Refused(_))), "{refused:?}");
 }
@@ -88,7 +88,7 @@ fn credentials_that_have_expired_are_named_and_send_nothing() {
     let rig = Rig::start();
     let old = rig.kms.renew_session(ENCLAVE, LONG_AGO_MS).expect("the folder can be written");
     let old = old.expect("there is such a principal");
-    let line = rig.line(Way::Honest);
+    let line = rig.line(WireFault::Honest);
     let vault = KmsVault::new(rig.client_of(rig.module(IMAGE), &line, &old));
     let refused = block_on(vault.generate(&EPOCH)).map(drop);
     let expired = |error: KmsError| Err(VaultError::Unavailable(error.to_string()));
@@ -106,16 +106,16 @@ fn credentials_that_have_expired_are_named_and_send_nothing() {
 #[test]
 fn line_that_is_cut_changed_or_replayed_is_a_named_error() {
     let rig = Rig::start();
-    let honest = rig.line(Way::Honest);
+    let honest = rig.line(WireFault::Honest);
     let vault = KmsVault::new(rig.client_over(IMAGE, &honest));
     let (key, wrapped) = made(&vault, &EPOCH);
     let earlier = honest.earlier();
     assert!(earlier.len() > 1000);
     let lost = [KmsError::ConnectionLost, KmsError::Tls, KmsError::NotTls].map(|e| e.to_string());
     let last = earlier.len() - 1;
-    let mut ways = vec![Way::ReplayAfter(0), Way::Flip(0), Way::Flip(last - 200)];
+    let mut ways = vec![WireFault::ReplayAfter(0), WireFault::Flip(0), WireFault::Flip(last - 200)];
     for at in [0, 1, 100, earlier.len() / 2, last - 100] {
-        ways.extend([Way::ResetAfter(at), Way::ReplayAfter(at.max(100))]);
+        ways.extend([WireFault::ResetAfter(at), WireFault::ReplayAfter(at.max(100))]);
     }
     for way in ways {
         let line = Arc::new(rig.line_of(way).with_earlier(earlier.clone()));

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 
 /// What the parent does with the bytes of the service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way {
+pub enum WireFault {
     /// Carries them, and keeps a copy of everything.
     Honest,
     /// Breaks the connection after so many bytes of the service.
@@ -24,7 +24,7 @@ pub enum Way {
 /// A line.
 pub struct Line {
     port: u16,
-    way: Way,
+    way: WireFault,
     dials: AtomicUsize,
     /// Both directions of each connection: what the parent sees.
     seen: Arc<Mutex<Vec<u8>>>,
@@ -33,7 +33,7 @@ pub struct Line {
 }
 
 impl Line {
-    pub fn new(port: u16, way: Way) -> Self {
+    pub fn new(port: u16, way: WireFault) -> Self {
         let (dials, seen, earlier) = Default::default();
         Self { port, way, dials, seen, earlier }
     }
@@ -76,7 +76,7 @@ impl Dialer for Line {
 }
 
 struct Carrier {
-    way: Way,
+    way: WireFault,
     seen: Arc<Mutex<Vec<u8>>>,
     earlier: Arc<Mutex<Vec<u8>>>,
 }
@@ -115,18 +115,18 @@ impl Carrier {
             self.seen.lock().unwrap().extend_from_slice(&bytes[..count]);
             let chunk = &mut bytes[..count];
             match self.way {
-                Way::Honest => self.earlier.lock().unwrap().clone_from(&said),
-                Way::ResetAfter(end) if said.len() > end => {
+                WireFault::Honest => self.earlier.lock().unwrap().clone_from(&said),
+                WireFault::ResetAfter(end) if said.len() > end => {
                     to.write_all(&chunk[..end.saturating_sub(start)]).await?;
                     return Ok(());
                 }
-                Way::ReplayAfter(end) if said.len() > end => {
+                WireFault::ReplayAfter(end) if said.len() > end => {
                     to.write_all(&chunk[..end.saturating_sub(start)]).await?;
                     let earlier = self.earlier.lock().unwrap().clone();
                     to.write_all(earlier.get(end..).unwrap_or_default()).await?;
                     return to.shutdown().await;
                 }
-                Way::Flip(at) if (start..said.len()).contains(&at) => chunk[at - start] ^= 1,
+                WireFault::Flip(at) if (start..said.len()).contains(&at) => chunk[at - start] ^= 1,
                 _ => {}
             }
             to.write_all(chunk).await?;

@@ -1,13 +1,13 @@
 //! A key service on a loopback port, an enclave's client of it, an engine over both.
 
-use super::line::{Line, Way};
+use super::line::{Line, WireFault};
 use mortise_engine::app::AppConfig;
 use mortise_engine::attest::Attestation;
 use mortise_engine::ports::{Clock, Nsm, Vault};
 use mortise_format::ids::EngineId;
 use mortise_format::wire::credentials::Credentials;
 use mortise_nitro::kms::{
-    CredentialStore, KmsAppKeys, KmsClient, KmsConfig, KmsPlatform, KmsVault, Patience, TrustRoots,
+    CredentialStore, KmsAppKeys, KmsClient, KmsConfig, KmsPlatform, KmsVault, Timeouts, TrustRoots,
 };
 use mortise_sim::kms::policy::compose::{Plan, Service, compose};
 use mortise_sim::kms::{ENCLAVE, LocalKms, LocalKmsConfig, system_time};
@@ -75,15 +75,15 @@ impl Rig {
 
     /// The client of an enclave of this image, on an honest line.
     pub fn client(&self, image: &str) -> Arc<KmsClient> {
-        self.client_over(image, &self.line(Way::Honest))
+        self.client_over(image, &self.line(WireFault::Honest))
     }
 
     /// The parent's line to the service.
-    pub fn line(&self, way: Way) -> Arc<Line> {
+    pub fn line(&self, way: WireFault) -> Arc<Line> {
         Arc::new(self.line_of(way))
     }
 
-    pub fn line_of(&self, way: Way) -> Line {
+    pub fn line_of(&self, way: WireFault) -> Line {
         Line::new(self.server.port, way)
     }
 
@@ -136,7 +136,7 @@ impl Rig {
     pub fn platform(&self, app_config: AppConfig) -> Platform {
         let nsm = self.module(IMAGE);
         let credentials = self.kms.credentials(ENCLAVE).expect("the service has made them");
-        let client = self.client_of(nsm.clone(), &self.line(Way::Honest), &credentials);
+        let client = self.client_of(nsm.clone(), &self.line(WireFault::Honest), &credentials);
         let vault: Arc<dyn Vault> = Arc::new(KmsVault::new(client.clone()));
         let app = Some(Arc::new(KmsAppKeys::new(client)) as _);
         Platform { app, app_config, ..Platform::new(vault, Attestation::Module(nsm)) }
@@ -200,7 +200,7 @@ fn policy(kms: &LocalKms, service: Service) -> Value {
 }
 
 /// Long enough for a busy machine; two attempts, so that what is tried again is seen to be.
-const PATIENCE: Patience = Patience {
+const PATIENCE: Timeouts = Timeouts {
     connect: Duration::from_secs(20),
     answer: Duration::from_secs(20),
     overall: Duration::from_secs(60),

@@ -1,6 +1,6 @@
 //! Nothing secret is logged, said in an error or written to the trail.
 
-use super::line::Way;
+use super::line::WireFault;
 use super::rig::{IMAGE, Rig};
 use crate::client::block_on;
 use mortise_engine::app::{App, AppConfig, plain};
@@ -61,7 +61,7 @@ fn no_secret_stands_in_log_error_or_trail() {
         let config = AppConfig { release_plaintext: true };
         App::new(keys, Arc::new(SystemClock), Arc::new(SystemEntropy), config)
     };
-    let (honest, cut) = (app(Way::Honest), app(Way::ResetAfter(2000)));
+    let (honest, cut) = (app(WireFault::Honest), app(WireFault::ResetAfter(2000)));
     let ask = |app: &App, request: Value| -> Value {
         let answer = block_on(plain::answer(Some(app), request));
         serde_json::from_slice(&answer).expect("JSON")

@@ -5,7 +5,7 @@ use mortise_core::apply::Corruption;
 use mortise_format::U256;
 use mortise_format::asset::Asset;
 use mortise_format::command::CancelForm;
-use mortise_format::event::{Authority, Content, Event, GrantedLock, RequestMark};
+use mortise_format::event::{Authority, Content, Event, GrantedLock, RequestKey};
 use mortise_format::ids::{Bytes32, LockId, Signature};
 use mortise_format::lock::{Custody, LockTerms, Status};
 use mortise_testkit::keys::Party;
@@ -21,20 +21,20 @@ const OTHER: LockId = LockId([0x77; 32]);
 /// An engine with a balance in escrow and a lock of 100, and the lock's id.
 fn engine() -> (Lockstep, LockId) {
     let mut engine = Lockstep::new(&scenario::policy());
-    let desk = engine.desk;
+    let signer = engine.signer;
     let seen = fact(Party::Owner, 500, 5, START_S);
-    engine.ask(&desk.fact(&[Party::ObserverA, Party::ObserverB], &seen));
+    engine.ask(&signer.fact(&[Party::ObserverA, Party::ObserverB], &seen));
     let terms = terms(Party::Owner, 0, 100);
-    let answer = engine.ask(&desk.commit(Party::Owner, &terms, request(1)));
+    let answer = engine.ask(&signer.commit(Party::Owner, &terms, request(1)));
     assert!(matches!(answer, Answer::Granted(_)));
-    (engine, desk.lock_id(&terms))
+    (engine, signer.lock_id(&terms))
 }
 
-fn mark(id: u64) -> RequestMark {
+fn mark(id: u64) -> RequestKey {
     let request = request(id);
     let content = Content { digest: Bytes32([1; 32]), tags: [0; 8] };
     let (id, valid_until) = (request.id, request.valid_until);
-    RequestMark { principal: Party::Owner.address(), id, valid_until, content }
+    RequestKey { principal: Party::Owner.address(), id, valid_until, content }
 }
 
 fn grant(terms: LockTerms) -> GrantedLock {
@@ -84,7 +84,7 @@ fn grant_of_a_known_lock_or_a_used_nonce_is_corruption() {
     assert_corrupt(&engine, &granted(vec![used]), Corruption::NonceUsed);
     let far = grant(terms(Party::OtherOwner, u64::MAX, 10));
     assert_corrupt(&engine, &granted(vec![far]), Corruption::NonceUsed);
-    let consent = engine.desk.consent(Party::Owner, &OTHER, CancelForm::Text);
+    let consent = engine.signer.consent(Party::Owner, &OTHER, CancelForm::Text);
     let draft = Box::new(terms(Party::Owner, 0, 10));
     let cancelled = Event::DraftCancelled { lock_id: OTHER, terms: draft, consent, mark: None };
     assert_corrupt(&engine, &cancelled, Corruption::NonceUsed);
@@ -169,7 +169,7 @@ fn event_about_a_lock_that_has_ended_or_has_not_is_corruption() {
     };
     assert_corrupt(&engine, &extended(START_S + 600), Corruption::Status);
     assert_eq!(engine.force(&extended(START_S + 601)), Ok(()));
-    engine.ask(&engine.desk.release(Party::Beneficiary, lock_id, request(2)));
+    engine.ask(&engine.signer.release(Party::Beneficiary, lock_id, request(2)));
     for event in [
         claimed(lock_id, &[1], Status::Partial),
         released(lock_id, 62),

@@ -261,7 +261,7 @@ fn inv_13_no_grant_passes_a_limit() {
 fn inv_17_an_id_is_the_hash_of_its_lock_and_approvals_bind_to_nobody_unseen() {
     over_sequences(CASES, false, |_, engine, asked, answer| {
         for lock in engine.state.locks() {
-            assert_eq!(lock.terms.lock_id(engine.desk.engine_id()), lock.lock_id);
+            assert_eq!(lock.terms.lock_id(engine.signer.engine_id()), lock.lock_id);
         }
         if let (Command::Approve { terms, .. }, Answer::Granted(_)) = (&asked.command, answer) {
             assert!(terms.beneficiary.is_zero() && terms.arbiter.is_zero());

@@ -15,10 +15,10 @@ use mortise_testkit::scenario::{request, terms};
 #[test]
 fn receipt_shows_its_event_and_nothing_of_the_others_in_the_frame() {
     let mut driver = Driver::booted(1);
-    let desk = driver.desk();
+    let signer = driver.signer();
     let asked: Vec<_> = [Party::Owner, Party::OtherOwner, Party::Beneficiary]
         .into_iter()
-        .map(|owner| desk.commit(owner, &terms(owner, 0, 50), request(1)))
+        .map(|owner| signer.commit(owner, &terms(owner, 0, 50), request(1)))
         .collect();
     let tokens = driver.ask(&asked.iter().collect::<Vec<_>>());
     driver.settle();

@@ -148,11 +148,11 @@ fn reader_key_of_low_order_gets_nothing() {
         let engine_id = client.identity().await.unwrap().engine_id;
         let valid_until = mortise_testkit::system::parties::now_s() + 600;
         let grant = super::right(low, (1, 0), 1, valid_until);
-        let desk = mortise_testkit::keys::Desk::new(engine_id);
-        let asked = desk.grant_reading(&super::OPERATORS[..2], &grant);
+        let signer = mortise_testkit::keys::TestSigner::new(engine_id);
+        let asked = signer.grant_reading(&super::OPERATORS[..2], &grant);
         let mortise_format::command::Command::GrantReading { grant, signatures } = asked.command
         else {
-            panic!("the desk grants")
+            panic!("the signer grants")
         };
         let params = mortise_format::wire::params::GrantReading { grant, signatures };
         client.grant_reading(params).await.unwrap();

@@ -9,7 +9,7 @@ use mortise_format::ids::{Bytes32, EngineId};
 use mortise_format::limits::READING_GRANTS_MAX;
 use mortise_format::reading::ReadingGrant;
 use mortise_format::reject::{Field, Limit, Reject};
-use mortise_testkit::keys::{Asked, Desk, Party, SignedBy, high_s, signatures_mut};
+use mortise_testkit::keys::{Asked, Party, SignedBy, TestSigner, high_s, signatures_mut};
 use mortise_testkit::lockstep::{ENGINE_ID, Lockstep};
 use mortise_testkit::model::Answer;
 use mortise_testkit::scenario::{START_S, policy};
@@ -38,13 +38,13 @@ fn enough_operators_let_somebody_read_and_fewer_or_others_do_not() {
     ];
     for (by, reject) in refused {
         let mut engine = engine();
-        let asked = engine.desk.grant_reading(by, &one(1));
+        let asked = engine.signer.grant_reading(by, &one(1));
         assert_eq!(engine.ask(&asked), Answer::Refused(reject), "{by:?}");
         assert!(engine.state.readings().is_empty());
     }
     for by in [&[a, b][..], &[c, a], &[a, b, c]] {
         let mut engine = engine();
-        let asked = engine.desk.grant_reading(by, &one(1));
+        let asked = engine.signer.grant_reading(by, &one(1));
         assert_eq!(engine.ask(&asked), Answer::ReadingGranted, "{by:?}");
         let (at, Event::ReadingGranted { grant, signatures }) = engine.last() else {
             panic!("{:?}", engine.last())
@@ -59,7 +59,7 @@ fn policy_without_operators_lets_nobody_read() {
     let mut policy = policy();
     (policy.operators, policy.operators_min) = (Vec::new(), 0);
     let mut engine = Lockstep::new(&policy);
-    let asked = engine.desk.grant_reading(&[Party::Operator], &one(1));
+    let asked = engine.signer.grant_reading(&[Party::Operator], &one(1));
     assert_eq!(engine.ask(&asked), Answer::Refused(Reject::Unauthorized));
 }
 
@@ -67,7 +67,7 @@ fn policy_without_operators_lets_nobody_read() {
 fn signature_for_another_engine_or_another_right_or_with_high_s_counts_for_nothing() {
     let by = &OPERATORS[..2];
     let mut engine = engine();
-    let Asked { command, .. } = Desk::new(EngineId([9; 32])).grant_reading(by, &one(1));
+    let Asked { command, .. } = TestSigner::new(EngineId([9; 32])).grant_reading(by, &one(1));
     let signers = vec![SignedBy::Nobody; 2];
     let foreign = engine.ask(&Asked { command, signers });
     assert_eq!(foreign, Answer::Refused(Reject::Unauthorized));
@@ -79,16 +79,16 @@ fn signature_for_another_engine_or_another_right_or_with_high_s_counts_for_nothi
         |g| g.request.valid_until += 1,
     ];
     for change in changes {
-        let mut asked = engine.desk.grant_reading(by, &one(1));
+        let mut asked = engine.signer.grant_reading(by, &one(1));
         let mortise_format::command::Command::GrantReading { grant, .. } = &mut asked.command
         else {
-            panic!("the desk grants")
+            panic!("the signer grants")
         };
         change(grant);
         asked.signers = vec![SignedBy::Nobody; 2];
         assert_eq!(engine.ask(&asked), Answer::Refused(Reject::Unauthorized), "{asked:?}");
     }
-    let mut asked = engine.desk.grant_reading(by, &one(1));
+    let mut asked = engine.signer.grant_reading(by, &one(1));
     let signature = signatures_mut(&mut asked.command).remove(1);
     *signature = high_s(signature);
     asked.signers[1] = SignedBy::Malformed;
@@ -107,12 +107,12 @@ fn what_is_no_right_and_what_is_out_of_time_is_refused_by_name() {
     ];
     for (grant, reject) in refused {
         let mut engine = engine();
-        let asked = engine.desk.grant_reading(&OPERATORS[..2], &grant);
+        let asked = engine.signer.grant_reading(&OPERATORS[..2], &grant);
         assert_eq!(engine.ask(&asked), Answer::Refused(reject), "{grant:?}");
     }
     for grant in [right(READER, (3, 3), 1, START_S), right(READER, (9, 0), 1, START_S + day_s)] {
         let mut engine = engine();
-        let asked = engine.desk.grant_reading(&OPERATORS[..2], &grant);
+        let asked = engine.signer.grant_reading(&OPERATORS[..2], &grant);
         assert_eq!(engine.ask(&asked), Answer::ReadingGranted, "{grant:?}");
     }
 }
@@ -120,13 +120,13 @@ fn what_is_no_right_and_what_is_out_of_time_is_refused_by_name() {
 #[test]
 fn right_asked_again_by_anybody_is_the_same_answer_for_ever_and_its_id_is_taken() {
     let mut engine = engine();
-    let desk = engine.desk;
+    let signer = engine.signer;
     let [a, b, c] = OPERATORS;
-    engine.ask(&desk.grant_reading(&[a, b], &one(1)));
+    engine.ask(&signer.grant_reading(&[a, b], &one(1)));
     let at = engine.last().0;
     let long_after = |engine: &mut Lockstep| engine.at_s(40 * 24 * 3600);
     for by in [&[a, b][..], &[c, a], &[c], &[Party::Owner]] {
-        assert_eq!(engine.ask(&desk.grant_reading(by, &one(1))), Answer::Repeated(at), "{by:?}");
+        assert_eq!(engine.ask(&signer.grant_reading(by, &one(1))), Answer::Repeated(at), "{by:?}");
     }
     let others = [
         (ReadingGrant { reader: Bytes32([1; 32]), ..one(1) }, Field::Reader),
@@ -139,10 +139,10 @@ fn right_asked_again_by_anybody_is_the_same_answer_for_ever_and_its_id_is_taken(
             long_after(&mut engine);
         }
         for (other, field) in &others {
-            let answer = engine.ask(&desk.grant_reading(&[a, b], other));
+            let answer = engine.ask(&signer.grant_reading(&[a, b], other));
             assert_eq!(answer, Answer::Refused(Reject::RequestIdReused(*field)));
         }
-        assert_eq!(engine.ask(&desk.grant_reading(&[a, b], &one(1))), Answer::Repeated(at));
+        assert_eq!(engine.ask(&signer.grant_reading(&[a, b], &one(1))), Answer::Repeated(at));
     }
     assert_eq!(engine.state.readings().len(), 1);
 }
@@ -153,11 +153,11 @@ fn rights_are_bounded_and_an_event_over_the_bound_is_corruption() {
     for number in 0..READING_GRANTS_MAX {
         let mut grant = one(1);
         grant.request.id.0[..8].copy_from_slice(&number.to_le_bytes());
-        let asked = engine.desk.grant_reading(&OPERATORS[..2], &grant);
+        let asked = engine.signer.grant_reading(&OPERATORS[..2], &grant);
         assert_eq!(engine.ask(&asked), Answer::ReadingGranted);
     }
     let max = U256::from(u64::try_from(READING_GRANTS_MAX).unwrap());
-    let asked = engine.desk.grant_reading(&OPERATORS[..2], &one(0xff));
+    let asked = engine.signer.grant_reading(&OPERATORS[..2], &one(0xff));
     let limit = Reject::Limit(Limit::ReadingGrants, max);
     assert_eq!(engine.ask(&asked), Answer::Refused(limit));
     engine.agree();
@@ -173,7 +173,7 @@ fn snapshot_keeps_the_rights_and_no_root_depends_on_them() {
     let mut engine = engine();
     engine.state.take_leaves();
     for id in [1, 2] {
-        engine.ask(&engine.desk.grant_reading(&OPERATORS[..2], &one(id)));
+        engine.ask(&engine.signer.grant_reading(&OPERATORS[..2], &one(id)));
     }
     assert!(engine.state.take_leaves().is_empty(), "rights are not in the state tree");
     let image = engine.state.image();

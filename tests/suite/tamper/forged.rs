@@ -3,7 +3,7 @@
 //! and digests are right.
 
 use super::{at, log, verdict};
-use mortise_core::body::{Boot, ClearBody, SealedBody, SignedStatement, document_digest};
+use mortise_core::body::{Boot, CarriedStatement, ClearBody, SealedBody, document_digest};
 use mortise_core::machine::EpochRecord;
 use mortise_core::{event_tree, keys, seal};
 use mortise_format::codec;
@@ -153,7 +153,7 @@ fn document_that_the_boot_record_does_not_name_is_refused() {
 #[test]
 fn carried_statement_that_was_changed_swapped_repeated_or_left_out_is_refused() {
     let driver = log(24);
-    let carried = |name, change: &dyn Fn(&mut Vec<SignedStatement>)| {
+    let carried = |name, change: &dyn Fn(&mut Vec<CarriedStatement>)| {
         assert_says(&driver, LAST, name, |parts| {
             assert!(!parts.clear.statements.is_empty());
             change(&mut parts.clear.statements);
@@ -162,12 +162,12 @@ fn carried_statement_that_was_changed_swapped_repeated_or_left_out_is_refused() 
     };
     carried("StatementSignature", &|all| all[0].signature.0[3] ^= 1);
     carried("StatementSignature", &|all| {
-        let digest = all[0].stated.statement.digest();
+        let digest = all[0].statement.digest();
         all[0].signature = Party::Stranger.signer().sign(&digest);
     });
-    carried("Statement", &|all| all[0].stated.statement.state_root.0[0] ^= 1);
-    carried("Statement", &|all| all[0].stated.statement.history_size += 1);
-    carried("Statement", &|all| all[0].stated.history_path.clear());
+    carried("Statement", &|all| all[0].statement.state_root.0[0] ^= 1);
+    carried("Statement", &|all| all[0].statement.history_size += 1);
+    carried("Statement", &|all| all[0].history_path.clear());
     carried("Statement", &|all| {
         let earlier = driver.statement(1).expect("it was released");
         all[0] = earlier.clone();
@@ -183,9 +183,9 @@ fn carried_statement_that_was_changed_swapped_repeated_or_left_out_is_refused() 
 fn statement_that_a_frame_does_not_carry_yet_is_still_to_be_carried() {
     let driver = log(25);
     let start = driver.replay(&driver.disk.copy()).expect("the log follows");
-    let seqs: Vec<u64> = start.to_carry.iter().map(|s| s.stated.statement.seq).collect();
+    let seqs: Vec<u64> = start.to_carry.iter().map(|s| s.statement.seq).collect();
     assert_eq!(seqs, [LAST]);
     for signed in &start.to_carry {
-        assert_eq!(Some(signed), driver.statement(signed.stated.statement.seq));
+        assert_eq!(Some(signed), driver.statement(signed.statement.seq));
     }
 }

@@ -5,7 +5,7 @@ use super::weak::Unsigned;
 use crate::client::{block_on, new_lock, over_socket};
 use mortise_client::check::{self, CheckError};
 use mortise_client::{Client, ClientError, Signer};
-use mortise_engine::attest::{Attestation, Weakness};
+use mortise_engine::attest::{Attestation, InsecureMode};
 use mortise_engine::ports::Vault;
 use mortise_format::eip712::Request;
 use mortise_format::ids::Bytes32;
@@ -25,22 +25,23 @@ use std::process::{Command, Output};
 use std::sync::Arc;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_mortise-under-test");
-const MODES: [Option<Weakness>; 3] = [None, Some(Weakness::Debug), Some(Weakness::Emulated)];
+const MODES: [Option<InsecureMode>; 3] =
+    [None, Some(InsecureMode::Debug), Some(InsecureMode::Emulated)];
 
 /// An enclave of its own in this mode.
-fn enclave(folder: &Path, mode: Option<Weakness>) -> Attestation {
+fn enclave(folder: &Path, mode: Option<InsecureMode>) -> Attestation {
     match mode {
         None => {
             let module = SoftwareNsm::boot(folder, &Measurements::dev("engine"));
             Attestation::Module(Arc::new(module.expect("the folder can be written")))
         }
-        Some(Weakness::Debug) => {
+        Some(InsecureMode::Debug) => {
             let module = SoftwareNsm::boot_debug(folder, "engine");
             let module = Arc::new(module.expect("the folder can be written"));
-            Attestation::Refused(module, Weakness::Debug)
+            Attestation::Refused(module, InsecureMode::Debug)
         }
-        Some(Weakness::Emulated) => {
-            Attestation::Refused(Arc::new(Unsigned::boot(folder)), Weakness::Emulated)
+        Some(InsecureMode::Emulated) => {
+            Attestation::Refused(Arc::new(Unsigned::boot(folder)), InsecureMode::Emulated)
         }
     }
 }
@@ -52,7 +53,7 @@ struct Site {
 }
 
 impl Site {
-    fn new(mode: Option<Weakness>) -> Self {
+    fn new(mode: Option<InsecureMode>) -> Self {
         let vault: Arc<dyn Vault> = Arc::new(TestVault::new(94));
         let folder = tempfile::tempdir().expect("the system gives a folder");
         let platform = Platform::new(Arc::clone(&vault), enclave(folder.path(), mode));
@@ -61,7 +62,7 @@ impl Site {
     }
 
     /// Starts the engine in an enclave of this mode, and waits until it says this phase.
-    fn restart(&mut self, mode: Option<Weakness>, phase: &str) {
+    fn restart(&mut self, mode: Option<InsecureMode>, phase: &str) {
         let _ = self.system.stop_engine();
         let platform = Platform::new(Arc::clone(&self.vault), enclave(self.folder.path(), mode));
         self.system.options_mut().platform = Some(platform);
@@ -93,9 +94,9 @@ impl Site {
     }
 
     /// A lock that was committed by who takes the mark, and released by its beneficiary.
-    fn life(&self, mark: Weakness) -> (CommitResult, OutcomeResult) {
+    fn life(&self, mark: InsecureMode) -> (CommitResult, OutcomeResult) {
         let (owner, solver) = (Signer::random(), Signer::random());
-        let (asked, client) = (self.asked(&owner, &solver), self.client().taking_marked(mark));
+        let (asked, client) = (self.asked(&owner, &solver), self.client().allow_insecure(mark));
         block_on(async {
             let committed = client.commit_lock(asked).await.expect("its mark is taken");
             let engine = client.identity().await.unwrap().engine_id;
@@ -126,7 +127,7 @@ impl Site {
 
 #[test]
 fn commitment_of_an_engine_that_proves_nothing_is_marked_under_its_signature() {
-    for mark in Weakness::ALL {
+    for mark in InsecureMode::ALL {
         let site = Site::new(Some(mark));
         let asked = site.asked(&Signer::random(), &Signer::random());
         let strict = block_on(site.client().commit_lock(asked.clone()));
@@ -158,7 +159,7 @@ fn commitment_of_an_engine_that_proves_nothing_is_marked_under_its_signature() {
 
 #[test]
 fn outcome_of_an_engine_that_proves_nothing_is_marked_under_its_signature() {
-    for mark in Weakness::ALL {
+    for mark in InsecureMode::ALL {
         let site = Site::new(Some(mark));
         let (_, mut ended) = site.life(mark);
         let engine = block_on(site.client().identity()).unwrap();
@@ -188,7 +189,7 @@ fn attested_engine_promises_without_a_mark() {
 
 #[test]
 fn repeated_request_is_answered_with_the_same_mark_from_the_log() {
-    let debug = Some(Weakness::Debug);
+    let debug = Some(InsecureMode::Debug);
     let mut site = Site::new(debug);
     let asked = site.asked(&Signer::random(), &Signer::random());
     let asked = serde_json::to_value(&asked).unwrap();
@@ -245,13 +246,13 @@ fn log_without_a_module_is_of_the_mode_without_a_mark() {
     let unattested = Platform::new(Arc::clone(&site.vault), Attestation::Unattested);
     site.system.options_mut().platform = Some(unattested);
     site.system.start_engine();
-    site.restart(Some(Weakness::Emulated), "fault");
+    site.restart(Some(InsecureMode::Emulated), "fault");
     site.restart(None, "ready");
 }
 
 #[test]
 fn commands_are_loud_about_such_an_engine_and_ask_it_for_nothing_unless_told_to() {
-    let site = Site::new(Some(Weakness::Debug));
+    let site = Site::new(Some(InsecureMode::Debug));
     let key = site.folder.path().join("owner.key").display().to_string();
     assert_eq!(site.run(&["key", "new", "--out", &key]).0, 0);
     let balance = ["balance", "--asset", "native:1", "--key", &key];

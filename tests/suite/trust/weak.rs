@@ -6,7 +6,7 @@ use crate::client::{block_on, over_socket};
 use mortise_client::attestation::ProofError;
 use mortise_client::{ClientError, Trust};
 use mortise_enclave::platform;
-use mortise_engine::attest::{Attestation, Weakness};
+use mortise_engine::attest::{Attestation, InsecureMode};
 use mortise_engine::ports::{AttestRequest, ModuleDescription, Nsm, NsmError, PcrState, Vault};
 use mortise_format::wire::params::GetBootAttestation;
 use mortise_sim::nsm::{Measurements, SoftwareNsm};
@@ -81,7 +81,8 @@ fn engine_on_an_emulated_module_says_so_and_its_documents_are_refused() {
     let folder = tempfile::tempdir().expect("the system gives a folder");
     let module = Unsigned::boot(folder.path());
     let root = module.0.root();
-    let (error, modes) = asked(Attestation::Refused(Arc::new(module), Weakness::Emulated), root);
+    let (error, modes) =
+        asked(Attestation::Refused(Arc::new(module), InsecureMode::Emulated), root);
     assert!(matches!(error, AttestationError::Unsigned { algorithm: -1 }), "{error}");
     assert_eq!(modes, ["emulated"; 3]);
 }
@@ -92,7 +93,7 @@ fn engine_in_debug_mode_says_so_and_its_documents_are_refused() {
     let module = SoftwareNsm::boot_debug(folder.path(), "engine");
     let module = module.expect("the folder can be written");
     let root = module.root();
-    let (error, modes) = asked(Attestation::Refused(Arc::new(module), Weakness::Debug), root);
+    let (error, modes) = asked(Attestation::Refused(Arc::new(module), InsecureMode::Debug), root);
     assert!(matches!(error, AttestationError::DebugMode), "{error}");
     assert_eq!(modes, ["debug"; 3]);
 }

@@ -1,6 +1,6 @@
 //! Receipts in the history that the log's key and witnesses sign; roots that continue each other.
 
-use super::{Answers, Files, Said, mortise, whom};
+use super::{Answers, CommandOutput, Files, mortise, whom};
 use ed25519_dalek::{Signer as _, SigningKey};
 use mortise_verify::checkpoint::{cosignature_bytes, cosigned_message};
 use mortise_verify::note::{KeyUse, Note, NoteKey};
@@ -18,7 +18,7 @@ impl Bench {
     }
 
     /// `mortise verify KIND FILE ...` under the engine's identity.
-    fn verify(&self, kind: &str, value: &Value, more: &[&str]) -> Said {
+    fn verify(&self, kind: &str, value: &Value, more: &[&str]) -> CommandOutput {
         let file = self.files.json("answer.json", value);
         mortise(&[&["--json", "verify", kind, &file], more, &whom(&self.answers)].concat())
     }

@@ -8,20 +8,20 @@
 mod checks;
 mod code;
 mod faults;
-mod said;
+mod response;
 
 pub use code::Code;
 pub use faults::AppendFault;
-pub use said::Said;
+pub use response::Response;
 
-use crate::keys::{Asked, Desk};
+use crate::keys::{Asked, TestSigner};
 use crate::rng::Rng;
 use crate::scenario::{START_MS, genesis};
 use crate::store::{Disk, now};
 use crate::vault::{TestEntropy, TestVault};
-use crate::witness::{Bench, Way};
+use crate::witness::{Bench, WitnessBehaviour};
 use mortise_core::admit;
-use mortise_core::body::SignedStatement;
+use mortise_core::body::CarriedStatement;
 use mortise_core::keys::EpochKeys;
 use mortise_core::machine::EpochRecord;
 use mortise_engine::api::{Ask, Query, Reply, Token, Work};
@@ -29,14 +29,14 @@ use mortise_engine::boot::{self, BootError, NewEpoch};
 use mortise_engine::channel::ChannelKey;
 use mortise_engine::keyring::{Identity, IdentityError, KeyRing};
 use mortise_engine::pipeline::{
-    Input, Output, Pipeline, Settings, ShowJob, SignJob, SignedFrame, Snapshot, Start,
+    Input, LogProofJob, Output, Pipeline, Settings, SignJob, SignedFrame, Snapshot, Start,
 };
 use mortise_engine::proofs;
 use mortise_engine::recall;
-use mortise_engine::released::Promiser;
+use mortise_engine::released::CommitmentSigner;
 use mortise_engine::store::{Ack, LogStore};
-use mortise_engine::witness::{Council, Outcome, gather};
-use mortise_format::event::Position;
+use mortise_engine::witness::{Outcome, WitnessQuorum, gather};
+use mortise_format::event::LogPosition;
 use mortise_format::frame::Frame;
 use mortise_format::ids::Root;
 use mortise_format::policy::Genesis;
@@ -81,7 +81,7 @@ pub struct Driver {
     settings: Settings,
     engine: Option<Engine>,
     next_token: Token,
-    statements: BTreeMap<u64, SignedStatement>,
+    statements: BTreeMap<u64, CarriedStatement>,
     rests_on: BTreeMap<Token, u64>,
 }
 
@@ -95,10 +95,10 @@ struct Engine {
     ships: VecDeque<(Frame, Shipped)>,
     signs: Vec<SignJob>,
     heads: VecDeque<TreeHead>,
-    council: Option<Council>,
+    quorum: Option<WitnessQuorum>,
     cosigned: u64,
     snapshots: VecDeque<Snapshot>,
-    recalls: Vec<(Token, Position, Option<SignedStatement>)>,
+    recalls: Vec<(Token, LogPosition, Option<CarriedStatement>)>,
     last_shipped: u64,
     root_at_boot: Root,
 }
@@ -160,12 +160,12 @@ impl Driver {
             now(boot::identity(&self.disk, &*self.vault, &self.entropy, Some(&self.genesis)))?;
         let vault: Arc<dyn mortise_engine::ports::Vault> = self.vault.clone();
         let ring = KeyRing::new(vault, &identity);
-        let council = self.council(&identity);
+        let quorum = self.quorum(&identity);
         let start =
-            begin(&self.disk, &identity, &ring, &self.entropy, council.as_ref(), &self.code)?;
+            begin(&self.disk, &identity, &ring, &self.entropy, quorum.as_ref(), &self.code)?;
         let cosigned = start.machine.archive().size();
         for signed in &start.to_carry {
-            self.statements.insert(signed.stated.statement.seq, signed.clone());
+            self.statements.insert(signed.statement.seq, signed.clone());
         }
         let root_at_boot = start.machine.state_root();
         let mut out = Vec::new();
@@ -181,7 +181,7 @@ impl Driver {
             ships: VecDeque::new(),
             signs: Vec::new(),
             heads: VecDeque::new(),
-            council,
+            quorum,
             cosigned,
             snapshots: VecDeque::new(),
             recalls: Vec::new(),
@@ -204,11 +204,11 @@ impl Driver {
     }
 
     /// The witnesses, who know the log of this engine from now on.
-    fn council(&self, identity: &Identity) -> Option<Council> {
+    fn quorum(&self, identity: &Identity) -> Option<WitnessQuorum> {
         let bench = self.bench.as_ref()?;
         bench.know(identity.log_key().expect("an origin is a name"));
         let port = Arc::new(bench.clone());
-        Council::new(identity, &self.genesis.policy, port).expect("names of witnesses")
+        WitnessQuorum::new(identity, &self.genesis.policy, port).expect("names of witnesses")
     }
 
     /// An engine on an empty disk under a policy of these witnesses, not booted.
@@ -243,7 +243,7 @@ impl Driver {
 
     /// The newest checkpoint that a quorum of the witnesses cosigned, since this boot.
     pub fn cosigned(&self) -> Option<String> {
-        Some(self.engine().council.as_ref()?.newest()?.note.clone())
+        Some(self.engine().quorum.as_ref()?.newest()?.note.clone())
     }
 
     /// Kills the engine and cuts the power: of the frames that were written and not synced, the
@@ -301,12 +301,12 @@ impl Driver {
     }
 
     /// Signs for the engine's callers.
-    pub fn desk(&self) -> Desk {
-        Desk::new(self.identity().engine_id)
+    pub fn signer(&self) -> TestSigner {
+        TestSigner::new(self.identity().engine_id)
     }
 
     /// The released statement about a frame.
-    pub fn statement(&self, seq: u64) -> Option<&SignedStatement> {
+    pub fn statement(&self, seq: u64) -> Option<&CarriedStatement> {
         self.statements.get(&seq)
     }
 
@@ -406,8 +406,8 @@ impl Driver {
                     self.check_durable(at.seq);
                     self.engine_mut().recalls.push((token, at, statement));
                 }
-                Output::Show(token, job) => {
-                    self.check_durable(job.newest.stated.statement.seq);
+                Output::LogProof(token, job) => {
+                    self.check_durable(job.newest.statement.seq);
                     let reply = self.shown(*job);
                     self.leave(token, reply);
                 }
@@ -521,13 +521,13 @@ impl Driver {
     }
 
     fn sign(&mut self, job: &SignJob) -> SignedFrame {
-        let promiser = Promiser::new(self.identity());
+        let promiser = CommitmentSigner::new(self.identity());
         let statement = &job.statement.statement;
         let promise = |(index, event): &(u32, _)| (*index, promiser.sign(statement, *index, event));
         let promises = job.events.iter().map(promise).collect();
         let signature = promiser.sign_statement(statement);
         let stated = job.statement.clone();
-        self.statements.insert(statement.seq, SignedStatement { stated, signature });
+        self.statements.insert(statement.seq, stated.signed(signature));
         SignedFrame { seq: statement.seq, signature, promises }
     }
 
@@ -543,13 +543,13 @@ impl Driver {
     pub fn lose_cosignatures(&mut self) {
         let head = self.engine_mut().heads.pop_front().expect("a head is under way");
         let bench = self.bench.clone().expect("the policy has witnesses");
-        bench.set_all(Way::AnswerLost);
+        bench.set_all(WitnessBehaviour::AnswerLost);
         let (disk, engine) = (Arc::new(self.disk.clone()) as Arc<dyn LogStore>, self.engine());
         let archive = engine.pipeline.machine().archive();
         let paths = |earlier| proofs::consistency(&disk, archive.consistency(earlier, head.size));
-        let council = engine.council.as_ref().expect("the policy has witnesses");
-        assert_eq!(timed(gather(council, head, &paths)), None, "an answer came all the same");
-        bench.set_all(Way::Open);
+        let quorum = engine.quorum.as_ref().expect("the policy has witnesses");
+        assert_eq!(timed(gather(quorum, head, &paths)), None, "an answer came all the same");
+        bench.set_all(WitnessBehaviour::Open);
     }
 
     /// Asks the witnesses about the head that is under way.
@@ -561,8 +561,8 @@ impl Driver {
         let (disk, engine) = (Arc::new(self.disk.clone()) as Arc<dyn LogStore>, self.engine());
         let archive = engine.pipeline.machine().archive();
         let paths = |earlier| proofs::consistency(&disk, archive.consistency(earlier, head.size));
-        let council = engine.council.as_ref().expect("the policy has witnesses");
-        match timed(gather(council, head, &paths)).expect("witnesses answer") {
+        let quorum = engine.quorum.as_ref().expect("the policy has witnesses");
+        match timed(gather(quorum, head, &paths)).expect("witnesses answer") {
             Outcome::Cosigned(_) => {
                 self.engine_mut().cosigned = head.size;
                 self.handle(Input::Cosigned(head.size));
@@ -580,10 +580,10 @@ impl Driver {
     }
 
     /// What the ledger makes of a job, at once: the disk is at hand.
-    fn shown(&self, job: ShowJob) -> Reply {
+    fn shown(&self, job: LogProofJob) -> Reply {
         let engine = self.engine();
         let epochs = engine.pipeline.machine().epochs();
-        let shown = proofs::show(&self.disk, &engine.identity, &engine.ring, epochs, job);
+        let shown = proofs::log_proof(&self.disk, &engine.identity, &engine.ring, epochs, job);
         now(shown).expect("what is shown is in the log")
     }
 
@@ -613,14 +613,14 @@ fn begin(
     identity: &Identity,
     ring: &KeyRing,
     entropy: &TestEntropy,
-    council: Option<&Council>,
+    quorum: Option<&WitnessQuorum>,
     code: &Code,
 ) -> Result<Start, BootError> {
     let replayed = now(boot::replay(disk, identity, ring, entropy, &|_, _| {}))?;
     code.check(&replayed)?;
-    if let Some(council) = council {
+    if let Some(quorum) = quorum {
         let store = Arc::new(disk.clone()) as Arc<dyn LogStore>;
-        timed(boot::check_newest(&store, &replayed, council)).expect("witnesses answer")?;
+        timed(boot::check_newest(&store, &replayed, quorum)).expect("witnesses answer")?;
     }
     let channel = ChannelKey::generate(entropy);
     let epoch = now(NewEpoch::prepare(&replayed, identity, ring, &channel))?;

@@ -168,13 +168,13 @@ impl Asked {
 
 /// Signs for one engine.
 #[derive(Debug, Clone, Copy)]
-pub struct Desk {
+pub struct TestSigner {
     engine_id: EngineId,
     domain: Domain,
 }
 
-impl Desk {
-    /// A desk for the engine.
+impl TestSigner {
+    /// A test signer for the engine.
     pub fn new(engine_id: EngineId) -> Self {
         Self { engine_id, domain: Domain::of_engine(&engine_id) }
     }

@@ -1,13 +1,13 @@
 //! The core and the model side by side: every answer compared, every aggregate recomputed.
 
-use crate::keys::{Asked, Desk};
+use crate::keys::{Asked, TestSigner};
 use crate::model::{Answer, Due, Model};
 use crate::scenario::{START_MS, VERSION};
 use mortise_core::apply::Corruption;
 use mortise_core::keys::Secret;
 use mortise_core::state::State;
 use mortise_core::{Decision, admit, decide};
-use mortise_format::event::{Event, Position};
+use mortise_format::event::{Event, LogPosition};
 use mortise_format::ids::{EngineId, FrameDigest};
 use mortise_format::policy::Policy;
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,7 +19,7 @@ pub const ENGINE_ID: EngineId = EngineId([0x3e; 32]);
 #[derive(Debug, Clone)]
 pub struct Lockstep {
     /// Signs for the engine.
-    pub desk: Desk,
+    pub signer: TestSigner,
     /// The state of the core.
     pub state: State,
     /// The model.
@@ -27,8 +27,8 @@ pub struct Lockstep {
     /// Engine time, milliseconds.
     pub now_ms: u64,
     /// Every event so far with its place.
-    pub log: Vec<(Position, Event)>,
-    next: Position,
+    pub log: Vec<(LogPosition, Event)>,
+    next: LogPosition,
     compares: bool,
 }
 
@@ -38,9 +38,9 @@ impl Lockstep {
         let salt_key = Secret::new([0x5a; 32]);
         let state = State::new(ENGINE_ID, policy.clone(), salt_key, 7);
         let model = Model::new(ENGINE_ID, policy.clone());
-        let (desk, next) = (Desk::new(ENGINE_ID), Position { seq: 0, index: 0 });
+        let (signer, next) = (TestSigner::new(ENGINE_ID), LogPosition { seq: 0, index: 0 });
         let log = Vec::new();
-        let mut lockstep = Self { desk, state, model, now_ms: 0, log, next, compares: true };
+        let mut lockstep = Self { signer, state, model, now_ms: 0, log, next, compares: true };
         let (version, previous) = (VERSION.into(), FrameDigest::ZERO);
         lockstep.log(Event::EpochStarted { epoch: 1, version, previous });
         lockstep.at_ms(START_MS);
@@ -68,7 +68,7 @@ impl Lockstep {
     /// When core and model disagree.
     pub fn at_ms(&mut self, now_ms: u64) -> Due {
         self.now_ms = self.now_ms.max(now_ms);
-        self.next = Position { seq: self.next.seq + 1, index: 0 };
+        self.next = LogPosition { seq: self.next.seq + 1, index: 0 };
         self.log(Event::TimeAdvanced { time_ms: self.now_ms });
         let taken = self.state.take_due(self.now_ms / 1000, usize::MAX);
         let set = |ids: &[_]| ids.iter().copied().collect::<BTreeSet<_>>();
@@ -100,7 +100,7 @@ impl Lockstep {
         found
     }
 
-    fn log(&mut self, event: Event) -> Position {
+    fn log(&mut self, event: Event) -> LogPosition {
         let at = self.next;
         self.state.apply(at, &event).expect("an event of our own fits");
         self.log.push((at, event));
@@ -138,7 +138,7 @@ impl Lockstep {
     ///
     /// # Panics
     /// When nothing was logged.
-    pub fn last(&self) -> (Position, &Event) {
+    pub fn last(&self) -> (LogPosition, &Event) {
         let (at, event) = self.log.last().expect("something was logged");
         (*at, event)
     }

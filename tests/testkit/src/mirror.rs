@@ -5,7 +5,7 @@
 //! goes back to the model as of the last frame on the disk: nothing that was answered may be
 //! younger.
 
-use crate::driver::{Driver, Said, Turn};
+use crate::driver::{Driver, Response, Turn};
 use crate::keys::Asked;
 use crate::lockstep::assert_agree;
 use crate::model::{Answer, Due, Model};
@@ -13,7 +13,7 @@ use crate::scenario::policy;
 use mortise_engine::api::{self, Reply, Token};
 use mortise_format::U256;
 use mortise_format::asset::Asset;
-use mortise_format::event::{Event, Position};
+use mortise_format::event::{Event, LogPosition};
 use mortise_format::frame::{Frame, FrameKind};
 use mortise_format::ids::{Address, EngineId};
 use std::collections::{BTreeMap, VecDeque};
@@ -30,7 +30,7 @@ pub enum Question {
 /// What the answer must be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Expected {
-    Command(Answer, Position),
+    Command(Answer, LogPosition),
     Balance([U256; 4]),
 }
 
@@ -42,15 +42,15 @@ pub struct Mirror {
     questions: BTreeMap<Token, Question>,
     expected: BTreeMap<Token, Expected>,
     after: BTreeMap<u64, Model>,
-    answers: BTreeMap<Position, Answer>,
-    said: BTreeMap<Position, Said>,
+    answers: BTreeMap<LogPosition, Answer>,
+    said: BTreeMap<LogPosition, Response>,
     checked: usize,
 }
 
 /// The frames of a turn, read event by event.
 struct Reader {
     frames: VecDeque<(Frame, VecDeque<Event>)>,
-    open: Option<(Position, VecDeque<Event>)>,
+    open: Option<(LogPosition, VecDeque<Event>)>,
     now_ms: u64,
 }
 
@@ -74,7 +74,7 @@ impl Mirror {
     }
 
     /// Every answer about a logged command that left so far.
-    pub fn said(&self) -> &BTreeMap<Position, Said> {
+    pub fn said(&self) -> &BTreeMap<LogPosition, Response> {
         &self.said
     }
 
@@ -131,7 +131,7 @@ impl Mirror {
             let now_ms = reader.now_ms.max(self.model.time_ms);
             let answer = self.model.answer(now_ms, asked);
             if !answer.is_logged() {
-                self.expected.insert(token, Expected::Command(answer, Position::default()));
+                self.expected.insert(token, Expected::Command(answer, LogPosition::default()));
                 return;
             }
             self.open(reader);
@@ -164,7 +164,7 @@ impl Mirror {
             assert_eq!(take_due(&mut events), due, "what time did in frame {}", header.seq);
         }
         let index = u32::try_from(before - events.len()).expect("few events");
-        reader.open = Some((Position { seq: header.seq, index }, events));
+        reader.open = Some((LogPosition { seq: header.seq, index }, events));
     }
 
     fn close(&mut self, reader: &mut Reader) {
@@ -205,11 +205,11 @@ impl Mirror {
         }
     }
 
-    fn check_logged(&mut self, at: Position, answer: &Answer, reply: &Reply) {
+    fn check_logged(&mut self, at: LogPosition, answer: &Answer, reply: &Reply) {
         if let Answer::Remembered(reject) = answer {
             return assert_refused(reply, *reject);
         }
-        let said = Said::of(reply);
+        let said = Response::of(reply);
         assert_eq!((said.seq(), said.index), (at.seq, at.index), "place of {answer:?}");
         let known = self.said.entry(at).or_insert_with(|| said.clone());
         assert_eq!(*known, said, "the same answer, byte for byte");

@@ -20,7 +20,7 @@ use mortise_format::U256;
 use mortise_format::asset::Asset;
 use mortise_format::command::Command;
 use mortise_format::eip712::Request;
-use mortise_format::event::{Event, Position};
+use mortise_format::event::{Event, LogPosition};
 use mortise_format::fact::BalanceFact;
 use mortise_format::ids::{Address, EngineId, LockId, RequestId, Signature};
 use mortise_format::images::ImageApproval;
@@ -51,7 +51,7 @@ pub struct ModelLock {
     pub claims: u32,
     /// When it ended, seconds.
     pub ended_at: u64,
-    granted_at: Position,
+    granted_at: LogPosition,
     approved_with: Option<Signature>,
 }
 
@@ -81,7 +81,7 @@ pub enum Answer {
     /// Refused, and nothing is logged.
     Refused(Reject),
     /// Answered before, at this position.
-    Repeated(Position),
+    Repeated(LogPosition),
 }
 
 impl Answer {
@@ -137,7 +137,7 @@ type Content = Vec<(Field, Vec<u8>)>;
 struct Remembered {
     content: Content,
     valid_until: u64,
-    at: Position,
+    at: LogPosition,
 }
 
 /// A request with whose it is and what it asks.
@@ -157,15 +157,15 @@ pub struct Model {
     pub time_ms: u64,
     /// Every lock that is in the state.
     pub locks: BTreeMap<LockId, ModelLock>,
-    facts: BTreeMap<(Address, Asset), (BalanceFact, Position)>,
+    facts: BTreeMap<(Address, Asset), (BalanceFact, LogPosition)>,
     used_nonces: BTreeMap<Address, BTreeSet<u64>>,
     known: BTreeSet<Address>,
     rates: BTreeMap<Address, (u64, u32)>,
     requests: BTreeMap<(Address, RequestId), Remembered>,
     /// Reading rights, each by its request.
-    pub readings: BTreeMap<RequestId, (ReadingGrant, Position)>,
+    pub readings: BTreeMap<RequestId, (ReadingGrant, LogPosition)>,
     /// The approval of images in force.
-    pub approved: Option<(ImageApproval, Position)>,
+    pub approved: Option<(ImageApproval, LogPosition)>,
 }
 
 impl Model {
@@ -209,7 +209,7 @@ impl Model {
     }
 
     /// Does what a logged answer says, at its place in the log.
-    pub fn apply(&mut self, at: Position, asked: &Asked, answer: &Answer) {
+    pub fn apply(&mut self, at: LogPosition, asked: &Asked, answer: &Answer) {
         match (answer, &asked.command) {
             (Answer::Granted(granted), command) => self.apply_grants(at, command, granted),
             (Answer::Claimed(status), Command::Claim { claim, .. }) => {
@@ -257,7 +257,7 @@ impl Model {
 
     fn apply_grants(
         &mut self,
-        at: Position,
+        at: LogPosition,
         command: &Command,
         granted: &[(LockId, u64, u64, Custody)],
     ) {

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 /// What becomes of a request to a witness.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Way {
+pub enum WitnessBehaviour {
     /// It is carried there and back.
     #[default]
     Open,
@@ -29,7 +29,7 @@ pub enum Way {
 struct Member {
     key: WitnessKey,
     witness: Mutex<Witness>,
-    way: Mutex<Way>,
+    way: Mutex<WitnessBehaviour>,
 }
 
 /// Some witnesses, shared by every engine that is given them.
@@ -66,12 +66,12 @@ impl Bench {
     }
 
     /// What becomes of requests to a witness from now on.
-    pub fn set(&self, member: usize, way: Way) {
+    pub fn set(&self, member: usize, way: WitnessBehaviour) {
         *self.0.0[member].way.lock().expect("no holder of a way panics") = way;
     }
 
     /// The same for all.
-    pub fn set_all(&self, way: Way) {
+    pub fn set_all(&self, way: WitnessBehaviour) {
         (0..self.0.0.len()).for_each(|member| self.set(member, way));
     }
 
@@ -102,11 +102,11 @@ impl Bench {
         };
         let said = |status, body: String| Ok(Answer { status, is_size: false, body });
         match way {
-            Way::Cut => lost(),
-            Way::SaysAhead(size) => said(409, format!("{size}\n")),
-            Way::SaysFork => said(422, String::new()),
-            Way::Open => Ok(ask()),
-            Way::AnswerLost => {
+            WitnessBehaviour::Cut => lost(),
+            WitnessBehaviour::SaysAhead(size) => said(409, format!("{size}\n")),
+            WitnessBehaviour::SaysFork => said(422, String::new()),
+            WitnessBehaviour::Open => Ok(ask()),
+            WitnessBehaviour::AnswerLost => {
                 ask();
                 lost()
             }

@@ -1,6 +1,6 @@
 //! Random commands: mostly good ones, with every way to be wrong among them.
 
-use crate::keys::{Asked, Desk, Party};
+use crate::keys::{Asked, Party, TestSigner};
 use crate::model::{Model, ModelLock};
 use crate::rng::Rng;
 use crate::scenario::{self, leg, request_until};
@@ -17,7 +17,7 @@ use mortise_format::reading::ReadingGrant;
 /// Makes commands that a model's state calls for.
 #[derive(Debug, Clone)]
 pub struct Workload {
-    desk: Desk,
+    signer: TestSigner,
     asked: Vec<Asked>,
     next_request: u64,
     head_number: u64,
@@ -28,8 +28,8 @@ const KEPT: usize = 64;
 
 impl Workload {
     /// Nothing asked yet.
-    pub fn new(desk: Desk) -> Self {
-        Self { desk, asked: Vec::new(), next_request: 1, head_number: 1 }
+    pub fn new(signer: TestSigner) -> Self {
+        Self { signer, asked: Vec::new(), next_request: 1, head_number: 1 }
     }
 
     /// The next command.
@@ -97,7 +97,7 @@ impl Workload {
         let owner = some_owner(rng);
         let terms = self.terms(rng, model, owner, now_s);
         let request = self.request(rng, now_s);
-        self.desk.commit(signer(rng, owner), &terms, request)
+        self.signer.commit(signer(rng, owner), &terms, request)
     }
 
     fn commit_batch(&mut self, rng: &mut Rng, model: &Model, now_s: u64) -> Asked {
@@ -110,7 +110,7 @@ impl Workload {
             }
             parts.push((signer(rng, owner), terms, self.request(rng, now_s)));
         }
-        self.desk.commit_all(&parts)
+        self.signer.commit_all(&parts)
     }
 
     fn approve(&mut self, rng: &mut Rng, model: &Model, now_s: u64) -> Asked {
@@ -120,7 +120,7 @@ impl Workload {
             (terms.beneficiary, terms.arbiter) = (Address::ZERO, Address::ZERO);
             terms.legs.truncate(1);
         }
-        self.desk.approve(signer(rng, owner), &terms)
+        self.signer.approve(signer(rng, owner), &terms)
     }
 
     fn cancel_draft(&mut self, rng: &mut Rng, model: &Model, now_s: u64) -> Asked {
@@ -131,7 +131,7 @@ impl Workload {
         };
         let owner = Party::of(&terms.owner).unwrap_or(owner);
         let form = self.form(rng, now_s);
-        self.desk.cancel_draft(signer(rng, owner), &terms, form)
+        self.signer.cancel_draft(signer(rng, owner), &terms, form)
     }
 
     fn claim(&mut self, rng: &mut Rng, lock_id: LockId, lock: &ModelLock, now_s: u64) -> Asked {
@@ -157,12 +157,12 @@ impl Workload {
             request: self.request(rng, now_s),
             ..scenario::claim(lock_id, 0, 1, scenario::request(0))
         };
-        self.desk.claim(signer(rng, Party::Arbiter), &claim)
+        self.signer.claim(signer(rng, Party::Arbiter), &claim)
     }
 
     fn release(&mut self, rng: &mut Rng, lock_id: LockId, lock: &ModelLock, now_s: u64) -> Asked {
         let request = self.request(rng, now_s);
-        self.desk.release(signer(rng, taker(lock)), lock_id, request)
+        self.signer.release(signer(rng, taker(lock)), lock_id, request)
     }
 
     fn cancel(&mut self, rng: &mut Rng, lock_id: LockId, lock: &ModelLock, now_s: u64) -> Asked {
@@ -177,14 +177,14 @@ impl Workload {
         if rng.one_in(10) {
             by.remove(0);
         }
-        self.desk.cancel(lock_id, &by)
+        self.signer.cancel(lock_id, &by)
     }
 
     fn extend(&mut self, rng: &mut Rng, lock_id: LockId, lock: &ModelLock, now_s: u64) -> Asked {
         let owner = Party::of(&lock.terms.owner).unwrap_or(Party::Owner);
         let longer = (lock.expires + rng.below(900)).min(now_s + scenario::LOCK_S_MAX + 1);
         let request = self.request(rng, now_s);
-        self.desk.extend(signer(rng, owner), lock_id, longer, request)
+        self.signer.extend(signer(rng, owner), lock_id, longer, request)
     }
 
     fn fact(&mut self, rng: &mut Rng, now_s: u64) -> Asked {
@@ -210,7 +210,7 @@ impl Workload {
             3 => &[Party::ObserverA, Party::ObserverB, Party::ObserverC],
             _ => &[Party::ObserverB, Party::ObserverC],
         };
-        self.desk.fact(by, &fact)
+        self.signer.fact(by, &fact)
     }
 
     fn grant_reading(&mut self, rng: &mut Rng, now_s: u64) -> Asked {
@@ -228,7 +228,7 @@ impl Workload {
             2 => &[Party::Operator, Party::Operator],
             _ => &[Party::Operator],
         };
-        self.desk.grant_reading(by, &ReadingGrant { reader, from_epoch, to_epoch, request })
+        self.signer.grant_reading(by, &ReadingGrant { reader, from_epoch, to_epoch, request })
     }
 
     fn approval(&mut self, rng: &mut Rng, model: &Model, now_s: u64) -> Asked {
@@ -259,7 +259,7 @@ impl Workload {
             _ => &[Party::Operator],
         };
         let approval = ImageApproval { serial, images, minimum_version, valid_until };
-        self.desk.approve_images(by, &approval)
+        self.signer.approve_images(by, &approval)
     }
 
     fn form(&mut self, rng: &mut Rng, now_s: u64) -> CancelForm {

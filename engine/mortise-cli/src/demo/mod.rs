@@ -11,9 +11,9 @@ mod crash;
 mod line;
 mod load;
 mod processes;
+mod requests;
 mod rng;
 mod rollback;
-mod workshop;
 
 use crate::failure::Failure;
 use crate::output::Output;

@@ -1,7 +1,9 @@
 //! Host and engine as processes that are started, killed and started again.
 
-use super::workshop;
-use crate::dev::{Child, EXIT_RESTART, Folder, LocalWitnesses, Notice, Ways, enter_witnesses};
+use super::requests;
+use crate::dev::{
+    Child, EXIT_RESTART, Folder, LocalWitnesses, Notice, WitnessRoutes, enter_witnesses,
+};
 use crate::failure::Failure;
 use mortise_transport::Address;
 use std::path::Path;
@@ -30,7 +32,7 @@ pub(super) struct Processes {
     folder: Folder,
     snapshot_frames: u64,
     witnesses: Option<LocalWitnesses>,
-    ways: Option<Ways>,
+    routes: Option<WitnessRoutes>,
     host: Option<Child>,
     engine: Option<Child>,
 }
@@ -43,29 +45,29 @@ impl Processes {
     /// started.
     pub fn on(root: &Path, snapshot_frames: u64) -> Result<Self, Failure> {
         let folder = Folder::open(root).map_err(Failure::system)?;
-        folder.found(&workshop::genesis()).map_err(Failure::system)?;
+        folder.found(&requests::genesis()).map_err(Failure::system)?;
         Ok(Self::of(folder, snapshot_frames, None))
     }
 
-    fn of(folder: Folder, snapshot_frames: u64, ways: Option<Ways>) -> Self {
-        Self { folder, snapshot_frames, witnesses: None, ways, host: None, engine: None }
+    fn of(folder: Folder, snapshot_frames: u64, routes: Option<WitnessRoutes>) -> Self {
+        Self { folder, snapshot_frames, witnesses: None, routes, host: None, engine: None }
     }
 
     /// The same under witnesses of the folder, which are started.
     pub async fn witnessed(root: &Path, snapshot_frames: u64) -> Result<Self, Failure> {
         let folder = Folder::open(root).map_err(Failure::system)?;
-        let mut genesis = workshop::genesis();
+        let mut genesis = requests::genesis();
         enter_witnesses(folder.root(), &mut genesis.policy).map_err(Failure::system)?;
         folder.found(&genesis).map_err(Failure::system)?;
         let witnesses = LocalWitnesses::start(&folder, &genesis).await.map_err(Failure::check)?;
-        let ways = Some(witnesses.ways());
-        Ok(Self { witnesses: Some(witnesses), ..Self::of(folder, snapshot_frames, ways) })
+        let routes = Some(witnesses.routes());
+        Ok(Self { witnesses: Some(witnesses), ..Self::of(folder, snapshot_frames, routes) })
     }
 
     /// Host and engine on a copy of the folder, with the same witnesses. Nothing is started.
     pub fn beside(&self, root: &Path) -> Result<Self, Failure> {
         let folder = Folder::open(root).map_err(Failure::system)?;
-        Ok(Self::of(folder, self.snapshot_frames, self.ways.clone()))
+        Ok(Self::of(folder, self.snapshot_frames, self.routes.clone()))
     }
 
     /// The folder.
@@ -81,7 +83,7 @@ impl Processes {
     /// Starts the host and waits until it listens.
     pub async fn start_host(&mut self) -> Result<(), Failure> {
         let mut args = self.folder.host_args(0, LOG);
-        args.extend(self.ways.iter().flat_map(|ways| ways.host_args(&self.folder)));
+        args.extend(self.routes.iter().flat_map(|routes| routes.host_args(&self.folder)));
         let host = self.host.insert(Child::start(&args).map_err(Failure::system)?);
         match timeout(PATIENCE, host.notice()).await {
             Ok(Some(Notice::HostReady { .. })) => Ok(()),
@@ -93,7 +95,7 @@ impl Processes {
     /// Starts the engine and waits for nothing.
     pub fn start_engine(&mut self) -> Result<(), Failure> {
         let mut args = self.folder.unattested_engine_args(self.snapshot_frames, LOG);
-        args.extend(self.ways.iter().flat_map(|ways| ways.engine_args(&self.folder)));
+        args.extend(self.routes.iter().flat_map(|routes| routes.engine_args(&self.folder)));
         self.engine = Some(Child::start(&args).map_err(Failure::system)?);
         Ok(())
     }
@@ -109,7 +111,7 @@ impl Processes {
                     return self.engine_ended(&format!("the engine failed: {reason}")).await;
                 }
                 Ok(Some(Notice::Witnessing { log_key })) => {
-                    let known = self.ways.as_ref().map(|ways| ways.know(&log_key));
+                    let known = self.routes.as_ref().map(|routes| routes.know(&log_key));
                     known.transpose().map_err(Failure::system)?;
                 }
                 Ok(Some(_)) => {}

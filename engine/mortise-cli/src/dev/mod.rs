@@ -36,7 +36,7 @@ pub use host::HostArgs;
 pub use kms::KmsArgs;
 pub(crate) use notice::{KmsReady, Notice, parent_gone};
 pub(crate) use supervise::interrupted;
-pub(crate) use witnesses::{LocalWitnesses, Ways, enter as enter_witnesses};
+pub(crate) use witnesses::{LocalWitnesses, WitnessRoutes, enter as enter_witnesses};
 
 use crate::failure::Failure;
 use crate::output::Output;

@@ -8,7 +8,7 @@ use super::engine::EXIT_RESTART;
 use super::folder::{Folder, FolderError};
 use super::notice::Notice;
 use super::progress::Replay;
-use super::witnesses::{LocalWitnesses, Ways};
+use super::witnesses::{LocalWitnesses, WitnessRoutes};
 use crate::output::Output;
 use mortise_client::{Client, ClientError};
 use mortise_format::limits::SNAPSHOT_FRAMES;
@@ -89,8 +89,8 @@ async fn round(
     let mut witnesses = started.map_err(DevError::Child)?;
     let mut host_args = folder.host_args(args.http, &args.log);
     host_args.extend(folder.host_kms_args(&kms_ready));
-    let ways = witnesses.ways().and(&args.witness);
-    host_args.extend(ways.host_args(folder));
+    let routes = witnesses.routes().and(&args.witness);
+    host_args.extend(routes.host_args(folder));
     let mut host = start(host_args)?;
     let url = match host.notice().await {
         Some(Notice::HostReady { http, .. }) => http,
@@ -98,7 +98,7 @@ async fn round(
         _ => return Ok(End::Restart("the host died while starting")),
     };
     let mut engine_args = folder.attested_engine_args(SNAPSHOT_FRAMES, &args.log);
-    engine_args.extend(ways.engine_args(folder));
+    engine_args.extend(routes.engine_args(folder));
     let mut engine = start(engine_args)?;
     let id = |child: &Child| child.id().unwrap_or_default();
     eprintln!(
@@ -110,7 +110,7 @@ async fn round(
     if witnesses.count() > 0 {
         eprintln!("{} witnesses on loopback", witnesses.count());
     }
-    let shown = Shown { args, url: &url, authority, output, ways, is_first };
+    let shown = BannerContext { args, url: &url, authority, output, routes, is_first };
     let end = tokio::select! {
         end = watch_engine(&mut engine, &shown) => end,
         ended = host.ended() => died(ended, "the host died"),
@@ -137,16 +137,16 @@ fn start(args: Vec<OsString>) -> Result<Child, DevError> {
 }
 
 /// What the banner is made of, and where it goes.
-struct Shown<'a> {
+struct BannerContext<'a> {
     args: &'a DevArgs,
     url: &'a str,
     authority: &'a Authority,
     output: &'a Output,
-    ways: Ways,
+    routes: WitnessRoutes,
     is_first: bool,
 }
 
-async fn watch_engine(engine: &mut Child, shown: &Shown<'_>) -> Result<End, DevError> {
+async fn watch_engine(engine: &mut Child, shown: &BannerContext<'_>) -> Result<End, DevError> {
     let mut replay = Replay::default();
     while let Some(notice) = engine.notice().await {
         match notice {
@@ -171,7 +171,7 @@ async fn watch_engine(engine: &mut Child, shown: &Shown<'_>) -> Result<End, DevE
             Notice::HostReady { .. } | Notice::KmsReady(_) | Notice::WitnessReady { .. } => {}
             Notice::Witnessing { log_key } => {
                 let what = || String::from("the logs that witnesses know");
-                let known = shown.ways.know(&log_key);
+                let known = shown.routes.know(&log_key);
                 known.map_err(|error| DevError::Io { what: what(), error })?;
             }
         }
@@ -179,7 +179,7 @@ async fn watch_engine(engine: &mut Child, shown: &Shown<'_>) -> Result<End, DevE
     Ok(End::Restart("the engine died"))
 }
 
-fn show(banner: &Banner, shown: &Shown<'_>) -> Result<(), DevError> {
+fn show(banner: &Banner, shown: &BannerContext<'_>) -> Result<(), DevError> {
     if let Some(path) = &shown.args.config_out {
         let config = serde_json::to_string_pretty(banner).expect("the banner has text keys only");
         let what = || format!("cannot write {}", path.display());

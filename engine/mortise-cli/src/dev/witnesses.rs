@@ -23,18 +23,18 @@ const QUORUM: u32 = 2;
 #[derive(Debug)]
 pub(crate) struct LocalWitnesses {
     children: Vec<Child>,
-    ways: Ways,
+    routes: WitnessRoutes,
 }
 
 /// Where witnesses are, and which logs they know.
 #[derive(Debug, Clone)]
-pub(crate) struct Ways {
+pub(crate) struct WitnessRoutes {
     /// `VERIFIER_KEY URL` of each.
     places: Vec<String>,
     logs: PathBuf,
 }
 
-impl Ways {
+impl WitnessRoutes {
     /// These and others, `VERIFIER_KEY URL` each.
     pub fn and(mut self, others: &[String]) -> Self {
         self.places.extend_from_slice(others);
@@ -102,8 +102,8 @@ impl LocalWitnesses {
     pub async fn start(folder: &Folder, genesis: &Genesis) -> Result<Self, String> {
         let root = folder.root();
         let logs = root.join("witnesses").join("logs.txt");
-        let ways = Ways { places: Vec::new(), logs };
-        let mut witnesses = Self { children: Vec::new(), ways };
+        let routes = WitnessRoutes { places: Vec::new(), logs };
+        let mut witnesses = Self { children: Vec::new(), routes };
         let is_here = |n: &u8| home(root, *n).join("key").exists();
         if genesis.policy.witnesses.is_empty() {
             return Ok(witnesses);
@@ -117,11 +117,16 @@ impl LocalWitnesses {
     async fn start_one(&mut self, home: &Path) -> Result<(), String> {
         let mut args: Vec<OsString> = ["witness", "run", "--child"].map(OsString::from).into();
         args.extend(["--listen".into(), "127.0.0.1:0".into()]);
-        args.extend(["--data-dir".into(), home.into(), "--logs".into(), (&self.ways.logs).into()]);
+        args.extend([
+            "--data-dir".into(),
+            home.into(),
+            "--logs".into(),
+            (&self.routes.logs).into(),
+        ]);
         let mut child = Child::start(&args).map_err(|error| error.to_string())?;
         match child.notice().await {
             Some(Notice::WitnessReady { url, verifier_key }) => {
-                self.ways.places.push(format!("{verifier_key} {url}"));
+                self.routes.places.push(format!("{verifier_key} {url}"));
                 self.children.push(child);
                 Ok(())
             }
@@ -135,8 +140,8 @@ impl LocalWitnesses {
     }
 
     /// Where they are.
-    pub fn ways(&self) -> Ways {
-        self.ways.clone()
+    pub fn routes(&self) -> WitnessRoutes {
+        self.routes.clone()
     }
 
     /// Waits until one of them has ended; for ever when there are none.

@@ -70,7 +70,7 @@ pub(super) enum Entry {
 
 /// A program that ended.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Ran {
+pub(super) struct CommandOutput {
     /// Whether it says that it worked.
     pub success: bool,
     /// What it printed, lossily as text.
@@ -123,7 +123,7 @@ pub(super) trait Machine {
     /// What a path names.
     fn entry(&self, path: &str) -> Result<Entry, Trouble>;
     /// Runs a program to its end.
-    fn run(&self, program: &str, args: &[&str]) -> Result<Ran, Trouble>;
+    fn run(&self, program: &str, args: &[&str]) -> Result<CommandOutput, Trouble>;
     /// Opens and closes a connection to an engine's socket.
     fn connect(&self, address: &Address) -> Result<(), Trouble>;
     /// Opens and closes a TCP connection to `HOST:PORT`.

@@ -1,7 +1,8 @@
 //! This machine, or a folder with another one's files.
 
 use super::machine::{
-    Entry, FILE_TIME, Files, HttpAnswer, HttpAsk, Machine, Ran, TEXT_BYTES_MAX, Trouble, bounded,
+    CommandOutput, Entry, FILE_TIME, Files, HttpAnswer, HttpAsk, Machine, TEXT_BYTES_MAX, Trouble,
+    bounded,
 };
 use crate::failure::Failure;
 use mortise_transport::Address;
@@ -92,7 +93,7 @@ impl Machine for RealMachine {
         self.files.entry(path)
     }
 
-    fn run(&self, program: &str, args: &[&str]) -> Result<Ran, Trouble> {
+    fn run(&self, program: &str, args: &[&str]) -> Result<CommandOutput, Trouble> {
         let mut command = Command::new(program);
         command.args(args).kill_on_drop(true).env("LC_ALL", "C");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -101,7 +102,7 @@ impl Machine for RealMachine {
             let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
             let (stdout, stderr, status) =
                 tokio::try_join!(all_of(stdout), all_of(stderr), child.wait())?;
-            Ok(Ran { success: status.success(), stdout, stderr })
+            Ok(CommandOutput { success: status.success(), stdout, stderr })
         })
     }
 

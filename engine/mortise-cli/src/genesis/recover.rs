@@ -158,7 +158,7 @@ fn draft(args: &DraftArgs, output: &Output) -> Result<(), Failure> {
         engine_id: mortise_format::ids::EngineId::ZERO,
         keys,
         log_secret_commitment,
-        charter: old.charter(),
+        base: old.base(),
         before: old.predecessor_hash(),
         checkpoint: String::new(),
         signatures: Vec::new(),
@@ -267,7 +267,7 @@ fn show(
 /// What the new genesis has otherwise than the old one, but for salt and predecessor.
 fn changed(new: &Genesis) -> Result<Vec<(String, String)>, Failure> {
     let Some(predecessor) = &new.predecessor else { return Ok(Vec::new()) };
-    let charter = predecessor.charter.clone();
+    let base = predecessor.base.clone();
     let bare = |genesis: &Genesis| -> Result<Value, Failure> {
         let text = genesis::print(genesis);
         let mut value: Value = serde_json::from_str(&text).map_err(Failure::check)?;
@@ -275,10 +275,10 @@ fn changed(new: &Genesis) -> Result<Vec<(String, String)>, Failure> {
         Ok(value)
     };
     let old = Genesis {
-        name: charter.name,
-        salt: charter.salt,
-        policy: charter.policy,
-        origin: charter.origin,
+        name: base.name,
+        salt: base.salt,
+        policy: base.policy,
+        origin: base.origin,
         predecessor: None,
     };
     let new = Genesis { predecessor: None, ..new.clone() };

@@ -7,13 +7,14 @@
 //! first try without a key, in the folder of a running `mortise dev`, takes that form unasked, and
 //! says so.
 
+mod api;
 mod plain;
 mod show;
-mod way;
 
 use crate::args::ConnectionArgs;
 use crate::failure::Failure;
 use crate::output::Output;
+use api::KmsApi;
 use clap::{Args, Subcommand};
 use mortise_format::ids::Address;
 use mortise_format::limits::APP_TEXT_BYTES_MAX;
@@ -23,7 +24,6 @@ use mortise_format::wire::results::KmsEncrypted;
 use mortise_transport::ports;
 use std::io::Read as _;
 use std::path::PathBuf;
-use way::Way;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -114,10 +114,10 @@ pub async fn run(
     connection: &ConnectionArgs,
     output: &Output,
 ) -> Result<(), Failure> {
-    let way = Way::choose(&args.form, connection, output).await?;
+    let api = KmsApi::choose(&args.form, connection, output).await?;
     match &args.command {
         KmsCommand::Encrypt { text } => {
-            show::encrypted(&way.encrypt(read_text(text)?).await?, output);
+            show::encrypted(&api.encrypt(read_text(text)?).await?, output);
         }
         KmsCommand::Decrypt { encrypted, signature, ciphertext_blob } => {
             let parts = KmsEncrypted {
@@ -125,15 +125,15 @@ pub async fn run(
                 signature: signature.clone(),
                 ciphertext_blob: ciphertext_blob.clone(),
             };
-            show::decrypted(&way.decrypt(parts).await?, output);
+            show::decrypted(&api.decrypt(parts).await?, output);
         }
-        KmsCommand::Genkey => show::data_key(&way.generate_data_key().await?, output),
+        KmsCommand::Genkey => show::data_key(&api.generate_data_key().await?, output),
         KmsCommand::Unwrap { ciphertext_blob } => {
-            show::unwrapped(&way.unwrap(ciphertext_blob.clone()).await?, output);
+            show::unwrapped(&api.unwrap(ciphertext_blob.clone()).await?, output);
         }
-        KmsCommand::Random { bytes } => show::random(&way.random(*bytes).await?, output),
+        KmsCommand::Random { bytes } => show::random(&api.random(*bytes).await?, output),
     }
-    way.close().await
+    api.close().await
 }
 
 fn read_text(text: &str) -> Result<PlainText, Failure> {

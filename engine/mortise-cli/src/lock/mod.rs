@@ -10,7 +10,7 @@ use crate::mode;
 use crate::output::Output;
 use crate::session::Session;
 use clap::{Args, Subcommand};
-use mortise_format::weakness::Weakness;
+use mortise_format::insecure_mode::InsecureMode;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -30,7 +30,7 @@ Examples:
 pub struct LockArgs {
     /// Try an engine whose promises bind nobody: debug, emulated. Without this they are refused.
     #[arg(long, global = true, value_name = "MODE", value_parser = mode::named)]
-    allow_mode: Option<Weakness>,
+    allow_mode: Option<InsecureMode>,
 
     #[command(subcommand)]
     command: LockCommand,

@@ -9,10 +9,10 @@
 //! that the caller left out; then under the whole policy, and only that result is printed.
 
 use super::advice;
+use super::anchors::{ImageArgs, Images, TrustAnchors, pcr, root};
+use super::pin::PolicyFile;
 use super::report::{Mode, Report};
 use super::source::{Source, hex};
-use super::trust::{Believed, ImageArgs, Images, pcr, root};
-use super::whom::PolicyFile;
 use crate::args::ConnectionArgs;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -106,15 +106,15 @@ pub(super) async fn run(
     connection: &ConnectionArgs,
     output: &Output,
 ) -> Result<(), Failure> {
-    let believed = args.believed()?;
-    warn(&believed.images, output);
+    let anchors = args.anchors()?;
+    warn(&anchors.images, output);
     match &args.file {
         Some(file) => {
-            let report = args.verify_file(Source::read(file)?, &believed)?;
+            let report = args.verify_file(Source::read(file)?, &anchors)?;
             output.text(&report, &report.text("the document is verified"));
             Ok(())
         }
-        None => verify_engine(connection, &believed, output).await,
+        None => verify_engine(connection, &anchors, output).await,
     }
 }
 
@@ -129,7 +129,7 @@ fn warn(images: &Images, output: &Output) {
 }
 
 impl AttestationArgs {
-    fn believed(&self) -> Result<Believed, Failure> {
+    fn anchors(&self) -> Result<TrustAnchors, Failure> {
         let file = PolicyFile::read(self.policy.as_deref())?;
         let texts = self.image.root.iter().chain(&file.roots);
         let named: Result<Vec<_>, Failure> = texts.map(|text| root(text)).collect();
@@ -151,24 +151,24 @@ impl AttestationArgs {
             (with(&self.image.pcr1, &file.pcr1)?, with(&self.image.pcr2, &file.pcr2)?);
         let pcr8 = with(&self.image.pcr8, &file.pcr8)?;
         let named = [(0, &*pcr0), (1, &*pcr1), (2, &*pcr2), (8, &*pcr8)];
-        Ok(Believed { roots, images: Images::of_flags(self.image.any_image, named)? })
+        Ok(TrustAnchors { roots, images: Images::of_flags(self.image.any_image, named)? })
     }
 
     fn is_archived(&self) -> bool {
         self.at_its_own_time || self.at == Some(At::Document)
     }
 
-    fn verify_file(&self, source: Source, believed: &Believed) -> Result<Report, Failure> {
+    fn verify_file(&self, source: Source, anchors: &TrustAnchors) -> Result<Report, Failure> {
         match (source, self.is_archived()) {
-            (Source::Document(bytes), true) => self.archived(&bytes, believed),
-            (Source::Document(bytes), false) => self.live(&bytes, believed),
+            (Source::Document(bytes), true) => self.archived(&bytes, anchors),
+            (Source::Document(bytes), false) => self.live(&bytes, anchors),
             (Source::Boot(answer), true) => {
-                let proven = prove_boot(&answer, believed)?;
-                Ok(report(&proven, Mode::Archived, believed))
+                let proven = prove_boot(&answer, anchors)?;
+                Ok(report(&proven, Mode::Archived, anchors))
             }
             (Source::Live(answer), false) => {
-                let proven = prove_live(&answer, &self.live_nonce()?, believed)?;
-                Ok(report(&proven, Mode::Live, believed))
+                let proven = prove_live(&answer, &self.live_nonce()?, anchors)?;
+                Ok(report(&proven, Mode::Live, anchors))
             }
             (Source::Boot(_), false) => Err(Failure::usage(
                 "the answer is that of a boot, without a nonce\n  next: say --at-its-own-time, or \
@@ -193,7 +193,7 @@ impl AttestationArgs {
         whole.map_err(|_| usage("the nonce of a live check has 32 bytes"))
     }
 
-    fn live(&self, bytes: &[u8], believed: &Believed) -> Result<Report, Failure> {
+    fn live(&self, bytes: &[u8], anchors: &TrustAnchors) -> Result<Report, Failure> {
         let (nonce, now_ms) = (self.live_nonce()?, now_ms());
         let look = |trust: &Trust| {
             let (claims, nonce) = (Claims::unchecked(), &nonce.0);
@@ -201,10 +201,10 @@ impl AttestationArgs {
             let check = LiveCheck { roots, pcrs, claims, nonce, now_ms };
             verify_live(bytes, &check).map(|verified| verified.document().clone())
         };
-        report_of_document(look, Mode::Live, believed)
+        report_of_document(look, Mode::Live, anchors)
     }
 
-    fn archived(&self, bytes: &[u8], believed: &Believed) -> Result<Report, Failure> {
+    fn archived(&self, bytes: &[u8], anchors: &TrustAnchors) -> Result<Report, Failure> {
         let look = |trust: &Trust| {
             let nonce =
                 self.nonce.as_ref().map_or(Expect::Anything, |nonce| Expect::Bytes(&nonce.0));
@@ -212,53 +212,53 @@ impl AttestationArgs {
             let check = ArchivedCheck { roots, pcrs, claims: Claims::unchecked(), nonce };
             verify_archived(bytes, &check).map(|verified| verified.document().clone())
         };
-        report_of_document(look, Mode::Archived, believed)
+        report_of_document(look, Mode::Archived, anchors)
     }
 }
 
 fn report_of_document(
     look: impl Fn(&Trust) -> Result<Document, AttestationError>,
     mode: Mode,
-    believed: &Believed,
+    anchors: &TrustAnchors,
 ) -> Result<Report, Failure> {
-    let shown = look(&believed.any_image()).map_err(|error| advice::document(&error))?;
-    let verified = look(&believed.trust(&shown)?).map_err(|error| advice::document(&error))?;
-    Ok(Report::of_document(&verified, mode, &believed.roots, &believed.images))
+    let shown = look(&anchors.any_image()).map_err(|error| advice::document(&error))?;
+    let verified = look(&anchors.trust(&shown)?).map_err(|error| advice::document(&error))?;
+    Ok(Report::of_document(&verified, mode, &anchors.roots, &anchors.images))
 }
 
-fn report(proven: &Proven, mode: Mode, believed: &Believed) -> Report {
-    Report::of_proven(proven, mode, &believed.roots, &believed.images)
+fn report(proven: &Proven, mode: Mode, anchors: &TrustAnchors) -> Report {
+    Report::of_proven(proven, mode, &anchors.roots, &anchors.images)
 }
 
 fn prove_live(
     answer: &Attestation,
     nonce: &Bytes32,
-    believed: &Believed,
+    anchors: &TrustAnchors,
 ) -> Result<Proven, Failure> {
     let now_ms = now_ms();
     let look =
         |trust: &Trust| verify(answer, nonce, now_ms, trust).map_err(|error| advice::proof(&error));
-    let shown = look(&believed.any_image())?;
-    look(&believed.trust(shown.document())?)
+    let shown = look(&anchors.any_image())?;
+    look(&anchors.trust(shown.document())?)
 }
 
-fn prove_boot(answer: &BootAttestation, believed: &Believed) -> Result<Proven, Failure> {
+fn prove_boot(answer: &BootAttestation, anchors: &TrustAnchors) -> Result<Proven, Failure> {
     let look = |trust: &Trust| verify_boot(answer, trust).map_err(|error| advice::proof(&error));
-    let shown = look(&believed.any_image())?;
-    look(&believed.trust(shown.document())?)
+    let shown = look(&anchors.any_image())?;
+    look(&anchors.trust(shown.document())?)
 }
 
 async fn verify_engine(
     connection: &ConnectionArgs,
-    believed: &Believed,
+    anchors: &TrustAnchors,
     output: &Output,
 ) -> Result<(), Failure> {
     let session = Session::open(connection, output)?;
     let nonce = Bytes32(random_request_id().0);
     let answer = session.client.attestation(nonce).await?;
-    let live = prove_live(&answer, &nonce, believed)?;
+    let live = prove_live(&answer, &nonce, anchors)?;
     let boot = session.client.boot_attestation(GetBootAttestation { nonce: None }).await?;
-    let boot = prove_boot(&boot, believed)?;
+    let boot = prove_boot(&boot, anchors)?;
     if boot.binding() != live.binding() {
         return Err(Failure::check(
             "the document of the boot binds otherwise than the fresh one\n  next: the engine may \
@@ -266,8 +266,7 @@ async fn verify_engine(
         ));
     }
     check_pinned(&session, &live).await?;
-    let (live, boot) =
-        (report(&live, Mode::Live, believed), report(&boot, Mode::Archived, believed));
+    let (live, boot) = (report(&live, Mode::Live, anchors), report(&boot, Mode::Archived, anchors));
     let text = format!(
         "{}{}",
         live.text("the engine is proven: fresh document"),

@@ -1,6 +1,6 @@
 //! `mortise verify commitment`: the engine's promise, against what was asked of it.
 
-use super::whom::{PolicyFile, WhomArgs};
+use super::pin::{EnginePinArgs, PolicyFile};
 use super::{file, refused, verdict::Verdict};
 use crate::failure::Failure;
 use crate::output::Output;
@@ -39,7 +39,7 @@ pub(super) struct CommitmentArgs {
     file: PathBuf,
 
     #[command(flatten)]
-    whom: WhomArgs,
+    pin: EnginePinArgs,
 
     /// The terms that were asked for: a draft of `mortise lock create`, or a lock of getLock.
     #[arg(long, value_name = "FILE")]
@@ -128,15 +128,15 @@ pub(super) fn run(
     trust: Option<&Path>,
     output: &Output,
 ) -> Result<(), Failure> {
-    let whom = args.whom.read(trust)?;
+    let pin = args.pin.read(trust)?;
     let answer = file::answer(&args.file)?;
     let mut verdict = Verdict::new("commitment");
     for view in args.views(&answer)? {
-        let verified = args.check(&whom.engine, &view, &whom.file)?;
+        let verified = args.check(&pin.engine, &view, &pin.file)?;
         tell(&mut verdict, &verified, &view);
-        args.log(&whom.engine, &answer, &verified, &mut verdict)?;
+        args.log(&pin.engine, &answer, &verified, &mut verdict)?;
     }
-    verdict.both("engineId", whom.engine.id).both("address", to_checksum(&whom.engine.address));
+    verdict.both("engineId", pin.engine.id).both("address", to_checksum(&pin.engine.address));
     args.conclude(&mut verdict);
     verdict.print(output);
     Ok(())

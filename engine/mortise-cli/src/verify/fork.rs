@@ -1,7 +1,7 @@
 //! `mortise verify fork`: evidence that an engine contradicted itself, checked or made.
 
+use super::pin::EnginePinArgs;
 use super::root::statement;
-use super::whom::WhomArgs;
 use super::{file, refused, verdict::Verdict};
 use crate::failure::Failure;
 use crate::output::Output;
@@ -36,7 +36,7 @@ pub(super) struct ForkArgs {
     other: Option<PathBuf>,
 
     #[command(flatten)]
-    whom: WhomArgs,
+    pin: EnginePinArgs,
 
     /// The leaf that OTHER's history has at the place of FILE's frame, with its path.
     #[arg(long, value_name = "FILE", requires = "other")]
@@ -49,7 +49,7 @@ pub(super) struct ForkArgs {
 
 /// Runs `mortise verify fork`.
 pub(super) fn run(args: &ForkArgs, trust: Option<&Path>, output: &Output) -> Result<(), Failure> {
-    let engine = args.whom.read(trust)?.engine;
+    let engine = args.pin.read(trust)?.engine;
     let evidence = args.evidence(&engine)?;
     let verified = verify(&engine, &evidence).map_err(|error| refused::by(&error))?;
     let view = json::fork_view(&evidence);

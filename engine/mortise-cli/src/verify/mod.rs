@@ -8,11 +8,13 @@
 //! by the caller; the one default is the root of AWS.
 
 mod advice;
+mod anchors;
 mod attestation;
 mod commitment;
 mod event;
 mod file;
 mod fork;
+mod pin;
 mod proof;
 mod receipt;
 mod refused;
@@ -20,14 +22,12 @@ mod report;
 mod root;
 mod source;
 mod succession;
-mod trust;
 mod verdict;
-mod whom;
 
+pub(crate) use anchors::{ImageArgs, Images, TrustAnchors, pcr, root};
 pub(crate) use file::{answer, checkpoint, read as read_value, statement};
+pub(crate) use pin::{PolicyFile, WitnessArgs};
 pub(crate) use refused::by as refusal;
-pub(crate) use trust::{Believed, ImageArgs, Images, pcr, root};
-pub(crate) use whom::{PolicyFile, WitnessArgs};
 
 use crate::args::ConnectionArgs;
 use crate::failure::Failure;

@@ -1,6 +1,6 @@
 //! `mortise verify proof`: what the state held, or did not hold, after a stated frame.
 
-use super::whom::WhomArgs;
+use super::pin::EnginePinArgs;
 use super::{file, refused, verdict::Verdict};
 use crate::failure::Failure;
 use crate::output::Output;
@@ -34,7 +34,7 @@ pub(super) struct ProofArgs {
     file: PathBuf,
 
     #[command(flatten)]
-    whom: WhomArgs,
+    pin: EnginePinArgs,
 
     /// The entry of this lock.
     #[arg(long, conflicts_with_all = ["owner", "asset"])]
@@ -72,10 +72,10 @@ impl ProofArgs {
 
 /// Runs `mortise verify proof`.
 pub(super) fn run(args: &ProofArgs, trust: Option<&Path>, output: &Output) -> Result<(), Failure> {
-    let (whom, key) = (args.whom.read(trust)?, args.key()?);
+    let (pin, key) = (args.pin.read(trust)?, args.key()?);
     let view: ProofResult = file::read(&args.file, file::answer(&args.file)?)?;
     let answer = json::state(&view, &key).map_err(|error| refused::by(&error))?;
-    let stated = statement::verify(&whom.engine, &answer.signed);
+    let stated = statement::verify(&pin.engine, &answer.signed);
     let stated = stated.map_err(|error| refused::by(&error))?;
     let mut verdict = Verdict::new("proof");
     let seq = stated.seq();
@@ -97,7 +97,7 @@ pub(super) fn run(args: &ProofArgs, trust: Option<&Path>, output: &Output) -> Re
         }
     }
     verdict
-        .statement(&stated, &whom.engine.address.0)
+        .statement(&stated, &pin.engine.address.0)
         .proves(format!("the engine stated this root after frame {seq}"))
         .leaves_open("that it still is so: a later frame may have changed it")
         .leaves_open("that others were told the same: checkpoints with witnesses say that")

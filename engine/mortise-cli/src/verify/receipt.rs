@@ -1,6 +1,6 @@
 //! `mortise verify receipt`: an event, its place, the engine's word, and the history around it.
 
-use super::whom::{Log, LogArgs, Whom, WhomArgs};
+use super::pin::{EnginePin, EnginePinArgs, Log, LogArgs};
 use super::{event, file, refused, verdict::Verdict};
 use crate::failure::Failure;
 use crate::output::Output;
@@ -32,7 +32,7 @@ pub(super) struct ReceiptArgs {
     file: PathBuf,
 
     #[command(flatten)]
-    whom: WhomArgs,
+    pin: EnginePinArgs,
 
     /// A checkpoint of the log (signed note, or an answer of getCheckpoint): of the receipt's own
     /// history, or of a later one with --consistency.
@@ -73,15 +73,15 @@ pub(super) fn run(
     trust: Option<&Path>,
     output: &Output,
 ) -> Result<(), Failure> {
-    let whom = args.whom.read(trust)?;
+    let pin = args.pin.read(trust)?;
     let (view, leaf) = file::receipt(&args.file)?;
     let input = json::receipt(&view).map_err(|error| refused::by(&error))?;
-    let verified = verify(&whom.engine, &input).map_err(|error| refused::by(&error))?;
+    let verified = verify(&pin.engine, &input).map_err(|error| refused::by(&error))?;
     let mut verdict = Verdict::new("receipt");
-    tell(&mut verdict, &verified, &whom);
+    tell(&mut verdict, &verified, &pin);
     let path = json::hashes(&view.history_path);
     match leaf {
-        Some(leaf) => args.history(&leaf.0, &path, &verified, &whom, &mut verdict)?,
+        Some(leaf) => args.history(&leaf.0, &path, &verified, &pin, &mut verdict)?,
         None => args.no_leaf(&mut verdict)?,
     }
     verdict
@@ -92,7 +92,7 @@ pub(super) fn run(
 }
 
 /// The event and the statement; what their verified types say.
-fn tell(verdict: &mut Verdict, verified: &VerifiedReceipt, whom: &Whom) {
+fn tell(verdict: &mut Verdict, verified: &VerifiedReceipt, pin: &EnginePin) {
     let position = verified.position();
     verdict.line("event", event::name(verified.event()));
     for line in event::lines(verified.event()) {
@@ -100,7 +100,7 @@ fn tell(verdict: &mut Verdict, verified: &VerifiedReceipt, whom: &Whom) {
     }
     verdict.fact("event", event::json(verified.event())).fact("index", position.index);
     verdict.line("place", format!("event {} of frame {}", position.index, position.seq));
-    verdict.statement(verified.statement(), &whom.engine.address.0).proves(format!(
+    verdict.statement(verified.statement(), &pin.engine.address.0).proves(format!(
         "the engine stated that exactly this event is event {} of frame {} of its log",
         position.index, position.seq
     ));
@@ -121,7 +121,7 @@ impl ReceiptArgs {
         leaf: &[u8],
         path: &[[u8; 32]],
         verified: &VerifiedReceipt,
-        whom: &Whom,
+        pin: &EnginePin,
         verdict: &mut Verdict,
     ) -> Result<(), Failure> {
         let statement = verified.statement();
@@ -136,7 +136,7 @@ impl ReceiptArgs {
             );
             return Ok(());
         }
-        let log = self.log.read(&whom.file)?;
+        let log = self.log.read(&pin.file)?;
         let passed = match (&self.checkpoint, &self.tlog_proof) {
             (Some(note), _) => self.by_checkpoint(note, &log, statement)?,
             (None, Some(proof)) => by_tlog_proof(proof, &log, statement, leaf)?,

@@ -1,16 +1,16 @@
 //! A check that failed: its name, what it says, the next step.
 
 use crate::failure::Failure;
-use mortise_verify::refusal::Refusal;
+use mortise_verify::named::NamedError;
 use serde_json::json;
 
 /// The name of a refusal.
-pub(super) fn name(error: &impl Refusal) -> &'static str {
+pub(super) fn name(error: &impl NamedError) -> &'static str {
     error.name()
 }
 
 /// A refusal by the library: exit 1.
-pub(crate) fn by(error: &impl Refusal) -> Failure {
+pub(crate) fn by(error: &impl NamedError) -> Failure {
     named(error.name(), &error.to_string())
 }
 

@@ -1,6 +1,6 @@
 //! What is printed of a document that passed: what it proves, and what it does not.
 
-use super::trust::Images;
+use super::anchors::Images;
 use mortise_client::Proven;
 use mortise_format::eip712::RootStatement;
 use mortise_format::ids::{Bytes32, to_checksum, to_hex};

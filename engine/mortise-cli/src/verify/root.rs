@@ -1,7 +1,7 @@
 //! `mortise verify root`: what the engine stated, and that it continues what it stated before.
 
+use super::pin::EnginePinArgs;
 use super::receipt::CONSISTENCY_NAMES;
-use super::whom::WhomArgs;
 use super::{file, refused, verdict::Verdict};
 use crate::failure::Failure;
 use crate::output::Output;
@@ -29,7 +29,7 @@ pub(super) struct RootArgs {
     file: PathBuf,
 
     #[command(flatten)]
-    whom: WhomArgs,
+    pin: EnginePinArgs,
 
     /// An earlier statement of the same engine.
     #[arg(long, value_name = "FILE")]
@@ -43,16 +43,16 @@ pub(super) struct RootArgs {
 
 /// Runs `mortise verify root`.
 pub(super) fn run(args: &RootArgs, trust: Option<&Path>, output: &Output) -> Result<(), Failure> {
-    let whom = args.whom.read(trust)?;
-    let stated = statement(&whom.engine, &args.file)?;
+    let pin = args.pin.read(trust)?;
+    let stated = statement(&pin.engine, &args.file)?;
     let mut verdict = Verdict::new("root");
     verdict
         .fact("stateRoot", stated.state_root().to_string())
         .both("policyHash", stated.fields().policy_hash)
-        .statement(&stated, &whom.engine.address.0)
+        .statement(&stated, &pin.engine.address.0)
         .proves("the engine stated every field shown here");
     if let Some(older) = &args.older {
-        let older = statement(&whom.engine, older)?;
+        let older = statement(&pin.engine, older)?;
         args.continues(&older, &stated)?;
         let (from, to) = (older.head().size, stated.head().size);
         verdict.fact("olderSize", from);

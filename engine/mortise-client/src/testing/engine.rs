@@ -10,10 +10,10 @@ use mortise_format::eip712::{
 use mortise_format::event::Event;
 use mortise_format::frame::{FRAME_VERSION, FrameHeader, FrameKind, FrameLeaf};
 use mortise_format::ids::{Bytes32, EngineId, FrameDigest, LockId, PolicyHash, Root, Signature};
+use mortise_format::insecure_mode::InsecureMode;
 use mortise_format::lock::{Custody, Durability, LockTerms, Status};
 use mortise_format::merkle::events::{self, node_hash};
 use mortise_format::merkle::history;
-use mortise_format::weakness::Weakness;
 use mortise_format::wire::envelope::{Request, failure, success};
 use mortise_format::wire::results::{
     CommitResult, CommitmentView, Health, LockStatus, LockView, NonceResult, OutcomeResult,
@@ -42,7 +42,7 @@ pub(crate) struct Engine {
     pub key: Signer,
     pub seq: AtomicU64,
     /// The mark of its promises.
-    pub mark: OnceLock<Weakness>,
+    pub mark: OnceLock<InsecureMode>,
 }
 
 impl Engine {
@@ -216,7 +216,7 @@ impl Engine {
         OutcomeResult::new(&self.id, mark, &outcome, vec![], signature, self.receipt())
     }
 
-    fn promise(&self, hash: &Bytes32) -> (Option<Weakness>, Signature) {
+    fn promise(&self, hash: &Bytes32) -> (Option<InsecureMode>, Signature) {
         let mark = self.mark.get().copied();
         (mark, self.key.sign(&Domain::of_promises(&self.id, mark).digest(hash)))
     }

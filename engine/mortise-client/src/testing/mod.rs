@@ -5,7 +5,7 @@ mod engine;
 mod server;
 
 pub(crate) use engine::Engine;
-pub(crate) use server::{Server, Treat};
+pub(crate) use server::{Server, ServerBehaviour};
 
 use mortise_format::U256;
 use mortise_format::asset::{Asset, Condition};

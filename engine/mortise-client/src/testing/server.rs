@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 /// What the script does with a request.
-pub(crate) enum Treat {
+pub(crate) enum ServerBehaviour {
     /// The honest answer.
     Answer,
     /// The honest answer, changed by the test as JSON text.
@@ -27,7 +27,7 @@ pub(crate) enum Treat {
     Garbage(&'static str),
 }
 
-type Script = dyn Fn(&Request) -> Treat + Send + Sync;
+type Script = dyn Fn(&Request) -> ServerBehaviour + Send + Sync;
 
 /// A running server; what it was sent is kept.
 pub(crate) struct Server {
@@ -47,7 +47,9 @@ struct Shared {
 
 impl Server {
     /// HTTP.
-    pub async fn http(script: impl Fn(&Request) -> Treat + Send + Sync + 'static) -> Self {
+    pub async fn http(
+        script: impl Fn(&Request) -> ServerBehaviour + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let (server, shared) = Self::new(endpoint, None, script);
@@ -60,7 +62,9 @@ impl Server {
     }
 
     /// Framed, on a unix socket.
-    pub async fn unix(script: impl Fn(&Request) -> Treat + Send + Sync + 'static) -> Self {
+    pub async fn unix(
+        script: impl Fn(&Request) -> ServerBehaviour + Send + Sync + 'static,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("requests.sock");
         let listener = UnixListener::bind(&path).unwrap();
@@ -76,7 +80,7 @@ impl Server {
     fn new(
         endpoint: String,
         folder: Option<tempfile::TempDir>,
-        script: impl Fn(&Request) -> Treat + Send + Sync + 'static,
+        script: impl Fn(&Request) -> ServerBehaviour + Send + Sync + 'static,
     ) -> (Self, Shared) {
         let shared = Shared {
             engine: Arc::new(Engine::new()),
@@ -113,17 +117,17 @@ fn treat(shared: &Shared, body: &[u8]) -> Option<(u16, Vec<u8>)> {
     let id = request.id.clone().unwrap();
     let answer = || shared.engine.answer(&request);
     match (shared.script)(&request) {
-        Treat::Answer => Some((200, answer())),
-        Treat::Change(change) => {
+        ServerBehaviour::Answer => Some((200, answer())),
+        ServerBehaviour::Change(change) => {
             let text = String::from_utf8(answer()).unwrap();
             let changed = change(&text);
             assert_ne!(changed, text, "the test's change does nothing");
             Some((200, changed.into_bytes()))
         }
-        Treat::Refuse(error) => Some((200, failure(&id, &error))),
-        Treat::Garbage(text) => Some((200, text.into())),
-        Treat::Unavailable => Some((503, vec![])),
-        Treat::Drop => None,
+        ServerBehaviour::Refuse(error) => Some((200, failure(&id, &error))),
+        ServerBehaviour::Garbage(text) => Some((200, text.into())),
+        ServerBehaviour::Unavailable => Some((503, vec![])),
+        ServerBehaviour::Drop => None,
     }
 }
 

@@ -6,7 +6,7 @@ use crate::client::{Client, Identity};
 use crate::error::{ClientError, Exit};
 use crate::testing::{Server, new_lock};
 use mortise_format::ids::{Bytes32, LockId};
-use mortise_format::weakness::Weakness;
+use mortise_format::insecure_mode::InsecureMode;
 use mortise_format::wire::params::CancelLock;
 use mortise_verify::SignerError;
 use mortise_verify::commitment::CommitmentError;
@@ -15,7 +15,7 @@ use mortise_verify::mark::Marked;
 
 const LOCK: LockId = LockId([1; 32]);
 
-async fn marked(mark: Weakness) -> Server {
+async fn marked(mark: InsecureMode) -> Server {
     let server = Server::http(honest).await;
     server.engine.mark.set(mark).unwrap();
     server
@@ -26,25 +26,25 @@ async fn cancel(client: &Client, identity: Identity) -> CancelLock {
     owner().cancel(&identity.engine_id, LOCK, request, None)
 }
 
-fn other(mark: Weakness) -> Weakness {
+fn other(mark: InsecureMode) -> InsecureMode {
     match mark {
-        Weakness::Debug => Weakness::Emulated,
-        Weakness::Emulated => Weakness::Debug,
+        InsecureMode::Debug => InsecureMode::Emulated,
+        InsecureMode::Emulated => InsecureMode::Debug,
     }
 }
 
 #[tokio::test]
 async fn marked_commitment_is_refused_unless_its_very_mark_is_taken() {
-    for mark in Weakness::ALL {
+    for mark in InsecureMode::ALL {
         let server = marked(mark).await;
-        for client in [server.client(), server.client().taking_marked(other(mark))] {
+        for client in [server.client(), server.client().allow_insecure(other(mark))] {
             let error = client.commit(&owner(), &new_lock()).await.unwrap_err();
             let named = CheckError::Commitment(CommitmentError::Marked(mark.into()));
             assert!(matches!(error, ClientError::Check(found) if found == named), "{error:?}");
             assert_eq!(error.exit(), Exit::Refused);
             assert!(error.to_string().contains("it binds nobody"), "{error}");
         }
-        let client = server.client().taking_marked(mark);
+        let client = server.client().allow_insecure(mark);
         let committed = client.commit(&owner(), &new_lock()).await.unwrap();
         assert_eq!(committed.commitment.ccm_attestation.mode, Some(mark));
     }
@@ -52,15 +52,15 @@ async fn marked_commitment_is_refused_unless_its_very_mark_is_taken() {
 
 #[tokio::test]
 async fn marked_outcome_is_refused_unless_its_very_mark_is_taken() {
-    for mark in Weakness::ALL {
+    for mark in InsecureMode::ALL {
         let server = marked(mark).await;
-        for client in [server.client(), server.client().taking_marked(other(mark))] {
+        for client in [server.client(), server.client().allow_insecure(other(mark))] {
             let asked = cancel(&client, server.engine.identity()).await;
             let error = client.cancel_lock(asked).await.unwrap_err();
             let named = CheckError::Marked(mark.into());
             assert!(matches!(error, ClientError::Check(found) if found == named), "{error:?}");
         }
-        let client = server.client().taking_marked(mark);
+        let client = server.client().allow_insecure(mark);
         let asked = cancel(&client, server.engine.identity()).await;
         let ended = client.cancel_lock(asked).await.unwrap();
         assert_eq!(ended.outcome.mode, Some(mark));
@@ -69,8 +69,8 @@ async fn marked_outcome_is_refused_unless_its_very_mark_is_taken() {
 
 #[tokio::test]
 async fn mark_cut_out_of_a_commitment_leaves_a_signature_of_nobody() {
-    let server = marked(Weakness::Debug).await;
-    let client = server.client().taking_marked(Weakness::Debug);
+    let server = marked(InsecureMode::Debug).await;
+    let client = server.client().allow_insecure(InsecureMode::Debug);
     let engine = server.engine.identity();
     let mut view = client.commit(&owner(), &new_lock()).await.unwrap().commitment;
     let marked = CommitmentError::Marked(Marked::DebugMode);
@@ -88,8 +88,8 @@ async fn mark_cut_out_of_a_commitment_leaves_a_signature_of_nobody() {
 
 #[tokio::test]
 async fn mark_cut_out_of_an_outcome_leaves_a_signature_of_nobody() {
-    let server = marked(Weakness::Emulated).await;
-    let client = server.client().taking_marked(Weakness::Emulated);
+    let server = marked(InsecureMode::Emulated).await;
+    let client = server.client().allow_insecure(InsecureMode::Emulated);
     let engine = server.engine.identity();
     let mut ended = client.cancel_lock(cancel(&client, engine).await).await.unwrap();
     let receipt = check::receipt(&engine, &ended.receipt).unwrap();
@@ -106,7 +106,7 @@ async fn mark_cut_out_of_an_outcome_leaves_a_signature_of_nobody() {
 #[tokio::test]
 async fn promise_that_binds_is_taken_whatever_mark_is_taken_too() {
     let server = Server::http(honest).await;
-    let client = server.client().taking_marked(Weakness::Debug);
+    let client = server.client().allow_insecure(InsecureMode::Debug);
     let committed = client.commit(&owner(), &new_lock()).await.unwrap();
     assert_eq!(committed.commitment.ccm_attestation.mode, None);
     assert!(check::promise(&server.engine.identity(), &committed.commitment).is_ok());

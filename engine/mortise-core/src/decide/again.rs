@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use mortise_format::command::{Command, SignedIntent};
 use mortise_format::eip712::Request;
-use mortise_format::event::{Authority, Event, GrantedLock, RequestMark};
+use mortise_format::event::{Authority, Event, GrantedLock, RequestKey};
 
 /// The command that an event answers; `None` for what time, a boot or a snapshot brought, and for
 /// an event that no command can have had as its answer.
@@ -52,7 +52,7 @@ pub fn command_of(event: &Event) -> Option<Command> {
     }
 }
 
-fn request_of(mark: &RequestMark) -> Request {
+fn request_of(mark: &RequestKey) -> Request {
     Request { id: mark.id, valid_until: mark.valid_until }
 }
 

@@ -8,7 +8,7 @@ use crate::state::locks::Lock;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use mortise_format::U256;
-use mortise_format::event::{Event, RequestMark};
+use mortise_format::event::{Event, RequestKey};
 use mortise_format::ids::{Address, LockId, Signature};
 use mortise_format::lock::LockTerms;
 use mortise_format::reject::{Party, Reject};
@@ -27,7 +27,7 @@ pub(super) fn decide_release(
     now: Now,
     lock_id: LockId,
     signature: Signature,
-    mark: &RequestMark,
+    mark: &RequestKey,
 ) -> Result<Event, Reject> {
     check_validity(now, mark.valid_until)?;
     let lock = state.lock(&lock_id).ok_or(Reject::LockNotFound)?;

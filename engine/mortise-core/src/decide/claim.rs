@@ -5,7 +5,7 @@ use crate::state::State;
 use crate::state::locks::Lock;
 use alloc::boxed::Box;
 use mortise_format::eip712::Claim;
-use mortise_format::event::{Event, RequestMark};
+use mortise_format::event::{Event, RequestKey};
 use mortise_format::ids::{LockId, Signature};
 use mortise_format::lock::{LockTerms, Status};
 use mortise_format::reject::{Field, Reject};
@@ -27,7 +27,7 @@ pub(super) fn decide_claim(
     now: Now,
     claim: &Claim,
     signature: Signature,
-    mark: &RequestMark,
+    mark: &RequestKey,
 ) -> Result<Event, Reject> {
     check_validity(now, mark.valid_until)?;
     let lock = state.lock(&claim.lock_id).ok_or(Reject::LockNotFound)?;
@@ -66,7 +66,7 @@ pub(super) fn decide_extend(
     lock_id: LockId,
     new_expires: u64,
     signature: Signature,
-    mark: &RequestMark,
+    mark: &RequestKey,
 ) -> Result<Event, Reject> {
     check_validity(now, mark.valid_until)?;
     let lock = state.lock(&lock_id).ok_or(Reject::LockNotFound)?;

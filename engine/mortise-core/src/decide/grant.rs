@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use mortise_format::U256;
 use mortise_format::asset::Asset;
 use mortise_format::eip712::Request;
-use mortise_format::event::{Authority, Event, GrantedLock, RequestMark};
+use mortise_format::event::{Authority, Event, GrantedLock, RequestKey};
 use mortise_format::fact::Withdrawal;
 use mortise_format::ids::{Address, Bytes32, RequestId};
 use mortise_format::lock::{Custody, LegTerms, LockTerms};
@@ -22,14 +22,14 @@ pub(super) fn decide(
     now: Now,
     locks: &[AdmittedLock],
     batch: Bytes32,
-    marks: &Arc<[RequestMark]>,
+    marks: &Arc<[RequestKey]>,
 ) -> Result<Event, Reject> {
-    let mut earlier = Earlier::default();
+    let mut reserved = BatchReservations::default();
     let mut granted = Vec::with_capacity(locks.len());
     for (i, lock) in locks.iter().enumerate() {
-        granted.push(decide_one(state, now, lock, &earlier)?);
+        granted.push(decide_one(state, now, lock, &reserved)?);
         if i + 1 < locks.len() {
-            earlier.add(&lock.terms);
+            reserved.add(&lock.terms);
         }
     }
     Ok(Event::LocksGranted { locks: granted, batch, marks: Arc::clone(marks) })
@@ -39,7 +39,7 @@ fn decide_one(
     state: &State,
     now: Now,
     lock: &AdmittedLock,
-    earlier: &Earlier,
+    reserved: &BatchReservations,
 ) -> Result<GrantedLock, Reject> {
     let terms = &lock.terms;
     if let Some(request) = request_of(&lock.authority) {
@@ -47,11 +47,11 @@ fn decide_one(
     }
     let times = check_times(state, now, terms, lock.authority)?;
     let custody = custody_of(state, terms)?;
-    let case = Case::new(state, now, terms, earlier);
-    case.check_nonce()?;
-    case.check_owner(lock.authority)?;
+    let grant = GrantContext::new(state, now, terms, reserved);
+    grant.check_nonce()?;
+    grant.check_owner(lock.authority)?;
     for leg in &terms.legs {
-        case.check_leg(leg, times.settle_by)?;
+        grant.check_leg(leg, times.settle_by)?;
     }
     Ok(GrantedLock {
         lock_id: lock.lock_id,
@@ -68,17 +68,17 @@ fn decide_one(
 pub(super) fn failed_checks(state: &State, now: Now, terms: &LockTerms) -> Vec<Reject> {
     let request = Request { id: RequestId::ZERO, valid_until: now.s };
     let authority = Authority::Intent(request);
-    let earlier = Earlier::default();
+    let reserved = BatchReservations::default();
     let times = check_times(state, now, terms, authority);
     let settle_by = times.as_ref().map_or(terms.expires, |times| times.settle_by);
-    let case = Case::new(state, now, terms, &earlier);
+    let grant = GrantContext::new(state, now, terms, &reserved);
     let checks = [
         times.map(|_| ()),
         custody_of(state, terms).map(|_| ()),
-        case.check_nonce(),
-        case.check_owner(authority),
+        grant.check_nonce(),
+        grant.check_owner(authority),
     ];
-    let legs = terms.legs.iter().map(|leg| case.check_leg(leg, settle_by));
+    let legs = terms.legs.iter().map(|leg| grant.check_leg(leg, settle_by));
     checks.into_iter().chain(legs).filter_map(Result::err).collect()
 }
 
@@ -95,20 +95,20 @@ pub fn check_draft(state: &State, now_ms: u64, terms: &LockTerms) -> Result<(), 
     }
     let times = check_times(state, now, terms, Authority::Approval)?;
     custody_of(state, terms)?;
-    let earlier = Earlier::default();
-    let case = Case::new(state, now, terms, &earlier);
-    case.check_owner(Authority::Approval)?;
-    terms.legs.iter().try_for_each(|leg| case.check_leg(leg, times.settle_by))
+    let reserved = BatchReservations::default();
+    let grant = GrantContext::new(state, now, terms, &reserved);
+    grant.check_owner(Authority::Approval)?;
+    terms.legs.iter().try_for_each(|leg| grant.check_leg(leg, times.settle_by))
 }
 
 /// What the locks before this one in the same batch already take.
 #[derive(Debug, Default)]
-struct Earlier {
+struct BatchReservations {
     nonces: Vec<(Address, u64)>,
     amounts: Vec<(Address, LegTerms)>,
 }
 
-impl Earlier {
+impl BatchReservations {
     fn add(&mut self, terms: &LockTerms) {
         self.nonces.push((terms.owner, terms.nonce));
         self.amounts.extend(terms.legs.iter().map(|leg| (terms.owner, *leg)));
@@ -193,23 +193,28 @@ fn custody_of(state: &State, terms: &LockTerms) -> Result<Custody, Reject> {
 }
 
 /// One lock before the checks that look at its owner, who is looked up once.
-struct Case<'a> {
+struct GrantContext<'a> {
     state: &'a State,
     now: Now,
     terms: &'a LockTerms,
     owner: Option<&'a Principal>,
-    earlier: &'a Earlier,
+    reserved: &'a BatchReservations,
 }
 
-impl<'a> Case<'a> {
-    fn new(state: &'a State, now: Now, terms: &'a LockTerms, earlier: &'a Earlier) -> Self {
-        Self { state, now, terms, owner: state.principal(&terms.owner), earlier }
+impl<'a> GrantContext<'a> {
+    fn new(
+        state: &'a State,
+        now: Now,
+        terms: &'a LockTerms,
+        reserved: &'a BatchReservations,
+    ) -> Self {
+        Self { state, now, terms, owner: state.principal(&terms.owner), reserved }
     }
 
     fn check_nonce(&self) -> Result<(), Reject> {
         let mut nonces = self.owner.map(|p| p.nonces).unwrap_or_default();
         // Taking a nonce can move the window past another one of the same batch.
-        self.earlier.nonces_of(&self.terms.owner).for_each(|nonce| nonces.take(nonce));
+        self.reserved.nonces_of(&self.terms.owner).for_each(|nonce| nonces.take(nonce));
         match nonces.is_free(self.terms.nonce) {
             true => Ok(()),
             false => Err(Reject::NonceUsed),
@@ -218,7 +223,7 @@ impl<'a> Case<'a> {
 
     fn check_owner(&self, authority: Authority) -> Result<(), Reject> {
         let open = self.owner.map_or(0, |p| p.open_count);
-        let before = self.earlier.locks_of(&self.terms.owner);
+        let before = self.reserved.locks_of(&self.terms.owner);
         let open = open.saturating_add(before);
         let max = self.state.policy().concurrent_max;
         if open >= max {
@@ -233,7 +238,7 @@ impl<'a> Case<'a> {
 
     /// Limits in the asset's own units (INV-13), then what is free (INV-01, 02, 04).
     fn check_leg(&self, leg: &LegTerms, settle_by: u64) -> Result<(), Reject> {
-        let Self { state, now, terms, earlier, .. } = *self;
+        let Self { state, now, terms, reserved, .. } = *self;
         let limits = state.policy().limits(&leg.asset);
         if leg.amount > limits.single_max {
             return Err(Reject::Limit(Limit::Single, limits.single_max));
@@ -245,7 +250,7 @@ impl<'a> Case<'a> {
         };
         check_facts(state, now, account, &leg.asset, settle_by)?;
         let balance = state.balance_of(account, &leg.asset);
-        let mine = earlier.sum(|owner, asset| *owner == terms.owner && *asset == leg.asset);
+        let mine = reserved.sum(|owner, asset| *owner == terms.owner && *asset == leg.asset);
         let available = balance.available.saturating_sub(mine);
         if leg.amount > available {
             let taken = balance.total.saturating_sub(available);
@@ -258,7 +263,7 @@ impl<'a> Case<'a> {
         }
         let promised = balance.held.checked_add(balance.claimed).unwrap_or(U256::MAX);
         check_limit(promised, mine, leg.amount, limits.account_max, Limit::Account)?;
-        let others = earlier.sum(|_, asset| *asset == leg.asset);
+        let others = reserved.sum(|_, asset| *asset == leg.asset);
         let total = state.promised_by(account, &leg.asset);
         check_limit(total, others, leg.amount, limits.asset_max, Limit::Asset)
     }
@@ -266,12 +271,12 @@ impl<'a> Case<'a> {
 
 fn check_limit(
     promised: U256,
-    earlier: U256,
+    reserved: U256,
     amount: U256,
     max: U256,
     which: Limit,
 ) -> Result<(), Reject> {
-    let sum = promised.checked_add(earlier).and_then(|sum| sum.checked_add(amount));
+    let sum = promised.checked_add(reserved).and_then(|sum| sum.checked_add(amount));
     match sum {
         Some(sum) if sum <= max => Ok(()),
         _ => Err(Reject::Limit(which, max)),

@@ -5,13 +5,16 @@
 
 use super::{Now, check_validity, is_quorum};
 use crate::state::State;
-use mortise_format::event::{Event, Position};
+use mortise_format::event::{Event, LogPosition};
 use mortise_format::ids::{Address, Signature};
 use mortise_format::images::ImageApproval;
 use mortise_format::reject::{Field, Reject};
 
 /// Where the same approval was taken before, if it is the one in force.
-pub(super) fn recall(state: &State, approval: &ImageApproval) -> Result<Option<Position>, Reject> {
+pub(super) fn recall(
+    state: &State,
+    approval: &ImageApproval,
+) -> Result<Option<LogPosition>, Reject> {
     let in_force = state.approved_images().filter(|a| a.approval.serial == approval.serial);
     let Some(in_force) = in_force else { return Ok(None) };
     match differing_field(&in_force.approval, approval) {

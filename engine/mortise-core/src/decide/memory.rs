@@ -1,12 +1,12 @@
 //! Idempotency: answered requests are answered again, refusals included (INV-07).
 
-use super::{Decision, Now, command_in, images, marks_of, reading};
+use super::{Decision, Now, command_in, images, reading, request_keys_of};
 use crate::admit::{Admitted, Inner, Kind};
 use crate::state::State;
 use crate::state::principals::Principal;
 use alloc::boxed::Box;
 use mortise_format::U256;
-use mortise_format::event::{Content, Event, Position, RequestMark};
+use mortise_format::event::{Content, Event, LogPosition, RequestKey};
 use mortise_format::lock::Status;
 use mortise_format::reject::{Field, Limit, Reject};
 
@@ -15,7 +15,7 @@ pub(super) fn recall(
     state: &State,
     now: Now,
     admitted: &Admitted,
-) -> Result<Option<Position>, Reject> {
+) -> Result<Option<LogPosition>, Reject> {
     match &admitted.0 {
         Inner::Grant { locks, marks, .. } if marks.is_empty() => {
             // An approval carries no request: the same lock and signature is the same request.
@@ -52,9 +52,9 @@ pub(super) fn recall(
 fn recall_marks(
     state: &State,
     now: Now,
-    marks: &[RequestMark],
+    marks: &[RequestKey],
     kind: Kind,
-) -> Result<Option<Position>, Reject> {
+) -> Result<Option<LogPosition>, Reject> {
     let Some((first, rest)) = marks.split_first() else { return Ok(None) };
     let answered = recall_one(state, now, first, kind)?;
     for mark in rest {
@@ -70,9 +70,9 @@ fn recall_marks(
 fn recall_one(
     state: &State,
     now: Now,
-    mark: &RequestMark,
+    mark: &RequestKey,
     kind: Kind,
-) -> Result<Option<Position>, Reject> {
+) -> Result<Option<LogPosition>, Reject> {
     let found = state.requests().find(&mark.principal, &mark.id);
     let Some(found) = found.filter(|r| r.valid_until >= now.s) else { return Ok(None) };
     if found.content.digest == mark.content.digest {
@@ -92,7 +92,7 @@ fn differing_field(old: &Content, new: &Content, kind: Kind) -> Field {
 /// here, so that strangers cannot fill the log with refusals.
 pub(super) fn refuse(state: &State, now: Now, admitted: &Admitted, reject: Reject) -> Decision {
     let plain = Decision::Refuse(reject);
-    let [mark] = marks_of(&admitted.0) else { return plain };
+    let [mark] = request_keys_of(&admitted.0) else { return plain };
     let lock = admitted.lock_id().and_then(|id| state.lock(&id));
     let is_party =
         lock.is_some_and(|l| l.terms.has_party(&mark.principal) && l.status != Status::Settled);

@@ -25,7 +25,7 @@ use crate::state::State;
 use alloc::vec::Vec;
 use mortise_format::command::{Command, SignedIntent};
 use mortise_format::eip712::Request;
-use mortise_format::event::{Authority, Event, Position, RequestMark};
+use mortise_format::event::{Authority, Event, LogPosition, RequestKey};
 use mortise_format::ids::Address;
 use mortise_format::limits::REQUEST_VALID_MS_MAX;
 use mortise_format::lock::LockTerms;
@@ -37,7 +37,7 @@ pub enum Decision {
     /// It happened: apply this event and log it.
     Event(Event),
     /// It was answered before: the answer stands at this position in the log.
-    Repeat(Position),
+    Repeat(LogPosition),
     /// It is refused, and nothing is logged.
     Refuse(Reject),
 }
@@ -172,7 +172,7 @@ fn command_in(inner: &Inner) -> Option<Command> {
 }
 
 /// The marks of a command, the first of which names the request as a whole.
-pub(crate) fn marks_of(inner: &Inner) -> &[RequestMark] {
+pub(crate) fn request_keys_of(inner: &Inner) -> &[RequestKey] {
     match inner {
         Inner::Grant { marks, .. } => marks,
         Inner::Claim { mark, .. } | Inner::Release { mark, .. } | Inner::Extend { mark, .. } => {

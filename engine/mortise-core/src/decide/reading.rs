@@ -6,14 +6,14 @@
 use super::{Now, check_validity, is_quorum};
 use crate::state::State;
 use mortise_format::U256;
-use mortise_format::event::{Event, Position};
+use mortise_format::event::{Event, LogPosition};
 use mortise_format::ids::{Address, Signature};
 use mortise_format::limits::READING_GRANTS_MAX;
 use mortise_format::reading::ReadingGrant;
 use mortise_format::reject::{Field, Limit, Reject};
 
 /// Where the same right was granted before, if it was.
-pub(super) fn recall(state: &State, grant: &ReadingGrant) -> Result<Option<Position>, Reject> {
+pub(super) fn recall(state: &State, grant: &ReadingGrant) -> Result<Option<LogPosition>, Reject> {
     let granted = state.readings().iter().find(|r| r.grant.request.id == grant.request.id);
     let Some(granted) = granted else { return Ok(None) };
     match differing_field(&granted.grant, grant) {

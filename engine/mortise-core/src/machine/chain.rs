@@ -11,7 +11,7 @@
 //! frame.
 
 use super::{EpochRecord, FollowError, Head};
-use crate::body::{ClearBody, Statement};
+use crate::body::{ClearBody, FrameStatement};
 use crate::history::Frontier;
 use crate::signature::recover;
 use alloc::collections::VecDeque;
@@ -28,7 +28,7 @@ pub struct Chain {
     pub(super) history: Frontier,
     pub(super) epochs: Vec<EpochRecord>,
     /// Statements about frames that no later frame carries yet, in order.
-    pub(super) uncarried: VecDeque<Statement>,
+    pub(super) uncarried: VecDeque<FrameStatement>,
 }
 
 impl Chain {
@@ -45,7 +45,7 @@ impl Chain {
         head: Head,
         history: Frontier,
         epochs: Vec<EpochRecord>,
-        uncarried: Vec<Statement>,
+        uncarried: Vec<FrameStatement>,
     ) -> Self {
         Self { engine_id, head, history, epochs, uncarried: uncarried.into() }
     }
@@ -71,12 +71,12 @@ impl Chain {
     }
 
     /// Statements about frames that no later frame carries yet, in order.
-    pub fn uncarried(&self) -> impl ExactSizeIterator<Item = &Statement> {
+    pub fn uncarried(&self) -> impl ExactSizeIterator<Item = &FrameStatement> {
         self.uncarried.iter()
     }
 
     /// The statement about a frame that no later frame carries yet.
-    pub fn uncarried_about(&self, seq: u64) -> Option<&Statement> {
+    pub fn uncarried_about(&self, seq: u64) -> Option<&FrameStatement> {
         let first = self.uncarried.front()?.statement.seq;
         let at = usize::try_from(seq.checked_sub(first)?).ok()?;
         self.uncarried.get(at)
@@ -117,11 +117,11 @@ impl Chain {
     pub fn check_statements(&self, clear: &ClearBody, engine: &Address) -> Result<(), FollowError> {
         let mut expected = self.uncarried.iter();
         for carried in &clear.statements {
-            let seq = carried.stated.statement.seq;
-            if expected.next() != Some(&carried.stated) {
+            let seq = carried.statement.seq;
+            if !expected.next().is_some_and(|stated| carried.carries(stated)) {
                 return Err(FollowError::Statement { seq });
             }
-            let signer = recover(&carried.stated.statement.digest(), &carried.signature);
+            let signer = recover(&carried.statement.digest(), &carried.signature);
             if signer != Ok(*engine) {
                 return Err(FollowError::StatementSignature { seq });
             }
@@ -132,9 +132,9 @@ impl Chain {
     /// Appends a frame whose place was checked, and states what is now so.
     ///
     /// What the frame carries is no longer to be carried, and neither is what it overtook.
-    pub fn advance(&mut self, frame: &Frame, clear: &ClearBody) -> Statement {
+    pub fn advance(&mut self, frame: &Frame, clear: &ClearBody) -> FrameStatement {
         let header = frame.header();
-        let carried = clear.statements.iter().map(|carried| carried.stated.statement.seq);
+        let carried = clear.statements.iter().map(|carried| carried.statement.seq);
         if let Some(newest) = carried.filter(|seq| self.uncarried_about(*seq).is_some()).max() {
             let overtaken = self.uncarried.iter().take_while(|s| s.statement.seq <= newest).count();
             self.uncarried.drain(..overtaken);
@@ -160,7 +160,7 @@ impl Chain {
             history_size: self.history.size(),
             policy_hash: header.policy_hash,
         };
-        let stated = Statement { statement, history_path: self.history.newest_path() };
+        let stated = FrameStatement { statement, history_path: self.history.newest_path() };
         self.uncarried.push_back(stated.clone());
         stated
     }

@@ -3,12 +3,12 @@
 use super::Machine;
 use super::opened::{OpenedFrame, Opener, read_clear};
 use crate::apply::Corruption;
-use crate::body::{ClearBody, SealedBody, Statement};
+use crate::body::{ClearBody, FrameStatement, SealedBody};
 use crate::keys::EpochKeys;
 use crate::seal::SealError;
 use crate::state::{DueLocks, State};
 use mortise_format::codec::CodecError;
-use mortise_format::event::{Event, Position};
+use mortise_format::event::{Event, LogPosition};
 use mortise_format::frame::{Frame, FrameHeader};
 use mortise_format::ids::{Address, PolicyHash, Root};
 
@@ -110,7 +110,7 @@ impl Machine {
         frame: &Frame,
         keys: &EpochKeys,
         engine: &Address,
-    ) -> Result<(Statement, ClearBody, SealedBody), FollowError> {
+    ) -> Result<(FrameStatement, ClearBody, SealedBody), FollowError> {
         self.check_place(frame)?;
         let opened = OpenedFrame::open(frame, Opener::Engine(keys))?;
         let clear = read_clear(frame)?;
@@ -134,7 +134,7 @@ impl Machine {
         opened: &OpenedFrame,
     ) -> Result<(), FollowError> {
         for (index, event) in (0..).zip(opened.events()) {
-            let at = Position { seq: header.seq, index };
+            let at = LogPosition { seq: header.seq, index };
             self.state
                 .apply(at, event)
                 .map_err(|corruption| FollowError::Corruption { index, corruption })?;
@@ -157,11 +157,11 @@ impl Machine {
         clear: &ClearBody,
         opened: &OpenedFrame,
         reviewer: &mut impl Reviewer,
-    ) -> Result<Statement, FollowError> {
+    ) -> Result<FrameStatement, FollowError> {
         let header = frame.header();
         for (index, event) in (0..).zip(opened.events()) {
             reviewer.before(&self.state, index, event);
-            let at = Position { seq: header.seq, index };
+            let at = LogPosition { seq: header.seq, index };
             self.state
                 .apply(at, event)
                 .map_err(|corruption| FollowError::Corruption { index, corruption })?;

@@ -3,14 +3,14 @@
 use super::Machine;
 use crate::admit::Admitted;
 use crate::apply::Corruption;
-use crate::body::{ClearBody, SealedBody, Statement};
+use crate::body::{ClearBody, FrameStatement, SealedBody};
 use crate::decide::{Decision, decide};
 use crate::event_tree;
 use crate::keys::{EpochKeys, event_salt};
 use crate::seal::{self, SealError};
 use alloc::vec::Vec;
 use mortise_format::codec;
-use mortise_format::event::{Event, Position};
+use mortise_format::event::{Event, LogPosition};
 use mortise_format::frame::{FRAME_VERSION, Frame, FrameHeader, FrameKind};
 use mortise_format::ids::Root;
 use mortise_format::limits::{FRAME_BYTES_TARGET, FRAME_EVENTS_MAX, FRAME_EXPIRIES_MAX};
@@ -31,9 +31,9 @@ pub struct OpenFrame {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Executed {
     /// It is this event of the open frame.
-    Logged(Position, Event),
+    Logged(LogPosition, Event),
     /// It was answered before, at this position.
-    Repeated(Position),
+    Repeated(LogPosition),
     /// It was refused and nothing is logged.
     Refused(Reject),
 }
@@ -166,9 +166,9 @@ impl Machine {
     ///
     /// # Errors
     /// A [`Corruption`] when it does not fit.
-    pub fn log(&mut self, frame: &mut OpenFrame, event: &Event) -> Result<Position, Corruption> {
+    pub fn log(&mut self, frame: &mut OpenFrame, event: &Event) -> Result<LogPosition, Corruption> {
         let index = u32::try_from(frame.body.count()).map_err(|_| Corruption::Amount)?;
-        let at = Position { seq: frame.seq, index };
+        let at = LogPosition { seq: frame.seq, index };
         self.state.apply(at, event)?;
         frame.body.push(event);
         Ok(at)
@@ -185,7 +185,7 @@ impl Machine {
         mut frame: OpenFrame,
         keys: &EpochKeys,
         clear: &ClearBody,
-    ) -> Result<(Frame, Statement, SealedBody), CloseError> {
+    ) -> Result<(Frame, FrameStatement, SealedBody), CloseError> {
         self.update_tree();
         frame.body.close();
         let header = FrameHeader {

@@ -16,24 +16,24 @@
 
 mod chain;
 mod follow;
-mod image;
 mod live;
 mod opened;
 mod recent;
+mod snapshot;
 
 pub use chain::Chain;
 pub use follow::{FollowError, Reviewer};
-pub use image::{ImageError, MachineImage};
 pub use live::{CloseError, Executed, OpenFrame, event_leaves};
 pub use opened::{OpenedFrame, Opener, read_clear};
 pub use recent::{ProvenLeaf, RecentRoots, RootNotKept};
+pub use snapshot::{MachineSnapshot, SnapshotError};
 
-use crate::body::{BootRecord, ClearBody, Statement};
+use crate::body::{BootRecord, ClearBody, FrameStatement};
 use crate::history::Frontier;
 use crate::history::archive::Archive;
 use crate::keys::{LogKeys, Secret};
 use crate::state::{Leaf, State};
-use crate::tree::{Position as TreePosition, StateTree, ValueHash};
+use crate::tree::{StateTree, TreeKey, ValueHash};
 use alloc::vec::Vec;
 use mortise_format::frame::Frame;
 use mortise_format::ids::{EngineId, FrameDigest, Root};
@@ -132,7 +132,7 @@ impl Machine {
     }
 
     /// Statements about frames that no later frame carries yet, in order.
-    pub fn uncarried(&self) -> impl Iterator<Item = &Statement> {
+    pub fn uncarried(&self) -> impl Iterator<Item = &FrameStatement> {
         self.chain.uncarried.iter()
     }
 
@@ -150,12 +150,12 @@ impl Machine {
     }
 
     /// Appends a frame to history and head, and states what is now so.
-    fn advance(&mut self, frame: &Frame, clear: &ClearBody) -> Statement {
+    fn advance(&mut self, frame: &Frame, clear: &ClearBody) -> FrameStatement {
         self.archive.append(frame.leaf().history_leaf());
         self.chain.advance(frame, clear)
     }
 }
 
-fn change((position, value): Leaf) -> (TreePosition, Option<ValueHash>) {
-    (TreePosition(position), value.map(ValueHash))
+fn change((position, value): Leaf) -> (TreeKey, Option<ValueHash>) {
+    (TreeKey(position), value.map(ValueHash))
 }

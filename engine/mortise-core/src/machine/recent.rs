@@ -15,7 +15,7 @@
 
 use super::Machine;
 use crate::state::Before;
-use crate::tree::{Position, StateProof};
+use crate::tree::{StateProof, TreeKey};
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use mortise_format::entry::{LeafKey, LeafValue};
@@ -104,7 +104,7 @@ impl Machine {
         proven.filter(|_| (window.oldest..window.newest).contains(&seq)).ok_or(window)
     }
 
-    fn prove_before(&self, key: &LeafKey, position: &Position, seq: u64) -> Option<ProvenLeaf> {
+    fn prove_before(&self, key: &LeafKey, position: &TreeKey, seq: u64) -> Option<ProvenLeaf> {
         let (root, changed) = self.recent.since(seq)?;
         let sheet: Vec<_> = self.state().turned_back(changed).into_iter().collect();
         let (found, proof) = self.tree().prove_over(&sheet, position);

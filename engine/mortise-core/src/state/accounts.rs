@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use bincode::{Decode, Encode};
 use mortise_format::U256;
 use mortise_format::asset::Asset;
-use mortise_format::event::Position;
+use mortise_format::event::LogPosition;
 use mortise_format::fact::{BalanceFact, Withdrawal};
 use mortise_format::ids::{Address, Bytes32};
 
@@ -44,7 +44,7 @@ pub struct RecordedFact {
     /// Status of the withdrawal.
     pub withdrawal: Withdrawal,
     /// Where the fact stands in the log.
-    pub at: Position,
+    pub at: LogPosition,
 }
 
 impl RecordedFact {

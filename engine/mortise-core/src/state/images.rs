@@ -9,7 +9,7 @@ use super::leaves::Before;
 use crate::apply::Corruption;
 use bincode::{Decode, Encode};
 use mortise_format::entry::{LeafKey, LeafValue};
-use mortise_format::event::Position;
+use mortise_format::event::LogPosition;
 use mortise_format::ids::Measurement;
 use mortise_format::images::{ImageApproval, Version};
 
@@ -19,7 +19,7 @@ pub struct ApprovedImages {
     /// What the operators signed.
     pub approval: ImageApproval,
     /// Its event.
-    pub at: Position,
+    pub at: LogPosition,
 }
 
 /// What of the state says which code may boot.
@@ -198,7 +198,7 @@ mod tests {
 
     fn apply(state: &mut State, seq: u64, approval: ImageApproval) -> Result<(), Corruption> {
         let event = Event::ImagesApproved { approval, signatures: Vec::new() };
-        state.apply(Position { seq, index: 1 }, &event)
+        state.apply(LogPosition { seq, index: 1 }, &event)
     }
 
     #[test]
@@ -243,7 +243,7 @@ mod tests {
         for (text, running) in [("0.10.0", NEW), ("0.9.10", OLD), ("next", Version::default())] {
             let (version, previous) = (text.to_string(), Default::default());
             let event = Event::EpochStarted { epoch: 1, version, previous };
-            state.apply(Position { seq: 1, index: 0 }, &event).unwrap();
+            state.apply(LogPosition { seq: 1, index: 0 }, &event).unwrap();
             assert_eq!(state.running_version(), running);
         }
     }

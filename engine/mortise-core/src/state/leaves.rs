@@ -20,7 +20,7 @@ use mortise_format::codec;
 use mortise_format::domains;
 use mortise_format::entry::{LeafKey, LeafValue, position_key};
 use mortise_format::ids::{EngineId, LockId};
-use mortise_format::merkle::{Position, ValueHash};
+use mortise_format::merkle::{TreeKey, ValueHash};
 
 /// A changed leaf: position, and value hash or removal.
 pub type Leaf = ([u8; 32], Option<[u8; 32]>);
@@ -185,7 +185,7 @@ impl State {
     pub(crate) fn turned_back<'a>(
         &self,
         before: impl Iterator<Item = &'a Before>,
-    ) -> BTreeMap<Position, Option<ValueHash>> {
+    ) -> BTreeMap<TreeKey, Option<ValueHash>> {
         let (mut turned, mut bytes) = (BTreeMap::new(), Vec::with_capacity(320));
         for Before { key, held } in before {
             let position = key.position_under(&self.dirty.position_key);

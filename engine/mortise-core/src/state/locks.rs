@@ -8,7 +8,7 @@ use bincode::error::{DecodeError, EncodeError};
 use bincode::{Decode, Encode};
 use core::ops::{Deref, DerefMut};
 use mortise_format::U256;
-use mortise_format::event::Position;
+use mortise_format::event::LogPosition;
 use mortise_format::ids::{LockId, Signature};
 use mortise_format::lock::{Custody, LegTerms, LockTerms, Status};
 use smallvec::SmallVec;
@@ -97,9 +97,9 @@ pub struct Lock {
     /// Engine time at which the status became final, seconds; zero before.
     pub ended_at: u64,
     /// Where the grant stands in the log.
-    pub granted_at: Position,
+    pub granted_at: LogPosition,
     /// Where the last change stands in the log.
-    pub changed_at: Position,
+    pub changed_at: LogPosition,
     /// The owner's signature.
     pub signature: Signature,
     /// True when the owner signed the existing client's approval.

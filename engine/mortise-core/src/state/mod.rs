@@ -8,12 +8,12 @@
 //! (INV-01, 02); `check` recomputes them from scratch.
 
 pub mod accounts;
-mod ahead;
 mod check;
 mod chunks;
 mod images;
 mod leaves;
 pub mod locks;
+mod prefetch;
 pub mod principals;
 mod readings;
 pub mod requests;
@@ -23,13 +23,13 @@ mod snapshot;
 mod timers;
 mod view;
 
-pub use ahead::AHEAD;
 pub use check::Inconsistency;
 pub use images::{ApprovedImages, ImageRefusal};
 pub use leaves::{Before, Leaf, value_hash};
 pub use mortise_format::entry::{LeafKey, LeafValue};
+pub use prefetch::PREFETCH_BATCH;
 pub use readings::GrantedReading;
-pub use snapshot::StateImage;
+pub use snapshot::StateSnapshot;
 pub use view::{Balance, DueLocks};
 
 use crate::keys::Secret;
@@ -40,7 +40,7 @@ use images::Images;
 use leaves::Dirty;
 use locks::Lock;
 use mortise_format::asset::Asset;
-use mortise_format::event::Position;
+use mortise_format::event::LogPosition;
 use mortise_format::ids::{Address, EngineId, LockId, PolicyHash};
 use mortise_format::policy::Policy;
 use principals::{NO_SLOT, Principal};
@@ -56,7 +56,7 @@ pub struct State {
     policy: Policy,
     policy_hash: PolicyHash,
     pub(crate) time_ms: u64,
-    pub(crate) at: Position,
+    pub(crate) at: LogPosition,
     locks: Slab<Lock>,
     lock_index: SlotIndex,
     pub(crate) accounts: Chunks<Account>,
@@ -85,7 +85,7 @@ impl State {
             policy,
             policy_hash,
             time_ms: 0,
-            at: Position::default(),
+            at: LogPosition::default(),
             locks: Slab::default(),
             lock_index: slot_index(),
             accounts: Chunks::default(),

@@ -7,7 +7,7 @@
 use super::State;
 use crate::apply::Corruption;
 use bincode::{Decode, Encode};
-use mortise_format::event::Position;
+use mortise_format::event::LogPosition;
 use mortise_format::ids::Bytes32;
 use mortise_format::limits::READING_GRANTS_MAX;
 use mortise_format::reading::ReadingGrant;
@@ -18,7 +18,7 @@ pub struct GrantedReading {
     /// The right.
     pub grant: ReadingGrant,
     /// Its event.
-    pub at: Position,
+    pub at: LogPosition,
 }
 
 impl State {

@@ -5,7 +5,7 @@ use super::slot_index::{KeyHash, SlotIndex};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use bincode::{Decode, Encode};
-use mortise_format::event::{Content, Position, RequestMark};
+use mortise_format::event::{Content, LogPosition, RequestKey};
 use mortise_format::ids::{Address, RequestId};
 
 /// Where the answer to a request stands.
@@ -16,7 +16,7 @@ pub struct Remembered {
     /// Forgotten after this time, seconds.
     pub valid_until: u64,
     /// The event that answered.
-    pub at: Position,
+    pub at: LogPosition,
 }
 
 type Key = (Address, RequestId);
@@ -51,7 +51,7 @@ impl Requests {
 
     /// Where the answer to a request probably stands.
     pub(crate) fn guess(&self, principal: &Address, id: &RequestId) -> u32 {
-        super::ahead::guess(&self.by_key, &(*principal, *id))
+        super::prefetch::guess(&self.by_key, &(*principal, *id))
     }
 
     /// Reads the answer in a slot.
@@ -65,7 +65,7 @@ impl Requests {
     }
 
     /// Remembers an answer; returns the older one under the same id whose place it took.
-    pub(crate) fn insert(&mut self, mark: &RequestMark, at: Position) -> Option<Remembered> {
+    pub(crate) fn insert(&mut self, mark: &RequestKey, at: LogPosition) -> Option<Remembered> {
         let remembered = Remembered { content: mark.content, valid_until: mark.valid_until, at };
         self.put((mark.principal, mark.id), remembered)
     }

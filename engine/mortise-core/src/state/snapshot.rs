@@ -9,16 +9,16 @@ use super::{GrantedReading, State};
 use crate::keys::Secret;
 use alloc::vec::Vec;
 use bincode::{Decode, Encode};
-use mortise_format::event::Position;
+use mortise_format::event::LogPosition;
 use mortise_format::ids::{Address, EngineId, RequestId};
 use mortise_format::policy::Policy;
 
 /// Everything of a state but its indexes, which are rebuilt.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-pub struct StateImage {
+pub struct StateSnapshot {
     policy: Policy,
     time_ms: u64,
-    at: Position,
+    at: LogPosition,
     locks: Vec<Lock>,
     accounts: Vec<Account>,
     principals: Vec<Principal>,
@@ -30,7 +30,7 @@ pub struct StateImage {
 
 impl State {
     /// The image of the state. Slots and stamps in it are zeroed: they are indexes.
-    pub fn image(&self) -> StateImage {
+    pub fn image(&self) -> StateSnapshot {
         let mut locks: Vec<Lock> = self.locks().cloned().collect();
         for lock in &mut locks {
             (lock.owner_slot, lock.owner_index, lock.timer) = (0, 0, 0);
@@ -51,7 +51,7 @@ impl State {
         let requests = self.requests.to_sorted();
         let (policy, time_ms, at) = (self.policy.clone(), self.time_ms, self.at);
         let (readings, images) = (self.readings.clone(), self.images.clone());
-        StateImage {
+        StateSnapshot {
             policy,
             time_ms,
             at,
@@ -73,7 +73,7 @@ impl State {
         engine_id: EngineId,
         salt_key: Secret,
         map_seed: u64,
-        image: StateImage,
+        image: StateSnapshot,
     ) -> Option<Self> {
         let mut state = Self::new(engine_id, image.policy, salt_key, map_seed);
         (state.time_ms, state.at) = (image.time_ms, image.at);

@@ -15,15 +15,15 @@ use super::rehash;
 use super::state_tree::StateTree;
 use super::structure::{Edge, Kind, Ref, Structure, position_of};
 use alloc::vec::Vec;
-use mortise_format::merkle::{Position, Side, ValueHash};
+use mortise_format::merkle::{Side, TreeKey, ValueHash};
 
 /// A change: what a position holds from now on, `None` for nothing.
-pub(super) type Change = (Position, Option<ValueHash>);
+pub(super) type Change = (TreeKey, Option<ValueHash>);
 
 /// A position whose way up is dirty, and the change that it came with.
 #[derive(Clone, Copy)]
 pub(super) struct Key {
-    pub(super) position: Position,
+    pub(super) position: TreeKey,
     change: u32,
 }
 
@@ -94,7 +94,7 @@ struct Found {
 
 /// A leaf to add.
 struct Insert {
-    position: Position,
+    position: TreeKey,
     value: ValueHash,
     /// Where its way ended before the batch.
     from: From,
@@ -109,8 +109,8 @@ impl StateTree {
     /// hash per dirty node, however many keys share it; larger batches share more.
     ///
     /// ```
-    /// use mortise_core::tree::{Position, StateTree, ValueHash};
-    /// let (a, b) = (Position([1; 32]), Position([200; 32]));
+    /// use mortise_core::tree::{TreeKey, StateTree, ValueHash};
+    /// let (a, b) = (TreeKey([1; 32]), TreeKey([200; 32]));
     /// let mut tree = StateTree::new();
     /// tree.update(&[(b, Some(ValueHash([5; 32]))), (a, Some(ValueHash([6; 32])))]);
     /// let root = tree.root();
@@ -325,7 +325,7 @@ fn hang(items: &mut [Item], structure: &mut Structure, from: From, child: Ref) {
 fn write_leaf(
     structure: &mut Structure,
     end: &End,
-    position: &Position,
+    position: &TreeKey,
     value: Option<ValueHash>,
     found: &mut Found,
 ) -> Option<Side> {

@@ -37,6 +37,6 @@ mod tests;
 pub use mortise_format::merkle::state::{
     PROOF_SIBLINGS_MAX, ProofEnd, StateProof, StateProofError, leaf_hash, node_hash,
 };
-pub use mortise_format::merkle::{Position, ValueHash};
+pub use mortise_format::merkle::{TreeKey, ValueHash};
 pub use overlay::Changes;
 pub use state_tree::{Leaves, StateTree, StateTreeError};

@@ -15,10 +15,10 @@ use super::structure::{Kind, Ref, Structure, Twin, position_of, value_of};
 use alloc::vec::Vec;
 use mortise_format::Root;
 use mortise_format::merkle::state::{ProofEnd, StateProof};
-use mortise_format::merkle::{Position, Side, ValueHash};
+use mortise_format::merkle::{Side, TreeKey, ValueHash};
 
 /// What positions hold instead of what the tree holds: ascending, each once.
-pub type Changes = [(Position, Option<ValueHash>)];
+pub type Changes = [(TreeKey, Option<ValueHash>)];
 
 /// A subtree of the tree at hand.
 #[derive(Clone, Copy)]
@@ -33,7 +33,7 @@ enum Below<'a> {
 #[derive(Clone, Copy)]
 enum Sub {
     Empty,
-    Leaf(Position, ValueHash),
+    Leaf(TreeKey, ValueHash),
     Node(Hash),
 }
 
@@ -46,7 +46,7 @@ impl Sub {
         }
     }
 
-    fn of_change((position, value): (Position, Option<ValueHash>)) -> Self {
+    fn of_change((position, value): (TreeKey, Option<ValueHash>)) -> Self {
         value.map_or(Self::Empty, |value| Self::Leaf(position, value))
     }
 
@@ -69,8 +69,8 @@ impl StateTree {
     /// The root of the tree with `changes` over it, and a proof under it of what `position` holds.
     ///
     /// ```
-    /// use mortise_core::tree::{Position, StateTree, ValueHash};
-    /// let (a, b, old) = (Position([1; 32]), Position([200; 32]), ValueHash([5; 32]));
+    /// use mortise_core::tree::{TreeKey, StateTree, ValueHash};
+    /// let (a, b, old) = (TreeKey([1; 32]), TreeKey([200; 32]), ValueHash([5; 32]));
     /// let mut tree = StateTree::new();
     /// tree.update(&[(a, Some(old))]);
     /// let root = tree.root();
@@ -79,7 +79,7 @@ impl StateTree {
     /// assert_eq!(found, root);
     /// assert!(proof.verify_present(&root, &a, &old).is_ok());
     /// ```
-    pub fn prove_over(&self, changes: &Changes, position: &Position) -> (Root, StateProof) {
+    pub fn prove_over(&self, changes: &Changes, position: &TreeKey) -> (Root, StateProof) {
         let sheet = Sheet { structure: &self.structure };
         let whole = (sheet.below(self.structure.root), Some(self.root));
         let (mut own, mut changes, mut depth) = (whole, changes, 0);
@@ -105,7 +105,7 @@ impl StateTree {
 }
 
 /// The root to which a proof leads.
-fn climb(position: &Position, siblings: &[Hash], end: Hash) -> Hash {
+fn climb(position: &TreeKey, siblings: &[Hash], end: Hash) -> Hash {
     (0..=u8::MAX).zip(siblings).rev().fold(end, |hash, (depth, sibling)| {
         match position.side(depth) {
             Side::Left => node_hash(&hash, sibling),
@@ -213,7 +213,7 @@ impl<'a> Sheet<'a> {
     }
 
     /// The position of some leaf below a node: all share the bits above its depth.
-    fn any_position(&self, node: u32) -> Position {
+    fn any_position(&self, node: u32) -> TreeKey {
         let mut at = self.structure.links.at(node).children[0];
         loop {
             match self.below(at) {

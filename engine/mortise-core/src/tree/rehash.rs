@@ -6,7 +6,7 @@ use super::batch::{End, From, Item, NO_ITEM, TOUCH_GROUP, Walk, touch};
 use super::hash::{Block, EMPTY_HASH, Hash, LANES, Lanes};
 use super::structure::{Kind, Structure};
 use alloc::vec::Vec;
-use mortise_format::merkle::{Position, Side};
+use mortise_format::merkle::{Side, TreeKey};
 
 /// A hash on its way up past depths at which the other half is empty.
 #[derive(Clone, Copy)]
@@ -189,7 +189,7 @@ impl Rehash<'_> {
 }
 
 /// The children of a depth at which only the half of `position` holds something.
-pub(super) fn beside_nothing(position: &Position, depth: u8, hash: &Hash) -> Block {
+pub(super) fn beside_nothing(position: &TreeKey, depth: u8, hash: &Hash) -> Block {
     match position.side(depth) {
         Side::Left => Block::new(hash, &EMPTY_HASH),
         Side::Right => Block::new(&EMPTY_HASH, hash),

@@ -7,13 +7,13 @@ use super::structure::{Kind, Ref, Structure, position_of, value_of};
 use alloc::vec::Vec;
 use mortise_format::Root;
 use mortise_format::merkle::state::{ProofEnd, StateProof};
-use mortise_format::merkle::{Position, Side, ValueHash};
+use mortise_format::merkle::{Side, TreeKey, ValueHash};
 
 /// How many leaves of a bulk build are hashed together.
 const BULK_BATCH: usize = 4096;
 const _: () = assert!(BULK_BATCH >= LANES);
 
-/// An authenticated map from [`Position`] to [`ValueHash`]; see the [module](super).
+/// An authenticated map from [`TreeKey`] to [`ValueHash`]; see the [module](super).
 #[derive(Clone)]
 pub struct StateTree {
     pub(super) structure: Structure,
@@ -65,7 +65,7 @@ impl StateTree {
     /// # Errors
     /// `NotAscending` for two leaves out of order or at one position.
     pub fn from_sorted(
-        leaves: impl IntoIterator<Item = (Position, ValueHash)>,
+        leaves: impl IntoIterator<Item = (TreeKey, ValueHash)>,
     ) -> Result<Self, StateTreeError> {
         let mut tree = Self::new();
         let mut batch: Vec<Change> = Vec::with_capacity(BULK_BATCH);
@@ -101,7 +101,7 @@ impl StateTree {
     }
 
     /// The value at `position`, if there is one.
-    pub fn get(&self, position: &Position) -> Option<ValueHash> {
+    pub fn get(&self, position: &TreeKey) -> Option<ValueHash> {
         let leaf = self.structure.closest(None, position)?;
         (position_of(leaf) == *position).then(|| value_of(leaf))
     }
@@ -119,7 +119,7 @@ impl StateTree {
     /// A proof of what `position` holds: its value, or nothing.
     ///
     /// Its size is 32 bytes per depth, about `log2(len) + 2` depths for uniform positions.
-    pub fn prove(&self, position: &Position) -> StateProof {
+    pub fn prove(&self, position: &TreeKey) -> StateProof {
         let mut siblings = Vec::new();
         let Some(closest) = self.structure.closest(None, position) else {
             return proof_of(siblings, ProofEnd::Empty);
@@ -146,8 +146,8 @@ impl StateTree {
     fn prove_end(
         &self,
         at: Ref,
-        position: &Position,
-        closest: &Position,
+        position: &TreeKey,
+        closest: &TreeKey,
         siblings: &mut Vec<Hash>,
     ) -> ProofEnd {
         let (depth, hash, twin) = match at.kind() {
@@ -192,7 +192,7 @@ pub(super) fn proof_of(siblings: Vec<Hash>, end: ProofEnd) -> StateProof {
     StateProof::from_parts(siblings, end).expect("no way is longer than a position")
 }
 
-fn end_at(leaf: &Block, position: &Position) -> ProofEnd {
+fn end_at(leaf: &Block, position: &TreeKey) -> ProofEnd {
     match position_of(leaf) {
         found if found == *position => ProofEnd::Present,
         other => ProofEnd::Other { position: other, value: value_of(leaf) },
@@ -201,7 +201,7 @@ fn end_at(leaf: &Block, position: &Position) -> ProofEnd {
 
 /// The hash at depth `to` of a subtree whose hash at depth `from` is `hash`, nothing beside it in
 /// between.
-pub(super) fn raise(position: &Position, from: u8, to: u8, hash: Hash) -> Hash {
+pub(super) fn raise(position: &TreeKey, from: u8, to: u8, hash: Hash) -> Hash {
     (to..from).rev().fold(hash, |hash, depth| {
         let pair = beside_nothing(position, depth, &hash);
         node_hash(&pair.half(0), &pair.half(1))
@@ -224,7 +224,7 @@ impl core::fmt::Debug for Leaves<'_> {
 }
 
 impl Iterator for Leaves<'_> {
-    type Item = (Position, ValueHash);
+    type Item = (TreeKey, ValueHash);
 
     fn next(&mut self) -> Option<Self::Item> {
         if let Some(twin) = self.second.take() {

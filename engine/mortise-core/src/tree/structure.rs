@@ -12,7 +12,7 @@
 
 use super::arena::{Arena, SLOTS_MAX};
 use super::hash::Block;
-use mortise_format::merkle::{Position, Side, ValueHash};
+use mortise_format::merkle::{Side, TreeKey, ValueHash};
 
 /// A child of a node, or the root: a slot and the arena it is in, in 32 bits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -76,7 +76,7 @@ impl Twin {
     }
 
     /// Of the two leaves, the one that `position` leads to.
-    pub(super) fn side(&self, position: &Position) -> Side {
+    pub(super) fn side(&self, position: &TreeKey) -> Side {
         position.side(self.depth())
     }
 
@@ -112,13 +112,13 @@ pub(super) struct Structure {
 }
 
 /// `position | value` of a leaf.
-pub(super) fn leaf_block(position: &Position, value: &ValueHash) -> Block {
+pub(super) fn leaf_block(position: &TreeKey, value: &ValueHash) -> Block {
     Block::new(&position.0, &value.0)
 }
 
 /// The position in a leaf.
-pub(super) fn position_of(leaf: &Block) -> Position {
-    Position(leaf.half(0))
+pub(super) fn position_of(leaf: &Block) -> TreeKey {
+    TreeKey(leaf.half(0))
 }
 
 /// The value in a leaf.
@@ -140,7 +140,7 @@ impl Structure {
 
     /// The leaf that the bits of `position` lead to, which need not be at `position`; below
     /// `start`, or below the root.
-    pub(super) fn closest(&self, start: Option<Edge>, position: &Position) -> Option<&Block> {
+    pub(super) fn closest(&self, start: Option<Edge>, position: &TreeKey) -> Option<&Block> {
         let mut at = self.child(start);
         loop {
             match at.kind() {
@@ -166,9 +166,9 @@ impl Structure {
     pub(super) fn insert(
         &mut self,
         start: Option<Edge>,
-        position: &Position,
+        position: &TreeKey,
         value: &ValueHash,
-    ) -> Option<Position> {
+    ) -> Option<TreeKey> {
         self.leaf_count += 1;
         let block = leaf_block(position, value);
         let Some(closest) = self.closest(start, position).map(position_of) else {
@@ -272,7 +272,7 @@ impl Structure {
     fn edge_above(
         &self,
         start: Option<Edge>,
-        position: &Position,
+        position: &TreeKey,
         depth: u8,
     ) -> (Option<Edge>, Ref) {
         let (mut edge, mut below) = (start, self.child(start));
@@ -304,7 +304,7 @@ impl Structure {
 
     /// Makes a node of a twin and a third leaf that goes with one of its two; returns the position
     /// of the one that is left alone.
-    fn split_twin(&mut self, edge: Option<Edge>, twin: u32, third: Block) -> Position {
+    fn split_twin(&mut self, edge: Option<Edge>, twin: u32, third: Block) -> TreeKey {
         let twin = self.twins.remove(twin);
         let depth = twin.depth();
         let side = position_of(&third).side(depth);

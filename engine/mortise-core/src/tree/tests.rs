@@ -8,15 +8,15 @@ use alloc::vec::Vec;
 use mortise_format::{Root, codec};
 use proptest::prelude::*;
 
-type Model = BTreeMap<Position, ValueHash>;
+type Model = BTreeMap<TreeKey, ValueHash>;
 
 /// The definition, word for word.
-fn naive_root(leaves: &[(Position, ValueHash)], depth: usize) -> [u8; 32] {
+fn naive_root(leaves: &[(TreeKey, ValueHash)], depth: usize) -> [u8; 32] {
     match leaves {
         [] => [0; 32],
         [(position, value)] => leaf_hash(position, value),
         _ => {
-            let bit = |p: &Position| p.0[depth / 8] >> (7 - depth % 8) & 1;
+            let bit = |p: &TreeKey| p.0[depth / 8] >> (7 - depth % 8) & 1;
             let split = leaves.partition_point(|(p, _)| bit(p) == 0);
             let (left, right) = leaves.split_at(split);
             node_hash(&naive_root(left, depth + 1), &naive_root(right, depth + 1))
@@ -29,7 +29,7 @@ fn model_root(model: &Model) -> Root {
     Root(naive_root(&leaves, 0))
 }
 
-fn apply(model: &mut Model, batch: &[(Position, Option<ValueHash>)]) {
+fn apply(model: &mut Model, batch: &[(TreeKey, Option<ValueHash>)]) {
     for (position, value) in batch {
         match value {
             Some(value) => model.insert(*position, *value),
@@ -52,8 +52,8 @@ fn uniform(n: u64) -> [u8; 32] {
     *blake3::hash(&n.to_le_bytes()).as_bytes()
 }
 
-fn position(n: u64) -> Position {
-    Position(uniform(n))
+fn position(n: u64) -> TreeKey {
+    TreeKey(uniform(n))
 }
 
 fn value(n: u64) -> ValueHash {
@@ -61,10 +61,10 @@ fn value(n: u64) -> ValueHash {
 }
 
 /// Few positions that share prefixes of every length: base bytes with some bits flipped.
-fn crafted() -> impl Strategy<Value = Position> {
+fn crafted() -> impl Strategy<Value = TreeKey> {
     let deep = prop_oneof![0usize..8, 60usize..68, 120usize..136, 248usize..256, 0usize..256];
     (0u8..3, prop::collection::vec(deep, 0..4)).prop_map(|(base, flips)| {
-        let mut position = Position([base.wrapping_mul(0x5b); 32]);
+        let mut position = TreeKey([base.wrapping_mul(0x5b); 32]);
         for bit in flips {
             position.0[bit / 8] ^= 0x80 >> (bit % 8);
         }
@@ -72,11 +72,11 @@ fn crafted() -> impl Strategy<Value = Position> {
     })
 }
 
-fn any_position() -> impl Strategy<Value = Position> {
+fn any_position() -> impl Strategy<Value = TreeKey> {
     prop_oneof![2 => crafted(), 1 => (0u64..200).prop_map(position)]
 }
 
-fn batches(size: usize) -> impl Strategy<Value = Vec<Vec<(Position, Option<ValueHash>)>>> {
+fn batches(size: usize) -> impl Strategy<Value = Vec<Vec<(TreeKey, Option<ValueHash>)>>> {
     let change = (any_position(), prop::option::weighted(0.6, (0u64..8).prop_map(value)));
     prop::collection::vec(prop::collection::vec(change, 0..size), 1..8)
 }
@@ -204,7 +204,7 @@ fn last_change_of_a_position_in_a_batch_wins() {
 
 #[test]
 fn two_positions_that_differ_in_the_last_bit_have_proofs_of_256_siblings() {
-    let (a, mut b) = (Position([0xff; 32]), Position([0xff; 32]));
+    let (a, mut b) = (TreeKey([0xff; 32]), TreeKey([0xff; 32]));
     b.0[31] = 0xfe;
     let mut tree = StateTree::new();
     tree.update(&[(a, Some(value(1))), (b, Some(value(2)))]);
@@ -218,7 +218,7 @@ fn two_positions_that_differ_in_the_last_bit_have_proofs_of_256_siblings() {
 
 #[test]
 fn leaves_out_of_order_or_doubled_do_not_make_a_tree() {
-    let (a, b) = (Position([1; 32]), Position([2; 32]));
+    let (a, b) = (TreeKey([1; 32]), TreeKey([2; 32]));
     for (leaves, leaf) in [(vec![b, a], 1), (vec![a, b, b], 2)] {
         let result = StateTree::from_sorted(leaves.into_iter().map(|p| (p, value(0))));
         assert_eq!(result.unwrap_err(), StateTreeError::NotAscending { leaf });
@@ -249,7 +249,7 @@ fn memory_of_a_uniform_tree_is_below_130_bytes_a_leaf_and_is_reused() {
 }
 
 /// A tree with a twin, a node above a gap, and an empty half on the way.
-fn sample() -> (StateTree, Vec<Position>) {
+fn sample() -> (StateTree, Vec<TreeKey>) {
     let mut positions: Vec<_> = (0..40).map(position).collect();
     let mut near = positions[3];
     near.0[2] ^= 1;
@@ -261,7 +261,7 @@ fn sample() -> (StateTree, Vec<Position>) {
 }
 
 /// Does `proof` still prove what `honest` proves?
-fn verify(proof: &StateProof, tree: &StateTree, asked: &Position) -> Result<(), StateProofError> {
+fn verify(proof: &StateProof, tree: &StateTree, asked: &TreeKey) -> Result<(), StateProofError> {
     match tree.get(asked) {
         Some(value) => proof.verify_present(&tree.root(), asked, &value),
         None => proof.verify_absent(&tree.root(), asked),
@@ -359,14 +359,14 @@ fn another_leaf_must_differ_and_lie_on_the_way() {
 
 #[test]
 fn a_node_cannot_be_passed_off_as_a_leaf() {
-    let (a, b) = (Position([0x11; 32]), Position([0x99; 32]));
+    let (a, b) = (TreeKey([0x11; 32]), TreeKey([0x99; 32]));
     let mut tree = StateTree::new();
     tree.update(&[(a, Some(value(1))), (b, Some(value(2)))]);
     let (left, right) = (leaf_hash(&a, &value(1)), leaf_hash(&b, &value(2)));
     assert_eq!(tree.root().0, node_hash(&left, &right));
     // The pair below the root, called position and value of an only leaf.
     let forged = proof_of(vec![], ProofEnd::Present);
-    let claim = forged.verify_present(&tree.root(), &Position(left), &ValueHash(right));
+    let claim = forged.verify_present(&tree.root(), &TreeKey(left), &ValueHash(right));
     assert_eq!(claim, Err(StateProofError::RootMismatch));
 }
 
@@ -401,7 +401,7 @@ fn worked_example_is_the_one_of_the_specification() {
         assert!(text.contains(&hex[2..]), "the page lacks {name}: {hex}");
     };
     let at = |first: u8| {
-        let mut position = Position([0; 32]);
+        let mut position = TreeKey([0; 32]);
         position.0[0] = first;
         position
     };
@@ -443,7 +443,7 @@ proptest! {
             tree.update(batch);
         }
         for (root, then) in earlier {
-            let differs = |p: &&Position| then.get(*p) != model.get(*p);
+            let differs = |p: &&TreeKey| then.get(*p) != model.get(*p);
             let differing = then.keys().chain(model.keys()).filter(differs);
             let mut sheet: Vec<_> = differing.map(|p| (*p, then.get(p).copied())).collect();
             sheet.sort_unstable();

@@ -4,7 +4,7 @@
 use crate::channel::{ChannelKey, OpenedRequest};
 use crate::keyring::Identity;
 use crate::pipeline::{SignJob, SignedFrame};
-use crate::released::Promiser;
+use crate::released::CommitmentSigner;
 use actix::{Actor, Handler, Message, SyncContext};
 use bytes::Bytes;
 use mortise_channel::OpenError;
@@ -17,13 +17,13 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct Crypto {
     identity: Arc<Identity>,
-    promiser: Promiser,
+    promiser: CommitmentSigner,
 }
 
 impl Crypto {
     /// A worker for an engine.
     pub fn new(identity: Arc<Identity>) -> Self {
-        let promiser = Promiser::new(&identity);
+        let promiser = CommitmentSigner::new(&identity);
         Self { identity, promiser }
     }
 }

@@ -5,19 +5,21 @@ use super::shipper::{Ship, Shipper};
 use crate::api::{Ask, Reply, Token, Work};
 use crate::keyring::{Identity, KeyRing};
 use crate::phase::{Phase, PhaseCell};
-use crate::pipeline::{Fault, Input, Output, Pipeline, ShowJob, SignJob, SignedFrame, Snapshot};
+use crate::pipeline::{
+    Fault, Input, LogProofJob, Output, Pipeline, SignJob, SignedFrame, Snapshot,
+};
 use crate::ports::{Clock, PortFuture};
 use crate::proofs;
 use crate::recall::recall;
 use crate::store::{Ack, LogStore, StoreError};
-use crate::witness::{Council, Outcome, gather};
+use crate::witness::{Outcome, WitnessQuorum, gather};
 use actix::{
     Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message,
     ResponseActFuture, WrapFuture,
 };
-use mortise_core::body::SignedStatement;
+use mortise_core::body::CarriedStatement;
 use mortise_core::history::archive::Plan;
-use mortise_format::event::Position;
+use mortise_format::event::LogPosition;
 use mortise_verify::history::TreeHead;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -43,7 +45,7 @@ pub struct LedgerParts {
     /// The phase: ready when the boot frame is released.
     pub phase: Arc<PhaseCell>,
     /// The witnesses, when the policy has some.
-    pub council: Option<Arc<Council>>,
+    pub quorum: Option<Arc<WitnessQuorum>>,
     /// Told how many frames are released.
     pub released: watch::Sender<u64>,
 }
@@ -52,7 +54,7 @@ pub struct LedgerParts {
 pub struct Ledger {
     parts: LedgerParts,
     shipper: Option<Addr<Shipper>>,
-    askers: HashMap<Token, oneshot::Sender<Reply>>,
+    responders: HashMap<Token, oneshot::Sender<Reply>>,
     next_token: Token,
     /// True once the boot frame is released.
     is_open: bool,
@@ -63,8 +65,8 @@ pub struct Ledger {
 impl Ledger {
     /// From its parts.
     pub fn new(parts: LedgerParts) -> Self {
-        let askers = HashMap::new();
-        Self { parts, shipper: None, askers, next_token: 0, is_open: false, stopping: None }
+        let responders = HashMap::new();
+        Self { parts, shipper: None, responders, next_token: 0, is_open: false, stopping: None }
     }
 
     fn step(&mut self, input: Input, context: &mut Context<Self>) {
@@ -72,7 +74,7 @@ impl Ledger {
         let pipeline = &mut self.parts.pipeline;
         let now_ms = self.parts.clock.now_ms().unwrap_or_else(|error| {
             pipeline.handle(0, Input::ClockFailed(error), &mut outputs);
-            // It is stopped now: no time is read any more, and the input only tells its askers so.
+            // It is stopped now: no time is read any more, and the input only tells its responders so.
             0
         });
         pipeline.handle(now_ms, input, &mut outputs);
@@ -105,7 +107,7 @@ impl Ledger {
                 Output::Sign(job) => self.sign(job, context),
                 Output::Reply(token, reply) => self.reply(token, reply),
                 Output::Recall(token, at, statement) => self.recall(token, at, statement, context),
-                Output::Show(token, job) => self.show(token, *job, context),
+                Output::LogProof(token, job) => self.log_proof(token, *job, context),
                 Output::Snapshot(snapshot) => self.store_snapshot(snapshot, context),
                 Output::Witness(head) => self.witness(head, context),
                 Output::Fault(fault) => {
@@ -118,9 +120,9 @@ impl Ledger {
     }
 
     fn reply(&mut self, token: Token, reply: Reply) {
-        if let Some(asker) = self.askers.remove(&token) {
-            // The asker may have hung up: its answer is in the log.
-            let _ = asker.send(reply);
+        if let Some(responder) = self.responders.remove(&token) {
+            // The responder may have hung up: its answer is in the log.
+            let _ = responder.send(reply);
         }
     }
 
@@ -156,8 +158,8 @@ impl Ledger {
     }
 
     fn witness(&self, head: TreeHead, context: &mut Context<Self>) {
-        let council = self.parts.council.as_ref().map(Arc::clone);
-        let council = council.expect("a policy with witnesses is not booted without a way to them");
+        let quorum = self.parts.quorum.as_ref().map(Arc::clone);
+        let quorum = quorum.expect("a policy with witnesses is not booted without a way to them");
         let (store, ledger) = (Arc::clone(&self.parts.store), context.address());
         let gathering = async move {
             let paths = |earlier| {
@@ -168,7 +170,7 @@ impl Ledger {
                 };
                 Box::pin(path) as PortFuture<'static, _>
             };
-            gather(&council, head, &paths).await
+            gather(&quorum, head, &paths).await
         };
         let done = gathering.into_actor(self).map(move |outcome, ledger, context| {
             let input = match outcome {
@@ -183,8 +185,8 @@ impl Ledger {
     fn recall(
         &mut self,
         token: Token,
-        at: Position,
-        statement: Option<SignedStatement>,
+        at: LogPosition,
+        statement: Option<CarriedStatement>,
         context: &mut Context<Self>,
     ) {
         let (store, ring) = (Arc::clone(&self.parts.store), Arc::clone(&self.parts.ring));
@@ -203,12 +205,12 @@ impl Ledger {
         context.spawn(done);
     }
 
-    fn show(&mut self, token: Token, job: ShowJob, context: &mut Context<Self>) {
+    fn log_proof(&mut self, token: Token, job: LogProofJob, context: &mut Context<Self>) {
         let (store, ring) = (Arc::clone(&self.parts.store), Arc::clone(&self.parts.ring));
         let identity = Arc::clone(&self.parts.identity);
         let epochs = self.parts.pipeline.machine().epochs().to_vec();
         let shown =
-            async move { proofs::show(store.as_ref(), &identity, &ring, &epochs, job).await };
+            async move { proofs::log_proof(store.as_ref(), &identity, &ring, &epochs, job).await };
         let done = shown.into_actor(self).map(move |shown, ledger, context| match shown {
             Ok(reply) => ledger.reply(token, reply),
             Err(error) => {
@@ -301,10 +303,10 @@ impl Handler<Submit> for Ledger {
 
     fn handle(&mut self, message: Submit, context: &mut Context<Self>) {
         let mut work = Vec::with_capacity(message.0.len());
-        for (ask, asker) in message.0 {
+        for (ask, responder) in message.0 {
             self.next_token += 1;
             let token = self.next_token;
-            self.askers.insert(token, asker);
+            self.responders.insert(token, responder);
             work.push(Work { token, ask });
         }
         self.step(Input::Work(work), context);

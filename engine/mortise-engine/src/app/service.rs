@@ -100,7 +100,7 @@ impl App {
                 ciphertext_blob: Base64(wrapped),
             }
         };
-        aside(work).await
+        run_blocking(work).await
     }
 
     /// Decrypts a text whose signature is right, or unwraps a bare key where that is allowed.
@@ -126,7 +126,7 @@ impl App {
             return Ok(KmsDecrypted { text: None, signature_valid: None, plaintext });
         };
         let key = secret(&key, "Decrypt")?;
-        aside(move || {
+        run_blocking(move || {
             let SealedText { encrypted, signature } = sealed;
             let bytes = sealed::open(&key, &wrapped.0, &encrypted.0, &signature.0)?;
             let text = std::str::from_utf8(&bytes).map_err(|_| AppError::NotText)?;
@@ -190,7 +190,7 @@ fn secret(bytes: &SecretBytes, operation: &'static str) -> Result<Secret, AppErr
 }
 
 /// Does work on a thread that may take long: a text of 1 MiB would hold up every other session.
-async fn aside<T: Send + 'static>(
+async fn run_blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, AppError> {
     tokio::task::spawn_blocking(work).await.map_err(|_| AppError::Stopped)

@@ -1,12 +1,12 @@
 //! Frames between shipping and release.
 
-use super::show::Show;
+use super::log_proof::LogProofRequest;
 use super::{Fault, Output, Pipeline, Snapshot, Witnessing};
 use crate::api::{Answer, ReleasedFrame, Reply, Token};
 use crate::store::Ack;
-use mortise_core::body::{SealedBody, SignedStatement, Statement};
+use mortise_core::body::{CarriedStatement, FrameStatement, SealedBody};
 use mortise_core::promise::Promise;
-use mortise_format::event::Position;
+use mortise_format::event::LogPosition;
 use mortise_format::frame::FrameLeaf;
 use mortise_format::ids::{FrameDigest, Signature};
 use mortise_format::limits::{FRAME_STATEMENTS_MAX, FRAMES_IN_FLIGHT_MAX};
@@ -18,7 +18,7 @@ use std::sync::Arc;
 pub(super) struct InFlight {
     pub seq: u64,
     pub digest: FrameDigest,
-    pub stated: Statement,
+    pub stated: FrameStatement,
     pub leaf: FrameLeaf,
     pub body: SealedBody,
     pub replies: Vec<(Token, Pending)>,
@@ -38,9 +38,9 @@ pub(super) enum Pending {
     /// A refusal that was decided on state of this frame.
     Reply(Reply),
     /// An answer from an earlier frame of the log.
-    Recall(Position),
+    Recall(LogPosition),
     /// Something of the log, shown in the history up to this frame.
-    Show(Show),
+    LogProof(LogProofRequest),
 }
 
 /// What the signer made of a [`super::SignJob`].
@@ -121,7 +121,7 @@ impl Pipeline {
 
     fn release_one(&mut self, frame: InFlight, signed: SignedFrame, out: &mut Vec<Output>) {
         let InFlight { seq, stated, leaf, body, replies, .. } = frame;
-        let statement = SignedStatement { stated, signature: signed.signature };
+        let statement = stated.signed(signed.signature);
         self.to_carry.push_back(statement.clone());
         self.recent.push_back(statement.clone());
         if self.recent.len() > RECENT_MAX {
@@ -141,15 +141,15 @@ impl Pipeline {
                 }
                 Pending::Reply(reply) => Output::Reply(token, reply),
                 Pending::Recall(at) => Output::Recall(token, at, self.recent_about(at.seq)),
-                Pending::Show(show) => self.show(token, show, statement.clone()),
+                Pending::LogProof(request) => self.log_proof(token, request, statement.clone()),
             });
         }
         self.release_snapshot(seq, out);
     }
 
     /// The statement about a recent frame.
-    pub(super) fn recent_about(&self, seq: u64) -> Option<SignedStatement> {
-        self.recent.iter().rev().find(|s| s.stated.statement.seq == seq).cloned()
+    pub(super) fn recent_about(&self, seq: u64) -> Option<CarriedStatement> {
+        self.recent.iter().rev().find(|s| s.statement.seq == seq).cloned()
     }
 
     /// A snapshot leaves when its last frame is durable: it is never ahead of the log.

@@ -24,25 +24,25 @@
 //! - An append whose outcome is unknown is a [`Fault`]: nothing is released any more.
 
 mod inflight;
+mod log_proof;
 mod pump;
 mod query;
-mod show;
 
 pub use inflight::SignedFrame;
-pub use show::ShowJob;
+pub use log_proof::LogProofJob;
 
 use crate::api::{Reply, Token, Work};
 use crate::drafts::Drafts;
 use crate::ports::ClockError;
 use crate::store::Ack;
-use crate::witness::Refusal;
+use crate::witness::WitnessReject;
 use inflight::InFlight;
 use mortise_core::Machine;
 use mortise_core::apply::Corruption;
-use mortise_core::body::{Boot, SignedStatement, Statement};
+use mortise_core::body::{Boot, CarriedStatement, FrameStatement};
 use mortise_core::keys::{EpochKeys, LogKeys};
 use mortise_core::machine::CloseError;
-use mortise_format::event::{Event, Position};
+use mortise_format::event::{Event, LogPosition};
 use mortise_format::frame::Frame;
 use mortise_format::ids::{Bytes32, FrameDigest};
 use mortise_format::limits::SNAPSHOT_FRAMES;
@@ -66,7 +66,7 @@ pub enum Input {
     /// A quorum of witnesses cosigned the head of this size.
     Cosigned(u64),
     /// So many witnesses refused that no quorum is left.
-    WitnessRefused(Refusal),
+    WitnessRefused(WitnessReject),
     /// A snapshot is stored, or failed to be (then it is forgotten).
     SnapshotStored(bool),
     /// Time passed.
@@ -88,9 +88,9 @@ pub enum Output {
     Reply(Token, Reply),
     /// Answer from the log: the event at this position, which is durable. The statement about its
     /// frame, if it is recent; else a later frame carries it.
-    Recall(Token, Position, Option<SignedStatement>),
-    /// Fetch what this needs from the store and answer with [`Reply::Shown`].
-    Show(Token, Box<ShowJob>),
+    Recall(Token, LogPosition, Option<CarriedStatement>),
+    /// Fetch what this needs from the store and answer with [`Reply::LogProof`].
+    LogProof(Token, Box<LogProofJob>),
     /// Store this snapshot, taken after frame `seq`, which is durable.
     Snapshot(Snapshot),
     /// Stop.
@@ -101,7 +101,7 @@ pub enum Output {
 #[derive(Debug)]
 pub struct SignJob {
     /// About the frame as a whole.
-    pub statement: Statement,
+    pub statement: FrameStatement,
     /// The events that somebody waits for, by index.
     pub events: Vec<(u32, Event)>,
 }
@@ -185,9 +185,9 @@ pub struct Pipeline {
     waiting: VecDeque<Work>,
     in_flight: VecDeque<InFlight>,
     /// Statements of released frames that no frame carries yet.
-    to_carry: VecDeque<SignedStatement>,
+    to_carry: VecDeque<CarriedStatement>,
     /// Statements of the last released frames, newest last.
-    recent: VecDeque<SignedStatement>,
+    recent: VecDeque<CarriedStatement>,
     snapshot: SnapshotState,
     witnessing: Witnessing,
     /// True once the boot frame is released.
@@ -242,7 +242,7 @@ pub struct Start {
     /// What the boot frame says in clear.
     pub boot: Boot,
     /// Statements about the last frames of the log that no frame carries, signed again.
-    pub to_carry: Vec<SignedStatement>,
+    pub to_carry: Vec<CarriedStatement>,
     /// Frames covered by the snapshot that the start came from.
     pub covered: u64,
 }
@@ -333,10 +333,10 @@ impl Pipeline {
             Input::ClockFailed(error) => return Err(error.into()),
             Input::Signed(signed) => self.signed(signed, out),
             Input::Cosigned(size) => self.cosigned(size, out),
-            Input::WitnessRefused(Refusal::Ahead { newest }) => {
+            Input::WitnessRefused(WitnessReject::Ahead { newest }) => {
                 return Err(Fault::WitnessAhead { newest });
             }
-            Input::WitnessRefused(Refusal::Fork) => return Err(Fault::WitnessFork),
+            Input::WitnessRefused(WitnessReject::Fork) => return Err(Fault::WitnessFork),
             Input::SnapshotStored(is_stored) => {
                 let storing = self.snapshot.storing.take();
                 self.snapshot.stored = storing.filter(|_| is_stored);
@@ -349,7 +349,7 @@ impl Pipeline {
         self.pump(now_ms, out)
     }
 
-    /// Ends everything: no answer that is not durable leaves, every asker is told.
+    /// Ends everything: no answer that is not durable leaves, every responder is told.
     fn stop(&mut self, fault: Fault, out: &mut Vec<Output>) {
         self.fault = Some(fault);
         for frame in self.in_flight.drain(..) {

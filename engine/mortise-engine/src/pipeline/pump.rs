@@ -6,8 +6,8 @@ use crate::api::{Ask, Query, Reply, Token, Work};
 use mortise_core::Admitted;
 use mortise_core::body::{Boot, ClearBody};
 use mortise_core::machine::{Executed, OpenFrame};
-use mortise_core::state::AHEAD;
-use mortise_format::event::{Event, Position};
+use mortise_core::state::PREFETCH_BATCH;
+use mortise_format::event::{Event, LogPosition};
 use mortise_format::limits::{FRAME_STATEMENTS_MAX, FRAMES_IN_FLIGHT_MAX};
 use std::sync::Arc;
 
@@ -29,8 +29,8 @@ impl Pipeline {
         while !self.waiting.is_empty() && self.has_room() {
             let mut building = None;
             for n in 0.. {
-                if n % AHEAD == 0 {
-                    self.look_ahead();
+                if n % PREFETCH_BATCH == 0 {
+                    self.prefetch();
                 }
                 let Some(work) = self.waiting.pop_front() else { break };
                 self.work(now_ms, work, &mut building, out)?;
@@ -46,10 +46,10 @@ impl Pipeline {
     }
 
     /// Has the memory that the next commands need read together; one alone has nothing to gain.
-    fn look_ahead(&self) {
+    fn prefetch(&self) {
         if self.waiting.len() > 1 {
-            let next = self.waiting.iter().take(AHEAD);
-            self.machine.state().look_ahead(next.filter_map(|work| match &work.ask {
+            let next = self.waiting.iter().take(PREFETCH_BATCH);
+            self.machine.state().prefetch(next.filter_map(|work| match &work.ask {
                 Ask::Command(admitted) => Some(admitted),
                 Ask::Query(_) => None,
             }));
@@ -140,7 +140,7 @@ impl Pipeline {
     fn repeat(
         &mut self,
         token: Token,
-        at: Position,
+        at: LogPosition,
         building: &mut Option<Building>,
         out: &mut Vec<Output>,
     ) {
@@ -179,8 +179,8 @@ impl Pipeline {
             Pending::Reply(reply) => Output::Reply(token, reply),
             Pending::Read(answer) => Output::Reply(token, Reply::Read(answer)),
             Pending::Recall(at) => Output::Recall(token, at, self.recent_about(at.seq)),
-            Pending::Show(show) => match self.recent.back() {
-                Some(newest) => self.show(token, show, newest.clone()),
+            Pending::LogProof(request) => match self.recent.back() {
+                Some(newest) => self.log_proof(token, request, newest.clone()),
                 None => Output::Reply(token, Reply::Fault),
             },
             Pending::Rooted(answer) => match self.recent.back() {

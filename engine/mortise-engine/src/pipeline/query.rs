@@ -2,7 +2,7 @@
 
 use super::Pipeline;
 use super::inflight::Pending;
-use super::show::Show;
+use super::log_proof::LogProofRequest;
 use crate::api::{
     Answer, BalanceAnswer, DraftRequest, LockFilter, ProofAnswer, Query, ReadingsAnswer, Reply,
     Simulated, StatusAnswer, TermsOf,
@@ -14,7 +14,7 @@ use mortise_core::state::LeafKey;
 use mortise_core::state::locks::Lock;
 use mortise_format::U256;
 use mortise_format::asset::Asset;
-use mortise_format::event::Position;
+use mortise_format::event::LogPosition;
 use mortise_format::ids::{Address, Bytes32, LockId};
 use mortise_format::limits::LIST_MAX;
 use mortise_format::lock::{Custody, LegTerms, LockTerms};
@@ -45,9 +45,9 @@ impl Pipeline {
             }
             Query::ProofAt(key, seq) => return self.proof_at(key, seq),
             Query::Receipt(of) => return self.receipt(of),
-            Query::Checkpoint => return Pending::Show(Show::Checkpoint),
+            Query::Checkpoint => return Pending::LogProof(LogProofRequest::Checkpoint),
             Query::Consistency { from, to } => {
-                return Pending::Show(Show::Consistency { from, to });
+                return Pending::LogProof(LogProofRequest::Consistency { from, to });
             }
             Query::Sweep => Answer::None,
             Query::Readings(reader) => self.readings(reader),
@@ -148,7 +148,7 @@ impl Pipeline {
             Some(statement) => {
                 Pending::Reply(Reply::Rooted(Answer::Statement, Box::new(statement)))
             }
-            None if seq < self.first_in_flight() => Pending::Recall(Position { seq, index: 0 }),
+            None if seq < self.first_in_flight() => Pending::Recall(LogPosition { seq, index: 0 }),
             None => Pending::Read(Answer::None),
         }
     }

@@ -37,7 +37,7 @@ pub struct PcrState {
 pub struct AttestRequest {
     /// Bytes of the enclave's choice.
     pub user_data: Option<Vec<u8>>,
-    /// Bytes of the asker's choice.
+    /// Bytes of the responder's choice.
     pub nonce: Option<Vec<u8>>,
     /// A public key; for the key service, RSA in SubjectPublicKeyInfo DER.
     pub public_key: Option<Vec<u8>>,

@@ -2,7 +2,7 @@
 
 use super::methods::{Answered, json, serving};
 use crate::app::{App, AppError, Asked, Message};
-use crate::gate::Gate;
+use crate::handle::EngineHandle;
 use mortise_core::signature::recover;
 use mortise_format::errors::Code;
 use mortise_format::ids::EngineId;
@@ -10,8 +10,8 @@ use mortise_format::limits::REQUEST_VALID_MS_MAX;
 use mortise_format::wire::ErrorObject;
 use mortise_format::wire::params::{KmsDecrypt, KmsEncrypt, KmsGenerateDataKey, KmsGenerateRandom};
 
-fn app(gate: &Gate) -> Result<&App, ErrorObject> {
-    gate.app().ok_or_else(|| refused(&AppError::Unavailable))
+fn app(handle: &EngineHandle) -> Result<&App, ErrorObject> {
+    handle.app().ok_or_else(|| refused(&AppError::Unavailable))
 }
 
 fn refused(error: &AppError) -> ErrorObject {
@@ -23,14 +23,14 @@ fn answered<T: serde::Serialize>(result: Result<T, AppError>) -> Answered {
     result.map(|result| json(&result)).map_err(|error| refused(&error))
 }
 
-pub(super) async fn encrypt(gate: &Gate, params: KmsEncrypt) -> Answered {
+pub(super) async fn encrypt(handle: &EngineHandle, params: KmsEncrypt) -> Answered {
     let KmsEncrypt { text, owner } = params;
-    answered(app(gate)?.encrypt(text, Asked { owner: Some(owner), credentials: None }).await)
+    answered(app(handle)?.encrypt(text, Asked { owner: Some(owner), credentials: None }).await)
 }
 
-pub(super) async fn decrypt(gate: &Gate, params: KmsDecrypt) -> Answered {
-    let app = app(gate)?;
-    let engine_id = serving(gate)?.identity.engine_id;
+pub(super) async fn decrypt(handle: &EngineHandle, params: KmsDecrypt) -> Answered {
+    let app = app(handle)?;
+    let engine_id = serving(handle)?.identity.engine_id;
     let now_ms = app.now_ms().map_err(|_| ErrorObject::new(Code::InternalError))?;
     authorise(&params, &engine_id, now_ms)?;
     let asked = Asked { owner: Some(params.owner), credentials: None };
@@ -38,13 +38,16 @@ pub(super) async fn decrypt(gate: &Gate, params: KmsDecrypt) -> Answered {
     answered(app.decrypt(message, asked).await)
 }
 
-pub(super) async fn generate_data_key(gate: &Gate, params: KmsGenerateDataKey) -> Answered {
+pub(super) async fn generate_data_key(
+    handle: &EngineHandle,
+    params: KmsGenerateDataKey,
+) -> Answered {
     let asked = Asked { owner: Some(params.owner), credentials: None };
-    answered(app(gate)?.generate_data_key(asked).await)
+    answered(app(handle)?.generate_data_key(asked).await)
 }
 
-pub(super) async fn random(gate: &Gate, params: KmsGenerateRandom) -> Answered {
-    answered(app(gate)?.random(params.bytes, Asked::default()).await)
+pub(super) async fn random(handle: &EngineHandle, params: KmsGenerateRandom) -> Answered {
+    answered(app(handle)?.random(params.bytes, Asked::default()).await)
 }
 
 /// Whether the owner asks, now, for exactly this. First failing check names the refusal.

@@ -5,7 +5,7 @@
 
 use super::methods::{Answered, json, rooted, serving, unexpected};
 use crate::api::{Answer, Query};
-use crate::gate::{Gate, NoDocument, Proof, Serving};
+use crate::handle::{EngineHandle, NoDocument, Proof, Serving};
 use crate::ports::AttestRequest;
 use mortise_format::domains::keccak256;
 use mortise_format::eip712::Digest;
@@ -17,12 +17,14 @@ use mortise_format::wire::{ErrorObject, HexBytes};
 use mortise_verify::attestation::KeyBinding;
 
 /// `getBootAttestation`. Without a module there is no document: empty, and it says so.
-pub(super) async fn boot(gate: &Gate, params: GetBootAttestation) -> Answered {
-    let serving = serving(gate)?;
+pub(super) async fn boot(handle: &EngineHandle, params: GetBootAttestation) -> Answered {
+    let serving = serving(handle)?;
     let (proof, signer) = (&serving.proof, &serving.identity.signer);
     let is_attested = proof.attestor.is_some();
     let document = match params.nonce {
-        Some(nonce) if is_attested => document(gate, proof, proof.user_data(None), nonce.0).await?,
+        Some(nonce) if is_attested => {
+            document(handle, proof, proof.user_data(None), nonce.0).await?
+        }
         _ => proof.boot.document.clone(),
     };
     let pcrs = proof.boot.pcrs.iter();
@@ -34,7 +36,7 @@ pub(super) async fn boot(gate: &Gate, params: GetBootAttestation) -> Answered {
         pcrs: pcrs.map(|(index, value)| (index.to_string(), HexBytes(value.clone()))).collect(),
         signature: signer.sign(&Digest(keccak256(&[&document]))),
         aws_attestation_document: HexBytes(document),
-        mode: gate.mode().into(),
+        mode: handle.mode().into(),
         binding: is_attested.then(|| view(&proof.binding)),
     }))
 }
@@ -46,19 +48,19 @@ fn code_hash(serving: &Serving) -> Bytes32 {
 }
 
 /// `getAttestation`.
-pub(super) async fn live(gate: &Gate, params: GetAttestation) -> Answered {
-    let proof = &serving(gate)?.proof;
+pub(super) async fn live(handle: &EngineHandle, params: GetAttestation) -> Answered {
+    let proof = &serving(handle)?.proof;
     if proof.attestor.is_none() {
         return Err(ErrorObject::new(Code::Unattested));
     }
-    let (Answer::Statement, signed) = rooted(gate, Query::Statement).await? else {
+    let (Answer::Statement, signed) = rooted(handle, Query::Statement).await? else {
         return Err(unexpected());
     };
-    let statement = &signed.stated.statement;
+    let statement = &signed.statement;
     let user_data = proof.user_data(Some(&statement.digest()));
-    let document = document(gate, proof, user_data, params.nonce.0.to_vec()).await?;
+    let document = document(handle, proof, user_data, params.nonce.0.to_vec()).await?;
     Ok(json(&Attestation {
-        mode: gate.mode().into(),
+        mode: handle.mode().into(),
         aws_attestation_document: HexBytes(document),
         binding: view(&proof.binding),
         statement: StatementView::from(statement),
@@ -76,14 +78,14 @@ impl Proof {
 }
 
 async fn document(
-    gate: &Gate,
+    handle: &EngineHandle,
     proof: &Proof,
     user_data: Vec<u8>,
     nonce: Vec<u8>,
 ) -> Result<Vec<u8>, ErrorObject> {
     let (user_data, nonce) = (Some(user_data), Some(nonce));
     let request = AttestRequest { user_data, nonce, public_key: None };
-    gate.document(proof, request).await.map_err(|error| match error {
+    handle.document(proof, request).await.map_err(|error| match error {
         NoDocument::Unattested => ErrorObject::new(Code::Unattested),
         NoDocument::TooMany(wait) => {
             let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);

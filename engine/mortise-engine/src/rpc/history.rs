@@ -2,9 +2,9 @@
 
 use super::methods::{Answered, closed, json, not_found, refused, serving, unexpected};
 use super::render;
-use crate::api::{Answer, Query, ReceiptOf, Reply, Shown};
+use crate::api::{Answer, LogProof, Query, ReceiptOf, Reply};
 use crate::checkpoint;
-use crate::gate::Gate;
+use crate::handle::EngineHandle;
 use mortise_core::machine::RootNotKept;
 use mortise_core::state::LeafKey;
 use mortise_format::errors::Code;
@@ -17,9 +17,9 @@ use mortise_format::wire::results::{
 use mortise_verify::history::TreeHead;
 use mortise_verify::tlog_proof::proof_text;
 
-pub(super) async fn receipt(gate: &Gate, of: ReceiptOf) -> Answered {
-    let shown = shown(gate, Query::Receipt(of)).await?;
-    let note = newest_note(gate, &shown)?;
+pub(super) async fn receipt(handle: &EngineHandle, of: ReceiptOf) -> Answered {
+    let shown = shown(handle, Query::Receipt(of)).await?;
+    let note = newest_note(handle, &shown)?;
     let [path] = one_each(&shown)?;
     let (frame, index) = shown.event.as_ref().ok_or_else(unexpected)?;
     let receipt = render::receipt(frame, *index).ok_or_else(unexpected)?;
@@ -29,23 +29,23 @@ pub(super) async fn receipt(gate: &Gate, of: ReceiptOf) -> Answered {
     Ok(json(&ReceiptResult { receipt, inclusion, tlog_proof }))
 }
 
-pub(super) async fn checkpoint(gate: &Gate) -> Answered {
-    let shown = shown(gate, Query::Checkpoint).await?;
+pub(super) async fn checkpoint(handle: &EngineHandle) -> Answered {
+    let shown = shown(handle, Query::Checkpoint).await?;
     let TreeHead { size, root } = head(&shown);
-    let (signed, origin) = (&shown.newest, serving(gate)?.identity.origin());
+    let (signed, origin) = (&shown.newest, serving(handle)?.identity.origin());
     Ok(json(&CheckpointResult {
-        checkpoint: newest_note(gate, &shown)?,
+        checkpoint: newest_note(handle, &shown)?,
         origin,
         size,
         root,
-        statement: StatementView::from(&signed.stated.statement),
+        statement: StatementView::from(&signed.statement),
         statement_signature: signed.signature,
     }))
 }
 
-pub(super) async fn consistency(gate: &Gate, params: GetConsistencyProof) -> Answered {
+pub(super) async fn consistency(handle: &EngineHandle, params: GetConsistencyProof) -> Answered {
     let GetConsistencyProof { from, to } = params;
-    let shown = shown(gate, Query::Consistency { from, to }).await?;
+    let shown = shown(handle, Query::Consistency { from, to }).await?;
     let [path, from_root, to_root] = one_each(&shown)?;
     let root = |root: &[[u8; 32]]| root.first().copied().map(Root).ok_or_else(unexpected);
     let to = to.unwrap_or(head(&shown).size);
@@ -56,21 +56,21 @@ pub(super) async fn consistency(gate: &Gate, params: GetConsistencyProof) -> Ans
     }))
 }
 
-pub(super) async fn proof_at(gate: &Gate, key: LeafKey, seq: u64) -> Answered {
-    let shown = shown(gate, Query::ProofAt(key, seq)).await?;
-    let engine_id = serving(gate)?.identity.engine_id;
+pub(super) async fn proof_at(handle: &EngineHandle, key: LeafKey, seq: u64) -> Answered {
+    let shown = shown(handle, Query::ProofAt(key, seq)).await?;
+    let engine_id = serving(handle)?.identity.engine_id;
     let (frame, _) = shown.event.as_ref().ok_or_else(unexpected)?;
     let proof = shown.proof.as_ref().ok_or_else(unexpected)?;
     Ok(json(&render::proof(&engine_id, proof, frame.signed())))
 }
 
-async fn shown(gate: &Gate, query: Query) -> Result<Box<Shown>, ErrorObject> {
+async fn shown(handle: &EngineHandle, query: Query) -> Result<Box<LogProof>, ErrorObject> {
     let lock = match query {
         Query::Receipt(ReceiptOf::Lock(lock_id)) => Some(lock_id),
         _ => None,
     };
-    match (gate.query(query).await.map_err(closed)?, lock) {
-        (Reply::Shown(shown), _) => Ok(shown),
+    match (handle.query(query).await.map_err(closed)?, lock) {
+        (Reply::LogProof(shown), _) => Ok(shown),
         (Reply::Read(Answer::NotInLog { size }), _) => {
             Err(ErrorObject::new(Code::NotInLog).with("size", size))
         }
@@ -84,24 +84,24 @@ async fn shown(gate: &Gate, query: Query) -> Result<Box<Shown>, ErrorObject> {
 }
 
 /// The head that everything is shown in.
-fn head(shown: &Shown) -> TreeHead {
-    let statement = &shown.newest.stated.statement;
+fn head(shown: &LogProof) -> TreeHead {
+    let statement = &shown.newest.statement;
     TreeHead { size: statement.history_size, root: statement.history_root }
 }
 
 /// The newest checkpoint: the one place where it is written for callers. Under witnesses it has
 /// their cosignatures; a head that was never asked about by itself has none, until the next is
 /// released.
-fn newest_note(gate: &Gate, shown: &Shown) -> Result<String, ErrorObject> {
+fn newest_note(handle: &EngineHandle, shown: &LogProof) -> Result<String, ErrorObject> {
     let head = head(shown);
-    let council = serving(gate)?.council.as_ref();
-    if let Some(cosigned) = council.and_then(|council| council.cosigned_at(&head)) {
+    let quorum = serving(handle)?.quorum.as_ref();
+    if let Some(cosigned) = quorum.and_then(|quorum| quorum.cosigned_at(&head)) {
         return Ok(cosigned.note.clone());
     }
-    checkpoint::note(&serving(gate)?.identity, &head).map_err(|_| unexpected())
+    checkpoint::note(&serving(handle)?.identity, &head).map_err(|_| unexpected())
 }
 
-fn one_each<const N: usize>(shown: &Shown) -> Result<[&[[u8; 32]]; N], ErrorObject> {
+fn one_each<const N: usize>(shown: &LogProof) -> Result<[&[[u8; 32]]; N], ErrorObject> {
     let paths: Vec<&[[u8; 32]]> = shown.paths.iter().map(Vec::as_slice).collect();
     paths.try_into().map_err(|_| unexpected())
 }

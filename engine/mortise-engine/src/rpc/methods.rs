@@ -2,9 +2,9 @@
 
 use super::{Json, application, attestation, history, reading, render};
 use crate::api::{Answer, Ask, DraftRequest, LockFilter, Query, Reply, StatusAnswer, TermsOf};
-use crate::gate::{Closed, Gate, Serving};
+use crate::handle::{EngineHandle, Serving, SubmitError};
 use crate::phase::Phase;
-use mortise_core::body::SignedStatement;
+use mortise_core::body::CarriedStatement;
 use mortise_core::state::LeafKey;
 use mortise_format::command::{CancelForm, Command, SignedCancel};
 use mortise_format::errors::Code;
@@ -29,62 +29,64 @@ use serde_json::Value;
 pub(super) type Answered = Result<Json, ErrorObject>;
 
 /// Answers a call.
-pub(super) async fn call(gate: &Gate, call: Call) -> Answered {
+pub(super) async fn call(handle: &EngineHandle, call: Call) -> Answered {
     match call {
-        Call::Health(_) => health(gate).await,
-        Call::GetBootAttestation(params) => attestation::boot(gate, params).await,
-        Call::GetAttestation(params) => attestation::live(gate, params).await,
-        Call::GetEnclaveId(_) => Ok(json(&serving(gate)?.identity.engine_id)),
-        Call::GetEnclavePublicKey(_) => Ok(json(&serving(gate)?.identity.signer.address())),
-        Call::GetEngineInfo(_) => engine_info(gate).await,
-        Call::GetPolicy(_) => match read(gate, Query::Policy).await? {
+        Call::Health(_) => health(handle).await,
+        Call::GetBootAttestation(params) => attestation::boot(handle, params).await,
+        Call::GetAttestation(params) => attestation::live(handle, params).await,
+        Call::GetEnclaveId(_) => Ok(json(&serving(handle)?.identity.engine_id)),
+        Call::GetEnclavePublicKey(_) => Ok(json(&serving(handle)?.identity.signer.address())),
+        Call::GetEngineInfo(_) => engine_info(handle).await,
+        Call::GetPolicy(_) => match read(handle, Query::Policy).await? {
             Answer::Policy(policy) => Ok(json(&PolicyResult::from(&*policy))),
             _ => Err(unexpected()),
         },
-        Call::CreateLock(params) => create_lock(gate, params).await,
-        Call::SignLock(params) => sign_lock(gate, params).await,
-        Call::CommitLock(params) => logged(gate, params.into_command()).await,
-        Call::CommitBatch(params) => logged(gate, params.into_command()).await,
-        Call::ClaimLock(params) => logged(gate, params.into_command()).await,
-        Call::ReleaseLock(params) => logged(gate, params.into_command()).await,
-        Call::ExtendLock(params) => logged(gate, params.into_command()).await,
-        Call::CancelLock(params) => cancel_lock(gate, params).await,
-        Call::SubmitChainFact(params) => logged(gate, params.into_command()).await,
-        Call::VerifyFulfillment(params) => verify_fulfillment(gate, params).await,
-        Call::SimulateLock(params) => simulate(gate, params).await,
-        Call::SuggestNonce(params) => match read(gate, Query::SuggestNonce(params.owner)).await? {
-            Answer::Nonce(nonce) => Ok(json(&NonceResult { nonce })),
-            _ => Err(unexpected()),
-        },
-        Call::GetLock(params) => match read(gate, Query::Lock(params.lock_id)).await? {
+        Call::CreateLock(params) => create_lock(handle, params).await,
+        Call::SignLock(params) => sign_lock(handle, params).await,
+        Call::CommitLock(params) => logged(handle, params.into_command()).await,
+        Call::CommitBatch(params) => logged(handle, params.into_command()).await,
+        Call::ClaimLock(params) => logged(handle, params.into_command()).await,
+        Call::ReleaseLock(params) => logged(handle, params.into_command()).await,
+        Call::ExtendLock(params) => logged(handle, params.into_command()).await,
+        Call::CancelLock(params) => cancel_lock(handle, params).await,
+        Call::SubmitChainFact(params) => logged(handle, params.into_command()).await,
+        Call::VerifyFulfillment(params) => verify_fulfillment(handle, params).await,
+        Call::SimulateLock(params) => simulate(handle, params).await,
+        Call::SuggestNonce(params) => {
+            match read(handle, Query::SuggestNonce(params.owner)).await? {
+                Answer::Nonce(nonce) => Ok(json(&NonceResult { nonce })),
+                _ => Err(unexpected()),
+            }
+        }
+        Call::GetLock(params) => match read(handle, Query::Lock(params.lock_id)).await? {
             Answer::Lock(lock) => Ok(json(&render::lock(&lock))),
             Answer::Draft(draft) => Ok(json(&render::draft(&draft))),
             _ => Ok(json(&())),
         },
-        Call::GetActiveLocks(params) => active_locks(gate, params.owner).await,
-        Call::ListLocks(params) => list_locks(gate, params).await,
-        Call::GetLockedBalance(params) => locked_balance(gate, params).await,
-        Call::GetBalance(params) => balance(gate, params).await,
-        Call::GetStateRoot(params) => state_root(gate, params).await,
-        Call::GetProof(params) => proof(gate, params).await,
-        Call::CleanupExpiredLocks(_) => match read(gate, Query::Sweep).await? {
+        Call::GetActiveLocks(params) => active_locks(handle, params.owner).await,
+        Call::ListLocks(params) => list_locks(handle, params).await,
+        Call::GetLockedBalance(params) => locked_balance(handle, params).await,
+        Call::GetBalance(params) => balance(handle, params).await,
+        Call::GetStateRoot(params) => state_root(handle, params).await,
+        Call::GetProof(params) => proof(handle, params).await,
+        Call::CleanupExpiredLocks(_) => match read(handle, Query::Sweep).await? {
             Answer::Swept(cleaned) => {
                 Ok(json(&CleanupResult { cleaned: u64::try_from(cleaned).unwrap_or(u64::MAX) }))
             }
             _ => Err(unexpected()),
         },
-        Call::GetReceipt(params) => history::receipt(gate, params).await,
-        Call::GetCheckpoint(_) => history::checkpoint(gate).await,
-        Call::GetConsistencyProof(params) => history::consistency(gate, params).await,
-        Call::GrantReading(params) => logged(gate, params.into_command()).await,
-        Call::ApproveImages(params) => logged(gate, params.into_command()).await,
-        Call::GetReadingKeys(params) => reading::keys(gate, params).await,
-        Call::GetEvents(params) => reading::events(gate, params).await,
+        Call::GetReceipt(params) => history::receipt(handle, params).await,
+        Call::GetCheckpoint(_) => history::checkpoint(handle).await,
+        Call::GetConsistencyProof(params) => history::consistency(handle, params).await,
+        Call::GrantReading(params) => logged(handle, params.into_command()).await,
+        Call::ApproveImages(params) => logged(handle, params.into_command()).await,
+        Call::GetReadingKeys(params) => reading::keys(handle, params).await,
+        Call::GetEvents(params) => reading::events(handle, params).await,
         Call::Subscribe(_) => Err(subscribe_elsewhere()),
-        Call::KmsEncrypt(params) => application::encrypt(gate, params).await,
-        Call::KmsDecrypt(params) => application::decrypt(gate, params).await,
-        Call::KmsGenerateDataKey(params) => application::generate_data_key(gate, params).await,
-        Call::KmsGenerateRandom(params) => application::random(gate, params).await,
+        Call::KmsEncrypt(params) => application::encrypt(handle, params).await,
+        Call::KmsDecrypt(params) => application::decrypt(handle, params).await,
+        Call::KmsGenerateDataKey(params) => application::generate_data_key(handle, params).await,
+        Call::KmsGenerateRandom(params) => application::random(handle, params).await,
     }
 }
 
@@ -103,16 +105,16 @@ pub(super) fn unexpected() -> ErrorObject {
     ErrorObject::new(Code::InternalError)
 }
 
-pub(super) fn closed(closed: Closed) -> ErrorObject {
+pub(super) fn closed(closed: SubmitError) -> ErrorObject {
     match closed {
-        Closed::Overloaded => ErrorObject::overloaded(RETRY_AFTER_MS),
-        Closed::NotReady(phase) => ErrorObject::not_ready(phase),
-        Closed::Fault => ErrorObject::new(Code::Fault),
+        SubmitError::Overloaded => ErrorObject::overloaded(RETRY_AFTER_MS),
+        SubmitError::NotReady(phase) => ErrorObject::not_ready(phase),
+        SubmitError::Fault => ErrorObject::new(Code::Fault),
     }
 }
 
-pub(super) fn serving(gate: &Gate) -> Result<&Serving, ErrorObject> {
-    gate.serving().ok_or_else(|| match gate.phase() {
+pub(super) fn serving(handle: &EngineHandle) -> Result<&Serving, ErrorObject> {
+    handle.serving().ok_or_else(|| match handle.phase() {
         Phase::Fault { .. } => ErrorObject::new(Code::Fault),
         phase => ErrorObject::not_ready(phase.name()),
     })
@@ -128,28 +130,28 @@ pub(super) fn refused(reply: Reply) -> ErrorObject {
     }
 }
 
-pub(super) async fn read(gate: &Gate, query: Query) -> Result<Answer, ErrorObject> {
-    match gate.query(query).await.map_err(closed)? {
+pub(super) async fn read(handle: &EngineHandle, query: Query) -> Result<Answer, ErrorObject> {
+    match handle.query(query).await.map_err(closed)? {
         Reply::Read(answer) => Ok(answer),
         reply => Err(refused(reply)),
     }
 }
 
 pub(super) async fn rooted(
-    gate: &Gate,
+    handle: &EngineHandle,
     query: Query,
-) -> Result<(Answer, SignedStatement), ErrorObject> {
-    match gate.query(query).await.map_err(closed)? {
+) -> Result<(Answer, CarriedStatement), ErrorObject> {
+    match handle.query(query).await.map_err(closed)? {
         Reply::Rooted(answer, statement) => Ok((answer, *statement)),
         reply => Err(refused(reply)),
     }
 }
 
-async fn logged(gate: &Gate, command: Command) -> Answered {
-    let identity = &serving(gate)?.identity;
+async fn logged(handle: &EngineHandle, command: Command) -> Answered {
+    let identity = &serving(handle)?.identity;
     let about = About::of(&command);
     let told = |error: ErrorObject| about.tell(error);
-    match gate.command(command).await.map_err(closed).map_err(told)? {
+    match handle.command(command).await.map_err(closed).map_err(told)? {
         Reply::Logged(frame, index) => {
             render::logged(identity, &frame, index).ok_or_else(unexpected)
         }
@@ -208,22 +210,22 @@ impl About {
     }
 }
 
-async fn status(gate: &Gate) -> Result<(StatusAnswer, SignedStatement), ErrorObject> {
-    match rooted(gate, Query::Status).await? {
+async fn status(handle: &EngineHandle) -> Result<(StatusAnswer, CarriedStatement), ErrorObject> {
+    match rooted(handle, Query::Status).await? {
         (Answer::Status(status), statement) => Ok((status, statement)),
         _ => Err(unexpected()),
     }
 }
 
 /// Answered in every phase: an operator at night asks this first.
-async fn health(gate: &Gate) -> Answered {
-    let known = match gate.phase() {
-        Phase::Ready => status(gate).await.ok(),
+async fn health(handle: &EngineHandle) -> Answered {
+    let known = match handle.phase() {
+        Phase::Ready => status(handle).await.ok(),
         _ => None,
     };
-    let phase = gate.phase();
-    let serving = gate.serving();
-    let statement = known.as_ref().map(|(_, signed)| &signed.stated.statement);
+    let phase = handle.phase();
+    let serving = handle.serving();
+    let statement = known.as_ref().map(|(_, signed)| &signed.statement);
     let is_ready = statement.is_some() && phase == Phase::Ready;
     Ok(json(&Health {
         status: if is_ready { "healthy".into() } else { phase.name().into() },
@@ -233,7 +235,7 @@ async fn health(gate: &Gate) -> Answered {
         timestamp: statement.map_or(0, |s| s.time_ms / 1000),
         epoch: statement.map_or(0, |s| s.epoch),
         seq: statement.map_or(0, |s| s.seq),
-        mode: gate.mode().into(),
+        mode: handle.mode().into(),
         version: VERSION.into(),
         phase: phase.name().into(),
         pruning_horizon: statement
@@ -254,11 +256,11 @@ fn pruning_horizon(time_ms: u64, serving: &Serving) -> u64 {
     (time_ms / 1000).saturating_sub(serving.identity.genesis.policy.retention_s)
 }
 
-async fn engine_info(gate: &Gate) -> Answered {
-    let serving = serving(gate)?;
+async fn engine_info(handle: &EngineHandle) -> Answered {
+    let serving = serving(handle)?;
     let identity = &serving.identity;
-    let (status, signed) = status(gate).await?;
-    let statement = &signed.stated.statement;
+    let (status, signed) = status(handle).await?;
+    let statement = &signed.statement;
     let custody = |custody| match custody {
         ChainCustody::Open => Custody::Open,
         ChainCustody::Escrow { .. } => Custody::Escrow,
@@ -280,8 +282,8 @@ async fn engine_info(gate: &Gate) -> Answered {
         version: VERSION.into(),
         epoch: statement.epoch,
         seq: statement.seq,
-        phase: gate.phase().name().into(),
-        mode: gate.mode().into(),
+        phase: handle.phase().name().into(),
+        mode: handle.mode().into(),
         image: serving.proof.boot.image(),
         approved_images: status
             .approved_images
@@ -303,24 +305,24 @@ fn predecessor(succession: &VerifiedSuccession) -> PredecessorView {
     PredecessorView { engine_id: succession.predecessor(), size, root }
 }
 
-async fn create_lock(gate: &Gate, params: CreateLock) -> Answered {
+async fn create_lock(handle: &EngineHandle, params: CreateLock) -> Answered {
     // This path's wallet does not show a session key: only the owner's own is taken (INV-17).
     if params.session_key.is_some_and(|key| key != params.owner) {
         return Err(Reject::Validation(Field::SessionKey).into());
     }
     let CreateLock { owner, asset, amount, expires_in, condition, request_id, .. } = params;
     let request = DraftRequest { owner, asset, amount, expires_in, condition, request_id };
-    match read(gate, Query::Draft(request)).await? {
+    match read(handle, Query::Draft(request)).await? {
         Answer::Draft(draft) => render::created(&draft).ok_or_else(unexpected),
         _ => Err(unexpected()),
     }
 }
 
-async fn sign_lock(gate: &Gate, params: SignLock) -> Answered {
+async fn sign_lock(handle: &EngineHandle, params: SignLock) -> Answered {
     let SignLock { lock_id, signature } = params;
-    match read(gate, Query::Terms(lock_id)).await? {
+    match read(handle, Query::Terms(lock_id)).await? {
         Answer::Terms(terms, _) => {
-            logged(gate, Command::Approve { terms: *terms, signature }).await
+            logged(handle, Command::Approve { terms: *terms, signature }).await
         }
         _ => Err(not_found(lock_id)),
     }
@@ -331,7 +333,7 @@ pub(super) fn not_found(lock_id: LockId) -> ErrorObject {
     ErrorObject::from(Reject::LockNotFound).with("lockId", lock_id.to_string())
 }
 
-async fn cancel_lock(gate: &Gate, params: CancelLock) -> Answered {
+async fn cancel_lock(handle: &EngineHandle, params: CancelLock) -> Answered {
     let form = match params.signed_as {
         CancelSignedAs::Consent(request) => CancelForm::Consent(request),
         CancelSignedAs::Text => CancelForm::Text,
@@ -340,20 +342,20 @@ async fn cancel_lock(gate: &Gate, params: CancelLock) -> Answered {
     };
     let consent = SignedCancel { form, signature: params.signature };
     let other = params.beneficiary_signature.map(|signature| SignedCancel { form, signature });
-    match read(gate, Query::Terms(params.lock_id)).await? {
+    match read(handle, Query::Terms(params.lock_id)).await? {
         Answer::Terms(terms, TermsOf::Draft) => {
-            logged(gate, Command::CancelDraft { terms: *terms, consent }).await
+            logged(handle, Command::CancelDraft { terms: *terms, consent }).await
         }
         _ => {
             let consents = std::iter::once(consent).chain(other).collect();
-            logged(gate, Command::Cancel { lock_id: params.lock_id, consents }).await
+            logged(handle, Command::Cancel { lock_id: params.lock_id, consents }).await
         }
     }
 }
 
 /// No evidence can be checked yet, so every proof is refused; first the facts that need none.
-async fn verify_fulfillment(gate: &Gate, params: VerifyFulfillment) -> Answered {
-    match read(gate, Query::Lock(params.lock_id)).await? {
+async fn verify_fulfillment(handle: &EngineHandle, params: VerifyFulfillment) -> Answered {
+    match read(handle, Query::Lock(params.lock_id)).await? {
         Answer::Lock(lock) if !lock.status.is_open() => {
             Err(Reject::AlreadyTerminal(lock.status).into())
         }
@@ -362,24 +364,24 @@ async fn verify_fulfillment(gate: &Gate, params: VerifyFulfillment) -> Answered 
     }
 }
 
-async fn simulate(gate: &Gate, params: SimulateLock) -> Answered {
-    match read(gate, Query::Simulate(Box::new(params))).await? {
+async fn simulate(handle: &EngineHandle, params: SimulateLock) -> Answered {
+    match read(handle, Query::Simulate(Box::new(params))).await? {
         Answer::Simulated(Some(simulated)) => Ok(json(&render::simulated(&simulated))),
         Answer::Simulated(None) => Err(Reject::Validation(Field::Expires).into()),
         _ => Err(unexpected()),
     }
 }
 
-async fn active_locks(gate: &Gate, owner: Address) -> Answered {
+async fn active_locks(handle: &EngineHandle, owner: Address) -> Answered {
     let limit = mortise_format::limits::LIST_MAX;
     let filter = LockFilter { owner: Some(owner), open_only: true, limit, ..LockFilter::default() };
-    match read(gate, Query::Locks(filter)).await? {
+    match read(handle, Query::Locks(filter)).await? {
         Answer::Locks(locks, _) => Ok(json(&locks.iter().map(render::lock).collect::<Vec<_>>())),
         _ => Err(unexpected()),
     }
 }
 
-async fn list_locks(gate: &Gate, params: ListLocks) -> Answered {
+async fn list_locks(handle: &EngineHandle, params: ListLocks) -> Answered {
     let status = match params.status {
         Some(LockStatus::Held(status)) => Some(status),
         // Drafts are no locks of the state: they are found by id alone.
@@ -389,21 +391,21 @@ async fn list_locks(gate: &Gate, params: ListLocks) -> Answered {
     let limit = usize::try_from(params.limit).unwrap_or(usize::MAX);
     let (owner, after) = (params.owner, params.cursor);
     let filter = LockFilter { owner, status, open_only: false, after, limit };
-    match read(gate, Query::Locks(filter)).await? {
+    match read(handle, Query::Locks(filter)).await? {
         Answer::Locks(locks, next) => Ok(json(&render::lock_list(&locks, next))),
         _ => Err(unexpected()),
     }
 }
 
-async fn locked_balance(gate: &Gate, params: GetLockedBalance) -> Answered {
-    match rooted(gate, Query::Balance(params.owner, params.asset)).await? {
+async fn locked_balance(handle: &EngineHandle, params: GetLockedBalance) -> Answered {
+    match rooted(handle, Query::Balance(params.owner, params.asset)).await? {
         (Answer::Balance(balance), _) => render::locked_balance(&balance).ok_or_else(unexpected),
         _ => Err(unexpected()),
     }
 }
 
-async fn balance(gate: &Gate, params: GetBalance) -> Answered {
-    match rooted(gate, Query::Balance(params.owner, params.asset)).await? {
+async fn balance(handle: &EngineHandle, params: GetBalance) -> Answered {
+    match rooted(handle, Query::Balance(params.owner, params.asset)).await? {
         (Answer::Balance(balance), signed) => {
             Ok(json(&render::balance(params.owner, params.asset, &balance, &signed)))
         }
@@ -411,14 +413,14 @@ async fn balance(gate: &Gate, params: GetBalance) -> Answered {
     }
 }
 
-async fn state_root(gate: &Gate, params: GetStateRoot) -> Answered {
+async fn state_root(handle: &EngineHandle, params: GetStateRoot) -> Answered {
     let signed = match params.at_seq {
-        None => match rooted(gate, Query::Statement).await? {
+        None => match rooted(handle, Query::Statement).await? {
             (Answer::Statement, signed) => signed,
             _ => return Err(unexpected()),
         },
         Some(seq) => {
-            let reply = gate.ask(Ask::Query(Query::StatementAt(seq))).await.map_err(closed)?;
+            let reply = handle.ask(Ask::Query(Query::StatementAt(seq))).await.map_err(closed)?;
             match reply {
                 Reply::Logged(frame, _) => frame.signed().clone(),
                 Reply::Rooted(_, signed) => *signed,
@@ -432,7 +434,7 @@ async fn state_root(gate: &Gate, params: GetStateRoot) -> Answered {
             }
         }
     };
-    let statement = &signed.stated.statement;
+    let statement = &signed.statement;
     Ok(json(&match params.signed {
         false => StateRootResult::Root(statement.state_root),
         true => StateRootResult::Signed {
@@ -442,8 +444,8 @@ async fn state_root(gate: &Gate, params: GetStateRoot) -> Answered {
     }))
 }
 
-async fn proof(gate: &Gate, params: GetProof) -> Answered {
-    let engine_id = serving(gate)?.identity.engine_id;
+async fn proof(handle: &EngineHandle, params: GetProof) -> Answered {
+    let engine_id = serving(handle)?.identity.engine_id;
     let key = match params.key {
         ProofKey::Lock(lock_id) => LeafKey::Lock(lock_id),
         ProofKey::Account { owner, asset } => LeafKey::Account(owner, asset),
@@ -451,9 +453,9 @@ async fn proof(gate: &Gate, params: GetProof) -> Answered {
         ProofKey::Images => LeafKey::Images,
     };
     if let Some(seq) = params.seq {
-        return history::proof_at(gate, key, seq).await;
+        return history::proof_at(handle, key, seq).await;
     }
-    match rooted(gate, Query::Proof(key)).await? {
+    match rooted(handle, Query::Proof(key)).await? {
         (Answer::Proof(proof), signed) => Ok(json(&render::proof(&engine_id, &proof, &signed))),
         _ => Err(unexpected()),
     }

@@ -1,6 +1,6 @@
 //! JSON-RPC 2.0 over whatever carries bytes: the same for the socket and the gateway.
 //!
-//! What it is for: bytes in, bytes out. Parses with `mortise_format::wire`, asks through the gate,
+//! What it is for: bytes in, bytes out. Parses with `mortise_format::wire`, asks through the handle,
 //! renders what comes back.
 //!
 //! What it does not do: frame, listen, decide.
@@ -16,7 +16,7 @@ mod sealed;
 pub use methods::subscribe_elsewhere;
 pub use sealed::answer_sealed;
 
-use crate::gate::Gate;
+use crate::handle::EngineHandle;
 use crate::log::ReleasedLog;
 use crate::phase::Phase;
 use mortise_format::errors::Code;
@@ -27,32 +27,32 @@ use mortise_format::wire::{Call, ErrorObject};
 
 /// Answers one message: an object or a batch. `None` when nothing is to be answered, which is so
 /// for notifications only.
-pub async fn answer(gate: &Gate, bytes: &[u8]) -> Option<Vec<u8>> {
-    answer_message(gate, envelope::parse(bytes)).await
+pub async fn answer(handle: &EngineHandle, bytes: &[u8]) -> Option<Vec<u8>> {
+    answer_message(handle, envelope::parse(bytes)).await
 }
 
 /// As [`answer`], to a message that was read already.
-pub async fn answer_message(gate: &Gate, message: Message) -> Option<Vec<u8>> {
+pub async fn answer_message(handle: &EngineHandle, message: Message) -> Option<Vec<u8>> {
     match message {
-        Message::Single(item) => answer_item(gate, item).await,
+        Message::Single(item) => answer_item(handle, item).await,
         Message::Batch(items) => {
             // Asked in order and answered in order; what is logged shares frames all the same,
             // because every call is asked before the first is awaited.
-            let asked: Vec<_> = items.into_iter().map(|item| answer_item(gate, item)).collect();
+            let asked: Vec<_> = items.into_iter().map(|item| answer_item(handle, item)).collect();
             let answers = futures_util::future::join_all(asked).await;
             envelope::batch(&answers.into_iter().flatten().collect::<Vec<_>>())
         }
     }
 }
 
-async fn answer_item(gate: &Gate, item: Item) -> Option<Vec<u8>> {
+async fn answer_item(handle: &EngineHandle, item: Item) -> Option<Vec<u8>> {
     let request = match item {
         Item::Refused { id, error } => return Some(envelope::failure(&id, &error)),
         Item::Request(request) => request,
     };
     let Request { id, method, params } = request;
     let answered = match Call::by_name(&method, &params) {
-        Ok(call) => methods::call(gate, call).await,
+        Ok(call) => methods::call(handle, call).await,
         Err(error) => Err(error),
     };
     let id = id?;
@@ -77,9 +77,9 @@ fn success(id: &Id, result: &Json) -> Vec<u8> {
 ///
 /// # Errors
 /// NOT_READY, FAULT.
-pub fn log(gate: &Gate) -> Result<&ReleasedLog, ErrorObject> {
-    match gate.phase() {
-        Phase::Ready => methods::serving(gate).map(|serving| &*serving.log),
+pub fn log(handle: &EngineHandle) -> Result<&ReleasedLog, ErrorObject> {
+    match handle.phase() {
+        Phase::Ready => methods::serving(handle).map(|serving| &*serving.log),
         Phase::Fault { .. } => Err(ErrorObject::new(Code::Fault)),
         phase => Err(ErrorObject::not_ready(phase.name())),
     }

@@ -5,7 +5,7 @@
 
 use super::methods::{Answered, json, read, serving, unexpected};
 use crate::api::{Answer, Query, ReadingsAnswer};
-use crate::gate::{Closed, Gate};
+use crate::handle::{EngineHandle, SubmitError};
 use crate::log::{LogError, ReleasedLog};
 use mortise_core::machine::EpochRecord;
 use mortise_core::state::GrantedReading;
@@ -21,8 +21,8 @@ use mortise_format::wire::{ErrorObject, HexBytes};
 use std::time::Duration;
 
 /// `getReadingKeys`.
-pub(super) async fn keys(gate: &Gate, params: GetReadingKeys) -> Answered {
-    let ReadingsAnswer { readings, epochs } = readings(gate, params.reader).await?;
+pub(super) async fn keys(handle: &EngineHandle, params: GetReadingKeys) -> Answered {
+    let ReadingsAnswer { readings, epochs } = readings(handle, params.reader).await?;
     let wanted = |r: &&GrantedReading| params.request_id.is_none_or(|id| id == r.grant.request.id);
     let granted = readings.iter().rfind(wanted).ok_or_else(not_granted)?;
     let from = params.from_epoch.unwrap_or(0);
@@ -31,7 +31,7 @@ pub(super) async fn keys(gate: &Gate, params: GetReadingKeys) -> Answered {
         epochs.into_iter().filter(|record| is_inside(record.epoch)).collect();
     let next_epoch = inside.get(READING_EPOCHS_MAX).map(|record| record.epoch);
     inside.truncate(READING_EPOCHS_MAX);
-    let log = &serving(gate)?.log;
+    let log = &serving(handle)?.log;
     let sealed = log.seal_epochs(&params.reader, granted.at, &inside).await.map_err(refused)?;
     Ok(json(&ReadingKeysResult {
         engine_id: *log.engine_id(),
@@ -46,21 +46,22 @@ pub(super) async fn keys(gate: &Gate, params: GetReadingKeys) -> Answered {
 }
 
 /// `getEvents`.
-pub(super) async fn events(gate: &Gate, params: GetEvents) -> Answered {
+pub(super) async fn events(handle: &EngineHandle, params: GetEvents) -> Answered {
     // Who may not read is told so before he waits.
     let readings = match params.reader {
-        Some(reader) => Some((reader, readings(gate, reader).await?)),
+        Some(reader) => Some((reader, readings(handle, reader).await?)),
         None => None,
     };
-    let log = super::log(gate)?;
+    let log = super::log(handle)?;
     if params.wait_ms > 0 && params.from >= log.released() {
-        let _waiter = log.waiter().ok_or_else(|| super::methods::closed(Closed::Overloaded))?;
+        let _waiter =
+            log.waiter().ok_or_else(|| super::methods::closed(SubmitError::Overloaded))?;
         log.wait_for(params.from, Duration::from_millis(params.wait_ms)).await;
     }
     let count = usize::try_from(params.count).unwrap_or(usize::MAX);
     let mut frames = frames(log, params.from, count).await?;
     let keys = match readings {
-        Some((reader, readings)) => open(gate, log, reader, &readings, &mut frames).await?,
+        Some((reader, readings)) => open(handle, log, reader, &readings, &mut frames).await?,
         None => None,
     };
     Ok(json(&result(params.from, log.released(), &frames, keys)))
@@ -89,7 +90,7 @@ pub(super) fn result(
 
 /// Keeps the frames that a reader may open, up to the first that he may not, and seals their keys.
 async fn open(
-    gate: &Gate,
+    handle: &EngineHandle,
     log: &ReleasedLog,
     reader: Bytes32,
     readings: &ReadingsAnswer,
@@ -107,8 +108,8 @@ async fn open(
     if frames.is_empty() {
         return Ok(None);
     }
-    // The gate is asked once more: the engine may have stopped while this waited.
-    super::log(gate)?;
+    // The handle is asked once more: the engine may have stopped while this waited.
+    super::log(handle)?;
     let sealed = log.seal_frames(&reader, frames, &readings.epochs).await.map_err(refused)?;
     Ok(Some(FrameKeysView {
         reader,
@@ -118,8 +119,8 @@ async fn open(
 }
 
 /// The rights of a reader, durable.
-async fn readings(gate: &Gate, reader: Bytes32) -> Result<ReadingsAnswer, ErrorObject> {
-    match read(gate, Query::Readings(reader)).await? {
+async fn readings(handle: &EngineHandle, reader: Bytes32) -> Result<ReadingsAnswer, ErrorObject> {
+    match read(handle, Query::Readings(reader)).await? {
         Answer::Readings(answer) if answer.readings.is_empty() => Err(not_granted()),
         Answer::Readings(answer) => Ok(*answer),
         _ => Err(unexpected()),

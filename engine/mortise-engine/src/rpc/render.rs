@@ -5,7 +5,7 @@ use super::methods::json;
 use crate::api::{BalanceAnswer, ProofAnswer, ReleasedFrame, Simulated};
 use crate::drafts::Draft;
 use crate::keyring::Identity;
-use mortise_core::body::SignedStatement;
+use mortise_core::body::CarriedStatement;
 use mortise_core::promise::Promise;
 use mortise_core::state::locks::{Leg, Lock};
 use mortise_core::tree::ProofEnd;
@@ -66,7 +66,7 @@ pub(super) fn lock_list(locks: &[Lock], next_cursor: Option<LockId>) -> LockList
 pub(super) fn receipt(frame: &ReleasedFrame, index: u32) -> Option<ReceiptView> {
     let event = frame.event(index)?;
     let signed = frame.signed();
-    let statement = &signed.stated.statement;
+    let statement = &signed.statement;
     let words = |path: &[[u8; 32]]| path.iter().copied().map(Bytes32).collect();
     Some(ReceiptView {
         epoch: statement.epoch,
@@ -78,7 +78,7 @@ pub(super) fn receipt(frame: &ReleasedFrame, index: u32) -> Option<ReceiptView> 
         statement: StatementView::from(statement),
         statement_signature: signed.signature,
         leaf: HexBytes(codec::encode(frame.leaf())),
-        history_path: words(&signed.stated.history_path),
+        history_path: words(&signed.history_path),
     })
 }
 
@@ -120,7 +120,7 @@ fn commitments<'a>(
     terms: impl Iterator<Item = &'a LockTerms>,
     promises: &[(Promise, Signature)],
 ) -> Option<Vec<CommitmentView>> {
-    let (engine_id, mode) = (&identity.engine_id, identity.weakness);
+    let (engine_id, mode) = (&identity.engine_id, identity.insecure_mode);
     let view = |(terms, (promise, signature)): (&LockTerms, &(Promise, Signature))| match promise {
         Promise::Commitment(promise) => {
             Some(CommitmentView::new(engine_id, mode, terms, promise, *signature))
@@ -138,7 +138,7 @@ fn outcome(
 ) -> Option<Json> {
     match promises.first()? {
         (Promise::Outcome(outcome), signature) => {
-            let (engine_id, mode) = (&identity.engine_id, identity.weakness);
+            let (engine_id, mode) = (&identity.engine_id, identity.insecure_mode);
             Some(json(&OutcomeResult::new(engine_id, mode, outcome, amounts, *signature, receipt)))
         }
         (Promise::Commitment(_), _) => None,
@@ -159,9 +159,9 @@ pub(super) fn balance(
     owner: Address,
     asset: Asset,
     answer: &BalanceAnswer,
-    signed: &SignedStatement,
+    signed: &CarriedStatement,
 ) -> BalanceResult {
-    let (balance, statement) = (&answer.balance, &signed.stated.statement);
+    let (balance, statement) = (&answer.balance, &signed.statement);
     BalanceResult {
         owner,
         asset,
@@ -192,9 +192,9 @@ pub(super) fn simulated(simulated: &Simulated) -> SimulationResult {
 pub(super) fn proof(
     engine_id: &EngineId,
     answer: &ProofAnswer,
-    signed: &SignedStatement,
+    signed: &CarriedStatement,
 ) -> ProofResult {
-    let statement = &signed.stated.statement;
+    let statement = &signed.statement;
     let other = match answer.proof.end() {
         ProofEnd::Other { position, value } => {
             Some(OtherLeaf { position: Bytes32(position.0), value_hash: Bytes32(value.0) })

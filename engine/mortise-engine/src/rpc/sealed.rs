@@ -6,7 +6,7 @@
 
 use super::{answer, answer_too_large, methods};
 use crate::channel::OpenedRequest;
-use crate::gate::Gate;
+use crate::handle::EngineHandle;
 use bytes::Bytes;
 use mortise_format::errors::Code;
 use mortise_format::wire::ErrorObject;
@@ -14,14 +14,14 @@ use mortise_format::wire::envelope::{Id, failure};
 
 /// Answers a message of the channel. What is owed no answer, notifications, gets an empty one that
 /// is sealed like any other.
-pub async fn answer_sealed(gate: &Gate, message: Bytes) -> Vec<u8> {
-    let (key_id, opened) = match gate.open_message(message).await {
+pub async fn answer_sealed(handle: &EngineHandle, message: Bytes) -> Vec<u8> {
+    let (key_id, opened) = match handle.open_message(message).await {
         Ok(opened) => opened,
         Err(closed) => return failure(&Id::Null, &methods::closed(closed)),
     };
     match opened {
         Ok(OpenedRequest { text, sealer, nonce }) => {
-            let answer = answer(gate, &text).await.unwrap_or_default();
+            let answer = answer(handle, &text).await.unwrap_or_default();
             sealer.seal(&nonce, &answer).unwrap_or_else(|_| {
                 // Nothing was sealed under the nonce yet.
                 let sealed = sealer.seal(&nonce, &answer_too_large());

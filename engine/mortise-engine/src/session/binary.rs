@@ -1,7 +1,7 @@
 //! Pipelined messages: texts in clear, and messages of the channel.
 
-use super::{PATIENCE, linger};
-use crate::gate::Gate;
+use super::{SLOW_READER, linger};
+use crate::handle::EngineHandle;
 use crate::rpc;
 use bytes::{Bytes, BytesMut};
 use mortise_format::channel::is_channel;
@@ -18,15 +18,19 @@ use tokio::time::timeout;
 /// An answer on its way out.
 type Outgoing = (u64, Vec<u8>);
 
-pub(super) async fn serve(stream: Stream, buffer: BytesMut, gate: Arc<Gate>) -> io::Result<()> {
+pub(super) async fn serve(
+    stream: Stream,
+    buffer: BytesMut,
+    handle: Arc<EngineHandle>,
+) -> io::Result<()> {
     let (read_half, write_half) = tokio::io::split(stream);
     let mut reader = MessageReader::with_buffer(read_half, REQUEST_BYTES_MAX, buffer);
     reader.expect_magic(REQUEST_MAGIC).await.map_err(io::Error::other)?;
-    let share = gate.bounds().per_connection;
+    let share = handle.bounds().per_connection;
     let permits = Arc::new(Semaphore::new(share));
     let (answers, outgoing) = mpsc::channel(share);
     let writer = actix::spawn(write(write_half, outgoing));
-    let ended = read(&mut reader, &gate, &permits, &answers).await;
+    let ended = read(&mut reader, &handle, &permits, &answers).await;
     if let Err(MessageError::Oversized { .. }) = &ended {
         // A message that is not read has no number to answer to: zero, then the close.
         let _ = answers.send((0, rpc::too_large())).await;
@@ -42,7 +46,7 @@ pub(super) async fn serve(stream: Stream, buffer: BytesMut, gate: Arc<Gate>) -> 
 
 async fn read<R: tokio::io::AsyncRead + Unpin>(
     reader: &mut MessageReader<R>,
-    gate: &Arc<Gate>,
+    handle: &Arc<EngineHandle>,
     permits: &Arc<Semaphore>,
     answers: &mpsc::Sender<Outgoing>,
 ) -> Result<(), MessageError> {
@@ -50,12 +54,12 @@ async fn read<R: tokio::io::AsyncRead + Unpin>(
         // Waiting here is the back-pressure: the socket is not read meanwhile. A large message
         // costs a larger share, so that the bytes under way are bounded too.
         let kib = u32::try_from(message.payload.len() / 1024).unwrap_or(u32::MAX);
-        let share = kib.clamp(1, gate.bounds().per_connection_share());
+        let share = kib.clamp(1, handle.bounds().per_connection_share());
         let permit = Arc::clone(permits).acquire_many_owned(share).await;
         let permit = permit.expect("the semaphore of a connection is never closed");
-        let (gate, answers) = (Arc::clone(gate), answers.clone());
+        let (handle, answers) = (Arc::clone(handle), answers.clone());
         actix::spawn(async move {
-            answer(&gate, message.correlation, message.payload, &answers).await;
+            answer(&handle, message.correlation, message.payload, &answers).await;
             drop(permit);
         });
     }
@@ -69,7 +73,7 @@ async fn next<R: tokio::io::AsyncRead + Unpin>(
 ) -> Result<Option<Message>, MessageError> {
     let mut was_partial = false;
     loop {
-        match timeout(PATIENCE, reader.read()).await {
+        match timeout(SLOW_READER, reader.read()).await {
             Ok(message) => return message,
             Err(_) if was_partial && reader.is_partial() => {
                 return Err(io::Error::from(io::ErrorKind::TimedOut).into());
@@ -79,12 +83,17 @@ async fn next<R: tokio::io::AsyncRead + Unpin>(
     }
 }
 
-async fn answer(gate: &Gate, number: u64, payload: Bytes, answers: &mpsc::Sender<Outgoing>) {
+async fn answer(
+    handle: &EngineHandle,
+    number: u64,
+    payload: Bytes,
+    answers: &mpsc::Sender<Outgoing>,
+) {
     // Messages are numbered and pipelined: a notification is answered by an empty message, so
     // that a relay knows that it is done.
     let bytes = match is_channel(&payload) {
-        true => rpc::answer_sealed(gate, payload).await,
-        false => rpc::answer(gate, &payload).await.unwrap_or_default(),
+        true => rpc::answer_sealed(handle, payload).await,
+        false => rpc::answer(handle, &payload).await.unwrap_or_default(),
     };
     // The writer is gone when the peer is: nobody is left to answer.
     let _ = answers.send((number, bytes)).await;

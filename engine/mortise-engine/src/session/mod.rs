@@ -15,7 +15,7 @@ mod json_stream;
 mod subscription;
 mod text;
 
-use crate::gate::Gate;
+use crate::handle::EngineHandle;
 use bytes::BytesMut;
 use mortise_transport::{REQUEST_MAGIC, Stream};
 use std::io;
@@ -25,13 +25,13 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::timeout;
 
 /// Serves a connection to its end. An error is the peer's business: it is logged, nothing more.
-pub async fn serve(mut stream: Stream, gate: Arc<Gate>) {
+pub async fn serve(mut stream: Stream, handle: Arc<EngineHandle>) {
     let mut buffer = BytesMut::with_capacity(FIRST_BYTES);
-    let served = match timeout(PATIENCE, first_bytes(&mut stream, &mut buffer)).await {
+    let served = match timeout(SLOW_READER, first_bytes(&mut stream, &mut buffer)).await {
         Ok(Ok(true)) if buffer.starts_with(&REQUEST_MAGIC) => {
-            binary::serve(stream, buffer, gate).await
+            binary::serve(stream, buffer, handle).await
         }
-        Ok(Ok(true)) => text::serve(stream, buffer, gate).await,
+        Ok(Ok(true)) => text::serve(stream, buffer, handle).await,
         Ok(Ok(false)) => Ok(()),
         Ok(Err(error)) => Err(error),
         Err(_) => Err(io::ErrorKind::TimedOut.into()),
@@ -66,6 +66,6 @@ async fn linger(stream: &mut (impl AsyncRead + Unpin)) {
 /// Room for the first read.
 const FIRST_BYTES: usize = 1024;
 /// How long a peer may take to complete what it has begun to send.
-const PATIENCE: Duration = Duration::from_secs(30);
+const SLOW_READER: Duration = Duration::from_secs(30);
 /// How long a refused peer may go on sending before it is cut off.
 const LINGER: Duration = Duration::from_secs(1);

@@ -13,7 +13,7 @@
 //! is in memory; every end that the engine chooses has a name and the seq to go on from.
 
 use super::linger;
-use crate::gate::Gate;
+use crate::handle::EngineHandle;
 use crate::log::ReleasedLog;
 use crate::phase::Phase;
 use crate::rpc;
@@ -47,7 +47,7 @@ pub(super) fn asked(message: Message) -> Result<Request, Message> {
 /// behind it, which would never be answered.
 pub(super) async fn serve(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
-    gate: &Gate,
+    handle: &EngineHandle,
     request: &Request,
     is_alone: bool,
 ) -> io::Result<Option<Vec<u8>>> {
@@ -60,7 +60,7 @@ pub(super) async fn serve(
         Ok(params) => params,
         Err(error) => return refused(&ErrorObject::from(error)),
     };
-    let log = match rpc::log(gate) {
+    let log = match rpc::log(handle) {
         Ok(log) => log,
         Err(error) => return refused(&error),
     };
@@ -71,26 +71,26 @@ pub(super) async fn serve(
     let from = params.from.unwrap_or(released);
     let answer = SubscribeResult { from, released };
     let answer = success(id, &json!(answer));
-    let mut subscription = Subscription { stream, next: from, patience: PATIENCE };
+    let mut subscription = Subscription { stream, next: from, policy: SLOW_READER };
     if let Sent::Late = subscription.send(answer).await? {
         subscription.end(EndReason::SlowReader).await?;
         return Ok(None);
     }
-    let reason = subscription.run(log, || gate.phase() == Phase::Ready).await?;
+    let reason = subscription.run(log, || handle.phase() == Phase::Ready).await?;
     subscription.end(reason).await?;
     Ok(None)
 }
 
 /// How long a reader may take for one notification.
 #[derive(Debug, Clone, Copy)]
-struct Patience {
+struct SlowReaderPolicy {
     /// After it he is told that he is too slow.
     told: Duration,
     /// After it he is cut off: he does not even take that.
     cut: Duration,
 }
 
-const PATIENCE: Patience = Patience {
+const SLOW_READER: SlowReaderPolicy = SlowReaderPolicy {
     told: Duration::from_millis(SUBSCRIBER_MS_MAX),
     cut: Duration::from_millis(3 * SUBSCRIBER_MS_MAX),
 };
@@ -105,7 +105,7 @@ enum Sent {
 struct Subscription<'a, S> {
     stream: &'a mut S,
     next: u64,
-    patience: Patience,
+    policy: SlowReaderPolicy,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Subscription<'_, S> {
@@ -168,9 +168,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Subscription<'_, S> {
             self.stream.write_all(&line).await?;
             self.stream.flush().await
         };
-        let written = timeout(self.patience.cut, written).await;
+        let written = timeout(self.policy.cut, written).await;
         written.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
-        let is_late = begun.elapsed() > self.patience.told;
+        let is_late = begun.elapsed() > self.policy.told;
         Ok(if is_late { Sent::Late } else { Sent::InTime })
     }
 }
@@ -196,9 +196,10 @@ mod tests {
     /// who takes nothing is cut off. Method: a pipe that holds a few bytes.
     #[tokio::test]
     async fn slow_reader_gets_a_named_end_and_one_who_reads_nothing_is_cut_off() {
-        let patience = Patience { told: Duration::from_millis(1), cut: Duration::from_millis(200) };
+        let policy =
+            SlowReaderPolicy { told: Duration::from_millis(1), cut: Duration::from_millis(200) };
         let (mut ours, mut theirs) = tokio::io::duplex(16);
-        let mut subscription = Subscription { stream: &mut ours, next: 7, patience };
+        let mut subscription = Subscription { stream: &mut ours, next: 7, policy };
         let reading = async {
             tokio::time::sleep(Duration::from_millis(20)).await;
             let mut text = String::new();
@@ -218,7 +219,7 @@ mod tests {
         assert_eq!(last["params"], json!({"reason": "SLOW_READER", "next": 7}));
 
         let (mut ours, _theirs) = tokio::io::duplex(16);
-        let mut subscription = Subscription { stream: &mut ours, next: 7, patience };
+        let mut subscription = Subscription { stream: &mut ours, next: 7, policy };
         let error = subscription.notify("frames", &json!({"next": 7})).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }

@@ -2,9 +2,9 @@
 
 use super::json_stream::Scanner;
 use super::subscription;
-use super::{PATIENCE, linger};
+use super::{SLOW_READER, linger};
 use crate::app::plain;
-use crate::gate::Gate;
+use crate::handle::EngineHandle;
 use crate::rpc;
 use bytes::{Buf, BytesMut};
 use mortise_format::errors::Code;
@@ -22,7 +22,7 @@ use zeroize::Zeroize as _;
 pub(super) async fn serve(
     mut stream: Stream,
     mut buffer: BytesMut,
-    gate: Arc<Gate>,
+    handle: Arc<EngineHandle>,
 ) -> io::Result<()> {
     let mut scanner = Scanner::default();
     loop {
@@ -43,11 +43,11 @@ pub(super) async fn serve(
         }
         if let Some(length) = scanner.complete(&buffer) {
             let mut value = buffer.split_to(length);
-            match reply(&gate, &value).await {
+            match reply(&handle, &value).await {
                 Reply::Subscribe(request) => {
                     skip_space(&mut buffer);
                     let is_alone = buffer.is_empty();
-                    match subscription::serve(&mut stream, &gate, &request, is_alone).await? {
+                    match subscription::serve(&mut stream, &handle, &request, is_alone).await? {
                         None => return Ok(()),
                         Some(refused) => answer_next(&mut stream, refused).await?,
                     }
@@ -65,7 +65,7 @@ pub(super) async fn serve(
         if buffer.len() > REQUEST_BYTES_MAX {
             return last_words(stream, &rpc::too_large()).await;
         }
-        let read = timeout(PATIENCE, stream.read_buf(&mut buffer)).await;
+        let read = timeout(SLOW_READER, stream.read_buf(&mut buffer)).await;
         if read.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?? == 0 {
             let error = ErrorObject::new(Code::ParseError).saying("the value is not complete");
             return last_words(stream, &failure(&Id::Null, &error)).await;
@@ -84,17 +84,17 @@ enum Reply {
 }
 
 /// An object without `jsonrpc` is the application's and the last; everything else is JSON-RPC's.
-async fn reply(gate: &Gate, bytes: &[u8]) -> Reply {
+async fn reply(handle: &EngineHandle, bytes: &[u8]) -> Reply {
     if bytes.len() > REQUEST_BYTES_MAX {
         return Reply::Last(rpc::too_large());
     }
     match json::parse(bytes) {
         Ok(value) if PlainRequest::is_meant(&value) => {
-            Reply::Last(plain::answer(gate.app(), value).await)
+            Reply::Last(plain::answer(handle.app(), value).await)
         }
         parsed => match subscription::asked(envelope::read(parsed)) {
             Ok(request) => Reply::Subscribe(request),
-            Err(message) => Reply::Next(rpc::answer_message(gate, message).await),
+            Err(message) => Reply::Next(rpc::answer_message(handle, message).await),
         },
     }
 }
@@ -119,7 +119,7 @@ async fn complete_verb(stream: &mut Stream, buffer: &mut BytesMut) -> io::Result
         VERBS.iter().any(|verb| buffer.len() < verb.len() && verb.starts_with(buffer))
     };
     while is_begun(buffer) {
-        let read = timeout(PATIENCE, stream.read_buf(buffer)).await;
+        let read = timeout(SLOW_READER, stream.read_buf(buffer)).await;
         if read.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?? == 0 {
             break;
         }

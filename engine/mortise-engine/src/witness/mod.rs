@@ -16,10 +16,10 @@
 //! Invariants: a head is asked about only when its frames are durable; a refusal counts only when
 //! fewer than a quorum can still agree, so that liars alone do not stop an engine.
 
-mod council;
+mod quorum;
 mod remote;
 mod round;
 
-pub use council::{Cosigned, Council};
+pub use quorum::{Cosigned, WitnessQuorum};
 pub use remote::RemoteWitnesses;
-pub use round::{Outcome, Paths, Refusal, gather};
+pub use round::{Outcome, Paths, WitnessReject, gather};

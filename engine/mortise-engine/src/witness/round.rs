@@ -1,6 +1,6 @@
 //! One head, asked of all witnesses until a quorum has cosigned or cannot any more.
 
-use super::council::{Cosigned, Council};
+use super::quorum::{Cosigned, WitnessQuorum};
 use crate::ports::PortFuture;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
@@ -13,7 +13,7 @@ use std::time::Duration;
 
 /// Why a witness refuses a head for good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
+pub enum WitnessReject {
     /// It cosigned a larger head: this log is an older copy, or another engine writes on.
     Ahead {
         /// What it says that it cosigned last.
@@ -23,7 +23,7 @@ pub enum Refusal {
     Fork,
 }
 
-impl Refusal {
+impl WitnessReject {
     /// A stable name for health and reports.
     pub fn name(self) -> &'static str {
         match self {
@@ -39,7 +39,7 @@ pub enum Outcome {
     /// A quorum cosigned.
     Cosigned(Arc<Cosigned>),
     /// So many refused that no quorum is left.
-    Refused(Refusal),
+    Refused(WitnessReject),
 }
 
 /// Gives the consistency path from an earlier size to the head's; none when there is none yet.
@@ -53,7 +53,7 @@ const HURRIES_MAX: u32 = 3;
 
 /// A head on its way through a round.
 struct Asked<'a> {
-    council: &'a Council,
+    quorum: &'a WitnessQuorum,
     head: TreeHead,
     text: String,
     note: String,
@@ -62,15 +62,19 @@ struct Asked<'a> {
 
 enum Verdict {
     Cosigned(String),
-    Refused(Refusal),
+    Refused(WitnessReject),
 }
 
 /// Asks until a quorum has cosigned `head`, or cannot any more. Witnesses without an answer are
 /// asked again for as long as it takes.
-pub async fn gather<'a>(council: &'a Council, head: TreeHead, paths: &'a Paths<'a>) -> Outcome {
-    let (text, note) = council.sign(&head);
-    let asked = Asked { council, head, text, note, paths };
-    let (count, quorum) = (council.witnesses().keys().len(), council.witnesses().quorum());
+pub async fn gather<'a>(
+    quorum: &'a WitnessQuorum,
+    head: TreeHead,
+    paths: &'a Paths<'a>,
+) -> Outcome {
+    let (text, note) = quorum.sign(&head);
+    let asked = Asked { quorum, head, text, note, paths };
+    let (count, quorum) = (quorum.witnesses().keys().len(), quorum.witnesses().quorum());
     let asking = (0..count).map(|member| asked.ask(member));
     let mut asking: FuturesUnordered<_> = asking.collect();
     let (mut lines, mut refused) = (Vec::new(), Vec::new());
@@ -86,49 +90,49 @@ pub async fn gather<'a>(council: &'a Council, head: TreeHead, paths: &'a Paths<'
             break;
         }
     }
-    let ahead = refused.iter().find(|refusal| matches!(refusal, Refusal::Ahead { .. }));
-    Outcome::Refused(*ahead.unwrap_or(&Refusal::Fork))
+    let ahead = refused.iter().find(|refusal| matches!(refusal, WitnessReject::Ahead { .. }));
+    Outcome::Refused(*ahead.unwrap_or(&WitnessReject::Fork))
 }
 
 impl Asked<'_> {
     /// The note with its cosignatures, checked as anybody would.
     fn cosigned(&self, lines: &[String]) -> Outcome {
         let note = format!("{}{}", self.note, lines.concat());
-        let council = self.council;
+        let quorum = self.quorum;
         let verified =
-            verify_cosigned(note.as_bytes(), council.origin(), council.log(), council.witnesses());
+            verify_cosigned(note.as_bytes(), quorum.origin(), quorum.log(), quorum.witnesses());
         assert!(
             verified.is_ok_and(|cosigned| *cosigned.checkpoint().head() == self.head),
             "each line was checked against its witness"
         );
-        Outcome::Cosigned(council.keep(Cosigned { head: self.head, note }))
+        Outcome::Cosigned(quorum.keep(Cosigned { head: self.head, note }))
     }
 
     async fn ask(&self, member: usize) -> Verdict {
         let (mut rest, mut hurries) = (REST, 0);
         loop {
-            let old = self.council.cosigned(member).min(self.head.size);
+            let old = self.quorum.cosigned(member).min(self.head.size);
             match self.question(member, old).await {
                 WitnessAnswer::Cosigned { line, .. } => {
-                    self.council.set_cosigned(member, self.head.size);
+                    self.quorum.set_cosigned(member, self.head.size);
                     return Verdict::Cosigned(line);
                 }
                 WitnessAnswer::LastCosigned(newest) if newest > self.head.size => {
-                    return Verdict::Refused(Refusal::Ahead { newest });
+                    return Verdict::Refused(WitnessReject::Ahead { newest });
                 }
                 // The size is the one that was named: what it refuses is the root.
                 WitnessAnswer::LastCosigned(newest) if newest == old && old == self.head.size => {
-                    return Verdict::Refused(Refusal::Fork);
+                    return Verdict::Refused(WitnessReject::Fork);
                 }
                 WitnessAnswer::LastCosigned(newest) if newest != old && hurries < HURRIES_MAX => {
-                    self.council.set_cosigned(member, newest);
+                    self.quorum.set_cosigned(member, newest);
                     hurries += 1;
                     continue;
                 }
                 WitnessAnswer::OtherRoot if old == self.head.size => {
-                    return Verdict::Refused(Refusal::Fork);
+                    return Verdict::Refused(WitnessReject::Fork);
                 }
-                WitnessAnswer::Inconsistent => return Verdict::Refused(Refusal::Fork),
+                WitnessAnswer::Inconsistent => return Verdict::Refused(WitnessReject::Fork),
                 _ => {}
             }
             tokio::time::sleep(rest).await;
@@ -145,12 +149,12 @@ impl Asked<'_> {
         };
         let Some(path) = path else { return WitnessAnswer::Unusable };
         let request = AddCheckpoint { old_size: old, path, checkpoint: &self.note };
-        let (council, key) = (self.council, self.council.key(member));
-        let asking = council.port().add_checkpoint(key, request.text().into_bytes());
-        let patience = Duration::from_millis(WITNESS_ANSWER_MS_MAX);
-        match tokio::time::timeout(patience, asking).await {
+        let (quorum, key) = (self.quorum, self.quorum.key(member));
+        let asking = quorum.port().add_checkpoint(key, request.text().into_bytes());
+        let timeout = Duration::from_millis(WITNESS_ANSWER_MS_MAX);
+        match tokio::time::timeout(timeout, asking).await {
             Ok(Ok((status, body))) => {
-                let answer = read_answer(council.verifier(member), &self.text, status, &body);
+                let answer = read_answer(quorum.verifier(member), &self.text, status, &body);
                 if matches!(answer, WitnessAnswer::Unusable) {
                     tracing::warn!(witness = key.name, status, "a witness did not cosign");
                 }

@@ -11,7 +11,7 @@
 
 pub mod events;
 pub mod history;
-mod position;
 pub mod state;
+mod tree_key;
 
-pub use position::{POSITION_BITS, Position, Side, ValueHash};
+pub use tree_key::{POSITION_BITS, Side, TreeKey, ValueHash};

@@ -6,7 +6,7 @@
 //! a leaf cannot be taken for a node: both are hashed from exactly 64 bytes under keys of their own
 //! (INV-TREE-2).
 
-use super::position::{POSITION_BITS, Side};
+use super::tree_key::{POSITION_BITS, Side};
 use crate::ids::Root;
 use alloc::vec::Vec;
 use bincode::de::{BorrowDecoder, Decoder};
@@ -14,7 +14,7 @@ use bincode::enc::Encoder;
 use bincode::error::{DecodeError, EncodeError};
 use bincode::{BorrowDecode, Decode, Encode};
 
-pub use super::position::{Position, ValueHash};
+pub use super::tree_key::{TreeKey, ValueHash};
 
 /// Most siblings in a proof: one per bit of a position.
 pub const PROOF_SIBLINGS_MAX: usize = POSITION_BITS;
@@ -37,7 +37,7 @@ pub const NODE_KEY: [u8; 32] = [
 ];
 
 /// The hash of a leaf: BLAKE3 keyed with the leaf key over `position | value`.
-pub fn leaf_hash(position: &Position, value: &ValueHash) -> [u8; 32] {
+pub fn leaf_hash(position: &TreeKey, value: &ValueHash) -> [u8; 32] {
     one(&LEAF_KEY, &position.0, &value.0)
 }
 
@@ -70,7 +70,7 @@ pub enum ProofEnd {
     /// A subtree whose only leaf is at another position.
     Other {
         /// The position of that leaf.
-        position: Position,
+        position: TreeKey,
         /// Its value hash.
         value: ValueHash,
     },
@@ -140,14 +140,14 @@ impl StateProof {
     ///
     /// ```
     /// use mortise_format::Root;
-    /// use mortise_format::merkle::state::{Position, ProofEnd, StateProof, ValueHash, leaf_hash};
+    /// use mortise_format::merkle::state::{TreeKey, ProofEnd, StateProof, ValueHash, leaf_hash};
     /// // The root of a tree of one leaf is the hash of that leaf.
-    /// let (position, value) = (Position([1; 32]), ValueHash([2; 32]));
+    /// let (position, value) = (TreeKey([1; 32]), ValueHash([2; 32]));
     /// let root = Root(leaf_hash(&position, &value));
     /// let proof = StateProof::from_parts(vec![], ProofEnd::Present)?;
     /// assert!(proof.verify_present(&root, &position, &value).is_ok());
     /// let proof = StateProof::from_parts(vec![], ProofEnd::Other { position, value })?;
-    /// assert!(proof.verify_absent(&root, &Position([9; 32])).is_ok());
+    /// assert!(proof.verify_absent(&root, &TreeKey([9; 32])).is_ok());
     /// # Ok::<(), mortise_format::merkle::state::StateProofError>(())
     /// ```
     ///
@@ -157,7 +157,7 @@ impl StateProof {
     pub fn verify_present(
         &self,
         root: &Root,
-        position: &Position,
+        position: &TreeKey,
         value: &ValueHash,
     ) -> Result<(), StateProofError> {
         match self.end {
@@ -175,7 +175,7 @@ impl StateProof {
     /// `ShowsPresence` for a proof that ends at the position's leaf; `OtherIsSame` and
     /// `OtherOffTheWay` for another leaf that proves nothing about this position;
     /// `LastSiblingEmpty`, `RootMismatch`, in this order.
-    pub fn verify_absent(&self, root: &Root, position: &Position) -> Result<(), StateProofError> {
+    pub fn verify_absent(&self, root: &Root, position: &TreeKey) -> Result<(), StateProofError> {
         match self.end {
             ProofEnd::Present => Err(StateProofError::ShowsPresence),
             ProofEnd::Empty => self.climb(root, position, EMPTY_HASH),
@@ -193,7 +193,7 @@ impl StateProof {
     }
 
     /// Hashes from the end of the way up to the root.
-    fn climb(&self, root: &Root, position: &Position, end: Hash) -> Result<(), StateProofError> {
+    fn climb(&self, root: &Root, position: &TreeKey, end: Hash) -> Result<(), StateProofError> {
         // A subtree of one leaf or none is not parted: beside the end there is a leaf.
         if self.siblings.0.last() == Some(&EMPTY_HASH) {
             return Err(StateProofError::LastSiblingEmpty);
@@ -262,6 +262,6 @@ mod tests {
     #[test]
     fn leaf_and_node_hash_of_the_same_bytes_differ() {
         let bytes = [7; 32];
-        assert_ne!(leaf_hash(&Position(bytes), &ValueHash(bytes)), node_hash(&bytes, &bytes));
+        assert_ne!(leaf_hash(&TreeKey(bytes), &ValueHash(bytes)), node_hash(&bytes, &bytes));
     }
 }

@@ -386,7 +386,7 @@ mod tests {
             engine_id: EngineId([4; 32]),
             keys: GenesisKeys { signing: [2; 33], checkpoint: [5; 32] },
             log_secret_commitment: Bytes32([8; 32]),
-            charter: genesis.charter(),
+            base: genesis.base(),
             before: Bytes32([9; 32]),
             checkpoint: "origin\n1\nroot\n".into(),
             signatures: [Signature([6; 65]), Signature([7; 65])].into(),

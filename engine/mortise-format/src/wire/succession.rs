@@ -4,7 +4,7 @@ use super::HexBytes;
 use super::genesis::{GenesisError, PolicyJson};
 use super::witness::OriginJson;
 use crate::ids::{Bytes32, EngineId, Signature};
-use crate::policy::{Charter, GenesisKeys};
+use crate::policy::{GenesisBase, GenesisKeys};
 use crate::succession::Predecessor;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -39,7 +39,7 @@ struct CharterJson {
 
 impl From<&Predecessor> for PredecessorJson {
     fn from(predecessor: &Predecessor) -> Self {
-        let charter = &predecessor.charter;
+        let base = &predecessor.base;
         let before = predecessor.before;
         Self {
             engine_id: predecessor.engine_id,
@@ -47,10 +47,10 @@ impl From<&Predecessor> for PredecessorJson {
             checkpoint_key: Bytes32(predecessor.keys.checkpoint),
             log_secret_commitment: predecessor.log_secret_commitment,
             genesis: CharterJson {
-                name: charter.name.clone(),
-                salt: charter.salt,
-                policy: PolicyJson::from(&charter.policy),
-                origin: OriginJson::from(&charter.origin),
+                name: base.name.clone(),
+                salt: base.salt,
+                policy: PolicyJson::from(&base.policy),
+                origin: OriginJson::from(&base.origin),
                 predecessor_hash: (before != Bytes32::ZERO).then_some(before),
             },
             checkpoint: predecessor.checkpoint.clone(),
@@ -72,7 +72,7 @@ impl TryFrom<PredecessorJson> for Predecessor {
             engine_id: json.engine_id,
             keys: GenesisKeys { signing, checkpoint: json.checkpoint_key.0 },
             log_secret_commitment: json.log_secret_commitment,
-            charter: Charter { name, salt, policy, origin },
+            base: GenesisBase { name, salt, policy, origin },
             before: predecessor_hash.unwrap_or_default(),
             checkpoint: json.checkpoint,
             signatures,

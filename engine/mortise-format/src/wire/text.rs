@@ -7,8 +7,8 @@ use crate::ids::{
     Address, Bytes32, EngineId, FrameDigest, LockId, Measurement, PolicyHash, RequestId, Root,
     Signature, parse_hex, to_checksum, to_hex,
 };
+use crate::insecure_mode::InsecureMode;
 use crate::lock::{Custody, Durability, LegTerms};
-use crate::weakness::Weakness;
 use alloc::string::String;
 use alloc::vec::Vec;
 use base64::Engine as _;
@@ -178,7 +178,7 @@ names_in_json! {
     Durability: Stored | Witnessed, "durability is stored or witnessed";
     AssetType: Native | Erc20 | Erc721 | Erc1155,
         "an asset type is native, erc20, erc721 or erc1155";
-    Weakness: Debug | Emulated, "a mode of a promise is debug or emulated";
+    InsecureMode: Debug | Emulated, "a mode of a promise is debug or emulated";
 }
 
 /// The JSON of an asset.

@@ -33,7 +33,7 @@ struct Shared {
     /// Signalled when a seed was mixed in, and when there will be none.
     changed: Condvar,
     /// Longest that a draw waits for a seed.
-    patience: Duration,
+    timeouts: Duration,
 }
 
 struct State {
@@ -54,12 +54,12 @@ impl NsmEntropy {
         Self::patient(nsm, Duration::from_millis(ENTROPY_WAIT_MS_MAX))
     }
 
-    pub(super) fn patient(nsm: Arc<dyn Nsm>, patience: Duration) -> Result<Self, EntropyError> {
+    pub(super) fn patient(nsm: Arc<dyn Nsm>, timeouts: Duration) -> Result<Self, EntropyError> {
         let mut sources = Sources::new(nsm);
         let generator = Generator::seeded(&sources.seed()?);
         let state = State { generator, is_asked: false, failed: None };
         let shared =
-            Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new(), patience });
+            Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new(), timeouts });
         // One place: the question is asked once until it is answered.
         let (wanted, questions) = sync_channel(1);
         let keeper = Arc::clone(&shared);
@@ -129,11 +129,11 @@ impl Shared {
         };
         let (state, waited) = self
             .changed
-            .wait_timeout_while(self.state(), self.patience, is_spent)
+            .wait_timeout_while(self.state(), self.timeouts, is_spent)
             .unwrap_or_else(PoisonError::into_inner);
         match &state.failed {
             Some(error) => Err(error.clone()),
-            None if waited.timed_out() => Err(EntropyError::Late { waited: self.patience }),
+            None if waited.timed_out() => Err(EntropyError::Late { waited: self.timeouts }),
             None => Ok(state),
         }
     }

@@ -91,8 +91,8 @@ impl Nsm for Answers {
     }
 }
 
-fn over(nsm: &Arc<Answers>, patience: Duration) -> NsmEntropy {
-    NsmEntropy::patient(Arc::clone(nsm) as Arc<dyn Nsm>, patience).unwrap()
+fn over(nsm: &Arc<Answers>, timeouts: Duration) -> NsmEntropy {
+    NsmEntropy::patient(Arc::clone(nsm) as Arc<dyn Nsm>, timeouts).unwrap()
 }
 
 fn refusal(nsm: Arc<Answers>) -> EntropyError {

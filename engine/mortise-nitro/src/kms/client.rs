@@ -10,7 +10,7 @@
 
 use super::arn::KeyArn;
 use super::backoff::Backoff;
-use super::config::{ConfigError, KmsConfig, Patience};
+use super::config::{ConfigError, KmsConfig, Timeouts};
 use super::credentials::{CredentialStore, SigningCredentials};
 use super::dialer::Dialer;
 use super::error::{KmsError, Wait};
@@ -142,7 +142,7 @@ impl KmsClient {
         let own = own.map(SigningCredentials::parse).transpose();
         let own = own.map_err(KmsError::CredentialsMalformed)?.map(Arc::new);
         let attempts = self.attempts(operation, own.as_ref());
-        let ended = timeout(self.config.patience().overall, attempts).await;
+        let ended = timeout(self.config.timeouts().overall, attempts).await;
         let (plaintext, wrapped) = ended.map_err(|_| KmsError::TimedOut(Wait::Overall))??;
         if plaintext.len() != expected {
             return Err(KmsError::PlaintextLength { expected, found: plaintext.len() });
@@ -155,8 +155,8 @@ impl KmsClient {
         operation: &Operation<'_>,
         own: Option<&Arc<SigningCredentials>>,
     ) -> Result<(SecretBytes, Vec<u8>), KmsError> {
-        let Patience { attempts_max, pause_first: first, pause_max: max, .. } =
-            *self.config.patience();
+        let Timeouts { attempts_max, pause_first: first, pause_max: max, .. } =
+            *self.config.timeouts();
         let mut failures = 0;
         loop {
             let error = match self.attempt(operation, own).await {
@@ -197,8 +197,8 @@ impl KmsClient {
             Some(own) if own.has_expired(clock.now_ms()?) => Err(KmsError::CredentialsExpired),
             Some(own) => Ok(Arc::clone(own)),
             None => {
-                let patience = self.config.patience().credentials;
-                self.platform.credentials.usable(clock, patience).await
+                let timeouts = self.config.timeouts().credentials;
+                self.platform.credentials.usable(clock, timeouts).await
             }
         }
     }

@@ -39,7 +39,7 @@ pub enum ConfigError {
 /// Only throttling, failures inside the service and broken connections are tried again
 /// (`specs/kms-and-keys.md`); a refusal is final.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Patience {
+pub struct Timeouts {
     /// For the connection and its TLS handshake.
     pub connect: Duration,
     /// From the request to the last byte of its answer.
@@ -56,7 +56,7 @@ pub struct Patience {
     pub pause_max: Duration,
 }
 
-impl Default for Patience {
+impl Default for Timeouts {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(5),
@@ -77,7 +77,7 @@ pub struct KmsConfig {
     app_key: KeyArn,
     host: ServerName<'static>,
     roots: TrustRoots,
-    patience: Patience,
+    timeouts: Timeouts,
 }
 
 impl KmsConfig {
@@ -94,8 +94,8 @@ impl KmsConfig {
             return Err(ConfigError::RegionMismatch { engine, app });
         }
         let host = parse_host(engine_key.service_host())?;
-        let (roots, patience) = (TrustRoots::amazon(), Patience::default());
-        Ok(Self { engine_key, app_key, host, roots, patience })
+        let (roots, timeouts) = (TrustRoots::amazon(), Timeouts::default());
+        Ok(Self { engine_key, app_key, host, roots, timeouts })
     }
 
     /// With another host name, in requests and in the certificate.
@@ -116,13 +116,13 @@ impl KmsConfig {
     ///
     /// # Errors
     /// `ZeroBound`.
-    pub fn with_patience(self, patience: Patience) -> Result<Self, ConfigError> {
-        let Patience { connect, answer, overall, .. } = patience;
+    pub fn with_patience(self, timeouts: Timeouts) -> Result<Self, ConfigError> {
+        let Timeouts { connect, answer, overall, .. } = timeouts;
         let zero = [connect, answer, overall].iter().any(Duration::is_zero);
-        if zero || patience.attempts_max == 0 {
+        if zero || timeouts.attempts_max == 0 {
             return Err(ConfigError::ZeroBound);
         }
-        Ok(Self { patience, ..self })
+        Ok(Self { timeouts, ..self })
     }
 
     /// The master key of the engine's keys.
@@ -146,8 +146,8 @@ impl KmsConfig {
     }
 
     /// Time-outs and attempts.
-    pub fn patience(&self) -> &Patience {
-        &self.patience
+    pub fn timeouts(&self) -> &Timeouts {
+        &self.timeouts
     }
 
     pub(super) fn server_name(&self) -> ServerName<'static> {
@@ -197,9 +197,9 @@ mod tests {
             let refused = config.clone().with_host(host).unwrap_err();
             assert_eq!(refused, ConfigError::Host, "{host}");
         }
-        let patience = Patience { attempts_max: 0, ..Patience::default() };
-        assert_eq!(config.clone().with_patience(patience).unwrap_err(), ConfigError::ZeroBound);
-        let patience = Patience { answer: Duration::ZERO, ..Patience::default() };
-        assert_eq!(config.with_patience(patience).unwrap_err(), ConfigError::ZeroBound);
+        let timeouts = Timeouts { attempts_max: 0, ..Timeouts::default() };
+        assert_eq!(config.clone().with_patience(timeouts).unwrap_err(), ConfigError::ZeroBound);
+        let timeouts = Timeouts { answer: Duration::ZERO, ..Timeouts::default() };
+        assert_eq!(config.with_patience(timeouts).unwrap_err(), ConfigError::ZeroBound);
     }
 }

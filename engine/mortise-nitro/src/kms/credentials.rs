@@ -136,19 +136,19 @@ impl CredentialStore {
         Ok(Self { newest })
     }
 
-    /// Those that can sign now; waits for them at most `patience`.
+    /// Those that can sign now; waits for them at most `timeouts`.
     ///
     /// # Errors
     /// `NoCredentials`, `CredentialsExpired`, `NoTime`.
     pub(super) async fn usable(
         &self,
         clock: &dyn Clock,
-        patience: Duration,
+        timeouts: Duration,
     ) -> Result<Arc<SigningCredentials>, KmsError> {
         let mut newest = self.newest.clone();
         let wait = newest.wait_for(|held| usable_at(held.as_ref(), clock).is_ok());
         // When the wait or the feed has ended, what is there then says why.
-        drop(tokio::time::timeout(patience, wait).await);
+        drop(tokio::time::timeout(timeouts, wait).await);
         usable_at(self.newest.borrow().as_ref(), clock)
     }
 }

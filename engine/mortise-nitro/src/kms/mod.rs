@@ -42,7 +42,7 @@ mod vault;
 pub use app_keys::KmsAppKeys;
 pub use arn::{ArnError, KeyArn};
 pub use client::{DataKey, KmsClient, KmsPlatform};
-pub use config::{ConfigError, KmsConfig, Patience};
+pub use config::{ConfigError, KmsConfig, Timeouts};
 pub use credentials::CredentialStore;
 pub use dialer::{ByteStream, Dialer};
 pub use envelope::EnvelopeError;

@@ -70,13 +70,13 @@ impl Transport {
         let mut tls = builder.with_root_certificates(config.roots().store()).with_no_client_auth();
         tls.alpn_protocols = vec![b"http/1.1".to_vec()];
         tls.resumption = Resumption::disabled();
-        let patience = config.patience();
+        let timeouts = config.timeouts();
         Ok(Self {
             dialer,
             connector: TlsConnector::from(Arc::new(tls)),
             name: config.server_name(),
-            connect: patience.connect,
-            answer: patience.answer,
+            connect: timeouts.connect,
+            answer: timeouts.answer,
         })
     }
 

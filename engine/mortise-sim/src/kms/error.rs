@@ -3,18 +3,18 @@
 /// Why a call was refused. The message is for the caller alone; the trail keeps the kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {message}", .kind.name())]
-pub struct Refusal {
-    kind: RefusalKind,
+pub struct KmsError {
+    kind: KmsErrorKind,
     message: String,
 }
 
-impl Refusal {
-    pub(super) fn new(kind: RefusalKind, message: impl Into<String>) -> Self {
+impl KmsError {
+    pub(super) fn new(kind: KmsErrorKind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into() }
     }
 
     /// What kind.
-    pub fn kind(&self) -> RefusalKind {
+    pub fn kind(&self) -> KmsErrorKind {
         self.kind
     }
 
@@ -29,11 +29,11 @@ macro_rules! kinds {
         /// The kinds of refusal, by the `__type` that AWS gives them.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         #[non_exhaustive]
-        pub enum RefusalKind {
+        pub enum KmsErrorKind {
             $(#[doc = $doc] $variant,)*
         }
 
-        impl RefusalKind {
+        impl KmsErrorKind {
             /// The `__type` of the answer.
             pub fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name,)* }
@@ -72,6 +72,6 @@ kinds! {
     Validation = "ValidationException", 400, "A field is out of its bounds.";
 }
 
-pub(super) fn validation(message: impl Into<String>) -> Refusal {
-    Refusal::new(RefusalKind::Validation, message)
+pub(super) fn validation(message: impl Into<String>) -> KmsError {
+    KmsError::new(KmsErrorKind::Validation, message)
 }

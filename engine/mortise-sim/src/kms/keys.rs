@@ -5,7 +5,7 @@
 //! AAD        = the 20 bytes in front of the nonce | each context pair, lengths before the texts
 //! ```
 
-use super::error::{Refusal, RefusalKind};
+use super::error::{KmsError, KmsErrorKind};
 use super::files::{read_if_there, uuid_bytes, uuid_text, write_private};
 use super::policy::PolicyDocument;
 use super::{LocalKmsError, StoreFile};
@@ -64,13 +64,13 @@ impl MasterKey {
     }
 
     /// The policy, parsed: it was checked when it was put.
-    pub fn policy(&self) -> Result<PolicyDocument, Refusal> {
+    pub fn policy(&self) -> Result<PolicyDocument, KmsError> {
         PolicyDocument::parse(&self.policy)
-            .map_err(|_| Refusal::new(RefusalKind::KmsInternal, "the key's policy is broken"))
+            .map_err(|_| KmsError::new(KmsErrorKind::KmsInternal, "the key's policy is broken"))
     }
 
     /// Encrypts under a context.
-    pub fn seal(&self, context: &EncryptionContext, plaintext: &[u8]) -> Result<Vec<u8>, Refusal> {
+    pub fn seal(&self, context: &EncryptionContext, plaintext: &[u8]) -> Result<Vec<u8>, KmsError> {
         let id = uuid_bytes(&self.id).ok_or_else(broken)?;
         let mut blob = [MAGIC, &id].concat();
         let aad = aad(&blob, context);
@@ -88,7 +88,7 @@ impl MasterKey {
         &self,
         context: &EncryptionContext,
         blob: &[u8],
-    ) -> Result<Option<Zeroizing<Vec<u8>>>, Refusal> {
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, KmsError> {
         let (Some((head, rest)), cipher) = (blob.split_at_checked(HEAD_BYTES), self.cipher()?)
         else {
             return Ok(None);
@@ -99,14 +99,14 @@ impl MasterKey {
         Ok(cipher.decrypt(&Nonce::from(nonce), payload).ok().map(Zeroizing::new))
     }
 
-    fn cipher(&self) -> Result<Aes256GcmSiv, Refusal> {
+    fn cipher(&self) -> Result<Aes256GcmSiv, KmsError> {
         let bytes = Zeroizing::new(STANDARD.decode(&self.material.0).map_err(|_| broken())?);
         Aes256GcmSiv::new_from_slice(&bytes).map_err(|_| broken())
     }
 }
 
-fn broken() -> Refusal {
-    Refusal::new(RefusalKind::KmsInternal, "the key's file is broken")
+fn broken() -> KmsError {
+    KmsError::new(KmsErrorKind::KmsInternal, "the key's file is broken")
 }
 
 /// The id of the key that made a ciphertext; `None` when it has not our form.

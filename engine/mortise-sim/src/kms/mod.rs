@@ -32,7 +32,7 @@ mod tls;
 mod trail;
 mod unsigned;
 
-pub use error::{Refusal, RefusalKind};
+pub use error::{KmsError, KmsErrorKind};
 pub use iam::{ADMIN, ENCLAVE, ENCLAVE_ROLE, Principal};
 pub use mortise_verify::attestation::RootFingerprint;
 pub use server::REQUEST_BYTES_MAX;

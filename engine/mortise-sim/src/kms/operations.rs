@@ -1,6 +1,6 @@
 //! The operations: each reads its fields, asks the policies, does its work.
 
-use super::error::{Refusal, RefusalKind, validation};
+use super::error::{KmsError, KmsErrorKind, validation};
 use super::files::new_uuid;
 use super::iam::Principal;
 use super::keys::{MasterKey, key_of};
@@ -37,10 +37,10 @@ macro_rules! operations {
         const OPERATIONS: &[&str] = &[$($name,)*];
 
         impl Call<'_> {
-            fn run(&mut self, body: &[u8]) -> Result<Option<Value>, Refusal> {
+            fn run(&mut self, body: &[u8]) -> Result<Option<Value>, KmsError> {
                 match self.operation {
                     $($name => self.$method(body),)*
-                    _ => Err(Refusal::new(RefusalKind::UnknownOperation, "")),
+                    _ => Err(KmsError::new(KmsErrorKind::UnknownOperation, "")),
                 }
             }
         }
@@ -73,15 +73,16 @@ impl LocalKms {
         target: &str,
         body: &[u8],
         entry: &mut Entry,
-    ) -> Result<Option<Value>, Refusal> {
+    ) -> Result<Option<Value>, KmsError> {
         let name = target.strip_prefix("TrentService.").unwrap_or_default();
         let operation = OPERATIONS.iter().find(|operation| **operation == name);
-        let operation = operation.ok_or_else(|| Refusal::new(RefusalKind::UnknownOperation, ""))?;
+        let operation =
+            operation.ok_or_else(|| KmsError::new(KmsErrorKind::UnknownOperation, ""))?;
         entry.operation = Some(operation);
         let throttled = &self.inner.throttled;
         let take = |left: u32| left.checked_sub(1);
         if throttled.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take).is_ok() {
-            return Err(Refusal::new(RefusalKind::Throttling, "Rate exceeded"));
+            return Err(KmsError::new(KmsErrorKind::Throttling, "Rate exceeded"));
         }
         let caller = principal.caller().ok_or_else(|| internal("the caller's ARN is none"))?;
         let now_ms = self.now_ms();
@@ -90,7 +91,7 @@ impl LocalKms {
 }
 
 impl Call<'_> {
-    fn create_key(&mut self, body: &[u8]) -> Result<Option<Value>, Refusal> {
+    fn create_key(&mut self, body: &[u8]) -> Result<Option<Value>, KmsError> {
         let request: request::CreateKey = request::read(body)?;
         request.check()?;
         self.allow_without_key(&Facts::default())?;
@@ -104,7 +105,7 @@ impl Call<'_> {
         Ok(Some(answer))
     }
 
-    fn create_alias(&mut self, body: &[u8]) -> Result<Option<Value>, Refusal> {
+    fn create_alias(&mut self, body: &[u8]) -> Result<Option<Value>, KmsError> {
         let request: request::CreateAlias = request::read(body)?;
         if !request::is_alias(&request.alias_name) {
             return Err(validation("aliasName is alias/ and letters, digits, /, _ and -."));
@@ -112,21 +113,21 @@ impl Call<'_> {
         let mut key = self.key_by_id(&request.target_key_id)?;
         self.allow(&key, &Facts::default())?;
         if self.kms.inner.keys.by_alias(&request.alias_name).is_some() {
-            return Err(Refusal::new(RefusalKind::AlreadyExists, "the alias is taken"));
+            return Err(KmsError::new(KmsErrorKind::AlreadyExists, "the alias is taken"));
         }
         key.aliases.push(request.alias_name);
         self.put(key)?;
         Ok(None)
     }
 
-    fn describe_key(&mut self, body: &[u8]) -> Result<Option<Value>, Refusal> {
+    fn describe_key(&mut self, body: &[u8]) -> Result<Option<Value>, KmsError> {
         let request: request::OfKey = request::read(body)?;
         let key = self.key(&request.key_id)?;
         self.allow(&key, &Facts::default())?;
         Ok(Some(json!({"KeyMetadata": self.metadata(&key)})))
     }
 
-    fn list_keys(&mut self, body: &[u8]) -> Result<Option<Value>, Refusal> {
+    fn list_keys(&mut self, body: &[u8]) -> Result<Option<Value>, KmsError> {
         let request: request::ListKeys = request::read(body)?;
         if request.marker.is_some() || request.limit.is_some_and(|limit| limit == 0) {
             return Err(validation("there is one page, and no marker."));
@@ -137,15 +138,15 @@ impl Call<'_> {
         Ok(Some(json!({"Keys": keys, "Truncated": false})))
     }
 
-    fn enable_key(&mut self, body: &[u8]) -> Result<Option<Value>, Refusal> {
+    fn enable_key(&mut self, body: &[u8]) -> Result<Option<Value>, KmsError> {
         self.set_enabled(body, true)
     }
 
-    fn disable_key(&mut self, body: &[u8]) -> Result<Option<Value>, Refusal> {
+    fn disable_key(&mut self, body: &[u8]) -> Result<Option<Value>, KmsError> {
         self.set_enabled(body, false)
     }
 
-    fn set_enabled(&mut self, body: &[u8], enabled: bool) -> Result<Option<Value>, Refusal> {
+    fn set_enabled(&mut self, body: &[u8], enabled: bool) -> Result<Option<Value>, KmsError> {
         let request: request::OfKey = request::read(body)?;
         let mut key = self.key_by_id(&request.key_id)?;
         self.allow(&key, &Facts::default())?;
@@ -154,7 +155,7 @@ impl Call<'_> {
         Ok(None)
     }
 
-    fn get_key_policy(&mut self, body: &[u8]) -> Result<Option<Value>, Refusal> {
+    fn get_key_policy(&mut self, body: &[u8]) -> Result<Option<Value>, KmsError> {
         let request: request::GetKeyPolicy = request::read(body)?;
         let key = self.key_by_id(&request.key_id)?;
         self.allow(&key, &Facts::default())?;
@@ -162,7 +163,7 @@ impl Call<'_> {
         Ok(Some(json!({"Policy": key.policy, "PolicyName": POLICY_NAME})))
     }
 
-    fn put_key_policy(&mut self, body: &[u8]) -> Result<Option<Value>, Refusal> {
+    fn put_key_policy(&mut self, body: &[u8]) -> Result<Option<Value>, KmsError> {
         let request: request::PutKeyPolicy = request::read(body)?;
         let mut key = self.key_by_id(&request.key_id)?;
         self.allow(&key, &Facts::default())?;
@@ -173,7 +174,7 @@ impl Call<'_> {
         Ok(None)
     }
 
-    fn encrypt(&mut self, body: &[u8]) -> Result<Option<Value>, Refusal> {
+    fn encrypt(&mut self, body: &[u8]) -> Result<Option<Value>, KmsError> {
         let request: request::Encrypt = request::read(body)?;
         request.check()?;
         self.note("encryptionAlgorithm", json!("SYMMETRIC_DEFAULT"));
@@ -187,7 +188,7 @@ impl Call<'_> {
         })))
     }
 
-    fn decrypt(&mut self, body: &[u8]) -> Result<Option<Value>, Refusal> {
+    fn decrypt(&mut self, body: &[u8]) -> Result<Option<Value>, KmsError> {
         let request: request::Decrypt = request::read(body)?;
         request.check()?;
         self.note("encryptionAlgorithm", json!("SYMMETRIC_DEFAULT"));
@@ -197,7 +198,7 @@ impl Call<'_> {
         self.allow(&key, &facts)?;
         self.check_enabled(&key)?;
         let opened = key.open(&request.encryption_context, &request.ciphertext_blob.0)?;
-        let plaintext = opened.ok_or_else(|| Refusal::new(RefusalKind::InvalidCiphertext, ""))?;
+        let plaintext = opened.ok_or_else(|| KmsError::new(KmsErrorKind::InvalidCiphertext, ""))?;
         let mut answer = Map::new();
         answer.insert("KeyId".to_owned(), json!(self.kms.key_arn(&key.id)));
         answer.insert("EncryptionAlgorithm".to_owned(), json!("SYMMETRIC_DEFAULT"));
@@ -205,7 +206,7 @@ impl Call<'_> {
         Ok(Some(Value::Object(answer)))
     }
 
-    fn generate_data_key(&mut self, body: &[u8]) -> Result<Option<Value>, Refusal> {
+    fn generate_data_key(&mut self, body: &[u8]) -> Result<Option<Value>, KmsError> {
         let request: request::GenerateDataKey = request::read(body)?;
         let count = request.check()?;
         self.note("numberOfBytes", json!(count));
@@ -221,7 +222,7 @@ impl Call<'_> {
         Ok(Some(Value::Object(answer)))
     }
 
-    fn generate_random(&mut self, body: &[u8]) -> Result<Option<Value>, Refusal> {
+    fn generate_random(&mut self, body: &[u8]) -> Result<Option<Value>, KmsError> {
         let request: request::GenerateRandom = request::read(body)?;
         let count = request.number_of_bytes.ok_or_else(|| validation("numberOfBytes is missing."));
         let count = request::random_bytes(count?)?;
@@ -251,7 +252,7 @@ impl Call<'_> {
         &mut self,
         field: Option<&RecipientField>,
         facts: &mut Facts,
-    ) -> Result<Option<Recipient>, Refusal> {
+    ) -> Result<Option<Recipient>, KmsError> {
         let Some(field) = field else { return Ok(None) };
         if field.key_encryption_algorithm != "RSAES_OAEP_SHA_256" {
             return Err(validation("keyEncryptionAlgorithm is RSAES_OAEP_SHA_256."));
@@ -269,19 +270,19 @@ impl Call<'_> {
     }
 
     /// A key that the caller may use and that is enabled.
-    fn usable(&mut self, name: &str, facts: &Facts) -> Result<MasterKey, Refusal> {
+    fn usable(&mut self, name: &str, facts: &Facts) -> Result<MasterKey, KmsError> {
         let key = self.key(name)?;
         self.allow(&key, facts)?;
         self.check_enabled(&key)?;
         Ok(key)
     }
 
-    fn check_enabled(&self, key: &MasterKey) -> Result<(), Refusal> {
+    fn check_enabled(&self, key: &MasterKey) -> Result<(), KmsError> {
         match key.enabled {
             true => Ok(()),
             false => {
                 let text = format!("{} is disabled.", self.kms.key_arn(&key.id));
-                Err(Refusal::new(RefusalKind::Disabled, text))
+                Err(KmsError::new(KmsErrorKind::Disabled, text))
             }
         }
     }
@@ -291,26 +292,27 @@ impl Call<'_> {
         &mut self,
         blob: &Blob,
         named: Option<&str>,
-    ) -> Result<MasterKey, Refusal> {
-        let id = key_of(&blob.0).ok_or_else(|| Refusal::new(RefusalKind::InvalidCiphertext, ""))?;
+    ) -> Result<MasterKey, KmsError> {
+        let id =
+            key_of(&blob.0).ok_or_else(|| KmsError::new(KmsErrorKind::InvalidCiphertext, ""))?;
         if let Some(named) = named
             && self.key(named)?.id != id
         {
             let text = "The key ID in the request does not identify a CMK that can perform this \
                         operation.";
-            return Err(Refusal::new(RefusalKind::IncorrectKey, text));
+            return Err(KmsError::new(KmsErrorKind::IncorrectKey, text));
         }
         let key = self.kms.inner.keys.by_id(&id).ok_or_else(|| {
             let text = "The ciphertext refers to a customer master key that does not exist, does \
                         not exist in this region, or you are not allowed to access.";
-            Refusal::new(RefusalKind::AccessDenied, text)
+            KmsError::new(KmsErrorKind::AccessDenied, text)
         })?;
         self.note_key(&key);
         Ok(key)
     }
 
     /// A key by its id, its ARN, its alias or the alias's ARN.
-    fn key(&mut self, name: &str) -> Result<MasterKey, Refusal> {
+    fn key(&mut self, name: &str) -> Result<MasterKey, KmsError> {
         let prefix = self.kms.key_arn("");
         let prefix = prefix.trim_end_matches("key/");
         let local = name.strip_prefix(prefix).unwrap_or(name);
@@ -319,24 +321,24 @@ impl Call<'_> {
             false => self.kms.inner.keys.by_id(local.strip_prefix("key/").unwrap_or(local)),
         };
         let key =
-            key.ok_or_else(|| Refusal::new(RefusalKind::NotFound, "The key does not exist"))?;
+            key.ok_or_else(|| KmsError::new(KmsErrorKind::NotFound, "The key does not exist"))?;
         self.note_key(&key);
         Ok(key)
     }
 
     /// A key where the real service takes no alias.
-    fn key_by_id(&mut self, name: &str) -> Result<MasterKey, Refusal> {
+    fn key_by_id(&mut self, name: &str) -> Result<MasterKey, KmsError> {
         match name.contains("alias/") {
-            true => Err(Refusal::new(RefusalKind::NotFound, "an alias is no key id here")),
+            true => Err(KmsError::new(KmsErrorKind::NotFound, "an alias is no key id here")),
             false => self.key(name),
         }
     }
 
-    fn allow(&self, key: &MasterKey, facts: &Facts) -> Result<(), Refusal> {
+    fn allow(&self, key: &MasterKey, facts: &Facts) -> Result<(), KmsError> {
         self.decide(Some(&key.policy()?), &self.kms.key_arn(&key.id), facts)
     }
 
-    fn allow_without_key(&self, facts: &Facts) -> Result<(), Refusal> {
+    fn allow_without_key(&self, facts: &Facts) -> Result<(), KmsError> {
         self.decide(None, "*", facts)
     }
 
@@ -345,7 +347,7 @@ impl Call<'_> {
         policy: Option<&PolicyDocument>,
         resource: &str,
         facts: &Facts,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), KmsError> {
         let action = format!("kms:{}", self.operation);
         let access = self.access(&action, resource, facts);
         let why = match evaluate(policy, self.principal.identity_policy().as_ref(), &access) {
@@ -357,7 +359,7 @@ impl Call<'_> {
             "User: {} is not authorized to perform: {action} on resource: {resource} {why}",
             self.caller.arn()
         );
-        Err(Refusal::new(RefusalKind::AccessDenied, text))
+        Err(KmsError::new(KmsErrorKind::AccessDenied, text))
     }
 
     fn access<'a>(&'a self, action: &'a str, resource: &'a str, facts: &'a Facts) -> Access<'a> {
@@ -365,8 +367,8 @@ impl Call<'_> {
     }
 
     /// A policy that is one, that this service decides by whole, and that its author can change.
-    fn check_policy(&self, text: &str, bypass_lockout_check: bool) -> Result<(), Refusal> {
-        let malformed = |text: String| Refusal::new(RefusalKind::MalformedPolicy, text);
+    fn check_policy(&self, text: &str, bypass_lockout_check: bool) -> Result<(), KmsError> {
+        let malformed = |text: String| KmsError::new(KmsErrorKind::MalformedPolicy, text);
         let policy = PolicyDocument::parse(text).map_err(|error| malformed(error.to_string()))?;
         policy.check_supported().map_err(|error| malformed(error.to_string()))?;
         let facts = Facts::default();
@@ -413,7 +415,7 @@ impl Call<'_> {
         })
     }
 
-    fn put(&self, key: MasterKey) -> Result<(), Refusal> {
+    fn put(&self, key: MasterKey) -> Result<(), KmsError> {
         self.kms.inner.keys.put(key).map_err(|_| internal("the key's file cannot be written"))
     }
 
@@ -428,14 +430,14 @@ impl Call<'_> {
     }
 }
 
-fn internal(message: &str) -> Refusal {
-    Refusal::new(RefusalKind::KmsInternal, message)
+fn internal(message: &str) -> KmsError {
+    KmsError::new(KmsErrorKind::KmsInternal, message)
 }
 
-fn check_policy_name(name: Option<&str>) -> Result<(), Refusal> {
+fn check_policy_name(name: Option<&str>) -> Result<(), KmsError> {
     match name {
         None | Some(POLICY_NAME) => Ok(()),
-        Some(_) => Err(Refusal::new(RefusalKind::NotFound, "a key has one policy: default")),
+        Some(_) => Err(KmsError::new(KmsErrorKind::NotFound, "a key has one policy: default")),
     }
 }
 
@@ -451,7 +453,7 @@ fn give(
     answer: &mut Map<String, Value>,
     recipient: Option<&Recipient>,
     plaintext: &[u8],
-) -> Result<(), Refusal> {
+) -> Result<(), KmsError> {
     let (field, bytes) = match recipient {
         Some(recipient) => ("CiphertextForRecipient", recipient.encrypt(plaintext)?),
         None => ("Plaintext", plaintext.to_vec()),

@@ -1,7 +1,7 @@
 //! `Recipient`: whose key the answer is encrypted to, and what of that the policies see.
 
 use super::cms::envelope;
-use super::error::{Refusal, RefusalKind, validation};
+use super::error::{KmsError, KmsErrorKind, validation};
 use super::unsigned::read_unsigned;
 use aws_lc_rs::rsa::{OaepPublicEncryptingKey, PublicEncryptingKey};
 use mortise_format::limits::ATTESTATION_SKEW_MS_MAX;
@@ -50,7 +50,7 @@ impl Recipient {
     /// # Errors
     /// `ValidationException` for a document that does not verify under a configured root, is older
     /// or newer than five minutes, or names no RSA key of 2048 bits.
-    pub fn verify(document: &[u8], trust: &Trust, now_ms: u64) -> Result<Self, Refusal> {
+    pub fn verify(document: &[u8], trust: &Trust, now_ms: u64) -> Result<Self, KmsError> {
         let statement = believe(document, trust)?;
         let apart_ms = statement.timestamp_ms.abs_diff(now_ms);
         if apart_ms > ATTESTATION_SKEW_MS_MAX {
@@ -70,13 +70,13 @@ impl Recipient {
     ///
     /// # Errors
     /// `KMSInternalException` when the crypto library fails.
-    pub fn encrypt(&self, plaintext: &[u8]) -> Result<Vec<u8>, Refusal> {
+    pub fn encrypt(&self, plaintext: &[u8]) -> Result<Vec<u8>, KmsError> {
         envelope(&self.key, &self.spki, plaintext)
-            .map_err(|_| Refusal::new(RefusalKind::KmsInternal, "the envelope cannot be made"))
+            .map_err(|_| KmsError::new(KmsErrorKind::KmsInternal, "the envelope cannot be made"))
     }
 }
 
-fn believe(document: &[u8], trust: &Trust) -> Result<Statement, Refusal> {
+fn believe(document: &[u8], trust: &Trust) -> Result<Statement, KmsError> {
     let check = ArchivedCheck {
         roots: &trust.roots,
         pcrs: &PcrPolicy::any_image(),

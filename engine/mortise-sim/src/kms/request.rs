@@ -3,7 +3,7 @@
 //! The real service ignores fields that it does not know. This one refuses them: what a client
 //! believes to be checked (`Recipient` on `Encrypt`) must not be dropped in silence.
 
-use super::error::{Refusal, RefusalKind, validation};
+use super::error::{KmsError, KmsErrorKind, validation};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use mortise_engine::ports::EncryptionContext;
@@ -26,12 +26,12 @@ const CONTEXT_BYTES_MAX: usize = 8192;
 /// # Errors
 /// `SerializationException` for what is no JSON object; `ValidationException` for a field that is
 /// not one of the operation's, or has another type.
-pub(super) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
+pub(super) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, KmsError> {
     let body = if body.is_empty() { b"{}" } else { body };
     let value: Value = serde_json::from_slice(body)
-        .map_err(|_| Refusal::new(RefusalKind::Serialization, "the body is not JSON"))?;
+        .map_err(|_| KmsError::new(KmsErrorKind::Serialization, "the body is not JSON"))?;
     if !value.is_object() {
-        return Err(Refusal::new(RefusalKind::Serialization, "the body is not an object"));
+        return Err(KmsError::new(KmsErrorKind::Serialization, "the body is not an object"));
     }
     serde_json::from_value(value).map_err(|error| validation(error.to_string()))
 }
@@ -74,7 +74,7 @@ pub(super) struct CreateKey {
 impl CreateKey {
     /// # Errors
     /// `UnsupportedOperationException` for anything but a symmetric key of this service.
-    pub fn check(&self) -> Result<(), Refusal> {
+    pub fn check(&self) -> Result<(), KmsError> {
         let is = |field: &Option<String>, expected: &str| {
             field.as_deref().is_none_or(|found| found == expected)
         };
@@ -154,7 +154,7 @@ pub(super) struct Encrypt {
 impl Encrypt {
     /// # Errors
     /// `ValidationException`, `UnsupportedOperationException`.
-    pub fn check(&self) -> Result<(), Refusal> {
+    pub fn check(&self) -> Result<(), KmsError> {
         bounded("plaintext", self.plaintext.0.len(), 1, PLAINTEXT_BYTES_MAX)?;
         check_common(&self.encryption_context, &self.encryption_algorithm)?;
         check_unused(&self.grant_tokens, self.dry_run)
@@ -183,7 +183,7 @@ pub(super) struct Decrypt {
 impl Decrypt {
     /// # Errors
     /// `ValidationException`, `UnsupportedOperationException`.
-    pub fn check(&self) -> Result<(), Refusal> {
+    pub fn check(&self) -> Result<(), KmsError> {
         bounded("ciphertextBlob", self.ciphertext_blob.0.len(), 1, CIPHERTEXT_BYTES_MAX)?;
         check_common(&self.encryption_context, &self.encryption_algorithm)?;
         check_unused(&self.grant_tokens, self.dry_run)
@@ -214,7 +214,7 @@ impl GenerateDataKey {
     ///
     /// # Errors
     /// `ValidationException`, `UnsupportedOperationException`.
-    pub fn check(&self) -> Result<u32, Refusal> {
+    pub fn check(&self) -> Result<u32, KmsError> {
         check_common(&self.encryption_context, &None)?;
         check_unused(&self.grant_tokens, self.dry_run)?;
         match (self.key_spec.as_deref(), self.number_of_bytes) {
@@ -239,7 +239,7 @@ pub(super) struct GenerateRandom {
 ///
 /// # Errors
 /// `ValidationException`.
-pub(super) fn random_bytes(count: u32) -> Result<u32, Refusal> {
+pub(super) fn random_bytes(count: u32) -> Result<u32, KmsError> {
     match count {
         1..=RANDOM_BYTES_MAX => Ok(count),
         _ => Err(validation(format!("numberOfBytes is from 1 to {RANDOM_BYTES_MAX}."))),
@@ -254,7 +254,7 @@ pub(super) fn is_alias(text: &str) -> bool {
     })
 }
 
-fn check_common(context: &EncryptionContext, algorithm: &Option<String>) -> Result<(), Refusal> {
+fn check_common(context: &EncryptionContext, algorithm: &Option<String>) -> Result<(), KmsError> {
     if algorithm.as_deref().is_some_and(|found| found != "SYMMETRIC_DEFAULT") {
         return Err(validation("encryptionAlgorithm is SYMMETRIC_DEFAULT."));
     }
@@ -262,14 +262,14 @@ fn check_common(context: &EncryptionContext, algorithm: &Option<String>) -> Resu
     bounded("encryptionContext", bytes, 0, CONTEXT_BYTES_MAX)
 }
 
-fn check_unused(grant_tokens: &[String], dry_run: bool) -> Result<(), Refusal> {
+fn check_unused(grant_tokens: &[String], dry_run: bool) -> Result<(), KmsError> {
     if !grant_tokens.is_empty() || dry_run {
         return Err(unsupported("grants and dry runs are not here"));
     }
     Ok(())
 }
 
-fn bounded(field: &str, found: usize, min: usize, max: usize) -> Result<(), Refusal> {
+fn bounded(field: &str, found: usize, min: usize, max: usize) -> Result<(), KmsError> {
     match (min..=max).contains(&found) {
         true => Ok(()),
         false => Err(validation(format!(
@@ -279,6 +279,6 @@ fn bounded(field: &str, found: usize, min: usize, max: usize) -> Result<(), Refu
     }
 }
 
-fn unsupported(message: &str) -> Refusal {
-    Refusal::new(RefusalKind::Unsupported, message)
+fn unsupported(message: &str) -> KmsError {
+    KmsError::new(KmsErrorKind::Unsupported, message)
 }

@@ -1,6 +1,6 @@
 //! HTTP/1.1 over TLS on a socket: bounded in connections, bytes and time.
 
-use super::error::{Refusal, RefusalKind};
+use super::error::{KmsError, KmsErrorKind};
 use super::files::new_uuid;
 use super::sigv4::{Received, authenticate};
 use super::trail::Entry;
@@ -113,10 +113,10 @@ impl LocalKms {
         let request_id = new_uuid();
         let mut entry = Entry::default();
         let result = self.handle(request, &mut entry).await;
-        let refusal = result.as_ref().err().map(Refusal::kind);
+        let refusal = result.as_ref().err().map(KmsError::kind);
         let result = match self.inner.trail.write(&entry, &request_id, refusal, self.now_ms()) {
             Ok(()) => result,
-            Err(_) => Err(Refusal::new(RefusalKind::KmsInternal, "the trail cannot be written")),
+            Err(_) => Err(KmsError::new(KmsErrorKind::KmsInternal, "the trail cannot be written")),
         };
         respond(result, &request_id)
     }
@@ -125,14 +125,14 @@ impl LocalKms {
         &self,
         request: Request<Incoming>,
         entry: &mut Entry,
-    ) -> Result<Option<Value>, Refusal> {
+    ) -> Result<Option<Value>, KmsError> {
         let (parts, body) = request.into_parts();
         let is_call = parts.method == Method::POST
             && parts.uri.path() == "/"
             && parts.uri.query().is_none_or(str::is_empty);
         if !is_call {
             let text = "calls of this service are POST /";
-            return Err(Refusal::new(RefusalKind::UnknownOperation, text));
+            return Err(KmsError::new(KmsErrorKind::UnknownOperation, text));
         }
         let body = read_body(body).await?;
         let received = Received { headers: &parts.headers, body: &body };
@@ -145,19 +145,19 @@ impl LocalKms {
     }
 }
 
-async fn read_body(body: Incoming) -> Result<Bytes, Refusal> {
+async fn read_body(body: Incoming) -> Result<Bytes, KmsError> {
     let body = Limited::new(body, REQUEST_BYTES_MAX).collect();
     match timeout(BODY_TIME_MAX, body).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => {
             let text = format!("a request has at most {REQUEST_BYTES_MAX} bytes");
-            Err(Refusal::new(RefusalKind::TooLarge, text))
+            Err(KmsError::new(KmsErrorKind::TooLarge, text))
         }
-        _ => Err(Refusal::new(RefusalKind::Serialization, "the body did not arrive whole")),
+        _ => Err(KmsError::new(KmsErrorKind::Serialization, "the body did not arrive whole")),
     }
 }
 
-fn respond(result: Result<Option<Value>, Refusal>, request_id: &str) -> Response<Full<Bytes>> {
+fn respond(result: Result<Option<Value>, KmsError>, request_id: &str) -> Response<Full<Bytes>> {
     let (status, body) = match result {
         Ok(None) => (200, Bytes::new()),
         Ok(Some(value)) => (200, Bytes::from(value.to_string())),

@@ -2,7 +2,7 @@
 //!
 //! What it does not do: presigned URLs, chunked uploads, any path but `/`.
 
-use super::error::{Refusal, RefusalKind};
+use super::error::{KmsError, KmsErrorKind};
 use super::iam::{Iam, Principal};
 use super::time::{Civil, parse_basic};
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -34,7 +34,7 @@ pub(super) fn authenticate(
     received: Received<'_>,
     region: &str,
     now_ms: u64,
-) -> Result<Principal, Refusal> {
+) -> Result<Principal, KmsError> {
     let authorization = Authorization::parse(&header(received.headers, "authorization"))?;
     let date = header(received.headers, "x-amz-date");
     let signed_s = parse_basic(&date).ok_or_else(|| {
@@ -47,8 +47,8 @@ pub(super) fn authenticate(
     check_signature(&authorization, received, &date, &principal.secret_access_key)?;
     check_time(&date, signed_s, now_ms / 1000)?;
     match principal.expires_at_ms {
-        Some(end) if end <= now_ms => Err(Refusal::new(
-            RefusalKind::ExpiredToken,
+        Some(end) if end <= now_ms => Err(KmsError::new(
+            KmsErrorKind::ExpiredToken,
             "The security token included in the request is expired",
         )),
         _ => Ok(principal),
@@ -65,10 +65,10 @@ struct Authorization {
 }
 
 impl Authorization {
-    fn parse(text: &str) -> Result<Self, Refusal> {
+    fn parse(text: &str) -> Result<Self, KmsError> {
         if text.is_empty() {
             let message = "Missing Authentication Token";
-            return Err(Refusal::new(RefusalKind::MissingToken, message));
+            return Err(KmsError::new(KmsErrorKind::MissingToken, message));
         }
         let rest = text.strip_prefix(ALGORITHM).ok_or_else(|| incomplete("unknown algorithm"))?;
         let part = |name: &str| {
@@ -89,7 +89,7 @@ impl Authorization {
         })
     }
 
-    fn check_scope(&self, date: &str, region: &str) -> Result<(), Refusal> {
+    fn check_scope(&self, date: &str, region: &str) -> Result<(), KmsError> {
         let expected = [&date[..8], region, SERVICE, TERMINATOR];
         match self.scope.iter().zip(expected).all(|(found, expected)| found == expected) {
             true => Ok(()),
@@ -100,7 +100,7 @@ impl Authorization {
     }
 
     /// Sorted, each once, and with everything in it that the service acts on.
-    fn check_headers(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+    fn check_headers(&self, headers: &HeaderMap) -> Result<(), KmsError> {
         let ordered: BTreeSet<_> = self.signed_headers.iter().cloned().collect();
         let is_ordered = ordered.iter().eq(self.signed_headers.iter());
         let acted_on = |name: &str| name == "host" || name.starts_with("x-amz-");
@@ -124,7 +124,7 @@ fn check_signature(
     received: Received<'_>,
     date: &str,
     secret: &str,
-) -> Result<(), Refusal> {
+) -> Result<(), KmsError> {
     let stated = header(received.headers, "x-amz-content-sha256");
     if !stated.is_empty() && stated != sha256_hex(received.body) {
         return Err(invalid("The value of X-Amz-Content-Sha256 is not the hash of the body."));
@@ -143,7 +143,7 @@ fn check_signature(
 }
 
 /// Tokens are compared by their hashes, so that the time taken tells nothing of them.
-fn check_token(principal: &Principal, found: &str) -> Result<(), Refusal> {
+fn check_token(principal: &Principal, found: &str) -> Result<(), KmsError> {
     let expected = principal.session_token.as_deref().unwrap_or_default();
     match Sha256::digest(expected) == Sha256::digest(found) {
         true => Ok(()),
@@ -151,7 +151,7 @@ fn check_token(principal: &Principal, found: &str) -> Result<(), Refusal> {
     }
 }
 
-fn check_time(date: &str, signed_s: u64, now_s: u64) -> Result<(), Refusal> {
+fn check_time(date: &str, signed_s: u64, now_s: u64) -> Result<(), KmsError> {
     let basic = |unix_s| Civil::of(unix_s).basic();
     let now = basic(now_s);
     let (oldest, newest) = (now_s.saturating_sub(SKEW_S_MAX), now_s.saturating_add(SKEW_S_MAX));
@@ -196,17 +196,17 @@ fn from_hex(text: &str) -> Option<Vec<u8>> {
     Some(out)
 }
 
-fn invalid(message: &str) -> Refusal {
-    Refusal::new(RefusalKind::InvalidSignature, message)
+fn invalid(message: &str) -> KmsError {
+    KmsError::new(KmsErrorKind::InvalidSignature, message)
 }
 
-fn incomplete(message: &str) -> Refusal {
-    Refusal::new(RefusalKind::IncompleteSignature, message)
+fn incomplete(message: &str) -> KmsError {
+    KmsError::new(KmsErrorKind::IncompleteSignature, message)
 }
 
-fn unrecognized() -> Refusal {
+fn unrecognized() -> KmsError {
     let message = "The security token included in the request is invalid.";
-    Refusal::new(RefusalKind::UnrecognizedClient, message)
+    KmsError::new(KmsErrorKind::UnrecognizedClient, message)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! document said, which kind of refusal. What it never has: plaintexts, ciphertexts, secrets,
 //! tokens, the text of a message, anything of a caller that did not sign.
 
-use super::error::RefusalKind;
+use super::error::KmsErrorKind;
 use super::files::new_uuid;
 use super::recipient::Recipient;
 use super::time::Civil;
@@ -71,7 +71,7 @@ impl Trail {
         &self,
         entry: &Entry,
         request_id: &str,
-        refusal: Option<RefusalKind>,
+        refusal: Option<KmsErrorKind>,
         now_ms: u64,
     ) -> io::Result<()> {
         let mut line = self.line(entry, request_id, refusal, now_ms).to_string();
@@ -88,7 +88,7 @@ impl Trail {
         &self,
         entry: &Entry,
         request_id: &str,
-        refusal: Option<RefusalKind>,
+        refusal: Option<KmsErrorKind>,
         now_ms: u64,
     ) -> Value {
         let identity = match &entry.arn {

@@ -7,8 +7,8 @@ use super::pcr::{PCR_BYTES, Pcr};
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
+use mortise_format::insecure_mode::InsecureMode;
 use mortise_format::limits::{ATTESTATION_BYTES_MAX, ATTESTATION_FIELD_BYTES_MAX};
-use mortise_format::weakness::Weakness;
 
 /// The statement of a document that was verified.
 ///
@@ -87,12 +87,12 @@ pub fn read_unverified(document: &[u8]) -> Result<Unverified, AttestationError> 
     Ok(Unverified { timestamp_ms: payload.timestamp_ms, nonce })
 }
 
-/// The weakness that a document admits; see [`Unverified`]. A document that admits none is not
+/// The insecure_mode that a document admits; see [`Unverified`]. A document that admits none is not
 /// thereby strong: verifying it says that.
-pub fn admitted_weakness(document: &[u8]) -> Option<Weakness> {
+pub fn admitted_weakness(document: &[u8]) -> Option<InsecureMode> {
     match parse_unverified(document) {
-        Err(AttestationError::Unsigned { .. }) => Some(Weakness::Emulated),
-        Ok(payload) if payload.is_debug() => Some(Weakness::Debug),
+        Err(AttestationError::Unsigned { .. }) => Some(InsecureMode::Emulated),
+        Ok(payload) if payload.is_debug() => Some(InsecureMode::Debug),
         _ => None,
     }
 }

@@ -2,9 +2,9 @@
 
 use super::anchors::Anchors;
 use super::boots::BootTrust;
+use super::checker::DecisionChecker;
 use super::checkpoints::{Checkpoints, Recovery};
 use super::finding::{Fact, Finding};
-use super::judge::Judge;
 use super::keys::AuditKeys;
 use super::prepare::{Asked, Content, Prepared, Read};
 use super::report::{BootAttestation, EpochReport, FINDINGS_KEPT, Founding, Gap, Report};
@@ -16,7 +16,7 @@ use crate::statement::SignedStatement;
 use crate::succession;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use mortise_core::body::{Boot, ClearBody, Statement};
+use mortise_core::body::{Boot, ClearBody, FrameStatement};
 use mortise_core::machine::{Chain, FollowError, Machine, OpenedFrame};
 use mortise_format::event::Event;
 use mortise_format::frame::{Frame, FrameHeader};
@@ -302,7 +302,12 @@ impl Auditor {
     }
 
     /// Opens, judges, applies; or appends to the chain alone. Gives the statement about the frame.
-    fn content(&mut self, frame: &Frame, clear: &ClearBody, content: Content) -> Option<Statement> {
+    fn content(
+        &mut self,
+        frame: &Frame,
+        clear: &ClearBody,
+        content: Content,
+    ) -> Option<FrameStatement> {
         let seq = frame.header().seq;
         let opened = match content {
             Content::NoKey => None,
@@ -337,7 +342,7 @@ impl Auditor {
     }
 
     /// From here on the chain alone is followed.
-    fn append(&mut self, mut chain: Chain, frame: &Frame, clear: &ClearBody) -> Statement {
+    fn append(&mut self, mut chain: Chain, frame: &Frame, clear: &ClearBody) -> FrameStatement {
         let stated = chain.advance(frame, clear);
         self.follower = Follower::Chain(Box::new(chain));
         stated
@@ -350,11 +355,11 @@ impl Auditor {
         clear: &ClearBody,
         opened: &OpenedFrame,
         asked: &[Asked],
-    ) -> Option<Statement> {
+    ) -> Option<FrameStatement> {
         let seq = frame.header().seq;
-        let mut judge = Judge::new(frame.header(), asked, self.image());
+        let mut judge = DecisionChecker::new(frame.header(), asked, self.image());
         let reviewed = machine.review(frame, clear, opened, &mut judge);
-        let Judge { counts, findings, .. } = judge;
+        let DecisionChecker { counts, findings, .. } = judge;
         findings.into_iter().for_each(|finding| self.find(finding));
         self.report.commands += counts.commands;
         self.report.refusals += counts.refusals;
@@ -389,8 +394,8 @@ impl Auditor {
         }
     }
 
-    fn stated(&mut self, frame: &Frame, stated: Option<Statement>) {
-        let Some(Statement { statement, .. }) = stated else { return };
+    fn stated(&mut self, frame: &Frame, stated: Option<FrameStatement>) {
+        let Some(FrameStatement { statement, .. }) = stated else { return };
         let header = frame.header();
         let report = &mut self.report;
         report.frames += 1;

@@ -2,13 +2,13 @@
 
 use crate::attestation::AttestationError;
 use crate::checkpoint::CheckpointError;
-use crate::refusal::Refusal as _;
+use crate::named::NamedError as _;
 use crate::succession::SuccessionError;
 use alloc::string::String;
 use mortise_core::apply::Corruption;
 use mortise_core::machine::FollowError;
 use mortise_core::state::ImageRefusal;
-use mortise_format::event::Position;
+use mortise_format::event::LogPosition;
 use mortise_format::frame::FrameError;
 use mortise_format::ids::{Address, EngineId, LockId};
 use mortise_format::reject::Reject;
@@ -181,7 +181,7 @@ pub enum Fact {
     #[error("the command was answered before, at {}.{}", .at.seq, .at.index)]
     AnsweredBefore {
         /// Where.
-        at: Position,
+        at: LogPosition,
     },
     /// The command has another outcome: times, custody, what is freed, the request.
     #[error("the event is not the outcome that the state calls for")]

@@ -31,9 +31,9 @@
 mod anchors;
 mod auditor;
 mod boots;
+mod checker;
 mod checkpoints;
 mod finding;
-mod judge;
 #[cfg(feature = "json")]
 mod key_file;
 mod keys;

@@ -77,8 +77,8 @@ fn read(frame: Frame, keys: Option<&AuditKeys>) -> Read {
     };
     let clear = read_clear(&frame);
     let statements = clear.as_ref().map(|clear| clear.statements.as_slice()).unwrap_or_default();
-    let signer = |carried: &mortise_core::body::SignedStatement| {
-        recover(&carried.stated.statement.digest(), &carried.signature)
+    let signer = |carried: &mortise_core::body::CarriedStatement| {
+        recover(&carried.statement.digest(), &carried.signature)
     };
     let signers = statements.iter().map(signer).collect();
     Read { frame, clear, signers, content }

@@ -2,7 +2,7 @@
 
 use super::finding::Fact;
 use alloc::vec::Vec;
-use mortise_core::body::{ClearBody, Statement};
+use mortise_core::body::{CarriedStatement, ClearBody, FrameStatement};
 use mortise_core::machine::Chain;
 use mortise_format::eip712::RootStatement;
 use mortise_format::ids::Address;
@@ -29,7 +29,7 @@ pub(super) fn check(
     let mut checked = Checked::default();
     let mut next = chain.uncarried().next().map(|stated| stated.statement.seq);
     for (carried, signer) in clear.statements.iter().zip(signers) {
-        let about = carried.stated.statement.seq;
+        let about = carried.statement.seq;
         let known = chain.uncarried_about(about).zip(next).filter(|(_, next)| about >= *next);
         let Some((expected, due)) = known else {
             checked.facts.push(Fact::StatementUnexpected { about });
@@ -37,7 +37,7 @@ pub(super) fn check(
         };
         checked.facts.extend((due..about).map(|about| Fact::StatementSkipped { about }));
         next = about.checked_add(1);
-        if let Some(field) = differing(expected, &carried.stated) {
+        if let Some(field) = differing(expected, carried) {
             checked.facts.push(Fact::StatementField { about, field });
         } else if engine.is_none() || signer.as_ref().ok() != engine.as_ref() {
             let found = signer.as_ref().ok().copied();
@@ -50,7 +50,7 @@ pub(super) fn check(
     checked
 }
 
-fn differing(expected: &Statement, found: &Statement) -> Option<&'static str> {
+fn differing(expected: &FrameStatement, found: &CarriedStatement) -> Option<&'static str> {
     differing_field(&expected.statement, &found.statement)
         .or_else(|| (expected.statement.time_ms != found.statement.time_ms).then_some("time"))
         .or_else(|| (expected.history_path != found.history_path).then_some("historyPath"))

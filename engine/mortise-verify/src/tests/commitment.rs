@@ -11,8 +11,8 @@ use mortise_format::asset::{Asset, Condition};
 use mortise_format::domains::keccak256;
 use mortise_format::eip712::{Domain, LockCommitment, Place};
 use mortise_format::ids::{Address, Bytes32, EngineId, LockId, PolicyHash, Root, Signature};
+use mortise_format::insecure_mode::InsecureMode;
 use mortise_format::lock::{Custody, Durability, LegTerms, LockTerms};
-use mortise_format::weakness::Weakness;
 
 const NOW: u64 = START_MS / 1000 + 10;
 const USER: Signature = Signature([5; 65]);
@@ -67,7 +67,11 @@ pub fn sign(log: &Log, commitment: LockCommitment) -> SignedCommitment {
     sign_as(log, None, commitment)
 }
 
-pub fn sign_as(log: &Log, mark: Option<Weakness>, commitment: LockCommitment) -> SignedCommitment {
+pub fn sign_as(
+    log: &Log,
+    mark: Option<InsecureMode>,
+    commitment: LockCommitment,
+) -> SignedCommitment {
     let digest = Domain::of_promises(&log.engine.id, mark).digest(&commitment.hash());
     SignedCommitment { commitment, mark, signature: log.signer.sign(&digest) }
 }
@@ -221,7 +225,7 @@ fn another_key_engine_or_signature_is_refused_by_name() {
 #[test]
 fn marked_commitment_is_refused_before_anything_else_unless_its_very_mark_is_taken() {
     let (log, terms, signed) = good();
-    for mark in Weakness::ALL {
+    for mark in InsecureMode::ALL {
         let marked = sign_as(&log, Some(mark), signed.commitment.clone());
         let refused = Err(CommitmentError::Marked(Marked::from(mark)));
         assert_eq!(verify(&log.engine, &marked, &expected(&terms)), refused);
@@ -232,7 +236,7 @@ fn marked_commitment_is_refused_before_anything_else_unless_its_very_mark_is_tak
         let taking = |taken| Expected { mark: Some(taken), ..expected(&terms) };
         let verified = verify(&log.engine, &marked, &taking(mark)).unwrap();
         assert_eq!((verified.mark(), verified.to_signed()), (Some(mark), marked.clone()));
-        let other = Weakness::ALL.into_iter().find(|other| *other != mark).unwrap();
+        let other = InsecureMode::ALL.into_iter().find(|other| *other != mark).unwrap();
         assert_eq!(verify(&log.engine, &marked, &taking(other)), refused);
         let bound = verify(&log.engine, &signed, &taking(mark)).unwrap();
         assert_eq!(bound.mark(), None);
@@ -242,7 +246,7 @@ fn marked_commitment_is_refused_before_anything_else_unless_its_very_mark_is_tak
 #[test]
 fn mark_that_is_cut_out_changed_or_added_leaves_a_signature_of_nobody() {
     let (log, terms, signed) = good();
-    let marks = [None, Some(Weakness::Debug), Some(Weakness::Emulated)];
+    let marks = [None, Some(InsecureMode::Debug), Some(InsecureMode::Emulated)];
     for (mark, told) in marks.into_iter().flat_map(|mark| marks.map(|told| (mark, told))) {
         let mut given = sign_as(&log, mark, signed.commitment.clone());
         given.mark = told;

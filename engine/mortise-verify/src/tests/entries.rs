@@ -3,7 +3,7 @@
 use mortise_core::state as core;
 use mortise_format::codec::encode;
 use mortise_format::entry::{LeafValue, UsedNonces};
-use mortise_format::event::Position;
+use mortise_format::event::LogPosition;
 use mortise_format::fact::Withdrawal;
 use mortise_format::ids::{Measurement, PolicyHash};
 use mortise_format::images::Version;
@@ -22,7 +22,7 @@ pub fn values() -> [LeafValue; 6] {
             claim_by: 20,
             settle_by: 30,
             claim_count: 2,
-            granted_at: Position { seq: 4, index: 1 },
+            granted_at: LogPosition { seq: 4, index: 1 },
             legs: [[U256::from(5u64), U256::from(3u64), U256::ZERO]].into(),
         },
         LeafValue::Account { held: U256::from(7u64), claimed: U256::ONE, fact },
@@ -33,7 +33,7 @@ pub fn values() -> [LeafValue; 6] {
             serial: 3,
             images: [Measurement([8; 48]), Measurement([9; 48])].into(),
             minimum_version: Version { major: 0, minor: 10, patch: 2 },
-            approved_at: Position { seq: 11, index: 1 },
+            approved_at: LogPosition { seq: 11, index: 1 },
         },
     ]
 }

@@ -10,7 +10,7 @@ use crate::statement::StatementError;
 use alloc::vec::Vec;
 use mortise_core::event_tree;
 use mortise_format::codec::{self, CodecError};
-use mortise_format::event::{Event, Position};
+use mortise_format::event::{Event, LogPosition};
 use mortise_format::frame::{FrameLeaf, LEAF_BYTES};
 use mortise_format::ids::{FrameDigest, Root};
 use mortise_format::limits::FRAME_BYTES_MAX;
@@ -26,7 +26,7 @@ fn every_event_of_a_log_has_a_receipt_that_verifies() {
             let verified = verify(&log.engine, &log.receipt(seq, index)).unwrap();
             assert_eq!(verified.event(), event);
             let seq = u64::try_from(seq).unwrap();
-            assert_eq!(verified.position(), Position { seq, index });
+            assert_eq!(verified.position(), LogPosition { seq, index });
             assert_eq!(verified.statement().seq(), seq);
         }
     }

@@ -11,7 +11,7 @@ use mortise_format::entry::{LeafKey, LeafValue};
 use mortise_format::ids::{Address, LockId, PolicyHash};
 use mortise_format::limits::REQUEST_BYTES_MAX;
 use mortise_format::merkle::state::{ProofEnd, StateProof, StateProofError};
-use mortise_format::merkle::{Position, ValueHash};
+use mortise_format::merkle::{TreeKey, ValueHash};
 use proptest::prelude::*;
 
 const SALT: [u8; 32] = [0x77; 32];
@@ -129,7 +129,7 @@ fn each_changed_part_of_an_absence_is_refused_by_name() {
         assert_eq!(refused, Err(StateError::Proof(StateProofError::OtherIsSame)));
         let mut far = position;
         far.0[0] ^= 0x80;
-        let off = ProofEnd::Other { position: Position(far.0), value: ValueHash([1; 32]) };
+        let off = ProofEnd::Other { position: TreeKey(far.0), value: ValueHash([1; 32]) };
         let wrong = StateProof::from_parts(proof.siblings().to_vec(), off).unwrap();
         let refused = verify_absence(&statement, &key, &wrong);
         let named = StateProofError::OtherOffTheWay { shared: 0, siblings: proof.siblings().len() };

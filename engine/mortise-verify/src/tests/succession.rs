@@ -18,7 +18,7 @@ use mortise_format::codec;
 use mortise_format::eip712::Digest;
 use mortise_format::ids::{Bytes32, EngineId, Root, Signature};
 use mortise_format::policy::{
-    AssetLimits, ChainCustody, ChainPolicy, Charter, Genesis, GenesisKeys, Policy, PolicyError,
+    AssetLimits, ChainCustody, ChainPolicy, Genesis, GenesisBase, GenesisKeys, Policy, PolicyError,
 };
 use mortise_format::secp256k1::{SignatureError, recover};
 use mortise_format::succession::{Predecessor, Succession};
@@ -90,13 +90,13 @@ pub fn drafted(edit: impl Fn(&mut Predecessor)) -> Genesis {
     let (_, checkpoint) = key(KeyUse::Log, "log", LOG_KEY);
     let signing = signer(60).public_key();
     let origin = Origin::C2sp { domain: "locks.example".into() };
-    let charter =
-        Charter { name: "locks".into(), salt: Bytes32([1; 32]), policy: policy(), origin };
+    let base =
+        GenesisBase { name: "locks".into(), salt: Bytes32([1; 32]), policy: policy(), origin };
     let mut predecessor = Predecessor {
         engine_id: EngineId::ZERO,
         keys: GenesisKeys { signing, checkpoint: *checkpoint.public_key() },
         log_secret_commitment: Bytes32([4; 32]),
-        charter,
+        base,
         before: Bytes32::ZERO,
         checkpoint: String::new(),
         signatures: Vec::new(),
@@ -104,7 +104,7 @@ pub fn drafted(edit: impl Fn(&mut Predecessor)) -> Genesis {
     edit(&mut predecessor);
     predecessor.engine_id = predecessor.computed_id();
     predecessor.checkpoint = note_of(&predecessor, &head(), &[0, 2]);
-    let Charter { name, policy, origin, .. } = predecessor.charter.clone();
+    let GenesisBase { name, policy, origin, .. } = predecessor.base.clone();
     let predecessor = Some(predecessor);
     Genesis { name, salt: Bytes32([2; 32]), policy, origin, predecessor }
 }
@@ -161,7 +161,7 @@ fn a_recovery_of_a_recovery_carries_the_hash_of_the_first() {
     let hash = first.predecessor_hash();
     let second = signed(
         drafted(|predecessor| {
-            predecessor.charter = first.charter();
+            predecessor.base = first.base();
             predecessor.before = hash;
         }),
         &OPERATORS,
@@ -198,8 +198,8 @@ fn the_policy_that_judges_is_the_old_one_under_the_old_id() {
     );
     // operators of one's own in the old policy make another old id
     let mut genesis = drafted(|_| {});
-    predecessor(&mut genesis).charter.policy.operators = vec![stranger];
-    predecessor(&mut genesis).charter.policy.operators_min = 1;
+    predecessor(&mut genesis).base.policy.operators = vec![stranger];
+    predecessor(&mut genesis).base.policy.operators_min = 1;
     let old = predecessor(&mut genesis);
     let (named, found) = (old.engine_id, old.computed_id());
     assert_eq!(verify(&signed(genesis, &[99])), Err(E::PredecessorId { named, found }));
@@ -213,9 +213,9 @@ fn parts_that_are_not_those_of_the_old_engine_are_refused() {
         |p| p.keys.checkpoint[5] ^= 1,
         |p| p.log_secret_commitment.0[0] ^= 1,
         |p| p.before.0[0] ^= 1,
-        |p| p.charter.name.push('!'),
-        |p| p.charter.salt.0[0] ^= 1,
-        |p| p.charter.policy.witnesses_min = 3,
+        |p| p.base.name.push('!'),
+        |p| p.base.salt.0[0] ^= 1,
+        |p| p.base.policy.witnesses_min = 3,
     ];
     for (number, change) in changes.into_iter().enumerate() {
         let refused = verify(&agreed(change));
@@ -231,18 +231,18 @@ fn a_genesis_that_is_none_and_an_engine_that_nobody_can_speak_for_are_refused() 
     let mut genesis = good();
     predecessor(&mut genesis).signatures.reverse();
     assert_eq!(verify(&genesis), Err(E::Genesis(PolicyError::Predecessor)));
-    let old = signed(drafted(|p| p.charter.policy.lock_s_min = 0), &OPERATORS);
+    let old = signed(drafted(|p| p.base.policy.lock_s_min = 0), &OPERATORS);
     let old = Genesis { policy: policy(), ..old };
     let old = signed(old, &OPERATORS);
     assert_eq!(verify(&old), Err(E::OldGenesis(PolicyError::Durations)));
     let genesis = drafted(|p| {
-        p.charter.policy.operators.clear();
-        p.charter.policy.operators_min = 0;
+        p.base.policy.operators.clear();
+        p.base.policy.operators_min = 0;
     });
     assert_eq!(verify(&genesis), Err(E::NoOperators));
     let genesis = drafted(|p| {
-        p.charter.policy.witnesses.clear();
-        p.charter.policy.witnesses_min = 0;
+        p.base.policy.witnesses.clear();
+        p.base.policy.witnesses_min = 0;
     });
     assert_eq!(verify(&signed(genesis, &OPERATORS)), Err(E::NoWitnesses));
     let genesis = Genesis { predecessor: None, ..good() };

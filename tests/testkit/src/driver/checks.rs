@@ -13,7 +13,7 @@ impl Driver {
     pub(super) fn check_carried(&self, frame: &Frame) {
         let clear: ClearBody = codec::decode(frame.clear()).expect("a clear body decodes");
         for carried in &clear.statements {
-            let statement = &carried.stated.statement;
+            let statement = &carried.statement;
             assert!(statement.seq < frame.header().seq, "a statement travels with its frame");
             self.check_witnessed(statement.seq);
             assert!(
@@ -40,13 +40,13 @@ impl Driver {
                 self.check_witnessed(statement.seq);
             }
             Reply::Rooted(_, signed) => {
-                let statement = &signed.stated.statement;
+                let statement = &signed.statement;
                 let durable = self.disk.holds(statement.seq, &statement.frame_digest);
                 assert!(durable, "a root of frame {} left before it", statement.seq);
                 self.check_witnessed(statement.seq);
             }
-            Reply::Shown(shown) => {
-                let statement = &shown.newest.stated.statement;
+            Reply::LogProof(shown) => {
+                let statement = &shown.newest.statement;
                 let durable = self.disk.holds(statement.seq, &statement.frame_digest);
                 assert!(durable, "a checkpoint of frame {} left before it", statement.seq);
             }
@@ -61,7 +61,7 @@ impl Driver {
     /// A quorum cosigned a history that has frame `seq`, when the policy asks for it.
     fn check_witnessed(&self, seq: u64) {
         let engine = self.engine();
-        if engine.council.is_some() {
+        if engine.quorum.is_some() {
             assert!(seq < engine.cosigned, "frame {seq} left, {} are cosigned", engine.cosigned);
         }
     }

@@ -6,7 +6,7 @@ use crate::keys::Asked;
 use mortise_format::codec;
 use mortise_format::command::{CancelForm, Command, SignedIntent};
 use mortise_format::eip712::Request;
-use mortise_format::event::Position;
+use mortise_format::event::LogPosition;
 use mortise_format::ids::{Address, LockId};
 use mortise_format::lock::Status;
 use mortise_format::reject::{Field, Limit, Reject};
@@ -14,7 +14,7 @@ use mortise_format::reject::{Field, Limit, Reject};
 const DAY_S: u64 = 24 * 3600;
 
 impl Model {
-    pub(super) fn recall(&self, now_s: u64, asked: &Asked) -> Result<Option<Position>, Reject> {
+    pub(super) fn recall(&self, now_s: u64, asked: &Asked) -> Result<Option<LogPosition>, Reject> {
         match &asked.command {
             Command::Approve { terms, signature } => {
                 let lock = self.locks.get(&terms.lock_id(&self.engine_id));
@@ -66,7 +66,7 @@ impl Model {
     }
 
     /// All ids new, or all answered by one event.
-    fn recall_all(&self, now_s: u64, marks: &[Mark]) -> Result<Option<Position>, Reject> {
+    fn recall_all(&self, now_s: u64, marks: &[Mark]) -> Result<Option<LogPosition>, Reject> {
         let mut answered = None;
         for (i, mark) in marks.iter().enumerate() {
             let at = self.recall_one(now_s, mark)?;
@@ -83,7 +83,7 @@ impl Model {
         Ok(answered)
     }
 
-    fn recall_one(&self, now_s: u64, mark: &Mark) -> Result<Option<Position>, Reject> {
+    fn recall_one(&self, now_s: u64, mark: &Mark) -> Result<Option<LogPosition>, Reject> {
         let known = self.requests.get(&(mark.principal, mark.request.id));
         let Some(known) = known.filter(|known| known.valid_until >= now_s) else {
             return Ok(None);
@@ -173,7 +173,7 @@ impl Model {
     }
 
     /// Counts a logged answer against its principals, and remembers their requests.
-    pub(super) fn remember(&mut self, at: Position, asked: &Asked, answer: &Answer) {
+    pub(super) fn remember(&mut self, at: LogPosition, asked: &Asked, answer: &Answer) {
         match &asked.command {
             Command::RecordFact { .. }
             | Command::GrantReading { .. }
@@ -200,7 +200,7 @@ impl Model {
         }
     }
 
-    fn remember_one(&mut self, at: Position, mark: Mark) {
+    fn remember_one(&mut self, at: LogPosition, mark: Mark) {
         self.count(&mark.principal);
         let (content, valid_until) = (mark.content, mark.request.valid_until);
         let remembered = Remembered { content, valid_until, at };

@@ -34,14 +34,14 @@ pub enum Lie {
 type Liar = Box<dyn FnMut(&StoreRequest, &StoreResponse) -> Lie + Send>;
 
 /// The shared side of a proxy.
-struct Desk {
+struct ProxyState {
     liar: Mutex<Liar>,
     released: watch::Sender<u64>,
 }
 
 /// A proxy on a thread of its own.
 pub struct Proxy {
-    desk: Arc<Desk>,
+    state: Arc<ProxyState>,
 }
 
 impl std::fmt::Debug for Proxy {
@@ -57,8 +57,8 @@ impl Proxy {
     /// When it cannot listen.
     pub fn start(listen: Address, store: Address) -> Self {
         let (released, _) = watch::channel(0);
-        let desk = Arc::new(Desk { liar: Mutex::new(Box::new(honest)), released });
-        let shared = Arc::clone(&desk);
+        let state = Arc::new(ProxyState { liar: Mutex::new(Box::new(honest)), released });
+        let shared = Arc::clone(&state);
         let (tell, told) = mpsc::channel();
         // The thread serves until the process ends: it holds nothing but sockets.
         std::thread::spawn(move || {
@@ -67,21 +67,21 @@ impl Proxy {
                 let listener = Listener::bind(&listen).await.expect("the proxy listens");
                 tell.send(()).expect("the test waits for it");
                 while let Ok((engine, _)) = listener.accept().await {
-                    let (store, desk) = (store.clone(), Arc::clone(&shared));
+                    let (store, state) = (store.clone(), Arc::clone(&shared));
                     tokio::spawn(async move {
                         // How a connection ends is the affair of its ends.
-                        let _ = serve(engine, &store, &desk).await;
+                        let _ = serve(engine, &store, &state).await;
                     });
                 }
             });
         });
         told.recv().expect("the proxy listens");
-        Self { desk }
+        Self { state }
     }
 
     /// From now on `liar` decides about each answer.
     pub fn lie(&self, liar: impl FnMut(&StoreRequest, &StoreResponse) -> Lie + Send + 'static) {
-        *self.desk.liar.lock().expect("no liar panics") = Box::new(liar);
+        *self.state.liar.lock().expect("no liar panics") = Box::new(liar);
     }
 
     /// From now on every answer is passed on.
@@ -92,7 +92,7 @@ impl Proxy {
     /// Lets all go that is held now, and lies no more.
     pub fn release(&self) {
         self.be_honest();
-        self.desk.released.send_modify(|count| *count += 1);
+        self.state.released.send_modify(|count| *count += 1);
     }
 }
 
@@ -107,7 +107,7 @@ fn message(number: u64, answer: &StoreResponse) -> Vec<u8> {
     [&length.to_le_bytes()[..], &number.to_le_bytes(), &payload].concat()
 }
 
-async fn serve(engine: Stream, store: &Address, desk: &Desk) -> Result<(), MessageError> {
+async fn serve(engine: Stream, store: &Address, state: &ProxyState) -> Result<(), MessageError> {
     let (read, write) = split(engine);
     let mut requests = MessageReader::new(read, STORE_MESSAGE_BYTES_MAX);
     requests.expect_magic(STORE_MAGIC).await?;
@@ -119,7 +119,7 @@ async fn serve(engine: Stream, store: &Address, desk: &Desk) -> Result<(), Messa
         let Some(answer) = reader.read().await? else { return Ok(()) };
         let asked = codec::decode(&request.payload).expect("the engine sends requests");
         let said = codec::decode(&answer.payload).expect("the store sends answers");
-        answers = pass(desk, &asked, said, request.correlation, out).await?;
+        answers = pass(state, &asked, said, request.correlation, out).await?;
     }
     Ok(())
 }
@@ -136,14 +136,14 @@ async fn dial(store: &Address) -> Result<Dialled, MessageError> {
 
 /// Answers as the liar says; `None` when the connection ended with it.
 async fn pass(
-    desk: &Desk,
+    state: &ProxyState,
     asked: &StoreRequest,
     said: StoreResponse,
     number: u64,
     mut out: WriteHalf<Stream>,
 ) -> Result<Option<WriteHalf<Stream>>, MessageError> {
-    let mut released = desk.released.subscribe();
-    let lie = (desk.liar.lock().expect("no liar panics"))(asked, &said);
+    let mut released = state.released.subscribe();
+    let lie = (state.liar.lock().expect("no liar panics"))(asked, &said);
     let (number, answer) = match lie {
         Lie::Honest => (number, said),
         Lie::Other(other) => (number, other),

@@ -14,12 +14,12 @@ mod record;
 mod worker;
 
 use super::processes::{Processes, Started, Victim};
+use super::requests::LoadRequests;
 use super::rng::Rng;
-use super::workshop::Workshop;
 use crate::failure::Failure;
 use crate::output::Output;
 use figures::Figures;
-use mortise_client::{Client, Endpoint, SignedStatement};
+use mortise_client::{Client, Endpoint, SignedStatementView};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -98,7 +98,7 @@ struct Run {
     workers: JoinSet<()>,
     figures: Figures,
     /// The newest statement when the last check ended.
-    kept: Option<SignedStatement>,
+    kept: Option<SignedStatementView>,
     /// How long the last start took.
     start_ms: u64,
 }
@@ -118,8 +118,8 @@ impl Run {
         let mut workers = JoinSet::new();
         for n in 0..args.owners {
             // JSON-RPC ids of one worker never meet those of another.
-            let workshop = Workshop::new(engine, n << 40);
-            let worker = Worker::new(workshop, processes.address(), rng.part(n + 1));
+            let requests = LoadRequests::new(engine, n << 40);
+            let worker = Worker::new(requests, processes.address(), rng.part(n + 1));
             let pace = Duration::from_millis(args.pace_ms);
             workers.spawn(worker.run(Arc::clone(&shared), pace));
         }

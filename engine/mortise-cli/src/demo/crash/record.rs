@@ -4,7 +4,7 @@ use super::super::line::Line;
 use super::super::rng::Rng;
 use crate::failure::Failure;
 use bytes::Bytes;
-use mortise_client::{Client, SignedStatement};
+use mortise_client::{Client, SignedStatementView};
 use mortise_format::U256;
 use mortise_format::domains::sha256;
 use mortise_format::ids::{Address, LockId};
@@ -84,7 +84,7 @@ impl Record {
     }
 
     /// The newest statement covers all that was acknowledged.
-    pub fn check_newest(&self, newest: &SignedStatement) -> Result<(), Failure> {
+    pub fn check_newest(&self, newest: &SignedStatementView) -> Result<(), Failure> {
         let size = newest.statement.history_size;
         if size >= self.history_size {
             return Ok(());
@@ -95,12 +95,12 @@ impl Record {
 }
 
 /// The statement that was given out before the crash is given again, byte for byte.
-pub(super) async fn check_kept(client: &Client, kept: &SignedStatement) -> Result<(), Failure> {
+pub(super) async fn check_kept(client: &Client, kept: &SignedStatementView) -> Result<(), Failure> {
     let seq = kept.statement.seq;
     let params = GetStateRoot { at_seq: Some(seq), signed: true };
     let again = match client.state_root(params).await? {
         StateRootResult::Signed { statement, signature } => {
-            SignedStatement { statement: *statement, signature }
+            SignedStatementView { statement: *statement, signature }
         }
         StateRootResult::Root(_) => return Err(Failure::check("a root without its statement")),
     };

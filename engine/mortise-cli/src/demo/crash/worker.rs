@@ -1,8 +1,8 @@
 //! One owner under load: commits, claims, releases; sends each request until it is answered.
 
 use super::super::line::Line;
+use super::super::requests::LoadRequests;
 use super::super::rng::Rng;
-use super::super::workshop::Workshop;
 use super::record::{Expected, Record};
 use bytes::Bytes;
 use mortise_client::Signer;
@@ -52,7 +52,7 @@ struct Open {
 /// An owner with the keys of its counterparties.
 #[derive(Debug)]
 pub(super) struct Worker {
-    workshop: Workshop,
+    requests: LoadRequests,
     owner: Signer,
     line: Line,
     rng: Rng,
@@ -75,9 +75,9 @@ const AGAIN: Duration = Duration::from_millis(20);
 const AMOUNT_MAX: u64 = 1_000_000;
 
 impl Worker {
-    pub fn new(workshop: Workshop, engine: Address, rng: Rng) -> Self {
+    pub fn new(requests: LoadRequests, engine: Address, rng: Rng) -> Self {
         let (owner, line) = (Signer::random(), Line::new(engine));
-        Self { workshop, owner, line, rng, nonce: 0, open: Vec::new() }
+        Self { requests, owner, line, rng, nonce: 0, open: Vec::new() }
     }
 
     /// Works until it is aborted, or told what it must not be told.
@@ -102,13 +102,13 @@ impl Worker {
         let at = self.rng.index(self.open.len());
         let Open { lock_id, remaining, claims } = self.open.swap_remove(at);
         if wanted < 8 {
-            let request = self.workshop.release(lock_id);
+            let request = self.requests.release(lock_id);
             // What was given back stays written in the leg: its parts sum up to the amount.
             let then = Expected { status: Status::Released, remaining, claims };
             return Step { request, lock_id, then };
         }
         let amount = 1 + self.rng.below(remaining);
-        let request = self.workshop.claim(lock_id, claims, amount);
+        let request = self.requests.claim(lock_id, claims, amount);
         let (remaining, claims) = (remaining - amount, claims + 1);
         let status = if remaining == 0 { Status::Fulfilled } else { Status::Partial };
         Step { request, lock_id, then: Expected { status, remaining, claims } }
@@ -116,7 +116,7 @@ impl Worker {
 
     fn commit(&mut self) -> Step {
         let amount = 1 + self.rng.below(AMOUNT_MAX);
-        let commit = self.workshop.commit(&self.owner, self.nonce, amount);
+        let commit = self.requests.commit(&self.owner, self.nonce, amount);
         self.nonce += 1;
         let then = Expected { status: Status::Active, remaining: amount, claims: 0 };
         Step { request: commit.bytes, lock_id: commit.lock_id, then }

@@ -11,7 +11,7 @@ mod report;
 
 use super::line::{Line, dial};
 use super::processes::{Processes, Started};
-use super::workshop::Workshop;
+use super::requests::LoadRequests;
 use crate::failure::Failure;
 use crate::output::Output;
 use bytes::Bytes;
@@ -114,11 +114,11 @@ fn signed(engine: Identity, count: u32) -> Vec<Bytes> {
 }
 
 fn sign_part(engine: Identity, from: u32, count: u32) -> Vec<Bytes> {
-    let mut workshop = Workshop::new(engine, u64::from(from));
+    let mut requests = LoadRequests::new(engine, u64::from(from));
     let owners: Vec<Signer> = (0..OWNERS).map(|_| Signer::random()).collect();
     let each = |n: u32| {
         let owner = &owners[usize::try_from(n % OWNERS).unwrap_or(0)];
-        workshop.commit(owner, u64::from(n / OWNERS), 1000).bytes
+        requests.commit(owner, u64::from(n / OWNERS), 1000).bytes
     };
     (0..count).map(each).collect()
 }

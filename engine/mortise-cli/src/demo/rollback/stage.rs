@@ -2,9 +2,9 @@
 
 use crate::demo::line::Line;
 use crate::demo::processes::{Processes, Started, Victim};
-use crate::demo::workshop::Workshop;
+use crate::demo::requests::LoadRequests;
 use crate::failure::Failure;
-use mortise_client::{Client, Endpoint, SignedStatement, Signer};
+use mortise_client::{Client, Endpoint, SignedStatementView, Signer};
 use mortise_verify::fork::{self, ForkEvidence, ForkLeaves, ForkRule};
 use mortise_verify::{Engine, json, statement};
 use serde_json::Value;
@@ -112,8 +112,8 @@ impl Stage {
     async fn request(&mut self) -> Result<bytes::Bytes, Failure> {
         let identity = self.client().identity().await?;
         self.ids += 1;
-        let mut workshop = Workshop::new(identity, self.ids << 20);
-        let commit = workshop.commit(&self.owner, self.nonce, 1000);
+        let mut requests = LoadRequests::new(identity, self.ids << 20);
+        let commit = requests.commit(&self.owner, self.nonce, 1000);
         self.nonce += 1;
         Ok(commit.bytes)
     }
@@ -160,25 +160,28 @@ impl Stage {
     }
 
     /// The newest statement.
-    pub async fn newest(&self) -> Result<SignedStatement, Failure> {
+    pub async fn newest(&self) -> Result<SignedStatementView, Failure> {
         Ok(self.client().check_root().await?)
     }
 
     /// What two statements contradict each other in, if they do.
     pub async fn contradiction(
         &self,
-        kept: &SignedStatement,
-        now: &SignedStatement,
+        kept: &SignedStatementView,
+        now: &SignedStatementView,
     ) -> Result<Option<ForkRule>, Failure> {
         let engine = self.engine().await?;
-        let verified = |signed: &SignedStatement| {
+        let verified = |signed: &SignedStatementView| {
             statement::verify(&engine, &input(signed)?).map_err(Failure::check)
         };
         Ok(fork::between(&verified(kept)?, &verified(now)?))
     }
 
     /// Goes on until a new statement contradicts the kept one: what it shows, and the file.
-    pub async fn evidence(&mut self, kept: &SignedStatement) -> Result<(String, Value), Failure> {
+    pub async fn evidence(
+        &mut self,
+        kept: &SignedStatementView,
+    ) -> Result<(String, Value), Failure> {
         for _ in 0..LOCKS_MAX {
             let now = self.newest().await?;
             if self.contradiction(kept, &now).await?.is_some() {
@@ -191,8 +194,8 @@ impl Stage {
 
     async fn proven(
         &self,
-        kept: &SignedStatement,
-        now: &SignedStatement,
+        kept: &SignedStatementView,
+        now: &SignedStatementView,
     ) -> Result<(String, Value), Failure> {
         let (first, second) = (input(kept)?, input(now)?);
         let evidence = ForkEvidence { first, second, leaves: ForkLeaves::None };
@@ -218,7 +221,7 @@ impl Stage {
     }
 }
 
-fn input(signed: &SignedStatement) -> Result<statement::SignedStatement, Failure> {
+fn input(signed: &SignedStatementView) -> Result<statement::SignedStatement, Failure> {
     json::statement(&signed.statement, signed.signature).map_err(Failure::check)
 }
 

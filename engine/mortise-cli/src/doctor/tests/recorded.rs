@@ -1,6 +1,6 @@
 //! A machine that is laid out: files in a folder, recorded outputs and answers.
 
-use crate::doctor::machine::{Entry, Files, HttpAnswer, HttpAsk, Machine, Ran, Trouble};
+use crate::doctor::machine::{CommandOutput, Entry, Files, HttpAnswer, HttpAsk, Machine, Trouble};
 use mortise_transport::Address;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ pub(super) struct Recorded {
     root: tempfile::TempDir,
     files: Files,
     devices: BTreeSet<String>,
-    commands: BTreeMap<String, Ran>,
+    commands: BTreeMap<String, CommandOutput>,
     pub sockets: BTreeMap<String, Result<(), Trouble>>,
     pub tcp: BTreeMap<String, Result<(), Trouble>>,
     pub calls: BTreeMap<String, String>,
@@ -164,7 +164,7 @@ impl Recorded {
 
     /// A program that works.
     pub fn command(&mut self, line: &str, stdout: &str) {
-        let ran = Ran { success: true, stdout: stdout.into(), stderr: String::new() };
+        let ran = CommandOutput { success: true, stdout: stdout.into(), stderr: String::new() };
         self.commands.insert(line.into(), ran);
     }
 
@@ -178,7 +178,7 @@ impl Recorded {
 
     /// A program that says no.
     pub fn fails(&mut self, line: &str, stdout: &str) {
-        let ran = Ran { success: false, stdout: stdout.into(), stderr: String::new() };
+        let ran = CommandOutput { success: false, stdout: stdout.into(), stderr: String::new() };
         self.commands.insert(line.into(), ran);
     }
 
@@ -249,7 +249,7 @@ impl Machine for Recorded {
         }
     }
 
-    fn run(&self, program: &str, args: &[&str]) -> Result<Ran, Trouble> {
+    fn run(&self, program: &str, args: &[&str]) -> Result<CommandOutput, Trouble> {
         self.live(self.commands.get(&format!("{program} {}", args.join(" "))).cloned())
     }
 

@@ -6,18 +6,18 @@ use crate::failure::Failure;
 use mortise_client::{Client, NewLock, Signer};
 use mortise_format::U256;
 use mortise_format::asset::{Asset, Condition};
-use mortise_format::weakness::Weakness;
+use mortise_format::insecure_mode::InsecureMode;
 use std::time::Instant;
 
 /// The mark of everything that an engine on an emulated module promises.
-const MARK: Weakness = Weakness::Emulated;
+const MARK: InsecureMode = InsecureMode::Emulated;
 /// How long it lives, seconds.
 const LOCK_S: u64 = 300;
 
 /// Commits a lock over the gateway and reads it back; the client checks the commitment.
 pub(super) async fn commit(url: &str) -> Result<LockFigures, Failure> {
     let endpoint = url.parse().map_err(|error| Failure::system(format!("{url}: {error}")))?;
-    let client = Client::new(endpoint).taking_marked(MARK);
+    let client = Client::new(endpoint).allow_insecure(MARK);
     let policy = client.policy().await?.policy;
     let chains: Vec<u64> = policy.chains.iter().map(|chain| chain.chain_id).collect();
     let (source, target) = (chains.first().copied(), chains.last().copied());

@@ -104,7 +104,7 @@ pub struct BootArgs {
 }
 
 impl BootArgs {
-    fn patience(&self) -> Duration {
+    fn timeouts(&self) -> Duration {
         Duration::from_secs(u64::from(self.timeout))
     }
 }

@@ -1,7 +1,7 @@
 //! What a boot says when the engine serves, and what its lock took.
 
 use mortise_format::ids::{Address, EngineId, LockId, to_checksum};
-use mortise_format::weakness::Weakness;
+use mortise_format::insecure_mode::InsecureMode;
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -50,7 +50,7 @@ pub(super) struct LockFigures {
     /// Which.
     pub lock_id: LockId,
     /// The mark of its promise, which binds nobody.
-    pub mode: Weakness,
+    pub mode: InsecureMode,
     /// Nonce, signature, commit, durable answer, checks.
     pub commit_ms: f64,
 }

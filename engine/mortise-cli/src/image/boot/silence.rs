@@ -24,8 +24,8 @@ enum Reached {
 /// Lines of the console that are shown.
 const LINES_SHOWN: usize = 12;
 
-/// The failure of a boot that took longer than `patience`.
-pub(super) fn too_slow(console: &Console, patience: Duration) -> Failure {
+/// The failure of a boot that took longer than `timeouts`.
+pub(super) fn too_slow(console: &Console, timeouts: Duration) -> Failure {
     let reached = Reached::of(console);
     let silent = console.silent_for(SystemTime::now());
     let silence = match silent {
@@ -40,7 +40,7 @@ pub(super) fn too_slow(console: &Console, patience: Duration) -> Failure {
     let text = format!(
         "the engine does not serve after {} s (--timeout); the machine {silence}{shown}  console: \
          {}\n  next: {}",
-        patience.as_secs(),
+        timeouts.as_secs(),
         console.path().display(),
         reached.next()
     );

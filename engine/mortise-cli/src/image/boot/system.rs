@@ -15,7 +15,7 @@ use crate::failure::Failure;
 use crate::mode;
 use crate::output::Output;
 use mortise_client::{Client, ClientError, Endpoint, RetryPolicy};
-use mortise_format::weakness::Weakness;
+use mortise_format::insecure_mode::InsecureMode;
 use mortise_format::wire::results::Health;
 use mortise_image::cmdline::{PanicError, panic_seconds};
 use mortise_image::measure::Measurements;
@@ -160,7 +160,7 @@ impl System {
             write_report(path, &report)?;
         }
         output.text(&report, &report.text());
-        mode::announce(Weakness::of_mode(&report.mode), output);
+        mode::announce(InsecureMode::of_mode(&report.mode), output);
         match args.demo_lock {
             true => Ok(()),
             false => Err(self.one_ended().await),
@@ -168,7 +168,7 @@ impl System {
     }
 
     async fn ready(&mut self, args: &BootArgs, output: &Output) -> Result<Health, Failure> {
-        let (console, patience) = (self.machine.console().clone(), args.patience());
+        let (console, timeouts) = (self.machine.console().clone(), args.timeouts());
         let client = Client::new(Endpoint::Stream(self.folder.at(ports::REQUESTS)))
             .with_retry(RetryPolicy { attempts_max: 1, ..RetryPolicy::default() });
         // Without a parent the question is how the machine ends, by itself.
@@ -176,8 +176,8 @@ impl System {
         let waiting = watch.served(&client, output);
         tokio::select! {
             failure = self.one_ended() => Err(failure),
-            waited = timeout(patience, waiting) => {
-                waited.unwrap_or_else(|_| Err(silence::too_slow(&console, patience)))
+            waited = timeout(timeouts, waiting) => {
+                waited.unwrap_or_else(|_| Err(silence::too_slow(&console, timeouts)))
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Parameters of the methods about the log itself.
 
 use super::super::fields::{Fields, ParamError};
-use crate::event::Position;
+use crate::event::LogPosition;
 use crate::ids::{Address, LockId, RequestId};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
@@ -13,7 +13,7 @@ type Result<T> = core::result::Result<T, ParamError>;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GetReceipt {
     /// The event at this place of the log.
-    At(Position),
+    At(LogPosition),
     /// The event that granted a lock of the state.
     Lock(LockId),
     /// The event that answered a request, as long as its id is remembered.
@@ -36,7 +36,7 @@ impl GetReceipt {
             alone(&["lockId", "principal", "requestId"])?;
             let seq = fields.required("seq")?.number()?;
             let index = fields.required("index")?.small_number()?;
-            return Ok(Self::At(Position { seq, index }));
+            return Ok(Self::At(LogPosition { seq, index }));
         }
         if let Some(lock_id) = fields.optional("lockId") {
             alone(&["principal", "requestId"])?;

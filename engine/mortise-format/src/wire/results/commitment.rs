@@ -8,8 +8,8 @@ use crate::amount::U256;
 use crate::asset::{Asset, Condition};
 use crate::eip712::{Digest, Domain, LockCommitment, Place};
 use crate::ids::{Address, Bytes32, EngineId, LockId, PolicyHash, Root, Signature};
+use crate::insecure_mode::InsecureMode;
 use crate::lock::{Custody, Durability, LegTerms, LockTerms};
-use crate::weakness::Weakness;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
@@ -30,7 +30,7 @@ pub struct CcmAttestation {
     pub signature: Signature,
     /// The mark of a promise that binds nobody; its digest is in another domain. Absent otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mode: Option<Weakness>,
+    pub mode: Option<InsecureMode>,
     /// Absent: the boot attestation binds the key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attestation_document: Option<HexBytes>,
@@ -101,7 +101,7 @@ impl CommitmentView {
     /// domain of `mode`.
     pub fn new(
         engine_id: &EngineId,
-        mode: Option<Weakness>,
+        mode: Option<InsecureMode>,
         terms: &LockTerms,
         promise: &LockCommitment,
         signature: Signature,

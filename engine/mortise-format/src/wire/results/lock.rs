@@ -4,7 +4,7 @@ use super::super::text::decimal;
 use super::super::typed_data::TypedData;
 use crate::amount::U256;
 use crate::asset::{Asset, Condition};
-use crate::event::Position;
+use crate::event::LogPosition;
 use crate::ids::{Address, LockId, Signature};
 use crate::lock::{Custody, LegTerms, LockTerms, Status};
 use alloc::string::String;
@@ -76,8 +76,8 @@ pub struct PositionView {
     pub index: u32,
 }
 
-impl From<Position> for PositionView {
-    fn from(position: Position) -> Self {
+impl From<LogPosition> for PositionView {
+    fn from(position: LogPosition) -> Self {
         Self { seq: position.seq, index: position.index }
     }
 }

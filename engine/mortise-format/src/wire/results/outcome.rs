@@ -5,8 +5,8 @@ use super::receipt::ReceiptView;
 use crate::amount::U256;
 use crate::eip712::{Digest, Domain, LockOutcome, Place, amounts_hash};
 use crate::ids::{Address, Bytes32, EngineId, LockId, PolicyHash, Root, Signature};
+use crate::insecure_mode::InsecureMode;
 use crate::lock::{Durability, Status};
-use crate::weakness::Weakness;
 use alloc::string::String;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
@@ -32,12 +32,12 @@ pub struct OutcomeView {
     pub policy_hash: PolicyHash,
     /// The mark of an outcome that binds nobody; its digest is in another domain. Absent otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mode: Option<Weakness>,
+    pub mode: Option<InsecureMode>,
 }
 
 impl OutcomeView {
     /// An outcome with the amounts whose hash it holds, and its mark.
-    pub fn new(outcome: &LockOutcome, amounts: Vec<U256>, mode: Option<Weakness>) -> Self {
+    pub fn new(outcome: &LockOutcome, amounts: Vec<U256>, mode: Option<InsecureMode>) -> Self {
         Self {
             lock_id: outcome.lock_id,
             status: outcome.status.into(),
@@ -147,7 +147,7 @@ impl OutcomeResult {
     /// is over the digest in the domain of `mode`.
     pub fn new(
         engine_id: &EngineId,
-        mode: Option<Weakness>,
+        mode: Option<InsecureMode>,
         outcome: &LockOutcome,
         amounts: Vec<U256>,
         signature: Signature,

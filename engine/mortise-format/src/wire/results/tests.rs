@@ -3,8 +3,8 @@ use crate::amount::U256;
 use crate::asset::{Asset, Condition};
 use crate::eip712::{LockCommitment, LockOutcome, Place, RootStatement, amounts_hash};
 use crate::ids::{Address, Bytes32, EngineId, FrameDigest, LockId, PolicyHash, Root, Signature};
+use crate::insecure_mode::InsecureMode;
 use crate::lock::{Custody, Durability, LegTerms, LockTerms, Status};
-use crate::weakness::Weakness;
 use crate::wire::HexBytes;
 use crate::wire::typed_data::TypedData;
 use alloc::boxed::Box;
@@ -244,7 +244,7 @@ fn mark_of_a_promise_is_in_its_digest_and_absent_from_one_that_binds() {
     let plain = round_trip(&committed(None));
     assert!(plain["ccmAttestation"].get("mode").is_none());
     assert!(round_trip(&ended(None)).get("mode").is_none());
-    for mode in Weakness::ALL {
+    for mode in InsecureMode::ALL {
         let marked = round_trip(&committed(Some(mode)));
         assert_eq!(marked["ccmAttestation"]["mode"], mode.name());
         assert_ne!(committed(Some(mode)).digest(&ENGINE), committed(None).digest(&ENGINE));

@@ -2,9 +2,9 @@
 
 use super::rig::{
     Greeting, HandClock, NOW_MS, Reply, Service, client, config, credentials, honest, http,
-    patience, platform,
+    platform, timeouts,
 };
-use crate::kms::{CredentialStore, KmsClient, KmsError, KmsPlatform, Patience, Wait};
+use crate::kms::{CredentialStore, KmsClient, KmsError, KmsPlatform, Timeouts, Wait};
 use mortise_engine::ports::VaultError;
 use mortise_format::wire::credentials::Credentials;
 use std::sync::Arc;
@@ -12,9 +12,9 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 /// The error against a service that greets so, and how often it was dialed.
-async fn greeted(greeting: Greeting, patience: Patience) -> (KmsError, usize) {
+async fn greeted(greeting: Greeting, timeouts: Timeouts) -> (KmsError, usize) {
     let service = Service::greeting(move |_| greeting, |_, seen| Reply::Json(200, honest(seen)));
-    let config = config().with_patience(patience).unwrap();
+    let config = config().with_patience(timeouts).unwrap();
     let client = KmsClient::new(config, platform(&service)).unwrap();
     let error = client.generate_random(1, None).await.unwrap_err();
     assert_eq!(service.seen().len(), 0, "nothing is sent to who is not the service");
@@ -30,7 +30,7 @@ async fn who_is_not_the_service_is_refused_by_name_and_told_nothing() {
         (Greeting::Expired, KmsError::TlsCertificate),
         (Greeting::Ssh, KmsError::NotTls),
     ] {
-        assert_eq!(greeted(greeting, patience()).await, (error, 1));
+        assert_eq!(greeted(greeting, timeouts()).await, (error, 1));
         assert!(matches!(VaultError::from(error), VaultError::Unavailable(_)));
     }
 }
@@ -78,22 +78,22 @@ async fn without_a_trusted_time_nothing_is_sent() {
 #[tokio::test]
 async fn connections_that_fail_are_tried_again_up_to_the_bound() {
     let refused = KmsError::Connect(std::io::ErrorKind::ConnectionRefused);
-    assert_eq!(greeted(Greeting::Refused, patience()).await, (refused, 3));
-    assert_eq!(greeted(Greeting::Hangup, patience()).await, (KmsError::ConnectionLost, 3));
+    assert_eq!(greeted(Greeting::Refused, timeouts()).await, (refused, 3));
+    assert_eq!(greeted(Greeting::Hangup, timeouts()).await, (KmsError::ConnectionLost, 3));
 }
 
 #[tokio::test]
 async fn silence_ends_in_a_time_out_of_its_own_name() {
     let short = Duration::from_millis(30);
-    let connect = Patience { connect: short, attempts_max: 2, ..patience() };
+    let connect = Timeouts { connect: short, attempts_max: 2, ..timeouts() };
     let late = |wait| KmsError::TimedOut(wait);
     assert_eq!(greeted(Greeting::Silence, connect).await, (late(Wait::Connect), 2));
-    let overall = Patience { overall: short, ..patience() };
+    let overall = Timeouts { overall: short, ..timeouts() };
     let (error, _) = greeted(Greeting::Silence, overall).await;
     assert_eq!(error, late(Wait::Overall));
 
     let service = Service::new(|_, _| Reply::Silence);
-    let answer = Patience { answer: short, attempts_max: 2, ..patience() };
+    let answer = Timeouts { answer: short, attempts_max: 2, ..timeouts() };
     let config = config().with_patience(answer).unwrap();
     let client = KmsClient::new(config, platform(&service)).unwrap();
     let error = client.generate_random(1, None).await.unwrap_err();

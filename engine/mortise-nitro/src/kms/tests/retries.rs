@@ -1,7 +1,7 @@
 //! What is tried again, and with what.
 
 use super::rig::{
-    EchoModule, Greeting, Reply, Service, client, config, honest, patience, platform,
+    EchoModule, Greeting, Reply, Service, client, config, honest, platform, timeouts,
 };
 use crate::kms::{KmsClient, KmsError, KmsPlatform};
 use serde_json::json;
@@ -71,7 +71,7 @@ async fn broken_connection_is_followed_by_a_good_one() {
     };
     let service = Service::greeting(greeting, |_, seen| Reply::Json(200, honest(seen)));
     assert_eq!(client(&service).generate_random(4, None).await.unwrap().len(), 4);
-    assert_eq!((service.dials(), patience().attempts_max), (3, 3));
+    assert_eq!((service.dials(), timeouts().attempts_max), (3, 3));
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use super::cms::Parts;
 use crate::kms::{
-    ByteStream, CredentialStore, Dialer, KeyArn, KmsClient, KmsConfig, KmsPlatform, Patience,
+    ByteStream, CredentialStore, Dialer, KeyArn, KmsClient, KmsConfig, KmsPlatform, Timeouts,
     TrustRoots,
 };
 use base64::Engine as _;
@@ -324,8 +324,8 @@ pub(super) fn credentials() -> Credentials {
 }
 
 /// Waits that are long enough for an honest service and short for a silent one.
-pub(super) fn patience() -> Patience {
-    Patience {
+pub(super) fn timeouts() -> Timeouts {
+    Timeouts {
         connect: Duration::from_secs(20),
         answer: Duration::from_secs(20),
         overall: Duration::from_secs(60),
@@ -340,7 +340,7 @@ pub(super) fn config() -> KmsConfig {
     let arn = |text: &str| text.parse::<KeyArn>().unwrap();
     let config = KmsConfig::new(arn(ENGINE_KEY), arn(APP_KEY)).unwrap();
     let roots = TrustRoots::only_pem(ROOT.pem.as_bytes()).unwrap();
-    config.with_roots(roots).with_patience(patience()).unwrap()
+    config.with_roots(roots).with_patience(timeouts()).unwrap()
 }
 
 pub(super) fn platform(service: &Arc<Service>) -> KmsPlatform {

@@ -86,13 +86,13 @@ impl Plan {
 
 use mortise_format::wire::credentials::Credentials;
 
-fn check(iam: &Iam, headers: &HeaderMap, body: &[u8], now_ms: u64) -> Result<String, RefusalKind> {
+fn check(iam: &Iam, headers: &HeaderMap, body: &[u8], now_ms: u64) -> Result<String, KmsErrorKind> {
     let received = Received { headers, body };
     let checked = authenticate(iam, received, REGION, now_ms);
     checked.map(|principal| principal.name).map_err(|refusal| refusal.kind())
 }
 
-fn run(iam: &Iam, plan: &Plan) -> Result<String, RefusalKind> {
+fn run(iam: &Iam, plan: &Plan) -> Result<String, KmsErrorKind> {
     check(iam, &plan.headers(), &plan.body, NOW_MS)
 }
 
@@ -117,7 +117,7 @@ fn honest_requests_of_both_principals_pass() {
 
 #[test]
 fn each_wrong_part_is_refused_by_its_name() {
-    use RefusalKind::{InvalidSignature, UnrecognizedClient};
+    use KmsErrorKind::{InvalidSignature, UnrecognizedClient};
     let (_folder, iam) = iam();
     let plan = Plan::honest(&iam.credentials(ADMIN).unwrap());
     let scope = |text: &str| Plan { scope: text.to_owned(), ..plan.clone() };
@@ -149,10 +149,10 @@ fn session_needs_its_own_token() {
     let credentials = iam.credentials("enclave").unwrap();
     let plan = Plan::honest(&credentials);
     let wrong = plan.clone().set("x-amz-security-token", "other");
-    assert_eq!(run(&iam, &wrong), Err(RefusalKind::UnrecognizedClient));
+    assert_eq!(run(&iam, &wrong), Err(KmsErrorKind::UnrecognizedClient));
     let mut without = plan;
     without.headers.remove("x-amz-security-token");
-    assert_eq!(run(&iam, &without), Err(RefusalKind::UnrecognizedClient));
+    assert_eq!(run(&iam, &without), Err(KmsErrorKind::UnrecognizedClient));
 }
 
 #[test]
@@ -160,14 +160,14 @@ fn every_signed_byte_counts() {
     let (_folder, iam) = iam();
     let plan = Plan::honest(&iam.credentials(ADMIN).unwrap());
     let headers = plan.headers();
-    assert_eq!(check(&iam, &headers, b"{ }", NOW_MS), Err(RefusalKind::InvalidSignature));
+    assert_eq!(check(&iam, &headers, b"{ }", NOW_MS), Err(KmsErrorKind::InvalidSignature));
     for name in ["host", "x-amz-target", "content-type"] {
         let mut changed = headers.clone();
         changed.insert(HeaderName::from_static(name), HeaderValue::from_static("other"));
-        assert_eq!(check(&iam, &changed, b"{}", NOW_MS), Err(RefusalKind::InvalidSignature));
+        assert_eq!(check(&iam, &changed, b"{}", NOW_MS), Err(KmsErrorKind::InvalidSignature));
         changed.clone_from(&headers);
         changed.append(HeaderName::from_static(name), HeaderValue::from_static("more"));
-        assert_eq!(check(&iam, &changed, b"{}", NOW_MS), Err(RefusalKind::InvalidSignature));
+        assert_eq!(check(&iam, &changed, b"{}", NOW_MS), Err(KmsErrorKind::InvalidSignature));
     }
 }
 
@@ -180,14 +180,14 @@ fn time_of_a_request_is_five_minutes_off_at_most_and_sessions_end() {
     {
         let now_ms = NOW_MS.checked_add_signed(off_ms).unwrap();
         let expected =
-            if passes { Ok(ADMIN.to_owned()) } else { Err(RefusalKind::InvalidSignature) };
+            if passes { Ok(ADMIN.to_owned()) } else { Err(KmsErrorKind::InvalidSignature) };
         assert_eq!(check(&iam, &headers, b"{}", now_ms), expected, "{off_ms}");
     }
     let renewed = iam.renew("enclave", NOW_MS + 1000).unwrap().unwrap();
     let headers = Plan::honest(&renewed).headers();
     assert!(check(&iam, &headers, b"{}", NOW_MS + 999).is_ok());
     let ended = check(&iam, &headers, b"{}", NOW_MS + 1000);
-    assert_eq!(ended, Err(RefusalKind::ExpiredToken));
+    assert_eq!(ended, Err(KmsErrorKind::ExpiredToken));
 }
 
 #[test]
@@ -200,7 +200,7 @@ fn authorization_without_its_parts_is_incomplete() {
         headers.insert("authorization", HeaderValue::from_str(text).unwrap());
         check(&iam, &headers, b"{}", NOW_MS)
     };
-    assert_eq!(with(""), Err(RefusalKind::MissingToken));
+    assert_eq!(with(""), Err(KmsErrorKind::MissingToken));
     for (from, to) in [
         ("AWS4-HMAC-SHA256", "AWS4-HMAC-SHA1"),
         ("Credential=", "Cred="),
@@ -211,9 +211,9 @@ fn authorization_without_its_parts_is_incomplete() {
     ] {
         let text = honest.replace(from, to);
         assert_ne!(text, honest);
-        assert_eq!(with(&text), Err(RefusalKind::IncompleteSignature), "{from}");
+        assert_eq!(with(&text), Err(KmsErrorKind::IncompleteSignature), "{from}");
     }
     let mut undated = plan.headers();
     undated.insert("x-amz-date", HeaderValue::from_static("yesterday"));
-    assert_eq!(check(&iam, &undated, b"{}", NOW_MS), Err(RefusalKind::IncompleteSignature));
+    assert_eq!(check(&iam, &undated, b"{}", NOW_MS), Err(KmsErrorKind::IncompleteSignature));
 }

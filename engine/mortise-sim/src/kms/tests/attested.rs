@@ -80,7 +80,7 @@ fn attested_image_in_its_context_gets_keys_that_nobody_else_does() {
         (ADMIN, Some(honest.clone()), context()),
         (ADMIN, None, context()),
     ] {
-        assert_eq!(ask(who, recipient, context), Err(RefusalKind::AccessDenied));
+        assert_eq!(ask(who, recipient, context), Err(KmsErrorKind::AccessDenied));
     }
     let open = |recipient: Option<Value>, context: Value| {
         let mut body =
@@ -92,11 +92,11 @@ fn attested_image_in_its_context_gets_keys_that_nobody_else_does() {
     };
     let opened = open(Some(honest.clone()), context()).unwrap();
     assert!(opened.get("Plaintext").is_none() && opened.get("CiphertextForRecipient").is_some());
-    assert_eq!(open(None, context()), Err(RefusalKind::AccessDenied));
-    assert_eq!(open(Some(other_image), context()), Err(RefusalKind::AccessDenied));
-    assert_eq!(open(Some(honest.clone()), app), Err(RefusalKind::AccessDenied));
+    assert_eq!(open(None, context()), Err(KmsErrorKind::AccessDenied));
+    assert_eq!(open(Some(other_image), context()), Err(KmsErrorKind::AccessDenied));
+    assert_eq!(open(Some(honest.clone()), app), Err(KmsErrorKind::AccessDenied));
     let swapped = json!({"mortise:service": "lock-engine", "mortise:purpose": "genesis"});
-    assert_eq!(open(Some(honest), swapped), Err(RefusalKind::InvalidCiphertext));
+    assert_eq!(open(Some(honest), swapped), Err(KmsErrorKind::InvalidCiphertext));
 }
 
 #[test]
@@ -105,12 +105,12 @@ fn ways_around_the_attested_key_are_denied_to_everybody() {
     let key = bench.engine_key();
     let encrypt = json!({"KeyId": key, "Plaintext": "AA==", "EncryptionContext": context()});
     for who in [ADMIN, ENCLAVE] {
-        assert_eq!(bench.call(who, "Encrypt", encrypt.clone()), Err(RefusalKind::AccessDenied));
+        assert_eq!(bench.call(who, "Encrypt", encrypt.clone()), Err(KmsErrorKind::AccessDenied));
     }
     assert!(bench.admin("GetKeyPolicy", json!({"KeyId": key})).is_ok());
     assert!(bench.admin("DescribeKey", json!({"KeyId": key})).is_ok());
     let refused = bench.enclave("GetKeyPolicy", json!({"KeyId": key}));
-    assert_eq!(refused, Err(RefusalKind::AccessDenied));
+    assert_eq!(refused, Err(KmsErrorKind::AccessDenied));
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn documents_that_are_not_believed_are_refused_before_any_policy() {
         ("debug mode", with(|plan| plan.pcr_base = None)),
         ("unsigned", with(|plan| plan.unsigned = true)),
     ] {
-        assert_eq!(ask(recipient), Err(RefusalKind::Validation), "{what}");
+        assert_eq!(ask(recipient), Err(KmsErrorKind::Validation), "{what}");
     }
 }
 
@@ -176,12 +176,12 @@ fn unsigned_documents_are_believed_behind_their_switch_alone() {
         bench.admin("GenerateRandom", json!({"NumberOfBytes": 8, "Recipient": recipient}))
     };
     let strict = Bench::new();
-    assert_eq!(ask(&strict, &unsigned), Err(RefusalKind::Validation));
+    assert_eq!(ask(&strict, &unsigned), Err(KmsErrorKind::Validation));
     let lax = Bench::with(|config| config.accept_unsigned_documents = true);
     assert!(ask(&lax, &unsigned).is_ok());
     assert!(ask(&lax, &plan()).is_ok());
     let stranger = Bench { issuer: Issuer::new(NOW_MS / 1000), ..lax };
-    assert_eq!(ask(&stranger, &plan()), Err(RefusalKind::Validation), "signed, by a stranger");
+    assert_eq!(ask(&stranger, &plan()), Err(KmsErrorKind::Validation), "signed, by a stranger");
 }
 
 #[test]
@@ -249,14 +249,14 @@ fn documents_of_the_software_module_are_believed_under_its_root_and_not_in_debug
         config.nitro_roots = vec![nsm.root()];
     });
     assert!(ask(&bench, &nsm).is_ok());
-    assert_eq!(ask(&bench, &boot(true)), Err(RefusalKind::Validation));
+    assert_eq!(ask(&bench, &boot(true)), Err(KmsErrorKind::Validation));
     let stranger = Bench::with(|config| config.clock = crate::kms::system_time());
-    assert_eq!(ask(&stranger, &nsm), Err(RefusalKind::Validation));
+    assert_eq!(ask(&stranger, &nsm), Err(KmsErrorKind::Validation));
 }
 
 #[test]
 fn service_that_trusts_no_root_believes_nobody() {
     let bench = Bench::with(|config| config.nitro_roots.clear());
     let body = json!({"NumberOfBytes": 8, "Recipient": bench.recipient(&plan())});
-    assert_eq!(bench.admin("GenerateRandom", body), Err(RefusalKind::Validation));
+    assert_eq!(bench.admin("GenerateRandom", body), Err(KmsErrorKind::Validation));
 }

@@ -7,7 +7,7 @@ mod plain;
 mod socket;
 
 use super::trail::Entry;
-use super::{ADMIN, ENCLAVE, LocalKms, LocalKmsConfig, RefusalKind};
+use super::{ADMIN, ENCLAVE, KmsErrorKind, LocalKms, LocalKmsConfig};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use issuer::Issuer;
@@ -45,7 +45,7 @@ impl Bench {
     }
 
     /// A call of a principal, past TLS and signature.
-    fn call(&self, who: &str, operation: &str, body: Value) -> Result<Value, RefusalKind> {
+    fn call(&self, who: &str, operation: &str, body: Value) -> Result<Value, KmsErrorKind> {
         let access_key = self.kms.credentials(who).unwrap().access_key_id.clone();
         let principal = self.kms.inner.iam.by_access_key(&access_key).unwrap();
         let target = format!("TrentService.{operation}");
@@ -55,11 +55,11 @@ impl Bench {
         result.map(Option::unwrap_or_default).map_err(|refusal| refusal.kind())
     }
 
-    fn admin(&self, operation: &str, body: Value) -> Result<Value, RefusalKind> {
+    fn admin(&self, operation: &str, body: Value) -> Result<Value, KmsErrorKind> {
         self.call(ADMIN, operation, body)
     }
 
-    fn enclave(&self, operation: &str, body: Value) -> Result<Value, RefusalKind> {
+    fn enclave(&self, operation: &str, body: Value) -> Result<Value, KmsErrorKind> {
         self.call(ENCLAVE, operation, body)
     }
 

@@ -26,12 +26,12 @@ fn encrypted_bytes_come_back_under_the_same_context_and_key_alone() {
     );
     assert_eq!(open(json!({"KeyId": key})).unwrap(), opened);
     for (more, refused) in [
-        (json!({"EncryptionContext": {"a": "1"}}), RefusalKind::InvalidCiphertext),
-        (json!({"EncryptionContext": {}}), RefusalKind::InvalidCiphertext),
-        (json!({"KeyId": other}), RefusalKind::IncorrectKey),
-        (json!({"KeyId": "alias/none"}), RefusalKind::NotFound),
-        (json!({"CiphertextBlob": base64(b"MLK")}), RefusalKind::InvalidCiphertext),
-        (json!({"CiphertextBlob": ""}), RefusalKind::Validation),
+        (json!({"EncryptionContext": {"a": "1"}}), KmsErrorKind::InvalidCiphertext),
+        (json!({"EncryptionContext": {}}), KmsErrorKind::InvalidCiphertext),
+        (json!({"KeyId": other}), KmsErrorKind::IncorrectKey),
+        (json!({"KeyId": "alias/none"}), KmsErrorKind::NotFound),
+        (json!({"CiphertextBlob": base64(b"MLK")}), KmsErrorKind::InvalidCiphertext),
+        (json!({"CiphertextBlob": ""}), KmsErrorKind::Validation),
     ] {
         assert_eq!(open(more.clone()), Err(refused), "{more}");
     }
@@ -63,7 +63,7 @@ fn data_keys_come_in_clear_and_wrapped_and_open_again() {
         let mut request = wrong.clone();
         request["KeyId"] = json!(key);
         let refused = bench.admin("GenerateDataKey", request);
-        assert_eq!(refused, Err(RefusalKind::Validation), "{wrong}");
+        assert_eq!(refused, Err(KmsErrorKind::Validation), "{wrong}");
     }
     let random = bench.enclave("GenerateRandom", json!({"NumberOfBytes": 24})).unwrap();
     assert_eq!(bytes(&random["Plaintext"]).len(), 24);
@@ -79,17 +79,17 @@ fn keys_are_described_disabled_and_named() {
     assert_eq!(described["KeyMetadata"]["CreationDate"], 1_767_225_600);
     let alias = json!({"AliasName": "alias/a", "TargetKeyId": arn});
     bench.admin("CreateAlias", alias.clone()).unwrap();
-    assert_eq!(bench.admin("CreateAlias", alias), Err(RefusalKind::AlreadyExists));
+    assert_eq!(bench.admin("CreateAlias", alias), Err(KmsErrorKind::AlreadyExists));
     for name in ["alias/a", &format!("arn:aws:kms:eu-central-1:{ACCOUNT}:alias/a")] {
         assert_eq!(bench.admin("DescribeKey", json!({"KeyId": name})).unwrap(), described);
     }
     for name in ["", "alias/b", "key", &arn.replace("eu-central", "us-east")] {
         let refused = bench.admin("DescribeKey", json!({"KeyId": name}));
-        assert_eq!(refused, Err(RefusalKind::NotFound), "{name}");
+        assert_eq!(refused, Err(KmsErrorKind::NotFound), "{name}");
     }
     bench.admin("DisableKey", json!({"KeyId": key})).unwrap();
     let encrypt = json!({"KeyId": key, "Plaintext": "AA=="});
-    assert_eq!(bench.admin("Encrypt", encrypt.clone()), Err(RefusalKind::Disabled));
+    assert_eq!(bench.admin("Encrypt", encrypt.clone()), Err(KmsErrorKind::Disabled));
     bench.admin("EnableKey", json!({"KeyId": key})).unwrap();
     assert!(bench.admin("Encrypt", encrypt).is_ok());
     assert_eq!(bench.admin("ListKeys", json!({})).unwrap()["Keys"][0]["KeyArn"], *arn);
@@ -107,16 +107,16 @@ fn policies_are_put_read_enforced_and_checked_before() {
     let read = bench.admin("GetKeyPolicy", json!({"KeyId": key})).unwrap();
     assert_eq!((&read["Policy"], &read["PolicyName"]), (&json!(mine), &json!("default")));
     let encrypt = bench.admin("Encrypt", json!({"KeyId": key, "Plaintext": "AA=="}));
-    assert_eq!(encrypt, Err(RefusalKind::AccessDenied));
+    assert_eq!(encrypt, Err(KmsErrorKind::AccessDenied));
     let locked_out = mine.replace("\"kms:PutKeyPolicy\",", "");
     let not = mine.replace("\"Principal\"", "\"NotPrincipal\"");
     for wrong in
         ["", "{}", "{\"Statement\":[]}", &locked_out, &not, &" ".repeat(POLICY_BYTES_MAX + 1)]
     {
-        assert_eq!(put(wrong), Err(RefusalKind::MalformedPolicy), "{wrong}");
+        assert_eq!(put(wrong), Err(KmsErrorKind::MalformedPolicy), "{wrong}");
     }
     let other = json!({"KeyId": key, "Policy": mine, "PolicyName": "other"});
-    assert_eq!(bench.admin("PutKeyPolicy", other), Err(RefusalKind::NotFound));
+    assert_eq!(bench.admin("PutKeyPolicy", other), Err(KmsErrorKind::NotFound));
 }
 
 #[test]
@@ -124,8 +124,8 @@ fn caller_without_a_policy_of_its_own_is_denied_by_default_policies() {
     let bench = Bench::new();
     let key = bench.key();
     let request = json!({"KeyId": key, "Plaintext": "AA=="});
-    assert_eq!(bench.enclave("Encrypt", request), Err(RefusalKind::AccessDenied));
-    assert_eq!(bench.enclave("CreateKey", json!({})), Err(RefusalKind::AccessDenied));
+    assert_eq!(bench.enclave("Encrypt", request), Err(KmsErrorKind::AccessDenied));
+    assert_eq!(bench.enclave("CreateKey", json!({})), Err(KmsErrorKind::AccessDenied));
     let random = bench.enclave("GenerateDataKey", json!({"KeyId": key, "KeySpec": "AES_256"}));
     assert!(random.is_ok(), "the account's IAM allows it, and the default policy lets IAM decide");
 }
@@ -140,29 +140,29 @@ fn fields_that_are_none_of_an_operation_are_refused() {
         (
             "Encrypt",
             json!({"KeyId": key, "Plaintext": "AA==", "Recipient": recipient}),
-            RefusalKind::Validation,
+            KmsErrorKind::Validation,
         ),
-        ("Encrypt", json!({"KeyId": key}), RefusalKind::Validation),
-        ("Encrypt", json!({"KeyId": key, "Plaintext": "?"}), RefusalKind::Validation),
+        ("Encrypt", json!({"KeyId": key}), KmsErrorKind::Validation),
+        ("Encrypt", json!({"KeyId": key, "Plaintext": "?"}), KmsErrorKind::Validation),
         (
             "Encrypt",
             json!({"KeyId": key, "Plaintext": base64(&[0; 4097])}),
-            RefusalKind::Validation,
+            KmsErrorKind::Validation,
         ),
         (
             "Encrypt",
             json!({"KeyId": key, "Plaintext": "AA==", "GrantTokens": ["x"]}),
-            RefusalKind::Unsupported,
+            KmsErrorKind::Unsupported,
         ),
         (
             "Encrypt",
             json!({"KeyId": key, "Plaintext": "AA==", "EncryptionAlgorithm": "RSAES_OAEP_SHA_1"}),
-            RefusalKind::Validation,
+            KmsErrorKind::Validation,
         ),
-        ("GenerateRandom", json!({}), RefusalKind::Validation),
-        ("CreateKey", json!({"KeyUsage": "SIGN_VERIFY"}), RefusalKind::Unsupported),
-        ("CreateKey", json!([]), RefusalKind::Serialization),
-        ("ScheduleKeyDeletion", json!({"KeyId": key}), RefusalKind::UnknownOperation),
+        ("GenerateRandom", json!({}), KmsErrorKind::Validation),
+        ("CreateKey", json!({"KeyUsage": "SIGN_VERIFY"}), KmsErrorKind::Unsupported),
+        ("CreateKey", json!([]), KmsErrorKind::Serialization),
+        ("ScheduleKeyDeletion", json!({"KeyId": key}), KmsErrorKind::UnknownOperation),
     ] {
         assert_eq!(bench.admin(operation, body.clone()), Err(refused), "{operation} {body}");
     }

@@ -9,8 +9,8 @@ use alloc::format;
 use mortise_format::U256;
 use mortise_format::asset::{Asset, Condition};
 use mortise_format::ids::{Address, LockId, PolicyHash, Signature};
+use mortise_format::insecure_mode::InsecureMode;
 use mortise_format::lock::{Custody, Durability, LegTerms, LockTerms};
-use mortise_format::weakness::Weakness;
 use mortise_format::wire::results::CommitmentView;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -55,7 +55,7 @@ fn judge(input: &Value) -> Result<(), &'static str> {
         (read(asked, "custody")?, read(asked, "durability")?);
     let (policy_hash, now): (Option<PolicyHash>, Option<u64>) =
         (read(asked, "policyHash")?, read(asked, "now")?);
-    let mark: Option<Weakness> = read(asked, "mode")?;
+    let mark: Option<InsecureMode> = read(asked, "mode")?;
     let user_signature = user.as_ref();
     let terms = &terms;
     let expected =
@@ -188,10 +188,10 @@ fn unordered(file: &mut File, log: &Log) {
 fn marked(file: &mut File, log: &Log) {
     let terms = terms();
     let plain = file.input("a lock of one asset");
-    for mark in Weakness::ALL {
+    for mark in InsecureMode::ALL {
         let (name, base) = match mark {
-            Weakness::Debug => ("DebugMode", "marked debug, taken"),
-            Weakness::Emulated => ("Emulated", "marked emulated, taken"),
+            InsecureMode::Debug => ("DebugMode", "marked debug, taken"),
+            InsecureMode::Emulated => ("Emulated", "marked emulated, taken"),
         };
         let signed = sign_as(log, Some(mark), promise(log, &terms, 2, 1));
         let view = CommitmentView::new(
@@ -204,7 +204,7 @@ fn marked(file: &mut File, log: &Log) {
         let mut input = plain.clone();
         (input["commitment"], input["expected"]["mode"]) = (json!(view), json!(mark));
         file.base(base, input);
-        let other = Weakness::ALL.into_iter().find(|other| *other != mark);
+        let other = InsecureMode::ALL.into_iter().find(|other| *other != mark);
         let hash = &plain["commitment"]["ccmAttestation"]["commitmentHash"];
         let marked_hash = &view.ccm_attestation.commitment_hash;
         let (shown, hashed) =

@@ -7,7 +7,7 @@ use mortise_format::U256;
 use mortise_format::asset::{Asset, AssetType, Condition, TokenId};
 use mortise_format::command::{CancelForm, Command, SignedCancel, SignedIntent};
 use mortise_format::eip712::{Claim, Request};
-use mortise_format::event::{Authority, Content, Event, GrantedLock, RequestMark};
+use mortise_format::event::{Authority, Content, Event, GrantedLock, RequestKey};
 use mortise_format::fact::{BalanceFact, Withdrawal};
 use mortise_format::ids::{Address, Bytes32, FrameDigest, LockId, RequestId, Signature};
 use mortise_format::lock::{Custody, LegTerms, LockTerms, Status};
@@ -18,9 +18,9 @@ const SIGNATURE: Signature = Signature([0x55; 65]);
 const LOCK: LockId = LockId([0x66; 32]);
 const REQUEST: Request = Request { id: RequestId([0x33; 32]), valid_until: 1_700_000_500 };
 
-fn mark() -> RequestMark {
+fn mark() -> RequestKey {
     let content = Content { digest: Bytes32([0x44; 32]), tags: [1, 2, 3, 4, 5, 6, 7, 0xffff] };
-    RequestMark { principal: Address([1; 20]), id: REQUEST.id, valid_until: 9, content }
+    RequestKey { principal: Address([1; 20]), id: REQUEST.id, valid_until: 9, content }
 }
 
 fn two_legs() -> LockTerms {

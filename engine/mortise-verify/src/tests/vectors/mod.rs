@@ -18,7 +18,7 @@ mod states;
 mod successions;
 
 use crate::Engine;
-use crate::refusal::Refusal;
+use crate::named::NamedError;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use alloc::{format, vec};
@@ -194,7 +194,7 @@ fn read_engine(input: &Value) -> Result<Engine, &'static str> {
 }
 
 /// The name of a refusal.
-fn name(error: impl Refusal) -> &'static str {
+fn name(error: impl NamedError) -> &'static str {
     error.name()
 }
 

@@ -50,10 +50,10 @@ fn agreed(edit: impl Fn(&mut Predecessor)) -> Genesis {
 pub fn file() -> File {
     let mut file = File::new("succession.json", ABOUT, judge);
     file.base(BASE, json!({"genesis": text(&good()), "checkpoint": null}));
-    let all = signed(drafted(|p| p.charter.origin = Origin::Sigsum), &OPERATORS);
+    let all = signed(drafted(|p| p.base.origin = Origin::Sigsum), &OPERATORS);
     file.base("all operators, origin sigsum", json!({"genesis": text(&all), "checkpoint": null}));
     let first = good();
-    let second = drafted(|p| (p.charter, p.before) = (first.charter(), first.predecessor_hash()));
+    let second = drafted(|p| (p.base, p.before) = (first.base(), first.predecessor_hash()));
     let second = json!({"genesis": text(&signed(second, &OPERATORS)), "checkpoint": null});
     file.base("of an engine that came from a recovery itself", second);
     parts(&mut file);
@@ -76,9 +76,9 @@ fn parts(file: &mut File) {
         ("another checkpoint key", agreed(|p| p.keys.checkpoint[5] ^= 1), id),
         ("another log secret", agreed(|p| p.log_secret_commitment.0[0] ^= 1), id),
         ("another hash of the predecessor's predecessor", agreed(|p| p.before.0[0] ^= 1), id),
-        ("another name", agreed(|p| p.charter.name.push('!')), id),
-        ("another salt", agreed(|p| p.charter.salt.0[0] ^= 1), id),
-        ("operators of somebody", agreed(|p| p.charter.policy.operators_min = 1), id),
+        ("another name", agreed(|p| p.base.name.push('!')), id),
+        ("another salt", agreed(|p| p.base.salt.0[0] ^= 1), id),
+        ("operators of somebody", agreed(|p| p.base.policy.operators_min = 1), id),
         ("no predecessor", Genesis { predecessor: None, ..good() }, "NoPredecessor"),
         ("no operators", drafted(no_operators), "NoOperators"),
         ("no witnesses", drafted(no_witnesses), "NoWitnesses"),
@@ -100,16 +100,16 @@ fn parts(file: &mut File) {
 /// Under the id that the old policy makes, so that nothing else is wrong.
 fn old_policy() -> Genesis {
     let rules = good().policy;
-    let genesis = drafted(|p| p.charter.policy.retention_s = 0);
+    let genesis = drafted(|p| p.base.policy.retention_s = 0);
     signed(Genesis { policy: rules, ..genesis }, &OPERATORS)
 }
 
 fn no_operators(p: &mut Predecessor) {
-    (p.charter.policy.operators, p.charter.policy.operators_min) = (vec![], 0);
+    (p.base.policy.operators, p.base.policy.operators_min) = (vec![], 0);
 }
 
 fn no_witnesses(p: &mut Predecessor) {
-    (p.charter.policy.witnesses, p.charter.policy.witnesses_min) = (vec![], 0);
+    (p.base.policy.witnesses, p.base.policy.witnesses_min) = (vec![], 0);
 }
 
 fn origin(domain: &str) -> Origin {

@@ -1,6 +1,6 @@
 //! What an answer says, byte for byte.
 
-use mortise_core::body::SignedStatement;
+use mortise_core::body::CarriedStatement;
 use mortise_core::promise::Promise;
 use mortise_engine::api::Reply;
 use mortise_format::event::Event;
@@ -8,9 +8,9 @@ use mortise_format::ids::Signature;
 
 /// Everything that a caller gets about a logged command.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Said {
+pub struct Response {
     /// The frame's statement with its signature.
-    pub signed: SignedStatement,
+    pub signed: CarriedStatement,
     /// The event's index in the frame.
     pub index: u32,
     /// What the engine promises, signed.
@@ -21,7 +21,7 @@ pub struct Said {
     pub proof: (Vec<u8>, [u8; 32], Vec<[u8; 32]>),
 }
 
-impl Said {
+impl Response {
     /// What a reply says.
     ///
     /// # Panics
@@ -40,6 +40,6 @@ impl Said {
 
     /// The frame.
     pub fn seq(&self) -> u64 {
-        self.signed.stated.statement.seq
+        self.signed.statement.seq
     }
 }

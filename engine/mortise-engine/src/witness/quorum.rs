@@ -21,7 +21,7 @@ pub struct Cosigned {
 }
 
 /// Who is asked, how many must agree, who asks.
-pub struct Council {
+pub struct WitnessQuorum {
     origin: String,
     log: NoteKey,
     signer: CheckpointSigner,
@@ -42,7 +42,7 @@ struct Member {
     cosigned: Mutex<u64>,
 }
 
-impl Council {
+impl WitnessQuorum {
     /// The witnesses of a policy; `None` when it has none.
     ///
     /// # Errors
@@ -135,8 +135,8 @@ impl Council {
     }
 }
 
-impl std::fmt::Debug for Council {
+impl std::fmt::Debug for WitnessQuorum {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Council({} of {})", self.witnesses.quorum(), self.members.len())
+        write!(f, "WitnessQuorum({} of {})", self.witnesses.quorum(), self.members.len())
     }
 }

@@ -13,31 +13,31 @@ use super::locks::Lock;
 use super::principals::{NO_SLOT, Principal};
 use super::slot_index::SlotIndex;
 use crate::admit::Admitted;
-use crate::decide::marks_of;
+use crate::decide::request_keys_of;
 use core::hash::Hash;
 use core::hint::black_box;
 use mortise_format::ids::LockId;
 
 /// Commands that are looked at together: their rows stay in the nearest cache until they are
 /// decided.
-pub const AHEAD: usize = 16;
+pub const PREFETCH_BATCH: usize = 16;
 
 /// Where the rows of a command probably are.
 #[derive(Clone, Copy)]
-struct Places {
+struct RowSlots {
     lock: u32,
     principal: u32,
     request: u32,
 }
 
 /// No row is known.
-const NOWHERE: Places = Places { lock: NO_SLOT, principal: NO_SLOT, request: NO_SLOT };
+const NO_SLOTS: RowSlots = RowSlots { lock: NO_SLOT, principal: NO_SLOT, request: NO_SLOT };
 
 impl State {
-    /// Reads what the next commands will need; best called for at most [`AHEAD`] of them right
+    /// Reads what the next commands will need; best called for at most [`PREFETCH_BATCH`] of them right
     /// before they are decided.
-    pub fn look_ahead<'a>(&self, commands: impl Iterator<Item = &'a Admitted>) {
-        let mut places = [NOWHERE; AHEAD];
+    pub fn prefetch<'a>(&self, commands: impl Iterator<Item = &'a Admitted>) {
+        let mut places = [NO_SLOTS; PREFETCH_BATCH];
         let mut count = 0;
         for (place, command) in places.iter_mut().zip(commands) {
             *place = self.places(command);
@@ -54,10 +54,10 @@ impl State {
         black_box(read);
     }
 
-    fn places(&self, command: &Admitted) -> Places {
-        let mark = marks_of(&command.0).first();
+    fn places(&self, command: &Admitted) -> RowSlots {
+        let mark = request_keys_of(&command.0).first();
         let lock_of = |id: LockId| guess(&self.lock_index, &id);
-        Places {
+        RowSlots {
             lock: command.lock_id().map_or(NO_SLOT, lock_of),
             principal: mark.map_or(NO_SLOT, |m| guess(&self.principal_index, &m.principal)),
             request: mark.map_or(NO_SLOT, |m| self.requests.guess(&m.principal, &m.id)),
@@ -65,14 +65,14 @@ impl State {
     }
 
     /// The rows themselves, each line of them.
-    fn read_rows(&self, place: &Places) -> u64 {
+    fn read_rows(&self, place: &RowSlots) -> u64 {
         let lock = self.lock_at(place.lock).map_or(0, lines_of_lock);
         let principal = self.principals.get(place.principal).map_or(0, lines_of_principal);
         lock ^ principal ^ self.requests.read(place.request)
     }
 
     /// What the rows point at: terms, the owner, the account.
-    fn read_beyond(&self, place: &Places) -> u64 {
+    fn read_beyond(&self, place: &RowSlots) -> u64 {
         let mut read = 0;
         let mut account = NO_SLOT;
         if let Some(principal) = self.principals.get(place.principal) {

@@ -40,7 +40,7 @@ pub(super) fn now_s() -> u64 {
 /// Makes signed requests for one engine. The bytes of each are made once: what is sent again is
 /// the same.
 #[derive(Debug, Clone)]
-pub(super) struct Workshop {
+pub(super) struct LoadRequests {
     engine: Identity,
     beneficiary: Signer,
     arbiter: Signer,
@@ -54,8 +54,8 @@ pub(super) struct Commit {
     pub lock_id: LockId,
 }
 
-impl Workshop {
-    /// A workshop with fresh keys of beneficiary and arbiter. `first_id` starts the JSON-RPC ids.
+impl LoadRequests {
+    /// A requests with fresh keys of beneficiary and arbiter. `first_id` starts the JSON-RPC ids.
     pub fn new(engine: Identity, first_id: u64) -> Self {
         let (beneficiary, arbiter) = (Signer::random(), Signer::random());
         Self { engine, beneficiary, arbiter, next_id: first_id }

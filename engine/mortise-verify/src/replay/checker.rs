@@ -27,7 +27,7 @@ pub(super) struct Counts {
 }
 
 /// Judges one frame.
-pub(super) struct Judge<'a> {
+pub(super) struct DecisionChecker<'a> {
     header: &'a FrameHeader,
     asked: &'a [Asked],
     /// Of a boot whose document was verified.
@@ -62,7 +62,7 @@ struct Due {
 /// The three things that time does, in their order.
 const CHANGES: [&str; 3] = ["expiry", "settlement", "pruning"];
 
-impl<'a> Judge<'a> {
+impl<'a> DecisionChecker<'a> {
     pub fn new(header: &'a FrameHeader, asked: &'a [Asked], image: Option<Measurement>) -> Self {
         let (counts, findings) = (Counts::default(), Vec::new());
         Self { header, asked, image, stage: Stage::Start, due: Due::default(), counts, findings }
@@ -166,7 +166,7 @@ fn other_event(decided: &Event, recorded: &Event) -> Fact {
     }
 }
 
-impl Reviewer for Judge<'_> {
+impl Reviewer for DecisionChecker<'_> {
     fn before(&mut self, state: &State, index: u32, event: &Event) {
         match event {
             Event::EpochStarted { previous, version, .. } => {

@@ -27,12 +27,12 @@ use mortise_format::merkle::state::StateProofError;
 const NAMELESS: &str = "Refused";
 
 /// An error of a check, which has a name.
-pub trait Refusal: core::error::Error {
+pub trait NamedError: core::error::Error {
     /// The name, as `specs/` and the vectors say it.
     fn name(&self) -> &'static str;
 }
 
-impl Refusal for SignerError {
+impl NamedError for SignerError {
     fn name(&self) -> &'static str {
         match self {
             Self::Malformed(_) => "Malformed",
@@ -41,7 +41,7 @@ impl Refusal for SignerError {
     }
 }
 
-impl Refusal for StatementError {
+impl NamedError for StatementError {
     fn name(&self) -> &'static str {
         match self {
             Self::EngineId { .. } => "EngineId",
@@ -51,7 +51,7 @@ impl Refusal for StatementError {
     }
 }
 
-impl Refusal for ReceiptError {
+impl NamedError for ReceiptError {
     fn name(&self) -> &'static str {
         match self {
             Self::Statement(inner) => inner.name(),
@@ -62,7 +62,7 @@ impl Refusal for ReceiptError {
     }
 }
 
-impl Refusal for EventProofError {
+impl NamedError for EventProofError {
     fn name(&self) -> &'static str {
         match self {
             Self::Index { .. } => "Index",
@@ -73,7 +73,7 @@ impl Refusal for EventProofError {
     }
 }
 
-impl Refusal for FrameError {
+impl NamedError for FrameError {
     fn name(&self) -> &'static str {
         match self {
             Self::LeafSize { .. } => "LeafSize",
@@ -85,7 +85,7 @@ impl Refusal for FrameError {
     }
 }
 
-impl Refusal for HistoryProofError {
+impl NamedError for HistoryProofError {
     fn name(&self) -> &'static str {
         match self {
             Self::IndexOutOfRange { .. } => "IndexOutOfRange",
@@ -100,7 +100,7 @@ impl Refusal for HistoryProofError {
     }
 }
 
-impl Refusal for StateError {
+impl NamedError for StateError {
     fn name(&self) -> &'static str {
         match self {
             Self::Proof(inner) => inner.name(),
@@ -112,7 +112,7 @@ impl Refusal for StateError {
     }
 }
 
-impl Refusal for StateProofError {
+impl NamedError for StateProofError {
     fn name(&self) -> &'static str {
         match self {
             Self::TooManySiblings { .. } => "TooManySiblings",
@@ -127,7 +127,7 @@ impl Refusal for StateProofError {
     }
 }
 
-impl Refusal for Marked {
+impl NamedError for Marked {
     fn name(&self) -> &'static str {
         match self {
             Self::DebugMode => "DebugMode",
@@ -136,7 +136,7 @@ impl Refusal for Marked {
     }
 }
 
-impl Refusal for CommitmentError {
+impl NamedError for CommitmentError {
     fn name(&self) -> &'static str {
         match self {
             Self::Marked(inner) => inner.name(),
@@ -154,7 +154,7 @@ impl Refusal for CommitmentError {
     }
 }
 
-impl Refusal for ForkError {
+impl NamedError for ForkError {
     fn name(&self) -> &'static str {
         match self {
             Self::First(_) => "First",
@@ -170,7 +170,7 @@ impl Refusal for ForkError {
     }
 }
 
-impl Refusal for NoteError {
+impl NamedError for NoteError {
     fn name(&self) -> &'static str {
         match self {
             Self::TooLarge { .. } => "TooLarge",
@@ -190,7 +190,7 @@ impl Refusal for NoteError {
     }
 }
 
-impl Refusal for CheckpointError {
+impl NamedError for CheckpointError {
     fn name(&self) -> &'static str {
         match self {
             Self::Note(inner) => inner.name(),
@@ -208,7 +208,7 @@ impl Refusal for CheckpointError {
     }
 }
 
-impl Refusal for TlogProofError {
+impl NamedError for TlogProofError {
     fn name(&self) -> &'static str {
         match self {
             Self::TooLarge { .. } => "TooLarge",
@@ -225,7 +225,7 @@ impl Refusal for TlogProofError {
     }
 }
 
-impl Refusal for SuccessionError {
+impl NamedError for SuccessionError {
     fn name(&self) -> &'static str {
         match self {
             Self::NoPredecessor => "NoPredecessor",
@@ -249,7 +249,7 @@ impl Refusal for SuccessionError {
 }
 
 #[cfg(feature = "json")]
-impl Refusal for JsonError {
+impl NamedError for JsonError {
     fn name(&self) -> &'static str {
         match self {
             Self::Epoch => "Epoch",
@@ -265,7 +265,7 @@ impl Refusal for JsonError {
 }
 
 #[cfg(feature = "json")]
-impl Refusal for AnswerError {
+impl NamedError for AnswerError {
     /// Whatever is wrong with the form has one name.
     fn name(&self) -> &'static str {
         "Form"

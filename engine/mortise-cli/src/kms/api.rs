@@ -22,14 +22,14 @@ const DEV_SOCKET: &str = ".mortise/dev/engine.sock";
 const VALID_S: u64 = 60;
 
 /// A way.
-pub(super) enum Way<'a> {
+pub(super) enum KmsApi<'a> {
     /// With an owner.
     Native(Session<'a>, Option<Owner>),
     /// Without.
     Plain(Plain),
 }
 
-impl<'a> Way<'a> {
+impl<'a> KmsApi<'a> {
     pub(super) async fn choose(
         form: &FormArgs,
         connection: &'a ConnectionArgs,

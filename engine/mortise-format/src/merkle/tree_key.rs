@@ -9,7 +9,7 @@ pub const POSITION_BITS: usize = 256;
 
 /// Where a value sits: a uniform 32-byte hash, walked from the most significant bit of byte 0.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
-pub struct Position(pub [u8; 32]);
+pub struct TreeKey(pub [u8; 32]);
 
 /// What sits at a position: the salted hash of the value.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
@@ -41,7 +41,7 @@ impl Side {
     }
 }
 
-impl Position {
+impl TreeKey {
     /// Which half of a node at `depth` this position belongs to; a set bit goes right.
     #[inline]
     pub fn side(&self, depth: u8) -> Side {
@@ -82,7 +82,7 @@ impl Position {
     }
 }
 
-impl fmt::Debug for Position {
+impl fmt::Debug for TreeKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&to_hex(&self.0))
     }
@@ -98,8 +98,8 @@ impl fmt::Debug for ValueHash {
 mod tests {
     use super::*;
 
-    fn with_bit(bit: usize) -> Position {
-        let mut position = Position([0; 32]);
+    fn with_bit(bit: usize) -> TreeKey {
+        let mut position = TreeKey([0; 32]);
         position.0[bit / 8] = 0x80 >> (bit % 8);
         position
     }
@@ -112,7 +112,7 @@ mod tests {
                 let expected = if depth == bit { Side::Right } else { Side::Left };
                 assert_eq!(position.side(depth), expected, "bit {bit} depth {depth}");
             }
-            assert_eq!(position.parting(&Position([0; 32])), Some(bit));
+            assert_eq!(position.parting(&TreeKey([0; 32])), Some(bit));
             assert_eq!(position.parting(&position), None);
         }
     }

@@ -1,11 +1,11 @@
 //! Snapshots of a machine: sealed under a key that is never released.
 
 use super::{Chain, EpochRecord, Head, Machine, RecentRoots, change};
-use crate::body::Statement;
+use crate::body::FrameStatement;
 use crate::history::Frontier;
 use crate::history::archive::Archive;
 use crate::keys::LogKeys;
-use crate::state::{State, StateImage};
+use crate::state::{State, StateSnapshot};
 use crate::tree::StateTree;
 use aes_gcm_siv::aead::{Aead, KeyInit, Payload};
 use aes_gcm_siv::{Aes256GcmSiv, Nonce};
@@ -15,27 +15,27 @@ use mortise_format::codec;
 use mortise_format::domains;
 use mortise_format::ids::{Bytes32, EngineId, Root};
 
-/// Layout of [`MachineImage`], a part of what its cipher authenticates: a snapshot of another
+/// Layout of [`MachineSnapshot`], a part of what its cipher authenticates: a snapshot of another
 /// layout does not open, and the log is replayed instead.
-const IMAGE_VERSION: u8 = 4;
+const SNAPSHOT_VERSION: u8 = 4;
 
 /// The image of a machine after a frame.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-pub struct MachineImage {
+pub struct MachineSnapshot {
     engine_id: EngineId,
     head: Head,
     state_root: Root,
     history: Frontier,
     archive: Archive,
     epochs: Vec<EpochRecord>,
-    uncarried: Vec<Statement>,
-    state: StateImage,
+    uncarried: Vec<FrameStatement>,
+    state: StateSnapshot,
 }
 
 /// Why a snapshot is not used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum ImageError {
+pub enum SnapshotError {
     /// It does not open under the engine's snapshot key.
     #[error("the snapshot does not open")]
     Cipher,
@@ -58,8 +58,8 @@ impl Machine {
     ///
     /// # Errors
     /// `Malformed` when sealing fails, which takes more than 64 GiB.
-    pub fn seal_image(&self, keys: &LogKeys) -> Result<(Vec<u8>, Bytes32), ImageError> {
-        let image = MachineImage {
+    pub fn seal_image(&self, keys: &LogKeys) -> Result<(Vec<u8>, Bytes32), SnapshotError> {
+        let image = MachineSnapshot {
             engine_id: *self.state.engine_id(),
             head: self.chain.head,
             state_root: self.tree.root(),
@@ -74,7 +74,7 @@ impl Machine {
             let aad = aad(self.state.engine_id(), self.chain.head.next_seq);
             Aes256GcmSiv::new(key.into())
                 .encrypt(&nonce(self.chain.head.next_seq), Payload { msg: &plain, aad: &aad })
-                .map_err(|_| ImageError::Malformed)
+                .map_err(|_| SnapshotError::Malformed)
         })?;
         let digest = Bytes32(domains::blake3_in(domains::SNAPSHOT_DIGEST, &[&sealed]));
         Ok((sealed, digest))
@@ -93,32 +93,32 @@ impl Machine {
         sealed: &[u8],
         keys: &LogKeys,
         map_seed: u64,
-    ) -> Result<Self, ImageError> {
+    ) -> Result<Self, SnapshotError> {
         let plain = keys.snapshot().expose(|key| {
             let aad = aad(engine_id, next_seq);
             Aes256GcmSiv::new(key.into())
                 .decrypt(&nonce(next_seq), Payload { msg: sealed, aad: &aad })
-                .map_err(|_| ImageError::Cipher)
+                .map_err(|_| SnapshotError::Cipher)
         })?;
-        let image: MachineImage =
-            codec::decode_unbounded(&plain).map_err(|_| ImageError::Malformed)?;
+        let image: MachineSnapshot =
+            codec::decode_unbounded(&plain).map_err(|_| SnapshotError::Malformed)?;
         if image.engine_id != *engine_id || image.head.next_seq != next_seq {
-            return Err(ImageError::Foreign);
+            return Err(SnapshotError::Foreign);
         }
         let (history, archive) = (image.history, image.archive);
         if archive.size() != history.size() || archive.newest_root() != history.root() {
-            return Err(ImageError::History);
+            return Err(SnapshotError::History);
         }
         let salt_key = keys.state_salt().clone();
         let state = State::from_image(*engine_id, salt_key, map_seed, image.state);
-        let mut state = state.ok_or(ImageError::StateRoot)?;
+        let mut state = state.ok_or(SnapshotError::StateRoot)?;
         state.take_leaves();
         let mut leaves: Vec<_> = state.all_leaves().into_iter().map(change).collect();
         leaves.sort_unstable_by_key(|(position, _)| *position);
         let leaves = leaves.into_iter().filter_map(|(position, value)| Some((position, value?)));
-        let tree = StateTree::from_sorted(leaves).map_err(|_| ImageError::StateRoot)?;
+        let tree = StateTree::from_sorted(leaves).map_err(|_| SnapshotError::StateRoot)?;
         if tree.root() != image.state_root {
-            return Err(ImageError::StateRoot);
+            return Err(SnapshotError::StateRoot);
         }
         let (head, epochs, uncarried) = (image.head, image.epochs, image.uncarried);
         let chain = Chain::at(*engine_id, head, history, epochs, uncarried);
@@ -130,7 +130,7 @@ impl Machine {
 fn aad(engine_id: &EngineId, next_seq: u64) -> Vec<u8> {
     let mut aad = engine_id.0.to_vec();
     aad.extend_from_slice(&next_seq.to_le_bytes());
-    aad.push(IMAGE_VERSION);
+    aad.push(SNAPSHOT_VERSION);
     aad
 }
 

@@ -10,14 +10,14 @@ use core::fmt;
 /// Why the documents of a security module prove nothing, and what its engine promises binds
 /// nobody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Weakness {
+pub enum InsecureMode {
     /// An enclave in debug mode: its registers are zero, and its operator can read it.
     Debug,
     /// An emulator's module, which signs nothing.
     Emulated,
 }
 
-impl Weakness {
+impl InsecureMode {
     /// All of them.
     pub const ALL: [Self; 2] = [Self::Debug, Self::Emulated];
 
@@ -31,11 +31,11 @@ impl Weakness {
 
     /// The one with this name; `None` for the name of a mode that is none.
     pub fn of_mode(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|weakness| weakness.name() == name)
+        Self::ALL.into_iter().find(|insecure_mode| insecure_mode.name() == name)
     }
 }
 
-impl fmt::Display for Weakness {
+impl fmt::Display for InsecureMode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }

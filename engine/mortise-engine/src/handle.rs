@@ -1,6 +1,6 @@
 //! The way into the writer: bounds, admission, submission.
 //!
-//! What it is for: sessions hold a gate and nothing else of the engine. It takes a permit before
+//! What it is for: sessions hold a handle and nothing else of the engine. It takes a permit before
 //! anything is queued, so that memory is bounded whatever actix's mailboxes do.
 
 use crate::actors::{Admit, Attest, Attestor, Crypto, Ledger, OpenMessage, Submit};
@@ -13,7 +13,7 @@ use crate::log::ReleasedLog;
 use crate::phase::{Bounds, Phase, PhaseCell};
 use crate::ports::AttestRequest;
 use crate::throttle::Throttle;
-use crate::witness::Council;
+use crate::witness::WitnessQuorum;
 use actix::Addr;
 use bytes::Bytes;
 use mortise_channel::OpenError;
@@ -25,7 +25,7 @@ use tokio::sync::{Semaphore, oneshot};
 
 /// Why nothing was submitted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Closed {
+pub enum SubmitError {
     /// Too much is under way.
     Overloaded,
     /// Not serving.
@@ -48,7 +48,7 @@ pub struct Serving {
     /// What this boot can prove of itself.
     pub proof: Proof,
     /// The witnesses, when the policy has some: the newest cosigned checkpoint.
-    pub council: Option<Arc<Council>>,
+    pub quorum: Option<Arc<WitnessQuorum>>,
     /// The released log, for readers.
     pub log: Arc<ReleasedLog>,
 }
@@ -79,7 +79,7 @@ pub enum NoDocument {
 
 /// The way in.
 #[derive(Debug)]
-pub struct Gate {
+pub struct EngineHandle {
     phase: Arc<PhaseCell>,
     permits: Semaphore,
     bounds: Bounds,
@@ -90,8 +90,8 @@ pub struct Gate {
     app: Option<App>,
 }
 
-impl Gate {
-    /// A gate that is closed until [`Gate::open`], of an engine in this mode
+impl EngineHandle {
+    /// A handle that is closed until [`EngineHandle::open`], of an engine in this mode
     /// ([`crate::attest::Attestation::mode`]).
     pub fn new(phase: Arc<PhaseCell>, bounds: Bounds, mode: &'static str) -> Self {
         let permits = Semaphore::new(bounds.in_flight);
@@ -135,7 +135,7 @@ impl Gate {
         made.unwrap_or(Err(AttestError::Stopped)).map_err(NoDocument::Failed)
     }
 
-    /// Opens the gate.
+    /// Opens the handle.
     pub fn open(&self, serving: Serving) {
         // Opened once, by the boot; a second call would be a second boot.
         let _ = self.serving.set(serving);
@@ -156,41 +156,41 @@ impl Gate {
         self.serving.get()
     }
 
-    fn ready(&self) -> Result<&Serving, Closed> {
+    fn ready(&self) -> Result<&Serving, SubmitError> {
         match self.phase() {
-            Phase::Ready => self.serving.get().ok_or(Closed::NotReady("starting")),
-            Phase::Fault { .. } => Err(Closed::Fault),
-            phase => Err(Closed::NotReady(phase.name())),
+            Phase::Ready => self.serving.get().ok_or(SubmitError::NotReady("starting")),
+            Phase::Fault { .. } => Err(SubmitError::Fault),
+            phase => Err(SubmitError::NotReady(phase.name())),
         }
     }
 
     /// Asks the writer and waits for the answer.
     ///
     /// # Errors
-    /// [`Closed`]: then nothing was asked.
-    pub async fn ask(&self, ask: Ask) -> Result<Reply, Closed> {
+    /// [`SubmitError`]: then nothing was asked.
+    pub async fn ask(&self, ask: Ask) -> Result<Reply, SubmitError> {
         let serving = self.ready()?;
-        let _permit = self.permits.try_acquire().map_err(|_| Closed::Overloaded)?;
-        Ok(self.leave_with(serving, |waiting, asker| waiting.asks.push((ask, asker))).await)
+        let _permit = self.permits.try_acquire().map_err(|_| SubmitError::Overloaded)?;
+        Ok(self.enqueue(serving, |waiting, responder| waiting.asks.push((ask, responder))).await)
     }
 
     /// Reads.
     ///
     /// # Errors
-    /// [`Closed`].
-    pub async fn query(&self, query: Query) -> Result<Reply, Closed> {
+    /// [`SubmitError`].
+    pub async fn query(&self, query: Query) -> Result<Reply, SubmitError> {
         self.ask(Ask::Query(query)).await
     }
 
     /// Authenticates a command on the pool, then asks the writer.
     ///
     /// # Errors
-    /// [`Closed`].
-    pub async fn command(&self, command: Command) -> Result<Reply, Closed> {
+    /// [`SubmitError`].
+    pub async fn command(&self, command: Command) -> Result<Reply, SubmitError> {
         let serving = self.ready()?;
-        let _permit = self.permits.try_acquire().map_err(|_| Closed::Overloaded)?;
+        let _permit = self.permits.try_acquire().map_err(|_| SubmitError::Overloaded)?;
         let reply =
-            self.leave_with(serving, |waiting, asker| waiting.commands.push((command, asker)));
+            self.enqueue(serving, |waiting, responder| waiting.commands.push((command, responder)));
         Ok(reply.await)
     }
 
@@ -198,54 +198,54 @@ impl Gate {
     /// which the boot is done: what is inside is judged as a text in clear is.
     ///
     /// # Errors
-    /// [`Closed`]: then nothing was opened. Inside: the id of the key, and what it opened.
+    /// [`SubmitError`]: then nothing was opened. Inside: the id of the key, and what it opened.
     pub async fn open_message(
         &self,
         message: Bytes,
-    ) -> Result<(u64, Result<OpenedRequest, OpenError>), Closed> {
+    ) -> Result<(u64, Result<OpenedRequest, OpenError>), SubmitError> {
         let serving = self.serving.get().ok_or_else(|| match self.phase() {
-            Phase::Fault { .. } => Closed::Fault,
-            phase => Closed::NotReady(phase.name()),
+            Phase::Fault { .. } => SubmitError::Fault,
+            phase => SubmitError::NotReady(phase.name()),
         })?;
-        let _permit = self.permits.try_acquire().map_err(|_| Closed::Overloaded)?;
+        let _permit = self.permits.try_acquire().map_err(|_| SubmitError::Overloaded)?;
         let (key, key_id) = (Arc::clone(&serving.proof.channel), serving.proof.binding.epoch);
         let opened = serving.crypto.send(OpenMessage { key, key_id, message }).await;
         // The pool ends with the process.
-        let opened = opened.map_err(|_| Closed::NotReady("stopping"))?;
+        let opened = opened.map_err(|_| SubmitError::NotReady("stopping"))?;
         Ok((key_id, opened))
     }
 
     /// Queues a question for the next message to the actors and waits for its answer.
-    async fn leave_with(
+    async fn enqueue(
         &self,
         serving: &Serving,
-        queue: impl FnOnce(&mut Waiting, Asker),
+        queue: impl FnOnce(&mut Waiting, Responder),
     ) -> Reply {
-        let (asker, answer) = oneshot::channel();
+        let (responder, answer) = oneshot::channel();
         let is_first = {
             let mut waiting = lock(&self.waiting);
-            queue(&mut waiting, asker);
-            !std::mem::replace(&mut waiting.is_leaving, true)
+            queue(&mut waiting, responder);
+            !std::mem::replace(&mut waiting.flush_scheduled, true)
         };
         if is_first {
-            actix::spawn(leave(serving.clone(), Arc::clone(&self.waiting)));
+            actix::spawn(flush(serving.clone(), Arc::clone(&self.waiting)));
         }
-        // A dropped asker is an actor that stopped with the answer not durable.
+        // A dropped responder is an actor that stopped with the answer not durable.
         answer.await.unwrap_or(Reply::NotDurable)
     }
 }
 
 /// Who waits for an answer.
-type Asker = oneshot::Sender<Reply>;
+type Responder = oneshot::Sender<Reply>;
 
 /// Questions that go with the next message: one message for all that came with one read of a
 /// socket costs a hundredth of one message each.
 #[derive(Debug, Default)]
 struct Waiting {
-    commands: Vec<(Command, Asker)>,
-    asks: Vec<(Ask, Asker)>,
+    commands: Vec<(Command, Responder)>,
+    asks: Vec<(Ask, Responder)>,
     /// A task that takes them is under way.
-    is_leaving: bool,
+    flush_scheduled: bool,
 }
 
 /// Commands that one worker authenticates in a row: few, so that the workers share them.
@@ -256,7 +256,7 @@ fn lock(waiting: &Mutex<Waiting>) -> MutexGuard<'_, Waiting> {
 }
 
 /// Lets the other sessions that are awake queue theirs, then sends everything.
-async fn leave(serving: Serving, waiting: Arc<Mutex<Waiting>>) {
+async fn flush(serving: Serving, waiting: Arc<Mutex<Waiting>>) {
     tokio::task::yield_now().await;
     let Waiting { commands, asks, .. } = std::mem::take(&mut *lock(&waiting));
     let mut commands = commands.into_iter().peekable();
@@ -268,22 +268,22 @@ async fn leave(serving: Serving, waiting: Arc<Mutex<Waiting>>) {
 }
 
 /// Authenticates commands and hands those that pass to the writer.
-async fn admit(serving: Serving, (commands, askers): (Vec<Command>, Vec<Asker>)) {
+async fn admit(serving: Serving, (commands, responders): (Vec<Command>, Vec<Responder>)) {
     let Ok(admitted) = serving.crypto.send(Admit(commands)).await else { return };
     let mut asks = Vec::with_capacity(admitted.len());
-    for (admitted, asker) in admitted.into_iter().zip(askers) {
+    for (admitted, responder) in admitted.into_iter().zip(responders) {
         match admitted {
-            Ok(admitted) => asks.push((Ask::Command(admitted), asker)),
+            Ok(admitted) => asks.push((Ask::Command(admitted), responder)),
             // Whoever asked may have gone.
-            Err(reject) => drop(asker.send(Reply::Refused(reject))),
+            Err(reject) => drop(responder.send(Reply::Refused(reject))),
         }
     }
     submit(&serving, asks).await;
 }
 
-async fn submit(serving: &Serving, asks: Vec<(Ask, Asker)>) {
+async fn submit(serving: &Serving, asks: Vec<(Ask, Responder)>) {
     if !asks.is_empty() {
-        // A ledger that has stopped drops the askers, which says so.
+        // A ledger that has stopped drops the responders, which says so.
         let _ = serving.ledger.send(Submit(asks)).await;
     }
 }

@@ -1,4 +1,4 @@
-//! Whom the caller believes: roots and images, as they are named on the command line.
+//! EnginePin the caller believes: roots and images, as they are named on the command line.
 
 use super::source::hex;
 use crate::failure::Failure;
@@ -140,14 +140,14 @@ impl Images {
 
 /// Roots and images.
 #[derive(Debug, Clone)]
-pub(crate) struct Believed {
+pub(crate) struct TrustAnchors {
     /// Named, or that of AWS.
     pub roots: Vec<RootFingerprint>,
     /// Named, or any.
     pub images: Images,
 }
 
-impl Believed {
+impl TrustAnchors {
     /// For a first look: under these roots, whatever the image.
     pub fn any_image(&self) -> Trust {
         Trust { roots: self.roots.clone(), pcrs: PcrPolicy::any_image() }

@@ -1,4 +1,4 @@
-//! Whom the caller believes about files: the engine, its log, witnesses; from flags, a policy file
+//! EnginePin the caller believes about files: the engine, its log, witnesses; from flags, a policy file
 //! (TOML) and the trust file that other commands keep.
 //!
 //! Invariants: what is named twice is named alike, or nothing is checked; nothing is believed by
@@ -20,7 +20,7 @@ const POLICY_BYTES_MAX: u64 = 64 * 1024;
 
 /// The flags that name the engine.
 #[derive(Debug, clap::Args)]
-pub(super) struct WhomArgs {
+pub(super) struct EnginePinArgs {
     /// The engine that is believed, with --address.
     #[arg(long, value_name = "HEX", requires = "address")]
     engine_id: Option<EngineId>,
@@ -125,18 +125,18 @@ impl PolicyFile {
     }
 }
 
-/// Whom the caller believes.
+/// EnginePin the caller believes.
 #[derive(Debug)]
-pub(super) struct Whom {
+pub(super) struct EnginePin {
     /// The engine.
     pub engine: Engine,
     /// Everything else that the policy file names.
     pub file: PolicyFile,
 }
 
-impl WhomArgs {
+impl EnginePinArgs {
     /// The engine of flags, policy file and trust file.
-    pub fn read(&self, trust: Option<&Path>) -> Result<Whom, Failure> {
+    pub fn read(&self, trust: Option<&Path>) -> Result<EnginePin, Failure> {
         let file = PolicyFile::read(self.policy.as_deref())?;
         let of_flags = pair(self.engine_id, self.address)?;
         let of_file = pair(file.engine_id, file.address)?;
@@ -150,7 +150,7 @@ impl WhomArgs {
             ));
         };
         match named.iter().all(|other| *other == engine) {
-            true => Ok(Whom { engine, file }),
+            true => Ok(EnginePin { engine, file }),
             false => Err(Failure::usage(
                 "flags, policy file and trust file name different engines\n  next: name one",
             )),
@@ -205,8 +205,8 @@ fn note_key(kind: KeyUse, text: &str) -> Result<NoteKey, Failure> {
 mod tests {
     use super::*;
 
-    fn args(engine_id: Option<u8>, policy: Option<&Path>) -> WhomArgs {
-        WhomArgs {
+    fn args(engine_id: Option<u8>, policy: Option<&Path>) -> EnginePinArgs {
+        EnginePinArgs {
             engine_id: engine_id.map(|n| EngineId([n; 32])),
             address: engine_id.map(|n| Address([n; 20])),
             policy: policy.map(Path::to_owned),
