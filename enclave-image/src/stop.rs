@@ -26,10 +26,10 @@ use crate::config::ConfigError;
 use crate::init::InitError;
 use mortise_engine::ports::NsmError;
 use mortise_engine::server::EngineError;
-use mortise_format::wire::genesis::GenesisError;
 use mortise_nitro::clock::ClockStartError;
 use mortise_nitro::entropy::EntropyError;
 use mortise_nitro::kms;
+use mortise_rpc::genesis::GenesisError;
 use mortise_transport::Address;
 use std::path::PathBuf;
 

@@ -18,10 +18,10 @@ use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::Request;
 use hyper_util::rt::TokioIo;
 use mortise_format::codec;
+use mortise_format::json::vkey_parse;
 use mortise_format::limits::{
     WITNESS_ANSWER_BYTES_MAX, WITNESS_ANSWER_MS_MAX, WITNESS_REQUEST_BYTES_MAX,
 };
-use mortise_format::wire::vkey_parse;
 use mortise_format::witness::{WitnessCall, WitnessReply};
 use mortise_transport::{
     Address, Listener, MessageReader, MessageWriter, Peer, Stream, WITNESS_MAGIC,
@@ -185,7 +185,7 @@ mod tests {
     use super::*;
     use axum::Router;
     use axum::routing::post;
-    use mortise_format::wire::vkey_text;
+    use mortise_format::json::vkey_text;
     use mortise_format::witness::WitnessKey;
     use mortise_transport::connect;
 

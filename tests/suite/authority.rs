@@ -5,7 +5,7 @@ mod reads;
 
 use cases::{Case, case};
 use mortise_format::reject::Reject;
-use mortise_format::wire::Method;
+use mortise_rpc::Method;
 use mortise_testkit::keys::{Asked, Party, SignedBy};
 use mortise_testkit::model::Answer;
 use std::collections::BTreeSet;

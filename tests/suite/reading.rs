@@ -14,7 +14,7 @@ use mortise_format::errors::Code;
 use mortise_format::ids::Bytes32;
 use mortise_format::policy::Policy;
 use mortise_format::reading::ReadingGrant;
-use mortise_format::wire::params::GrantReading;
+use mortise_rpc::params::GrantReading;
 use mortise_testkit::keys::{Party, TestSigner};
 use mortise_testkit::system::parties::now_s;
 use mortise_testkit::system::{Options, System};

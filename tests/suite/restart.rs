@@ -1,7 +1,7 @@
 //! Stopping in order and starting again, and processes that are killed: the same engine, the same
 //! locks, the same root, the same answers.
 
-use mortise_format::wire::Method;
+use mortise_rpc::Method;
 use mortise_testkit::system::parties::{Parties, call};
 use mortise_testkit::system::processes::Processes;
 use mortise_testkit::system::wire::{Framed, JsonLine};

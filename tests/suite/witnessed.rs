@@ -4,8 +4,8 @@
 //! The witnesses are those of `mortise witness`, in this process ([`Bench`]).
 
 use mortise_format::policy::Genesis;
-use mortise_format::wire::Method;
-use mortise_format::wire::results::{CheckpointResult, EngineInfo, ReceiptResult};
+use mortise_rpc::Method;
+use mortise_rpc::results::{CheckpointResult, EngineInfo, ReceiptResult};
 use mortise_testkit::system::parties::{Parties, call};
 use mortise_testkit::system::threads::Platform;
 use mortise_testkit::system::wire::{Framed, JsonLine};

@@ -1,7 +1,7 @@
 //! Why a command failed: a text, perhaps an error of the catalogue, an exit code.
 
 use mortise_client::{ClientError, Exit};
-use mortise_format::wire::ErrorObject;
+use mortise_rpc::ErrorObject;
 use serde_json::{Value, json};
 use std::fmt::Display;
 

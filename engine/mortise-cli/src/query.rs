@@ -8,8 +8,8 @@ use crate::values::{asset, asset_text};
 use clap::Args;
 use mortise_format::asset::Asset;
 use mortise_format::ids::{Address, to_checksum};
-use mortise_format::wire::params::GetStateRoot;
-use mortise_format::wire::results::StateRootResult;
+use mortise_rpc::params::GetStateRoot;
+use mortise_rpc::results::StateRootResult;
 
 /// Flags of `mortise balance`.
 #[derive(Debug, Args)]

@@ -14,7 +14,7 @@ use mortise_core::release::ReleasedEpochs;
 use mortise_format::eip712::Request;
 use mortise_format::ids::{Bytes32, EngineId, RequestId, Signature, to_checksum};
 use mortise_format::reading::ReadingGrant;
-use mortise_format::wire::params::GrantReading;
+use mortise_rpc::params::GrantReading;
 use mortise_verify::replay::AuditKeys;
 use serde_json::json;
 use std::path::{Path, PathBuf};

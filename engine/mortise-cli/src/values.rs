@@ -4,8 +4,8 @@ use mortise_format::U256;
 use mortise_format::asset::{Asset, AssetType, TokenId};
 use mortise_format::ids::{Address, parse_hex, to_checksum};
 use mortise_format::lock::{LegTerms, LockTerms};
-use mortise_format::wire::HexBytes;
-use mortise_format::wire::results::LockView;
+use mortise_rpc::HexBytes;
+use mortise_rpc::results::LockView;
 
 /// `native:CHAIN`, `erc20:CHAIN:CONTRACT`, `erc721:CHAIN:CONTRACT:ID`, `erc1155:CHAIN:CONTRACT:ID`.
 pub fn asset(text: &str) -> Result<Asset, String> {

@@ -10,7 +10,7 @@ use mortise_format::U256;
 use mortise_format::asset::{Asset, Condition};
 use mortise_format::errors::Code;
 use mortise_format::ids::{Bytes32, LockId};
-use mortise_format::wire::params::CommitLock;
+use mortise_rpc::params::CommitLock;
 
 const LOCKS: u64 = 5;
 
@@ -83,7 +83,7 @@ async fn release(
 async fn signed_again(
     client: &Client,
     owner: &Signer,
-    like: &mortise_format::wire::results::LockView,
+    like: &mortise_rpc::results::LockView,
 ) -> Result<CommitLock, ClientError> {
     let engine = client.identity().await?;
     let terms = mortise_format::lock::LockTerms {

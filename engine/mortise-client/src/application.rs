@@ -8,11 +8,11 @@ use crate::error::ClientError;
 use crate::retry::OnLoss;
 use crate::signer::Signer;
 use mortise_format::ids::{Address, EngineId, Signature};
-use mortise_format::wire::params::{
+use mortise_rpc::params::{
     KmsDecrypt, KmsEncrypt, KmsGenerateDataKey, KmsGenerateRandom, PlainText, SealedText,
 };
-use mortise_format::wire::results::{KmsDataKey, KmsDecrypted, KmsEncrypted, KmsRandom};
-use mortise_format::wire::{Base64, Method};
+use mortise_rpc::results::{KmsDataKey, KmsDecrypted, KmsEncrypted, KmsRandom};
+use mortise_rpc::{Base64, Method};
 
 type Result<T> = core::result::Result<T, ClientError>;
 

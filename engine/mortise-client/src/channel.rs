@@ -23,9 +23,9 @@ use mortise_channel::{AnswerOpener, OpenError, SealError, seal_request};
 use mortise_format::channel::is_channel;
 use mortise_format::errors::Code;
 use mortise_format::ids::Bytes32;
-use mortise_format::wire::params::GetAttestation;
-use mortise_format::wire::results::Attestation;
-use mortise_format::wire::{Method, envelope};
+use mortise_rpc::params::GetAttestation;
+use mortise_rpc::results::Attestation;
+use mortise_rpc::{Method, envelope};
 use std::sync::Arc;
 use tokio::sync::Mutex;
 

@@ -9,8 +9,8 @@ use crate::signer::SignerError;
 use crate::statements::Contradiction;
 use mortise_format::errors::Code;
 use mortise_format::ids::{Address, EngineId};
-use mortise_format::wire::ErrorObject;
-use mortise_format::wire::results::LockStatus;
+use mortise_rpc::ErrorObject;
+use mortise_rpc::results::LockStatus;
 
 /// Why a call gave no result.
 #[derive(Debug, thiserror::Error)]

@@ -9,8 +9,8 @@ use mortise_format::eip712::Request;
 use mortise_format::errors::Code;
 use mortise_format::ids::{Address, Bytes32};
 use mortise_format::lock::{LegTerms, LockTerms};
-use mortise_format::wire::params::CommitLock;
-use mortise_format::wire::results::CommitResult;
+use mortise_rpc::params::CommitLock;
+use mortise_rpc::results::CommitResult;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// How long a request made here stays good for retries.

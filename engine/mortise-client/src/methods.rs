@@ -10,15 +10,15 @@ use crate::retry::OnLoss;
 use mortise_format::asset::Asset;
 use mortise_format::ids::{Address, Bytes32, EngineId, LockId, Signature};
 use mortise_format::lock::LockTerms;
-use mortise_format::wire::Method;
-use mortise_format::wire::params::{
+use mortise_rpc::Method;
+use mortise_rpc::params::{
     ApproveImages, CancelLock, CancelSignedAs, ClaimLock, CommitBatch, CommitLock, CreateLock,
     ExtendLock, GetActiveLocks, GetAttestation, GetBalance, GetBootAttestation,
     GetConsistencyProof, GetEvents, GetLock, GetLockedBalance, GetProof, GetReadingKeys,
     GetReceipt, GetStateRoot, GrantReading, ListLocks, NoParams, ReleaseLock, SignLock,
     SimulateLock, SubmitChainFact, SuggestNonce, VerifyFulfillment,
 };
-use mortise_format::wire::results::{
+use mortise_rpc::results::{
     Attestation, BalanceResult, BatchResult, BootAttestation, CheckpointResult, CleanupResult,
     CommitResult, ConsistencyResult, CreateLockResult, EngineInfo, EventsResult, FactResult,
     Health, LockList, LockView, LockedBalanceResult, NonceResult, OutcomeResult, PolicyResult,

@@ -13,8 +13,8 @@ use mortise_format::domains;
 use mortise_format::event::LogPosition;
 use mortise_format::ids::{Bytes32, EngineId, RequestId, parse_hex, to_hex};
 use mortise_format::reading::{frames_context, keys_context};
-use mortise_format::wire::params::GetReadingKeys;
-use mortise_format::wire::results::{EventsResult, ReadingKeysResult};
+use mortise_rpc::params::GetReadingKeys;
+use mortise_rpc::results::{EventsResult, ReadingKeysResult};
 use zeroize::Zeroizing;
 
 /// Why released keys were not opened.

@@ -1,7 +1,7 @@
 //! When a call is sent again, and after how long.
 
 use mortise_format::errors::Code;
-use mortise_format::wire::ErrorObject;
+use mortise_rpc::ErrorObject;
 use std::time::Duration;
 
 /// How often and how long a call is tried.

@@ -8,9 +8,7 @@ use mortise_format::ids::{Address, Bytes32, EngineId, LockId, RequestId, Signatu
 use mortise_format::images::ImageApproval;
 use mortise_format::lock::LockTerms;
 use mortise_format::reading::ReadingGrant;
-use mortise_format::wire::params::{
-    CancelLock, CancelSignedAs, ClaimLock, ExtendLock, ReleaseLock,
-};
+use mortise_rpc::params::{CancelLock, CancelSignedAs, ClaimLock, ExtendLock, ReleaseLock};
 use zeroize::Zeroizing;
 
 /// Why a key is none.

@@ -2,7 +2,7 @@
 
 use mortise_format::eip712::RootStatement;
 use mortise_format::ids::Signature;
-use mortise_format::wire::results::StatementView;
+use mortise_rpc::results::StatementView;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -5,9 +5,9 @@
 
 use crate::error::ClientError;
 use mortise_format::limits::RESPONSE_BYTES_MAX;
-use mortise_format::wire::params::Subscribe;
-use mortise_format::wire::results::{EventsResult, SubscribeResult, SubscriptionEnded};
-use mortise_format::wire::{Method, envelope};
+use mortise_rpc::params::Subscribe;
+use mortise_rpc::results::{EventsResult, SubscribeResult, SubscriptionEnded};
+use mortise_rpc::{Method, envelope};
 use mortise_transport::{Address, Stream, connect};
 use serde::Deserialize;
 use serde_json::{Value, json};

@@ -3,7 +3,7 @@
 use crate::client::Client;
 use crate::error::ClientError;
 use mortise_format::ids::LockId;
-use mortise_format::wire::results::{LockStatus, LockView};
+use mortise_rpc::results::{LockStatus, LockView};
 use std::time::Duration;
 use tokio::time::Instant;
 

@@ -17,7 +17,7 @@ use mortise_format::ids::{Address, Bytes32, EngineId, LockId, PolicyHash, Reques
 use mortise_format::lock::{Custody, LockTerms, Status};
 use mortise_format::policy::Policy;
 use mortise_format::reject::Reject;
-use mortise_format::wire::params::SimulateLock;
+use mortise_rpc::params::SimulateLock;
 use std::sync::Arc;
 
 pub use crate::released::ReleasedFrame;
@@ -100,7 +100,7 @@ impl Query {
 }
 
 /// Whose receipt.
-pub type ReceiptOf = mortise_format::wire::params::GetReceipt;
+pub type ReceiptOf = mortise_rpc::params::GetReceipt;
 
 /// Which locks.
 #[derive(Debug, Clone, Default)]

@@ -10,8 +10,8 @@ pub use nsm::{AttestRequest, ModuleDescription, Nsm, NsmError, PcrState};
 
 use mortise_core::keys::Secret;
 use mortise_format::ids::EngineId;
-use mortise_format::wire::credentials::Credentials;
 use mortise_format::witness::WitnessKey;
+use mortise_rpc::credentials::Credentials;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;

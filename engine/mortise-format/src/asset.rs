@@ -97,7 +97,6 @@ impl core::hash::Hash for Asset {
 
 /// Why an asset is not one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum AssetError {
     /// The native coin has no contract and no token id.
     #[error("the native coin has no contract and no token id")]

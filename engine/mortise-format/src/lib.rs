@@ -29,6 +29,8 @@ pub mod frame;
 pub mod ids;
 pub mod images;
 pub mod insecure_mode;
+#[cfg(feature = "json")]
+pub mod json;
 pub mod limits;
 pub mod lock;
 pub mod merkle;
@@ -39,8 +41,6 @@ pub mod reject;
 pub mod secp256k1;
 pub mod store;
 pub mod succession;
-#[cfg(feature = "json")]
-pub mod wire;
 pub mod witness;
 
 pub use amount::U256;

@@ -14,11 +14,11 @@ use mortise_format::entry::LeafKey;
 use mortise_format::ids::{Bytes32, EngineId, Signature};
 use mortise_format::merkle::state::{ProofEnd, StateProof, StateProofError};
 use mortise_format::merkle::{TreeKey, ValueHash};
-use mortise_format::wire::results::{
+use mortise_rpc::results::{
     CommitmentView, ForkEvidenceView, ForkFormat, ForkLeavesView, LeafProofView, ProofResult,
     ReceiptView, SignedStatementView, StatementView,
 };
-use mortise_format::wire::{HexBytes, json};
+use mortise_rpc::{HexBytes, json};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -68,7 +68,7 @@ pub enum AnswerError {
 }
 
 /// Reads an answer, bare or in its JSON-RPC envelope, as a type of
-/// [`mortise_format::wire::results`]. Nothing of it is believed.
+/// [`mortise_rpc::results`]. Nothing of it is believed.
 ///
 /// # Errors
 /// `Json`, `Refused`, `Form`, in this order.

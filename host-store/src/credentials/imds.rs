@@ -8,7 +8,7 @@ use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::Request;
 use hyper_util::rt::TokioIo;
 use mortise_format::limits::CREDENTIALS_LINE_BYTES_MAX;
-use mortise_format::wire::credentials::Credentials;
+use mortise_rpc::credentials::Credentials;
 use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;

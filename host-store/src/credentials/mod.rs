@@ -17,7 +17,7 @@ pub use source::{CredentialsSource, SourceError, SourceNameError};
 
 use crate::metrics::Metrics;
 use mortise_format::limits::CREDENTIALS_LINE_BYTES_MAX;
-use mortise_format::wire::credentials::Credentials;
+use mortise_rpc::credentials::Credentials;
 use mortise_transport::{Listener, Peer, Stream};
 use std::sync::Arc;
 use std::time::Duration;

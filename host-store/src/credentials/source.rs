@@ -1,7 +1,7 @@
 //! Where credentials come from.
 
 use super::imds::{Imds, ImdsError};
-use mortise_format::wire::credentials::Credentials;
+use mortise_rpc::credentials::Credentials;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;

@@ -7,8 +7,8 @@ use mortise_format::U256;
 use mortise_format::asset::{Asset, Condition};
 use mortise_format::ids::{Bytes32, LockId};
 use mortise_format::insecure_mode::InsecureMode;
-use mortise_format::wire::params::GetStateRoot;
-use mortise_format::wire::results::StateRootResult;
+use mortise_rpc::params::GetStateRoot;
+use mortise_rpc::results::StateRootResult;
 use tokio::task::JoinSet;
 
 /// Connections that commit at once.

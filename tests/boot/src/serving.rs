@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use mortise_client::{Client, Endpoint, Signer};
 use mortise_format::limits::APP_TEXT_BYTES_MAX;
-use mortise_format::wire::params::PlainText;
+use mortise_rpc::params::PlainText;
 use serde_json::Value;
 use std::future::Future;
 use std::time::{Instant, SystemTime};

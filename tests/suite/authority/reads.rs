@@ -6,7 +6,7 @@ use mortise_engine::api::{DraftRequest, LockFilter, Query, ReceiptOf, Reply};
 use mortise_format::U256;
 use mortise_format::ids::Bytes32;
 use mortise_format::lock::LockTerms;
-use mortise_format::wire::params::{Expiry, SimulateLock};
+use mortise_rpc::params::{Expiry, SimulateLock};
 use mortise_testkit::driver::Driver;
 use mortise_testkit::keys::Party;
 use mortise_testkit::scenario::{coin, condition, leg, plain_terms};

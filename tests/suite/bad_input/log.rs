@@ -5,7 +5,7 @@ use super::assert_serves_nothing;
 use mortise_engine::server::EngineError;
 use mortise_format::frame::{Frame, LEAF_BYTES};
 use mortise_format::store::{LogHead, StoreRequest, StoreResponse};
-use mortise_format::wire::Method;
+use mortise_rpc::Method;
 use mortise_testkit::system::parties::{Parties, call};
 use mortise_testkit::system::proxy::Lie;
 use mortise_testkit::system::wire::Framed;

@@ -4,7 +4,7 @@ use super::refusal;
 use mortise_format::U256;
 use mortise_format::eip712::Request;
 use mortise_format::ids::Address;
-use mortise_format::wire::params::CommitLock;
+use mortise_rpc::params::CommitLock;
 use mortise_testkit::keys::high_s;
 use mortise_testkit::system::System;
 use mortise_testkit::system::parties::{Parties, now_s, request};

@@ -4,7 +4,7 @@ use super::refusal;
 use mortise_engine::server::EngineError;
 use mortise_format::ids::FrameDigest;
 use mortise_format::store::{StoreRefusal, StoreRequest, StoreResponse};
-use mortise_format::wire::Method;
+use mortise_rpc::Method;
 use mortise_testkit::system::System;
 use mortise_testkit::system::parties::{Parties, call};
 use mortise_testkit::system::proxy::Lie;

@@ -5,7 +5,7 @@ use crate::client::{block_on, over_http, over_socket};
 use mortise_client::{Channel, Client, ClientError, ProofError};
 use mortise_format::channel::MEDIA_TYPE;
 use mortise_format::errors::Code;
-use mortise_format::wire::params::CommitLock;
+use mortise_rpc::params::CommitLock;
 use mortise_testkit::system::System;
 use mortise_testkit::system::wire::http;
 use mortise_verify::attestation::{AWS_NITRO_ROOT_G1, AttestationError};

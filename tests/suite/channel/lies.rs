@@ -7,8 +7,8 @@ use mortise_channel::OpenError;
 use mortise_client::{ChannelError, Client, ClientError, ProofError};
 use mortise_format::channel::is_channel;
 use mortise_format::errors::Code;
-use mortise_format::wire::ErrorObject;
-use mortise_format::wire::envelope::{Id, failure};
+use mortise_rpc::ErrorObject;
+use mortise_rpc::envelope::{Id, failure};
 use mortise_testkit::system::{Options, System};
 use mortise_testkit::vault::TestVault;
 use mortise_verify::attestation::AttestationError;
@@ -78,9 +78,7 @@ fn answer_in_clear_is_never_the_engines() {
     let client = carried.sealed_client();
     let honest = block_on(client.health()).expect("the relay is honest");
     let result = serde_json::to_value(&honest).expect("it is JSON");
-    change_answers(&carried, move |_| {
-        mortise_format::wire::envelope::success(&Id::from(3), &result)
-    });
+    change_answers(&carried, move |_| mortise_rpc::envelope::success(&Id::from(3), &result));
     assert_eq!(channel_error(&carried, &client), ChannelError::InClear { code: 0 });
     for code in [Code::LockNotFound, Code::InsufficientAvailable, Code::Fault, Code::NotDurable] {
         change_answers(&carried, move |_| failure(&Id::Null, &ErrorObject::new(code)));

@@ -4,7 +4,7 @@ use super::Carried;
 use mortise_channel::{AnswerOpener, OpenError, seal_request};
 use mortise_format::errors::Code;
 use mortise_format::ids::Bytes32;
-use mortise_format::wire::Method;
+use mortise_rpc::Method;
 use mortise_testkit::system::System;
 use mortise_testkit::system::parties::{Parties, call};
 use mortise_testkit::system::wire::Framed;

@@ -38,9 +38,9 @@ fn request_that_was_answered_and_whose_answer_was_lost_happens_once() {
     carried.relay.tell(move |way, _| match way {
         Direction::Out if lost < 2 => {
             lost += 1;
-            let overloaded = mortise_format::wire::ErrorObject::overloaded(1);
-            let id = mortise_format::wire::envelope::Id::Null;
-            Deed::Change(mortise_format::wire::envelope::failure(&id, &overloaded))
+            let overloaded = mortise_rpc::ErrorObject::overloaded(1);
+            let id = mortise_rpc::envelope::Id::Null;
+            Deed::Change(mortise_rpc::envelope::failure(&id, &overloaded))
         }
         _ => Deed::Pass,
     });

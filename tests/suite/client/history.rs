@@ -9,8 +9,8 @@ use mortise_format::entry::LeafKey;
 use mortise_format::errors::Code;
 use mortise_format::event::{Event, LogPosition};
 use mortise_format::ids::{Address, LockId, RequestId};
-use mortise_format::wire::params::{GetConsistencyProof, GetProof, GetReceipt, ProofKey};
-use mortise_format::wire::results::{
+use mortise_rpc::params::{GetConsistencyProof, GetProof, GetReceipt, ProofKey};
+use mortise_rpc::results::{
     CheckpointResult, CommitResult, ConsistencyResult, ReceiptResult, ReceiptView,
 };
 use mortise_testkit::system::System;
@@ -76,10 +76,8 @@ impl Verifier {
     }
 
     fn consistency(&self, shown: &ConsistencyResult) -> Named<(TreeHead, TreeHead)> {
-        let head = |view: &mortise_format::wire::results::HeadView| TreeHead {
-            size: view.size,
-            root: view.root,
-        };
+        let head =
+            |view: &mortise_rpc::results::HeadView| TreeHead { size: view.size, root: view.root };
         let (from, to) = (head(&shown.from), head(&shown.to));
         verify_consistency(&from, &to, &json::hashes(&shown.path)).map_err(name)?;
         Ok((from, to))

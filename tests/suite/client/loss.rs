@@ -2,7 +2,7 @@
 
 use super::{block_on, new_lock, over_http, over_socket};
 use mortise_client::{Client, ClientError, ContradictionKind, RetryPolicy, Signer};
-use mortise_format::wire::params::{CommitLock, SimulateLock};
+use mortise_rpc::params::{CommitLock, SimulateLock};
 use mortise_testkit::system::parties::Parties;
 use mortise_testkit::system::processes::Processes;
 use mortise_testkit::system::{Options, System};
@@ -143,7 +143,7 @@ fn another_engine_at_the_same_place_is_not_taken_for_the_first() {
         arbiter: Some(arbiter.address()),
         legs: lock.legs.clone(),
         nonce: None,
-        expiry: mortise_format::wire::params::Expiry::In(600),
+        expiry: mortise_rpc::params::Expiry::In(600),
         condition: lock.condition.clone(),
     };
     let there = block_on(over_http(&first).simulate(asked.clone())).expect("it answers").lock_id;

@@ -9,11 +9,11 @@ use mortise_format::errors::Code;
 use mortise_format::fact::{BalanceFact, Withdrawal};
 use mortise_format::ids::{Bytes32, LockId};
 use mortise_format::lock::{LegTerms, LockTerms, Status};
-use mortise_format::wire::params::{
+use mortise_rpc::params::{
     CommitBatch, CommitLock, CreateLock, Expiry, FulfillmentProof, GetBootAttestation, GetProof,
     GetStateRoot, ListLocks, ProofKey, SignLock, SimulateLock, SubmitChainFact, VerifyFulfillment,
 };
-use mortise_format::wire::results::{LockStatus, StateRootResult};
+use mortise_rpc::results::{LockStatus, StateRootResult};
 use mortise_testkit::keys::{Party, TestSigner};
 use mortise_testkit::system::parties::now_s;
 use mortise_testkit::system::{ESCROW_CHAIN, System};

@@ -5,10 +5,10 @@ use mortise_engine::app::AppConfig;
 use mortise_engine::attest::Attestation;
 use mortise_engine::ports::{Clock, Nsm, Vault};
 use mortise_format::ids::EngineId;
-use mortise_format::wire::credentials::Credentials;
 use mortise_nitro::kms::{
     CredentialStore, KmsAppKeys, KmsClient, KmsConfig, KmsPlatform, KmsVault, Timeouts, TrustRoots,
 };
+use mortise_rpc::credentials::Credentials;
 use mortise_sim::kms::policy::compose::{Plan, Service, compose};
 use mortise_sim::kms::{ENCLAVE, LocalKms, LocalKmsConfig, system_time};
 use mortise_sim::nsm::{Measurements, SoftwareNsm};

@@ -8,8 +8,8 @@ use mortise_format::errors::Code;
 use mortise_format::frame::Frame;
 use mortise_format::ids::EngineId;
 use mortise_format::store::StoreRequest;
-use mortise_format::wire::params::GetEvents;
-use mortise_format::wire::results::EventsResult;
+use mortise_rpc::params::GetEvents;
+use mortise_rpc::results::EventsResult;
 use mortise_testkit::system::proxy::Lie;
 use serde_json::json;
 use std::sync::mpsc;
@@ -68,9 +68,8 @@ fn keys_of_frames_open_exactly_these_frames() {
     let page = events(&client, 1, 1, Some(&reader)).unwrap();
     let keys = reader.open_frames(&engine_id, &page).unwrap();
     assert_eq!(keys.frames().len(), 1);
-    let frame = |view: &mortise_format::wire::results::FrameView| {
-        Frame::decode(&view.bytes()).expect("a frame")
-    };
+    let frame =
+        |view: &mortise_rpc::results::FrameView| Frame::decode(&view.bytes()).expect("a frame");
     let key = keys.content_key(1).expect("of the one frame");
     assert!(seal::open_content(key, &frame(&page.frames[0])).is_ok());
     let others = events(&client, 0, 9, None).unwrap().frames;
@@ -108,7 +107,7 @@ fn reader_of_other_epochs_gets_no_key_of_this_one() {
     let reader = Reader::random_with_secret().0;
     grant(&client, &reader, (1, 1), 1);
     let page = events(&client, 0, 256, Some(&reader)).unwrap();
-    let epoch = |view: &mortise_format::wire::results::FrameView| {
+    let epoch = |view: &mortise_rpc::results::FrameView| {
         Frame::decode(&view.bytes()).unwrap().header().epoch
     };
     assert!(page.frames.iter().all(|view| epoch(view) == 1));

@@ -6,8 +6,8 @@ use mortise_client::{Client, Reader, ReaderError};
 use mortise_core::release::ReleasedEpochs;
 use mortise_format::errors::Code;
 use mortise_format::ids::{Bytes32, EngineId, RequestId};
-use mortise_format::wire::params::{GetEvents, GetReadingKeys};
-use mortise_format::wire::results::ReadingKeysResult;
+use mortise_rpc::params::{GetEvents, GetReadingKeys};
+use mortise_rpc::results::ReadingKeysResult;
 use mortise_verify::replay::{AuditKeys, Auditor, Subject, prepare};
 
 fn ask(client: &Client, reader: &Reader, id: Option<u8>) -> ReadingKeysResult {
@@ -154,7 +154,7 @@ fn reader_key_of_low_order_gets_nothing() {
         else {
             panic!("the signer grants")
         };
-        let params = mortise_format::wire::params::GrantReading { grant, signatures };
+        let params = mortise_rpc::params::GrantReading { grant, signatures };
         client.grant_reading(params).await.unwrap();
     });
     let params = GetReadingKeys { reader: low, request_id: None, from_epoch: None };

@@ -2,7 +2,7 @@
 
 use super::OPERATORS;
 use crate::witnessed::{copy, start, stop, witnessed};
-use mortise_format::wire::genesis;
+use mortise_rpc::genesis;
 use mortise_testkit::keys::Party;
 use mortise_testkit::system;
 use mortise_testkit::witness::Bench;

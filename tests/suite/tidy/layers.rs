@@ -7,7 +7,7 @@ use std::process::Command;
 /// The layer of each crate: ARCHITECTURE.md has the same table.
 const LAYERS: &[(u8, &[&str])] = &[
     (0, &["mortise-format"]),
-    (1, &["mortise-core", "mortise-channel", "mortise-transport", "mortise-image"]),
+    (1, &["mortise-rpc", "mortise-core", "mortise-channel", "mortise-transport", "mortise-image"]),
     (2, &["mortise-verify"]),
     (3, &["mortise-engine", "mortise-client", "mortise-host", "mortise-witness"]),
     (4, &["mortise-sim", "mortise-nitro", "mortise-contracts"]),
@@ -22,8 +22,9 @@ const NOT_SHIPPED: u8 = 7;
 
 /// Crates that may depend on these of ours and no others.
 const ONLY: &[(&str, &[&str])] = &[
-    ("mortise-host", &["mortise-format", "mortise-transport"]),
-    ("mortise-verify", &["mortise-format", "mortise-core"]),
+    ("mortise-host", &["mortise-format", "mortise-rpc", "mortise-transport"]),
+    ("mortise-rpc", &["mortise-format"]),
+    ("mortise-verify", &["mortise-format", "mortise-rpc", "mortise-core"]),
     ("mortise-witness", &["mortise-format", "mortise-verify"]),
     ("mortise-image", &[]),
 ];

@@ -10,8 +10,8 @@ use mortise_engine::ports::Nsm;
 use mortise_format::codec;
 use mortise_format::frame::FrameKind;
 use mortise_format::ids::{PolicyHash, Root};
-use mortise_format::wire::HexBytes;
-use mortise_format::wire::results::BootAttestation;
+use mortise_rpc::HexBytes;
+use mortise_rpc::results::BootAttestation;
 use mortise_testkit::system::{System, genesis};
 use mortise_verify::attestation::{
     ArchivedCheck, AttestationError, Claims, Expect, KeyBinding, verify_archived,
@@ -36,7 +36,7 @@ fn document_of_a_boot_proves_its_keys_to_whoever_names_root_and_image() {
     assert_eq!(proven.binding().history_size, 0);
     assert_eq!(proven.binding().policy_hash, genesis().policy.hash());
     let info = system.call("getEngineInfo", Value::Null)["result"].clone();
-    let info: mortise_format::wire::results::EngineInfo =
+    let info: mortise_rpc::results::EngineInfo =
         serde_json::from_value(info).expect("the engine knows itself");
     assert_eq!(info.computed_engine_id(), Some(answer.enclave_id));
     assert_eq!(proven.keys().signing.as_slice(), info.public_key.0);

@@ -79,7 +79,7 @@ fn image_without_a_genesis_ends_the_measured_binary_by_name() {
     assert_eq!(name(), Some(("GENESIS", 13)));
     std::fs::write(&path, "{}").expect("the folder can be written");
     assert_eq!(name(), Some(("GENESIS", 13)));
-    let genesis = mortise_format::wire::genesis::print(&mortise_testkit::system::genesis());
+    let genesis = mortise_rpc::genesis::print(&mortise_testkit::system::genesis());
     std::fs::write(&path, genesis).expect("the folder can be written");
     let engine = platform::engine(&config).expect("it is a genesis");
     assert_eq!(engine.genesis, Some(mortise_testkit::system::genesis()));

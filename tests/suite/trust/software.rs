@@ -6,7 +6,7 @@ use mortise_client::attestation::{ProofError, verify_boot};
 use mortise_client::{Client, ClientError, Trust};
 use mortise_engine::attest::Attestation;
 use mortise_engine::ports::Vault;
-use mortise_format::wire::params::GetBootAttestation;
+use mortise_rpc::params::GetBootAttestation;
 use mortise_sim::nsm::{Measurements, SoftwareNsm};
 use mortise_testkit::system::threads::Platform;
 use mortise_testkit::system::{Options, System};

@@ -8,7 +8,7 @@ use mortise_client::{ClientError, Trust};
 use mortise_enclave::platform;
 use mortise_engine::attest::{Attestation, InsecureMode};
 use mortise_engine::ports::{AttestRequest, ModuleDescription, Nsm, NsmError, PcrState, Vault};
-use mortise_format::wire::params::GetBootAttestation;
+use mortise_rpc::params::GetBootAttestation;
 use mortise_sim::nsm::{Measurements, SoftwareNsm};
 use mortise_testkit::system::threads::Platform;
 use mortise_testkit::system::{Options, System};

@@ -1,7 +1,7 @@
 //! Answers of a real engine, as they came over the socket.
 
 use mortise_format::ids::{LockId, parse_hex, to_checksum};
-use mortise_format::wire::Method;
+use mortise_rpc::Method;
 use mortise_testkit::system::System;
 use mortise_testkit::system::parties::Parties;
 use mortise_verify::note::{KeyUse, NoteKey};

@@ -3,7 +3,7 @@
 use super::answers::call;
 use super::changes::every_change_is_refused;
 use super::{Answers, Files, argument, mortise, whom};
-use mortise_format::wire::Method;
+use mortise_rpc::Method;
 use mortise_testkit::system::System;
 use mortise_testkit::system::parties::Parties;
 use serde_json::{Value, json};

@@ -3,7 +3,7 @@
 use super::error_name;
 use mortise_engine::phase::Bounds;
 use mortise_format::store::StoreRequest;
-use mortise_format::wire::Method;
+use mortise_rpc::Method;
 use mortise_testkit::system::parties::{Parties, call, plain_call};
 use mortise_testkit::system::processes::Processes;
 use mortise_testkit::system::proxy::Lie;

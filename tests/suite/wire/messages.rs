@@ -3,7 +3,7 @@
 use super::error_name;
 use mortise_format::limits::REQUEST_BYTES_MAX;
 use mortise_format::store::StoreRequest;
-use mortise_format::wire::Method;
+use mortise_rpc::Method;
 use mortise_testkit::system::System;
 use mortise_testkit::system::parties::{Parties, call, plain_call};
 use mortise_testkit::system::proxy::Lie;

@@ -10,7 +10,7 @@
 
 use mortise_client::Signer;
 use mortise_format::ids::LockId;
-use mortise_format::wire::Method;
+use mortise_rpc::Method;
 use mortise_testkit::system::System;
 use mortise_testkit::system::parties::Parties;
 use mortise_testkit::system::wire::JsonLine;

@@ -8,8 +8,8 @@ use mortise_format::eip712::{Claim, Request};
 use mortise_format::ids::{Address, Bytes32, LockId};
 use mortise_format::lock::{LegTerms, LockTerms};
 use mortise_format::policy::Genesis;
-use mortise_format::wire::params::CommitLock;
-use mortise_format::wire::{Method, envelope, genesis};
+use mortise_rpc::params::CommitLock;
+use mortise_rpc::{Method, envelope, genesis};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// How long a request stays good for repetition, seconds.

@@ -7,8 +7,8 @@ use mortise_format::asset::{Asset, Condition};
 use mortise_format::eip712::Request;
 use mortise_format::ids::{Address, Bytes32, EngineId, to_checksum};
 use mortise_format::lock::{LegTerms, LockTerms};
-use mortise_format::wire::envelope;
-use mortise_format::wire::params::CommitLock;
+use mortise_rpc::envelope;
+use mortise_rpc::params::CommitLock;
 use serde::Serialize;
 
 /// What there is to say.

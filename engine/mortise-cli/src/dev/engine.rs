@@ -8,7 +8,7 @@ use mortise_engine::server::{self, Config, Observer, Ports};
 use mortise_engine::witness::RemoteWitnesses;
 use mortise_format::limits::SNAPSHOT_FRAMES;
 use mortise_format::policy::Genesis;
-use mortise_format::wire::genesis;
+use mortise_rpc::genesis;
 use mortise_transport::Address;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

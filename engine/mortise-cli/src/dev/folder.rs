@@ -3,7 +3,7 @@
 use super::notice::KmsReady;
 use mortise_format::ids::Bytes32;
 use mortise_format::policy::Genesis;
-use mortise_format::wire::genesis;
+use mortise_rpc::genesis;
 use mortise_sim::nsm::NsmFolderError;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

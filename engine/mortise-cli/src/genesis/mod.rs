@@ -10,7 +10,7 @@ use clap::{Args, Subcommand};
 use mortise_client::random_request_id;
 use mortise_format::ids::Bytes32;
 use mortise_format::policy::Genesis;
-use mortise_format::wire::genesis::{self, GenesisError};
+use mortise_rpc::genesis::{self, GenesisError};
 use mortise_verify::succession;
 use serde_json::{Map, Value, json};
 use std::io::Read as _;

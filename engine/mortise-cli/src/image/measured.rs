@@ -9,7 +9,7 @@
 use super::file::{read_text, wrong};
 use crate::failure::Failure;
 use mortise_enclave::config::{ConfigError, EnclaveConfig, GENESIS_FILE, Module};
-use mortise_format::wire::genesis;
+use mortise_rpc::genesis;
 use std::path::Path;
 
 const REFERENCE_CONFIG: &str = include_str!("../../../../enclave-image/reference/enclave.toml");

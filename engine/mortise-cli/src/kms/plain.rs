@@ -3,8 +3,8 @@
 use crate::failure::Failure;
 use mortise_client::ClientError;
 use mortise_format::limits::RESPONSE_BYTES_MAX;
-use mortise_format::wire::credentials::Credentials;
-use mortise_format::wire::{Base64, ErrorObject};
+use mortise_rpc::credentials::Credentials;
+use mortise_rpc::{Base64, ErrorObject};
 use mortise_transport::{Address, connect};
 use serde_json::{Value, json};
 use std::path::Path;

@@ -1,7 +1,7 @@
 //! What `mortise kms` prints: the lines of the second document.
 
 use crate::output::Output;
-use mortise_format::wire::results::{KmsDataKey, KmsDecrypted, KmsEncrypted, KmsRandom};
+use mortise_rpc::results::{KmsDataKey, KmsDecrypted, KmsEncrypted, KmsRandom};
 
 pub(super) fn encrypted(parts: &KmsEncrypted, output: &Output) {
     let KmsEncrypted { encrypted, signature, ciphertext_blob } = parts;

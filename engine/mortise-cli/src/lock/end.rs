@@ -10,7 +10,7 @@ use clap::Args;
 use mortise_format::U256;
 use mortise_format::eip712::{Claim, Request};
 use mortise_format::ids::{Address, Bytes32, LockId, RequestId, Signature, to_checksum};
-use mortise_format::wire::results::OutcomeResult;
+use mortise_rpc::results::OutcomeResult;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 

@@ -12,9 +12,9 @@ use mortise_format::U256;
 use mortise_format::asset::{Asset, Condition};
 use mortise_format::ids::Address;
 use mortise_format::lock::LegTerms;
-use mortise_format::wire::HexBytes;
-use mortise_format::wire::params::{CreateLock, SignLock};
-use mortise_format::wire::results::{CommitResult, CreateLockResult};
+use mortise_rpc::HexBytes;
+use mortise_rpc::params::{CreateLock, SignLock};
+use mortise_rpc::results::{CommitResult, CreateLockResult};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 

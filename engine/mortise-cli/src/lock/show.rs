@@ -7,9 +7,9 @@ use crate::values::asset_text;
 use clap::Args;
 use mortise_format::ids::{Address, LockId, to_checksum};
 use mortise_format::lock::LockTerms;
-use mortise_format::wire::ErrorObject;
-use mortise_format::wire::params::ListLocks;
-use mortise_format::wire::results::{LockList, LockStatus, LockView};
+use mortise_rpc::ErrorObject;
+use mortise_rpc::params::ListLocks;
+use mortise_rpc::results::{LockList, LockStatus, LockView};
 
 /// Flags of `mortise lock get`.
 #[derive(Debug, Args)]

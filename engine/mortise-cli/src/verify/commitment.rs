@@ -9,7 +9,7 @@ use mortise_format::U256;
 use mortise_format::asset::Asset;
 use mortise_format::ids::{Address, LockId, PolicyHash, Signature, to_checksum};
 use mortise_format::lock::{Custody, Durability, LegTerms, LockTerms};
-use mortise_format::wire::results::{CommitmentView, ReceiptView};
+use mortise_rpc::results::{CommitmentView, ReceiptView};
 use mortise_verify::commitment::{Expected, VerifiedCommitment, verify};
 use mortise_verify::{Engine, json, receipt};
 use serde_json::Value;

@@ -3,6 +3,7 @@
 use crate::values::asset_text;
 use mortise_format::event::{Event, GrantedLock};
 use mortise_format::ids::to_checksum;
+use mortise_rpc::params::BalanceFactView;
 use serde_json::{Value, json};
 
 /// The name of an event.
@@ -34,7 +35,7 @@ pub(super) fn json(event: &Event) -> Value {
         Event::LocksExpired { lock_ids }
         | Event::LocksSettled { lock_ids }
         | Event::LocksPruned { lock_ids } => json!({"lockIds": lock_ids}),
-        Event::FactRecorded { fact, .. } => json!({"fact": fact}),
+        Event::FactRecorded { fact, .. } => json!({"fact": BalanceFactView::from(fact)}),
         Event::ReadingGranted { grant, .. } => json!({
             "reader": grant.reader, "fromEpoch": grant.from_epoch, "toEpoch": grant.to_epoch,
             "requestId": grant.request.id,

@@ -5,8 +5,8 @@
 use super::refused;
 use crate::failure::Failure;
 use mortise_format::ids::{Bytes32, Signature};
-use mortise_format::wire::results::{ReceiptView, SignedStatementView, StatementView};
-use mortise_format::wire::{HexBytes, json};
+use mortise_rpc::results::{ReceiptView, SignedStatementView, StatementView};
+use mortise_rpc::{HexBytes, json};
 use mortise_verify::statement::SignedStatement;
 use mortise_verify::tlog_proof::TlogProof;
 use serde::de::DeserializeOwned;

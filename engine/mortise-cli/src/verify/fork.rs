@@ -5,7 +5,7 @@ use super::root::statement;
 use super::{file, refused, verdict::Verdict};
 use crate::failure::Failure;
 use crate::output::Output;
-use mortise_format::wire::results::{ForkEvidenceView, LeafProofView};
+use mortise_rpc::results::{ForkEvidenceView, LeafProofView};
 use mortise_verify::fork::{ForkEvidence, ForkLeaves, ForkRule, LeafProof, VerifiedFork, verify};
 use mortise_verify::{Engine, json};
 use serde_json::{Value, json as value};

@@ -9,7 +9,7 @@ use mortise_format::U256;
 use mortise_format::asset::Asset;
 use mortise_format::entry::{LeafKey, LeafValue};
 use mortise_format::ids::{Address, LockId};
-use mortise_format::wire::results::ProofResult;
+use mortise_rpc::results::ProofResult;
 use mortise_verify::json::{self, Claimed};
 use mortise_verify::{state, statement};
 use serde_json::{Value, json as value};

@@ -2,7 +2,7 @@
 
 use crate::output::Output;
 use mortise_format::ids::to_checksum;
-use mortise_format::wire::results::StatementView;
+use mortise_rpc::results::StatementView;
 use mortise_verify::statement::VerifiedStatement;
 use serde::Serialize;
 use serde_json::{Map, Value, json};

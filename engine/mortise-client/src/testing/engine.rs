@@ -14,12 +14,12 @@ use mortise_format::insecure_mode::InsecureMode;
 use mortise_format::lock::{Custody, Durability, LockTerms, Status};
 use mortise_format::merkle::events::{self, node_hash};
 use mortise_format::merkle::history;
-use mortise_format::wire::envelope::{Request, failure, success};
-use mortise_format::wire::results::{
+use mortise_rpc::envelope::{Request, failure, success};
+use mortise_rpc::results::{
     CommitResult, CommitmentView, Health, LockStatus, LockView, NonceResult, OutcomeResult,
     ReceiptView, StateRootResult, StatementView,
 };
-use mortise_format::wire::{Call, ErrorObject, HexBytes};
+use mortise_rpc::{Call, ErrorObject, HexBytes};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -3,8 +3,8 @@
 use super::engine::Engine;
 use crate::client::Client;
 use crate::retry::RetryPolicy;
-use mortise_format::wire::ErrorObject;
-use mortise_format::wire::envelope::{Item, Message, Request, failure, parse};
+use mortise_rpc::ErrorObject;
+use mortise_rpc::envelope::{Item, Message, Request, failure, parse};
 use mortise_transport::{MessageReader, MessageWriter, REQUEST_MAGIC};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -7,7 +7,7 @@ use crate::error::{ClientError, Exit};
 use crate::testing::{Server, new_lock};
 use mortise_format::ids::{Bytes32, LockId};
 use mortise_format::insecure_mode::InsecureMode;
-use mortise_format::wire::params::CancelLock;
+use mortise_rpc::params::CancelLock;
 use mortise_verify::SignerError;
 use mortise_verify::commitment::CommitmentError;
 use mortise_verify::json::JsonError;

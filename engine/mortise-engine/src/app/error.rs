@@ -3,7 +3,7 @@
 use super::sealed::OpenError;
 use crate::ports::VaultError;
 use mortise_format::errors::Code;
-use mortise_format::wire::ErrorObject;
+use mortise_rpc::ErrorObject;
 
 /// Why the application gave no result.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -7,9 +7,9 @@
 use super::AppError;
 use super::service::{App, Asked, Message};
 use mortise_format::errors::Code;
-use mortise_format::wire::plain::{PlainOperation, PlainRequest};
-use mortise_format::wire::results::{KmsDataKey, KmsDecrypted, KmsEncrypted, KmsRandom};
-use mortise_format::wire::{ErrorObject, ParamError};
+use mortise_rpc::plain::{PlainOperation, PlainRequest};
+use mortise_rpc::results::{KmsDataKey, KmsDecrypted, KmsEncrypted, KmsRandom};
+use mortise_rpc::{ErrorObject, ParamError};
 use serde_json::{Value, json};
 use zeroize::Zeroize as _;
 

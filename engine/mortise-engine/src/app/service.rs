@@ -8,10 +8,10 @@ use crate::ports::{
 use mortise_core::keys::Secret;
 use mortise_format::ids::{Address, to_hex};
 use mortise_format::limits::APP_IN_FLIGHT_MAX;
-use mortise_format::wire::Base64;
-use mortise_format::wire::credentials::Credentials;
-use mortise_format::wire::params::{PlainText, SealedText};
-use mortise_format::wire::results::{KmsDataKey, KmsDecrypted, KmsEncrypted, KmsRandom};
+use mortise_rpc::Base64;
+use mortise_rpc::credentials::Credentials;
+use mortise_rpc::params::{PlainText, SealedText};
+use mortise_rpc::results::{KmsDataKey, KmsDecrypted, KmsEncrypted, KmsRandom};
 use std::sync::Arc;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use zeroize::Zeroizing;

@@ -20,7 +20,7 @@ use mortise_format::limits::LIST_MAX;
 use mortise_format::lock::{Custody, LegTerms, LockTerms};
 use mortise_format::policy::ChainCustody;
 use mortise_format::reject::{Field, Limit, Reject};
-use mortise_format::wire::params::SimulateLock;
+use mortise_rpc::params::SimulateLock;
 
 impl Pipeline {
     pub(super) fn query(&mut self, now_ms: u64, query: Query) -> Pending {

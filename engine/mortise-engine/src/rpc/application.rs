@@ -7,8 +7,8 @@ use mortise_core::signature::recover;
 use mortise_format::errors::Code;
 use mortise_format::ids::EngineId;
 use mortise_format::limits::REQUEST_VALID_MS_MAX;
-use mortise_format::wire::ErrorObject;
-use mortise_format::wire::params::{KmsDecrypt, KmsEncrypt, KmsGenerateDataKey, KmsGenerateRandom};
+use mortise_rpc::ErrorObject;
+use mortise_rpc::params::{KmsDecrypt, KmsEncrypt, KmsGenerateDataKey, KmsGenerateRandom};
 
 fn app(handle: &EngineHandle) -> Result<&App, ErrorObject> {
     handle.app().ok_or_else(|| refused(&AppError::Unavailable))
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
     use mortise_core::signature::Signer;
     use mortise_format::ids::{Address, Signature};
-    use mortise_format::wire::Base64;
+    use mortise_rpc::Base64;
 
     const ENGINE: EngineId = EngineId([7; 32]);
     const NOW_MS: u64 = 1_800_000_000_000;

@@ -11,9 +11,9 @@ use mortise_format::domains::keccak256;
 use mortise_format::eip712::Digest;
 use mortise_format::errors::Code;
 use mortise_format::ids::Bytes32;
-use mortise_format::wire::params::{GetAttestation, GetBootAttestation};
-use mortise_format::wire::results::{Attestation, BindingView, BootAttestation, StatementView};
-use mortise_format::wire::{ErrorObject, HexBytes};
+use mortise_rpc::params::{GetAttestation, GetBootAttestation};
+use mortise_rpc::results::{Attestation, BindingView, BootAttestation, StatementView};
+use mortise_rpc::{ErrorObject, HexBytes};
 use mortise_verify::attestation::KeyBinding;
 
 /// `getBootAttestation`. Without a module there is no document: empty, and it says so.

@@ -9,9 +9,9 @@ use mortise_core::machine::RootNotKept;
 use mortise_core::state::LeafKey;
 use mortise_format::errors::Code;
 use mortise_format::ids::{Bytes32, Root};
-use mortise_format::wire::ErrorObject;
-use mortise_format::wire::params::GetConsistencyProof;
-use mortise_format::wire::results::{
+use mortise_rpc::ErrorObject;
+use mortise_rpc::params::GetConsistencyProof;
+use mortise_rpc::results::{
     CheckpointResult, ConsistencyResult, HeadView, InclusionView, ReceiptResult, StatementView,
 };
 use mortise_verify::history::TreeHead;

@@ -13,15 +13,15 @@ use mortise_format::limits::RECENT_ROOTS_MAX;
 use mortise_format::lock::{Custody, LockTerms};
 use mortise_format::policy::ChainCustody;
 use mortise_format::reject::{Field, Reject};
-use mortise_format::wire::params::{
+use mortise_rpc::params::{
     CancelLock, CancelSignedAs, CreateLock, GetBalance, GetLockedBalance, GetProof, GetStateRoot,
     ListLocks, ProofKey, SignLock, SimulateLock, VerifyFulfillment,
 };
-use mortise_format::wire::results::{
+use mortise_rpc::results::{
     ApprovedImagesView, ChainInfo, CleanupResult, EngineInfo, Health, LockStatus, NonceResult,
     PolicyResult, PredecessorView, StateRootResult, StatementView,
 };
-use mortise_format::wire::{Call, ErrorObject, HexBytes};
+use mortise_rpc::{Call, ErrorObject, HexBytes};
 use mortise_verify::history::TreeHead;
 use mortise_verify::succession::VerifiedSuccession;
 use serde_json::Value;

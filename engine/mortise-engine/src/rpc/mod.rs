@@ -1,6 +1,6 @@
 //! JSON-RPC 2.0 over whatever carries bytes: the same for the socket and the gateway.
 //!
-//! What it is for: bytes in, bytes out. Parses with `mortise_format::wire`, asks through the handle,
+//! What it is for: bytes in, bytes out. Parses with `mortise_rpc`, asks through the handle,
 //! renders what comes back.
 //!
 //! What it does not do: frame, listen, decide.
@@ -21,9 +21,9 @@ use crate::log::ReleasedLog;
 use crate::phase::Phase;
 use mortise_format::errors::Code;
 use mortise_format::limits::EVENTS_FRAMES_MAX;
-use mortise_format::wire::envelope::{self, Id, Item, Message, Request};
-use mortise_format::wire::results::EventsResult;
-use mortise_format::wire::{Call, ErrorObject};
+use mortise_rpc::envelope::{self, Id, Item, Message, Request};
+use mortise_rpc::results::EventsResult;
+use mortise_rpc::{Call, ErrorObject};
 
 /// Answers one message: an object or a batch. `None` when nothing is to be answered, which is so
 /// for notifications only.

@@ -13,11 +13,11 @@ use mortise_format::errors::Code;
 use mortise_format::frame::Frame;
 use mortise_format::ids::Bytes32;
 use mortise_format::limits::{EVENTS_BYTES_MAX, READING_EPOCHS_MAX};
-use mortise_format::wire::params::{GetEvents, GetReadingKeys};
-use mortise_format::wire::results::{
+use mortise_rpc::params::{GetEvents, GetReadingKeys};
+use mortise_rpc::results::{
     EventsResult, FrameKeysView, FrameView, ReadingGrantView, ReadingKeysResult,
 };
-use mortise_format::wire::{ErrorObject, HexBytes};
+use mortise_rpc::{ErrorObject, HexBytes};
 use std::time::Duration;
 
 /// `getReadingKeys`.

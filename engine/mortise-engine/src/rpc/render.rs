@@ -15,14 +15,14 @@ use mortise_format::codec;
 use mortise_format::event::Event;
 use mortise_format::ids::{Address, Bytes32, EngineId, LockId, Signature};
 use mortise_format::lock::{LegTerms, LockTerms, Status};
-use mortise_format::wire::ErrorObject;
-use mortise_format::wire::HexBytes;
-use mortise_format::wire::results::{
+use mortise_rpc::ErrorObject;
+use mortise_rpc::HexBytes;
+use mortise_rpc::results::{
     BalanceResult, BatchResult, CommitResult, CommitmentView, CreateLockResult, FactResult,
     LegView, LockList, LockStatus, LockView, LockedBalanceResult, OtherLeaf, OutcomeResult,
     ProofResult, ReceiptView, SimulationResult, StatementView,
 };
-use mortise_format::wire::typed_data::TypedData;
+use mortise_rpc::typed_data::TypedData;
 
 pub(super) fn lock(lock: &Lock) -> LockView {
     let issued_at = lock.issued_at_ms / 1000;

@@ -9,8 +9,8 @@ use crate::channel::OpenedRequest;
 use crate::handle::EngineHandle;
 use bytes::Bytes;
 use mortise_format::errors::Code;
-use mortise_format::wire::ErrorObject;
-use mortise_format::wire::envelope::{Id, failure};
+use mortise_rpc::ErrorObject;
+use mortise_rpc::envelope::{Id, failure};
 
 /// Answers a message of the channel. What is owed no answer, notifications, gets an empty one that
 /// is sealed like any other.

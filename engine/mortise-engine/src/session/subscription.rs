@@ -19,10 +19,10 @@ use crate::phase::Phase;
 use crate::rpc;
 use mortise_format::errors::Code;
 use mortise_format::limits::SUBSCRIBER_MS_MAX;
-use mortise_format::wire::ErrorObject;
-use mortise_format::wire::envelope::{Item, Message, Request, failure, success};
-use mortise_format::wire::params::Subscribe;
-use mortise_format::wire::results::{EndReason, SubscribeResult, SubscriptionEnded};
+use mortise_rpc::ErrorObject;
+use mortise_rpc::envelope::{Item, Message, Request, failure, success};
+use mortise_rpc::params::Subscribe;
+use mortise_rpc::results::{EndReason, SubscribeResult, SubscriptionEnded};
 use serde::Serialize;
 use serde_json::json;
 use std::io;
@@ -181,7 +181,7 @@ const PHASE_LOOK: Duration = Duration::from_secs(1);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mortise_format::wire::envelope;
+    use mortise_rpc::envelope;
 
     #[test]
     fn only_a_single_request_with_an_id_subscribes() {

@@ -6,7 +6,7 @@
 use super::client::{DataKey, KmsClient};
 use super::vault::{CONTEXT_PURPOSE, CONTEXT_SERVICE};
 use mortise_engine::ports::{AppKeys, EncryptionContext, PortFuture, SecretBytes, VaultError};
-use mortise_format::wire::credentials::Credentials;
+use mortise_rpc::credentials::Credentials;
 use std::sync::Arc;
 
 /// Service and purpose of every context of the application.

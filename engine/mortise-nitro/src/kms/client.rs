@@ -24,7 +24,7 @@ use http_body_util::Full;
 use hyper::Request;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue};
 use mortise_engine::ports::{Clock, EncryptionContext, Entropy, Nsm, SecretBytes};
-use mortise_format::wire::credentials::Credentials;
+use mortise_rpc::credentials::Credentials;
 use std::sync::Arc;
 use tokio::time::{sleep, timeout};
 

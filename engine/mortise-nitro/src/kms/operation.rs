@@ -14,7 +14,7 @@ use mortise_engine::ports::EncryptionContext;
 use mortise_format::limits::{
     KMS_CONTEXT_BYTES_MAX, KMS_ENVELOPE_BYTES_MAX, KMS_RANDOM_BYTES_MAX, KMS_WRAPPED_KEY_BYTES_MAX,
 };
-use mortise_format::wire::json;
+use mortise_rpc::json;
 use serde_json::{Map, Value, json};
 
 /// The only way in which the service encrypts to us.

@@ -93,7 +93,7 @@ mod tests {
         SignableBody, SignableRequest, SigningParams, SigningSettings, sign,
     };
     use aws_sigv4::sign::v4;
-    use mortise_format::wire::credentials::Credentials;
+    use mortise_rpc::credentials::Credentials;
     use std::time::{Duration, UNIX_EPOCH};
 
     /// Requests compared; each has another length, time, region and credentials.

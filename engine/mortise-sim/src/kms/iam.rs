@@ -7,7 +7,7 @@ use super::{LocalKmsError, StoreFile};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use mortise_engine::ports::Entropy as _;
-use mortise_format::wire::credentials::Credentials;
+use mortise_rpc::credentials::Credentials;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::fmt;

@@ -39,7 +39,7 @@ pub use server::REQUEST_BYTES_MAX;
 
 use iam::Iam;
 use keys::{Keys, MasterKey};
-use mortise_format::wire::credentials::Credentials;
+use mortise_rpc::credentials::Credentials;
 use policy::{DocumentError, PolicyDocument};
 use recipient::Trust;
 use std::fmt;

@@ -5,7 +5,7 @@ use alloc::format;
 use alloc::string::String;
 use mortise_core::keys::{ContentRoot, Secret};
 use mortise_format::ids::{EngineId, parse_hex, to_hex};
-use mortise_format::wire::json;
+use mortise_rpc::json;
 use zeroize::Zeroizing;
 
 /// The value of the field `format`.

@@ -12,10 +12,8 @@ use mortise_format::codec::encode;
 use mortise_format::entry::LeafKey;
 use mortise_format::ids::{Bytes32, LockId, Root};
 use mortise_format::merkle::state::ProofEnd;
-use mortise_format::wire::HexBytes;
-use mortise_format::wire::results::{
-    CommitmentView, OtherLeaf, ProofResult, ReceiptView, StatementView,
-};
+use mortise_rpc::HexBytes;
+use mortise_rpc::results::{CommitmentView, OtherLeaf, ProofResult, ReceiptView, StatementView};
 
 fn view(log: &Log) -> ReceiptView {
     let receipt = log.receipt(4, 2);

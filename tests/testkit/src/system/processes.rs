@@ -86,7 +86,7 @@ impl Processes {
     /// When they do not start; so do all functions here when the processes are not as expected.
     pub fn start(program: impl Into<PathBuf>) -> Self {
         let folder = tempfile::tempdir().expect("the system gives a folder");
-        let genesis = mortise_format::wire::genesis::print(&super::genesis());
+        let genesis = mortise_rpc::genesis::print(&super::genesis());
         std::fs::write(folder.path().join("genesis.json"), genesis).expect("the folder takes it");
         let (program, http) = (program.into(), String::new());
         let mut processes = Self { program, engine: None, host: None, http, folder };

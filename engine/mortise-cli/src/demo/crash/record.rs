@@ -10,8 +10,8 @@ use mortise_format::domains::sha256;
 use mortise_format::ids::{Address, LockId};
 use mortise_format::limits::PAGE_LOCKS_MAX;
 use mortise_format::lock::Status;
-use mortise_format::wire::params::{GetStateRoot, ListLocks};
-use mortise_format::wire::results::{LockStatus, LockView, StateRootResult};
+use mortise_rpc::params::{GetStateRoot, ListLocks};
+use mortise_rpc::results::{LockStatus, LockView, StateRootResult};
 use mortise_transport::Address as SocketAddress;
 use std::collections::BTreeMap;
 

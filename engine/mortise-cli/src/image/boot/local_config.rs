@@ -13,7 +13,7 @@ use crate::output::Output;
 use clap::Args;
 use mortise_client::random_request_id;
 use mortise_format::ids::Bytes32;
-use mortise_format::wire::genesis;
+use mortise_rpc::genesis;
 use mortise_sim::kms::{LocalKms, LocalKmsConfig, LocalKmsError, system_time};
 use serde_json::json;
 use std::path::{Path, PathBuf};

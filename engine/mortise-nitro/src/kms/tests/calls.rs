@@ -7,7 +7,7 @@ use super::rig::{
 use crate::kms::{KmsAppKeys, KmsVault};
 use mortise_engine::ports::{AppKeys, EncryptionContext, KeyContext, KeyPurpose, Vault};
 use mortise_format::EngineId;
-use mortise_format::wire::credentials::Credentials;
+use mortise_rpc::credentials::Credentials;
 use serde_json::json;
 use std::sync::Arc;
 

@@ -6,7 +6,7 @@ use super::rig::{
 };
 use crate::kms::{CredentialStore, KmsClient, KmsError, KmsPlatform, Timeouts, Wait};
 use mortise_engine::ports::VaultError;
-use mortise_format::wire::credentials::Credentials;
+use mortise_rpc::credentials::Credentials;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;

@@ -15,7 +15,7 @@ use mortise_format::EngineId;
 use mortise_format::limits::{
     KMS_ANSWER_BYTES_MAX, KMS_CONTEXT_BYTES_MAX, KMS_WRAPPED_KEY_BYTES_MAX,
 };
-use mortise_format::wire::credentials::Credentials;
+use mortise_rpc::credentials::Credentials;
 use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};

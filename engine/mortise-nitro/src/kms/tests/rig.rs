@@ -11,7 +11,7 @@ use mortise_engine::ports::{
     AttestRequest, Clock, ClockError, Entropy, ModuleDescription, Nsm, NsmError, PcrState,
     PortFuture,
 };
-use mortise_format::wire::credentials::Credentials;
+use mortise_rpc::credentials::Credentials;
 use rcgen::{CertificateParams, DnType, Issuer, KeyPair};
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;

@@ -10,7 +10,7 @@ use crate::kms::{
 };
 use crate::logged::Logged;
 use mortise_engine::ports::{EncryptionContext, NsmError, PortFuture, VaultError};
-use mortise_format::wire::credentials::Credentials;
+use mortise_rpc::credentials::Credentials;
 use serde_json::json;
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

@@ -84,7 +84,7 @@ impl Plan {
     }
 }
 
-use mortise_format::wire::credentials::Credentials;
+use mortise_rpc::credentials::Credentials;
 
 fn check(iam: &Iam, headers: &HeaderMap, body: &[u8], now_ms: u64) -> Result<String, KmsErrorKind> {
     let received = Received { headers, body };

@@ -9,7 +9,7 @@ use crate::tlog_proof::{self, proof_text};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use mortise_format::wire::HexBytes;
+use mortise_rpc::HexBytes;
 use serde_json::{Value, json};
 
 const ABOUT: &str = "Checkpoints (specs/history.md): input.note (text, or hex for bytes that are \

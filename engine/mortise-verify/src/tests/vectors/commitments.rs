@@ -11,7 +11,7 @@ use mortise_format::asset::{Asset, Condition};
 use mortise_format::ids::{Address, LockId, PolicyHash, Signature};
 use mortise_format::insecure_mode::InsecureMode;
 use mortise_format::lock::{Custody, Durability, LegTerms, LockTerms};
-use mortise_format::wire::results::CommitmentView;
+use mortise_rpc::results::CommitmentView;
 use serde::Deserialize;
 use serde_json::{Value, json};
 

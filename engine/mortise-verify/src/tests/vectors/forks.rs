@@ -5,7 +5,7 @@ use crate::fork::{ForkEvidence, ForkLeaves, LeafProof, verify};
 use crate::json::{fork, fork_view};
 use crate::statement::SignedStatement;
 use crate::tests::{Log, START_MS, event};
-use mortise_format::wire::results::ForkEvidenceView;
+use mortise_rpc::results::ForkEvidenceView;
 use serde_json::{Value, json};
 
 const ABOUT: &str = "Fork evidence (specs/receipts.md): input.evidence is a file of evidence. \

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use mortise_core::history::{consistency_path, inclusion_path, root};
 use mortise_format::ids::{Bytes32, Root};
 use mortise_format::merkle::history::leaf_hash;
-use mortise_format::wire::HexBytes;
+use mortise_rpc::HexBytes;
 use serde_json::{Value, json};
 
 const ABOUT: &str = "The history (specs/history.md): input.check is inclusion (of leaf at index \

@@ -7,8 +7,8 @@ use alloc::vec::Vec;
 use mortise_core::event_tree;
 use mortise_format::codec;
 use mortise_format::ids::Bytes32;
-use mortise_format::wire::HexBytes;
-use mortise_format::wire::results::StatementView;
+use mortise_rpc::HexBytes;
+use mortise_rpc::results::StatementView;
 use serde_json::{Value, json};
 
 const ABOUT: &str = "Receipts (specs/receipts.md): input.receipt is an engine's answer, input.head \
@@ -18,7 +18,7 @@ refusal. Each case is its base with other values at the places of `set` (JSON po
 fn judge(input: &Value) -> Result<(), &'static str> {
     let engine = read_engine(input)?;
     let leaf: HexBytes = read(&input["receipt"], "leaf")?;
-    let view: mortise_format::wire::results::ReceiptView = read(input, "receipt")?;
+    let view: mortise_rpc::results::ReceiptView = read(input, "receipt")?;
     let head = super::histories::head(&input["head"])?;
     let receipt = json::receipt(&view).map_err(name)?;
     let verified = receipt::verify(&engine, &receipt).map_err(name)?;

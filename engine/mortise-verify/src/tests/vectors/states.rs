@@ -12,7 +12,7 @@ use mortise_format::codec::encode;
 use mortise_format::entry::{LeafKey, LeafValue};
 use mortise_format::ids::{Address, LockId};
 use mortise_format::merkle::state::ProofEnd;
-use mortise_format::wire::results::{ProofResult, StatementView};
+use mortise_rpc::results::{ProofResult, StatementView};
 use serde_json::{Value, json};
 
 const ABOUT: &str = "State proofs (specs/state-tree.md): input.proof is an engine's answer about \

@@ -13,8 +13,8 @@ use mortise_format::codec;
 use mortise_format::ids::{Bytes32, EngineId, Root};
 use mortise_format::policy::Genesis;
 use mortise_format::succession::{Predecessor, Succession};
-use mortise_format::wire::HexBytes;
 use mortise_format::witness::Origin;
+use mortise_rpc::HexBytes;
 use serde_json::{Value, json};
 
 const ABOUT: &str = "Successions (specs/durability-and-recovery.md): input.genesis, encoded, takes \

@@ -1,0 +1,336 @@
+//! The JSON-RPC 2.0 envelope: single calls, batches, notifications, answers.
+//!
+//! Requests are parsed strictly; answers are written as bytes, so that a result that is rebuilt
+//! from the log gives the same bytes again.
+
+use super::error::ErrorObject;
+use super::json::{self, JsonError};
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use mortise_format::errors::Code;
+use mortise_format::limits::{REQUEST_BYTES_MAX, RPC_BATCH_MAX};
+use serde::Serialize;
+use serde_json::{Map, Number, Value};
+
+/// The caller's name of a call.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Id {
+    /// `null`: also the id of answers to what had no readable id.
+    Null,
+    /// A number.
+    Number(Number),
+    /// A text.
+    Text(String),
+}
+
+impl From<u64> for Id {
+    fn from(number: u64) -> Self {
+        Self::Number(number.into())
+    }
+}
+
+/// A well-formed call.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Request {
+    /// `None` for a notification: it is done and not answered.
+    pub id: Option<Id>,
+    /// Which method.
+    pub method: String,
+    /// The parameters, null when absent.
+    pub params: Value,
+}
+
+/// One entry of a message.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Item {
+    /// A call.
+    Request(Request),
+    /// No call: what to answer.
+    Refused {
+        /// The id, as far as it can be read.
+        id: Id,
+        /// Why.
+        error: ErrorObject,
+    },
+}
+
+/// What one JSON text asks.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Message {
+    /// One entry, answered by one object.
+    Single(Item),
+    /// 1 to `RPC_BATCH_MAX` entries, answered by an array without the notifications, or by
+    /// nothing when all are notifications.
+    Batch(Vec<Item>),
+}
+
+/// Parses the bytes of one message. What is not JSON, and a batch that is empty or too large, is
+/// one refused entry with a null id, as the specification says.
+pub fn parse(bytes: &[u8]) -> Message {
+    if bytes.len() > REQUEST_BYTES_MAX {
+        return refused(invalid("the request is over its size limit"));
+    }
+    read(json::parse(bytes))
+}
+
+/// Reads one value that was parsed already, or was not JSON; see [`parse`].
+pub fn read(parsed: Result<Value, JsonError>) -> Message {
+    match parsed {
+        Ok(Value::Array(list)) if list.is_empty() => refused(invalid("the batch is empty")),
+        Ok(Value::Array(list)) if list.len() > RPC_BATCH_MAX => {
+            refused(invalid("the batch has more calls than the limit"))
+        }
+        Ok(Value::Array(list)) => Message::Batch(list.into_iter().map(item).collect()),
+        Ok(value) => Message::Single(item(value)),
+        Err(error) => refused(unreadable(error)),
+    }
+}
+
+fn unreadable(error: JsonError) -> ErrorObject {
+    ErrorObject::from(error)
+}
+
+fn refused(error: ErrorObject) -> Message {
+    Message::Single(Item::Refused { id: Id::Null, error })
+}
+
+fn invalid(why: &str) -> ErrorObject {
+    ErrorObject::new(Code::InvalidRequest).saying(why)
+}
+
+fn item(value: Value) -> Item {
+    let Value::Object(map) = value else {
+        return Item::Refused { id: Id::Null, error: invalid("a call is an object") };
+    };
+    let id = match map.get("id") {
+        None => None,
+        Some(Value::Null) => Some(Id::Null),
+        Some(Value::Number(number)) => Some(Id::Number(number.clone())),
+        Some(Value::String(text)) => Some(Id::Text(text.clone())),
+        Some(_) => {
+            let error = invalid("an id is a string, a number or null");
+            return Item::Refused { id: Id::Null, error };
+        }
+    };
+    match call(map) {
+        Ok((method, params)) => Item::Request(Request { id, method, params }),
+        Err(error) => Item::Refused { id: id.unwrap_or(Id::Null), error },
+    }
+}
+
+fn call(mut map: Map<String, Value>) -> Result<(String, Value), ErrorObject> {
+    if map.get("jsonrpc").and_then(Value::as_str) != Some("2.0") {
+        return Err(invalid("jsonrpc must be \"2.0\""));
+    }
+    let Some(Value::String(method)) = map.remove("method") else {
+        return Err(invalid("method must be a string"));
+    };
+    let params = map.remove("params").unwrap_or(Value::Null);
+    if !matches!(params, Value::Object(_) | Value::Array(_) | Value::Null) {
+        return Err(invalid("params must be an object or an array"));
+    }
+    let known = |name: &String| name == "jsonrpc" || name == "id";
+    match map.keys().find(|name| !known(name)) {
+        None => Ok((method, params)),
+        Some(_) => Err(invalid("a call has jsonrpc, method, params and id only")),
+    }
+}
+
+/// An answer's fields, in the order in which they are written.
+#[derive(Serialize)]
+struct Answer<'a, T> {
+    jsonrpc: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result: Option<&'a T>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a ErrorObject>,
+    id: &'a Id,
+}
+
+/// The bytes of a successful answer.
+pub fn success<T: Serialize>(id: &Id, result: &T) -> Vec<u8> {
+    written(&Answer { jsonrpc: "2.0", result: Some(result), error: None, id })
+}
+
+/// The bytes of a refusal.
+pub fn failure(id: &Id, error: &ErrorObject) -> Vec<u8> {
+    written(&Answer::<()> { jsonrpc: "2.0", result: None, error: Some(error), id })
+}
+
+/// The bytes of a batch of answers; nothing at all when none is owed.
+pub fn batch(answers: &[Vec<u8>]) -> Option<Vec<u8>> {
+    if answers.is_empty() {
+        return None;
+    }
+    let mut out = Vec::with_capacity(answers.iter().map(|a| a.len() + 1).sum::<usize>() + 1);
+    for (i, answer) in answers.iter().enumerate() {
+        out.push(if i == 0 { b'[' } else { b',' });
+        out.extend_from_slice(answer);
+    }
+    out.push(b']');
+    Some(out)
+}
+
+/// The bytes of a call.
+pub fn request<T: Serialize>(id: u64, method: &str, params: &T) -> Vec<u8> {
+    #[derive(Serialize)]
+    struct Call<'a, T> {
+        jsonrpc: &'static str,
+        id: u64,
+        method: &'a str,
+        params: &'a T,
+    }
+    written(&Call { jsonrpc: "2.0", id, method, params })
+}
+
+fn written<T: Serialize>(value: &T) -> Vec<u8> {
+    match serde_json::to_vec(value) {
+        Ok(bytes) => bytes,
+        // our types have text keys and no failing serialiser; an answer is owed even so
+        Err(_) => {
+            let code = Code::InternalError;
+            format!(
+                "{{\"jsonrpc\":\"2.0\",\"error\":{{\"code\":{},\"message\":\"{}\"}},\"id\":null}}",
+                code.code(),
+                code.meaning()
+            )
+            .into_bytes()
+        }
+    }
+}
+
+/// An answer as the client reads it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Response {
+    /// Which call.
+    pub id: Id,
+    /// Its outcome.
+    pub outcome: Result<Value, ErrorObject>,
+}
+
+/// Reads the bytes of one answer.
+///
+/// # Errors
+/// A text for people when the bytes are no JSON-RPC 2.0 answer.
+pub fn parse_response(bytes: &[u8]) -> Result<Response, &'static str> {
+    let value: Value = serde_json::from_slice(bytes).map_err(|_| "the answer is not JSON")?;
+    let Value::Object(mut map) = value else { return Err("the answer is no object") };
+    if map.get("jsonrpc").and_then(Value::as_str) != Some("2.0") {
+        return Err("the answer is not JSON-RPC 2.0");
+    }
+    let id = match map.remove("id") {
+        Some(Value::Number(number)) => Id::Number(number),
+        Some(Value::String(text)) => Id::Text(text),
+        Some(Value::Null) | None => Id::Null,
+        Some(_) => return Err("the answer's id is no id"),
+    };
+    let outcome = match (map.remove("result"), map.remove("error")) {
+        (Some(result), None) => Ok(result),
+        (None, Some(error)) => {
+            Err(serde_json::from_value(error).map_err(|_| "the answer's error is no error")?)
+        }
+        _ => return Err("an answer has a result or an error"),
+    };
+    Ok(Response { id, outcome })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::ToString;
+    use alloc::vec;
+    use serde_json::json;
+
+    fn only(bytes: &[u8]) -> Item {
+        match parse(bytes) {
+            Message::Single(item) => item,
+            Message::Batch(_) => panic!("one entry was expected"),
+        }
+    }
+
+    fn refusal(bytes: &[u8]) -> (Id, i32) {
+        match only(bytes) {
+            Item::Refused { id, error } => (id, error.code),
+            Item::Request(request) => panic!("{request:?}"),
+        }
+    }
+
+    #[test]
+    fn calls_notifications_and_ids_are_told_apart() {
+        let call = only(br#"{"jsonrpc":"2.0","id":7,"method":"health"}"#);
+        let request = Request { id: Some(7.into()), method: "health".into(), params: Value::Null };
+        assert_eq!(call, Item::Request(request));
+        for (text, id) in [
+            (r#"{"jsonrpc":"2.0","method":"m"}"#, None),
+            (r#"{"jsonrpc":"2.0","method":"m","id":null}"#, Some(Id::Null)),
+            (r#"{"jsonrpc":"2.0","method":"m","id":"a"}"#, Some(Id::Text("a".to_string()))),
+        ] {
+            assert!(matches!(only(text.as_bytes()), Item::Request(r) if r.id == id), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_call_is_refused_with_the_code_of_the_specification() {
+        assert_eq!(refusal(b"{\"jsonrpc\": \"2.0\", \"method\""), (Id::Null, -32700));
+        assert_eq!(refusal(b"[]"), (Id::Null, -32600));
+        assert_eq!(refusal(b"1"), (Id::Null, -32600));
+        for (text, id) in [
+            (r#"{"jsonrpc":"2.0","method":1,"params":"bar"}"#, Id::Null),
+            (r#"{"jsonrpc":"2.0","method":"m","params":"bar","id":1}"#, 1.into()),
+            (r#"{"jsonrpc":"1.0","method":"m","id":1}"#, 1.into()),
+            (r#"{"method":"m","id":1}"#, 1.into()),
+            (r#"{"jsonrpc":"2.0","method":"m","id":[]}"#, Id::Null),
+            (r#"{"jsonrpc":"2.0","method":"m","id":1,"x":1}"#, 1.into()),
+        ] {
+            assert_eq!(refusal(text.as_bytes()), (id, -32600), "{text}");
+        }
+    }
+
+    #[test]
+    fn batch_answers_entry_by_entry_within_its_bound() {
+        let Message::Batch(items) = parse(br#"[1, {"jsonrpc":"2.0","method":"m","id":2}]"#) else {
+            panic!("a batch was expected")
+        };
+        assert!(matches!(&items[0], Item::Refused { id: Id::Null, error } if error.code == -32600));
+        assert!(matches!(&items[1], Item::Request(r) if r.method == "m"));
+        let many = |n| json!(vec![0; n]).to_string();
+        assert!(matches!(parse(many(RPC_BATCH_MAX).as_bytes()), Message::Batch(_)));
+        assert_eq!(refusal(many(RPC_BATCH_MAX + 1).as_bytes()), (Id::Null, -32600));
+        assert_eq!(refusal(&vec![b' '; REQUEST_BYTES_MAX + 1]), (Id::Null, -32600));
+    }
+
+    #[test]
+    fn answers_are_written_as_the_specification_shows_them() {
+        let ok = success(&1.into(), &json!(19));
+        assert_eq!(ok, br#"{"jsonrpc":"2.0","result":19,"id":1}"#);
+        let none = success(&1.into(), &Value::Null);
+        assert_eq!(none, br#"{"jsonrpc":"2.0","result":null,"id":1}"#);
+        let error = ErrorObject::new(Code::ParseError);
+        let refused = failure(&Id::Null, &error);
+        let back = parse_response(&refused).unwrap();
+        assert_eq!(back, Response { id: Id::Null, outcome: Err(error) });
+        assert_eq!(
+            batch(&[ok.clone(), none]).unwrap(),
+            [b"[", &ok[..], b",", br#"{"jsonrpc":"2.0","result":null,"id":1}"#, b"]"].concat()
+        );
+        assert_eq!(batch(&[]), None);
+    }
+
+    #[test]
+    fn what_is_no_answer_is_no_response() {
+        for bad in [
+            "",
+            "[]",
+            "{}",
+            r#"{"jsonrpc":"2.0","id":1}"#,
+            r#"{"jsonrpc":"2.0","id":1,"result":1,"error":{"code":1,"message":""}}"#,
+            r#"{"jsonrpc":"2.0","id":1,"error":{}}"#,
+        ] {
+            assert!(parse_response(bad.as_bytes()).is_err(), "{bad}");
+        }
+        let null = parse_response(br#"{"jsonrpc":"2.0","id":1,"result":null}"#).unwrap();
+        assert_eq!(null.outcome, Ok(Value::Null));
+    }
+}

@@ -1,0 +1,40 @@
+//! JSON-RPC 2.0 requests, answers and errors of Mortise, and the genesis file.
+//!
+//! What it is for: the engine's sessions parse requests and build answers with it, the client
+//! builds requests and reads answers with it, the command line reads genesis files with it. The
+//! shapes are written down in `specs/json-rpc.md`.
+//!
+//! What it does not do: decide, check signatures, know a socket. A parsed request is bounded and
+//! well-formed, not authenticated.
+//!
+//! Invariants: nothing is dropped silently - an unknown field is refused by its path, a repeated
+//! key and deep nesting are refused; every text and list has a bound; requests are strict, answers
+//! may grow fields.
+//!
+//! ```text
+//! bytes -> json::parse -> envelope::parse -> Call::parse -> mortise_format types
+//! mortise_format types -> results::* or ErrorObject -> envelope::{success, failure, batch}
+//! ```
+#![no_std]
+#![deny(clippy::as_conversions, clippy::float_arithmetic)]
+
+extern crate alloc;
+
+mod call;
+pub mod credentials;
+pub mod envelope;
+mod error;
+mod fields;
+pub mod genesis;
+pub mod json;
+mod origin;
+pub mod params;
+pub mod plain;
+pub mod results;
+mod succession;
+pub mod typed_data;
+
+pub use call::{Call, Method};
+pub use error::ErrorObject;
+pub use fields::ParamError;
+pub use mortise_format::json::{Base64, HexBytes};

@@ -1,0 +1,223 @@
+//! The second document's request: any JSON object without `jsonrpc`, for the application alone.
+//!
+//! Its keys are in `specs/application.md`. It names no owner and carries no signature: it is for
+//! the parent, who holds the credentials.
+
+use super::credentials::Credentials;
+use super::fields::{Fields, Item, ParamError};
+use super::params::{KmsGenerateRandom, PlainText, SealedText};
+use alloc::borrow::ToOwned as _;
+use alloc::string::String;
+use core::fmt;
+use mortise_format::json::Base64;
+use mortise_format::limits::CREDENTIALS_LINE_BYTES_MAX;
+use serde_json::Value;
+
+type Result<T> = core::result::Result<T, ParamError>;
+
+/// All keys of a request.
+const KEYS: &[&str] = &[
+    "message",
+    "operation",
+    "credentials",
+    "encrypted",
+    "signature",
+    "ciphertext_blob",
+    "number_of_bytes",
+];
+/// What tells a call of JSON-RPC, a malformed one too.
+const CALL_KEY: &str = "jsonrpc";
+const CREDENTIALS_KEYS: &[&str] = &["AccessKeyId", "SecretAccessKey", "Token", "Expiration"];
+
+/// What is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PlainOperation {
+    /// `encrypt`, also when a message comes without an operation.
+    Encrypt(PlainText),
+    /// `decrypt`; without encrypted text and signature it asks for the bare data key.
+    Decrypt {
+        /// Encrypted text and signature.
+        sealed: Option<SealedText>,
+        /// The wrapped key.
+        wrapped: Base64,
+    },
+    /// `genkey`.
+    GenerateDataKey,
+    /// `generate-random`.
+    GenerateRandom(u32),
+}
+
+/// A request with the credentials that serve it alone.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PlainRequest {
+    /// What is asked for.
+    pub operation: PlainOperation,
+    /// None: those that the parent gives the enclave anyway.
+    pub credentials: Option<Credentials>,
+}
+
+impl fmt::Debug for PlainRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PlainRequest({})", self.operation.name())
+    }
+}
+
+impl PlainOperation {
+    /// The name on the wire.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Encrypt(_) => "encrypt",
+            Self::Decrypt { .. } => "decrypt",
+            Self::GenerateDataKey => "genkey",
+            Self::GenerateRandom(_) => "generate-random",
+        }
+    }
+}
+
+impl PlainRequest {
+    /// True for every object without `jsonrpc`, whatever else it holds or lacks: what is wrong with
+    /// it is for [`parse`](Self::parse) to say. An array is a batch, and none of these.
+    pub fn is_meant(value: &Value) -> bool {
+        matches!(value, Value::Object(map) if !map.contains_key(CALL_KEY))
+    }
+
+    /// Parses a request.
+    ///
+    /// # Errors
+    /// See [`ParamError`].
+    pub fn parse(value: &Value) -> Result<Self> {
+        let fields = Fields::of_params(value, KEYS)?;
+        let credentials = fields.optional("credentials");
+        Ok(Self {
+            operation: operation(&fields)?,
+            credentials: credentials.map(|item| parse_credentials(&item)).transpose()?,
+        })
+    }
+}
+
+fn operation(fields: &Fields<'_>) -> Result<PlainOperation> {
+    const EXPECTED: &str = "encrypt, decrypt, genkey or generate-random";
+    let named = fields.optional("operation");
+    let name = named.as_ref().map(Item::text).transpose()?;
+    let (operation, takes): (_, &[&str]) = match name {
+        None | Some("encrypt") => {
+            let item = fields.required("message")?;
+            let text = PlainText::new(item.text()?.to_owned());
+            let text = text.ok_or_else(|| item.wrong("a text within the bound"))?;
+            (PlainOperation::Encrypt(text), &["message"])
+        }
+        Some("decrypt") => {
+            let wrapped = SealedText::wrapped_key(&fields.required("ciphertext_blob")?)?;
+            let sealed = SealedText::optional(fields)?;
+            let takes = &["encrypted", "signature", "ciphertext_blob"];
+            (PlainOperation::Decrypt { sealed, wrapped }, takes)
+        }
+        Some("genkey") => (PlainOperation::GenerateDataKey, &[]),
+        Some("generate-random") => {
+            let item = fields.optional("number_of_bytes");
+            let count = item.map(|item| KmsGenerateRandom::byte_count(&item)).transpose()?;
+            let count = count.unwrap_or(KmsGenerateRandom::BYTES_DEFAULT);
+            (PlainOperation::GenerateRandom(count), &["number_of_bytes"])
+        }
+        Some(_) => return Err(fields.wrong("operation", EXPECTED)),
+    };
+    let others = KEYS.iter().filter(|key| !["operation", "credentials"].contains(key));
+    match others.filter(|key| !takes.contains(key)).find(|key| fields.optional(key).is_some()) {
+        Some(key) => Err(fields.wrong(key, "absent for this operation")),
+        None => Ok(operation),
+    }
+}
+
+fn parse_credentials(item: &Item<'_>) -> Result<Credentials> {
+    let fields = item.object(CREDENTIALS_KEYS)?;
+    Ok(Credentials {
+        access_key_id: part(&fields.required("AccessKeyId")?)?,
+        secret_access_key: part(&fields.required("SecretAccessKey")?)?,
+        token: fields.optional("Token").map(|item| part(&item)).transpose()?,
+        expiration: fields.optional("Expiration").map(|item| part(&item)).transpose()?,
+    })
+}
+
+fn part(item: &Item<'_>) -> Result<String> {
+    let text = item.text()?;
+    match text.is_empty() || text.len() > CREDENTIALS_LINE_BYTES_MAX {
+        true => Err(item.wrong("a text within the bound")),
+        false => Ok(text.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::format;
+    use serde_json::json;
+
+    #[test]
+    fn message_with_credentials_is_the_request_of_the_document() {
+        let value = json!({"message": "Hello", "credentials":
+            {"AccessKeyId": "AKIA", "SecretAccessKey": "the secret", "Token": "the token"}});
+        assert!(PlainRequest::is_meant(&value));
+        let request = PlainRequest::parse(&value).unwrap();
+        assert_eq!(request.operation.name(), "encrypt");
+        let credentials = request.credentials.clone().unwrap();
+        assert_eq!(credentials.secret_access_key, "the secret");
+        assert_eq!(credentials.token.as_deref(), Some("the token"));
+        assert_eq!(format!("{request:?}"), "PlainRequest(encrypt)");
+        assert!(!format!("{:?}", request.operation).contains("Hello"));
+    }
+
+    #[test]
+    fn objects_without_jsonrpc_are_meant_and_nothing_else_is() {
+        for value in [
+            json!({"jsonrpc": "2.0", "id": 1, "method": "health", "message": ""}),
+            json!({"jsonrpc": "1.0", "operation": "encrypt"}),
+            json!({"jsonrpc": null, "message": ""}),
+            json!([{"message": ""}]),
+            json!([]),
+            json!("message"),
+            json!(7),
+            json!(null),
+        ] {
+            assert!(!PlainRequest::is_meant(&value), "{value}");
+        }
+        for value in [
+            json!({"operation": 1}),
+            json!({"method": "health", "message": ""}),
+            json!({"id": 1, "method": "health"}),
+            json!({"JSONRPC": "2.0"}),
+            json!({}),
+        ] {
+            assert!(PlainRequest::is_meant(&value), "{value}");
+        }
+    }
+
+    #[test]
+    fn every_wrong_request_is_refused_by_its_field() {
+        let keys = json!({"AccessKeyId": "A", "SecretAccessKey": "S"});
+        for (value, field) in [
+            (json!({"operation": "sign", "message": ""}), "operation"),
+            (json!({"operation": 1}), "operation"),
+            (json!({"operation": "encrypt"}), "message"),
+            (json!({"credentials": keys}), "message"),
+            (json!({"message": 7}), "message"),
+            (json!({"message": "", "encrypted": "AA=="}), "encrypted"),
+            (json!({"operation": "genkey", "message": ""}), "message"),
+            (json!({"operation": "decrypt", "encrypted": "AA=="}), "ciphertext_blob"),
+            (
+                json!({"operation": "decrypt", "ciphertext_blob": "AA==", "encrypted": "AA=="}),
+                "signature",
+            ),
+            (json!({"operation": "generate-random", "number_of_bytes": 0}), "number_of_bytes"),
+            (json!({"message": "", "credentials": 1}), "credentials"),
+            (json!({"message": "", "credentials": {}}), "credentials.AccessKeyId"),
+            (json!({"message": "", "credentials": {"X": 1}}), "credentials.X"),
+            (json!({"message": "", "more": 1}), "more"),
+            (json!({"id": 1, "method": "health"}), "id"),
+            (json!({"method": "health", "message": ""}), "method"),
+            (json!({"message": "", "params": {"jsonrpc": "2.0"}}), "params"),
+            (json!({}), "message"),
+        ] {
+            assert_eq!(PlainRequest::parse(&value).unwrap_err().field(), field, "{value}");
+        }
+    }
+}
