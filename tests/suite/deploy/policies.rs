@@ -1,7 +1,7 @@
 //! Samples of policies: what the command writes, and what they allow.
 
 use super::text;
-use mortise_sim::kms::policy::{
+use mortise_key_policy::{
     Access, Caller, Decision, Facts, PolicyDocument, Severity, evaluate, lint,
 };
 use std::process::Command;

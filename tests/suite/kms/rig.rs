@@ -5,11 +5,11 @@ use mortise_engine::app::AppConfig;
 use mortise_engine::attest::Attestation;
 use mortise_engine::ports::{Clock, Nsm, Vault};
 use mortise_format::ids::EngineId;
+use mortise_key_policy::compose::{Plan, Service, compose};
 use mortise_nitro::kms::{
     CredentialStore, KmsAppKeys, KmsClient, KmsConfig, KmsPlatform, KmsVault, Timeouts, TrustRoots,
 };
 use mortise_rpc::credentials::Credentials;
-use mortise_sim::kms::policy::compose::{Plan, Service, compose};
 use mortise_sim::kms::{ENCLAVE, LocalKms, LocalKmsConfig, system_time};
 use mortise_sim::nsm::{Measurements, SoftwareNsm};
 use mortise_sim::{SystemClock, SystemEntropy};

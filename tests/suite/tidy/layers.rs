@@ -9,7 +9,16 @@ const LAYERS: &[(u8, &[&str])] = &[
     (0, &["mortise-format"]),
     (1, &["mortise-rpc", "mortise-core", "mortise-channel", "mortise-transport", "mortise-image"]),
     (2, &["mortise-verify"]),
-    (3, &["mortise-engine", "mortise-client", "mortise-host", "mortise-witness"]),
+    (
+        3,
+        &[
+            "mortise-engine",
+            "mortise-client",
+            "mortise-host",
+            "mortise-witness",
+            "mortise-key-policy",
+        ],
+    ),
     (4, &["mortise-sim", "mortise-nitro", "mortise-contracts"]),
     (5, &["mortise-enclave"]),
     (6, &["mortise-cli"]),

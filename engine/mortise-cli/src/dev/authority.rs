@@ -11,8 +11,8 @@
 use super::folder::{Folder, FolderError};
 use super::notice::KmsReady;
 use super::platform::{DEV_IMAGE, Platform};
+use mortise_key_policy::compose::{Plan, Service, compose};
 use mortise_sim::kms::ENCLAVE_ROLE;
-use mortise_sim::kms::policy::compose::{Plan, Service, compose};
 use mortise_sim::nsm::{Measurements, SoftwareNsm};
 use serde::Serialize;
 use std::ffi::OsString;

@@ -4,7 +4,7 @@ use crate::failure::Failure;
 use crate::image::record::Record;
 use crate::output::Output;
 use mortise_format::ids::Bytes32;
-use mortise_sim::kms::policy::compose::{Plan, Service, compose, measurement};
+use mortise_key_policy::compose::{Plan, Service, compose, measurement};
 use std::path::PathBuf;
 
 /// Flags of `mortise policy aws`.

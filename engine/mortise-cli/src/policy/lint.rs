@@ -3,7 +3,7 @@
 use crate::failure::Failure;
 use crate::image::record::Record;
 use crate::output::Output;
-use mortise_sim::kms::policy::{
+use mortise_key_policy::{
     Admission, Finding, POLICY_BYTES_MAX, PolicyDocument, Severity, admits, lint,
 };
 use serde_json::{Value, json};

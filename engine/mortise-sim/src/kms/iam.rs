@@ -1,12 +1,12 @@
 //! Who may sign: a small file of principals with their access keys and policies.
 
 use super::files::{read_if_there, write_private};
-use super::policy::{Caller, PolicyDocument};
 use super::time::Civil;
 use super::{LocalKmsError, StoreFile};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use mortise_engine::ports::Entropy as _;
+use mortise_key_policy::{Caller, PolicyDocument};
 use mortise_rpc::credentials::Credentials;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};

@@ -7,13 +7,13 @@
 
 use super::error::{KmsError, KmsErrorKind};
 use super::files::{read_if_there, uuid_bytes, uuid_text, write_private};
-use super::policy::PolicyDocument;
 use super::{LocalKmsError, StoreFile};
 use aes_gcm_siv::aead::{Aead as _, KeyInit as _, Payload};
 use aes_gcm_siv::{Aes256GcmSiv, Nonce};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use mortise_engine::ports::{EncryptionContext, Entropy as _};
+use mortise_key_policy::PolicyDocument;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;

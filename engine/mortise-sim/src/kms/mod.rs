@@ -22,7 +22,6 @@ mod files;
 mod iam;
 mod keys;
 mod operations;
-pub mod policy;
 mod recipient;
 mod request;
 mod server;
@@ -39,8 +38,8 @@ pub use server::REQUEST_BYTES_MAX;
 
 use iam::Iam;
 use keys::{Keys, MasterKey};
+use mortise_key_policy::{DocumentError, PolicyDocument};
 use mortise_rpc::credentials::Credentials;
-use policy::{DocumentError, PolicyDocument};
 use recipient::Trust;
 use std::fmt;
 use std::path::{Path, PathBuf};

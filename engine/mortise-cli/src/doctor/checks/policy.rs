@@ -3,8 +3,8 @@
 use super::super::facts::Facts;
 use super::super::machine::{Machine, Trouble};
 use super::super::report::Finding;
-use mortise_sim::kms::policy::compose::measurement;
-use mortise_sim::kms::policy::{
+use mortise_key_policy::compose::measurement;
+use mortise_key_policy::{
     Access, Caller, Decision, Effect, Facts as Conditions, PolicyDocument, Severity, Statement,
     evaluate, lint,
 };

@@ -8,7 +8,7 @@ use super::folder::BootFolder;
 use crate::dev::{APP_KEY, ENGINE_KEY, image_policy};
 use crate::failure::Failure;
 use mortise_image::measure::Measurements;
-use mortise_sim::kms::policy::compose::Service;
+use mortise_key_policy::compose::Service;
 use std::ffi::OsString;
 use std::io::ErrorKind;
 

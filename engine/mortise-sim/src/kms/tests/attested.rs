@@ -2,11 +2,11 @@
 
 use super::issuer::Plan;
 use super::*;
-use crate::kms::policy::compose::{self, Service, compose};
 use crate::nsm::{Measurements, SoftwareNsm};
 use aws_lc_rs::encoding::{AsDer as _, PublicKeyX509Der};
 use aws_lc_rs::rsa::{KeySize, PrivateDecryptingKey};
 use mortise_engine::ports::{AttestRequest, Nsm as _};
+use mortise_key_policy::compose::{self, Service, compose};
 use mortise_verify::attestation::Pcr;
 use std::sync::OnceLock;
 

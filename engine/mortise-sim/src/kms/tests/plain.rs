@@ -1,7 +1,7 @@
 //! Calls without a recipient.
 
 use super::*;
-use crate::kms::policy::POLICY_BYTES_MAX;
+use mortise_key_policy::POLICY_BYTES_MAX;
 
 #[test]
 fn encrypted_bytes_come_back_under_the_same_context_and_key_alone() {

@@ -1,7 +1,7 @@
 //! Key policies: read, evaluated, judged, written. Pure: no clock, no file, no socket.
 //!
-//! What it is for: the local KMS decides with [`evaluate()`]; `mortise policy aws` writes with
-//! [`mod@compose`]; `mortise policy lint` judges with [`lint()`]. All read a policy with one
+//! What it is for: the local KMS decides with [`evaluate()`]; `mortise key-policy aws` writes with
+//! [`mod@compose`]; `mortise key-policy lint` judges with [`lint()`]. All read a policy with one
 //! parser, so that what the linter praises is what the service enforces.
 //!
 //! What it does not do: know IAM policies of a real account, service control policies, grants. A

@@ -4,7 +4,7 @@ use super::{
     Effect, Fact, Holder, PolicyDocument, Scene, Statement, Truth, ZERO, covers, holders, is_for,
     is_for_every_key, register_of,
 };
-use crate::kms::policy::compose::ATTESTED_ACTIONS;
+use crate::compose::ATTESTED_ACTIONS;
 
 /// What a policy says about an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,7 +91,7 @@ fn fact(key: &str, registers: &[(u8, String)]) -> Fact {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kms::policy::compose::{Plan, Service, compose};
+    use crate::compose::{Plan, Service, compose};
 
     const ACCOUNT: &str = "arn:aws:iam::111122223333";
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::kms::policy::compose::{Plan, Service, compose};
+use crate::compose::{Plan, Service, compose};
 
 const ROLE: &str = "arn:aws:iam::111122223333:role/engine";
 const ROOT: &str = "arn:aws:iam::111122223333:root";
