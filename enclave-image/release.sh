@@ -52,8 +52,8 @@ step_test() {
 
 # The parent's programs.
 step_programs() {
-    cargo build --release --locked -p mortise-cli -p mortise-host
-    install -D -m 0755 -t "$out" target/release/mortise target/release/mortise-host
+    cargo build --profile dist --locked -p mortise-cli -p mortise-host
+    install -D -m 0755 -t "$out" target/dist/mortise target/dist/mortise-host
     "$out/mortise" --version
     "$out/mortise-host" --version
 }
