@@ -34,6 +34,7 @@ pub mod json;
 pub mod limits;
 pub mod lock;
 pub mod merkle;
+pub mod note;
 pub mod policy;
 pub mod reading;
 pub mod reject;

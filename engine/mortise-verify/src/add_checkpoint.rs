@@ -12,11 +12,11 @@
 //! Invariants: a request has one spelling; nothing is read beyond its bound.
 
 use crate::checkpoint::cosigned_at;
-use crate::note::{Note, NoteKey, hash_of, number_of, text_of};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use mortise_format::limits::{WITNESS_ANSWER_BYTES_MAX, WITNESS_REQUEST_BYTES_MAX};
+use mortise_format::note::{Note, NoteKey, hash_of, number_of, text_of};
 
 /// Most hashes of a consistency path that a witness takes.
 pub const PATH_HASHES_MAX: usize = 63;

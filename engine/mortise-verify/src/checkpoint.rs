@@ -12,7 +12,6 @@
 //! one key counts once; extension lines are not believed and not passed on.
 
 use crate::history::TreeHead;
-use crate::note::{KeyUse, Note, NoteError, NoteKey, hash_of, number_of, text_of};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -20,6 +19,7 @@ use ed25519_dalek::{Signature, VerifyingKey};
 use mortise_format::domains::COSIGNATURE_V1;
 use mortise_format::ids::Root;
 use mortise_format::limits::WITNESSES_MAX;
+use mortise_format::note::{KeyUse, Note, NoteError, NoteKey, hash_of, number_of, text_of};
 
 /// Why a note is not a checkpoint of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -47,7 +47,6 @@ pub mod history;
 pub mod json;
 pub mod mark;
 pub mod named;
-pub mod note;
 pub mod receipt;
 #[cfg(feature = "replay")]
 pub mod replay;

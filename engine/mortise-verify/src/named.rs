@@ -14,7 +14,6 @@ use crate::history::HistoryProofError;
 #[cfg(feature = "json")]
 use crate::json::{AnswerError, JsonError};
 use crate::mark::Marked;
-use crate::note::NoteError;
 use crate::receipt::{FrameError, ReceiptError};
 use crate::state::StateError;
 use crate::statement::StatementError;
@@ -22,6 +21,7 @@ use crate::succession::SuccessionError;
 use crate::tlog_proof::TlogProofError;
 use mortise_format::merkle::events::EventProofError;
 use mortise_format::merkle::state::StateProofError;
+use mortise_format::note::NoteError;
 
 /// What a refusal that this version has no word for is called.
 const NAMELESS: &str = "Refused";
@@ -186,6 +186,7 @@ impl NamedError for NoteError {
             Self::KeyText => "KeyText",
             Self::KeyId => "KeyId",
             Self::KeyType { .. } => "KeyType",
+            _ => NAMELESS,
         }
     }
 }

@@ -13,12 +13,12 @@
 
 use crate::checkpoint::{self, CheckpointError, CosignedCheckpoint, VerifiedCheckpoint, Witnesses};
 use crate::history::{VerifiedInclusion, verify_inclusion};
-use crate::note::{NoteKey, bytes_of, hash_of, number_of, text_of};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use mortise_format::limits::TLOG_PROOF_BYTES_MAX;
 use mortise_format::merkle::history::HistoryProofError;
+use mortise_format::note::{NoteKey, bytes_of, hash_of, number_of, text_of};
 
 /// The first line.
 const HEADER: &str = "c2sp.org/tlog-proof@v1";

@@ -23,7 +23,7 @@ use mortise_verify::Engine;
 use mortise_verify::attestation::{
     AWS_NITRO_ROOT_G1, ArchivedCheck, AttestationError, Claims, Expect, PcrPolicy, verify_archived,
 };
-use mortise_verify::note::{Note, NoteError};
+use mortise_format::note::{Note, NoteError};
 use mortise_verify::replay::{Auditor, Subject, prepare};
 use mortise_verify::statement::{SignedStatement, verify as verify_statement};
 

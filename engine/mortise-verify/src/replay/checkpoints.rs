@@ -7,11 +7,11 @@
 use super::finding::Fact;
 use crate::checkpoint::{Witnesses, verify, verify_cosigned};
 use crate::history::TreeHead;
-use crate::note::{KeyUse, NoteKey};
 use crate::succession::{self, VerifiedSuccession};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use mortise_format::ids::{EngineId, Root};
+use mortise_format::note::{KeyUse, NoteKey};
 use mortise_format::policy::{Genesis, GenesisKeys};
 
 /// The engine whose place this one took in a recovery.

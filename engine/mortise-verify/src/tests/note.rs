@@ -6,13 +6,13 @@ use crate::checkpoint::{
     cosigned_message, verify, verify_cosigned,
 };
 use crate::history::TreeHead;
-use crate::note::{KeyUse, Note, NoteError, NoteKey};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use alloc::{format, vec};
 use ed25519_dalek::{Signer as _, SigningKey};
 use mortise_format::ids::Root;
 use mortise_format::limits::{NOTE_BYTES_MAX, NOTE_SIGNATURES_MAX, WITNESSES_MAX};
+use mortise_format::note::{KeyUse, Note, NoteError, NoteKey};
 
 pub const ORIGIN: &str = "example.com/log";
 

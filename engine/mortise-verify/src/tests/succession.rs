@@ -5,7 +5,6 @@ use super::note::{key, witness};
 use super::signer;
 use crate::checkpoint::{CheckpointError, checkpoint_text, cosignature_bytes, cosigned_message};
 use crate::history::TreeHead;
-use crate::note::KeyUse;
 use crate::succession::{SuccessionError as E, UnsignedSuccession, verify};
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -17,6 +16,7 @@ use k256::{FieldBytes, ProjectivePoint, Scalar};
 use mortise_format::codec;
 use mortise_format::eip712::Digest;
 use mortise_format::ids::{Bytes32, EngineId, Root, Signature};
+use mortise_format::note::KeyUse;
 use mortise_format::policy::{
     AssetLimits, ChainCustody, ChainPolicy, Genesis, GenesisBase, GenesisKeys, Policy, PolicyError,
 };

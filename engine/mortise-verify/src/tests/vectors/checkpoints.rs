@@ -2,13 +2,13 @@
 
 use super::{FORM, File, name, read, word};
 use crate::checkpoint::{Witnesses, verify, verify_cosigned};
-use crate::note::{KeyUse, NoteKey};
 use crate::tests::Log;
 use crate::tests::note::{ORIGIN, key, log_key, note, witness};
 use crate::tlog_proof::{self, proof_text};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use mortise_format::note::{KeyUse, NoteKey};
 use mortise_rpc::HexBytes;
 use serde_json::{Value, json};
 
@@ -202,7 +202,7 @@ pub fn tlog_file() -> File {
     }
     let good = file.input("frame 5 of 11")["proof"].as_str().unwrap().to_string();
     let hashes = log.path(5, 11);
-    let first = crate::note::text_of(&hashes[0]);
+    let first = mortise_format::note::text_of(&hashes[0]);
     let deep: Vec<[u8; 32]> = (0..65).map(|_| [0; 32]).collect();
     let longer = [&hashes[..], &[[0; 32]]].concat();
     let other = checkpoint.replacen(ORIGIN, "example.com/other", 1);

@@ -6,18 +6,18 @@
 //! U+2014 SP key name SP base64(4-byte key id | signature)      one line per signature
 //! ```
 //! What it is for: the form of checkpoints and cosignatures, parsed within bounds, and written.
-//! What it does not do: believe a text: that takes [`crate::checkpoint`].
+//! What it does not do: check a signature: `mortise_verify::checkpoint` does.
 //!
 //! Invariants: a note has one spelling: text, names, ids and signatures determine every byte.
 
+use crate::domains::{NOTE_COSIGNATURE, NOTE_ED25519, sha256};
+use crate::limits::{NOTE_BYTES_MAX, NOTE_SIGNATURES_MAX};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use core::str::Utf8Error;
-use mortise_format::domains::{NOTE_COSIGNATURE, NOTE_ED25519, sha256};
-use mortise_format::limits::{NOTE_BYTES_MAX, NOTE_SIGNATURES_MAX};
 
 /// Why bytes are not a signed note, or a name not one of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -132,7 +132,7 @@ impl NoteKey {
         if found != expected {
             return Err(NoteError::KeyType { expected, found });
         }
-        match parsed.hex_id() == id {
+        match hex_id(kind, name, &key) == id {
             true => Ok(parsed),
             false => Err(NoteError::KeyId),
         }
@@ -155,9 +155,7 @@ impl NoteKey {
 
     /// First four bytes of SHA-256(name | newline | type | key).
     pub fn id(&self) -> [u8; 4] {
-        let kind = [self.kind.type_byte()];
-        let hash = sha256(&[self.name.as_bytes(), b"\n", &kind, &self.key]);
-        [hash[0], hash[1], hash[2], hash[3]]
+        key_id(self.kind, &self.name, &self.key)
     }
 
     /// The line of a signature by this key, with its newline.
@@ -165,18 +163,29 @@ impl NoteKey {
         let bytes = [&self.id(), signature].concat();
         format!("\u{2014} {} {}\n", self.name, STANDARD.encode(bytes))
     }
-
-    fn hex_id(&self) -> String {
-        self.id().iter().map(|byte| format!("{byte:02x}")).collect()
-    }
 }
 
 impl core::fmt::Display for NoteKey {
     /// `name+hex id+base64(type | key)`.
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        let bytes = [&[self.kind.type_byte()], &self.key[..]].concat();
-        write!(f, "{}+{}+{}", self.name, self.hex_id(), STANDARD.encode(bytes))
+        f.write_str(&key_text(self.kind, &self.name, &self.key))
     }
+}
+
+fn key_id(kind: KeyUse, name: &str, key: &[u8; 32]) -> [u8; 4] {
+    let hash = sha256(&[name.as_bytes(), b"\n", &[kind.type_byte()], key]);
+    [hash[0], hash[1], hash[2], hash[3]]
+}
+
+/// The id as a verifier key has it.
+pub(crate) fn hex_id(kind: KeyUse, name: &str, key: &[u8; 32]) -> String {
+    key_id(kind, name, key).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A verifier key: `name+hex id+base64(type | key)`.
+pub(crate) fn key_text(kind: KeyUse, name: &str, key: &[u8; 32]) -> String {
+    let typed = [&[kind.type_byte()], &key[..]].concat();
+    format!("{name}+{}+{}", hex_id(kind, name, key), STANDARD.encode(typed))
 }
 
 /// One signature line.
@@ -257,22 +266,22 @@ fn is_name(name: &str) -> bool {
     !name.is_empty() && !name.contains(bad)
 }
 
-pub(crate) fn hash_of(text: &str) -> Option<[u8; 32]> {
+pub fn hash_of(text: &str) -> Option<[u8; 32]> {
     // 44 digits are 32 bytes: longer texts are not even decoded.
     let bytes = (text.len() == 44).then(|| STANDARD.decode(text).ok()).flatten()?;
     bytes.try_into().ok()
 }
 
-pub(crate) fn text_of(bytes: &[u8]) -> String {
+pub fn text_of(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
 }
 
-pub(crate) fn bytes_of(text: &str) -> Option<Vec<u8>> {
+pub fn bytes_of(text: &str) -> Option<Vec<u8>> {
     STANDARD.decode(text).ok()
 }
 
 /// A decimal number as C2SP writes it: digits, no leading zero.
-pub(crate) fn number_of(text: &str) -> Option<u64> {
+pub fn number_of(text: &str) -> Option<u64> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let plain = digits && (text == "0" || !text.starts_with('0'));
     plain.then(|| text.parse().ok()).flatten()
