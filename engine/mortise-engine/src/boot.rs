@@ -28,9 +28,9 @@ use mortise_format::frame::{Frame, FrameKind};
 use mortise_format::ids::{Bytes32, Measurement, Root};
 use mortise_format::images::Version;
 use mortise_format::insecure_mode::InsecureMode;
+use mortise_format::merkle::history::TreeHead;
 use mortise_format::policy::{Genesis, GenesisKeys};
 use mortise_verify::attestation::{BoundKeys, KeyBinding};
-use mortise_verify::history::TreeHead;
 use std::sync::Arc;
 
 /// Why the engine does not start.

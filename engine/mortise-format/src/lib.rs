@@ -13,10 +13,12 @@
 extern crate alloc;
 
 pub mod abi;
+pub mod add_checkpoint;
 pub mod amount;
 pub mod asset;
 pub mod binding;
 pub mod channel;
+pub mod checkpoint;
 pub mod codec;
 pub mod command;
 pub mod domains;
@@ -42,6 +44,7 @@ pub mod reject;
 pub mod secp256k1;
 pub mod store;
 pub mod succession;
+pub mod tlog_proof;
 pub mod witness;
 
 pub use amount::U256;

@@ -266,22 +266,22 @@ fn is_name(name: &str) -> bool {
     !name.is_empty() && !name.contains(bad)
 }
 
-pub fn hash_of(text: &str) -> Option<[u8; 32]> {
+pub(crate) fn hash_of(text: &str) -> Option<[u8; 32]> {
     // 44 digits are 32 bytes: longer texts are not even decoded.
     let bytes = (text.len() == 44).then(|| STANDARD.decode(text).ok()).flatten()?;
     bytes.try_into().ok()
 }
 
-pub fn text_of(bytes: &[u8]) -> String {
+pub(crate) fn text_of(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
 }
 
-pub fn bytes_of(text: &str) -> Option<Vec<u8>> {
+pub(crate) fn bytes_of(text: &str) -> Option<Vec<u8>> {
     STANDARD.decode(text).ok()
 }
 
 /// A decimal number as C2SP writes it: digits, no leading zero.
-pub fn number_of(text: &str) -> Option<u64> {
+pub(crate) fn number_of(text: &str) -> Option<u64> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let plain = digits && (text == "0" || !text.starts_with('0'));
     plain.then(|| text.parse().ok()).flatten()

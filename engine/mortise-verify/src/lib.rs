@@ -35,7 +35,6 @@
 
 extern crate alloc;
 
-pub mod add_checkpoint;
 #[cfg(feature = "attestation")]
 pub mod attestation;
 pub mod checkpoint;
@@ -54,6 +53,7 @@ pub mod state;
 pub mod statement;
 pub mod succession;
 pub mod tlog_proof;
+pub mod witness_answer;
 
 #[cfg(test)]
 mod tests;

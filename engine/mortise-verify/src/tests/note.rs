@@ -2,14 +2,16 @@
 
 use super::Log;
 use crate::checkpoint::{
-    CheckpointError, Witnesses, WitnessesError, checkpoint_text, cosignature_bytes, cosigned_at,
-    cosigned_message, verify, verify_cosigned,
+    CheckpointError, Witnesses, WitnessesError, cosigned_at, verify, verify_cosigned,
 };
 use crate::history::TreeHead;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use alloc::{format, vec};
 use ed25519_dalek::{Signer as _, SigningKey};
+use mortise_format::checkpoint::{
+    CheckpointTextError, checkpoint_text, cosignature_bytes, cosigned_message,
+};
 use mortise_format::ids::Root;
 use mortise_format::limits::{NOTE_BYTES_MAX, NOTE_SIGNATURES_MAX, WITNESSES_MAX};
 use mortise_format::note::{KeyUse, Note, NoteError, NoteKey};
@@ -155,15 +157,18 @@ fn signed_texts_that_are_no_checkpoint_have_names() {
     let good = format!("{ORIGIN}\n1\n{root}\n");
     assert_eq!(check(&good), Ok(()));
     assert_eq!(check(&format!("{good}extension\n")), Ok(()));
-    assert_eq!(check(&format!("{ORIGIN}\n1\n")), Err(CheckpointError::Lines));
-    assert_eq!(check(&format!("{ORIGIN}\n1\n{root}\n\nextension\n")), Err(CheckpointError::Lines));
+    assert_eq!(check(&format!("{ORIGIN}\n1\n")), Err(CheckpointTextError::Lines.into()));
+    assert_eq!(
+        check(&format!("{ORIGIN}\n1\n{root}\n\nextension\n")),
+        Err(CheckpointTextError::Lines.into())
+    );
     for size in ["01", "-1", "+1", "1 ", "0x1", "18446744073709551616", "one"] {
         let text = format!("{ORIGIN}\n{size}\n{root}\n");
-        assert_eq!(check(&text), Err(CheckpointError::Size), "{size}");
+        assert_eq!(check(&text), Err(CheckpointTextError::Size.into()), "{size}");
     }
     for root in ["AAAA", &root[1..], &format!("{root}A"), &root.replace('=', "")] {
         let text = format!("{ORIGIN}\n1\n{root}\n");
-        assert_eq!(check(&text), Err(CheckpointError::Root), "{root}");
+        assert_eq!(check(&text), Err(CheckpointTextError::Root.into()), "{root}");
     }
     let other = format!("{ORIGIN}2\n1\n{root}\n");
     assert_eq!(check(&other), Err(CheckpointError::Origin));
@@ -262,5 +267,5 @@ FupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=\n";
     let good = ed25519_dalek::VerifyingKey::from_bytes(key.public_key()).unwrap();
     let signature = ed25519_dalek::Signature::from_slice(&line.bytes).unwrap();
     assert!(good.verify_strict(parsed.text().as_bytes(), &signature).is_ok());
-    assert_eq!(verify(note.as_bytes(), "x", &key), Err(CheckpointError::Lines));
+    assert_eq!(verify(note.as_bytes(), "x", &key), Err(CheckpointTextError::Lines.into()));
 }

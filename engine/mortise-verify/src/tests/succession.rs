@@ -3,7 +3,7 @@
 
 use super::note::{key, witness};
 use super::signer;
-use crate::checkpoint::{CheckpointError, checkpoint_text, cosignature_bytes, cosigned_message};
+use crate::checkpoint::CheckpointError;
 use crate::history::TreeHead;
 use crate::succession::{SuccessionError as E, UnsignedSuccession, verify};
 use alloc::string::String;
@@ -13,6 +13,7 @@ use ed25519_dalek::Signer as _;
 use k256::elliptic_curve::ops::Reduce;
 use k256::elliptic_curve::point::AffineCoordinates as _;
 use k256::{FieldBytes, ProjectivePoint, Scalar};
+use mortise_format::checkpoint::{checkpoint_text, cosignature_bytes, cosigned_message};
 use mortise_format::codec;
 use mortise_format::eip712::Digest;
 use mortise_format::ids::{Bytes32, EngineId, Root, Signature};

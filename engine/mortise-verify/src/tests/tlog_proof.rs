@@ -5,10 +5,11 @@ use super::note::{ORIGIN, log_key, note, witnesses};
 use crate::checkpoint::CheckpointError;
 use crate::history::HistoryProofError;
 use crate::receipt::verify_frame;
-use crate::tlog_proof::{TlogProof, TlogProofError, proof_text, verify, verify_cosigned};
+use crate::tlog_proof::{TlogProofError, verify, verify_cosigned};
 use alloc::format;
 use alloc::string::String;
 use mortise_format::limits::TLOG_PROOF_BYTES_MAX;
+use mortise_format::tlog_proof::{TlogProof, TlogProofTextError, proof_text};
 
 fn proof(log: &Log, seq: usize) -> String {
     let size = log.frames.len();
@@ -60,13 +61,13 @@ fn each_wrong_part_of_a_proof_has_its_name() {
     let with_extra = extra("YWJj");
     let parsed = TlogProof::parse(with_extra.as_bytes()).unwrap();
     assert_eq!(parsed.unauthenticated_extra(), Some(&b"abc"[..]));
-    assert_eq!(check(&extra("YWJ")), Err(TlogProofError::Extra));
-    assert_eq!(check(&text.replace("@v1", "@v2")), Err(TlogProofError::Header));
+    assert_eq!(check(&extra("YWJ")), Err(TlogProofTextError::Extra.into()));
+    assert_eq!(check(&text.replace("@v1", "@v2")), Err(TlogProofTextError::Header.into()));
     for index in ["04", "", "-4", "4 ", "18446744073709551616"] {
         let text = text.replace("index 4\n", &format!("index {index}\n"));
-        assert_eq!(check(&text), Err(TlogProofError::Index), "{index}");
+        assert_eq!(check(&text), Err(TlogProofTextError::Index.into()), "{index}");
     }
-    assert_eq!(check(&text.replace("index 4\n", "")), Err(TlogProofError::Index));
+    assert_eq!(check(&text.replace("index 4\n", "")), Err(TlogProofTextError::Index.into()));
     let history = |error| Err(TlogProofError::Inclusion(error));
     let moved = check(&text.replace("index 4\n", "index 5\n"));
     assert_eq!(moved, history(HistoryProofError::RootMismatch));
@@ -77,17 +78,20 @@ fn each_wrong_part_of_a_proof_has_its_name() {
     let length = |found| history(HistoryProofError::PathLength { expected: 3, found });
     assert_eq!(check(&longer), length(4));
     assert_eq!(check(&text.replacen(&format!("{hash}\n"), "", 1)), length(2));
-    assert_eq!(check(&text.replacen(hash, &hash[4..], 1)), Err(TlogProofError::Hash { line: 0 }));
+    assert_eq!(
+        check(&text.replacen(hash, &hash[4..], 1)),
+        Err(TlogProofTextError::Hash { line: 0 }.into())
+    );
     let many = text.replacen(hash, &format!("{hash}\n").repeat(65), 1);
-    assert_eq!(check(&many), Err(TlogProofError::PathTooLong));
+    assert_eq!(check(&many), Err(TlogProofTextError::PathTooLong.into()));
     let headless = text.split("\n\n").next().unwrap();
-    assert_eq!(check(headless), Err(TlogProofError::NoCheckpoint));
+    assert_eq!(check(headless), Err(TlogProofTextError::NoCheckpoint.into()));
     let other = verify(text.as_bytes(), leaf, "other", &key);
     assert_eq!(other, Err(TlogProofError::Checkpoint(CheckpointError::Origin)));
     let other = verify(text.as_bytes(), &log.frames[3].leaf, ORIGIN, &key);
     assert_eq!(other, Err(TlogProofError::Inclusion(HistoryProofError::RootMismatch)));
     let large = [b'a'].repeat(TLOG_PROOF_BYTES_MAX + 1);
-    let named = TlogProofError::TooLarge { found: TLOG_PROOF_BYTES_MAX + 1 };
-    assert_eq!(verify(&large, leaf, ORIGIN, &key), Err(named));
-    assert_eq!(verify(b"\xff\n", leaf, ORIGIN, &key), Err(TlogProofError::Utf8));
+    let named = TlogProofTextError::TooLarge { found: TLOG_PROOF_BYTES_MAX + 1 };
+    assert_eq!(verify(&large, leaf, ORIGIN, &key), Err(named.into()));
+    assert_eq!(verify(b"\xff\n", leaf, ORIGIN, &key), Err(TlogProofTextError::Utf8.into()));
 }

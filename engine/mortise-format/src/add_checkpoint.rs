@@ -1,4 +1,4 @@
-//! What a log sends to a witness (C2SP tlog-witness, `add-checkpoint`), and what comes back.
+//! What a log sends to a witness (C2SP tlog-witness, `add-checkpoint`).
 //!
 //! ```text
 //! old (size that the witness cosigned last)
@@ -6,17 +6,16 @@
 //! (empty line)
 //! (the checkpoint, a signed note)
 //! ```
-//! What it is for: one parser and one printer, for our log, our witness and whoever stands between.
-//! What it does not do: check path or signatures, speak HTTP.
+//! What it is for: one parser and one printer, for our log and our witness. What it does not do:
+//! check path or signatures (`mortise_verify::witness_answer` reads what comes back), speak HTTP.
 //!
 //! Invariants: a request has one spelling; nothing is read beyond its bound.
 
-use crate::checkpoint::cosigned_at;
+use crate::limits::WITNESS_REQUEST_BYTES_MAX;
+use crate::note::{hash_of, number_of, text_of};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use mortise_format::limits::{WITNESS_ANSWER_BYTES_MAX, WITNESS_REQUEST_BYTES_MAX};
-use mortise_format::note::{Note, NoteKey, hash_of, number_of, text_of};
 
 /// Most hashes of a consistency path that a witness takes.
 pub const PATH_HASHES_MAX: usize = 63;
@@ -102,57 +101,12 @@ impl<'a> AddCheckpoint<'a> {
     }
 }
 
-/// What an answer of a witness says, before anything of it is believed but its own signature.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum WitnessAnswer {
-    /// The witness cosigned: checked against its key and the checkpoint's text.
-    Cosigned {
-        /// The line, as it goes under the checkpoint, with its newline.
-        line: String,
-        /// By the witness's clock, seconds since the Unix epoch.
-        time: u64,
-    },
-    /// 409: this is the size that it cosigned last.
-    LastCosigned(u64),
-    /// 409 without a size: another root at the size of the checkpoint.
-    OtherRoot,
-    /// 422: the path does not lead from what it cosigned to the checkpoint.
-    Inconsistent,
-    /// Anything else: it does not know the log, or it does not speak the protocol.
-    Unusable,
-}
-
-/// Reads an answer to a checkpoint of `text`. A cosignature proves itself; of everything else the
-/// parent may be the author.
-pub fn read_answer(witness: &NoteKey, text: &str, status: u16, body: &[u8]) -> WitnessAnswer {
-    if body.len() > WITNESS_ANSWER_BYTES_MAX {
-        return WitnessAnswer::Unusable;
-    }
-    match status {
-        200 => cosigned(witness, text, body).unwrap_or(WitnessAnswer::Unusable),
-        409 => {
-            let size = core::str::from_utf8(body).ok().and_then(|b| b.strip_suffix('\n'));
-            size.and_then(number_of).map_or(WitnessAnswer::OtherRoot, WitnessAnswer::LastCosigned)
-        }
-        422 => WitnessAnswer::Inconsistent,
-        _ => WitnessAnswer::Unusable,
-    }
-}
-
-/// The first good line of the witness among those of the answer.
-fn cosigned(witness: &NoteKey, text: &str, body: &[u8]) -> Option<WitnessAnswer> {
-    let lines = core::str::from_utf8(body).ok()?;
-    let note = format!("{text}\n{lines}");
-    let note = Note::parse(note.as_bytes()).ok()?;
-    let (name, id) = (witness.name(), witness.id());
-    note.signatures().iter().filter(|s| s.name == name && s.id == id).find_map(|signature| {
-        let time = cosigned_at(witness, text, &signature.bytes)?;
-        Some(WitnessAnswer::Cosigned { line: witness.signature_line(&signature.bytes), time })
-    })
-}
-
 /// The body of an answer 409.
 pub fn size_text(size: u64) -> String {
     format!("{size}\n")
+}
+
+/// The size in the body of an answer 409; `None` when the body is no size.
+pub fn parse_size(body: &[u8]) -> Option<u64> {
+    core::str::from_utf8(body).ok()?.strip_suffix('\n').and_then(number_of)
 }
