@@ -37,6 +37,7 @@ pub mod limits;
 pub mod lock;
 pub mod merkle;
 pub mod note;
+pub mod pcr;
 pub mod policy;
 pub mod reading;
 pub mod reject;

@@ -5,7 +5,7 @@
 //! whoever allows it; nobody may use the operations that lead around it; administrators manage the
 //! key and cannot use it.
 
-use mortise_verify::attestation::Pcr;
+use mortise_format::pcr::Pcr;
 use serde_json::{Map, Value, json};
 
 /// Why a text is no measurement that a policy may approve.

@@ -1,7 +1,7 @@
 //! One platform configuration register: a SHA-384 measurement.
 
+use crate::ids::{HexError, parse_hex, to_hex};
 use core::fmt;
-use mortise_format::ids::{HexError, parse_hex, to_hex};
 use sha2::{Digest as _, Sha384};
 
 /// Size of a register in bytes.
