@@ -21,6 +21,7 @@ pub mod channel;
 pub mod checkpoint;
 pub mod codec;
 pub mod command;
+pub mod content_key;
 pub mod domains;
 pub mod eip712;
 pub mod entry;
@@ -41,8 +42,10 @@ pub mod pcr;
 pub mod policy;
 pub mod reading;
 pub mod reject;
+pub mod release;
 #[cfg(feature = "secp256k1")]
 pub mod secp256k1;
+pub mod secret;
 pub mod store;
 pub mod succession;
 pub mod tlog_proof;
