@@ -25,10 +25,8 @@ pub mod history;
 pub mod keys;
 pub mod machine;
 pub mod promise;
-pub mod release;
 pub mod seal;
 pub mod sealed_value;
-pub mod signature;
 pub mod state;
 pub mod tree;
 

@@ -6,17 +6,18 @@
 
 use crate::checkpoint::CheckpointSigner;
 use crate::ports::{Entropy, KeyContext, KeyPurpose, Vault, VaultError};
-use mortise_core::keys::{EpochKeys, LogKeys, Secret};
+use mortise_core::keys::{EpochKeys, LogKeys};
 use mortise_core::machine::EpochRecord;
 use mortise_core::sealed_value::{open_value, seal_value};
-use mortise_core::signature::Signer;
 use mortise_format::codec::{self, CodecError};
 use mortise_format::domains;
 use mortise_format::ids::{Bytes32, EngineId};
 use mortise_format::insecure_mode::InsecureMode;
+use mortise_format::note::{KeyUse, NoteError, NoteKey};
 use mortise_format::policy::{Genesis, GenesisKeys, PolicyError, engine_id};
+use mortise_format::secp256k1::Signer;
+use mortise_format::secret::Secret;
 use mortise_verify::named::NamedError as _;
-use mortise_verify::note::{KeyUse, NoteError, NoteKey};
 use mortise_verify::succession::{self, SuccessionError, VerifiedSuccession};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};

@@ -5,7 +5,7 @@
 //! else, even if an IAM policy allows it; a Deny forbids the operations that bypass attestation;
 //! administrators manage the key and cannot use it.
 
-use mortise_verify::attestation::Pcr;
+use mortise_format::pcr::Pcr;
 use serde_json::{Map, Value, json};
 
 /// Why a policy may not approve a text as a measurement.

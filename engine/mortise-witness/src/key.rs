@@ -1,8 +1,8 @@
 //! The key that cosigns.
 
 use ed25519_dalek::{Signer as _, SigningKey};
-use mortise_verify::checkpoint::{cosignature_bytes, cosigned_message};
-use mortise_verify::note::{KeyUse, NoteError, NoteKey};
+use mortise_format::checkpoint::{cosignature_bytes, cosigned_message};
+use mortise_format::note::{KeyUse, NoteError, NoteKey};
 use std::fmt;
 
 /// An Ed25519 key with the witness's name. Wiped on drop, never printed.

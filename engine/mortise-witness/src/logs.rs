@@ -1,6 +1,6 @@
 //! The logs that a witness knows: verifier keys, whose names are the origins.
 
-use mortise_verify::note::{KeyUse, NoteError, NoteKey};
+use mortise_format::note::{KeyUse, NoteError, NoteKey};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
