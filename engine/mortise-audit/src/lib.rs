@@ -27,6 +27,7 @@
 //! Invariants: what is judged is judged against the state that the log itself leads to; a finding
 //! names frame and event; after a break of the chain, or an event that does not fit the state,
 //! nothing that depends on it is judged any more.
+#![warn(missing_docs)]
 #![no_std]
 #![deny(clippy::as_conversions, clippy::float_arithmetic)]
 

@@ -7,6 +7,7 @@
 //!
 //! Invariants: one encoding per value, trailing bytes refused (`codec`); every hash and signature
 //! has a domain of its own (`domains`, `eip712`); every size has a bound (`limits`).
+#![warn(missing_docs)]
 #![no_std]
 #![deny(clippy::as_conversions, clippy::float_arithmetic)]
 

@@ -28,6 +28,7 @@
 //!
 //! A check that fails has a stable name ([`named`]); vectors with every name stand in
 //! `specs/vectors`.
+#![warn(missing_docs)]
 #![cfg_attr(feature = "json", doc = include_str!("example.md"))]
 #![no_std]
 #![deny(clippy::as_conversions, clippy::float_arithmetic)]
