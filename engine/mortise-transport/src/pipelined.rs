@@ -21,7 +21,8 @@
 //!
 //! - At the bound (`in_flight_max` requests are queued or without an answer)
 //!   [`PipelinedClient::call`] fails with [`NotSent::Full`], and
-//!   [`PipelinedClient::call_when_room`] waits in order of arrival.
+//!   [`PipelinedClient::call_when_room`] waits in order of arrival. The bound counts each of the two
+//!   by itself, so that calls which may wait never refuse one that may not.
 //! - A request over `request_bytes_max` is [`NotSent::Oversized`]; the connection goes on.
 //! - An answer whose number no open request has is dropped, or ends the connection: [`Unasked`].
 //! - An answer over `answer_bytes_max`, or one that does not decode, ends the connection with
@@ -63,7 +64,8 @@ pub struct PipelinedOptions {
     pub request_bytes_max: usize,
     /// Largest answer.
     pub answer_bytes_max: usize,
-    /// Most requests that are queued or without an answer; at least one is allowed.
+    /// Most requests of [`PipelinedClient::call`] that are queued or without an answer, and as many
+    /// of [`PipelinedClient::call_when_room`]; at least one of each is allowed.
     pub in_flight_max: usize,
     /// What an answer to no open request does.
     pub unasked: Unasked,
@@ -145,7 +147,10 @@ struct Queued {
 #[derive(Debug)]
 struct Shared<T, E> {
     options: PipelinedOptions,
+    /// Room of `call`.
     room: Arc<Semaphore>,
+    /// Room of `call_when_room`.
+    waiting_room: Arc<Semaphore>,
     table: Mutex<Table<T, E>>,
 }
 
@@ -184,13 +189,13 @@ impl<T: Send + 'static, E: Clone + Send + 'static> PipelinedClient<T, E> {
     where
         S: AsyncRead + AsyncWrite + Send + 'static,
     {
-        let max = options.in_flight_max.clamp(1, Semaphore::MAX_PERMITS);
+        let max = options.in_flight_max.clamp(1, Semaphore::MAX_PERMITS / 2);
         let options = PipelinedOptions { in_flight_max: max, ..options };
         let (read, write) = tokio::io::split(stream);
-        let (queue, queued) = mpsc::channel(max);
+        let (queue, queued) = mpsc::channel(2 * max);
         let table = Table { next: 0, open: BTreeMap::new(), is_closed: false };
-        let room = Arc::new(Semaphore::new(max));
-        let shared = Arc::new(Shared { options, room, table: Mutex::new(table) });
+        let [room, waiting_room] = [(); 2].map(|()| Arc::new(Semaphore::new(max)));
+        let shared = Arc::new(Shared { options, room, waiting_room, table: Mutex::new(table) });
         let reader = MessageReader::new(read, options.answer_bytes_max);
         let writer = MessageWriter::new(write, options.request_bytes_max);
         let reading = tokio::spawn(read_answers(reader, Arc::clone(&shared), decode));
@@ -203,23 +208,27 @@ impl<T: Send + 'static, E: Clone + Send + 'static> PipelinedClient<T, E> {
     /// # Errors
     /// [`NotSent`].
     pub fn call(&self, request: Bytes) -> Result<Answer<T, E>, NotSent> {
-        self.check_size(&request)?;
-        let room = Arc::clone(&self.shared.room).try_acquire_owned();
-        let room = room.map_err(|error| match error {
-            TryAcquireError::Closed => NotSent::Closed,
-            TryAcquireError::NoPermits => self.full(),
-        })?;
-        self.enqueue(request, room)
+        self.try_call(request, &self.shared.room)
     }
 
-    /// Queues a request when there is room for it. Cancelling the wait sends nothing.
+    /// Queues a request now if there is room, else as soon as there is. Dropping the future while
+    /// it waits sends nothing.
     ///
     /// # Errors
     /// `Closed`, `Oversized`.
-    pub async fn call_when_room(&self, request: Bytes) -> Result<Answer<T, E>, NotSent> {
-        self.check_size(&request)?;
-        let room = Arc::clone(&self.shared.room).acquire_owned().await;
-        self.enqueue(request, room.map_err(|_| NotSent::Closed)?)
+    pub fn call_when_room(
+        &self,
+        request: Bytes,
+    ) -> impl Future<Output = Result<Answer<T, E>, NotSent>> + Send + 'static {
+        let tried = self.try_call(request.clone(), &self.shared.waiting_room);
+        let client = self.clone();
+        async move {
+            if !matches!(tried, Err(NotSent::Full { .. })) {
+                return tried;
+            }
+            let room = Arc::clone(&client.shared.waiting_room).acquire_owned().await;
+            client.enqueue(request, room.map_err(|_| NotSent::Closed)?)
+        }
     }
 
     /// True when no later call can succeed.
@@ -227,9 +236,17 @@ impl<T: Send + 'static, E: Clone + Send + 'static> PipelinedClient<T, E> {
         self.shared.lock().is_closed
     }
 
-    fn check_size(&self, request: &Bytes) -> Result<(), NotSent> {
+    fn try_call(&self, request: Bytes, room: &Arc<Semaphore>) -> Result<Answer<T, E>, NotSent> {
         let (found, max) = (request.len(), self.shared.options.request_bytes_max);
-        if found > max { Err(NotSent::Oversized { found, max }) } else { Ok(()) }
+        if found > max {
+            return Err(NotSent::Oversized { found, max });
+        }
+        let room = Arc::clone(room).try_acquire_owned();
+        let room = room.map_err(|error| match error {
+            TryAcquireError::Closed => NotSent::Closed,
+            TryAcquireError::NoPermits => self.full(),
+        })?;
+        self.enqueue(request, room)
     }
 
     fn full(&self) -> NotSent {
@@ -294,6 +311,7 @@ impl<T, E> Shared<T, E> {
     fn close(&self) {
         self.lock().is_closed = true;
         self.room.close();
+        self.waiting_room.close();
     }
 
     /// Ends the open requests among `numbers`.

@@ -148,27 +148,42 @@ async fn answer_that_does_not_decode_ends_every_open_request_alike() {
 }
 
 #[tokio::test]
-async fn full_client_refuses_by_name_and_room_comes_with_an_answer() {
-    let (client, mut peer) = pair(options(2, Unasked::End));
-    let (first, second) = (client.call(text("a")).unwrap(), client.call(text("b")).unwrap());
-    assert_eq!(client.call(text("c")).err(), Some(NotSent::Full { max: 2 }));
-    let waiting = client.call_when_room(text("d"));
+async fn full_client_refuses_or_waits_and_the_two_do_not_take_each_others_room() {
+    let (client, mut peer) = pair(options(1, Unasked::End));
+    let first = client.call(text("a")).unwrap();
+    assert_eq!(client.call(text("refused")).err(), Some(NotSent::Full { max: 1 }));
+    let second = client.call_when_room(text("b")).await.unwrap();
+    let waiting = client.call_when_room(text("c"));
     tokio::pin!(waiting);
     assert!(waiting.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
     peer.start().await;
-    peer.next().await;
-    peer.answer(0, b"to a").await;
-    assert_eq!(first.await, Ok(text("to a")));
-    let waited = waiting.await.unwrap();
+    assert_eq!(peer.next().await, (0, text("a")));
     assert_eq!(peer.next().await, (1, text("b")));
-    assert_eq!(peer.next().await, (2, text("d")), "what was refused left no trace");
-    drop((second, waited));
+    peer.answer(1, b"to b").await;
+    assert_eq!(second.await, Ok(text("to b")));
+    let third = waiting.await.unwrap();
+    assert_eq!(peer.next().await, (2, text("c")), "what was refused left no trace");
+    peer.answer(0, b"to a").await;
+    peer.answer(2, b"to c").await;
+    assert_eq!((first.await, third.await), (Ok(text("to a")), Ok(text("to c"))));
+    assert!(client.call(text("d")).is_ok());
+}
+
+#[tokio::test]
+async fn call_with_room_is_queued_before_it_is_awaited() {
+    let (client, mut peer) = pair(options(1, Unasked::End));
+    let waiting = client.call_when_room(text("a"));
+    let _second = client.call(text("b")).unwrap();
+    peer.start().await;
+    assert_eq!(peer.next().await, (0, text("a")));
+    assert_eq!(peer.next().await, (1, text("b")));
+    drop(waiting);
 }
 
 #[tokio::test]
 async fn caller_that_waits_for_room_learns_that_the_connection_ended() {
     let (client, peer) = pair(options(1, Unasked::Ignore));
-    let _held = client.call(text("a")).unwrap();
+    let _held = client.call_when_room(text("a")).await.unwrap();
     let waiting = client.call_when_room(text("b"));
     let (waited, ()) = tokio::join!(waiting, async { drop(peer) });
     assert_eq!(waited.err(), Some(NotSent::Closed));
@@ -177,7 +192,7 @@ async fn caller_that_waits_for_room_learns_that_the_connection_ended() {
 #[tokio::test]
 async fn dropped_answer_gives_its_room_back_only_where_late_answers_are_ignored() {
     let (client, mut peer) = pair(options(1, Unasked::Ignore));
-    drop(client.call(text("a")).unwrap());
+    drop(client.call_when_room(text("a")).await.unwrap());
     peer.start().await;
     assert_eq!(peer.next().await, (0, text("a")), "it is sent all the same");
     let next = client.call_when_room(text("b")).await.unwrap();
@@ -191,7 +206,8 @@ async fn dropped_answer_gives_its_room_back_only_where_late_answers_are_ignored(
     assert_eq!(peer.next().await, (0, text("a")));
     assert_eq!(client.call(text("b")).err(), Some(NotSent::Full { max: 1 }));
     peer.answer(0, b"late").await;
-    let next = client.call_when_room(text("b")).await.unwrap();
+    until(|| client.shared.room.available_permits() == 1).await;
+    let next = client.call(text("b")).unwrap();
     peer.answer(1, b"to b").await;
     assert_eq!(next.await, Ok(text("to b")), "a late answer is not an unasked one");
 }
