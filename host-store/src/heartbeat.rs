@@ -8,12 +8,12 @@
 //! Invariants: one byte is read, within a time; connections have a bound.
 
 use crate::metrics::Metrics;
-use mortise_transport::{Listener, Peer, Stream};
+use crate::port;
+use mortise_transport::{Listener, Stream};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 
 /// The byte that Nitro's init sends and expects.
 const HEARTBEAT: u8 = 0xb7;
@@ -21,8 +21,6 @@ const HEARTBEAT: u8 = 0xb7;
 const CONNECTIONS_MAX: usize = 8;
 /// The byte comes, and goes, within this time.
 const ANSWER_TIME: Duration = Duration::from_secs(5);
-/// A failing accept is tried again after this time.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// How a connection for the heartbeat ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,25 +42,11 @@ pub(crate) struct Pulse {
 }
 
 /// Answers heartbeats until `stop` changes.
-pub(crate) async fn serve(listener: Listener, pulse: Pulse, mut stop: watch::Receiver<()>) {
-    let mut connections = JoinSet::new();
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept(), if connections.len() < CONNECTIONS_MAX => accepted,
-            Some(_) = connections.join_next() => continue,
-            _ = stop.changed() => return,
-        };
-        match accepted {
-            Ok((_, Peer::Vsock { cid })) if pulse.only_cid.is_some_and(|only| only != cid) => {
-                tracing::warn!(cid, "a virtual machine that is not the enclave was turned away");
-            }
-            Ok((stream, _)) => drop(connections.spawn(answer(stream, Arc::clone(&pulse.metrics)))),
-            Err(error) => {
-                tracing::warn!(%error, "a connection for the heartbeat could not be accepted");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
-        }
-    }
+pub(crate) async fn serve(listener: Listener, pulse: Pulse, stop: watch::Receiver<()>) {
+    let options = port::options(pulse.only_cid, CONNECTIONS_MAX);
+    let handler = move |stream| answer(stream, Arc::clone(&pulse.metrics));
+    let report = |event| port::log_event("heartbeat", &event);
+    mortise_transport::serve(listener, options, stop, handler, report).await;
 }
 
 async fn answer(stream: Stream, metrics: Arc<Metrics>) {

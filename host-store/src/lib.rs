@@ -24,6 +24,7 @@ pub mod export;
 mod gateway;
 mod heartbeat;
 mod metrics;
+mod port;
 mod relay;
 pub mod repair;
 mod run;

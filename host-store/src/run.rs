@@ -209,7 +209,7 @@ impl Host {
             metrics: Arc::clone(&metrics),
             only_cid,
         };
-        let links = EngineLinks::new(&config.engine, config.limits.engine_links);
+        let links = EngineLinks::new(&config.engine, &config.limits);
         let gateway = Arc::new(Gateway::new(links, Arc::clone(&metrics), config.limits));
         let mut tasks = vec![
             tokio::spawn(server::serve(listen_store, server, stopped.clone())),

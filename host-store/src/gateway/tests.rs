@@ -27,7 +27,7 @@ impl Front {
         let folder = tempfile::tempdir().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let http = listener.local_addr().unwrap();
-        let links = EngineLinks::new(&Self::engine_in(&folder), limits.engine_links);
+        let links = EngineLinks::new(&Self::engine_in(&folder), &limits);
         let gateway = Arc::new(Gateway::new(links, Arc::new(Metrics::new()), limits));
         let (stop, stopped) = watch::channel(());
         tokio::spawn(serve(listener, gateway, stopped));
