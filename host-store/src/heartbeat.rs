@@ -78,9 +78,9 @@ mod tests {
     use super::*;
     use mortise_transport::{Address, connect};
 
-    async fn said(address: &Address, bytes: &[u8]) -> Vec<u8> {
+    async fn exchange_with(address: &Address, bytes: &[u8]) -> Vec<u8> {
         let mut stream = connect(address).await.unwrap();
-        // Whoever hears a first byte that is none closes at once; the rest does not arrive then.
+        // The host closes at a first byte that is no heartbeat; the rest does not arrive then.
         let _ = stream.write_all(bytes).await;
         let _ = stream.shutdown().await;
         let mut answer = Vec::new();
@@ -100,11 +100,11 @@ mod tests {
         tokio::spawn(serve(listener, pulse, stopped));
         // the machine's call arrives at the socket beside its own
         let address = Address::Unix(folder.path().join("v.sock_9000"));
-        assert_eq!(said(&address, &[0xb7]).await, [0xb7]);
-        assert_eq!(said(&address, &[0xb7, 0xb7, 1]).await, [0xb7]);
-        assert_eq!(said(&address, b"GET / HTTP/1.1\r\n\r\n").await, b"");
-        assert_eq!(said(&address, &[0; 100_000]).await, b"");
-        assert_eq!(said(&address, b"").await, b"");
+        assert_eq!(exchange_with(&address, &[0xb7]).await, [0xb7]);
+        assert_eq!(exchange_with(&address, &[0xb7, 0xb7, 1]).await, [0xb7]);
+        assert_eq!(exchange_with(&address, b"GET / HTTP/1.1\r\n\r\n").await, b"");
+        assert_eq!(exchange_with(&address, &[0; 100_000]).await, b"");
+        assert_eq!(exchange_with(&address, b"").await, b"");
         let text = metrics.render();
         for line in [
             "mortise_host_heartbeats_total{outcome=\"answered\"} 2",

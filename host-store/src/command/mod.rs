@@ -1,6 +1,7 @@
 //! The commands: what each takes, prints and ends with. What they do is the library's.
 
-mod places;
+mod enclave_addresses;
+pub mod export;
 pub mod repair;
 pub mod run;
 pub mod verify;

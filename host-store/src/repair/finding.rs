@@ -10,7 +10,7 @@ const ADVICE_INDEX: &str = "restore the index folder from a backup, or name a co
 const ADVICE_LOST: &str = "nothing of the log is changed. Every event in them was answered with a \
     signed receipt that clients hold, so dropping them would make this log contradict what was \
     promised. Bring a copy that has them: --from FOLDER (another data folder or its backup) or \
-    --from FILE (mortise log export); more than one may be named. If there is none, keep this \
+    --from FILE (mortise-host export); more than one may be named. If there is none, keep this \
     folder and see specs/durability-and-recovery.md, \"When the newest frames are lost\"";
 const ADVICE_UNPROVEN: &str = "nothing of the log is changed. Bring a copy of the index folder, \
     or a copy of the log that has the frame: --from FOLDER or --from FILE";

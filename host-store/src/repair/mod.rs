@@ -91,7 +91,7 @@ impl Report {
 pub enum RepairError {
     /// The folder has no log.
     #[error(
-        "there is no log in {}; an exported one goes into a new folder: mortise log import",
+        "there is no log in {}; an exported one goes into a new folder: mortise-host import",
         .0.display()
     )]
     NoLog(PathBuf),

@@ -42,7 +42,7 @@ const _: () = assert!(SEGMENT_BYTES > 8 * FRAME_BYTES_MAX as u64);
 #[non_exhaustive]
 pub enum RecordError {
     /// The file cannot be read, or ends too early.
-    #[error("{}", said(.0))]
+    #[error("{}", read_error_text(.0))]
     Io(#[from] io::Error),
     /// Bytes stand there that are no record.
     #[error("bytes that are no record")]
@@ -59,7 +59,7 @@ pub enum RecordError {
 }
 
 /// A file that was cut is no error of the system, and has its own words.
-fn said(error: &io::Error) -> String {
+fn read_error_text(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::UnexpectedEof => "the file ends in the middle of it".to_owned(),
         _ => error.to_string(),
