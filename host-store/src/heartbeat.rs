@@ -1,9 +1,9 @@
 //! The heartbeat of an enclave's init (port 9000): one byte, and the same byte back.
 //!
-//! What it is for: where no `nitro-cli` boots the enclave, nobody answers its init; this does
+//! What it is for: where no `nitro-cli` boots the enclave, this answers its init
 //! (`specs/diagnostics.md`, section 3).
 //!
-//! What it does not do: tell that the enclave works. `GET /readyz` does.
+//! What it does not do: show that the enclave works. `GET /readyz` does.
 //!
 //! Invariants: one byte is read, within a time; connections have a bound.
 
@@ -53,9 +53,9 @@ async fn answer(stream: Stream, metrics: Arc<Metrics>) {
     let answered = tokio::time::timeout(ANSWER_TIME, exchange(stream)).await;
     let outcome = answered.unwrap_or(Heartbeat::Silent);
     match outcome {
-        Heartbeat::Answered => tracing::info!("an enclave's init said that it runs"),
-        Heartbeat::Garbage => tracing::warn!("what came to the heartbeat's port is no heartbeat"),
-        Heartbeat::Silent => tracing::warn!("who came to the heartbeat's port said nothing"),
+        Heartbeat::Answered => tracing::info!("the init of an enclave reported that it runs"),
+        Heartbeat::Garbage => tracing::warn!("a byte at the heartbeat port is no heartbeat"),
+        Heartbeat::Silent => tracing::warn!("a connection to the heartbeat port sent nothing"),
     }
     metrics.heartbeat(outcome);
 }

@@ -8,7 +8,7 @@
 //! TLS where it is wanted, can end on this machine.
 //!
 //! What it does not do: end TLS (put a forwarder that does beside it), understand what passes,
-//! retry. Whoever owns this machine can keep cosignatures back; making one takes a witness's key.
+//! retry. The owner of this machine can withhold cosignatures; only a witness's key makes one.
 //!
 //! Invariants: bytes go to places of the configuration or nowhere; calls, bytes and time have
 //! bounds.

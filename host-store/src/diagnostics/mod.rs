@@ -1,4 +1,4 @@
-//! What the enclave says (port 5002): lines, kept for whoever asks why it stopped.
+//! Diagnostics of the enclave (port 5002): lines, kept to show why it stopped.
 //!
 //! ```text
 //! enclave --lines--> connection --clean, within the rates--> collector --> log, target `enclave`
@@ -7,7 +7,7 @@
 //! What it is for: an enclave has no console. Its log, and above all the last line of a run, come
 //! here (`specs/diagnostics.md`).
 //!
-//! What it does not do: answer, believe a line, act on one.
+//! What it does not do: answer, trust a line, act on one.
 //!
 //! Invariants: only printable ASCII of a line is passed on; lines, their length, their rate, what
 //! is kept of them and connections have bounds; the last stop is on the disk before its next line
@@ -85,7 +85,7 @@ pub(crate) async fn serve(listener: Listener, diagnostics: Diagnostics, stop: wa
     let _ = collector.await;
 }
 
-/// Reads one connection to its end. What stands behind the last newline is a line too: an enclave
+/// Reads one connection to its end. What follows the last newline is a line too: an enclave
 /// that dies does not finish it.
 async fn hear(mut stream: Stream, intake: Intake) {
     let _open = intake.metrics.diagnostics_opened();

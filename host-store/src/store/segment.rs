@@ -9,7 +9,7 @@
 //! Blocks are of 512 bytes, the smallest unit that a disk writes whole. `durable` is the next seq
 //! that was known to be on the disk when the record was written: a broken frame below the highest
 //! `durable` of any later record was acknowledged and is corruption; above it, it is a torn write
-//! that nobody was told of.
+//! that was not acknowledged.
 //!
 //! A frame proves itself by its digests, so records carry no checksum of their own; a wrong length
 //! or seq makes the frame fail to decode or to fit.

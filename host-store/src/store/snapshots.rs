@@ -87,7 +87,7 @@ impl Snapshots {
         let info = SnapshotInfo { seq, digest, parts, bytes };
         index.list_snapshot(&info, &older).map_err(failed)?;
         for old in &older {
-            // A file that stays is found by nobody and removed by the operator.
+            // A file that stays is in no list; the operator may remove it.
             let _ = std::fs::remove_file(self.path(old.seq));
         }
         Ok(())

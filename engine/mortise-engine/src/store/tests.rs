@@ -224,7 +224,7 @@ async fn reads_that_find_no_room_in_time_end_by_name() {
 }
 
 #[tokio::test]
-async fn nobody_listening_is_unreachable() {
+async fn no_listener_is_unreachable() {
     let dir = tempfile::tempdir().unwrap();
     let error = RemoteLog::connect(&Address::Unix(dir.path().join("none"))).await.unwrap_err();
     assert_eq!(error, StoreError::Unreachable(std::io::ErrorKind::NotFound));
@@ -269,7 +269,7 @@ async fn a_head_that_contradicts_itself_is_garbage() {
 }
 
 #[tokio::test]
-async fn answers_that_do_not_decode_or_that_nobody_asked_for_end_the_connection() {
+async fn answers_that_do_not_decode_or_are_unasked_end_the_connection() {
     run(
         |log| async move {
             let (first, second) = (log.head(), log.head());
