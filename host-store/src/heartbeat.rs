@@ -1,19 +1,19 @@
 //! The heartbeat of an enclave's init (port 9000): one byte, and the same byte back.
 //!
-//! What it is for: where no `nitro-cli` boots the enclave, nobody answers its init; this does
+//! What it is for: where no `nitro-cli` boots the enclave, this answers its init
 //! (`specs/diagnostics.md`, section 3).
 //!
-//! What it does not do: tell that the enclave works. `GET /readyz` does.
+//! What it does not do: show that the enclave works. `GET /readyz` does.
 //!
 //! Invariants: one byte is read, within a time; connections have a bound.
 
 use crate::metrics::Metrics;
-use mortise_transport::{Listener, Peer, Stream};
+use crate::port;
+use mortise_transport::{Listener, Stream};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 
 /// The byte that Nitro's init sends and expects.
 const HEARTBEAT: u8 = 0xb7;
@@ -21,8 +21,6 @@ const HEARTBEAT: u8 = 0xb7;
 const CONNECTIONS_MAX: usize = 8;
 /// The byte comes, and goes, within this time.
 const ANSWER_TIME: Duration = Duration::from_secs(5);
-/// A failing accept is tried again after this time.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// How a connection for the heartbeat ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,34 +42,20 @@ pub(crate) struct Pulse {
 }
 
 /// Answers heartbeats until `stop` changes.
-pub(crate) async fn serve(listener: Listener, pulse: Pulse, mut stop: watch::Receiver<()>) {
-    let mut connections = JoinSet::new();
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept(), if connections.len() < CONNECTIONS_MAX => accepted,
-            Some(_) = connections.join_next() => continue,
-            _ = stop.changed() => return,
-        };
-        match accepted {
-            Ok((_, Peer::Vsock { cid })) if pulse.only_cid.is_some_and(|only| only != cid) => {
-                tracing::warn!(cid, "a virtual machine that is not the enclave was turned away");
-            }
-            Ok((stream, _)) => drop(connections.spawn(answer(stream, Arc::clone(&pulse.metrics)))),
-            Err(error) => {
-                tracing::warn!(%error, "a connection for the heartbeat could not be accepted");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
-        }
-    }
+pub(crate) async fn serve(listener: Listener, pulse: Pulse, stop: watch::Receiver<()>) {
+    let options = port::options(pulse.only_cid, CONNECTIONS_MAX);
+    let handler = move |stream| answer(stream, Arc::clone(&pulse.metrics));
+    let report = |event| port::log_event("heartbeat", &event);
+    mortise_transport::serve(listener, options, stop, handler, report).await;
 }
 
 async fn answer(stream: Stream, metrics: Arc<Metrics>) {
     let answered = tokio::time::timeout(ANSWER_TIME, exchange(stream)).await;
     let outcome = answered.unwrap_or(Heartbeat::Silent);
     match outcome {
-        Heartbeat::Answered => tracing::info!("an enclave's init said that it runs"),
-        Heartbeat::Garbage => tracing::warn!("what came to the heartbeat's port is no heartbeat"),
-        Heartbeat::Silent => tracing::warn!("who came to the heartbeat's port said nothing"),
+        Heartbeat::Answered => tracing::info!("the init of an enclave reported that it runs"),
+        Heartbeat::Garbage => tracing::warn!("a byte at the heartbeat port is no heartbeat"),
+        Heartbeat::Silent => tracing::warn!("a connection to the heartbeat port sent nothing"),
     }
     metrics.heartbeat(outcome);
 }
@@ -94,9 +78,9 @@ mod tests {
     use super::*;
     use mortise_transport::{Address, connect};
 
-    async fn said(address: &Address, bytes: &[u8]) -> Vec<u8> {
+    async fn exchange_with(address: &Address, bytes: &[u8]) -> Vec<u8> {
         let mut stream = connect(address).await.unwrap();
-        // Whoever hears a first byte that is none closes at once; the rest does not arrive then.
+        // The host closes at a first byte that is no heartbeat; the rest does not arrive then.
         let _ = stream.write_all(bytes).await;
         let _ = stream.shutdown().await;
         let mut answer = Vec::new();
@@ -116,11 +100,11 @@ mod tests {
         tokio::spawn(serve(listener, pulse, stopped));
         // the machine's call arrives at the socket beside its own
         let address = Address::Unix(folder.path().join("v.sock_9000"));
-        assert_eq!(said(&address, &[0xb7]).await, [0xb7]);
-        assert_eq!(said(&address, &[0xb7, 0xb7, 1]).await, [0xb7]);
-        assert_eq!(said(&address, b"GET / HTTP/1.1\r\n\r\n").await, b"");
-        assert_eq!(said(&address, &[0; 100_000]).await, b"");
-        assert_eq!(said(&address, b"").await, b"");
+        assert_eq!(exchange_with(&address, &[0xb7]).await, [0xb7]);
+        assert_eq!(exchange_with(&address, &[0xb7, 0xb7, 1]).await, [0xb7]);
+        assert_eq!(exchange_with(&address, b"GET / HTTP/1.1\r\n\r\n").await, b"");
+        assert_eq!(exchange_with(&address, &[0; 100_000]).await, b"");
+        assert_eq!(exchange_with(&address, b"").await, b"");
         let text = metrics.render();
         for line in [
             "mortise_host_heartbeats_total{outcome=\"answered\"} 2",

@@ -4,7 +4,7 @@
 //! ([`store`], `specs/store-protocol.md`), and an HTTP gateway to an engine that speaks vsock.
 //!
 //! What it does not do: decide, open, sign or check anything of what passes. It links the format
-//! and the transport, never the crates that decide; whoever owns this machine can stop the engine
+//! and the transport, never the crates that decide. The owner of this machine can stop the engine
 //! and lose its log, and can neither read nor forge it.
 //!
 //! Invariants: a frame is acknowledged only when it and all before it are on the disk; after a
@@ -24,6 +24,7 @@ pub mod export;
 mod gateway;
 mod heartbeat;
 mod metrics;
+mod port;
 mod relay;
 pub mod repair;
 mod run;

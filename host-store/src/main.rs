@@ -23,6 +23,10 @@ enum Command {
     Verify(command::verify::VerifyArgs),
     /// Say what is wrong with a stopped store and what brings it back; with --write, mend it.
     Repair(command::repair::RepairArgs),
+    /// Write the log of a data folder to a new file: a copy, or for `mortise audit`.
+    Export(command::export::ExportArgs),
+    /// Put an exported log into a new or empty data folder.
+    Import(command::export::ImportArgs),
     /// Read an index in a process of its own: `repair` starts this.
     #[command(name = command::repair::PROBE, hide = true)]
     ProbeIndex(command::repair::ProbeArgs),
@@ -33,6 +37,8 @@ fn main() -> ExitCode {
         Command::Run(args) => command::run::run_host(args),
         Command::Verify(args) => command::verify::verify_log(&args),
         Command::Repair(args) => command::repair::repair_store(&args),
+        Command::Export(args) => command::export::export_log(&args),
+        Command::Import(args) => command::export::import_log(&args),
         Command::ProbeIndex(args) => command::repair::probe_index(&args),
     }
 }

@@ -51,7 +51,7 @@ const OUTCOMES: [(Outcome, &str); 7] = [
 ];
 
 /// Label values that alerts ask for. They are shown from the start, at zero: the first of a series
-/// that appears with 1 is no increase to whoever scrapes.
+/// that appears with 1 is no increase to a scraper.
 const FROM_THE_START: [(&str, &str, &[&str]); 3] = [
     (RELAYED, "outcome", &["whole", "broken_off", "unreachable", "turned_away"]),
     (CREDENTIALS, "outcome", &["ok", "failed"]),
@@ -162,7 +162,7 @@ impl Metrics {
     }
 
     /// Lets histograms take in what was recorded; called from time to time, so that memory stays
-    /// bounded when nobody scrapes.
+    /// bounded when no one scrapes.
     pub fn upkeep(&self) {
         self.handle.run_upkeep();
     }

@@ -12,7 +12,8 @@
 //! and the time that one may be silent have bounds.
 
 use crate::metrics::{Metrics, Relayed};
-use mortise_transport::{Listener, Peer, Stream};
+use crate::port;
+use mortise_transport::{Listener, ServeEvent, Stream};
 use std::fmt;
 use std::io;
 use std::str::FromStr;
@@ -21,7 +22,6 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 
 /// Connections at once.
 const CONNECTIONS_MAX: usize = 64;
@@ -29,8 +29,6 @@ const CONNECTIONS_MAX: usize = 64;
 const CONNECT_TIME: Duration = Duration::from_secs(10);
 /// A connection that carries nothing for this time is closed.
 const IDLE_TIME: Duration = Duration::from_secs(60);
-/// A failing accept is tried again after this time.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Read at once.
 const BUFFER_BYTES: usize = 16 * 1024;
 
@@ -119,26 +117,17 @@ pub(crate) struct Relay {
 }
 
 /// Relays connections until `stop` changes; what is under way then is cut off, as any network may.
-pub(crate) async fn serve(listener: Listener, relay: Relay, mut stop: watch::Receiver<()>) {
-    let mut connections = JoinSet::new();
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept(), if connections.len() < CONNECTIONS_MAX => accepted,
-            Some(_) = connections.join_next() => continue,
-            _ = stop.changed() => return,
-        };
-        match accepted {
-            Ok((_, Peer::Vsock { cid })) if relay.only_cid.is_some_and(|only| only != cid) => {
-                tracing::warn!(cid, "a virtual machine that is not the enclave was turned away");
-                relay.metrics.relayed(Relayed::TurnedAway);
-            }
-            Ok((stream, _)) => drop(connections.spawn(carry(stream, relay.clone()))),
-            Err(error) => {
-                tracing::warn!(%error, "a connection to the relay could not be accepted");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
+pub(crate) async fn serve(listener: Listener, relay: Relay, stop: watch::Receiver<()>) {
+    let options = port::options(relay.only_cid, CONNECTIONS_MAX);
+    let metrics = Arc::clone(&relay.metrics);
+    let handler = move |stream| carry(stream, relay.clone());
+    let report = |event| {
+        port::log_event("relay", &event);
+        if let ServeEvent::TurnedAway { .. } = event {
+            metrics.relayed(Relayed::TurnedAway);
         }
-    }
+    };
+    mortise_transport::serve(listener, options, stop, handler, report).await;
 }
 
 async fn carry(enclave: Stream, relay: Relay) {

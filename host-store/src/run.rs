@@ -51,7 +51,7 @@ pub struct Config {
     pub key_service: Option<KeyServiceConfig>,
     /// The way to witnesses; none when the policy has none.
     pub witnesses: Option<WitnessConfig>,
-    /// Where the enclave says what it does; none when nobody is to listen.
+    /// Where the enclave's diagnostics arrive; none to take none.
     pub diagnostics: Option<Address>,
     /// Where the heartbeat of its init is answered; none where `nitro-cli` does.
     pub heartbeat: Option<Address>,
@@ -100,7 +100,7 @@ pub enum HostError {
     /// The writing thread could not be started.
     #[error("the system gives no thread: {0}")]
     Thread(io::Error),
-    /// Nobody can be heard at the store's address.
+    /// The store's address cannot be listened at.
     #[error("cannot listen at {address} for the store: {error}")]
     ListenStore {
         /// The address.
@@ -111,7 +111,7 @@ pub enum HostError {
     /// The relay is not to connect there.
     #[error(transparent)]
     NotAllowed(#[from] NotAllowed),
-    /// Nobody can be heard at an address of the key service's way.
+    /// An address for the key service cannot be listened at.
     #[error("cannot listen at {address} for the key service: {error}")]
     ListenKeyService {
         /// The address.
@@ -119,7 +119,7 @@ pub enum HostError {
         /// The system's reason.
         error: io::Error,
     },
-    /// Nobody can be heard at the address of the way to witnesses.
+    /// The address for witnesses cannot be listened at.
     #[error("cannot listen at {address} for the witnesses' way: {error}")]
     ListenWitness {
         /// The address.
@@ -127,7 +127,7 @@ pub enum HostError {
         /// The system's reason.
         error: io::Error,
     },
-    /// The enclave cannot be heard at the address of its diagnostics.
+    /// The address for diagnostics cannot be listened at.
     #[error("cannot listen at {address} for diagnostics: {error}")]
     ListenDiagnostics {
         /// The address.
@@ -135,7 +135,7 @@ pub enum HostError {
         /// The system's reason.
         error: io::Error,
     },
-    /// Nobody can be heard at the address of the heartbeat.
+    /// The address for the heartbeat cannot be listened at.
     #[error("cannot listen at {address} for the heartbeat: {error}")]
     ListenHeartbeat {
         /// The address.
@@ -143,7 +143,7 @@ pub enum HostError {
         /// The system's reason.
         error: io::Error,
     },
-    /// Nobody can be heard at the gateway's address.
+    /// The gateway's address cannot be listened at.
     #[error("cannot listen at {address} for HTTP: {error}")]
     ListenHttp {
         /// The address.
@@ -209,7 +209,7 @@ impl Host {
             metrics: Arc::clone(&metrics),
             only_cid,
         };
-        let links = EngineLinks::new(&config.engine, config.limits.engine_links);
+        let links = EngineLinks::new(&config.engine, &config.limits);
         let gateway = Arc::new(Gateway::new(links, Arc::clone(&metrics), config.limits));
         let mut tasks = vec![
             tokio::spawn(server::serve(listen_store, server, stopped.clone())),

@@ -8,19 +8,19 @@
 //! permit is free, and a permit is free again when its answer was written to the socket.
 
 use crate::metrics::Metrics;
+use crate::port;
 use crate::store::{CheckedFrame, LogStore, SnapshotPart, Writer};
 use mortise_format::codec;
 use mortise_format::frame::FrameError;
 use mortise_format::limits::{STORE_LEAVES_MAX, STORE_MESSAGE_BYTES_MAX};
 use mortise_format::store::{StoreRefusal, StoreRequest, StoreResponse};
 use mortise_transport::{
-    Listener, MessageError, MessageReader, MessageWriter, Peer, STORE_MAGIC, Stream,
+    Listener, MessageError, MessageReader, MessageWriter, STORE_MAGIC, ServeOptions, Stream,
 };
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::WriteHalf;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
-use tokio::task::JoinSet;
 
 /// Requests of one connection that are under way.
 const IN_FLIGHT: usize = 32;
@@ -30,8 +30,6 @@ const CONNECTIONS_MAX: usize = 16;
 const READ_BYTES_MAX: usize = STORE_MESSAGE_BYTES_MAX - 1024 * 1024;
 /// A connection says what it is within this time.
 const MAGIC_TIME: Duration = Duration::from_secs(10);
-/// A failing accept is tried again after this time.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Answers under way when the host stops may take this long.
 const DRAIN_TIME: Duration = Duration::from_secs(5);
 
@@ -46,31 +44,13 @@ pub(crate) struct StoreServer {
 }
 
 /// Serves connections until `stop` changes, then lets what is under way finish.
-pub(crate) async fn serve(listener: Listener, server: StoreServer, mut stop: watch::Receiver<()>) {
-    let mut connections = JoinSet::new();
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept(), if connections.len() < CONNECTIONS_MAX => accepted,
-            Some(_) = connections.join_next() => continue,
-            _ = stop.changed() => break,
-        };
-        match accepted {
-            Ok((_, Peer::Vsock { cid })) if server.only_cid.is_some_and(|only| only != cid) => {
-                tracing::warn!(cid, "a virtual machine that is not the enclave was turned away");
-            }
-            Ok((stream, _)) => {
-                connections.spawn(serve_connection(stream, server.clone(), stop.clone()));
-            }
-            Err(error) => {
-                tracing::warn!(%error, "a connection to the store could not be accepted");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
-        }
-    }
-    let drained = async { while connections.join_next().await.is_some() {} };
-    if tokio::time::timeout(DRAIN_TIME, drained).await.is_err() {
-        tracing::warn!("connections to the store were cut off while stopping");
-    }
+pub(crate) async fn serve(listener: Listener, server: StoreServer, stop: watch::Receiver<()>) {
+    let options =
+        ServeOptions { drain: DRAIN_TIME, ..port::options(server.only_cid, CONNECTIONS_MAX) };
+    let stopped = stop.clone();
+    let handler = move |stream| serve_connection(stream, server.clone(), stopped.clone());
+    let report = |event| port::log_event("store", &event);
+    mortise_transport::serve(listener, options, stop, handler, report).await;
 }
 
 async fn serve_connection(stream: Stream, server: StoreServer, stop: watch::Receiver<()>) {
@@ -91,7 +71,7 @@ async fn converse(
     let mut reader = MessageReader::new(read, STORE_MESSAGE_BYTES_MAX);
     let magic = tokio::time::timeout(MAGIC_TIME, reader.expect_magic(STORE_MAGIC));
     magic.await.map_err(|_| MessageError::Torn)??;
-    let (answers, answered) = mpsc::unbounded_channel();
+    let (answers, answered) = mpsc::channel(IN_FLIGHT);
     let sender = tokio::spawn(send_answers(write, answered));
     let permits = Arc::new(Semaphore::new(IN_FLIGHT));
     let ended = loop {
@@ -122,14 +102,15 @@ type Answered = (u64, Vec<u8>, OwnedSemaphorePermit);
 /// The duty to answer one request; it holds the request's permit.
 struct Answer {
     correlation: u64,
-    answers: mpsc::UnboundedSender<Answered>,
+    answers: mpsc::Sender<Answered>,
     permit: OwnedSemaphorePermit,
 }
 
 impl Answer {
     fn give(self, response: &StoreResponse) {
-        // The queue is bounded by the permits. If the connection is gone nobody waits.
-        let _ = self.answers.send((self.correlation, codec::encode(response), self.permit));
+        // The queue has a place for each permit, and a permit is held until its answer is on the
+        // socket, so it is never full. If the connection is gone no one waits for the answer.
+        let _ = self.answers.try_send((self.correlation, codec::encode(response), self.permit));
     }
 
     fn give_result(self, result: Result<StoreResponse, StoreRefusal>) {
@@ -139,7 +120,7 @@ impl Answer {
 
 async fn send_answers(
     write: WriteHalf<Stream>,
-    mut answered: mpsc::UnboundedReceiver<Answered>,
+    mut answered: mpsc::Receiver<Answered>,
 ) -> std::io::Result<()> {
     let mut writer = MessageWriter::new(write, STORE_MESSAGE_BYTES_MAX);
     while let Some(first) = answered.recv().await {

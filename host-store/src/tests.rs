@@ -237,8 +237,8 @@ async fn the_way_to_the_key_service_is_open_to_allowed_destinations_only() {
     host.stop().await;
 }
 
-/// Everything that an enclave that went mad may say, on one connection.
-async fn rave(address: &Address, opening: &[u8]) {
+/// Everything that a broken enclave may send, on one connection.
+async fn send_noise(address: &Address, opening: &[u8]) {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     for noise in [vec![0xff; 1 << 20], vec![0; 64], b"GET / HTTP/1.1\r\n\r\n".to_vec(), vec![]] {
         let mut stream = connect(address).await.unwrap();
@@ -246,17 +246,17 @@ async fn rave(address: &Address, opening: &[u8]) {
         let _ = stream.write_all(&[opening, &noise].concat()).await;
         let _ = stream.shutdown().await;
         let mut answer = Vec::new();
-        let ended = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await;
+        let ended = tokio::time::timeout(ANSWER_TIME, stream.read_to_end(&mut answer)).await;
         assert!(ended.is_ok(), "{address}: the connection is not ended");
         assert!(answer.len() < 64 * 1024, "{address}: {} bytes for noise", answer.len());
     }
 }
 
 /// The host's own bounds are at most 10 s.
-const PATIENCE: std::time::Duration = std::time::Duration::from_secs(20);
+const ANSWER_TIME: std::time::Duration = std::time::Duration::from_secs(20);
 
 #[tokio::test]
-async fn an_enclave_that_raves_on_every_port_harms_none_of_them() {
+async fn noise_of_an_enclave_on_every_port_harms_none_of_them() {
     use mortise_transport::WITNESS_MAGIC;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let place = Place::new();
@@ -284,11 +284,11 @@ async fn an_enclave_that_raves_on_every_port_harms_none_of_them() {
     });
     let host = Host::start(config).await.unwrap();
     for name in ["diagnostics", "heartbeat", "witness", "kms", "credentials"] {
-        rave(&socket(name), b"").await;
+        send_noise(&socket(name), b"").await;
     }
-    rave(&socket("witness"), &WITNESS_MAGIC).await;
-    rave(&place.address(), b"").await;
-    rave(&place.address(), &STORE_MAGIC).await;
+    send_noise(&socket("witness"), &WITNESS_MAGIC).await;
+    send_noise(&place.address(), b"").await;
+    send_noise(&place.address(), &STORE_MAGIC).await;
     // every port still does what it is for
     let mut client = Client::new(&place.address()).await;
     assert_eq!(client.ask(&StoreRequest::Head).await, StoreResponse::Head(LogHead::EMPTY));

@@ -8,11 +8,12 @@
 //! TLS where it is wanted, can end on this machine.
 //!
 //! What it does not do: end TLS (put a forwarder that does beside it), understand what passes,
-//! retry. Whoever owns this machine can keep cosignatures back; making one takes a witness's key.
+//! retry. The owner of this machine can withhold cosignatures; only a witness's key makes one.
 //!
 //! Invariants: bytes go to places of the configuration or nowhere; calls, bytes and time have
 //! bounds.
 
+use crate::port;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::Request;
@@ -23,22 +24,17 @@ use mortise_format::limits::{
     WITNESS_ANSWER_BYTES_MAX, WITNESS_ANSWER_MS_MAX, WITNESS_REQUEST_BYTES_MAX,
 };
 use mortise_format::witness::{WitnessCall, WitnessReply};
-use mortise_transport::{
-    Address, Listener, MessageReader, MessageWriter, Peer, Stream, WITNESS_MAGIC,
-};
+use mortise_transport::{Address, Listener, MessageReader, MessageWriter, Stream, WITNESS_MAGIC};
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 
 /// Calls at once.
 const CALLS_MAX: usize = 64;
 /// A call or a reply with what goes around it.
 const MESSAGE_BYTES_MAX: usize = WITNESS_REQUEST_BYTES_MAX + 1024;
-/// A failing accept is tried again after this time.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Where a witness is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,33 +98,19 @@ pub(crate) struct WitnessProxy {
     pub(crate) only_cid: Option<u32>,
 }
 
-/// Carries calls until `stop` changes; what is under way then is cut off.
-pub(crate) async fn serve(listener: Listener, proxy: WitnessProxy, mut stop: watch::Receiver<()>) {
-    let mut calls = JoinSet::new();
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept(), if calls.len() < CALLS_MAX => accepted,
-            Some(_) = calls.join_next() => continue,
-            _ = stop.changed() => return,
-        };
-        match accepted {
-            Ok((_, Peer::Vsock { cid })) if proxy.only_cid.is_some_and(|only| only != cid) => {
-                tracing::warn!(cid, "a virtual machine that is not the enclave was turned away");
-            }
-            Ok((stream, _)) => {
-                let places = Arc::clone(&proxy.places);
-                calls.spawn(async move {
-                    let limit = Duration::from_millis(2 * WITNESS_ANSWER_MS_MAX);
-                    // Who hangs up, or sends garbage, is not told anything.
-                    let _ = tokio::time::timeout(limit, carry(stream, &places)).await;
-                });
-            }
-            Err(error) => {
-                tracing::warn!(%error, "a connection to the witnesses' way failed");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
+/// Forwards calls until `stop` changes; what is under way then is cut off.
+pub(crate) async fn serve(listener: Listener, proxy: WitnessProxy, stop: watch::Receiver<()>) {
+    let options = port::options(proxy.only_cid, CALLS_MAX);
+    let handler = move |stream| {
+        let places = Arc::clone(&proxy.places);
+        async move {
+            let limit = Duration::from_millis(2 * WITNESS_ANSWER_MS_MAX);
+            // A peer that hangs up, or sends garbage, gets no answer.
+            let _ = tokio::time::timeout(limit, carry(stream, &places)).await;
         }
-    }
+    };
+    let report = |event| port::log_event("witness", &event);
+    mortise_transport::serve(listener, options, stop, handler, report).await;
 }
 
 async fn carry(stream: Stream, places: &[WitnessPlace]) -> Option<()> {

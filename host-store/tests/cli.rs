@@ -1,5 +1,11 @@
 //! `mortise-host` as an operator runs it: ready line, health, stop by signal, exit status.
 
+use mortise_format::frame::{
+    FRAME_VERSION, Frame, FrameHeader, FrameKind, FrameLeaf, cipher_digest, clear_digest,
+};
+use mortise_format::ids::{Bytes32, EngineId, FrameDigest, PolicyHash, Root};
+use mortise_host::export::{ExportWriter, Parts};
+use mortise_host::store::CheckedFrame;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
 use std::os::unix::net::UnixStream;
@@ -179,4 +185,130 @@ fn repair_says_what_is_wrong_and_mends_it_only_when_told_to() {
     assert_eq!(status, Some(1), "{report}");
     assert_eq!(report["written"], false);
     assert_eq!(repair(&data, &["--write"]).0, Some(2), "a write needs a backup");
+}
+
+/// A boot frame and frames of events.
+fn frames(count: u64) -> Vec<CheckedFrame> {
+    let mut frames: Vec<CheckedFrame> = Vec::new();
+    for seq in 0..count {
+        let cipher = vec![9; 1000];
+        let kind = if seq == 0 { FrameKind::Boot } else { FrameKind::Events };
+        let header = FrameHeader {
+            version: FRAME_VERSION,
+            kind: FrameHeader::kind_byte(kind),
+            engine_id: EngineId([7; 32]),
+            epoch: 1,
+            seq,
+            time_ms: 1_700_000_000_000,
+            previous: frames.last().map_or(FrameDigest::ZERO, CheckedFrame::digest),
+            event_count: 1,
+            event_root: Root([1; 32]),
+            state_root: Root([2; 32]),
+            policy_hash: PolicyHash([3; 32]),
+            clear_bytes: 0,
+            cipher_bytes: 1000,
+        };
+        let leaf = FrameLeaf {
+            header,
+            clear_digest: clear_digest(&[]),
+            cipher_digest: cipher_digest(&cipher),
+            mac: Bytes32([5; 32]),
+        };
+        let frame = Frame::new(leaf, vec![], cipher).unwrap();
+        frames.push(CheckedFrame::parse(frame.encode()).unwrap());
+    }
+    frames
+}
+
+/// An exported log of three frames with sealed keys that have the size of real ones.
+fn write_export(file: &Path) {
+    let keys = [vec![1; 33 + 32 + 32], 0u64.to_le_bytes().to_vec(), 0u64.to_le_bytes().to_vec()];
+    let parts = Parts::from([
+        ("founding".to_owned(), keys[0].clone()),
+        ("genesis".to_owned(), b"rules".to_vec()),
+        ("genesis-keys".to_owned(), keys.concat()),
+    ]);
+    let mut writer = ExportWriter::new(Vec::new(), &parts).unwrap();
+    frames(3).iter().for_each(|frame| writer.frame(frame).unwrap());
+    std::fs::write(file, writer.finish().unwrap()).unwrap();
+}
+
+fn run_in(folder: &Path, arguments: &str) -> (Option<i32>, String, String) {
+    let arguments = arguments.split_whitespace();
+    let output = Command::new(HOST).current_dir(folder).args(arguments).output().unwrap();
+    let [stdout, stderr] = [output.stdout, output.stderr].map(|b| String::from_utf8(b).unwrap());
+    (output.status.code(), stdout, stderr)
+}
+
+fn json_of(text: &str) -> serde_json::Value {
+    serde_json::from_str(text).unwrap()
+}
+
+#[test]
+fn export_and_import_give_the_same_log_and_keys_only_when_they_are_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    write_export(&at.join("a.log"));
+    let (status, text, _) = run_in(at, "import a.log --data-dir one");
+    assert_eq!((status, text.as_str()), (Some(0), "folder  one\nframes  3\n"));
+    let (status, text, _) =
+        run_in(at, "export --data-dir one --out b.log --with-sealed-keys --json");
+    let bytes = std::fs::metadata(at.join("b.log")).unwrap().len();
+    let expected = serde_json::json!(
+        {"file": "b.log", "frames": 3, "bytes": bytes, "sealedKeys": true}
+    );
+    assert_eq!((status, json_of(&text)), (Some(0), expected));
+    let [a, b] = ["a.log", "b.log"].map(|name| std::fs::read(at.join(name)).unwrap());
+    assert_eq!(a, b);
+    let (status, text, _) = run_in(at, "export --data-dir one --out c.log");
+    let c = std::fs::read(at.join("c.log")).unwrap();
+    assert_eq!(
+        (status, text),
+        (Some(0), format!("file    c.log\nframes  3\nbytes   {}\n", c.len()))
+    );
+    let has = |file: &[u8], name: &[u8]| file.windows(name.len()).any(|found| found == name);
+    assert!(has(&a, b"genesis-keys") && has(&c, b"founding") && !has(&c, b"genesis-keys"));
+    let (status, text, _) = run_in(at, "import c.log --data-dir two --json");
+    let expected = serde_json::json!({"dataDir": "two", "frames": 3});
+    assert_eq!((status, json_of(&text)), (Some(0), expected));
+    assert_eq!(verify(&at.join("two")).status.code(), Some(0));
+}
+
+#[test]
+fn export_and_import_overwrite_nothing_and_name_what_they_refuse() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    write_export(&at.join("a.log"));
+    assert_eq!(run_in(at, "import a.log --data-dir data").0, Some(0));
+    let mut torn = std::fs::read(at.join("a.log")).unwrap();
+    torn.pop();
+    std::fs::write(at.join("torn.log"), torn).unwrap();
+    for (arguments, status, reason) in [
+        ("export --data-dir data --out a.log", 2, "a.log exists: an export overwrites nothing"),
+        ("export --data-dir none --out b.log", 2, "there is no log in none"),
+        ("import a.log --data-dir data", 2, "data is not empty"),
+        ("import none.log --data-dir new", 2, "none.log: No such file"),
+        ("import torn.log --data-dir new", 1, "ends early, after 3 whole frames"),
+    ] {
+        let (found, stdout, stderr) = run_in(at, arguments);
+        assert_eq!(found, Some(status), "{arguments}");
+        assert!(stdout.is_empty() && stderr.contains(reason), "{arguments}: {stdout}{stderr}");
+        let (found, stdout, _) = run_in(at, &format!("{arguments} --json"));
+        let refusal = json_of(&stdout);
+        assert_eq!((found, &refusal["exit"]), (Some(status), &status.into()), "{arguments}");
+        assert!(refusal["error"]["message"].to_string().contains(reason), "{refusal}");
+    }
+    assert!(!at.join("new").exists() && !at.join("b.log").exists());
+    assert_eq!(run_in(at, "export --data-dir data").0, Some(2), "--out is needed");
+}
+
+#[test]
+fn export_refuses_the_folder_of_a_running_host() {
+    let folder = tempfile::tempdir().unwrap();
+    let host = Running::start(folder.path());
+    let (status, _, stderr) = run_in(folder.path(), "export --data-dir data --out a.log");
+    assert_eq!(status, Some(1));
+    assert!(stderr.contains("is in use by another mortise-host"), "{stderr}");
+    host.stop("-TERM");
+    assert_eq!(run_in(folder.path(), "export --data-dir data --out a.log").0, Some(0));
 }

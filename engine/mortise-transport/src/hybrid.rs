@@ -3,7 +3,7 @@
 //! ```text
 //! us  --connect-->  PATH
 //! us  --"CONNECT 5000\n"-->
-//! us  <--"OK 1073741824\n"--     then the stream of that port; or the end: nobody listens there
+//! us  <--"OK 1073741824\n"--     then the stream of that port; or the end: no one listens there
 //! ```
 //! The line protocol is Firecracker's (its `docs/vsock.md`, "Host-Initiated Connections"); the
 //! number in the answer is a port of the answering side's choice (vhost-device-vsock repeats ours)
@@ -28,8 +28,8 @@ const ANSWER_TIME: Duration = Duration::from_secs(5);
 #[non_exhaustive]
 pub enum HybridError {
     /// The socket was closed without an answer.
-    #[error("nobody listens at port {port} of the virtual machine")]
-    NobodyListens {
+    #[error("no one listens at port {port} of the virtual machine")]
+    NoListener {
         /// The port.
         port: u32,
     },
@@ -56,7 +56,7 @@ pub enum HybridError {
 impl From<HybridError> for io::Error {
     fn from(error: HybridError) -> Self {
         let kind = match error {
-            HybridError::NobodyListens { .. } => io::ErrorKind::ConnectionRefused,
+            HybridError::NoListener { .. } => io::ErrorKind::ConnectionRefused,
             HybridError::Silent { .. } => io::ErrorKind::TimedOut,
             _ => io::ErrorKind::InvalidData,
         };
@@ -76,7 +76,7 @@ async fn connect_within(path: &Path, port: u32, within: Duration) -> io::Result<
     let asking = async {
         let mut stream = UnixStream::connect(path).await?;
         let asked = stream.write_all(format!("CONNECT {port}\n").as_bytes()).await;
-        // Whoever closes at once may do so before it has read the line.
+        // A peer that closes at once may do so before it has read the line.
         asked.map_err(|error| refused_or(error, port))?;
         read_answer(&mut stream, port).await?;
         Ok(stream)
@@ -93,7 +93,7 @@ async fn read_answer(stream: &mut UnixStream, port: u32) -> io::Result<()> {
         let count = stream.read(&mut byte).await.map_err(|error| refused_or(error, port))?;
         match byte[0] {
             _ if count == 0 && answer.is_empty() => {
-                return Err(HybridError::NobodyListens { port }.into());
+                return Err(HybridError::NoListener { port }.into());
             }
             _ if count == 0 => return Err(HybridError::Torn.into()),
             b'\n' if is_ok(&answer) => return Ok(()),
@@ -106,11 +106,11 @@ async fn read_answer(stream: &mut UnixStream, port: u32) -> io::Result<()> {
     }
 }
 
-/// A socket that is closed with our line unread is reset: nobody listens, as with a plain end.
+/// A socket that is closed with our line unread is reset: no one listens, as with a plain end.
 fn refused_or(error: io::Error, port: u32) -> io::Error {
     match error.kind() {
         io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
-            HybridError::NobodyListens { port }.into()
+            HybridError::NoListener { port }.into()
         }
         _ => error,
     }

@@ -1,7 +1,7 @@
 //! Listening at an address.
 //!
 //! A unix socket is bound under a name of its own, made private (mode 0600) and only then renamed
-//! to where it is expected: nobody but the owner can connect at any moment, and a socket file left
+//! to where it is expected: only the owner can connect at any moment, and a socket file left
 //! by a dead process is replaced in one step. A live listener is never replaced.
 
 use crate::address::{Address, hybrid_socket};
@@ -30,7 +30,7 @@ impl Listener {
     /// Listens at `address`; at a hybrid one, for the calls of that virtual machine to the port.
     ///
     /// # Errors
-    /// `AddrInUse` when somebody answers there; `AlreadyExists` when the path is taken by a file
+    /// `AddrInUse` when another listener answers there; `AlreadyExists` when the path is taken by a file
     /// that is no socket; otherwise the operating system's error.
     pub async fn bind(address: &Address) -> io::Result<Self> {
         let inner = match address {
@@ -83,7 +83,7 @@ async fn bind_unix(path: &Path) -> io::Result<Inner> {
     Ok(Inner::Unix { listener, _file })
 }
 
-/// Fails unless `path` is free or holds a socket that nobody serves.
+/// Fails unless `path` is free or holds a socket that no one serves.
 async fn refuse_taken(path: &Path) -> io::Result<()> {
     let found = match std::fs::symlink_metadata(path) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -95,7 +95,9 @@ async fn refuse_taken(path: &Path) -> io::Result<()> {
     match tokio::net::UnixStream::connect(path).await {
         Err(e) if e.kind() == io::ErrorKind::ConnectionRefused => Ok(()),
         Err(e) => Err(e),
-        Ok(_) => Err(io::Error::new(io::ErrorKind::AddrInUse, "somebody listens on the socket")),
+        Ok(_) => {
+            Err(io::Error::new(io::ErrorKind::AddrInUse, "another process listens on the socket"))
+        }
     }
 }
 

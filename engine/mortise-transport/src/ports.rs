@@ -1,5 +1,5 @@
-//! Ports of an enclave's vsock, where nobody names others: its measured configuration may
-//! (`[ports]`), and the parent's flags.
+//! Default ports of an enclave's vsock. Its measured configuration (`[ports]`) and the parent's
+//! flags may name others.
 
 /// The enclave listens for requests.
 pub const REQUESTS: u32 = 5000;

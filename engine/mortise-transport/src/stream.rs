@@ -44,9 +44,9 @@ enum Inner {
 /// Connects to `address`.
 ///
 /// # Errors
-/// The operating system's error, `NotFound` and `ConnectionRefused` when nobody listens there. At
+/// The operating system's error, `NotFound` and `ConnectionRefused` when no one listens there. At
 /// a hybrid address also a [`hybrid::HybridError`] inside an [`io::Error`]: `ConnectionRefused` for
-/// a port where nobody listens, `TimedOut`, `InvalidData` for an answer that is none.
+/// a port where no one listens, `TimedOut`, `InvalidData` for an answer that is none.
 pub async fn connect(address: &Address) -> io::Result<Stream> {
     match address {
         Address::Unix(path) => UnixStream::connect(path).await.map(Stream::from),

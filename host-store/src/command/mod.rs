@@ -1,6 +1,7 @@
 //! The commands: what each takes, prints and ends with. What they do is the library's.
 
-mod places;
+mod enclave_addresses;
+pub mod export;
 pub mod repair;
 pub mod run;
 pub mod verify;
@@ -12,13 +13,13 @@ use std::process::ExitCode;
 /// Nothing was judged: the folder is wrong or cannot be read.
 pub const UNREADABLE: u8 = 2;
 
-/// Says why the command failed.
+/// Prints why the command failed.
 pub fn fail(error: &dyn std::error::Error) -> ExitCode {
     eprintln!("mortise-host: {error}");
     ExitCode::FAILURE
 }
 
-/// Prints a line of the result. Whoever reads it may have gone (`| head`): that is no failure.
+/// Prints a line of the result. A reader that has gone (`| head`) is no failure.
 pub fn say(line: impl fmt::Display) {
     writeln!(std::io::stdout(), "{line}").ok();
 }

@@ -35,7 +35,7 @@ pub struct RepairArgs {
     /// The folder of the store.
     #[arg(long)]
     data_dir: PathBuf,
-    /// A log to take missing frames from: a file of `mortise log export`, or another data folder
+    /// A log to take missing frames from: a file of `mortise-host export`, or another data folder
     /// (its host stopped, or a copy of it). May be given more than once.
     #[arg(long, value_name = "COPY")]
     from: Vec<PathBuf>,

@@ -1,7 +1,7 @@
 //! `mortise-host run`: from flags to a configuration, and the process around the host.
 
+use super::enclave_addresses::EnclaveAddresses;
 use super::fail;
-use super::places::Places;
 use clap::{Args, ValueEnum};
 use mortise_host::{AllowList, Config, CredentialsSource, Destination, KeyServiceConfig, run};
 use mortise_host::{WitnessConfig, WitnessPlace};
@@ -17,7 +17,7 @@ pub struct RunArgs {
     #[arg(long)]
     data_dir: PathBuf,
     #[command(flatten)]
-    places: Places,
+    addresses: EnclaveAddresses,
     /// Where the HTTP gateway listens; without it, 127.0.0.1 at the port below.
     #[arg(long, value_name = "IP:PORT")]
     http: Option<SocketAddr>,
@@ -55,15 +55,15 @@ struct KeyServiceArgs {
 impl KeyServiceArgs {
     fn config(
         self,
-        places: &Places,
+        addresses: &EnclaveAddresses,
     ) -> Result<Option<KeyServiceConfig>, Box<dyn std::error::Error>> {
         let of_region = self.kms_region.as_deref().map(Destination::kms_of).transpose()?;
         let Some(to) = self.kms_to.or_else(|| of_region.clone()) else { return Ok(None) };
         Ok(Some(KeyServiceConfig {
-            listen_relay: places.relay(),
+            listen_relay: addresses.relay(),
             to,
             allowed: AllowList::new(self.kms_allow.into_iter().chain(of_region).collect()),
-            listen_credentials: places.credentials(),
+            listen_credentials: addresses.credentials(),
             source: self.credentials,
         }))
     }
@@ -78,17 +78,19 @@ enum LogFormat {
 /// Runs a host until it is told to stop.
 pub fn run_host(args: RunArgs) -> ExitCode {
     start_log(args.log);
-    let places = &args.places;
-    let mut config = Config::new(args.data_dir, places.store(), places.engine(), args.proxy_port);
+    let addresses = &args.addresses;
+    let mut config =
+        Config::new(args.data_dir, addresses.store(), addresses.engine(), args.proxy_port);
     config.http = args.http.unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, args.proxy_port)));
-    config.diagnostics = places.diagnostics();
-    config.heartbeat = places.heartbeat();
-    config.key_service = match args.key_service.config(places) {
+    config.diagnostics = addresses.diagnostics();
+    config.heartbeat = addresses.heartbeat();
+    config.key_service = match args.key_service.config(addresses) {
         Ok(way) => way,
         Err(error) => return fail(&*error),
     };
     if !args.witness.is_empty() {
-        config.witnesses = Some(WitnessConfig { listen: places.witness(), places: args.witness });
+        config.witnesses =
+            Some(WitnessConfig { listen: addresses.witness(), places: args.witness });
     }
     if !config.http.ip().is_loopback() {
         tracing::warn!(http = %config.http, "the gateway is open to other machines");
@@ -104,7 +106,7 @@ pub fn run_host(args: RunArgs) -> ExitCode {
 }
 
 async fn run_to_the_end(config: Config) -> Result<(), Box<dyn std::error::Error>> {
-    run(config, told_to_stop()?).await?;
+    run(config, stop_signal()?).await?;
     Ok(())
 }
 
@@ -119,7 +121,7 @@ fn start_log(format: LogFormat) {
 }
 
 /// Ends at SIGINT or SIGTERM. Both are caught from the moment this returns.
-fn told_to_stop() -> std::io::Result<impl Future<Output = ()>> {
+fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     Ok(async move {

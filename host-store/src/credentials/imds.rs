@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 const ADDRESS: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::new(169, 254, 169, 254)), 80);
 /// Time for one request.
-const PATIENCE: Duration = Duration::from_secs(5);
+const REQUEST_TIME: Duration = Duration::from_secs(5);
 /// Life of a token: one round.
 const TOKEN_SECONDS: &str = "60";
 const ROLES: &str = "/latest/meta-data/iam/security-credentials/";
@@ -112,7 +112,7 @@ impl Imds {
     ) -> Result<Zeroizing<Vec<u8>>, ImdsError> {
         let request = request.header("host", self.0.to_string()).body(Empty::<Bytes>::new());
         let request = request.map_err(|_| ImdsError::Answer)?;
-        let asked = tokio::time::timeout(PATIENCE, exchange(self.0, request)).await;
+        let asked = tokio::time::timeout(REQUEST_TIME, exchange(self.0, request)).await;
         let (status, body) = asked.unwrap_or(Err(ImdsError::Silent))?;
         match status {
             200 => Ok(body),

@@ -16,14 +16,14 @@ mod source;
 pub use source::{CredentialsSource, SourceError, SourceNameError};
 
 use crate::metrics::Metrics;
+use crate::port;
 use mortise_format::limits::CREDENTIALS_LINE_BYTES_MAX;
 use mortise_rpc::credentials::Credentials;
-use mortise_transport::{Listener, Peer, Stream};
+use mortise_transport::{Listener, Stream};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 use zeroize::Zeroizing;
 
 /// Connections at once; an enclave has one.
@@ -32,8 +32,6 @@ const CONNECTIONS_MAX: usize = 8;
 pub(crate) const ASK_EVERY: Duration = Duration::from_secs(60);
 /// How often a source that failed is asked.
 const ASK_AGAIN: Duration = Duration::from_secs(5);
-/// A failing accept is tried again after this time.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// One line, ready to be sent; wiped when the last holder drops it.
 type Line = Arc<Zeroizing<Vec<u8>>>;
@@ -50,28 +48,14 @@ pub(crate) struct Provider {
 }
 
 /// Serves connections until `stop` changes.
-pub(crate) async fn serve(listener: Listener, provider: Provider, mut stop: watch::Receiver<()>) {
+pub(crate) async fn serve(listener: Listener, provider: Provider, stop: watch::Receiver<()>) {
     let (newest, _) = watch::channel(None);
     let newest = Arc::new(newest);
-    let mut connections = JoinSet::new();
-    let asking = tokio::spawn(ask(provider.clone(), Arc::clone(&newest)));
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept(), if connections.len() < CONNECTIONS_MAX => accepted,
-            Some(_) = connections.join_next() => continue,
-            _ = stop.changed() => break,
-        };
-        match accepted {
-            Ok((_, Peer::Vsock { cid })) if provider.only_cid.is_some_and(|only| only != cid) => {
-                tracing::warn!(cid, "a virtual machine that is not the enclave was turned away");
-            }
-            Ok((stream, _)) => drop(connections.spawn(push(stream, newest.subscribe()))),
-            Err(error) => {
-                tracing::warn!(%error, "a connection for credentials could not be accepted");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
-        }
-    }
+    let options = port::options(provider.only_cid, CONNECTIONS_MAX);
+    let asking = tokio::spawn(ask(provider, Arc::clone(&newest)));
+    let handler = move |stream| push(stream, newest.subscribe());
+    let report = |event| port::log_event("credentials", &event);
+    mortise_transport::serve(listener, options, stop, handler, report).await;
     asking.abort();
 }
 

@@ -18,7 +18,7 @@ pub(super) struct Line {
 }
 
 impl Line {
-    /// Its printable ASCII; `?` stands for every other byte.
+    /// Its printable ASCII; every other byte becomes `?`.
     pub(super) fn text(&self) -> String {
         clean(&self.bytes)
     }

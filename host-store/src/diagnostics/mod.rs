@@ -1,4 +1,4 @@
-//! What the enclave says (port 5002): lines, kept for whoever asks why it stopped.
+//! Diagnostics of the enclave (port 5002): lines, kept to show why it stopped.
 //!
 //! ```text
 //! enclave --lines--> connection --clean, within the rates--> collector --> log, target `enclave`
@@ -7,7 +7,7 @@
 //! What it is for: an enclave has no console. Its log, and above all the last line of a run, come
 //! here (`specs/diagnostics.md`).
 //!
-//! What it does not do: answer, believe a line, act on one.
+//! What it does not do: answer, trust a line, act on one.
 //!
 //! Invariants: only printable ASCII of a line is passed on; lines, their length, their rate, what
 //! is kept of them and connections have bounds; the last stop is on the disk before its next line
@@ -18,11 +18,11 @@ mod line;
 mod rate;
 
 use crate::metrics::Metrics;
+use crate::port;
 use keep::Keeper;
 use line::{Line, LineCutter, Stop};
-use mortise_transport::{Listener, Peer, Stream};
+use mortise_transport::{AtBound, Listener, ServeOptions, Stream};
 use rate::Rates;
-use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -30,7 +30,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::io::AsyncReadExt as _;
 use tokio::sync::{mpsc, watch};
-use tokio::task::{AbortHandle, JoinSet};
 
 /// Connections at once; an enclave has one, and a dead one's may stay behind.
 const CONNECTIONS_MAX: usize = 8;
@@ -40,8 +39,6 @@ const QUEUE_MAX: usize = 256;
 const CHUNK_BYTES: usize = 16 * 1024;
 /// A connection whose lines are dropped is read once in this time.
 const FLOOD_PAUSE: Duration = Duration::from_millis(10);
-/// A failing accept is tried again after this time.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How often the kept lines are written, if there are new ones.
 const WRITE_EVERY: Duration = Duration::from_secs(5);
 
@@ -73,56 +70,22 @@ struct Taken {
 }
 
 /// Takes lines until `stop` changes; everything taken is on the disk when it returns.
-pub(crate) async fn serve(
-    listener: Listener,
-    diagnostics: Diagnostics,
-    mut stop: watch::Receiver<()>,
-) {
+pub(crate) async fn serve(listener: Listener, diagnostics: Diagnostics, stop: watch::Receiver<()>) {
     let Diagnostics { folder, metrics, only_cid } = diagnostics;
     let (collected, collecting) = mpsc::channel(QUEUE_MAX);
     let intake = Intake { rates: Arc::default(), dropped: Arc::default(), collected, metrics };
     let (dropped, metrics) = (Arc::clone(&intake.dropped), Arc::clone(&intake.metrics));
     let collector = tokio::spawn(collect(folder, metrics, dropped, collecting));
-    let mut connections = JoinSet::new();
-    let mut order: VecDeque<AbortHandle> = VecDeque::new();
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            Some(_) = connections.join_next() => continue,
-            _ = stop.changed() => break,
-        };
-        match accepted {
-            Ok((_, Peer::Vsock { cid })) if only_cid.is_some_and(|only| only != cid) => {
-                tracing::warn!(cid, "a virtual machine that is not the enclave was turned away");
-            }
-            Ok((stream, _)) => {
-                make_room(&mut order);
-                order.push_back(connections.spawn(hear(stream, intake.clone())));
-            }
-            Err(error) => {
-                tracing::warn!(%error, "a connection for diagnostics could not be accepted");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
-        }
-    }
-    connections.shutdown().await;
-    drop(intake);
-    // Ends when the last line was written.
+    let options =
+        ServeOptions { at_bound: AtBound::CloseOldest, ..port::options(only_cid, CONNECTIONS_MAX) };
+    let handler = move |stream| hear(stream, intake.clone());
+    let report = |event| port::log_event("diagnostics", &event);
+    mortise_transport::serve(listener, options, stop, handler, report).await;
+    // No connection is left, so this ends when the last line was written.
     let _ = collector.await;
 }
 
-/// Closes the oldest connection where there are too many.
-fn make_room(order: &mut VecDeque<AbortHandle>) {
-    order.retain(|connection| !connection.is_finished());
-    while order.len() >= CONNECTIONS_MAX {
-        if let Some(oldest) = order.pop_front() {
-            tracing::warn!("the oldest connection for diagnostics was closed: there are too many");
-            oldest.abort();
-        }
-    }
-}
-
-/// Reads one connection to its end. What stands behind the last newline is a line too: an enclave
+/// Reads one connection to its end. What follows the last newline is a line too: an enclave
 /// that dies does not finish it.
 async fn hear(mut stream: Stream, intake: Intake) {
     let _open = intake.metrics.diagnostics_opened();

@@ -1,6 +1,6 @@
 //! A whole log as one file: written from a data folder, read by an auditor, put into a new folder.
 //!
-//! What it is for: hand a log to somebody, keep it, move it (`specs/audit.md` has the bytes).
+//! What it is for: give a log to an auditor, keep it, move it (`specs/audit.md` has the bytes).
 //!
 //! What it does not do: open frames, judge what they say, write parts of a log.
 //!
@@ -13,9 +13,11 @@
 
 mod file;
 mod folder;
+mod parts;
 
 pub use file::{EXPORT_VERSION, ExportError, ExportReader, ExportWriter, Parts};
 pub use folder::{FolderError, export, import};
+pub use parts::{GENESIS_PART, PUBLIC_KEYS_PART, SEALED_KEYS_PART, is_stored, parts_of};
 
 #[cfg(test)]
 mod tests;

@@ -1,8 +1,8 @@
 //! Connections of the gateway: how many, for how long, and which one makes room for the next.
 //!
 //! A half-open connection costs a file descriptor and a small buffer until its time is over. When
-//! all places are taken, the oldest connection that has never completed a request makes room, then
-//! the oldest without a request under way: whoever opens thousands of them displaces only his own.
+//! all slots are taken, the oldest connection that has never completed a request makes room, then
+//! the oldest without a request under way: a peer that opens thousands displaces only its own.
 
 use super::routes::Gateway;
 use hyper::server::conn::http1;
@@ -30,7 +30,7 @@ pub(crate) async fn serve(
     gateway: Arc<Gateway>,
     mut stop: watch::Receiver<()>,
 ) {
-    let places = Arc::new(Places::new(connections_max(gateway.limits().connections_max)));
+    let slots = Arc::new(ConnectionSlots::new(connections_max(gateway.limits().connections_max)));
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -46,13 +46,13 @@ pub(crate) async fn serve(
                 continue;
             }
         };
-        let (place, displaced) = places.take();
+        let (slot, displaced) = slots.acquire();
         if displaced {
             gateway.metrics().gateway_shed();
         }
-        gateway.metrics().gateway_connections(places.taken());
-        let Some(place) = place else { continue };
-        connections.spawn(serve_connection(stream, Arc::clone(&gateway), place, stop.clone()));
+        gateway.metrics().gateway_connections(slots.taken_count());
+        let Some(slot) = slot else { continue };
+        connections.spawn(serve_connection(stream, Arc::clone(&gateway), slot, stop.clone()));
     }
     let drained = async { while connections.join_next().await.is_some() {} };
     let _ = tokio::time::timeout(DRAIN_TIME, drained).await;
@@ -81,19 +81,19 @@ fn open_files_max(limits: &str) -> Option<usize> {
 async fn serve_connection(
     stream: TcpStream,
     gateway: Arc<Gateway>,
-    place: Place,
+    slot: Slot,
     mut stop: watch::Receiver<()>,
 ) {
     // Answers are whole when they are written; without this, small ones wait for each other.
     let _ = stream.set_nodelay(true);
-    let guest = Arc::clone(&place.guest);
+    let state = Arc::clone(&slot.state);
     let routes = TowerToHyperService::new(gateway.router());
     let service = service_fn(move |request| {
-        let visit = Visit::begin(&guest);
+        let under_way = UnderWay::begin(&state);
         let answer = hyper::service::Service::call(&routes, request);
         async move {
             let answer = answer.await;
-            drop(visit);
+            drop(under_way);
             answer
         }
     });
@@ -106,94 +106,94 @@ async fn serve_connection(
     // How a connection ends is its peer's affair: there is nothing to log.
     tokio::select! {
         _ = connection.as_mut() => return,
-        () = place.guest.displaced.notified() => return,
+        () = slot.state.displaced.notified() => return,
         _ = stop.changed() => connection.as_mut().graceful_shutdown(),
     }
     let _ = connection.await;
 }
 
-/// The places for connections, by the order in which they were taken.
+/// The slots for connections, by the order in which they were taken.
 #[derive(Debug)]
-struct Places {
-    guests: Mutex<(u64, BTreeMap<u64, Arc<Guest>>)>,
+struct ConnectionSlots {
+    taken: Mutex<(u64, BTreeMap<u64, Arc<SlotState>>)>,
     max: usize,
 }
 
-/// One connection, as those who look for room see it.
+/// What decides whether a connection makes room for another.
 #[derive(Debug, Default)]
-struct Guest {
+struct SlotState {
     under_way: AtomicUsize,
     served: AtomicBool,
     displaced: Notify,
 }
 
-impl Places {
+impl ConnectionSlots {
     fn new(max: usize) -> Self {
-        Self { guests: Mutex::default(), max: max.max(1) }
+        Self { taken: Mutex::default(), max: max.max(1) }
     }
 
-    fn guests(&self) -> MutexGuard<'_, (u64, BTreeMap<u64, Arc<Guest>>)> {
-        self.guests.lock().unwrap_or_else(PoisonError::into_inner)
+    fn taken(&self) -> MutexGuard<'_, (u64, BTreeMap<u64, Arc<SlotState>>)> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn taken(&self) -> usize {
-        self.guests().1.len()
+    fn taken_count(&self) -> usize {
+        self.taken().1.len()
     }
 
-    /// A place, and whether another connection lost its own. None when every connection has a
+    /// A slot, and whether another connection lost its own. None when every connection has a
     /// request under way.
-    fn take(self: &Arc<Self>) -> (Option<Place>, bool) {
-        let mut guests = self.guests();
+    fn acquire(self: &Arc<Self>) -> (Option<Slot>, bool) {
+        let mut taken = self.taken();
         let mut displaced = false;
-        if guests.1.len() >= self.max {
-            let Some(number) = idlest(&guests.1) else { return (None, false) };
-            if let Some(guest) = guests.1.remove(&number) {
-                guest.displaced.notify_one();
+        if taken.1.len() >= self.max {
+            let Some(number) = idlest(&taken.1) else { return (None, false) };
+            if let Some(state) = taken.1.remove(&number) {
+                state.displaced.notify_one();
                 displaced = true;
             }
         }
-        guests.0 += 1;
-        let number = guests.0;
-        let guest = Arc::new(Guest::default());
-        guests.1.insert(number, Arc::clone(&guest));
-        (Some(Place { number, guest, places: Arc::clone(self) }), displaced)
+        taken.0 += 1;
+        let number = taken.0;
+        let state = Arc::new(SlotState::default());
+        taken.1.insert(number, Arc::clone(&state));
+        (Some(Slot { number, state, slots: Arc::clone(self) }), displaced)
     }
 }
 
 /// The oldest connection that was never served, else the oldest that is idle.
-fn idlest(guests: &BTreeMap<u64, Arc<Guest>>) -> Option<u64> {
-    let idle = |guest: &Guest| guest.under_way.load(Ordering::Relaxed) == 0;
-    let fresh = |guest: &Guest| idle(guest) && !guest.served.load(Ordering::Relaxed);
-    let first = |wanted: &dyn Fn(&Guest) -> bool| {
-        guests.iter().find(|(_, guest)| wanted(guest)).map(|(number, _)| *number)
+fn idlest(taken: &BTreeMap<u64, Arc<SlotState>>) -> Option<u64> {
+    let idle = |state: &SlotState| state.under_way.load(Ordering::Relaxed) == 0;
+    let fresh = |state: &SlotState| idle(state) && !state.served.load(Ordering::Relaxed);
+    let first = |wanted: &dyn Fn(&SlotState) -> bool| {
+        taken.iter().find(|(_, state)| wanted(state)).map(|(number, _)| *number)
     };
     first(&fresh).or_else(|| first(&idle))
 }
 
-/// A place that is free again on drop.
-struct Place {
+/// A slot that is free again on drop.
+struct Slot {
     number: u64,
-    guest: Arc<Guest>,
-    places: Arc<Places>,
+    state: Arc<SlotState>,
+    slots: Arc<ConnectionSlots>,
 }
 
-impl Drop for Place {
+impl Drop for Slot {
     fn drop(&mut self) {
-        self.places.guests().1.remove(&self.number);
+        self.slots.taken().1.remove(&self.number);
     }
 }
 
 /// A request under way.
-struct Visit(Arc<Guest>);
+struct UnderWay(Arc<SlotState>);
 
-impl Visit {
-    fn begin(guest: &Arc<Guest>) -> Self {
-        guest.under_way.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(guest))
+impl UnderWay {
+    fn begin(state: &Arc<SlotState>) -> Self {
+        state.under_way.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(state))
     }
 }
 
-impl Drop for Visit {
+impl Drop for UnderWay {
     fn drop(&mut self) {
         self.0.served.store(true, Ordering::Relaxed);
         self.0.under_way.fetch_sub(1, Ordering::Relaxed);
@@ -215,18 +215,18 @@ mod tests {
 
     #[test]
     fn connections_that_were_never_served_make_room_before_idle_ones() {
-        let places = Arc::new(Places::new(3));
-        let take = || places.take().0.unwrap();
+        let slots = Arc::new(ConnectionSlots::new(3));
+        let take = || slots.acquire().0.unwrap();
         let (served, fresh, busy) = (take(), take(), take());
-        drop(Visit::begin(&served.guest));
-        let visit = Visit::begin(&busy.guest);
-        assert_eq!(idlest(&places.guests().1), Some(fresh.number));
+        drop(UnderWay::begin(&served.state));
+        let under_way = UnderWay::begin(&busy.state);
+        assert_eq!(idlest(&slots.taken().1), Some(fresh.number));
         let newcomer = take();
-        let second = Visit::begin(&newcomer.guest);
-        assert_eq!(idlest(&places.guests().1), Some(served.number));
+        let second = UnderWay::begin(&newcomer.state);
+        assert_eq!(idlest(&slots.taken().1), Some(served.number));
         let last = take();
-        let third = Visit::begin(&last.guest);
-        assert!(places.take().0.is_none(), "all are busy");
-        drop((visit, second, third, fresh));
+        let third = UnderWay::begin(&last.state);
+        assert!(slots.acquire().0.is_none(), "all are busy");
+        drop((under_way, second, third, fresh));
     }
 }

@@ -27,7 +27,7 @@ impl Front {
         let folder = tempfile::tempdir().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let http = listener.local_addr().unwrap();
-        let links = EngineLinks::new(&Self::engine_in(&folder), limits.engine_links);
+        let links = EngineLinks::new(&Self::engine_in(&folder), &limits);
         let gateway = Arc::new(Gateway::new(links, Arc::new(Metrics::new()), limits));
         let (stop, stopped) = watch::channel(());
         tokio::spawn(serve(listener, gateway, stopped));
@@ -250,7 +250,7 @@ async fn an_engine_that_comes_back_is_found_again() {
 }
 
 #[tokio::test]
-async fn an_engine_that_is_silent_is_given_up_and_its_late_answer_finds_nobody() {
+async fn an_engine_that_is_silent_is_given_up_and_its_late_answer_is_dropped() {
     let answer_time = Duration::from_millis(50);
     let limits = GatewayLimits { engine_links: 1, answer_time, ..GatewayLimits::default() };
     let front = Front::new(limits).await;
@@ -443,7 +443,7 @@ async fn an_engine_that_answers_garbage_is_a_lost_connection_and_the_next_one_is
         let (reply, _engine) = tokio::join!(front.post(CALL), async {
             let mut engine = Engine::accept(&listener).await;
             let (correlation, _) = engine.next().await.unwrap();
-            engine.answer(correlation.wrapping_add(1000), b"for nobody").await;
+            engine.answer(correlation.wrapping_add(1000), b"unasked").await;
             engine
         });
         assert_eq!(reply.json()["error"]["data"]["phase"], "engine silent");

@@ -5,7 +5,7 @@
 
 use super::index::IndexState;
 use super::{Probe, RepairError};
-use crate::export::{ExportError, ExportReader};
+use crate::export::{ExportError, ExportReader, PUBLIC_KEYS_PART};
 use crate::store::{CheckedFrame, LOG_FOLDER, RecordError, SegmentReader, segment_files};
 use mortise_format::ids::FrameDigest;
 use std::fs::File;
@@ -14,8 +14,6 @@ use std::path::{Path, PathBuf};
 
 /// Room of the buffer in front of a file.
 const BUFFER_BYTES: usize = 1024 * 1024;
-/// The part of an export that is no sealed value of a store.
-const FOUNDING_PART: &str = "founding";
 
 /// The frames of a copy, from seq 0, each chained to the one before.
 pub(super) struct CopyFrames {
@@ -119,5 +117,5 @@ pub(super) fn sealed_values(
     let file = File::open(path).map_err(|e| wrong(&e))?;
     let reader = ExportReader::new(BufReader::with_capacity(BUFFER_BYTES, file));
     let parts = reader.map_err(|e| wrong(&e))?.parts().clone();
-    Ok(parts.into_iter().filter(|(name, _)| name != FOUNDING_PART).collect())
+    Ok(parts.into_iter().filter(|(name, _)| name != PUBLIC_KEYS_PART).collect())
 }

@@ -10,7 +10,7 @@ const ADVICE_INDEX: &str = "restore the index folder from a backup, or name a co
 const ADVICE_LOST: &str = "nothing of the log is changed. Every event in them was answered with a \
     signed receipt that clients hold, so dropping them would make this log contradict what was \
     promised. Bring a copy that has them: --from FOLDER (another data folder or its backup) or \
-    --from FILE (mortise log export); more than one may be named. If there is none, keep this \
+    --from FILE (mortise-host export); more than one may be named. If there is none, keep this \
     folder and see specs/durability-and-recovery.md, \"When the newest frames are lost\"";
 const ADVICE_UNPROVEN: &str = "nothing of the log is changed. Bring a copy of the index folder, \
     or a copy of the log that has the frame: --from FOLDER or --from FILE";
@@ -21,7 +21,7 @@ const ADVICE_NOT_ONE_LOG: &str = "nothing of the log is changed. Restore the fol
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Finding {
-    /// Bytes behind the last frame that nobody was told of.
+    /// Bytes behind the last frame that were not acknowledged.
     TornTail {
         /// The frame that they would have been.
         seq: u64,
@@ -190,7 +190,7 @@ impl Finding {
         match self {
             Self::TornTail { .. } => "it is wiped".into(),
             Self::CopyDiverges { .. } => ADVICE_FORK.into(),
-            Self::Layout { .. } => "the segment is written anew from its frames".into(),
+            Self::Layout { .. } => "the segment is rewritten from its frames".into(),
             Self::IndexStale => "it is made again from the log; sealed values are kept".into(),
             Self::IndexLost { is_new: true, .. } => "it is made again".into(),
             Self::IndexLost { sealed_values, .. } if !sealed_values.is_empty() => format!(

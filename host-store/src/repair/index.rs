@@ -1,4 +1,4 @@
-//! The index: read from a copy of it, and made anew.
+//! The index: read from a copy of it, and made again.
 //!
 //! sled writes when it opens, and may panic on files that are damaged. So it is opened on a copy,
 //! and before that by a probe, which the command lets run as a process of its own.
@@ -11,9 +11,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// The index that a repair makes, before it stands in the place of the old one.
+/// The index that a repair makes, before it replaces the old one.
 const NEW_FOLDER: &str = "index.repaired";
-/// The old one, until the new one stands in its place.
+/// The old one, until the new one replaces it.
 const OLD_FOLDER: &str = "index.replaced";
 
 /// What the index of a folder says.
@@ -128,7 +128,7 @@ pub(super) fn back_up(data_dir: &Path, backup: &Path) -> io::Result<()> {
 }
 
 /// Makes a new index with sealed values and snapshots, and without frames: the store adds them
-/// when it opens. It stands in the place of the old one, durably, when this returns.
+/// when it opens. It replaces the old one, durably, when this returns.
 pub(super) fn replace(
     data_dir: &Path,
     blobs: &[(String, Vec<u8>)],

@@ -1,8 +1,7 @@
 //! `mortise-host repair`: what is wrong with a stopped store, and what can be mended.
 //!
-//! What it is for: somebody finds at night that the host does not start, or that `verify` says
-//! bad. It says by name what is wrong, what is lost, and what brings it back, and mends what can
-//! be mended without losing anything.
+//! What it is for: the host does not start, or `verify` reports a bad frame. `repair` names what is
+//! wrong, what is lost and what brings it back, and mends what can be mended without a loss.
 //!
 //! What it does not do: cut a log short. A frame that was acknowledged is replaced by the same
 //! frame out of a copy, or it is reported and nothing is changed.
@@ -14,7 +13,7 @@
 //!
 //! ```text
 //! lock -> index (a copy of it) -> segments -> plan <- copies
-//!      -> findings -> [new segments beside -> backup -> rename -> index anew] -> open, verify
+//!      -> findings -> [new segments beside -> backup -> rename -> new index] -> open, verify
 //! ```
 
 mod copy;
@@ -91,7 +90,7 @@ impl Report {
 pub enum RepairError {
     /// The folder has no log.
     #[error(
-        "there is no log in {}; an exported one goes into a new folder: mortise log import",
+        "there is no log in {}; an exported one goes into a new folder: mortise-host import",
         .0.display()
     )]
     NoLog(PathBuf),
@@ -375,7 +374,7 @@ fn save(data_dir: &Path, file: &Path, backup: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// Opens the store, which brings the frames into the index, then checks the log as anybody can.
+/// Opens the store, which brings the frames into the index, then checks the log as any reader can.
 fn check(options: &Options<'_>, planned: u64) -> Result<Summary, RepairError> {
     let store = DiskStore::open(&options.data_dir, options.store.clone())?;
     let head = store.head();

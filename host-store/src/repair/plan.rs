@@ -58,7 +58,7 @@ pub(super) struct Tail {
 enum TailState {
     /// Nothing stands there.
     Clean,
-    /// Something does, and nobody was told of it.
+    /// Something does, and it was not acknowledged.
     Torn,
     /// Something does, and the index is lost.
     Unproven,
@@ -161,7 +161,7 @@ impl Plan {
         })
     }
 
-    /// Segments to write anew: where something is filled in, cut off, or not where it should be.
+    /// Segments to rewrite: where something is filled in, cut off, or not where it should be.
     pub(super) fn dirty(&self) -> BTreeSet<u64> {
         let mut dirty = self.misplaced();
         let mut last = None;

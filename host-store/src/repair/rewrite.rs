@@ -1,4 +1,4 @@
-//! Writing segments anew, beside the old ones, from frames that are here and frames of copies.
+//! Rewriting segments, beside the old ones, from frames that are here and frames of copies.
 //!
 //! Segments that nothing changes are left alone: writing starts at a dirty one and ends where the
 //! next clean one begins, if the numbers still fit. Nothing here replaces a file.

@@ -47,7 +47,7 @@ impl Run {
         }
     }
 
-    fn takes(&self, record: &Record) -> bool {
+    fn is_continued_by(&self, record: &Record) -> bool {
         let frame = &record.frame;
         record.offset == self.end
             && frame.seq() == self.next
@@ -155,7 +155,7 @@ pub(super) fn scan(
 impl Segment {
     fn add(&mut self, record: &Record) {
         match self.runs.last_mut() {
-            Some(run) if run.takes(record) => run.add(record),
+            Some(run) if run.is_continued_by(record) => run.add(record),
             _ => self.runs.push(Run::of(self.number, record)),
         }
     }

@@ -184,7 +184,7 @@ fn a_broken_frame_in_the_middle_is_named_and_only_a_copy_mends_it() {
 }
 
 #[test]
-fn a_write_that_nobody_was_told_of_is_wiped() {
+fn a_write_that_was_not_acknowledged_is_wiped() {
     let good = Good::new();
     let folder = good.copy();
     let (path, offset) = place(&good, folder.path(), FRAMES - 1);
@@ -207,7 +207,7 @@ fn an_acknowledged_last_frame_is_no_torn_write() {
         let report = good.repair(folder.path(), &[], None);
         let lost = Finding::FramesLost { from: FRAMES - 1, until: FRAMES, copy: None };
         assert_eq!(report.findings, [lost]);
-        // without the index nobody knows
+        // without the index it is not known
         std::fs::remove_dir_all(folder.path().join("index")).unwrap();
         let report = good.repair(folder.path(), &[], None);
         assert_eq!(names(&report), ["UNPROVEN_TAIL", "INDEX_LOST", "LEFTOVER"]);

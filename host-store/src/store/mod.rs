@@ -2,7 +2,7 @@
 //!
 //! What it is for: a frame that was acknowledged is on the disk, whatever loses power afterwards.
 //!
-//! What it does not do: open frames, judge what they say, or talk to anybody.
+//! What it does not do: open frames, judge what they hold, or use the network.
 //!
 //! ```text
 //! DIR/lock                one host at a time

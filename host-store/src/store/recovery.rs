@@ -27,7 +27,7 @@ pub enum RecoveryError {
     FrameLost {
         /// The first frame that is missing.
         seq: u64,
-        /// What stands in its place.
+        /// What is there instead.
         reason: RecordError,
     },
     /// A frame does not follow the one before it.
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn a_torn_write_that_nobody_was_told_of_is_wiped() {
+    fn a_torn_write_that_was_not_acknowledged_is_wiped() {
         let store = Store::new();
         let frames = chain(4, 1000);
         let length = frames[0].bytes().len();
@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn a_segment_that_was_being_prepared_is_made_anew() {
+    fn a_segment_that_was_being_prepared_is_made_again() {
         let store = Store::new();
         let frames = chain(60, 100_000);
         store.open().unwrap().append(&frames[..20]);

@@ -9,7 +9,7 @@
 //! Blocks are of 512 bytes, the smallest unit that a disk writes whole. `durable` is the next seq
 //! that was known to be on the disk when the record was written: a broken frame below the highest
 //! `durable` of any later record was acknowledged and is corruption; above it, it is a torn write
-//! that nobody was told of.
+//! that was not acknowledged.
 //!
 //! A frame proves itself by its digests, so records carry no checksum of their own; a wrong length
 //! or seq makes the frame fail to decode or to fit.
@@ -42,7 +42,7 @@ const _: () = assert!(SEGMENT_BYTES > 8 * FRAME_BYTES_MAX as u64);
 #[non_exhaustive]
 pub enum RecordError {
     /// The file cannot be read, or ends too early.
-    #[error("{}", said(.0))]
+    #[error("{}", read_error_text(.0))]
     Io(#[from] io::Error),
     /// Bytes stand there that are no record.
     #[error("bytes that are no record")]
@@ -59,7 +59,7 @@ pub enum RecordError {
 }
 
 /// A file that was cut is no error of the system, and has its own words.
-fn said(error: &io::Error) -> String {
+fn read_error_text(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::UnexpectedEof => "the file ends in the middle of it".to_owned(),
         _ => error.to_string(),

@@ -57,7 +57,7 @@ impl Snapshots {
             return if same { Ok(true) } else { Err(StoreRefusal::SnapshotConflict) };
         }
         let mut slot = self.receiving.lock().unwrap_or_else(PoisonError::into_inner);
-        if !slot.as_ref().is_some_and(|r| r.takes(&part)) {
+        if !slot.as_ref().is_some_and(|r| r.is_of_same_snapshot(&part)) {
             // A restarted engine starts over; a stray part of an older snapshot does not.
             let latest = index.snapshots().map_err(|_| StoreRefusal::Io)?.last().map(|s| s.seq);
             let unfinished = slot.as_ref().map(|r| r.seq);
@@ -87,7 +87,7 @@ impl Snapshots {
         let info = SnapshotInfo { seq, digest, parts, bytes };
         index.list_snapshot(&info, &older).map_err(failed)?;
         for old in &older {
-            // A file that stays is found by nobody and removed by the operator.
+            // A file that stays is in no list; the operator may remove it.
             let _ = std::fs::remove_file(self.path(old.seq));
         }
         Ok(())
@@ -117,7 +117,7 @@ impl Receiving {
         Ok(Self { seq, digest, parts, file, present: BTreeSet::new(), bytes: 0 })
     }
 
-    fn takes(&self, part: &SnapshotPart) -> bool {
+    fn is_of_same_snapshot(&self, part: &SnapshotPart) -> bool {
         (self.seq, self.digest, self.parts) == (part.seq, part.digest, part.parts)
     }
 

@@ -1,8 +1,8 @@
 //! Group commit: one thread takes all appends that wait, keeps them together, and answers.
 //!
-//! Every append and every question for the head passes this one queue, so that each is judged
-//! against a head that is durable and nobody changes meanwhile: this is the compare-and-swap that
-//! keeps two engines off one log.
+//! Every append and every query for the head passes this one queue, so that each is judged against
+//! a head that is durable and does not change meanwhile: this is the compare-and-swap that keeps two
+//! engines off one log.
 //!
 //! When the disk fails, nothing is answered well until the host is restarted: what the disk holds
 //! is unknown then, and a later sync that succeeds proves nothing.
@@ -16,7 +16,7 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 use tokio::sync::mpsc;
 
-/// Jobs that wait before those who bring more are made to wait.
+/// Jobs that may wait; a caller that brings one more waits for room.
 const QUEUE: usize = 64;
 /// A group is closed at this many frames ...
 const GROUP_FRAMES_MAX: usize = 64;
@@ -100,7 +100,7 @@ struct Committer {
     failed: bool,
 }
 
-/// Frames that were admitted, each follows the one before, and who waits for them.
+/// Frames that were admitted, each follows the one before, and the callers that wait for them.
 #[derive(Default)]
 struct Group {
     frames: Vec<CheckedFrame>,

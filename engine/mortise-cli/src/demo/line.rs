@@ -1,24 +1,34 @@
 //! One connection of the request protocol, one request at a time: bytes out, bytes back.
 //!
-//! The client parses what it gets; here the bytes themselves matter, and who was answered what.
+//! The client parses what it gets; here the bytes themselves matter, and which request they answer.
 
 use bytes::Bytes;
 use mortise_format::limits::{REQUEST_BYTES_MAX, RESPONSE_BYTES_MAX};
-use mortise_transport::{Address, MessageReader, MessageWriter, REQUEST_MAGIC, Stream, connect};
+use mortise_transport::{
+    Address, MessageReader, MessageWriter, PipelinedClient, PipelinedOptions, REQUEST_MAGIC,
+    Stream, Unasked, connect,
+};
 use std::io;
 use std::time::Duration;
 use tokio::io::{ReadHalf, WriteHalf};
 use tokio::time::timeout;
 
 /// How long an answer may take before the connection counts as lost.
-const PATIENCE: Duration = Duration::from_secs(10);
+const ANSWER_TIME: Duration = Duration::from_secs(10);
+/// An answer with another number than the request is an error.
+const OPTIONS: PipelinedOptions = PipelinedOptions {
+    magic: REQUEST_MAGIC,
+    request_bytes_max: REQUEST_BYTES_MAX,
+    answer_bytes_max: RESPONSE_BYTES_MAX,
+    in_flight_max: 1,
+    unasked: Unasked::End,
+};
 
-/// A connection that is made when it is needed and made anew when it is lost.
+/// A connection that is made when it is needed and again when it is lost.
 #[derive(Debug)]
 pub(super) struct Line {
     address: Address,
-    open: Option<Halves>,
-    next: u64,
+    open: Option<PipelinedClient>,
 }
 
 /// Both directions of a connection.
@@ -26,7 +36,7 @@ type Halves = (MessageReader<ReadHalf<Stream>>, MessageWriter<WriteHalf<Stream>>
 
 impl Line {
     pub fn new(address: Address) -> Self {
-        Self { address, open: None, next: 0 }
+        Self { address, open: None }
     }
 
     /// Sends a request and waits for its answer.
@@ -34,7 +44,7 @@ impl Line {
     /// # Errors
     /// The connection could not be made or was lost: what became of the request is unknown.
     pub async fn ask(&mut self, request: &[u8]) -> io::Result<Bytes> {
-        let asked = timeout(PATIENCE, self.ask_once(request)).await;
+        let asked = timeout(ANSWER_TIME, self.ask_once(request)).await;
         let answer = asked.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
         if answer.is_err() {
             self.open = None;
@@ -43,24 +53,19 @@ impl Line {
     }
 
     async fn ask_once(&mut self, request: &[u8]) -> io::Result<Bytes> {
-        let number = self.next;
-        self.next += 1;
-        let (reader, writer) = match &mut self.open {
+        let client = match &self.open {
             Some(open) => open,
-            None => self.open.insert(dial(&self.address).await?),
+            None => {
+                let stream = connect(&self.address).await?;
+                self.open.insert(PipelinedClient::new(stream, OPTIONS))
+            }
         };
-        writer.queue(number, request).map_err(io::Error::other)?;
-        writer.flush().await?;
-        let answer = reader.read().await.map_err(io::Error::other)?;
-        let answer = answer.ok_or(io::ErrorKind::UnexpectedEof)?;
-        match answer.correlation == number {
-            true => Ok(answer.payload),
-            false => Err(io::Error::other("the answer has another number than the request")),
-        }
+        let answer = client.call(Bytes::copy_from_slice(request)).map_err(io::Error::other)?;
+        answer.await.map_err(io::Error::other)
     }
 }
 
-/// Connects and says which protocol is spoken.
+/// Connects and sends the magic of the request protocol with the first flush.
 pub(super) async fn dial(address: &Address) -> io::Result<Halves> {
     let (read, write) = tokio::io::split(connect(address).await?);
     let mut writer = MessageWriter::new(write, REQUEST_BYTES_MAX);

@@ -8,7 +8,7 @@ use mortise_format::store::StoreRefusal;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// There was no connection when the call was made: nothing was sent.
+    /// There was no connection, or no room on it, when the call was made: nothing was sent.
     #[error("the log store cannot be reached: {0}")]
     Unreachable(std::io::ErrorKind),
     /// The connection ended before the answer: whether the call took effect is unknown.

@@ -8,7 +8,8 @@
 //!
 //! Invariants: appends reach the store in the order in which [`LogStore::append`] was called; an
 //! append whose outcome cannot be known ends as [`StoreError::Unknown`] and is never sent again;
-//! nothing the host answers is used before its sizes, numbers and digests were checked.
+//! nothing that the host answers is used before its sizes, numbers and digests were checked; the
+//! number of requests under way is bounded.
 
 mod answers;
 mod connection;
@@ -31,7 +32,7 @@ use std::pin::Pin;
 /// What a call of the port gives: it borrows nothing, so that an actor can hold it.
 pub type StoreFuture<T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send>>;
 
-/// The word of the store that a frame, and every frame before it, is on its disk.
+/// The store states that a frame, and every frame before it, is on its disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ack {
     /// The seq of the frame.
@@ -43,9 +44,10 @@ pub struct Ack {
 /// Where sealed frames, snapshots and sealed values are kept.
 ///
 /// A call does its sending before it returns; awaiting the future only collects the answer. So the
-/// order of calls is the order of effects, and a dropped future does not undo its call.
+/// order of calls is the order of effects, and a dropped future does not undo its call. Only
+/// `read` and `leaves` may wait for room first, when very many of them are under way.
 ///
-/// To stand in for a store in a test: `Box::pin(std::future::ready(result))` is a future.
+/// A test that replaces the store returns `Box::pin(std::future::ready(result))`.
 pub trait LogStore: Send + Sync + 'static {
     /// False when no call can succeed any more: the store went away.
     fn is_alive(&self) -> bool {

@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 use std::future::ready;
 
 /// Parts of a snapshot that are under way at once.
-const PARTS_IN_FLIGHT: usize = 4;
+pub(super) const PARTS_IN_FLIGHT: usize = 4;
 
 /// A [`LogStore`] behind the store protocol.
 ///
@@ -27,15 +27,15 @@ impl RemoteLog {
     /// Connects to the store at `address`; needs a running tokio runtime.
     ///
     /// # Errors
-    /// `Unreachable` when nobody answers there.
+    /// `Unreachable` when no store listens there.
     pub async fn connect(address: &Address) -> Result<Self, StoreError> {
         Ok(Self { connection: Connection::open(address).await? })
     }
 
-    /// The same store, whose answers are waited for this long.
+    /// A connection with other bounds: requests under way, and the time of an answer.
     #[cfg(test)]
-    pub(super) fn with_answer_ms_max(self, answer_ms_max: u64) -> Self {
-        Self { connection: self.connection.with_answer_ms_max(answer_ms_max) }
+    pub(super) async fn with_bounds(address: &Address, max: usize, answer_ms_max: u64) -> Self {
+        Self { connection: Connection::with_bounds(address, max, answer_ms_max).await }
     }
 
     /// Sends now, checks the answer with `check` when it comes.

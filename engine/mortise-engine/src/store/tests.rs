@@ -74,10 +74,23 @@ where
     C: Future<Output = ()>,
     H: Future<Output = ()>,
 {
+    let connect = async |address: Address| RemoteLog::connect(&address).await.unwrap();
+    run_with(connect, client, host).await;
+}
+
+/// The same with another client.
+async fn run_with<C, H>(
+    connect: impl AsyncFnOnce(Address) -> RemoteLog,
+    client: impl FnOnce(RemoteLog) -> C,
+    host: impl FnOnce(Host) -> H,
+) where
+    C: Future<Output = ()>,
+    H: Future<Output = ()>,
+{
     let dir = tempfile::tempdir().unwrap();
     let address = Address::Unix(dir.path().join("store"));
     let listener = Listener::bind(&address).await.unwrap();
-    let client = async { client(RemoteLog::connect(&address).await.unwrap()).await };
+    let client = async { client(connect(address.clone()).await).await };
     // The magic goes out with the first request, so the host's part starts with the client's.
     let host = async { host(Host::accept(&listener).await).await };
     tokio::join!(client, host);
@@ -146,9 +159,9 @@ async fn an_append_whose_connection_breaks_is_unknown_and_the_next_one_unreachab
 
 #[tokio::test]
 async fn a_store_that_takes_requests_and_says_nothing_ends_each_by_name() {
-    run(
+    run_with(
+        async |address| RemoteLog::with_bounds(&address, 8, 1).await,
         |log| async move {
-            let log = log.with_answer_ms_max(1);
             assert_eq!(log.head().await, Err(StoreError::Silent { answer_ms_max: 1 }));
             let append = log.append(&frame(0, FrameDigest::ZERO)).await;
             assert_eq!(append, Err(StoreError::Silent { answer_ms_max: 1 }));
@@ -163,7 +176,55 @@ async fn a_store_that_takes_requests_and_says_nothing_ends_each_by_name() {
 }
 
 #[tokio::test]
-async fn nobody_listening_is_unreachable() {
+async fn reads_at_the_bound_wait_and_take_no_room_of_an_append() {
+    let append = frame(0, FrameDigest::ZERO);
+    let ack = Ack { seq: 0, digest: append.digest() };
+    run_with(
+        async |address| RemoteLog::with_bounds(&address, 1, 60_000).await,
+        |log| async move {
+            let (first, second) = (log.read(5, 100), log.leaves(6, 1));
+            let append = log.append(&append);
+            let full = StoreError::Unreachable(std::io::ErrorKind::ResourceBusy);
+            assert_eq!(log.head().await, Err(full));
+            assert_eq!(append.await, Ok(ack));
+            assert_eq!(first.await, Ok(vec![]));
+            assert_eq!(second.await, Ok(vec![]));
+        },
+        |mut host| async move {
+            let (first, request) = host.next().await;
+            assert!(matches!(request, StoreRequest::Read { from_seq: 5, .. }), "{request:?}");
+            let (second, request) = host.next().await;
+            assert!(matches!(request, StoreRequest::Append { .. }), "{request:?}");
+            let Ack { seq, digest } = ack;
+            host.answer(second, &StoreResponse::Acked { seq, digest }).await;
+            host.answer(first, &StoreResponse::Frames { frames: vec![] }).await;
+            let (third, request) = host.next().await;
+            assert!(matches!(request, StoreRequest::Leaves { .. }), "{request:?}");
+            host.answer(third, &StoreResponse::Leaves { leaves: vec![] }).await;
+        },
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn reads_that_find_no_room_in_time_end_by_name() {
+    run_with(
+        async |address| RemoteLog::with_bounds(&address, 1, 1).await,
+        |log| async move {
+            let silent = StoreError::Silent { answer_ms_max: 1 };
+            let (first, second) = tokio::join!(log.read(5, 100), log.read(6, 100));
+            assert_eq!((first, second), (Err(silent), Err(silent)));
+        },
+        |mut host| async move {
+            host.next().await;
+            assert!(host.reader.read().await.unwrap().is_none(), "the second was not sent");
+        },
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn no_listener_is_unreachable() {
     let dir = tempfile::tempdir().unwrap();
     let error = RemoteLog::connect(&Address::Unix(dir.path().join("none"))).await.unwrap_err();
     assert_eq!(error, StoreError::Unreachable(std::io::ErrorKind::NotFound));
@@ -208,7 +269,7 @@ async fn a_head_that_contradicts_itself_is_garbage() {
 }
 
 #[tokio::test]
-async fn answers_that_do_not_decode_or_that_nobody_asked_for_end_the_connection() {
+async fn answers_that_do_not_decode_or_are_unasked_end_the_connection() {
     run(
         |log| async move {
             let (first, second) = (log.head(), log.head());

@@ -73,13 +73,13 @@ async fn a_stream_starts_right_behind_the_answers_line() {
 }
 
 #[tokio::test]
-async fn a_port_where_nobody_listens_is_refused_by_name() {
+async fn a_port_without_a_listener_is_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("v.sock");
     tokio::spawn(machine(UnixListener::bind(&path).unwrap(), 5000));
     let error = connect(&path, 5001).await.unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
-    assert_eq!(error.to_string(), "nobody listens at port 5001 of the virtual machine");
+    assert_eq!(error.to_string(), "no one listens at port 5001 of the virtual machine");
     // A socket that resets because it never read our line says the same.
     let rude = folder.path().join("rude.sock");
     let listener = UnixListener::bind(&rude).unwrap();

@@ -1,4 +1,4 @@
-//! Where the enclave is met: the address of each port, named, or by the machine's kind of vsock.
+//! The address of each port of the enclave: named, or by the machine's kind of vsock.
 //!
 //! ```text
 //!                 named        else --hybrid PATH      else
@@ -12,9 +12,9 @@ use clap::Args;
 use mortise_transport::{Address, VSOCK_CID_ANY, ports};
 use std::path::PathBuf;
 
-/// Where the enclave is met. ADDR is unix:PATH, vsock:CID:PORT or hybrid:PATH:PORT.
+/// The enclave's addresses. ADDR is unix:PATH, vsock:CID:PORT or hybrid:PATH:PORT.
 #[derive(Debug, Default, Args)]
-pub struct Places {
+pub struct EnclaveAddresses {
     /// The unix socket of the enclave's vsock (vhost-device-vsock, Firecracker): every address
     /// below that is not named is then hybrid:PATH:PORT with the standard port, 5000 for requests,
     /// 5001 store, 5002 diagnostics, 5003 credentials, 5004 witnesses, 8000 key service, 9000
@@ -52,7 +52,7 @@ pub struct Places {
     listen_heartbeat: Option<Address>,
 }
 
-impl Places {
+impl EnclaveAddresses {
     /// Where the engine takes requests.
     pub fn engine(&self) -> Address {
         let vsock = Address::Vsock { cid: self.enclave_cid, port: self.enclave_port };
@@ -110,21 +110,21 @@ mod tests {
     #[derive(Debug, Parser)]
     struct Flags {
         #[command(flatten)]
-        places: Places,
+        addresses: EnclaveAddresses,
     }
 
     /// Every address, in the order of their ports.
     fn addresses(flags: &str) -> Vec<String> {
         let args = std::iter::once("test").chain(flags.split_whitespace());
-        let places = Flags::parse_from(args).places;
+        let all = Flags::parse_from(args).addresses;
         [
-            Some(places.engine()),
-            Some(places.store()),
-            places.diagnostics(),
-            Some(places.credentials()),
-            Some(places.witness()),
-            Some(places.relay()),
-            places.heartbeat(),
+            Some(all.engine()),
+            Some(all.store()),
+            all.diagnostics(),
+            Some(all.credentials()),
+            Some(all.witness()),
+            Some(all.relay()),
+            all.heartbeat(),
         ]
         .map(|address| address.map_or("none".into(), |address| address.to_string()))
         .to_vec()
