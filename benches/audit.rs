@@ -16,10 +16,10 @@
 //! | 1 | 13 k events/s |
 //! | 2 | 28 k events/s, bound by signatures; following alone allows 150 k |
 
+use mortise_audit::{AuditKeys, Auditor, Prepared, Report, Subject, prepare};
 use mortise_core::body::{Boot, BootRecord, CarriedStatement, ClearBody, document_digest};
-use mortise_core::keys::{EpochKeys, LogKeys, Secret};
+use mortise_core::keys::{EpochKeys, LogKeys};
 use mortise_core::machine::{Executed, OpenFrame};
-use mortise_core::signature::Signer;
 use mortise_core::{Admitted, Machine, admit, seal};
 use mortise_format::U256;
 use mortise_format::asset::{Asset, Condition};
@@ -35,8 +35,9 @@ use mortise_format::policy::{
     AssetLimits, ChainCustody, ChainPolicy, Genesis, GenesisKeys, Policy, engine_id,
 };
 use mortise_format::reject::Reject;
+use mortise_format::secp256k1::Signer;
+use mortise_format::secret::Secret;
 use mortise_format::witness::Origin;
-use mortise_verify::replay::{AuditKeys, Auditor, Prepared, Report, Subject, prepare};
 use std::sync::OnceLock;
 use std::time::Instant;
 

@@ -26,8 +26,6 @@
 //! | 10^6 | 1 us: 1 M/s |
 
 use mortise_core::body::SealedBody;
-use mortise_core::keys::Secret;
-use mortise_core::signature::Signer;
 use mortise_core::state::{PREFETCH_BATCH, State};
 use mortise_core::{Admitted, Decision, admit, decide};
 use mortise_format::U256;
@@ -40,6 +38,8 @@ use mortise_format::ids::{Address, Bytes32, EngineId, LockId, RequestId, Signatu
 use mortise_format::limits::FRAME_BYTES_TARGET;
 use mortise_format::lock::{Custody, LegTerms, LockTerms};
 use mortise_format::policy::{AssetLimits, ChainCustody, ChainPolicy, Policy};
+use mortise_format::secp256k1::Signer;
+use mortise_format::secret::Secret;
 use std::os::unix::process::CommandExt as _;
 use std::time::{Duration, Instant};
 

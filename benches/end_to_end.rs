@@ -5,13 +5,12 @@
 //! (0.1 to 0.2 ms), ten changes of threads. Of many: one recovered and one made, a share of a
 //! frame; two cores do that for 18,000 locks a second and nothing else.
 //!
-//! The command measures by itself: `mortise demo load`. This builds it in the release profile, as
-//! users run it, and prints its figures.
+//! The command measures by itself: `mortise demo load`. X//! users run it, and prints its figures.
 
 use std::process::{Command, ExitCode};
 
-const RUN: [&str; 8] =
-    ["run", "--quiet", "--release", "--package", "mortise-cli", "--", "demo", "load"];
+const RUN: [&str; 9] =
+    ["run", "--quiet", "--profile", "dist", "--package", "mortise-cli", "--", "demo", "load"];
 
 fn main() -> ExitCode {
     let status = Command::new(env!("CARGO")).args(RUN).status();

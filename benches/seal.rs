@@ -7,10 +7,11 @@
 
 use divan::Bencher;
 use divan::counter::BytesCount;
-use mortise_core::keys::{EpochKeys, LogKeys, Secret};
+use mortise_core::keys::{EpochKeys, LogKeys};
 use mortise_core::seal;
 use mortise_format::frame::{FRAME_VERSION, Frame, FrameHeader, FrameKind};
 use mortise_format::ids::{EngineId, FrameDigest, PolicyHash, Root};
+use mortise_format::secret::Secret;
 
 fn main() {
     divan::main();

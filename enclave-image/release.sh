@@ -1,19 +1,19 @@
 #!/usr/bin/env bash
-# The steps of a release, each by name, the same here and in .github/workflows/release.yml.
+# The steps of a release. .github/workflows/release.yml runs the same ones.
 #
-#   enclave-image/release.sh STEP...        in their order: check, test, programs, image, sbom, sums
-#   enclave-image/release.sh all            all of them
-#   enclave-image/release.sh --list         their names
+#   enclave-image/release.sh STEP...        runs steps: check, test, programs, image, sbom, sums
+#   enclave-image/release.sh all            runs all steps in this order
+#   enclave-image/release.sh --list         prints the names of the steps
 #
-# Writes to the folder RELEASE_OUT (target/release-files). No step needs a secret: publishing is the
-# workflow's last step, and no part of this file. RELEASE_TAG, when it is set, must be v and the
-# version of the workspace.
+# Writes to the folder RELEASE_OUT (target/release-files). No step needs a secret: the workflow
+# publishes in its own job, not with this script. If RELEASE_TAG is set, it must be v and the version
+# of the workspace.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 out="${RELEASE_OUT:-target/release-files}"
 export CARGO_TERM_COLOR="${CARGO_TERM_COLOR:-never}"
-# The release of the tool that reads Cargo.lock into a bill of materials.
+# Version of the tool that makes a bill of materials from Cargo.lock.
 CYCLONEDX_VERSION=0.5.9
 
 say() {
@@ -29,12 +29,12 @@ version() {
     sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"$/\1/p' Cargo.toml
 }
 
-# The tag is the version, the version is one that the log compares, nothing differs from the commit.
+# The tag equals the version, the log can compare the version, and no file differs from the commit.
 step_check() {
     local version
     version="$(version)"
     [[ "$version" =~ ^(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*)){2}$ ]] ||
-        fail "version $version is not three numbers: specs/upgrades.md"
+        fail "version $version is not three numbers: see specs/upgrades.md"
     if [ -n "${RELEASE_TAG:-}" ] && [ "$RELEASE_TAG" != "v$version" ]; then
         fail "tag $RELEASE_TAG is not v$version"
     fi
@@ -45,34 +45,34 @@ step_check() {
     echo "version $version, commit $(git rev-parse HEAD)"
 }
 
-# What holds before a change is merged.
+# All checks that every change must pass before it is merged.
 step_test() {
     .ci/run
 }
 
 # The parent's programs.
 step_programs() {
-    cargo build --release --locked -p mortise-cli -p mortise-host
-    install -D -m 0755 -t "$out" target/release/mortise target/release/mortise-host
+    cargo build --profile dist --locked -p mortise-cli -p mortise-host
+    install -D -m 0755 -t "$out" target/dist/mortise target/dist/mortise-host
     "$out/mortise" --version
     "$out/mortise-host" --version
 }
 
-# An entry names a commit before the one that holds it; between the two only words may change.
+# An entry names an earlier commit than the one that adds it; between the two only texts may change.
 check_entry() {
     local commit changed
     commit="$(jq -r .source.commit "$1/measurements.json")"
-    git cat-file -e "$commit^{commit}" || fail "$1 is of commit $commit, which is not here"
+    git cat-file -e "$commit^{commit}" || fail "$1 names commit $commit, which is not here"
     changed="$(git diff --name-only "$commit" HEAD -- . ':!enclave-image/releases' ':!*.md')"
-    [ -z "$changed" ] || fail "$1 is of commit $commit; changed since then: $changed"
+    [ -z "$changed" ] || fail "$1 names commit $commit; these files changed since then: $changed"
 }
 
-# The image: the published one of this version, built again and compared; without one, an image of a
-# development configuration, whose binary and PCR1 are those of every image of this commit.
+# Builds the published image of this version again and compares it. If there is none, builds one with
+# a development configuration; its binary and PCR1 equal those of every image of this commit.
 step_image() {
     local entry folder program
     program="${MORTISE:-$out/mortise}"
-    [ -x "$program" ] || fail "no $program: run the step programs first, or name one with MORTISE"
+    [ -x "$program" ] || fail "no $program: run the step programs first, or set MORTISE"
     entry="enclave-image/releases/$(version)"
     if [ -f "$entry/measurements.json" ]; then
         check_entry "$entry"
@@ -82,7 +82,7 @@ step_image() {
     fi
     folder="$out/development-image"
     if [ -e "$folder" ]; then
-        fail "$folder is there already: remove it"
+        fail "$folder exists: remove it"
     fi
     "$program" image local-config --out "$folder"
     "$program" image build --debian-kernel --out "$folder" \
@@ -95,9 +95,9 @@ step_image() {
     jq '.Measurements, .inputs.binary' "$out/development.measurements.json"
 }
 
-# A bill of materials of each program: CycloneDX, from Cargo.lock. cargo-cyclonedx is the tool of the
-# CycloneDX project itself. Folder, serial number and time of this run are taken out, so that a commit
-# has one.
+# Writes a CycloneDX bill of materials for each program, from Cargo.lock. cargo-cyclonedx is the
+# CycloneDX project's own tool. The step removes the folder, serial number and time of this run, so
+# that each commit has exactly one bill.
 step_sbom() {
     local package file time
     time="$(TZ=UTC git log -1 --format=%cd --date=format-local:%Y-%m-%dT%H:%M:%SZ)"
@@ -117,11 +117,11 @@ step_sbom() {
         jq -e '.bomFormat == "CycloneDX" and (.components | length > 20)' \
             "$out/$package.cdx.json" >/dev/null
     done
-    # It writes one beside every package of the workspace.
+    # cargo-cyclonedx writes one beside every package of the workspace.
     find . -path ./target -prune -o -name release-bom.json -type f -print0 | xargs -0 -r rm
 }
 
-# SHA-256 of every file.
+# Writes the SHA-256 of every file.
 step_sums() {
     (
         cd "$out"
@@ -135,14 +135,14 @@ step_sums() {
 
 steps=(check test programs image sbom sums)
 
-[ $# -gt 0 ] || fail "name a step: ${steps[*]}, or all"
+[ $# -gt 0 ] || fail "pass a step: ${steps[*]}, or all"
 [ "$1" = --list ] && {
     printf '%s\n' "${steps[@]}"
     exit 0
 }
 [ "$1" = all ] && set -- "${steps[@]}"
 for step in "$@"; do
-    [ "$(type -t "step_$step")" = function ] || fail "no step is named $step: ${steps[*]}"
+    [ "$(type -t "step_$step")" = function ] || fail "unknown step $step; the steps are ${steps[*]}"
     say "$step"
     "step_$step"
 done

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Fetches the kernel of locally booted images (version and digest: pins.env) into the cache.
 #
-# Says the folder it lies in on standard output: vmlinuz, and modules/NN-NAME.ko.xz in the order in
-# which they are to be loaded. Nothing is installed; an existing folder is taken as it is.
+# Prints the folder of the kernel to standard output. It holds vmlinuz, and modules/NN-NAME.ko.xz in
+# loading order. Installs nothing; does not check an existing folder again.
 
 # shellcheck source-path=SCRIPTDIR source=common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-# The parent's socket and the security module; nsm last, as it needs virtio.
+# vsock to the parent, and the security module; nsm is last because it needs virtio.
 modules=(
     drivers/virtio/virtio_mmio
     net/vmw_vsock/vsock
@@ -35,7 +35,7 @@ unpack() {
 
 folder="$cache/kernel/$KERNEL_RELEASE"
 if [ ! -d "$folder" ]; then
-    need dpkg-deb "it unpacks Debian packages"
+    need dpkg-deb "it unpacks Debian packages; install dpkg"
     lock_cache
     [ -d "$folder" ] || unpack "$folder"
 fi

@@ -1,19 +1,20 @@
 #!/usr/bin/env bash
-# Puts what boots an enclave image without AWS into the cache ($MORTISE_CACHE, ~/.cache/mortise):
+# Installs the tools that boot an enclave image without AWS into the cache ($MORTISE_CACHE,
+# ~/.cache/mortise):
 #
 #   bin/qemu-system-x86_64    QEMU with the nitro-enclave machine, which Debian's packages lack;
-#                             built from Debian's source package, 6 to 10 minutes of one core
-#   bin/vhost-device-vsock    the machine's vsock device, a program of its own (cargo install)
+#                             built from Debian's source package, 6 to 10 minutes on one core
+#   bin/vhost-device-vsock    the machine's vsock device, a separate program (cargo install)
 #   firmware/                 BIOS and option ROMs, from Debian's packages
 #
-# Each step leaves a stamp and is skipped afterwards; a run that was ended goes on where it was.
+# A finished step leaves a stamp and is skipped in later runs, so an interrupted run resumes.
 # Versions and digests: pins.env. Usage: qemu.sh [--check] [--jobs N]
 #
-#   --check   builds nothing; exit 0 when everything is there, 1 when not
-#   --jobs    how many compilers at once (all cores)
+#   --check   builds nothing; exits with 0 if everything is in the cache, else with 1
+#   --jobs    number of parallel compilers (default: all cores)
 #
-# Root is needed for the build dependencies alone: when they are missing and this runs as root, they
-# are installed with apt; otherwise the command to run is said.
+# Only the build dependencies need root. If they are missing, the script installs them with apt as
+# root, or prints the command to run.
 
 # shellcheck source-path=SCRIPTDIR source=common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -35,10 +36,10 @@ versions() {
         "$VHOST_DEVICE_VSOCK_VERSION" "$FIRMWARE_QEMU_VERSION" "$FIRMWARE_SEABIOS_VERSION"
 }
 
-# once NAME TEXT FUNCTION: runs a step unless its stamp is there.
+# once NAME TEXT FUNCTION: runs a step unless its stamp exists.
 once() {
     if [ -e "$stamps/$1" ]; then
-        say "$2: done before"
+        say "$2: done already"
         return
     fi
     say "$2"
@@ -66,11 +67,11 @@ fetch_source() {
     apt_lists
     version="$(apt-cache "${apt_options[@]}" showsrc qemu |
         sed -n "s/^Version: \(1:$QEMU_VERSION+ds-.*\)/\1/p" | head -n 1)"
-    [ -n "$version" ] || die "bookworm-backports has no source of QEMU $QEMU_VERSION any more"
-    # The tarball alone: Debian's patches are not needed, and its digest is pinned here.
+    [ -n "$version" ] || die "bookworm-backports no longer has the source of QEMU $QEMU_VERSION"
+    # Only the tarball: QEMU needs no Debian patch, and pins.env pins the tarball's digest.
     (cd "$work" && bounded 900 "fetching the source" \
         apt-get "${apt_options[@]}" source --tar-only --download-only "qemu=$version" >&2)
-    checked "$work/$tarball" "$QEMU_SHA256" || die "$tarball: not the digest of pins.env"
+    checked "$work/$tarball" "$QEMU_SHA256" || die "$tarball: digest differs from pins.env"
 }
 
 unpack_source() {
@@ -78,7 +79,7 @@ unpack_source() {
     mkdir "$work/source"
     bounded 300 "unpacking" tar -xJf "$work/qemu_$QEMU_VERSION+ds.orig.tar.xz" \
         -C "$work/source" --strip-components=1
-    # The firmware images are not in Debian's tarball.
+    # Debian's tarball does not contain the firmware images.
     sed -i '2s/if unpack_edk2_blobs/if false/' "$work/source/pc-bios/meson.build"
     printf 'CONFIG_%s=y\n' NITRO_ENCLAVE VHOST_USER_VSOCK VHOST_VSOCK VIRTIO_RNG \
         >"$work/source/configs/devices/x86_64-softmmu/nitro.mak"
@@ -102,7 +103,7 @@ configure_qemu() {
         --disable-werror) >"$work/configure.log" 2>&1
 }
 
-# Says once in 15 seconds how far it is. Ends with the compiler, and is ended with this script.
+# Prints the progress every 15 seconds. Stops the compiler when this script ends.
 build_qemu() {
     local code=0 pid
     (cd "$work/build" && exec timeout --kill-after=10 5400 ninja -j"$jobs" qemu-system-x86_64) \
@@ -117,7 +118,7 @@ build_qemu() {
     done
     wait "$pid" || code=$?
     trap - EXIT
-    [ "$code" = 0 ] || die "the build failed (exit $code); its last lines:
+    [ "$code" = 0 ] || die "the build failed (exit $code). Last lines:
 $(tail -n 20 "$work/ninja.log")"
 }
 
@@ -157,14 +158,14 @@ while [ "$#" -gt 0 ]; do
     case "$1" in
         --check)
             if ready; then
-                say "everything is in $cache"
+                say "$cache is complete"
                 exit 0
             fi
-            say "not everything is in $cache: run $here/qemu.sh"
+            say "$cache is incomplete: run $here/qemu.sh"
             exit 1
             ;;
         --jobs)
-            [[ "${2:-}" =~ ^[1-9][0-9]*$ ]] || die "--jobs wants a number"
+            [[ "${2:-}" =~ ^[1-9][0-9]*$ ]] || die "--jobs needs a number"
             jobs="$2"
             shift
             ;;
@@ -178,7 +179,7 @@ while [ "$#" -gt 0 ]; do
 done
 
 if ready; then
-    say "QEMU $QEMU_VERSION is in $cache already"
+    say "QEMU $QEMU_VERSION is already in $cache"
     exit 0
 fi
 lock_cache
@@ -187,13 +188,14 @@ install_dependencies
 if [ ! -e "$stamps/installed" ]; then
     once source "1/8 fetching the source of QEMU $QEMU_VERSION" fetch_source
     once unpacked "2/8 unpacking it" unpack_source
-    once python "3/8 the build tools of Python" make_python
+    once python "3/8 installing the Python build tools" make_python
     once configured "4/8 configuring" configure_qemu
-    once built "5/8 compiling (6 to 10 minutes of one core)" build_qemu
-    once installed "6/8 into $cache/bin" install_qemu
+    once built "5/8 compiling (6 to 10 minutes on one core)" build_qemu
+    once installed "6/8 installing into $cache/bin" install_qemu
 fi
-once firmware-"${FIRMWARE_SEABIOS_SHA256::8}${FIRMWARE_QEMU_SHA256::8}" "7/8 firmware" install_firmware
-once vsock-"$VHOST_DEVICE_VSOCK_VERSION" "8/8 vhost-device-vsock" install_vsock_device
+once firmware-"${FIRMWARE_SEABIOS_SHA256::8}${FIRMWARE_QEMU_SHA256::8}" \
+    "7/8 installing the firmware" install_firmware
+once vsock-"$VHOST_DEVICE_VSOCK_VERSION" "8/8 installing vhost-device-vsock" install_vsock_device
 versions >"$cache/bin/versions"
 rm -rf "$work/build" "$work/source" "$work/python"
 say "ready: $cache/bin/qemu-system-x86_64"

@@ -1,11 +1,11 @@
 //! The measured configuration: text in, checked values out.
 //!
-//! What it is for: one strict reading of `/etc/mortise/enclave.toml`. Unknown names, repeated
-//! names, an alias in place of a key, a port that is used twice: each is an error with a name,
-//! found when the image is tried and not when a key is needed.
+//! What it is for: one strict reading of `/etc/mortise/enclave.toml`. An unknown name, a repeated
+//! name, an alias in place of a key or a port used twice is an error with a name. It appears when
+//! you build or start the image, not when the engine needs a key.
 //!
-//! What it does not do: read files or the environment; have defaults for what an operator must
-//! decide - region and keys.
+//! What it does not do: read files or the environment; provide defaults for what an operator must
+//! decide (region and keys).
 //!
 //! ```
 //! use mortise_enclave::config::EnclaveConfig;
@@ -28,26 +28,25 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use tracing::level_filters::LevelFilter;
 
-/// Where the image has its configuration.
+/// Path of the configuration in the image.
 pub const CONFIG_FILE: &str = "/etc/mortise/enclave.toml";
-/// Where the image has its genesis, unless the configuration names another place.
+/// Path of the genesis in the image, unless the configuration names another one.
 pub const GENESIS_FILE: &str = "/etc/mortise/genesis.json";
 /// Most bytes of a configuration: it names a few values and perhaps a root.
 pub const CONFIG_BYTES_MAX: usize = 64 * 1024;
 
-/// Why a configuration is refused. Nothing in it is secret, so texts may quote it.
+/// Why a configuration is refused. Nothing in a configuration is secret, so texts may quote it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
     /// More than [`CONFIG_BYTES_MAX`].
-    #[error("it has {found} bytes, at most {bytes_max} are read")]
+    #[error("it has {found} bytes; the limit is {bytes_max}")]
     TooLarge {
         /// [`CONFIG_BYTES_MAX`].
         bytes_max: usize,
-        /// Its bytes.
         found: usize,
     },
-    /// Not TOML, a name that is missing, unknown, repeated, or of the wrong type.
+    /// Not TOML, or a name is missing, unknown, repeated or of the wrong type.
     #[error("{0}")]
     Toml(String),
     /// The engine's key is no key ARN.
@@ -56,34 +55,28 @@ pub enum ConfigError {
     /// The application's key is no key ARN.
     #[error("app_key_arn: {0}")]
     AppKey(ArnError),
-    /// The keys lie in another region than the one that is named.
-    #[error("region is {region}, the keys are in {of_keys}")]
+    /// The keys are in another region than `region`.
+    #[error("region is {region}, but the keys are in {of_keys}")]
     RegionMismatch {
         /// As configured.
         region: String,
-        /// By the ARNs.
+        /// The region in the ARNs.
         of_keys: String,
     },
-    /// Keys and host do not fit together.
+    /// The keys, or the keys and the host, contradict each other.
     #[error("key service: {0}")]
     KeyService(#[from] kms::ConfigError),
-    /// The roots are no certificates.
+    /// The roots are not certificates.
     #[error("tls_roots: {0}")]
     Roots(#[from] RootsError),
     /// No peer has this context id.
     #[error("parent_cid is {found}: the parent is 3 on Nitro, 2 under vhost-device-vsock")]
-    ParentCid {
-        /// As configured.
-        found: u32,
-    },
-    /// A port is 0 or the wildcard, or two are one.
-    #[error("ports: {port} is not a port, or is named twice")]
-    Port {
-        /// As configured.
-        port: u32,
-    },
-    /// The place of the genesis depends on a working folder.
-    #[error("genesis: {0} is no absolute path")]
+    ParentCid { found: u32 },
+    /// A port is 0 or the wildcard, or occurs twice.
+    #[error("ports: {port} is not a port, or occurs twice")]
+    Port { port: u32 },
+    /// The path of the genesis is relative.
+    #[error("genesis: {0} is not an absolute path")]
     GenesisPath(PathBuf),
 }
 
@@ -113,14 +106,14 @@ struct File {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Module {
-    /// The one of a Nitro enclave.
+    /// The module of a Nitro enclave.
     #[default]
     Nitro,
-    /// An emulator's, which signs nothing: for trying an image without AWS.
+    /// The module of an emulator, which signs nothing: for testing an image without AWS.
     Emulated,
 }
 
-/// Levels by name: directives for single modules would be a second language in a measured file.
+/// Levels by name only: per-module directives would be a second language in a measured file.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum LogLevel {
@@ -131,23 +124,23 @@ enum LogLevel {
     Debug,
 }
 
-/// Ports of vsock; those of the platform unless named.
+/// Vsock ports; the platform's defaults unless set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Ports {
-    /// Requests; the parent dials.
+    /// Requests. The parent dials this one; the enclave dials all others.
     listen: u32,
-    /// Log store; the enclave dials.
+    /// Log store.
     store: u32,
-    /// Lines of the log; the enclave dials.
+    /// Lines of the log.
     diagnostics: u32,
-    /// Credentials; the enclave dials.
+    /// Credentials of the key service.
     credentials: u32,
-    /// Way to witnesses; the enclave dials.
+    /// Requests to witnesses.
     witness: u32,
-    /// Relay to the key service; the enclave dials.
+    /// Relay to the key service.
     kms: u32,
-    /// Heartbeat of the start; the enclave dials.
+    /// Heartbeat of the start.
     heartbeat: u32,
 }
 
@@ -165,17 +158,17 @@ impl Default for Ports {
     }
 }
 
-/// Where lines of the log go while there is no configuration: the places of the platform.
+/// Where lines of the log go before a configuration is read: the platform's default.
 pub fn diagnostics_unconfigured() -> Address {
     Address::Vsock { cid: parent_cid(), port: Ports::default().diagnostics }
 }
 
-/// The parent, seen from a Nitro enclave.
+/// The CID of the parent, seen from a Nitro enclave.
 fn parent_cid() -> u32 {
     3
 }
 
-/// A configuration that was checked.
+/// A checked configuration.
 #[derive(Debug, Clone)]
 pub struct EnclaveConfig {
     kms: KmsConfig,
@@ -189,12 +182,12 @@ pub struct EnclaveConfig {
 }
 
 impl EnclaveConfig {
-    /// Reads and checks a configuration.
+    /// Parses and checks a configuration.
     ///
     /// # Errors
-    /// In this order: `TooLarge`, `Toml`, `EngineKey`, `AppKey`, `KeyService` for two regions or
-    /// one key twice, `RegionMismatch`, `KeyService` for a host, `Roots`, `ParentCid`, `Port`,
-    /// `GenesisPath`.
+    /// In this order: `TooLarge`, `Toml`, `EngineKey`, `AppKey`, `KeyService` for keys of two
+    /// regions or one key twice, `RegionMismatch`, `KeyService` for a host, `Roots`, `ParentCid`,
+    /// `Port`, `GenesisPath`.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
         let (bytes_max, found) = (CONFIG_BYTES_MAX, text.len());
         if found > bytes_max {
@@ -226,12 +219,12 @@ impl EnclaveConfig {
         &self.kms
     }
 
-    /// True for an image that believes other roots than those of Amazon: a development image.
+    /// True for a development image: it trusts `tls_roots` instead of the public roots.
     pub fn has_own_roots(&self) -> bool {
         self.has_own_roots
     }
 
-    /// Whether the application gives data keys in clear; see `specs/application.md`.
+    /// Whether the application returns data keys in plaintext; see `specs/application.md`.
     pub fn releases_plaintext(&self) -> bool {
         self.releases_plaintext
     }
@@ -241,7 +234,7 @@ impl EnclaveConfig {
         self.module
     }
 
-    /// What is logged.
+    /// The least severe level that is logged.
     pub fn log(&self) -> LevelFilter {
         match self.log {
             LogLevel::Error => LevelFilter::ERROR,
@@ -251,42 +244,36 @@ impl EnclaveConfig {
         }
     }
 
-    /// Where the genesis is.
+    /// Path of the genesis.
     pub fn genesis(&self) -> &Path {
         &self.genesis
     }
 
-    /// Where requests come in.
     pub fn listen(&self) -> Address {
         Address::Vsock { cid: VSOCK_CID_ANY, port: self.ports.listen }
     }
 
-    /// Where the store is.
     pub fn store(&self) -> Address {
         self.at_parent(self.ports.store)
     }
 
-    /// Where lines of the log go.
     pub fn diagnostics(&self) -> Address {
         self.at_parent(self.ports.diagnostics)
     }
 
-    /// Where the heartbeat goes.
     pub fn heartbeat(&self) -> Address {
         self.at_parent(self.ports.heartbeat)
     }
 
-    /// Where credentials come from.
     pub fn credentials(&self) -> Address {
         self.at_parent(self.ports.credentials)
     }
 
-    /// Where requests to witnesses are handed over.
+    /// Where the parent takes requests to witnesses.
     pub fn witness(&self) -> Address {
         self.at_parent(self.ports.witness)
     }
 
-    /// Where the relay to the key service is.
     pub fn relay(&self) -> Address {
         self.at_parent(self.ports.kms)
     }
@@ -313,7 +300,7 @@ fn key_service(file: &File) -> Result<KmsConfig, ConfigError> {
     Ok(kms)
 }
 
-/// 0 is the hypervisor, 1 is this machine itself.
+/// CID 0 is the hypervisor and 1 is this machine.
 fn check_parent(found: u32) -> Result<(), ConfigError> {
     match found {
         0 | 1 | VSOCK_CID_ANY => Err(ConfigError::ParentCid { found }),

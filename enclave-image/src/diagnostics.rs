@@ -1,16 +1,16 @@
-//! What the enclave says, to the parent as well: lines of the log over vsock.
+//! Sends the lines of the log to the parent, over vsock.
 //!
 //! What it is for: an enclave outside debug mode has no console. Each line of the log, the stop
 //! line included, also goes to the parent (`specs/diagnostics.md`).
 //!
 //! ```text
-//! log --> queue, bounded, the oldest go first --> thread: connect, write; again after a while
+//! log --> bounded queue, drops the oldest --> thread: connect, write; retry after a delay
 //! ```
-//! What it does not do: wait for the parent (but at the very end, for a moment), read anything from
-//! it, keep a line beyond its bound.
+//! What it does not do: wait for the parent (except briefly at the end), read anything from it,
+//! keep the part of a line beyond the bound.
 //!
-//! Invariants: writing to it never blocks and never fails; what was dropped is counted, and the
-//! count is told before the next line. A line can come twice, on two connections.
+//! Invariants: a write never blocks and never fails; dropped lines are counted, and the count is
+//! sent before the next line. A line can arrive twice, on two connections.
 
 use mortise_format::limits::DIAGNOSTICS_LINE_BYTES_MAX;
 use mortise_transport::{Address, connect};
@@ -23,10 +23,10 @@ use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Most bytes that wait for the parent.
+/// Most bytes queued for the parent.
 pub const QUEUE_BYTES_MAX: usize = 256 * 1024;
 
-/// A handle to write lines with.
+/// A handle that the log writes lines to.
 #[derive(Debug, Clone)]
 pub struct Diagnostics {
     shared: Arc<Shared>,
@@ -40,21 +40,21 @@ struct Shared {
 }
 
 impl Diagnostics {
-    /// Starts the thread that writes to the parent. Without one, lines are dropped.
+    /// Starts the thread that writes to the parent. If no thread can start, lines are dropped.
     pub fn start(parent: Address) -> Self {
         let shared = Arc::new(Shared::default());
-        let told = Arc::clone(&shared);
-        // A machine without memory for a thread has the console alone.
+        let writer = Arc::clone(&shared);
+        // A machine without memory for a thread has only the console.
         let _ = std::thread::Builder::new().name("mortise-diagnostics".into()).spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             if let Ok(runtime) = runtime {
-                runtime.block_on(tell(&parent, &told));
+                runtime.block_on(write_forever(&parent, &writer));
             }
         });
         Self { shared }
     }
 
-    /// Waits until everything is written to the parent, at most so long.
+    /// Waits until everything is written to the parent, at most `wait_max`.
     pub fn flush(&self, wait_max: Duration) {
         let queue = self.shared.lock();
         let is_behind = |queue: &mut Queue| !queue.is_empty();
@@ -88,7 +88,7 @@ impl Shared {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next lines, when there are some.
+    /// Waits for lines and takes them.
     async fn next(&self) -> Vec<u8> {
         loop {
             if let Some(batch) = self.lock().take() {
@@ -104,13 +104,13 @@ impl Shared {
     }
 }
 
-/// Lines that wait.
+/// Lines that are not written yet.
 #[derive(Debug, Default)]
 struct Queue {
     lines: VecDeque<Vec<u8>>,
     bytes: usize,
     dropped: u64,
-    /// Lines were taken and are not written yet.
+    /// True while taken lines are not yet written.
     is_sending: bool,
 }
 
@@ -119,7 +119,7 @@ impl Queue {
         self.lines.is_empty() && !self.is_sending
     }
 
-    /// Adds a line, cut at its bound; the oldest make room.
+    /// Adds a line, cut at its bound, and drops the oldest lines to make room.
     fn push(&mut self, line: &[u8]) {
         let line = line.strip_suffix(b"\n").unwrap_or(line);
         let mut line = line[..line.len().min(DIAGNOSTICS_LINE_BYTES_MAX - 1)].to_vec();
@@ -133,7 +133,7 @@ impl Queue {
         }
     }
 
-    /// Takes everything that waits, behind the count of what was dropped.
+    /// Takes all lines, after a line with the number of dropped ones.
     fn take(&mut self) -> Option<Vec<u8>> {
         if self.lines.is_empty() {
             return None;
@@ -156,22 +156,22 @@ impl Queue {
     }
 }
 
-/// Writes to the parent for ever; where nobody listens, again after a while.
-async fn tell(parent: &Address, shared: &Shared) {
+/// Writes to the parent, and reconnects after a delay when a connection ends.
+async fn write_forever(parent: &Address, shared: &Shared) {
     let mut batch = Vec::new();
     let mut wait = WAIT_MIN;
     loop {
         if batch.is_empty() {
             batch = shared.next().await;
         }
-        let has_written = tell_until_it_ends(parent, shared, &mut batch).await;
+        let has_written = write_until_closed(parent, shared, &mut batch).await;
         wait = if has_written { WAIT_MIN } else { (wait * 2).min(WAIT_MAX) };
         sleep(wait).await;
     }
 }
 
-/// One connection; true when something was written. What was not stays in `batch`.
-async fn tell_until_it_ends(parent: &Address, shared: &Shared, batch: &mut Vec<u8>) -> bool {
+/// Serves one connection; true when it wrote something. Unwritten lines stay in `batch`.
+async fn write_until_closed(parent: &Address, shared: &Shared, batch: &mut Vec<u8>) -> bool {
     let Ok(Ok(stream)) = timeout(CONNECT_TIME_MAX, connect(parent)).await else { return false };
     let (mut read, mut write) = tokio::io::split(stream);
     let mut has_written = false;
@@ -180,7 +180,7 @@ async fn tell_until_it_ends(parent: &Address, shared: &Shared, batch: &mut Vec<u
         if batch.is_empty() {
             tokio::select! {
                 lines = shared.next() => *batch = lines,
-                // Nothing is ever sent back: what comes is the end, or no such listener.
+                // The parent never sends anything: a read returns only when the connection ends.
                 _ = read.read(&mut never) => return has_written,
             }
         }
@@ -197,7 +197,7 @@ async fn tell_until_it_ends(parent: &Address, shared: &Shared, batch: &mut Vec<u
 
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(3);
 const WRITE_TIME_MAX: Duration = Duration::from_secs(5);
-/// Between two connections.
+/// Delay before the next connection; it doubles while nothing is written.
 const WAIT_MIN: Duration = Duration::from_millis(100);
 const WAIT_MAX: Duration = Duration::from_secs(5);
 
@@ -208,7 +208,7 @@ mod tests {
     use std::os::unix::net::UnixListener;
 
     #[test]
-    fn full_queue_drops_its_oldest_lines_and_says_how_many() {
+    fn full_queue_drops_its_oldest_lines_and_counts_them() {
         let mut queue = Queue::default();
         let line = |number: usize| format!("{number:01023}\n").into_bytes();
         let count = QUEUE_BYTES_MAX / 1024 + 3;
@@ -231,26 +231,26 @@ mod tests {
     }
 
     #[test]
-    fn lines_reach_a_parent_that_comes_late_and_one_that_comes_back() {
+    fn lines_reach_a_parent_that_starts_late_or_again() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("5002");
         let diagnostics = Diagnostics::start(Address::Unix(path.clone()));
         writeln!(&diagnostics, "one").unwrap();
         let listener = UnixListener::bind(&path).unwrap();
-        let heard = || {
+        let received = || {
             let (stream, _) = listener.accept().unwrap();
             let mut line = String::new();
             BufReader::new(stream).read_line(&mut line).unwrap();
             line
         };
-        assert_eq!(heard(), "one\n");
+        assert_eq!(received(), "one\n");
         // that connection is closed by now
         (&diagnostics).write_all(b"two\n").unwrap();
-        assert_eq!(heard(), "two\n");
+        assert_eq!(received(), "two\n");
     }
 
     #[test]
-    fn nobody_who_listens_holds_up_nobody() {
+    fn missing_listener_blocks_no_writer() {
         let folder = tempfile::tempdir().unwrap();
         let diagnostics = Diagnostics::start(Address::Unix(folder.path().join("5002")));
         for _ in 0..1000 {

@@ -1,9 +1,9 @@
-//! What the enclave says: JSON lines on stderr - in an enclave the console, which exists in debug
-//! mode alone - and to the parent ([`crate::diagnostics`]).
+//! The log: JSON lines on stderr and to the parent ([`crate::diagnostics`]). In an enclave stderr
+//! is the console, which exists in debug mode only.
 //!
-//! Nothing secret may stand in a line, because the parent reads them. A panic is a line too, with
-//! its place and not its message, and then the end: an actor that died in silence would leave an
-//! engine that answers and does not decide.
+//! A line must not hold a secret, because the parent reads it. A panic logs a line with its
+//! location but not its message, and then ends the process: if an actor died silently, the engine
+//! would still answer but no longer decide.
 
 use crate::diagnostics::Diagnostics;
 use crate::init;
@@ -15,8 +15,9 @@ use tokio::sync::Notify;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::fmt::writer::MakeWriterExt as _;
 
-/// Starts the log, once, and makes every panic a line and an end: of the process, or of the machine
-/// whose first process this is - an abort there would be left to the kernel.
+/// Starts the log and installs the panic hook; call it once. A panic logs a line and then ends the
+/// process. As the first process of a machine it ends the machine, because an abort there would
+/// leave the end to the kernel.
 pub fn start(level: LevelFilter, diagnostics: Diagnostics) {
     let log = tracing_subscriber::fmt().json().with_max_level(level);
     log.with_writer(std::io::stderr.and(diagnostics.clone())).init();
@@ -24,48 +25,48 @@ pub fn start(level: LevelFilter, diagnostics: Diagnostics) {
         let at = panic.location().map(ToString::to_string).unwrap_or_default();
         tracing::error!(name = "PANIC", at, "the enclave stops");
         if init::is_init() {
-            leave(&diagnostics);
+            flush(&diagnostics);
             init::end::end(EXIT_PANIC);
         }
         std::process::abort();
     }));
 }
 
-/// Gives the last lines their time to get out of the machine.
-pub fn leave(diagnostics: &Diagnostics) {
+/// Waits, for a bounded time, until the last lines have left the machine.
+pub fn flush(diagnostics: &Diagnostics) {
     diagnostics.flush(LAST_LINES_MAX);
     std::thread::sleep(LAST_BYTES);
 }
 
-/// As a process that aborts has it.
+/// The exit status of a process that aborts.
 const EXIT_PANIC: u8 = 134;
-/// Most time for the last lines to be written.
+/// Longest wait until the last lines are written.
 const LAST_LINES_MAX: Duration = Duration::from_secs(1);
-/// Time for what was written to leave the machine.
+/// Time for written bytes to leave the machine.
 const LAST_BYTES: Duration = Duration::from_millis(100);
 
-/// Logs how the start goes on: the replay now and then, readiness or its opposite once.
+/// Logs the progress of the start: the replay at most once a second, `ready` or the fault once.
 #[derive(Debug, Default)]
 pub struct Watch {
-    told: Mutex<Option<Instant>>,
+    logged: Mutex<Option<Instant>>,
     faulted: Notify,
 }
 
-/// Least time between two lines about one replay.
-const TELL_EVERY: Duration = Duration::from_secs(1);
+/// Shortest time between two lines about one replay.
+const LOG_EVERY: Duration = Duration::from_secs(1);
 
 impl Watch {
-    /// Returns when the engine does not serve, for good.
+    /// Completes when the engine has faulted, which is final.
     pub async fn faulted(&self) {
         self.faulted.notified().await;
     }
 
-    /// True when it is time for a line; the end of a replay always is.
+    /// True when a line is due; at the end of a replay one always is.
     fn is_due(&self, is_end: bool, now: Instant) -> bool {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_due = is_end || told.is_none_or(|at| now.duration_since(at) >= TELL_EVERY);
+        let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = is_end || logged.is_none_or(|at| now.duration_since(at) >= LOG_EVERY);
         if is_due {
-            *told = Some(now);
+            *logged = Some(now);
         }
         is_due
     }
@@ -94,11 +95,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn long_replay_is_told_once_a_second_and_at_its_end() {
+    fn long_replay_is_logged_once_a_second_and_at_its_end() {
         let (watch, start) = (Watch::default(), Instant::now());
         assert!(watch.is_due(false, start));
-        assert!(!watch.is_due(false, start + TELL_EVERY / 2));
-        assert!(watch.is_due(false, start + TELL_EVERY));
-        assert!(watch.is_due(true, start + TELL_EVERY));
+        assert!(!watch.is_due(false, start + LOG_EVERY / 2));
+        assert!(watch.is_due(false, start + LOG_EVERY));
+        assert!(watch.is_due(true, start + LOG_EVERY));
     }
 }

@@ -1,5 +1,5 @@
-//! The enclave's process: machine, module, configuration, engine, in this order; see
-//! [`mortise_enclave`].
+//! The enclave's process. It starts the machine, the module, the configuration and the engine, in
+//! this order; see [`mortise_enclave`].
 
 use mortise_enclave::config::{CONFIG_FILE, EnclaveConfig, diagnostics_unconfigured};
 use mortise_enclave::diagnostics::Diagnostics;
@@ -33,7 +33,7 @@ fn main() -> ExitCode {
             exit
         }
     };
-    log::leave(&diagnostics);
+    log::flush(&diagnostics);
     if init::is_init() {
         init::end::end(exit);
     }
@@ -44,7 +44,8 @@ fn read_config() -> Result<EnclaveConfig, Stop> {
     Ok(EnclaveConfig::parse(&platform::read(Path::new(CONFIG_FILE), CONFIG)?)?)
 }
 
-/// Without a machine, and then without a module, nothing else is worth saying.
+/// Reports a broken machine first, then a missing module: either one makes every later error
+/// meaningless, an invalid configuration included.
 fn run(config: Result<EnclaveConfig, Stop>) -> Result<(), Stop> {
     if init::is_init() {
         init::bring_up(&Kernel)?;
@@ -56,24 +57,24 @@ fn run(config: Result<EnclaveConfig, Stop>) -> Result<(), Stop> {
     }
     tracing::info!(version = VERSION, listen = %config.listen(), "starting");
     if config.has_own_roots() {
-        tracing::warn!("DEVELOPMENT IMAGE: the key service is believed under roots of its own");
+        tracing::warn!("DEVELOPMENT IMAGE: tls_roots replaces the public roots of the key service");
     }
     if config.releases_plaintext() {
-        tracing::warn!("release_plaintext is on: the application gives data keys in clear");
+        tracing::warn!("release_plaintext is on: the application returns data keys in plaintext");
     }
     actix::System::new().block_on(serve(&config, nsm))
 }
 
 async fn serve(config: &EnclaveConfig, nsm: Arc<dyn Nsm>) -> Result<(), Stop> {
     if init::is_init() {
-        actix::spawn(say_alive(config.heartbeat()));
+        actix::spawn(send_heartbeat(config.heartbeat()));
     }
     let engine = platform::engine(config)?;
     let ports = platform::ports(config, nsm)?;
     warn_of(ports.attestation.mode());
     let watch = Arc::new(Watch::default());
     match server::run(engine, ports.clone(), watch.clone(), ended(&watch)).await {
-        // Nothing was asked of anybody yet.
+        // The engine sent nothing yet, so a second start repeats no effect.
         Err(EngineError::Store { address, .. }) => {
             parent::wait(&address, parent::PARENT_WAIT_MAX).await?;
             let engine = platform::engine(config)?;
@@ -83,34 +84,35 @@ async fn serve(config: &EnclaveConfig, nsm: Arc<dyn Nsm>) -> Result<(), Stop> {
     }
 }
 
-/// Nobody who relies on an engine should have to find these by himself.
+/// Logs a warning for each mode whose engine no one may rely on.
 fn warn_of(mode: &'static str) {
     match mode {
         "emulated" => tracing::warn!(
             mode,
-            "EMULATED MODULE: nobody signs its documents, every verifier refuses them, and what \
-             the engine promises about locks is marked and binds nobody"
+            "EMULATED MODULE: its documents are unsigned and every verifier refuses them; the \
+             engine's commitments carry the insecure mode and bind no one"
         ),
         "debug" => tracing::warn!(
             mode,
-            "DEBUG MODE: the registers are zero, the operator reads the console, and every \
-             verifier refuses the documents; what the engine promises about locks is marked and \
-             binds nobody"
+            "DEBUG MODE: the registers are zero, the operator can read the console, and every \
+             verifier refuses the documents; the engine's commitments carry the insecure mode and \
+             bind no one"
         ),
         _ => {}
     }
 }
 
-/// `nitro-cli` waits for this; elsewhere there may be nobody, and nothing waits for an answer.
-async fn say_alive(parent: Address) {
+/// `nitro-cli` waits for this byte. Elsewhere nothing may listen, and the start does not wait for
+/// the answer.
+async fn send_heartbeat(parent: Address) {
     match beat(&parent, HEARTBEAT_TIME_MAX).await {
         Ok(()) => tracing::info!(%parent, "heartbeat"),
         Err(error) => tracing::warn!(%parent, %error, "no heartbeat"),
     }
 }
 
-/// Ends when it is told to, or - nobody can tell the first process of an enclave anything - when
-/// the engine has said for a while that it does not serve.
+/// Completes on a signal. As the first process of an enclave, which receives no signals, it also
+/// completes [`FAULT_TIME_MAX`] after the engine reports a fault.
 async fn ended(watch: &Watch) {
     let over = async {
         watch.faulted().await;
@@ -118,19 +120,19 @@ async fn ended(watch: &Watch) {
     };
     if init::is_init() {
         tokio::select! {
-            () = told_to_stop() => {}
+            () = stop_signal() => {}
             () = over => {}
         }
     } else {
-        told_to_stop().await;
+        stop_signal().await;
     }
 }
 
-/// How long a machine whose engine does not serve, and never will, answers who asks for its health.
+/// How long a machine with a faulted engine still answers health requests before it ends.
 const FAULT_TIME_MAX: Duration = Duration::from_secs(300);
 
-/// Ends at SIGINT or SIGTERM, if they can be caught at all.
-async fn told_to_stop() {
+/// Completes at SIGINT or SIGTERM; never when they cannot be caught.
+async fn stop_signal() {
     let caught = |kind| async move {
         match signal(kind) {
             Ok(mut signal) => drop(signal.recv().await),

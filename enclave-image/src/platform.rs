@@ -1,7 +1,7 @@
 //! The ports of the engine in an enclave: device, clock, entropy, key service, application keys.
 //!
-//! What it is for: the one place where the Nitro platform is put together. It knows the module as a
-//! port, so that the same lines run over a software module in tests of other crates.
+//! What it is for: the one place that assembles the Nitro platform. It takes the module as a port,
+//! so that tests of other crates run the same code over a software module.
 //!
 //! What it does not do: start anything that listens; see [`config`](crate::config) for the
 //! engine's half.
@@ -23,7 +23,7 @@ use std::num::NonZero;
 use std::path::Path;
 use std::sync::Arc;
 
-/// The ports over this module. Needs a running runtime: credentials come in over it.
+/// Returns the ports over this module. Needs a running runtime, over which credentials arrive.
 ///
 /// # Errors
 /// `Clock`, `Entropy`, `KeyService`.
@@ -58,7 +58,7 @@ fn clock(module: Module, nsm: Arc<dyn Nsm>) -> Result<Arc<dyn Clock>, Stop> {
     }))
 }
 
-/// What stands behind the engine's keys: said in every answer about it.
+/// What protects the engine's keys. Every answer about the engine states it.
 fn attestation(module: Module, nsm: Arc<dyn Nsm>) -> Attestation {
     match module {
         Module::Emulated => Attestation::Refused(nsm, InsecureMode::Emulated),
@@ -67,8 +67,8 @@ fn attestation(module: Module, nsm: Arc<dyn Nsm>) -> Attestation {
     }
 }
 
-/// In debug mode the registers of the image are zero. A module that does not say is asked again by
-/// the boot, which then fails.
+/// In debug mode the registers of the image are zero. If the module does not answer, this is false:
+/// the boot reads the registers again and fails then.
 fn is_debug(nsm: &dyn Nsm) -> bool {
     let is_zero = |index| {
         let state = nsm.describe_pcr(index);
@@ -77,7 +77,7 @@ fn is_debug(nsm: &dyn Nsm) -> bool {
     (0..=2).all(is_zero)
 }
 
-/// What the engine is made of, with the genesis of the image.
+/// Returns the engine's configuration, with the genesis of the image.
 ///
 /// # Errors
 /// `File`, `Genesis`.
@@ -94,7 +94,7 @@ pub fn engine(config: &EnclaveConfig) -> Result<Config, Stop> {
     })
 }
 
-/// Reads a file of the image; `name` is that of the stop when there is none.
+/// Reads a file of the image; `name` names the stop if it cannot be read.
 ///
 /// # Errors
 /// `File`.

@@ -2,25 +2,25 @@
 //!
 //! | status | name | what to do |
 //! |---|---|---|
-//! | 0 | | it was asked to stop |
-//! | 10 | `NO_NSM` | not a Nitro enclave; for development run `mortise dev` |
-//! | 12 | `CONFIG` | the image has no valid `/etc/mortise/enclave.toml`: build it anew |
-//! | 13 | `GENESIS` | the image has no valid genesis: build it anew |
+//! | 0 | | it received a signal to stop |
+//! | 10 | `NO_NSM` | not a Nitro enclave; for development run `mortise-dev dev` |
+//! | 12 | `CONFIG` | the image has no valid `/etc/mortise/enclave.toml`: build a new image |
+//! | 13 | `GENESIS` | the image has no valid genesis: build a new image |
 //! | 14 | `CLOCK` | the module gives no time that can be trusted |
-//! | 15 | `ENTROPY` | module or kernel give no randomness |
+//! | 15 | `ENTROPY` | the module or the kernel gives no randomness |
 //! | 16 | `KEY_SERVICE` | TLS cannot be set up |
 //! | 17 | of the engine | the log or the keys are not this engine's; a restart does not help |
-//! | 18 | `MOUNT` | the kernel lacks a file system, or the image a folder |
-//! | 19 | `MODULE` | a kernel module is not for this kernel: build the image anew |
-//! | 20 | `VSOCK` | the kernel has no vsock: its module is missing in the image |
+//! | 18 | `MOUNT` | the kernel lacks a file system, or the image lacks a folder |
+//! | 19 | `MODULE` | a kernel module is not for this kernel: build a new image |
+//! | 20 | `VSOCK` | the kernel has no vsock: add its module to the image |
 //! | 21 | `MEMORY` | give the enclave more memory |
-//! | 22 | `CLOCK_SOURCE` | the kernel counts time by something that is not the platform's |
-//! | 23 | `ENTROPY_SOURCE` | the kernel's randomness is not the module's |
-//! | 75 | `PARENT` | nobody listens where the store is: start `mortise-host`, then again |
-//! | 75 | of the engine | store or key service went away: start again |
+//! | 22 | `CLOCK_SOURCE` | the kernel's clock source is not one of the platform's |
+//! | 23 | `ENTROPY_SOURCE` | the kernel's entropy source is not the security module |
+//! | 75 | `PARENT` | nothing listens at the store's port: start `mortise-host`, then the enclave |
+//! | 75 | of the engine | the store or the key service went away: start again |
 //!
-//! 18 to 23 are those of a machine whose first process this is.
-//! 11 was used by a build without this composition, and stays unused.
+//! 18 to 23 occur only when this is the first process of a machine.
+//! 11 belonged to an earlier build and stays unused.
 
 use crate::config::ConfigError;
 use crate::init::InitError;
@@ -33,65 +33,58 @@ use mortise_rpc::genesis::GenesisError;
 use mortise_transport::Address;
 use std::path::PathBuf;
 
-/// Why the process ends otherwise than by being asked to.
+/// Why the process ends, other than on a signal.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Stop {
     /// There is no security module, hence no trusted time, randomness or key.
-    #[error("not a Nitro enclave (for development run `mortise dev`): {0}")]
+    #[error("not a Nitro enclave (for development run `mortise-dev dev`): {0}")]
     NoNsm(#[source] NsmError),
-    /// The machine is not one to run on.
+    /// The engine does not run on this machine.
     #[error(transparent)]
     Init(#[from] InitError),
-    /// Nobody listens where the store should be.
-    #[error("no parent: nobody listens at {address} for {waited_ms} ms: {why}")]
+    /// Nothing listens at the store's address.
+    #[error("no parent: nothing listened at {address} for {waited_ms} ms: {why}")]
     Parent {
-        /// Where.
         address: Address,
-        /// How long it was waited.
         waited_ms: u64,
-        /// Why the last try failed.
+        /// Why the last attempt failed.
         why: std::io::ErrorKind,
     },
     /// A file of the image cannot be read.
     #[error("cannot read {path}: {error}")]
     File {
-        /// Its place.
         path: PathBuf,
-        /// The name of the stop: of the configuration or of the genesis.
+        /// [`CONFIG`] or [`GENESIS`].
         name: &'static str,
-        /// The system's reason.
         error: std::io::Error,
     },
-    /// The configuration is refused.
-    #[error("the configuration: {0}")]
+    #[error("invalid configuration: {0}")]
     Config(#[from] ConfigError),
-    /// The genesis is refused.
-    #[error("the genesis: {0}")]
+    #[error("invalid genesis: {0}")]
     Genesis(#[from] GenesisError),
     /// The trusted clock does not start.
-    #[error("the clock: {0}")]
+    #[error("the trusted clock does not start: {0}")]
     Clock(#[from] ClockStartError),
-    /// The generator is not seeded.
-    #[error("the entropy: {0}")]
+    /// The generator has no seed.
+    #[error("no entropy: {0}")]
     Entropy(#[from] EntropyError),
-    /// The key service's client cannot be made.
-    #[error("the key service: {0}")]
+    /// The client of the key service cannot be made.
+    #[error("no client of the key service: {0}")]
     KeyService(#[from] kms::ConfigError),
-    /// The engine ended.
     #[error(transparent)]
     Engine(#[from] EngineError),
 }
 
-/// Name of a stop for the configuration.
+/// Name of the stop for an invalid configuration.
 pub const CONFIG: &str = "CONFIG";
-/// Name of a stop for the genesis.
+/// Name of the stop for an invalid genesis.
 pub const GENESIS: &str = "GENESIS";
 /// Exit status when a restart may help.
 const EXIT_RESTART: u8 = 75;
 
 impl Stop {
-    /// A stable name.
+    /// A stable name, which the parent and its metrics use.
     pub fn name(&self) -> &'static str {
         match self {
             Self::NoNsm(_) => "NO_NSM",
@@ -107,7 +100,7 @@ impl Stop {
         }
     }
 
-    /// The exit status.
+    /// The exit status. systemd decides by it whether a restart may help.
     pub fn exit(&self) -> u8 {
         match self {
             Self::NoNsm(_) => 10,

@@ -1,10 +1,10 @@
-//! The measured binary from outside, on a machine that is no enclave.
+//! Runs the measured binary on a machine that is not an enclave.
 
 use std::process::Command;
 
-/// Every start outside an enclave ends here, whatever the environment and the arguments say.
+/// Every start outside an enclave ends with `NO_NSM`, whatever the environment and arguments are.
 #[test]
-fn machine_without_the_module_ends_it_by_name_with_one_json_line() {
+fn start_without_the_module_exits_with_no_nsm_and_one_json_line() {
     for argument in [&[][..], &["--config", "elsewhere/enclave.toml"]] {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mortise-enclave"));
         command
@@ -18,8 +18,8 @@ fn machine_without_the_module_ends_it_by_name_with_one_json_line() {
         let lines: Vec<&str> = stderr.lines().collect();
         let [line] = lines[..] else { panic!("{stderr}") };
         assert!(line.starts_with('{') && line.ends_with('}'), "{line}");
-        for said in ["\"name\":\"NO_NSM\"", "\"exit\":10", "mortise dev"] {
-            assert!(line.contains(said), "{line}");
+        for part in ["\"name\":\"NO_NSM\"", "\"exit\":10", "mortise-dev dev"] {
+            assert!(line.contains(part), "{line}");
         }
     }
 }

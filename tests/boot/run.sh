@@ -52,7 +52,7 @@ else
     static mortise-boot mortise-boot-init
     # One command, from a checkout without an image to a lock.
     "$target/debug/mortise" image boot --demo-lock --cache "$cache" --dir "$work/one" --http 0 || failed
-    binary="target/image/x86_64-unknown-linux-gnu/release/mortise-enclave"
+    binary="target/image/x86_64-unknown-linux-gnu/dist/mortise-enclave"
     cases=(--binary "$binary" --init "$target/debug/mortise-boot-init" ${only:+--only "$only"})
 fi
 

@@ -9,6 +9,7 @@ mod liar;
 mod outside;
 mod planted;
 
+use mortise_audit::{AuditKeys, Auditor, Report, Subject, prepare};
 use mortise_engine::keyring::{GENESIS_BLOB, KEYS_BLOB, SealedKeys};
 use mortise_engine::pipeline::Settings;
 use mortise_format::codec;
@@ -17,7 +18,6 @@ use mortise_format::policy::{Genesis, GenesisKeys};
 use mortise_testkit::driver::Driver;
 use mortise_testkit::mirror::{Mirror, Question};
 use mortise_testkit::workload::Workload;
-use mortise_verify::replay::{AuditKeys, Auditor, Report, Subject, prepare};
 
 /// An engine after so many random steps: epochs, crashes, snapshots, time, every kind of command.
 pub fn busy(seed: u64, steps: u32) -> Driver {

@@ -1,5 +1,5 @@
-//! `enclave-image/deploy`: units that systemd takes, scripts that do what they say, policies that
-//! the command writes, alerts about metrics that exist; and `mortise doctor` as a process.
+//! `enclave-image/deploy`: systemd accepts the units, the scripts do what they document, the
+//! command writes the policies, alerts name existing metrics. Also `mortise doctor` as a process.
 
 mod doctor;
 mod policies;
@@ -9,18 +9,18 @@ mod units;
 
 use std::path::{Path, PathBuf};
 
-/// The folder with what is installed on a parent.
+/// The folder of the files that an operator installs on a parent.
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../enclave-image/deploy")
 }
 
-/// One file of it.
+/// The content of a file in it.
 fn text(path: &str) -> String {
     let place = folder().join(path);
     std::fs::read_to_string(&place).unwrap_or_else(|error| panic!("{}: {error}", place.display()))
 }
 
-/// Every file of it with this extension, by its path from the folder.
+/// Every file in it with this extension: path below the folder, and content.
 fn files(extension: &str) -> Vec<(String, String)> {
     let (mut folders, mut found) = (vec![folder()], Vec::new());
     while let Some(next) = folders.pop() {
@@ -38,7 +38,7 @@ fn files(extension: &str) -> Vec<(String, String)> {
     found
 }
 
-/// All sources of a folder of the repository, as one text.
+/// All Rust sources of a folder of the repository, joined.
 fn files_of(path: &str) -> String {
     let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)];
     let mut sources = String::new();

@@ -3,6 +3,7 @@
 //!
 //! The witnesses are those of `mortise witness`, in this process ([`Bench`]).
 
+use mortise_format::note::{KeyUse, NoteKey};
 use mortise_format::policy::Genesis;
 use mortise_rpc::Method;
 use mortise_rpc::results::{CheckpointResult, EngineInfo, ReceiptResult};
@@ -12,7 +13,6 @@ use mortise_testkit::system::wire::{Framed, JsonLine};
 use mortise_testkit::system::{self, Options, System, eventually};
 use mortise_testkit::witness::{Bench, WitnessBehaviour};
 use mortise_verify::checkpoint::verify_cosigned;
-use mortise_verify::note::{KeyUse, NoteKey};
 use mortise_verify::succession::witnesses_of;
 use mortise_verify::tlog_proof;
 use serde_json::{Value, json};

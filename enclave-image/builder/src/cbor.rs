@@ -1,9 +1,9 @@
-//! The few lines of CBOR that signatures are made of: definite lengths, shortest form, no more.
+//! The subset of CBOR that signatures use: definite lengths in shortest form only.
 //!
-//! The official tool writes byte strings of its own structures as arrays of small numbers, and
-//! those of COSE as byte strings; both are here.
+//! The official tool writes the byte strings of its own structures as arrays of small numbers, and
+//! those of COSE as byte strings. This module supports both.
 
-/// The kinds of items.
+/// The major types that signatures use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Unsigned,
@@ -25,7 +25,7 @@ impl Kind {
     }
 }
 
-/// The start of an item: its kind and its number or length.
+/// Writes the head of an item: its kind, and its number or length.
 pub fn push_head(out: &mut Vec<u8>, kind: Kind, value: u64) {
     let bits = kind.bits();
     let bytes = value.to_be_bytes();
@@ -47,19 +47,19 @@ pub fn push_head(out: &mut Vec<u8>, kind: Kind, value: u64) {
     }
 }
 
-/// A byte string.
+/// Writes a byte string.
 pub fn push_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     push_head(out, Kind::Bytes, crate::u64_of(bytes.len()));
     out.extend_from_slice(bytes);
 }
 
-/// A text.
+/// Writes a text string.
 pub fn push_text(out: &mut Vec<u8>, text: &str) {
     push_head(out, Kind::Text, crate::u64_of(text.len()));
     out.extend_from_slice(text.as_bytes());
 }
 
-/// Bytes as an array of numbers.
+/// Writes bytes as an array of numbers.
 pub fn push_numbers(out: &mut Vec<u8>, bytes: &[u8]) {
     push_head(out, Kind::Array, crate::u64_of(bytes.len()));
     for byte in bytes {
@@ -67,14 +67,13 @@ pub fn push_numbers(out: &mut Vec<u8>, bytes: &[u8]) {
     }
 }
 
-/// Reads items one behind the other; the error is where the first fault is.
+/// Reads items one after another. An error is the offset of the first fault.
 pub struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
 }
 
 impl<'a> Reader<'a> {
-    /// At the start.
     pub fn new(bytes: &'a [u8]) -> Self {
         Self { bytes, at: 0 }
     }
@@ -86,7 +85,7 @@ impl<'a> Reader<'a> {
         Ok(found)
     }
 
-    /// Number or length of an item of this kind, in its shortest form.
+    /// Reads the number or length of an item of this kind, in shortest form.
     pub fn head(&mut self, kind: Kind) -> Result<u64, usize> {
         let at = self.at;
         let first = self.take(1)?[0];
@@ -101,15 +100,15 @@ impl<'a> Reader<'a> {
             _ => return Err(at),
         };
         let value = self.take(wide)?.iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte));
-        let mut again = Vec::new();
-        push_head(&mut again, kind, value);
-        match self.bytes.get(at..self.at) == Some(again.as_slice()) {
+        let mut shortest = Vec::new();
+        push_head(&mut shortest, kind, value);
+        match self.bytes.get(at..self.at) == Some(shortest.as_slice()) {
             true => Ok(value),
             false => Err(at),
         }
     }
 
-    /// An item of this kind with exactly this number or length.
+    /// Reads an item of this kind that must have this number or length.
     pub fn exactly(&mut self, kind: Kind, value: u64) -> Result<(), usize> {
         let at = self.at;
         match self.head(kind)? == value {
@@ -118,23 +117,23 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A byte string.
+    /// Reads a byte string.
     pub fn bytes(&mut self) -> Result<&'a [u8], usize> {
         let length = self.head(Kind::Bytes)?;
         self.take(length)
     }
 
-    /// Exactly this text.
-    pub fn text(&mut self, wanted: &str) -> Result<(), usize> {
+    /// Reads a text string that must equal `expected`.
+    pub fn text(&mut self, expected: &str) -> Result<(), usize> {
         let at = self.at;
         let length = self.head(Kind::Text)?;
-        match self.take(length)? == wanted.as_bytes() {
+        match self.take(length)? == expected.as_bytes() {
             true => Ok(()),
             false => Err(at),
         }
     }
 
-    /// Bytes as an array of numbers.
+    /// Reads bytes that are written as an array of numbers.
     pub fn numbers(&mut self) -> Result<Vec<u8>, usize> {
         let length = self.head(Kind::Array)?;
         let mut found = Vec::new();
@@ -146,7 +145,7 @@ impl<'a> Reader<'a> {
         Ok(found)
     }
 
-    /// Nothing follows.
+    /// Fails if bytes follow.
     pub fn end(&self) -> Result<(), usize> {
         match self.at == self.bytes.len() {
             true => Ok(()),
@@ -160,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_written_and_read_in_their_shortest_form_alone() {
+    fn only_the_shortest_form_of_a_number_is_written_and_read() {
         for value in [0, 23, 24, 255, 256, 65_535, 65_536, 0xffff_ffff, 0x1_0000_0000, u64::MAX] {
             let mut out = Vec::new();
             push_head(&mut out, Kind::Unsigned, value);
@@ -174,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn lengths_beyond_the_bytes_are_refused_where_they_stand() {
+    fn lengths_beyond_the_input_are_refused_with_their_offset() {
         let huge = [0x9b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1];
         assert_eq!(Reader::new(&huge).numbers(), Err(10));
         assert_eq!(Reader::new(&[0x82, 1, 0x19, 1, 0]).numbers(), Err(2));

@@ -1,4 +1,4 @@
-//! The signing certificate: PEM as it is kept in images, DER as it is measured.
+//! The signing certificate: PEM in the image, DER in the measurement.
 
 use crate::sign::SignatureError;
 use p384::ecdsa::VerifyingKey;
@@ -7,18 +7,16 @@ use x509_cert::Certificate as X509;
 use x509_cert::der::{Decode as _, Encode as _, pem};
 use x509_cert::time::Time;
 
-/// Who signed.
+/// The certificate of an image's signer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Certificate {
-    /// What is measured.
+    /// The measured bytes.
     pub der: Vec<u8>,
-    /// Its key.
     pub key: VerifyingKey,
-    /// Its subject.
     pub subject: String,
-    /// First second of its validity, since 1970.
+    /// First second of its validity, in Unix time.
     pub not_before_s: u64,
-    /// Last second of its validity.
+    /// Last second of its validity, in Unix time.
     pub not_after_s: u64,
 }
 

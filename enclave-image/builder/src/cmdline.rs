@@ -1,12 +1,12 @@
-//! What a kernel is told about its own panic.
+//! Checks the `panic=` parameter of a kernel command line.
 //!
 //! What it is for: a kernel that panics halts for ever unless `panic=` on its command line says
-//! otherwise, and nothing inside a halted machine can end it (`specs/configuration.md`). Whoever
-//! builds an image is told before it is measured.
+//! otherwise, and nothing inside a halted machine can end it (`specs/configuration.md`). The check
+//! warns you when you build an image, before it is measured.
 //!
-//! What it does not do: know the other words of a command line, nor whether a kernel takes them.
+//! What it does not do: check other parameters, or whether a kernel accepts them.
 
-/// Most seconds that a machine may stand with a panic.
+/// Most seconds that a machine may halt after a panic.
 pub const PANIC_SECONDS_MAX: u32 = 300;
 
 /// Why a machine with this command line does not end when its kernel panics.
@@ -19,20 +19,20 @@ pub enum PanicError {
     /// `panic=0`: to halt.
     #[error("panic=0: a kernel that panics would halt and never end the machine")]
     Never,
-    /// The machine would stand too long.
+    /// The machine would halt for too long.
     #[error("panic={0}: longer than {PANIC_SECONDS_MAX} seconds")]
     TooLong(u32),
-    /// The kernel would not take the value, and halt.
-    #[error("panic={0}: it is no number of seconds")]
+    /// The kernel would ignore the value and halt.
+    #[error("panic={0}: not a number of seconds")]
     NoNumber(String),
 }
 
-/// Checks that a panic of the kernel ends the machine, and when: seconds, 0 for at once.
+/// Checks that a kernel panic ends the machine. Returns after how many seconds; 0 is at once.
 ///
 /// # Errors
 /// [`PanicError`].
 pub fn panic_seconds(cmdline: &str) -> Result<u32, PanicError> {
-    // What stands behind `--` is for the first process; of several values the last one counts.
+    // Words after `--` belong to the first process. Of several values the last one counts.
     let words = cmdline.split_ascii_whitespace().take_while(|word| *word != "--");
     let value = words.filter_map(|word| word.strip_prefix("panic=")).last();
     let value = value.ok_or(PanicError::Missing)?;
@@ -40,7 +40,7 @@ pub fn panic_seconds(cmdline: &str) -> Result<u32, PanicError> {
         Err(_) => Err(PanicError::NoNumber(value.to_owned())),
         Ok(0) => Err(PanicError::Never),
         Ok(seconds) => match u32::try_from(seconds) {
-            // Below zero is at once.
+            // A negative value restarts at once.
             Err(_) => Ok(0),
             Ok(seconds) if seconds > PANIC_SECONDS_MAX => Err(PanicError::TooLong(seconds)),
             Ok(seconds) => Ok(seconds),
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn command_lines_of_amazon_and_of_debian_boots_end_a_machine() {
+    fn command_lines_of_amazon_and_debian_boots_end_a_machine() {
         for (cmdline, seconds) in [
             ("reboot=k panic=30 pci=off nomodules console=ttyS0", 30),
             ("console=ttyS0 reboot=k panic=1 random.trust_cpu=on", 1),
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn command_line_after_which_a_panic_halts_is_named() {
+    fn command_line_that_lets_a_panic_halt_is_refused_by_name() {
         let no_number = |value: &str| PanicError::NoNumber(value.to_owned());
         for (cmdline, error) in [
             ("", PanicError::Missing),

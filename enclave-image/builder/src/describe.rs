@@ -1,4 +1,4 @@
-//! What is in an image, for people and programs.
+//! Describes the contents of an image, for people and programs.
 
 use crate::cpio;
 use crate::eif::{HEADER_BYTES, Image, SECTION_HEADER_BYTES, Section, VERSION};
@@ -8,7 +8,7 @@ use crate::sign;
 use crate::u64_of;
 use serde::Serialize;
 
-/// All of it.
+/// The description of an image, as `mortise image describe --json` prints it.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Description {
@@ -16,52 +16,46 @@ pub struct Description {
     pub digest: String,
     /// Bytes of the file.
     pub bytes: u64,
-    /// Version of the format.
     pub version: u16,
-    /// Processors that it is for.
+    /// Architecture that the image is for.
     pub arch: &'static str,
-    /// Memory that it asks for.
+    /// Memory that it requests unless the start says more.
     pub memory_bytes: u64,
-    /// Processors that it asks for.
+    /// Processors that it requests unless the start says more.
     pub cpus: u64,
-    /// What the kernel is told.
+    /// The kernel command line.
     pub cmdline: String,
-    /// What it measures.
     pub measurements: Measurements,
-    /// What it says about itself.
+    /// The image's own statements about itself, which no register covers.
     pub metadata: Metadata,
-    /// Its sections, in their order.
     pub sections: Vec<SectionFacts>,
     /// The files of its ramdisks.
     pub files: Vec<FileFacts>,
-    /// Who signed, if somebody did.
+    /// The signature; `None` for an unsigned image.
     pub signature: Option<SignatureFacts>,
 }
 
-/// A section.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SectionFacts {
-    /// Which.
     pub section: String,
-    /// Where it starts, its header included.
+    /// Offset of its header in the file.
     pub offset: u64,
     /// Bytes of its content.
     pub bytes: u64,
     /// SHA-256 of its content.
     pub digest: String,
-    /// Why its files are not listed, of a ramdisk that is no plain archive.
+    /// Why the files of a ramdisk are not listed: it is not an uncompressed archive.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unreadable: Option<String>,
 }
 
-/// A file of a ramdisk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FileFacts {
     /// Counted from 1.
     pub ramdisk: usize,
-    /// With a slash in front.
+    /// Absolute path.
     pub path: String,
     /// `file`, `folder`, `link`, `device`.
     pub kind: &'static str,
@@ -69,33 +63,28 @@ pub struct FileFacts {
     pub mode: String,
     /// Bytes of its content.
     pub bytes: u64,
-    /// SHA-256 of its content, if it has some.
+    /// SHA-256 of its content; `None` if it is empty.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
 }
 
-/// The signature.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase", tag = "state")]
 pub enum SignatureFacts {
-    /// It is right.
+    /// The signature holds.
     #[serde(rename_all = "camelCase")]
     Valid {
-        /// Of the certificate.
+        /// Subject of the certificate.
         subject: String,
-        /// First second of the certificate's validity, since 1970.
+        /// First second of the certificate's validity, in Unix time.
         not_before_s: u64,
-        /// Last second.
+        /// Last second of the certificate's validity, in Unix time.
         not_after_s: u64,
     },
-    /// It is not.
-    Wrong {
-        /// Why.
-        reason: String,
-    },
+    /// The signature does not hold.
+    Wrong { reason: String },
 }
 
-/// Describes an image.
 pub fn describe(image: &Image) -> Description {
     let (bytes, parts) = (image.to_bytes(), image.parts());
     let mut offset = u64_of(HEADER_BYTES);
@@ -126,7 +115,7 @@ pub fn describe(image: &Image) -> Description {
     }
 }
 
-/// Adds the files of a ramdisk, or says why there are none.
+/// Adds the files of a ramdisk, or returns why it cannot.
 fn list(ramdisk: usize, content: &[u8], files: &mut Vec<FileFacts>) -> Option<String> {
     let entries = match cpio::read(content) {
         Ok(entries) => entries,
@@ -158,7 +147,7 @@ mod tests {
     use crate::eif::tests::{parts, small};
 
     #[test]
-    fn description_places_every_byte_and_lists_every_file() {
+    fn description_covers_every_byte_and_lists_every_file() {
         let image = small();
         let found = describe(&image);
         let last = found.sections.last().unwrap();
@@ -172,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn ramdisk_that_is_no_archive_says_so_and_the_others_are_listed() {
+    fn ramdisk_that_is_no_archive_is_named_and_the_others_are_listed() {
         let mut parts = parts();
         parts.ramdisks[0] = vec![0x1f, 0x8b, 8, 0];
         let found = describe(&Image::new(parts).unwrap());

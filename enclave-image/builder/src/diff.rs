@@ -1,4 +1,4 @@
-//! Where two images part: section, file in it, first byte.
+//! Finds where two images differ: section, file, first byte.
 
 use crate::cpio::{self, Entry};
 use crate::eif::Image;
@@ -7,21 +7,19 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// One difference.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Difference {
     /// The section, or a field of the header.
     pub section: String,
-    /// The file of a ramdisk, with a slash in front.
+    /// Absolute path of a file in a ramdisk.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
-    /// What is not alike.
     #[serde(flatten)]
     pub fact: Fact,
 }
 
-/// What is not alike.
+/// How the two images differ.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase", tag = "what")]
 #[non_exhaustive]
@@ -30,23 +28,18 @@ pub enum Fact {
     OnlyInFirst,
     /// The first lacks it.
     OnlyInSecond,
-    /// The content.
+    /// The contents differ.
     #[serde(rename_all = "camelCase")]
     Content {
-        /// The first byte that is not alike, counted from 0.
+        /// Offset of the first different byte.
         first_byte: u64,
-        /// Bytes of the first.
+        /// Length of the first content.
         first_bytes: u64,
-        /// Bytes of the second.
+        /// Length of the second content.
         second_bytes: u64,
     },
-    /// Kind, permissions, owner, time or a field's value.
-    Value {
-        /// Of the first.
-        first: String,
-        /// Of the second.
-        second: String,
-    },
+    /// The kinds, permissions, owners, times or values of a field differ.
+    Value { first: String, second: String },
 }
 
 impl fmt::Display for Fact {
@@ -62,7 +55,7 @@ impl fmt::Display for Fact {
     }
 }
 
-/// Every difference, in the order of the file; none when the files are alike.
+/// Returns every difference, in the order of the file; none if the files are equal.
 pub fn diff(first: &Image, second: &Image) -> Vec<Difference> {
     let mut found = header(first, second);
     let (left, right) = (sections(first), sections(second));
@@ -89,7 +82,7 @@ fn sections(image: &Image) -> BTreeMap<(crate::eif::Section, String), Vec<u8>> {
     sections.map(|(section, content)| ((section, section.to_string()), content.into())).collect()
 }
 
-/// Fields of the header that are no consequence of the sections.
+/// Compares the header fields that do not follow from the sections.
 fn header(first: &Image, second: &Image) -> Vec<Difference> {
     let fields = |image: &Image| {
         let parts = image.parts();
@@ -106,7 +99,7 @@ fn header(first: &Image, second: &Image) -> Vec<Difference> {
     pairs.map(difference).collect()
 }
 
-/// Of a section that both have: file by file when both are archives, else its bytes.
+/// Compares a section that both images have: by files if both are archives, else by bytes.
 fn of_section(section: &str, first: &[u8], second: &[u8]) -> Vec<Difference> {
     let Some(content) = content(first, second) else { return Vec::new() };
     let section = section.to_owned();
@@ -115,7 +108,7 @@ fn of_section(section: &str, first: &[u8], second: &[u8]) -> Vec<Difference> {
     };
     let mut found = files(&section, &left, &right);
     if found.is_empty() {
-        // the files are alike, so it is their order, inodes or what fills up
+        // The files are equal, so their order, inodes or the padding differ.
         found.push(whole(section, content));
     }
     found
@@ -159,7 +152,7 @@ fn of_entry(first: &Entry<'_>, second: &Entry<'_>) -> Vec<Fact> {
     facts
 }
 
-/// The first byte that is not alike, or where the shorter ends; `None` for equal bytes.
+/// The first different byte, or the end of the shorter content; `None` for equal bytes.
 fn content(first: &[u8], second: &[u8]) -> Option<Fact> {
     if first == second {
         return None;
@@ -218,13 +211,13 @@ mod tests {
     }
 
     #[test]
-    fn longer_section_parts_where_the_shorter_ends() {
+    fn longer_section_differs_where_the_shorter_ends() {
         let found = changed(|parts| parts.cmdline.push_str(" quiet"));
         assert_eq!(text(&found), ["command line: from byte 13 on; 13 and 19 bytes"]);
     }
 
     #[test]
-    fn missing_section_and_bytes_outside_of_files_are_told() {
+    fn missing_section_and_bytes_outside_of_files_are_found() {
         let found = changed(|parts| drop(parts.ramdisks.pop()));
         assert_eq!(text(&found), ["ramdisk 2: only in the first"]);
         let found = changed(|parts| parts.ramdisks[1].extend_from_slice(&[0; 4]));

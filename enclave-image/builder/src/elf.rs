@@ -1,36 +1,35 @@
-//! Whether a binary can be the only file of a machine: 64 bits, x86-64, no interpreter.
+//! Checks that a binary can run as the only program of a machine: 64 bits, x86-64, no interpreter.
 //!
-//! A dynamically linked binary would start nowhere in an image: the kernel looks for its loader,
-//! finds none, and the machine stops without a word. Better to hear it when the image is built.
+//! A dynamically linked binary cannot start in an image: the kernel does not find its loader, and
+//! the machine stops without a message. The check reports it when you build the image.
 
-/// How an object file starts.
+/// First bytes of an object file.
 pub const MAGIC: [u8; 4] = [0x7f, b'E', b'L', b'F'];
-/// Bytes of the file header of 64 bits.
+/// Bytes of the 64-bit file header.
 const HEADER_BYTES: usize = 64;
-/// The entry of the program table that names a loader.
+/// Type of the program header that names a loader (PT_INTERP).
 const INTERPRETER: u32 = 3;
-/// x86-64.
+/// EM_X86_64.
 const MACHINE: u16 = 62;
 
 /// Why a binary cannot be `/init`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ElfError {
-    /// Something else.
     #[error("it is no ELF file")]
     NotElf,
-    /// Of 32 bits, big-endian, another processor, or an object that is no program.
+    /// 32 bits, big-endian, another processor, or an object file that is not a program.
     #[error("it is no program for x86-64")]
     NotX86_64,
     /// The file ends before its tables.
-    #[error("it is cut")]
+    #[error("it is truncated")]
     Truncated,
-    /// It needs files that are not in the image.
+    /// It needs a loader, which the image does not have.
     #[error("it is dynamically linked; build it with -C target-feature=+crt-static")]
     Dynamic,
 }
 
-/// Checks a binary.
+/// Checks that a binary is a static program for x86-64.
 ///
 /// # Errors
 /// `NotElf`, `NotX86_64`, `Truncated`, `Dynamic`.
@@ -70,7 +69,7 @@ fn u64_at(header: &[u8], at: usize) -> u64 {
 pub(crate) mod tests {
     use super::*;
 
-    /// The smallest thing that passes: a header and one entry of its table.
+    /// The smallest binary that passes: a header and one program header.
     pub(crate) fn program() -> Vec<u8> {
         let mut binary = vec![0; HEADER_BYTES + 56];
         binary[..4].copy_from_slice(&MAGIC);
@@ -80,7 +79,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn static_program_passes_and_others_have_their_refusal() {
+    fn static_program_passes_and_others_are_refused_by_name() {
         assert_eq!(check(&program()), Ok(()));
         let changed = |at: usize, byte: u8| {
             let mut binary = program();
@@ -100,7 +99,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn test_binary_itself_is_found_dynamic() {
+    fn test_binary_itself_is_dynamic() {
         let own = std::fs::read(std::env::current_exe().unwrap()).unwrap();
         assert_eq!(check(&own), Err(ElfError::Dynamic));
     }

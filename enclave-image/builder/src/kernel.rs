@@ -1,23 +1,23 @@
-//! Whether a file is a kernel that the machine boots, and which version it says it is.
+//! Checks that a file is a bootable kernel, and reads the version in it.
 //!
 //! ```text
-//! x86 boot protocol   0x202 "HdrS"   0x20e u16: place of the version text, less 0x200
+//! x86 boot protocol   0x202 "HdrS"   0x20e u16: offset of the version text, minus 0x200
 //! ```
 
-/// How the header of the boot protocol starts, and where.
+/// Offset and first bytes of the header of the boot protocol.
 const HEADER: (usize, &[u8]) = (0x202, b"HdrS");
-/// Where the place of the version stands.
+/// Offset of the field with the version's offset.
 const VERSION_AT: usize = 0x20e;
-/// What that place is counted from.
+/// Base of the version's offset.
 const SETUP_AT: usize = 0x200;
-/// Most characters of a version that are looked at.
+/// Most characters that are read of a version.
 const VERSION_CHARS_MAX: usize = 128;
 
-/// Why a file is no kernel.
+/// Why a file is not a bootable kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KernelError {
-    /// No header of the boot protocol.
+    /// It lacks the header of the boot protocol.
     #[error("it is no x86 kernel image (bzImage): no HdrS at 0x202")]
     NotBzImage,
     /// The header names no readable version.
@@ -25,7 +25,7 @@ pub enum KernelError {
     NoVersion,
 }
 
-/// The version of a kernel, as `uname -r` would say it.
+/// Returns the version of a kernel, as `uname -r` prints it.
 ///
 /// # Errors
 /// `NotBzImage`, `NoVersion`.
@@ -63,12 +63,12 @@ mod tests {
     }
 
     #[test]
-    fn version_is_the_first_word_that_the_header_points_at() {
+    fn version_is_the_word_at_the_offset_in_the_header() {
         assert_eq!(version(&kernel()).as_deref(), Ok("6.12.95+x"));
     }
 
     #[test]
-    fn what_is_no_kernel_is_refused() {
+    fn file_that_is_no_kernel_is_refused() {
         assert_eq!(version(b""), Err(KernelError::NotBzImage));
         assert_eq!(version(&crate::elf::tests::program()), Err(KernelError::NotBzImage));
         for place in [0_u16, 0x110, 0xffff] {

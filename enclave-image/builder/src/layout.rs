@@ -7,19 +7,19 @@
 //! ramdisk 2 (PCR0, PCR2)  etc/ etc/mortise/ etc/mortise/enclave.toml etc/mortise/genesis.json
 //!                         init
 //! ```
-//! Register 1 says how the machine starts, register 2 what runs in it: another configuration,
-//! genesis or binary is another application on the same boot.
+//! Register 1 measures how the machine boots, register 2 what runs in it: another configuration,
+//! genesis or binary changes register 2 and keeps register 1.
 //!
-//! Invariant: modules are loaded in the order of their names, which is the order of the caller.
+//! Invariant: modules load in the order of their names, which is the caller's order.
 
 use crate::cpio::{Archive, CpioError};
 use crate::elf::{self, ElfError};
 
-/// Most modules: their numbers have two digits.
+/// Most modules. Their numbers have two digits.
 pub const MODULES_MAX: usize = 32;
-/// How a compressed module starts: XZ.
+/// First bytes of a compressed module: XZ.
 const XZ: [u8; 6] = [0xfd, b'7', b'z', b'X', b'Z', 0];
-/// Folders that the start mounts file systems on, and their permissions.
+/// Folders of ramdisk 1, most of them mount points, and their permissions.
 const FOLDERS: [(&str, u32); 6] = [
     ("dev", 0o755),
     ("modules", 0o755),
@@ -29,35 +29,26 @@ const FOLDERS: [(&str, u32); 6] = [
     ("tmp", 0o1777),
 ];
 
-/// Why parts make no image of ours.
+/// Why parts do not make a Mortise image.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LayoutError {
-    /// The file name of a module is no `NAME.ko` or `NAME.ko.xz`.
+    /// The file name of a module is neither `NAME.ko` nor `NAME.ko.xz`.
     #[error("{name:?} is no module: the kernel takes NAME.ko and NAME.ko.xz")]
-    ModuleName {
-        /// As given.
-        name: String,
-    },
-    /// The content of a module is neither an object file nor compressed as its name says.
+    ModuleName { name: String },
+    /// The content of a module is not an object file or XZ, as its name says.
     #[error("{name} is not what its name says: neither an object file nor XZ")]
-    ModuleContent {
-        /// As given.
-        name: String,
-    },
-    /// A module is named twice.
+    ModuleContent { name: String },
+    /// A module occurs twice.
     #[error("the module {name} is given twice")]
     ModuleTwice {
-        /// Without number and suffix.
+        /// Without its number and suffix.
         name: String,
     },
     /// More than [`MODULES_MAX`].
     #[error("{found} modules, at most {MODULES_MAX} are loaded")]
-    ModuleCount {
-        /// How many.
-        found: usize,
-    },
-    /// The binary would not run as the only file of a machine.
+    ModuleCount { found: usize },
+    /// The binary cannot run as the only program of a machine.
     #[error("the binary: {0}")]
     Binary(#[from] ElfError),
     /// A file does not fit into an archive.
@@ -65,12 +56,11 @@ pub enum LayoutError {
     Cpio(#[from] CpioError),
 }
 
-/// A module of the kernel.
+/// A kernel module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Module<'a> {
-    /// Name of its file: `nsm.ko`, `nsm.ko.xz`, or with a number in front, `04-nsm.ko.xz`.
+    /// Its file name: `nsm.ko`, `nsm.ko.xz`, or with a number in front, `04-nsm.ko.xz`.
     pub file_name: &'a str,
-    /// The file.
     pub content: &'a [u8],
 }
 
@@ -105,7 +95,7 @@ fn is_number(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Ramdisk 1: where file systems are mounted, and the modules in their order.
+/// Makes ramdisk 1: the mount points, and the modules in the caller's order.
 ///
 /// # Errors
 /// `ModuleCount`, `ModuleName`, `ModuleContent`, `ModuleTwice`, `Cpio`.
@@ -132,7 +122,7 @@ pub fn boot(modules: &[Module<'_>]) -> Result<Vec<u8>, LayoutError> {
     Ok(archive.to_bytes())
 }
 
-/// What the application is made of.
+/// The files of ramdisk 2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Application<'a> {
     /// The measured binary.
@@ -143,9 +133,9 @@ pub struct Application<'a> {
     pub genesis: &'a str,
 }
 
-/// Ramdisk 2: the binary as `/init`, its configuration, its genesis.
+/// Makes ramdisk 2: the binary as `/init`, its configuration and its genesis.
 ///
-/// What the two texts say is the caller's to check, with the reader that the enclave has.
+/// The caller must check the two texts, with the parser that the enclave uses.
 ///
 /// # Errors
 /// `Binary`, `Cpio`.
@@ -182,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_module_is_refused() {
+    fn file_that_is_no_module_is_refused() {
         let name = |name: &str| LayoutError::ModuleName { name: name.into() };
         for bad in ["nsm.txt", ".ko", "00-.ko", "a/b.ko", "nsm.ko.gz", ""] {
             assert_eq!(boot(&[module(bad, &elf::MAGIC)]), Err(name(bad)));

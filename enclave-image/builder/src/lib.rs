@@ -1,18 +1,18 @@
 //! Enclave images: parts in, one file of reproducible bytes and its measurements out.
 //!
-//! What it is for: everything that can be said about an image without running it. [`layout`] makes
-//! the two ramdisks of a Mortise image with [`cpio`]; [`eif`] writes and strictly reads the file
-//! (EIF version 4, `specs/image.md`); [`measure`] computes the registers that the hypervisor will
-//! measure; [`sign`] adds the signature that register 8 comes from; [`describe`] and [`diff`] say
-//! what is inside, and where two images part. [`elf`], [`kernel`] and [`cmdline`] look at what is
-//! put in.
+//! What it is for: everything about an image that needs no running machine. [`layout`] makes the
+//! two ramdisks of a Mortise image with [`cpio`]; [`eif`] writes and strictly reads the file (EIF
+//! version 4, `specs/image.md`); [`measure`] computes the registers that the hypervisor will
+//! measure; [`sign`] adds the signature, whose certificate register 8 measures; [`describe`] lists
+//! the contents; [`diff`] finds where two images differ. [`elf`], [`kernel`] and [`cmdline`] check
+//! the inputs.
 //!
-//! What it does not do: read files, run a compiler, look at a clock or at the machine that it runs
-//! on. It is host-side tooling: the measured binary never links it.
+//! What it does not do: read files, run a compiler, read a clock or the state of its machine. It is
+//! tooling for the host: the measured binary never links it.
 //!
 //! Invariants
-//! - The bytes depend on the parts alone: no time, owner, inode or order of the caller's.
-//! - What is written is read back as it was; what is read is written as it was.
+//! - The bytes depend on the parts alone, not on time, owner, inodes or the caller's order.
+//! - Reading what was written gives the same image; writing what was read gives the same bytes.
 //! - No input makes it panic; every refusal has a name.
 //!
 //! ```
@@ -55,10 +55,10 @@ pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// A length as a field of 64 bits.
+/// Converts a length to a 64-bit field.
 ///
 /// # Panics
 /// On a machine whose lengths have more than 64 bits.
 fn u64_of(length: usize) -> u64 {
-    u64::try_from(length).expect("lengths of memory fit 64 bits")
+    u64::try_from(length).expect("a length in memory fits 64 bits")
 }

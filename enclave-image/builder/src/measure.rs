@@ -1,4 +1,4 @@
-//! The registers of an image: what the hypervisor will measure, computed without it.
+//! Computes the registers that the hypervisor will measure for an image.
 //!
 //! ```text
 //! extend(x)  SHA-384( 48 zero bytes || SHA-384(x) )
@@ -7,7 +7,7 @@
 //! PCR2       extend( ramdisk 2 || ... )
 //! PCR8       extend( signing certificate, DER )
 //! ```
-//! Metadata, memory, processors and the signature are in none of 0, 1, 2.
+//! Registers 0, 1 and 2 do not cover metadata, memory, processors or the signature.
 
 use crate::eif::Image;
 use crate::hex;
@@ -16,7 +16,7 @@ use serde::ser::{SerializeMap as _, Serializer};
 use sha2::{Digest as _, Sha256, Sha384};
 use std::fmt;
 
-/// The value of a register.
+/// The value of a platform configuration register (SHA-384).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Pcr(pub [u8; 48]);
 
@@ -26,7 +26,7 @@ impl fmt::Display for Pcr {
     }
 }
 
-/// What an image measures.
+/// The registers of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Measurements {
     /// The whole image.
@@ -35,12 +35,12 @@ pub struct Measurements {
     pub pcr1: Pcr,
     /// The other ramdisks: the application.
     pub pcr2: Pcr,
-    /// The signing certificate of a signed image.
+    /// The signing certificate; `None` for an unsigned image.
     pub pcr8: Option<Pcr>,
 }
 
 impl Measurements {
-    /// Of an image.
+    /// Computes the registers of an image.
     pub fn of(image: &Image) -> Self {
         let parts = image.parts();
         let mut boot = Sha384::new();
@@ -48,7 +48,7 @@ impl Measurements {
         boot.update(parts.cmdline.as_bytes());
         let mut app = Sha384::new();
         let mut disks = parts.ramdisks.iter();
-        boot.update(disks.next().expect("an image has a ramdisk"));
+        boot.update(disks.next().expect("a checked image has a ramdisk"));
         let mut whole = boot.clone();
         for disk in disks {
             whole.update(disk);
@@ -63,7 +63,7 @@ impl Measurements {
         Self { pcr0, pcr1, pcr2, pcr8: certificate }
     }
 
-    /// Numbers and values.
+    /// The registers as pairs of number and value.
     pub fn registers(&self) -> Vec<(u8, Pcr)> {
         let Self { pcr0, pcr1, pcr2, pcr8 } = self;
         let mut registers = vec![(0, *pcr0), (1, *pcr1), (2, *pcr2)];
@@ -72,7 +72,7 @@ impl Measurements {
     }
 }
 
-/// As the official tool prints them: `HashAlgorithm`, `PCR0`, `PCR1`, `PCR2`, `PCR8`.
+/// The form of the official tool: `HashAlgorithm`, `PCR0`, `PCR1`, `PCR2`, `PCR8`.
 impl Serialize for Measurements {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
@@ -84,7 +84,7 @@ impl Serialize for Measurements {
     }
 }
 
-/// A register that was zero, after one extension.
+/// Extends a zero register once.
 fn extend(hasher: Sha384) -> Pcr {
     let mut register = Sha384::new();
     register.update([0; 48]);
@@ -92,7 +92,7 @@ fn extend(hasher: Sha384) -> Pcr {
     Pcr(register.finalize().into())
 }
 
-/// SHA-256 of a file, in hexadecimal: what people compare.
+/// SHA-256 of a file in hexadecimal, for comparison by people.
 pub fn digest(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
@@ -103,7 +103,7 @@ mod tests {
     use crate::eif::tests::{parts, small};
     use crate::eif::{Image, Parts};
 
-    /// Goal: the formula, written a second time; the official crate is the oracle beside it.
+    /// Goal: a second implementation of the formula. `tests/oracle` compares with the official one.
     #[test]
     fn registers_are_extensions_of_their_sections() {
         let image = small();

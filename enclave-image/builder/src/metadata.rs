@@ -1,16 +1,15 @@
-//! What an image says about itself: JSON with the names of the official tool.
+//! The metadata of an image: JSON with the names of the official tool.
 //!
-//! Nothing of it is in a register, so nothing may be believed from it; it is in the digest of the
-//! file. That is why the time of the build is a constant here: two builds of one source are one
-//! file.
+//! No register covers it, so a verifier must not trust it. The digest of the file does cover it.
+//! For that reason the build time is a constant: two builds of one source give the same file.
 
 use crate::eif::METADATA_BYTES_MAX;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// The time that every image says it was built at.
+/// The build time in every image.
 pub const BUILD_TIME: &str = "1970-01-01T00:00:00+00:00";
-/// What makes the images.
+/// Name of the build tool in every image.
 const BUILD_TOOL: &str = "mortise";
 
 /// Why metadata is refused.
@@ -18,50 +17,39 @@ const BUILD_TOOL: &str = "mortise";
 #[non_exhaustive]
 pub enum MetadataError {
     /// More than [`METADATA_BYTES_MAX`].
-    #[error("it has {found} bytes, at most {METADATA_BYTES_MAX} are read")]
-    TooLong {
-        /// Its bytes.
-        found: usize,
-    },
-    /// No JSON, or a name is missing, repeated or of another type.
+    #[error("it has {found} bytes; the limit is {METADATA_BYTES_MAX}")]
+    TooLong { found: usize },
+    /// Not JSON, or a name is missing, repeated or of another type.
     #[error("{0}")]
     Json(String),
 }
 
-/// The whole.
+/// The metadata section.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Metadata {
-    /// Name of the image.
     pub image_name: String,
-    /// Its version.
     pub image_version: String,
-    /// How it was built.
     pub build_metadata: BuildMetadata,
-    /// Of images made with Docker; null here.
+    /// Set by builds from Docker images; null in ours.
     pub docker_info: Value,
-    /// Of the builder's choice; null here.
+    /// Free for the builder; null in ours.
     pub custom_metadata: Value,
 }
 
-/// How an image was built.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct BuildMetadata {
-    /// [`BUILD_TIME`] of ours.
+    /// [`BUILD_TIME`] in our images.
     pub build_time: String,
-    /// Name of the tool.
     pub build_tool: String,
-    /// Its version.
     pub build_tool_version: String,
-    /// Of the kernel.
     pub operating_system: String,
-    /// Of the kernel.
     pub kernel_version: String,
 }
 
 impl Metadata {
-    /// Of an image of ours.
+    /// The metadata of a Mortise image.
     pub fn new(name: &str, version: &str, kernel_version: &str) -> Self {
         Self {
             image_name: name.into(),
@@ -78,8 +66,8 @@ impl Metadata {
         }
     }
 
-    /// Reads the section of an image, of ours or of the official tool's. Names beside the known
-    /// ones are let through: the section is kept as it is.
+    /// Parses the section of an image, ours or the official tool's. Accepts unknown names, because
+    /// the image keeps the section's bytes.
     ///
     /// # Errors
     /// `TooLong`, `Json`.
@@ -90,8 +78,7 @@ impl Metadata {
         }
     }
 
-    /// The section.
     pub fn to_bytes(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("names are texts and values are JSON")
+        serde_json::to_vec(self).expect("names are text and values are JSON")
     }
 }

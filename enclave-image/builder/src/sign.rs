@@ -1,18 +1,18 @@
-//! Signatures of images: who vouches for one, in the form of the official tool.
+//! Signatures of images, in the form of the official tool.
 //!
-//! What it is for: register 8 is the measurement of the signing certificate, so that a key policy
-//! can name a signer instead of an image. The signature is over register 0 and made last: it is in
-//! no register itself, and signing changes none of 0, 1, 2.
+//! What it is for: register 8 measures the signing certificate, so a key policy can name a signer
+//! instead of an image. The signature covers register 0 and is made last. No register covers the
+//! signature, and signing does not change registers 0, 1 and 2.
 //!
 //! ```text
 //! section   CBOR [ {"signing_certificate": [u8*] (PEM), "signature": [u8*] (COSE_Sign1)} ]
 //! COSE      [ h'a1013822' (ES384), {}, payload, r || s ], without a tag
 //! payload   CBOR {"register_index": 0, "register_value": [u8*48]}
 //! ```
-//! What it does not do: keep keys; decide whether the certificate is valid now - the hypervisor
-//! refuses one that is not, and whoever calls can compare the seconds that [`verify`] gives.
+//! What it does not do: store keys; decide whether the certificate is valid now. The hypervisor
+//! refuses an expired certificate, and a caller can compare the times that [`verify`] returns.
 //!
-//! Invariant: signing is deterministic (RFC 6979), so that a signed build is reproducible too.
+//! Invariant: signing is deterministic (RFC 6979), so a signed build is reproducible too.
 
 use crate::cbor::{self, Kind, Reader};
 use crate::certificate::Certificate;
@@ -27,57 +27,57 @@ const PROTECTED: [u8; 4] = [0xa1, 0x01, 0x38, 0x22];
 /// The register that is signed.
 const REGISTER: u64 = 0;
 
-/// Why a signature is refused, or not made.
+/// Why a signature is refused or cannot be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SignatureError {
     /// The section is not CBOR of the known shape.
     #[error("at byte {at} of the section: not one signature of the known shape")]
     Section {
-        /// Counted from 0.
+        /// Offset.
         at: usize,
     },
     /// The certificate is not one X.509 certificate in PEM.
     #[error("the certificate is not one X.509 certificate in PEM, with nothing around it")]
     Certificate,
-    /// The key of the certificate lies on another curve.
+    /// The key of the certificate is on another curve.
     #[error("the certificate's key is not on P-384")]
     KeyNotP384,
     /// The private key cannot be read.
-    #[error("the key is no P-384 key in PEM (PKCS#8 or SEC1)")]
+    #[error("the private key is not a P-384 key in PEM (PKCS#8 or SEC1)")]
     Key,
-    /// Key and certificate do not belong together.
-    #[error("the key is not that of the certificate")]
+    /// The private key does not belong to the certificate.
+    #[error("the private key does not belong to the certificate")]
     KeyMismatch,
     /// The image has no signature.
     #[error("the image is not signed")]
     NotSigned,
-    /// The signature is no COSE_Sign1 with ES384.
+    /// The signature is not COSE_Sign1 with ES384.
     #[error("at byte {at} of the signature: not COSE_Sign1 with ES384")]
     Cose {
-        /// Counted from 0.
+        /// Offset.
         at: usize,
     },
-    /// What is signed is not a value of register 0.
-    #[error("at byte {at} of what is signed: not a value of register 0")]
+    /// The payload is not a value of register 0.
+    #[error("at byte {at} of the signed payload: not a value of register 0")]
     Payload {
-        /// Counted from 0.
+        /// Offset.
         at: usize,
     },
     /// The signature was made for another image.
-    #[error("signed is an image with register 0 {signed}, this one has {measured}")]
+    #[error("the signature is for an image with register 0 {signed}, this one has {measured}")]
     OtherImage {
-        /// As signed.
+        /// Register 0 in the signature.
         signed: Box<Pcr>,
-        /// Of this image.
+        /// Register 0 of this image.
         measured: Box<Pcr>,
     },
-    /// The key of the certificate did not sign.
-    #[error("the key of the certificate did not sign it")]
+    /// The signature does not verify under the certificate's key.
+    #[error("the signature is not by the key of the certificate")]
     SignatureMismatch,
 }
 
-/// The section of a signed image: a certificate that can be read, a signature that was not checked.
+/// The section of a signed image: a parsed certificate and an unchecked signature.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignatureSection {
     pem: Vec<u8>,
@@ -107,7 +107,7 @@ impl SignatureSection {
         Ok(Self { pem: pem.to_vec(), cose, certificate })
     }
 
-    /// Reads a section.
+    /// Parses a section. Does not check the signature.
     ///
     /// # Errors
     /// `Section`, `Certificate`, `KeyNotP384`.
@@ -117,7 +117,7 @@ impl SignatureSection {
         Ok(Self { pem, cose, certificate })
     }
 
-    /// The section.
+    /// Encodes the section.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut out = Vec::new();
         cbor::push_head(&mut out, Kind::Array, 1);
@@ -129,7 +129,7 @@ impl SignatureSection {
         out
     }
 
-    /// What register 8 measures.
+    /// The bytes that register 8 measures.
     pub fn certificate_der(&self) -> &[u8] {
         &self.certificate.der
     }
@@ -147,7 +147,7 @@ fn parse_section(bytes: &[u8]) -> Result<(Vec<u8>, Vec<u8>), usize> {
     Ok((pem, cose))
 }
 
-/// SEC1 or PKCS#8; OpenSSL puts the curve in front of a SEC1 key, in a block of its own.
+/// Parses SEC1 or PKCS#8. OpenSSL writes the curve in a separate block before a SEC1 key.
 fn parse_key(text: &str) -> Result<SigningKey, SignatureError> {
     const SEC1: &str = "-----BEGIN EC PRIVATE KEY-----";
     let start = text.find(SEC1).unwrap_or_default();
@@ -166,7 +166,7 @@ fn payload(pcr0: &Pcr) -> Vec<u8> {
     out
 }
 
-/// Sig_structure of COSE_Sign1.
+/// The Sig_structure of COSE_Sign1.
 fn signed_bytes(payload: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     cbor::push_head(&mut out, Kind::Array, 4);
@@ -177,21 +177,21 @@ fn signed_bytes(payload: &[u8]) -> Vec<u8> {
     out
 }
 
-/// A signature that was checked.
+/// A verified signature.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Signed {
     /// Subject of the certificate.
     pub subject: String,
-    /// First second of its validity, since 1970.
+    /// First second of its validity, in Unix time.
     pub not_before_s: u64,
-    /// Last second of its validity.
+    /// Last second of its validity, in Unix time.
     pub not_after_s: u64,
 }
 
 /// Checks the signature of an image.
 ///
-/// A success says that the key of the certificate signed register 0 of exactly this image. It does
-/// not say whose certificate that is - compare register 8 - nor that it is valid today.
+/// A success proves that the key of the certificate signed register 0 of exactly this image. It
+/// does not prove whose certificate it is (compare register 8), nor that it is valid now.
 ///
 /// # Errors
 /// `NotSigned`, `Cose`, `Payload`, `OtherImage`, `SignatureMismatch`, in this order.

@@ -6,7 +6,7 @@ engine_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/a"
 app_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/b"
 "#;
 
-/// The shortest configuration and one more line.
+/// Parses the shortest configuration plus one line.
 fn with(line: &str) -> Result<EnclaveConfig, ConfigError> {
     EnclaveConfig::parse(&format!("{LEAST}{line}\n"))
 }
@@ -16,7 +16,7 @@ fn vsock(cid: u32, port: u32) -> Address {
 }
 
 #[test]
-fn shortest_configuration_is_the_public_service_at_the_ports_of_the_platform() {
+fn shortest_configuration_uses_the_public_service_and_the_default_ports() {
     let config = EnclaveConfig::parse(LEAST).unwrap();
     assert_eq!(config.kms().host(), "kms.eu-west-1.amazonaws.com");
     assert_eq!(config.listen(), vsock(VSOCK_CID_ANY, 5000));
@@ -50,7 +50,7 @@ fn every_name_is_read() {
 }
 
 #[test]
-fn what_is_missing_unknown_repeated_or_of_another_type_is_refused() {
+fn missing_unknown_repeated_and_mistyped_names_are_refused() {
     for name in ["region", "engine_key_arn", "app_key_arn"] {
         let without: String = LEAST
             .lines()
@@ -58,7 +58,7 @@ fn what_is_missing_unknown_repeated_or_of_another_type_is_refused() {
             .map(|l| format!("{l}\n"))
             .collect();
         let Err(ConfigError::Toml(text)) = EnclaveConfig::parse(&without) else {
-            panic!("{name} may be missing")
+            panic!("accepted without {name}")
         };
         assert!(text.contains(name), "{text}");
     }
@@ -86,7 +86,7 @@ fn what_is_missing_unknown_repeated_or_of_another_type_is_refused() {
 }
 
 #[test]
-fn keys_that_do_not_fit_are_refused_by_name() {
+fn contradicting_keys_are_refused_by_name() {
     let swap = |from: &str, to: &str| EnclaveConfig::parse(&LEAST.replace(from, to)).unwrap_err();
     let engine = "\"arn:aws:kms:eu-west-1:123456789012:key/a\"";
     assert_eq!(

@@ -1,4 +1,4 @@
-//! Why a machine is not one that the engine runs on.
+//! Why the engine does not run on this machine.
 
 use std::path::PathBuf;
 
@@ -8,50 +8,33 @@ use std::path::PathBuf;
 pub enum InitError {
     /// A file system cannot be mounted.
     #[error("cannot mount {target}: {error}")]
-    Mount {
-        /// Where.
-        target: &'static str,
-        /// The kernel's reason.
-        error: std::io::Error,
-    },
-    /// The folder of kernel modules cannot be read, or holds something else.
-    #[error("the kernel modules: {0}")]
+    Mount { target: &'static str, error: std::io::Error },
+    /// The folder of kernel modules cannot be read, or holds other files.
+    #[error("cannot load the kernel modules: {0}")]
     Modules(String),
-    /// The kernel refuses a module: it was made for another kernel, or is cut.
+    /// The kernel refuses a module: it was built for another kernel, or is truncated.
     #[error("cannot load {path}: {error}")]
-    Module {
-        /// The file in the image.
-        path: PathBuf,
-        /// The kernel's reason.
-        error: std::io::Error,
-    },
-    /// There is no way to the parent: the kernel has no vsock, or its module is missing.
+    Module { path: PathBuf, error: std::io::Error },
+    /// The parent is unreachable: the kernel has no vsock, or its module is missing.
     #[error("no vsock (is its kernel module in the image?): {0}")]
     Vsock(String),
     /// The machine has less memory than the engine needs.
-    #[error("{bytes} bytes of memory, at least {bytes_min} are needed: raise the enclave's memory")]
+    #[error("{bytes} bytes of memory, but {bytes_min} are needed: give the enclave more memory")]
     Memory {
-        /// What it has.
         bytes: u64,
         /// [`MEMORY_BYTES_MIN`](super::MEMORY_BYTES_MIN).
         bytes_min: u64,
     },
-    /// The kernel counts time by a source that is not one of the platform.
-    #[error("the clock source is {found:?}, none of the platform")]
-    ClockSource {
-        /// As the kernel names it.
-        found: String,
-    },
-    /// The kernel does not take randomness from the security module.
+    /// The kernel's clock source is not one of the platform's.
+    #[error("the clock source is {found:?}, which is not one of the platform's")]
+    ClockSource { found: String },
+    /// The kernel does not draw randomness from the security module.
     #[error("the kernel's entropy source is {found:?}, not the security module")]
-    EntropySource {
-        /// As the kernel names it.
-        found: String,
-    },
+    EntropySource { found: String },
 }
 
 impl InitError {
-    /// A stable name.
+    /// A stable name, which the parent and its metrics use.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Mount { .. } => "MOUNT",
@@ -63,7 +46,6 @@ impl InitError {
         }
     }
 
-    /// The exit status.
     pub fn exit(&self) -> u8 {
         match self {
             Self::Mount { .. } => 18,

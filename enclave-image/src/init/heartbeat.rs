@@ -1,8 +1,8 @@
-//! The heartbeat: one byte to the parent, which tells `nitro-cli run-enclave` that this boots.
+//! The heartbeat: one byte to the parent, which tells `nitro-cli run-enclave` that the boot works.
 //!
-//! As the init of Amazon's images does it. Nothing depends on the answer: where nobody listens - an
-//! emulator, a parent that was restarted - the enclave goes on; where `nitro-cli` misses it, the
-//! parent ends the enclave.
+//! The init of Amazon's images sends the same one. The enclave ignores a missing answer: if nothing
+//! listens (an emulator, a restarted parent) it goes on. If `nitro-cli` receives no heartbeat, it
+//! ends the enclave.
 
 use mortise_transport::{Address, connect};
 use std::io::ErrorKind;
@@ -10,30 +10,27 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::timeout;
 
-/// The byte that is sent, and that comes back.
+/// The byte that the enclave sends and the parent returns.
 pub const HEARTBEAT: u8 = 0xb7;
-/// Most time for all of it.
+/// Timeout of the whole exchange.
 pub const HEARTBEAT_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// Why there was no heartbeat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HeartbeatError {
-    /// Nobody took the byte, or nobody gave one back.
+    /// The connection failed, or closed before an answer.
     #[error("the parent does not answer: {0}")]
     Unreachable(ErrorKind),
-    /// The time passed.
-    #[error("the parent says nothing in time")]
+    /// The timeout passed.
+    #[error("the parent did not answer in time")]
     Silent,
     /// Another byte came back.
     #[error("the parent answers {found:#04x}")]
-    Garbage {
-        /// That byte.
-        found: u8,
-    },
+    Garbage { found: u8 },
 }
 
-/// Sends a heartbeat and waits for its answer, at most so long.
+/// Sends a heartbeat and waits for its answer, at most `time_max`.
 ///
 /// # Errors
 /// [`HeartbeatError`].
@@ -57,7 +54,7 @@ mod tests {
     use super::*;
     use mortise_transport::Listener;
 
-    /// What a parent that answers so makes of a heartbeat; without bytes it hangs up.
+    /// The result of a heartbeat when the parent answers with these bytes and closes.
     async fn answered(answer: &'static [u8]) -> Result<(), HeartbeatError> {
         let folder = tempfile::tempdir().unwrap();
         let address = Address::Unix(folder.path().join("9000"));
@@ -73,7 +70,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn answer_is_the_byte_that_was_sent() {
+    async fn only_the_sent_byte_is_an_answer() {
         assert_eq!(answered(&[HEARTBEAT]).await, Ok(()));
         assert_eq!(answered(&[0xb8]).await, Err(HeartbeatError::Garbage { found: 0xb8 }));
         let gone = HeartbeatError::Unreachable(ErrorKind::UnexpectedEof);
@@ -81,7 +78,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn parent_that_is_not_there_or_says_nothing_is_named_in_bounded_time() {
+    async fn absent_and_silent_parents_are_named_in_bounded_time() {
         let folder = tempfile::tempdir().unwrap();
         let address = Address::Unix(folder.path().join("9000"));
         let gone = HeartbeatError::Unreachable(ErrorKind::NotFound);

@@ -1,4 +1,4 @@
-//! What the init asks of its machine, and the kernel that answers.
+//! The system calls of the init, and the kernel that answers them.
 
 use super::mounts::Mount;
 use rustix::mount::MountFlags;
@@ -8,54 +8,37 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// The system calls of the init: a test answers in place of the kernel.
+/// The system calls of the init. Tests replace the kernel. Each error is the kernel's.
 pub trait Machine {
-    /// Mounts a file system.
-    ///
-    /// # Errors
-    /// The kernel's.
     fn mount(&self, mount: &Mount) -> io::Result<()>;
 
     /// The files of a folder, in any order.
-    ///
-    /// # Errors
-    /// The kernel's.
     fn list(&self, folder: &Path) -> io::Result<Vec<PathBuf>>;
 
     /// Loads a kernel module.
     ///
     /// # Errors
-    /// The kernel's; `AlreadyExists` when it is loaded or built in.
+    /// `AlreadyExists` when the module is loaded or built in.
     fn load(&self, module: &Path) -> io::Result<()>;
 
-    /// A short file of the kernel's, as text.
-    ///
-    /// # Errors
-    /// The kernel's.
+    /// Reads a short file of the kernel.
     fn read(&self, file: &Path) -> io::Result<String>;
 
-    /// Writes to a setting of the kernel's.
+    /// Writes a setting of the kernel.
     ///
     /// # Errors
-    /// The kernel's; `NotFound` where it has no such setting.
+    /// `NotFound` when the kernel has no such setting.
     fn set(&self, file: &Path, value: &str) -> io::Result<()>;
 
     /// This machine's context id on vsock.
-    ///
-    /// # Errors
-    /// The kernel's.
     fn local_cid(&self) -> io::Result<u32>;
 
     /// Memory that the kernel manages.
     fn memory_bytes(&self) -> u64;
 
-    /// Lets this process have so many open files.
-    ///
-    /// # Errors
-    /// The kernel's.
+    /// Raises the limit of open files of this process.
     fn raise_files(&self, count: u64) -> io::Result<()>;
 
-    /// Waits.
     fn sleep(&self, time: Duration);
 }
 
@@ -108,5 +91,5 @@ impl Machine for Kernel {
     }
 }
 
-/// The kernel unpacks the module (Linux 5.17).
+/// Tells the kernel to decompress the module (Linux 5.17).
 const MODULE_INIT_COMPRESSED_FILE: i32 = 4;

@@ -1,18 +1,18 @@
 //! The measured binary as the first and only process of its machine.
 //!
-//! What it is for: an enclave image with nothing in it but this binary, its two files and kernel
-//! modules. There is no shell, no other program, no init to start this one; whoever gets into the
-//! process finds nothing to run.
+//! What it is for: an enclave image that holds only this binary, its two files and kernel modules.
+//! There is no shell, no other program and no separate init, so an attacker in the process finds
+//! nothing to run.
 //!
 //! ```text
 //! mounts -> modules -> vsock? -> (module opened, configuration) -> memory? clock? entropy?
-//!        -> heartbeat, not waited for -> the store answers, bounded -> engine -> end
+//!        -> heartbeat (not awaited) -> wait for the store (bounded) -> engine -> end
 //! ```
 //! What it does not do: start or reap other processes, set up a network, write a file, read the
 //! kernel's command line, its arguments or its environment.
 //!
-//! Invariants: every wait has a bound; every failure has a name and an exit status, said on the
-//! console and to the parent, and then the machine ends ([`end`]); a panic ends it too.
+//! Invariants: every wait has a bound; every failure has a name and an exit status, goes to the
+//! console and to the parent, and then ends the machine ([`end`]); so does a panic.
 
 mod check;
 pub mod end;
@@ -38,7 +38,7 @@ pub fn is_init() -> bool {
     std::process::id() == 1
 }
 
-/// Makes the machine usable: file systems, kernel modules, the way to the parent.
+/// Makes the machine usable: mounts file systems, loads kernel modules, checks vsock.
 ///
 /// # Errors
 /// `Mount`, `Modules`, `Module`, `Vsock`, in this order.
@@ -46,23 +46,24 @@ pub fn bring_up(machine: &dyn Machine) -> Result<(), InitError> {
     mounts::mount_all(machine)?;
     modules::load_all(machine)?;
     check_vsock(machine)?;
-    ease(machine);
+    tune(machine);
     Ok(())
 }
 
-/// What makes it serve better, and is no reason not to serve.
-fn ease(machine: &dyn Machine) {
-    // The kernel gives its first process 1024: less than the connections that are served.
+/// Raises limits that improve service. A failure is logged and ends nothing.
+fn tune(machine: &dyn Machine) {
+    // The kernel's default is 1024 files, fewer than the connections that the engine serves.
     if let Err(error) = machine.raise_files(FILES) {
-        tracing::warn!(%error, "fewer connections can be served than the limit allows");
+        tracing::warn!(%error, "low limit of open files: the engine serves fewer connections");
     }
-    // A state of a million locks is walked a third faster in pages of 2 MiB.
+    // With 4 KiB pages the TLB does not cover a state of a million locks; with 2 MiB pages access
+    // is a third faster.
     if let Err(error) = machine.set(Path::new(HUGE_PAGES), "always") {
-        tracing::info!(%error, "the kernel gives no huge pages");
+        tracing::info!(%error, "the kernel provides no huge pages");
     }
 }
 
-/// This machine has an address of its own: a transport is there.
+/// A context id of its own shows that this machine has a vsock transport.
 fn check_vsock(machine: &dyn Machine) -> Result<(), InitError> {
     match machine.local_cid() {
         Ok(cid) if (3..VSOCK_CID_ANY).contains(&cid) => Ok(()),
@@ -72,7 +73,7 @@ fn check_vsock(machine: &dyn Machine) -> Result<(), InitError> {
 }
 
 const HUGE_PAGES: &str = "/sys/kernel/mm/transparent_hugepage/enabled";
-/// Connections, and what store, key service and module need beside them.
+/// Open files: one per connection, and 512 for the store, the key service and the module.
 const FILES: u64 = CONNECTIONS_MAX as u64 + 512;
 
 #[cfg(test)]

@@ -1,26 +1,25 @@
-//! The file systems of an enclave: the kernel's own three, and nothing that can be written to.
+//! The file systems of an enclave: the kernel's own three and no writable one.
 
 use super::{InitError, Machine};
 
-/// A file system to mount: never with set-user-id, never with programs.
+/// A file system to mount, always with `nosuid` and `noexec`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mount {
-    /// Its type, which also stands for the device.
+    /// Its type, which is also passed as the device.
     pub kind: &'static str,
-    /// A folder of the image.
     pub target: &'static str,
-    /// Device files in it work.
+    /// Mounted without `nodev`.
     pub can_hold_devices: bool,
 }
 
-/// In this order. There is no `/tmp` and no `/run`: nothing here writes a file.
+/// The mounts, in order. `/tmp` and `/run` are missing because the binary writes no file.
 pub const MOUNTS: [Mount; 3] = [
     Mount { kind: "devtmpfs", target: "/dev", can_hold_devices: true },
     Mount { kind: "proc", target: "/proc", can_hold_devices: false },
     Mount { kind: "sysfs", target: "/sys", can_hold_devices: false },
 ];
 
-/// Mounts them; what the kernel has mounted already stays.
+/// Mounts all file systems. One that the kernel has mounted already is not an error.
 pub(super) fn mount_all(machine: &dyn Machine) -> Result<(), InitError> {
     for mount in &MOUNTS {
         match machine.mount(mount) {

@@ -1,39 +1,39 @@
-//! Waiting for the parent's store: an enclave may be up before the host's services are.
+//! Waits for the parent's store, because an enclave may start before the host's services.
 
 use crate::stop::Stop;
 use mortise_transport::{Address, connect};
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
 
-/// Longest wait for somebody who listens where the store is.
+/// Longest wait for the store to listen.
 pub const PARENT_WAIT_MAX: Duration = Duration::from_secs(60);
 
-/// Returns when somebody listens there. What he says is the engine's business.
+/// Returns when the store accepts a connection. The engine checks what it answers.
 ///
 /// # Errors
-/// `Parent` when the time has passed.
+/// `Parent` when the timeout passes.
 pub async fn wait(store: &Address, wait_max: Duration) -> Result<(), Stop> {
     let until = Instant::now() + wait_max;
-    let mut is_told = false;
+    let mut is_logged = false;
     loop {
         let why = match timeout_at(until, connect(store)).await {
             Ok(Ok(_)) => return Ok(()),
             Ok(Err(error)) => error.kind(),
             Err(_) => std::io::ErrorKind::TimedOut,
         };
-        if Instant::now() + LOOK_EVERY >= until {
+        if Instant::now() + RETRY_EVERY >= until {
             let waited_ms = u64::try_from(wait_max.as_millis()).unwrap_or(u64::MAX);
             return Err(Stop::Parent { address: store.clone(), waited_ms, why });
         }
-        if !is_told {
-            is_told = true;
+        if !is_logged {
+            is_logged = true;
             tracing::info!(%store, %why, "waiting for the parent's store");
         }
-        sleep(LOOK_EVERY).await;
+        sleep(RETRY_EVERY).await;
     }
 }
 
-const LOOK_EVERY: Duration = Duration::from_millis(250);
+const RETRY_EVERY: Duration = Duration::from_millis(250);
 
 #[cfg(test)]
 mod tests {
@@ -41,7 +41,7 @@ mod tests {
     use mortise_transport::Listener;
 
     #[tokio::test]
-    async fn store_that_comes_late_is_waited_for() {
+    async fn store_that_starts_late_is_awaited() {
         let folder = tempfile::tempdir().unwrap();
         let address = Address::Unix(folder.path().join("5001"));
         let waiting = tokio::spawn({
@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn no_parent_is_a_named_stop_after_its_time() {
+    async fn absent_parent_is_a_named_stop_after_the_timeout() {
         let folder = tempfile::tempdir().unwrap();
         let address = Address::Unix(folder.path().join("5001"));
         let stop = wait(&address, Duration::from_millis(1)).await.unwrap_err();

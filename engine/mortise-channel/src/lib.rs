@@ -37,6 +37,7 @@
 //! let answer = sealer.seal(&engine, b"[]").unwrap();
 //! assert_eq!(opener.open(&answer).unwrap(), b"[]");
 //! ```
+#![warn(missing_docs)]
 #![no_std]
 #![deny(clippy::as_conversions, clippy::float_arithmetic)]
 

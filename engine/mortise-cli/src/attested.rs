@@ -10,7 +10,7 @@ use crate::failure::Failure;
 use crate::verify::{Images, TrustAnchors, pcr, root};
 use clap::Args;
 use mortise_client::{Channel, Client};
-use mortise_verify::attestation::Pcr;
+use mortise_format::pcr::Pcr;
 
 /// EnginePin the caller believes about the engine's code.
 #[derive(Debug, Args)]

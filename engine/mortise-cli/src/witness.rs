@@ -6,7 +6,7 @@ use crate::dev::{Notice, parent_gone};
 use crate::failure::Failure;
 use crate::output::Output;
 use mortise_client::random_request_id;
-use mortise_verify::note::{KeyUse, NoteKey};
+use mortise_format::note::{KeyUse, NoteKey};
 use mortise_witness::{Folder, KnownLogs, Witness, WitnessSigner, serve};
 use serde_json::json;
 use std::future::Future;

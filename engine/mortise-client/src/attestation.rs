@@ -9,13 +9,14 @@
 use crate::client::{Client, Identity};
 use crate::error::ClientError;
 use crate::signer::random_bytes;
-use mortise_core::signature::{address_of_compressed, recover};
+use mortise_format::binding::{BoundKeys, KeyBinding};
 use mortise_format::eip712::RootStatement;
 use mortise_format::ids::{Address, Bytes32};
+use mortise_format::secp256k1::{address_of_compressed, recover};
 use mortise_rpc::results::{Attestation, BindingView, BootAttestation};
 use mortise_verify::attestation::{
-    ArchivedCheck, AttestationError, BoundKeys, Claims, Document, Expect, KeyBinding, LiveCheck,
-    PcrPolicy, RootFingerprint, verify_archived, verify_live,
+    ArchivedCheck, AttestationError, Claims, Document, Expect, LiveCheck, PcrPolicy,
+    RootFingerprint, verify_archived, verify_live,
 };
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -35,6 +35,7 @@
 //! # Ok(())
 //! # }
 //! ```
+#![warn(missing_docs)]
 
 mod application;
 pub mod attestation;

@@ -1,6 +1,5 @@
 //! A local secp256k1 key and what is signed with it.
 
-use mortise_core::signature::{SignatureError, Signer as Key};
 use mortise_format::command::SignedIntent;
 use mortise_format::eip712::{self, Claim, Digest, Domain, Request};
 use mortise_format::fact::BalanceFact;
@@ -8,6 +7,7 @@ use mortise_format::ids::{Address, Bytes32, EngineId, LockId, RequestId, Signatu
 use mortise_format::images::ImageApproval;
 use mortise_format::lock::LockTerms;
 use mortise_format::reading::ReadingGrant;
+use mortise_format::secp256k1::{SignatureError, Signer as Key};
 use mortise_rpc::params::{CancelLock, CancelSignedAs, ClaimLock, ExtendLock, ReleaseLock};
 use zeroize::Zeroizing;
 

@@ -6,7 +6,6 @@
 //! deliberate act: `MORTISE_WRITE_VECTORS=1 cargo test -p mortise-client vectors`.
 
 use crate::signer::Signer;
-use mortise_core::signature::recover;
 use mortise_format::U256;
 use mortise_format::asset::{Asset, Condition};
 use mortise_format::domains::keccak256;
@@ -20,6 +19,7 @@ use mortise_format::images::{ImageApproval, Version};
 use mortise_format::insecure_mode::InsecureMode;
 use mortise_format::lock::{Custody, Durability, LOCKED_ASSET_TYPE, LegTerms, LockTerms, Status};
 use mortise_format::reading::ReadingGrant;
+use mortise_format::secp256k1::recover;
 use mortise_format::succession::{SUCCESSION_TYPE, Succession};
 use serde_json::{Value, json};
 

@@ -10,7 +10,6 @@
 //! Invariants: INV-08 (every digest is rebuilt from full fields), INV-17 (the lock id covers every
 //! field). An [`Admitted`] has no other constructor.
 
-use crate::signature::recover;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use mortise_format::asset::Condition;
@@ -28,6 +27,7 @@ use mortise_format::limits::{
 use mortise_format::lock::LockTerms;
 use mortise_format::reading::ReadingGrant;
 use mortise_format::reject::{Field, Reject};
+use mortise_format::secp256k1::recover;
 
 /// An authenticated command.
 #[derive(Debug, Clone)]

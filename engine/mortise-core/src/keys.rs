@@ -10,44 +10,17 @@
 //! accepts: every key is bound to the log secret.
 
 use hkdf::Hkdf;
-use mortise_format::domains;
-use mortise_format::ids::{Bytes32, EngineId};
+use mortise_format::content_key::ContentRoot;
+use mortise_format::ids::EngineId;
+use mortise_format::secret::Secret;
 use sha2::Sha256;
-use zeroize::{Zeroize, ZeroizeOnDrop};
-
-/// 32 secret bytes: wiped on drop, never printed, shown only inside a closure.
-#[derive(Clone, Zeroize, ZeroizeOnDrop)]
-pub struct Secret([u8; 32]);
-
-impl Secret {
-    /// Takes the bytes over.
-    pub fn new(bytes: [u8; 32]) -> Self {
-        Self(bytes)
-    }
-
-    /// Lends the bytes to `use_bytes`.
-    pub fn expose<T>(&self, use_bytes: impl FnOnce(&[u8; 32]) -> T) -> T {
-        use_bytes(&self.0)
-    }
-
-    /// A commitment that reveals nothing of a random secret.
-    pub fn commitment(&self, context: &str) -> Bytes32 {
-        Bytes32(domains::blake3_in(context, &[&self.0]))
-    }
-}
-
-impl core::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("[redacted]")
-    }
-}
 
 fn derive(input: &Secret, salt: &[u8], info: &[&[u8]]) -> Secret {
     let mut out = [0; 32];
-    let hkdf = Hkdf::<Sha256>::new(Some(salt), &input.0);
+    let hkdf = input.expose(|input| Hkdf::<Sha256>::new(Some(salt), input));
     // 32 bytes is one SHA-256 block: below the limit of HKDF, RFC 5869 2.3.
     hkdf.expand_multi_info(info, &mut out).expect("one block is below the limit of HKDF");
-    Secret(out)
+    Secret::new(out)
 }
 
 /// Keys that hold for the whole life of the log.
@@ -82,7 +55,7 @@ impl LogKeys {
         let of = |label: &[u8]| {
             self.log_secret.expose(|salt| derive(data_key, salt, &[label, &engine_id.0, &number]))
         };
-        EpochKeys { content_root: ContentRoot(of(b"content")), mac: of(b"mac") }
+        EpochKeys { content_root: ContentRoot::new(of(b"content")), mac: of(b"mac") }
     }
 }
 
@@ -91,30 +64,6 @@ impl LogKeys {
 pub struct EpochKeys {
     content_root: ContentRoot,
     mac: Secret,
-}
-
-/// What opens every frame of one epoch, and makes none: what an auditor is given.
-#[derive(Debug, Clone)]
-pub struct ContentRoot(Secret);
-
-impl ContentRoot {
-    /// Takes the secret over.
-    pub fn new(secret: Secret) -> Self {
-        Self(secret)
-    }
-
-    /// The secret, to hand on.
-    pub fn secret(&self) -> &Secret {
-        &self.0
-    }
-
-    /// Content key of a frame.
-    pub fn content(&self, seq: u64) -> Secret {
-        let mut block = [0; 40];
-        block[..32].copy_from_slice(b"mortise frame content key v1....");
-        block[32..].copy_from_slice(&seq.to_le_bytes());
-        Secret(self.0.expose(|key| *blake3::keyed_hash(key, &block).as_bytes()))
-    }
 }
 
 impl EpochKeys {
@@ -134,18 +83,12 @@ impl EpochKeys {
     }
 }
 
-/// The salt of event `index` under a frame's content key: known to holders of that key, and
-/// given out for one event to disclose it alone.
-pub fn event_salt(content_key: &Secret, index: u32) -> [u8; 32] {
-    let mut block = [0; 36];
-    block[..32].copy_from_slice(b"mortise event salt v1...........");
-    block[32..].copy_from_slice(&index.to_le_bytes());
-    content_key.expose(|key| *blake3::keyed_hash(key, &block).as_bytes())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use mortise_format::content_key::event_salt;
+    use mortise_format::domains;
+    use mortise_format::release::{ReleasedEpochs, ReleasedFrames};
 
     #[test]
     fn keys_differ_by_epoch_engine_secret_and_purpose() {
@@ -226,8 +169,39 @@ mod tests {
         );
     }
 
+    /// Goal: exactly the keys that may leave are in the bytes. Method: every other secret is looked
+    /// for in them at every offset.
     #[test]
-    fn secrets_do_not_print() {
-        assert_eq!(alloc::format!("{:?}", Secret::new([7; 32])), "[redacted]");
+    fn only_content_roots_and_the_salt_key_are_released() {
+        let engine = EngineId([1; 32]);
+        let log = LogKeys::new(Secret::new([2; 32]), &engine);
+        let of = |epoch| log.epoch(&Secret::new([3; 32]), &engine, epoch);
+        let (first, second) = (of(1), of(2));
+        let mut released = ReleasedEpochs::new(log.state_salt());
+        released.push(1, first.content_root());
+        released.push(2, second.content_root());
+        let mut frames = ReleasedFrames::default();
+        frames.push(0, first.content_root());
+        frames.push(7, second.content_root());
+        let bytes = |s: &Secret| s.expose(|b| *b);
+        let (epochs, frames) = (released.encode(), frames.encode());
+        let holds = |whole: &[u8], secret: &[u8; 32]| whole.windows(32).any(|w| w == secret);
+        for kept in [
+            bytes(log.snapshot()),
+            bytes(first.mac()),
+            bytes(second.mac()),
+            [2; 32], // log secret
+            [3; 32], // data key
+        ] {
+            assert!(!holds(&epochs, &kept) && !holds(&frames, &kept));
+        }
+        for root in [first.content_root(), second.content_root()] {
+            assert!(holds(&epochs, &bytes(root.secret())));
+            assert!(!holds(&frames, &bytes(root.secret())));
+        }
+        assert!(holds(&epochs, &bytes(log.state_salt())));
+        assert!(!holds(&frames, &bytes(log.state_salt())));
+        assert!(holds(&frames, &bytes(&first.content(0))));
+        assert_eq!((epochs.len(), frames.len()), (32 + 2 * 40, 2 * 40));
     }
 }

@@ -11,6 +11,7 @@
 //!
 //! Invariants: INV-01, 02, 04 to 08, 10, 11, 13, 17 of `specs/invariants.md` hold after every
 //! event; `State::check` recomputes every aggregate.
+#![warn(missing_docs)]
 #![no_std]
 #![deny(clippy::as_conversions, clippy::float_arithmetic)]
 
@@ -25,10 +26,8 @@ pub mod history;
 pub mod keys;
 pub mod machine;
 pub mod promise;
-pub mod release;
 pub mod seal;
 pub mod sealed_value;
-pub mod signature;
 pub mod state;
 pub mod tree;
 

@@ -8,13 +8,14 @@
 //! The nonce never repeats under a key because each frame has a key of its own; SIV mode keeps
 //! even a repetition from leaking more than equality.
 
-use crate::keys::{EpochKeys, Secret};
+use crate::keys::EpochKeys;
 use aes_gcm_siv::aead::{Aead, KeyInit, Payload};
 use aes_gcm_siv::{Aes256GcmSiv, Nonce};
 use alloc::vec::Vec;
 use mortise_format::codec;
 use mortise_format::frame::{self, Frame, FrameError, FrameHeader, FrameLeaf};
 use mortise_format::ids::Bytes32;
+use mortise_format::secret::Secret;
 
 /// Why a frame was not opened or made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

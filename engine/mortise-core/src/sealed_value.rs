@@ -1,9 +1,9 @@
 //! Small secrets under a data key that is used once.
 
-use crate::keys::Secret;
 use aes_gcm_siv::aead::{Aead, KeyInit, Payload};
 use aes_gcm_siv::{Aes256GcmSiv, Nonce};
 use alloc::vec::Vec;
+use mortise_format::secret::Secret;
 
 /// Seals `plain` under a key made for it alone, bound to `context`.
 pub fn seal_value(key: &Secret, context: &[u8], plain: &[u8]) -> Vec<u8> {

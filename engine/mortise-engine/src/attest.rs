@@ -16,10 +16,11 @@
 
 use crate::mode::said;
 use crate::ports::{AttestRequest, ModuleDescription, Nsm, NsmError};
+use mortise_format::binding::KeyBinding;
 use mortise_format::ids::Measurement;
 pub use mortise_format::insecure_mode::InsecureMode;
 use mortise_format::limits::ATTESTATION_BYTES_MAX;
-use mortise_verify::attestation::{KeyBinding, Pcr};
+use mortise_format::pcr::Pcr;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;

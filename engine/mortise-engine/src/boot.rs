@@ -22,15 +22,15 @@ use mortise_core::body::{Boot, BootRecord, CarriedStatement, ClearBody, document
 use mortise_core::keys::EpochKeys;
 use mortise_core::machine::{EpochRecord, FollowError};
 use mortise_core::state::ImageRefusal;
+use mortise_format::binding::{BoundKeys, KeyBinding};
 use mortise_format::codec;
 use mortise_format::domains;
 use mortise_format::frame::{Frame, FrameKind};
 use mortise_format::ids::{Bytes32, Measurement, Root};
 use mortise_format::images::Version;
 use mortise_format::insecure_mode::InsecureMode;
+use mortise_format::merkle::history::TreeHead;
 use mortise_format::policy::{Genesis, GenesisKeys};
-use mortise_verify::attestation::{BoundKeys, KeyBinding};
-use mortise_verify::history::TreeHead;
 use std::sync::Arc;
 
 /// Why the engine does not start.

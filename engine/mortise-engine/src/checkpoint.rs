@@ -7,9 +7,9 @@
 
 use crate::keyring::Identity;
 use ed25519_dalek::{Signer as _, SigningKey};
-use mortise_verify::checkpoint::checkpoint_text;
-use mortise_verify::history::TreeHead;
-use mortise_verify::note::{KeyUse, NoteError, NoteKey};
+use mortise_format::checkpoint::checkpoint_text;
+use mortise_format::merkle::history::TreeHead;
+use mortise_format::note::{KeyUse, NoteError, NoteKey};
 use std::fmt;
 
 /// An Ed25519 signing key (RFC 8032): wiped on drop, never printed.

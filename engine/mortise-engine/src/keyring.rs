@@ -6,32 +6,34 @@
 
 use crate::checkpoint::CheckpointSigner;
 use crate::ports::{Entropy, KeyContext, KeyPurpose, Vault, VaultError};
-use mortise_core::keys::{EpochKeys, LogKeys, Secret};
+use mortise_core::keys::{EpochKeys, LogKeys};
 use mortise_core::machine::EpochRecord;
 use mortise_core::sealed_value::{open_value, seal_value};
-use mortise_core::signature::Signer;
 use mortise_format::codec::{self, CodecError};
 use mortise_format::domains;
 use mortise_format::ids::{Bytes32, EngineId};
 use mortise_format::insecure_mode::InsecureMode;
+use mortise_format::note::{KeyUse, NoteError, NoteKey};
 use mortise_format::policy::{Genesis, GenesisKeys, PolicyError, engine_id};
+use mortise_format::secp256k1::Signer;
+use mortise_format::secret::Secret;
 use mortise_verify::named::NamedError as _;
-use mortise_verify::note::{KeyUse, NoteError, NoteKey};
 use mortise_verify::succession::{self, SuccessionError, VerifiedSuccession};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use zeroize::Zeroizing;
 
-/// Name of the genesis blob.
+/// Name of the blob with the genesis.
 pub const GENESIS_BLOB: &str = "genesis";
-/// Name of the blob of sealed genesis keys.
+/// Name of the blob with the sealed genesis keys.
 pub const KEYS_BLOB: &str = "genesis-keys";
 
-/// The sealed keys of an engine, as they are stored.
+/// The sealed keys of an engine, as stored.
 #[derive(Debug, Clone, PartialEq, Eq, bincode::Encode, bincode::Decode)]
 pub struct SealedKeys {
     /// The public keys that the engine id covers.
     pub keys: GenesisKeys,
+    /// Commitment to the log secret.
     pub log_secret_commitment: Bytes32,
     /// The data key, wrapped by the vault.
     pub wrapped_key: Vec<u8>,
@@ -39,7 +41,7 @@ pub struct SealedKeys {
     pub cipher: Vec<u8>,
 }
 
-/// An identity was not created or not unsealed.
+/// Why an identity was not made or unsealed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum IdentityError {

@@ -11,20 +11,20 @@
 //! Invariants:
 //! - A frame leaves only after its release.
 //! - Only content roots, content keys of frames and the state-salt key leave
-//!   ([`mortise_core::release`]), and only sealed to a reader.
+//!   ([`mortise_format::release`]), and only sealed to a reader.
 
 use crate::keyring::{Identity, IdentityError, KeyRing};
 use crate::ports::Entropy;
 use crate::store::{LogStore, StoreError};
 use mortise_channel::{SealError, seal_to_reader};
 use mortise_core::machine::EpochRecord;
-use mortise_core::release::{ReleasedEpochs, ReleasedFrames};
 use mortise_format::domains;
 use mortise_format::event::LogPosition;
 use mortise_format::frame::Frame;
 use mortise_format::ids::{Bytes32, EngineId};
 use mortise_format::limits::EVENTS_WAITERS_MAX;
 use mortise_format::reading::{frames_context, keys_context};
+use mortise_format::release::{ReleasedEpochs, ReleasedFrames};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
@@ -146,9 +146,9 @@ impl ReleasedLog {
         granted_at: LogPosition,
         epochs: &[EpochRecord],
     ) -> Result<ToReader, LogError> {
-        let mut released = ReleasedEpochs::new(&self.identity.log_keys);
+        let mut released = ReleasedEpochs::new(self.identity.log_keys.state_salt());
         for record in epochs {
-            released.push(record.epoch, &self.ring.keys_of(record).await?);
+            released.push(record.epoch, self.ring.keys_of(record).await?.content_root());
         }
         let context = keys_context(self.engine_id(), granted_at);
         self.seal(reader, domains::READING_KEYS, &context, &released.encode())
@@ -170,7 +170,7 @@ impl ReleasedLog {
             let (seq, epoch) = (frame.header().seq, frame.header().epoch);
             let record = epochs.iter().find(|record| record.epoch == epoch);
             let record = record.ok_or(LogError::NoEpoch { seq })?;
-            released.push(seq, &self.ring.keys_of(record).await?);
+            released.push(seq, self.ring.keys_of(record).await?.content_root());
         }
         let from = frames.first().map_or(0, |frame| frame.header().seq);
         let next = frames.last().map_or(0, |frame| frame.header().seq.saturating_add(1));

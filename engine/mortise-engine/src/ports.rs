@@ -9,8 +9,8 @@ mod nsm;
 
 pub use nsm::{AttestRequest, ModuleDescription, Nsm, NsmError, PcrState};
 
-use mortise_core::keys::Secret;
 use mortise_format::ids::EngineId;
+use mortise_format::secret::Secret;
 use mortise_format::witness::WitnessKey;
 use mortise_rpc::credentials::Credentials;
 use std::collections::BTreeMap;

@@ -7,11 +7,11 @@ use crate::store::{LogStore, StoreError};
 use mortise_core::body::{CarriedStatement, ClearBody, SealedBody};
 use mortise_core::machine::EpochRecord;
 use mortise_core::seal;
-use mortise_core::signature::recover;
 use mortise_format::codec;
 use mortise_format::event::{Event, LogPosition};
 use mortise_format::frame::Frame;
 use mortise_format::limits::{FRAME_STATEMENTS_MAX, FRAMES_IN_FLIGHT_MAX};
+use mortise_format::secp256k1::recover;
 use std::sync::Arc;
 
 /// An answer could not be read back: the log is not the one that was replayed.

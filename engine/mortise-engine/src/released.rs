@@ -3,16 +3,17 @@
 use crate::keyring::Identity;
 use mortise_core::body::{CarriedStatement, SealedBody};
 use mortise_core::event_tree::EventTree;
-use mortise_core::keys::{EpochKeys, event_salt};
+use mortise_core::keys::EpochKeys;
 use mortise_core::machine::event_leaves;
 use mortise_core::promise::{EventContext, Promise, signed_structs_of};
-use mortise_core::signature::Signer;
 use mortise_format::codec;
+use mortise_format::content_key::event_salt;
 use mortise_format::eip712::{Domain, Place, RootStatement};
 use mortise_format::event::Event;
 use mortise_format::frame::FrameLeaf;
 use mortise_format::ids::Signature;
 use mortise_format::lock::Durability;
+use mortise_format::secp256k1::Signer;
 use std::sync::OnceLock;
 
 /// All data for answers about one frame. The same frame read back from the log gives the same

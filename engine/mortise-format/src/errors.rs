@@ -68,77 +68,77 @@ catalogue! {
         "Send one JSON-RPC 2.0 object or array, or the binary magic.";
     InvalidRequest, -32600, "INVALID_REQUEST", false, &[],
         "The JSON value is not a JSON-RPC 2.0 request, or it is over a limit of size or count.",
-        "Send jsonrpc \"2.0\", a method, params as an object, an id; split large batches.";
+        "Send jsonrpc \"2.0\", a method, params as an object and an id; split large batches.";
     MethodNotFound, -32601, "METHOD_NOT_FOUND", false, &["method"],
         "No method has this name.",
-        "Look the method up in specs/json-rpc.md; names are case-sensitive.";
+        "Look up the method in specs/json-rpc.md; names are case-sensitive.";
     InvalidParams, -32602, "INVALID_PARAMS", false, &["field"],
         "A parameter is missing, has the wrong type, or does not parse.",
         "Correct the field that data.field names.";
     InternalError, -32603, "INTERNAL_ERROR", false, &[],
         "The engine failed in a way that no other code names.",
-        "Report it with the time of the call; the operator's log has the detail.";
+        "Report the error with the time of the call; the operator's log has the detail.";
     LockNotFound, -32001, "LOCK_NOT_FOUND", false, &["lockId"],
         "The state holds no lock with this id: never made, dropped as a draft, or pruned.",
         "Check the id; fetch the receipt of a pruned lock by (seq, index).";
     InvalidSignature, -32002, "INVALID_SIGNATURE", false, &[],
-        "The signature has the wrong length, a high s, or is of another key.",
-        "Sign the typed data that the engine returned, with the key that the method asks for.";
+        "The signature has the wrong length or a high s, or another key made it.",
+        "Sign the typed data that the engine returned, with the key that the method requires.";
     LockExpired, -32003, "LOCK_EXPIRED", false, &[],
-        "The time in which this was possible is over.",
-        "Make a new lock.";
+        "The deadline for this operation has passed.",
+        "Create a new lock or sign a new request.";
     Validation, -32004, "VALIDATION", false, &["field"],
-        "A value parses but is not allowed here.",
+        "A value is well-formed but not allowed here.",
         "Correct the field that data.field names.";
     Unauthorized, -32005, "UNAUTHORIZED", false, &[],
         "The caller may not do this.",
         "Look up the method in specs/authority.md and sign as the principal that it names.";
     InsufficientAvailable, -32010, "INSUFFICIENT_AVAILABLE", false,
         &["final", "held", "available", "requested"],
-        "The account's available balance is below the amount.",
-        "Lower the amount, or make a new request when holds have ended or funds are final.";
+        "The available balance of the account is below the amount.",
+        "Lower the amount, or send a new request after holds have ended or funds are final.";
     NonceUsed, -32011, "NONCE_USED", false, &["nonce"],
         "The nonce was used, is below the owner's floor, or is too far above it.",
-        "Ask suggestNonce and sign again.";
+        "Call suggestNonce and sign again with the nonce that it returns.";
     ExpiryWindow, -32012, "EXPIRY_WINDOW", false, &["min", "max"],
-        "The duration of the lock is outside what the policy allows.",
-        "Choose a duration between data.min and data.max seconds.";
+        "The expiry of the lock is outside the window that the policy allows.",
+        "Choose an expiry from data.min to data.max (seconds since the Unix epoch).";
     ResetPeriodTooShort, -32013, "RESET_PERIOD_TOO_SHORT", false, &["have"],
-        "The owner could take the asset away before the lock is settled.",
-        "End the lock so that data.have is not before its settleBy, or use a longer notice.";
+        "The owner could withdraw the asset before the lock is settled.",
+        "Choose an expiry whose settleBy is at most data.have, or use a longer notice.";
     ForcedWithdrawal, -32014, "FORCED_WITHDRAWAL", false, &[],
-        "A forced withdrawal of the asset is pending or done.",
-        "Wait until the owner has withdrawn the notice and a fact shows it.";
+        "A forced withdrawal of the asset is pending or complete.",
+        "Wait until the owner cancels the withdrawal and a chain fact shows it.";
     AllocatorMismatch, -32015, "ALLOCATOR_MISMATCH", false, &["have", "need"],
-        "The lock names another allocator than this engine.",
+        "The lock names a different allocator than this engine.",
         "Deposit under this engine's allocator id.";
     UnsupportedChain, -32016, "UNSUPPORTED_CHAIN", false, &["chainId"],
-        "The policy does not name this chain.",
-        "Use a chain of getPolicy.";
+        "The policy of the engine does not include this chain.",
+        "Use a chain that getPolicy lists.";
     Limit, -32017, "LIMIT", false, &["which", "max"],
-        "A limit of the policy would be exceeded.",
-        "Lower the amount or the rate, or end locks, as data.which says.";
+        "The request would exceed a limit of the policy.",
+        "Lower the amount or the rate, or end locks; data.which names the limit.";
     BadWitnessTypestring, -32018, "BAD_WITNESS_TYPESTRING", false, &[],
-        "The witness type string does not give the type that was signed.",
+        "The witness type string does not match the type that was signed.",
         "Send the EIP-712 type string of the witness exactly as it was hashed.";
     Scope, -32019, "SCOPE", false, &["have", "need"],
         "The asset's scope does not allow this use.",
-        "Use an asset of the scope that data.need names.";
+        "Use an asset with the scope that data.need names.";
     AlreadyTerminal, -32020, "ALREADY_TERMINAL", false, &["status"],
-        "The lock has ended, and what has ended does not change.",
-        "Read the lock; nothing more can be done with it.";
+        "The lock has ended; an ended lock cannot change.",
+        "Read the lock for its final status; no further operation is possible.";
     ConsentRequired, -32021, "CONSENT_REQUIRED", false, &["from"],
-        "Another party must consent, because the promise was made to it.",
-        "Bring the signature of the party that data.from names.";
+        "The party to whom the promise was made must consent.",
+        "Add the signature of the party that data.from names.";
     ClaimExceeds, -32022, "CLAIM_EXCEEDS", false, &["leg", "remaining"],
-        "The claim is above what remains of the lock.",
-        "Claim at most data.remaining of leg data.leg.";
+        "The claim is above the remaining amount of a leg.",
+        "Claim at most data.remaining from leg data.leg.";
     ProofInvalid, -32023, "PROOF_INVALID", false, &["step"],
         "The evidence does not prove the fill, or this engine cannot check its kind.",
-        "Bring evidence that passes the step that data.step names.";
+        "Send evidence that passes the step that data.step names.";
     FinalityNotReached, -32024, "FINALITY_NOT_REACHED", true, &["have", "need"],
-        "The evidence is not final yet on its chain.",
-        "Send the same request again when the chain is final.";
+        "The evidence is not yet final on its chain.",
+        "Send the same request again when the block is final.";
     RequestIdReused, -32025, "REQUEST_ID_REUSED", false, &["field"],
         "The request id was used for a request with other content.",
         "Use a new request id, or send the first request unchanged.";
@@ -147,61 +147,61 @@ catalogue! {
         "Send the same request with the same id again; it happens at most once.";
     NotReady, -32028, "NOT_READY", true, &["phase"],
         "The engine is starting, replaying or stopping.",
-        "Wait until health answers ready, then send the same request again.";
+        "Wait until health reports healthy, then send the same request again.";
     Overloaded, -32029, "OVERLOADED", true, &["retryAfterMs"],
-        "More requests are in flight than the engine takes.",
+        "The engine has too many requests in flight.",
         "Send the same request again after data.retryAfterMs milliseconds.";
     Impaired, -32030, "IMPAIRED", false, &[],
-        "The account's final balance fell below its holds; no new hold is made on it.",
-        "Make a new request when the balance is restored.";
+        "The final balance of the account is below its holds; it accepts no new hold.",
+        "Send a new request when the balance is restored.";
     UnknownField, -32031, "UNKNOWN_FIELD", false, &["field"],
         "The request has a field that the method does not know.",
-        "Remove or rename the field that data.field names; nothing is dropped silently.";
+        "Remove or rename the field that data.field names; unknown fields are never ignored.";
     Version, -32032, "VERSION", false, &["have", "need"],
-        "The peer speaks another version of the protocol.",
+        "The peer uses a different version of the protocol.",
         "Use a client of the version that data.need names.";
     Kms, -32033, "KMS", true, &["operation"],
         "The key service refused or failed the operation.",
         "Check the key policy and the key service, then send the same request again.";
     Fault, -32034, "FAULT", false, &[],
         "The engine found its own state or log inconsistent and has stopped.",
-        "The operator restarts it and reads the log; send the same request with the same id then.";
+        "After the operator restarts the engine, send the same request with the same id again.";
     StaleFacts, -32035, "STALE_FACTS", false, &["age", "maxAge"],
         "The newest chain fact about the account is too old.",
-        "Submit a fresh fact, then make a new request.";
+        "Submit a fresh fact, then send a new request.";
     Unattested, -32036, "UNATTESTED", false, &[],
-        "No security module stands behind this engine, so that it can prove nothing of itself.",
-        "Rely on no promise of this engine; use one whose mode is attested.";
+        "This engine has no security module, so it cannot prove which code it runs.",
+        "Do not rely on promises of this engine; use one whose mode is attested.";
     AttestationFailed, -32037, "ATTESTATION_FAILED", true, &[],
-        "The security module did not make a document.",
+        "The security module did not produce an attestation document.",
         "Send the same request again; the operator's log has the detail.";
     ChannelRefused, -32038, "CHANNEL_REFUSED", false, &["keyId"],
-        "The message does not open with the channel key of this boot.",
-        "Check a fresh attestation, encrypt the same request to the key that it binds, send that.";
+        "The channel key of this boot does not decrypt the message.",
+        "Verify a fresh attestation, then encrypt the same request to the key that it binds.";
     ReadingNotGranted, -32039, "READING_NOT_GRANTED", false, &[],
-        "No right of this reader covers what is asked for.",
-        "Have the operators grant it (grantReading), or ask for frames of the granted epochs.";
+        "This reader has no right to the requested epochs.",
+        "Ask the operators to grant it (grantReading), or request frames of granted epochs.";
     AppUnavailable, -32040, "APP_UNAVAILABLE", false, &[],
         "This engine runs without the application and its master key.",
-        "Ask an engine whose configuration names a key of the application.";
+        "Use an engine whose configuration names an application key.";
     MessageSignature, -32041, "MESSAGE_SIGNATURE", false, &[],
-        "The signature is not that of this encrypted text and wrapped key: one was changed.",
-        "Bring the three parts as kmsEncrypt gave them.";
+        "The signature does not match this encrypted text and wrapped key; one was changed.",
+        "Send the three parts exactly as kmsEncrypt returned them.";
     PlaintextWithheld, -32042, "PLAINTEXT_WITHHELD", false, &[],
-        "Data keys do not leave this engine in clear: its measured configuration says so.",
+        "The measured configuration of this engine does not release data keys in clear.",
         "Let the engine encrypt and decrypt, or build an image that releases data keys.";
     KmsRefused, -32043, "KMS_REFUSED", false, &["operation"],
-        "The key service does not open the wrapped key: changed, or of another owner, use or key.",
-        "Bring the wrapped key as kmsEncrypt gave it, and ask as the owner it was made for.";
+        "The key service cannot unwrap the key: changed, or for another owner, use or key.",
+        "Send the wrapped key exactly as kmsEncrypt returned it, signed by its owner.";
     KmsDenied, -32044, "KMS_DENIED", false, &["operation"],
-        "The key service does not serve this caller with this code.",
-        "Check credentials and key policy: the measurements that it names are those of other code.";
+        "The key service denies access to this caller or to this code.",
+        "Check the credentials, and that the key policy names the measurements of this image.";
     NotInLog, -32045, "NOT_IN_LOG", false, &["size"],
-        "The log has no such event or size, or no request of this id is remembered.",
-        "Ask for a frame below data.size, an index below its event count, sizes 1 to data.size.";
+        "The log has no such event or size, or the engine remembers no request with this id.",
+        "Use a frame below data.size, an index below its event count, sizes 1 to data.size.";
     RootNotKept, -32046, "ROOT_NOT_KEPT", false, &["oldest", "newest"],
-        "The state after this frame is not kept any more, or the frame is not there yet.",
-        "Ask for a frame from data.oldest to data.newest, or without one for the newest.";
+        "The engine no longer keeps the state after this frame, or the frame does not exist yet.",
+        "Use a frame from data.oldest to data.newest, or omit it for the newest.";
 }
 
 impl Code {

@@ -7,18 +7,22 @@
 //!
 //! Invariants: one encoding per value, trailing bytes refused (`codec`); every hash and signature
 //! has a domain of its own (`domains`, `eip712`); every size has a bound (`limits`).
+#![warn(missing_docs)]
 #![no_std]
 #![deny(clippy::as_conversions, clippy::float_arithmetic)]
 
 extern crate alloc;
 
 pub mod abi;
+pub mod add_checkpoint;
 pub mod amount;
 pub mod asset;
 pub mod binding;
 pub mod channel;
+pub mod checkpoint;
 pub mod codec;
 pub mod command;
+pub mod content_key;
 pub mod domains;
 pub mod eip712;
 pub mod entry;
@@ -34,13 +38,18 @@ pub mod json;
 pub mod limits;
 pub mod lock;
 pub mod merkle;
+pub mod note;
+pub mod pcr;
 pub mod policy;
 pub mod reading;
 pub mod reject;
+pub mod release;
 #[cfg(feature = "secp256k1")]
 pub mod secp256k1;
+pub mod secret;
 pub mod store;
 pub mod succession;
+pub mod tlog_proof;
 pub mod witness;
 
 pub use amount::U256;

@@ -1,7 +1,6 @@
 //! secp256k1 signatures as wallets make them: 65 bytes, r | s | v.
 //!
-//! What it is for: naming the signer of a digest, for whoever holds no key. What it does not do:
-//! sign.
+//! What it is for: naming the signer of a digest, and signing one. What it does not do: keep keys.
 //!
 //! Accepted: low s only; v 27, 28, 0 or 1. A high s or another v is refused, so that one message
 //! and key have one accepted signature per nonce (and, for v, two spellings of it).
@@ -10,6 +9,10 @@ use crate::domains::keccak256;
 use crate::eip712::Digest;
 use crate::ids::{Address, Signature};
 use k256::ecdsa::{RecoveryId, VerifyingKey};
+
+mod signer;
+
+pub use signer::Signer;
 
 /// Why a signature names no signer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -1,14 +1,14 @@
-//! Writing the key policy of an engine or of the application.
+//! Writes the key policy of an engine or of the application.
 //!
-//! Four statements: the role of the parent may unwrap and make data keys, from an attested enclave
-//! of the named measurements and in the named context only; nobody may do so from anything else,
-//! whoever allows it; nobody may use the operations that lead around it; administrators manage the
-//! key and cannot use it.
+//! Four statements: the parent's role may unwrap and make data keys, but only from an attested
+//! enclave with the named measurements and in the named context; a Deny forbids both from anything
+//! else, even if an IAM policy allows it; a Deny forbids the operations that bypass attestation;
+//! administrators manage the key and cannot use it.
 
-use mortise_verify::attestation::Pcr;
+use mortise_format::pcr::Pcr;
 use serde_json::{Map, Value, json};
 
-/// Why a text is no measurement that a policy may approve.
+/// Why a policy may not approve a text as a measurement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MeasurementError {
@@ -20,7 +20,7 @@ pub enum MeasurementError {
     Zero,
 }
 
-/// A measurement as key policies write it: 96 lower-case digits, from any case, with or without 0x.
+/// Converts a measurement (any case, with or without 0x) to 96 lower-case hex digits.
 ///
 /// # Errors
 /// [`MeasurementError`].
@@ -32,12 +32,12 @@ pub fn measurement(text: &str) -> Result<String, MeasurementError> {
     Ok(pcr.to_string())
 }
 
-/// Which of the two master keys a policy is for.
+/// The master key that a policy is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Service {
-    /// Keys of the log: `lock-engine`.
+    /// The key that wraps the keys of the log: `lock-engine`.
     Engine,
-    /// Keys of the application: `app`.
+    /// The key that wraps the application's keys: `app`.
     App,
 }
 
@@ -51,27 +51,26 @@ impl Service {
     }
 }
 
-/// What a policy is to say. Values of registers are 96 lower-case hex digits.
+/// The input of [`compose`]. Values of registers are 96 lower-case hex digits.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// Which key.
     pub service: Service,
     /// ARN of the role whose credentials the parent holds.
     pub role: String,
     /// ARNs that manage the key.
     pub admins: Vec<String>,
-    /// Approved images: PCR0, old and new side by side during an upgrade.
+    /// PCR0 of the approved images: the old and the new one during an upgrade.
     pub images: Vec<String>,
-    /// Further registers by number, each with its approved values.
+    /// Other registers by number, each with its approved values.
     pub registers: Vec<(u8, Vec<String>)>,
-    /// `0x` engineId, to hold the key to one engine; known only after its genesis.
+    /// The engine ID with `0x`, to restrict the key to one engine; known only after its genesis.
     pub engine_id: Option<String>,
 }
 
-/// The two operations of the enclave.
+/// The operations that the attested enclave uses.
 pub const ATTESTED_ACTIONS: [&str; 2] = ["kms:Decrypt", "kms:GenerateDataKey"];
 
-/// What leads around an attested unwrapping.
+/// Operations that bypass attested unwrapping.
 pub const FORBIDDEN_ACTIONS: [&str; 8] = [
     "kms:CreateGrant",
     "kms:Encrypt",
@@ -83,7 +82,7 @@ pub const FORBIDDEN_ACTIONS: [&str; 8] = [
     "kms:ReplicateKey",
 ];
 
-/// What administrators may do.
+/// Operations that administrators may use.
 pub const ADMIN_ACTIONS: [&str; 12] = [
     "kms:CancelKeyDeletion",
     "kms:Describe*",
@@ -101,7 +100,7 @@ pub const ADMIN_ACTIONS: [&str; 12] = [
 
 const IMAGE: &str = "kms:RecipientAttestation:ImageSha384";
 
-/// The policy, as `PutKeyPolicy` takes it.
+/// Writes the policy in the form of `PutKeyPolicy`.
 pub fn compose(plan: &Plan) -> Value {
     json!({
         "Version": "2012-10-17",

@@ -1,28 +1,25 @@
-//! One test of a statement against one fact of a request.
+//! Evaluates the conditions of a statement against the facts of a request.
 
 use super::document::{Condition, Statement};
 
-/// What is known of a condition key's value.
+/// The known value of a condition key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fact {
     /// The request does not have the key.
     Absent,
-    /// It has it, with this value.
+    /// The request has the key with this value.
     Is(String),
-    /// It has it, with a value that no policy would write: somebody else's measurement.
+    /// The request has the key with a value that no policy names: another image's measurement.
     Other,
-    /// Nothing is known: the key is not of this service, or its value is the caller's to choose.
+    /// Unknown: the key belongs to another service, or the caller chooses its value.
     Unknown,
 }
 
-/// Whether a test holds.
+/// Whether a condition holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Truth {
-    /// It does.
     Yes,
-    /// It does not.
     No,
-    /// It cannot be said.
     Unknown,
 }
 
@@ -41,7 +38,7 @@ impl Truth {
 }
 
 impl Statement {
-    /// Whether all conditions hold: one that does not settles it.
+    /// Whether all conditions hold. A single `No` decides.
     pub fn conditions_hold(&self, fact: impl Fn(&str) -> Fact) -> Truth {
         let mut all = Truth::Yes;
         for condition in &self.conditions {
@@ -64,7 +61,7 @@ enum Compare {
 }
 
 impl Condition {
-    /// Whether this test holds for a fact; operators that are not known give `Unknown`.
+    /// Whether this condition holds for a fact. An unknown operator gives `Unknown`.
     pub fn holds(&self, fact: &Fact) -> Truth {
         let (name, if_exists) = match self.operator.strip_suffix("IfExists") {
             Some(name) => (name, true),
@@ -82,7 +79,7 @@ impl Condition {
             "StringNotLike" => (Compare::Wildcards, true),
             _ => return Truth::Unknown,
         };
-        // An absent key fails a test, passes a negated one, and passes any with IfExists.
+        // An absent key fails a condition, passes a negated one, and passes any with IfExists.
         let matches = match fact {
             Fact::Absent if if_exists => return Truth::Yes,
             Fact::Absent => Truth::No,
@@ -91,19 +88,19 @@ impl Condition {
         if negated { matches.not() } else { matches }
     }
 
-    /// `Null`: "true" asks that the key is absent.
+    /// `Null`: "true" requires that the key is absent.
     fn null(&self, fact: &Fact) -> Truth {
-        let asked: Vec<_> = self.values.iter().map(|value| value.to_ascii_lowercase()).collect();
+        let required: Vec<_> = self.values.iter().map(|value| value.to_ascii_lowercase()).collect();
         let absent = match fact {
             Fact::Absent => "true",
             Fact::Is(_) | Fact::Other => "false",
             Fact::Unknown => return Truth::Unknown,
         };
-        Truth::of(asked.iter().any(|value| value == absent))
+        Truth::of(required.iter().any(|value| value == absent))
     }
 
     fn any_value_matches(&self, compare: Compare, fact: &Fact) -> Truth {
-        // A value with a policy variable stands for what this evaluator does not know.
+        // This evaluator does not resolve policy variables.
         if self.values.iter().any(|value| value.contains("${")) {
             return Truth::Unknown;
         }
@@ -134,8 +131,8 @@ fn same(compare: Compare, pattern: &str, found: &str) -> bool {
     }
 }
 
-/// Whether `text` is of the form of `pattern`: `*` any characters, `?` one. Case counts. Takes at
-/// most pattern times text steps.
+/// Whether `text` matches `pattern`: `*` is any characters, `?` is one. Case-sensitive. Takes at
+/// most pattern length times text length steps.
 pub(super) fn is_like(pattern: &str, text: &str) -> bool {
     let (pattern, text): (Vec<char>, Vec<char>) =
         (pattern.chars().collect(), text.chars().collect());

@@ -1,137 +1,111 @@
-//! A policy document, read whole.
+//! Parses a policy document completely.
 
 use super::json::Json;
 
-/// Most bytes of a key policy; Amazon's bound is the same.
+/// Most bytes of a key policy. AWS has the same limit.
 pub const POLICY_BYTES_MAX: usize = 32 * 1024;
 
-/// Why a text is no policy document.
+/// Why a text is not a policy document.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DocumentError {
     /// It is longer than a key policy may be.
     #[error("the policy has {found} bytes; a key policy has at most {bytes_max}")]
     TooLarge {
-        /// The bound.
+        /// [`POLICY_BYTES_MAX`].
         bytes_max: usize,
-        /// What came.
         found: usize,
     },
-    /// It is not JSON, or a key stands twice in an object.
-    #[error("the policy is not JSON at line {line}, column {column}, or a key stands twice there")]
-    NotJson {
-        /// From 1.
-        line: usize,
-        /// From 1.
-        column: usize,
-    },
-    /// A field is not of the type that it must have.
+    /// It is not JSON, or a key occurs twice in an object.
+    #[error("the policy is not JSON at line {line}, column {column}, or a key occurs twice there")]
+    NotJson { line: usize, column: usize },
+    /// A field has the wrong type.
     #[error("{field} is not {expected}")]
     WrongType {
-        /// The field.
         field: &'static str,
-        /// What it must be.
+        /// The type that it must have.
         expected: &'static str,
     },
-    /// A field that every document or statement has is not there.
+    /// A required field is missing.
     #[error("{field} is missing")]
-    Missing {
-        /// The field.
-        field: &'static str,
-    },
-    /// A field stands beside the one that excludes it.
-    #[error("{field} stands beside its opposite")]
-    Contradiction {
-        /// The field.
-        field: &'static str,
-    },
-    /// A field has a name that policies do not have.
-    #[error("a {place} has a field that is none of a policy's")]
+    Missing { field: &'static str },
+    /// A statement has a field and its opposite, such as `Action` and `NotAction`.
+    #[error("{field} and its opposite exclude each other")]
+    Contradiction { field: &'static str },
+    /// A field has an unknown name.
+    #[error("a {place} has an unknown field")]
     FieldUnknown {
-        /// Where.
+        /// `policy`, `statement` or `principal`.
         place: &'static str,
     },
-    /// A part of the policy language that this service does not decide by.
+    /// A part of the policy language that the local KMS does not evaluate.
     #[error("{what} is not supported by the local KMS")]
     Unsupported {
-        /// The part, by its name.
+        /// The name of the part.
         what: &'static str,
     },
 }
 
-/// Allow or Deny.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
-    /// Grants.
     Allow,
-    /// Refuses, whatever else grants.
+    /// Denies, even if another statement grants.
     Deny,
 }
 
-/// Texts with wildcards, or all but those.
+/// Patterns with wildcards, or everything but them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Patterns {
-    /// `NotAction`, `NotResource`.
+    /// True for `NotAction` and `NotResource`.
     pub excluded: bool,
-    /// The texts.
     pub texts: Vec<String>,
 }
 
 /// Who a statement is about.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Principals {
-    /// `NotPrincipal`.
+    /// True for `NotPrincipal`.
     pub excluded: bool,
-    /// `"*"`, or `{"AWS": "*"}`.
+    /// True for `"*"` and `{"AWS": "*"}`.
     pub everyone: bool,
     /// ARNs and account numbers.
     pub aws: Vec<String>,
-    /// Services, federations: `Service:logs.amazonaws.com`.
+    /// Services and federations: `Service:logs.amazonaws.com`.
     pub others: Vec<String>,
 }
 
-/// One test of a statement: operator, key, values. A statement holds when all its tests do.
+/// One condition of a statement. A statement applies if all its conditions hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Condition {
-    /// As written, perhaps with `IfExists` or a set prefix.
+    /// As written, possibly with `IfExists` or a set prefix.
     pub operator: String,
-    /// As written.
     pub key: String,
-    /// One of them must match (none, for operators of negation).
+    /// At least one must match; none may match for a negated operator.
     pub values: Vec<String>,
 }
 
-/// One rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Statement {
-    /// Its name.
     pub sid: Option<String>,
-    /// What it does.
     pub effect: Effect,
-    /// Absent in policies of an identity.
+    /// `None` in the policy of an identity.
     pub principals: Option<Principals>,
-    /// For which operations.
     pub actions: Patterns,
-    /// On what.
     pub resources: Patterns,
-    /// If what.
     pub conditions: Vec<Condition>,
 }
 
-/// A policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PolicyDocument {
-    /// `2012-10-17`.
     pub version: Option<String>,
-    /// The rules.
     pub statements: Vec<Statement>,
 }
 
 impl PolicyDocument {
-    /// Reads a document.
+    /// Parses a document.
     ///
     /// # Errors
-    /// Any of [`DocumentError`] but `Unsupported`.
+    /// [`DocumentError`], except `Unsupported`.
     pub fn parse(text: &str) -> Result<Self, DocumentError> {
         let (bytes_max, found) = (POLICY_BYTES_MAX, text.len());
         if found > bytes_max {
@@ -155,7 +129,7 @@ impl PolicyDocument {
         Ok(Self { version, statements })
     }
 
-    /// Whether the local KMS decides by every part of this key policy.
+    /// Checks that the local KMS evaluates every part of this key policy.
     ///
     /// # Errors
     /// `Unsupported` for `NotPrincipal`, `NotAction`, `NotResource` and sets of values; `Missing`
@@ -218,7 +192,7 @@ fn read_statement(json: Json) -> Result<Statement, DocumentError> {
     })
 }
 
-/// A field and its opposite fill one slot; a key cannot stand twice.
+/// Sets the slot that a field and its opposite share. The parser refuses repeated keys before.
 fn once<T>(slot: &mut Option<T>, field: &'static str, value: T) -> Result<(), DocumentError> {
     match slot.replace(value) {
         None => Ok(()),
@@ -273,7 +247,7 @@ fn patterns(excluded: bool, field: &'static str, json: Json) -> Result<Patterns,
     Ok(Patterns { excluded, texts: texts(field, json)? })
 }
 
-/// One text, or a list of them; booleans and numbers stand for their texts.
+/// One text or a list of texts. Booleans and numbers become texts.
 fn texts(field: &'static str, json: Json) -> Result<Vec<String>, DocumentError> {
     let scalar = |json| match json {
         Json::Text(text) | Json::Number(text) => Ok(text),
@@ -311,7 +285,7 @@ mod tests {
     const GOOD: &str = r#""Effect":"Allow","Principal":"*","Action":"kms:*","Resource":"*""#;
 
     #[test]
-    fn one_statement_may_stand_without_a_list_and_one_text_too() {
+    fn single_statement_and_single_text_need_no_list() {
         let policy = statement(GOOD).unwrap();
         assert_eq!(policy.statements.len(), 1);
         assert!(policy.statements[0].principals.as_ref().unwrap().everyone);
@@ -350,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_that_the_service_does_not_decide_by_are_refused_by_name() {
+    fn parts_that_the_local_kms_does_not_evaluate_are_refused_by_name() {
         for (from, to, what) in [
             ("\"Principal\"", "\"NotPrincipal\"", "NotPrincipal"),
             ("\"Action\"", "\"NotAction\"", "NotAction"),

@@ -1,21 +1,21 @@
-//! Whether a call is allowed: the key's policy, the caller's own, an explicit Deny over all.
+//! Decides whether a call is allowed, by the key's policy and the caller's own. A Deny wins.
 
 use super::condition::{Fact, Truth, is_like};
 use super::document::{Effect, Patterns, PolicyDocument, Principals, Statement};
 use std::collections::BTreeMap;
 
-/// Who calls.
+/// The caller of an operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
     arn: String,
     account: String,
-    /// The role that a session is of.
+    /// The role's ARN for a session of a role.
     role: Option<String>,
 }
 
 impl Caller {
-    /// A caller by the ARN that the trail shows: a user, a role, the account's root, or a session
-    /// of a role (`arn:aws:sts::ACCOUNT:assumed-role/ROLE/SESSION`). `None` when it is no ARN.
+    /// Parses the ARN that CloudTrail shows: a user, a role, the account's root, or a session of a
+    /// role (`arn:aws:sts::ACCOUNT:assumed-role/ROLE/SESSION`). `None` if it is not an ARN.
     pub fn new(arn: &str) -> Option<Self> {
         let mut parts = arn.splitn(6, ':');
         let (scheme, partition) = (parts.next()?, parts.next()?);
@@ -32,17 +32,15 @@ impl Caller {
         })
     }
 
-    /// The ARN.
     pub fn arn(&self) -> &str {
         &self.arn
     }
 
-    /// The account.
     pub fn account(&self) -> &str {
         &self.account
     }
 
-    /// The role's ARN for a session, else the caller's own.
+    /// The role's ARN for a session, otherwise the caller's own.
     pub fn principal_arn(&self) -> &str {
         self.role.as_deref().unwrap_or(&self.arn)
     }
@@ -56,7 +54,7 @@ impl Caller {
     }
 }
 
-/// The account that a principal stands for as a whole: a number, or the ARN of its root.
+/// The account number if a principal names a whole account: the number, or the ARN of its root.
 pub(super) fn account_of(name: &str) -> Option<&str> {
     let number = match name.strip_suffix(":root") {
         Some(rest) => rest.rsplit(':').next().unwrap_or_default(),
@@ -65,20 +63,20 @@ pub(super) fn account_of(name: &str) -> Option<&str> {
     (number.len() == 12 && number.bytes().all(|b| b.is_ascii_digit())).then_some(number)
 }
 
-/// Values of the condition keys of one call. Names of keys have no case.
+/// The condition keys of one call. Names of keys are case-insensitive.
 #[derive(Debug, Clone, Default)]
 pub struct Facts {
     values: BTreeMap<String, Fact>,
 }
 
-/// Keys of which this service can say that a call does not have them.
+/// Keys that are `Absent`, and not `Unknown`, when a call does not set them.
 const KNOWN_KEYS: &[&str] = &["kms:viaservice", "kms:recipientattestation:imagesha384"];
 /// Families of such keys.
 const KNOWN_FAMILIES: &[&str] = &["kms:encryptioncontext:", "kms:recipientattestation:pcr"];
 
 impl Facts {
-    /// Sets a value. Two values under one name (contexts whose keys differ in case) cancel out:
-    /// nothing is known then.
+    /// Sets a value. A second value under one name (context keys that differ in case) makes it
+    /// `Unknown`.
     pub fn set(&mut self, key: &str, value: &str) {
         let name = key.to_ascii_lowercase();
         let fact = match self.values.contains_key(&name) {
@@ -88,7 +86,7 @@ impl Facts {
         self.values.insert(name, fact);
     }
 
-    /// What is known of a key.
+    /// The known value of a key.
     pub fn fact(&self, key: &str) -> Fact {
         let name = key.to_ascii_lowercase();
         match self.values.get(&name) {
@@ -103,25 +101,21 @@ fn is_known(name: &str) -> bool {
     KNOWN_KEYS.contains(&name) || KNOWN_FAMILIES.iter().any(|family| name.starts_with(family))
 }
 
-/// One call.
 #[derive(Debug, Clone, Copy)]
 pub struct Access<'a> {
-    /// Who.
     pub caller: &'a Caller,
-    /// `kms:Decrypt`.
+    /// The operation, such as `kms:Decrypt`.
     pub action: &'a str,
     /// The key's ARN, or `*`.
     pub resource: &'a str,
     /// The account of the key.
     pub account: &'a str,
-    /// The rest.
+    /// The condition keys of the call.
     pub facts: &'a Facts,
 }
 
-/// The answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decision {
-    /// Go on.
     Allowed,
     /// A statement denies it.
     Denied,
@@ -129,15 +123,15 @@ pub enum Decision {
     NotAllowed,
 }
 
-/// Decides. A call without a key (`CreateKey`, `GenerateRandom`) has no key policy: the identity's
-/// alone decides.
+/// Decides on a call. A call without a key (`CreateKey`, `GenerateRandom`) has no key policy, so
+/// the caller's own policy decides alone.
 pub fn evaluate(
     key_policy: Option<&PolicyDocument>,
     identity: Option<&PolicyDocument>,
     access: &Access<'_>,
 ) -> Decision {
     let (of_key, of_identity) = (statements(key_policy), statements(identity));
-    let denied = of_key.iter().any(|s| denies(s, access, about(s, access) != About::Nobody))
+    let denied = of_key.iter().any(|s| denies(s, access, about(s, access) != About::NoOne))
         || of_identity.iter().any(|s| denies(s, access, true));
     if denied {
         return Decision::Denied;
@@ -159,19 +153,19 @@ fn statements(policy: Option<&PolicyDocument>) -> &[Statement] {
     policy.map_or(&[], |policy| &policy.statements)
 }
 
-/// How a statement speaks of the caller.
+/// How a statement names the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum About {
     Caller,
     Account,
-    Nobody,
+    NoOne,
 }
 
 fn about(statement: &Statement, access: &Access<'_>) -> About {
-    let Some(principals) = &statement.principals else { return About::Nobody };
-    // PutKeyPolicy refuses NotPrincipal; were one here, a grant must not follow from it.
+    let Some(principals) = &statement.principals else { return About::NoOne };
+    // PutKeyPolicy refuses NotPrincipal. Even so, it must deny and never grant.
     if principals.excluded {
-        return if statement.effect == Effect::Deny { About::Caller } else { About::Nobody };
+        return if statement.effect == Effect::Deny { About::Caller } else { About::NoOne };
     }
     let Principals { everyone, aws, .. } = principals;
     if *everyone || aws.iter().any(|name| access.caller.is_named(name)) {
@@ -179,7 +173,7 @@ fn about(statement: &Statement, access: &Access<'_>) -> About {
     }
     match aws.iter().any(|name| access.caller.is_of_account(name)) {
         true => About::Account,
-        false => About::Nobody,
+        false => About::NoOne,
     }
 }
 
@@ -198,7 +192,7 @@ fn allows(statement: &Statement, access: &Access<'_>) -> bool {
         && statement.conditions_hold(|key| access.facts.fact(key)) == Truth::Yes
 }
 
-/// Whether an action is meant; actions have no case.
+/// Whether the patterns match an action. Actions are case-insensitive.
 pub(super) fn covers(patterns: &Patterns, action: &str) -> bool {
     let action = action.to_ascii_lowercase();
     let listed = patterns.texts.iter().any(|text| is_like(&text.to_ascii_lowercase(), &action));
@@ -284,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn actions_have_wildcards_and_no_case() {
+    fn actions_have_wildcards_and_ignore_case() {
         let key = [policy("Allow", "\"*\"", "")];
         for (action, expected) in [
             ("kms:Decrypt", Decision::Allowed),
@@ -297,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn deny_wins_and_a_deny_for_an_account_is_for_all_of_it() {
+    fn deny_wins_and_a_deny_for_an_account_covers_all_of_it() {
         let allow = policy("Allow", "\"*\"", "");
         for (principal, expected) in [
             (USER, Decision::Denied),
@@ -313,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_never_allows_and_always_denies() {
+    fn unknown_condition_never_allows_and_always_denies() {
         let on = |test: &str| format!(r#","Condition":{test}"#);
         for test in [
             r#"{"NumericEquals":{"kms:EncryptionContext:a":"1"}}"#,
@@ -329,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn missing_key_does_not_satisfy_a_test_and_two_values_of_one_name_satisfy_none() {
+    fn absent_key_and_two_values_of_one_name_satisfy_no_condition() {
         let test = r#","Condition":{"StringEquals":{"kms:EncryptionContext:App":"x"}}"#;
         let key = [policy("Allow", "\"*\"", test)];
         let name = "kms:EncryptionContext:App";
@@ -341,13 +335,13 @@ mod tests {
     }
 
     #[test]
-    fn service_principals_are_nobody_who_calls_here() {
+    fn service_principal_matches_no_caller() {
         let service = policy("Allow", "\"*\"", "").replace(r#"{"AWS":"*"}"#, r#"{"Service":"*"}"#);
         assert_eq!(decide(&[service], Some(ADMIN), USER, &[]), Decision::NotAllowed);
     }
 
     #[test]
-    fn texts_that_are_no_arn_are_no_caller() {
+    fn text_that_is_no_arn_is_no_caller() {
         for text in ["", "arn:aws:iam::1:user/a", "arn:aws:iam::111122223333", "alice"] {
             assert_eq!(Caller::new(text), None, "{text}");
         }

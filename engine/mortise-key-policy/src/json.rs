@@ -1,5 +1,5 @@
-//! JSON in which a key that stands twice is an error: of two conditions of one name, a reader that
-//! keeps the last would judge another policy than the one on the page.
+//! JSON that refuses a repeated key. A parser that keeps the last of two conditions with one name
+//! would check another policy than the author reads.
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use std::fmt;
@@ -66,7 +66,7 @@ impl<'de> Visitor<'de> for JsonVisitor {
         let mut object: Vec<(String, Json)> = Vec::new();
         while let Some((key, value)) = entries.next_entry::<String, Json>()? {
             if object.iter().any(|(found, _)| *found == key) {
-                return Err(A::Error::custom("a key stands twice in one object"));
+                return Err(A::Error::custom("a key occurs twice in one object"));
             }
             object.push((key, value));
         }
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn key_that_stands_twice_is_refused_at_any_depth() {
+    fn repeated_key_is_refused_at_any_depth() {
         assert!(serde_json::from_str::<Json>(r#"{"a":1,"b":{"c":[true,null,"x"]}}"#).is_ok());
         for text in [r#"{"a":1,"a":1}"#, r#"{"b":{"c":1,"c":2}}"#, r#"[{"c":1,"c":2}]"#] {
             assert!(serde_json::from_str::<Json>(text).is_err(), "{text}");

@@ -1,15 +1,15 @@
-//! Key policies: read, evaluated, judged, written. Pure: no clock, no file, no socket.
+//! Parses, evaluates, lints and writes key policies. Pure: no clock, no file, no socket.
 //!
 //! What it is for: the local KMS decides with [`evaluate()`]; `mortise key-policy aws` writes with
-//! [`mod@compose`]; `mortise key-policy lint` judges with [`lint()`]. All read a policy with one
-//! parser, so that what the linter praises is what the service enforces.
+//! [`mod@compose`]; `mortise key-policy lint` checks with [`lint()`]. All use one parser, so the
+//! linter checks the same policy that the local KMS enforces.
 //!
-//! What it does not do: know IAM policies of a real account, service control policies, grants. A
-//! clean lint speaks of the one document that it read.
+//! What it does not do: know the IAM policies of a real account, service control policies or
+//! grants. A clean lint covers only the one document.
 //!
-//! Invariants: nothing of a document is dropped while reading (a key twice is refused); what the
-//! evaluator does not know never allows and always denies; what the linter does not know is
-//! assumed to help the attacker.
+//! Invariants: the parser drops nothing (it refuses a repeated key); the evaluator never allows
+//! because of an unknown condition, and denies because of one; the linter assumes that an unknown
+//! condition helps the attacker.
 
 pub mod compose;
 mod condition;

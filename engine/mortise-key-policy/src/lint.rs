@@ -1,10 +1,10 @@
-//! Who can use a key outside the attested enclave, by one key policy.
+//! Finds who can use a key outside the attested enclave, by one key policy.
 //!
-//! The policy is asked, operation by operation, what it grants to a caller without an attestation
-//! document, with a document of somebody else's image, and with one of an enclave in debug mode.
-//! Whatever else a grant asks for - an encryption context, a network, a key that this program does
-//! not know - is taken as fulfilled, and a Deny counts only when it holds for certain: a finding
-//! may be too severe, a silence is not too mild.
+//! For each operation the linter evaluates the policy for a caller without an attestation document,
+//! with the document of another image, and with that of an enclave in debug mode. It takes every
+//! other condition of a grant as fulfilled: an encryption context, a network, an unknown key. A
+//! Deny counts only if it holds for certain. So a finding may overstate a risk, and never
+//! understates one.
 
 mod admits;
 
@@ -15,14 +15,14 @@ use super::document::{Condition, Effect, Patterns, PolicyDocument, Principals, S
 use super::evaluate::{account_of, covers};
 use std::collections::BTreeSet;
 
-/// How bad.
+/// How severe a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
-    /// True of every policy in some form; to be known, not to be repaired.
+    /// True of every policy in some form: for your information, nothing to fix.
     Note,
-    /// Weakens what attestation promises, or makes the key useless.
+    /// Weakens the guarantees of attestation, or makes the key unusable.
     Warning,
-    /// Wrapped keys can be opened outside the attested enclave.
+    /// Wrapped keys open outside the attested enclave.
     Critical,
 }
 
@@ -37,29 +37,30 @@ impl Severity {
     }
 }
 
-/// One thing that the policy allows, or does not achieve.
+/// One risk that the policy allows, or one goal that it misses.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Finding {
-    /// How bad.
     pub severity: Severity,
-    /// A stable name: `decrypt-without-attestation`.
+    /// A stable name, such as `decrypt-without-attestation`.
     pub rule: &'static str,
-    /// Who, as the policy writes it; empty when it is about a value.
+    /// The principal as the policy writes it; empty if the finding is about a value.
     pub principal: String,
     /// The operation, or the condition key.
     pub subject: String,
-    /// The statement: its Sid, or its place from 1.
+    /// The Sid of the statement, or its number from 1.
     pub statement: String,
-    /// What follows from it, for people.
+    /// The consequence, for people.
     pub text: String,
 }
 
-/// Findings, the worst first; none above [`Severity::Note`] means that this policy alone lets
-/// nobody but the attested images open wrapped keys.
+/// Returns the findings, the most severe first.
 ///
-/// **What a clean result does not prove**: that no IAM policy, grant or service control policy of
-/// the account says otherwise, that the measurements are those of a good image, that whoever may
-/// change the policy will not.
+/// **What a clean result proves** (none above [`Severity::Note`]): by this policy alone, only the
+/// attested images can open wrapped keys.
+///
+/// **What it does not prove**: that no IAM policy, grant or service control policy of the account
+/// says otherwise, that the measurements belong to a good image, that those who may change the
+/// policy will not.
 pub fn lint(policy: &PolicyDocument) -> Vec<Finding> {
     let mut findings = BTreeSet::new();
     for (place, statement) in policy.statements.iter().enumerate() {
@@ -91,9 +92,9 @@ pub fn lint(policy: &PolicyDocument) -> Vec<Finding> {
 /// A principal of a grant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Holder {
-    /// `*`, or everybody but some.
+    /// `*`, or everyone except some.
     Everyone,
-    /// Whoever the account's IAM policies name.
+    /// Every principal that the account's IAM policies allow.
     Account(String),
     /// One user, role or service.
     One(String),
@@ -107,10 +108,10 @@ impl Holder {
         }
     }
 
-    fn said(&self) -> String {
+    fn description(&self) -> String {
         match self {
             Self::Everyone => String::from("everyone"),
-            Self::Account(name) => format!("whoever IAM policies of {name} allow"),
+            Self::Account(name) => format!("any principal that IAM policies of {name} allow"),
             Self::One(name) => name.clone(),
         }
     }
@@ -130,14 +131,14 @@ fn holders(statement: &Statement) -> Vec<Holder> {
     of_aws.chain(others.iter().map(|name| Holder::One(name.clone()))).collect()
 }
 
-/// From where an operation is called.
+/// The environment that calls an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Scene {
-    /// Without a document.
+    /// Without an attestation document.
     Unattested,
-    /// From another image than any that a policy names.
+    /// In an enclave with an image that no policy names.
     OtherImage,
-    /// From an enclave whose console and memory its operator reads: PCR0 to 2 are zero.
+    /// In an enclave in debug mode, whose operator reads its memory: PCR0, 1 and 2 are zero.
     Debug,
 }
 
@@ -162,7 +163,7 @@ impl Scene {
     }
 }
 
-/// An operation that must not be possible from a scene.
+/// An operation that must not be possible from a scene, and the consequence if it is.
 struct Rule {
     action: &'static str,
     scene: Scene,
@@ -208,28 +209,28 @@ const RULES: &[Rule] = &[
         Scene::Unattested,
         "re-encrypt-from",
         Severity::Critical,
-        "moves wrapped keys under a key that its holder can use",
+        "re-encrypts wrapped keys under a key that the caller can use",
     ),
     rule(
         "kms:CreateGrant",
         Scene::Unattested,
         "create-grant",
         Severity::Critical,
-        "grants kms:Decrypt past this policy",
+        "grants kms:Decrypt outside this policy",
     ),
     rule(
         "kms:ReplicateKey",
         Scene::Unattested,
         "replicate-key",
         Severity::Critical,
-        "copies a multi-Region key to a Region under a policy of the caller's own",
+        "copies a multi-Region key to another Region, under the caller's own policy",
     ),
     rule(
         "kms:GenerateDataKey",
         Scene::Unattested,
         "generate-without-attestation",
         Severity::Warning,
-        "wraps data keys whose plaintext its holder knows",
+        "wraps data keys whose plaintext the caller knows",
     ),
     rule(
         "kms:GenerateDataKey",
@@ -250,54 +251,54 @@ const RULES: &[Rule] = &[
         Scene::Unattested,
         "generate-pair-without-attestation",
         Severity::Warning,
-        "wraps private keys that its holder knows",
+        "wraps private keys that the caller knows",
     ),
     rule(
         "kms:GenerateDataKeyWithoutPlaintext",
         Scene::Unattested,
         "generate-without-plaintext",
         Severity::Warning,
-        "wraps data keys that the enclave did not ask for",
+        "wraps data keys that the enclave did not request",
     ),
     rule(
         "kms:Encrypt",
         Scene::Unattested,
         "encrypt",
         Severity::Warning,
-        "wraps keys of its holder's choosing: kms:Encrypt takes no attestation",
+        "wraps keys that the caller chooses: kms:Encrypt takes no attestation",
     ),
     rule(
         "kms:ReEncryptTo",
         Scene::Unattested,
         "re-encrypt-to",
         Severity::Warning,
-        "brings texts of another key under this one",
+        "re-encrypts data of another key under this one",
     ),
     rule(
         "kms:ImportKeyMaterial",
         Scene::Unattested,
         "import-key-material",
         Severity::Warning,
-        "replaces the material of a key of external origin",
+        "replaces the key material of a key with external origin",
     ),
     rule(
         "kms:PutKeyPolicy",
         Scene::Unattested,
         "put-key-policy",
         Severity::Note,
-        "may change this policy: trusted not to",
+        "can change this policy, and is trusted not to",
     ),
     rule(
         "kms:ScheduleKeyDeletion",
         Scene::Unattested,
         "schedule-deletion",
         Severity::Note,
-        "may have the key deleted, and with it everything wrapped under it",
+        "can delete the key, and with it everything that it wraps",
     ),
 ];
 
-/// What one holder may do by one grant that no Deny takes back. A second grant of kms:Decrypt that
-/// a Deny alone stands against is no opening yet, and one edit away from it.
+/// Adds what one holder may do by one grant that no Deny revokes. A further grant of kms:Decrypt
+/// that only a Deny blocks opens nothing yet, but one edit would: it is a finding too.
 fn uses(
     policy: &PolicyDocument,
     grant: &Statement,
@@ -318,11 +319,11 @@ fn uses(
             statement: name.to_owned(),
             text,
         };
-        let text = format!("{} {}", holder.said(), rule.follows);
+        let text = format!("{} {}", holder.description(), rule.follows);
         if !is_denied(policy, rule, holder) {
             findings.insert(finding(severity(policy, rule, grant, holder), rule.name, text));
         } else if rule.name == RULES[0].name {
-            let text = format!("{text}, but for a Deny: take the grant out");
+            let text = format!("{text}, were it not for a Deny: remove the grant");
             findings.insert(finding(Severity::Warning, "held-by-deny", text));
         }
     }
@@ -340,7 +341,7 @@ fn severity(policy: &PolicyDocument, rule: &Rule, grant: &Statement, holder: &Ho
             Severity::Critical
         }
         (Severity::Note, _) if is_of_the_enclave => Severity::Warning,
-        // Another register than PCR0 narrows it to images of one signer, role or kernel.
+        // A register other than PCR0 restricts it to images of one signer, role or kernel.
         (Severity::Critical, _) if rule.scene == Scene::OtherImage && has_register(grant) => {
             Severity::Warning
         }
@@ -348,7 +349,7 @@ fn severity(policy: &PolicyDocument, rule: &Rule, grant: &Statement, holder: &Ho
     }
 }
 
-/// Whether a Deny takes the operation back for certain.
+/// Whether a Deny certainly revokes the operation.
 fn is_denied(policy: &PolicyDocument, rule: &Rule, holder: &Holder) -> bool {
     policy.statements.iter().any(|statement| {
         statement.effect == Effect::Deny
@@ -380,7 +381,7 @@ fn is_for_every_key(resources: &Patterns) -> bool {
     !resources.excluded && resources.texts.iter().any(|text| text == "*")
 }
 
-/// A grant of kms:Decrypt that asks for an image.
+/// Whether a statement grants kms:Decrypt to named images only.
 fn grants_to_the_enclave(statement: &Statement) -> bool {
     statement.effect == Effect::Allow
         && covers(&statement.actions, "kms:Decrypt")
@@ -403,7 +404,7 @@ fn has_register(grant: &Statement) -> bool {
     registers.into_iter().any(|register| !is_image(&register))
 }
 
-/// Measurements that can never be equal to one of KMS, which writes 96 lower-case hex digits.
+/// Finds values that never equal a measurement in KMS, which is 96 lower-case hex digits.
 fn value_finding(condition: &Condition, statement: &str) -> Option<Finding> {
     register_of(&condition.key)?;
     if !condition.operator.contains("Equals") {
@@ -422,12 +423,12 @@ fn value_finding(condition: &Condition, statement: &str) -> Option<Finding> {
     };
     let hex = |value: &String| value.len() == 96 && value.bytes().all(|b| b.is_ascii_hexdigit());
     if !condition.values.iter().all(hex) {
-        let text = "a value is not 96 hex digits and equals no measurement";
+        let text = "a value is not 96 hex digits, so it equals no measurement";
         return finding(Severity::Warning, "measurement-malformed", text);
     }
     let upper = |value: &String| value.bytes().any(|b| b.is_ascii_uppercase());
     if exact && condition.values.iter().any(upper) {
-        let text = "a value has upper-case digits, which an exact comparison never meets";
+        let text = "a value has upper-case digits, which an exact comparison never matches";
         return finding(Severity::Warning, "measurement-upper-case", text);
     }
     let register = register_of(&condition.key)?;
@@ -439,7 +440,7 @@ fn value_finding(condition: &Condition, statement: &str) -> Option<Finding> {
     None
 }
 
-/// An attested grant that any encryption context satisfies.
+/// Finds an attested grant without a condition on the encryption context.
 fn context_finding(statement: &Statement, name: &str) -> Option<Finding> {
     let prefix = "kms:encryptioncontext:";
     let has_context =
@@ -453,7 +454,9 @@ fn context_finding(statement: &Statement, name: &str) -> Option<Finding> {
         principal: String::new(),
         subject: String::from("kms:EncryptionContext"),
         statement: name.to_owned(),
-        text: String::from("the attested grant names no encryption context: any key of it opens"),
+        text: String::from(
+            "the attested grant names no encryption context: it opens keys of any context",
+        ),
     })
 }
 

@@ -15,6 +15,7 @@
 //! bytes -> json::parse -> envelope::parse -> Call::parse -> mortise_format types
 //! mortise_format types -> results::* or ErrorObject -> envelope::{success, failure, batch}
 //! ```
+#![warn(missing_docs)]
 #![no_std]
 #![deny(clippy::as_conversions, clippy::float_arithmetic)]
 

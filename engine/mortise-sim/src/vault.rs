@@ -1,10 +1,10 @@
 //! A vault whose root key lies in a file.
 
-use mortise_core::keys::Secret;
 use mortise_core::sealed_value::{open_value, seal_value};
 use mortise_engine::ports::{Entropy, KeyContext, PortFuture, Vault, VaultError};
 use mortise_format::codec;
 use mortise_format::domains;
+use mortise_format::secret::Secret;
 use std::future::ready;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;

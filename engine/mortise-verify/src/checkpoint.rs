@@ -1,8 +1,7 @@
 //! Checkpoints of the history (C2SP tlog-checkpoint) and their cosignatures (C2SP
-//! tlog-cosignature): the log's head as other tools and witnesses sign and check it.
+//! tlog-cosignature), checked. Their texts are [`mortise_format::checkpoint`].
 //!
 //! ```text
-//! checkpoint   origin | size | base64 root, one line each, then extension lines
 //! log          Ed25519 over the text                                    VerifiedCheckpoint
 //! witness      Ed25519 over "cosignature/v1", "time t", the text        CosignedCheckpoint
 //! ```
@@ -11,15 +10,13 @@
 //! Invariants: signatures of unknown keys are ignored, a bad one of a known key refuses the note;
 //! one key counts once; extension lines are not believed and not passed on.
 
-use crate::history::TreeHead;
-use crate::note::{KeyUse, Note, NoteError, NoteKey, hash_of, number_of, text_of};
-use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use ed25519_dalek::{Signature, VerifyingKey};
-use mortise_format::domains::COSIGNATURE_V1;
-use mortise_format::ids::Root;
+use mortise_format::checkpoint::{Checkpoint, CheckpointTextError, cosigned_message};
 use mortise_format::limits::WITNESSES_MAX;
+use mortise_format::merkle::history::TreeHead;
+use mortise_format::note::{KeyUse, Note, NoteError, NoteKey};
 
 /// Why a note is not a checkpoint of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -28,15 +25,9 @@ pub enum CheckpointError {
     /// The bytes are no signed note.
     #[error(transparent)]
     Note(#[from] NoteError),
-    /// Fewer than three lines, or an empty one.
-    #[error("a checkpoint has three lines or more, none of them empty")]
-    Lines,
-    /// The size is no decimal number.
-    #[error("the size of the tree is no decimal number of 64 bits without leading zeros")]
-    Size,
-    /// The root is no base64 of 32 bytes.
-    #[error("the root is no base64 of 32 bytes")]
-    Root,
+    /// The text of the note is no checkpoint.
+    #[error(transparent)]
+    Text(#[from] CheckpointTextError),
     /// The checkpoint is of another log.
     #[error("the checkpoint is of another origin")]
     Origin,
@@ -199,30 +190,12 @@ impl CosignedCheckpoint {
     }
 }
 
-/// The text of a checkpoint, without extension lines: what the log signs.
-pub fn checkpoint_text(origin: &str, head: &TreeHead) -> String {
-    format!("{origin}\n{}\n{}\n", head.size, text_of(&head.root.0))
-}
-
-/// What a witness signs: header, time and the whole text of the checkpoint.
-pub fn cosigned_message(time: u64, text: &str) -> String {
-    format!("{COSIGNATURE_V1}\ntime {time}\n{text}")
-}
-
-/// The bytes of a cosignature in its line: big-endian time, signature.
-pub fn cosignature_bytes(time: u64, signature: &[u8; 64]) -> [u8; 72] {
-    let mut bytes = [0; 72];
-    bytes[..8].copy_from_slice(&time.to_be_bytes());
-    bytes[8..].copy_from_slice(signature);
-    bytes
-}
-
 /// Checks that the log's key signed a checkpoint of this origin.
 ///
 /// Success proves what [`VerifiedCheckpoint`] says. The key's name need not be the origin.
 ///
 /// # Errors
-/// `KeyUse`, `Note`, `Lines`, `Size`, `Root`, `Origin`, `SignatureTwice`, `LogSignatureMissing`,
+/// `KeyUse`, `Note`, `Text` (`Lines`, `Size`, `Root`), `Origin`, `SignatureTwice`, `LogSignatureMissing`,
 /// `LogSignature`, in this order.
 pub fn verify(
     note: &[u8],
@@ -233,13 +206,13 @@ pub fn verify(
         return Err(CheckpointError::KeyUse);
     }
     let note = Note::parse(note)?;
-    let checkpoint = parse(note.text())?;
-    if checkpoint.origin != origin {
+    let Checkpoint { origin: found, head } = Checkpoint::parse(note.text())?;
+    if found != origin {
         return Err(CheckpointError::Origin);
     }
     let signature = line_of(&note, log)?.ok_or(CheckpointError::LogSignatureMissing)?;
     match is_signed(log, note.text().as_bytes(), signature) {
-        true => Ok(checkpoint),
+        true => Ok(VerifiedCheckpoint { origin: origin.to_string(), head }),
         false => Err(CheckpointError::LogSignature),
     }
 }
@@ -284,21 +257,6 @@ pub fn cosigned_at(witness: &NoteKey, text: &str, bytes: &[u8]) -> Option<u64> {
         && i64::try_from(time).is_ok()
         && is_signed(witness, message.as_bytes(), signature);
     good.then_some(time)
-}
-
-/// The three lines of a checkpoint; extension lines are only looked at for emptiness.
-fn parse(text: &str) -> Result<VerifiedCheckpoint, CheckpointError> {
-    let mut lines = text.split_terminator('\n');
-    if lines.clone().any(str::is_empty) {
-        return Err(CheckpointError::Lines);
-    }
-    let three = (lines.next(), lines.next(), lines.next());
-    let (Some(origin), Some(size), Some(root)) = three else {
-        return Err(CheckpointError::Lines);
-    };
-    let size = number_of(size).ok_or(CheckpointError::Size)?;
-    let root = Root(hash_of(root).ok_or(CheckpointError::Root)?);
-    Ok(VerifiedCheckpoint { origin: origin.to_string(), head: TreeHead { size, root } })
 }
 
 /// The one signature line of a key, by name and id.

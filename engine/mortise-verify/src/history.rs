@@ -4,19 +4,9 @@
 //! do: say whose tree head it is. A head comes from a [`crate::statement::VerifiedStatement`], from
 //! a [`crate::checkpoint::VerifiedCheckpoint`], or from elsewhere, and is as good as that.
 
-use mortise_format::ids::Root;
 use mortise_format::merkle::history as tree;
 
-pub use mortise_format::merkle::history::HistoryProofError;
-
-/// Size and root of a history.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TreeHead {
-    /// Leaves: frames of the log.
-    pub size: u64,
-    /// RFC 6962 root over them.
-    pub root: Root,
-}
+pub use mortise_format::merkle::history::{HistoryProofError, TreeHead};
 
 /// A leaf that is in a history.
 ///

@@ -14,7 +14,6 @@
 //! | who took the place of a lost engine, and who agreed? | [`succession`] | `VerifiedSuccession` |
 //! | did it promise this lock? | [`commitment`], [`mark`] | `VerifiedCommitment` |
 //! | which image holds its keys? | `attestation`, a feature | `VerifiedAttestation` |
-//! | did it keep its rules, all along? | `replay`, a feature | `Report` |
 //!
 //! What it does not do: fetch anything, read a clock, draw entropy, remember what it saw. Time,
 //! trusted roots, engines and policies are parameters.
@@ -24,18 +23,18 @@
 //! exactly the length that its place asks for; what is verified holds nothing that was not checked;
 //! no input makes it panic, recurse or allocate beyond its bounds (`mortise_format::limits`).
 //!
-//! Nothing here but `replay` needs the engine's code: without that feature `mortise-format` is the
-//! only crate of ours below.
+//! Nothing here needs the engine's code. Whether an engine kept its rules all along is the question
+//! of `mortise-audit`, which replays the log.
 //!
-//! A check that fails has a stable name ([`refusal`]); vectors with every name stand in
+//! A check that fails has a stable name ([`named`]); vectors with every name stand in
 //! `specs/vectors`.
+#![warn(missing_docs)]
 #![cfg_attr(feature = "json", doc = include_str!("example.md"))]
 #![no_std]
 #![deny(clippy::as_conversions, clippy::float_arithmetic)]
 
 extern crate alloc;
 
-pub mod add_checkpoint;
 #[cfg(feature = "attestation")]
 pub mod attestation;
 pub mod checkpoint;
@@ -47,16 +46,11 @@ pub mod history;
 pub mod json;
 pub mod mark;
 pub mod named;
-pub mod note;
 pub mod receipt;
-#[cfg(feature = "replay")]
-pub mod replay;
 pub mod state;
 pub mod statement;
 pub mod succession;
 pub mod tlog_proof;
-
-#[cfg(test)]
-mod tests;
+pub mod witness_answer;
 
 pub use engine::{Engine, SignerError};

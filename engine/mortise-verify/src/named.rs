@@ -14,14 +14,16 @@ use crate::history::HistoryProofError;
 #[cfg(feature = "json")]
 use crate::json::{AnswerError, JsonError};
 use crate::mark::Marked;
-use crate::note::NoteError;
 use crate::receipt::{FrameError, ReceiptError};
 use crate::state::StateError;
 use crate::statement::StatementError;
 use crate::succession::SuccessionError;
 use crate::tlog_proof::TlogProofError;
+use mortise_format::checkpoint::CheckpointTextError;
 use mortise_format::merkle::events::EventProofError;
 use mortise_format::merkle::state::StateProofError;
+use mortise_format::note::NoteError;
+use mortise_format::tlog_proof::TlogProofTextError;
 
 /// What a refusal that this version has no word for is called.
 const NAMELESS: &str = "Refused";
@@ -186,6 +188,7 @@ impl NamedError for NoteError {
             Self::KeyText => "KeyText",
             Self::KeyId => "KeyId",
             Self::KeyType { .. } => "KeyType",
+            _ => NAMELESS,
         }
     }
 }
@@ -194,9 +197,7 @@ impl NamedError for CheckpointError {
     fn name(&self) -> &'static str {
         match self {
             Self::Note(inner) => inner.name(),
-            Self::Lines => "Lines",
-            Self::Size => "Size",
-            Self::Root => "Root",
+            Self::Text(inner) => inner.name(),
             Self::Origin => "Origin",
             Self::KeyUse => "KeyUse",
             Self::LogSignatureMissing => "LogSignatureMissing",
@@ -208,7 +209,18 @@ impl NamedError for CheckpointError {
     }
 }
 
-impl NamedError for TlogProofError {
+impl NamedError for CheckpointTextError {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Lines => "Lines",
+            Self::Size => "Size",
+            Self::Root => "Root",
+            _ => NAMELESS,
+        }
+    }
+}
+
+impl NamedError for TlogProofTextError {
     fn name(&self) -> &'static str {
         match self {
             Self::TooLarge { .. } => "TooLarge",
@@ -219,6 +231,15 @@ impl NamedError for TlogProofError {
             Self::Hash { .. } => "Hash",
             Self::PathTooLong => "PathTooLong",
             Self::NoCheckpoint => "NoCheckpoint",
+            _ => NAMELESS,
+        }
+    }
+}
+
+impl NamedError for TlogProofError {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Text(inner) => inner.name(),
             Self::Checkpoint(inner) => inner.name(),
             Self::Inclusion(inner) => inner.name(),
         }

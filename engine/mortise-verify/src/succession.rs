@@ -17,11 +17,11 @@ use crate::checkpoint::{
     self, CheckpointError, CosignedCheckpoint, VerifiedCosignature, Witnesses, WitnessesError,
 };
 use crate::history::TreeHead;
-use crate::note::{KeyUse, NoteError, NoteKey};
 use alloc::string::String;
 use alloc::vec::Vec;
 use mortise_format::eip712::Digest;
 use mortise_format::ids::{Address, Bytes32, EngineId, Signature};
+use mortise_format::note::{KeyUse, NoteError, NoteKey};
 use mortise_format::policy::{Genesis, GenesisKeys, Policy, PolicyError, engine_id};
 use mortise_format::secp256k1::{SignatureError, recover};
 use mortise_format::succession::{Predecessor, Succession};

@@ -1,134 +1,28 @@
-//! Transparency-log proofs (C2SP tlog-proof@v1): one text that shows a frame in a checkpointed log.
+//! Transparency-log proofs (C2SP tlog-proof@v1), checked: a frame in a checkpointed log.
 //!
-//! ```text
-//! c2sp.org/tlog-proof@v1
-//! extra (base64)                 optional, believed by nobody
-//! index (decimal)
-//! (base64 hash)                  one line per hash of the RFC 6962 path, from the leaf up
-//! (empty line)
-//! (the checkpoint, a signed note)
-//! ```
-//! What it is for: a receipt that standard tools check too. What it does not do: carry the leaf:
-//! the verifier brings the bytes.
+//! What it is for: a receipt that standard tools check too; its text is
+//! [`mortise_format::tlog_proof`]. What it does not do: carry the leaf: the verifier brings the
+//! bytes.
 
 use crate::checkpoint::{self, CheckpointError, CosignedCheckpoint, VerifiedCheckpoint, Witnesses};
 use crate::history::{VerifiedInclusion, verify_inclusion};
-use crate::note::{NoteKey, bytes_of, hash_of, number_of, text_of};
-use alloc::format;
-use alloc::string::String;
-use alloc::vec::Vec;
-use mortise_format::limits::TLOG_PROOF_BYTES_MAX;
 use mortise_format::merkle::history::HistoryProofError;
+use mortise_format::note::NoteKey;
+use mortise_format::tlog_proof::{TlogProof, TlogProofTextError};
 
-/// The first line.
-const HEADER: &str = "c2sp.org/tlog-proof@v1";
-/// Most hashes of a path in a tree of 64-bit size.
-const PATH_HASHES_MAX: usize = 64;
-
-/// Why a text is no proof.
+/// Why a proof proves nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TlogProofError {
-    /// More bytes than a proof may have.
-    #[error("the proof has {found} bytes, {TLOG_PROOF_BYTES_MAX} at most")]
-    TooLarge {
-        /// Bytes given.
-        found: usize,
-    },
-    /// Not UTF-8.
-    #[error("the proof is not UTF-8")]
-    Utf8,
-    /// The first line is another.
-    #[error("the first line is not that of a tlog-proof@v1")]
-    Header,
-    /// The extra data is no base64.
-    #[error("the extra data is no base64")]
-    Extra,
-    /// The index is missing or no decimal number.
-    #[error("the index is no decimal number of 64 bits without leading zeros")]
-    Index,
-    /// A line of the path is no base64 of 32 bytes.
-    #[error("line {line} of the path is no base64 of 32 bytes")]
-    Hash {
-        /// Which, from 0.
-        line: usize,
-    },
-    /// More hashes than any tree has.
-    #[error("the path has more than {PATH_HASHES_MAX} hashes")]
-    PathTooLong,
-    /// No empty line before a checkpoint.
-    #[error("no empty line parts the path from the checkpoint")]
-    NoCheckpoint,
+    /// The bytes are no proof.
+    #[error(transparent)]
+    Text(#[from] TlogProofTextError),
     /// The checkpoint is not good.
     #[error("the checkpoint: {0}")]
     Checkpoint(#[from] CheckpointError),
     /// The leaf is not in the checkpointed tree at this index.
     #[error("the leaf is not in the checkpointed tree: {0}")]
     Inclusion(#[from] HistoryProofError),
-}
-
-/// A proof that parses. Nothing of it is believed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TlogProof<'a> {
-    extra: Option<Vec<u8>>,
-    index: u64,
-    path: Vec<[u8; 32]>,
-    checkpoint: &'a str,
-}
-
-impl<'a> TlogProof<'a> {
-    /// Parses a proof; the checkpoint in it is not looked at.
-    ///
-    /// # Errors
-    /// `TooLarge`, `Utf8`, `Header`, `Extra`, `Index`, `Hash`, `PathTooLong`, `NoCheckpoint`, in
-    /// the order of the lines.
-    pub fn parse(bytes: &'a [u8]) -> Result<Self, TlogProofError> {
-        if bytes.len() > TLOG_PROOF_BYTES_MAX {
-            return Err(TlogProofError::TooLarge { found: bytes.len() });
-        }
-        let text = core::str::from_utf8(bytes).map_err(|_| TlogProofError::Utf8)?;
-        let (header, mut rest) = line_of(text).ok_or(TlogProofError::Header)?;
-        if header != HEADER {
-            return Err(TlogProofError::Header);
-        }
-        let mut extra = None;
-        if let Some((line, after)) = line_of(rest)
-            && let Some(data) = line.strip_prefix("extra ")
-        {
-            extra = Some(bytes_of(data).ok_or(TlogProofError::Extra)?);
-            rest = after;
-        }
-        let (line, rest) = line_of(rest).ok_or(TlogProofError::Index)?;
-        let index = line.strip_prefix("index ").and_then(number_of).ok_or(TlogProofError::Index)?;
-        let (path, checkpoint) = path_of(rest)?;
-        Ok(Self { extra, index, path, checkpoint })
-    }
-
-    /// Which leaf.
-    pub fn index(&self) -> u64 {
-        self.index
-    }
-
-    /// The path, from the leaf up.
-    pub fn path(&self) -> &[[u8; 32]] {
-        &self.path
-    }
-
-    /// The checkpoint, a signed note.
-    pub fn checkpoint(&self) -> &'a str {
-        self.checkpoint
-    }
-
-    /// Extra data, which no signature covers: anyone may have written it.
-    pub fn unauthenticated_extra(&self) -> Option<&[u8]> {
-        self.extra.as_deref()
-    }
-}
-
-/// The text of a proof, without extra data.
-pub fn proof_text(index: u64, path: &[[u8; 32]], checkpoint: &str) -> String {
-    let hashes: String = path.iter().map(|hash| format!("{}\n", text_of(hash))).collect();
-    format!("{HEADER}\nindex {index}\n{hashes}\n{checkpoint}")
 }
 
 /// A leaf in a log whose checkpoint the log signed.
@@ -159,7 +53,7 @@ impl<C> VerifiedTlogProof<C> {
 /// Success proves what [`VerifiedTlogProof`] says.
 ///
 /// # Errors
-/// Those of [`TlogProof::parse`], then `Checkpoint`, `Inclusion`.
+/// `Text` with the names of [`TlogProof::parse`], then `Checkpoint`, `Inclusion`.
 pub fn verify(
     proof: &[u8],
     leaf: &[u8],
@@ -167,8 +61,8 @@ pub fn verify(
     log: &NoteKey,
 ) -> Result<VerifiedTlogProof<VerifiedCheckpoint>, TlogProofError> {
     let proof = TlogProof::parse(proof)?;
-    let checkpoint = checkpoint::verify(proof.checkpoint.as_bytes(), origin, log)?;
-    let inclusion = verify_inclusion(checkpoint.head(), proof.index, leaf, &proof.path)?;
+    let checkpoint = checkpoint::verify(proof.checkpoint().as_bytes(), origin, log)?;
+    let inclusion = verify_inclusion(checkpoint.head(), proof.index(), leaf, proof.path())?;
     Ok(VerifiedTlogProof { inclusion, checkpoint })
 }
 
@@ -177,7 +71,7 @@ pub fn verify(
 /// Success proves what [`VerifiedTlogProof`] says.
 ///
 /// # Errors
-/// Those of [`TlogProof::parse`], then `Checkpoint`, `Inclusion`.
+/// `Text` with the names of [`TlogProof::parse`], then `Checkpoint`, `Inclusion`.
 pub fn verify_cosigned(
     proof: &[u8],
     leaf: &[u8],
@@ -186,29 +80,9 @@ pub fn verify_cosigned(
     witnesses: &Witnesses,
 ) -> Result<VerifiedTlogProof<CosignedCheckpoint>, TlogProofError> {
     let proof = TlogProof::parse(proof)?;
-    let note = proof.checkpoint.as_bytes();
+    let note = proof.checkpoint().as_bytes();
     let checkpoint = checkpoint::verify_cosigned(note, origin, log, witnesses)?;
     let head = checkpoint.checkpoint().head();
-    let inclusion = verify_inclusion(head, proof.index, leaf, &proof.path)?;
+    let inclusion = verify_inclusion(head, proof.index(), leaf, proof.path())?;
     Ok(VerifiedTlogProof { inclusion, checkpoint })
-}
-
-/// The first line without its newline, and what follows.
-fn line_of(text: &str) -> Option<(&str, &str)> {
-    text.split_once('\n')
-}
-
-fn path_of(mut rest: &str) -> Result<(Vec<[u8; 32]>, &str), TlogProofError> {
-    let mut path = Vec::new();
-    loop {
-        let (line, after) = line_of(rest).ok_or(TlogProofError::NoCheckpoint)?;
-        if line.is_empty() {
-            return Ok((path, after));
-        }
-        if path.len() == PATH_HASHES_MAX {
-            return Err(TlogProofError::PathTooLong);
-        }
-        path.push(hash_of(line).ok_or(TlogProofError::Hash { line: path.len() })?);
-        rest = after;
-    }
 }

@@ -11,7 +11,7 @@
 use crate::heads::FileHeads;
 use crate::key::WitnessSigner;
 use mortise_format::ids::{parse_hex, to_hex};
-use mortise_verify::note::NoteError;
+use mortise_format::note::NoteError;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;

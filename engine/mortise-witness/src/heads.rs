@@ -3,7 +3,7 @@
 
 use mortise_format::domains::sha256;
 use mortise_format::ids::{Root, parse_hex, to_hex};
-use mortise_verify::history::TreeHead;
+use mortise_format::merkle::history::TreeHead;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};

@@ -1,8 +1,8 @@
 //! The key of a witness.
 
 use ed25519_dalek::{Signer as _, SigningKey};
-use mortise_verify::checkpoint::{cosignature_bytes, cosigned_message};
-use mortise_verify::note::{KeyUse, NoteError, NoteKey};
+use mortise_format::checkpoint::{cosignature_bytes, cosigned_message};
+use mortise_format::note::{KeyUse, NoteError, NoteKey};
 use std::fmt;
 
 /// An Ed25519 key and the name of the witness. Wiped on drop, never printed.

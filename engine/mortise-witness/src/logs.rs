@@ -1,6 +1,6 @@
 //! The logs that a witness knows, as verifier keys. The name of a key is the origin of its log.
 
-use mortise_verify::note::{KeyUse, NoteError, NoteKey};
+use mortise_format::note::{KeyUse, NoteError, NoteKey};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};

@@ -4,11 +4,12 @@
 use super::*;
 use crate::heads::MemoryHeads;
 use ed25519_dalek::{Signer as _, SigningKey};
+use mortise_format::checkpoint::checkpoint_text;
 use mortise_format::ids::Root;
 use mortise_format::merkle::history::{leaf_hash, node_hash};
-use mortise_verify::add_checkpoint::{WitnessAnswer, read_answer};
-use mortise_verify::checkpoint::{Witnesses, checkpoint_text, verify_cosigned};
-use mortise_verify::note::{KeyUse, NoteKey};
+use mortise_format::note::{KeyUse, NoteKey};
+use mortise_verify::checkpoint::{Witnesses, verify_cosigned};
+use mortise_verify::witness_answer::{WitnessAnswer, read_answer};
 
 const ORIGIN: &str = "log.example/1";
 

@@ -12,11 +12,11 @@
 use crate::heads::{Heads, HeadsError};
 use crate::key::WitnessSigner;
 use crate::logs::KnownLogs;
+use mortise_format::add_checkpoint::{AddCheckpoint, AddCheckpointError, size_text};
 use mortise_format::domains::sha256;
-use mortise_verify::add_checkpoint::{AddCheckpoint, AddCheckpointError, size_text};
+use mortise_format::note::{Note, NoteError};
 use mortise_verify::checkpoint::{self, CheckpointError, VerifiedCheckpoint};
 use mortise_verify::history::{HistoryProofError, TreeHead, verify_consistency};
-use mortise_verify::note::{Note, NoteError};
 use std::sync::{Mutex, PoisonError};
 
 /// A checkpoint was not cosigned. The first check that fails names the error.

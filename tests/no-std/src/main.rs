@@ -16,15 +16,15 @@ use core::cell::UnsafeCell;
 use core::panic::PanicInfo;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use mortise_channel::{ChannelSecret, seal_request};
-use mortise_core::signature::{Signer, recover};
+use mortise_format::secp256k1::{Signer, recover};
 use mortise_format::ids::{EngineId, FrameDigest, PolicyHash, Root};
 use mortise_format::{U256, codec, domains, eip712, errors};
 use mortise_verify::Engine;
 use mortise_verify::attestation::{
     AWS_NITRO_ROOT_G1, ArchivedCheck, AttestationError, Claims, Expect, PcrPolicy, verify_archived,
 };
-use mortise_verify::note::{Note, NoteError};
-use mortise_verify::replay::{Auditor, Subject, prepare};
+use mortise_format::note::{Note, NoteError};
+use mortise_audit::{Auditor, Subject, prepare};
 use mortise_verify::statement::{SignedStatement, verify as verify_statement};
 
 /// Bytes that the program may allocate in its life.

@@ -1,9 +1,10 @@
 //! What AWS signed: accepted at its own time, held to the caller's pins, policies and claims.
 
 use crate::vectors_rfc6962::{base64, vectors};
+use mortise_format::pcr::Pcr;
 use mortise_verify::attestation::{
     AWS_NITRO_ROOT_G1, ArchivedAttestation, ArchivedCheck, AttestationError, Claims, Expect, Field,
-    ImageRule, LiveCheck, Pcr, PcrPolicy, RootFingerprint, verify_archived, verify_live,
+    ImageRule, LiveCheck, PcrPolicy, RootFingerprint, verify_archived, verify_live,
 };
 use p384::ecdsa::Signature;
 use serde_json::Value;

@@ -4,7 +4,8 @@
 //! that the deviation is the only thing wrong.
 
 use super::der::{array, bits, bstr, extension, head, name, oid, sequence, tlv, tstr};
-use mortise_verify::attestation::{Pcr, RootFingerprint};
+use mortise_format::pcr::Pcr;
+use mortise_verify::attestation::RootFingerprint;
 use p384::ecdsa::signature::hazmat::PrehashSigner as _;
 use p384::ecdsa::{Signature, SigningKey};
 use sha2::{Digest as _, Sha384};

@@ -4,10 +4,11 @@ use super::der::{bstr, head};
 use super::issuer::{
     Issued, LEAF, LEAF_FROM_S, LEAF_TO_S, NONCE, Plan, TIMESTAMP_MS, pcr, plan, registers,
 };
+use mortise_format::binding::{BoundKeys, KeyBinding};
 use mortise_format::ids::{EngineId, PolicyHash, Root};
 use mortise_verify::attestation::{
-    ArchivedCheck, AttestationError, BoundKeys, Claims, Expect, Field, ImageRule, KeyBinding, Link,
-    LiveCheck, PcrPolicy, verify_archived, verify_live,
+    ArchivedCheck, AttestationError, Claims, Expect, Field, ImageRule, Link, LiveCheck, PcrPolicy,
+    verify_archived, verify_live,
 };
 
 /// Five minutes.

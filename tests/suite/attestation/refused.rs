@@ -6,9 +6,10 @@ use super::issuer::{
     REGION, ROOT, SECP521R1, TIMESTAMP_MS, ZONE, pcr, plan, registers,
 };
 use super::name;
+use mortise_format::pcr::Pcr;
 use mortise_verify::attestation::{
     ArchivedCheck, AttestationError, CborError, CborType, CertificateFault, Claims, Expect, Field,
-    Link, Pcr, PcrPolicy, verify_archived,
+    Link, PcrPolicy, verify_archived,
 };
 use std::collections::BTreeSet;
 

@@ -1,16 +1,16 @@
 //! Kept checkpoints and recoveries in an audit: what witnesses cosigned, held against the log.
 
 use super::{audit, keys_of, log_of, named, subject};
+use mortise_audit::{CheckpointVerdict, Fact, Report, Subject};
 use mortise_engine::pipeline::Settings;
 use mortise_format::ids::Bytes32;
+use mortise_format::note::{KeyUse, NoteKey};
 use mortise_format::policy::Genesis;
 use mortise_testkit::driver::Driver;
 use mortise_testkit::keys::Party;
 use mortise_testkit::scenario::{request, terms};
 use mortise_testkit::witness::Bench;
 use mortise_verify::checkpoint::Witnesses;
-use mortise_verify::note::{KeyUse, NoteKey};
-use mortise_verify::replay::{CheckpointVerdict, Fact, Report, Subject};
 use mortise_verify::succession::witnesses_of;
 
 /// An engine under witnesses, and a cosigned checkpoint after each of its locks.

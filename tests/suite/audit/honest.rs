@@ -1,9 +1,9 @@
 //! Logs that an honest engine wrote.
 
 use super::{audit, busy, founding, keys_of, log_of, named, subject};
+use mortise_audit::{AuditKeys, Founding, Level, Subject};
 use mortise_format::event::Event;
 use mortise_format::frame::Frame;
-use mortise_verify::replay::{AuditKeys, Founding, Level, Subject};
 use std::collections::BTreeSet;
 
 fn kind(event: &Event) -> String {

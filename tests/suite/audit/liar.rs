@@ -1,19 +1,20 @@
 //! An engine that holds all of its keys and lies: it seals what it likes, where it likes.
 
 use super::{audit, keys_of, log_of, subject};
+use mortise_audit::Report;
 use mortise_core::body::{CarriedStatement, ClearBody, FrameStatement, SealedBody};
 use mortise_core::decide::Decision;
-use mortise_core::keys::{EpochKeys, event_salt};
+use mortise_core::keys::EpochKeys;
 use mortise_core::machine::{Machine, OpenedFrame, Opener, Reviewer};
 use mortise_core::state::{DueLocks, State};
 use mortise_core::{admit, decide, event_tree, seal};
 use mortise_format::codec;
+use mortise_format::content_key::event_salt;
 use mortise_format::event::Event;
 use mortise_format::frame::{Frame, FrameHeader};
 use mortise_format::ids::{PolicyHash, Root};
 use mortise_testkit::driver::Driver;
 use mortise_testkit::keys::Asked;
-use mortise_verify::replay::Report;
 
 /// A frame, taken apart, that is about to be sealed again.
 pub struct Parts {

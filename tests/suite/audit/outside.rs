@@ -2,13 +2,13 @@
 
 use super::liar::{Liar, Parts, with_last_changed};
 use super::{audit, keys_of, log_of, named, subject};
+use mortise_audit::{Report, Subject};
 use mortise_core::body::CarriedStatement;
 use mortise_format::frame::{Frame, FrameHeader, FrameKind};
 use mortise_format::ids::{Bytes32, EngineId, FrameDigest};
 use mortise_testkit::driver::Driver;
 use mortise_testkit::keys::Party;
 use mortise_testkit::scenario::{request, terms};
-use mortise_verify::replay::{Report, Subject};
 use mortise_verify::statement::SignedStatement as Kept;
 
 /// Two epochs with some frames each; the last frame carries statements.

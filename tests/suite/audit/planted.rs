@@ -2,6 +2,7 @@
 
 use super::liar::{Liar, Parts, with_last_changed};
 use super::{audit, keys_of, log_of, named, subject};
+use mortise_audit::{Fact, Level};
 use mortise_engine::pipeline::Settings;
 use mortise_format::event::{Event, GrantedLock, RequestKey};
 use mortise_format::ids::LockId;
@@ -11,7 +12,6 @@ use mortise_format::reject::{Limit, Reject};
 use mortise_testkit::driver::Driver;
 use mortise_testkit::keys::{Asked, Party};
 use mortise_testkit::scenario::{self, request, terms};
-use mortise_verify::replay::{Fact, Level};
 use std::sync::Arc;
 
 /// An engine with one lock of ten minutes, claimable for another minute.
@@ -275,9 +275,9 @@ fn roots_that_the_events_do_not_lead_to_are_named() {
 fn frame_that_does_not_open_is_named_and_the_chain_goes_on() {
     let driver = engine();
     let (log, keys) = (log_of(&driver), keys_of(&driver));
-    let wrong =
-        mortise_verify::replay::AuditKeys::new(*keys.engine_id(), keys.state_salt().clone());
-    let root = mortise_core::keys::ContentRoot::new(mortise_core::keys::Secret::new([9; 32]));
+    let wrong = mortise_audit::AuditKeys::new(*keys.engine_id(), keys.state_salt().clone());
+    let root =
+        mortise_format::content_key::ContentRoot::new(mortise_format::secret::Secret::new([9; 32]));
     let report = audit(&log, subject(&driver), Some(&wrong.with_epoch(1, root)));
     let expected: Vec<_> = (0..report.frames).map(|seq| (seq, None, "Cipher")).collect();
     assert_eq!(named(&report), expected);

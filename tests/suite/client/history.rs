@@ -9,6 +9,7 @@ use mortise_format::entry::LeafKey;
 use mortise_format::errors::Code;
 use mortise_format::event::{Event, LogPosition};
 use mortise_format::ids::{Address, LockId, RequestId};
+use mortise_format::note::{KeyUse, NoteKey};
 use mortise_rpc::params::{GetConsistencyProof, GetProof, GetReceipt, ProofKey};
 use mortise_rpc::results::{
     CheckpointResult, CommitResult, ConsistencyResult, ReceiptResult, ReceiptView,
@@ -18,7 +19,6 @@ use mortise_verify::checkpoint::{self, VerifiedCheckpoint};
 use mortise_verify::history::{TreeHead, verify_consistency};
 use mortise_verify::json::{self, Claimed};
 use mortise_verify::named::NamedError;
-use mortise_verify::note::{KeyUse, NoteKey};
 use mortise_verify::receipt::{VerifiedReceipt, verify_frame};
 use mortise_verify::{Engine, receipt, state, statement, tlog_proof};
 

@@ -2,7 +2,6 @@
 //! boot.
 
 use mortise_core::apply::Corruption;
-use mortise_core::keys::Secret;
 use mortise_core::state::{ImageRefusal, State};
 use mortise_format::command::Command;
 use mortise_format::event::Event;
@@ -10,6 +9,7 @@ use mortise_format::ids::{EngineId, Measurement};
 use mortise_format::images::{ImageApproval, Version};
 use mortise_format::policy::Policy;
 use mortise_format::reject::{Field, Reject};
+use mortise_format::secret::Secret;
 use mortise_testkit::keys::{Asked, Party, SignedBy, TestSigner};
 use mortise_testkit::lockstep::{ENGINE_ID, Lockstep};
 use mortise_testkit::model::Answer;

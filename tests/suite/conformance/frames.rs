@@ -3,11 +3,13 @@
 use super::samples;
 use mortise_core::body::SealedBody;
 use mortise_core::event_tree;
-use mortise_core::keys::{EpochKeys, LogKeys, Secret, event_salt};
+use mortise_core::keys::{EpochKeys, LogKeys};
 use mortise_core::seal::{self, SealError};
 use mortise_format::codec;
+use mortise_format::content_key::event_salt;
 use mortise_format::frame::{FRAME_VERSION, Frame, FrameHeader, FrameKind, LEAF_BYTES};
 use mortise_format::ids::{EngineId, FrameDigest, PolicyHash, Root, to_hex};
+use mortise_format::secret::Secret;
 use serde_json::{Value, json};
 
 const ENGINE: EngineId = EngineId([0x01; 32]);

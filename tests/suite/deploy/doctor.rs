@@ -1,5 +1,5 @@
-//! `mortise doctor` as a process, on the files of a machine that is not this one. What it says of
-//! each trouble is compared whole beside its code.
+//! Runs `mortise doctor` as a process on the files of another machine. Tests beside its code
+//! compare the full report of each problem.
 
 use super::text;
 use serde_json::Value;
@@ -19,7 +19,7 @@ fn doctor(root: &Path, args: &[&str]) -> CommandOutput {
     CommandOutput { exit: ran.status.code(), stdout: text(ran.stdout), stderr: text(ran.stderr) }
 }
 
-/// The files of a parent that is set up by our own folder.
+/// The files of a parent, set up from `enclave-image/deploy`.
 fn parent() -> tempfile::TempDir {
     let root = tempfile::tempdir().unwrap();
     let write = |path: &str, text: &str| {
@@ -60,7 +60,7 @@ fn files_of_a_good_parent_pass_and_live_checks_are_skipped() {
 }
 
 #[test]
-fn failed_check_is_exit_1_in_both_forms_and_json_stays_one_document() {
+fn failed_check_is_exit_1_as_text_and_as_one_json_document() {
     let root = parent();
     std::fs::remove_file(root.path().join("dev/nitro_enclaves")).unwrap();
     let ran = doctor(root.path(), &[]);
@@ -75,7 +75,7 @@ fn failed_check_is_exit_1_in_both_forms_and_json_stays_one_document() {
 }
 
 #[test]
-fn last_crash_is_told_or_its_absence() {
+fn last_crash_is_reported_or_its_absence() {
     let root = parent();
     let none = doctor(root.path(), &["--last-crash"]);
     assert_eq!(none.exit, Some(1));
@@ -84,15 +84,15 @@ fn last_crash_is_told_or_its_absence() {
     std::fs::create_dir_all(&place).unwrap();
     let stop = "{\"name\":\"KEYS_LOST\",\"exit\":17,\"why\":\"w\",\"at\":null,\"receivedMs\":7}";
     std::fs::write(place.join("last-stop.json"), stop).unwrap();
-    let told = doctor(root.path(), &["--last-crash", "--json"]);
-    assert_eq!(told.exit, Some(0), "{}", told.stderr);
-    let stop: Value = serde_json::from_str(&told.stdout).unwrap();
+    let crash = doctor(root.path(), &["--last-crash", "--json"]);
+    assert_eq!(crash.exit, Some(0), "{}", crash.stderr);
+    let stop: Value = serde_json::from_str(&crash.stdout).unwrap();
     assert_eq!((&stop["name"], &stop["exit"]), (&"KEYS_LOST".into(), &17.into()));
     assert!(stop["meaning"].as_str().unwrap().contains("a restart does not help"), "{stop}");
 }
 
 #[test]
-fn root_that_is_no_folder_is_wrong_usage() {
+fn missing_root_is_wrong_usage() {
     let root = tempfile::tempdir().unwrap();
     let ran = doctor(&root.path().join("none"), &[]);
     assert_eq!(ran.exit, Some(2), "{}", ran.stderr);

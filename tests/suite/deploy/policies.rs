@@ -1,4 +1,4 @@
-//! Samples of policies: what the command writes, and what they allow.
+//! Sample policies: they equal the command's output, and allow only what they should.
 
 use super::text;
 use mortise_key_policy::{
@@ -9,15 +9,15 @@ use std::process::Command;
 const ROLE: &str = "arn:aws:iam::111122223333:role/mortise-parent";
 const KEY: &str = "arn:aws:kms:eu-west-1:111122223333:key/11111111-2222-3333-4444-555555555555";
 
-/// The placeholder: a measurement that no image has.
+/// A placeholder: a measurement that no image has.
 fn pcr0() -> String {
     "ab".repeat(48)
 }
 
-/// What `mortise policy aws` prints with the flags that the README names.
+/// The output of `mortise key-policy aws` with the flags in the README.
 fn written(more: &[&str]) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mortise-under-test"));
-    command.args(["policy", "aws", "--account", "111122223333", "--role", "mortise-parent"]);
+    command.args(["key-policy", "aws", "--account", "111122223333", "--role", "mortise-parent"]);
     command.args(["--admin", "mortise-key-admin", "--pcr0", &pcr0()]).args(more);
     let ran = command.output().unwrap();
     assert!(ran.status.success());
@@ -25,13 +25,13 @@ fn written(more: &[&str]) -> String {
 }
 
 #[test]
-fn samples_of_key_policies_are_what_the_command_prints() {
+fn sample_key_policies_equal_the_output_of_the_command() {
     assert_eq!(text("iam/key-policy-engine.sample.json"), written(&[]));
     assert_eq!(text("iam/key-policy-app.sample.json"), written(&["--app"]));
 }
 
 #[test]
-fn samples_of_key_policies_let_nobody_in_but_the_image() {
+fn sample_key_policies_admit_only_the_image() {
     for path in ["iam/key-policy-engine.sample.json", "iam/key-policy-app.sample.json"] {
         let policy = PolicyDocument::parse(&text(path)).unwrap();
         let bad: Vec<_> =

@@ -1,14 +1,14 @@
-//! The two scripts, run with programs that record what they are asked.
+//! Runs the two scripts with fake programs that record their calls.
 
 use super::folder;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Describes the enclave until it was asked as often as `looks` says; then it is gone, and the host
-/// has recorded its stop if there is a `next-stop.json`. Failures are those of nitro-cli 1.5: a
-/// start that is refused ends with the number in `refuses`, a description that did not reach its
-/// process with an empty list and 39.
+/// Describes the enclave as running for as many calls as `looks` holds. Then the enclave is gone,
+/// and the host has recorded its stop if there is a `next-stop.json`. Failures are those of
+/// nitro-cli 1.5: a refused start exits with the number in `refuses`; a description that does not
+/// reach the enclave's process prints an empty list and exits with 39.
 const NITRO_CLI: &str = r#"#!/bin/sh
 cd "$(dirname "$0")"
 echo "$*" >>calls
@@ -41,13 +41,15 @@ describe-enclaves)
 esac
 "#;
 
-/// Answers by the scheme of the URL: `http.json` and `http.exit`, `vsock.json` and `vsock.exit`.
+/// Takes `--url` behind the subcommand only, as the command does. Answers by the URL's scheme:
+/// `http.json` and `http.exit`, `vsock.json` and `vsock.exit`.
 const MORTISE: &str = r#"#!/bin/sh
 cd "$(dirname "$0")"
+[ "$1 $2" = "--json health" ] || exit 2
 while [ "$1" != --url ]; do shift; done
-way=${2%%:*}
-cat "$way.json"
-exit "$(cat "$way.exit")"
+scheme=${2%%:*}
+cat "$scheme.json"
+exit "$(cat "$scheme.exit")"
 "#;
 
 const SYSTEMCTL: &str = r#"#!/bin/sh
@@ -101,7 +103,7 @@ struct Parent {
 
 struct Ended {
     exit: Option<i32>,
-    said: String,
+    stderr: String,
 }
 
 impl Parent {
@@ -130,17 +132,17 @@ impl Parent {
         std::fs::write(self.place(name), text).unwrap();
     }
 
-    /// What `mortise health` says one way.
-    fn answers(&self, way: &str, exit: u8, json: &str) {
-        self.write(&format!("{way}.json"), json);
-        self.write(&format!("{way}.exit"), &exit.to_string());
+    /// Sets the answer of `mortise health` for a scheme.
+    fn answers(&self, scheme: &str, exit: u8, json: &str) {
+        self.write(&format!("{scheme}.json"), json);
+        self.write(&format!("{scheme}.exit"), &exit.to_string());
     }
 
-    /// What nitro-cli and systemctl were told, describing aside.
+    /// The calls of nitro-cli and systemctl, without descriptions.
     fn calls(&self) -> Vec<String> {
         let calls = std::fs::read_to_string(self.place("calls")).unwrap_or_default();
-        let told = calls.lines().filter(|line| *line != "describe-enclaves");
-        told.map(str::to_owned).collect()
+        let others = calls.lines().filter(|line| *line != "describe-enclaves");
+        others.map(str::to_owned).collect()
     }
 
     fn run(&self, script: &str, args: &[&str]) -> Ended {
@@ -150,7 +152,8 @@ impl Parent {
         command.env("MORTISE_DATA_DIR", self.place("data")).env("MORTISE_LOOK_SECONDS", "0");
         command.env("RUNTIME_DIRECTORY", self.folder.path());
         let ran = command.output().unwrap();
-        Ended { exit: ran.status.code(), said: String::from_utf8_lossy(&ran.stderr).into_owned() }
+        let stderr = String::from_utf8_lossy(&ran.stderr).into_owned();
+        Ended { exit: ran.status.code(), stderr }
     }
 }
 
@@ -162,52 +165,52 @@ fn stop(exit: &str, received: u64) -> String {
 }
 
 #[test]
-fn enclave_s_own_status_is_the_status_of_the_unit() {
+fn unit_exits_with_the_status_of_the_enclave() {
     let parent = Parent::new();
     parent.write("data/diagnostics/last-stop.json", &stop("75", 1));
     parent.write("next-stop.json", &stop("17", 2));
     let ended = parent.run("mortise-enclave-run", &[]);
-    assert_eq!(ended.exit, Some(17), "{}", ended.said);
-    assert!(ended.said.contains("enclave i-1-enc1 runs at CID 16"), "{}", ended.said);
+    assert_eq!(ended.exit, Some(17), "{}", ended.stderr);
+    assert!(ended.stderr.contains("enclave i-1-enc1 runs at CID 16"), "{}", ended.stderr);
     let run = "run-enclave --enclave-name mortise --enclave-cid 16 --eif-path \
                /opt/mortise/mortise.eif --cpu-count 2 --memory 1024";
     assert_eq!(parent.calls(), [run]);
 }
 
 #[test]
-fn tool_that_fails_once_does_not_end_the_enclave() {
+fn one_failed_call_of_the_tool_does_not_end_the_enclave() {
     let parent = Parent::new();
     parent.write("breaks", "4");
     parent.write("next-stop.json", &stop("75", 2));
     let ended = parent.run("mortise-enclave-run", &[]);
-    assert_eq!(ended.exit, Some(75), "{}", ended.said);
+    assert_eq!(ended.exit, Some(75), "{}", ended.stderr);
     assert!(!parent.place("breaks").exists() && !parent.place("running").exists());
 }
 
-/// nitro-cli ends with the number of its error, and a unit with 22 would not be started again.
+/// nitro-cli exits with the number of its error, and systemd would not restart a unit after a 22.
 #[test]
-fn start_that_the_tool_refuses_is_a_failure_and_not_a_stop_of_that_number() {
+fn refused_start_exits_with_1_and_not_with_the_tool_s_number() {
     for number in ["22", "17", "39"] {
         let parent = Parent::new();
         parent.write("refuses", number);
         parent.write("data/diagnostics/last-stop.json", &stop("75", 1));
         let ended = parent.run("mortise-enclave-run", &[]);
-        assert_eq!(ended.exit, Some(1), "{}", ended.said);
-        let told = ended.said.lines().last().unwrap();
-        assert!(told.ends_with("nitro-cli did not start the enclave: sudo mortise doctor"));
-        assert!(ended.said.contains(&format!("[ E{number} ]")), "{}", ended.said);
+        assert_eq!(ended.exit, Some(1), "{}", ended.stderr);
+        let last = ended.stderr.lines().last().unwrap();
+        assert!(last.ends_with("nitro-cli did not start the enclave: sudo mortise doctor"));
+        assert!(ended.stderr.contains(&format!("[ E{number} ]")), "{}", ended.stderr);
     }
 }
 
 #[test]
-fn enclave_that_left_no_stop_or_an_old_one_has_failed() {
+fn missing_or_old_stop_is_exit_1() {
     for recorded in [None, Some(stop("17", 1)), Some(stop("null", 1))] {
         let parent = Parent::new();
         if let Some(recorded) = &recorded {
             parent.write("data/diagnostics/last-stop.json", recorded);
         }
         let ended = parent.run("mortise-enclave-run", &[]);
-        assert_eq!(ended.exit, Some(1), "{recorded:?}: {}", ended.said);
+        assert_eq!(ended.exit, Some(1), "{recorded:?}: {}", ended.stderr);
     }
     let parent = Parent::new();
     parent.write("next-stop.json", &stop("null", 2));
@@ -215,23 +218,23 @@ fn enclave_that_left_no_stop_or_an_old_one_has_failed() {
 }
 
 #[test]
-fn debug_mode_is_loud_when_asked_for_and_ended_when_not() {
+fn debug_mode_is_loud_when_requested_and_terminated_otherwise() {
     let parent = Parent::new();
     parent.write("describe.json", &DESCRIBE.replace("NONE", "DEBUG_MODE"));
-    let asked = parent.run("mortise-enclave-run", &["--debug-mode"]);
-    assert!(asked.said.contains("DEBUG MODE: this machine can read"), "{}", asked.said);
+    let requested = parent.run("mortise-enclave-run", &["--debug-mode"]);
+    assert!(requested.stderr.contains("DEBUG MODE: this machine can read"), "{}", requested.stderr);
     assert!(parent.calls()[0].ends_with(" --debug-mode"), "{:?}", parent.calls());
 
     let parent = Parent::new();
     parent.write("describe.json", &DESCRIBE.replace("NONE", "DEBUG_MODE"));
     let ended = parent.run("mortise-enclave-run", &[]);
-    assert_eq!(ended.exit, Some(78), "{}", ended.said);
+    assert_eq!(ended.exit, Some(78), "{}", ended.stderr);
     assert_eq!(parent.calls()[1..], ["terminate-enclave --enclave-name mortise"]);
     assert_eq!(parent.run("mortise-enclave-run", &["--attach-console"]).exit, Some(2));
 }
 
 #[test]
-fn enclave_that_is_left_over_is_ended_before_a_new_one_starts() {
+fn running_enclave_is_terminated_before_a_new_one_starts() {
     let parent = Parent::new();
     parent.write("running", "");
     parent.run("mortise-enclave-run", &[]);
@@ -241,7 +244,7 @@ fn enclave_that_is_left_over_is_ended_before_a_new_one_starts() {
 }
 
 #[test]
-fn health_gate_leaves_what_is_ready_or_has_time() {
+fn health_gate_restarts_nothing_that_is_ready_or_starting() {
     for (exit, answer) in [
         (0, "{\"phase\": \"ready\"}"),
         (4, "{\"phase\": \"replaying\"}"),
@@ -257,13 +260,13 @@ fn health_gate_leaves_what_is_ready_or_has_time() {
 }
 
 #[test]
-fn health_gate_restarts_after_enough_looks_what_answers_nothing() {
-    for (way, unit) in [("vsock", "mortise-enclave.service"), ("http", "mortise-host.service")] {
+fn health_gate_restarts_a_unit_after_enough_missed_checks() {
+    for (scheme, unit) in [("vsock", "mortise-enclave.service"), ("http", "mortise-host.service")] {
         let parent = Parent::new();
-        parent.answers(way, 3, "");
-        for look in 1..=3 {
+        parent.answers(scheme, 3, "");
+        for check in 1..=3 {
             assert_eq!(parent.run("mortise-health-gate", &[]).exit, Some(0));
-            assert_eq!(parent.calls(), Vec::<String>::new(), "look {look}");
+            assert_eq!(parent.calls(), Vec::<String>::new(), "check {check}");
         }
         parent.run("mortise-health-gate", &[]);
         assert_eq!(parent.calls(), [format!("restart --no-block {unit}")]);
@@ -274,7 +277,7 @@ fn health_gate_restarts_after_enough_looks_what_answers_nothing() {
 }
 
 #[test]
-fn health_gate_forgets_looks_before_an_answer() {
+fn answer_resets_the_count_of_missed_checks() {
     let parent = Parent::new();
     for _ in 0..3 {
         parent.answers("vsock", 3, "");
@@ -287,13 +290,17 @@ fn health_gate_forgets_looks_before_an_answer() {
 }
 
 #[test]
-fn health_gate_does_not_restart_a_fault_or_what_systemd_gave_up() {
+fn health_gate_restarts_neither_a_fault_nor_a_failed_unit() {
     let parent = Parent::new();
     parent.answers("vsock", 4, "{\"phase\": \"fault\", \"fault\": \"KEY_DENIED\"}");
     for _ in 0..6 {
         let ended = parent.run("mortise-health-gate", &[]);
         assert_eq!(ended.exit, Some(1));
-        assert!(ended.said.contains("fault KEY_DENIED: a restart does not help"), "{}", ended.said);
+        assert!(
+            ended.stderr.contains("fault KEY_DENIED: a restart does not help"),
+            "{}",
+            ended.stderr
+        );
     }
     parent.answers("vsock", 3, "");
     parent.write("inactive", "");
@@ -303,15 +310,15 @@ fn health_gate_does_not_restart_a_fault_or_what_systemd_gave_up() {
 }
 
 #[test]
-fn health_gate_says_debug_mode_every_time() {
+fn health_gate_reports_debug_mode_every_time() {
     let parent = Parent::new();
     parent.answers("vsock", 0, "{\"phase\": \"ready\", \"mode\": \"debug\"}");
     let ended = parent.run("mortise-health-gate", &[]);
-    assert!(ended.said.contains("DEBUG MODE"), "{}", ended.said);
+    assert!(ended.stderr.contains("DEBUG MODE"), "{}", ended.stderr);
 }
 
 #[test]
-fn scripts_are_programs_that_shellcheck_takes() {
+fn scripts_are_executable_and_pass_shellcheck() {
     let scripts =
         ["mortise-enclave-run", "mortise-health-gate"].map(|name| folder().join("bin").join(name));
     for script in &scripts {

@@ -1,4 +1,4 @@
-//! What monitoring is told: it can be read, and speaks of metrics that exist.
+//! The files for monitoring parse, and name only metrics that exist.
 
 use super::{files, files_of, text};
 use serde_json::Value;
@@ -6,17 +6,17 @@ use std::collections::BTreeSet;
 use yaml_rust2::YamlLoader;
 
 const METRICS: &str = "host-store/src";
-/// Metrics of others that alerts may use.
+/// Metrics of other exporters that alerts may use.
 const FOREIGN: [&str; 3] = ["up", "node_filesystem_avail_bytes", "node_filesystem_size_bytes"];
 
-/// Every name that starts so in a text.
+/// Every name in a text that starts with `mortise_host_`.
 fn names(text: &str) -> BTreeSet<String> {
     let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let words = text.split(|c| !is_name(c));
     words.filter(|word| word.starts_with("mortise_host_")).map(str::to_owned).collect()
 }
 
-/// What the host's source registers, histograms with their series.
+/// The names that the host's source registers, with the series of histograms.
 fn served() -> BTreeSet<String> {
     let source = files_of(METRICS);
     let literals = source.split('"').filter(|text| names(text).contains(*text));
@@ -28,7 +28,7 @@ fn served() -> BTreeSet<String> {
     served
 }
 
-/// Names that a text uses and the host does not serve.
+/// Names in a text that the host does not serve.
 fn unknown(text: &str) -> Vec<String> {
     let served = served();
     names(text).into_iter().filter(|name| !served.contains(name)).collect()
@@ -44,7 +44,7 @@ fn served_names_are_those_of_a_scrape() {
 }
 
 #[test]
-fn alerts_and_alarms_speak_of_metrics_that_the_host_serves() {
+fn alerts_and_alarms_name_only_metrics_of_the_host() {
     for path in ["prometheus/mortise.rules.yaml", "cloudwatch/agent.json", "cloudwatch/alarms.json"]
     {
         assert!(!names(&text(path)).is_empty(), "{path}");
@@ -79,7 +79,7 @@ fn every_alert_has_an_expression_a_severity_and_a_next_step() {
 }
 
 #[test]
-fn alarms_watch_what_the_agent_publishes() {
+fn alarms_watch_metrics_that_the_agent_publishes() {
     let agent: Value = serde_json::from_str(&text("cloudwatch/agent.json")).unwrap();
     let processor = &agent["logs"]["metrics_collected"]["prometheus"]["emf_processor"];
     let declarations = processor["metric_declaration"].as_array().unwrap();
@@ -113,10 +113,10 @@ fn alarms_watch_what_the_agent_publishes() {
     assert!(ours >= 6, "{ours}");
 }
 
-/// `increase()` and the agent's differences see nothing of a series that appears with its first
-/// event: what they are asked for is shown before.
+/// `increase()` and the agent's differences miss the first event of a series that appears with it,
+/// so a fresh host must already serve each such counter.
 #[test]
-fn counters_of_alerts_and_alarms_are_shown_at_zero_by_a_fresh_host() {
+fn fresh_host_serves_the_counters_of_alerts_and_alarms_at_zero() {
     let fresh = mortise_host::Metrics::new().render();
     let rules = text("prometheus/mortise.rules.yaml");
     let increases: Vec<&str> = rules
@@ -131,7 +131,7 @@ fn counters_of_alerts_and_alarms_are_shown_at_zero_by_a_fresh_host() {
             let name = line.rsplit_once(' ').map_or("", |(name, _)| name);
             name == series || name.starts_with(&format!("{series}{{"))
         });
-        assert!(shown, "{series} is not there before its first event\n{fresh}");
+        assert!(shown, "{series} is missing before its first event\n{fresh}");
     }
     let alarms: Value = serde_json::from_str(&text("cloudwatch/alarms.json")).unwrap();
     for (alarm, resource) in alarms["Resources"].as_object().unwrap() {
@@ -141,7 +141,7 @@ fn counters_of_alerts_and_alarms_are_shown_at_zero_by_a_fresh_host() {
     }
 }
 
-/// What the role lets the agent do is what its configuration asks for, and no more.
+/// The role allows exactly what the agent's configuration needs.
 #[test]
 fn role_lets_the_agent_write_its_metrics_and_its_logs() {
     let agent: Value = serde_json::from_str(&text("cloudwatch/agent.json")).unwrap();
@@ -150,7 +150,7 @@ fn role_lets_the_agent_write_its_metrics_and_its_logs() {
         let all = role["Statement"].as_array().unwrap();
         all.iter().find(|statement| statement["Sid"] == sid).unwrap().clone()
     };
-    // metrics of the scrape go out as log events; only the agent's own are put
+    // The agent sends scraped metrics as log events and puts only its own.
     let put = statement("MetricsOfTheParent");
     assert_eq!(put["Action"], "cloudwatch:PutMetricData");
     let namespace = &put["Condition"]["StringEquals"]["cloudwatch:namespace"];
@@ -171,7 +171,7 @@ fn role_lets_the_agent_write_its_metrics_and_its_logs() {
 
 /// Alarms about the machine itself watch what the agent or EC2 publishes.
 #[test]
-fn alarms_of_the_machine_watch_what_is_measured_there() {
+fn alarms_of_the_machine_watch_metrics_of_the_agent() {
     let agent: Value = serde_json::from_str(&text("cloudwatch/agent.json")).unwrap();
     let alarms: Value = serde_json::from_str(&text("cloudwatch/alarms.json")).unwrap();
     let disk = &alarms["Resources"]["DiskFull"]["Properties"];
@@ -184,13 +184,13 @@ fn alarms_of_the_machine_watch_what_is_measured_there() {
     let dimensions = disk["Dimensions"].as_array().unwrap();
     let path = dimensions.iter().find(|dimension| dimension["Name"] == "path").unwrap();
     assert!(measured["resources"].as_array().unwrap().contains(&path["Value"]));
-    // the device is left out of the alarm's dimensions because the agent drops it
+    // The alarm has no dimension for the device because the agent drops it.
     assert_eq!(measured["drop_device"], true);
     assert!(dimensions.iter().all(|dimension| dimension["Name"] != "device"));
 }
 
-/// A stop stays known after the next start: an alert over it has to ask whether one runs, or when
-/// it was.
+/// The metric of the last stop stays after the next start, so an alert on it must test its age or
+/// whether an enclave is connected.
 #[test]
 fn alert_about_the_last_stop_ends_when_an_enclave_is_connected() {
     let rules = text("prometheus/mortise.rules.yaml");
@@ -205,7 +205,7 @@ fn alert_about_the_last_stop_ends_when_an_enclave_is_connected() {
                 "{expr}"
             );
             let exits = expr.split("exit=~\"").nth(1).unwrap().split('"').next().unwrap();
-            // 78 is the script's own word, which no enclave says
+            // 78 is the script's own status; no enclave exits with it.
             let unit = text("systemd/mortise-enclave.service");
             assert!(unit.contains(&format!("Status={} 78\n", exits.replace('|', " "))), "{exits}");
         }
@@ -213,7 +213,7 @@ fn alert_about_the_last_stop_ends_when_an_enclave_is_connected() {
 }
 
 #[test]
-fn every_json_and_yaml_file_can_be_read() {
+fn every_json_and_yaml_file_parses() {
     let (json, yaml) = (files("json"), files("yaml"));
     assert!(json.len() >= 6 && yaml.len() >= 3, "{} {}", json.len(), yaml.len());
     for (path, text) in json {
@@ -225,7 +225,7 @@ fn every_json_and_yaml_file_can_be_read() {
 }
 
 #[test]
-fn allocator_reserves_what_the_environment_file_gives_the_enclave() {
+fn allocator_reserves_enough_for_the_environment_file() {
     let allocator = YamlLoader::load_from_str(&text("allocator.yaml")).unwrap();
     let environment = text("mortise.env");
     let value = |name: &str| {
@@ -235,6 +235,6 @@ fn allocator_reserves_what_the_environment_file_gives_the_enclave() {
     let reserved = |name: &str| allocator[0][name].as_i64().unwrap();
     assert!(reserved("memory_mib") >= value("MORTISE_ENCLAVE_MEMORY_MIB"));
     assert!(reserved("cpu_count") >= value("MORTISE_ENCLAVE_CPUS"));
-    // the allocator's own reader skips everything before this line
+    // The allocator's parser skips everything before this line.
     assert!(text("allocator.yaml").starts_with("---\n"));
 }

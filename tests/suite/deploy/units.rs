@@ -1,4 +1,4 @@
-//! Units: systemd takes them, they are closed in, and their restarts follow the table of exits.
+//! Units: systemd accepts them, they are sandboxed, and restarts follow the table of exits.
 
 use super::{files, text};
 use std::fs::Permissions;
@@ -6,12 +6,12 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output};
 
-/// What the units start, beside our own scripts.
+/// Programs that the units start, besides our scripts.
 const PROGRAMS: [&str; 3] = ["mortise", "mortise-host", "nitro-cli"];
-/// Of Amazon's package; the real one is not there.
+/// Replaces the unit of Amazon's package, which is not installed here.
 const ALLOCATOR: &str = "[Unit]\nDescription=a\n[Service]\nType=oneshot\nExecStart=/usr/bin/true\n";
 
-/// A root folder as the units find it on a parent; `None` where systemd is absent.
+/// A root folder like that of a parent; `None` if systemd is absent.
 fn parent() -> Option<tempfile::TempDir> {
     let analyze = Command::new("systemd-analyze").arg("--version").output();
     if !analyze.is_ok_and(|ran| ran.status.success()) {
@@ -36,7 +36,7 @@ fn parent() -> Option<tempfile::TempDir> {
     for script in ["mortise-enclave-run", "mortise-health-gate"] {
         write(&format!("usr/libexec/mortise/{script}"), &text(&format!("bin/{script}")));
     }
-    // targets and slices of systemd itself
+    // Targets and slices of systemd itself.
     let place = root.path().join("usr/lib/systemd");
     std::fs::create_dir_all(&place).unwrap();
     let copied = Command::new("cp").arg("-r").arg("/usr/lib/systemd/system").arg(place).status();
@@ -49,7 +49,7 @@ fn analyze(root: &Path, args: &[&str]) -> Output {
     command.arg(format!("--root={}", root.display())).args(args).output().unwrap()
 }
 
-/// What `verify` complains of; nothing when it takes the unit.
+/// The output of `systemd-analyze verify`; empty when it accepts the unit.
 fn complaints(root: &Path, unit: &str) -> String {
     let ran = analyze(root, &["verify", "--man=no", unit]);
     let text = String::from_utf8_lossy(&[ran.stdout, ran.stderr].concat()).into_owned();
@@ -61,7 +61,7 @@ fn complaints(root: &Path, unit: &str) -> String {
 }
 
 #[test]
-fn systemd_takes_every_unit_without_a_word() {
+fn systemd_accepts_every_unit_without_a_warning() {
     let Some(root) = parent() else { return };
     let units = files("service").into_iter().chain(files("timer"));
     let names: Vec<_> = units.map(|(path, _)| path.replace("systemd/", "")).collect();
@@ -79,15 +79,15 @@ fn systemd_takes_every_unit_without_a_word() {
 }
 
 #[test]
-fn units_are_closed_in() {
+fn units_are_sandboxed() {
     let Some(root) = parent() else { return };
     for (unit, tenths_max) in
         [("mortise-host", 20), ("mortise-enclave", 40), ("mortise-health", 30)]
     {
         let (unit, threshold) = (format!("{unit}.service"), format!("--threshold={tenths_max}"));
         let ran = analyze(root.path(), &["security", "--offline=yes", &threshold, &unit]);
-        let said = String::from_utf8_lossy(&ran.stdout).into_owned();
-        assert!(ran.status.success(), "{unit} is more open than {tenths_max}/10:\n{said}");
+        let report = String::from_utf8_lossy(&ran.stdout).into_owned();
+        assert!(ran.status.success(), "{unit} has an exposure over {tenths_max}/10:\n{report}");
     }
 }
 
@@ -99,12 +99,12 @@ fn setting(unit: &str, name: &str) -> Vec<String> {
 }
 
 #[test]
-fn enclave_is_not_started_again_after_a_stop_that_a_start_does_not_cure() {
+fn systemd_does_not_restart_after_a_stop_that_a_restart_does_not_cure() {
     let page = include_str!("../../../specs/configuration.md");
     let first = page.lines().filter_map(|line| line.strip_prefix("| ")?.split(' ').next());
     let mut exits: Vec<u8> = first.filter_map(|cell| cell.parse().ok()).collect();
     assert!(exits.contains(&0) && exits.contains(&17) && exits.contains(&75), "{exits:?}");
-    // debug mode that nobody asked for, by the script
+    // The script's own status: unrequested debug mode.
     exits.push(78);
     exits.retain(|exit| ![0, 75, 134].contains(exit));
     exits.sort_unstable();
@@ -116,7 +116,7 @@ fn enclave_is_not_started_again_after_a_stop_that_a_start_does_not_cure() {
 }
 
 #[test]
-fn debug_mode_takes_a_drop_in_and_no_variable() {
+fn only_the_drop_in_enables_debug_mode() {
     for (path, text) in files("service") {
         let settings = text.lines().filter(|line| !line.starts_with('#'));
         let debug: Vec<_> = settings.filter(|line| line.to_lowercase().contains("debug")).collect();
@@ -131,14 +131,14 @@ fn debug_mode_takes_a_drop_in_and_no_variable() {
 }
 
 #[test]
-fn host_s_unit_uses_flags_and_variables_that_the_host_has() {
+fn unit_of_the_host_uses_flags_and_variables_that_exist() {
     let source = super::files_of("host-store/src");
     let start = setting("mortise-host.service", "ExecStart").join(" ");
     let flags: Vec<_> = start.split(' ').filter_map(|word| word.strip_prefix("--")).collect();
     assert_eq!(flags, ["data-dir", "log"]);
     for flag in flags {
         let field = flag.replace('-', "_");
-        assert!(source.contains(&format!("{field}: ")), "{flag} is no flag of mortise-host");
+        assert!(source.contains(&format!("{field}: ")), "mortise-host has no flag {flag}");
     }
     for name in ["ENCLAVE_CID", "ENCLAVE_PORT", "PROXY_PORT", "AWS_REGION"] {
         assert!(source.contains(&format!("env = \"{name}\"")), "{name}");
@@ -147,7 +147,7 @@ fn host_s_unit_uses_flags_and_variables_that_the_host_has() {
 }
 
 #[test]
-fn every_variable_of_the_environment_file_is_read_by_somebody() {
+fn every_variable_of_the_environment_file_is_read() {
     let mut readers = super::files_of("host-store/src");
     readers.push_str(&super::files_of("engine/mortise-cli/src/doctor"));
     readers.push_str(&text("bin/mortise-enclave-run"));
@@ -158,6 +158,6 @@ fn every_variable_of_the_environment_file_is_read_by_somebody() {
     let names: Vec<_> = names.filter_map(|line| Some(line.split_once('=')?.0)).collect();
     assert!(names.len() >= 10, "{names:?}");
     for name in names {
-        assert!(readers.contains(name), "nobody reads {name}");
+        assert!(readers.contains(name), "nothing reads {name}");
     }
 }

@@ -174,6 +174,6 @@ fn frame_that_the_host_forgot_is_proven_by_the_answer_about_it() {
     let engine = story.driver.identity().signer.address();
     for signed in [&lost.signed, fork] {
         let digest = signed.statement.digest();
-        assert_eq!(mortise_core::signature::recover(&digest, &signed.signature), Ok(engine));
+        assert_eq!(mortise_format::secp256k1::recover(&digest, &signed.signature), Ok(engine));
     }
 }

@@ -3,9 +3,9 @@
 use super::{approval, approve, version};
 use crate::audit::{audit, keys_of, log_of, named, subject};
 use crate::trust::module::TestModule;
+use mortise_audit::{BootTrust, Images, Report, Subject};
 use mortise_format::images::ImageApproval;
 use mortise_testkit::driver::{Code, Driver};
-use mortise_verify::replay::{BootTrust, Images, Report, Subject};
 use std::sync::Arc;
 
 fn code(version: &'static str, image: u8) -> Code {

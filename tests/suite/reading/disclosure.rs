@@ -1,9 +1,9 @@
 //! Showing one event: its receipt holds nothing of its neighbours, and does not confirm a guess.
 
 use mortise_core::event_tree::leaf_hash;
-use mortise_core::keys::event_salt;
 use mortise_engine::api::Reply;
 use mortise_format::codec;
+use mortise_format::content_key::event_salt;
 use mortise_format::event::Event;
 use mortise_testkit::driver::Driver;
 use mortise_testkit::keys::Party;
@@ -55,6 +55,6 @@ fn receipt_shows_its_event_and_nothing_of_the_others_in_the_frame() {
     let found = sibling.filter(|hash| receipt.path.contains(hash)).count();
     assert_eq!(found, 1, "one of the two is the neighbour in the tree");
     // Salts are of the content key: one does not give the next.
-    let key = mortise_core::keys::Secret::new(receipt.salt);
+    let key = mortise_format::secret::Secret::new(receipt.salt);
     assert_ne!(event_salt(&key, *last), hidden[1].salt);
 }

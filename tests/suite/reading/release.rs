@@ -2,13 +2,13 @@
 
 use super::{client, code, commit, grant, restart, system};
 use crate::client::{block_on, over_http};
+use mortise_audit::{AuditKeys, Auditor, Subject, prepare};
 use mortise_client::{Client, Reader, ReaderError};
-use mortise_core::release::ReleasedEpochs;
 use mortise_format::errors::Code;
 use mortise_format::ids::{Bytes32, EngineId, RequestId};
+use mortise_format::release::ReleasedEpochs;
 use mortise_rpc::params::{GetEvents, GetReadingKeys};
 use mortise_rpc::results::ReadingKeysResult;
-use mortise_verify::replay::{AuditKeys, Auditor, Subject, prepare};
 
 fn ask(client: &Client, reader: &Reader, id: Option<u8>) -> ReadingKeysResult {
     let request_id = id.map(|id| RequestId([id; 32]));

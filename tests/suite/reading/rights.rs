@@ -1,7 +1,6 @@
 //! Granting: k of n, once, for ever.
 
 use super::{OPERATORS, right, with_operators};
-use mortise_core::keys::Secret;
 use mortise_core::state::State;
 use mortise_format::U256;
 use mortise_format::event::Event;
@@ -9,6 +8,7 @@ use mortise_format::ids::{Bytes32, EngineId};
 use mortise_format::limits::READING_GRANTS_MAX;
 use mortise_format::reading::ReadingGrant;
 use mortise_format::reject::{Field, Limit, Reject};
+use mortise_format::secret::Secret;
 use mortise_testkit::keys::{Asked, Party, SignedBy, TestSigner, high_s, signatures_mut};
 use mortise_testkit::lockstep::{ENGINE_ID, Lockstep};
 use mortise_testkit::model::Answer;

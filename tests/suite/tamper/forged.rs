@@ -5,8 +5,9 @@
 use super::{at, log, verdict};
 use mortise_core::body::{Boot, CarriedStatement, ClearBody, SealedBody, document_digest};
 use mortise_core::machine::EpochRecord;
-use mortise_core::{event_tree, keys, seal};
+use mortise_core::{event_tree, seal};
 use mortise_format::codec;
+use mortise_format::content_key::event_salt;
 use mortise_format::event::Event;
 use mortise_format::frame::{FrameHeader, FrameKind};
 use mortise_format::ids::{EngineId, FrameDigest};
@@ -38,7 +39,7 @@ fn forged(driver: &Driver, seq: u64, change: impl FnOnce(&mut Parts) -> bool) ->
         parts.header.event_count = u32::try_from(body.count()).expect("few events");
         let content = keys.content(parts.header.seq);
         let leaf = |(index, bytes): (u32, &[u8])| {
-            event_tree::leaf_hash(&keys::event_salt(&content, index), bytes)
+            event_tree::leaf_hash(&event_salt(&content, index), bytes)
         };
         let leaves: Vec<_> = (0..).zip(body.events()).map(leaf).collect();
         parts.header.event_root = event_tree::root(&leaves);

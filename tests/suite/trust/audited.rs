@@ -2,13 +2,13 @@
 
 use super::{Stored, attested, in_a_new_enclave, stored};
 use crate::trust::module::TestModule;
+use mortise_audit::{
+    Auditor, BootAttestation, BootTrust, Founding, Images, Report, Subject, prepare,
+};
 use mortise_engine::keyring::SealedKeys;
 use mortise_format::codec;
 use mortise_testkit::system::genesis;
 use mortise_verify::attestation::AWS_NITRO_ROOT_G1;
-use mortise_verify::replay::{
-    Auditor, BootAttestation, BootTrust, Founding, Images, Report, Subject, prepare,
-};
 use std::collections::{BTreeMap, BTreeSet};
 
 fn audit(stored: &Stored, trust: Option<BootTrust>) -> Report {

@@ -7,6 +7,7 @@ use mortise_client::attestation::{ProofError, verify_boot};
 use mortise_core::body::ClearBody;
 use mortise_core::history::Frontier;
 use mortise_engine::ports::Nsm;
+use mortise_format::binding::KeyBinding;
 use mortise_format::codec;
 use mortise_format::frame::FrameKind;
 use mortise_format::ids::{PolicyHash, Root};
@@ -14,7 +15,7 @@ use mortise_rpc::HexBytes;
 use mortise_rpc::results::BootAttestation;
 use mortise_testkit::system::{System, genesis};
 use mortise_verify::attestation::{
-    ArchivedCheck, AttestationError, Claims, Expect, KeyBinding, verify_archived,
+    ArchivedCheck, AttestationError, Claims, Expect, verify_archived,
 };
 use serde_json::{Value, json};
 

@@ -4,7 +4,8 @@ use crate::attestation::der::bstr;
 use crate::attestation::issuer::{self, TIMESTAMP_MS};
 use mortise_client::Trust;
 use mortise_engine::ports::{AttestRequest, ModuleDescription, Nsm, NsmError, PcrState};
-use mortise_verify::attestation::{Pcr, PcrPolicy};
+use mortise_format::pcr::Pcr;
+use mortise_verify::attestation::PcrPolicy;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
 

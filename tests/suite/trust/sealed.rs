@@ -2,7 +2,6 @@
 //! that looked away, by the engine's own checks.
 
 use super::vault::SlackVault;
-use mortise_core::keys::Secret;
 use mortise_core::machine::EpochRecord;
 use mortise_core::seal::{self, SealError};
 use mortise_engine::boot::{self, BootError, NewEpoch};
@@ -14,6 +13,7 @@ use mortise_engine::ports::{Entropy, Vault, VaultError};
 use mortise_format::codec;
 use mortise_format::frame::Frame;
 use mortise_format::policy::Genesis;
+use mortise_format::secret::Secret;
 use mortise_testkit::driver::Driver;
 use mortise_testkit::scenario;
 use mortise_testkit::store::{Disk, now};

@@ -2,8 +2,8 @@
 //! context.
 
 use super::module::TestModule;
-use mortise_core::keys::Secret;
 use mortise_engine::ports::{KeyContext, Nsm, PortFuture, Vault, VaultError};
+use mortise_format::secret::Secret;
 use mortise_testkit::vault::TestVault;
 use std::future::ready;
 use std::sync::Arc;

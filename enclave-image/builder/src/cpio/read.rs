@@ -1,78 +1,56 @@
-//! Reading an archive back: every field as it stands, bounds checked.
+//! Reads an archive: every field as written, with checked bounds.
 
 use super::{HEADER_BYTES, Kind, MAGIC, PATH_BYTES_MAX, TRAILER};
 
-/// Why bytes are no archive.
+/// Why bytes are not an archive. `at` is an offset.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReadError {
-    /// No entry starts where one has to.
-    #[error("at byte {at}: no newc entry (a compressed archive, or none)")]
-    Magic {
-        /// Where.
-        at: usize,
-    },
+    /// No entry starts where one must.
+    #[error("at byte {at}: not a newc entry (the archive is compressed, or not an archive)")]
+    Magic { at: usize },
     /// A field is not eight hexadecimal digits.
     #[error("at byte {at}: not a number of eight digits")]
-    Number {
-        /// Where.
-        at: usize,
-    },
+    Number { at: usize },
     /// The bytes end inside an entry, or before the trailer.
-    #[error("at byte {at}: the archive is cut")]
+    #[error("at byte {at}: the archive is truncated")]
     Truncated {
-        /// Where what is missing would start.
+        /// Offset of the missing part.
         at: usize,
     },
-    /// The path is empty, too long, not text, or does not end with its only NUL.
+    /// The path is empty, too long, not UTF-8, or does not end with its only NUL.
     #[error("at byte {at}: not a path")]
-    Path {
-        /// Where.
-        at: usize,
-    },
-    /// The entry is neither folder, file, link nor character device.
-    #[error("at byte {at}: the mode {mode:o} is of none of the known kinds")]
-    Kind {
-        /// Where.
-        at: usize,
-        /// The mode.
-        mode: u32,
-    },
-    /// What fills up to a multiple of 4 is not zero.
-    #[error("at byte {at}: the filling is not zero")]
-    Filling {
-        /// Where.
-        at: usize,
-    },
+    Path { at: usize },
+    /// The entry is not a folder, file, link or character device.
+    #[error("at byte {at}: the mode {mode:o} is of an unknown kind")]
+    Kind { at: usize, mode: u32 },
+    /// The padding to a multiple of 4 is not zero.
+    #[error("at byte {at}: the padding is not zero")]
+    Filling { at: usize },
     /// Something other than zeros follows the trailer.
-    #[error("at byte {at}: bytes behind the trailer")]
-    Trailing {
-        /// Where.
-        at: usize,
-    },
+    #[error("at byte {at}: bytes follow the trailer")]
+    Trailing { at: usize },
 }
 
-/// One entry as it stands in an archive.
+/// One entry of an archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry<'a> {
-    /// Where it is unpacked, without a slash in front.
+    /// Path of the entry, relative to the root.
     pub path: &'a str,
-    /// What it is.
     pub kind: Kind,
-    /// Permissions.
     pub mode: u32,
     /// Owner and group.
     pub owner: (u32, u32),
-    /// Seconds since 1970.
+    /// Modification time, in Unix time.
     pub time_s: u32,
     /// Content of a file, target of a link.
     pub content: &'a [u8],
 }
 
-/// The entries, in the order in which they stand, without the trailer.
+/// Returns the entries in the order of the archive, without the trailer.
 ///
 /// # Errors
-/// Every variant of [`ReadError`], the first in the order of the bytes.
+/// [`ReadError`]: the first fault in the order of the bytes.
 pub fn read(bytes: &[u8]) -> Result<Vec<Entry<'_>>, ReadError> {
     let mut cursor = Cursor { bytes, at: 0 };
     let mut entries = Vec::new();
@@ -91,7 +69,7 @@ struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
-    /// The next entry; `None` is the trailer.
+    /// Reads the next entry; `None` is the trailer.
     fn entry(&mut self) -> Result<Option<Entry<'a>>, ReadError> {
         let at = self.at;
         let header = self.take(HEADER_BYTES)?;
@@ -104,7 +82,7 @@ impl<'a> Cursor<'a> {
         let content_at = self.at;
         let length = usize::try_from(length);
         let content = self.take(length.map_err(|_| ReadError::Truncated { at: content_at })?)?;
-        self.skip_filling()?;
+        self.skip_padding()?;
         if path == TRAILER {
             return Ok(None);
         }
@@ -123,7 +101,7 @@ impl<'a> Cursor<'a> {
         let at = self.at;
         let length = usize::try_from(length).ok().filter(|n| (2..=PATH_BYTES_MAX + 1).contains(n));
         let text = self.take(length.ok_or(ReadError::Path { at })?)?;
-        self.skip_filling()?;
+        self.skip_padding()?;
         let text = text.strip_suffix(&[0]).filter(|text| !text.contains(&0));
         text.and_then(|text| std::str::from_utf8(text).ok()).ok_or(ReadError::Path { at })
     }
@@ -136,17 +114,17 @@ impl<'a> Cursor<'a> {
         found.ok_or(ReadError::Truncated { at })
     }
 
-    fn skip_filling(&mut self) -> Result<(), ReadError> {
+    fn skip_padding(&mut self) -> Result<(), ReadError> {
         let at = self.at;
-        let filling = self.take(at.next_multiple_of(4) - at)?;
-        match filling.iter().all(|byte| *byte == 0) {
+        let padding = self.take(at.next_multiple_of(4) - at)?;
+        match padding.iter().all(|byte| *byte == 0) {
             true => Ok(()),
             false => Err(ReadError::Filling { at }),
         }
     }
 }
 
-/// The thirteen fields behind the magic.
+/// Parses the thirteen fields after the magic.
 fn numbers(header: &[u8], at: usize) -> Result<[u32; 13], ReadError> {
     let mut fields = [0; 13];
     let digits = header.get(MAGIC.len()..).unwrap_or_default().chunks(8);

@@ -12,7 +12,7 @@ fn small() -> Archive {
 }
 
 #[test]
-fn entries_stand_sorted_with_nothing_of_the_machine() {
+fn entries_are_sorted_and_hold_nothing_of_the_machine() {
     let bytes = small().to_bytes();
     let entries = read(&bytes).unwrap();
     let paths: Vec<_> = entries.iter().map(|entry| entry.path).collect();
@@ -35,7 +35,7 @@ fn first_entry_has_the_digits_of_newc() {
 }
 
 #[test]
-fn order_of_adding_changes_no_byte() {
+fn order_of_insertion_changes_no_byte() {
     let mut other = Archive::new();
     other.folder("dev", 0o755).unwrap();
     other.link("init", "etc/a").unwrap();
@@ -46,7 +46,7 @@ fn order_of_adding_changes_no_byte() {
 }
 
 #[test]
-fn what_the_kernel_would_drop_or_overwrite_is_refused() {
+fn entries_that_the_kernel_would_drop_or_overwrite_are_refused() {
     let mut archive = small();
     let twice = archive.file("etc/a", 0o600, Vec::new());
     assert_eq!(twice, Err(CpioError::Duplicate { path: "etc/a".into() }));
@@ -67,7 +67,7 @@ fn what_the_kernel_would_drop_or_overwrite_is_refused() {
 }
 
 #[test]
-fn each_way_to_be_no_archive_has_its_name() {
+fn each_malformation_has_its_error() {
     let good = small().to_bytes();
     let changed = |at: usize, byte: u8| {
         let mut bytes = good.clone();
@@ -103,7 +103,7 @@ fn each_way_to_be_no_archive_has_its_name() {
 
 proptest! {
     #[test]
-    fn what_is_written_is_read_back(
+    fn written_archive_is_read_back(
         files in prop::collection::btree_map("[a-z]{1,9}", (0_u32..0o10000, any::<Vec<u8>>()), 0..8)
     ) {
         let mut archive = Archive::new();
@@ -121,7 +121,7 @@ proptest! {
     }
 
     #[test]
-    fn reader_answers_any_bytes(mut bytes in any::<Vec<u8>>(), at in any::<prop::sample::Index>()) {
+    fn reader_never_panics(mut bytes in any::<Vec<u8>>(), at in any::<prop::sample::Index>()) {
         read(&bytes).ok();
         let mut changed = small().to_bytes();
         let at = at.index(changed.len());

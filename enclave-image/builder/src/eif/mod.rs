@@ -1,17 +1,16 @@
-//! The image file, EIF version 4: what it holds, how it is written, and the strict way back.
+//! The image file, EIF version 4: its contents, its writer and its strict reader.
 //!
-//! What it is for: an [`Image`] is content that may be written - nothing empty, a command line that
-//! the kernel reads whole, metadata and signature that are what they should be. Its bytes and its
-//! content determine each other: [`Image::to_bytes`] has one result, and [`read`] takes that one
-//! and no other.
+//! What it is for: an [`Image`] is checked content. No section is empty, the kernel reads the whole
+//! command line, metadata and signature section are valid. Each image has exactly one encoding:
+//! [`Image::to_bytes`] writes it, and [`read`] accepts no other.
 //!
-//! What it does not do: know what the ramdisks hold ([`layout`](crate::layout)) or what they
-//! measure ([`measure`](crate::measure)).
+//! What it does not do: look into the ramdisks ([`layout`](crate::layout)) or measure them
+//! ([`measure`](crate::measure)).
 //!
 //! ```text
 //! header      548 bytes, big-endian: magic ".eif", version, flags, memory, cpus, 0, count,
 //!             32 offsets, 32 sizes, 0, CRC-32 of everything but itself
-//! section     12 bytes (type, 0, size), content; one behind the other, in this order:
+//! section     12 bytes (type, 0, size), content; without gaps, in this order:
 //!             kernel, command line, metadata, ramdisk 1, ramdisk 2 ..., signature if there is one
 //! ```
 
@@ -26,32 +25,32 @@ use crate::metadata::Metadata;
 use crate::sign::SignatureSection;
 use std::fmt;
 
-/// How a file starts.
+/// First bytes of a file.
 pub const MAGIC: [u8; 4] = *b".eif";
-/// The version that is written and read: the one with metadata.
+/// The version of the format: the first one with metadata.
 pub const VERSION: u16 = 4;
 /// Bytes of the header.
 pub const HEADER_BYTES: usize = 548;
-/// Bytes in front of each section.
+/// Bytes of the header of each section.
 pub const SECTION_HEADER_BYTES: usize = 12;
-/// Sections that the header has places for.
+/// Entries of the header's section table.
 pub const SECTIONS_MAX: usize = 32;
-/// Most ramdisks beside kernel, command line, metadata and signature.
+/// Most ramdisks besides kernel, command line, metadata and signature.
 pub const RAMDISKS_MAX: usize = SECTIONS_MAX - 4;
-/// Most bytes of a command line: the kernel keeps 2,048 with the NUL.
+/// Most bytes of a command line. The kernel keeps 2,048 with the NUL.
 pub const CMDLINE_BYTES_MAX: usize = 2_047;
 /// Most bytes of metadata.
 pub const METADATA_BYTES_MAX: usize = 64 * 1024;
-/// Most bytes of a signature section: a certificate, each byte of it two.
+/// Most bytes of a signature section. It holds a certificate, with two bytes for most of its bytes.
 pub const SIGNATURE_BYTES_MAX: usize = 64 * 1024;
 /// Most bytes of a file.
 pub const IMAGE_BYTES_MAX: usize = 1024 * 1024 * 1024;
-/// Memory that an image asks for when nobody says more: what the official tool writes.
+/// Memory that an image requests unless the start says more. The official tool writes this value.
 pub const DEFAULT_MEMORY_BYTES: u64 = 1024 * 1024 * 1024;
-/// As [`DEFAULT_MEMORY_BYTES`], for processors.
+/// Processors that an image requests, as for [`DEFAULT_MEMORY_BYTES`].
 pub const DEFAULT_CPUS: u64 = 2;
 
-/// Processors that an image is for.
+/// The architecture that an image is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Arch {
     /// Flags 0.
@@ -68,7 +67,7 @@ impl Arch {
         }
     }
 
-    /// A word for people.
+    /// The name in descriptions of images.
     pub fn name(self) -> &'static str {
         match self {
             Self::X86_64 => "x86_64",
@@ -80,20 +79,19 @@ impl Arch {
 /// A section of an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Section {
-    /// What is booted.
     Kernel,
-    /// What the kernel is told.
+    /// The kernel command line.
     Cmdline,
-    /// What the image says about itself; in no register.
+    /// The image's statements about itself; no register covers it.
     Metadata,
     /// Part of the initial file system, counted from 1.
     Ramdisk(usize),
-    /// Who vouches for it.
+    /// The signature over register 0.
     Signature,
 }
 
 impl Section {
-    /// Its number in the file.
+    /// Its type in the file.
     fn number(self) -> u16 {
         match self {
             Self::Kernel => 1,
@@ -117,29 +115,27 @@ impl fmt::Display for Section {
     }
 }
 
-/// What an image is made of, unchecked.
+/// The unchecked content of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parts {
-    /// Processors that it is for.
     pub arch: Arch,
-    /// Memory that it asks for unless the start says more; in no register.
+    /// Memory that it requests unless the start says more; no register covers it.
     pub memory_bytes: u64,
-    /// Processors that it asks for unless the start says more; in no register.
+    /// Processors that it requests unless the start says more; no register covers it.
     pub cpus: u64,
-    /// Bytes of the kernel.
     pub kernel: Vec<u8>,
-    /// What the kernel is told.
+    /// The kernel command line.
     pub cmdline: String,
-    /// The initial file system: the first belongs to the boot, the others to the application.
+    /// The initial file system: the first ramdisk boots, the others are the application.
     pub ramdisks: Vec<Vec<u8>>,
     /// JSON, see [`Metadata`].
     pub metadata: Vec<u8>,
-    /// Who vouches for it.
+    /// `None` for an unsigned image.
     pub signature: Option<SignatureSection>,
 }
 
 impl Parts {
-    /// Nothing yet, for these processors, with the memory and count of the official tool.
+    /// Returns empty parts for an architecture, with the official tool's memory and processors.
     pub fn empty(arch: Arch) -> Self {
         Self {
             arch,
@@ -154,7 +150,7 @@ impl Parts {
     }
 }
 
-/// An image that may be written: its parts were checked.
+/// An image with checked parts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Image {
     parts: Parts,
@@ -162,7 +158,7 @@ pub struct Image {
 }
 
 impl Image {
-    /// Checks parts.
+    /// Checks the parts of an image.
     ///
     /// # Errors
     /// In this order: `Empty`, `CmdlineTooLong`, `CmdlineCharacter`, `RamdiskCount`, `Metadata`,
@@ -193,17 +189,15 @@ impl Image {
         }
     }
 
-    /// What it is made of.
     pub fn parts(&self) -> &Parts {
         &self.parts
     }
 
-    /// What it says about itself.
     pub fn metadata(&self) -> &Metadata {
         &self.metadata
     }
 
-    /// The same image with this signature section, or with none.
+    /// Returns the image with this signature section, or without one.
     ///
     /// # Errors
     /// `SignatureTooLong`, `TooLarge`.
@@ -211,14 +205,13 @@ impl Image {
         Self::new(Parts { signature, ..self.parts })
     }
 
-    /// Bytes of the file.
     fn file_bytes(&self) -> usize {
         let sections = self.sections();
         let lengths = sections.iter().map(|(_, content)| SECTION_HEADER_BYTES + content.len());
         HEADER_BYTES + lengths.sum::<usize>()
     }
 
-    /// The sections in the order of the file.
+    /// Returns the sections in the order of the file.
     pub fn sections(&self) -> Vec<(Section, std::borrow::Cow<'_, [u8]>)> {
         let parts = &self.parts;
         let ramdisks = parts.ramdisks.iter().enumerate();
@@ -236,7 +229,7 @@ impl Image {
     }
 }
 
-/// Printable, so that it reads for people as for the kernel.
+/// Only printable characters, so that people and the kernel read the same text.
 fn check_cmdline(text: &str) -> Result<(), EifError> {
     let (found, bytes_max) = (text.len(), CMDLINE_BYTES_MAX);
     if found > bytes_max {

@@ -1,4 +1,4 @@
-//! The strict way back: one ladder of refusals, then the same checks as for parts.
+//! The strict reader: the checks of the file in a fixed order, then the checks of the parts.
 
 use super::write::checksum;
 use super::{
@@ -11,11 +11,11 @@ use crate::u64_of;
 
 /// Reads a file.
 ///
-/// A success says that these bytes are an image which [`Image::to_bytes`] would write again, byte
-/// for byte. It does not say that a signature in it is right: see [`sign::verify`](crate::sign).
+/// A success proves that [`Image::to_bytes`] would write exactly these bytes for the image. It does
+/// not prove that a signature in it is valid: see [`sign::verify`](crate::sign).
 ///
 /// # Errors
-/// Every variant of [`EifError`], the first in the order in which they stand.
+/// [`EifError`]: the first fault, in the order of the variants.
 pub fn read(bytes: &[u8]) -> Result<Image, EifError> {
     if bytes.len() > IMAGE_BYTES_MAX {
         return Err(EifError::TooLarge { found: bytes.len() });
@@ -63,7 +63,7 @@ fn signature(content: &[u8]) -> Result<SignatureSection, EifError> {
     }
 }
 
-/// What the header says, without what is fixed.
+/// The variable fields of the header.
 struct Header {
     arch: Arch,
     memory_bytes: u64,
@@ -104,7 +104,7 @@ impl Header {
     }
 }
 
-/// The places of the sections; those behind them are empty.
+/// Reads the section table. Entries after the last section must be zero.
 fn table(fields: &mut Fields<'_>, found: u16) -> Result<Vec<(u64, u64)>, EifError> {
     let count = usize::from(found);
     if !(4..=SECTIONS_MAX).contains(&count) {
@@ -122,7 +122,7 @@ fn table(fields: &mut Fields<'_>, found: u16) -> Result<Vec<(u64, u64)>, EifErro
     }
 }
 
-/// The sections one behind the other, each of the kind that its place has.
+/// Splits the file into its sections, each of the type that its index requires.
 fn split<'a>(bytes: &'a [u8], header: &Header) -> Result<Vec<(Section, &'a [u8])>, EifError> {
     let mut sections = Vec::new();
     let mut wanted = u64_of(HEADER_BYTES);
@@ -156,13 +156,13 @@ fn slice(bytes: &[u8], start: u64, end: u64) -> Option<&[u8]> {
     bytes.get(usize::try_from(start).ok()?..usize::try_from(end).ok()?)
 }
 
-/// What stands at a place, if it is of this type.
+/// The section at an index, if it has the right type.
 fn section_at(index: usize, last: usize, found: u16) -> Result<Section, EifError> {
     let (section, wanted) = match index {
         0 => (Section::Kernel, "the kernel (1)"),
         1 => (Section::Cmdline, "the command line (2)"),
         2 => (Section::Metadata, "the metadata (5)"),
-        // the first ramdisk has to be there; behind it may be the signature, as the last
+        // Index 3 must be a ramdisk. A later last section may be the signature.
         _ if index > 3 && index == last && found == Section::Signature.number() => {
             (Section::Signature, "the signature (4)")
         }
@@ -174,12 +174,13 @@ fn section_at(index: usize, last: usize, found: u16) -> Result<Section, EifError
     }
 }
 
-/// Big-endian numbers, one behind the other, of bytes whose length was checked.
+/// Reads consecutive big-endian numbers from bytes whose length was checked.
 struct Fields<'a>(&'a [u8]);
 
 impl Fields<'_> {
     fn take<const N: usize>(&mut self) -> [u8; N] {
-        let (field, rest) = self.0.split_first_chunk().expect("the header's length was checked");
+        let (field, rest) =
+            self.0.split_first_chunk().expect("the length of the header was checked");
         self.0 = rest;
         *field
     }

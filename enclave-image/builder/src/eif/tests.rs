@@ -22,7 +22,7 @@ pub(crate) fn small() -> Image {
     Image::new(parts()).unwrap()
 }
 
-/// Fields of the header.
+/// Offsets of the header's fields.
 const VERSION_AT: usize = 4;
 const FLAGS_AT: usize = 6;
 const RESERVED_AT: usize = 24;
@@ -31,12 +31,12 @@ const OFFSETS_AT: usize = 28;
 const SIZES_AT: usize = OFFSETS_AT + 8 * SECTIONS_MAX;
 const UNUSED_AT: usize = SIZES_AT + 8 * SECTIONS_MAX;
 const CRC_AT: usize = UNUSED_AT + 4;
-/// Headers of the first three sections of [`small`].
+/// Offsets of the first three sections of [`small`].
 const KERNEL_AT: usize = HEADER_BYTES;
 const CMDLINE_AT: usize = KERNEL_AT + SECTION_HEADER_BYTES + 8;
 const METADATA_AT: usize = CMDLINE_AT + SECTION_HEADER_BYTES + 13;
 
-/// The file of [`small`], changed and with its checksum made right again.
+/// Reads the file of [`small`] after a change, with the checksum corrected.
 fn forged(change: impl FnOnce(&mut Vec<u8>)) -> Result<Image, EifError> {
     let mut bytes = small().to_bytes();
     change(&mut bytes);
@@ -52,7 +52,7 @@ fn put(at: usize, new: &[u8]) -> impl FnOnce(&mut Vec<u8>) {
 }
 
 #[test]
-fn header_has_its_fields_where_the_format_says() {
+fn header_has_its_fields_at_the_offsets_of_the_format() {
     let bytes = small().to_bytes();
     assert_eq!(bytes[..8], *b".eif\0\x04\0\0");
     assert_eq!(bytes[8..16], (1_u64 << 30).to_be_bytes());
@@ -74,7 +74,7 @@ fn every_flipped_byte_is_refused() {
             let mut bytes = good.clone();
             bytes[at] ^= bit;
             let found = read(&bytes).unwrap_err();
-            // memory, processors, the checksum itself and contents: only the checksum knows
+            // Only the checksum protects memory, processors, itself and the contents.
             let is_content = (KERNEL_AT + 12..CMDLINE_AT).contains(&at) || at >= app;
             if is_content || matches!(at, 8..24 | CRC_AT..KERNEL_AT) {
                 assert!(matches!(found, EifError::Crc { .. }), "{at}: {found}");
@@ -101,9 +101,9 @@ fn every_cut_and_every_longer_file_is_refused() {
     }
 }
 
-/// Goal: whoever makes the checksum right meets the other checks.
+/// Goal: with a corrected checksum the other checks still refuse each forged field.
 #[test]
-fn each_forged_field_has_its_refusal() {
+fn each_forged_field_is_refused_by_name() {
     let kernel_size = SIZES_AT;
     for (found, error) in [
         (forged(put(0, b"\x7fELF")), EifError::Magic { found: *b"\x7fELF" }),
@@ -155,7 +155,7 @@ fn each_forged_field_has_its_refusal() {
     assert!(matches!(not_json.unwrap_err(), EifError::Metadata(MetadataError::Json(_))));
 }
 
-/// A file of sections in any order, all its numbers right.
+/// A file with these sections in any order and correct numbers.
 fn assembled(sections: &[(u16, &[u8])]) -> Vec<u8> {
     let mut header = small().to_bytes()[..HEADER_BYTES].to_vec();
     header[OFFSETS_AT..].fill(0);
@@ -198,7 +198,7 @@ fn sections_swapped_repeated_or_missing_are_refused() {
     assert_eq!(at(&[kernel, cmdline, metadata, (4, b"x")]), (3, 4));
     let section = read(&assembled(&[kernel, cmdline, metadata, boot, (4, b"x")])).unwrap_err();
     assert!(matches!(section, EifError::Signature(_)), "{section}");
-    // the two ramdisks are of one kind: what tells them apart is what they measure
+    // The two ramdisks have one type; only their measurements tell them apart.
     let swapped = read(&assembled(&[kernel, cmdline, metadata, app, boot])).unwrap();
     assert_ne!(crate::measure::Measurements::of(&swapped).pcr0, {
         crate::measure::Measurements::of(&image).pcr0
@@ -206,7 +206,7 @@ fn sections_swapped_repeated_or_missing_are_refused() {
 }
 
 #[test]
-fn parts_that_make_no_image_are_refused() {
+fn invalid_parts_are_refused() {
     let with = |change: fn(&mut Parts)| {
         let mut parts = parts();
         change(&mut parts);
@@ -243,7 +243,7 @@ prop_compose! {
 
 proptest! {
     #[test]
-    fn what_is_written_is_read_back(parts in any_parts()) {
+    fn written_image_is_read_back(parts in any_parts()) {
         let image = Image::new(parts).unwrap();
         let bytes = image.to_bytes();
         let again = read(&bytes).unwrap();
@@ -252,7 +252,7 @@ proptest! {
     }
 
     #[test]
-    fn reader_answers_any_bytes_and_never_takes_a_changed_file(
+    fn reader_never_panics_and_refuses_every_changed_file(
         junk in any::<Vec<u8>>(),
         parts in any_parts(),
         (at, byte) in any::<(prop::sample::Index, u8)>(),
@@ -263,7 +263,7 @@ proptest! {
         let at = at.index(bytes.len());
         bytes[at] = byte;
         prop_assert_eq!(read(&bytes).is_ok(), bytes == good);
-        // with its numbers made right it may be an image: then it is the one that it is written as
+        // With a corrected checksum it may be an image; then it must be its own encoding.
         let crc = write::checksum(&bytes).to_be_bytes();
         bytes[CRC_AT..HEADER_BYTES].copy_from_slice(&crc);
         if let Ok(image) = read(&bytes) {

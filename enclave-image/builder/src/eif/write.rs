@@ -1,4 +1,4 @@
-//! Parts in, bytes out.
+//! The writer of image files.
 
 use super::{HEADER_BYTES, Image, MAGIC, SECTION_HEADER_BYTES, SECTIONS_MAX, Section, VERSION};
 use crate::u64_of;
@@ -6,7 +6,7 @@ use crc32fast::Hasher;
 use std::borrow::Cow;
 
 impl Image {
-    /// The file.
+    /// Encodes the file.
     pub fn to_bytes(&self) -> Vec<u8> {
         let sections = self.sections();
         let mut out = self.header(&sections);
@@ -22,7 +22,7 @@ impl Image {
         out
     }
 
-    /// The header with a checksum of zero.
+    /// Encodes the header with a checksum of zero.
     fn header(&self, sections: &[(Section, Cow<'_, [u8]>)]) -> Vec<u8> {
         let parts = self.parts();
         let (mut offsets, mut sizes) = ([0_u64; SECTIONS_MAX], [0_u64; SECTIONS_MAX]);
@@ -31,7 +31,7 @@ impl Image {
             (*offset, *size) = (at, u64_of(content.len()));
             at += u64_of(SECTION_HEADER_BYTES) + *size;
         }
-        let count = u16::try_from(sections.len()).expect("ramdisks were counted");
+        let count = u16::try_from(sections.len()).expect("the number of ramdisks was checked");
         let mut out = Vec::with_capacity(HEADER_BYTES);
         out.extend_from_slice(&MAGIC);
         out.extend_from_slice(&VERSION.to_be_bytes());
@@ -48,7 +48,7 @@ impl Image {
     }
 }
 
-/// CRC-32 (IEEE) of a file without its last field of the header, which holds it.
+/// CRC-32 (IEEE) of a file without the last field of its header, which holds the checksum.
 pub(super) fn checksum(file: &[u8]) -> u32 {
     let mut hasher = Hasher::new();
     hasher.update(file.get(..HEADER_BYTES - 4).unwrap_or_default());

@@ -3,7 +3,7 @@ use crate::eif::tests::small;
 use crate::eif::{self, EifError};
 use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384};
 
-/// Key and certificate, both in PEM.
+/// A private key and its certificate, both in PEM.
 fn signer() -> (String, String) {
     let key = KeyPair::generate_for(&PKCS_ECDSA_P384_SHA384).unwrap();
     let certificate = CertificateParams::new(vec!["signer".into()]).unwrap();
@@ -17,7 +17,7 @@ fn signed() -> (Image, SignatureSection) {
 }
 
 #[test]
-fn signed_image_is_read_back_and_its_signature_holds() {
+fn signed_image_is_read_back_and_its_signature_verifies() {
     let (image, _) = signed();
     let bytes = image.to_bytes();
     let again = eif::read(&bytes).unwrap();
@@ -28,7 +28,7 @@ fn signed_image_is_read_back_and_its_signature_holds() {
 }
 
 #[test]
-fn signature_comes_last_and_changes_no_other_register() {
+fn signature_changes_no_register_but_8() {
     let (image, section) = signed();
     let (before, after) = (Measurements::of(&small()), Measurements::of(&image));
     assert_eq!(after, Measurements { pcr8: after.pcr8, ..before });
@@ -39,14 +39,14 @@ fn signature_comes_last_and_changes_no_other_register() {
 }
 
 #[test]
-fn same_key_signs_the_same_bytes() {
+fn signing_is_deterministic() {
     let (key, certificate) = signer();
     let sign = || SignatureSection::sign(&small(), &key, certificate.as_bytes()).unwrap();
     assert_eq!(sign().to_bytes(), sign().to_bytes());
 }
 
 #[test]
-fn key_in_the_form_of_openssl_is_read() {
+fn key_file_of_openssl_is_read() {
     let (key, certificate) = signer();
     let key = SecretKey::from_pem(&key).unwrap();
     let sec1 = key.to_sec1_pem(Default::default()).unwrap();
@@ -56,7 +56,7 @@ fn key_in_the_form_of_openssl_is_read() {
 }
 
 #[test]
-fn key_and_certificate_that_do_not_fit_are_refused() {
+fn wrong_keys_and_certificates_are_refused() {
     let ((key, certificate), (other, _)) = (signer(), signer());
     let sign = |key: &str, certificate: &str| {
         SignatureSection::sign(&small(), key, certificate.as_bytes()).unwrap_err()
@@ -108,7 +108,7 @@ fn every_flipped_byte_of_a_signature_is_refused() {
 }
 
 #[test]
-fn section_that_is_not_one_signature_is_refused_where_it_is_wrong() {
+fn section_that_is_not_one_signature_is_refused_with_its_offset() {
     let good = signed().1.to_bytes();
     let parse = |bytes: &[u8]| SignatureSection::parse(bytes).unwrap_err();
     assert_eq!(parse(b""), SignatureError::Section { at: 0 });
@@ -129,7 +129,7 @@ fn section_that_is_not_one_signature_is_refused_where_it_is_wrong() {
 }
 
 #[test]
-fn image_with_a_broken_section_is_refused_when_it_is_read() {
+fn image_with_a_broken_signature_section_is_refused_by_the_reader() {
     let (image, section) = signed();
     let mut bytes = image.to_bytes();
     let length = section.to_bytes().len();

@@ -1,7 +1,7 @@
 //! `mortise audit`: a whole log again, frame by frame, and a verdict on every decision in it.
 //!
 //! What it is for: find out, with no server and no trust in whoever hands the log over, whether the
-//! engine kept its rules. Every check is that of `mortise_verify::replay` (`specs/audit.md`); here
+//! engine kept its rules. Every check is that of `mortise_audit` (`specs/audit.md`); here
 //! are files, threads, flags and words alone.
 //!
 //! What it does not do: fetch a log or keys, choose whom to believe.
@@ -17,10 +17,11 @@ use crate::failure::Failure;
 use crate::log;
 use crate::output::Output;
 use crate::verify::{ImageArgs, PolicyFile, WitnessArgs, checkpoint, pcr, root, statement};
+use mortise_audit::{AuditKeys, Auditor, BootTrust, Images, Report, Subject};
 use mortise_client::random_request_id;
 use mortise_format::ids::EngineId;
-use mortise_verify::attestation::{AWS_NITRO_ROOT_G1, Pcr};
-use mortise_verify::replay::{AuditKeys, Auditor, BootTrust, Images, Report, Subject};
+use mortise_format::pcr::Pcr;
+use mortise_verify::attestation::AWS_NITRO_ROOT_G1;
 use serde_json::Value;
 pub(crate) use source::Source;
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,12 +1,12 @@
 //! The report for people and for programs.
 
 use super::Run;
-use mortise_format::ids::Bytes32;
-use mortise_format::lock::Durability;
-use mortise_verify::replay::{
+use mortise_audit::{
     BootAttestation, CheckpointReport, CheckpointVerdict, EpochReport, Finding, Founding, Level,
     Recovery, Report,
 };
+use mortise_format::ids::Bytes32;
+use mortise_format::lock::Durability;
 use serde_json::{Value, json};
 
 /// Findings that are spelled out for people; the JSON has more.

@@ -10,7 +10,7 @@
 use super::source::Source;
 use crate::failure::Failure;
 use indicatif::ProgressBar;
-use mortise_verify::replay::{AuditKeys, Auditor, Prepared, prepare};
+use mortise_audit::{AuditKeys, Auditor, Prepared, prepare};
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};

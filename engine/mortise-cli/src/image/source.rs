@@ -14,6 +14,8 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+/// The profile of what is measured: optimised as a whole.
+const PROFILE: &str = "dist";
 /// What the binary is built for.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 /// The package of the binary, and its name.
@@ -89,7 +91,16 @@ impl Source {
     pub fn build(&self, note: &dyn Fn(&str)) -> Result<Vec<u8>, Failure> {
         note("building the measured binary (static, optimised as a whole: minutes the first time)");
         let mut cargo = self.tool("cargo");
-        cargo.args(["build", "--locked", "--release", "--package", PACKAGE, "--target", TARGET]);
+        cargo.args([
+            "build",
+            "--locked",
+            "--profile",
+            PROFILE,
+            "--package",
+            PACKAGE,
+            "--target",
+            TARGET,
+        ]);
         cargo.arg("--target-dir").arg(self.folder.join(FOLDER));
         cargo.env("CARGO_ENCODED_RUSTFLAGS", self.rust_flags(self.sysroot()?));
         cargo.env("CARGO_INCREMENTAL", "0").env("SOURCE_DATE_EPOCH", "0");
@@ -102,7 +113,7 @@ impl Source {
         if !status.success() {
             return Err(Failure::check(format!("cargo did not build {PACKAGE}: {status}")));
         }
-        super::file::read(&self.folder.join(FOLDER).join(TARGET).join("release").join(PACKAGE))
+        super::file::read(&self.folder.join(FOLDER).join(TARGET).join(PROFILE).join(PACKAGE))
     }
 
     /// The folder of the toolchain, which rustc writes down in what it takes from there.

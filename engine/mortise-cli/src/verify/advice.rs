@@ -106,7 +106,8 @@ fn next_of_answer(error: &ProofError) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mortise_verify::attestation::{AWS_NITRO_ROOT_G1, Pcr};
+    use mortise_format::pcr::Pcr;
+    use mortise_verify::attestation::AWS_NITRO_ROOT_G1;
 
     #[test]
     fn refusals_are_named_and_say_the_next_step() {

@@ -5,8 +5,9 @@ use crate::failure::Failure;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use mortise_client::Trust;
+use mortise_format::pcr::Pcr;
 use mortise_verify::attestation::{
-    AWS_NITRO_ROOT_G1, Document, Pcr, PcrPolicy, PolicyError, RootFingerprint,
+    AWS_NITRO_ROOT_G1, Document, PcrPolicy, PolicyError, RootFingerprint,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

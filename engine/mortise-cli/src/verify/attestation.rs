@@ -20,11 +20,12 @@ use crate::session::Session;
 use mortise_client::attestation::{verify, verify_boot};
 use mortise_client::{ClientError, Proven, Trust, random_request_id};
 use mortise_format::ids::Bytes32;
+use mortise_format::pcr::Pcr;
 use mortise_rpc::HexBytes;
 use mortise_rpc::params::GetBootAttestation;
 use mortise_rpc::results::{Attestation, BootAttestation};
 use mortise_verify::attestation::{
-    AWS_NITRO_ROOT_G1, ArchivedCheck, AttestationError, Claims, Document, Expect, LiveCheck, Pcr,
+    AWS_NITRO_ROOT_G1, ArchivedCheck, AttestationError, Claims, Document, Expect, LiveCheck,
     verify_archived, verify_live,
 };
 use serde_json::json;

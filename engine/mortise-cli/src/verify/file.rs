@@ -5,10 +5,10 @@
 use super::refused;
 use crate::failure::Failure;
 use mortise_format::ids::{Bytes32, Signature};
+use mortise_format::tlog_proof::TlogProof;
 use mortise_rpc::results::{ReceiptView, SignedStatementView, StatementView};
 use mortise_rpc::{HexBytes, json};
 use mortise_verify::statement::SignedStatement;
-use mortise_verify::tlog_proof::TlogProof;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::io::Read;

@@ -9,9 +9,9 @@ use crate::failure::Failure;
 use crate::trust::TrustFile;
 use mortise_format::ids::{Address, EngineId, PolicyHash};
 use mortise_format::lock::{Custody, Durability};
+use mortise_format::note::{KeyUse, NoteKey};
 use mortise_verify::Engine;
 use mortise_verify::checkpoint::Witnesses;
-use mortise_verify::note::{KeyUse, NoteKey};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 

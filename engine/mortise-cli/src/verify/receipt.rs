@@ -4,6 +4,7 @@ use super::pin::{EnginePin, EnginePinArgs, Log, LogArgs};
 use super::{event, file, refused, verdict::Verdict};
 use crate::failure::Failure;
 use crate::output::Output;
+use mortise_format::tlog_proof::TlogProof;
 use mortise_verify::checkpoint::{self, CosignedCheckpoint, VerifiedCheckpoint};
 use mortise_verify::history::{TreeHead, verify_consistency};
 use mortise_verify::receipt::{VerifiedReceipt, verify, verify_frame};
@@ -193,7 +194,7 @@ fn by_tlog_proof(
     };
     let passed = passed.map_err(|error| refused::by(&error))?;
     // The leaf stands where the proof says; that this is the frame's place is for the frame.
-    let parsed = tlog_proof::TlogProof::parse(&text).map_err(|error| refused::by(&error))?;
+    let parsed = TlogProof::parse(&text).map_err(|error| refused::by(&error))?;
     let head = passed.checkpoint().head();
     verify_frame(statement, leaf, parsed.path(), head).map_err(|error| refused::by(&error))?;
     Ok(passed)

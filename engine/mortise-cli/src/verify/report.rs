@@ -2,11 +2,12 @@
 
 use super::anchors::Images;
 use mortise_client::Proven;
+use mortise_format::binding::KeyBinding;
 use mortise_format::eip712::RootStatement;
 use mortise_format::ids::{Bytes32, to_checksum, to_hex};
 use mortise_rpc::HexBytes;
 use mortise_rpc::results::StatementView;
-use mortise_verify::attestation::{AWS_NITRO_ROOT_G1, Document, KeyBinding, RootFingerprint};
+use mortise_verify::attestation::{AWS_NITRO_ROOT_G1, Document, RootFingerprint};
 use serde::Serialize;
 use std::collections::BTreeMap;
 

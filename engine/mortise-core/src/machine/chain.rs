@@ -13,12 +13,12 @@
 use super::{EpochRecord, FollowError, Head};
 use crate::body::{ClearBody, FrameStatement};
 use crate::history::Frontier;
-use crate::signature::recover;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use mortise_format::eip712::RootStatement;
 use mortise_format::frame::{Frame, FrameKind};
 use mortise_format::ids::{Address, EngineId, FrameDigest, Root};
+use mortise_format::secp256k1::recover;
 
 /// Head, history, boots and uncarried statements of a log.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -31,13 +31,14 @@ pub use snapshot::{MachineSnapshot, SnapshotError};
 use crate::body::{BootRecord, ClearBody, FrameStatement};
 use crate::history::Frontier;
 use crate::history::archive::Archive;
-use crate::keys::{LogKeys, Secret};
+use crate::keys::LogKeys;
 use crate::state::{Leaf, State};
 use crate::tree::{StateTree, TreeKey, ValueHash};
 use alloc::vec::Vec;
 use mortise_format::frame::Frame;
 use mortise_format::ids::{EngineId, FrameDigest, Root};
 use mortise_format::policy::Policy;
+use mortise_format::secret::Secret;
 
 /// The end of the log that a machine has reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, bincode::Encode, bincode::Decode)]

@@ -11,10 +11,11 @@
 use super::FollowError;
 use crate::body::{ClearBody, SealedBody};
 use crate::event_tree;
-use crate::keys::{ContentRoot, EpochKeys, event_salt};
+use crate::keys::EpochKeys;
 use crate::seal;
 use alloc::vec::Vec;
 use mortise_format::codec::{self, CodecError};
+use mortise_format::content_key::{ContentRoot, event_salt};
 use mortise_format::event::Event;
 use mortise_format::frame::{Frame, FrameHeader, FrameKind};
 use mortise_format::ids::Root;

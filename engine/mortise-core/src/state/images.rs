@@ -143,13 +143,13 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::keys::Secret;
     use alloc::string::ToString as _;
     use alloc::vec::Vec;
     use mortise_format::U256;
     use mortise_format::event::Event;
     use mortise_format::ids::EngineId;
     use mortise_format::policy::{AssetLimits, Policy};
+    use mortise_format::secret::Secret;
 
     const OLD: Version = Version { major: 0, minor: 9, patch: 10 };
     const NEW: Version = Version { major: 0, minor: 10, patch: 0 };

@@ -12,7 +12,6 @@ use super::State;
 use super::accounts::Account;
 use super::locks::Lock;
 use super::principals::Principal;
-use crate::keys::Secret;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use mortise_format::U256;
@@ -21,6 +20,7 @@ use mortise_format::domains;
 use mortise_format::entry::{LeafKey, LeafValue, position_key};
 use mortise_format::ids::{EngineId, LockId};
 use mortise_format::merkle::{TreeKey, ValueHash};
+use mortise_format::secret::Secret;
 
 /// A changed leaf: position, and value hash or removal.
 pub type Leaf = ([u8; 32], Option<[u8; 32]>);

@@ -32,7 +32,6 @@ pub use readings::GrantedReading;
 pub use snapshot::StateSnapshot;
 pub use view::{Balance, DueLocks};
 
-use crate::keys::Secret;
 use accounts::{Account, AssetTotal};
 use alloc::vec::Vec;
 use chunks::Chunks;
@@ -43,6 +42,7 @@ use mortise_format::asset::Asset;
 use mortise_format::event::LogPosition;
 use mortise_format::ids::{Address, EngineId, LockId, PolicyHash};
 use mortise_format::policy::Policy;
+use mortise_format::secret::Secret;
 use principals::{NO_SLOT, Principal};
 use requests::Requests;
 use slab::Slab;

@@ -6,12 +6,12 @@ use super::locks::Lock;
 use super::principals::{NO_SLOT, Principal};
 use super::requests::Remembered;
 use super::{GrantedReading, State};
-use crate::keys::Secret;
 use alloc::vec::Vec;
 use bincode::{Decode, Encode};
 use mortise_format::event::LogPosition;
 use mortise_format::ids::{Address, EngineId, RequestId};
 use mortise_format::policy::Policy;
+use mortise_format::secret::Secret;
 
 /// Everything of a state but its indexes, which are rebuilt.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]

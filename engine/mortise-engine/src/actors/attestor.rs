@@ -3,8 +3,8 @@
 use crate::attest::{self, AttestError, BootDocument};
 use crate::ports::{AttestRequest, Nsm};
 use actix::{Actor, Addr, Handler, Message, SyncArbiter, SyncContext};
+use mortise_format::binding::KeyBinding;
 use mortise_format::ids::Measurement;
-use mortise_verify::attestation::KeyBinding;
 use std::fmt;
 use std::sync::Arc;
 

@@ -20,7 +20,7 @@ use actix::{
 use mortise_core::body::CarriedStatement;
 use mortise_core::history::archive::Plan;
 use mortise_format::event::LogPosition;
-use mortise_verify::history::TreeHead;
+use mortise_format::merkle::history::TreeHead;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;

@@ -16,8 +16,8 @@ use aes_gcm::aead::{Aead as _, KeyInit as _, Payload};
 use aes_gcm::{Aes256Gcm, Key};
 use hkdf::Hkdf;
 use hmac::{Hmac, Mac as _};
-use mortise_core::keys::Secret;
 use mortise_format::domains::APP_MESSAGE;
+use mortise_format::secret::Secret;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 

@@ -5,9 +5,9 @@ use super::sealed::{self, NONCE_BYTES};
 use crate::ports::{
     AppKeys, Clock, ClockError, EncryptionContext, Entropy, SecretBytes, VaultError,
 };
-use mortise_core::keys::Secret;
 use mortise_format::ids::{Address, to_hex};
 use mortise_format::limits::APP_IN_FLIGHT_MAX;
+use mortise_format::secret::Secret;
 use mortise_rpc::Base64;
 use mortise_rpc::credentials::Credentials;
 use mortise_rpc::params::{PlainText, SealedText};

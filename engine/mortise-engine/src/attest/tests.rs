@@ -1,7 +1,7 @@
 use super::*;
 use crate::ports::PcrState;
+use mortise_format::binding::BoundKeys;
 use mortise_format::ids::{EngineId, PolicyHash, Root};
-use mortise_verify::attestation::BoundKeys;
 use std::sync::Mutex;
 
 /// The fault of a module.

@@ -10,7 +10,7 @@ use mortise_format::event::LogPosition;
 use mortise_format::frame::FrameLeaf;
 use mortise_format::ids::{FrameDigest, Signature};
 use mortise_format::limits::{FRAME_STATEMENTS_MAX, FRAMES_IN_FLIGHT_MAX};
-use mortise_verify::history::TreeHead;
+use mortise_format::merkle::history::TreeHead;
 use std::sync::Arc;
 
 /// A shipped frame.

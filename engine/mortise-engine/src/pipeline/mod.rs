@@ -45,7 +45,7 @@ use mortise_format::event::{Event, LogPosition};
 use mortise_format::frame::Frame;
 use mortise_format::ids::{Bytes32, FrameDigest};
 use mortise_format::limits::SNAPSHOT_FRAMES;
-use mortise_verify::history::TreeHead;
+use mortise_format::merkle::history::TreeHead;
 use std::collections::VecDeque;
 use std::sync::Arc;
 

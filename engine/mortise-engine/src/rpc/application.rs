@@ -4,10 +4,10 @@
 use super::methods::{Answered, json, serving};
 use crate::app::{App, AppError, Caller, Message};
 use crate::handle::EngineHandle;
-use mortise_core::signature::recover;
 use mortise_format::errors::Code;
 use mortise_format::ids::EngineId;
 use mortise_format::limits::REQUEST_VALID_MS_MAX;
+use mortise_format::secp256k1::recover;
 use mortise_rpc::ErrorObject;
 use mortise_rpc::params::{KmsDecrypt, KmsEncrypt, KmsGenerateDataKey, KmsGenerateRandom};
 
@@ -69,8 +69,8 @@ fn authorize(params: &KmsDecrypt, engine_id: &EngineId, now_ms: u64) -> Result<(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mortise_core::signature::Signer;
     use mortise_format::ids::{Address, Signature};
+    use mortise_format::secp256k1::Signer;
     use mortise_rpc::Base64;
 
     const ENGINE: EngineId = EngineId([7; 32]);

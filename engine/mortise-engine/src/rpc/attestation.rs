@@ -7,6 +7,7 @@ use super::methods::{Answered, json, rooted, serving, unexpected};
 use crate::api::{Answer, Query};
 use crate::handle::{EngineHandle, NoDocument, Proof, Serving};
 use crate::ports::AttestRequest;
+use mortise_format::binding::KeyBinding;
 use mortise_format::domains::keccak256;
 use mortise_format::eip712::Digest;
 use mortise_format::errors::Code;
@@ -14,7 +15,6 @@ use mortise_format::ids::Bytes32;
 use mortise_rpc::params::{GetAttestation, GetBootAttestation};
 use mortise_rpc::results::{Attestation, BindingView, BootAttestation, StatementView};
 use mortise_rpc::{ErrorObject, HexBytes};
-use mortise_verify::attestation::KeyBinding;
 
 /// `getBootAttestation`. Without a security module the document is empty, and `mode` says so.
 pub(super) async fn boot(handle: &EngineHandle, params: GetBootAttestation) -> Answered {

@@ -9,13 +9,13 @@ use mortise_core::machine::RootNotKept;
 use mortise_core::state::LeafKey;
 use mortise_format::errors::Code;
 use mortise_format::ids::{Bytes32, Root};
+use mortise_format::merkle::history::TreeHead;
+use mortise_format::tlog_proof::proof_text;
 use mortise_rpc::ErrorObject;
 use mortise_rpc::params::GetConsistencyProof;
 use mortise_rpc::results::{
     CheckpointResult, ConsistencyResult, HeadView, InclusionView, ReceiptResult, StatementView,
 };
-use mortise_verify::history::TreeHead;
-use mortise_verify::tlog_proof::proof_text;
 
 pub(super) async fn receipt(handle: &EngineHandle, of: ReceiptOf) -> Answered {
     let found = log_proof(handle, Query::Receipt(of)).await?;

@@ -11,6 +11,7 @@ use mortise_format::errors::Code;
 use mortise_format::ids::{Address, Bytes32, EngineId, LockId, PolicyHash, Root};
 use mortise_format::limits::RECENT_ROOTS_MAX;
 use mortise_format::lock::{Custody, LockTerms};
+use mortise_format::merkle::history::TreeHead;
 use mortise_format::policy::ChainCustody;
 use mortise_format::reject::{Field, Reject};
 use mortise_rpc::params::{
@@ -22,7 +23,6 @@ use mortise_rpc::results::{
     PolicyResult, PredecessorView, StateRootResult, StatementView,
 };
 use mortise_rpc::{Call, ErrorObject, HexBytes};
-use mortise_verify::history::TreeHead;
 use mortise_verify::succession::VerifiedSuccession;
 use serde_json::Value;
 

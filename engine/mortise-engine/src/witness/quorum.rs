@@ -3,11 +3,12 @@
 use crate::checkpoint::CheckpointSigner;
 use crate::keyring::Identity;
 use crate::ports::Witnesses as Port;
+use mortise_format::checkpoint::checkpoint_text;
+use mortise_format::merkle::history::TreeHead;
+use mortise_format::note::{KeyUse, NoteError, NoteKey};
 use mortise_format::policy::Policy;
 use mortise_format::witness::WitnessKey;
-use mortise_verify::checkpoint::{Witnesses, checkpoint_text};
-use mortise_verify::history::TreeHead;
-use mortise_verify::note::{KeyUse, NoteError, NoteKey};
+use mortise_verify::checkpoint::Witnesses;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

@@ -4,10 +4,11 @@ use super::quorum::{Cosigned, WitnessQuorum};
 use crate::ports::PortFuture;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
+use mortise_format::add_checkpoint::AddCheckpoint;
 use mortise_format::limits::WITNESS_ANSWER_MS_MAX;
-use mortise_verify::add_checkpoint::{AddCheckpoint, WitnessAnswer, read_answer};
+use mortise_format::merkle::history::TreeHead;
 use mortise_verify::checkpoint::verify_cosigned;
-use mortise_verify::history::TreeHead;
+use mortise_verify::witness_answer::{WitnessAnswer, read_answer};
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -1,11 +1,10 @@
 //! Verifier keys of witnesses (C2SP signed-note): `name+hex id+base64(type | key)`, the line that a
 //! witness prints about itself.
 
-use crate::domains::{NOTE_COSIGNATURE, sha256};
-use crate::ids::to_hex;
+use crate::domains::NOTE_COSIGNATURE;
+use crate::note::{KeyUse, hex_id, key_text};
 use crate::witness::WitnessKey;
-use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::de::Error as _;
@@ -13,13 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The verifier key of a witness.
 pub fn vkey_text(witness: &WitnessKey) -> String {
-    let typed = [&[NOTE_COSIGNATURE], &witness.key[..]].concat();
-    format!("{}+{}+{}", witness.name, key_id(witness), STANDARD.encode(typed))
-}
-
-fn key_id(witness: &WitnessKey) -> String {
-    let hash = sha256(&[witness.name.as_bytes(), b"\n", &[NOTE_COSIGNATURE], &witness.key]);
-    to_hex(&hash[..4]).trim_start_matches("0x").to_string()
+    key_text(KeyUse::Witness, &witness.name, &witness.key)
 }
 
 /// Reads the verifier key of a witness; `None` when it is none.
@@ -29,7 +22,8 @@ pub fn vkey_parse(text: &str) -> Option<WitnessKey> {
     let bytes = STANDARD.decode(key).ok()?;
     let (kind, key) = bytes.split_first()?;
     let witness = WitnessKey { key: key.try_into().ok()?, name: name.into() };
-    (*kind == NOTE_COSIGNATURE && key_id(&witness) == id).then_some(witness)
+    let is_id = hex_id(KeyUse::Witness, name, &witness.key) == id;
+    (*kind == NOTE_COSIGNATURE && is_id).then_some(witness)
 }
 
 impl Serialize for WitnessKey {

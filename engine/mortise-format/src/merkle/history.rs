@@ -8,6 +8,16 @@
 //! right edge have one ("border").
 
 use crate::domains::sha256;
+use crate::ids::Root;
+
+/// Size and root of a history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TreeHead {
+    /// Leaves: frames of the log.
+    pub size: u64,
+    /// RFC 6962 root over them.
+    pub root: Root,
+}
 
 /// The hash of a leaf: SHA-256 of 0x00 and its bytes.
 pub fn leaf_hash(leaf: &[u8]) -> [u8; 32] {

@@ -1,4 +1,4 @@
-//! Whether a policy lets the enclave of one image use the key.
+//! Checks whether a policy lets the enclave of one image use the key.
 
 use super::{
     Effect, Fact, Holder, PolicyDocument, Scene, Statement, Truth, ZERO, covers, holders, is_for,
@@ -6,30 +6,30 @@ use super::{
 };
 use crate::compose::ATTESTED_ACTIONS;
 
-/// What a policy says about an image.
+/// Whether a policy admits an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Admission {
-    /// An attested grant names it, and no Deny takes that back.
+    /// An attested grant names the image, and no Deny revokes it.
     Admitted,
-    /// No attested grant names it.
+    /// No attested grant names the image.
     NotNamed {
-        /// The operation that it would not get.
+        /// The operation that no grant covers.
         action: &'static str,
     },
-    /// A grant names it, and a statement denies it.
+    /// A grant names the image, and a statement denies it.
     Denied {
-        /// The operation.
+        /// The denied operation.
         action: &'static str,
-        /// The statement: its Sid, or its place from 1.
+        /// The Sid of the statement, or its number from 1.
         statement: String,
     },
 }
 
-/// What the policy says about an enclave with these registers, number and lower-case value. A
-/// register 8 that is not among them is zero, as that of an unsigned image.
+/// Checks an enclave with these registers: pairs of number and lower-case value. A missing register
+/// 8 is zero, as for an unsigned image.
 ///
-/// Conditions on anything but measurements are taken as fulfilled: `Admitted` does not say that
-/// the caller has the role, or sends the context, that a grant asks for besides.
+/// Takes all conditions except those on measurements as fulfilled: `Admitted` does not prove that
+/// the caller has the role or sends the encryption context that a grant requires.
 pub fn admits(policy: &PolicyDocument, registers: &[(u8, String)]) -> Admission {
     for action in ATTESTED_ACTIONS {
         let grants: Vec<_> =
@@ -48,7 +48,7 @@ pub fn admits(policy: &PolicyDocument, registers: &[(u8, String)]) -> Admission 
     Admission::Admitted
 }
 
-/// A grant for this image that another image would not get.
+/// Whether a grant covers this image and no unnamed image.
 fn is_named(grant: &Statement, action: &str, registers: &[(u8, String)]) -> bool {
     grant.effect == Effect::Allow
         && covers(&grant.actions, action)
@@ -74,7 +74,7 @@ fn denied_by(
     Some(name.unwrap_or_else(|| format!("statement {}", place + 1)))
 }
 
-/// What a document of the image says.
+/// The fact that the image's attestation document gives for a condition key.
 fn fact(key: &str, registers: &[(u8, String)]) -> Fact {
     let Some(register) = register_of(key) else { return Fact::Unknown };
     let number = match register.as_str() {
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn image_that_is_named_is_admitted_and_others_are_not() {
+    fn only_named_images_are_admitted() {
         let both = policy(&["a", "b"], "");
         assert_eq!(admits(&both, &image("a", "2")), Admission::Admitted);
         assert_eq!(admits(&both, &image("b", "2")), Admission::Admitted);
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn grant_to_everything_names_no_image() {
+    fn grant_to_everyone_names_no_image() {
         let open = r#"{"Statement": [{"Effect": "Allow", "Principal": "*", "Action": "kms:*",
             "Resource": "*"}]}"#;
         let found = admits(&PolicyDocument::parse(open).unwrap(), &image("a", "2"));
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn statement_that_denies_a_named_image_is_told() {
+    fn statement_that_denies_a_named_image_is_returned() {
         let deny = r#"{"Sid": "Stop", "Effect": "Deny", "Principal": "*", "Resource": "*",
             "Action": "kms:GenerateDataKey"}"#;
         let (action, statement) = ("kms:GenerateDataKey", "Stop".to_owned());

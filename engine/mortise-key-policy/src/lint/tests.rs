@@ -44,13 +44,13 @@ fn policy(statements: &[String]) -> String {
     format!(r#"{{"Version":"2012-10-17","Statement":[{}]}}"#, statements.join(","))
 }
 
-/// The grant that every policy needs, so that only what is planted is found.
+/// The grant that every policy needs, so that the tests find only planted faults.
 fn good() -> String {
     grant(ROLE, "kms:Decrypt", &attested("ImageSha384", &pcr("a")))
 }
 
 #[test]
-fn composed_policy_has_notes_about_its_administrators_alone() {
+fn composed_policy_has_only_notes_about_its_administrators() {
     for service in [Service::Engine, Service::App] {
         let found = findings(&compose(&plan(service)).to_string());
         let expected = [
@@ -62,7 +62,7 @@ fn composed_policy_has_notes_about_its_administrators_alone() {
 }
 
 #[test]
-fn each_statement_of_the_composed_policy_is_needed_or_stands_behind_another() {
+fn each_statement_of_the_composed_policy_is_needed_or_backs_another() {
     let text = compose(&plan(Service::Engine)).to_string();
     let whole = PolicyDocument::parse(&text).unwrap();
     let root = Statement {
@@ -101,20 +101,20 @@ fn whole_account_with_every_action_beside_an_attested_role_is_found() {
 }
 
 #[test]
-fn second_grant_that_only_a_deny_holds_is_found() {
+fn second_grant_that_only_a_deny_blocks_is_found() {
     let composed = compose(&plan(Service::Engine)).to_string();
     let with = |condition: &str| {
         let second = grant(ROOT, "kms:*", condition);
         composed.replacen("\"Statement\":[", &format!("\"Statement\":[{second},"), 1)
     };
-    let said = (Severity::Warning, "held-by-deny", ROOT.to_owned());
-    assert!(!findings(&composed).contains(&said));
-    assert_eq!(findings(&with("{}")).iter().filter(|found| **found == said).count(), 1);
-    assert!(!findings(&with(&attested("PCR0", &pcr("a")))).contains(&said));
+    let finding = (Severity::Warning, "held-by-deny", ROOT.to_owned());
+    assert!(!findings(&composed).contains(&finding));
+    assert_eq!(findings(&with("{}")).iter().filter(|found| **found == finding).count(), 1);
+    assert!(!findings(&with(&attested("PCR0", &pcr("a")))).contains(&finding));
 }
 
 #[test]
-fn each_operation_that_leads_outside_is_found_with_its_holder() {
+fn each_operation_that_bypasses_attestation_is_found_with_its_holder() {
     for rule in RULES.iter().filter(|rule| rule.scene == Scene::Unattested) {
         let text = policy(&[good(), grant("*", rule.action, "{}")]);
         assert!(bad(&text).contains(&(rule.name, "*".to_owned())), "{}", rule.action);
@@ -122,7 +122,7 @@ fn each_operation_that_leads_outside_is_found_with_its_holder() {
 }
 
 #[test]
-fn conditions_that_do_not_name_the_image_do_not_bind() {
+fn conditions_that_do_not_name_the_image_are_not_enough() {
     for (condition, rule) in [
         (attested("PCR8", &pcr("8")), "decrypt-by-another-image"),
         (attested("PCR1", &pcr("1")), "decrypt-by-another-image"),
@@ -175,7 +175,7 @@ fn deny_counts_only_when_it_holds_for_certain() {
 }
 
 #[test]
-fn role_of_the_parent_may_not_change_the_policy() {
+fn right_of_the_parent_s_role_to_change_the_policy_is_found() {
     let text = policy(&[good(), grant(ROLE, "kms:PutKeyPolicy", "{}")]);
     assert_eq!(bad(&text), [("put-key-policy", ROLE.to_owned())]);
     let admin = "arn:aws:iam::111122223333:role/admin";
@@ -196,7 +196,7 @@ fn measurements_that_can_never_match_are_found() {
 }
 
 #[test]
-fn everybody_but_some_and_every_action_but_some_are_read_as_wide_as_they_are() {
+fn not_principal_and_not_action_count_as_wide_as_they_are() {
     let text =
         policy(&[good(), grant(ROLE, "kms:List*", "{}").replace("\"Action\"", "\"NotAction\"")]);
     assert!(bad(&text).contains(&("decrypt-without-attestation", ROLE.to_owned())));
@@ -208,7 +208,7 @@ fn everybody_but_some_and_every_action_but_some_are_read_as_wide_as_they_are() {
 }
 
 #[test]
-fn worst_finding_stands_first() {
+fn most_severe_finding_comes_first() {
     let severities: Vec<_> =
         findings(&policy(&[grant(ROOT, "kms:*", "{}")])).into_iter().map(|(s, ..)| s).collect();
     assert_eq!(severities[0], Severity::Critical);

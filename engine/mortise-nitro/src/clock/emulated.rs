@@ -1,29 +1,29 @@
-//! Documents of an emulated module: in form as those of the real one, signed by nobody.
+//! Documents of an emulated module: they have the form of real ones, but no signature.
 //!
-//! What it is for: QEMU's `nitro-enclave` machine has a module that answers every question and
-//! signs nothing, so that the measured image can be run without AWS. An image whose measured
-//! configuration says `module = "emulated"` takes the time from such documents.
+//! What it is for: the module of QEMU's `nitro-enclave` machine answers every request and signs
+//! nothing, so the measured image can run without AWS. An image with `module = "emulated"` in its
+//! measured configuration takes the time from such documents.
 //!
-//! What it does not do: prove anything. Whoever runs the emulator sets that clock. A document that
-//! is signed is refused, so that such an image does not run in a real enclave by mistake.
+//! What it does not do: prove anything. The operator of the emulator sets this clock. It refuses a
+//! signed document, so that such an image cannot run in a real enclave by mistake.
 
 use aws_nitro_enclaves_nsm_api::api::AttestationDoc;
 use mortise_format::limits::ATTESTATION_BYTES_MAX;
 use mortise_verify::attestation::Unverified;
 
-/// Why a document is none of an emulated module.
+/// Why a document is not from an emulated module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NotEmulated {
     /// It does not have the form of a document.
-    #[error("it has not the form of a document")]
+    #[error("it does not have the form of a document")]
     Malformed,
     /// It names an algorithm, or its signature is not all zero: a real module made it.
     #[error("it is signed: this image is for an emulated module, and this is a real one")]
     Signed,
 }
 
-/// Reads an unsigned document.
+/// Parses an unsigned document.
 ///
 /// # Errors
 /// `Malformed`, `Signed`.
@@ -35,14 +35,15 @@ pub(super) fn read_unsigned(document: &[u8]) -> Result<Unverified, NotEmulated> 
     if is_signed {
         return Err(NotEmulated::Signed);
     }
-    let said = AttestationDoc::from_binary(payload).map_err(|_| NotEmulated::Malformed)?;
-    if said.timestamp == 0 {
+    let contents = AttestationDoc::from_binary(payload).map_err(|_| NotEmulated::Malformed)?;
+    if contents.timestamp == 0 {
         return Err(NotEmulated::Malformed);
     }
-    Ok(Unverified { timestamp_ms: said.timestamp, nonce: said.nonce.map(|nonce| nonce.into_vec()) })
+    let nonce = contents.nonce.map(|nonce| nonce.into_vec());
+    Ok(Unverified { timestamp_ms: contents.timestamp, nonce })
 }
 
-/// The payload of an envelope, and whether somebody says to have signed it.
+/// Returns the payload of an envelope, and whether the envelope claims a signature.
 fn open(document: &[u8]) -> Option<(&[u8], bool)> {
     let rest = document.strip_prefix(&[TAG_SIGN1]).unwrap_or(document);
     let rest = rest.strip_prefix(&[ARRAY_OF_FOUR])?;
@@ -53,8 +54,8 @@ fn open(document: &[u8]) -> Option<(&[u8], bool)> {
     rest.is_empty().then_some((payload, !is_unsigned))
 }
 
-/// A byte string of definite length, and what stands behind it. The emulator does not always write
-/// lengths in their shortest form.
+/// Splits off a byte string of definite length. The emulator does not always write lengths in
+/// shortest form.
 fn byte_string(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (first, rest) = bytes.split_first()?;
     let width = match first.checked_sub(MAJOR_BYTES)? {
@@ -69,7 +70,7 @@ fn byte_string(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     rest.split_at_checked(length)
 }
 
-/// CBOR tag 18, COSE_Sign1; a document may do without.
+/// CBOR tag 18, COSE_Sign1; optional in a document.
 const TAG_SIGN1: u8 = 0xd2;
 const ARRAY_OF_FOUR: u8 = 0x84;
 const EMPTY_MAP: u8 = 0xa0;
@@ -109,11 +110,11 @@ mod tests {
     }
 
     #[test]
-    fn unsigned_document_says_its_time_and_nonce() {
-        let said = Unverified { timestamp_ms: 1_000_000, nonce: Some(vec![1, 2]) };
-        assert_eq!(read_unsigned(&emulated(1_000_000)), Ok(said.clone()));
+    fn unsigned_document_gives_its_time_and_nonce() {
+        let expected = Unverified { timestamp_ms: 1_000_000, nonce: Some(vec![1, 2]) };
+        assert_eq!(read_unsigned(&emulated(1_000_000)), Ok(expected.clone()));
         let tagged = [&[TAG_SIGN1], &emulated(1_000_000)[..]].concat();
-        assert_eq!(read_unsigned(&tagged), Ok(said));
+        assert_eq!(read_unsigned(&tagged), Ok(expected));
     }
 
     #[test]
@@ -125,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn cut_long_or_other_bytes_are_malformed() {
+    fn truncated_longer_and_foreign_bytes_are_malformed() {
         let good = emulated(1);
         for end in 0..good.len() {
             assert_eq!(read_unsigned(&good[..end]), Err(NotEmulated::Malformed), "{end}");

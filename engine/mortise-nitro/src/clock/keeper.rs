@@ -1,4 +1,4 @@
-//! The clock on a module: asks it at start, then from a thread of its own.
+//! The clock over a module: reads it at the start, then from its own thread.
 
 use super::emulated::{NotEmulated, read_unsigned};
 use super::state::{AnchorRefused, ClockHealth, ClockRules, ClockState, Reading};
@@ -8,47 +8,47 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Why there is no (further) anchor.
+/// Why there is no anchor, or no further one.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClockStartError {
     /// The module made no document.
     #[error("the module made no document: {0}")]
     Module(#[from] NsmError),
-    /// What it made cannot be read: an emulator's documents are of this kind.
+    /// The module's document cannot be parsed. This is the case for an emulator's documents.
     #[error("the module's document cannot be read: {0}")]
     Document(#[from] AttestationError),
-    /// An image for an emulated module asks a module that is none.
-    #[error("the document is none of an emulated module: {0}")]
+    /// An image for an emulated module runs with a real one.
+    #[error("the document is not from an emulated module: {0}")]
     NotEmulated(#[from] NotEmulated),
-    /// The document is not the answer to this question.
+    /// The document does not answer this request.
     #[error("the module's document has another nonce")]
     NonceMismatch,
-    /// Its time is no anchor.
+    /// The document's time was refused as an anchor.
     #[error(transparent)]
     Refused(#[from] AnchorRefused),
-    /// The thread that anchors cannot be started.
+    /// The thread that makes anchors cannot start.
     #[error("no thread for the clock: {0}")]
     Thread(std::io::Error),
 }
 
-/// Which documents give the time.
+/// The form of the documents that give the time.
 #[derive(Debug, Clone, Copy)]
 enum DocumentForm {
-    /// Those in the form of the real module.
+    /// The form of the real module.
     Signed,
-    /// Those of an emulated one.
+    /// The form of an emulated module.
     Unsigned,
 }
 
 /// The trusted clock over a module. See the [module](super).
 ///
-/// Reading it is a lock and an addition; the module is asked on the clock's own thread, which ends
-/// when the clock is dropped.
+/// A read is a lock and an addition. The clock's own thread calls the module; it ends when the
+/// clock is dropped.
 #[derive(Debug)]
 pub struct NsmClock {
     shared: Arc<Shared>,
-    /// Its drop wakes and ends the thread.
+    /// Dropping it wakes and ends the thread.
     _running: Sender<()>,
 }
 
@@ -66,7 +66,7 @@ impl std::fmt::Debug for Shared {
 }
 
 impl NsmClock {
-    /// Asks the module once, on the caller's thread, and then from a thread of its own.
+    /// Reads the module once on the caller's thread, and then regularly from its own thread.
     ///
     /// # Errors
     /// [`ClockStartError`].
@@ -74,8 +74,8 @@ impl NsmClock {
         Self::start_on(nsm, rules, DocumentForm::Signed)
     }
 
-    /// The same on an emulated module, whose documents nobody signs: a time that whoever runs the
-    /// emulator sets.
+    /// Starts on an emulated module, whose documents are unsigned: the operator of the emulator
+    /// sets this time.
     ///
     /// # Errors
     /// [`ClockStartError`]; `NotEmulated` on a real module.
@@ -100,15 +100,15 @@ impl NsmClock {
         Ok(Self { shared, _running: running })
     }
 
-    /// Asks the module now, on the caller's thread.
+    /// Makes an anchor now, on the caller's thread.
     ///
     /// # Errors
-    /// [`ClockStartError`]; the anchor in use stays.
+    /// [`ClockStartError`]; the current anchor stays.
     pub fn anchor(&self) -> Result<(), ClockStartError> {
         self.shared.anchor()
     }
 
-    /// How the clock is.
+    /// The state of the clock, for health reports.
     pub fn health(&self) -> ClockHealth {
         self.shared.state().health(self.shared.origin.elapsed())
     }
@@ -121,7 +121,7 @@ impl Clock for NsmClock {
 }
 
 impl Shared {
-    /// No holder of the lock can panic half-way: each change is one assignment of the state's own.
+    /// Ignores poisoning: no operation under the lock can leave the state half changed.
     fn state(&self) -> MutexGuard<'_, ClockState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -138,32 +138,32 @@ impl Shared {
     }
 }
 
-/// Anchors every `every` until the clock is dropped.
+/// Makes an anchor every `every` until the clock is dropped.
 fn keep(shared: &Shared, ended: &Receiver<()>, every: Duration) {
     while let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(every) {
         match shared.anchor() {
             Err(error) => tracing::warn!(%error, "the trusted clock has no new anchor"),
-            Ok(()) => tell_step(shared.state().health(Duration::ZERO).last_step_ms),
+            Ok(()) => log_step(shared.state().health(Duration::ZERO).last_step_ms),
         }
     }
 }
 
-/// A step is what the monotonic clock lost or gained since the anchor before: a paused enclave, or
-/// a clock source that drifts.
-fn tell_step(step_ms: i64) {
-    if step_ms.unsigned_abs() >= TOLD_STEP_MS {
+/// Logs a large step. A step is what the monotonic clock lost or gained since the previous anchor,
+/// because the enclave was paused or the clock source drifts.
+fn log_step(step_ms: i64) {
+    if step_ms.unsigned_abs() >= LOGGED_STEP_MS {
         tracing::warn!(
             step_ms,
-            "the trusted clock jumped: the enclave was paused, or counts badly"
+            "the trusted clock jumped: the enclave was paused, or its clock source drifts"
         );
     }
 }
 
-/// Steps from this size on are told; emulators count in whole seconds.
-const TOLD_STEP_MS: u64 = 2000;
+/// Smallest step that is logged. Emulators count in whole seconds.
+const LOGGED_STEP_MS: u64 = 2000;
 
-/// A document's time. `number` tells this question from others: a module that repeats an old answer
-/// is noticed.
+/// Reads the time of a new document. The nonce `number` identifies the request, so that an old
+/// answer is detected.
 fn read(
     nsm: &dyn Nsm,
     form: DocumentForm,
@@ -175,12 +175,12 @@ fn read(
     let sent = origin.elapsed();
     let document = nsm.attest(&request)?;
     let received = origin.elapsed();
-    let said: Unverified = match form {
+    let contents: Unverified = match form {
         DocumentForm::Signed => read_unverified(&document)?,
         DocumentForm::Unsigned => read_unsigned(&document)?,
     };
-    if said.nonce != nonce {
+    if contents.nonce != nonce {
         return Err(ClockStartError::NonceMismatch);
     }
-    Ok(Reading { sent, received, document_ms: said.timestamp_ms })
+    Ok(Reading { sent, received, document_ms: contents.timestamp_ms })
 }

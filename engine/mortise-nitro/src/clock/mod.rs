@@ -1,11 +1,12 @@
 //! The trusted wall clock: the time in the module's documents, and nothing else.
 //!
 //! What it is for: an enclave has no clock that its parent cannot set, but every attestation
-//! document carries the hypervisor's time. The clock makes one document at start and one every few
-//! seconds (an *anchor*), and counts on from the last with the machine's monotonic clock.
+//! document carries the hypervisor's time. The clock requests a document at the start and every few
+//! seconds (an *anchor*), and counts from the last anchor with the machine's monotonic clock.
 //!
-//! What it does not do: verify the documents' signatures - the module is this enclave's own, and
-//! who could change its answers runs the enclave anyway; ask the parent; use `CLOCK_REALTIME`.
+//! What it does not do: verify the documents' signatures (the module is the enclave's own, and
+//! anyone who could change its answers controls the enclave anyway); ask the parent; use
+//! `CLOCK_REALTIME`.
 //!
 //! ```text
 //!   sent          received              now
@@ -13,18 +14,18 @@
 //!          time is in here                       so it lags by at most the round trip, never leads
 //! ```
 //! Invariants:
-//! - The clock never goes backwards, and never leads the module's by more than an anchor that was
-//!   made late: a hold is not ended early.
-//! - An anchor that took too long, or that lies too far behind what was counted, is refused and
-//!   counted; the last good one stays.
+//! - The clock never goes backwards. It leads the module's clock at most by the round trip of the
+//!   last anchor and what the monotonic clock gained since: no hold ends early by more.
+//! - The clock refuses an anchor that took too long or is too far behind the counted time. It
+//!   counts the failure and keeps the last good anchor.
 //! - When the last good anchor is too old there is no time: [`Clock::now_ms`] is an error and the
-//!   engine stops (a fault; a new start anchors again or fails).
+//!   engine stops with a fault. A new start makes an anchor or fails.
 //!
-//! On an emulated module ([`NsmClock::start_emulated`]) the time is as good as whoever runs the
-//! emulator: it is for trying an image, and the engine says so.
+//! On an emulated module ([`NsmClock::start_emulated`]) the operator of the emulator sets the time.
+//! It is for testing an image, and every answer about the engine states it.
 //!
-//! A parent that pauses the enclave stops the monotonic clock too: the time lags by the pause until
-//! the next anchor, at most the interval later. It is late then, never early.
+//! A parent that pauses the enclave also stops the monotonic clock: the time lags by the pause
+//! until the next anchor, at most one interval later. It is late then, never early.
 //!
 //! [`Clock::now_ms`]: mortise_engine::ports::Clock::now_ms
 

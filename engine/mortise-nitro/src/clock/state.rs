@@ -1,4 +1,4 @@
-//! The clock as a function of readings: no thread, no module, no clock of its own.
+//! The clock as a pure function of readings: no thread, no module, no system clock.
 
 use mortise_engine::ports::ClockError;
 use mortise_format::limits::{
@@ -9,13 +9,13 @@ use std::time::Duration;
 /// The bounds of a clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClockRules {
-    /// From one anchor to the next.
+    /// Time from one anchor to the next.
     pub anchor_every: Duration,
-    /// From when on an anchor gives no time.
+    /// Age above which an anchor gives no time.
     pub anchor_age_max: Duration,
-    /// Longest that the making of a document may take: the error of an anchor.
+    /// Longest round trip of a document. It bounds the error of an anchor.
     pub round_trip_max: Duration,
-    /// Farthest that a new anchor may lie behind what was counted from the last.
+    /// Most that a new anchor may be behind the time counted from the last.
     pub backward_max: Duration,
 }
 
@@ -30,71 +30,70 @@ impl Default for ClockRules {
     }
 }
 
-/// One document's time, between two readings of a clock that only goes on.
+/// The time of one document, between two readings of the monotonic clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reading {
-    /// The monotonic clock before the module was asked.
+    /// The monotonic clock before the request.
     pub sent: Duration,
-    /// The monotonic clock after it answered.
+    /// The monotonic clock after the answer.
     pub received: Duration,
-    /// The document's time, milliseconds since 1970.
+    /// The document's time, Unix milliseconds.
     pub document_ms: u64,
 }
 
-/// Why a reading is no anchor.
+/// Why a reading is refused as an anchor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AnchorRefused {
-    /// The module took so long that its time says too little.
-    #[error("the module took {took_ms} ms to answer, at most {took_ms_max} are accepted")]
+    /// The module took so long that its time is too imprecise.
+    #[error("the module took {took_ms} ms to answer; the limit is {took_ms_max}")]
     SlowAnswer {
-        /// How long it took.
         took_ms: u64,
         /// [`ClockRules::round_trip_max`].
         took_ms_max: u64,
     },
-    /// The module's time lies behind what was counted from the last anchor.
-    #[error("the module's time went back by {back_ms} ms, at most {back_ms_max} are accepted")]
+    /// The module's time is behind the time counted from the last anchor.
+    #[error("the module's time went back by {back_ms} ms; the limit is {back_ms_max}")]
     WentBack {
-        /// How far behind it is, after the doubt of its round trip.
+        /// How far it is behind at least, given its round trip.
         back_ms: u64,
         /// [`ClockRules::backward_max`].
         back_ms_max: u64,
     },
 }
 
-/// How a clock is.
+/// The state of a clock, for health reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ClockHealth {
-    /// Age of the anchor in use.
+    /// Age of the current anchor.
     pub anchor_age_ms: u64,
-    /// The module's time less the counted time, when the last anchor was made: what the monotonic
-    /// clock lost (above 0) or gained since the one before. A pause of the enclave stands here.
+    /// The module's time minus the counted time at the last anchor: what the monotonic clock lost
+    /// (above 0) or gained since the previous one. A pause of the enclave shows here.
     pub last_step_ms: i64,
-    /// Readings that were refused, or that the module did not give, since the start.
+    /// Refused and missing readings since the start.
     pub failures: u64,
 }
 
-/// A good reading in use.
+/// The accepted reading that the clock counts from.
 #[derive(Debug, Clone, Copy)]
 struct Anchor {
     at: Duration,
     wall_ms: u64,
 }
 
-/// An anchor, and what was given from it.
+/// The current anchor, and the latest time given.
 #[derive(Debug)]
 pub struct ClockState {
     rules: ClockRules,
     anchor: Anchor,
-    /// The latest time that was given: the floor of all later ones.
+    /// The latest time given. No later time is before it.
     given_ms: u64,
     last_step_ms: i64,
     failures: u64,
 }
 
 impl ClockState {
-    /// A clock from its first reading.
+    /// Starts a clock with its first reading.
     ///
     /// # Errors
     /// `SlowAnswer`.
@@ -105,10 +104,10 @@ impl ClockState {
         Ok(Self { rules, anchor, given_ms, last_step_ms: 0, failures: 0 })
     }
 
-    /// Takes a further reading. A refused one is counted, and the anchor in use stays.
+    /// Takes a further reading. Counts a refused one and keeps the current anchor.
     ///
-    /// The module's time when it answered lies between the document's time and that plus the round
-    /// trip; of this range the new anchor takes what is nearest to the counted time.
+    /// The module's time at the answer is between the document's time and that time plus the round
+    /// trip. The new anchor is the value in this range that is nearest to the counted time.
     ///
     /// # Errors
     /// `SlowAnswer`, `WentBack`.
@@ -135,12 +134,12 @@ impl ClockState {
         Ok(())
     }
 
-    /// Counts a reading that the module did not give.
+    /// Counts a missing reading.
     pub fn fail(&mut self) {
         self.failures = self.failures.saturating_add(1);
     }
 
-    /// The time: never before one that was given.
+    /// Returns the time, never before one that it returned earlier.
     ///
     /// # Errors
     /// `Stale`: the anchor is older than [`ClockRules::anchor_age_max`].
@@ -153,7 +152,7 @@ impl ClockState {
         Ok(self.given_ms)
     }
 
-    /// How the clock is.
+    /// The state of the clock, for health reports.
     pub fn health(&self, now: Duration) -> ClockHealth {
         ClockHealth {
             anchor_age_ms: millis(now.saturating_sub(self.anchor.at)),
@@ -162,7 +161,7 @@ impl ClockState {
         }
     }
 
-    /// From the anchor, by the monotonic clock.
+    /// The time counted from the anchor with the monotonic clock.
     fn counted_ms(&self, now: Duration) -> u64 {
         self.anchor.wall_ms.saturating_add(millis(now.saturating_sub(self.anchor.at)))
     }

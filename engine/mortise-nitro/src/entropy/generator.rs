@@ -1,4 +1,4 @@
-//! The generator and what seeds it. Nothing here waits for anybody but the two sources.
+//! The generator and its seeds. Nothing here waits for anything but the two sources.
 
 use mortise_engine::ports::{Nsm, NsmError};
 use mortise_format::domains::{ENTROPY_SEED, blake3_in};
@@ -8,7 +8,7 @@ use zeroize::{Zeroize as _, Zeroizing};
 
 /// Least bytes of each source in a seed.
 pub const SEED_BYTES: usize = 64;
-/// Most questions to the module for one seed: it may give one byte at a time.
+/// Most calls of the module for one seed. It may return one byte at a time.
 const SEED_CALLS_MAX: usize = SEED_BYTES;
 
 /// Why there is no seed.
@@ -18,38 +18,37 @@ pub enum EntropyError {
     /// The module did not answer.
     #[error("the module gives no randomness: {0}")]
     Module(#[from] NsmError),
-    /// It gave too little in too many answers.
-    #[error("the module gave {given} random bytes, {needed} are needed")]
+    /// The module returned too few bytes in [`SEED_BYTES`] calls.
+    #[error("the module gave {given} random bytes, but {needed} are needed")]
     TooLittle {
-        /// How many it gave.
         given: usize,
         /// [`SEED_BYTES`].
         needed: usize,
     },
-    /// It gave the same bytes twice: it is stuck.
-    #[error("the module gives the same random bytes again")]
+    /// The module returned the same bytes twice: it is stuck.
+    #[error("the module gave the same random bytes twice")]
     Repeated,
-    /// The kernel gave nothing.
+    /// The kernel returned no bytes.
     #[error("the kernel gives no randomness: {0}")]
     Kernel(String),
-    /// The seed in use has given all it may, and no fresh one came in time.
-    #[error("no fresh seed came within {waited:?}")]
+    /// The current seed is used up, and no new one arrived in time.
+    #[error("no new seed arrived within {waited:?}")]
     Late {
-        /// How long a draw waited for it.
+        /// The timeout of the draw.
         waited: Duration,
     },
-    /// The thread that asks for seeds cannot be started.
+    /// The thread that fetches seeds cannot start.
     #[error("no thread for the entropy: {0}")]
     Thread(String),
 }
 
-/// Fresh bytes of both sources, not mixed in yet.
+/// New bytes of both sources, not mixed in yet.
 pub(super) struct Seed {
     pub module: Zeroizing<Vec<u8>>,
     pub kernel: Zeroizing<[u8; SEED_BYTES]>,
 }
 
-/// Asks both sources, and notices a module that is stuck. Its calls block.
+/// Reads both sources and detects a stuck module. Its calls block.
 pub(super) struct Sources {
     nsm: Arc<dyn Nsm>,
     /// Digest of the module's last bytes.
@@ -87,7 +86,7 @@ fn module_bytes(nsm: &dyn Nsm) -> Result<Zeroizing<Vec<u8>>, EntropyError> {
     Err(EntropyError::TooLittle { given: bytes.len(), needed: SEED_BYTES })
 }
 
-/// A key and how much was given under its last seed. There is none without a seed.
+/// The current key, and the number of bytes of output since the last seed. Exists only seeded.
 pub(super) struct Generator {
     key: Zeroizing<[u8; 32]>,
     given: usize,
@@ -100,7 +99,7 @@ impl Generator {
         generator
     }
 
-    /// Bytes given since the last seed.
+    /// Bytes of output since the last seed.
     pub fn given(&self) -> usize {
         self.given
     }
@@ -110,7 +109,7 @@ impl Generator {
         self.given = 0;
     }
 
-    /// Fills `out`; the key that made the bytes is replaced.
+    /// Fills `out` and replaces the key that made the bytes.
     pub fn fill(&mut self, out: &mut [u8]) {
         let mut hasher = blake3::Hasher::new_keyed(&self.key);
         let mut stream = hasher.finalize_xof();
@@ -122,8 +121,8 @@ impl Generator {
     }
 }
 
-/// The next key. The lengths are fixed but for the module's bytes, which stand between two fixed
-/// ones: no two inputs join to the same bytes.
+/// The next key. Only the module's bytes vary in length, and they are between two fixed-length
+/// inputs, so no two inputs give the same bytes.
 fn mix(key: &[u8; 32], module: &[u8], kernel: &[u8]) -> [u8; 32] {
     blake3_in(ENTROPY_SEED, &[key, module, kernel])
 }
@@ -146,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn seed_changes_the_key_and_starts_the_count_anew() {
+    fn seed_changes_the_key_and_resets_the_count() {
         let mut generator = generator();
         let module = Zeroizing::new(vec![2; 64]);
         let kernel = Zeroizing::new([3; 64]);
@@ -156,21 +155,21 @@ mod tests {
     }
 
     #[test]
-    fn key_is_gone_once_it_gave() {
+    fn key_is_replaced_by_each_output() {
         let mut generator = generator();
         let (mut first, mut second) = ([0; 40], [0; 40]);
         generator.fill(&mut first);
         let between = *generator.key;
         assert_ne!(between, [9; 32]);
-        assert!(!first.windows(32).any(|window| window == between), "the key was given away");
+        assert!(!first.windows(32).any(|window| window == between), "the output contains the key");
         generator.fill(&mut second);
         assert_ne!(first, second);
         assert_eq!(generator.given(), 180);
     }
 
-    /// The bytes follow from the key alone: BLAKE3 keyed, 32 bytes on.
+    /// The output depends only on the key: BLAKE3 keyed, from byte 32 on.
     #[test]
-    fn bytes_are_the_keyed_output_after_the_next_key() {
+    fn output_is_the_keyed_stream_after_the_next_key() {
         let mut generator = generator();
         let mut given = [0; 8];
         generator.fill(&mut given);

@@ -1,5 +1,5 @@
-//! What must hold of the threads and the seeds; that bytes *look* random proves nothing and is not
-//! tested. No test sleeps: the module is held in its call, or a draw waits for it.
+//! Invariants of the threads and the seeds. No test checks that bytes *look* random, which proves
+//! nothing. No test sleeps: the test holds the module in its call, or a draw waits for it.
 
 use super::*;
 use crate::logged::Logged;
@@ -12,15 +12,15 @@ use std::sync::{Arc, Mutex};
 use std::thread::ThreadId;
 use std::time::Duration;
 
-/// Longer than any test takes: a wait that ends by it is a failure.
+/// Longer than any test: reaching this timeout is a failure.
 const LONG: Duration = Duration::from_secs(120);
 
-/// Gives these answers in turn, and is then broken.
+/// A module that gives these answers in turn, and then fails.
 struct Answers {
     answers: Mutex<Box<dyn Iterator<Item = Vec<u8>> + Send>>,
-    /// Who called for random bytes.
+    /// The threads that requested random bytes.
     callers: Mutex<Vec<(ThreadId, Option<String>)>>,
-    /// When set, a call says that it is there and waits for its turn.
+    /// When set, a call reports its arrival and waits for its turn.
     held: Mutex<Option<Hold>>,
 }
 
@@ -29,7 +29,7 @@ struct Hold {
     turns: Receiver<()>,
 }
 
-/// The test's side of a module that is held.
+/// The test's side of a held module.
 struct Gate {
     arrived: Receiver<()>,
     turns: Sender<()>,
@@ -44,13 +44,13 @@ where
     Arc::new(Answers { answers, callers: Mutex::default(), held: Mutex::default() })
 }
 
-/// So many answers, each another.
+/// A module with `count` different answers.
 fn many(count: u64) -> Arc<Answers> {
     answers((0..count).map(|number| number.to_le_bytes().repeat(8)))
 }
 
 impl Answers {
-    /// Holds the calls from now on.
+    /// Holds all further calls.
     fn hold(&self) -> Gate {
         let ((arrive, arrived), (turn, turns)) = (channel(), channel());
         *self.held.lock().unwrap() = Some(Hold { arrived: arrive, turns });
@@ -91,19 +91,19 @@ impl Nsm for Answers {
     }
 }
 
-fn over(nsm: &Arc<Answers>, timeouts: Duration) -> NsmEntropy {
-    NsmEntropy::patient(Arc::clone(nsm) as Arc<dyn Nsm>, timeouts).unwrap()
+fn over(nsm: &Arc<Answers>, wait_max: Duration) -> NsmEntropy {
+    NsmEntropy::with_wait_max(Arc::clone(nsm) as Arc<dyn Nsm>, wait_max).unwrap()
 }
 
 fn refusal(nsm: Arc<Answers>) -> EntropyError {
     NsmEntropy::new(nsm).unwrap_err()
 }
 
-/// Held by whoever has a draw fail: a subscriber that starts while another thread meets the line of
-/// the log for the first time may miss it.
+/// Held while a draw fails: a subscriber that starts while another thread reaches the log line for
+/// the first time may miss it.
 static LINE: Mutex<()> = Mutex::new(());
 
-/// The words of the panic that this draw ends in.
+/// The message of the panic that this draw causes.
 fn panic_of(entropy: &NsmEntropy, out: &mut [u8]) -> String {
     let _line = LINE.lock().unwrap();
     panic_at_the_line(entropy, out)
@@ -123,7 +123,7 @@ fn two_generators_over_the_same_module_bytes_differ_by_the_kernel() {
 }
 
 #[test]
-fn module_may_give_one_byte_at_a_time_but_not_nothing() {
+fn module_may_give_single_bytes_but_not_none() {
     let dribble = (0..64u8).map(|byte| vec![byte]);
     assert!(NsmEntropy::new(answers(dribble)).is_ok());
     let refused = refusal(answers((0..63u8).map(|byte| vec![byte])));
@@ -132,10 +132,10 @@ fn module_may_give_one_byte_at_a_time_but_not_nothing() {
     assert_eq!(nothing, EntropyError::TooLittle { given: 0, needed: SEED_BYTES });
 }
 
-/// Method: more is drawn than two seeds may give, from several threads, so that the module must
-/// have been asked at least twice after the start.
+/// Method: several threads draw more than two seeds may give, so that the module is called at least
+/// twice after the start.
 #[test]
-fn module_is_called_by_its_own_thread_and_never_by_one_that_draws() {
+fn only_the_entropy_s_own_thread_calls_the_module() {
     let nsm = many(u64::MAX);
     let entropy = over(&nsm, LONG);
     let here = std::thread::current().id();
@@ -149,7 +149,7 @@ fn module_is_called_by_its_own_thread_and_never_by_one_that_draws() {
     drop(entropy);
     let callers = nsm.callers.lock().unwrap();
     let (start, later) = callers.split_first().unwrap();
-    assert_eq!(start.0, here, "the first seed is waited for where the entropy is made");
+    assert_eq!(start.0, here, "the first seed is fetched on the thread that makes the entropy");
     assert!(later.len() >= 2, "{}", later.len());
     for (id, name) in later {
         assert_eq!((id, name.as_deref()), (&later[0].0, Some("mortise-entropy")));
@@ -158,11 +158,11 @@ fn module_is_called_by_its_own_thread_and_never_by_one_that_draws() {
 }
 
 #[test]
-fn module_is_not_asked_again_before_the_seed_gave_its_share() {
+fn module_is_not_called_again_before_the_seed_gave_its_share() {
     let nsm = many(2);
     let entropy = over(&nsm, LONG);
     entropy.fill(&mut vec![0; ENTROPY_RESEED_BYTES - 1]);
-    // The thread is joined: what it was asked for it has done.
+    // The drop joins the thread, so all requests are done.
     drop(entropy);
     assert_eq!(nsm.callers.lock().unwrap().len(), 1);
     let entropy = over(&nsm, LONG);
@@ -171,10 +171,10 @@ fn module_is_not_asked_again_before_the_seed_gave_its_share() {
     assert_eq!(nsm.callers.lock().unwrap().len(), 3);
 }
 
-/// Method: the module is in its call and stays there; everything up to the bound is drawn without
-/// waiting, because a wait of no time at all would fail.
+/// Method: the module stays in its call. Draws up to the bound do not wait, because with a timeout
+/// of zero a wait would fail.
 #[test]
-fn slow_module_delays_no_draw_up_to_the_bound_and_is_then_named() {
+fn slow_module_delays_no_draw_below_the_bound_and_is_then_named() {
     let nsm = many(3);
     let entropy = over(&nsm, Duration::ZERO);
     let gate = nsm.hold();
@@ -184,12 +184,12 @@ fn slow_module_delays_no_draw_up_to_the_bound_and_is_then_named() {
     let mut out = [0; 64];
     let why = panic_of(&entropy, &mut out);
     assert!(why.contains("Late"), "{why}");
-    assert_eq!(out, [0; 64], "bytes were given past the bound");
+    assert_eq!(out, [0; 64], "there is output past the bound");
     gate.turns.send(()).unwrap();
 }
 
 #[test]
-fn draw_at_the_bound_waits_for_the_seed_and_goes_on_with_it() {
+fn draw_at_the_bound_waits_for_the_seed_and_continues() {
     let nsm = many(2);
     let entropy = over(&nsm, LONG);
     let gate = nsm.hold();
@@ -206,28 +206,28 @@ fn draw_at_the_bound_waits_for_the_seed_and_goes_on_with_it() {
     });
 }
 
-/// What a draw of everything that a seed may give, and a little more, ends in: the thread has been
-/// asked on the way, and the last part waits for what it says.
+/// The panic of a draw of more than one seed may give. The draw requests a seed on the way, and its
+/// last part waits for it.
 fn stopped_by(nsm: Arc<Answers>) -> String {
     let entropy = over(&nsm, LONG);
     let mut out = vec![0; ENTROPY_SEED_GIVES_BYTES_MAX + ENTROPY_RESEED_BYTES];
     let why = panic_of(&entropy, &mut out);
     let past = &out[ENTROPY_SEED_GIVES_BYTES_MAX..];
-    assert!(past.iter().all(|byte| *byte == 0), "bytes were given after the failure");
+    assert!(past.iter().all(|byte| *byte == 0), "there is output after the failure");
     let mut out = [0; 64];
     assert_eq!(panic_of(&entropy, &mut out), why, "a failure stays");
-    assert_eq!(out, [0; 64], "bytes were given after the failure");
+    assert_eq!(out, [0; 64], "there is output after the failure");
     why
 }
 
 #[test]
-fn module_that_fails_stops_the_next_draw_by_name() {
+fn failed_module_stops_the_next_draw_by_name() {
     let why = stopped_by(many(1));
     assert!(why.contains("Module(InternalError)"), "{why}");
 }
 
 #[test]
-fn module_that_repeats_itself_stops_the_next_draw_by_name() {
+fn repeating_module_stops_the_next_draw_by_name() {
     let why = stopped_by(answers([vec![7; 64], vec![7; 64], vec![8; 64]]));
     assert!(why.contains("Repeated"), "{why}");
 }
@@ -239,9 +239,9 @@ fn module_that_gives_too_little_stops_the_next_draw_by_name() {
     assert!(why.contains("TooLittle { given: 0, needed: 64 }"), "{why}");
 }
 
-/// Goal: an enclave's line about a panic has no message, so the reason has one of its own.
+/// Goal: the enclave's panic line has no message, so the reason gets its own line.
 #[test]
-fn reason_stands_in_the_log_before_the_panic() {
+fn reason_is_logged_before_the_panic() {
     let _line = LINE.lock().unwrap();
     let entropy = over(&many(1), LONG);
     let mut out = vec![0; ENTROPY_SEED_GIVES_BYTES_MAX + 1];
@@ -253,12 +253,13 @@ fn reason_stands_in_the_log_before_the_panic() {
     assert!(logged.contains(reason), "{logged}");
 }
 
-/// Method: the thread owns the module; when the test holds the only other handle, it is gone.
+/// Method: the thread owns a handle of the module; when only the test's is left, the thread is
+/// gone.
 #[test]
 fn dropping_ends_the_thread_and_waits_for_it() {
     let idle = many(1);
     drop(over(&idle, LONG));
-    assert_eq!(Arc::strong_count(&idle), 1, "the idle thread is there still");
+    assert_eq!(Arc::strong_count(&idle), 1, "the idle thread still runs");
     let busy = many(2);
     let entropy = over(&busy, LONG);
     let gate = busy.hold();
@@ -266,11 +267,11 @@ fn dropping_ends_the_thread_and_waits_for_it() {
     gate.arrived.recv_timeout(LONG).unwrap();
     gate.turns.send(()).unwrap();
     drop(entropy);
-    assert_eq!(Arc::strong_count(&busy), 1, "the busy thread is there still");
+    assert_eq!(Arc::strong_count(&busy), 1, "the busy thread still runs");
 }
 
 #[test]
-fn dropping_after_a_failure_ends_too() {
+fn dropping_after_a_failure_ends_the_thread_too() {
     let nsm = many(1);
     let entropy = over(&nsm, LONG);
     let mut out = vec![0; ENTROPY_SEED_GIVES_BYTES_MAX + 1];

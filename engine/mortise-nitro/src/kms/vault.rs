@@ -6,11 +6,11 @@
 
 use super::client::{DATA_KEY_BYTES, KmsClient};
 use super::error::KmsError;
-use mortise_core::keys::Secret;
 use mortise_engine::ports::{
     EncryptionContext, KeyContext, PortFuture, SecretBytes, Vault, VaultError,
 };
 use mortise_format::ids::to_hex;
+use mortise_format::secret::Secret;
 use std::sync::Arc;
 
 /// Name of the service in a context.

@@ -5,8 +5,9 @@ use super::error::{KmsError, KmsErrorKind, validation};
 use super::unsigned::read_unsigned;
 use aws_lc_rs::rsa::{OaepPublicEncryptingKey, PublicEncryptingKey};
 use mortise_format::limits::ATTESTATION_SKEW_MS_MAX;
+use mortise_format::pcr::Pcr;
 use mortise_verify::attestation::{
-    ArchivedCheck, Claims, Expect, Pcr, PcrPolicy, RootFingerprint, verify_archived,
+    ArchivedCheck, Claims, Expect, PcrPolicy, RootFingerprint, verify_archived,
 };
 use std::collections::BTreeMap;
 use std::fmt;

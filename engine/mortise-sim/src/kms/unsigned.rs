@@ -6,7 +6,7 @@
 
 use super::recipient::Statement;
 use mortise_format::limits::ATTESTATION_BYTES_MAX;
-use mortise_verify::attestation::Pcr;
+use mortise_format::pcr::Pcr;
 use std::collections::BTreeMap;
 
 /// The statement of a document whose signature is all zero; `None` for anything else: a signed

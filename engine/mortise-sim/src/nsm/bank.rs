@@ -5,7 +5,7 @@
 
 use super::measurements::Measurements;
 use mortise_engine::ports::{NsmError, PcrState};
-use mortise_verify::attestation::Pcr;
+use mortise_format::pcr::Pcr;
 
 /// How many registers a module has.
 pub(super) const PCR_COUNT: u16 = 32;

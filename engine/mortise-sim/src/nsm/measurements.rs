@@ -1,6 +1,6 @@
 //! What the registers of a software module say.
 
-use mortise_verify::attestation::Pcr;
+use mortise_format::pcr::Pcr;
 use sha2::{Digest as _, Sha384};
 
 /// The registers that hold something when an enclave starts; all others are zero.

@@ -3,12 +3,12 @@
 use super::cbor::Reader;
 use super::envelope::Envelope;
 use super::error::{AttestationError, Field};
-use super::pcr::{PCR_BYTES, Pcr};
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 use mortise_format::insecure_mode::InsecureMode;
 use mortise_format::limits::{ATTESTATION_BYTES_MAX, ATTESTATION_FIELD_BYTES_MAX};
+use mortise_format::pcr::{PCR_BYTES, Pcr};
 
 /// The statement of a document that was verified.
 ///

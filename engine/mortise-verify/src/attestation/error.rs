@@ -3,11 +3,11 @@
 //! Values found in a document are shown as numbers and hex, never as the text that a peer chose.
 
 use super::cbor::CborError;
-use super::pcr::Pcr;
 use super::verify::RootFingerprint;
 use alloc::vec::Vec;
 use core::fmt;
 use mortise_format::ids::{Bytes32, to_hex};
+use mortise_format::pcr::Pcr;
 
 /// Why an attestation document is not accepted. The first check that fails names the error.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

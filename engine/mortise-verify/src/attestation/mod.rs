@@ -32,22 +32,20 @@
 //! assert!(matches!(refused, AttestationError::Envelope(_)));
 //! ```
 
-mod binding;
 mod cbor;
 mod certificate;
 mod chain;
 mod document;
 mod envelope;
 mod error;
-mod pcr;
 mod policy;
 mod verify;
 
-pub use binding::{BoundKeys, KeyBinding};
 pub use cbor::{CborError, CborType};
 pub use document::{Document, Unverified, admitted_weakness, read_unverified};
 pub use error::{AttestationError, CertificateFault, Field, Hex, Link};
-pub use pcr::{PCR_BYTES, Pcr};
+pub use mortise_format::binding::{BoundKeys, KeyBinding};
+pub use mortise_format::pcr::{PCR_BYTES, Pcr};
 pub use policy::{ImageRule, PcrPolicy, PolicyError};
 pub use verify::{
     AWS_NITRO_ROOT_G1, ArchivedAttestation, ArchivedCheck, Claims, Expect, LiveCheck,

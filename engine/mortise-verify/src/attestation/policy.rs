@@ -1,8 +1,8 @@
 //! Which measurements a verifier accepts.
 
 use super::error::AttestationError;
-use super::pcr::Pcr;
 use alloc::collections::{BTreeMap, BTreeSet};
+use mortise_format::pcr::Pcr;
 
 /// The registers that every policy must name: image, kernel and first ramdisk, application.
 const REQUIRED: [u8; 3] = [0, 1, 2];
@@ -139,7 +139,7 @@ fn check_sets(sets: &BTreeMap<u8, BTreeSet<Pcr>>) -> Result<(), PolicyError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::attestation::PCR_BYTES;
+    use mortise_format::pcr::PCR_BYTES;
 
     fn pcr(byte: u8) -> Pcr {
         Pcr([byte; PCR_BYTES])

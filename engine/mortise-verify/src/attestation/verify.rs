@@ -1,12 +1,12 @@
 //! The two checks and what each gives.
 
-use super::binding::KeyBinding;
 use super::chain::Chain;
 use super::document::{Document, Payload};
 use super::envelope::Envelope;
 use super::error::{AttestationError, Field, Hex};
 use super::policy::{ImageRule, PcrPolicy};
 use core::fmt;
+use mortise_format::binding::KeyBinding;
 use mortise_format::domains::sha256;
 use mortise_format::ids::Bytes32;
 use mortise_format::limits::{ATTESTATION_BYTES_MAX, ATTESTATION_SKEW_MS_MAX};

@@ -1,8 +1,8 @@
 //! What the disk and the cores of this machine do when they do nothing else.
 
 use mortise_client::Signer;
-use mortise_core::signature::recover;
 use mortise_format::eip712::Digest;
+use mortise_format::secp256k1::recover;
 use serde::Serialize;
 use std::fs::{File, OpenOptions};
 use std::io;

@@ -1,4 +1,4 @@
-//! The clock's rules, one by one and at random.
+//! The rules of the clock, one by one and with random steps.
 
 use super::*;
 use proptest::prelude::*;
@@ -23,20 +23,20 @@ fn clock() -> ClockState {
 }
 
 #[test]
-fn time_goes_on_from_the_documents_time_as_of_the_answer() {
+fn time_counts_from_the_documents_time_at_the_answer() {
     let mut clock = ClockState::start(RULES, reading(500, 20, 1_000_000)).unwrap();
     assert_eq!(clock.now_ms(ms(520)), Ok(1_000_000));
     assert_eq!(clock.now_ms(ms(1_520)), Ok(1_001_000));
-    assert_eq!(clock.now_ms(ms(1_300)), Ok(1_001_000), "not back, whatever the caller reads");
+    assert_eq!(clock.now_ms(ms(1_300)), Ok(1_001_000), "the clock went back");
 }
 
 #[test]
-fn anchor_of_one_millisecond_above_the_oldest_age_gives_no_time() {
+fn anchor_one_millisecond_too_old_gives_no_time() {
     let mut clock = clock();
     assert_eq!(clock.now_ms(ms(60_000)), Ok(1_060_000));
     assert_eq!(clock.now_ms(ms(60_001)), Err(ClockError::Stale { age_ms: 60_001 }));
     assert_eq!(clock.anchor(reading(70_000, 0, 1_070_000)), Ok(()));
-    assert_eq!(clock.now_ms(ms(70_000)), Ok(1_070_000), "a good anchor brings it back");
+    assert_eq!(clock.now_ms(ms(70_000)), Ok(1_070_000), "a good anchor restores the time");
 }
 
 #[test]
@@ -51,7 +51,7 @@ fn slow_answer_is_no_anchor_and_no_start() {
 }
 
 #[test]
-fn clock_that_counted_too_fast_stands_still_until_the_module_catches_up() {
+fn fast_clock_stands_still_until_the_module_catches_up() {
     let mut clock = clock();
     assert_eq!(clock.now_ms(ms(10_000)), Ok(1_010_000));
     assert_eq!(clock.anchor(reading(10_000, 0, 1_009_000)), Ok(()));
@@ -62,7 +62,7 @@ fn clock_that_counted_too_fast_stands_still_until_the_module_catches_up() {
 }
 
 #[test]
-fn module_that_goes_back_too_far_is_refused_and_then_there_is_no_time() {
+fn module_that_goes_back_too_far_is_refused_until_there_is_no_time() {
     let mut clock = clock();
     let back = AnchorRefused::WentBack { back_ms: 2_001, back_ms_max: 2_000 };
     assert_eq!(clock.anchor(reading(10_000, 0, 1_007_999)), Err(back));
@@ -73,7 +73,7 @@ fn module_that_goes_back_too_far_is_refused_and_then_there_is_no_time() {
 }
 
 #[test]
-fn jump_ahead_after_a_pause_is_taken_and_told() {
+fn jump_after_a_pause_is_taken_and_reported() {
     let mut clock = clock();
     assert_eq!(clock.anchor(reading(10_000, 0, 1_610_000)), Ok(()));
     assert_eq!(clock.now_ms(ms(10_000)), Ok(1_610_000));
@@ -81,31 +81,31 @@ fn jump_ahead_after_a_pause_is_taken_and_told() {
 }
 
 #[test]
-fn late_document_does_not_move_a_clock_that_is_within_its_doubt() {
+fn late_document_does_not_move_a_clock_within_its_error() {
     let mut clock = clock();
-    // made early in a long round trip: the counted 1_010_800 lies in 1_010_100 ..= 1_010_900
+    // Made early in a long round trip: the counted 1_010_800 is in 1_010_100 ..= 1_010_900.
     assert_eq!(clock.anchor(reading(10_000, 800, 1_010_100)), Ok(()));
     assert_eq!(clock.now_ms(ms(10_800)), Ok(1_010_800));
     assert_eq!(clock.health(ms(10_800)).last_step_ms, 0);
 }
 
 #[test]
-fn end_of_the_range_of_numbers_is_no_panic() {
+fn extreme_numbers_do_not_panic() {
     let mut clock = ClockState::start(RULES, reading(0, 1, u64::MAX)).unwrap();
     assert_eq!(clock.now_ms(ms(1_000)), Ok(u64::MAX));
     assert!(clock.anchor(reading(2_000, 1, 1)).is_err());
     assert!(clock.now_ms(Duration::MAX).is_err());
 }
 
-/// One thing that happens to a clock: time passes, by the truth and by a monotonic clock that is
-/// off by some per mille or stops; then it is asked, or anchored.
+/// One step of a clock: time passes, for the truth and for a monotonic clock that drifts by some
+/// per mille or stops; then the clock may get an anchor, and is read.
 #[derive(Debug, Clone, Copy)]
 struct Step {
     true_ms: u64,
     drift_per_mille: i64,
     paused: bool,
     took_ms: u64,
-    /// Where in the round trip the document is made, per cent.
+    /// When in the round trip the document is made, per cent.
     made_at: u64,
     anchors: bool,
 }
@@ -126,8 +126,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 proptest! {
-    /// Against a simple truth: the clock never goes back, never leads the truth by more than what
-    /// the monotonic clock gained since a good anchor, and gives no time from an old anchor.
+    /// Compared with the true time, the clock never goes back, never leads by more than the
+    /// monotonic clock gained, and gives no time from an old anchor.
     #[test]
     fn clock_never_goes_back_never_leads_and_never_outlives_its_anchor(steps in steps()) {
         let (mut truth, mut mono) = (1_000_000u64, 0u64);

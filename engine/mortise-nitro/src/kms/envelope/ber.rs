@@ -1,31 +1,30 @@
-//! A bounded reader of BER, as far as CMS of the key service needs it.
+//! A bounded reader for the subset of BER in the key service's CMS messages.
 //!
-//! Taken: tags of one byte, definite lengths in their shortest form, indefinite lengths of
-//! constructed values. Nesting of indefinite lengths is bounded, and each is searched for its end
-//! without recursion; the input's size is bounded by who calls. What is read are slices of the
-//! input, so that a giant announced length costs nothing.
+//! It accepts tags of one byte, definite lengths in shortest form, and indefinite lengths of
+//! constructed values. It bounds the nesting of indefinite lengths and finds their ends without
+//! recursion. The caller bounds the size of the input. Values are slices of the input, so a giant
+//! announced length allocates nothing.
 
 use super::EnvelopeError;
 
 /// Deepest nesting of indefinite lengths; the service's messages have 4.
 const INDEFINITE_DEPTH_MAX: usize = 8;
-/// The bit of a tag that says that values follow.
+/// The bit of a tag that marks a value as constructed.
 const CONSTRUCTED: u8 = 0x20;
 
-/// One value: its tag and what is in it, end marks apart.
+/// One value: its tag and its contents without the end mark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Element<'a> {
     pub(super) tag: u8,
     pub(super) contents: &'a [u8],
 }
 
-/// Reads values one after the other.
+/// Reads consecutive values.
 #[derive(Debug, Clone)]
 pub(super) struct Reader<'a> {
     rest: &'a [u8],
 }
 
-/// The length of a value.
 enum Length {
     Definite(usize),
     Indefinite,
@@ -36,17 +35,16 @@ impl<'a> Reader<'a> {
         Self { rest: bytes }
     }
 
-    /// True when nothing is left.
+    /// True when no byte is left.
     pub(super) fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }
 
-    /// The tag of the next value.
     pub(super) fn peek(&self) -> Option<u8> {
         self.rest.first().copied()
     }
 
-    /// The next value.
+    /// Reads the next value.
     ///
     /// # Errors
     /// `Truncated`, `TagForm`, `LengthForm`, `TooDeep`.
@@ -59,7 +57,7 @@ impl<'a> Reader<'a> {
         Ok(Element { tag, contents })
     }
 
-    /// The contents of the next value, which must have `tag`.
+    /// Reads the next value, which must have `tag`, and returns its contents.
     ///
     /// # Errors
     /// As [`Reader::next`]; `Structure` for another tag.
@@ -70,7 +68,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Nothing may be left.
+    /// Fails if bytes are left.
     ///
     /// # Errors
     /// `TrailingBytes`.
@@ -93,9 +91,9 @@ impl<'a> Reader<'a> {
     }
 
     fn long_length(&mut self, count: usize) -> Result<usize, EnvelopeError> {
-        let figures = self.take(count)?;
-        let length = figures.iter().fold(0u32, |sum, b| (sum << 8) | u32::from(*b));
-        if figures[0] == 0 || length < 0x80 {
+        let digits = self.take(count)?;
+        let length = digits.iter().fold(0u32, |sum, b| (sum << 8) | u32::from(*b));
+        if digits[0] == 0 || length < 0x80 {
             return Err(EnvelopeError::LengthForm);
         }
         usize::try_from(length).map_err(|_| EnvelopeError::LengthForm)
@@ -112,7 +110,7 @@ impl<'a> Reader<'a> {
         Ok(taken)
     }
 
-    /// Up to the end mark that belongs to the value whose header was just read, and past it.
+    /// Takes the contents of the value whose header was just read, and skips its end mark.
     fn take_indefinite(&mut self) -> Result<&'a [u8], EnvelopeError> {
         let start = self.rest;
         let mut depth = 1;

@@ -1,4 +1,4 @@
-//! The parts of an EnvelopedData, with every algorithm checked against the only one we take.
+//! Parses an EnvelopedData and checks that each algorithm is the only accepted one.
 //!
 //! ```text
 //! ContentInfo { envelopedData, [0] EnvelopedData {
@@ -9,7 +9,7 @@
 //!     EncryptedContentInfo { data, aes256-CBC(iv), [0] encryptedContent } } }
 //! ```
 //!
-//! Who the recipient is said to be is read and not judged: we have one key, and it fits or not.
+//! The recipient's identity is parsed but not checked: we try our one key, and it opens or not.
 //!
 //! Source: RFC 5652 sections 3, 5.1 and 6.1; RFC 4055 section 4.1 for the parameters of OAEP;
 //! RFC 3565 section 2 for AES.
@@ -36,25 +36,25 @@ const ID_MGF1: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x08";
 const ID_SHA256: &[u8] = b"\x60\x86\x48\x01\x65\x03\x04\x02\x01";
 const ID_AES256_CBC: &[u8] = b"\x60\x86\x48\x01\x65\x03\x04\x01\x2a";
 
-/// Block and initialization vector of AES.
+/// Bytes of a block and of an initialization vector of AES.
 pub(super) const BLOCK_BYTES: usize = 16;
 
-/// What is needed to open the message.
+/// The parts that are needed to open a message.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Message {
-    /// The content key under RSA.
+    /// The content key, encrypted with RSA.
     pub(super) encrypted_key: Vec<u8>,
-    /// Of AES-CBC.
+    /// The initialization vector of AES-CBC.
     pub(super) iv: [u8; BLOCK_BYTES],
-    /// The content under AES: at least one block.
+    /// The content, encrypted with AES: at least one block.
     pub(super) encrypted_content: Vec<u8>,
 }
 
 impl Message {
-    /// Reads a whole message.
+    /// Parses a message.
     ///
     /// # Errors
-    /// Every [`EnvelopeError`] but `TooLarge` and `Undecryptable`.
+    /// [`EnvelopeError`], except `TooLarge` and `Undecryptable`.
     pub(super) fn parse(bytes: &[u8]) -> Result<Self, EnvelopeError> {
         let mut outer = Reader::new(bytes);
         let mut info = Reader::new(outer.expect(SEQUENCE)?);
@@ -77,7 +77,7 @@ impl Message {
     }
 }
 
-/// The encrypted key of the one recipient.
+/// Returns the encrypted key of the single recipient.
 fn parse_recipients(contents: &[u8]) -> Result<Vec<u8>, EnvelopeError> {
     let mut recipients = Reader::new(contents);
     if recipients.peek() != Some(SEQUENCE) {
@@ -98,7 +98,7 @@ fn parse_recipients(contents: &[u8]) -> Result<Vec<u8>, EnvelopeError> {
     Ok(encrypted_key)
 }
 
-/// RSAES-OAEP with SHA-256, MGF1 with SHA-256 and the empty label.
+/// Checks for RSAES-OAEP with SHA-256, MGF1 with SHA-256 and the empty label.
 fn check_oaep(contents: &[u8]) -> Result<(), EnvelopeError> {
     let mut algorithm = Reader::new(contents);
     if algorithm.expect(OID)? != ID_RSAES_OAEP {
@@ -123,7 +123,7 @@ fn check_oaep(contents: &[u8]) -> Result<(), EnvelopeError> {
     check().map_err(|_: EnvelopeError| EnvelopeError::OaepParameters)
 }
 
-/// SHA-256, its parameters absent or NULL (RFC 4055 section 2.1: both must be taken).
+/// Checks for SHA-256 with absent or NULL parameters (RFC 4055 section 2.1 requires both).
 fn check_sha256(contents: &[u8]) -> Result<(), EnvelopeError> {
     let mut algorithm = Reader::new(contents);
     if algorithm.expect(OID)? != ID_SHA256 {
@@ -155,7 +155,7 @@ fn parse_content(contents: &[u8]) -> Result<([u8; BLOCK_BYTES], Vec<u8>), Envelo
     Ok((iv, encrypted))
 }
 
-/// An octet string in one piece (`whole`), or in pieces that are not cut further (`chunks`).
+/// Reads an octet string, either whole (tag `whole`) or in unnested chunks (tag `chunks`).
 fn octets(reader: &mut Reader<'_>, whole: u8, chunks: u8) -> Result<Vec<u8>, EnvelopeError> {
     let element = reader.next()?;
     if element.tag == whole {

@@ -1,15 +1,15 @@
-//! CMS EnvelopedData of the key service: what `CiphertextForRecipient` holds.
+//! CMS EnvelopedData of the key service, the content of `CiphertextForRecipient`.
 //!
-//! What it is for: to open the two shapes that exist. The real service sends BER with indefinite
-//! lengths, version 2, a `subjectKeyIdentifier` and the content in pieces; emulators send DER,
+//! What it is for: opening the two forms that exist. The real service sends BER with indefinite
+//! lengths, version 2, a `subjectKeyIdentifier` and the content in chunks; emulators send DER,
 //! version 0, `issuerAndSerialNumber`.
 //!
-//! What it does not do: authenticate. Anybody who knows the RSA key of a request can make such a
-//! message, and AES-CBC lets a change of the content through: that the service made it stands on
-//! TLS, that the key is the right one on its commitment in the log.
+//! What it does not do: authenticate. Anyone who knows the RSA public key of a request can make
+//! such a message, and AES-CBC does not detect changed content. TLS proves that the service made
+//! the message; the key's commitment in the log proves that the key is the right one.
 //!
-//! Invariants: one recipient, one algorithm for each purpose, a bound on size and nesting; every
-//! failure of RSA, AES or padding is the same error, so that it tells nothing about the content.
+//! Invariants: one recipient, one algorithm per purpose, bounded size and nesting; every failure of
+//! RSA, AES or padding is the same error, so that it reveals nothing about the content.
 
 mod ber;
 mod message;
@@ -32,74 +32,74 @@ const CONTENT_KEY_BYTES: usize = 32;
 #[non_exhaustive]
 pub enum EnvelopeError {
     /// Larger than `KMS_ENVELOPE_BYTES_MAX`.
-    #[error("{bytes} bytes are more than any honest message has")]
+    #[error("{bytes} bytes are more than a message of the key service has")]
     TooLarge {
-        /// Its size.
+        /// Size of the message.
         bytes: usize,
     },
     /// It ends inside a value.
     #[error("it ends inside a value")]
     Truncated,
     /// A tag of more than one byte, or the end mark's tag with contents.
-    #[error("a tag has a form that is not taken")]
+    #[error("a tag has an unsupported form")]
     TagForm,
-    /// A length that is not the shortest, or longer than four bytes, or indefinite where it
-    /// cannot be.
-    #[error("a length has a form that is not taken")]
+    /// A length that is not in shortest form, has more than four bytes, or is indefinite for a
+    /// primitive value.
+    #[error("a length has an unsupported form")]
     LengthForm,
-    /// Too many indefinite lengths inside each other.
-    #[error("it is nested too deep")]
+    /// Too many nested indefinite lengths.
+    #[error("it is nested too deeply")]
     TooDeep,
-    /// Something follows a value that ends its frame.
-    #[error("something follows after the end of a value")]
+    /// Bytes follow the last value of a sequence or of the message.
+    #[error("bytes follow the last value")]
     TrailingBytes,
-    /// Another value than the one that stands there in an EnvelopedData.
-    #[error("a value of another kind stands where an EnvelopedData has one")]
+    /// A value has another tag than EnvelopedData requires there.
+    #[error("a value has another tag than EnvelopedData requires there")]
     Structure,
-    /// The content is no EnvelopedData.
-    #[error("it is no EnvelopedData")]
+    /// The content is not an EnvelopedData.
+    #[error("it is not an EnvelopedData")]
     NotEnvelopedData,
     /// The version is neither 0 nor 2.
     #[error("its version is neither 0 nor 2")]
     Version,
-    /// The recipient is none that has an RSA key, or its version does not fit its name.
-    #[error("its recipient is no key transport in version 0 or 2")]
+    /// The recipient is not a key transport, or its version does not match its identifier.
+    #[error("its recipient is not a key transport of version 0 or 2")]
     RecipientKind,
     /// There is more than one recipient.
     #[error("it has more than one recipient")]
     ManyRecipients,
-    /// The key is not under RSAES-OAEP.
-    #[error("its key is not under RSAES-OAEP")]
+    /// The key is not encrypted with RSAES-OAEP.
+    #[error("its key is not encrypted with RSAES-OAEP")]
     KeyAlgorithm,
-    /// OAEP has other parameters than SHA-256, MGF1 with SHA-256 and no label.
-    #[error("its OAEP is not that of SHA-256 with MGF1 of SHA-256 and no label")]
+    /// OAEP has parameters other than SHA-256, MGF1 with SHA-256 and no label.
+    #[error("its OAEP parameters are not SHA-256, MGF1 with SHA-256 and no label")]
     OaepParameters,
     /// The content is not `id-data`.
     #[error("its content is not plain data")]
     ContentType,
-    /// The content is not under AES-256-CBC.
-    #[error("its content is not under AES-256-CBC")]
+    /// The content is not encrypted with AES-256-CBC.
+    #[error("its content is not encrypted with AES-256-CBC")]
     ContentAlgorithm,
     /// The initialization vector is not one block.
     #[error("its initialization vector has {bytes} bytes, not 16")]
     IvLength {
-        /// Its size.
+        /// Size of the field.
         bytes: usize,
     },
     /// The content is not a positive number of blocks.
     #[error("its content has {bytes} bytes, not a positive number of blocks")]
     ContentLength {
-        /// Its size.
+        /// Size of the field.
         bytes: usize,
     },
-    /// It does not open under this key. Why is not told.
+    /// It does not open under this key. The error does not say why.
     #[error("it does not open under the key of this request")]
     Undecryptable,
 }
 
 /// Opens a message under the key of its recipient.
 ///
-/// A success proves that whoever made it knew the public key, and nothing else: see the module.
+/// A success proves that the sender knew the public key, and nothing else: see the module.
 ///
 /// # Errors
 /// [`EnvelopeError`]; `Undecryptable` for every failure of RSA, AES and padding.
@@ -115,7 +115,7 @@ pub(super) fn open(
     open_content(&content_key, message).ok_or(EnvelopeError::Undecryptable)
 }
 
-/// RSAES-OAEP with SHA-256 and no label.
+/// Opens the content key: RSAES-OAEP with SHA-256 and no label.
 pub(super) fn open_key(
     key: &OaepPrivateDecryptingKey,
     encrypted_key: &[u8],

@@ -1,4 +1,4 @@
-//! Both shapes open; each deviation is refused by its name.
+//! Both forms open; each deviation is refused by name.
 
 use super::EnvelopeError;
 use crate::kms::RecipientKey;
@@ -13,7 +13,7 @@ use std::process::Command;
 use std::sync::LazyLock;
 
 const PLAINTEXT: [u8; 32] = [0x50; 32];
-/// One key for all tests: making one takes long.
+/// One key for all tests, because making one is slow.
 static KEY: LazyLock<RecipientKey> = LazyLock::new(|| RecipientKey::generate().unwrap());
 
 fn service() -> Parts {
@@ -25,7 +25,7 @@ fn open(bytes: &[u8]) -> Result<Vec<u8>, EnvelopeError> {
 }
 
 #[test]
-fn both_shapes_open_for_any_length_of_content() {
+fn both_forms_open_for_any_length_of_content() {
     for bytes in [0, 1, 15, 16, 17, 32, 1024, 4096] {
         let plaintext = vec![7; bytes];
         for parts in [
@@ -47,7 +47,7 @@ fn hash_parameters_may_be_absent() {
     assert_eq!(open(&Parts { key_algorithm, ..service() }.encode()), Ok(PLAINTEXT.to_vec()));
 }
 
-/// Changes one part, and expects the error.
+/// A change of one part, and the expected error.
 type Wrong = (fn(&mut Parts), EnvelopeError);
 
 const WRONG: &[Wrong] = &[
@@ -87,10 +87,10 @@ const WRONG: &[Wrong] = &[
 ];
 
 #[test]
-fn every_wrong_part_is_refused_by_name_in_both_shapes() {
+fn every_wrong_part_is_refused_by_name_in_both_forms() {
     for (i, (change, expected)) in WRONG.iter().enumerate() {
         for mut parts in [service(), Parts::emulator(KEY.public_der(), &PLAINTEXT)] {
-            // The second shape has version 0 and 2 the other way round.
+            // In the second form version 0 is correct, so change 7 changes nothing.
             let zero_is_right = parts.recipient_version == 0;
             change(&mut parts);
             if zero_is_right && i == 7 {
@@ -135,16 +135,17 @@ fn cut_lengthened_and_nested_messages_are_refused_by_name() {
     assert_eq!(open(&vec![0x30; bytes]), Err(EnvelopeError::TooLarge { bytes }));
 }
 
-/// Where a part stands in a message.
+/// The range of a part in a message.
 fn range_of(whole: &[u8], part: &[u8]) -> std::ops::Range<usize> {
     let start = whole.windows(part.len()).position(|window| window == part).unwrap();
     start..start + part.len()
 }
 
-/// A change of the vector or the content may pass, for AES-CBC does not authenticate, but never to
-/// the same plaintext; a change of the recipient's name does not matter; every other is refused.
+/// A changed initialization vector or content may open, because AES-CBC does not authenticate, but
+/// never to the same plaintext. A changed recipient name has no effect. Every other change is
+/// refused.
 #[test]
-fn no_changed_byte_gives_another_key_unseen_where_the_format_can_see_it() {
+fn changed_byte_outside_of_iv_and_content_never_gives_another_key() {
     for parts in [service(), Parts::emulator(KEY.public_der(), &PLAINTEXT)] {
         let whole = parts.encode();
         let name = range_of(&whole, &parts.recipient_name);
@@ -171,7 +172,7 @@ fn no_changed_byte_gives_another_key_unseen_where_the_format_can_see_it() {
 }
 
 #[test]
-fn content_is_cut_into_plain_pieces_only() {
+fn content_has_only_plain_chunks() {
     let parts = service();
     let whole = parts.encode();
     let piece = range_of(&whole, &der(4, &[&parts.content[..32]]));
@@ -201,7 +202,8 @@ fn message_of_the_real_service_opens() {
     assert_eq!(open(&message), Err(EnvelopeError::Undecryptable));
 }
 
-/// A published vector; without the folder the test says so and passes, except under `CI=true`.
+/// A published vector. Without the folder the test prints a note and passes, except under
+/// `CI=true`.
 fn vector(name: &str) -> Option<String> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/vectors");
     let path = std::env::var_os("MORTISE_VECTORS").map_or(beside, PathBuf::from).join(name);
@@ -217,7 +219,7 @@ fn absent(is_absent: bool, what: &str) {
     }
 }
 
-/// Runs openssl in `folder`; `None` where there is none.
+/// Runs openssl in `folder`; `None` if it is not installed.
 fn openssl(folder: &Path, arguments: &str) -> Option<()> {
     let output = Command::new("openssl").args(arguments.split(' ')).current_dir(folder).output();
     absent(output.is_err(), "openssl");

@@ -6,8 +6,8 @@ use crate::nsm::{Measurements, SoftwareNsm};
 use aws_lc_rs::encoding::{AsDer as _, PublicKeyX509Der};
 use aws_lc_rs::rsa::{KeySize, PrivateDecryptingKey};
 use mortise_engine::ports::{AttestRequest, Nsm as _};
+use mortise_format::pcr::Pcr;
 use mortise_key_policy::compose::{self, Service, compose};
-use mortise_verify::attestation::Pcr;
 use std::sync::OnceLock;
 
 /// One key for all tests: making one takes a while.

@@ -1,10 +1,10 @@
 //! Documents before the verifier.
 
 use super::*;
+use mortise_format::binding::{BoundKeys, KeyBinding};
 use mortise_format::ids::{EngineId, PolicyHash, Root};
 use mortise_verify::attestation::{
-    AWS_NITRO_ROOT_G1, BoundKeys, Field, KeyBinding, LiveCheck, VerifiedAttestation,
-    read_unverified, verify_live,
+    AWS_NITRO_ROOT_G1, Field, LiveCheck, VerifiedAttestation, read_unverified, verify_live,
 };
 
 fn live(

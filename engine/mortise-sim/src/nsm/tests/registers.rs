@@ -2,7 +2,7 @@
 
 use super::*;
 use mortise_engine::ports::{NsmError, PcrState};
-use mortise_verify::attestation::Pcr;
+use mortise_format::pcr::Pcr;
 
 #[test]
 fn first_16_registers_are_locked_at_start_and_the_others_are_zero() {

@@ -1,0 +1,70 @@
+//! The boots of a log: which image held the keys, by its own document at its own time.
+
+use crate::report::BootAttestation;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::String;
+use alloc::vec::Vec;
+use mortise_core::body::Boot;
+use mortise_verify::attestation::{
+    ArchivedCheck, AttestationError, Claims, Document, Expect, KeyBinding, Pcr, PcrPolicy,
+    PolicyError, RootFingerprint, verify_archived,
+};
+
+/// Which images pass.
+#[derive(Debug, Clone)]
+pub enum Images {
+    /// Whatever image that is not in debug mode: shows the documents and approves nothing.
+    Any,
+    /// Those with one of the values in each register that is named. PCR1 and PCR2, where they are
+    /// not named, are what the document shows: PCR0 is over all their bytes.
+    Approved(BTreeMap<u8, BTreeSet<Pcr>>),
+}
+
+impl Images {
+    fn policy(&self, shown: &Document) -> Result<PcrPolicy, PolicyError> {
+        let Self::Approved(sets) = self else { return Ok(PcrPolicy::any_image()) };
+        let mut sets = sets.clone();
+        for index in [1, 2] {
+            if let (false, Some(pcr)) = (sets.contains_key(&index), shown.pcr(index)) {
+                sets.insert(index, BTreeSet::from([*pcr]));
+            }
+        }
+        PcrPolicy::new(sets)
+    }
+}
+
+/// Whom the auditor believes about images.
+#[derive(Debug, Clone)]
+pub struct BootTrust {
+    /// Pinned roots.
+    pub roots: Vec<RootFingerprint>,
+    /// Approved images.
+    pub images: Images,
+}
+
+impl BootTrust {
+    /// Verifies the document of a boot for what the log says was bound.
+    pub(crate) fn check(
+        &self,
+        boot: &Boot,
+        binding: &KeyBinding,
+    ) -> Result<BootAttestation, AttestationError> {
+        let look = |pcrs: &PcrPolicy| {
+            let (roots, claims) = (self.roots.as_slice(), Claims::bound_to(binding));
+            let check = ArchivedCheck { roots, pcrs, claims, nonce: Expect::Anything };
+            verify_archived(&boot.document, &check)
+        };
+        let shown = look(&PcrPolicy::any_image())?;
+        // A set without PCR0 approves nothing; it is refused as one that lacks the register.
+        let pcrs = self.images.policy(shown.document());
+        let pcrs = pcrs.map_err(|_| AttestationError::PcrMissing { index: 0 })?;
+        let verified = look(&pcrs)?;
+        let document = verified.document();
+        Ok(BootAttestation::Verified {
+            module_id: String::from(document.module_id()),
+            timestamp_ms: document.timestamp_ms(),
+            pcr0: document.pcr(0).copied(),
+            any_image: matches!(self.images, Images::Any),
+        })
+    }
+}

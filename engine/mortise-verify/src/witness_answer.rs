@@ -1,0 +1,58 @@
+//! What a witness answers to a checkpoint (C2SP tlog-witness, `add-checkpoint`).
+//!
+//! What it is for: the log, which asks through a parent that it does not trust. What it does not
+//! do: speak HTTP, choose witnesses.
+
+use crate::checkpoint::cosigned_at;
+use alloc::format;
+use alloc::string::String;
+use mortise_format::add_checkpoint::parse_size;
+use mortise_format::limits::WITNESS_ANSWER_BYTES_MAX;
+use mortise_format::note::{Note, NoteKey};
+
+/// What an answer of a witness says, before anything of it is believed but its own signature.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WitnessAnswer {
+    /// The witness cosigned: checked against its key and the checkpoint's text.
+    Cosigned {
+        /// The line, as it goes under the checkpoint, with its newline.
+        line: String,
+        /// By the witness's clock, seconds since the Unix epoch.
+        time: u64,
+    },
+    /// 409: this is the size that it cosigned last.
+    LastCosigned(u64),
+    /// 409 without a size: another root at the size of the checkpoint.
+    OtherRoot,
+    /// 422: the path does not lead from what it cosigned to the checkpoint.
+    Inconsistent,
+    /// Anything else: it does not know the log, or it does not speak the protocol.
+    Unusable,
+}
+
+/// Reads an answer to a checkpoint of `text`. A cosignature proves itself; of everything else the
+/// parent may be the author.
+pub fn read_answer(witness: &NoteKey, text: &str, status: u16, body: &[u8]) -> WitnessAnswer {
+    if body.len() > WITNESS_ANSWER_BYTES_MAX {
+        return WitnessAnswer::Unusable;
+    }
+    match status {
+        200 => cosigned(witness, text, body).unwrap_or(WitnessAnswer::Unusable),
+        409 => parse_size(body).map_or(WitnessAnswer::OtherRoot, WitnessAnswer::LastCosigned),
+        422 => WitnessAnswer::Inconsistent,
+        _ => WitnessAnswer::Unusable,
+    }
+}
+
+/// The first good line of the witness among those of the answer.
+fn cosigned(witness: &NoteKey, text: &str, body: &[u8]) -> Option<WitnessAnswer> {
+    let lines = core::str::from_utf8(body).ok()?;
+    let note = format!("{text}\n{lines}");
+    let note = Note::parse(note.as_bytes()).ok()?;
+    let (name, id) = (witness.name(), witness.id());
+    note.signatures().iter().filter(|s| s.name == name && s.id == id).find_map(|signature| {
+        let time = cosigned_at(witness, text, &signature.bytes)?;
+        Some(WitnessAnswer::Cosigned { line: witness.signature_line(&signature.bytes), time })
+    })
+}
