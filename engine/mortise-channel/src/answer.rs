@@ -1,4 +1,4 @@
-//! Answers: sealed under a key that only the two ends of one request have.
+//! Answers, sealed under a key that only the two ends of one request can derive.
 
 use crate::error::{OpenError, SealError};
 use crate::pad::padded;
@@ -9,18 +9,18 @@ use core::fmt;
 use mortise_format::channel::{EncapsulatedAnswer, NONCE_BYTES};
 use mortise_format::limits::{CHANNEL_ANSWER_OVERHEAD_BYTES, RESPONSE_BYTES_MAX};
 
-/// Most bytes of a text in an answer.
+/// Largest text of an answer, bytes.
 const TEXT_BYTES_MAX: usize = RESPONSE_BYTES_MAX - CHANNEL_ANSWER_OVERHEAD_BYTES;
 
-/// Seals the answer to one request.
+/// Seals the answer to one request. The engine gets it when it opens the request.
 pub struct AnswerSealer(pub(crate) Exported);
 
 impl AnswerSealer {
-    /// Seals a text. `nonce` is random, drawn for this call alone: a request that is repeated has
-    /// the same secret, and only the nonce keeps the keys of its answers apart.
+    /// Seals a text. `nonce` must be unique for each call. A repeated request has the same secret,
+    /// so only the nonce gives each of its answers a key of its own.
     ///
     /// # Errors
-    /// `TextTooLong`.
+    /// `TextTooLong` when the message would exceed `RESPONSE_BYTES_MAX`.
     pub fn seal(&self, nonce: &[u8; NONCE_BYTES], text: &[u8]) -> Result<Vec<u8>, SealError> {
         let text = padded(text, TEXT_BYTES_MAX)?;
         let (cipher, aead_nonce) = self.0.cipher(nonce);
@@ -30,18 +30,19 @@ impl AnswerSealer {
     }
 }
 
-/// Opens the answer to one request.
+/// Opens the answer to one request. The client keeps it when it seals the request.
 pub struct AnswerOpener(pub(crate) Exported);
 
 impl AnswerOpener {
-    /// Opens an answer: the text without the spaces behind it; empty when none was owed.
+    /// Opens an answer and strips its padding. A notification gets an empty text.
     ///
-    /// **What a success proves**: the holder of the key that the request was encrypted to opened
-    /// the request and made this answer to it, or to a repetition of it. Of several answers to
-    /// repetitions the carrier chooses one.
+    /// **What a success proves**: the holder of the private key opened this request, or a repeat of
+    /// it, and made this answer. **What it does not prove**: that the answer is the newest one. If
+    /// the request was repeated, the carrier chooses which of its answers arrives.
     ///
     /// # Errors
-    /// In this order: `Message`, `NotAuthentic`.
+    /// In this order: `Message` for bytes that are not an answer; `NotAuthentic` for an answer that
+    /// was changed or belongs to another request.
     pub fn open(&self, message: &[u8]) -> Result<Vec<u8>, OpenError> {
         let EncapsulatedAnswer { nonce, ciphertext } = EncapsulatedAnswer::decode(message)?;
         let (cipher, aead_nonce) = self.0.cipher(nonce);

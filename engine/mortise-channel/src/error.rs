@@ -1,40 +1,40 @@
-//! Why a message was not sealed or does not open.
+//! Errors of sealing and opening.
 
 use mortise_format::channel::MessageError;
 
-/// Why a text was not sealed.
+/// A text was not sealed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SealError {
-    /// The text does not fit a message.
+    /// The text does not fit into a message.
     #[error("the text has {found} bytes, more than {max}")]
     TextTooLong {
-        /// Most bytes.
+        /// Largest text, bytes.
         max: usize,
-        /// Its bytes.
+        /// Size of this text, bytes.
         found: usize,
     },
-    /// The public key is a point of low order, with which everybody has the same secret.
-    #[error("the public key is no key to encrypt to")]
+    /// The public key is a point of low order: the shared secret would be known to everyone.
+    #[error("the public key is a point of low order")]
     PublicKey,
 }
 
-/// Why a message does not open.
+/// A message does not open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// The bytes are no message of this kind.
+    /// The bytes are not a message of this kind.
     #[error(transparent)]
     Message(#[from] MessageError),
     /// The request is encrypted to the key of another boot.
-    #[error("the message is for key {found}, this is key {expected}")]
+    #[error("the message is encrypted to key {found}, not to key {expected}")]
     OtherKey {
-        /// The id of the key that was to open it.
+        /// Id of the key that opens messages now.
         expected: u64,
-        /// The id that it names.
+        /// Id that the message names.
         found: u64,
     },
-    /// It was made with another key, or changed, or belongs to another request.
-    #[error("the message does not open with this key in this place")]
+    /// The message is for another key, was changed, or belongs to another request.
+    #[error("the message does not open with this key in this context")]
     NotAuthentic,
 }

@@ -1,9 +1,9 @@
-//! The channel to the attested key (`specs/channel.md`): one request to a boot of the engine, one
-//! answer back, unread by whoever carries them.
+//! The channel to the attested key (`specs/channel.md`): one request to one boot of the engine, one
+//! answer back. No carrier can read either.
 //!
-//! What it is for: the client seals a JSON-RPC text with [`seal_request`]; the engine opens it with
-//! its [`ChannelSecret`] and seals the answer with the [`AnswerSealer`] that came out; the client
-//! opens that with the [`AnswerOpener`] that it kept.
+//! What it is for: the client seals a JSON-RPC text with [`seal_request`] and keeps an
+//! [`AnswerOpener`]. The engine opens the text with its [`ChannelSecret`], which also gives it the
+//! [`AnswerSealer`] for this request. The client opens the answer with its [`AnswerOpener`].
 //!
 //! ```text
 //! client                                                  engine
@@ -11,21 +11,25 @@
 //!           |                                                |
 //!      AnswerOpener::open <------------ message <--- AnswerSealer::seal <-- answer
 //! ```
-//! HPKE in base mode (RFC 9180: DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, AES-256-GCM), the answer
-//! under a key exported from the request's context (RFC 9458 4.4).
+//! HPKE in base mode (RFC 9180: DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, AES-256-GCM). A key
+//! exported from the request's context seals the answer (RFC 9458 4.4).
 //!
-//! What it does not do: say whose the public key is (an attestation does), authenticate the caller
-//! (signatures inside do), remember requests: one that is repeated opens again, and its answer can
-//! be read by nobody but who made the first.
+//! What it does not do:
+//! - prove who holds the private key: the attestation does;
+//! - authenticate the caller: signatures inside the text do;
+//! - remember requests: a repeated request opens again. Only the client that made the original can
+//!   read its answers.
 //!
-//! Invariants: no clock and no entropy: what must be random is a parameter, drawn for that one call
-//! and never used again; a text that leaves here was authenticated whole; texts are filled up to
-//! the next multiple of `CHANNEL_PAD_BYTES`; secrets are wiped on drop and never printed.
+//! Invariants:
+//! - No clock and no entropy. Random bytes are parameters; each value serves one call only.
+//! - A text is authenticated as a whole before it leaves this crate.
+//! - Texts are padded to the next multiple of `CHANNEL_PAD_BYTES`.
+//! - Secrets are wiped on drop and never printed.
 //!
 //! ```
 //! use mortise_channel::{ChannelSecret, seal_request};
 //!
-//! # let (boot, client, engine) = ([1; 32], [2; 32], [3; 32]); // drawn from a good generator
+//! # let (boot, client, engine) = ([1; 32], [2; 32], [3; 32]); // from a secure generator
 //! let secret = ChannelSecret::derive(&boot);
 //! let (request, opener) = seal_request(&secret.public(), 7, &client, b"{}").unwrap();
 //! let (text, sealer) = secret.open(7, &request).unwrap();

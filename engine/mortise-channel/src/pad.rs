@@ -1,21 +1,21 @@
-//! Texts are filled up with spaces, which JSON allows behind a value: their lengths tell less.
+//! Pads texts with spaces, which JSON allows after a value, so that lengths reveal less.
 
 use crate::error::SealError;
 use alloc::vec::Vec;
 use mortise_format::limits::CHANNEL_PAD_BYTES;
 use zeroize::Zeroizing;
 
-/// The text and spaces up to the next multiple of `CHANNEL_PAD_BYTES`, or up to `max`.
+/// Pads the text to the next multiple of `CHANNEL_PAD_BYTES`, at most to `max`.
 ///
 /// # Errors
-/// `TextTooLong`.
+/// `TextTooLong` when the text is longer than `max`.
 pub(crate) fn padded(text: &[u8], max: usize) -> Result<Zeroizing<Vec<u8>>, SealError> {
     let found = text.len();
     if found > max {
         return Err(SealError::TextTooLong { max, found });
     }
     let size = found.max(1).next_multiple_of(CHANNEL_PAD_BYTES).min(max);
-    // The whole room at once: a vector that grows leaves copies behind.
+    // Allocate once: a vector that grows leaves copies of the secret behind.
     let mut out = Zeroizing::new(Vec::with_capacity(size));
     out.extend_from_slice(text);
     out.resize(size, b' ');
@@ -27,7 +27,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_are_filled_up_to_a_multiple_and_never_past_the_most() {
+    fn texts_are_padded_to_a_multiple_and_never_past_the_limit() {
         for (length, size) in [(0, 512), (1, 512), (512, 512), (513, 1024), (1030, 1050)] {
             let text = alloc::vec![b'x'; length];
             let padded = padded(&text, 1050).unwrap();

@@ -1,8 +1,8 @@
-//! One-way messages to a reader: what is released to the holder of an X25519 key.
+//! One-way messages to a reader, the holder of an X25519 key.
 //!
-//! HPKE in base mode with the suite of the channel (RFC 9180), one message a key schedule. Nobody
-//! is authenticated by it: whoever knows the public key can make one. What it holds proves itself
-//! or does not: keys that open no frame are wrong keys.
+//! HPKE in base mode with the suite of the channel (RFC 9180), one message for each key schedule.
+//! The message does not authenticate its sender: anyone who knows the public key can make one. The
+//! reader checks the content instead: keys that open no frame are wrong keys.
 
 use crate::error::{OpenError, SealError};
 use crate::request::{OneDraw, public_key};
@@ -13,11 +13,11 @@ use hpke::{Deserializable as _, Kem as _, OpModeR, OpModeS, Serializable as _};
 use mortise_format::channel::ENC_BYTES;
 use zeroize::Zeroizing;
 
-/// Seals `plain` for the holder of `public`, in the place that `info` and `aad` name. `ephemeral`
-/// is random, drawn for this call alone. Gives the encapsulated key and the ciphertext.
+/// Seals `plain` for the holder of `public`, bound to the context `info` and `aad`. `ephemeral` is
+/// random and serves this call only. Returns the encapsulated key and the ciphertext.
 ///
 /// # Errors
-/// `PublicKey`.
+/// `PublicKey` when `public` is a point of low order.
 pub fn seal_to_reader(
     public: &[u8; ENC_BYTES],
     ephemeral: &[u8; 32],
@@ -33,7 +33,7 @@ pub fn seal_to_reader(
     Ok((enc.to_bytes().into(), ciphertext))
 }
 
-/// The private half of a reader's key: used here, wiped on drop, never printed.
+/// The private half of a reader's key. Wiped on drop, never printed.
 pub struct ReaderSecret(<Kem as hpke::Kem>::PrivateKey);
 
 impl ReaderSecret {
@@ -50,11 +50,11 @@ impl ReaderSecret {
 
     /// Opens a message to this key.
     ///
-    /// **What a success proves**: whoever made the message knew this public key and this plain text
-    /// and put it into this place; no byte was changed. **What it does not prove**: who that was.
+    /// **What a success proves**: the sender knew this public key and this plain text and sealed it
+    /// for this context; no byte was changed. **What it does not prove**: who the sender is.
     ///
     /// # Errors
-    /// `NotAuthentic`.
+    /// `NotAuthentic` when the message is for another key or context, or was changed.
     pub fn open(
         &self,
         enc: &[u8; ENC_BYTES],
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn message_opens_for_its_reader_in_its_place_only() {
+    fn message_opens_only_for_its_reader_in_its_context() {
         let (reader, enc, ciphertext) = sealed();
         assert_eq!(*reader.open(&enc, b"info", b"aad", &ciphertext).unwrap(), b"plain");
         let refused = Err(OpenError::NotAuthentic);

@@ -1,4 +1,4 @@
-//! Requests: sealed by the client, opened by the holder of the channel key.
+//! Requests. The client seals them; the holder of the channel key opens them.
 
 use crate::answer::{AnswerOpener, AnswerSealer};
 use crate::error::{OpenError, SealError};
@@ -13,14 +13,15 @@ use mortise_format::channel::{ENC_BYTES, EncapsulatedRequest, Header};
 use mortise_format::limits::{CHANNEL_REQUEST_OVERHEAD_BYTES, REQUEST_BYTES_MAX};
 use zeroize::Zeroizing;
 
-/// Most bytes of a text in a request.
+/// Largest text of a request, bytes.
 const TEXT_BYTES_MAX: usize = REQUEST_BYTES_MAX - CHANNEL_REQUEST_OVERHEAD_BYTES;
 
-/// Seals a text for the holder of `public`, whose id is `key_id`. `ephemeral` is random, drawn for
-/// this call alone: two requests with the same one would share their key.
+/// Seals a text for the holder of `public`, whose id is `key_id`. `ephemeral` is random and serves
+/// this call only: two requests with the same value share their key.
 ///
 /// # Errors
-/// `TextTooLong`, `PublicKey`.
+/// `TextTooLong` when the message would exceed `REQUEST_BYTES_MAX`; `PublicKey` when `public`
+/// is a point of low order.
 pub fn seal_request(
     public: &[u8; ENC_BYTES],
     key_id: u64,
@@ -45,14 +46,14 @@ pub(crate) fn public_key(bytes: &[u8; ENC_BYTES]) -> <Kem as hpke::Kem>::PublicK
     <Kem as hpke::Kem>::PublicKey::from_bytes(bytes).expect("any 32 bytes are an X25519 key")
 }
 
-/// The private half of a channel key: used here, never handed out, wiped on drop, never printed.
+/// The private half of a channel key. Never leaves this type, wiped on drop, never printed.
 pub struct ChannelSecret {
     secret: <Kem as hpke::Kem>::PrivateKey,
     public: [u8; ENC_BYTES],
 }
 
 impl ChannelSecret {
-    /// The key pair of 32 random bytes (DeriveKeyPair of RFC 9180 7.1.3).
+    /// Derives the key pair from 32 random bytes (DeriveKeyPair, RFC 9180 7.1.3).
     pub fn derive(random: &[u8; 32]) -> Self {
         let (secret, public) = Kem::derive_keypair(random);
         Self { secret, public: public.to_bytes().into() }
@@ -63,15 +64,15 @@ impl ChannelSecret {
         self.public
     }
 
-    /// Opens a request to this key, whose id is `key_id`: the text with the spaces behind it, and
-    /// what seals its answer.
+    /// Opens a request to this key, whose id is `key_id`. Returns the text, still padded, and the
+    /// sealer for its answer.
     ///
-    /// **What a success proves**: whoever made the message knew this public key and this text, and
-    /// no byte of it was changed. **What it does not prove**: who that was, or that the message did
-    /// not come before.
+    /// **What a success proves**: the sender knew this public key and this text, and no byte was
+    /// changed. **What it does not prove**: who the sender is, or that the message is new.
     ///
     /// # Errors
-    /// In this order: `Message`, `OtherKey`, `NotAuthentic`.
+    /// In this order: `Message` for bytes that are not a request; `OtherKey` for the key of another
+    /// boot; `NotAuthentic` for a request that was changed or sealed to another key.
     pub fn open(
         &self,
         key_id: u64,
@@ -98,11 +99,10 @@ impl fmt::Debug for ChannelSecret {
     }
 }
 
-/// Gives the caller's random bytes to the one draw of an encapsulation.
+/// A generator for one encapsulation: it returns the caller's random bytes, once.
 pub(crate) struct OneDraw(Option<Zeroizing<[u8; 32]>>);
 
 impl OneDraw {
-    /// Of these bytes.
     pub fn new(random: &[u8; 32]) -> Self {
         Self(Some(Zeroizing::new(*random)))
     }
@@ -122,8 +122,8 @@ impl TryRng for OneDraw {
     }
 
     fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), Infallible> {
-        // RFC 9180 4.1: an encapsulation draws the 32 bytes of one key pair, at once. Anything else
-        // would be another version of the crate, and a repeated byte would be a broken key.
+        // RFC 9180 4.1: an encapsulation draws the 32 bytes of one key pair in one call. If `hpke`
+        // ever draws otherwise, stop: a repeated byte would break the key.
         let bytes = self.0.take().expect("an encapsulation draws once");
         assert_eq!(out.len(), bytes.len(), "an encapsulation draws 32 bytes");
         out.copy_from_slice(&bytes[..]);

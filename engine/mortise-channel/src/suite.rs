@@ -1,4 +1,4 @@
-//! The one suite, and what the key derivations of both sides share.
+//! The one HPKE suite, and the key derivations that both sides share.
 
 use aes_gcm::Aes256Gcm;
 use aes_gcm::aead::{KeyInit as _, Nonce};
@@ -19,24 +19,24 @@ const _: () = assert!(<Kdf as hpke::kdf::Kdf>::KDF_ID == KDF_ID);
 const _: () = assert!(<Aead as hpke::aead::Aead>::AEAD_ID == AEAD_ID);
 const _: () = assert!(NONCE_BYTES == KEY_BYTES && KEY_BYTES > AEAD_NONCE_BYTES);
 
-/// Size of the key of AES-256-GCM.
+/// Key size of AES-256-GCM.
 const KEY_BYTES: usize = 32;
-/// Size of its nonce.
+/// Nonce size of AES-256-GCM.
 const AEAD_NONCE_BYTES: usize = 12;
 
-/// The context of a request: label, zero byte, header.
+/// The `info` of a request: label, zero byte, header.
 pub(crate) fn request_info(header: Header) -> Vec<u8> {
     [CHANNEL_REQUEST, &[0], &header.encode()].concat()
 }
 
-/// What both sides keep of a request for its answer.
+/// The part of a request that both sides keep for its answer.
 pub(crate) struct Exported {
     secret: Zeroizing<[u8; NONCE_BYTES]>,
     enc: [u8; ENC_BYTES],
 }
 
 impl Exported {
-    /// Takes the secret from `export`, the exporter of the request's context.
+    /// Exports the secret with `export`, the exporter of the request's context.
     pub fn from(
         enc: [u8; ENC_BYTES],
         export: impl FnOnce(&[u8], &mut [u8]) -> Result<(), HpkeError>,
@@ -47,14 +47,14 @@ impl Exported {
         Self { secret, enc }
     }
 
-    /// Cipher and nonce of the answer with this nonce of ours (RFC 9458 4.4).
+    /// Derives cipher and AEAD nonce of an answer from its response nonce (RFC 9458 4.4).
     pub fn cipher(&self, nonce: &[u8; NONCE_BYTES]) -> (Aes256Gcm, Nonce<Aes256Gcm>) {
         let salt = [self.enc, *nonce].concat();
         let hkdf = Hkdf::<Sha256>::new(Some(&salt), &self.secret[..]);
         let mut key = Zeroizing::new([0; KEY_BYTES]);
         let mut aead_nonce = [0; AEAD_NONCE_BYTES];
         hkdf.expand(b"key", &mut key[..]).expect("32 bytes are below the limit of HKDF-SHA256");
-        hkdf.expand(b"nonce", &mut aead_nonce).expect("12 bytes are below it too");
+        hkdf.expand(b"nonce", &mut aead_nonce).expect("12 bytes are below that limit");
         (Aes256Gcm::new(&(*key).into()), aead_nonce.into())
     }
 }

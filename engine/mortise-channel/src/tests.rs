@@ -1,4 +1,4 @@
-//! The crate's own facts: the standard's vector, round trips, and every way to be wrong.
+//! The vector of the standard, round trips, and every kind of damaged message.
 
 use crate::request::seal_request;
 use crate::{AnswerOpener, AnswerSealer, ChannelSecret, OpenError, SealError};
@@ -38,11 +38,11 @@ fn digits(bytes: &[u8]) -> String {
     to_hex(bytes).split_off(2)
 }
 
-/// RFC 9180 A.1.1: key derivation, encapsulation, key schedule, export are those of the standard.
-/// Its cipher is AES-128-GCM; that of this channel is checked by an implementation that is not ours
+/// RFC 9180 A.1.1: key derivation, encapsulation, key schedule and export match the standard. The
+/// vector uses AES-128-GCM; an independent implementation checks the cipher of this channel
 /// (`tests/interop/channel.py`).
 #[test]
-fn keys_secrets_and_exports_are_those_of_the_standard() {
+fn keys_secrets_and_exports_match_the_standard() {
     let secret = ChannelSecret::derive(&bytes(
         "6db9df30aa07dd42ee5e8181afdb977e538f5e1fec8a06223f33f7013e525037",
     ));
@@ -80,7 +80,7 @@ fn keys_secrets_and_exports_are_those_of_the_standard() {
 }
 
 #[test]
-fn text_and_answer_pass_and_their_sizes_are_filled_up() {
+fn text_and_answer_round_trip_and_are_padded() {
     let secret = secret(1);
     let (message, opener) = request(&secret, 2);
     assert_eq!(message.len(), 67 + 512);
@@ -117,7 +117,7 @@ fn request_with_any_byte_changed_cut_or_added_does_not_open() {
     assert_eq!(secret.open(KEY_ID, &longer).unwrap_err(), OpenError::NotAuthentic);
 }
 
-/// X25519 ignores the highest bit of a point, HPKE binds the bytes: no second form of a request.
+/// X25519 ignores the highest bit of a point, but HPKE binds the bytes: a request has one form.
 #[test]
 fn highest_bit_of_the_encapsulated_key_is_bound_too() {
     let secret = secret(1);
@@ -132,14 +132,14 @@ fn request_to_another_key_or_boot_does_not_open() {
     assert_eq!(secret(3).open(KEY_ID, &message).unwrap_err(), OpenError::NotAuthentic);
     let error = secret(1).open(KEY_ID + 1, &message).unwrap_err();
     assert_eq!(error, OpenError::OtherKey { expected: KEY_ID + 1, found: KEY_ID });
-    // The same ciphertext under the header of the other boot.
+    // The same ciphertext with the header of the other boot.
     let mut renamed = message.clone();
     renamed[12] += 1;
     assert_eq!(secret(1).open(KEY_ID + 1, &renamed).unwrap_err(), OpenError::NotAuthentic);
 }
 
 #[test]
-fn point_of_low_order_is_no_key_and_no_encapsulated_key() {
+fn point_of_low_order_is_refused_as_key_and_as_encapsulated_key() {
     for low in [0u8, 1] {
         let mut point = [0; 32];
         point[0] = low;
@@ -173,7 +173,7 @@ fn answer_with_any_byte_changed_or_cut_or_of_another_request_does_not_open() {
 }
 
 #[test]
-fn repeated_request_gets_another_ciphertext_that_the_first_asker_alone_reads() {
+fn repeated_request_gets_a_new_ciphertext_that_only_its_maker_reads() {
     let secret = secret(1);
     let (message, opener) = request(&secret, 2);
     let answers = [4, 5].map(|n| opened(&secret, &message).seal(&[n; 32], b"{}").unwrap());
@@ -182,7 +182,7 @@ fn repeated_request_gets_another_ciphertext_that_the_first_asker_alone_reads() {
 }
 
 #[test]
-fn texts_over_the_bound_are_not_sealed_and_those_at_it_fit_a_message() {
+fn texts_over_the_bound_are_not_sealed_and_those_at_the_bound_fit_a_message() {
     let secret = secret(1);
     let max = REQUEST_BYTES_MAX - 67;
     let seal = |length| seal_request(&secret.public(), KEY_ID, &[2; 32], &vec![b'1'; length]);

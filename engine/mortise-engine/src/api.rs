@@ -1,7 +1,7 @@
-//! What sessions ask the writer and what it answers: the inside of the wire.
+//! Requests of sessions to the writer, and its answers.
 //!
-//! Commands come admitted; queries are small; answers to logged commands are shared frames from
-//! which the session builds its JSON on its own thread.
+//! Commands arrive admitted and queries are small. The answer to a logged command is a shared
+//! frame; the session renders its JSON from it on its own thread.
 
 use crate::drafts::Draft;
 use mortise_core::Admitted;
@@ -22,37 +22,34 @@ use std::sync::Arc;
 
 pub use crate::released::ReleasedFrame;
 
-/// Names a question until it is answered; unique per process.
+/// Identifies a request until it is answered. Unique per process.
 pub type Token = u64;
 
-/// Something for the writer to do.
+/// A request with the token of its answer.
 #[derive(Debug)]
 pub struct Work {
-    /// Whose answer it will be.
     pub token: Token,
-    /// What is asked.
     pub ask: Ask,
 }
 
-/// A question.
+/// A request to the writer.
 #[derive(Debug)]
 pub enum Ask {
-    /// Change the state.
+    /// Changes the state, if the decision grants it.
     Command(Admitted),
-    /// Read it.
+    /// Changes nothing in the log, except [`Query::Sweep`].
     Query(Query),
 }
 
-/// A read.
 #[derive(Debug, Clone)]
 pub enum Query {
     /// Identity, head and state root.
     Status,
-    /// One lock, or draft.
+    /// One lock or draft.
     Lock(LockId),
-    /// The terms behind a lock id, as first signed; of a draft or a lock.
+    /// The terms of a lock or draft, as first signed.
     Terms(LockId),
-    /// Locks, in order of their ids.
+    /// Locks in order of their ids.
     Locks(LockFilter),
     /// Balance of an account.
     Balance(Address, Asset),
@@ -60,37 +57,36 @@ pub enum Query {
     Statement,
     /// The signed statement about a released frame.
     StatementAt(u64),
-    /// A nonce that is free and not drafted.
+    /// A nonce that no lock and no draft of the owner uses.
     SuggestNonce(Address),
-    /// Make a draft.
+    /// Creates a draft.
     Draft(DraftRequest),
-    /// What would become of a commit.
+    /// The checks of a commit, without the commit.
     Simulate(Box<SimulateLock>),
-    /// The policy.
     Policy,
     /// Presence or absence of a leaf.
     Proof(LeafKey),
     /// Presence or absence of a leaf after a recent frame.
     ProofAt(LeafKey, u64),
-    /// The receipt of an event, in the newest checkpoint.
+    /// The receipt of an event, proven in the newest checkpoint.
     Receipt(ReceiptOf),
     /// The newest checkpoint.
     Checkpoint,
-    /// That the log of the first frames begins that of the first `to`, or of the newest checkpoint.
+    /// Proof that the log of `from` frames is a prefix of the log of `to` frames.
     Consistency {
-        /// Frames of the earlier log.
+        /// Size of the shorter log, frames.
         from: u64,
-        /// Frames of the later one.
+        /// Size of the longer log, frames; the newest checkpoint if absent.
         to: Option<u64>,
     },
-    /// Expire and prune what is due now.
+    /// Expires and prunes the locks that are due now.
     Sweep,
     /// The reading rights of an X25519 key.
     Readings(Bytes32),
 }
 
 impl Query {
-    /// True when the answer holds a root, a seq or a proof.
+    /// True if the answer contains a root, a seq or a proof.
     pub fn needs_roots(&self) -> bool {
         matches!(
             self,
@@ -99,110 +95,98 @@ impl Query {
     }
 }
 
-/// Whose receipt.
+/// The event to prove.
 pub type ReceiptOf = mortise_rpc::params::GetReceipt;
 
-/// Which locks.
+/// Selects locks.
 #[derive(Debug, Clone, Default)]
 pub struct LockFilter {
-    /// Of this owner; of all when absent.
+    /// Locks of this owner; of all owners if absent.
     pub owner: Option<Address>,
-    /// In this status.
+    /// Locks in this status.
     pub status: Option<Status>,
-    /// Open ones only.
+    /// Open locks only.
     pub open_only: bool,
-    /// After this id.
+    /// Locks after this id.
     pub after: Option<LockId>,
-    /// At most so many.
+    /// Largest number of locks.
     pub limit: usize,
 }
 
-/// A draft to make.
+/// A draft to create.
 #[derive(Debug, Clone)]
 pub struct DraftRequest {
-    /// Owner.
     pub owner: Address,
-    /// Asset.
     pub asset: Asset,
-    /// Amount.
     pub amount: U256,
     /// Seconds from now.
     pub expires_in: u64,
-    /// Condition.
     pub condition: Condition,
-    /// So that a repeated request finds the same draft.
+    /// The id of the request: a repeat returns the same draft.
     pub request_id: Option<RequestId>,
 }
 
-/// An answer.
 #[derive(Debug, Clone)]
 pub enum Reply {
-    /// The command is this event of this frame.
+    /// The event of this command: its frame and its index there.
     Logged(Arc<ReleasedFrame>, u32),
-    /// The command was refused and nothing is logged.
+    /// The command or query was refused.
     Refused(Reject),
-    /// What was read.
+    /// The result of a read.
     Read(Answer),
-    /// What was read at the state of a frame, and the statement about that frame.
+    /// The result of a read after a frame, and the statement about that frame.
     Rooted(Answer, Box<CarriedStatement>),
-    /// What is shown of the log.
+    /// A proof about the log.
     LogProof(Box<LogProof>),
-    /// The outcome is unknown: the engine stopped before the answer was durable.
+    /// The engine stopped before the answer was durable: the outcome is unknown.
     NotDurable,
-    /// The engine is in a fault.
+    /// The writer has stopped: nothing was done.
     Fault,
 }
 
-/// What is shown of the log, in the history of its newest released frame.
+/// A proof about the log, in the history of the newest released frame.
 #[derive(Debug, Clone)]
 pub struct LogProof {
-    /// The statement about that frame.
+    /// The statement about the newest released frame.
     pub newest: CarriedStatement,
-    /// Paths and roots, as the query asks for them.
+    /// Paths and roots, in the order that the query needs.
     pub paths: Vec<Vec<[u8; 32]>>,
-    /// The event whose receipt was asked for.
+    /// The event to prove: its frame and its index there.
     pub event: Option<(Arc<ReleasedFrame>, u32)>,
-    /// The proof that was asked for, under the root that the statement of that event names.
+    /// A state proof under the root that the statement about the event's frame names.
     pub proof: Option<Box<ProofAnswer>>,
 }
 
-/// What was read.
+/// The result of a read.
 #[derive(Debug, Clone)]
 pub enum Answer {
     /// Identity, head and state root.
     Status(StatusAnswer),
-    /// A lock.
     Lock(Box<Lock>),
-    /// A draft.
     Draft(Box<Draft>),
-    /// Nothing under this id.
+    /// There is no lock or draft with this id.
     None,
-    /// The released log, of this many frames, has no such frame, event or size.
+    /// The released log has no such frame, event or size.
     NotInLog {
-        /// Frames of the released log.
+        /// Size of the released log, frames.
         size: u64,
     },
-    /// The state after that frame cannot be proven: these frames can be asked for.
+    /// The state after that frame is not kept. Contains the range of frames that can be proven.
     RootNotKept(RootNotKept),
-    /// Terms.
     Terms(Box<LockTerms>, TermsOf),
-    /// Locks, and where to go on.
+    /// Locks, and the cursor of the next page.
     Locks(Vec<Lock>, Option<LockId>),
-    /// A balance.
     Balance(Box<BalanceAnswer>),
-    /// Nothing but the statement that comes with the reply.
+    /// The reply contains the statement; there is no other content.
     Statement,
-    /// A nonce.
     Nonce(u64),
-    /// The policy.
     Policy(Box<Policy>),
-    /// What would become of a commit; `None` when its expiry does not fit 64 bits.
+    /// The result of a simulation; `None` if the expiry does not fit into 64 bits.
     Simulated(Option<Box<Simulated>>),
-    /// A proof at a state root.
+    /// A proof under a state root.
     Proof(Box<ProofAnswer>),
-    /// How many locks time ended.
+    /// Number of locks that expired.
     Swept(usize),
-    /// Reading rights.
     Readings(Box<ReadingsAnswer>),
 }
 
@@ -211,77 +195,68 @@ pub enum Answer {
 pub struct ReadingsAnswer {
     /// The rights, in the order of their events.
     pub readings: Vec<GrantedReading>,
-    /// The epochs that one of them covers.
+    /// The epochs that at least one right covers.
     pub epochs: Vec<EpochRecord>,
 }
 
-/// A balance with the locks behind it.
+/// A balance with the locks that make it up.
 #[derive(Debug, Clone)]
 pub struct BalanceAnswer {
-    /// The parts.
     pub balance: Balance,
-    /// Locks that hold something of it.
+    /// Locks that hold a part of the balance.
     pub locks: Vec<Lock>,
-    /// Custody class; none when the chain is not served.
+    /// Custody class; `None` if the policy does not have the chain.
     pub custody: Option<Custody>,
-    /// Time of the head of the last fact, seconds.
+    /// Time of the chain head in the last fact, seconds.
     pub head_time: Option<u64>,
 }
 
-/// What would become of a commit.
+/// The result of a simulated commit.
 #[derive(Debug, Clone)]
 pub struct Simulated {
     /// The id that the lock would have.
     pub lock_id: LockId,
-    /// The whole terms, nonce and expiry filled in.
+    /// The complete terms, with nonce and expiry filled in.
     pub terms: LockTerms,
-    /// Every check that fails; none when it would be granted.
+    /// Every check that fails; empty if the lock would be granted.
     pub failures: Vec<Reject>,
-    /// `claimBy` and `settleBy`, when the chain of the fill is served.
+    /// `claimBy` and `settleBy`, if the policy has the target chain.
     pub times: Option<(u64, u64)>,
 }
 
-/// What terms belong to.
+/// The object that terms belong to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TermsOf {
-    /// A draft.
     Draft,
-    /// A lock in the state.
     Lock,
 }
 
 /// Identity, head and state root.
 #[derive(Debug, Clone)]
 pub struct StatusAnswer {
-    /// The engine.
     pub engine_id: EngineId,
-    /// Epoch.
     pub epoch: u64,
     /// Last frame.
     pub seq: u64,
-    /// State root after it.
+    /// State root after the last frame.
     pub state_root: Root,
     /// Policy in force.
     pub policy_hash: PolicyHash,
     /// Engine time, milliseconds.
     pub time_ms: u64,
-    /// Locks in the state.
     pub lock_count: usize,
-    /// Drafts.
     pub draft_count: usize,
-    /// The oldest frame under whose state root entries can be proven.
+    /// The oldest frame whose state root can still prove entries.
     pub oldest_root_seq: u64,
-    /// The approval of images in force.
+    /// The approval of images that is in force.
     pub approved_images: Option<ApprovedImages>,
 }
 
 /// A proof and what it proves.
 #[derive(Debug, Clone)]
 pub struct ProofAnswer {
-    /// The leaf.
     pub key: LeafKey,
-    /// Its value and salt, when present.
+    /// Value and salt of the leaf, if it is present.
     pub value: Option<(LeafValue, [u8; 32])>,
-    /// The proof.
     pub proof: StateProof,
 }

@@ -1,4 +1,4 @@
-//! What a boot proves of itself, and to whom.
+//! What a boot proves about itself.
 //!
 //! ```text
 //! binding (engine, epoch, keys, history, policy) -> digest
@@ -6,11 +6,11 @@
 //!   PCR16: untouched -> extended with the digest -> locked -> read back
 //!   document: user_data = digest, no nonce, no public key
 //! ```
-//! What it is for: the order of effects around the security module. A binding is made once per
-//! boot, before the boot frame; from then on nothing that runs in the enclave can bind anything
-//! else. Documents for callers repeat it with their nonce.
+//! What it is for: the order of effects around the security module. The engine makes one binding
+//! per boot, before the boot frame; afterwards no code in the enclave can bind anything else.
+//! Documents for callers repeat the binding and add the caller's nonce.
 //!
-//! What it does not do: judge documents (`mortise_verify`), choose roots of trust.
+//! What it does not do: verify documents (`mortise_verify`), choose attestation roots.
 //!
 //! Every call of the module blocks: [`crate::actors::Attestor`] has a thread for them.
 
@@ -25,20 +25,19 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-/// Whether a security module stands behind the engine's keys.
+/// The security module of an engine, if it has one.
 #[derive(Clone, Default)]
 pub enum Attestation {
-    /// None: answers about the engine say so, and nobody should rely on its promises.
+    /// No module. Answers say so; do not rely on the promises of such an engine.
     #[default]
     Unattested,
-    /// This one.
+    /// A genuine module.
     Module(Arc<dyn Nsm>),
-    /// This one, whose documents every verifier refuses, for this reason.
+    /// A module in an insecure mode: verifiers refuse its documents unless the mode is allowed.
     Refused(Arc<dyn Nsm>, InsecureMode),
 }
 
 impl Attestation {
-    /// The mode on the wire.
     pub fn mode(&self) -> &'static str {
         match self {
             Self::Unattested => "unattested",
@@ -47,8 +46,7 @@ impl Attestation {
         }
     }
 
-    /// Why what the engine signs about locks binds nobody, if it does not: the mark of its
-    /// promises.
+    /// The insecure mode that commitments and outcomes of this engine carry, if there is one.
     pub fn insecure_mode(&self) -> Option<InsecureMode> {
         match self {
             Self::Unattested | Self::Module(_) => None,
@@ -63,61 +61,56 @@ impl fmt::Debug for Attestation {
     }
 }
 
-/// Why a boot was not bound, or a document not made.
+/// A boot was not bound, or a document was not made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AttestError {
     /// The module failed or refused.
     #[error("the security module: {0}")]
     Module(#[from] NsmError),
-    /// The module's registers are not those that every verifier and key policy expects.
+    /// The registers of the module are not those that verifiers and key policies expect.
     #[error("the module has {pcrs} registers of {digest}, not more than {BINDING_PCR} of SHA384")]
     NotTheModule {
-        /// The digest that it names.
+        /// Digest algorithm of the registers.
         digest: String,
-        /// How many registers it has.
+        /// Number of registers.
         pcrs: u16,
     },
-    /// Register 16 was extended or locked before this boot: an engine has booted in this enclave
-    /// already, or something else runs in it.
-    #[error("register 16 is used already: each boot needs an enclave of its own")]
+    /// Register 16 was extended or locked before this boot: an engine has already booted in this
+    /// enclave, or other code runs in it.
+    #[error("register 16 is already in use: each boot needs a new enclave")]
     RegisterUsed,
-    /// Register 16 did not become what the binding calls for, or did not stay locked.
+    /// Register 16 does not have the expected value after the extension, or is not locked.
     #[error("register 16 is not the extension with the binding, or is not locked")]
     RegisterMismatch,
-    /// The document is empty or over its limit.
-    #[error("the document has {found} bytes, more than 0 and at most {bytes_max} are taken")]
-    DocumentSize {
-        /// Most bytes.
-        bytes_max: usize,
-        /// Its bytes.
-        found: usize,
-    },
-    /// The document of the boot admits another insecure_mode than the platform found: what is promised
-    /// would carry another mark than the log shows.
+    /// The document is empty or too large.
+    #[error("the document has {found} bytes; the size must be 1 to {bytes_max}")]
+    DocumentSize { bytes_max: usize, found: usize },
+    /// The boot document shows another insecure mode than the platform detected: promises would
+    /// carry another mode than the log shows.
     #[error("the document of this boot shows it {}, the platform {}", said(*shown), said(*found))]
     Mode {
-        /// What the document admits.
+        /// The mode in the document.
         shown: Option<InsecureMode>,
-        /// What the platform found.
+        /// The mode that the platform detected.
         found: Option<InsecureMode>,
     },
-    /// The thread that asks the module has ended.
-    #[error("nobody asks the security module any more")]
+    /// The thread that calls the module has ended.
+    #[error("the thread that calls the security module has ended")]
     Stopped,
 }
 
 /// A boot that was bound.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BootDocument {
-    /// The document; empty while unattested.
+    /// The document; empty in an unattested engine.
     pub document: Vec<u8>,
-    /// The locked registers; none while unattested.
+    /// The locked registers; none in an unattested engine.
     pub pcrs: BTreeMap<u16, Vec<u8>>,
 }
 
 impl BootDocument {
-    /// PCR0, the measurement of the image; none while unattested.
+    /// PCR0, the measurement of the image; `None` in an unattested engine.
     pub fn image(&self) -> Option<Measurement> {
         self.pcrs.get(&IMAGE_PCR).and_then(|value| measurement(value))
     }
@@ -127,10 +120,10 @@ fn measurement(value: &[u8]) -> Option<Measurement> {
     value.try_into().ok().map(Measurement)
 }
 
-/// The measurement of the image that runs, as the module has it. Blocks.
+/// Reads the measurement of the running image from the module. Blocks.
 ///
 /// # Errors
-/// `NotTheModule`, `Module`.
+/// `NotTheModule` for a module with unexpected registers; `Module` if it fails.
 pub fn own_image(nsm: &dyn Nsm) -> Result<Measurement, AttestError> {
     check_module(nsm)?;
     let register = nsm.describe_pcr(IMAGE_PCR)?;
@@ -140,8 +133,8 @@ pub fn own_image(nsm: &dyn Nsm) -> Result<Measurement, AttestError> {
 /// Binds a boot: once per enclave. Blocks.
 ///
 /// # Errors
-/// `NotTheModule`, `RegisterUsed` before anything was changed; then `RegisterMismatch`,
-/// `DocumentSize`, `Module`. After any of these the enclave cannot bind any more: the boot failed.
+/// Before any change: `NotTheModule`, `RegisterUsed`. Then `RegisterMismatch`, `DocumentSize`,
+/// `Module`: the boot has failed, and this enclave cannot bind again.
 pub fn bind(nsm: &dyn Nsm, binding: &KeyBinding) -> Result<BootDocument, AttestError> {
     check_module(nsm)?;
     let before = nsm.describe_pcr(BINDING_PCR)?;
@@ -153,7 +146,7 @@ pub fn bind(nsm: &dyn Nsm, binding: &KeyBinding) -> Result<BootDocument, AttestE
         return Err(AttestError::RegisterMismatch);
     }
     nsm.lock_pcr(BINDING_PCR)?;
-    // Read back: what the document will say is what the key policy and every verifier expect.
+    // Read back: verifiers and the key policy will expect exactly this value in the document.
     let after = nsm.describe_pcr(BINDING_PCR)?;
     if !after.locked || after.value != expected.0 {
         return Err(AttestError::RegisterMismatch);
@@ -163,7 +156,7 @@ pub fn bind(nsm: &dyn Nsm, binding: &KeyBinding) -> Result<BootDocument, AttestE
     Ok(BootDocument { document, pcrs: locked_registers(nsm)? })
 }
 
-/// The module measures with SHA-384 and has the register of the binding.
+/// Checks that the module measures with SHA-384 and has the register of the binding.
 fn check_module(nsm: &dyn Nsm) -> Result<(), AttestError> {
     let ModuleDescription { digest, max_pcrs: pcrs, .. } = nsm.describe()?;
     if digest != DIGEST || pcrs <= BINDING_PCR {
@@ -172,10 +165,10 @@ fn check_module(nsm: &dyn Nsm) -> Result<(), AttestError> {
     Ok(())
 }
 
-/// A document of the module, within its bound. Blocks.
+/// Asks the module for a document and checks its size. Blocks.
 ///
 /// # Errors
-/// `Module`, `DocumentSize`.
+/// `Module` if the module fails; `DocumentSize` for an empty or too large document.
 pub fn document(nsm: &dyn Nsm, request: &AttestRequest) -> Result<Vec<u8>, AttestError> {
     let document = nsm.attest(request)?;
     let (bytes_max, found) = (ATTESTATION_BYTES_MAX, document.len());
@@ -193,11 +186,11 @@ fn locked_registers(nsm: &dyn Nsm) -> Result<BTreeMap<u16, Vec<u8>>, AttestError
     Ok(pcrs)
 }
 
-/// The register of the binding: the first that the image's code may extend.
+/// The register of the binding: the first one that code in the image can extend.
 pub const BINDING_PCR: u16 = 16;
-/// The register of the whole image.
+/// The register that measures the whole image.
 const IMAGE_PCR: u16 = 0;
-/// The digest of every register.
+/// The digest algorithm of the registers.
 const DIGEST: &str = "SHA384";
 
 #[cfg(test)]

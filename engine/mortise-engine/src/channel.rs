@@ -1,10 +1,10 @@
 //! The key of the channel to the attested engine.
 //!
-//! What it is for: an X25519 key made at every boot from the entropy port, never sealed, whose
-//! public half the boot's attestation document binds. What is encrypted to it can be read by this
-//! boot alone: by no parent, and by no later boot.
+//! What it is for: an X25519 key that every boot makes from the entropy port and never seals. The
+//! attestation document of the boot binds its public half. Only this boot can read messages to the
+//! key: not the parent, not a later boot.
 //!
-//! What it does not do: encrypt by itself (`mortise_channel`), know callers, remember requests.
+//! What it does not do: encrypt (`mortise_channel`), identify callers, remember requests.
 
 use crate::ports::Entropy;
 use mortise_channel::{AnswerSealer, ChannelSecret, OpenError};
@@ -12,28 +12,27 @@ use mortise_format::channel::NONCE_BYTES;
 use std::sync::atomic::{AtomicU64, Ordering};
 use zeroize::Zeroizing;
 
-/// The private half: used here, never handed out, wiped on drop, never printed.
+/// The private half. Never leaves this type, wiped on drop, never printed.
 #[derive(Debug)]
 pub struct ChannelKey {
     secret: ChannelSecret,
-    /// What the nonces of this boot's answers begin with.
+    /// Prefix of all answer nonces of this boot.
     nonce_prefix: [u8; NONCE_BYTES - 8],
     answers: AtomicU64,
 }
 
-/// A request that was opened.
+/// An opened request.
 #[derive(Debug)]
 pub struct OpenedRequest {
-    /// The text of the caller, with spaces behind it.
+    /// The text of the caller, padded with spaces.
     pub text: Zeroizing<Vec<u8>>,
-    /// Seals the answer to it.
+    /// Seals the answer.
     pub sealer: AnswerSealer,
-    /// For the answer alone.
+    /// The nonce of the answer, for one use.
     pub nonce: [u8; NONCE_BYTES],
 }
 
 impl ChannelKey {
-    /// A fresh key.
     pub fn generate(entropy: &dyn Entropy) -> Self {
         let mut random = Zeroizing::new([0; 32]);
         entropy.fill(&mut random[..]);
@@ -43,7 +42,7 @@ impl ChannelKey {
         Self { secret, nonce_prefix, answers: AtomicU64::new(0) }
     }
 
-    /// The public half, as the attestation binds it.
+    /// The public half, which the attestation binds.
     pub fn public(&self) -> [u8; 32] {
         self.secret.public()
     }
@@ -51,14 +50,14 @@ impl ChannelKey {
     /// Opens a request to this key, whose id is `key_id`.
     ///
     /// # Errors
-    /// [`OpenError`]: nothing is known of the request then.
+    /// [`OpenError`]: nothing about the request can be trusted.
     pub fn open(&self, key_id: u64, message: &[u8]) -> Result<OpenedRequest, OpenError> {
         let (text, sealer) = self.secret.open(key_id, message)?;
         Ok(OpenedRequest { text, sealer, nonce: self.next_nonce() })
     }
 
-    /// A nonce that no other answer under this key has: a request that is repeated has the same
-    /// secret as before, so its answers are kept apart by counting, not by luck.
+    /// A nonce that no other answer under this key has. A repeated request has the same secret, so
+    /// nonces must be unique; a counter guarantees it.
     fn next_nonce(&self) -> [u8; NONCE_BYTES] {
         let count = self.answers.fetch_add(1, Ordering::Relaxed);
         let mut nonce = [0; NONCE_BYTES];
@@ -74,7 +73,7 @@ mod tests {
     use super::*;
     use mortise_channel::seal_request;
 
-    /// Bytes that count on.
+    /// Entropy that counts up.
     struct Counting(AtomicU64);
 
     impl Entropy for Counting {
@@ -90,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn repeated_request_opens_again_under_a_nonce_of_its_own() {
+    fn repeated_request_opens_again_with_a_new_nonce() {
         let key = key();
         let (message, opener) = seal_request(&key.public(), 3, &[7; 32], b"{}").unwrap();
         let (first, second) = (key.open(3, &message).unwrap(), key.open(3, &message).unwrap());
@@ -103,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn key_is_made_from_all_of_its_randomness_and_never_printed() {
+    fn key_depends_on_all_its_randomness_and_is_never_printed() {
         let other = ChannelKey::generate(&Counting(AtomicU64::new(1)));
         assert_ne!(key().public(), other.public());
         let secret: [u8; 32] = std::array::from_fn(|at| u8::try_from(at).unwrap());

@@ -1,9 +1,9 @@
-//! The key that signs checkpoints of the history, and the checkpoints that it signs.
+//! The checkpoint key, and the checkpoints of the history that it signs.
 //!
-//! What it is for: an Ed25519 key made at genesis and sealed beside the signing key, because
-//! witnesses of transparency logs know no secp256k1 (C2SP signed-note). engineId covers it.
+//! What it is for: an Ed25519 key that genesis makes and seals beside the signing key. Witnesses of
+//! transparency logs do not support secp256k1 (C2SP signed-note). The engine id covers the key.
 //!
-//! What it does not do: choose the head. Only heads of released frames are signed for callers.
+//! What it does not do: choose the head. Callers get checkpoints of released frames only.
 
 use crate::keyring::Identity;
 use ed25519_dalek::{Signer as _, SigningKey};
@@ -17,27 +17,24 @@ use std::fmt;
 pub struct CheckpointSigner(SigningKey);
 
 impl CheckpointSigner {
-    /// From a seed; every 32 bytes are one.
+    /// Derives the key from a seed: any 32 bytes.
     pub fn from_seed(seed: &[u8; 32]) -> Self {
         Self(SigningKey::from_bytes(seed))
     }
 
-    /// The public key.
     pub fn public_key(&self) -> [u8; 32] {
         self.0.verifying_key().to_bytes()
     }
 
-    /// Signs a message.
     pub fn sign(&self, message: &[u8]) -> [u8; 64] {
         self.0.sign(message).to_bytes()
     }
 }
 
-/// The checkpoint of a head under the origin of an engine, signed by its key and nobody else: the
-/// same bytes whenever it is asked for.
+/// The checkpoint of a head, signed by the engine's key only. The same head gives the same bytes.
 ///
 /// # Errors
-/// `KeyName`, which no checked genesis gives.
+/// `KeyName`, which a checked genesis excludes.
 pub fn note(identity: &Identity, head: &TreeHead) -> Result<String, NoteError> {
     let (origin, signer) = (identity.origin(), &identity.checkpoint);
     let key = NoteKey::new(KeyUse::Log, &origin, signer.public_key())?;
@@ -65,7 +62,7 @@ mod tests {
 
     /// RFC 8032 7.1, test 3.
     #[test]
-    fn key_and_signature_are_those_of_the_standard() {
+    fn key_and_signature_match_the_standard() {
         let seed = hex("c5aa8df43f9f837bedb7442f31dcb7b166d38535076f094b85ce3a2e0b4458f7");
         let signer = CheckpointSigner::from_seed(&seed);
         let public = hex("fc51cd8e6218a1a38da47ed00230f0580816ed13ba3303ac5deb911548908025");

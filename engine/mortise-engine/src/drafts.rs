@@ -1,11 +1,13 @@
-//! Drafts: locks that their owner has yet to sign.
+//! Drafts: locks that their owner has not signed yet.
 //!
-//! What it is for: remembering, between `createLock` and `signLock`, the terms behind a lock id.
+//! What it is for: remembers the terms behind a lock id between `createLock` and `signLock`.
 //!
-//! What it does not do: hold anything, burn nonces, survive a restart, stand in the log.
+//! What it does not do: hold assets, use up nonces, survive a restart, write to the log.
 //!
-//! Invariants: bounded in all (random eviction, so that a flood cannot aim) and per owner;
-//! concurrent drafts of an owner have distinct nonces.
+//! Invariants:
+//! - The number of drafts is bounded, in total and per owner. Eviction is random, so a flood cannot
+//!   target one draft.
+//! - Concurrent drafts of an owner have distinct nonces.
 
 use mortise_core::state::principals::Nonces;
 use mortise_format::ids::{Address, LockId, RequestId};
@@ -13,22 +15,19 @@ use mortise_format::limits::DRAFTS_MAX;
 use mortise_format::lock::LockTerms;
 use std::collections::{BTreeMap, VecDeque};
 
-/// A draft.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Draft {
-    /// Identity.
     pub lock_id: LockId,
-    /// Terms.
     pub terms: LockTerms,
-    /// Engine time of its making, milliseconds.
+    /// Engine time of creation, milliseconds.
     pub created_ms: u64,
-    /// Forgotten at this engine time, milliseconds.
+    /// Engine time at which the draft expires, milliseconds.
     pub until_ms: u64,
-    /// The caller's name for it, so that a repeated request finds it.
+    /// The id of the request, so that a repeat finds the draft.
     pub request_id: Option<RequestId>,
 }
 
-/// The pool.
+/// The pool of drafts.
 #[derive(Debug, Default)]
 pub struct Drafts {
     by_id: BTreeMap<LockId, Draft>,
@@ -43,29 +42,29 @@ impl Drafts {
         Self { random: seed | 1, ..Self::default() }
     }
 
-    /// A draft that is not yet forgotten.
+    /// A draft that has not expired.
     pub fn find(&self, lock_id: &LockId, now_ms: u64) -> Option<&Draft> {
         self.by_id.get(lock_id).filter(|d| now_ms < d.until_ms)
     }
 
-    /// The draft that the owner made under a request id.
+    /// The draft that an owner created with a request id.
     pub fn find_request(&self, owner: &Address, id: &RequestId, now_ms: u64) -> Option<&Draft> {
         let ids = self.by_owner.get(owner)?;
         let mut drafts = ids.iter().filter_map(|lock_id| self.find(lock_id, now_ms));
         drafts.find(|d| d.request_id == Some(*id))
     }
 
-    /// How many drafts an owner has.
+    /// Number of drafts of an owner.
     pub fn count_of(&self, owner: &Address) -> usize {
         self.by_owner.get(owner).map_or(0, Vec::len)
     }
 
-    /// How many drafts there are.
+    /// Number of drafts.
     pub fn count(&self) -> usize {
         self.by_id.len()
     }
 
-    /// A free nonce that no other draft of the owner has.
+    /// A free nonce that no other draft of the owner uses.
     pub fn next_nonce(&self, owner: &Address, nonces: &Nonces) -> u64 {
         let ids = self.by_owner.get(owner).map_or(&[][..], Vec::as_slice);
         let reserved: Vec<u64> =
@@ -77,7 +76,7 @@ impl Drafts {
         nonce
     }
 
-    /// Puts a draft in, evicting a random one when the pool is full.
+    /// Adds a draft. A full pool evicts a random one.
     pub fn insert(&mut self, draft: Draft) {
         while self.by_id.len() >= DRAFTS_MAX {
             self.evict();
@@ -87,7 +86,7 @@ impl Drafts {
         self.by_id.insert(draft.lock_id, draft);
     }
 
-    /// Takes a draft out.
+    /// Removes a draft.
     pub fn remove(&mut self, lock_id: &LockId) -> Option<Draft> {
         let draft = self.by_id.remove(lock_id)?;
         if let Some(ids) = self.by_owner.get_mut(&draft.terms.owner) {
@@ -99,7 +98,7 @@ impl Drafts {
         Some(draft)
     }
 
-    /// Forgets what is past its time.
+    /// Removes expired drafts.
     pub fn forget(&mut self, now_ms: u64) {
         while let Some((until_ms, lock_id)) = self.by_time.front().copied() {
             if now_ms < until_ms && self.by_id.contains_key(&lock_id) {
@@ -113,7 +112,7 @@ impl Drafts {
     /// Removes the first draft at or after a random id: lock ids are hashes, so every draft is
     /// about equally likely.
     fn evict(&mut self) {
-        // xorshift64: unpredictable enough for a caller who does not know the seed.
+        // xorshift64: unpredictable enough for a caller that does not know the seed.
         self.random ^= self.random << 13;
         self.random ^= self.random >> 7;
         self.random ^= self.random << 17;
@@ -150,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_of_drafts_leaves_the_pool_at_its_bound() {
+    fn a_flood_of_drafts_stays_within_the_bound() {
         let mut drafts = Drafts::new(42);
         for n in 0..u64::try_from(DRAFTS_MAX).unwrap() + 500 {
             drafts.insert(draft(n, (n % 200) as u8));
@@ -159,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn drafts_of_one_owner_get_distinct_nonces_and_are_forgotten_by_time() {
+    fn drafts_of_one_owner_have_distinct_nonces_and_expire() {
         let mut drafts = Drafts::new(1);
         let owner = Address([7; 20]);
         for expected in 0..5 {

@@ -1,7 +1,11 @@
-//! The way into the writer: bounds, admission, submission.
+//! The handle through which sessions reach the writer: bounds, admission, submission.
 //!
-//! What it is for: sessions hold a handle and nothing else of the engine. It takes a permit before
-//! anything is queued, so that memory is bounded whatever actix's mailboxes do.
+//! What it is for: a session holds this handle and no other part of the engine.
+//!
+//! What it does not do: decide. A caller that hangs up does not cancel its request.
+//!
+//! Invariant: the handle takes a permit before it queues a request. Memory stays bounded although
+//! actix mailboxes have no hard bound.
 
 use crate::actors::{Admit, Attest, Attestor, Crypto, Ledger, OpenMessage, Submit};
 use crate::api::{Ask, Query, Reply};
@@ -23,103 +27,99 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, oneshot};
 
-/// Why nothing was submitted.
+/// The request was not submitted, and nothing happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SubmitError {
-    /// Too much is under way.
+    /// Too many requests are in flight.
     Overloaded,
-    /// Not serving.
+    /// The engine is in this phase and does not serve.
     NotReady(&'static str),
-    /// In a fault.
+    /// The engine is in a fault that a restart does not mend.
     Fault,
 }
 
 /// The serving side of an engine, present once the boot is done.
 #[derive(Debug, Clone)]
 pub struct Serving {
-    /// The single writer.
     pub ledger: Addr<Ledger>,
-    /// The pool.
+    /// The pool of signature workers.
     pub crypto: Addr<Crypto>,
-    /// Who the engine is.
     pub identity: Arc<Identity>,
     /// Engine time of the boot, milliseconds.
     pub boot_ms: u64,
-    /// What this boot can prove of itself.
     pub proof: Proof,
-    /// The witnesses, when the policy has some: the newest cosigned checkpoint.
+    /// The witnesses and the newest cosigned checkpoint, if the policy has witnesses.
     pub quorum: Option<Arc<WitnessQuorum>>,
     /// The released log, for readers.
     pub log: Arc<ReleasedLog>,
 }
 
-/// What a boot can prove of itself.
+/// What a boot can prove about itself.
 #[derive(Debug, Clone)]
 pub struct Proof {
-    /// What it bound, or would bind if a security module stood behind it.
+    /// The binding of the boot. Without a security module no document contains it.
     pub binding: KeyBinding,
-    /// The document of the boot; empty while unattested.
+    /// The document of the boot; empty in an unattested engine.
     pub boot: Arc<BootDocument>,
-    /// The key of the channel, whose public half is bound.
+    /// The channel key. The binding contains its public half.
     pub channel: Arc<ChannelKey>,
-    /// Asks the security module; none while unattested.
+    /// The actor that calls the security module; `None` in an unattested engine.
     pub attestor: Option<Addr<Attestor>>,
 }
 
-/// Why no document was made for a caller.
+/// No attestation document was made for a caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NoDocument {
-    /// No security module stands behind this engine.
+    /// The engine runs without a security module.
     Unattested,
-    /// Too many were asked for; more are made after this time.
+    /// Callers asked for too many documents; retry after this time.
     TooMany(Duration),
-    /// The module did not make one.
+    /// The security module failed or refused.
     Failed(AttestError),
 }
 
-/// The way in.
+/// The entry point of every request. See the module.
 #[derive(Debug)]
 pub struct EngineHandle {
     phase: Arc<PhaseCell>,
     permits: Semaphore,
     bounds: Bounds,
     serving: OnceLock<Serving>,
-    waiting: Arc<Mutex<Waiting>>,
+    queue: Arc<Mutex<Queue>>,
     documents: Mutex<Throttle>,
     mode: &'static str,
     app: Option<App>,
 }
 
 impl EngineHandle {
-    /// A handle that is closed until [`EngineHandle::open`], of an engine in this mode
-    /// ([`crate::attest::Attestation::mode`]).
+    /// A handle that refuses everything until [`EngineHandle::open`]. `mode` is that of
+    /// [`crate::attest::Attestation::mode`].
     pub fn new(phase: Arc<PhaseCell>, bounds: Bounds, mode: &'static str) -> Self {
         let permits = Semaphore::new(bounds.in_flight);
-        let (serving, waiting) = (OnceLock::new(), Arc::default());
+        let (serving, queue) = (OnceLock::new(), Arc::default());
         let documents = Mutex::new(Throttle::new(Instant::now()));
-        Self { phase, permits, bounds, serving, waiting, documents, mode, app: None }
+        Self { phase, permits, bounds, serving, queue, documents, mode, app: None }
     }
 
-    /// With the application.
     #[must_use]
     pub fn with_app(self, app: Option<App>) -> Self {
         Self { app, ..self }
     }
 
-    /// The application, if this engine has one.
+    /// The application, if the engine runs with one.
     pub fn app(&self) -> Option<&App> {
         self.app.as_ref()
     }
 
-    /// Whether a security module stands behind the engine, as the wire names it.
+    /// The attestation mode, as the wire names it.
     pub fn mode(&self) -> &'static str {
         self.mode
     }
 
-    /// A document of the security module for a caller.
+    /// Makes an attestation document for a caller, within the rate limit.
     ///
     /// # Errors
-    /// [`NoDocument`].
+    /// `Unattested` without a security module; `TooMany` above the rate; `Failed` by the module.
     pub async fn document(
         &self,
         proof: &Proof,
@@ -135,23 +135,21 @@ impl EngineHandle {
         made.unwrap_or(Err(AttestError::Stopped)).map_err(NoDocument::Failed)
     }
 
-    /// Opens the handle.
+    /// Starts to accept requests. The boot calls this once.
     pub fn open(&self, serving: Serving) {
-        // Opened once, by the boot; a second call would be a second boot.
+        // A second call would be a second boot: it changes nothing.
         let _ = self.serving.set(serving);
     }
 
-    /// The phase.
     pub fn phase(&self) -> Phase {
         self.phase.now()
     }
 
-    /// The bounds.
     pub fn bounds(&self) -> Bounds {
         self.bounds
     }
 
-    /// The engine, once its boot is done.
+    /// The serving side; `None` until the boot is done.
     pub fn serving(&self) -> Option<&Serving> {
         self.serving.get()
     }
@@ -164,41 +162,42 @@ impl EngineHandle {
         }
     }
 
-    /// Asks the writer and waits for the answer.
+    /// Submits a request to the writer and waits for the answer.
     ///
     /// # Errors
-    /// [`SubmitError`]: then nothing was asked.
+    /// [`SubmitError`]: the request was not submitted.
     pub async fn ask(&self, ask: Ask) -> Result<Reply, SubmitError> {
         let serving = self.ready()?;
         let _permit = self.permits.try_acquire().map_err(|_| SubmitError::Overloaded)?;
-        Ok(self.enqueue(serving, |waiting, responder| waiting.asks.push((ask, responder))).await)
+        Ok(self.enqueue(serving, |queue, responder| queue.ready.push((ask, responder))).await)
     }
 
-    /// Reads.
+    /// Submits a read and waits for the answer.
     ///
     /// # Errors
-    /// [`SubmitError`].
+    /// [`SubmitError`]: the read was not submitted.
     pub async fn query(&self, query: Query) -> Result<Reply, SubmitError> {
         self.ask(Ask::Query(query)).await
     }
 
-    /// Authenticates a command on the pool, then asks the writer.
+    /// Authenticates a command on the pool, submits it to the writer and waits for the answer.
     ///
     /// # Errors
-    /// [`SubmitError`].
+    /// [`SubmitError`]: the command was not submitted.
     pub async fn command(&self, command: Command) -> Result<Reply, SubmitError> {
         let serving = self.ready()?;
         let _permit = self.permits.try_acquire().map_err(|_| SubmitError::Overloaded)?;
         let reply =
-            self.enqueue(serving, |waiting, responder| waiting.commands.push((command, responder)));
+            self.enqueue(serving, |queue, responder| queue.unverified.push((command, responder)));
         Ok(reply.await)
     }
 
-    /// Opens a message of the channel on the pool, with the key of this boot. In every phase in
-    /// which the boot is done: what is inside is judged as a text in clear is.
+    /// Opens a channel message on the pool. Returns the id of this boot's channel key, and the
+    /// opened request or the reason why it does not open. Works in every phase after the boot: the
+    /// request inside meets the same phase check as a request in clear.
     ///
     /// # Errors
-    /// [`SubmitError`]: then nothing was opened. Inside: the id of the key, and what it opened.
+    /// [`SubmitError`]: nothing was opened.
     pub async fn open_message(
         &self,
         message: Bytes,
@@ -210,80 +209,78 @@ impl EngineHandle {
         let _permit = self.permits.try_acquire().map_err(|_| SubmitError::Overloaded)?;
         let (key, key_id) = (Arc::clone(&serving.proof.channel), serving.proof.binding.epoch);
         let opened = serving.crypto.send(OpenMessage { key, key_id, message }).await;
-        // The pool ends with the process.
+        // The pool stops only with the process.
         let opened = opened.map_err(|_| SubmitError::NotReady("stopping"))?;
         Ok((key_id, opened))
     }
 
-    /// Queues a question for the next message to the actors and waits for its answer.
-    async fn enqueue(
-        &self,
-        serving: &Serving,
-        queue: impl FnOnce(&mut Waiting, Responder),
-    ) -> Reply {
+    /// Adds a request to the next batch and waits for its answer.
+    async fn enqueue(&self, serving: &Serving, push: impl FnOnce(&mut Queue, Responder)) -> Reply {
         let (responder, answer) = oneshot::channel();
         let is_first = {
-            let mut waiting = lock(&self.waiting);
-            queue(&mut waiting, responder);
-            !std::mem::replace(&mut waiting.flush_scheduled, true)
+            let mut queue = lock(&self.queue);
+            push(&mut queue, responder);
+            !std::mem::replace(&mut queue.flush_scheduled, true)
         };
         if is_first {
-            actix::spawn(flush(serving.clone(), Arc::clone(&self.waiting)));
+            actix::spawn(flush(serving.clone(), Arc::clone(&self.queue)));
         }
-        // A dropped responder is an actor that stopped with the answer not durable.
+        // An actor that stops drops its responders: the answer is not durable.
         answer.await.unwrap_or(Reply::NotDurable)
     }
 }
 
-/// Who waits for an answer.
+/// The sending half of one answer.
 type Responder = oneshot::Sender<Reply>;
 
-/// Questions that go with the next message: one message for all that came with one read of a
-/// socket costs a hundredth of one message each.
+/// The next batch of requests. One message for all requests of one socket read costs a hundredth
+/// of one message for each.
 #[derive(Debug, Default)]
-struct Waiting {
-    commands: Vec<(Command, Responder)>,
-    asks: Vec<(Ask, Responder)>,
-    /// A task that takes them is under way.
+struct Queue {
+    /// Commands that a worker authenticates first.
+    unverified: Vec<(Command, Responder)>,
+    /// Requests for the writer.
+    ready: Vec<(Ask, Responder)>,
+    /// True while a task that sends the batch is scheduled.
     flush_scheduled: bool,
 }
 
-/// Commands that one worker authenticates in a row: few, so that the workers share them.
+/// Commands that one worker authenticates in a row. Small, so that all workers get a share.
 const ADMIT_CHUNK: usize = 8;
 
-fn lock(waiting: &Mutex<Waiting>) -> MutexGuard<'_, Waiting> {
-    waiting.lock().expect("no holder of the queue panics")
+fn lock(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
+    queue.lock().expect("no holder of the queue panics")
 }
 
-/// Lets the other sessions that are awake queue theirs, then sends everything.
-async fn flush(serving: Serving, waiting: Arc<Mutex<Waiting>>) {
+/// Yields once so that other ready sessions join the batch, then sends it.
+async fn flush(serving: Serving, queue: Arc<Mutex<Queue>>) {
     tokio::task::yield_now().await;
-    let Waiting { commands, asks, .. } = std::mem::take(&mut *lock(&waiting));
-    let mut commands = commands.into_iter().peekable();
+    let Queue { unverified, ready, .. } = std::mem::take(&mut *lock(&queue));
+    let mut commands = unverified.into_iter().peekable();
     while commands.peek().is_some() {
         let chunk = commands.by_ref().take(ADMIT_CHUNK).unzip();
         actix::spawn(admit(serving.clone(), chunk));
     }
-    submit(&serving, asks).await;
+    submit(&serving, ready).await;
 }
 
-/// Authenticates commands and hands those that pass to the writer.
+/// Authenticates commands and submits those that pass to the writer.
 async fn admit(serving: Serving, (commands, responders): (Vec<Command>, Vec<Responder>)) {
     let Ok(admitted) = serving.crypto.send(Admit(commands)).await else { return };
-    let mut asks = Vec::with_capacity(admitted.len());
+    let mut ready = Vec::with_capacity(admitted.len());
     for (admitted, responder) in admitted.into_iter().zip(responders) {
         match admitted {
-            Ok(admitted) => asks.push((Ask::Command(admitted), responder)),
-            // Whoever asked may have gone.
+            Ok(admitted) => ready.push((Ask::Command(admitted), responder)),
+            // The caller may have hung up.
             Err(reject) => drop(responder.send(Reply::Refused(reject))),
         }
     }
-    submit(&serving, asks).await;
+    submit(&serving, ready).await;
 }
 
-async fn submit(serving: &Serving, asks: Vec<(Ask, Responder)>) {
-    if !asks.is_empty() {
-        // A ledger that has stopped drops the responders, which says so.
-        let _ = serving.ledger.send(Submit(asks)).await;
+async fn submit(serving: &Serving, ready: Vec<(Ask, Responder)>) {
+    if !ready.is_empty() {
+        // A stopped ledger drops the responders: their callers get NOT_DURABLE.
+        let _ = serving.ledger.send(Submit(ready)).await;
     }
 }

@@ -1,8 +1,8 @@
-//! Identity and epoch keys: what a boot unseals.
+//! The identity and the epoch keys that a boot unseals.
 //!
-//! Genesis makes a signing key, a log secret and a checkpoint key, seals them under a data key of
-//! the vault and stores them as a blob whose clear part lets the engine id be recomputed. Every
-//! boot unseals them and checks them against that id (`specs/genesis-and-loss.md`).
+//! Genesis makes a signing key, a log secret and a checkpoint key. It seals them under a data key
+//! of the vault and stores them as a blob. The clear part of the blob determines the engine id.
+//! Every boot unseals the keys and checks them against that id (`specs/genesis-and-loss.md`).
 
 use crate::checkpoint::CheckpointSigner;
 use crate::ports::{Entropy, KeyContext, KeyPurpose, Vault, VaultError};
@@ -48,24 +48,19 @@ pub enum IdentityError {
     /// The vault refused or could not be reached.
     #[error(transparent)]
     Vault(#[from] VaultError),
-    /// A stored blob does not decode.
     #[error("a stored blob does not decode: {0}")]
     Codec(#[from] CodecError),
-    /// The genesis is inconsistent.
     #[error("the genesis is inconsistent: {0}")]
     Policy(#[from] PolicyError),
-    /// The genesis does not take the place of the predecessor that it names.
-    #[error("the genesis does not take the place of its predecessor: {}: {_0}", _0.name())]
+    /// The genesis is not a valid successor of the predecessor that it names.
+    #[error("the genesis is not a valid successor of its predecessor: {}: {_0}", _0.name())]
     Predecessor(SuccessionError),
     /// The unsealed keys are not those that the engine id covers.
-    #[error("the sealed keys are not those of the engine id")]
+    #[error("the sealed keys do not belong to the engine id")]
     Mismatch,
-    /// A wrapped epoch key opens to another key than its boot frame commits to.
+    /// A wrapped epoch key opens to a key that its boot frame does not commit to.
     #[error("the key of epoch {epoch} is not the one that its boot frame commits to")]
-    KeyCommitment {
-        /// The epoch.
-        epoch: u64,
-    },
+    KeyCommitment { epoch: u64 },
 }
 
 impl IdentityError {
@@ -84,50 +79,48 @@ impl IdentityError {
     }
 }
 
-/// Who the engine is.
+/// The identity of an engine, with its secrets.
 #[derive(Debug, Clone)]
 pub struct Identity {
-    /// Stable for ever.
+    /// Never changes.
     pub engine_id: EngineId,
-    /// Signs statements and promises.
+    /// Signs statements, commitments and outcomes.
     pub signer: Signer,
     /// Signs checkpoints.
     pub checkpoint: CheckpointSigner,
-    /// Commitment to the log secret, inside the engine id.
+    /// Commitment to the log secret. The engine id covers it.
     pub log_secret_commitment: Bytes32,
-    /// Keys of the log.
     pub log_keys: LogKeys,
-    /// What the engine started from.
     pub genesis: Genesis,
-    /// Whose place it took, when it was made in a recovery.
+    /// The predecessor of an engine that was created in a recovery.
     pub succession: Option<VerifiedSuccession>,
-    /// The mark of its promises in this boot: why they bind nobody. None for an engine whose word
-    /// is to be believed.
+    /// The insecure mode of this boot, which commitments and outcomes carry. Such promises do not
+    /// bind the engine.
     pub insecure_mode: Option<InsecureMode>,
 }
 
 impl Identity {
-    /// The public keys that the engine was founded with.
+    /// The public keys that genesis created.
     pub fn genesis_keys(&self) -> GenesisKeys {
         let (signing, checkpoint) = (self.signer.public_key(), self.checkpoint.public_key());
         GenesisKeys { signing, checkpoint }
     }
 
-    /// The same engine, whose promises carry this mark.
+    /// The same identity in another mode.
     #[must_use]
-    pub fn marked(self, insecure_mode: Option<InsecureMode>) -> Self {
+    pub fn with_insecure_mode(self, insecure_mode: Option<InsecureMode>) -> Self {
         Self { insecure_mode, ..self }
     }
 
     /// The verifier key of the log: its name is the origin.
     ///
     /// # Errors
-    /// `KeyName`, which no checked genesis gives.
+    /// `KeyName`, which a checked genesis excludes.
     pub fn log_key(&self) -> Result<NoteKey, NoteError> {
         NoteKey::new(KeyUse::Log, &self.origin(), self.checkpoint.public_key())
     }
 
-    /// First line of the engine's checkpoints.
+    /// The first line of every checkpoint of the engine.
     pub fn origin(&self) -> String {
         self.genesis.origin.line(&self.engine_id, &self.checkpoint.public_key())
     }
@@ -155,12 +148,12 @@ impl GenesisSecrets {
         CheckpointSigner::from_seed(&self.part(2))
     }
 
-    /// Draws them.
+    /// Draws fresh secrets.
     fn draw(entropy: &dyn Entropy) -> (Self, Signer) {
         loop {
             let mut secrets = Self(Zeroizing::new([0; 96]));
             entropy.fill(&mut *secrets.0);
-            // Zero or above the group order: once in 2^128 draws.
+            // Zero or above the group order, about once in 2^128 draws: draw again.
             if let Some(signer) = secrets.signer() {
                 return (secrets, signer);
             }
@@ -171,8 +164,8 @@ impl GenesisSecrets {
 /// Makes the keys of a new engine and seals them.
 ///
 /// # Errors
-/// `Policy` for an inconsistent genesis; `Predecessor` for one whose operators, witnesses or keys
-/// did not agree to what it says of the engine before it; `Vault`.
+/// `Policy` for an inconsistent genesis; `Predecessor` if the operators, witnesses or keys of the
+/// named predecessor did not agree to the succession; `Vault` if the key service gives no key.
 pub async fn found(
     genesis: &Genesis,
     vault: &dyn Vault,
@@ -191,7 +184,7 @@ pub async fn found(
     Ok((engine_id, SealedKeys { keys, log_secret_commitment, wrapped_key, cipher }))
 }
 
-/// Whose place an engine with this genesis takes; nobody's when it names none.
+/// Verifies the predecessor that a genesis names; `None` if it names none.
 fn succession_of(genesis: &Genesis) -> Result<Option<VerifiedSuccession>, IdentityError> {
     let named = genesis.predecessor.as_ref();
     named.map(|_| succession::verify(genesis)).transpose().map_err(IdentityError::Predecessor)
@@ -200,7 +193,8 @@ fn succession_of(genesis: &Genesis) -> Result<Option<VerifiedSuccession>, Identi
 /// Unseals the keys of an engine and checks them against its id.
 ///
 /// # Errors
-/// `Policy`, `Predecessor`, `Vault`, `Mismatch`.
+/// `Policy`, `Predecessor` for a bad genesis; `Vault` if the key service gives no key; `Mismatch`
+/// if the unsealed keys are not those of the engine id.
 pub async fn unseal(
     genesis: Genesis,
     sealed: &SealedKeys,
@@ -240,7 +234,7 @@ pub async fn unseal(
     })
 }
 
-/// The keys of epochs, unwrapped when first needed.
+/// The keys of epochs. Each is unwrapped when it is first needed.
 pub struct KeyRing {
     vault: Arc<dyn Vault>,
     engine_id: EngineId,
@@ -249,7 +243,6 @@ pub struct KeyRing {
 }
 
 impl KeyRing {
-    /// An empty ring.
     pub fn new(vault: Arc<dyn Vault>, identity: &Identity) -> Self {
         let (engine_id, log_keys) = (identity.engine_id, identity.log_keys.clone());
         Self { vault, engine_id, log_keys, known: Mutex::default() }
@@ -258,7 +251,7 @@ impl KeyRing {
     /// The keys of a recorded epoch.
     ///
     /// # Errors
-    /// `Vault`; `KeyCommitment` when the wrapped key was swapped.
+    /// `Vault`; `KeyCommitment` if the wrapped key was swapped.
     pub async fn keys_of(&self, record: &EpochRecord) -> Result<EpochKeys, IdentityError> {
         if let Some(keys) = self.known().get(&record.epoch) {
             return Ok(keys.clone());
@@ -273,10 +266,11 @@ impl KeyRing {
         Ok(keys)
     }
 
-    /// A fresh key for a new epoch: the keys, the wrapped form, its commitment.
+    /// Generates the key of a new epoch. Returns the derived keys, the wrapped key and the
+    /// commitment to the key.
     ///
     /// # Errors
-    /// `Vault`.
+    /// `Vault` if the key service gives no key.
     pub async fn new_epoch(
         &self,
         epoch: u64,
@@ -306,7 +300,7 @@ impl std::fmt::Debug for KeyRing {
 /// Decodes the two genesis blobs.
 ///
 /// # Errors
-/// `Codec`.
+/// `Codec` if one of them does not decode.
 pub fn decode_blobs(genesis: &[u8], keys: &[u8]) -> Result<(Genesis, SealedKeys), IdentityError> {
     Ok((codec::decode(genesis)?, codec::decode(keys)?))
 }

@@ -1,8 +1,8 @@
 //! The order of effects around the core.
 //!
-//! What it is for: the pipeline (what happens in which order, without effects), the actors that
-//! carry its outputs out, the ports to store, keys, time and entropy, the boot that replays the
-//! log, and the sessions that speak JSON-RPC on sockets.
+//! What it is for: the pipeline (the order of effects as a pure function), the actors that execute
+//! its outputs, the ports to store, keys, time and entropy, the boot that replays the log, and the
+//! sessions that speak JSON-RPC on sockets.
 //!
 //! What it does not do: decide (`mortise-core`), keep frames (`mortise-host`), know where keys
 //! come from (`ports`).

@@ -1,15 +1,17 @@
-//! The released log, as readers get it: frames from the store, keys for those who may have them.
+//! The released log for readers: frames from the store, and keys for readers with a right to them.
 //!
-//! What it is for: sessions read frames here without asking the writer, from any seq, at their own
-//! pace; nothing is kept for a reader, so that a slow one costs nothing.
+//! What it is for: sessions read frames from any seq, at their own pace, without the writer. The
+//! engine buffers nothing for a reader, so a slow reader costs nothing.
 //!
-//! What it does not do: decide who may read (the state keeps the rights), check that the store's
-//! frames are those of the chain: whoever reads them checks that, against statements and
-//! checkpoints, as an auditor does.
+//! What it does not do:
+//! - decide who may read: the state holds the rights;
+//! - check that the frames of the store belong to the chain: readers check that against statements
+//!   and checkpoints, as an auditor does.
 //!
-//! Invariants: no frame leaves here before it is released; of the keys, only content roots, content
-//! keys of frames and the state-salt key do ([`mortise_format::release`]), and only sealed to a
-//! reader.
+//! Invariants:
+//! - A frame leaves only after its release.
+//! - Only content roots, content keys of frames and the state-salt key leave
+//!   ([`mortise_format::release`]), and only sealed to a reader.
 
 use crate::keyring::{Identity, IdentityError, KeyRing};
 use crate::ports::Entropy;
@@ -29,37 +31,33 @@ use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
-/// Why nothing was read.
+/// The log was not read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LogError {
-    /// The store failed.
     #[error("the store: {0}")]
     Store(#[from] StoreError),
-    /// An epoch's keys were not unwrapped.
+    /// The keys of an epoch were not unwrapped.
     #[error("the keys of an epoch: {0}")]
     Keys(#[from] IdentityError),
-    /// The reader's key is no key to encrypt to.
+    /// The reader's key is not valid.
     #[error("the reader's key: {0}")]
     Reader(#[from] SealError),
     /// A frame of an epoch that the machine does not know.
     #[error("frame {seq} names an epoch that has no boot frame")]
-    NoEpoch {
-        /// The frame.
-        seq: u64,
-    },
+    NoEpoch { seq: u64 },
 }
 
-/// A message that only a reader opens.
+/// A message that only one reader can open.
 #[derive(Debug)]
 pub struct ToReader {
-    /// HPKE: the encapsulated key.
+    /// The encapsulated key of HPKE.
     pub encapsulated_key: [u8; 32],
-    /// HPKE: the ciphertext.
+    /// The ciphertext of HPKE.
     pub ciphertext: Vec<u8>,
 }
 
-/// The released log.
+/// The released log. See the module.
 pub struct ReleasedLog {
     store: Arc<dyn LogStore>,
     ring: Arc<KeyRing>,
@@ -76,7 +74,7 @@ impl std::fmt::Debug for ReleasedLog {
 }
 
 impl ReleasedLog {
-    /// The log behind a store, whose writer tells how many frames are released.
+    /// The log in a store. The writer publishes the number of released frames in `released`.
     pub fn new(
         store: Arc<dyn LogStore>,
         ring: Arc<KeyRing>,
@@ -88,39 +86,38 @@ impl ReleasedLog {
         Self { store, ring, identity, entropy, released, waiters }
     }
 
-    /// Whose log.
     pub fn engine_id(&self) -> &EngineId {
         &self.identity.engine_id
     }
 
-    /// How many frames are released.
+    /// Number of released frames.
     pub fn released(&self) -> u64 {
         *self.released.borrow()
     }
 
-    /// Tells of every change of that number, and when the writer ended.
+    /// Notifies of every new release, and of the end of the writer.
     pub fn watch(&self) -> watch::Receiver<u64> {
         self.released.clone()
     }
 
-    /// A place among those who wait; none when they are too many.
+    /// A permit to wait for a release; `None` if too many readers wait.
     pub fn waiter(&self) -> Option<SemaphorePermit<'_>> {
         self.waiters.try_acquire().ok()
     }
 
-    /// Waits until frame `seq` is released, or the time is over, or the writer ended.
+    /// Waits until frame `seq` is released, the timeout passes or the writer ends.
     pub async fn wait_for(&self, seq: u64, wait: Duration) {
         let mut released = self.watch();
         let arrived = released.wait_for(|released| *released > seq);
-        // Whichever it was, the caller looks again.
+        // In every case the caller checks again.
         let _ = timeout(wait, arrived).await;
     }
 
-    /// Released frames from `from` on: at most `count`, about `bytes_max` bytes, and at least one
-    /// if there is one.
+    /// Reads released frames, beginning with seq `from`: at most `count` frames and about
+    /// `bytes_max` bytes, but at least one frame if there is one.
     ///
     /// # Errors
-    /// `Store`.
+    /// `Store` if the store fails.
     pub async fn frames(
         &self,
         from: u64,
@@ -132,17 +129,17 @@ impl ReleasedLog {
             return Ok(Vec::new());
         }
         let mut frames = self.store.read(from, bytes_max).await?;
-        // The store may hold more than is released, and is not asked to know the difference.
+        // The store may hold frames that are not released. It does not know the difference.
         frames.retain(|frame| frame.header().seq < released);
         frames.truncate(count);
         Ok(frames)
     }
 
-    /// The content roots of epochs, in their order, and the state-salt key, for a reader to whom
-    /// the event at `granted_at` gave the right.
+    /// Seals the content roots of epochs, in their order, and the state-salt key for a reader. The
+    /// event at `granted_at` gave it the right.
     ///
     /// # Errors
-    /// `Keys`, `Reader`.
+    /// `Keys` if an epoch key is not unwrapped; `Reader` for an invalid key of the reader.
     pub async fn seal_epochs(
         &self,
         reader: &Bytes32,
@@ -157,10 +154,11 @@ impl ReleasedLog {
         self.seal(reader, domains::READING_KEYS, &context, &released.encode())
     }
 
-    /// The content keys of frames that follow each other, all of known epochs, for a reader.
+    /// Seals the content keys of consecutive frames for a reader.
     ///
     /// # Errors
-    /// `NoEpoch`, `Keys`, `Reader`.
+    /// `NoEpoch` for a frame of an unknown epoch; `Keys` if an epoch key is not unwrapped; `Reader`
+    /// for an invalid key of the reader.
     pub async fn seal_frames(
         &self,
         reader: &Bytes32,

@@ -1,42 +1,40 @@
-//! Where the engine stands in its life, readable from every thread.
+//! The phase of the engine, readable from every thread.
 
 use mortise_format::limits::{IN_FLIGHT_MAX, IN_FLIGHT_PER_CONNECTION_MAX};
 use std::sync::RwLock;
 
-/// A phase. Only [`Phase::Ready`] serves; [`Phase::Restarting`] and [`Phase::Fault`] are left by a
-/// restart alone.
+/// A phase. Only [`Phase::Ready`] serves. Only a restart ends [`Phase::Restarting`] and
+/// [`Phase::Fault`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Phase {
-    /// Unsealing keys.
+    /// Connects to the store and unseals the keys.
     Starting,
-    /// Following the log: frames done, and in all.
+    /// Replays the log: frames done, frames in total.
     Replaying(u64, u64),
-    /// Waiting for witnesses to cosign the log as it was found, and the boot frame: the verifier
-    /// key of the log, which each of them has to know.
+    /// Waits until witnesses cosign the replayed log and the boot frame. Contains the verifier key
+    /// of the log, which each witness must know.
     Witnessing(String),
-    /// Serving.
     Ready,
-    /// Answering what is under way, taking nothing new.
+    /// Answers the requests in flight and accepts no new ones.
     Stopping,
-    /// Stopped by a fault while serving: the process ends in a moment, the next one replays. What
-    /// is asked meanwhile is worth asking again.
+    /// A fault stopped the serving engine. The process ends soon and the next one replays; callers
+    /// should retry.
     Restarting {
-        /// Its stable name: `CLOCK`, otherwise `FAULT`.
+        /// `CLOCK` or `FAULT`.
         name: &'static str,
-        /// For the operator.
+        /// The detail, for the operator.
         why: String,
     },
-    /// The boot ended in a fault that a restart does not mend, or witnesses fenced this engine off.
+    /// The boot failed in a way that a restart does not mend, or witnesses fenced this engine.
     Fault {
-        /// Its stable name, for whoever asks.
+        /// The stable name, for callers.
         name: &'static str,
-        /// For the operator.
+        /// The detail, for the operator.
         why: String,
     },
 }
 
 impl Phase {
-    /// The name on the wire.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Starting => "starting",
@@ -50,7 +48,7 @@ impl Phase {
     }
 }
 
-/// The phase, shared.
+/// The shared phase.
 #[derive(Debug)]
 pub struct PhaseCell(RwLock<Phase>);
 
@@ -61,12 +59,11 @@ impl Default for PhaseCell {
 }
 
 impl PhaseCell {
-    /// The phase now.
     pub fn now(&self) -> Phase {
         self.0.read().expect("no holder of the phase panics").clone()
     }
 
-    /// Enters a phase. A fault is never left.
+    /// Enters a phase, unless the engine is restarting or in a fault.
     pub fn enter(&self, phase: Phase) {
         let mut now = self.0.write().expect("no holder of the phase panics");
         if !matches!(*now, Phase::Restarting { .. } | Phase::Fault { .. }) {
@@ -75,17 +72,17 @@ impl PhaseCell {
     }
 }
 
-/// How many commands may be under way.
+/// Bounds on requests in flight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
-    /// Over all connections: above, OVERLOADED.
+    /// Over all connections; the next request gets OVERLOADED.
     pub in_flight: usize,
-    /// On one connection: above, its socket is not read.
+    /// On one connection; at the bound the session stops reading its socket.
     pub per_connection: usize,
 }
 
 impl Bounds {
-    /// The largest share of a connection that one message may take.
+    /// The largest part of [`Bounds::per_connection`] that one message takes.
     pub fn per_connection_share(&self) -> u32 {
         u32::try_from(self.per_connection).unwrap_or(u32::MAX).max(1)
     }

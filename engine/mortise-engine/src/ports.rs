@@ -1,8 +1,9 @@
-//! What the engine needs from outside, as traits owned here: time, entropy, sealed keys, the
-//! security module, the application's keys.
+//! The ports of the engine, as traits that it owns: time, entropy, sealed keys, the security
+//! module, witnesses, the keys of the application.
 //!
-//! The store is a port too, see [`crate::store`]. `mortise-sim` gives software ones; the measured
-//! binary gives those of the Nitro platform. Nothing in this crate knows which it has.
+//! The store is a port too, see [`crate::store`]. `mortise-sim` implements the ports in software;
+//! the measured binary implements them on the Nitro platform. This crate does not know which one it
+//! has.
 
 mod nsm;
 
@@ -18,41 +19,37 @@ use std::pin::Pin;
 
 /// Trusted wall clock (TRUST 3).
 pub trait Clock: Send + Sync + 'static {
-    /// Milliseconds since the Unix epoch. May stand still, is never trusted to go forward only:
-    /// the writer takes the maximum.
+    /// Milliseconds since the Unix epoch. May stand still or go back: the writer takes the maximum.
     ///
     /// # Errors
-    /// [`ClockError`]: there is no time that can be trusted. The engine stops: a lock decided by a
-    /// guessed time may end a hold too early.
+    /// [`ClockError`]: there is no trusted time. The engine stops, because a decision on a guessed
+    /// time may end a hold too early.
     fn now_ms(&self) -> Result<u64, ClockError>;
 }
 
-/// Why there is no time.
+/// There is no trusted time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClockError {
-    /// The last time that can be trusted is too old to count on from.
+    /// The last trusted time is too old to extrapolate from.
     #[error("the last trusted time is {age_ms} ms old")]
     Stale {
-        /// Its age by the machine's monotonic clock.
+        /// Age by the monotonic clock of the machine, milliseconds.
         age_ms: u64,
     },
 }
 
-/// Source of randomness.
 pub trait Entropy: Send + Sync + 'static {
     /// Fills `out` with random bytes.
     fn fill(&self, out: &mut [u8]);
 }
 
-/// What a wrapped key is for: bound into its wrapping, so that wrapped keys cannot be swapped.
+/// The context of a wrapped key. Its wrapping binds it, so that wrapped keys cannot be swapped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyContext {
-    /// The engine.
     pub engine_id: EngineId,
     /// The epoch; 0 for the genesis secrets.
     pub epoch: u64,
-    /// The purpose.
     pub purpose: KeyPurpose,
 }
 
@@ -75,43 +72,43 @@ impl KeyPurpose {
     }
 }
 
-/// Why a key was not given. The text is for people and logs and never holds a secret.
+/// The vault gave no key. The text is for people and logs and never contains a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum VaultError {
-    /// The wrapped key does not open: it was changed, or belongs to another context or vault, or
-    /// the answer of the key service is not one that an honest service gives.
+    /// The wrapped key does not open: it was changed, or belongs to another context or vault. Also
+    /// an answer that an honest key service does not give.
     #[error("the wrapped key does not open in this vault and context: {0}")]
     Refused(String),
-    /// The key service does not give this key to this code: its policy names other measurements,
-    /// or does not know the caller.
+    /// The key service does not give this key to this code: the key policy names other measurements
+    /// or does not allow the caller.
     #[error("the key service denies the key to this code: {0}")]
     Denied(String),
-    /// The vault cannot be reached or read; trying again may help.
+    /// The vault cannot be reached or read. A retry may help.
     #[error("the vault cannot be reached: {0}")]
     Unavailable(String),
 }
 
-/// What a call of an asynchronous port gives.
+/// The future of an asynchronous port.
 pub type PortFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// The key service: makes data keys and unwraps them, for measured code only.
+/// The key service: generates and unwraps data keys, for measured code only.
 ///
-/// To stand in for one: `Box::pin(std::future::ready(result))` is a future.
+/// A fake can return `Box::pin(std::future::ready(result))`.
 pub trait Vault: Send + Sync + 'static {
-    /// A fresh data key and its wrapped form.
+    /// Generates a data key. Returns the key and its wrapped form.
     ///
     /// # Errors
-    /// `Denied`, `Unavailable`; `Refused` for an answer that is not believed.
+    /// `Denied`, `Unavailable`; `Refused` for an answer that fails a check.
     fn generate<'a>(
         &'a self,
         context: &'a KeyContext,
     ) -> PortFuture<'a, Result<(Secret, Vec<u8>), VaultError>>;
 
-    /// The data key of a wrapped form.
+    /// Unwraps a data key.
     ///
     /// # Errors
-    /// `Refused` when it does not open under this context, `Denied`, `Unavailable`.
+    /// `Refused` if it does not open under this context; `Denied`, `Unavailable`.
     fn unwrap<'a>(
         &'a self,
         wrapped: &'a [u8],
@@ -119,18 +116,18 @@ pub trait Vault: Send + Sync + 'static {
     ) -> PortFuture<'a, Result<Secret, VaultError>>;
 }
 
-/// Why a witness gave no answer. Trying again may help.
+/// A witness gave no answer. A retry may help.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct WitnessUnreachable(pub String);
 
-/// The way to witnesses, through the parent. Nothing that comes back is believed but a cosignature,
-/// which proves itself: whoever carries it can only keep it back.
+/// Access to witnesses, through the parent. The engine trusts only cosignatures in an answer, and
+/// verifies each: a carrier can withhold one, but not forge one.
 pub trait Witnesses: Send + Sync + 'static {
-    /// Status and body of the answer to an `add-checkpoint` of this body.
+    /// Sends an `add-checkpoint` request. Returns HTTP status and body of the answer.
     ///
     /// # Errors
-    /// [`WitnessUnreachable`].
+    /// [`WitnessUnreachable`]: there was no answer.
     fn add_checkpoint<'a>(
         &'a self,
         witness: &'a WitnessKey,
@@ -138,18 +135,18 @@ pub trait Witnesses: Send + Sync + 'static {
     ) -> PortFuture<'a, Result<(u16, Vec<u8>), WitnessUnreachable>>;
 }
 
-/// Secret bytes of an answer, wiped when dropped.
+/// Secret bytes, wiped on drop.
 pub type SecretBytes = zeroize::Zeroizing<Vec<u8>>;
 
-/// The encryption context of a wrapped key: what must be named again to unwrap it.
+/// The encryption context of a wrapped key. Unwrapping needs the same context.
 pub type EncryptionContext = BTreeMap<String, String>;
 
-/// Keys of the application (`kmsEncrypt` and its kin), under a master key of its own: no context
-/// that it can name opens a key of the engine.
+/// Keys of the application (`kmsEncrypt` and the other `kms` methods), under a separate master key:
+/// no context of the application opens a key of the engine.
 ///
-/// Credentials that come with a request serve that request only; without them, those of the parent.
+/// Credentials of a request serve that request only. Without them the parent's are used.
 pub trait AppKeys: Send + Sync + 'static {
-    /// A fresh 32-byte data key and its wrapped form.
+    /// Generates a data key of 32 bytes. Returns the key and its wrapped form.
     ///
     /// # Errors
     /// As [`Vault::generate`].
@@ -159,7 +156,7 @@ pub trait AppKeys: Send + Sync + 'static {
         credentials: Option<&'a Credentials>,
     ) -> PortFuture<'a, Result<(SecretBytes, Vec<u8>), VaultError>>;
 
-    /// The data key of a wrapped form.
+    /// Unwraps a data key.
     ///
     /// # Errors
     /// As [`Vault::unwrap`].
@@ -170,10 +167,10 @@ pub trait AppKeys: Send + Sync + 'static {
         credentials: Option<&'a Credentials>,
     ) -> PortFuture<'a, Result<SecretBytes, VaultError>>;
 
-    /// Random bytes of the key service, at most 1024.
+    /// Returns random bytes of the key service, at most 1024.
     ///
     /// # Errors
-    /// `Denied`, `Unavailable`; `Refused` for an answer that is not believed.
+    /// `Denied`, `Unavailable`; `Refused` for an answer that fails a check.
     fn random<'a>(
         &'a self,
         count: usize,

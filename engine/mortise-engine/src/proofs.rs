@@ -1,12 +1,12 @@
-//! Proofs about the history, whose tiles come from the store, and what is shown with them.
+//! Proofs about the history, made from tiles of the store.
 //!
-//! What it is for: a plan of the archive is made by the writer in no time; here it waits for the
-//! store, so that the writer does not.
+//! What it is for: the writer only plans a proof, which is fast. This module waits for the store,
+//! so that the writer does not.
 //!
-//! What it does not do: decide which size to prove at, or whether its frame may be spoken of.
+//! What it does not do: choose the size to prove at, or check that its frame is released.
 //!
-//! Invariants: a path is given only when every tile hashes to what the engine knows of it; a store
-//! that answers otherwise is a named error, and whoever asked stops the engine.
+//! Invariants: a path is returned only if every tile has the hash that the engine expects. Any
+//! other answer of the store is a named error, and the caller stops the engine.
 
 use crate::api::{Answer, LogProof, Reply};
 use crate::keyring::{Identity, KeyRing};
@@ -23,25 +23,24 @@ use std::sync::Arc;
 
 const _: () = assert!(TILE_LEAVES == STORE_LEAVES_MAX as u64);
 
-/// Why a proof was not made.
+/// A proof was not made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProofError {
-    /// The store failed.
     #[error("the store: {0}")]
     Store(#[from] StoreError),
-    /// The store gave other leaves than those that were appended, or fewer.
+    /// The store returned wrong leaves or too few.
     #[error("the store: {0}")]
     Archive(#[from] ArchiveError),
-    /// The event was not read back.
+    /// The event could not be read back.
     #[error(transparent)]
     Recall(#[from] RecallError),
 }
 
-/// Completes plans, reading each tile once.
+/// Completes plans. Reads each tile once.
 ///
 /// # Errors
-/// `Store` when a tile cannot be read; `Archive` when it is not the one of this log.
+/// `Store` if a tile cannot be read; `Archive` if it is not a tile of this log.
 pub async fn complete(
     store: &dyn LogStore,
     plans: &[Plan],
@@ -57,8 +56,8 @@ pub async fn complete(
     Ok(plans.iter().map(|plan| plan.complete(&leaves)).collect::<Result<_, _>>()?)
 }
 
-/// A consistency path for witnesses; none when the plan is, or when the store does not give the
-/// tiles: it is asked for again.
+/// Builds a consistency path for witnesses. `None` without a plan, or if the tiles cannot be read;
+/// the round then retries.
 pub fn consistency(
     store: &Arc<dyn LogStore>,
     plan: Option<Plan>,
@@ -68,17 +67,17 @@ pub fn consistency(
         match complete(store.as_ref(), &[plan?]).await {
             Ok(paths) => paths.into_iter().next(),
             Err(error) => {
-                tracing::error!(%error, "no path for a witness");
+                tracing::error!(%error, "cannot build a consistency path for a witness");
                 None
             }
         }
     })
 }
 
-/// Fetches what is to be shown and puts the answer together.
+/// Reads the parts of a proof and builds the answer.
 ///
 /// # Errors
-/// [`ProofError`]; the caller stops, because the log is not the one that it replayed.
+/// [`ProofError`]. The caller stops the engine: the log is not the one that it replayed.
 pub async fn log_proof(
     store: &dyn LogStore,
     identity: &Identity,

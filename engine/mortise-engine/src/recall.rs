@@ -1,4 +1,4 @@
-//! Answers from the log: what was said before is said again, byte for byte (INV-07).
+//! Answers from the log: a repeated request gets its first answer again, byte for byte (INV-07).
 
 use crate::api::Reply;
 use crate::keyring::{Identity, KeyRing};
@@ -14,31 +14,24 @@ use mortise_format::limits::{FRAME_STATEMENTS_MAX, FRAMES_IN_FLIGHT_MAX};
 use mortise_format::secp256k1::recover;
 use std::sync::Arc;
 
-/// Why an answer was not found in the log. The log is then not the one that was replayed.
+/// An answer could not be read back: the log is not the one that was replayed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecallError {
-    /// The store failed.
     #[error("the store: {0}")]
     Store(#[from] StoreError),
-    /// The store gave no frame, another one, or one that does not open.
+    /// The store returned no frame, another frame, or one that does not open.
     #[error("frame {seq} is not the one that was replayed")]
-    Frame {
-        /// The frame.
-        seq: u64,
-    },
+    Frame { seq: u64 },
     /// No later frame carries the statement about the frame.
     #[error("no frame carries the statement about frame {seq}")]
-    Statement {
-        /// The frame.
-        seq: u64,
-    },
+    Statement { seq: u64 },
 }
 
 /// Rebuilds the answer at a position.
 ///
 /// # Errors
-/// [`RecallError`]; the caller stops, because the log is not the one that it replayed.
+/// [`RecallError`]. The caller stops the engine: the log is not the one that it replayed.
 pub async fn recall(
     store: &dyn LogStore,
     identity: &Identity,
@@ -55,8 +48,8 @@ pub async fn recall(
     })
 }
 
-/// Reads an event back with everything that its receipt is built from; `None` when its frame, which
-/// is in the log, has no such event.
+/// Reads an event back with all parts of its receipt. `None` if the frame is in the log but has no
+/// such event.
 ///
 /// # Errors
 /// As [`recall`].
@@ -74,7 +67,7 @@ pub async fn recall_event(
         Some(statement) => statement,
         None => find_statement(store, at.seq, identity).await?,
     };
-    // The engine's own signature over the frame's digest says that this is the frame.
+    // The engine signed this digest, so the frame is the one that it wrote.
     if signed.statement.frame_digest != frame.digest() {
         return Err(wrong());
     }
@@ -98,8 +91,8 @@ async fn read_one(store: &dyn LogStore, seq: u64) -> Result<Frame, RecallError> 
     frame.ok_or(RecallError::Frame { seq })
 }
 
-/// A statement is carried by one of the next frames: as many as can be in flight, and a few more
-/// after a restart.
+/// Finds the frame that carries a statement. It is one of the next frames: no further away than the
+/// frames in flight, plus a few after a restart.
 async fn find_statement(
     store: &dyn LogStore,
     seq: u64,
@@ -130,5 +123,5 @@ async fn find_statement(
     Err(RecallError::Statement { seq })
 }
 
-/// Bytes asked for while looking for a statement.
+/// Bytes of each read while searching for a statement.
 const SEARCH_BYTES: u32 = 512 * 1024;

@@ -1,4 +1,4 @@
-//! A frame whose answers may leave: durable, signed, in order.
+//! Released frames: durable, signed, in order. Their answers may leave.
 
 use crate::keyring::Identity;
 use mortise_core::body::{CarriedStatement, SealedBody};
@@ -16,8 +16,8 @@ use mortise_format::lock::Durability;
 use mortise_format::secp256k1::Signer;
 use std::sync::OnceLock;
 
-/// Everything that answers about one frame are built from. The same frame read back from the log
-/// gives the same answers, byte for byte.
+/// All data for answers about one frame. The same frame read back from the log gives the same
+/// answers, byte for byte.
 #[derive(Debug)]
 pub struct ReleasedFrame {
     signed: CarriedStatement,
@@ -31,16 +31,15 @@ pub struct ReleasedFrame {
 /// One event of a released frame, with its proof.
 #[derive(Debug, Clone)]
 pub struct ReleasedEvent {
-    /// The event's bytes: the leaf of the event tree.
+    /// The bytes of the event: a leaf of the event tree.
     pub bytes: Vec<u8>,
-    /// Its salt.
     pub salt: [u8; 32],
-    /// Its path to the event root.
+    /// The path from the leaf to the event root.
     pub path: Vec<[u8; 32]>,
 }
 
 impl ReleasedFrame {
-    /// From its parts; `promises` are those of the events that answers will ask for.
+    /// `promises` must contain those of every event with a waiting caller.
     pub fn new(
         signed: CarriedStatement,
         leaf: FrameLeaf,
@@ -61,12 +60,11 @@ impl ReleasedFrame {
         &self.leaf
     }
 
-    /// The statement's fields.
     pub fn statement(&self) -> &RootStatement {
         &self.signed.statement
     }
 
-    /// An event with its proof; `None` when there is no such event.
+    /// An event with its proof; `None` if there is no such event.
     pub fn event(&self, index: u32) -> Option<ReleasedEvent> {
         let at = usize::try_from(index).ok()?;
         let bytes = self.body.events().nth(at)?.to_vec();
@@ -77,7 +75,6 @@ impl ReleasedFrame {
         Some(ReleasedEvent { bytes, salt, path })
     }
 
-    /// An event, decoded.
     pub fn decoded(&self, index: u32) -> Option<Event> {
         let at = usize::try_from(index).ok()?;
         codec::decode(self.body.events().nth(at)?).ok()
@@ -90,8 +87,8 @@ impl ReleasedFrame {
     }
 }
 
-/// Where event `index` of a stated frame stands, for what the engine signs about it under a policy
-/// of this durability.
+/// The context that the engine signs with event `index` of a frame, under a policy of this
+/// durability.
 pub fn context(statement: &RootStatement, index: u32, durability: Durability) -> EventContext {
     let place = Place {
         epoch: statement.epoch,
@@ -104,8 +101,8 @@ pub fn context(statement: &RootStatement, index: u32, durability: Durability) ->
     EventContext { place, time_ms: statement.time_ms, durability }
 }
 
-/// Signs what events call for. Deterministic: the same event gives the same bytes, live and from
-/// the log.
+/// Signs the commitments and outcomes of events. Deterministic: the same event gives the same
+/// bytes, live and from the log.
 #[derive(Debug, Clone)]
 pub struct CommitmentSigner {
     signer: Signer,
@@ -114,14 +111,14 @@ pub struct CommitmentSigner {
 }
 
 impl CommitmentSigner {
-    /// In the engine's name, with the mark of this boot, under the policy of its genesis.
+    /// Signs as this engine, with the insecure mode of the boot and the policy of the genesis.
     pub fn new(identity: &Identity) -> Self {
         let domain = Domain::of_promises(&identity.engine_id, identity.insecure_mode);
         let (signer, durability) = (identity.signer.clone(), identity.genesis.policy.durability());
         Self { signer, domain, durability }
     }
 
-    /// Signs what an event calls for.
+    /// Signs the promises of an event.
     pub fn sign(
         &self,
         statement: &RootStatement,
@@ -136,7 +133,6 @@ impl CommitmentSigner {
         promises.into_iter().map(sign).collect()
     }
 
-    /// Signs a statement.
     pub fn sign_statement(&self, statement: &RootStatement) -> Signature {
         self.signer.sign(&statement.digest())
     }

@@ -1,12 +1,12 @@
-//! An engine as a whole: listen, boot, serve, stop.
+//! The whole engine: listen, boot, serve, stop.
 //!
 //! ```text
 //! listen (answers health, refuses the rest NOT_READY)
-//!   -> connect store -> identity -> replay -> (witnesses: the log is the newest they know)
+//!   -> connect store -> identity -> replay -> (witnesses: the log is the newest that they know)
 //!   -> data key -> attestation -> boot frame durable (and cosigned) -> ready
-//!   -> SIGINT/SIGTERM: answer what was taken, last snapshot -> end
+//!   -> SIGINT/SIGTERM: answer accepted requests, last snapshot -> end
 //! ```
-//! Runs inside an actix system; the ledger has a thread of its own.
+//! Runs in an actix system. The ledger has a thread of its own.
 
 use crate::actors::{Attestor, Bind, Crypto, Ledger, LedgerParts, OwnImage, Stop};
 use crate::app::{App, AppConfig};
@@ -34,62 +34,47 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot, watch};
 
-/// What an engine is made of.
+/// The configuration of an engine.
 pub struct Config {
-    /// Where requests come in.
+    /// Address of the request port.
     pub listen: Address,
-    /// Where the store is.
+    /// Address of the store.
     pub store: Address,
-    /// For a store that holds no engine yet; checked against one that does.
+    /// Creates an engine in an empty store. A store with an engine must match it.
     pub genesis: Option<Genesis>,
-    /// How much may be under way.
+    /// Bounds on requests in flight.
     pub bounds: Bounds,
-    /// Frames between two snapshots.
     pub snapshot_frames: u64,
-    /// Workers that recover and make signatures.
+    /// Workers that recover and make signatures, at least one.
     pub crypto_threads: usize,
-    /// What the application may do; measured with the code.
+    /// Settings of the application, measured with the code.
     pub app: AppConfig,
 }
 
 /// The ports of an engine.
 #[derive(Clone)]
 pub struct Ports {
-    /// Time.
     pub clock: Arc<dyn Clock>,
-    /// Randomness.
     pub entropy: Arc<dyn Entropy>,
-    /// Keys.
     pub vault: Arc<dyn Vault>,
-    /// What proves to others which code holds the keys.
+    /// Proves which code holds the keys.
     pub attestation: Attestation,
-    /// The way to witnesses; a policy that has some does not start without it.
+    /// Access to witnesses. A policy with witnesses does not start without it.
     pub witnesses: Option<Arc<dyn Witnesses>>,
-    /// Keys of the application; without them its methods answer APP_UNAVAILABLE.
+    /// Keys of the application. Without them its methods answer APP_UNAVAILABLE.
     pub app: Option<Arc<dyn AppKeys>>,
 }
 
-/// Why an engine ended otherwise than by being stopped.
+/// The engine ended without a request to stop.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EngineError {
-    /// The request port cannot be listened on.
+    /// The engine cannot listen on the request port.
     #[error("cannot listen on {address}: {error}")]
-    Listen {
-        /// Where.
-        address: Address,
-        /// Why.
-        error: std::io::Error,
-    },
+    Listen { address: Address, error: std::io::Error },
     /// The store cannot be reached.
     #[error("cannot reach the store at {address}: {error}")]
-    Store {
-        /// Where.
-        address: Address,
-        /// Why.
-        error: StoreError,
-    },
-    /// The boot failed.
+    Store { address: Address, error: StoreError },
     #[error("the boot failed: {0}")]
     Boot(#[from] BootError),
     /// There is no trusted time to boot at.
@@ -98,28 +83,28 @@ pub enum EngineError {
     /// The first frame could not be made.
     #[error("the boot frame could not be made: {0}")]
     Start(Fault),
-    /// Witnesses refused what this engine wrote: nothing is served, and a restart does not help.
+    /// Witnesses refused the history of this engine. It does not serve; a restart does not help.
     #[error("{name}: {why}")]
     Witness {
-        /// `WITNESS_AHEAD`, `WITNESS_FORK`, or `FENCED` when it served before.
+        /// `WITNESS_AHEAD` or `WITNESS_FORK`; `FENCED` if the engine has served before.
         name: &'static str,
-        /// For the operator.
+        /// The detail, for the operator.
         why: String,
     },
     /// A fault while serving: restart and replay.
     #[error("stopped by a fault: {why}")]
     Fault {
-        /// `CLOCK` when the trusted time was lost, otherwise `FAULT`.
+        /// `CLOCK` if the trusted time was lost, otherwise `FAULT`.
         name: &'static str,
-        /// For the operator.
+        /// The detail, for the operator.
         why: String,
     },
 }
 
 impl EngineError {
-    /// True when a restart may help: the store went away, or an append's outcome is unknown. A log
-    /// that does not follow, and a store that answers garbage, are not mended by trying again.
-    /// A key service that cannot be reached may be back; one that denies the key will not give it.
+    /// True if a restart may help. It may help if the store or the key service cannot be reached,
+    /// if the clock is not trusted, or if the outcome of an append is unknown. It does not help if
+    /// the log does not replay, the store answers garbage or the key service denies the key.
     pub fn is_worth_a_restart(&self) -> bool {
         let unavailable = |error: &IdentityError| {
             matches!(error, IdentityError::Vault(VaultError::Unavailable(_)))
@@ -147,19 +132,19 @@ impl EngineError {
     }
 }
 
-/// What an engine tells about its way: for progress bars and start-up lines.
+/// Receives the progress of an engine, for progress bars and start-up lines.
 pub trait Observer: Send + Sync + 'static {
-    /// Following the log: frames done, and in all.
+    /// The engine replays the log: frames done, frames in total.
     fn replaying(&self, done: u64, total: u64);
-    /// Waiting for witnesses, each of which has to know this verifier key of the log.
+    /// The engine waits for witnesses. Each must know this verifier key of the log.
     fn witnessing(&self, log_key: &str) {
         tracing::info!(log_key, "waiting for witnesses");
     }
-    /// Not serving, for good: it answers who asks how it is, until it is told to stop.
+    /// The engine does not serve again. It answers health requests until it is stopped.
     fn faulted(&self, error: &EngineError) {
         tracing::error!(name = error.name(), why = %error, "not serving");
     }
-    /// Serving.
+    /// The engine serves.
     fn ready(&self, identity: &Identity, epoch: u64);
 }
 
@@ -183,7 +168,7 @@ pub async fn run(
     tokio::pin!(shutdown);
     let started = tokio::select! {
         started = start(&config, &ports, &phase, &handle, &observer) => started,
-        // A boot that waits for witnesses may wait for ever: nothing was answered yet.
+        // A boot may wait for witnesses without end. Nothing was answered, so stop at once.
         () = &mut shutdown => {
             accepting.abort();
             return Ok(());
@@ -193,8 +178,8 @@ pub async fn run(
         Ok(started) => serve(started, &phase, observer.as_ref(), shutdown).await,
         Err(error) if error.is_worth_a_restart() => Err(error),
         Err(error) => {
-            // The log is not the one that this engine wrote, or it cannot be opened: say so to
-            // whoever asks, serve nothing, delete nothing, until somebody looks.
+            // The log is not the one that this engine wrote, or it cannot be opened. Report the
+            // fault to callers. Serve nothing and delete nothing until an operator intervenes.
             observer.faulted(&error);
             phase.enter(Phase::Fault { name: error.name(), why: error.to_string() });
             shutdown.await;
@@ -205,13 +190,13 @@ pub async fn run(
     ended
 }
 
-/// The time of a log never goes back: where the clock lies behind it, it stands still until the
-/// clock is there.
-fn tell_log_ahead(ahead_ms: u64) {
-    if ahead_ms >= TOLD_AHEAD_MS {
+/// Engine time never goes back: if the clock is behind the log, it stands still until the clock
+/// catches up.
+fn warn_log_ahead(ahead_ms: u64) {
+    if ahead_ms >= WARN_AHEAD_MS {
         tracing::warn!(
             ahead_ms,
-            "the log is ahead of the clock: its time stands still until the clock is there"
+            "the log is ahead of the clock: engine time stands still until the clock catches up"
         );
     }
 }
@@ -235,7 +220,7 @@ async fn start(
     let store: Arc<dyn LogStore> = Arc::new(remote);
     let (vault, entropy) = (ports.vault.as_ref(), ports.entropy.as_ref());
     let identity = boot::identity(store.as_ref(), vault, entropy, config.genesis.as_ref()).await?;
-    let identity = Arc::new(identity.marked(ports.attestation.insecure_mode()));
+    let identity = Arc::new(identity.with_insecure_mode(ports.attestation.insecure_mode()));
     let ring = Arc::new(KeyRing::new(Arc::clone(&ports.vault), &identity));
     let progress = |done, total| {
         phase.enter(Phase::Replaying(done, total));
@@ -260,16 +245,16 @@ async fn start(
     let settings =
         Settings { snapshot_frames: config.snapshot_frames, draft_seed: boot::random_u64(entropy) };
     let boot_ms = ports.clock.now_ms()?;
-    tell_log_ahead(started.machine.head().time_ms.saturating_sub(boot_ms));
+    warn_log_ahead(started.machine.head().time_ms.saturating_sub(boot_ms));
     let mut outputs = Vec::new();
     let pipeline = Pipeline::start(started, boot_ms, VERSION, settings, &mut outputs)
         .map_err(EngineError::Start)?;
     let epoch = pipeline.machine().head().epoch;
     let crypto = crypto_pool(config.crypto_threads, &identity);
-    let (released, told) = watch::channel(0);
+    let (released, releases) = watch::channel(0);
     let (store_of, ring_of) = (Arc::clone(&store), Arc::clone(&ring));
     let entropy_of = Arc::clone(&ports.entropy);
-    let log = ReleasedLog::new(store_of, ring_of, Arc::clone(&identity), entropy_of, told);
+    let log = ReleasedLog::new(store_of, ring_of, Arc::clone(&identity), entropy_of, releases);
     let parts = LedgerParts {
         pipeline,
         outputs,
@@ -291,7 +276,7 @@ async fn start(
     Ok(Started { ledger, identity, epoch })
 }
 
-/// An engine whose boot frame is under way.
+/// An engine whose boot frame is in flight.
 struct Started {
     ledger: Addr<Ledger>,
     identity: Arc<Identity>,
@@ -309,7 +294,7 @@ fn quorum(ports: &Ports, identity: &Identity) -> Result<Option<Arc<WitnessQuorum
     Ok(Some(Arc::new(quorum.ok_or(BootError::NoWitnesses)?)))
 }
 
-/// Opens an epoch after a replay: its data key, its channel key, its attestation.
+/// Opens an epoch after a replay: data key, channel key, attestation.
 async fn new_epoch(
     ports: &Ports,
     attestor: Option<Addr<Attestor>>,
@@ -331,7 +316,7 @@ async fn new_epoch(
     Ok((started, Proof { binding, boot, channel, attestor }))
 }
 
-/// Who asks the security module, if there is one.
+/// Starts the actor that calls the security module, if there is one.
 fn attestor(ports: &Ports) -> Option<Addr<Attestor>> {
     match &ports.attestation {
         Attestation::Unattested => None,
@@ -341,31 +326,31 @@ fn attestor(ports: &Ports) -> Option<Addr<Attestor>> {
     }
 }
 
-/// Asks the security module.
-async fn ask<M, T>(attestor: &Addr<Attestor>, question: M) -> Result<T, BootError>
+/// Calls the security module.
+async fn ask<M, T>(attestor: &Addr<Attestor>, message: M) -> Result<T, BootError>
 where
     M: Message<Result = Result<T, AttestError>> + Send + 'static,
     T: Send + 'static,
     Attestor: Handler<M>,
     <Attestor as Actor>::Context: ToEnvelope<Attestor, M>,
 {
-    Ok(attestor.send(question).await.unwrap_or(Err(AttestError::Stopped))?)
+    Ok(attestor.send(message).await.unwrap_or(Err(AttestError::Stopped))?)
 }
 
-/// Version of the code, as the log compares it.
+/// The version of the code, in the form that the log compares.
 fn version() -> Version {
-    Version::parse(VERSION).expect("a test holds that the package's version is three numbers")
+    Version::parse(VERSION).expect("a test checks that the package version is three numbers")
 }
 
-/// The connection lives on the ledger's thread: an ack that wakes its reader there is one change of
-/// threads less on the way of every answer.
+/// Connects to the store on the ledger's thread, so that an ack reaches the ledger without a thread
+/// switch. Every answer waits for an ack.
 async fn connect_store(arbiter: &ArbiterHandle, address: Address) -> Result<RemoteLog, StoreError> {
-    let (tell, told) = oneshot::channel();
+    let (sender, connected) = oneshot::channel();
     arbiter.spawn(async move {
-        // Whoever waits may have been stopped.
-        let _ = tell.send(RemoteLog::connect(&address).await);
+        // The boot may have been stopped meanwhile.
+        let _ = sender.send(RemoteLog::connect(&address).await);
     });
-    told.await.unwrap_or(Err(StoreError::Unknown))
+    connected.await.unwrap_or(Err(StoreError::Unknown))
 }
 
 fn crypto_pool(threads: usize, identity: &Arc<Identity>) -> Addr<Crypto> {
@@ -373,7 +358,7 @@ fn crypto_pool(threads: usize, identity: &Arc<Identity>) -> Addr<Crypto> {
     SyncArbiter::start(threads.max(1), move || Crypto::new(Arc::clone(&identity)))
 }
 
-/// Ready when the boot frame is released: before that nothing may be promised.
+/// Waits until the boot frame is released. Before that the engine makes no promise.
 async fn wait_ready(phase: &PhaseCell) -> Result<(), EngineError> {
     loop {
         match phase.now() {
@@ -385,8 +370,8 @@ async fn wait_ready(phase: &PhaseCell) -> Result<(), EngineError> {
     }
 }
 
-/// Serves until it is told to stop, or a fault stops it. From the moment at which somebody can be
-/// answered, a stop answers what was taken.
+/// Serves until `shutdown` resolves or a fault stops the engine. Once the engine is ready, a stop
+/// first answers every accepted request.
 async fn serve(
     started: Started,
     phase: &PhaseCell,
@@ -410,7 +395,7 @@ async fn serve(
     tokio::pin!(shutdown);
     tokio::select! {
         error = faulted => {
-            // Let the last answers, all of them NOT_DURABLE or NOT_READY, reach their responders.
+            // Give the last answers, all NOT_DURABLE or NOT_READY, time to reach their callers.
             tokio::time::sleep(LAST_ANSWERS).await;
             if !error.is_worth_a_restart() {
                 observer.faulted(&error);
@@ -421,12 +406,12 @@ async fn serve(
         () = &mut shutdown => match phase.now() {
             Phase::Ready => {
                 phase.enter(Phase::Stopping);
-                // Without store or witnesses what was taken is never answered.
+                // Without store or witnesses the accepted requests are never answered.
                 let _ = tokio::time::timeout(STOP_TIME_MAX, ledger.send(Stop)).await;
                 tokio::time::sleep(LAST_ANSWERS).await;
                 Ok(())
             }
-            // A fault that nobody looked at yet does not become a stop in order.
+            // A fault that this loop has not seen yet must not look like a clean stop.
             Phase::Fault { name, why } => Err(EngineError::Witness { name, why }),
             _ => Ok(()),
         }
@@ -454,15 +439,15 @@ async fn accept(listener: Listener, handle: Arc<EngineHandle>) {
     }
 }
 
-/// How far a log is ahead of the clock when it is told.
-const TOLD_AHEAD_MS: u64 = 2000;
+/// Lead of the log over the clock that is worth a warning.
+const WARN_AHEAD_MS: u64 = 2000;
 /// Version of the code.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
-/// How long what was taken may take to be answered at a stop.
+/// Timeout of a graceful stop for the answers to accepted requests.
 const STOP_TIME_MAX: Duration = Duration::from_secs(10);
-/// How often the phase is looked at.
+/// Interval at which the phase is polled.
 const POLL: Duration = Duration::from_millis(10);
-/// Time for answers that are on their way to the sockets.
+/// Time for the last answers to reach the sockets.
 const LAST_ANSWERS: Duration = Duration::from_millis(100);
 
 #[cfg(test)]
@@ -471,7 +456,7 @@ mod tests {
     use crate::store::Garbage;
 
     #[test]
-    fn store_that_lies_is_told_from_one_that_went_away() {
+    fn store_that_lies_is_not_worth_a_restart_but_a_lost_one_is() {
         let ended = |error: StoreError| EngineError::Boot(BootError::Store(error));
         let silent = ended(StoreError::Silent { answer_ms_max: 1 });
         assert_eq!((silent.name(), silent.is_worth_a_restart()), ("STORE", true));
@@ -480,7 +465,7 @@ mod tests {
     }
 
     #[test]
-    fn our_version_is_one_that_the_log_compares() {
+    fn version_of_the_package_parses() {
         assert_eq!(version().to_string(), VERSION);
     }
 }

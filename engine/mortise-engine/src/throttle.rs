@@ -1,19 +1,18 @@
-//! A bound on what the security module is asked for callers.
+//! A rate limit on attestation documents for callers.
 //!
-//! Clock and key service need the module too: a flood of callers must not keep it busy. Tokens come
-//! at a steady rate up to a burst; without one the caller is told when.
+//! Clock and key service need the security module too, so a flood of callers must not keep it busy.
+//! The limit is a token bucket. A caller without a token learns when the next one is available.
 
 use mortise_format::limits::{ATTESTATIONS_BURST_MAX, ATTESTATIONS_PER_SECOND_MAX};
 use std::time::{Duration, Instant};
 
-/// A bucket of tokens, as the time at which it will be full.
+/// A token bucket, stored as the time at which it is full.
 #[derive(Debug)]
 pub struct Throttle {
     full_at: Instant,
 }
 
 impl Throttle {
-    /// A full bucket.
     pub fn new(now: Instant) -> Self {
         Self { full_at: now }
     }
@@ -21,7 +20,7 @@ impl Throttle {
     /// Takes a token.
     ///
     /// # Errors
-    /// The time until there is one.
+    /// The time until the next token.
     pub fn take(&mut self, now: Instant) -> Result<(), Duration> {
         let full_at = self.full_at.max(now) + EVERY;
         let over = full_at.saturating_duration_since(now).saturating_sub(EVERY * BURST);
@@ -34,7 +33,7 @@ impl Throttle {
 }
 
 const BURST: u32 = ATTESTATIONS_BURST_MAX;
-/// Time in which one token comes.
+/// Interval between two tokens.
 const EVERY: Duration = Duration::from_millis(1000 / ATTESTATIONS_PER_SECOND_MAX);
 
 #[cfg(test)]
@@ -42,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_burst_is_taken_and_then_as_many_as_the_rate_gives() {
+    fn a_burst_passes_and_then_the_rate_limits() {
         let start = Instant::now();
         let mut throttle = Throttle::new(start);
         for _ in 0..BURST {

@@ -1,12 +1,12 @@
-//! A witness's folder: its key, its heads, a lock that one process holds.
+//! The folder of a witness: its key, its heads, and a lock that one process holds.
 //!
 //! ```text
 //! key      name, newline, 64 hex digits of the seed, newline; mode 600
 //! lock     held (flock) by the process that cosigns
 //! heads/   one file for each log
 //! ```
-//! A folder that is copied and run twice is two witnesses with one key, which is a liar: restore it
-//! only onto a machine where the other one is gone, and never from an old copy.
+//! Two running copies of a folder are two witnesses with one key: together they can cosign a fork.
+//! Restore a folder only after the other copy is gone, and never from an old backup.
 
 use crate::heads::FileHeads;
 use crate::key::WitnessSigner;
@@ -18,46 +18,38 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
-/// Why a folder is not used.
+/// The folder cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FolderError {
-    /// It, or a file in it, cannot be made or read.
+    /// The folder, or a file in it, cannot be created or read.
     #[error("{path}: {error}")]
-    Io {
-        /// What.
-        path: PathBuf,
-        /// Why.
-        error: io::Error,
-    },
-    /// Another process cosigns with it.
-    #[error("{0} is in use by another process")]
+    Io { path: PathBuf, error: io::Error },
+    /// Another process cosigns with this folder.
+    #[error("another process uses {0}")]
     InUse(PathBuf),
-    /// The key file is not one of ours.
-    #[error("{0} holds no key of a witness")]
+    /// The key file does not parse.
+    #[error("{0} does not contain a witness key")]
     Key(PathBuf),
-    /// It has a key of another name.
-    #[error("the folder's key is of {found}")]
-    OtherName {
-        /// Its name.
-        found: String,
-    },
-    /// There is no key, and no name to make one.
-    #[error("the folder has no key yet: a name is needed to make one")]
+    /// The folder holds the key of another witness.
+    #[error("the folder holds the key of {found}")]
+    OtherName { found: String },
+    /// The folder has no key, and no name was given to create one.
+    #[error("the folder has no key yet: give a name to create one")]
     NoName,
-    /// The name is none of a key.
+    /// The name is not valid for a key.
     #[error("the name: {0}")]
     Name(NoteError),
 }
 
-/// A folder that is there.
+/// A folder that exists.
 #[derive(Debug)]
 pub struct Folder {
     root: PathBuf,
 }
 
 impl Folder {
-    /// Opens a folder, and makes it when it is not there.
+    /// Opens a folder and creates it if needed.
     ///
     /// # Errors
     /// `Io`.
@@ -68,7 +60,7 @@ impl Folder {
         Ok(folder)
     }
 
-    /// The key; one is made and written when there is none, with the seed given.
+    /// Reads the key. If there is none, creates one from `seed` and writes it.
     ///
     /// # Errors
     /// `Io`, `Key`, `OtherName`, `NoName`, `Name`.
@@ -96,7 +88,7 @@ impl Folder {
         }
     }
 
-    /// The whole key or none: never the half of one.
+    /// Writes the key atomically: after a crash the file is whole or absent.
     fn write_key(&self, path: &Path, text: &str) -> io::Result<()> {
         let fresh = path.with_extension("new");
         let mut options = OpenOptions::new();
@@ -107,7 +99,7 @@ impl Folder {
         File::open(&self.root)?.sync_all()
     }
 
-    /// The heads, for this process alone until the file that comes with them is dropped.
+    /// Locks the folder and opens its heads. The lock lasts until the returned file is dropped.
     ///
     /// # Errors
     /// `Io`, `InUse`.
@@ -136,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn key_is_made_once_and_stays() {
+    fn key_is_created_once_and_stays() {
         let root = tempfile::tempdir().unwrap();
         let folder = Folder::open(&root.path().join("w")).unwrap();
         assert!(matches!(folder.key(None, &[1; 32]), Err(FolderError::NoName)));
@@ -153,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn one_process_has_a_folder() {
+    fn only_one_process_holds_a_folder() {
         let root = tempfile::tempdir().unwrap();
         let folder = Folder::open(root.path()).unwrap();
         let (_heads, lock) = folder.heads().unwrap();

@@ -1,5 +1,5 @@
-//! What a witness remembers: the newest head of each log, changed by compare and swap, on the disk
-//! before anybody is told.
+//! The memory of a witness: the newest head of each log. It changes by compare and swap, and the
+//! new head is on the disk before its cosignature leaves.
 
 use mortise_format::domains::sha256;
 use mortise_format::ids::{Root, parse_hex, to_hex};
@@ -9,31 +9,31 @@ use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::path::PathBuf;
 
-/// Why a head was not read or changed.
+/// A head was not read or not changed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HeadsError {
-    /// The disk failed. Whether the head changed is not known: nothing is cosigned any more.
-    #[error("the head of a log cannot be kept: {0}")]
+    /// The disk failed. The head may or may not have changed, so the witness cosigns nothing more.
+    #[error("the head of a log cannot be stored: {0}")]
     Io(#[from] io::Error),
-    /// A file is not one that was written here. Forgetting it could cosign a fork: nothing of this
-    /// log is cosigned until somebody looks.
+    /// The file is damaged. A witness that ignored it could cosign a fork, so it cosigns nothing of
+    /// this log until an operator repairs the file.
     #[error("the file {0} does not hold a head of this log")]
     Damaged(PathBuf),
-    /// The head is another than the one that was compared.
-    #[error("the head changed meanwhile")]
+    /// The head is not the expected one.
+    #[error("the head changed in the meantime")]
     Changed,
 }
 
-/// Where heads are kept. Calls come one after the other.
+/// Storage of heads. The witness makes one call at a time.
 pub trait Heads: Send + 'static {
-    /// The newest head of a log; none when nothing was ever cosigned.
+    /// The newest head of a log; `None` if the witness never cosigned this log.
     ///
     /// # Errors
     /// `Io`, `Damaged`.
     fn newest(&mut self, origin: &str) -> Result<Option<TreeHead>, HeadsError>;
 
-    /// Makes `next` the newest head when it still is `expected`; durable when it returns.
+    /// Replaces the head `expected` by `next`. The new head is durable when the call returns.
     ///
     /// # Errors
     /// `Changed`, `Io`, `Damaged`.
@@ -45,7 +45,7 @@ pub trait Heads: Send + 'static {
     ) -> Result<(), HeadsError>;
 }
 
-/// Heads in memory, for tests: what was told is forgotten with the process.
+/// Heads in memory, for tests: they are lost with the process.
 #[derive(Debug, Clone, Default)]
 pub struct MemoryHeads(BTreeMap<String, TreeHead>);
 
@@ -68,18 +68,18 @@ impl Heads for MemoryHeads {
     }
 }
 
-/// Heads in files of a folder, one for each log: `origin`, size and root in hex, a line each.
+/// Heads in files, one for each log. A file has three lines: origin, size, root in hex.
 #[derive(Debug)]
 pub struct FileHeads {
     folder: PathBuf,
     is_broken: bool,
 }
 
-/// More than a file of ours has.
+/// Larger than any file that [`FileHeads`] writes.
 const FILE_BYTES_MAX: u64 = 4096;
 
 impl FileHeads {
-    /// In a folder that is there and that nobody else writes.
+    /// Heads in an existing folder that no other process writes.
     pub fn new(folder: PathBuf) -> Self {
         Self { folder, is_broken: false }
     }
@@ -89,8 +89,8 @@ impl FileHeads {
         self.folder.join(format!("{}.head", name.trim_start_matches("0x")))
     }
 
-    /// New file, synced; renamed over the old one; the folder synced: after a crash one of the two
-    /// is there, whole.
+    /// Writes and syncs a new file, renames it over the old one and syncs the folder: after a crash
+    /// the old or the new head is there, whole.
     fn write(&self, origin: &str, head: &TreeHead) -> io::Result<()> {
         let path = self.path(origin);
         let fresh = path.with_extension("new");
@@ -129,7 +129,7 @@ impl Heads for FileHeads {
         next: TreeHead,
     ) -> Result<(), HeadsError> {
         if self.is_broken {
-            return Err(io::Error::other("an earlier write failed: start again").into());
+            return Err(io::Error::other("an earlier write failed: restart the witness").into());
         }
         if self.newest(origin)? != expected {
             return Err(HeadsError::Changed);
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn heads_outlive_the_process_and_change_only_from_the_one_compared() {
+    fn heads_survive_the_process_and_change_only_from_the_expected_one() {
         let folder = tempfile::tempdir().unwrap();
         let mut heads = FileHeads::new(folder.path().into());
         assert_eq!(heads.newest("a").unwrap(), None);
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_head_is_not_taken_for_none() {
+    fn a_damaged_head_is_an_error_and_not_an_absent_one() {
         let folder = tempfile::tempdir().unwrap();
         let mut heads = FileHeads::new(folder.path().into());
         heads.swap("a", None, head(3)).unwrap();
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn after_a_failed_write_nothing_is_kept_any_more() {
+    fn after_a_failed_write_every_swap_fails() {
         let folder = tempfile::tempdir().unwrap();
         let gone = folder.path().join("gone");
         std::fs::create_dir(&gone).unwrap();

@@ -1,4 +1,4 @@
-//! The HTTP side: one route, bounded in bytes and time.
+//! The HTTP endpoint: one route, bounded in bytes and time.
 
 use crate::logs::KnownLogs;
 use crate::witness::{Answer, Witness};
@@ -18,38 +18,38 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
-/// Requests at once; more wait.
+/// Requests that are answered at the same time; more requests wait.
 const REQUESTS_MAX: usize = 64;
-/// A request's body comes within this time.
+/// Timeout for the body of a request.
 const BODY_TIME_MAX: Duration = Duration::from_secs(10);
 
-/// Gives the known logs, as they are now: a list that an operator edits takes effect at once.
+/// Returns the current list of known logs, so that an edit takes effect without a restart.
 pub type LogsNow = dyn Fn() -> KnownLogs + Send + Sync;
 
 struct Served {
     witness: Witness,
     logs: Box<LogsNow>,
-    places: Semaphore,
+    permits: Semaphore,
 }
 
-/// Serves `POST /add-checkpoint` until `shutdown` resolves; what is being answered is finished.
+/// Serves `POST /add-checkpoint` until `shutdown` resolves, then finishes the open requests.
 ///
 /// # Errors
-/// When the listener fails.
+/// The listener failed.
 pub async fn serve(
     witness: Witness,
     logs: Box<LogsNow>,
     listener: TcpListener,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    let served = Served { witness, logs, places: Semaphore::new(REQUESTS_MAX) };
+    let served = Served { witness, logs, permits: Semaphore::new(REQUESTS_MAX) };
     let router = Router::new().route("/add-checkpoint", post(add_checkpoint));
     let router = router.with_state(Arc::new(served));
     axum::serve(listener, router).with_graceful_shutdown(shutdown).await
 }
 
 async fn add_checkpoint(State(served): State<Arc<Served>>, request: Request) -> Response {
-    let Ok(_place) = served.places.acquire().await else {
+    let Ok(_permit) = served.permits.acquire().await else {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     };
     let reading = to_bytes(request.into_body(), WITNESS_REQUEST_BYTES_MAX);
@@ -59,10 +59,11 @@ async fn add_checkpoint(State(served): State<Arc<Served>>, request: Request) -> 
         Err(_) => return StatusCode::REQUEST_TIMEOUT.into_response(),
     };
     let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let (of_task, task) = (Arc::clone(&served), body);
-    // The disk is waited for.
-    let answering =
-        tokio::task::spawn_blocking(move || of_task.witness.answer(&(of_task.logs)(), &task, time));
+    let blocking = Arc::clone(&served);
+    // The answer waits for the disk: run it on a blocking thread.
+    let answering = tokio::task::spawn_blocking(move || {
+        blocking.witness.answer(&(blocking.logs)(), &body, time)
+    });
     match answering.await {
         Ok(answer) => respond(answer),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),

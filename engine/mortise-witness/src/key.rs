@@ -1,11 +1,11 @@
-//! The key that cosigns.
+//! The key of a witness.
 
 use ed25519_dalek::{Signer as _, SigningKey};
 use mortise_format::checkpoint::{cosignature_bytes, cosigned_message};
 use mortise_format::note::{KeyUse, NoteError, NoteKey};
 use std::fmt;
 
-/// An Ed25519 key with the witness's name. Wiped on drop, never printed.
+/// An Ed25519 key and the name of the witness. Wiped on drop, never printed.
 #[derive(Clone)]
 pub struct WitnessSigner {
     key: SigningKey,
@@ -13,22 +13,23 @@ pub struct WitnessSigner {
 }
 
 impl WitnessSigner {
-    /// From a name and a seed.
+    /// Derives the key from a seed.
     ///
     /// # Errors
-    /// `KeyName`.
+    /// `KeyName` for a name that a signed note does not allow.
     pub fn new(name: &str, seed: &[u8; 32]) -> Result<Self, NoteError> {
         let key = SigningKey::from_bytes(seed);
         let public = NoteKey::new(KeyUse::Witness, name, key.verifying_key().to_bytes())?;
         Ok(Self { key, public })
     }
 
-    /// The verifier key, whose text goes into genesis files.
+    /// The verifier key. Genesis files contain it as text.
     pub fn verifier(&self) -> &NoteKey {
         &self.public
     }
 
-    /// The line of a cosignature over a checkpoint's text at a time, seconds since the Unix epoch.
+    /// Cosigns the text of a checkpoint at `time`, in seconds since the Unix epoch. Returns the
+    /// signature line.
     pub fn cosign(&self, time: u64, text: &str) -> String {
         let signature = self.key.sign(cosigned_message(time, text).as_bytes()).to_bytes();
         self.public.signature_line(&cosignature_bytes(time, &signature))

@@ -1,18 +1,20 @@
-//! A witness of transparency logs, C2SP tlog-witness: it remembers the newest head of each log that
-//! it knows, and cosigns a checkpoint only when what it remembers is a beginning of it.
+//! A witness of transparency logs (C2SP tlog-witness). It remembers the newest head of each known
+//! log. It cosigns a checkpoint only if the checkpoint extends that head.
 //!
-//! What it is for: users who run Mortise `witnessed` before they have found witnesses of others;
-//! development; tests. Any other witness of the protocol does as well.
+//! What it is for: development, tests, and users who run Mortise `witnessed` before they have
+//! independent witnesses. Any other witness of the protocol works too.
 //!
-//! What it does not do: know what leaves mean, choose logs, speak TLS, serve monitors. A witness
-//! that runs where the log runs is no check on it: run it where somebody else is root.
+//! What it does not do: interpret leaves, choose logs, speak TLS, serve monitors. A witness on the
+//! machine of the log is no check on the log: run it where another party is root.
 //!
 //! ```text
 //! POST /add-checkpoint -> http -> Witness::add_checkpoint: parse, origin, signature, size, path
 //!                                   -> Heads: compare and swap, fsync -> cosignature leaves
 //! ```
-//! Invariants: per log, cosigned sizes never shrink and each is a beginning of the next, restarts
-//! included; the head is on the disk before its cosignature leaves; one process has a folder.
+//! Invariants:
+//! - For each log, across restarts, every cosigned head extends the one before it.
+//! - A head is on the disk before its cosignature leaves.
+//! - One process holds a folder.
 
 mod folder;
 mod heads;
@@ -26,4 +28,4 @@ pub use heads::{FileHeads, Heads, HeadsError, MemoryHeads};
 pub use http::serve;
 pub use key::WitnessSigner;
 pub use logs::{KnownLogs, LogsError};
-pub use witness::{Answer, Refused, Witness};
+pub use witness::{Answer, CosignError, Witness};

@@ -1,41 +1,35 @@
-//! The logs that a witness knows: verifier keys, whose names are the origins.
+//! The logs that a witness knows, as verifier keys. The name of a key is the origin of its log.
 
 use mortise_format::note::{KeyUse, NoteError, NoteKey};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Most bytes of a file of known logs.
+/// Largest file of known logs, bytes.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
-/// Why a list of logs is none.
+/// The list of logs does not load.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LogsError {
     /// The file cannot be read.
     #[error("the logs in {path}: {error}")]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        error: io::Error,
-    },
-    /// A line is no verifier key.
-    #[error("line {line} is no verifier key of a log: {error}")]
+    Io { path: PathBuf, error: io::Error },
+    /// A line is not a verifier key.
+    #[error("line {line} is not a verifier key of a log: {error}")]
     Key {
-        /// Which, from 1.
+        /// Number of the line, from 1.
         line: usize,
-        /// Why.
         error: NoteError,
     },
 }
 
-/// Known logs: an origin, and the keys that sign for it.
+/// Known logs: for each origin, the keys that sign for it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KnownLogs(BTreeMap<String, Vec<NoteKey>>);
 
 impl KnownLogs {
-    /// From lines of `name+id+base64`; empty ones and those that begin with # do not count.
+    /// Parses lines of `name+id+base64`. Skips empty lines and lines that begin with `#`.
     ///
     /// # Errors
     /// `Key`.
@@ -51,7 +45,7 @@ impl KnownLogs {
         Ok(logs)
     }
 
-    /// From a file; a file that is not there knows none.
+    /// Reads a file. A missing file is an empty list.
     ///
     /// # Errors
     /// `Io`, `Key`.
@@ -67,7 +61,7 @@ impl KnownLogs {
         Self::parse(&std::fs::read_to_string(path).map_err(wrong)?)
     }
 
-    /// One more.
+    /// Adds a key, unless it is known.
     pub fn add(&mut self, key: NoteKey) {
         let keys = self.0.entry(key.name().to_owned()).or_default();
         if !keys.contains(&key) {
@@ -75,17 +69,16 @@ impl KnownLogs {
         }
     }
 
-    /// Those of another list too.
+    /// Adds all keys of another list.
     pub fn extend(&mut self, other: Self) {
         other.0.into_values().flatten().for_each(|key| self.add(key));
     }
 
-    /// The keys of an origin.
     pub fn keys(&self, origin: &str) -> Option<&[NoteKey]> {
         self.0.get(origin).map(Vec::as_slice)
     }
 
-    /// How many origins.
+    /// Number of origins.
     pub fn count(&self) -> usize {
         self.0.len()
     }
@@ -96,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_are_verifier_keys_of_logs_and_wrong_ones_are_named() {
+    fn lines_are_verifier_keys_of_logs_and_a_wrong_line_is_named() {
         let key = NoteKey::new(KeyUse::Log, "a.example/1", [3; 32]).unwrap();
         let logs = KnownLogs::parse(&format!("# ours\n\n {key}\n{key}\n")).unwrap();
         assert_eq!((logs.count(), logs.keys("a.example/1")), (1, Some(&[key.clone()][..])));

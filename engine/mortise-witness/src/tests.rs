@@ -1,5 +1,5 @@
-//! The decision on a log made here: each status that the protocol names, and that nothing but
-//! growth is ever cosigned.
+//! The decision, on a log that the tests build: every status of the protocol, and that a witness
+//! cosigns growth only.
 
 use super::*;
 use crate::heads::MemoryHeads;
@@ -13,7 +13,7 @@ use mortise_verify::witness_answer::{WitnessAnswer, read_answer};
 
 const ORIGIN: &str = "log.example/1";
 
-/// A log of leaves numbered from 0, of a branch.
+/// A log with leaves numbered from 0. Each branch is a fork.
 struct Log {
     key: SigningKey,
     origin: &'static str,
@@ -29,7 +29,7 @@ impl Log {
         NoteKey::new(KeyUse::Log, self.origin, self.key.verifying_key().to_bytes()).unwrap()
     }
 
-    /// Branches part after leaf 2.
+    /// Branches differ after leaf 2.
     fn leaf(&self, index: u64) -> [u8; 32] {
         leaf_hash(&[if index > 2 { self.branch } else { 0 }, u8::try_from(index).unwrap()])
     }
@@ -45,7 +45,7 @@ impl Log {
         }
     }
 
-    /// RFC 6962 2.1.2, as it is written there.
+    /// SUBPROOF of RFC 6962 2.1.2.
     fn sub_proof(&self, m: u64, from: u64, to: u64, whole: bool) -> Vec<[u8; 32]> {
         if from + m == to {
             return if whole { vec![] } else { vec![self.root_of(from, to)] };
@@ -119,7 +119,7 @@ fn stale_forked_and_cloned_logs_are_refused_by_status() {
     let other = witness.answer(&logs(), &fork.request(5, 5), 0);
     assert_eq!((other.status, other.body.as_str()), (409, "5\n"), "another root at one size");
     assert_eq!(status(&witness, &fork.request(0, 9)), 409);
-    assert_eq!(status(&witness, &log.request(5, 9)), 200, "what refused changed nothing");
+    assert_eq!(status(&witness, &log.request(5, 9)), 200, "a refused request changes nothing");
 }
 
 #[test]
@@ -152,7 +152,7 @@ fn each_wrong_request_has_its_status() {
     assert_eq!(status(&witness, &unsigned.request(0, 3)), 403);
     assert_eq!(status(&witness, &with("\n3\n", "\n4\n")), 403, "a signature covers the size");
     let with_path = AddCheckpoint { old_size: 0, path: vec![[1; 32]], checkpoint: &log.note(3) };
-    assert_eq!(status(&witness, with_path.text().as_bytes()), 422, "a first one has no path");
+    assert_eq!(status(&witness, with_path.text().as_bytes()), 422, "the first one has no path");
     assert_eq!(status(&witness, good.as_bytes()), 200);
 }
 
@@ -166,23 +166,23 @@ fn every_hash_of_a_path_counts() {
     };
     let note = log.note(11);
     let path = log.sub_proof(6, 0, 11, true);
-    let ask = |path| {
+    let status_of = |path| {
         let request = AddCheckpoint { old_size: 6, path, checkpoint: &note };
         status(&grown(), request.text().as_bytes())
     };
-    assert_eq!(ask(path.clone()), 200);
+    assert_eq!(status_of(path.clone()), 200);
     for at in 0..path.len() {
         let (mut flipped, mut cut) = (path.clone(), path.clone());
         flipped[at][0] ^= 1;
         cut.remove(at);
-        assert_eq!((ask(flipped), ask(cut)), (422, 422), "{at}");
+        assert_eq!((status_of(flipped), status_of(cut)), (422, 422), "{at}");
     }
     let longer = [path, vec![[0; 32]]].concat();
-    assert_eq!(ask(longer), 422);
+    assert_eq!(status_of(longer), 422);
 }
 
 #[test]
-fn a_head_that_cannot_be_kept_is_not_cosigned() {
+fn a_head_that_cannot_be_stored_is_not_cosigned() {
     struct Broken;
     impl Heads for Broken {
         fn newest(&mut self, _: &str) -> Result<Option<TreeHead>, HeadsError> {
@@ -198,7 +198,7 @@ fn a_head_that_cannot_be_kept_is_not_cosigned() {
     assert_eq!((answer.status, answer.body.contains('\u{2014}')), (500, false));
 }
 
-/// Threads race with every size: whatever the order, sizes that are cosigned only grow.
+/// Threads race with every size: in any order, cosigned sizes only grow.
 #[test]
 fn concurrent_requests_never_roll_a_log_back() {
     let (witness, log) = (witness(), Log::new(0));

@@ -1,9 +1,12 @@
-//! The decision: cosign or refuse.
+//! The decision to cosign or to refuse.
 //!
 //! ```text
-//! 400 no request, no checkpoint, old size above its size      404 unknown origin
-//! 403 no known key signed          409 old size is not the newest cosigned, or other root there
-//! 422 path does not lead from the newest to the checkpoint    500 the head cannot be kept
+//! 400 not a request, not a checkpoint, or the old size is above the size of the checkpoint
+//! 403 no known key of the log signed the checkpoint
+//! 404 unknown origin
+//! 409 the old size is not the newest cosigned size, or that size was cosigned with another root
+//! 422 the path does not lead from the newest head to the checkpoint
+//! 500 the head cannot be stored
 //! ```
 
 use crate::heads::{Heads, HeadsError};
@@ -16,60 +19,46 @@ use mortise_verify::checkpoint::{self, CheckpointError, VerifiedCheckpoint};
 use mortise_verify::history::{HistoryProofError, TreeHead, verify_consistency};
 use std::sync::{Mutex, PoisonError};
 
-/// Why a checkpoint was not cosigned.
+/// A checkpoint was not cosigned. The first check that fails names the error.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum Refused {
-    /// 400: the bytes are no request.
+pub enum CosignError {
+    /// 400: the bytes are not a request.
     #[error(transparent)]
     Request(#[from] AddCheckpointError),
-    /// 400: no signed note.
+    /// 400: not a signed note.
     #[error("the checkpoint: {0}")]
     Note(#[from] NoteError),
-    /// 400: a note that is no checkpoint.
+    /// 400: the note is not a checkpoint.
     #[error("the checkpoint: {0}")]
     Checkpoint(CheckpointError),
-    /// 404.
+    /// 404: the witness does not know a log of this origin.
     #[error("a log of this origin is not known")]
     UnknownOrigin,
     /// 403: no known key of the log signed it.
     #[error("no known key of the log signed the checkpoint")]
     NotSigned,
-    /// 400.
+    /// 400: the old size is above the size of the checkpoint.
     #[error("the old size {old} is above the checkpoint's {size}")]
-    OldSizeAbove {
-        /// The old size.
-        old: u64,
-        /// The size of the checkpoint.
-        size: u64,
-    },
-    /// 409.
+    OldSizeAbove { old: u64, size: u64 },
+    /// 409: the old size is not the newest cosigned size.
     #[error("the newest cosigned size is {newest}, not {old}")]
-    OldSizeIsNotNewest {
-        /// The old size.
-        old: u64,
-        /// What was cosigned last.
-        newest: u64,
-    },
-    /// 409: two roots of one size.
+    OldSizeIsNotNewest { old: u64, newest: u64 },
+    /// 409: the same size was cosigned with another root.
     #[error("another root was cosigned at size {size}")]
-    OtherRoot {
-        /// The size.
-        size: u64,
-    },
-    /// 422.
+    OtherRoot { size: u64 },
+    /// 422: the path is not a consistency proof.
     #[error("the path does not lead from the newest cosigned head: {0}")]
     Path(HistoryProofError),
-    /// 422: an empty tree has one root, and a first checkpoint no path.
-    #[error("a first checkpoint has no path, and an empty tree the hash of nothing for root")]
+    /// 422: the first checkpoint of a log has a path, or an empty tree has a wrong root.
+    #[error("a first checkpoint must have no path; an empty tree must have the empty root")]
     First,
-    /// 500.
+    /// 500: the head was not read or stored.
     #[error(transparent)]
     Heads(#[from] HeadsError),
 }
 
-impl Refused {
-    /// The HTTP status.
+impl CosignError {
     pub fn status(&self) -> u16 {
         match self {
             Self::Request(_) | Self::Note(_) | Self::Checkpoint(_) => 400,
@@ -83,72 +72,68 @@ impl Refused {
     }
 }
 
-/// What is answered.
+/// An HTTP answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
-    /// HTTP status.
     pub status: u16,
-    /// True when the body is the size that was cosigned last (`text/x.tlog.size`).
+    /// True if the body is the newest cosigned size (`text/x.tlog.size`).
     pub is_size: bool,
-    /// The body.
     pub body: String,
 }
 
-/// A witness: its key, the logs that it knows, the heads that it remembers.
+/// A witness: its key and the heads that it remembers.
 pub struct Witness {
     signer: WitnessSigner,
     heads: Mutex<Box<dyn Heads>>,
 }
 
 impl Witness {
-    /// From its parts.
     pub fn new(signer: WitnessSigner, heads: Box<dyn Heads>) -> Self {
         Self { signer, heads: Mutex::new(heads) }
     }
 
-    /// The key.
     pub fn signer(&self) -> &WitnessSigner {
         &self.signer
     }
 
-    /// Answers a request, at a time in seconds since the Unix epoch.
+    /// Answers a request. `time` is in seconds since the Unix epoch.
     pub fn answer(&self, logs: &KnownLogs, body: &[u8], time: u64) -> Answer {
         match self.add_checkpoint(logs, body, time) {
             Ok(line) => Answer { status: 200, is_size: false, body: line },
-            Err(refused) => {
-                let size = match refused {
-                    Refused::OldSizeIsNotNewest { newest, .. } => Some(newest),
-                    Refused::OtherRoot { size } => Some(size),
+            Err(error) => {
+                let size = match error {
+                    CosignError::OldSizeIsNotNewest { newest, .. } => Some(newest),
+                    CosignError::OtherRoot { size } => Some(size),
                     _ => None,
                 };
-                let body = size.map_or_else(|| format!("{refused}\n"), size_text);
-                Answer { status: refused.status(), is_size: size.is_some(), body }
+                let body = size.map_or_else(|| format!("{error}\n"), size_text);
+                Answer { status: error.status(), is_size: size.is_some(), body }
             }
         }
     }
 
-    /// Cosigns a checkpoint, after its head is kept: the line of the cosignature.
+    /// Stores the head of a checkpoint, then cosigns it. Returns the signature line.
     ///
     /// # Errors
-    /// The first [`Refused`] that applies.
+    /// The first [`CosignError`] that applies.
     pub fn add_checkpoint(
         &self,
         logs: &KnownLogs,
         body: &[u8],
         time: u64,
-    ) -> Result<String, Refused> {
+    ) -> Result<String, CosignError> {
         let request = AddCheckpoint::parse(body)?;
         let note = Note::parse(request.checkpoint.as_bytes())?;
-        let checkpoint = signed(logs, &note, request.checkpoint)?;
+        let checkpoint = verify_signed(logs, &note, request.checkpoint)?;
         let head = *checkpoint.head();
         if request.old_size > head.size {
-            return Err(Refused::OldSizeAbove { old: request.old_size, size: head.size });
+            return Err(CosignError::OldSizeAbove { old: request.old_size, size: head.size });
         }
-        // One after the other: what is compared is what is swapped.
+        // The lock spans compare and swap, so no other request changes the head between them.
         let mut heads = self.heads.lock().unwrap_or_else(PoisonError::into_inner);
         let newest = heads.newest(checkpoint.origin())?;
-        let follows = follow(newest.as_ref(), &request, &head)?;
-        if follows {
+        let is_new = check_extends(newest.as_ref(), &request, &head)?;
+        if is_new {
             heads.swap(checkpoint.origin(), newest, head)?;
         }
         drop(heads);
@@ -162,43 +147,44 @@ impl std::fmt::Debug for Witness {
     }
 }
 
-/// The checkpoint, when a known key of its origin signed it.
-fn signed(
+/// Verifies the checkpoint with the known keys of its origin.
+fn verify_signed(
     logs: &KnownLogs,
     note: &Note<'_>,
     checkpoint: &str,
-) -> Result<VerifiedCheckpoint, Refused> {
+) -> Result<VerifiedCheckpoint, CosignError> {
     let origin = note.text().split('\n').next().unwrap_or_default();
-    let keys = logs.keys(origin).ok_or(Refused::UnknownOrigin)?;
-    let mut refused = Refused::NotSigned;
+    let keys = logs.keys(origin).ok_or(CosignError::UnknownOrigin)?;
+    let mut failure = CosignError::NotSigned;
     for key in keys {
         match checkpoint::verify(checkpoint.as_bytes(), origin, key) {
             Ok(checkpoint) => return Ok(checkpoint),
             Err(CheckpointError::LogSignatureMissing | CheckpointError::LogSignature) => {}
-            Err(error) => refused = Refused::Checkpoint(error),
+            Err(error) => failure = CosignError::Checkpoint(error),
         }
     }
-    Err(refused)
+    Err(failure)
 }
 
-/// True when the checkpoint is a head to be kept, false when it is the newest again.
-fn follow(
+/// Checks that the checkpoint extends the newest head. True if it is a new head to store, false if
+/// it is the newest head again.
+fn check_extends(
     newest: Option<&TreeHead>,
     request: &AddCheckpoint<'_>,
     head: &TreeHead,
-) -> Result<bool, Refused> {
+) -> Result<bool, CosignError> {
     let (old, size) = (request.old_size, newest.map_or(0, |newest| newest.size));
     if old != size {
-        return Err(Refused::OldSizeIsNotNewest { old, newest: size });
+        return Err(CosignError::OldSizeIsNotNewest { old, newest: size });
     }
     let Some(newest) = newest.filter(|newest| newest.size > 0) else {
         let is_first = request.path.is_empty() && (head.size > 0 || head.root.0 == sha256(&[]));
-        return if is_first { Ok(true) } else { Err(Refused::First) };
+        return if is_first { Ok(true) } else { Err(CosignError::First) };
     };
     match verify_consistency(newest, head, &request.path) {
         Ok(_) => Ok(newest.size < head.size),
-        Err(HistoryProofError::SameSizeOtherRoot) => Err(Refused::OtherRoot { size }),
-        Err(error) => Err(Refused::Path(error)),
+        Err(HistoryProofError::SameSizeOtherRoot) => Err(CosignError::OtherRoot { size }),
+        Err(error) => Err(CosignError::Path(error)),
     }
 }
 

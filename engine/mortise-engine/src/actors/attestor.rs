@@ -1,4 +1,4 @@
-//! Asks the security module, on a thread of its own: its calls block.
+//! Calls the security module on a thread of its own, because its calls block.
 
 use crate::attest::{self, AttestError, BootDocument};
 use crate::ports::{AttestRequest, Nsm};
@@ -8,13 +8,13 @@ use mortise_format::ids::Measurement;
 use std::fmt;
 use std::sync::Arc;
 
-/// The one that asks.
+/// Calls the security module for the boot and for callers.
 pub struct Attestor {
     nsm: Arc<dyn Nsm>,
 }
 
 impl Attestor {
-    /// Starts its thread: one, because the module answers one question at a time.
+    /// Starts one thread: the module answers one call at a time.
     pub fn start(nsm: Arc<dyn Nsm>) -> Addr<Self> {
         SyncArbiter::start(1, move || Self { nsm: Arc::clone(&nsm) })
     }
@@ -30,7 +30,7 @@ impl Actor for Attestor {
     type Context = SyncContext<Self>;
 }
 
-/// Read the measurement of the image.
+/// Reads the measurement of the running image.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<Measurement, AttestError>")]
 pub struct OwnImage;
@@ -43,7 +43,7 @@ impl Handler<OwnImage> for Attestor {
     }
 }
 
-/// Bind the boot.
+/// Binds the boot.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<BootDocument, AttestError>")]
 pub struct Bind(pub KeyBinding);
@@ -56,7 +56,7 @@ impl Handler<Bind> for Attestor {
     }
 }
 
-/// Make a document.
+/// Makes a document.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<Vec<u8>, AttestError>")]
 pub struct Attest(pub AttestRequest);

@@ -1,5 +1,4 @@
-//! The pool for what costs time: recovering signatures, signing frames, opening messages of the
-//! channel.
+//! The pool for expensive work: recovers signatures, signs frames, opens channel messages.
 
 use crate::channel::{ChannelKey, OpenedRequest};
 use crate::keyring::Identity;
@@ -17,14 +16,13 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct Crypto {
     identity: Arc<Identity>,
-    promiser: CommitmentSigner,
+    signer: CommitmentSigner,
 }
 
 impl Crypto {
-    /// A worker for an engine.
     pub fn new(identity: Arc<Identity>) -> Self {
-        let promiser = CommitmentSigner::new(&identity);
-        Self { identity, promiser }
+        let signer = CommitmentSigner::new(&identity);
+        Self { identity, signer }
     }
 }
 
@@ -32,7 +30,7 @@ impl Actor for Crypto {
     type Context = SyncContext<Self>;
 }
 
-/// Authenticate commands.
+/// Authenticates commands, in their order.
 #[derive(Debug, Message)]
 #[rtype(result = "Vec<Result<Admitted, Reject>>")]
 pub struct Admit(pub Vec<Command>);
@@ -46,15 +44,12 @@ impl Handler<Admit> for Crypto {
     }
 }
 
-/// Open a message of the channel.
+/// Opens a channel message.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<OpenedRequest, OpenError>")]
 pub struct OpenMessage {
-    /// The key of the boot.
     pub key: Arc<ChannelKey>,
-    /// Its id.
     pub key_id: u64,
-    /// The message.
     pub message: Bytes,
 }
 
@@ -66,7 +61,7 @@ impl Handler<OpenMessage> for Crypto {
     }
 }
 
-/// Sign a part of a frame's promises, and its statement when `is_first`.
+/// Signs the statement of a frame and the promises of these events.
 #[derive(Debug, Message)]
 #[rtype(result = "SignedFrame")]
 pub struct SignFrame(pub SignJob);
@@ -77,9 +72,9 @@ impl Handler<SignFrame> for Crypto {
     fn handle(&mut self, message: SignFrame, _: &mut SyncContext<Self>) -> Self::Result {
         let SignJob { statement, events } = message.0;
         let stated = &statement.statement;
-        let sign = |(index, event)| (index, self.promiser.sign(stated, index, &event));
+        let sign = |(index, event)| (index, self.signer.sign(stated, index, &event));
         let promises = events.into_iter().map(sign).collect();
-        let signature = self.promiser.sign_statement(stated);
+        let signature = self.signer.sign_statement(stated);
         actix::MessageResult(SignedFrame { seq: stated.seq, signature, promises })
     }
 }

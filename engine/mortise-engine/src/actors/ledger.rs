@@ -1,4 +1,4 @@
-//! The single writer: owns the pipeline, carries its outputs out.
+//! The single writer: owns the pipeline and executes its outputs.
 
 use super::crypto::{Crypto, SignFrame};
 use super::shipper::{Ship, Shipper};
@@ -26,31 +26,26 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 
-/// What a ledger is made of.
+/// The parts of a ledger.
 pub struct LedgerParts {
-    /// The pipeline after boot, its first outputs not yet carried out.
+    /// The pipeline after boot.
     pub pipeline: Pipeline,
-    /// Those outputs.
+    /// The first outputs of the pipeline, not yet executed.
     pub outputs: Vec<Output>,
-    /// The store.
     pub store: Arc<dyn LogStore>,
-    /// Time.
     pub clock: Arc<dyn Clock>,
-    /// Who the engine is.
     pub identity: Arc<Identity>,
-    /// Epoch keys, for recalls.
+    /// Epoch keys, to read old frames back.
     pub ring: Arc<KeyRing>,
-    /// The pool.
     pub crypto: Addr<Crypto>,
-    /// The phase: ready when the boot frame is released.
+    /// The shared phase: ready once the boot frame is released.
     pub phase: Arc<PhaseCell>,
-    /// The witnesses, when the policy has some.
+    /// The witnesses, if the policy has any.
     pub quorum: Option<Arc<WitnessQuorum>>,
-    /// Told how many frames are released.
+    /// Publishes the number of released frames.
     pub released: watch::Sender<u64>,
 }
 
-/// The single writer.
 pub struct Ledger {
     parts: LedgerParts,
     shipper: Option<Addr<Shipper>>,
@@ -58,12 +53,11 @@ pub struct Ledger {
     next_token: Token,
     /// True once the boot frame is released.
     is_open: bool,
-    /// Told when everything acked is answered and the last snapshot is stored.
+    /// Completes a graceful stop: every request is answered and the last snapshot is stored.
     stopping: Option<oneshot::Sender<()>>,
 }
 
 impl Ledger {
-    /// From its parts.
     pub fn new(parts: LedgerParts) -> Self {
         let responders = HashMap::new();
         Self { parts, shipper: None, responders, next_token: 0, is_open: false, stopping: None }
@@ -74,34 +68,34 @@ impl Ledger {
         let pipeline = &mut self.parts.pipeline;
         let now_ms = self.parts.clock.now_ms().unwrap_or_else(|error| {
             pipeline.handle(0, Input::ClockFailed(error), &mut outputs);
-            // It is stopped now: no time is read any more, and the input only tells its responders so.
+            // The pipeline has stopped and reads no time: the input only answers its callers.
             0
         });
         pipeline.handle(now_ms, input, &mut outputs);
-        self.tell_released();
-        self.carry(outputs, context);
+        self.publish_released();
+        self.execute(outputs, context);
         if !self.is_open && self.parts.pipeline.is_open() {
             self.is_open = true;
             self.parts.phase.enter(Phase::Ready);
         }
     }
 
-    /// Before the answers leave: whoever has one finds its frame among the released.
-    fn tell_released(&self) {
+    /// Runs before answers leave: a caller with an answer finds its frame among the released ones.
+    fn publish_released(&self) {
         let Some(now) = self.parts.pipeline.released() else { return };
         self.parts.released.send_if_modified(|known| std::mem::replace(known, now) != now);
     }
 
-    fn carry(&mut self, outputs: Vec<Output>, context: &mut Context<Self>) {
+    fn execute(&mut self, outputs: Vec<Output>, context: &mut Context<Self>) {
         for output in outputs {
             match output {
                 Output::Ship(frame) => {
                     let ack = self.parts.store.append(&frame);
                     let sent = self.shipper.as_ref().map(|shipper| shipper.try_send(Ship(ack)));
-                    // Never more frames are in flight than its mailbox holds.
+                    // The mailbox has room for more frames than can be in flight.
                     assert!(
                         matches!(sent, Some(Ok(()))),
-                        "the shipper takes every frame in flight"
+                        "the shipper has room for every frame in flight"
                     );
                 }
                 Output::Sign(job) => self.sign(job, context),
@@ -121,12 +115,12 @@ impl Ledger {
 
     fn reply(&mut self, token: Token, reply: Reply) {
         if let Some(responder) = self.responders.remove(&token) {
-            // The responder may have hung up: its answer is in the log.
+            // The caller may have hung up: its answer is in the log.
             let _ = responder.send(reply);
         }
     }
 
-    /// Splits a large job over the pool and puts the parts together.
+    /// Splits a large job over the pool and joins the parts.
     fn sign(&mut self, job: SignJob, context: &mut Context<Self>) {
         let SignJob { statement, mut events } = job;
         let mut parts = Vec::new();
@@ -159,7 +153,7 @@ impl Ledger {
 
     fn witness(&self, head: TreeHead, context: &mut Context<Self>) {
         let quorum = self.parts.quorum.as_ref().map(Arc::clone);
-        let quorum = quorum.expect("a policy with witnesses is not booted without a way to them");
+        let quorum = quorum.expect("no policy with witnesses boots without a port to them");
         let (store, ledger) = (Arc::clone(&self.parts.store), context.address());
         let gathering = async move {
             let paths = |earlier| {
@@ -197,7 +191,7 @@ impl Ledger {
         let done = found.into_actor(self).map(move |found, ledger, context| match found {
             Ok(reply) => ledger.reply(token, reply),
             Err(error) => {
-                tracing::error!(seq = at.seq, %error, "an answer was not found in the log");
+                tracing::error!(seq = at.seq, %error, "cannot read an answer back from the log");
                 ledger.reply(token, Reply::Fault);
                 ledger.step(Input::StoreFailed, context);
             }
@@ -209,12 +203,12 @@ impl Ledger {
         let (store, ring) = (Arc::clone(&self.parts.store), Arc::clone(&self.parts.ring));
         let identity = Arc::clone(&self.parts.identity);
         let epochs = self.parts.pipeline.machine().epochs().to_vec();
-        let shown =
+        let proven =
             async move { proofs::log_proof(store.as_ref(), &identity, &ring, &epochs, job).await };
-        let done = shown.into_actor(self).map(move |shown, ledger, context| match shown {
+        let done = proven.into_actor(self).map(move |proven, ledger, context| match proven {
             Ok(reply) => ledger.reply(token, reply),
             Err(error) => {
-                tracing::error!(%error, "what was to be shown of the log was not found in it");
+                tracing::error!(%error, "cannot build a proof from the stored log");
                 ledger.reply(token, Reply::Fault);
                 ledger.step(Input::StoreFailed, context);
             }
@@ -234,8 +228,8 @@ impl Ledger {
         context.spawn(done);
     }
 
-    /// A graceful stop ends when all that was taken is answered; a last snapshot makes the next
-    /// start short.
+    /// Ends a graceful stop once every accepted request is answered. A last snapshot makes the next
+    /// start fast.
     fn finish_stop(&mut self, context: &mut Context<Self>) {
         let is_over = self.parts.pipeline.is_idle() || self.parts.pipeline.fault().is_some();
         if !is_over || self.stopping.is_none() {
@@ -258,8 +252,8 @@ impl Ledger {
     }
 }
 
-/// What a fault means for whoever asks: witnesses that refuse a running engine have fenced it off;
-/// everything else is mended by a replay.
+/// The phase that callers see after a fault. A refusal by witnesses ends the engine for good, as
+/// `FENCED` if it has served before. A restart with a replay mends every other fault.
 fn phase_of(fault: Fault, is_open: bool) -> Phase {
     let why = fault.to_string();
     let name = match fault {
@@ -283,9 +277,9 @@ impl Actor for Ledger {
         context.set_mailbox_capacity(MAILBOX);
         self.shipper = Some(Shipper::new(context.address()).start());
         let outputs = std::mem::take(&mut self.parts.outputs);
-        self.carry(outputs, context);
+        self.execute(outputs, context);
         context.run_interval(TICK, |ledger, context| {
-            // Without a store nothing can be promised: better found out now than by a request.
+            // Detect a lost store here, before a request waits for it.
             let is_lost = ledger.parts.pipeline.fault().is_none() && !ledger.parts.store.is_alive();
             let input = if is_lost { Input::StoreFailed } else { Input::Tick };
             ledger.step(input, context);
@@ -293,7 +287,7 @@ impl Actor for Ledger {
     }
 }
 
-/// New work, with where its answers go.
+/// Requests, each with the channel of its answer.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct Submit(pub Vec<(Ask, oneshot::Sender<Reply>)>);
@@ -313,7 +307,7 @@ impl Handler<Submit> for Ledger {
     }
 }
 
-/// The outcome of an append.
+/// The result of an append.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct Shipped(pub Result<Ack, StoreError>);
@@ -332,7 +326,7 @@ impl Handler<Shipped> for Ledger {
     }
 }
 
-/// Plan the path between two sizes of the history.
+/// Plans the consistency path between two sizes of the history.
 #[derive(Message)]
 #[rtype(result = "Option<Plan>")]
 struct PlanPath {
@@ -343,12 +337,12 @@ struct PlanPath {
 impl Handler<PlanPath> for Ledger {
     type Result = Option<Plan>;
 
-    fn handle(&mut self, asked: PlanPath, _: &mut Context<Self>) -> Self::Result {
-        self.parts.pipeline.machine().archive().consistency(asked.earlier, asked.later)
+    fn handle(&mut self, path: PlanPath, _: &mut Context<Self>) -> Self::Result {
+        self.parts.pipeline.machine().archive().consistency(path.earlier, path.later)
     }
 }
 
-/// Answer what was taken, then stop.
+/// Answers every accepted request, then stops.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct Stop;
@@ -365,9 +359,9 @@ impl Handler<Stop> for Ledger {
     }
 }
 
-/// How often time is looked at when nothing else happens.
+/// Interval at which the clock is read when no other input arrives.
 const TICK: Duration = Duration::from_millis(50);
-/// Messages of sessions under way; permits bound what is in them.
+/// Capacity of the mailbox, messages. Permits bound the requests in them.
 const MAILBOX: usize = 1024;
-/// Promises that one worker signs in a row.
+/// Events whose promises one worker signs in a row.
 const SIGN_CHUNK: usize = 64;

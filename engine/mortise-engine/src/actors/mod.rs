@@ -1,14 +1,14 @@
-//! The actors: thin carriers of the pipeline's outputs.
+//! The actors: they execute the outputs of the pipeline.
 //!
 //! ```text
 //! sessions --Submit--> Ledger (own thread, single writer) --Ship--> Shipper (acks in order)
 //!                        |  ^                                          |
 //!                        |  '-------------- Acked / StoreFailed -------'
 //!                        '--SignFrame--> Crypto pool (SyncArbiter): admits, opens messages
-//! sessions --Attest--> Attestor (SyncArbiter, one thread): asks the security module
+//! sessions --Attest--> Attestor (SyncArbiter, one thread): calls the security module
 //! ```
-//! Messages carry batches. `do_send` is banned: it ignores a mailbox's bound. Bounds on what is
-//! under way are permits, taken before a message is sent (actix mailboxes do not bound).
+//! Messages carry batches. `do_send` is banned because it ignores the bound of a mailbox. Permits,
+//! taken before a message is sent, bound the requests in flight: actix mailboxes alone do not.
 
 mod attestor;
 mod crypto;

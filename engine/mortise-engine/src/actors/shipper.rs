@@ -1,18 +1,17 @@
-//! Waits for the store's acks, in the order of shipping.
+//! Awaits the acks of the store, in the order of shipping.
 
 use super::ledger::{Ledger, Shipped};
 use crate::store::{Ack, StoreFuture};
 use actix::{Actor, Addr, AtomicResponse, Context, Handler, Message, WrapFuture};
 use mortise_format::limits::FRAMES_IN_FLIGHT_MAX;
 
-/// The shipper. The append itself was sent before its message: here is only the waiting.
+/// Awaits appends that the ledger has already sent.
 #[derive(Debug)]
 pub struct Shipper {
     ledger: Addr<Ledger>,
 }
 
 impl Shipper {
-    /// A shipper that reports to `ledger`.
     pub fn new(ledger: Addr<Ledger>) -> Self {
         Self { ledger }
     }
@@ -26,7 +25,7 @@ impl Actor for Shipper {
     }
 }
 
-/// An append under way.
+/// An append that awaits its ack.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct Ship(pub StoreFuture<Ack>);
@@ -34,12 +33,12 @@ pub struct Ship(pub StoreFuture<Ack>);
 impl Handler<Ship> for Shipper {
     type Result = AtomicResponse<Self, ()>;
 
-    /// Holds the mailbox while it waits, so that acks are reported in order.
+    /// Blocks the mailbox while it waits, so that acks are reported in order.
     fn handle(&mut self, message: Ship, _: &mut Context<Self>) -> Self::Result {
         let ledger = self.ledger.clone();
         let wait = async move {
             let outcome = message.0.await;
-            // A closed ledger has stopped: there is nobody to tell.
+            // A closed ledger has stopped and needs no result.
             let _ = ledger.send(Shipped(outcome)).await;
         };
         AtomicResponse::new(Box::pin(wait.into_actor(self)))

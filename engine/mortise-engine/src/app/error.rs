@@ -1,47 +1,45 @@
-//! Why the application refused, and as what a caller reads it.
+//! Errors of the application, and their form on the wire.
 
 use super::sealed::OpenError;
 use crate::ports::VaultError;
 use mortise_format::errors::Code;
 use mortise_rpc::ErrorObject;
 
-/// Why the application gave no result.
+/// The application gave no result.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AppError {
-    /// The engine has no keys of the application.
+    /// The engine runs without keys for the application.
     #[error("the engine runs without the application")]
     Unavailable,
-    /// Too many calls at once.
-    #[error("too many calls of the application at once")]
+    #[error("too many calls to the application at once")]
     Overloaded,
     /// The key service refused or failed.
     #[error("{operation}: {error}")]
     Keys {
-        /// As the key service names it.
+        /// Name of the operation at the key service.
         operation: &'static str,
-        /// Why; our own words.
+        /// The reason in our own words, never peer-chosen text.
         error: VaultError,
     },
     /// The message does not open under its key.
     #[error(transparent)]
     Message(#[from] OpenError),
-    /// What opened is no text.
-    #[error("what was encrypted is not UTF-8")]
+    /// The decrypted bytes are not a text.
+    #[error("the decrypted bytes are not UTF-8")]
     NotText,
-    /// A bare data key was asked for.
+    /// The caller asked for a data key in clear.
     #[error("data keys do not leave this engine in clear")]
     Withheld,
-    /// A task of ours ended without an answer.
-    #[error("the work ended without an answer")]
+    /// A task of the engine ended without a result.
+    #[error("the task ended without a result")]
     Stopped,
 }
 
-/// What an overloaded caller is told to wait.
+/// Back-off for callers of an overloaded application, milliseconds.
 const RETRY_AFTER_MS: u64 = 200;
 
 impl AppError {
-    /// The entry of the catalogue.
     pub fn code(&self) -> Code {
         match self {
             Self::Unavailable => Code::AppUnavailable,

@@ -1,4 +1,4 @@
-//! The application: texts encrypted and decrypted under keys that the key service gives to measured
+//! The application: encrypts and decrypts texts under keys that the key service gives to measured
 //! code only (`specs/application.md`).
 //!
 //! ```text
@@ -6,15 +6,17 @@
 //!                                         >--> service: App ---<
 //! plain request    --> plain ------------/                      \--> port AppKeys
 //! ```
-//! What it is for: the whole of the second source document, and the same natively with an owner
-//! whose signature alone opens a text.
+//! What it is for: the operations of the second source document in its plain form, and the same
+//! operations as JSON-RPC methods, where only the signature of the owner opens a text.
 //!
-//! What it does not do: keep texts or keys, touch the log. Nothing here is an event.
+//! What it does not do: keep texts or keys, or touch the log. Nothing here is an event.
 //!
-//! Invariants: a fresh data key for each text; no text is decrypted before its signature is
-//! checked; a data key leaves in clear only when the measured configuration says so; credentials
-//! that come with a request serve that request only; no text, key or credential is logged or stands
-//! in an error.
+//! Invariants:
+//! - Each text has a data key of its own.
+//! - A text is decrypted only after its signature is checked.
+//! - A data key leaves in clear only if the measured configuration allows it.
+//! - Credentials of a request serve that request only.
+//! - No text, key or credential is in a log line or an error.
 
 mod error;
 pub mod plain;
@@ -22,4 +24,4 @@ pub mod sealed;
 mod service;
 
 pub use error::AppError;
-pub use service::{App, AppConfig, Asked, Message};
+pub use service::{App, AppConfig, Caller, Message};

@@ -1,11 +1,12 @@
-//! The second document's form: one JSON object, one JSON answer, the end of the connection.
+//! The plain form of the second document: one JSON object, one JSON answer, then the connection
+//! ends.
 //!
-//! It names no owner and carries no signature: whoever reaches the request port, which is the
-//! parent, can have decrypted what was encrypted in this form. It is served to streams of JSON
-//! alone, never to relayed messages, so that the gateway does not offer it to the world.
+//! A plain request names no owner and has no signature. Any caller that reaches the request port,
+//! which means the parent, can decrypt what was encrypted in this form. Only streams of JSON values
+//! serve it, never relayed messages, so the gateway does not expose it.
 
 use super::AppError;
-use super::service::{App, Asked, Message};
+use super::service::{App, Caller, Message};
 use mortise_format::errors::Code;
 use mortise_rpc::plain::{PlainOperation, PlainRequest};
 use mortise_rpc::results::{KmsDataKey, KmsDecrypted, KmsEncrypted, KmsRandom};
@@ -13,7 +14,7 @@ use mortise_rpc::{ErrorObject, ParamError};
 use serde_json::{Value, json};
 use zeroize::Zeroize as _;
 
-/// The answer to a value that is meant as a request of this form; it is wiped.
+/// Answers a plain request. Wipes `value`.
 pub async fn answer(app: Option<&App>, mut value: Value) -> Vec<u8> {
     let parsed = PlainRequest::parse(&value);
     wipe(&mut value);
@@ -27,12 +28,12 @@ pub async fn answer(app: Option<&App>, mut value: Value) -> Vec<u8> {
     bytes
 }
 
-/// Who meant a call and forgot `jsonrpc` is told how the request was read.
+/// Explains to a caller that forgot `jsonrpc` how its request was parsed.
 fn malformed(error: &ParamError) -> ErrorObject {
     let object = ErrorObject::from(error);
     match error {
         ParamError::UnknownField { .. } | ParamError::Missing { .. } => object.saying(format!(
-            "{error}; without jsonrpc this is a request of the application, no call"
+            "{error}; without jsonrpc this is a plain application request, not a call"
         )),
         _ => object,
     }
@@ -54,19 +55,19 @@ async fn serve(app: Option<&App>, request: PlainRequest) -> Result<Value, ErrorO
 
 async fn operate(app: &App, request: PlainRequest) -> Result<Value, AppError> {
     let PlainRequest { operation, credentials } = request;
-    let asked = Asked { owner: None, credentials: credentials.as_ref() };
+    let caller = Caller { owner: None, credentials: credentials.as_ref() };
     Ok(match operation {
         PlainOperation::Encrypt(text) => {
             let KmsEncrypted { encrypted, signature, ciphertext_blob } =
-                app.encrypt(text, asked).await?;
+                app.encrypt(text, caller).await?;
             json!({"status": "ok", "encrypted": encrypted, "signature": signature,
                 "ciphertext_blob": ciphertext_blob})
         }
         PlainOperation::Decrypt { sealed, wrapped } => {
-            decrypted(&mut app.decrypt(Message { sealed, wrapped }, asked).await?)
+            decrypted(&mut app.decrypt(Message { sealed, wrapped }, caller).await?)
         }
         PlainOperation::GenerateDataKey => {
-            let KmsDataKey { ciphertext_blob, plaintext } = &app.generate_data_key(asked).await?;
+            let KmsDataKey { ciphertext_blob, plaintext } = &app.generate_data_key(caller).await?;
             let mut answer = json!({"status": "ok", "ciphertext_blob": ciphertext_blob});
             if let Some(plaintext) = plaintext {
                 answer["plaintext"] = json!(plaintext);
@@ -74,7 +75,7 @@ async fn operate(app: &App, request: PlainRequest) -> Result<Value, AppError> {
             answer
         }
         PlainOperation::GenerateRandom(count) => {
-            let KmsRandom { random } = app.random(count, asked).await?;
+            let KmsRandom { random } = app.random(count, caller).await?;
             json!({"status": "ok", "random": random})
         }
     })
@@ -87,7 +88,7 @@ fn decrypted(result: &mut KmsDecrypted) -> Value {
     }
 }
 
-/// The verdict stands beside the error, where a client of this form looks for it.
+/// Puts `signature_valid` beside the error, where clients of this form expect it.
 fn refusal(error: &ErrorObject) -> Value {
     let mut answer = json!({"status": "error", "error": error});
     if error.entry() == Some(Code::MessageSignature) {
@@ -96,11 +97,11 @@ fn refusal(error: &ErrorObject) -> Value {
     answer
 }
 
-/// Wipes the texts of a value: it held credentials, a text or a key.
+/// Wipes the texts of a value that held credentials, a text or a key.
 fn wipe(value: &mut Value) {
     match value {
         Value::String(text) => text.zeroize(),
-        // The depth is bounded by the parser of requests, and that of answers is ours.
+        // The request parser bounds the depth of requests; the engine builds the answers.
         Value::Array(list) => list.iter_mut().for_each(wipe),
         Value::Object(map) => map.values_mut().for_each(wipe),
         _ => {}

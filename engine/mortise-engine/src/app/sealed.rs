@@ -1,4 +1,4 @@
-//! One text under one data key: AES-256-GCM for secrecy, HMAC-SHA256 over everything.
+//! One text under one data key: AES-256-GCM for secrecy, HMAC-SHA256 over all parts.
 //!
 //! ```text
 //! data key --HKDF-SHA256, salt "mortise app message v1"--> "encrypt": AES key   "sign": HMAC key
@@ -6,11 +6,11 @@
 //! signature = HMAC(HMAC key,
 //!                  len | version and nonce | len | ciphertext and tag | len | wrapped key)
 //! ```
-//! Lengths are u64, little-endian. Both keys serve one message, so that the HMAC commits to the
-//! data key too: no second key opens the same bytes.
+//! Lengths are u64, little-endian. Both keys serve one message. The HMAC therefore also commits to
+//! the data key: no second key opens the same bytes.
 //!
-//! What a success of [`open`] proves: whoever sealed the text had the data key, and none of the
-//! three parts was changed. It does not prove who that was.
+//! What a success of [`open`] proves: the sealer had the data key, and none of the three parts was
+//! changed. What it does not prove: who the sealer is.
 
 use aes_gcm::aead::{Aead as _, KeyInit as _, Payload};
 use aes_gcm::{Aes256Gcm, Key};
@@ -21,14 +21,14 @@ use mortise_format::secret::Secret;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-/// The layout of an encrypted text.
+/// Version of the layout.
 const VERSION: u8 = 1;
-/// Bytes of a nonce.
+/// Size of a nonce.
 pub const NONCE_BYTES: usize = 12;
 const HEAD_BYTES: usize = 1 + NONCE_BYTES;
-/// Bytes of an encrypted text besides the text.
+/// Bytes that encryption adds to a text.
 pub const OVERHEAD_BYTES: usize = HEAD_BYTES + 16;
-/// Bytes of a signature.
+/// Size of a signature.
 pub const SIGNATURE_BYTES: usize = 32;
 
 /// A sealed text.
@@ -36,33 +36,33 @@ pub const SIGNATURE_BYTES: usize = 32;
 pub struct Sealed {
     /// Version, nonce, ciphertext, tag.
     pub encrypted: Vec<u8>,
-    /// HMAC over all of it and the wrapped key.
+    /// HMAC over [`Sealed::encrypted`] and the wrapped key.
     pub signature: [u8; SIGNATURE_BYTES],
 }
 
-/// Why a sealed text does not open.
+/// A sealed text does not open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// Shorter than an empty text.
+    /// Shorter than the encryption of an empty text.
     #[error("the encrypted text is too short")]
     TooShort,
     /// A part was changed, or belongs to another message.
-    #[error("the signature is not that of these parts")]
+    #[error("the signature does not match the encrypted text and the wrapped key")]
     Signature,
-    /// Signed by a holder of the data key, in a layout that we do not have.
+    /// A holder of the data key signed a layout that this code does not know.
     #[error("the encrypted text has an unknown version")]
     Version,
-    /// Signed by a holder of the data key, and not encrypted under it.
+    /// A holder of the data key signed a ciphertext of another key.
     #[error("the ciphertext does not open")]
     Cipher,
 }
 
-/// Seals `text` under a data key of its own, which `wrapped` is wrapped.
+/// Seals `text` under a fresh data key. `wrapped` is that key in wrapped form.
 pub fn seal(data_key: &Secret, wrapped: &[u8], nonce: [u8; NONCE_BYTES], text: &[u8]) -> Sealed {
     let keys = Keys::derive(data_key);
     let payload = Payload { msg: text, aad: APP_MESSAGE };
-    // AES-GCM takes up to 2^36 bytes; a text is bounded far below.
+    // AES-GCM encrypts up to 2^36 bytes; the bound of a text is far below.
     let ciphertext = keys.cipher().encrypt(&nonce.into(), payload).expect("a text is bounded");
     let mut encrypted = Vec::with_capacity(HEAD_BYTES + ciphertext.len());
     encrypted.push(VERSION);
@@ -72,10 +72,10 @@ pub fn seal(data_key: &Secret, wrapped: &[u8], nonce: [u8; NONCE_BYTES], text: &
     Sealed { encrypted, signature }
 }
 
-/// Opens a sealed text: the signature first, in constant time, then the cipher.
+/// Opens a sealed text. Checks the signature in constant time before it decrypts.
 ///
 /// # Errors
-/// One [`OpenError`] a step, in the order of its variants.
+/// The variants of [`OpenError`], in their order: each step has its own.
 pub fn open(
     data_key: &Secret,
     wrapped: &[u8],
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn text_of_any_length_comes_back() {
+    fn text_of_any_length_round_trips() {
         for text in [&b""[..], b"a", "\u{4f60}\u{597d} \u{c548}\u{b155}".as_bytes(), &[7; 70_000]] {
             let sealed = seal(&key(1), WRAPPED, [9; NONCE_BYTES], text);
             assert_eq!(sealed.encrypted.len(), text.len() + OVERHEAD_BYTES);
@@ -152,7 +152,7 @@ mod tests {
         }
     }
 
-    /// Goal: no byte of the three parts can change, and the cipher is not reached when one has.
+    /// Goal: no byte of the three parts can change, and a changed one never reaches the cipher.
     #[test]
     fn every_changed_byte_of_the_three_parts_is_refused_as_a_wrong_signature() {
         let sealed = seal(&key(1), WRAPPED, [9; NONCE_BYTES], b"short");
@@ -185,7 +185,7 @@ mod tests {
 
     /// Goal: bytes cannot move from one part to the next under the same signature.
     #[test]
-    fn parts_are_told_apart_by_their_lengths() {
+    fn lengths_separate_the_parts() {
         let sealed = seal(&key(1), WRAPPED, [9; NONCE_BYTES], b"short");
         let (encrypted, moved) = sealed.encrypted.split_at(sealed.encrypted.len() - 3);
         let wrapped = [moved, WRAPPED].concat();
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_holder_of_the_key_signs_otherwise_is_refused_by_its_step() {
+    fn validly_signed_garbage_fails_at_its_own_step() {
         let signed = |encrypted: &[u8]| {
             let mac = Keys::derive(&key(1)).mac(encrypted, WRAPPED).finalize().into_bytes();
             open(&key(1), WRAPPED, encrypted, &mac)

@@ -1,4 +1,4 @@
-//! The four operations, whoever asks and in whichever form.
+//! The four operations, for every caller and both forms.
 
 use super::error::AppError;
 use super::sealed::{self, NONCE_BYTES};
@@ -19,27 +19,27 @@ use zeroize::Zeroizing;
 /// Name of the owner in an encryption context.
 const CONTEXT_OWNER: &str = "mortise:owner";
 
-/// What of the application is decided by measured configuration.
+/// Settings of the application. They are part of the measured configuration.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct AppConfig {
-    /// Give data keys in clear to whoever may have them generated or unwrapped. Off by default:
-    /// then no data key ever leaves the enclave.
+    /// Returns data keys in clear to callers that may generate or unwrap them. Off by default: no
+    /// data key leaves the enclave.
     pub release_plaintext: bool,
 }
 
-/// For whom, and with whose credentials.
+/// The owner that a call is for, and the credentials it uses.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Asked<'a> {
-    /// The owner, bound into the wrapping of every key; none in the plain form.
+pub struct Caller<'a> {
+    /// Bound into the wrapping of every key; `None` in the plain form.
     pub owner: Option<Address>,
-    /// Of the request alone; without them, those of the parent.
+    /// Credentials for this request only; without them the parent's are used.
     pub credentials: Option<&'a Credentials>,
 }
 
 /// An encrypted text with its wrapped key, or a wrapped key alone.
 #[derive(Debug, Clone)]
 pub struct Message {
-    /// Encrypted text and signature; none for the bare key.
+    /// Encrypted text and signature; `None` for a wrapped key alone.
     pub sealed: Option<SealedText>,
     /// The wrapped key.
     pub wrapped: Base64,
@@ -51,7 +51,7 @@ pub struct App {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     config: AppConfig,
-    places: Semaphore,
+    permits: Semaphore,
 }
 
 impl std::fmt::Debug for App {
@@ -61,17 +61,16 @@ impl std::fmt::Debug for App {
 }
 
 impl App {
-    /// Over these keys.
     pub fn new(
         keys: Arc<dyn AppKeys>,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
         config: AppConfig,
     ) -> Self {
-        Self { keys, clock, entropy, config, places: Semaphore::new(APP_IN_FLIGHT_MAX) }
+        Self { keys, clock, entropy, config, permits: Semaphore::new(APP_IN_FLIGHT_MAX) }
     }
 
-    /// The time by which signatures of owners are judged.
+    /// The time against which owner signatures expire, milliseconds.
     ///
     /// # Errors
     /// As [`Clock::now_ms`].
@@ -82,14 +81,14 @@ impl App {
     /// Encrypts a text under a fresh data key.
     ///
     /// # Errors
-    /// `Overloaded`; `Keys` when the key service gives none; `Stopped`.
+    /// `Overloaded`; `Keys` if the key service gives no key; `Stopped`.
     pub async fn encrypt(
         &self,
         text: PlainText,
-        asked: Asked<'_>,
+        caller: Caller<'_>,
     ) -> Result<KmsEncrypted, AppError> {
-        let _place = self.place()?;
-        let (key, wrapped) = self.data_key(asked).await?;
+        let _permit = self.permit()?;
+        let (key, wrapped) = self.data_key(caller).await?;
         let mut nonce = [0; NONCE_BYTES];
         self.entropy.fill(&mut nonce);
         let work = move || {
@@ -103,23 +102,23 @@ impl App {
         run_blocking(work).await
     }
 
-    /// Decrypts a text whose signature is right, or unwraps a bare key where that is allowed.
+    /// Decrypts a text whose signature matches. Unwraps a key alone if the configuration allows it.
     ///
     /// # Errors
-    /// `Withheld` before anybody is asked; `Overloaded`; `Keys` when the wrapped key does not open
-    /// for this caller; `Message`, `NotText` when the text does not; `Stopped`.
+    /// `Withheld`, before the key service is called; `Overloaded`; `Keys` if the wrapped key does
+    /// not open for this caller; `Message`, `NotText` if the text does not open; `Stopped`.
     pub async fn decrypt(
         &self,
         message: Message,
-        asked: Asked<'_>,
+        caller: Caller<'_>,
     ) -> Result<KmsDecrypted, AppError> {
         if message.sealed.is_none() && !self.config.release_plaintext {
             return Err(AppError::Withheld);
         }
-        let _place = self.place()?;
+        let _permit = self.permit()?;
         let Message { sealed, wrapped } = message;
-        let context = context(asked.owner);
-        let key = self.keys.open(&wrapped.0, &context, asked.credentials).await;
+        let context = context(caller.owner);
+        let key = self.keys.open(&wrapped.0, &context, caller.credentials).await;
         let key = key.map_err(refused_by("Decrypt"))?;
         let Some(sealed) = sealed else {
             let plaintext = Some(Base64(key.to_vec()));
@@ -136,44 +135,44 @@ impl App {
         .await?
     }
 
-    /// A fresh data key, wrapped; in clear too where that is allowed.
+    /// Generates a wrapped data key. Adds its clear form if the configuration allows it.
     ///
     /// # Errors
     /// `Overloaded`; `Keys`.
-    pub async fn generate_data_key(&self, asked: Asked<'_>) -> Result<KmsDataKey, AppError> {
-        let _place = self.place()?;
-        let (key, wrapped) = self.data_key(asked).await?;
+    pub async fn generate_data_key(&self, caller: Caller<'_>) -> Result<KmsDataKey, AppError> {
+        let _permit = self.permit()?;
+        let (key, wrapped) = self.data_key(caller).await?;
         let plaintext =
             self.config.release_plaintext.then(|| key.expose(|key| Base64(key.to_vec())));
         Ok(KmsDataKey { ciphertext_blob: Base64(wrapped), plaintext })
     }
 
-    /// Random bytes of the key service, 1 to `KMS_RANDOM_BYTES_MAX`.
+    /// Returns random bytes of the key service, 1 to `KMS_RANDOM_BYTES_MAX`.
     ///
     /// # Errors
     /// `Overloaded`; `Keys`.
-    pub async fn random(&self, count: u32, asked: Asked<'_>) -> Result<KmsRandom, AppError> {
-        let _place = self.place()?;
+    pub async fn random(&self, count: u32, caller: Caller<'_>) -> Result<KmsRandom, AppError> {
+        let _permit = self.permit()?;
         let count = usize::try_from(count).unwrap_or(usize::MAX);
-        let bytes = self.keys.random(count, asked.credentials).await;
+        let bytes = self.keys.random(count, caller.credentials).await;
         let bytes = bytes.map_err(refused_by("GenerateRandom"))?;
         Ok(KmsRandom { random: Base64(bytes.to_vec()) })
     }
 
-    fn place(&self) -> Result<SemaphorePermit<'_>, AppError> {
-        self.places.try_acquire().map_err(|_| AppError::Overloaded)
+    fn permit(&self) -> Result<SemaphorePermit<'_>, AppError> {
+        self.permits.try_acquire().map_err(|_| AppError::Overloaded)
     }
 
-    async fn data_key(&self, asked: Asked<'_>) -> Result<(Secret, Vec<u8>), AppError> {
-        let context = context(asked.owner);
-        let made = self.keys.data_key(&context, asked.credentials).await;
+    async fn data_key(&self, caller: Caller<'_>) -> Result<(Secret, Vec<u8>), AppError> {
+        let context = context(caller.owner);
+        let made = self.keys.data_key(&context, caller.credentials).await;
         let (key, wrapped) = made.map_err(refused_by("GenerateDataKey"))?;
         Ok((secret(&key, "GenerateDataKey")?, wrapped))
     }
 }
 
-/// What the caller binds into a wrapping; the port adds service and purpose
-/// (`specs/application.md`).
+/// The part of the encryption context that comes from the caller. The port adds service and
+/// purpose (`specs/application.md`).
 fn context(owner: Option<Address>) -> EncryptionContext {
     owner.map(|owner| (CONTEXT_OWNER.to_owned(), to_hex(&owner.0))).into_iter().collect()
 }
@@ -184,12 +183,12 @@ fn refused_by(operation: &'static str) -> impl Fn(VaultError) -> AppError {
 
 fn secret(bytes: &SecretBytes, operation: &'static str) -> Result<Secret, AppError> {
     let whole = Zeroizing::new(<[u8; 32]>::try_from(bytes.as_slice()).map_err(|_| {
-        refused_by(operation)(VaultError::Refused("the data key has not 32 bytes".into()))
+        refused_by(operation)(VaultError::Refused("the data key does not have 32 bytes".into()))
     })?);
     Ok(Secret::new(*whole))
 }
 
-/// Does work on a thread that may take long: a text of 1 MiB would hold up every other session.
+/// Runs work on a blocking thread: a text of 1 MiB would delay every other session.
 async fn run_blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, AppError> {

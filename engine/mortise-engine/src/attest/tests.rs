@@ -4,7 +4,7 @@ use mortise_format::binding::BoundKeys;
 use mortise_format::ids::{EngineId, PolicyHash, Root};
 use std::sync::Mutex;
 
-/// How a module is wrong.
+/// The fault of a module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Wrong {
     Nothing,
@@ -17,7 +17,7 @@ enum Wrong {
     Fails,
 }
 
-/// A module of one register, honest but for one way to be wrong.
+/// A module with one register and at most one fault.
 struct OnePcr {
     wrong: Wrong,
     pcr: Mutex<PcrState>,
@@ -89,7 +89,7 @@ fn binding() -> KeyBinding {
 }
 
 #[test]
-fn register_is_extended_once_locked_and_in_the_document_stands_the_binding_alone() {
+fn register_is_extended_and_locked_and_the_document_holds_only_the_binding() {
     let module = OnePcr::new(Wrong::Nothing);
     let bound = bind(&module, &binding()).unwrap();
     let pcr = module.pcr.lock().unwrap().clone();
@@ -97,17 +97,17 @@ fn register_is_extended_once_locked_and_in_the_document_stands_the_binding_alone
     assert_eq!(pcr.value, binding().pcr16().0);
     assert_eq!(bound.pcrs, BTreeMap::from([(16, pcr.value)]));
     let user_data = Some(binding().digest().0.to_vec());
-    let asked = AttestRequest { user_data, nonce: None, public_key: None };
-    assert_eq!(*module.attested.lock().unwrap(), [asked]);
+    let expected = AttestRequest { user_data, nonce: None, public_key: None };
+    assert_eq!(*module.attested.lock().unwrap(), [expected]);
 }
 
 #[test]
-fn enclave_binds_one_boot_and_no_other() {
+fn enclave_binds_one_boot_only() {
     let module = OnePcr::new(Wrong::Nothing);
     bind(&module, &binding()).unwrap();
     assert_eq!(bind(&module, &binding()), Err(AttestError::RegisterUsed));
     let module = OnePcr::new(Wrong::Nothing);
-    module.extend_pcr(16, b"somebody else").unwrap();
+    module.extend_pcr(16, b"another program").unwrap();
     let before = module.pcr.lock().unwrap().clone();
     assert_eq!(bind(&module, &binding()), Err(AttestError::RegisterUsed));
     assert_eq!(*module.pcr.lock().unwrap(), before);
@@ -115,7 +115,7 @@ fn enclave_binds_one_boot_and_no_other() {
 }
 
 #[test]
-fn module_of_another_digest_or_without_the_register_is_refused_untouched() {
+fn module_with_another_digest_or_without_the_register_is_refused_unchanged() {
     for (wrong, digest, pcrs) in [(Wrong::Digest, "SHA256", 17), (Wrong::Few, "SHA384", 16)] {
         let module = OnePcr::new(wrong);
         let before = module.pcr.lock().unwrap().clone();
@@ -127,7 +127,7 @@ fn module_of_another_digest_or_without_the_register_is_refused_untouched() {
 }
 
 #[test]
-fn module_that_does_otherwise_than_asked_is_named_and_nothing_is_bound() {
+fn faulty_module_fails_the_binding_with_its_own_error() {
     let (bytes_max, size) = (ATTESTATION_BYTES_MAX, ATTESTATION_BYTES_MAX + 1);
     for (wrong, expected) in [
         (Wrong::Extends, AttestError::RegisterMismatch),

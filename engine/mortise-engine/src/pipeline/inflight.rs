@@ -1,4 +1,4 @@
-//! Frames between shipping and release.
+//! Frames in flight: shipped and not yet released.
 
 use super::log_proof::LogProofRequest;
 use super::{Fault, Output, Pipeline, Snapshot, Witnessing};
@@ -13,7 +13,7 @@ use mortise_format::limits::{FRAME_STATEMENTS_MAX, FRAMES_IN_FLIGHT_MAX};
 use mortise_format::merkle::history::TreeHead;
 use std::sync::Arc;
 
-/// A frame that was shipped.
+/// A shipped frame.
 #[derive(Debug)]
 pub(super) struct InFlight {
     pub seq: u64,
@@ -31,26 +31,25 @@ pub(super) struct InFlight {
 pub(super) enum Pending {
     /// The event at this index of the frame.
     Event(u32),
-    /// A read.
+    /// The result of a read.
     Read(Answer),
-    /// A read that goes with the statement about this frame.
+    /// The result of a read, answered with the statement about this frame.
     Rooted(Answer),
-    /// A refusal that was decided on state of this frame.
+    /// A reply that was decided on the state of this frame.
     Reply(Reply),
     /// An answer from an earlier frame of the log.
     Recall(LogPosition),
-    /// Something of the log, shown in the history up to this frame.
+    /// A proof about the log, in the history up to this frame.
     LogProof(LogProofRequest),
 }
 
-/// What the signer made of a [`super::SignJob`].
+/// The signatures of a [`super::SignJob`].
 #[derive(Debug)]
 pub struct SignedFrame {
-    /// The frame.
     pub seq: u64,
-    /// Over the statement.
+    /// Signature over the statement.
     pub signature: Signature,
-    /// The promises of each event of the job.
+    /// The signed promises of each event of the job, by index.
     pub promises: Vec<(u32, Vec<(Promise, Signature)>)>,
 }
 
@@ -61,7 +60,7 @@ impl InFlight {
 }
 
 impl Pipeline {
-    /// An ack counts for exactly the oldest frame that has none.
+    /// An ack must name the oldest frame that has none.
     pub(super) fn acked(&mut self, ack: Ack, out: &mut Vec<Output>) -> Result<(), Fault> {
         let waiting = self.in_flight.iter_mut().find(|frame| !frame.is_acked);
         let frame = waiting.filter(|frame| frame.seq == ack.seq);
@@ -70,14 +69,15 @@ impl Pipeline {
             return Err(Fault::AckDigest { seq: ack.seq, digest: ack.digest });
         }
         frame.is_acked = true;
-        self.ask_witnesses(out);
+        self.request_cosignatures(out);
         self.release(out);
         Ok(())
     }
 
-    /// One head at a time, the newest durable one: what is acked meanwhile goes with the next.
-    fn ask_witnesses(&mut self, out: &mut Vec<Output>) {
-        if !self.witnessing.is_asked_for || self.witnessing.asked.is_some() {
+    /// Requests cosignatures for the newest durable head, one head at a time. Frames that are acked
+    /// meanwhile go with the next request.
+    fn request_cosignatures(&mut self, out: &mut Vec<Output>) {
+        if !self.witnessing.is_required || self.witnessing.requested.is_some() {
             return;
         }
         let durable = self.in_flight.iter().take_while(|frame| frame.is_acked).last();
@@ -86,16 +86,16 @@ impl Pipeline {
         };
         let statement = &durable.stated.statement;
         let head = TreeHead { size: statement.history_size, root: statement.history_root };
-        self.witnessing.asked = Some(head.size);
+        self.witnessing.requested = Some(head.size);
         out.push(Output::Witness(head));
     }
 
-    /// Cosignatures count for the head that was asked about.
+    /// Accepts cosignatures only for the requested head.
     pub(super) fn cosigned(&mut self, size: u64, out: &mut Vec<Output>) {
-        if self.witnessing.asked.take_if(|asked| *asked == size).is_some() {
+        if self.witnessing.requested.take_if(|requested| *requested == size).is_some() {
             self.witnessing.cosigned = size;
             self.release(out);
-            self.ask_witnesses(out);
+            self.request_cosignatures(out);
         }
     }
 
@@ -107,7 +107,7 @@ impl Pipeline {
         }
     }
 
-    /// Releases, oldest first, every frame that is acked, signed and, when asked for, cosigned.
+    /// Releases, oldest first, every frame that is acked, signed and, if required, cosigned.
     fn release(&mut self, out: &mut Vec<Output>) {
         let may_leave =
             |f: &InFlight, w: &Witnessing| f.is_acked && f.signed.is_some() && w.covers(f.seq);
@@ -152,7 +152,7 @@ impl Pipeline {
         self.recent.iter().rev().find(|s| s.statement.seq == seq).cloned()
     }
 
-    /// A snapshot leaves when its last frame is durable: it is never ahead of the log.
+    /// A snapshot leaves only after its last frame is durable, so it is never ahead of the log.
     fn release_snapshot(&mut self, seq: u64, out: &mut Vec<Output>) {
         let Some(snapshot) = self.snapshot.sealed.take_if(|s| s.seq <= seq) else { return };
         let Snapshot { seq, digest, .. } = snapshot;
@@ -161,7 +161,7 @@ impl Pipeline {
     }
 }
 
-/// Statements that are kept after their release: more than one frame carries, and more frames
-/// than can be in flight, so that a statement is always here or in the stored log.
+/// Statements that are kept after their release. More than one frame carries and more than can be
+/// in flight, so that a statement is always here or in the stored log.
 const RECENT_MAX: usize = 256;
 const _: () = assert!(RECENT_MAX > FRAME_STATEMENTS_MAX * FRAMES_IN_FLIGHT_MAX / 4);

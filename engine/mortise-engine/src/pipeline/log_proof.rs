@@ -1,8 +1,8 @@
-//! What is shown of the log: receipts, checkpoints, consistency, at the newest released frame.
+//! Proofs about the log at the newest released frame: receipts, checkpoints, consistency.
 //!
-//! The writer says what is to be proven and makes the plan; tiles and events come from the store
-//! meanwhile ([`crate::proofs::log_proof`]). Everything that is shown waits for the frames that were in
-//! flight when it was asked, as every read does.
+//! The writer only plans a proof. Tiles and events are read from the store outside the writer
+//! ([`crate::proofs::log_proof`]). Like every read, a proof waits for the frames that are in flight
+//! when the request arrives.
 
 use super::inflight::Pending;
 use super::{Output, Pipeline};
@@ -13,36 +13,38 @@ use mortise_core::machine::ProvenLeaf;
 use mortise_core::state::LeafKey;
 use mortise_format::event::LogPosition;
 
-/// What is to be shown.
+/// A proof to make.
 #[derive(Debug, Clone)]
 pub(super) enum LogProofRequest {
-    /// The newest checkpoint.
     Checkpoint,
-    /// That one size of the log begins another.
-    Consistency { from: u64, to: Option<u64> },
-    /// An event.
+    /// The log of `from` frames is a prefix of the log of `to` frames.
+    Consistency {
+        from: u64,
+        to: Option<u64>,
+    },
+    /// The event at this position.
     Receipt(LogPosition),
-    /// An entry after a frame.
+    /// A state entry after the frame with this seq.
     Proof(Box<ProofAnswer>, u64),
-    /// Something that is not in the log.
+    /// The object is not in the log.
     Nothing,
 }
 
-/// What is to be fetched and put together for an answer.
+/// The reads that complete a proof.
 #[derive(Debug)]
 pub struct LogProofJob {
-    /// The statement about the newest released frame, whose history everything is shown in.
+    /// The statement about the newest released frame. Its history is the one that proofs refer to.
     pub newest: CarriedStatement,
     /// Paths and roots to complete.
     pub plans: Vec<Plan>,
-    /// The event to read back, with the statement about its frame if it is recent.
+    /// The event to read back, and the statement about its frame if that is recent.
     pub event: Option<(LogPosition, Option<CarriedStatement>)>,
-    /// A proof under the root of that event's frame.
+    /// A state proof under the root of that event's frame.
     pub proof: Option<Box<ProofAnswer>>,
 }
 
 impl Pipeline {
-    /// Where the event stands whose receipt is asked for.
+    /// Finds the position of the event to prove.
     pub(super) fn receipt(&self, of: ReceiptOf) -> Pending {
         let state = self.machine.state();
         Pending::LogProof(match of {
@@ -53,14 +55,12 @@ impl Pipeline {
             },
             ReceiptOf::Request(principal, id) => {
                 let known = state.requests().find(&principal, &id);
-                known.map_or(LogProofRequest::Nothing, |remembered| {
-                    LogProofRequest::Receipt(remembered.at)
-                })
+                known.map_or(LogProofRequest::Nothing, |known| LogProofRequest::Receipt(known.at))
             }
         })
     }
 
-    /// An entry after a recent frame.
+    /// Proves a state entry after a recent frame.
     pub(super) fn proof_at(&self, key: LeafKey, seq: u64) -> Pending {
         match self.machine.prove_at(&key, seq) {
             Ok(ProvenLeaf { held, proof }) => {
@@ -71,7 +71,7 @@ impl Pipeline {
         }
     }
 
-    /// The output that shows something in the history of `newest`.
+    /// Plans a proof in the history of `newest`.
     pub(super) fn log_proof(
         &self,
         token: Token,
@@ -84,7 +84,7 @@ impl Pipeline {
         };
         let (at, proof) = match request {
             LogProofRequest::Receipt(at) => (Some(at), None),
-            // The first event of its frame: it brings the statement about the frame.
+            // Reading the first event of a frame also finds the statement about the frame.
             LogProofRequest::Proof(proof, seq) => {
                 (Some(LogPosition { seq, index: 0 }), Some(proof))
             }
@@ -102,8 +102,8 @@ impl Pipeline {
             LogProofRequest::Checkpoint | LogProofRequest::Proof(..) => Some(Vec::new()),
             LogProofRequest::Consistency { from, to } => {
                 let to = to.unwrap_or(size);
-                let within = to <= size;
-                let path = within.then(|| archive.consistency(*from, to)).flatten()?;
+                let is_within = to <= size;
+                let path = is_within.then(|| archive.consistency(*from, to)).flatten()?;
                 Some(vec![path, archive.root(*from)?, archive.root(to)?])
             }
             LogProofRequest::Receipt(at) => Some(vec![archive.inclusion(at.seq, size)?]),

@@ -1,11 +1,10 @@
 //! The order of effects, without effects.
 //!
-//! What it is for: one struct that says what happens in which order - decide, apply, roots, seal,
-//! ship; sign meanwhile; release when durable - as a function from inputs to outputs. The actors
-//! around it only carry its outputs out; tests run it in one thread with every failure placed
-//! where they want it.
+//! What it is for: the order of effects as a function from inputs to outputs. Decide, apply,
+//! compute roots, seal, ship; sign meanwhile; release when durable. The actors around it only
+//! execute its outputs. Tests run it on one thread and inject a failure at every step.
 //!
-//! What it does not do: I/O, threads, clocks, signing. Time comes in with every input.
+//! What it does not do: I/O, threads, clocks, signing. Every input carries the time.
 //!
 //! ```text
 //! Work ----> waiting --> open frame -> close --> Ship(frame) ------> Acked ---+
@@ -15,13 +14,13 @@
 //!                                                                            policy has witnesses)
 //! ```
 //! Invariants:
-//! - INV-09: an answer leaves only after its frame, and every frame before it, was acked; a
-//!   statement is never in the frame that it is about, nor in one shipped before its release.
-//! - A head is shown to witnesses only when its frames were acked: durable before witnessed. When
-//!   the policy has witnesses, a frame is released only when a quorum cosigned a head that has it.
-//! - A query answers after the last frame in flight when it was asked, so that a read never shows
-//!   what a crash can undo.
-//! - An append whose outcome is unknown is a [`Fault`]: nothing is released any more.
+//! - INV-09: an answer leaves only after its frame, and every frame before it, is acked. A
+//!   statement is never in the frame that it is about, nor in a frame shipped before its release.
+//! - Witnesses see a head only after its frames are acked: durable before witnessed. If the policy
+//!   has witnesses, a frame is released only after a quorum cosigned a head that contains it.
+//! - A query is answered after every frame that is in flight when it arrives. A read never shows
+//!   state that a crash can undo.
+//! - An append with an unknown outcome is a [`Fault`]. Afterwards nothing is released.
 
 mod inflight;
 mod log_proof;
@@ -52,107 +51,99 @@ use std::sync::Arc;
 
 pub use crate::released::ReleasedFrame;
 
-/// What happens to the pipeline.
+/// An input of the pipeline.
 #[derive(Debug)]
 pub enum Input {
-    /// New work.
     Work(Vec<Work>),
     /// The store synced a frame.
     Acked(Ack),
-    /// The store failed, or its answer to an append cannot be known.
+    /// The store failed, or the outcome of an append is unknown.
     StoreFailed,
-    /// A frame's statement and promises are signed.
+    /// The statement and the promises of a frame are signed.
     Signed(SignedFrame),
     /// A quorum of witnesses cosigned the head of this size.
     Cosigned(u64),
-    /// So many witnesses refused that no quorum is left.
+    /// Too many witnesses refused: no quorum is possible.
     WitnessRefused(WitnessReject),
-    /// A snapshot is stored, or failed to be (then it is forgotten).
+    /// True if the snapshot is stored; false if storing failed, which drops it.
     SnapshotStored(bool),
-    /// Time passed.
     Tick,
-    /// There is no time any more: nothing can be decided.
+    /// There is no trusted time: nothing can be decided.
     ClockFailed(ClockError),
 }
 
-/// What is to be done.
+/// An effect for the actors to execute.
 #[derive(Debug)]
 pub enum Output {
     /// Append this frame to the store.
     Ship(Frame),
     /// Sign this statement and the promises of these events.
     Sign(SignJob),
-    /// Have this head cosigned by a quorum: its frames are durable. One is under way at a time.
+    /// Have a quorum cosign this head, whose frames are durable. One such request at a time.
     Witness(TreeHead),
-    /// Answer.
     Reply(Token, Reply),
-    /// Answer from the log: the event at this position, which is durable. The statement about its
-    /// frame, if it is recent; else a later frame carries it.
+    /// Answer from the log with the event at this position, which is durable. Contains the
+    /// statement about its frame if that is recent; otherwise a later frame carries it.
     Recall(Token, LogPosition, Option<CarriedStatement>),
-    /// Fetch what this needs from the store and answer with [`Reply::LogProof`].
+    /// Read the parts of a proof from the store and answer with [`Reply::LogProof`].
     LogProof(Token, Box<LogProofJob>),
-    /// Store this snapshot, taken after frame `seq`, which is durable.
+    /// Store this snapshot. Its last frame is durable.
     Snapshot(Snapshot),
-    /// Stop.
+    /// Stop the engine.
     Fault(Fault),
 }
 
-/// What is to be signed about a frame.
+/// The signatures to make for a frame.
 #[derive(Debug)]
 pub struct SignJob {
-    /// About the frame as a whole.
+    /// The statement about the frame.
     pub statement: FrameStatement,
-    /// The events that somebody waits for, by index.
+    /// The events that have a waiting caller, by index.
     pub events: Vec<(u32, Event)>,
 }
 
 /// A sealed snapshot.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
-    /// The last frame in it.
+    /// The last frame in the snapshot.
     pub seq: u64,
-    /// Its digest.
     pub digest: Bytes32,
     /// The sealed bytes.
     pub bytes: Arc<Vec<u8>>,
 }
 
-/// Why the engine stops.
+/// The engine must stop. Only a restart with a replay continues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Fault {
     /// The store failed, or the outcome of an append is unknown.
-    #[error("the outcome of a ship is unknown: restart and replay")]
+    #[error("the outcome of an append is unknown: restart and replay")]
     ShipUnknown,
-    /// The store acked another frame than the one that was shipped.
+    /// The store acked a frame with another digest than the shipped one.
     #[error("the store acked frame {seq} with another digest")]
     AckDigest {
-        /// The frame.
         seq: u64,
-        /// What it said.
+        /// The digest in the ack.
         digest: FrameDigest,
     },
     /// The store acked a frame out of order.
     #[error("the store acked frame {seq} out of order")]
-    AckOrder {
-        /// The frame.
-        seq: u64,
-    },
-    /// Witnesses cosigned a larger history: this engine is on an older copy of the log, or another
-    /// one writes on.
-    #[error("witnesses cosigned a history of {newest} frames: another engine went on")]
+    AckOrder { seq: u64 },
+    /// Witnesses cosigned a longer history: this engine runs on an older copy of the log, or
+    /// another engine extends it.
+    #[error("witnesses cosigned a history of {newest} frames: another engine extends this log")]
     WitnessAhead {
-        /// What one of them says that it cosigned last.
+        /// The size that one of them cosigned last.
         newest: u64,
     },
-    /// What witnesses cosigned is no beginning of this log.
-    #[error("what witnesses cosigned is no beginning of this log")]
+    /// The history that witnesses cosigned is not a prefix of this log.
+    #[error("the history that witnesses cosigned is not a prefix of this log")]
     WitnessFork,
     /// There is no trusted time.
     #[error("there is no trusted time: {0}")]
     Clock(#[from] ClockError),
-    /// An event of our own does not fit the state.
-    #[error("an event of our own does not fit the state: {0}")]
+    /// An event of this engine does not fit the state.
+    #[error("an event of this engine does not fit the state: {0}")]
     Corruption(#[from] Corruption),
     /// A frame could not be closed.
     #[error("a frame could not be closed: {0}")]
@@ -162,9 +153,8 @@ pub enum Fault {
 /// Settings of a pipeline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settings {
-    /// Frames between two snapshots.
     pub snapshot_frames: u64,
-    /// Drives the eviction of drafts.
+    /// Seed of the eviction of drafts.
     pub draft_seed: u64,
 }
 
@@ -184,9 +174,9 @@ pub struct Pipeline {
     drafts: Drafts,
     waiting: VecDeque<Work>,
     in_flight: VecDeque<InFlight>,
-    /// Statements of released frames that no frame carries yet.
+    /// Statements about released frames that no frame carries yet.
     to_carry: VecDeque<CarriedStatement>,
-    /// Statements of the last released frames, newest last.
+    /// Statements about the last released frames, newest last.
     recent: VecDeque<CarriedStatement>,
     snapshot: SnapshotState,
     witnessing: Witnessing,
@@ -195,63 +185,61 @@ pub struct Pipeline {
     fault: Option<Fault>,
 }
 
-/// Where the cosigning stands.
+/// The state of cosigning.
 #[derive(Debug, Default)]
 struct Witnessing {
-    /// True when the policy has witnesses: frames wait for a quorum of them.
-    is_asked_for: bool,
-    /// The size that is under way.
-    asked: Option<u64>,
-    /// The largest size that a quorum cosigned.
+    /// True if the policy has witnesses: frames wait for a quorum.
+    is_required: bool,
+    /// The head size whose cosignatures are in flight.
+    requested: Option<u64>,
+    /// The largest head size that a quorum cosigned.
     cosigned: u64,
 }
 
 impl Witnessing {
-    /// True when a frame may be released as far as witnesses go.
+    /// True if witnesses do not hold up the release of a frame.
     fn covers(&self, seq: u64) -> bool {
-        !self.is_asked_for || seq < self.cosigned
+        !self.is_required || seq < self.cosigned
     }
 }
 
-/// Where the making of snapshots stands.
+/// The state of snapshots.
 #[derive(Debug, Default)]
 struct SnapshotState {
-    /// Frames covered by the last snapshot.
+    /// Number of frames that the last snapshot covers.
     covered: u64,
-    /// Its size.
-    image_bytes: usize,
-    /// Bytes of frames since.
+    /// Size of the last snapshot.
+    snapshot_bytes: usize,
+    /// Bytes of frames since the last snapshot.
     log_bytes: usize,
-    /// Sealed, waiting for its last frame to be durable.
+    /// Sealed; waits until its last frame is durable.
     sealed: Option<Snapshot>,
-    /// Handed out, not yet stored.
+    /// Sent to the store, not yet stored.
     storing: Option<(u64, Bytes32)>,
-    /// Stored, its event not yet logged.
+    /// Stored; its event is not yet logged.
     stored: Option<(u64, Bytes32)>,
 }
 
-/// What a pipeline starts from, after boot replayed the log.
+/// The start of a pipeline, after the boot replayed the log.
 #[derive(Debug)]
 pub struct Start {
     /// The machine at the end of the log.
     pub machine: Machine,
-    /// Keys of the log.
     pub log_keys: LogKeys,
-    /// Keys of the new epoch.
     pub keys: EpochKeys,
-    /// What the boot frame says in clear.
+    /// The clear part of the boot frame.
     pub boot: Boot,
-    /// Statements about the last frames of the log that no frame carries, signed again.
+    /// Statements about the last frames that no frame carries, signed again.
     pub to_carry: Vec<CarriedStatement>,
-    /// Frames covered by the snapshot that the start came from.
+    /// Number of frames that the snapshot covers from which the replay began.
     pub covered: u64,
 }
 
 impl Pipeline {
-    /// Starts an epoch: makes its boot frame, which is the first output.
+    /// Starts an epoch. Its boot frame is the first output.
     ///
     /// # Errors
-    /// A [`Fault`] when the boot frame cannot be made.
+    /// A [`Fault`] if the boot frame cannot be made.
     pub fn start(
         start: Start,
         now_ms: u64,
@@ -260,8 +248,8 @@ impl Pipeline {
         out: &mut Vec<Output>,
     ) -> Result<Self, Fault> {
         let snapshot = SnapshotState { covered: start.covered, ..SnapshotState::default() };
-        let is_asked_for = !start.machine.state().policy().witnesses.is_empty();
-        let witnessing = Witnessing { is_asked_for, ..Witnessing::default() };
+        let is_required = !start.machine.state().policy().witnesses.is_empty();
+        let witnessing = Witnessing { is_required, ..Witnessing::default() };
         let mut pipeline = Self {
             machine: start.machine,
             log_keys: start.log_keys,
@@ -286,33 +274,33 @@ impl Pipeline {
         &self.machine
     }
 
-    /// Frames shipped and not yet released.
+    /// Number of frames that are shipped and not yet released.
     pub fn in_flight(&self) -> usize {
         self.in_flight.len()
     }
 
-    /// Work that waits for a frame.
+    /// Number of requests that wait for a frame.
     pub fn waiting(&self) -> usize {
         self.waiting.len()
     }
 
-    /// The fault that stopped the pipeline, if one did.
+    /// The fault that stopped the pipeline.
     pub fn fault(&self) -> Option<Fault> {
         self.fault
     }
 
-    /// True once the boot frame is released: before, nothing is served.
+    /// True once the boot frame is released. Before that the engine does not serve.
     pub fn is_open(&self) -> bool {
         self.is_open
     }
 
-    /// True when nothing waits and nothing is in flight.
+    /// True if no request waits and no frame is in flight.
     pub fn is_idle(&self) -> bool {
         self.waiting.is_empty() && self.in_flight.is_empty()
     }
 
-    /// Takes an input and appends what is to be done. After a fault, work is answered with
-    /// [`Reply::Fault`] and everything else is ignored.
+    /// Handles an input and appends the resulting effects. After a fault, requests get
+    /// [`Reply::Fault`] and every other input is ignored.
     pub fn handle(&mut self, now_ms: u64, input: Input, out: &mut Vec<Output>) {
         if self.fault.is_some() {
             if let Input::Work(work) = input {
@@ -349,7 +337,7 @@ impl Pipeline {
         self.pump(now_ms, out)
     }
 
-    /// Ends everything: no answer that is not durable leaves, every responder is told.
+    /// Stops the pipeline. Every caller that waits gets [`Reply::NotDurable`].
     fn stop(&mut self, fault: Fault, out: &mut Vec<Output>) {
         self.fault = Some(fault);
         for frame in self.in_flight.drain(..) {

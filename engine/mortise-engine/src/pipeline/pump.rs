@@ -1,4 +1,4 @@
-//! From waiting work to frames.
+//! Turns waiting requests into frames.
 
 use super::inflight::{InFlight, Pending};
 use super::{Fault, Output, Pipeline, SignJob, Snapshot};
@@ -11,7 +11,7 @@ use mortise_format::event::{Event, LogPosition};
 use mortise_format::limits::{FRAME_STATEMENTS_MAX, FRAMES_IN_FLIGHT_MAX};
 use std::sync::Arc;
 
-/// A frame under construction with the answers that wait for it.
+/// A frame under construction, with the answers that wait for it.
 #[derive(Debug)]
 pub(super) struct Building {
     frame: OpenFrame,
@@ -19,12 +19,12 @@ pub(super) struct Building {
     events: Vec<(u32, Event)>,
 }
 
-/// Work that is worth a frame of its own while others are in flight; less waits for an ack, so
-/// that frames grow with the load (group commit).
+/// Waiting requests that justify another frame while others are in flight. Fewer requests wait for
+/// an ack, so that frames grow with the load (group commit).
 const EAGER_WORK: usize = 256;
 
 impl Pipeline {
-    /// Turns waiting work into frames, as many as may be in flight.
+    /// Turns waiting requests into frames, up to the bound of frames in flight.
     pub(super) fn pump(&mut self, now_ms: u64, out: &mut Vec<Output>) -> Result<(), Fault> {
         while !self.waiting.is_empty() && self.has_room() {
             let mut building = None;
@@ -45,7 +45,7 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Has the memory that the next commands need read together; one alone has nothing to gain.
+    /// Prefetches the rows of the next commands together. A single command gains nothing.
     fn prefetch(&self) {
         if self.waiting.len() > 1 {
             let next = self.waiting.iter().take(PREFETCH_BATCH);
@@ -74,7 +74,7 @@ impl Pipeline {
             Ask::Command(admitted) => self.command(now_ms, work.token, &admitted, building, out),
             Ask::Query(Query::Sweep) => self.sweep(now_ms, work.token, building, out),
             Ask::Query(query) => {
-                // Roots are as of a closed frame: what reads one must not see half of the next.
+                // A root belongs to a closed frame: close this one before a query reads a root.
                 if let Some(open) = building.take_if(|_| query.needs_roots()) {
                     self.ship(open, ClearBody::default(), out)?;
                 }
@@ -94,7 +94,7 @@ impl Pipeline {
         out: &mut Vec<Output>,
     ) -> Result<(), Fault> {
         if building.is_none() {
-            // Without an event there is no frame: refusals and repeats must not grow the log.
+            // Open a frame only for an event: refusals and repeats must not grow the log.
             match self.machine.preview(now_ms, admitted) {
                 Some(Executed::Refused(reject)) => {
                     self.answer(token, Pending::Reply(Reply::Refused(reject)), building, out);
@@ -136,7 +136,7 @@ impl Pipeline {
         }
     }
 
-    /// Answers from the frame at hand, from a frame in flight, or from the log.
+    /// Answers a repeat from the open frame, from a frame in flight, or from the log.
     fn repeat(
         &mut self,
         token: Token,
@@ -158,8 +158,8 @@ impl Pipeline {
         }
     }
 
-    /// Attaches an answer to the frame at hand or the last one in flight; with neither, it leaves
-    /// at once.
+    /// Attaches an answer to the open frame, or to the last frame in flight. Without either, the
+    /// answer leaves at once.
     fn answer(
         &mut self,
         token: Token,
@@ -189,7 +189,7 @@ impl Pipeline {
                 }
                 None => Output::Reply(token, Reply::Fault),
             },
-            // An event always has a frame; without one the process is corrupt.
+            // Unreachable unless the process is corrupt: an event always has a frame.
             Pending::Event(_) => Output::Reply(token, Reply::Fault),
         });
     }
@@ -202,7 +202,7 @@ impl Pipeline {
         Ok(Building { frame, replies: Vec::new(), events: Vec::new() })
     }
 
-    /// A frame for time alone, when time has something to do and nothing else is under way.
+    /// Makes a frame for expiries alone, if some are due and no frame is in flight.
     pub(super) fn advance_time(&mut self, now_ms: u64, out: &mut Vec<Output>) -> Result<(), Fault> {
         if self.in_flight.is_empty() && self.machine.has_due(now_ms) {
             let building = self.open(now_ms)?;
@@ -211,8 +211,8 @@ impl Pipeline {
         Ok(())
     }
 
-    /// What a tick would do, now: nothing for whoever asks without need, so that asking cannot
-    /// grow the log.
+    /// Does what a tick would do. Makes no frame if nothing is due, so that callers cannot grow the
+    /// log.
     fn sweep(
         &mut self,
         now_ms: u64,
@@ -236,7 +236,7 @@ impl Pipeline {
         version: &str,
         out: &mut Vec<Output>,
     ) -> Result<(), Fault> {
-        // What every follower will check.
+        // Every replay checks this.
         assert!(boot.is_consistent(), "a boot names its own document");
         let epoch = self.machine.head().epoch + 1;
         let frame = self.machine.open_boot(epoch, now_ms, version)?;
@@ -276,25 +276,25 @@ impl Pipeline {
         let snapshot = &self.snapshot;
         let is_busy = snapshot.sealed.is_some() || snapshot.storing.is_some();
         let is_early = seq + 1 - snapshot.covered < self.settings.snapshot_frames;
-        // Sealing a large state holds the writer up: never more often than the log has grown by a
-        // few times its size, so that the cost per event stays a small constant.
-        let is_costly = snapshot.log_bytes / LOG_PER_SNAPSHOT < snapshot.image_bytes;
+        // Sealing a large state blocks the writer. Wait until the log has grown by a few times the
+        // size of the snapshot, so that the cost per event stays a small constant.
+        let is_costly = snapshot.log_bytes / LOG_PER_SNAPSHOT < snapshot.snapshot_bytes;
         if !is_busy && !is_early && !is_costly {
             self.take_snapshot(seq);
         }
     }
 
-    /// Seals a snapshot of the machine as it is; it leaves when frame `seq` is released.
+    /// Seals a snapshot of the current machine. It leaves when frame `seq` is released.
     fn take_snapshot(&mut self, seq: u64) {
         if let Ok((bytes, digest)) = self.machine.seal_image(&self.log_keys) {
             self.snapshot.covered = seq + 1;
-            self.snapshot.image_bytes = bytes.len();
+            self.snapshot.snapshot_bytes = bytes.len();
             self.snapshot.log_bytes = 0;
             self.snapshot.sealed = Some(Snapshot { seq, digest, bytes: Arc::new(bytes) });
         }
     }
 
-    /// A snapshot at a graceful stop, so that the next start is short. Nothing is in flight.
+    /// Takes a snapshot at a graceful stop, so that the next start is fast. No frame is in flight.
     pub fn final_snapshot(&mut self) -> Option<Snapshot> {
         let seq = self.machine.head().next_seq.checked_sub(1)?;
         if !self.is_idle() || self.fault.is_some() || self.snapshot.covered == seq + 1 {
@@ -305,7 +305,7 @@ impl Pipeline {
     }
 }
 
-/// Bytes of log per byte of snapshot.
+/// Bytes of log for each byte of a snapshot.
 const LOG_PER_SNAPSHOT: usize = 4;
 
 fn pending_event(index: u32, event: Option<&Event>) -> Pending {

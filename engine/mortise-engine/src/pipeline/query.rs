@@ -1,4 +1,4 @@
-//! Reads.
+//! Queries: reads of the state, and drafts.
 
 use super::Pipeline;
 use super::inflight::Pending;
@@ -38,7 +38,7 @@ impl Pipeline {
                 Ok(draft) => Answer::Draft(Box::new(draft)),
                 Err(reject) => return Pending::Reply(Reply::Refused(reject)),
             },
-            Query::Simulate(asked) => Answer::Simulated(self.simulate(now_ms, &asked)),
+            Query::Simulate(params) => Answer::Simulated(self.simulate(now_ms, &params)),
             Query::Policy => Answer::Policy(Box::new(self.machine.state().policy().clone())),
             Query::Proof(key) => {
                 return Pending::Rooted(Answer::Proof(Box::new(self.proof(key))));
@@ -141,7 +141,7 @@ impl Pipeline {
         Answer::Readings(Box::new(ReadingsAnswer { readings, epochs }))
     }
 
-    /// A statement that is recent is at hand; an older one is in the log, with its frame.
+    /// A recent statement is in memory; an older one is in the log.
     fn statement_at(&self, seq: u64) -> Pending {
         let released = self.recent_about(seq);
         match released {
@@ -153,7 +153,7 @@ impl Pipeline {
         }
     }
 
-    /// How many frames of the log are released; unknown after a fault.
+    /// Number of released frames; `None` after a fault.
     pub fn released(&self) -> Option<u64> {
         self.fault.is_none().then(|| self.first_in_flight())
     }
@@ -202,9 +202,9 @@ impl Pipeline {
         Ok(draft)
     }
 
-    fn simulate(&self, now_ms: u64, asked: &SimulateLock) -> Option<Box<Simulated>> {
+    fn simulate(&self, now_ms: u64, params: &SimulateLock) -> Option<Box<Simulated>> {
         let state = self.machine.state();
-        let terms = asked.terms(self.next_nonce(&asked.owner), now_ms / 1000)?;
+        let terms = params.terms(self.next_nonce(&params.owner), now_ms / 1000)?;
         Some(Box::new(Simulated {
             lock_id: terms.lock_id(state.engine_id()),
             failures: failed_checks(state, now_ms, &terms),
@@ -225,8 +225,8 @@ impl Pipeline {
 }
 
 fn same_draft(draft: &Draft, request: &DraftRequest) -> bool {
-    let asked = draft.terms.expires.saturating_sub(draft.created_ms / 1000);
-    asked == request.expires_in
+    let expires_in = draft.terms.expires.saturating_sub(draft.created_ms / 1000);
+    expires_in == request.expires_in
         && draft.terms.condition == request.condition
         && draft.terms.legs == [LegTerms { asset: request.asset, amount: request.amount }]
 }

@@ -1,49 +1,48 @@
-//! The Nitro Secure Module, as the engine sees it.
+//! The port of the Nitro Secure Module (NSM).
 //!
-//! What it is for: one shape for the device of an enclave and for the software module of the
-//! development system, so that the same clock, generator, key service client and boot run on both.
+//! What it is for: one interface for the device of an enclave and for the software module of the
+//! development system. The same clock, generator, key service client and boot run on both.
 //!
-//! What it does not do: judge documents; [`mortise_verify`] does. Calls block (the device answers
-//! an ioctl): they are made off the actors' threads.
+//! What it does not do: verify documents; [`mortise_verify`] does. Calls block on an ioctl of the
+//! device, so make them off the actors' threads.
 //!
 //! Source: AWS Nitro Enclaves NSM API, `docs/api.md` and `docs/attestation_process.md`.
 
-/// What the module says of itself (`DescribeNSM`).
+/// The description of the module (`DescribeNSM`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModuleDescription {
-    /// Version of its interface: major, minor, patch.
+    /// Version of the interface: major, minor, patch.
     pub version: [u16; 3],
     /// `i-<instance>-enc<enclave>`.
     pub module_id: String,
-    /// How many registers there are.
+    /// Number of registers.
     pub max_pcrs: u16,
-    /// Registers that nobody can extend any more.
+    /// Registers that no one can extend again.
     pub locked_pcrs: Vec<u16>,
-    /// Digest of the registers; `SHA384`.
+    /// Digest algorithm of the registers: `SHA384`.
     pub digest: String,
 }
 
-/// A register.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PcrState {
-    /// True when nobody can extend it any more.
+    /// True if no one can extend the register again.
     pub locked: bool,
     /// 48 bytes.
     pub value: Vec<u8>,
 }
 
-/// What stands in a document besides what the module knows; each at most 1024 bytes.
+/// The fields of a document that the enclave chooses, each at most 1024 bytes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AttestRequest {
-    /// Bytes of the enclave's choice.
+    /// Bytes that the enclave chooses.
     pub user_data: Option<Vec<u8>>,
-    /// Bytes of the responder's choice.
+    /// Bytes that the verifier chooses, against replay.
     pub nonce: Option<Vec<u8>>,
-    /// A public key; for the key service, RSA in SubjectPublicKeyInfo DER.
+    /// A public key. The key service needs RSA as SubjectPublicKeyInfo in DER.
     pub public_key: Option<Vec<u8>>,
 }
 
-/// Why the module did not do what it was asked.
+/// The module refused or failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NsmError {
@@ -66,13 +65,13 @@ pub enum NsmError {
     #[error("the module's answer does not fit its buffer")]
     BufferTooSmall,
     /// `InputTooLarge`: a field is above its bound.
-    #[error("an input is larger than the module takes")]
+    #[error("an input is larger than the module accepts")]
     InputTooLarge,
-    /// `InternalError`; the driver gives every other error of the device this name.
+    /// `InternalError`. The driver also maps every other error of the device to it.
     #[error("the module failed inside")]
     InternalError,
-    /// The answer is of another kind than the question.
-    #[error("the module gave an answer of another kind")]
+    /// The answer does not match the request.
+    #[error("the answer of the module does not match the request")]
     UnexpectedAnswer,
 }
 
@@ -90,19 +89,19 @@ pub trait Nsm: Send + Sync + 'static {
     /// [`NsmError`]; `InvalidIndex`.
     fn describe_pcr(&self, index: u16) -> Result<PcrState, NsmError>;
 
-    /// `ExtendPCR`: the register becomes SHA-384(register | data); gives the new value.
+    /// `ExtendPCR`: sets the register to SHA-384(register | data) and returns the new value.
     ///
     /// # Errors
-    /// [`NsmError`]; `ReadOnlyIndex` when it is locked, `InvalidIndex`.
+    /// [`NsmError`]; `ReadOnlyIndex` for a locked register, `InvalidIndex`.
     fn extend_pcr(&self, index: u16, data: &[u8]) -> Result<Vec<u8>, NsmError>;
 
-    /// `LockPCR`: nobody can extend it any more; locked registers stand in documents.
+    /// `LockPCR`: no one can extend the register again. Documents contain locked registers only.
     ///
     /// # Errors
-    /// [`NsmError`]; `ReadOnlyIndex` when it is locked already, `InvalidIndex`.
+    /// [`NsmError`]; `ReadOnlyIndex` for a locked register, `InvalidIndex`.
     fn lock_pcr(&self, index: u16) -> Result<(), NsmError>;
 
-    /// `GetRandom`: at least one random byte, as many as the module likes to give.
+    /// `GetRandom`: one or more random bytes; the module chooses how many.
     ///
     /// # Errors
     /// [`NsmError`].

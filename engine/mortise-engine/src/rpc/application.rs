@@ -1,7 +1,8 @@
-//! The application's methods. `kmsDecrypt` alone is signed: by the owner that the wrapping names.
+//! The methods of the application. Only `kmsDecrypt` needs a signature: that of the owner to which
+//! the key is wrapped.
 
 use super::methods::{Answered, json, serving};
-use crate::app::{App, AppError, Asked, Message};
+use crate::app::{App, AppError, Caller, Message};
 use crate::handle::EngineHandle;
 use mortise_format::errors::Code;
 use mortise_format::ids::EngineId;
@@ -15,7 +16,7 @@ fn app(handle: &EngineHandle) -> Result<&App, ErrorObject> {
 }
 
 fn refused(error: &AppError) -> ErrorObject {
-    tracing::info!(outcome = error.code().name(), "a call of the application was refused");
+    tracing::info!(outcome = error.code().name(), "an application call was refused");
     ErrorObject::from(error)
 }
 
@@ -25,33 +26,34 @@ fn answered<T: serde::Serialize>(result: Result<T, AppError>) -> Answered {
 
 pub(super) async fn encrypt(handle: &EngineHandle, params: KmsEncrypt) -> Answered {
     let KmsEncrypt { text, owner } = params;
-    answered(app(handle)?.encrypt(text, Asked { owner: Some(owner), credentials: None }).await)
+    answered(app(handle)?.encrypt(text, Caller { owner: Some(owner), credentials: None }).await)
 }
 
 pub(super) async fn decrypt(handle: &EngineHandle, params: KmsDecrypt) -> Answered {
     let app = app(handle)?;
     let engine_id = serving(handle)?.identity.engine_id;
     let now_ms = app.now_ms().map_err(|_| ErrorObject::new(Code::InternalError))?;
-    authorise(&params, &engine_id, now_ms)?;
-    let asked = Asked { owner: Some(params.owner), credentials: None };
+    authorize(&params, &engine_id, now_ms)?;
+    let caller = Caller { owner: Some(params.owner), credentials: None };
     let message = Message { sealed: params.message, wrapped: params.ciphertext_blob };
-    answered(app.decrypt(message, asked).await)
+    answered(app.decrypt(message, caller).await)
 }
 
 pub(super) async fn generate_data_key(
     handle: &EngineHandle,
     params: KmsGenerateDataKey,
 ) -> Answered {
-    let asked = Asked { owner: Some(params.owner), credentials: None };
-    answered(app(handle)?.generate_data_key(asked).await)
+    let caller = Caller { owner: Some(params.owner), credentials: None };
+    answered(app(handle)?.generate_data_key(caller).await)
 }
 
 pub(super) async fn random(handle: &EngineHandle, params: KmsGenerateRandom) -> Answered {
-    answered(app(handle)?.random(params.bytes, Asked::default()).await)
+    answered(app(handle)?.random(params.bytes, Caller::default()).await)
 }
 
-/// Whether the owner asks, now, for exactly this. First failing check names the refusal.
-fn authorise(params: &KmsDecrypt, engine_id: &EngineId, now_ms: u64) -> Result<(), ErrorObject> {
+/// Checks that the owner signed exactly this request and that it has not expired. The first failing
+/// check names the error.
+fn authorize(params: &KmsDecrypt, engine_id: &EngineId, now_ms: u64) -> Result<(), ErrorObject> {
     let latest_s = now_ms.saturating_add(REQUEST_VALID_MS_MAX) / 1000;
     if params.valid_until < now_ms / 1000 || params.valid_until > latest_s {
         return Err(ErrorObject::new(Code::Validation).with("field", "validUntil"));
@@ -85,24 +87,24 @@ mod tests {
         };
         params.owner_signature = signer.sign(&params.request().digest(&ENGINE));
         change(&mut params);
-        (authorise(&params, &ENGINE, NOW_MS), params)
+        (authorize(&params, &ENGINE, NOW_MS), params)
     }
 
     #[test]
-    fn owner_who_signed_exactly_this_is_served_and_nobody_else() {
+    fn only_the_owner_that_signed_exactly_this_request_is_served() {
         assert_eq!(signed(|_| ()).0, Ok(()));
         let code = |change: &dyn Fn(&mut KmsDecrypt)| signed(change).0.unwrap_err().entry();
         let unauthorized = Some(Code::Unauthorized);
         assert_eq!(code(&|p| p.owner = Address([9; 20])), unauthorized);
         assert_eq!(code(&|p| p.ciphertext_blob.0[0] ^= 1), unauthorized);
         assert_eq!(code(&|p| p.valid_until += 1), unauthorized);
-        let other = authorise(&signed(|_| ()).1, &EngineId([8; 32]), NOW_MS).unwrap_err();
+        let other = authorize(&signed(|_| ()).1, &EngineId([8; 32]), NOW_MS).unwrap_err();
         assert_eq!(other.entry(), unauthorized);
         assert_eq!(code(&|p| p.owner_signature.0[64] = 5), Some(Code::InvalidSignature));
     }
 
     #[test]
-    fn signature_is_good_until_its_time_and_for_a_day_at_most() {
+    fn signature_is_valid_until_its_time_and_for_a_day_at_most() {
         for (valid_until, is_refused) in [
             (NOW_MS / 1000 - 1, true),
             (NOW_MS / 1000, false),

@@ -1,7 +1,7 @@
-//! Documents: the one of the boot, and those made for callers.
+//! Attestation documents: the one of the boot, and those for callers.
 //!
-//! A document made for a caller repeats the binding of the boot and the caller's nonce, and names
-//! the newest released statement: so it says what the state is now, not only who signs.
+//! A document for a caller contains the binding of the boot, the caller's nonce and the newest
+//! released statement. It therefore proves the current state, not only the signing key.
 
 use super::methods::{Answered, json, rooted, serving, unexpected};
 use crate::api::{Answer, Query};
@@ -16,7 +16,7 @@ use mortise_rpc::params::{GetAttestation, GetBootAttestation};
 use mortise_rpc::results::{Attestation, BindingView, BootAttestation, StatementView};
 use mortise_rpc::{ErrorObject, HexBytes};
 
-/// `getBootAttestation`. Without a module there is no document: empty, and it says so.
+/// `getBootAttestation`. Without a security module the document is empty, and `mode` says so.
 pub(super) async fn boot(handle: &EngineHandle, params: GetBootAttestation) -> Answered {
     let serving = serving(handle)?;
     let (proof, signer) = (&serving.proof, &serving.identity.signer);
@@ -41,13 +41,12 @@ pub(super) async fn boot(handle: &EngineHandle, params: GetBootAttestation) -> A
     }))
 }
 
-/// First 32 bytes of PCR0; zero while unattested.
+/// The first 32 bytes of PCR0; zero in an unattested engine.
 fn code_hash(serving: &Serving) -> Bytes32 {
     let pcr0 = serving.proof.boot.pcrs.get(&0).and_then(|value| value.first_chunk());
     pcr0.map_or(Bytes32::ZERO, |first| Bytes32(*first))
 }
 
-/// `getAttestation`.
 pub(super) async fn live(handle: &EngineHandle, params: GetAttestation) -> Answered {
     let proof = &serving(handle)?.proof;
     if proof.attestor.is_none() {
@@ -69,7 +68,7 @@ pub(super) async fn live(handle: &EngineHandle, params: GetAttestation) -> Answe
 }
 
 impl Proof {
-    /// The digest of the binding, and of the statement that a document names beside it.
+    /// The digest of the binding, followed by the digest of the statement, if there is one.
     fn user_data(&self, statement: Option<&Digest>) -> Vec<u8> {
         let mut user_data = self.binding.digest().0.to_vec();
         user_data.extend(statement.iter().flat_map(|digest| digest.0));
@@ -92,7 +91,7 @@ async fn document(
             ErrorObject::overloaded(wait_ms.saturating_add(1))
         }
         NoDocument::Failed(error) => {
-            tracing::error!(%error, "no document was made for a caller");
+            tracing::error!(%error, "the security module made no document for a caller");
             ErrorObject::new(Code::AttestationFailed)
         }
     })

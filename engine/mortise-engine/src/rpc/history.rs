@@ -1,4 +1,4 @@
-//! Receipts, checkpoints and consistency: what is shown of the log.
+//! Proofs about the log: receipts, checkpoints, consistency.
 
 use super::methods::{Answered, closed, json, not_found, refused, serving, unexpected};
 use super::render;
@@ -18,23 +18,23 @@ use mortise_rpc::results::{
 };
 
 pub(super) async fn receipt(handle: &EngineHandle, of: ReceiptOf) -> Answered {
-    let shown = shown(handle, Query::Receipt(of)).await?;
-    let note = newest_note(handle, &shown)?;
-    let [path] = one_each(&shown)?;
-    let (frame, index) = shown.event.as_ref().ok_or_else(unexpected)?;
+    let found = log_proof(handle, Query::Receipt(of)).await?;
+    let note = newest_note(handle, &found)?;
+    let [path] = paths(&found)?;
+    let (frame, index) = found.event.as_ref().ok_or_else(unexpected)?;
     let receipt = render::receipt(frame, *index).ok_or_else(unexpected)?;
-    let TreeHead { size, root } = head(&shown);
+    let TreeHead { size, root } = head(&found);
     let tlog_proof = proof_text(receipt.seq, path, &note);
-    let inclusion = InclusionView { size, root, path: words(path) };
+    let inclusion = InclusionView { size, root, path: hashes(path) };
     Ok(json(&ReceiptResult { receipt, inclusion, tlog_proof }))
 }
 
 pub(super) async fn checkpoint(handle: &EngineHandle) -> Answered {
-    let shown = shown(handle, Query::Checkpoint).await?;
-    let TreeHead { size, root } = head(&shown);
-    let (signed, origin) = (&shown.newest, serving(handle)?.identity.origin());
+    let found = log_proof(handle, Query::Checkpoint).await?;
+    let TreeHead { size, root } = head(&found);
+    let (signed, origin) = (&found.newest, serving(handle)?.identity.origin());
     Ok(json(&CheckpointResult {
-        checkpoint: newest_note(handle, &shown)?,
+        checkpoint: newest_note(handle, &found)?,
         origin,
         size,
         root,
@@ -45,32 +45,32 @@ pub(super) async fn checkpoint(handle: &EngineHandle) -> Answered {
 
 pub(super) async fn consistency(handle: &EngineHandle, params: GetConsistencyProof) -> Answered {
     let GetConsistencyProof { from, to } = params;
-    let shown = shown(handle, Query::Consistency { from, to }).await?;
-    let [path, from_root, to_root] = one_each(&shown)?;
+    let found = log_proof(handle, Query::Consistency { from, to }).await?;
+    let [path, from_root, to_root] = paths(&found)?;
     let root = |root: &[[u8; 32]]| root.first().copied().map(Root).ok_or_else(unexpected);
-    let to = to.unwrap_or(head(&shown).size);
+    let to = to.unwrap_or(head(&found).size);
     Ok(json(&ConsistencyResult {
         from: HeadView { size: from, root: root(from_root)? },
         to: HeadView { size: to, root: root(to_root)? },
-        path: words(path),
+        path: hashes(path),
     }))
 }
 
 pub(super) async fn proof_at(handle: &EngineHandle, key: LeafKey, seq: u64) -> Answered {
-    let shown = shown(handle, Query::ProofAt(key, seq)).await?;
+    let found = log_proof(handle, Query::ProofAt(key, seq)).await?;
     let engine_id = serving(handle)?.identity.engine_id;
-    let (frame, _) = shown.event.as_ref().ok_or_else(unexpected)?;
-    let proof = shown.proof.as_ref().ok_or_else(unexpected)?;
+    let (frame, _) = found.event.as_ref().ok_or_else(unexpected)?;
+    let proof = found.proof.as_ref().ok_or_else(unexpected)?;
     Ok(json(&render::proof(&engine_id, proof, frame.signed())))
 }
 
-async fn shown(handle: &EngineHandle, query: Query) -> Result<Box<LogProof>, ErrorObject> {
+async fn log_proof(handle: &EngineHandle, query: Query) -> Result<Box<LogProof>, ErrorObject> {
     let lock = match query {
         Query::Receipt(ReceiptOf::Lock(lock_id)) => Some(lock_id),
         _ => None,
     };
     match (handle.query(query).await.map_err(closed)?, lock) {
-        (Reply::LogProof(shown), _) => Ok(shown),
+        (Reply::LogProof(found), _) => Ok(found),
         (Reply::Read(Answer::NotInLog { size }), _) => {
             Err(ErrorObject::new(Code::NotInLog).with("size", size))
         }
@@ -83,17 +83,16 @@ async fn shown(handle: &EngineHandle, query: Query) -> Result<Box<LogProof>, Err
     }
 }
 
-/// The head that everything is shown in.
-fn head(shown: &LogProof) -> TreeHead {
-    let statement = &shown.newest.statement;
+/// The head that a proof refers to.
+fn head(found: &LogProof) -> TreeHead {
+    let statement = &found.newest.statement;
     TreeHead { size: statement.history_size, root: statement.history_root }
 }
 
-/// The newest checkpoint: the one place where it is written for callers. Under witnesses it has
-/// their cosignatures; a head that was never asked about by itself has none, until the next is
-/// released.
-fn newest_note(handle: &EngineHandle, shown: &LogProof) -> Result<String, ErrorObject> {
-    let head = head(shown);
+/// The newest checkpoint, with cosignatures if the policy has witnesses. A head that was never
+/// requested by itself has no cosignatures until the next head is released.
+fn newest_note(handle: &EngineHandle, found: &LogProof) -> Result<String, ErrorObject> {
+    let head = head(found);
     let quorum = serving(handle)?.quorum.as_ref();
     if let Some(cosigned) = quorum.and_then(|quorum| quorum.cosigned_at(&head)) {
         return Ok(cosigned.note.clone());
@@ -101,11 +100,11 @@ fn newest_note(handle: &EngineHandle, shown: &LogProof) -> Result<String, ErrorO
     checkpoint::note(&serving(handle)?.identity, &head).map_err(|_| unexpected())
 }
 
-fn one_each<const N: usize>(shown: &LogProof) -> Result<[&[[u8; 32]]; N], ErrorObject> {
-    let paths: Vec<&[[u8; 32]]> = shown.paths.iter().map(Vec::as_slice).collect();
+fn paths<const N: usize>(found: &LogProof) -> Result<[&[[u8; 32]]; N], ErrorObject> {
+    let paths: Vec<&[[u8; 32]]> = found.paths.iter().map(Vec::as_slice).collect();
     paths.try_into().map_err(|_| unexpected())
 }
 
-fn words(path: &[[u8; 32]]) -> Vec<Bytes32> {
+fn hashes(path: &[[u8; 32]]) -> Vec<Bytes32> {
     path.iter().copied().map(Bytes32).collect()
 }

@@ -1,9 +1,9 @@
-//! JSON-RPC 2.0 over whatever carries bytes: the same for the socket and the gateway.
+//! JSON-RPC 2.0, the same over the socket and the gateway.
 //!
-//! What it is for: bytes in, bytes out. Parses with `mortise_rpc`, asks through the handle,
-//! renders what comes back.
+//! What it is for: turns request bytes into answer bytes. Parses with `mortise_rpc`, submits
+//! through the handle, renders the reply.
 //!
-//! What it does not do: frame, listen, decide.
+//! What it does not do: split streams into messages, listen, decide.
 
 mod application;
 mod attestation;
@@ -25,21 +25,21 @@ use mortise_rpc::envelope::{self, Id, Item, Message, Request};
 use mortise_rpc::results::EventsResult;
 use mortise_rpc::{Call, ErrorObject};
 
-/// Answers one message: an object or a batch. `None` when nothing is to be answered, which is so
-/// for notifications only.
+/// Answers one message: an object or a batch. `None` for a message of notifications only, which
+/// gets no answer.
 pub async fn answer(handle: &EngineHandle, bytes: &[u8]) -> Option<Vec<u8>> {
     answer_message(handle, envelope::parse(bytes)).await
 }
 
-/// As [`answer`], to a message that was read already.
+/// Like [`answer`], for a parsed message.
 pub async fn answer_message(handle: &EngineHandle, message: Message) -> Option<Vec<u8>> {
     match message {
         Message::Single(item) => answer_item(handle, item).await,
         Message::Batch(items) => {
-            // Asked in order and answered in order; what is logged shares frames all the same,
-            // because every call is asked before the first is awaited.
-            let asked: Vec<_> = items.into_iter().map(|item| answer_item(handle, item)).collect();
-            let answers = futures_util::future::join_all(asked).await;
+            // Answers keep the order of the calls. All calls are submitted before the first is
+            // awaited, so that logged commands of a batch share frames.
+            let calls: Vec<_> = items.into_iter().map(|item| answer_item(handle, item)).collect();
+            let answers = futures_util::future::join_all(calls).await;
             envelope::batch(&answers.into_iter().flatten().collect::<Vec<_>>())
         }
     }
@@ -62,11 +62,11 @@ async fn answer_item(handle: &EngineHandle, item: Item) -> Option<Vec<u8>> {
     })
 }
 
-/// A result, written: large ones are written once and never taken apart again.
+/// A serialized result. Large results are serialized once and never parsed again.
 #[derive(Debug)]
 struct Json(Vec<u8>);
 
-/// As `envelope::success`, around a result that is written already.
+/// Like `envelope::success`, for a serialized result.
 fn success(id: &Id, result: &Json) -> Vec<u8> {
     let id = serde_json::to_vec(id).expect("an id is a text, a number or null");
     let parts: [&[u8]; 5] = [br#"{"jsonrpc":"2.0","result":"#, &result.0, br#","id":"#, &id, b"}"];
@@ -76,7 +76,7 @@ fn success(id: &Id, result: &Json) -> Vec<u8> {
 /// The released log, while the engine serves.
 ///
 /// # Errors
-/// NOT_READY, FAULT.
+/// FAULT in a fault; NOT_READY in every other phase that does not serve.
 pub fn log(handle: &EngineHandle) -> Result<&ReleasedLog, ErrorObject> {
     match handle.phase() {
         Phase::Ready => methods::serving(handle).map(|serving| &*serving.log),
@@ -85,7 +85,7 @@ pub fn log(handle: &EngineHandle) -> Result<&ReleasedLog, ErrorObject> {
     }
 }
 
-/// The frames of one notification.
+/// Reads the frames of one notification.
 ///
 /// # Errors
 /// As `getEvents`.
@@ -94,16 +94,16 @@ pub async fn notified_frames(log: &ReleasedLog, from: u64) -> Result<EventsResul
     Ok(reading::result(from, log.released(), &frames, None))
 }
 
-/// The answer to a message that is over its limit, before it was read.
+/// The answer to a request that exceeds its size limit. The request is not parsed.
 pub fn too_large() -> Vec<u8> {
     let error = ErrorObject::new(Code::InvalidRequest).saying("the request is over its size limit");
     envelope::failure(&Id::Null, &error)
 }
 
-/// The answer when the real one is over its limit.
+/// Replaces an answer that exceeds its size limit.
 pub fn answer_too_large() -> Vec<u8> {
     let error = ErrorObject::new(Code::InvalidRequest)
-        .saying("the answer is over its size limit: ask for less");
+        .saying("the answer is over its size limit: request less");
     envelope::failure(&Id::Null, &error)
 }
 
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_is_the_one_of_the_envelope_byte_for_byte() {
+    fn success_equals_that_of_the_envelope_byte_for_byte() {
         let result = serde_json::json!({ "a": [1, "two", null] });
         let json = Json(serde_json::to_vec(&result).unwrap());
         for id in [Id::Null, Id::from(7), Id::Text("x\"\n".into())] {

@@ -1,7 +1,7 @@
 //! The log for readers: rights, keys, frames.
 //!
-//! Frames come sealed for whoever asks. Their keys, or those of whole epochs, come sealed to the
-//! X25519 key of a reader who has the right; anybody may ask for them, nobody else can open them.
+//! Any caller gets sealed frames. Keys of frames or of whole epochs are sealed to the X25519 key of
+//! a reader with the right to them: any caller can request them, only the reader can open them.
 
 use super::methods::{Answered, json, read, serving, unexpected};
 use crate::api::{Answer, Query, ReadingsAnswer};
@@ -20,7 +20,6 @@ use mortise_rpc::results::{
 use mortise_rpc::{ErrorObject, HexBytes};
 use std::time::Duration;
 
-/// `getReadingKeys`.
 pub(super) async fn keys(handle: &EngineHandle, params: GetReadingKeys) -> Answered {
     let ReadingsAnswer { readings, epochs } = readings(handle, params.reader).await?;
     let wanted = |r: &&GrantedReading| params.request_id.is_none_or(|id| id == r.grant.request.id);
@@ -45,9 +44,8 @@ pub(super) async fn keys(handle: &EngineHandle, params: GetReadingKeys) -> Answe
     }))
 }
 
-/// `getEvents`.
 pub(super) async fn events(handle: &EngineHandle, params: GetEvents) -> Answered {
-    // Who may not read is told so before he waits.
+    // Refuse a reader without the right before it waits.
     let readings = match params.reader {
         Some(reader) => Some((reader, readings(handle, reader).await?)),
         None => None,
@@ -67,7 +65,7 @@ pub(super) async fn events(handle: &EngineHandle, params: GetEvents) -> Answered
     Ok(json(&result(params.from, log.released(), &frames, keys)))
 }
 
-/// Released frames, as many as one answer takes.
+/// Reads released frames, as many as fit into one answer.
 pub(super) async fn frames(
     log: &ReleasedLog,
     from: u64,
@@ -77,7 +75,7 @@ pub(super) async fn frames(
     log.frames(from, count, bytes_max).await.map_err(refused)
 }
 
-/// The answer that these frames are.
+/// The result of `getEvents` for these frames.
 pub(super) fn result(
     from: u64,
     released: u64,
@@ -88,7 +86,7 @@ pub(super) fn result(
     EventsResult { frames: frames.iter().map(FrameView::from).collect(), next, released, keys }
 }
 
-/// Keeps the frames that a reader may open, up to the first that he may not, and seals their keys.
+/// Truncates the frames at the first that the reader may not open, and seals the keys of the rest.
 async fn open(
     handle: &EngineHandle,
     log: &ReleasedLog,
@@ -108,7 +106,7 @@ async fn open(
     if frames.is_empty() {
         return Ok(None);
     }
-    // The handle is asked once more: the engine may have stopped while this waited.
+    // Check the phase again: the engine may have stopped during the wait.
     super::log(handle)?;
     let sealed = log.seal_frames(&reader, frames, &readings.epochs).await.map_err(refused)?;
     Ok(Some(FrameKeysView {
@@ -118,7 +116,7 @@ async fn open(
     }))
 }
 
-/// The rights of a reader, durable.
+/// The durable rights of a reader.
 async fn readings(handle: &EngineHandle, reader: Bytes32) -> Result<ReadingsAnswer, ErrorObject> {
     match read(handle, Query::Readings(reader)).await? {
         Answer::Readings(answer) if answer.readings.is_empty() => Err(not_granted()),
@@ -144,7 +142,7 @@ fn refused(error: LogError) -> ErrorObject {
     match error {
         LogError::Reader(_) => ErrorObject::new(Code::Validation).with("field", "reader"),
         error => {
-            tracing::error!(%error, "the released log was not read");
+            tracing::error!(%error, "cannot read the released log");
             match error {
                 LogError::Keys(_) => ErrorObject::new(Code::Kms).with("operation", "Decrypt"),
                 _ => unexpected(),

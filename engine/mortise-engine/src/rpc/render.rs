@@ -1,4 +1,4 @@
-//! From typed answers to the results of the wire.
+//! Renders typed answers as results of the wire.
 
 use super::Json;
 use super::methods::json;
@@ -67,22 +67,22 @@ pub(super) fn receipt(frame: &ReleasedFrame, index: u32) -> Option<ReceiptView> 
     let event = frame.event(index)?;
     let signed = frame.signed();
     let statement = &signed.statement;
-    let words = |path: &[[u8; 32]]| path.iter().copied().map(Bytes32).collect();
+    let hashes = |path: &[[u8; 32]]| path.iter().copied().map(Bytes32).collect();
     Some(ReceiptView {
         epoch: statement.epoch,
         seq: statement.seq,
         index,
         event: HexBytes(event.bytes),
         salt: Bytes32(event.salt),
-        path: words(&event.path),
+        path: hashes(&event.path),
         statement: StatementView::from(statement),
         statement_signature: signed.signature,
         leaf: HexBytes(codec::encode(frame.leaf())),
-        history_path: words(&signed.history_path),
+        history_path: hashes(&signed.history_path),
     })
 }
 
-/// The answer to a logged command; `None` when the event is none that a command makes.
+/// The answer to a logged command; `None` for an event that no command makes.
 pub(super) fn logged(identity: &Identity, frame: &ReleasedFrame, index: u32) -> Option<Json> {
     let receipt = receipt(frame, index)?;
     let promises = frame.promises(index);

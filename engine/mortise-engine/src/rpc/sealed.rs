@@ -1,8 +1,8 @@
-//! Messages of the channel: opened, answered as any text is, sealed.
+//! Channel messages: opens the request, answers it like any text, seals the answer.
 //!
-//! What does not open gets one named error in clear, which says which key would: a caller that
-//! holds the key of an earlier boot asks for a new attestation. Nothing of what was inside, and not
-//! at which step it failed, is in that error.
+//! A message that does not open gets one named error in clear. The error names the current key, so
+//! a caller with the key of an earlier boot can request a new attestation. It reveals neither the
+//! content nor the step that failed.
 
 use super::{answer, answer_too_large, methods};
 use crate::channel::OpenedRequest;
@@ -12,8 +12,7 @@ use mortise_format::errors::Code;
 use mortise_rpc::ErrorObject;
 use mortise_rpc::envelope::{Id, failure};
 
-/// Answers a message of the channel. What is owed no answer, notifications, gets an empty one that
-/// is sealed like any other.
+/// Answers a channel message. Notifications get an empty answer, sealed like any other.
 pub async fn answer_sealed(handle: &EngineHandle, message: Bytes) -> Vec<u8> {
     let (key_id, opened) = match handle.open_message(message).await {
         Ok(opened) => opened,
@@ -23,13 +22,13 @@ pub async fn answer_sealed(handle: &EngineHandle, message: Bytes) -> Vec<u8> {
         Ok(OpenedRequest { text, sealer, nonce }) => {
             let answer = answer(handle, &text).await.unwrap_or_default();
             sealer.seal(&nonce, &answer).unwrap_or_else(|_| {
-                // Nothing was sealed under the nonce yet.
+                // The nonce is still unused: the first seal failed.
                 let sealed = sealer.seal(&nonce, &answer_too_large());
                 sealed.expect("an answer of one error is below the bound")
             })
         }
         Err(error) => {
-            tracing::debug!(%error, "a message of the channel does not open");
+            tracing::debug!(%error, "a channel message does not open");
             let refused = ErrorObject::new(Code::ChannelRefused).with("keyId", key_id);
             failure(&Id::Null, &refused)
         }

@@ -1,4 +1,4 @@
-//! Pipelined messages: texts in clear, and messages of the channel.
+//! Pipelined messages: texts in clear, and channel messages.
 
 use super::{SLOW_READER, linger};
 use crate::handle::EngineHandle;
@@ -15,7 +15,7 @@ use tokio::io::WriteHalf;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::timeout;
 
-/// An answer on its way out.
+/// Number of a request, and its answer.
 type Outgoing = (u64, Vec<u8>);
 
 pub(super) async fn serve(
@@ -32,7 +32,7 @@ pub(super) async fn serve(
     let writer = actix::spawn(write(write_half, outgoing));
     let ended = read(&mut reader, &handle, &permits, &answers).await;
     if let Err(MessageError::Oversized { .. }) = &ended {
-        // A message that is not read has no number to answer to: zero, then the close.
+        // The number of an oversized message is unknown: answer number 0, then close.
         let _ = answers.send((0, rpc::too_large())).await;
     }
     drop(answers);
@@ -51,8 +51,8 @@ async fn read<R: tokio::io::AsyncRead + Unpin>(
     answers: &mpsc::Sender<Outgoing>,
 ) -> Result<(), MessageError> {
     while let Some(message) = next(reader).await? {
-        // Waiting here is the back-pressure: the socket is not read meanwhile. A large message
-        // costs a larger share, so that the bytes under way are bounded too.
+        // Back-pressure: the socket is not read while this waits. A large message takes more
+        // permits, so that the bytes in flight are bounded too.
         let kib = u32::try_from(message.payload.len() / 1024).unwrap_or(u32::MAX);
         let share = kib.clamp(1, handle.bounds().per_connection_share());
         let permit = Arc::clone(permits).acquire_many_owned(share).await;
@@ -66,8 +66,8 @@ async fn read<R: tokio::io::AsyncRead + Unpin>(
     Ok(())
 }
 
-/// The next message. Between messages a peer may be quiet for as long as it likes; one that is not
-/// complete after two looks ends the connection.
+/// Reads the next message. A peer may be silent between messages. A message that is still
+/// incomplete after two timeouts ends the connection.
 async fn next<R: tokio::io::AsyncRead + Unpin>(
     reader: &mut MessageReader<R>,
 ) -> Result<Option<Message>, MessageError> {
@@ -89,13 +89,12 @@ async fn answer(
     payload: Bytes,
     answers: &mpsc::Sender<Outgoing>,
 ) {
-    // Messages are numbered and pipelined: a notification is answered by an empty message, so
-    // that a relay knows that it is done.
+    // A relay waits for each numbered message, so a notification gets an empty answer.
     let bytes = match is_channel(&payload) {
         true => rpc::answer_sealed(handle, payload).await,
         false => rpc::answer(handle, &payload).await.unwrap_or_default(),
     };
-    // The writer is gone when the peer is: nobody is left to answer.
+    // If the writer has ended, the peer is gone and needs no answer.
     let _ = answers.send((number, bytes)).await;
 }
 
@@ -127,5 +126,5 @@ fn queue(
     }
 }
 
-/// Answers are gathered into one write up to this size.
+/// Answers are batched into one write up to this size.
 const FLUSH_BYTES: usize = 256 * 1024;

@@ -1,6 +1,6 @@
-//! Cutting JSON values out of a byte stream, as soon as each is complete.
+//! Splits a byte stream into JSON values, each as soon as it is complete.
 //!
-//! It looks at brackets and strings only; whether the value is JSON is for the parser to say.
+//! The scanner reads brackets and strings only; the parser checks that a value is JSON.
 
 /// Finds the end of one JSON object or array.
 #[derive(Debug, Default)]
@@ -12,8 +12,8 @@ pub(super) struct Scanner {
 }
 
 impl Scanner {
-    /// The length of the first complete value of `bytes`, which start with `{` or `[`; `None`
-    /// while it is incomplete. Call again with the same bytes and more: nothing is read twice.
+    /// The length of the first complete value of `bytes`, which start with `{` or `[`. `None` while
+    /// it is incomplete: call again with the same bytes and more. No byte is scanned twice.
     pub fn complete(&mut self, bytes: &[u8]) -> Option<usize> {
         while let Some(byte) = bytes.get(self.at) {
             self.at += 1;
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_end_at_their_bracket_whatever_their_strings_hold() {
+    fn values_end_at_their_bracket_and_strings_do_not_matter() {
         let text = br#"{"a":"}\"]","b":[1,{"c":"\\"}]}  {"#;
         for cut in 0..text.len() {
             let mut scanner = Scanner::default();

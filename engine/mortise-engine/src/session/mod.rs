@@ -2,13 +2,15 @@
 //!
 //! ```text
 //! first byte { or [  JSON values, each answered as soon as it is complete, until half-close
-//!   subscribe          an answer, then notifications until the end
-//!   an object without jsonrpc  a request of the second document's form, one answer, a close
+//!   subscribe          an answer, then notifications to the end
+//!   an object without jsonrpc  a plain application request: one answer, then close
 //! MRT1               length-prefixed messages, pipelined, answered in any order
-//! GET, POST, ...     one named error that points at the gateway, and a close
+//! GET, POST, ...     one named error that points at the gateway, then close
 //! ```
-//! Invariants: a buffer never grows past the request bound; a value that is not complete in time
-//! ends the connection; a socket is not read while the connection has its share under way.
+//! Invariants:
+//! - A buffer never grows past the request bound.
+//! - A value that is not complete before its timeout ends the connection.
+//! - A session does not read its socket while its share of requests is in flight.
 
 mod binary;
 mod json_stream;
@@ -24,7 +26,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::timeout;
 
-/// Serves a connection to its end. An error is the peer's business: it is logged, nothing more.
+/// Serves a connection to its end. An error concerns this peer only, so it is just logged.
 pub async fn serve(mut stream: Stream, handle: Arc<EngineHandle>) {
     let mut buffer = BytesMut::with_capacity(FIRST_BYTES);
     let served = match timeout(SLOW_READER, first_bytes(&mut stream, &mut buffer)).await {
@@ -41,7 +43,7 @@ pub async fn serve(mut stream: Stream, handle: Arc<EngineHandle>) {
     }
 }
 
-/// Reads until it is clear which protocol this is; false when the peer said nothing.
+/// Reads until the protocol is clear; false if the peer sent nothing.
 async fn first_bytes(stream: &mut Stream, buffer: &mut BytesMut) -> io::Result<bool> {
     loop {
         if stream.read_buf(buffer).await? == 0 {
@@ -55,17 +57,17 @@ async fn first_bytes(stream: &mut Stream, buffer: &mut BytesMut) -> io::Result<b
     }
 }
 
-/// Reads and drops what the peer is still sending, for a moment. Closing over unread bytes resets
-/// the connection, and an answer that was just written may go with it.
+/// Briefly reads and drops input of the peer. A close with unread bytes resets the connection, and
+/// the peer could lose the answer that was just written.
 async fn linger(stream: &mut (impl AsyncRead + Unpin)) {
     let mut dropped = [0; 16 * 1024];
     let drain = async { while matches!(stream.read(&mut dropped).await, Ok(1..)) {} };
     let _ = timeout(LINGER, drain).await;
 }
 
-/// Room for the first read.
+/// Buffer size of the first read.
 const FIRST_BYTES: usize = 1024;
-/// How long a peer may take to complete what it has begun to send.
+/// Timeout for the rest of a value or message that a peer has begun to send.
 const SLOW_READER: Duration = Duration::from_secs(30);
-/// How long a refused peer may go on sending before it is cut off.
+/// Time in which a refused peer may go on sending before the connection closes.
 const LINGER: Duration = Duration::from_secs(1);

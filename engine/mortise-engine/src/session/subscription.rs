@@ -1,4 +1,4 @@
-//! A connection that is a subscription: every released frame, from one seq on, as a notification.
+//! Subscriptions: every released frame, from one seq on, as a notification on one connection.
 //!
 //! ```text
 //! reader   {"jsonrpc":"2.0","method":"subscribe","params":{"from":7},"id":1}
@@ -6,11 +6,14 @@
 //!          {"jsonrpc":"2.0","method":"frames","params":{"frames":[...],"next":9,"released":9}}
 //!          {"jsonrpc":"2.0","method":"subscriptionEnded","params":{"reason":"...","next":9}}
 //! ```
-//! What it is for: auditors and indexers that follow the log. The frames are read from the store
-//! when the reader has taken those before: nothing is kept for him, the writer does not know him.
+//! What it is for: auditors and indexers that follow the log. Frames are read from the store after
+//! the reader has received the ones before. The engine buffers nothing for a reader, and the writer
+//! does not know it.
 //!
-//! Invariants: frames come in order, each once, none before its release; one notification at a time
-//! is in memory; every end that the engine chooses has a name and the seq to go on from.
+//! Invariants:
+//! - Frames arrive in order, each once, none before its release.
+//! - One notification at a time is in memory.
+//! - Every end that the engine chooses has a named reason and the seq to continue from.
 
 use super::linger;
 use crate::handle::EngineHandle;
@@ -30,8 +33,8 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
-/// The request, when a message is one to subscribe: alone, and with an id.
-pub(super) fn asked(message: Message) -> Result<Request, Message> {
+/// Recognises a request to subscribe: a single call with an id.
+pub(super) fn subscribe_request(message: Message) -> Result<Request, Message> {
     match message {
         Message::Single(Item::Request(request))
             if request.method == "subscribe" && request.id.is_some() =>
@@ -42,9 +45,9 @@ pub(super) fn asked(message: Message) -> Result<Request, Message> {
     }
 }
 
-/// Answers a request to subscribe, and serves the subscription to its end. When it is refused, the
-/// refusal is given back, and the connection goes on as before. `is_alone` says that nothing came
-/// behind it, which would never be answered.
+/// Answers a request to subscribe and serves the subscription to its end. Returns the error answer
+/// of a refused request; the connection then continues. `is_alone` is false if more input follows
+/// the request: a subscription would never answer it.
 pub(super) async fn serve(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     handle: &EngineHandle,
@@ -64,7 +67,7 @@ pub(super) async fn serve(
         Ok(log) => log,
         Err(error) => return refused(&error),
     };
-    let Some(_place) = log.waiter() else {
+    let Some(_permit) = log.waiter() else {
         return refused(&ErrorObject::new(Code::Overloaded).with("retryAfterMs", 1000));
     };
     let released = log.released();
@@ -81,21 +84,21 @@ pub(super) async fn serve(
     Ok(None)
 }
 
-/// How long a reader may take for one notification.
+/// Timeouts for a reader to receive one notification.
 #[derive(Debug, Clone, Copy)]
 struct SlowReaderPolicy {
-    /// After it he is told that he is too slow.
-    told: Duration,
-    /// After it he is cut off: he does not even take that.
-    cut: Duration,
+    /// After this time the subscription ends with SLOW_READER.
+    warn: Duration,
+    /// After this time the connection closes without a reason.
+    cut_off: Duration,
 }
 
 const SLOW_READER: SlowReaderPolicy = SlowReaderPolicy {
-    told: Duration::from_millis(SUBSCRIBER_MS_MAX),
-    cut: Duration::from_millis(3 * SUBSCRIBER_MS_MAX),
+    warn: Duration::from_millis(SUBSCRIBER_MS_MAX),
+    cut_off: Duration::from_millis(3 * SUBSCRIBER_MS_MAX),
 };
 
-/// How a notification was taken.
+/// Whether the reader received a notification in time.
 #[derive(Debug, PartialEq, Eq)]
 enum Sent {
     InTime,
@@ -115,7 +118,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Subscription<'_, S> {
         is_serving: impl Fn() -> bool,
     ) -> io::Result<EndReason> {
         let mut released = log.watch();
-        let mut hears = true;
+        let mut reads_input = true;
         loop {
             if !is_serving() {
                 return Ok(EndReason::NotServing);
@@ -137,13 +140,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Subscription<'_, S> {
                 changed = released.changed() => if changed.is_err() {
                     return Ok(EndReason::NotServing);
                 },
-                // Whoever closed his half may still read.
-                read = self.stream.read(&mut input), if hears => match read? {
-                    0 => hears = false,
+                // A reader that closed its sending half may still read.
+                read = self.stream.read(&mut input), if reads_input => match read? {
+                    0 => reads_input = false,
                     _ if input[0].is_ascii_whitespace() => {}
                     _ => return Ok(EndReason::NewInput),
                 },
-                () = tokio::time::sleep(PHASE_LOOK) => {}
+                () = tokio::time::sleep(PHASE_POLL) => {}
             }
         }
     }
@@ -168,15 +171,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Subscription<'_, S> {
             self.stream.write_all(&line).await?;
             self.stream.flush().await
         };
-        let written = timeout(self.policy.cut, written).await;
+        let written = timeout(self.policy.cut_off, written).await;
         written.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
-        let is_late = begun.elapsed() > self.policy.told;
+        let is_late = begun.elapsed() > self.policy.warn;
         Ok(if is_late { Sent::Late } else { Sent::InTime })
     }
 }
 
-/// How often the phase is looked at while nothing is released.
-const PHASE_LOOK: Duration = Duration::from_secs(1);
+/// Interval at which the phase is checked while nothing is released.
+const PHASE_POLL: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
@@ -185,19 +188,19 @@ mod tests {
 
     #[test]
     fn only_a_single_request_with_an_id_subscribes() {
-        let is_asked = |text: &str| asked(envelope::parse(text.as_bytes())).is_ok();
-        assert!(is_asked(r#"{"jsonrpc":"2.0","method":"subscribe","id":1}"#));
-        assert!(!is_asked(r#"{"jsonrpc":"2.0","method":"subscribe"}"#));
-        assert!(!is_asked(r#"[{"jsonrpc":"2.0","method":"subscribe","id":1}]"#));
-        assert!(!is_asked(r#"{"jsonrpc":"2.0","method":"health","id":1}"#));
+        let is_request = |text: &str| subscribe_request(envelope::parse(text.as_bytes())).is_ok();
+        assert!(is_request(r#"{"jsonrpc":"2.0","method":"subscribe","id":1}"#));
+        assert!(!is_request(r#"{"jsonrpc":"2.0","method":"subscribe"}"#));
+        assert!(!is_request(r#"[{"jsonrpc":"2.0","method":"subscribe","id":1}]"#));
+        assert!(!is_request(r#"{"jsonrpc":"2.0","method":"health","id":1}"#));
     }
 
-    /// Goal: a reader who takes a notification late is told so with the seq to go on from, and one
-    /// who takes nothing is cut off. Method: a pipe that holds a few bytes.
+    /// Goal: a reader that receives a notification late gets a named reason and the seq to continue
+    /// from; a reader that receives nothing is cut off. Method: a pipe that holds a few bytes.
     #[tokio::test]
-    async fn slow_reader_gets_a_named_end_and_one_who_reads_nothing_is_cut_off() {
-        let policy =
-            SlowReaderPolicy { told: Duration::from_millis(1), cut: Duration::from_millis(200) };
+    async fn slow_reader_gets_a_named_end_and_silent_reader_is_cut_off() {
+        let (warn, cut_off) = (Duration::from_millis(1), Duration::from_millis(200));
+        let policy = SlowReaderPolicy { warn, cut_off };
         let (mut ours, mut theirs) = tokio::io::duplex(16);
         let mut subscription = Subscription { stream: &mut ours, next: 7, policy };
         let reading = async {

@@ -1,4 +1,4 @@
-//! JSON values on a stream.
+//! A stream of JSON values.
 
 use super::json_stream::Scanner;
 use super::subscription;
@@ -34,7 +34,7 @@ pub(super) async fn serve(
                 return refuse(stream, &buffer).await;
             }
             None => {
-                // Between values a peer may be quiet for as long as it likes.
+                // A peer may be silent between values.
                 if stream.read_buf(&mut buffer).await? == 0 {
                     return stream.shutdown().await;
                 }
@@ -53,9 +53,9 @@ pub(super) async fn serve(
                     }
                 }
                 Reply::Last(answer) => {
-                    // It may have held credentials.
+                    // The request may contain credentials.
                     value.zeroize();
-                    return last_words(stream, &answer).await;
+                    return answer_and_close(stream, &answer).await;
                 }
                 Reply::Next(Some(answer)) => answer_next(&mut stream, answer).await?,
                 Reply::Next(None) => {}
@@ -63,27 +63,28 @@ pub(super) async fn serve(
             continue;
         }
         if buffer.len() > REQUEST_BYTES_MAX {
-            return last_words(stream, &rpc::too_large()).await;
+            return answer_and_close(stream, &rpc::too_large()).await;
         }
         let read = timeout(SLOW_READER, stream.read_buf(&mut buffer)).await;
         if read.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?? == 0 {
             let error = ErrorObject::new(Code::ParseError).saying("the value is not complete");
-            return last_words(stream, &failure(&Id::Null, &error)).await;
+            return answer_and_close(stream, &failure(&Id::Null, &error)).await;
         }
     }
 }
 
-/// What one value gets.
+/// The reaction to one value.
 enum Reply {
-    /// An answer, unless it was notifications only; then the next value is read.
+    /// An answer, or none for notifications; then the next value is read.
     Next(Option<Vec<u8>>),
-    /// An answer, and the end of the connection.
+    /// An answer; then the connection ends.
     Last(Vec<u8>),
     /// The connection becomes a subscription.
     Subscribe(Request),
 }
 
-/// An object without `jsonrpc` is the application's and the last; everything else is JSON-RPC's.
+/// An object without `jsonrpc` is a plain application request and ends the connection. Every other
+/// value is JSON-RPC.
 async fn reply(handle: &EngineHandle, bytes: &[u8]) -> Reply {
     if bytes.len() > REQUEST_BYTES_MAX {
         return Reply::Last(rpc::too_large());
@@ -92,7 +93,7 @@ async fn reply(handle: &EngineHandle, bytes: &[u8]) -> Reply {
         Ok(value) if PlainRequest::is_meant(&value) => {
             Reply::Last(plain::answer(handle.app(), value).await)
         }
-        parsed => match subscription::asked(envelope::read(parsed)) {
+        parsed => match subscription::subscribe_request(envelope::read(parsed)) {
             Ok(request) => Reply::Subscribe(request),
             Err(message) => Reply::Next(rpc::answer_message(handle, message).await),
         },
@@ -110,10 +111,10 @@ fn skip_space(buffer: &mut BytesMut) {
     buffer.advance(spaces);
 }
 
-/// How requests of HTTP begin.
+/// The first bytes of HTTP requests.
 const VERBS: [&[u8]; 7] = [b"GET ", b"POST", b"OPTI", b"HEAD", b"PUT ", b"DELE", b"PATC"];
 
-/// Reads on while the bytes may still become a verb of HTTP.
+/// Reads until the bytes are an HTTP verb or cannot become one.
 async fn complete_verb(stream: &mut Stream, buffer: &mut BytesMut) -> io::Result<()> {
     let is_begun = |buffer: &BytesMut| {
         VERBS.iter().any(|verb| buffer.len() < verb.len() && verb.starts_with(buffer))
@@ -127,17 +128,17 @@ async fn complete_verb(stream: &mut Stream, buffer: &mut BytesMut) -> io::Result
     Ok(())
 }
 
-/// What is neither JSON nor ours gets one answer that says so.
+/// Answers input that is neither JSON nor a known protocol with one error, then closes.
 async fn refuse(stream: Stream, buffer: &[u8]) -> io::Result<()> {
     let error = match VERBS.iter().any(|verb| buffer.starts_with(verb)) {
         true => ErrorObject::new(Code::InvalidRequest)
             .saying("this port speaks JSON-RPC, not HTTP: use the gateway of mortise-host"),
         false => ErrorObject::new(Code::ParseError).saying("a request starts with { or ["),
     };
-    last_words(stream, &failure(&Id::Null, &error)).await
+    answer_and_close(stream, &failure(&Id::Null, &error)).await
 }
 
-async fn last_words(mut stream: Stream, answer: &[u8]) -> io::Result<()> {
+async fn answer_and_close(mut stream: Stream, answer: &[u8]) -> io::Result<()> {
     stream.write_all(answer).await?;
     stream.write_all(b"\n").await?;
     stream.shutdown().await?;

@@ -1,4 +1,4 @@
-//! The witnesses of a policy, and what this engine signs for them.
+//! The witnesses of a policy, and the checkpoints that this engine signs for them.
 
 use crate::checkpoint::CheckpointSigner;
 use crate::keyring::Identity;
@@ -15,13 +15,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// A checkpoint with the cosignatures of a quorum.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cosigned {
-    /// Its head.
     pub head: TreeHead,
     /// The signed note, cosignature lines included.
     pub note: String,
 }
 
-/// Who is asked, how many must agree, who asks.
+/// The witnesses, their quorum, and the port to them.
 pub struct WitnessQuorum {
     origin: String,
     log: NoteKey,
@@ -29,25 +28,24 @@ pub struct WitnessQuorum {
     members: Vec<Member>,
     witnesses: Witnesses,
     port: Arc<dyn Port>,
-    /// The newest last.
     recent: Mutex<VecDeque<Arc<Cosigned>>>,
 }
 
-/// Cosigned checkpoints that are kept. A head is kept before its frames are released and shown
-/// until the next ones are, while one more may be on its way.
+/// Number of cosigned checkpoints in memory. A checkpoint is stored before its frames are released,
+/// and callers get it until the next frames are; one more may be in flight.
 const RECENT_MAX: usize = 4;
 
-/// A witness, and the size that it is known to have cosigned last.
+/// A witness, and the largest size that it is known to have cosigned.
 struct Member {
     key: WitnessKey,
     cosigned: Mutex<u64>,
 }
 
 impl WitnessQuorum {
-    /// The witnesses of a policy; `None` when it has none.
+    /// The witnesses of a policy; `None` if it has none.
     ///
     /// # Errors
-    /// A name that no note takes: a checked policy has none.
+    /// A name that a signed note does not allow, which a checked policy excludes.
     pub fn new(
         identity: &Identity,
         policy: &Policy,
@@ -65,37 +63,35 @@ impl WitnessQuorum {
         Ok(Some(Self { origin, log, signer, members, witnesses, port, recent }))
     }
 
-    /// The verifier key of the log, which each witness has to know.
+    /// The verifier key of the log, which each witness must know.
     pub fn log(&self) -> &NoteKey {
         &self.log
     }
 
-    /// First line of checkpoints.
+    /// The first line of checkpoints.
     pub fn origin(&self) -> &str {
         &self.origin
     }
 
-    /// The witnesses and their quorum.
     pub fn witnesses(&self) -> &Witnesses {
         &self.witnesses
     }
 
-    /// The way to them.
     pub fn port(&self) -> &dyn Port {
         self.port.as_ref()
     }
 
-    /// The newest checkpoint that a quorum cosigned, since this boot.
+    /// The newest checkpoint that a quorum cosigned in this boot.
     pub fn newest(&self) -> Option<Arc<Cosigned>> {
         self.recent().back().cloned()
     }
 
-    /// The cosigned checkpoint of a head, if it is a recent one.
+    /// The cosigned checkpoint of a recent head.
     pub fn cosigned_at(&self, head: &TreeHead) -> Option<Arc<Cosigned>> {
         self.recent().iter().find(|cosigned| cosigned.head == *head).cloned()
     }
 
-    /// Remembers a cosigned checkpoint.
+    /// Stores a cosigned checkpoint and drops the oldest.
     pub(super) fn keep(&self, cosigned: Cosigned) -> Arc<Cosigned> {
         let cosigned = Arc::new(cosigned);
         let mut recent = self.recent();
@@ -110,7 +106,7 @@ impl WitnessQuorum {
         self.recent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The text of a checkpoint, and the note with the log's own signature.
+    /// The text of a checkpoint, and the note with the signature of the log.
     pub(super) fn sign(&self, head: &TreeHead) -> (String, String) {
         let text = checkpoint_text(&self.origin, head);
         let line = self.log.signature_line(&self.signer.sign(text.as_bytes()));

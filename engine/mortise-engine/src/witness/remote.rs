@@ -1,4 +1,4 @@
-//! The way to witnesses through the parent: one call a connection.
+//! Calls witnesses through the parent: one call for each connection.
 
 use crate::ports::{PortFuture, WitnessUnreachable, Witnesses};
 use mortise_format::codec;
@@ -6,10 +6,10 @@ use mortise_format::limits::WITNESS_REQUEST_BYTES_MAX;
 use mortise_format::witness::{WitnessCall, WitnessKey, WitnessReply};
 use mortise_transport::{Address, MessageReader, MessageWriter, WITNESS_MAGIC, connect};
 
-/// A call or a reply with what goes around it.
+/// A call or a reply with its envelope.
 const MESSAGE_BYTES_MAX: usize = WITNESS_REQUEST_BYTES_MAX + 1024;
 
-/// Witnesses that a parent at an address carries bytes to.
+/// Witnesses that the parent at this address relays calls to.
 #[derive(Debug, Clone)]
 pub struct RemoteWitnesses(pub Address);
 
@@ -24,11 +24,11 @@ impl RemoteWitnesses {
         writer.flush().await.map_err(|error| lost(&error))?;
         let mut reader = MessageReader::new(read, MESSAGE_BYTES_MAX);
         let message = reader.read().await.map_err(|error| lost(&error))?;
-        let message = message.ok_or_else(|| lost(&"the parent hung up"))?;
+        let message = message.ok_or_else(|| lost(&"the parent closed the connection"))?;
         match codec::decode(&message.payload).map_err(|error| lost(&error))? {
             WitnessReply::Answered { status, body } => Ok((status, body)),
-            WitnessReply::Unknown => Err(lost(&"the parent knows no place of it")),
-            WitnessReply::Unreachable => Err(lost(&"the parent does not reach it")),
+            WitnessReply::Unknown => Err(lost(&"the parent has no address of this witness")),
+            WitnessReply::Unreachable => Err(lost(&"the parent cannot reach this witness")),
         }
     }
 }

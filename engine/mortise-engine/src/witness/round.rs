@@ -1,4 +1,4 @@
-//! One head, asked of all witnesses until a quorum has cosigned or cannot any more.
+//! One round: asks all witnesses to cosign one head, until a quorum has agreed or cannot.
 
 use super::quorum::{Cosigned, WitnessQuorum};
 use crate::ports::PortFuture;
@@ -12,20 +12,20 @@ use mortise_verify::witness_answer::{WitnessAnswer, read_answer};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Why a witness refuses a head for good.
+/// A witness refuses a head, and a retry does not help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WitnessReject {
-    /// It cosigned a larger head: this log is an older copy, or another engine writes on.
+    /// It cosigned a larger head: this log is an older copy, or another engine extends it.
     Ahead {
-        /// What it says that it cosigned last.
+        /// The size that it reports as cosigned last.
         newest: u64,
     },
-    /// What it cosigned is no beginning of this log.
+    /// The history that it cosigned is not a prefix of this log.
     Fork,
 }
 
 impl WitnessReject {
-    /// A stable name for health and reports.
+    /// The stable name, for health and reports.
     pub fn name(self) -> &'static str {
         match self {
             Self::Ahead { .. } => "WITNESS_AHEAD",
@@ -34,26 +34,25 @@ impl WitnessReject {
     }
 }
 
-/// How a round ended.
+/// The result of a round.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// A quorum cosigned.
     Cosigned(Arc<Cosigned>),
-    /// So many refused that no quorum is left.
+    /// Too many refused: no quorum is possible.
     Refused(WitnessReject),
 }
 
-/// Gives the consistency path from an earlier size to the head's; none when there is none yet.
+/// Returns the consistency path from an earlier size to the head; `None` if it is not available.
 pub type Paths<'a> = dyn Fn(u64) -> PortFuture<'static, Option<Vec<[u8; 32]>>> + Send + Sync + 'a;
 
-/// First and longest rest between two questions to a witness that gives no answer.
-const REST: Duration = Duration::from_millis(50);
-const REST_MAX: Duration = Duration::from_secs(5);
-/// Answers 409 that are followed at once, before resting.
-const HURRIES_MAX: u32 = 3;
+/// First and longest back-off between two requests to a witness that does not answer.
+const BACKOFF: Duration = Duration::from_millis(50);
+const BACKOFF_MAX: Duration = Duration::from_secs(5);
+/// Consecutive retries without back-off after a 409 that names another size.
+const IMMEDIATE_RETRIES_MAX: u32 = 3;
 
-/// A head on its way through a round.
-struct Asked<'a> {
+/// The head of a round, with its checkpoint.
+struct Round<'a> {
     quorum: &'a WitnessQuorum,
     head: TreeHead,
     text: String,
@@ -66,26 +65,26 @@ enum Verdict {
     Refused(WitnessReject),
 }
 
-/// Asks until a quorum has cosigned `head`, or cannot any more. Witnesses without an answer are
-/// asked again for as long as it takes.
+/// Asks all witnesses until a quorum has cosigned `head` or cannot. Retries witnesses that do not
+/// answer without an end.
 pub async fn gather<'a>(
     quorum: &'a WitnessQuorum,
     head: TreeHead,
     paths: &'a Paths<'a>,
 ) -> Outcome {
     let (text, note) = quorum.sign(&head);
-    let asked = Asked { quorum, head, text, note, paths };
+    let round = Round { quorum, head, text, note, paths };
     let (count, quorum) = (quorum.witnesses().keys().len(), quorum.witnesses().quorum());
-    let asking = (0..count).map(|member| asked.ask(member));
-    let mut asking: FuturesUnordered<_> = asking.collect();
+    let verdicts = (0..count).map(|member| round.ask(member));
+    let mut verdicts: FuturesUnordered<_> = verdicts.collect();
     let (mut lines, mut refused) = (Vec::new(), Vec::new());
-    while let Some(verdict) = asking.next().await {
+    while let Some(verdict) = verdicts.next().await {
         match verdict {
             Verdict::Cosigned(line) => lines.push(line),
             Verdict::Refused(refusal) => refused.push(refusal),
         }
         if lines.len() >= quorum {
-            return asked.cosigned(&lines);
+            return round.cosigned(&lines);
         }
         if count - refused.len() < quorum {
             break;
@@ -95,8 +94,8 @@ pub async fn gather<'a>(
     Outcome::Refused(*ahead.unwrap_or(&WitnessReject::Fork))
 }
 
-impl Asked<'_> {
-    /// The note with its cosignatures, checked as anybody would.
+impl Round<'_> {
+    /// Joins note and cosignatures, and verifies the result like any verifier.
     fn cosigned(&self, lines: &[String]) -> Outcome {
         let note = format!("{}{}", self.note, lines.concat());
         let quorum = self.quorum;
@@ -109,11 +108,12 @@ impl Asked<'_> {
         Outcome::Cosigned(quorum.keep(Cosigned { head: self.head, note }))
     }
 
+    /// Asks one witness until it cosigns or refuses.
     async fn ask(&self, member: usize) -> Verdict {
-        let (mut rest, mut hurries) = (REST, 0);
+        let (mut backoff, mut immediate) = (BACKOFF, 0);
         loop {
             let old = self.quorum.cosigned(member).min(self.head.size);
-            match self.question(member, old).await {
+            match self.request(member, old).await {
                 WitnessAnswer::Cosigned { line, .. } => {
                     self.quorum.set_cosigned(member, self.head.size);
                     return Verdict::Cosigned(line);
@@ -121,13 +121,15 @@ impl Asked<'_> {
                 WitnessAnswer::LastCosigned(newest) if newest > self.head.size => {
                     return Verdict::Refused(WitnessReject::Ahead { newest });
                 }
-                // The size is the one that was named: what it refuses is the root.
+                // The sizes match, so the witness refuses the root.
                 WitnessAnswer::LastCosigned(newest) if newest == old && old == self.head.size => {
                     return Verdict::Refused(WitnessReject::Fork);
                 }
-                WitnessAnswer::LastCosigned(newest) if newest != old && hurries < HURRIES_MAX => {
+                WitnessAnswer::LastCosigned(newest)
+                    if newest != old && immediate < IMMEDIATE_RETRIES_MAX =>
+                {
                     self.quorum.set_cosigned(member, newest);
-                    hurries += 1;
+                    immediate += 1;
                     continue;
                 }
                 WitnessAnswer::OtherRoot if old == self.head.size => {
@@ -136,13 +138,13 @@ impl Asked<'_> {
                 WitnessAnswer::Inconsistent => return Verdict::Refused(WitnessReject::Fork),
                 _ => {}
             }
-            tokio::time::sleep(rest).await;
-            (rest, hurries) = ((2 * rest).min(REST_MAX), 0);
+            tokio::time::sleep(backoff).await;
+            (backoff, immediate) = ((2 * backoff).min(BACKOFF_MAX), 0);
         }
     }
 
-    /// One question; anything that is no answer is `Unusable`.
-    async fn question(&self, member: usize, old: u64) -> WitnessAnswer {
+    /// Sends one request. A failure or a timeout is `Unusable`.
+    async fn request(&self, member: usize, old: u64) -> WitnessAnswer {
         let path = match old {
             0 => Some(Vec::new()),
             old if old == self.head.size => Some(Vec::new()),
@@ -151,9 +153,9 @@ impl Asked<'_> {
         let Some(path) = path else { return WitnessAnswer::Unusable };
         let request = AddCheckpoint { old_size: old, path, checkpoint: &self.note };
         let (quorum, key) = (self.quorum, self.quorum.key(member));
-        let asking = quorum.port().add_checkpoint(key, request.text().into_bytes());
+        let call = quorum.port().add_checkpoint(key, request.text().into_bytes());
         let timeout = Duration::from_millis(WITNESS_ANSWER_MS_MAX);
-        match tokio::time::timeout(timeout, asking).await {
+        match tokio::time::timeout(timeout, call).await {
             Ok(Ok((status, body))) => {
                 let answer = read_answer(quorum.verifier(member), &self.text, status, &body);
                 if matches!(answer, WitnessAnswer::Unusable) {
@@ -162,7 +164,7 @@ impl Asked<'_> {
                 answer
             }
             Ok(Err(error)) => {
-                tracing::warn!(witness = key.name, %error, "a witness was not reached");
+                tracing::warn!(witness = key.name, %error, "cannot reach a witness");
                 WitnessAnswer::Unusable
             }
             Err(_) => {
