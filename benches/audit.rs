@@ -108,7 +108,7 @@ fn audit(writer: &Writer, log: &[Vec<u8>], threads: usize) -> Report {
     let subject = Subject {
         engine_id: Some(writer.engine_id),
         genesis: Some(writer.genesis.clone()),
-        founding: Some(writer.founding),
+        founding: Some(writer.genesis_keys),
         ..Subject::default()
     };
     let mut auditor = Auditor::new(subject, Some(keys.clone()), 42);
@@ -135,7 +135,7 @@ fn audit(writer: &Writer, log: &[Vec<u8>], threads: usize) -> Report {
 struct Writer {
     engine_id: EngineId,
     genesis: Genesis,
-    founding: (GenesisKeys, Bytes32),
+    genesis_keys: (GenesisKeys, Bytes32),
     signer: Signer,
     log_keys: LogKeys,
     machine: Machine,
@@ -166,7 +166,7 @@ impl Writer {
         Self {
             engine_id,
             genesis,
-            founding: (keys, commitment),
+            genesis_keys: (keys, commitment),
             signer,
             log_keys,
             machine,

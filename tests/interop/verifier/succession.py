@@ -157,9 +157,9 @@ def predecessor_hash(unsigned, signatures):
 
 def engine_id(old):
     keys = keccak(b"secp256k1" + old["signing"] + b"ed25519" + old["checkpoint_key"])
-    founded = genesis_hash(old["charter"][1], old["before"])
+    created = genesis_hash(old["charter"][1], old["before"])
     kind = "MortiseEngineId(bytes32 keys,bytes32 logSecretCommitment,bytes32 genesis)"
-    return struct(kind, keys, old["secret"], founded)
+    return struct(kind, keys, old["secret"], created)
 
 
 def origin_of(old):
