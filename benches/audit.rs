@@ -1,20 +1,20 @@
 //! Audit of a whole log by replay. `cargo bench -p mortise-benches --bench audit`
 //!
-//! Writes a log of a million events (`MORTISE_AUDIT_EVENTS` for another number) as an engine would:
-//! 4 of 8 commands are commits of one lock, 1 is a release, 1 a claim of the whole lock, 1 a commit
-//! that the state refuses and the log remembers, 1 an extension; the other locks expire, are
-//! settled and pruned by time; a new epoch each eighth of the log. Then audits it from memory with
-//! all keys: prepared on every core, followed on one. Then plants a wrong refusal, a wrong state
-//! root and a wrong epoch, and audits again: each is found and named.
+//! Writes a log of a million events (set `MORTISE_AUDIT_EVENTS` for another number) as an engine
+//! would. Of 8 commands, 4 are commits of one lock, 1 is a release, 1 a claim of the whole lock, 1
+//! a commit that the state refuses and the log records, 1 an extension. The other locks expire and
+//! are settled and pruned by time. Each eighth of the log starts a new epoch. The bench then audits
+//! the log from memory with all keys: every core prepares, one core replays. Then it plants a wrong
+//! refusal, a wrong state root and a wrong epoch, and audits again: it must find and name each one.
 //!
-//! Orders of magnitude, written before measuring. Preparing recovers a signature for each command,
-//! some 60 us with precomputed tables, and hashes and decrypts 900 bytes, 2 us. Following decides,
+//! Orders of magnitude, written before measuring. Preparing a command recovers a signature (about
+//! 60 us with precomputed tables) and hashes and decrypts 900 bytes (2 us). Replaying decides,
 //! applies and updates the state tree: 5 to 10 us.
 //!
 //! | cores | expected |
 //! |---|---|
 //! | 1 | 13 k events/s |
-//! | 2 | 28 k events/s, bound by signatures; following alone allows 150 k |
+//! | 2 | 28 k events/s, limited by signatures; replay alone allows 150 k |
 
 use mortise_audit::{AuditKeys, Auditor, Prepared, Report, Subject, prepare};
 use mortise_core::body::{Boot, BootRecord, CarriedStatement, ClearBody, document_digest};
@@ -43,15 +43,15 @@ use std::time::Instant;
 
 const START_MS: u64 = 1_800_000_000_000;
 const OWNERS: u64 = 2000;
-/// Commands that are signed and admitted at once, and that fill a frame.
+/// Commands that are signed and admitted together and fill a frame.
 const GROUP: u64 = 400;
 const EPOCHS: u64 = 8;
-/// Engine time from one frame to the next.
+/// Engine time between two frames.
 const FRAME_MS: u64 = 500;
 
 fn main() {
-    let asked = std::env::var("MORTISE_AUDIT_EVENTS").ok().and_then(|text| text.parse().ok());
-    let events: u64 = asked.unwrap_or(1_000_000);
+    let requested = std::env::var("MORTISE_AUDIT_EVENTS").ok().and_then(|text| text.parse().ok());
+    let events: u64 = requested.unwrap_or(1_000_000);
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let started = Instant::now();
     let mut writer = Writer::new();
@@ -70,7 +70,7 @@ fn main() {
     assert!(report.is_clean(), "{:?}", report.findings);
     assert_eq!(report.replayed_to, report.frames);
     println!(
-        "  {} commands decided again, {} refusals reproduced, {} changes by time, {} statements",
+        "  {} commands replayed, {} refusals reproduced, {} changes by time, {} statements checked",
         report.commands, report.refusals, report.timed, report.statements
     );
     let (last, before) = writer.log.split_last().expect("a log");
@@ -103,20 +103,20 @@ fn timed(what: &str, writer: &Writer, log: &[Vec<u8>], threads: usize) -> Report
     report
 }
 
-/// Groups of frames prepared side by side, followed in order.
+/// Prepares groups of frames in parallel and replays them in order.
 fn audit(writer: &Writer, log: &[Vec<u8>], threads: usize) -> Report {
     let keys = writer.audit_keys();
     let subject = Subject {
         engine_id: Some(writer.engine_id),
         genesis: Some(writer.genesis.clone()),
-        founding: Some(writer.founding),
+        founding: Some(writer.genesis_keys),
         ..Subject::default()
     };
     let mut auditor = Auditor::new(subject, Some(keys.clone()), 42);
     let group = |frames: &[Vec<u8>]| -> Vec<Prepared> {
         frames.iter().map(|bytes| prepare(bytes, Some(&keys))).collect()
     };
-    // One group is followed while the next ones are prepared.
+    // Replays one group while the next ones are prepared.
     let mut ready: Vec<Prepared> = Vec::new();
     for wave in log.chunks(16 * threads) {
         let share = wave.len().div_ceil(threads);
@@ -136,7 +136,7 @@ fn audit(writer: &Writer, log: &[Vec<u8>], threads: usize) -> Report {
 struct Writer {
     engine_id: EngineId,
     genesis: Genesis,
-    founding: (GenesisKeys, Bytes32),
+    genesis_keys: (GenesisKeys, Bytes32),
     signer: Signer,
     log_keys: LogKeys,
     machine: Machine,
@@ -167,7 +167,7 @@ impl Writer {
         Self {
             engine_id,
             genesis,
-            founding: (keys, commitment),
+            genesis_keys: (keys, commitment),
             signer,
             log_keys,
             machine,
@@ -186,7 +186,7 @@ impl Writer {
         numbered.fold(keys, |keys, (n, epoch)| keys.with_epoch(n, epoch.content_root().clone()))
     }
 
-    /// A boot when an epoch is over, then a group of commands.
+    /// Writes a boot if the epoch is over, then a group of commands.
     fn step(&mut self, epoch_events: u64, threads: usize) {
         let epochs = u64::try_from(self.epochs.len()).expect("few epochs");
         if self.events >= epochs * epoch_events {
@@ -233,7 +233,7 @@ impl Writer {
         self.log.push(frame.encode());
     }
 
-    /// A frame with another state root (0) or epoch (1), sealed with the engine's own keys.
+    /// Seals a frame again with a wrong state root (0) or epoch (1), under the engine's own keys.
     fn resealed(&self, bytes: &[u8], change: u8) -> Vec<u8> {
         let keys = self.epochs.last().expect("it booted");
         let frame = Frame::decode(bytes).expect("a frame");
@@ -247,7 +247,7 @@ impl Writer {
         seal::seal(keys, header, clear, &plain).expect("it seals").encode()
     }
 
-    /// A frame in which a good commit is refused, and a good frame behind it.
+    /// Writes a frame that refuses a valid commit, and a correct frame after it.
     fn refuse_wrongly(&mut self) {
         let now_s = self.now_ms / 1000;
         let command = command(self.engine_id, self.commands, now_s);
@@ -259,8 +259,8 @@ impl Writer {
         let mark: RequestKey = marks[0];
         let (reject, command) = (Reject::NonceUsed, Box::new(command));
         let mut frame = self.machine.open(self.now_ms).expect("time fits");
-        let lie = Event::CommandRefused { mark, reject, command };
-        self.machine.log(&mut frame, &lie).expect("the lie fits the state");
+        let wrong = Event::CommandRefused { mark, reject, command };
+        self.machine.log(&mut frame, &wrong).expect("the wrong refusal fits the state");
         self.close(frame, None);
         self.commands += 8;
         self.step(u64::MAX / EPOCHS / 2, 1);
@@ -275,7 +275,7 @@ fn key(kind: &[u8], n: u64) -> Signer {
     Signer::from_bytes(&hash(kind, n)).expect("a hash is a key")
 }
 
-/// Whose it is, what it holds: lock `which` of block `n / 8`, as its owner agrees to it.
+/// The terms of lock `which` of block `n / 8`, with its owner's agreement.
 fn terms(n: u64, which: u64, now_s: u64) -> (&'static Signer, LockTerms) {
     static OWNER_KEYS: OnceLock<Vec<Signer>> = OnceLock::new();
     let keys = OWNER_KEYS.get_or_init(|| (0..OWNERS).map(|n| key(b"owner", n)).collect());
@@ -305,7 +305,7 @@ fn solver() -> &'static Signer {
     SOLVER_KEY.get_or_init(|| key(b"solver", 0))
 }
 
-/// Command `n`: of each 8, four commits, what becomes of three of them, and one that is refused.
+/// Command `n`: of each 8, four commits, a follow-up of three of them, and a refused commit.
 fn command(engine_id: EngineId, n: u64, now_s: u64) -> Command {
     let domain = Domain::of_engine(&engine_id);
     let request = Request { id: RequestId(hash(b"request", n)), valid_until: now_s + 600 };
@@ -337,7 +337,7 @@ fn command(engine_id: EngineId, n: u64, now_s: u64) -> Command {
         which => {
             let (owner, mut terms) = terms(n, which % 4, now_s);
             if which == 7 {
-                // the nonce of the last lock again, for another amount
+                // Reuses the nonce of the last lock, with another amount.
                 terms.legs[0].amount = U256::ONE;
             }
             let hash = eip712::lock_intent(&terms, &Bytes32::ZERO, &request);
@@ -347,7 +347,7 @@ fn command(engine_id: EngineId, n: u64, now_s: u64) -> Command {
     }
 }
 
-/// A group of commands, made and admitted on all cores.
+/// Makes and admits a group of commands on all cores.
 fn admitted(engine_id: EngineId, from: u64, now_s: u64, threads: usize) -> Vec<Admitted> {
     let numbers: Vec<u64> = (from..from + GROUP).collect();
     let share = numbers.len().div_ceil(threads);

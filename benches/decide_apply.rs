@@ -1,23 +1,23 @@
 //! Decide, apply, encode. `cargo bench -p mortise-benches --bench decide_apply`
 //!
 //! 70 % commits of one lock, 20 % claims of the whole lock, 10 % releases, each of another owner or
-//! lock, over 10^5 owners; every command was admitted before (its signature recovered), names a
-//! request that is remembered, and its event is encoded into the body of a frame, which ends where
-//! the engine ends it: at 256 KiB, some 450 commands.
+//! lock, over 10^5 owners. Every command is already admitted (its signature recovered) and has an
+//! idempotency key that the state records. Its event is encoded into the body of a frame, which
+//! ends at the engine's limit of 256 KiB, about 450 commands.
 //!
-//! As in the engine, a frame's commands have just been looked at by the cores that admitted them:
-//! they are in cache, the state is not. As in an engine that has run for a while, new locks take
-//! the memory of old ones: a state larger than the largest is built and dropped first. A process
-//! that grows pays the system for new pages besides, 0.2 to 2 us for each 4 KiB.
+//! As in the engine, the commands of a frame are in cache, because the cores have just admitted
+//! them, and the state is not. As in an engine that has run for a while, new locks reuse the memory
+//! of old ones: the bench first builds and drops a state larger than the largest one. A growing
+//! process also pays the kernel for new pages, 0.2 to 2 us for each 4 KiB.
 //!
-//! Memory is asked for in pages of 2 MiB, as the enclave's init has its kernel give it: of pages of
-//! 4 KiB the processor knows the places of too few to find its way through a million locks. Set
-//! `GLIBC_TUNABLES` to anything, also to nothing, to measure without.
+//! The bench uses pages of 2 MiB, as the enclave's init configures them: with 4 KiB pages the TLB
+//! does not cover a state of a million locks. To measure with 4 KiB pages, set `GLIBC_TUNABLES` to
+//! any value, including the empty one.
 //!
 //! Orders of magnitude, one thread, written before measuring. A commit looks up the request, the
-//! owner, the account and the asset, and inserts lock, request, timer and index entries: about a
-//! dozen cache lines that are not in cache at 10^6 locks, 60 to 100 ns each where they do not
-//! overlap; it encodes 700 bytes.
+//! owner, the account and the asset, and inserts lock, request, timer and index entries. At 10^6
+//! locks these are about a dozen cache misses of 60 to 100 ns each where they do not overlap. It
+//! encodes 700 bytes.
 //!
 //! | locks | expected |
 //! |---|---|
@@ -46,21 +46,21 @@ use std::time::{Duration, Instant};
 const ENGINE: EngineId = EngineId([7; 32]);
 const OWNERS: u64 = 100_000;
 const SOLVERS: u64 = 16;
-/// Commands of one run; 70 % of them need a key and a signature of their own.
+/// Commands of one run; 70 % of them need their own key and signature.
 const COMMANDS: u64 = 64 * 1024;
 /// More commands than fill a frame.
 const FRAME_MAX: usize = 512;
 const RUNS: usize = 5;
 const NOW_S: u64 = 1_800_000_000;
-/// Locks of the state that was there before.
+/// Locks of the state that is built and dropped first.
 const PAST: u64 = 1_200_000;
 const SIZES: [u64; 3] = [10_000, 100_000, 1_000_000];
 
 fn main() {
-    let is_told = std::env::var_os(TUNABLES).is_some();
-    if !is_told {
-        let error = again_with_huge_pages();
-        println!("pages of 4 KiB: {error}");
+    let is_restarted = std::env::var_os(TUNABLES).is_some();
+    if !is_restarted {
+        let error = restart_with_huge_pages();
+        println!("measuring with 4 KiB pages: {error}");
     }
     let started = Instant::now();
     let commands = commands();
@@ -69,13 +69,13 @@ fn main() {
     let before = resident_bytes();
     let past = filled(PAST, &parties);
     let bytes = resident_bytes().saturating_sub(before) / PAST;
-    println!("about {bytes} resident bytes a lock");
-    // Stands behind the dropped state on the heap: the allocator keeps what lies before it.
+    println!("about {bytes} resident bytes per lock");
+    // Is after the dropped state on the heap, so that the allocator keeps the memory before it.
     let pin = vec![1_u8; 4096];
     drop(past);
     for size in SIZES {
-        // Built anew for each run: a copy would have no room left in its lists, which the commands
-        // would pay for.
+        // Built for each run: the lists of a clone have no spare capacity, which would slow the
+        // commands.
         let run = |_| measure(filled(size, &parties), &commands);
         let mut rates: Vec<f64> = (0..RUNS).map(run).collect();
         rates.sort_by(f64::total_cmp);
@@ -90,11 +90,11 @@ fn main() {
     drop(pin);
 }
 
-/// glibc reads it when a process starts.
+/// glibc reads this variable when a process starts.
 const TUNABLES: &str = "GLIBC_TUNABLES";
 
-/// Becomes the same program over huge pages; returns why it could not.
-fn again_with_huge_pages() -> std::io::Error {
+/// Replaces this process with itself on huge pages; returns the error if it cannot.
+fn restart_with_huge_pages() -> std::io::Error {
     let program = std::env::current_exe();
     let exec = |program| {
         let mut again = std::process::Command::new(program);
@@ -103,7 +103,7 @@ fn again_with_huge_pages() -> std::io::Error {
     program.map_or_else(|error| error, exec)
 }
 
-/// Millions of commands a second, decide, apply and encoding only.
+/// Returns millions of commands per second; measures decide, apply and encoding only.
 fn measure(mut state: State, commands: &[Admitted]) -> f64 {
     let mut spent = Duration::ZERO;
     let mut events = 0;
@@ -133,7 +133,7 @@ fn measure(mut state: State, commands: &[Admitted]) -> f64 {
         spent += started.elapsed();
         events += body.count();
         rest = &rest[body.count()..];
-        // What changed goes to the tree in the product, which is another bench.
+        // The engine passes the changes to the tree, which has its own bench.
         state.take_leaves();
     }
     assert_eq!(events, commands.len());
@@ -141,7 +141,7 @@ fn measure(mut state: State, commands: &[Admitted]) -> f64 {
     f64::from(count) / spent.as_secs_f64() / 1e6
 }
 
-/// Reads every byte of a command, as its admission did.
+/// Reads every byte of a command, as its admission does.
 fn look_at(command: &Admitted) {
     std::hint::black_box(format!("{command:?}"));
 }
@@ -184,7 +184,7 @@ fn signer(kind: &[u8], n: u64) -> Signer {
     Signer::from_bytes(&hash(kind, n)).expect("a hash is a key")
 }
 
-/// Owners that commit have keys; the others have addresses only.
+/// Owners that commit have keys; the others have only addresses.
 fn owner(n: u64) -> Address {
     if is_commit(n) {
         return signer(b"owner", n).address();
@@ -194,7 +194,7 @@ fn owner(n: u64) -> Address {
     address
 }
 
-/// Command `n` is a commit by owner `n`, or is about prefilled lock `n % 10^4` and later ones.
+/// Command `n` is a commit by owner `n`, or uses prefilled lock `n % 10^4` or a later one.
 fn is_commit(n: u64) -> bool {
     n < COMMANDS && n % 10 < 7
 }
@@ -231,7 +231,7 @@ fn lock_id(n: u64) -> LockId {
     LockId(hash(b"lock", n))
 }
 
-/// Commands in a mixed order, admitted on both cores.
+/// Admits the commands, in mixed order, on two cores.
 fn commands() -> Vec<Admitted> {
     let half = COMMANDS / 2;
     std::thread::scope(|scope| {
@@ -273,12 +273,12 @@ fn command(n: u64) -> Admitted {
     admit(&ENGINE, command).expect("the command is good")
 }
 
-/// The prefilled lock that a claim or release is about: each another one.
+/// The prefilled lock of a claim or release, a different one for each.
 fn target(n: u64) -> u64 {
     n / 10 * 3 + n % 10 - 7
 }
 
-/// Addresses of everybody: making one from a key costs more than a lock.
+/// Addresses of all parties, made in advance: deriving one from a key costs more than a lock.
 struct Parties {
     owners: Vec<Address>,
     solvers: Vec<Address>,
@@ -292,8 +292,8 @@ impl Parties {
     }
 }
 
-/// A state with so many live locks over all owners, and as many remembered requests. Locks that
-/// claims and releases need are there at every size: 10^4 locks are 19 661 then.
+/// A state with this many live locks over all owners, and as many recorded requests. It always has
+/// the locks that claims and releases need: for 10^4 locks it has 19,661.
 fn filled(size: u64, parties: &Parties) -> State {
     let mut state = State::new(ENGINE, policy(), Secret::new([1; 32]), 42);
     let time_ms = NOW_S * 1000;
@@ -324,13 +324,13 @@ fn filled(size: u64, parties: &Parties) -> State {
         }
         let event = Event::LocksGranted { locks, batch: Bytes32::ZERO, marks: marks.into() };
         state.apply(LogPosition { seq: start, index: 0 }, &event).expect("the lock fits");
-        // What changed is taken frame by frame, as in an engine; else it would grow.
+        // Takes the changes per frame, as an engine does; otherwise their list would grow.
         state.take_leaves();
     }
     state
 }
 
-/// Memory of this process that is in use, bytes.
+/// Resident memory of this process, bytes.
 fn resident_bytes() -> u64 {
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
     let pages = statm.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok());

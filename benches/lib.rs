@@ -1,1 +1,1 @@
-//! The benches live beside this file; this library is empty.
+//! An empty library: the benches are beside this file.

@@ -4,13 +4,13 @@
 //!
 //! | operation | work | expected |
 //! |---|---|---|
-//! | update, 10^4 keys | a leaf: 6 to 8 hashes of 10 ns, all in cache | 4 M/s |
-//! | update, 10^6 keys | a leaf: 18 hashes of 10 ns, 23 lines that are not in cache | 2 M/s |
-//! | replace, 10^6 keys | the same way walked twice, and the shape changed | 1 M/s |
-//! | prove, 10^6 keys | 21 nodes one after the other, each two cache misses | 3 us |
+//! | update, 10^4 keys | per leaf: 6 to 8 hashes of 10 ns, all in cache | 4 M/s |
+//! | update, 10^6 keys | per leaf: 18 hashes of 10 ns, 23 cache misses | 2 M/s |
+//! | replace, 10^6 keys | the same path walked twice, and a change of shape | 1 M/s |
+//! | prove, 10^6 keys | 21 nodes in sequence, two cache misses each | 3 us |
 //! | verify, 10^6 keys | 22 hashes of 85 ns, one at a time | 2 us |
 //! | history append | 2 hashes of SHA-256 on average | 150 ns |
-//! | event root, 8192 events | 8191 hashes of 85 ns, and what rs_merkle allocates | 2 ms |
+//! | event root, 8192 events | 8191 hashes of 85 ns, and the allocations of rs_merkle | 2 ms |
 
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
@@ -23,7 +23,7 @@ use std::fmt;
 /// Changes in a batch.
 const BATCH: usize = 1024;
 
-/// How many keys the tree holds while it is measured.
+/// Number of keys in the measured tree.
 #[derive(Clone, Copy)]
 struct Keys(u64);
 
@@ -40,7 +40,7 @@ type Change = (TreeKey, Option<ValueHash>);
 fn main() {
     for keys in SIZES {
         let bytes = tree_of(keys).memory_bytes();
-        println!("memory, {keys}: {} bytes a leaf", u64::try_from(bytes).unwrap_or(0) / keys.0);
+        println!("memory, {keys}: {} bytes per leaf", u64::try_from(bytes).unwrap_or(0) / keys.0);
     }
     divan::main();
 }
@@ -53,7 +53,7 @@ fn value(n: u64) -> ValueHash {
     ValueHash(sha256(&[b"value", &n.to_le_bytes()]))
 }
 
-/// A tree that grew in random order: the worst layout in memory.
+/// A tree that grew in random order, which is the worst memory layout.
 fn tree_of(keys: Keys) -> StateTree {
     let mut tree = StateTree::new();
     let leaves: Vec<Change> = (0..keys.0).map(|n| (position(n), Some(value(n)))).collect();
@@ -61,7 +61,7 @@ fn tree_of(keys: Keys) -> StateTree {
     tree
 }
 
-/// Numbers below `keys`, in an order that looks random and is the same in every run.
+/// Numbers below `keys` in pseudo-random order, the same in every run.
 struct Picks {
     state: u64,
     keys: u64,

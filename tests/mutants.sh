@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Takes each check of an invariant out and shows the test that fails without it.
+# Removes each check of an invariant and shows that a test fails without it.
 #
-# Works on a copy of the tree; nothing here is changed. Prints one row a mutant: the invariant, the
-# check, the test. Exits with 1 when a mutant survives or does not build. It builds the suite once a
-# mutant, so it takes long: it is for whoever touches a check, not for every change.
+# Works on a copy of the tree and changes nothing here. Prints one row per mutant: the invariant,
+# the check, the test. Exits with 1 if a mutant survives or does not build. It builds the suite once
+# per mutant, which takes long: run it when you change a check, not for every change.
 #
-#   tests/mutants.sh            all of them
-#   tests/mutants.sh INV-06     those of one invariant
-#   tests/mutants.sh --find     builds nothing: does every check stand where it is looked for?
+#   tests/mutants.sh            runs all mutants
+#   tests/mutants.sh INV-06     runs those of one invariant
+#   tests/mutants.sh --find     builds nothing; checks that every mutant's text is in the source
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
@@ -18,13 +18,13 @@ git ls-files -z --cached --others --exclude-standard |
     tar --create --null --ignore-failed-read --files-from - 2>/dev/null |
     tar --extract --touch --directory "$copy"
 export CARGO_TARGET_DIR="$root/target/mutants"
-# Most of the time goes to compiling: our own crates are not optimised here, and carry no line tables.
+# Compiling takes most of the time, so our own crates are not optimised and have no line tables.
 export CARGO_PROFILE_DEV_OPT_LEVEL=0 CARGO_PROFILE_DEV_DEBUG=false
 export CARGO_TERM_COLOR=never RUST_BACKTRACE=0
 cd "$copy"
 survivors=0
 
-# The part of the suite that these tests need, without the programs that the rest of it starts.
+# The part of the suite that these tests need, without the programs that the other parts start.
 cat >tests/suite/main.rs <<'END'
 mod commands;
 mod durability;
@@ -84,7 +84,7 @@ mutant() {
     [ "$verdict" = killed ] || survivors=$((survivors + 1))
     printf '| %s | `%s` | %s | %s |\n' "$invariant" "${file#engine/}: $from" "$test" "$verdict"
     mv "$copy/original" "$file"
-    # Newer than what was built of the mutant: else the next one would be built on top of this one.
+    # Must be newer than the build of the mutant, or Cargo would not rebuild it for the next one.
     touch "$file"
 }
 
@@ -96,7 +96,7 @@ corruption=properties::corruption
 if [ "$only" != --find ]; then
     suite --no-run || { cat "$copy/output"; exit 1; }
 fi
-[ "$only" = --find ] || printf '| invariant | check taken out | test | verdict |\n|---|---|---|---|\n'
+[ "$only" = --find ] || printf '| invariant | removed check | test | verdict |\n|---|---|---|---|\n'
 
 mutant INV-01 $core/decide/grant.rs 'if leg.amount > available {' 'if false {' commands::facts::escrow_locks_stay_within
 mutant INV-01 $core/apply.rs 'if taken > fact.balance {' 'if false {' $corruption::grant_above_the_final
@@ -153,5 +153,5 @@ mutant chain $core/machine/follow.rs 'if self.tree.root() != frame.header().stat
 mutant chain $core/machine/chain.rs 'if !expected.next().is_some_and(|stated| carried.carries(stated)) {' 'if false {' tamper::forged::carried_statement
 mutant chain $core/machine/chain.rs 'if signer != Ok(*engine) {' 'if false {' tamper::forged::carried_statement
 
-[ "$only" = --find ] || printf '\n%s of them not killed\n' "$survivors"
+[ "$only" = --find ] || printf '\n%s mutants not killed\n' "$survivors"
 [ "$survivors" = 0 ]

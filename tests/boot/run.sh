@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# The measured image in QEMU's nitro-enclave machine, end to end.
+# Tests the measured image end to end in QEMU's nitro-enclave machine.
 #
-#   tests/boot/run.sh            installs what it needs (QEMU from source, a kernel; apt for the
-#                                build dependencies, as root), builds the release image with
-#                                `mortise image boot`, commits a lock, all cases: 15 minutes and
-#                                the build
-#   tests/boot/run.sh --quick    a binary of the dev profile, few locks, no bad machines; for CI
-#   tests/boot/run.sh --only WORD   of the cases, those with this in their names
+#   tests/boot/run.sh            installs its tools (QEMU from source, a kernel; as root also the
+#                                build dependencies, with apt), builds the release image with
+#                                `mortise-dev image boot`, commits a lock and runs all cases: 15
+#                                minutes plus the build
+#   tests/boot/run.sh --quick    runs a dev-profile binary, few locks, no bad machines; for CI
+#   tests/boot/run.sh --only WORD   runs only the cases with this word in their names
 #
-# Versions and digests of what is installed: enclave-image/local/pins.env. It goes into one cache
-# folder ($MORTISE_CACHE, ~/.cache/mortise). The folder of a run that failed is kept.
+# Versions and digests of the tools: enclave-image/local/pins.env. The tools go into one cache
+# folder ($MORTISE_CACHE, ~/.cache/mortise). The folder of a failed run is kept.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -30,15 +30,15 @@ esac
 enclave-image/local/qemu.sh
 kernel="$(enclave-image/local/kernel.sh)"
 
-# Socket paths have 108 bytes: the folder has a short name.
+# A socket path has at most 108 bytes, so the folder has a short name.
 work="$(mktemp -d "${TMPDIR:-/tmp}/boot.XXXXXX")"
 failed() {
     code=$?
-    echo "the folder of this run: $work" >&2
+    echo "the run failed; its folder: $work" >&2
     exit "$code"
 }
 
-# Static by its last crate alone, so that the crates of the dev profile are not built again.
+# Sets the static flags only for the last crate, so that Cargo does not rebuild the other crates.
 static() {
     cargo rustc --quiet --package "$1" --bin "$2" --target-dir "$target" -- \
         -C target-feature=+crt-static -C strip=symbols
@@ -50,7 +50,7 @@ if [ -n "$quick" ]; then
     cases=(--binary "$target/debug/mortise-enclave" --short --locks 50)
 else
     static mortise-boot mortise-boot-init
-    # One command, from a checkout without an image to a lock.
+    # One command goes from a checkout without an image to a committed lock.
     "$target/debug/mortise" image boot --demo-lock --cache "$cache" --dir "$work/one" --http 0 || failed
     binary="target/image/x86_64-unknown-linux-gnu/dist/mortise-enclave"
     cases=(--binary "$binary" --init "$target/debug/mortise-boot-init" ${only:+--only "$only"})

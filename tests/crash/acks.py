@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Checks in the output of strace that each ack of a frame was sent after the frame was synced.
+"""Checks in the output of strace that the host sent each ack of a frame after it synced the frame.
 
-A frame is written as a record of a segment file: `MRTF | u32 length | u64 seq | ...`; one write
-may hold several records, up to the first of the next write. An ack is a message of the store
+A frame is written as a record of a segment file: `MRTF | u32 length | u64 seq | ...`. One write
+may hold several records, up to the first record of the next write. An ack is a message of the store
 protocol on the socket `store.sock`: `u32 length | u64 number | u32 kind | u64 seq | digest`.
 The rule: between the end of the write of a frame and the start of the send of its ack, an
 fdatasync of the same file began and returned 0.
@@ -21,7 +21,7 @@ ACK_BYTES = 4 + 8 + 32
 
 
 def calls(path):
-    """(name, fd, text, start, end) of each call that succeeded, resumed ones put together."""
+    """Yields (name, fd, text, start, end) of each successful call; joins resumed calls."""
     open_calls = {}
     for line in open(path, errors="replace"):
         found = LINE.match(line.rstrip("\n"))
@@ -42,7 +42,7 @@ def calls(path):
 
 
 def content(text):
-    """The bytes of the call's first string, as far as strace printed them."""
+    """Returns the bytes of the call's first string, as far as strace printed them."""
     string = re.search(r', "((?:[^"\\]|\\.)*)"', text)
     if not string:
         return b""
@@ -52,7 +52,7 @@ def content(text):
 
 
 def acks(sent):
-    """The seqs of the acks in the bytes of one send."""
+    """Yields the seqs of the acks in the bytes of one send."""
     at = 0
     while at + 16 <= len(sent):
         length, _, kind = struct.unpack_from("<IQI", sent, at)

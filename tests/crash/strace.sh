@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
 # Shows that the host syncs every frame before it acknowledges it.
 #
-#   cargo build --release -p mortise-cli
-#   tests/crash/strace.sh [MORTISE]
+#   cargo build --release -p mortise-dev
+#   tests/crash/strace.sh [MORTISE_DEV]
 #
-# Runs `mortise demo load` under strace, which follows it into the host process, and checks the
-# order of its system calls with acks.py. Exits 1 when an ack was sent without its sync. Needs
-# strace and python3, and the right to trace.
+# Runs `mortise-dev demo load` under strace, which follows it into the host process, and checks the
+# order of the system calls with acks.py. Exits with 1 if an ack was sent before its sync. Needs
+# strace, python3 and the right to trace.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-mortise="${1:-target/release/mortise}"
+mortise="${1:-target/release/mortise-dev}"
 folder="$(mktemp -d)"
 trap 'rm -rf "$folder"' EXIT
 

@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
-"""Verifies attestation documents with libraries that are not ours: cbor2 and cryptography.
+"""Verifies attestation documents with independent libraries: cbor2 and cryptography.
 
     venv=$(mktemp -d) && python3 -m venv "$venv" && "$venv/bin/pip" install cbor2 cryptography
     "$venv/bin/python" tests/interop/attestation.py [FOLDER [ROOT]]
 
-FOLDER holds INDEX.json, the documents that it names and aws_nitro_root_g1.pem; by default it is the
+FOLDER holds INDEX.json, the documents that it names and aws_nitro_root_g1.pem. The default is the
 folder attestation in MORTISE_VECTORS, or in shared/vectors beside the repository. ROOT is the
-certificate of another root, of a software module, that is trusted instead of AWS's. Every document is
-held to the rules of specs/attestation.md at its own time, and what it says to the index; then it is
-changed in ways that must be noticed. Prints one line a document; exits 1 at the first difference.
+certificate of another root, of a software module, to trust instead of the AWS root. The script
+checks each document against the rules of specs/attestation.md at the document's own time, compares
+its contents with the index, and then checks that changed documents are refused. Prints one line per
+document; exits with 1 at the first difference.
 """
 
 import datetime
@@ -33,10 +34,10 @@ OPTIONAL = {"public_key", "user_data", "nonce"}
 
 
 class Refused(Exception):
-    """A document is not accepted."""
+    """A document was refused."""
 
 
-# What the libraries say of bytes that are not what they should be.
+# The errors of the libraries for malformed bytes.
 REFUSALS = (
     Refused,
     InvalidSignature,
@@ -57,7 +58,7 @@ def need(fact, what):
 
 
 def load(data):
-    """One CBOR value, with nothing behind it."""
+    """Decodes one CBOR value; no bytes may follow."""
     stream = io.BytesIO(data)
     value = cbor2.CBORDecoder(stream).decode()
     need(stream.tell() == len(data), "bytes follow")
@@ -120,7 +121,7 @@ def chain(found, root):
 
 
 def verify(document, root):
-    """What the document says, debug mode or not."""
+    """Returns the contents of the document, in debug mode or not."""
     signed, payload, signature = envelope(document)
     found = fields(payload)
     leaf = chain(found, root)
@@ -161,7 +162,7 @@ def main():
     named = pathlib.Path(sys.argv[2]) if len(sys.argv) > 2 else folder / "aws_nitro_root_g1.pem"
     root = x509.load_pem_x509_certificate(named.read_bytes()).fingerprint(SHA256()).hex()
     if len(sys.argv) <= 2 and root != ROOT_G1:
-        sys.exit("the root is another one")
+        sys.exit("the root has another digest")
     for entry in json.loads((folder / "INDEX.json").read_text()):
         document = (folder / entry["file"]).read_bytes()
         debug = compare(verify(document, root), entry)
@@ -170,7 +171,7 @@ def main():
             changed = bytearray(document)
             changed[at] ^= 1
             if not refused(bytes(changed), root):
-                sys.exit(f"{entry['file']}: byte {at} can be changed")
+                sys.exit(f"{entry['file']}: a change of byte {at} is accepted")
         note = "debug mode, to be refused" if debug else "accepted"
         print(f"ok  {entry['file']}: {note}; {len(changes)} changes refused")
 

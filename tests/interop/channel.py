@@ -1,13 +1,13 @@
-"""The channel to the attested key, written from specs/channel.md and nothing of Mortise's code.
+"""The channel to the attested key, written from specs/channel.md, independent of Mortise's code.
 
-    channel.py SOCKET [KEY EPOCH]   one sealed `health` over the request socket; prints the answer
+    channel.py SOCKET [KEY EPOCH]   sends a sealed `health` to the request socket; prints the answer
     channel.py --vectors            prints the vectors of specs/vectors/channel.json
     channel.py --check FILE         checks a file of vectors
 
-HPKE (RFC 9180) is built here from X25519, HMAC-SHA-256 and AES-256-GCM of the package
-`cryptography`; where that package has HPKE itself, its result is compared with this one.
-Without KEY and EPOCH both are taken from `getEngineInfo` without a proof: enough for a test of
-bytes, not for trusting anybody.
+This file builds HPKE (RFC 9180) from X25519, HMAC-SHA-256 and AES-256-GCM of the package
+`cryptography`. If that package has HPKE, the script compares the results. Without KEY and EPOCH it
+takes both from `getEngineInfo` without a proof, which is enough to test the bytes but trusts the
+peer.
 """
 
 import hashlib
@@ -62,7 +62,7 @@ def shared_secret(dh, enc, public):
 
 
 class Context:
-    """Base mode: one message, and one exported secret."""
+    """HPKE in base mode: encrypts one message and exports one secret."""
 
     def __init__(self, shared, info):
         context = b"\0" + labeled_extract(SUITE, b"", b"psk_id_hash", b"")
@@ -132,7 +132,7 @@ def compare_with_hpke_of_the_package():
     theirs = suite.encrypt(padded(b"[]"), private.public_key(), info)
     opened, _ = open_request(private, MAGIC + b"\1" + header(5) + theirs)
     assert opened == padded(b"[]")
-    return "requests are those of HPKE in cryptography, both ways"
+    return "requests match HPKE of cryptography in both directions"
 
 
 def vectors():

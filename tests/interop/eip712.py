@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Checks specs/vectors/eip712.json with eth-account, an EIP-712 library that is not ours.
+"""Checks specs/vectors/eip712.json with eth-account, an independent EIP-712 library.
 
     python3 -m venv target/interop-venv && target/interop-venv/bin/pip install eth-account
     target/interop-venv/bin/python tests/interop/eip712.py
 
-Prints one line a vector; exits 1 at the first difference.
+Prints one line per vector; exits with 1 at the first difference.
 """
 
 import json
@@ -43,7 +43,7 @@ def type_string(types, primary):
 
 
 def numbers(types, primary, message):
-    """The message with its numbers as numbers: JSON carries the large ones as text."""
+    """Converts the numbers of a message: JSON has large ones as text."""
     out = {}
     for field in types[primary]:
         value, kind = message[field["name"]], field["type"]
@@ -53,7 +53,7 @@ def numbers(types, primary, message):
         )
         out[field["name"]] = [one(v) for v in value] if kind.endswith("[]") else one(value)
     if set(out) != set(message):
-        sys.exit(f"{primary}: the message has other fields than its type")
+        sys.exit(f"{primary}: the fields of the message differ from its type")
     return out
 
 
@@ -140,7 +140,7 @@ def check_cancels(cancels, signer):
 
 
 def check_refused(entry, signer):
-    """Says by itself what is wrong with the signature."""
+    """Finds the fault of a signature independently."""
     digest, signature = raw(entry["digest"]), raw(entry["signature"])
     s, v = int.from_bytes(signature[32:64], "big"), signature[64]
     if v not in (0, 1, 27, 28):

@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
-"""Speaks to the local KMS with a client that is not ours: boto3.
+"""Tests the local KMS with an independent client: boto3.
 
     python3 -m venv target/interop-venv && target/interop-venv/bin/pip install boto3
-    cargo build -p mortise-cli
-    target/interop-venv/bin/python tests/interop/kms_boto.py target/debug/mortise
+    cargo build -p mortise-dev
+    target/interop-venv/bin/python tests/interop/kms_boto.py target/debug/mortise-dev
 
-Starts the hidden process `mortise dev-kms` in a fresh folder, reads its notice, and drives every
-operation over TLS with the service's own root, signed by botocore; then what must be refused, by
-the name of the refusal. Prints one line a fact; exits 1 at the first difference.
+Starts the hidden process `mortise-dev dev-kms` in a new folder and reads its notice. Calls every
+operation over TLS with the service's own root, signed by botocore. Then makes calls that the
+service must refuse, and checks the name of each error. Prints one line per fact; exits with 1 at the
+first difference.
 """
 
 import json
@@ -88,7 +89,7 @@ def round_trips(kms):
     kms.create_alias(AliasName="alias/interop", TargetKeyId=key)
     assert kms.describe_key(KeyId="alias/interop")["KeyMetadata"]["KeyId"] == key
     assert key in [listed["KeyId"] for listed in kms.list_keys()["Keys"]]
-    print("done     every operation, and what was sealed opens")
+    print("done     every operation works, and sealed data opens")
     return made, sealed["CiphertextBlob"], context
 
 
@@ -140,8 +141,8 @@ def credentials(notice, people):
     wrong = "x" * 40
     bad = client(notice, admin["accessKeyId"], wrong)
     refused("InvalidSignatureException", bad.list_keys)
-    nobody = client(notice, "AKIANOBODYNOBODYNOBO", wrong)
-    refused("UnrecognizedClientException", nobody.list_keys)
+    unknown = client(notice, "AKIAUNKNOWNUNKNOWN00", wrong)
+    refused("UnrecognizedClientException", unknown.list_keys)
     tokenless = client(notice, enclave["accessKeyId"], enclave["secretAccessKey"])
     refused("UnrecognizedClientException", tokenless.generate_random, NumberOfBytes=8)
     elsewhere = client(
@@ -169,14 +170,14 @@ def main():
         process, notice = start(binary, folder)
         kms = signed_by(notice, principals(folder)["admin"])
         assert kms.decrypt(CiphertextBlob=blob, EncryptionContext=context)["Plaintext"] == b"text"
-        print("done     a restart opens what was sealed before")
+        print("done     data that was sealed before a restart opens")
         stop(process)
         trail = (pathlib.Path(folder) / "trail.jsonl").read_text().splitlines()
         lines = [json.loads(line) for line in trail]
         names = {line["eventName"] for line in lines}
         assert {"CreateKey", "Decrypt", "GenerateRandom"} <= names, names
         assert not any(person["secretAccessKey"] in line for person in people.values() for line in trail)
-        print(f"done     {len(lines)} lines in the trail, no secret in them")
+        print(f"done     {len(lines)} lines in the trail, without secrets")
 
 
 if __name__ == "__main__":

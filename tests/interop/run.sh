@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# The second verifier (tests/interop/verifier, Python, no code of ours) on every vector and on the
-# answers of a running engine about 1,000 locks.
+# Runs the second verifier (tests/interop/verifier, Python, independent of our code) on every vector
+# and on the answers of a running engine about 1,000 locks.
 #
 #   tests/interop/run.sh [LOCKS]
 #
-# Makes a virtual environment under target/interop, installs what requirements.txt pins, runs
-# `cargo run -p mortise-testkit --example live` and then verify.py. Exits 1 when the verifiers differ.
-# Without Python 3.11 and its venv, which are fetched by apt as root, it says that nothing was
-# checked; with CI=true that is a failure.
+# Makes a virtual environment under target/interop, installs the pins of requirements.txt, runs
+# `cargo run -p mortise-testkit --example live` and then verify.py. Exits with 1 if the verifiers
+# differ. Needs Python 3.11 with venv; as root, the script installs both with apt. Without them it
+# reports that it checked nothing, which is a failure with CI=true.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -20,11 +20,11 @@ missing() {
         echo "the second verifier cannot run: $1" >&2
         exit 1
     fi
-    echo "SKIPPED, nothing was checked by the second verifier: $1"
+    echo "SKIPPED, the second verifier checked nothing: $1"
     exit 0
 }
 
-# Makes the environment; Debian keeps ensurepip in a package of its own.
+# Makes the environment. Debian has ensurepip in a separate package.
 environment() {
     command -v python3 >/dev/null &&
         python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' &&
@@ -38,10 +38,10 @@ if ! environment >/dev/null 2>&1; then
             >/dev/null || true
     fi
     rm -rf "$folder/venv"
-    environment >/dev/null 2>&1 || missing "python3 from 3.11 with its venv is not there"
+    environment >/dev/null 2>&1 || missing "Python 3.11 or later with venv is missing"
 fi
 "$folder/venv/bin/pip" install --quiet --disable-pip-version-check --only-binary :all: \
-    --requirement tests/interop/requirements.txt || missing "its packages were not installed"
+    --requirement tests/interop/requirements.txt || missing "its packages could not be installed"
 
 cargo run --quiet --package mortise-testkit --example live -- "$folder/live.jsonl" "$locks"
 "$folder/venv/bin/python" tests/interop/verify.py --live "$folder/live.jsonl"

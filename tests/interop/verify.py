@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
-"""Runs the second verifier (tests/interop/verifier) on the vectors, and on answers of an engine.
+"""Runs the second verifier (tests/interop/verifier) on the vectors and on answers of an engine.
 
-    tests/interop/run.sh                                  makes its environment, and runs all of it
+    tests/interop/run.sh                                  makes the environment and runs everything
     python tests/interop/verify.py                        the vectors of specs/vectors
     python tests/interop/verify.py --live FILE            lines of JSON: {"check": a file of the
                                                           vectors, "input": an input of it}
 
-On vectors the verdict must be the stated one, by name. On answers of an engine it must be "proven",
-and after one changed byte it must not be. Prints counts; exits 1 at the first difference.
+For vectors the verdict must have the name in the file. For answers of an engine it must be
+"proven", and after one changed byte it must not be. Prints counts; exits with 1 at the first
+difference.
 """
 
 import argparse
@@ -23,7 +24,7 @@ from verifier.checks import BY_FILE
 
 VECTORS = pathlib.Path(__file__).parents[2] / "specs" / "vectors"
 PROVEN = "proven"
-# What is changed in an answer of an engine, by check: places, as in the vectors.
+# The places that are changed in an engine's answer, by check, written as in the vectors.
 CHANGED = {
     "receipts": [
         "/receipt/event", "/receipt/salt", "/receipt/statement/stateRoot", "/receipt/leaf",
@@ -90,7 +91,7 @@ def vectors():
 
 
 def another(value):
-    """The same with something changed."""
+    """Returns the value with one change."""
     if isinstance(value, int):
         return value + 1
     last = len(value) - 2
@@ -116,9 +117,9 @@ def live(path):
             try:
                 bad = changed(value, {place: another(at(value, place))})
             except (IndexError, KeyError):
-                continue  # a path of no hashes, a proof of the other kind
+                continue  # an empty path, or a proof of the other kind
             if verdict(check, bad)[0] == PROVEN:
-                sys.exit(f"line {number + 1}: {check}: proven with another {place}")
+                sys.exit(f"line {number + 1}: {check}: proven with a changed {place}")
             changes += 1
     for check, count in sorted(counts.items()):
         print(f"live {check:13} {count:5} proven")

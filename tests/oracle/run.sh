@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Compares our images with those of the official crate, aws-nitro-enclaves-image-format 0.8.1.
 #
-#   tests/oracle/run.sh                  images of made-up parts
-#   tests/oracle/run.sh mortise.eif      an image of ours besides
+#   tests/oracle/run.sh                  images of artificial parts
+#   tests/oracle/run.sh mortise.eif      also one of our images
 #
-# Not part of every CI run: it builds some 200 crates (minutes) and needs OpenSSL's headers
-# (libssl-dev, pkg-config). Nothing of them reaches the lock file of the workspace.
+# Not part of every CI run: it builds about 200 crates (minutes) and needs OpenSSL's headers
+# (libssl-dev, pkg-config). None of these crates is in the lock file of the workspace.
 set -euo pipefail
 image="${1:+$(realpath "$1")}"
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."

@@ -1,23 +1,25 @@
 #!/bin/sh
-# Mortise against a witness that is not ours: sigsum-witness of Debian.
+# Tests Mortise with an independent witness: sigsum-witness of Debian.
 #
-#   tests/peers/sigsum-witness.sh [PATH OF mortise]
+#   tests/peers/sigsum-witness.sh [FOLDER OF mortise AND mortise-dev]
 #
-# What it does: fetches the package sigsum-go from bookworm-backports with a source list and caches of
-# its own and unpacks it into a temporary folder (nothing is installed); founds an engine whose genesis
-# names that witness; lets it serve; puts an old copy of its log back, which must not start.
-# What it needs: Debian's apt and its archive keyring, python3, cargo or a built mortise. Loopback only
-# apart from the download. Not part of .ci/run.
+# Fetches the package sigsum-go from bookworm-backports with its own source list and caches, and
+# unpacks it into a temporary folder (it installs nothing). Creates an engine whose genesis names that
+# witness, lets it serve, then restores an old copy of its log, which must not start.
+# Needs Debian's apt and archive keyring, python3, and cargo or the built commands. Uses only
+# loopback, apart from the download. Not part of .ci/run.
 #
-# Facts: it needs GODEBUG=httpmuxgo121=0, serves one log per process, names itself
-# sigsum.org/v1/witness/HASH OF ITS KEY, and takes the origin sigsum.org/v1/tree/HASH OF THE LOG'S KEY.
+# sigsum-witness needs GODEBUG=httpmuxgo121=0 and serves one log per process. Its name is
+# sigsum.org/v1/witness/HASH OF ITS KEY; it accepts the origin
+# sigsum.org/v1/tree/HASH OF THE LOG'S KEY.
 set -eu
 cd "$(dirname "$0")/../.."
-mortise=${1:-}
-if [ -z "$mortise" ]; then
-    cargo build -q -p mortise-cli
-    mortise=$PWD/target/debug/mortise
+programs=${1:-}
+if [ -z "$programs" ]; then
+    cargo build -q -p mortise-cli -p mortise-dev
+    programs=$PWD/target/debug
 fi
+mortise=$programs/mortise
 work=$(mktemp -d)
 dev='' witness=''
 cleanup() {
@@ -37,16 +39,16 @@ fetch() {
     dpkg-deb -x "$work"/apt/sigsum-go_*.deb "$work/peer"
 }
 
-# The first value of stdin: a command that fails prints its error behind it.
+# Evaluates an expression on the first JSON value of stdin; an error of the command may follow it.
 json() {
     python3 -c 'import json,sys
 v, _ = json.JSONDecoder().raw_decode(sys.stdin.read().strip())
 print(eval(sys.argv[1], {"v": v}))' "$1"
 }
 free_port() { python3 -c 'import socket; s=socket.socket(); s.bind(("127.0.0.1",0)); print(s.getsockname()[1])'; }
-health() { "$mortise" --url "unix:$work/dev/engine.sock" --attempts 1 --json health 2>/dev/null || true; }
+health() { "$mortise" --json health --url "unix:$work/dev/engine.sock" --attempts 1 2>/dev/null || true; }
 
-# Waits until health has a value that is not empty, or is the one given.
+# Waits until a field of health is not empty, or has the given value.
 await() {
     tries=0
     while [ $tries -lt 100 ]; do
@@ -58,12 +60,12 @@ await() {
         tries=$((tries + 1))
         sleep 0.2
     done
-    echo "health never had $1 ${2:-}; it is: $(health)" >&2
+    echo "health never reached $1 ${2:-}; it is: $(health)" >&2
     return 1
 }
 
 start() {
-    "$mortise" dev --data-dir "$work/dev" --http 0 --genesis "$work/genesis.json" \
+    "$programs/mortise-dev" dev --data-dir "$work/dev" --http 0 --genesis "$work/genesis.json" \
         --witness "$vkey http://127.0.0.1:$port" >"$work/dev.out" 2>"$work/dev.err" &
     dev=$!
 }
@@ -71,7 +73,7 @@ start() {
 stop() { kill "$dev" && wait "$dev" || true; dev=''; }
 
 lock() {
-    "$mortise" --url "unix:$work/dev/engine.sock" lock commit --key "$work/owner.key" \
+    "$mortise" lock commit --url "unix:$work/dev/engine.sock" --key "$work/owner.key" \
         --asset native:1 --amount 1000 --target-asset native:10 --target-amount 999 --expires-in 300 \
         2>/dev/null | awk '$1 == "durability" { print $2 }'
 }
@@ -90,14 +92,14 @@ EDIT
 
 start
 log_key=$(await logKey)
-echo "founded; the engine waits for a witness that knows $log_key"
+echo "created; the engine waits for a witness that knows $log_key"
 python3 -c 'import base64,sys; print(base64.b64decode(sys.argv[1].split("+",2)[2])[1:].hex())' "$log_key" \
     | "$bin/sigsum-key" from-hex -o "$work/log.pub"
 GODEBUG=httpmuxgo121=0 "$bin/sigsum-witness" -k "$work/witness" --log-key "$work/log.pub" \
     --state-file "$work/witness.state" "127.0.0.1:$port" 2>"$work/witness.err" &
 witness=$!
 await phase ready >/dev/null
-echo "cosigned by sigsum-witness: ready; a lock is committed, durability $(lock)"
+echo "cosigned by sigsum-witness: ready; committed a lock, durability $(lock)"
 stop
 cp -r "$work/dev/store" "$work/old"
 start

@@ -1,7 +1,7 @@
-"""A second verifier, written from the pages under specs/ alone: no code of ours is used.
+"""A second verifier, written only from the pages under specs/; it uses none of our code.
 
-One module for each page or part of one; `checks` has one function for each file of specs/vectors.
-A check that fails raises Refused with the name that the page gives it.
+Each module covers a page or a part of one; `checks` has one function per file of specs/vectors. A
+failed check raises Refused with its name in the specification.
 """
 
 
@@ -10,6 +10,6 @@ class Refused(Exception):
 
 
 def need(fact, name):
-    """Refuses by this name unless the fact holds."""
+    """Raises Refused with this name unless the fact holds."""
     if not fact:
         raise Refused(name)

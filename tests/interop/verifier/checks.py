@@ -1,4 +1,4 @@
-"""One check for each file of specs/vectors: takes an input, raises Refused or returns what it is."""
+"""One check per file of specs/vectors: takes an input; returns its contents or raises Refused."""
 
 from . import commitments, form, notes, state, statements, succession, trees
 
@@ -29,7 +29,7 @@ def history(value):
 
 
 def of_text(value):
-    """Text, or hex for bytes that are none."""
+    """Decodes bytes as text, or as hex if they are not text."""
     return form.data(value) if value.startswith("0x") else value.encode()
 
 

@@ -1,7 +1,7 @@
-"""The codec (specs/encoding.md) and what is encoded with it (specs/event-log.md, state-tree.md).
+"""The codec (specs/encoding.md) and the types that use it (specs/event-log.md, state-tree.md).
 
-A type is a function that reads a value from a reader. One value has one encoding, so that bytes
-which decode without a rest are the encoding of what they decode to.
+A type is a function that reads a value from a reader. Each value has exactly one encoding, so bytes
+that decode without a remainder are the encoding of the decoded value.
 """
 
 from . import Refused, need
@@ -18,7 +18,7 @@ class Reader:
 
 
 def decode(kind, data):
-    """Exactly one value: Encoding."""
+    """Decodes exactly one value: Encoding."""
     reader = Reader(data)
     value = kind(reader)
     need(reader.at == len(data), "Encoding")
@@ -72,7 +72,7 @@ def fields(**kinds):
 
 
 def choice(*variants):
-    """(name, fields) in the order of their numbers."""
+    """Builds an enum from (name, fields), in the order of their numbers."""
 
     def read(reader):
         number = u32(reader)

@@ -18,7 +18,7 @@ LOCK_ID = (
 )
 CUSTODY = {"open": 0, "escrow": 1}
 DURABILITY = {"stored": 1, "witnessed": 2}
-# By the mark of a promise: the name of its domain, and of its refusal.
+# By the insecure mode of a commitment: the name of its domain, and of its refusal.
 DOMAIN = {None: "Mortise", "debug": "Mortise DEBUG", "emulated": "Mortise EMULATED"}
 MARKED = {"debug": "DebugMode", "emulated": "Emulated"}
 SKEW_S_MAX = 60
@@ -133,7 +133,7 @@ def struct_hash(answer):
 
 
 def need_consistent(engine, answer):
-    """What an answer says twice, it says alike: Commitment."""
+    """Fields that appear twice in an answer must match: Commitment."""
     attested, legs = answer["attested"], answer["legs"]
     first = legs[0] if legs else None
     need(first is not None and first["asset"] == answer["lockedAsset"], "Commitment")
@@ -194,7 +194,7 @@ def need_times(answer, now):
 
 
 def is_in(answer, receipt):
-    """The receipt is of the very event that the commitment names."""
+    """True if the receipt is for the event that the commitment names."""
     statement = receipt["statement"]
     same = all(
         answer[name] == statement[name]

@@ -36,7 +36,7 @@ def keyed(key, data):
 
 
 def recover(digest, signature):
-    """The address that signed a digest; Malformed when no key did."""
+    """Returns the address that signed a digest; Malformed if no key did."""
     r, s, v = signature[:32], signature[32:64], signature[64]
     v = v - 27 if v >= 27 else v
     need(v in (0, 1), "Malformed")
@@ -67,7 +67,7 @@ def number(value):
 
 
 def left(value):
-    """An address as a word."""
+    """Encodes an address as a word."""
     return bytes(12) + value
 
 
@@ -76,7 +76,7 @@ def struct(type_string, *words):
 
 
 def engine_digest(engine_id, struct_hash, name="Mortise"):
-    """The digest that is signed in a domain of an engine."""
+    """Returns the digest that is signed in a domain of an engine."""
     domain = struct(
         "EIP712Domain(string name,string version,bytes32 salt)",
         keccak(name.encode()),
@@ -87,6 +87,6 @@ def engine_digest(engine_id, struct_hash, name="Mortise"):
 
 
 def need_signed(engine, struct_hash, signature, name="Mortise"):
-    """The pinned engine signed a struct: Malformed, Signer."""
+    """Checks that the pinned engine signed a struct: Malformed, Signer."""
     digest = engine_digest(engine["id"], struct_hash, name)
     need(recover(digest, signature) == engine["address"], "Signer")

@@ -1,4 +1,4 @@
-"""JSON into values (specs/encoding.md, JSON): what has another form is refused as Form."""
+"""Parses JSON into values (specs/encoding.md, JSON); refuses any other form as Form."""
 
 import re
 

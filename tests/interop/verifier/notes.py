@@ -18,7 +18,7 @@ LOG, WITNESS = 1, 4
 
 
 def base64_of(text):
-    """The bytes of the one base64 text of them; None for another text."""
+    """Decodes canonical base64; None for any other text."""
     try:
         found = base64.b64decode(text.encode("ascii"), validate=True)
     except (UnicodeEncodeError, binascii.Error):
@@ -45,7 +45,7 @@ def key_id(name, kind, key):
 
 
 def read_key(kind, value):
-    """`name+hex id+base64(type | key)`."""
+    """Parses `name+hex id+base64(type | key)`."""
     text = form.text(value)
     need(len(text.encode()) <= NOTE_BYTES_MAX, "TooLarge")
     parts = text.split("+", 2)
@@ -61,7 +61,7 @@ def read_key(kind, value):
 
 
 def read_note(data):
-    """(text, [(name, id, signature)])."""
+    """Splits a note into (text, [(name, id, signature)])."""
     need(len(data) <= NOTE_BYTES_MAX, "TooLarge")
     try:
         note = data.decode("utf-8")
@@ -96,7 +96,7 @@ def read_checkpoint(text):
 
 
 def line_of(signatures, key):
-    """The one signature of a key, by name and id."""
+    """Returns the single signature of a key, by name and id."""
     found = [bytes_ for name, id_, bytes_ in signatures if (name, id_) == (key["name"], key["id"])]
     need(len(found) <= 1, "SignatureTwice")
     return found[0] if found else None
@@ -111,7 +111,7 @@ def is_cosigned(key, text, data):
 
 
 def verify_note(data, origin, log, witnesses, quorum):
-    """The head; `witnesses` None for the log's signature alone."""
+    """Verifies a note and returns its head. `witnesses` None checks only the log's signature."""
     text, signatures = read_note(data)
     named, head = read_checkpoint(text)
     need(named == origin, "Origin")
@@ -131,7 +131,7 @@ def verify_note(data, origin, log, witnesses, quorum):
 
 
 def read_proof(data):
-    """(index, path, note)."""
+    """Parses a tlog-proof into (index, path, note)."""
     need(len(data) <= PROOF_BYTES_MAX, "TooLarge")
     try:
         rest = data.decode("utf-8")

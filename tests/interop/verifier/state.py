@@ -13,7 +13,7 @@ ZERO = bytes(32)
 
 
 def read_key(value):
-    """(kind, name of the value, key digest)."""
+    """Returns (kind, name of the value, key digest)."""
     if value.get("policy") is True:
         return 4, "policy", ZERO
     if value.get("images") is True:
@@ -39,12 +39,12 @@ def bit(position, depth):
 
 
 def shared(a, b):
-    """Leading bits that two positions share."""
+    """Counts the leading bits that two positions share."""
     return next((depth for depth in range(256) if bit(a, depth) != bit(b, depth)), 256)
 
 
 def verify_proof(root, position, siblings, end, other, value_hash):
-    """Presence of a value hash, or absence when it is None; `end` 0 present, 1 empty, 2 other."""
+    """Verifies a value hash, or absence if it is None; `end` is 0 present, 1 empty, 2 other."""
     if value_hash is not None:
         need(end == 0, "ShowsAbsence")
         found = keyed(LEAF, position + value_hash)
@@ -82,7 +82,7 @@ def read_answer(value):
 
 
 def end_of(answer):
-    """What the proof ends at, by the fields that are there: Mixed."""
+    """Returns the end of the proof, by the fields that are present: Mixed."""
     there = tuple(answer[name] is not None for name in ("value", "salt", "other"))
     shapes = {
         (True, (True, True, False)): 0,
@@ -95,7 +95,7 @@ def end_of(answer):
 
 
 def verify_answer(engine, key, answer):
-    """The value, decoded, or None for absence."""
+    """Returns the decoded value, or None for absence."""
     statement = answer["statement"]
     need(answer["seq"] == statement["seq"], "Seq")
     need(answer["stateRoot"] == statement["stateRoot"], "StateRoot")

@@ -21,7 +21,7 @@ def verify_statement(engine, statement, signature):
 
 
 def need_time(statement):
-    """Milliseconds of the time fit 64 bits: an engine has no other times."""
+    """The time in milliseconds fits 64 bits, as all times of an engine do."""
     need(statement["time"] * 1000 < 1 << 64, "Time")
 
 
@@ -30,7 +30,7 @@ def head(statement):
 
 
 def read_receipt(value):
-    """The fields of a receipt, each of its form."""
+    """Parses the fields of a receipt."""
     return {
         "epoch": form.u64(form.member(value, "epoch")),
         "seq": form.u64(form.member(value, "seq")),
@@ -46,7 +46,7 @@ def read_receipt(value):
 
 
 def verify_receipt(engine, receipt):
-    """The event, decoded."""
+    """Verifies a receipt and returns the decoded event."""
     statement = receipt["statement"]
     need(receipt["epoch"] == statement["epoch"], "Epoch")
     need(receipt["seq"] == statement["seq"], "Seq")
@@ -60,7 +60,7 @@ def verify_receipt(engine, receipt):
 
 
 def read_leaf(leaf):
-    """The 295 bytes, decoded, and their digest."""
+    """Decodes the 295 bytes of a leaf; returns it and its digest."""
     need(len(leaf) == codec.LEAF_BYTES, "LeafSize")
     return codec.decode(codec.leaf, leaf), context_key("mortise 2026 frame digest v1", leaf)
 
@@ -83,7 +83,7 @@ def verify_frame(statement, leaf, path, under):
 
 
 def between(a, b):
-    """The rule that two statements break by themselves."""
+    """Returns the rule that two statements break without further evidence."""
     if a["historySize"] == b["historySize"]:
         same = a["historyRoot"] == b["historyRoot"]
         return "SameFrameOtherContent" if same else "SameSizeOtherRoot"
@@ -131,7 +131,7 @@ def verify_leaf_proof(which, statement, index, proof):
 
 
 def verify_fork(engine, evidence):
-    """The rule that is broken."""
+    """Returns the broken rule."""
     only(evidence, "format", "first", "second", "leaves")
     need(form.member(evidence, "format") == "mortise-fork-evidence@v1", "Form")
     first, second = (read_signed(form.member(evidence, name)) for name in ("first", "second"))

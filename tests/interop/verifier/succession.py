@@ -12,7 +12,7 @@ LABEL = re.compile(r"[a-z0-9-]+", re.ASCII)
 
 
 def span(kind):
-    """A value and the bytes that it was read from."""
+    """Wraps a type: reads a value and returns it with its bytes."""
 
     def read(reader):
         start = reader.at
@@ -72,7 +72,7 @@ genesis = codec.fields(
 )
 
 
-# What the policy of a genesis has to be (specs/genesis-and-loss.md).
+# Rules for the policy of a genesis (specs/genesis-and-loss.md).
 
 
 def ascending(values):
@@ -157,9 +157,9 @@ def predecessor_hash(unsigned, signatures):
 
 def engine_id(old):
     keys = keccak(b"secp256k1" + old["signing"] + b"ed25519" + old["checkpoint_key"])
-    founded = genesis_hash(old["charter"][1], old["before"])
+    created = genesis_hash(old["charter"][1], old["before"])
     kind = "MortiseEngineId(bytes32 keys,bytes32 logSecretCommitment,bytes32 genesis)"
-    return struct(kind, keys, old["secret"], founded)
+    return struct(kind, keys, old["secret"], created)
 
 
 def origin_of(old):
@@ -170,7 +170,7 @@ def origin_of(old):
 
 
 def cosigned(old, note):
-    """The head of a checkpoint of the old engine that its own witnesses cosigned."""
+    """Returns the head of a checkpoint of the old engine that its own witnesses cosigned."""
     rules = old["charter"][0]["policy"]
     need(rules["witnesses"], "NoWitnesses")
     keyed = [
@@ -191,7 +191,7 @@ def signer_of(digest, signature):
 
 
 def verify(data):
-    """(predecessor, head, operators)."""
+    """Verifies a succession; returns (predecessor, head, operators)."""
     new = codec.decode(genesis, data)
     need(new["predecessor"] is not None, "NoPredecessor")
     (old, unsigned), signatures = (new["predecessor"][part] for part in ("unsigned", "signatures"))

@@ -26,7 +26,7 @@ def node(left, right):
 
 
 def split(index, size):
-    """(inner, border): hashes beside the way that part it from the end of the tree, and after."""
+    """Returns (inner, border): numbers of path hashes below and on the right border of the tree."""
     inner = (index ^ (size - 1)).bit_length()
     return inner, bin(index >> inner).count("1")
 
