@@ -39,6 +39,7 @@ mod document;
 mod envelope;
 mod error;
 mod policy;
+mod root;
 mod verify;
 
 pub use cbor::{CborError, CborType};
@@ -47,7 +48,8 @@ pub use error::{AttestationError, CertificateFault, Field, Hex, Link};
 pub use mortise_format::binding::{BoundKeys, KeyBinding};
 pub use mortise_format::pcr::{PCR_BYTES, Pcr};
 pub use policy::{ImageRule, PcrPolicy, PolicyError};
+pub use root::{AWS_NITRO_ROOT_G1, RootFingerprint};
 pub use verify::{
-    AWS_NITRO_ROOT_G1, ArchivedAttestation, ArchivedCheck, Claims, Expect, LiveCheck,
-    RootFingerprint, VerifiedAttestation, verify_archived, verify_live,
+    ArchivedAttestation, ArchivedCheck, Claims, Expect, LiveCheck, VerifiedAttestation,
+    verify_archived, verify_live,
 };
