@@ -14,7 +14,6 @@
 //!
 //! Every call of the module blocks: [`crate::actors::Attestor`] has a thread for them.
 
-use crate::mode::said;
 use crate::ports::{AttestRequest, ModuleDescription, Nsm, NsmError};
 use mortise_format::binding::KeyBinding;
 use mortise_format::ids::Measurement;
@@ -63,6 +62,15 @@ impl fmt::Debug for Attestation {
     }
 }
 
+/// An insecure mode in words.
+pub(crate) fn mode_text(insecure_mode: Option<InsecureMode>) -> &'static str {
+    match insecure_mode {
+        None => "without a mark on its promises",
+        Some(InsecureMode::Debug) => "in debug mode",
+        Some(InsecureMode::Emulated) => "on an emulated module",
+    }
+}
+
 /// Why a boot was not bound, or a document not made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -95,7 +103,7 @@ pub enum AttestError {
     },
     /// The document of the boot admits another insecure_mode than the platform found: what is promised
     /// would carry another mark than the log shows.
-    #[error("the document of this boot shows it {}, the platform {}", said(*shown), said(*found))]
+    #[error("the document of this boot shows it {}, the platform {}", mode_text(*shown), mode_text(*found))]
     Mode {
         /// What the document admits.
         shown: Option<InsecureMode>,

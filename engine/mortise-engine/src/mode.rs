@@ -52,12 +52,3 @@ pub fn check_own(document: &[u8], found: Option<InsecureMode>) -> Result<(), Att
     let shown = admitted_weakness(document);
     if shown == found { Ok(()) } else { Err(AttestError::Mode { shown, found }) }
 }
-
-/// A mode in words.
-pub(crate) fn said(insecure_mode: Option<InsecureMode>) -> &'static str {
-    match insecure_mode {
-        None => "without a mark on its promises",
-        Some(InsecureMode::Debug) => "in debug mode",
-        Some(InsecureMode::Emulated) => "on an emulated module",
-    }
-}

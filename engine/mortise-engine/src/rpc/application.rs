@@ -1,6 +1,6 @@
 //! The application's methods. `kmsDecrypt` alone is signed: by the owner that the wrapping names.
 
-use super::methods::{Answered, json, serving};
+use super::ask::{Answered, json, serving};
 use crate::app::{App, AppError, Asked, Message};
 use crate::handle::EngineHandle;
 use mortise_format::errors::Code;

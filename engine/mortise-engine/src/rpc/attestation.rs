@@ -3,7 +3,7 @@
 //! A document made for a caller repeats the binding of the boot and the caller's nonce, and names
 //! the newest released statement: so it says what the state is now, not only who signs.
 
-use super::methods::{Answered, json, rooted, serving, unexpected};
+use super::ask::{Answered, json, rooted, serving, unexpected};
 use crate::api::{Answer, Query};
 use crate::handle::{EngineHandle, NoDocument, Proof, Serving};
 use crate::ports::AttestRequest;

@@ -1,6 +1,6 @@
 //! Receipts, checkpoints and consistency: what is shown of the log.
 
-use super::methods::{Answered, closed, json, not_found, refused, serving, unexpected};
+use super::ask::{Answered, closed, json, not_found, refused, serving, unexpected};
 use super::render;
 use crate::api::{Answer, LogProof, Query, ReceiptOf, Reply};
 use crate::checkpoint;

@@ -1,28 +1,10 @@
-//! JSON-RPC 2.0 over whatever carries bytes: the same for the socket and the gateway.
-//!
-//! What it is for: bytes in, bytes out. Parses with `mortise_rpc`, asks through the handle,
-//! renders what comes back.
-//!
-//! What it does not do: frame, listen, decide.
+//! Messages: an object or a batch in, the answers out.
 
-mod application;
-mod attestation;
-mod history;
-mod methods;
-mod reading;
-mod render;
-mod sealed;
-
-pub use methods::subscribe_elsewhere;
-pub use sealed::answer_sealed;
-
+use super::ask::Json;
+use super::methods;
 use crate::handle::EngineHandle;
-use crate::log::ReleasedLog;
-use crate::phase::Phase;
 use mortise_format::errors::Code;
-use mortise_format::limits::EVENTS_FRAMES_MAX;
 use mortise_rpc::envelope::{self, Id, Item, Message, Request};
-use mortise_rpc::results::EventsResult;
 use mortise_rpc::{Call, ErrorObject};
 
 /// Answers one message: an object or a batch. `None` when nothing is to be answered, which is so
@@ -62,36 +44,11 @@ async fn answer_item(handle: &EngineHandle, item: Item) -> Option<Vec<u8>> {
     })
 }
 
-/// A result, written: large ones are written once and never taken apart again.
-#[derive(Debug)]
-struct Json(Vec<u8>);
-
 /// As `envelope::success`, around a result that is written already.
 fn success(id: &Id, result: &Json) -> Vec<u8> {
     let id = serde_json::to_vec(id).expect("an id is a text, a number or null");
     let parts: [&[u8]; 5] = [br#"{"jsonrpc":"2.0","result":"#, &result.0, br#","id":"#, &id, b"}"];
     parts.concat()
-}
-
-/// The released log, while the engine serves.
-///
-/// # Errors
-/// NOT_READY, FAULT.
-pub fn log(handle: &EngineHandle) -> Result<&ReleasedLog, ErrorObject> {
-    match handle.phase() {
-        Phase::Ready => methods::serving(handle).map(|serving| &*serving.log),
-        Phase::Fault { .. } => Err(ErrorObject::new(Code::Fault)),
-        phase => Err(ErrorObject::not_ready(phase.name())),
-    }
-}
-
-/// The frames of one notification.
-///
-/// # Errors
-/// As `getEvents`.
-pub async fn notified_frames(log: &ReleasedLog, from: u64) -> Result<EventsResult, ErrorObject> {
-    let frames = reading::frames(log, from, EVENTS_FRAMES_MAX).await?;
-    Ok(reading::result(from, log.released(), &frames, None))
 }
 
 /// The answer to a message that is over its limit, before it was read.

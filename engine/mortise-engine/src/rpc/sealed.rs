@@ -4,7 +4,8 @@
 //! holds the key of an earlier boot asks for a new attestation. Nothing of what was inside, and not
 //! at which step it failed, is in that error.
 
-use super::{answer, answer_too_large, methods};
+use super::ask::closed;
+use super::message::{answer, answer_too_large};
 use crate::channel::OpenedRequest;
 use crate::handle::EngineHandle;
 use bytes::Bytes;
@@ -17,7 +18,7 @@ use mortise_rpc::envelope::{Id, failure};
 pub async fn answer_sealed(handle: &EngineHandle, message: Bytes) -> Vec<u8> {
     let (key_id, opened) = match handle.open_message(message).await {
         Ok(opened) => opened,
-        Err(closed) => return failure(&Id::Null, &methods::closed(closed)),
+        Err(error) => return failure(&Id::Null, &closed(error)),
     };
     match opened {
         Ok(OpenedRequest { text, sealer, nonce }) => {
