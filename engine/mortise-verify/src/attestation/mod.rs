@@ -43,7 +43,7 @@ mod root;
 mod verify;
 
 pub use cbor::{CborError, CborType};
-pub use document::{Document, Unverified, admitted_weakness, read_unverified};
+pub use document::{Document, Unverified, admitted_insecure_mode, read_unverified};
 pub use error::{AttestationError, CertificateFault, Field, Hex, Link};
 pub use mortise_format::binding::{BoundKeys, KeyBinding};
 pub use mortise_format::pcr::{PCR_BYTES, Pcr};
