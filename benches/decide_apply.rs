@@ -26,7 +26,8 @@
 //! | 10^6 | 1 us: 1 M/s |
 
 use mortise_core::body::SealedBody;
-use mortise_core::state::{PREFETCH_BATCH, State};
+use mortise_core::decide::{PREFETCH_BATCH, prefetch};
+use mortise_core::state::State;
 use mortise_core::{Admitted, Decision, admit, decide};
 use mortise_format::U256;
 use mortise_format::asset::{Asset, Condition};
@@ -118,7 +119,7 @@ fn measure(mut state: State, commands: &[Admitted]) -> f64 {
         let mut at = LogPosition { seq, index: 0 };
         for (n, command) in rest.iter().enumerate() {
             if n % PREFETCH_BATCH == 0 {
-                state.prefetch(rest.iter().skip(n));
+                prefetch(&state, rest.iter().skip(n));
             }
             let Decision::Event(event) = decide(&state, NOW_S * 1000, command) else {
                 panic!("every command is granted")

@@ -1,8 +1,8 @@
 //! What is wrong with a log, by name and place.
 
 use alloc::string::String;
-use mortise_core::apply::Corruption;
 use mortise_core::machine::FollowError;
+use mortise_core::state::Corruption;
 use mortise_core::state::ImageRefusal;
 use mortise_format::event::LogPosition;
 use mortise_format::frame::FrameError;

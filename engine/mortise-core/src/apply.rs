@@ -8,9 +8,9 @@
 //! Invariants: INV-01, 02, 06, 07, 10, 11, 13 are checked again here, at a second place than
 //! `decide`, except for what needs signatures.
 
-use crate::state::State;
 use crate::state::accounts::RecordedFact;
 use crate::state::locks::{Leg, Legs, Lock};
+use crate::state::{Corruption, State};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -21,42 +21,6 @@ use mortise_format::fact::BalanceFact;
 use mortise_format::ids::{Address, LockId};
 use mortise_format::lock::{Custody, Status};
 use mortise_format::policy::ChainCustody;
-
-/// An event that does not fit the state: the log or the process is corrupt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Corruption {
-    /// The event names a lock that is not there.
-    #[error("the event names a lock that is not in the state")]
-    UnknownLock,
-    /// The event grants a lock that is there.
-    #[error("the event grants a lock that is in the state already")]
-    KnownLock,
-    /// The event uses a nonce again (INV-06).
-    #[error("the event uses a nonce again")]
-    NonceUsed,
-    /// The lock's status does not allow the event (INV-11).
-    #[error("the event does not fit the lock's status")]
-    Status,
-    /// An amount would leave its range (INV-01, 11).
-    #[error("an amount would leave its range")]
-    Amount,
-    /// Engine time would go back (INV-10).
-    #[error("engine time would go back")]
-    TimeBack,
-    /// The fact is not newer than the one before.
-    #[error("the fact is not newer than the last one")]
-    FactOrder,
-    /// More would be promised of an account than there is (INV-01).
-    #[error("more would be promised of an account than there is")]
-    Insolvent,
-    /// A limit, a custody class or a chain is not that of the policy (INV-13).
-    #[error("the event does not fit the policy")]
-    Policy,
-    /// The event answers a request that has an answer (INV-07).
-    #[error("the event answers a request again")]
-    RequestKnown,
-}
 
 type Applied = Result<(), Corruption>;
 

@@ -18,7 +18,7 @@
 extern crate alloc;
 
 pub mod admit;
-pub mod apply;
+mod apply;
 pub mod body;
 pub mod decide;
 pub mod event_tree;

@@ -14,7 +14,6 @@
 //!
 //! Every call of the module blocks: [`crate::actors::Attestor`] has a thread for them.
 
-use crate::mode::said;
 use crate::ports::{AttestRequest, ModuleDescription, Nsm, NsmError};
 use mortise_format::binding::KeyBinding;
 use mortise_format::ids::Measurement;
@@ -61,6 +60,15 @@ impl fmt::Debug for Attestation {
     }
 }
 
+/// An insecure mode in words.
+pub(crate) fn mode_text(insecure_mode: Option<InsecureMode>) -> &'static str {
+    match insecure_mode {
+        None => "in no insecure mode",
+        Some(InsecureMode::Debug) => "in debug mode",
+        Some(InsecureMode::Emulated) => "on an emulated module",
+    }
+}
+
 /// A boot was not bound, or a document was not made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -88,7 +96,7 @@ pub enum AttestError {
     DocumentSize { bytes_max: usize, found: usize },
     /// The boot document shows another insecure mode than the platform detected: promises would
     /// carry another mode than the log shows.
-    #[error("the document of this boot shows it {}, the platform {}", said(*shown), said(*found))]
+    #[error("the document of this boot shows it {}, the platform {}", mode_text(*shown), mode_text(*found))]
     Mode {
         /// The mode in the document.
         shown: Option<InsecureMode>,

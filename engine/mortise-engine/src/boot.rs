@@ -8,10 +8,9 @@
 //! Nothing is served before the end, and nothing is ever deleted: a log that does not follow is a
 //! named error with the frame's number, for people to look at.
 
-use crate::attest::AttestError;
+use crate::attest::{AttestError, mode_text};
 use crate::channel::ChannelKey;
 use crate::keyring::{self, Identity, IdentityError, KeyRing, SealedKeys};
-use crate::mode;
 use crate::pipeline::Start;
 use crate::ports::{Entropy, Vault};
 use crate::proofs;
@@ -77,7 +76,7 @@ pub enum BootError {
     #[error("{0}")]
     Image(#[from] ImageRefusal),
     /// The log was written in another mode: debug, emulated, or neither.
-    #[error("the log was written {}, and this boot is {}", mode::said(*log), mode::said(*running))]
+    #[error("the log was written {}, and this boot is {}", mode_text(*log), mode_text(*running))]
     OtherMode {
         /// The mark of the boots on the log.
         log: Option<InsecureMode>,

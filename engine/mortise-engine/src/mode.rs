@@ -15,7 +15,7 @@ use crate::boot::{BootError, Replayed};
 use crate::store::LogStore;
 use mortise_core::machine::{FollowError, read_clear};
 use mortise_format::insecure_mode::InsecureMode;
-use mortise_verify::attestation::admitted_weakness;
+use mortise_verify::attestation::admitted_insecure_mode;
 
 /// Checks that the boots on the log so far were of this mode. Boots without a security module, and
 /// those with one that is to be believed, are of the same: no mark.
@@ -36,7 +36,7 @@ pub async fn check(
     // The record that was replayed names the document by its digest.
     let boot = clear.boot.filter(|boot| boot.record == newest.boot);
     let boot = boot.ok_or_else(|| wrong(FollowError::BootRecord))?;
-    let log = admitted_weakness(&boot.document);
+    let log = admitted_insecure_mode(&boot.document);
     if log != running {
         return Err(BootError::OtherMode { log, running });
     }
@@ -49,15 +49,6 @@ pub async fn check(
 /// # Errors
 /// `Mode`.
 pub fn check_own(document: &[u8], found: Option<InsecureMode>) -> Result<(), AttestError> {
-    let shown = admitted_weakness(document);
+    let shown = admitted_insecure_mode(document);
     if shown == found { Ok(()) } else { Err(AttestError::Mode { shown, found }) }
-}
-
-/// A mode in words.
-pub(crate) fn said(insecure_mode: Option<InsecureMode>) -> &'static str {
-    match insecure_mode {
-        None => "without a mark on its promises",
-        Some(InsecureMode::Debug) => "in debug mode",
-        Some(InsecureMode::Emulated) => "on an emulated module",
-    }
 }

@@ -54,3 +54,14 @@ impl Words {
         Bytes32(keccak256(&[&self.0]))
     }
 }
+
+/// Keccak-256 of a type string.
+pub fn type_hash(encoded_type: &str) -> [u8; 32] {
+    keccak256(&[encoded_type.as_bytes()])
+}
+
+/// `keccak(concat(words))`, the EIP-712 encoding of `uint256[]`.
+pub fn amounts_hash(amounts: &[U256]) -> Bytes32 {
+    let bytes: Vec<u8> = amounts.iter().flat_map(|a| a.to_be_bytes()).collect();
+    Bytes32(keccak256(&[&bytes]))
+}

@@ -4,12 +4,13 @@
 //! the session sees anything else. `mortise-core::admit` checks signatures and hashes once and
 //! turns a command into an `Admitted` one, which alone can be decided.
 
-use crate::eip712::{Claim, Request};
+use crate::claim::Claim;
 use crate::fact::BalanceFact;
 use crate::ids::{LockId, Signature};
 use crate::images::ImageApproval;
 use crate::lock::LockTerms;
 use crate::reading::ReadingGrant;
+use crate::request::Request;
 use alloc::vec::Vec;
 use bincode::{Decode, Encode};
 

@@ -7,16 +7,19 @@
 //! (INV-08).
 
 use crate::abi::Words;
-use crate::amount::U256;
 use crate::domains::keccak256;
 use crate::fact::BalanceFact;
-use crate::ids::{Address, Bytes32, EngineId, FrameDigest, LockId, PolicyHash, RequestId, Root};
+use crate::ids::{Address, Bytes32, EngineId, FrameDigest, LockId, PolicyHash, Root};
 use crate::images::ImageApproval;
 use crate::insecure_mode::InsecureMode;
 use crate::lock::{Custody, Durability, LOCKED_ASSET_TYPE, LockTerms, Status};
 use crate::reading::ReadingGrant;
 use alloc::vec::Vec;
 use bincode::{Decode, Encode};
+
+pub use crate::abi::{amounts_hash, type_hash};
+pub use crate::claim::{CLAIM_TYPE, Claim};
+pub use crate::request::Request;
 
 /// The existing client's approval, all that its wallet shows.
 pub const LOCK_APPROVAL_TYPE: &str = "LockApproval(bytes32 lockId,address owner,bytes32 asset,\
@@ -25,9 +28,6 @@ uint256 amount,uint256 nonce,uint256 expiresAt,bytes32 fulfillmentHash)";
 pub const LOCK_INTENT_TYPE: &str = "LockIntent(address owner,address beneficiary,address arbiter,\
 uint256 nonce,uint64 expires,bytes32 condition,bytes32 batch,bytes32 requestId,uint64 validUntil,\
 LockedAsset[] assets)";
-/// An arbiter's claim.
-pub const CLAIM_TYPE: &str = "Claim(bytes32 lockId,uint256 claimIndex,address claimant,\
-uint256[] amounts,bytes32 evidence,bytes32 requestId,uint64 validUntil)";
 /// A beneficiary gives the lock back.
 pub const RELEASE_TYPE: &str = "ReleaseConsent(bytes32 lockId,bytes32 requestId,uint64 validUntil)";
 /// Owner or beneficiary agrees to cancel.
@@ -83,11 +83,6 @@ pub const DOMAIN_VERSION: &str = "1";
 /// A 32-byte digest that is ready to be signed or checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Digest(pub [u8; 32]);
-
-/// Keccak-256 of a type string.
-pub fn type_hash(encoded_type: &str) -> [u8; 32] {
-    keccak256(&[encoded_type.as_bytes()])
-}
 
 /// The domain separator of an engine's own types.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -149,15 +144,6 @@ pub fn personal_digest(text: &[u8]) -> Digest {
     Digest(keccak256(&[b"\x19Ethereum Signed Message:\n", length.as_bytes(), text]))
 }
 
-/// The caller's name of a request and how long it is good for; both are signed (INV-07).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
-pub struct Request {
-    /// Unique per principal while valid.
-    pub id: RequestId,
-    /// Whole seconds since the Unix epoch.
-    pub valid_until: u64,
-}
-
 /// Digest of the existing client's approval of a lock with one leg.
 pub fn lock_approval(lock_id: &LockId, terms: &LockTerms) -> Option<Digest> {
     let [leg] = terms.legs.as_slice() else { return None };
@@ -194,44 +180,6 @@ pub fn lock_intent(terms: &LockTerms, batch: &Bytes32, request: &Request) -> Byt
 pub fn batch_hash(lock_ids: &[LockId]) -> Bytes32 {
     let bytes: Vec<u8> = lock_ids.iter().flat_map(|id| id.0).collect();
     Bytes32(keccak256(&[&bytes]))
-}
-
-/// `keccak(concat(words))`, the EIP-712 encoding of `uint256[]`.
-pub fn amounts_hash(amounts: &[U256]) -> Bytes32 {
-    let bytes: Vec<u8> = amounts.iter().flat_map(|a| a.to_be_bytes()).collect();
-    Bytes32(keccak256(&[&bytes]))
-}
-
-/// What an arbiter signs.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-pub struct Claim {
-    /// The lock.
-    pub lock_id: LockId,
-    /// Number of claims before this one.
-    pub claim_index: u32,
-    /// Who is to be paid.
-    pub claimant: Address,
-    /// One amount per leg.
-    pub amounts: Vec<U256>,
-    /// Hash of whatever the arbiter saw; recorded, not interpreted.
-    pub evidence: Bytes32,
-    /// The request.
-    pub request: Request,
-}
-
-impl Claim {
-    /// Struct hash.
-    pub fn hash(&self) -> Bytes32 {
-        Words::typed(&type_hash(CLAIM_TYPE))
-            .word(&self.lock_id.0)
-            .number(u64::from(self.claim_index))
-            .address(&self.claimant)
-            .word(&amounts_hash(&self.amounts).0)
-            .word(&self.evidence.0)
-            .word(&self.request.id.0)
-            .number(self.request.valid_until)
-            .hash()
-    }
 }
 
 /// Struct hash of a release consent.

@@ -4,28 +4,23 @@
 //! full terms, signatures, times. The order of variants is frozen by golden vectors.
 
 use crate::amount::U256;
+use crate::claim::Claim;
 use crate::command::{Command, SignedCancel};
-use crate::eip712::{Claim, Request};
+
 use crate::fact::BalanceFact;
 use crate::ids::{Address, Bytes32, FrameDigest, LockId, RequestId, Signature};
 use crate::images::ImageApproval;
 use crate::lock::{Custody, LockTerms, Status};
 use crate::reading::ReadingGrant;
 use crate::reject::Reject;
+use crate::request::Request;
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bincode::{Decode, Encode};
 
-/// Where an event stands in the log.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
-pub struct LogPosition {
-    /// The frame.
-    pub seq: u64,
-    /// The event in the frame.
-    pub index: u32,
-}
+pub use crate::log_position::LogPosition;
 
 /// How an owner agreed to a lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]

@@ -1,6 +1,6 @@
 //! A lock: its terms, its identity, its life cycle.
 
-use crate::abi::Words;
+use crate::abi::{Words, type_hash};
 use crate::amount::U256;
 use crate::asset::{Asset, Condition};
 use crate::domains::keccak256;
@@ -52,7 +52,7 @@ impl LockTerms {
 
     /// `keccak(concat(hashStruct(LockedAsset) ...))`, the EIP-712 encoding of the asset array.
     pub fn assets_hash(&self) -> Bytes32 {
-        let type_hash = crate::eip712::type_hash(LOCKED_ASSET_TYPE);
+        let type_hash = type_hash(LOCKED_ASSET_TYPE);
         let mut hashes = Vec::with_capacity(self.legs.len().saturating_mul(32));
         for leg in &self.legs {
             let words = Words::typed(&type_hash)

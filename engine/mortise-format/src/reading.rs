@@ -6,9 +6,9 @@
 //! What it does not do: take anything back. Keys that were handed out cannot be un-known, so there
 //! is no revocation; a right that should end names its last epoch.
 
-use crate::eip712::Request;
-use crate::event::LogPosition;
 use crate::ids::{Bytes32, EngineId};
+use crate::log_position::LogPosition;
+use crate::request::Request;
 use alloc::vec::Vec;
 use bincode::{Decode, Encode};
 

@@ -13,10 +13,10 @@
 //! ```
 //! Invariants: nothing nests: of the predecessor's own predecessor only the hash is carried.
 
-use crate::abi::Words;
+use crate::abi::{Words, type_hash};
 use crate::codec;
 use crate::domains::keccak256;
-use crate::eip712::{Digest, Domain, type_hash};
+use crate::eip712::{Digest, Domain};
 use crate::ids::{Bytes32, EngineId, Signature};
 use crate::limits::{OBSERVERS_MAX, PREDECESSOR_NOTE_BYTES_MAX};
 use crate::policy::{Genesis, GenesisBase, GenesisKeys, engine_id};

@@ -1,7 +1,7 @@
 //! Approvals of images: k of n, each serial once, a version that never goes down; and what they let
 //! boot.
 
-use mortise_core::apply::Corruption;
+use mortise_core::state::Corruption;
 use mortise_core::state::{ImageRefusal, State};
 use mortise_format::command::Command;
 use mortise_format::event::Event;

@@ -1,7 +1,7 @@
 //! What time does, and what it does not do when it stands still or goes back (INV-10).
 
 use super::{assert_status, engine, engine_with, engine_with_lock};
-use mortise_core::apply::Corruption;
+use mortise_core::state::Corruption;
 use mortise_format::U256;
 use mortise_format::event::Event;
 use mortise_format::lock::{LockTerms, Status};

@@ -1,7 +1,7 @@
 //! Events that `decide` would have refused are corruption to `apply`: the second place where an
 //! invariant is held, live and at replay.
 
-use mortise_core::apply::Corruption;
+use mortise_core::state::Corruption;
 use mortise_format::U256;
 use mortise_format::asset::Asset;
 use mortise_format::command::CancelForm;

@@ -163,9 +163,9 @@ fn rights_are_bounded_and_an_event_over_the_bound_is_corruption() {
     engine.agree();
     let event = |grant| Event::ReadingGranted { grant, signatures: Vec::new() };
     let force = |grant| engine.force(&event(grant));
-    assert_eq!(force(one(0xff)), Err(mortise_core::apply::Corruption::Policy));
+    assert_eq!(force(one(0xff)), Err(mortise_core::state::Corruption::Policy));
     let known = engine.state.readings()[0].grant;
-    assert_eq!(force(known), Err(mortise_core::apply::Corruption::RequestKnown));
+    assert_eq!(force(known), Err(mortise_core::state::Corruption::RequestKnown));
 }
 
 #[test]

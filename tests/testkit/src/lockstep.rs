@@ -3,7 +3,7 @@
 use crate::keys::{Asked, TestSigner};
 use crate::model::{Answer, Due, Model};
 use crate::scenario::{START_MS, VERSION};
-use mortise_core::apply::Corruption;
+use mortise_core::state::Corruption;
 use mortise_core::state::State;
 use mortise_core::{Decision, admit, decide};
 use mortise_format::event::{Event, LogPosition};

@@ -15,10 +15,12 @@ mod fact;
 mod grant;
 mod images;
 mod memory;
+mod prefetch;
 mod reading;
 
 pub use again::command_of;
 pub use grant::check_draft;
+pub use prefetch::{PREFETCH_BATCH, prefetch};
 
 use crate::admit::{Admitted, Inner};
 use crate::state::State;

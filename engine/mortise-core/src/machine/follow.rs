@@ -2,10 +2,10 @@
 
 use super::Machine;
 use super::opened::{OpenedFrame, Opener, read_clear};
-use crate::apply::Corruption;
 use crate::body::{ClearBody, FrameStatement, SealedBody};
 use crate::keys::EpochKeys;
 use crate::seal::SealError;
+use crate::state::Corruption;
 use crate::state::{DueLocks, State};
 use mortise_format::codec::CodecError;
 use mortise_format::event::{Event, LogPosition};

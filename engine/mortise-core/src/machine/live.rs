@@ -2,12 +2,12 @@
 
 use super::Machine;
 use crate::admit::Admitted;
-use crate::apply::Corruption;
 use crate::body::{ClearBody, FrameStatement, SealedBody};
 use crate::decide::{Decision, decide};
 use crate::event_tree;
 use crate::keys::EpochKeys;
 use crate::seal::{self, SealError};
+use crate::state::Corruption;
 use alloc::vec::Vec;
 use mortise_format::codec;
 use mortise_format::content_key::event_salt;

@@ -5,8 +5,8 @@
 //! that an auditor judges it by is the same function: [`State::check_image`].
 
 use super::State;
+use super::corruption::Corruption;
 use super::leaves::Before;
-use crate::apply::Corruption;
 use bincode::{Decode, Encode};
 use mortise_format::entry::{LeafKey, LeafValue};
 use mortise_format::event::LogPosition;

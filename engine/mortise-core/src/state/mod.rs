@@ -10,10 +10,10 @@
 pub mod accounts;
 mod check;
 mod chunks;
+mod corruption;
 mod images;
 mod leaves;
 pub mod locks;
-mod prefetch;
 pub mod principals;
 mod readings;
 pub mod requests;
@@ -24,10 +24,10 @@ mod timers;
 mod view;
 
 pub use check::Inconsistency;
+pub use corruption::Corruption;
 pub use images::{ApprovedImages, ImageRefusal};
 pub use leaves::{Before, Leaf, value_hash};
 pub use mortise_format::entry::{LeafKey, LeafValue};
-pub use prefetch::PREFETCH_BATCH;
 pub use readings::GrantedReading;
 pub use snapshot::StateSnapshot;
 pub use view::{Balance, DueLocks};
@@ -117,6 +117,16 @@ impl State {
     pub(crate) fn lock_slot_hashed(&self, lock_id: &LockId, hash: KeyHash) -> Option<u32> {
         let holds = |slot| self.lock_at(slot).is_some_and(|lock| lock.lock_id == *lock_id);
         self.lock_index.find_hashed(hash, holds)
+    }
+
+    /// The first slot with the hash of this lock id: nearly always the lock's.
+    pub(crate) fn lock_guess(&self, lock_id: &LockId) -> u32 {
+        self.lock_index.guess(lock_id).unwrap_or(NO_SLOT)
+    }
+
+    /// As [`State::lock_guess`], of a principal.
+    pub(crate) fn principal_guess(&self, address: &Address) -> u32 {
+        self.principal_index.guess(address).unwrap_or(NO_SLOT)
     }
 
     pub(crate) fn lock_at(&self, slot: u32) -> Option<&Lock> {

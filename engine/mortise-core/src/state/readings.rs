@@ -5,7 +5,7 @@
 //! not heard of. A replay of the log shows it.
 
 use super::State;
-use crate::apply::Corruption;
+use super::corruption::Corruption;
 use bincode::{Decode, Encode};
 use mortise_format::event::LogPosition;
 use mortise_format::ids::Bytes32;

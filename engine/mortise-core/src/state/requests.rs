@@ -1,5 +1,6 @@
 //! The memory of answered requests (INV-07).
 
+use super::principals::NO_SLOT;
 use super::slab::Slab;
 use super::slot_index::{KeyHash, SlotIndex};
 use alloc::collections::BTreeMap;
@@ -51,7 +52,7 @@ impl Requests {
 
     /// Where the answer to a request probably stands.
     pub(crate) fn guess(&self, principal: &Address, id: &RequestId) -> u32 {
-        super::prefetch::guess(&self.by_key, &(*principal, *id))
+        self.by_key.guess(&(*principal, *id)).unwrap_or(NO_SLOT)
     }
 
     /// Reads the answer in a slot.

@@ -58,6 +58,11 @@ impl SlotIndex {
         self.find_hashed(self.hash(key), holds)
     }
 
+    /// The first slot whose key has this hash: nearly always the key's.
+    pub fn guess<K: Hash>(&self, key: &K) -> Option<u32> {
+        self.find(key, |_| true)
+    }
+
     /// As [`SlotIndex::find`].
     pub fn find_hashed(&self, hash: KeyHash, holds: impl Fn(u32) -> bool) -> Option<u32> {
         let wanted = Entry { hash: hash.0, slot: 0 };

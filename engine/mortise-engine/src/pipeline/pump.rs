@@ -5,8 +5,8 @@ use super::{Fault, Output, Pipeline, SignJob, Snapshot};
 use crate::api::{Ask, Query, Reply, Token, Work};
 use mortise_core::Admitted;
 use mortise_core::body::{Boot, ClearBody};
+use mortise_core::decide::{PREFETCH_BATCH, prefetch};
 use mortise_core::machine::{Executed, OpenFrame};
-use mortise_core::state::PREFETCH_BATCH;
 use mortise_format::event::{Event, LogPosition};
 use mortise_format::limits::{FRAME_STATEMENTS_MAX, FRAMES_IN_FLIGHT_MAX};
 use std::sync::Arc;
@@ -49,10 +49,11 @@ impl Pipeline {
     fn prefetch(&self) {
         if self.waiting.len() > 1 {
             let next = self.waiting.iter().take(PREFETCH_BATCH);
-            self.machine.state().prefetch(next.filter_map(|work| match &work.ask {
+            let commands = next.filter_map(|work| match &work.ask {
                 Ask::Command(admitted) => Some(admitted),
                 Ask::Query(_) => None,
-            }));
+            });
+            prefetch(self.machine.state(), commands);
         }
     }
 

@@ -1,6 +1,6 @@
 //! Proofs about the log: receipts, checkpoints, consistency.
 
-use super::methods::{Answered, closed, json, not_found, refused, serving, unexpected};
+use super::ask::{Answered, closed, json, not_found, refused, serving, unexpected};
 use super::render;
 use crate::api::{Answer, LogProof, Query, ReceiptOf, Reply};
 use crate::checkpoint;

@@ -1,42 +1,34 @@
 //! One function a method: ask, then render.
 
-use super::{Json, application, attestation, history, reading, render};
-use crate::api::{Answer, Ask, DraftRequest, LockFilter, Query, Reply, StatusAnswer, TermsOf};
-use crate::handle::{EngineHandle, Serving, SubmitError};
-use crate::phase::Phase;
-use mortise_core::body::CarriedStatement;
+use super::ask::{Answered, closed, json, not_found, read, refused, rooted, serving, unexpected};
+use super::{application, attestation, history, info, reading, render};
+use crate::api::{Answer, Ask, DraftRequest, LockFilter, Query, Reply, TermsOf};
+use crate::handle::EngineHandle;
 use mortise_core::state::LeafKey;
 use mortise_format::command::{CancelForm, Command, SignedCancel};
 use mortise_format::errors::Code;
-use mortise_format::ids::{Address, Bytes32, EngineId, LockId, PolicyHash, Root};
-use mortise_format::limits::RECENT_ROOTS_MAX;
-use mortise_format::lock::{Custody, LockTerms};
-use mortise_format::merkle::history::TreeHead;
-use mortise_format::policy::ChainCustody;
+use mortise_format::ids::{Address, LockId};
+use mortise_format::lock::LockTerms;
 use mortise_format::reject::{Field, Reject};
 use mortise_rpc::params::{
     CancelLock, CancelSignedAs, CreateLock, GetBalance, GetLockedBalance, GetProof, GetStateRoot,
     ListLocks, ProofKey, SignLock, SimulateLock, VerifyFulfillment,
 };
 use mortise_rpc::results::{
-    ApprovedImagesView, ChainInfo, CleanupResult, EngineInfo, Health, LockStatus, NonceResult,
-    PolicyResult, PredecessorView, StateRootResult, StatementView,
+    CleanupResult, LockStatus, NonceResult, PolicyResult, StateRootResult, StatementView,
 };
-use mortise_rpc::{Call, ErrorObject, HexBytes};
-use mortise_verify::succession::VerifiedSuccession;
+use mortise_rpc::{Call, ErrorObject};
 use serde_json::Value;
-
-pub(super) type Answered = Result<Json, ErrorObject>;
 
 /// Answers a call.
 pub(super) async fn call(handle: &EngineHandle, call: Call) -> Answered {
     match call {
-        Call::Health(_) => health(handle).await,
+        Call::Health(_) => info::health(handle).await,
         Call::GetBootAttestation(params) => attestation::boot(handle, params).await,
         Call::GetAttestation(params) => attestation::live(handle, params).await,
         Call::GetEnclaveId(_) => Ok(json(&serving(handle)?.identity.engine_id)),
         Call::GetEnclavePublicKey(_) => Ok(json(&serving(handle)?.identity.signer.address())),
-        Call::GetEngineInfo(_) => engine_info(handle).await,
+        Call::GetEngineInfo(_) => info::engine(handle).await,
         Call::GetPolicy(_) => match read(handle, Query::Policy).await? {
             Answer::Policy(policy) => Ok(json(&PolicyResult::from(&*policy))),
             _ => Err(unexpected()),
@@ -90,61 +82,11 @@ pub(super) async fn call(handle: &EngineHandle, call: Call) -> Answered {
     }
 }
 
-pub(super) fn json<T: serde::Serialize>(value: &T) -> Json {
-    Json(serde_json::to_vec(value).expect("results have text keys only"))
-}
-
 /// A subscription is answered by the session of a stream of JSON values, and has it for itself.
 pub fn subscribe_elsewhere() -> ErrorObject {
     ErrorObject::new(Code::InvalidRequest).saying(
         "subscribe stands alone on a stream of JSON values; elsewhere ask getEvents, waitMs",
     )
-}
-
-pub(super) fn unexpected() -> ErrorObject {
-    ErrorObject::new(Code::InternalError)
-}
-
-pub(super) fn closed(closed: SubmitError) -> ErrorObject {
-    match closed {
-        SubmitError::Overloaded => ErrorObject::overloaded(RETRY_AFTER_MS),
-        SubmitError::NotReady(phase) => ErrorObject::not_ready(phase),
-        SubmitError::Fault => ErrorObject::new(Code::Fault),
-    }
-}
-
-pub(super) fn serving(handle: &EngineHandle) -> Result<&Serving, ErrorObject> {
-    handle.serving().ok_or_else(|| match handle.phase() {
-        Phase::Fault { .. } => ErrorObject::new(Code::Fault),
-        phase => ErrorObject::not_ready(phase.name()),
-    })
-}
-
-pub(super) fn refused(reply: Reply) -> ErrorObject {
-    match reply {
-        Reply::Refused(reject) => ErrorObject::from(reject),
-        Reply::NotDurable => ErrorObject::new(Code::NotDurable),
-        // The writer has stopped, and a restart is under way: nothing was done.
-        Reply::Fault => ErrorObject::not_ready("restarting"),
-        _ => unexpected(),
-    }
-}
-
-pub(super) async fn read(handle: &EngineHandle, query: Query) -> Result<Answer, ErrorObject> {
-    match handle.query(query).await.map_err(closed)? {
-        Reply::Read(answer) => Ok(answer),
-        reply => Err(refused(reply)),
-    }
-}
-
-pub(super) async fn rooted(
-    handle: &EngineHandle,
-    query: Query,
-) -> Result<(Answer, CarriedStatement), ErrorObject> {
-    match handle.query(query).await.map_err(closed)? {
-        Reply::Rooted(answer, statement) => Ok((answer, *statement)),
-        reply => Err(refused(reply)),
-    }
 }
 
 async fn logged(handle: &EngineHandle, command: Command) -> Answered {
@@ -210,101 +152,6 @@ impl About {
     }
 }
 
-async fn status(handle: &EngineHandle) -> Result<(StatusAnswer, CarriedStatement), ErrorObject> {
-    match rooted(handle, Query::Status).await? {
-        (Answer::Status(status), statement) => Ok((status, statement)),
-        _ => Err(unexpected()),
-    }
-}
-
-/// Answered in every phase: an operator at night asks this first.
-async fn health(handle: &EngineHandle) -> Answered {
-    let known = match handle.phase() {
-        Phase::Ready => status(handle).await.ok(),
-        _ => None,
-    };
-    let phase = handle.phase();
-    let serving = handle.serving();
-    let statement = known.as_ref().map(|(_, signed)| &signed.statement);
-    let is_ready = statement.is_some() && phase == Phase::Ready;
-    Ok(json(&Health {
-        status: if is_ready { "healthy".into() } else { phase.name().into() },
-        enclave_id: serving.map_or(EngineId::ZERO, |s| s.identity.engine_id),
-        public_key: serving.map_or(Address::ZERO, |s| s.identity.signer.address()),
-        state_root: statement.map_or(Root::ZERO, |s| s.state_root),
-        timestamp: statement.map_or(0, |s| s.time_ms / 1000),
-        epoch: statement.map_or(0, |s| s.epoch),
-        seq: statement.map_or(0, |s| s.seq),
-        mode: handle.mode().into(),
-        version: VERSION.into(),
-        phase: phase.name().into(),
-        pruning_horizon: statement
-            .zip(serving)
-            .map_or(0, |(statement, serving)| pruning_horizon(statement.time_ms, serving)),
-        fault: match &phase {
-            Phase::Fault { name, .. } => Some((*name).into()),
-            _ => None,
-        },
-        log_key: match phase {
-            Phase::Witnessing(log_key) => Some(log_key),
-            _ => None,
-        },
-    }))
-}
-
-fn pruning_horizon(time_ms: u64, serving: &Serving) -> u64 {
-    (time_ms / 1000).saturating_sub(serving.identity.genesis.policy.retention_s)
-}
-
-async fn engine_info(handle: &EngineHandle) -> Answered {
-    let serving = serving(handle)?;
-    let identity = &serving.identity;
-    let (status, signed) = status(handle).await?;
-    let statement = &signed.statement;
-    let custody = |custody| match custody {
-        ChainCustody::Open => Custody::Open,
-        ChainCustody::Escrow { .. } => Custody::Escrow,
-    };
-    let chains = &identity.genesis.policy.chains;
-    let policy_hash: PolicyHash = statement.policy_hash;
-    Ok(json(&EngineInfo {
-        engine_id: identity.engine_id,
-        address: identity.signer.address(),
-        public_key: HexBytes(identity.signer.public_key().to_vec()),
-        checkpoint_key: Bytes32(identity.checkpoint.public_key()),
-        channel_key: Bytes32(serving.proof.channel.public()),
-        origin: identity.origin(),
-        log_secret_commitment: identity.log_secret_commitment,
-        name: identity.genesis.name.clone(),
-        genesis_hash: identity.genesis.hash(),
-        predecessor: identity.succession.as_ref().map(predecessor),
-        policy_hash,
-        version: VERSION.into(),
-        epoch: statement.epoch,
-        seq: statement.seq,
-        phase: handle.phase().name().into(),
-        mode: handle.mode().into(),
-        image: serving.proof.boot.image(),
-        approved_images: status
-            .approved_images
-            .map(|a| ApprovedImagesView::new(&a.approval, a.at.seq, a.at.index)),
-        durability: identity.genesis.policy.durability(),
-        chains: chains
-            .iter()
-            .map(|c| ChainInfo { chain_id: c.chain_id, custody: custody(c.custody) })
-            .collect(),
-        lock_count: u64::try_from(status.lock_count).unwrap_or(u64::MAX),
-        oldest_root_seq: status.oldest_root_seq,
-        recent_roots_max: RECENT_ROOTS_MAX as u64,
-        pruning_horizon: pruning_horizon(statement.time_ms, serving),
-    }))
-}
-
-fn predecessor(succession: &VerifiedSuccession) -> PredecessorView {
-    let TreeHead { size, root } = succession.head();
-    PredecessorView { engine_id: succession.predecessor(), size, root }
-}
-
 async fn create_lock(handle: &EngineHandle, params: CreateLock) -> Answered {
     // This path's wallet does not show a session key: only the owner's own is taken (INV-17).
     if params.session_key.is_some_and(|key| key != params.owner) {
@@ -326,11 +173,6 @@ async fn sign_lock(handle: &EngineHandle, params: SignLock) -> Answered {
         }
         _ => Err(not_found(lock_id)),
     }
-}
-
-/// The refusal of a lock id that leads nowhere.
-pub(super) fn not_found(lock_id: LockId) -> ErrorObject {
-    ErrorObject::from(Reject::LockNotFound).with("lockId", lock_id.to_string())
 }
 
 async fn cancel_lock(handle: &EngineHandle, params: CancelLock) -> Answered {
@@ -460,8 +302,3 @@ async fn proof(handle: &EngineHandle, params: GetProof) -> Answered {
         _ => Err(unexpected()),
     }
 }
-
-/// Version of the code.
-pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
-/// What an overloaded caller is told to wait.
-const RETRY_AFTER_MS: u64 = 50;

@@ -3,16 +3,17 @@
 //! Any caller gets sealed frames. Keys of frames or of whole epochs are sealed to the X25519 key of
 //! a reader with the right to them: any caller can request them, only the reader can open them.
 
-use super::methods::{Answered, json, read, serving, unexpected};
+use super::ask::{Answered, closed, json, read, serving, unexpected};
 use crate::api::{Answer, Query, ReadingsAnswer};
 use crate::handle::{EngineHandle, SubmitError};
 use crate::log::{LogError, ReleasedLog};
+use crate::phase::Phase;
 use mortise_core::machine::EpochRecord;
 use mortise_core::state::GrantedReading;
 use mortise_format::errors::Code;
 use mortise_format::frame::Frame;
 use mortise_format::ids::Bytes32;
-use mortise_format::limits::{EVENTS_BYTES_MAX, READING_EPOCHS_MAX};
+use mortise_format::limits::{EVENTS_BYTES_MAX, EVENTS_FRAMES_MAX, READING_EPOCHS_MAX};
 use mortise_rpc::params::{GetEvents, GetReadingKeys};
 use mortise_rpc::results::{
     EventsResult, FrameKeysView, FrameView, ReadingGrantView, ReadingKeysResult,
@@ -50,10 +51,9 @@ pub(super) async fn events(handle: &EngineHandle, params: GetEvents) -> Answered
         Some(reader) => Some((reader, readings(handle, reader).await?)),
         None => None,
     };
-    let log = super::log(handle)?;
+    let log = released_log(handle)?;
     if params.wait_ms > 0 && params.from >= log.released() {
-        let _waiter =
-            log.waiter().ok_or_else(|| super::methods::closed(SubmitError::Overloaded))?;
+        let _waiter = log.waiter().ok_or_else(|| closed(SubmitError::Overloaded))?;
         log.wait_for(params.from, Duration::from_millis(params.wait_ms)).await;
     }
     let count = usize::try_from(params.count).unwrap_or(usize::MAX);
@@ -63,6 +63,27 @@ pub(super) async fn events(handle: &EngineHandle, params: GetEvents) -> Answered
         None => None,
     };
     Ok(json(&result(params.from, log.released(), &frames, keys)))
+}
+
+/// The released log, while the engine serves.
+///
+/// # Errors
+/// NOT_READY, FAULT.
+pub fn released_log(handle: &EngineHandle) -> Result<&ReleasedLog, ErrorObject> {
+    match handle.phase() {
+        Phase::Ready => serving(handle).map(|serving| &*serving.log),
+        Phase::Fault { .. } => Err(ErrorObject::new(Code::Fault)),
+        phase => Err(ErrorObject::not_ready(phase.name())),
+    }
+}
+
+/// The frames of one notification.
+///
+/// # Errors
+/// As `getEvents`.
+pub async fn notified_frames(log: &ReleasedLog, from: u64) -> Result<EventsResult, ErrorObject> {
+    let frames = frames(log, from, EVENTS_FRAMES_MAX).await?;
+    Ok(result(from, log.released(), &frames, None))
 }
 
 /// Reads released frames, as many as fit into one answer.
@@ -107,7 +128,7 @@ async fn open(
         return Ok(None);
     }
     // Check the phase again: the engine may have stopped during the wait.
-    super::log(handle)?;
+    released_log(handle)?;
     let sealed = log.seal_frames(&reader, frames, &readings.epochs).await.map_err(refused)?;
     Ok(Some(FrameKeysView {
         reader,

@@ -1,7 +1,6 @@
 //! Renders typed answers as results of the wire.
 
-use super::Json;
-use super::methods::json;
+use super::ask::{Json, json};
 use crate::api::{BalanceAnswer, ProofAnswer, ReleasedFrame, Simulated};
 use crate::drafts::Draft;
 use crate::keyring::Identity;

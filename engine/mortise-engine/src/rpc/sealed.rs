@@ -4,7 +4,8 @@
 //! a caller with the key of an earlier boot can request a new attestation. It reveals neither the
 //! content nor the step that failed.
 
-use super::{answer, answer_too_large, methods};
+use super::ask::closed;
+use super::message::{answer, answer_too_large};
 use crate::channel::OpenedRequest;
 use crate::handle::EngineHandle;
 use bytes::Bytes;
@@ -16,7 +17,7 @@ use mortise_rpc::envelope::{Id, failure};
 pub async fn answer_sealed(handle: &EngineHandle, message: Bytes) -> Vec<u8> {
     let (key_id, opened) = match handle.open_message(message).await {
         Ok(opened) => opened,
-        Err(closed) => return failure(&Id::Null, &methods::closed(closed)),
+        Err(error) => return failure(&Id::Null, &closed(error)),
     };
     match opened {
         Ok(OpenedRequest { text, sealer, nonce }) => {

@@ -63,7 +63,7 @@ pub(super) async fn serve(
         Ok(params) => params,
         Err(error) => return refused(&ErrorObject::from(error)),
     };
-    let log = match rpc::log(handle) {
+    let log = match rpc::released_log(handle) {
         Ok(log) => log,
         Err(error) => return refused(&error),
     };

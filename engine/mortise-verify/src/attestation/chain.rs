@@ -3,7 +3,7 @@
 use super::certificate::Certificate;
 use super::document::{CABUNDLE_COUNT, Payload};
 use super::error::{AttestationError, Link};
-use super::verify::RootFingerprint;
+use super::root::RootFingerprint;
 use p384::ecdsa::VerifyingKey;
 
 /// The certificates of a document in order: root, region, zone, instance, leaf.

@@ -87,9 +87,9 @@ pub fn read_unverified(document: &[u8]) -> Result<Unverified, AttestationError> 
     Ok(Unverified { timestamp_ms: payload.timestamp_ms, nonce })
 }
 
-/// The insecure_mode that a document admits; see [`Unverified`]. A document that admits none is not
-/// thereby strong: verifying it says that.
-pub fn admitted_weakness(document: &[u8]) -> Option<InsecureMode> {
+/// The insecure mode that a document admits; see [`Unverified`]. A document that admits none proves
+/// nothing by that: verify it.
+pub fn admitted_insecure_mode(document: &[u8]) -> Option<InsecureMode> {
     match parse_unverified(document) {
         Err(AttestationError::Unsigned { .. }) => Some(InsecureMode::Emulated),
         Ok(payload) if payload.is_debug() => Some(InsecureMode::Debug),

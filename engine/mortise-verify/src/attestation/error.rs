@@ -3,7 +3,7 @@
 //! Values found in a document are shown as numbers and hex, never as the text that a peer chose.
 
 use super::cbor::CborError;
-use super::verify::RootFingerprint;
+use super::root::RootFingerprint;
 use alloc::vec::Vec;
 use core::fmt;
 use mortise_format::ids::{Bytes32, to_hex};

@@ -39,15 +39,17 @@ mod document;
 mod envelope;
 mod error;
 mod policy;
+mod root;
 mod verify;
 
 pub use cbor::{CborError, CborType};
-pub use document::{Document, Unverified, admitted_weakness, read_unverified};
+pub use document::{Document, Unverified, admitted_insecure_mode, read_unverified};
 pub use error::{AttestationError, CertificateFault, Field, Hex, Link};
 pub use mortise_format::binding::{BoundKeys, KeyBinding};
 pub use mortise_format::pcr::{PCR_BYTES, Pcr};
 pub use policy::{ImageRule, PcrPolicy, PolicyError};
+pub use root::{AWS_NITRO_ROOT_G1, RootFingerprint};
 pub use verify::{
-    AWS_NITRO_ROOT_G1, ArchivedAttestation, ArchivedCheck, Claims, Expect, LiveCheck,
-    RootFingerprint, VerifiedAttestation, verify_archived, verify_live,
+    ArchivedAttestation, ArchivedCheck, Claims, Expect, LiveCheck, VerifiedAttestation,
+    verify_archived, verify_live,
 };

@@ -1,0 +1,74 @@
+//! Questions to the engine, and what every method makes of an answer that is none.
+
+use crate::api::{Answer, Query, Reply};
+use crate::handle::{EngineHandle, Serving, SubmitError};
+use crate::phase::Phase;
+use mortise_core::body::CarriedStatement;
+use mortise_format::errors::Code;
+use mortise_format::ids::LockId;
+use mortise_format::reject::Reject;
+use mortise_rpc::ErrorObject;
+
+/// A result, written: large ones are written once and never taken apart again.
+#[derive(Debug)]
+pub(super) struct Json(pub(super) Vec<u8>);
+
+pub(super) type Answered = Result<Json, ErrorObject>;
+
+pub(super) fn json<T: serde::Serialize>(value: &T) -> Json {
+    Json(serde_json::to_vec(value).expect("results have text keys only"))
+}
+
+pub(super) fn unexpected() -> ErrorObject {
+    ErrorObject::new(Code::InternalError)
+}
+
+pub(super) fn closed(closed: SubmitError) -> ErrorObject {
+    match closed {
+        SubmitError::Overloaded => ErrorObject::overloaded(RETRY_AFTER_MS),
+        SubmitError::NotReady(phase) => ErrorObject::not_ready(phase),
+        SubmitError::Fault => ErrorObject::new(Code::Fault),
+    }
+}
+
+pub(super) fn serving(handle: &EngineHandle) -> Result<&Serving, ErrorObject> {
+    handle.serving().ok_or_else(|| match handle.phase() {
+        Phase::Fault { .. } => ErrorObject::new(Code::Fault),
+        phase => ErrorObject::not_ready(phase.name()),
+    })
+}
+
+pub(super) fn refused(reply: Reply) -> ErrorObject {
+    match reply {
+        Reply::Refused(reject) => ErrorObject::from(reject),
+        Reply::NotDurable => ErrorObject::new(Code::NotDurable),
+        // The writer has stopped, and a restart is under way: nothing was done.
+        Reply::Fault => ErrorObject::not_ready("restarting"),
+        _ => unexpected(),
+    }
+}
+
+pub(super) async fn read(handle: &EngineHandle, query: Query) -> Result<Answer, ErrorObject> {
+    match handle.query(query).await.map_err(closed)? {
+        Reply::Read(answer) => Ok(answer),
+        reply => Err(refused(reply)),
+    }
+}
+
+pub(super) async fn rooted(
+    handle: &EngineHandle,
+    query: Query,
+) -> Result<(Answer, CarriedStatement), ErrorObject> {
+    match handle.query(query).await.map_err(closed)? {
+        Reply::Rooted(answer, statement) => Ok((answer, *statement)),
+        reply => Err(refused(reply)),
+    }
+}
+
+/// The refusal of a lock id that leads nowhere.
+pub(super) fn not_found(lock_id: LockId) -> ErrorObject {
+    ErrorObject::from(Reject::LockNotFound).with("lockId", lock_id.to_string())
+}
+
+/// What an overloaded caller is told to wait.
+const RETRY_AFTER_MS: u64 = 50;

@@ -1,0 +1,113 @@
+//! What the engine says of itself: its health, and who it is.
+
+use super::ask::{Answered, json, rooted, serving, unexpected};
+use crate::api::{Answer, Query, StatusAnswer};
+use crate::handle::{EngineHandle, Serving};
+use crate::phase::Phase;
+use mortise_core::body::CarriedStatement;
+use mortise_format::ids::{Address, Bytes32, EngineId, PolicyHash, Root};
+use mortise_format::limits::RECENT_ROOTS_MAX;
+use mortise_format::lock::Custody;
+use mortise_format::merkle::history::TreeHead;
+use mortise_format::policy::ChainCustody;
+use mortise_rpc::results::{ApprovedImagesView, ChainInfo, EngineInfo, Health, PredecessorView};
+use mortise_rpc::{ErrorObject, HexBytes};
+use mortise_verify::succession::VerifiedSuccession;
+
+async fn status(handle: &EngineHandle) -> Result<(StatusAnswer, CarriedStatement), ErrorObject> {
+    match rooted(handle, Query::Status).await? {
+        (Answer::Status(status), statement) => Ok((status, statement)),
+        _ => Err(unexpected()),
+    }
+}
+
+/// Answered in every phase: an operator at night asks this first.
+pub(super) async fn health(handle: &EngineHandle) -> Answered {
+    let known = match handle.phase() {
+        Phase::Ready => status(handle).await.ok(),
+        _ => None,
+    };
+    let phase = handle.phase();
+    let serving = handle.serving();
+    let statement = known.as_ref().map(|(_, signed)| &signed.statement);
+    let is_ready = statement.is_some() && phase == Phase::Ready;
+    Ok(json(&Health {
+        status: if is_ready { "healthy".into() } else { phase.name().into() },
+        enclave_id: serving.map_or(EngineId::ZERO, |s| s.identity.engine_id),
+        public_key: serving.map_or(Address::ZERO, |s| s.identity.signer.address()),
+        state_root: statement.map_or(Root::ZERO, |s| s.state_root),
+        timestamp: statement.map_or(0, |s| s.time_ms / 1000),
+        epoch: statement.map_or(0, |s| s.epoch),
+        seq: statement.map_or(0, |s| s.seq),
+        mode: handle.mode().into(),
+        version: VERSION.into(),
+        phase: phase.name().into(),
+        pruning_horizon: statement
+            .zip(serving)
+            .map_or(0, |(statement, serving)| pruning_horizon(statement.time_ms, serving)),
+        fault: match &phase {
+            Phase::Fault { name, .. } => Some((*name).into()),
+            _ => None,
+        },
+        log_key: match phase {
+            Phase::Witnessing(log_key) => Some(log_key),
+            _ => None,
+        },
+    }))
+}
+
+fn pruning_horizon(time_ms: u64, serving: &Serving) -> u64 {
+    (time_ms / 1000).saturating_sub(serving.identity.genesis.policy.retention_s)
+}
+
+pub(super) async fn engine(handle: &EngineHandle) -> Answered {
+    let serving = serving(handle)?;
+    let identity = &serving.identity;
+    let (status, signed) = status(handle).await?;
+    let statement = &signed.statement;
+    let custody = |custody| match custody {
+        ChainCustody::Open => Custody::Open,
+        ChainCustody::Escrow { .. } => Custody::Escrow,
+    };
+    let chains = &identity.genesis.policy.chains;
+    let policy_hash: PolicyHash = statement.policy_hash;
+    Ok(json(&EngineInfo {
+        engine_id: identity.engine_id,
+        address: identity.signer.address(),
+        public_key: HexBytes(identity.signer.public_key().to_vec()),
+        checkpoint_key: Bytes32(identity.checkpoint.public_key()),
+        channel_key: Bytes32(serving.proof.channel.public()),
+        origin: identity.origin(),
+        log_secret_commitment: identity.log_secret_commitment,
+        name: identity.genesis.name.clone(),
+        genesis_hash: identity.genesis.hash(),
+        predecessor: identity.succession.as_ref().map(predecessor),
+        policy_hash,
+        version: VERSION.into(),
+        epoch: statement.epoch,
+        seq: statement.seq,
+        phase: handle.phase().name().into(),
+        mode: handle.mode().into(),
+        image: serving.proof.boot.image(),
+        approved_images: status
+            .approved_images
+            .map(|a| ApprovedImagesView::new(&a.approval, a.at.seq, a.at.index)),
+        durability: identity.genesis.policy.durability(),
+        chains: chains
+            .iter()
+            .map(|c| ChainInfo { chain_id: c.chain_id, custody: custody(c.custody) })
+            .collect(),
+        lock_count: u64::try_from(status.lock_count).unwrap_or(u64::MAX),
+        oldest_root_seq: status.oldest_root_seq,
+        recent_roots_max: RECENT_ROOTS_MAX as u64,
+        pruning_horizon: pruning_horizon(statement.time_ms, serving),
+    }))
+}
+
+fn predecessor(succession: &VerifiedSuccession) -> PredecessorView {
+    let TreeHead { size, root } = succession.head();
+    PredecessorView { engine_id: succession.predecessor(), size, root }
+}
+
+/// Version of the code.
+const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -1,0 +1,79 @@
+//! Messages: an object or a batch in, the answers out.
+
+use super::ask::Json;
+use super::methods;
+use crate::handle::EngineHandle;
+use mortise_format::errors::Code;
+use mortise_rpc::envelope::{self, Id, Item, Message, Request};
+use mortise_rpc::{Call, ErrorObject};
+
+/// Answers one message: an object or a batch. `None` when nothing is to be answered, which is so
+/// for notifications only.
+pub async fn answer(handle: &EngineHandle, bytes: &[u8]) -> Option<Vec<u8>> {
+    answer_message(handle, envelope::parse(bytes)).await
+}
+
+/// As [`answer`], to a message that was read already.
+pub async fn answer_message(handle: &EngineHandle, message: Message) -> Option<Vec<u8>> {
+    match message {
+        Message::Single(item) => answer_item(handle, item).await,
+        Message::Batch(items) => {
+            // Asked in order and answered in order; what is logged shares frames all the same,
+            // because every call is asked before the first is awaited.
+            let asked: Vec<_> = items.into_iter().map(|item| answer_item(handle, item)).collect();
+            let answers = futures_util::future::join_all(asked).await;
+            envelope::batch(&answers.into_iter().flatten().collect::<Vec<_>>())
+        }
+    }
+}
+
+async fn answer_item(handle: &EngineHandle, item: Item) -> Option<Vec<u8>> {
+    let request = match item {
+        Item::Refused { id, error } => return Some(envelope::failure(&id, &error)),
+        Item::Request(request) => request,
+    };
+    let Request { id, method, params } = request;
+    let answered = match Call::by_name(&method, &params) {
+        Ok(call) => methods::call(handle, call).await,
+        Err(error) => Err(error),
+    };
+    let id = id?;
+    Some(match answered {
+        Ok(result) => success(&id, &result),
+        Err(error) => envelope::failure(&id, &error),
+    })
+}
+
+/// As `envelope::success`, around a result that is written already.
+fn success(id: &Id, result: &Json) -> Vec<u8> {
+    let id = serde_json::to_vec(id).expect("an id is a text, a number or null");
+    let parts: [&[u8]; 5] = [br#"{"jsonrpc":"2.0","result":"#, &result.0, br#","id":"#, &id, b"}"];
+    parts.concat()
+}
+
+/// The answer to a message that is over its limit, before it was read.
+pub fn too_large() -> Vec<u8> {
+    let error = ErrorObject::new(Code::InvalidRequest).saying("the request is over its size limit");
+    envelope::failure(&Id::Null, &error)
+}
+
+/// The answer when the real one is over its limit.
+pub fn answer_too_large() -> Vec<u8> {
+    let error = ErrorObject::new(Code::InvalidRequest)
+        .saying("the answer is over its size limit: ask for less");
+    envelope::failure(&Id::Null, &error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_the_one_of_the_envelope_byte_for_byte() {
+        let result = serde_json::json!({ "a": [1, "two", null] });
+        let json = Json(serde_json::to_vec(&result).unwrap());
+        for id in [Id::Null, Id::from(7), Id::Text("x\"\n".into())] {
+            assert_eq!(success(&id, &json), envelope::success(&id, &result));
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! Places in the log.
+
+use bincode::{Decode, Encode};
+
+/// Where an event stands in the log.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+pub struct LogPosition {
+    /// The frame.
+    pub seq: u64,
+    /// The event in the frame.
+    pub index: u32,
+}
