@@ -52,7 +52,7 @@ step_test() {
 
 # The parent's programs.
 step_programs() {
-    cargo build --profile dist --locked -p mortise-cli -p mortise-host
+    cargo build --profile dist --locked -p mortise-cli -p mortise-host -p mortise-dev
     install -D -m 0755 -t "$out" target/dist/mortise target/dist/mortise-host
     "$out/mortise" --version
     "$out/mortise-host" --version
@@ -70,8 +70,9 @@ check_entry() {
 # Builds the published image of this version again and compares it. If there is none, builds one with
 # a development configuration; its binary and PCR1 equal those of every image of this commit.
 step_image() {
-    local entry folder program
+    local entry folder program dev
     program="${MORTISE:-$out/mortise}"
+    dev="${MORTISE_DEV:-target/dist/mortise-dev}"
     [ -x "$program" ] || fail "no $program: run the step programs first, or set MORTISE"
     entry="enclave-image/releases/$(version)"
     if [ -f "$entry/measurements.json" ]; then
@@ -84,7 +85,8 @@ step_image() {
     if [ -e "$folder" ]; then
         fail "$folder exists: remove it"
     fi
-    "$program" image local-config --out "$folder"
+    [ -x "$dev" ] || fail "no $dev: run the step programs first, or set MORTISE_DEV"
+    "$dev" image local-config --out "$folder"
     "$program" image build --debian-kernel --out "$folder" \
         --config "$folder/enclave.toml" --genesis "$folder/genesis.json"
     mv "$folder/mortise.eif" "$out/development.eif"

@@ -24,7 +24,6 @@
 //!
 //! Invariants: no exit text and no log line holds a secret; a panic ends the process.
 
-pub mod config;
 pub mod diagnostics;
 pub mod init;
 pub mod log;

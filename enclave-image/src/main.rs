@@ -1,7 +1,7 @@
 //! The enclave's process. It starts the machine, the module, the configuration and the engine, in
 //! this order; see [`mortise_enclave`].
 
-use mortise_enclave::config::{CONFIG_FILE, EnclaveConfig, diagnostics_unconfigured};
+use mortise_config::{CONFIG_FILE, EnclaveConfig, diagnostics_unconfigured};
 use mortise_enclave::diagnostics::Diagnostics;
 use mortise_enclave::init::heartbeat::{HEARTBEAT_TIME_MAX, beat};
 use mortise_enclave::init::{self, Kernel, parent};

@@ -3,11 +3,11 @@
 //! What it is for: the one place that assembles the Nitro platform. It takes the module as a port,
 //! so that tests of other crates run the same code over a software module.
 //!
-//! What it does not do: start anything that listens; see [`config`](crate::config) for the
+//! What it does not do: start anything that listens; see [`mortise_config`] for the
 //! engine's half.
 
-use crate::config::{EnclaveConfig, Module};
 use crate::stop::{GENESIS, Stop};
+use mortise_config::{EnclaveConfig, Module};
 use mortise_engine::app::AppConfig;
 use mortise_engine::attest::{Attestation, InsecureMode};
 use mortise_engine::phase::Bounds;

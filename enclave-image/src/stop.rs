@@ -22,13 +22,12 @@
 //! 18 to 23 occur only when this is the first process of a machine.
 //! 11 belonged to an earlier build and stays unused.
 
-use crate::config::ConfigError;
 use crate::init::InitError;
+use mortise_config::{ConfigError, KeyServiceError};
 use mortise_engine::ports::NsmError;
 use mortise_engine::server::EngineError;
 use mortise_nitro::clock::ClockStartError;
 use mortise_nitro::entropy::EntropyError;
-use mortise_nitro::kms;
 use mortise_rpc::genesis::GenesisError;
 use mortise_transport::Address;
 use std::path::PathBuf;
@@ -71,7 +70,7 @@ pub enum Stop {
     Entropy(#[from] EntropyError),
     /// The client of the key service cannot be made.
     #[error("no client of the key service: {0}")]
-    KeyService(#[from] kms::ConfigError),
+    KeyService(#[from] KeyServiceError),
     #[error(transparent)]
     Engine(#[from] EngineError),
 }
@@ -138,7 +137,7 @@ mod tests {
             (Stop::Genesis(GenesisError::Json(String::new())), "GENESIS", 13),
             (Stop::Clock(ClockStartError::NonceMismatch), "CLOCK", 14),
             (Stop::Entropy(EntropyError::Repeated), "ENTROPY", 15),
-            (Stop::KeyService(kms::ConfigError::Tls), "KEY_SERVICE", 16),
+            (Stop::KeyService(KeyServiceError::Tls), "KEY_SERVICE", 16),
             (Stop::Engine(EngineError::Boot(BootError::KeysLost)), "KEYS_LOST", 17),
             (Stop::Engine(fault("FAULT")), "FAULT", 75),
             (Stop::Engine(fault("CLOCK")), "CLOCK", 75),

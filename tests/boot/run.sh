@@ -44,18 +44,19 @@ static() {
         -C target-feature=+crt-static -C strip=symbols
 }
 
-cargo build --quiet -p mortise-cli -p mortise-boot
+cargo build --quiet -p mortise-cli -p mortise-dev -p mortise-boot
 if [ -n "$quick" ]; then
     static mortise-enclave mortise-enclave
     cases=(--binary "$target/debug/mortise-enclave" --short --locks 50)
 else
     static mortise-boot mortise-boot-init
     # One command goes from a checkout without an image to a committed lock.
-    "$target/debug/mortise" image boot --demo-lock --cache "$cache" --dir "$work/one" --http 0 || failed
+    "$target/debug/mortise-dev" image boot --demo-lock --cache "$cache" --dir "$work/one" --http 0 || failed
     binary="target/image/x86_64-unknown-linux-gnu/dist/mortise-enclave"
     cases=(--binary "$binary" --init "$target/debug/mortise-boot-init" ${only:+--only "$only"})
 fi
 
-"$target/debug/mortise-boot" --mortise "$target/debug/mortise" --kernel "$kernel" \
+"$target/debug/mortise-boot" --mortise "$target/debug/mortise" \
+    --mortise-dev "$target/debug/mortise-dev" --kernel "$kernel" \
     --cache "$cache" --work "$work" "${cases[@]}" || failed
 rm -rf "$work"

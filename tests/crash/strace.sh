@@ -10,13 +10,13 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-mortise="${1:-target/release/mortise-dev}"
+mortise_dev="${1:-target/release/mortise-dev}"
 folder="$(mktemp -d)"
 trap 'rm -rf "$folder"' EXIT
 
 strace --follow-forks --seccomp-bpf --absolute-timestamps=format:unix,precision:us \
     --syscall-times=us --decode-fds=all -x --string-limit=4096 \
     --trace=pwrite64,fdatasync,sendto --output="$folder/calls" \
-    "$mortise" demo load --locks 1000 --single 200 --connections 4 --pipeline 64
+    "$mortise_dev" demo load --locks 1000 --single 200 --connections 4 --pipeline 64
 
 python3 tests/crash/acks.py "$folder/calls"

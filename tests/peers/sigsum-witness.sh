@@ -20,6 +20,7 @@ if [ -z "$programs" ]; then
     programs=$PWD/target/debug
 fi
 mortise=$programs/mortise
+mortise_dev=$programs/mortise-dev
 work=$(mktemp -d)
 dev='' witness=''
 cleanup() {
@@ -65,7 +66,7 @@ await() {
 }
 
 start() {
-    "$programs/mortise-dev" dev --data-dir "$work/dev" --http 0 --genesis "$work/genesis.json" \
+    "$mortise_dev" dev --data-dir "$work/dev" --http 0 --genesis "$work/genesis.json" \
         --witness "$vkey http://127.0.0.1:$port" >"$work/dev.out" 2>"$work/dev.err" &
     dev=$!
 }

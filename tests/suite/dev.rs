@@ -1,4 +1,4 @@
-//! `mortise dev` from outside: three processes, attested, on one folder.
+//! `mortise-dev dev` from outside: three processes, attested, on one folder.
 
 use crate::client::block_on;
 use mortise_client::attestation::ProofError;
@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_mortise-under-test");
+const PROGRAM: &str = env!("CARGO_BIN_EXE_mortise-dev-under-test");
 /// Longest time for a start or a stop.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -45,8 +45,8 @@ impl Dev {
                 return (dev, config);
             }
             let ended = dev.0.try_wait().expect("a child can be waited for");
-            assert!(ended.is_none(), "mortise dev ended: {ended:?}");
-            assert!(Instant::now() < end, "mortise dev was not ready in time");
+            assert!(ended.is_none(), "mortise-dev dev ended: {ended:?}");
+            assert!(Instant::now() < end, "mortise-dev dev was not ready in time");
             std::thread::sleep(Duration::from_millis(50));
         }
     }
@@ -61,7 +61,7 @@ impl Dev {
             if let Some(status) = self.0.try_wait().expect("a child can be waited for") {
                 return assert!(status.success(), "{status}");
             }
-            assert!(Instant::now() < end, "mortise dev did not stop in time");
+            assert!(Instant::now() < end, "mortise-dev dev did not stop in time");
             std::thread::sleep(Duration::from_millis(20));
         }
     }

@@ -158,10 +158,10 @@ fn nonces_held(socket: &Path, parties: &Parties) -> Vec<u64> {
 
 /// Goal: a kill of either process under load loses nothing that was acknowledged, and requests
 /// sent again get the same bytes. Method: the `mortise` command as real processes, SIGKILL after
-/// some answers; the long run of this is `mortise demo crash`.
+/// some answers; the long run of this is `mortise-dev demo crash`.
 #[test]
 fn killed_processes_come_back_with_all_that_was_acknowledged() {
-    let mut processes = Processes::start(env!("CARGO_BIN_EXE_mortise-under-test"));
+    let mut processes = Processes::start(env!("CARGO_BIN_EXE_mortise-dev-under-test"));
     let socket = processes.engine_socket();
     let parties = Parties::of(&socket);
     let history = history(&socket, &parties);

@@ -8,6 +8,8 @@
 mod answers;
 #[path = "verify/changes.rs"]
 mod changes;
+#[path = "verify/documents.rs"]
+mod documents;
 #[path = "verify/forks.rs"]
 mod forks;
 #[path = "verify/histories.rs"]

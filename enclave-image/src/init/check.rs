@@ -5,7 +5,7 @@
 //! the platform's. An emulator has other sources, so for an emulated module they are warnings.
 
 use super::{InitError, Machine};
-use crate::config::Module;
+use mortise_config::Module;
 use std::path::Path;
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! The init on kernels that refuse a call, lack a feature or differ.
 
 use super::*;
-use crate::config::Module;
+use mortise_config::Module;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::io;

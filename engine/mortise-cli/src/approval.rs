@@ -1,11 +1,11 @@
 //! `mortise approval`: which images may boot on the log (`specs/upgrades.md`).
 //!
-//! What it is for: operators name the images of an upgrade, each by his own signature, and take
-//! the old ones out when it is done.
+//! What it is for: operators approve the images of an upgrade, each with its own signature, and
+//! remove the old ones afterwards.
 //!
-//! What it does not do: give an image the keys: `mortise policy aws` writes the policy that does.
+//! What it does not do: give an image the keys. The policy of `mortise key-policy aws` does.
 
-use crate::args::ConnectionArgs;
+use crate::connection::ConnectionArgs;
 use crate::failure::Failure;
 use crate::image::record::Record;
 use crate::key;
@@ -24,19 +24,19 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 const EXAMPLES: &str = "\
 Examples:
-  mortise approval show                         what may boot, and what runs
+  mortise approval show                         shows what may boot, and what runs
   mortise approval submit --image OLD --image NEW --minimum-version 0.1.0 \\
       --operator a.key --operator b.key
   mortise approval submit --measurements old.json --measurements image/measurements.json ...
   mortise approval sign --image OLD --image NEW --minimum-version 0.1.0 \\
       --engine-id 0x... --serial 3 --valid-until TIME --key a.key
-      signs on a machine without a connection; its output is what submit takes:
+      signs on a machine without a connection; pass its output to submit:
   mortise approval submit --image OLD --image NEW --minimum-version 0.1.0 \\
       --serial 3 --valid-until TIME --signature 0x... --signature 0x...
 
-The set takes the place of the one before it, whole. Both the set and the key policy have to name
-an image before it boots. A set without the running image is refused here unless
---without-running-image: the engine would not start again.";
+A new set replaces the previous one completely. Both the set and the key policy must name an image
+before it boots. A set without the running image is refused unless you pass
+--without-running-image, because the engine would not start again.";
 
 /// Flags of `mortise approval`.
 #[derive(Debug, Args)]
@@ -48,43 +48,49 @@ pub struct ApprovalArgs {
 
 #[derive(Debug, Subcommand)]
 enum ApprovalCommand {
-    /// Show the approval in force, and the image and version that run.
-    Show,
+    /// Show the approval in force, and the running image and version.
+    Show(ShowArgs),
     /// Sign an approval as an operator, and send nothing.
     Sign(SignArgs),
     /// Send an approval with the signatures of enough operators.
     Submit(SubmitArgs),
 }
 
-/// What is approved.
+#[derive(Debug, Args)]
+struct ShowArgs {
+    #[command(flatten)]
+    connection: ConnectionArgs,
+}
+
+/// The approved set.
 #[derive(Debug, Args)]
 struct SetArgs {
-    /// PCR0 of an image that may boot, 96 hex digits; once for each. None with --any-image.
+    /// PCR0 of an image that may boot, 96 hex digits; repeatable. Not with --any-image.
     #[arg(long = "image", value_name = "PCR0", value_parser = measurement,
           required_unless_present_any = ["any_image", "measurements"])]
     images: Vec<Measurement>,
 
-    /// An image that may boot, by measurements.json of `mortise image build`; once for each.
+    /// An image that may boot, by measurements.json of `mortise image build`; repeatable.
     #[arg(long, value_name = "FILE")]
     measurements: Vec<PathBuf>,
 
-    /// Approve every image that the key policy lets in: only the version is asked for.
+    /// Approve every image that the key policy admits; only the version is checked.
     #[arg(long, conflicts_with_all = ["images", "measurements"])]
     any_image: bool,
 
-    /// The lowest version that may boot; it never goes down, and not above the one that runs.
+    /// Lowest version that may boot. It never decreases and never exceeds the running version.
     #[arg(long, value_name = "X.Y.Z")]
     minimum_version: Version,
 
-    /// Number of the approval, one above that in force; asked of the engine when not given.
+    /// Number of the approval, one above the one in force; fetched from the engine by default.
     #[arg(long, requires = "valid_until")]
     serial: Option<u64>,
 
-    /// Until when it can be sent, seconds since the Unix epoch; 23 hours from now by default.
+    /// Deadline for sending it, in seconds since the Unix epoch; 23 hours from now by default.
     #[arg(long, value_name = "TIME", requires = "serial")]
     valid_until: Option<u64>,
 
-    /// Approve a set in which the image that runs now is missing: it will not start again.
+    /// Approve a set without the running image, which will not start again.
     #[arg(long)]
     without_running_image: bool,
 }
@@ -94,9 +100,12 @@ struct SignArgs {
     #[command(flatten)]
     set: SetArgs,
 
-    /// The engine, so that nobody needs to be asked; then nobody says which image runs either.
+    /// The engine. With it, the command does not connect and cannot check the running image.
     #[arg(long, value_name = "BYTES32", requires = "serial")]
     engine_id: Option<EngineId>,
+
+    #[command(flatten)]
+    connection: ConnectionArgs,
 }
 
 #[derive(Debug, Args)]
@@ -104,13 +113,16 @@ struct SubmitArgs {
     #[command(flatten)]
     set: SetArgs,
 
-    /// File with an operator's key; each once. The key of --key when nobody signs otherwise.
+    /// File with the key of an operator; repeatable. The key of --key if no one else signs.
     #[arg(long = "operator", value_name = "FILE")]
     operators: Vec<PathBuf>,
 
-    /// An operator's signature, as `mortise approval sign` prints it.
+    /// Signature of an operator, as `mortise approval sign` prints it; repeatable.
     #[arg(long = "signature", value_name = "HEX", requires = "serial")]
     signatures: Vec<Signature>,
+
+    #[command(flatten)]
+    connection: ConnectionArgs,
 }
 
 fn measurement(text: &str) -> Result<Measurement, String> {
@@ -133,15 +145,11 @@ fn image_of(path: &Path) -> Result<Measurement, Failure> {
 }
 
 /// Runs `mortise approval`.
-pub async fn run(
-    args: &ApprovalArgs,
-    connection: &ConnectionArgs,
-    output: &Output,
-) -> Result<(), Failure> {
+pub async fn run(args: &ApprovalArgs, output: &Output) -> Result<(), Failure> {
     match &args.command {
-        ApprovalCommand::Show => show(connection, output).await,
-        ApprovalCommand::Sign(args) => sign(args, connection, output).await,
-        ApprovalCommand::Submit(args) => submit(args, connection, output).await,
+        ApprovalCommand::Show(args) => show(&args.connection, output).await,
+        ApprovalCommand::Sign(args) => sign(args, output).await,
+        ApprovalCommand::Submit(args) => submit(args, output).await,
     }
 }
 
@@ -154,7 +162,7 @@ async fn show(connection: &ConnectionArgs, output: &Output) -> Result<(), Failur
         ("running", format!("version {}, image {}", info.version, image_text(info.image))),
     ];
     match &info.approved_images {
-        None => lines.push(("approved", String::from("nothing yet: every image may boot"))),
+        None => lines.push(("approved", String::from("nothing yet: any image may boot"))),
         Some(approved) => {
             lines.push(("serial", approved.serial.to_string()));
             lines.push(("minimumVersion", approved.minimum_version.clone()));
@@ -174,7 +182,7 @@ async fn show(connection: &ConnectionArgs, output: &Output) -> Result<(), Failur
 }
 
 impl SetArgs {
-    /// What is signed: the engine's next approval, or the one that was named whole.
+    /// What is signed: the next approval of the engine, or the one that the flags fully define.
     fn approval(&self, info: Option<&EngineInfo>, now_s: u64) -> Result<ImageApproval, Failure> {
         let mut images = self.images.clone();
         for path in &self.measurements {
@@ -183,7 +191,7 @@ impl SetArgs {
         images.sort_unstable();
         images.dedup();
         if images.len() > APPROVED_IMAGES_MAX {
-            let most = format!("at most {APPROVED_IMAGES_MAX} images are approved at a time");
+            let most = format!("at most {APPROVED_IMAGES_MAX} images can be approved at a time");
             return Err(Failure::usage(most));
         }
         if let Some(info) = info {
@@ -199,13 +207,13 @@ impl SetArgs {
         })
     }
 
-    /// An engine whose own image is missing would end with its next start.
+    /// Refuses a set without the running image: the engine would end at its next start.
     fn check_running(&self, info: &EngineInfo, images: &[Measurement]) -> Result<(), Failure> {
         let running = info.image.filter(|image| !images.is_empty() && !images.contains(image));
         match running {
             Some(image) if !self.without_running_image => Err(Failure::usage(format!(
-                "the image that runs now, {}, is not in the set: the engine would not start again. \
-                 Add --image for it, or --without-running-image once another one is ready",
+                "the running image, {}, is not in the set: the engine would not start again. Add it \
+                 with --image, or pass --without-running-image once another image is ready",
                 bare(&image)
             ))),
             _ => Ok(()),
@@ -213,18 +221,15 @@ impl SetArgs {
     }
 }
 
-async fn sign(
-    args: &SignArgs,
-    connection: &ConnectionArgs,
-    output: &Output,
-) -> Result<(), Failure> {
+async fn sign(args: &SignArgs, output: &Output) -> Result<(), Failure> {
+    let connection = &args.connection;
     let signer = key::load(connection.key.as_deref())?;
     let info = match args.engine_id {
         Some(_) => None,
         None => Some(Session::connect(connection, output).await?.client.engine_info().await?),
     };
     let known = args.engine_id.or(info.as_ref().map(|info| info.engine_id));
-    let engine_id = known.ok_or_else(|| Failure::usage("name the engine: --engine-id"))?;
+    let engine_id = known.ok_or_else(|| Failure::usage("pass the engine: --engine-id"))?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_err(Failure::system)?;
     let approval = args.set.approval(info.as_ref(), now.as_secs())?;
     let signature = signer.approve_images(&engine_id, &approval);
@@ -240,12 +245,8 @@ async fn sign(
     Ok(())
 }
 
-async fn submit(
-    args: &SubmitArgs,
-    connection: &ConnectionArgs,
-    output: &Output,
-) -> Result<(), Failure> {
-    let session = Session::connect(connection, output).await?;
+async fn submit(args: &SubmitArgs, output: &Output) -> Result<(), Failure> {
+    let session = Session::connect(&args.connection, output).await?;
     let output = &session.output;
     let info = session.client.engine_info().await?;
     let engine_id = session.identity().await?.engine_id;
@@ -262,7 +263,8 @@ async fn submit(
     lines.push(("seq", format!("{} (event {})", result.seq, result.receipt.index)));
     lines.push(("stateRoot", result.state_root.to_string()));
     output.thing(&result, &lines);
-    session.close().await
+    session.close_after_change().await;
+    Ok(())
 }
 
 fn lines_of(approval: &ImageApproval) -> Vec<(&'static str, String)> {
@@ -288,12 +290,12 @@ fn image_text(image: Option<Measurement>) -> String {
     image.map_or_else(|| String::from("unattested"), |image| bare(&image))
 }
 
-/// As AWS's tools and key policies write it.
+/// Without 0x, as the tools and key policies of AWS write it.
 fn bare(image: &Measurement) -> String {
     to_hex(&image.0).split_off(2)
 }
 
-/// How long a fresh approval is good for: an hour less than the engine takes one for.
+/// How long a new approval is valid: an hour less than the engine accepts one.
 const VALID_S: u64 = 23 * 3600;
 
 #[cfg(test)]

@@ -1,137 +1,87 @@
-//! The command line: what can be said, and how it is explained.
+//! The command line.
 
 use crate::approval::ApprovalArgs;
-use crate::attested::ProofArgs;
 use crate::audit::AuditArgs;
 use crate::completions::CompletionsArgs;
-use crate::demo::DemoArgs;
-use crate::dev::{DevArgs, EngineArgs, HostArgs, KmsArgs};
 use crate::doctor::DoctorArgs;
 use crate::explain::ExplainArgs;
 use crate::genesis::GenesisArgs;
 use crate::image::ImageArgs;
 use crate::key::KeyArgs;
-use crate::kms::KmsArgs as AppArgs;
+use crate::key_policy::KeyPolicyArgs;
+use crate::kms::KmsArgs;
 use crate::lock::LockArgs;
 use crate::log::LogArgs;
-use crate::policy::PolicyArgs;
-use crate::query::{BalanceArgs, RootArgs};
+use crate::query::{BalanceArgs, HealthArgs, RootArgs};
 use crate::reader::ReaderArgs;
 use crate::verify::VerifyArgs;
 use crate::witness::WitnessArgs;
-use clap::{Args, Parser, Subcommand};
-use std::path::PathBuf;
+use clap::{Parser, Subcommand};
 
 const EXAMPLES: &str = "\
 Examples:
-  mortise dev                                   the whole system on this machine
-  mortise key new --out owner.key               a key of your own
+  mortise key new --out owner.key               make a key
   mortise --json health | jq .phase
   mortise lock commit --key owner.key --asset native:1 --amount 1000000 \\
       --target-asset native:10 --target-amount 999000 --expires-in 300
-  mortise lock get 0x...                        what became of it
-  mortise verify attestation --pcr0 HEX         which code holds the engine's keys
-  mortise audit engine.log --keys audit.json    did it keep its rules, all along
-  mortise explain -32010                        what an error means, and what to do
+  mortise lock get 0x...                        show a lock
+  mortise verify attestation --pcr0 HEX         verify which code holds the engine's keys
+  mortise audit engine.log --keys audit.json    replay a log and check every decision
+  mortise explain -32010                        explain an error
 
-Exit codes: 0 done, 1 refused or a check failed, 2 wrong usage, 3 nobody answers, 4 not ready.";
+A local system to try it on: mortise-dev dev
 
-/// Resource locks: promises about assets that can be checked.
+Exit codes: 0 done, 1 refused or a check failed, 2 wrong usage, 3 no answer, 4 not ready.";
+
+/// Lock assets for an order, verify promises offline, audit and operate an engine.
 #[derive(Debug, Parser)]
 #[command(name = "mortise", version, after_help = EXAMPLES, arg_required_else_help = true)]
-pub struct Cli {
+pub(crate) struct Cli {
     /// Print data as JSON.
     #[arg(long, global = true)]
     pub json: bool,
-
-    #[command(flatten)]
-    pub connection: ConnectionArgs,
 
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// The gateway of `mortise dev`, and of `mortise-host`, on this machine.
-pub const DEFAULT_URL: &str = "http://127.0.0.1:8080";
-
-/// Which engine, and how far it is trusted.
-#[derive(Debug, Args)]
-pub struct ConnectionArgs {
-    /// The engine: `http://HOST:PORT`, `unix:PATH`, `vsock:CID:PORT`, or `hybrid:PATH:PORT` for a
-    /// local machine whose vsock is behind the unix socket PATH.
-    #[arg(long, global = true, env = "MORTISE_URL", default_value = DEFAULT_URL)]
-    pub url: String,
-
-    /// File that pins the engine and keeps its last statement; made at the first call.
-    ///
-    /// Without it each command trusts the engine that it meets, and cannot see a rollback.
-    #[arg(long, global = true, env = "MORTISE_TRUST", value_name = "FILE")]
-    pub trust: Option<PathBuf>,
-
-    /// File with the signing key (mode 0600); the variable MORTISE_KEY holds a key itself.
-    #[arg(long, global = true, value_name = "FILE")]
-    pub key: Option<PathBuf>,
-
-    /// Most times that a call is sent.
-    #[arg(long, global = true, default_value_t = 8, value_name = "N",
-          value_parser = clap::value_parser!(u32).range(1..))]
-    pub attempts: u32,
-
-    #[command(flatten)]
-    pub proof: ProofArgs,
-}
-
-/// What to do.
 #[derive(Debug, Subcommand)]
-pub enum Command {
-    /// Run the whole system on this machine, attested under a development root.
-    Dev(DevArgs),
-    /// Show what the system promises: a crash run, figures under load.
-    Demo(DemoArgs),
-    /// The host process of `mortise dev`.
-    #[command(hide = true)]
-    DevHost(HostArgs),
-    /// The engine process of `mortise dev`.
-    #[command(hide = true)]
-    DevEngine(EngineArgs),
-    /// The key service process of `mortise dev`.
-    #[command(hide = true)]
-    DevKms(KmsArgs),
-    /// Write a least-privilege key policy, or judge one.
-    Policy(PolicyArgs),
-    /// Write or check a genesis file; take the place of an engine whose log is lost.
-    Genesis(GenesisArgs),
-    /// Build, measure, compare, sign and boot enclave images.
-    Image(ImageArgs),
-    /// Make, sign, commit, look at and end locks.
+pub(crate) enum Command {
+    /// Create, commit, show and end locks.
     Lock(LockArgs),
-    /// Show the balance of an asset, part by part.
+    /// Show the balance of an account.
     Balance(BalanceArgs),
     /// Fetch and check the newest signed statement about the state.
     Root(RootArgs),
-    /// Show whether the engine is ready; exits 4 when it is not.
-    Health,
-    /// Find what stands between this parent and a running, attested enclave.
-    Doctor(DoctorArgs),
-    /// Check what an engine, or a file of its, proves.
+    /// Show whether the engine is ready; exits 4 if not.
+    Health(HealthArgs),
+    /// Verify what an engine, or a file from it, proves.
     Verify(VerifyArgs),
-    /// Replay a whole log and judge every decision in it.
+    /// Replay an exported log and check every decision in it.
     Audit(AuditArgs),
-    /// Write a log to a file, or put one into a new data folder.
+    /// Show what an exported log holds.
     Log(LogArgs),
     /// Run a witness of transparency logs, or show its key.
     Witness(WitnessArgs),
-    /// Let somebody read the log, or fetch the keys that a reader was granted.
+    /// Grant the right to read the log, or fetch granted keys.
     Reader(ReaderArgs),
-    /// Say which images may boot on the log: upgrades, by k of the operators.
+    /// Approve the images that may boot on the log, by k of the operators.
     Approval(ApprovalArgs),
     /// Make a key, or show the address of one.
     Key(KeyArgs),
+    /// Write an AWS key policy with least privilege, or check one.
+    KeyPolicy(KeyPolicyArgs),
     /// Encrypt and decrypt texts under keys of the key service.
-    Kms(AppArgs),
-    /// Say what an error means and what to do next.
+    Kms(KmsArgs),
+    /// Write or check a genesis file; replace an engine whose log is lost.
+    Genesis(GenesisArgs),
+    /// Build, measure, compare and sign enclave images.
+    Image(ImageArgs),
+    /// Find what keeps this parent from running an attested enclave.
+    Doctor(DoctorArgs),
+    /// Explain an error, a stop, a fault or a check, with the next step.
     Explain(ExplainArgs),
-    /// Print completions of commands and flags for a shell.
+    /// Print the completions of a shell.
     Completions(CompletionsArgs),
 }
 
@@ -143,7 +93,69 @@ mod tests {
     #[test]
     fn command_line_is_consistent() {
         Cli::command().debug_assert();
-        // Each subcommand too, with the flags that all of them have.
+        // Each subcommand too, with its global flags.
         Cli::command().build();
+    }
+
+    /// Help of a command, as people read it.
+    fn help(words: &[&str]) -> String {
+        let args = [&["mortise"], words, &["--help"]].concat();
+        let shown = Cli::try_parse_from(args).expect_err("help is an error of clap");
+        shown.to_string()
+    }
+
+    #[test]
+    fn connection_flags_are_on_commands_that_connect_and_in_a_section_of_their_own() {
+        for words in [
+            &["lock", "commit"][..],
+            &["lock", "get"],
+            &["balance"],
+            &["root"],
+            &["health"],
+            &["verify", "attestation"],
+            &["reader", "sign"],
+            &["reader", "grant"],
+            &["reader", "keys"],
+            &["approval", "show"],
+            &["approval", "sign"],
+            &["approval", "submit"],
+            &["kms", "encrypt"],
+        ] {
+            let help = help(words);
+            let (own, connection) = help.split_once("\nConnection:\n").expect("it has a section");
+            for flag in ["--url", "--anchors", "--key", "--attempts", "--attest-root", "--in-clear"]
+            {
+                assert!(connection.contains(&format!("{flag} ")) || flag == "--in-clear", "{help}");
+                assert!(!own.contains(&format!("  {flag} <")), "{words:?}: {flag}: {own}");
+            }
+        }
+    }
+
+    #[test]
+    fn commands_that_do_not_connect_have_no_connection_flags() {
+        for words in [
+            &[][..],
+            &["verify", "receipt"],
+            &["verify", "succession"],
+            &["audit"],
+            &["log", "show"],
+            &["witness", "run"],
+            &["reader", "new"],
+            &["key", "new"],
+            &["key", "address"],
+            &["key-policy", "aws"],
+            &["key-policy", "lint"],
+            &["genesis"],
+            &["genesis", "recover", "sign"],
+            &["image", "build"],
+            &["doctor"],
+            &["explain"],
+            &["completions"],
+        ] {
+            let help = help(words);
+            for flag in ["--url", "--attempts", "--attest-", "--in-clear", "Connection"] {
+                assert!(!help.contains(flag), "{words:?}: {flag}: {help}");
+            }
+        }
     }
 }

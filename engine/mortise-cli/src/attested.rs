@@ -1,7 +1,7 @@
-//! Engines that prove themselves before anything is said to them.
+//! Engines that are attested before anything is sent to them.
 //!
-//! What it is for: the flags that name roots and images, and a client that speaks through the
-//! channel to what they approve. Registers 1 and 2 may be left out, as in `mortise verify
+//! What it is for: the flags that name roots and images, and a client that encrypts every request
+//! to the attested channel key. Registers 1 and 2 are optional, as in `mortise verify
 //! attestation`: PCR0 covers them.
 //!
 //! What it does not do: explain documents (`mortise verify attestation` does).
@@ -12,31 +12,31 @@ use clap::Args;
 use mortise_client::{Channel, Client};
 use mortise_format::pcr::Pcr;
 
-/// EnginePin the caller believes about the engine's code.
+/// The roots and images that must attest the engine.
 #[derive(Debug, Args)]
 pub struct ProofArgs {
-    /// Believe the engine only after it has proven itself under this root, and seal every call to
-    /// it: a PEM file, the SHA-256 of the certificate, or `aws`; repeatable.
+    /// Attest the engine under this root before anything is sent, then encrypt every request to it:
+    /// a PEM file, the SHA-256 of the certificate, or `aws`; repeatable.
     #[arg(long, global = true, value_name = "PEM-FILE|SHA256|aws")]
     pub attest_root: Vec<String>,
 
-    /// Image that is approved, 96 hex digits; repeatable.
+    /// Approved image (PCR0), 96 hex digits; repeatable.
     #[arg(long, global = true, value_name = "HEX", value_parser = pcr)]
     pub attest_pcr0: Vec<Pcr>,
 
-    /// Kernel and first ramdisk that are approved; repeatable.
+    /// Approved kernel and first ramdisk (PCR1); repeatable.
     #[arg(long, global = true, value_name = "HEX", value_parser = pcr)]
     pub attest_pcr1: Vec<Pcr>,
 
-    /// Application that is approved; repeatable.
+    /// Approved application (PCR2); repeatable.
     #[arg(long, global = true, value_name = "HEX", value_parser = pcr)]
     pub attest_pcr2: Vec<Pcr>,
 
-    /// Certificate of the image that is approved; repeatable.
+    /// Approved certificate that signed the image (PCR8); repeatable.
     #[arg(long, global = true, value_name = "HEX", value_parser = pcr)]
     pub attest_pcr8: Vec<Pcr>,
 
-    /// Speak in clear also to an engine that has proven itself.
+    /// Do not encrypt requests to the attested engine.
     #[arg(long, global = true)]
     pub in_clear: bool,
 }
@@ -47,16 +47,15 @@ impl ProofArgs {
         [(0, attest_pcr0), (1, attest_pcr1), (2, attest_pcr2), (8, attest_pcr8)]
     }
 
-    /// Whether a proof is asked for.
+    /// Whether the caller requires an attestation.
     ///
     /// # Errors
-    /// Wrong usage: images without a root, which would be approved and never looked at.
-    pub fn is_asked(&self) -> Result<bool, Failure> {
+    /// Wrong usage: images without a root, which would never be checked.
+    pub fn is_required(&self) -> Result<bool, Failure> {
         let is_image_named = self.pcrs().iter().any(|(_, values)| !values.is_empty());
         match self.attest_root.is_empty() {
             true if is_image_named => Err(Failure::usage(
-                "an image is named and no root\n  next: name the root that vouches for it with \
-                 --attest-root",
+                "an image without a root\n  next: pass the root that attests it with --attest-root",
             )),
             is_plain => Ok(!is_plain),
         }
@@ -69,22 +68,22 @@ impl ProofArgs {
         }
         if self.attest_pcr0.is_empty() {
             return Err(Failure::usage(
-                "no image is named\n  next: name the image that you approve with --attest-pcr0",
+                "a root without an image\n  next: pass the image that you approve with --attest-pcr0",
             ));
         }
         Ok(TrustAnchors { roots, images: Images::of_flags(false, self.pcrs())? })
     }
 
-    /// The client as the flags want it: attested and sealed, or as it was.
+    /// The client as the flags say: attested and encrypted, or unchanged.
     ///
     /// # Errors
-    /// Wrong usage; a proof that does not stand; an engine that does not answer.
+    /// Wrong usage; an attestation that fails; an engine that does not answer.
     pub async fn apply(&self, client: Client) -> Result<Client, Failure> {
-        if !self.is_asked()? {
+        if !self.is_required()? {
             return Ok(client);
         }
         let anchors = self.anchors()?;
-        // A look at the registers that the caller left out; the check itself is the client's.
+        // Reads the registers that the caller left out; the client does the check itself.
         let shown = client.prove(&anchors.any_image()).await?;
         let trust = anchors.trust(shown.document())?;
         let channel = if self.in_clear { Channel::Off } else { Channel::Sealed };
@@ -111,10 +110,10 @@ mod tests {
     }
 
     #[test]
-    fn proof_is_asked_for_when_a_root_is_named_and_an_image_with_it() {
-        assert!(!args().is_asked().unwrap());
+    fn attestation_is_required_with_a_root_and_an_image() {
+        assert!(!args().is_required().unwrap());
         let aws = ProofArgs { attest_root: vec!["aws".into()], ..args() };
-        assert!(aws.is_asked().unwrap());
+        assert!(aws.is_required().unwrap());
         assert_eq!(aws.anchors().unwrap_err().exit_code(), 2);
         let both = ProofArgs { attest_pcr0: vec![Pcr([1; 48])], ..aws };
         assert_eq!(both.anchors().unwrap().roots.len(), 1);
@@ -125,7 +124,7 @@ mod tests {
         for at in 0..2 {
             let pcrs = |index| if at == index { vec![Pcr([1; 48])] } else { Vec::new() };
             let args = ProofArgs { attest_pcr0: pcrs(0), attest_pcr2: pcrs(1), ..args() };
-            assert_eq!(args.is_asked().unwrap_err().exit_code(), 2);
+            assert_eq!(args.is_required().unwrap_err().exit_code(), 2);
         }
     }
 }

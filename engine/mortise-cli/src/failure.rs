@@ -12,14 +12,14 @@ pub struct Failure {
     text: String,
     error: Option<ErrorObject>,
     evidence: Option<Value>,
-    is_told: bool,
+    is_printed: bool,
 }
 
 impl Failure {
     /// Wrong usage: exit 2.
     pub fn usage(text: impl Display) -> Self {
-        let (error, evidence, is_told) = (None, None, false);
-        Self { exit: Exit::Usage, text: text.to_string(), error, evidence, is_told }
+        let (error, evidence, is_printed) = (None, None, false);
+        Self { exit: Exit::Usage, text: text.to_string(), error, evidence, is_printed }
     }
 
     /// A failed check: exit 1.
@@ -27,20 +27,20 @@ impl Failure {
         Self { exit: Exit::Refused, ..Self::usage(text) }
     }
 
-    /// The same, with what shows it, for programs.
+    /// The same, with evidence for programs.
     #[must_use]
     pub fn with_evidence(self, evidence: Value) -> Self {
         Self { evidence: Some(evidence), ..self }
     }
 
-    /// A failed check whose report is printed: JSON on stdout stays one document.
-    pub fn told(text: impl Display) -> Self {
-        Self { is_told: true, ..Self::check(text) }
+    /// A failed check whose report is already on stdout: JSON stays one document.
+    pub fn printed(text: impl Display) -> Self {
+        Self { is_printed: true, ..Self::check(text) }
     }
 
-    /// Whether stdout has the data already.
-    pub fn is_told(&self) -> bool {
-        self.is_told
+    /// Whether stdout already has the data.
+    pub fn is_printed(&self) -> bool {
+        self.is_printed
     }
 
     /// The engine is not ready: exit 4.
@@ -101,7 +101,7 @@ impl From<ClientError> for Failure {
             ClientError::Refused(error) => Some(*error),
             _ => None,
         };
-        Self { exit, text, error, evidence, is_told: false }
+        Self { exit, text, error, evidence, is_printed: false }
     }
 }
 
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn exit_codes_tell_usage_reach_and_readiness_apart() {
+    fn exit_codes_separate_usage_reach_and_readiness() {
         let unreachable =
             ClientError::Unreachable { endpoint: String::new(), reason: String::new() };
         let not_ready = ClientError::from(ErrorObject::not_ready("replaying"));

@@ -1,4 +1,4 @@
-//! `mortise key`: make a key, show an address; and where other commands take their key from.
+//! `mortise key`: makes a key, shows an address. Also reads the key of other commands.
 
 use crate::failure::Failure;
 use crate::output::Output;
@@ -20,8 +20,8 @@ const KEY_FILE_BYTES_MAX: u64 = 256;
 const EXAMPLES: &str = "\
 Examples:
   mortise key new --out owner.key        writes the key, prints its address
-  mortise key new --show                 prints the key: for throw-away keys
-  mortise --key owner.key key address";
+  mortise key new --show                 prints the key: for keys that you throw away
+  mortise key address --key owner.key";
 
 /// Flags of `mortise key`.
 #[derive(Debug, Args)]
@@ -33,25 +33,33 @@ pub struct KeyArgs {
 
 #[derive(Debug, Subcommand)]
 enum KeyCommand {
-    /// Make a key from the operating system's entropy.
+    /// Make a key from the entropy of the operating system.
     New {
         /// Write it to this file, which must not exist (mode 0600).
         #[arg(long, value_name = "FILE", required_unless_present = "show")]
         out: Option<PathBuf>,
-        /// Print the secret.
+        /// Print the secret key.
         #[arg(long)]
         show: bool,
     },
-    /// Print the address of the key of --key or MORTISE_KEY.
-    Address,
+    /// Print the address of a key.
+    Address(KeyFileArgs),
+}
+
+/// The key of a command that does not connect.
+#[derive(Debug, Default, Args)]
+pub(crate) struct KeyFileArgs {
+    /// File with the signing key (mode 0600). The variable MORTISE_KEY holds a key itself.
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<PathBuf>,
 }
 
 /// Runs `mortise key`.
-pub fn run(args: &KeyArgs, file: Option<&Path>, output: &Output) -> Result<(), Failure> {
+pub fn run(args: &KeyArgs, output: &Output) -> Result<(), Failure> {
     match &args.command {
         KeyCommand::New { out, show } => new_key(out.as_deref(), *show, output),
-        KeyCommand::Address => {
-            let address = to_checksum(&load(file)?.address());
+        KeyCommand::Address(args) => {
+            let address = to_checksum(&load(args.key.as_deref())?.address());
             output.thing(&json!({"address": address}), &[("address", address.clone())]);
             Ok(())
         }
@@ -89,7 +97,9 @@ pub fn load(file: Option<&Path>) -> Result<Signer, Failure> {
         return read(path);
     }
     let text = std::env::var(KEY_VARIABLE).map_err(|_| {
-        Failure::usage(format!("a key is needed: --key FILE or {KEY_VARIABLE} (mortise key new)"))
+        Failure::usage(format!(
+            "this command needs a key: pass --key FILE or set {KEY_VARIABLE} (mortise key new makes one)"
+        ))
     })?;
     Signer::from_hex(&text).map_err(|e| Failure::usage(format!("{KEY_VARIABLE}: {e}")))
 }
@@ -106,7 +116,7 @@ pub fn read_secret(path: &Path) -> Result<Zeroizing<String>, Failure> {
     let file = File::open(path).map_err(|e| named(&e))?;
     let mode = file.metadata().map_err(|e| named(&e))?.permissions().mode();
     if mode & 0o077 != 0 {
-        return Err(named(&"others can read or write this key: chmod 600 it"));
+        return Err(named(&"other users can read or write this key: run chmod 600 on it"));
     }
     let mut text = Zeroizing::new(String::new());
     file.take(KEY_FILE_BYTES_MAX).read_to_string(&mut text).map_err(|e| named(&e))?;

@@ -1,11 +1,11 @@
-//! Engines whose word binds nobody: debug mode, emulated modules.
+//! Insecure engines: debug mode, emulated modules. Their promises bind no one.
 //!
-//! What it is for: every command that speaks to such an engine says so, loudly, to people and to
-//! programs (`mode`); one that would ask it for a promise stops before anything is sent, unless it
-//! is named.
+//! What it is for: every command that connects to such an engine warns people and marks its output
+//! for programs (`mode`). A command that would request a promise stops before it sends anything,
+//! unless the caller allows the mode.
 //!
-//! What it does not do: believe the engine. One that hides its mode is found by the mark of its
-//! promises, which the client refuses; one that has neither is found by its attestation.
+//! What it does not do: trust the engine. If it hides its mode, the insecure mode in its promises
+//! shows it, and the client refuses them; if it has neither, its attestation shows it.
 
 use crate::failure::Failure;
 use crate::output::Output;
@@ -13,69 +13,73 @@ use mortise_client::{Client, Endpoint, RetryPolicy};
 use mortise_format::insecure_mode::InsecureMode;
 use std::time::Duration;
 
-/// How long an engine may take to say its mode.
+/// Timeout of the question for the mode.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
 
-/// What the engine at an endpoint admits about itself; `None` also when it does not answer, which
-/// the command finds out by itself.
-pub async fn admitted(endpoint: Endpoint) -> Option<InsecureMode> {
+/// The insecure mode that the engine at an endpoint reports; `None` also if it does not answer,
+/// which the command itself then reports.
+pub async fn reported(endpoint: Endpoint) -> Option<InsecureMode> {
     let retry = RetryPolicy { answer_max: ANSWER_MAX, ..RetryPolicy::once() };
     let health = Client::new(endpoint).with_retry(retry).health().await.ok()?;
     InsecureMode::of_mode(&health.mode)
 }
 
-/// Says it to people.
-pub fn announce(insecure_mode: Option<InsecureMode>, output: &Output) {
+/// Warns people.
+pub fn warn(insecure_mode: Option<InsecureMode>, output: &Output) {
     if let Some(insecure_mode) = insecure_mode {
         output.note(engine_warning(insecure_mode));
     }
 }
 
-/// What an engine that every verifier refuses must not be taken for.
 fn engine_warning(insecure_mode: InsecureMode) -> &'static str {
     match insecure_mode {
         InsecureMode::Debug => {
-            "*** DEBUG MODE: this engine's parent can read it; its measurements are zero, the key \
-             service and every verifier refuse it, and what it promises binds nobody"
+            "*** DEBUG MODE: the parent can read this engine. Its measurements are zero, the key \
+             service and every verifier refuse it, and its promises bind no one."
         }
         InsecureMode::Emulated => {
-            "*** EMULATED MODULE: this engine's documents are unsigned, every verifier refuses \
-             them, and what it promises binds nobody"
+            "*** EMULATED MODULE: the documents of this engine are unsigned. Every verifier refuses \
+             them, and its promises bind no one."
         }
     }
 }
 
-/// What is said of a promise that was checked.
-pub fn promise_note(mark: Option<InsecureMode>, checked: &str) -> String {
-    match mark {
-        None => checked.to_owned(),
-        Some(InsecureMode::Debug) => format!("*** DEBUG MODE: {checked}, and it BINDS NOBODY"),
+/// The remark about a promise that was checked.
+pub fn promise_note(mode: Option<InsecureMode>, checked: &str) -> String {
+    match mode {
+        None => format!("Verified: {checked}."),
+        Some(InsecureMode::Debug) => {
+            format!("*** DEBUG MODE: checked ({checked}), but this promise BINDS NO ONE.")
+        }
         Some(InsecureMode::Emulated) => {
-            format!("*** EMULATED MODULE: {checked}, and it BINDS NOBODY")
+            format!("*** EMULATED MODULE: checked ({checked}), but this promise BINDS NO ONE.")
         }
     }
 }
 
-/// The line of a marked promise among its fields.
-pub fn line(mark: Option<InsecureMode>) -> Option<(&'static str, String)> {
-    mark.map(|mark| ("mode", format!("{mark} - binds nobody")))
+/// The line of an insecure promise among its fields.
+pub fn line(mode: Option<InsecureMode>) -> Option<(&'static str, String)> {
+    mode.map(|mode| ("mode", format!("{mode} - binds no one")))
 }
 
-/// Whether a promise may be asked for.
+/// Refuses to request a promise from an insecure engine.
 ///
 /// # Errors
-/// A failed check: the engine admits a insecure_mode that the caller did not name.
-pub fn check(admitted: Option<InsecureMode>, named: Option<InsecureMode>) -> Result<(), Failure> {
-    match admitted {
-        Some(insecure_mode) if named != Some(insecure_mode) => Err(Failure::check(format!(
-            "what this engine promises binds nobody, and nothing was sent\n  next: ask an engine \
-             that is attested; to try this one all the same, say --allow-mode {insecure_mode}"
+/// A failed check: the engine reports an insecure mode that the caller does not allow.
+pub fn check(reported: Option<InsecureMode>, allowed: Option<InsecureMode>) -> Result<(), Failure> {
+    match reported {
+        Some(insecure_mode) if allowed != Some(insecure_mode) => Err(Failure::check(format!(
+            "promises of this engine bind no one; nothing was sent\n  next: use an attested engine, \
+             or try this one with --allow-insecure {insecure_mode}"
         ))),
         _ => Ok(()),
     }
 }
 
-/// A mode that can be named.
+/// An insecure mode by its name.
+///
+/// # Errors
+/// The names there are.
 pub fn named(text: &str) -> Result<InsecureMode, String> {
     let all = InsecureMode::ALL.map(InsecureMode::name).join(", ");
     InsecureMode::of_mode(text).ok_or_else(|| format!("one of {all}"))
@@ -86,23 +90,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn engine_whose_documents_are_refused_is_announced_loudly() {
+    fn insecure_engine_is_announced_loudly() {
         assert!(engine_warning(InsecureMode::Debug).starts_with("*** DEBUG MODE"));
         assert!(engine_warning(InsecureMode::Emulated).contains("unsigned"));
         for insecure_mode in InsecureMode::ALL {
-            assert!(engine_warning(insecure_mode).contains("binds nobody"));
+            assert!(engine_warning(insecure_mode).contains("bind no one"));
             assert!(promise_note(Some(insecure_mode), "checked").starts_with("*** "));
         }
-        assert_eq!(promise_note(None, "checked"), "checked");
+        assert_eq!(promise_note(None, "these terms"), "Verified: these terms.");
     }
 
     #[test]
-    fn promise_of_such_an_engine_is_asked_for_by_the_name_of_its_very_mode() {
+    fn promise_of_an_insecure_engine_needs_the_name_of_its_mode() {
         let (debug, emulated) = (Some(InsecureMode::Debug), Some(InsecureMode::Emulated));
         for named in [None, emulated] {
             let failure = check(debug, named).unwrap_err();
             assert_eq!(failure.exit_code(), 1);
-            assert!(failure.text().contains("--allow-mode debug"), "{}", failure.text());
+            assert!(failure.text().contains("--allow-insecure debug"), "{}", failure.text());
         }
         assert!(check(debug, debug).is_ok() && check(None, debug).is_ok());
         assert_eq!(

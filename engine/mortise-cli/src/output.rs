@@ -1,4 +1,4 @@
-//! Where things are printed: data on stdout, text for people on stderr.
+//! Prints data on stdout and text for people on stderr.
 
 use crate::failure::Failure;
 use comfy_table::{Table, presets};
@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 use std::io::Write as _;
 
-/// Prints as the caller asked.
+/// Prints as JSON or as text.
 #[derive(Debug, Clone, Copy)]
 pub struct Output {
     json: bool,
@@ -20,7 +20,7 @@ impl Output {
         Self { json, mode: None }
     }
 
-    /// For what comes from an engine in this mode: programs are told it beside the data.
+    /// Marks data from an engine in this mode, for programs.
     pub fn in_mode(self, mode: Option<InsecureMode>) -> Self {
         Self { mode, ..self }
     }
@@ -51,7 +51,7 @@ impl Output {
         }
     }
 
-    /// A table for people; nothing for programs, which get the same another way.
+    /// A table for people. Programs get the same facts another way, so JSON prints nothing here.
     pub fn rows(&self, head: &[&str], rows: Vec<Vec<String>>) {
         if self.json {
             return;
@@ -63,7 +63,7 @@ impl Output {
 
     /// Data that has one form: a file's content.
     pub fn data(&self, text: &str) {
-        // a reader that has seen enough closes the pipe; that is no failure
+        // a reader may close the pipe early; that is not a failure
         std::io::stdout().write_all(text.as_bytes()).ok();
     }
 
@@ -74,7 +74,7 @@ impl Output {
 
     /// Why the command failed.
     pub fn failure(&self, failure: &Failure) {
-        if self.json && !failure.is_told() {
+        if self.json && !failure.is_printed() {
             self.json(&failure.json());
         }
         eprintln!("error: {}", failure.text());

@@ -1,6 +1,6 @@
 //! `mortise balance`, `mortise root`, `mortise health`.
 
-use crate::args::ConnectionArgs;
+use crate::connection::ConnectionArgs;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::session::Session;
@@ -15,31 +15,42 @@ use mortise_rpc::results::StateRootResult;
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  mortise balance --owner 0x... --asset native:1")]
 pub struct BalanceArgs {
-    /// Whose; the key's address when not given.
+    /// The owner; the address of your key by default.
     #[arg(long)]
     owner: Option<Address>,
 
-    /// Of what: native:CHAIN, erc20:CHAIN:CONTRACT, erc721:CHAIN:CONTRACT:ID.
+    /// The asset: native:CHAIN, erc20:CHAIN:CONTRACT, erc721:CHAIN:CONTRACT:ID.
     #[arg(long, value_parser = asset)]
     asset: Asset,
+
+    #[command(flatten)]
+    connection: ConnectionArgs,
 }
 
 /// Flags of `mortise root`.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  mortise --trust engine.json root\n  mortise root --at-seq 7")]
+#[command(
+    after_help = "Examples:\n  mortise root --anchors anchors.toml\n  mortise root --at-seq 7"
+)]
 pub struct RootArgs {
-    /// The root after this frame instead of the newest; not checked against the kept statement.
+    /// The root after this frame, not the newest. Not checked against the kept statement.
     #[arg(long, value_name = "SEQ")]
     at_seq: Option<u64>,
+
+    #[command(flatten)]
+    connection: ConnectionArgs,
+}
+
+/// Flags of `mortise health`.
+#[derive(Debug, Args)]
+pub struct HealthArgs {
+    #[command(flatten)]
+    connection: ConnectionArgs,
 }
 
 /// Runs `mortise balance`.
-pub async fn balance(
-    args: &BalanceArgs,
-    connection: &ConnectionArgs,
-    output: &Output,
-) -> Result<(), Failure> {
-    let session = Session::connect(connection, output).await?;
+pub async fn balance(args: &BalanceArgs, output: &Output) -> Result<(), Failure> {
+    let session = Session::connect(&args.connection, output).await?;
     let output = &session.output;
     let owner = match args.owner {
         Some(owner) => owner,
@@ -63,12 +74,8 @@ pub async fn balance(
 }
 
 /// Runs `mortise root`.
-pub async fn root(
-    args: &RootArgs,
-    connection: &ConnectionArgs,
-    output: &Output,
-) -> Result<(), Failure> {
-    let session = Session::connect(connection, output).await?;
+pub async fn root(args: &RootArgs, output: &Output) -> Result<(), Failure> {
+    let session = Session::connect(&args.connection, output).await?;
     let output = &session.output;
     if args.at_seq.is_some() {
         let params = GetStateRoot { at_seq: args.at_seq, signed: false };
@@ -95,8 +102,8 @@ pub async fn root(
 }
 
 /// Runs `mortise health`.
-pub async fn health(connection: &ConnectionArgs, output: &Output) -> Result<(), Failure> {
-    let session = Session::connect(connection, output).await?;
+pub async fn health(args: &HealthArgs, output: &Output) -> Result<(), Failure> {
+    let session = Session::connect(&args.connection, output).await?;
     let output = &session.output;
     let health = session.client.health().await?;
     let lines = [

@@ -1,9 +1,9 @@
-//! `mortise reader`: who may read the log, and the keys that he gets (`specs/reading.md`).
+//! `mortise reader`: rights to read the log, and the keys that a reader gets (`specs/reading.md`).
 //!
-//! What it does not do: keep the keys that were released anywhere but in the file that is named
-//! (mode 0600), or read the log: `mortise audit` does.
+//! What it does not do: keep released keys anywhere but in the named file (mode 0600), or read the
+//! log: `mortise audit` does.
 
-use crate::args::ConnectionArgs;
+use crate::connection::ConnectionArgs;
 use crate::failure::Failure;
 use crate::key;
 use crate::output::Output;
@@ -22,16 +22,16 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 const EXAMPLES: &str = "\
 Examples:
-  mortise reader new --out reader.key           writes the key, prints its public half
+  mortise reader new --out reader.key           writes the key, prints the public key
   mortise reader grant --reader 0x... --from-epoch 1 --to-epoch 0 --operator a.key --operator b.key
   mortise reader sign --reader 0x... --from-epoch 1 --to-epoch 0 --engine-id 0x... --key a.key
-      signs on a machine without a connection; its output names requestId and validUntil:
+      signs on a machine without a connection; its output has requestId and validUntil:
   mortise reader grant --reader 0x... --from-epoch 1 --to-epoch 0 --request-id 0x... \\
       --valid-until TIME --signature 0x... --signature 0x...
   mortise reader keys --key reader.key --out audit-keys.json
   mortise audit engine.log --keys audit-keys.json
 
-A right cannot be taken back: keys that were read are known.";
+A right cannot be revoked: the reader knows the keys that it has read.";
 
 /// Flags of `mortise reader`.
 #[derive(Debug, Args)]
@@ -43,7 +43,7 @@ pub struct ReaderArgs {
 
 #[derive(Debug, Subcommand)]
 enum ReaderCommand {
-    /// Make an X25519 key to read with.
+    /// Make an X25519 key of a reader.
     New {
         /// Write it to this file, which must not exist (mode 0600).
         #[arg(long, value_name = "FILE")]
@@ -51,14 +51,20 @@ enum ReaderCommand {
     },
     /// Sign a reading right as an operator, and send nothing.
     Sign(SignArgs),
-    /// Let somebody read the log, with the signatures of enough operators.
+    /// Grant a reading right with the signatures of enough operators.
     Grant(GrantArgs),
-    /// Fetch what a reader was granted, with his key of --key, and write a key file for audits.
-    Keys {
-        /// Write it to this file, which must not exist (mode 0600).
-        #[arg(long, value_name = "FILE")]
-        out: PathBuf,
-    },
+    /// Fetch the keys that a reader was granted and write a key file for audits.
+    Keys(KeysArgs),
+}
+
+#[derive(Debug, Args)]
+struct KeysArgs {
+    /// Write it to this file, which must not exist (mode 0600).
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+
+    #[command(flatten)]
+    connection: ConnectionArgs,
 }
 
 /// The right.
@@ -72,15 +78,15 @@ struct RightArgs {
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     from_epoch: u64,
 
-    /// Last epoch; 0 for every later one, those of the future included.
+    /// Last epoch; 0 for all later epochs, future ones included.
     #[arg(long)]
     to_epoch: u64,
 
-    /// Names the right; drawn at random when not given.
+    /// Idempotency key of the grant; random by default.
     #[arg(long, value_name = "BYTES32", requires = "valid_until")]
     request_id: Option<Bytes32>,
 
-    /// Until when it can be granted, seconds since the Unix epoch; 23 hours from now by default.
+    /// Deadline of the grant, in seconds since the Unix epoch; 23 hours from now by default.
     #[arg(long, value_name = "TIME", requires = "request_id")]
     valid_until: Option<u64>,
 }
@@ -90,9 +96,12 @@ struct SignArgs {
     #[command(flatten)]
     right: RightArgs,
 
-    /// The engine, so that nobody needs to be asked.
+    /// The engine. With it, the command does not connect.
     #[arg(long, value_name = "BYTES32")]
     engine_id: Option<EngineId>,
+
+    #[command(flatten)]
+    connection: ConnectionArgs,
 }
 
 #[derive(Debug, Args)]
@@ -100,26 +109,25 @@ struct GrantArgs {
     #[command(flatten)]
     right: RightArgs,
 
-    /// File with an operator's key; each once. The key of --key when nobody signs otherwise.
+    /// File with the key of an operator; repeatable. The key of --key if no one else signs.
     #[arg(long = "operator", value_name = "FILE")]
     operators: Vec<PathBuf>,
 
-    /// An operator's signature, as `mortise reader sign` prints it.
+    /// Signature of an operator, as `mortise reader sign` prints it; repeatable.
     #[arg(long = "signature", value_name = "HEX", requires = "request_id")]
     signatures: Vec<Signature>,
+
+    #[command(flatten)]
+    connection: ConnectionArgs,
 }
 
 /// Runs `mortise reader`.
-pub async fn run(
-    args: &ReaderArgs,
-    connection: &ConnectionArgs,
-    output: &Output,
-) -> Result<(), Failure> {
+pub async fn run(args: &ReaderArgs, output: &Output) -> Result<(), Failure> {
     match &args.command {
         ReaderCommand::New { out } => new_key(out, output),
-        ReaderCommand::Sign(args) => sign(args, connection, output).await,
-        ReaderCommand::Grant(args) => grant(args, connection, output).await,
-        ReaderCommand::Keys { out } => keys(out, connection, output).await,
+        ReaderCommand::Sign(args) => sign(args, output).await,
+        ReaderCommand::Grant(args) => grant(args, output).await,
+        ReaderCommand::Keys(args) => keys(args, output).await,
     }
 }
 
@@ -132,7 +140,7 @@ fn new_key(out: &Path, output: &Output) -> Result<(), Failure> {
 }
 
 impl RightArgs {
-    /// The right; a fresh request is good from `now_s` on.
+    /// The right; a new request is valid from `now_s` on.
     fn grant(&self, now_s: u64) -> ReadingGrant {
         let request = match (self.request_id, self.valid_until) {
             (Some(id), Some(valid_until)) => Request { id: RequestId(id.0), valid_until },
@@ -143,11 +151,8 @@ impl RightArgs {
     }
 }
 
-async fn sign(
-    args: &SignArgs,
-    connection: &ConnectionArgs,
-    output: &Output,
-) -> Result<(), Failure> {
+async fn sign(args: &SignArgs, output: &Output) -> Result<(), Failure> {
+    let connection = &args.connection;
     let signer = key::load(connection.key.as_deref())?;
     let engine_id = match args.engine_id {
         Some(engine_id) => engine_id,
@@ -176,12 +181,8 @@ async fn sign(
     Ok(())
 }
 
-async fn grant(
-    args: &GrantArgs,
-    connection: &ConnectionArgs,
-    output: &Output,
-) -> Result<(), Failure> {
-    let session = Session::connect(connection, output).await?;
+async fn grant(args: &GrantArgs, output: &Output) -> Result<(), Failure> {
+    let session = Session::connect(&args.connection, output).await?;
     let output = &session.output;
     let engine_id = session.identity().await?.engine_id;
     let mut signers: Vec<Signer> =
@@ -202,12 +203,14 @@ async fn grant(
         ("stateRoot", result.state_root.to_string()),
     ];
     output.thing(&result, &lines);
-    session.close().await
+    session.close_after_change().await;
+    Ok(())
 }
 
-async fn keys(out: &Path, connection: &ConnectionArgs, output: &Output) -> Result<(), Failure> {
+async fn keys(args: &KeysArgs, output: &Output) -> Result<(), Failure> {
+    let connection = &args.connection;
     let file = connection.key.as_deref();
-    let file = file.ok_or_else(|| Failure::usage("a reader's key is needed: --key FILE"))?;
+    let file = file.ok_or_else(|| Failure::usage("pass the key of the reader: --key FILE"))?;
     let named = |e: &dyn std::fmt::Display| Failure::usage(format!("{}: {e}", file.display()));
     let reader = Reader::from_hex(&key::read_secret(file)?).map_err(|e| named(&e))?;
     let session = Session::connect(connection, output).await?;
@@ -215,18 +218,18 @@ async fn keys(out: &Path, connection: &ConnectionArgs, output: &Output) -> Resul
     let engine_id = session.identity().await?.engine_id;
     let released = session.client.released_keys(&reader).await?;
     let keys = audit_keys(engine_id, &released)
-        .ok_or_else(|| Failure::check("the engine answered with no keys"))?;
-    key::write_secret(out, keys.to_json().trim_end().as_bytes())?;
+        .ok_or_else(|| Failure::check("the engine answered without keys"))?;
+    key::write_secret(&args.out, keys.to_json().trim_end().as_bytes())?;
     let epochs: Vec<u64> = keys.epochs().collect();
     let lines = [("reader", reader.public().to_string()), ("epochs", format!("{epochs:?}"))];
     output.thing(&json!({"reader": reader.public(), "epochs": epochs}), &lines);
     if epochs.first() != Some(&1) {
-        output.note("without the keys of epoch 1 frames can be opened, and the log not replayed");
+        output.note("without the keys of epoch 1 you can decrypt frames but not replay the log");
     }
     session.close().await
 }
 
-/// The key file of what was released.
+/// The key file of the released keys.
 fn audit_keys(engine_id: EngineId, released: &[ReleasedEpochs]) -> Option<AuditKeys> {
     let mut keys = AuditKeys::new(engine_id, released.first()?.state_salt().clone());
     for (epoch, root) in released.iter().flat_map(|page| page.epochs()) {
@@ -235,5 +238,5 @@ fn audit_keys(engine_id: EngineId, released: &[ReleasedEpochs]) -> Option<AuditK
     Some(keys)
 }
 
-/// How long a fresh request is good for: an hour less than the engine remembers one for.
+/// How long a new request is valid: an hour less than the engine remembers one.
 const VALID_S: u64 = 23 * 3600;

@@ -1,57 +1,57 @@
-//! One command's client, key and trust file.
+//! The client, key and anchors file of one command.
 
-use crate::args::ConnectionArgs;
+use crate::anchors::AnchorsFile;
+use crate::connection::ConnectionArgs;
 use crate::failure::Failure;
 use crate::key;
 use crate::mode;
 use crate::output::Output;
-use crate::trust::TrustFile;
 use mortise_client::{Client, Endpoint, Identity, RetryPolicy, Signer};
 use mortise_format::insecure_mode::InsecureMode;
 
-/// What a command that speaks to an engine needs.
-pub struct Session<'a> {
-    /// The client, pinned when there is a trust file.
+/// What a command that connects to an engine needs.
+pub(crate) struct Session<'a> {
+    /// The client, pinned if the caller names an anchors file.
     pub client: Client,
-    /// Where its answers are printed: with the mode of an engine whose word binds nobody.
+    /// Where its answers are printed, with the mode of an insecure engine.
     pub output: Output,
     mode: Option<InsecureMode>,
     connection: &'a ConnectionArgs,
-    trust: TrustFile,
+    anchors: AnchorsFile,
 }
 
 impl<'a> Session<'a> {
-    /// As the flags want it: with an engine that has proven itself, sealed, or in clear. One that
-    /// admits that its word binds nobody is announced.
+    /// Connects as the flags say: to an attested engine, encrypted, or in clear. Warns about an
+    /// engine that says that it is insecure.
     pub async fn connect(connection: &'a ConnectionArgs, output: &Output) -> Result<Self, Failure> {
         let mut session = Self::in_clear(connection, output)?;
-        if connection.proof.is_asked()? {
+        if connection.proof.is_required()? {
             session.client = connection.proof.apply(session.client).await?;
             return Ok(session);
         }
-        session.mode = mode::admitted(endpoint(connection)?).await;
+        session.mode = mode::reported(endpoint(connection)?).await;
         session.output = output.in_mode(session.mode);
-        mode::announce(session.mode, output);
+        mode::warn(session.mode, output);
         Ok(session)
     }
 
-    /// Lets the engine be asked for promises in this mode.
-    pub fn allowing(mut self, named: Option<InsecureMode>) -> Self {
-        if let Some(named) = named {
-            self.client = self.client.allow_insecure(named);
+    /// Accepts promises of an engine in this mode.
+    pub fn allow_insecure(mut self, allowed: Option<InsecureMode>) -> Self {
+        if let Some(allowed) = allowed {
+            self.client = self.client.allow_insecure(allowed);
         }
         self
     }
 
-    /// Whether a promise may be asked for, when the caller named this mode.
-    pub fn check_mode(&self, named: Option<InsecureMode>) -> Result<(), Failure> {
-        mode::check(self.mode, named)
+    /// Refuses to request a promise from an insecure engine, unless the caller allows its mode.
+    pub fn check_mode(&self, allowed: Option<InsecureMode>) -> Result<(), Failure> {
+        mode::check(self.mode, allowed)
     }
 
-    /// In clear; connects at the first call. For commands that look at proofs themselves.
+    /// In clear; connects at the first call. For commands that check proofs themselves.
     pub fn open(connection: &'a ConnectionArgs, output: &Output) -> Result<Self, Failure> {
-        if connection.proof.is_asked()? {
-            return Err(Failure::usage("this command speaks in clear: leave out --attest-root"));
+        if connection.proof.is_required()? {
+            return Err(Failure::usage("this command does not encrypt: remove --attest-root"));
         }
         Self::in_clear(connection, output)
     }
@@ -59,9 +59,9 @@ impl<'a> Session<'a> {
     fn in_clear(connection: &'a ConnectionArgs, output: &Output) -> Result<Self, Failure> {
         let endpoint = endpoint(connection)?;
         let retry = RetryPolicy { attempts_max: connection.attempts, ..RetryPolicy::default() };
-        let trust = TrustFile::new(connection.trust.as_deref());
-        let client = trust.pin(Client::new(endpoint).with_retry(retry))?;
-        Ok(Self { client, output: *output, mode: None, connection, trust })
+        let anchors = AnchorsFile::new(connection.anchors.as_deref());
+        let client = anchors.pin(Client::new(endpoint).with_retry(retry))?;
+        Ok(Self { client, output: *output, mode: None, connection, anchors })
     }
 
     /// The caller's key.
@@ -74,9 +74,22 @@ impl<'a> Session<'a> {
         Ok(self.client.identity().await?)
     }
 
-    /// Writes the trust file, if there is one.
+    /// Whether a different engine would be detected.
+    pub fn is_pinned(&self) -> Result<bool, Failure> {
+        Ok(self.anchors.is_named() || self.connection.proof.is_required()?)
+    }
+
+    /// Updates the anchors file, if there is one.
     pub async fn close(self) -> Result<(), Failure> {
-        self.trust.keep(&self.client).await
+        self.anchors.keep(&self.client).await
+    }
+
+    /// The same after a change that the engine made: a file that cannot be updated is a warning,
+    /// because the change is made.
+    pub async fn close_after_change(self) {
+        if let Err(failure) = self.anchors.keep(&self.client).await {
+            self.output.note(&format!("Warning: anchors not updated: {}", failure.text()));
+        }
     }
 }
 

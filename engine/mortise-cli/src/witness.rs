@@ -2,7 +2,6 @@
 //!
 //! What it does not do: speak TLS. Off loopback, put a server that ends TLS in front of it.
 
-use crate::dev::{Notice, parent_gone};
 use crate::failure::Failure;
 use crate::output::Output;
 use mortise_client::random_request_id;
@@ -11,7 +10,7 @@ use mortise_witness::{Folder, KnownLogs, Witness, WitnessSigner, serve};
 use serde_json::json;
 use std::future::Future;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -51,8 +50,9 @@ struct KeyArgs {
     name: Option<String>,
 }
 
+/// Flags of `mortise witness run`.
 #[derive(Debug, clap::Args)]
-struct RunArgs {
+pub struct RunArgs {
     #[command(flatten)]
     key: KeyArgs,
     /// Where to listen; other machines reach it through a server that ends TLS.
@@ -64,9 +64,6 @@ struct RunArgs {
     /// File with a verifier key a line; read at each request.
     #[arg(long, value_name = "FILE")]
     logs: Option<PathBuf>,
-    /// Tell `mortise dev` on stdout, and stop when stdin closes.
-    #[arg(long, hide = true)]
-    child: bool,
 }
 
 fn log_key(text: &str) -> Result<NoteKey, String> {
@@ -95,37 +92,39 @@ fn open(args: &KeyArgs) -> Result<(Folder, WitnessSigner), Failure> {
 }
 
 async fn run_witness(args: RunArgs, output: &Output) -> Result<(), Failure> {
+    let logs = known_logs(&args)?.count();
+    let ready = |url: &str, key: &str| {
+        let value = json!({"url": url, "verifierKey": key, "logs": logs});
+        output.thing(&value, &[("url", url.to_owned()), ("verifierKey", key.to_owned())]);
+    };
+    let stop = stop_signal().map_err(Failure::system)?;
+    serve_until(args, output, ready, stop).await
+}
+
+/// Serves until `stop` resolves; `ready` gets the URL and the verifier key.
+///
+/// # Errors
+/// The folder, the list of logs or the address; what ends the server.
+pub async fn serve_until(
+    args: RunArgs,
+    output: &Output,
+    ready: impl FnOnce(&str, &str),
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), Failure> {
     let (folder, signer) = open(&args.key)?;
     let (heads, _lock) = folder.heads().map_err(Failure::check)?;
-    let mut given = KnownLogs::default();
-    args.log.iter().for_each(|key| given.add(key.clone()));
-    let logs = logs_now(given, args.logs);
-    logs()?;
+    known_logs(&args)?;
     let wrong = |error| Failure::system(format!("cannot listen at {}: {error}", args.listen));
     let listener = TcpListener::bind(args.listen).await.map_err(wrong)?;
     let address = listener.local_addr().map_err(wrong)?;
-    let (url, key) = (format!("http://{address}"), signer.verifier().to_string());
     if !address.ip().is_loopback() {
-        output.note("warning: it speaks HTTP to other machines without TLS");
+        output.note("warning: this witness serves HTTP without TLS to other machines");
     }
-    if args.child {
-        Notice::WitnessReady { url, verifier_key: key }.tell();
-    } else {
-        let value = json!({"url": url, "verifierKey": key, "logs": logs()?.count()});
-        output.thing(&value, &[("url", url), ("verifierKey", key)]);
-    }
-    let is_child = args.child;
-    let told = told_to_stop().map_err(Failure::system)?;
-    let stop = async move {
-        match is_child {
-            true => parent_gone().await,
-            false => told.await,
-        }
-    };
+    ready(&format!("http://{address}"), &signer.verifier().to_string());
     // A list that is broken while it runs knows no log: nothing is cosigned, and the log says why.
     let known = move || {
-        logs().unwrap_or_else(|failure| {
-            eprintln!("mortise witness: {}", failure.text());
+        known_logs(&args).unwrap_or_else(|failure| {
+            eprintln!("witness: {}", failure.text());
             KnownLogs::default()
         })
     };
@@ -133,19 +132,17 @@ async fn run_witness(args: RunArgs, output: &Output) -> Result<(), Failure> {
     serve(witness, Box::new(known), listener, stop).await.map_err(Failure::system)
 }
 
-fn logs_now(
-    given: KnownLogs,
-    file: Option<PathBuf>,
-) -> impl Fn() -> Result<KnownLogs, Failure> + Send + Sync {
-    move || {
-        let mut logs = given.clone();
-        let read = |path: &Path| KnownLogs::read(path).map_err(Failure::check);
-        logs.extend(file.as_deref().map(read).transpose()?.unwrap_or_default());
-        Ok(logs)
+/// The logs of the flags and of the file, as it is now.
+fn known_logs(args: &RunArgs) -> Result<KnownLogs, Failure> {
+    let mut logs = KnownLogs::default();
+    args.log.iter().for_each(|key| logs.add(key.clone()));
+    if let Some(path) = &args.logs {
+        logs.extend(KnownLogs::read(path).map_err(Failure::check)?);
     }
+    Ok(logs)
 }
 
-fn told_to_stop() -> std::io::Result<impl Future<Output = ()>> {
+fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     Ok(async move {

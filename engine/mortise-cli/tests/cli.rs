@@ -3,7 +3,6 @@
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::path::Path;
 use std::process::{Command, Output};
 
 /// First account of the public test mnemonic.
@@ -14,7 +13,7 @@ const LOCK_ID: &str = "0x0101010101010101010101010101010101010101010101010101010
 fn mortise(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mortise"));
     command.args(args);
-    for variable in ["MORTISE_URL", "MORTISE_KEY", "MORTISE_TRUST"] {
+    for variable in ["MORTISE_URL", "MORTISE_KEY", "MORTISE_ANCHORS", "MORTISE_TRUST"] {
         command.env_remove(variable);
     }
     command
@@ -104,7 +103,7 @@ fn replaying(method: &str) -> Value {
 fn help_is_data_and_wrong_usage_is_exit_2() {
     let help = run(&mut mortise(&["--help"]));
     assert_eq!(help.exit, 0);
-    for command in ["dev", "genesis", "lock", "balance", "root", "health", "key", "explain"] {
+    for command in ["verify", "genesis", "lock", "balance", "root", "health", "key", "explain"] {
         assert!(help.stdout.contains(&format!("\n  {command} ")), "{command}\n{}", help.stdout);
     }
     for args in [
@@ -112,7 +111,7 @@ fn help_is_data_and_wrong_usage_is_exit_2() {
         &["lock", "get", "0x00"],
         &["lock", "commit", "--asset", "gold:1"],
         &["balance", "--asset", "native:1"],
-        &["--url", "https://x", "health"],
+        &["health", "--url", "https://x"],
         &["explain", "-1"],
         &["key", "new"],
     ] {
@@ -171,10 +170,10 @@ fn genesis_is_written_once_and_its_hash_is_checked() {
 }
 
 #[test]
-fn nobody_answering_is_exit_3() {
+fn no_answer_is_exit_3() {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("unix:{}", folder.path().join("none.sock").display());
-    let ran = run(&mut mortise(&["--url", &url, "--attempts", "1", "health"]));
+    let ran = run(&mut mortise(&["health", "--url", &url, "--attempts", "1"]));
     assert_eq!((ran.exit, ran.stdout.as_str()), (3, ""));
     assert!(ran.stderr.contains("does not answer"), "{}", ran.stderr);
 }
@@ -182,10 +181,10 @@ fn nobody_answering_is_exit_3() {
 #[test]
 fn engine_that_is_not_ready_is_exit_4() {
     let url = server(replaying);
-    let ran = run(&mut mortise(&["--url", &url, "--json", "health"]));
+    let ran = run(&mut mortise(&["health", "--url", &url, "--json"]));
     assert_eq!(ran.exit, 4);
     assert!(ran.stdout.contains("\"phase\": \"replaying\""), "{}", ran.stdout);
-    let root = run(mortise(&["--attempts", "1", "root"]).env("MORTISE_URL", &url));
+    let root = run(mortise(&["root", "--attempts", "1"]).env("MORTISE_URL", &url));
     assert_eq!(root.exit, 4, "{}", root.stderr);
 }
 
@@ -193,11 +192,11 @@ fn engine_that_is_not_ready_is_exit_4() {
 fn refusal_is_exit_1_with_fields_and_next_step() {
     let url = server(ready);
     let args = [
-        "--url",
-        &url,
         "--json",
         "lock",
         "commit",
+        "--url",
+        &url,
         "--asset",
         "native:1",
         "--amount",
@@ -212,22 +211,80 @@ fn refusal_is_exit_1_with_fields_and_next_step() {
     assert!(ran.stderr.contains("INSUFFICIENT_AVAILABLE") && ran.stderr.contains("next: Lower"));
     let value: Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!(value["error"]["data"]["available"], "5");
-    let gone = run(&mut mortise(&["--url", &url, "lock", "get", LOCK_ID]));
+    let gone = run(&mut mortise(&["lock", "get", LOCK_ID, "--url", &url]));
     assert!(gone.exit == 1 && gone.stderr.contains("LOCK_NOT_FOUND"), "{}", gone.stderr);
 }
 
 #[test]
-fn trust_file_is_made_at_the_first_call_and_pins_the_engine() {
+fn anchors_file_is_created_at_first_use_and_pins_the_engine() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("trust.json");
+    let path = folder.path().join("anchors.toml");
     let file = path.to_str().unwrap();
     let url = server(ready);
-    let health = || run(&mut mortise(&["--url", &url, "--trust", file, "health"]));
+    let health = || run(&mut mortise(&["health", "--url", &url, "--anchors", file]));
     assert_eq!(health().exit, 0);
     let kept = std::fs::read_to_string(&path).unwrap();
-    assert!(kept.contains(ADDRESS) && !Path::new(&format!("{file}.new")).exists());
+    assert!(kept.to_lowercase().contains(&ADDRESS.to_lowercase()), "{kept}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     assert_eq!(health().exit, 0);
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), kept);
     std::fs::write(&path, kept.replace(LOCK_ID, &LOCK_ID.replace("01", "02"))).unwrap();
     let other = health();
     assert!(other.exit == 1 && other.stderr.contains("the engine is"), "{}", other.stderr);
+}
+
+#[test]
+fn anchors_written_by_hand_keep_their_text_and_get_the_engine_of_the_first_use() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("anchors.toml");
+    let by_hand = "# my trust\r\ncustody = \"open\"   # for now";
+    std::fs::write(&path, by_hand).unwrap();
+    let url = server(ready);
+    let health = || run(mortise(&["health", "--url", &url]).env("MORTISE_ANCHORS", &path));
+    assert_eq!(health().exit, 0);
+    let kept = std::fs::read_to_string(&path).unwrap();
+    assert!(kept.starts_with(by_hand) && kept.contains(LOCK_ID), "{kept}");
+    assert_eq!(health().exit, 0);
+    for wrong in ["custody = 1", "engine = \"x\"", "{\"engineId\": \"x\"}"] {
+        std::fs::write(&path, wrong).unwrap();
+        let refused = health();
+        assert!(refused.exit == 2 && refused.stderr.contains("--anchors"), "{}", refused.stderr);
+    }
+}
+
+/// Goal: processes that use one file at once never fail for it, nor leave parts of one.
+#[test]
+fn anchors_file_is_shared_by_processes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("anchors.toml");
+    let url = server(ready);
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                let file = path.to_str().unwrap();
+                let ran = run(&mut mortise(&["health", "--url", &url, "--anchors", file]));
+                assert_eq!(ran.exit, 0, "{}", ran.stderr);
+            });
+        }
+    });
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    let kept = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(kept.matches("engine_id").count(), 1, "{kept}");
+}
+
+#[test]
+fn old_names_are_answered_by_one_line_and_exit_2() {
+    for (args, says) in [
+        (&["dev"][..], "mortise-dev dev"),
+        (&["log", "export", "--data-dir", "x"], "mortise-host export"),
+        (&["policy", "lint", "-"], "mortise key-policy"),
+        (&["root", "--trust", "x"], "--anchors FILE"),
+        (&["--url", "http://127.0.0.1:1", "health"], "after the command"),
+    ] {
+        let ran = run(&mut mortise(args));
+        assert_eq!((ran.exit, ran.stdout.as_str()), (2, ""), "{args:?}");
+        assert!(ran.stderr.contains(says) && ran.stderr.lines().count() == 1, "{}", ran.stderr);
+    }
+    let noted = run(mortise(&["explain", "-32010"]).env("MORTISE_TRUST", "x"));
+    assert!(noted.exit == 0 && noted.stderr.contains("MORTISE_ANCHORS"), "{}", noted.stderr);
 }

@@ -1,7 +1,7 @@
-//! `mortise policy` and the key service process from outside.
+//! `mortise key-policy` from outside.
 
 use serde_json::Value;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::Write as _;
 use std::process::{Command, Output, Stdio};
 
 const ACCOUNT: &str = "111122223333";
@@ -25,7 +25,7 @@ fn run(args: &[&str], input: &str) -> (i32, String, String) {
 
 fn aws(more: &[&str]) -> (i32, String, String) {
     let pcr0 = "A1".repeat(48);
-    let base = ["policy", "aws", "--account", ACCOUNT, "--role", "engine", "--pcr0", &pcr0];
+    let base = ["key-policy", "aws", "--account", ACCOUNT, "--role", "engine", "--pcr0", &pcr0];
     run(&[&base, more].concat(), "")
 }
 
@@ -58,7 +58,7 @@ fn policy_that_is_written_is_clean_when_it_is_judged() {
         let (exit, policy, _) = aws(more);
         assert_eq!(exit, 0);
         assert!(policy.contains(&"a1".repeat(48)), "{policy}");
-        let (exit, said, stderr) = run(&["policy", "lint", "-"], &policy);
+        let (exit, said, stderr) = run(&["key-policy", "lint", "-"], &policy);
         assert_eq!(exit, 0, "{said} {stderr}");
         assert!(said.contains("put-key-policy") && !said.contains("critical"), "{said}");
     }
@@ -67,7 +67,7 @@ fn policy_that_is_written_is_clean_when_it_is_judged() {
 
 #[test]
 fn tutorial_policy_is_found_out_with_exit_1() {
-    let (exit, said, stderr) = run(&["policy", "lint", "-"], &tutorial());
+    let (exit, said, stderr) = run(&["key-policy", "lint", "-"], &tutorial());
     assert_eq!(exit, 1);
     assert!(
         said.lines().any(|line| {
@@ -75,7 +75,7 @@ fn tutorial_policy_is_found_out_with_exit_1() {
         })
     );
     assert!(stderr.contains("findings in the key policy"), "{stderr}");
-    let (exit, said, _) = run(&["--json", "policy", "lint", "-"], &tutorial());
+    let (exit, said, _) = run(&["--json", "key-policy", "lint", "-"], &tutorial());
     let said: Value = serde_json::from_str(&said).unwrap();
     assert_eq!((exit, &said["exit"]), (1, &Value::from(1)));
     let findings = said["error"]["evidence"]["findings"].as_array().unwrap();
@@ -97,37 +97,9 @@ fn wrong_usage_is_exit_2_and_no_policy_is_exit_1() {
     ] {
         assert_eq!(aws(more).0, 2, "{more:?}");
     }
-    assert_eq!(run(&["policy", "aws", "--account", ACCOUNT, "--role", "engine"], "").0, 2);
+    assert_eq!(run(&["key-policy", "aws", "--account", ACCOUNT, "--role", "engine"], "").0, 2);
     for input in ["", "{}", "[]", "{\"Statement\": [], \"Statement\": []}"] {
-        assert_eq!(run(&["policy", "lint", "-"], input).0, 1, "{input}");
+        assert_eq!(run(&["key-policy", "lint", "-"], input).0, 1, "{input}");
     }
-    assert_eq!(run(&["policy", "lint", "/nowhere/policy.json"], "").0, 1);
-}
-
-#[test]
-fn key_service_tells_where_it_is_and_stops_with_its_parent() {
-    let folder = tempfile::tempdir().unwrap();
-    let (data, policy) = (folder.path().join("kms"), folder.path().join("policy.json"));
-    std::fs::write(&policy, aws(&[]).1).unwrap();
-    let key = format!("engine={}", policy.display());
-    let mut child = mortise(&["dev-kms", "--data-dir"])
-        .arg(&data)
-        .args(["--key-policy", &key])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    let notice: Value = serde_json::from_str(&line).unwrap();
-    assert_eq!(notice["event"], "kmsReady");
-    assert_eq!(notice["hostName"], "kms.eu-central-1.amazonaws.com");
-    let arn = notice["keys"]["engine"].as_str().unwrap();
-    assert!(arn.starts_with("arn:aws:kms:eu-central-1:000000000000:key/"), "{arn}");
-    for file in ["tlsRoot", "credentials"] {
-        assert!(std::path::Path::new(notice[file].as_str().unwrap()).is_file(), "{file}");
-    }
-    assert!(std::net::TcpStream::connect(notice["address"].as_str().unwrap()).is_ok());
-    drop(child.stdin.take());
-    assert!(child.wait().unwrap().success());
+    assert_eq!(run(&["key-policy", "lint", "/nowhere/policy.json"], "").0, 1);
 }

@@ -9,6 +9,7 @@ use crate::ports::{Entropy, KeyContext, KeyPurpose, Vault, VaultError};
 use mortise_core::keys::{EpochKeys, LogKeys};
 use mortise_core::machine::EpochRecord;
 use mortise_core::sealed_value::{open_value, seal_value};
+pub use mortise_format::blobs::{GENESIS_BLOB, KEYS_BLOB, SealedKeys};
 use mortise_format::codec::{self, CodecError};
 use mortise_format::domains;
 use mortise_format::ids::{Bytes32, EngineId};
@@ -22,24 +23,6 @@ use mortise_verify::succession::{self, SuccessionError, VerifiedSuccession};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use zeroize::Zeroizing;
-
-/// Name of the blob with the genesis.
-pub const GENESIS_BLOB: &str = "genesis";
-/// Name of the blob with the sealed genesis keys.
-pub const KEYS_BLOB: &str = "genesis-keys";
-
-/// The sealed keys of an engine, as stored.
-#[derive(Debug, Clone, PartialEq, Eq, bincode::Encode, bincode::Decode)]
-pub struct SealedKeys {
-    /// The public keys that the engine id covers.
-    pub keys: GenesisKeys,
-    /// Commitment to the log secret.
-    pub log_secret_commitment: Bytes32,
-    /// The data key, wrapped by the vault.
-    pub wrapped_key: Vec<u8>,
-    /// Signing key, log secret and checkpoint key under the data key.
-    pub cipher: Vec<u8>,
-}
 
 /// Why an identity was not made or unsealed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

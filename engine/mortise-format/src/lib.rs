@@ -18,6 +18,7 @@ pub mod add_checkpoint;
 pub mod amount;
 pub mod asset;
 pub mod binding;
+pub mod blobs;
 pub mod channel;
 pub mod checkpoint;
 pub mod claim;

@@ -1,6 +1,6 @@
 //! Between data folders and files.
 
-use super::file::{ExportError, ExportReader, ExportWriter, Parts};
+use super::{ExportError, ExportReader, ExportWriter, Parts};
 use crate::store::{AppendError, CheckedFrame, DiskStore, LogStore as _, OpenError, StoreOptions};
 use mortise_format::store::StoreRefusal;
 use std::fs::File;

@@ -11,13 +11,12 @@
 //! Invariants: a file is read as a whole or refused by name; what is read of it up to a refusal is
 //! a good beginning of the log, frame by frame; an import is there whole or not at all.
 
-mod file;
 mod folder;
 mod parts;
 
-pub use file::{EXPORT_VERSION, ExportError, ExportReader, ExportWriter, Parts};
 pub use folder::{FolderError, export, import};
-pub use parts::{GENESIS_PART, PUBLIC_KEYS_PART, SEALED_KEYS_PART, is_stored, parts_of};
+pub use mortise_export::{EXPORT_VERSION, ExportError, ExportReader, ExportWriter, Parts};
+pub use parts::{is_stored, parts_of};
 
 #[cfg(test)]
 mod tests;

@@ -3,6 +3,7 @@
 use super::*;
 use crate::store::testing::{Store, chain, foreign};
 use crate::store::{CheckedFrame, DiskStore, LogStore as _, OpenError, StoreOptions};
+use mortise_format::blobs::{GENESIS_BLOB, KEYS_BLOB, PUBLIC_KEYS_PART};
 use mortise_format::codec;
 use mortise_format::ids::Bytes32;
 use mortise_format::limits::FRAME_BYTES_MAX;
@@ -179,26 +180,26 @@ fn parts_for_an_auditor_have_the_public_keys_and_none_that_are_sealed() {
     assert_eq!(parts_of(&open, true).unwrap(), Parts::new(), "a store without a genesis");
     let public = (GenesisKeys { signing: [2; 33], checkpoint: [3; 32] }, Bytes32([4; 32]));
     let sealed = codec::encode(&(public, (vec![5u8; 40], vec![6u8; 90])));
-    open.blob_put(GENESIS_PART, b"rules", false).unwrap();
-    open.blob_put(SEALED_KEYS_PART, &sealed, false).unwrap();
+    open.blob_put(GENESIS_BLOB, b"rules", false).unwrap();
+    open.blob_put(KEYS_BLOB, &sealed, false).unwrap();
     open.blob_put("other", b"secret", false).unwrap();
     let for_auditor = Parts::from([
-        (GENESIS_PART.to_owned(), b"rules".to_vec()),
+        (GENESIS_BLOB.to_owned(), b"rules".to_vec()),
         (PUBLIC_KEYS_PART.to_owned(), codec::encode(&public)),
     ]);
     assert_eq!(parts_of(&open, false).unwrap(), for_auditor);
     let mut whole = for_auditor;
     assert!(sealed.starts_with(&whole[PUBLIC_KEYS_PART]), "the front of the sealed keys");
-    whole.insert(SEALED_KEYS_PART.to_owned(), sealed);
+    whole.insert(KEYS_BLOB.to_owned(), sealed);
     assert_eq!(parts_of(&open, true).unwrap(), whole);
     let stored: Vec<&str> = whole.keys().map(String::as_str).filter(|n| is_stored(n)).collect();
-    assert_eq!(stored, [GENESIS_PART, SEALED_KEYS_PART]);
+    assert_eq!(stored, [GENESIS_BLOB, KEYS_BLOB]);
 }
 
 #[test]
 fn sealed_keys_that_do_not_decode_give_no_public_keys() {
     let store = Store::new();
     let open = store.open().unwrap();
-    open.blob_put(SEALED_KEYS_PART, b"no keys", false).unwrap();
+    open.blob_put(KEYS_BLOB, b"no keys", false).unwrap();
     assert_eq!(parts_of(&open, false).unwrap(), Parts::new());
 }

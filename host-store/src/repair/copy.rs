@@ -5,8 +5,9 @@
 
 use super::index::IndexState;
 use super::{Probe, RepairError};
-use crate::export::{ExportError, ExportReader, PUBLIC_KEYS_PART};
+use crate::export::{ExportError, ExportReader};
 use crate::store::{CheckedFrame, LOG_FOLDER, RecordError, SegmentReader, segment_files};
+use mortise_format::blobs::PUBLIC_KEYS_PART;
 use mortise_format::ids::FrameDigest;
 use std::fs::File;
 use std::io::{self, BufReader};

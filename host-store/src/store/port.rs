@@ -1,57 +1,9 @@
 //! The port: what the store protocol needs of a store.
 
-use mortise_format::frame::{Frame, FrameError};
-use mortise_format::ids::{Bytes32, EngineId, FrameDigest};
+pub use mortise_export::CheckedFrame;
+use mortise_format::ids::{Bytes32, EngineId};
 use mortise_format::store::{LogHead, SnapshotInfo, StoreRefusal};
 use std::io;
-
-/// A frame whose lengths and digests match its leaf, and what the log needs to know of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CheckedFrame {
-    bytes: Vec<u8>,
-    seq: u64,
-    engine_id: EngineId,
-    previous: FrameDigest,
-    digest: FrameDigest,
-}
-
-impl CheckedFrame {
-    /// Parses a frame and checks its digests.
-    ///
-    /// # Errors
-    /// As [`Frame::decode`].
-    pub fn parse(bytes: Vec<u8>) -> Result<Self, FrameError> {
-        let frame = Frame::decode(&bytes)?;
-        let header = frame.header();
-        let (seq, engine_id, previous) = (header.seq, header.engine_id, header.previous);
-        Ok(Self { seq, engine_id, previous, digest: frame.digest(), bytes })
-    }
-
-    /// The bytes of the frame.
-    pub fn bytes(&self) -> &[u8] {
-        &self.bytes
-    }
-
-    /// Its place in the log.
-    pub fn seq(&self) -> u64 {
-        self.seq
-    }
-
-    /// The engine that made it.
-    pub fn engine_id(&self) -> EngineId {
-        self.engine_id
-    }
-
-    /// The digest of the frame before it.
-    pub fn previous(&self) -> FrameDigest {
-        self.previous
-    }
-
-    /// Its digest.
-    pub fn digest(&self) -> FrameDigest {
-        self.digest
-    }
-}
 
 /// One part of a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -39,7 +39,7 @@ pub fn broken_byte(settings: &Settings) -> Result<String, String> {
     let ended = Boot::of(settings, &settings.dir(), &broken).ends()?;
     let message = ended.message().to_owned();
     if ended.code != Some(1) || !message.contains("the image") {
-        return Err(format!("mortise takes it: exit status {:?}, {message}", ended.code));
+        return Err(format!("mortise-dev takes it: exit status {:?}, {message}", ended.code));
     }
     let (status, said) = qemu(settings, &broken)?;
     match status {

@@ -1,4 +1,4 @@
-//! `mortise image boot` as a process: started, waited for, killed.
+//! `mortise-dev image boot` as a process: started, waited for, killed.
 
 use crate::settings::Settings;
 use serde_json::Value;
@@ -41,7 +41,7 @@ const PATIENCE: Duration = Duration::from_secs(660);
 impl Boot {
     /// A boot of this image on this folder.
     pub fn of(settings: &Settings, dir: &Path, image: &Path) -> Self {
-        let mut command = Command::new(&settings.mortise);
+        let mut command = Command::new(&settings.mortise_dev);
         let out = dir.join("ready.json");
         command
             .args(["--json", "image", "boot", "--http", "0", "--cache"])
@@ -82,11 +82,11 @@ impl Boot {
                 return Ok(Booted { child, report, dir: self.dir });
             }
             if let Some(status) = child.try_wait().map_err(text)? {
-                return Err(format!("mortise image boot ended: {status}"));
+                return Err(format!("mortise-dev image boot ended: {status}"));
             }
             if Instant::now() > end {
                 stop(&mut child);
-                return Err("mortise image boot neither serves nor ends".into());
+                return Err("mortise-dev image boot neither serves nor ends".into());
             }
             std::thread::sleep(Duration::from_millis(50));
         }
@@ -222,7 +222,7 @@ fn finished(mut child: Child) -> Result<Output, String> {
     while child.try_wait().map_err(text)?.is_none() {
         if Instant::now() > end {
             stop(&mut child);
-            return Err("mortise image boot does not end".into());
+            return Err("mortise-dev image boot does not end".into());
         }
         std::thread::sleep(Duration::from_millis(20));
     }
@@ -231,7 +231,16 @@ fn finished(mut child: Child) -> Result<Output, String> {
 
 /// Runs the command to its end: exit status, stdout, stderr.
 pub fn mortise(settings: &Settings, args: &[&str]) -> Result<(Option<i32>, Value, String), String> {
-    let mut command = Command::new(&settings.mortise);
+    run(&settings.mortise, settings, args)
+}
+
+/// Runs a program to its end: exit status, stdout, stderr.
+pub fn run(
+    program: &Path,
+    settings: &Settings,
+    args: &[&str],
+) -> Result<(Option<i32>, Value, String), String> {
+    let mut command = Command::new(program);
     command.arg("--json").args(args).env("MORTISE_CACHE", &settings.cache);
     let output = command.output().map_err(text)?;
     let json = serde_json::from_slice(&output.stdout).unwrap_or_default();

@@ -1,6 +1,6 @@
 //! Images of a run: the one that serves, and those that are like it but for one part.
 
-use crate::booted::{mortise, text};
+use crate::booted::{mortise, run, text};
 use crate::settings::Settings;
 use mortise_image::cpio::Archive;
 use mortise_image::eif::{self, Image, Parts};
@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 pub fn built(settings: &Settings) -> Result<String, String> {
     let dir = settings.dir();
     let out = dir.to_str().ok_or("the work folder is no UTF-8")?;
-    done(mortise(settings, &["image", "local-config", "--out", out])?)?;
+    let args = ["image", "local-config", "--out", out];
+    done(run(&settings.mortise_dev, settings, &args)?)?;
     build(settings, &dir.join("enclave.toml"), &dir)?;
     let bytes = std::fs::read(settings.image()).map_err(text)?;
     let measured = Measurements::of(&eif::read(&bytes).map_err(text)?);

@@ -274,7 +274,7 @@ fn answer(lie: Lie, heard: &[u8]) -> Vec<u8> {
     }
 }
 
-/// An honest store, as `mortise image boot` would start it.
+/// An honest store, as `mortise-dev image boot` would start it.
 struct Host(Child);
 
 impl Host {
@@ -284,7 +284,7 @@ impl Host {
             return Err("no machine was started".into());
         }
         let at = |port: u32| format!("hybrid:{}:{port}", dir.join("run/vsock").display());
-        let mut command = Command::new(&settings.mortise);
+        let mut command = Command::new(&settings.mortise_dev);
         command
             .args(["dev-host", "--http", "0", "--log", "warn", "--data-dir"])
             .arg(dir.join("store"))

@@ -86,7 +86,7 @@ fn measured(booted: &Booted) -> Result<(), String> {
 /// No verifier takes its documents, not even one that would take the image.
 fn refused(settings: &Settings, booted: &Booted) -> Result<(), String> {
     let (url, pcr0) = (booted.text("url")?, booted.text("pcr0")?);
-    let args = ["--url", url, "verify", "attestation", "--pcr0", pcr0];
+    let args = ["verify", "attestation", "--url", url, "--pcr0", pcr0];
     let (code, json, said) = mortise(settings, &args)?;
     match code {
         Some(1) => Ok(()),

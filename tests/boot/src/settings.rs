@@ -8,6 +8,9 @@ pub struct Settings {
     /// The `mortise` command.
     #[arg(long)]
     pub mortise: PathBuf,
+    /// The `mortise-dev` command.
+    #[arg(long)]
+    pub mortise_dev: PathBuf,
     /// The static `mortise-enclave`.
     #[arg(long)]
     pub binary: PathBuf,

@@ -3,7 +3,7 @@
 use super::liar::with_last_changed;
 use super::{busy, keys_of, log_of};
 use mortise_engine::keyring::{GENESIS_BLOB, KEYS_BLOB};
-use mortise_host::export::{ExportWriter, Parts};
+use mortise_host::export::{ExportWriter, Parts, export, import, parts_of};
 use mortise_host::store::{CheckedFrame, DiskStore, LogStore as _, StoreOptions};
 use mortise_testkit::driver::Driver;
 use serde_json::Value;
@@ -47,14 +47,15 @@ fn exported_log_is_audited_imported_and_exported_again_byte_for_byte() {
     let at = folder.path();
     data_folder(&driver, at);
     let frames = log_of(&driver).len();
-    let keys = "--with-sealed-keys";
-    let said = ok(at, &["--json", "log", "export", "--data-dir", "data", "--out", "a.log", keys]);
-    assert_eq!(said["frames"], frames);
-    ok(at, &["log", "import", "a.log", "--data-dir", "new"]);
-    ok(at, &["log", "export", "--data-dir", "new", "--out", "b.log", keys]);
+    let export_from = |from: &str, to: &str| {
+        export(&at.join(from), &at.join(to), |store| parts_of(store, true), |_, _| {}).unwrap()
+    };
+    assert_eq!(usize::try_from(export_from("data", "a.log")).unwrap(), frames);
+    import(&at.join("a.log"), &at.join("new"), |_| true, |_, _| {}).unwrap();
+    export_from("new", "b.log");
     let read = |name: &str| std::fs::read(at.join(name)).unwrap();
     assert_eq!(read("a.log"), read("b.log"));
-    for source in ["a.log", "data", "new"] {
+    for source in ["a.log", "b.log"] {
         for threads in ["1", "3"] {
             let arguments =
                 ["--json", "audit", source, "--keys", "keys.json", "--threads", threads];
@@ -72,10 +73,16 @@ fn exported_log_is_audited_imported_and_exported_again_byte_for_byte() {
     assert_eq!(written, outside);
     let open = outside["notChecked"].to_string();
     assert!(open.contains("--keys") && open.contains("unattested"), "{open}");
-    let again = mortise(at, &["log", "export", "--data-dir", "data", "--out", "a.log"]);
-    assert_eq!(again.status.code(), Some(2), "nothing is overwritten");
-    let full = mortise(at, &["log", "import", "a.log", "--data-dir", "data"]);
-    assert_eq!(full.status.code(), Some(2), "nothing is mixed");
+    let shown = ok(at, &["--json", "log", "show", "a.log"]);
+    assert_eq!(shown["frames"], frames);
+    assert_eq!(shown["engineId"], outside["engineId"]);
+    assert_eq!(shown["stateRoot"], driver.pipeline().machine().state_root().to_string());
+    for command in [&["audit", "data"][..], &["log", "show", "data"]] {
+        let refused = mortise(at, command);
+        let stderr = String::from_utf8_lossy(&refused.stderr).into_owned();
+        let says = stderr.contains("mortise-host export --data-dir data");
+        assert!(refused.status.code() == Some(2) && says, "{stderr}");
+    }
 }
 
 #[test]

@@ -23,7 +23,7 @@ fn patient(client: Client) -> Client {
 /// while calls are retried by the client alone.
 #[test]
 fn calls_survive_the_death_of_either_process() {
-    let mut processes = Processes::start(env!("CARGO_BIN_EXE_mortise-under-test"));
+    let mut processes = Processes::start(env!("CARGO_BIN_EXE_mortise-dev-under-test"));
     let socket = processes.engine_socket();
     let parties = Parties::of(&socket);
     for round in 0..2 {

@@ -1,14 +1,13 @@
 //! A key service on a loopback port, an enclave's client of it, an engine over both.
 
 use super::line::{Line, WireFault};
+use mortise_config::{KmsConfig, Timeouts, TrustRoots};
 use mortise_engine::app::AppConfig;
 use mortise_engine::attest::Attestation;
 use mortise_engine::ports::{Clock, Nsm, Vault};
 use mortise_format::ids::EngineId;
 use mortise_key_policy::compose::{Plan, Service, compose};
-use mortise_nitro::kms::{
-    CredentialStore, KmsAppKeys, KmsClient, KmsConfig, KmsPlatform, KmsVault, Timeouts, TrustRoots,
-};
+use mortise_nitro::kms::{CredentialStore, KmsAppKeys, KmsClient, KmsPlatform, KmsVault};
 use mortise_rpc::credentials::Credentials;
 use mortise_sim::kms::{ENCLAVE, LocalKms, LocalKmsConfig, system_time};
 use mortise_sim::nsm::{Measurements, SoftwareNsm};
@@ -46,7 +45,7 @@ struct Server {
 }
 
 impl Rig {
-    /// A service with both keys, under the policies that `mortise policy aws` writes.
+    /// A service with both keys, under the policies that `mortise key-policy aws` writes.
     pub fn start() -> Self {
         let folder = tempfile::tempdir().expect("the system gives a folder");
         Self::open(folder)
@@ -118,7 +117,7 @@ impl Rig {
         let arn = |text: &String| text.parse().expect("the service gives ARNs");
         let roots = TrustRoots::only_pem(self.kms.tls_root_pem().as_bytes()).expect("PEM");
         let config = KmsConfig::new(arn(&self.engine_key), arn(&self.app_key)).expect("two keys");
-        config.with_roots(roots).with_patience(PATIENCE).expect("no bound is zero")
+        config.with_roots(roots).with_timeouts(TIMEOUTS).expect("no bound is zero")
     }
 
     /// A module of this image, as an engine is given it.
@@ -200,7 +199,7 @@ fn policy(kms: &LocalKms, service: Service) -> Value {
 }
 
 /// Long enough for a busy machine; two attempts, so that what is tried again is seen to be.
-const PATIENCE: Timeouts = Timeouts {
+const TIMEOUTS: Timeouts = Timeouts {
     connect: Duration::from_secs(20),
     answer: Duration::from_secs(20),
     overall: Duration::from_secs(60),

@@ -2,6 +2,7 @@
 
 use super::OPERATORS;
 use crate::witnessed::{copy, start, stop, witnessed};
+use mortise_host::export::{export, parts_of};
 use mortise_rpc::genesis;
 use mortise_testkit::keys::Party;
 use mortise_testkit::system;
@@ -37,6 +38,11 @@ fn ok(folder: &Path, arguments: &[&str]) -> Value {
 fn refused(folder: &Path, name: &str, arguments: &[&str]) {
     let (code, _, stderr) = run(folder, arguments);
     assert!(code == Some(1) && stderr.contains(name), "{arguments:?}: {code:?}: {stderr}");
+}
+
+/// The log of a stopped host, as a file.
+fn exported(store: &Path, file: &Path) {
+    export(store, file, |store| parts_of(store, false), |_, _| {}).expect("it is exported");
 }
 
 fn write_key(folder: &Path, party: Party) -> String {
@@ -98,8 +104,8 @@ fn a_lost_log_is_succeeded_by_the_commands_and_everybody_can_check_it() {
     std::fs::write(at.join("new.json"), kept.to_string()).unwrap();
     stop(&mut new);
     check(at, &old_id, &info["result"]["engineId"]);
-    let store = new.store_folder();
-    let report = ok(at, &["audit", store.to_str().unwrap(), "--checkpoint", "new.json"]);
+    exported(&new.store_folder(), &at.join("new.log"));
+    let report = ok(at, &["audit", "new.log", "--checkpoint", "new.json"]);
     assert_eq!(report["recovery"]["predecessor"], old_id);
     assert_eq!(report["recovery"]["size"], shown["result"]["size"]);
     assert_eq!(report["recovery"]["cosignedBy"].as_array().map(Vec::len), Some(2));
@@ -109,7 +115,8 @@ fn a_lost_log_is_succeeded_by_the_commands_and_everybody_can_check_it() {
 
 /// Draft, signatures, genesis; and what is refused on the way.
 fn ceremony(at: &Path, old_id: &Value) -> mortise_format::policy::Genesis {
-    let draft = ["genesis", "recover", "draft", "--log", "left", "--checkpoint", "kept.json"];
+    let draft = ["genesis", "recover", "draft", "--log", "left.log", "--checkpoint", "kept.json"];
+    exported(&at.join("left"), &at.join("left.log"));
     let said = ok(at, &[&draft[..], &["--out", "draft.json"]].concat());
     assert_eq!(said["predecessor"]["engineId"], *old_id);
     assert_eq!(said["changes"], Value::Array(Vec::new()), "rules stay as they are");

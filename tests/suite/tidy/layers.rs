@@ -14,27 +14,31 @@ const LAYERS: &[(u8, &[&str])] = &[
             "mortise-core",
             "mortise-channel",
             "mortise-transport",
+            "mortise-export",
             "mortise-image",
             "mortise-key-policy",
         ],
     ),
-    (2, &["mortise-verify"]),
+    (2, &["mortise-verify", "mortise-config"]),
     (3, &["mortise-engine", "mortise-audit", "mortise-client", "mortise-host", "mortise-witness"]),
     (4, &["mortise-sim", "mortise-nitro", "mortise-contracts"]),
     (5, &["mortise-enclave"]),
     (6, &["mortise-cli"]),
-    (7, &["mortise-testkit"]),
-    (8, &["mortise-tests", "mortise-boot", "mortise-benches"]),
+    (7, &["mortise-dev"]),
+    (8, &["mortise-testkit"]),
+    (9, &["mortise-tests", "mortise-boot", "mortise-benches"]),
 ];
 
 /// The layers from which on nothing is shipped.
-const NOT_SHIPPED: u8 = 7;
+const NOT_SHIPPED: u8 = 8;
 
 /// Crates that may depend on these of ours and no others.
 const ONLY: &[(&str, &[&str])] = &[
-    ("mortise-host", &["mortise-format", "mortise-rpc", "mortise-transport"]),
+    ("mortise-host", &["mortise-format", "mortise-rpc", "mortise-transport", "mortise-export"]),
     ("mortise-rpc", &["mortise-format"]),
     ("mortise-key-policy", &["mortise-format"]),
+    ("mortise-export", &["mortise-format"]),
+    ("mortise-config", &["mortise-transport"]),
     ("mortise-verify", &["mortise-format", "mortise-rpc"]),
     ("mortise-audit", &["mortise-format", "mortise-rpc", "mortise-core", "mortise-verify"]),
     ("mortise-witness", &["mortise-format", "mortise-verify"]),
@@ -47,6 +51,11 @@ const NEVER_REACHES: &[(&str, &str)] = &[
     ("mortise-enclave", "mortise-image"),
     ("mortise-enclave", "mortise-testkit"),
     ("mortise-client", "mortise-core"),
+    ("mortise-cli", "mortise-engine"),
+    ("mortise-cli", "mortise-sim"),
+    ("mortise-cli", "mortise-host"),
+    ("mortise-cli", "mortise-nitro"),
+    ("mortise-cli", "mortise-dev"),
 ];
 
 /// What the measured binary must not link: no command line, no HTTP server, no store.
@@ -60,6 +69,20 @@ const NOT_MEASURED: &[&str] = &[
     "mortise-host",
     "mortise-image",
     "mortise-witness",
+    "mortise-testkit",
+];
+
+/// What the user's command must not link: no engine, no simulator, no store, no TLS library.
+const NOT_IN_THE_COMMAND: &[&str] = &[
+    "actix",
+    "aws-lc-rs",
+    "rustls",
+    "sled",
+    "mortise-dev",
+    "mortise-engine",
+    "mortise-host",
+    "mortise-nitro",
+    "mortise-sim",
     "mortise-testkit",
 ];
 
@@ -170,9 +193,14 @@ fn mock_features(crates: &Crates) -> Vec<String> {
 
 /// Lines of `cargo tree --prefix none` that name something the measured binary must not link.
 fn unmeasurable(tree: &str) -> Vec<String> {
+    linked("mortise-enclave", NOT_MEASURED, tree)
+}
+
+/// Lines of `cargo tree --prefix none` that name one of these crates.
+fn linked(program: &str, forbidden: &[&str], tree: &str) -> Vec<String> {
     let names: BTreeSet<&str> = tree.lines().filter_map(|l| l.split(' ').next()).collect();
-    let found = NOT_MEASURED.iter().filter(|name| names.contains(*name));
-    found.map(|name| format!("mortise-enclave links {name}")).collect()
+    let found = forbidden.iter().filter(|name| names.contains(*name));
+    found.map(|name| format!("{program} links {name}")).collect()
 }
 
 /// Shipped crates that the page does not have in the row of their layer.
@@ -279,6 +307,15 @@ fn measured_binary_links_no_command_line_no_server_no_store() {
     let tree = tree("mortise-enclave", "");
     assert!(tree.contains("mortise-engine "), "the tree lacks the engine:\n{tree}");
     assert_none(&unmeasurable(&tree));
+}
+
+#[test]
+fn command_of_users_links_no_engine_no_simulator_no_store() {
+    let tree = tree("mortise-cli", "");
+    assert!(tree.contains("mortise-client "), "the tree lacks the client:\n{tree}");
+    assert_none(&linked("mortise-cli", NOT_IN_THE_COMMAND, &tree));
+    let planted = "mortise-cli v0.1.0\nsled v0.34.7";
+    assert_one(&linked("mortise-cli", NOT_IN_THE_COMMAND, planted), "mortise-cli links sled");
 }
 
 #[test]

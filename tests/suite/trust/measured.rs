@@ -4,7 +4,7 @@
 //! over it, so that a key is asked for in vain, by name.
 
 use crate::client::block_on;
-use mortise_enclave::config::EnclaveConfig;
+use mortise_config::EnclaveConfig;
 use mortise_enclave::platform;
 use mortise_engine::ports::{AttestRequest, ModuleDescription, Nsm, NsmError, PcrState};
 use mortise_sim::nsm::{Measurements, SoftwareNsm};

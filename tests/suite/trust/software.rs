@@ -1,4 +1,4 @@
-//! The same over the software module of `mortise dev`: real time, documents of the real shape, a
+//! The same over the software module of `mortise-dev dev`: real time, documents of the real shape, a
 //! root of its own that passes nowhere unless it is named.
 
 use crate::client::{block_on, over_http, over_socket};

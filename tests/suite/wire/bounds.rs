@@ -131,7 +131,7 @@ fn descriptors() -> usize {
 #[test]
 fn ten_thousand_half_open_connections_do_not_keep_a_request_from_its_answer() {
     let wanted = 10_000.min(descriptors().saturating_sub(600));
-    let processes = Processes::start(env!("CARGO_BIN_EXE_mortise-under-test"));
+    let processes = Processes::start(env!("CARGO_BIN_EXE_mortise-dev-under-test"));
     let socket = processes.engine_socket();
     let open = |_| {
         let mut stream = UnixStream::connect(&socket).ok()?;

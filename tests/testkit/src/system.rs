@@ -6,7 +6,7 @@
 //! can be killed; [`wire`] speaks the request port and HTTP byte by byte.
 //!
 //! What it does not do: stand in for anything. Store, sockets, keys and engine are the real ones;
-//! the vault and the clock are those of `mortise dev`.
+//! the vault and the clock are those of `mortise-dev dev`.
 
 pub mod parties;
 pub mod processes;

@@ -1,22 +1,22 @@
-//! `mortise audit`: a whole log again, frame by frame, and a verdict on every decision in it.
+//! `mortise audit`: replays a whole log and checks every decision in it.
 //!
-//! What it is for: find out, with no server and no trust in whoever hands the log over, whether the
-//! engine kept its rules. Every check is that of `mortise_audit` (`specs/audit.md`); here
-//! are files, threads, flags and words alone.
+//! What it is for: check, without a server and without trust in the person who hands over the log,
+//! that the engine kept its rules. Every check is that of `mortise_audit` (`specs/audit.md`); this module
+//! has files, threads, flags and words.
 //!
-//! What it does not do: fetch a log or keys, choose whom to believe.
+//! What it does not do: fetch a log or keys, choose trust anchors.
 //!
-//! Invariants: the verdict is the report's and is printed whole also when it is bad; what could not
-//! be checked is said.
+//! Invariants: the whole report is printed, also with findings; it lists what was not checked.
 
 mod report;
 mod runner;
 mod source;
 
+use crate::anchors::Anchors;
 use crate::failure::Failure;
-use crate::log;
 use crate::output::Output;
-use crate::verify::{ImageArgs, PolicyFile, WitnessArgs, checkpoint, pcr, root, statement};
+use crate::progress;
+use crate::verify::{AnchorsArgs, ImageArgs, WitnessArgs, checkpoint, pcr, root, statement};
 use mortise_audit::{AuditKeys, Auditor, BootTrust, Images, Report, Subject};
 use mortise_client::random_request_id;
 use mortise_format::ids::EngineId;
@@ -29,60 +29,59 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 const EXAMPLES: &str = "\
-Without --keys: digests, chain, history, carried statements, boots. With --keys (the content roots \
-of the epochs and the state-salt key, released by the operators) also every event: each command is \
-admitted and decided again, each refusal too, and every state root reproduced.
+Without --keys: checks digests, chain, history, carried statements and boots. With --keys (content \
+roots of the epochs and the state-salt key, released by the operators): also decides each command \
+again, rejects included, and recomputes every state root.
 
 Examples:
-  mortise audit engine.log                                       what everybody can check
+  mortise audit engine.log                                       what anyone can check
   mortise audit engine.log --keys audit.json --root nitro-root.pem --pcr0 $PCR0
-  mortise audit /var/lib/mortise --keys audit.json --policy trust.toml --report audit-report.json
+  mortise audit engine.log --keys audit.json --anchors anchors.toml --report audit-report.json
   mortise audit engine.log --keys audit.json --statement receipt.json    is my receipt in this log?
-  mortise audit engine.log --checkpoint kept.json    is this the log that the witnesses cosigned?
+  mortise audit engine.log --checkpoint kept.json    did the witnesses cosign this log?
 
-Exit codes: 0 nothing is wrong, 1 findings (each by name, frame and event) or a file that is \
-refused, 2 wrong usage.";
+Exit codes: 0 no findings, 1 findings (each with name, frame and event) or a refused file, 2 wrong \
+usage.";
 
 /// Flags of `mortise audit`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct AuditArgs {
-    /// An exported log, or the data folder of a host that is stopped.
+    /// An exported log (mortise-host export).
     source: PathBuf,
 
-    /// Audit keys (JSON): what opens the frames.
+    /// Audit keys (JSON), which decrypt the frames.
     #[arg(long, value_name = "FILE")]
     keys: Option<PathBuf>,
 
-    /// The engine whose log it must be.
+    /// The engine that the log must belong to.
     #[arg(long, value_name = "HEX")]
     engine_id: Option<EngineId>,
 
-    /// File that names whom to believe: engine_id, roots, pcr0, pcr1, pcr2, pcr8 (TOML).
-    #[arg(long, value_name = "FILE")]
-    policy: Option<PathBuf>,
+    #[command(flatten)]
+    anchors: AnchorsArgs,
 
     #[command(flatten)]
     image: ImageArgs,
 
-    /// An answer of the engine with a signed statement that the log must contain; repeatable.
+    /// Answer with a signed statement that the log must contain; repeatable.
     #[arg(long, value_name = "FILE")]
     statement: Vec<PathBuf>,
 
-    /// A checkpoint of the log that somebody kept (an answer of getCheckpoint or getReceipt, a
-    /// tlog-proof, or the bare note); repeatable. A quorum of the genesis' witnesses must have
-    /// cosigned it, or of those of --witness.
+    /// Checkpoint of the log that you kept (an answer of getCheckpoint or getReceipt, a tlog-proof,
+    /// or the bare note); repeatable. A quorum of the witnesses of the genesis, or of --witness,
+    /// must have cosigned it.
     #[arg(long, value_name = "FILE")]
     checkpoint: Vec<PathBuf>,
 
     #[command(flatten)]
     witnesses: WitnessArgs,
 
-    /// Threads that prepare frames; one for each core when not given.
+    /// Threads that prepare frames; one for each core by default.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     threads: Option<u16>,
 
-    /// Write the report as JSON to this file too.
+    /// Also write the report as JSON to this file.
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
 }
@@ -92,10 +91,10 @@ pub struct AuditArgs {
 /// # Errors
 /// Wrong usage; a log that is refused; findings, once the report is printed.
 pub fn run(args: &AuditArgs, output: &Output) -> Result<(), Failure> {
-    let policy = PolicyFile::read(args.policy.as_deref())?;
+    let anchors = args.anchors.read()?;
     let keys = args.keys.as_deref().map(read_keys).transpose()?;
     let source = Source::open(&args.source)?;
-    let subject = subject(args, &policy, &source)?;
+    let subject = subject(args, &anchors, &source)?;
     let threads = args.threads.map_or_else(cores, usize::from);
     let run = audit(source, keys.as_ref(), subject, threads)?;
     let value = report::json(&run);
@@ -133,7 +132,7 @@ fn audit(
     threads: usize,
 ) -> Result<Run, Failure> {
     let started = Instant::now();
-    let bar = log::bar("auditing", source.unit());
+    let bar = progress::bytes_bar("auditing");
     let (has_keys, has_genesis) = (keys.is_some(), subject.genesis.is_some());
     let is_pinned = subject.engine_id.is_some();
     let mut seed = [0; 8];
@@ -146,43 +145,43 @@ fn audit(
     Ok(Run { report, took, threads, has_keys, has_genesis, is_pinned })
 }
 
-fn subject(args: &AuditArgs, policy: &PolicyFile, source: &Source) -> Result<Subject, Failure> {
-    let engine_id = args.engine_id.or(policy.engine_id);
-    if policy.engine_id.is_some() && policy.engine_id != engine_id {
-        return Err(Failure::usage("--engine-id and --policy name different engines"));
+fn subject(args: &AuditArgs, anchors: &Anchors, source: &Source) -> Result<Subject, Failure> {
+    let engine_id = args.engine_id.or(anchors.engine_id);
+    if anchors.engine_id.is_some() && anchors.engine_id != engine_id {
+        return Err(Failure::usage("--engine-id and the anchors file name different engines"));
     }
     let kept: Result<Vec<_>, _> = args.statement.iter().map(|path| statement(path)).collect();
     let notes: Result<Vec<_>, _> = args.checkpoint.iter().map(|path| checkpoint(path)).collect();
     let (genesis, founding) = (source.genesis()?, source.founding()?);
     if !args.checkpoint.is_empty() && (genesis.is_none() || founding.is_none()) {
         return Err(Failure::usage(
-            "--checkpoint: the log came without genesis and founding keys, so that nobody can tell \
-             its own checkpoints\n  next: audit the data folder, or an export that has them",
+            "--checkpoint: the export has no genesis and no public keys, so its checkpoints cannot \
+             be verified\n  next: export the log again (mortise-host export)",
         ));
     }
     Ok(Subject {
         engine_id,
         genesis,
         founding,
-        trust: trust(args, policy)?,
+        trust: trust(args, anchors)?,
         kept: kept?,
         checkpoints: notes?,
-        witnesses: args.witnesses.read(policy)?,
+        witnesses: args.witnesses.read(anchors)?,
     })
 }
 
-/// Roots and images of flags and policy file; flags go first. Nothing named, nothing believed.
-fn trust(args: &AuditArgs, policy: &PolicyFile) -> Result<Option<BootTrust>, Failure> {
-    let texts = if args.image.root.is_empty() { &policy.roots } else { &args.image.root };
+/// Roots and images of the flags, or else of the anchors file. Nothing is trusted by default.
+fn trust(args: &AuditArgs, anchors: &Anchors) -> Result<Option<BootTrust>, Failure> {
+    let texts = if args.image.root.is_empty() { &anchors.roots } else { &args.image.root };
     let mut roots = Vec::new();
     for text in texts {
         roots.extend(root(text)?);
     }
     let named = [
-        (0, &args.image.pcr0, &policy.pcr0),
-        (1, &args.image.pcr1, &policy.pcr1),
-        (2, &args.image.pcr2, &policy.pcr2),
-        (8, &args.image.pcr8, &policy.pcr8),
+        (0, &args.image.pcr0, &anchors.pcr0),
+        (1, &args.image.pcr1, &anchors.pcr1),
+        (2, &args.image.pcr2, &anchors.pcr2),
+        (8, &args.image.pcr8, &anchors.pcr8),
     ];
     let mut sets = BTreeMap::new();
     for (index, flags, file) in named {
@@ -202,8 +201,8 @@ fn trust(args: &AuditArgs, policy: &PolicyFile) -> Result<Option<BootTrust>, Fai
         (false, false) if roots.is_empty() && sets.is_empty() => return Ok(None),
         (false, false) => {
             return Err(Failure::usage(
-                "no image is named\n  next: name every image that the log may have had with --pcr0 \
-                 HEX; to look at documents and trust nothing, say --any-image",
+                "no image is named\n  next: pass every image that may have run on the log with --pcr0 \
+                 HEX; to inspect documents without trust, pass --any-image",
             ));
         }
     };

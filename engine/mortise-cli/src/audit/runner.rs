@@ -50,7 +50,7 @@ pub(super) fn run(
     let (to_workers, batches) = sync_channel::<Batch>(window);
     let (to_follower, prepared) = sync_channel::<Done>(window);
     let batches = Mutex::new(batches);
-    bar.set_length(source.total());
+    bar.set_length(source.bytes());
     std::thread::scope(|scope| {
         let reader = scope.spawn(move || read(&mut source, &tokens, &to_workers));
         for _ in 0..threads {
@@ -79,7 +79,7 @@ fn read(
             bytes += frame.len();
             frames.push(frame);
         }
-        let batch = Batch { number, frames, done: source.done() };
+        let batch = Batch { number, frames, done: source.read_bytes() };
         if batch.frames.is_empty() || tokens.send(()).is_err() || out.send(batch).is_err() {
             break;
         }

@@ -1,115 +1,74 @@
-//! Where a log comes from: an exported file, or the data folder of a host that is stopped.
+//! An exported log as an auditor reads it: once, frame by frame.
+//!
+//! What it does not do: read a data folder. A live store is the host's (`mortise-host export`).
 
 use crate::failure::Failure;
-use crate::log::{self, FOUNDING_PART};
-use mortise_engine::keyring::GENESIS_BLOB;
+use mortise_export::{ExportReader, Parts};
+use mortise_format::blobs::{GENESIS_BLOB, PUBLIC_KEYS_PART};
 use mortise_format::codec;
 use mortise_format::ids::Bytes32;
 use mortise_format::policy::{Genesis, GenesisKeys};
-use mortise_host::export::{ExportReader, FolderError, Parts};
-use mortise_host::store::{DiskStore, LogStore as _, StoreOptions};
-use std::collections::VecDeque;
 use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
-/// Bytes of frames that are read from a folder at once.
-const READ_BYTES: usize = 4 * 1024 * 1024;
 /// Room of the buffer in front of a file.
 const BUFFER_BYTES: usize = 1024 * 1024;
 
-/// A log to be read once, frame by frame.
+/// An exported log.
 pub(crate) struct Source {
-    from: From,
-    parts: Parts,
-    total: u64,
-}
-
-enum From {
-    Export(Box<ExportReader<BufReader<File>>>),
-    Folder { store: Box<DiskStore>, next_seq: u64, read: VecDeque<Vec<u8>> },
+    reader: ExportReader<BufReader<File>>,
+    bytes: u64,
 }
 
 impl Source {
-    /// Opens a log.
+    /// Opens an exported log.
     pub fn open(path: &Path) -> Result<Self, Failure> {
-        let named = |error: &dyn std::fmt::Display| {
-            Failure::usage(format!("cannot read {}: {error}", path.display()))
-        };
-        let meta = std::fs::metadata(path).map_err(|error| named(&error))?;
+        let shown = path.display();
+        let named = |error: std::io::Error| Failure::usage(format!("cannot read {shown}: {error}"));
+        let meta = std::fs::metadata(path).map_err(named)?;
         if meta.is_dir() {
-            return Self::folder(path);
+            return Err(Failure::usage(format!(
+                "{shown} is a folder, not an exported log: mortise-host export --data-dir {shown} \
+                 --out FILE"
+            )));
         }
-        let file = File::open(path).map_err(|error| named(&error))?;
+        let file = File::open(path).map_err(named)?;
         let reader = ExportReader::new(BufReader::with_capacity(BUFFER_BYTES, file));
-        let reader =
-            reader.map_err(|error| Failure::check(format!("{}: {error}", path.display())))?;
-        let (parts, total) = (reader.parts().clone(), meta.len());
-        Ok(Self { from: From::Export(Box::new(reader)), parts, total })
+        let reader = reader.map_err(|error| Failure::check(format!("{shown}: {error}")))?;
+        Ok(Self { reader, bytes: meta.len() })
     }
 
-    fn folder(path: &Path) -> Result<Self, Failure> {
-        if !path.join("log").is_dir() {
-            return Err(log::failure(&FolderError::NoLog(path.to_owned())));
-        }
-        let store = DiskStore::open(path, StoreOptions::default());
-        let store = store.map_err(|error| log::failure(&error.into()))?;
-        let parts = log::parts_of(&store, false).map_err(Failure::check)?;
-        let total = store.head().next_seq;
-        let (store, read) = (Box::new(store), VecDeque::new());
-        Ok(Self { from: From::Folder { store, next_seq: 0, read }, parts, total })
+    /// Bytes of the file.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
     }
 
-    /// The unit in which progress is told.
-    pub fn unit(&self) -> &'static str {
-        match self.from {
-            From::Export(_) => "bytes",
-            From::Folder { .. } => "frames",
-        }
+    /// Bytes read so far.
+    pub fn read_bytes(&self) -> u64 {
+        self.reader.read_bytes()
     }
 
-    /// How much there is, in that unit.
-    pub fn total(&self) -> u64 {
-        self.total
-    }
-
-    /// How much was read, in that unit.
-    pub fn done(&self) -> u64 {
-        match &self.from {
-            From::Export(reader) => reader.read_bytes(),
-            From::Folder { next_seq, read, .. } => {
-                next_seq - u64::try_from(read.len()).unwrap_or_default()
-            }
-        }
+    /// What the file holds beside the frames.
+    pub fn parts(&self) -> &Parts {
+        self.reader.parts()
     }
 
     /// The genesis that comes with the log.
     pub fn genesis(&self) -> Result<Option<Genesis>, Failure> {
-        let decoded = self.parts.get(GENESIS_BLOB).map(|bytes| codec::decode(bytes));
+        let decoded = self.parts().get(GENESIS_BLOB).map(|bytes| codec::decode(bytes));
         decoded.transpose().map_err(|_| Failure::check("the genesis of the log does not decode"))
     }
 
-    /// What the engine was founded with.
+    /// The public keys that the engine id covers, and the commitment to the log secret.
     pub fn founding(&self) -> Result<Option<(GenesisKeys, Bytes32)>, Failure> {
-        let decoded = self.parts.get(FOUNDING_PART).map(|bytes| codec::decode(bytes));
-        decoded.transpose().map_err(|_| Failure::check("the founding keys do not decode"))
+        let decoded = self.parts().get(PUBLIC_KEYS_PART).map(|bytes| codec::decode(bytes));
+        decoded.transpose().map_err(|_| Failure::check("the genesis keys do not decode"))
     }
 
-    /// The bytes of the next frame. A file that is torn or was changed is refused by name.
+    /// The bytes of the next frame. A torn or changed file is refused by name.
     pub fn next(&mut self) -> Result<Option<Vec<u8>>, Failure> {
-        match &mut self.from {
-            From::Export(reader) => {
-                let frame = reader.next_frame().map_err(Failure::check)?;
-                Ok(frame.map(|frame| frame.bytes().to_vec()))
-            }
-            From::Folder { store, next_seq, read } => {
-                if read.is_empty() && *next_seq < self.total {
-                    let more = store.read(*next_seq, READ_BYTES).map_err(Failure::check)?;
-                    *next_seq += u64::try_from(more.len()).unwrap_or_default();
-                    read.extend(more);
-                }
-                Ok(read.pop_front())
-            }
-        }
+        let frame = self.reader.next_frame().map_err(Failure::check)?;
+        Ok(frame.map(|frame| frame.bytes().to_vec()))
     }
 }

@@ -69,8 +69,8 @@ fn examine(machine: &dyn Machine, output: &Output) -> Result<(), Failure> {
     output.text(&report.json(), &report.text());
     match report.count(Status::Fail) {
         0 => Ok(()),
-        1 => Err(Failure::told("1 check failed")),
-        count => Err(Failure::told(format!("{count} checks failed"))),
+        1 => Err(Failure::printed("1 check failed")),
+        count => Err(Failure::printed(format!("{count} checks failed"))),
     }
 }
 

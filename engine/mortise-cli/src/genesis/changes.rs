@@ -1,9 +1,8 @@
-//! What a new genesis has otherwise than the old one, place by place: what an operator looks at
-//! before signing.
+//! What differs between two geneses, place by place: what an operator reviews before signing.
 
 use serde_json::Value;
 
-/// Places and both values, in the order of the old one; what is alike is left out.
+/// Places with both values, in the order of the old one. Equal values are left out.
 pub(super) fn between(old: &Value, new: &Value) -> Vec<(String, String)> {
     let mut found = Vec::new();
     // a list of work in place of recursion: the depth is that of a file

@@ -1,4 +1,4 @@
-//! `mortise genesis`: write a genesis file, or show the hash of one; make the one of a recovery.
+//! `mortise genesis`: writes a genesis file, shows the hash of one, makes that of a recovery.
 
 mod changes;
 mod recover;
@@ -24,15 +24,15 @@ Examples:
   mortise genesis --out genesis.json            the development genesis, with a fresh salt
   mortise genesis --check genesis.json          its hash and policy hash
   mortise genesis --merge edit.json --out genesis.json
-      where edit.json holds only what differs, as in
+      edit.json holds only what differs:
       {\"name\": \"my locks\", \"policy\": {\"lockSecondsMax\": 7200, \"chains\": [
         {\"chainId\": 1, \"custody\": \"escrow\", \"contract\": \"0x...\", \"noticeSeconds\": 7200,
          \"claimWindowSeconds\": 900}]}}
   mortise genesis --merge witnesses.json --out genesis.json
       witnessed: {\"origin\": {\"form\": \"c2sp\", \"domain\": \"locks.example\"}, \"policy\":
         {\"witnesses\": [\"VKEY\", \"VKEY\", \"VKEY\"], \"witnessesMin\": 2}}
-      where a VKEY is the line that `mortise witness key` prints
-  mortise genesis recover --help                when the newest frames of a log are lost";
+      a VKEY is the line that `mortise witness key` prints
+  mortise genesis recover --help                after the newest frames of a log were lost";
 
 /// Flags of `mortise genesis`.
 #[derive(Debug, Args)]
@@ -45,21 +45,21 @@ pub struct GenesisArgs {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["from", "merge", "name", "salt", "out"])]
     check: Option<PathBuf>,
 
-    /// Start from this genesis instead of the development one; its salt is kept.
+    /// Start from this genesis, not from the development one. Its salt is kept.
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
 
     #[command(flatten)]
     edit: EditArgs,
 
-    /// Write the file here instead of printing it.
+    /// Write the genesis to this file; without it, print the genesis.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
 enum GenesisCommand {
-    /// Take the place of an engine whose newest frames are lost: draft, sign, combine.
+    /// Replace an engine whose newest frames are lost: draft, sign, combine.
     Recover(recover::RecoverArgs),
 }
 
@@ -74,15 +74,15 @@ struct EditArgs {
     #[arg(long)]
     name: Option<String>,
 
-    /// What makes this engine another than one with equal rules; random when not given.
+    /// Distinguishes engines with equal rules; random by default.
     #[arg(long, value_name = "BYTES32")]
     salt: Option<Bytes32>,
 }
 
-/// Runs `mortise genesis`; `key` is the file of --key.
-pub fn run(args: &GenesisArgs, key: Option<&Path>, output: &Output) -> Result<(), Failure> {
+/// Runs `mortise genesis`.
+pub fn run(args: &GenesisArgs, output: &Output) -> Result<(), Failure> {
     if let Some(GenesisCommand::Recover(args)) = &args.recover {
-        return recover::run(args, key, output);
+        return recover::run(args, output);
     }
     if let Some(path) = &args.check {
         let genesis = parse(path, &read(path)?)?;
@@ -183,13 +183,13 @@ fn show(genesis: &Genesis, output: &Output) -> Result<(), Failure> {
     ];
     if !rules.witnesses.is_empty() {
         let (k, n, f) = (rules.witnesses_min, rules.witnesses.len(), rules.witnesses_faulty_max);
-        lines.push(("witnesses", format!("{k} of {n} must cosign, {f} may lie")));
+        lines.push(("witnesses", format!("{k} of {n} must cosign, up to {f} may lie")));
     }
     // a genesis of a recovery is only as good as what its operators agreed to
     if genesis.predecessor.is_some() {
         let verified = succession::verify(genesis).map_err(|error| refusal(&error))?;
-        recover::tell(verified.unsigned(), &mut value, &mut lines);
-        recover::tell_operators(&verified, &mut value, &mut lines);
+        recover::add_succession(verified.unsigned(), &mut value, &mut lines);
+        recover::add_operators(&verified, &mut value, &mut lines);
     }
     output.thing(&value, &lines);
     Ok(())

@@ -2,20 +2,20 @@
 //! (`specs/durability-and-recovery.md`).
 //!
 //! ```text
-//! draft    genesis and founding keys of the old engine + a cosigned checkpoint -> new genesis
-//! sign     each operator, on a machine of his own: looks, signs, hands on a signature
-//! combine  signatures of enough operators -> the genesis that an engine can be founded on
+//! draft    genesis and keys of the old engine + a cosigned checkpoint -> new genesis
+//! sign     each operator, on its own machine: checks the draft and signs it
+//! combine  signatures of enough operators -> the genesis of the new engine
 //! ```
-//! What it does not do: send anything, decide. Every check is `mortise_verify::succession`, the one
-//! that the engine makes before it is founded.
+//! What it does not do: send anything, decide. Every check is `mortise_verify::succession`, which
+//! the engine also runs before its genesis.
 //!
-//! Invariants: nothing incomplete is written as a genesis; nothing is signed that was not checked
-//! and shown.
+//! Invariants: an incomplete genesis is never written; nothing is signed that was not checked and
+//! shown.
 
 use super::{EditArgs, build, changes, named, parse, read, write_new};
 use crate::audit::Source;
 use crate::failure::Failure;
-use crate::key;
+use crate::key::{self, KeyFileArgs};
 use crate::output::Output;
 use crate::verify::{answer, checkpoint, read_value, refusal};
 use clap::{Args, Subcommand};
@@ -30,20 +30,21 @@ use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
 const EXAMPLES: &str = "\
-When: an engine stays in WITNESS_AHEAD or WITNESS_FORK, and the newest copy of its log is lost. \
-The old id ends; a new engine takes its place, and everybody can see that it did. Holds of the old \
-engine are not moved: claims on them are settled by contracts, or by hand from receipts.
+Use it when an engine stays in WITNESS_AHEAD or WITNESS_FORK and the newest copy of its log is \
+lost. The old engine ID ends. A new engine replaces it, and everyone can verify that. Holds of the \
+old engine do not move: settle claims on them by contract, or by hand from receipts.
 
-  1. keep everything: the log that is left, receipts, checkpoints
-  2. mortise genesis recover draft --log /var/lib/mortise --checkpoint kept.json --out draft.json
-  3. each operator, on a machine of his own:
+  1. keep everything: receipts, checkpoints, and the log that is left
+     (mortise-host export --data-dir DIR --out left.log)
+  2. mortise genesis recover draft --log left.log --checkpoint kept.json --out draft.json
+  3. each operator, on its own machine:
      mortise genesis recover sign draft.json --key operator.key
   4. mortise genesis recover combine draft.json --signature 0x... --signature 0x... \\
         --out genesis.json
-  5. mortise genesis --check genesis.json; a new image with it; an engine on an empty store
+  5. mortise genesis --check genesis.json; build an image with it; start it on an empty store
 
-A checkpoint is an answer of getCheckpoint or getReceipt, a tlog-proof, or the bare note. Give \
-every one that somebody kept: the largest is taken.
+A checkpoint is an answer of getCheckpoint or getReceipt, a tlog-proof, or the bare note. Pass \
+every checkpoint that anyone kept: the largest one counts.
 
 Exit codes: 0 done, 1 a check failed (its name comes first), 2 wrong usage.";
 
@@ -57,20 +58,23 @@ pub(super) struct RecoverArgs {
 
 #[derive(Debug, Subcommand)]
 enum RecoverCommand {
-    /// Write the new genesis, for the operators of the old engine to sign.
+    /// Write the new genesis, which the operators of the old engine then sign.
     Draft(DraftArgs),
-    /// Check a draft, show it, and sign it with the key of --key as an operator.
+    /// Check a draft, show it, and sign it as an operator.
     Sign {
         /// The draft.
         draft: PathBuf,
+
+        #[command(flatten)]
+        key: KeyFileArgs,
     },
-    /// Put the signatures of enough operators into a draft.
+    /// Add the signatures of enough operators to a draft.
     Combine(CombineArgs),
 }
 
 #[derive(Debug, Args)]
 struct DraftArgs {
-    /// The log that is left: a data folder of a host that is stopped, or an export.
+    /// The log that is left, as an export (mortise-host export).
     #[arg(long, value_name = "SOURCE", required_unless_present = "genesis")]
     log: Option<PathBuf>,
 
@@ -78,15 +82,15 @@ struct DraftArgs {
     #[arg(long, value_name = "FILE", requires = "info", conflicts_with = "log")]
     genesis: Option<PathBuf>,
 
-    /// Without a log: an answer of getEngineInfo that somebody kept.
+    /// Without a log: an answer of getEngineInfo that you kept.
     #[arg(long, value_name = "FILE", requires = "genesis")]
     info: Option<PathBuf>,
 
-    /// A cosigned checkpoint of the old log; repeatable, the largest is taken.
+    /// A cosigned checkpoint of the old log; repeatable, the largest one counts.
     #[arg(long, value_name = "FILE", required = true)]
     checkpoint: Vec<PathBuf>,
 
-    /// Rules of the new engine: those of the old one, with these edits.
+    // rules of the new engine: those of the old one, with these edits
     #[command(flatten)]
     edit: EditArgs,
 
@@ -115,42 +119,42 @@ fn signature(text: &str) -> Result<Signature, String> {
 }
 
 /// Runs `mortise genesis recover`.
-pub(super) fn run(args: &RecoverArgs, key: Option<&Path>, output: &Output) -> Result<(), Failure> {
+pub(super) fn run(args: &RecoverArgs, output: &Output) -> Result<(), Failure> {
     match &args.command {
         RecoverCommand::Draft(args) => draft(args, output),
-        RecoverCommand::Sign { draft } => sign(draft, key, output),
+        RecoverCommand::Sign { draft, key } => sign(draft, key.key.as_deref(), output),
         RecoverCommand::Combine(args) => combine(args, output),
     }
 }
 
-/// Genesis and founding keys of the old engine.
-fn founded(args: &DraftArgs) -> Result<(Genesis, GenesisKeys, Bytes32), Failure> {
+/// Genesis and keys of the old engine.
+fn old_engine(args: &DraftArgs) -> Result<(Genesis, GenesisKeys, Bytes32), Failure> {
     if let Some(path) = &args.log {
         let source = Source::open(path)?;
         let missing = |what: &str| {
             Failure::check(format!(
-                "{}: the log came without its {what}\n  next: name both with --genesis FILE and \
-                 --info FILE (an answer of getEngineInfo)",
+                "{}: the export has no {what}\n  next: pass --genesis FILE and --info FILE (an answer \
+                 of getEngineInfo)",
                 path.display()
             ))
         };
         let genesis = source.genesis()?.ok_or_else(|| missing("genesis"))?;
-        let (keys, secret) = source.founding()?.ok_or_else(|| missing("founding keys"))?;
+        let (keys, secret) = source.founding()?.ok_or_else(|| missing("public keys"))?;
         return Ok((genesis, keys, secret));
     }
-    let wanted = || Failure::usage("--log, or --genesis and --info, name the old engine");
+    let wanted = || Failure::usage("name the old engine with --log, or with --genesis and --info");
     let path = args.genesis.as_ref().ok_or_else(wanted)?;
     let old = parse(path, &read(path)?)?;
     let path = args.info.as_ref().ok_or_else(wanted)?;
     let info: EngineInfo = read_value(path, answer(path)?)?;
     let signing = info.public_key.0.as_slice().try_into();
-    let signing = signing.map_err(|_| named(path, "publicKey is not of 33 bytes"))?;
+    let signing = signing.map_err(|_| named(path, "publicKey does not have 33 bytes"))?;
     let keys = GenesisKeys { signing, checkpoint: info.checkpoint_key.0 };
     Ok((old, keys, info.log_secret_commitment))
 }
 
 fn draft(args: &DraftArgs, output: &Output) -> Result<(), Failure> {
-    let (old, keys, log_secret_commitment) = founded(args)?;
+    let (old, keys, log_secret_commitment) = old_engine(args)?;
     let salt = Bytes32(random_request_id().0);
     let start = Genesis { salt, predecessor: None, ..old.clone() };
     let mut new = build(&start, &args.edit)?;
@@ -170,7 +174,7 @@ fn draft(args: &DraftArgs, output: &Output) -> Result<(), Failure> {
     show(&new, &verified, &[("draft", args.out.display().to_string())], output)?;
     let policy = verified.policy();
     output.note(&format!(
-        "next: {} of {} operators sign it: mortise genesis recover sign {} --key operator.key",
+        "next: {} of {} operators must sign it: mortise genesis recover sign {} --key operator.key",
         policy.operators_min,
         policy.operators.len(),
         args.out.display()
@@ -178,7 +182,7 @@ fn draft(args: &DraftArgs, output: &Output) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The genesis with the largest of these checkpoints, all of which must be good and agree.
+/// The genesis with the largest of these checkpoints. All must be valid and agree.
 fn with_largest(
     new: &Genesis,
     paths: &[PathBuf],
@@ -201,7 +205,7 @@ fn with_largest(
             _ => best = Some((with, verified)),
         }
     }
-    best.ok_or_else(|| Failure::usage("name a checkpoint with --checkpoint"))
+    best.ok_or_else(|| Failure::usage("pass a checkpoint with --checkpoint"))
 }
 
 /// A refusal about a file.
@@ -218,7 +222,8 @@ fn sign(path: &Path, key: Option<&Path>, output: &Output) -> Result<(), Failure>
     let operator = verified.signer(0, &signature).map_err(|error| refusal(&error))?;
     let mine = [("operator", to_checksum(&operator)), ("signature", signature.to_string())];
     show(&new, &verified, &mine, output)?;
-    output.note("next: hand the signature on; enough of them make the genesis (recover combine)");
+    output
+        .note("next: combine enough signatures into the genesis (mortise genesis recover combine)");
     Ok(())
 }
 
@@ -233,14 +238,14 @@ fn combine(args: &CombineArgs, output: &Output) -> Result<(), Failure> {
     write_new(&args.out, &genesis::print(&new))?;
     let (mut value, mut lines) = (json!({"genesis": args.out}), Vec::new());
     lines.push(("genesis", args.out.display().to_string()));
-    tell(verified.unsigned(), &mut value, &mut lines);
-    tell_operators(&verified, &mut value, &mut lines);
+    add_succession(verified.unsigned(), &mut value, &mut lines);
+    add_operators(&verified, &mut value, &mut lines);
     output.thing(&value, &lines);
-    output.note("next: found an engine on it, on an empty store; tell everybody its new engine id");
+    output.note("next: start an engine with it on an empty store, then publish the new engine ID");
     Ok(())
 }
 
-/// What is to be signed, and what differs from the old rules.
+/// Shows what is signed, and what differs from the old rules.
 fn show(
     new: &Genesis,
     verified: &UnsignedSuccession,
@@ -252,7 +257,7 @@ fn show(
         value[name] = json!(text);
     }
     let mut lines = first.to_vec();
-    tell(verified, &mut value, &mut lines);
+    add_succession(verified, &mut value, &mut lines);
     let (needed, count) = (verified.policy().operators_min, verified.policy().operators.len());
     value["operatorsMin"] = json!(needed);
     lines.push(("must sign", format!("{needed} of {count} operators of the old engine")));
@@ -264,7 +269,7 @@ fn show(
     Ok(())
 }
 
-/// What the new genesis has otherwise than the old one, but for salt and predecessor.
+/// What differs between the new genesis and the old one, except salt and predecessor.
 fn changed(new: &Genesis) -> Result<Vec<(String, String)>, Failure> {
     let Some(predecessor) = &new.predecessor else { return Ok(Vec::new()) };
     let base = predecessor.base.clone();
@@ -285,8 +290,8 @@ fn changed(new: &Genesis) -> Result<Vec<(String, String)>, Failure> {
     Ok(changes::between(&bare(&old)?, &bare(&new)?))
 }
 
-/// A succession, for both kinds of readers.
-pub(super) fn tell(
+/// Adds a succession to both outputs.
+pub(super) fn add_succession(
     verified: &UnsignedSuccession,
     value: &mut Value,
     lines: &mut Vec<(&'static str, String)>,
@@ -307,16 +312,16 @@ pub(super) fn tell(
         "agreedGenesis": verified.agreed_genesis().to_string(),
         "digest": Bytes32(verified.digest().0).to_string(),
     });
-    lines.push(("takes the place of", verified.predecessor().to_string()));
-    lines.push(("its log ended at", format!("{} frames, root {}", head.size, head.root)));
+    lines.push(("replaces", verified.predecessor().to_string()));
+    lines.push(("old log ended at", format!("{} frames, root {}", head.size, head.root)));
     for (name, time) in by {
         lines.push(("cosigned by", format!("{name} at {time}")));
     }
     lines.push(("agreed genesis", verified.agreed_genesis().to_string()));
 }
 
-/// Who agreed to it.
-pub(super) fn tell_operators(
+/// Adds the operators who agreed.
+pub(super) fn add_operators(
     verified: &VerifiedSuccession,
     value: &mut Value,
     lines: &mut Vec<(&'static str, String)>,

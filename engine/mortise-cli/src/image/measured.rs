@@ -4,11 +4,12 @@
 //! the *reference image*, whose files are in the checkout (`enclave-image/reference`), for whoever
 //! builds without naming any: the same commit and tools give everybody the same one.
 //!
-//! What it does not do: make configurations ([`super::boot`] does, for this machine).
+//! What it does not do: make configurations (`mortise-dev image local-config` does, for this
+//! machine).
 
 use super::file::{read_text, wrong};
 use crate::failure::Failure;
-use mortise_enclave::config::{ConfigError, EnclaveConfig, GENESIS_FILE, Module};
+use mortise_config::{ConfigError, EnclaveConfig, GENESIS_FILE, Module};
 use mortise_rpc::genesis;
 use std::path::Path;
 

@@ -4,11 +4,10 @@
 //! them. A configuration or genesis that the enclave would refuse is refused here, by the same
 //! code, before anything is built.
 //!
-//! What it does not do: keep signing keys; upload anything; run images on AWS. [`boot`] runs
-//! them on this machine.
+//! What it does not do: keep signing keys, upload anything, run images. `mortise-dev image boot`
+//! boots one on this machine.
 
-mod boot;
-mod build;
+pub mod build;
 mod file;
 mod inputs;
 mod measured;
@@ -16,7 +15,7 @@ pub mod record;
 mod release;
 mod show;
 mod sign;
-mod source;
+pub mod source;
 mod worktree;
 
 use crate::failure::Failure;
@@ -58,10 +57,6 @@ enum ImageCommand {
     Sign(sign::SignArgs),
     /// Build a published image again and compare.
     VerifyRelease(release::VerifyReleaseArgs),
-    /// Boot an image on this machine, in QEMU's nitro-enclave machine.
-    Boot(boot::BootArgs),
-    /// Write the measured files of an image for this machine, and its key service.
-    LocalConfig(boot::LocalConfigArgs),
 }
 
 /// Runs `mortise image`.
@@ -76,7 +71,5 @@ pub fn run(args: &ImageArgs, output: &Output) -> Result<(), Failure> {
         ImageCommand::Diff(args) => show::run_diff(args, output),
         ImageCommand::Sign(args) => sign::run(args, output),
         ImageCommand::VerifyRelease(args) => release::run(args, output),
-        ImageCommand::Boot(args) => crate::wait_for(boot::run(args, output)),
-        ImageCommand::LocalConfig(args) => boot::run_local_config(args, output),
     }
 }

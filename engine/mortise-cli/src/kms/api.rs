@@ -1,8 +1,8 @@
-//! The two ways to the application.
+//! The two forms of the application.
 
 use super::FormArgs;
 use super::plain::Plain;
-use crate::args::{ConnectionArgs, DEFAULT_URL};
+use crate::connection::{ConnectionArgs, DEFAULT_URL};
 use crate::failure::Failure;
 use crate::key::KEY_VARIABLE;
 use crate::output::Output;
@@ -15,17 +15,17 @@ use mortise_transport::Address;
 use serde_json::json;
 use std::path::Path;
 
-/// The request port of `mortise dev` in the folder where it was started.
+/// The request port of `mortise-dev dev` in the folder where it was started.
 const DEV_SOCKET: &str = ".mortise/dev/engine.sock";
 
-/// How long a signature for one decryption is good, seconds.
+/// How long a signature for one decryption is valid, seconds.
 const VALID_S: u64 = 60;
 
-/// A way.
+/// A form.
 pub(super) enum KmsApi<'a> {
-    /// With an owner.
+    /// Texts belong to an owner.
     Native(Session<'a>, Option<Owner>),
-    /// Without.
+    /// Texts have no owner.
     Plain(Plain),
 }
 
@@ -42,23 +42,21 @@ impl<'a> KmsApi<'a> {
             }
             (None, true) => connection.url.clone(),
             (None, false) if form.credentials.is_some() => {
-                return Err(Failure::usage(
-                    "--credentials belongs to the form of --plain or --cid",
-                ));
+                return Err(Failure::usage("--credentials needs --plain or --cid"));
             }
             (None, false) if is_ownerless(form, connection)? && Path::new(DEV_SOCKET).exists() => {
-                output.note("no owner is named (--key, --owner): the plain form, to mortise dev");
+                output.note("no owner (--key, --owner): using the plain form of mortise-dev dev");
                 format!("unix:{DEV_SOCKET}")
             }
             (None, false) => {
                 return Ok(Self::Native(Session::connect(connection, output).await?, form.owner));
             }
         };
-        if connection.proof.is_asked()? {
-            return Err(Failure::usage("the form of --plain or --cid speaks in clear"));
+        if connection.proof.is_required()? {
+            return Err(Failure::usage("--plain and --cid do not encrypt: remove --attest-root"));
         }
         if form.owner.is_some() {
-            return Err(Failure::usage("the form of --plain or --cid knows no owner"));
+            return Err(Failure::usage("--plain and --cid have no owner: remove --owner"));
         }
         let address = address.parse::<Address>().map_err(|error| {
             let needs = "the plain form needs unix:, vsock: or hybrid:";
@@ -151,12 +149,11 @@ impl<'a> KmsApi<'a> {
     }
 }
 
-/// True when nobody could have a native text decrypted, nothing says which engine, and no proof is
-/// asked for: a first try of `mortise dev`.
+/// True for a first try with `mortise-dev dev`: no key or owner, the default URL, no attestation.
 fn is_ownerless(form: &FormArgs, connection: &ConnectionArgs) -> Result<bool, Failure> {
     let has_key = connection.key.is_some() || std::env::var_os(KEY_VARIABLE).is_some();
     let is_default = connection.url == DEFAULT_URL;
-    Ok(form.owner.is_none() && !has_key && is_default && !connection.proof.is_asked()?)
+    Ok(form.owner.is_none() && !has_key && is_default && !connection.proof.is_required()?)
 }
 
 fn named(session: &Session<'_>, owner: Option<Owner>) -> Result<Owner, Failure> {

@@ -1,17 +1,16 @@
 //! `mortise kms`: the application. Encrypts and decrypts texts under keys that the key service
 //! gives to measured code only.
 //!
-//! Two ways, told apart by flags and never by what happens to answer: natively, where a text
-//! belongs to an owner whose key alone has it decrypted; and with `--plain` or `--cid` in the form
-//! of the second document, where whoever reaches the request port has everything decrypted. Only a
-//! first try without a key, in the folder of a running `mortise dev`, takes that form unasked, and
-//! says so.
+//! Flags choose one of two forms. Natively, a text belongs to an owner, and only the owner's key
+//! decrypts it. With `--plain` or `--cid`, in the form of the second document, any caller that
+//! reaches the request port can decrypt every text. Without a key, in the folder of a running
+//! `mortise-dev dev`, the command uses the plain form and prints that it does.
 
 mod api;
 mod plain;
 mod show;
 
-use crate::args::ConnectionArgs;
+use crate::connection::ConnectionArgs;
 use crate::failure::Failure;
 use crate::output::Output;
 use api::KmsApi;
@@ -30,7 +29,7 @@ Examples:
   mortise kms encrypt TEXT --key owner.key              ENCRYPTED=, SIGNATURE=, CIPHERTEXT_BLOB=
   mortise kms decrypt ENCRYPTED SIGNATURE CIPHERTEXT_BLOB --key owner.key
   mortise kms random --bytes 16
-  mortise kms encrypt - --cid 16 < file                 the plain form, to the enclave itself
+  mortise kms encrypt - --cid 16 < file                 plain form, straight to the enclave
   mortise kms genkey --plain --url unix:/run/engine.sock";
 
 /// Flags of `mortise kms`.
@@ -42,41 +41,44 @@ pub struct KmsArgs {
 
     #[command(flatten)]
     form: FormArgs,
+
+    #[command(flatten)]
+    connection: ConnectionArgs,
 }
 
-/// In which form, and to whom.
+/// The form, and the address of the plain form.
 #[derive(Debug, Args)]
 struct FormArgs {
-    /// Use the form without owners, straight to the request port of --url, which is unix:, vsock:
-    /// or hybrid: then.
+    /// Use the form without owners, straight to the request port of --url, which must be unix:,
+    /// vsock: or hybrid:.
     #[arg(long, global = true)]
     plain: bool,
 
-    /// The same, to the enclave of this CID.
+    /// The same form, to the enclave with this CID.
     #[arg(long, global = true, value_name = "CID")]
     cid: Option<u32>,
 
-    /// Its request port.
+    /// Request port of that enclave.
     #[arg(long, global = true, default_value_t = ports::REQUESTS)]
     port: u32,
 
-    /// Credentials for this one request, as the instance metadata service writes them (plain form).
+    /// Credentials for this request, as the instance metadata service writes them (plain form).
     #[arg(long, global = true, value_name = "FILE")]
     credentials: Option<PathBuf>,
 
-    /// For whom, natively; the key's address when not given.
+    /// Owner of the text (native form); the address of your key by default.
     #[arg(long, global = true, value_name = "0x...")]
     owner: Option<Address>,
 }
 
 #[derive(Debug, Subcommand)]
 enum KmsCommand {
-    /// Encrypt a text under a fresh data key; prints the three parts.
+    /// Encrypt a text under a new data key. Prints the three parts.
     Encrypt {
-        /// The text; - reads it from stdin.
+        /// The text; - for stdin.
         text: String,
     },
-    /// Decrypt a text whose signature is right; prints it and the verdict.
+    /// Decrypt a text with a valid signature. Prints the text and the verdict.
     Decrypt {
         /// ENCRYPTED of encrypt.
         #[arg(value_parser = base64)]
@@ -88,15 +90,15 @@ enum KmsCommand {
         #[arg(value_parser = base64)]
         ciphertext_blob: Base64,
     },
-    /// Make a data key; prints it wrapped, and in clear when the engine's image releases keys.
+    /// Make a data key. Prints it wrapped, and in clear if the image of the engine releases keys.
     Genkey,
-    /// Unwrap a data key, when the engine's image releases keys.
+    /// Unwrap a data key, if the image of the engine releases keys.
     Unwrap {
         /// CIPHERTEXT of genkey.
         #[arg(value_parser = base64)]
         ciphertext_blob: Base64,
     },
-    /// Random bytes of the key service, in base64.
+    /// Print random bytes of the key service, in base64.
     Random {
         /// How many.
         #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=1024))]
@@ -109,12 +111,8 @@ fn base64(text: &str) -> Result<Base64, &'static str> {
 }
 
 /// Runs `mortise kms`.
-pub async fn run(
-    args: &KmsArgs,
-    connection: &ConnectionArgs,
-    output: &Output,
-) -> Result<(), Failure> {
-    let api = KmsApi::choose(&args.form, connection, output).await?;
+pub async fn run(args: &KmsArgs, output: &Output) -> Result<(), Failure> {
+    let api = KmsApi::choose(&args.form, &args.connection, output).await?;
     match &args.command {
         KmsCommand::Encrypt { text } => {
             show::encrypted(&api.encrypt(read_text(text)?).await?, output);

@@ -1,4 +1,4 @@
-//! The second document's form: one connection, one object, half-close, one object back.
+//! The form of the second document: one connection, one object, half-close, one object back.
 
 use crate::failure::Failure;
 use mortise_client::ClientError;
@@ -12,16 +12,16 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::timeout;
 
-/// Longest that an answer may take: the engine waits half of it for the key service.
+/// Timeout of an answer: the engine waits half of it for the key service.
 const ANSWER_MAX: Duration = Duration::from_secs(60);
 
-/// A request port and whose credentials serve.
+/// A request port, and the credentials to use.
 pub(super) struct Plain {
     address: Address,
     credentials: Option<Credentials>,
 }
 
-/// An answer that is no error.
+/// An answer that is not an error.
 pub(super) struct Answer(Value);
 
 impl Plain {
@@ -61,10 +61,10 @@ impl Plain {
 fn read_credentials(path: &Path) -> Result<Credentials, Failure> {
     let read = std::fs::read(path);
     let bytes = read.map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
-    // What is wrong with them is not said: the text would be a part of them.
+    // The parser's message would quote the credentials.
     serde_json::from_slice(&bytes).map_err(|_| {
         let names = "AccessKeyId, SecretAccessKey, Token";
-        Failure::usage(format!("{}: no JSON object with {names}", path.display()))
+        Failure::usage(format!("{}: this is not a JSON object with {names}", path.display()))
     })
 }
 
@@ -76,7 +76,7 @@ fn read(answer: &[u8]) -> Result<Answer, Failure> {
         _ => {
             // A port that does not know this form answers with an error of JSON-RPC.
             let error = serde_json::from_value::<ErrorObject>(value["error"].clone());
-            let error = error.map_err(|_| Failure::check("the answer is of another form"))?;
+            let error = error.map_err(|_| Failure::check("the answer has another form"))?;
             Err(Failure::from(ClientError::Refused(Box::new(error))))
         }
     }

@@ -20,15 +20,15 @@ pub struct ClaimArgs {
     /// The lock.
     lock_id: LockId,
 
-    /// Who is to be paid.
+    /// The address to pay.
     #[arg(long)]
     claimant: Address,
 
-    /// How much of each asset, in order; all that remains when not given.
+    /// Amount of each asset, in order; the whole remainder by default.
     #[arg(long = "amount")]
     amounts: Vec<U256>,
 
-    /// Hash of what the arbiter saw; recorded, not interpreted.
+    /// Hash of the evidence that the arbiter checked; recorded, not interpreted.
     #[arg(long, value_name = "BYTES32")]
     evidence: Option<Bytes32>,
 }
@@ -53,7 +53,7 @@ pub struct CancelArgs {
     /// The lock or draft.
     lock_id: LockId,
 
-    /// The beneficiary's consent: the output of `mortise lock consent`.
+    /// Consent of the beneficiary: the output of `mortise lock consent`.
     #[arg(long, value_name = "FILE")]
     with: Option<PathBuf>,
 }
@@ -64,16 +64,16 @@ pub struct ExtendArgs {
     /// The lock.
     lock_id: LockId,
 
-    /// The new end of fills, this many seconds from now.
+    /// New end of fills, in seconds from now.
     #[arg(long, value_name = "SECONDS", required_unless_present = "expires")]
     expires_in: Option<u64>,
 
-    /// The new end of fills, seconds since the Unix epoch.
+    /// New end of fills, in seconds since the Unix epoch.
     #[arg(long, value_name = "TIME", conflicts_with = "expires_in")]
     expires: Option<u64>,
 }
 
-/// A beneficiary's consent to cancel, on its way to the owner.
+/// The consent of a beneficiary to a cancellation, as a file for the owner.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Consent {
@@ -104,7 +104,7 @@ pub async fn claim(
         request: session.client.new_request().await?,
     };
     let result = session.client.claim_lock(signer.claim(&engine.engine_id, claim)).await?;
-    show(&result, output);
+    print_outcome(&result, output);
     Ok(())
 }
 
@@ -118,7 +118,7 @@ pub async fn release(
     let request = session.client.new_request().await?;
     let params = signer.release(&engine.engine_id, args.lock_id, request);
     let result = session.client.release_lock(params).await?;
-    show(&result, output);
+    print_outcome(&result, output);
     Ok(())
 }
 
@@ -137,7 +137,7 @@ pub async fn consent(
         signature: signer.cancel_consent(&engine.engine_id, &args.lock_id, &request),
     };
     Output::new(true).thing(&consent, &[]);
-    output.note(&format!("good until {}; give it to the owner", consent.valid_until));
+    output.note(&format!("valid until {}; send it to the owner", consent.valid_until));
     Ok(())
 }
 
@@ -158,7 +158,7 @@ pub async fn cancel(
     };
     let params = signer.cancel(&engine.engine_id, args.lock_id, request, beneficiary);
     let result = session.client.cancel_lock(params).await?;
-    show(&result, output);
+    print_outcome(&result, output);
     Ok(())
 }
 
@@ -189,11 +189,10 @@ pub async fn extend(
     };
     let params = signer.extend(&engine.engine_id, args.lock_id, new_expires, request);
     let result = session.client.extend_lock(params).await?;
-    make::show(&result, output);
-    Ok(())
+    make::print_commitment(&result, session, output)
 }
 
-fn show(result: &OutcomeResult, output: &Output) {
+fn print_outcome(result: &OutcomeResult, output: &Output) {
     let outcome = &result.outcome;
     let amounts: Vec<String> = outcome.amounts.iter().map(|a| a.to_decimal()).collect();
     let mut lines = vec![
@@ -212,6 +211,6 @@ fn show(result: &OutcomeResult, output: &Output) {
     lines.push(("signature", result.signature.to_string()));
     output.thing(result, &lines);
     if outcome.mode.is_some() {
-        output.note(&mode::promise_note(outcome.mode, "the outcome was checked"));
+        output.note(&mode::promise_note(outcome.mode, "this outcome, signed by this engine"));
     }
 }

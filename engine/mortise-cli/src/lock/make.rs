@@ -18,10 +18,10 @@ use mortise_rpc::results::{CommitResult, CreateLockResult};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-/// Most bytes of a draft that are read.
+/// Maximum size of a draft.
 const DRAFT_BYTES_MAX: u64 = 1 << 20;
 
-/// What has to be done for a lock.
+/// The condition of a lock.
 #[derive(Debug, Args)]
 struct ConditionArgs {
     /// Asset to deliver: native:CHAIN, erc20:CHAIN:CONTRACT, ...
@@ -32,11 +32,11 @@ struct ConditionArgs {
     #[arg(long)]
     target_amount: U256,
 
-    /// Who receives; the owner when not given.
+    /// Recipient of the delivery; the owner by default.
     #[arg(long)]
     recipient: Option<Address>,
 
-    /// Call data of the fill, 0x bytes.
+    /// Call data of the fill, as 0x bytes.
     #[arg(long, value_parser = bytes, value_name = "BYTES")]
     data: Option<HexBytes>,
 }
@@ -56,19 +56,19 @@ impl ConditionArgs {
 /// Flags of `mortise lock create`.
 #[derive(Debug, Args)]
 pub struct CreateArgs {
-    /// Whose asset; the key's address when not given.
+    /// Owner of the asset; the address of your key by default.
     #[arg(long)]
     owner: Option<Address>,
 
-    /// What to hold: native:CHAIN, erc20:CHAIN:CONTRACT, ...
+    /// Asset to hold: native:CHAIN, erc20:CHAIN:CONTRACT, ...
     #[arg(long, value_parser = asset)]
     asset: Asset,
 
-    /// How much, in the asset's smallest unit.
+    /// Amount to hold, in the asset's smallest unit.
     #[arg(long)]
     amount: U256,
 
-    /// Seconds from now in which a fill counts.
+    /// Seconds from now during which a fill counts.
     #[arg(long, default_value_t = 300, value_name = "SECONDS")]
     expires_in: u64,
 
@@ -87,23 +87,23 @@ pub struct SignArgs {
 /// Flags of `mortise lock commit`.
 #[derive(Debug, Args)]
 pub struct CommitArgs {
-    /// For whom; anybody when not given.
+    /// Who may be paid; any address by default.
     #[arg(long)]
     beneficiary: Option<Address>,
 
-    /// Whose signature claims; nobody's when not given.
+    /// Whose signature claims the lock; none by default.
     #[arg(long)]
     arbiter: Option<Address>,
 
-    /// What to hold; repeat it, each with an --amount, for a lock of several assets.
+    /// Asset to hold. For a lock of several assets, repeat it, each with an --amount.
     #[arg(long = "asset", value_parser = asset, required = true)]
     assets: Vec<Asset>,
 
-    /// How much, in the asset's smallest unit; in the order of the assets.
+    /// Amount, in the asset's smallest unit, in the order of the assets.
     #[arg(long = "amount", required = true)]
     amounts: Vec<U256>,
 
-    /// Seconds from now in which a fill counts.
+    /// Seconds from now during which a fill counts.
     #[arg(long, default_value_t = 300, value_name = "SECONDS")]
     expires_in: u64,
 
@@ -111,7 +111,7 @@ pub struct CommitArgs {
     condition: ConditionArgs,
 }
 
-/// Runs `mortise lock create`. The draft is JSON in either form: `sign` reads it.
+/// Runs `mortise lock create`. The draft is always JSON: `sign` reads it.
 pub async fn create(
     args: &CreateArgs,
     session: &Session<'_>,
@@ -133,34 +133,34 @@ pub async fn create(
     let draft = session.client.create_lock(params).await?;
     Output::new(true).thing(&draft, &[]);
     let until = draft.expiration_timestamp;
-    output.note(&format!("draft {} holds nothing; sign it before {until}", draft.lock.id));
+    output.note(&format!("draft {} holds nothing yet: sign it before {until}", draft.lock.id));
     Ok(())
 }
 
 /// Runs `mortise lock sign`.
 pub async fn sign(args: &SignArgs, session: &Session<'_>, output: &Output) -> Result<(), Failure> {
-    let draft: CreateLockResult = serde_json::from_str(&read(&args.draft)?)
-        .map_err(|e| Failure::usage(format!("{}: not a draft: {e}", args.draft.display())))?;
+    let draft: CreateLockResult = serde_json::from_str(&read(&args.draft)?).map_err(|e| {
+        Failure::usage(format!("{}: this is not a draft: {e}", args.draft.display()))
+    })?;
     let engine = session.identity().await?;
     let signer = session.signer()?;
     let terms = terms_of(&draft.lock);
     if terms.lock_id(&engine.engine_id) != draft.lock.id {
-        return Err(Failure::check("the draft's id is not that of its terms at this engine"));
+        return Err(Failure::check("the ID of the draft does not match its terms at this engine"));
     }
     if signer.address() != terms.owner {
         return Err(Failure::check(format!(
-            "the key is of {}, the draft is of {}",
+            "the key belongs to {}, the draft belongs to {}",
             signer.address(),
             terms.owner
         )));
     }
     let signature = signer
         .lock_approval(&draft.lock.id, &terms)
-        .ok_or_else(|| Failure::check("an approval is for a lock of one asset"))?;
+        .ok_or_else(|| Failure::check("only a lock of one asset can be approved this way"))?;
     let params = SignLock { lock_id: draft.lock.id, signature };
     let result = session.client.sign_lock(params, &terms).await?;
-    show(&result, output);
-    Ok(())
+    print_commitment(&result, session, output)
 }
 
 fn read(path: &Path) -> Result<String, Failure> {
@@ -182,7 +182,7 @@ pub async fn commit(
     output: &Output,
 ) -> Result<(), Failure> {
     if args.assets.len() != args.amounts.len() {
-        return Err(Failure::usage("each --asset takes one --amount"));
+        return Err(Failure::usage("each --asset needs one --amount"));
     }
     let signer = session.signer()?;
     let legs = args.assets.iter().zip(&args.amounts);
@@ -194,16 +194,19 @@ pub async fn commit(
         condition: args.condition.condition(signer.address()),
     };
     let result = session.client.commit(&signer, &lock).await?;
-    show(&result, output);
-    Ok(())
+    print_commitment(&result, session, output)
 }
 
-/// Prints a checked commitment.
-pub(super) fn show(result: &CommitResult, output: &Output) {
+/// Prints a checked commitment; warns if a different engine could have signed it.
+pub(super) fn print_commitment(
+    result: &CommitResult,
+    session: &Session<'_>,
+    output: &Output,
+) -> Result<(), Failure> {
     let promise = &result.commitment;
-    let mark = promise.ccm_attestation.mode;
+    let insecure = promise.ccm_attestation.mode;
     let mut lines = vec![("lockId", promise.lock_id.to_string())];
-    lines.extend(mode::line(mark));
+    lines.extend(mode::line(insecure));
     lines.push(("status", result.status.name().to_owned()));
     lines.extend(terms_lines(&promise.terms()));
     lines.extend([
@@ -216,6 +219,12 @@ pub(super) fn show(result: &CommitResult, output: &Output) {
         ("signature", promise.ccm_attestation.signature.to_string()),
     ]);
     output.thing(result, &lines);
-    let checked = "the commitment was checked: these terms, signed by the engine";
-    output.note(&mode::promise_note(mark, checked));
+    output.note(&mode::promise_note(insecure, "these terms, signed by this engine"));
+    if !session.is_pinned()? {
+        output.note(NOT_PINNED);
+    }
+    Ok(())
 }
+
+const NOT_PINNED: &str =
+    "Warning: this engine is not pinned. Pass --anchors FILE to detect a different engine.";

@@ -1,10 +1,10 @@
-//! `mortise lock`: make, sign, commit, look at and end locks.
+//! `mortise lock`: creates, signs, commits, shows and ends locks.
 
 mod end;
 mod make;
 mod show;
 
-use crate::args::ConnectionArgs;
+use crate::connection::ConnectionArgs;
 use crate::failure::Failure;
 use crate::mode;
 use crate::output::Output;
@@ -28,41 +28,44 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct LockArgs {
-    /// Try an engine whose promises bind nobody: debug, emulated. Without this they are refused.
+    /// Accept promises of an insecure engine, which bind no one: debug or emulated.
     #[arg(long, global = true, value_name = "MODE", value_parser = mode::named)]
-    allow_mode: Option<InsecureMode>,
+    allow_insecure: Option<InsecureMode>,
 
     #[command(subcommand)]
     command: LockCommand,
+
+    #[command(flatten)]
+    connection: ConnectionArgs,
 }
 
 #[derive(Debug, Subcommand)]
 enum LockCommand {
-    /// Make a draft and print the typed data that its owner signs; prints JSON.
+    /// Create a draft. Prints JSON with the typed data that the owner signs.
     Create(make::CreateArgs),
-    /// Sign a draft and turn it into a lock.
+    /// Sign a draft and commit it.
     Sign(make::SignArgs),
-    /// Make a lock in one step: nonce, signature, commitment, check.
+    /// Create a lock in one step: nonce, signature, commitment, check.
     Commit(make::CommitArgs),
     /// Show a lock.
     Get(show::GetArgs),
     /// List locks.
     List(show::ListArgs),
-    /// Claim as the arbiter.
+    /// Claim a lock as its arbiter.
     Claim(end::ClaimArgs),
-    /// Give a lock back as its beneficiary.
+    /// Release a lock as its beneficiary.
     Release(end::ReleaseArgs),
-    /// Agree to cancel, as the beneficiary; prints the consent as JSON.
+    /// Consent to a cancellation as the beneficiary. Prints JSON.
     Consent(end::ConsentArgs),
-    /// Cancel as the owner; a lock with a beneficiary needs its consent.
+    /// Cancel a lock as its owner. A lock with a beneficiary needs its consent.
     Cancel(end::CancelArgs),
-    /// Prolong a lock as its owner.
+    /// Extend a lock as its owner.
     Extend(end::ExtendArgs),
 }
 
 impl LockCommand {
-    /// True when the engine answers with something that it signs.
-    fn asks_for_a_promise(&self) -> bool {
+    /// True if the engine signs the answer.
+    fn requests_a_promise(&self) -> bool {
         match self {
             Self::Create(_) | Self::Get(_) | Self::List(_) | Self::Consent(_) => false,
             Self::Sign(_) | Self::Commit(_) | Self::Claim(_) => true,
@@ -72,16 +75,13 @@ impl LockCommand {
 }
 
 /// Runs `mortise lock`.
-pub async fn run(
-    args: &LockArgs,
-    connection: &ConnectionArgs,
-    output: &Output,
-) -> Result<(), Failure> {
-    let session = Session::connect(connection, output).await?;
-    if args.command.asks_for_a_promise() {
-        session.check_mode(args.allow_mode)?;
+pub async fn run(args: &LockArgs, output: &Output) -> Result<(), Failure> {
+    let session = Session::connect(&args.connection, output).await?;
+    let requests_a_promise = args.command.requests_a_promise();
+    if requests_a_promise {
+        session.check_mode(args.allow_insecure)?;
     }
-    let session = session.allowing(args.allow_mode);
+    let session = session.allow_insecure(args.allow_insecure);
     let output = &session.output;
     match &args.command {
         LockCommand::Create(args) => make::create(args, &session, output).await,
@@ -95,5 +95,9 @@ pub async fn run(
         LockCommand::Cancel(args) => end::cancel(args, &session, output).await,
         LockCommand::Extend(args) => end::extend(args, &session, output).await,
     }?;
-    session.close().await
+    match requests_a_promise {
+        true => session.close_after_change().await,
+        false => session.close().await?,
+    }
+    Ok(())
 }

@@ -21,29 +21,29 @@ pub struct GetArgs {
 /// Flags of `mortise lock list`.
 #[derive(Debug, Args)]
 pub struct ListArgs {
-    /// Only of this owner.
+    /// Only locks of this owner.
     #[arg(long)]
     owner: Option<Address>,
 
-    /// Only with this status: PENDING, ACTIVE, PARTIAL, FULFILLED, SETTLED, ...
+    /// Only locks with this status: PENDING, ACTIVE, PARTIAL, FULFILLED, SETTLED, ...
     #[arg(long, value_parser = status)]
     status: Option<LockStatus>,
 
-    /// Only behind this lock, the last one of the page before.
+    /// Only locks after this one, the last lock of the previous page.
     #[arg(long, value_name = "LOCK_ID")]
     cursor: Option<LockId>,
 
-    /// Most locks to show.
+    /// Maximum number of locks to show.
     #[arg(long, default_value_t = ListLocks::LIMIT_DEFAULT, value_name = "N")]
     limit: u32,
 }
 
 fn status(name: &str) -> Result<LockStatus, String> {
     let all = LockStatus::ALL.map(LockStatus::name).join(", ");
-    LockStatus::from_name(&name.to_uppercase()).ok_or_else(|| format!("a status is one of {all}"))
+    LockStatus::from_name(&name.to_uppercase()).ok_or_else(|| format!("use one of {all}"))
 }
 
-/// The lock, or the refusal that the catalogue has for a lock that is not there.
+/// The lock, or the catalogue's reject for a lock that does not exist.
 pub(super) async fn find(session: &Session<'_>, lock_id: LockId) -> Result<LockView, Failure> {
     let lock = session.client.lock(lock_id).await?;
     lock.ok_or_else(|| {
@@ -64,8 +64,8 @@ fn lines(lock: &LockView) -> Vec<(&'static str, String)> {
         ("lockId", lock.id.to_string()),
         ("status", lock.status.name().to_owned()),
         ("owner", to_checksum(&lock.owner)),
-        ("beneficiary", somebody(&lock.beneficiary, "anybody")),
-        ("arbiter", somebody(&lock.arbiter, "nobody")),
+        ("beneficiary", address_or(&lock.beneficiary, "any")),
+        ("arbiter", address_or(&lock.arbiter, "none")),
     ];
     for leg in &lock.legs {
         let parts = format!(
@@ -92,8 +92,8 @@ fn lines(lock: &LockView) -> Vec<(&'static str, String)> {
 pub(super) fn terms_lines(terms: &LockTerms) -> Vec<(&'static str, String)> {
     let mut lines = vec![
         ("owner", to_checksum(&terms.owner)),
-        ("beneficiary", somebody(&terms.beneficiary, "anybody")),
-        ("arbiter", somebody(&terms.arbiter, "nobody")),
+        ("beneficiary", address_or(&terms.beneficiary, "any")),
+        ("arbiter", address_or(&terms.arbiter, "none")),
     ];
     for leg in &terms.legs {
         lines.push(("holds", format!("{} {}", leg.amount, asset_text(&leg.asset))));
@@ -103,8 +103,8 @@ pub(super) fn terms_lines(terms: &LockTerms) -> Vec<(&'static str, String)> {
     lines
 }
 
-fn somebody(address: &Address, nobody: &str) -> String {
-    if address.is_zero() { nobody.to_owned() } else { to_checksum(address) }
+fn address_or(address: &Address, zero: &str) -> String {
+    if address.is_zero() { zero.to_owned() } else { to_checksum(address) }
 }
 
 /// Runs `mortise lock list`.
@@ -128,7 +128,7 @@ pub async fn list(args: &ListArgs, session: &Session<'_>, output: &Output) -> Re
     let rows = page.locks.iter().map(row).collect();
     output.table(&page, &["lockId", "status", "amount", "asset", "expires"], rows);
     if let Some(cursor) = page.next_cursor {
-        output.note(&format!("more: --cursor {cursor}"));
+        output.note(&format!("next page: --cursor {cursor}"));
     }
     Ok(())
 }

@@ -1,11 +1,11 @@
-//! Names of refusals, and the next step for each.
+//! Names of failed checks of attestations, with the next step for each.
 
 use crate::failure::Failure;
 use mortise_client::ProofError;
 use mortise_verify::attestation::{AttestationError, Field};
 use serde_json::json;
 
-/// A refused document: exit 1, with its name.
+/// A refused document: exit 1, with the name of the check.
 pub(super) fn document(error: &AttestationError) -> Failure {
     failure(
         &name(&format!("{error:?}")),
@@ -39,23 +39,23 @@ fn next(error: &AttestationError) -> String {
     use AttestationError as E;
     match error {
         E::RootNotPinned { found } => format!(
-            "if this is a development system of yours, name the development root with --root \
-             .mortise/dev/nitro-root.pem (SHA-256 {found}); if not, do not believe the document"
+            "if this is your development system, pass its root: --root .mortise/dev/nitro-root.pem \
+             (SHA-256 {found}); otherwise do not trust the document"
         ),
         E::Unsigned { .. } => {
-            "it comes from an emulated module, which signs nothing: only a real enclave \
-                        or `mortise dev` makes documents that can be checked"
+            "it comes from an emulated module, which signs nothing: only a real enclave or \
+             `mortise-dev dev` makes documents that can be verified"
                 .into()
         }
-        E::DebugMode => "the enclave was started in debug mode, and its parent can read it: key \
+        E::DebugMode => "the enclave was started in debug mode, so its parent can read it: the key \
                          service and verifiers refuse it; start it without --debug-mode"
             .into(),
         E::PcrNotApproved { index, found, .. } => format!(
-            "it is another image than those that you named; if it is one that you approve, name \
-             it too with --pcr{index} {found}"
+            "the enclave runs another image than those that you named; if you approve it, add \
+             --pcr{index} {found}"
         ),
         E::PcrMissing { index } => {
-            format!("the document does not list PCR{index}, which was asked for: drop the flag")
+            format!("the document does not list PCR{index}, which you named: remove the flag")
         }
         E::Stale { age_ms, .. } => clocks(&format!("{} s behind", age_ms / 1000)),
         E::FromTheFuture { ahead_ms, .. } => clocks(&format!("{} s ahead of", ahead_ms / 1000)),
@@ -66,29 +66,29 @@ fn next(error: &AttestationError) -> String {
             clocks(&format!("valid from {} s after", not_before_s.saturating_sub(*at_s)))
         }
         E::ClaimMismatch { field: Field::Nonce, .. } => {
-            "it was made for another question: ask again with a nonce of your own, or name the one \
-             that it was asked with (--nonce)"
+            "it answers another request: request it again with your own nonce, or pass the nonce of \
+             that request (--nonce)"
                 .into()
         }
         E::BindingMismatch { .. }
         | E::BindingPcrMismatch { .. }
         | E::StatementMismatch { .. }
         | E::ClaimMismatch { .. } => {
-            "do not use the keys or the state of this answer: the enclave \
-                                      did not vouch for them; ask another way to the engine"
+            "do not use the keys or the state of this answer: the enclave did not attest them; \
+             reach the engine over another route"
                 .into()
         }
         E::DocumentTooLarge { .. } | E::Envelope(_) | E::Payload(_) => {
-            "give the COSE_Sign1 bytes as they are, as hex or as base64, whole and unchanged".into()
+            "pass the whole, unchanged COSE_Sign1 bytes: raw, as hex or as base64".into()
         }
-        _ => "do not believe the document: it is damaged or made up".into(),
+        _ => "do not trust the document: it is damaged or forged".into(),
     }
 }
 
-/// The document's time lies `where_it_is` the caller's.
+/// The time of the document is `where_it_is` the clock of this machine.
 fn clocks(where_it_is: &str) -> String {
     format!(
-        "its time is {where_it_is} this machine's clock: set the clock if it is wrong, ask for a \
+        "its time is {where_it_is} this machine's clock: set the clock if it is wrong, request a \
          fresh document, or check an old one with --at-its-own-time"
     )
 }
@@ -96,10 +96,12 @@ fn clocks(where_it_is: &str) -> String {
 fn next_of_answer(error: &ProofError) -> &'static str {
     match error {
         ProofError::Unattested => {
-            "no security module stands behind this engine: nothing says which code holds its keys; \
-             do not rely on its promises"
+            "this engine has no security module, so it cannot prove which code holds its keys: do \
+             not rely on its promises"
         }
-        _ => "do not use this answer: whoever relays it may have changed it; ask another way",
+        _ => {
+            "do not use this answer: a relay may have changed it; reach the engine over another route"
+        }
     }
 }
 
@@ -110,7 +112,7 @@ mod tests {
     use mortise_verify::attestation::AWS_NITRO_ROOT_G1;
 
     #[test]
-    fn refusals_are_named_and_say_the_next_step() {
+    fn failed_checks_have_a_name_and_the_next_step() {
         let found = AWS_NITRO_ROOT_G1;
         let failure = document(&AttestationError::RootNotPinned { found });
         assert!(failure.text().starts_with("RootNotPinned: "), "{}", failure.text());

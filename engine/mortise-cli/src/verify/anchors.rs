@@ -1,4 +1,4 @@
-//! EnginePin the caller believes: roots and images, as they are named on the command line.
+//! Roots and images that the caller trusts, as the command line names them.
 
 use super::source::hex;
 use crate::failure::Failure;
@@ -12,7 +12,7 @@ use mortise_verify::attestation::{
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// Stands for the root of AWS among roots that are named.
+/// The name of the AWS root among roots.
 const AWS: &str = "aws";
 const PEM_BEGIN: &str = "-----BEGIN CERTIFICATE-----";
 const PEM_END: &str = "-----END CERTIFICATE-----";
@@ -20,13 +20,13 @@ const PEM_END: &str = "-----END CERTIFICATE-----";
 /// The flags that name roots and images.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ImageArgs {
-    /// Root to believe: a PEM file, the SHA-256 of the certificate, or `aws`; repeatable.
+    /// Trusted root: a PEM file, the SHA-256 of the certificate, or `aws`; repeatable.
     ///
-    /// Without it the root of AWS Nitro Enclaves is, and no other.
+    /// The default is the root of AWS Nitro Enclaves alone.
     #[arg(long, value_name = "PEM-FILE|SHA256|aws")]
     pub root: Vec<String>,
 
-    /// Approved image, 96 hex digits; repeatable, so that old and new both pass an upgrade.
+    /// Approved image, 96 hex digits; repeatable, for example for both images of an upgrade.
     #[arg(long, value_name = "HEX", value_parser = pcr)]
     pub pcr0: Vec<Pcr>,
 
@@ -42,14 +42,14 @@ pub(crate) struct ImageArgs {
     #[arg(long, value_name = "HEX", value_parser = pcr)]
     pub pcr8: Vec<Pcr>,
 
-    /// Take any image that is not in debug mode: to look, not to trust.
+    /// Accept any image that is not in debug mode. For inspection only.
     #[arg(long, conflicts_with_all = ["pcr0", "pcr1", "pcr2", "pcr8"])]
     pub any_image: bool,
 }
 
 /// One register of a flag.
 pub(crate) fn pcr(text: &str) -> Result<Pcr, String> {
-    Pcr::parse(text).map_err(|error| format!("a register is 96 hex digits: {error}"))
+    Pcr::parse(text).map_err(|error| format!("a register has 96 hex digits: {error}"))
 }
 
 /// One `--root`: a fingerprint, `aws`, or a file with certificates in PEM or with a fingerprint.
@@ -61,13 +61,13 @@ pub(crate) fn root(text: &str) -> Result<Vec<RootFingerprint>, Failure> {
         return Ok(vec![root]);
     }
     let content = std::fs::read_to_string(Path::new(text)).map_err(|error| {
-        let next = "next: name a PEM file, its SHA-256 in 64 hex digits, or `aws`";
+        let next = "next: pass a PEM file, its SHA-256 in 64 hex digits, or `aws`";
         Failure::usage(format!("--root {text}: {error}\n  {next}"))
     })?;
     roots_of(&content).ok_or_else(|| {
         Failure::usage(format!(
             "--root {text}: neither certificates in PEM nor a SHA-256\n  next: for a development \
-             system name the file nitro-root.pem of its folder"
+             system, pass the file nitro-root.pem of its folder"
         ))
     })
 }
@@ -92,7 +92,7 @@ fn roots_of(content: &str) -> Option<Vec<RootFingerprint>> {
 /// Which images pass.
 #[derive(Debug, Clone)]
 pub(crate) enum Images {
-    /// Whatever runs, but for debug mode.
+    /// Any image, except in debug mode.
     Any,
     /// Those with these registers; PCR0 is among them.
     Named(BTreeMap<u8, BTreeSet<Pcr>>),
@@ -110,9 +110,9 @@ impl Images {
         match sets.contains_key(&0) {
             true => Ok(Self::Named(sets)),
             false => Err(Failure::usage(
-                "no image is named\n  next: name the image that you approve with --pcr0 HEX (and \
-                 --pcr1, --pcr2: from whoever built it; `mortise dev --config-out` writes them); \
-                 to look at a document and trust nothing, say --any-image",
+                "no image is named\n  next: pass the image that you approve with --pcr0 HEX, and \
+                 --pcr1 and --pcr2, from your own build (`mortise-dev dev --config-out` writes \
+                 them); to inspect a document without trust, pass --any-image",
             )),
         }
     }
@@ -125,8 +125,8 @@ impl Images {
         }
     }
 
-    /// The policy. PCR1 and PCR2, where not named, are what the document shows: PCR0 is over all
-    /// their bytes. A register that it does not show stays unnamed, and the policy is refused.
+    /// The policy. PCR1 and PCR2, if not named, are taken from the document: PCR0 covers all their
+    /// bytes. A register that the document lacks stays unnamed, and the policy is refused.
     fn policy(&self, shown: &Document) -> Result<PcrPolicy, PolicyError> {
         let Self::Named(sets) = self else { return Ok(PcrPolicy::any_image()) };
         let mut sets = sets.clone();
@@ -149,12 +149,12 @@ pub(crate) struct TrustAnchors {
 }
 
 impl TrustAnchors {
-    /// For a first look: under these roots, whatever the image.
+    /// For reading the registers: under these roots, any image.
     pub fn any_image(&self) -> Trust {
         Trust { roots: self.roots.clone(), pcrs: PcrPolicy::any_image() }
     }
 
-    /// For the check, after a first look at the document.
+    /// For the check, after the registers of the document are read.
     pub fn trust(&self, shown: &Document) -> Result<Trust, Failure> {
         let pcrs = self.images.policy(shown).map_err(Failure::usage)?;
         Ok(Trust { roots: self.roots.clone(), pcrs })

@@ -1,19 +1,19 @@
-//! `mortise verify attestation`: which code holds the keys.
+//! `mortise verify attestation`: which code holds the keys of an engine.
 //!
 //! ```text
 //! engine: fresh nonce -> getAttestation -> live check -+-> one boot? -> pinned engine? -> report
 //!         getBootAttestation ------------> archived ---+
 //! file:   --nonce -> live check,   --at-its-own-time -> archived check ----------------> report
 //! ```
-//! Each document is looked at twice: under the named roots for any image, which gives the registers
-//! that the caller left out; then under the whole policy, and only that result is printed.
+//! Each document is checked twice: first under the named roots for any image, which gives the
+//! registers that the caller left out; then under the whole policy. Only that result is printed.
 
 use super::advice;
 use super::anchors::{ImageArgs, Images, TrustAnchors, pcr, root};
-use super::pin::PolicyFile;
 use super::report::{Mode, Report};
 use super::source::{Source, hex};
-use crate::args::ConnectionArgs;
+use crate::anchors::{Anchors, AnchorsFile};
+use crate::connection::ConnectionArgs;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::session::Session;
@@ -33,21 +33,21 @@ use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 const EXAMPLES: &str = "\
-Without FILE the engine of --url is asked twice: for a document with a fresh nonce, which must be \
-new and name the newest state, and for the document of its boot. Both must bind the same keys.
+Without FILE, the command requests two documents from the engine at --url: one with a fresh nonce, \
+which must be new and name the newest state, and the one of its boot. Both must bind the same keys.
 
-With FILE nothing is asked. A file is an old question or no question: say which nonce you asked \
-with (--nonce, 32 bytes; the document must be new), or that its own time is enough \
-(--at-its-own-time; it says nothing about today).
+With FILE, the command does not connect. Pass the nonce of your request (--nonce, 32 bytes; the \
+document must be new), or --at-its-own-time to check the document at the time that it states, which \
+proves nothing about today.
 
 Examples:
   mortise verify attestation --root .mortise/dev/nitro-root.pem --pcr0 $PCR0
   mortise verify attestation --pcr0 $OLD --pcr0 $NEW --pcr1 ... --pcr2 ...    an upgrade, under AWS
-  mortise verify attestation boot.cose --at-its-own-time --any-image          only look at it
+  mortise verify attestation boot.cose --at-its-own-time --any-image          inspection only
   mortise --json verify attestation answer.json --nonce $NONCE --pcr0 $PCR0
 
 Exit codes: 0 proven, 1 refused (the name of the check that failed comes first), 2 wrong usage,
-3 nobody answers, 4 not ready.";
+3 no answer, 4 not ready.";
 
 /// Flags of `mortise verify attestation`.
 #[derive(Debug, clap::Args)]
@@ -59,15 +59,15 @@ pub struct AttestationArgs {
     #[command(flatten)]
     image: ImageArgs,
 
-    /// The nonce that the document of FILE was asked with.
+    /// Nonce of the request that FILE answers.
     #[arg(long, value_name = "HEX", requires = "file", value_parser = nonce)]
     nonce: Option<HexBytes>,
 
-    /// Check the document of FILE at the time that it states itself.
+    /// Check the document in FILE at the time that it states.
     #[arg(long, requires = "file")]
     at_its_own_time: bool,
 
-    /// The same in the word of the other kinds: `document` is --at-its-own-time, `live` is now.
+    /// The same as in other commands: `document` is --at-its-own-time, `live` is now.
     #[arg(
         long,
         requires = "file",
@@ -76,37 +76,31 @@ pub struct AttestationArgs {
     )]
     at: Option<At>,
 
-    /// File that names roots and images (TOML: roots, pcr0, pcr1, pcr2, pcr8, each a list), besides
-    /// those of the flags.
-    #[arg(long, value_name = "FILE")]
-    policy: Option<PathBuf>,
+    #[command(flatten)]
+    connection: ConnectionArgs,
 }
 
-/// At whose time a document is checked.
+/// The time at which a document is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum At {
     /// Now.
     Live,
-    /// The one that it states.
+    /// The time that it states.
     Document,
 }
 
 fn nonce(text: &str) -> Result<HexBytes, String> {
-    hex(text).map(HexBytes).ok_or_else(|| "a nonce is an even number of hex digits".to_owned())
+    hex(text).map(HexBytes).ok_or_else(|| "a nonce has an even number of hex digits".to_owned())
 }
 
-/// Registers of flags and of a policy file.
+/// Registers of the flags and of the anchors file.
 fn with(flags: &[Pcr], file: &[String]) -> Result<Vec<Pcr>, Failure> {
     let of_file: Result<Vec<Pcr>, String> = file.iter().map(|text| pcr(text)).collect();
     Ok([flags, &of_file.map_err(Failure::usage)?].concat())
 }
 
 /// Runs `mortise verify attestation`.
-pub(super) async fn run(
-    args: &AttestationArgs,
-    connection: &ConnectionArgs,
-    output: &Output,
-) -> Result<(), Failure> {
+pub(super) async fn run(args: &AttestationArgs, output: &Output) -> Result<(), Failure> {
     let anchors = args.anchors()?;
     warn(&anchors.images, output);
     match &args.file {
@@ -115,23 +109,34 @@ pub(super) async fn run(
             output.text(&report, &report.text("the document is verified"));
             Ok(())
         }
-        None => verify_engine(connection, &anchors, output).await,
+        None => verify_engine(&args.connection, &anchors, output).await,
     }
 }
 
-/// What weakens the check is said before anything else, and never on stdout.
+/// Prints what weakens the check, before anything else and never on stdout.
 fn warn(images: &Images, output: &Output) {
     if matches!(images, Images::Any) {
-        output.note("WARNING: --any-image: ANY code passes; do not trust keys or state shown here");
+        output.note(
+            "WARNING: --any-image: ANY code passes; do not trust the keys or the state below",
+        );
     }
     for index in images.unnamed() {
-        output.note(&format!("note: PCR{index} is not named: taken as the document shows it"));
+        output.note(&format!("note: PCR{index} is not named: using the value in the document"));
     }
 }
 
 impl AttestationArgs {
+    /// The anchors file. The first use of a connection creates it, so it may not exist yet.
+    fn read_anchors(&self) -> Result<Anchors, Failure> {
+        let path = self.connection.anchors.as_deref();
+        match self.file {
+            Some(_) => Anchors::read(path),
+            None => AnchorsFile::new(path).read(),
+        }
+    }
+
     fn anchors(&self) -> Result<TrustAnchors, Failure> {
-        let file = PolicyFile::read(self.policy.as_deref())?;
+        let file = self.read_anchors()?;
         let texts = self.image.root.iter().chain(&file.roots);
         let named: Result<Vec<_>, Failure> = texts.map(|text| root(text)).collect();
         let mut roots = named?.concat();
@@ -141,11 +146,13 @@ impl AttestationArgs {
         let images = [&file.pcr0, &file.pcr1, &file.pcr2].map(Vec::is_empty);
         if images.contains(&true) && images.contains(&false) {
             return Err(Failure::usage(
-                "the policy file names an image by halves\n  next: name its pcr0, pcr1 and pcr2",
+                "the anchors file names only a part of an image\n  next: name pcr0, pcr1 and pcr2",
             ));
         }
         if self.image.any_image && images == [false; 3] {
-            return Err(Failure::usage("--any-image, and a policy file that names images"));
+            return Err(Failure::usage(
+                "--any-image conflicts with the images of the anchors file",
+            ));
         }
         let pcr0 = with(&self.image.pcr0, &file.pcr0)?;
         let (pcr1, pcr2) =
@@ -172,11 +179,11 @@ impl AttestationArgs {
                 Ok(report(&proven, Mode::Live, anchors))
             }
             (Source::Boot(_), false) => Err(Failure::usage(
-                "the answer is that of a boot, without a nonce\n  next: say --at-its-own-time, or \
-                 ask the engine",
+                "the answer is the document of a boot, without a nonce\n  next: pass \
+                 --at-its-own-time, or connect to the engine",
             )),
             (Source::Live(_), true) => Err(Failure::usage(
-                "the answer is one to a question with a nonce\n  next: name it with --nonce, \
+                "the answer belongs to a request with a nonce\n  next: pass that nonce with --nonce, \
                  without --at-its-own-time",
             )),
         }
@@ -185,11 +192,12 @@ impl AttestationArgs {
     fn live_nonce(&self) -> Result<Bytes32, Failure> {
         let usage = |what: &str| {
             Failure::usage(format!(
-                "{what}\n  next: name the 32 bytes that you asked with (--nonce HEX), or say \
+                "{what}\n  next: pass the 32 bytes of your request (--nonce HEX), or \
                  --at-its-own-time"
             ))
         };
-        let given = self.nonce.as_ref().ok_or_else(|| usage("a file says nothing about now"))?;
+        let given =
+            self.nonce.as_ref().ok_or_else(|| usage("a file alone proves nothing about now"))?;
         let whole = given.0.as_slice().try_into().map(Bytes32);
         whole.map_err(|_| usage("the nonce of a live check has 32 bytes"))
     }
@@ -262,8 +270,8 @@ async fn verify_engine(
     let boot = prove_boot(&boot, anchors)?;
     if boot.binding() != live.binding() {
         return Err(Failure::check(
-            "the document of the boot binds otherwise than the fresh one\n  next: the engine may \
-             have restarted between two questions: ask again; if it stays, believe neither",
+            "the document of the boot binds other keys than the fresh one\n  next: the engine may \
+             have restarted between the two requests: run this again; if it persists, trust neither",
         ));
     }
     check_pinned(&session, &live).await?;
@@ -277,7 +285,7 @@ async fn verify_engine(
     session.close().await
 }
 
-/// The engine of the trust file, or the one that other calls over this connection meet.
+/// The pinned engine, or the engine that answers other calls on this connection.
 async fn check_pinned(session: &Session<'_>, proven: &Proven) -> Result<(), Failure> {
     let (met, bound) = (session.identity().await?, proven.identity());
     if met == bound {

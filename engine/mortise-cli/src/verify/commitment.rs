@@ -1,7 +1,8 @@
 //! `mortise verify commitment`: the engine's promise, against what was asked of it.
 
-use super::pin::{EnginePinArgs, PolicyFile};
+use super::pin::EnginePinArgs;
 use super::{file, refused, verdict::Verdict};
+use crate::anchors::Anchors;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::values::{asset, asset_text, terms_of};
@@ -13,21 +14,21 @@ use mortise_rpc::results::{CommitmentView, ReceiptView};
 use mortise_verify::commitment::{Expected, VerifiedCommitment, verify};
 use mortise_verify::{Engine, json, receipt};
 use serde_json::Value;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 const EXAMPLES: &str = "\
-FILE is an answer of commitLock, signLock, commitBatch or extendLock, or a commitment alone. What \
-you name - the draft that you signed, or single fields - must be what the engine promised; what \
-you do not name is shown, and is as the engine says.
+FILE is an answer of commitLock, signLock, commitBatch or extendLock, or a commitment alone. The \
+fields that you name, in a draft or in flags, must match the promise. The other fields are shown as \
+the engine states them.
 
 Examples:
-  mortise verify commitment answer.json --terms draft.json --policy trust.toml --at live
+  mortise verify commitment answer.json --terms draft.json --anchors anchors.toml --at live
   mortise verify commitment answer.json --beneficiary 0x... --asset native:1 --amount 1000000 \\
-      --custody escrow --durability witnessed --at live --policy trust.toml
+      --custody escrow --durability witnessed --at live --anchors anchors.toml
 
---at: `document` (default) asks for no time; `live` and a time (seconds since 1970) ask that a \
-fill counts then.
+--at: `document` (default) checks no time; `live` and a time (seconds since 1970) check that a fill \
+counts then.
 
 Exit codes: 0 proven, 1 not proven (the name of the check that failed comes first), 2 wrong usage.";
 
@@ -41,47 +42,47 @@ pub(super) struct CommitmentArgs {
     #[command(flatten)]
     pin: EnginePinArgs,
 
-    /// The terms that were asked for: a draft of `mortise lock create`, or a lock of getLock.
+    /// The terms that you expect: a draft of `mortise lock create`, or a lock of getLock.
     #[arg(long, value_name = "FILE")]
     terms: Option<PathBuf>,
 
-    /// The lock; needed for a prolonged one, whose id is that of its first terms.
+    /// The lock; needed for an extended lock, whose ID comes from its first terms.
     #[arg(long)]
     lock_id: Option<LockId>,
 
-    /// Whose assets.
+    /// Owner of the assets.
     #[arg(long)]
     owner: Option<Address>,
 
-    /// For whom.
+    /// Who may be paid.
     #[arg(long)]
     beneficiary: Option<Address>,
 
-    /// Whose signature claims.
+    /// Whose signature claims the lock.
     #[arg(long)]
     arbiter: Option<Address>,
 
-    /// What is held: native:CHAIN, erc20:CHAIN:CONTRACT, ...; repeatable, each with an --amount.
+    /// Asset that is held: native:CHAIN, erc20:CHAIN:CONTRACT, ...; repeatable, each with --amount.
     #[arg(long = "asset", value_parser = asset, requires = "amounts")]
     assets: Vec<Asset>,
 
-    /// How much; in the order of the assets.
+    /// Amount, in the order of the assets.
     #[arg(long = "amount", requires = "assets")]
     amounts: Vec<U256>,
 
-    /// The owner's signature that it answers.
+    /// Signature of the owner that the promise answers.
     #[arg(long, value_name = "HEX")]
     user_signature: Option<Signature>,
 
-    /// The only custody class that will do: open, escrow.
+    /// Required custody class: open or escrow.
     #[arg(long, value_parser = named::<Custody>)]
     custody: Option<Custody>,
 
-    /// The only durability that will do: stored, witnessed.
+    /// Required durability: stored or witnessed.
     #[arg(long, value_parser = named::<Durability>)]
     durability: Option<Durability>,
 
-    /// The only policy that will do.
+    /// Required lock policy.
     #[arg(long, value_name = "HEX")]
     policy_hash: Option<PolicyHash>,
 
@@ -117,23 +118,19 @@ impl At {
     }
 }
 
-/// A name as JSON has it.
+/// A name as it is in JSON.
 fn named<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
     serde_json::from_value(Value::String(text.to_owned())).map_err(|error| error.to_string())
 }
 
 /// Runs `mortise verify commitment`.
-pub(super) fn run(
-    args: &CommitmentArgs,
-    trust: Option<&Path>,
-    output: &Output,
-) -> Result<(), Failure> {
-    let pin = args.pin.read(trust)?;
+pub(super) fn run(args: &CommitmentArgs, output: &Output) -> Result<(), Failure> {
+    let pin = args.pin.read()?;
     let answer = file::answer(&args.file)?;
     let mut verdict = Verdict::new("commitment");
     for view in args.views(&answer)? {
-        let verified = args.check(&pin.engine, &view, &pin.file)?;
-        tell(&mut verdict, &verified, &view);
+        let verified = args.check(&pin.engine, &view, &pin.anchors)?;
+        add_commitment(&mut verdict, &verified, &view);
         args.log(&pin.engine, &answer, &verified, &mut verdict)?;
     }
     verdict.both("engineId", pin.engine.id).both("address", to_checksum(&pin.engine.address));
@@ -152,7 +149,7 @@ impl CommitmentArgs {
         }
     }
 
-    /// The terms that are asked for: those of a file, else those shown, changed by the flags.
+    /// The expected terms: those of a file or else those shown, changed by the flags.
     fn wanted(&self, shown: &CommitmentView) -> Result<LockTerms, Failure> {
         let mut terms = match &self.terms {
             None => shown.terms(),
@@ -166,7 +163,7 @@ impl CommitmentArgs {
         terms.beneficiary = self.beneficiary.unwrap_or(terms.beneficiary);
         terms.arbiter = self.arbiter.unwrap_or(terms.arbiter);
         if self.assets.len() != self.amounts.len() {
-            return Err(Failure::usage("each --asset takes one --amount"));
+            return Err(Failure::usage("each --asset needs one --amount"));
         }
         if !self.assets.is_empty() {
             let legs = self.assets.iter().zip(&self.amounts);
@@ -181,7 +178,7 @@ impl CommitmentArgs {
         &self,
         engine: &Engine,
         view: &CommitmentView,
-        file: &PolicyFile,
+        file: &Anchors,
     ) -> Result<VerifiedCommitment, Failure> {
         let signed = json::commitment(view, &engine.id).map_err(|error| refused::by(&error))?;
         let terms = self.wanted(view)?;
@@ -197,7 +194,7 @@ impl CommitmentArgs {
         verify(engine, &signed, &expected).map_err(|error| refused::by(&error))
     }
 
-    /// The receipt of the same answer, if it has one, must be of the same event.
+    /// The receipt in the same answer, if there is one, must belong to the same event.
     fn log(
         &self,
         engine: &Engine,
@@ -206,14 +203,14 @@ impl CommitmentArgs {
         verdict: &mut Verdict,
     ) -> Result<(), Failure> {
         let Some(found) = file::receipt_of(answer) else {
-            verdict.leaves_open("that it is in the log: that takes its receipt");
+            verdict.leaves_open("that it is in the log: its receipt shows that");
             return Ok(());
         };
         let view: ReceiptView = file::read(&self.file, found.clone())?;
         let input = json::receipt(&view).map_err(|error| refused::by(&error))?;
         let logged = receipt::verify(engine, &input).map_err(|error| refused::by(&error))?;
         if !verified.is_in(&logged) {
-            let what = "the receipt is of another event than the commitment";
+            let what = "the receipt belongs to another event than the commitment";
             return Err(refused::named("OtherEvent", what));
         }
         verdict.proves("the engine stated that its event is in its log, by the receipt beside it");
@@ -222,11 +219,11 @@ impl CommitmentArgs {
 
     fn conclude(&self, verdict: &mut Verdict) {
         if self.terms.is_none() {
-            verdict.leaves_open("that the fields that you did not name are those you want");
+            verdict.leaves_open("that the fields that you did not name are what you want");
         }
         match self.at.seconds() {
             Some(now) => verdict.proves(format!("a fill counts at {now}")),
-            None => verdict.leaves_open("that a fill still counts: say --at live"),
+            None => verdict.leaves_open("that a fill still counts: pass --at live"),
         };
         verdict
             .leaves_open("that the lock is still held: mortise verify proof")
@@ -235,7 +232,7 @@ impl CommitmentArgs {
     }
 }
 
-fn tell(verdict: &mut Verdict, verified: &VerifiedCommitment, view: &CommitmentView) {
+fn add_commitment(verdict: &mut Verdict, verified: &VerifiedCommitment, view: &CommitmentView) {
     let promise = verified.fields();
     verdict.line("lockId", promise.lock_id).fact("commitment", serde_json::json!(view));
     verdict.line("owner", to_checksum(&promise.owner));

@@ -1,8 +1,9 @@
-//! Files that hold an engine's answers: bare, inside a larger answer, or inside an envelope.
+//! Files with answers of an engine: bare, inside a larger answer, or inside an envelope.
 //!
-//! What it does not do: check. A file that does not have the form asked for is refused as `Form`.
+//! What it does not do: check. A file without the expected form is refused as `Form`.
 
 use super::refused;
+use crate::anchors::Anchors;
 use crate::failure::Failure;
 use mortise_format::ids::{Bytes32, Signature};
 use mortise_format::tlog_proof::TlogProof;
@@ -14,7 +15,7 @@ use serde_json::Value;
 use std::io::Read;
 use std::path::Path;
 
-/// Most bytes of a file: an answer with the largest event, in hex.
+/// Maximum size of a file: an answer with the largest event, in hex.
 const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// How a `tlog-proof@v1` begins.
 const TLOG_PROOF: &[u8] = b"c2sp.org/tlog-proof@";
@@ -36,14 +37,18 @@ pub(super) fn bytes(path: &Path) -> Result<Vec<u8>, Failure> {
 
 /// The answer in a file, out of its envelope.
 pub(crate) fn answer(path: &Path) -> Result<Value, Failure> {
-    let mut value = json::parse(&bytes(path)?).map_err(|error| form(path, &error.to_string()))?;
+    answer_of(path, &bytes(path)?)
+}
+
+fn answer_of(path: &Path, bytes: &[u8]) -> Result<Value, Failure> {
+    let mut value = json::parse(bytes).map_err(|error| form(path, &error.to_string()))?;
     if value.get("jsonrpc").is_some() && value.get("error").is_some() {
         return Err(form(path, "the engine answered with an error: there is nothing to check"));
     }
     Ok(value.get_mut("result").map(Value::take).unwrap_or(value))
 }
 
-/// The text in a file: as it is, or the member `name` of an answer.
+/// The text in a file: the whole file, or the member `name` of an answer.
 pub(super) fn text(path: &Path, name: &str) -> Result<Vec<u8>, Failure> {
     let content = bytes(path)?;
     if content.first() != Some(&b'{') {
@@ -82,7 +87,7 @@ pub(crate) fn read<T: DeserializeOwned>(path: &Path, value: Value) -> Result<T, 
     serde_json::from_value(value).map_err(|error| form(path, &error.to_string()))
 }
 
-/// The receipt of an answer, if it has one: it has an event.
+/// The receipt of an answer, if there is one. A receipt has an event.
 pub(super) fn receipt_of(value: &Value) -> Option<&Value> {
     match value.get("event").is_some() {
         true => Some(value),
@@ -90,7 +95,7 @@ pub(super) fn receipt_of(value: &Value) -> Option<&Value> {
     }
 }
 
-/// A receipt, and its frame's leaf; receipts of older engines have none.
+/// A receipt and the leaf of its frame; receipts of older engines have no leaf.
 pub(super) fn receipt(path: &Path) -> Result<(ReceiptView, Option<HexBytes>), Failure> {
     let value = answer(path)?;
     let found = receipt_of(&value).ok_or_else(|| form(path, "no receipt in the answer"))?;
@@ -102,11 +107,16 @@ pub(super) fn receipt(path: &Path) -> Result<(ReceiptView, Option<HexBytes>), Fa
     Ok((read(path, found)?, leaf))
 }
 
-/// A statement with its signature, from whatever answer has one: `getStateRoot` with `signed`, a
-/// receipt, a proof, an attestation, a checkpoint, or a trust file.
+/// A statement with its signature, from any answer that has one: `getStateRoot` with `signed`, a
+/// receipt, a proof, an attestation, a checkpoint; or from an anchors file.
 pub(crate) fn statement(path: &Path) -> Result<SignedStatement, Failure> {
-    let value = answer(path)?;
-    let inner = [receipt_of(&value), value.get("last"), Some(&value)];
+    let content = bytes(path)?;
+    if let Some(anchors) = std::str::from_utf8(&content).ok().and_then(|t| Anchors::parse(t).ok()) {
+        let last = anchors.last().ok_or_else(|| form(path, "no table [last] in the anchors"))?;
+        return signed(&last.statement, last.signature);
+    }
+    let value = answer_of(path, &content)?;
+    let inner = [receipt_of(&value), Some(&value)];
     let holder = inner.into_iter().flatten().find(|value| value.get("statement").is_some());
     let holder = holder.ok_or_else(|| form(path, "no statement in the answer"))?;
     let signature = holder.get("statementSignature").or(holder.get("signature"));
@@ -115,7 +125,7 @@ pub(crate) fn statement(path: &Path) -> Result<SignedStatement, Failure> {
     signed(&view.statement, view.signature)
 }
 
-/// A statement as the checks take it.
+/// A statement as the checks need it.
 fn signed(view: &StatementView, signature: Signature) -> Result<SignedStatement, Failure> {
     mortise_verify::json::statement(view, signature).map_err(|error| refused::by(&error))
 }
@@ -128,7 +138,7 @@ pub(super) fn hashes(path: &Path, names: &[&str]) -> Result<Vec<[u8; 32]>, Failu
     Ok(mortise_verify::json::hashes(&words))
 }
 
-/// The file has another form.
+/// A file with another form.
 fn form(path: &Path, what: &str) -> Failure {
     refused::named("Form", &format!("{}: {what}", path.display()))
 }

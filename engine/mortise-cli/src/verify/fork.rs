@@ -1,4 +1,4 @@
-//! `mortise verify fork`: evidence that an engine contradicted itself, checked or made.
+//! `mortise verify fork`: verifies or creates evidence that an engine contradicted itself.
 
 use super::pin::EnginePinArgs;
 use super::root::statement;
@@ -12,16 +12,17 @@ use serde_json::{Value, json as value};
 use std::path::{Path, PathBuf};
 
 const EXAMPLES: &str = "\
-With one file, checks evidence. With two, compares what both state - receipts, roots, proofs, \
-trust files of one engine - and writes the evidence with --out, for anybody who knows the engine.
+With one file, verifies evidence. With two files, compares the statements in them (receipts, roots, \
+proofs, anchors files of one engine) and writes the evidence with --out. Anyone who knows the engine \
+can verify it.
 
-When both statements alone can be true, a leaf shows more: --leaf FILE is the frame that the \
-history of OTHER has at the place of FILE's frame. It is {\"leaf\", \"path\"}, a receipt, or an \
-answer of getReceipt; then OTHER is the getCheckpoint of the same size.
+If both statements can be true, a leaf may show more: --leaf FILE is the frame that the history of \
+OTHER has at the place of the frame of FILE. It is {\"leaf\", \"path\"}, a receipt, or an answer of \
+getReceipt; then OTHER is the getCheckpoint of the same size.
 
 Examples:
-  mortise verify fork evidence.json --policy trust.toml
-  mortise verify fork kept-receipt.json root-now.json --policy trust.toml --out evidence.json
+  mortise verify fork evidence.json --anchors anchors.toml
+  mortise verify fork kept-receipt.json root-now.json --anchors anchors.toml --out evidence.json
 
 Exit codes: 0 the engine contradicted itself, 1 this shows no such thing, 2 wrong usage.";
 
@@ -42,14 +43,14 @@ pub(super) struct ForkArgs {
     #[arg(long, value_name = "FILE", requires = "other")]
     leaf: Option<PathBuf>,
 
-    /// Write the evidence here, when it is one.
+    /// Write the evidence to this file, if it is evidence.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
 
 /// Runs `mortise verify fork`.
-pub(super) fn run(args: &ForkArgs, trust: Option<&Path>, output: &Output) -> Result<(), Failure> {
-    let engine = args.pin.read(trust)?.engine;
+pub(super) fn run(args: &ForkArgs, output: &Output) -> Result<(), Failure> {
+    let engine = args.pin.read()?.engine;
     let evidence = args.evidence(&engine)?;
     let verified = verify(&engine, &evidence).map_err(|error| refused::by(&error))?;
     let view = json::fork_view(&evidence);
@@ -59,7 +60,7 @@ pub(super) fn run(args: &ForkArgs, trust: Option<&Path>, output: &Output) -> Res
             .map_err(|error| Failure::check(format!("{}: {error}", path.display())))?;
         output.note(&format!("evidence written to {}", path.display()));
     }
-    tell(&verified, &view, output);
+    print_fork(&verified, &view, output);
     Ok(())
 }
 
@@ -92,7 +93,7 @@ fn leaf(path: &Path) -> Result<LeafProof, Failure> {
     Ok(LeafProof { leaf: view.leaf.0, path: json::hashes(&view.path) })
 }
 
-fn tell(verified: &VerifiedFork, view: &ForkEvidenceView, output: &Output) {
+fn print_fork(verified: &VerifiedFork, view: &ForkEvidenceView, output: &Output) {
     let mut verdict = Verdict::new("fork");
     let rule = format!("{:?}", verified.rule());
     let name: String = rule.chars().take_while(char::is_ascii_alphanumeric).collect();
@@ -110,8 +111,8 @@ fn tell(verified: &VerifiedFork, view: &ForkEvidenceView, output: &Output) {
         .fact("evidence", value!(view))
         .proves("the holder of the engine's key signed both, and no single log can have both")
         .proves("the log was rewound or forked, or two enclaves ran on it")
-        .leaves_open("who did it: whoever keeps the log, or whoever holds the key")
-        .leaves_open("which of the two others were shown");
+        .leaves_open("who did it: the keeper of the log, or the holder of the key")
+        .leaves_open("which of the two statements others have seen");
     verdict.print(output);
 }
 

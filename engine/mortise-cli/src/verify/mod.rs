@@ -1,11 +1,11 @@
-//! `mortise verify`: checks that need no trust in whoever hands the thing over.
+//! `mortise verify`: checks that need no trust in the person who hands you the file.
 //!
-//! What it is for: say what a document or an answer proves, what it does not, and what to do when
-//! it proves nothing. Every check is that of `mortise_client` and `mortise_verify`; here are flags,
-//! files and words alone.
+//! What it is for: prints what a document or an answer proves, what it does not, and the next step
+//! if it proves nothing. Every check is in `mortise_client` and `mortise_verify`; this module has
+//! flags, files and words.
 //!
-//! What it does not do: choose whom to trust. Engines, roots, images, logs and witnesses are named
-//! by the caller; the one default is the root of AWS.
+//! What it does not do: choose trust anchors. The caller names engines, roots, images, logs and
+//! witnesses; the one default is the root of AWS.
 
 mod advice;
 mod anchors;
@@ -26,10 +26,9 @@ mod verdict;
 
 pub(crate) use anchors::{ImageArgs, Images, TrustAnchors, pcr, root};
 pub(crate) use file::{answer, checkpoint, read as read_value, statement};
-pub(crate) use pin::{PolicyFile, WitnessArgs};
+pub(crate) use pin::{AnchorsArgs, WitnessArgs};
 pub(crate) use refused::by as refusal;
 
-use crate::args::ConnectionArgs;
 use crate::failure::Failure;
 use crate::output::Output;
 
@@ -40,22 +39,21 @@ pub struct VerifyArgs {
     command: VerifyCommand,
 }
 
-/// What is checked.
 #[derive(Debug, clap::Subcommand)]
 enum VerifyCommand {
-    /// Check which code holds an engine's keys, by its attestation documents.
+    /// Verify which code holds the keys of an engine, by its attestation documents.
     Attestation(attestation::AttestationArgs),
-    /// Check that an event is in an engine's log; offline.
+    /// Verify that an event is in the log of an engine; offline.
     Receipt(receipt::ReceiptArgs),
-    /// Check what an engine's state held, or did not hold; offline.
+    /// Verify what the state of an engine held, or did not hold; offline.
     Proof(proof::ProofArgs),
-    /// Check what an engine stated, and that it continues what it stated before; offline.
+    /// Verify a statement of an engine, and that it continues an older one; offline.
     Root(root::RootArgs),
-    /// Check an engine's promise against what was asked of it; offline.
+    /// Verify a promise of an engine against your terms; offline.
     Commitment(commitment::CommitmentArgs),
-    /// Check evidence that an engine contradicted itself, or make it; offline.
+    /// Verify evidence that an engine contradicted itself, or create it; offline.
     Fork(fork::ForkArgs),
-    /// Check that a genesis takes the place of an engine whose log was lost; offline.
+    /// Verify that a genesis replaces an engine whose log was lost; offline.
     Succession(succession::SuccessionArgs),
 }
 
@@ -63,19 +61,14 @@ enum VerifyCommand {
 ///
 /// # Errors
 /// Wrong usage; a check that failed, by name; an engine that does not answer or is not ready.
-pub async fn run(
-    args: &VerifyArgs,
-    connection: &ConnectionArgs,
-    output: &Output,
-) -> Result<(), Failure> {
-    let trust = connection.trust.as_deref();
+pub async fn run(args: &VerifyArgs, output: &Output) -> Result<(), Failure> {
     match &args.command {
-        VerifyCommand::Attestation(args) => attestation::run(args, connection, output).await,
-        VerifyCommand::Receipt(args) => receipt::run(args, trust, output),
-        VerifyCommand::Proof(args) => proof::run(args, trust, output),
-        VerifyCommand::Root(args) => root::run(args, trust, output),
-        VerifyCommand::Commitment(args) => commitment::run(args, trust, output),
-        VerifyCommand::Fork(args) => fork::run(args, trust, output),
+        VerifyCommand::Attestation(args) => attestation::run(args, output).await,
+        VerifyCommand::Receipt(args) => receipt::run(args, output),
+        VerifyCommand::Proof(args) => proof::run(args, output),
+        VerifyCommand::Root(args) => root::run(args, output),
+        VerifyCommand::Commitment(args) => commitment::run(args, output),
+        VerifyCommand::Fork(args) => fork::run(args, output),
         VerifyCommand::Succession(args) => succession::run(args, output),
     }
 }

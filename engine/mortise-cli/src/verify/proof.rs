@@ -13,16 +13,16 @@ use mortise_rpc::results::ProofResult;
 use mortise_verify::json::{self, Claimed};
 use mortise_verify::{state, statement};
 use serde_json::{Value, json as value};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
-FILE is an answer of getProof. It does not say what was asked: name the entry.
+FILE is an answer of getProof. It does not say which entry it is about: name the entry.
 
 Examples:
-  mortise verify proof proof.json --lock-id 0x... --policy trust.toml
-  mortise verify proof proof.json --owner 0x... --asset native:1 --policy trust.toml
-  mortise verify proof proof.json --owner 0x... --trust engine.json        nonces and open locks
-  mortise verify proof proof.json --images --policy trust.toml             which images may boot
+  mortise verify proof proof.json --lock-id 0x... --anchors anchors.toml
+  mortise verify proof proof.json --owner 0x... --asset native:1 --anchors anchors.toml
+  mortise verify proof proof.json --owner 0x... --anchors anchors.toml        nonces and open locks
+  mortise verify proof proof.json --images --anchors anchors.toml             which images may boot
 
 Exit codes: 0 proven, 1 not proven (the name of the check that failed comes first), 2 wrong usage.";
 
@@ -40,15 +40,15 @@ pub(super) struct ProofArgs {
     #[arg(long, conflicts_with_all = ["owner", "asset"])]
     lock_id: Option<LockId>,
 
-    /// The entry of this owner; with --asset, that of the account.
+    /// The entry of this owner; with --asset, the entry of the account.
     #[arg(long)]
     owner: Option<Address>,
 
-    /// Of what: native:CHAIN, erc20:CHAIN:CONTRACT, ...
+    /// The asset: native:CHAIN, erc20:CHAIN:CONTRACT, ...
     #[arg(long, value_parser = asset, requires = "owner")]
     asset: Option<Asset>,
 
-    /// Which images may boot on the log.
+    /// The images that may boot on the log.
     #[arg(long, conflicts_with_all = ["lock_id", "owner", "asset"])]
     images: bool,
 }
@@ -63,7 +63,7 @@ impl ProofArgs {
             (None, Some(owner), Some(asset)) => Ok(LeafKey::Account(owner, asset)),
             (None, Some(owner), None) => Ok(LeafKey::Principal(owner)),
             (None, None, _) => Err(Failure::usage(
-                "no entry is named\n  next: say which one was asked for: --lock-id, or --owner \
+                "no entry is named\n  next: pass the entry that you requested: --lock-id, or --owner \
                  and --asset, or --owner, or --images",
             )),
         }
@@ -71,8 +71,8 @@ impl ProofArgs {
 }
 
 /// Runs `mortise verify proof`.
-pub(super) fn run(args: &ProofArgs, trust: Option<&Path>, output: &Output) -> Result<(), Failure> {
-    let (pin, key) = (args.pin.read(trust)?, args.key()?);
+pub(super) fn run(args: &ProofArgs, output: &Output) -> Result<(), Failure> {
+    let (pin, key) = (args.pin.read()?, args.key()?);
     let view: ProofResult = file::read(&args.file, file::answer(&args.file)?)?;
     let answer = json::state(&view, &key).map_err(|error| refused::by(&error))?;
     let stated = statement::verify(&pin.engine, &answer.signed);
@@ -84,7 +84,7 @@ pub(super) fn run(args: &ProofArgs, trust: Option<&Path>, output: &Output) -> Re
             let leaf = state::verify_leaf(&stated, &key, value, salt, &answer.proof);
             let leaf = leaf.map_err(|error| refused::by(&error))?;
             verdict.line("state", "present").fact("present", true);
-            tell(&mut verdict, leaf.value());
+            add_value(&mut verdict, leaf.value());
             verdict.proves(format!("after frame {seq} the state held exactly this for the entry"));
         }
         Claimed::Absent => {
@@ -93,21 +93,21 @@ pub(super) fn run(args: &ProofArgs, trust: Option<&Path>, output: &Output) -> Re
             verdict.line("state", "absent").fact("present", false);
             verdict
                 .proves(format!("after frame {seq} the state held nothing for the entry"))
-                .leaves_open("that it was never there: ended locks are pruned");
+                .leaves_open("that it never existed: ended locks are pruned");
         }
     }
     verdict
         .statement(&stated, &pin.engine.address.0)
         .proves(format!("the engine stated this root after frame {seq}"))
-        .leaves_open("that it still is so: a later frame may have changed it")
-        .leaves_open("that others were told the same: checkpoints with witnesses say that")
+        .leaves_open("that it is still so: a later frame may have changed it")
+        .leaves_open("that others see the same state: checkpoints with witnesses show that")
         .leaves_open("that the key lives in an enclave: mortise verify attestation");
     verdict.print(output);
     Ok(())
 }
 
-/// An opened value.
-fn tell(verdict: &mut Verdict, found: &LeafValue) {
+/// Adds an opened value.
+fn add_value(verdict: &mut Verdict, found: &LeafValue) {
     let found = describe(found);
     for (name, value) in found.as_object().into_iter().flatten() {
         let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);

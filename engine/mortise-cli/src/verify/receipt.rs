@@ -1,4 +1,4 @@
-//! `mortise verify receipt`: an event, its place, the engine's word, and the history around it.
+//! `mortise verify receipt`: an event, its place, the engine's statement, and the history.
 
 use super::pin::{EnginePin, EnginePinArgs, Log, LogArgs};
 use super::{event, file, refused, verdict::Verdict};
@@ -14,14 +14,14 @@ use std::path::{Path, PathBuf};
 
 const EXAMPLES: &str = "\
 FILE is an answer of getReceipt, or of any call that was logged (commitLock, claimLock, ...), \
-alone or with its JSON-RPC envelope. Nothing is asked of anybody.
+alone or with its JSON-RPC envelope. The command does not connect.
 
 Examples:
   mortise verify receipt answer.json --engine-id $ID --address $ADDRESS
-  mortise verify receipt answer.json --policy trust.toml
-  mortise verify receipt answer.json --policy trust.toml --tlog-proof proof.txt \\
+  mortise verify receipt answer.json --anchors anchors.toml
+  mortise verify receipt answer.json --anchors anchors.toml --tlog-proof proof.txt \\
       --log-key $LOG_KEY --witness $WITNESS_1 --witness $WITNESS_2 --quorum 2
-  mortise --json verify receipt answer.json --trust engine.json
+  mortise --json verify receipt answer.json --anchors anchors.toml
 
 Exit codes: 0 proven, 1 not proven (the name of the check that failed comes first), 2 wrong usage.";
 
@@ -35,8 +35,8 @@ pub(super) struct ReceiptArgs {
     #[command(flatten)]
     pin: EnginePinArgs,
 
-    /// A checkpoint of the log (signed note, or an answer of getCheckpoint): of the receipt's own
-    /// history, or of a later one with --consistency.
+    /// A checkpoint of the log (signed note, or an answer of getCheckpoint): of the history of the
+    /// receipt, or of a later one with --consistency.
     #[arg(long, value_name = "FILE")]
     checkpoint: Option<PathBuf>,
 
@@ -69,31 +69,27 @@ impl Passed {
 }
 
 /// Runs `mortise verify receipt`.
-pub(super) fn run(
-    args: &ReceiptArgs,
-    trust: Option<&Path>,
-    output: &Output,
-) -> Result<(), Failure> {
-    let pin = args.pin.read(trust)?;
+pub(super) fn run(args: &ReceiptArgs, output: &Output) -> Result<(), Failure> {
+    let pin = args.pin.read()?;
     let (view, leaf) = file::receipt(&args.file)?;
     let input = json::receipt(&view).map_err(|error| refused::by(&error))?;
     let verified = verify(&pin.engine, &input).map_err(|error| refused::by(&error))?;
     let mut verdict = Verdict::new("receipt");
-    tell(&mut verdict, &verified, &pin);
+    add_event(&mut verdict, &verified, &pin);
     let path = json::hashes(&view.history_path);
     match leaf {
         Some(leaf) => args.history(&leaf.0, &path, &verified, &pin, &mut verdict)?,
         None => args.no_leaf(&mut verdict)?,
     }
     verdict
-        .leaves_open("that the event was decided rightly: an audit replays the log")
+        .leaves_open("that the engine decided the event correctly: an audit replays the log")
         .leaves_open("that the key lives in an enclave: mortise verify attestation");
     verdict.print(output);
     Ok(())
 }
 
-/// The event and the statement; what their verified types say.
-fn tell(verdict: &mut Verdict, verified: &VerifiedReceipt, pin: &EnginePin) {
+/// Adds the event and the statement.
+fn add_event(verdict: &mut Verdict, verified: &VerifiedReceipt, pin: &EnginePin) {
     let position = verified.position();
     verdict.line("event", event::name(verified.event()));
     for line in event::lines(verified.event()) {
@@ -133,17 +129,17 @@ impl ReceiptArgs {
         let named = self.checkpoint.as_ref().or(self.tlog_proof.as_ref());
         if named.is_none() {
             verdict.leaves_open(
-                "that others were told the same: give a checkpoint with witnesses that you name",
+                "that others see the same history: pass a checkpoint with witnesses that you name",
             );
             return Ok(());
         }
-        let log = self.log.read(&pin.file)?;
+        let log = self.log.read(&pin.anchors)?;
         let passed = match (&self.checkpoint, &self.tlog_proof) {
             (Some(note), _) => self.by_checkpoint(note, &log, statement)?,
             (None, Some(proof)) => by_tlog_proof(proof, &log, statement, leaf)?,
             (None, None) => return Ok(()),
         };
-        tell_checkpoint(verdict, &passed, &log);
+        add_checkpoint(verdict, &passed, &log);
         Ok(())
     }
 
@@ -193,14 +189,14 @@ fn by_tlog_proof(
         }
     };
     let passed = passed.map_err(|error| refused::by(&error))?;
-    // The leaf stands where the proof says; that this is the frame's place is for the frame.
+    // The proof gives the place of the leaf; `verify_frame` checks that it is the place of the frame.
     let parsed = TlogProof::parse(&text).map_err(|error| refused::by(&error))?;
     let head = passed.checkpoint().head();
     verify_frame(statement, leaf, parsed.path(), head).map_err(|error| refused::by(&error))?;
     Ok(passed)
 }
 
-fn tell_checkpoint(verdict: &mut Verdict, passed: &Passed, log: &Log) {
+fn add_checkpoint(verdict: &mut Verdict, passed: &Passed, log: &Log) {
     let checkpoint = passed.checkpoint();
     let head = checkpoint.head();
     verdict
@@ -216,11 +212,11 @@ fn tell_checkpoint(verdict: &mut Verdict, passed: &Passed, log: &Log) {
             }
             verdict.fact("cosignatures", cosigned.cosignatures().len());
             verdict
-                .proves("the witnesses cosigned it: with them nobody is shown another history")
+                .proves("the witnesses cosigned it: they let no other history be shown")
                 .leaves_open("that the witnesses are honest");
         }
         _ => {
-            verdict.leaves_open("that others were told the same: no witness is named");
+            verdict.leaves_open("that others see the same history: no witness is named");
         }
     }
 }

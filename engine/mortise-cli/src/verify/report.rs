@@ -1,4 +1,4 @@
-//! What is printed of a document that passed: what it proves, and what it does not.
+//! The output for a document that passed: what it proves, and what it does not.
 
 use super::anchors::Images;
 use mortise_client::Proven;
@@ -11,13 +11,13 @@ use mortise_verify::attestation::{AWS_NITRO_ROOT_G1, Document, RootFingerprint};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// At whose time a document was checked.
+/// The time at which a document was checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) enum Mode {
-    /// Now, for a nonce of the caller's.
+    /// Now, for a nonce of the caller.
     Live,
-    /// At its own.
+    /// The time that it states.
     Archived,
 }
 
@@ -145,7 +145,7 @@ impl Report {
         self.roots == [Bytes32(AWS_NITRO_ROOT_G1.0)]
     }
 
-    /// Words for what the checks say; those of `mortise_verify` stand behind each.
+    /// Words for what the checks prove; each has its check in `mortise_verify`.
     fn conclude(&mut self, images: &Images) {
         let mut proven = vec![match self.is_under_aws() {
             true => "a Nitro enclave, not in debug mode, made the document".to_owned(),
@@ -153,8 +153,8 @@ impl Report {
                 .to_owned(),
         }];
         proven.push(match self.mode {
-            Mode::Live => "it was made now, for the nonce of this question".to_owned(),
-            Mode::Archived => format!("it was made at {}, by its own word", self.time),
+            Mode::Live => "it was made now, for the nonce of this request".to_owned(),
+            Mode::Archived => format!("it was made at {}, as it states", self.time),
         });
         if matches!(images, Images::Named(_)) {
             proven.push("the enclave runs an image that you named".to_owned());
@@ -170,32 +170,33 @@ impl Report {
         (self.proven, self.not_proven) = (proven, self.open(images));
     }
 
-    /// What somebody might think was proven.
+    /// What the document does not prove, although it may seem to.
     fn open(&self, images: &Images) -> Vec<String> {
         let mut open = Vec::new();
         if matches!(images, Images::Any) {
-            open.push("which image it runs: --any-image took whatever is there".to_owned());
+            open.push("which image it runs: --any-image accepts any image".to_owned());
         } else {
             open.push("that the image is good, or built from some source".to_owned());
         }
         for index in images.unnamed() {
             open.push(format!(
-                "PCR{index} by a value of yours: PCR0 is over the same bytes, but not over where \
-                 one part ends; name it too for a complete policy"
+                "PCR{index} by a value of yours: PCR0 covers the same bytes, but not where one part \
+                 ends; name it too for a complete policy"
             ));
         }
         if !self.is_under_aws() {
-            open.push("that AWS hardware is behind it, for a root that is not that of AWS".into());
+            open.push("that AWS hardware runs it: the root is not that of AWS".into());
         }
         if self.engine.is_none() {
-            let what = "which keys and engine it binds: a document holds their digest alone";
+            let what = "which keys and engine it binds: a document holds only their digest";
             open.push(what.to_owned());
         }
         if self.mode == Mode::Archived {
             open.push("anything about today".to_owned());
         }
         open.push(
-            "that whoever answers is the enclave: only what the bound keys sign is its".into(),
+            "that the peer who answers is the enclave: only what the bound keys sign is from it"
+                .into(),
         );
         open.push("that no second enclave of the same image holds the same keys".to_owned());
         open

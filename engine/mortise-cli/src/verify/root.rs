@@ -1,4 +1,4 @@
-//! `mortise verify root`: what the engine stated, and that it continues what it stated before.
+//! `mortise verify root`: a statement of the engine, and that it continues an older one.
 
 use super::pin::EnginePinArgs;
 use super::receipt::CONSISTENCY_NAMES;
@@ -12,12 +12,12 @@ use std::path::{Path, PathBuf};
 
 const EXAMPLES: &str = "\
 FILE is any answer with a statement: getStateRoot with `signed`, a receipt, a proof, an \
-attestation, or a trust file. With --older the histories of both are compared; two of different \
-size take the proof of getConsistencyProof.
+attestation, or an anchors file. --older compares the histories of both; if their sizes differ, \
+pass the proof of getConsistencyProof.
 
 Examples:
-  mortise verify root root.json --policy trust.toml
-  mortise verify root new.json --older kept.json --consistency proof.json --policy trust.toml
+  mortise verify root root.json --anchors anchors.toml
+  mortise verify root new.json --older kept.json --consistency proof.json --anchors anchors.toml
 
 Exit codes: 0 proven, 1 not proven (the name of the check that failed comes first), 2 wrong usage.";
 
@@ -42,8 +42,8 @@ pub(super) struct RootArgs {
 }
 
 /// Runs `mortise verify root`.
-pub(super) fn run(args: &RootArgs, trust: Option<&Path>, output: &Output) -> Result<(), Failure> {
-    let pin = args.pin.read(trust)?;
+pub(super) fn run(args: &RootArgs, output: &Output) -> Result<(), Failure> {
+    let pin = args.pin.read()?;
     let stated = statement(&pin.engine, &args.file)?;
     let mut verdict = Verdict::new("root");
     verdict
@@ -58,11 +58,11 @@ pub(super) fn run(args: &RootArgs, trust: Option<&Path>, output: &Output) -> Res
         verdict.fact("olderSize", from);
         verdict.proves(format!("its history of {to} frames begins with the {from} of --older"));
     } else {
-        verdict.leaves_open("that it continues what was stated before: name it with --older");
+        verdict.leaves_open("that it continues an older statement: pass that with --older");
     }
     verdict
         .leaves_open("that it is the newest")
-        .leaves_open("that others were told the same: checkpoints with witnesses say that")
+        .leaves_open("that others see the same history: checkpoints with witnesses show that")
         .leaves_open("that the key lives in an enclave: mortise verify attestation");
     verdict.print(output);
     Ok(())
@@ -88,7 +88,7 @@ impl RootArgs {
             None if older.head().size == newer.head().size => Vec::new(),
             None => {
                 return Err(Failure::usage(
-                    "the histories have different sizes\n  next: name the proof between them with \
+                    "the histories have different sizes\n  next: pass the proof between them with \
                      --consistency (getConsistencyProof)",
                 ));
             }

@@ -1,4 +1,4 @@
-//! Where a document comes from: a file or stdin, in one of the forms that tools write.
+//! A document from a file or stdin, in one of the forms that tools write.
 
 use crate::failure::Failure;
 use base64::Engine as _;
@@ -14,7 +14,7 @@ use std::path::Path;
 /// What a file holds.
 #[derive(Debug)]
 pub(super) enum Source {
-    /// A document, and nothing about the keys that it binds.
+    /// A document without the keys that it binds.
     Document(Vec<u8>),
     /// An answer of `getAttestation`.
     Live(Box<Attestation>),
@@ -22,7 +22,7 @@ pub(super) enum Source {
     Boot(Box<BootAttestation>),
 }
 
-/// Most bytes of a file: an answer with its document in hex, or the same in an envelope.
+/// Maximum size of a file: an answer with its document in hex, or the same in an envelope.
 const FILE_BYTES_MAX: usize = 4 * ATTESTATION_BYTES_MAX;
 /// First byte of a COSE_Sign1 without a tag, and with tag 18; neither starts a text.
 const COSE_STARTS: [u8; 2] = [0x84, 0xd2];
@@ -44,14 +44,14 @@ impl Source {
         }
         Self::parse(&bytes).ok_or_else(|| {
             Failure::check(format!(
-                "{}: no attestation document\n  next: give the COSE_Sign1 bytes as they are, as \
-                 hex or as base64, or an engine's answer as JSON",
+                "{}: no attestation document\n  next: pass the COSE_Sign1 bytes raw, as hex or as \
+                 base64, or an answer of an engine as JSON",
                 path.display()
             ))
         })
     }
 
-    /// The form is told by the first byte; a text that is none of the forms is `None`.
+    /// The first byte gives the form; a text with none of the forms is `None`.
     fn parse(bytes: &[u8]) -> Option<Self> {
         let first = bytes.first()?;
         if COSE_STARTS.contains(first) {

@@ -1,4 +1,4 @@
-//! `mortise verify succession`: that a genesis takes the place of an engine whose log was lost.
+//! `mortise verify succession`: that a genesis replaces an engine whose log was lost.
 
 use super::{file, refused, verdict::Verdict};
 use crate::failure::Failure;
@@ -12,15 +12,15 @@ use serde_json::json;
 use std::path::{Path, PathBuf};
 
 const EXAMPLES: &str = "\
-FILE is the genesis of the new engine. Everything is judged by the policy of the old engine, which \
-its id covers: name the id that you relied on with --predecessor.
+FILE is the genesis of the new engine. The policy of the old engine decides, and the ID of the old \
+engine covers that policy: pass the ID that you relied on with --predecessor.
 
 Examples:
   mortise verify succession genesis.json --predecessor 0x...
   mortise verify succession genesis.json --predecessor 0x... --checkpoint kept.json
-      is my checkpoint of the old log one that the operators passed over?
+      did the operators ignore my checkpoint of the old log?
   mortise verify succession genesis.json --predecessor 0x... --info info.json
-      is the engine of this getEngineInfo founded on it?
+      is this the genesis of the engine in info.json?
 
 Exit codes: 0 proven, 1 not proven (the name of the check that failed comes first), 2 wrong usage.";
 
@@ -35,7 +35,7 @@ pub(super) struct SuccessionArgs {
     #[arg(long, value_name = "HEX")]
     predecessor: Option<EngineId>,
 
-    /// A cosigned checkpoint of the old log that somebody kept; repeatable.
+    /// A cosigned checkpoint of the old log that you kept; repeatable.
     #[arg(long, value_name = "FILE")]
     checkpoint: Vec<PathBuf>,
 
@@ -51,7 +51,7 @@ pub(super) fn run(args: &SuccessionArgs, output: &Output) -> Result<(), Failure>
     let genesis = genesis::parse(&text).map_err(|e| refused::named("Form", &e.to_string()))?;
     let verified = verify(&genesis).map_err(|error| refused::by(&error))?;
     if let Some(expected) = args.predecessor.filter(|id| *id != verified.predecessor()) {
-        let what = format!("it takes the place of {}, not of {expected}", verified.predecessor());
+        let what = format!("it replaces {}, not {expected}", verified.predecessor());
         return Err(refused::named("EngineId", &what));
     }
     let mut largest = 0;
@@ -59,42 +59,45 @@ pub(super) fn run(args: &SuccessionArgs, output: &Output) -> Result<(), Failure>
         let shown = verified.check_newest(&file::checkpoint(path)?);
         largest = largest.max(shown.map_err(|error| refused::by(&error))?.size);
     }
-    let successor = args.info.as_deref().map(|path| founded(&verified, path)).transpose()?;
-    let mut verdict = tell(&verified);
+    let successor = args.info.as_deref().map(|path| successor(&verified, path)).transpose()?;
+    let mut verdict = verdict(&verified);
     if args.predecessor.is_none() {
-        verdict.leaves_open("that this is the engine you relied on: name it with --predecessor");
+        verdict.leaves_open(
+            "that this is the engine that you relied on: pass its ID with --predecessor",
+        );
     }
     if !args.checkpoint.is_empty() {
-        verdict
-            .proves(format!("the checkpoints shown, up to {largest} frames, do not contradict it"));
+        verdict.proves(format!("your checkpoints, up to {largest} frames, do not contradict it"));
     }
     match successor {
         Some(id) => verdict
             .both("engineId", id)
-            .proves("the engine of --info has an id that covers this genesis"),
-        None => verdict.leaves_open("which engine was founded on it: --info shows one"),
+            .proves("the ID of the engine in --info covers this genesis"),
+        None => verdict.leaves_open("which engine has this genesis: pass --info"),
     };
     verdict.print(output);
     Ok(())
 }
 
-/// The id of an engine that says that it was founded on this genesis.
-fn founded(verified: &VerifiedSuccession, path: &Path) -> Result<EngineId, Failure> {
+/// The ID of an engine, which must cover this genesis.
+fn successor(verified: &VerifiedSuccession, path: &Path) -> Result<EngineId, Failure> {
     let info: EngineInfo = file::read(path, file::answer(path)?)?;
     let signing = info.public_key.0.as_slice().try_into();
-    let signing = signing.map_err(|_| refused::named("Form", "publicKey is not of 33 bytes"))?;
+    let signing =
+        signing.map_err(|_| refused::named("Form", "publicKey does not have 33 bytes"))?;
     let keys = GenesisKeys { signing, checkpoint: info.checkpoint_key.0 };
     let id = verified.successor(&keys, &info.log_secret_commitment);
     match id == info.engine_id {
         true => Ok(id),
         false => {
-            let what = format!("{} is not founded on this genesis: {id} would be", info.engine_id);
+            let what =
+                format!("{} does not have this genesis: with it the ID is {id}", info.engine_id);
             Err(refused::named("EngineId", &what))
         }
     }
 }
 
-fn tell(verified: &VerifiedSuccession) -> Verdict {
+fn verdict(verified: &VerifiedSuccession) -> Verdict {
     let (unsigned, head) = (verified.unsigned(), verified.head());
     let witnesses = &unsigned.policy().witnesses;
     let by = unsigned.cosignatures().iter();
@@ -119,10 +122,14 @@ fn tell(verified: &VerifiedSuccession) -> Verdict {
         verdict.line("cosigned by", format!("{name} at {time}"));
     }
     verdict
-        .proves("as many operators as the old engine asks for signed that this takes its place")
-        .proves("its own key signed that its log had these frames, and a quorum cosigned it")
-        .leaves_open("that this was its last checkpoint: show others with --checkpoint")
-        .leaves_open("that no other succession was signed, and that one engine only is founded")
-        .leaves_open("that holds of the old engine live on: none do");
+        .proves(
+            "as many operators as the policy of the old engine requires signed this replacement",
+        )
+        .proves("its own key signed that its log had these frames, and a quorum cosigned that")
+        .leaves_open("that this was its last checkpoint: pass others with --checkpoint")
+        .leaves_open(
+            "that no other succession was signed, and that only one engine has this genesis",
+        )
+        .leaves_open("that holds of the old engine continue: none do");
     verdict
 }

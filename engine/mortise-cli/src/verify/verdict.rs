@@ -1,4 +1,4 @@
-//! What is printed of a file that passed: the verdict, what it proves, what it does not.
+//! The output for a file that passed: the verdict, what it proves, what it does not.
 
 use crate::output::Output;
 use mortise_format::ids::to_checksum;
@@ -22,7 +22,7 @@ pub(super) struct Verdict {
 }
 
 impl Verdict {
-    /// Of a file of this kind.
+    /// For a file of this kind.
     pub fn new(kind: &'static str) -> Self {
         let (proven, not_proven, facts) = (Vec::new(), Vec::new(), Map::new());
         Self { verdict: "PROVEN", kind, proven, not_proven, facts, lines: Vec::new() }
@@ -34,7 +34,7 @@ impl Verdict {
         self
     }
 
-    /// What somebody might think follows.
+    /// What does not follow, although it may seem to.
     pub fn leaves_open(&mut self, what: impl Into<String>) -> &mut Self {
         self.not_proven.push(what.into());
         self

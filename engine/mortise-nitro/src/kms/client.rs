@@ -8,9 +8,7 @@
 //! blocks - the module, the making and using of RSA keys - runs on threads of the runtime made for
 //! that.
 
-use super::arn::KeyArn;
 use super::backoff::Backoff;
-use super::config::{ConfigError, KmsConfig, Timeouts};
 use super::credentials::{CredentialStore, SigningCredentials};
 use super::dialer::Dialer;
 use super::error::{KmsError, Wait};
@@ -23,6 +21,7 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::Request;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue};
+use mortise_config::{KeyArn, KeyServiceError, KmsConfig, Timeouts};
 use mortise_engine::ports::{Clock, EncryptionContext, Entropy, Nsm, SecretBytes};
 use mortise_rpc::credentials::Credentials;
 use std::sync::Arc;
@@ -76,7 +75,7 @@ impl KmsClient {
     ///
     /// # Errors
     /// `Tls`.
-    pub fn new(config: KmsConfig, platform: KmsPlatform) -> Result<Self, ConfigError> {
+    pub fn new(config: KmsConfig, platform: KmsPlatform) -> Result<Self, KeyServiceError> {
         let (dialer, clock) = (Arc::clone(&platform.dialer), Arc::clone(&platform.clock));
         let transport = Transport::new(&config, dialer, clock)?;
         Ok(Self { config, platform, transport })

@@ -21,17 +21,14 @@
 //! The page is `specs/kms-and-keys.md`.
 
 mod app_keys;
-mod arn;
 mod backoff;
 mod client;
-mod config;
 mod credentials;
 mod dialer;
 mod envelope;
 mod error;
 mod operation;
 mod recipient;
-mod roots;
 mod sigv4;
 #[cfg(test)]
 mod tests;
@@ -40,13 +37,10 @@ mod transport;
 mod vault;
 
 pub use app_keys::KmsAppKeys;
-pub use arn::{ArnError, KeyArn};
 pub use client::{DataKey, KmsClient, KmsPlatform};
-pub use config::{ConfigError, KmsConfig, Timeouts};
 pub use credentials::CredentialStore;
 pub use dialer::{ByteStream, Dialer};
 pub use envelope::EnvelopeError;
 pub use error::{Bound, CredentialsFault, Field, KmsError, Wait};
 pub use recipient::RecipientKey;
-pub use roots::{RootsError, TrustRoots};
 pub use vault::KmsVault;

@@ -5,11 +5,11 @@
 //!
 //! Source: AWS KMS API reference, GenerateDataKey, Decrypt, GenerateRandom, "Common errors".
 
-use super::arn::KeyArn;
 use super::error::{Bound, Field, KmsError};
 use super::transport::Answer;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use mortise_config::KeyArn;
 use mortise_engine::ports::EncryptionContext;
 use mortise_format::limits::{
     KMS_CONTEXT_BYTES_MAX, KMS_ENVELOPE_BYTES_MAX, KMS_RANDOM_BYTES_MAX, KMS_WRAPPED_KEY_BYTES_MAX,

@@ -9,7 +9,6 @@
 //!
 //! Invariants: an answer is bounded in head and body; both waits have an end; no global state.
 
-use super::config::{ConfigError, KmsConfig};
 use super::dialer::{ByteStream, Dialer};
 use super::error::{KmsError, Wait};
 use bytes::Bytes;
@@ -18,13 +17,14 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
+use mortise_config::{KeyServiceError, KmsConfig};
 use mortise_engine::ports::Clock;
 use mortise_format::limits::KMS_ANSWER_BYTES_MAX;
 use rustls::client::Resumption;
 use rustls::pki_types::UnixTime;
 use rustls::time_provider::TimeProvider;
 use rustls::version::{TLS12, TLS13};
-use rustls::{CertificateError, ClientConfig};
+use rustls::{CertificateError, ClientConfig, RootCertStore};
 use std::error::Error;
 use std::io;
 use std::pin::pin;
@@ -62,12 +62,13 @@ impl Transport {
         config: &KmsConfig,
         dialer: Arc<dyn Dialer>,
         clock: Arc<dyn Clock>,
-    ) -> Result<Self, ConfigError> {
+    ) -> Result<Self, KeyServiceError> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let builder = ClientConfig::builder_with_details(provider, Arc::new(TrustedTime(clock)))
             .with_protocol_versions(&[&TLS13, &TLS12])
-            .map_err(|_| ConfigError::Tls)?;
-        let mut tls = builder.with_root_certificates(config.roots().store()).with_no_client_auth();
+            .map_err(|_| KeyServiceError::Tls)?;
+        let roots = RootCertStore { roots: config.roots().anchors().to_vec() };
+        let mut tls = builder.with_root_certificates(roots).with_no_client_auth();
         tls.alpn_protocols = vec![b"http/1.1".to_vec()];
         tls.resumption = Resumption::disabled();
         let timeouts = config.timeouts();

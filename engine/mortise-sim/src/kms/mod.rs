@@ -1,6 +1,6 @@
 //! A local key service that speaks the protocol of AWS KMS (`specs/local-kms.md`).
 //!
-//! What it is for: `mortise dev` and the tests run the real client code - TLS, signatures,
+//! What it is for: `mortise-dev dev` and the tests run the real client code - TLS, signatures,
 //! attestation documents, sealed answers, key policies - against a service that refuses what the
 //! real one refuses.
 //!

@@ -6,7 +6,7 @@
 //!
 //! What it does not do: serve anything. How it ends stands in a file of its image, `/how`.
 
-use mortise_enclave::config::diagnostics_unconfigured;
+use mortise_config::diagnostics_unconfigured;
 use mortise_enclave::diagnostics::Diagnostics;
 use mortise_enclave::log;
 use std::thread;

@@ -4,7 +4,8 @@ use super::rig::{
     Greeting, HandClock, NOW_MS, Reply, Service, client, config, credentials, honest, http,
     platform, timeouts,
 };
-use crate::kms::{CredentialStore, KmsClient, KmsError, KmsPlatform, Timeouts, Wait};
+use crate::kms::{CredentialStore, KmsClient, KmsError, KmsPlatform, Wait};
+use mortise_config::Timeouts;
 use mortise_engine::ports::VaultError;
 use mortise_rpc::credentials::Credentials;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use std::time::Duration;
 /// The error against a service that greets so, and how often it was dialed.
 async fn greeted(greeting: Greeting, timeouts: Timeouts) -> (KmsError, usize) {
     let service = Service::greeting(move |_| greeting, |_, seen| Reply::Json(200, honest(seen)));
-    let config = config().with_patience(timeouts).unwrap();
+    let config = config().with_timeouts(timeouts).unwrap();
     let client = KmsClient::new(config, platform(&service)).unwrap();
     let error = client.generate_random(1, None).await.unwrap_err();
     assert_eq!(service.seen().len(), 0, "nothing is sent to who is not the service");
@@ -38,7 +39,7 @@ async fn who_is_not_the_service_is_refused_by_name_and_told_nothing() {
 #[tokio::test]
 async fn roots_of_amazon_do_not_know_a_local_service() {
     let service = Service::new(|_, seen| Reply::Json(200, honest(seen)));
-    let config = config().with_roots(crate::kms::TrustRoots::amazon());
+    let config = config().with_roots(mortise_config::TrustRoots::amazon());
     let client = KmsClient::new(config, platform(&service)).unwrap();
     let error = client.generate_random(1, None).await.unwrap_err();
     assert_eq!((error, service.seen().len()), (KmsError::TlsUnknownRoot, 0));
@@ -94,7 +95,7 @@ async fn silence_ends_in_a_time_out_of_its_own_name() {
 
     let service = Service::new(|_, _| Reply::Silence);
     let answer = Timeouts { answer: short, attempts_max: 2, ..timeouts() };
-    let config = config().with_patience(answer).unwrap();
+    let config = config().with_timeouts(answer).unwrap();
     let client = KmsClient::new(config, platform(&service)).unwrap();
     let error = client.generate_random(1, None).await.unwrap_err();
     assert_eq!((error, service.dials()), (late(Wait::Answer), 2));

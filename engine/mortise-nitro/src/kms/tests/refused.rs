@@ -3,7 +3,7 @@
 use super::cms::Parts;
 use super::rig::{Dial, Greeting, PLAINTEXT, Reply, Seen, Service, WRAPPED, client, honest};
 use crate::kms::{
-    Bound, CredentialStore, CredentialsFault, EnvelopeError, Field, KmsClient, KmsConfig, KmsError,
+    Bound, CredentialStore, CredentialsFault, EnvelopeError, Field, KmsClient, KmsError,
     KmsPlatform, KmsVault,
 };
 use base64::Engine as _;
@@ -268,7 +268,7 @@ async fn without_a_document_nothing_is_sent() {
     let module = Arc::new(super::rig::EchoModule { fails, ..Default::default() });
     let nsm = Arc::clone(&module);
     let platform = KmsPlatform { nsm, ..super::rig::platform(&service) };
-    let config: KmsConfig = super::rig::config();
+    let config: mortise_config::KmsConfig = super::rig::config();
     let client = KmsClient::new(config, platform).unwrap();
     let error = client.generate_random(1, None).await.unwrap_err();
     assert_eq!(error, KmsError::Attestation("there is no security module"));

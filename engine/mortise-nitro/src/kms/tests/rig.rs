@@ -1,12 +1,10 @@
 //! The client on stand-ins, and the service at the other end of its stream.
 
 use super::cms::Parts;
-use crate::kms::{
-    ByteStream, CredentialStore, Dialer, KeyArn, KmsClient, KmsConfig, KmsPlatform, Timeouts,
-    TrustRoots,
-};
+use crate::kms::{ByteStream, CredentialStore, Dialer, KmsClient, KmsPlatform};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use mortise_config::{KeyArn, KmsConfig, Timeouts, TrustRoots};
 use mortise_engine::ports::{
     AttestRequest, Clock, ClockError, Entropy, ModuleDescription, Nsm, NsmError, PcrState,
     PortFuture,
@@ -340,7 +338,7 @@ pub(super) fn config() -> KmsConfig {
     let arn = |text: &str| text.parse::<KeyArn>().unwrap();
     let config = KmsConfig::new(arn(ENGINE_KEY), arn(APP_KEY)).unwrap();
     let roots = TrustRoots::only_pem(ROOT.pem.as_bytes()).unwrap();
-    config.with_roots(roots).with_patience(timeouts()).unwrap()
+    config.with_roots(roots).with_timeouts(timeouts()).unwrap()
 }
 
 pub(super) fn platform(service: &Arc<Service>) -> KmsPlatform {

@@ -36,7 +36,7 @@ impl Bench {
                "AttestationDocument": base64(&self.issuer.issue(plan))})
     }
 
-    /// A key under the policy that `mortise policy aws` writes.
+    /// A key under the policy that `mortise key-policy aws` writes.
     fn engine_key(&self) -> String {
         let plan = compose::Plan {
             service: Service::Engine,

@@ -1,0 +1,207 @@
+//! What is configured of the key service: keys, host, roots, time-outs.
+//!
+//! In the enclave all of it is measured: whoever changes a key or a root changes PCR0. That is why
+//! nothing here is read from the environment or from the parent.
+
+use super::arn::KeyArn;
+use super::roots::TrustRoots;
+use rustls_pki_types::ServerName;
+use std::time::Duration;
+
+/// Why a configuration is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyServiceError {
+    /// The engine's key and the application's lie in different regions.
+    #[error("the engine's key is in {engine}, the application's in {app}: one region serves both")]
+    RegionMismatch {
+        /// Of the engine's key.
+        engine: String,
+        /// Of the application's key.
+        app: String,
+    },
+    /// Both are one key: then the application could be asked to unwrap the engine's keys.
+    #[error("the engine and the application have the same key")]
+    SameKey,
+    /// The host is no DNS name.
+    #[error("the host of the key service is no DNS name")]
+    Host,
+    /// A time-out is zero, or no attempt is allowed.
+    #[error("a time-out or the number of attempts is zero")]
+    ZeroBound,
+    /// The cryptographic library does not offer what is asked.
+    #[error("TLS 1.2 and 1.3 cannot be set up with the built-in library")]
+    Tls,
+}
+
+/// How long the client waits, and how often it tries.
+///
+/// Only throttling, failures inside the service and broken connections are tried again
+/// (`specs/kms-and-keys.md`); a refusal is final.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// For the connection and its TLS handshake.
+    pub connect: Duration,
+    /// From the request to the last byte of its answer.
+    pub answer: Duration,
+    /// For a whole call, attempts and pauses included.
+    pub overall: Duration,
+    /// For credentials of the parent, when there are none or they have expired.
+    pub credentials: Duration,
+    /// Most attempts of a call.
+    pub attempts_max: u32,
+    /// Upper end of the first pause; it doubles with each attempt.
+    pub pause_first: Duration,
+    /// Upper end that no pause exceeds.
+    pub pause_max: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(5),
+            answer: Duration::from_secs(10),
+            overall: Duration::from_secs(30),
+            credentials: Duration::from_secs(5),
+            attempts_max: 5,
+            pause_first: Duration::from_millis(100),
+            pause_max: Duration::from_secs(3),
+        }
+    }
+}
+
+/// The key service as this system uses it.
+#[derive(Debug, Clone)]
+pub struct KmsConfig {
+    engine_key: KeyArn,
+    app_key: KeyArn,
+    host: ServerName<'static>,
+    roots: TrustRoots,
+    timeouts: Timeouts,
+}
+
+impl KmsConfig {
+    /// The public service of the keys' region, under the roots of Amazon.
+    ///
+    /// # Errors
+    /// `RegionMismatch`, `SameKey`.
+    pub fn new(engine_key: KeyArn, app_key: KeyArn) -> Result<Self, KeyServiceError> {
+        if engine_key == app_key {
+            return Err(KeyServiceError::SameKey);
+        }
+        if engine_key.region() != app_key.region() {
+            let (engine, app) = (engine_key.region().to_owned(), app_key.region().to_owned());
+            return Err(KeyServiceError::RegionMismatch { engine, app });
+        }
+        let host = parse_host(engine_key.service_host())?;
+        let (roots, timeouts) = (TrustRoots::amazon(), Timeouts::default());
+        Ok(Self { engine_key, app_key, host, roots, timeouts })
+    }
+
+    /// With another host name, in requests and in the certificate.
+    ///
+    /// # Errors
+    /// `Host`.
+    pub fn with_host(self, host: &str) -> Result<Self, KeyServiceError> {
+        Ok(Self { host: parse_host(host.to_owned())?, ..self })
+    }
+
+    /// With other roots, and no longer those of Amazon.
+    #[must_use]
+    pub fn with_roots(self, roots: TrustRoots) -> Self {
+        Self { roots, ..self }
+    }
+
+    /// With other time-outs.
+    ///
+    /// # Errors
+    /// `ZeroBound`.
+    pub fn with_timeouts(self, timeouts: Timeouts) -> Result<Self, KeyServiceError> {
+        let Timeouts { connect, answer, overall, .. } = timeouts;
+        let zero = [connect, answer, overall].iter().any(Duration::is_zero);
+        if zero || timeouts.attempts_max == 0 {
+            return Err(KeyServiceError::ZeroBound);
+        }
+        Ok(Self { timeouts, ..self })
+    }
+
+    /// The master key of the engine's keys.
+    pub fn engine_key(&self) -> &KeyArn {
+        &self.engine_key
+    }
+
+    /// The master key of the application's keys.
+    pub fn app_key(&self) -> &KeyArn {
+        &self.app_key
+    }
+
+    /// The region of both.
+    pub fn region(&self) -> &str {
+        self.engine_key.region()
+    }
+
+    /// The name that requests and the certificate have.
+    pub fn host(&self) -> String {
+        self.host.to_str().into_owned()
+    }
+
+    /// Time-outs and attempts.
+    pub fn timeouts(&self) -> &Timeouts {
+        &self.timeouts
+    }
+
+    /// The same name as TLS takes it.
+    pub fn server_name(&self) -> ServerName<'static> {
+        self.host.clone()
+    }
+
+    /// The roots under which its certificate must stand.
+    pub fn roots(&self) -> &TrustRoots {
+        &self.roots
+    }
+}
+
+/// Only DNS names: a certificate for an address would be no statement about a service.
+fn parse_host(host: String) -> Result<ServerName<'static>, KeyServiceError> {
+    match ServerName::try_from(host) {
+        Ok(name @ ServerName::DnsName(_)) => Ok(name),
+        _ => Err(KeyServiceError::Host),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arn(region: &str, id: &str) -> KeyArn {
+        format!("arn:aws:kms:{region}:123456789012:key/{id}").parse().unwrap()
+    }
+
+    #[test]
+    fn defaults_are_the_public_service_under_the_roots_of_amazon() {
+        let config = KmsConfig::new(arn("eu-west-1", "a"), arn("eu-west-1", "b")).unwrap();
+        assert_eq!(config.host(), "kms.eu-west-1.amazonaws.com");
+        assert_eq!(config.region(), "eu-west-1");
+        assert_eq!(config.roots().count(), 5);
+        assert_eq!(config.with_host("kms.test").unwrap().host(), "kms.test");
+    }
+
+    #[test]
+    fn every_wrong_configuration_is_refused_by_name() {
+        let one = arn("eu-west-1", "a");
+        let refused = KmsConfig::new(one.clone(), one.clone()).unwrap_err();
+        assert_eq!(refused, KeyServiceError::SameKey);
+        let refused = KmsConfig::new(one.clone(), arn("us-east-1", "a")).unwrap_err();
+        let (engine, app) = ("eu-west-1".to_owned(), "us-east-1".to_owned());
+        assert_eq!(refused, KeyServiceError::RegionMismatch { engine, app });
+        let config = KmsConfig::new(one, arn("eu-west-1", "b")).unwrap();
+        for host in ["", "127.0.0.1", "::1", "a b", "a/b", "kms.test:443"] {
+            let refused = config.clone().with_host(host).unwrap_err();
+            assert_eq!(refused, KeyServiceError::Host, "{host}");
+        }
+        let timeouts = Timeouts { attempts_max: 0, ..Timeouts::default() };
+        assert_eq!(config.clone().with_timeouts(timeouts).unwrap_err(), KeyServiceError::ZeroBound);
+        let timeouts = Timeouts { answer: Duration::ZERO, ..Timeouts::default() };
+        assert_eq!(config.with_timeouts(timeouts).unwrap_err(), KeyServiceError::ZeroBound);
+    }
+}

@@ -1,0 +1,89 @@
+//! `mortise key-policy lint`: what a key policy allows outside the attested enclave.
+
+use crate::failure::Failure;
+use crate::image::record::Record;
+use crate::output::Output;
+use mortise_key_policy::{
+    Admission, Finding, POLICY_BYTES_MAX, PolicyDocument, Severity, admits, lint,
+};
+use serde_json::{Value, json};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// Flags of `mortise key-policy lint`.
+#[derive(Debug, clap::Args)]
+pub struct LintArgs {
+    /// The policy; - for stdin
+    file: PathBuf,
+
+    /// Also check whether the policy lets this image use the key: measurements.json
+    #[arg(long, value_name = "FILE")]
+    measurements: Option<PathBuf>,
+}
+
+/// Runs `mortise key-policy lint`.
+pub fn run(args: &LintArgs, output: &Output) -> Result<(), Failure> {
+    let text = read(&args.file)?;
+    let policy = PolicyDocument::parse(&text).map_err(Failure::check)?;
+    let mut findings = lint(&policy);
+    if let Some(path) = &args.measurements {
+        findings.insert(0, image_finding(&policy, &Record::read(path)?));
+    }
+    let (json, row) = (findings.iter().map(json_of).collect::<Vec<_>>(), |finding: &Finding| {
+        let Finding { severity, rule, statement, text, .. } = finding;
+        vec![severity.name().to_owned(), (*rule).to_owned(), statement.clone(), text.clone()]
+    });
+    let bad = findings.iter().filter(|finding| finding.severity > Severity::Note).count();
+    let rows = findings.iter().map(row).collect();
+    if bad == 0 {
+        output.table(&json!({"findings": json}), &["severity", "rule", "statement", "what"], rows);
+        output.note("by this policy alone, only the attested images can unwrap keys");
+        return Ok(());
+    }
+    output.rows(&["severity", "rule", "statement", "what"], rows);
+    let text = format!("{bad} findings in the key policy");
+    Err(Failure::check(text).with_evidence(json!({"findings": json})))
+}
+
+/// Whether the policy lets an image use its key, and what forbids it.
+fn image_finding(policy: &PolicyDocument, image: &Record) -> Finding {
+    let registers = image.registers().into_iter();
+    let registers: Vec<_> = registers.map(|(number, value)| (number, value.to_owned())).collect();
+    let (severity, rule, action, statement, text) = match admits(policy, &registers) {
+        Admission::Admitted => {
+            let text = "an attested grant names the image: its enclave can use the key";
+            (Severity::Note, "image-admitted", "kms:Decrypt", "policy".to_owned(), text.to_owned())
+        }
+        Admission::NotNamed { action } => {
+            let text = format!("no attested grant names the image: its enclave gets no {action}");
+            (Severity::Warning, "image-not-named", action, "policy".to_owned(), text)
+        }
+        Admission::Denied { action, statement } => {
+            let text = format!("a grant names the image, and {statement} denies it {action}");
+            (Severity::Warning, "image-denied", action, statement, text)
+        }
+    };
+    let (principal, subject) = (String::new(), action.to_owned());
+    Finding { severity, rule, principal, subject, statement, text }
+}
+
+fn json_of(finding: &Finding) -> Value {
+    json!({"severity": finding.severity.name(), "rule": finding.rule,
+           "principal": finding.principal, "subject": finding.subject,
+           "statement": finding.statement, "text": finding.text})
+}
+
+/// At most one byte more than a policy may have: the parser names what is too long.
+fn read(path: &Path) -> Result<String, Failure> {
+    let source: Box<dyn Read> =
+        match path.as_os_str() == "-" {
+            true => Box::new(std::io::stdin()),
+            false => Box::new(std::fs::File::open(path).map_err(|error| {
+                Failure::check(format!("cannot read {}: {error}", path.display()))
+            })?),
+        };
+    let bytes_max = u64::try_from(POLICY_BYTES_MAX).unwrap_or(u64::MAX).saturating_add(1);
+    let mut text = String::new();
+    source.take(bytes_max).read_to_string(&mut text).map_err(Failure::system)?;
+    Ok(text)
+}

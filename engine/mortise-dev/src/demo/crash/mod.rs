@@ -1,0 +1,227 @@
+//! `mortise-dev demo crash`: kill -9 at random moments, and nothing acknowledged is lost.
+//!
+//! ```text
+//! round:  load for a random time -> kill host or engine -> start again (perhaps kill again while
+//!         it starts) -> every request under way is answered -> check -> go on
+//! ```
+//! What is checked after each round: every acknowledged lock is there in the state that its last
+//! acknowledged command left it in; the newest statement contradicts none that was given out; the
+//! statement about the frame that was the newest before the crash is given again, signature
+//! included; acknowledged requests sent again are answered with the same bytes.
+
+mod figures;
+mod record;
+mod worker;
+
+use super::processes::{Processes, Started, Victim};
+use super::requests::LoadRequests;
+use super::rng::Rng;
+use figures::Figures;
+use mortise_cli::failure::Failure;
+use mortise_cli::output::Output;
+use mortise_client::{Client, Endpoint, SignedStatementView};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::task::JoinSet;
+use worker::{Shared, Worker};
+
+/// Arguments of `mortise-dev demo crash`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct CrashArgs {
+    /// Rounds of load and kill
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// Names the choices of the run; drawn from the system's entropy when absent
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Owners that commit, claim and release at the same time
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u64).range(1..))]
+    owners: u64,
+    /// Longest load before a kill, milliseconds
+    #[arg(long, default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..))]
+    load_ms: u64,
+    /// Rest of an owner between two requests, milliseconds
+    #[arg(long, default_value_t = 20)]
+    pace_ms: u64,
+    /// Frames between two snapshots
+    #[arg(long, default_value_t = 512, value_parser = clap::value_parser!(u64).range(1..))]
+    snapshot_frames: u64,
+    /// Folder for log and keys, kept; a temporary one when absent, kept only on a failure
+    #[arg(long)]
+    data_dir: Option<PathBuf>,
+}
+
+/// Acknowledged requests that are sent again after each round.
+const REPEATS: usize = 64;
+
+/// Runs the rounds and prints the figures.
+pub(super) async fn run(args: CrashArgs, output: &Output) -> Result<(), Failure> {
+    let seed = args.seed.unwrap_or_else(drawn_seed);
+    let temporary = tempfile::tempdir().map_err(Failure::system)?;
+    let root = args.data_dir.clone().unwrap_or_else(|| temporary.path().to_owned());
+    output.note(&format!("seed {seed}, folder {}", root.display()));
+    let mut run = Run::start(&args, seed, &root).await?;
+    let ended = run.rounds(&args, output).await;
+    run.workers.shutdown().await;
+    run.processes.stop().await;
+    match ended {
+        Ok(()) => {
+            let figures = run.figures.complete(seed, &run.shared.record());
+            output.text(&figures, &figures.text());
+            Ok(())
+        }
+        Err(failure) => {
+            let kept = temporary.keep();
+            let folder = args.data_dir.unwrap_or(kept);
+            output.note(&format!(
+                "round {}, folder kept: {}",
+                run.figures.rounds,
+                folder.display()
+            ));
+            Err(Failure::check(format!("seed {seed}: {}", failure.text())))
+        }
+    }
+}
+
+fn drawn_seed() -> u64 {
+    let id = mortise_client::random_request_id();
+    id.0.iter().take(4).fold(0, |seed, byte| (seed << 8) | u64::from(*byte))
+}
+
+/// A run under way.
+struct Run {
+    rng: Rng,
+    processes: Processes,
+    client: Client,
+    shared: Arc<Shared>,
+    workers: JoinSet<()>,
+    figures: Figures,
+    /// The newest statement when the last check ended.
+    kept: Option<SignedStatementView>,
+    /// How long the last start took.
+    start_ms: u64,
+}
+
+impl Run {
+    async fn start(args: &CrashArgs, seed: u64, root: &std::path::Path) -> Result<Self, Failure> {
+        let mut processes = Processes::on(root, args.snapshot_frames)?;
+        let begun = Instant::now();
+        processes.start_host().await?;
+        processes.start_engine()?;
+        if processes.ready().await? != Started::Ready {
+            return Err(Failure::check("the engine does not start on a new folder"));
+        }
+        let client = Client::new(Endpoint::Stream(processes.address()));
+        let engine = client.identity().await?;
+        let (rng, shared) = (Rng::new(seed), Arc::new(Shared::default()));
+        let mut workers = JoinSet::new();
+        for n in 0..args.owners {
+            // JSON-RPC ids of one worker never meet those of another.
+            let requests = LoadRequests::new(engine, n << 40);
+            let worker = Worker::new(requests, processes.address(), rng.part(n + 1));
+            let pace = Duration::from_millis(args.pace_ms);
+            workers.spawn(worker.run(Arc::clone(&shared), pace));
+        }
+        let start_ms = millis(begun);
+        let figures = Figures::default();
+        Ok(Self { rng, processes, client, shared, workers, figures, kept: None, start_ms })
+    }
+
+    async fn rounds(&mut self, args: &CrashArgs, output: &Output) -> Result<(), Failure> {
+        for round in 1..=args.rounds {
+            self.figures.rounds = round;
+            tokio::time::sleep(Duration::from_millis(self.rng.below(args.load_ms))).await;
+            self.crash().await?;
+            self.check().await?;
+            if round % PROGRESS_ROUNDS == 0 {
+                output.note(&self.figures.progress(&self.shared.record()));
+            }
+        }
+        // A last start after a stop in order: the same must hold.
+        let shared = Arc::clone(&self.shared);
+        let quiet = shared.gate.write().await;
+        self.processes.stop().await;
+        self.start_again(Instant::now()).await?;
+        drop(quiet);
+        self.check().await
+    }
+
+    /// Kills one process, starts what is missing; at random kills again while it starts.
+    async fn crash(&mut self) -> Result<(), Failure> {
+        loop {
+            let victim = if self.rng.one_in(2) { Victim::Host } else { Victim::Engine };
+            self.processes.kill(victim).await?;
+            self.figures.killed(victim);
+            let begun = Instant::now();
+            if victim == Victim::Host {
+                self.processes.engine_gives_up().await?;
+                self.processes.start_host().await?;
+            }
+            self.processes.start_engine()?;
+            if !self.rng.one_in(3) {
+                return self.wait_ready(begun).await;
+            }
+            let moment = Duration::from_millis(self.rng.below(self.start_ms * 3 / 2 + 1));
+            tokio::select! {
+                started = self.processes.ready() => match started? {
+                    Started::Ready => {
+                        self.started(begun);
+                        return Ok(());
+                    }
+                    Started::Again => return Err(Failure::check("the engine lost its store")),
+                },
+                () = tokio::time::sleep(moment) => self.figures.kills_while_starting += 1,
+            }
+        }
+    }
+
+    async fn start_again(&mut self, begun: Instant) -> Result<(), Failure> {
+        self.processes.start_host().await?;
+        self.processes.start_engine()?;
+        self.wait_ready(begun).await
+    }
+
+    async fn wait_ready(&mut self, begun: Instant) -> Result<(), Failure> {
+        match self.processes.ready().await? {
+            Started::Ready => {
+                self.started(begun);
+                Ok(())
+            }
+            Started::Again => Err(Failure::check("the engine lost its store while it started")),
+        }
+    }
+
+    fn started(&mut self, begun: Instant) {
+        self.start_ms = millis(begun);
+        self.figures.started(self.start_ms);
+    }
+
+    async fn check(&mut self) -> Result<(), Failure> {
+        // The gate closes when every request under way has its answer.
+        let quiet = self.shared.gate.write().await;
+        if let Some(violation) = self.shared.violation() {
+            return Err(Failure::check(violation));
+        }
+        let newest = self.client.check_root().await?;
+        self.shared.record().check_newest(&newest)?;
+        if let Some(kept) = &self.kept {
+            record::check_kept(&self.client, kept).await?;
+            self.figures.statements_equal += 1;
+        }
+        let locks = self.shared.record().locks();
+        self.figures.locks_checked += record::check_locks(&self.client, &locks).await?;
+        let sample = self.shared.record().sample(&mut self.rng, REPEATS);
+        self.figures.repeats += record::check_repeats(self.processes.address(), &sample).await?;
+        self.kept = Some(newest);
+        drop(quiet);
+        Ok(())
+    }
+}
+
+fn millis(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Rounds between two lines of progress.
+const PROGRESS_ROUNDS: u32 = 20;

@@ -1,0 +1,173 @@
+//! Host and engine as processes that are started, killed and started again.
+
+use super::requests;
+use crate::dev::{
+    Child, EXIT_RESTART, Folder, LocalWitnesses, Notice, WitnessRoutes, enter_witnesses,
+};
+use mortise_cli::failure::Failure;
+use mortise_transport::Address;
+use std::path::Path;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// Which process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Victim {
+    Host,
+    Engine,
+}
+
+/// How the start of an engine ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Started {
+    /// It serves.
+    Ready,
+    /// It ended and asks to be started again: its store went away.
+    Again,
+}
+
+/// Both processes on one folder.
+#[derive(Debug)]
+pub(super) struct Processes {
+    folder: Folder,
+    snapshot_frames: u64,
+    witnesses: Option<LocalWitnesses>,
+    routes: Option<WitnessRoutes>,
+    host: Option<Child>,
+    engine: Option<Child>,
+}
+
+/// Longest time for a process to start, to say something, or to see that its peer is gone.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+impl Processes {
+    /// Both, on a folder that gets a genesis without narrow limits if it has none. Nothing is
+    /// started.
+    pub fn on(root: &Path, snapshot_frames: u64) -> Result<Self, Failure> {
+        let folder = Folder::open(root).map_err(Failure::system)?;
+        folder.ensure_given_genesis(&requests::genesis()).map_err(Failure::system)?;
+        Ok(Self::of(folder, snapshot_frames, None))
+    }
+
+    fn of(folder: Folder, snapshot_frames: u64, routes: Option<WitnessRoutes>) -> Self {
+        Self { folder, snapshot_frames, witnesses: None, routes, host: None, engine: None }
+    }
+
+    /// The same under witnesses of the folder, which are started.
+    pub async fn witnessed(root: &Path, snapshot_frames: u64) -> Result<Self, Failure> {
+        let folder = Folder::open(root).map_err(Failure::system)?;
+        let mut genesis = requests::genesis();
+        enter_witnesses(folder.root(), &mut genesis.policy).map_err(Failure::system)?;
+        folder.ensure_given_genesis(&genesis).map_err(Failure::system)?;
+        let witnesses = LocalWitnesses::start(&folder, &genesis).await.map_err(Failure::check)?;
+        let routes = Some(witnesses.routes());
+        Ok(Self { witnesses: Some(witnesses), ..Self::of(folder, snapshot_frames, routes) })
+    }
+
+    /// Host and engine on a copy of the folder, with the same witnesses. Nothing is started.
+    pub fn beside(&self, root: &Path) -> Result<Self, Failure> {
+        let folder = Folder::open(root).map_err(Failure::system)?;
+        Ok(Self::of(folder, self.snapshot_frames, self.routes.clone()))
+    }
+
+    /// The folder.
+    pub fn root(&self) -> &Path {
+        self.folder.root()
+    }
+
+    /// Where the engine takes requests.
+    pub fn address(&self) -> Address {
+        Address::Unix(self.folder.engine_socket())
+    }
+
+    /// Starts the host and waits until it listens.
+    pub async fn start_host(&mut self) -> Result<(), Failure> {
+        let mut args = self.folder.host_args(0, LOG);
+        args.extend(self.routes.iter().flat_map(|routes| routes.host_args(&self.folder)));
+        let host = self.host.insert(Child::start(&args).map_err(Failure::system)?);
+        match timeout(TIMEOUT, host.notice()).await {
+            Ok(Some(Notice::HostReady { .. })) => Ok(()),
+            Ok(Some(Notice::Failed { reason })) => Err(Failure::check(reason)),
+            _ => Err(Failure::check("the host does not start")),
+        }
+    }
+
+    /// Starts the engine and waits for nothing.
+    pub fn start_engine(&mut self) -> Result<(), Failure> {
+        let mut args = self.folder.unattested_engine_args(self.snapshot_frames, LOG);
+        args.extend(self.routes.iter().flat_map(|routes| routes.engine_args(&self.folder)));
+        self.engine = Some(Child::start(&args).map_err(Failure::system)?);
+        Ok(())
+    }
+
+    /// Waits until the engine serves. Cancel-safe.
+    pub async fn ready(&mut self) -> Result<Started, Failure> {
+        let engine = self.engine.as_mut().ok_or_else(|| Failure::check("no engine was started"))?;
+        loop {
+            match timeout(TIMEOUT, engine.notice()).await {
+                Err(_) => return Err(Failure::check("the engine does not start")),
+                Ok(Some(Notice::EngineReady { .. })) => return Ok(Started::Ready),
+                Ok(Some(Notice::Failed { reason })) => {
+                    return self.engine_ended(&format!("the engine failed: {reason}")).await;
+                }
+                Ok(Some(Notice::Witnessing { log_key })) => {
+                    let known = self.routes.as_ref().map(|routes| routes.know(&log_key));
+                    known.transpose().map_err(Failure::system)?;
+                }
+                Ok(Some(_)) => {}
+                Ok(None) => return self.engine_ended("the engine ended").await,
+            }
+        }
+    }
+
+    /// Waits until an engine without a store has ended by itself.
+    pub async fn engine_gives_up(&mut self) -> Result<(), Failure> {
+        self.engine_ended("an engine without its store ended").await.map(drop)
+    }
+
+    /// Takes in the end of the engine; an end that no restart mends is a failure of the run.
+    async fn engine_ended(&mut self, why: &str) -> Result<Started, Failure> {
+        let Some(mut engine) = self.engine.take() else { return Ok(Started::Again) };
+        let status = timeout(TIMEOUT, engine.ended()).await;
+        let status = status.map_err(|_| Failure::check("the engine neither serves nor ends"))?;
+        match status.map_err(Failure::system)?.code() {
+            Some(code) if code == i32::from(EXIT_RESTART) => Ok(Started::Again),
+            code => Err(Failure::check(format!("{why}, exit status {code:?}"))),
+        }
+    }
+
+    /// Kills a process with SIGKILL.
+    pub async fn kill(&mut self, victim: Victim) -> Result<(), Failure> {
+        let process = match victim {
+            Victim::Host => self.host.take(),
+            Victim::Engine => self.engine.take(),
+        };
+        match process {
+            Some(mut process) => process.kill().await.map_err(Failure::system),
+            None => Ok(()),
+        }
+    }
+
+    /// Stops both in order, the engine first.
+    pub async fn stop(&mut self) {
+        for mut process in [self.engine.take(), self.host.take()].into_iter().flatten() {
+            process.stop().await;
+        }
+    }
+
+    /// Stops the witnesses too.
+    pub async fn stop_all(&mut self) {
+        self.stop().await;
+        if let Some(mut witnesses) = self.witnesses.take() {
+            witnesses.stop().await;
+        }
+    }
+
+    /// The process id of the host, while it runs.
+    pub fn host_id(&self) -> Option<u32> {
+        self.host.as_ref().and_then(Child::id)
+    }
+}
+
+/// What the processes log.
+const LOG: &str = "off";

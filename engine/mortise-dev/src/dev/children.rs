@@ -1,0 +1,70 @@
+//! Child processes: starts this binary again, reads its notices, stops it in order.
+
+use super::notice::Notice;
+use std::ffi::OsString;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child as Process, ChildStdin, ChildStdout, Command};
+
+/// A child process.
+#[derive(Debug)]
+pub(crate) struct Child {
+    process: Process,
+    /// Open while the child must run; waiting on the process would close it.
+    stdin: Option<ChildStdin>,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+/// Timeout for a child to stop in order.
+const STOP_TIMEOUT: Duration = Duration::from_secs(20);
+
+impl Child {
+    /// Starts this binary with a hidden subcommand, in a process group of its own, so that a
+    /// Ctrl-C reaches the parent alone, which stops the children in order.
+    pub fn start(args: &[OsString]) -> std::io::Result<Self> {
+        let mut process = Command::new(std::env::current_exe()?)
+            .args(args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()?;
+        let stdout = process.stdout.take().ok_or(std::io::ErrorKind::BrokenPipe)?;
+        let stdin = process.stdin.take();
+        Ok(Self { process, stdin, lines: BufReader::new(stdout).lines() })
+    }
+
+    /// The process id, while it runs.
+    pub fn id(&self) -> Option<u32> {
+        self.process.id()
+    }
+
+    /// Its next notice; `None` after it closed its output.
+    pub async fn notice(&mut self) -> Option<Notice> {
+        while let Ok(Some(line)) = self.lines.next_line().await {
+            if let Ok(notice) = serde_json::from_str(&line) {
+                return Some(notice);
+            }
+        }
+        None
+    }
+
+    /// Waits for its end.
+    pub async fn ended(&mut self) -> std::io::Result<ExitStatus> {
+        self.process.wait().await
+    }
+
+    /// Kills it (SIGKILL) and waits for its end. It finishes nothing.
+    pub async fn kill(&mut self) -> std::io::Result<()> {
+        self.process.kill().await
+    }
+
+    /// Asks it to stop by closing its stdin, and waits; a child that does not stop is killed.
+    pub async fn stop(&mut self) {
+        drop(self.stdin.take());
+        if tokio::time::timeout(STOP_TIMEOUT, self.process.wait()).await.is_err() {
+            let _ = self.process.kill().await;
+        }
+    }
+}

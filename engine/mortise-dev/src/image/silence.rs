@@ -1,0 +1,129 @@
+//! The report about a machine that neither serves nor ends.
+//!
+//! A kernel can halt without a word, and nothing inside can say so then: what is left is how long
+//! the console has been silent, how far it got, and what to look at.
+
+use super::console::Console;
+use mortise_cli::failure::Failure;
+use serde_json::json;
+use std::time::{Duration, SystemTime};
+
+/// How far a machine got, by its console.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Reached {
+    /// Nothing was said.
+    Nothing,
+    /// The kernel stands with a panic.
+    Panic(String),
+    /// The kernel spoke, the engine did not.
+    Kernel,
+    /// The engine spoke.
+    Engine,
+}
+
+/// Lines of the console that are shown.
+const LINES_SHOWN: usize = 12;
+
+/// The failure of a boot that took longer than `timeouts`.
+pub(super) fn too_slow(console: &Console, timeouts: Duration) -> Failure {
+    let reached = Reached::of(console);
+    let silent = console.silent_for(SystemTime::now());
+    let silence = match silent {
+        Some(silent) => format!("has said nothing for {} s", silent.as_secs()),
+        None => String::from("never said anything"),
+    };
+    let last = console.last().unwrap_or_default();
+    let shown = match console.last_lines(LINES_SHOWN) {
+        lines if lines.is_empty() => String::from("\n"),
+        lines => format!("; the last of its console:\n{lines}"),
+    };
+    let text = format!(
+        "the engine does not serve after {} s (--timeout); the machine {silence}{shown}  console: \
+         {}\n  next: {}",
+        timeouts.as_secs(),
+        console.path().display(),
+        reached.next()
+    );
+    let evidence = json!({
+        "silentS": silent.map(|silent| silent.as_secs()), "last": last,
+        "kernelPanic": reached.panic(), "console": console.path(),
+    });
+    Failure::not_ready(text).with_evidence(evidence)
+}
+
+impl Reached {
+    fn of(console: &Console) -> Self {
+        match (console.kernel_panic(), console.last()) {
+            (Some(why), _) => Self::Panic(why),
+            (None, None) => Self::Nothing,
+            (None, Some(_)) if console.has_engine_lines() => Self::Engine,
+            (None, Some(_)) => Self::Kernel,
+        }
+    }
+
+    fn panic(&self) -> Option<&str> {
+        match self {
+            Self::Panic(why) => Some(why),
+            _ => None,
+        }
+    }
+
+    /// What to look at.
+    fn next(&self) -> &'static str {
+        match self {
+            Self::Nothing => {
+                "is it a whole kernel for x86-64 that has a serial console, and does the command \
+                 line name it (console=ttyS0)? mortise image describe IMAGE; build it with \
+                 --debian-kernel to compare"
+            }
+            Self::Panic(_) => {
+                "the kernel panicked and stands: the image's command line has no panic=SECONDS; \
+                 build the image with it"
+            }
+            Self::Kernel => {
+                "the kernel stopped before the engine started: compare with an image of \
+                 --debian-kernel; more --memory; the host's counter with --tsc-khz; on a slow \
+                 machine a longer --timeout"
+            }
+            Self::Engine => {
+                "the engine is on its way: see its last line, `mortise explain NAME`; a long log \
+                 or a slow machine needs a longer --timeout"
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(text: &str) -> (String, serde_json::Value) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("console.log");
+        std::fs::write(&path, text).unwrap();
+        let failure = too_slow(&Console::new(&path), Duration::from_secs(30));
+        assert_eq!(failure.exit_code(), 4);
+        (failure.text(), failure.json()["error"]["evidence"].clone())
+    }
+
+    #[test]
+    fn silent_machine_is_reported_with_its_last_line_and_what_to_check() {
+        let (text, evidence) = said("[    0.1] Linux version 6.12\n[    1.0] Freeing memory\n");
+        assert!(text.contains(" s; the last of its console:"), "{text}");
+        assert!(text.contains("before the engine started"), "{text}");
+        assert_eq!(evidence["last"], "[    1.0] Freeing memory");
+        assert!(evidence["silentS"].is_u64(), "{evidence}");
+    }
+
+    #[test]
+    fn how_far_it_got_decides_what_is_suggested() {
+        let (text, evidence) = said("");
+        assert!(text.contains("never said anything\n") && text.contains("console=ttyS0"), "{text}");
+        assert_eq!(evidence["silentS"], serde_json::Value::Null);
+        let (text, evidence) = said("[ 4.1] Kernel panic - not syncing: no init\n");
+        assert!(text.contains("panic=SECONDS"), "{text}");
+        assert_eq!(evidence["kernelPanic"], "no init");
+        let (text, _) = said("[ 2.1] Run /init\n{\"level\":\"INFO\",\"fields\":{}}\n");
+        assert!(text.contains("longer --timeout"), "{text}");
+    }
+}
