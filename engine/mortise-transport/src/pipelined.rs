@@ -33,6 +33,7 @@
 //! - When an [`Answer`] is dropped, its request is still written. With [`Unasked::Ignore`] its room
 //!   is free when it is written. With [`Unasked::End`] its room is free when its answer comes: only
 //!   an open number tells a late answer from one that was never asked for.
+//! - When the runtime shuts down, the connection ends and open requests are [`NoAnswer::Lost`].
 //! - When the last handle and the last [`Answer`] are dropped, what is queued is written and this
 //!   direction is closed. The stream is dropped when the peer closes too, or after some seconds.
 
@@ -324,6 +325,18 @@ impl<T, E> Shared<T, E> {
     }
 }
 
+/// Held by the reader task: ends the connection when the task is dropped before its end, as a
+/// runtime does when it shuts down. Without it open requests would wait for ever.
+struct EndOnDrop<T, E>(Arc<Shared<T, E>>);
+
+impl<T, E> Drop for EndOnDrop<T, E> {
+    fn drop(&mut self) {
+        self.0.close();
+        // Without a sender an answer is lost.
+        drop(std::mem::take(&mut self.0.lock().open));
+    }
+}
+
 impl<T, E: Clone> Shared<T, E> {
     /// Ends every open request.
     fn end(&self, reason: NoAnswer<E>) {
@@ -397,6 +410,8 @@ async fn read_answers<R, T, E>(
     R: AsyncRead + AsyncWrite,
     E: Clone,
 {
+    let ending = EndOnDrop(shared);
+    let shared = &ending.0;
     let reason = loop {
         let message = match reader.read().await {
             Ok(Some(message)) => message,

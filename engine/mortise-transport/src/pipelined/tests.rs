@@ -272,3 +272,21 @@ async fn last_handle_and_answer_write_what_is_queued_and_close_the_stream() {
     assert_eq!(peer.next().await, (1, text("b")));
     assert!(peer.reader.read().await.unwrap().is_none(), "the client left");
 }
+
+#[test]
+fn a_runtime_that_shuts_down_ends_the_connection() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let (client, answer, _peer) = runtime.block_on(async {
+        let (client, mut peer) = pair(options(2, Unasked::Ignore));
+        let answer = client.call(text("a")).unwrap();
+        peer.start().await;
+        peer.next().await;
+        (client, answer, peer)
+    });
+    assert!(!client.is_closed());
+    drop(runtime);
+    assert!(client.is_closed());
+    assert_eq!(client.call(text("b")).unwrap_err(), NotSent::Closed);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    assert_eq!(runtime.block_on(answer), Err(NoAnswer::Lost));
+}
