@@ -28,7 +28,7 @@ fn a_lie_about_an_append(lie: impl Fn(&StoreResponse) -> Lie + Send + 'static) {
     assert_eq!(refusal(&answer).0, "NOT_DURABLE", "{answer}");
     assert_eq!(answer["error"]["data"]["retryable"], true);
     let ended = system.engine_ended();
-    assert!(matches!(&ended, EngineError::Fault { why, .. } if why.contains("ship")), "{ended}");
+    assert!(matches!(&ended, EngineError::Fault { why, .. } if why.contains("append")), "{ended}");
     assert!(ended.is_worth_a_restart());
     system.proxy().be_honest();
     system.start_engine();
