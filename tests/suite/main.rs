@@ -10,6 +10,7 @@ mod commands;
 mod conformance;
 mod deploy;
 mod dev;
+mod docs;
 mod durability;
 mod history;
 mod images;

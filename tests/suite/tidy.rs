@@ -4,6 +4,7 @@
 //! repository; beside each check a test runs it over a planted violation, so that no check can
 //! stop finding anything.
 
+mod book;
 mod layers;
 mod lengths;
 mod links;

@@ -64,7 +64,7 @@ fn shell_lines(page: &str, text: &str) -> Vec<Line> {
             continue;
         }
         let line = match (block, line.strip_prefix("$ ")) {
-            ("sh" | "sh,norun", _) => line,
+            ("sh" | "sh,norun" | "sh,serve", _) => line,
             ("console", Some(command)) => command,
             _ => continue,
         };
