@@ -28,12 +28,15 @@ impl<'a> StoreFrames<'a> {
         if seq == self.end {
             return Ok(None);
         }
-        if self.group.len() == 0 {
-            let group = self.store.read(seq, GROUP_BYTES).map_err(FolderError::Store)?;
-            self.group = group.into_iter();
-        }
-        // A store returns at least one frame below its head.
-        let bytes = self.group.next().ok_or(FolderError::Store(StoreRefusal::Io))?;
+        let bytes = match self.group.next() {
+            Some(bytes) => bytes,
+            None => {
+                let group = self.store.read(seq, GROUP_BYTES).map_err(FolderError::Store)?;
+                self.group = group.into_iter();
+                // A store returns at least one frame below its head.
+                self.group.next().ok_or(FolderError::Store(StoreRefusal::Io))?
+            }
+        };
         self.next_seq += 1;
         let frame = CheckedFrame::parse(bytes);
         Ok(Some(frame.map_err(|error| ExportError::Frame { seq, error })?))

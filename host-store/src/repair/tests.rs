@@ -41,6 +41,8 @@ impl Good {
         let mut writer = ExportWriter::new(Vec::new(), &parts).unwrap();
         chain(FRAMES, FRAME_BYTES).iter().for_each(|frame| writer.frame(frame).unwrap());
         std::fs::write(&export_file, writer.finish().unwrap()).unwrap();
+        // An opened store removes the spare segment of the one before.
+        drop(store.open().unwrap());
         assert_eq!(segment_files(&store.log()).unwrap().len(), 3);
         Self { store, head, export: export_file, elsewhere }
     }
