@@ -16,6 +16,7 @@
 //! engine --TLS------------> relay --the same bytes--> key service;  credentials --> engine
 //! engine --call-----------> witness --POST----------> witness
 //! engine --lines----------> diagnostics --clean-----> log, DATA/diagnostics
+//! store  --frames---------> export --DATA/export.sock--> mortise-host export
 //! ```
 
 mod credentials;

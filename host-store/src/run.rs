@@ -1,12 +1,13 @@
 //! Putting the host together: store, store server, gateway; starting and stopping in order.
 //!
 //! ```text
-//! start: store -> writing thread -> store listener -> HTTP listener -> ready
+//! start: store -> writing thread -> store listener -> HTTP listener -> export socket -> ready
 //! stop:  no new work -> answers under way -> writing thread ends -> index synced -> closed
 //! ```
 
 use crate::credentials::{self, CredentialsSource, Provider};
 use crate::diagnostics::{self, Diagnostics};
+use crate::export::{self, ExportListener, ExportServer};
 use crate::gateway::{self, EngineLinks, Gateway, GatewayLimits};
 use crate::heartbeat::{self, Pulse};
 use crate::metrics::Metrics;
@@ -19,7 +20,7 @@ use mortise_transport::{Address, Listener};
 use std::fs::File;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle as ThreadHandle;
 use std::time::{Duration, Instant};
@@ -216,6 +217,7 @@ impl Host {
             tokio::spawn(gateway::serve(listen_http, gateway, stopped.clone())),
             tokio::spawn(upkeep(Arc::clone(&metrics), stopped.clone())),
         ];
+        tasks.extend(open_export(&config.data_dir, &store, &stopped).await);
         if let Some(address) = config.diagnostics {
             let folder = config.data_dir.join(DIAGNOSTICS_FOLDER);
             let metrics = Arc::clone(&metrics);
@@ -294,6 +296,25 @@ async fn open_witnesses(
     let listener = listener.map_err(|error| HostError::ListenWitness { address, error })?;
     let proxy = WitnessProxy { places: Arc::new(proxy.places), only_cid };
     Ok(tokio::spawn(witness::serve(listener, proxy, stopped.clone())))
+}
+
+/// Listens for exports in the data folder, whose lock the store holds. A folder that takes no
+/// socket stops no host: its log can still be exported when the host is stopped.
+async fn open_export(
+    data_dir: &Path,
+    store: &Arc<DiskStore>,
+    stopped: &watch::Receiver<()>,
+) -> Option<JoinHandle<()>> {
+    match ExportListener::bind(data_dir).await {
+        Ok(listener) => {
+            let server = ExportServer::new(Arc::<DiskStore>::clone(store));
+            Some(tokio::spawn(export::serve(listener, server, stopped.clone())))
+        }
+        Err(error) => {
+            tracing::warn!(%error, "no export socket in the data folder: stop the host to export");
+            None
+        }
+    }
 }
 
 /// Listens for what the enclave says.

@@ -303,12 +303,34 @@ fn export_and_import_overwrite_nothing_and_name_what_they_refuse() {
 }
 
 #[test]
-fn export_refuses_the_folder_of_a_running_host() {
+fn export_of_a_running_host_is_the_same_file_as_that_of_a_stopped_one() {
     let folder = tempfile::tempdir().unwrap();
-    let host = Running::start(folder.path());
-    let (status, _, stderr) = run_in(folder.path(), "export --data-dir data --out a.log");
-    assert_eq!(status, Some(1));
-    assert!(stderr.contains("is in use by another mortise-host"), "{stderr}");
+    let at = folder.path();
+    write_export(&at.join("a.log"));
+    assert_eq!(run_in(at, "import a.log --data-dir data").0, Some(0));
+    let host = Running::start(at);
+    let (status, text, stderr) =
+        run_in(at, "export --data-dir data --out b.log --with-sealed-keys --json");
+    assert_eq!((status, &json_of(&text)["frames"]), (Some(0), &3.into()), "{stderr}");
+    assert_eq!(run_in(at, "export --data-dir data --out c.log").0, Some(0));
+    let (_, log) = host.stop("-TERM");
+    assert!(log.contains("the log was exported"), "{log}");
+    assert!(!at.join("data/export.sock").exists());
+    assert_eq!(run_in(at, "export --data-dir data --out d.log").0, Some(0));
+    let [a, b, c, d] = ["a", "b", "c", "d"].map(|n| std::fs::read(at.join(n.to_owned() + ".log")));
+    assert_eq!((a.unwrap(), c.unwrap()), (b.unwrap(), d.unwrap()));
+}
+
+#[test]
+fn export_of_a_running_host_names_what_it_refuses() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let host = Running::start(at);
+    // A host of an earlier version has no socket.
+    std::fs::remove_file(at.join("data/export.sock")).unwrap();
+    let (status, stdout, stderr) = run_in(at, "export --data-dir data --out a.log");
+    assert_eq!((status, stdout.as_str()), (Some(1), ""));
+    assert!(stderr.contains("no host serves exports at data/export.sock"), "{stderr}");
+    assert!(!at.join("a.log").exists());
     host.stop("-TERM");
-    assert_eq!(run_in(folder.path(), "export --data-dir data --out a.log").0, Some(0));
 }

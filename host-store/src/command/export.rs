@@ -4,19 +4,20 @@
 //! What it is for: give a log to an auditor, keep a copy, move an engine. The frames stay sealed: a
 //! file shows no more than the folder did.
 //!
-//! What it does not do: part of a log, a log that a host is writing, keys in clear.
+//! What it does not do: part of a log, keys in clear.
 
 use super::{UNREADABLE, fail, say};
 use clap::Args;
 use mortise_host::export::{self, FolderError};
-use mortise_host::store::DiskStore;
 use serde_json::{Value, json};
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 const EXPORT_MORE: &str = "\
-Stop the host first, or export a copy of its folder.
+Works while the host runs and while it is stopped. A running host sends its log as it is at the time
+of the request, over DIR/export.sock. Only the user of the host and root may open that socket. The
+host writes one export at a time, and does not stop storing frames for it.
 
 Examples:
   mortise-host export --data-dir /var/lib/mortise --out engine.log
@@ -68,10 +69,10 @@ pub struct ImportArgs {
 
 /// Writes the log of a data folder to a new file.
 pub fn export_log(args: &ExportArgs) -> ExitCode {
-    let parts = |store: &DiskStore| export::parts_of(store, args.with_sealed_keys);
     let mut progress = Progress::new("exported", "frames");
-    let frames =
-        export::export(&args.data_dir, &args.out, parts, |done, of| progress.show(done, of));
+    let frames = export::export(&args.data_dir, &args.out, args.with_sealed_keys, |done, of| {
+        progress.show(done, of);
+    });
     let frames = match frames {
         Ok(frames) => frames,
         Err(error) => return refuse(&error, args.json),

@@ -1,27 +1,32 @@
 //! Between data folders and files.
 
-use super::{ExportError, ExportReader, ExportWriter, Parts};
-use crate::store::{AppendError, CheckedFrame, DiskStore, LogStore as _, OpenError, StoreOptions};
+use super::client::{LiveError, LiveExport};
+use super::frames::{self, GROUP_BYTES, StoreFrames};
+use super::{ExportError, ExportReader, Parts, parts_of};
+use crate::store::{
+    AppendError, CheckedFrame, DiskStore, LOG_FOLDER, LogStore as _, OpenError, StoreOptions,
+};
 use mortise_format::store::StoreRefusal;
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter};
 use std::path::{Path, PathBuf};
 
-/// Bytes of frames that are read from the store, or written to it, at once.
-const GROUP_BYTES: usize = 8 * 1024 * 1024;
-/// Room of the buffers in front of the file.
+/// Size of the buffers in front of the file.
 const BUFFER_BYTES: usize = 1024 * 1024;
 
 /// Why an export was not written, or not taken in.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FolderError {
-    /// The file.
+    /// The bytes of the export.
     #[error(transparent)]
     Export(#[from] ExportError),
     /// The data folder does not open.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// A running host has the data folder open and does not export it.
+    #[error(transparent)]
+    Live(#[from] LiveError),
     /// The store refuses.
     #[error("the store refuses: {0}")]
     Store(StoreRefusal),
@@ -54,28 +59,50 @@ fn at(path: &Path) -> impl FnOnce(io::Error) -> FolderError + '_ {
     move |error| FolderError::Io { path: path.to_owned(), error }
 }
 
-/// Writes the log of a data folder, with the parts that `parts` picks, into a new file; returns the
-/// number of frames. No host may have the folder open. The file appears under its name when it is
-/// whole and on the disk. `progress` hears frames done and in all.
+/// Writes the log of a data folder into a new file, with the sealed keys if `sealed_keys`; returns
+/// the number of frames. If a host runs on the folder, it sends its log as it is now. The file
+/// appears under its name when it is whole and on the disk. Calls `progress` with the number of
+/// frames written so far and in all.
 ///
 /// # Errors
 /// See [`FolderError`]; a file that was not finished is removed.
 pub fn export(
     data_dir: &Path,
     file: &Path,
-    parts: impl FnOnce(&DiskStore) -> Result<Parts, StoreRefusal>,
-    progress: impl FnMut(u64, u64),
+    sealed_keys: bool,
+    mut progress: impl FnMut(u64, u64),
 ) -> Result<u64, FolderError> {
-    if !data_dir.join("log").is_dir() {
+    if !data_dir.join(LOG_FOLDER).is_dir() {
         return Err(FolderError::NoLog(data_dir.to_owned()));
     }
     if file.exists() {
         return Err(FolderError::FileExists(file.to_owned()));
     }
-    let store = DiskStore::open(data_dir, StoreOptions::default())?;
-    let parts = parts(&store).map_err(FolderError::Store)?;
+    match DiskStore::open(data_dir, StoreOptions::default()) {
+        Ok(store) => {
+            let parts = parts_of(&store, sealed_keys).map_err(FolderError::Store)?;
+            let of = store.head().next_seq;
+            let mut frames = StoreFrames::new(&store, of);
+            write_file(file, &parts, || frames.next_frame(), |done| progress(done, of))
+        }
+        Err(OpenError::InUse { .. }) => {
+            let mut live = LiveExport::request(data_dir, sealed_keys)?;
+            let (parts, of) = (live.parts().clone(), live.frames());
+            write_file(file, &parts, || live.next_frame(), |done| progress(done, of))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Writes an export to a file that appears whole or not at all.
+fn write_file(
+    file: &Path,
+    parts: &Parts,
+    next_frame: impl FnMut() -> Result<Option<CheckedFrame>, FolderError>,
+    progress: impl FnMut(u64),
+) -> Result<u64, FolderError> {
     let unfinished = beside(file, "unfinished");
-    let written = write(&store, &unfinished, &parts, progress);
+    let written = write_synced(&unfinished, parts, next_frame, progress);
     if written.is_err() {
         std::fs::remove_file(&unfinished).ok();
     }
@@ -85,27 +112,18 @@ pub fn export(
     Ok(count)
 }
 
-fn write(
-    store: &DiskStore,
+fn write_synced(
     path: &Path,
     parts: &Parts,
-    mut progress: impl FnMut(u64, u64),
+    next_frame: impl FnMut() -> Result<Option<CheckedFrame>, FolderError>,
+    progress: impl FnMut(u64),
 ) -> Result<u64, FolderError> {
     let file = File::create(path).map_err(at(path))?;
-    let mut writer = ExportWriter::new(BufWriter::with_capacity(BUFFER_BYTES, file), parts)?;
-    let of = store.head().next_seq;
-    let mut seq = 0;
-    while seq < of {
-        for bytes in store.read(seq, GROUP_BYTES).map_err(FolderError::Store)? {
-            let frame = CheckedFrame::parse(bytes);
-            writer.frame(&frame.map_err(|error| ExportError::Frame { seq, error })?)?;
-            seq += 1;
-        }
-        progress(seq, of);
-    }
-    let file = writer.finish()?.into_inner().map_err(|e| ExportError::Io(e.into_error()))?;
+    let out = BufWriter::with_capacity(BUFFER_BYTES, file);
+    let (count, out) = frames::write(out, parts, next_frame, progress)?;
+    let file = out.into_inner().map_err(|e| ExportError::Io(e.into_error()))?;
     file.sync_all().map_err(at(path))?;
-    Ok(seq)
+    Ok(count)
 }
 
 /// Puts an exported log into a new or empty data folder, with the parts that `keeps` names, and

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::store::testing::{Store, chain, foreign};
-use crate::store::{CheckedFrame, DiskStore, LogStore as _, OpenError, StoreOptions};
+use crate::store::{CheckedFrame, DiskStore, LogStore as _, StoreOptions};
 use mortise_format::blobs::{GENESIS_BLOB, KEYS_BLOB, PUBLIC_KEYS_PART};
 use mortise_format::codec;
 use mortise_format::ids::Bytes32;
@@ -14,7 +14,7 @@ fn parts() -> Parts {
     [("genesis", 40), ("genesis-keys", 7)].map(|(n, size)| (n.to_owned(), vec![9; size])).into()
 }
 
-fn written(frames: &[CheckedFrame], parts: &Parts) -> Vec<u8> {
+pub(super) fn written(frames: &[CheckedFrame], parts: &Parts) -> Vec<u8> {
     let mut writer = ExportWriter::new(Vec::new(), parts).unwrap();
     frames.iter().for_each(|frame| writer.frame(frame).unwrap());
     writer.finish().unwrap()
@@ -99,11 +99,7 @@ fn each_way_to_be_wrong_has_its_name() {
 }
 
 fn exported(store: &Store, file: &Path) -> Result<u64, FolderError> {
-    let parts = |store: &DiskStore| {
-        let bytes = store.blob_get("genesis")?;
-        Ok(bytes.map(|bytes| ("genesis".to_owned(), bytes)).into_iter().collect())
-    };
-    export(store.folder.path(), file, parts, |_, _| {})
+    export(store.folder.path(), file, false, |_, _| {})
 }
 
 #[test]
@@ -127,11 +123,7 @@ fn a_folder_that_was_exported_and_imported_is_the_same_log() {
     assert_eq!(open.head(), store.open().unwrap().head());
     assert_eq!(open.blob_get("genesis").unwrap().unwrap(), b"rules");
     drop(open);
-    let parts = |store: &DiskStore| {
-        let bytes = store.blob_get("genesis")?.unwrap_or_default();
-        Ok(Parts::from([("genesis".to_owned(), bytes)]))
-    };
-    export(&new, &second, parts, |_, _| {}).unwrap();
+    export(&new, &second, false, |_, _| {}).unwrap();
     assert_eq!(std::fs::read(&first).unwrap(), std::fs::read(&second).unwrap());
 }
 
@@ -144,8 +136,7 @@ fn nothing_is_overwritten_and_nothing_half_done_stays() {
     exported(&store, &file).unwrap();
     assert!(matches!(exported(&store, &file), Err(FolderError::FileExists(_))));
     let nothing = folder.path().join("nothing");
-    let parts = |_: &DiskStore| Ok(Parts::new());
-    let refused = export(&nothing, &folder.path().join("b.log"), parts, |_, _| {});
+    let refused = export(&nothing, &folder.path().join("b.log"), false, |_, _| {});
     assert!(matches!(refused, Err(FolderError::NoLog(_))));
     let full = store.folder.path();
     assert!(matches!(import(&file, full, |_| true, |_, _| {}), Err(FolderError::NotEmpty(_))));
@@ -161,16 +152,6 @@ fn nothing_is_overwritten_and_nothing_half_done_stays() {
     assert_eq!(left.len(), 2, "{left:?}");
     std::fs::create_dir(folder.path().join(".new.importing")).unwrap();
     assert!(matches!(import(&file, &new, |_| true, |_, _| {}), Err(FolderError::Leftover(_))));
-}
-
-#[test]
-fn a_folder_that_a_host_has_open_is_not_exported() {
-    let store = Store::new();
-    let open = store.open().unwrap();
-    open.append_group(&chain(1, 10)).unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let refused = exported(&store, &folder.path().join("a.log"));
-    assert!(matches!(refused, Err(FolderError::Open(OpenError::InUse { .. }))));
 }
 
 #[test]

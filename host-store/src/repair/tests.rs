@@ -2,7 +2,7 @@
 
 use super::index::copy_folder;
 use super::*;
-use crate::export::{Parts, export};
+use crate::export::ExportWriter;
 use crate::store::SnapshotPart;
 use crate::store::testing::{Store, chain};
 use mortise_format::ids::Bytes32;
@@ -36,11 +36,13 @@ impl Good {
         drop(open);
         let elsewhere = tempfile::tempdir().unwrap();
         let export_file = elsewhere.path().join("engine.log");
-        let parts = |store: &DiskStore| {
-            let keys = store.blob_get("genesis-keys")?.unwrap();
-            Ok(Parts::from([("founding".into(), vec![1]), ("genesis-keys".into(), keys)]))
-        };
-        export(store.folder.path(), &export_file, parts, |_, _| {}).unwrap();
+        let parts = [("founding", vec![1]), ("genesis-keys", b"sealed".to_vec())];
+        let parts = parts.map(|(name, bytes)| (name.to_owned(), bytes)).into();
+        let mut writer = ExportWriter::new(Vec::new(), &parts).unwrap();
+        chain(FRAMES, FRAME_BYTES).iter().for_each(|frame| writer.frame(frame).unwrap());
+        std::fs::write(&export_file, writer.finish().unwrap()).unwrap();
+        // An opened store removes the spare segment of the one before.
+        drop(store.open().unwrap());
         assert_eq!(segment_files(&store.log()).unwrap().len(), 3);
         Self { store, head, export: export_file, elsewhere }
     }

@@ -3,7 +3,7 @@
 use super::liar::with_last_changed;
 use super::{busy, keys_of, log_of};
 use mortise_engine::keyring::{GENESIS_BLOB, KEYS_BLOB};
-use mortise_host::export::{ExportWriter, Parts, export, import, parts_of};
+use mortise_host::export::{ExportWriter, Parts, export, import};
 use mortise_host::store::{CheckedFrame, DiskStore, LogStore as _, StoreOptions};
 use mortise_testkit::driver::Driver;
 use serde_json::Value;
@@ -47,9 +47,8 @@ fn exported_log_is_audited_imported_and_exported_again_byte_for_byte() {
     let at = folder.path();
     data_folder(&driver, at);
     let frames = log_of(&driver).len();
-    let export_from = |from: &str, to: &str| {
-        export(&at.join(from), &at.join(to), |store| parts_of(store, true), |_, _| {}).unwrap()
-    };
+    let export_from =
+        |from: &str, to: &str| export(&at.join(from), &at.join(to), true, |_, _| {}).unwrap();
     assert_eq!(usize::try_from(export_from("data", "a.log")).unwrap(), frames);
     import(&at.join("a.log"), &at.join("new"), |_| true, |_, _| {}).unwrap();
     export_from("new", "b.log");

@@ -2,7 +2,7 @@
 
 use super::OPERATORS;
 use crate::witnessed::{copy, start, stop, witnessed};
-use mortise_host::export::{export, parts_of};
+use mortise_host::export::export;
 use mortise_rpc::genesis;
 use mortise_testkit::keys::Party;
 use mortise_testkit::system;
@@ -42,7 +42,7 @@ fn refused(folder: &Path, name: &str, arguments: &[&str]) {
 
 /// The log of a stopped host, as a file.
 fn exported(store: &Path, file: &Path) {
-    export(store, file, |store| parts_of(store, false), |_, _| {}).expect("it is exported");
+    export(store, file, false, |_, _| {}).expect("it is exported");
 }
 
 fn write_key(folder: &Path, party: Party) -> String {
