@@ -5,7 +5,7 @@
 //!
 //! What it does not do: show that the enclave works. `GET /readyz` does.
 //!
-//! Invariants: one byte is read, within a time; connections have a bound.
+//! Invariants: it reads one byte within a timeout; connections are bounded.
 
 use crate::metrics::Metrics;
 use crate::port;
@@ -17,27 +17,26 @@ use tokio::sync::watch;
 
 /// The byte that Nitro's init sends and expects.
 const HEARTBEAT: u8 = 0xb7;
-/// Connections at once.
+/// Most connections at once.
 const CONNECTIONS_MAX: usize = 8;
-/// The byte comes, and goes, within this time.
+/// Timeout of the exchange.
 const ANSWER_TIME: Duration = Duration::from_secs(5);
 
-/// How a connection for the heartbeat ended.
+/// The result of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Heartbeat {
-    /// It was answered.
     Answered,
-    /// Another byte came.
+    /// The first byte was another one.
     Garbage,
-    /// No byte came, or the answer could not be sent.
+    /// No byte arrived, or the answer could not be sent.
     Silent,
 }
 
-/// What the listener works with.
+/// Configuration of the listener.
 #[derive(Debug, Clone)]
 pub(crate) struct Pulse {
     pub(crate) metrics: Arc<Metrics>,
-    /// Virtual machines other than this one are turned away.
+    /// The only context id that may connect.
     pub(crate) only_cid: Option<u32>,
 }
 
@@ -54,7 +53,7 @@ async fn answer(stream: Stream, metrics: Arc<Metrics>) {
     let outcome = answered.unwrap_or(Heartbeat::Silent);
     match outcome {
         Heartbeat::Answered => tracing::info!("the init of an enclave reported that it runs"),
-        Heartbeat::Garbage => tracing::warn!("a byte at the heartbeat port is no heartbeat"),
+        Heartbeat::Garbage => tracing::warn!("a byte at the heartbeat port is not a heartbeat"),
         Heartbeat::Silent => tracing::warn!("a connection to the heartbeat port sent nothing"),
     }
     metrics.heartbeat(outcome);
@@ -80,11 +79,11 @@ mod tests {
 
     async fn exchange_with(address: &Address, bytes: &[u8]) -> Vec<u8> {
         let mut stream = connect(address).await.unwrap();
-        // The host closes at a first byte that is no heartbeat; the rest does not arrive then.
+        // The host closes after a first byte that is not a heartbeat; the rest may not arrive.
         let _ = stream.write_all(bytes).await;
         let _ = stream.shutdown().await;
         let mut answer = Vec::new();
-        // A reset is an end: bytes of ours were left unread.
+        // A reset is an end too: the host left bytes unread.
         let _ = stream.read_to_end(&mut answer).await;
         answer
     }
@@ -98,7 +97,7 @@ mod tests {
         let (_stop, stopped) = watch::channel(());
         let pulse = Pulse { metrics: Arc::clone(&metrics), only_cid: None };
         tokio::spawn(serve(listener, pulse, stopped));
-        // the machine's call arrives at the socket beside its own
+        // the enclave's connection to the port arrives at this socket
         let address = Address::Unix(folder.path().join("v.sock_9000"));
         assert_eq!(exchange_with(&address, &[0xb7]).await, [0xb7]);
         assert_eq!(exchange_with(&address, &[0xb7, 0xb7, 1]).await, [0xb7]);

@@ -3,17 +3,17 @@
 //! What it is for: a durable, compare-and-swap log of frames that this machine cannot read
 //! ([`store`], `specs/store-protocol.md`), and an HTTP gateway to an engine that speaks vsock.
 //!
-//! What it does not do: decide, open, sign or check anything of what passes. It links the format
-//! and the transport, never the crates that decide. The owner of this machine can stop the engine
-//! and lose its log, and can neither read nor forge it.
+//! What it does not do: decide, open, sign or check what it relays. It links the formats and the
+//! transport, never the crates that decide. The owner of this machine can stop the engine and lose
+//! its log, but can neither read nor forge it.
 //!
-//! Invariants: a frame is acknowledged only when it and all before it are on the disk; after a
-//! failed sync nothing is acknowledged until a restart; every buffer has a bound.
+//! Invariants: a frame is acknowledged only when it and every frame before it are on the disk;
+//! after a failed sync nothing is acknowledged until a restart; every buffer is bounded.
 //!
 //! ```text
 //! engine --store protocol--> server -> writer (group commit) -> store (segments, sled)
 //! HTTP   --POST-----------> gateway --request protocol--> engine
-//! engine --TLS------------> relay --the same bytes--> key service;  credentials --> engine
+//! engine --TLS------------> relay --same bytes----> key service;  credentials --> engine
 //! engine --call-----------> witness --POST----------> witness
 //! engine --lines----------> diagnostics --clean-----> log, DATA/diagnostics
 //! store  --frames---------> export --DATA/export.sock--> mortise-host export

@@ -21,13 +21,13 @@ enum Command {
     Run(command::run::RunArgs),
     /// Check the stored log: digests, chain, order. Frames stay sealed: it cannot read them.
     Verify(command::verify::VerifyArgs),
-    /// Say what is wrong with a stopped store and what brings it back; with --write, mend it.
+    /// Report what is wrong with a stopped store and how to repair it; with --write, repair it.
     Repair(command::repair::RepairArgs),
     /// Write the log of a data folder to a new file: a copy, or for `mortise audit`.
     Export(command::export::ExportArgs),
     /// Put an exported log into a new or empty data folder.
     Import(command::export::ImportArgs),
-    /// Read an index in a process of its own: `repair` starts this.
+    /// Read an index in a separate process: `repair` starts this.
     #[command(name = command::repair::PROBE, hide = true)]
     ProbeIndex(command::repair::ProbeArgs),
 }

@@ -1,7 +1,7 @@
-//! What the host counts, as Prometheus text.
+//! The metrics of the host, as Prometheus text.
 //!
-//! Each host has a recorder of its own, none of the process: two hosts in one process (a test, the
-//! development system) do not share numbers.
+//! Each host has its own recorder instead of the global one, so that two hosts in one process (a
+//! test, the development system) do not share numbers.
 
 use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, Recorder as _};
 use metrics_exporter_prometheus::{
@@ -21,20 +21,20 @@ const SECONDS: &[f64] =
     &[0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0];
 const FRAMES: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0];
 
-/// How a request of the gateway ended.
+/// The result of a gateway request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// The engine answered.
     Relayed,
-    /// The engine answered a notification: there is no body.
+    /// The engine answered a notification, without a body.
     Empty,
-    /// The body was over the bound.
+    /// The body was above the bound.
     TooLarge,
-    /// The body did not arrive in time, or broke off.
+    /// The body did not arrive in time, or the connection broke.
     Incomplete,
-    /// Too much was under way.
+    /// Too many requests or bytes were in flight.
     Overloaded,
-    /// The engine could not be reached, or broke off, or was silent too long.
+    /// The engine could not be reached, broke the connection, or did not answer in time.
     Unreachable,
     /// The method was neither POST nor OPTIONS.
     Method,
@@ -50,8 +50,8 @@ const OUTCOMES: [(Outcome, &str); 7] = [
     (Outcome::Method, "method"),
 ];
 
-/// Label values that alerts ask for. They are shown from the start, at zero: the first of a series
-/// that appears with 1 is no increase to a scraper.
+/// Label values that alerts use. They are exported from the start, at zero: for a scraper, a series
+/// that first appears with 1 has not increased.
 const FROM_THE_START: [(&str, &str, &[&str]); 3] = [
     (RELAYED, "outcome", &["whole", "broken_off", "unreachable", "turned_away"]),
     (CREDENTIALS, "outcome", &["ok", "failed"]),
@@ -74,16 +74,16 @@ const CREDENTIALS: &str = "mortise_host_credentials_fetches_total";
 const REFUSALS: &str = "mortise_host_append_refusals_total";
 const RELAYED: &str = "mortise_host_relay_connections_total";
 
-/// How a connection of the relay to the key service ended.
+/// The result of a connection of the relay to the key service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Relayed {
-    /// Both sides ended in order.
+    /// Both sides ended normally.
     Whole,
-    /// One side broke off, or was silent too long.
+    /// One side broke the connection or was idle too long.
     BrokenOff,
     /// The key service could not be reached.
     Unreachable,
-    /// Another virtual machine than the enclave asked.
+    /// Another context id than the enclave's connected.
     TurnedAway,
 }
 
@@ -121,7 +121,7 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// All at zero.
+    /// New metrics, all at zero.
     pub fn new() -> Self {
         let recorder = PrometheusBuilder::new()
             .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), SECONDS)
@@ -156,13 +156,13 @@ impl Metrics {
         }
     }
 
-    /// The text that a scrape gets.
+    /// The text of a scrape.
     pub fn render(&self) -> String {
         self.handle.render()
     }
 
-    /// Lets histograms take in what was recorded; called from time to time, so that memory stays
-    /// bounded when no one scrapes.
+    /// Moves recorded values into the histograms. Called regularly, so that memory stays bounded
+    /// without scrapes.
     pub fn upkeep(&self) {
         self.handle.run_upkeep();
     }
@@ -244,7 +244,7 @@ impl Metrics {
 
 fn counter(recorder: &PrometheusRecorder, name: &'static str) -> Counter {
     let counter = recorder.register_counter(&Key::from_static_name(name), &METADATA);
-    // A counter that was never touched is not shown; zero is a fact worth showing.
+    // An untouched counter would be missing; zero is useful information.
     counter.increment(0);
     counter
 }
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_counted_by_outcome_was_shown_at_zero_before() {
+    fn outcome_counters_are_exported_at_zero_first() {
         let metrics = Metrics::new();
         let series = |metrics: &Metrics| {
             let text = metrics.render();

@@ -1,15 +1,15 @@
 //! The byte relay to the key service (port 8000): what Amazon's `vsock-proxy` does.
 //!
 //! ```text
-//! enclave --TLS--> relay --the same bytes--> kms.<region>.amazonaws.com:443
+//! enclave --TLS--> relay --same bytes--> kms.<region>.amazonaws.com:443
 //! ```
-//! What it is for: an enclave has no network. It dials the relay, which connects it to one fixed
-//! destination. TLS ends in the enclave: this machine sees sizes and times.
+//! What it is for: an enclave has no network. It connects to the relay, which connects to one fixed
+//! destination. TLS ends in the enclave; this machine sees only sizes and times.
 //!
-//! What it does not do: end TLS, choose a destination by what it reads, retry, know credentials.
+//! What it does not do: end TLS, choose a destination from what it reads, retry, know credentials.
 //!
-//! Invariants: bytes go to a destination of the allow-list or nowhere; the number of connections
-//! and the time that one may be silent have bounds.
+//! Invariants: bytes go only to destinations of the allow-list; the number of connections and the
+//! idle time of each are bounded.
 
 use crate::metrics::{Metrics, Relayed};
 use crate::port;
@@ -23,13 +23,13 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
-/// Connections at once.
+/// Most connections at once.
 const CONNECTIONS_MAX: usize = 64;
-/// A destination answers within this time.
+/// Timeout of the connect to the destination.
 const CONNECT_TIME: Duration = Duration::from_secs(10);
-/// A connection that carries nothing for this time is closed.
+/// Idle time after which a connection is closed.
 const IDLE_TIME: Duration = Duration::from_secs(60);
-/// Read at once.
+/// Bytes in one read.
 const BUFFER_BYTES: usize = 16 * 1024;
 
 /// A host name or address, and a port.
@@ -39,7 +39,7 @@ pub struct Destination {
     port: u16,
 }
 
-/// Why a text is no destination.
+/// The text is not a destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a destination is HOST:PORT, with a DNS name or an IPv4 address and a port above 0")]
 pub struct DestinationError;
@@ -82,7 +82,7 @@ impl fmt::Display for Destination {
     }
 }
 
-/// Where bytes may go.
+/// The allow-list.
 #[derive(Debug, Clone, Default)]
 pub struct AllowList(Vec<Destination>);
 
@@ -92,7 +92,7 @@ pub struct AllowList(Vec<Destination>);
 pub struct NotAllowed(pub Destination);
 
 impl AllowList {
-    /// These destinations and no other.
+    /// Allows only these destinations.
     pub fn new(destinations: Vec<Destination>) -> Self {
         Self(destinations)
     }
@@ -107,16 +107,16 @@ impl AllowList {
     }
 }
 
-/// What a relay works with.
+/// Configuration of the relay.
 #[derive(Debug, Clone)]
 pub(crate) struct Relay {
     pub(crate) to: Destination,
     pub(crate) metrics: Arc<Metrics>,
-    /// Virtual machines other than this one are turned away.
+    /// The only context id that may connect.
     pub(crate) only_cid: Option<u32>,
 }
 
-/// Relays connections until `stop` changes; what is under way then is cut off, as any network may.
+/// Relays connections until `stop` changes. Open connections are then closed, as a network may do.
 pub(crate) async fn serve(listener: Listener, relay: Relay, stop: watch::Receiver<()>) {
     let options = port::options(relay.only_cid, CONNECTIONS_MAX);
     let metrics = Arc::clone(&relay.metrics);
@@ -158,7 +158,7 @@ async fn pump(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin)
             Ok(0) => return to.shutdown().await,
             Ok(count) => to.write_all(&buffer[..count]).await?,
             Err(error) => {
-                // The other side learns that nothing more comes.
+                // Tells the other side that nothing follows.
                 let _ = to.shutdown().await;
                 return Err(error);
             }

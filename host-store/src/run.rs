@@ -1,8 +1,8 @@
-//! Putting the host together: store, store server, gateway; starting and stopping in order.
+//! Assembles the host: store, store server, gateway. Starts and stops them in order.
 //!
 //! ```text
 //! start: store -> writing thread -> store listener -> HTTP listener -> export socket -> ready
-//! stop:  no new work -> answers under way -> writing thread ends -> index synced -> closed
+//! stop:  no new work -> answers in flight -> writing thread ends -> index synced -> closed
 //! ```
 
 use crate::credentials::{self, CredentialsSource, Provider};
@@ -28,53 +28,53 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-/// The folder of what the enclave says, in the data folder.
+/// Folder of the enclave's diagnostics, in the data folder.
 const DIAGNOSTICS_FOLDER: &str = "diagnostics";
-/// How often histograms take in what was recorded.
+/// Time between two updates of the histograms.
 const UPKEEP: Duration = Duration::from_secs(5);
 
-/// How a host runs.
+/// Configuration of a host.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The folder of the store; made if it does not exist.
+    /// Data folder of the store. Created when missing.
     pub data_dir: PathBuf,
-    /// Where the engine reaches the store.
+    /// Address at which the engine reaches the store.
     pub listen_store: Address,
-    /// Where the engine takes requests.
+    /// Address at which the engine accepts requests.
     pub engine: Address,
-    /// Where the gateway listens; port 0 for any free one.
+    /// Address of the gateway; port 0 for any free one.
     pub http: SocketAddr,
-    /// The gateway's bounds.
+    /// Bounds of the gateway.
     pub limits: GatewayLimits,
-    /// How the store is opened.
+    /// Options of the store.
     pub store: StoreOptions,
-    /// The way to the key service; none when the enclave reaches it otherwise.
+    /// Connection to the key service; `None` when the enclave does not reach it through this host.
     pub key_service: Option<KeyServiceConfig>,
-    /// The way to witnesses; none when the policy has none.
+    /// Connection to witnesses; `None` when the policy has none.
     pub witnesses: Option<WitnessConfig>,
-    /// Where the enclave's diagnostics arrive; none to take none.
+    /// Address of the enclave's diagnostics; `None` to accept none.
     pub diagnostics: Option<Address>,
-    /// Where the heartbeat of its init is answered; none where `nitro-cli` does.
+    /// Address of the heartbeat of its init; `None` where `nitro-cli` answers it.
     pub heartbeat: Option<Address>,
 }
 
-/// The enclave's way to the key service.
+/// The enclave's connection to the key service.
 #[derive(Debug, Clone)]
 pub struct KeyServiceConfig {
-    /// Where the enclave reaches the relay.
+    /// Address at which the enclave reaches the relay.
     pub listen_relay: Address,
-    /// Where the relay's bytes go.
+    /// Destination of the relay.
     pub to: Destination,
-    /// Where they may go.
+    /// Allowed destinations.
     pub allowed: AllowList,
-    /// Where the enclave gets credentials.
+    /// Address at which the enclave gets credentials.
     pub listen_credentials: Address,
-    /// Where those come from.
+    /// Source of the credentials.
     pub source: CredentialsSource,
 }
 
 impl Config {
-    /// The default bounds, the gateway on a port of loopback.
+    /// The default bounds, with the gateway on a loopback port.
     pub fn new(data_dir: PathBuf, listen_store: Address, engine: Address, http_port: u16) -> Self {
         Self {
             data_dir,
@@ -98,63 +98,32 @@ pub enum HostError {
     /// The store does not open.
     #[error(transparent)]
     Store(#[from] OpenError),
-    /// The writing thread could not be started.
-    #[error("the system gives no thread: {0}")]
+    /// The writing thread could not start.
+    #[error("the system cannot start a thread: {0}")]
     Thread(io::Error),
-    /// The store's address cannot be listened at.
+    /// Cannot listen at the store's address.
     #[error("cannot listen at {address} for the store: {error}")]
-    ListenStore {
-        /// The address.
-        address: Address,
-        /// The system's reason.
-        error: io::Error,
-    },
-    /// The relay is not to connect there.
+    ListenStore { address: Address, error: io::Error },
+    /// The destination of the relay is not allowed.
     #[error(transparent)]
     NotAllowed(#[from] NotAllowed),
-    /// An address for the key service cannot be listened at.
+    /// Cannot listen at an address for the key service.
     #[error("cannot listen at {address} for the key service: {error}")]
-    ListenKeyService {
-        /// The address.
-        address: Address,
-        /// The system's reason.
-        error: io::Error,
-    },
-    /// The address for witnesses cannot be listened at.
-    #[error("cannot listen at {address} for the witnesses' way: {error}")]
-    ListenWitness {
-        /// The address.
-        address: Address,
-        /// The system's reason.
-        error: io::Error,
-    },
-    /// The address for diagnostics cannot be listened at.
+    ListenKeyService { address: Address, error: io::Error },
+    /// Cannot listen at the address for witnesses.
+    #[error("cannot listen at {address} for the witness proxy: {error}")]
+    ListenWitness { address: Address, error: io::Error },
+    /// Cannot listen at the address for diagnostics.
     #[error("cannot listen at {address} for diagnostics: {error}")]
-    ListenDiagnostics {
-        /// The address.
-        address: Address,
-        /// The system's reason.
-        error: io::Error,
-    },
-    /// The address for the heartbeat cannot be listened at.
+    ListenDiagnostics { address: Address, error: io::Error },
+    /// Cannot listen at the address for the heartbeat.
     #[error("cannot listen at {address} for the heartbeat: {error}")]
-    ListenHeartbeat {
-        /// The address.
-        address: Address,
-        /// The system's reason.
-        error: io::Error,
-    },
-    /// The gateway's address cannot be listened at.
+    ListenHeartbeat { address: Address, error: io::Error },
+    /// Cannot listen at the gateway's address.
     #[error("cannot listen at {address} for HTTP: {error}")]
-    ListenHttp {
-        /// The address.
-        address: SocketAddr,
-        /// The system's reason.
-        error: io::Error,
-    },
+    ListenHttp { address: SocketAddr, error: io::Error },
 }
 
-/// A running host.
 #[derive(Debug)]
 pub struct Host {
     http: SocketAddr,
@@ -182,13 +151,13 @@ impl Syncer for MeteredSyncer {
 }
 
 impl Host {
-    /// Opens the store and listens; when it returns, both addresses take connections.
+    /// Opens the store and listens. When it returns, both addresses accept connections.
     ///
     /// # Errors
     /// See [`HostError`].
     pub async fn start(config: Config) -> Result<Self, HostError> {
-        if let Some(way) = &config.key_service {
-            way.allowed.check(&way.to)?;
+        if let Some(key_service) = &config.key_service {
+            key_service.allowed.check(&key_service.to)?;
         }
         let metrics = Arc::new(Metrics::new());
         let store = Arc::new(open_store(&config, &metrics).await?);
@@ -228,31 +197,31 @@ impl Host {
             let pulse = Pulse { metrics: Arc::clone(&metrics), only_cid };
             tasks.push(open_heartbeat(address, pulse, &stopped).await?);
         }
-        if let Some(way) = config.key_service {
-            tasks.extend(open_way(way, only_cid, &metrics, &stopped).await?);
+        if let Some(key_service) = config.key_service {
+            tasks.extend(open_key_service(key_service, only_cid, &metrics, &stopped).await?);
         }
-        if let Some(way) = config.witnesses {
-            tasks.push(open_witnesses(way, only_cid, &stopped).await?);
+        if let Some(witnesses) = config.witnesses {
+            tasks.push(open_witnesses(witnesses, only_cid, &stopped).await?);
         }
         Ok(Self { http, head, stop, tasks, writer: Some(thread), store })
     }
 
-    /// Where the gateway listens.
+    /// Address of the gateway.
     pub fn http_address(&self) -> SocketAddr {
         self.http
     }
 
-    /// The head that the store had when it was opened.
+    /// The head of the store when it was opened.
     pub fn head_at_start(&self) -> LogHead {
         self.head
     }
 
-    /// Stops in order: nothing new is taken, what is under way is finished for some seconds, and
-    /// everything written is durable when it returns.
+    /// Stops in order: accepts nothing new, lets work in flight finish for some seconds. Everything
+    /// written is durable when it returns.
     pub async fn stop(mut self) {
         let _ = self.stop.send(());
         for task in self.tasks.drain(..) {
-            // A task that panicked has stopped as well.
+            // A task that panicked has ended as well.
             let _ = task.await;
         }
         let (writer, store) = (self.writer.take(), self.store);
@@ -267,25 +236,25 @@ impl Host {
 }
 
 /// Listens for the relay and for credentials.
-async fn open_way(
-    way: KeyServiceConfig,
+async fn open_key_service(
+    config: KeyServiceConfig,
     only_cid: Option<u32>,
     metrics: &Arc<Metrics>,
     stopped: &watch::Receiver<()>,
 ) -> Result<[JoinHandle<()>; 2], HostError> {
-    let relaying = listen(&way.listen_relay).await?;
-    let providing = listen(&way.listen_credentials).await?;
-    let relay = Relay { to: way.to, metrics: Arc::clone(metrics), only_cid };
+    let relaying = listen(&config.listen_relay).await?;
+    let providing = listen(&config.listen_credentials).await?;
+    let relay = Relay { to: config.to, metrics: Arc::clone(metrics), only_cid };
     let ask_every = credentials::ASK_EVERY;
     let provider =
-        Provider { source: way.source, ask_every, metrics: Arc::clone(metrics), only_cid };
+        Provider { source: config.source, ask_every, metrics: Arc::clone(metrics), only_cid };
     Ok([
         tokio::spawn(relay::serve(relaying, relay, stopped.clone())),
         tokio::spawn(credentials::serve(providing, provider, stopped.clone())),
     ])
 }
 
-/// Listens for calls to witnesses.
+/// Listens for the witness proxy.
 async fn open_witnesses(
     proxy: WitnessConfig,
     only_cid: Option<u32>,
@@ -317,7 +286,7 @@ async fn open_export(
     }
 }
 
-/// Listens for what the enclave says.
+/// Listens for the enclave's diagnostics.
 async fn open_diagnostics(
     address: Address,
     diagnostics: Diagnostics,
@@ -356,7 +325,7 @@ async fn open_store(config: &Config, metrics: &Arc<Metrics>) -> Result<DiskStore
     }
 }
 
-/// The virtual machine whose requests are relayed is the only one that may use the store.
+/// The context id whose requests are relayed is the only one that may use the store.
 fn enclave_cid(config: &Config) -> Option<u32> {
     match config.engine {
         Address::Vsock { cid, .. } => Some(cid),
@@ -374,7 +343,7 @@ async fn upkeep(metrics: Arc<Metrics>, mut stop: watch::Receiver<()>) {
     }
 }
 
-/// Runs a host until `shutdown` is done, then stops it in order. Says on the log when it is ready.
+/// Runs a host until `shutdown` is done, then stops it in order. Logs a line when it is ready.
 ///
 /// # Errors
 /// As [`Host::start`].

@@ -1,11 +1,11 @@
-//! The store protocol on a listener: decodes requests, hands them to the store, answers.
+//! Serves the store protocol: decodes requests, passes them to the store, answers.
 //!
 //! ```text
 //! reader -> permit -> [append, head]  -> writing thread -> answer
 //!                  -> [everything else] -> blocking pool -> answer -> sender
 //! ```
-//! A connection has a bounded number of requests under way: the next one is read only when a
-//! permit is free, and a permit is free again when its answer was written to the socket.
+//! A connection has a bounded number of requests in flight: the next one is read only with a free
+//! permit, and a permit is freed when its answer is written to the socket.
 
 use crate::metrics::Metrics;
 use crate::port;
@@ -22,28 +22,28 @@ use std::time::Duration;
 use tokio::io::WriteHalf;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
-/// Requests of one connection that are under way.
+/// Most requests in flight of one connection.
 const IN_FLIGHT: usize = 32;
-/// Connections at once; an engine has one.
+/// Most connections at once. An engine has one.
 const CONNECTIONS_MAX: usize = 16;
-/// Most bytes of frames in one answer: what a message may have, less room for lengths.
+/// Most bytes of frames in one answer: the bound of a message less room for lengths.
 const READ_BYTES_MAX: usize = STORE_MESSAGE_BYTES_MAX - 1024 * 1024;
-/// A connection says what it is within this time.
+/// Timeout of the hello of a connection.
 const MAGIC_TIME: Duration = Duration::from_secs(10);
-/// Answers under way when the host stops may take this long.
+/// Time that requests in flight have to finish when the host stops.
 const DRAIN_TIME: Duration = Duration::from_secs(5);
 
-/// What a connection works with.
+/// Configuration of the server.
 #[derive(Clone)]
 pub(crate) struct StoreServer {
     pub(crate) store: Arc<dyn LogStore>,
     pub(crate) writer: Writer,
     pub(crate) metrics: Arc<Metrics>,
-    /// Virtual machines other than this one are turned away.
+    /// The only context id that may connect.
     pub(crate) only_cid: Option<u32>,
 }
 
-/// Serves connections until `stop` changes, then lets what is under way finish.
+/// Serves connections until `stop` changes, then lets requests in flight finish.
 pub(crate) async fn serve(listener: Listener, server: StoreServer, stop: watch::Receiver<()>) {
     let options =
         ServeOptions { drain: DRAIN_TIME, ..port::options(server.only_cid, CONNECTIONS_MAX) };
@@ -57,7 +57,7 @@ async fn serve_connection(stream: Stream, server: StoreServer, stop: watch::Rece
     server.metrics.store_connections(1.0);
     match converse(stream, &server, stop).await {
         Ok(()) => tracing::info!("a connection to the store was closed"),
-        Err(error) => tracing::warn!(%error, "a connection to the store broke off"),
+        Err(error) => tracing::warn!(%error, "a connection to the store broke"),
     }
     server.metrics.store_connections(-1.0);
 }
@@ -92,14 +92,14 @@ async fn converse(
         }
     };
     drop(answers);
-    // Ends when the last answer under way was given and sent.
+    // Ends when the last answer was made and sent.
     let sent = sender.await.unwrap_or(Ok(()));
     ended.and(sent.map_err(MessageError::from))
 }
 
 type Answered = (u64, Vec<u8>, OwnedSemaphorePermit);
 
-/// The duty to answer one request; it holds the request's permit.
+/// The obligation to answer one request. Holds the request's permit.
 struct Answer {
     correlation: u64,
     answers: mpsc::Sender<Answered>,
@@ -108,8 +108,8 @@ struct Answer {
 
 impl Answer {
     fn give(self, response: &StoreResponse) {
-        // The queue has a place for each permit, and a permit is held until its answer is on the
-        // socket, so it is never full. If the connection is gone no one waits for the answer.
+        // The queue has one slot for each permit, and a permit is held until its answer is on the
+        // socket, so it is never full. If the connection is gone, no one waits for the answer.
         let _ = self.answers.try_send((self.correlation, codec::encode(response), self.permit));
     }
 
@@ -176,7 +176,7 @@ impl StoreServer {
     }
 }
 
-/// The answer to everything that does not pass the writing thread.
+/// Answers the requests that do not go through the writing thread.
 fn answer_to(store: &dyn LogStore, request: StoreRequest) -> Result<StoreResponse, StoreRefusal> {
     match request {
         StoreRequest::Read { from_seq, bytes_max } => {

@@ -1,4 +1,4 @@
-//! The whole host: the store protocol over its socket, starting, stopping.
+//! The whole host: the store protocol over its socket, start, stop.
 
 use crate::store::testing::{FailingSyncer, chain};
 use crate::store::{CheckedFrame, OpenError, StoreOptions};
@@ -39,7 +39,7 @@ impl Place {
     }
 }
 
-/// An engine's end of the store protocol.
+/// The engine's side of the store protocol.
 struct Client {
     reader: MessageReader<ReadHalf<Stream>>,
     writer: MessageWriter<WriteHalf<Stream>>,
@@ -206,7 +206,7 @@ async fn a_second_host_on_one_folder_is_refused_by_name() {
 }
 
 #[tokio::test]
-async fn the_way_to_the_key_service_is_open_to_allowed_destinations_only() {
+async fn the_relay_connects_to_allowed_destinations_only() {
     use tokio::io::AsyncReadExt as _;
     let place = Place::new();
     let file = place.folder.path().join("credentials.json");
@@ -214,7 +214,7 @@ async fn the_way_to_the_key_service_is_open_to_allowed_destinations_only() {
     let socket = |name: &str| Address::Unix(place.folder.path().join(name));
     let service = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let to: Destination = service.local_addr().unwrap().to_string().parse().unwrap();
-    let way = |allowed| KeyServiceConfig {
+    let relayed = |allowed| KeyServiceConfig {
         listen_relay: socket("kms.sock"),
         to: to.clone(),
         allowed,
@@ -222,11 +222,11 @@ async fn the_way_to_the_key_service_is_open_to_allowed_destinations_only() {
         source: CredentialsSource::File(file.clone()),
     };
     let mut config = place.config();
-    config.key_service = Some(way(AllowList::new(vec!["other.test:443".parse().unwrap()])));
+    config.key_service = Some(relayed(AllowList::new(vec!["other.test:443".parse().unwrap()])));
     let refused = Host::start(config).await;
     assert!(matches!(refused, Err(HostError::NotAllowed(_))), "{refused:?}");
     let mut config = place.config();
-    config.key_service = Some(way(AllowList::new(vec![to.clone()])));
+    config.key_service = Some(relayed(AllowList::new(vec![to.clone()])));
     let host = Host::start(config).await.unwrap();
     let mut line = vec![0; 16];
     let mut credentials = connect(&socket("credentials.sock")).await.unwrap();
@@ -247,12 +247,12 @@ async fn send_noise(address: &Address, opening: &[u8]) {
         let _ = stream.shutdown().await;
         let mut answer = Vec::new();
         let ended = tokio::time::timeout(ANSWER_TIME, stream.read_to_end(&mut answer)).await;
-        assert!(ended.is_ok(), "{address}: the connection is not ended");
+        assert!(ended.is_ok(), "{address}: the connection did not end");
         assert!(answer.len() < 64 * 1024, "{address}: {} bytes for noise", answer.len());
     }
 }
 
-/// The host's own bounds are at most 10 s.
+/// Above the host's own timeouts, which are at most 10 s.
 const ANSWER_TIME: std::time::Duration = std::time::Duration::from_secs(20);
 
 #[tokio::test]
@@ -266,7 +266,7 @@ async fn noise_of_an_enclave_on_every_port_harms_none_of_them() {
     let service = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let to: Destination = service.local_addr().unwrap().to_string().parse().unwrap();
     tokio::spawn(async move {
-        // A key service that hangs up.
+        // A key service that closes immediately.
         while let Ok((mut stream, _)) = service.accept().await {
             let _ = stream.shutdown().await;
         }
@@ -289,7 +289,7 @@ async fn noise_of_an_enclave_on_every_port_harms_none_of_them() {
     send_noise(&socket("witness"), &WITNESS_MAGIC).await;
     send_noise(&place.address(), b"").await;
     send_noise(&place.address(), &STORE_MAGIC).await;
-    // every port still does what it is for
+    // every port still works
     let mut client = Client::new(&place.address()).await;
     assert_eq!(client.ask(&StoreRequest::Head).await, StoreResponse::Head(LogHead::EMPTY));
     let mut beat = connect(&socket("heartbeat")).await.unwrap();

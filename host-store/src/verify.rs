@@ -1,12 +1,13 @@
 //! `mortise-host verify`: reads the whole log and checks what can be checked without a key.
 //!
 //! What a success proves: every frame is whole (its digests match its leaf), the frames form one
-//! chain from seq 0, all of one engine, time and epochs never decrease, and each epoch opens with
-//! a boot frame. What it does not: that a frame was made by the engine (its MAC), what it says, or
-//! that no newer frames are missing at the end. `mortise audit` replays what a content key opens.
+//! chain from seq 0, all of one engine, time and epochs never decrease, and each epoch starts with
+//! a boot frame. What it does not prove: that the engine made a frame (its MAC), what a frame
+//! contains, or that no newer frames are missing at the end. `mortise audit` replays what a content
+//! key opens.
 //!
-//! It only reads. A host that runs meanwhile may be writing at the end: what stands there and is
-//! not whole is then not judged.
+//! It only reads. A running host may be writing at the end, so an incomplete frame there is
+//! ignored.
 
 use crate::store::{LOG_FOLDER, RecordError, SegmentReader, lock_shared, segment_files};
 use mortise_format::frame::{Frame, FrameHeader, FrameKind};
@@ -14,20 +15,20 @@ use mortise_format::ids::{EngineId, FrameDigest};
 use std::io;
 use std::path::Path;
 
-/// What a good log holds.
+/// Summary of a good log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Summary {
-    /// The engine, if there is a frame.
+    /// The engine; `None` without a frame.
     pub engine_id: Option<EngineId>,
-    /// How many frames.
+    /// Number of frames.
     pub frames: u64,
-    /// How many of them are boot frames.
+    /// Number of boot frames.
     pub boots: u64,
-    /// How many events they count.
+    /// Number of events, by the frames' headers.
     pub events: u64,
     /// Bytes of frames.
     pub bytes: u64,
-    /// Segment files.
+    /// Number of segment files.
     pub segments: usize,
     /// The epoch of the last frame.
     pub epoch: u64,
@@ -45,10 +46,10 @@ pub struct Summary {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Fault {
-    /// There is no whole frame where one should be.
+    /// There is no whole frame at its position.
     #[error("{0}")]
     Record(RecordError),
-    /// The segment that should hold it is missing.
+    /// The segment of the frame is missing.
     #[error("its segment is missing")]
     SegmentGone,
     /// Its `previous` is not the digest of the frame before it.
@@ -56,59 +57,47 @@ pub enum Fault {
     Chain,
     /// It is of another engine than the first frame.
     #[error("it is of engine {found}")]
-    Engine {
-        /// That engine.
-        found: EngineId,
-    },
+    Engine { found: EngineId },
     /// Its time is before that of the frame before it.
     #[error("its time {found} is before {last}, the time of the frame before it")]
     Time {
-        /// Its time.
         found: u64,
         /// The time before it.
         last: u64,
     },
-    /// Its epoch is not one that can follow.
+    /// Its epoch cannot follow.
     #[error("its epoch is {found} after {last}")]
     Epoch {
-        /// Its epoch.
         found: u64,
         /// The epoch before it.
         last: u64,
     },
-    /// It opens an epoch and is no boot frame.
-    #[error("it is the first of epoch {epoch} and no boot frame")]
-    NoBoot {
-        /// The epoch.
-        epoch: u64,
-    },
+    /// It is the first of an epoch and is not a boot frame.
+    #[error("it is the first of epoch {epoch} and not a boot frame")]
+    NoBoot { epoch: u64 },
     /// It is a boot frame inside an epoch.
     #[error("it is a boot frame inside epoch {epoch}")]
-    StrayBoot {
-        /// The epoch.
-        epoch: u64,
-    },
+    StrayBoot { epoch: u64 },
 }
 
-/// Why a log is not good.
+/// Why a log is bad.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum VerifyError {
-    /// The folder cannot be read, or holds no log.
+    /// The folder cannot be read, or has no log.
     #[error("the log cannot be read: {0}")]
     Io(#[from] io::Error),
     /// A frame is bad; all before it are good.
     #[error("frame {seq}: {fault}")]
     Frame {
-        /// Its seq.
+        /// Seq of the frame.
         seq: u64,
-        /// What is wrong.
         fault: Fault,
     },
 }
 
-/// Checks the log in a data folder; `progress` is called after each segment with the number of
-/// frames checked so far, of segments, and of all segments.
+/// Checks the log in a data folder. Calls `progress` after each segment with the number of checked
+/// frames, of checked segments and of all segments.
 ///
 /// # Errors
 /// `Io` when it cannot be read; `Frame` with the first bad frame.
@@ -124,7 +113,7 @@ pub fn verify(
         match reader.first_seq() {
             _ if *number != i as u64 => return Err(walk.bad(Fault::SegmentGone)),
             Some(first_seq) if first_seq == walk.summary.frames => walk.segment(&reader)?,
-            // The next segment is filled in advance.
+            // A spare segment, filled in advance.
             None if i + 1 == files.len() => walk.end(&reader, 0, RecordError::NoRecord)?,
             _ => return Err(walk.bad(Fault::SegmentGone)),
         }
@@ -170,7 +159,7 @@ impl Walk {
                 Err(RecordError::Io(error)) if error.kind() != io::ErrorKind::UnexpectedEof => {
                     return Err(error.into());
                 }
-                // also a frame that reaches over the end of a file that was cut
+                // also a frame that extends over the end of a truncated file
                 Err(reason) => return self.end(reader, offset, reason),
             };
             let bytes = record.frame.bytes();
@@ -180,8 +169,8 @@ impl Walk {
         }
     }
 
-    /// Nothing may stand behind the last whole record, unless a host is writing there and no later
-    /// record knows the frame durable.
+    /// Fails if anything follows the last whole record, unless a host is writing there and no later
+    /// record states that the frame is durable.
     fn end(
         &self,
         reader: &SegmentReader,
@@ -214,7 +203,7 @@ impl Walk {
         Ok(())
     }
 
-    /// Engine, time and epoch against the frame before.
+    /// Checks engine, time and epoch against the frame before.
     fn place(&self, header: &FrameHeader) -> Result<(), Fault> {
         let summary = &self.summary;
         if summary.engine_id.is_some_and(|id| id != header.engine_id) {
@@ -288,9 +277,9 @@ mod tests {
             let result = verify(store.folder.path(), |_, _, _| ());
             let durable = (16..24).contains(&(offset - second));
             match result {
-                // what the record says of earlier frames is not part of the frame
+                // what the record states about earlier frames is not part of the frame
                 Ok(_) => assert!(durable, "byte {} of the record", offset - second),
-                // the MAC and what only the chain covers shows in the next frame
+                // the MAC and fields that only the chain covers show in the next frame
                 Err(VerifyError::Frame { seq, .. }) => assert!(seq == 1 || seq == 2),
                 Err(error) => panic!("{error}"),
             }
@@ -308,14 +297,14 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_follow_in_one_log_is_found_by_name() {
+    fn frames_that_do_not_form_one_log_are_found_by_name() {
         use FrameKind::{Boot, Events};
         let first = chain(1, 10).remove(0);
         let (time, previous) = (1_700_000_000_000, first.digest());
         let cases = [
             (frame(Events, 1, 1, time - 1, previous, 10), "its time"),
             (frame(Events, 0, 1, time, previous, 10), "its epoch is 0 after 1"),
-            (frame(Events, 2, 1, time, previous, 10), "the first of epoch 2 and no boot frame"),
+            (frame(Events, 2, 1, time, previous, 10), "the first of epoch 2 and not a boot frame"),
             (frame(Boot, 1, 1, time, previous, 10), "a boot frame inside epoch 1"),
             (frame(Events, 1, 1, time, FrameDigest([1; 32]), 10), "does not follow"),
             (foreign(&frame(Events, 1, 1, time, previous, 10)), "it is of engine 0x0808"),
@@ -326,7 +315,7 @@ mod tests {
             assert!(text.contains(expected), "{text:?} does not say {expected:?}");
         }
         let (seq, text) = fault(&kept(&[frame(Events, 1, 0, time, FrameDigest::ZERO, 10)]));
-        assert_eq!((seq, text.contains("no boot frame")), (0, true));
+        assert_eq!((seq, text.contains("not a boot frame")), (0, true));
     }
 
     #[test]

@@ -1,17 +1,16 @@
-//! The way to witnesses (port 5004): the enclave hands over a request, this machine posts it.
+//! The witness proxy (port 5004): the enclave hands over a request, this machine posts it.
 //!
 //! ```text
-//! enclave --call {witness key, body}--> here --POST URL/add-checkpoint--> witness
-//!         <--reply {status, body}-----       <--------------------------
+//! enclave --call {witness key, body}--> proxy --POST URL/add-checkpoint--> witness
+//!         <--reply {status, body}------       <---------------------------
 //! ```
-//! What it is for: an enclave has no network, and a cosignature proves itself, so that HTTP, and
-//! TLS where it is wanted, can end on this machine.
+//! What it is for: an enclave has no network. A cosignature proves itself, so HTTP, and TLS where
+//! it is wanted, can end on this machine.
 //!
-//! What it does not do: end TLS (put a forwarder that does beside it), understand what passes,
-//! retry. The owner of this machine can withhold cosignatures; only a witness's key makes one.
+//! What it does not do: end TLS (run a forwarder beside it), interpret what passes, retry. The
+//! owner of this machine can withhold cosignatures, but only a witness's key makes one.
 //!
-//! Invariants: bytes go to places of the configuration or nowhere; calls, bytes and time have
-//! bounds.
+//! Invariants: bytes go only to configured addresses; calls, bytes and time are bounded.
 
 use crate::port;
 use bytes::Bytes;
@@ -31,12 +30,12 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
-/// Calls at once.
+/// Most calls at once.
 const CALLS_MAX: usize = 64;
-/// A call or a reply with what goes around it.
+/// Most bytes of a call or a reply, with the framing.
 const MESSAGE_BYTES_MAX: usize = WITNESS_REQUEST_BYTES_MAX + 1024;
 
-/// Where a witness is.
+/// Address of a witness.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WitnessPlace {
     key: [u8; 32],
@@ -45,17 +44,17 @@ pub struct WitnessPlace {
     prefix: String,
 }
 
-/// Why a text is no place of a witness.
+/// The text is not the address of a witness.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum WitnessPlaceError {
-    /// Not two words.
+    /// The text does not have two words.
     #[error("a witness is \"VERIFIER_KEY URL\"")]
     Words,
-    /// The first is no verifier key.
-    #[error("the first word is no verifier key of a witness")]
+    /// The first word is not a verifier key.
+    #[error("the first word is not the verifier key of a witness")]
     Key,
-    /// The second is no URL that can be posted to.
+    /// The second word is not a supported URL.
     #[error(
         "the second word is not http://HOST:PORT or http://HOST:PORT/PREFIX (TLS ends elsewhere)"
     )]
@@ -81,31 +80,31 @@ impl FromStr for WitnessPlace {
     }
 }
 
-/// The enclave's way to witnesses.
+/// Configuration of the proxy for the enclave.
 #[derive(Debug, Clone)]
 pub struct WitnessConfig {
-    /// Where the enclave hands requests over.
+    /// Address at which the enclave connects.
     pub listen: Address,
-    /// Where they go.
+    /// Addresses of the witnesses.
     pub places: Vec<WitnessPlace>,
 }
 
-/// What the way works with.
+/// State of the running proxy.
 #[derive(Debug, Clone)]
 pub(crate) struct WitnessProxy {
     pub(crate) places: Arc<Vec<WitnessPlace>>,
-    /// Virtual machines other than this one are turned away.
+    /// The only context id that may connect.
     pub(crate) only_cid: Option<u32>,
 }
 
-/// Forwards calls until `stop` changes; what is under way then is cut off.
+/// Forwards calls until `stop` changes. Open calls are then closed.
 pub(crate) async fn serve(listener: Listener, proxy: WitnessProxy, stop: watch::Receiver<()>) {
     let options = port::options(proxy.only_cid, CALLS_MAX);
     let handler = move |stream| {
         let places = Arc::clone(&proxy.places);
         async move {
             let limit = Duration::from_millis(2 * WITNESS_ANSWER_MS_MAX);
-            // A peer that hangs up, or sends garbage, gets no answer.
+            // A peer that closes or sends garbage gets no answer.
             let _ = tokio::time::timeout(limit, carry(stream, &places)).await;
         }
     };
@@ -128,7 +127,7 @@ async fn carry(stream: Stream, places: &[WitnessPlace]) -> Option<()> {
     writer.flush().await.ok()
 }
 
-/// One request on one connection; `None` when there is no answer within the bounds.
+/// Handles the request of one connection; `None` when there is no answer within the bounds.
 async fn post(place: &WitnessPlace, body: Vec<u8>) -> Option<WitnessReply> {
     let posting = exchange(place, body);
     let limit = Duration::from_millis(WITNESS_ANSWER_MS_MAX);
@@ -176,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_is_a_verifier_key_and_a_plain_url() {
+    fn an_address_is_a_verifier_key_and_a_plain_url() {
         let key = vkey_text(&witness(1));
         let place: WitnessPlace = format!("{key} http://w.example:81/a/b/").parse().unwrap();
         assert_eq!(
@@ -208,7 +207,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn requests_go_to_configured_places_alone_and_answers_are_bounded() {
+    async fn requests_go_to_configured_witnesses_only_and_answers_are_bounded() {
         let service = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let at = service.local_addr().unwrap();
         let router = Router::new()
@@ -229,8 +228,8 @@ mod tests {
         let address = Address::Unix(folder.path().join("witness.sock"));
         let listener = Listener::bind(&address).await.unwrap();
         let (_stop, stopped) = watch::channel(());
-        let way = WitnessProxy { places: Arc::new(places), only_cid: None };
-        tokio::spawn(serve(listener, way, stopped));
+        let proxy = WitnessProxy { places: Arc::new(places), only_cid: None };
+        tokio::spawn(serve(listener, proxy, stopped));
         let answered = WitnessReply::Answered { status: 200, body: b"asked!".to_vec() };
         assert_eq!(ask(&address, [1; 32]).await, answered);
         assert_eq!(ask(&address, [2; 32]).await, WitnessReply::Unreachable);

@@ -122,7 +122,7 @@ fn verify_names_the_bad_frame_with_exit_status_1() {
     assert_eq!(bad.status.code(), Some(1));
     let result: serde_json::Value = serde_json::from_slice(&bad.stdout).unwrap();
     assert_eq!((&result["ok"], &result["frame"]), (&false.into(), &0.into()));
-    assert_eq!(result["fault"], "bytes that are no record");
+    assert_eq!(result["fault"], "bytes that are not a record");
 }
 
 #[test]

@@ -16,10 +16,10 @@ const MACHINE: u16 = 62;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ElfError {
-    #[error("it is no ELF file")]
+    #[error("it is not an ELF file")]
     NotElf,
     /// 32 bits, big-endian, another processor, or an object file that is not a program.
-    #[error("it is no program for x86-64")]
+    #[error("it is not a program for x86-64")]
     NotX86_64,
     /// The file ends before its tables.
     #[error("it is truncated")]

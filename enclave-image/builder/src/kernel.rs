@@ -18,7 +18,7 @@ const VERSION_CHARS_MAX: usize = 128;
 #[non_exhaustive]
 pub enum KernelError {
     /// It lacks the header of the boot protocol.
-    #[error("it is no x86 kernel image (bzImage): no HdrS at 0x202")]
+    #[error("it is not an x86 kernel image (bzImage): no HdrS at 0x202")]
     NotBzImage,
     /// The header names no readable version.
     #[error("it names no version")]

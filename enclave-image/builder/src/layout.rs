@@ -34,10 +34,10 @@ const FOLDERS: [(&str, u32); 6] = [
 #[non_exhaustive]
 pub enum LayoutError {
     /// The file name of a module is neither `NAME.ko` nor `NAME.ko.xz`.
-    #[error("{name:?} is no module: the kernel takes NAME.ko and NAME.ko.xz")]
+    #[error("{name:?} is not a module: the kernel accepts NAME.ko and NAME.ko.xz")]
     ModuleName { name: String },
     /// The content of a module is not an object file or XZ, as its name says.
-    #[error("{name} is not what its name says: neither an object file nor XZ")]
+    #[error("{name}: the content is not the object file or XZ that the name says")]
     ModuleContent { name: String },
     /// A module occurs twice.
     #[error("the module {name} is given twice")]

@@ -1,25 +1,25 @@
 //! Names of keys: `arn:<partition>:kms:<region>:<account>:key/<id>`.
 //!
-//! Only key ARNs are taken, no aliases and no bare ids: an alias can be turned to another key
+//! Only key ARNs are accepted, no aliases and no bare ids. An alias can be pointed at another key
 //! without a change of the measured configuration, and the service answers with the key ARN, which
 //! is compared byte for byte.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// Longest ARN that is read.
+/// Longest ARN that is parsed.
 const ARN_BYTES_MAX: usize = 256;
-/// Longest id of a key; a multi-region one has 36 characters, a plain one too.
+/// Longest id of a key. Ids of plain and multi-Region keys have 36 characters.
 const KEY_ID_BYTES_MAX: usize = 64;
 
-/// Why a text is no key ARN.
+/// Why a text is not a key ARN.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ArnError {
-    /// It has not six parts between colons, or is far too long.
+    /// It does not have six parts between colons, or is far too long.
     #[error("a key ARN is arn:PARTITION:kms:REGION:ACCOUNT:key/ID")]
     Shape,
-    /// The partition is none that has a key service known to us.
+    /// The partition is not one with a key service known to us.
     #[error("the partition of a key ARN is aws, aws-cn or aws-us-gov")]
     Partition,
     /// It names another service.
@@ -31,12 +31,12 @@ pub enum ArnError {
     /// The account is not twelve digits.
     #[error("the account of a key ARN is twelve digits")]
     Account,
-    /// The resource is no `key/ID`; an alias is none.
-    #[error("a key ARN ends in key/ID; an alias is not taken")]
+    /// The resource is not `key/ID`.
+    #[error("a key ARN ends in key/ID; an alias is not accepted")]
     NotAKey,
 }
 
-/// The part of AWS that a region belongs to.
+/// The AWS partition of a region.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Partition {
     Aws,
@@ -60,17 +60,17 @@ pub struct KeyArn {
 }
 
 impl KeyArn {
-    /// The ARN as written.
+    /// The text of the ARN.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// Its region.
+    /// The region.
     pub fn region(&self) -> &str {
         &self.region
     }
 
-    /// The public host name of the key service of this key.
+    /// The public host name of the key service in the region.
     pub fn service_host(&self) -> String {
         let suffix = match self.partition {
             Partition::Aws | Partition::UsGov => "amazonaws.com",

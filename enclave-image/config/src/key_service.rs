@@ -1,58 +1,58 @@
-//! What is configured of the key service: keys, host, roots, time-outs.
+//! Configuration of the key service: keys, host, roots, timeouts.
 //!
-//! In the enclave all of it is measured: whoever changes a key or a root changes PCR0. That is why
-//! nothing here is read from the environment or from the parent.
+//! In the enclave all of it is measured: a changed key or root changes PCR0. For that reason
+//! nothing here comes from the environment or the parent.
 
 use super::arn::KeyArn;
 use super::roots::TrustRoots;
 use rustls_pki_types::ServerName;
 use std::time::Duration;
 
-/// Why a configuration is refused.
+/// Why a configuration is rejected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyServiceError {
-    /// The engine's key and the application's lie in different regions.
+    /// The engine's key and the application's are in different regions.
     #[error("the engine's key is in {engine}, the application's in {app}: one region serves both")]
     RegionMismatch {
-        /// Of the engine's key.
+        /// Region of the engine's key.
         engine: String,
-        /// Of the application's key.
+        /// Region of the application's key.
         app: String,
     },
-    /// Both are one key: then the application could be asked to unwrap the engine's keys.
+    /// Both keys are the same, so the application could unwrap the engine's keys.
     #[error("the engine and the application have the same key")]
     SameKey,
-    /// The host is no DNS name.
-    #[error("the host of the key service is no DNS name")]
+    /// The host is not a DNS name.
+    #[error("the host of the key service is not a DNS name")]
     Host,
-    /// A time-out is zero, or no attempt is allowed.
-    #[error("a time-out or the number of attempts is zero")]
+    /// A timeout is zero, or no attempt is allowed.
+    #[error("a timeout or the number of attempts is zero")]
     ZeroBound,
-    /// The cryptographic library does not offer what is asked.
+    /// The crypto library does not support a requested algorithm.
     #[error("TLS 1.2 and 1.3 cannot be set up with the built-in library")]
     Tls,
 }
 
-/// How long the client waits, and how often it tries.
+/// Timeouts and retries of the client.
 ///
-/// Only throttling, failures inside the service and broken connections are tried again
-/// (`specs/kms-and-keys.md`); a refusal is final.
+/// Only throttling, internal errors of the service and broken connections are retried
+/// (`specs/kms-and-keys.md`); a rejection is final.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeouts {
-    /// For the connection and its TLS handshake.
+    /// Timeout of the connection and its TLS handshake.
     pub connect: Duration,
-    /// From the request to the last byte of its answer.
+    /// Timeout from the request to the last byte of its answer.
     pub answer: Duration,
-    /// For a whole call, attempts and pauses included.
+    /// Timeout of a whole call, attempts and pauses included.
     pub overall: Duration,
-    /// For credentials of the parent, when there are none or they have expired.
+    /// Longest wait for credentials of the parent when there are none or they have expired.
     pub credentials: Duration,
     /// Most attempts of a call.
     pub attempts_max: u32,
-    /// Upper end of the first pause; it doubles with each attempt.
+    /// Upper bound of the first pause; it doubles with each attempt.
     pub pause_first: Duration,
-    /// Upper end that no pause exceeds.
+    /// Upper bound of every pause.
     pub pause_max: Duration,
 }
 
@@ -70,7 +70,7 @@ impl Default for Timeouts {
     }
 }
 
-/// The key service as this system uses it.
+/// The checked configuration of the key service.
 #[derive(Debug, Clone)]
 pub struct KmsConfig {
     engine_key: KeyArn,
@@ -81,7 +81,7 @@ pub struct KmsConfig {
 }
 
 impl KmsConfig {
-    /// The public service of the keys' region, under the roots of Amazon.
+    /// The public service of the keys' region, under Amazon's roots.
     ///
     /// # Errors
     /// `RegionMismatch`, `SameKey`.
@@ -98,7 +98,7 @@ impl KmsConfig {
         Ok(Self { engine_key, app_key, host, roots, timeouts })
     }
 
-    /// With another host name, in requests and in the certificate.
+    /// Sets another host name, for requests and the certificate.
     ///
     /// # Errors
     /// `Host`.
@@ -106,13 +106,13 @@ impl KmsConfig {
         Ok(Self { host: parse_host(host.to_owned())?, ..self })
     }
 
-    /// With other roots, and no longer those of Amazon.
+    /// Replaces Amazon's roots.
     #[must_use]
     pub fn with_roots(self, roots: TrustRoots) -> Self {
         Self { roots, ..self }
     }
 
-    /// With other time-outs.
+    /// Sets other timeouts.
     ///
     /// # Errors
     /// `ZeroBound`.
@@ -125,43 +125,43 @@ impl KmsConfig {
         Ok(Self { timeouts, ..self })
     }
 
-    /// The master key of the engine's keys.
+    /// The master key of the engine.
     pub fn engine_key(&self) -> &KeyArn {
         &self.engine_key
     }
 
-    /// The master key of the application's keys.
+    /// The master key of the application.
     pub fn app_key(&self) -> &KeyArn {
         &self.app_key
     }
 
-    /// The region of both.
+    /// The region of both keys.
     pub fn region(&self) -> &str {
         self.engine_key.region()
     }
 
-    /// The name that requests and the certificate have.
+    /// The host name in requests and in the certificate.
     pub fn host(&self) -> String {
         self.host.to_str().into_owned()
     }
 
-    /// Time-outs and attempts.
+    /// Timeouts and retries.
     pub fn timeouts(&self) -> &Timeouts {
         &self.timeouts
     }
 
-    /// The same name as TLS takes it.
+    /// The host name as a TLS server name.
     pub fn server_name(&self) -> ServerName<'static> {
         self.host.clone()
     }
 
-    /// The roots under which its certificate must stand.
+    /// The roots that must issue the service's certificate.
     pub fn roots(&self) -> &TrustRoots {
         &self.roots
     }
 }
 
-/// Only DNS names: a certificate for an address would be no statement about a service.
+/// Accepts only DNS names: a certificate for an IP address would not identify a service.
 fn parse_host(host: String) -> Result<ServerName<'static>, KeyServiceError> {
     match ServerName::try_from(host) {
         Ok(name @ ServerName::DnsName(_)) => Ok(name),

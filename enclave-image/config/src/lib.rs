@@ -56,10 +56,10 @@ pub enum ConfigError {
     /// Not TOML, or a name is missing, unknown, repeated or of the wrong type.
     #[error("{0}")]
     Toml(String),
-    /// The engine's key is no key ARN.
+    /// The engine's key is not a key ARN.
     #[error("engine_key_arn: {0}")]
     EngineKey(ArnError),
-    /// The application's key is no key ARN.
+    /// The application's key is not a key ARN.
     #[error("app_key_arn: {0}")]
     AppKey(ArnError),
     /// The keys are in another region than `region`.

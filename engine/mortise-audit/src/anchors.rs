@@ -1,4 +1,4 @@
-//! Statements that somebody kept: what the log must lead to.
+//! Statements kept outside the log, which the log must match.
 
 use crate::finding::Fact;
 use crate::statements::differing_field;
@@ -7,10 +7,10 @@ use mortise_format::eip712::RootStatement;
 use mortise_verify::Engine;
 use mortise_verify::statement::{self, SignedStatement, StatementError};
 
-/// Kept statements that are still ahead, by frame.
+/// Kept statements about frames that the audit has not reached, by frame.
 #[derive(Debug, Default)]
 pub(crate) struct Anchors {
-    /// The last one is the next one.
+    /// Sorted by descending frame: the last one is due next.
     ahead: Vec<SignedStatement>,
 }
 
@@ -20,9 +20,9 @@ impl Anchors {
         Self { ahead: kept }
     }
 
-    /// Holds what the log states of a frame against the kept statements about it. True in the
-    /// second place when the engine's own signature agrees.
-    pub fn meet(&mut self, engine: Engine, stated: &RootStatement) -> (Vec<Fact>, bool) {
+    /// Compares the log's statement about a frame with the kept statements about it. The second
+    /// result is true when the engine's own signature agrees with the log.
+    pub fn compare(&mut self, engine: Engine, stated: &RootStatement) -> (Vec<Fact>, bool) {
         let (mut facts, mut is_signed) = (Vec::new(), false);
         while let Some(kept) = self.ahead.pop_if(|kept| kept.statement.seq <= stated.seq) {
             match statement::verify(&engine, &kept) {
@@ -36,17 +36,18 @@ impl Anchors {
         (facts, is_signed)
     }
 
-    /// What is left when the log ends: each good one shows that the log was longer.
+    /// Called at the end of the log. Each valid statement that is left shows that the log was
+    /// longer.
     pub fn end(&mut self, engine: Engine) -> Vec<Fact> {
-        let judge = |kept: SignedStatement| match statement::verify(&engine, &kept) {
+        let report = |kept: SignedStatement| match statement::verify(&engine, &kept) {
             Err(error) => refused(&kept, &error),
             Ok(verified) => Fact::LogEndsEarly { about: verified.seq() },
         };
-        core::mem::take(&mut self.ahead).into_iter().rev().map(judge).collect()
+        core::mem::take(&mut self.ahead).into_iter().rev().map(report).collect()
     }
 }
 
-/// A kept statement that is not the engine's shows nothing about the log, and is said all the same.
+/// A kept statement that the engine did not sign proves nothing about the log. It is reported.
 fn refused(kept: &SignedStatement, error: &StatementError) -> Fact {
     let about = kept.statement.seq;
     match error {
@@ -56,7 +57,7 @@ fn refused(kept: &SignedStatement, error: &StatementError) -> Fact {
         StatementError::Signature(_) => Fact::StatementSigner { about, found: None },
         StatementError::EngineId { .. } => Fact::StatementField { about, field: "engineId" },
         StatementError::HistorySize { .. } => Fact::StatementField { about, field: "historySize" },
-        // A check that is newer than this report has no field of its own here.
+        // An error that this version does not know has no field name here.
         _ => Fact::StatementField { about, field: "statement" },
     }
 }

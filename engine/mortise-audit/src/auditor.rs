@@ -1,4 +1,4 @@
-//! The sequential half: one frame after the other, each judged against what the log led to.
+//! The sequential part of an audit: checks each frame against the state that the log leads to.
 
 use crate::anchors::Anchors;
 use crate::boots::BootTrust;
@@ -6,7 +6,7 @@ use crate::checker::DecisionChecker;
 use crate::checkpoints::{Checkpoints, Recovery};
 use crate::finding::{Fact, Finding};
 use crate::keys::AuditKeys;
-use crate::prepare::{Asked, Content, Prepared, Read};
+use crate::prepare::{AnsweredCommand, Content, Prepared, Read};
 use crate::report::{BootAttestation, EpochReport, FINDINGS_KEPT, Founding, Gap, Report};
 use crate::statements;
 use alloc::boxed::Box;
@@ -24,27 +24,27 @@ use mortise_verify::checkpoint::Witnesses;
 use mortise_verify::statement::SignedStatement;
 use mortise_verify::succession;
 
-/// What is known of the log before its first frame is read.
+/// What the auditor knows of the log before the first frame.
 #[derive(Debug, Clone, Default)]
 pub struct Subject {
-    /// The engine whose log it must be; without it the log says whose it is.
+    /// The engine whose log it must be. Without it, the log names the engine.
     pub engine_id: Option<EngineId>,
-    /// The genesis. Without it nothing can be decided again.
+    /// The genesis. Without it no decision can be replayed.
     pub genesis: Option<Genesis>,
     /// The public keys that the engine was founded with and the commitment to its log secret: with
     /// the genesis they make the engine id.
     pub founding: Option<(GenesisKeys, Bytes32)>,
-    /// Whose attestation documents count; without it they are not looked at.
+    /// Which attestation documents to trust. Without it no document is checked.
     pub trust: Option<BootTrust>,
-    /// Statements of the engine that somebody kept.
+    /// Statements of the engine that were kept outside the log.
     pub kept: Vec<SignedStatement>,
     /// Checkpoints of its log that somebody kept: signed notes. They take genesis and founding.
     pub checkpoints: Vec<Vec<u8>>,
-    /// Who must have cosigned them; without it the witnesses of the genesis.
+    /// The witnesses that must have cosigned them; without it, the witnesses of the genesis.
     pub witnesses: Option<Witnesses>,
 }
 
-/// Follows a log and judges it.
+/// Follows a log, checks it and makes the report.
 #[derive(Debug)]
 pub struct Auditor {
     subject: Subject,
@@ -57,22 +57,22 @@ pub struct Auditor {
     report: Report,
 }
 
-/// How far the log can still be followed.
+/// To which depth the log can still be followed.
 #[derive(Debug)]
 enum Follower {
     /// Before the first frame.
     Start,
-    /// Every event.
+    /// Every event is replayed.
     Machine(Box<Machine>),
-    /// The chain alone.
+    /// Only the chain is followed.
     Chain(Box<Chain>),
-    /// Not at all.
+    /// The chain broke; no frame is followed.
     Broken,
 }
 
 impl Auditor {
-    /// An auditor before the first frame. `map_seed` is a number that the log's writer cannot
-    /// foresee: it keeps him from choosing keys that slow the replay down.
+    /// An auditor before the first frame. `map_seed` must be unpredictable for the writer of the
+    /// log, who could otherwise choose keys that collide and slow the replay down.
     pub fn new(mut subject: Subject, keys: Option<AuditKeys>, map_seed: u64) -> Self {
         let anchors = Anchors::new(core::mem::take(&mut subject.kept));
         let notes = core::mem::take(&mut subject.checkpoints);
@@ -110,7 +110,7 @@ impl Auditor {
         Self { subject, keys, map_seed, follower, engine, anchors, checkpoints, report }
     }
 
-    /// True when the chain broke: nothing that follows can be judged.
+    /// Returns true when the chain broke: later frames cannot be checked.
     pub fn is_broken(&self) -> bool {
         matches!(self.follower, Follower::Broken)
     }
@@ -120,7 +120,7 @@ impl Auditor {
         self.report.finding_count
     }
 
-    /// Judges the next frame. Frames behind a break of the chain are passed over.
+    /// Checks the next frame. Ignores frames after a break of the chain.
     pub fn follow(&mut self, prepared: Prepared) {
         if self.is_broken() {
             return;
@@ -177,7 +177,7 @@ impl Auditor {
         self.stated(&read.frame, stated);
     }
 
-    /// At the first frame: whose log it is, and whether its events can be decided again.
+    /// At the first frame: finds out whose log it is and whether decisions can be replayed.
     fn begin(&mut self, header: &FrameHeader) {
         let found = header.engine_id;
         self.report.engine_id = Some(found);
@@ -217,7 +217,7 @@ impl Auditor {
         }
     }
 
-    /// Whose place the engine took, as its genesis says, and whether that was agreed to.
+    /// The engine that this one replaced, as its genesis says, and whether its operators agreed.
     fn recovery(&mut self) -> Option<Fact> {
         let genesis = self.subject.genesis.as_ref()?;
         let predecessor = genesis.predecessor.as_ref()?.engine_id;
@@ -229,7 +229,7 @@ impl Auditor {
         refused
     }
 
-    /// At a boot frame: its keys and its document.
+    /// At a boot frame: checks its keys and its document.
     fn epoch(&mut self, frame: &Frame, clear: &ClearBody, content: &Content) {
         let Some(boot) = &clear.boot else { return };
         let header = frame.header();
@@ -301,7 +301,8 @@ impl Auditor {
         self.find_all(seq, checked.facts);
     }
 
-    /// Opens, judges, applies; or appends to the chain alone. Gives the statement about the frame.
+    /// Opens, checks and applies the events, or appends to the chain alone. Returns the statement
+    /// about the frame.
     fn content(
         &mut self,
         frame: &Frame,
@@ -315,15 +316,15 @@ impl Auditor {
                 self.find_all(seq, alloc::vec![Fact::Content(error)]);
                 None
             }
-            Content::Opened(opened, asked) => {
+            Content::Opened(opened, answered) => {
                 self.report.opened_frames += 1;
                 self.read_events(frame.header(), &opened);
-                Some((opened, asked))
+                Some((opened, answered))
             }
         };
         match core::mem::replace(&mut self.follower, Follower::Broken) {
             Follower::Machine(machine) => match opened {
-                Some((opened, asked)) => self.replay(machine, frame, clear, &opened, &asked),
+                Some((opened, answered)) => self.replay(machine, frame, clear, &opened, &answered),
                 None => Some(self.append(machine.into_chain(), frame, clear)),
             },
             Follower::Chain(chain) => Some(self.append(*chain, frame, clear)),
@@ -341,7 +342,7 @@ impl Auditor {
         }
     }
 
-    /// From here on the chain alone is followed.
+    /// From this frame on, follows only the chain.
     fn append(&mut self, mut chain: Chain, frame: &Frame, clear: &ClearBody) -> FrameStatement {
         let stated = chain.advance(frame, clear);
         self.follower = Follower::Chain(Box::new(chain));
@@ -354,12 +355,12 @@ impl Auditor {
         frame: &Frame,
         clear: &ClearBody,
         opened: &OpenedFrame,
-        asked: &[Asked],
+        answered: &[AnsweredCommand],
     ) -> Option<FrameStatement> {
         let seq = frame.header().seq;
-        let mut judge = DecisionChecker::new(frame.header(), asked, self.image());
-        let reviewed = machine.review(frame, clear, opened, &mut judge);
-        let DecisionChecker { counts, findings, .. } = judge;
+        let mut checker = DecisionChecker::new(frame.header(), answered, self.image());
+        let reviewed = machine.review(frame, clear, opened, &mut checker);
+        let DecisionChecker { counts, findings, .. } = checker;
         findings.into_iter().for_each(|finding| self.find(finding));
         self.report.commands += counts.commands;
         self.report.refusals += counts.refusals;
@@ -386,7 +387,7 @@ impl Auditor {
         }
     }
 
-    /// The image of the epoch under way, as its verified document says.
+    /// The image of the current epoch, from its verified document.
     fn image(&self) -> Option<Measurement> {
         match &self.report.epochs.last()?.attestation {
             BootAttestation::Verified { pcr0, .. } => pcr0.map(|pcr| Measurement(pcr.0)),
@@ -410,11 +411,11 @@ impl Auditor {
             epoch.events += u64::from(header.event_count);
             epoch.to_ms = header.time_ms;
         }
-        let facts = self.checkpoints.meet(statement.history_size, &statement.history_root);
+        let facts = self.checkpoints.compare(statement.history_size, &statement.history_root);
         self.find_all(statement.seq, facts);
         let Some(address) = self.engine else { return };
         let engine = Engine { id: header.engine_id, address };
-        let (facts, is_signed) = self.anchors.meet(engine, &statement);
+        let (facts, is_signed) = self.anchors.compare(engine, &statement);
         if is_signed {
             self.report.statements += 1;
             self.report.signed_to = statement.seq.saturating_add(1);
@@ -422,7 +423,7 @@ impl Auditor {
         self.find_all(statement.seq, facts);
     }
 
-    /// The end of the log.
+    /// Ends the log and returns the report.
     pub fn finish(mut self) -> Report {
         let ended = self.report.engine_id.filter(|_| !self.is_broken());
         if let (Some(id), Some(address)) = (ended, self.engine) {

@@ -1,4 +1,4 @@
-//! The boots of a log: which image held the keys, by its own document at its own time.
+//! The boots of a log: which image held the keys, by its own document at the document's own time.
 
 use crate::report::BootAttestation;
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -10,13 +10,13 @@ use mortise_verify::attestation::{
     PolicyError, RootFingerprint, verify_archived,
 };
 
-/// Which images pass.
+/// Which images are accepted.
 #[derive(Debug, Clone)]
 pub enum Images {
-    /// Whatever image that is not in debug mode: shows the documents and approves nothing.
+    /// Any image that is not in debug mode. The report names the images and approves none.
     Any,
-    /// Those with one of the values in each register that is named. PCR1 and PCR2, where they are
-    /// not named, are what the document shows: PCR0 is over all their bytes.
+    /// Images with an approved value in each named register. PCR1 and PCR2 need not be named: PCR0
+    /// covers all their bytes.
     Approved(BTreeMap<u8, BTreeSet<Pcr>>),
 }
 
@@ -33,7 +33,7 @@ impl Images {
     }
 }
 
-/// Whom the auditor believes about images.
+/// The trust anchors for attestation documents.
 #[derive(Debug, Clone)]
 pub struct BootTrust {
     /// Pinned roots.
@@ -43,7 +43,7 @@ pub struct BootTrust {
 }
 
 impl BootTrust {
-    /// Verifies the document of a boot for what the log says was bound.
+    /// Verifies the document of a boot against the binding in the log.
     pub(crate) fn check(
         &self,
         boot: &Boot,
@@ -55,7 +55,7 @@ impl BootTrust {
             verify_archived(&boot.document, &check)
         };
         let shown = look(&PcrPolicy::any_image())?;
-        // A set without PCR0 approves nothing; it is refused as one that lacks the register.
+        // A set without PCR0 approves nothing. The error names the missing register.
         let pcrs = self.images.policy(shown.document());
         let pcrs = pcrs.map_err(|_| AttestationError::PcrMissing { index: 0 })?;
         let verified = look(&pcrs)?;

@@ -1,7 +1,7 @@
-//! Judging the events of one frame: every command decided again, and what time called for.
+//! Checks the events of one frame: replays every decision and computes the changes that were due.
 
 use crate::finding::{Fact, Finding};
-use crate::prepare::Asked;
+use crate::prepare::AnsweredCommand;
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use mortise_core::machine::Reviewer;
@@ -13,24 +13,24 @@ use mortise_format::ids::{LockId, Measurement, PolicyHash, Root};
 use mortise_format::images::Version;
 use mortise_format::limits::FRAME_EXPIRIES_MAX;
 
-/// How much was judged.
+/// How much was checked.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
-    /// Commands decided again.
+    /// Commands whose decision was replayed.
     pub commands: u64,
-    /// Refusals that came out the same.
+    /// Recorded rejects that the replay reproduced.
     pub refusals: u64,
-    /// Locks that time changed.
+    /// Locks that expired, settled or were pruned.
     pub timed: u64,
-    /// Snapshots that were recorded.
+    /// Snapshots that the log records.
     pub snapshots: u64,
 }
 
-/// Judges one frame.
+/// Checks one frame.
 pub(crate) struct DecisionChecker<'a> {
     header: &'a FrameHeader,
-    asked: &'a [Asked],
-    /// Of a boot whose document was verified.
+    answered: &'a [AnsweredCommand],
+    /// The measured image, when the document of the boot was verified.
     image: Option<Measurement>,
     stage: Stage,
     due: Due,
@@ -38,7 +38,7 @@ pub(crate) struct DecisionChecker<'a> {
     pub findings: Vec<Finding>,
 }
 
-/// What may come next in a frame; later kinds never come before earlier ones.
+/// The stages of a frame. A stage never follows a later one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Stage {
     Start,
@@ -51,7 +51,7 @@ enum Stage {
     Commands,
 }
 
-/// What time calls for in the frame, and how much of it came.
+/// The changes by time that are due in the frame, and how many of them were found.
 #[derive(Debug, Default)]
 struct Due {
     left: [BTreeSet<LockId>; 3],
@@ -59,20 +59,24 @@ struct Due {
     found: usize,
 }
 
-/// The three things that time does, in their order.
+/// The three changes that time causes, in their order.
 const CHANGES: [&str; 3] = ["expiry", "settlement", "pruning"];
 
 impl<'a> DecisionChecker<'a> {
-    pub fn new(header: &'a FrameHeader, asked: &'a [Asked], image: Option<Measurement>) -> Self {
+    pub fn new(
+        header: &'a FrameHeader,
+        answered: &'a [AnsweredCommand],
+        image: Option<Measurement>,
+    ) -> Self {
         let (counts, findings) = (Counts::default(), Vec::new());
-        Self { header, asked, image, stage: Stage::Start, due: Due::default(), counts, findings }
+        Self { header, answered, image, stage: Stage::Start, due: Due::default(), counts, findings }
     }
 
     fn find(&mut self, index: Option<u32>, fact: Fact) {
         self.findings.push(Finding { seq: self.header.seq, index, fact });
     }
 
-    /// Moves on to a stage; an event out of its place is found and judged all the same.
+    /// Moves to a stage. An event in the wrong order is a finding and is still checked.
     fn stage(&mut self, index: u32, event: &'static str, stage: Stage) {
         let is_boot = self.header.kind() == Some(FrameKind::Boot);
         let fits = match stage {
@@ -88,7 +92,7 @@ impl<'a> DecisionChecker<'a> {
         self.stage = self.stage.max(stage);
     }
 
-    /// Locks that time changed: each was due, and none is named twice.
+    /// Checks locks that time changed: each was due, and none is named twice.
     fn timed(&mut self, index: u32, which: usize, lock_ids: &[LockId]) {
         self.due.found = self.due.found.saturating_add(lock_ids.len());
         for lock_id in lock_ids {
@@ -102,7 +106,8 @@ impl<'a> DecisionChecker<'a> {
         }
     }
 
-    /// Once no more of time can come: everything that was due came, or as much as a frame may take.
+    /// Called when no more changes by time can follow. Everything that was due is there, or as much
+    /// as a frame can hold.
     fn close_due(&mut self) {
         let Due { left, called, found } = core::mem::take(&mut self.due);
         if called > FRAME_EXPIRIES_MAX {
@@ -119,13 +124,15 @@ impl<'a> DecisionChecker<'a> {
     }
 
     fn command(&mut self, state: &State, index: u32, event: &Event) {
-        let asked = usize::try_from(index).ok().and_then(|at| self.asked.get(at));
-        let admitted = match asked {
-            Some(Asked::Admitted(admitted)) => admitted,
-            Some(Asked::Inadmissible(reject)) => {
+        let answered = usize::try_from(index).ok().and_then(|at| self.answered.get(at));
+        let admitted = match answered {
+            Some(AnsweredCommand::Admitted(admitted)) => admitted,
+            Some(AnsweredCommand::Inadmissible(reject)) => {
                 return self.find(Some(index), Fact::Inadmissible(*reject));
             }
-            Some(Asked::Nothing) | None => return self.find(Some(index), Fact::NoCommand),
+            Some(AnsweredCommand::Nothing) | None => {
+                return self.find(Some(index), Fact::NoCommand);
+            }
         };
         self.counts.commands += 1;
         let fact = match (decide(state, self.header.time_ms, admitted), event) {
@@ -137,7 +144,7 @@ impl<'a> DecisionChecker<'a> {
             (Decision::Repeat(at), _) => Fact::AnsweredBefore { at },
             (Decision::Refuse(expected), Event::CommandRefused { reject, .. }) => {
                 match expected == *reject {
-                    // the reason holds, and is none that is remembered
+                    // the reject reason holds, but such a reject is not remembered
                     true => Fact::OtherOutcome,
                     false => Fact::OtherReason { recorded: *reject, expected },
                 }
@@ -152,7 +159,7 @@ fn is_refusal(event: &Event) -> bool {
     matches!(event, Event::CommandRefused { .. })
 }
 
-/// Two events that answer one command and differ.
+/// Names the difference between the decided and the recorded event of one command.
 fn other_event(decided: &Event, recorded: &Event) -> Fact {
     match (decided, recorded) {
         (
@@ -181,7 +188,7 @@ impl Reviewer for DecisionChecker<'_> {
             }
             Event::TimeAdvanced { time_ms } => {
                 self.stage(index, "TimeAdvanced", Stage::Time);
-                // of a boot frame: of every other one it is the first event, and looked at before
+                // Only for boot frames. In any other frame it is event 0, which was checked before.
                 if index > 0 && *time_ms != self.header.time_ms {
                     self.find(Some(index), Fact::Misplaced { event: "TimeAdvanced" });
                 }

@@ -1,8 +1,8 @@
-//! Checkpoints that somebody kept, and the recovery that a genesis tells of: what witnesses say
-//! about a log, held against the log.
+//! Checkpoints kept outside the log, and the recovery that a genesis names, checked against the
+//! log.
 //!
-//! What it does not do: find witnesses; they are those of the genesis, or those that the caller
-//! relies on instead.
+//! What it does not do: find witnesses. They are those of the genesis, or those that the caller
+//! trusts instead.
 
 use crate::finding::Fact;
 use alloc::string::{String, ToString};
@@ -14,28 +14,28 @@ use mortise_format::policy::{Genesis, GenesisKeys};
 use mortise_verify::checkpoint::{Witnesses, verify, verify_cosigned};
 use mortise_verify::succession::{self, VerifiedSuccession};
 
-/// The engine whose place this one took in a recovery.
+/// The engine that this one replaced in a recovery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recovery {
     /// Its id, as the genesis says.
     pub predecessor: EngineId,
-    /// Where its log ended and who agreed, when that verifies; else there is a finding.
+    /// The verified succession; `None` when it does not verify, with a finding that says why.
     pub verified: Option<VerifiedSuccession>,
 }
 
-/// What became of a kept checkpoint.
+/// The result for a kept checkpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CheckpointVerdict {
     /// The log's head at that size, cosigned by a quorum.
     Cosigned,
-    /// The log's head at that size, signed by the log; no witnesses were asked for.
+    /// The log's head at that size, signed by the log. No witnesses were required.
     Signed,
-    /// Not a checkpoint of this log, or too few cosigned; the finding says why.
+    /// Not a checkpoint of this log, or too few witnesses cosigned; the finding says which.
     Refused,
-    /// The log has another root there: a fork.
+    /// The log has another root at that size: a fork.
     OtherRoot,
-    /// The log ends before it.
+    /// The log has fewer frames.
     Ahead,
     /// The log broke before it, or genesis and founding keys did not come with the log.
     NotChecked,
@@ -46,13 +46,13 @@ pub enum CheckpointVerdict {
 pub struct CheckpointReport {
     /// Its head, when it is one of this log.
     pub head: Option<TreeHead>,
-    /// Names of those who cosigned, and when by their clocks, seconds since 1970.
+    /// Names of the witnesses that cosigned, with the time by their clocks, seconds since 1970.
     pub cosigned_by: Vec<(String, u64)>,
-    /// What became of it.
+    /// The result.
     pub verdict: CheckpointVerdict,
 }
 
-/// Kept checkpoints on their way through an audit.
+/// The kept checkpoints during an audit.
 #[derive(Debug, Default)]
 pub(crate) struct Checkpoints {
     notes: Vec<Vec<u8>>,
@@ -72,7 +72,7 @@ impl Checkpoints {
         Self { notes, witnesses, reports }
     }
 
-    /// At the first frame: whose checkpoints they are.
+    /// At the first frame: checks the signatures, for which the keys are now known.
     pub fn begin(&mut self, genesis: &Genesis, keys: &GenesisKeys, id: &EngineId) -> Vec<Fact> {
         let origin = genesis.origin.line(id, &keys.checkpoint);
         let Ok(log) = NoteKey::new(KeyUse::Log, &origin, keys.checkpoint) else {
@@ -91,8 +91,8 @@ impl Checkpoints {
         facts
     }
 
-    /// The head that the log leads to.
-    pub fn meet(&mut self, size: u64, root: &Root) -> Vec<Fact> {
+    /// Compares the head of the log with the kept checkpoints of that size.
+    pub fn compare(&mut self, size: u64, root: &Root) -> Vec<Fact> {
         let has_witnesses = self.witnesses.is_some();
         let waits = |report: &&mut CheckpointReport| report.waits_for(size);
         let mut facts = Vec::new();
@@ -110,7 +110,7 @@ impl Checkpoints {
         facts
     }
 
-    /// The end of a log that did not break.
+    /// Called at the end of a log that did not break.
     pub fn end(&mut self) -> Vec<Fact> {
         let mut facts = Vec::new();
         for report in &mut self.reports {
@@ -135,7 +135,7 @@ impl CheckpointReport {
     }
 }
 
-/// Reads head and cosignatures of a note that log and witnesses signed.
+/// Reads head and cosignatures of a note that the log and the witnesses signed.
 fn read(
     report: &mut CheckpointReport,
     note: &[u8],

@@ -1,4 +1,4 @@
-//! What is wrong with a log, by name and place.
+//! What is wrong with a log, by stable name and log position.
 
 use alloc::string::String;
 use mortise_core::machine::FollowError;
@@ -13,63 +13,63 @@ use mortise_verify::checkpoint::CheckpointError;
 use mortise_verify::named::NamedError as _;
 use mortise_verify::succession::SuccessionError;
 
-/// Something that an honest engine on an honest machine does not write.
+/// A property of the log that an honest engine on an honest machine never produces.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// The frame.
     pub seq: u64,
-    /// The event in it, where it is about one.
+    /// The event in the frame, if the finding is about one.
     pub index: Option<u32>,
     /// What is wrong.
     pub fact: Fact,
 }
 
-/// What is wrong. `specs/audit.md` says of each what it shows and what follows.
+/// What is wrong. `specs/audit.md` lists what each fact shows and what follows.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Fact {
-    /// The bytes are no frame.
-    #[error("the bytes are no frame: {0}")]
+    /// The bytes do not decode to a frame.
+    #[error("the bytes are not a frame: {0}")]
     NotAFrame(FrameError),
-    /// The frame does not stand here: engine, seq, predecessor, epoch or time.
-    #[error("the frame does not stand here: {0}")]
+    /// The frame does not follow its predecessor: engine, seq, previous digest, epoch or time.
+    #[error("the frame does not follow its predecessor: {0}")]
     Place(FollowError),
     /// The log is of another engine than the one that is audited.
     #[error("the log is of engine {found}, not of {expected}")]
     OtherEngine {
-        /// The one that is audited.
+        /// The audited engine.
         expected: EngineId,
-        /// The one that wrote it.
+        /// The engine in the frame header.
         found: EngineId,
     },
     /// The engine id is not that of the genesis and the public keys that come with the log.
     #[error("the engine id is not that of the genesis and the founding keys")]
     Identity,
     /// A boot binds another signing key than the engine has.
-    #[error("the boot binds another signing key than the engine was founded with")]
+    #[error("the boot binds another signing key than the genesis public keys name")]
     SigningKey,
-    /// The clear body does not decode, or a boot record is out of place or lacks its document.
+    /// The clear body does not decode, or a boot record is misplaced or lacks its document.
     #[error("the clear body: {0}")]
     ClearBody(FollowError),
-    /// The attestation document of a boot was refused.
-    #[error("the attestation of the boot is refused: {0}")]
+    /// The attestation document of a boot was rejected.
+    #[error("the attestation of the boot is rejected: {0}")]
     Attestation(AttestationError),
-    /// A carried statement is about no frame whose statement is to be carried.
+    /// A carried statement is about a frame whose statement is not due.
     #[error("a statement about frame {about} is carried: it was carried before, or is not yet due")]
     StatementUnexpected {
-        /// The frame that it is about.
+        /// The frame that the statement is about.
         about: u64,
     },
-    /// A statement was passed over: a later one is carried before it.
-    #[error("the statement about frame {about} was passed over")]
+    /// A statement was skipped: a later one is carried before it.
+    #[error("the statement about frame {about} was skipped")]
     StatementSkipped {
-        /// The frame that it is about.
+        /// The frame that the statement is about.
         about: u64,
     },
-    /// A carried statement is not the one that its frame calls for.
+    /// A carried statement differs from what its frame requires.
     #[error("the carried statement about frame {about} has another {field} than the frame")]
     StatementField {
-        /// The frame that it is about.
+        /// The frame that the statement is about.
         about: u64,
         /// The first field that differs.
         field: &'static str,
@@ -77,9 +77,9 @@ pub enum Fact {
     /// A carried statement is not signed by the engine.
     #[error("the carried statement about frame {about} is not signed by the engine")]
     StatementSigner {
-        /// The frame that it is about.
+        /// The frame that the statement is about.
         about: u64,
-        /// Whose signature it is; none when it is malformed.
+        /// The address that the signature recovers to; `None` when it is malformed.
         found: Option<Address>,
     },
     /// A statement that was kept elsewhere contradicts the log: the engine signed another one.
@@ -91,26 +91,26 @@ pub enum Fact {
     /// A statement that was kept elsewhere is about a frame that the log does not reach.
     #[error("the engine signed a statement about frame {about}, and the log ends before it")]
     LogEndsEarly {
-        /// The frame that it is about.
+        /// The frame that the statement is about.
         about: u64,
     },
-    /// A kept checkpoint is none of this log, or too few witnesses cosigned it.
-    #[error("a kept checkpoint is refused: {}: {_0}", _0.name())]
+    /// A kept checkpoint is not of this log, or too few witnesses cosigned it.
+    #[error("a kept checkpoint is rejected: {}: {_0}", _0.name())]
     Checkpoint(CheckpointError),
-    /// The log has another root where a kept checkpoint ends.
+    /// The log has another root at the size of a kept checkpoint.
     #[error("a kept checkpoint of {size} frames has another root: a fork")]
     CheckpointFork {
         /// Frames of the checkpoint.
         size: u64,
     },
-    /// A kept checkpoint is of more frames than the log has.
-    #[error("a kept checkpoint is of {size} frames, and the log ends before: its end was dropped")]
+    /// A kept checkpoint has more frames than the log.
+    #[error("a kept checkpoint has {size} frames and the log fewer: the end of the log is missing")]
     CheckpointAhead {
         /// Frames of the checkpoint.
         size: u64,
     },
-    /// The genesis does not take the place of the predecessor that it names.
-    #[error("the genesis does not take the place of its predecessor: {}: {_0}", _0.name())]
+    /// The genesis is not a valid succession of the predecessor that it names.
+    #[error("the genesis does not validly replace its predecessor: {}: {_0}", _0.name())]
     Succession(SuccessionError),
     /// The frame does not open under the content root of its epoch.
     #[error("the frame does not open, or its events do not decode: {0}")]
@@ -121,21 +121,21 @@ pub enum Fact {
     /// The frame does not begin with the event of its kind, at the header's epoch or time.
     #[error("the frame does not begin with the event of its kind")]
     FirstEvent,
-    /// An event stands where none of its kind may.
+    /// An event is out of order or of a kind that the frame cannot have.
     #[error("{event} does not belong here")]
     Misplaced {
-        /// Its kind.
+        /// The kind of the event.
         event: &'static str,
     },
-    /// Time called for a change of this lock, and it is missing.
-    #[error("time called for {change} of lock {lock_id}, and it is missing")]
+    /// A change of this lock was due, and it is missing.
+    #[error("{change} of lock {lock_id} was due, and it is missing")]
     DueOmitted {
         /// `expiry`, `settlement` or `pruning`.
         change: &'static str,
         /// The lock.
         lock_id: LockId,
     },
-    /// A lock was changed by time before its time, or twice.
+    /// A lock was changed by time too early, or twice.
     #[error("{change} of lock {lock_id} is not due")]
     NotDue {
         /// `expiry`, `settlement` or `pruning`.
@@ -143,50 +143,51 @@ pub enum Fact {
         /// The lock.
         lock_id: LockId,
     },
-    /// More locks are due than one frame changes, and the frame changes fewer.
-    #[error("{due} locks are due and the frame changes {found}: a frame changes as many as it may")]
+    /// More locks are due than one frame can change, and the frame does not change as many as it
+    /// can.
+    #[error("{due} locks are due and the frame changes {found}, fewer than it can")]
     DueTooFew {
-        /// Due.
+        /// Locks that are due.
         due: usize,
-        /// Changed.
+        /// Locks that the frame changes.
         found: usize,
     },
-    /// The command of an event is one that no engine may take up: a signature or a field is bad.
+    /// The command of an event has an invalid signature or field, so no engine can accept it.
     #[error("the command is inadmissible: {0:?}")]
     Inadmissible(Reject),
-    /// The event cannot be the answer to any command.
-    #[error("the event answers no command that there can be")]
+    /// No command can produce the event.
+    #[error("no command can produce this event")]
     NoCommand,
-    /// A command was refused that the state grants.
-    #[error("refused as {recorded:?}, and the state grants it")]
+    /// A command was rejected, and the state grants it.
+    #[error("rejected as {recorded:?}, but the state grants it")]
     WrongRefusal {
-        /// As the log says.
+        /// The reject in the log.
         recorded: Reject,
     },
-    /// A command was refused for another reason than the first one that holds.
-    #[error("refused as {recorded:?}, and the state calls for {expected:?}")]
+    /// A command was rejected for another reason than the first one that holds.
+    #[error("rejected as {recorded:?}, but the state requires {expected:?}")]
     OtherReason {
-        /// As the log says.
+        /// The reject in the log.
         recorded: Reject,
-        /// What the state calls for.
+        /// The reject that the state requires.
         expected: Reject,
     },
-    /// A command was granted that the state refuses.
-    #[error("granted, and the state refuses it: {expected:?}")]
+    /// A command was granted, and the state rejects it.
+    #[error("granted, but the state rejects it: {expected:?}")]
     WrongGrant {
-        /// What the state calls for.
+        /// The reject that the state requires.
         expected: Reject,
     },
-    /// The command was answered before, and is answered again.
+    /// The command was answered before, and the log answers it a second time.
     #[error("the command was answered before, at {}.{}", .at.seq, .at.index)]
     AnsweredBefore {
-        /// Where.
+        /// Where it was answered first.
         at: LogPosition,
     },
-    /// The command has another outcome: times, custody, what is freed, the request.
-    #[error("the event is not the outcome that the state calls for")]
+    /// The outcome of the command differs: times, custody, freed amounts, the request.
+    #[error("the event is not the outcome that the state requires")]
     OtherOutcome,
-    /// The code of the boot is none that operators let boot on the log.
+    /// The operators did not allow the code of the boot on this log.
     #[error("the boot: {0}")]
     Image(ImageRefusal),
     /// The event does not fit the state.
@@ -201,7 +202,7 @@ pub enum Fact {
 }
 
 impl Fact {
-    /// The name, stable, for programs.
+    /// The stable name, for programs.
     pub fn name(&self) -> &'static str {
         match self {
             Self::NotAFrame(_) => "NotAFrame",

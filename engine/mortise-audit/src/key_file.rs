@@ -1,4 +1,4 @@
-//! The file form of [`AuditKeys`] (`specs/audit.md`): JSON with exactly the fields of the page.
+//! The file format of [`AuditKeys`] (`specs/audit.md`): JSON with exactly the fields of that page.
 
 use crate::keys::AuditKeys;
 use alloc::format;
@@ -12,17 +12,17 @@ use zeroize::Zeroizing;
 /// The value of the field `format`.
 pub const KEY_FILE_FORMAT: &str = "mortise-audit-keys/1";
 
-/// Why bytes are no key file. None of these repeats a byte of the file.
+/// Why bytes are not a key file. No error repeats bytes of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyFileError {
     /// It is not one JSON object without repeated keys.
     #[error("the key file is not one JSON object without repeated keys")]
     Json,
-    /// Its `format` is not the one that is read here.
+    /// Its `format` is not the one of this version.
     #[error("the field `format` of the key file is not \"{KEY_FILE_FORMAT}\"")]
     Format,
-    /// A field is missing, unknown or has another form.
+    /// A field is missing, unknown or malformed.
     #[error("the field `{0}` of the key file is missing, unknown or malformed")]
     Field(&'static str),
     /// Epochs are not in order, each once, from 1.
@@ -68,7 +68,7 @@ impl AuditKeys {
         Ok(keys)
     }
 
-    /// The key file, ready to be written where nobody else reads.
+    /// The contents of the key file. Write it with mode 0600.
     pub fn to_json(&self) -> Zeroizing<String> {
         let hex = |secret: &Secret| Zeroizing::new(secret.expose(|bytes| to_hex(bytes)));
         let mut text = Zeroizing::new(format!(

@@ -1,13 +1,13 @@
-//! What a full auditor is given.
+//! The keys of a full auditor.
 
 use alloc::collections::BTreeMap;
 use mortise_format::content_key::ContentRoot;
 use mortise_format::ids::EngineId;
 use mortise_format::secret::Secret;
 
-/// Keys that open the frames of some epochs of one engine, and hide nothing of its state.
+/// Keys that open the frames of some epochs of one engine and the values of its state.
 ///
-/// They make nothing: no MAC, no signature, no snapshot key is among them.
+/// They create nothing: there is no MAC key, signing key or snapshot key among them.
 #[derive(Debug, Clone)]
 pub struct AuditKeys {
     engine_id: EngineId,
@@ -21,14 +21,14 @@ impl AuditKeys {
         Self { engine_id, state_salt, content_roots: BTreeMap::new() }
     }
 
-    /// Adds the content root of an epoch; a later one for the same epoch takes its place.
+    /// Adds the content root of an epoch, or replaces it.
     #[must_use]
     pub fn with_epoch(mut self, epoch: u64, content_root: ContentRoot) -> Self {
         self.content_roots.insert(epoch, content_root);
         self
     }
 
-    /// Whose keys.
+    /// The engine that the keys belong to.
     pub fn engine_id(&self) -> &EngineId {
         &self.engine_id
     }
@@ -43,7 +43,7 @@ impl AuditKeys {
         self.content_roots.get(&epoch)
     }
 
-    /// The epochs whose frames they open, in order.
+    /// The epochs whose frames the keys open, in order.
     pub fn epochs(&self) -> impl Iterator<Item = u64> {
         self.content_roots.keys().copied()
     }

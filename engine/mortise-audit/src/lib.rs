@@ -1,32 +1,32 @@
-//! Audit by replay: the whole log again, frame by frame (`specs/audit.md`).
+//! Audit by replay: checks the whole log frame by frame (`specs/audit.md`).
 //!
-//! What it is for: say of a log whether the engine that wrote it kept its rules - without a key as
-//! far as that goes, and with the content roots of its epochs down to every single decision.
+//! What it is for: find out whether the engine that wrote a log kept its rules. Without keys it
+//! checks what is public; with the content roots of the epochs it replays every single decision.
 //!
 //! | | outsider | auditor: content roots, state-salt key, genesis |
 //! |---|---|---|
-//! | bytes | digests of each frame, place in the chain, history | the same |
+//! | bytes | digests of each frame, order in the chain, history | the same |
 //! | boots | record, document at its own time, binding of keys and history | the same |
-//! | statements | the ones that the frames call for, in order, signed | the same |
+//! | statements | those that the frames require, in order, signed | the same |
 //! | events | | open, decode to their one encoding, hash to the event root |
-//! | decisions | | each command admitted and decided again, refusals too |
-//! | time | | expiries, settlements, prunes: what time calls for, no more and no less |
+//! | decisions | | each command admitted and decided again, rejects too |
+//! | time | | expiries, settlements, prunes: exactly those that were due |
 //! | state | | state root and policy hash after every frame |
 //!
 //! ```text
-//! bytes -> prepare (pure, side by side: digests, cipher, decoding, signatures)
-//!              -> Auditor::follow (in order: place, statements, decisions, apply, roots) -> Report
+//! bytes -> prepare (pure, parallel: digests, cipher, decoding, signatures)
+//!              -> Auditor::follow (in order: chain, statements, decisions, apply, roots) -> Report
 //! ```
 //!
-//! What it does not do: check MACs. Their keys never leave the engine, because whoever has them
-//! could write frames. So frames that a holder of content keys made up follow as well as the
-//! engine's; what he cannot make is a statement about them, and [`Report::signed_to`] says how far
-//! the engine's own signature reaches. Nor does it see what was never logged: a refusal without a
-//! request, a request that was dropped.
+//! What it does not do: check MACs. Their keys never leave the engine, because a holder of them
+//! could write frames. So a party that holds the content keys can make up frames that pass this
+//! audit. It cannot make a statement about them; [`Report::signed_to`] says how far the engine's
+//! own signature reaches. Nor does the audit see what was never logged: a reject without a request
+//! ID, a request that was dropped.
 //!
-//! Invariants: what is judged is judged against the state that the log itself leads to; a finding
+//! Invariants: everything is checked against the state that the log itself leads to; a finding
 //! names frame and event; after a break of the chain, or an event that does not fit the state,
-//! nothing that depends on it is judged any more.
+//! nothing that depends on it is checked.
 #![warn(missing_docs)]
 #![no_std]
 #![deny(clippy::as_conversions, clippy::float_arithmetic)]

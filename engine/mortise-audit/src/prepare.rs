@@ -1,4 +1,4 @@
-//! What can be done to a frame without the frames before it: nearly all of the work.
+//! What can be done to a frame without the frames before it: most of the work.
 
 use crate::keys::AuditKeys;
 use alloc::boxed::Box;
@@ -12,46 +12,46 @@ use mortise_format::ids::Address;
 use mortise_format::reject::Reject;
 use mortise_format::secp256k1::{SignatureError, recover};
 
-/// A frame that was read as far as it can be alone. Nothing of it is judged yet.
+/// A frame that was read as far as possible on its own. Nothing is checked against the log yet.
 #[derive(Debug)]
 pub struct Prepared(pub(crate) Result<Read, FrameError>);
 
-/// A frame whose digests fit.
+/// A frame whose digests match.
 #[derive(Debug)]
 pub(crate) struct Read {
     pub(crate) frame: Frame,
     pub(crate) clear: Result<ClearBody, FollowError>,
-    /// Who signed each carried statement.
+    /// The recovered signer of each carried statement.
     pub(crate) signers: Vec<Result<Address, SignatureError>>,
     pub(crate) content: Content,
 }
 
-/// What the content root of a frame's epoch gives.
+/// What the content root of a frame's epoch opens.
 #[derive(Debug)]
 pub(crate) enum Content {
-    /// There is none.
+    /// The auditor has no content root for the epoch.
     NoKey,
     /// The frame does not open, or its bodies do not decode.
     Unreadable(FollowError),
-    /// The frame, and for each event the command that it answers.
-    Opened(OpenedFrame, Vec<Asked>),
+    /// The opened frame, and for each event the command that it answers.
+    Opened(OpenedFrame, Vec<AnsweredCommand>),
 }
 
-/// The command that an event answers, authenticated again.
+/// The command that an event answers, with its signatures checked again.
 #[derive(Debug)]
-pub(crate) enum Asked {
+pub(crate) enum AnsweredCommand {
     /// The event answers no command.
     Nothing,
-    /// A command that is good by itself.
+    /// A command whose signatures and fields are valid.
     Admitted(Box<Admitted>),
-    /// A command that no engine may take up.
+    /// A command that no engine can accept.
     Inadmissible(Reject),
 }
 
-/// Reads a frame: digests, statements' signers; with keys for its epoch also cipher, events, event
-/// tree, and the signatures of every command.
+/// Reads a frame: digests and signers of statements; with keys for its epoch also cipher, events,
+/// event tree, and the signatures of every command.
 ///
-/// It is pure and knows no other frame, so that many can be prepared side by side.
+/// Pure and independent of other frames, so that many frames can be prepared in parallel.
 pub fn prepare(bytes: &[u8], keys: Option<&AuditKeys>) -> Prepared {
     Prepared(Frame::decode(bytes).map(|frame| read(frame, keys)))
 }
@@ -64,15 +64,15 @@ fn read(frame: Frame, keys: Option<&AuditKeys>) -> Read {
         None => Content::NoKey,
         Some(Err(error)) => Content::Unreadable(error),
         Some(Ok(opened)) => {
-            let ask = |event| match command_of(event) {
-                None => Asked::Nothing,
+            let answered_by = |event| match command_of(event) {
+                None => AnsweredCommand::Nothing,
                 Some(command) => match admit(&header.engine_id, command) {
-                    Ok(admitted) => Asked::Admitted(Box::new(admitted)),
-                    Err(reject) => Asked::Inadmissible(reject),
+                    Ok(admitted) => AnsweredCommand::Admitted(Box::new(admitted)),
+                    Err(reject) => AnsweredCommand::Inadmissible(reject),
                 },
             };
-            let asked = opened.events().iter().map(ask).collect();
-            Content::Opened(opened, asked)
+            let answered = opened.events().iter().map(answered_by).collect();
+            Content::Opened(opened, answered)
         }
     };
     let clear = read_clear(&frame);

@@ -1,4 +1,4 @@
-//! What an audit comes to.
+//! The result of an audit.
 
 use crate::checkpoints::{CheckpointReport, CheckpointVerdict, Recovery};
 use crate::finding::Finding;
@@ -18,120 +18,120 @@ pub enum Founding {
     Named,
 }
 
-/// How deep a frame was judged.
+/// How deep a frame was checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Level {
     /// Without a key.
     Outside,
-    /// Opened: events decode and hash to the event root; the state they meet is not known.
+    /// Opened: events decode and hash to the event root; the state before them is not known.
     Opened,
-    /// Every event decided again, every root reproduced.
+    /// Every decision replayed, every root reproduced.
     Replayed,
 }
 
-/// What is known of the image of a boot.
+/// What the audit found out about the image of a boot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BootAttestation {
     /// The boot frame has no document: any software may have held the keys.
     Unattested,
-    /// It has one, and no root was given to check it under.
+    /// It has one, and the auditor was given no root to check it under.
     NotChecked,
-    /// It verifies at its own time, for the keys, the epoch and the log up to it.
+    /// It verifies at its own time, for the keys, the epoch and the log up to the boot.
     Verified {
-        /// Instance and enclave.
+        /// Name of the module: instance and enclave.
         module_id: String,
         /// When it was made, milliseconds since 1970.
         timestamp_ms: u64,
-        /// The image.
+        /// Measurement of the image.
         pcr0: Option<Pcr>,
-        /// No image was named: this one was shown, not approved.
+        /// True when the auditor approved no image by name: any image passed.
         any_image: bool,
     },
-    /// It was refused; the finding says why.
+    /// It was rejected; the finding says why.
     Refused,
 }
 
 /// One boot of the engine and what it wrote.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EpochReport {
-    /// Its number.
+    /// Number of the epoch.
     pub epoch: u64,
-    /// Its boot frame.
+    /// Seq of its boot frame.
     pub first_seq: u64,
-    /// Its frames.
+    /// Number of its frames.
     pub frames: u64,
-    /// Their events.
+    /// Number of their events.
     pub events: u64,
     /// Engine time of its boot frame, milliseconds.
     pub from_ms: u64,
     /// Engine time of its last frame, milliseconds.
     pub to_ms: u64,
-    /// Version of the code, where the boot frame was opened.
+    /// Version of the code; `None` when the boot frame was not opened.
     pub version: Option<String>,
-    /// Its image.
+    /// The image that booted.
     pub attestation: BootAttestation,
 }
 
 /// Time between two epochs in which the engine wrote nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gap {
-    /// The epoch before.
+    /// The epoch before the gap.
     pub after_epoch: u64,
-    /// Engine time of its last frame, milliseconds.
+    /// Engine time of the last frame of that epoch, milliseconds.
     pub from_ms: u64,
     /// Engine time of the next boot, milliseconds.
     pub to_ms: u64,
 }
 
-/// Most findings that a report spells out; all are counted.
+/// Most findings that a report lists; all are counted.
 pub(crate) const FINDINGS_KEPT: usize = 1000;
 
-/// What an audit found out about a log.
+/// The result of an audit.
 ///
-/// What a report without findings proves, and what it does not, says `specs/audit.md`; the fields
-/// `level`, `replayed_to`, `signed_to` and the attestation of each epoch say how far it goes.
+/// `specs/audit.md` lists what a report without findings proves and what it does not. The fields
+/// `level`, `replayed_to`, `signed_to` and the attestation of each epoch show how far it reaches.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
-    /// Whose log; none for an empty one.
+    /// The engine whose log it is; `None` for an empty log.
     pub engine_id: Option<EngineId>,
     /// The address of its signing key.
     pub engine: Option<Address>,
     /// How that address is known.
     pub founding: Founding,
-    /// The engine that this one took the place of in a recovery, as its genesis says.
+    /// The engine that this one replaced in a recovery, as its genesis says.
     pub recovery: Option<Recovery>,
     /// Kept checkpoints, in the order in which they were given.
     pub checkpoints: Vec<CheckpointReport>,
     /// The mode of its answers, as its genesis says. Cosignatures are not part of a log.
     pub durability: Option<Durability>,
-    /// Frames that stand in the chain.
+    /// Frames that are in the chain.
     pub frames: u64,
-    /// Events that they count.
+    /// Events, by the counts in those frames.
     pub events: u64,
     /// Frames that were opened.
     pub opened_frames: u64,
-    /// Frames before this one were replayed: every event decided again.
+    /// Every frame before this one was replayed.
     pub replayed_to: u64,
     /// Events of those frames.
     pub replayed_events: u64,
-    /// Commands decided again.
+    /// Commands whose decision was replayed.
     pub commands: u64,
-    /// Refusals that came out the same.
+    /// Recorded rejects that the replay reproduced.
     pub refusals: u64,
-    /// Changes by time that were called for.
+    /// Changes by time: expiries, settlements, prunes.
     pub timed: u64,
     /// Snapshots that the log records.
     pub snapshots: u64,
-    /// Carried and kept statements that are as they must be.
+    /// Carried and kept statements that are correct.
     pub statements: u64,
-    /// Frames before this one are under a signature of the engine that this log carries, or that
-    /// was kept: the rest whoever holds the content keys could have written.
+    /// Every frame before this one is covered by a signature of the engine that this log carries or
+    /// that was kept. A holder of the content keys could have written the frames from here on.
     pub signed_to: u64,
-    /// Each boot.
+    /// One entry for each boot.
     pub epochs: Vec<EpochReport>,
-    /// Each time between boots.
+    /// One entry for each time between boots.
     pub gaps: Vec<Gap>,
     /// Digest of the last frame.
     pub digest: FrameDigest,
@@ -143,21 +143,21 @@ pub struct Report {
     pub policy_hash: PolicyHash,
     /// Engine time of the last frame, milliseconds.
     pub time_ms: u64,
-    /// What is wrong; the first ones of very many.
+    /// What is wrong. A report lists at most the first 1,000 findings.
     pub findings: Vec<Finding>,
     /// How many findings there are.
     pub finding_count: u64,
-    /// The chain broke here: nothing from this frame on was judged.
+    /// The chain broke at this frame: nothing from here on was checked.
     pub broken_at: Option<u64>,
 }
 
 impl Report {
-    /// True when nothing is wrong with what was judged.
+    /// Returns true when nothing that was checked is wrong.
     pub fn is_clean(&self) -> bool {
         self.finding_count == 0
     }
 
-    /// The depth to which the whole log was judged.
+    /// The depth to which the whole log was checked.
     pub fn level(&self) -> Level {
         if self.frames > 0 && self.replayed_to == self.frames && self.broken_at.is_none() {
             Level::Replayed
@@ -168,7 +168,7 @@ impl Report {
         }
     }
 
-    /// Frames before this one are under a checkpoint that was kept and that a quorum cosigned.
+    /// Every frame before this one is covered by a kept checkpoint that a quorum cosigned.
     pub fn cosigned_to(&self) -> u64 {
         let good = |c: &&CheckpointReport| c.verdict == CheckpointVerdict::Cosigned;
         let sizes = self.checkpoints.iter().filter(good).filter_map(|c| c.head);

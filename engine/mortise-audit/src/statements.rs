@@ -1,4 +1,4 @@
-//! Statements that frames carry, against the ones that the log calls for.
+//! Statements that frames carry, checked against those that the log requires.
 
 use crate::finding::Fact;
 use alloc::vec::Vec;
@@ -8,18 +8,18 @@ use mortise_format::eip712::RootStatement;
 use mortise_format::ids::Address;
 use mortise_format::secp256k1::SignatureError;
 
-/// What became of the statements of one frame.
+/// The result for the statements of one frame.
 #[derive(Debug, Default)]
 pub(crate) struct Checked {
-    /// How many are as they must be.
+    /// How many are correct.
     pub good: u64,
-    /// The newest frame that a good one is about.
+    /// The newest frame that a correct one is about.
     pub newest: Option<u64>,
     /// What is wrong.
     pub facts: Vec<Fact>,
 }
 
-/// Checks carried statements: the oldest uncarried ones, in order, signed by the engine.
+/// Checks carried statements: the oldest ones not carried yet, in order, signed by the engine.
 pub(crate) fn check(
     chain: &Chain,
     clear: &ClearBody,
@@ -56,7 +56,7 @@ fn differing(expected: &FrameStatement, found: &CarriedStatement) -> Option<&'st
         .or_else(|| (expected.history_path != found.history_path).then_some("historyPath"))
 }
 
-/// The first field that is signed and differs.
+/// The first signed field that differs.
 pub(crate) fn differing_field(a: &RootStatement, b: &RootStatement) -> Option<&'static str> {
     let same = [
         ("engineId", a.engine_id == b.engine_id),

@@ -249,11 +249,11 @@ fn what_the_enclave_would_refuse_is_refused_before_anything_is_written() {
         ("--config", "toml", "region = 1".as_bytes().to_vec(), "region"),
         ("--config", "place", format!("{CONFIG}genesis = \"/x\"").into_bytes(), "/etc/mortise"),
         ("--genesis", "json", b"{}".to_vec(), "not a genesis"),
-        ("--kernel", "kernel", program(), "no x86 kernel"),
+        ("--kernel", "kernel", program(), "not an x86 kernel"),
         ("--module", "nsm.ko.xz", b"\x7fELF".to_vec(), "neither an object file nor XZ"),
         ("--module", "nsm.txt", b"\x7fELF".to_vec(), "is no module"),
-        ("--binary", "script", b"#!/bin/sh".to_vec(), "no ELF file"),
-        ("--cmdline", "cmdline2", b"a\tb panic=1".to_vec(), "no printable character"),
+        ("--binary", "script", b"#!/bin/sh".to_vec(), "not an ELF file"),
+        ("--cmdline", "cmdline2", b"a\tb panic=1".to_vec(), "not a printable character"),
         ("--cmdline", "cmdline3", b"console=ttyS0 reboot=k".to_vec(), "no panic=SECONDS"),
         ("--cmdline", "cmdline4", b"panic=1 panic=0".to_vec(), "panic=0"),
     ];
@@ -380,9 +380,9 @@ fn corrupt_image_is_refused_by_name() {
     *flipped.last_mut().unwrap() ^= 1;
     for (bytes, why) in [
         (flipped, "a byte changed"),
-        (good[..good.len() - 1].to_vec(), "it is cut"),
+        (good[..good.len() - 1].to_vec(), "it is truncated"),
         ([&good[..], b"more"].concat(), "4 bytes follow"),
-        (program(), "no enclave image"),
+        (program(), "not an enclave image"),
     ] {
         std::fs::write(&path, bytes).unwrap();
         for command in ["measure", "describe"] {

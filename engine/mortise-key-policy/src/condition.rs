@@ -131,8 +131,8 @@ fn same(compare: Compare, pattern: &str, found: &str) -> bool {
     }
 }
 
-/// Whether `text` matches `pattern`: `*` is any characters, `?` is one. Case-sensitive. Takes at
-/// most pattern length times text length steps.
+/// Whether `text` matches `pattern`: `*` is any characters, `?` is one. The comparison is
+/// case-sensitive. Takes at most pattern length times text length steps.
 pub(super) fn is_like(pattern: &str, text: &str) -> bool {
     let (pattern, text): (Vec<char>, Vec<char>) =
         (pattern.chars().collect(), text.chars().collect());

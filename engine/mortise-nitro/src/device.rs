@@ -1,20 +1,20 @@
 //! The module of an enclave: `/dev/nsm`.
 //!
-//! What it is for: the port [`Nsm`] on the driver's library, with an owning handle and a name for
-//! every answer that is not the one that was asked for.
+//! What it is for: the port [`Nsm`] on the driver's library, with an owning handle and a named
+//! error for every unexpected answer.
 //!
-//! What it does not do: read documents (that library's parser is not for untrusted bytes;
-//! `mortise-verify` has ours), cache, retry. Each call is one blocking ioctl; the kernel queues
+//! What it does not do: parse documents (that library's parser is not for untrusted bytes;
+//! `mortise-verify` has one), cache, retry. Each call is one blocking ioctl; the kernel queues
 //! calls of several threads.
 
 use aws_nitro_enclaves_nsm_api::api::{Digest, ErrorCode, Request, Response};
 use aws_nitro_enclaves_nsm_api::driver::{nsm_exit, nsm_init, nsm_process_request};
 use mortise_engine::ports::{AttestRequest, ModuleDescription, Nsm, NsmError, PcrState};
 
-/// Where the kernel shows the module.
+/// Path of the device.
 const DEVICE: &str = "/dev/nsm";
 
-/// The module of the enclave that this process runs in. Closed when dropped.
+/// The module of the enclave in which this process runs. Dropping it closes the device.
 #[derive(Debug)]
 pub struct NsmDevice {
     descriptor: i32,
@@ -33,7 +33,7 @@ impl NsmDevice {
         Ok(Self { descriptor })
     }
 
-    fn ask(&self, request: Request) -> Result<Response, NsmError> {
+    fn request(&self, request: Request) -> Result<Response, NsmError> {
         match nsm_process_request(self.descriptor, request) {
             Response::Error(code) => Err(named(&code)),
             response => Ok(response),
@@ -49,28 +49,28 @@ impl Drop for NsmDevice {
 
 impl Nsm for NsmDevice {
     fn describe(&self) -> Result<ModuleDescription, NsmError> {
-        description(self.ask(Request::DescribeNSM)?)
+        description(self.request(Request::DescribeNSM)?)
     }
 
     fn describe_pcr(&self, index: u16) -> Result<PcrState, NsmError> {
-        pcr_state(self.ask(Request::DescribePCR { index })?)
+        pcr_state(self.request(Request::DescribePCR { index })?)
     }
 
     fn extend_pcr(&self, index: u16, data: &[u8]) -> Result<Vec<u8>, NsmError> {
-        extended(self.ask(Request::ExtendPCR { index, data: data.to_vec() })?)
+        extended(self.request(Request::ExtendPCR { index, data: data.to_vec() })?)
     }
 
     fn lock_pcr(&self, index: u16) -> Result<(), NsmError> {
-        locked(&self.ask(Request::LockPCR { index })?)
+        locked(&self.request(Request::LockPCR { index })?)
     }
 
     fn random(&self) -> Result<Vec<u8>, NsmError> {
-        random_bytes(self.ask(Request::GetRandom)?)
+        random_bytes(self.request(Request::GetRandom)?)
     }
 
     fn attest(&self, request: &AttestRequest) -> Result<Vec<u8>, NsmError> {
         let AttestRequest { user_data, nonce, public_key } = request.clone();
-        document(self.ask(Request::Attestation {
+        document(self.request(Request::Attestation {
             user_data: user_data.map(Into::into),
             nonce: nonce.map(Into::into),
             public_key: public_key.map(Into::into),
@@ -78,7 +78,7 @@ impl Nsm for NsmDevice {
     }
 }
 
-/// The library gives -1 and keeps the reason to itself: ask the file system.
+/// The library returns -1 without a reason, so this asks the file system.
 fn why_not() -> String {
     match std::fs::File::options().read(true).write(true).open(DEVICE) {
         Err(error) => format!("{DEVICE}: {error}"),
@@ -95,7 +95,7 @@ fn named(code: &ErrorCode) -> NsmError {
         ErrorCode::BufferTooSmall => NsmError::BufferTooSmall,
         ErrorCode::InputTooLarge => NsmError::InputTooLarge,
         ErrorCode::InternalError => NsmError::InternalError,
-        // An error that says success, or that the answer was to another question.
+        // An error with the code of success, or an answer to another request.
         ErrorCode::Success | ErrorCode::InvalidResponse => NsmError::UnexpectedAnswer,
     }
 }
@@ -174,7 +174,7 @@ mod tests {
         assert!(matches!(&refused, NsmError::NoDevice(why) if why.starts_with("/dev/nsm: ")));
     }
 
-    /// A closed descriptor stands for a driver that fails: every errno has one name.
+    /// A closed descriptor simulates a failing driver: every errno has one name.
     #[test]
     fn failing_driver_is_an_internal_error_and_too_long_a_request_is_named() {
         let device = std::mem::ManuallyDrop::new(NsmDevice { descriptor: -1 });

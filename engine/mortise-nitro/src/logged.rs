@@ -1,8 +1,8 @@
-//! What the tests of this crate log, thread by thread.
+//! Captures what a test logs, by thread.
 //!
-//! The subscriber is the process's own: one that is the default of a single thread can miss the
-//! lines of a call site that another thread reached first (`tracing` asks that thread's default
-//! whether anybody wants them, and keeps the answer).
+//! The subscriber is global to the process. A subscriber that is the default of one thread can miss
+//! lines of a call site that another thread reached first, because `tracing` asks that thread's
+//! default for interest and caches the answer.
 
 use std::cell::RefCell;
 use std::io;
@@ -12,12 +12,12 @@ thread_local! {
     static LINES: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
 }
 
-/// Collects the lines of this thread, at the finest level, until it is taken.
+/// Collects the lines of this thread at the finest level, until `take`.
 #[derive(Debug)]
 pub(crate) struct Logged(());
 
 impl Logged {
-    /// Starts to collect.
+    /// Starts collecting.
     pub(crate) fn start() -> Self {
         static SUBSCRIBER: Once = Once::new();
         SUBSCRIBER.call_once(|| {
@@ -25,13 +25,13 @@ impl Logged {
                 .with_max_level(tracing::Level::TRACE)
                 .with_writer(|| ToThisThread)
                 .finish();
-            tracing::subscriber::set_global_default(subscriber).expect("set here alone");
+            tracing::subscriber::set_global_default(subscriber).expect("only set here");
         });
         LINES.set(Some(Vec::new()));
         Self(())
     }
 
-    /// What was logged since.
+    /// Returns what was logged since the start.
     pub(crate) fn take(self) -> String {
         String::from_utf8(LINES.take().unwrap_or_default()).expect("a log is text")
     }

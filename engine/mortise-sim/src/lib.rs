@@ -1,10 +1,10 @@
-//! Software stand-ins for the platform, for development and tests: never in the measured binary.
+//! Software platform for development and tests. Never part of the measured binary.
 //!
-//! What it is for: the ports of `mortise-engine` on a laptop - a vault that keeps its root key in
-//! a file, the system's clock, the system's entropy, a [security module](nsm).
+//! What it is for: implements the ports of `mortise-engine` on a laptop - a vault that keeps its
+//! root key in a file, the system's clock, the system's entropy, a [security module](nsm).
 //!
-//! What it does not do: protect anything from whoever can read the file. An engine on this vault
-//! says `unattested` in every answer about itself.
+//! What it does not do: protect anything from a party that can read the file. An engine on this
+//! vault reports `unattested` in every answer about itself.
 
 pub mod kms;
 pub mod nsm;

@@ -3,7 +3,7 @@
 use mortise_engine::ports::{Clock, ClockError, Entropy};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// The system's wall clock. Untrusted: the engine takes the maximum of what it has seen.
+/// The system's wall clock. Untrusted: the engine uses the maximum of the values that it has seen.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
@@ -20,8 +20,8 @@ pub struct SystemEntropy;
 
 impl Entropy for SystemEntropy {
     /// # Panics
-    /// When the system has no entropy: nothing secret can be made then.
+    /// When the system has no entropy: no secret can be made then.
     fn fill(&self, out: &mut [u8]) {
-        getrandom::fill(out).expect("the system gives entropy or nothing secret can be made");
+        getrandom::fill(out).expect("the system has entropy");
     }
 }

@@ -1,4 +1,4 @@
-//! A vault whose root key lies in a file.
+//! A vault whose root key is in a file.
 
 use mortise_core::sealed_value::{open_value, seal_value};
 use mortise_engine::ports::{Entropy, KeyContext, PortFuture, Vault, VaultError};
@@ -13,7 +13,7 @@ use zeroize::Zeroize;
 
 use crate::SystemEntropy;
 
-/// Why a vault file was not opened or made.
+/// Why a vault file was not opened or created.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum VaultFileError {
@@ -35,7 +35,7 @@ pub struct FileVault {
 const SALT_BYTES: usize = 32;
 
 impl FileVault {
-    /// Opens the vault at `path`, or makes one: 32 random bytes, readable by their owner only.
+    /// Opens the vault at `path`, or creates one: 32 random bytes, readable only by their owner.
     ///
     /// # Errors
     /// [`VaultFileError`].

@@ -28,9 +28,9 @@ pub enum Address {
         /// The port.
         port: u32,
     },
-    /// A port of a virtual machine whose vsock is behind a unix socket of this one: the dialling side
-    /// names the port in a first line, and the machine's own calls to a port arrive at a socket
-    /// file beside it. Firecracker and vhost-device-vsock do it this way.
+    /// A port of a virtual machine whose vsock is behind a unix socket of this one: the dialling
+    /// side names the port in a first line, and the machine's own calls to a port arrive at a
+    /// socket file beside it. Firecracker and vhost-device-vsock do it this way.
     Hybrid {
         /// The unix socket of the virtual machine's vsock.
         path: PathBuf,

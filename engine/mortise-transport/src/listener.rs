@@ -30,8 +30,8 @@ impl Listener {
     /// Listens at `address`; at a hybrid one, for the calls of that virtual machine to the port.
     ///
     /// # Errors
-    /// `AddrInUse` when another listener answers there; `AlreadyExists` when the path is taken by a file
-    /// that is no socket; otherwise the operating system's error.
+    /// `AddrInUse` when another listener answers there; `AlreadyExists` when the path is taken by a
+    /// file that is no socket; otherwise the operating system's error.
     pub async fn bind(address: &Address) -> io::Result<Self> {
         let inner = match address {
             Address::Unix(path) => bind_unix(path).await?,

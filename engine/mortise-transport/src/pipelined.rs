@@ -21,8 +21,8 @@
 //!
 //! - At the bound (`in_flight_max` requests are queued or without an answer)
 //!   [`PipelinedClient::call`] fails with [`NotSent::Full`], and
-//!   [`PipelinedClient::call_when_room`] waits in order of arrival. The bound counts each of the two
-//!   by itself, so that calls which may wait never refuse one that may not.
+//!   [`PipelinedClient::call_when_room`] waits in order of arrival. The bound counts each of the
+//!   two by itself, so that calls which may wait never refuse one that may not.
 //! - A request over `request_bytes_max` is [`NotSent::Oversized`]; the connection goes on.
 //! - An answer whose number no open request has is dropped, or ends the connection: [`Unasked`].
 //! - An answer over `answer_bytes_max`, or one that does not decode, ends the connection with

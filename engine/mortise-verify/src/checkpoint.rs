@@ -7,8 +7,8 @@
 //! ```
 //! What it does not do: choose witnesses, talk to them, compare with a checkpoint seen before.
 //!
-//! Invariants: signatures of unknown keys are ignored, a bad one of a known key refuses the note;
-//! one key counts once; extension lines are not believed and not passed on.
+//! Invariants: signatures of unknown keys are ignored, and a wrong signature of a known key rejects
+//! the note; a key counts once; extension lines are ignored and not returned.
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -22,19 +22,19 @@ use mortise_format::note::{KeyUse, Note, NoteError, NoteKey};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CheckpointError {
-    /// The bytes are no signed note.
+    /// The bytes are not a signed note.
     #[error(transparent)]
     Note(#[from] NoteError),
-    /// The text of the note is no checkpoint.
+    /// The text of the note is not a checkpoint.
     #[error(transparent)]
     Text(#[from] CheckpointTextError),
     /// The checkpoint is of another log.
     #[error("the checkpoint is of another origin")]
     Origin,
-    /// A key is for another use.
-    #[error("the key is for another use")]
+    /// A key has another purpose.
+    #[error("the key has another purpose")]
     KeyUse,
-    /// The key of the log did not sign.
+    /// No signature line is by the log's key.
     #[error("the log's key did not sign")]
     LogSignatureMissing,
     /// A known key has two signature lines.
@@ -46,39 +46,39 @@ pub enum CheckpointError {
     /// The cosignature of a known witness is wrong.
     #[error("the cosignature of witness {witness} is wrong")]
     Cosignature {
-        /// Which, in the order of the set.
+        /// Index of the witness in the set.
         witness: usize,
     },
-    /// Fewer witnesses than asked for cosigned.
-    #[error("{found} witnesses cosigned, {quorum} are asked for")]
+    /// Fewer witnesses than the quorum cosigned.
+    #[error("{found} witnesses cosigned; the quorum is {quorum}")]
     Quorum {
-        /// Witnesses asked for.
+        /// Witnesses required.
         quorum: usize,
         /// Witnesses that cosigned.
         found: usize,
     },
 }
 
-/// Why keys are no set of witnesses.
+/// Why keys are not a valid set of witnesses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum WitnessesError {
-    /// A key that does not cosign.
-    #[error("key {index} is no witness's")]
+    /// A key is not a cosigning key.
+    #[error("key {index} is not a witness key")]
     KeyUse {
-        /// Which.
+        /// Index of the key.
         index: usize,
     },
     /// One key or one name twice would count one witness twice.
     #[error("key {index} has the name or the key of an earlier one")]
     Twice {
-        /// Which.
+        /// Index of the key.
         index: usize,
     },
-    /// Nobody is asked for, or more than there are.
-    #[error("{quorum} of {count} witnesses cannot be asked for")]
+    /// The quorum is zero or larger than the set.
+    #[error("the quorum {quorum} is not between 1 and {count}, the number of witnesses")]
     Quorum {
-        /// Witnesses asked for.
+        /// Witnesses required.
         quorum: usize,
         /// Witnesses in the set.
         count: usize,
@@ -99,7 +99,7 @@ pub struct Witnesses {
 }
 
 impl Witnesses {
-    /// `quorum` of these keys.
+    /// A set of these keys, of which `quorum` must cosign.
     ///
     /// # Errors
     /// `TooMany`, `Quorum`, then for each key `KeyUse`, `Twice`.
@@ -137,8 +137,8 @@ impl Witnesses {
 /// A checkpoint that the log signed.
 ///
 /// What it proves: the holder of the log's Ed25519 key signed this size and root for this origin.
-/// What it does not prove: that others were shown the same ([`CosignedCheckpoint`] does), that it
-/// is the newest, what the leaves are.
+/// What it does not prove: that others saw the same checkpoint ([`CosignedCheckpoint`] does), that
+/// it is the newest, what the leaves contain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifiedCheckpoint {
     origin: String,
@@ -157,21 +157,21 @@ impl VerifiedCheckpoint {
     }
 }
 
-/// One witness's word.
+/// The cosignature of one witness.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct VerifiedCosignature {
-    /// Which witness, in the order of the set.
+    /// Index of the witness in the set.
     pub witness: usize,
-    /// When, by its own clock, seconds since the Unix epoch.
+    /// When it cosigned, by its own clock, seconds since the Unix epoch.
     pub time: u64,
 }
 
 /// A checkpoint that the log signed and a quorum of the verifier's witnesses cosigned.
 ///
-/// What it proves: besides what [`VerifiedCheckpoint`] says, each of these witnesses says that this
-/// was the largest head it had seen of this log at its time, and that every earlier one it had seen
-/// is a beginning of it. What it does not prove: that the witnesses are honest, or their clocks
-/// right: compare the times with your own.
+/// What it proves: besides what [`VerifiedCheckpoint`] proves, each of these witnesses stated that
+/// this was the largest head of this log that it had seen at that time, and that it extends every
+/// earlier head that it had seen. What it does not prove: that the witnesses are honest or that
+/// their clocks are right. Compare the times with your own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CosignedCheckpoint {
     checkpoint: VerifiedCheckpoint,
@@ -184,7 +184,7 @@ impl CosignedCheckpoint {
         &self.checkpoint
     }
 
-    /// Who cosigned, in the order of the set; at least the quorum.
+    /// The cosignatures, in the order of the set; at least the quorum.
     pub fn cosignatures(&self) -> &[VerifiedCosignature] {
         &self.cosignatures
     }
@@ -192,11 +192,11 @@ impl CosignedCheckpoint {
 
 /// Checks that the log's key signed a checkpoint of this origin.
 ///
-/// Success proves what [`VerifiedCheckpoint`] says. The key's name need not be the origin.
+/// Success proves what [`VerifiedCheckpoint`] states. The key's name may differ from the origin.
 ///
 /// # Errors
-/// `KeyUse`, `Note`, `Text` (`Lines`, `Size`, `Root`), `Origin`, `SignatureTwice`, `LogSignatureMissing`,
-/// `LogSignature`, in this order.
+/// `KeyUse`, `Note`, `Text` (`Lines`, `Size`, `Root`), `Origin`, `SignatureTwice`,
+/// `LogSignatureMissing`, `LogSignature`, in this order.
 pub fn verify(
     note: &[u8],
     origin: &str,
@@ -219,7 +219,7 @@ pub fn verify(
 
 /// Checks that the log's key signed a checkpoint of this origin and a quorum cosigned it.
 ///
-/// Success proves what [`CosignedCheckpoint`] says.
+/// Success proves what [`CosignedCheckpoint`] states.
 ///
 /// # Errors
 /// Those of [`verify`], then for each witness `SignatureTwice`, `Cosignature`, then `Quorum`.
@@ -246,9 +246,9 @@ pub fn verify_cosigned(
     }
 }
 
-/// The time of a witness's cosignature over a text, when it is good.
+/// The time of a witness's cosignature over a text; `None` when the signature is wrong.
 ///
-/// Success proves that the witness signed this text at this time of its clock.
+/// Success proves that the witness signed this text at this time by its clock.
 pub fn cosigned_at(witness: &NoteKey, text: &str, bytes: &[u8]) -> Option<u64> {
     let (time, signature) = bytes.split_first_chunk()?;
     let time = u64::from_be_bytes(*time);
@@ -269,7 +269,7 @@ fn line_of<'n>(note: &'n Note<'_>, key: &NoteKey) -> Result<Option<&'n [u8]>, Ch
     }
 }
 
-/// Strict Ed25519 (RFC 8032): keys and points of small order are refused, s is reduced.
+/// Strict Ed25519 (RFC 8032): rejects keys and points of small order and an unreduced s.
 fn is_signed(key: &NoteKey, message: &[u8], signature: &[u8]) -> bool {
     let signature = Signature::from_slice(signature);
     let (Ok(key), Ok(signature)) = (VerifyingKey::from_bytes(key.public_key()), signature) else {

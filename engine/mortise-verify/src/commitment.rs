@@ -1,8 +1,8 @@
-//! An engine's promise about one lock, against what was asked of it.
+//! An engine's commitment to one lock, checked against what was requested.
 //!
-//! What it is for: a solver that is about to fill, or whoever he shows the promise to, checks every
-//! signed field. What it does not do: look at the log (that takes the receipt of the same place) or
-//! at a chain (custody and condition are what they say).
+//! What it is for: a solver that is about to fill, or any party that receives the commitment,
+//! checks every signed field. What it does not do: check the log (that takes the receipt of the
+//! same position) or a chain (custody and condition are only what the engine stated).
 
 use crate::engine::{Engine, SignerError, canonical};
 use crate::mark::{self, Marked};
@@ -13,42 +13,42 @@ use mortise_format::ids::{Bytes32, LockId, PolicyHash, Signature};
 use mortise_format::insecure_mode::InsecureMode;
 use mortise_format::lock::{Custody, Durability, LockTerms};
 
-/// A commitment as somebody handed it over: nothing of it is believed.
+/// A commitment as received. Nothing in it is verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignedCommitment {
     /// The fields.
     pub commitment: LockCommitment,
-    /// The mark of a promise that binds nobody, which names the domain of the digest.
+    /// The insecure mode in which it is signed, if any. It selects the domain of the digest.
     pub mark: Option<InsecureMode>,
-    /// The engine's signature over their digest.
+    /// The engine's signature over the digest of the fields.
     pub signature: Signature,
 }
 
-/// What the verifier expects of it.
+/// What the verifier expects of a commitment.
 #[derive(Debug, Clone)]
 pub struct Expected<'a> {
     /// The terms that the owner signed, with the expiry now in force.
     pub terms: &'a LockTerms,
-    /// The lock, when the terms are those of a prolonged lock, whose id is that of the first ones.
+    /// The lock id of an extended lock, which is derived from its first terms.
     pub lock_id: Option<LockId>,
-    /// The owner's signature, when the verifier has it.
+    /// The owner's signature, if the verifier has it.
     pub user_signature: Option<&'a Signature>,
-    /// The custody class, when only one will do.
+    /// The required custody class; `None` accepts any.
     pub custody: Option<Custody>,
-    /// The durability mode, when only one will do.
+    /// The required durability mode; `None` accepts any.
     pub durability: Option<Durability>,
-    /// The policy, when only one will do: it names the observers whose facts count.
+    /// The required policy, which names the observers whose facts count; `None` accepts any.
     pub policy_hash: Option<PolicyHash>,
-    /// The one mark that is taken, to look at what an engine in that mode signs; it is no promise.
-    /// `None` refuses every mark.
+    /// The one insecure mode to accept, for test data: the commitment does not bind the engine.
+    /// `None` rejects every insecure mode.
     pub mark: Option<InsecureMode>,
-    /// The verifier's time, whole seconds, when the promise is to be good for a fill now; `None`
-    /// for one that is looked at afterwards.
+    /// The verifier's time in whole seconds, to check that a fill counts now; `None` to check a
+    /// past commitment.
     pub now: Option<u64>,
 }
 
 impl<'a> Expected<'a> {
-    /// These terms and no mark; everything else may be anything.
+    /// Expects these terms and no insecure mode, and accepts anything else.
     pub fn terms(terms: &'a LockTerms) -> Self {
         Self {
             terms,
@@ -63,7 +63,7 @@ impl<'a> Expected<'a> {
     }
 }
 
-/// A field of the terms that a commitment has too.
+/// A field that terms and commitment share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the fields are those of the terms")]
 pub enum TermsField {
@@ -75,58 +75,58 @@ pub enum TermsField {
     Expires,
 }
 
-/// Why a commitment is not the one expected.
+/// Why a commitment is not the expected one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CommitmentError {
-    /// It carries a mark that the verifier does not take.
+    /// It is signed in an insecure mode that the verifier does not allow.
     #[error(transparent)]
     Marked(#[from] Marked),
-    /// A field is not that of the terms.
-    #[error("the commitment is to another {0:?} than the terms")]
+    /// A field differs from the terms.
+    #[error("the commitment has another {0:?} than the terms")]
     Terms(TermsField),
-    /// The lock is not the one of engine and terms (or the one named).
-    #[error("the commitment is to lock {found}, not {expected}")]
+    /// The lock id does not follow from engine and terms, or is not the expected one.
+    #[error("the commitment is for lock {found}, not {expected}")]
     LockId {
-        /// The one of engine and terms.
+        /// The id that engine and terms give, or the one that the verifier expects.
         expected: LockId,
-        /// The one named.
+        /// The id in the commitment.
         found: LockId,
     },
-    /// It answers another signature of the owner.
+    /// It names another signature of the owner than the verifier's.
     #[error("the commitment names another signature of the owner")]
     UserSignature,
-    /// Another custody class.
+    /// The custody class is not the required one.
     #[error("the custody is {found:?}")]
     Custody {
-        /// The class named.
+        /// The class in the commitment.
         found: Custody,
     },
-    /// Another durability mode.
+    /// The durability mode is not the required one.
     #[error("the durability is {found:?}")]
     Durability {
-        /// The mode named.
+        /// The mode in the commitment.
         found: Durability,
     },
-    /// Another policy.
+    /// The policy is not the required one.
     #[error("the policy is {found}")]
     Policy {
-        /// The policy named.
+        /// The policy in the commitment.
         found: PolicyHash,
     },
     /// `issuedAt < expires <= claimBy <= settleBy` does not hold.
     #[error("the times are out of order")]
     TimeOrder,
-    /// It was issued after the verifier's time by more than engines and verifiers may differ.
-    #[error("issued at {issued_at}, {now} here")]
+    /// It was issued later than the verifier's time plus the allowed clock skew.
+    #[error("the commitment was issued at {issued_at}, after the verifier's time {now}")]
     FromTheFuture {
-        /// Its time.
+        /// When the engine issued it.
         issued_at: u64,
-        /// The verifier's.
+        /// The verifier's time.
         now: u64,
     },
-    /// Fills do not count any more.
-    #[error("fills ended at {expires}, {now} here")]
+    /// The lock has expired: fills no longer count.
+    #[error("fills ended at {expires}; the verifier's time is {now}")]
     Expired {
         /// End of fills.
         expires: u64,
@@ -141,14 +141,14 @@ pub enum CommitmentError {
 /// Seconds by which a commitment may be ahead of the verifier's clock.
 pub const COMMITMENT_SKEW_S_MAX: u64 = 60;
 
-/// A promise of the pinned engine to exactly the expected terms.
+/// A commitment of the pinned engine to exactly the expected terms.
 ///
 /// What it proves: the holder of the engine's signing key promised to hold what the terms name
 /// until the times named, under the named custody, durability and policy, and to sign nothing that
-/// breaks it - unless [`VerifiedCommitment::mark`] says that it binds nobody, which only whoever
-/// asked for it by name gets. What it does not prove: that the event is in the log
-/// ([`VerifiedCommitment::is_in`] with its receipt), that the lock is still held, that the assets
-/// exist (custody `escrow` and the observers of the policy).
+/// breaks it - unless [`VerifiedCommitment::mark`] names an insecure mode, in which it does not
+/// bind the engine; only a verifier that allowed that mode gets such a value. What it does not
+/// prove: that the event is in the log ([`VerifiedCommitment::is_in`] with its receipt), that the
+/// lock is still held, that the assets exist (custody `escrow` and the observers of the policy).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifiedCommitment {
     engine: Engine,
@@ -168,18 +168,18 @@ impl VerifiedCommitment {
         &self.commitment
     }
 
-    /// The mark that the verifier took by name; `None` for a promise that binds.
+    /// The insecure mode that the verifier allowed; `None` for a commitment that binds the engine.
     pub fn mark(&self) -> Option<InsecureMode> {
         self.mark
     }
 
-    /// The commitment and its signature, v 27 or 28, to be handed on.
+    /// The commitment and its signature, with v 27 or 28, to pass on.
     pub fn to_signed(&self) -> SignedCommitment {
         let (mark, signature) = (self.mark, self.signature);
         SignedCommitment { commitment: self.commitment.clone(), mark, signature }
     }
 
-    /// True when a verified receipt is for the very event that this commitment says it is of: same
+    /// Returns true when a verified receipt is for the event that this commitment names: same
     /// engine, frame, index, roots and policy.
     pub fn is_in(&self, receipt: &VerifiedReceipt) -> bool {
         let (place, stated) = (&self.commitment.place, receipt.statement().fields());
@@ -193,9 +193,9 @@ impl VerifiedCommitment {
     }
 }
 
-/// Checks a commitment against the pinned engine and what is expected of it.
+/// Checks a commitment against the pinned engine and what the verifier expects.
 ///
-/// Success proves what [`VerifiedCommitment`] says.
+/// Success proves what [`VerifiedCommitment`] states.
 ///
 /// # Errors
 /// `Marked`, `Terms`, `LockId`, `UserSignature`, `Custody`, `Durability`, `Policy`, `TimeOrder`,

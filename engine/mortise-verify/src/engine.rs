@@ -1,4 +1,4 @@
-//! The engine whose word is checked.
+//! The pinned engine, whose signatures are checked.
 
 use mortise_format::eip712::Digest;
 use mortise_format::ids::{Address, EngineId, Signature};
@@ -6,11 +6,11 @@ use mortise_format::secp256k1::{SignatureError, recover};
 
 /// The identity that a verifier pins.
 ///
-/// Nothing here finds it out. It comes from a verified attestation (whose bound keys name the
-/// signing key), from a contract, or from whoever the verifier trusts to name it.
+/// Nothing here discovers it. It comes from a verified attestation (whose bound keys include the
+/// signing key), from a contract, or from another source that the verifier trusts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Engine {
-    /// The identity, stable for ever.
+    /// The engine id; it never changes.
     pub id: EngineId,
     /// The address of its signing key.
     pub address: Address,
@@ -20,7 +20,7 @@ pub struct Engine {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SignerError {
-    /// The signature names no signer.
+    /// No signer can be recovered from the signature.
     #[error("the signature is malformed: {0}")]
     Malformed(SignatureError),
     /// Another key signed, or the signed fields were changed.
@@ -28,7 +28,7 @@ pub enum SignerError {
     Signer {
         /// The engine's.
         expected: Address,
-        /// Whose it is.
+        /// The address that the signature recovers to.
         found: Address,
     },
 }
@@ -47,7 +47,7 @@ impl Engine {
     }
 }
 
-/// The one spelling of a good signature: v is 27 or 28.
+/// The canonical encoding of a valid signature: v is 27 or 28.
 pub(crate) fn canonical(mut signature: Signature) -> Signature {
     if signature.0[64] < 27 {
         signature.0[64] += 27;

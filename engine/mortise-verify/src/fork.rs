@@ -1,21 +1,21 @@
-//! Fork evidence: two words of one engine that cannot both be true (`specs/receipts.md`).
+//! Fork evidence: two statements of one engine that cannot both be true (`specs/receipts.md`).
 //!
 //! What it is for: turning a kept statement and a newer one into a proof that anyone can check. The
-//! engine's log has one leaf per index and its time never goes back, across epochs too. So an
-//! engine whose parent keeps what it acks, and runs one enclave, never signs such a pair.
+//! engine's log has one leaf per index, and its time never goes back, across epochs too. If the
+//! parent keeps what it acks and runs one enclave, the engine never signs such a pair.
 //!
 //! | rule | the two statements |
 //! |---|---|
 //! | `SameSizeOtherRoot` | name the same history size and different history roots |
-//! | `SameFrameOtherContent` | name the same history and say different things of its last frame |
+//! | `SameFrameOtherContent` | name the same history and differ about its last frame |
 //! | `LaterTimeSmallerSize` | the later one, by its signed time, names the smaller history |
 //! | `OtherLeaf` | contain different leaves at one index, each shown by an inclusion path |
-//! | `OtherFrame` | the second contains another frame at the place of the first |
+//! | `OtherFrame` | the second contains another frame at the seq of the first |
 //!
-//! What it does not do: say who is to blame (a parent that rewinds, or whoever holds the key), or
-//! find evidence. What is no evidence: an answer that never came, a bad proof, a frame that was
+//! What it does not do: assign blame (the parent may have rewound the log, or someone may hold the
+//! key), or search for evidence. Not evidence: a missing answer, a bad proof, a frame that was
 //! shipped and whose ack was withheld. Statements leave an engine only after the ack, so a parent
-//! that withholds acks holds no signature that an honest engine could come to contradict.
+//! that withholds acks holds no signature that an honest engine could contradict later.
 
 use crate::engine::Engine;
 use crate::history::verify_inclusion;
@@ -24,7 +24,7 @@ use crate::statement::{self, SignedStatement, StatementError, VerifiedStatement}
 use alloc::vec::Vec;
 use mortise_format::merkle::history::HistoryProofError;
 
-/// A frame's leaf in a history, as somebody handed it over.
+/// A frame's leaf in a history, as received. Nothing in it is verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeafProof {
     /// The 295 bytes.
@@ -33,12 +33,12 @@ pub struct LeafProof {
     pub path: Vec<[u8; 32]>,
 }
 
-/// What goes with the two statements.
+/// The leaves that accompany the two statements.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ForkLeaves {
-    /// Nothing: the statements contradict each other.
+    /// None: the statements alone contradict each other.
     None,
-    /// A leaf at one index under each of the two.
+    /// A leaf at the same index under each of the two statements.
     Both {
         /// The index.
         index: u64,
@@ -47,22 +47,22 @@ pub enum ForkLeaves {
         /// Under the second statement.
         second: LeafProof,
     },
-    /// The leaf under the second statement at the place of the first statement's frame.
+    /// The leaf under the second statement at the seq of the first statement's frame.
     AtFirst(LeafProof),
 }
 
-/// Evidence as somebody handed it over: nothing of it is believed.
+/// Fork evidence as received. Nothing in it is verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ForkEvidence {
     /// One statement.
     pub first: SignedStatement,
     /// Another.
     pub second: SignedStatement,
-    /// Leaves, where the statements alone do not show it.
+    /// Leaves, where the statements alone do not show the contradiction.
     pub leaves: ForkLeaves,
 }
 
-/// What contradicts what.
+/// How the two statements contradict each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ForkRule {
@@ -76,11 +76,11 @@ pub enum ForkRule {
         /// The frame.
         seq: u64,
     },
-    /// The log shrank while time went on.
+    /// The later statement names a smaller history.
     LaterTimeSmallerSize {
         /// Seconds between the two.
         seconds: u64,
-        /// Frames that were there and are not any more.
+        /// Frames of the earlier statement that the later one no longer has.
         frames: u64,
     },
     /// Two leaves at one index.
@@ -88,14 +88,14 @@ pub enum ForkRule {
         /// The index.
         index: u64,
     },
-    /// The second history has another frame where the first statement has its own.
+    /// The second history has another frame at the seq of the first statement.
     OtherFrame {
         /// The frame.
         seq: u64,
     },
 }
 
-/// Why evidence is none.
+/// Why the input is not fork evidence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ForkError {
@@ -111,10 +111,10 @@ pub enum ForkError {
     /// One log can have both statements.
     #[error("both statements can be true of one log")]
     NoContradiction,
-    /// The first leaf is no leaf.
+    /// The first leaf does not decode.
     #[error("the first leaf: {0}")]
     FirstLeaf(FrameError),
-    /// The second leaf is no leaf.
+    /// The second leaf does not decode.
     #[error("the second leaf: {0}")]
     SecondLeaf(FrameError),
     /// The first leaf is not under the first statement.
@@ -123,7 +123,7 @@ pub enum ForkError {
     /// The second leaf is not under the second statement.
     #[error("the second leaf is not in the second history: {0}")]
     SecondPath(HistoryProofError),
-    /// Both histories have the same leaf there.
+    /// Both histories have the same leaf at this index.
     #[error("both histories have the same leaf at index {index}")]
     SameLeaf {
         /// The index.
@@ -154,7 +154,7 @@ impl VerifiedFork {
         &self.second
     }
 
-    /// What contradicts what.
+    /// How the two contradict each other.
     pub fn rule(&self) -> ForkRule {
         self.rule
     }
@@ -162,8 +162,8 @@ impl VerifiedFork {
 
 /// Checks evidence against the pinned engine.
 ///
-/// Success proves what [`VerifiedFork`] says. The order of the two statements does not matter,
-/// except for leaves, which name theirs. Leaves that are given are always checked.
+/// Success proves what [`VerifiedFork`] states. The order of the two statements matters only for
+/// leaves, which belong to one of them. Leaves are always checked when present.
 ///
 /// # Errors
 /// `First`, `Second`, `SameStatement`, then for leaves `FirstLeaf`, `FirstPath`, `SecondLeaf`,

@@ -1,8 +1,8 @@
 //! Inclusion and consistency in the history, an RFC 6962 tree over SHA-256 (`specs/history.md`).
 //!
-//! What it is for: one leaf in one tree, and one tree as the beginning of another. What it does not
-//! do: say whose tree head it is. A head comes from a [`crate::statement::VerifiedStatement`], from
-//! a [`crate::checkpoint::VerifiedCheckpoint`], or from elsewhere, and is as good as that.
+//! What it is for: one leaf in one tree, and one tree as a prefix of another. What it does not do:
+//! authenticate a tree head. A head comes from a [`crate::statement::VerifiedStatement`], from a
+//! [`crate::checkpoint::VerifiedCheckpoint`], or from elsewhere, and is as trustworthy as that.
 
 use mortise_format::merkle::history as tree;
 
@@ -20,12 +20,12 @@ pub struct VerifiedInclusion {
 }
 
 impl VerifiedInclusion {
-    /// Of which tree.
+    /// The head of the tree.
     pub fn head(&self) -> &TreeHead {
         &self.head
     }
 
-    /// Which leaf.
+    /// Index of the leaf.
     pub fn index(&self) -> u64 {
         self.index
     }
@@ -36,11 +36,10 @@ impl VerifiedInclusion {
     }
 }
 
-/// Two histories of which one begins the other.
+/// Two histories, the earlier a prefix of the later.
 ///
-/// What it proves: the first leaves of the later tree are the leaves of the earlier one, in the
-/// same order: nothing was taken back, nothing put between. What it does not prove: whose heads
-/// they are.
+/// What it proves: the later tree starts with the leaves of the earlier one, in the same order:
+/// nothing was removed and nothing inserted. What it does not prove: whose heads they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct VerifiedConsistency {
     earlier: TreeHead,
@@ -48,12 +47,12 @@ pub struct VerifiedConsistency {
 }
 
 impl VerifiedConsistency {
-    /// The beginning.
+    /// The prefix.
     pub fn earlier(&self) -> &TreeHead {
         &self.earlier
     }
 
-    /// The whole.
+    /// The tree that extends it.
     pub fn later(&self) -> &TreeHead {
         &self.later
     }
@@ -83,12 +82,12 @@ pub fn verify_inclusion(
     Ok(VerifiedInclusion { head: *head, index, leaf_hash })
 }
 
-/// Checks that the history of `earlier` is the beginning of that of `later`.
+/// Checks that the history of `earlier` is a prefix of that of `later`.
 ///
 /// # Errors
 /// `Shrunk`, `FromEmpty`, `PathLength`, `SameSizeOtherRoot`, `EarlierRootMismatch`,
-/// `RootMismatch`, in this order. A proof that fails is no evidence of a fork: anyone can write a
-/// bad proof. Two signed heads of one size with different roots are ([`crate::fork`]).
+/// `RootMismatch`, in this order. A proof that fails is not evidence of a fork: anyone can write a
+/// bad proof. Two signed heads of one size with different roots are evidence ([`crate::fork`]).
 pub fn verify_consistency(
     earlier: &TreeHead,
     later: &TreeHead,

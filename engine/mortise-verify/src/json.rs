@@ -1,8 +1,7 @@
-//! Inputs of the checks from the JSON that an engine answers.
+//! Converts the JSON answers of an engine to inputs of the checks.
 //!
-//! What it is for: small conversions, so that nobody maps fields by hand. What it does not do:
-//! verify. A field that is said twice and said differently is refused here, by name, because the
-//! inputs have it once.
+//! What it is for: no caller has to map fields by hand. What it does not do: verify. The inputs
+//! have each field once, so an answer whose repeated fields differ is rejected here, by name.
 
 use crate::commitment::SignedCommitment;
 use crate::fork::{ForkEvidence, ForkLeaves, LeafProof};
@@ -37,17 +36,17 @@ pub enum JsonError {
     StateRoot,
     /// The position is not that of the key.
     #[error("the position is not that of the key")]
-    Position,
+    TreeKey,
     /// Fields of presence and absence are mixed, or some are missing.
     #[error("the answer mixes presence and absence")]
     Mixed,
     /// The proof has too many siblings.
     #[error(transparent)]
     Proof(#[from] StateProofError),
-    /// The engine id, a first leg, a deadline, a time or a digest is said twice and differs.
+    /// The engine id, a first leg, a deadline, a time or a digest appears twice and differs.
     #[error("the commitment contradicts itself")]
     Commitment,
-    /// A time is too large to be one.
+    /// The time of the statement is out of range.
     #[error("the time of the statement is out of range")]
     Time,
 }
@@ -62,13 +61,13 @@ pub enum AnswerError {
     /// The engine answered with an error: there is nothing to check.
     #[error("the engine answered with an error")]
     Refused,
-    /// A field that is needed is not there, or has another form.
-    #[error("the answer has another form")]
+    /// A required field is missing or malformed.
+    #[error("the answer does not have the expected fields")]
     Form,
 }
 
-/// Reads an answer, bare or in its JSON-RPC envelope, as a type of
-/// [`mortise_rpc::results`]. Nothing of it is believed.
+/// Reads an answer, bare or in its JSON-RPC envelope, as a type of [`mortise_rpc::results`].
+/// Verifies nothing.
 ///
 /// # Errors
 /// `Json`, `Refused`, `Form`, in this order.
@@ -80,28 +79,28 @@ pub fn answer<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, AnswerError> {
     serde_json::from_value(value).map_err(|_| AnswerError::Form)
 }
 
-/// What an answer says of an entry.
+/// What an answer claims about an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Claimed {
-    /// It is there, with this value and salt.
+    /// The entry is present.
     Present {
-        /// Encoded.
+        /// The encoded value.
         value: Vec<u8>,
-        /// What hides it.
+        /// Salt of the value hash.
         salt: [u8; 32],
     },
-    /// It is not.
+    /// The entry is absent.
     Absent,
 }
 
-/// A state proof as an engine answered it: nothing of it is believed.
+/// A state proof as the engine answered it. Nothing in it is verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StateAnswer {
     /// The statement that names the root.
     pub signed: SignedStatement,
-    /// The hashes beside the way.
+    /// The siblings of the path.
     pub proof: StateProof,
-    /// What is to be proven.
+    /// What the proof is to show.
     pub claimed: Claimed,
 }
 
@@ -116,8 +115,7 @@ pub fn statement(view: &StatementView, signature: Signature) -> Result<SignedSta
 
 /// The input of [`crate::receipt::verify`].
 ///
-/// Leaf and history path are for [`crate::receipt::verify_frame`], which takes them as they are
-/// ([`hashes`] of the path).
+/// [`crate::receipt::verify_frame`] takes the leaf as it is and the [`hashes`] of the history path.
 ///
 /// # Errors
 /// `Epoch`, `Seq`, `Time`, in this order.
@@ -140,7 +138,7 @@ pub fn receipt(view: &ReceiptView) -> Result<Receipt, JsonError> {
 /// The input of [`crate::state::verify_leaf`] or [`crate::state::verify_absence`] for `key`.
 ///
 /// # Errors
-/// `Seq`, `StateRoot`, `LogPosition`, `Mixed`, `Proof`, `Time`, in this order.
+/// `Seq`, `StateRoot`, `TreeKey`, `Mixed`, `Proof`, `Time`, in this order.
 pub fn state(view: &ProofResult, key: &LeafKey) -> Result<StateAnswer, JsonError> {
     if view.seq != view.statement.seq {
         return Err(JsonError::Seq);
@@ -149,7 +147,7 @@ pub fn state(view: &ProofResult, key: &LeafKey) -> Result<StateAnswer, JsonError
         return Err(JsonError::StateRoot);
     }
     if view.position.0 != key.position(&view.statement.engine_id).0 {
-        return Err(JsonError::Position);
+        return Err(JsonError::TreeKey);
     }
     let (claimed, end) = match (view.present, &view.value, &view.salt, &view.other) {
         (true, Some(value), Some(salt), None) => {
@@ -167,7 +165,7 @@ pub fn state(view: &ProofResult, key: &LeafKey) -> Result<StateAnswer, JsonError
     Ok(StateAnswer { signed, proof, claimed })
 }
 
-/// The input of [`crate::commitment::verify`], its hashes computed anew from the fields shown.
+/// The input of [`crate::commitment::verify`]. Computes its hashes from the fields of the view.
 ///
 /// # Errors
 /// `Commitment`.
@@ -205,7 +203,7 @@ pub fn fork(view: &ForkEvidenceView) -> Result<ForkEvidence, JsonError> {
     Ok(ForkEvidence { first: signed(&view.first)?, second: signed(&view.second)?, leaves })
 }
 
-/// The file of evidence, to be handed on; [`fork`] reads it back.
+/// The evidence file to pass on; [`fork`] reads it.
 pub fn fork_view(evidence: &ForkEvidence) -> ForkEvidenceView {
     let signed = |of: &SignedStatement| SignedStatementView {
         statement: StatementView::from(&of.statement),

@@ -1,4 +1,4 @@
-//! What an outsider can check with no server and no trust in whoever handed him the bytes.
+//! Offline verification: what anyone can check with no server and no trust in the source of bytes.
 //!
 //! What it is for, one module for each question:
 //!
@@ -11,23 +11,23 @@
 //! | did log and witnesses sign this checkpoint? | [`checkpoint`] | `CosignedCheckpoint` |
 //! | is this `tlog-proof@v1` good? | [`tlog_proof`] | `VerifiedTlogProof` |
 //! | did it contradict itself? | [`fork`] | `VerifiedFork` |
-//! | who took the place of a lost engine, and who agreed? | [`succession`] | `VerifiedSuccession` |
+//! | which engine replaced a lost engine, and who agreed? | [`succession`] | `VerifiedSuccession` |
 //! | did it promise this lock? | [`commitment`], [`mark`] | `VerifiedCommitment` |
 //! | which image holds its keys? | `attestation`, a feature | `VerifiedAttestation` |
 //!
 //! What it does not do: fetch anything, read a clock, draw entropy, remember what it saw. Time,
 //! trusted roots, engines and policies are parameters.
 //!
-//! Invariants: a verified thing has its own type with private fields, and only the check makes one;
-//! leaves are hashed here, counts and roots are taken from signed statements, and each path has
-//! exactly the length that its place asks for; what is verified holds nothing that was not checked;
-//! no input makes it panic, recurse or allocate beyond its bounds (`mortise_format::limits`).
+//! Invariants: a verified value has its own type with private fields, and only its check makes one;
+//! leaves are hashed here, counts and roots come from signed statements, and each path has exactly
+//! the length that its index and size require; a verified value contains nothing that was not
+//! checked; no input makes a check panic, recurse or allocate beyond its bounds
+//! (`mortise_format::limits`).
 //!
-//! Nothing here needs the engine's code. Whether an engine kept its rules all along is the question
-//! of `mortise-audit`, which replays the log.
+//! This crate does not depend on the engine's code. Whether an engine kept its rules in every frame
+//! is what `mortise-audit` checks by replaying the log.
 //!
-//! A check that fails has a stable name ([`named`]); vectors with every name stand in
-//! `specs/vectors`.
+//! A check that fails has a stable name ([`named`]). `specs/vectors` has a vector for every name.
 #![warn(missing_docs)]
 #![cfg_attr(feature = "json", doc = include_str!("example.md"))]
 #![no_std]

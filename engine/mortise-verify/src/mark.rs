@@ -1,51 +1,51 @@
-//! Marked promises: what an engine signs that proves nothing of itself.
+//! Insecure modes: commitments and outcomes of an engine without the protection of an enclave.
 //!
-//! What it is for: one refusal, by one name, of every promise that carries a mark
-//! ([`InsecureMode`]). The mark is in the domain of the digest ([`Domain::of_promises`]), so that
-//! whoever cuts it out leaves a signature of nobody.
+//! What it is for: one error, with one name, for everything signed in an [`InsecureMode`]. The mode
+//! is in the EIP-712 domain of the digest ([`Domain::of_promises`]): with the mode removed, the
+//! signature no longer recovers to the engine.
 //!
-//! What it does not do: say that a promise without a mark comes from an enclave; its attestation
-//! does.
+//! What it does not do: prove that a commitment without a mode comes from an enclave. The engine's
+//! attestation proves that.
 //!
 //! [`Domain::of_promises`]: mortise_format::eip712::Domain::of_promises
 
 use mortise_format::insecure_mode::InsecureMode;
 
-/// Why a marked promise is refused.
+/// Why a commitment or outcome in an insecure mode is rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Marked {
-    /// An engine in debug mode.
+    /// The engine runs in debug mode.
     #[error(
-        "signed by an engine in debug mode, whose operator can read it: it binds nobody; ask an \
-         engine that is attested"
+        "signed by an engine in debug mode, whose operator can read its memory: it does not bind \
+         the engine; use an attested engine"
     )]
     DebugMode,
-    /// An engine on an emulator's module.
+    /// The engine runs with an emulated security module.
     #[error(
-        "signed by an engine whose security module is an emulator's, which proves nothing: it \
-         binds nobody; ask an engine that is attested"
+        "signed by an engine with an emulated security module, whose attestation proves nothing: \
+         it does not bind the engine; use an attested engine"
     )]
     Emulated,
 }
 
 impl From<InsecureMode> for Marked {
-    fn from(mark: InsecureMode) -> Self {
-        match mark {
+    fn from(mode: InsecureMode) -> Self {
+        match mode {
             InsecureMode::Debug => Self::DebugMode,
             InsecureMode::Emulated => Self::Emulated,
         }
     }
 }
 
-/// Refuses a marked promise, but for the one mark that the verifier takes by name. Whoever takes
-/// one looks at a rehearsal; he holds no promise.
+/// Rejects a commitment or outcome in an insecure mode, except in the one mode that the verifier
+/// allows by name. In an allowed mode the result is test data and binds no one.
 ///
 /// # Errors
 /// `DebugMode`, `Emulated`.
-pub fn check(mark: Option<InsecureMode>, taken: Option<InsecureMode>) -> Result<(), Marked> {
-    match mark {
-        Some(mark) if taken != Some(mark) => Err(mark.into()),
+pub fn check(mode: Option<InsecureMode>, allowed: Option<InsecureMode>) -> Result<(), Marked> {
+    match mode {
+        Some(mode) if allowed != Some(mode) => Err(mode.into()),
         _ => Ok(()),
     }
 }

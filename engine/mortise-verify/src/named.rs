@@ -1,10 +1,10 @@
-//! The names of refusals: what reports, vectors and other verifiers call a check that failed.
+//! Names of failed checks, for reports, vectors and other verifiers.
 //!
-//! What it is for: one stable word for each failed check, the one that the pages under `specs/`
-//! print in code type. An error that wraps another has the name of the inner one, because that is
-//! the check that failed; fork evidence names the part of it ([`ForkError`]).
+//! What it is for: one stable word for each failed check, printed as code on the pages under
+//! `specs/`. An error that wraps another has the name of the inner one, because that is the check
+//! that failed; fork evidence names its own part ([`ForkError`]).
 //!
-//! What it does not do: explain; `Display` of the error does.
+//! What it does not do: explain. `Display` of the error does.
 
 use crate::SignerError;
 use crate::checkpoint::CheckpointError;
@@ -25,12 +25,12 @@ use mortise_format::merkle::state::StateProofError;
 use mortise_format::note::NoteError;
 use mortise_format::tlog_proof::TlogProofTextError;
 
-/// What a refusal that this version has no word for is called.
+/// Name of an error that this version does not know.
 const NAMELESS: &str = "Refused";
 
-/// An error of a check, which has a name.
+/// An error of a check, with a stable name.
 pub trait NamedError: core::error::Error {
-    /// The name, as `specs/` and the vectors say it.
+    /// The name that `specs/` and the vectors use.
     fn name(&self) -> &'static str;
 }
 
@@ -276,7 +276,7 @@ impl NamedError for JsonError {
             Self::Epoch => "Epoch",
             Self::Seq => "Seq",
             Self::StateRoot => "StateRoot",
-            Self::Position => "Position",
+            Self::TreeKey => "Position",
             Self::Mixed => "Mixed",
             Self::Proof(inner) => inner.name(),
             Self::Commitment => "Commitment",
@@ -287,7 +287,7 @@ impl NamedError for JsonError {
 
 #[cfg(feature = "json")]
 impl NamedError for AnswerError {
-    /// Whatever is wrong with the form has one name.
+    /// Every fault of the form has one name.
     fn name(&self) -> &'static str {
         "Form"
     }

@@ -1,11 +1,11 @@
-//! Receipts: an event, its place, and the engine's word for it (`specs/receipts.md`).
+//! Receipts: an event, its log position, and the engine's statement (`specs/receipts.md`).
 //!
 //! ```text
 //! event bytes, salt --leaf--> path --> event root, in a signed statement   VerifiedReceipt
 //! frame leaf ------frame digest--------^  in the same statement
 //!     '------------RFC 6962 path--> history root, of this head or another  VerifiedFrame
 //! ```
-//! What it does not do: find a newer statement, know whether a log was forked.
+//! What it does not do: find a newer statement, detect a fork of the log.
 
 use crate::engine::Engine;
 use crate::history::{TreeHead, VerifiedInclusion, verify_inclusion};
@@ -18,12 +18,12 @@ use mortise_format::limits::FRAME_BYTES_MAX;
 use mortise_format::merkle::events::{self, EventProofError};
 use mortise_format::merkle::history::HistoryProofError;
 
-/// A receipt as somebody handed it over: nothing of it is believed.
+/// A receipt as received. Nothing in it is verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
     /// The statement about the event's frame.
     pub signed: SignedStatement,
-    /// Which event of the frame.
+    /// Index of the event in the frame.
     pub index: u32,
     /// The event as it was logged.
     pub event: Vec<u8>,
@@ -33,33 +33,33 @@ pub struct Receipt {
     pub path: Vec<[u8; 32]>,
 }
 
-/// Why a receipt proves nothing.
+/// Why a receipt is rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReceiptError {
     /// The statement is not the engine's.
     #[error(transparent)]
     Statement(#[from] StatementError),
-    /// More bytes than a frame may have.
-    #[error("the event has {found} bytes, a frame {FRAME_BYTES_MAX} at most")]
+    /// The event is larger than a frame can be.
+    #[error("the event has {found} bytes; a frame has at most {FRAME_BYTES_MAX}")]
     EventTooLarge {
         /// Bytes of the event.
         found: usize,
     },
-    /// The event is not at this place of the frame.
-    #[error("the event is not in the frame at this place: {0}")]
+    /// The event is not at this index of the frame.
+    #[error("the event is not in the frame at this index: {0}")]
     Event(#[from] EventProofError),
-    /// The event is in the frame, but no event of this version of the format.
+    /// The event is in the frame, but this version of the format cannot decode it.
     #[error("the event does not decode: {0}")]
     Encoding(CodecError),
 }
 
-/// An event that the pinned engine stated to be in its log at one place.
+/// An event that the pinned engine stated to be in its log at one position.
 ///
 /// What it proves: the engine signed a statement about frame `seq` whose events, as many as it
 /// names, have exactly this event at `index`. What it does not prove: that others see the same log
-/// ([`verify_frame`] under a cosigned checkpoint), that the event was decided rightly (replay),
-/// that the parent still keeps the frame.
+/// ([`verify_frame`] under a cosigned checkpoint), that the event was decided correctly (replay
+/// checks it), that the parent still keeps the frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifiedReceipt {
     statement: VerifiedStatement,
@@ -86,7 +86,7 @@ impl VerifiedReceipt {
 
 /// Checks a receipt against the pinned engine.
 ///
-/// Success proves what [`VerifiedReceipt`] says.
+/// Success proves what [`VerifiedReceipt`] states.
 ///
 /// # Errors
 /// `Statement`, `EventTooLarge`, `Event`, `Encoding`, in this order.
@@ -125,22 +125,22 @@ pub enum SharedField {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FrameError {
-    /// A leaf has one size.
+    /// The leaf does not have the size of a leaf.
     #[error("a frame's leaf has {LEAF_BYTES} bytes, not {found}")]
     LeafSize {
         /// Bytes given.
         found: usize,
     },
-    /// The bytes are no leaf.
+    /// The bytes do not decode to a leaf.
     #[error("the leaf does not decode: {0}")]
     Leaf(CodecError),
-    /// The statement is about another frame.
-    #[error("the leaf has another digest than the stated frame")]
+    /// The leaf is of another frame than the statement.
+    #[error("the digest of the leaf is not that of the stated frame")]
     FrameDigest,
-    /// The engine stated something else than what it sealed.
+    /// The engine's statement and its sealed frame differ in one field.
     #[error("leaf and statement differ in {0:?}")]
     Contradiction(SharedField),
-    /// The leaf is not at its place in the history.
+    /// The leaf is not in the history at the frame's seq.
     #[error("the frame is not in the history: {0}")]
     History(#[from] HistoryProofError),
 }
@@ -148,8 +148,8 @@ pub enum FrameError {
 /// A stated frame that is in a history.
 ///
 /// What it proves: the frame that the statement names is leaf `seq` of the tree with the head that
-/// the caller gave. Under the head of a cosigned checkpoint, nobody can be shown another log with
-/// the same witnesses. What it does not prove: what the ciphertext holds.
+/// the caller gave. Under the head of a cosigned checkpoint, no one can see another log that the
+/// same witnesses cosigned. What it does not prove: the plaintext of the frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifiedFrame {
     leaf: FrameLeaf,
@@ -157,17 +157,17 @@ pub struct VerifiedFrame {
 }
 
 impl VerifiedFrame {
-    /// The header.
+    /// The header of the frame.
     pub fn header(&self) -> &FrameHeader {
         &self.leaf.header
     }
 
-    /// The leaf.
+    /// The decoded leaf.
     pub fn leaf(&self) -> &FrameLeaf {
         &self.leaf
     }
 
-    /// Its place.
+    /// Where the leaf is in the history.
     pub fn inclusion(&self) -> &VerifiedInclusion {
         &self.inclusion
     }
@@ -176,7 +176,7 @@ impl VerifiedFrame {
 /// Checks that `leaf` is the frame of a statement, and that it is in the history of `head`: the
 /// statement's own ([`VerifiedStatement::head`]), a newer one's, or a checkpoint's.
 ///
-/// Success proves what [`VerifiedFrame`] says.
+/// Success proves what [`VerifiedFrame`] states.
 ///
 /// # Errors
 /// `LeafSize`, `Leaf`, `FrameDigest`, `Contradiction`, `History`, in this order.
@@ -204,7 +204,7 @@ pub(crate) fn decode_leaf(leaf: &[u8]) -> Result<FrameLeaf, FrameError> {
     }
 }
 
-/// The first field in which an engine's statement and its leaf differ; an honest one has none.
+/// The first field in which statement and leaf differ. An honest engine never makes such a pair.
 fn contradiction(statement: &VerifiedStatement, header: &FrameHeader) -> Option<SharedField> {
     let stated = statement.fields();
     let same = [

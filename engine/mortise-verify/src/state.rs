@@ -1,8 +1,8 @@
 //! What an engine's state held or did not hold after a stated frame (`specs/state-tree.md`).
 //!
-//! What it is for: inclusion and absence under the state root of a verified statement, and opening
-//! a value by its salt. What it does not do: say that the statement is the newest one. The position
-//! is computed here from engine and key, never taken from a proof.
+//! What it is for: presence and absence under the state root of a verified statement, and opening a
+//! value by its salt. What it does not do: show that the statement is the newest. The tree key is
+//! computed here from engine and key, never taken from a proof.
 
 use crate::statement::VerifiedStatement;
 use mortise_format::codec::{self, CodecError};
@@ -11,34 +11,34 @@ use mortise_format::limits::REQUEST_BYTES_MAX;
 use mortise_format::merkle::ValueHash;
 use mortise_format::merkle::state::{StateProof, StateProofError};
 
-/// Why a proof says nothing about the state.
+/// Why a state proof is rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StateError {
     /// The proof does not lead from the entry to the stated root.
     #[error("the proof does not hold under the stated root: {0}")]
     Proof(#[from] StateProofError),
-    /// More bytes than an answer may have.
-    #[error("the value has {found} bytes, an answer {REQUEST_BYTES_MAX} at most")]
+    /// The value is larger than an answer can be.
+    #[error("the value has {found} bytes; an answer has at most {REQUEST_BYTES_MAX}")]
     ValueTooLarge {
         /// Bytes of the value.
         found: usize,
     },
-    /// Value and salt are not what the tree holds.
-    #[error("the value does not open the hash that the tree holds with this salt")]
+    /// Value and salt do not match the value hash in the tree.
+    #[error("value and salt do not match the value hash in the tree")]
     Opening,
-    /// The tree holds these bytes, but they are no value of this version of the format.
+    /// The tree has these bytes, but this version of the format cannot decode them.
     #[error("the value does not decode: {0}")]
     Encoding(CodecError),
-    /// The value is one of another kind of entry.
+    /// The value is of another kind of entry than the key.
     #[error("the value is of another kind than the key")]
     Kind,
 }
 
-/// An entry that stands in a stated state, its value still hidden.
+/// An entry that is in a stated state. Its value is not opened yet.
 ///
 /// What it proves: after the stated frame the state had an entry for this key with this value
-/// hash. What it does not prove: what the value is, before [`VerifiedEntry::open`].
+/// hash. What it does not prove: the value; [`VerifiedEntry::open`] does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifiedEntry {
     statement: VerifiedStatement,
@@ -46,7 +46,7 @@ pub struct VerifiedEntry {
     value_hash: ValueHash,
 }
 
-/// An entry that stands in a stated state, with its value.
+/// An entry that is in a stated state, with its value.
 ///
 /// What it proves: after frame `seq` the engine's state held exactly this value for this key. What
 /// it does not prove: that it still does, or that the log was not forked.
@@ -57,11 +57,11 @@ pub struct VerifiedLeaf {
     value: LeafValue,
 }
 
-/// A key that a stated state has no entry for.
+/// A key for which a stated state has no entry.
 ///
-/// What it proves: after frame `seq` the engine's state held nothing for this key: for a lock, it
-/// was not granted by then, or ended and was pruned. What it does not prove: that it was never
-/// there, or is not now.
+/// What it proves: after frame `seq` the engine's state had no entry for this key. A lock without
+/// an entry was not granted by then, or had ended and was pruned. What it does not prove: that the
+/// entry never existed, or that it does not exist now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifiedAbsence {
     statement: VerifiedStatement,
@@ -135,7 +135,7 @@ impl VerifiedAbsence {
 
 /// Checks that a stated state has an entry for `key` with this value hash.
 ///
-/// Success proves what [`VerifiedEntry`] says.
+/// Success proves what [`VerifiedEntry`] states.
 ///
 /// # Errors
 /// `Proof`.
@@ -152,7 +152,7 @@ pub fn verify_entry(
 
 /// Checks that a stated state holds exactly this value for `key`: presence and opening at once.
 ///
-/// Success proves what [`VerifiedLeaf`] says.
+/// Success proves what [`VerifiedLeaf`] states.
 ///
 /// # Errors
 /// `ValueTooLarge`, `Proof` (also when salt or value were changed), `Encoding`, `Kind`, in this
@@ -170,7 +170,7 @@ pub fn verify_leaf(
 
 /// Checks that a stated state holds nothing for `key`.
 ///
-/// Success proves what [`VerifiedAbsence`] says.
+/// Success proves what [`VerifiedAbsence`] states.
 ///
 /// # Errors
 /// `Proof`.

@@ -5,12 +5,12 @@ use crate::history::TreeHead;
 use mortise_format::eip712::RootStatement;
 use mortise_format::ids::{EngineId, Root, Signature};
 
-/// A statement as somebody handed it over: nothing of it is believed.
+/// A statement as received. Nothing in it is verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignedStatement {
     /// The fields.
     pub statement: RootStatement,
-    /// The engine's signature over their digest.
+    /// The engine's signature over the digest of the fields.
     pub signature: Signature,
 }
 
@@ -21,13 +21,13 @@ pub enum StatementError {
     /// It names another engine.
     #[error("the statement is of engine {found}, not of {expected}")]
     EngineId {
-        /// The pinned one.
+        /// The pinned engine.
         expected: EngineId,
-        /// The one named.
+        /// The engine in the statement.
         found: EngineId,
     },
-    /// The history that it names does not end with its frame.
-    #[error("a statement about frame {seq} cannot name a history of {history_size} frames")]
+    /// The history does not end with the stated frame.
+    #[error("a statement about frame {seq} cannot have a history of {history_size} frames")]
     HistorySize {
         /// The frame.
         seq: u64,
@@ -43,7 +43,7 @@ pub enum StatementError {
 ///
 /// What it proves: the holder of the engine's signing key stated every field, so that a second
 /// statement that contradicts it is evidence ([`crate::fork`]). What it does not prove: that the
-/// key lives in an enclave (attestation), that others were told the same (cosigned checkpoints),
+/// key lives in an enclave (attestation does), that others saw the same (cosigned checkpoints do),
 /// that it is the newest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifiedStatement {
@@ -52,7 +52,7 @@ pub struct VerifiedStatement {
 }
 
 impl VerifiedStatement {
-    /// The fields. The time is signed in whole seconds; below the second it is zero here.
+    /// The fields. The time is signed in whole seconds; its milliseconds are zero here.
     pub fn fields(&self) -> &RootStatement {
         &self.statement
     }
@@ -77,12 +77,12 @@ impl VerifiedStatement {
         &self.statement.state_root
     }
 
-    /// Size and root of the history up to and with the frame.
+    /// Size and root of the history up to and including the frame.
     pub fn head(&self) -> TreeHead {
         TreeHead { size: self.statement.history_size, root: self.statement.history_root }
     }
 
-    /// The statement and its signature, v 27 or 28, to be handed on.
+    /// The statement and its signature, with v 27 or 28, to pass on.
     pub fn to_signed(&self) -> SignedStatement {
         SignedStatement { statement: self.statement.clone(), signature: self.signature }
     }
@@ -90,8 +90,8 @@ impl VerifiedStatement {
 
 /// Checks that the pinned engine signed a statement.
 ///
-/// Success proves what [`VerifiedStatement`] says. Bytes that are not signed do not get into the
-/// result: milliseconds of the time, the spelling of v.
+/// Success proves what [`VerifiedStatement`] states. The result excludes what is not signed: the
+/// milliseconds of the time and the encoding of v.
 ///
 /// # Errors
 /// `EngineId`, `HistorySize`, `Signature`, in this order.

@@ -1,17 +1,17 @@
-//! Successions: an engine that takes the place of one whose log was lost behind its witnesses.
+//! Successions: an engine that replaces one whose log was lost after its witnesses cosigned it.
 //!
 //! ```text
-//! the carried parts make the old id
+//! the predecessor's public parts give the old id
 //!   -> its checkpoint key signed the checkpoint, under its origin
 //!   -> a quorum of its witnesses cosigned it                              UnsignedSuccession
 //!   -> k of its operators signed (old id, new genesis)                    VerifiedSuccession
 //! ```
-//! What it is for: the engine before it is founded on such a genesis, the operators before they
-//! sign, and whoever relied on the old id: everything is judged by the **old** policy, which the
-//! old id covers, and nothing but the genesis is needed.
+//! What it is for: the engine before it is created from such a genesis, the operators before they
+//! sign, and anyone who relied on the old id. Everything is checked against the **old** policy,
+//! which the old id covers. The genesis alone is enough.
 //!
-//! What it does not do: fetch the old log, know whether a larger checkpoint exists. Whoever has one
-//! shows it to [`VerifiedSuccession::check_newest`].
+//! What it does not do: fetch the old log, know whether a larger checkpoint exists. A verifier that
+//! has one passes it to [`VerifiedSuccession::check_newest`].
 
 use crate::checkpoint::{
     self, CheckpointError, CosignedCheckpoint, VerifiedCosignature, Witnesses, WitnessesError,
@@ -26,7 +26,7 @@ use mortise_format::policy::{Genesis, GenesisKeys, Policy, PolicyError, engine_i
 use mortise_format::secp256k1::{SignatureError, recover};
 use mortise_format::succession::{Predecessor, Succession};
 
-/// Why a genesis does not take the place of its predecessor.
+/// Why a genesis is not a valid succession.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SuccessionError {
@@ -39,70 +39,69 @@ pub enum SuccessionError {
     /// The genesis of the predecessor is inconsistent.
     #[error("the genesis of the predecessor: {0}")]
     OldGenesis(PolicyError),
-    /// The carried parts are those of another engine: one of them was changed.
-    #[error("keys and genesis of the predecessor make the id {found}, not {named}")]
+    /// The predecessor's parts belong to another engine, or one of them was changed.
+    #[error("keys and genesis of the predecessor give the id {found}, not {named}")]
     PredecessorId {
-        /// The id that is named.
+        /// The id in the genesis.
         named: EngineId,
-        /// The id that the parts make.
+        /// The id that the parts give.
         found: EngineId,
     },
-    /// The predecessor had no operators: nobody can decide for it.
+    /// The predecessor had no operators, so no one can decide for it.
     #[error("the predecessor has no operators")]
     NoOperators,
-    /// The predecessor had no witnesses: where its log ended is known to nobody.
+    /// The predecessor had no witnesses, so no one knows where its log ended.
     #[error("the predecessor has no witnesses")]
     NoWitnesses,
-    /// A key of the predecessor has a name that no note takes.
+    /// The name of a key of the predecessor is not valid in a note.
     #[error("a key of the predecessor: {0}")]
     Key(NoteError),
-    /// The witnesses of the predecessor are no set.
+    /// The witnesses of the predecessor are not a valid set.
     #[error("the witnesses of the predecessor: {0}")]
     Witnesses(WitnessesError),
     /// The checkpoint is not one that the predecessor signed and a quorum of its witnesses
     /// cosigned.
     #[error("the checkpoint: {0}")]
     Checkpoint(CheckpointError),
-    /// A checkpoint of no frames: nothing was promised, nothing can be lost.
+    /// The checkpoint is of no frames: no promise was made and none can be lost.
     #[error("the checkpoint is of an empty log")]
     EmptyLog,
-    /// A signature names no signer, or is not spelled with v 27 or 28.
+    /// No signer can be recovered from a signature, or its v is not 27 or 28.
     #[error("signature {index}: {error}")]
     Signature {
-        /// Which.
+        /// Index of the signature.
         index: usize,
-        /// Why.
+        /// What is wrong with it.
         error: SignatureError,
     },
-    /// Somebody signed who is no operator of the predecessor; or what was signed is another
-    /// succession.
-    #[error("signature {index} is by {found}, no operator of the predecessor")]
+    /// The signer is not an operator of the predecessor, or signed another succession.
+    #[error("signature {index} is by {found}, which is no operator of the predecessor")]
     NotAnOperator {
-        /// Which signature.
+        /// Index of the signature.
         index: usize,
-        /// Whose it is.
+        /// The address that the signature recovers to.
         found: Address,
     },
     /// One operator signed twice.
     #[error("operator {operator} signed twice")]
     OperatorTwice {
-        /// Who.
+        /// The operator.
         operator: Address,
     },
-    /// Fewer operators than the old policy asks for.
-    #[error("{found} operators signed, the predecessor asks for {needed}")]
+    /// Fewer operators signed than the old policy requires.
+    #[error("{found} operators signed; the predecessor requires {needed}")]
     TooFewOperators {
-        /// How many must sign.
+        /// Operators required.
         needed: u32,
-        /// How many did.
+        /// Operators that signed.
         found: usize,
     },
-    /// The old log went on behind the checkpoint that the succession names.
+    /// The old log continued after the checkpoint that the succession names.
     #[error("witnesses cosigned {found} frames of the predecessor, the succession names {named}")]
     LaterCheckpoint {
         /// Frames of the checkpoint in the succession.
         named: u64,
-        /// Frames of the one that was shown.
+        /// Frames of the given checkpoint.
         found: u64,
     },
     /// Two checkpoints of one size have different roots: the old log, or its witnesses, forked.
@@ -115,9 +114,9 @@ pub enum SuccessionError {
 
 /// A succession that no operator has agreed to yet.
 ///
-/// What it proves: the carried parts are those of the engine with this id; the holder of its
-/// checkpoint key signed the checkpoint for its own log; a quorum of its witnesses cosigned it.
-/// What it does not prove: that anybody decided anything, that no larger checkpoint exists.
+/// What it proves: the predecessor's parts in the genesis belong to the engine with this id; the
+/// holder of its checkpoint key signed the checkpoint for its own log; a quorum of its witnesses
+/// cosigned it. What it does not prove: that any operator agreed, that no larger checkpoint exists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnsignedSuccession {
     succession: Succession,
@@ -150,12 +149,12 @@ impl UnsignedSuccession {
         }
     }
 
-    /// The engine whose place is taken.
+    /// The engine that is replaced.
     pub fn predecessor(&self) -> EngineId {
         self.predecessor.engine_id
     }
 
-    /// The policy that everything is judged by: the predecessor's.
+    /// The predecessor's policy, which decides every check.
     pub fn policy(&self) -> &Policy {
         &self.predecessor.base.policy
     }
@@ -165,17 +164,17 @@ impl UnsignedSuccession {
         self.checkpoint.checkpoint().origin()
     }
 
-    /// Where its log is said to have ended.
+    /// Where its log ended, according to the succession.
     pub fn head(&self) -> TreeHead {
         *self.checkpoint.checkpoint().head()
     }
 
-    /// Who cosigned that, by place among the witnesses of [`Self::policy`]; at least the quorum.
+    /// The cosignatures, by index among the witnesses of [`Self::policy`]; at least the quorum.
     pub fn cosignatures(&self) -> &[VerifiedCosignature] {
         self.checkpoint.cosignatures()
     }
 
-    /// Hash of the new genesis with no signatures in it.
+    /// Hash of the new genesis without its signatures.
     pub fn agreed_genesis(&self) -> Bytes32 {
         self.succession.genesis
     }
@@ -185,7 +184,7 @@ impl UnsignedSuccession {
         self.succession.digest()
     }
 
-    /// The operator who signed this succession.
+    /// The operator that signed this succession.
     ///
     /// # Errors
     /// `Signature`, `NotAnOperator`, both with `index`.
@@ -221,14 +220,14 @@ impl UnsignedSuccession {
 
 /// A succession that the operators of the predecessor agreed to.
 ///
-/// What it proves, to whoever relied on the id [`Self::predecessor`]: the operators that this id
-/// names, as many as it asks for, signed that an engine with this genesis takes its place; and they
-/// named a head of its log that its own key signed and a quorum of its own witnesses cosigned. The
-/// genesis, and so the id of every engine that is founded on it, covers all of that.
+/// What it proves, to anyone who relied on the id [`Self::predecessor`]: as many operators of that
+/// engine as it requires signed that an engine with this genesis replaces it; and they named a head
+/// of its log that its own key signed and a quorum of its own witnesses cosigned. The genesis
+/// covers all of that, and so does the id of every engine that is created from it.
 ///
 /// What it does not prove: that the checkpoint is the last one ([`Self::check_newest`]); that no
-/// other succession was signed; that one engine only was founded on this genesis, or which; that
-/// anything of the old state lives on: it does not.
+/// other succession was signed; that only one engine was created from this genesis, or which; that
+/// anything of the old state survives: it does not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifiedSuccession {
     unsigned: UnsignedSuccession,
@@ -242,32 +241,32 @@ impl VerifiedSuccession {
         &self.unsigned
     }
 
-    /// The engine whose place is taken.
+    /// The engine that is replaced.
     pub fn predecessor(&self) -> EngineId {
         self.unsigned.predecessor()
     }
 
-    /// Where its log is said to have ended.
+    /// Where its log ended, according to the succession.
     pub fn head(&self) -> TreeHead {
         self.unsigned.head()
     }
 
-    /// Who signed, sorted; at least as many as the old policy asks for.
+    /// The operators that signed, sorted; at least as many as the old policy requires.
     pub fn operators(&self) -> &[Address] {
         &self.operators
     }
 
-    /// Hash of the new genesis, signatures included: what the new id covers.
+    /// Hash of the new genesis with its signatures, which the new id covers.
     pub fn genesis_hash(&self) -> Bytes32 {
         self.genesis
     }
 
-    /// The id of the engine that was founded on this genesis with these public parts.
+    /// The id of the engine that was created from this genesis with these public parts.
     pub fn successor(&self, keys: &GenesisKeys, log_secret_commitment: &Bytes32) -> EngineId {
         engine_id(keys, log_secret_commitment, &self.genesis)
     }
 
-    /// Holds another checkpoint of the predecessor against the one that the succession names.
+    /// Checks another checkpoint of the predecessor against the one that the succession names.
     ///
     /// Success proves that this cosigned checkpoint does not contradict the succession. It does not
     /// prove that no other one does.
@@ -288,9 +287,9 @@ impl VerifiedSuccession {
     }
 }
 
-/// Checks that a genesis takes the place of the predecessor that it names.
+/// Checks that a genesis is a valid succession of the predecessor that it names.
 ///
-/// Success proves what [`VerifiedSuccession`] says. Compare its predecessor with the id that you
+/// Success proves what [`VerifiedSuccession`] states. Compare its predecessor with the id that you
 /// relied on.
 ///
 /// # Errors

@@ -1,7 +1,7 @@
 //! Transparency-log proofs (C2SP tlog-proof@v1), checked: a frame in a checkpointed log.
 //!
-//! What it is for: a receipt that standard tools check too; its text is
-//! [`mortise_format::tlog_proof`]. What it does not do: carry the leaf: the verifier brings the
+//! What it is for: a receipt that standard tools can check too. Its text is
+//! [`mortise_format::tlog_proof`]. What it does not do: contain the leaf. The verifier supplies the
 //! bytes.
 
 use crate::checkpoint::{self, CheckpointError, CosignedCheckpoint, VerifiedCheckpoint, Witnesses};
@@ -10,14 +10,14 @@ use mortise_format::merkle::history::HistoryProofError;
 use mortise_format::note::NoteKey;
 use mortise_format::tlog_proof::{TlogProof, TlogProofTextError};
 
-/// Why a proof proves nothing.
+/// Why a proof is rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TlogProofError {
-    /// The bytes are no proof.
+    /// The bytes are not a proof.
     #[error(transparent)]
     Text(#[from] TlogProofTextError),
-    /// The checkpoint is not good.
+    /// The checkpoint is not valid.
     #[error("the checkpoint: {0}")]
     Checkpoint(#[from] CheckpointError),
     /// The leaf is not in the checkpointed tree at this index.
@@ -27,7 +27,7 @@ pub enum TlogProofError {
 
 /// A leaf in a log whose checkpoint the log signed.
 ///
-/// What it proves: the leaf that the verifier brought is at `index` of the tree that the log's key
+/// What it proves: the leaf that the verifier supplied is at `index` of the tree that the log's key
 /// signed; with a quorum, the tree that the witnesses cosigned. What it does not prove: what the
 /// leaf means ([`crate::receipt::verify_frame`] ties it to a statement).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,12 +37,12 @@ pub struct VerifiedTlogProof<C> {
 }
 
 impl<C> VerifiedTlogProof<C> {
-    /// Leaf and place.
+    /// The leaf and its index.
     pub fn inclusion(&self) -> &VerifiedInclusion {
         &self.inclusion
     }
 
-    /// Who signed the tree: [`VerifiedCheckpoint`] or [`CosignedCheckpoint`].
+    /// The checkpoint of the tree: [`VerifiedCheckpoint`] or [`CosignedCheckpoint`].
     pub fn checkpoint(&self) -> &C {
         &self.checkpoint
     }
@@ -50,7 +50,7 @@ impl<C> VerifiedTlogProof<C> {
 
 /// Checks a proof of a leaf under a checkpoint of the log alone.
 ///
-/// Success proves what [`VerifiedTlogProof`] says.
+/// Success proves what [`VerifiedTlogProof`] states.
 ///
 /// # Errors
 /// `Text` with the names of [`TlogProof::parse`], then `Checkpoint`, `Inclusion`.
@@ -68,7 +68,7 @@ pub fn verify(
 
 /// Checks a proof of a leaf under a checkpoint that a quorum of witnesses cosigned.
 ///
-/// Success proves what [`VerifiedTlogProof`] says.
+/// Success proves what [`VerifiedTlogProof`] states.
 ///
 /// # Errors
 /// `Text` with the names of [`TlogProof::parse`], then `Checkpoint`, `Inclusion`.

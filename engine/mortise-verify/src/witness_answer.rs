@@ -1,7 +1,7 @@
-//! What a witness answers to a checkpoint (C2SP tlog-witness, `add-checkpoint`).
+//! The answer of a witness to a checkpoint (C2SP tlog-witness, `add-checkpoint`).
 //!
-//! What it is for: the log, which asks through a parent that it does not trust. What it does not
-//! do: speak HTTP, choose witnesses.
+//! What it is for: the log, which asks witnesses through an untrusted parent. What it does not do:
+//! speak HTTP, choose witnesses.
 
 use crate::checkpoint::cosigned_at;
 use alloc::format;
@@ -10,29 +10,29 @@ use mortise_format::add_checkpoint::parse_size;
 use mortise_format::limits::WITNESS_ANSWER_BYTES_MAX;
 use mortise_format::note::{Note, NoteKey};
 
-/// What an answer of a witness says, before anything of it is believed but its own signature.
+/// The answer of a witness. Only a cosignature is verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WitnessAnswer {
-    /// The witness cosigned: checked against its key and the checkpoint's text.
+    /// The witness cosigned; checked against its key and the checkpoint's text.
     Cosigned {
-        /// The line, as it goes under the checkpoint, with its newline.
+        /// The signature line for the checkpoint, with its newline.
         line: String,
-        /// By the witness's clock, seconds since the Unix epoch.
+        /// When, by the witness's clock, seconds since the Unix epoch.
         time: u64,
     },
-    /// 409: this is the size that it cosigned last.
+    /// 409: the size that the witness cosigned last.
     LastCosigned(u64),
-    /// 409 without a size: another root at the size of the checkpoint.
+    /// 409 without a size: the witness has another root at the checkpoint's size.
     OtherRoot,
-    /// 422: the path does not lead from what it cosigned to the checkpoint.
+    /// 422: the path does not lead from the last cosigned tree to the checkpoint.
     Inconsistent,
-    /// Anything else: it does not know the log, or it does not speak the protocol.
+    /// Any other answer: the witness does not know the log, or does not speak the protocol.
     Unusable,
 }
 
-/// Reads an answer to a checkpoint of `text`. A cosignature proves itself; of everything else the
-/// parent may be the author.
+/// Reads an answer to a checkpoint of `text`. A cosignature proves itself; the parent may have
+/// written anything else.
 pub fn read_answer(witness: &NoteKey, text: &str, status: u16, body: &[u8]) -> WitnessAnswer {
     if body.len() > WITNESS_ANSWER_BYTES_MAX {
         return WitnessAnswer::Unusable;
@@ -45,7 +45,7 @@ pub fn read_answer(witness: &NoteKey, text: &str, status: u16, body: &[u8]) -> W
     }
 }
 
-/// The first good line of the witness among those of the answer.
+/// The first valid line of the witness in the answer.
 fn cosigned(witness: &NoteKey, text: &str, body: &[u8]) -> Option<WitnessAnswer> {
     let lines = core::str::from_utf8(body).ok()?;
     let note = format!("{text}\n{lines}");

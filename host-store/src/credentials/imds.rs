@@ -15,45 +15,42 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use zeroize::Zeroizing;
 
-/// Where the service is on every instance.
+/// Address of the service on every instance.
 const ADDRESS: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::new(169, 254, 169, 254)), 80);
-/// Time for one request.
+/// Timeout of one request.
 const REQUEST_TIME: Duration = Duration::from_secs(5);
-/// Life of a token: one round.
+/// Life of a token: long enough for one round of requests.
 const TOKEN_SECONDS: &str = "60";
 const ROLES: &str = "/latest/meta-data/iam/security-credentials/";
 
-/// The service at an address.
+/// A client of the service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Imds(SocketAddr);
 
-/// Why the service gave nothing. No text holds any part of a credential.
+/// Why the service gave no credentials. No text contains a part of a credential.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ImdsError {
-    /// It cannot be reached, or broke off.
     #[error("the instance metadata service cannot be reached: {0}")]
     Unreachable(std::io::Error),
-    /// It did not answer in time.
     #[error("the instance metadata service is silent: is its hop limit 2 in a container?")]
     Silent,
-    /// It answered otherwise than it should.
+    /// The service answered with an unexpected status.
     #[error("the instance metadata service answered {status} to {what}")]
     Status {
-        /// What was asked for.
         what: &'static str,
-        /// The status.
+        /// The HTTP status.
         status: u16,
     },
-    /// The answer is over its bound, or no HTTP.
+    /// The answer is too long, or is not HTTP.
     #[error("the answer of the instance metadata service is not HTTP, or too long")]
     Answer,
     /// The instance has no role.
     #[error("the instance has no role: attach one that may call the key service")]
     NoRole,
-    /// The answer is no credentials.
-    #[error("the answer of the instance metadata service is no credentials")]
+    /// The answer does not contain credentials.
+    #[error("the answer of the instance metadata service does not contain credentials")]
     Form,
 }
 
@@ -70,7 +67,7 @@ impl fmt::Display for Imds {
 }
 
 impl Imds {
-    /// The service at another address.
+    /// A client of the service at another address.
     pub fn at(address: SocketAddr) -> Self {
         Self(address)
     }
@@ -79,7 +76,7 @@ impl Imds {
     pub(super) async fn fetch(&self) -> Result<Credentials, ImdsError> {
         let token = Request::put("/latest/api/token")
             .header("x-aws-ec2-metadata-token-ttl-seconds", TOKEN_SECONDS);
-        let token = text(self.ask("a token", token).await?)?;
+        let token = text(self.request("a token", token).await?)?;
         let role = self.get("the role", ROLES, &token).await?;
         let role = text(role)?.lines().next().unwrap_or_default().trim().to_owned();
         let is_of_name = |c: char| c.is_ascii_alphanumeric() || "+=,.@_-".contains(c);
@@ -88,7 +85,7 @@ impl Imds {
         }
         let path = format!("{ROLES}{role}");
         let answer = self.get("credentials", &path, &token).await?;
-        // The error of the parser could quote the answer: it is dropped.
+        // Drops the parser's error, which could quote the answer.
         serde_json::from_slice(&answer).map_err(|_| ImdsError::Form)
     }
 
@@ -99,13 +96,13 @@ impl Imds {
         token: &str,
     ) -> Result<Zeroizing<Vec<u8>>, ImdsError> {
         let request = Request::get(path).header("x-aws-ec2-metadata-token", token);
-        match self.ask(what, request).await {
+        match self.request(what, request).await {
             Err(ImdsError::Status { status: 404, .. }) => Err(ImdsError::NoRole),
             answer => answer,
         }
     }
 
-    async fn ask(
+    async fn request(
         &self,
         what: &'static str,
         request: hyper::http::request::Builder,
@@ -148,7 +145,7 @@ mod tests {
     use axum::http::{HeaderMap, StatusCode};
     use axum::routing::{get, put};
 
-    /// A service as it is on an instance: no token, no answer.
+    /// A service as on an instance: no answer without a token.
     async fn service(role: &'static str, credentials: &'static str) -> Imds {
         let guarded = |headers: HeaderMap, body: &'static str| {
             let token = headers.get("x-aws-ec2-metadata-token").map(|t| t.as_bytes().to_vec());

@@ -3,12 +3,12 @@
 //! ```text
 //! instance metadata, environment or file --every minute--> newest --line--> enclave
 //! ```
-//! What it is for: the enclave signs its calls to the key service itself and has no way to get
-//! credentials. It dials; it gets the newest at once, and newer ones as soon as there are any. The
-//! instance metadata service hands out the next ones minutes before the last ones end, so looking
-//! every minute is early enough.
+//! What it is for: the enclave signs its calls to the key service itself and has no other source of
+//! credentials. It connects, gets the newest credentials immediately, and newer ones as soon as
+//! they exist. The instance metadata service provides new credentials minutes before the old ones
+//! expire, so checking every minute is early enough.
 //!
-//! What it does not do: call the key service, keep credentials on a disk, log any part of one.
+//! What it does not do: call the key service, write credentials to a disk, log any part of one.
 
 mod imds;
 mod source;
@@ -26,24 +26,24 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::watch;
 use zeroize::Zeroizing;
 
-/// Connections at once; an enclave has one.
+/// Most connections at once. An enclave has one.
 const CONNECTIONS_MAX: usize = 8;
-/// How often the source is asked.
+/// Time between two requests to the source.
 pub(crate) const ASK_EVERY: Duration = Duration::from_secs(60);
-/// How often a source that failed is asked.
-const ASK_AGAIN: Duration = Duration::from_secs(5);
+/// Time between two requests to a source that failed.
+const RETRY_EVERY: Duration = Duration::from_secs(5);
 
-/// One line, ready to be sent; wiped when the last holder drops it.
+/// One line, ready to send. Wiped when the last holder drops it.
 type Line = Arc<Zeroizing<Vec<u8>>>;
 
-/// What the provider works with.
+/// Configuration of the provider.
 #[derive(Debug, Clone)]
 pub(crate) struct Provider {
     pub(crate) source: CredentialsSource,
-    /// How often the source is asked.
+    /// Time between two requests to the source.
     pub(crate) ask_every: Duration,
     pub(crate) metrics: Arc<Metrics>,
-    /// Virtual machines other than this one are turned away.
+    /// The only context id that may connect.
     pub(crate) only_cid: Option<u32>,
 }
 
@@ -70,14 +70,14 @@ async fn ask(provider: Provider, newest: Arc<watch::Sender<Option<Line>>>) {
             }
             Err(error) => {
                 tracing::warn!(source = %provider.source, %error, "no credentials");
-                ASK_AGAIN
+                RETRY_EVERY
             }
         };
         tokio::time::sleep(pause).await;
     }
 }
 
-/// Makes credentials the newest, if they are others than the last.
+/// Publishes credentials if they differ from the last.
 fn offer(newest: &watch::Sender<Option<Line>>, credentials: &Credentials) {
     let mut line = Zeroizing::new(Vec::with_capacity(CREDENTIALS_LINE_BYTES_MAX));
     if serde_json::to_writer(&mut *line, credentials).is_err() {
@@ -96,7 +96,7 @@ fn offer(newest: &watch::Sender<Option<Line>>, credentials: &Credentials) {
     });
 }
 
-/// Sends the newest line, and each newer one, until the enclave goes away.
+/// Sends the newest line, and each newer one, until the enclave disconnects.
 async fn push(stream: Stream, mut newest: watch::Receiver<Option<Line>>) {
     let (mut read, mut write) = tokio::io::split(stream);
     newest.mark_changed();
@@ -104,7 +104,7 @@ async fn push(stream: Stream, mut newest: watch::Receiver<Option<Line>>) {
         let mut silence = [0; 1];
         let changed = tokio::select! {
             changed = newest.changed() => changed,
-            // The enclave says nothing here: any byte, and the end, ends the connection.
+            // The enclave never sends anything here: a byte, or the end, ends the connection.
             _ = read.read(&mut silence) => return,
         };
         let line = newest.borrow_and_update().clone();

@@ -1,4 +1,4 @@
-//! Where credentials come from.
+//! The sources of credentials.
 
 use super::imds::{Imds, ImdsError};
 use mortise_rpc::credentials::Credentials;
@@ -11,20 +11,20 @@ use zeroize::Zeroizing;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CredentialsSource {
-    /// The instance metadata service, version 2: the role of this instance.
+    /// The role of this instance, from the instance metadata service, version 2.
     Imds(Imds),
     /// `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`.
     Environment,
-    /// A JSON object with the names of the instance metadata service.
+    /// A JSON object with the field names of the instance metadata service.
     File(PathBuf),
 }
 
-/// Why a text names no source.
+/// The text is not a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a source of credentials is imds, imds=HOST:PORT, env or file=PATH")]
 pub struct SourceNameError;
 
-/// Why a source gives nothing. No text holds any part of a credential.
+/// Why a source gave no credentials. No text contains a part of a credential.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SourceError {
@@ -34,10 +34,10 @@ pub enum SourceError {
     /// The file cannot be read.
     #[error("the file cannot be read: {0}")]
     File(std::io::Error),
-    /// The text is not a JSON object with the names of credentials.
+    /// The text is not a JSON object with the field names of credentials.
     #[error("it is not a JSON object with AccessKeyId and SecretAccessKey")]
     Form,
-    /// The instance metadata service.
+    /// The instance metadata service failed.
     #[error(transparent)]
     Imds(#[from] ImdsError),
 }
@@ -69,16 +69,16 @@ impl fmt::Display for CredentialsSource {
 }
 
 impl CredentialsSource {
-    /// Asks the source.
+    /// Requests credentials from the source.
     pub(super) async fn fetch(&self) -> Result<Credentials, SourceError> {
         match self {
             Self::Imds(imds) => Ok(imds.fetch().await?),
             Self::Environment => from_variables(|name| std::env::var(name).ok()),
             Self::File(path) => {
-                // A file of a few lines: shorter than the way to another thread.
+                // A few lines: reading them here is faster than on another thread.
                 let text = std::fs::read(path).map_err(SourceError::File)?;
                 let text = Zeroizing::new(text);
-                // The error of the parser could quote the text: it is dropped.
+                // Drops the parser's error, which could quote the text.
                 serde_json::from_slice(&text).map_err(|_| SourceError::Form)
             }
         }

@@ -1,6 +1,7 @@
-//! What is kept of the enclave's lines: the newest, and the last stop, in two small files.
+//! The kept lines of the enclave: the newest lines and the last stop, in two small files.
 //!
-//! Each file is replaced whole: written beside, synced, renamed. A reader sees the old or the new.
+//! Each file is written beside the old one, synced and renamed. A reader sees the old or the new
+//! file, complete.
 
 use super::line::Stop;
 use serde_json::{Value, json};
@@ -9,14 +10,14 @@ use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
-/// Most bytes of kept lines, as they are written.
+/// Most bytes of kept lines.
 const KEPT_BYTES_MAX: usize = 256 * 1024;
-/// The file of kept lines.
+/// Name of the file of kept lines.
 const LINES_FILE: &str = "lines.jsonl";
-/// The file of the last stop.
+/// Name of the file of the last stop.
 const STOP_FILE: &str = "last-stop.json";
 
-/// The newest lines, bounded.
+/// A bounded queue of the newest lines.
 #[derive(Debug)]
 pub(super) struct Keeper {
     folder: PathBuf,
@@ -26,8 +27,8 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
-    /// Takes up what a host before this one has kept. What is unreadable is left out: these files
-    /// are for people.
+    /// Reads what an earlier host kept. Ignores what is unreadable, because these files are only
+    /// for people.
     pub(super) fn open(folder: PathBuf) -> Self {
         let mut keeper = Self { folder, lines: VecDeque::new(), bytes: 0, is_new: false };
         let kept = read_bounded(&keeper.folder.join(LINES_FILE)).unwrap_or_default();
@@ -39,7 +40,7 @@ impl Keeper {
         keeper
     }
 
-    /// Name, status and time of the last stop that is kept.
+    /// Name, status and time of the last kept stop.
     pub(super) fn last_stop(&self) -> Option<(String, Option<u8>, u64)> {
         let kept = read_bounded(&self.folder.join(STOP_FILE)).ok()?;
         let stop: Value = serde_json::from_slice(&kept).ok()?;
@@ -47,7 +48,7 @@ impl Keeper {
         Some((stop["name"].as_str()?.to_owned(), exit, stop["receivedMs"].as_u64()?))
     }
 
-    /// Adds a line; the oldest go.
+    /// Adds a line and drops the oldest ones above the bound.
     pub(super) fn keep(&mut self, received_ms: u64, text: &str) {
         self.push(json!({ "receivedMs": received_ms, "line": text }).to_string());
         self.is_new = true;
@@ -62,7 +63,7 @@ impl Keeper {
         }
     }
 
-    /// The file of kept lines, if there are new ones since the last call.
+    /// The contents of the file of kept lines, if there are new lines since the last call.
     pub(super) fn lines_file(&mut self) -> Option<(PathBuf, Vec<u8>)> {
         if !std::mem::take(&mut self.is_new) {
             return None;
@@ -75,7 +76,7 @@ impl Keeper {
         Some((self.folder.join(LINES_FILE), bytes))
     }
 
-    /// The file of the last stop.
+    /// The contents of the file of the last stop.
     pub(super) fn stop_file(&self, stop: &Stop, received_ms: u64) -> (PathBuf, Vec<u8>) {
         let Stop { name, exit, why, at } = stop;
         let stop = json!({
@@ -85,7 +86,7 @@ impl Keeper {
     }
 }
 
-/// Puts a file in the place of another, or of none; durable when it returns.
+/// Replaces or creates a file; durable when it returns.
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
     std::fs::create_dir_all(folder)?;
@@ -97,7 +98,7 @@ pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// A file's front, as much as a file of ours has.
+/// Reads the front of a file, at most as many bytes as this module writes.
 fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)?.take(KEPT_BYTES_MAX as u64).read_to_end(&mut bytes)?;
@@ -127,11 +128,11 @@ mod tests {
         let (_, bytes) = again.lines_file().unwrap();
         let text = String::from_utf8(bytes).unwrap();
         assert_eq!(text.lines().last(), Some(r#"{"line":"newest","receivedMs":7}"#));
-        assert_eq!(std::fs::read_dir(&place).unwrap().count(), 1, "nothing is left beside");
+        assert_eq!(std::fs::read_dir(&place).unwrap().count(), 1, "a temporary file is left");
     }
 
     #[test]
-    fn what_is_no_kept_line_is_left_out_of_a_restart() {
+    fn malformed_kept_lines_are_dropped_at_a_restart() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join(LINES_FILE), b"{\"line\":\"a\"}\ngarbage\n{}\n").unwrap();
         std::fs::write(folder.path().join(STOP_FILE), b"garbage").unwrap();

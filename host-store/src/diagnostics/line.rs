@@ -1,4 +1,4 @@
-//! Lines out of a stream of bytes, and what one says.
+//! Splits a stream of bytes into lines, and parses a line.
 
 use mortise_format::limits::DIAGNOSTICS_LINE_BYTES_MAX;
 use serde_json::Value;
@@ -6,19 +6,19 @@ use tracing::Level;
 
 /// Longest name of a stop.
 const NAME_BYTES_MAX: usize = 64;
-/// The message of a stop line.
+/// The `message` of a stop line.
 const STOP_MESSAGE: &str = "the enclave stops";
 
 /// A line without its newline, cut at the bound.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Line {
     bytes: Vec<u8>,
-    /// The end is missing.
+    /// The line was longer than the bound.
     pub(super) is_cut: bool,
 }
 
 impl Line {
-    /// Its printable ASCII; every other byte becomes `?`.
+    /// Its printable ASCII. Every other byte becomes `?`.
     pub(super) fn text(&self) -> String {
         clean(&self.bytes)
     }
@@ -27,7 +27,7 @@ impl Line {
         serde_json::from_slice(&self.bytes).ok()
     }
 
-    /// Passes it to this process's log.
+    /// Writes it to this process's log.
     pub(super) fn log(&self) {
         let line = self.text();
         match level_of(&self.json().unwrap_or_default()) {
@@ -54,14 +54,14 @@ fn clean(bytes: &[u8]) -> String {
     bytes.iter().map(printable).collect()
 }
 
-/// Cuts a stream into lines and keeps no more than one of them.
+/// Splits a stream into lines. Buffers at most one line.
 #[derive(Debug, Default)]
 pub(super) struct LineCutter {
     line: Line,
 }
 
 impl LineCutter {
-    /// The lines that end in `chunk`.
+    /// Returns the lines that end in `chunk`.
     pub(super) fn feed(&mut self, chunk: &[u8]) -> Vec<Line> {
         let mut lines = Vec::new();
         for part in chunk.split_inclusive(|byte| *byte == b'\n') {
@@ -74,7 +74,7 @@ impl LineCutter {
         lines
     }
 
-    /// What stands behind the last newline.
+    /// The bytes after the last newline.
     pub(super) fn rest(self) -> Option<Line> {
         (!self.line.bytes.is_empty()).then_some(self.line)
     }
@@ -87,21 +87,20 @@ impl LineCutter {
     }
 }
 
-/// What a stop line says.
+/// The fields of a stop line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Stop {
-    /// The stable name.
     pub(super) name: String,
-    /// The exit status; none in a panic.
+    /// The exit status; `None` after a panic.
     pub(super) exit: Option<u8>,
-    /// For humans.
+    /// The reason, for people.
     pub(super) why: String,
-    /// When, by the enclave.
+    /// When it stopped, by the enclave's clock.
     pub(super) at: Option<String>,
 }
 
 impl Stop {
-    /// The stop that a line tells of, if it is a stop line.
+    /// Parses a line; `None` when it is not a stop line.
     pub(super) fn parse(line: &Line) -> Option<Self> {
         let json = line.json()?;
         let fields = if json["fields"].is_object() { &json["fields"] } else { &json };
@@ -112,7 +111,7 @@ impl Stop {
         }
         let timestamp = text_of(&json["timestamp"]);
         let (why, at) = (text_of(&fields["why"]), text_of(&fields["at"]));
-        // A panic has no status, says no reason and names its place.
+        // A panic has no status and no reason, but a location.
         let (why, at) = match (exit, why, at) {
             (None, None, Some(place)) => (format!("panicked at {place}"), timestamp),
             (_, why, at) => (why.unwrap_or_default(), at.or(timestamp)),
@@ -120,7 +119,7 @@ impl Stop {
         Some(Self { name, exit, why, at })
     }
 
-    /// Passes it to this process's log.
+    /// Writes it to this process's log.
     pub(super) fn log(&self) {
         let Self { name, exit, why, .. } = self;
         tracing::error!(target: "enclave", name, exit, why, "the enclave has stopped");
@@ -219,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn other_lines_tell_of_no_stop() {
+    fn other_lines_are_not_stops() {
         for text in [
             &b"the enclave stops"[..],
             b"{}",

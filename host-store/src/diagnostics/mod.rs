@@ -1,17 +1,16 @@
-//! Diagnostics of the enclave (port 5002): lines, kept to show why it stopped.
+//! Diagnostics of the enclave (port 5002): its log lines, kept to show why it stopped.
 //!
 //! ```text
 //! enclave --lines--> connection --clean, within the rates--> collector --> log, target `enclave`
 //!                                                                     --> DATA/diagnostics
 //! ```
-//! What it is for: an enclave has no console. Its log, and above all the last line of a run, come
-//! here (`specs/diagnostics.md`).
+//! What it is for: an enclave has no console. It sends its log here, above all the last line of a
+//! run (`specs/diagnostics.md`).
 //!
 //! What it does not do: answer, trust a line, act on one.
 //!
-//! Invariants: only printable ASCII of a line is passed on; lines, their length, their rate, what
-//! is kept of them and connections have bounds; the last stop is on the disk before its next line
-//! is taken.
+//! Invariants: only the printable ASCII of a line is passed on; lines, their length, their rate,
+//! the kept lines and connections are bounded; a stop is on the disk before the next line is read.
 
 mod keep;
 mod line;
@@ -31,45 +30,45 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::io::AsyncReadExt as _;
 use tokio::sync::{mpsc, watch};
 
-/// Connections at once; an enclave has one, and a dead one's may stay behind.
+/// Most connections at once. An enclave has one, and that of a dead enclave may stay open.
 const CONNECTIONS_MAX: usize = 8;
-/// Lines that wait for the collector.
+/// Most lines that wait for the collector.
 const QUEUE_MAX: usize = 256;
-/// Read at once.
+/// Bytes in one read.
 const CHUNK_BYTES: usize = 16 * 1024;
-/// A connection whose lines are dropped is read once in this time.
+/// Time between two reads of a connection whose lines are dropped.
 const FLOOD_PAUSE: Duration = Duration::from_millis(10);
-/// How often the kept lines are written, if there are new ones.
+/// Time between two writes of the kept lines, if there are new ones.
 const WRITE_EVERY: Duration = Duration::from_secs(5);
 
-/// What the listener works with.
+/// Configuration of the listener.
 #[derive(Debug, Clone)]
 pub(crate) struct Diagnostics {
-    /// Where lines are kept; made if it does not exist.
+    /// Folder of the kept lines. Created when missing.
     pub(crate) folder: PathBuf,
     pub(crate) metrics: Arc<Metrics>,
-    /// Virtual machines other than this one are turned away.
+    /// The only context id that may connect.
     pub(crate) only_cid: Option<u32>,
 }
 
-/// What connections share.
+/// State that all connections share.
 #[derive(Debug, Clone)]
 struct Intake {
     rates: Arc<Mutex<Rates>>,
     dropped: Arc<AtomicU64>,
-    collected: mpsc::Sender<Taken>,
+    collected: mpsc::Sender<Accepted>,
     metrics: Arc<Metrics>,
 }
 
-/// A line within the rates.
+/// A line within the rate limits.
 #[derive(Debug)]
-struct Taken {
+struct Accepted {
     received_ms: u64,
     line: Line,
     stop: Option<Stop>,
 }
 
-/// Takes lines until `stop` changes; everything taken is on the disk when it returns.
+/// Accepts lines until `stop` changes. Everything that was accepted is on the disk when it returns.
 pub(crate) async fn serve(listener: Listener, diagnostics: Diagnostics, stop: watch::Receiver<()>) {
     let Diagnostics { folder, metrics, only_cid } = diagnostics;
     let (collected, collecting) = mpsc::channel(QUEUE_MAX);
@@ -78,16 +77,16 @@ pub(crate) async fn serve(listener: Listener, diagnostics: Diagnostics, stop: wa
     let collector = tokio::spawn(collect(folder, metrics, dropped, collecting));
     let options =
         ServeOptions { at_bound: AtBound::CloseOldest, ..port::options(only_cid, CONNECTIONS_MAX) };
-    let handler = move |stream| hear(stream, intake.clone());
+    let handler = move |stream| read_connection(stream, intake.clone());
     let report = |event| port::log_event("diagnostics", &event);
     mortise_transport::serve(listener, options, stop, handler, report).await;
-    // No connection is left, so this ends when the last line was written.
+    // No connection is left, so this ends after the last line is written.
     let _ = collector.await;
 }
 
-/// Reads one connection to its end. What follows the last newline is a line too: an enclave
-/// that dies does not finish it.
-async fn hear(mut stream: Stream, intake: Intake) {
+/// Reads one connection to its end. The bytes after the last newline are a line too: an enclave
+/// that dies does not finish its last line.
+async fn read_connection(mut stream: Stream, intake: Intake) {
     let _open = intake.metrics.diagnostics_opened();
     let mut cutter = LineCutter::default();
     let mut chunk = vec![0; CHUNK_BYTES];
@@ -110,7 +109,7 @@ async fn hear(mut stream: Stream, intake: Intake) {
 }
 
 impl Intake {
-    /// False when the line was dropped.
+    /// Returns false when the line was dropped.
     async fn take(&self, line: Line) -> bool {
         let stop = Stop::parse(&line);
         let allowed = {
@@ -123,18 +122,18 @@ impl Intake {
             return false;
         }
         self.metrics.diagnostics_taken(line.is_cut);
-        // The collector ends after every connection.
-        let _ = self.collected.send(Taken { received_ms: now_ms(), line, stop }).await;
+        // The collector ends after every connection has ended.
+        let _ = self.collected.send(Accepted { received_ms: now_ms(), line, stop }).await;
         true
     }
 }
 
-/// Logs and keeps what the connections take.
+/// Logs and keeps the lines of all connections.
 async fn collect(
     folder: PathBuf,
     metrics: Arc<Metrics>,
     dropped: Arc<AtomicU64>,
-    mut collecting: mpsc::Receiver<Taken>,
+    mut collecting: mpsc::Receiver<Accepted>,
 ) {
     let mut keeper = Keeper::open(folder);
     if let Some((name, exit, at_ms)) = keeper.last_stop() {
@@ -150,7 +149,7 @@ async fn collect(
                 continue;
             }
         };
-        let Some(Taken { received_ms, line, stop }) = taken else { break };
+        let Some(Accepted { received_ms, line, stop }) = taken else { break };
         line.log();
         keeper.keep(received_ms, &line.text());
         if let Some(stop) = stop {
@@ -167,7 +166,7 @@ async fn collect(
 fn say_dropped(dropped: &AtomicU64) {
     let count = dropped.swap(0, Ordering::Relaxed);
     if count > 0 {
-        tracing::warn!(count, "lines of the enclave were dropped: it says more than the rate");
+        tracing::warn!(count, "dropped lines of the enclave: above the rate limit");
     }
 }
 
@@ -177,7 +176,7 @@ async fn write_lines(keeper: &mut Keeper) {
     }
 }
 
-/// Replaces a file, off the threads that serve. A host that cannot keep lines still serves.
+/// Replaces a file on a blocking thread. A host that cannot keep lines still serves.
 async fn write((path, bytes): (PathBuf, Vec<u8>)) {
     let shown = path.clone();
     let written = tokio::task::spawn_blocking(move || keep::replace(&path, &bytes)).await;

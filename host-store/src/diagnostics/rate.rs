@@ -1,13 +1,13 @@
-//! How much is taken in a time: buckets that fill up again.
+//! Rate limits: token buckets.
 
 use std::time::Instant;
 
-/// Lines a second, and at once.
+/// Lines per second, and burst.
 const LINES: (f64, f64) = (200.0, 1000.0);
-/// Stop lines a second, and at once: each is written to the disk.
+/// Stop lines per second, and burst. Each one is written to the disk.
 const STOPS: (f64, f64) = (1.0, 8.0);
 
-/// The rates of one host, over all connections.
+/// The rate limits of one host, over all connections.
 #[derive(Debug)]
 pub(super) struct Rates {
     lines: Bucket,
@@ -21,8 +21,8 @@ impl Default for Rates {
 }
 
 impl Rates {
-    /// True when one more line is within its rate. A stop is counted apart, so that it passes
-    /// behind a flood of other lines.
+    /// Returns true when one more line is within its rate. Stops have their own bucket, so that a
+    /// flood of other lines does not hide one.
     pub(super) fn allow(&mut self, is_stop: bool, now: Instant) -> bool {
         let bucket = if is_stop { &mut self.stops } else { &mut self.lines };
         bucket.take(now)

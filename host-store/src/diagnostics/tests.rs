@@ -1,4 +1,4 @@
-//! The listener as an enclave meets it, the good one and the mad one.
+//! The listener with correct and with faulty enclaves.
 
 use super::*;
 use mortise_transport::{Address, connect};
@@ -41,7 +41,7 @@ impl Listening {
         stream.write_all(bytes).await.unwrap();
         stream.shutdown().await.unwrap();
         let mut end = Vec::new();
-        // The host never answers; it closes when it has read to the end.
+        // The host never answers. It closes after it has read to the end.
         stream.read_to_end(&mut end).await.unwrap();
         assert_eq!(end, b"");
     }
@@ -87,7 +87,7 @@ async fn lines_and_the_last_stop_are_on_the_disk_when_the_host_has_stopped() {
         assert_eq!(found[field], Value::clone(&value), "{field}");
     }
     assert_eq!(found["at"], "noon");
-    // a host that starts again knows it
+    // a host that starts again reads it
     let again = Listening::start_in(folder).await;
     again.say(b"next\n").await;
     let shown = "mortise_host_enclave_last_stop_seconds{name=\"KEYS_LOST\",exit=\"17\"} 1";

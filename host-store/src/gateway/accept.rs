@@ -1,8 +1,8 @@
-//! Connections of the gateway: how many, for how long, and which one makes room for the next.
+//! Connections of the gateway: their number, their timeouts, and which one is closed for the next.
 //!
-//! A half-open connection costs a file descriptor and a small buffer until its time is over. When
-//! all slots are taken, the oldest connection that has never completed a request makes room, then
-//! the oldest without a request under way: a peer that opens thousands displaces only its own.
+//! A half-open connection costs a file descriptor and a small buffer until its timeout. When all
+//! slots are taken, the oldest connection that never completed a request is closed first, then the
+//! oldest idle one. A peer that opens thousands of connections displaces only its own.
 
 use super::routes::Gateway;
 use hyper::server::conn::http1;
@@ -17,14 +17,14 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
-/// A failing accept is tried again after this time.
+/// Delay after a failed accept.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// Requests under way when the host stops may take this long.
+/// Time that requests in flight have to finish when the host stops.
 const DRAIN_TIME: Duration = Duration::from_secs(5);
-/// A head is not larger than this.
+/// Most bytes of a request head.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
 
-/// Serves connections until `stop` changes, then lets requests under way finish.
+/// Serves connections until `stop` changes, then lets requests in flight finish.
 pub(crate) async fn serve(
     listener: TcpListener,
     gateway: Arc<Gateway>,
@@ -58,7 +58,7 @@ pub(crate) async fn serve(
     let _ = tokio::time::timeout(DRAIN_TIME, drained).await;
 }
 
-/// At most half of the files that this process may open: the other half is for the store and the
+/// At most half of the files that this process may open. The other half is for the store and the
 /// engine, which a flood of connections must not starve.
 fn connections_max(wanted: usize) -> usize {
     let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
@@ -69,7 +69,7 @@ fn connections_max(wanted: usize) -> usize {
     wanted.min(files / 2)
 }
 
-/// The soft limit of open files in the kernel's table of limits.
+/// Parses the soft limit of open files from `/proc/self/limits`.
 fn open_files_max(limits: &str) -> Option<usize> {
     let row = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
     match row.split_whitespace().next()? {
@@ -84,16 +84,16 @@ async fn serve_connection(
     slot: Slot,
     mut stop: watch::Receiver<()>,
 ) {
-    // Answers are whole when they are written; without this, small ones wait for each other.
+    // Answers are written whole; without this, small ones wait for each other.
     let _ = stream.set_nodelay(true);
     let state = Arc::clone(&slot.state);
     let routes = TowerToHyperService::new(gateway.router());
     let service = service_fn(move |request| {
-        let under_way = UnderWay::begin(&state);
+        let in_flight = InFlight::begin(&state);
         let answer = hyper::service::Service::call(&routes, request);
         async move {
             let answer = answer.await;
-            drop(under_way);
+            drop(in_flight);
             answer
         }
     });
@@ -103,7 +103,7 @@ async fn serve_connection(
         .max_buf_size(HEAD_BYTES_MAX)
         .serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
-    // How a connection ends is its peer's affair: there is nothing to log.
+    // Errors of a connection are the peer's, and are not logged.
     tokio::select! {
         _ = connection.as_mut() => return,
         () = slot.state.displaced.notified() => return,
@@ -112,17 +112,17 @@ async fn serve_connection(
     let _ = connection.await;
 }
 
-/// The slots for connections, by the order in which they were taken.
+/// The slots of connections, in the order in which they were taken.
 #[derive(Debug)]
 struct ConnectionSlots {
     taken: Mutex<(u64, BTreeMap<u64, Arc<SlotState>>)>,
     max: usize,
 }
 
-/// What decides whether a connection makes room for another.
+/// What decides whether a connection can be closed for another.
 #[derive(Debug, Default)]
 struct SlotState {
-    under_way: AtomicUsize,
+    in_flight: AtomicUsize,
     served: AtomicBool,
     displaced: Notify,
 }
@@ -140,8 +140,8 @@ impl ConnectionSlots {
         self.taken().1.len()
     }
 
-    /// A slot, and whether another connection lost its own. None when every connection has a
-    /// request under way.
+    /// Takes a slot. The flag is true when another connection was closed for it. `None` when every
+    /// connection has a request in flight.
     fn acquire(self: &Arc<Self>) -> (Option<Slot>, bool) {
         let mut taken = self.taken();
         let mut displaced = false;
@@ -160,9 +160,9 @@ impl ConnectionSlots {
     }
 }
 
-/// The oldest connection that was never served, else the oldest that is idle.
+/// The oldest connection that never completed a request, else the oldest idle one.
 fn idlest(taken: &BTreeMap<u64, Arc<SlotState>>) -> Option<u64> {
-    let idle = |state: &SlotState| state.under_way.load(Ordering::Relaxed) == 0;
+    let idle = |state: &SlotState| state.in_flight.load(Ordering::Relaxed) == 0;
     let fresh = |state: &SlotState| idle(state) && !state.served.load(Ordering::Relaxed);
     let first = |wanted: &dyn Fn(&SlotState) -> bool| {
         taken.iter().find(|(_, state)| wanted(state)).map(|(number, _)| *number)
@@ -170,7 +170,7 @@ fn idlest(taken: &BTreeMap<u64, Arc<SlotState>>) -> Option<u64> {
     first(&fresh).or_else(|| first(&idle))
 }
 
-/// A slot that is free again on drop.
+/// A slot. Dropping it frees the slot.
 struct Slot {
     number: u64,
     state: Arc<SlotState>,
@@ -183,20 +183,20 @@ impl Drop for Slot {
     }
 }
 
-/// A request under way.
-struct UnderWay(Arc<SlotState>);
+/// A request in flight.
+struct InFlight(Arc<SlotState>);
 
-impl UnderWay {
+impl InFlight {
     fn begin(state: &Arc<SlotState>) -> Self {
-        state.under_way.fetch_add(1, Ordering::Relaxed);
+        state.in_flight.fetch_add(1, Ordering::Relaxed);
         Self(Arc::clone(state))
     }
 }
 
-impl Drop for UnderWay {
+impl Drop for InFlight {
     fn drop(&mut self) {
         self.0.served.store(true, Ordering::Relaxed);
-        self.0.under_way.fetch_sub(1, Ordering::Relaxed);
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -218,15 +218,15 @@ mod tests {
         let slots = Arc::new(ConnectionSlots::new(3));
         let take = || slots.acquire().0.unwrap();
         let (served, fresh, busy) = (take(), take(), take());
-        drop(UnderWay::begin(&served.state));
-        let under_way = UnderWay::begin(&busy.state);
+        drop(InFlight::begin(&served.state));
+        let in_flight = InFlight::begin(&busy.state);
         assert_eq!(idlest(&slots.taken().1), Some(fresh.number));
         let newcomer = take();
-        let second = UnderWay::begin(&newcomer.state);
+        let second = InFlight::begin(&newcomer.state);
         assert_eq!(idlest(&slots.taken().1), Some(served.number));
         let last = take();
-        let third = UnderWay::begin(&last.state);
+        let third = InFlight::begin(&last.state);
         assert!(slots.acquire().0.is_none(), "all are busy");
-        drop((under_way, second, third, fresh));
+        drop((in_flight, second, third, fresh));
     }
 }

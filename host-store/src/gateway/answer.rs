@@ -1,9 +1,9 @@
-//! What the gateway says by itself: errors in the engine's place, with the ids of the request.
+//! Answers of the gateway itself: errors in the engine's place, with the ids of the request.
 //!
 //! - One call: one error object with the call's id; null when the body is not a JSON-RPC call.
 //! - A batch: an array with one error for each call that has an id.
-//! - A notification, or a batch of nothing else: no body, as JSON-RPC forbids an answer; status
-//!   204.
+//! - A notification, or a batch of only notifications: no body, because JSON-RPC forbids an answer;
+//!   status 204.
 
 use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode, header};
@@ -12,7 +12,7 @@ use mortise_format::channel::{MEDIA_TYPE, is_channel};
 use mortise_format::errors::Code;
 use serde_json::{Map, Value, json};
 
-/// Adds the headers that let a page of any origin use the gateway.
+/// Adds the headers that let a web page of any origin use the gateway.
 pub(super) fn with_cors(mut response: Response<Body>) -> Response<Body> {
     let headers = response.headers_mut();
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
@@ -37,7 +37,8 @@ pub(super) fn json_body(status: StatusCode, body: Bytes) -> Response<Body> {
     response
 }
 
-/// The engine's answer. Of a message of the channel the gateway sees that it is one, and no more.
+/// The engine's answer. The gateway sees that a body is a message of the channel, and nothing in
+/// it.
 pub(super) fn relayed(answer: Bytes) -> Response<Body> {
     let is_channel = is_channel(&answer);
     let mut response = json_body(StatusCode::OK, answer);
@@ -48,7 +49,7 @@ pub(super) fn relayed(answer: Bytes) -> Response<Body> {
     response
 }
 
-/// An error of the catalogue with further fields of `data`.
+/// An error of the catalogue with additional fields of `data`.
 #[derive(Debug, Clone)]
 pub(super) struct GatewayError {
     code: Code,
@@ -65,7 +66,7 @@ impl GatewayError {
         self
     }
 
-    /// The answer to `request` in the engine's place.
+    /// Answers `request` in the engine's place.
     pub(super) fn answer(&self, request: &[u8]) -> Response<Body> {
         match self.body(request) {
             Some(body) => json_body(StatusCode::OK, body.to_string().into()),
@@ -73,7 +74,7 @@ impl GatewayError {
         }
     }
 
-    /// The answer to a request that is not known whole.
+    /// Answers a request that was not read completely.
     pub(super) fn answer_unread(&self, status: StatusCode) -> Response<Body> {
         json_body(status, self.object(Value::Null).to_string().into())
     }
@@ -106,7 +107,7 @@ impl GatewayError {
     }
 }
 
-/// The id that an answer to this call carries; none for a notification.
+/// The id for the answer to this call; `None` for a notification.
 fn id_to_answer(call: &Value) -> Option<Value> {
     let is_call = call.get("method").is_some_and(Value::is_string);
     match call.get("id") {

@@ -1,4 +1,4 @@
-//! Reading a body within bounds of size, time and memory.
+//! Reads a body within bounds of size, time and memory.
 
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
@@ -9,31 +9,31 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Why a body was not read to its end.
+/// Why a body was not read completely.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum BodyError {
-    /// It is over `REQUEST_BYTES_MAX`.
+    /// It is larger than `REQUEST_BYTES_MAX`.
     TooLarge,
-    /// It took too long, or broke off.
+    /// The timeout passed, or the connection broke.
     Incomplete,
-    /// All bodies being read take more memory than they may.
+    /// All bodies in memory together are above their bound.
     NoMemory,
 }
 
-/// A body, and the memory it was counted with.
+/// A body with its memory permit.
 #[derive(Debug)]
 pub(super) struct CountedBody {
     pub(super) bytes: Bytes,
     _memory: Option<OwnedSemaphorePermit>,
 }
 
-/// Reads a body; `memory` counts KiB over all bodies, so that many slow ones cannot take all of it.
+/// Reads a body. `memory` counts KiB over all bodies, so that many slow ones cannot use all memory.
 pub(super) async fn read(
     body: Body,
     memory: &Arc<Semaphore>,
     time: Duration,
 ) -> Result<CountedBody, BodyError> {
-    // What a peer announces is refused at once; what it sends is counted as it comes.
+    // An announced length above the bound is rejected immediately. Received bytes are counted.
     if body.size_hint().lower() > REQUEST_BYTES_MAX as u64 {
         return Err(BodyError::TooLarge);
     }

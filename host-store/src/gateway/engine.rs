@@ -1,7 +1,7 @@
 //! Pipelined connections to the engine's request port.
 //!
-//! A request goes out once. If its connection breaks, or the engine stays silent, its outcome is
-//! unknown and the caller is told so: a request is never sent a second time here.
+//! A request is sent once. If its connection breaks or the engine does not answer in time, the
+//! outcome is unknown and the caller gets an error that says so. This module never retries.
 
 use super::GatewayLimits;
 use bytes::Bytes;
@@ -13,33 +13,33 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 
-/// The engine's socket takes a connection within this time.
+/// Timeout of a connect to the engine.
 const CONNECT_TIME: Duration = Duration::from_secs(2);
-/// After a failed connect, callers are told so for this long before it is tried again.
+/// After a failed connect, calls fail for this long before the next attempt.
 const CONNECT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Why there is no answer of the engine.
+/// Why the engine did not answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum EngineError {
-    /// Nothing was sent: the engine cannot be reached, or takes nothing more.
+    /// Nothing was sent: the engine cannot be reached, or its queue is full.
     #[error("engine unreachable")]
     Unreachable,
     /// The connection broke after the request was sent.
     #[error("engine connection lost")]
     Lost,
-    /// The engine has not answered in time.
+    /// The timeout passed.
     #[error("engine silent")]
     Silent,
 }
 
 impl EngineError {
-    /// Whether the request can have taken effect.
+    /// Returns true when the request may have taken effect.
     pub(crate) fn outcome_unknown(self) -> bool {
         !matches!(self, Self::Unreachable)
     }
 }
 
-/// Some connections, used in turn, each opened when it is first needed.
+/// Several connections, used in turn. Each is opened when it is first needed.
 #[derive(Debug)]
 pub(crate) struct EngineLinks {
     links: Vec<Link>,
@@ -49,15 +49,15 @@ pub(crate) struct EngineLinks {
 impl EngineLinks {
     /// `limits.engine_links` connections to `address`.
     pub(crate) fn new(address: &Address, limits: &GatewayLimits) -> Self {
-        // A connection of the gateway has one request under way, so this bound is met only when
-        // callers give up, again and again, on an engine that reads nothing.
+        // A connection of the gateway has one request in flight, so this bound is reached only when
+        // callers give up repeatedly on an engine that reads nothing.
         let in_flight_max = limits.connections_max.max(limits.in_flight_max);
         let options = PipelinedOptions {
             magic: REQUEST_MAGIC,
             request_bytes_max: REQUEST_BYTES_MAX,
             answer_bytes_max: RESPONSE_BYTES_MAX,
             in_flight_max,
-            // A caller that gives up leaves a late answer behind.
+            // The late answer to a caller that gave up is dropped.
             unasked: Unasked::Ignore,
         };
         let link = || Link { address: address.clone(), options, state: Mutex::default() };
@@ -65,7 +65,7 @@ impl EngineLinks {
         Self { links, next: AtomicUsize::new(0) }
     }
 
-    /// The engine's answer to `payload`, which may be empty for a notification.
+    /// Returns the engine's answer to `payload`. It may be empty for a notification.
     pub(crate) async fn ask(&self, payload: Bytes, time: Duration) -> Result<Bytes, EngineError> {
         let turn = self.next.fetch_add(1, Ordering::Relaxed) % self.links.len();
         let connection = self.links[turn].connection().await?;
@@ -91,7 +91,7 @@ struct LinkState {
 }
 
 impl Link {
-    /// The open connection, or a new one. Callers that come while it is being opened share it.
+    /// The open connection, or a new one. Concurrent callers share the connect.
     async fn connection(&self) -> Result<PipelinedClient, EngineError> {
         let mut state = self.state.lock().await;
         if let Some(connection) = &state.connection

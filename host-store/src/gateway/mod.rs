@@ -1,12 +1,12 @@
-//! The HTTP gateway: bodies in, bodies out, nothing read in between.
+//! The HTTP gateway: passes bodies on without reading them.
 //!
 //! What it is for: wallets and scripts that speak HTTP, on a parent whose engine speaks vsock.
 //!
-//! What it does not do: parse, check, log or change what passes. It looks into a request only when
-//! it has to answer in the engine's place, to find the ids that the answer must carry.
+//! What it does not do: parse, check, log or change a request. It reads a request only to answer in
+//! the engine's place, to find the ids that the answer must have.
 //!
-//! Bounds: connections (at the bound, the one that has been silent longest makes room), time for a
-//! head and for a body, bytes of bodies being read, requests under way, size of a body.
+//! Bounds: connections (at the bound, the longest idle one is closed), time for a head and for a
+//! body, bytes of bodies in memory, requests in flight, size of a body.
 
 mod accept;
 mod answer;
@@ -26,17 +26,17 @@ use std::time::Duration;
 /// The bounds of the gateway.
 #[derive(Debug, Clone)]
 pub struct GatewayLimits {
-    /// Connections at once.
+    /// Most connections at once.
     pub connections_max: usize,
-    /// Requests that the engine has not answered yet.
+    /// Most requests that the engine has not answered yet.
     pub in_flight_max: usize,
-    /// KiB of bodies that are being read or wait for their answer.
+    /// KiB of bodies that are being read or wait for an answer.
     pub body_kib_max: usize,
-    /// A request's head arrives within this time; an idle connection is closed after it.
+    /// Timeout of a request's head, and of an idle connection.
     pub head_time: Duration,
-    /// A request's body arrives within this time.
+    /// Timeout of a request's body.
     pub body_time: Duration,
-    /// The engine answers within this time.
+    /// Timeout of the engine's answer.
     pub answer_time: Duration,
     /// Connections to the engine.
     pub engine_links: usize,

@@ -1,4 +1,4 @@
-//! What the gateway does with a request.
+//! The routes of the gateway.
 
 use super::GatewayLimits;
 use super::answer::{GatewayError, empty, json_body, relayed, with_cors};
@@ -16,9 +16,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 
-/// What a caller that finds no room is told to wait.
+/// `Retry-After` of a caller for which there is no room.
 const RETRY_AFTER_MS: u64 = 100;
-/// The engine says within this time whether it is ready.
+/// Timeout of the readiness check of the engine.
 const READY_TIME: Duration = Duration::from_secs(2);
 const HEALTH_CALL: &[u8] = br#"{"jsonrpc":"2.0","id":"readyz","method":"health","params":{}}"#;
 
@@ -47,7 +47,7 @@ impl Gateway {
         &self.metrics
     }
 
-    /// Every path but three is the engine's.
+    /// Every path except three goes to the engine.
     pub(super) fn router(self: &Arc<Self>) -> Router {
         Router::new()
             .route("/healthz", get(async || "ok\n"))
@@ -110,8 +110,9 @@ fn overloaded() -> GatewayError {
     GatewayError::new(Code::Overloaded).with("retryAfterMs", RETRY_AFTER_MS)
 }
 
-/// The engine's silence in words. Sending the same bytes again is safe also when the outcome is
-/// unknown: a call that changes state is idempotent by its request id, lock id or signature.
+/// The error for an engine that did not answer. Sending the same bytes again is safe even when the
+/// outcome is unknown: a call that changes state is idempotent by its request id, lock id or
+/// signature.
 fn not_ready(error: EngineError) -> GatewayError {
     let not_ready = GatewayError::new(Code::NotReady).with("phase", error.to_string());
     if error.outcome_unknown() { not_ready.with("outcome", "unknown") } else { not_ready }

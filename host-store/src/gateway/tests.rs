@@ -1,4 +1,4 @@
-//! The gateway by raw HTTP over loopback, in front of an engine that does as each test says.
+//! The gateway over raw HTTP on loopback, with an engine that each test scripts.
 
 use super::{EngineLinks, Gateway, GatewayLimits, serve};
 use crate::metrics::Metrics;
@@ -15,7 +15,7 @@ use tokio::sync::watch;
 
 const CALL: &str = r#"{"jsonrpc":"2.0","id":7,"method":"health","params":{}}"#;
 
-/// A gateway on an ephemeral port; it ends when this is dropped.
+/// A gateway on an ephemeral port. Dropping it stops it.
 struct Front {
     folder: tempfile::TempDir,
     http: SocketAddr,
@@ -42,7 +42,7 @@ impl Front {
         Listener::bind(&Self::engine_in(&self.folder)).await.unwrap()
     }
 
-    /// Starts an engine that answers each request with `answer` of it, at once.
+    /// Starts an engine that answers each request immediately with `answer` of it.
     async fn engine(&self, answer: impl Fn(&[u8]) -> Vec<u8> + Clone + Send + Sync + 'static) {
         let listener = self.listen().await;
         tokio::spawn(async move {
@@ -58,7 +58,7 @@ impl Front {
         });
     }
 
-    /// Sends bytes, reads to the end of the connection.
+    /// Sends bytes and reads to the end of the connection.
     async fn raw(&self, request: &[u8]) -> Reply {
         let mut stream = TcpStream::connect(self.http).await.unwrap();
         stream.write_all(request).await.unwrap();
@@ -292,7 +292,7 @@ async fn answers_find_their_requests_in_any_order() {
 }
 
 #[tokio::test]
-async fn a_request_over_the_bound_of_those_under_way_is_told_to_come_again() {
+async fn a_request_above_the_bound_of_requests_in_flight_is_told_to_retry() {
     let front = Front::new(GatewayLimits { in_flight_max: 1, ..GatewayLimits::default() }).await;
     let listener = front.listen().await;
     let mut held = TcpStream::connect(front.http).await.unwrap();
@@ -339,7 +339,7 @@ async fn a_connection_without_a_head_is_closed_after_its_time() {
         let mut stream = TcpStream::connect(front.http).await.unwrap();
         stream.write_all(begun.as_bytes()).await.unwrap();
         let mut rest = Vec::new();
-        // ends because the gateway closes; a gateway that does not would hang here
+        // Ends because the gateway closes; otherwise this would hang.
         let _ = stream.read_to_end(&mut rest).await;
         assert!(!rest.starts_with(b"HTTP/1.1 200"));
     }
@@ -394,7 +394,7 @@ async fn health_is_the_process_and_readiness_the_engine() {
                 .into()
         })
         .await;
-    // the failed connect is remembered for a moment
+    // a failed connect is remembered for a moment
     while front.get("/readyz").await.status != 200 {}
 }
 
@@ -430,7 +430,7 @@ async fn an_engine_that_answers_garbage_is_a_lost_connection_and_the_next_one_is
                 let (mut stream, _) = listener.accept().await.unwrap();
                 let mut asked = [0; 16];
                 stream.read_exact(&mut asked).await.unwrap();
-                // The gateway may hang up before all of it has arrived.
+                // The gateway may close before all of it has arrived.
                 let _ = stream.write_all(&garbage).await;
                 let _ = stream.shutdown().await;
             });

@@ -1,6 +1,6 @@
-//! What is counted of what the enclave says of itself: lines, stops, heartbeats.
+//! Metrics of what the enclave reports about itself: lines, stops, heartbeats.
 //!
-//! Names and statuses of stops come from the enclave: how many pairs become series has a bound.
+//! Names and statuses of stops come from the enclave, so the number of series is bounded.
 
 use super::{METADATA, Metrics, counter, labelled};
 use crate::heartbeat::Heartbeat;
@@ -8,12 +8,12 @@ use metrics::{Key, Label, Recorder as _};
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
 
-/// Pairs of name and status that are shown; further ones are `OTHER`.
+/// Pairs of name and status with their own series; all others are `OTHER`.
 const PAIRS_MAX: usize = 32;
 const LINES: &str = "mortise_host_diagnostics_lines_total";
 const LAST_STOP: &str = "mortise_host_enclave_last_stop_seconds";
 const STOPS: &str = "mortise_host_enclave_stops_total";
-/// All of them in one series, which is there before the first.
+/// The total over all stops. This series exists before the first stop.
 pub(super) const STOP_LINES: &str = "mortise_host_enclave_stop_lines_total";
 
 /// The stops that have a series, and the labels of the last one.
@@ -23,7 +23,7 @@ pub(super) struct StopNames {
     last: Option<Vec<Label>>,
 }
 
-/// An open connection for diagnostics; counted off on drop.
+/// An open connection for diagnostics. Dropping it decrements the gauge.
 #[derive(Debug)]
 pub(crate) struct OpenDiagnostics(Arc<Metrics>);
 
@@ -50,7 +50,7 @@ impl Metrics {
         labelled(&self.recorder, LINES, "outcome", "dropped").increment(1);
     }
 
-    /// A stop line came.
+    /// Counts a stop line.
     pub(crate) fn enclave_stopped(&self, name: &str, exit: Option<u8>, at_ms: u64) {
         let labels = self.enclave_last_stop(name, exit, at_ms);
         let key = Key::from_parts(STOPS, labels);
@@ -58,7 +58,7 @@ impl Metrics {
         counter(&self.recorder, STOP_LINES).increment(1);
     }
 
-    /// Shows a stop as the last one; gives its labels.
+    /// Marks a stop as the last one. Returns its labels.
     pub(crate) fn enclave_last_stop(&self, name: &str, exit: Option<u8>, at_ms: u64) -> Vec<Label> {
         let mut names = self.stop_names.lock().unwrap_or_else(PoisonError::into_inner);
         let pair = (name.to_owned(), exit);

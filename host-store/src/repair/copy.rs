@@ -1,7 +1,7 @@
 //! Copies to repair from: an exported log, or the data folder of another host that is stopped.
 //!
-//! A copy is read and never changed. Its frames are used up to its first fault, and only where
-//! they chain to frames that are here.
+//! A copy is read and never changed. Its frames are used up to its first fault, and only where they
+//! chain to frames of this log.
 
 use super::index::IndexState;
 use super::{Probe, RepairError};
@@ -13,7 +13,7 @@ use std::fs::File;
 use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 
-/// Room of the buffer in front of a file.
+/// Size of the read buffer of a file.
 const BUFFER_BYTES: usize = 1024 * 1024;
 
 /// The frames of a copy, from seq 0, each chained to the one before.
@@ -43,13 +43,13 @@ impl CopyFrames {
         Ok(Self { from, next: 0, digest: FrameDigest::ZERO })
     }
 
-    /// The seq of the frame that `next` gives.
+    /// The seq of the next frame.
     pub(super) fn position(&self) -> u64 {
         self.next
     }
 
-    /// The next frame; `None` at the end of the copy and at its first fault alike: what follows a
-    /// fault is not used.
+    /// The next frame; `None` at the end of the copy and at its first fault. Nothing after a fault
+    /// is used.
     pub(super) fn next(&mut self) -> io::Result<Option<CheckedFrame>> {
         let frame = match &mut self.from {
             From::Export(reader) => match reader.next_frame() {

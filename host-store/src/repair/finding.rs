@@ -1,4 +1,4 @@
-//! What a repair finds, by name, and what becomes of each.
+//! The findings of a repair, by stable name, with their remedies.
 
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -21,88 +21,81 @@ const ADVICE_NOT_ONE_LOG: &str = "nothing of the log is changed. Restore the fol
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Finding {
-    /// Bytes behind the last frame that were not acknowledged.
+    /// Bytes after the last frame that were not acknowledged.
     TornTail {
-        /// The frame that they would have been.
+        /// The seq after the last frame.
         seq: u64,
     },
-    /// Bytes behind the last frame, and no index that says whether a frame there was acknowledged.
+    /// Bytes after the last frame, and no index that shows whether a frame there was acknowledged.
     UnprovenTail {
-        /// The frame that they were.
+        /// The seq after the last frame.
         seq: u64,
         /// The copy that has it.
         copy: Option<PathBuf>,
     },
-    /// Frames that were acknowledged are broken or gone.
+    /// Acknowledged frames are broken or missing.
     FramesLost {
         /// The first of them.
         from: u64,
-        /// The frame behind the last of them.
+        /// The seq after the last of them.
         until: u64,
         /// The copy that has them.
         copy: Option<PathBuf>,
     },
-    /// A copy has frames behind the last one here.
+    /// A copy has frames after the last one here.
     CopyIsLonger {
         /// The first of them.
         from: u64,
-        /// The frame behind the last of them.
+        /// The seq after the last of them.
         until: u64,
-        /// The copy.
         copy: PathBuf,
     },
-    /// This log and a copy have two frames of one seq, and nothing says which was acknowledged.
-    CopyDiverges {
-        /// The frame.
-        seq: u64,
-        /// The copy.
-        copy: PathBuf,
-    },
-    /// A segment's first block, or what stands between its frames, is not what the frames say.
+    /// This log and a copy have different frames with one seq; it is unknown which was
+    /// acknowledged.
+    CopyDiverges { seq: u64, copy: PathBuf },
+    /// The first block of a segment, or the space between its frames, does not match the frames.
     Layout {
         /// The number of the segment.
         segment: u64,
     },
-    /// The frames do not form one log, and no frame is to blame that a copy could replace.
+    /// The frames do not form one log, and no single frame of a copy could repair that.
     NotOneLog {
-        /// The first one that cannot follow.
+        /// The first frame that cannot follow.
         seq: u64,
-        /// Why.
         why: String,
     },
-    /// The index is gone or cannot be read, and the sealed values with it.
+    /// The index is missing or unreadable, and the sealed values with it.
     IndexLost {
-        /// Why.
         why: String,
-        /// The names of sealed values that a copy gives back.
+        /// Names of the sealed values that a copy has.
         sealed_values: Vec<String>,
-        /// There is no frame, so that there was nothing to seal.
+        /// True when there is no frame, so that no value was sealed.
         is_new: bool,
     },
-    /// The index has other places than the log.
+    /// The index has other locations than the log.
     IndexStale,
-    /// A listed snapshot is gone, or has another size.
+    /// A listed snapshot is missing or has another size.
     SnapshotBroken {
-        /// The frame after which it was taken.
+        /// Seq of the last frame in the snapshot.
         seq: u64,
     },
     /// A file that no index lists and nothing reads.
     Leftover {
-        /// The file, from the data folder.
+        /// The file, relative to the data folder.
         file: PathBuf,
     },
 }
 
-/// What becomes of a finding.
+/// The remedy of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Remedy {
     /// It is dropped: it was never acknowledged, or can be made again.
     Dropped,
-    /// It is made again from the log.
+    /// It is rebuilt from the log.
     MadeAgain,
     /// It is taken from a copy.
     FromCopy,
-    /// Nothing here mends it.
+    /// There is none.
     None,
 }
 
@@ -124,7 +117,6 @@ impl Finding {
         }
     }
 
-    /// What becomes of it.
     pub fn remedy(&self) -> Remedy {
         match self {
             Self::TornTail { .. } | Self::SnapshotBroken { .. } | Self::Leftover { .. } => {
@@ -141,34 +133,31 @@ impl Finding {
         }
     }
 
-    /// What it is, in one line.
+    /// What is wrong, in one line.
     pub fn text(&self) -> String {
         match self {
             Self::TornTail { seq } => {
                 format!(
-                    "a write behind frame {} was cut short; it was never acknowledged",
+                    "a write after frame {} was cut short; it was never acknowledged",
                     before(*seq)
                 )
             }
             Self::UnprovenTail { seq, .. } => format!(
-                "frame {seq} is broken; without the index nothing says whether it was acknowledged"
+                "frame {seq} is broken; without the index it is unknown whether it was acknowledged"
             ),
             Self::FramesLost { from, until, .. } => {
-                format!("{} acknowledged and is broken or gone", were(*from, *until))
+                format!("{} acknowledged and is broken or missing", were(*from, *until))
             }
             Self::CopyIsLonger { from, until, copy } => format!(
-                "{} in {} and not here, and follows the last one here",
+                "{} in {} but not here, after the last frame here",
                 are(*from, *until),
                 copy.display()
             ),
             Self::CopyDiverges { seq, copy } => {
-                format!(
-                    "{} is no copy of this log: at frame {seq} it goes another way",
-                    copy.display()
-                )
+                format!("{} is not a copy of this log: frame {seq} differs", copy.display())
             }
             Self::Layout { segment } => {
-                format!("segment {segment} is not laid out as its frames say; the frames are whole")
+                format!("the layout of segment {segment} does not match its frames; they are whole")
             }
             Self::NotOneLog { seq, why } => format!("frame {seq} cannot follow in this log: {why}"),
             Self::IndexLost { why, is_new: true, .. } => {
@@ -177,25 +166,25 @@ impl Finding {
             Self::IndexLost { why, .. } => {
                 format!("the index is lost ({why}), and with it the sealed values that it held")
             }
-            Self::IndexStale => "the index has other places than the log".into(),
+            Self::IndexStale => "the index has other locations than the log".into(),
             Self::SnapshotBroken { seq } => {
-                format!("the snapshot after frame {seq} is listed and its file is not whole")
+                format!("the snapshot after frame {seq} is listed, but its file is not whole")
             }
             Self::Leftover { file } => format!("{} is left over; nothing reads it", file.display()),
         }
     }
 
-    /// What to do, or what is done.
+    /// What the operator must do, or what the repair does.
     pub fn advice(&self) -> String {
         match self {
             Self::TornTail { .. } => "it is wiped".into(),
             Self::CopyDiverges { .. } => ADVICE_FORK.into(),
             Self::Layout { .. } => "the segment is rewritten from its frames".into(),
-            Self::IndexStale => "it is made again from the log; sealed values are kept".into(),
-            Self::IndexLost { is_new: true, .. } => "it is made again".into(),
+            Self::IndexStale => "it is rebuilt from the log; sealed values are kept".into(),
+            Self::IndexLost { is_new: true, .. } => "it is rebuilt".into(),
             Self::IndexLost { sealed_values, .. } if !sealed_values.is_empty() => format!(
-                "it is made again; a copy gives back: {}. An engine whose keys are not among them \
-                 refuses with KEYS_LOST",
+                "it is rebuilt; a copy has these sealed values: {}. An engine whose keys are not \
+                 among them stops with KEYS_LOST",
                 sealed_values.join(", ")
             ),
             Self::IndexLost { .. } => ADVICE_INDEX.into(),
@@ -214,7 +203,7 @@ impl Finding {
         }
     }
 
-    /// The finding as an object.
+    /// The finding as a JSON object.
     pub fn json(&self) -> Value {
         let mut object = json!({
             "name": self.name(), "what": self.text(), "next": self.advice(),

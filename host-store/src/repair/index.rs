@@ -1,7 +1,7 @@
-//! The index: read from a copy of it, and made again.
+//! The index: read from a copy, and rebuilt.
 //!
-//! sled writes when it opens, and may panic on files that are damaged. So it is opened on a copy,
-//! and before that by a probe, which the command lets run as a process of its own.
+//! sled writes when it opens, and can panic on damaged files. So the index is opened on a copy,
+//! after a probe, which the command runs in a separate process.
 
 use super::{Probe, RepairError};
 use crate::store::{DiskSyncer, FramePlace, INDEX_FOLDER, Index, LOG_FOLDER, segment_files};
@@ -11,36 +11,32 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// The index that a repair makes, before it replaces the old one.
+/// Folder of the new index, before it replaces the old one.
 const NEW_FOLDER: &str = "index.repaired";
-/// The old one, until the new one replaces it.
+/// Folder of the old index, until the new one replaces it.
 const OLD_FOLDER: &str = "index.replaced";
 
-/// What the index of a folder says.
+/// The state of the index in a folder.
 #[derive(Debug)]
 pub(super) enum IndexState {
     /// It is readable.
     Good(Box<Found>),
-    /// It is gone, or nothing can read it.
-    Lost {
-        /// Why.
-        why: String,
-    },
+    /// It is missing or unreadable.
+    Lost { why: String },
 }
 
-/// A readable index.
 #[derive(Debug)]
 pub(super) struct Found {
     index: Index,
     pub(super) next_seq: u64,
     pub(super) snapshots: Vec<SnapshotInfo>,
     pub(super) blobs: Vec<(String, Vec<u8>)>,
-    /// The copy that is open; removed on drop.
+    /// The opened copy. Dropping it removes the copy.
     _copy: tempfile::TempDir,
 }
 
 impl IndexState {
-    /// Reads the index of a data folder and leaves it as it is.
+    /// Reads the index of a data folder without changing it.
     ///
     /// # Errors
     /// When it cannot be copied.
@@ -61,7 +57,7 @@ impl IndexState {
         })
     }
 
-    /// The place of a frame, if the index knows it.
+    /// The location of a frame, if the index has it.
     pub(super) fn frame(&self, seq: u64) -> io::Result<Option<FramePlace>> {
         match self {
             Self::Good(found) => found.index.frame(seq).map_err(io::Error::other),
@@ -69,7 +65,7 @@ impl IndexState {
         }
     }
 
-    /// Frames below this were durable.
+    /// Frames below this seq were durable.
     pub(super) fn next_seq(&self) -> u64 {
         match self {
             Self::Good(found) => found.next_seq,
@@ -95,7 +91,7 @@ impl Found {
     }
 }
 
-/// Opens the index in `folder` and reads all of it: what a probe does. It writes to the folder and
+/// Opens the index in `folder` and reads it completely. For a probe: it writes to the folder and
 /// may panic.
 pub fn read_whole_index(folder: &Path) -> bool {
     let read = || {
@@ -110,13 +106,13 @@ pub fn read_whole_index(folder: &Path) -> bool {
     folder.join("db").is_file() && read().is_ok()
 }
 
-/// The folder of the index; where a repair was cut short between two renames, the one it replaced.
+/// The folder of the index. If a repair stopped between two renames, the folder of the old index.
 fn present(data_dir: &Path) -> Option<PathBuf> {
     let places = [INDEX_FOLDER, OLD_FOLDER].map(|name| data_dir.join(name));
     places.into_iter().find(|folder| folder.join("db").is_file())
 }
 
-/// Copies the index as it is into the backup, durably.
+/// Copies the unchanged index to the backup, durably.
 pub(super) fn back_up(data_dir: &Path, backup: &Path) -> io::Result<()> {
     let folders = [INDEX_FOLDER, OLD_FOLDER].map(|name| (data_dir.join(name), backup.join(name)));
     for (folder, copy) in folders {
@@ -127,8 +123,8 @@ pub(super) fn back_up(data_dir: &Path, backup: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Makes a new index with sealed values and snapshots, and without frames: the store adds them
-/// when it opens. It replaces the old one, durably, when this returns.
+/// Makes a new index with sealed values and snapshots, but without frames, which the store adds
+/// when it opens. When this returns, the new index has replaced the old one, durably.
 pub(super) fn replace(
     data_dir: &Path,
     blobs: &[(String, Vec<u8>)],
@@ -163,7 +159,7 @@ fn remove_if_there(folder: &Path) -> io::Result<()> {
     }
 }
 
-/// Copies a folder with what is in it, synced.
+/// Copies a folder with its contents, synced.
 pub(super) fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
     std::fs::create_dir_all(to)?;
     for entry in std::fs::read_dir(from)? {
@@ -179,7 +175,7 @@ pub(super) fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
     File::open(to)?.sync_all()
 }
 
-/// True when a log was ever begun in the folder.
+/// Returns true when the folder ever had a log.
 pub(super) fn has_log(data_dir: &Path) -> bool {
     segment_files(&data_dir.join(LOG_FOLDER)).is_ok()
 }

@@ -1,15 +1,15 @@
-//! `mortise-host repair`: what is wrong with a stopped store, and what can be mended.
+//! `mortise-host repair`: reports what is wrong with a stopped store, and repairs what it can.
 //!
-//! What it is for: the host does not start, or `verify` reports a bad frame. `repair` names what is
-//! wrong, what is lost and what brings it back, and mends what can be mended without a loss.
+//! What it is for: the host does not start, or `verify` reports a bad frame. `repair` reports what
+//! is wrong, what is lost and how to recover it, and repairs what can be repaired without a loss.
 //!
-//! What it does not do: cut a log short. A frame that was acknowledged is replaced by the same
-//! frame out of a copy, or it is reported and nothing is changed.
+//! What it does not do: truncate a log. An acknowledged frame is replaced by the same frame from a
+//! copy, or it is reported and nothing changes.
 //!
 //! Invariants: without `write` nothing in the data folder changes; with it everything that is
-//! replaced or removed is in the backup first, durably; what is dropped was never acknowledged or
-//! can be made again; nothing is written while any finding has no remedy; what was written is
-//! checked by `verify` and by opening the store.
+//! replaced or removed is in the backup first, durably; it drops only what was never acknowledged
+//! or can be rebuilt; it writes nothing while any finding has no remedy; the result is checked by
+//! `verify` and by opening the store.
 //!
 //! ```text
 //! lock -> index (a copy of it) -> segments -> plan <- copies
@@ -40,51 +40,51 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Says whether the index in a folder can be opened and read whole; it may write to the folder.
+/// Returns true when the index in a folder opens and reads completely. It may write to the folder.
 pub type Probe<'a> = dyn Fn(&Path) -> bool + 'a;
-/// Hears what is being done, how much is done and of how much.
+/// Called with the current step, the amount done and the total.
 pub type Progress<'a> = dyn FnMut(&str, u64, u64) + 'a;
 
-/// What to repair, and how.
+/// Options of a repair.
 pub struct Options<'a> {
-    /// The folder of the store.
+    /// Data folder of the store.
     pub data_dir: PathBuf,
     /// Logs to take missing frames from, in this order: data folders or exported files.
     pub copies: Vec<PathBuf>,
-    /// A new or empty folder that gets everything that is replaced or removed; without one nothing
-    /// is changed.
+    /// A new or empty folder for everything that is replaced or removed. Without one nothing
+    /// changes.
     pub backup: Option<PathBuf>,
-    /// How the store is opened in the end.
+    /// How to open the repaired store.
     pub store: StoreOptions,
-    /// Whether an index can be read. [`read_whole_index`] may panic on a damaged one.
+    /// Probes the index. [`read_whole_index`] may panic on a damaged one.
     pub probe: &'a Probe<'a>,
 }
 
-/// What was found, and done.
+/// The result of a repair.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Report {
-    /// What is, or was, wrong.
+    /// What is wrong, or was wrong before the repair.
     pub findings: Vec<Finding>,
-    /// All of it was mended.
+    /// True when all of it was repaired.
     pub is_written: bool,
-    /// The log as it is now, if it is good.
+    /// Summary of the log now, if it is good.
     pub log: Option<Summary>,
 }
 
 impl Report {
-    /// Nothing was wrong.
+    /// Returns true when nothing was wrong.
     pub fn is_clean(&self) -> bool {
         self.findings.is_empty()
     }
 
-    /// Everything that is wrong can be mended with what was named.
+    /// Returns true when every finding has a remedy with the given copies.
     pub fn is_repairable(&self) -> bool {
         self.findings.iter().all(|finding| finding.remedy() != Remedy::None)
     }
 }
 
-/// Why there is no repair, or why it was given up.
+/// Why a repair did not start, or was aborted.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RepairError {
@@ -97,43 +97,38 @@ pub enum RepairError {
     /// A host has it open.
     #[error("{} is in use by a mortise-host: stop it first", .0.display())]
     InUse(PathBuf),
-    /// The folder for the backup holds something.
+    /// The folder for the backup is not empty.
     #[error("{} is not a new or empty folder: a backup overwrites nothing", .0.display())]
     BackupNotEmpty(PathBuf),
-    /// A copy is none.
+    /// A copy cannot be used.
     #[error("{} cannot be repaired from: {why}", copy.display())]
-    Copy {
-        /// The copy.
-        copy: PathBuf,
-        /// Why.
-        why: String,
-    },
+    Copy { copy: PathBuf, why: String },
     /// A file cannot be read or written.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// The new index cannot be made.
+    /// The new index cannot be created.
     #[error(transparent)]
     Index(#[from] IndexError),
-    /// The mended store does not open. What was replaced is in the backup.
+    /// The repaired store does not open. What was replaced is in the backup.
     #[error("the store does not open after the repair: {0}")]
     Open(#[from] OpenError),
-    /// The mended log is not good. What was replaced is in the backup.
+    /// The repaired log is bad. What was replaced is in the backup.
     #[error("the log is not good after the repair: {0}")]
     StillBad(VerifyError),
-    /// The mended log is not the planned one. What was replaced is in the backup.
+    /// The repaired log is not the planned one. What was replaced is in the backup.
     #[error("the log after the repair has {found} frames, not {planned}")]
     OtherLog {
-        /// Frames there are.
+        /// Frames in the log.
         found: u64,
-        /// Frames there should be.
+        /// Frames in the plan.
         planned: u64,
     },
 }
 
-/// Looks through a stopped store and, with a backup folder, mends what it can.
+/// Examines a stopped store and, with a backup folder, repairs what it can.
 ///
 /// # Errors
-/// See [`RepairError`]. Whatever was changed by then is in the backup as it was.
+/// See [`RepairError`]. The backup has the original of everything that was changed by then.
 pub fn repair(options: &Options<'_>, progress: &mut Progress<'_>) -> Result<Report, RepairError> {
     let data_dir = options.data_dir.as_path();
     if !index::has_log(data_dir) {
@@ -144,7 +139,7 @@ pub fn repair(options: &Options<'_>, progress: &mut Progress<'_>) -> Result<Repo
     let is_repairable = found.findings.iter().all(|finding| finding.remedy() != Remedy::None);
     let backup = options.backup.as_deref().filter(|_| is_repairable && !found.findings.is_empty());
     if let Some(backup) = backup {
-        mend(options, &found, backup, progress)?;
+        apply(options, &found, backup, progress)?;
     }
     let planned = found.next_seq();
     let Found { findings, .. } = found;
@@ -167,7 +162,7 @@ fn take_lock(data_dir: &Path, is_writing: bool) -> Result<File, RepairError> {
     lock_shared(data_dir)?.ok_or_else(|| RepairError::InUse(data_dir.to_owned()))
 }
 
-/// All that is known before anything is changed.
+/// Everything that is known before anything changes.
 struct Found {
     index: IndexState,
     plan: Plan,
@@ -245,7 +240,7 @@ fn read_segments(
     Ok((segments, is_stale))
 }
 
-/// Frames that are whole and chain, and still cannot follow one another: no copy is better.
+/// Frames that are whole and chained, but break another rule of a log: no copy can replace them.
 fn not_one_log(data_dir: &Path, plan: &Plan) -> Result<Option<Finding>, RepairError> {
     let (seq, fault) = match verify(data_dir, |_, _, _| ()) {
         Ok(_) => return Ok(None),
@@ -269,7 +264,7 @@ fn blobs_of_copies(options: &Options<'_>) -> Result<Vec<(String, Vec<u8>)>, Repa
     Ok(Vec::new())
 }
 
-/// The files of the snapshots' folder, with the seq of each that is a complete snapshot.
+/// The files of the snapshot folder; a complete snapshot with its seq.
 fn snapshot_files(data_dir: &Path) -> io::Result<Vec<(PathBuf, Option<u64>)>> {
     let mut files = Vec::new();
     let entries = match std::fs::read_dir(data_dir.join(SNAPSHOTS_FOLDER)) {
@@ -286,7 +281,7 @@ fn snapshot_files(data_dir: &Path) -> io::Result<Vec<(PathBuf, Option<u64>)>> {
     Ok(files)
 }
 
-/// Which snapshots stay, and which files go.
+/// Which snapshots stay and which files are removed.
 fn sort_snapshots(
     data_dir: &Path,
     index: &IndexState,
@@ -306,7 +301,7 @@ fn sort_snapshots(
     let mut leftovers: Vec<PathBuf> = Vec::new();
     for (file, seq) in files.into_iter().filter(|(_, seq)| !is_kept(*seq)) {
         let is_of_finding = seq.is_some_and(|seq| index.snapshots().iter().any(|s| s.seq == seq));
-        // A store leaves the file of an unfinished snapshot behind at every stop.
+        // Every stop of a store can leave the file of an unfinished snapshot behind.
         if !is_of_finding && !file.ends_with(RECEIVING) {
             findings.push(Finding::Leftover { file: file.clone() });
         }
@@ -322,7 +317,7 @@ fn sort_snapshots(
     Ok((stay, leftovers))
 }
 
-fn mend(
+fn apply(
     options: &Options<'_>,
     found: &Found,
     backup: &Path,
@@ -364,7 +359,7 @@ fn make_backup_folder(backup: &Path) -> Result<(), RepairError> {
     }
 }
 
-/// Copies a file of the data folder into the backup, durably.
+/// Copies a file of the data folder to the backup, durably.
 fn save(data_dir: &Path, file: &Path, backup: &Path) -> io::Result<()> {
     let target = backup.join(file);
     let folder = target.parent().unwrap_or(backup);
@@ -374,7 +369,7 @@ fn save(data_dir: &Path, file: &Path, backup: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// Opens the store, which brings the frames into the index, then checks the log as any reader can.
+/// Opens the store, which adds the frames to the index, then verifies the log.
 fn check(options: &Options<'_>, planned: u64) -> Result<Summary, RepairError> {
     let store = DiskStore::open(&options.data_dir, options.store.clone())?;
     let head = store.head();

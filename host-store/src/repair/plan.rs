@@ -1,12 +1,12 @@
-//! Which frames the log has, which it lost, and where each is taken from.
+//! Decides which frames the log has, which are lost, and where each is taken from.
 //!
 //! ```text
-//! runs in the order of their places --> pieces: run, gap, run, ... , tail
-//! gap  = frames that were acknowledged (something later, or the index, knows them), not whole
+//! runs in the order of their locations --> pieces: run, gap, run, ... , tail
+//! gap  = acknowledged frames (a later record, or the index, knows them) that are not whole
 //! tail = what may follow the last piece
 //! ```
-//! A copy fills a gap when its frames chain to what stands on both sides, and the index, where it
-//! knows a frame of the gap, knows the same one.
+//! A copy fills a gap when its frames chain to the frames on both sides, and match every entry that
+//! the index has for the gap.
 
 use super::copy::CopyFrames;
 use super::finding::Finding;
@@ -18,31 +18,31 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
 
-/// A stretch of the log.
+/// A part of the log.
 #[derive(Debug, Clone)]
 pub(super) enum Piece {
     /// Frames that are here.
     Ours(Run),
-    /// Frames that are not.
+    /// Frames that are missing.
     Gap(Gap),
 }
 
-/// Acknowledged frames between others that are not whole.
+/// Missing acknowledged frames between others.
 #[derive(Debug, Clone)]
 pub(super) struct Gap {
     pub(super) from: u64,
     pub(super) until: u64,
-    /// What the first must follow.
+    /// Digest that the first must follow.
     left: FrameDigest,
-    /// What the last must be.
+    /// Digest that the last must have.
     right: FrameDigest,
-    /// The run whose last frame is in the gap because the next one does not follow it.
+    /// The run whose last frame belongs to the gap, because the next frame does not follow it.
     untrimmed: Option<Run>,
-    /// Which copy has them.
+    /// Index of the copy that has them.
     pub(super) copy: Option<usize>,
 }
 
-/// What comes behind the last piece.
+/// What follows the last piece.
 #[derive(Debug, Clone)]
 pub(super) struct Tail {
     pub(super) from: u64,
@@ -50,21 +50,21 @@ pub(super) struct Tail {
     /// Frames below this were acknowledged.
     stored_until: u64,
     state: TailState,
-    /// Which copy goes on, and to where.
+    /// Index of the copy that continues, and up to which seq.
     pub(super) copy: Option<(usize, u64)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum TailState {
-    /// Nothing stands there.
+    /// Nothing follows.
     Clean,
-    /// Something does, and it was not acknowledged.
+    /// Bytes that were not acknowledged follow.
     Torn,
-    /// Something does, and the index is lost.
+    /// Bytes follow, and the index is lost.
     Unproven,
 }
 
-/// The log as it can be.
+/// The log after a repair.
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) segments: Vec<Segment>,
@@ -74,8 +74,8 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// Puts the runs together. Frames below `stored_until` were acknowledged, whatever the
-    /// segments say.
+    /// Assembles the runs. Frames below `stored_until` were acknowledged, even if the segments do
+    /// not show it.
     pub(super) fn new(segments: Vec<Segment>, index: &IndexState, stored_until: u64) -> Self {
         let durable = segments.iter().map(|segment| segment.durable.max(begun_at(segment))).max();
         let stored_until = stored_until.max(durable.unwrap_or(0));
@@ -95,7 +95,7 @@ impl Plan {
         Self { segments, pieces, tail, diverging: Vec::new() }
     }
 
-    /// Takes what is missing from a copy, where its frames fit.
+    /// Takes missing frames from a copy where they fit.
     pub(super) fn fill(
         &mut self,
         copy: usize,
@@ -161,7 +161,7 @@ impl Plan {
         })
     }
 
-    /// Segments to rewrite: where something is filled in, cut off, or not where it should be.
+    /// Segments to rewrite: those with a filled gap, a wiped tail or a wrong layout.
     pub(super) fn dirty(&self) -> BTreeSet<u64> {
         let mut dirty = self.misplaced();
         let mut last = None;
@@ -189,7 +189,7 @@ impl Plan {
         dirty
     }
 
-    /// Segments whose frames are whole and not where, or not announced as, they should be.
+    /// Segments with whole frames at wrong offsets, or with a wrong first block.
     fn misplaced(&self) -> BTreeSet<u64> {
         let mut found = BTreeSet::new();
         let mut last: Option<&Run> = None;
@@ -216,7 +216,7 @@ impl Plan {
         found
     }
 
-    /// Something stands behind a run in its segment.
+    /// Returns true when anything follows a run in its segment.
     fn has_more(&self, run: &Run) -> bool {
         let segment = self.segments.iter().find(|segment| segment.number == run.segment);
         segment.is_some_and(|segment| segment.has_more_behind(run.end))
@@ -228,7 +228,7 @@ impl Plan {
     }
 }
 
-/// Where a segment that is in use begins: all before that is durable.
+/// The start of a segment that is in use: everything before it is durable.
 fn begun_at(segment: &Segment) -> u64 {
     match (segment.front, segment.runs.first()) {
         (Front::First(seq), Some(run)) if run.start == BLOCK_BYTES && run.first == seq => seq,
@@ -236,7 +236,7 @@ fn begun_at(segment: &Segment) -> u64 {
     }
 }
 
-/// True when anything stands behind the last piece.
+/// Returns true when anything follows the last piece.
 fn has_junk_behind(segments: &[Segment], pieces: &[Piece]) -> bool {
     let last = pieces.iter().rev().find_map(|piece| match piece {
         Piece::Ours(run) => Some((run.segment, run.end)),
@@ -249,7 +249,7 @@ fn has_junk_behind(segments: &[Segment], pieces: &[Piece]) -> bool {
     })
 }
 
-/// The log as it is put together.
+/// Assembles the log.
 #[derive(Debug, Default)]
 struct Trunk {
     pieces: Vec<Piece>,
@@ -258,10 +258,10 @@ struct Trunk {
 }
 
 impl Trunk {
-    /// Adds a run; false when the log ends before it.
+    /// Adds a run; returns false when the log ends before it.
     fn take(&mut self, run: &Run, stored_until: u64) -> bool {
         if run.first < self.next {
-            // Frames that are here already, or of another place: they stand for nothing.
+            // Frames that were already added, or that belong elsewhere: ignored.
             return true;
         }
         if run.first > self.next {
@@ -285,7 +285,8 @@ impl Trunk {
         true
     }
 
-    /// The run does not follow the frame before it: that one was altered. False when there is none.
+    /// Drops the last frame before a run that does not follow it: that frame was altered. Returns
+    /// false when there is none.
     fn trim(&mut self, run: &Run) -> bool {
         let Some(Piece::Ours(last)) = self.pieces.pop() else { return false };
         let (from, until, right) = (last.next - 1, run.first, run.previous);
@@ -313,11 +314,10 @@ impl Trunk {
 /// One pass over a copy.
 struct Filling {
     copy: usize,
-    /// The piece at which the pass stands.
     gap: usize,
-    /// The copy is of another branch here.
+    /// True when the copy is on another branch here.
     is_off: bool,
-    /// Behind its last frame that follows ours.
+    /// The seq after its last frame that follows ours.
     reached: u64,
 }
 
@@ -352,14 +352,14 @@ impl Filling {
     }
 }
 
-/// True for a gap that ends behind `seq`.
+/// Returns true for a gap that ends before `seq`.
 fn is_gap_at(piece: &Piece, seq: u64) -> bool {
     matches!(piece, Piece::Gap(gap) if gap.until > seq)
 }
 
 impl Plan {
-    /// A gap of one frame that a copy has as it stood here: not that frame was altered but the one
-    /// behind it, which says that it does not follow. If that is the last one, it is the tail.
+    /// A gap of one frame that a copy has exactly as here: not that frame was altered but the next
+    /// one, which claims another predecessor. If that is the last frame, it becomes the tail.
     fn untrim(&mut self, at: usize, digest: FrameDigest) -> bool {
         let Some(Piece::Gap(gap)) = self.pieces.get(at) else { return false };
         let Some(untrimmed) = gap.untrimmed.clone().filter(|run| run.digest == digest) else {

@@ -1,7 +1,7 @@
-//! Rewriting segments, beside the old ones, from frames that are here and frames of copies.
+//! Rewrites segments, beside the old ones, from frames of this log and of copies.
 //!
-//! Segments that nothing changes are left alone: writing starts at a dirty one and ends where the
-//! next clean one begins, if the numbers still fit. Nothing here replaces a file.
+//! Unchanged segments are left alone: writing starts at the first dirty one and ends where the next
+//! clean one begins, if the numbers still fit. Nothing here replaces a file.
 
 use super::copy::CopyFrames;
 use super::plan::{Piece, Plan};
@@ -15,23 +15,23 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
-/// Extension of a segment that is being written; a store does not see it.
+/// Extension of a segment that is being written. A store ignores it.
 pub(super) const EXTENSION: &str = "repaired";
 const BUFFER_BYTES: usize = 1024 * 1024;
 const ZERO_BYTES: usize = 64 * 1024;
 
-/// What is to change in the folder of the log.
+/// The changes to the folder of the log.
 #[derive(Debug, Default)]
 pub(super) struct Change {
     /// Numbers of the segments that were written.
     pub(super) written: Vec<u64>,
-    /// Numbers of the segments that stand for nothing any more.
+    /// Numbers of the segments that are no longer needed.
     pub(super) gone: Vec<u64>,
 }
 
 impl Change {
-    /// Puts what was written in the place of what was there. Lower numbers first: a repair that is
-    /// cut short leaves the log as broken as it was, or less, and is begun again.
+    /// Replaces the old files by the new ones, lower numbers first. A repair that stops half-way
+    /// leaves the log no worse than it was, and can be started again.
     pub(super) fn apply(&self, folder: &Path) -> io::Result<()> {
         for number in &self.written {
             let path = segment_path(folder, *number);
@@ -83,7 +83,7 @@ struct Rewriting<'a> {
     folder: &'a Path,
     segment_bytes: u64,
     copies: &'a [PathBuf],
-    /// Copies, read as far as they were needed.
+    /// The copies, each read as far as needed.
     sources: Vec<Option<CopyFrames>>,
     writer: Option<SegmentWriter>,
     /// The number of the last segment that stays or was written.
@@ -123,7 +123,7 @@ impl Rewriting<'_> {
             Some(frames) => frames,
             None => CopyFrames::open(&self.copies[copy])?,
         };
-        // The frames of a gap are behind all that were read for the gaps before it.
+        // The frames of a gap are after all frames that were read for earlier gaps.
         for _ in frames.position()..until {
             let frame = frames.next()?;
             let frame = frame.ok_or_else(|| io::Error::other("a copy changed meanwhile"))?;
@@ -190,7 +190,7 @@ impl SegmentWriter {
         self.offset + record_bytes(frame.bytes().len()) <= segment_bytes
     }
 
-    /// Everything before a frame is durable when its segment is put to use.
+    /// Everything before a frame is durable when its segment is used.
     fn add(&mut self, frame: &CheckedFrame) -> io::Result<()> {
         self.record.clear();
         encode_record(frame, frame.seq(), &mut self.record);

@@ -1,7 +1,7 @@
-//! What whole frames there are in the segments, wherever they stand.
+//! Finds all whole frames in the segments, at any offset.
 //!
-//! A run is the longest stretch of records that follow one another, in place and in chain, inside
-//! one segment. A good segment is one run. Memory grows with the damage, not with the log.
+//! A run is the longest series of records in one segment that follow one another, in the file and
+//! in the chain. A good segment is one run. Memory grows with the damage, not with the log.
 
 use crate::store::{BLOCK_BYTES, Record, RecordError, SegmentReader};
 use mortise_format::ids::{EngineId, FrameDigest};
@@ -11,23 +11,23 @@ use std::path::Path;
 /// Frames that follow one another in one segment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Run {
-    /// The number of the segment.
+    /// Number of the segment.
     pub(super) segment: u64,
-    /// Where the first record starts.
+    /// Offset of the first record.
     pub(super) start: u64,
-    /// Where the last one ends.
+    /// Offset after the last record.
     pub(super) end: u64,
-    /// The first seq.
+    /// Seq of the first frame.
     pub(super) first: u64,
-    /// The seq behind the last.
+    /// Seq after the last frame.
     pub(super) next: u64,
-    /// What the first frame follows.
+    /// Digest that the first frame follows.
     pub(super) previous: FrameDigest,
-    /// The digest of the last frame.
+    /// Digest of the last frame.
     pub(super) digest: FrameDigest,
-    /// Where the last record starts, and what its frame follows.
+    /// Offset of the last record, and the digest that its frame follows.
     last: (u64, FrameDigest),
-    /// Whose frames they are.
+    /// The engine of the frames.
     pub(super) engine_id: EngineId,
 }
 
@@ -62,7 +62,7 @@ impl Run {
         self.digest = record.frame.digest();
     }
 
-    /// The run without its last frame; none is left of a single one.
+    /// The run without its last frame; `None` for a run of one frame.
     pub(super) fn without_last(&self) -> Option<Self> {
         let (start, previous) = self.last;
         let last = self.next - 1;
@@ -71,27 +71,27 @@ impl Run {
     }
 }
 
-/// How a segment begins.
+/// The first block of a segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Front {
     /// All zero: it is not in use.
     Unused,
-    /// It says its first seq.
+    /// It names its first seq.
     First(u64),
     /// Neither.
     Broken,
 }
 
-/// What a segment file holds.
+/// The contents of a segment file.
 #[derive(Debug)]
 pub(super) struct Segment {
     pub(super) number: u64,
     pub(super) bytes: u64,
     pub(super) front: Front,
     pub(super) runs: Vec<Run>,
-    /// Frames below this seq were known durable when some record here was written.
+    /// Frames below this seq were durable when some record here was written.
     pub(super) durable: u64,
-    /// The last place that holds anything which is no whole record.
+    /// The last offset with bytes that are not a whole record.
     pub(super) junk: Option<u64>,
 }
 
@@ -101,13 +101,13 @@ impl Segment {
         self.front == Front::Unused && self.runs.is_empty() && self.junk.is_none()
     }
 
-    /// Something stands at `end` or behind it.
+    /// Returns true when anything is at `end` or after it.
     pub(super) fn has_more_behind(&self, end: u64) -> bool {
         self.junk.is_some_and(|at| at >= end) || self.runs.iter().any(|run| run.start >= end)
     }
 }
 
-/// Reads a segment to its end. `is_known` says whether a frame may be the one of its seq.
+/// Reads a segment to its end. `is_known` returns whether a frame may be the one with its seq.
 pub(super) fn scan(
     number: u64,
     path: &Path,
@@ -145,7 +145,7 @@ pub(super) fn scan(
             }
         }
     }
-    // A last block that was cut is no block.
+    // A truncated last block is not a block.
     if reader.bytes() > at {
         segment.junk.get_or_insert(at);
     }

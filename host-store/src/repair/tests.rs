@@ -1,4 +1,4 @@
-//! Stores that are damaged in known ways, and in random ones.
+//! Stores that are damaged in known ways and at random.
 
 use super::index::copy_folder;
 use super::*;
@@ -47,7 +47,7 @@ impl Good {
         Self { store, head, export: export_file, elsewhere }
     }
 
-    /// A copy of the folder, to be damaged.
+    /// A copy of the folder, to damage.
     fn copy(&self) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         copy_folder(self.store.folder.path(), folder.path()).unwrap();
@@ -76,7 +76,7 @@ impl Good {
         repair(&options, &mut |_, _, _| ())
     }
 
-    /// The folder holds the very log, and its sealed value, and opens.
+    /// Checks that the folder has exactly this log and its sealed value, and opens.
     fn assert_same(&self, folder: &Path) {
         let summary = verify(folder, |_, _, _| ()).unwrap();
         assert_eq!((summary.frames, summary.digest), (self.head.next_seq, self.head.digest));
@@ -129,7 +129,7 @@ fn readable(folder: &Path) -> u64 {
     count
 }
 
-/// Where a frame's record starts: the segments hold frames of one size.
+/// Offset of a frame's record: the test's segments have frames of one size.
 fn place(good: &Good, folder: &Path, seq: u64) -> (PathBuf, u64) {
     let index = IndexState::inspect(good.store.folder.path(), &read_whole_index).unwrap();
     let place = index.frame(seq).unwrap().unwrap();
@@ -150,7 +150,7 @@ fn a_good_store_has_no_findings_and_nothing_is_written() {
 }
 
 #[test]
-fn a_broken_frame_in_the_middle_is_named_and_only_a_copy_mends_it() {
+fn a_broken_frame_in_the_middle_is_named_and_only_a_copy_repairs_it() {
     let good = Good::new();
     let folder = good.copy();
     let (path, offset) = place(&good, folder.path(), 37);
@@ -179,7 +179,7 @@ fn a_broken_frame_in_the_middle_is_named_and_only_a_copy_mends_it() {
         assert!(report.is_written);
         let name = path.file_name().unwrap();
         let saved = std::fs::read(backup.path().join("log").join(name)).unwrap();
-        assert_eq!(saved, before[&path], "the backup has the segment as it was");
+        assert_eq!(saved, before[&path], "the backup has the original segment");
         // the other segments are untouched
         assert_eq!(std::fs::read_dir(backup.path().join("log")).unwrap().count(), 1);
     }
@@ -222,7 +222,7 @@ fn an_acknowledged_last_frame_is_no_torn_write() {
 }
 
 #[test]
-fn a_lost_index_is_made_again_when_a_copy_has_the_sealed_values() {
+fn a_lost_index_is_rebuilt_when_a_copy_has_the_sealed_values() {
     let good = Good::new();
     for is_garbage in [false, true] {
         let folder = good.copy();
@@ -321,7 +321,7 @@ fn what_is_in_use_or_no_log_or_no_empty_backup_is_refused_by_name() {
     assert!(matches!(refused, Err(RepairError::Copy { .. })));
 }
 
-/// Numbers that look random and are the same for a seed.
+/// Pseudo-random numbers from a seed.
 struct Random(u64);
 
 impl Random {
@@ -334,7 +334,7 @@ impl Random {
     }
 }
 
-/// One to three damages; true when the index is among what was hit.
+/// Does one to three kinds of damage; returns true when the index was damaged.
 fn damage(folder: &Path, random: &mut Random) -> bool {
     let mut is_index_hit = false;
     for _ in 0..=random.below(3) {
@@ -376,7 +376,7 @@ fn flip(path: &Path, offset: u64, random: &mut Random) {
 }
 
 #[test]
-fn whatever_is_damaged_a_copy_mends_it_and_without_one_nothing_that_was_acknowledged_goes() {
+fn any_damage_is_repaired_from_a_copy_and_without_one_no_acknowledged_frame_is_dropped() {
     let good = Good::new();
     let mut undecided = 0;
     for seed in 0..24 {
@@ -387,7 +387,7 @@ fn whatever_is_damaged_a_copy_mends_it_and_without_one_nothing_that_was_acknowle
         let readable_before = readable(folder.path());
 
         let looked = good.repair(folder.path(), &[], None);
-        assert_eq!(contents(folder.path()), before, "seed {seed}: a look changes nothing");
+        assert_eq!(contents(folder.path()), before, "seed {seed}: a dry run writes");
         let backup = tempfile::tempdir().unwrap();
         let alone = good.try_repair(folder.path(), &[], Some(backup.path()));
         let alone = alone.unwrap_or_else(|error| {
@@ -396,7 +396,7 @@ fn whatever_is_damaged_a_copy_mends_it_and_without_one_nothing_that_was_acknowle
         });
         assert_eq!(alone.findings, looked.findings, "seed {seed}");
         assert!(readable(folder.path()) >= readable_before, "seed {seed}: {:?}", alone.findings);
-        // What verify alone cannot see, frames missing at the end, the index knows.
+        // The index knows about missing frames at the end, which verify alone cannot see.
         let is_called_good = alone.is_written || alone.is_clean();
         if is_called_good && !is_index_hit {
             let summary = verify(folder.path(), |_, _, _| ()).unwrap();
@@ -414,8 +414,8 @@ fn whatever_is_damaged_a_copy_mends_it_and_without_one_nothing_that_was_acknowle
             let found = looked.findings;
             panic!("seed {seed}: {error}: {found:?}, hit {is_index_hit}")
         });
-        // Without the index, two last frames that differ are two words against each other, and
-        // nothing says that what stands behind the end of the copy was never acknowledged.
+        // Without the index, either of two different last frames may be the acknowledged one, and
+        // bytes after the end of the copy may have been acknowledged.
         let is_open = |f: &Finding| f.remedy() == Remedy::None;
         let open: Vec<_> =
             report.findings.iter().filter(|f| is_open(f)).map(Finding::name).collect();

@@ -1,11 +1,11 @@
-//! The store on this machine's disk: segments for frames, sled for what is small.
+//! The store on this machine's disk: frames in segments, small values in sled.
 //!
 //! ```text
 //! append_group -> segment (write, sync) -> head moves -> recent -> [index thread] -> sled
 //! read         -> recent, else sled -> segment
 //! ```
-//! The index is off the path of an ack: an entry that is lost with the power is found again by
-//! reading the end of the log.
+//! The index is not on the path of an ack. Entries that a power loss drops are rebuilt from the end
+//! of the log.
 
 use super::index::{CHECKPOINT_ENTRIES, FramePlace, Index, IndexError};
 use super::port::{AppendError, CheckedFrame, LogStore, SnapshotPart};
@@ -30,23 +30,23 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// The folder of the segments, in the data folder.
+/// Name of the folder of segments.
 pub(crate) const LOG_FOLDER: &str = "log";
-/// The folder of the index, in the data folder.
+/// Name of the folder of the index.
 pub(crate) const INDEX_FOLDER: &str = "index";
-/// The folder of the snapshots, in the data folder.
+/// Name of the folder of snapshots.
 pub(crate) const SNAPSHOTS_FOLDER: &str = "snapshots";
-/// Groups of entries that wait for the index before appends wait for it.
+/// Most groups of entries that wait for the index. Above that, appends wait.
 const INDEX_QUEUE: usize = 1024;
-/// How long after the last append the index is made durable.
+/// Time from the last append to the checkpoint of the index.
 const INDEX_IDLE: Duration = Duration::from_millis(100);
 
-/// How a store is opened.
+/// Options of a store.
 #[derive(Debug, Clone)]
 pub struct StoreOptions {
-    /// Size of a segment file; at least one frame of the largest size fits it.
+    /// Size of a segment file. At least one frame of the largest size must fit.
     pub segment_bytes: u64,
-    /// How bytes are forced to the disk.
+    /// Forces bytes to the disk.
     pub syncer: Arc<dyn Syncer>,
 }
 
@@ -62,14 +62,11 @@ impl Default for StoreOptions {
 pub enum OpenError {
     /// Another process has the folder open.
     #[error("the data folder {} is in use by another mortise-host", folder.display())]
-    InUse {
-        /// The folder.
-        folder: PathBuf,
-    },
-    /// The options leave no room for a frame of the largest size.
+    InUse { folder: PathBuf },
+    /// The segment size has no room for a frame of the largest size.
     #[error("a segment of {bytes} bytes does not hold the largest frame")]
     SegmentTooSmall {
-        /// The size asked for.
+        /// The segment size.
         bytes: u64,
     },
     /// The folder cannot be used.
@@ -77,11 +74,11 @@ pub enum OpenError {
     Io(#[from] io::Error),
     /// The index does not open.
     #[error(
-        "{0}; the index can be made again from the log, but holds the sealed values: restore it"
+        "{0}; the log can rebuild the index, but not the sealed values in it: restore the index"
     )]
     Index(#[from] IndexError),
     /// The log is damaged.
-    #[error("{0}; `mortise-host repair` says what is lost and what brings it back")]
+    #[error("{0}; run `mortise-host repair`: it reports what is lost and how to recover it")]
     Recovery(#[from] RecoveryError),
 }
 
@@ -96,7 +93,7 @@ pub struct DiskStore {
     blobs: Mutex<()>,
     index: Arc<Index>,
     indexer: Indexer,
-    /// Held until everything above is closed.
+    /// Released after everything above is closed.
     _lock: File,
 }
 
@@ -106,15 +103,15 @@ struct Durable {
     engine_id: Option<EngineId>,
 }
 
-/// Places of durable frames that the index may not have yet.
+/// Locations of durable frames that may not be in the index yet.
 type Recent = Arc<Mutex<BTreeMap<u64, FramePlace>>>;
 
 impl DiskStore {
-    /// Opens the store in `folder`, which is made if it does not exist, and reads the log from
-    /// where the index ends to its own end.
+    /// Opens the store in `folder`, which is created when missing, and reads the log from the last
+    /// index entry to its end.
     ///
     /// # Errors
-    /// `InUse` when another process has it; `Recovery` when a frame that was stored is damaged;
+    /// `InUse` when another process has it; `Recovery` when an acknowledged frame is damaged;
     /// `Index`, `Io` when files cannot be used.
     pub fn open(folder: &Path, options: StoreOptions) -> Result<Self, OpenError> {
         let StoreOptions { segment_bytes, syncer } = options;
@@ -132,7 +129,7 @@ impl DiskStore {
         if recovered.wiped {
             tracing::warn!(
                 next_seq = recovered.head.next_seq,
-                "wiped a torn write behind the last whole frame; it was never acknowledged"
+                "wiped a torn write after the last whole frame; it was never acknowledged"
             );
         }
         for places in recovered.unindexed.chunks(CHECKPOINT_ENTRIES) {
@@ -163,7 +160,7 @@ impl DiskStore {
         found.ok_or(StoreRefusal::Io)
     }
 
-    /// The first bytes of a frame; `open` keeps the segment for the next one.
+    /// The first bytes of a frame. Keeps the segment in `open` for the next frame.
     fn front_of(
         &self,
         place: FramePlace,
@@ -181,7 +178,7 @@ impl DiskStore {
     }
 }
 
-/// Takes the folder for this process alone.
+/// Locks the folder for this process.
 pub(crate) fn lock_exclusive(folder: &Path) -> Result<File, OpenError> {
     let file = File::options().create(true).truncate(false).write(true).open(lock_path(folder))?;
     match file.try_lock() {
@@ -209,7 +206,7 @@ fn lock_path(folder: &Path) -> PathBuf {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // What the locks guard is replaced whole or not at all; a panic leaves nothing half done.
+    // The guarded values are replaced as a whole, so a panic leaves nothing half changed.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -293,7 +290,7 @@ impl LogStore for DiskStore {
         if !overwrite && kept.is_some_and(|kept| kept != bytes) {
             return Err(StoreRefusal::BlobExists);
         }
-        // An equal value is written again too: its first sync may have failed before a restart.
+        // Writes an equal value again too: its first sync may have failed before a restart.
         self.index.put_blob(name, bytes).map_err(|_| StoreRefusal::SyncFailed)
     }
 
@@ -305,7 +302,7 @@ impl LogStore for DiskStore {
     }
 }
 
-/// Writes a group, going over to the next segment where one is full, and syncs it.
+/// Writes a group, in the next segment where one is full, and syncs it.
 fn write_group(
     tail: &mut Tail,
     frames: &[CheckedFrame],
@@ -345,7 +342,7 @@ fn full_or_failed(error: io::Error) -> AppendError {
     }
 }
 
-/// The thread that brings places of frames into the index.
+/// The thread that writes locations of frames to the index.
 #[derive(Debug)]
 struct Indexer {
     queue: Option<SyncSender<Vec<(u64, FramePlace)>>>,
@@ -360,7 +357,7 @@ impl Indexer {
         let told = Arc::clone(&failed);
         let thread = std::thread::Builder::new().name("mortise-index".into()).spawn(move || {
             if let Err(error) = index_all(&index, &queued, &recent) {
-                tracing::error!(%error, "the index failed; no further frame is taken");
+                tracing::error!(%error, "the index failed; the store accepts no more frames");
                 told.store(true, Ordering::SeqCst);
             }
         })?;
@@ -373,7 +370,7 @@ impl Indexer {
 
     fn add(&self, places: Vec<(u64, FramePlace)>) {
         if let Some(queue) = &self.queue {
-            // The thread ends before its queue only when it failed; the next append says so.
+            // The thread ends before its queue only on a failure, which the next append reports.
             let _ = queue.send(places);
         }
     }
@@ -388,8 +385,8 @@ impl Drop for Indexer {
     }
 }
 
-/// Collects places and brings them into the index many at a time: each of sled's batches is a write
-/// to the disk that the frames share.
+/// Collects locations and writes many at once, because each batch of sled is a write to the disk
+/// that the frames share.
 fn index_all(
     index: &Index,
     queued: &Receiver<Vec<(u64, FramePlace)>>,

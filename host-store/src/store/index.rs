@@ -1,15 +1,15 @@
-//! sled: where each frame is, which snapshots are complete, and the sealed values.
+//! sled: the location of each frame, the list of complete snapshots, and the sealed values.
 //!
 //! sled's `flush` ends in `sync_file_range`, which neither flushes the disk's cache nor commits
-//! metadata, and sled reuses the space of pages it moved as soon as such a flush has returned. Two
-//! rules make it sound here:
+//! metadata, and sled reuses the space of pages that it moved as soon as such a flush has returned.
+//! Two rules make it sound here:
 //! - [`Index::checkpoint`] follows every flush with a real sync of sled's own files;
-//! - between two checkpoints far less is written than one of sled's segments (512 KiB). sled frees
-//!   a segment only when what replaced its pages lies at least one whole segment back, so what
-//!   replaced them has then been really synced.
+//! - between two checkpoints the host writes far less than one of sled's segments (512 KiB). sled
+//!   frees a segment only when the replacements of its pages are at least one whole segment back,
+//!   so they are really synced by then.
 //!
-//! An entry of a frame is written only when the frame is durable, so that the last entry is a
-//! lower bound of the log: a log that ends before it was damaged.
+//! The entry of a frame is written only after the frame is durable, so the last entry is a lower
+//! bound of the log: a log that ends before it was damaged.
 
 use super::sync::Syncer;
 use mortise_format::codec;
@@ -22,28 +22,28 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// Most frame entries between two checkpoints: at some 300 bytes each, with sled's rewriting of
-/// pages, well below half a segment of sled.
+/// Most frame entries between two checkpoints. With some 300 bytes each and sled's rewriting of
+/// pages, this is well below half a segment of sled.
 pub(super) const CHECKPOINT_ENTRIES: usize = 512;
 
 const CACHE_BYTES: u64 = 16 * 1024 * 1024;
 const LOCK_TRIES: u32 = 100;
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
-/// Where a frame is.
+/// Location of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, bincode::Encode, bincode::Decode)]
 pub(crate) struct FramePlace {
-    /// The number of the frame's segment.
+    /// Number of the segment.
     pub(crate) segment: u64,
-    /// Where its record starts.
+    /// Offset of the record in the segment.
     pub(crate) offset: u64,
-    /// The length of the frame.
+    /// Length of the frame.
     pub(crate) length: u32,
-    /// Its digest.
+    /// Digest of the frame.
     pub(crate) digest: FrameDigest,
 }
 
-/// Why the index does not do what it should.
+/// Why an operation of the index failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum IndexError {
@@ -53,7 +53,7 @@ pub enum IndexError {
     /// A file of sled could not be synced.
     #[error("the index could not be synced: {0}")]
     Sync(#[from] io::Error),
-    /// It failed before and takes nothing until a restart.
+    /// It failed before and accepts nothing until a restart.
     #[error("the index failed before; restart the host")]
     FailedBefore,
     /// A stored value does not decode.
@@ -84,10 +84,10 @@ impl Index {
         Ok(index)
     }
 
-    /// Makes everything written so far durable.
+    /// Makes everything that was written so far durable.
     ///
-    /// After one failure all later calls fail: a sync that succeeds then proves nothing of what
-    /// was written before.
+    /// After one failure all later calls fail: a later successful sync would prove nothing about
+    /// the earlier writes.
     pub(crate) fn checkpoint(&self) -> Result<(), IndexError> {
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         if files.failed {
@@ -100,7 +100,7 @@ impl Index {
         Ok(())
     }
 
-    /// Adds entries of frames; durable with the next checkpoint.
+    /// Adds entries of frames. They are durable after the next checkpoint.
     pub(super) fn add_frames(&self, places: &[(u64, FramePlace)]) -> Result<(), IndexError> {
         let mut batch = sled::Batch::default();
         for (seq, place) in places {
@@ -113,7 +113,6 @@ impl Index {
         self.frames.get(seq.to_be_bytes())?.map(|v| decode(&v)).transpose()
     }
 
-    /// The last entry.
     pub(crate) fn last_frame(&self) -> Result<Option<(u64, FramePlace)>, IndexError> {
         let Some((key, value)) = self.frames.last()? else { return Ok(None) };
         Ok(Some((seq_of(&key)?, decode(&value)?)))
@@ -128,7 +127,7 @@ impl Index {
         self.snapshots.get(seq.to_be_bytes())?.map(|v| decode(&v)).transpose()
     }
 
-    /// Lists a complete snapshot and strikes out others, durably when it returns.
+    /// Adds a complete snapshot to the list and removes others; durable when it returns.
     pub(crate) fn list_snapshot(
         &self,
         info: &SnapshotInfo,
@@ -157,15 +156,15 @@ impl Index {
         self.blobs.iter().map(named).collect()
     }
 
-    /// Keeps a value, durably when it returns.
+    /// Stores a value; durable when it returns.
     pub(crate) fn put_blob(&self, name: &str, bytes: &[u8]) -> Result<(), IndexError> {
         self.blobs.insert(name, bytes)?;
         self.checkpoint()
     }
 }
 
-/// Opens sled, and waits a little for its lock: its threads may still hold the one of a store that
-/// this process has just closed. Other processes are kept out by the lock of the whole folder.
+/// Opens sled. Waits briefly for its lock, which threads of a store that this process has just
+/// closed may still hold. The lock of the whole folder excludes other processes.
 fn open_sled(folder: &Path) -> Result<sled::Db, sled::Error> {
     let mut tries = 0;
     loop {
@@ -189,8 +188,8 @@ fn decode<T: bincode::Decode<()>>(value: &[u8]) -> Result<T, IndexError> {
     codec::decode(value).map_err(|_| IndexError::Undecodable)
 }
 
-/// sled's files: `db` is its log, `blobs/` holds values over 128 KiB, `conf` and `snap.*` are
-/// written when it opens.
+/// sled's files: `db` is its log, `blobs/` has the values over 128 KiB, and it writes `conf` and
+/// `snap.*` when it opens.
 #[derive(Debug)]
 struct Files {
     db: File,
@@ -207,7 +206,7 @@ impl Files {
         Ok(Self { db, folder, synced: BTreeSet::new(), syncer, failed: false })
     }
 
-    /// Syncs the log, every other file not synced before (sled never changes one), then the names.
+    /// Syncs the log, every other new file (sled never changes one), then the file names.
     fn sync(&mut self) -> io::Result<()> {
         self.syncer.sync(&self.db)?;
         let blobs = self.folder.join("blobs");
@@ -232,7 +231,7 @@ impl Files {
     }
 }
 
-/// The plain files of a folder, without sled's log.
+/// The plain files of a folder, except sled's log.
 fn files_of(folder: &Path) -> io::Result<BTreeSet<PathBuf>> {
     let mut found = BTreeSet::new();
     for entry in std::fs::read_dir(folder)? {

@@ -1,12 +1,12 @@
-//! Keeping sealed frames, snapshots and sealed values on this machine's disk.
+//! Stores sealed frames, snapshots and sealed values on this machine's disk.
 //!
-//! What it is for: a frame that was acknowledged is on the disk, whatever loses power afterwards.
+//! What it is for: an acknowledged frame is on the disk, even after a power loss.
 //!
-//! What it does not do: open frames, judge what they hold, or use the network.
+//! What it does not do: open frames, interpret their contents, use the network.
 //!
 //! ```text
 //! DIR/lock                one host at a time
-//! DIR/log/NUMBER.seg      the frames, zero-filled in advance, synced before every ack
+//! DIR/log/NUMBER.seg      the frames; zero-filled in advance, synced before every ack
 //! DIR/index/              sled: place and digest of each frame, snapshot catalogue, sealed values
 //! DIR/snapshots/SEQ.snap  complete snapshots
 //! ```

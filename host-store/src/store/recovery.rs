@@ -1,12 +1,12 @@
-//! Finding the end of the log when a store opens.
+//! Finds the end of the log when a store opens.
 //!
-//! The index says up to where the log was known to be good; from there on the segments are read,
-//! frame by frame, each checked and chained to the one before. What stands behind the last whole
-//! frame is a torn write if nothing shows that the frame there was ever durable, and is wiped;
-//! otherwise it is damage to an acknowledged frame, and the store does not open.
+//! The index names the last frame that was known to be durable. From there on, recovery reads the
+//! segments frame by frame, and checks each frame and its chaining. Bytes after the last whole
+//! frame are a torn write, and are wiped, if nothing shows that a frame there was ever durable.
+//! Otherwise they are damage to an acknowledged frame, and the store does not open.
 //!
-//! What is kept is written once more and synced: after a failed sync the kernel may hold as clean
-//! what never reached the disk.
+//! Recovery writes and syncs the kept frames again: after a failed sync the kernel may treat pages
+//! as clean that never reached the disk.
 
 use super::index::{FramePlace, Index, IndexError};
 use super::segment::{BLOCK_BYTES, RecordError, SegmentReader, segment_files, segment_path};
@@ -18,24 +18,21 @@ use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
-/// Why a log cannot be taken up where it ended.
+/// Why a log cannot be opened.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecoveryError {
-    /// A frame that was acknowledged is damaged or gone.
+    /// A frame that was acknowledged is damaged or missing.
     #[error("frame {seq} was stored and is damaged or gone: {reason}")]
     FrameLost {
-        /// The first frame that is missing.
+        /// The first missing frame.
         seq: u64,
-        /// What is there instead.
+        /// What was found there.
         reason: RecordError,
     },
     /// A frame does not follow the one before it.
     #[error("frame {seq} does not follow the frame before it")]
-    BrokenChain {
-        /// The frame.
-        seq: u64,
-    },
+    BrokenChain { seq: u64 },
     /// A segment does not start where the one before it ends.
     #[error("the segment of frame {expected} is missing")]
     SegmentGone {
@@ -45,7 +42,6 @@ pub enum RecoveryError {
     /// The files cannot be read or written.
     #[error("the log cannot be read: {0}")]
     Io(#[from] io::Error),
-    /// The index failed.
     #[error(transparent)]
     Index(#[from] IndexError),
 }
@@ -56,13 +52,13 @@ pub(super) struct Recovered {
     pub(super) tail: Tail,
     pub(super) head: LogHead,
     pub(super) engine_id: Option<EngineId>,
-    /// Frames behind the last index entry.
+    /// Frames after the last index entry.
     pub(super) unindexed: Vec<(u64, FramePlace)>,
-    /// Bytes of torn writes were wiped.
+    /// True when torn writes were wiped.
     pub(super) wiped: bool,
 }
 
-/// A place in the log: the next frame, and what it must follow.
+/// A position in the log: the next frame and its required predecessor.
 struct Cursor {
     head: LogHead,
     engine_id: Option<EngineId>,
@@ -91,7 +87,7 @@ pub(super) fn recover(
         if entered {
             (cursor.segment, cursor.offset) = (cursor.segment + 1, BLOCK_BYTES);
         }
-        // The index has a frame of the first one, which is then entered behind that frame.
+        // The index has an entry in the first segment; reading starts after that frame.
         let resumed = !entered && cursor.offset > BLOCK_BYTES;
         if *number != cursor.segment || !(resumed || first_seq == next_seq) {
             return Err(RecoveryError::SegmentGone { expected: next_seq });
@@ -113,14 +109,14 @@ pub(super) fn recover(
     Ok(Recovered { tail, head, engine_id, unindexed, wiped })
 }
 
-/// The frame that a segment starts with; none when it is not in use.
+/// The first frame of a segment; `None` when the segment is not in use.
 fn first_seq_of(path: &Path, next_seq: u64) -> Result<Option<u64>, RecoveryError> {
     let lost = |reason| RecoveryError::FrameLost { seq: next_seq, reason };
     Ok(SegmentReader::open(path).map_err(lost)?.first_seq())
 }
 
-/// Removes a segment that is not in use: a crash may have left it half filled. Records in it whose
-/// first block never reached the disk belong to a group that was never acknowledged.
+/// Removes a segment that is not in use, which a crash may have left half filled. Records in a
+/// segment whose first block never reached the disk belong to a group that was never acknowledged.
 fn remove_unused(path: &Path, next_seq: u64) -> Result<(), RecoveryError> {
     let lost = |reason| RecoveryError::FrameLost { seq: next_seq, reason };
     let reader = SegmentReader::open(path).map_err(lost)?;
@@ -130,7 +126,7 @@ fn remove_unused(path: &Path, next_seq: u64) -> Result<(), RecoveryError> {
     Ok(std::fs::remove_file(path)?)
 }
 
-/// The place behind the last indexed frame, which must still be there.
+/// The position after the last indexed frame, which must still exist.
 fn start(folder: &Path, index: &Index) -> Result<Cursor, RecoveryError> {
     let Some((seq, place)) = index.last_frame()? else {
         let head = LogHead::EMPTY;
@@ -151,7 +147,7 @@ fn start(folder: &Path, index: &Index) -> Result<Cursor, RecoveryError> {
     })
 }
 
-/// Moves the cursor over every whole frame of a segment. True when a torn write was wiped.
+/// Moves the cursor over every whole frame of a segment. Returns true when a torn write was wiped.
 fn read_segment(
     path: &Path,
     next_first: Option<u64>,
@@ -168,7 +164,7 @@ fn read_segment(
             Err(RecordError::Io(error)) => return Err(error.into()),
             other => {
                 let beyond = reader.beyond(cursor.offset)?;
-                // A later segment is begun only when all of this one is durable.
+                // A later segment is used only when all of this one is durable.
                 let cut_short = beyond.anything && next_first.is_some_and(|next| next > seq);
                 if beyond.durable > seq || cut_short {
                     return Err(lost(seq, other.err().unwrap_or(RecordError::NoRecord)));
@@ -207,7 +203,7 @@ fn wipe(path: &Path, offset: u64) -> Result<bool, RecoveryError> {
     Ok(true)
 }
 
-/// Writes the frames behind the last index entry once more, byte for byte, and syncs them.
+/// Writes the frames after the last index entry again, byte for byte, and syncs them.
 fn rewrite(
     allocator: &SegmentAllocator,
     from: (u64, u64),
@@ -307,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn an_index_that_was_lost_is_made_again_from_the_segments() {
+    fn a_lost_index_is_rebuilt_from_the_segments() {
         let store = Store::new();
         let frames = chain(40, 100_000);
         let open = store.open().unwrap();
@@ -336,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn a_segment_that_was_being_prepared_is_made_again() {
+    fn a_half_prepared_segment_is_recreated() {
         let store = Store::new();
         let frames = chain(60, 100_000);
         store.open().unwrap().append(&frames[..20]);

@@ -1,18 +1,19 @@
-//! The layout of a segment file. Files are numbered; which frames are in one, its first block says,
-//! so that the next file can be made, filled and synced under its own name before it is needed. A
-//! file whose first block is zero is not in use yet.
+//! The layout of a segment file. Files are numbered, and the first block of a file names its first
+//! frame, so that the next file can be created, filled and synced before it is needed. A file whose
+//! first block is zero is not in use yet.
 //!
 //! ```text
 //! segment = block 0: magic | u64 LE first seq | zeros      records ...      zeros to the end
 //! record  = magic | u32 LE frame length | u64 LE seq | u64 LE durable | frame | zeros to a block
 //! ```
-//! Blocks are of 512 bytes, the smallest unit that a disk writes whole. `durable` is the next seq
-//! that was known to be on the disk when the record was written: a broken frame below the highest
-//! `durable` of any later record was acknowledged and is corruption; above it, it is a torn write
-//! that was not acknowledged.
+//! Blocks have 512 bytes, the smallest unit that a disk writes atomically. `durable` is the next
+//! seq that was known to be on the disk when the record was written. A broken frame below the
+//! highest
+//! `durable` of any later record was acknowledged, so it is corruption; above it, it is a torn
+//! write that was not acknowledged.
 //!
-//! A frame proves itself by its digests, so records carry no checksum of their own; a wrong length
-//! or seq makes the frame fail to decode or to fit.
+//! A frame's digests prove it, so records have no checksum of their own. With a wrong length or seq
+//! the frame does not decode or does not fit.
 
 use super::port::CheckedFrame;
 use mortise_format::frame::FrameError;
@@ -37,20 +38,20 @@ const RECORD_MAGIC: [u8; 4] = *b"MRTF";
 const _: () = assert!(RECORD_HEADER_BYTES < BLOCK_BYTES as usize);
 const _: () = assert!(SEGMENT_BYTES > 8 * FRAME_BYTES_MAX as u64);
 
-/// Why a segment has no whole record at some place.
+/// Why there is no whole record at an offset.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecordError {
     /// The file cannot be read, or ends too early.
     #[error("{}", read_error_text(.0))]
     Io(#[from] io::Error),
-    /// Bytes stand there that are no record.
-    #[error("bytes that are no record")]
+    /// The bytes there are not a record.
+    #[error("bytes that are not a record")]
     NoRecord,
-    /// The record is of another frame.
+    /// The record has another frame.
     #[error("a record of frame {found}")]
     WrongSeq {
-        /// The seq found.
+        /// The seq that was found.
         found: u64,
     },
     /// The frame does not decode or does not match its digests.
@@ -58,7 +59,7 @@ pub enum RecordError {
     Frame(#[from] FrameError),
 }
 
-/// A file that was cut is no error of the system, and has its own words.
+/// A truncated file is not a system error, so it gets its own text.
 fn read_error_text(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::UnexpectedEof => "the file ends in the middle of it".to_owned(),
@@ -66,18 +67,16 @@ fn read_error_text(error: &io::Error) -> String {
     }
 }
 
-/// A whole record, read.
 #[derive(Debug)]
 pub struct Record {
-    /// The frame.
     pub frame: CheckedFrame,
-    /// Where the record starts.
+    /// Offset of the record.
     pub offset: u64,
-    /// Where the next record starts.
+    /// Offset of the next record.
     pub next: u64,
 }
 
-/// Bytes that a record of a frame of this length takes in the file.
+/// Bytes in the file of a record with a frame of this length.
 pub(crate) fn record_bytes(frame_bytes: usize) -> u64 {
     ((RECORD_HEADER_BYTES + frame_bytes) as u64).next_multiple_of(BLOCK_BYTES)
 }
@@ -95,7 +94,7 @@ pub(crate) fn encode_record(frame: &CheckedFrame, durable: u64, out: &mut Vec<u8
     out.resize(start + padded, 0);
 }
 
-/// The first block of a segment.
+/// Encodes the first block of a segment.
 pub(crate) fn encode_segment_header(first_seq: u64) -> Vec<u8> {
     let mut block = SEGMENT_MAGIC.to_vec();
     block.extend_from_slice(&first_seq.to_le_bytes());
@@ -103,7 +102,7 @@ pub(crate) fn encode_segment_header(first_seq: u64) -> Vec<u8> {
     block
 }
 
-/// The file of the segment with this number.
+/// Path of the segment with this number.
 pub(crate) fn segment_path(folder: &Path, number: u64) -> PathBuf {
     folder.join(format!("{number:010}.{EXTENSION}"))
 }
@@ -134,7 +133,7 @@ pub struct SegmentReader {
     first_seq: Option<u64>,
 }
 
-/// What stands at the front of a record.
+/// The header of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct RecordHeader {
     length: usize,
@@ -146,7 +145,7 @@ impl SegmentReader {
     /// Opens a segment.
     ///
     /// # Errors
-    /// `Io`; `NoRecord` when the first block is neither that of a segment nor empty.
+    /// `Io`; `NoRecord` when the first block is neither that of a segment nor zero.
     pub fn open(path: &Path) -> Result<Self, RecordError> {
         let file = File::open(path)?;
         let bytes = file.metadata()?.len();
@@ -164,17 +163,17 @@ impl SegmentReader {
         Ok(reader)
     }
 
-    /// The seq of the first frame, or `None` when the segment is not in use yet.
+    /// The seq of the first frame; `None` when the segment is not in use yet.
     pub fn first_seq(&self) -> Option<u64> {
         self.first_seq
     }
 
-    /// Where the first record starts.
+    /// Offset of the first record.
     pub fn start(&self) -> u64 {
         BLOCK_BYTES
     }
 
-    /// The record of frame `seq` at `offset`, or `None` where the file is empty or ends.
+    /// The record of frame `seq` at `offset`; `None` where the file is zero or ends.
     ///
     /// # Errors
     /// See [`RecordError`].
@@ -195,20 +194,20 @@ impl SegmentReader {
         Ok(Some(Record { frame, offset, next: offset + record_bytes(header.length) }))
     }
 
-    /// Opens a segment whatever its first block says.
+    /// Opens a segment with any first block.
     pub(crate) fn open_unchecked(path: &Path) -> io::Result<Self> {
         let file = File::open(path)?;
         let bytes = file.metadata()?.len();
         Ok(Self { file, bytes, first_seq: None })
     }
 
-    /// The `durable` of the record header at `offset`, 0 where there is none.
+    /// The `durable` of the record header at `offset`; 0 without a header.
     pub(crate) fn durable_at(&self, offset: u64) -> io::Result<u64> {
         let header = self.block(offset)?.as_ref().and_then(|block| parse_header(block));
         Ok(header.map_or(0, |header| header.durable.min(header.seq)))
     }
 
-    /// The whole record at `offset`, of whichever frame, with its `durable`.
+    /// The whole record at `offset`, with any frame, and its `durable`.
     pub(crate) fn any_record(&self, offset: u64) -> io::Result<Option<(Record, u64)>> {
         let Some(header) = self.block(offset)?.as_ref().and_then(|block| parse_header(block))
         else {
@@ -219,7 +218,7 @@ impl SegmentReader {
             Err(RecordError::Io(error)) if error.kind() != io::ErrorKind::UnexpectedEof => {
                 Err(error)
             }
-            // No frame, or one that reaches over the end of a file that was cut.
+            // Not a frame, or one that extends over the end of a truncated file.
             _ => Ok(None),
         }
     }
@@ -229,7 +228,7 @@ impl SegmentReader {
         self.bytes
     }
 
-    /// True when the block at `offset` holds anything, `None` behind the end of the file.
+    /// Returns true when the block at `offset` is not zero; `None` after the end of the file.
     pub(crate) fn is_used(&self, offset: u64) -> io::Result<Option<bool>> {
         Ok(self.block(offset)?.map(|block| block.iter().any(|b| *b != 0)))
     }
@@ -274,7 +273,7 @@ impl SegmentReader {
     }
 }
 
-/// What was found behind the last whole record of a segment.
+/// What was found after the last whole record of a segment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct TailScan {
     /// Some byte is not zero.

@@ -1,7 +1,7 @@
-//! Snapshots: received in parts, visible when complete, the newest few kept.
+//! Snapshots: received in parts, visible when complete; the newest few are kept.
 //!
-//! One snapshot is received at a time, into a file that has no name a reader looks for. When its
-//! last part is there it is synced, renamed, and listed in the index, in this order.
+//! One snapshot is received at a time, into a file with a name that no reader uses. After its last
+//! part the file is synced, renamed, and listed in the index, in this order.
 
 use super::index::{Index, IndexError};
 use super::port::SnapshotPart;
@@ -16,10 +16,10 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The file of the snapshot that is being received.
+/// Path of the file that is being received.
 pub(crate) const RECEIVING: &str = "receiving";
 
-/// The file of a complete snapshot.
+/// Path of a complete snapshot.
 pub(crate) fn snapshot_name(seq: u64) -> String {
     format!("{seq:020}.snap")
 }
@@ -58,7 +58,7 @@ impl Snapshots {
         }
         let mut slot = self.receiving.lock().unwrap_or_else(PoisonError::into_inner);
         if !slot.as_ref().is_some_and(|r| r.is_of_same_snapshot(&part)) {
-            // A restarted engine starts over; a stray part of an older snapshot does not.
+            // A restarted engine starts over; a late part of an older snapshot does not.
             let latest = index.snapshots().map_err(|_| StoreRefusal::Io)?.last().map(|s| s.seq);
             let unfinished = slot.as_ref().map(|r| r.seq);
             if latest.max(unfinished).is_some_and(|newest| newest > part.seq) {
@@ -87,7 +87,7 @@ impl Snapshots {
         let info = SnapshotInfo { seq, digest, parts, bytes };
         index.list_snapshot(&info, &older).map_err(failed)?;
         for old in &older {
-            // A file that stays is in no list; the operator may remove it.
+            // A file that could not be removed is in no list; the operator may remove it.
             let _ = std::fs::remove_file(self.path(old.seq));
         }
         Ok(())

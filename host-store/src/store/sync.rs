@@ -1,4 +1,4 @@
-//! The one place where bytes are forced to the disk, so that tests can make it fail and metrics
+//! The only place where bytes are forced to the disk, so that tests can make it fail and metrics
 //! can time it.
 
 use std::fmt::Debug;
@@ -8,11 +8,11 @@ use std::path::Path;
 
 /// Forces written bytes to the disk.
 pub trait Syncer: Debug + Send + Sync + 'static {
-    /// Makes the content of a file durable, and what of its metadata is needed to read it.
+    /// Makes the contents of a file durable, with the metadata that reading them needs.
     ///
     /// # Errors
-    /// The disk's error. What was written since the last success may be lost, even if a later
-    /// call succeeds.
+    /// The disk's error. Bytes written since the last success may be lost, even if a later call
+    /// succeeds.
     fn sync(&self, file: &File) -> io::Result<()>;
 
     /// Makes the names in a folder durable.

@@ -1,11 +1,11 @@
-//! The segment that is being written, and the spare that follows it.
+//! The segment that is being written, and the spare segment that follows it.
 //!
-//! Segments are filled with zeros and synced before they are used: overwriting blocks that exist
-//! takes one flush of the disk, growing a file takes a journal commit as well. Zeros are written
-//! 64 KiB at a time, because the kernel keeps the size of a write as its unit of writing back.
+//! Segments are filled with zeros and synced before use: overwriting existing blocks takes one
+//! flush of the disk, while growing a file also takes a journal commit. Zeros are written 64 KiB at
+//! a time, because the kernel uses the size of a write as its unit of writeback.
 //!
-//! The spare is filled by a thread at the pace of the appends, twice as far as the segment in use:
-//! filled in one go, it would hold up the syncs of the frames for as long as it takes.
+//! A thread fills the spare at the pace of the appends, twice as far as the segment in use. Filled
+//! all at once, it would delay the syncs of the frames.
 
 use super::segment::{BLOCK_BYTES, encode_segment_header, segment_path};
 use super::sync::Syncer;
@@ -20,7 +20,7 @@ const ZERO_BYTES: usize = 64 * 1024;
 /// Zeros written between two syncs of a spare.
 const STEP_BYTES: u64 = 1024 * 1024;
 
-/// Where segments are made.
+/// Creates segments in a folder.
 #[derive(Debug, Clone)]
 pub(super) struct SegmentAllocator {
     pub(super) folder: PathBuf,
@@ -29,7 +29,7 @@ pub(super) struct SegmentAllocator {
 }
 
 impl SegmentAllocator {
-    /// Fills a segment with zeros, as far as `pace` allows at each moment; the file and its name
+    /// Fills a segment with zeros, as far as `pace` allows at each moment. The file and its name
     /// are durable when this returns.
     fn make_spare(&self, number: u64, pace: &Pace) -> io::Result<File> {
         let path = segment_path(&self.folder, number);
@@ -58,7 +58,7 @@ fn write_zeros(file: &mut File, mut bytes: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// How far a spare may be filled; `None` when it is not wanted any more.
+/// How far a spare may be filled; `None` when it is no longer wanted.
 #[derive(Debug)]
 struct Pace {
     allowed: Mutex<Option<u64>>,
@@ -95,7 +95,7 @@ pub(super) struct Tail {
     number: u64,
     file: File,
     offset: u64,
-    /// The first block is still zero.
+    /// True while the first block is still zero.
     unused: bool,
     spare: Spare,
 }
@@ -108,7 +108,7 @@ enum Spare {
 }
 
 impl Tail {
-    /// Goes on in a segment that is in use.
+    /// Continues in a segment that is in use.
     pub(super) fn resume(
         allocator: SegmentAllocator,
         number: u64,
@@ -119,7 +119,7 @@ impl Tail {
         Ok(Self { allocator, number, file, offset, unused: false, spare: Spare::None })
     }
 
-    /// Makes the first segment.
+    /// Creates the first segment.
     pub(super) fn create(allocator: SegmentAllocator) -> io::Result<Self> {
         let number = 0;
         let file = allocator.make_spare(number, &Pace::new(u64::MAX))?;
@@ -127,22 +127,22 @@ impl Tail {
         Ok(Self { allocator, number, file, offset, unused: true, spare: Spare::None })
     }
 
-    /// The number of the segment.
+    /// Number of the segment.
     pub(super) fn number(&self) -> u64 {
         self.number
     }
 
-    /// Where the next record goes.
+    /// Offset of the next record.
     pub(super) fn offset(&self) -> u64 {
         self.offset
     }
 
-    /// True when `bytes` more fit this segment.
+    /// Returns true when `bytes` more fit in this segment.
     pub(super) fn fits(&self, bytes: u64) -> bool {
         self.offset + bytes <= self.allocator.segment_bytes
     }
 
-    /// Writes whole records, from that of frame `first_seq` on; durable after [`Tail::sync`].
+    /// Writes whole records, starting with that of frame `first_seq`. Durable after [`Tail::sync`].
     pub(super) fn write(&mut self, first_seq: u64, records: &[u8]) -> io::Result<()> {
         if self.unused {
             self.file.write_all_at(&encode_segment_header(first_seq), 0)?;
@@ -157,7 +157,7 @@ impl Tail {
         self.allocator.syncer.sync(&self.file)
     }
 
-    /// Makes sure that a next segment exists: waits for the one being made, or makes it.
+    /// Makes sure that a next segment exists: waits for the thread that fills it, or creates it.
     pub(super) fn ensure_spare(&mut self) -> io::Result<()> {
         let ready = match std::mem::replace(&mut self.spare, Spare::None) {
             Spare::Ready(file) => file,
@@ -175,7 +175,7 @@ impl Tail {
 
     /// Lets a thread fill the next segment twice as far as this one.
     pub(super) fn prepare_spare(&mut self) {
-        // In whole steps: the thread is woken, and syncs, once a step and not once an append.
+        // In whole steps: the thread wakes and syncs once per step, not once per append.
         let allowed = (2 * self.offset).next_multiple_of(STEP_BYTES);
         match &self.spare {
             Spare::Ready(_) => {}
@@ -185,7 +185,7 @@ impl Tail {
                 let (allocator, told) = (self.allocator.clone(), Arc::clone(&pace));
                 let number = self.number + 1;
                 let thread = std::thread::Builder::new().name("mortise-spare".into());
-                // Without a thread the segment is made when it is needed.
+                // Without a thread, the segment is created when it is needed.
                 if let Ok(thread) = thread.spawn(move || allocator.make_spare(number, &told)) {
                     self.spare = Spare::Making(pace, thread);
                 }
@@ -193,8 +193,8 @@ impl Tail {
         }
     }
 
-    /// Goes over to the next segment. Everything written so far must be synced: a segment is in
-    /// use only when all before it is durable.
+    /// Switches to the next segment. Everything written so far must be synced: a segment is in use
+    /// only when all before it is durable.
     pub(super) fn roll(&mut self) -> io::Result<()> {
         self.ensure_spare()?;
         if let Spare::Ready(file) = std::mem::replace(&mut self.spare, Spare::None) {
@@ -209,7 +209,7 @@ impl Tail {
 
 impl Drop for Tail {
     fn drop(&mut self) {
-        // The thread writes into the folder, which its owner may want to remove next.
+        // The thread writes into the folder, which its owner may remove next.
         if let Spare::Making(pace, thread) = std::mem::replace(&mut self.spare, Spare::None) {
             pace.set(None);
             let _ = thread.join();

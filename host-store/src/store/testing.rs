@@ -1,5 +1,5 @@
-//! What the tests of this crate share: chained frames, a store in a temporary folder, a disk that
-//! stops syncing when it is told to.
+//! Shared code of this crate's tests: chained frames, a store in a temporary folder, a disk whose
+//! syncs fail on demand.
 
 use super::disk::{DiskStore, OpenError, StoreOptions};
 use super::port::{CheckedFrame, LogStore as _};
@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 /// Small enough that a few large frames fill it.
 const TEST_SEGMENT_BYTES: u64 = 5 << 19;
 
-/// A frame of a given kind and place whose body has `bytes` bytes.
+/// A frame of a given kind and position with `bytes` bytes of body.
 pub(crate) fn frame(
     kind: FrameKind,
     epoch: u64,
@@ -51,7 +51,7 @@ pub(crate) fn frame(
     CheckedFrame::parse(Frame::new(leaf, vec![], cipher).unwrap().encode()).unwrap()
 }
 
-/// The first `count` frames of a log: a boot frame, then frames of events.
+/// The first `count` frames of a log: a boot frame, then event frames.
 pub(crate) fn chain(count: u64, bytes: usize) -> Vec<CheckedFrame> {
     let mut frames: Vec<CheckedFrame> = Vec::new();
     for seq in 0..count {
@@ -62,7 +62,7 @@ pub(crate) fn chain(count: u64, bytes: usize) -> Vec<CheckedFrame> {
     frames
 }
 
-/// Like a frame of `chain`, but of another engine.
+/// As a frame of `chain`, but of another engine.
 pub(crate) fn foreign(original: &CheckedFrame) -> CheckedFrame {
     let old = Frame::decode(original.bytes()).unwrap();
     let mut leaf = old.leaf().clone();
@@ -71,7 +71,7 @@ pub(crate) fn foreign(original: &CheckedFrame) -> CheckedFrame {
     CheckedFrame::parse(Frame::new(leaf, clear, cipher).unwrap().encode()).unwrap()
 }
 
-/// A disk whose syncs fail from the moment it is told to, and that counts those that succeed.
+/// A disk that counts successful syncs, and whose syncs fail once the test says so.
 #[derive(Debug, Default)]
 pub(crate) struct FailingSyncer {
     pub(crate) fails: AtomicBool,
@@ -118,7 +118,7 @@ impl Store {
 }
 
 impl DiskStore {
-    /// Appends frames that are known to follow the head, one group.
+    /// Appends frames that follow the head, as one group.
     pub(crate) fn append(&self, frames: &[CheckedFrame]) {
         self.append_group(frames).unwrap();
     }

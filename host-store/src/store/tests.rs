@@ -1,4 +1,4 @@
-//! The store as a whole: what is kept, what is refused, what a failing disk does.
+//! The store as a whole: what it keeps, what it rejects, what a failing disk causes.
 
 use super::port::{LogStore, SnapshotPart};
 use super::testing::{Store, chain, foreign};
@@ -36,7 +36,7 @@ impl Driver {
         Self { writer: Some(writer), thread: Some(thread), runtime }
     }
 
-    /// Queues all frames, then waits for all outcomes, in the order they were given.
+    /// Queues all frames, then waits for all outcomes, in the order of the frames.
     fn append(&self, frames: &[CheckedFrame]) -> Vec<Outcome> {
         let (tell, told) = channel();
         for frame in frames {
@@ -155,7 +155,7 @@ fn a_failed_sync_acks_nothing_and_ends_all_acks_until_a_restart() {
     folder.syncer.fails.store(true, Ordering::SeqCst);
     assert_eq!(driver.append(&frames[1..2]), [Err(StoreRefusal::SyncFailed)]);
     folder.syncer.fails.store(false, Ordering::SeqCst);
-    // The disk works again, but what it holds is unknown.
+    // The disk works again, but its contents are unknown.
     assert_eq!(driver.append(&frames[1..2]), [Err(StoreRefusal::SyncFailed)]);
     assert_eq!(driver.head(), Err(StoreRefusal::SyncFailed));
     assert_eq!(store.read(0, 1000).unwrap().len(), 1);
@@ -163,7 +163,7 @@ fn a_failed_sync_acks_nothing_and_ends_all_acks_until_a_restart() {
     let store = Arc::new(folder.open().unwrap());
     let driver = Driver::new(Arc::<super::DiskStore>::clone(&store));
     let next = driver.head().unwrap().next_seq;
-    assert!((1..=2).contains(&next), "the frame may be there or not, but {next}");
+    assert!((1..=2).contains(&next), "the next seq is {next}; the frame may be there or not");
     assert_eq!(driver.append(&frames[next as usize..]), acked(&frames[next as usize..]));
 }
 
@@ -248,7 +248,7 @@ fn a_blob_is_replaced_only_on_demand_and_survives_a_restart() {
     let big = vec![0; BLOB_BYTES_MAX + 1];
     assert_eq!(store.blob_put("big", &big, true), Err(StoreRefusal::TooLarge));
     for i in 0..20 {
-        // Many large values make sled write files of its own beside its log.
+        // Many large values make sled write its own files beside its log.
         let name = format!("big{i}");
         assert_eq!(store.blob_put(&name, &vec![i; BLOB_BYTES_MAX], false), Ok(()));
     }

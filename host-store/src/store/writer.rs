@@ -1,11 +1,11 @@
-//! Group commit: one thread takes all appends that wait, keeps them together, and answers.
+//! Group commit: one thread takes all waiting appends, stores them together and answers.
 //!
-//! Every append and every query for the head passes this one queue, so that each is judged against
-//! a head that is durable and does not change meanwhile: this is the compare-and-swap that keeps two
-//! engines off one log.
+//! Every append and every query for the head goes through this one queue. Each is checked against a
+//! head that is durable and cannot change meanwhile. This is the compare-and-swap that keeps two
+//! engines from writing one log.
 //!
-//! When the disk fails, nothing is answered well until the host is restarted: what the disk holds
-//! is unknown then, and a later sync that succeeds proves nothing.
+//! When the disk fails, every request fails until the host restarts: the contents of the disk are
+//! unknown then, and a later successful sync proves nothing.
 
 use super::port::{AppendError, CheckedFrame, LogStore};
 use crate::metrics::Metrics;
@@ -16,19 +16,17 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 use tokio::sync::mpsc;
 
-/// Jobs that may wait; a caller that brings one more waits for room.
+/// Most jobs in the queue. Further callers wait for room.
 const QUEUE: usize = 64;
 /// A group is closed at this many frames ...
 const GROUP_FRAMES_MAX: usize = 64;
-/// ... or when it has reached this many bytes.
+/// ... or at this many bytes.
 const GROUP_BYTES: usize = 8 * 1024 * 1024;
 
-/// A frame is durable.
+/// The frame is durable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Acked {
-    /// Its seq.
     pub seq: u64,
-    /// Its digest.
     pub digest: FrameDigest,
 }
 
@@ -54,7 +52,7 @@ impl Writer {
     /// Starts the thread.
     ///
     /// # Errors
-    /// When the system gives no thread.
+    /// When the system cannot start a thread.
     pub fn start(
         store: Arc<dyn LogStore>,
         metrics: Arc<Metrics>,
@@ -68,8 +66,8 @@ impl Writer {
         Ok((Self { jobs }, thread))
     }
 
-    /// Queues an append; `reply` is called once, from the writing thread, in the order of seqs.
-    /// It must not block.
+    /// Queues an append. `reply` is called once, from the writing thread, in the order of seqs. It
+    /// must not block.
     ///
     /// # Errors
     /// When the writer has ended; `reply` is then dropped.
@@ -82,7 +80,7 @@ impl Writer {
         self.jobs.send(job).await.map_err(|_| WriterClosed)
     }
 
-    /// Queues a question for the head, answered after every append queued before.
+    /// Queues a query for the head, answered after every append queued before.
     ///
     /// # Errors
     /// As [`Writer::append`].
@@ -100,7 +98,7 @@ struct Committer {
     failed: bool,
 }
 
-/// Frames that were admitted, each follows the one before, and the callers that wait for them.
+/// Admitted frames, each following the one before, and the callers that wait for them.
 #[derive(Default)]
 struct Group {
     frames: Vec<CheckedFrame>,
@@ -147,7 +145,7 @@ impl Committer {
         self.commit(group);
     }
 
-    /// Whether the frame follows `last`, or the head when the group is empty.
+    /// Checks that the frame follows `last`, or the head when the group is empty.
     fn admit(&self, frame: &CheckedFrame, last: Option<&CheckedFrame>) -> Result<(), StoreRefusal> {
         if self.failed {
             return Err(StoreRefusal::SyncFailed);

@@ -76,7 +76,8 @@ pub async fn binds_nobody(at: &Endpoint) -> Result<(), String> {
     let owner = Signer::random();
     let strict = Client::new(at.clone()).commit(&owner, &lock_of(&owner)).await;
     match strict {
-        Err(ClientError::Check(refused)) if refused.to_string().contains("binds nobody") => {}
+        Err(ClientError::Check(refused))
+            if refused.to_string().contains("does not bind the engine") => {}
         other => return Err(format!("a marked promise was not refused: {other:?}")),
     }
     let client = Client::new(at.clone()).allow_insecure(MARK);

@@ -154,7 +154,7 @@ fn due(
     let mut liar = Liar::new(driver);
     liar.now_ms = (scenario::START_S + 600 + scenario::CLAIM_WINDOW_S) * 1000;
     let seq = liar.write(&[]);
-    assert_eq!(named(&liar.report()), [], "time did what it calls for");
+    assert_eq!(named(&liar.report()), [], "every change that was due is there");
     let log = with_last_changed(&liar.log, driver, change);
     let report = audit(&log, subject(driver), Some(&keys_of(driver)));
     assert!(report.findings.iter().all(|f| f.seq == seq));
@@ -172,7 +172,7 @@ fn omitted_early_and_repeated_expiries_are_named() {
         parts.events.truncate(1);
         true
     });
-    let text = format!("time called for expiry of lock {lock_id}, and it is missing");
+    let text = format!("expiry of lock {lock_id} was due, and it is missing");
     assert_eq!(found, [(0, None, text)]);
     let mut liar = Liar::new(&driver);
     let seq = liar.write(&[Event::LocksExpired { lock_ids: vec![lock_id] }]);

@@ -25,7 +25,7 @@ pub enum Outcome {
 impl Outcome {
     fn text(self) -> &'static str {
         match self {
-            Self::StartsWithout => "starts; the request is done anew",
+            Self::StartsWithout => "starts; the request runs again",
             Self::StartsWith => "starts; the request is answered as done",
             Self::RefusesBrokenFrame => "does not start: broken frame",
             Self::RefusesSnapshotAhead => "does not start: snapshot ahead",

@@ -112,7 +112,7 @@ fn proofs_that_contradict_themselves_are_refused_by_name() {
     };
     assert_eq!(wrong(|v| v.seq += 1), JsonError::Seq);
     assert_eq!(wrong(|v| v.state_root = Root::ZERO), JsonError::StateRoot);
-    assert_eq!(wrong(|v| v.position.0[0] ^= 1), JsonError::Position);
+    assert_eq!(wrong(|v| v.position.0[0] ^= 1), JsonError::TreeKey);
     assert_eq!(wrong(|v| v.present = false), JsonError::Mixed);
     assert_eq!(wrong(|v| v.value = None), JsonError::Mixed);
     assert_eq!(wrong(|v| v.salt = None), JsonError::Mixed);
@@ -123,7 +123,7 @@ fn proofs_that_contradict_themselves_are_refused_by_name() {
     let long = wrong(|v| v.siblings.resize(257, Bytes32::ZERO));
     assert!(matches!(long, JsonError::Proof(_)));
     let asked = LeafKey::Lock(LockId([4; 32]));
-    assert_eq!(state(&proof_view(&log, &key), &asked), Err(JsonError::Position));
+    assert_eq!(state(&proof_view(&log, &key), &asked), Err(JsonError::TreeKey));
 }
 
 #[test]

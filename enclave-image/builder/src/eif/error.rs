@@ -15,13 +15,13 @@ pub enum EifError {
     #[error("it has {found} bytes; the limit is {IMAGE_BYTES_MAX}")]
     TooLarge { found: usize },
     /// It does not start with [`MAGIC`].
-    #[error("it is no enclave image: it starts with {found:02x?}, not with {MAGIC:02x?}")]
+    #[error("it is not an enclave image: it starts with {found:02x?}, not with {MAGIC:02x?}")]
     Magic {
         /// Its first bytes, padded with zeros.
         found: [u8; 4],
     },
     /// Too short for a header.
-    #[error("it is cut: it has {found} bytes, and a header has {HEADER_BYTES}")]
+    #[error("it is truncated: it has {found} bytes, and a header has {HEADER_BYTES}")]
     HeaderTruncated { found: usize },
     /// Another version of the format.
     #[error("its format version is {found}, not {VERSION}")]
@@ -48,7 +48,7 @@ pub enum EifError {
         wanted: u64,
     },
     /// The file ends inside a section.
-    #[error("it is cut: section {index} ends at {end}, the file at {found}")]
+    #[error("it is truncated: section {index} ends at {end}, the file at {found}")]
     Truncated {
         index: usize,
         /// The end of the section.
@@ -87,7 +87,7 @@ pub enum EifError {
         bytes_max: usize,
     },
     /// A character of the command line that is not printable ASCII.
-    #[error("byte {at} of the command line is no printable character")]
+    #[error("byte {at} of the command line is not a printable character")]
     CmdlineCharacter { at: usize },
     /// There is no ramdisk, or too many.
     #[error("it has {found} ramdisks: an image has 1 to {RAMDISKS_MAX}")]

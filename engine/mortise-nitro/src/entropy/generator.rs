@@ -86,7 +86,7 @@ fn module_bytes(nsm: &dyn Nsm) -> Result<Zeroizing<Vec<u8>>, EntropyError> {
     Err(EntropyError::TooLittle { given: bytes.len(), needed: SEED_BYTES })
 }
 
-/// The current key, and the number of bytes of output since the last seed. Exists only seeded.
+/// The current key and the number of bytes of output since the last seed. Always seeded.
 pub(super) struct Generator {
     key: Zeroizing<[u8; 32]>,
     given: usize,

@@ -30,7 +30,7 @@ struct Hold {
 }
 
 /// The test's side of a held module.
-struct Gate {
+struct HeldModule {
     arrived: Receiver<()>,
     turns: Sender<()>,
 }
@@ -51,10 +51,10 @@ fn many(count: u64) -> Arc<Answers> {
 
 impl Answers {
     /// Holds all further calls.
-    fn hold(&self) -> Gate {
+    fn hold(&self) -> HeldModule {
         let ((arrive, arrived), (turn, turns)) = (channel(), channel());
         *self.held.lock().unwrap() = Some(Hold { arrived: arrive, turns });
-        Gate { arrived, turns: turn }
+        HeldModule { arrived, turns: turn }
     }
 }
 
@@ -132,7 +132,7 @@ fn module_may_give_single_bytes_but_not_none() {
     assert_eq!(nothing, EntropyError::TooLittle { given: 0, needed: SEED_BYTES });
 }
 
-/// Method: several threads draw more than two seeds may give, so that the module is called at least
+/// Method: several threads draw more than two seeds allow, so that the module is called at least
 /// twice after the start.
 #[test]
 fn only_the_entropy_s_own_thread_calls_the_module() {
@@ -206,7 +206,7 @@ fn draw_at_the_bound_waits_for_the_seed_and_continues() {
     });
 }
 
-/// The panic of a draw of more than one seed may give. The draw requests a seed on the way, and its
+/// The panic of a draw of more bytes than one seed allows. The draw requests a seed, and its
 /// last part waits for it.
 fn stopped_by(nsm: Arc<Answers>) -> String {
     let entropy = over(&nsm, LONG);

@@ -1,7 +1,7 @@
-//! The application's keys, under a master key of their own.
+//! The application's keys, under their own master key.
 //!
-//! `mortise:service` and `mortise:purpose` are set here, whatever the caller says: no context that
-//! a caller can name is one of the engine's, and the master key is another besides.
+//! `mortise:service` and `mortise:purpose` are always set here, so that no context of a caller can
+//! equal one of the engine's. The application's master key is another one as well.
 
 use super::client::{DataKey, KmsClient};
 use super::vault::{CONTEXT_PURPOSE, CONTEXT_SERVICE};
@@ -12,20 +12,20 @@ use std::sync::Arc;
 /// Service and purpose of every context of the application.
 const APP: &str = "app";
 
-/// [`AppKeys`] of the key service.
+/// [`AppKeys`] over the key service.
 #[derive(Debug, Clone)]
 pub struct KmsAppKeys {
     client: Arc<KmsClient>,
 }
 
 impl KmsAppKeys {
-    /// Under the application's key of the client's configuration.
+    /// Uses the application's key of the client's configuration.
     pub fn new(client: Arc<KmsClient>) -> Self {
         Self { client }
     }
 }
 
-/// The caller's context with the two names that are not its own to choose.
+/// The caller's context, with the two reserved names set.
 fn forced(context: &EncryptionContext) -> EncryptionContext {
     let mut forced = context.clone();
     forced.insert(CONTEXT_SERVICE.to_owned(), APP.to_owned());

@@ -1,12 +1,12 @@
 //! Pauses between attempts: exponential, with full jitter.
 //!
-//! Each pause is drawn between zero and an upper end that doubles, so that many enclaves that
-//! failed together do not come back together. The draw comes from the entropy port.
+//! Each pause is random between zero and an upper bound that doubles, so that many enclaves that
+//! failed together do not retry together. The random numbers come from the entropy port.
 
 use mortise_engine::ports::Entropy;
 use std::time::Duration;
 
-/// The upper ends of the pauses.
+/// The upper bounds of the pauses.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Backoff {
     pub(super) first: Duration,
@@ -14,13 +14,13 @@ pub(super) struct Backoff {
 }
 
 impl Backoff {
-    /// A pause after `failures` failures before this one.
+    /// The pause after a failure, with `failures` failures before it.
     pub(super) fn pause(self, failures: u32, entropy: &dyn Entropy) -> Duration {
         let mut draw = [0; 4];
         entropy.fill(&mut draw);
         let share = u64::from(u32::from_le_bytes(draw));
         let end = u64::try_from(self.end(failures).as_micros()).unwrap_or(u64::MAX);
-        // Multiplied in 128 bits and cut back: at most `end`.
+        // Scales in 128 bits, so the result is at most `end`.
         let pause = (u128::from(end) * u128::from(share)) >> 32;
         Duration::from_micros(u64::try_from(pause).unwrap_or(end))
     }

@@ -1,12 +1,12 @@
-//! The client: one call is one attempt, or a few.
+//! The client: one call is one attempt, or several after transient failures.
 //!
 //! ```text
 //! credentials -> recipient (fresh key, fresh document) -> sign -> send -> read -> open
 //!      ^------------------ pause, only after a transient failure ---------------'
 //! ```
-//! Every attempt has its own recipient, so that an answer to an earlier attempt opens nothing. What
-//! blocks - the module, the making and using of RSA keys - runs on threads of the runtime made for
-//! that.
+//! Every attempt has its own recipient, so that an answer to an earlier attempt opens nothing.
+//! Blocking work - the module, generating and using RSA keys - runs on the runtime's blocking
+//! threads.
 
 use super::backoff::Backoff;
 use super::credentials::{CredentialStore, SigningCredentials};
@@ -31,18 +31,17 @@ const CONTENT_TYPE_JSON: &str = "application/x-amz-json-1.1";
 /// Bytes of a data key: AES-256.
 pub(super) const DATA_KEY_BYTES: usize = 32;
 
-/// What the client stands on.
+/// The dependencies of the client.
 #[derive(Clone)]
 pub struct KmsPlatform {
-    /// The way to the service: the parent's proxy.
+    /// Connects to the service through the parent's proxy.
     pub dialer: Arc<dyn Dialer>,
-    /// Credentials of the parent.
+    /// Credentials that the parent supplies.
     pub credentials: CredentialStore,
-    /// The security module.
     pub nsm: Arc<dyn Nsm>,
-    /// The trusted clock: dates signatures, judges certificates and credentials.
+    /// The trusted clock. Dates signatures; checks certificates and credentials.
     pub clock: Arc<dyn Clock>,
-    /// For the jitter of pauses.
+    /// Source of the jitter of pauses.
     pub entropy: Arc<dyn Entropy>,
 }
 
@@ -51,13 +50,13 @@ pub struct KmsPlatform {
 pub struct DataKey {
     /// 32 bytes.
     pub key: SecretBytes,
-    /// The same under the master key.
+    /// The same key, encrypted under the master key.
     pub wrapped: Vec<u8>,
 }
 
-/// A client of the key service that gives keys to attested code only.
+/// A client of the key service that gives keys only to attested code.
 ///
-/// Calls need a running tokio runtime with time and input/output; any flavour.
+/// Calls need a running tokio runtime, of any flavour, with time and I/O enabled.
 pub struct KmsClient {
     config: KmsConfig,
     platform: KmsPlatform,
@@ -71,7 +70,7 @@ impl std::fmt::Debug for KmsClient {
 }
 
 impl KmsClient {
-    /// A client of the configured service. Nothing is dialed yet.
+    /// A client of the configured service. Does not connect yet.
     ///
     /// # Errors
     /// `Tls`.
@@ -81,14 +80,13 @@ impl KmsClient {
         Ok(Self { config, platform, transport })
     }
 
-    /// What it was made with.
     pub fn config(&self) -> &KmsConfig {
         &self.config
     }
 
-    /// `GenerateDataKey`: a fresh key of 32 bytes under `key`, bound to `context`.
+    /// `GenerateDataKey`: a new key of 32 bytes under `key`, bound to `context`.
     ///
-    /// `own` credentials serve this call only; without them, those of the parent.
+    /// `own` credentials are used for this call only; `None` uses those of the parent.
     ///
     /// # Errors
     /// [`KmsError`].
@@ -103,7 +101,7 @@ impl KmsClient {
         Ok(DataKey { key, wrapped })
     }
 
-    /// `Decrypt`: the data key of 32 bytes that is wrapped under `key` in `context`.
+    /// `Decrypt`: the data key of 32 bytes that is encrypted under `key` in `context`.
     ///
     /// # Errors
     /// [`KmsError`]; `InvalidCiphertext` for another context, `IncorrectKey` for another key.
@@ -131,7 +129,7 @@ impl KmsClient {
         Ok(self.call(&operation, count, own).await?.0)
     }
 
-    /// The plaintext, of exactly `expected` bytes, and its wrapped form where there is one.
+    /// Returns the plaintext of exactly `expected` bytes, and its wrapped form, if any.
     async fn call(
         &self,
         operation: &Operation<'_>,
@@ -166,7 +164,7 @@ impl KmsClient {
                 return Err(error);
             }
             let pause = Backoff { first, max }.pause(failures, self.platform.entropy.as_ref());
-            tracing::warn!(%error, failures, ?pause, "the key service did not answer; once more");
+            tracing::warn!(%error, failures, ?pause, "the key service did not answer; retrying");
             sleep(pause).await;
             failures += 1;
         }
@@ -177,7 +175,7 @@ impl KmsClient {
         operation: &Operation<'_>,
         own: Option<&Arc<SigningCredentials>>,
     ) -> Result<(SecretBytes, Vec<u8>), KmsError> {
-        // Before the key is made: without credentials it would be for nothing.
+        // Before generating the key, which would be useless without credentials.
         self.credentials(own).await?;
         let Recipient { key, document } = self.recipient().await?;
         let credentials = self.credentials(own).await?;
@@ -239,7 +237,7 @@ impl KmsClient {
     }
 }
 
-/// A header whose debug form has no value.
+/// A header whose debug form hides its value.
 fn secret_header(text: &str) -> HeaderValue {
     let mut value = HeaderValue::from_str(text)
         .expect("signatures and checked credentials are visible ASCII and single spaces");

@@ -1,12 +1,12 @@
-//! Credentials of the key service: read strictly, kept until newer ones come.
+//! Credentials for the key service: parsed strictly, kept until newer ones arrive.
 //!
 //! ```text
 //! parent (port 5003) --line--> feed --> newest --> usable() --> one signature
 //! ```
-//! The parent makes them and could use them itself: they are no secret from it, and what they
-//! allow is bound to the attestation by the key's policy. They are still never logged. A line that
-//! is malformed or too long ends the connection, and what was there before stays; the feed dials
-//! again, with growing pauses.
+//! The parent makes them and could use them itself, so they are no secret from it. The key policy
+//! binds what they allow to the attestation. They are still never logged. A line that is malformed
+//! or too long ends the connection; the previous credentials stay. The feed then reconnects with
+//! growing pauses.
 
 use super::backoff::Backoff;
 use super::dialer::{ByteStream, Dialer};
@@ -22,19 +22,19 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::sync::watch;
 use zeroize::Zeroizing;
 
-/// Longest id of a key.
+/// Longest access key id.
 const ACCESS_KEY_ID_BYTES_MAX: usize = 128;
-/// Longest secret of a key; those of AWS have 40.
+/// Longest secret access key. AWS uses 40 bytes.
 const SECRET_BYTES_MAX: usize = 1024;
-/// Longest token; those of AWS are below 4 KiB.
+/// Longest session token. AWS stays below 4 KiB.
 const TOKEN_BYTES_MAX: usize = 12 * 1024;
-/// Pauses between attempts to reach the parent.
+/// Pauses between attempts to connect to the parent.
 const REDIAL: Backoff = Backoff { first: Duration::from_millis(100), max: Duration::from_secs(10) };
 
-/// Credentials in a form in which they can sign, and nothing that could break out of a header.
+/// Credentials that are valid in a signature and cannot inject anything into a header.
 pub(super) struct SigningCredentials {
     access_key_id: String,
-    /// `AWS4` and the secret.
+    /// `AWS4` and the secret access key.
     seed: Zeroizing<Vec<u8>>,
     token: Option<Zeroizing<String>>,
     expires_ms: Option<u64>,
@@ -75,12 +75,12 @@ impl SigningCredentials {
         self.token.as_ref().map(|token| token.as_str())
     }
 
-    /// Lends the seed of the signing key.
+    /// Passes the seed of the signing key to `use_seed`.
     pub(super) fn with_signing_seed<T>(&self, use_seed: impl FnOnce(&[u8]) -> T) -> T {
         use_seed(&self.seed)
     }
 
-    /// True from the moment of their expiry on.
+    /// Returns true from the moment of expiry on.
     pub(super) fn has_expired(&self, now_ms: u64) -> bool {
         self.expires_ms.is_some_and(|end| now_ms >= end)
     }
@@ -92,12 +92,12 @@ impl std::fmt::Debug for SigningCredentials {
     }
 }
 
-/// Visible ASCII without spaces, not empty.
+/// Returns true for visible ASCII without spaces that is not empty.
 fn is_printable(text: &str, bytes_max: usize) -> bool {
     (1..=bytes_max).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
 }
 
-/// One line of the parent.
+/// Parses one line of the parent.
 fn parse_line(line: &[u8]) -> Result<SigningCredentials, CredentialsFault> {
     let value = json::parse(line).map_err(|_| CredentialsFault::NotCredentials)?;
     let given: Credentials =
@@ -105,15 +105,15 @@ fn parse_line(line: &[u8]) -> Result<SigningCredentials, CredentialsFault> {
     SigningCredentials::parse(&given)
 }
 
-/// The newest credentials of the parent.
+/// Keeps the newest credentials of the parent.
 #[derive(Debug, Clone)]
 pub struct CredentialStore {
     newest: watch::Receiver<Option<Arc<SigningCredentials>>>,
 }
 
 impl CredentialStore {
-    /// Reads them from where `dialer` leads, for as long as the store or a clone of it lives.
-    /// Needs a running tokio runtime.
+    /// Reads credentials over `dialer`, for as long as the store or a clone of it lives. Needs a
+    /// running tokio runtime.
     pub fn from_parent(dialer: Arc<dyn Dialer>, entropy: Arc<dyn Entropy>) -> Self {
         let (sender, newest) = watch::channel(None);
         tokio::spawn(async move {
@@ -125,30 +125,30 @@ impl CredentialStore {
         Self { newest }
     }
 
-    /// Always these.
+    /// A store that always returns these credentials.
     ///
     /// # Errors
     /// [`CredentialsFault`].
     pub fn fixed(given: &Credentials) -> Result<Self, CredentialsFault> {
         let credentials = Arc::new(SigningCredentials::parse(given)?);
-        // The sender may go: a receiver without one keeps the last value.
+        // The sender can be dropped: a receiver without one keeps the last value.
         let (_, newest) = watch::channel(Some(credentials));
         Ok(Self { newest })
     }
 
-    /// Those that can sign now; waits for them at most `timeouts`.
+    /// Returns credentials that can sign now. Waits for them at most `timeout`.
     ///
     /// # Errors
     /// `NoCredentials`, `CredentialsExpired`, `NoTime`.
     pub(super) async fn usable(
         &self,
         clock: &dyn Clock,
-        timeouts: Duration,
+        timeout: Duration,
     ) -> Result<Arc<SigningCredentials>, KmsError> {
         let mut newest = self.newest.clone();
         let wait = newest.wait_for(|held| usable_at(held.as_ref(), clock).is_ok());
-        // When the wait or the feed has ended, what is there then says why.
-        drop(tokio::time::timeout(timeouts, wait).await);
+        // After the timeout or the end of the feed, the current value gives the reason.
+        drop(tokio::time::timeout(timeout, wait).await);
         usable_at(self.newest.borrow().as_ref(), clock)
     }
 }
@@ -172,10 +172,10 @@ enum FeedEnd {
     #[error("the connection broke: {0}")]
     Broken(std::io::ErrorKind),
     #[error("the parent closed the connection")]
-    Closed,
+    Disconnected,
     #[error("a line is longer than {CREDENTIALS_LINE_BYTES_MAX} bytes")]
     LineTooLong,
-    #[error("a line is not taken: {0}")]
+    #[error("a line is rejected: {0}")]
     Line(CredentialsFault),
 }
 
@@ -188,13 +188,13 @@ async fn feed(dialer: &dyn Dialer, entropy: &dyn Entropy, newest: &Newest) {
             Err(error) => FeedEnd::Dial(error.kind()),
             Ok(stream) => read_lines(stream, newest, &mut failures).await,
         };
-        tracing::warn!(%end, failures, "no connection to the credentials of the parent");
+        tracing::warn!(%end, failures, "no connection for the parent's credentials");
         tokio::time::sleep(REDIAL.pause(failures, entropy)).await;
         failures = failures.saturating_add(1);
     }
 }
 
-/// Takes lines until one is refused or the connection ends; each good one ends the row of failures.
+/// Reads lines until one is rejected or the connection ends. A valid line resets `failures`.
 async fn read_lines(stream: Box<dyn ByteStream>, newest: &Newest, failures: &mut u32) -> FeedEnd {
     let mut reader = BufReader::new(stream);
     loop {
@@ -215,7 +215,7 @@ async fn read_lines(stream: Box<dyn ByteStream>, newest: &Newest, failures: &mut
 async fn read_line(
     reader: &mut BufReader<Box<dyn ByteStream>>,
 ) -> Result<Zeroizing<Vec<u8>>, FeedEnd> {
-    // With its full room from the start, so that growing leaves no copy behind.
+    // Full capacity from the start, so that growing leaves no copy of a secret behind.
     let mut line = Zeroizing::new(Vec::with_capacity(CREDENTIALS_LINE_BYTES_MAX));
     let mut bounded = reader.take(CREDENTIALS_LINE_BYTES_MAX as u64);
     let read = bounded.read_until(b'\n', &mut line).await;
@@ -223,7 +223,7 @@ async fn read_line(
     match line.last() {
         Some(b'\n') => Ok(line),
         _ if line.len() == CREDENTIALS_LINE_BYTES_MAX => Err(FeedEnd::LineTooLong),
-        _ => Err(FeedEnd::Closed),
+        _ => Err(FeedEnd::Disconnected),
     }
 }
 

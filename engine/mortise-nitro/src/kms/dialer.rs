@@ -1,20 +1,20 @@
-//! How the parent is reached: a byte stream to its proxy, or to its credentials.
+//! Connections to the parent: byte streams to its proxy or to its credentials.
 //!
-//! A dialer knows one place. What comes over the stream is not trusted: the client ends TLS in it.
+//! A dialer connects to one address. The data of the stream is not trusted: TLS ends in the client.
 
 use mortise_engine::ports::PortFuture;
 use mortise_transport::Address;
 use std::io;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-/// A connected byte stream of any kind.
+/// A connected byte stream.
 pub trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for T {}
 
-/// Connects to one place, again and again.
+/// Opens any number of connections to one address.
 pub trait Dialer: Send + Sync + 'static {
-    /// A new connection.
+    /// Opens a new connection.
     ///
     /// # Errors
     /// The operating system's error.

@@ -1,21 +1,18 @@
-//! Why a call of the key service failed, and what that means for who asked.
+//! Why a call of the key service failed, and what the caller can do.
 //!
-//! Every text is ours: nothing that the service, the parent or a caller wrote stands in an error,
-//! so that no secret and no foreign text reaches a log.
+//! Every text is a constant of ours. An error never contains text of the service, the parent or a
+//! caller, so that no secret and no foreign text reaches a log.
 
 use super::envelope::EnvelopeError;
 use mortise_engine::ports::{ClockError, NsmError, VaultError};
 use std::fmt;
 
-/// Which bytes of an answer are meant.
+/// A field of an answer with bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Field {
-    /// `KeyId`.
     KeyId,
-    /// `CiphertextBlob`.
     CiphertextBlob,
-    /// `CiphertextForRecipient`.
     CiphertextForRecipient,
 }
 
@@ -29,15 +26,15 @@ impl fmt::Display for Field {
     }
 }
 
-/// Which wait ended without an answer.
+/// The timeout that expired.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Wait {
-    /// For the connection and its TLS handshake.
+    /// Of the connection and its TLS handshake.
     Connect,
-    /// For the answer.
+    /// Of one answer.
     Answer,
-    /// For the whole call.
+    /// Of the whole call.
     Overall,
 }
 
@@ -51,43 +48,43 @@ impl fmt::Display for Wait {
     }
 }
 
-/// Why a call failed: the table of `specs/kms-and-keys.md`.
+/// Why a call failed. `specs/kms-and-keys.md` has the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KmsError {
     /// The parent has sent no credentials yet.
-    #[error("no credentials of the key service have come from the parent yet")]
+    #[error("the parent has sent no credentials for the key service yet")]
     NoCredentials,
-    /// The credentials have expired by our clock; nothing was sent.
-    #[error("the credentials of the key service have expired; nothing was sent")]
+    /// The credentials have expired by the trusted clock; nothing was sent.
+    #[error("the credentials for the key service have expired; nothing was sent")]
     CredentialsExpired,
-    /// The credentials have a form in which nothing can be signed.
-    #[error("the credentials of the key service are malformed: {0}")]
+    /// The credentials are malformed, so nothing can be signed.
+    #[error("the credentials for the key service are malformed: {0}")]
     CredentialsMalformed(CredentialsFault),
-    /// The clock has no time that can be trusted, or one past the year 9999.
-    #[error("there is no trusted time to sign with and to judge certificates at")]
+    /// The trusted clock has no time, or one after the year 9999.
+    #[error("there is no trusted time for signatures and certificates")]
     NoTime,
-    /// A context, a wrapped key or a count is beyond what the service takes.
-    #[error("the request is beyond what the key service takes: {0}")]
+    /// A context, a wrapped key or a count is out of the bounds of the service.
+    #[error("the request is out of the bounds of the key service: {0}")]
     RequestOutOfBounds(Bound),
     /// The security module made no document.
     #[error("no attestation document: {0}")]
     Attestation(&'static str),
-    /// No RSA key could be made.
-    #[error("no key for the answer could be made")]
+    /// No RSA key could be generated.
+    #[error("no RSA key for the answer could be generated")]
     KeyGeneration,
 
-    /// Nobody could be reached.
-    #[error("the key service cannot be dialed: {0}")]
+    /// No connection could be opened.
+    #[error("cannot connect to the key service: {0}")]
     Connect(std::io::ErrorKind),
-    /// The other side does not speak TLS.
-    #[error("the other side does not speak TLS")]
+    /// The peer does not speak TLS.
+    #[error("the peer does not speak TLS")]
     NotTls,
     /// The certificate is for another name.
     #[error("the certificate of the key service is for another host name")]
     TlsWrongHost,
-    /// The certificate stands under a root that is not ours, or one that only has its name.
-    #[error("the certificate of the key service stands under an unknown root")]
+    /// The certificate is not issued under a configured root.
+    #[error("the certificate of the key service is not issued under a configured root")]
     TlsUnknownRoot,
     /// The certificate is expired, malformed or not for servers.
     #[error("the certificate of the key service is not valid")]
@@ -95,30 +92,27 @@ pub enum KmsError {
     /// TLS failed otherwise: no common version or cipher, an alert, a broken record.
     #[error("TLS with the key service failed")]
     Tls,
-    /// The connection broke before the answer was whole.
-    #[error("the connection broke before the answer was whole")]
+    /// The connection broke before the answer was complete.
+    #[error("the connection broke before the answer was complete")]
     ConnectionLost,
-    /// No answer in time.
-    #[error("{0} took too long")]
+    /// A timeout expired.
+    #[error("timeout: {0} took too long")]
     TimedOut(Wait),
-    /// The answer is no HTTP.
+    /// The answer is not HTTP.
     #[error("the answer is not HTTP/1.1")]
     NotHttp,
-    /// The answer is larger than any honest one.
+    /// The answer is larger than any valid one.
     #[error("the answer is larger than {max} bytes")]
-    AnswerTooLarge {
-        /// The bound.
-        max: usize,
-    },
+    AnswerTooLarge { max: usize },
 
-    /// The policy of the key, or the caller's, does not allow it to this code.
+    /// The key policy, or the caller's own, does not allow the operation.
     #[error("AccessDenied: the policy does not allow this to this caller and this code")]
     AccessDenied,
-    /// The service says that the credentials have expired.
-    #[error("ExpiredToken: the key service says that the credentials have expired")]
+    /// The service finds the credentials expired.
+    #[error("ExpiredToken: the key service finds the credentials expired")]
     ExpiredToken,
-    /// The service knows the credentials or the signature not, or the clocks lie far apart.
-    #[error("the key service refuses the credentials or the signature")]
+    /// The service rejects the credentials or the signature, or the clocks are far apart.
+    #[error("the key service rejects the credentials or the signature")]
     SignatureRefused,
     /// The wrapped key was changed, or belongs to another context.
     #[error("InvalidCiphertext: the wrapped key was changed or is of another context")]
@@ -126,51 +120,46 @@ pub enum KmsError {
     /// The wrapped key is of another master key.
     #[error("IncorrectKey: the wrapped key is of another master key")]
     IncorrectKey,
-    /// The master key does not exist, is disabled or is not for this.
-    #[error("the master key does not exist, is disabled or is not for this")]
+    /// The master key does not exist, is disabled or has another purpose.
+    #[error("the master key does not exist, is disabled or has another purpose")]
     KeyUnusable,
-    /// The service takes the request or the document not.
-    #[error("the key service finds the request or its document invalid (status {status})")]
+    /// The service rejects the request or its document.
+    #[error("the key service rejects the request or its document as invalid (status {status})")]
     RequestRefused {
-        /// Of HTTP.
+        /// HTTP status.
         status: u16,
     },
     /// Too many requests.
     #[error("the key service is throttling")]
     Throttled,
-    /// The service failed inside.
-    #[error("the key service failed inside (status {status})")]
+    /// The service had an internal error.
+    #[error("the key service had an internal error (status {status})")]
     ServiceFailed {
-        /// Of HTTP.
+        /// HTTP status.
         status: u16,
     },
 
     /// The answer is not one JSON object without repeated keys.
     #[error("the answer is not one JSON object without repeated keys")]
     JsonMalformed,
-    /// The answer carries the key in clear, though a document came with the request.
+    /// The answer has the key in clear, although a document was sent.
     #[error("the answer carries Plaintext though a Recipient was sent")]
     PlaintextPresent,
-    /// A field of the answer is missing or no text.
+    /// A field of the answer is missing or not a string.
     #[error("{0} is missing in the answer")]
     FieldMissing(Field),
     /// A field of the answer is not base64, is empty or too long.
     #[error("{0} of the answer is not base64 of an allowed length")]
     FieldMalformed(Field),
-    /// The answer is of another key.
-    #[error("the answer is of another key than the one asked for")]
+    /// The answer names another master key.
+    #[error("the answer names another master key than the request")]
     KeyIdMismatch,
-    /// What is for us does not open.
+    /// The encrypted answer does not open.
     #[error("CiphertextForRecipient: {0}")]
     Envelope(#[from] EnvelopeError),
-    /// What opened has another length than asked for.
-    #[error("what the answer holds has {found} bytes, not {expected}")]
-    PlaintextLength {
-        /// Asked for.
-        expected: usize,
-        /// Found.
-        found: usize,
-    },
+    /// The decrypted answer does not have the requested length.
+    #[error("the decrypted answer has {found} bytes, not {expected}")]
+    PlaintextLength { expected: usize, found: usize },
 }
 
 /// What is wrong with credentials.
@@ -186,35 +175,32 @@ pub enum CredentialsFault {
     /// `Token` is empty, too long or not printable.
     #[error("Token is empty, too long or not printable")]
     Token,
-    /// `Expiration` is no RFC 3339 time in UTC.
-    #[error("Expiration is no RFC 3339 time in UTC")]
+    /// `Expiration` is not an RFC 3339 time in UTC.
+    #[error("Expiration is not an RFC 3339 time in UTC")]
     Expiration,
-    /// The line is no JSON object of credentials.
-    #[error("the line is no JSON object of credentials")]
+    /// The line is not a JSON object of credentials.
+    #[error("the line is not a JSON object of credentials")]
     NotCredentials,
 }
 
-/// Which bound of the service a request is beyond.
+/// The bound of the service that a request exceeds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Bound {
-    /// The encryption context.
     #[error("the encryption context is too large")]
     Context,
-    /// The wrapped key.
     #[error("the wrapped key is empty or too large")]
     WrappedKey,
     /// The number of random bytes.
     #[error("the number of random bytes is not 1 to 1024")]
     RandomBytes,
-    /// The attestation document.
     #[error("the attestation document is too large")]
     Document,
 }
 
 impl KmsError {
-    /// True when the same call can succeed a moment later: throttling, failures inside the
-    /// service, connections that broke or never came about. Refusals never.
+    /// Returns true when the same call can succeed a moment later: throttling, internal errors of
+    /// the service, failed connections. False for every rejection.
     pub fn is_transient(&self) -> bool {
         matches!(
             self,
@@ -234,7 +220,7 @@ impl From<ClockError> for KmsError {
 }
 
 impl From<NsmError> for KmsError {
-    /// The names alone: `NoDevice` carries a text of the system.
+    /// Keeps only the names: `NoDevice` contains text of the system.
     fn from(error: NsmError) -> Self {
         Self::Attestation(match error {
             NsmError::NoDevice(_) => "there is no security module",
@@ -265,7 +251,7 @@ impl From<KmsError> for VaultError {
             | KmsError::KeyIdMismatch
             | KmsError::Envelope(_)
             | KmsError::PlaintextLength { .. } => Self::Refused(text),
-            // The service itself was not reached, or said nothing about the key.
+            // The service was not reached, or did not decide about the key.
             _ => Self::Unavailable(text),
         }
     }

@@ -8,17 +8,17 @@
 //! ```
 //! What it is for: the ports [`Vault`](mortise_engine::ports::Vault) and
 //! [`AppKeys`](mortise_engine::ports::AppKeys) over AWS KMS, with `Recipient` in every call: the
-//! service encrypts its answer to a key that an attestation document vouches for, and its key
-//! policy names the measurements of that document.
+//! service encrypts its answer to a key that an attestation document binds, and its key policy
+//! names the measurements of that document.
 //!
-//! What it does not do: keep keys, unwrap without a document, believe an answer that shows a key in
-//! clear. It knows the security module as a port; over `mortise-sim` it works the same.
+//! What it does not do: keep keys, unwrap without a document, accept an answer with a key in clear.
+//! It uses the security module through the port, so it also works over `mortise-sim`.
 //!
-//! Invariants: TLS ends here, under configured roots and the configured name. A fresh RSA key and a
-//! fresh document for each attempt. Only transient failures are tried again. No text of an error
-//! holds a secret or foreign words.
+//! Invariants: TLS ends here, under configured roots and the configured name. Each attempt has a
+//! new RSA key and a new document. Only transient failures are retried. No error text contains a
+//! secret or foreign text.
 //!
-//! The page is `specs/kms-and-keys.md`.
+//! Specified in `specs/kms-and-keys.md`.
 
 mod app_keys;
 mod backoff;

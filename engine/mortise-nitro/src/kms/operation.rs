@@ -1,7 +1,7 @@
-//! The three operations: what is asked, and what is believed of the answer.
+//! The three operations: their requests, and the checks of their answers.
 //!
 //! JSON 1.1 protocol of AWS: POST of one object, the operation in `X-Amz-Target`, one object back.
-//! Fields that we do not know are passed over: the service adds some from time to time.
+//! Unknown fields are ignored, because the service adds some from time to time.
 //!
 //! Source: AWS KMS API reference, GenerateDataKey, Decrypt, GenerateRandom, "Common errors".
 
@@ -17,10 +17,10 @@ use mortise_format::limits::{
 use mortise_rpc::json;
 use serde_json::{Map, Value, json};
 
-/// The only way in which the service encrypts to us.
+/// The only algorithm with which the service encrypts to a recipient.
 const RECIPIENT_ALGORITHM: &str = "RSAES_OAEP_SHA_256";
 
-/// One operation with its parameters, all within the service's bounds.
+/// One operation with its parameters, all within the bounds of the service.
 pub(super) struct Operation<'a> {
     kind: Kind<'a>,
     fields: Map<String, Value>,
@@ -33,17 +33,17 @@ enum Kind<'a> {
     GenerateRandom,
 }
 
-/// What an answer holds, still under the key of the recipient.
+/// The contents of an answer, still encrypted to the recipient.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Answered {
     /// `CiphertextForRecipient`.
     pub(super) envelope: Vec<u8>,
-    /// `CiphertextBlob`; only of GenerateDataKey, else empty.
+    /// `CiphertextBlob`. Empty except for GenerateDataKey.
     pub(super) wrapped: Vec<u8>,
 }
 
 impl<'a> Operation<'a> {
-    /// A fresh AES-256 key under `key`.
+    /// Requests a new AES-256 key under `key`.
     ///
     /// # Errors
     /// `RequestOutOfBounds`.
@@ -59,7 +59,7 @@ impl<'a> Operation<'a> {
         Ok(Self::new(Kind::GenerateDataKey(key), fields))
     }
 
-    /// The key that is wrapped under `key`.
+    /// Requests the plaintext of a key that is encrypted under `key`.
     ///
     /// # Errors
     /// `RequestOutOfBounds`.
@@ -79,7 +79,7 @@ impl<'a> Operation<'a> {
         Ok(Self::new(Kind::Decrypt(key), fields))
     }
 
-    /// Random bytes.
+    /// Requests random bytes.
     ///
     /// # Errors
     /// `RequestOutOfBounds`.
@@ -115,10 +115,10 @@ impl<'a> Operation<'a> {
         Value::Object(fields).to_string().into_bytes()
     }
 
-    /// What the answer holds, when it is one that an honest service gives.
+    /// Parses an answer and checks that an honest service could have sent it.
     ///
     /// # Errors
-    /// The refusals of the service; `JsonMalformed`, `PlaintextPresent`, `FieldMissing`,
+    /// The rejections of the service; `JsonMalformed`, `PlaintextPresent`, `FieldMissing`,
     /// `FieldMalformed`, `KeyIdMismatch`.
     pub(super) fn read(&self, answer: &Answer) -> Result<Answered, KmsError> {
         if answer.status != 200 {
@@ -154,8 +154,8 @@ fn context_value(context: &EncryptionContext) -> Result<Value, KmsError> {
     Ok(context.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect())
 }
 
-/// A service that ignores `Recipient` gives the key in clear, to whoever ends TLS: such an answer
-/// is no key of ours any more. Null and the empty text are how the service writes "none".
+/// A service that ignores `Recipient` sends the key in clear to the end of TLS, so that key is
+/// rejected. The service writes null or the empty text for "none".
 fn check_no_plaintext(fields: &Map<String, Value>) -> Result<(), KmsError> {
     match fields.get("Plaintext") {
         None | Some(Value::Null) => Ok(()),
@@ -175,9 +175,9 @@ fn bytes(fields: &Map<String, Value>, field: Field, bytes_max: usize) -> Result<
     decoded.ok().filter(fits).ok_or(KmsError::FieldMalformed(field))
 }
 
-/// The refusal that an answer of another status than 200 states.
+/// The error for an answer with another status than 200.
 ///
-/// A name that we do not know is judged by the status alone, and never repeated.
+/// An unknown error name is mapped by the status alone and never repeated.
 fn refusal(answer: &Answer) -> KmsError {
     let status = answer.status;
     let value = json::parse(&answer.body).ok();

@@ -1,10 +1,10 @@
-//! The key to which the service encrypts one answer, and the document that vouches for it.
+//! The key to which the service encrypts one answer, and the attestation document that binds it.
 //!
-//! A fresh RSA key and a fresh document for each attempt: an answer of an earlier request, or one
-//! for another enclave, opens under no key that we still have.
+//! Each attempt has a new RSA key and a new document. No key is kept that could open an answer to
+//! an earlier request or to another enclave.
 //!
-//! Making the key and asking the module block for some hundred milliseconds: the client does both
-//! off the actors' threads.
+//! Generating the key and calling the module block for some hundred milliseconds. The client runs
+//! both on blocking threads.
 
 use super::envelope::{self, EnvelopeError};
 use super::error::{Bound, KmsError};
@@ -13,16 +13,16 @@ use aws_lc_rs::rsa::{KeySize, OaepPrivateDecryptingKey, PrivateDecryptingKey};
 use mortise_engine::ports::{AttestRequest, Nsm, SecretBytes};
 use mortise_format::limits::ATTESTATION_BYTES_MAX;
 
-/// An RSA key of 2048 bits whose holder the service encrypts an answer to.
+/// An RSA key of 2048 bits to which the service encrypts an answer.
 ///
-/// What it does not say: anything about who made an answer, see [`RecipientKey::open`].
+/// It does not authenticate the sender of an answer, see [`RecipientKey::open`].
 pub struct RecipientKey {
     opening: OaepPrivateDecryptingKey,
     public_der: Vec<u8>,
 }
 
 impl RecipientKey {
-    /// A fresh key. Blocks.
+    /// Generates a new key. Blocks.
     ///
     /// # Errors
     /// `KeyGeneration`.
@@ -31,11 +31,10 @@ impl RecipientKey {
         Self::new(key.map_err(|_| KmsError::KeyGeneration)?)
     }
 
-    /// A key that is given as PKCS #8 in DER: for messages to a key that is known, as those of
-    /// published vectors.
+    /// A key from PKCS #8 in DER. For messages to a known key, such as published vectors.
     ///
     /// # Errors
-    /// `KeyGeneration` when it is no RSA key.
+    /// `KeyGeneration` when it is not an RSA key.
     pub fn from_pkcs8(der: &[u8]) -> Result<Self, KmsError> {
         let key = PrivateDecryptingKey::from_pkcs8(der);
         Self::new(key.map_err(|_| KmsError::KeyGeneration)?)
@@ -56,8 +55,8 @@ impl RecipientKey {
 
     /// Opens a `CiphertextForRecipient`.
     ///
-    /// A success proves that its maker knew the public key; that it was the service is proven by
-    /// TLS alone.
+    /// A success proves that the sender knew the public key. Only TLS proves that the sender is the
+    /// service.
     ///
     /// # Errors
     /// [`EnvelopeError`].
@@ -65,8 +64,8 @@ impl RecipientKey {
         envelope::open(&self.opening, envelope)
     }
 
-    /// Opens a bare key under RSAES-OAEP with SHA-256, MGF1 of SHA-256 and no label: the step of
-    /// [`RecipientKey::open`] that published vectors exist for.
+    /// Opens a key that is encrypted with RSAES-OAEP, SHA-256, MGF1 of SHA-256 and no label. This
+    /// is the step of [`RecipientKey::open`] for which published vectors exist.
     ///
     /// # Errors
     /// `Undecryptable`.
@@ -90,10 +89,10 @@ pub(super) struct Recipient {
 }
 
 impl Recipient {
-    /// Makes the key and has the module vouch for it. Blocks.
+    /// Generates the key and requests a document that binds it. Blocks.
     ///
     /// # Errors
-    /// `KeyGeneration`, `Attestation`, `RequestOutOfBounds` for a document that is none.
+    /// `KeyGeneration`, `Attestation`, `RequestOutOfBounds` for a document of an impossible size.
     pub(super) fn fresh(nsm: &dyn Nsm) -> Result<Self, KmsError> {
         let key = RecipientKey::generate()?;
         let public_key = Some(key.public_der().to_vec());

@@ -1,8 +1,8 @@
-//! AWS Signature Version 4 of the one kind of request that the key service gets: POST of /, no
+//! AWS Signature Version 4 for the one kind of request that the key service gets: POST of /, no
 //! query, JSON body.
 //!
-//! Written out here because it is short: the published crate would bring its whole runtime into
-//! the measured binary. A test holds it equal to that crate, byte for byte.
+//! Written by hand because it is short: the published crate would bring its whole runtime into the
+//! measured binary. A test compares it with that crate, byte for byte.
 //!
 //! Source: AWS IAM user guide, "Create a signed AWS API request".
 
@@ -11,12 +11,11 @@ use aws_lc_rs::digest;
 use aws_lc_rs::hmac;
 use std::fmt::Write as _;
 
-/// The scope's name of the service.
+/// Name of the service in the scope.
 const SERVICE: &str = "kms";
-/// The algorithm's name.
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 
-/// What is signed: every header that is sent, except those of the connection itself.
+/// The signed parts of a request: every header except those of the connection.
 pub(super) struct Unsigned<'a> {
     pub(super) region: &'a str,
     /// `YYYYMMDDTHHMMSSZ`.
@@ -47,7 +46,7 @@ pub(super) fn authorization(request: &Unsigned<'_>, credentials: &SigningCredent
     format!("{ALGORITHM} Credential={id}/{scope}, SignedHeaders={names}, Signature={signature}")
 }
 
-/// Names in order, as the canonical form wants them.
+/// Header names in the order of the canonical form.
 fn signed_headers<'a>(
     request: &Unsigned<'a>,
     credentials: &'a SigningCredentials,
@@ -114,7 +113,7 @@ mod tests {
         }
     }
 
-    /// The header that the published crate makes.
+    /// The header as the published crate makes it.
     fn published(request: &Unsigned<'_>, credentials: &Credentials, unix_s: u64) -> String {
         let known = aws_credential_types::Credentials::new(
             &credentials.access_key_id,

@@ -1,14 +1,14 @@
-//! Times of the key service's protocol: RFC 3339 of credentials, the basic ISO 8601 of signatures.
+//! Times in the key service's protocol: RFC 3339 in credentials, basic ISO 8601 in signatures.
 //!
-//! What it does not do: other zones than UTC, leap seconds, years before 1970. A text has one
-//! form for each second; what deviates is refused, because an expiry that two readers read apart
-//! is worse than none.
+//! What it does not do: other zones than UTC, leap seconds, years before 1970. Each second has one
+//! accepted text and every other text is rejected, so that no two parsers can read one expiry
+//! differently.
 
 const DAY_MS: u64 = 24 * 3600 * 1000;
-/// The first year that is not read: four digits end.
+/// The first year that is out of range.
 const YEAR_END: u64 = 10_000;
 
-/// Milliseconds since the Unix epoch of `YYYY-MM-DDTHH:MM:SS[.f+]Z`; fractions are cut to
+/// Milliseconds since the Unix epoch of `YYYY-MM-DDTHH:MM:SS[.f+]Z`. Truncates fractions to
 /// milliseconds. `None` for any other text.
 pub(super) fn parse_rfc3339(text: &str) -> Option<u64> {
     let bytes = text.strip_suffix('Z')?.as_bytes();

@@ -1,13 +1,13 @@
 //! One HTTP request over one TLS connection over one byte stream.
 //!
-//! What it is for: TLS ends here, inside the enclave. Whoever ends it can make up answers, because
-//! the key that an answer is encrypted to is public; so the certificate must stand under the
-//! configured roots, for the configured name, at the time of the trusted clock.
+//! What it is for: TLS ends here, inside the enclave. Any party at the end of TLS could make up
+//! answers, because the key to which an answer is encrypted is public. So the certificate must be
+//! issued under the configured roots, for the configured name, and be valid by the trusted clock.
 //!
-//! What it does not do: keep connections. Calls are rare, and a fresh connection has no left-over
-//! bytes of another request. It knows nothing of the meaning of an answer.
+//! What it does not do: keep connections (calls are rare, and a new connection has no leftover
+//! bytes of another request), interpret answers.
 //!
-//! Invariants: an answer is bounded in head and body; both waits have an end; no global state.
+//! Invariants: an answer is bounded in head and body; both waits have a timeout; no global state.
 
 use super::dialer::{ByteStream, Dialer};
 use super::error::{KmsError, Wait};
@@ -34,17 +34,17 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-/// Room for the head of an answer.
+/// Most bytes of the head of an answer.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
 
-/// What came back.
+/// An HTTP answer.
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) body: Bytes,
 }
 
-/// The way to the service.
+/// Sends requests to the service.
 pub(super) struct Transport {
     dialer: Arc<dyn Dialer>,
     connector: TlsConnector,
@@ -54,7 +54,7 @@ pub(super) struct Transport {
 }
 
 impl Transport {
-    /// Over `dialer`, to the configured name under the configured roots.
+    /// A transport over `dialer`, to the configured name under the configured roots.
     ///
     /// # Errors
     /// `Tls`.
@@ -81,7 +81,7 @@ impl Transport {
         })
     }
 
-    /// Sends `request` over a connection of its own.
+    /// Sends `request` over a new connection.
     ///
     /// # Errors
     /// Those of the connection, of TLS and of HTTP; `TimedOut`, `AnswerTooLarge`.
@@ -108,15 +108,15 @@ async fn exchange(
     let shaken =
         http1::Builder::new().max_buf_size(HEAD_BYTES_MAX).handshake(TokioIo::new(stream)).await;
     let (mut sender, connection) = shaken.map_err(|error| http_error(&error))?;
-    let mut asked = pin!(async move {
+    let mut sent = pin!(async move {
         let response = sender.send_request(request).await.map_err(|error| http_error(&error))?;
         read_answer(response).await
     });
     tokio::select! {
         biased;
-        answer = &mut asked => answer,
-        // The connection is done; the answer, or why there is none, is in what was asked.
-        _ = connection => asked.await,
+        answer = &mut sent => answer,
+        // The connection has ended; the request has the answer or the error.
+        _ = connection => sent.await,
     }
 }
 
@@ -145,7 +145,7 @@ fn certificate_error(fault: &CertificateError) -> KmsError {
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             KmsError::TlsWrongHost
         }
-        // A bad signature is that of an authority which took the name of ours.
+        // A bad signature comes from an authority with the name of a configured root.
         CertificateError::UnknownIssuer | CertificateError::BadSignature => {
             KmsError::TlsUnknownRoot
         }
@@ -165,8 +165,8 @@ fn tls_cause(error: &io::Error) -> Option<&rustls::Error> {
     error.get_ref()?.downcast_ref()
 }
 
-/// The trusted clock, as rustls asks for it: a certificate is judged at the enclave's own time,
-/// not at that of a clock which the parent can set.
+/// The trusted clock for rustls. Certificates are checked at the enclave's time, not at that of a
+/// clock which the parent can set.
 struct TrustedTime(Arc<dyn Clock>);
 
 impl TimeProvider for TrustedTime {

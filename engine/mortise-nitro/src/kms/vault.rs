@@ -1,8 +1,8 @@
 //! The engine's keys, under the engine's master key.
 //!
 //! The context names service, purpose, log and epoch, so that wrapped keys cannot be swapped among
-//! logs, epochs and purposes: the service refuses another context. The names are those of
-//! `specs/kms-and-keys.md`; the key's policy and the trail of the service show them.
+//! logs, epochs and purposes: the service rejects another context. `specs/kms-and-keys.md` lists
+//! the names; the key policy and the service's trail contain them too.
 
 use super::client::{DATA_KEY_BYTES, KmsClient};
 use super::error::KmsError;
@@ -21,14 +21,14 @@ const CONTEXT_LOG: &str = "mortise:log";
 const CONTEXT_EPOCH: &str = "mortise:epoch";
 const SERVICE_ENGINE: &str = "lock-engine";
 
-/// [`Vault`] of the key service.
+/// [`Vault`] over the key service.
 #[derive(Debug, Clone)]
 pub struct KmsVault {
     client: Arc<KmsClient>,
 }
 
 impl KmsVault {
-    /// Under the engine's key of the client's configuration.
+    /// Uses the engine's key of the client's configuration.
     pub fn new(client: Arc<KmsClient>) -> Self {
         Self { client }
     }

@@ -1,4 +1,4 @@
-//! `CiphertextForRecipient`: CMS EnvelopedData in the very form in which AWS KMS sends it.
+//! `CiphertextForRecipient`: CMS EnvelopedData in exactly the form that AWS KMS sends.
 //!
 //! ```text
 //! ContentInfo (BER, indefinite)
@@ -33,10 +33,10 @@ const NULL: &[u8] = &[5, 0];
 /// Bytes of one chunk of the content.
 const CHUNK_BYTES: usize = 1000;
 
-/// Encrypts to a recipient's key, given ready to use and as the SPKI that names it.
+/// Encrypts to a recipient's key. `spki` is the same key, by which the recipient is named.
 ///
 /// # Errors
-/// Whatever the crypto library does not say more about; keys of 2048 bits do not fail.
+/// Those of the crypto library, without detail. Keys of 2048 bits do not fail.
 pub(super) fn envelope(
     key: &OaepPublicEncryptingKey,
     spki: &[u8],
@@ -77,7 +77,7 @@ fn recipient(spki: &[u8], wrapped: &[u8]) -> Vec<u8> {
     ])
 }
 
-/// A constructed value whose end is marked.
+/// A constructed value of indefinite length.
 fn indefinite(tag: u8, content: &[u8]) -> Vec<u8> {
     [&[tag, 0x80], content, &[0, 0]].concat()
 }

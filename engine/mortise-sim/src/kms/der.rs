@@ -1,6 +1,5 @@
-//! As much DER as certificates and CMS need. Lengths are always shortest.
+//! The part of DER that certificates and CMS need. Lengths are always shortest.
 
-/// Tag, length, content.
 pub(super) fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
     let length = content.len().to_be_bytes();
     let from = length.iter().position(|byte| *byte != 0).unwrap_or(length.len() - 1);
@@ -41,7 +40,7 @@ pub(super) fn name(common_name: &str) -> Vec<u8> {
     sequence(&[&tlv(0x31, &attribute)])
 }
 
-/// An extension: its identifier below id-ce, whether it is critical, the encoded value.
+/// An extension: last arc below id-ce, whether it is critical, the encoded value.
 pub(super) fn extension(id: u8, critical: bool, value: &[u8]) -> Vec<u8> {
     let critical = if critical { tlv(0x01, &[0xff]) } else { Vec::new() };
     sequence(&[&oid(&[0x55, 0x1d, id]), &critical, &tlv(0x04, value)])

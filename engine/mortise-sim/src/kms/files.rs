@@ -1,4 +1,4 @@
-//! Small files that survive a crash: written whole beside the old one, synced, then renamed.
+//! Small files that survive a crash: written to a new file beside the old one, synced, renamed.
 
 use mortise_engine::ports::Entropy as _;
 use std::fs::File;
@@ -8,15 +8,15 @@ use std::path::Path;
 
 use crate::SystemEntropy;
 
-/// Replaces a file, for its owner's eyes only.
+/// Replaces a file that only its owner may read.
 ///
 /// # Errors
-/// Whatever the system says; the old file stands then.
+/// Those of the system; the old file is unchanged then.
 pub(super) fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
     write(path, content, 0o600)
 }
 
-/// Replaces a file that anybody may read.
+/// Replaces a file that anyone may read.
 ///
 /// # Errors
 /// As [`write_private`].
@@ -26,7 +26,7 @@ pub(super) fn write_public(path: &Path, content: &[u8]) -> io::Result<()> {
 
 fn write(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     let beside = path.with_extension("new");
-    // What a crash left here may have another mode.
+    // A file that a crash left here may have another mode.
     std::fs::remove_file(&beside).or_else(|error| match error.kind() {
         io::ErrorKind::NotFound => Ok(()),
         _ => Err(error),
@@ -42,10 +42,10 @@ fn write(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     }
 }
 
-/// The file's bytes; `None` when there is none.
+/// The file's bytes; `None` when it does not exist.
 ///
 /// # Errors
-/// Whatever else the system says.
+/// Any other error of the system.
 pub(super) fn read_if_there(path: &Path) -> io::Result<Option<Vec<u8>>> {
     match std::fs::read(path) {
         Ok(bytes) => Ok(Some(bytes)),

@@ -1,4 +1,4 @@
-//! Who may sign: a small file of principals with their access keys and policies.
+//! The principals that may sign, with their access keys and policies, in a small file.
 
 use super::files::{read_if_there, write_private};
 use super::time::Civil;
@@ -16,32 +16,32 @@ use std::sync::Mutex;
 
 use crate::SystemEntropy;
 
-/// The name of the principal that makes and manages keys.
+/// The name of the principal that creates and manages keys.
 pub const ADMIN: &str = "admin";
 /// The name of the principal whose credentials the parent hands to the enclave.
 pub const ENCLAVE: &str = "enclave";
 /// The role of [`ENCLAVE`].
 pub const ENCLAVE_ROLE: &str = "mortise-enclave";
 
-/// One principal, as the file has it.
+/// One entry of the file.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Principal {
-    /// For people, and for whoever asks for its credentials.
+    /// The name for `LocalKms::credentials` and for people.
     pub name: String,
-    /// As the trail shows it.
+    /// The ARN, as the trail shows it.
     pub arn: String,
     /// Public half of the access key.
     pub access_key_id: String,
     /// Secret half.
     pub secret_access_key: String,
-    /// For sessions of a role.
+    /// The session token, for sessions of a role.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session_token: Option<String>,
     /// When a session ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at_ms: Option<u64>,
-    /// Its own policy: what an account's IAM would say.
+    /// Its identity policy, which an account's IAM would hold.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<Value>,
 }
@@ -62,7 +62,7 @@ impl Principal {
         }
     }
 
-    /// For the policies; the file is checked when it is read.
+    /// The caller for policy decisions; `None` when the ARN is malformed, which opening excludes.
     pub(super) fn caller(&self) -> Option<Caller> {
         Caller::new(&self.arn)
     }
@@ -73,7 +73,7 @@ impl Principal {
     }
 }
 
-/// The principals.
+/// All principals of the service.
 #[derive(Debug)]
 pub(super) struct Iam {
     path: PathBuf,
@@ -81,7 +81,7 @@ pub(super) struct Iam {
 }
 
 impl Iam {
-    /// Reads the file, or makes one with [`ADMIN`] and [`ENCLAVE`].
+    /// Reads the file, or creates one with [`ADMIN`] and [`ENCLAVE`].
     pub fn open(folder: &Path, account: &str) -> Result<Self, LocalKmsError> {
         let path = folder.join("iam.json");
         let principals = match read_if_there(&path)? {
@@ -110,7 +110,7 @@ impl Iam {
         principals.iter().find(|principal| is_it(principal)).cloned()
     }
 
-    /// Gives a principal a new session that ends; the old one is void at once.
+    /// Gives a principal a new session with an end. The old session is void immediately.
     pub fn renew(&self, name: &str, ends_ms: u64) -> Result<Option<Credentials>, LocalKmsError> {
         let mut principals = self.principals.lock().expect("no holder of the principals panics");
         let Some(place) = principals.iter().position(|principal| principal.name == name) else {
@@ -135,9 +135,9 @@ fn read(bytes: &[u8]) -> Result<Vec<Principal>, LocalKmsError> {
     let principals: Vec<Principal> =
         serde_json::from_slice(bytes).map_err(|_| broken("it is not a list of principals"))?;
     for principal in &principals {
-        principal.caller().ok_or_else(|| broken("an arn is none"))?;
+        principal.caller().ok_or_else(|| broken("an arn is malformed"))?;
         if principal.policy.is_some() && principal.identity_policy().is_none() {
-            return Err(broken("a policy is none"));
+            return Err(broken("a policy is malformed"));
         }
     }
     Ok(principals)

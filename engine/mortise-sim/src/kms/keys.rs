@@ -1,8 +1,8 @@
-//! Master keys: a file each, and the ciphertexts that they make.
+//! Master keys, each in a file, and the ciphertexts that they make.
 //!
 //! ```text
 //! ciphertext = "MLK" 1 | key id (16) | nonce (12) | AES-256-GCM-SIV ciphertext and tag
-//! AAD        = the 20 bytes in front of the nonce | each context pair, lengths before the texts
+//! AAD        = the 20 bytes before the nonce | each context pair, lengths before the texts
 //! ```
 
 use super::error::{KmsError, KmsErrorKind};
@@ -28,7 +28,7 @@ const HEAD_BYTES: usize = 20;
 const NONCE_BYTES: usize = 12;
 const TAG_BYTES: usize = 16;
 
-/// A key, as its file has it.
+/// One key; the format of its file.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct MasterKey {
@@ -38,7 +38,7 @@ pub(super) struct MasterKey {
     pub created_s: u64,
     #[serde(default)]
     pub aliases: Vec<String>,
-    /// The policy's text, as it was put.
+    /// The text of the policy, exactly as it was put.
     pub policy: String,
     material: Material,
 }
@@ -55,7 +55,6 @@ impl fmt::Debug for MasterKey {
 }
 
 impl MasterKey {
-    /// A fresh key.
     pub fn new(id: String, description: String, policy: String, created_s: u64) -> Self {
         let mut material = Zeroizing::new([0; 32]);
         SystemEntropy.fill(&mut *material);
@@ -63,13 +62,12 @@ impl MasterKey {
         Self { id, description, enabled: true, created_s, aliases: Vec::new(), policy, material }
     }
 
-    /// The policy, parsed: it was checked when it was put.
+    /// The parsed policy. It was checked when it was put.
     pub fn policy(&self) -> Result<PolicyDocument, KmsError> {
         PolicyDocument::parse(&self.policy)
             .map_err(|_| KmsError::new(KmsErrorKind::KmsInternal, "the key's policy is broken"))
     }
 
-    /// Encrypts under a context.
     pub fn seal(&self, context: &EncryptionContext, plaintext: &[u8]) -> Result<Vec<u8>, KmsError> {
         let id = uuid_bytes(&self.id).ok_or_else(broken)?;
         let mut blob = [MAGIC, &id].concat();
@@ -83,7 +81,7 @@ impl MasterKey {
         Ok(blob)
     }
 
-    /// Decrypts a ciphertext of this key; `None` when it was changed or has another context.
+    /// Decrypts a ciphertext of this key; `None` when it was changed or the context differs.
     pub fn open(
         &self,
         context: &EncryptionContext,
@@ -109,13 +107,13 @@ fn broken() -> KmsError {
     KmsError::new(KmsErrorKind::KmsInternal, "the key's file is broken")
 }
 
-/// The id of the key that made a ciphertext; `None` when it has not our form.
+/// The id of the key that made a ciphertext; `None` when the format is not ours.
 pub(super) fn key_of(blob: &[u8]) -> Option<String> {
     let id: [u8; 16] = blob.strip_prefix(MAGIC)?.get(..16)?.try_into().ok()?;
     (blob.len() >= HEAD_BYTES + NONCE_BYTES + TAG_BYTES).then(|| uuid_text(&id))
 }
 
-/// Lengths stand before texts, so that no two contexts give the same bytes.
+/// Lengths precede texts, so that no two contexts give the same bytes.
 fn aad(head: &[u8], context: &EncryptionContext) -> Vec<u8> {
     let mut aad = head.to_vec();
     for text in context.iter().flat_map(|(key, value)| [key, value]) {
@@ -163,7 +161,7 @@ impl Keys {
         self.keys.lock().expect("no holder of the keys panics").values().cloned().collect()
     }
 
-    /// Writes a key, new or changed; it counts once it is synced.
+    /// Stores a new or changed key. Returns after the file is synced.
     pub fn put(&self, key: MasterKey) -> std::io::Result<()> {
         let mut keys = self.keys.lock().expect("no holder of the keys panics");
         let text = serde_json::to_vec_pretty(&key).map(Zeroizing::new)?;
@@ -178,10 +176,10 @@ fn read(path: &Path) -> Result<MasterKey, LocalKmsError> {
         |reason: &str| LocalKmsError::Broken { file: StoreFile::Key, reason: reason.to_owned() };
     let bytes = Zeroizing::new(read_if_there(path)?.unwrap_or_default());
     let key: MasterKey =
-        serde_json::from_slice(&bytes).map_err(|_| broken("it is not a key's record"))?;
+        serde_json::from_slice(&bytes).map_err(|_| broken("it is not a key record"))?;
     let is_named = path.file_stem().is_some_and(|stem| stem.to_str() == Some(&key.id));
     if !is_named || uuid_bytes(&key.id).is_none() {
-        return Err(broken("its id is not its name"));
+        return Err(broken("its id differs from its file name"));
     }
     key.policy().and_then(|_| key.cipher().map(drop)).map_err(|_| broken("policy or material"))?;
     Ok(key)

@@ -1,19 +1,19 @@
 //! A local key service that speaks the protocol of AWS KMS (`specs/local-kms.md`).
 //!
 //! What it is for: `mortise-dev dev` and the tests run the real client code - TLS, signatures,
-//! attestation documents, sealed answers, key policies - against a service that refuses what the
-//! real one refuses.
+//! attestation documents, sealed answers, key policies - against a service that rejects what AWS
+//! rejects.
 //!
-//! What it does not do: protect keys from whoever reads its folder; grants, rotation, asymmetric
-//! keys, deletion, several accounts.
+//! What it does not do: protect keys from a reader of its folder; implement grants, rotation,
+//! asymmetric keys, deletion or several accounts.
 //!
 //! ```text
 //! TLS -> HTTP -> signature -> operation -> Recipient -> policies -> key
-//! server         sigv4        operations   recipient    policy      keys      trail: a line each
+//! server         sigv4        operations   recipient    policy      keys      trail: one line each
 //! ```
 //!
-//! Invariants: no plaintext leaves when a Recipient was named; a call whose line cannot be written
-//! to the trail is not answered; whatever is refused is refused by the name that AWS gives it.
+//! Invariants: no plaintext leaves when a Recipient was named; a call whose trail line cannot be
+//! written gets no answer; every error has the name that AWS gives it.
 
 mod cms;
 mod der;
@@ -49,31 +49,31 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use tls::Authority;
 use trail::Trail;
 
-/// Why a service was not opened, or a key not made.
+/// Why a service was not opened, or a key not created.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LocalKmsError {
     /// A file of the folder cannot be read or written.
     #[error("the key service's folder: {0}")]
     Io(#[from] std::io::Error),
-    /// A file of the folder is not what it was.
+    /// A file of the folder is corrupt.
     #[error("{file} is broken: {reason}")]
     Broken {
-        /// Which.
+        /// The kind of file.
         file: StoreFile,
-        /// Why; nothing of its content.
+        /// What is wrong. Contains nothing of the file.
         reason: String,
     },
-    /// The region or the account is none.
+    /// The region, the account or a name is malformed.
     #[error("{0}")]
     Config(&'static str),
-    /// A key's policy is none, or has a part that this service does not decide by.
+    /// A key's policy is malformed, or has a part that this service does not evaluate.
     #[error("the key policy: {0}")]
     Policy(#[from] DocumentError),
-    /// The TLS library refuses its configuration.
+    /// The TLS library rejects its configuration.
     #[error("the TLS configuration: {0}")]
     Tls(#[from] rustls::Error),
-    /// The crypto library failed without saying why.
+    /// The crypto library failed without a reason.
     #[error("the crypto library failed")]
     Crypto,
 }
@@ -100,10 +100,10 @@ impl fmt::Display for StoreFile {
     }
 }
 
-/// The service's time: milliseconds since 1970, whenever it is asked.
+/// The service's time: returns milliseconds since 1970 at each call.
 pub type KmsClock = Arc<dyn Fn() -> u64 + Send + Sync>;
 
-/// The time of the system. Documents and signatures are held against it.
+/// The time of the system.
 pub fn system_time() -> KmsClock {
     Arc::new(|| {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -111,23 +111,22 @@ pub fn system_time() -> KmsClock {
     })
 }
 
-/// How a service is set up.
+/// The configuration of a service.
 #[derive(Clone)]
 pub struct LocalKmsConfig {
     /// `eu-central-1`; part of ARNs, host name and signatures.
     pub region: String,
     /// Twelve digits.
     pub account: String,
-    /// Whose attestation documents are believed.
+    /// Roots of the attestation documents to accept.
     pub nitro_roots: Vec<RootFingerprint>,
-    /// Believe documents that nobody signed, as emulators make them. Off unless said.
+    /// Accept unsigned documents, as emulators make them. Off by default.
     pub accept_unsigned_documents: bool,
-    /// The service's time.
     pub clock: KmsClock,
 }
 
 impl LocalKmsConfig {
-    /// A service that believes documents under these roots alone.
+    /// A service that accepts documents under these roots only.
     pub fn new(
         region: &str,
         account: &str,
@@ -150,13 +149,12 @@ impl LocalKmsConfig {
     }
 }
 
-/// The service. Clones share it.
+/// The service. Clones share its state.
 #[derive(Clone)]
 pub struct LocalKms {
     inner: Arc<Inner>,
 }
 
-/// The parts of the service.
 struct Inner {
     region: String,
     account: String,
@@ -166,7 +164,7 @@ struct Inner {
     keys: Keys,
     trail: Trail,
     authority: Authority,
-    /// How many calls are still to be answered with ThrottlingException.
+    /// How many further calls get a ThrottlingException.
     throttled: AtomicU32,
 }
 
@@ -177,10 +175,10 @@ impl fmt::Debug for LocalKms {
 }
 
 impl LocalKms {
-    /// Opens the service of a folder, or makes one: principals, TLS root, no keys.
+    /// Opens the service in a folder, or creates it: principals, TLS root, no keys.
     ///
     /// # Errors
-    /// `Config`; `Io`; `Broken` for a file that is not what it was; `Crypto`.
+    /// `Config`; `Io`; `Broken` for a corrupt file; `Crypto`.
     pub fn open(folder: &Path, config: LocalKmsConfig) -> Result<Self, LocalKmsError> {
         config.check()?;
         std::fs::create_dir_all(folder)?;
@@ -202,11 +200,11 @@ impl LocalKms {
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// The key of this alias (`mortise-engine`, without `alias/`), made when it is not there, under
-    /// this policy, put when it differs; gives its ARN.
+    /// Makes sure that a key with this alias (`mortise-engine`, without `alias/`) exists and has
+    /// this policy. Returns its ARN.
     ///
     /// # Errors
-    /// `Policy`; `Config` for an alias that is none; `Io`.
+    /// `Policy`; `Config` for a malformed alias; `Io`.
     pub fn ensure_key(&self, alias: &str, policy: &str) -> Result<String, LocalKmsError> {
         PolicyDocument::parse(policy)?.check_supported()?;
         let alias = format!("alias/{alias}");
@@ -239,21 +237,21 @@ impl LocalKms {
         self.inner.iam.credentials(name)
     }
 
-    /// Writes a principal's credentials to a file of the folder, for its owner's eyes only, in the
-    /// form in which the parent hands them on; gives the file.
+    /// Writes a principal's credentials to a file of the folder that only its owner may read, in
+    /// the form in which the parent passes them on. Returns the path.
     ///
     /// # Errors
     /// `Config` for a name that no principal has; `Io`.
     pub fn export_credentials(&self, name: &str) -> Result<PathBuf, LocalKmsError> {
         let credentials = self.credentials(name);
-        let credentials = credentials.ok_or(LocalKmsError::Config("no principal of that name"))?;
+        let credentials = credentials.ok_or(LocalKmsError::Config("no principal has that name"))?;
         let path = self.inner.authority.path().with_file_name(format!("credentials-{name}.json"));
         let text = serde_json::to_vec(&credentials).map_err(std::io::Error::from)?;
         files::write_private(&path, &text)?;
         Ok(path)
     }
 
-    /// Replaces a principal's credentials by a session that ends at this time.
+    /// Replaces a principal's credentials with a session that ends at this time.
     ///
     /// # Errors
     /// `Io`.
@@ -265,7 +263,7 @@ impl LocalKms {
         self.inner.iam.renew(name, ends_ms)
     }
 
-    /// Answers the next `calls` signed calls with ThrottlingException: a knob for tests.
+    /// Answers the next `calls` signed calls with ThrottlingException. For tests.
     pub fn throttle_next(&self, calls: u32) {
         self.inner.throttled.store(calls, std::sync::atomic::Ordering::SeqCst);
     }
@@ -280,7 +278,7 @@ impl LocalKms {
         format!("arn:aws:iam::{}:role/{ENCLAVE_ROLE}", self.inner.account)
     }
 
-    /// File of the TLS root in PEM: what clients pin.
+    /// File of the TLS root in PEM, which clients pin.
     pub fn tls_root_path(&self) -> PathBuf {
         self.inner.authority.path().to_owned()
     }

@@ -1,4 +1,4 @@
-//! The operations: each reads its fields, asks the policies, does its work.
+//! The operations: each parses its fields, evaluates the policies and executes.
 
 use super::error::{KmsError, KmsErrorKind, validation};
 use super::files::new_uuid;
@@ -21,7 +21,7 @@ use crate::SystemEntropy;
 /// The only name that a key policy has.
 const POLICY_NAME: &str = "default";
 
-/// One call of somebody who signed it.
+/// One authenticated call.
 struct Call<'a> {
     kms: &'a LocalKms,
     principal: &'a Principal,
@@ -63,10 +63,10 @@ operations! {
 }
 
 impl LocalKms {
-    /// Does what a signed call asks; `None` is an empty answer.
+    /// Executes a signed call. `None` is an empty answer.
     ///
     /// # Errors
-    /// Every kind but those of the signature.
+    /// Every kind except those of the signature.
     pub(super) fn call(
         &self,
         principal: &Principal,
@@ -84,7 +84,7 @@ impl LocalKms {
         if throttled.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take).is_ok() {
             return Err(KmsError::new(KmsErrorKind::Throttling, "Rate exceeded"));
         }
-        let caller = principal.caller().ok_or_else(|| internal("the caller's ARN is none"))?;
+        let caller = principal.caller().ok_or_else(|| internal("the caller's ARN is malformed"))?;
         let now_ms = self.now_ms();
         Call { kms: self, principal, caller, operation, entry, now_ms }.run(body)
     }
@@ -202,7 +202,7 @@ impl Call<'_> {
         let mut answer = Map::new();
         answer.insert("KeyId".to_owned(), json!(self.kms.key_arn(&key.id)));
         answer.insert("EncryptionAlgorithm".to_owned(), json!("SYMMETRIC_DEFAULT"));
-        give(&mut answer, recipient.as_ref(), &plaintext)?;
+        insert_plaintext(&mut answer, recipient.as_ref(), &plaintext)?;
         Ok(Some(Value::Object(answer)))
     }
 
@@ -218,7 +218,7 @@ impl Call<'_> {
         let mut answer = Map::new();
         answer.insert("KeyId".to_owned(), json!(self.kms.key_arn(&key.id)));
         answer.insert("CiphertextBlob".to_owned(), json!(STANDARD.encode(blob)));
-        give(&mut answer, recipient.as_ref(), &plaintext)?;
+        insert_plaintext(&mut answer, recipient.as_ref(), &plaintext)?;
         Ok(Some(Value::Object(answer)))
     }
 
@@ -231,11 +231,11 @@ impl Call<'_> {
         let recipient = self.recipient(request.recipient.as_ref(), &mut facts)?;
         self.allow_without_key(&facts)?;
         let mut answer = Map::new();
-        give(&mut answer, recipient.as_ref(), &random(count))?;
+        insert_plaintext(&mut answer, recipient.as_ref(), &random(count))?;
         Ok(Some(Value::Object(answer)))
     }
 
-    /// The facts of a call with an encryption context, which the trail shows.
+    /// The condition keys of a call with an encryption context. Notes the context for the trail.
     fn facts(&mut self, context: &EncryptionContext) -> Facts {
         let mut facts = Facts::default();
         for (key, value) in context {
@@ -247,7 +247,7 @@ impl Call<'_> {
         facts
     }
 
-    /// The recipient, believed, with what policies see of it.
+    /// Verifies the recipient and adds its measurements to the condition keys.
     fn recipient(
         &mut self,
         field: Option<&RecipientField>,
@@ -269,7 +269,7 @@ impl Call<'_> {
         Ok(Some(found))
     }
 
-    /// A key that the caller may use and that is enabled.
+    /// A key that is enabled and that the caller may use.
     fn usable(&mut self, name: &str, facts: &Facts) -> Result<MasterKey, KmsError> {
         let key = self.key(name)?;
         self.allow(&key, facts)?;
@@ -287,7 +287,7 @@ impl Call<'_> {
         }
     }
 
-    /// The key that made a ciphertext; the one that the caller names must be the same.
+    /// The key that made a ciphertext. It must match the key that the caller names, if any.
     fn key_of_ciphertext(
         &mut self,
         blob: &Blob,
@@ -326,10 +326,10 @@ impl Call<'_> {
         Ok(key)
     }
 
-    /// A key where the real service takes no alias.
+    /// A key by its id or ARN, where AWS accepts no alias.
     fn key_by_id(&mut self, name: &str) -> Result<MasterKey, KmsError> {
         match name.contains("alias/") {
-            true => Err(KmsError::new(KmsErrorKind::NotFound, "an alias is no key id here")),
+            true => Err(KmsError::new(KmsErrorKind::NotFound, "an alias is not a key id here")),
             false => self.key(name),
         }
     }
@@ -366,7 +366,8 @@ impl Call<'_> {
         Access { caller: &self.caller, action, resource, account: &self.kms.inner.account, facts }
     }
 
-    /// A policy that is one, that this service decides by whole, and that its author can change.
+    /// Checks that a policy parses, that this service evaluates every part of it, and that its
+    /// author can still change it.
     fn check_policy(&self, text: &str, bypass_lockout_check: bool) -> Result<(), KmsError> {
         let malformed = |text: String| KmsError::new(KmsErrorKind::MalformedPolicy, text);
         let policy = PolicyDocument::parse(text).map_err(|error| malformed(error.to_string()))?;
@@ -384,7 +385,7 @@ impl Call<'_> {
         }
     }
 
-    /// What the real service gives a key that is made without a policy.
+    /// The policy that AWS gives a key that is created without one.
     fn default_policy(&self) -> String {
         let root = format!("arn:aws:iam::{}:root", self.kms.inner.account);
         json!({
@@ -448,8 +449,8 @@ fn random(count: u32) -> Zeroizing<Vec<u8>> {
     bytes
 }
 
-/// The plaintext, to whom it is for: in clear only when no recipient was named.
-fn give(
+/// Adds the plaintext to an answer: encrypted to the recipient, in clear only without one.
+fn insert_plaintext(
     answer: &mut Map<String, Value>,
     recipient: Option<&Recipient>,
     plaintext: &[u8],

@@ -1,4 +1,4 @@
-//! `Recipient`: whose key the answer is encrypted to, and what of that the policies see.
+//! `Recipient`: the key that an answer is encrypted to, and what policies see of its document.
 
 use super::cms::envelope;
 use super::error::{KmsError, KmsErrorKind, validation};
@@ -15,7 +15,7 @@ use std::fmt;
 /// Bits of the RSA keys that are accepted.
 const KEY_BITS: usize = 2048;
 
-/// What a document says, once it is believed.
+/// The contents of an accepted document.
 pub(super) struct Statement {
     pub module_id: String,
     pub timestamp_ms: u64,
@@ -23,7 +23,7 @@ pub(super) struct Statement {
     pub public_key: Option<Vec<u8>>,
 }
 
-/// A recipient whose document was believed.
+/// A recipient whose document was accepted.
 pub(super) struct Recipient {
     pub module_id: String,
     pub pcrs: BTreeMap<u8, Pcr>,
@@ -37,7 +37,7 @@ impl fmt::Debug for Recipient {
     }
 }
 
-/// Whose documents are believed.
+/// Which documents are accepted.
 #[derive(Debug, Clone)]
 pub(super) struct Trust {
     pub roots: Vec<RootFingerprint>,
@@ -45,14 +45,13 @@ pub(super) struct Trust {
 }
 
 impl Recipient {
-    /// Verifies a document at the service's time. Any image passes: telling images apart is the
-    /// policy's work.
+    /// Verifies a document at the service's time. Any image passes; the policy decides by image.
     ///
     /// # Errors
-    /// `ValidationException` for a document that does not verify under a configured root, is older
-    /// or newer than five minutes, or names no RSA key of 2048 bits.
+    /// `ValidationException` for a document that does not verify under a configured root, is more
+    /// than five minutes off, or has no RSA key of 2048 bits.
     pub fn verify(document: &[u8], trust: &Trust, now_ms: u64) -> Result<Self, KmsError> {
-        let statement = believe(document, trust)?;
+        let statement = accept(document, trust)?;
         let apart_ms = statement.timestamp_ms.abs_diff(now_ms);
         if apart_ms > ATTESTATION_SKEW_MS_MAX {
             let text = format!("The attestation document is {} seconds off.", apart_ms / 1000);
@@ -60,9 +59,9 @@ impl Recipient {
         }
         let spki = statement
             .public_key
-            .ok_or_else(|| validation("The attestation document names no public key."))?;
+            .ok_or_else(|| validation("The attestation document has no public key."))?;
         let key = rsa_key(&spki).ok_or_else(|| {
-            validation("The attestation document's key is no RSA key of 2048 bits.")
+            validation("The attestation document's key is not an RSA key of 2048 bits.")
         })?;
         Ok(Self { module_id: statement.module_id, pcrs: statement.pcrs, key, spki })
     }
@@ -77,7 +76,7 @@ impl Recipient {
     }
 }
 
-fn believe(document: &[u8], trust: &Trust) -> Result<Statement, KmsError> {
+fn accept(document: &[u8], trust: &Trust) -> Result<Statement, KmsError> {
     let check = ArchivedCheck {
         roots: &trust.roots,
         pcrs: &PcrPolicy::any_image(),

@@ -1,7 +1,7 @@
-//! The bodies of requests: the fields of the real service that this one has.
+//! The bodies of requests: those fields of AWS KMS that this service implements.
 //!
-//! The real service ignores fields that it does not know. This one refuses them: what a client
-//! believes to be checked (`Recipient` on `Encrypt`) must not be dropped in silence.
+//! AWS ignores unknown fields. This service rejects them: a field that a client relies on
+//! (`Recipient` on `Encrypt`) must not be ignored silently.
 
 use super::error::{KmsError, KmsErrorKind, validation};
 use base64::Engine as _;
@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-/// Most bytes that `Encrypt` takes.
+/// Most bytes of plaintext in `Encrypt`.
 const PLAINTEXT_BYTES_MAX: usize = 4096;
 /// Most bytes of a ciphertext.
 const CIPHERTEXT_BYTES_MAX: usize = 6144;
@@ -21,11 +21,11 @@ const RANDOM_BYTES_MAX: u32 = 1024;
 /// Most bytes of all texts of an encryption context.
 const CONTEXT_BYTES_MAX: usize = 8192;
 
-/// Reads a body.
+/// Parses a body.
 ///
 /// # Errors
-/// `SerializationException` for what is no JSON object; `ValidationException` for a field that is
-/// not one of the operation's, or has another type.
+/// `SerializationException` when the body is not a JSON object; `ValidationException` for a field
+/// that the operation does not have, or of another type.
 pub(super) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, KmsError> {
     let body = if body.is_empty() { b"{}" } else { body };
     let value: Value = serde_json::from_slice(body)
@@ -48,7 +48,6 @@ impl<'de> Deserialize<'de> for Blob {
     }
 }
 
-/// Whose key the answer is to be encrypted to.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub(super) struct RecipientField {
@@ -56,7 +55,7 @@ pub(super) struct RecipientField {
     pub attestation_document: Blob,
 }
 
-/// What only the real service has: accepted when it says the default.
+/// Fields that only AWS implements. Accepted with their default value.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields, default)]
 pub(super) struct CreateKey {
@@ -210,7 +209,7 @@ pub(super) struct GenerateDataKey {
 }
 
 impl GenerateDataKey {
-    /// How many bytes the key is to have.
+    /// Returns the length of the key in bytes.
     ///
     /// # Errors
     /// `ValidationException`, `UnsupportedOperationException`.
@@ -235,7 +234,7 @@ pub(super) struct GenerateRandom {
     pub recipient: Option<RecipientField>,
 }
 
-/// A count of random bytes within its bounds.
+/// Checks the bounds of a number of random bytes.
 ///
 /// # Errors
 /// `ValidationException`.
@@ -246,7 +245,7 @@ pub(super) fn random_bytes(count: u32) -> Result<u32, KmsError> {
     }
 }
 
-/// `alias/` and a name; those of AWS itself are not made here.
+/// `alias/` and a name. Aliases of AWS itself are not allowed.
 pub(super) fn is_alias(text: &str) -> bool {
     let is_of_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '_' | '-');
     text.strip_prefix("alias/").is_some_and(|name| {
@@ -264,7 +263,7 @@ fn check_common(context: &EncryptionContext, algorithm: &Option<String>) -> Resu
 
 fn check_unused(grant_tokens: &[String], dry_run: bool) -> Result<(), KmsError> {
     if !grant_tokens.is_empty() || dry_run {
-        return Err(unsupported("grants and dry runs are not here"));
+        return Err(unsupported("grants and dry runs are not supported"));
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! HTTP/1.1 over TLS on a socket: bounded in connections, bytes and time.
+//! HTTP/1.1 over TLS, bounded in connections, bytes and time.
 
 use super::error::{KmsError, KmsErrorKind};
 use super::files::new_uuid;
@@ -22,9 +22,9 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
-/// Most bytes of a request's body: four attestation documents in base64.
+/// Most bytes of a request body: four attestation documents in base64.
 pub const REQUEST_BYTES_MAX: usize = 64 * 1024;
-/// Most connections at once; more wait.
+/// Most connections at once. Further ones wait.
 const CONNECTIONS_MAX: usize = 128;
 const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(10);
 const HEADER_TIME_MAX: Duration = Duration::from_secs(30);
@@ -34,10 +34,10 @@ const STOP_TIME_MAX: Duration = Duration::from_secs(5);
 const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
 
 impl LocalKms {
-    /// Serves until `shutdown` resolves; calls that are being answered are finished.
+    /// Serves until `shutdown` resolves. Calls in progress are finished.
     ///
     /// # Errors
-    /// `Crypto`, `Tls` before anything is served; a connection that fails ends alone.
+    /// `Crypto`, `Tls`, before serving. A failed connection ends alone.
     pub async fn serve(
         &self,
         listener: TcpListener,
@@ -58,7 +58,7 @@ impl LocalKms {
             };
             while connections.try_join_next().is_some() {}
             let Ok((stream, _)) = accepted else {
-                // Out of descriptors: rest, so that a loop of failures does not burn the machine.
+                // Out of descriptors: pause, so that a loop of failures does not use all CPU.
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 continue;
             };
@@ -163,7 +163,7 @@ fn respond(result: Result<Option<Value>, KmsError>, request_id: &str) -> Respons
         Ok(Some(value)) => (200, Bytes::from(value.to_string())),
         Err(refusal) => {
             let kind = refusal.kind();
-            // As the real service: authentication says `message`, KMS itself too, in lower case.
+            // As in AWS: both authentication and KMS write `message` in lower case.
             let body = json!({"__type": kind.name(), "message": refusal.message()});
             (kind.status(), Bytes::from(body.to_string()))
         }

@@ -1,4 +1,4 @@
-//! AWS Signature Version 4, checked from the specification: who sent this request, and when.
+//! Checks AWS Signature Version 4, written from the specification.
 //!
 //! What it does not do: presigned URLs, chunked uploads, any path but `/`.
 
@@ -11,20 +11,20 @@ use mortise_format::ids::to_hex;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeSet;
 
-/// How far a request's time may be from the service's.
+/// Most seconds between a request's time and the service's.
 const SKEW_S_MAX: u64 = 5 * 60;
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 const SERVICE: &str = "kms";
 const TERMINATOR: &str = "aws4_request";
 
-/// What was received. Calls are `POST /`, with no query.
+/// The received request. Every call is `POST /` with no query.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Received<'a> {
     pub headers: &'a HeaderMap,
     pub body: &'a [u8],
 }
 
-/// Who signed the request.
+/// Returns the principal that signed the request.
 ///
 /// # Errors
 /// `MissingAuthenticationTokenException`, `IncompleteSignatureException`,
@@ -55,7 +55,7 @@ pub(super) fn authenticate(
     }
 }
 
-/// The header of that name.
+/// The parsed `Authorization` header.
 struct Authorization {
     access_key: String,
     /// Date, region, service, terminator.
@@ -99,7 +99,8 @@ impl Authorization {
         }
     }
 
-    /// Sorted, each once, and with everything in it that the service acts on.
+    /// Checks that the signed headers are sorted, unique, and include every header that the service
+    /// acts on.
     fn check_headers(&self, headers: &HeaderMap) -> Result<(), KmsError> {
         let ordered: BTreeSet<_> = self.signed_headers.iter().cloned().collect();
         let is_ordered = ordered.iter().eq(self.signed_headers.iter());
@@ -142,7 +143,7 @@ fn check_signature(
     })
 }
 
-/// Tokens are compared by their hashes, so that the time taken tells nothing of them.
+/// Compares hashes of the tokens, so that timing reveals nothing about them.
 fn check_token(principal: &Principal, found: &str) -> Result<(), KmsError> {
     let expected = principal.session_token.as_deref().unwrap_or_default();
     match Sha256::digest(expected) == Sha256::digest(found) {
@@ -170,8 +171,8 @@ fn check_time(date: &str, signed_s: u64, now_s: u64) -> Result<(), KmsError> {
     Ok(())
 }
 
-/// All values of a header as the signature covers them: trimmed, inner runs of spaces as one,
-/// several joined; empty when there is none.
+/// All values of a header as the signature covers them: trimmed, inner runs of spaces collapsed,
+/// several values joined; empty when the header is missing.
 fn header(headers: &HeaderMap, name: &str) -> String {
     let values = headers.get_all(name).into_iter();
     let text = values.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());

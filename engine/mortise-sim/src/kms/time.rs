@@ -1,4 +1,4 @@
-//! Times as AWS and X.509 write them. The service's clock is the caller's (`Clock`).
+//! Times in the formats of AWS and X.509. The caller supplies the clock.
 
 /// A civil time in UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +60,7 @@ impl Civil {
     }
 }
 
-/// Seconds since 1970 of `20260131T120000Z`; `None` for any other text or a time that is none.
+/// Seconds since 1970 of `20260131T120000Z`; `None` for any other text or an impossible time.
 pub(super) fn parse_basic(text: &str) -> Option<u64> {
     let is_shaped = text.len() == 16 && text.as_bytes()[8] == b'T' && text.ends_with('Z');
     let digits: String = text.chars().filter(char::is_ascii_digit).collect();

@@ -1,4 +1,4 @@
-//! The service's certificate: an authority of its own, kept; a leaf, new at each start.
+//! The service's certificates: its own authority, kept in the folder, and a new leaf at each start.
 
 use super::LocalKmsError;
 use super::StoreFile;
@@ -35,7 +35,6 @@ const DAY_S: u64 = 86_400;
 const AUTHORITY_DAYS: u64 = 3650;
 const LEAF_DAYS: u64 = 90;
 
-/// The authority.
 pub(super) struct Authority {
     key: EcdsaKeyPair,
     certificate: Vec<u8>,
@@ -43,7 +42,7 @@ pub(super) struct Authority {
 }
 
 impl Authority {
-    /// Opens the authority of a folder, or makes it: key (0600) and certificate in PEM.
+    /// Opens the authority of a folder, or creates it: key (0600) and certificate in PEM.
     pub fn open(folder: &Path, now_s: u64) -> Result<Self, LocalKmsError> {
         let (key_path, path) = (folder.join("tls-root.key"), folder.join("tls-root.pem"));
         let files = (read_if_there(&key_path)?.map(Zeroizing::new), read_if_there(&path)?);
@@ -66,7 +65,7 @@ impl Authority {
         Ok(Self { key, certificate, path })
     }
 
-    /// Where the certificate lies in PEM.
+    /// Path of the certificate in PEM.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -76,7 +75,7 @@ impl Authority {
         to_pem(&self.certificate)
     }
 
-    /// A server with a fresh certificate for this host name, `localhost` and 127.0.0.1.
+    /// A TLS configuration with a new certificate for this host name, `localhost` and 127.0.0.1.
     pub fn server(&self, host: &str, now_s: u64) -> Result<ServerConfig, LocalKmsError> {
         let pkcs8 = new_key()?;
         let key = key_pair(&pkcs8)?;

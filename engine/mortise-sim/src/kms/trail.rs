@@ -1,8 +1,8 @@
-//! The audit trail: one JSON line a call, in the words of CloudTrail.
+//! The audit trail: one JSON line for each call, in the format of CloudTrail.
 //!
-//! What it has: who, when, which operation, the key, the encryption context, what the attestation
-//! document said, which kind of refusal. What it never has: plaintexts, ciphertexts, secrets,
-//! tokens, the text of a message, anything of a caller that did not sign.
+//! It contains the caller, the time, the operation, the key, the encryption context, the contents
+//! of the attestation document and the kind of error. It never contains plaintexts, ciphertexts,
+//! secrets, tokens, error messages, or anything about a caller that did not sign.
 
 use super::error::KmsErrorKind;
 use super::files::new_uuid;
@@ -17,10 +17,10 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-/// A trail of this size is set aside, and the one set aside before it removed.
+/// At this size the trail is rotated. One old trail is kept.
 const TRAIL_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
-/// What a call leaves behind, filled in as it becomes known.
+/// The record of a call, filled in during the call.
 #[derive(Debug, Default)]
 pub(super) struct Entry {
     pub arn: Option<String>,
@@ -33,8 +33,8 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    /// Notes what a believed document says. CloudTrail writes measurements in base64, and PCR0 as
-    /// the image's digest.
+    /// Records the accepted document. CloudTrail writes measurements in base64, and PCR0 as the
+    /// image's digest.
     pub fn attested(&mut self, recipient: &Recipient) {
         let mut fields = Map::new();
         fields.insert("attestationDocumentModuleId".to_owned(), json!(recipient.module_id));
@@ -50,7 +50,6 @@ impl Entry {
     }
 }
 
-/// The file.
 #[derive(Debug)]
 pub(super) struct Trail {
     path: PathBuf,
@@ -66,7 +65,7 @@ impl Trail {
         Ok(Self { path, region: region.to_owned(), account: account.to_owned(), file })
     }
 
-    /// Appends a line. A call whose line cannot be written is refused by the caller of this.
+    /// Appends a line. On an error the caller must reject the call.
     pub fn write(
         &self,
         entry: &Entry,
@@ -112,7 +111,7 @@ impl Trail {
             "recipientAccountId": self.account,
         });
         if let Some(kind) = refusal {
-            // As CloudTrail shortens it.
+            // CloudTrail shortens this one name.
             let code = kind.name();
             line["errorCode"] =
                 json!(if code == "AccessDeniedException" { "AccessDenied" } else { code });

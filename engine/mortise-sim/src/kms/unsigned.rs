@@ -1,16 +1,16 @@
-//! Documents of emulated security modules, which nobody signed.
+//! Unsigned documents of emulated security modules.
 //!
 //! QEMU's emulated Nitro card answers with a COSE_Sign1 of the right shape whose signature and
-//! certificates are zeros. They prove nothing; they are read only behind
-//! `accept_unsigned_documents`, so that the measured image can be run end to end in an emulator.
+//! certificates are zeros. They prove nothing. They are read only with `accept_unsigned_documents`,
+//! so that the measured image can run end to end in an emulator.
 
 use super::recipient::Statement;
 use mortise_format::limits::ATTESTATION_BYTES_MAX;
 use mortise_format::pcr::Pcr;
 use std::collections::BTreeMap;
 
-/// The statement of a document whose signature is all zero; `None` for anything else: a signed
-/// document that does not verify is never taken for an unsigned one.
+/// The contents of a document whose signature is all zero; `None` for anything else. A signed
+/// document that does not verify never counts as unsigned.
 pub(super) fn read_unsigned(document: &[u8]) -> Option<Statement> {
     if document.len() > ATTESTATION_BYTES_MAX {
         return None;
@@ -69,12 +69,12 @@ fn read_pcrs(cbor: &mut Cbor<'_>) -> Option<BTreeMap<u8, Pcr>> {
     Some(pcrs)
 }
 
-/// What is left of some CBOR.
+/// The CBOR that is left to read.
 struct Cbor<'a> {
     rest: &'a [u8],
 }
 
-/// Deepest nesting that is walked over.
+/// Deepest nesting that is skipped.
 const DEPTH_MAX: u8 = 4;
 
 impl<'a> Cbor<'a> {
@@ -115,7 +115,7 @@ impl<'a> Cbor<'a> {
         std::str::from_utf8(self.string(3)?).ok()
     }
 
-    /// Walks over one value of definite length.
+    /// Skips one value of definite length.
     fn skip(&mut self, depth: u8) -> Option<()> {
         if depth > DEPTH_MAX {
             return None;

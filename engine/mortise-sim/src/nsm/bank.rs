@@ -1,7 +1,7 @@
-//! The registers, with the rules of the Nitro Secure Module.
+//! The registers, by the rules of the Nitro Secure Module.
 //!
-//! Registers 0 to 15 are locked when an enclave starts; 16 to 31 are zero and the enclave's. A
-//! register that is locked stays so until the enclave ends.
+//! Registers 0 to 15 are locked when an enclave starts. Registers 16 to 31 start at zero and belong
+//! to the enclave. A locked register stays locked until the enclave ends.
 
 use super::measurements::Measurements;
 use mortise_engine::ports::{NsmError, PcrState};
@@ -11,7 +11,7 @@ use mortise_format::pcr::Pcr;
 pub(super) const PCR_COUNT: u16 = 32;
 /// How many of them, from the first, are locked when an enclave starts.
 const LOCKED_AT_START: usize = 16;
-/// What one request holds besides the data that a register is extended with fits in this.
+/// Upper bound of the bytes of an extend request besides its data.
 const EXTEND_BYTES_MAX: usize = 4000;
 
 #[derive(Debug, Clone, Copy)]
@@ -56,7 +56,7 @@ impl Bank {
         Ok(())
     }
 
-    /// What documents list: the locked registers, in order.
+    /// The registers that documents list: the locked ones, in order.
     pub(super) fn locked(&self) -> impl Iterator<Item = (u16, &Pcr)> {
         let locked = (0..PCR_COUNT).zip(&self.0).filter(|(_, register)| register.locked);
         locked.map(|(index, register)| (index, &register.value))

@@ -1,6 +1,6 @@
-//! As much CBOR (RFC 8949) as a document needs, every number in its shortest form.
+//! The part of CBOR (RFC 8949) that a document needs, every number in its shortest form.
 
-/// What a document's values are of.
+/// The major types that a document uses.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Major {
     Unsigned = 0,
@@ -13,7 +13,7 @@ pub(super) enum Major {
 /// Null.
 const NULL: u8 = 0xf6;
 
-/// Bytes that grow by one value at a time.
+/// Appends one value at a time.
 #[derive(Debug, Default)]
 pub(super) struct Writer(Vec<u8>);
 

@@ -1,7 +1,7 @@
 //! Certificates of the Nitro profile (`specs/attestation.md`), in DER.
 //!
-//! Written out by hand, because the profile is one fixed shape and every byte of it is checked by
-//! three readers: ours, `openssl`, and the Python one of `tests/interop`.
+//! Written by hand, because the profile is one fixed shape. Three readers check every byte of it:
+//! ours, `openssl`, and the Python one of `tests/interop`.
 
 use super::error::NsmFolderError;
 use p384::ecdsa::signature::hazmat::PrehashSigner as _;
@@ -21,10 +21,10 @@ pub(super) enum Link {
     Leaf,
 }
 
-/// What a certificate says.
+/// The variable contents of a certificate.
 pub(super) struct Contents<'a> {
     pub(super) link: Link,
-    /// Common name of its key's owner.
+    /// Common name of the key's owner.
     pub(super) subject: &'a str,
     /// Common name of the signer.
     pub(super) issuer: &'a str,
@@ -57,7 +57,7 @@ pub(super) fn point(key: &VerifyingKey) -> Vec<u8> {
 
 fn to_be_signed(contents: &Contents<'_>, signer: &VerifyingKey) -> Result<Vec<u8>, NsmFolderError> {
     let mut serial = contents.serial;
-    // positive and of a fixed length, whatever was drawn
+    // positive and of a fixed length, for any random bytes
     serial[0] = serial[0] & 0x3f | 0x40;
     let validity = sequence(&[&time(contents.from_s)?, &time(contents.to_s)?]);
     let algorithm = sequence(&[&oid(EC_PUBLIC_KEY), &oid(SECP384R1)]);
@@ -73,7 +73,8 @@ fn to_be_signed(contents: &Contents<'_>, signer: &VerifyingKey) -> Result<Vec<u8
     ]))
 }
 
-/// As AWS's: only a leaf's keyUsage is not critical, and a leaf names no key identifiers.
+/// As in AWS certificates: only a leaf's keyUsage is not critical, and a leaf has no key
+/// identifiers.
 fn extensions(contents: &Contents<'_>, signer: &VerifyingKey) -> Vec<u8> {
     const AUTHORITY: [u8; 3] = [0x01, 0x01, 0xff];
     let of_length = |length: u8| sequence(&[&AUTHORITY, &[INTEGER, 1, length]]);

@@ -1,4 +1,4 @@
-//! A document: what the module knows and what it was asked to repeat, signed by its leaf.
+//! Makes a document from the module's facts and the request, signed by the leaf.
 
 use super::bank::Bank;
 use super::cbor::{Major, Writer};
@@ -8,17 +8,17 @@ use p384::ecdsa::Signature;
 use p384::ecdsa::signature::hazmat::PrehashSigner as _;
 use sha2::{Digest as _, Sha384};
 
-/// What the module knows.
+/// The fields that the module decides.
 pub(super) struct Facts<'a> {
     pub(super) module_id: &'a str,
     pub(super) timestamp_ms: u64,
     pub(super) bank: &'a Bank,
     pub(super) leaf: &'a Identity,
-    /// From the root down.
+    /// The certificates above the leaf, from the root down.
     pub(super) cabundle: Vec<&'a [u8]>,
 }
 
-/// An untagged COSE_Sign1 (RFC 9052, section 4.2), as the real module's.
+/// An untagged COSE_Sign1 (RFC 9052, section 4.2), as the real module makes it.
 pub(super) fn sign(facts: &Facts<'_>, request: &AttestRequest) -> Vec<u8> {
     let payload = payload(facts, request);
     let mut signed = Writer::default();

@@ -1,4 +1,4 @@
-//! Why the folder of a module is not used.
+//! Errors of a software module's folder.
 
 use std::path::PathBuf;
 
@@ -8,35 +8,23 @@ use std::path::PathBuf;
 pub enum NsmFolderError {
     /// A file cannot be read or written.
     #[error("{path}: {error}")]
-    Io {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        error: std::io::Error,
-    },
-    /// The root is there and is not a key with its certificate. It is not replaced: everybody who
-    /// named it would refuse the next one.
+    Io { path: PathBuf, error: std::io::Error },
+    /// The root exists and is not a key with its certificate. It is not replaced, because every
+    /// verifier that pins the old root would reject a new one.
     #[error("{path} is not a P-384 key with its certificate")]
-    RootUnreadable {
-        /// Where.
-        path: PathBuf,
-    },
-    /// The root is not valid now: it ended, or the machine's clock stands before its start.
+    RootUnreadable { path: PathBuf },
+    /// The root is not valid now: it has expired, or the system clock is before its start.
     #[error(
         "the development root is valid from {from_s} to {to_s}, seconds since 1970; it is {now_s}"
     )]
     RootNotValid {
-        /// Its first second.
+        /// First second of its validity.
         from_s: u64,
-        /// Its last second.
+        /// Last second of its validity.
         to_s: u64,
-        /// The time.
         now_s: u64,
     },
     /// A time does not fit a certificate.
-    #[error("{at_s} seconds since 1970 cannot stand in a certificate")]
-    TimeOutOfRange {
-        /// The time.
-        at_s: u64,
-    },
+    #[error("{at_s} seconds since 1970 is out of the range of a certificate")]
+    TimeOutOfRange { at_s: u64 },
 }

@@ -1,4 +1,4 @@
-//! Files of the module's folder: private, whole or not there.
+//! Files of the module's folder: private, and written completely or not at all.
 
 use super::error::NsmFolderError;
 use std::fs::{DirBuilder, File, OpenOptions};
@@ -7,7 +7,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use zeroize::Zeroizing;
 
-/// Makes the folder, for its owner only, and keeps other processes out until it is dropped.
+/// Creates the folder for its owner only, and locks it against other processes until dropped.
 ///
 /// # Errors
 /// `Io`.
@@ -35,7 +35,7 @@ pub(super) fn read(path: &Path) -> Result<Option<Zeroizing<String>>, NsmFolderEr
     }
 }
 
-/// Writes a file whole: a crash leaves the old one or the new one.
+/// Replaces a file. After a crash the old or the new file is there, complete.
 ///
 /// # Errors
 /// `Io`.

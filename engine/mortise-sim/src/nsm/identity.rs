@@ -11,7 +11,6 @@ use x509_cert::Certificate;
 use x509_cert::der::{Decode as _, DecodePem as _, Encode as _, pem};
 use zeroize::Zeroizing;
 
-/// A key with its certificate.
 pub(super) struct Identity {
     /// Common name.
     pub(super) name: String,
@@ -22,7 +21,7 @@ pub(super) struct Identity {
 }
 
 impl Identity {
-    /// A fresh key, certified by `issuer`; by itself when there is none.
+    /// A new key, certified by `issuer`, or self-signed without one.
     ///
     /// # Errors
     /// `TimeOutOfRange`.
@@ -46,7 +45,7 @@ impl Identity {
         Ok(Self { name, key, der, from_s, to_s })
     }
 
-    /// The identity in a file's text; `None` when it is not a key with its certificate.
+    /// Parses the text of a file; `None` when it is not a key with its certificate.
     pub(super) fn from_text(text: &str) -> Option<Self> {
         let (key, certificate) = text.split_at(text.find(CERTIFICATE)?);
         let key: SigningKey = SecretKey::from_pkcs8_pem(key.trim()).ok()?.into();
@@ -66,7 +65,7 @@ impl Identity {
         })
     }
 
-    /// What stands in its file: PKCS #8 and X.509, both as PEM.
+    /// The text of its file: PKCS #8 and X.509, both as PEM.
     pub(super) fn to_text(&self) -> Zeroizing<String> {
         let key = SecretKey::from(&self.key).to_pkcs8_pem(LineEnding::LF);
         let mut text = key.expect("a P-384 key fits PKCS #8");
@@ -74,18 +73,18 @@ impl Identity {
         text
     }
 
-    /// The certificate alone.
+    /// The certificate without the key.
     pub(super) fn certificate_pem(&self) -> String {
         let pem = pem::encode_string("CERTIFICATE", LineEnding::LF, &self.der);
         pem.expect("the label is one of PEM's")
     }
 
-    /// Whether it is valid from `from_s` to `to_s`.
+    /// Returns true when it is valid from `from_s` to `to_s`.
     pub(super) fn covers(&self, from_s: u64, to_s: u64) -> bool {
         self.from_s <= from_s && to_s <= self.to_s
     }
 
-    /// Whether `issuer` signed its certificate, under its name.
+    /// Returns true when `issuer` signed its certificate and has the issuer's name.
     pub(super) fn follows(&self, issuer: &Self) -> bool {
         self.is_signed_by(issuer).unwrap_or(false)
     }
@@ -119,7 +118,7 @@ fn fresh_key() -> SigningKey {
 /// Random bytes of the system.
 pub(super) fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).expect("the system gives entropy or no key can be made");
+    getrandom::fill(&mut bytes).expect("the system has entropy");
     bytes
 }
 

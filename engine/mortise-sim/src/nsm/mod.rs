@@ -1,16 +1,17 @@
-//! A software Nitro Secure Module, with a root of trust of its own.
+//! A software Nitro Secure Module with its own root of trust.
 //!
 //! What it is for: documents of the real shape - COSE_Sign1 with ES384, five P-384 certificates
-//! from a root down to a leaf of three hours, registers that can be extended and locked. So the
-//! engine, the key service and every verifier run on a laptop exactly as with the real module, and
-//! its documents fail everywhere the development root is not named.
+//! from a root down to a leaf of three hours, registers that can be extended and locked. The
+//! engine, the key service and every verifier run on a laptop exactly as with the real module. Its
+//! documents fail wherever the development root is not pinned.
 //!
-//! What it does not do: measure anything. Its registers are what it is told, and whoever reads its
-//! folder can sign any document. `DEV ROOT - never trust` stands in every certificate's name.
+//! What it does not do: measure anything. The caller sets its registers, and any party that can
+//! read its folder can sign any document. Every certificate's name contains `DEV ROOT - never
+//! trust`.
 //!
 //! ```text
 //! folder/  root.pem  region.pem  zone.pem  instance.pem     keys and certificates, mode 0600
-//!          10 years  20 days     5 days    1 day            made anew in time, the root never
+//!          10 years  20 days     5 days    1 day            renewed in time, except the root
 //! memory:  leaf, 3 hours; 32 registers; module id           of one boot
 //! ```
 //!

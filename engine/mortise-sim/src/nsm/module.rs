@@ -1,4 +1,4 @@
-//! The module itself: one value is one boot of one enclave.
+//! The module. One value is one boot of one enclave.
 
 use super::bank::{Bank, PCR_COUNT};
 use super::document::{self, Facts};
@@ -16,10 +16,10 @@ use mortise_verify::attestation::RootFingerprint;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// How many bytes one answer of the generator has.
+/// Random bytes in one answer.
 const RANDOM_BYTES: usize = 256;
 
-/// Milliseconds since 1970, of wherever the module's time comes from.
+/// The module's time: returns milliseconds since 1970.
 type Time = Box<dyn Fn() -> u64 + Send + Sync>;
 
 /// A software module. See the [module](super).
@@ -47,8 +47,8 @@ impl std::fmt::Debug for SoftwareNsm {
 }
 
 impl SoftwareNsm {
-    /// Starts a module on the authority in `folder`, which is made when it is absent. Its time is
-    /// the system's.
+    /// Starts a module on the authority in `folder`, which is created when missing. Uses the
+    /// system's time.
     ///
     /// # Errors
     /// [`NsmFolderError`].
@@ -56,7 +56,7 @@ impl SoftwareNsm {
         Self::boot_at(folder, measurements, system_ms)
     }
 
-    /// As [`Self::boot`], in debug mode: every verifier refuses its documents by name.
+    /// As [`Self::boot`], in debug mode: every verifier rejects its documents by name.
     ///
     /// # Errors
     /// [`NsmFolderError`].
@@ -83,7 +83,7 @@ impl SoftwareNsm {
         Ok(Self { module_id, root, root_pem, time: Box::new(time_ms), inner })
     }
 
-    /// The fingerprint of its root: what a verifier of development documents must name.
+    /// The fingerprint of its root, which verifiers of development documents must pin.
     pub fn root(&self) -> RootFingerprint {
         self.root
     }
@@ -94,7 +94,7 @@ impl SoftwareNsm {
     }
 
     /// Writes the root's certificate to `nitro-root.pem` and its fingerprint, as 64 hex digits and
-    /// the end of the line, to `nitro-root.sha256`, for whoever is to trust this module.
+    /// a newline, to `nitro-root.sha256`, for verifiers that pin this root.
     ///
     /// # Errors
     /// `Io`.
@@ -104,14 +104,14 @@ impl SoftwareNsm {
         files::write(&folder.join("nitro-root.sha256"), 0o644, &fingerprint)
     }
 
-    /// Nobody panics with the lock held half-way through a change.
+    /// Nothing panics while it holds this lock during a change, so a poisoned lock is safe to use.
     pub(super) fn inner(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Inner {
-    /// The leaf of now: another one when this one nears its end, or when time went back.
+    /// Replaces the leaf when it nears its end, or when time went back.
     fn refresh_leaf(&mut self, module_id: &str, now_s: u64) -> Result<(), NsmFolderError> {
         if !pki::is_fresh(&self.leaf, now_s) {
             self.leaf = self.pki.leaf(module_id, now_s)?;
@@ -170,7 +170,7 @@ fn check(request: &AttestRequest) -> Result<(), NsmError> {
     if fields.into_iter().flatten().any(is_too_large) {
         return Err(NsmError::InputTooLarge);
     }
-    // a document with an empty key is of a shape that no verifier takes
+    // no verifier accepts a document with an empty key
     match request.public_key.as_deref() {
         Some([]) => Err(NsmError::InvalidArgument),
         _ => Ok(()),

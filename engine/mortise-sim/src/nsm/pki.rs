@@ -1,4 +1,4 @@
-//! The authority behind a software module: a root for good, and what stands between it and leaves.
+//! The certificate authority of a software module: a permanent root and the links down to leaves.
 
 use super::certificate::Link;
 use super::error::NsmFolderError;
@@ -10,21 +10,20 @@ use std::path::{Path, PathBuf};
 
 const HOUR_S: u64 = 3600;
 const DAY_S: u64 = 24 * HOUR_S;
-/// A leaf lives as long as AWS's, and is backdated as little.
+/// Life of a leaf, as in AWS.
 const LEAF_S: u64 = 3 * HOUR_S;
 const LEAF_BACKDATED_S: u64 = 3;
 /// A leaf with less than this left is replaced.
 const LEAF_LEFT_S_MIN: u64 = HOUR_S / 4;
 const ROOT_S: u64 = 3650 * DAY_S;
 
-/// Between root and leaf, with its file, its common name behind something random, and its life.
+/// The links between root and leaf, each with its file and its life.
 const BETWEEN: [(Link, &str, u64); 3] = [
     (Link::Region, "region", 20 * DAY_S),
     (Link::Zone, "zone", 5 * DAY_S),
     (Link::Instance, "instance", DAY_S),
 ];
 
-/// The authority of one folder.
 pub(super) struct Pki {
     folder: PathBuf,
     pub(super) root: Identity,
@@ -32,7 +31,7 @@ pub(super) struct Pki {
 }
 
 impl Pki {
-    /// Opens the authority in `folder`, or makes one.
+    /// Opens the authority in `folder`, or creates one.
     ///
     /// # Errors
     /// [`NsmFolderError`].
@@ -47,7 +46,7 @@ impl Pki {
         Ok(Self { folder: folder.to_owned(), root, between })
     }
 
-    /// The name of the instance that the module pretends to run on: of this folder, for good.
+    /// The id of the instance that the module pretends to run on. Permanent for a folder.
     pub(super) fn instance_id(&self) -> String {
         instance_id(&self.root)
     }
@@ -58,8 +57,8 @@ impl Pki {
         bundle.into_iter().map(|identity| identity.der.as_slice())
     }
 
-    /// A leaf for the module; the authorities above it are made anew first when they would end
-    /// before it.
+    /// Issues a leaf for the module. First renews the authorities above it that would end before
+    /// the leaf.
     ///
     /// # Errors
     /// [`NsmFolderError`].
@@ -74,7 +73,7 @@ impl Pki {
     }
 }
 
-/// Whether a leaf may sign at `now_s`, and for some time yet.
+/// Returns true when a leaf is valid at `now_s` with some time left.
 pub(super) fn is_fresh(leaf: &Identity, now_s: u64) -> bool {
     leaf.covers(now_s, now_s.saturating_add(LEAF_LEFT_S_MIN))
 }
@@ -95,8 +94,8 @@ fn open_root(folder: &Path, now_s: u64) -> Result<Identity, NsmFolderError> {
     Ok(root)
 }
 
-/// Reads what stands between root and leaf; what is absent, does not follow from the one above, or
-/// would end before a leaf of now, is made anew, and so is everything below it.
+/// Reads the links between root and leaf. Replaces a link that is missing, is not issued by the one
+/// above, or would end before a leaf of now, and every link below it.
 fn open_between(
     folder: &Path,
     root: &Identity,
@@ -122,7 +121,7 @@ fn open_between(
     Ok(between)
 }
 
-/// As AWS names them: an instance by its id, the others by something random.
+/// Common names as AWS chooses them: an instance by its id, the others by random digits.
 fn name(link: Link, root: &Identity) -> String {
     match link {
         Link::Instance => format!("{}.{SUFFIX}", instance_id(root)),
@@ -140,5 +139,5 @@ pub(super) fn hex(bytes: &[u8]) -> String {
     to_hex(bytes).split_off(2)
 }
 
-/// Behind every common name.
+/// Suffix of every common name.
 const SUFFIX: &str = "mortise-dev.nitro-enclaves";

@@ -1,13 +1,13 @@
 //! A bounded reader of the CBOR (RFC 8949) that attestation documents use.
 //!
-//! What it is for: walk a document once, borrowing from it, with a named error for each way in
-//! which bytes are not the expected value.
+//! It walks a document once and borrows from it. Each way in which the bytes can differ from the
+//! expected value has a named error.
 //!
-//! What it does not do: build a tree, recurse, skip values that it does not know, accept two
-//! encodings of one value. Floats, simple values but null, indefinite strings and arrays have no
-//! method here, so no document can hold them.
+//! What it does not do: build a tree, recurse, skip unknown values, accept two encodings of one
+//! value. Floats, simple values other than null, and indefinite strings and arrays have no method
+//! here, so no document can contain them.
 
-/// The major types of RFC 8949, section 3.1; null stands apart from the other simple values.
+/// The major types of RFC 8949, section 3.1. Null is listed apart from the other simple values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CborType {
@@ -31,10 +31,10 @@ pub enum CborType {
     Simple,
 }
 
-/// Why bytes are not the CBOR that is expected at `offset`.
+/// Why the bytes at `offset` are not the expected CBOR.
 ///
-/// Offsets count within the structure that is read: the envelope, the protected header, the
-/// payload.
+/// Offsets count from the start of the structure that is read: the envelope, the protected header
+/// or the payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CborError {
@@ -72,7 +72,8 @@ pub enum CborError {
         /// Where the value starts.
         offset: usize,
     },
-    /// The additional information of the first byte is 28, 29 or 30, or 31 without a meaning.
+    /// The additional information of the first byte is 28, 29 or 30, or is 31 where it has no
+    /// meaning.
     #[error("the first byte of the value at {offset} is reserved")]
     Reserved {
         /// Where the value starts.
@@ -84,7 +85,7 @@ pub enum CborError {
         /// Where the value starts.
         offset: usize,
     },
-    /// An integer does not fit 64 bits with its sign.
+    /// An integer does not fit an `i64`.
     #[error("the integer at {offset} does not fit 64 bits")]
     TooWide {
         /// Where the value starts.
@@ -95,9 +96,9 @@ pub enum CborError {
 /// How many items of an array or entries of a map follow.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Count {
-    /// So many.
+    /// Exactly this many.
     Definite(u64),
-    /// As many as stand before the break code.
+    /// Items follow until the break code.
     Indefinite,
 }
 
@@ -120,12 +121,12 @@ impl<'a> Reader<'a> {
         Self { bytes, at: 0 }
     }
 
-    /// Where the next value starts.
+    /// Offset of the next value.
     pub(super) fn offset(&self) -> usize {
         self.at
     }
 
-    /// Everything is read.
+    /// Checks that no bytes are left.
     ///
     /// # Errors
     /// `Trailing`.
@@ -147,7 +148,7 @@ impl<'a> Reader<'a> {
         let head = self.head()?;
         let too_wide = CborError::TooWide { offset: head.offset };
         if head.found == CborType::Negative {
-            // the argument n stands for -1 - n, which is the complement of n
+            // the argument n encodes -1 - n, which is the complement of n
             let value = head.definite(CborType::Negative)?;
             return i64::try_from(value).map(|n| !n).map_err(|_| too_wide);
         }
@@ -166,7 +167,7 @@ impl<'a> Reader<'a> {
         core::str::from_utf8(bytes).map_err(|_| CborError::NotUtf8 { offset })
     }
 
-    /// A byte string, or nothing where null stands.
+    /// A byte string, or `None` for null.
     pub(super) fn bytes_or_null(&mut self) -> Result<Option<&'a [u8]>, CborError> {
         if self.bytes.get(self.at) == Some(&NULL) {
             self.at += 1;
@@ -192,7 +193,7 @@ impl<'a> Reader<'a> {
         Ok(head.argument.map_or(Count::Indefinite, Count::Definite))
     }
 
-    /// Whether another entry follows; takes the break code when there is one.
+    /// Returns true when another entry follows. Consumes the break code when none does.
     pub(super) fn more(&mut self, count: &mut Count) -> bool {
         match count {
             Count::Definite(0) => false,

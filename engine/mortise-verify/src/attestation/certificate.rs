@@ -12,10 +12,10 @@ use x509_cert::ext::{Extension, Extensions};
 use x509_cert::spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoOwned};
 use x509_cert::time::Time;
 
-/// A certificate whose form is that of its place; its signature is not checked yet.
+/// A certificate with the form that its link requires. Its signature is not checked yet.
 pub(super) struct Certificate {
     link: Link,
-    /// Its key.
+    /// The subject's public key.
     pub(super) key: VerifyingKey,
     contents: TbsCertificate,
     signature: Signature,
@@ -23,7 +23,7 @@ pub(super) struct Certificate {
 }
 
 impl Certificate {
-    /// Reads a certificate and checks what it says about itself, time and neighbours apart.
+    /// Reads a certificate and checks its contents, except validity, issuer and signature.
     ///
     /// # Errors
     /// `Certificate` with any fault but `IssuerMismatch`.
@@ -67,7 +67,7 @@ impl Certificate {
 
     /// The certificate is valid at `at_ms`, or becomes so within `leeway_ms`.
     ///
-    /// Both ends of the validity belong to it, in whole seconds.
+    /// Both bounds are inclusive, in whole seconds.
     ///
     /// # Errors
     /// `NotYetValid`, `Expired`.
@@ -100,7 +100,7 @@ impl Certificate {
     }
 }
 
-/// The three parts of a certificate; the signed one as received.
+/// The three parts of a certificate. The signed part keeps its received bytes.
 struct Parts<'a> {
     signed: &'a [u8],
     algorithm: AlgorithmIdentifierOwned,
@@ -140,7 +140,7 @@ fn parse_key(info: &SubjectPublicKeyInfoOwned) -> Result<VerifyingKey, Certifica
     VerifyingKey::from_sec1_bytes(point).map_err(|_| CertificateFault::KeyNotP384)
 }
 
-/// No extension stands twice, and every critical one is understood here.
+/// Checks that no extension occurs twice and that every critical one is understood here.
 fn check_extensions(extensions: &[Extension]) -> Result<(), CertificateFault> {
     for (i, extension) in extensions.iter().enumerate() {
         if extensions[..i].iter().any(|earlier| earlier.extn_id == extension.extn_id) {
@@ -198,7 +198,7 @@ fn find(extensions: &[Extension], id: ObjectIdentifier) -> Option<&[u8]> {
     found.map(|extension| extension.extn_value.as_bytes())
 }
 
-/// How many authorities follow this one in the chain; `None` for the leaf, which is none.
+/// How many authorities follow this one in the chain; `None` for the leaf, which is no authority.
 fn authorities_below(link: Link) -> Option<u8> {
     match link {
         Link::Root => Some(3),

@@ -12,12 +12,11 @@ pub(super) struct Chain {
 }
 
 impl Chain {
-    /// Reads the certificates, holds the first one against the pins and each against its
-    /// neighbour's name. No signature is checked.
+    /// Reads the certificates, checks the first one against the pins, and checks each issuer
+    /// name against the subject above it. Checks no signature.
     ///
-    /// The first certificate of the bundle is nothing but the bytes behind a fingerprint: it is
-    /// used only when its SHA-256 is pinned, so that the caller's pin is the anchor and the bundle
-    /// cannot bring one of its own.
+    /// The first certificate of the bundle is used only when its SHA-256 is pinned. The caller's
+    /// pin is the anchor, so a bundle cannot supply its own.
     ///
     /// # Errors
     /// `RootNotPinned`, `Certificate`.
@@ -55,8 +54,8 @@ impl Chain {
         self.certificates.iter().try_for_each(|c| c.check_validity(at_ms, leeway_ms))
     }
 
-    /// Every certificate is signed by the one above it, from the leaf up: a made-up chain falls at
-    /// the first. The root's own signature proves nothing that the pin does not.
+    /// Every certificate is signed by the one above it. The check runs from the leaf up, so a
+    /// forged chain fails at the first signature. The pin already covers the root's own signature.
     ///
     /// # Errors
     /// `ChainSignatureMismatch`.

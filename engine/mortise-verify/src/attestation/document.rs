@@ -1,4 +1,4 @@
-//! What a document says: its fields, read from the payload.
+//! The fields of a document, read from the payload.
 
 use super::cbor::Reader;
 use super::envelope::Envelope;
@@ -10,10 +10,10 @@ use mortise_format::insecure_mode::InsecureMode;
 use mortise_format::limits::{ATTESTATION_BYTES_MAX, ATTESTATION_FIELD_BYTES_MAX};
 use mortise_format::pcr::{PCR_BYTES, Pcr};
 
-/// The statement of a document that was verified.
+/// The contents of a document that was verified.
 ///
-/// There is no way to come by one but through [`verify_live`](super::verify_live) and
-/// [`verify_archived`](super::verify_archived).
+/// Only [`verify_live`](super::verify_live) and [`verify_archived`](super::verify_archived) make
+/// one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Document {
     module_id: String,
@@ -47,31 +47,31 @@ impl Document {
         self.pcrs.iter().map(|(index, pcr)| (*index, pcr))
     }
 
-    /// The key that the enclave named.
+    /// The public key that the enclave put in the request.
     pub fn public_key(&self) -> Option<&[u8]> {
         self.public_key.as_deref()
     }
 
-    /// The bytes that the enclave named.
+    /// The user data that the enclave put in the request.
     pub fn user_data(&self) -> Option<&[u8]> {
         self.user_data.as_deref()
     }
 
-    /// The bytes that whoever asked for the document sent.
+    /// The nonce that the requester of the document sent.
     pub fn nonce(&self) -> Option<&[u8]> {
         self.nonce.as_deref()
     }
 }
 
-/// What a document says, with nothing of it verified: no signature, no chain, no register.
+/// The contents of a document of which nothing is verified: no signature, no chain, no register.
 ///
-/// For the enclave itself, which asks its own module and trusts what answers there. To anybody
-/// else these are the words of whoever handed the bytes over.
+/// Only the enclave itself may rely on it, because it asks its own module. For any other reader
+/// the party that supplied the bytes may have written all of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unverified {
-    /// When the document says that it was made, milliseconds since 1970; above 0.
+    /// The document's timestamp, milliseconds since 1970; above 0.
     pub timestamp_ms: u64,
-    /// The bytes that the asker named.
+    /// The nonce of the request.
     pub nonce: Option<Vec<u8>>,
 }
 
@@ -87,8 +87,8 @@ pub fn read_unverified(document: &[u8]) -> Result<Unverified, AttestationError> 
     Ok(Unverified { timestamp_ms: payload.timestamp_ms, nonce })
 }
 
-/// The insecure mode that a document admits; see [`Unverified`]. A document that admits none proves
-/// nothing by that: verify it.
+/// The insecure mode that a document admits; see [`Unverified`]. `None` proves nothing: verify the
+/// document.
 pub fn admitted_insecure_mode(document: &[u8]) -> Option<InsecureMode> {
     match parse_unverified(document) {
         Err(AttestationError::Unsigned { .. }) => Some(InsecureMode::Emulated),
@@ -108,7 +108,7 @@ fn parse_unverified(document: &[u8]) -> Result<Payload<'_>, AttestationError> {
 /// How many certificates a bundle has: root, region, zone, instance.
 pub(super) const CABUNDLE_COUNT: usize = 4;
 
-/// A payload whose shape is checked and whose signature is not: never leaves this module's parent.
+/// A payload whose shape is checked and whose signature is not. Private to the parent module.
 pub(super) struct Payload<'a> {
     module_id: &'a str,
     pub(super) timestamp_ms: u64,
@@ -121,7 +121,7 @@ pub(super) struct Payload<'a> {
 }
 
 impl<'a> Payload<'a> {
-    /// Reads the map, each field once.
+    /// Reads the map. Accepts each field once.
     ///
     /// # Errors
     /// `Payload`, `FieldUnknown`, `FieldDuplicated`, `FieldMissing`, `FieldLength`,
@@ -138,12 +138,12 @@ impl<'a> Payload<'a> {
         draft.finish()
     }
 
-    /// None of the three registers of the image holds a measurement.
+    /// True when all three registers of the image are zero or absent.
     pub(super) fn is_debug(&self) -> bool {
         [0, 1, 2].iter().all(|index| self.pcrs.get(index).is_none_or(Pcr::is_zero))
     }
 
-    /// The statement alone, once it is verified.
+    /// Drops what only verification needs. Call it after verification.
     pub(super) fn into_document(self) -> Document {
         Document {
             module_id: String::from(self.module_id),
@@ -156,7 +156,7 @@ impl<'a> Payload<'a> {
     }
 }
 
-/// Fields as they come; the inner option of the last three is null.
+/// Fields as read. The inner option of the last three is `None` for null.
 #[derive(Default)]
 struct Draft<'a> {
     module_id: Option<&'a str>,

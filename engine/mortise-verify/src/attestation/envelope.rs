@@ -5,7 +5,7 @@ use super::error::AttestationError;
 use p384::ecdsa::Signature;
 use sha2::{Digest as _, Sha384};
 
-/// The parts of an envelope; what is signed is borrowed from the received bytes.
+/// The parts of an envelope. The signed parts are borrowed from the received bytes.
 pub(super) struct Envelope<'a> {
     protected: &'a [u8],
     /// The document inside.
@@ -15,7 +15,7 @@ pub(super) struct Envelope<'a> {
 }
 
 impl<'a> Envelope<'a> {
-    /// Takes the envelope apart; checks nothing about the payload.
+    /// Splits the envelope. Checks nothing about the payload.
     ///
     /// # Errors
     /// `Envelope`, `TagMismatch`, `EnvelopeElements`, `ProtectedHeader`,
@@ -80,7 +80,7 @@ fn read_protected(protected: &[u8]) -> Result<(Option<i64>, i64), CborError> {
     Ok(entry)
 }
 
-/// AWS signs with any s, so high ones are accepted: `specs/attestation.md` says what follows.
+/// AWS does not normalize s, so a high s is accepted; `specs/attestation.md` lists the effects.
 fn parse_signature(bytes: &[u8]) -> Result<Signature, AttestationError> {
     if bytes.len() != SIGNATURE_BYTES {
         let (expected, found) = (SIGNATURE_BYTES, bytes.len());
@@ -89,7 +89,7 @@ fn parse_signature(bytes: &[u8]) -> Result<Signature, AttestationError> {
     Signature::from_slice(bytes).map_err(|_| AttestationError::SignatureOutOfRange)
 }
 
-/// Hashes a byte string with its CBOR head in shortest form, as RFC 9052 asks.
+/// Hashes a byte string with its CBOR head in shortest form, as RFC 9052 requires.
 fn update_bytes(hasher: &mut Sha384, bytes: &[u8]) {
     const MAJOR_BYTES: u8 = 2 << 5;
     if let Ok(length) = u8::try_from(bytes.len()) {
@@ -108,7 +108,7 @@ fn update_bytes(hasher: &mut Sha384, bytes: &[u8]) {
     hasher.update(bytes);
 }
 
-/// CBOR tag of COSE_Sign1; a document may do without.
+/// CBOR tag of COSE_Sign1; optional in a document.
 const TAG_SIGN1: u64 = 18;
 const ELEMENTS: u64 = 4;
 /// Label of the algorithm in a COSE header.

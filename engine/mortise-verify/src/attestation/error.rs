@@ -1,6 +1,6 @@
-//! Why a document is refused: one variant for each fact that can be wrong, in order of the checks.
+//! Why a document is rejected: one variant for each check, in the order of the checks.
 //!
-//! Values found in a document are shown as numbers and hex, never as the text that a peer chose.
+//! Values of a document are printed as numbers or hex, never as text that the peer chose.
 
 use super::cbor::CborError;
 use super::root::RootFingerprint;
@@ -9,11 +9,11 @@ use core::fmt;
 use mortise_format::ids::{Bytes32, to_hex};
 use mortise_format::pcr::Pcr;
 
-/// Why an attestation document is not accepted. The first check that fails names the error.
+/// Why an attestation document is not accepted: the first check that failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AttestationError {
-    /// The document is larger than the attestation module can make one.
+    /// The document is larger than any that the attestation module can produce.
     #[error("the document has {found} bytes, at most {bytes_max} are accepted")]
     DocumentTooLarge {
         /// `ATTESTATION_BYTES_MAX`.
@@ -21,10 +21,10 @@ pub enum AttestationError {
         /// Its size.
         found: usize,
     },
-    /// The bytes are no CBOR array of bytes, map, bytes, bytes.
-    #[error("the envelope is no COSE_Sign1: {0}")]
+    /// The bytes are not a CBOR array of bytes, map, bytes, bytes.
+    #[error("the envelope is not a COSE_Sign1: {0}")]
     Envelope(CborError),
-    /// The envelope has a tag, and not that of COSE_Sign1.
+    /// The envelope has a tag other than that of COSE_Sign1.
     #[error("the envelope has the tag {found}, not {expected}")]
     TagMismatch {
         /// 18.
@@ -40,16 +40,16 @@ pub enum AttestationError {
         /// The number found.
         found: u64,
     },
-    /// The protected header is no CBOR map with the algorithm.
-    #[error("the protected header does not read: {0}")]
+    /// The protected header is not a CBOR map with the algorithm.
+    #[error("the protected header cannot be read: {0}")]
     ProtectedHeader(CborError),
-    /// The protected header says anything but the algorithm.
-    #[error("the protected header is not the algorithm alone")]
+    /// The protected header contains something besides the algorithm.
+    #[error("the protected header contains more than the algorithm")]
     ProtectedHeaderNotAlgorithm,
-    /// The header says by a reserved number that nobody signed, as an emulator's documents do.
+    /// The header has the reserved number that emulators use for an unsigned document.
     #[error("the document is unsigned (algorithm {algorithm}): an emulator made it")]
     Unsigned {
-        /// -1, which is no algorithm.
+        /// -1, which is not an algorithm.
         algorithm: i64,
     },
     /// The document is signed with another algorithm.
@@ -61,7 +61,7 @@ pub enum AttestationError {
         found: i64,
     },
     /// The unprotected header, which no signature covers, is not empty.
-    #[error("the unprotected header has {entries} entries; nothing covers them")]
+    #[error("the unprotected header has {entries} entries, which no signature covers")]
     UnprotectedNotEmpty {
         /// How many entries it has.
         entries: u64,
@@ -74,21 +74,21 @@ pub enum AttestationError {
         /// Its length.
         found: usize,
     },
-    /// The signature holds a zero, or a number not below the order of the curve.
-    #[error("the signature is no pair of numbers below the order of P-384")]
+    /// The signature contains a zero, or a number not below the order of the curve.
+    #[error("the signature is not a pair of numbers below the order of P-384")]
     SignatureOutOfRange,
 
-    /// The payload is no CBOR map of the wanted shape.
-    #[error("the payload does not read: {0}")]
+    /// The payload is not a CBOR map of the expected shape.
+    #[error("the payload cannot be read: {0}")]
     Payload(CborError),
-    /// A key of the payload is none of the nine fields.
+    /// A key of the payload is not one of the nine fields.
     #[error("the payload has an unknown field, before byte {offset}")]
     FieldUnknown {
         /// Where its key ends, in the payload.
         offset: usize,
     },
-    /// A field stands twice.
-    #[error("the field {field} stands twice")]
+    /// A field occurs twice.
+    #[error("the field {field} occurs twice")]
     FieldDuplicated {
         /// The field.
         field: Field,
@@ -133,13 +133,13 @@ pub enum AttestationError {
         /// The index found.
         found: u64,
     },
-    /// An index stands twice.
-    #[error("PCR{index} stands twice")]
+    /// A register index occurs twice.
+    #[error("PCR{index} occurs twice")]
     PcrDuplicated {
         /// The index.
         index: u8,
     },
-    /// A register is no SHA-384 value.
+    /// A register is not a SHA-384 value.
     #[error("PCR{index} has {found} bytes, not {expected}")]
     PcrLength {
         /// The index.
@@ -158,14 +158,14 @@ pub enum AttestationError {
         found: u64,
     },
 
-    /// The first certificate of the bundle is none of the pinned roots.
-    #[error("the root certificate {found} is not a pinned one")]
+    /// The first certificate of the bundle is not one of the pinned roots.
+    #[error("the root certificate {found} is not pinned")]
     RootNotPinned {
         /// SHA-256 of its DER.
         found: RootFingerprint,
     },
-    /// A certificate does not have the form or the contents that its place asks for.
-    #[error("the {link} certificate is refused: {fault}")]
+    /// A certificate does not have the form or the contents that its link requires.
+    #[error("the {link} certificate is rejected: {fault}")]
     Certificate {
         /// Which one.
         link: Link,
@@ -222,7 +222,7 @@ pub enum AttestationError {
         /// Its value.
         found: Pcr,
     },
-    /// The document binds other keys, another engine, epoch, history or policy.
+    /// The document binds another engine, epoch, history or policy, or other keys.
     #[error("user_data is {found:?}, not the digest {expected} of the expected keys")]
     BindingMismatch {
         /// Digest of the expected [`KeyBinding`](super::KeyBinding).
@@ -230,20 +230,20 @@ pub enum AttestationError {
         /// What `user_data` has; `None` when it is absent.
         found: Option<Hex>,
     },
-    /// PCR16 was not extended with the binding, or with more.
-    #[error("PCR16 is {found}, not {expected}, the binding alone")]
+    /// PCR16 was not extended with the binding, or was extended with more.
+    #[error("PCR16 is {found}, not {expected} (extended with the binding alone)")]
     BindingPcrMismatch {
         /// [`KeyBinding::pcr16`](super::KeyBinding::pcr16).
         expected: Pcr,
         /// Its value.
         found: Pcr,
     },
-    /// Behind the binding's digest stands another statement than expected, or none.
-    #[error("the document names {found:?} behind its binding, not the statement {expected}")]
+    /// The digest after the binding's is not that of the expected statement, or is missing.
+    #[error("the document names {found:?} after its binding, not the statement {expected}")]
     StatementMismatch {
         /// Digest of the statement.
         expected: Bytes32,
-        /// What stands there.
+        /// The bytes after the binding's digest.
         found: Option<Hex>,
     },
     /// An optional field is not what the caller expects.
@@ -280,35 +280,35 @@ pub enum AttestationError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CertificateFault {
-    /// It is no DER of a certificate, or bytes follow.
-    #[error("it is no DER of one X.509 certificate")]
+    /// It is not the DER of one certificate.
+    #[error("it is not the DER of one X.509 certificate")]
     NotDer,
     /// It is not X.509 version 3.
     #[error("it is not X.509 version 3")]
     NotVersion3,
-    /// It is not signed with ECDSA and SHA-384, inside and outside alike.
+    /// The inner or the outer algorithm is not ECDSA with SHA-384.
     #[error("it is not signed with ECDSA and SHA-384")]
     NotEcdsaSha384,
-    /// Its signature is no DER pair of numbers below the order of P-384.
-    #[error("its signature is no ECDSA signature over P-384")]
+    /// Its signature is not a DER pair of numbers below the order of P-384.
+    #[error("its signature is not an ECDSA signature over P-384")]
     SignatureMalformed,
-    /// Its key is no uncompressed point of P-384.
-    #[error("its key is no uncompressed point of P-384")]
+    /// Its key is not an uncompressed point of P-384.
+    #[error("its key is not an uncompressed point of P-384")]
     KeyNotP384,
-    /// An extension stands twice.
-    #[error("an extension stands twice")]
+    /// An extension occurs twice.
+    #[error("an extension occurs twice")]
     ExtensionDuplicated,
     /// A critical extension is neither basicConstraints nor keyUsage.
     #[error("it has a critical extension of unknown meaning")]
     CriticalExtensionUnknown,
-    /// There is no basicConstraints.
+    /// basicConstraints is missing.
     #[error("it lacks basicConstraints")]
     BasicConstraintsMissing,
-    /// There is no keyUsage.
+    /// keyUsage is missing.
     #[error("it lacks keyUsage")]
     KeyUsageMissing,
-    /// It is above the leaf and no certificate authority.
-    #[error("it is no certificate authority")]
+    /// It is above the leaf and is not a certificate authority.
+    #[error("it is not a certificate authority")]
     NotAuthority,
     /// It is the leaf and claims to be a certificate authority.
     #[error("it is the leaf and claims to be a certificate authority")]
@@ -324,7 +324,7 @@ pub enum CertificateFault {
     /// It is above the leaf and its keyUsage lacks keyCertSign.
     #[error("its keyUsage lacks keyCertSign")]
     NotForCertificates,
-    /// It is the leaf and its keyUsage lacks digitalSignature, or has keyCertSign.
+    /// It is the leaf, and its keyUsage lacks digitalSignature or has keyCertSign.
     #[error("its keyUsage is not that of a leaf")]
     NotForDocuments,
     /// Its issuer is not the subject of the certificate above it.
@@ -336,7 +336,7 @@ pub enum CertificateFault {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Link {
-    /// Pinned by the caller.
+    /// The pinned root.
     Root,
     /// Of an AWS region.
     Region,
@@ -376,11 +376,11 @@ pub enum Field {
     Certificate,
     /// The certificates above it, or one of them.
     Cabundle,
-    /// A key that the enclave named.
+    /// A key that the enclave put in the request.
     PublicKey,
-    /// Bytes that the enclave named.
+    /// Bytes that the enclave put in the request.
     UserData,
-    /// Bytes that the verifier sent.
+    /// Bytes that the requester sent.
     Nonce,
 }
 

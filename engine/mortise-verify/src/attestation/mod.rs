@@ -1,10 +1,10 @@
 //! Attestation documents of AWS Nitro Enclaves, checked step by step (`specs/attestation.md`).
 //!
-//! What it is for: turn bytes from an untrusted hand into a [`VerifiedAttestation`] (fresh, for a
-//! caller that sent a nonce) or an [`ArchivedAttestation`] (any time later, from a log).
+//! What it is for: turn untrusted bytes into a [`VerifiedAttestation`] (fresh, for a caller that
+//! sent a nonce) or an [`ArchivedAttestation`] (any time later, from a log).
 //!
-//! What it does not do: say that an image is good (the caller's [`PcrPolicy`] does), look up
-//! revocations (AWS publishes none that a verifier is asked to use), remember nonces.
+//! What it does not do: decide that an image is good (the caller's [`PcrPolicy`] does), look up
+//! revocations (AWS publishes none for verifiers), remember nonces.
 //!
 //! ```text
 //! envelope -> fields -> certificates -> signatures -> debug? -> PCRs -> claims -> freshness
@@ -12,9 +12,9 @@
 //! ES384                 validity        then chain                     nonce
 //! ```
 //!
-//! Invariants: the first check that fails, in the order above, names the error; what was signed is
-//! verified over the received bytes, never over a re-encoding; what is accepted live is accepted
-//! archived under the same roots, policy and claims.
+//! Invariants: the first check that fails, in the order above, names the error; signatures are
+//! verified over the received bytes, never over a re-encoding; a document that is accepted live is
+//! accepted archived under the same roots, policy and claims.
 //!
 //! ```
 //! use mortise_verify::attestation::{

@@ -4,12 +4,12 @@ use super::error::AttestationError;
 use alloc::collections::{BTreeMap, BTreeSet};
 use mortise_format::pcr::Pcr;
 
-/// The registers that every policy must name: image, kernel and first ramdisk, application.
+/// The registers that every policy must name: image, kernel with boot ramdisk, application.
 const REQUIRED: [u8; 3] = [0, 1, 2];
-/// The registers that a policy may name besides: role, instance, signing certificate, binding.
+/// The registers that a policy may also name: role, instance, signing certificate, binding.
 const OPTIONAL: [u8; 4] = [3, 4, 8, 16];
 
-/// Why sets of values make no policy.
+/// Why sets of values are not a policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PolicyError {
@@ -25,7 +25,7 @@ pub enum PolicyError {
         /// The register.
         index: u8,
     },
-    /// A register is named and no value is approved for it, so that nothing could pass.
+    /// A register has an empty set of approved values, so that no document could pass.
     #[error("the policy approves no value of PCR{index}")]
     NoValue {
         /// The register.
@@ -51,10 +51,10 @@ pub enum ImageRule {
 
 /// Sets of approved values, by register.
 ///
-/// PCR0, PCR1 and PCR2 are always named (or [`PcrPolicy::any_image`] is, out loud); PCR3, PCR4,
-/// PCR8 and PCR16 may be. Each register is a *set*: during an upgrade the old and the new image are
-/// both approved. Sets are compared register by register; PCR0 alone covers the whole image, so
-/// values of two images cannot be mixed unless SHA-384 is broken.
+/// PCR0, PCR1 and PCR2 are always named, unless the caller chooses [`PcrPolicy::any_image`]. PCR3,
+/// PCR4, PCR8 and PCR16 are optional. Each register has a *set*: during an upgrade the old and the
+/// new image are both approved. Sets are compared register by register. PCR0 alone covers the whole
+/// image, so values of two images cannot be mixed unless SHA-384 is broken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PcrPolicy {
     sets: BTreeMap<u8, BTreeSet<Pcr>>,
@@ -76,7 +76,7 @@ impl PcrPolicy {
         Ok(Self { sets, image: ImageRule::Approved })
     }
 
-    /// A policy that approves one image and asks for nothing else.
+    /// A policy that approves one image and has no other condition.
     ///
     /// # Errors
     /// `DebugValue`.
@@ -85,9 +85,9 @@ impl PcrPolicy {
         Self::new(sets.into_iter().map(|(index, pcr)| (index, BTreeSet::from([pcr]))).collect())
     }
 
-    /// Accepts whatever image is not in debug mode: for showing a document, never for trusting one.
+    /// Accepts any image that is not in debug mode. Use it to print a document, never to trust one.
     ///
-    /// A document that passes proves that *some* enclave made it.
+    /// A document that passes proves only that *some* enclave made it.
     #[must_use]
     pub fn any_image() -> Self {
         Self { sets: BTreeMap::new(), image: ImageRule::Any }

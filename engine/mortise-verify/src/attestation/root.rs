@@ -4,7 +4,7 @@ use core::fmt;
 use mortise_format::domains::sha256;
 use mortise_format::ids::Bytes32;
 
-/// SHA-256 over the DER of a root certificate: how a caller pins one.
+/// SHA-256 of the DER of a root certificate. Callers pin roots by it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RootFingerprint(pub [u8; 32]);
 

@@ -1,4 +1,4 @@
-//! The two checks and what each gives.
+//! The two checks and their results.
 
 use super::chain::Chain;
 use super::document::{Document, Payload};
@@ -15,30 +15,30 @@ use p384::ecdsa::signature::hazmat::PrehashVerifier as _;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Expect<'a> {
-    /// Nothing: the field is not looked at.
+    /// Any value; the field is not checked.
     Anything,
-    /// That it is absent, or null.
+    /// The field must be absent or null.
     Absent,
-    /// That it is there and has these bytes.
+    /// The field must be present and equal these bytes.
     Bytes(&'a [u8]),
 }
 
-/// What a caller expects the enclave to have said.
+/// What a caller expects in the fields that the enclave chose.
 #[derive(Debug, Clone, Copy)]
 pub struct Claims<'a> {
     /// The keys and the engine that the document must be for: checked in `user_data` and PCR16.
     pub binding: Option<&'a KeyBinding>,
-    /// The digest of the root statement that the document must name behind the binding's digest;
-    /// without one the binding's digest must stand alone.
+    /// The digest of the root statement that `user_data` must contain after the binding's digest;
+    /// without one, `user_data` must be the binding's digest alone.
     pub statement: Option<&'a Bytes32>,
-    /// What `user_data` must be; beside a binding, [`Expect::Anything`].
+    /// What `user_data` must be. With a binding, use [`Expect::Anything`].
     pub user_data: Expect<'a>,
     /// What `public_key` must be.
     pub public_key: Expect<'a>,
 }
 
 impl<'a> Claims<'a> {
-    /// Expects nothing: a document that passes says nothing about keys.
+    /// Expects nothing. A document that passes proves nothing about keys.
     pub const fn unchecked() -> Self {
         Self {
             binding: None,
@@ -48,34 +48,34 @@ impl<'a> Claims<'a> {
         }
     }
 
-    /// Expects this binding, and nothing of `public_key`.
+    /// Expects this binding and any `public_key`.
     pub const fn bound_to(binding: &'a KeyBinding) -> Self {
         Self { binding: Some(binding), ..Self::unchecked() }
     }
 
-    /// Expects this binding and, behind it, the digest of this root statement: what
-    /// `getAttestation` gives.
+    /// Expects this binding followed by the digest of this root statement, as in the answer of
+    /// `getAttestation`.
     pub const fn bound_at(binding: &'a KeyBinding, statement: &'a Bytes32) -> Self {
         Self { statement: Some(statement), ..Self::bound_to(binding) }
     }
 }
 
-/// What a live document is held against.
+/// What a live document is checked against.
 #[derive(Debug, Clone, Copy)]
 pub struct LiveCheck<'a> {
     /// The roots that the caller trusts; [`AWS_NITRO_ROOT_G1`] for real enclaves.
     pub roots: &'a [RootFingerprint],
     /// The images that the caller trusts.
     pub pcrs: &'a PcrPolicy,
-    /// What the enclave must have said.
+    /// What the fields that the enclave chose must contain.
     pub claims: Claims<'a>,
-    /// The nonce that the caller drew at random for this one document, and sent.
+    /// The nonce that the caller drew at random for this one document and sent.
     pub nonce: &'a [u8; 32],
     /// The caller's time, milliseconds since 1970.
     pub now_ms: u64,
 }
 
-/// What an archived document is held against.
+/// What an archived document is checked against.
 #[derive(Debug, Clone, Copy)]
 pub struct ArchivedCheck<'a> {
     /// As in [`LiveCheck`].
@@ -100,7 +100,7 @@ pub struct ArchivedAttestation {
     facts: Facts,
 }
 
-/// What both kinds hold.
+/// The contents that both kinds share.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Facts {
     document: Document,
@@ -111,7 +111,7 @@ struct Facts {
 macro_rules! accessors {
     ($name:ident) => {
         impl $name {
-            /// What the document says.
+            /// The contents of the document.
             pub fn document(&self) -> &Document {
                 &self.facts.document
             }
@@ -121,7 +121,7 @@ macro_rules! accessors {
                 self.facts.root
             }
 
-            /// Whether the image was held against approved values, or any image passed.
+            /// Whether the image was checked against approved values, or any image passed.
             pub fn image_rule(&self) -> ImageRule {
                 self.facts.image_rule
             }
@@ -134,15 +134,16 @@ accessors!(ArchivedAttestation);
 
 /// Verifies a document that was made for the caller, now.
 ///
-/// **What a success proves**, as far as the pinned root and the caller's clock and nonce are good:
-/// an enclave that is not in debug mode, whose registers the policy approves, asked for this
-/// document after the caller drew the nonce and at most `ATTESTATION_SKEW_MS_MAX` from `now_ms`;
-/// and it said what `claims` names. With [`Claims::bound_to`]: the code of that image holds these
-/// keys, if the image binds only keys that it made or unsealed itself.
+/// **What a success proves**, if the pinned root and the caller's clock and nonce are good: an
+/// enclave that is not in debug mode, and whose registers the policy approves, requested this
+/// document after the caller drew the nonce and within `ATTESTATION_SKEW_MS_MAX` of `now_ms`; the
+/// document contains what `claims` names. With [`Claims::bound_to`]: the code of that image holds
+/// these keys, if the image binds only keys that it made or unsealed itself.
 ///
 /// **What it does not prove**: that the image is good or was built from some source; that the
 /// enclave still runs; that the peer of this connection *is* the enclave - only bytes signed by, or
 /// encrypted to, a bound key are; that no second enclave holds the same keys; anything at all about
+/// the image under [`PcrPolicy::any_image`]. Revocation is not checked.
 /// the image under [`PcrPolicy::any_image`]. Revocation is not looked up.
 ///
 /// # Errors
@@ -165,16 +166,15 @@ pub fn verify_live(
     Ok(VerifiedAttestation { facts: authentic.into_facts(check.pcrs) })
 }
 
-/// Verifies a document of any age at the time that it states itself.
+/// Verifies a document of any age at the time that the document itself states.
 ///
-/// **What a success proves**, as far as the pinned root is good: at the document's own time, an
-/// enclave that was not in debug mode, whose registers the policy approves, said what `claims`
-/// names.
+/// **What a success proves**, if the pinned root is good: at the document's own time, an enclave
+/// that was not in debug mode, and whose registers the policy approves, stated what `claims` names.
 ///
 /// **What it does not prove**: that the document is new, that it was made for the caller, or that
-/// anybody may rely on it today: whoever ever got hold of it can show it again. A log gives it its
-/// place. The certificates have expired since; a key of the chain that was stolen after its expiry
-/// could have signed it with an old time. And nothing that [`verify_live`] does not prove.
+/// it still holds today: any party that has a copy can replay it. Only its place in a log orders
+/// it. The certificates have expired since; a chain key that was stolen after its expiry could have
+/// signed it with an old time. It also does not prove anything that [`verify_live`] does not.
 ///
 /// # Errors
 /// As [`verify_live`] up to `ClaimMismatch` of `nonce`.
@@ -187,7 +187,7 @@ pub fn verify_archived(
     Ok(ArchivedAttestation { facts: authentic.into_facts(check.pcrs) })
 }
 
-/// A document that some enclave under a pinned root made, whatever it says.
+/// A document that some enclave under a pinned root made. Its claims are not checked yet.
 struct Authentic<'a> {
     payload: Payload<'a>,
     chain: Chain,
@@ -195,7 +195,7 @@ struct Authentic<'a> {
 }
 
 impl<'a> Authentic<'a> {
-    /// Everything but what the document says; cheap checks before the five of elliptic curves.
+    /// Checks everything except the claims. Cheap checks come before the five ECDSA verifications.
     fn verify(document: &'a [u8], roots: &[RootFingerprint]) -> Result<Self, AttestationError> {
         let (bytes_max, found) = (ATTESTATION_BYTES_MAX, document.len());
         if found > bytes_max {
@@ -245,7 +245,7 @@ fn check_statement(
     check_field(Field::Nonce, nonce, payload.nonce)
 }
 
-/// `user_data` as binding and statement: cut only where a statement is expected.
+/// Splits `user_data` into binding and statement, only where a statement is expected.
 fn claimed_user_data<'a>(
     payload: &Payload<'a>,
     claims: &Claims<'_>,

@@ -1,4 +1,4 @@
-//! A parent that is slow, wrong, hostile or gone.
+//! A parent that is slow, faulty, hostile or gone.
 
 use super::*;
 use mortise_engine::ports::{ClockError, PortFuture};
@@ -22,7 +22,7 @@ impl Entropy for Zero {
     }
 }
 
-/// Gives the streams in order, and then none.
+/// Returns the streams in order, then an error.
 struct Streams(Mutex<Vec<DuplexStream>>);
 
 impl Dialer for Streams {
@@ -64,7 +64,7 @@ async fn wait_for(store: &CredentialStore, id: &str) {
 }
 
 #[tokio::test]
-async fn none_and_expired_ones_are_refused_by_name() {
+async fn missing_and_expired_credentials_are_refused_by_name() {
     let (store, mut parent) = store(1);
     assert_eq!(store.usable(&At(0), SHORT).await.unwrap_err(), KmsError::NoCredentials);
     parent[0].write_all(line("A", "1970-01-01T00:00:10Z").as_bytes()).await.unwrap();
@@ -74,7 +74,7 @@ async fn none_and_expired_ones_are_refused_by_name() {
 }
 
 #[tokio::test]
-async fn newest_are_used_and_waited_for() {
+async fn newest_credentials_are_used_and_waited_for() {
     let (store, mut parent) = store(1);
     let used = tokio::spawn({
         let store = store.clone();
@@ -87,7 +87,7 @@ async fn newest_are_used_and_waited_for() {
 }
 
 #[tokio::test]
-async fn bad_line_ends_the_connection_and_keeps_what_was_there() {
+async fn bad_line_ends_the_connection_and_keeps_the_previous_credentials() {
     let bad: [Vec<u8>; 8] = [
         b"\n".to_vec(),
         b"hello\n".to_vec(),
@@ -103,7 +103,7 @@ async fn bad_line_ends_the_connection_and_keeps_what_was_there() {
         parent[0].write_all(line("A", "1970-01-01T00:01:00Z").as_bytes()).await.unwrap();
         wait_for(&store, "A").await;
         parent[0].write_all(&bad).await.unwrap();
-        // The end of the first connection is seen by its other side.
+        // The parent's side sees the end of the first connection.
         let closed = tokio::time::timeout(LONG, parent[0].read_u8()).await.unwrap();
         assert_eq!(closed.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
         assert_eq!(store.usable(&At(0), LONG).await.unwrap().access_key_id(), "A");
@@ -135,7 +135,7 @@ async fn feed_ends_with_the_last_store() {
 }
 
 #[test]
-fn line_of_the_largest_size_is_taken() {
+fn line_of_the_largest_size_is_accepted() {
     let room = CREDENTIALS_LINE_BYTES_MAX - line("A", "1970-01-01T00:01:00Z").len();
     let padded =
         line("A", "1970-01-01T00:01:00Z").replacen('{', &format!("{{{}", " ".repeat(room)), 1);

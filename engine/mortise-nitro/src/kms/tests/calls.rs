@@ -1,4 +1,4 @@
-//! What an honest service gets and gives.
+//! Calls of an honest service.
 
 use super::rig::{
     ACCESS_KEY_ID, APP_KEY, ENGINE_KEY, HOST, PLAINTEXT, Reply, Service, TOKEN, WRAPPED, client,

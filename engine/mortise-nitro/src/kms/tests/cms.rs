@@ -1,4 +1,4 @@
-//! Writes EnvelopedData in both shapes, right or wrong: each part can be exchanged.
+//! Writes EnvelopedData in both shapes, valid or not: a test can replace each part.
 
 use aws_lc_rs::cipher::{AES_256, EncryptionContext, PaddedBlockEncryptingKey, UnboundCipherKey};
 use aws_lc_rs::iv::FixedLength;
@@ -20,7 +20,7 @@ const NULL: &[u8] = &[5, 0];
 /// The parts of a message, each already encoded.
 #[derive(Clone)]
 pub(in crate::kms) struct Parts {
-    /// With indefinite lengths and the content in pieces, as the real service.
+    /// With indefinite lengths and the content in chunks, as AWS sends it.
     pub(in crate::kms) indefinite: bool,
     pub(in crate::kms) content_info_type: Vec<u8>,
     pub(in crate::kms) version: u8,
@@ -34,7 +34,7 @@ pub(in crate::kms) struct Parts {
     pub(in crate::kms) content_cipher: Vec<u8>,
     pub(in crate::kms) iv: Vec<u8>,
     pub(in crate::kms) content: Vec<u8>,
-    /// Pieces of the content have this size.
+    /// Size of the chunks of the content.
     pub(in crate::kms) piece_bytes: usize,
 }
 

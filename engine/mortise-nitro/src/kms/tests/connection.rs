@@ -1,4 +1,4 @@
-//! What can go wrong before an answer is whole.
+//! Failures before an answer is complete.
 
 use super::rig::{
     Greeting, HandClock, NOW_MS, Reply, Service, client, config, credentials, honest, http,
@@ -12,18 +12,18 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-/// The error against a service that greets so, and how often it was dialed.
+/// The error with a service that starts a connection this way, and the number of connections.
 async fn greeted(greeting: Greeting, timeouts: Timeouts) -> (KmsError, usize) {
     let service = Service::greeting(move |_| greeting, |_, seen| Reply::Json(200, honest(seen)));
     let config = config().with_timeouts(timeouts).unwrap();
     let client = KmsClient::new(config, platform(&service)).unwrap();
     let error = client.generate_random(1, None).await.unwrap_err();
-    assert_eq!(service.seen().len(), 0, "nothing is sent to who is not the service");
+    assert_eq!(service.seen().len(), 0, "nothing is sent to a peer that is not the service");
     (error, service.dials())
 }
 
 #[tokio::test]
-async fn who_is_not_the_service_is_refused_by_name_and_told_nothing() {
+async fn peer_that_is_not_the_service_is_refused_by_name_and_gets_nothing() {
     for (greeting, error) in [
         (Greeting::OtherName, KmsError::TlsWrongHost),
         (Greeting::OtherRoot, KmsError::TlsUnknownRoot),
@@ -53,7 +53,7 @@ fn lasting_credentials() -> Credentials {
 }
 
 #[tokio::test]
-async fn certificate_is_judged_at_the_time_of_the_trusted_clock() {
+async fn certificate_is_checked_at_the_time_of_the_trusted_clock() {
     let years_30_ms = 30 * 365 * 24 * 3600 * 1000;
     let service = Service::new(|_, seen| Reply::Json(200, honest(seen)));
     let clock = Arc::new(HandClock(AtomicU64::new(NOW_MS + years_30_ms)));
@@ -84,7 +84,7 @@ async fn connections_that_fail_are_tried_again_up_to_the_bound() {
 }
 
 #[tokio::test]
-async fn silence_ends_in_a_time_out_of_its_own_name() {
+async fn each_silence_ends_in_its_own_timeout() {
     let short = Duration::from_millis(30);
     let connect = Timeouts { connect: short, attempts_max: 2, ..timeouts() };
     let late = |wait| KmsError::TimedOut(wait);
@@ -101,7 +101,7 @@ async fn silence_ends_in_a_time_out_of_its_own_name() {
     assert_eq!((error, service.dials()), (late(Wait::Answer), 2));
 }
 
-/// Also without the end of TLS: an answer that ends with its connection could be cut by the parent.
+/// Also without the end of TLS: the parent could cut an answer that ends with its connection.
 #[tokio::test]
 async fn answer_that_is_cut_is_lost_and_tried_again() {
     let whole = http(200, r#"{"CiphertextForRecipient":"AA=="}"#);

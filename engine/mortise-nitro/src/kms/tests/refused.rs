@@ -1,4 +1,4 @@
-//! Answers that are not believed, and refusals of the service.
+//! Answers that the client rejects, and rejections of the service.
 
 use super::cms::Parts;
 use super::rig::{Dial, Greeting, PLAINTEXT, Reply, Seen, Service, WRAPPED, client, honest};
@@ -137,7 +137,7 @@ async fn old_answer_to_the_same_question_opens_nothing() {
 }
 
 #[tokio::test]
-async fn text_that_is_no_strict_json_object_is_refused() {
+async fn text_that_is_not_a_strict_json_object_is_refused() {
     let cases: [fn(&str) -> String; 8] = [
         |_| String::new(),
         |_| "null".to_owned(),
@@ -191,7 +191,7 @@ async fn head_that_is_no_http_or_endless_is_refused() {
     assert_eq!((error, sent), (KmsError::NotHttp, 1));
 }
 
-/// Name of the service, status, our name, and what the engine is told.
+/// Name of the service, status, our name, and the error of the port.
 type Named = (&'static str, u16, KmsError, fn(String) -> VaultError);
 
 const NAMED: &[Named] = &[
@@ -216,12 +216,12 @@ const NAMED: &[Named] = &[
 
 #[tokio::test]
 async fn every_refusal_of_the_service_has_its_name_and_is_final() {
-    for (name, status, expected, told) in NAMED {
+    for (name, status, expected, expected_error) in NAMED {
         let body = json!({"__type": name, "message": "the-words-of-the-service"});
         let (error, sent) = refused(move |_| Reply::Json(*status, body.clone())).await;
         assert_eq!((error, sent), (*expected, 1), "{name}");
         let text = error.to_string();
-        assert_eq!(VaultError::from(error), told(text), "{name}");
+        assert_eq!(VaultError::from(error), expected_error(text), "{name}");
     }
     let (error, _) = refused(|_| Reply::Text(400, "<html>".to_owned())).await;
     assert_eq!(error, KmsError::RequestRefused { status: 400 });
@@ -275,7 +275,7 @@ async fn without_a_document_nothing_is_sent() {
     assert_eq!((service.dials(), module.documents.load(Ordering::SeqCst)), (0, 1));
 }
 
-/// The error with credentials of the parent changed so, and with the same as the caller's own.
+/// The error with these credentials as the parent's, and as the caller's own.
 async fn signed_with(change: fn(&mut Credentials)) -> [Option<KmsError>; 2] {
     let service = Service::new(|_, seen| Reply::Json(200, honest(seen)));
     let mut given = super::rig::credentials();
@@ -308,9 +308,9 @@ async fn expired_and_malformed_credentials_are_refused_before_anything_is_sent()
 async fn without_credentials_nothing_is_sent() {
     let service = Service::new(|_, seen| Reply::Json(200, honest(seen)));
     let platform = super::rig::platform(&service);
-    let nobody = Service::greeting(|_| Greeting::Silence, |_, _| Reply::Silence);
+    let silent = Service::greeting(|_| Greeting::Silence, |_, _| Reply::Silence);
     let credentials =
-        CredentialStore::from_parent(Arc::new(Dial(nobody)), Arc::clone(&platform.entropy));
+        CredentialStore::from_parent(Arc::new(Dial(silent)), Arc::clone(&platform.entropy));
     let platform = KmsPlatform { credentials, ..platform };
     let client = KmsClient::new(super::rig::config(), platform).unwrap();
     let error = client.generate_random(1, None).await.unwrap_err();

@@ -1,4 +1,4 @@
-//! What is tried again, and with what.
+//! Which failures are retried, and with new keys.
 
 use super::rig::{
     EchoModule, Greeting, Reply, Service, client, config, honest, platform, timeouts,
@@ -40,7 +40,7 @@ async fn throttling_and_failures_of_the_service_are_tried_again_with_fresh_keys(
 }
 
 #[tokio::test]
-async fn attempts_are_bounded_and_the_last_failure_is_told() {
+async fn attempts_are_bounded_and_the_last_failure_is_returned() {
     let service = Service::new(|attempt, _| match attempt {
         0 | 1 => Reply::Json(400, failure("ThrottlingException")),
         _ => Reply::Json(500, failure("KMSInternalException")),

@@ -1,4 +1,4 @@
-//! The client on stand-ins, and the service at the other end of its stream.
+//! The client on fakes, and the service at the other end of its stream.
 
 use super::cms::Parts;
 use crate::kms::{ByteStream, CredentialStore, Dialer, KmsClient, KmsPlatform};
@@ -31,7 +31,7 @@ pub(super) const APP_KEY: &str = "arn:aws:kms:eu-west-1:123456789012:key/mrk-app
 pub(super) const ACCESS_KEY_ID: &str = "AKIAPARENT";
 pub(super) const SECRET: &str = "the/secret+of/the+parent";
 pub(super) const TOKEN: &str = "the-token-of-the-parent==";
-/// What the honest service gives.
+/// The plaintext that the honest service returns.
 pub(super) const PLAINTEXT: [u8; 32] = [0x51; 32];
 pub(super) const WRAPPED: &[u8] = b"wrapped by the service";
 
@@ -55,11 +55,11 @@ pub(super) enum Reply {
     Json(u16, Value),
     /// A whole answer with this text as its body.
     Text(u16, String),
-    /// Exactly these bytes, and then the end of the stream without the end of TLS.
+    /// Exactly these bytes, then the end of the stream without the end of TLS.
     Torn(Vec<u8>),
     /// Exactly these bytes, and then the end of TLS.
     Bytes(Vec<u8>),
-    /// Nothing, ever.
+    /// No answer.
     Silence,
 }
 
@@ -82,7 +82,7 @@ pub(super) enum Greeting {
     Hangup,
     /// With nothing.
     Silence,
-    /// Not at all.
+    /// The dial itself fails.
     Refused,
 }
 
@@ -141,7 +141,7 @@ impl Service {
             Reply::Json(status, value) => http(status, &value.to_string()),
             Reply::Text(status, text) => http(status, &text),
         };
-        // The client may have had enough: an answer that is too large is not read to its end.
+        // The client may close early: it does not read an oversized answer to its end.
         let _ = tls.write_all(&bytes).await;
         let _ = tls.shutdown().await;
     }
@@ -188,10 +188,10 @@ async fn read_request(stream: &mut (impl ByteStream + ?Sized)) -> Option<Seen> {
     Some(Seen { head, body: serde_json::from_slice(&body).unwrap() })
 }
 
-/// Name of the authority under whose root the service stands.
+/// Name of the authority that issues the service's certificate.
 const AUTHORITY: &str = "root of the service";
 
-/// A throw-away authority.
+/// A temporary authority.
 struct Authority {
     issuer: Issuer<'static, KeyPair>,
     pem: String,
@@ -254,7 +254,7 @@ pub(super) fn honest(seen: &Seen) -> Value {
     answer
 }
 
-/// A module whose document is the public key that it was given.
+/// A module whose document is the public key of the request.
 #[derive(Default)]
 pub(super) struct EchoModule {
     pub(super) documents: AtomicUsize,
@@ -291,7 +291,7 @@ impl Nsm for EchoModule {
     }
 }
 
-/// A clock that stands where it is put.
+/// A clock that the test sets.
 pub(super) struct HandClock(pub(super) AtomicU64);
 
 impl Clock for HandClock {
@@ -303,7 +303,7 @@ impl Clock for HandClock {
     }
 }
 
-/// Half of everything.
+/// Always gives half of the maximum.
 pub(super) struct Half;
 
 impl Entropy for Half {
@@ -321,7 +321,7 @@ pub(super) fn credentials() -> Credentials {
     }
 }
 
-/// Waits that are long enough for an honest service and short for a silent one.
+/// Timeouts that are long enough for an honest service and short for a silent one.
 pub(super) fn timeouts() -> Timeouts {
     Timeouts {
         connect: Duration::from_secs(20),

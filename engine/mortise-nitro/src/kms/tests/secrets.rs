@@ -1,4 +1,4 @@
-//! No text of ours holds a secret or words of others.
+//! No text of ours contains a secret or foreign text.
 
 use super::rig::{
     ACCESS_KEY_ID, Half, PLAINTEXT, Reply, SECRET, Service, TOKEN, client, credentials, honest,
@@ -15,7 +15,7 @@ use serde_json::json;
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-/// Words that stand for everything that may not be repeated.
+/// Foreign text that must not be repeated.
 const FOREIGN: &str = "foreign-words";
 
 fn assert_clean(text: &str) {
@@ -24,7 +24,7 @@ fn assert_clean(text: &str) {
     }
 }
 
-/// One of each; a new variant without a place here fails to compile in `is_listed`.
+/// One error of each variant. The test counts the variants in the source.
 fn every_error() -> Vec<KmsError> {
     let envelope = KmsError::Envelope(EnvelopeError::Undecryptable);
     vec![
@@ -71,7 +71,7 @@ fn name(error: &KmsError) -> String {
 }
 
 #[test]
-fn every_error_has_a_clean_text_of_its_own_and_stands_in_the_spec() {
+fn every_error_has_a_clean_text_of_its_own_and_a_row_in_the_spec() {
     let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../specs/kms-and-keys.md");
     let page = std::fs::read_to_string(page).unwrap();
     let source = include_str!("../error.rs");
@@ -133,7 +133,7 @@ async fn log_of_failing_calls_and_refused_lines_is_clean() {
     let service = Service::new(move |_, _| Reply::Json(400, body.clone()));
     client(&service).generate_random(1, Some(&credentials())).await.unwrap_err();
     let text = logged.take();
-    assert!(text.contains("a line is not taken") && text.contains("throttling"), "{text}");
+    assert!(text.contains("a line is rejected") && text.contains("throttling"), "{text}");
     assert_clean(&text);
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 const NOW_MS: u64 = 1_767_225_600_000;
 const REGION: &str = "eu-central-1";
 
-/// A request that is signed as it says, right or wrong.
+/// A signed request, correct or with planned faults.
 #[derive(Clone)]
 struct Plan {
     headers: BTreeMap<String, String>,
@@ -43,7 +43,7 @@ impl Plan {
         self
     }
 
-    /// Written against the specification once more, not with the checker's functions.
+    /// An independent implementation of the specification, not the checker's functions.
     fn authorization(&self) -> String {
         let names: Vec<_> = self.headers.keys().map(String::as_str).collect();
         let lines: String = self.headers.iter().map(|(k, v)| format!("{k}:{v}\n")).collect();

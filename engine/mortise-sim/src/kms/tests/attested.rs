@@ -1,4 +1,4 @@
-//! Calls with a recipient: who is believed, what policies see, what comes back.
+//! Calls with a recipient: which documents are accepted, what policies see, what is returned.
 
 use super::issuer::Plan;
 use super::*;
@@ -10,7 +10,7 @@ use mortise_format::pcr::Pcr;
 use mortise_key_policy::compose::{self, Service, compose};
 use std::sync::OnceLock;
 
-/// One key for all tests: making one takes a while.
+/// One key for all tests, because generating one is slow.
 fn spki() -> Vec<u8> {
     static KEY: OnceLock<Vec<u8>> = OnceLock::new();
     KEY.get_or_init(|| new_spki(KeySize::Rsa2048)).clone()
@@ -55,7 +55,7 @@ fn context() -> Value {
 }
 
 #[test]
-fn attested_image_in_its_context_gets_keys_that_nobody_else_does() {
+fn only_the_attested_image_in_its_context_gets_keys() {
     let bench = Bench::new();
     let key = bench.engine_key();
     let ask = |who: &str, recipient: Option<Value>, context: Value| {
@@ -100,7 +100,7 @@ fn attested_image_in_its_context_gets_keys_that_nobody_else_does() {
 }
 
 #[test]
-fn ways_around_the_attested_key_are_denied_to_everybody() {
+fn bypasses_of_attestation_are_denied_to_everyone() {
     let bench = Bench::new();
     let key = bench.engine_key();
     let encrypt = json!({"KeyId": key, "Plaintext": "AA==", "EncryptionContext": context()});
@@ -114,7 +114,7 @@ fn ways_around_the_attested_key_are_denied_to_everybody() {
 }
 
 #[test]
-fn documents_that_are_not_believed_are_refused_before_any_policy() {
+fn rejected_documents_fail_before_any_policy_is_evaluated() {
     let bench = Bench::new();
     let ask = |recipient: Value| {
         bench.admin("GenerateRandom", json!({"NumberOfBytes": 8, "Recipient": recipient}))
@@ -169,7 +169,7 @@ fn document_is_five_minutes_old_at_most() {
 }
 
 #[test]
-fn unsigned_documents_are_believed_behind_their_switch_alone() {
+fn unsigned_documents_are_accepted_only_with_their_switch() {
     let unsigned = Plan { unsigned: true, ..plan() };
     let ask = |bench: &Bench, plan: &Plan| {
         let recipient = bench.recipient(plan);
@@ -230,7 +230,7 @@ fn trail_shows_what_the_document_says_and_no_plaintext() {
 }
 
 #[test]
-fn documents_of_the_software_module_are_believed_under_its_root_and_not_in_debug_mode() {
+fn documents_of_the_software_module_are_accepted_under_its_root_and_not_in_debug_mode() {
     let folder = tempfile::tempdir().unwrap();
     let boot = |debug: bool| match debug {
         false => SoftwareNsm::boot(folder.path(), &Measurements::dev("engine")).unwrap(),
@@ -255,7 +255,7 @@ fn documents_of_the_software_module_are_believed_under_its_root_and_not_in_debug
 }
 
 #[test]
-fn service_that_trusts_no_root_believes_nobody() {
+fn service_that_trusts_no_root_accepts_no_document() {
     let bench = Bench::with(|config| config.nitro_roots.clear());
     let body = json!({"NumberOfBytes": 8, "Recipient": bench.recipient(&plan())});
     assert_eq!(bench.admin("GenerateRandom", body), Err(KmsErrorKind::Validation));

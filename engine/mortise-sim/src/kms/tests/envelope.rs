@@ -1,4 +1,4 @@
-//! What a recipient gets: the real service's bytes, but for the random ones; openssl opens them.
+//! The envelope: equal to AWS's bytes except for random ones; openssl opens it.
 
 use super::bytes;
 use crate::kms::cms::envelope;
@@ -8,7 +8,7 @@ use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// Tag and length of each value, with the places where content is random left out.
+/// Tag and length of each value; random content is omitted.
 #[derive(Debug, PartialEq, Eq)]
 enum Part {
     Open(u8, usize),
@@ -16,7 +16,7 @@ enum Part {
     Random(usize),
 }
 
-/// Walks over BER, indefinite lengths too. Octet strings and identifiers of keys are random.
+/// Walks BER, with indefinite lengths. Octet strings and key identifiers are random.
 fn skeleton(mut ber: &[u8], parts: &mut Vec<Part>) {
     while let Some((&tag, rest)) = ber.split_first() {
         let (length, after) = length(rest);
@@ -61,7 +61,7 @@ fn key() -> Key {
     Key { public: OaepPublicEncryptingKey::new(public).unwrap(), private, spki }
 }
 
-/// The folder of the vectors; `None`, said aloud, when it is absent outside CI.
+/// The folder of the vectors; `None`, with a message, when it is missing outside CI.
 fn vectors() -> Option<PathBuf> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/vectors");
     let folder = std::env::var_os("MORTISE_VECTORS").map_or(beside, PathBuf::from).join("cms");
@@ -122,8 +122,8 @@ fn openssl_opens_the_envelope_short_and_in_chunks() {
             .stderr(Stdio::piped())
             .output()
             .unwrap();
-        let said = String::from_utf8_lossy(&opened.stderr);
-        assert!(opened.status.success(), "{length}: {said}");
+        let output = String::from_utf8_lossy(&opened.stderr);
+        assert!(opened.status.success(), "{length}: {output}");
         assert_eq!(opened.stdout, plaintext, "{length}");
     }
 }

@@ -1,5 +1,5 @@
-//! An authority that issues attestation documents of the real shape for these tests, with the
-//! library that the service does not verify with.
+//! An authority that issues attestation documents of the real shape for these tests, with another
+//! crypto library than the one under test.
 
 use crate::kms::der::{bits, extension, name, oid, sequence, serial, tlv};
 use crate::kms::time::Civil;
@@ -19,7 +19,7 @@ pub struct Issuer {
     certificates: Vec<Vec<u8>>,
 }
 
-/// What a document says.
+/// The variable contents of a document.
 #[derive(Clone)]
 pub struct Plan {
     pub timestamp_ms: u64,

@@ -1,4 +1,4 @@
-//! The service as a client meets it: operations, recipients, policies, the trail, the socket.
+//! The service from a client's view: operations, recipients, policies, the trail, the socket.
 
 mod attested;
 mod envelope;
@@ -19,7 +19,7 @@ use tempfile::TempDir;
 const NOW_MS: u64 = 1_767_225_600_000;
 const ACCOUNT: &str = "111122223333";
 
-/// A service in a folder of its own, its clock, and an issuer that it believes.
+/// A service in its own folder, its clock, and an issuer that it trusts.
 struct Bench {
     folder: TempDir,
     kms: LocalKms,
@@ -44,7 +44,7 @@ impl Bench {
         Self { folder, kms, issuer, now_ms }
     }
 
-    /// A call of a principal, past TLS and signature.
+    /// Makes a call as a principal, without TLS and signature.
     fn call(&self, who: &str, operation: &str, body: Value) -> Result<Value, KmsErrorKind> {
         let access_key = self.kms.credentials(who).unwrap().access_key_id.clone();
         let principal = self.kms.inner.iam.by_access_key(&access_key).unwrap();
@@ -63,7 +63,7 @@ impl Bench {
         self.call(ENCLAVE, operation, body)
     }
 
-    /// A key that IAM policies of the account decide about.
+    /// A key whose use the account's IAM policies decide.
     fn key(&self) -> String {
         let made = self.admin("CreateKey", json!({})).unwrap();
         made["KeyMetadata"]["KeyId"].as_str().unwrap().to_owned()

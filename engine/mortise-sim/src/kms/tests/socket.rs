@@ -1,4 +1,4 @@
-//! The service behind its socket: TLS, HTTP, bounds, the trail.
+//! The service on its socket: TLS, HTTP, bounds, the trail.
 
 use super::*;
 use crate::kms::REQUEST_BYTES_MAX;
@@ -25,7 +25,7 @@ fn served<F: Future<Output = ()>>(bench: &Bench, client: impl FnOnce(u16) -> F) 
     });
 }
 
-/// One exchange; the whole answer as text. An error is a handshake that failed.
+/// One exchange; returns the whole answer as text. An error is a failed handshake.
 async fn exchange(port: u16, root: &[u8], host: &str, request: &[u8]) -> std::io::Result<String> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from(root.to_vec())).unwrap();
@@ -50,7 +50,7 @@ fn root(bench: &Bench) -> Vec<u8> {
     STANDARD.decode(lines.collect::<String>()).unwrap()
 }
 
-/// A bench at the system's time: TLS certificates are held against it.
+/// A bench at the system's time, because TLS certificates are checked against it.
 fn bench() -> Bench {
     Bench::with(|config| config.clock = crate::kms::system_time())
 }

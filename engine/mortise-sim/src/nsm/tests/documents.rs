@@ -1,4 +1,4 @@
-//! Documents before the verifier.
+//! Documents pass the verifier.
 
 use super::*;
 use mortise_format::binding::{BoundKeys, KeyBinding};
@@ -24,11 +24,14 @@ fn document_passes_live_and_archived_under_the_modules_own_root() {
     let nsm = stage.boot();
     let document = nsm.attest(&request()).unwrap();
     let verified = live(&document, nsm.root(), &NONCE, stage.now_ms() + 1_000).unwrap();
-    let said = verified.document();
-    assert_eq!(said.module_id(), nsm.describe().unwrap().module_id);
-    assert_eq!((said.timestamp_ms(), said.pcrs().count()), (START_MS, 16));
-    assert_eq!((said.nonce(), said.user_data(), said.public_key()), (Some(&NONCE[..]), None, None));
-    assert_eq!(said.pcr(8), Some(&Measurements::dev("engine").pcr8));
+    let contents = verified.document();
+    assert_eq!(contents.module_id(), nsm.describe().unwrap().module_id);
+    assert_eq!((contents.timestamp_ms(), contents.pcrs().count()), (START_MS, 16));
+    assert_eq!(
+        (contents.nonce(), contents.user_data(), contents.public_key()),
+        (Some(&NONCE[..]), None, None)
+    );
+    assert_eq!(contents.pcr(8), Some(&Measurements::dev("engine").pcr8));
     assert!(archived(&document, nsm.root(), Claims::unchecked()).is_ok());
     let read = read_unverified(&document).unwrap();
     assert_eq!((read.timestamp_ms, read.nonce), (START_MS, Some(NONCE.to_vec())));

@@ -1,11 +1,11 @@
-//! What stays from boot to boot.
+//! What persists across boots.
 
 use super::*;
 use crate::nsm::NsmFolderError;
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
 
-/// The files of a folder, the lock apart.
+/// The files of a folder without the lock file.
 fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let entries = std::fs::read_dir(folder).unwrap().map(Result::unwrap);
     let named = entries.map(|entry| (entry.file_name().into_string().unwrap(), entry.path()));
@@ -35,12 +35,12 @@ fn root_and_authorities_stay_and_their_files_are_private() {
 }
 
 #[test]
-fn authorities_are_made_anew_before_they_end_and_the_root_never() {
+fn authorities_are_renewed_before_they_end_and_the_root_never() {
     let stage = Stage::new();
     stage.boot();
     let mut before = files(stage.path());
     let below = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
-    for (days, anew) in [
+    for (days, renewed) in [
         (1, below(&["instance.pem"])),
         (4, below(&["instance.pem", "zone.pem"])),
         (15, below(&["instance.pem", "region.pem", "zone.pem"])),
@@ -48,7 +48,7 @@ fn authorities_are_made_anew_before_they_end_and_the_root_never() {
         stage.pass(days * DAY_MS);
         assert_passes(&stage.boot());
         let after = files(stage.path());
-        assert_eq!(changed(&before, &after), anew, "after {days} days more");
+        assert_eq!(changed(&before, &after), renewed, "after {days} days more");
         before = after;
     }
 }
@@ -64,7 +64,7 @@ fn module_that_runs_for_weeks_keeps_making_good_documents() {
 }
 
 #[test]
-fn authority_that_does_not_follow_from_the_one_above_is_made_anew() {
+fn authority_that_the_one_above_did_not_issue_is_replaced() {
     let (stage, other) = (Stage::new(), Stage::new());
     stage.boot();
     other.boot();

@@ -3,13 +3,13 @@
 use super::*;
 use std::process::Command;
 
-/// Runs a program that is not ours; what it said.
+/// Runs another program and returns its output.
 fn run(command: &mut Command) -> String {
     let output = command.output().expect("the program was found a moment ago");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let said = text(&output.stdout);
-    assert!(output.status.success(), "{command:?}: {said}{}", text(&output.stderr));
-    said
+    let printed = text(&output.stdout);
+    assert!(output.status.success(), "{command:?}: {printed}{}", text(&output.stderr));
+    printed
 }
 
 fn has_openssl() -> bool {
@@ -56,8 +56,8 @@ fn openssl_verifies_the_chain_and_reads_the_profile() {
         verify.arg("-untrusted").arg(&untrusted).arg(&chain[4]);
         verify
     };
-    let said = run(&mut verify(&out.path().join("nitro-root.pem")));
-    assert!(said.trim_end().ends_with(": OK"), "{said}");
+    let output = run(&mut verify(&out.path().join("nitro-root.pem")));
+    assert!(output.trim_end().ends_with(": OK"), "{output}");
     let other = Stage::new();
     other.boot().export_root(other.path()).unwrap();
     let refused = verify(&other.path().join("nitro-root.pem")).output().unwrap();
@@ -69,7 +69,7 @@ fn openssl_verifies_the_chain_and_reads_the_profile() {
     }
 }
 
-/// The fingerprint is what openssl gives for the exported file.
+/// The fingerprint equals what openssl prints for the exported file.
 #[test]
 fn openssl_gives_the_same_fingerprint() {
     if !has_openssl() {
@@ -80,8 +80,8 @@ fn openssl_gives_the_same_fingerprint() {
     nsm.export_root(stage.path()).unwrap();
     let mut show = Command::new("openssl");
     show.args(["x509", "-noout", "-fingerprint", "-sha256", "-in"]);
-    let said = run(show.arg(stage.path().join("nitro-root.pem")));
-    let digits = said.trim_end().rsplit('=').next().unwrap().replace(':', "").to_lowercase();
+    let output = run(show.arg(stage.path().join("nitro-root.pem")));
+    let digits = output.trim_end().rsplit('=').next().unwrap().replace(':', "").to_lowercase();
     assert_eq!(format!("0x{digits}"), nsm.root().to_string());
 }
 
@@ -101,23 +101,23 @@ fn python_verifier_accepts_the_documents_when_it_is_named() {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
     let script = manifest.join("../../tests/interop/attestation.py");
     let root = out.path().join("nitro-root.pem");
-    let said = run(Command::new(python).arg(script).arg(out.path()).arg(root));
-    assert!(said.starts_with("ok  software.cose: accepted"), "{said}");
+    let output = run(Command::new(python).arg(script).arg(out.path()).arg(root));
+    assert!(output.starts_with("ok  software.cose: accepted"), "{output}");
 }
 
-/// What the document says, as the index of the genuine ones says it.
+/// The contents of a document in the index format of the recorded ones.
 fn index(nsm: &SoftwareNsm, document: &[u8]) -> String {
     let verified = archived(document, nsm.root(), Claims::unchecked()).unwrap();
-    let said = verified.document();
-    let shown = said.pcrs().filter(|(_, pcr)| !pcr.is_zero());
+    let contents = verified.document();
+    let shown = contents.pcrs().filter(|(_, pcr)| !pcr.is_zero());
     let pcrs: Vec<_> = shown.map(|(index, pcr)| format!("\"{index}\": \"{pcr}\"")).collect();
     format!(
         r#"[{{"file": "software.cose", "pcrs_nonzero": {{{}}}, "debug_zero_pcr012": false,
              "timestamp_ms": {}, "module_id": "{}", "n_pcrs": {},
              "public_key": null, "user_data": null, "nonce": "32 bytes"}}]"#,
         pcrs.join(", "),
-        said.timestamp_ms(),
-        said.module_id(),
-        said.pcrs().count(),
+        contents.timestamp_ms(),
+        contents.module_id(),
+        contents.pcrs().count(),
     )
 }

@@ -1,7 +1,7 @@
-//! Goal: what the software module says passes every check of `specs/attestation.md` under its own
-//! root and no other, and its registers, bounds and certificates are those of the real one.
-//! Method: documents go through `mortise_verify` as a verifier's do; certificates through `openssl`
-//! too; documents through the Python verifier of `tests/interop` when it is named.
+//! Goal: the software module's documents pass every check of `specs/attestation.md` under its own
+//! root and no other, and its registers, bounds and certificates match the real module's.
+//! Method: documents go through `mortise_verify`; certificates also through `openssl`; documents
+//! also through the Python verifier of `tests/interop` when it is configured.
 
 mod documents;
 mod folder;
@@ -25,7 +25,7 @@ const HOUR_MS: u64 = 3_600_000;
 const DAY_MS: u64 = 24 * HOUR_MS;
 const NONCE: [u8; 32] = [0x6e; 32];
 
-/// A folder, and a time that a test moves.
+/// A folder and a time that the test moves.
 struct Stage {
     folder: TempDir,
     now_ms: Arc<AtomicU64>,
@@ -84,7 +84,7 @@ fn archived(
     verify_archived(document, &check)
 }
 
-/// A document of now passes.
+/// Checks that a fresh document passes.
 fn assert_passes(nsm: &SoftwareNsm) {
     let document = nsm.attest(&request()).unwrap();
     let verified = archived(&document, nsm.root(), Claims::unchecked());
