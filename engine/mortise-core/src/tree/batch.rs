@@ -11,8 +11,6 @@
 //! way goes there; or if the node is new, and then `Structure::insert` names a position below.
 
 use super::arena::{index, number};
-use super::rehash;
-use super::state_tree::StateTree;
 use super::structure::{Edge, Kind, Ref, Structure, position_of};
 use alloc::vec::Vec;
 use mortise_format::merkle::{Side, TreeKey, ValueHash};
@@ -85,15 +83,15 @@ pub(super) struct Walk {
 
 /// What the walk found beyond new values for present positions.
 #[derive(Default)]
-struct Found {
-    inserts: Vec<Insert>,
-    removed: bool,
+pub(super) struct Found {
+    pub(super) inserts: Vec<Insert>,
+    pub(super) removed: bool,
     /// Positions that were absent and are to be absent.
-    absent: bool,
+    pub(super) absent: bool,
 }
 
 /// A leaf to add.
-struct Insert {
+pub(super) struct Insert {
     position: TreeKey,
     value: ValueHash,
     /// Where its way ended before the batch.
@@ -102,53 +100,9 @@ struct Insert {
     depth: Option<u8>,
 }
 
-impl StateTree {
-    /// Applies `batch`: each position holds the value named last for it, or nothing for `None`.
-    ///
-    /// Removing what is absent and setting what is already set change nothing. The cost is one
-    /// hash per dirty node, however many keys share it; larger batches share more.
-    ///
-    /// ```
-    /// use mortise_core::tree::{TreeKey, StateTree, ValueHash};
-    /// let (a, b) = (TreeKey([1; 32]), TreeKey([200; 32]));
-    /// let mut tree = StateTree::new();
-    /// tree.update(&[(b, Some(ValueHash([5; 32]))), (a, Some(ValueHash([6; 32])))]);
-    /// let root = tree.root();
-    /// tree.update(&[(a, None)]);
-    /// assert_ne!(tree.root(), root);
-    /// tree.update(&[(a, Some(ValueHash([6; 32])))]);
-    /// assert_eq!(tree.root(), root);
-    /// ```
-    ///
-    /// # Panics
-    /// At 2^30 leaves.
-    pub fn update(&mut self, batch: &[Change]) {
-        if batch.is_empty() {
-            return;
-        }
-        let (walk, structure) = (&mut self.walk, &mut self.structure);
-        walk.sort(batch);
-        walk.descend(structure);
-        let found = walk.write_leaves(structure, batch);
-        if found.removed {
-            walk.dissolve(structure);
-        }
-        if found.removed || !found.inserts.is_empty() {
-            walk.insert(structure, &found.inserts);
-            walk.descend(structure);
-            walk.settle(structure);
-        } else if found.absent {
-            walk.settle(structure);
-        }
-        if let Some(root) = rehash::rehash(structure, walk, &self.lanes, &mut self.chains) {
-            self.root = root;
-        }
-    }
-}
-
 impl Walk {
     /// Fills `keys` with the positions of the batch in order, each once, with its last change.
-    fn sort(&mut self, batch: &[Change]) {
+    pub(super) fn sort(&mut self, batch: &[Change]) {
         let order = &mut self.order;
         order.clear();
         let packed = |(i, (position, _)): (usize, &Change)| {
@@ -179,7 +133,7 @@ impl Walk {
     }
 
     /// Walks all keys from the root, filling `items`, `levels` and `ends`.
-    fn descend(&mut self, structure: &Structure) {
+    pub(super) fn descend(&mut self, structure: &Structure) {
         self.items.clear();
         self.levels.clear();
         self.ends.clear();
@@ -229,7 +183,7 @@ impl Walk {
     }
 
     /// Writes the values of present positions, removes leaves, and collects those to add.
-    fn write_leaves(&mut self, structure: &mut Structure, batch: &[Change]) -> Found {
+    pub(super) fn write_leaves(&mut self, structure: &mut Structure, batch: &[Change]) -> Found {
         let mut found = Found::default();
         for group in self.ends.chunks(TOUCH_GROUP) {
             touch(group.iter().map(|end| structure.touch(end.at)));
@@ -253,7 +207,7 @@ impl Walk {
     }
 
     /// Takes out the nodes that lost a side, from the deepest level up.
-    fn dissolve(&mut self, structure: &mut Structure) {
+    pub(super) fn dissolve(&mut self, structure: &mut Structure) {
         for i in (0..self.items.len()).rev() {
             let Item { node, from, shrunk, .. } = self.items[i];
             if !shrunk {
@@ -267,7 +221,7 @@ impl Walk {
     }
 
     /// Adds leaves, and to `keys` the positions whose ways became dirty by that.
-    fn insert(&mut self, structure: &mut Structure, inserts: &[Insert]) {
+    pub(super) fn insert(&mut self, structure: &mut Structure, inserts: &[Insert]) {
         for Insert { position, value, from, depth } in inserts {
             let start = depth.and_then(|depth| self.start(*from, depth));
             if let Some(position) = structure.insert(start, position, value) {
@@ -292,7 +246,7 @@ impl Walk {
 
     /// Replaces each key by the position of the leaf that it leads to, so that the bits of any key
     /// below a node are bits of the node's own prefix.
-    fn settle(&mut self, structure: &Structure) {
+    pub(super) fn settle(&mut self, structure: &Structure) {
         for end in &self.ends {
             for key in &mut self.keys[index(end.lo)..index(end.hi)] {
                 key.position = match end.at.kind() {

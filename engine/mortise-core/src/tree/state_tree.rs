@@ -2,7 +2,7 @@
 
 use super::batch::{Change, Walk};
 use super::hash::{Block, EMPTY_HASH, Hash, LANES, Lanes, leaf_hash, node_hash};
-use super::rehash::{Chain, beside_nothing};
+use super::rehash::{Chain, beside_nothing, rehash};
 use super::structure::{Kind, Ref, Structure, position_of, value_of};
 use alloc::vec::Vec;
 use mortise_format::Root;
@@ -83,6 +83,48 @@ impl StateTree {
         }
         tree.update(&batch);
         Ok(tree)
+    }
+
+    /// Applies `batch`: each position holds the value named last for it, or nothing for `None`.
+    ///
+    /// Removing what is absent and setting what is already set change nothing. The cost is one
+    /// hash per dirty node, however many keys share it; larger batches share more.
+    ///
+    /// ```
+    /// use mortise_core::tree::{TreeKey, StateTree, ValueHash};
+    /// let (a, b) = (TreeKey([1; 32]), TreeKey([200; 32]));
+    /// let mut tree = StateTree::new();
+    /// tree.update(&[(b, Some(ValueHash([5; 32]))), (a, Some(ValueHash([6; 32])))]);
+    /// let root = tree.root();
+    /// tree.update(&[(a, None)]);
+    /// assert_ne!(tree.root(), root);
+    /// tree.update(&[(a, Some(ValueHash([6; 32])))]);
+    /// assert_eq!(tree.root(), root);
+    /// ```
+    ///
+    /// # Panics
+    /// At 2^30 leaves.
+    pub fn update(&mut self, batch: &[Change]) {
+        if batch.is_empty() {
+            return;
+        }
+        let (walk, structure) = (&mut self.walk, &mut self.structure);
+        walk.sort(batch);
+        walk.descend(structure);
+        let found = walk.write_leaves(structure, batch);
+        if found.removed {
+            walk.dissolve(structure);
+        }
+        if found.removed || !found.inserts.is_empty() {
+            walk.insert(structure, &found.inserts);
+            walk.descend(structure);
+            walk.settle(structure);
+        } else if found.absent {
+            walk.settle(structure);
+        }
+        if let Some(root) = rehash(structure, walk, &self.lanes, &mut self.chains) {
+            self.root = root;
+        }
     }
 
     /// The root: what the whole content hashes to.
