@@ -29,11 +29,10 @@ use mortise_format::domains::{LOG_SECRET_COMMITMENT, sha256};
 use mortise_format::eip712::{self, Claim, Domain, Request};
 use mortise_format::event::{Event, RequestKey};
 use mortise_format::frame::Frame;
+use mortise_format::genesis::{Genesis, GenesisKeys, engine_id};
 use mortise_format::ids::{Address, Bytes32, EngineId, LockId, RequestId};
 use mortise_format::lock::{LegTerms, LockTerms};
-use mortise_format::policy::{
-    AssetLimits, ChainCustody, ChainPolicy, Genesis, GenesisKeys, Policy, engine_id,
-};
+use mortise_format::policy::{AssetLimits, ChainCustody, ChainPolicy, Policy};
 use mortise_format::reject::Reject;
 use mortise_format::secp256k1::Signer;
 use mortise_format::secret::Secret;

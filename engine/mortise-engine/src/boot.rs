@@ -25,11 +25,11 @@ use mortise_format::binding::{BoundKeys, KeyBinding};
 use mortise_format::codec;
 use mortise_format::domains;
 use mortise_format::frame::{Frame, FrameKind};
+use mortise_format::genesis::{Genesis, GenesisKeys};
 use mortise_format::ids::{Bytes32, Measurement, Root};
 use mortise_format::images::Version;
 use mortise_format::insecure_mode::InsecureMode;
 use mortise_format::merkle::history::TreeHead;
-use mortise_format::policy::{Genesis, GenesisKeys};
 use std::sync::Arc;
 
 /// Why the engine does not start.

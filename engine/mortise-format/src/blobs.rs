@@ -2,8 +2,8 @@
 //!
 //! What it does not do: seal or open anything; the keys stay under a data key of the vault.
 
+use crate::genesis::GenesisKeys;
 use crate::ids::Bytes32;
-use crate::policy::GenesisKeys;
 use alloc::vec::Vec;
 use bincode::{Decode, Encode};
 

@@ -166,7 +166,6 @@ const _: () = assert!(FRAME_BYTES_TARGET < FRAME_BYTES_MAX);
 const _: () = assert!(FRAME_BYTES_MAX < STORE_MESSAGE_BYTES_MAX);
 const _: () = assert!(STORE_MESSAGE_BYTES_MAX < DECODE_BYTES_MAX);
 const _: () = assert!(SNAPSHOT_PART_BYTES < STORE_MESSAGE_BYTES_MAX);
-const _: () = assert!(STORE_LEAVES_MAX * crate::frame::LEAF_BYTES < STORE_MESSAGE_BYTES_MAX / 2);
 const _: () = assert!(REQUEST_BYTES_MAX < RESPONSE_BYTES_MAX);
 const _: () = assert!(CHANNEL_REQUEST_OVERHEAD_BYTES < CHANNEL_PAD_BYTES);
 const _: () = assert!(CHANNEL_ANSWER_OVERHEAD_BYTES < CHANNEL_PAD_BYTES);

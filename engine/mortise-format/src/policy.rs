@@ -4,17 +4,14 @@
 //! in it says which chains are served under which custody, every limit in the asset's own units,
 //! whose facts count, and who operates. Its hash stands in every frame and every commitment.
 
-use crate::abi::Words;
 use crate::amount::U256;
 use crate::asset::Asset;
 use crate::codec;
 use crate::domains::keccak256;
-use crate::ids::{Address, Bytes32, EngineId, PolicyHash};
+use crate::ids::{Address, PolicyHash};
 use crate::limits::{CHAINS_MAX, CHARTER_BYTES_MAX, OBSERVERS_MAX, WITNESSES_MAX};
 use crate::lock::Durability;
-use crate::succession::Predecessor;
-use crate::witness::{self, Origin, WitnessKey};
-use alloc::string::String;
+use crate::witness::{self, WitnessKey};
 use alloc::vec::Vec;
 use bincode::{Decode, Encode};
 
@@ -160,11 +157,6 @@ witnesses_faulty_max together; none of the three without witnesses"
 
 /// Tag of the policy hash.
 const POLICY_TAG: &str = "MortisePolicy(bytes policy)";
-/// Tag of the genesis hash.
-const GENESIS_TAG: &str = "MortiseGenesis(bytes charter,bytes32 predecessor)";
-/// Tag of the engine id.
-const ENGINE_ID_TAG: &str =
-    "MortiseEngineId(bytes32 keys,bytes32 logSecretCommitment,bytes32 genesis)";
 
 impl Policy {
     /// The hash that frames and commitments carry.
@@ -257,138 +249,4 @@ fn quorum_fits(members: &[Address], min: u32) -> bool {
     members.len() <= OBSERVERS_MAX
         && usize::try_from(min).is_ok_and(|min| min <= members.len())
         && (members.is_empty() || min > 0)
-}
-
-/// What an engine starts from.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-pub struct Genesis {
-    /// Name of the service, for people.
-    pub name: String,
-    /// Makes two engines with equal rules different.
-    pub salt: Bytes32,
-    /// The first policy.
-    pub policy: Policy,
-    /// What the log is called in its checkpoints.
-    pub origin: Origin,
-    /// The engine that this one takes the place of, if it was made in a recovery.
-    pub predecessor: Option<Predecessor>,
-}
-
-/// A genesis but for its predecessor: what a successor carries of it.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-pub struct GenesisBase {
-    /// Name of the service, for people.
-    pub name: String,
-    /// Makes two engines with equal rules different.
-    pub salt: Bytes32,
-    /// The first policy.
-    pub policy: Policy,
-    /// What the log is called in its checkpoints.
-    pub origin: Origin,
-}
-
-impl Genesis {
-    /// All of it but the predecessor.
-    pub fn base(&self) -> GenesisBase {
-        let Self { name, salt, policy, origin, .. } = self.clone();
-        GenesisBase { name, salt, policy, origin }
-    }
-
-    /// The hash that the engine id covers.
-    pub fn hash(&self) -> Bytes32 {
-        self.base().genesis_hash(&self.predecessor_hash())
-    }
-
-    /// The hash of the predecessor, zero for none.
-    pub fn predecessor_hash(&self) -> Bytes32 {
-        self.predecessor.as_ref().map_or(Bytes32::ZERO, Predecessor::hash)
-    }
-
-    /// Checks everything in it that can be checked without other bytes and without signatures.
-    ///
-    /// # Errors
-    /// The first [`PolicyError`] that applies: the policy's, `Origin`, `Size`, `Predecessor`.
-    pub fn check(&self) -> Result<(), PolicyError> {
-        self.base().check()?;
-        match self.predecessor.as_ref().is_none_or(Predecessor::is_well_formed) {
-            true => Ok(()),
-            false => Err(PolicyError::Predecessor),
-        }
-    }
-}
-
-impl GenesisBase {
-    /// The hash of the genesis with this predecessor's hash; zero for none.
-    ///
-    /// It takes no more of the predecessor, so that a chain of recoveries is judged link by link
-    /// and no genesis grows with its length.
-    pub fn genesis_hash(&self, predecessor: &Bytes32) -> Bytes32 {
-        let words = Words::typed(&keccak256(&[GENESIS_TAG.as_bytes()]));
-        words.word(&keccak256(&[&codec::encode(self)])).word(&predecessor.0).hash()
-    }
-
-    /// Checks that it is consistent and fits its bounds.
-    ///
-    /// # Errors
-    /// The first [`PolicyError`] that applies: the policy's, `Origin`, `Size`.
-    pub fn check(&self) -> Result<(), PolicyError> {
-        self.policy.check()?;
-        if !self.origin.is_well_formed() {
-            return Err(PolicyError::Origin);
-        }
-        match codec::encode(self).len() <= CHARTER_BYTES_MAX {
-            true => Ok(()),
-            false => Err(PolicyError::Size),
-        }
-    }
-}
-
-/// The public keys that an engine was founded with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
-pub struct GenesisKeys {
-    /// Compressed secp256k1 key (SEC 1) that signs statements and promises.
-    pub signing: [u8; 33],
-    /// Ed25519 key that signs checkpoints.
-    pub checkpoint: [u8; 32],
-}
-
-impl GenesisKeys {
-    /// The word that stands for all of them: fixed lengths, each after the name of its kind.
-    fn word(&self) -> [u8; 32] {
-        keccak256(&[b"secp256k1", &self.signing, b"ed25519", &self.checkpoint])
-    }
-}
-
-/// The identity of an engine: all genesis public keys, commitment to the log secret, genesis hash.
-pub fn engine_id(
-    keys: &GenesisKeys,
-    log_secret_commitment: &Bytes32,
-    genesis: &Bytes32,
-) -> EngineId {
-    let words = Words::typed(&keccak256(&[ENGINE_ID_TAG.as_bytes()]))
-        .word(&keys.word())
-        .word(&log_secret_commitment.0)
-        .word(&genesis.0);
-    EngineId(words.hash().0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn engine_id_covers_every_genesis_key_the_log_secret_and_the_genesis() {
-        let keys = GenesisKeys { signing: [2; 33], checkpoint: [3; 32] };
-        let (secret, genesis) = (Bytes32([4; 32]), Bytes32([5; 32]));
-        let ids = [
-            engine_id(&keys, &secret, &genesis),
-            engine_id(&GenesisKeys { signing: [6; 33], ..keys }, &secret, &genesis),
-            engine_id(&GenesisKeys { checkpoint: [6; 32], ..keys }, &secret, &genesis),
-            engine_id(&keys, &Bytes32([6; 32]), &genesis),
-            engine_id(&keys, &secret, &Bytes32([6; 32])),
-        ];
-        for (i, a) in ids.iter().enumerate() {
-            assert!(ids[i + 1..].iter().all(|b| a != b), "{i}");
-        }
-    }
 }

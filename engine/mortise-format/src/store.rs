@@ -7,8 +7,11 @@
 //! Each message is one bincode value (`codec`) inside the numbered framing of the transport. The
 //! order of variants is part of the format; a test pins it.
 
+use crate::frame::LEAF_BYTES;
 use crate::ids::{Bytes32, FrameDigest};
-use crate::limits::{BLOB_NAME_BYTES_MAX, SNAPSHOT_PART_BYTES};
+use crate::limits::{
+    BLOB_NAME_BYTES_MAX, SNAPSHOT_PART_BYTES, STORE_LEAVES_MAX, STORE_MESSAGE_BYTES_MAX,
+};
 use alloc::string::String;
 use alloc::vec::Vec;
 use bincode::{Decode, Encode};
@@ -17,6 +20,8 @@ use bincode::{Decode, Encode};
 pub const SNAPSHOT_PARTS_MAX: u32 = 16 * 1024;
 /// Complete snapshots that the host keeps; older ones are removed.
 pub const SNAPSHOTS_KEPT: usize = 2;
+
+const _: () = assert!(STORE_LEAVES_MAX * LEAF_BYTES < STORE_MESSAGE_BYTES_MAX / 2);
 
 /// The end of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]

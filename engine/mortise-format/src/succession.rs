@@ -14,39 +14,13 @@
 //! Invariants: nothing nests: of the predecessor's own predecessor only the hash is carried.
 
 use crate::abi::{Words, type_hash};
-use crate::codec;
-use crate::domains::keccak256;
 use crate::eip712::{Digest, Domain};
-use crate::ids::{Bytes32, EngineId, Signature};
-use crate::limits::{OBSERVERS_MAX, PREDECESSOR_NOTE_BYTES_MAX};
-use crate::policy::{Genesis, GenesisBase, GenesisKeys, engine_id};
-use alloc::string::String;
+use crate::genesis::{Genesis, Predecessor};
+use crate::ids::{Bytes32, EngineId};
 use alloc::vec::Vec;
-use bincode::{Decode, Encode};
-
-/// The engine that a new one takes the place of, after its log was lost behind its witnesses.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-pub struct Predecessor {
-    /// Its id: that of the parts below, or the succession is refused.
-    pub engine_id: EngineId,
-    /// The public keys that it was founded with.
-    pub keys: GenesisKeys,
-    /// Commitment to its log secret.
-    pub log_secret_commitment: Bytes32,
-    /// Its genesis, but for its own predecessor.
-    pub base: GenesisBase,
-    /// Hash of its own predecessor, zero for none.
-    pub before: Bytes32,
-    /// Its last cosigned checkpoint, a signed note.
-    pub checkpoint: String,
-    /// Signatures of its operators over [`Succession`], sorted by what they are.
-    pub signatures: Vec<Signature>,
-}
 
 /// EIP-712 type of what operators sign over a succession.
 pub const SUCCESSION_TYPE: &str = "EngineSuccession(bytes32 predecessor,bytes32 genesis)";
-/// Tag of the hash of a predecessor.
-const PREDECESSOR_TAG: &str = "MortisePredecessor(bytes predecessor)";
 
 /// What operators sign, in the domain of the predecessor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,36 +52,12 @@ impl Succession {
     }
 }
 
-impl Predecessor {
-    /// The hash that the genesis of the new engine covers.
-    pub fn hash(&self) -> Bytes32 {
-        let tag = keccak256(&[PREDECESSOR_TAG.as_bytes()]);
-        Words::typed(&tag).word(&keccak256(&[&codec::encode(self)])).hash()
-    }
-
-    /// The engine id that the carried parts make.
-    pub fn computed_id(&self) -> EngineId {
-        let genesis = self.base.genesis_hash(&self.before);
-        engine_id(&self.keys, &self.log_secret_commitment, &genesis)
-    }
-
-    /// First line of its checkpoints.
-    pub fn origin(&self) -> String {
-        self.base.origin.line(&self.engine_id, &self.keys.checkpoint)
-    }
-
-    /// True when it keeps its bounds. What it says is checked where it is used.
-    pub fn is_well_formed(&self) -> bool {
-        self.checkpoint.len() <= PREDECESSOR_NOTE_BYTES_MAX
-            && self.signatures.len() <= OBSERVERS_MAX
-            && self.signatures.windows(2).all(|w| w[0].0 < w[1].0)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::amount::U256;
+    use crate::genesis::{GenesisBase, GenesisKeys, engine_id};
+    use crate::ids::Signature;
     use crate::policy::{AssetLimits, ChainCustody, ChainPolicy, Policy};
     use crate::witness::Origin;
     use alloc::vec;

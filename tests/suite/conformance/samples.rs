@@ -9,16 +9,15 @@ use mortise_format::eip712::{Claim, Request, RootStatement};
 use mortise_format::entry::UsedNonces;
 use mortise_format::event::{Authority, Content, Event, GrantedLock, LogPosition, RequestKey};
 use mortise_format::fact::{BalanceFact, Withdrawal};
+use mortise_format::genesis::{Genesis, GenesisKeys, Predecessor};
 use mortise_format::ids::{
     Address, Bytes32, EngineId, FrameDigest, LockId, Measurement, PolicyHash, RequestId, Root,
     Signature,
 };
 use mortise_format::images::{ImageApproval, Version};
 use mortise_format::lock::{Custody, LegTerms, LockTerms, Status};
-use mortise_format::policy::{Genesis, GenesisKeys};
 use mortise_format::reading::ReadingGrant;
 use mortise_format::reject::{Field, Limit, Party, Reject};
-use mortise_format::succession::Predecessor;
 use mortise_format::witness::{Origin, WitnessKey};
 use mortise_format::{U256, codec};
 use mortise_testkit::scenario;

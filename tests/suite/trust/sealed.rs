@@ -12,7 +12,7 @@ use mortise_engine::keyring::{
 use mortise_engine::ports::{Entropy, Vault, VaultError};
 use mortise_format::codec;
 use mortise_format::frame::Frame;
-use mortise_format::policy::Genesis;
+use mortise_format::genesis::Genesis;
 use mortise_format::secret::Secret;
 use mortise_testkit::driver::Driver;
 use mortise_testkit::scenario;
