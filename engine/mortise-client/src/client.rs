@@ -71,7 +71,7 @@ impl Client {
         self
     }
 
-    /// Takes promises that carry this mark too, which bind nobody: for who tries an engine in this
+    /// Takes promises that carry this mark too, which bind no one: for who tries an engine in this
     /// mode. The mark stays in the answers. Without this they are refused
     /// ([`mortise_verify::mark::Marked`]).
     #[must_use]

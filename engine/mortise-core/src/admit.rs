@@ -1,11 +1,11 @@
 //! Authentication: from a command to one that can be decided.
 //!
-//! What it is for: everything that needs no state and costs time - shapes, hashes, signature
-//! recovery, the lock id - happens here once, on worker threads, so that the single writer only
-//! looks things up and compares.
+//! What it is for: the work that needs no state and costs time: shape checks, hashes, signature
+//! recovery, the lock id. Worker threads do it here once, so that the single writer only looks up
+//! and compares.
 //!
-//! What it does not do: look at the state. Whether the recovered signer is the right one for a
-//! lock is decided by `decide`; for intents and approvals, whose owner is a signed field, here.
+//! What it does not do: look at the state. `decide` checks whether the recovered signer is a party
+//! of the lock. Intents and approvals have their owner as a signed field, so they are checked here.
 //!
 //! Invariants: INV-08 (every digest is rebuilt from full fields), INV-17 (the lock id covers every
 //! field). An [`Admitted`] has no other constructor.
@@ -102,8 +102,8 @@ pub(crate) struct AdmittedConsent {
 }
 
 impl Admitted {
-    /// The lock that the command is about: the first of a batch; none for a fact, a reading right
-    /// and an approval of images.
+    /// The lock of the command: the first of a batch; none for a fact, a reading right and an
+    /// approval of images.
     pub fn lock_id(&self) -> Option<LockId> {
         match &self.0 {
             Inner::Grant { locks, .. } => locks.first().map(|l| l.lock_id),
@@ -215,8 +215,8 @@ fn admit_approval(
     signature: Signature,
 ) -> Result<Inner, Reject> {
     check_terms(&terms)?;
-    // The wallet of this path shows the lock id and a few fields only: it must not be able to
-    // bind its owner to a party that it did not see (INV-17).
+    // The wallet shows only the lock id and a few fields here. Its owner must not be bound to a
+    // party that the wallet did not show (INV-17).
     if !terms.beneficiary.is_zero() {
         return Err(Reject::Validation(Field::Beneficiary));
     }
@@ -257,8 +257,8 @@ fn admit_claim(domain: &Domain, claim: Claim, signature: Signature) -> Result<In
     Ok(Inner::Claim { claim, signature, mark })
 }
 
-/// Recovers each consent. A text-or-server-hash consent has two possible signers: both are kept,
-/// and `decide` takes the one that is a party.
+/// Recovers each consent. A consent to a text or server hash has two possible signers: both are
+/// kept, and `decide` uses the one that is a party.
 fn admit_cancels(
     domain: &Domain,
     lock_id: &LockId,
@@ -317,7 +317,7 @@ fn admit_fact(
     Ok(Inner::RecordFact { fact, signatures, signers })
 }
 
-/// Who signed one digest: several, each once.
+/// The signers of one digest, each once.
 fn signers(digest: &Digest, signatures: &[Signature]) -> Result<Vec<Address>, Reject> {
     if signatures.is_empty() || signatures.len() > OBSERVERS_MAX {
         return Err(Reject::Validation(Field::Signatures));
@@ -334,7 +334,7 @@ fn signers(digest: &Digest, signatures: &[Signature]) -> Result<Vec<Address>, Re
     Ok(signers)
 }
 
-/// A reader, and epochs of which there can be one.
+/// Checks that the reader is not zero and that the range of epochs is not empty.
 fn check_reading(grant: &ReadingGrant) -> Result<(), Reject> {
     if grant.reader == Bytes32::ZERO {
         return Err(Reject::Validation(Field::Reader));
@@ -348,7 +348,7 @@ fn check_reading(grant: &ReadingGrant) -> Result<(), Reject> {
     Ok(())
 }
 
-/// A serial that there can be, and a set in its one form.
+/// Checks that the serial is above zero and that the images are in canonical form.
 fn check_approval(approval: &ImageApproval) -> Result<(), Reject> {
     if approval.serial == 0 {
         return Err(Reject::Validation(Field::Serial));
@@ -359,7 +359,7 @@ fn check_approval(approval: &ImageApproval) -> Result<(), Reject> {
     Ok(())
 }
 
-/// Checks that terms have their one shape.
+/// Checks that terms are in canonical form.
 ///
 /// # Errors
 /// `Validation` naming the field.
@@ -393,7 +393,7 @@ fn check_condition(condition: &Condition) -> Result<(), Reject> {
     Ok(())
 }
 
-/// A method, as the first tag of a content.
+/// A method, as the first tag of a content digest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Commit,
@@ -414,7 +414,7 @@ impl Kind {
         }
     }
 
-    /// The fields behind the tags of a content, the method first.
+    /// The fields that the tags of a content digest cover, the method first.
     pub(crate) fn fields(self) -> &'static [Field] {
         match self {
             Self::Commit => &[

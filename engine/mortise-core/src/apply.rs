@@ -1,12 +1,12 @@
-//! Applying events: total over what `decide` makes, and a named corruption for anything else.
+//! Applying events: every event that `decide` makes applies; any other is a named corruption.
 //!
-//! What it is for: the one way in which the state changes - live, at restart, for an auditor.
+//! What it is for: the only way in which the state changes: live, at restart, for an auditor.
 //!
-//! What it does not do: refuse. An event that does not fit the state was not made by this code
-//! from this log; the caller stops (a Fault), it never goes on without the event.
+//! What it does not do: reject. An event that does not fit the state was not made by this code
+//! from this log. The caller stops with a fault; it never continues without the event.
 //!
-//! Invariants: INV-01, 02, 06, 07, 10, 11, 13 are checked again here, at a second place than
-//! `decide`, except for what needs signatures.
+//! Invariants: INV-01, 02, 06, 07, 10, 11, 13 are checked here a second time, after `decide`,
+//! except for signatures.
 
 use crate::state::accounts::RecordedFact;
 use crate::state::locks::{Leg, Legs, Lock};
@@ -179,7 +179,7 @@ impl State {
         Ok(())
     }
 
-    /// A leg of a lock that was found before.
+    /// A leg of a lock that the caller looked up.
     fn leg(&self, slot: u32, leg: usize) -> Result<&Leg, Corruption> {
         let lock = self.lock_at(slot).ok_or(Corruption::UnknownLock)?;
         lock.legs.get(leg).ok_or(Corruption::Amount)
@@ -323,7 +323,7 @@ impl State {
         Ok(())
     }
 
-    /// INV-01 and 13 for an account that just got a hold of `amount`.
+    /// Checks INV-01 and 13 for an account that just got a hold of `amount`.
     fn check_promise(&self, account: u32, amount: U256, custody: Custody) -> Applied {
         let entry = &self.accounts[account];
         let promised = entry.promised().ok_or(Corruption::Amount)?;

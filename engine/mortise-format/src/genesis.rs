@@ -37,13 +37,13 @@ pub struct Genesis {
     pub salt: Bytes32,
     /// The first policy.
     pub policy: Policy,
-    /// What the log is called in its checkpoints.
+    /// Name of the log in its checkpoints.
     pub origin: Origin,
-    /// The engine that this one takes the place of, if it was made in a recovery.
+    /// The lost engine that this one replaces; only after a recovery.
     pub predecessor: Option<Predecessor>,
 }
 
-/// A genesis but for its predecessor: what a successor carries of it.
+/// A genesis without its predecessor: the part that a successor's genesis carries.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct GenesisBase {
     /// Name of the service, for people.
@@ -52,12 +52,12 @@ pub struct GenesisBase {
     pub salt: Bytes32,
     /// The first policy.
     pub policy: Policy,
-    /// What the log is called in its checkpoints.
+    /// Name of the log in its checkpoints.
     pub origin: Origin,
 }
 
 impl Genesis {
-    /// All of it but the predecessor.
+    /// Everything except the predecessor.
     pub fn base(&self) -> GenesisBase {
         let Self { name, salt, policy, origin, .. } = self.clone();
         GenesisBase { name, salt, policy, origin }
@@ -73,7 +73,7 @@ impl Genesis {
         self.predecessor.as_ref().map_or(Bytes32::ZERO, Predecessor::hash)
     }
 
-    /// Checks everything in it that can be checked without other bytes and without signatures.
+    /// Checks everything that needs no other bytes and no signature.
     ///
     /// # Errors
     /// The first [`PolicyError`] that applies: the policy's, `Origin`, `Size`, `Predecessor`.
@@ -89,8 +89,8 @@ impl Genesis {
 impl GenesisBase {
     /// The hash of the genesis with this predecessor's hash; zero for none.
     ///
-    /// It takes no more of the predecessor, so that a chain of recoveries is judged link by link
-    /// and no genesis grows with its length.
+    /// Only that hash enters, so a chain of recoveries is verified link by link and the size of a
+    /// genesis does not grow with it.
     pub fn genesis_hash(&self, predecessor: &Bytes32) -> Bytes32 {
         let words = Words::typed(&keccak256(&[GENESIS_TAG.as_bytes()]));
         words.word(&keccak256(&[&codec::encode(self)])).word(&predecessor.0).hash()
@@ -112,16 +112,16 @@ impl GenesisBase {
     }
 }
 
-/// The engine that a new one takes the place of, after its log was lost behind its witnesses.
+/// The engine that a new one replaces, after it lost a log that its witnesses had cosigned.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct Predecessor {
-    /// Its id: that of the parts below, or the succession is refused.
+    /// Its engine ID. Must equal the ID that the parts below make.
     pub engine_id: EngineId,
-    /// The public keys that it was founded with.
+    /// Its genesis public keys.
     pub keys: GenesisKeys,
     /// Commitment to its log secret.
     pub log_secret_commitment: Bytes32,
-    /// Its genesis, but for its own predecessor.
+    /// Its genesis without its own predecessor.
     pub base: GenesisBase,
     /// Hash of its own predecessor, zero for none.
     pub before: Bytes32,
@@ -149,7 +149,7 @@ impl Predecessor {
         self.base.origin.line(&self.engine_id, &self.keys.checkpoint)
     }
 
-    /// True when it keeps its bounds. What it says is checked where it is used.
+    /// True when checkpoint and signatures keep their bounds and order. Verifies neither.
     pub fn is_well_formed(&self) -> bool {
         self.checkpoint.len() <= PREDECESSOR_NOTE_BYTES_MAX
             && self.signatures.len() <= OBSERVERS_MAX
@@ -157,7 +157,7 @@ impl Predecessor {
     }
 }
 
-/// The public keys that an engine was founded with.
+/// The public keys that an engine was created with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub struct GenesisKeys {
     /// Compressed secp256k1 key (SEC 1) that signs statements and promises.
@@ -167,7 +167,7 @@ pub struct GenesisKeys {
 }
 
 impl GenesisKeys {
-    /// The word that stands for all of them: fixed lengths, each after the name of its kind.
+    /// One word over both keys: each key after the name of its kind, fixed lengths.
     fn word(&self) -> [u8; 32] {
         keccak256(&[b"secp256k1", &self.signing, b"ed25519", &self.checkpoint])
     }

@@ -1,8 +1,8 @@
-//! The policy and the genesis that fixes it.
+//! The policy: the rules of an engine, fixed by its genesis.
 //!
-//! A genesis is written once, in a ceremony; its hash is part of the engine's identity. The policy
-//! in it says which chains are served under which custody, every limit in the asset's own units,
-//! whose facts count, and who operates. Its hash stands in every frame and every commitment.
+//! A policy names the chains that the engine serves and the custody of each, every limit in the
+//! asset's own units, the observers whose facts count, the operators and the witnesses. Its hash
+//! is in every frame and every commitment.
 
 use crate::amount::U256;
 use crate::asset::Asset;
@@ -20,22 +20,22 @@ use bincode::{Decode, Encode};
 pub struct ChainPolicy {
     /// EIP-155 chain id.
     pub chain_id: u64,
-    /// What custody its locks have.
+    /// Custody of its locks.
     pub custody: ChainCustody,
     /// Time between `expires` and `claimBy` for locks that are filled on this chain, seconds.
     pub claim_window_s: u64,
 }
 
-/// Custody with what belongs to it.
+/// Custody of a chain, with its parameters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub enum ChainCustody {
-    /// Nothing known.
+    /// No known custody.
     Open,
     /// An escrow contract.
     Escrow {
         /// The contract.
         contract: Address,
-        /// Shortest notice in which an owner can leave it, seconds.
+        /// Shortest notice after which an owner can withdraw, seconds.
         notice_s: u64,
     },
 }
@@ -83,7 +83,7 @@ pub struct Policy {
     pub drafts_per_owner_max: u32,
     /// Oldest head that a fact may be from, seconds.
     pub fact_age_s_max: u64,
-    /// Reserve between `settleBy` and the earliest time at which an owner can have left, seconds.
+    /// Margin between `settleBy` and the earliest time at which an owner can withdraw, seconds.
     pub notice_margin_s: u64,
     /// Limits of assets not named below.
     pub default_limits: AssetLimits,
@@ -91,23 +91,23 @@ pub struct Policy {
     pub assets: Vec<AssetPolicy>,
     /// Served chains, sorted by id.
     pub chains: Vec<ChainPolicy>,
-    /// Whose facts count, sorted.
+    /// Observers, whose facts count, sorted.
     pub observers: Vec<Address>,
-    /// How many of them must sign a fact.
+    /// How many observers must sign a fact.
     pub observers_min: u32,
-    /// Who operates, sorted.
+    /// Operators, sorted.
     pub operators: Vec<Address>,
-    /// How many of them must sign a change.
+    /// How many operators must sign a change.
     pub operators_min: u32,
-    /// Who cosigns checkpoints, sorted by key; none: durability is `stored`.
+    /// Witnesses, which cosign checkpoints, sorted by key. Without any, durability is `stored`.
     pub witnesses: Vec<WitnessKey>,
-    /// How many of them must have cosigned before an answer leaves (k).
+    /// How many witnesses must have cosigned before an answer leaves (k).
     pub witnesses_min: u32,
-    /// How many of them may lie (f).
+    /// How many witnesses may be faulty (f).
     pub witnesses_faulty_max: u32,
 }
 
-/// Why a policy is not one.
+/// Why a policy or a genesis is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PolicyError {
@@ -123,25 +123,25 @@ pub enum PolicyError {
     /// Operators are too many, unsorted or repeated, or fewer than must sign.
     #[error("operators must be sorted, each once, at most {OBSERVERS_MAX}, at least operators_min")]
     Operators,
-    /// Witnesses are too many, unsorted, repeated, or one of them has no name that a note takes.
+    /// Witnesses are too many, unsorted or repeated, or one has a name that a note cannot carry.
     #[error(
         "witnesses must be sorted by key, each key and name once, at most {WITNESSES_MAX}, \
 named without spaces and plus"
     )]
     Witnesses,
-    /// Two quorums could share no honest witness.
+    /// Two quorums would not always share an honest witness.
     #[error(
         "witnesses_min must be at most the witnesses, and twice it above the witnesses and \
 witnesses_faulty_max together; none of the three without witnesses"
     )]
     WitnessQuorum,
-    /// The origin's domain is no DNS name in lower case.
+    /// The origin's domain is not a DNS name in lower case.
     #[error("the domain of the origin must be a DNS name in lower case")]
     Origin,
     /// Name, policy and origin together are too large.
     #[error("name, policy and origin encode to more than {CHARTER_BYTES_MAX} bytes")]
     Size,
-    /// What is said of the predecessor exceeds its bounds, or its signatures are not sorted.
+    /// The predecessor's checkpoint or signatures exceed their bounds, or are not sorted.
     #[error("the predecessor's checkpoint or signatures are too large, unsorted or repeated")]
     Predecessor,
     /// A duration or count is zero, or the shortest lock is longer than the longest.
@@ -178,12 +178,12 @@ impl Policy {
         }
     }
 
-    /// What stands behind an answer under this policy.
+    /// Durability of answers under this policy.
     pub fn durability(&self) -> Durability {
         if self.witnesses.is_empty() { Durability::Stored } else { Durability::Witnessed }
     }
 
-    /// Checks that the policy is consistent and has its one encoding.
+    /// Checks that the policy is consistent and canonical.
     ///
     /// # Errors
     /// The first [`PolicyError`] that applies.

@@ -1,9 +1,8 @@
-//! A recovery: the engine that a new one takes the place of, and what its operators sign.
+//! A succession: what the operators of a lost engine sign to appoint the engine that replaces it.
 //!
-//! What it is for: a genesis that names a predecessor carries all that is needed to judge the
-//! succession with nothing else at hand: the public parts that the old engine id is made of, among
-//! them the old policy with its operators and witnesses, the last cosigned checkpoint, and the
-//! signatures of operators.
+//! A genesis that names a [`Predecessor`] carries everything that is needed to verify the
+//! succession offline: the public parts that the old engine ID covers (among them the old policy
+//! with its operators and witnesses), the last cosigned checkpoint, and the operators' signatures.
 //!
 //! What it does not do: check a signature (`mortise_verify::succession`).
 //!
@@ -11,7 +10,6 @@
 //! old id  = H(keys, log secret commitment, H(base, before))      all carried
 //! new id  = H(new keys, ..., H(new base, H(this)))               so it covers the checkpoint
 //! ```
-//! Invariants: nothing nests: of the predecessor's own predecessor only the hash is carried.
 
 use crate::abi::{Words, type_hash};
 use crate::eip712::{Digest, Domain};
@@ -32,7 +30,8 @@ pub struct Succession {
 }
 
 impl Succession {
-    /// What a genesis asks of the operators of its predecessor; `None` when it names none.
+    /// The succession that the operators of the predecessor sign for this genesis; `None` when it
+    /// names no predecessor.
     pub fn of(genesis: &Genesis) -> Option<Self> {
         let predecessor = genesis.predecessor.as_ref()?;
         let unsigned = Predecessor { signatures: Vec::new(), ..predecessor.clone() };
@@ -46,7 +45,7 @@ impl Succession {
         words.word(&self.predecessor.0).word(&self.genesis.0).hash()
     }
 
-    /// What is signed.
+    /// The digest that operators sign.
     pub fn digest(&self) -> Digest {
         Domain::of_engine(&self.predecessor).digest(&self.hash())
     }

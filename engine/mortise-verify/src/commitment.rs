@@ -18,7 +18,7 @@ use mortise_format::lock::{Custody, Durability, LockTerms};
 pub struct SignedCommitment {
     /// The fields.
     pub commitment: LockCommitment,
-    /// The mark of a promise that binds nobody, which names the domain of the digest.
+    /// The mark of a promise that binds no one, which names the domain of the digest.
     pub mark: Option<InsecureMode>,
     /// The engine's signature over their digest.
     pub signature: Signature,
@@ -145,7 +145,7 @@ pub const COMMITMENT_SKEW_S_MAX: u64 = 60;
 ///
 /// What it proves: the holder of the engine's signing key promised to hold what the terms name
 /// until the times named, under the named custody, durability and policy, and to sign nothing that
-/// breaks it - unless [`VerifiedCommitment::mark`] says that it binds nobody, which only whoever
+/// breaks it - unless [`VerifiedCommitment::mark`] says that it binds no one, which only whoever
 /// asked for it by name gets. What it does not prove: that the event is in the log
 /// ([`VerifiedCommitment::is_in`] with its receipt), that the lock is still held, that the assets
 /// exist (custody `escrow` and the observers of the policy).

@@ -17,14 +17,14 @@ use mortise_format::insecure_mode::InsecureMode;
 pub enum Marked {
     /// An engine in debug mode.
     #[error(
-        "signed by an engine in debug mode, whose operator can read it: it binds nobody; ask an \
+        "signed by an engine in debug mode, whose operator can read it: it binds no one; ask an \
          engine that is attested"
     )]
     DebugMode,
     /// An engine on an emulator's module.
     #[error(
         "signed by an engine whose security module is an emulator's, which proves nothing: it \
-         binds nobody; ask an engine that is attested"
+         binds no one; ask an engine that is attested"
     )]
     Emulated,
 }

@@ -96,7 +96,7 @@ fn policy_without_operators_approves_nothing() {
 #[test]
 fn signature_for_another_engine_or_another_approval_counts_for_nothing() {
     let by = &OPERATORS[..2];
-    let nobody = vec![SignedBy::Nobody; 2];
+    let nobody = vec![SignedBy::NoOne; 2];
     let Asked { command, .. } =
         TestSigner::new(EngineId([9; 32])).approve_images(by, &approval(1, &[1]));
     let foreign = engine().ask(&Asked { command, signers: nobody.clone() });

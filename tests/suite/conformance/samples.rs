@@ -250,7 +250,7 @@ fn rejects() -> Vec<Reject> {
         Reject::UnsupportedChain(4),
         Reject::Limit(Limit::Drafts, one),
         Reject::AlreadyTerminal(Status::Expired),
-        Reject::ConsentRequired(Party::Nobody),
+        Reject::ConsentRequired(Party::NoOne),
         Reject::ClaimExceeds { leg: 5, remaining: one },
         Reject::RequestIdReused(Field::Method),
         Reject::StaleFacts { age: 6, max: 7 },

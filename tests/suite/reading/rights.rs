@@ -68,7 +68,7 @@ fn signature_for_another_engine_or_another_right_or_with_high_s_counts_for_nothi
     let by = &OPERATORS[..2];
     let mut engine = engine();
     let Asked { command, .. } = TestSigner::new(EngineId([9; 32])).grant_reading(by, &one(1));
-    let signers = vec![SignedBy::Nobody; 2];
+    let signers = vec![SignedBy::NoOne; 2];
     let foreign = engine.ask(&Asked { command, signers });
     assert_eq!(foreign, Answer::Refused(Reject::Unauthorized));
     let changes: [fn(&mut ReadingGrant); 5] = [
@@ -85,7 +85,7 @@ fn signature_for_another_engine_or_another_right_or_with_high_s_counts_for_nothi
             panic!("the signer grants")
         };
         change(grant);
-        asked.signers = vec![SignedBy::Nobody; 2];
+        asked.signers = vec![SignedBy::NoOne; 2];
         assert_eq!(engine.ask(&asked), Answer::Refused(Reject::Unauthorized), "{asked:?}");
     }
     let mut asked = engine.signer.grant_reading(by, &one(1));

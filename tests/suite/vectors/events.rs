@@ -160,7 +160,7 @@ fn rejects() -> Vec<Reject> {
         Reject::Validation(Field::Signatures),
         Reject::Limit(Limit::Drafts, one),
         Reject::AlreadyTerminal(Status::Expired),
-        Reject::ConsentRequired(Party::Nobody),
+        Reject::ConsentRequired(Party::NoOne),
         Reject::StaleFacts { age: 6, max: 7 },
         Reject::ClaimExceeds { leg: 5, remaining: one },
         Reject::Limit(Limit::ReadingGrants, one),

@@ -1,15 +1,15 @@
-//! From an event back to the command that it answers, so that it can be decided again.
+//! Rebuilds the command that an event answers, so that an auditor can decide it again.
 
 use alloc::vec::Vec;
 use mortise_format::command::{Command, SignedIntent};
 use mortise_format::eip712::Request;
 use mortise_format::event::{Authority, Event, GrantedLock, RequestKey};
 
-/// The command that an event answers; `None` for what time, a boot or a snapshot brought, and for
-/// an event that no command can have had as its answer.
+/// The command that an event answers; `None` for events of time, a boot or a snapshot, and for an
+/// event that answers no possible command.
 ///
-/// The command is the one whose admission and decision on the same state give the same event. It
-/// need not be the one that came in: consents that were not needed are not in the log.
+/// Admitting and deciding this command on the same state gives the same event. It can differ from
+/// the command that the engine received: consents that were not needed are not in the log.
 pub fn command_of(event: &Event) -> Option<Command> {
     match event {
         Event::LocksGranted { locks, .. } => commit_of(locks),
@@ -56,7 +56,7 @@ fn request_of(mark: &RequestKey) -> Request {
     Request { id: mark.id, valid_until: mark.valid_until }
 }
 
-/// Intents, one or many; or one approval.
+/// A grant: one or many intents, or one approval.
 fn commit_of(locks: &[GrantedLock]) -> Option<Command> {
     if let [GrantedLock { terms, authority: Authority::Approval, signature, .. }] = locks {
         let (terms, signature) = (terms.as_ref().clone(), *signature);

@@ -1,4 +1,4 @@
-//! Giving back: release by the beneficiary, cancel by both, drafts by their owner.
+//! Release by the beneficiary, cancel by owner and taker, cancel of a draft by its owner.
 
 use super::claim::check_open;
 use super::{Now, check_validity, memory};
@@ -13,7 +13,8 @@ use mortise_format::ids::{Address, LockId, Signature};
 use mortise_format::lock::LockTerms;
 use mortise_format::reject::{Party, Reject};
 
-/// Who speaks for the taker: the beneficiary, or for an open-taker lock its arbiter, or nobody.
+/// The party that consents for the taker: the beneficiary; the arbiter for an open-taker lock;
+/// otherwise no one.
 fn taker(lock: &Lock) -> Option<Address> {
     [lock.terms.beneficiary, lock.terms.arbiter].into_iter().find(|a| !a.is_zero())
 }
@@ -40,7 +41,7 @@ pub(super) fn decide_release(
     Ok(Event::LockReleased { lock_id, signature, mark: *mark, freed: remaining(lock) })
 }
 
-/// The owner's consent and the taker's; the owner's alone only where the owner is the taker.
+/// Needs the owner's consent and the taker's; the owner's alone when the owner is the taker.
 pub(super) fn decide_cancel(
     state: &State,
     now: Now,
@@ -57,7 +58,7 @@ pub(super) fn decide_cancel(
     }
     check_open(lock, now)?;
     let owner_consent = owner_consent.ok_or(Reject::ConsentRequired(Party::Owner))?;
-    let Some(taker) = taker else { return Err(Reject::ConsentRequired(Party::Nobody)) };
+    let Some(taker) = taker else { return Err(Reject::ConsentRequired(Party::NoOne)) };
     let mut used: Vec<&AdmittedConsent> = alloc::vec![owner_consent];
     if taker != lock.terms.owner {
         used.push(taker_consent.ok_or(Reject::ConsentRequired(Party::Beneficiary))?);
@@ -79,7 +80,7 @@ pub(super) fn decide_cancel(
     Ok(Event::LockCancelled { lock_id, consents, principal, mark, freed })
 }
 
-/// A draft has no hold: its owner alone gives it up, and its nonce is burned.
+/// A draft has no hold, so its owner alone cancels it. Its nonce is burned.
 pub(super) fn decide_draft(
     state: &State,
     now: Now,

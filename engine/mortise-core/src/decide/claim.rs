@@ -10,7 +10,7 @@ use mortise_format::ids::{LockId, Signature};
 use mortise_format::lock::{LockTerms, Status};
 use mortise_format::reject::{Field, Reject};
 
-/// The lock is open at `now`, whatever a timer has yet to do (LOCKS 2).
+/// Checks that the lock is open at `now`, even if a due timer has not run yet.
 pub(super) fn check_open(lock: &Lock, now: Now) -> Result<(), Reject> {
     if !lock.status.is_open() {
         return Err(Reject::AlreadyTerminal(lock.status));
@@ -21,7 +21,7 @@ pub(super) fn check_open(lock: &Lock, now: Now) -> Result<(), Reject> {
     Ok(())
 }
 
-/// INV-11: claims per leg never exceed what remains.
+/// Checks INV-11: claims per leg never exceed what remains.
 pub(super) fn decide_claim(
     state: &State,
     now: Now,

@@ -10,7 +10,7 @@ use mortise_format::event::{Content, Event, LogPosition, RequestKey};
 use mortise_format::lock::Status;
 use mortise_format::reject::{Field, Limit, Reject};
 
-/// Where the command was answered before, if it was.
+/// The position of the earlier answer to the command, if there is one.
 pub(super) fn recall(
     state: &State,
     now: Now,
@@ -18,7 +18,7 @@ pub(super) fn recall(
 ) -> Result<Option<LogPosition>, Reject> {
     match &admitted.0 {
         Inner::Grant { locks, marks, .. } if marks.is_empty() => {
-            // An approval carries no request: the same lock and signature is the same request.
+            // An approval has no request id: the same lock and signature are the same request.
             let repeated = locks.first().and_then(|new| {
                 let old = state.lock(&new.lock_id)?;
                 (old.by_approval && old.signature == new.signature).then_some(old.granted_at)
@@ -88,8 +88,8 @@ fn differing_field(old: &Content, new: &Content, kind: Kind) -> Field {
     differing.map_or(Field::RequestId, |(_, field)| *field)
 }
 
-/// A refusal: logged and remembered when it follows from the state and its principal is known
-/// here, so that strangers cannot fill the log with refusals.
+/// Logs and remembers a reject when it depends on the state and the engine knows the principal, so
+/// that unknown signers cannot fill the log with rejects.
 pub(super) fn refuse(state: &State, now: Now, admitted: &Admitted, reject: Reject) -> Decision {
     let plain = Decision::Refuse(reject);
     let [mark] = request_keys_of(&admitted.0) else { return plain };
@@ -113,8 +113,8 @@ pub(super) fn refuse(state: &State, now: Now, admitted: &Admitted, reject: Rejec
     }
 }
 
-/// Rate of logged commands and number of remembered ids of a principal (INV-13). `earlier` locks
-/// of the same batch are its own too.
+/// Checks the rate of logged commands and the number of remembered ids of a principal (INV-13).
+/// `earlier` locks of the same batch count too.
 pub(super) fn check_quota(
     state: &State,
     now: Now,

@@ -15,11 +15,11 @@ use mortise_format::codec;
 use mortise_format::domains;
 use mortise_format::ids::{Bytes32, EngineId, Root};
 
-/// Layout of [`MachineSnapshot`], a part of what its cipher authenticates: a snapshot of another
-/// layout does not open, and the log is replayed instead.
+/// Layout version of [`MachineSnapshot`]. The cipher authenticates it, so a snapshot of another
+/// layout does not open and the log is replayed instead.
 const SNAPSHOT_VERSION: u8 = 4;
 
-/// The image of a machine after a frame.
+/// The state of a machine after a frame.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct MachineSnapshot {
     engine_id: EngineId,
@@ -39,13 +39,13 @@ pub enum SnapshotError {
     /// It does not open under the engine's snapshot key.
     #[error("the snapshot does not open")]
     Cipher,
-    /// It opens and does not decode.
+    /// It opens but does not decode.
     #[error("the snapshot does not decode")]
     Malformed,
     /// It belongs to another engine or another frame.
     #[error("the snapshot belongs to another engine or frame")]
     Foreign,
-    /// The two forms of the history in it are of different logs.
+    /// Its frontier and its archive belong to different histories.
     #[error("the snapshot's history contradicts itself")]
     History,
     /// The state in it does not hash to the root in it, or is inconsistent.
@@ -134,7 +134,7 @@ fn aad(engine_id: &EngineId, next_seq: u64) -> Vec<u8> {
     aad
 }
 
-/// One snapshot per point of the log and key; SIV mode makes a repetition of the same point
+/// One snapshot per position in the log and key. SIV mode makes a repetition of the same position
 /// harmless.
 fn nonce(next_seq: u64) -> Nonce {
     let mut nonce = [0; 12];

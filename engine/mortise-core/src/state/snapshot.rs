@@ -1,4 +1,4 @@
-//! The whole state as one value, sorted, so that equal states have equal images.
+//! The whole state as one sorted value, so that equal states have equal snapshots.
 
 use super::accounts::{Account, AssetTotal};
 use super::images::Images;
@@ -29,7 +29,7 @@ pub struct StateSnapshot {
 }
 
 impl State {
-    /// The image of the state. Slots and stamps in it are zeroed: they are indexes.
+    /// The snapshot of the state. Slots and stamps in it are zero, because they are indexes.
     pub fn image(&self) -> StateSnapshot {
         let mut locks: Vec<Lock> = self.locks().cloned().collect();
         for lock in &mut locks {
@@ -65,10 +65,10 @@ impl State {
         }
     }
 
-    /// Rebuilds a state, indexes and timers from its image.
+    /// Rebuilds state, indexes and timers from a snapshot.
     ///
     /// # Errors
-    /// `None` when the image is not consistent, see [`State::check`].
+    /// `None` when the snapshot is not consistent, see [`State::check`].
     pub fn from_image(
         engine_id: EngineId,
         salt_key: Secret,

@@ -1,14 +1,14 @@
-//! A batch of changes: sort, find, change the shape, hash what is dirty.
+//! The walk of a batch of changes: sort, find, change the shape.
 //!
 //! Cache misses, not hashes, decide the speed at a million leaves. So the tree is walked for all
 //! keys of a batch at once, level by level: the loads of one level do not depend on each other and
-//! the processor overlaps them. The walk compares no prefixes ("blind"): a key goes where its bits
-//! lead, and is compared once, with the leaf at the end. The nodes on the way are the dirty ones.
+//! the processor overlaps them. The walk compares no prefixes ("blind"): a key follows its bits and
+//! is compared once, with the leaf at the end. The nodes on the path are the dirty ones.
 //!
-//! Why the blind ways of all changed keys, taken in the tree after the change, cover what is
-//! dirty: the hash that a node holds for one side belongs to the set of leaves with the node's
-//! prefix and that bit. It is out of date only if a changed position has this prefix, and then its
-//! way goes there; or if the node is new, and then `Structure::insert` names a position below.
+//! Why the blind paths of all changed keys, taken in the tree after the change, cover every dirty
+//! hash: the hash that a node holds for one side belongs to the set of leaves with the node's
+//! prefix and that bit. It is stale only in two cases: a changed position has this prefix, and then
+//! its path goes there; or the node is new, and then `Structure::insert` names a position below it.
 
 use super::arena::{index, number};
 use super::structure::{Edge, Kind, Ref, Structure, position_of};
@@ -18,14 +18,14 @@ use mortise_format::merkle::{Side, TreeKey, ValueHash};
 /// A change: what a position holds from now on, `None` for nothing.
 pub(super) type Change = (TreeKey, Option<ValueHash>);
 
-/// A position whose way up is dirty, and the change that it came with.
+/// A position whose path to the root is dirty, and its change.
 #[derive(Clone, Copy)]
 pub(super) struct Key {
     pub(super) position: TreeKey,
     change: u32,
 }
 
-/// A node on the way of the keys `lo..hi`.
+/// A node on the path of the keys `lo..hi`.
 #[derive(Clone, Copy)]
 pub(super) struct Item {
     /// `NO_NODE` once it is dissolved.
@@ -38,7 +38,7 @@ pub(super) struct Item {
     hi: u32,
 }
 
-/// What the keys `lo..hi` lead to; in the end a leaf, a twin or nothing.
+/// What the keys `lo..hi` lead to: a leaf, a twin or nothing.
 #[derive(Clone, Copy)]
 pub(super) struct End {
     pub(super) at: Ref,
@@ -62,13 +62,13 @@ const NO_NODE: u32 = u32::MAX;
 pub(super) const TOUCH_GROUP: usize = 64;
 
 impl Item {
-    /// A key whose way leads through the item.
+    /// A key whose path leads through the item.
     pub(super) fn key(&self) -> u32 {
         self.lo
     }
 }
 
-/// The walk of a batch; kept between batches for its memory only.
+/// The walk of a batch. Kept between batches only to reuse its memory.
 #[derive(Clone, Default)]
 pub(super) struct Walk {
     pub(super) keys: Vec<Key>,
@@ -81,7 +81,7 @@ pub(super) struct Walk {
     order: Vec<u128>,
 }
 
-/// What the walk found beyond new values for present positions.
+/// Changes that the walk found beyond new values for present positions.
 #[derive(Default)]
 pub(super) struct Found {
     pub(super) inserts: Vec<Insert>,
@@ -94,9 +94,9 @@ pub(super) struct Found {
 pub(super) struct Insert {
     position: TreeKey,
     value: ValueHash,
-    /// Where its way ended before the batch.
+    /// Where its path ended before the batch.
     from: From,
-    /// Where it parts from the closest leaf before the batch; `None` in the empty tree.
+    /// Where it diverges from the closest leaf before the batch; `None` in the empty tree.
     depth: Option<u8>,
 }
 
@@ -119,7 +119,7 @@ impl Walk {
                 None => self.keys.push(key),
             }
         }
-        // The first 64 bits decide for uniform positions.
+        // The first 64 bits almost always order uniform positions.
         if !self.keys.is_sorted_by(|a, b| a.position < b.position) {
             self.keys.sort_by_key(|key| (key.position, key.change));
             self.keys.dedup_by(|later, first| {
@@ -154,7 +154,7 @@ impl Walk {
         }
     }
 
-    /// Parts the keys of item `i` between its children.
+    /// Divides the keys of item `i` between its children.
     fn step(&mut self, structure: &Structure, i: usize) {
         let Item { node, lo, hi, .. } = self.items[i];
         let links = structure.links.at(node);
@@ -206,7 +206,7 @@ impl Walk {
         found
     }
 
-    /// Takes out the nodes that lost a side, from the deepest level up.
+    /// Removes the nodes that lost a side, from the deepest level up.
     pub(super) fn dissolve(&mut self, structure: &mut Structure) {
         for i in (0..self.items.len()).rev() {
             let Item { node, from, shrunk, .. } = self.items[i];
@@ -220,7 +220,7 @@ impl Walk {
         }
     }
 
-    /// Adds leaves, and to `keys` the positions whose ways became dirty by that.
+    /// Adds leaves, and adds to `keys` the positions whose paths became dirty by that.
     pub(super) fn insert(&mut self, structure: &mut Structure, inserts: &[Insert]) {
         for Insert { position, value, from, depth } in inserts {
             let start = depth.and_then(|depth| self.start(*from, depth));
@@ -231,8 +231,8 @@ impl Walk {
         self.keys.sort_unstable_by_key(|key| key.position);
     }
 
-    /// The lowest edge of the walk that is still there and lies above `depth`. Its node kept its
-    /// prefix, so that what parted at `depth` before the batch parts from the tree below the edge.
+    /// The lowest edge of the walk that still exists above `depth`. Its node kept its prefix, so a
+    /// position that diverged at `depth` before the batch diverges below the edge.
     fn start(&self, mut from: From, depth: u8) -> Option<Edge> {
         while from.item != NO_ITEM {
             let item = &self.items[index(from.item)];
@@ -262,7 +262,7 @@ impl Walk {
     }
 }
 
-/// Hangs `child` where `from` says and marks the item above.
+/// Attaches `child` at `from` and marks the item above.
 fn hang(items: &mut [Item], structure: &mut Structure, from: From, child: Ref) {
     match from.item {
         NO_ITEM => structure.set_child(None, child),
@@ -274,8 +274,8 @@ fn hang(items: &mut [Item], structure: &mut Structure, from: From, child: Ref) {
     }
 }
 
-/// Sets the value of a position whose way leads to `end`. Returns the side of the leaf if it is to
-/// be removed; notes in `found` what is absent.
+/// Sets the value of a position whose path leads to `end`. Returns the side of the leaf if it must
+/// be removed; records absent positions in `found`.
 fn write_leaf(
     structure: &mut Structure,
     end: &End,
@@ -318,7 +318,7 @@ fn part(keys: &mut [Key], depth: u8, spare: &mut Vec<Key>) -> usize {
     if first.position.shared_bits(&last.position) >= usize::from(depth) {
         return keys.partition_point(left);
     }
-    // Some key is absent from the tree and parted from it further up, so order says nothing here.
+    // Some key is absent from the tree and diverged from it further up, so keys are not in order.
     spare.clear();
     spare.extend(keys.iter().filter(|key| left(key)));
     let middle = spare.len();

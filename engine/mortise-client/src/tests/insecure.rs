@@ -42,7 +42,7 @@ async fn marked_commitment_is_refused_unless_its_very_mark_is_taken() {
             let named = CheckError::Commitment(CommitmentError::Marked(mark.into()));
             assert!(matches!(error, ClientError::Check(found) if found == named), "{error:?}");
             assert_eq!(error.exit(), Exit::Refused);
-            assert!(error.to_string().contains("it binds nobody"), "{error}");
+            assert!(error.to_string().contains("it binds no one"), "{error}");
         }
         let client = server.client().allow_insecure(mark);
         let committed = client.commit(&owner(), &new_lock()).await.unwrap();
