@@ -1,16 +1,15 @@
-//! The channel to the attested engine: what the carrier neither reads nor changes
+//! The channel to the attested engine. A relay can neither read nor change what it carries
 //! (`specs/channel.md`).
 //!
-//! What it is for: a client that was given a [`Trust`] asks the engine to prove itself before
-//! anything else is said, seals every call to the key that was proven, and accepts no answer but
-//! those that open. When the engine refuses a message because it has booted again, it proves itself
-//! again, once, and the same call is sent to its new key.
+//! What it is for: a client with a [`Trust`] attests the engine before it sends anything else,
+//! encrypts every call to the attested key, and accepts only answers that open. When the engine
+//! refuses a message because it rebooted, the client attests it again, once, and sends the same
+//! call to the new key.
 //!
-//! What it does not do: authenticate the caller to the engine - signatures in the calls do.
+//! What it does not do: authenticate the caller to the engine. Signatures in the calls do.
 //!
-//! Invariants: but for the question for the attestation nothing is said in clear; what comes in
-//! clear is believed about nothing but that no answer comes (INV: a refusal in clear is the
-//! carrier's word).
+//! Invariants: only the attestation request is sent in clear. A clear response to an encrypted call
+//! proves nothing, because the relay may have forged it; the client treats it as a missing answer.
 
 use crate::attestation::{Proven, Trust, now_ms, verify};
 use crate::client::{Client, RetryReason};
@@ -29,15 +28,14 @@ use mortise_rpc::{Method, envelope};
 use std::sync::Arc;
 use tokio::sync::Mutex;
 
-/// How calls travel after the engine has proven itself.
+/// How calls are sent after the engine is attested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Channel {
-    /// Sealed to the proven key: whoever carries them sees sizes and times.
+    /// Encrypted to the attested key. A relay sees only sizes and times.
     #[default]
     Sealed,
-    /// In clear: whoever carries them reads all and may answer what is not signed in the engine's
-    /// place.
+    /// In clear. A relay reads everything and can forge every answer that is not signed.
     Off,
 }
 
@@ -48,25 +46,25 @@ pub enum ChannelError {
     /// The attestation binds no channel key.
     #[error("the attestation binds no channel key")]
     NoKey,
-    /// The request does not fit a message, or the key is none.
+    /// The request does not fit a message, or the key is invalid.
     #[error("the request was not sealed: {0}")]
     Seal(#[from] SealError),
-    /// The answer does not open: changed on its way, or of another request.
+    /// The answer does not open: changed in transit, or of another request.
     #[error("the answer does not open: {0}")]
     Open(#[from] OpenError),
-    /// Messages to the key that was proven a moment ago are refused: whoever answers does not pass
-    /// them to the engine that proved it.
-    #[error("messages to the key that was just proven are refused")]
+    /// Messages to the key that was just attested are refused: the relay does not forward them to
+    /// the engine that attested it.
+    #[error("messages to the key that was just attested are refused")]
     Refused,
-    /// An answer in clear that nobody may give: it would be the carrier's word for the engine's.
+    /// The answer came in clear. The relay may have forged it.
     #[error("the answer came in clear, with error {code}")]
     InClear {
-        /// The error code it names; 0 when it is no error.
+        /// The error code in it; 0 when it is not an error.
         code: i32,
     },
 }
 
-/// What a client that believes proofs only keeps.
+/// State of a client that requires attestation.
 #[derive(Debug)]
 pub(crate) struct Attested {
     trust: Trust,
@@ -74,7 +72,7 @@ pub(crate) struct Attested {
     peer: Mutex<Option<Arc<Peer>>>,
 }
 
-/// A boot of the engine that has proven itself.
+/// An attested boot of the engine.
 #[derive(Debug)]
 pub(crate) struct Peer {
     proven: Proven,
@@ -117,8 +115,8 @@ pub(crate) fn open(
 }
 
 impl Client {
-    /// A client of an engine that proves itself now: an enclave of an approved image holds its
-    /// keys. All calls travel sealed to it ([`Channel::Sealed`]).
+    /// A client of an engine that is attested now: an enclave of an approved image holds its keys.
+    /// All calls are encrypted to it ([`Channel::Sealed`]).
     ///
     /// # Errors
     /// As [`Client::proven`].
@@ -131,28 +129,28 @@ impl Client {
         Ok(client)
     }
 
-    /// Believes the engine only after it has proven itself, which it is asked for before the first
-    /// call and again after it has booted anew.
+    /// Attests the engine before the first call, and again after the engine rebooted. Trusts no
+    /// answer before that.
     #[must_use]
     pub fn attested(mut self, trust: Trust, channel: Channel) -> Self {
         self.attested = Some(Attested::new(trust, channel));
         self
     }
 
-    /// What the engine has proven; asks it when it has not yet. `None` when this client was not
-    /// told to ask ([`Client::attested`]).
+    /// The attestation of the engine; requests it if there is none yet. `None` for a client without
+    /// [`Client::attested`].
     ///
     /// # Errors
-    /// `Proof` when the proof does not stand; `Channel` with `NoKey`; `Identity` when it is another
-    /// engine than the one pinned or met before; `Contradiction` when its newest statement
-    /// contradicts one that is kept; `Refused` with UNATTESTED when it says itself that it can
-    /// prove nothing, or OVERLOADED; as any call.
+    /// `Proof` when verification fails; `Channel` with `NoKey`; `Identity` when it is another
+    /// engine than the pinned or first one; `Contradiction` when its newest statement contradicts
+    /// the kept one; `Refused` with UNATTESTED when the engine has no security module, or
+    /// OVERLOADED; as any call.
     pub async fn proven(&self) -> Result<Option<Proven>, ClientError> {
         let peer = self.peer().await?;
         Ok(peer.map(|peer| peer.proven.clone()))
     }
 
-    /// The boot that calls are sealed to; `None` when they travel in clear.
+    /// The boot that calls are encrypted to; `None` when they are sent in clear.
     pub(crate) async fn sealed_to(&self) -> Result<Option<Arc<Peer>>, ClientError> {
         let peer = self.peer().await?;
         let is_sealed = self.attested.as_ref().is_some_and(|a| a.channel == Channel::Sealed);
@@ -161,7 +159,7 @@ impl Client {
 
     async fn peer(&self) -> Result<Option<Arc<Peer>>, ClientError> {
         let Some(attested) = &self.attested else { return Ok(None) };
-        // Held while asking: calls that come meanwhile wait for the same proof.
+        // Held during the request: concurrent calls wait for the same attestation.
         let mut kept = attested.peer.lock().await;
         if kept.is_none() {
             *kept = Some(Arc::new(self.ask_proof(&attested.trust).await?));
@@ -169,7 +167,7 @@ impl Client {
         Ok(kept.clone())
     }
 
-    /// The engine has booted anew since this proof.
+    /// Drops an attestation because the engine rebooted since.
     pub(crate) async fn forget(&self, peer: &Arc<Peer>) {
         let Some(attested) = &self.attested else { return };
         let mut kept = attested.peer.lock().await;
@@ -183,13 +181,13 @@ impl Client {
         let nonce = Bytes32(random_bytes());
         let params = GetAttestation { nonce };
         let method = Method::GetAttestation;
-        // Boxed: a call asks for a proof, and the proof is asked for by a call.
+        // Boxed: a call requests an attestation, and that request is a call.
         let asked = Box::pin(self.call_in_clear(method, &params, OnLoss::SendAgain));
         let answer: Attestation = asked.await?;
         let proven = verify(&answer, &nonce, now_ms(), trust)?;
         self.expect_identity(proven.identity())?;
         let statement = answer.statement;
-        // The document says that this was the newest when it was made, which is after `kept` was.
+        // By the document this was the newest statement when it was made, which was after `kept`.
         let is_behind = kept.is_some_and(|k| k.statement.history_size > statement.history_size);
         let how = if is_behind { ShownAs::AsNewest } else { ShownAs::WithAnswer };
         let shown = SignedStatementView { statement, signature: answer.statement_signature };

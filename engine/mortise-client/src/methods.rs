@@ -1,4 +1,4 @@
-//! One typed call a method.
+//! One typed call per method.
 //!
 //! Answers that carry a receipt have its statement checked and kept. Answers to signed requests
 //! are compared with what was asked; [`crate::check`] says how.
@@ -40,17 +40,17 @@ impl Client {
         self.call(method, &params, OnLoss::SendAgain).await
     }
 
-    /// Phase, place in the log, identity.
+    /// Phase, position in the log, identity.
     pub async fn health(&self) -> Result<Health> {
         self.query(Method::Health, NoParams {}).await
     }
 
-    /// What is running; the document is for a verifier.
+    /// The boot attestation. A verifier checks the document.
     pub async fn boot_attestation(&self, params: GetBootAttestation) -> Result<BootAttestation> {
         self.query(Method::GetBootAttestation, params).await
     }
 
-    /// What is running, now, for this caller: unchecked; see [`Client::prove`].
+    /// A fresh attestation with this caller's nonce, unchecked; see [`Client::prove`].
     pub async fn attestation(&self, nonce: Bytes32) -> Result<Attestation> {
         self.query(Method::GetAttestation, GetAttestation { nonce }).await
     }
@@ -70,7 +70,7 @@ impl Client {
         self.query(Method::GetEnclavePublicKey, NoParams {}).await
     }
 
-    /// The rules in force.
+    /// The policy in force.
     pub async fn policy(&self) -> Result<PolicyResult> {
         self.query(Method::GetPolicy, NoParams {}).await
     }
@@ -115,7 +115,7 @@ impl Client {
         Ok(result.nonce)
     }
 
-    /// Every check of a commit, no effect.
+    /// Runs every check of a commit, without effect.
     pub async fn simulate(&self, params: SimulateLock) -> Result<SimulationResult> {
         self.query(Method::SimulateLock, params).await
     }
@@ -125,8 +125,8 @@ impl Client {
         self.query(Method::GetProof, params).await
     }
 
-    /// The receipt of an event, checked against the pinned engine, with its place in the newest
-    /// checkpoint; inclusion and `tlogProof` are for [`mortise_verify::tlog_proof`].
+    /// The receipt of an event, checked against the pinned engine, with its inclusion in the newest
+    /// checkpoint. [`mortise_verify::tlog_proof`] checks inclusion and `tlogProof`.
     pub async fn receipt(&self, params: GetReceipt) -> Result<ReceiptResult> {
         let result: ReceiptResult = self.query(Method::GetReceipt, params).await?;
         check::receipt(&self.identity().await?, &result.receipt)?;
@@ -139,7 +139,8 @@ impl Client {
         self.query(Method::GetCheckpoint, NoParams {}).await
     }
 
-    /// That one size of the log begins another, unchecked; see [`mortise_verify::history`].
+    /// A proof that the log of one size is a prefix of the log of another, unchecked; see
+    /// [`mortise_verify::history`].
     pub async fn consistency_proof(
         &self,
         params: GetConsistencyProof,
@@ -152,12 +153,12 @@ impl Client {
         self.query(Method::GetReadingKeys, params).await
     }
 
-    /// Released frames, unchecked: an auditor checks them. With a wait, the way to follow the log.
+    /// Released frames, unchecked: an auditor checks them. With a wait it follows the log.
     pub async fn events(&self, params: GetEvents) -> Result<EventsResult> {
         self.query(Method::GetEvents, params).await
     }
 
-    /// A draft and the typed data to sign. A draft holds nothing: one made twice does no harm.
+    /// A draft and the typed data to sign. A draft holds nothing, so a repetition does no harm.
     pub async fn create_lock(&self, params: CreateLock) -> Result<CreateLockResult> {
         self.query(Method::CreateLock, params).await
     }
@@ -221,7 +222,7 @@ impl Client {
         Ok(result)
     }
 
-    /// The owner prolongs. The lock's own id stays that of its first terms.
+    /// The owner extends. The lock id does not change.
     pub async fn extend_lock(&self, params: ExtendLock) -> Result<CommitResult> {
         let result: CommitResult = self.change(Method::ExtendLock, &params).await?;
         let identity = self.identity().await?;
@@ -241,7 +242,7 @@ impl Client {
         Ok(result)
     }
 
-    /// The beneficiary gives back.
+    /// The beneficiary releases.
     pub async fn release_lock(&self, params: ReleaseLock) -> Result<OutcomeResult> {
         let result: OutcomeResult = self.change(Method::ReleaseLock, &params).await?;
         let identity = self.identity().await?;
@@ -251,8 +252,8 @@ impl Client {
         Ok(result)
     }
 
-    /// Owner and beneficiary give back. A cancel without a request id is not sent again by itself
-    /// when the connection is lost on it.
+    /// Owner and beneficiary cancel. A cancel without a request id is not retried when the
+    /// connection is lost.
     pub async fn cancel_lock(&self, params: CancelLock) -> Result<OutcomeResult> {
         let on_loss = match params.signed_as {
             CancelSignedAs::Consent(_) => OnLoss::SendAgain,
@@ -274,7 +275,7 @@ impl Client {
         Ok(result)
     }
 
-    /// Operators let somebody read the log.
+    /// Operators grant a right to read the log.
     pub async fn grant_reading(&self, params: GrantReading) -> Result<FactResult> {
         let result: FactResult = self.change(Method::GrantReading, &params).await?;
         check::receipt(&self.identity().await?, &result.receipt)?;
@@ -290,8 +291,7 @@ impl Client {
         Ok(result)
     }
 
-    /// A claim by evidence. No kind of evidence is checked yet: the engine refuses each with
-    /// PROOF_INVALID.
+    /// A claim by evidence. The engine supports no kind of evidence yet and answers PROOF_INVALID.
     pub async fn verify_fulfillment(&self, params: VerifyFulfillment) -> Result<serde_json::Value> {
         self.change(Method::VerifyFulfillment, &params).await
     }
