@@ -252,13 +252,14 @@ impl Writer {
         let command = command(self.engine_id, self.commands, now_s);
         let good = admit(&self.engine_id, command.clone()).expect("it is signed");
         let decided = mortise_core::decide(self.machine.state(), self.now_ms, &good);
-        let mortise_core::Decision::Event(Event::LocksGranted { marks, .. }) = decided else {
+        let mortise_core::Decision::Event(Event::LocksGranted { request_keys, .. }) = decided
+        else {
             panic!("it would be granted")
         };
-        let mark: RequestKey = marks[0];
+        let request_key: RequestKey = request_keys[0];
         let (reject, command) = (Reject::NonceUsed, Box::new(command));
         let mut frame = self.machine.open(self.now_ms).expect("time fits");
-        let wrong = Event::CommandRefused { mark, reject, command };
+        let wrong = Event::CommandRefused { request_key, reject, command };
         self.machine.log(&mut frame, &wrong).expect("the wrong refusal fits the state");
         self.close(frame, None);
         self.commands += 8;

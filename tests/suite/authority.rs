@@ -142,10 +142,10 @@ fn every_other_party_in_the_place_of_a_signer_is_refused_as_listed() {
         };
         for by in wrong {
             let Case { mut engine, ask } = row.case();
-            let before = engine.state.image();
+            let before = engine.state.snapshot();
             let answer = engine.ask(&ask(&engine.signer, &by));
             row.assert_refused(&answer, &by);
-            assert_eq!(engine.state.image(), before, "a refused signer changes nothing");
+            assert_eq!(engine.state.snapshot(), before, "a refused signer changes nothing");
         }
     }
 }

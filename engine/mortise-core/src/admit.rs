@@ -38,18 +38,18 @@ pub(crate) enum Inner {
     Grant {
         locks: Vec<AdmittedLock>,
         batch: Bytes32,
-        marks: Arc<[RequestKey]>,
+        request_keys: Arc<[RequestKey]>,
     },
     Claim {
         claim: Claim,
         signature: Signature,
-        mark: RequestKey,
+        request_key: RequestKey,
     },
     Release {
         lock_id: LockId,
         request: Request,
         signature: Signature,
-        mark: RequestKey,
+        request_key: RequestKey,
     },
     Cancel {
         lock_id: LockId,
@@ -65,7 +65,7 @@ pub(crate) enum Inner {
         new_expires: u64,
         request: Request,
         signature: Signature,
-        mark: RequestKey,
+        request_key: RequestKey,
     },
     RecordFact {
         fact: BalanceFact,
@@ -98,7 +98,7 @@ pub(crate) struct AdmittedLock {
 pub(crate) struct AdmittedConsent {
     pub consent: SignedCancel,
     pub signer: Address,
-    pub mark: Option<RequestKey>,
+    pub request_key: Option<RequestKey>,
 }
 
 impl Admitted {
@@ -135,8 +135,8 @@ pub fn admit(engine_id: &EngineId, command: Command) -> Result<Admitted, Reject>
         Command::Release { lock_id, request, signature } => {
             let hash = eip712::release_consent(&lock_id, &request);
             let principal = signer(&domain.digest(&hash), &signature)?;
-            let mark = mark(principal, &request, Kind::Release, &[&lock_id.0]);
-            Inner::Release { lock_id, request, signature, mark }
+            let request_key = request_key(principal, &request, Kind::Release, &[&lock_id.0]);
+            Inner::Release { lock_id, request, signature, request_key }
         }
         Command::Cancel { lock_id, consents } => {
             Inner::Cancel { lock_id, consents: admit_cancels(&domain, &lock_id, &consents)? }
@@ -153,8 +153,8 @@ pub fn admit(engine_id: &EngineId, command: Command) -> Result<Admitted, Reject>
             let hash = eip712::extend_consent(&lock_id, new_expires, &request);
             let principal = signer(&domain.digest(&hash), &signature)?;
             let fields: &[&[u8]] = &[&lock_id.0, &new_expires.to_le_bytes()];
-            let mark = mark(principal, &request, Kind::Extend, fields);
-            Inner::Extend { lock_id, new_expires, request, signature, mark }
+            let request_key = request_key(principal, &request, Kind::Extend, fields);
+            Inner::Extend { lock_id, new_expires, request, signature, request_key }
         }
         Command::RecordFact { fact, signatures } => admit_fact(&domain, fact, signatures)?,
         Command::GrantReading { grant, signatures } => {
@@ -190,13 +190,13 @@ fn admit_intents(
     let batch = if ids.len() == 1 { Bytes32::ZERO } else { eip712::batch_hash(&ids) };
     let contents: Vec<Content> = intents.iter().map(|i| intent_content(&i.terms, &batch)).collect();
     let mut locks = Vec::with_capacity(intents.len());
-    let mut marks = Vec::with_capacity(intents.len());
+    let mut request_keys = Vec::with_capacity(intents.len());
     for ((intent, lock_id), content) in intents.into_iter().zip(ids).zip(contents) {
         let hash = eip712::lock_intent(&intent.terms, &batch, &intent.request);
         if signer(&domain.digest(&hash), &intent.signature)? != intent.terms.owner {
             return Err(Reject::InvalidSignature);
         }
-        marks.push(RequestKey {
+        request_keys.push(RequestKey {
             principal: intent.terms.owner,
             id: intent.request.id,
             valid_until: intent.request.valid_until,
@@ -206,7 +206,7 @@ fn admit_intents(
         let (terms, signature) = (Arc::new(intent.terms), intent.signature);
         locks.push(AdmittedLock { lock_id, terms, authority, signature });
     }
-    Ok(Inner::Grant { locks, batch, marks: marks.into() })
+    Ok(Inner::Grant { locks, batch, request_keys: request_keys.into() })
 }
 
 fn admit_approval(
@@ -231,7 +231,7 @@ fn admit_approval(
     }
     let (terms, authority) = (Arc::new(terms), Authority::Approval);
     let lock = AdmittedLock { lock_id, terms, authority, signature };
-    Ok(Inner::Grant { locks: alloc::vec![lock], batch: Bytes32::ZERO, marks: Arc::from([]) })
+    Ok(Inner::Grant { locks: alloc::vec![lock], batch: Bytes32::ZERO, request_keys: Arc::from([]) })
 }
 
 fn admit_claim(domain: &Domain, claim: Claim, signature: Signature) -> Result<Inner, Reject> {
@@ -253,8 +253,8 @@ fn admit_claim(domain: &Domain, claim: Claim, signature: Signature) -> Result<In
         &amounts,
         &claim.evidence.0,
     ];
-    let mark = mark(principal, &claim.request, Kind::Claim, fields);
-    Ok(Inner::Claim { claim, signature, mark })
+    let request_key = request_key(principal, &claim.request, Kind::Claim, fields);
+    Ok(Inner::Claim { claim, signature, request_key })
 }
 
 /// Recovers each consent. A consent to a text or server hash has two possible signers: both are
@@ -294,11 +294,13 @@ fn admit_cancel(
         }
     };
     let signer = signer(&digest, &consent.signature)?;
-    let mark = match &consent.form {
-        CancelForm::Consent(request) => Some(mark(signer, request, Kind::Cancel, &[&lock_id.0])),
+    let request_key = match &consent.form {
+        CancelForm::Consent(request) => {
+            Some(request_key(signer, request, Kind::Cancel, &[&lock_id.0]))
+        }
         _ => None,
     };
-    Ok(AdmittedConsent { consent, signer, mark })
+    Ok(AdmittedConsent { consent, signer, request_key })
 }
 
 fn admit_fact(
@@ -458,7 +460,7 @@ fn intent_content(terms: &LockTerms, batch: &Bytes32) -> Content {
     )
 }
 
-fn mark(principal: Address, request: &Request, kind: Kind, fields: &[&[u8]]) -> RequestKey {
+fn request_key(principal: Address, request: &Request, kind: Kind, fields: &[&[u8]]) -> RequestKey {
     RequestKey {
         principal,
         id: request.id,

@@ -150,7 +150,7 @@ impl GenesisSecrets {
 /// # Errors
 /// `Policy` for an inconsistent genesis; `Predecessor` if the operators, witnesses or keys of the
 /// named predecessor did not agree to the succession; `Vault` if the key service gives no key.
-pub async fn found(
+pub async fn create(
     genesis: &Genesis,
     vault: &dyn Vault,
     entropy: &dyn Entropy,

@@ -97,7 +97,7 @@ pub enum Event {
         /// The batch hash that intents of a batch signed; zero for one lock.
         batch: Bytes32,
         /// The requests that are now answered: one per intent; none for an approval.
-        marks: Arc<[RequestKey]>,
+        request_keys: Arc<[RequestKey]>,
     },
     /// The arbiter claimed.
     LockClaimed {
@@ -106,7 +106,7 @@ pub enum Event {
         /// By the arbiter.
         signature: Signature,
         /// The request.
-        mark: RequestKey,
+        request_key: RequestKey,
         /// Status after the claim.
         status: Status,
     },
@@ -117,7 +117,7 @@ pub enum Event {
         /// By the beneficiary, or the arbiter of an open-taker lock.
         signature: Signature,
         /// The request.
-        mark: RequestKey,
+        request_key: RequestKey,
         /// What is free again, one amount per leg.
         freed: Vec<U256>,
     },
@@ -130,7 +130,7 @@ pub enum Event {
         /// The owner.
         principal: Address,
         /// The request, if the owner's consent named one.
-        mark: Option<RequestKey>,
+        request_key: Option<RequestKey>,
         /// What is free again, one amount per leg.
         freed: Vec<U256>,
     },
@@ -143,7 +143,7 @@ pub enum Event {
         /// The owner's consent.
         consent: SignedCancel,
         /// The request, if the consent named one.
-        mark: Option<RequestKey>,
+        request_key: Option<RequestKey>,
     },
     /// The owner extended the lock.
     LockExtended {
@@ -160,7 +160,7 @@ pub enum Event {
         /// By the owner.
         signature: Signature,
         /// The request.
-        mark: RequestKey,
+        request_key: RequestKey,
         /// Status, unchanged.
         status: Status,
     },
@@ -189,7 +189,7 @@ pub enum Event {
     /// A command was refused because of the state, and the refusal is remembered.
     CommandRefused {
         /// The request.
-        mark: RequestKey,
+        request_key: RequestKey,
         /// Why.
         reject: Reject,
         /// The command, so that an auditor can decide the refusal again.

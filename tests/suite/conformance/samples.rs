@@ -53,7 +53,7 @@ fn request() -> Request {
     Request { id: RequestId([0x33; 32]), valid_until: 5_000_000_001 }
 }
 
-fn mark() -> RequestKey {
+fn request_key() -> RequestKey {
     let content = Content { digest: Bytes32([0x44; 32]), tags: [1, 2, 3, 4, 5, 6, 7, 8] };
     RequestKey { principal: Address([1; 20]), id: request().id, valid_until: 9, content }
 }
@@ -118,7 +118,7 @@ pub fn events() -> Vec<(&'static str, Event)> {
             Event::LocksGranted {
                 locks: vec![granted(Authority::Intent(request())), granted(Authority::Approval)],
                 batch,
-                marks: [mark()].into(),
+                request_keys: [request_key()].into(),
             },
         ),
         (
@@ -126,7 +126,7 @@ pub fn events() -> Vec<(&'static str, Event)> {
             Event::LockClaimed {
                 claim: claim(),
                 signature: signature(),
-                mark: mark(),
+                request_key: request_key(),
                 status: Status::Partial,
             },
         ),
@@ -143,7 +143,7 @@ fn endings(lock_id: LockId) -> Vec<(&'static str, Event)> {
             Event::LockReleased {
                 lock_id,
                 signature: signature(),
-                mark: mark(),
+                request_key: request_key(),
                 freed: freed.clone(),
             },
         ),
@@ -153,7 +153,7 @@ fn endings(lock_id: LockId) -> Vec<(&'static str, Event)> {
                 lock_id,
                 consents: consents(),
                 principal: Address([1; 20]),
-                mark: Some(mark()),
+                request_key: Some(request_key()),
                 freed,
             },
         ),
@@ -163,7 +163,7 @@ fn endings(lock_id: LockId) -> Vec<(&'static str, Event)> {
                 lock_id,
                 terms: Box::new(terms()),
                 consent: consents()[1],
-                mark: None,
+                request_key: None,
             },
         ),
         (
@@ -175,7 +175,7 @@ fn endings(lock_id: LockId) -> Vec<(&'static str, Event)> {
                 settle_by: 13,
                 custody: Custody::Open,
                 signature: signature(),
-                mark: mark(),
+                request_key: request_key(),
                 status: Status::Active,
             },
         ),
@@ -186,7 +186,7 @@ fn endings(lock_id: LockId) -> Vec<(&'static str, Event)> {
         (
             "CommandRefused",
             Event::CommandRefused {
-                mark: mark(),
+                request_key: request_key(),
                 reject: Reject::NonceUsed,
                 command: Box::new(Command::Claim { claim: claim(), signature: signature() }),
             },

@@ -23,7 +23,7 @@ use std::sync::Arc;
 type Change<'a> = (&'a str, &'a dyn Fn(&mut SealedKeys));
 
 fn found(genesis: &Genesis, vault: &dyn Vault, seed: u64) -> SealedKeys {
-    now(keyring::found(genesis, vault, &TestEntropy::new(seed))).expect("a policy that holds").1
+    now(keyring::create(genesis, vault, &TestEntropy::new(seed))).expect("a policy that holds").1
 }
 
 fn other_genesis() -> Genesis {

@@ -16,9 +16,9 @@ pub fn command_of(event: &Event) -> Option<Command> {
         Event::LockClaimed { claim, signature, .. } => {
             Some(Command::Claim { claim: claim.clone(), signature: *signature })
         }
-        Event::LockReleased { lock_id, signature, mark, .. } => {
+        Event::LockReleased { lock_id, signature, request_key, .. } => {
             let (lock_id, signature) = (*lock_id, *signature);
-            Some(Command::Release { lock_id, request: request_of(mark), signature })
+            Some(Command::Release { lock_id, request: request_of(request_key), signature })
         }
         Event::LockCancelled { lock_id, consents, .. } => {
             Some(Command::Cancel { lock_id: *lock_id, consents: consents.clone() })
@@ -26,12 +26,14 @@ pub fn command_of(event: &Event) -> Option<Command> {
         Event::DraftCancelled { terms, consent, .. } => {
             Some(Command::CancelDraft { terms: terms.as_ref().clone(), consent: *consent })
         }
-        Event::LockExtended { lock_id, terms, signature, mark, .. } => Some(Command::Extend {
-            lock_id: *lock_id,
-            new_expires: terms.expires,
-            request: request_of(mark),
-            signature: *signature,
-        }),
+        Event::LockExtended { lock_id, terms, signature, request_key, .. } => {
+            Some(Command::Extend {
+                lock_id: *lock_id,
+                new_expires: terms.expires,
+                request: request_of(request_key),
+                signature: *signature,
+            })
+        }
         Event::FactRecorded { fact, signatures } => {
             Some(Command::RecordFact { fact: *fact, signatures: signatures.clone() })
         }
@@ -52,8 +54,8 @@ pub fn command_of(event: &Event) -> Option<Command> {
     }
 }
 
-fn request_of(mark: &RequestKey) -> Request {
-    Request { id: mark.id, valid_until: mark.valid_until }
+fn request_of(request_key: &RequestKey) -> Request {
+    Request { id: request_key.id, valid_until: request_key.valid_until }
 }
 
 /// A grant: one or many intents, or one approval.

@@ -22,7 +22,7 @@ pub(super) fn decide(
     now: Now,
     locks: &[AdmittedLock],
     batch: Bytes32,
-    marks: &Arc<[RequestKey]>,
+    request_keys: &Arc<[RequestKey]>,
 ) -> Result<Event, Reject> {
     let mut reserved = BatchReservations::default();
     let mut granted = Vec::with_capacity(locks.len());
@@ -32,7 +32,7 @@ pub(super) fn decide(
             reserved.add(&lock.terms);
         }
     }
-    Ok(Event::LocksGranted { locks: granted, batch, marks: Arc::clone(marks) })
+    Ok(Event::LocksGranted { locks: granted, batch, request_keys: Arc::clone(request_keys) })
 }
 
 fn decide_one(

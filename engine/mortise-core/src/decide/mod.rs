@@ -89,12 +89,14 @@ impl Now {
 
 fn decide_new(state: &State, now: Now, inner: &Inner) -> Result<Event, Reject> {
     match inner {
-        Inner::Grant { locks, batch, marks } => grant::decide(state, now, locks, *batch, marks),
-        Inner::Claim { claim, signature, mark } => {
-            claim::decide_claim(state, now, claim, *signature, mark)
+        Inner::Grant { locks, batch, request_keys } => {
+            grant::decide(state, now, locks, *batch, request_keys)
         }
-        Inner::Release { lock_id, signature, mark, .. } => {
-            cancel::decide_release(state, now, *lock_id, *signature, mark)
+        Inner::Claim { claim, signature, request_key } => {
+            claim::decide_claim(state, now, claim, *signature, request_key)
+        }
+        Inner::Release { lock_id, signature, request_key, .. } => {
+            cancel::decide_release(state, now, *lock_id, *signature, request_key)
         }
         Inner::Cancel { lock_id, consents } => {
             cancel::decide_cancel(state, now, *lock_id, consents)
@@ -102,8 +104,8 @@ fn decide_new(state: &State, now: Now, inner: &Inner) -> Result<Event, Reject> {
         Inner::CancelDraft { lock_id, terms, consent } => {
             cancel::decide_draft(state, now, *lock_id, terms, consent)
         }
-        Inner::Extend { lock_id, new_expires, signature, mark, .. } => {
-            claim::decide_extend(state, now, *lock_id, *new_expires, *signature, mark)
+        Inner::Extend { lock_id, new_expires, signature, request_key, .. } => {
+            claim::decide_extend(state, now, *lock_id, *new_expires, *signature, request_key)
         }
         Inner::RecordFact { fact, signatures, signers } => {
             fact::decide(state, now, fact, signatures, signers)
@@ -176,10 +178,10 @@ fn command_in(inner: &Inner) -> Option<Command> {
 /// The idempotency keys of a command. The first one names the request as a whole.
 pub(crate) fn request_keys_of(inner: &Inner) -> &[RequestKey] {
     match inner {
-        Inner::Grant { marks, .. } => marks,
-        Inner::Claim { mark, .. } | Inner::Release { mark, .. } | Inner::Extend { mark, .. } => {
-            core::slice::from_ref(mark)
-        }
+        Inner::Grant { request_keys, .. } => request_keys,
+        Inner::Claim { request_key, .. }
+        | Inner::Release { request_key, .. }
+        | Inner::Extend { request_key, .. } => core::slice::from_ref(request_key),
         Inner::Cancel { .. }
         | Inner::CancelDraft { .. }
         | Inner::RecordFact { .. }

@@ -49,7 +49,7 @@ pub struct RecordedFact {
 
 impl RecordedFact {
     /// True when `fact` is the same report about the same block.
-    pub fn says(&self, fact: &BalanceFact) -> bool {
+    pub fn matches(&self, fact: &BalanceFact) -> bool {
         self.head_number == fact.head_number
             && self.head_hash == fact.head_hash
             && self.head_time == fact.head_time

@@ -66,9 +66,14 @@ impl Requests {
     }
 
     /// Remembers an answer; returns the older one under the same id that it replaced.
-    pub(crate) fn insert(&mut self, mark: &RequestKey, at: LogPosition) -> Option<Remembered> {
-        let remembered = Remembered { content: mark.content, valid_until: mark.valid_until, at };
-        self.put((mark.principal, mark.id), remembered)
+    pub(crate) fn insert(
+        &mut self,
+        request_key: &RequestKey,
+        at: LogPosition,
+    ) -> Option<Remembered> {
+        let remembered =
+            Remembered { content: request_key.content, valid_until: request_key.valid_until, at };
+        self.put((request_key.principal, request_key.id), remembered)
     }
 
     fn put(&mut self, key: Key, remembered: Remembered) -> Option<Remembered> {
