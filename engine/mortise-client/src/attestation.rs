@@ -7,9 +7,7 @@
 //! what was proven. Pin it with [`crate::Client::pinned`], or let [`crate::Client::attested`] do
 //! both.
 
-use crate::client::{Client, Identity};
-use crate::error::ClientError;
-use crate::signer::random_bytes;
+use crate::identity::Identity;
 use mortise_format::binding::{BoundKeys, KeyBinding};
 use mortise_format::eip712::RootStatement;
 use mortise_format::ids::{Address, Bytes32};
@@ -166,16 +164,4 @@ pub fn verify_boot(answer: &BootAttestation, trust: &Trust) -> Result<Proven, Pr
 pub(crate) fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-}
-
-impl Client {
-    /// Requests a fresh attestation of the engine's keys and verifies it.
-    ///
-    /// # Errors
-    /// `Refused` with UNATTESTED or OVERLOADED; `Proof`; what every call can fail with.
-    pub async fn prove(&self, trust: &Trust) -> Result<Proven, ClientError> {
-        let nonce = Bytes32(random_bytes());
-        let answer = self.attestation(nonce).await?;
-        Ok(verify(&answer, &nonce, now_ms(), trust)?)
-    }
 }

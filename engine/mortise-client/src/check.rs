@@ -9,7 +9,7 @@
 //! A promise in an insecure mode ([`mortise_verify::mark`]) is refused unless the caller allows
 //! that mode by name (`taken`).
 
-use crate::client::Identity;
+use crate::identity::Identity;
 use crate::statements::SignedStatementView;
 use mortise_format::eip712::Claim;
 use mortise_format::ids::{LockId, Signature};

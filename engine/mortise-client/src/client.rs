@@ -4,29 +4,18 @@ use crate::channel::{self, Attested, ChannelError, Peer};
 use crate::check;
 use crate::endpoint::Endpoint;
 use crate::error::ClientError;
+use crate::identity::Identity;
 use crate::link::{Link, LinkError};
-use crate::retry::{OnLoss, RetryPolicy, worth_waiting};
+use crate::retry::{OnLoss, RetryPolicy, RetryReason, worth_waiting};
 use crate::statements::{ShownAs, SignedStatementView, Statements};
 use bytes::Bytes;
-use mortise_format::ids::{Address, EngineId};
 use mortise_format::insecure_mode::InsecureMode;
 use mortise_rpc::results::{ReceiptView, StateRootResult};
 use mortise_rpc::{ErrorObject, Method, envelope, params};
-use mortise_verify::Engine;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
-
-/// The identity of an engine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Identity {
-    /// The engine ID. It never changes.
-    pub engine_id: EngineId,
-    /// The address of its signing key.
-    pub address: Address,
-}
 
 /// A client of one engine. Cheap calls on `&self`; share it behind an `Arc`.
 #[derive(Debug)]
@@ -125,7 +114,7 @@ impl Client {
 
     /// Keeps the first identity, or compares with it.
     pub(crate) fn expect_identity(&self, met: Identity) -> Result<(), ClientError> {
-        self.identity.get_or_init(|| met).expect_same(met)
+        expect_same(*self.identity.get_or_init(|| met), met)
     }
 
     /// Asks the engine for its identity and compares it with the pinned or first one.
@@ -136,7 +125,7 @@ impl Client {
         let expected = self.identity().await?;
         let health = self.health().await?;
         let found = Identity { engine_id: health.enclave_id, address: health.public_key };
-        expected.expect_same(found)?;
+        expect_same(expected, found)?;
         Ok(expected)
     }
 
@@ -288,23 +277,17 @@ impl Client {
     }
 }
 
-impl Identity {
-    /// The same identity as the verifier's type.
-    pub fn engine(&self) -> Engine {
-        Engine { id: self.engine_id, address: self.address }
+/// Compares an identity with the pinned or first one.
+fn expect_same(expected: Identity, found: Identity) -> Result<(), ClientError> {
+    if expected == found {
+        return Ok(());
     }
-
-    fn expect_same(self, found: Self) -> Result<(), ClientError> {
-        if self == found {
-            return Ok(());
-        }
-        Err(ClientError::Identity {
-            expected_id: self.engine_id,
-            expected: self.address,
-            found_id: found.engine_id,
-            found: found.address,
-        })
-    }
+    Err(ClientError::Identity {
+        expected_id: expected.engine_id,
+        expected: expected.address,
+        found_id: found.engine_id,
+        found: found.address,
+    })
 }
 
 /// A call as text: the same bytes for every attempt and route.
@@ -320,16 +303,6 @@ enum Sent<R> {
     Answered(R),
     /// The engine rebooted and cannot read the request.
     ToOtherBoot,
-}
-
-/// Why to send the same text again.
-pub(crate) enum RetryReason {
-    /// A transient error, by the engine, or by the relay for an encrypted call.
-    Refused(ErrorObject, Duration),
-    /// No answer.
-    Lost(LinkError),
-    /// The request was encrypted to a key that the engine no longer has.
-    OtherBoot,
 }
 
 /// Boots that one call is encrypted to. A second attestation means a restart; a third would mean a

@@ -39,11 +39,13 @@
 
 mod application;
 pub mod attestation;
+mod attested;
 mod channel;
 pub mod check;
 mod client;
 mod endpoint;
 mod error;
+mod identity;
 mod link;
 mod lock;
 mod methods;
@@ -63,9 +65,10 @@ mod vectors;
 
 pub use attestation::{ProofError, Proven, Trust};
 pub use channel::{Channel, ChannelError};
-pub use client::{Client, Identity};
+pub use client::Client;
 pub use endpoint::{Endpoint, EndpointError};
 pub use error::{ClientError, Exit};
+pub use identity::Identity;
 pub use lock::NewLock;
 pub use reader::{Reader, ReaderError};
 pub use retry::RetryPolicy;

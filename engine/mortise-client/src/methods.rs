@@ -6,10 +6,12 @@
 use crate::check;
 use crate::client::Client;
 use crate::error::ClientError;
+use crate::reader::Reader;
 use crate::retry::OnLoss;
 use mortise_format::asset::Asset;
-use mortise_format::ids::{Address, Bytes32, EngineId, LockId, Signature};
+use mortise_format::ids::{Address, Bytes32, EngineId, LockId, RequestId, Signature};
 use mortise_format::lock::LockTerms;
+use mortise_format::release::ReleasedEpochs;
 use mortise_rpc::Method;
 use mortise_rpc::params::{
     ApproveImages, CancelLock, CancelSignedAs, ClaimLock, CommitBatch, CommitLock, CreateLock,
@@ -151,6 +153,33 @@ impl Client {
     /// One page of the keys of a reading right, sealed; see [`Client::released_keys`].
     pub async fn reading_keys(&self, params: GetReadingKeys) -> Result<ReadingKeysResult> {
         self.query(Method::GetReadingKeys, params).await
+    }
+
+    /// Every key that the rights of a reader grant, page by page and right by right.
+    ///
+    /// # Errors
+    /// `Reader` when an answer does not open; `Refused` with READING_NOT_GRANTED.
+    pub async fn released_keys(&self, reader: &Reader) -> Result<Vec<ReleasedEpochs>> {
+        let engine_id = self.identity().await?.engine_id;
+        let ask = |request_id: Option<RequestId>, from_epoch| {
+            let params = GetReadingKeys { reader: reader.public(), request_id, from_epoch };
+            self.reading_keys(params)
+        };
+        let grants = ask(None, None).await?.grants;
+        let mut all = Vec::new();
+        for grant in grants {
+            let mut from = None;
+            loop {
+                let page = ask(Some(grant.request_id), from).await?;
+                all.push(reader.open_epochs(&engine_id, &page)?);
+                // A page that does not advance can only come from the relay: stop.
+                match page.next_epoch {
+                    Some(next) if from.is_none_or(|from| next > from) => from = Some(next),
+                    _ => break,
+                }
+            }
+        }
+        Ok(all)
     }
 
     /// Released frames, unchecked: an auditor checks them. With a wait it follows the log.

@@ -4,16 +4,13 @@
 //! for this engine, this right, these frames. It does not prove that the sealer was the engine. Ask
 //! through the channel for that, or check that the keys open frames.
 
-use crate::client::Client;
-use crate::error::ClientError;
 use crate::signer::random_bytes;
 use mortise_channel::{OpenError, ReaderSecret};
 use mortise_format::domains;
 use mortise_format::event::LogPosition;
-use mortise_format::ids::{Bytes32, EngineId, RequestId, parse_hex, to_hex};
+use mortise_format::ids::{Bytes32, EngineId, parse_hex, to_hex};
 use mortise_format::reading::{frames_context, keys_context};
 use mortise_format::release::{ReleaseError, ReleasedEpochs, ReleasedFrames};
-use mortise_rpc::params::GetReadingKeys;
 use mortise_rpc::results::{EventsResult, ReadingKeysResult};
 use zeroize::Zeroizing;
 
@@ -117,34 +114,5 @@ impl Reader {
             true => Ok(released),
             false => Err(ReaderError::OtherKeys),
         }
-    }
-}
-
-impl Client {
-    /// Every key that the rights of a reader grant, page by page and right by right.
-    ///
-    /// # Errors
-    /// `Reader` when an answer does not open; `Refused` with READING_NOT_GRANTED; as any call.
-    pub async fn released_keys(&self, reader: &Reader) -> Result<Vec<ReleasedEpochs>, ClientError> {
-        let engine_id = self.identity().await?.engine_id;
-        let ask = |request_id: Option<RequestId>, from_epoch| {
-            let params = GetReadingKeys { reader: reader.public(), request_id, from_epoch };
-            self.reading_keys(params)
-        };
-        let grants = ask(None, None).await?.grants;
-        let mut all = Vec::new();
-        for grant in grants {
-            let mut from = None;
-            loop {
-                let page = ask(Some(grant.request_id), from).await?;
-                all.push(reader.open_epochs(&engine_id, &page)?);
-                // A page that does not advance can only come from the relay: stop.
-                match page.next_epoch {
-                    Some(next) if from.is_none_or(|from| next > from) => from = Some(next),
-                    _ => break,
-                }
-            }
-        }
-        Ok(all)
     }
 }

@@ -1,5 +1,6 @@
 //! Retries: when a call is sent again, and after how long.
 
+use crate::link::LinkError;
 use mortise_format::errors::Code;
 use mortise_rpc::ErrorObject;
 use std::time::Duration;
@@ -49,6 +50,16 @@ pub(crate) enum OnLoss {
     SendAgain,
     /// A second attempt could have another result, so the caller decides.
     GiveUp,
+}
+
+/// Why to send the same text again.
+pub(crate) enum RetryReason {
+    /// A transient error, by the engine, or by the relay for an encrypted call.
+    Refused(ErrorObject, Duration),
+    /// No answer.
+    Lost(LinkError),
+    /// The request was encrypted to a key that the engine no longer has.
+    OtherBoot,
 }
 
 /// The wait that an error asks for, if the same bytes should be sent again automatically.

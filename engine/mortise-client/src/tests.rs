@@ -3,8 +3,8 @@
 mod insecure;
 
 use crate::check::CheckError;
-use crate::client::Identity;
 use crate::error::{ClientError, Exit};
+use crate::identity::Identity;
 use crate::signer::Signer;
 use crate::statements::ContradictionKind;
 use crate::testing::{Engine, Server, ServerBehaviour, new_lock};

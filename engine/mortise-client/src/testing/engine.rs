@@ -1,6 +1,6 @@
 //! Honest answers, signed.
 
-use crate::client::Identity;
+use crate::identity::Identity;
 use crate::signer::Signer;
 use mortise_format::codec;
 use mortise_format::domains::keccak256;

@@ -2,8 +2,9 @@
 
 use super::{honest, owner};
 use crate::check::{self, CheckError};
-use crate::client::{Client, Identity};
+use crate::client::Client;
 use crate::error::{ClientError, Exit};
+use crate::identity::Identity;
 use crate::testing::{Server, new_lock};
 use mortise_format::ids::{Bytes32, LockId};
 use mortise_format::insecure_mode::InsecureMode;
