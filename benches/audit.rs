@@ -29,11 +29,10 @@ use mortise_format::domains::{LOG_SECRET_COMMITMENT, sha256};
 use mortise_format::eip712::{self, Claim, Domain, Request};
 use mortise_format::event::{Event, RequestKey};
 use mortise_format::frame::Frame;
+use mortise_format::genesis::{Genesis, GenesisKeys, engine_id};
 use mortise_format::ids::{Address, Bytes32, EngineId, LockId, RequestId};
 use mortise_format::lock::{LegTerms, LockTerms};
-use mortise_format::policy::{
-    AssetLimits, ChainCustody, ChainPolicy, Genesis, GenesisKeys, Policy, engine_id,
-};
+use mortise_format::policy::{AssetLimits, ChainCustody, ChainPolicy, Policy};
 use mortise_format::reject::Reject;
 use mortise_format::secp256k1::Signer;
 use mortise_format::secret::Secret;
@@ -253,13 +252,14 @@ impl Writer {
         let command = command(self.engine_id, self.commands, now_s);
         let good = admit(&self.engine_id, command.clone()).expect("it is signed");
         let decided = mortise_core::decide(self.machine.state(), self.now_ms, &good);
-        let mortise_core::Decision::Event(Event::LocksGranted { marks, .. }) = decided else {
+        let mortise_core::Decision::Event(Event::LocksGranted { request_keys, .. }) = decided
+        else {
             panic!("it would be granted")
         };
-        let mark: RequestKey = marks[0];
+        let request_key: RequestKey = request_keys[0];
         let (reject, command) = (Reject::NonceUsed, Box::new(command));
         let mut frame = self.machine.open(self.now_ms).expect("time fits");
-        let wrong = Event::CommandRefused { mark, reject, command };
+        let wrong = Event::CommandRefused { request_key, reject, command };
         self.machine.log(&mut frame, &wrong).expect("the wrong refusal fits the state");
         self.close(frame, None);
         self.commands += 8;

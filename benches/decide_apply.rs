@@ -304,7 +304,7 @@ fn filled(size: u64, parties: &Parties) -> State {
     let count = size.max(COMMANDS / 10 * 3 + 3);
     for start in (0..count).step_by(64) {
         let mut locks = Vec::new();
-        let mut marks = Vec::new();
+        let mut request_keys = Vec::new();
         for n in start..(start + 64).min(count) {
             let pick =
                 |all: &[Address], n: u64| all[usize::try_from(n).expect("small") % all.len()];
@@ -312,7 +312,7 @@ fn filled(size: u64, parties: &Parties) -> State {
             let terms = terms_for(owner, solver, n, n / OWNERS);
             let Request { id, valid_until } = request(b"prefill", n);
             let content = Content { digest: Bytes32(hash(b"content", n)), tags: [0; 8] };
-            marks.push(RequestKey { principal: owner, id, valid_until, content });
+            request_keys.push(RequestKey { principal: owner, id, valid_until, content });
             locks.push(GrantedLock {
                 lock_id: lock_id(n),
                 claim_by: terms.expires + 60,
@@ -323,7 +323,8 @@ fn filled(size: u64, parties: &Parties) -> State {
                 terms: terms.into(),
             });
         }
-        let event = Event::LocksGranted { locks, batch: Bytes32::ZERO, marks: marks.into() };
+        let event =
+            Event::LocksGranted { locks, batch: Bytes32::ZERO, request_keys: request_keys.into() };
         state.apply(LogPosition { seq: start, index: 0 }, &event).expect("the lock fits");
         // Takes the changes per frame, as an engine does; otherwise their list would grow.
         state.take_leaves();

@@ -142,10 +142,10 @@ fn every_other_party_in_the_place_of_a_signer_is_refused_as_listed() {
         };
         for by in wrong {
             let Case { mut engine, ask } = row.case();
-            let before = engine.state.image();
+            let before = engine.state.snapshot();
             let answer = engine.ask(&ask(&engine.signer, &by));
             row.assert_refused(&answer, &by);
-            assert_eq!(engine.state.image(), before, "a refused signer changes nothing");
+            assert_eq!(engine.state.snapshot(), before, "a refused signer changes nothing");
         }
     }
 }
@@ -187,7 +187,7 @@ fn signature_for_another_engine_counts_for_nothing() {
         let other =
             mortise_testkit::keys::TestSigner::new(mortise_format::ids::EngineId([0xe0; 32]));
         let Asked { command, .. } = ask(&other, &row.signed_by);
-        let signers = vec![SignedBy::Nobody; row.signed_by.len()];
+        let signers = vec![SignedBy::NoOne; row.signed_by.len()];
         let answer = engine.ask(&Asked { command, signers });
         let refused = matches!(
             answer,

@@ -56,7 +56,7 @@ fn a_snapshot_and_its_tail_give_the_engine_of_the_whole_log() {
             (driver.replay(&driver.disk).unwrap(), driver.replay(&whole).unwrap());
         assert!(from_snapshot.covered > 0 && from_zero.covered == 0);
         let (a, b) = (&from_snapshot.machine, &from_zero.machine);
-        assert_eq!(a.state().image(), b.state().image());
+        assert_eq!(a.state().snapshot(), b.state().snapshot());
         assert_eq!(a.state_root(), b.state_root());
         assert_eq!(a.history().root(), b.history().root());
         assert_eq!(a.head(), b.head());

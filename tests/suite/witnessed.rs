@@ -3,8 +3,8 @@
 //!
 //! The witnesses are those of `mortise witness`, in this process ([`Bench`]).
 
+use mortise_format::genesis::Genesis;
 use mortise_format::note::{KeyUse, NoteKey};
-use mortise_format::policy::Genesis;
 use mortise_rpc::Method;
 use mortise_rpc::results::{CheckpointResult, EngineInfo, ReceiptResult};
 use mortise_testkit::system::parties::{Parties, call};

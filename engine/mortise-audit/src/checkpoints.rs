@@ -7,10 +7,10 @@
 use crate::finding::Fact;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use mortise_format::genesis::{Genesis, GenesisKeys};
 use mortise_format::ids::{EngineId, Root};
 use mortise_format::merkle::history::TreeHead;
 use mortise_format::note::{KeyUse, NoteKey};
-use mortise_format::policy::{Genesis, GenesisKeys};
 use mortise_verify::checkpoint::{Witnesses, verify, verify_cosigned};
 use mortise_verify::succession::{self, VerifiedSuccession};
 

@@ -1,7 +1,7 @@
 //! The application: texts that the engine encrypts, and decrypts for their owner alone.
 //!
-//! Answers prove nothing by themselves: that it is the engine which encrypts, rather than whoever
-//! relays the call, is known from a checked attestation and the channel to the key that it binds.
+//! Answers prove nothing by themselves. Only a verified attestation and the channel to the key that
+//! it binds prove that the engine encrypts, and not a party that relays the call.
 
 use crate::client::Client;
 use crate::error::ClientError;
@@ -17,16 +17,16 @@ use mortise_rpc::{Base64, Method};
 type Result<T> = core::result::Result<T, ClientError>;
 
 /// Calls of the application. Errors: see [`ClientError`].
-#[expect(clippy::missing_errors_doc, reason = "the block says it once")]
+#[expect(clippy::missing_errors_doc, reason = "documented on the block")]
 impl Client {
-    /// Encrypts a text that `owner` alone can have decrypted.
+    /// Encrypts a text. Only `owner` can have it decrypted.
     pub async fn kms_encrypt(&self, text: PlainText, owner: Address) -> Result<KmsEncrypted> {
         let params = KmsEncrypt { text, owner };
         self.call(Method::KmsEncrypt, &params, OnLoss::SendAgain).await
     }
 
-    /// Has a text decrypted, as its owner; the signature is good until `valid_until`, whole seconds
-    /// since the Unix epoch.
+    /// Has a text decrypted, as its owner. The signature is valid until `valid_until`, whole
+    /// seconds since the Unix epoch.
     pub async fn kms_decrypt(
         &self,
         owner: &Signer,
@@ -38,8 +38,8 @@ impl Client {
         self.decrypt(owner, message, ciphertext_blob, valid_until).await
     }
 
-    /// Has a bare data key unwrapped, as its owner: refused PLAINTEXT_WITHHELD unless the engine's
-    /// measured configuration releases data keys.
+    /// Has a bare data key unwrapped, as its owner. Refused with PLAINTEXT_WITHHELD unless the
+    /// engine's measured configuration releases data keys.
     pub async fn kms_unwrap(
         &self,
         owner: &Signer,
@@ -49,7 +49,7 @@ impl Client {
         self.decrypt(owner, None, ciphertext_blob, valid_until).await
     }
 
-    /// A wrapped data key that `owner` alone can have unwrapped.
+    /// A wrapped data key. Only `owner` can have it unwrapped.
     pub async fn kms_generate_data_key(&self, owner: Address) -> Result<KmsDataKey> {
         let params = KmsGenerateDataKey { owner };
         self.call(Method::KmsGenerateDataKey, &params, OnLoss::SendAgain).await

@@ -1,14 +1,13 @@
-//! Which code holds the engine's keys: attestation documents, checked before anything is believed.
+//! Verifies which code holds the engine's keys, from attestation documents.
 //!
 //! What it is for: turn an answer of `getAttestation` into [`Proven`], the keys that an enclave of
-//! an approved image holds now; turn the document of a boot into the same for any time later.
+//! an approved image holds now; turn the document of a boot into the same for any later time.
 //!
-//! What it does not do: say which images are good - the caller's [`Trust`] does; remember what was
-//! proven - pin it with [`crate::Client::pinned`], or let [`crate::Client::attested`] do both.
+//! What it does not do: decide which images are approved (the caller's [`Trust`] does); remember
+//! what was proven. Pin it with [`crate::Client::pinned`], or let [`crate::Client::attested`] do
+//! both.
 
-use crate::client::{Client, Identity};
-use crate::error::ClientError;
-use crate::signer::random_bytes;
+use crate::identity::Identity;
 use mortise_format::binding::{BoundKeys, KeyBinding};
 use mortise_format::eip712::RootStatement;
 use mortise_format::ids::{Address, Bytes32};
@@ -20,7 +19,7 @@ use mortise_verify::attestation::{
 };
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Whom a caller believes about images, and which images.
+/// The caller's trust anchors for attestation.
 #[derive(Debug, Clone)]
 pub struct Trust {
     /// Roots of trust: [`mortise_verify::attestation::AWS_NITRO_ROOT_G1`] for real enclaves.
@@ -33,13 +32,13 @@ pub struct Trust {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProofError {
-    /// The engine says itself that no security module stands behind it.
+    /// The engine states that it has no security module.
     #[error("the engine is unattested")]
     Unattested,
-    /// The answer's binding holds no secp256k1 key.
-    #[error("the answer's binding holds no signing key")]
+    /// The answer's binding has no secp256k1 key.
+    #[error("the answer's binding has no signing key")]
     SigningKey,
-    /// The document does not stand up to the check.
+    /// The document fails verification.
     #[error("the attestation document: {0}")]
     Document(#[from] AttestationError),
     /// The statement is about another engine or boot than the binding.
@@ -51,19 +50,19 @@ pub enum ProofError {
     /// The answer names another engine id or address than its document binds.
     #[error("the answer names {found}, the document binds {expected}")]
     Identity {
-        /// Bound.
+        /// Engine and address that the document binds.
         expected: Address,
-        /// Named.
+        /// Engine and address that the answer names.
         found: Address,
     },
 }
 
 /// What a document proved. Only the checks of this module make one.
 ///
-/// **What it proves**: as `mortise_verify::attestation::verify_live` (or `verify_archived`) says
-/// with the binding as claim: an enclave of an approved image holds the keys and continued the log
-/// from the bound point. Live also: the statement was its newest released one when the document
-/// was made.
+/// **What it proves**: what `mortise_verify::attestation::verify_live` (or `verify_archived`)
+/// proves with the binding as claim: an enclave of an approved image holds the keys and continued
+/// the log from the bound position. Live also: the statement was its newest released one when the
+/// document was made.
 ///
 /// **What it does not prove**: that the peer of a connection is that enclave; only bytes signed by
 /// the bound keys, or encrypted to the bound channel key, are its.
@@ -91,12 +90,12 @@ impl Proven {
         Identity { engine_id: self.binding.engine_id, address: self.address }
     }
 
-    /// What the document says besides.
+    /// The verified document.
     pub fn document(&self) -> &Document {
         &self.document
     }
 
-    /// The newest released statement when the document was made; none of a boot's document.
+    /// The newest released statement when the document was made; `None` for a boot's document.
     pub fn statement(&self) -> Option<&RootStatement> {
         self.statement.as_ref()
     }
@@ -116,7 +115,8 @@ fn bound(view: &BindingView) -> Result<(KeyBinding, Address), ProofError> {
     Ok((binding, address))
 }
 
-/// Checks an answer of `getAttestation` that was asked with `nonce`, drawn for it alone.
+/// Checks an answer of `getAttestation` to a request with `nonce`, which was drawn for that request
+/// alone.
 ///
 /// # Errors
 /// `SigningKey`, `Document`, `Statement`, `StatementSignature`, in this order.
@@ -164,16 +164,4 @@ pub fn verify_boot(answer: &BootAttestation, trust: &Trust) -> Result<Proven, Pr
 pub(crate) fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-}
-
-impl Client {
-    /// Asks the engine which code holds its keys, now, and checks the answer.
-    ///
-    /// # Errors
-    /// `Refused` with UNATTESTED or OVERLOADED; `Proof`; what every call can fail with.
-    pub async fn prove(&self, trust: &Trust) -> Result<Proven, ClientError> {
-        let nonce = Bytes32(random_bytes());
-        let answer = self.attestation(nonce).await?;
-        Ok(verify(&answer, &nonce, now_ms(), trust)?)
-    }
 }

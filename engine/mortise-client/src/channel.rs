@@ -1,43 +1,35 @@
-//! The channel to the attested engine: what the carrier neither reads nor changes
+//! The channel to the attested engine. A relay can neither read nor change what it carries
 //! (`specs/channel.md`).
 //!
-//! What it is for: a client that was given a [`Trust`] asks the engine to prove itself before
-//! anything else is said, seals every call to the key that was proven, and accepts no answer but
-//! those that open. When the engine refuses a message because it has booted again, it proves itself
-//! again, once, and the same call is sent to its new key.
+//! What it is for: a client with a [`Trust`] attests the engine before it sends anything else,
+//! encrypts every call to the attested key, and accepts only answers that open. When the engine
+//! refuses a message because it rebooted, the client attests it again, once, and sends the same
+//! call to the new key.
 //!
-//! What it does not do: authenticate the caller to the engine - signatures in the calls do.
+//! What it does not do: authenticate the caller to the engine. Signatures in the calls do.
 //!
-//! Invariants: but for the question for the attestation nothing is said in clear; what comes in
-//! clear is believed about nothing but that no answer comes (INV: a refusal in clear is the
-//! carrier's word).
+//! Invariants: only the attestation request is sent in clear. A clear response to an encrypted call
+//! proves nothing, because the relay may have forged it; the client treats it as a missing answer.
 
-use crate::attestation::{Proven, Trust, now_ms, verify};
-use crate::client::{Client, RetryReason};
-use crate::error::ClientError;
-use crate::retry::{OnLoss, worth_waiting};
+use crate::attestation::{Proven, Trust};
+use crate::retry::{RetryReason, worth_waiting};
 use crate::signer::random_bytes;
-use crate::statements::{ShownAs, SignedStatementView};
 use bytes::Bytes;
 use mortise_channel::{AnswerOpener, OpenError, SealError, seal_request};
 use mortise_format::channel::is_channel;
 use mortise_format::errors::Code;
-use mortise_format::ids::Bytes32;
-use mortise_rpc::params::GetAttestation;
-use mortise_rpc::results::Attestation;
-use mortise_rpc::{Method, envelope};
+use mortise_rpc::envelope;
 use std::sync::Arc;
 use tokio::sync::Mutex;
 
-/// How calls travel after the engine has proven itself.
+/// How calls are sent after the engine is attested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Channel {
-    /// Sealed to the proven key: whoever carries them sees sizes and times.
+    /// Encrypted to the attested key. A relay sees only sizes and times.
     #[default]
     Sealed,
-    /// In clear: whoever carries them reads all and may answer what is not signed in the engine's
-    /// place.
+    /// In clear. A relay reads everything and can forge every answer that is not signed.
     Off,
 }
 
@@ -48,37 +40,37 @@ pub enum ChannelError {
     /// The attestation binds no channel key.
     #[error("the attestation binds no channel key")]
     NoKey,
-    /// The request does not fit a message, or the key is none.
+    /// The request does not fit a message, or the key is invalid.
     #[error("the request was not sealed: {0}")]
     Seal(#[from] SealError),
-    /// The answer does not open: changed on its way, or of another request.
+    /// The answer does not open: changed in transit, or of another request.
     #[error("the answer does not open: {0}")]
     Open(#[from] OpenError),
-    /// Messages to the key that was proven a moment ago are refused: whoever answers does not pass
-    /// them to the engine that proved it.
-    #[error("messages to the key that was just proven are refused")]
+    /// Messages to the key that was just attested are refused: the relay does not forward them to
+    /// the engine that attested it.
+    #[error("messages to the key that was just attested are refused")]
     Refused,
-    /// An answer in clear that nobody may give: it would be the carrier's word for the engine's.
+    /// The answer came in clear. The relay may have forged it.
     #[error("the answer came in clear, with error {code}")]
     InClear {
-        /// The error code it names; 0 when it is no error.
+        /// The error code in it; 0 when it is not an error.
         code: i32,
     },
 }
 
-/// What a client that believes proofs only keeps.
+/// State of a client that requires attestation.
 #[derive(Debug)]
 pub(crate) struct Attested {
-    trust: Trust,
-    channel: Channel,
-    peer: Mutex<Option<Arc<Peer>>>,
+    pub(crate) trust: Trust,
+    pub(crate) channel: Channel,
+    pub(crate) peer: Mutex<Option<Arc<Peer>>>,
 }
 
-/// A boot of the engine that has proven itself.
+/// An attested boot of the engine.
 #[derive(Debug)]
 pub(crate) struct Peer {
-    proven: Proven,
-    key: [u8; 32],
+    pub(crate) proven: Proven,
+    pub(crate) key: [u8; 32],
 }
 
 impl Attested {
@@ -113,88 +105,5 @@ pub(crate) fn open(
             Err(RetryReason::Refused(error, wait))
         }
         _ => Ok(Err(ChannelError::InClear { code: error.code })),
-    }
-}
-
-impl Client {
-    /// A client of an engine that proves itself now: an enclave of an approved image holds its
-    /// keys. All calls travel sealed to it ([`Channel::Sealed`]).
-    ///
-    /// # Errors
-    /// As [`Client::proven`].
-    pub async fn connect_attested(
-        endpoint: crate::Endpoint,
-        trust: Trust,
-    ) -> Result<Self, ClientError> {
-        let client = Self::new(endpoint).attested(trust, Channel::Sealed);
-        client.proven().await?;
-        Ok(client)
-    }
-
-    /// Believes the engine only after it has proven itself, which it is asked for before the first
-    /// call and again after it has booted anew.
-    #[must_use]
-    pub fn attested(mut self, trust: Trust, channel: Channel) -> Self {
-        self.attested = Some(Attested::new(trust, channel));
-        self
-    }
-
-    /// What the engine has proven; asks it when it has not yet. `None` when this client was not
-    /// told to ask ([`Client::attested`]).
-    ///
-    /// # Errors
-    /// `Proof` when the proof does not stand; `Channel` with `NoKey`; `Identity` when it is another
-    /// engine than the one pinned or met before; `Contradiction` when its newest statement
-    /// contradicts one that is kept; `Refused` with UNATTESTED when it says itself that it can
-    /// prove nothing, or OVERLOADED; as any call.
-    pub async fn proven(&self) -> Result<Option<Proven>, ClientError> {
-        let peer = self.peer().await?;
-        Ok(peer.map(|peer| peer.proven.clone()))
-    }
-
-    /// The boot that calls are sealed to; `None` when they travel in clear.
-    pub(crate) async fn sealed_to(&self) -> Result<Option<Arc<Peer>>, ClientError> {
-        let peer = self.peer().await?;
-        let is_sealed = self.attested.as_ref().is_some_and(|a| a.channel == Channel::Sealed);
-        Ok(peer.filter(|_| is_sealed))
-    }
-
-    async fn peer(&self) -> Result<Option<Arc<Peer>>, ClientError> {
-        let Some(attested) = &self.attested else { return Ok(None) };
-        // Held while asking: calls that come meanwhile wait for the same proof.
-        let mut kept = attested.peer.lock().await;
-        if kept.is_none() {
-            *kept = Some(Arc::new(self.ask_proof(&attested.trust).await?));
-        }
-        Ok(kept.clone())
-    }
-
-    /// The engine has booted anew since this proof.
-    pub(crate) async fn forget(&self, peer: &Arc<Peer>) {
-        let Some(attested) = &self.attested else { return };
-        let mut kept = attested.peer.lock().await;
-        if kept.as_ref().is_some_and(|kept| Arc::ptr_eq(kept, peer)) {
-            *kept = None;
-        }
-    }
-
-    async fn ask_proof(&self, trust: &Trust) -> Result<Peer, ClientError> {
-        let kept = self.last_statement();
-        let nonce = Bytes32(random_bytes());
-        let params = GetAttestation { nonce };
-        let method = Method::GetAttestation;
-        // Boxed: a call asks for a proof, and the proof is asked for by a call.
-        let asked = Box::pin(self.call_in_clear(method, &params, OnLoss::SendAgain));
-        let answer: Attestation = asked.await?;
-        let proven = verify(&answer, &nonce, now_ms(), trust)?;
-        self.expect_identity(proven.identity())?;
-        let statement = answer.statement;
-        // The document says that this was the newest when it was made, which is after `kept` was.
-        let is_behind = kept.is_some_and(|k| k.statement.history_size > statement.history_size);
-        let how = if is_behind { ShownAs::AsNewest } else { ShownAs::WithAnswer };
-        let shown = SignedStatementView { statement, signature: answer.statement_signature };
-        self.take_proven(shown, how)?;
-        let key = proven.keys().channel.ok_or(ChannelError::NoKey)?;
-        Ok(Peer { proven, key })
     }
 }

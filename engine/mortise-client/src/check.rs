@@ -1,16 +1,15 @@
 //! Offline checks of answers, with [`mortise_verify`].
 //!
-//! What a success proves: the pinned engine signed a promise (an outcome, a statement) whose every
-//! field is the one shown, about exactly the terms that the caller signed; the event of the receipt
-//! is in the frame that the statement names, at the place that the promise says; and the frame is
-//! the last leaf of the history that the statement names. What it does not prove: that the key
-//! lives in an enclave (attestation), that the log was not forked (statements of others, cosigned
-//! checkpoints).
+//! What a success proves: the pinned engine signed a promise (an outcome, a statement) with exactly
+//! the fields shown, about exactly the terms that the caller signed; the event of the receipt is in
+//! the frame that the statement names, at the position in the promise; and the frame is the last
+//! leaf of the history that the statement names. What it does not prove: that an enclave holds the
+//! key (attestation), that the log was not forked (statements of others, cosigned checkpoints).
 //!
-//! A promise that carries a mark ([`mortise_verify::mark`]) is refused, but for the one mark that
-//! the caller takes by name: `taken`.
+//! A promise in an insecure mode ([`mortise_verify::mark`]) is refused unless the caller allows
+//! that mode by name (`taken`).
 
-use crate::client::Identity;
+use crate::identity::Identity;
 use crate::statements::SignedStatementView;
 use mortise_format::eip712::Claim;
 use mortise_format::ids::{LockId, Signature};
@@ -32,10 +31,10 @@ pub enum CheckError {
     /// A kept statement can only be checked against a pinned engine.
     #[error("no engine is pinned to check the statement against")]
     NotPinned,
-    /// What the answer says twice, it says differently.
+    /// Fields that appear in two places of the answer differ.
     #[error(transparent)]
     Json(#[from] JsonError),
-    /// The commitment is not the engine's to the terms that were signed.
+    /// The commitment is not the engine's, or not about the terms that were signed.
     #[error(transparent)]
     Commitment(#[from] CommitmentError),
     /// The receipt does not show the event in the engine's log.
@@ -53,23 +52,23 @@ pub enum CheckError {
     /// The answer is about another lock.
     #[error("the answer is about another lock")]
     LockId,
-    /// The digest shown is not that of the fields.
-    #[error("the digest is not that of the fields shown")]
+    /// The digest does not match the fields.
+    #[error("the digest does not match the fields of the answer")]
     Digest,
-    /// The outcome carries a mark that the caller does not take.
+    /// The outcome is in an insecure mode that the caller does not allow.
     #[error(transparent)]
     Marked(#[from] Marked),
     /// The outcome is not signed by the engine.
     #[error("the outcome is not signed by the engine: {0}")]
     Signature(#[from] SignerError),
-    /// A batch has as many commitments as locks.
-    #[error("the batch has another number of commitments than locks")]
+    /// The number of commitments is not the number of locks.
+    #[error("the number of commitments in the batch is not the number of locks")]
     CommitmentCount,
-    /// Receipt and promise name different places, roots or policies.
-    #[error("the receipt is for another place in the log")]
+    /// Receipt and promise name different positions, roots or policies.
+    #[error("the receipt is for another position in the log, or names other roots")]
     Place,
-    /// The outcome is another than the one asked for.
-    #[error("the outcome is another than the one asked for")]
+    /// The outcome does not match the request.
+    #[error("the outcome does not match the request")]
     Outcome,
 }
 
@@ -77,7 +76,7 @@ fn holds(condition: bool, error: CheckError) -> Result<(), CheckError> {
     if condition { Ok(()) } else { Err(error) }
 }
 
-/// Checks a receipt whole: event, frame, statement, history.
+/// Checks a complete receipt: event, frame, statement, history.
 ///
 /// # Errors
 /// `Json`, `Receipt`, `Frame`, in this order.
@@ -88,8 +87,8 @@ pub fn receipt(identity: &Identity, view: &ReceiptView) -> Result<VerifiedReceip
     Ok(verified)
 }
 
-/// Checks a commitment against the terms and the signature that the caller sent, and that it is for
-/// the place of a receipt.
+/// Checks a commitment against the terms and the signature that the caller sent, and against the
+/// position of a receipt.
 ///
 /// # Errors
 /// `Json`, `Commitment`, `Place`, in this order.
@@ -105,7 +104,7 @@ pub fn commitment(
     promised(identity, view, &Expected { mark, user_signature, ..Expected::terms(terms) }, receipt)
 }
 
-/// Checks the commitment of a prolonged lock, and that it is for the place of a receipt.
+/// Checks the commitment of an extended lock, against the position of a receipt.
 ///
 /// # Errors
 /// `Json`, `Commitment`, `Place`, in this order.
@@ -116,14 +115,15 @@ pub fn extension(
     asked: &ExtendLock,
     receipt: &VerifiedReceipt,
 ) -> Result<(), CheckError> {
-    // The first terms are not at hand: of what is shown, lock and expiry are what was asked for.
+    // The original terms are not available here: only lock and expiry are compared with the
+    // request.
     let terms = LockTerms { expires: asked.new_expires, ..view.terms() };
     let (mark, lock_id) = (taken, Some(asked.lock_id));
     promised(identity, view, &Expected { mark, lock_id, ..Expected::terms(&terms) }, receipt)
 }
 
-/// Checks that the engine signed the fields of a commitment, whoever asked for it. No mark is
-/// taken.
+/// Checks that the engine signed the fields of a commitment, whatever the request was. Allows no
+/// insecure mode.
 ///
 /// # Errors
 /// `Json`, `Commitment`, in this order.
@@ -166,7 +166,7 @@ pub fn statement(
     Ok(mortise_verify::statement::verify(&identity.engine(), &signed)?)
 }
 
-/// Checks that the engine signed what became of a lock, at the place of a receipt.
+/// Checks that the engine signed what became of a lock, at the position of a receipt.
 ///
 /// # Errors
 /// `EngineId`, `LockId`, `Outcome`, `Place`, `Digest`, `Marked`, `Signature`, in this order.

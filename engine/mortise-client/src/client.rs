@@ -4,29 +4,18 @@ use crate::channel::{self, Attested, ChannelError, Peer};
 use crate::check;
 use crate::endpoint::Endpoint;
 use crate::error::ClientError;
+use crate::identity::Identity;
 use crate::link::{Link, LinkError};
-use crate::retry::{OnLoss, RetryPolicy, worth_waiting};
+use crate::retry::{OnLoss, RetryPolicy, RetryReason, worth_waiting};
 use crate::statements::{ShownAs, SignedStatementView, Statements};
 use bytes::Bytes;
-use mortise_format::ids::{Address, EngineId};
 use mortise_format::insecure_mode::InsecureMode;
 use mortise_rpc::results::{ReceiptView, StateRootResult};
 use mortise_rpc::{ErrorObject, Method, envelope, params};
-use mortise_verify::Engine;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
-
-/// Which engine it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Identity {
-    /// Its id, stable for ever.
-    pub engine_id: EngineId,
-    /// The address that signs for it.
-    pub address: Address,
-}
 
 /// A client of one engine. Cheap calls on `&self`; share it behind an `Arc`.
 #[derive(Debug)]
@@ -42,8 +31,8 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client that trusts the engine it meets first and speaks in clear; see
-    /// [`Client::attested`].
+    /// A client that trusts the first engine that answers and sends in clear. See
+    /// [`Client::attested`] for a client that does neither.
     pub fn new(endpoint: Endpoint) -> Self {
         Self {
             link: Link::new(&endpoint),
@@ -64,15 +53,15 @@ impl Client {
         self
     }
 
-    /// Changes how often and how long calls are tried.
+    /// Sets retries and timeouts.
     #[must_use]
     pub fn with_retry(mut self, retry: RetryPolicy) -> Self {
         self.retry = retry;
         self
     }
 
-    /// Takes promises that carry this mark too, which bind nobody: for who tries an engine in this
-    /// mode. The mark stays in the answers. Without this they are refused
+    /// Also accepts promises in this insecure mode, which bind no one. For tests against such an
+    /// engine. The mode stays in the answers. Without this call they are refused
     /// ([`mortise_verify::mark::Marked`]).
     #[must_use]
     pub fn allow_insecure(mut self, mark: InsecureMode) -> Self {
@@ -80,10 +69,11 @@ impl Client {
         self
     }
 
-    /// Starts from a statement that was kept elsewhere, so that a rollback since then is seen.
+    /// Starts from a statement that was kept elsewhere, so that the client detects a rollback
+    /// since.
     ///
     /// # Errors
-    /// `Check` unless the pinned engine signed it; `Identity` is not asked: pin first.
+    /// `Check` unless the pinned engine signed it. Makes no call, so pin the engine first.
     pub fn with_statement(self, kept: SignedStatementView) -> Result<Self, ClientError> {
         let identity = self.identity.get().copied();
         let identity = identity.ok_or(check::CheckError::NotPinned)?;
@@ -92,20 +82,20 @@ impl Client {
         Ok(self)
     }
 
-    /// Where the engine is.
+    /// The endpoint of the engine.
     pub fn endpoint(&self) -> &Endpoint {
         &self.endpoint
     }
 
-    /// The statement with the longest history that was seen and checked.
+    /// The checked statement with the longest history so far.
     pub fn last_statement(&self) -> Option<SignedStatementView> {
         self.statements.kept()
     }
 
-    /// The engine: pinned, or as it introduced itself first.
+    /// The identity of the engine: pinned, or the first one that it answered with.
     ///
     /// # Errors
-    /// As any call; NOT_READY while the engine does not know itself yet.
+    /// As any call; NOT_READY while the engine has no identity yet.
     pub async fn identity(&self) -> Result<Identity, ClientError> {
         if let Some(identity) = self.identity.get() {
             return Ok(*identity);
@@ -122,12 +112,12 @@ impl Client {
         Ok(met)
     }
 
-    /// Takes an identity as the first, or compares it with the first.
+    /// Keeps the first identity, or compares with it.
     pub(crate) fn expect_identity(&self, met: Identity) -> Result<(), ClientError> {
-        self.identity.get_or_init(|| met).expect_same(met)
+        expect_same(*self.identity.get_or_init(|| met), met)
     }
 
-    /// Asks who answers and compares with whom we trust.
+    /// Asks the engine for its identity and compares it with the pinned or first one.
     ///
     /// # Errors
     /// `Identity` when it is another engine or key; as any call.
@@ -135,7 +125,7 @@ impl Client {
         let expected = self.identity().await?;
         let health = self.health().await?;
         let found = Identity { engine_id: health.enclave_id, address: health.public_key };
-        expected.expect_same(found)?;
+        expect_same(expected, found)?;
         Ok(expected)
     }
 
@@ -171,7 +161,7 @@ impl Client {
         self.take_proven(shown, how)
     }
 
-    /// Takes in a statement whose signature was checked.
+    /// Keeps a statement whose signature was checked.
     pub(crate) fn take_proven(
         &self,
         shown: SignedStatementView,
@@ -181,8 +171,8 @@ impl Client {
     }
 
     /// Sends a call until it is answered, refused for good, or the attempts are used up; through
-    /// the channel, if this client has one. When the engine has booted anew it proves itself again,
-    /// once, and the same text is sealed to its new key.
+    /// the channel, if this client has one. After a reboot of the engine the client attests it
+    /// again, once, and encrypts the same text to the new key.
     pub(crate) async fn call<P: Serialize, R: DeserializeOwned>(
         &self,
         method: Method,
@@ -204,7 +194,7 @@ impl Client {
         Err(ChannelError::Refused.into())
     }
 
-    /// As [`Client::call`], in clear whatever this client was told: for what comes before a proof.
+    /// As [`Client::call`], always in clear: for calls before the attestation.
     pub(crate) async fn call_in_clear<P: Serialize, R: DeserializeOwned>(
         &self,
         method: Method,
@@ -287,52 +277,36 @@ impl Client {
     }
 }
 
-impl Identity {
-    /// As the checks take it.
-    pub fn engine(&self) -> Engine {
-        Engine { id: self.engine_id, address: self.address }
+/// Compares an identity with the pinned or first one.
+fn expect_same(expected: Identity, found: Identity) -> Result<(), ClientError> {
+    if expected == found {
+        return Ok(());
     }
-
-    fn expect_same(self, found: Self) -> Result<(), ClientError> {
-        if self == found {
-            return Ok(());
-        }
-        Err(ClientError::Identity {
-            expected_id: self.engine_id,
-            expected: self.address,
-            found_id: found.engine_id,
-            found: found.address,
-        })
-    }
+    Err(ClientError::Identity {
+        expected_id: expected.engine_id,
+        expected: expected.address,
+        found_id: found.engine_id,
+        found: found.address,
+    })
 }
 
-/// A call as text: the same whenever and however it is sent.
+/// A call as text: the same bytes for every attempt and route.
 struct Written {
     method: Method,
     id: u64,
     text: Bytes,
 }
 
-/// What became of a call.
+/// The result of one attempt.
 enum Sent<R> {
-    /// This is its result.
+    /// The result of the call.
     Answered(R),
-    /// The engine has booted anew and cannot read it.
+    /// The engine rebooted and cannot read the request.
     ToOtherBoot,
 }
 
-/// Why the same text is worth sending again.
-pub(crate) enum RetryReason {
-    /// Transient, says the engine, or for a sealed one whoever carries it.
-    Refused(ErrorObject, Duration),
-    /// No answer.
-    Lost(LinkError),
-    /// It was sealed to a key that the engine does not have any more.
-    OtherBoot,
-}
-
-/// Boots that one call is sealed to: a second proof shows a restart, a third would show a carrier
-/// that passes proofs and nothing else.
+/// Boots that one call is encrypted to. A second attestation means a restart; a third would mean a
+/// relay that forwards attestations and nothing else.
 const BOOTS_MAX: u32 = 2;
 
 fn read_answer<R: DeserializeOwned>(

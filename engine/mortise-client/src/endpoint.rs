@@ -1,4 +1,4 @@
-//! Where an engine is reached.
+//! The endpoint of an engine.
 
 use mortise_transport::Address;
 use std::fmt;
@@ -25,15 +25,15 @@ pub enum Endpoint {
     Stream(Address),
 }
 
-/// Why a text names no endpoint.
+/// Why a text is not an endpoint.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EndpointError {
     /// Not http, unix, vsock or hybrid. TLS ends in front of the gateway, not in this client.
-    #[error("an endpoint is http://HOST:PORT, unix:PATH, vsock:CID:PORT or hybrid:PATH:PORT")]
+    #[error("an endpoint must be http://HOST:PORT, unix:PATH, vsock:CID:PORT or hybrid:PATH:PORT")]
     Scheme,
     /// No host, a user name, or characters that no authority has.
-    #[error("http:// is followed by a host and perhaps a port")]
+    #[error("http:// must be followed by a host and an optional port")]
     Authority,
     /// Not an address of the transport.
     #[error(transparent)]

@@ -1,4 +1,4 @@
-//! What can go wrong with a call, and the exit code that a command gives for it.
+//! Errors of a call, and the exit code that a command returns for each.
 
 use crate::attestation::ProofError;
 use crate::channel::ChannelError;
@@ -16,51 +16,51 @@ use mortise_rpc::results::LockStatus;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClientError {
-    /// Nobody answered. Of a state-changing call the outcome is unknown: sending the same bytes
-    /// again is safe while their request id is valid.
+    /// No answer. The outcome of a state-changing call is unknown. It is safe to send the same
+    /// bytes again while their request id is valid.
     #[error("{endpoint} does not answer: {reason}")]
     Unreachable {
-        /// Where.
+        /// The endpoint.
         endpoint: String,
-        /// What the operating system or the protocol said last.
+        /// The last error of the operating system or the protocol.
         reason: String,
     },
     /// The engine refused, with its error object.
     #[error("{} ({})", .0.message, .0.code)]
     Refused(Box<ErrorObject>),
-    /// What came back is no answer to the call.
-    #[error("the answer to {method} is not one: {reason}")]
+    /// The response is not an answer to the call.
+    #[error("the response to {method} is not a valid answer: {reason}")]
     Protocol {
-        /// Which call.
+        /// The method.
         method: &'static str,
         /// What is wrong.
         reason: String,
     },
-    /// The text names no endpoint.
+    /// The text is not an endpoint.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
-    /// The text or bytes are no key.
+    /// The text or bytes are not a key.
     #[error(transparent)]
     Signer(#[from] SignerError),
-    /// Another engine answers than the one that was pinned or met first.
+    /// Another engine answers than the pinned one or the first one.
     #[error("the engine is {found_id} {found}, not {expected_id} {expected}")]
     Identity {
-        /// Pinned, or met first.
+        /// The pinned engine, or the first one that answered.
         expected_id: EngineId,
         /// Its address.
         expected: Address,
-        /// Who answered.
+        /// The engine that answered now.
         found_id: EngineId,
         /// Its address.
         found: Address,
     },
-    /// The answer does not prove what was asked for.
+    /// The answer fails a check.
     #[error(transparent)]
     Check(#[from] CheckError),
     /// The attestation does not prove the engine's keys.
     #[error(transparent)]
     Proof(#[from] ProofError),
-    /// The call did not pass through the channel. Of a state-changing call the outcome is unknown.
+    /// The call failed in the channel. The outcome of a state-changing call is unknown.
     #[error(transparent)]
     Channel(#[from] ChannelError),
     /// Two statements of the engine contradict each other: evidence of a fork or a rollback.
@@ -86,14 +86,14 @@ pub enum ClientError {
     },
 }
 
-/// What a command's exit code says.
+/// Exit code of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     /// 1: refused, or a check failed.
     Refused,
     /// 2: the arguments are wrong.
     Usage,
-    /// 3: nobody answers.
+    /// 3: no answer.
     Unreachable,
     /// 4: the engine is not ready.
     NotReady,
@@ -112,7 +112,7 @@ impl Exit {
 }
 
 impl ClientError {
-    /// The entry of the catalogue, when the engine refused with one.
+    /// The entry of the error catalogue, if the engine refused with one.
     pub fn code(&self) -> Option<Code> {
         match self {
             Self::Refused(error) => error.entry(),
@@ -120,7 +120,7 @@ impl ClientError {
         }
     }
 
-    /// What a command that fails with this exits with.
+    /// The exit code of a command that fails with this error.
     pub fn exit(&self) -> Exit {
         match self {
             Self::Unreachable { .. } => Exit::Unreachable,

@@ -1,18 +1,18 @@
 //! The Rust client: typed calls, idempotent retries, offline checks of every answer.
 //!
 //! What it is for: solvers and tools talk to an engine through [`Client`], over the parent's HTTP
-//! gateway, a unix socket or vsock. What comes back is checked against what was asked and against
-//! the key that the caller pinned: [`check`] says what a success proves.
+//! gateway, a unix socket or vsock. The client checks each answer against the request and against
+//! the key that the caller pinned. [`check`] states what a success proves.
 //!
-//! [`Client::connect_attested`] asks which code holds that key before anything else is said, and
-//! from then on seals every call to it, so that whoever carries calls and answers reads neither;
-//! [`Client::prove`] asks alone: [`attestation`].
+//! [`Client::connect_attested`] attests the engine before it sends anything, and encrypts every
+//! request to the attested key, so that a relay can neither read nor forge traffic.
+//! [`Client::prove`] only attests. See [`attestation`].
 //!
-//! What it does not do: speak TLS; keep keys - a [`Signer`] is the caller's.
+//! What it does not do: TLS; store keys (the caller holds the [`Signer`]).
 //!
-//! Invariants: a state-changing call is sent again only as the same text with the same request
-//! id (INV-07), in the channel sealed anew each time; a statement that contradicts the one kept is
-//! an error that carries both (INV-12).
+//! Invariants: a state-changing call is sent again only as the same text with the same request id
+//! (INV-07), encrypted afresh each time in the channel; a statement that contradicts the kept one
+//! is an error that carries both (INV-12).
 //!
 //! ```no_run
 //! # async fn demo() -> Result<(), mortise_client::ClientError> {
@@ -39,11 +39,13 @@
 
 mod application;
 pub mod attestation;
+mod attested;
 mod channel;
 pub mod check;
 mod client;
 mod endpoint;
 mod error;
+mod identity;
 mod link;
 mod lock;
 mod methods;
@@ -63,9 +65,10 @@ mod vectors;
 
 pub use attestation::{ProofError, Proven, Trust};
 pub use channel::{Channel, ChannelError};
-pub use client::{Client, Identity};
+pub use client::Client;
 pub use endpoint::{Endpoint, EndpointError};
 pub use error::{ClientError, Exit};
+pub use identity::Identity;
 pub use lock::NewLock;
 pub use reader::{Reader, ReaderError};
 pub use retry::RetryPolicy;

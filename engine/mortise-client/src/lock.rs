@@ -13,28 +13,28 @@ use mortise_rpc::params::CommitLock;
 use mortise_rpc::results::CommitResult;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// How long a request made here stays good for retries.
+/// Validity of a request that is made here, and so the time in which it can be retried.
 const REQUEST_VALID_S: u64 = 600;
-/// Most nonces that are tried when others take the suggested one first.
+/// Most nonces to try when other requests use the suggested one first.
 const NONCES_MAX: u32 = 4;
 
 /// What an owner wants to lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewLock {
-    /// For whom; zero for anybody.
+    /// The beneficiary; zero for any taker.
     pub beneficiary: Address,
-    /// Whose signature claims; zero for nobody's.
+    /// The arbiter, whose signature claims; zero for none.
     pub arbiter: Address,
-    /// What is to be held.
+    /// The assets to hold.
     pub legs: Vec<LegTerms>,
     /// Seconds from now, in engine time.
     pub expires_in: u64,
-    /// What has to be done.
+    /// What the solver must deliver.
     pub condition: Condition,
 }
 
 impl NewLock {
-    /// A lock of one asset, for anybody.
+    /// A lock of one asset, for any taker.
     pub fn of_one(asset: Asset, amount: U256, expires_in: u64, condition: Condition) -> Self {
         let legs = vec![LegTerms { asset, amount }];
         Self { beneficiary: Address::ZERO, arbiter: Address::ZERO, legs, expires_in, condition }
@@ -54,9 +54,9 @@ impl NewLock {
 }
 
 impl Client {
-    /// Commits a lock: asks for a nonce, signs `LockIntent`, sends, checks the commitment. When
-    /// another lock takes the nonce first, a new one is signed; a lost connection is answered by
-    /// sending the same bytes again.
+    /// Commits a lock: asks for a nonce, signs `LockIntent`, sends it, checks the commitment. Signs
+    /// with a new nonce when another lock used the nonce first. Sends the same bytes again when the
+    /// connection is lost.
     ///
     /// # Errors
     /// See [`ClientError`].
@@ -81,7 +81,7 @@ impl Client {
         }
     }
 
-    /// A request with a random id, good for ten minutes of engine time.
+    /// A request with a random id, valid for ten minutes of engine time.
     ///
     /// # Errors
     /// As any call.
@@ -89,8 +89,9 @@ impl Client {
         self.now().await.map(fresh_request)
     }
 
-    /// Whole seconds: engine time as last stated, or this machine's clock when it is ahead, as it
-    /// is of an engine that was idle. A wrong clock costs a refusal with the window, never more.
+    /// Whole seconds: the engine time of the newest statement, or this machine's clock when it is
+    /// ahead, for example after the engine was idle. A wrong clock can only cause a reject that
+    /// names the allowed window.
     ///
     /// # Errors
     /// As any call.

@@ -1,4 +1,4 @@
-//! One typed call a method.
+//! One typed call per method.
 //!
 //! Answers that carry a receipt have its statement checked and kept. Answers to signed requests
 //! are compared with what was asked; [`crate::check`] says how.
@@ -6,10 +6,12 @@
 use crate::check;
 use crate::client::Client;
 use crate::error::ClientError;
+use crate::reader::Reader;
 use crate::retry::OnLoss;
 use mortise_format::asset::Asset;
-use mortise_format::ids::{Address, Bytes32, EngineId, LockId, Signature};
+use mortise_format::ids::{Address, Bytes32, EngineId, LockId, RequestId, Signature};
 use mortise_format::lock::LockTerms;
+use mortise_format::release::ReleasedEpochs;
 use mortise_rpc::Method;
 use mortise_rpc::params::{
     ApproveImages, CancelLock, CancelSignedAs, ClaimLock, CommitBatch, CommitLock, CreateLock,
@@ -40,17 +42,17 @@ impl Client {
         self.call(method, &params, OnLoss::SendAgain).await
     }
 
-    /// Phase, place in the log, identity.
+    /// Phase, position in the log, identity.
     pub async fn health(&self) -> Result<Health> {
         self.query(Method::Health, NoParams {}).await
     }
 
-    /// What is running; the document is for a verifier.
+    /// The boot attestation. A verifier checks the document.
     pub async fn boot_attestation(&self, params: GetBootAttestation) -> Result<BootAttestation> {
         self.query(Method::GetBootAttestation, params).await
     }
 
-    /// What is running, now, for this caller: unchecked; see [`Client::prove`].
+    /// A fresh attestation with this caller's nonce, unchecked; see [`Client::prove`].
     pub async fn attestation(&self, nonce: Bytes32) -> Result<Attestation> {
         self.query(Method::GetAttestation, GetAttestation { nonce }).await
     }
@@ -70,7 +72,7 @@ impl Client {
         self.query(Method::GetEnclavePublicKey, NoParams {}).await
     }
 
-    /// The rules in force.
+    /// The policy in force.
     pub async fn policy(&self) -> Result<PolicyResult> {
         self.query(Method::GetPolicy, NoParams {}).await
     }
@@ -115,7 +117,7 @@ impl Client {
         Ok(result.nonce)
     }
 
-    /// Every check of a commit, no effect.
+    /// Runs every check of a commit, without effect.
     pub async fn simulate(&self, params: SimulateLock) -> Result<SimulationResult> {
         self.query(Method::SimulateLock, params).await
     }
@@ -125,8 +127,8 @@ impl Client {
         self.query(Method::GetProof, params).await
     }
 
-    /// The receipt of an event, checked against the pinned engine, with its place in the newest
-    /// checkpoint; inclusion and `tlogProof` are for [`mortise_verify::tlog_proof`].
+    /// The receipt of an event, checked against the pinned engine, with its inclusion in the newest
+    /// checkpoint. [`mortise_verify::tlog_proof`] checks inclusion and `tlogProof`.
     pub async fn receipt(&self, params: GetReceipt) -> Result<ReceiptResult> {
         let result: ReceiptResult = self.query(Method::GetReceipt, params).await?;
         check::receipt(&self.identity().await?, &result.receipt)?;
@@ -139,7 +141,8 @@ impl Client {
         self.query(Method::GetCheckpoint, NoParams {}).await
     }
 
-    /// That one size of the log begins another, unchecked; see [`mortise_verify::history`].
+    /// A proof that the log of one size is a prefix of the log of another, unchecked; see
+    /// [`mortise_verify::history`].
     pub async fn consistency_proof(
         &self,
         params: GetConsistencyProof,
@@ -152,12 +155,39 @@ impl Client {
         self.query(Method::GetReadingKeys, params).await
     }
 
-    /// Released frames, unchecked: an auditor checks them. With a wait, the way to follow the log.
+    /// Every key that the rights of a reader grant, page by page and right by right.
+    ///
+    /// # Errors
+    /// `Reader` when an answer does not open; `Refused` with READING_NOT_GRANTED.
+    pub async fn released_keys(&self, reader: &Reader) -> Result<Vec<ReleasedEpochs>> {
+        let engine_id = self.identity().await?.engine_id;
+        let ask = |request_id: Option<RequestId>, from_epoch| {
+            let params = GetReadingKeys { reader: reader.public(), request_id, from_epoch };
+            self.reading_keys(params)
+        };
+        let grants = ask(None, None).await?.grants;
+        let mut all = Vec::new();
+        for grant in grants {
+            let mut from = None;
+            loop {
+                let page = ask(Some(grant.request_id), from).await?;
+                all.push(reader.open_epochs(&engine_id, &page)?);
+                // A page that does not advance can only come from the relay: stop.
+                match page.next_epoch {
+                    Some(next) if from.is_none_or(|from| next > from) => from = Some(next),
+                    _ => break,
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// Released frames, unchecked: an auditor checks them. With a wait it follows the log.
     pub async fn events(&self, params: GetEvents) -> Result<EventsResult> {
         self.query(Method::GetEvents, params).await
     }
 
-    /// A draft and the typed data to sign. A draft holds nothing: one made twice does no harm.
+    /// A draft and the typed data to sign. A draft holds nothing, so a repetition does no harm.
     pub async fn create_lock(&self, params: CreateLock) -> Result<CreateLockResult> {
         self.query(Method::CreateLock, params).await
     }
@@ -221,7 +251,7 @@ impl Client {
         Ok(result)
     }
 
-    /// The owner prolongs. The lock's own id stays that of its first terms.
+    /// The owner extends. The lock id does not change.
     pub async fn extend_lock(&self, params: ExtendLock) -> Result<CommitResult> {
         let result: CommitResult = self.change(Method::ExtendLock, &params).await?;
         let identity = self.identity().await?;
@@ -241,7 +271,7 @@ impl Client {
         Ok(result)
     }
 
-    /// The beneficiary gives back.
+    /// The beneficiary releases.
     pub async fn release_lock(&self, params: ReleaseLock) -> Result<OutcomeResult> {
         let result: OutcomeResult = self.change(Method::ReleaseLock, &params).await?;
         let identity = self.identity().await?;
@@ -251,8 +281,8 @@ impl Client {
         Ok(result)
     }
 
-    /// Owner and beneficiary give back. A cancel without a request id is not sent again by itself
-    /// when the connection is lost on it.
+    /// Owner and beneficiary cancel. A cancel without a request id is not retried when the
+    /// connection is lost.
     pub async fn cancel_lock(&self, params: CancelLock) -> Result<OutcomeResult> {
         let on_loss = match params.signed_as {
             CancelSignedAs::Consent(_) => OnLoss::SendAgain,
@@ -274,7 +304,7 @@ impl Client {
         Ok(result)
     }
 
-    /// Operators let somebody read the log.
+    /// Operators grant a right to read the log.
     pub async fn grant_reading(&self, params: GrantReading) -> Result<FactResult> {
         let result: FactResult = self.change(Method::GrantReading, &params).await?;
         check::receipt(&self.identity().await?, &result.receipt)?;
@@ -290,8 +320,7 @@ impl Client {
         Ok(result)
     }
 
-    /// A claim by evidence. No kind of evidence is checked yet: the engine refuses each with
-    /// PROOF_INVALID.
+    /// A claim by evidence. The engine supports no kind of evidence yet and answers PROOF_INVALID.
     pub async fn verify_fulfillment(&self, params: VerifyFulfillment) -> Result<serde_json::Value> {
         self.change(Method::VerifyFulfillment, &params).await
     }

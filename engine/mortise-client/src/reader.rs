@@ -1,19 +1,16 @@
-//! A reader's key, and what is opened with it (`specs/reading.md`).
+//! A reader's key, and the messages that it opens (`specs/reading.md`).
 //!
-//! What a success of opening proves: whoever sealed the message knew the reader's public key and
-//! meant it for this engine, this right, these frames. Not that it was the engine: ask through the
-//! channel for that, or see whether the keys open frames.
+//! What a successful open proves: the sealer knew the reader's public key and sealed the message
+//! for this engine, this right, these frames. It does not prove that the sealer was the engine. Ask
+//! through the channel for that, or check that the keys open frames.
 
-use crate::client::Client;
-use crate::error::ClientError;
 use crate::signer::random_bytes;
 use mortise_channel::{OpenError, ReaderSecret};
 use mortise_format::domains;
 use mortise_format::event::LogPosition;
-use mortise_format::ids::{Bytes32, EngineId, RequestId, parse_hex, to_hex};
+use mortise_format::ids::{Bytes32, EngineId, parse_hex, to_hex};
 use mortise_format::reading::{frames_context, keys_context};
 use mortise_format::release::{ReleaseError, ReleasedEpochs, ReleasedFrames};
-use mortise_rpc::params::GetReadingKeys;
 use mortise_rpc::results::{EventsResult, ReadingKeysResult};
 use zeroize::Zeroizing;
 
@@ -21,8 +18,8 @@ use zeroize::Zeroizing;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReaderError {
-    /// A reader's key is 0x and 64 hex digits.
-    #[error("a reader's key is 0x and 64 hex digits")]
+    /// The text is not 0x and 64 hex digits.
+    #[error("a reader's key must be 0x and 64 hex digits")]
     Text,
     /// The message is for another reader.
     #[error("the keys are sealed to another reader")]
@@ -30,23 +27,23 @@ pub enum ReaderError {
     /// The message was changed, or is of another engine, right or page.
     #[error("the keys do not open: {0}")]
     Open(#[from] OpenError),
-    /// It opens, and holds no keys.
-    #[error("the keys open and are none: {0}")]
+    /// It opens, but does not hold keys.
+    #[error("the message opens but does not hold keys: {0}")]
     Release(#[from] ReleaseError),
-    /// It holds keys of other epochs or frames than the answer names.
-    #[error("the keys are of other epochs or frames than the answer names")]
+    /// Its keys are for other epochs or frames than the answer names.
+    #[error("the keys are for other epochs or frames than the answer names")]
     OtherKeys,
     /// The answer has no keys.
     #[error("the answer has no keys")]
     NoKeys,
 }
 
-/// An X25519 key that the log may be read with. Wiped on drop, never printed.
+/// The X25519 key of a reader of the log. Wiped on drop, never printed.
 #[derive(Debug)]
 pub struct Reader(ReaderSecret);
 
 impl Reader {
-    /// A fresh key with its text, for writing it down once.
+    /// A fresh key with its text, to save it once.
     ///
     /// # Panics
     /// When the operating system has no entropy to give.
@@ -117,34 +114,5 @@ impl Reader {
             true => Ok(released),
             false => Err(ReaderError::OtherKeys),
         }
-    }
-}
-
-impl Client {
-    /// Every key that the rights of a reader give, page by page and right by right.
-    ///
-    /// # Errors
-    /// `Reader` when an answer does not open; `Refused` with READING_NOT_GRANTED; as any call.
-    pub async fn released_keys(&self, reader: &Reader) -> Result<Vec<ReleasedEpochs>, ClientError> {
-        let engine_id = self.identity().await?.engine_id;
-        let ask = |request_id: Option<RequestId>, from_epoch| {
-            let params = GetReadingKeys { reader: reader.public(), request_id, from_epoch };
-            self.reading_keys(params)
-        };
-        let grants = ask(None, None).await?.grants;
-        let mut all = Vec::new();
-        for grant in grants {
-            let mut from = None;
-            loop {
-                let page = ask(Some(grant.request_id), from).await?;
-                all.push(reader.open_epochs(&engine_id, &page)?);
-                // An answer that does not go on is the carrier's: it is the last.
-                match page.next_epoch {
-                    Some(next) if from.is_none_or(|from| next > from) => from = Some(next),
-                    _ => break,
-                }
-            }
-        }
-        Ok(all)
     }
 }

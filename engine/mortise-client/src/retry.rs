@@ -1,24 +1,25 @@
-//! When a call is sent again, and after how long.
+//! Retries: when a call is sent again, and after how long.
 
+use crate::link::LinkError;
 use mortise_format::errors::Code;
 use mortise_rpc::ErrorObject;
 use std::time::Duration;
 
-/// How often and how long a call is tried.
+/// Number of attempts, waits and timeout of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetryPolicy {
-    /// Most times that a call is sent.
+    /// Most attempts per call.
     pub attempts_max: u32,
-    /// Wait before the second time; it doubles from there.
+    /// Wait before the second attempt. Doubles for each further one.
     pub wait_first: Duration,
     /// Longest wait.
     pub wait_max: Duration,
-    /// Longest time for one answer.
+    /// Timeout for one answer.
     pub answer_max: Duration,
 }
 
 impl Default for RetryPolicy {
-    /// Eight times, from 50 ms to 2 s apart, 30 s for an answer.
+    /// Eight attempts, from 50 ms to 2 s apart, 30 s timeout.
     fn default() -> Self {
         Self {
             attempts_max: 8,
@@ -42,16 +43,26 @@ impl RetryPolicy {
     }
 }
 
-/// Whether a call may be sent again after the connection was lost on it.
+/// Whether a call may be sent again after the connection was lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OnLoss {
-    /// It changes nothing, or at most once.
+    /// The call changes nothing, or is idempotent.
     SendAgain,
-    /// A second time could be answered otherwise: the caller decides.
+    /// A second attempt could have another result, so the caller decides.
     GiveUp,
 }
 
-/// The wait that a refusal asks for, when the same bytes are worth sending again by themselves.
+/// Why to send the same text again.
+pub(crate) enum RetryReason {
+    /// A transient error, by the engine, or by the relay for an encrypted call.
+    Refused(ErrorObject, Duration),
+    /// No answer.
+    Lost(LinkError),
+    /// The request was encrypted to a key that the engine no longer has.
+    OtherBoot,
+}
+
+/// The wait that an error asks for, if the same bytes should be sent again automatically.
 pub(crate) fn worth_waiting(error: &ErrorObject) -> Option<Duration> {
     match error.entry()? {
         Code::Overloaded => {

@@ -1,4 +1,4 @@
-//! A local secp256k1 key and what is signed with it.
+//! A local secp256k1 key and the requests that it signs.
 
 use mortise_format::command::SignedIntent;
 use mortise_format::eip712::{self, Claim, Digest, Domain, Request};
@@ -11,15 +11,15 @@ use mortise_format::secp256k1::{SignatureError, Signer as Key};
 use mortise_rpc::params::{CancelLock, CancelSignedAs, ClaimLock, ExtendLock, ReleaseLock};
 use zeroize::Zeroizing;
 
-/// Why a key is none.
+/// Why a text or bytes are not a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SignerError {
     /// Not 0x and 64 hex digits.
-    #[error("a key is 0x and 64 hex digits")]
+    #[error("a key must be 0x and 64 hex digits")]
     Text,
     /// Zero, or not below the group order.
-    #[error("a key lies between zero and the group order")]
+    #[error("a key must be above zero and below the group order")]
     Range,
 }
 
@@ -36,7 +36,7 @@ impl Signer {
         Self::random_with_secret().0
     }
 
-    /// A fresh key with its text, for writing it down once.
+    /// A fresh key with its text, to save it once.
     ///
     /// # Panics
     /// As [`Signer::random`].

@@ -1,4 +1,4 @@
-//! The newest statement of the engine, and what contradicts it (DESIGN: fork evidence).
+//! The newest statement of the engine, and fork evidence: a statement that contradicts it.
 
 use mortise_format::eip712::RootStatement;
 use mortise_format::ids::Signature;
@@ -28,14 +28,14 @@ pub enum ContradictionKind {
     Behind,
 }
 
-/// Two statements of one engine that cannot both stand. Transferable: both are signed.
+/// Two statements of one engine that contradict each other. Evidence for anyone: both are signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Contradiction {
-    /// How.
+    /// Kind of contradiction.
     pub kind: ContradictionKind,
     /// The one that was kept.
     pub kept: SignedStatementView,
-    /// The one that came.
+    /// The new one.
     pub shown: SignedStatementView,
 }
 
@@ -60,10 +60,10 @@ impl fmt::Display for Contradiction {
     }
 }
 
-/// What a statement is shown as.
+/// Context in which the engine gave a statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ShownAs {
-    /// With an answer, which may be an old one given again.
+    /// With an answer, which may repeat an old one.
     WithAnswer,
     /// As the engine's newest.
     AsNewest,
@@ -79,7 +79,7 @@ impl Statements {
         self.lock().clone()
     }
 
-    /// Takes a checked statement in.
+    /// Keeps a checked statement if it is newer.
     pub fn take(&self, shown: SignedStatementView, how: ShownAs) -> Result<(), Box<Contradiction>> {
         let mut kept = self.lock();
         if let Some(kept) = kept.as_ref()
@@ -95,7 +95,7 @@ impl Statements {
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<SignedStatementView>> {
-        // a panic elsewhere leaves the statement whole: it is replaced in one assignment
+        // a panic elsewhere cannot leave it half-written: it is replaced in one assignment
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,7 +1,7 @@
-//! Following the log: a subscription on a stream of its own.
+//! Following the log: a subscription on a connection of its own.
 //!
-//! Over HTTP, and through the channel, ask [`Client::events`](crate::Client::events) with a wait
-//! instead: the same frames, the same cursor.
+//! Over HTTP and through the channel, call [`Client::events`](crate::Client::events) with a wait
+//! instead. It returns the same frames with the same cursor.
 
 use crate::error::ClientError;
 use mortise_format::limits::RESPONSE_BYTES_MAX;
@@ -13,26 +13,26 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 
-/// What a subscription brings.
+/// A notification of a subscription.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notification {
     /// Frames that were released: unchecked, in order, each once.
     Frames(EventsResult),
-    /// The end, and where to go on.
+    /// The end, and the frame from which to continue.
     Ended(SubscriptionEnded),
 }
 
-/// A subscription: a connection to an engine's request port for nothing else.
+/// A subscription, on a connection of its own to the engine's request port.
 #[derive(Debug)]
 pub struct Subscription {
     stream: BufReader<Stream>,
-    /// What the engine said first.
+    /// The engine's answer to the subscription.
     pub begun: SubscribeResult,
     next: u64,
 }
 
 impl Subscription {
-    /// Subscribes from a frame on; from the next one to be released when none is named.
+    /// Subscribes from a frame on; without one, from the next frame to be released.
     ///
     /// # Errors
     /// `Unreachable`, `Refused`, `Protocol`.
@@ -80,7 +80,7 @@ impl Subscription {
         }
     }
 
-    /// The first frame that did not come yet: where to go on.
+    /// The first frame that was not received yet: the cursor to continue from.
     pub fn next_seq(&self) -> u64 {
         self.next
     }

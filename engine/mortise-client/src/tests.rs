@@ -1,10 +1,10 @@
 //! The client against a tiny engine on loopback.
 
-mod marks;
+mod insecure;
 
 use crate::check::CheckError;
-use crate::client::Identity;
 use crate::error::{ClientError, Exit};
+use crate::identity::Identity;
 use crate::signer::Signer;
 use crate::statements::ContradictionKind;
 use crate::testing::{Engine, Server, ServerBehaviour, new_lock};
@@ -56,7 +56,7 @@ async fn lock_is_committed_and_checked_over_http_and_over_a_socket() {
 }
 
 #[tokio::test]
-async fn lost_connection_is_answered_by_the_same_bytes_again() {
+async fn lost_connection_is_retried_with_the_same_bytes() {
     for lossy in [|| ServerBehaviour::Drop, || ServerBehaviour::Unavailable] {
         let server = Server::http(first(2, "commitLock", lossy)).await;
         server.client().commit(&owner(), &new_lock()).await.unwrap();
@@ -70,7 +70,7 @@ async fn lost_connection_is_answered_by_the_same_bytes_again() {
 }
 
 #[tokio::test]
-async fn overload_and_unreadiness_are_waited_out() {
+async fn overloaded_and_not_ready_are_retried() {
     for refusal in [ErrorObject::overloaded(2), ErrorObject::not_ready("replaying")] {
         let refuse = move || ServerBehaviour::Refuse(refusal.clone());
         let server = Server::http(first(2, "commitLock", refuse)).await;
@@ -80,7 +80,7 @@ async fn overload_and_unreadiness_are_waited_out() {
 }
 
 #[tokio::test]
-async fn attempts_end_and_the_last_error_names_the_exit_code() {
+async fn attempts_are_bounded_and_the_last_error_gives_the_exit_code() {
     let refuse = || ServerBehaviour::Refuse(ErrorObject::not_ready("replaying"));
     let server = Server::http(first(u32::MAX, "health", refuse)).await;
     let error = server.client().health().await.unwrap_err();
@@ -88,15 +88,15 @@ async fn attempts_end_and_the_last_error_names_the_exit_code() {
     assert_eq!(server.seen("health").len(), 4);
     let server = Server::http(first(u32::MAX, "health", || ServerBehaviour::Drop)).await;
     assert_eq!(server.client().health().await.unwrap_err().exit(), Exit::Unreachable);
-    let nobody = tempfile::tempdir().unwrap();
-    let endpoint = format!("unix:{}", nobody.path().join("none.sock").display());
+    let empty = tempfile::tempdir().unwrap();
+    let endpoint = format!("unix:{}", empty.path().join("none.sock").display());
     let client =
         crate::Client::new(endpoint.parse().unwrap()).with_retry(crate::RetryPolicy::once());
     assert_eq!(client.health().await.unwrap_err().exit(), Exit::Unreachable);
 }
 
 #[tokio::test]
-async fn refusal_for_good_is_not_sent_again() {
+async fn final_error_is_not_retried() {
     let refuse = || ServerBehaviour::Refuse(ErrorObject::new(Code::InsufficientAvailable));
     let server = Server::http(first(1, "commitLock", refuse)).await;
     let error = server.client().commit(&owner(), &new_lock()).await.unwrap_err();
@@ -115,7 +115,7 @@ async fn taken_nonce_is_replaced_under_a_new_request_id() {
 }
 
 #[tokio::test]
-async fn cancel_without_a_request_id_is_not_sent_again_by_itself() {
+async fn cancel_without_a_request_id_is_not_retried() {
     let server = Server::http(first(1, "cancelLock", || ServerBehaviour::Drop)).await;
     let client = server.client();
     let request = client.new_request().await.unwrap();
@@ -127,7 +127,7 @@ async fn cancel_without_a_request_id_is_not_sent_again_by_itself() {
     client.cancel_lock(consent).await.unwrap();
 }
 
-/// Every kind of lie in the answer to a commit.
+/// Goal: every forged field in the answer to a commit is found.
 #[tokio::test]
 async fn changed_commitment_is_refused_by_what_is_wrong_with_it() {
     type Lie = fn(&str) -> String;
@@ -203,7 +203,7 @@ async fn rewound_engine_is_an_error_that_carries_both_statements() {
 }
 
 #[tokio::test]
-async fn kept_statement_of_the_pinned_engine_is_taken_up_again() {
+async fn kept_statement_of_the_pinned_engine_is_accepted_again() {
     let server = Server::http(honest).await;
     let kept = server.client().check_root().await.unwrap();
     server.engine.seq.fetch_sub(1, Ordering::Relaxed);
@@ -220,7 +220,7 @@ async fn kept_statement_of_the_pinned_engine_is_taken_up_again() {
 }
 
 #[tokio::test]
-async fn what_is_no_answer_is_named_and_not_sent_again() {
+async fn invalid_answer_is_named_and_not_retried() {
     for text in [
         "",
         "{}",

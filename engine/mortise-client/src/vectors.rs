@@ -2,8 +2,8 @@
 //!
 //! The file holds typed data as wallets take it, with every hash and signature on the way, so that
 //! any EIP-712 library can check it without this code; `tests/interop/eip712.py` does. Here the
-//! same values go through `mortise-format` and must give the same file. Writing it anew is a
-//! deliberate act: `MORTISE_WRITE_VECTORS=1 cargo test -p mortise-client vectors`.
+//! same values go through `mortise-format` and must give the same file. To write the file again on
+//! purpose: `MORTISE_WRITE_VECTORS=1 cargo test -p mortise-client vectors`.
 
 use crate::signer::Signer;
 use mortise_format::U256;
@@ -106,11 +106,11 @@ enum In {
     Client(u64),
     /// The engine's.
     Engine,
-    /// That of what the engine signs about locks, with or without a mark.
+    /// The domain of commitments and outcomes, in an insecure mode or not.
     Promises(Option<InsecureMode>),
 }
 
-/// One struct with everything on the way to its signature.
+/// One struct with every intermediate value up to its signature.
 fn vector(encoded_type: &str, domain: In, message: Value, hash: Bytes32) -> Value {
     let split = encoded_type.find(')').unwrap() + 1;
     let (primary, referenced) = encoded_type.split_at(split);
@@ -167,7 +167,7 @@ fn approval() -> Value {
         "nonce": terms.nonce.to_string(), "expiresAt": terms.expires,
         "fulfillmentHash": text(&terms.condition.hash()),
     });
-    // the format gives the digest alone: the struct hash is rebuilt from the words it covers
+    // the format returns only the digest, so the struct hash is rebuilt from the words it covers
     let hash = mortise_format::abi::Words::typed(&eip712::type_hash(eip712::LOCK_APPROVAL_TYPE))
         .word(&lock_id.0)
         .address(&terms.owner)
@@ -419,7 +419,7 @@ fn named_hashes() -> Value {
     })
 }
 
-/// The two forms of cancelling that are no typed data.
+/// The two forms of cancel that are not typed data.
 fn plain_cancels() -> Value {
     let lock_id = terms().lock_id(&ENGINE);
     let (words, server) = (eip712::cancel_text(&lock_id), eip712::cancel_server_hash(&lock_id));

@@ -14,8 +14,8 @@ impl Client {
     /// Polls a lock until it has a status.
     ///
     /// # Errors
-    /// `LockGone` when it is not in the state; `EndedOtherwise` when no command can bring the
-    /// status any more; `WaitedInVain` when the time is over; as any call.
+    /// `LockGone` when it is not in the state; `EndedOtherwise` when the status can no longer be
+    /// reached; `WaitedInVain` on timeout; as any call.
     pub async fn wait_for_status(
         &self,
         lock_id: LockId,

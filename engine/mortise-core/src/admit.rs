@@ -1,11 +1,11 @@
 //! Authentication: from a command to one that can be decided.
 //!
-//! What it is for: everything that needs no state and costs time - shapes, hashes, signature
-//! recovery, the lock id - happens here once, on worker threads, so that the single writer only
-//! looks things up and compares.
+//! What it is for: the work that needs no state and costs time: shape checks, hashes, signature
+//! recovery, the lock id. Worker threads do it here once, so that the single writer only looks up
+//! and compares.
 //!
-//! What it does not do: look at the state. Whether the recovered signer is the right one for a
-//! lock is decided by `decide`; for intents and approvals, whose owner is a signed field, here.
+//! What it does not do: look at the state. `decide` checks whether the recovered signer is a party
+//! of the lock. Intents and approvals have their owner as a signed field, so they are checked here.
 //!
 //! Invariants: INV-08 (every digest is rebuilt from full fields), INV-17 (the lock id covers every
 //! field). An [`Admitted`] has no other constructor.
@@ -38,18 +38,18 @@ pub(crate) enum Inner {
     Grant {
         locks: Vec<AdmittedLock>,
         batch: Bytes32,
-        marks: Arc<[RequestKey]>,
+        request_keys: Arc<[RequestKey]>,
     },
     Claim {
         claim: Claim,
         signature: Signature,
-        mark: RequestKey,
+        request_key: RequestKey,
     },
     Release {
         lock_id: LockId,
         request: Request,
         signature: Signature,
-        mark: RequestKey,
+        request_key: RequestKey,
     },
     Cancel {
         lock_id: LockId,
@@ -65,7 +65,7 @@ pub(crate) enum Inner {
         new_expires: u64,
         request: Request,
         signature: Signature,
-        mark: RequestKey,
+        request_key: RequestKey,
     },
     RecordFact {
         fact: BalanceFact,
@@ -98,12 +98,12 @@ pub(crate) struct AdmittedLock {
 pub(crate) struct AdmittedConsent {
     pub consent: SignedCancel,
     pub signer: Address,
-    pub mark: Option<RequestKey>,
+    pub request_key: Option<RequestKey>,
 }
 
 impl Admitted {
-    /// The lock that the command is about: the first of a batch; none for a fact, a reading right
-    /// and an approval of images.
+    /// The lock of the command: the first of a batch; none for a fact, a reading right and an
+    /// approval of images.
     pub fn lock_id(&self) -> Option<LockId> {
         match &self.0 {
             Inner::Grant { locks, .. } => locks.first().map(|l| l.lock_id),
@@ -135,8 +135,8 @@ pub fn admit(engine_id: &EngineId, command: Command) -> Result<Admitted, Reject>
         Command::Release { lock_id, request, signature } => {
             let hash = eip712::release_consent(&lock_id, &request);
             let principal = signer(&domain.digest(&hash), &signature)?;
-            let mark = mark(principal, &request, Kind::Release, &[&lock_id.0]);
-            Inner::Release { lock_id, request, signature, mark }
+            let request_key = request_key(principal, &request, Kind::Release, &[&lock_id.0]);
+            Inner::Release { lock_id, request, signature, request_key }
         }
         Command::Cancel { lock_id, consents } => {
             Inner::Cancel { lock_id, consents: admit_cancels(&domain, &lock_id, &consents)? }
@@ -153,8 +153,8 @@ pub fn admit(engine_id: &EngineId, command: Command) -> Result<Admitted, Reject>
             let hash = eip712::extend_consent(&lock_id, new_expires, &request);
             let principal = signer(&domain.digest(&hash), &signature)?;
             let fields: &[&[u8]] = &[&lock_id.0, &new_expires.to_le_bytes()];
-            let mark = mark(principal, &request, Kind::Extend, fields);
-            Inner::Extend { lock_id, new_expires, request, signature, mark }
+            let request_key = request_key(principal, &request, Kind::Extend, fields);
+            Inner::Extend { lock_id, new_expires, request, signature, request_key }
         }
         Command::RecordFact { fact, signatures } => admit_fact(&domain, fact, signatures)?,
         Command::GrantReading { grant, signatures } => {
@@ -190,13 +190,13 @@ fn admit_intents(
     let batch = if ids.len() == 1 { Bytes32::ZERO } else { eip712::batch_hash(&ids) };
     let contents: Vec<Content> = intents.iter().map(|i| intent_content(&i.terms, &batch)).collect();
     let mut locks = Vec::with_capacity(intents.len());
-    let mut marks = Vec::with_capacity(intents.len());
+    let mut request_keys = Vec::with_capacity(intents.len());
     for ((intent, lock_id), content) in intents.into_iter().zip(ids).zip(contents) {
         let hash = eip712::lock_intent(&intent.terms, &batch, &intent.request);
         if signer(&domain.digest(&hash), &intent.signature)? != intent.terms.owner {
             return Err(Reject::InvalidSignature);
         }
-        marks.push(RequestKey {
+        request_keys.push(RequestKey {
             principal: intent.terms.owner,
             id: intent.request.id,
             valid_until: intent.request.valid_until,
@@ -206,7 +206,7 @@ fn admit_intents(
         let (terms, signature) = (Arc::new(intent.terms), intent.signature);
         locks.push(AdmittedLock { lock_id, terms, authority, signature });
     }
-    Ok(Inner::Grant { locks, batch, marks: marks.into() })
+    Ok(Inner::Grant { locks, batch, request_keys: request_keys.into() })
 }
 
 fn admit_approval(
@@ -215,8 +215,8 @@ fn admit_approval(
     signature: Signature,
 ) -> Result<Inner, Reject> {
     check_terms(&terms)?;
-    // The wallet of this path shows the lock id and a few fields only: it must not be able to
-    // bind its owner to a party that it did not see (INV-17).
+    // The wallet shows only the lock id and a few fields here. Its owner must not be bound to a
+    // party that the wallet did not show (INV-17).
     if !terms.beneficiary.is_zero() {
         return Err(Reject::Validation(Field::Beneficiary));
     }
@@ -231,7 +231,7 @@ fn admit_approval(
     }
     let (terms, authority) = (Arc::new(terms), Authority::Approval);
     let lock = AdmittedLock { lock_id, terms, authority, signature };
-    Ok(Inner::Grant { locks: alloc::vec![lock], batch: Bytes32::ZERO, marks: Arc::from([]) })
+    Ok(Inner::Grant { locks: alloc::vec![lock], batch: Bytes32::ZERO, request_keys: Arc::from([]) })
 }
 
 fn admit_claim(domain: &Domain, claim: Claim, signature: Signature) -> Result<Inner, Reject> {
@@ -253,12 +253,12 @@ fn admit_claim(domain: &Domain, claim: Claim, signature: Signature) -> Result<In
         &amounts,
         &claim.evidence.0,
     ];
-    let mark = mark(principal, &claim.request, Kind::Claim, fields);
-    Ok(Inner::Claim { claim, signature, mark })
+    let request_key = request_key(principal, &claim.request, Kind::Claim, fields);
+    Ok(Inner::Claim { claim, signature, request_key })
 }
 
-/// Recovers each consent. A text-or-server-hash consent has two possible signers: both are kept,
-/// and `decide` takes the one that is a party.
+/// Recovers each consent. A consent to a text or server hash has two possible signers: both are
+/// kept, and `decide` uses the one that is a party.
 fn admit_cancels(
     domain: &Domain,
     lock_id: &LockId,
@@ -294,11 +294,13 @@ fn admit_cancel(
         }
     };
     let signer = signer(&digest, &consent.signature)?;
-    let mark = match &consent.form {
-        CancelForm::Consent(request) => Some(mark(signer, request, Kind::Cancel, &[&lock_id.0])),
+    let request_key = match &consent.form {
+        CancelForm::Consent(request) => {
+            Some(request_key(signer, request, Kind::Cancel, &[&lock_id.0]))
+        }
         _ => None,
     };
-    Ok(AdmittedConsent { consent, signer, mark })
+    Ok(AdmittedConsent { consent, signer, request_key })
 }
 
 fn admit_fact(
@@ -317,7 +319,7 @@ fn admit_fact(
     Ok(Inner::RecordFact { fact, signatures, signers })
 }
 
-/// Who signed one digest: several, each once.
+/// The signers of one digest, each once.
 fn signers(digest: &Digest, signatures: &[Signature]) -> Result<Vec<Address>, Reject> {
     if signatures.is_empty() || signatures.len() > OBSERVERS_MAX {
         return Err(Reject::Validation(Field::Signatures));
@@ -334,7 +336,7 @@ fn signers(digest: &Digest, signatures: &[Signature]) -> Result<Vec<Address>, Re
     Ok(signers)
 }
 
-/// A reader, and epochs of which there can be one.
+/// Checks that the reader is not zero and that the range of epochs is not empty.
 fn check_reading(grant: &ReadingGrant) -> Result<(), Reject> {
     if grant.reader == Bytes32::ZERO {
         return Err(Reject::Validation(Field::Reader));
@@ -348,7 +350,7 @@ fn check_reading(grant: &ReadingGrant) -> Result<(), Reject> {
     Ok(())
 }
 
-/// A serial that there can be, and a set in its one form.
+/// Checks that the serial is above zero and that the images are in canonical form.
 fn check_approval(approval: &ImageApproval) -> Result<(), Reject> {
     if approval.serial == 0 {
         return Err(Reject::Validation(Field::Serial));
@@ -359,7 +361,7 @@ fn check_approval(approval: &ImageApproval) -> Result<(), Reject> {
     Ok(())
 }
 
-/// Checks that terms have their one shape.
+/// Checks that terms are in canonical form.
 ///
 /// # Errors
 /// `Validation` naming the field.
@@ -393,7 +395,7 @@ fn check_condition(condition: &Condition) -> Result<(), Reject> {
     Ok(())
 }
 
-/// A method, as the first tag of a content.
+/// A method, as the first tag of a content digest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Commit,
@@ -414,7 +416,7 @@ impl Kind {
         }
     }
 
-    /// The fields behind the tags of a content, the method first.
+    /// The fields that the tags of a content digest cover, the method first.
     pub(crate) fn fields(self) -> &'static [Field] {
         match self {
             Self::Commit => &[
@@ -458,7 +460,7 @@ fn intent_content(terms: &LockTerms, batch: &Bytes32) -> Content {
     )
 }
 
-fn mark(principal: Address, request: &Request, kind: Kind, fields: &[&[u8]]) -> RequestKey {
+fn request_key(principal: Address, request: &Request, kind: Kind, fields: &[&[u8]]) -> RequestKey {
     RequestKey {
         principal,
         id: request.id,

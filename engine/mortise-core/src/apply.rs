@@ -1,12 +1,12 @@
-//! Applying events: total over what `decide` makes, and a named corruption for anything else.
+//! Applying events: every event that `decide` makes applies; any other is a named corruption.
 //!
-//! What it is for: the one way in which the state changes - live, at restart, for an auditor.
+//! What it is for: the only way in which the state changes: live, at restart, for an auditor.
 //!
-//! What it does not do: refuse. An event that does not fit the state was not made by this code
-//! from this log; the caller stops (a Fault), it never goes on without the event.
+//! What it does not do: reject. An event that does not fit the state was not made by this code
+//! from this log. The caller stops with a fault; it never continues without the event.
 //!
-//! Invariants: INV-01, 02, 06, 07, 10, 11, 13 are checked again here, at a second place than
-//! `decide`, except for what needs signatures.
+//! Invariants: INV-01, 02, 06, 07, 10, 11, 13 are checked here a second time, after `decide`,
+//! except for signatures.
 
 use crate::state::accounts::RecordedFact;
 use crate::state::locks::{Leg, Legs, Lock};
@@ -38,25 +38,35 @@ impl State {
             }
             Event::SnapshotTaken { .. } => Ok(()),
             Event::TimeAdvanced { time_ms } => self.apply_time(*time_ms),
-            Event::LocksGranted { locks, marks, .. } => self.apply_grants(locks, marks),
-            Event::LockClaimed { claim, mark, status, .. } => {
-                self.remember(mark)?;
+            Event::LocksGranted { locks, request_keys, .. } => {
+                self.apply_grants(locks, request_keys)
+            }
+            Event::LockClaimed { claim, request_key, status, .. } => {
+                self.remember(request_key)?;
                 self.apply_claim(&claim.lock_id, &claim.amounts, *status)
             }
-            Event::LockReleased { lock_id, mark, .. } => {
-                self.remember(mark)?;
+            Event::LockReleased { lock_id, request_key, .. } => {
+                self.remember(request_key)?;
                 self.end_remaining(lock_id, Status::Released)
             }
-            Event::LockCancelled { lock_id, principal, mark, .. } => {
-                self.count_or_remember(principal, mark.as_ref())?;
+            Event::LockCancelled { lock_id, principal, request_key, .. } => {
+                self.count_or_remember(principal, request_key.as_ref())?;
                 self.end_remaining(lock_id, Status::Cancelled)
             }
-            Event::DraftCancelled { terms, mark, .. } => {
-                self.count_or_remember(&terms.owner, mark.as_ref())?;
+            Event::DraftCancelled { terms, request_key, .. } => {
+                self.count_or_remember(&terms.owner, request_key.as_ref())?;
                 self.take_nonce(&terms.owner, terms.nonce).map(|_| ())
             }
-            Event::LockExtended { lock_id, terms, claim_by, settle_by, mark, status, .. } => {
-                self.remember(mark)?;
+            Event::LockExtended {
+                lock_id,
+                terms,
+                claim_by,
+                settle_by,
+                request_key,
+                status,
+                ..
+            } => {
+                self.remember(request_key)?;
                 self.apply_extension(lock_id, *status, [terms.expires, *claim_by, *settle_by])
             }
             Event::LocksExpired { lock_ids } => {
@@ -69,7 +79,7 @@ impl State {
                 lock_ids.iter().try_for_each(|id| self.apply_pruned(id))
             }
             Event::FactRecorded { fact, .. } => self.apply_fact(fact),
-            Event::CommandRefused { mark, .. } => self.remember(mark),
+            Event::CommandRefused { request_key, .. } => self.remember(request_key),
             Event::ReadingGranted { grant, .. } => self.apply_reading(grant),
             Event::ImagesApproved { approval, .. } => self.apply_approval(approval),
         }
@@ -89,14 +99,14 @@ impl State {
         Ok(())
     }
 
-    fn apply_grants(&mut self, locks: &[GrantedLock], marks: &[RequestKey]) -> Applied {
+    fn apply_grants(&mut self, locks: &[GrantedLock], request_keys: &[RequestKey]) -> Applied {
         locks.iter().try_for_each(|lock| self.apply_grant(lock))?;
-        if marks.is_empty() {
+        if request_keys.is_empty() {
             for lock in locks {
                 self.count_command(&lock.terms.owner);
             }
         }
-        marks.iter().try_for_each(|mark| self.remember(mark))
+        request_keys.iter().try_for_each(|request_key| self.remember(request_key))
     }
 
     fn apply_grant(&mut self, granted: &GrantedLock) -> Applied {
@@ -179,7 +189,7 @@ impl State {
         Ok(())
     }
 
-    /// A leg of a lock that was found before.
+    /// A leg of a lock that the caller looked up.
     fn leg(&self, slot: u32, leg: usize) -> Result<&Leg, Corruption> {
         let lock = self.lock_at(slot).ok_or(Corruption::UnknownLock)?;
         lock.legs.get(leg).ok_or(Corruption::Amount)
@@ -323,7 +333,7 @@ impl State {
         Ok(())
     }
 
-    /// INV-01 and 13 for an account that just got a hold of `amount`.
+    /// Checks INV-01 and 13 for an account that just got a hold of `amount`.
     fn check_promise(&self, account: u32, amount: U256, custody: Custody) -> Applied {
         let entry = &self.accounts[account];
         let promised = entry.promised().ok_or(Corruption::Amount)?;
@@ -362,10 +372,10 @@ impl State {
         slot
     }
 
-    fn remember(&mut self, mark: &RequestKey) -> Applied {
-        let slot = self.count_command(&mark.principal);
+    fn remember(&mut self, request_key: &RequestKey) -> Applied {
+        let slot = self.count_command(&request_key.principal);
         let (at, now_s) = (self.at, self.time_ms / 1000);
-        match self.requests.insert(mark, at) {
+        match self.requests.insert(request_key, at) {
             Some(old) if old.valid_until >= now_s => Err(Corruption::RequestKnown),
             Some(_) => Ok(()),
             None => {
@@ -375,9 +385,13 @@ impl State {
         }
     }
 
-    fn count_or_remember(&mut self, principal: &Address, mark: Option<&RequestKey>) -> Applied {
-        match mark {
-            Some(mark) => self.remember(mark),
+    fn count_or_remember(
+        &mut self,
+        principal: &Address,
+        request_key: Option<&RequestKey>,
+    ) -> Applied {
+        match request_key {
+            Some(request_key) => self.remember(request_key),
             None => {
                 self.count_command(principal);
                 Ok(())

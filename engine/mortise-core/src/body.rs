@@ -1,4 +1,4 @@
-//! The two bodies of a frame: what everybody may read and what is sealed.
+//! The two bodies of a frame: the clear one and the sealed one.
 //!
 //! ```text
 //! clear body  = codec(ClearBody): boot record (boot frames), statements of released frames
@@ -48,13 +48,13 @@ impl FrameStatement {
 }
 
 impl CarriedStatement {
-    /// Whether it is this statement, whatever the signature.
+    /// True when the statement is the same; ignores the signature.
     pub fn carries(&self, stated: &FrameStatement) -> bool {
         self.statement == stated.statement && self.history_path == stated.history_path
     }
 }
 
-/// What a boot frame says in clear and the machine remembers.
+/// The boot record of a boot frame: in clear, and kept by the machine.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct BootRecord {
     /// The public keys of the boot, as its attestation document binds them.
@@ -65,21 +65,21 @@ pub struct BootRecord {
     pub key_commitment: Bytes32,
     /// [`document_digest`] of the attestation document; zero while unattested.
     pub document_digest: Bytes32,
-    /// Fresh randomness: a cosignature over this frame cannot be a replay.
+    /// Fresh randomness, so that a cosignature over this frame cannot be a replay.
     pub fresh: Bytes32,
 }
 
-/// The boot of a boot frame: what is remembered, and the document that only auditors read.
+/// The clear part of a boot frame: the record, and the document that only auditors read.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct Boot {
-    /// What the machine remembers.
+    /// The record that the machine keeps.
     pub record: BootRecord,
     /// The attestation document; empty while unattested. At most `ATTESTATION_BYTES_MAX` bytes.
     pub document: Vec<u8>,
 }
 
 impl Boot {
-    /// True when the document is within its bound and the one that the record names.
+    /// True when the document is within its bound and the record names it.
     pub fn is_consistent(&self) -> bool {
         self.document.len() <= ATTESTATION_BYTES_MAX
             && document_digest(&self.document) == self.record.document_digest
@@ -88,8 +88,8 @@ impl Boot {
 
 /// The digest by which a record names its document; zero for none.
 ///
-/// It finds bytes. It is no identity of what the document says: one statement has several byte
-/// forms (`specs/attestation.md`).
+/// It identifies the bytes, not the statement in them: one statement has several encodings
+/// (`specs/attestation.md`).
 pub fn document_digest(document: &[u8]) -> Bytes32 {
     if document.is_empty() {
         return Bytes32::ZERO;
@@ -106,7 +106,7 @@ pub struct ClearBody {
     pub statements: Vec<CarriedStatement>,
 }
 
-/// Room that a frame starts with: a full one never grows.
+/// Initial capacity of a frame's buffer. A full frame never reallocates it.
 const FIRST_BYTES: usize = FRAME_BYTES_TARGET + FRAME_BYTES_TARGET / 4;
 
 /// Events of a frame under construction: their bytes, and where each ends.
@@ -123,7 +123,7 @@ impl SealedBody {
     /// Never: an event is far below 4 GiB (`limits`).
     pub fn push(&mut self, event: &Event) {
         if self.bytes.is_empty() {
-            // Growing from nothing would copy a full frame twice.
+            // Growing from an empty buffer would copy a full frame twice.
             self.bytes.reserve(FIRST_BYTES);
         }
         let at = self.bytes.len();
@@ -135,7 +135,7 @@ impl SealedBody {
         self.ends.push(self.bytes.len());
     }
 
-    /// Gives back the room that a frame that is closed did not need.
+    /// Frees the capacity that a closed frame did not use.
     pub fn close(&mut self) {
         self.bytes.shrink_to_fit();
     }

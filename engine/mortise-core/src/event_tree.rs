@@ -5,7 +5,7 @@
 //! node = keyed BLAKE3(node key, left | right);  an odd node is promoted unchanged
 //! ```
 //! Built once per frame from all leaves (`from_leaves`; appending is linear in that crate). The
-//! salts let one event be disclosed without its neighbours being guessed.
+//! salts keep a reader of one disclosed event from guessing its neighbours.
 //!
 //! Invariants: leaves and nodes are separated by key; the verifier hashes the leaf itself, takes
 //! the count from a signed statement and checks the exact length of the path, because the crate's
@@ -193,7 +193,7 @@ mod tests {
     fn a_node_cannot_be_passed_off_as_an_event() {
         let leaves = leaves(4);
         let root = root(&leaves);
-        // The pair below the root, called salt and bytes of one of two events.
+        // The two hashes below the root, passed off as salt and bytes of an event.
         let path = prove(&leaves, 0).unwrap();
         let forged = verify(&root, 2, 0, &leaves[0], &leaves[1], &path[1..]);
         assert_eq!(forged, Err(EventProofError::Root));

@@ -1,4 +1,4 @@
-//! Secrets of the log and what is derived from them (TRUST 3).
+//! Secrets of the log and the keys derived from them.
 //!
 //! ```text
 //! log secret (genesis) --+--> state-salt key, snapshot key
@@ -6,8 +6,14 @@
 //! data key (per epoch) --+--> content root --> content key of frame s (releasable to auditors)
 //!                        +--> MAC key (never leaves)
 //! ```
-//! Whoever may wrap data keys of their own choosing still cannot make a frame that replay
-//! accepts: every key is bound to the log secret.
+//! Every epoch key is derived from the data key of the epoch and from the log secret.
+//!
+//! Proves: a party that can wrap a data key of its own choice under the vault's key, but does not
+//! know the log secret, cannot make a frame that replay accepts.
+//!
+//! Does not prove: that the enclave drew the log secret. A party that could wrap keys before the
+//! engine was created may have chosen the log secret, the signing key and all that follows from
+//! them. The key policy has to exclude that party.
 
 use hkdf::Hkdf;
 use mortise_format::content_key::ContentRoot;
@@ -32,7 +38,7 @@ pub struct LogKeys {
 }
 
 impl LogKeys {
-    /// Derives them.
+    /// Derives them from the log secret.
     pub fn new(log_secret: Secret, engine_id: &EngineId) -> Self {
         let of = |label: &[u8]| derive(&log_secret, b"mortise log", &[label, &engine_id.0]);
         let (state_salt, snapshot) = (of(b"state salt"), of(b"snapshot"));
@@ -72,7 +78,7 @@ impl EpochKeys {
         self.content_root.content(seq)
     }
 
-    /// What an auditor of this epoch is given.
+    /// The key that an auditor of this epoch gets.
     pub fn content_root(&self) -> &ContentRoot {
         &self.content_root
     }
@@ -112,8 +118,8 @@ mod tests {
         }
     }
 
-    /// Goal: what may be released - content root, content keys, salts, state-salt key - is none of
-    /// the keys that never leave.
+    /// Goal: no key that may be released (content root, content keys, salts, state-salt key) equals
+    /// a key that never leaves the engine.
     #[test]
     fn no_key_of_one_purpose_is_one_of_another() {
         let engine = EngineId([1; 32]);
@@ -169,8 +175,8 @@ mod tests {
         );
     }
 
-    /// Goal: exactly the keys that may leave are in the bytes. Method: every other secret is looked
-    /// for in them at every offset.
+    /// Goal: exactly the keys that may leave are in the bytes. Method: search the bytes at every
+    /// offset for every other secret.
     #[test]
     fn only_content_roots_and_the_salt_key_are_released() {
         let engine = EngineId([1; 32]);

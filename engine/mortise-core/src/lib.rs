@@ -1,13 +1,11 @@
-//! The pure lock engine: what is granted, what is refused, what follows.
+//! The pure lock engine: it decides commands, applies events and makes frames.
 //!
-//! What it is for: `admit` authenticates a command, `decide` answers it with an event or a
-//! refusal, `State::apply` changes the state, `State::take_leaves` feeds the state tree, `seal`
-//! makes and opens frames, `machine` puts it together. Live traffic, the restart and the auditor go
-//! through the same code.
+//! What it is for: `admit` authenticates a command, `decide` answers it with an event or a reject,
+//! `State::apply` changes the state, `State::take_leaves` feeds the state tree, `seal` makes and
+//! opens frames, `machine` combines them. Live traffic, restart and audit run the same code.
 //!
-//! What it does not do: read a clock, draw entropy, open a socket, spawn, sleep, log. Time comes
-//! in as a number and is written into the event; secrets come in through types that wipe
-//! themselves.
+//! What it does not do: read a clock, draw entropy, open a socket, spawn, sleep, log. Time is a
+//! parameter and is written into the event; secrets are in types that wipe themselves.
 //!
 //! Invariants: INV-01, 02, 04 to 08, 10, 11, 13, 17 of `specs/invariants.md` hold after every
 //! event; `State::check` recomputes every aggregate.

@@ -1,8 +1,8 @@
 //! What the engine signs about an event: commitments and outcomes.
 //!
-//! Both are rebuilt from the event and its place alone, so that the answer to a repeated request,
-//! rebuilt from the log, is byte for byte the first one (INV-07), and so that an auditor can tell
-//! which promises an event called for.
+//! Both are rebuilt from the event and its position alone. So the answer to a repeated request,
+//! rebuilt from the log, is byte for byte the first one (INV-07), and an auditor knows which
+//! signatures an event requires.
 
 use alloc::vec::Vec;
 use mortise_format::U256;
@@ -15,9 +15,9 @@ use mortise_format::lock::{Custody, Durability, LockTerms, Status};
 /// A struct that the engine signs about one lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Promise {
-    /// The lock is held.
+    /// A commitment: the lock is held.
     Commitment(LockCommitment),
-    /// The lock changed.
+    /// An outcome: the lock changed.
     Outcome(LockOutcome),
 }
 
@@ -31,7 +31,7 @@ impl Promise {
     }
 }
 
-/// Where an event stands and when: all that a promise needs besides the event.
+/// The position and time of an event: all that a promise needs besides the event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EventContext {
     /// The place.
@@ -42,7 +42,7 @@ pub struct EventContext {
     pub durability: Durability,
 }
 
-/// The promises that an event calls for, in the order of its locks.
+/// The structs that the engine signs for an event, in the order of its locks.
 pub fn signed_structs_of(event: &Event, context: &EventContext) -> Vec<Promise> {
     let one = |promise| alloc::vec![promise];
     match event {

@@ -4,9 +4,9 @@
 //! ciphertext = AES-256-GCM-SIV(content key of the frame, nonce = seq, AAD = header | clear digest)
 //! MAC        = keyed BLAKE3(MAC key, header | clear digest | cipher digest)
 //! ```
-//! Whoever holds a content key can read a frame; only the holder of the MAC key can make one.
-//! The nonce never repeats under a key because each frame has a key of its own; SIV mode keeps
-//! even a repetition from leaking more than equality.
+//! The holder of a content key can read a frame; only the holder of the MAC key can make one.
+//! The nonce never repeats under a key because each frame has a key of its own. If it did, SIV mode
+//! would leak only whether two plaintexts are equal.
 
 use crate::keys::EpochKeys;
 use aes_gcm_siv::aead::{Aead, KeyInit, Payload};
@@ -21,13 +21,13 @@ use mortise_format::secret::Secret;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SealError {
-    /// The MAC is not ours: the frame was made or changed by somebody else.
+    /// The MAC is wrong: another party made or changed the frame.
     #[error("the frame's MAC is not the engine's")]
     Mac,
     /// The ciphertext does not open under the frame's key and header.
     #[error("the frame's ciphertext does not open")]
     Cipher,
-    /// The parts make no frame.
+    /// The parts do not make a valid frame.
     #[error("the frame is malformed: {0}")]
     Frame(#[from] FrameError),
 }
@@ -61,8 +61,8 @@ pub fn seal(
 
 /// Checks a frame's MAC and opens it with the keys of its epoch.
 ///
-/// A success proves that this engine made exactly this frame in this epoch at this seq. It does
-/// not prove that the frame is the one of the chain: compare `previous`.
+/// A success proves that a holder of this engine's MAC key made exactly this frame in this epoch at
+/// this seq. It does not prove that the frame belongs to the chain: compare `previous`.
 ///
 /// # Errors
 /// `Mac`, then `Cipher`.
@@ -75,7 +75,7 @@ pub fn open(keys: &EpochKeys, frame: &Frame) -> Result<Vec<u8>, SealError> {
     open_content(&keys.content(leaf.header.seq), frame)
 }
 
-/// Opens a frame with its content key alone, as an auditor does. Proves nothing of who made it.
+/// Opens a frame with its content key alone, as an auditor does. Does not prove who made it.
 ///
 /// # Errors
 /// `Cipher`.

@@ -1,4 +1,4 @@
-//! Small secrets under a data key that is used once.
+//! Small secrets, sealed under a data key that is used once.
 
 use aes_gcm_siv::aead::{Aead, KeyInit, Payload};
 use aes_gcm_siv::{Aes256GcmSiv, Nonce};

@@ -25,16 +25,16 @@ pub use crate::released::ReleasedFrame;
 /// Identifies a request until it is answered. Unique per process.
 pub type Token = u64;
 
-/// A request with the token of its answer.
+/// A submission with the token of its answer.
 #[derive(Debug)]
 pub struct Work {
     pub token: Token,
-    pub ask: Ask,
+    pub submission: Submission,
 }
 
-/// A request to the writer.
+/// What a session submits to the writer.
 #[derive(Debug)]
-pub enum Ask {
+pub enum Submission {
     /// Changes the state, if the decision grants it.
     Command(Admitted),
     /// Changes nothing in the log, except [`Query::Sweep`].

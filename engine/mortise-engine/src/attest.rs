@@ -96,7 +96,10 @@ pub enum AttestError {
     DocumentSize { bytes_max: usize, found: usize },
     /// The boot document shows another insecure mode than the platform detected: promises would
     /// carry another mode than the log shows.
-    #[error("the document of this boot shows it {}, the platform {}", mode_text(*shown), mode_text(*found))]
+    #[error(
+        "the document of this boot shows it {}, the platform {}",
+        mode_text(*shown), mode_text(*found)
+    )]
     Mode {
         /// The mode in the document.
         shown: Option<InsecureMode>,

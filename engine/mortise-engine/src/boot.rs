@@ -5,8 +5,8 @@
 //!       -> frames from there: chain, MAC, apply, roots -> end of the log
 //!       -> new epoch: data key, binding -> (attestation) -> boot record -> Start of the pipeline
 //! ```
-//! Nothing is served before the end, and nothing is ever deleted: a log that does not follow is a
-//! named error with the frame's number, for people to look at.
+//! Nothing is served before the end of the log, and nothing is ever deleted. A log that does not
+//! follow is a named error with the frame's number, which an operator has to investigate.
 
 use crate::attest::{AttestError, mode_text};
 use crate::channel::ChannelKey;
@@ -25,11 +25,11 @@ use mortise_format::binding::{BoundKeys, KeyBinding};
 use mortise_format::codec;
 use mortise_format::domains;
 use mortise_format::frame::{Frame, FrameKind};
+use mortise_format::genesis::{Genesis, GenesisKeys};
 use mortise_format::ids::{Bytes32, Measurement, Root};
 use mortise_format::images::Version;
 use mortise_format::insecure_mode::InsecureMode;
 use mortise_format::merkle::history::TreeHead;
-use mortise_format::policy::{Genesis, GenesisKeys};
 use std::sync::Arc;
 
 /// Why the engine does not start.
@@ -39,14 +39,14 @@ pub enum BootError {
     /// The store failed.
     #[error("the store: {0}")]
     Store(#[from] StoreError),
-    /// The keys were not made or unsealed.
+    /// The keys were not created or unsealed.
     #[error("the keys: {0}")]
     Identity(#[from] IdentityError),
     /// The store holds no engine and no genesis was given.
     #[error("the store holds no engine and no genesis was given")]
     NoGenesis,
-    /// The store holds a log or a genesis and no sealed keys: they were lost, and with them the
-    /// engine (`specs/genesis-and-loss.md`). Nothing is founded over it.
+    /// The store holds a log or a genesis but no sealed keys: they were lost, and with them the
+    /// engine (`specs/genesis-and-loss.md`). No engine is created over it.
     #[error("the store holds an engine without its sealed keys")]
     KeysLost,
     /// The store holds an engine of another genesis.
@@ -66,39 +66,39 @@ pub enum BootError {
         /// The frame.
         seq: u64,
     },
-    /// The log ends before the point that a snapshot of ours was taken at.
+    /// The log ends before the frame after which this engine took a snapshot.
     #[error("the log ends before frame {snapshot}, after which a snapshot was taken")]
     SnapshotAhead {
         /// Last frame in the snapshot.
         snapshot: u64,
     },
-    /// The log asks for newer code, or for another image.
+    /// The log requires newer code or another image.
     #[error("{0}")]
     Image(#[from] ImageRefusal),
     /// The log was written in another mode: debug, emulated, or neither.
     #[error("the log was written {}, and this boot is {}", mode_text(*log), mode_text(*running))]
     OtherMode {
-        /// The mark of the boots on the log.
+        /// Mode of the boots on the log.
         log: Option<InsecureMode>,
-        /// That of this boot.
+        /// Mode of this boot.
         running: Option<InsecureMode>,
     },
-    /// The boot could not be bound to the enclave.
+    /// The boot could not be attested.
     #[error("the attestation: {0}")]
     Attest(#[from] AttestError),
-    /// The policy has witnesses, and there is no way to them.
-    #[error("the policy has witnesses, and no way to them is configured")]
+    /// The policy has witnesses, but no witness proxy is configured.
+    #[error("the policy has witnesses, but no witness proxy is configured")]
     NoWitnesses,
-    /// So many witnesses refuse the log as it was found that no quorum is left: it is an older
-    /// copy, or another one than they know.
+    /// Too many witnesses refuse the log for a quorum: it is an older copy, or another log than the
+    /// one that they cosigned.
     #[error("witnesses refuse the log of {size} frames: {refusal:?}")]
     Witness {
-        /// Frames of the log that was found.
+        /// Frames of the log.
         size: u64,
         /// Why.
         refusal: WitnessReject,
     },
-    /// The store says that the log ends elsewhere than the frames that it gave.
+    /// The store's head is not the end of the frames that it returned.
     #[error("the frames end at {found}, the store's head is {expected}")]
     HeadMismatch {
         /// Next seq by the store's head.
@@ -109,7 +109,7 @@ pub enum BootError {
 }
 
 impl BootError {
-    /// A stable name for who asks for the engine's health: the text is the operator's.
+    /// A stable name, for `health`. The text is for the operator.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Store(StoreError::Garbage(_)) => "STORE_GARBAGE",
@@ -131,10 +131,10 @@ impl BootError {
     }
 }
 
-/// How far a replay is: frames done, and in all.
+/// Progress of a replay: frames done, and total.
 pub type Progress<'a> = &'a (dyn Fn(u64, u64) + Send + Sync);
 
-/// Loads the identity of the stored engine, or founds one when the store is empty.
+/// Loads the identity of the stored engine, or creates one when the store is empty.
 ///
 /// # Errors
 /// `NoGenesis`, `KeysLost`, `OtherGenesis`, `Identity`, `Store`.
@@ -150,12 +150,12 @@ pub async fn identity(
     let (stored, sealed) = match (stored, keys) {
         (Some(stored), Some(keys)) => keyring::decode_blobs(&stored, &keys)?,
         (Some(_), None) => return Err(BootError::KeysLost),
-        // A founding that ended between its two blobs: its keys are the engine's.
+        // The creation stopped between its two blobs: continue with the keys that it stored.
         (None, Some(keys)) => {
             let genesis = genesis.ok_or(BootError::NoGenesis)?;
             keyring::decode_blobs(&codec::encode(genesis), &keys)?
         }
-        (None, None) => found(store, vault, entropy, genesis).await?,
+        (None, None) => create(store, vault, entropy, genesis).await?,
     };
     if genesis.is_some_and(|given| given.hash() != stored.hash()) {
         return Err(BootError::OtherGenesis);
@@ -167,8 +167,8 @@ pub async fn identity(
     Ok(identity)
 }
 
-/// Founds an engine on an empty store. Nothing that is there is ever overwritten.
-async fn found(
+/// Creates an engine on an empty store. Never overwrites anything.
+async fn create(
     store: &dyn LogStore,
     vault: &dyn Vault,
     entropy: &dyn Entropy,
@@ -178,8 +178,8 @@ async fn found(
         return Err(BootError::KeysLost);
     }
     let genesis = genesis.ok_or(BootError::NoGenesis)?;
-    let (_, sealed) = keyring::found(genesis, vault, entropy).await?;
-    // The keys first: keys without a genesis are found again, a genesis without keys is a loss.
+    let (_, sealed) = keyring::create(genesis, vault, entropy).await?;
+    // Store the keys first: keys without a genesis can be recovered, a genesis without keys cannot.
     store.blob_put(keyring::KEYS_BLOB, codec::encode(&sealed), false).await?;
     store.blob_put(keyring::GENESIS_BLOB, codec::encode(genesis), false).await?;
     Ok((genesis.clone(), sealed))
@@ -195,8 +195,8 @@ pub struct Replayed {
 }
 
 impl Replayed {
-    /// Whether this code may boot on the log as it was found (INV-18): before anything is written
-    /// or said about it.
+    /// Checks that this code may boot on the log (INV-18), before the boot writes or signs
+    /// anything.
     ///
     /// # Errors
     /// `Image`.
@@ -208,7 +208,7 @@ impl Replayed {
         Ok(self.machine.state().check_image(running, image)?)
     }
 
-    /// What the next boot binds: its keys, and the log as it was found.
+    /// What the next boot binds: its keys, and the end of the log.
     pub fn binding(&self, identity: &Identity, channel: &ChannelKey) -> KeyBinding {
         let GenesisKeys { signing, checkpoint } = identity.genesis_keys();
         let channel = Some(channel.public());
@@ -261,13 +261,13 @@ pub async fn replay(
     Ok(Replayed { machine, covered })
 }
 
-/// Has the log as it was found cosigned, before anything is written or said about it: the frames
-/// that a replay brought are durable, and whether they are the newest only witnesses know.
+/// Gets the replayed log cosigned, before the boot writes or signs anything. The replayed frames
+/// are durable, but only witnesses know whether they are the newest.
 ///
 /// An empty log has no head; its boot frame is the first that witnesses see.
 ///
 /// # Errors
-/// `Witness`. Without an answer of enough witnesses it does not end.
+/// `Witness`. Waits without limit for the answers of enough witnesses.
 pub async fn check_newest(
     store: &Arc<dyn LogStore>,
     replayed: &Replayed,
@@ -288,7 +288,7 @@ pub async fn check_newest(
 /// A new epoch: its data key, and what its attestation document will bind.
 #[derive(Debug)]
 pub struct NewEpoch {
-    /// What is bound.
+    /// What the document binds.
     pub binding: KeyBinding,
     keys: EpochKeys,
     wrapped_key: Vec<u8>,
@@ -335,8 +335,8 @@ impl NewEpoch {
     }
 }
 
-/// The newest snapshot that opens, or an empty machine. A snapshot that does not open costs time,
-/// not safety: the whole log is replayed.
+/// The machine of the newest snapshot, or an empty one if the snapshot does not open. Then the
+/// whole log is replayed, which costs only time.
 async fn from_snapshot(
     store: &dyn LogStore,
     identity: &Identity,
@@ -346,7 +346,7 @@ async fn from_snapshot(
     if let Some(info) = store.snapshot_latest().await? {
         let bytes = store.snapshot_read(info).await?;
         let next_seq = info.seq.saturating_add(1);
-        match Machine::open_image(&engine_id, next_seq, &bytes, keys, map_seed) {
+        match Machine::open_snapshot(&engine_id, next_seq, &bytes, keys, map_seed) {
             Ok(machine) => return Ok((machine, next_seq)),
             Err(error) => {
                 tracing::warn!(seq = info.seq, %error, "snapshot not used, replaying the log");
@@ -367,7 +367,7 @@ pub async fn follow(
     identity: &Identity,
     ring: &KeyRing,
 ) -> Result<SignedBodies, BootError> {
-    // The frame's place in the log, whatever it says of itself.
+    // The frame's position in the log, not the seq in its header.
     let seq = machine.head().next_seq;
     let wrong = |error| BootError::Frame { seq, error };
     machine.check_place(frame).map_err(wrong)?;
@@ -377,7 +377,7 @@ pub async fn follow(
     Ok(SignedBodies { clear })
 }
 
-/// What a followed frame said in clear.
+/// The clear part of a followed frame.
 #[derive(Debug)]
 pub struct SignedBodies {
     /// The clear body.
@@ -402,7 +402,7 @@ async fn keys_for(
     Ok(ring.keys_of(record.ok_or(BootError::NoEpoch { seq })?).await?)
 }
 
-/// Signs the statements again that no frame carries: RFC 6979 gives the same bytes.
+/// Signs the statements that no frame carries again. RFC 6979 gives the same bytes.
 fn resign(machine: &Machine, identity: &Identity) -> Vec<CarriedStatement> {
     let sign = |stated: &mortise_core::body::FrameStatement| {
         stated.clone().signed(identity.signer.sign(&stated.statement.digest()))
@@ -410,17 +410,17 @@ fn resign(machine: &Machine, identity: &Identity) -> Vec<CarriedStatement> {
     machine.uncarried().map(sign).collect()
 }
 
-/// A random number for seeds that are secrets but no keys.
+/// A random number for seeds that are secret but not keys.
 pub fn random_u64(entropy: &dyn Entropy) -> u64 {
     let mut bytes = [0; 8];
     entropy.fill(&mut bytes);
     u64::from_le_bytes(bytes)
 }
 
-/// The digest that the log records of a snapshot.
+/// The digest of a snapshot that the log records.
 pub fn snapshot_digest(sealed: &[u8]) -> Bytes32 {
     Bytes32(domains::blake3_in(domains::SNAPSHOT_DIGEST, &[sealed]))
 }
 
-/// Bytes asked for in one read of the log.
+/// Bytes per read of the log.
 const READ_BYTES: u32 = 2 * 1024 * 1024;

@@ -8,7 +8,7 @@
 //! actix mailboxes have no hard bound.
 
 use crate::actors::{Admit, Attest, Attestor, Crypto, Ledger, OpenMessage, Submit};
-use crate::api::{Ask, Query, Reply};
+use crate::api::{Query, Reply, Submission};
 use crate::app::App;
 use crate::attest::{AttestError, BootDocument};
 use crate::channel::{ChannelKey, OpenedRequest};
@@ -166,10 +166,12 @@ impl EngineHandle {
     ///
     /// # Errors
     /// [`SubmitError`]: the request was not submitted.
-    pub async fn ask(&self, ask: Ask) -> Result<Reply, SubmitError> {
+    pub async fn submit(&self, submission: Submission) -> Result<Reply, SubmitError> {
         let serving = self.ready()?;
         let _permit = self.permits.try_acquire().map_err(|_| SubmitError::Overloaded)?;
-        Ok(self.enqueue(serving, |queue, responder| queue.ready.push((ask, responder))).await)
+        Ok(self
+            .enqueue(serving, |queue, responder| queue.ready.push((submission, responder)))
+            .await)
     }
 
     /// Submits a read and waits for the answer.
@@ -177,7 +179,7 @@ impl EngineHandle {
     /// # Errors
     /// [`SubmitError`]: the read was not submitted.
     pub async fn query(&self, query: Query) -> Result<Reply, SubmitError> {
-        self.ask(Ask::Query(query)).await
+        self.submit(Submission::Query(query)).await
     }
 
     /// Authenticates a command on the pool, submits it to the writer and waits for the answer.
@@ -240,7 +242,7 @@ struct Queue {
     /// Commands that a worker authenticates first.
     unverified: Vec<(Command, Responder)>,
     /// Requests for the writer.
-    ready: Vec<(Ask, Responder)>,
+    ready: Vec<(Submission, Responder)>,
     /// True while a task that sends the batch is scheduled.
     flush_scheduled: bool,
 }
@@ -270,7 +272,7 @@ async fn admit(serving: Serving, (commands, responders): (Vec<Command>, Vec<Resp
     let mut ready = Vec::with_capacity(admitted.len());
     for (admitted, responder) in admitted.into_iter().zip(responders) {
         match admitted {
-            Ok(admitted) => ready.push((Ask::Command(admitted), responder)),
+            Ok(admitted) => ready.push((Submission::Command(admitted), responder)),
             // The caller may have hung up.
             Err(reject) => drop(responder.send(Reply::Refused(reject))),
         }
@@ -278,7 +280,7 @@ async fn admit(serving: Serving, (commands, responders): (Vec<Command>, Vec<Resp
     submit(&serving, ready).await;
 }
 
-async fn submit(serving: &Serving, ready: Vec<(Ask, Responder)>) {
+async fn submit(serving: &Serving, ready: Vec<(Submission, Responder)>) {
     if !ready.is_empty() {
         // A stopped ledger drops the responders: their callers get NOT_DURABLE.
         let _ = serving.ledger.send(Submit(ready)).await;

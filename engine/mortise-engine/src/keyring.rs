@@ -12,10 +12,11 @@ use mortise_core::sealed_value::{open_value, seal_value};
 pub use mortise_format::blobs::{GENESIS_BLOB, KEYS_BLOB, SealedKeys};
 use mortise_format::codec::{self, CodecError};
 use mortise_format::domains;
+use mortise_format::genesis::{Genesis, GenesisKeys, engine_id};
 use mortise_format::ids::{Bytes32, EngineId};
 use mortise_format::insecure_mode::InsecureMode;
 use mortise_format::note::{KeyUse, NoteError, NoteKey};
-use mortise_format::policy::{Genesis, GenesisKeys, PolicyError, engine_id};
+use mortise_format::policy::PolicyError;
 use mortise_format::secp256k1::Signer;
 use mortise_format::secret::Secret;
 use mortise_verify::named::NamedError as _;
@@ -149,7 +150,7 @@ impl GenesisSecrets {
 /// # Errors
 /// `Policy` for an inconsistent genesis; `Predecessor` if the operators, witnesses or keys of the
 /// named predecessor did not agree to the succession; `Vault` if the key service gives no key.
-pub async fn found(
+pub async fn create(
     genesis: &Genesis,
     vault: &dyn Vault,
     entropy: &dyn Entropy,

@@ -1,14 +1,13 @@
 //! One log, one mode.
 //!
-//! What it is for: answers to repeated requests are rebuilt from the log and signed again
-//! ([`crate::recall`]), with the mark of the boot that rebuilds them. A log that was written in
-//! debug mode or on an emulator's module must therefore never be served as one that binds, nor the
-//! other way about: a boot whose newest predecessor on the log was of another mode stops, before
-//! anything is written, signed or said about the log. As every boot keeps to this, the newest
-//! predecessor speaks for all.
+//! What it is for: the engine rebuilds answers to repeated requests from the log and signs them
+//! again ([`crate::recall`]), in the mode of the current boot. So a log from debug mode or an
+//! emulated module must never be served by an engine whose promises bind, and the reverse. A boot
+//! stops if the previous boot on the log was in another mode, before it writes or signs anything.
+//! Every boot checks this, so the previous boot represents all of them.
 //!
-//! What it does not do: verify documents. What stands in the log the engine itself wrote there,
-//! from its own module.
+//! What it does not do: verify documents. The engine itself wrote the documents in the log, from
+//! its own module.
 
 use crate::attest::AttestError;
 use crate::boot::{BootError, Replayed};
@@ -17,11 +16,11 @@ use mortise_core::machine::{FollowError, read_clear};
 use mortise_format::insecure_mode::InsecureMode;
 use mortise_verify::attestation::admitted_insecure_mode;
 
-/// Checks that the boots on the log so far were of this mode. Boots without a security module, and
-/// those with one that is to be believed, are of the same: no mark.
+/// Checks that the boots on the log so far were in this mode. Boots without a security module and
+/// attested boots count as the same: no insecure mode.
 ///
 /// # Errors
-/// `OtherMode`; `Store`; `Frame` when the store gives another boot frame than was replayed.
+/// `OtherMode`; `Store`; `Frame` when the store returns another boot frame than the replayed one.
 pub async fn check(
     store: &dyn LogStore,
     replayed: &Replayed,
@@ -33,7 +32,7 @@ pub async fn check(
     let frames = store.read(seq, 1).await?;
     let frame = frames.first().filter(|frame| frame.header().seq == seq);
     let clear = read_clear(frame.ok_or_else(|| wrong(FollowError::BootRecord))?).map_err(wrong)?;
-    // The record that was replayed names the document by its digest.
+    // The replayed record names the document by its digest.
     let boot = clear.boot.filter(|boot| boot.record == newest.boot);
     let boot = boot.ok_or_else(|| wrong(FollowError::BootRecord))?;
     let log = admitted_insecure_mode(&boot.document);

@@ -1,12 +1,12 @@
-//! The file: parts, frames, end.
+//! The file format: parts, frames, end.
 //!
 //! ```text
 //! head   = magic (8) | version u16 | parts u16 | { name length u8 | name | size u32 | bytes }*
 //! frame  = length u32, above 0 | frame                                   seq 0, 1, 2, ...
 //! end    = 0 u32 | count u64 | digest of the last frame (32) | file digest (32)
 //! ```
-//! The frames are under their own digests and the chain, up to the digest of the last one, so the
-//! file digest covers them by covering that: BLAKE3 over head, count and last digest.
+//! The chain links every frame to the digest of the last one. So the file digest, BLAKE3 over head,
+//! count and last digest, covers all frames.
 
 use crate::frame::CheckedFrame;
 use mortise_format::domains::{self, LOG_EXPORT};
@@ -23,18 +23,19 @@ const MAGIC: [u8; 8] = *b"MRTEXPRT";
 /// Most parts beside the frames.
 const PARTS_MAX: u16 = 16;
 
-/// What goes with the frames, by name: the genesis, the sealed keys, what the engine id is made of.
+/// Parts beside the frames, by name: the genesis, the sealed keys, the public keys that the engine
+/// id covers.
 pub type Parts = BTreeMap<String, Vec<u8>>;
 
-/// Why bytes are no exported log.
+/// Why bytes are not an exported log.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ExportError {
     /// The file cannot be read or written.
     #[error("the export cannot be read or written: {0}")]
     Io(#[from] io::Error),
-    /// It does not begin as an export does.
-    #[error("the file is no exported log")]
+    /// It does not begin with the magic.
+    #[error("the file is not an exported log")]
     Magic,
     /// It has another version.
     #[error("the export has version {found}, not {EXPORT_VERSION}")]
@@ -52,33 +53,35 @@ pub enum ExportError {
     #[error("the parts of the export are malformed")]
     Parts,
     /// A frame's length is above the limit of frames.
-    #[error("frame {seq} of the export is announced with {bytes} bytes, more than a frame has")]
+    #[error(
+        "frame {seq} of the export is announced with {bytes} bytes, above the limit of a frame"
+    )]
     FrameLength {
         /// The frame.
         seq: u64,
         /// The length.
         bytes: u32,
     },
-    /// A frame is none, or was changed.
+    /// A frame is malformed or was changed.
     #[error("frame {seq} of the export is broken: {error}")]
     Frame {
         /// The frame.
         seq: u64,
-        /// How.
+        /// Why it is broken.
         error: FrameError,
     },
-    /// A frame is not the one that follows.
+    /// A frame does not follow the one before it.
     #[error("frame {seq} of the export does not follow the one before it")]
     Chain {
-        /// The frame that should stand there.
+        /// The expected frame.
         seq: u64,
     },
     /// The end names another number of frames.
-    #[error("the export has {found} frames, its end says {stated}")]
+    #[error("the export has {found} frames, its end names {stated}")]
     Count {
         /// Frames read.
         found: u64,
-        /// As the end says.
+        /// Frames by the end of the file.
         stated: u64,
     },
     /// The end names another last frame.
@@ -92,7 +95,7 @@ pub enum ExportError {
     Trailing,
 }
 
-/// The chain of frames as both sides see it.
+/// The chain of frames. Writer and reader both check it.
 #[derive(Debug, Default)]
 struct Chain {
     count: u64,
@@ -166,7 +169,7 @@ impl<W: Write> ExportWriter<W> {
         Ok(self.out.write_all(frame.bytes())?)
     }
 
-    /// Writes the end and gives the writer back, flushed.
+    /// Writes the end and returns the flushed writer.
     ///
     /// # Errors
     /// `Io`.
@@ -225,7 +228,7 @@ impl<R: Read> ExportReader<R> {
         Ok(reader)
     }
 
-    /// What goes with the frames.
+    /// The parts beside the frames.
     pub fn parts(&self) -> &Parts {
         &self.parts
     }
@@ -235,10 +238,10 @@ impl<R: Read> ExportReader<R> {
         self.read_bytes
     }
 
-    /// The next frame; `None` once the end was read and everything before it is as it says.
+    /// The next frame; `None` once the end was read and matches everything before it.
     ///
     /// # Errors
-    /// Any [`ExportError`] but those of the head; nothing more is to be read then.
+    /// Any [`ExportError`] but those of the head. Do not read on after an error.
     pub fn next_frame(&mut self) -> Result<Option<CheckedFrame>, ExportError> {
         if self.is_done {
             return Ok(None);

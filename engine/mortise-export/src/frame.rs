@@ -1,9 +1,9 @@
-//! One frame whose digests were checked.
+//! A frame with checked digests.
 
 use mortise_format::frame::{Frame, FrameError};
 use mortise_format::ids::{EngineId, FrameDigest};
 
-/// A frame whose lengths and digests match its leaf, and what the log needs to know of it.
+/// A frame whose lengths and digests match its leaf, with the fields that a log needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckedFrame {
     bytes: Vec<u8>,
@@ -30,7 +30,7 @@ impl CheckedFrame {
         &self.bytes
     }
 
-    /// Its place in the log.
+    /// Its position in the log.
     pub fn seq(&self) -> u64 {
         self.seq
     }

@@ -1,4 +1,4 @@
-//! ABI words: the static part of Solidity's `abi.encode`, all that our hashes need.
+//! ABI words: the static part of Solidity's `abi.encode`. The hashes of Mortise need no more.
 
 use crate::amount::U256;
 use crate::domains::keccak256;

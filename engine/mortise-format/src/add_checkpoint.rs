@@ -6,10 +6,10 @@
 //! (empty line)
 //! (the checkpoint, a signed note)
 //! ```
-//! What it is for: one parser and one printer, for our log and our witness. What it does not do:
-//! check path or signatures (`mortise_verify::witness_answer` reads what comes back), speak HTTP.
+//! What it is for: one parser and one printer, for the log and for the witness. What it does not
+//! do: check the path or signatures (`mortise_verify::witness_answer` reads the reply), speak HTTP.
 //!
-//! Invariants: a request has one spelling; nothing is read beyond its bound.
+//! Invariants: a request has exactly one encoding; no input beyond its bound is read.
 
 use crate::limits::WITNESS_REQUEST_BYTES_MAX;
 use crate::note::{hash_of, number_of, text_of};
@@ -19,10 +19,10 @@ use alloc::vec::Vec;
 
 /// Most hashes of a consistency path that a witness takes.
 pub const PATH_HASHES_MAX: usize = 63;
-/// Content type of the size in an answer 409.
+/// Content type of the size in a 409 response.
 pub const SIZE_CONTENT_TYPE: &str = "text/x.tlog.size";
 
-/// Why bytes are no request.
+/// Why bytes are not a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AddCheckpointError {
@@ -35,36 +35,36 @@ pub enum AddCheckpointError {
     /// Not UTF-8.
     #[error("the request is not UTF-8")]
     Utf8,
-    /// The first line is no old size.
+    /// The first line is not an old size.
     #[error("the first line is not `old` and a decimal number without leading zeros")]
     OldSize,
-    /// A line of the path is no base64 of 32 bytes.
-    #[error("line {line} of the path is no base64 of 32 bytes")]
+    /// A line of the path is not base64 of 32 bytes.
+    #[error("line {line} of the path is not base64 of 32 bytes")]
     Hash {
-        /// Which, from 0.
+        /// Line of the path, from 0.
         line: usize,
     },
     /// More hashes than a path has.
     #[error("the path has more than {PATH_HASHES_MAX} hashes")]
     PathTooLong,
     /// No empty line before a checkpoint.
-    #[error("no empty line parts the path from the checkpoint")]
+    #[error("no empty line separates the path from the checkpoint")]
     NoCheckpoint,
 }
 
-/// A request that parses. Nothing of it is believed.
+/// A request that parses. Nothing in it is verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AddCheckpoint<'a> {
-    /// The size that the witness is said to have cosigned last; 0 for none.
+    /// The size that, by this request, the witness cosigned last; 0 for none.
     pub old_size: u64,
-    /// From there to the checkpoint.
+    /// Consistency path from the old size to the checkpoint.
     pub path: Vec<[u8; 32]>,
     /// A signed note.
     pub checkpoint: &'a str,
 }
 
 impl<'a> AddCheckpoint<'a> {
-    /// Parses a request; the checkpoint in it is not looked at.
+    /// Parses a request. Does not parse the checkpoint in it.
     ///
     /// # Errors
     /// `TooLarge`, `Utf8`, `OldSize`, `Hash`, `PathTooLong`, `NoCheckpoint`, in the order of the
@@ -101,12 +101,12 @@ impl<'a> AddCheckpoint<'a> {
     }
 }
 
-/// The body of an answer 409.
+/// The body of a 409 response.
 pub fn size_text(size: u64) -> String {
     format!("{size}\n")
 }
 
-/// The size in the body of an answer 409; `None` when the body is no size.
+/// The size in the body of a 409 response; `None` when the body is not a size.
 pub fn parse_size(body: &[u8]) -> Option<u64> {
     core::str::from_utf8(body).ok()?.strip_suffix('\n').and_then(number_of)
 }

@@ -1,7 +1,7 @@
 //! 256-bit unsigned amounts with checked arithmetic only.
 //!
-//! The arithmetic is that of the `ruint` crate; the type hides it so that no foreign type stands
-//! in a public signature. There is no wrapping operation: an overflow is a `None`.
+//! The `ruint` crate does the arithmetic. The type hides it, so that no type of another crate is in
+//! a public signature. No operation wraps: an overflow is a `None`.
 
 use alloc::string::String;
 use bincode::de::{BorrowDecoder, Decoder};
@@ -17,15 +17,15 @@ type Inner = ruint::Uint<256, 4>;
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct U256(Inner);
 
-/// Why a text is not an amount.
+/// Why a text does not parse as an amount.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AmountError {
-    /// No digits, a sign, or a character that is no digit of the base.
-    #[error("an amount is a decimal string or a 0x string")]
+    /// No digits, a sign, or a character that is not a digit of the base.
+    #[error("an amount must be a decimal string or a 0x string")]
     Malformed,
     /// The value is 2^256 or more.
-    #[error("an amount is below 2^256")]
+    #[error("an amount must be below 2^256")]
     TooLarge,
 }
 

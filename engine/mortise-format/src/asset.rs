@@ -95,7 +95,7 @@ impl core::hash::Hash for Asset {
     }
 }
 
-/// Why an asset is not one.
+/// Why an asset is malformed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AssetError {
     /// The native coin has no contract and no token id.

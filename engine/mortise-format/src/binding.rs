@@ -1,8 +1,8 @@
 //! What a boot binds to its image by its attestation document (`specs/attestation.md`).
 //!
-//! What it is for: one shape for the log and for the document, so that an auditor rebuilds from a
-//! boot frame exactly what the document of that boot was made for. What it does not do: check a
-//! document (`mortise_verify::attestation`).
+//! What it is for: one encoding for the log and for the document, so that an auditor rebuilds from
+//! a boot frame exactly what that boot's document attests. What it does not do: verify a document
+//! (`mortise_verify::attestation`).
 
 use crate::domains::{self, ATTESTATION_BINDING};
 use crate::ids::{Bytes32, EngineId, PolicyHash, Root};
@@ -23,13 +23,13 @@ pub struct BoundKeys {
 
 /// Everything that a boot binds to its image by an attestation document.
 ///
-/// Its digest stands in `user_data`, and PCR16 is extended with the digest once and locked: so the
-/// same statement is under the document's signature twice, and key policies can name it.
+/// Its digest is the document's `user_data`. The boot also extends PCR16 with the digest once and
+/// locks it, so that key policies can name the digest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyBinding {
-    /// Whose log and which service.
+    /// The engine.
     pub engine_id: EngineId,
-    /// The boot.
+    /// The epoch: one boot of the engine.
     pub epoch: u64,
     /// Its public keys.
     pub keys: BoundKeys,
@@ -42,7 +42,7 @@ pub struct KeyBinding {
 }
 
 impl KeyBinding {
-    /// The digest that stands in `user_data`.
+    /// The digest in `user_data`.
     pub fn digest(&self) -> Bytes32 {
         let mut bytes = Vec::with_capacity(BYTES_MAX);
         bytes.extend_from_slice(&self.engine_id.0);

@@ -1,9 +1,9 @@
 //! The blobs that an engine keeps in its store, and the parts of an exported log.
 //!
-//! What it does not do: seal or open anything; the keys stay under a data key of the vault.
+//! What it does not do: seal or open anything. The keys stay sealed under a data key of the vault.
 
+use crate::genesis::GenesisKeys;
 use crate::ids::Bytes32;
-use crate::policy::GenesisKeys;
 use alloc::vec::Vec;
 use bincode::{Decode, Encode};
 

@@ -2,7 +2,7 @@
 //! encapsulated key and the ciphertext of a request lie, and the nonce and the ciphertext of an
 //! answer.
 //!
-//! What it does not do: encrypt or decrypt (`mortise-channel`), say whose key it is
+//! What it does not do: encrypt or decrypt (`mortise-channel`), attest the key
 //! (`specs/attestation.md`).
 //!
 //! ```text
@@ -11,8 +11,8 @@
 //! ```
 //! Integers are big-endian, as in RFC 9180 and RFC 9458, whose constructions this follows.
 //!
-//! Invariants: no JSON begins with the magic, so that one look at the first bytes tells a message
-//! of the channel from a text in clear; there is one suite, and another one is another version.
+//! Invariants: no JSON begins with the magic, so the first bytes distinguish a channel message from
+//! clear text. There is one cipher suite per version.
 
 use crate::limits::{
     CHANNEL_ANSWER_OVERHEAD_BYTES, CHANNEL_REQUEST_OVERHEAD_BYTES, REQUEST_BYTES_MAX,
@@ -20,7 +20,7 @@ use crate::limits::{
 };
 use alloc::vec::Vec;
 
-/// How every message of the channel begins; neither JSON nor a protocol of the transport does.
+/// First bytes of every channel message. Neither JSON nor a transport protocol begins with them.
 pub const MAGIC: [u8; 4] = *b"MRC1";
 /// The media type of its messages over HTTP.
 pub const MEDIA_TYPE: &str = "application/mortise-channel";
@@ -51,14 +51,14 @@ const _: () =
 const _: () = assert!(CHANNEL_ANSWER_OVERHEAD_BYTES == HEADER_AT + NONCE_BYTES + TAG_BYTES);
 const _: () = assert!(MAGIC[0] != b'{' && MAGIC[0] != b'[' && !MAGIC[0].is_ascii_whitespace());
 
-/// Why bytes are no message of the channel.
+/// Why bytes are not a channel message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MessageError {
     /// They do not begin with magic and kind.
-    #[error("the bytes do not begin as such a message does")]
+    #[error("the bytes do not begin with the magic and kind of this message")]
     Magic,
-    /// They end before the tag could.
+    /// They are shorter than the shortest message.
     #[error("the message has {found} bytes, fewer than {min}")]
     Short {
         /// Fewest bytes.
@@ -66,7 +66,7 @@ pub enum MessageError {
         /// Its bytes.
         found: usize,
     },
-    /// They are more than a message may be.
+    /// They are longer than the longest message.
     #[error("the message has {found} bytes, more than {max}")]
     Long {
         /// Most bytes.
@@ -75,19 +75,19 @@ pub enum MessageError {
         found: usize,
     },
     /// The header names other algorithms than those of this version.
-    #[error("the message names another suite than the one of this version")]
+    #[error("the message names another cipher suite than the one of this version")]
     Suite,
 }
 
 /// Which key a request is encrypted to, and with which algorithms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Header {
-    /// The epoch of the boot whose key it is: a key lives for one boot.
+    /// The epoch of the boot that made the key. A key is valid for one boot.
     pub key_id: u64,
 }
 
 impl Header {
-    /// The bytes, as they travel and as the context of the encryption covers them.
+    /// The bytes on the wire. The context of the encryption covers them too.
     pub fn encode(self) -> [u8; HEADER_BYTES] {
         let mut out = [0; HEADER_BYTES];
         let (key_id, suite) = out.split_at_mut(8);
@@ -106,7 +106,7 @@ impl Header {
     }
 }
 
-/// True when a message of the channel begins so; anything else is a text in clear.
+/// True when the bytes begin as a channel message does; anything else is clear text.
 pub fn is_channel(bytes: &[u8]) -> bool {
     bytes.starts_with(&MAGIC)
 }
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_in_clear_are_told_from_messages() {
+    fn clear_texts_are_distinguished_from_messages() {
         assert!(is_channel(&request(&[0; 16])));
         for text in [&b"{}"[..], b"[]", b"", b"MRC", b"MRT1", b" MRC1"] {
             assert!(!is_channel(text));

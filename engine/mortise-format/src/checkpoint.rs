@@ -9,7 +9,7 @@
 //! What it is for: the engine, its witnesses and every verifier write and read the same bytes. What
 //! it does not do: check a signature (`mortise_verify::checkpoint`).
 //!
-//! Invariants: extension lines are not passed on.
+//! Invariants: extension lines are checked and dropped.
 
 use crate::domains::COSIGNATURE_V1;
 use crate::ids::Root;
@@ -18,22 +18,22 @@ use crate::note::{hash_of, number_of, text_of};
 use alloc::format;
 use alloc::string::String;
 
-/// Why a text is no checkpoint.
+/// Why a text is not a checkpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CheckpointTextError {
     /// Fewer than three lines, or an empty one.
     #[error("a checkpoint has three lines or more, none of them empty")]
     Lines,
-    /// The size is no decimal number.
-    #[error("the size of the tree is no decimal number of 64 bits without leading zeros")]
+    /// The size is not a decimal number.
+    #[error("the tree size is not a 64-bit decimal number without leading zeros")]
     Size,
-    /// The root is no base64 of 32 bytes.
-    #[error("the root is no base64 of 32 bytes")]
+    /// The root is not base64 of 32 bytes.
+    #[error("the root is not base64 of 32 bytes")]
     Root,
 }
 
-/// A checkpoint that parses. Nothing of it is verified.
+/// A checkpoint that parses. Nothing in it is verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Checkpoint<'a> {
     /// The log's name.

@@ -1,8 +1,8 @@
 //! The one encoding of stored values: bincode 2, fixed-width, little-endian, trailing bytes
 //! refused (`specs/encoding.md`).
 //!
-//! bincode stands behind these three functions alone, so that it can be replaced without touching
-//! a type; the golden vectors hold the bytes.
+//! Only these functions call bincode, so it can be replaced without a change to any type. The
+//! golden vectors pin the bytes.
 
 use crate::limits::DECODE_BYTES_MAX;
 use alloc::vec::Vec;
@@ -33,7 +33,8 @@ pub enum CodecError {
 /// The encoding of `value`.
 ///
 /// # Panics
-/// Never for the types of this crate: writing to memory cannot fail and none of them refuses.
+/// Never for the types of this crate: writing to memory cannot fail and their encoders return no
+/// error.
 pub fn encode<T: bincode::Encode>(value: &T) -> Vec<u8> {
     let mut out = Vec::with_capacity(256);
     encode_into(value, &mut out);
@@ -52,7 +53,7 @@ pub fn encode_into<T: bincode::Encode>(value: &T, out: &mut Vec<u8>) {
             Ok(())
         }
     }
-    bincode::encode_into_writer(value, Sink(out), CONFIG).expect("memory takes every encoding");
+    bincode::encode_into_writer(value, Sink(out), CONFIG).expect("writing to memory cannot fail");
 }
 
 /// Decodes a value that may be larger than any message: a snapshot that was authenticated first.
@@ -67,7 +68,7 @@ pub fn decode_unbounded<T: bincode::Decode<()>>(bytes: &[u8]) -> Result<T, Codec
 /// Decodes exactly one value from exactly these bytes.
 ///
 /// # Errors
-/// `Malformed` when they are no encoding of `T`; `Trailing` when bytes are left over.
+/// `Malformed` when they are not an encoding of `T`; `Trailing` when bytes are left over.
 pub fn decode<T: bincode::Decode<()>>(bytes: &[u8]) -> Result<T, CodecError> {
     exactly(bytes, bincode::decode_from_slice(bytes, CONFIG))
 }

@@ -1,8 +1,8 @@
 //! Commands as they arrive: parsed and bounded, not yet authenticated.
 //!
-//! The strict type at the edge: JSON and binary requests are parsed into these, and nothing past
-//! the session sees anything else. `mortise-core::admit` checks signatures and hashes once and
-//! turns a command into an `Admitted` one, which alone can be decided.
+//! The strict types at the edge. A session parses each JSON or binary request into one of these;
+//! the code behind it sees no other form. `mortise_core::admit` then checks signatures and hashes
+//! once and returns an `Admitted` command, the only type that `decide` accepts.
 
 use crate::claim::Claim;
 use crate::fact::BalanceFact;
@@ -19,7 +19,7 @@ use bincode::{Decode, Encode};
 pub struct SignedIntent {
     /// What the owner agrees to.
     pub terms: LockTerms,
-    /// Named inside the signed bytes.
+    /// The request ID and its validity, both in the signed bytes.
     pub request: Request,
     /// Over the intent.
     pub signature: Signature,
@@ -34,7 +34,7 @@ pub enum CancelForm {
     Text,
     /// `keccak(abi.encode(lockId, "CANCEL"))`.
     ServerHash,
-    /// One of the two above, the caller does not say which; never stands in an event.
+    /// One of the two above; the caller does not say which. Never occurs in an event.
     TextOrServerHash,
 }
 
@@ -69,7 +69,7 @@ pub enum Command {
         /// Over the claim.
         signature: Signature,
     },
-    /// The beneficiary gives back.
+    /// The beneficiary releases a lock.
     Release {
         /// The lock.
         lock_id: LockId,
@@ -78,21 +78,21 @@ pub enum Command {
         /// Over the consent.
         signature: Signature,
     },
-    /// Owner and beneficiary give back.
+    /// Owner and beneficiary cancel a lock.
     Cancel {
         /// The lock.
         lock_id: LockId,
-        /// Each in any order; the owner's is needed.
+        /// Consents in any order. The owner's is required.
         consents: Vec<SignedCancel>,
     },
-    /// The owner gives up a draft; burns its nonce.
+    /// The owner cancels a draft, which burns its nonce.
     CancelDraft {
         /// The draft's terms, whole.
         terms: LockTerms,
         /// The owner's consent.
         consent: SignedCancel,
     },
-    /// The owner prolongs.
+    /// The owner extends a lock.
     Extend {
         /// The lock.
         lock_id: LockId,
@@ -105,12 +105,12 @@ pub enum Command {
     },
     /// Observers report a balance.
     RecordFact {
-        /// What they saw.
+        /// The balance and withdrawal status that they attest.
         fact: BalanceFact,
         /// One per observer.
         signatures: Vec<Signature>,
     },
-    /// Operators let somebody read the log.
+    /// Operators grant a right to read the log.
     GrantReading {
         /// Who may read what.
         grant: ReadingGrant,
@@ -119,7 +119,7 @@ pub enum Command {
     },
     /// Operators name the images that may boot on the log.
     ApproveImages {
-        /// Which, and from which version on.
+        /// The images, and the lowest version that may boot.
         approval: ImageApproval,
         /// One per operator.
         signatures: Vec<Signature>,

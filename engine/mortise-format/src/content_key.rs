@@ -3,22 +3,23 @@
 //! ```text
 //! content root of an epoch --> content key of frame s --> salt of event i
 //! ```
-//! What it is for: what readers and auditors are given, and what they derive from it. What it does
-//! not do: open a frame, or make one: that takes the MAC key, which no one is given.
+//! What it is for: the keys that readers and auditors get, and what they derive from them. What it
+//! does not do: open a frame, or make one. Making one takes the MAC key, which never leaves the
+//! engine.
 
 use crate::secret::Secret;
 
-/// What opens every frame of one epoch, and makes none: what an auditor is given.
+/// Opens every frame of one epoch and cannot make one. Auditors get this key.
 #[derive(Debug, Clone)]
 pub struct ContentRoot(Secret);
 
 impl ContentRoot {
-    /// Takes the secret over.
+    /// Makes a content root from its secret.
     pub fn new(secret: Secret) -> Self {
         Self(secret)
     }
 
-    /// The secret, to hand on.
+    /// The secret, for release to a reader.
     pub fn secret(&self) -> &Secret {
         &self.0
     }

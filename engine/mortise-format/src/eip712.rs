@@ -1,10 +1,12 @@
 //! EIP-712 types, type hashes, domains and struct hashes (`specs/eip712.md`).
 //!
-//! Domains: the existing client's, per chain, for `LockApproval` alone; ours,
-//! `{Mortise, 1, salt = engineId}`, for everything else; and one for each [`InsecureMode`], for what an
-//! engine of that kind signs about locks, so that it is no promise to whoever does not ask for it
-//! by name. The engine signs and accepts no digest that it has not rebuilt here from full fields
-//! (INV-08).
+//! Domains:
+//! - the existing client's, one per chain, for `LockApproval` alone;
+//! - `{Mortise, 1, salt = engineId}` for everything else;
+//! - one for each [`InsecureMode`], for what an engine in that mode signs about locks. A verifier
+//!   that does not allow the mode by name rejects such a signature.
+//!
+//! The engine signs and accepts only digests that it rebuilt here from full fields (INV-08).
 
 use crate::abi::Words;
 use crate::domains::keccak256;
@@ -21,40 +23,40 @@ pub use crate::abi::{amounts_hash, type_hash};
 pub use crate::claim::{CLAIM_TYPE, Claim};
 pub use crate::request::Request;
 
-/// The existing client's approval, all that its wallet shows.
+/// The existing client's approval: the fields that its wallet shows.
 pub const LOCK_APPROVAL_TYPE: &str = "LockApproval(bytes32 lockId,address owner,bytes32 asset,\
 uint256 amount,uint256 nonce,uint256 expiresAt,bytes32 fulfillmentHash)";
 /// An owner's full agreement to a lock.
 pub const LOCK_INTENT_TYPE: &str = "LockIntent(address owner,address beneficiary,address arbiter,\
 uint256 nonce,uint64 expires,bytes32 condition,bytes32 batch,bytes32 requestId,uint64 validUntil,\
 LockedAsset[] assets)";
-/// A beneficiary gives the lock back.
+/// A beneficiary releases the lock.
 pub const RELEASE_TYPE: &str = "ReleaseConsent(bytes32 lockId,bytes32 requestId,uint64 validUntil)";
 /// Owner or beneficiary agrees to cancel.
 pub const CANCEL_TYPE: &str = "CancelConsent(bytes32 lockId,bytes32 requestId,uint64 validUntil)";
-/// An owner prolongs.
+/// An owner extends the lock.
 pub const EXTEND_TYPE: &str =
     "ExtendConsent(bytes32 lockId,uint64 newExpires,bytes32 requestId,uint64 validUntil)";
 /// The owner of an encrypted text asks for it.
 pub const DECRYPT_TYPE: &str = "DecryptRequest(address owner,bytes32 encrypted,\
 bytes32 signature,bytes32 ciphertextBlob,uint64 validUntil)";
-/// An observer's word about one balance at one head.
+/// An observer attests one balance at one block.
 pub const BALANCE_FACT_TYPE: &str = "BalanceFact(uint256 chainId,uint256 headNumber,\
 bytes32 headHash,uint64 headTime,address account,uint8 assetType,address token,uint256 tokenId,\
 uint256 balance,uint256 withdrawing,uint8 withdrawalStatus)";
-/// Operators let somebody read the log.
+/// Operators grant a right to read the log.
 pub const GRANT_READING_TYPE: &str = "GrantReading(bytes32 engineId,bytes32 reader,\
 uint64 fromEpoch,uint64 toEpoch,bytes32 requestId,uint64 validUntil)";
 /// Operators name the images that may boot on the log.
 pub const APPROVE_IMAGES_TYPE: &str = "ApproveImages(bytes32 engineId,uint64 serial,\
 bytes[] images,string minimumVersion,uint64 validUntil)";
-/// The engine's promise.
+/// The engine's signed promise that a lock is held.
 pub const COMMITMENT_TYPE: &str = "LockCommitment(bytes32 lockId,address owner,\
 address beneficiary,address arbiter,bytes32 assets,bytes32 condition,uint64 issuedAt,\
 uint64 expires,uint64 claimBy,uint64 settleBy,uint8 custody,uint8 durability,uint64 epoch,\
 uint64 frameSeq,uint32 eventIndex,bytes32 eventRoot,bytes32 stateRoot,bytes32 policyHash,\
 bytes32 userSignatureHash)";
-/// The engine's word on what became of a lock.
+/// The engine's signed statement of what became of a lock.
 pub const OUTCOME_TYPE: &str = "LockOutcome(bytes32 lockId,uint8 status,uint256 claimIndex,\
 address claimant,bytes32 amounts,uint64 time,uint8 durability,uint64 epoch,uint64 frameSeq,\
 uint32 eventIndex,bytes32 eventRoot,bytes32 stateRoot,bytes32 policyHash)";
@@ -71,13 +73,13 @@ const DOMAIN_TYPE: &str = "EIP712Domain(string name,string version,bytes32 salt)
 pub const CLIENT_DOMAIN_NAME: &str = "CredibleCommitmentMachine";
 /// Version of the existing client's domain.
 pub const CLIENT_DOMAIN_VERSION: &str = "1.0.0";
-/// Name of our domain.
+/// Name of the engine's own domain.
 pub const DOMAIN_NAME: &str = "Mortise";
-/// Name of the domain of what an engine in debug mode signs about locks.
+/// Domain name of commitments and outcomes that an engine in debug mode signs.
 pub const DEBUG_DOMAIN_NAME: &str = "Mortise DEBUG";
-/// Name of the domain of what an engine on an emulator's module signs about locks.
+/// Domain name of commitments and outcomes that an engine on an emulated module signs.
 pub const EMULATED_DOMAIN_NAME: &str = "Mortise EMULATED";
-/// Version of our domain.
+/// Version of the engine's own domain.
 pub const DOMAIN_VERSION: &str = "1";
 
 /// A 32-byte digest that is ready to be signed or checked.
@@ -95,7 +97,7 @@ impl Domain {
     }
 
     /// The domain of [`LockCommitment`] and [`LockOutcome`]: the engine's own, or that of its
-    /// insecure_mode. The mark of a promise that binds nobody is thereby in its digest.
+    /// insecure mode. So the digest of a promise that binds no one differs from a real one.
     pub fn of_promises(engine_id: &EngineId, insecure_mode: Option<InsecureMode>) -> Self {
         Self::named(promises_domain_name(insecure_mode), engine_id)
     }
@@ -129,7 +131,7 @@ impl Domain {
     }
 }
 
-/// Name of the domain of what an engine signs about locks.
+/// Domain name of commitments and outcomes.
 pub const fn promises_domain_name(insecure_mode: Option<InsecureMode>) -> &'static str {
     match insecure_mode {
         None => DOMAIN_NAME,
@@ -176,7 +178,7 @@ pub fn lock_intent(terms: &LockTerms, batch: &Bytes32, request: &Request) -> Byt
         .hash()
 }
 
-/// What ties the intents of an all-or-none batch together: keccak over its lock ids in order.
+/// Ties the intents of an all-or-none batch together: keccak over its lock ids in order.
 pub fn batch_hash(lock_ids: &[LockId]) -> Bytes32 {
     let bytes: Vec<u8> = lock_ids.iter().flat_map(|id| id.0).collect();
     Bytes32(keccak256(&[&bytes]))
@@ -313,7 +315,8 @@ pub fn approve_images(engine_id: &EngineId, approval: &ImageApproval) -> Bytes32
         .hash()
 }
 
-/// Where an event stands and under which roots: the common part of what the engine signs.
+/// The position of an event in the log and the roots that cover it: the common part of commitments
+/// and outcomes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub struct Place {
     /// Epoch of the frame.
@@ -330,7 +333,7 @@ pub struct Place {
     pub policy_hash: PolicyHash,
 }
 
-/// The engine's promise about one lock.
+/// The engine's signed promise about one lock.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct LockCommitment {
     /// The lock.
@@ -383,7 +386,7 @@ impl LockCommitment {
     }
 }
 
-/// The engine's word on what became of a lock.
+/// The engine's signed statement of what became of a lock.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct LockOutcome {
     /// The lock.

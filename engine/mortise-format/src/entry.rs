@@ -1,10 +1,11 @@
-//! The entries of the state: what stands in the state tree, under which position and value hash.
+//! The entries of the state tree: which keys and values it holds, and at which position and value
+//! hash.
 //!
 //! ```text
 //! position = keyed BLAKE3(position key of the engine, key digest | kind, 64 bytes)
 //! value    = keyed BLAKE3(value key, salt | encoded LeafValue)
 //! ```
-//! What it is for: whoever holds a proof computes the position of a key and opens a value by its
+//! What it is for: the holder of a proof computes the position of a key and opens a value with its
 //! salt. What it does not do: make salts, which takes a secret of the engine.
 //!
 //! Invariants: one key, one position per engine; one value and salt, one hash. Byte tables:
@@ -24,7 +25,7 @@ use crate::merkle::{TreeKey, ValueHash};
 use alloc::vec::Vec;
 use bincode::{Decode, Encode};
 
-/// What an entry is about: public.
+/// The key of an entry. Public.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 pub enum LeafKey {
     /// A lock; its terms are in its id.
@@ -39,12 +40,12 @@ pub enum LeafKey {
     Images,
 }
 
-/// What an entry says: hidden behind its salt.
+/// The value of an entry. Hidden by its salt.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub enum LeafValue {
     /// A lock.
     Lock {
-        /// Where it stands.
+        /// Status.
         status: Status,
         /// Custody class.
         custody: Custody,
@@ -56,7 +57,7 @@ pub enum LeafValue {
         settle_by: u64,
         /// Claims so far.
         claim_count: u32,
-        /// Where it was granted.
+        /// Event that granted it.
         granted_at: LogPosition,
         /// Per leg: remaining, claimed, settled.
         legs: Vec<[U256; 3]>,
@@ -87,7 +88,7 @@ pub enum LeafValue {
         images: Vec<Measurement>,
         /// The lowest version of code that may boot.
         minimum_version: Version,
-        /// Where it was approved.
+        /// Event of the approval.
         approved_at: LogPosition,
     },
 }
@@ -118,7 +119,7 @@ impl LeafKey {
         self.position_under(&position_key(engine_id))
     }
 
-    /// The same under the position key of the engine, for whoever asks often.
+    /// As [`LeafKey::position`], with the engine's position key computed once for many calls.
     pub fn position_under(&self, position_key: &[u8; 32]) -> TreeKey {
         TreeKey(*blake3::keyed_hash(position_key, &self.block(0)).as_bytes())
     }
@@ -168,7 +169,7 @@ impl LeafValue {
         value_hash(&codec::encode(self), salt)
     }
 
-    /// True when a value of this kind can stand under such a key.
+    /// True when a value of this kind belongs to a key of that kind.
     pub fn fits(&self, key: &LeafKey) -> bool {
         matches!(
             (self, key),

@@ -1,4 +1,4 @@
-//! The one catalogue of what a caller can be told: code, name, fields, next step.
+//! The one catalogue of errors: code, name, fields, next step.
 //!
 //! What it is for: the JSON-RPC sessions, the gateway, the client, the command line and
 //! `specs/errors.md` (whose table a test compares with this one) all name an error from here.

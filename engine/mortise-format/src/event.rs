@@ -27,7 +27,7 @@ pub use crate::log_position::LogPosition;
 pub enum Authority {
     /// EIP-712 `LockIntent`.
     Intent(Request),
-    /// The existing client's `LockApproval`.
+    /// The existing client's `LockApproval`, over a draft.
     Approval,
 }
 
@@ -60,16 +60,16 @@ pub struct Content {
     pub tags: [u16; 8],
 }
 
-/// Names a request of a principal for the memory of answers.
+/// Idempotency key of a request: names it in the table of answered requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub struct RequestKey {
-    /// Whose request.
+    /// The signer of the request.
     pub principal: Address,
     /// Its id.
     pub id: RequestId,
     /// Forgotten after this time, seconds.
     pub valid_until: u64,
-    /// What it asked.
+    /// Digest of the content. A repetition must match it.
     pub content: Content,
 }
 
@@ -97,31 +97,31 @@ pub enum Event {
         /// The batch hash that intents of a batch signed; zero for one lock.
         batch: Bytes32,
         /// The requests that are now answered: one per intent; none for an approval.
-        marks: Arc<[RequestKey]>,
+        request_keys: Arc<[RequestKey]>,
     },
-    /// An arbiter claimed.
+    /// The arbiter claimed.
     LockClaimed {
         /// What was signed.
         claim: Claim,
         /// By the arbiter.
         signature: Signature,
         /// The request.
-        mark: RequestKey,
+        request_key: RequestKey,
         /// Status after the claim.
         status: Status,
     },
-    /// The beneficiary gave back.
+    /// The beneficiary released the lock.
     LockReleased {
         /// The lock.
         lock_id: LockId,
         /// By the beneficiary, or the arbiter of an open-taker lock.
         signature: Signature,
         /// The request.
-        mark: RequestKey,
+        request_key: RequestKey,
         /// What is free again, one amount per leg.
         freed: Vec<U256>,
     },
-    /// Owner and beneficiary gave back.
+    /// Owner and beneficiary cancelled the lock.
     LockCancelled {
         /// The lock.
         lock_id: LockId,
@@ -130,11 +130,11 @@ pub enum Event {
         /// The owner.
         principal: Address,
         /// The request, if the owner's consent named one.
-        mark: Option<RequestKey>,
+        request_key: Option<RequestKey>,
         /// What is free again, one amount per leg.
         freed: Vec<U256>,
     },
-    /// A draft was given up by its owner.
+    /// The owner cancelled a draft.
     DraftCancelled {
         /// Its identity.
         lock_id: LockId,
@@ -143,9 +143,9 @@ pub enum Event {
         /// The owner's consent.
         consent: SignedCancel,
         /// The request, if the consent named one.
-        mark: Option<RequestKey>,
+        request_key: Option<RequestKey>,
     },
-    /// The owner prolonged.
+    /// The owner extended the lock.
     LockExtended {
         /// The lock.
         lock_id: LockId,
@@ -160,7 +160,7 @@ pub enum Event {
         /// By the owner.
         signature: Signature,
         /// The request.
-        mark: RequestKey,
+        request_key: RequestKey,
         /// Status, unchanged.
         status: Status,
     },
@@ -181,7 +181,7 @@ pub enum Event {
     },
     /// Observers reported a balance.
     FactRecorded {
-        /// What they saw.
+        /// The balance and withdrawal status that they attest.
         fact: BalanceFact,
         /// One per observer.
         signatures: Vec<Signature>,
@@ -189,10 +189,10 @@ pub enum Event {
     /// A command was refused because of the state, and the refusal is remembered.
     CommandRefused {
         /// The request.
-        mark: RequestKey,
+        request_key: RequestKey,
         /// Why.
         reject: Reject,
-        /// What was asked, so that the refusal can be decided again.
+        /// The command, so that an auditor can decide the refusal again.
         command: Box<Command>,
     },
     /// A snapshot of the state after frame `seq` was made.
@@ -202,7 +202,7 @@ pub enum Event {
         /// BLAKE3 digest of the sealed snapshot.
         digest: Bytes32,
     },
-    /// Operators let somebody read the log.
+    /// Operators granted a right to read the log.
     ReadingGranted {
         /// Who may read what.
         grant: ReadingGrant,
@@ -211,7 +211,7 @@ pub enum Event {
     },
     /// Operators named the images that may boot on the log.
     ImagesApproved {
-        /// Which, and from which version on.
+        /// The images, and the lowest version that may boot.
         approval: ImageApproval,
         /// One per operator.
         signatures: Vec<Signature>,

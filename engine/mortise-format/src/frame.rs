@@ -40,7 +40,7 @@ impl FrameKind {
     }
 }
 
-/// The signed-for and chained facts of a frame; all of it is in the AAD of the ciphertext.
+/// The header that the chain and the MAC cover; all of it is in the AAD of the ciphertext.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct FrameHeader {
     /// [`FRAME_VERSION`].
@@ -128,8 +128,8 @@ impl FrameLeaf {
 
 /// A frame whose lengths and digests were checked against its own leaf.
 ///
-/// What it proves: the bodies are those that the leaf names. What it does not: who made the
-/// leaf, or where it stands in the log; that takes the chain, the MAC, the history.
+/// Proves: the bodies are those that the leaf names. Does not prove: who made the leaf (the MAC
+/// does), or its position in the log (the chain and the history do).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame {
     leaf: FrameLeaf,
@@ -171,7 +171,7 @@ pub enum FrameError {
 }
 
 impl Frame {
-    /// Puts a frame together from a leaf and its bodies.
+    /// Builds a frame from a leaf and its bodies.
     ///
     /// # Errors
     /// As [`Frame::decode`].

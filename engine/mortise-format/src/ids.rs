@@ -3,7 +3,7 @@
 use bincode::{Decode, Encode};
 use core::fmt;
 
-/// Why a text is not a 0x string of the wanted size.
+/// Why a text is not a 0x string of the expected size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HexError {
@@ -16,8 +16,8 @@ pub enum HexError {
         /// Bytes that the type holds.
         expected: usize,
     },
-    /// A character is no hex digit.
-    #[error("a character is no hex digit")]
+    /// A character is not a hex digit.
+    #[error("a character is not a hex digit")]
     NotHex,
 }
 

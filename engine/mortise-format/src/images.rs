@@ -1,13 +1,13 @@
 //! Approved images: which code may open this log next, and how old it may be.
 //!
-//! What it is for: the command of k operators that names the measurements (PCR0) of every image
-//! that may boot on the log from now on, and the lowest version of code that may
+//! What it is for: the command in which k operators name the measurements (PCR0) of every image
+//! that may boot on the log from now on, and the lowest code version that may boot
 //! (`specs/upgrades.md`).
 //!
-//! What it does not do: give an image the keys. The key policy at the key service does, and both
-//! have to name an image before it can boot.
+//! What it does not do: give an image the keys. The key policy at the key service does. An image
+//! boots only when both name it.
 //!
-//! Invariants: a set has one order; a version has one text.
+//! Invariants: a set of images and a version have one encoding each.
 
 use crate::ids::Measurement;
 use crate::limits::APPROVED_IMAGES_MAX;
@@ -27,14 +27,14 @@ pub struct Version {
     pub patch: u32,
 }
 
-/// Why a text is no version.
+/// A text is not a version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a version is three numbers below 2^32 with dots between, none with a leading zero")]
+#[error("a version must be three numbers below 2^32 with dots between, without leading zeros")]
 pub struct VersionError;
 
 impl Version {
-    /// Reads `MAJOR.MINOR.PATCH`. Nothing stands before or behind: a build whose version says more
-    /// than that has no place in the order of releases.
+    /// Parses `MAJOR.MINOR.PATCH`, with nothing before or after. A version with a suffix has no
+    /// place in the order of releases.
     ///
     /// # Errors
     /// [`VersionError`].
@@ -67,23 +67,23 @@ impl fmt::Display for Version {
     }
 }
 
-/// What operators sign as `ApproveImages`. It takes the place of the approval before it, whole.
+/// What operators sign as `ApproveImages`. It replaces the previous approval entirely.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct ImageApproval {
-    /// 1 for the first approval of an engine, then one more each: an approval is taken once, and
-    /// after the one that its signers knew of.
+    /// Serial: 1 for the first approval of an engine, then one more each time. So an approval takes
+    /// effect once, and only after the approval that its signers saw.
     pub serial: u64,
     /// PCR0 of each approved image, ascending; none: every image that the key policy lets in.
     pub images: Vec<Measurement>,
-    /// The lowest version of code that may boot; it never goes down.
+    /// The lowest code version that may boot. It never goes down.
     pub minimum_version: Version,
     /// Whole seconds since the Unix epoch.
     pub valid_until: u64,
 }
 
 impl ImageApproval {
-    /// True for a set in its one form: ascending, each once, within the bound, without the zeros
-    /// that every enclave in debug mode shows.
+    /// True for a set in its one form: ascending, each once, within the bound, without the all-zero
+    /// PCR0 of enclaves in debug mode.
     pub fn has_proper_images(&self) -> bool {
         let ascends = self.images.is_sorted_by(|a, b| a < b);
         ascends

@@ -1,24 +1,24 @@
-//! Why an engine's word binds nobody.
+//! Insecure modes: why an engine's signatures bind no one.
 //!
-//! What it is for: the one name of the reason, in what the engine signs about locks
-//! ([`crate::eip712::Domain::of_promises`]), beside it on the wire (`mode`) and in refusals.
+//! What it is for: one name for the reason. It selects the domain of what the engine signs about
+//! locks ([`crate::eip712::Domain::of_promises`]) and is on the wire (`mode`) and in errors.
 //!
-//! What it does not do: find out; the platform does, and the engine is told.
+//! What it does not do: detect the mode. The platform does.
 
 use core::fmt;
 
-/// Why the documents of a security module prove nothing, and what its engine promises binds
-/// nobody.
+/// Why the documents of a security module prove nothing, so that the promises of its engine bind
+/// no one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum InsecureMode {
     /// An enclave in debug mode: its registers are zero, and its operator can read it.
     Debug,
-    /// An emulator's module, which signs nothing.
+    /// An emulated security module, whose documents no one signed.
     Emulated,
 }
 
 impl InsecureMode {
-    /// All of them.
+    /// Every mode.
     pub const ALL: [Self; 2] = [Self::Debug, Self::Emulated];
 
     /// The name on the wire, as the engine's `mode` has it.
@@ -29,7 +29,7 @@ impl InsecureMode {
         }
     }
 
-    /// The one with this name; `None` for the name of a mode that is none.
+    /// The insecure mode with this name; `None` for any other mode.
     pub fn of_mode(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|insecure_mode| insecure_mode.name() == name)
     }

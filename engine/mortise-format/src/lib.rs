@@ -32,6 +32,7 @@ pub mod errors;
 pub mod event;
 pub mod fact;
 pub mod frame;
+pub mod genesis;
 pub mod ids;
 pub mod images;
 pub mod insecure_mode;

@@ -1,4 +1,4 @@
-//! Every bound, with its unit, and how the bounds are related.
+//! Every bound, with its unit, and compile-time checks of how the bounds relate.
 
 /// Most bytes that one decode may allocate for: the largest frame body plus room for lengths.
 pub const DECODE_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -22,7 +22,7 @@ pub const RESPONSE_BYTES_MAX: usize = 4 * 1024 * 1024;
 pub const CHANNEL_REQUEST_OVERHEAD_BYTES: usize = 67;
 /// Bytes of an encapsulated answer besides its text: magic, nonce, tag.
 pub const CHANNEL_ANSWER_OVERHEAD_BYTES: usize = 53;
-/// Texts in the channel are filled up with spaces to a multiple of this size.
+/// Texts in the channel are padded with spaces to a multiple of this size.
 pub const CHANNEL_PAD_BYTES: usize = 512;
 /// Most calls in one JSON-RPC batch.
 pub const RPC_BATCH_MAX: usize = 256;
@@ -30,7 +30,7 @@ pub const RPC_BATCH_MAX: usize = 256;
 pub const JSON_DEPTH_MAX: usize = 16;
 /// Largest message of the store protocol: one frame and its envelope.
 pub const STORE_MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// Longest that an answer of the store is waited for.
+/// Timeout for an answer of the store.
 pub const STORE_ANSWER_MS_MAX: u64 = 60 * 1000;
 /// Most leaves of frames in one answer of the store: a tile of the history.
 pub const STORE_LEAVES_MAX: usize = 256;
@@ -59,19 +59,19 @@ pub const ATTESTATION_SKEW_MS_MAX: u64 = 5 * 60 * 1000;
 pub const ATTESTATIONS_PER_SECOND_MAX: u64 = 8;
 /// Attestation documents made for callers at once.
 pub const ATTESTATIONS_BURST_MAX: u32 = 16;
-/// From one anchor of the trusted clock to the next.
+/// Interval between two anchors of the trusted clock.
 pub const CLOCK_ANCHOR_MS: u64 = 10 * 1000;
-/// Oldest anchor from which the trusted clock gives a time.
+/// Maximum age of an anchor. The trusted clock gives no time from an older one.
 pub const CLOCK_ANCHOR_AGE_MS_MAX: u64 = 60 * 1000;
-/// Longest that the document of an anchor may take to be made.
+/// Longest that making the document of an anchor may take.
 pub const CLOCK_ROUND_TRIP_MS_MAX: u64 = 1000;
-/// Farthest that an anchor may lie behind the time counted from the one before.
+/// Farthest that an anchor may lie behind the time counted from the previous one.
 pub const CLOCK_BACKWARD_MS_MAX: u64 = 2 * 1000;
-/// Bytes given under one seed of the entropy after which its thread fetches the next.
+/// Random bytes drawn from one seed before the entropy thread fetches the next seed.
 pub const ENTROPY_RESEED_BYTES: usize = 64 * 1024;
-/// Most bytes given under one seed of the entropy.
+/// Most random bytes drawn from one seed.
 pub const ENTROPY_SEED_GIVES_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// Longest that a draw waits for a seed, at that bound.
+/// Longest that a draw waits for the next seed once that bound is reached.
 pub const ENTROPY_WAIT_MS_MAX: u64 = 5 * 1000;
 /// Most hashes in a Merkle path that a caller sends.
 pub const PROOF_HASHES_MAX: usize = 256;
@@ -81,11 +81,11 @@ pub const EXECUTION_DATA_BYTES_MAX: usize = 4096;
 pub const OBSERVERS_MAX: usize = 32;
 /// Most reading rights of an engine: they are kept for ever.
 pub const READING_GRANTS_MAX: usize = 1024;
-/// Most images that one approval names: releases whose times of use overlap.
+/// Most images that one approval names: the releases in use at the same time.
 pub const APPROVED_IMAGES_MAX: usize = 8;
 /// Most epochs whose content roots one answer releases.
 pub const READING_EPOCHS_MAX: usize = 1024;
-/// Most bytes of frames in one answer of `getEvents`, but for a single larger frame.
+/// Most bytes of frames in one answer of `getEvents`. A single larger frame is still returned.
 pub const EVENTS_BYTES_MAX: usize = 1024 * 1024;
 /// Most frames in one answer of `getEvents`.
 pub const EVENTS_FRAMES_MAX: usize = 256;
@@ -93,7 +93,7 @@ pub const EVENTS_FRAMES_MAX: usize = 256;
 pub const EVENTS_WAIT_MS_MAX: u64 = 30 * 1000;
 /// Most calls that wait for a frame, and most subscriptions, over all connections.
 pub const EVENTS_WAITERS_MAX: usize = 256;
-/// Longest that the reader of a subscription may take for one notification.
+/// Timeout for writing one notification to the reader of a subscription.
 pub const SUBSCRIBER_MS_MAX: u64 = 10 * 1000;
 /// Most chains of a policy.
 pub const CHAINS_MAX: usize = 256;
@@ -113,15 +113,15 @@ pub const CONNECTIONS_MAX: usize = 16_384;
 pub const LIST_MAX: usize = 1000;
 /// Frames between two snapshots.
 pub const SNAPSHOT_FRAMES: u64 = 4096;
-/// Frames under whose state roots entries can still be proven.
+/// Newest frames under whose state roots the engine can still prove entries.
 pub const RECENT_ROOTS_MAX: usize = 256;
-/// Most memory for that, in bytes: under load fewer frames are kept.
+/// Most memory for those proofs, in bytes. Under load fewer frames are kept.
 pub const RECENT_ROOTS_BYTES_MAX: usize = 512 * 1024;
 /// Most statements that one frame carries.
 pub const FRAME_STATEMENTS_MAX: usize = 64;
-/// One line of credentials from the parent, its end included.
+/// Largest line of credentials from the parent, line end included.
 pub const CREDENTIALS_LINE_BYTES_MAX: usize = 16 * 1024;
-/// One line that an enclave says to its parent, its end included.
+/// Largest diagnostics line from an enclave to its parent, line end included.
 pub const DIAGNOSTICS_LINE_BYTES_MAX: usize = 4 * 1024;
 /// Largest answer of the key service.
 pub const KMS_ANSWER_BYTES_MAX: usize = 32 * 1024;
@@ -149,13 +149,13 @@ pub const WITNESS_NAME_BYTES_MAX: usize = 128;
 pub const ORIGIN_DOMAIN_BYTES_MAX: usize = 253;
 /// Largest encoding of a genesis without its predecessor.
 pub const CHARTER_BYTES_MAX: usize = 64 * 1024;
-/// Largest last checkpoint of a predecessor, in a genesis.
+/// Largest checkpoint of a predecessor in a genesis.
 pub const PREDECESSOR_NOTE_BYTES_MAX: usize = 16 * 1024;
-/// Largest request to a witness: the size, a path, a checkpoint.
+/// Largest request to a witness: old size, path, checkpoint.
 pub const WITNESS_REQUEST_BYTES_MAX: usize = 16 * 1024;
 /// Largest answer of a witness.
 pub const WITNESS_ANSWER_BYTES_MAX: usize = 4 * 1024;
-/// Longest that one question to a witness may take.
+/// Timeout for one request to a witness.
 pub const WITNESS_ANSWER_MS_MAX: u64 = 5 * 1000;
 /// Largest `tlog-proof@v1`: its checkpoint, its path, extra data.
 pub const TLOG_PROOF_BYTES_MAX: usize = 96 * 1024;
@@ -166,13 +166,12 @@ const _: () = assert!(FRAME_BYTES_TARGET < FRAME_BYTES_MAX);
 const _: () = assert!(FRAME_BYTES_MAX < STORE_MESSAGE_BYTES_MAX);
 const _: () = assert!(STORE_MESSAGE_BYTES_MAX < DECODE_BYTES_MAX);
 const _: () = assert!(SNAPSHOT_PART_BYTES < STORE_MESSAGE_BYTES_MAX);
-const _: () = assert!(STORE_LEAVES_MAX * crate::frame::LEAF_BYTES < STORE_MESSAGE_BYTES_MAX / 2);
 const _: () = assert!(REQUEST_BYTES_MAX < RESPONSE_BYTES_MAX);
 const _: () = assert!(CHANNEL_REQUEST_OVERHEAD_BYTES < CHANNEL_PAD_BYTES);
 const _: () = assert!(CHANNEL_ANSWER_OVERHEAD_BYTES < CHANNEL_PAD_BYTES);
 const _: () = assert!(REQUEST_BYTES_MAX.is_multiple_of(CHANNEL_PAD_BYTES));
 const _: () = assert!(RESPONSE_BYTES_MAX.is_multiple_of(CHANNEL_PAD_BYTES));
-// a text of two-unit escapes, or its ciphertext in base64, and all that goes with it
+// a text in two-byte escapes, or its ciphertext in base64, and the rest of the request
 const _: () = assert!(2 * APP_TEXT_BYTES_MAX + CREDENTIALS_LINE_BYTES_MAX < REQUEST_BYTES_MAX);
 const _: () = assert!(WITNESSES_MAX < NOTE_SIGNATURES_MAX);
 // a witness gets one note of one signature and a path; a genesis is one blob
@@ -185,10 +184,10 @@ const _: () = assert!(NOTE_BYTES_MAX + 64 * 45 < TLOG_PROOF_BYTES_MAX);
 const _: () = assert!(FRAME_BYTES_MAX / 3 * 4 + REQUEST_BYTES_MAX / 3 < RESPONSE_BYTES_MAX);
 const _: () = assert!(EVENTS_BYTES_MAX < FRAME_BYTES_MAX);
 const _: () = assert!(FRAME_EXPIRIES_MAX < FRAME_EVENTS_MAX);
-// some anchors may fail before the last good one is too old
+// three anchors may fail before the last good one is too old
 const _: () = assert!(3 * (CLOCK_ANCHOR_MS + CLOCK_ROUND_TRIP_MS_MAX) < CLOCK_ANCHOR_AGE_MS_MAX);
 const _: () = assert!(CLOCK_ANCHOR_AGE_MS_MAX < ATTESTATION_SKEW_MS_MAX);
-// a draw that has to wait has asked before: the bound lies past the question and one draw
+// a draw that has to wait asked for a seed earlier: the bound is beyond the reseed and one draw
 const _: () = assert!(2 * ENTROPY_RESEED_BYTES < ENTROPY_SEED_GIVES_BYTES_MAX);
 const _: () = assert!(ATTESTATION_NONCE_BYTES_MAX <= ATTESTATION_FIELD_BYTES_MAX);
 const _: () = assert!(ATTESTATIONS_PER_SECOND_MAX > 0 && ATTESTATIONS_PER_SECOND_MAX <= 1000);

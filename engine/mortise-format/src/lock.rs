@@ -22,15 +22,15 @@ pub struct LegTerms {
 pub struct LockTerms {
     /// Whose assets are held.
     pub owner: Address,
-    /// For whom; zero is an open-taker lock.
+    /// The beneficiary; zero is an open-taker lock.
     pub beneficiary: Address,
-    /// Whose signature claims; zero when only checked evidence may.
+    /// The arbiter, whose signature claims; zero when only verified evidence may claim.
     pub arbiter: Address,
     /// Unique per owner.
     pub nonce: u64,
     /// A fill counts before this time, whole seconds since the Unix epoch.
     pub expires: u64,
-    /// What has to be done.
+    /// What the solver must deliver.
     pub condition: Condition,
     /// What is held: 1 to `LOCK_LEGS_MAX` legs with different assets.
     pub legs: Vec<LegTerms>,
@@ -40,7 +40,7 @@ pub struct LockTerms {
 pub const LOCKED_ASSET_TYPE: &str =
     "LockedAsset(uint256 chainId,uint8 assetType,address token,uint256 tokenId,uint256 amount)";
 
-/// Tag of the lock id; no contract type has this name.
+/// Tag of the lock id. No contract type has this name.
 const LOCK_ID_TYPE: &str = "MortiseLockId(bytes32 engineId,address owner,address beneficiary,\
 address arbiter,uint256 nonce,uint64 expires,bytes32 condition,bytes32 assets)";
 
@@ -82,7 +82,7 @@ impl LockTerms {
     }
 }
 
-/// Where a lock stands. PENDING drafts are outside the state and have no entry here.
+/// Status of a lock. PENDING drafts are outside the state and have no entry here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
 pub enum Status {
     /// Held whole.
@@ -93,11 +93,11 @@ pub enum Status {
     Fulfilled,
     /// Paid.
     Settled,
-    /// Given back by the beneficiary.
+    /// Released by the beneficiary.
     Released,
-    /// Given back by owner and beneficiary.
+    /// Cancelled by owner and beneficiary.
     Cancelled,
-    /// Given back by time.
+    /// Ended by time.
     Expired,
 }
 
@@ -142,7 +142,7 @@ impl Status {
 /// Who can move the asset besides the engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub enum Custody {
-    /// Nothing known of custody: exclusive against other holds and limits only.
+    /// No known custody: exclusive against other holds and limits only.
     Open,
     /// An escrow contract whose balances observers attest.
     Escrow,
@@ -166,12 +166,12 @@ impl Custody {
     }
 }
 
-/// What stands behind an answer before it leaves.
+/// What must have happened before an answer leaves the engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub enum Durability {
-    /// The parent synced the frame, and is trusted to keep it.
+    /// The parent synced the frame to disk. The parent is trusted to keep it.
     Stored,
-    /// The parent synced it, and a quorum of witnesses cosigned a history that has it.
+    /// The parent synced it, and a quorum of witnesses cosigned a history that includes it.
     Witnessed,
 }
 

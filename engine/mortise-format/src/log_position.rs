@@ -1,8 +1,8 @@
-//! Places in the log.
+//! The position of an event in the log.
 
 use bincode::{Decode, Encode};
 
-/// Where an event stands in the log.
+/// The position of an event in the log.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 pub struct LogPosition {
     /// The frame.

@@ -1,14 +1,14 @@
-//! Signed notes (C2SP signed-note): a text and the lines of those who signed it.
+//! Signed notes (C2SP signed-note): a text and its signature lines.
 //!
 //! ```text
 //! text, ends in a newline
 //! (empty line)
 //! U+2014 SP key name SP base64(4-byte key id | signature)      one line per signature
 //! ```
-//! What it is for: the form of checkpoints and cosignatures, parsed within bounds, and written.
-//! What it does not do: check a signature: `mortise_verify::checkpoint` does.
+//! What it is for: reading and writing checkpoints and cosignatures within bounds. What it does not
+//! do: check a signature (`mortise_verify::checkpoint`).
 //!
-//! Invariants: a note has one spelling: text, names, ids and signatures determine every byte.
+//! Invariants: a note has exactly one encoding: text, names, ids and signatures fix every byte.
 
 use crate::domains::{NOTE_COSIGNATURE, NOTE_ED25519, sha256};
 use crate::limits::{NOTE_BYTES_MAX, NOTE_SIGNATURES_MAX};
@@ -19,7 +19,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use core::str::Utf8Error;
 
-/// Why bytes are not a signed note, or a name not one of a key.
+/// Why bytes are not a signed note, or a text is not a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NoteError {
@@ -36,7 +36,7 @@ pub enum NoteError {
     #[error("the note has a control character")]
     ControlCharacter,
     /// No empty line between text and signatures.
-    #[error("no empty line parts the text from the signatures")]
+    #[error("no empty line separates the text from the signatures")]
     NoEmptyLine,
     /// Nothing before the empty line.
     #[error("the text is empty")]
@@ -44,13 +44,13 @@ pub enum NoteError {
     /// No signature line.
     #[error("the note has no signature")]
     NoSignature,
-    /// More signatures than are looked at.
+    /// More signatures than a note may have.
     #[error("the note has more than {NOTE_SIGNATURES_MAX} signatures")]
     TooManySignatures,
-    /// A line after the empty one is no signature line.
-    #[error("signature line {line} is none")]
+    /// A line after the empty one is not a signature line.
+    #[error("signature line {line} is malformed")]
     SignatureLine {
-        /// Which, from 0.
+        /// Signature line, from 0.
         line: usize,
     },
     /// The last line has no newline.
@@ -60,15 +60,15 @@ pub enum NoteError {
     #[error("a key's name is empty or has a space or a plus")]
     KeyName,
     /// A verifier key is not `name+id+base64`.
-    #[error("the text is no verifier key")]
+    #[error("the text is not a verifier key")]
     KeyText,
-    /// The id of a verifier key is not that of its name and key.
-    #[error("the id of the verifier key is not that of its name and key")]
+    /// The id of a verifier key does not match its name and key.
+    #[error("the id of the verifier key does not match its name and key")]
     KeyId,
-    /// The type of the key is another.
+    /// The key is of another type.
     #[error("a key of type {found} is not one of {expected}")]
     KeyType {
-        /// The type asked for.
+        /// The expected type.
         expected: u8,
         /// The one found.
         found: u8,
@@ -199,7 +199,7 @@ pub struct NoteSignature<'a> {
     pub bytes: Vec<u8>,
 }
 
-/// A note that parses. Nobody is known to have signed it.
+/// A note that parses. Its signatures are not verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Note<'a> {
     text: &'a str,

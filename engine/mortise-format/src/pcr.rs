@@ -13,7 +13,7 @@ pub const PCR_BYTES: usize = 48;
 pub struct Pcr(pub [u8; PCR_BYTES]);
 
 impl Pcr {
-    /// The value of a register that nothing was measured into: of PCR0 to 2, debug mode.
+    /// The value of a register that nothing was measured into. PCR0 to PCR2 have it in debug mode.
     pub const ZERO: Self = Self([0; PCR_BYTES]);
 
     /// Parses 96 hex digits of any case, with or without 0x in front.

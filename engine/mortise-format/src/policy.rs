@@ -1,20 +1,17 @@
-//! The policy and the genesis that fixes it.
+//! The policy: the rules of an engine, fixed by its genesis.
 //!
-//! A genesis is written once, in a ceremony; its hash is part of the engine's identity. The policy
-//! in it says which chains are served under which custody, every limit in the asset's own units,
-//! whose facts count, and who operates. Its hash stands in every frame and every commitment.
+//! A policy names the chains that the engine serves and the custody of each, every limit in the
+//! asset's own units, the observers whose facts count, the operators and the witnesses. Its hash
+//! is in every frame and every commitment.
 
-use crate::abi::Words;
 use crate::amount::U256;
 use crate::asset::Asset;
 use crate::codec;
 use crate::domains::keccak256;
-use crate::ids::{Address, Bytes32, EngineId, PolicyHash};
+use crate::ids::{Address, PolicyHash};
 use crate::limits::{CHAINS_MAX, CHARTER_BYTES_MAX, OBSERVERS_MAX, WITNESSES_MAX};
 use crate::lock::Durability;
-use crate::succession::Predecessor;
-use crate::witness::{self, Origin, WitnessKey};
-use alloc::string::String;
+use crate::witness::{self, WitnessKey};
 use alloc::vec::Vec;
 use bincode::{Decode, Encode};
 
@@ -23,22 +20,22 @@ use bincode::{Decode, Encode};
 pub struct ChainPolicy {
     /// EIP-155 chain id.
     pub chain_id: u64,
-    /// What custody its locks have.
+    /// Custody of its locks.
     pub custody: ChainCustody,
     /// Time between `expires` and `claimBy` for locks that are filled on this chain, seconds.
     pub claim_window_s: u64,
 }
 
-/// Custody with what belongs to it.
+/// Custody of a chain, with its parameters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub enum ChainCustody {
-    /// Nothing known.
+    /// No known custody.
     Open,
     /// An escrow contract.
     Escrow {
         /// The contract.
         contract: Address,
-        /// Shortest notice in which an owner can leave it, seconds.
+        /// Shortest notice after which an owner can withdraw, seconds.
         notice_s: u64,
     },
 }
@@ -86,7 +83,7 @@ pub struct Policy {
     pub drafts_per_owner_max: u32,
     /// Oldest head that a fact may be from, seconds.
     pub fact_age_s_max: u64,
-    /// Reserve between `settleBy` and the earliest time at which an owner can have left, seconds.
+    /// Margin between `settleBy` and the earliest time at which an owner can withdraw, seconds.
     pub notice_margin_s: u64,
     /// Limits of assets not named below.
     pub default_limits: AssetLimits,
@@ -94,23 +91,23 @@ pub struct Policy {
     pub assets: Vec<AssetPolicy>,
     /// Served chains, sorted by id.
     pub chains: Vec<ChainPolicy>,
-    /// Whose facts count, sorted.
+    /// Observers, whose facts count, sorted.
     pub observers: Vec<Address>,
-    /// How many of them must sign a fact.
+    /// How many observers must sign a fact.
     pub observers_min: u32,
-    /// Who operates, sorted.
+    /// Operators, sorted.
     pub operators: Vec<Address>,
-    /// How many of them must sign a change.
+    /// How many operators must sign a change.
     pub operators_min: u32,
-    /// Who cosigns checkpoints, sorted by key; none: durability is `stored`.
+    /// Witnesses, which cosign checkpoints, sorted by key. Without any, durability is `stored`.
     pub witnesses: Vec<WitnessKey>,
-    /// How many of them must have cosigned before an answer leaves (k).
+    /// How many witnesses must have cosigned before an answer leaves (k).
     pub witnesses_min: u32,
-    /// How many of them may lie (f).
+    /// How many witnesses may be faulty (f).
     pub witnesses_faulty_max: u32,
 }
 
-/// Why a policy is not one.
+/// Why a policy or a genesis is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PolicyError {
@@ -126,25 +123,25 @@ pub enum PolicyError {
     /// Operators are too many, unsorted or repeated, or fewer than must sign.
     #[error("operators must be sorted, each once, at most {OBSERVERS_MAX}, at least operators_min")]
     Operators,
-    /// Witnesses are too many, unsorted, repeated, or one of them has no name that a note takes.
+    /// Witnesses are too many, unsorted or repeated, or one has a name that a note cannot carry.
     #[error(
         "witnesses must be sorted by key, each key and name once, at most {WITNESSES_MAX}, \
 named without spaces and plus"
     )]
     Witnesses,
-    /// Two quorums could share no honest witness.
+    /// Two quorums would not always share an honest witness.
     #[error(
         "witnesses_min must be at most the witnesses, and twice it above the witnesses and \
 witnesses_faulty_max together; none of the three without witnesses"
     )]
     WitnessQuorum,
-    /// The origin's domain is no DNS name in lower case.
+    /// The origin's domain is not a DNS name in lower case.
     #[error("the domain of the origin must be a DNS name in lower case")]
     Origin,
     /// Name, policy and origin together are too large.
     #[error("name, policy and origin encode to more than {CHARTER_BYTES_MAX} bytes")]
     Size,
-    /// What is said of the predecessor exceeds its bounds, or its signatures are not sorted.
+    /// The predecessor's checkpoint or signatures exceed their bounds, or are not sorted.
     #[error("the predecessor's checkpoint or signatures are too large, unsorted or repeated")]
     Predecessor,
     /// A duration or count is zero, or the shortest lock is longer than the longest.
@@ -160,11 +157,6 @@ witnesses_faulty_max together; none of the three without witnesses"
 
 /// Tag of the policy hash.
 const POLICY_TAG: &str = "MortisePolicy(bytes policy)";
-/// Tag of the genesis hash.
-const GENESIS_TAG: &str = "MortiseGenesis(bytes charter,bytes32 predecessor)";
-/// Tag of the engine id.
-const ENGINE_ID_TAG: &str =
-    "MortiseEngineId(bytes32 keys,bytes32 logSecretCommitment,bytes32 genesis)";
 
 impl Policy {
     /// The hash that frames and commitments carry.
@@ -186,12 +178,12 @@ impl Policy {
         }
     }
 
-    /// What stands behind an answer under this policy.
+    /// Durability of answers under this policy.
     pub fn durability(&self) -> Durability {
         if self.witnesses.is_empty() { Durability::Stored } else { Durability::Witnessed }
     }
 
-    /// Checks that the policy is consistent and has its one encoding.
+    /// Checks that the policy is consistent and canonical.
     ///
     /// # Errors
     /// The first [`PolicyError`] that applies.
@@ -257,138 +249,4 @@ fn quorum_fits(members: &[Address], min: u32) -> bool {
     members.len() <= OBSERVERS_MAX
         && usize::try_from(min).is_ok_and(|min| min <= members.len())
         && (members.is_empty() || min > 0)
-}
-
-/// What an engine starts from.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-pub struct Genesis {
-    /// Name of the service, for people.
-    pub name: String,
-    /// Makes two engines with equal rules different.
-    pub salt: Bytes32,
-    /// The first policy.
-    pub policy: Policy,
-    /// What the log is called in its checkpoints.
-    pub origin: Origin,
-    /// The engine that this one takes the place of, if it was made in a recovery.
-    pub predecessor: Option<Predecessor>,
-}
-
-/// A genesis but for its predecessor: what a successor carries of it.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-pub struct GenesisBase {
-    /// Name of the service, for people.
-    pub name: String,
-    /// Makes two engines with equal rules different.
-    pub salt: Bytes32,
-    /// The first policy.
-    pub policy: Policy,
-    /// What the log is called in its checkpoints.
-    pub origin: Origin,
-}
-
-impl Genesis {
-    /// All of it but the predecessor.
-    pub fn base(&self) -> GenesisBase {
-        let Self { name, salt, policy, origin, .. } = self.clone();
-        GenesisBase { name, salt, policy, origin }
-    }
-
-    /// The hash that the engine id covers.
-    pub fn hash(&self) -> Bytes32 {
-        self.base().genesis_hash(&self.predecessor_hash())
-    }
-
-    /// The hash of the predecessor, zero for none.
-    pub fn predecessor_hash(&self) -> Bytes32 {
-        self.predecessor.as_ref().map_or(Bytes32::ZERO, Predecessor::hash)
-    }
-
-    /// Checks everything in it that can be checked without other bytes and without signatures.
-    ///
-    /// # Errors
-    /// The first [`PolicyError`] that applies: the policy's, `Origin`, `Size`, `Predecessor`.
-    pub fn check(&self) -> Result<(), PolicyError> {
-        self.base().check()?;
-        match self.predecessor.as_ref().is_none_or(Predecessor::is_well_formed) {
-            true => Ok(()),
-            false => Err(PolicyError::Predecessor),
-        }
-    }
-}
-
-impl GenesisBase {
-    /// The hash of the genesis with this predecessor's hash; zero for none.
-    ///
-    /// It takes no more of the predecessor, so that a chain of recoveries is judged link by link
-    /// and no genesis grows with its length.
-    pub fn genesis_hash(&self, predecessor: &Bytes32) -> Bytes32 {
-        let words = Words::typed(&keccak256(&[GENESIS_TAG.as_bytes()]));
-        words.word(&keccak256(&[&codec::encode(self)])).word(&predecessor.0).hash()
-    }
-
-    /// Checks that it is consistent and fits its bounds.
-    ///
-    /// # Errors
-    /// The first [`PolicyError`] that applies: the policy's, `Origin`, `Size`.
-    pub fn check(&self) -> Result<(), PolicyError> {
-        self.policy.check()?;
-        if !self.origin.is_well_formed() {
-            return Err(PolicyError::Origin);
-        }
-        match codec::encode(self).len() <= CHARTER_BYTES_MAX {
-            true => Ok(()),
-            false => Err(PolicyError::Size),
-        }
-    }
-}
-
-/// The public keys that an engine was founded with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
-pub struct GenesisKeys {
-    /// Compressed secp256k1 key (SEC 1) that signs statements and promises.
-    pub signing: [u8; 33],
-    /// Ed25519 key that signs checkpoints.
-    pub checkpoint: [u8; 32],
-}
-
-impl GenesisKeys {
-    /// The word that stands for all of them: fixed lengths, each after the name of its kind.
-    fn word(&self) -> [u8; 32] {
-        keccak256(&[b"secp256k1", &self.signing, b"ed25519", &self.checkpoint])
-    }
-}
-
-/// The identity of an engine: all genesis public keys, commitment to the log secret, genesis hash.
-pub fn engine_id(
-    keys: &GenesisKeys,
-    log_secret_commitment: &Bytes32,
-    genesis: &Bytes32,
-) -> EngineId {
-    let words = Words::typed(&keccak256(&[ENGINE_ID_TAG.as_bytes()]))
-        .word(&keys.word())
-        .word(&log_secret_commitment.0)
-        .word(&genesis.0);
-    EngineId(words.hash().0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn engine_id_covers_every_genesis_key_the_log_secret_and_the_genesis() {
-        let keys = GenesisKeys { signing: [2; 33], checkpoint: [3; 32] };
-        let (secret, genesis) = (Bytes32([4; 32]), Bytes32([5; 32]));
-        let ids = [
-            engine_id(&keys, &secret, &genesis),
-            engine_id(&GenesisKeys { signing: [6; 33], ..keys }, &secret, &genesis),
-            engine_id(&GenesisKeys { checkpoint: [6; 32], ..keys }, &secret, &genesis),
-            engine_id(&keys, &Bytes32([6; 32]), &genesis),
-            engine_id(&keys, &secret, &Bytes32([6; 32])),
-        ];
-        for (i, a) in ids.iter().enumerate() {
-            assert!(ids[i + 1..].iter().all(|b| a != b), "{i}");
-        }
-    }
 }

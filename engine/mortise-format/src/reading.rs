@@ -1,10 +1,10 @@
-//! Reading rights: who was let read the log, from which epoch to which.
+//! Reading rights: who may read the log, from which epoch to which.
 //!
-//! What it is for: the command of k operators that lets the holder of an X25519 key have the
-//! content roots of some epochs (`specs/reading.md`), and what names it in the log.
+//! What it is for: the command in which k operators grant the holder of an X25519 key the content
+//! roots of some epochs (`specs/reading.md`), and the HPKE contexts that name the grant.
 //!
-//! What it does not do: take anything back. Keys that were handed out cannot be un-known, so there
-//! is no revocation; a right that should end names its last epoch.
+//! What it does not do: revoke. A reader cannot forget a key that it received. A right that should
+//! end names its last epoch.
 
 use crate::ids::{Bytes32, EngineId};
 use crate::log_position::LogPosition;
@@ -19,7 +19,7 @@ pub struct ReadingGrant {
     pub reader: Bytes32,
     /// First epoch, from 1.
     pub from_epoch: u64,
-    /// Last epoch; 0 for no last one: every later epoch too, those of the future included.
+    /// Last epoch; 0 for no end: every later epoch, future ones included.
     pub to_epoch: u64,
     /// The request. Its id is unique among all grants of the engine, for ever.
     pub request: Request,
@@ -32,15 +32,15 @@ impl ReadingGrant {
     }
 }
 
-/// What the HPKE message with the keys of epochs is bound to: the engine, and the event that
-/// granted the right.
+/// HPKE context of a message with keys of epochs: the engine, and the event that granted the
+/// right.
 pub fn keys_context(engine_id: &EngineId, granted_at: LogPosition) -> Vec<u8> {
     let index = granted_at.index.to_le_bytes();
     [&engine_id.0[..], &granted_at.seq.to_le_bytes(), &index].concat()
 }
 
-/// What the HPKE message with the keys of frames is bound to: the engine, the first frame of the
-/// answer and the one behind its last.
+/// HPKE context of a message with keys of frames: the engine, the first frame of the answer and
+/// the one after its last.
 pub fn frames_context(engine_id: &EngineId, from: u64, next: u64) -> Vec<u8> {
     [&engine_id.0[..], &from.to_le_bytes(), &next.to_le_bytes()].concat()
 }

@@ -1,4 +1,4 @@
-//! Refusals of the core: plain facts that compare with `==` and that the log remembers.
+//! Rejects of the core: plain values that compare with `==` and that the log can hold.
 
 use crate::amount::U256;
 use crate::errors::Code;
@@ -138,15 +138,15 @@ impl Limit {
     }
 }
 
-/// Whose signature is missing.
+/// Party whose signature is missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub enum Party {
     /// The owner.
     Owner,
     /// The beneficiary.
     Beneficiary,
-    /// Nobody can agree: an open-taker lock without arbiter ends by time alone.
-    Nobody,
+    /// No party can consent: an open-taker lock without arbiter ends by time alone.
+    NoOne,
 }
 
 impl Party {
@@ -155,17 +155,17 @@ impl Party {
         match self {
             Self::Owner => "owner",
             Self::Beneficiary => "beneficiary",
-            Self::Nobody => "nobody",
+            Self::NoOne => "nobody",
         }
     }
 }
 
-/// Why a command was refused. The first failing check of the ladder (`specs/locks.md`) names it.
+/// Why a command was rejected: the first failing check in the order of `specs/locks.md`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub enum Reject {
     /// No such lock in the state, and no such draft.
     LockNotFound,
-    /// The signature is malformed, high-s, or by another key.
+    /// The signature is malformed, has a high s, or is by another key.
     InvalidSignature,
     /// The time for this has passed.
     LockExpired,
@@ -193,12 +193,12 @@ pub enum Reject {
         /// Latest.
         max: u64,
     },
-    /// The owner could leave the escrow before the lock is settled.
+    /// The owner could withdraw from the escrow before the lock is settled.
     ResetPeriodTooShort {
         /// Latest `settleBy` that the notice allows.
         latest: u64,
     },
-    /// The owner is leaving the escrow.
+    /// The owner is withdrawing from the escrow.
     ForcedWithdrawal,
     /// The chain is not served.
     UnsupportedChain(u64),
@@ -224,7 +224,7 @@ pub enum Reject {
         /// Most that the policy allows.
         max: u64,
     },
-    /// No checked evidence was given.
+    /// No verified evidence was given.
     ProofInvalid,
 }
 
@@ -253,8 +253,8 @@ impl Reject {
         }
     }
 
-    /// True when the refusal follows from the state, so that it is worth remembering under the
-    /// caller's request id (INV-07). The others follow from the request alone.
+    /// True when the reject depends on the state, so that the engine must remember it under the
+    /// caller's request id (INV-07). The others depend on the request alone.
     pub fn is_caused_by_state(&self) -> bool {
         !matches!(
             self,

@@ -9,15 +9,15 @@
 //! ```
 //! Integers are little-endian; epochs and seqs ascend.
 //!
-//! What it does not do: encrypt, decide who may have what. No MAC key, snapshot key, signing key,
-//! data key or log secret has a place in these bytes.
+//! What it does not do: encrypt, decide who may read what. These bytes have no field for a MAC key,
+//! snapshot key, signing key, data key or log secret.
 
 use crate::content_key::ContentRoot;
 use crate::secret::Secret;
 use alloc::vec::Vec;
 use zeroize::Zeroizing;
 
-/// Why bytes are no released keys.
+/// Why bytes are not released keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReleaseError {

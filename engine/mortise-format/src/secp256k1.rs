@@ -1,9 +1,11 @@
 //! secp256k1 signatures as wallets make them: 65 bytes, r | s | v.
 //!
-//! What it is for: naming the signer of a digest, and signing one. What it does not do: keep keys.
+//! What it is for: recovering the signer of a digest, and signing one. What it does not do: store
+//! keys.
 //!
-//! Accepted: low s only; v 27, 28, 0 or 1. A high s or another v is refused, so that one message
-//! and key have one accepted signature per nonce (and, for v, two spellings of it).
+//! Accepted: low s only; v 27, 28, 0 or 1. A signature is not unique: the holder of a key can make
+//! any number of signatures over one digest, and anyone can rewrite v 27 as 0 and 28 as 1. What a
+//! third party cannot do is flip s. So the bytes of a signature never serve as an identity.
 
 use crate::domains::keccak256;
 use crate::eip712::Digest;
@@ -14,7 +16,7 @@ mod signer;
 
 pub use signer::Signer;
 
-/// Why a signature names no signer.
+/// Why no signer can be recovered from a signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SignatureError {
@@ -22,20 +24,20 @@ pub enum SignatureError {
     #[error("v must be 27, 28, 0 or 1")]
     RecoveryId,
     /// r or s is zero or not below the group order.
-    #[error("r and s must lie between zero and the group order")]
+    #[error("r and s must be above zero and below the group order")]
     Scalar,
     /// s is in the upper half.
     #[error("s must be in the lower half")]
     HighS,
-    /// No public key fits.
-    #[error("no public key fits the signature")]
+    /// No public key can be recovered.
+    #[error("no public key can be recovered from the signature")]
     NoKey,
 }
 
 /// The address whose key made `signature` over `digest`.
 ///
-/// Success proves that whoever holds the key of this address signed this digest. It does not prove
-/// whose address it is: compare it with the one expected.
+/// Success proves that a holder of the key of this address signed this digest. It does not prove
+/// whose address it is: compare it with the expected one.
 ///
 /// # Errors
 /// One [`SignatureError`] per rule, in the order of its variants.
@@ -61,8 +63,8 @@ fn address_of(key: &VerifyingKey) -> Address {
     address_of_point(&point)
 }
 
-/// The address of a public key: x | y of its point, 32 bytes each. Whether it is a point is not
-/// looked at.
+/// The address of a public key: x | y of its point, 32 bytes each. Does not check that the point is
+/// on the curve.
 pub fn address_of_point(point: &[u8; 64]) -> Address {
     let hash = keccak256(&[point]);
     let mut address = Address::ZERO;
@@ -70,7 +72,7 @@ pub fn address_of_point(point: &[u8; 64]) -> Address {
     address
 }
 
-/// The address of a compressed public key (SEC 1); `None` when the bytes are no point.
+/// The address of a compressed public key (SEC 1); `None` when the bytes are not a point.
 pub fn address_of_compressed(key: &[u8; 33]) -> Option<Address> {
     VerifyingKey::from_sec1_bytes(key).ok().map(|key| address_of(&key))
 }

@@ -1,4 +1,4 @@
-//! 32 secret bytes.
+//! A 32-byte secret.
 
 use crate::domains;
 use crate::ids::Bytes32;
@@ -9,7 +9,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 pub struct Secret([u8; 32]);
 
 impl Secret {
-    /// Takes the bytes over.
+    /// Makes a secret from its bytes.
     pub fn new(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }

@@ -1,14 +1,17 @@
-//! The messages of the store protocol (`specs/store-protocol.md`): what the engine asks of the
-//! host that keeps its sealed log, and what it is answered.
+//! The messages of the store protocol (`specs/store-protocol.md`): the requests of the engine to
+//! the host that keeps its sealed log, and the responses.
 //!
 //! What it does not do: trust either side. The host checks what it can see of a frame before it
-//! keeps it; the engine checks all that it is answered as it checks any foreign bytes.
+//! keeps it; the engine checks every response as untrusted bytes.
 //!
 //! Each message is one bincode value (`codec`) inside the numbered framing of the transport. The
 //! order of variants is part of the format; a test pins it.
 
+use crate::frame::LEAF_BYTES;
 use crate::ids::{Bytes32, FrameDigest};
-use crate::limits::{BLOB_NAME_BYTES_MAX, SNAPSHOT_PART_BYTES};
+use crate::limits::{
+    BLOB_NAME_BYTES_MAX, SNAPSHOT_PART_BYTES, STORE_LEAVES_MAX, STORE_MESSAGE_BYTES_MAX,
+};
 use alloc::string::String;
 use alloc::vec::Vec;
 use bincode::{Decode, Encode};
@@ -17,6 +20,8 @@ use bincode::{Decode, Encode};
 pub const SNAPSHOT_PARTS_MAX: u32 = 16 * 1024;
 /// Complete snapshots that the host keeps; older ones are removed.
 pub const SNAPSHOTS_KEPT: usize = 2;
+
+const _: () = assert!(STORE_LEAVES_MAX * LEAF_BYTES < STORE_MESSAGE_BYTES_MAX / 2);
 
 /// The end of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
@@ -45,7 +50,7 @@ pub struct SnapshotInfo {
     pub bytes: u64,
 }
 
-/// What the engine asks.
+/// A request of the engine.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub enum StoreRequest {
     /// The head, after every append that was sent before on any connection.
@@ -107,7 +112,7 @@ pub enum StoreRequest {
     },
 }
 
-/// What the host answers.
+/// A response of the host.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub enum StoreResponse {
     /// To `Head`.
@@ -119,12 +124,12 @@ pub enum StoreResponse {
         /// The frame's digest.
         digest: FrameDigest,
     },
-    /// To `Read`: consecutive frames from the wanted one on; none when it is not there yet.
+    /// To `Read`: consecutive frames from `from_seq` on; none when it is not there yet.
     Frames {
         /// The bytes of each frame.
         frames: Vec<Vec<u8>>,
     },
-    /// To `SnapshotPut`: the part is taken.
+    /// To `SnapshotPut`: the part is stored.
     SnapshotTaken {
         /// The snapshot has all its parts, is on the disk, and is now the one of its seq.
         complete: bool,
@@ -145,18 +150,18 @@ pub enum StoreResponse {
     },
     /// To any request.
     Refused(StoreRefusal),
-    /// To `Leaves`: those of consecutive frames from the wanted one on.
+    /// To `Leaves`: the leaves of consecutive frames from `from_seq` on.
     Leaves {
         /// `LEAF_BYTES` for each frame, nothing between them.
         leaves: Vec<u8>,
     },
 }
 
-/// Why the host did not do what it was asked.
+/// Why the host refused a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreRefusal {
-    /// The frame's seq is below the next one: another writer was faster, or this is a repetition.
+    /// The frame's seq is below the next one: another writer appended first, or this is a retry.
     #[error("the log already holds this seq; the next is {expected}")]
     SeqTaken {
         /// The next seq.
@@ -177,7 +182,7 @@ pub enum StoreRefusal {
     /// The frame is of another engine than the log.
     #[error("the log belongs to another engine")]
     ForeignEngine,
-    /// The bytes are no frame, or its digests do not match.
+    /// The bytes are not a frame, or its digests do not match.
     #[error("the bytes are not a frame")]
     BadFrame,
     /// A write or a sync failed, now or since the host started; only a restart helps. Whether the
@@ -194,10 +199,10 @@ pub enum StoreRefusal {
     #[error("another value has this name")]
     BlobExists,
     /// The name is empty, too long, or has a character outside `a-z 0-9 . _ -`.
-    #[error("the name is not one for a blob")]
+    #[error("the name is not a valid blob name")]
     BlobName,
     /// The value, the part or its number is over its bound.
-    #[error("over a bound of the protocol")]
+    #[error("a value, a part or its number exceeds a limit of the protocol")]
     TooLarge,
     /// The disk is full; nothing was written.
     #[error("the disk is full")]
@@ -205,8 +210,8 @@ pub enum StoreRefusal {
     /// The host could not read what it keeps.
     #[error("the host could not read")]
     Io,
-    /// The message is no request of this protocol.
-    #[error("the message is no request")]
+    /// The message is not a request of this protocol.
+    #[error("the message is not a request")]
     Malformed,
 }
 
@@ -217,7 +222,7 @@ pub fn blob_name_is_valid(name: &str) -> bool {
         && bytes.iter().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-'))
 }
 
-/// True when a part of this size may stand at this place of a snapshot.
+/// True when a part of this size is valid at this index of a snapshot.
 pub fn snapshot_part_is_valid(part: u32, parts: u32, bytes: usize) -> bool {
     let size_fits = if part.checked_add(1) == Some(parts) {
         (1..=SNAPSHOT_PART_BYTES).contains(&bytes)

@@ -1,9 +1,8 @@
-//! A recovery: the engine that a new one takes the place of, and what its operators sign.
+//! A succession: what the operators of a lost engine sign to appoint the engine that replaces it.
 //!
-//! What it is for: a genesis that names a predecessor carries all that is needed to judge the
-//! succession with nothing else at hand: the public parts that the old engine id is made of, among
-//! them the old policy with its operators and witnesses, the last cosigned checkpoint, and the
-//! signatures of operators.
+//! A genesis that names a [`Predecessor`] carries everything that is needed to verify the
+//! succession offline: the public parts that the old engine ID covers (among them the old policy
+//! with its operators and witnesses), the last cosigned checkpoint, and the operators' signatures.
 //!
 //! What it does not do: check a signature (`mortise_verify::succession`).
 //!
@@ -11,42 +10,15 @@
 //! old id  = H(keys, log secret commitment, H(base, before))      all carried
 //! new id  = H(new keys, ..., H(new base, H(this)))               so it covers the checkpoint
 //! ```
-//! Invariants: nothing nests: of the predecessor's own predecessor only the hash is carried.
 
 use crate::abi::{Words, type_hash};
-use crate::codec;
-use crate::domains::keccak256;
 use crate::eip712::{Digest, Domain};
-use crate::ids::{Bytes32, EngineId, Signature};
-use crate::limits::{OBSERVERS_MAX, PREDECESSOR_NOTE_BYTES_MAX};
-use crate::policy::{Genesis, GenesisBase, GenesisKeys, engine_id};
-use alloc::string::String;
+use crate::genesis::{Genesis, Predecessor};
+use crate::ids::{Bytes32, EngineId};
 use alloc::vec::Vec;
-use bincode::{Decode, Encode};
-
-/// The engine that a new one takes the place of, after its log was lost behind its witnesses.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-pub struct Predecessor {
-    /// Its id: that of the parts below, or the succession is refused.
-    pub engine_id: EngineId,
-    /// The public keys that it was founded with.
-    pub keys: GenesisKeys,
-    /// Commitment to its log secret.
-    pub log_secret_commitment: Bytes32,
-    /// Its genesis, but for its own predecessor.
-    pub base: GenesisBase,
-    /// Hash of its own predecessor, zero for none.
-    pub before: Bytes32,
-    /// Its last cosigned checkpoint, a signed note.
-    pub checkpoint: String,
-    /// Signatures of its operators over [`Succession`], sorted by what they are.
-    pub signatures: Vec<Signature>,
-}
 
 /// EIP-712 type of what operators sign over a succession.
 pub const SUCCESSION_TYPE: &str = "EngineSuccession(bytes32 predecessor,bytes32 genesis)";
-/// Tag of the hash of a predecessor.
-const PREDECESSOR_TAG: &str = "MortisePredecessor(bytes predecessor)";
 
 /// What operators sign, in the domain of the predecessor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +30,8 @@ pub struct Succession {
 }
 
 impl Succession {
-    /// What a genesis asks of the operators of its predecessor; `None` when it names none.
+    /// The succession that the operators of the predecessor sign for this genesis; `None` when it
+    /// names no predecessor.
     pub fn of(genesis: &Genesis) -> Option<Self> {
         let predecessor = genesis.predecessor.as_ref()?;
         let unsigned = Predecessor { signatures: Vec::new(), ..predecessor.clone() };
@@ -72,35 +45,9 @@ impl Succession {
         words.word(&self.predecessor.0).word(&self.genesis.0).hash()
     }
 
-    /// What is signed.
+    /// The digest that operators sign.
     pub fn digest(&self) -> Digest {
         Domain::of_engine(&self.predecessor).digest(&self.hash())
-    }
-}
-
-impl Predecessor {
-    /// The hash that the genesis of the new engine covers.
-    pub fn hash(&self) -> Bytes32 {
-        let tag = keccak256(&[PREDECESSOR_TAG.as_bytes()]);
-        Words::typed(&tag).word(&keccak256(&[&codec::encode(self)])).hash()
-    }
-
-    /// The engine id that the carried parts make.
-    pub fn computed_id(&self) -> EngineId {
-        let genesis = self.base.genesis_hash(&self.before);
-        engine_id(&self.keys, &self.log_secret_commitment, &genesis)
-    }
-
-    /// First line of its checkpoints.
-    pub fn origin(&self) -> String {
-        self.base.origin.line(&self.engine_id, &self.keys.checkpoint)
-    }
-
-    /// True when it keeps its bounds. What it says is checked where it is used.
-    pub fn is_well_formed(&self) -> bool {
-        self.checkpoint.len() <= PREDECESSOR_NOTE_BYTES_MAX
-            && self.signatures.len() <= OBSERVERS_MAX
-            && self.signatures.windows(2).all(|w| w[0].0 < w[1].0)
     }
 }
 
@@ -108,6 +55,8 @@ impl Predecessor {
 mod tests {
     use super::*;
     use crate::amount::U256;
+    use crate::genesis::{GenesisBase, GenesisKeys, engine_id};
+    use crate::ids::Signature;
     use crate::policy::{AssetLimits, ChainCustody, ChainPolicy, Policy};
     use crate::witness::Origin;
     use alloc::vec;

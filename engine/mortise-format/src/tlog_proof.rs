@@ -2,14 +2,14 @@
 //!
 //! ```text
 //! c2sp.org/tlog-proof@v1
-//! extra (base64)                 optional, believed by nobody
+//! extra (base64)                 optional, not authenticated
 //! index (decimal)
 //! (base64 hash)                  one line per hash of the RFC 6962 path, from the leaf up
 //! (empty line)
 //! (the checkpoint, a signed note)
 //! ```
-//! What it is for: a receipt that standard tools check too. What it does not do: carry the leaf (the
-//! verifier brings the bytes), check a path or a signature (`mortise_verify::tlog_proof`).
+//! What it is for: a receipt that standard tools can check too. What it does not do: carry the leaf
+//! (the verifier supplies the bytes), check a path or a signature (`mortise_verify::tlog_proof`).
 
 use crate::limits::TLOG_PROOF_BYTES_MAX;
 use crate::note::{bytes_of, hash_of, number_of, text_of};
@@ -22,7 +22,7 @@ const HEADER: &str = "c2sp.org/tlog-proof@v1";
 /// Most hashes of a path in a tree of 64-bit size.
 const PATH_HASHES_MAX: usize = 64;
 
-/// Why a text is no proof.
+/// Why a text is not a proof.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TlogProofTextError {
@@ -38,27 +38,27 @@ pub enum TlogProofTextError {
     /// The first line is another.
     #[error("the first line is not that of a tlog-proof@v1")]
     Header,
-    /// The extra data is no base64.
-    #[error("the extra data is no base64")]
+    /// The extra data is not base64.
+    #[error("the extra data is not base64")]
     Extra,
-    /// The index is missing or no decimal number.
-    #[error("the index is no decimal number of 64 bits without leading zeros")]
+    /// The index is missing or not a decimal number.
+    #[error("the index is not a 64-bit decimal number without leading zeros")]
     Index,
-    /// A line of the path is no base64 of 32 bytes.
-    #[error("line {line} of the path is no base64 of 32 bytes")]
+    /// A line of the path is not base64 of 32 bytes.
+    #[error("line {line} of the path is not base64 of 32 bytes")]
     Hash {
-        /// Which, from 0.
+        /// Line of the path, from 0.
         line: usize,
     },
     /// More hashes than any tree has.
     #[error("the path has more than {PATH_HASHES_MAX} hashes")]
     PathTooLong,
     /// No empty line before a checkpoint.
-    #[error("no empty line parts the path from the checkpoint")]
+    #[error("no empty line separates the path from the checkpoint")]
     NoCheckpoint,
 }
 
-/// A proof that parses. Nothing of it is believed.
+/// A proof that parses. Nothing in it is verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlogProof<'a> {
     extra: Option<Vec<u8>>,
@@ -68,7 +68,7 @@ pub struct TlogProof<'a> {
 }
 
 impl<'a> TlogProof<'a> {
-    /// Parses a proof; the checkpoint in it is not looked at.
+    /// Parses a proof. Does not parse the checkpoint in it.
     ///
     /// # Errors
     /// `TooLarge`, `Utf8`, `Header`, `Extra`, `Index`, `Hash`, `PathTooLong`, `NoCheckpoint`, in
@@ -96,7 +96,7 @@ impl<'a> TlogProof<'a> {
         Ok(Self { extra, index, path, checkpoint })
     }
 
-    /// Which leaf.
+    /// Index of the leaf.
     pub fn index(&self) -> u64 {
         self.index
     }
@@ -111,7 +111,7 @@ impl<'a> TlogProof<'a> {
         self.checkpoint
     }
 
-    /// Extra data, which no signature covers: anyone may have written it.
+    /// Extra data. No signature covers it, so anyone may have written it.
     pub fn unauthenticated_extra(&self) -> Option<&[u8]> {
         self.extra.as_deref()
     }

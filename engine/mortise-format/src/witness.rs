@@ -1,10 +1,10 @@
-//! Who cosigns checkpoints of the history, and what the log is called to them.
+//! Witnesses that cosign checkpoints of the history, and the name of the log in checkpoints.
 //!
-//! What it is for: the part of policy and genesis that a quorum of witnesses rests on. What it does
-//! not do: talk to witnesses, check their signatures (`mortise-verify`).
+//! What it is for: the part of policy and genesis that defines a witness quorum. What it does not
+//! do: talk to witnesses, check their signatures (`mortise-verify`).
 //!
 //! Invariants: witnesses are sorted by key, each key and each name once; `2k > n + f`, so that any
-//! two quorums share an honest witness, and `k > f`, so that liars alone are none.
+//! two quorums share an honest witness, and `k > f`, so that faulty witnesses alone are none.
 
 use crate::domains::sha256;
 use crate::ids::{EngineId, to_hex};
@@ -23,20 +23,20 @@ pub struct WitnessKey {
     pub name: String,
 }
 
-/// What the log is called in its checkpoints.
+/// Name of the log in its checkpoints.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub enum Origin {
-    /// `domain/engineId`: says nothing about the key, so that the key may rotate.
+    /// `domain/engineId`. Does not name the key, so the key can rotate.
     C2sp {
-        /// A DNS name of whoever runs the service.
+        /// DNS name of the operator of the service.
         domain: String,
     },
-    /// `sigsum.org/v1/tree/<hash of the key>`: what witnesses of Sigsum logs take. The key can
+    /// `sigsum.org/v1/tree/<hash of the key>`, as witnesses of Sigsum logs require. The key can
     /// never rotate.
     Sigsum,
 }
 
-/// What the engine asks of its parent: carry these bytes to a witness. One call a connection.
+/// Request of the engine to its parent: forward these bytes to a witness. One call per connection.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct WitnessCall {
     /// The witness, by its key.
@@ -45,17 +45,17 @@ pub struct WitnessCall {
     pub body: Vec<u8>,
 }
 
-/// What the parent answers; nothing of it is believed that is not signed.
+/// The parent's reply. The engine trusts only the signed parts of it.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub enum WitnessReply {
-    /// What came back from where the witness is said to be.
+    /// What the parent received from the configured address of the witness.
     Answered {
         /// HTTP status.
         status: u16,
         /// The body.
         body: Vec<u8>,
     },
-    /// The parent knows no place of this witness.
+    /// The parent has no address for this witness.
     Unknown,
     /// There was no answer, or none within the bounds.
     Unreachable,
@@ -81,7 +81,8 @@ impl Origin {
     }
 }
 
-/// True when witnesses are few enough, sorted by key, each key and each name once, named well.
+/// True when witnesses are within the bound, sorted by key, each key and each name once, and each
+/// name is well-formed.
 pub(crate) fn are_well_formed(witnesses: &[WitnessKey]) -> bool {
     let named = |w: &WitnessKey| {
         w.name.len() <= WITNESS_NAME_BYTES_MAX
@@ -96,7 +97,7 @@ pub(crate) fn are_well_formed(witnesses: &[WitnessKey]) -> bool {
         && witnesses.iter().all(named)
 }
 
-/// True when any two quorums of `min` share a witness that is not among `faulty` liars.
+/// True when any two quorums of `min` share a witness that is not among the `faulty` ones.
 pub(crate) fn is_quorum(count: usize, min: u32, faulty: u32) -> bool {
     let Ok(count) = u64::try_from(count) else { return false };
     let (min, faulty) = (u64::from(min), u64::from(faulty));

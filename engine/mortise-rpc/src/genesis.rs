@@ -9,9 +9,10 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use mortise_format::amount::U256;
 use mortise_format::asset::Asset;
+use mortise_format::genesis::Genesis;
 use mortise_format::ids::{Address, Bytes32};
 use mortise_format::policy::{
-    AssetLimits, AssetPolicy, ChainCustody, ChainPolicy, Genesis, Policy, PolicyError,
+    AssetLimits, AssetPolicy, ChainCustody, ChainPolicy, Policy, PolicyError,
 };
 use mortise_format::witness::WitnessKey;
 use serde::{Deserialize, Serialize};
@@ -311,10 +312,9 @@ impl TryFrom<PolicyJson> for Policy {
 mod tests {
     use super::*;
     use alloc::string::String;
+    use mortise_format::genesis::{GenesisKeys, Predecessor};
     use mortise_format::ids::{Address, EngineId, Signature};
     use mortise_format::lock::Durability;
-    use mortise_format::policy::GenesisKeys;
-    use mortise_format::succession::Predecessor;
     use mortise_format::witness::Origin;
 
     fn witness(n: u8) -> WitnessKey {

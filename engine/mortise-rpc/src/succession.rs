@@ -5,9 +5,8 @@ use super::genesis::{GenesisError, PolicyJson};
 use super::origin::OriginJson;
 use alloc::string::String;
 use alloc::vec::Vec;
+use mortise_format::genesis::{GenesisBase, GenesisKeys, Predecessor};
 use mortise_format::ids::{Bytes32, EngineId, Signature};
-use mortise_format::policy::{GenesisBase, GenesisKeys};
-use mortise_format::succession::Predecessor;
 use serde::{Deserialize, Serialize};
 
 /// The predecessor in the file. Signatures may stand in any order.

@@ -20,11 +20,12 @@ use crate::history::TreeHead;
 use alloc::string::String;
 use alloc::vec::Vec;
 use mortise_format::eip712::Digest;
+use mortise_format::genesis::{Genesis, GenesisKeys, Predecessor, engine_id};
 use mortise_format::ids::{Address, Bytes32, EngineId, Signature};
 use mortise_format::note::{KeyUse, NoteError, NoteKey};
-use mortise_format::policy::{Genesis, GenesisKeys, Policy, PolicyError, engine_id};
+use mortise_format::policy::{Policy, PolicyError};
 use mortise_format::secp256k1::{SignatureError, recover};
-use mortise_format::succession::{Predecessor, Succession};
+use mortise_format::succession::Succession;
 
 /// Why a genesis is not a valid succession.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

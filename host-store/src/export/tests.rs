@@ -5,9 +5,9 @@ use crate::store::testing::{Store, chain, foreign};
 use crate::store::{CheckedFrame, DiskStore, LogStore as _, StoreOptions};
 use mortise_format::blobs::{GENESIS_BLOB, KEYS_BLOB, PUBLIC_KEYS_PART};
 use mortise_format::codec;
+use mortise_format::genesis::GenesisKeys;
 use mortise_format::ids::Bytes32;
 use mortise_format::limits::FRAME_BYTES_MAX;
-use mortise_format::policy::GenesisKeys;
 use std::path::Path;
 
 fn parts() -> Parts {

@@ -1,4 +1,4 @@
-//! Many locks, that they are still there, and that they bind nobody: the machine's module is an
+//! Many locks, that they are still there, and that they bind no one: the machine's module is an
 //! emulator's.
 
 use crate::booted::text;
@@ -72,7 +72,7 @@ fn lock_of(owner: &Signer) -> NewLock {
 
 /// A promise of the machine is refused by whoever does not take its mark by name, and without the
 /// mark it is nobody's.
-pub async fn binds_nobody(at: &Endpoint) -> Result<(), String> {
+pub async fn binds_no_one(at: &Endpoint) -> Result<(), String> {
     let owner = Signer::random();
     let strict = Client::new(at.clone()).commit(&owner, &lock_of(&owner)).await;
     match strict {

@@ -29,7 +29,7 @@ pub fn life(settings: &Settings) -> Result<String, String> {
     healthy(&first)?;
     measured(&first)?;
     refused(settings, &first)?;
-    run(locks::binds_nobody(&gateway(&first)?))?;
+    run(locks::binds_no_one(&gateway(&first)?))?;
     run(long_text(&first))?;
     let begun = Instant::now();
     let promised = run(locks::commit(&gateway(&first)?, settings.locks))?;

@@ -1,6 +1,6 @@
-//! A program without std that links the pure crates and uses them: it compiles only while nothing
-//! in their graph links std (the panic handler below would be a second one), and it exits with 0
-//! only when what it encodes decodes again.
+//! A program without std that links and uses the pure crates. It compiles only if nothing in their
+//! dependency graph links std (the panic handler below would be a second one). It exits with 0 only
+//! if every check below holds.
 //!
 //! The suite builds and runs it (`tests/suite/no_std.rs`), and builds it once more with the feature
 //! `planted-std`, which must fail.
@@ -15,31 +15,31 @@ use core::alloc::{GlobalAlloc, Layout};
 use core::cell::UnsafeCell;
 use core::panic::PanicInfo;
 use core::sync::atomic::{AtomicUsize, Ordering};
+use mortise_audit::{Auditor, Subject, prepare};
 use mortise_channel::{ChannelSecret, seal_request};
-use mortise_format::secp256k1::{Signer, recover};
 use mortise_format::ids::{EngineId, FrameDigest, PolicyHash, Root};
+use mortise_format::note::{Note, NoteError};
+use mortise_format::secp256k1::{Signer, recover};
 use mortise_format::{U256, codec, domains, eip712, errors};
 use mortise_verify::Engine;
 use mortise_verify::attestation::{
     AWS_NITRO_ROOT_G1, ArchivedCheck, AttestationError, Claims, Expect, PcrPolicy, verify_archived,
 };
-use mortise_format::note::{Note, NoteError};
-use mortise_audit::{Auditor, Subject, prepare};
 use mortise_verify::statement::{SignedStatement, verify as verify_statement};
 
-/// Bytes that the program may allocate in its life.
+/// Bytes that the program may allocate in total.
 const HEAP_BYTES: usize = 1 << 20;
 
-/// Hands out memory from one array and takes none back.
+/// Allocates from one array and never frees.
 struct Bump {
     bytes: UnsafeCell<[u8; HEAP_BYTES]>,
     used: AtomicUsize,
 }
 
-// SAFETY: `used` gives each caller a range of its own, and the array is reached in no other way.
+// SAFETY: `used` gives each caller a disjoint range, and nothing else accesses the array.
 unsafe impl Sync for Bump {}
 
-// SAFETY: `alloc` answers null or a range inside the array that was never handed out before.
+// SAFETY: `alloc` returns null or a range inside the array that it never returned before.
 unsafe impl GlobalAlloc for Bump {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let room = layout.size() + layout.align();
@@ -64,7 +64,7 @@ unsafe extern "C" {
 
 #[panic_handler]
 fn panic(_: &PanicInfo<'_>) -> ! {
-    // SAFETY: abort takes nothing and never returns.
+    // SAFETY: abort takes no argument and never returns.
     unsafe { abort() }
 }
 
@@ -75,11 +75,11 @@ extern "C" fn rust_eh_personality() {}
 /// Named by the landing pads of the precompiled `alloc`, never called: a panic aborts.
 #[unsafe(no_mangle)]
 extern "C" fn _Unwind_Resume() -> ! {
-    // SAFETY: abort takes nothing and never returns.
+    // SAFETY: abort takes no argument and never returns.
     unsafe { abort() }
 }
 
-/// What the C start-up code calls; 0 when every value came back as it went in.
+/// Entry point for the C start-up code. Returns 0 if every check holds.
 #[unsafe(no_mangle)]
 pub extern "C" fn main() -> i32 {
     let amount = U256::from(1000u64);
@@ -91,7 +91,7 @@ pub extern "C" fn main() -> i32 {
     i32::from(!(same && outside && unsigned_document_is_refused() && channel_passes()))
 }
 
-/// Whether a document that says that nobody signed it is refused by that name.
+/// True when an attestation document without a signature is refused with the right error.
 fn unsigned_document_is_refused() -> bool {
     let check = ArchivedCheck {
         roots: &[AWS_NITRO_ROOT_G1],
@@ -103,33 +103,33 @@ fn unsigned_document_is_refused() -> bool {
     matches!(refused, Err(AttestationError::Unsigned { algorithm: -1 }))
 }
 
-/// Whether a text passes through the channel.
+/// True when a text passes through the channel.
 fn channel_passes() -> bool {
     let secret = ChannelSecret::derive(&[1; 32]);
     let Ok((message, _)) = seal_request(&secret.public(), 1, &[2; 32], b"{}") else { return false };
     matches!(secret.open(1, &message), Ok((text, _)) if text.starts_with(b"{} "))
 }
 
-/// Whether a signature of the core names its signer.
+/// True when a signature recovers to its signer.
 fn signature_recovers() -> bool {
     let Ok(signer) = Signer::from_bytes(&[1; 32]) else { return false };
     let digest = eip712::personal_digest(b"no std");
     recover(&digest, &signer.sign(&digest)) == Ok(signer.address())
 }
 
-/// Whether a note without a signature line is refused by that name.
+/// True when a note without a signature line is refused with the right error.
 fn unsigned_note_is_refused() -> bool {
     Note::parse(b"text\n\n") == Err(NoteError::NoSignature)
 }
 
-/// Whether an audit finds that bytes are no frame.
+/// True when an audit reports that bytes are not a frame.
 fn audit_finds() -> bool {
     let mut auditor = Auditor::new(Subject::default(), None, 1);
     auditor.follow(prepare(b"no frame", None));
     auditor.is_broken() && auditor.finish().finding_count == 1
 }
 
-/// Whether a statement verifies as its engine's, and not with another root.
+/// True when a statement verifies for its engine, and fails with another root.
 fn statement_verifies() -> bool {
     let Ok(signer) = Signer::from_bytes(&[2; 32]) else { return false };
     let statement = eip712::RootStatement {

@@ -1,7 +1,8 @@
-//! Our images and those of the official crate, from the same parts: one file, one measurement.
+//! Compares our enclave images with those of the official crate, built from the same parts: the
+//! files and the measurements must be equal.
 //!
-//! Without an argument it compares images of made-up parts; an argument is an image of ours, whose
-//! parts are then given to the official crate. See `run.sh`.
+//! Without an argument it compares images of synthetic parts. An argument is the path of an image
+//! of ours, whose parts then go through the official crate. See `run.sh`.
 
 use aws_nitro_enclaves_image_format::defs::EifIdentityInfo;
 use aws_nitro_enclaves_image_format::utils::eif_reader::EifReader;
@@ -35,7 +36,7 @@ fn main() {
             let name = Path::new(&path).file_name().unwrap_or_default().to_string_lossy();
             vec![(name.into_owned(), image.with_signature(None).expect("it is smaller"))]
         }
-        None => made_up(),
+        None => synthetic(),
     };
     for (name, image) in &images {
         compare_unsigned(name, image, folder.path());
@@ -44,8 +45,9 @@ fn main() {
     println!("{} images: bytes, PCR0, PCR1, PCR2, PCR8 and signatures agree", images.len());
 }
 
-/// Sizes around the ends of blocks and pages, one and several ramdisks, both processors.
-fn made_up() -> Vec<(String, Image)> {
+/// Synthetic images: sizes around block and page boundaries, one and several ramdisks, both CPU
+/// architectures.
+fn synthetic() -> Vec<(String, Image)> {
     let bytes = |length: usize, seed: usize| -> Vec<u8> {
         (0..length).map(|i| u8::try_from((i * 31 + seed * 7) % 251).unwrap_or(0)).collect()
     };
@@ -59,7 +61,7 @@ fn made_up() -> Vec<(String, Image)> {
             metadata: Metadata::new("oracle", &format!("1.0.{i}"), "6.12").to_bytes(),
             ..Parts::empty(if i % 5 == 4 { Arch::Aarch64 } else { Arch::X86_64 })
         };
-        (format!("made up {i}"), Image::new(parts).expect("the parts make an image"))
+        (format!("synthetic {i}"), Image::new(parts).expect("the parts make an image"))
     };
     sizes.into_iter().enumerate().map(image).collect()
 }
@@ -78,7 +80,8 @@ fn compare_unsigned(name: &str, image: &Image, folder: &Path) {
     }
 }
 
-/// The official signature is random, ours is not: each reader judges the other's.
+/// The official signature is randomized, ours is deterministic, so each reader verifies the
+/// other's.
 fn compare_signed(name: &str, image: &Image, folder: &Path, signer: &Signer) {
     let section = SignatureSection::sign(image, &signer.key_pem, signer.certificate_pem.as_bytes());
     let ours = image.clone().with_signature(Some(section.expect("it signs"))).expect("it fits");
@@ -92,7 +95,7 @@ fn compare_signed(name: &str, image: &Image, folder: &Path, signer: &Signer) {
 
     let path = folder.join("signed.eif");
     std::fs::write(&path, ours.to_bytes()).expect("a file can be written");
-    judge_officially(&path);
+    verify_officially(&path);
     assert_eq!(read_officially(&path, true), registers, "{name}: our signed image read back");
 
     let late = folder.join("late.eif");
@@ -119,7 +122,7 @@ fn text(path: &Path) -> &str {
     path.to_str().expect("the folder's name is text")
 }
 
-/// The same parts through the official builder.
+/// Builds the same parts with the official builder.
 fn official(image: &Image, folder: &Path, signer: Option<&Signer>) -> (Vec<u8>, Registers) {
     let parts = image.parts();
     let put = |name: String, content: &[u8]| -> PathBuf {
@@ -141,12 +144,12 @@ fn official(image: &Image, folder: &Path, signer: Option<&Signer>) -> (Vec<u8>, 
     }
     let path = folder.join("theirs.eif");
     let mut file = File::create(&path).expect("a file can be made");
-    // the registers that this returns: asking for them afterwards gives others
+    // use the returned registers: the builder gives other values when asked later
     let registers = builder.write_to(&mut file);
     (std::fs::read(&path).expect("it was written"), only_registers(registers))
 }
 
-/// The registers, by the official reader; it also compares its checksum with that of the file.
+/// The registers by the official reader, which also checks the checksum of the file.
 fn read_officially(path: &Path, is_signed: bool) -> Registers {
     let mut reader = EifReader::from_eif(text(path).into()).expect("they read our image");
     assert_eq!(reader.eif_crc, reader.header.eif_crc32, "checksum");
@@ -162,12 +165,12 @@ fn read_officially(path: &Path, is_signed: bool) -> Registers {
     only_registers(registers.expect("they measure it"))
 }
 
-fn judge_officially(path: &Path) {
+fn verify_officially(path: &Path) {
     let checker = PcrSignatureChecker::from_eif(text(path));
     checker.expect("they find our signature").verify().expect("our signature holds for them");
 }
 
-/// A key on P-384 and a certificate of its own, valid for a day.
+/// A P-384 key with a self-signed certificate that is valid for one day.
 struct Signer {
     key: PathBuf,
     certificate: PathBuf,

@@ -3,9 +3,9 @@
 use super::{audit, keys_of, log_of, named, subject};
 use mortise_audit::{CheckpointVerdict, Fact, Report, Subject};
 use mortise_engine::pipeline::Settings;
+use mortise_format::genesis::Genesis;
 use mortise_format::ids::Bytes32;
 use mortise_format::note::{KeyUse, NoteKey};
-use mortise_format::policy::Genesis;
 use mortise_testkit::driver::Driver;
 use mortise_testkit::keys::Party;
 use mortise_testkit::scenario::{request, terms};
@@ -157,7 +157,7 @@ fn a_genesis_that_nobody_agreed_to_is_a_finding() {
     let (driver, kept) = engine(&Bench::new(3), 88);
     let old = subject(&driver);
     let (genesis, (keys, log_secret_commitment)) = (old.genesis.unwrap(), old.founding.unwrap());
-    let predecessor = mortise_format::succession::Predecessor {
+    let predecessor = mortise_format::genesis::Predecessor {
         engine_id: driver.identity().engine_id,
         keys,
         log_secret_commitment,

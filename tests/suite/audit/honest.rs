@@ -125,7 +125,7 @@ fn a_receipt_of_the_log_moves_the_signed_end_and_one_beyond_it_shows_a_dropped_t
         assert_eq!(named(&audit(cut, subject(&driver), keys)), [], "nothing else shows it");
     }
     let (other_genesis, _) = founding(&driver);
-    let genesis = Some(mortise_format::policy::Genesis { name: "other".into(), ..other_genesis });
+    let genesis = Some(mortise_format::genesis::Genesis { name: "other".into(), ..other_genesis });
     let report = audit(&log, Subject { genesis, ..subject(&driver) }, Some(&keys));
     assert_eq!(named(&report), [(0, None, "Identity")]);
 }

@@ -40,17 +40,17 @@ fn assert_found(liar: &mut Liar<'_>, driver: &Driver, lie: &Event, fact: &Fact) 
     assert_eq!(named(&liar.report_outside()), [], "nobody sees it from outside");
 }
 
-fn mark_of(event: &Event) -> RequestKey {
+fn request_key_of(event: &Event) -> RequestKey {
     match event {
-        Event::LocksGranted { marks, .. } => marks[0],
-        Event::CommandRefused { mark, .. } => *mark,
-        other => panic!("{other:?} has no mark of its own"),
+        Event::LocksGranted { request_keys, .. } => request_keys[0],
+        Event::CommandRefused { request_key, .. } => *request_key,
+        other => panic!("{other:?} has no request key of its own"),
     }
 }
 
 fn refusal(asked: &Asked, granted: &Event, reject: Reject) -> Event {
-    let (mark, command) = (mark_of(granted), Box::new(asked.command.clone()));
-    Event::CommandRefused { mark, reject, command }
+    let (request_key, command) = (request_key_of(granted), Box::new(asked.command.clone()));
+    Event::CommandRefused { request_key, reject, command }
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn refusal_for_another_reason_is_named() {
 /// A grant on terms that the state refuses, made to look like any other.
 fn granted(driver: &Driver, liar: &Liar<'_>, terms: &LockTerms, id: u64) -> (Event, Reject) {
     let asked = commit(driver, terms, id);
-    let Event::CommandRefused { mark, reject, command } = liar.decided(&asked) else {
+    let Event::CommandRefused { request_key, reject, command } = liar.decided(&asked) else {
         panic!("it is refused")
     };
     let mortise_format::command::Command::Commit { intents } = *command else { panic!() };
@@ -92,7 +92,10 @@ fn granted(driver: &Driver, liar: &Liar<'_>, terms: &LockTerms, id: u64) -> (Eve
         custody: Custody::Open,
     };
     let batch = mortise_format::ids::Bytes32::ZERO;
-    (Event::LocksGranted { locks: vec![lock], batch, marks: Arc::from([mark]) }, reject)
+    (
+        Event::LocksGranted { locks: vec![lock], batch, request_keys: Arc::from([request_key]) },
+        reject,
+    )
 }
 
 #[test]

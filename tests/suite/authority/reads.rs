@@ -67,7 +67,7 @@ fn every_method_that_needs_no_signature_leaves_state_and_log_as_they_were() {
     for row in rows {
         let Some(query) = query(&row[0], &lock, &driver) else { continue };
         let frames = driver.disk.frames().len();
-        let before = driver.pipeline().machine().state().image();
+        let before = driver.pipeline().machine().state().snapshot();
         let reply = driver.read(query);
         assert!(
             matches!(reply, Reply::Read(_) | Reply::Rooted(..) | Reply::LogProof(_)),
@@ -75,6 +75,6 @@ fn every_method_that_needs_no_signature_leaves_state_and_log_as_they_were() {
             row[0]
         );
         assert_eq!(driver.disk.frames().len(), frames, "{}", row[0]);
-        assert_eq!(driver.pipeline().machine().state().image(), before, "{}", row[0]);
+        assert_eq!(driver.pipeline().machine().state().snapshot(), before, "{}", row[0]);
     }
 }

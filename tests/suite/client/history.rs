@@ -115,7 +115,9 @@ async fn commit_some(client: &Client, count: u64) -> Vec<CommitResult> {
 
 fn request_of(view: &ReceiptView) -> (Address, RequestId) {
     match codec::decode(&view.event.0) {
-        Ok(Event::LocksGranted { marks, .. }) => (marks[0].principal, marks[0].id),
+        Ok(Event::LocksGranted { request_keys, .. }) => {
+            (request_keys[0].principal, request_keys[0].id)
+        }
         other => panic!("{other:?}"),
     }
 }

@@ -96,7 +96,7 @@ fn policy_without_operators_approves_nothing() {
 #[test]
 fn signature_for_another_engine_or_another_approval_counts_for_nothing() {
     let by = &OPERATORS[..2];
-    let nobody = vec![SignedBy::Nobody; 2];
+    let nobody = vec![SignedBy::NoOne; 2];
     let Asked { command, .. } =
         TestSigner::new(EngineId([9; 32])).approve_images(by, &approval(1, &[1]));
     let foreign = engine().ask(&Asked { command, signers: nobody.clone() });
@@ -214,12 +214,12 @@ fn snapshot_keeps_approval_and_version_and_the_root_depends_on_them() {
     engine.state.take_leaves();
     assert_eq!(ask(&mut engine, &approval(1, &[1])), Answer::ImagesApproved);
     assert_eq!(engine.state.take_leaves().len(), 1, "the approval is in the state tree");
-    let image = engine.state.image();
-    let state = State::from_image(ENGINE_ID, Secret::new([0x5a; 32]), 7, image.clone());
+    let image = engine.state.snapshot();
+    let state = State::from_snapshot(ENGINE_ID, Secret::new([0x5a; 32]), 7, image.clone());
     let state = state.expect("the image is consistent");
     assert_eq!(state.approved_images(), engine.state.approved_images());
     assert_eq!(state.running_version(), running());
-    assert_eq!(state.image(), image);
+    assert_eq!(state.snapshot(), image);
     assert_eq!(state.all_leaves().len(), engine.state.all_leaves().len());
 }
 

@@ -195,10 +195,10 @@ fn owner_and_beneficiary_together_cancel_in_any_form_and_order() {
 fn open_taker_lock_without_arbiter_is_cancelled_by_nobody() {
     let (mut engine, lock_id) = engine_with(&plain_terms(Party::Owner, 0, 100));
     let asked = engine.signer.cancel(lock_id, &[(Party::Owner, CancelForm::Text)]);
-    assert_refused(&mut engine, &asked, Reject::ConsentRequired(From::Nobody));
+    assert_refused(&mut engine, &asked, Reject::ConsentRequired(From::NoOne));
     let both = [(Party::Owner, CancelForm::Text), (Party::Stranger, CancelForm::Text)];
     let asked = engine.signer.cancel(lock_id, &both);
-    assert_refused(&mut engine, &asked, Reject::ConsentRequired(From::Nobody));
+    assert_refused(&mut engine, &asked, Reject::ConsentRequired(From::NoOne));
 }
 
 #[test]

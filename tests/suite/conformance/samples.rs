@@ -9,16 +9,15 @@ use mortise_format::eip712::{Claim, Request, RootStatement};
 use mortise_format::entry::UsedNonces;
 use mortise_format::event::{Authority, Content, Event, GrantedLock, LogPosition, RequestKey};
 use mortise_format::fact::{BalanceFact, Withdrawal};
+use mortise_format::genesis::{Genesis, GenesisKeys, Predecessor};
 use mortise_format::ids::{
     Address, Bytes32, EngineId, FrameDigest, LockId, Measurement, PolicyHash, RequestId, Root,
     Signature,
 };
 use mortise_format::images::{ImageApproval, Version};
 use mortise_format::lock::{Custody, LegTerms, LockTerms, Status};
-use mortise_format::policy::{Genesis, GenesisKeys};
 use mortise_format::reading::ReadingGrant;
 use mortise_format::reject::{Field, Limit, Party, Reject};
-use mortise_format::succession::Predecessor;
 use mortise_format::witness::{Origin, WitnessKey};
 use mortise_format::{U256, codec};
 use mortise_testkit::scenario;
@@ -54,7 +53,7 @@ fn request() -> Request {
     Request { id: RequestId([0x33; 32]), valid_until: 5_000_000_001 }
 }
 
-fn mark() -> RequestKey {
+fn request_key() -> RequestKey {
     let content = Content { digest: Bytes32([0x44; 32]), tags: [1, 2, 3, 4, 5, 6, 7, 8] };
     RequestKey { principal: Address([1; 20]), id: request().id, valid_until: 9, content }
 }
@@ -119,7 +118,7 @@ pub fn events() -> Vec<(&'static str, Event)> {
             Event::LocksGranted {
                 locks: vec![granted(Authority::Intent(request())), granted(Authority::Approval)],
                 batch,
-                marks: [mark()].into(),
+                request_keys: [request_key()].into(),
             },
         ),
         (
@@ -127,7 +126,7 @@ pub fn events() -> Vec<(&'static str, Event)> {
             Event::LockClaimed {
                 claim: claim(),
                 signature: signature(),
-                mark: mark(),
+                request_key: request_key(),
                 status: Status::Partial,
             },
         ),
@@ -144,7 +143,7 @@ fn endings(lock_id: LockId) -> Vec<(&'static str, Event)> {
             Event::LockReleased {
                 lock_id,
                 signature: signature(),
-                mark: mark(),
+                request_key: request_key(),
                 freed: freed.clone(),
             },
         ),
@@ -154,7 +153,7 @@ fn endings(lock_id: LockId) -> Vec<(&'static str, Event)> {
                 lock_id,
                 consents: consents(),
                 principal: Address([1; 20]),
-                mark: Some(mark()),
+                request_key: Some(request_key()),
                 freed,
             },
         ),
@@ -164,7 +163,7 @@ fn endings(lock_id: LockId) -> Vec<(&'static str, Event)> {
                 lock_id,
                 terms: Box::new(terms()),
                 consent: consents()[1],
-                mark: None,
+                request_key: None,
             },
         ),
         (
@@ -176,7 +175,7 @@ fn endings(lock_id: LockId) -> Vec<(&'static str, Event)> {
                 settle_by: 13,
                 custody: Custody::Open,
                 signature: signature(),
-                mark: mark(),
+                request_key: request_key(),
                 status: Status::Active,
             },
         ),
@@ -187,7 +186,7 @@ fn endings(lock_id: LockId) -> Vec<(&'static str, Event)> {
         (
             "CommandRefused",
             Event::CommandRefused {
-                mark: mark(),
+                request_key: request_key(),
                 reject: Reject::NonceUsed,
                 command: Box::new(Command::Claim { claim: claim(), signature: signature() }),
             },
@@ -251,7 +250,7 @@ fn rejects() -> Vec<Reject> {
         Reject::UnsupportedChain(4),
         Reject::Limit(Limit::Drafts, one),
         Reject::AlreadyTerminal(Status::Expired),
-        Reject::ConsentRequired(Party::Nobody),
+        Reject::ConsentRequired(Party::NoOne),
         Reject::ClaimExceeds { leg: 5, remaining: one },
         Reject::RequestIdReused(Field::Method),
         Reject::StaleFacts { age: 6, max: 7 },

@@ -57,7 +57,7 @@ fn start_from_a_snapshot_and_its_tail_is_the_start_from_the_whole_log() {
     disk.edit(|content| content.snapshots.clear());
     let without = driver.replay(&disk).expect("the log follows");
     assert_eq!(without.covered, 0);
-    assert_eq!(with.machine.state().image(), without.machine.state().image());
+    assert_eq!(with.machine.state().snapshot(), without.machine.state().snapshot());
     assert_eq!(with.machine.state_root(), without.machine.state_root());
     assert_eq!(with.machine.head(), without.machine.head());
     assert_eq!(with.machine.history().root(), without.machine.history().root());

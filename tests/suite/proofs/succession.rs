@@ -10,14 +10,13 @@ use k256::{FieldBytes, ProjectivePoint, Scalar};
 use mortise_format::checkpoint::{checkpoint_text, cosignature_bytes, cosigned_message};
 use mortise_format::codec;
 use mortise_format::eip712::Digest;
+use mortise_format::genesis::{Genesis, GenesisBase, GenesisKeys, Predecessor};
 use mortise_format::ids::{Bytes32, EngineId, Root, Signature};
 use mortise_format::merkle::history::TreeHead;
 use mortise_format::note::KeyUse;
-use mortise_format::policy::{
-    AssetLimits, ChainCustody, ChainPolicy, Genesis, GenesisBase, GenesisKeys, Policy, PolicyError,
-};
+use mortise_format::policy::{AssetLimits, ChainCustody, ChainPolicy, Policy, PolicyError};
 use mortise_format::secp256k1::{SignatureError, recover};
-use mortise_format::succession::{Predecessor, Succession};
+use mortise_format::succession::Succession;
 use mortise_format::witness::{Origin, WitnessKey};
 use mortise_format::{Address, U256};
 use mortise_verify::checkpoint::CheckpointError;

@@ -30,7 +30,7 @@ fn engine() -> (Lockstep, LockId) {
     (engine, signer.lock_id(&terms))
 }
 
-fn mark(id: u64) -> RequestKey {
+fn request_key(id: u64) -> RequestKey {
     let request = request(id);
     let content = Content { digest: Bytes32([1; 32]), tags: [0; 8] };
     let (id, valid_until) = (request.id, request.valid_until);
@@ -50,18 +50,23 @@ fn grant(terms: LockTerms) -> GrantedLock {
 }
 
 fn granted(locks: Vec<GrantedLock>) -> Event {
-    let marks = (0..).zip(&locks).map(|(n, _)| mark(50 + n)).collect();
-    Event::LocksGranted { locks, batch: Bytes32::ZERO, marks }
+    let request_keys = (0..).zip(&locks).map(|(n, _)| request_key(50 + n)).collect();
+    Event::LocksGranted { locks, batch: Bytes32::ZERO, request_keys }
 }
 
 fn claimed(lock_id: LockId, amounts: &[u64], status: Status) -> Event {
     let mut claim = claim(lock_id, 0, 1, request(9));
     claim.amounts = amounts.iter().copied().map(U256::from).collect();
-    Event::LockClaimed { claim, signature: Signature::ZERO, mark: mark(60), status }
+    Event::LockClaimed { claim, signature: Signature::ZERO, request_key: request_key(60), status }
 }
 
 fn released(lock_id: LockId, id: u64) -> Event {
-    Event::LockReleased { lock_id, signature: Signature::ZERO, mark: mark(id), freed: Vec::new() }
+    Event::LockReleased {
+        lock_id,
+        signature: Signature::ZERO,
+        request_key: request_key(id),
+        freed: Vec::new(),
+    }
 }
 
 #[track_caller]
@@ -86,7 +91,8 @@ fn grant_of_a_known_lock_or_a_used_nonce_is_corruption() {
     assert_corrupt(&engine, &granted(vec![far]), Corruption::NonceUsed);
     let consent = engine.signer.consent(Party::Owner, &OTHER, CancelForm::Text);
     let draft = Box::new(terms(Party::Owner, 0, 10));
-    let cancelled = Event::DraftCancelled { lock_id: OTHER, terms: draft, consent, mark: None };
+    let cancelled =
+        Event::DraftCancelled { lock_id: OTHER, terms: draft, consent, request_key: None };
     assert_corrupt(&engine, &cancelled, Corruption::NonceUsed);
 }
 
@@ -164,7 +170,7 @@ fn event_about_a_lock_that_has_ended_or_has_not_is_corruption() {
         settle_by: expires + 360,
         custody: Custody::Open,
         signature: Signature::ZERO,
-        mark: mark(61),
+        request_key: request_key(61),
         status: Status::Active,
     };
     assert_corrupt(&engine, &extended(START_S + 600), Corruption::Status);
@@ -191,7 +197,7 @@ fn request_answered_twice_is_corruption() {
     let twice = Event::LocksGranted {
         locks: vec![grant(terms(Party::Owner, 1, 10))],
         batch: Bytes32::ZERO,
-        marks: [mark(70), mark(70)].into(),
+        request_keys: [request_key(70), request_key(70)].into(),
     };
     assert_corrupt(&engine, &twice, Corruption::RequestKnown);
 }

@@ -68,7 +68,7 @@ fn signature_for_another_engine_or_another_right_or_with_high_s_counts_for_nothi
     let by = &OPERATORS[..2];
     let mut engine = engine();
     let Asked { command, .. } = TestSigner::new(EngineId([9; 32])).grant_reading(by, &one(1));
-    let signers = vec![SignedBy::Nobody; 2];
+    let signers = vec![SignedBy::NoOne; 2];
     let foreign = engine.ask(&Asked { command, signers });
     assert_eq!(foreign, Answer::Refused(Reject::Unauthorized));
     let changes: [fn(&mut ReadingGrant); 5] = [
@@ -85,7 +85,7 @@ fn signature_for_another_engine_or_another_right_or_with_high_s_counts_for_nothi
             panic!("the signer grants")
         };
         change(grant);
-        asked.signers = vec![SignedBy::Nobody; 2];
+        asked.signers = vec![SignedBy::NoOne; 2];
         assert_eq!(engine.ask(&asked), Answer::Refused(Reject::Unauthorized), "{asked:?}");
     }
     let mut asked = engine.signer.grant_reading(by, &one(1));
@@ -176,11 +176,11 @@ fn snapshot_keeps_the_rights_and_no_root_depends_on_them() {
         engine.ask(&engine.signer.grant_reading(&OPERATORS[..2], &one(id)));
     }
     assert!(engine.state.take_leaves().is_empty(), "rights are not in the state tree");
-    let image = engine.state.image();
-    let state = State::from_image(ENGINE_ID, Secret::new([0x5a; 32]), 7, image.clone());
+    let image = engine.state.snapshot();
+    let state = State::from_snapshot(ENGINE_ID, Secret::new([0x5a; 32]), 7, image.clone());
     let state = state.expect("the image is consistent");
     assert_eq!(state.readings(), engine.state.readings());
-    assert_eq!(state.image(), image);
+    assert_eq!(state.snapshot(), image);
     assert_eq!(state.readings_of(READER).count(), 2);
     assert_eq!(state.readings_of(Bytes32([1; 32])).count(), 0);
 }

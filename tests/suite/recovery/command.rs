@@ -53,7 +53,7 @@ fn write_key(folder: &Path, party: Party) -> String {
     name
 }
 
-fn old_genesis(bench: &Bench) -> mortise_format::policy::Genesis {
+fn old_genesis(bench: &Bench) -> mortise_format::genesis::Genesis {
     let mut genesis = system::genesis();
     bench.enter(&mut genesis.policy, 2, 0);
     (genesis.policy.operators, genesis.policy.operators_min) = (super::operators(), 2);
@@ -114,7 +114,7 @@ fn a_lost_log_is_succeeded_by_the_commands_and_everybody_can_check_it() {
 }
 
 /// Draft, signatures, genesis; and what is refused on the way.
-fn ceremony(at: &Path, old_id: &Value) -> mortise_format::policy::Genesis {
+fn ceremony(at: &Path, old_id: &Value) -> mortise_format::genesis::Genesis {
     let draft = ["genesis", "recover", "draft", "--log", "left.log", "--checkpoint", "kept.json"];
     exported(&at.join("left"), &at.join("left.log"));
     let said = ok(at, &[&draft[..], &["--out", "draft.json"]].concat());

@@ -282,7 +282,7 @@ fn commands_are_loud_about_such_an_engine_and_ask_it_for_nothing_unless_told_to(
     let (code, said, stderr) = site.run(&[&commit[..], &["--allow-mode", "debug"]].concat());
     assert_eq!((code, &said["mode"]), (0, &json!("debug")), "{stderr}");
     assert_eq!(said["commitment"]["ccmAttestation"]["mode"], "debug");
-    assert!(stderr.contains("BINDS NOBODY"), "{stderr}");
+    assert!(stderr.contains("BINDS NO ONE"), "{stderr}");
 
     let file = site.folder.path().join("answer.json");
     std::fs::write(&file, said.to_string()).expect("the folder can be written");

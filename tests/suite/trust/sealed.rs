@@ -12,7 +12,7 @@ use mortise_engine::keyring::{
 use mortise_engine::ports::{Entropy, Vault, VaultError};
 use mortise_format::codec;
 use mortise_format::frame::Frame;
-use mortise_format::policy::Genesis;
+use mortise_format::genesis::Genesis;
 use mortise_format::secret::Secret;
 use mortise_testkit::driver::Driver;
 use mortise_testkit::scenario;
@@ -23,7 +23,7 @@ use std::sync::Arc;
 type Change<'a> = (&'a str, &'a dyn Fn(&mut SealedKeys));
 
 fn found(genesis: &Genesis, vault: &dyn Vault, seed: u64) -> SealedKeys {
-    now(keyring::found(genesis, vault, &TestEntropy::new(seed))).expect("a policy that holds").1
+    now(keyring::create(genesis, vault, &TestEntropy::new(seed))).expect("a policy that holds").1
 }
 
 fn other_genesis() -> Genesis {

@@ -16,7 +16,7 @@ const SIGNATURE: Signature = Signature([0x55; 65]);
 const LOCK: LockId = LockId([0x66; 32]);
 const REQUEST: Request = Request { id: RequestId([0x33; 32]), valid_until: 1_700_000_500 };
 
-fn mark() -> RequestKey {
+fn request_key() -> RequestKey {
     let content = Content { digest: Bytes32([0x44; 32]), tags: [1, 2, 3, 4, 5, 6, 7, 0xffff] };
     RequestKey { principal: Address([1; 20]), id: REQUEST.id, valid_until: 9, content }
 }
@@ -80,21 +80,35 @@ pub fn of_locks() -> Vec<Event> {
         granted(two_legs(), Authority::Intent(REQUEST)),
     ];
     vec![
-        Event::LocksGranted { locks, batch: Bytes32([0x99; 32]), marks: [mark()].into() },
-        Event::LockClaimed { claim: claim(), signature, mark: mark(), status: Status::Partial },
-        Event::LockReleased { lock_id, signature, mark: mark(), freed: freed.clone() },
+        Event::LocksGranted {
+            locks,
+            batch: Bytes32([0x99; 32]),
+            request_keys: [request_key()].into(),
+        },
+        Event::LockClaimed {
+            claim: claim(),
+            signature,
+            request_key: request_key(),
+            status: Status::Partial,
+        },
+        Event::LockReleased {
+            lock_id,
+            signature,
+            request_key: request_key(),
+            freed: freed.clone(),
+        },
         Event::LockCancelled {
             lock_id,
             consents: vec![consent(CancelForm::Consent(REQUEST)), consent(CancelForm::Text)],
             principal: Address([1; 20]),
-            mark: Some(mark()),
+            request_key: Some(request_key()),
             freed,
         },
         Event::DraftCancelled {
             lock_id,
             terms: terms().into(),
             consent: consent(CancelForm::ServerHash),
-            mark: None,
+            request_key: None,
         },
         Event::LockExtended {
             lock_id,
@@ -103,7 +117,7 @@ pub fn of_locks() -> Vec<Event> {
             settle_by: 13,
             custody: Custody::Open,
             signature,
-            mark: mark(),
+            request_key: request_key(),
             status: Status::Active,
         },
         Event::LocksExpired { lock_ids: vec![lock_id, LockId([0x67; 32])] },
@@ -127,7 +141,7 @@ pub fn of_the_engine() -> Vec<Event> {
     ];
     let refused = commands().into_iter().zip(rejects());
     events.extend(refused.map(|(command, reject)| Event::CommandRefused {
-        mark: mark(),
+        request_key: request_key(),
         reject,
         command: command.into(),
     }));
@@ -160,7 +174,7 @@ fn rejects() -> Vec<Reject> {
         Reject::Validation(Field::Signatures),
         Reject::Limit(Limit::Drafts, one),
         Reject::AlreadyTerminal(Status::Expired),
-        Reject::ConsentRequired(Party::Nobody),
+        Reject::ConsentRequired(Party::NoOne),
         Reject::StaleFacts { age: 6, max: 7 },
         Reject::ClaimExceeds { leg: 5, remaining: one },
         Reject::Limit(Limit::ReadingGrants, one),

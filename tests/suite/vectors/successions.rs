@@ -6,10 +6,10 @@ use crate::proofs::succession::{
     OPERATORS, drafted, good, head, note_of, put, signed, with_another_nonce,
 };
 use mortise_format::codec;
+use mortise_format::genesis::{Genesis, Predecessor};
 use mortise_format::ids::{Bytes32, EngineId, Root};
 use mortise_format::merkle::history::TreeHead;
-use mortise_format::policy::Genesis;
-use mortise_format::succession::{Predecessor, Succession};
+use mortise_format::succession::Succession;
 use mortise_format::witness::Origin;
 use mortise_rpc::HexBytes;
 use mortise_verify::succession::verify;

@@ -24,7 +24,7 @@ use mortise_core::admit;
 use mortise_core::body::CarriedStatement;
 use mortise_core::keys::EpochKeys;
 use mortise_core::machine::EpochRecord;
-use mortise_engine::api::{Ask, Query, Reply, Token, Work};
+use mortise_engine::api::{Query, Reply, Submission, Token, Work};
 use mortise_engine::boot::{self, BootError, NewEpoch};
 use mortise_engine::channel::ChannelKey;
 use mortise_engine::keyring::{Identity, IdentityError, KeyRing};
@@ -38,9 +38,9 @@ use mortise_engine::store::{Ack, LogStore};
 use mortise_engine::witness::{Outcome, WitnessQuorum, gather};
 use mortise_format::event::LogPosition;
 use mortise_format::frame::Frame;
+use mortise_format::genesis::Genesis;
 use mortise_format::ids::Root;
 use mortise_format::merkle::history::TreeHead;
-use mortise_format::policy::Genesis;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -318,7 +318,9 @@ impl Driver {
             let token = self.token();
             tokens.push(token);
             match admit(&engine_id, asked.command.clone()) {
-                Ok(admitted) => work.push(Work { token, ask: Ask::Command(admitted) }),
+                Ok(admitted) => {
+                    work.push(Work { token, submission: Submission::Command(admitted) })
+                }
                 Err(reject) => drop(self.replies.insert(token, Reply::Refused(reject))),
             }
         }
@@ -329,7 +331,7 @@ impl Driver {
     /// Hands one query in.
     pub fn query(&mut self, query: Query) -> Token {
         let token = self.token();
-        self.hand_in(vec![Work { token, ask: Ask::Query(query) }]);
+        self.hand_in(vec![Work { token, submission: Submission::Query(query) }]);
         token
     }
 

@@ -127,8 +127,8 @@ fn secret(text: &str) -> [u8; 32] {
 pub enum SignedBy {
     /// Of this address, over the command's own fields.
     Address(Address),
-    /// Well-formed and of nobody: over other fields, or of another form than stated.
-    Nobody,
+    /// Well-formed, but of no party: over other fields, or of another form than stated.
+    NoOne,
     /// Not well-formed: high s, foreign v, scalars out of range.
     Malformed,
 }
@@ -161,7 +161,7 @@ impl Asked {
     #[must_use]
     pub fn with_foreign_digest(mut self, at: usize, by: Party) -> Self {
         *signatures_mut(&mut self.command)[at] = by.signer().sign(&FOREIGN_DIGEST);
-        self.signers[at] = SignedBy::Nobody;
+        self.signers[at] = SignedBy::NoOne;
         self
     }
 }

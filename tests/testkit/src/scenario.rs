@@ -7,11 +7,10 @@ use mortise_format::U256;
 use mortise_format::asset::{Asset, Condition, TokenId};
 use mortise_format::eip712::{Claim, Request};
 use mortise_format::fact::{BalanceFact, Withdrawal};
+use mortise_format::genesis::Genesis;
 use mortise_format::ids::{Address, Bytes32, LockId, RequestId};
 use mortise_format::lock::{LegTerms, LockTerms};
-use mortise_format::policy::{
-    AssetLimits, AssetPolicy, ChainCustody, ChainPolicy, Genesis, Policy,
-};
+use mortise_format::policy::{AssetLimits, AssetPolicy, ChainCustody, ChainPolicy, Policy};
 use mortise_format::witness::Origin;
 
 /// Engine time at which tests start: seconds, a whole minute.

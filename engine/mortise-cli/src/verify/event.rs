@@ -44,8 +44,8 @@ pub(super) fn json(event: &Event) -> Value {
             "serial": approval.serial, "images": approval.images,
             "minimumVersion": approval.minimum_version.to_string(),
         }),
-        Event::CommandRefused { mark, reject, .. } => json!({
-            "principal": mark.principal, "requestId": mark.id,
+        Event::CommandRefused { request_key, reject, .. } => json!({
+            "principal": request_key.principal, "requestId": request_key.id,
             "code": reject.code().code(), "name": reject.code().name(),
         }),
         _ => json!({}),

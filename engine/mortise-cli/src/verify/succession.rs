@@ -3,8 +3,8 @@
 use super::{file, refused, verdict::Verdict};
 use crate::failure::Failure;
 use crate::output::Output;
+use mortise_format::genesis::GenesisKeys;
 use mortise_format::ids::{Bytes32, EngineId, to_checksum};
-use mortise_format::policy::GenesisKeys;
 use mortise_rpc::genesis;
 use mortise_rpc::results::EngineInfo;
 use mortise_verify::succession::{VerifiedSuccession, verify};

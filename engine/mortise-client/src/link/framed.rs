@@ -1,4 +1,4 @@
-//! The request protocol on a unix socket or vsock: many calls under way on one connection.
+//! The request protocol on a unix socket or vsock: many calls in flight on one connection.
 
 use super::LinkError;
 use bytes::Bytes;
@@ -8,8 +8,8 @@ use mortise_transport::{
 };
 use tokio::sync::Mutex;
 
-/// More callers wait: the engine takes no more on one connection. A caller that gives up leaves a
-/// late answer behind, so an answer that no one waits for is no fault.
+/// Calls in flight, as many as the engine allows on one connection. Further callers wait. A caller
+/// that gives up leaves a late answer behind, so an answer that no one waits for is not an error.
 const OPTIONS: PipelinedOptions = PipelinedOptions {
     magic: REQUEST_MAGIC,
     request_bytes_max: REQUEST_BYTES_MAX,

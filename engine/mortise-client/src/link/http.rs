@@ -51,7 +51,7 @@ impl HttpLink {
         Ok(body)
     }
 
-    /// A kept connection that still stands, or a new one.
+    /// A kept connection that is still open, or a new one.
     async fn sender(&self) -> Result<Sender, LinkError> {
         while let Some(mut sender) = self.pop() {
             if !sender.is_closed() && sender.ready().await.is_ok() {
@@ -62,7 +62,7 @@ impl HttpLink {
         stream.set_nodelay(true).map_err(LinkError::unsent)?;
         let (sender, connection) =
             handshake(TokioIo::new(stream)).await.map_err(LinkError::unsent)?;
-        // it ends with the sender; its error is the one that the sender's request gets
+        // the task ends with the sender; the sender's request returns its error
         tokio::spawn(async move { connection.await.ok() });
         Ok(sender)
     }
@@ -87,7 +87,7 @@ impl HttpLink {
     }
 }
 
-/// A kept connection that the gateway closed meanwhile took nothing of the request.
+/// A kept connection that the gateway has closed in the meantime received nothing of the request.
 fn send_error(error: hyper::Error) -> LinkError {
     if error.is_canceled() { LinkError::unsent(error) } else { LinkError::lost(error) }
 }

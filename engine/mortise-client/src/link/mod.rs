@@ -1,4 +1,4 @@
-//! How bytes get to the engine and back: one request, one answer, in clear or sealed.
+//! The link to the engine: one request, one answer, in clear or encrypted.
 
 mod framed;
 mod http;
@@ -8,7 +8,7 @@ use bytes::Bytes;
 use framed::FramedLink;
 use http::HttpLink;
 
-/// A connection that is made when it is needed.
+/// A connection that is opened when it is needed.
 #[derive(Debug)]
 pub(crate) enum Link {
     Http(HttpLink),
@@ -20,7 +20,7 @@ pub(crate) enum Link {
 pub(crate) struct LinkError {
     /// For people.
     pub reason: String,
-    /// Whether anything may have reached the engine.
+    /// True when the request may have reached the engine.
     pub sent: bool,
 }
 

@@ -1,6 +1,6 @@
 //! Honest answers, signed.
 
-use crate::client::Identity;
+use crate::identity::Identity;
 use crate::signer::Signer;
 use mortise_format::codec;
 use mortise_format::domains::keccak256;
@@ -31,17 +31,17 @@ const NEIGHBOUR: [u8; 32] = [4; 32];
 /// Salt of the event of every receipt.
 const SALT: [u8; 32] = [2; 32];
 
-/// The event of every receipt: the client does not look into it.
+/// The event of every receipt. The client does not decode it.
 fn event() -> Vec<u8> {
     codec::encode(&Event::TimeAdvanced { time_ms: NOW * 1000 })
 }
 
-/// Signs what it is asked for.
+/// Signs every answer that a test asks for.
 pub(crate) struct Engine {
     pub id: EngineId,
     pub key: Signer,
     pub seq: AtomicU64,
-    /// The mark of its promises.
+    /// The insecure mode of its promises.
     pub mark: OnceLock<InsecureMode>,
 }
 

@@ -1,5 +1,5 @@
-//! A tiny engine on loopback for the tests of this crate: it keeps no state but signs truly, and
-//! a test's script decides how each request is treated.
+//! A tiny engine on loopback for the tests of this crate. It keeps no state but makes valid
+//! signatures. A test's script decides how each request is treated.
 
 mod engine;
 mod server;

@@ -23,13 +23,13 @@ pub(crate) enum ServerBehaviour {
     Drop,
     /// HTTP 503.
     Unavailable,
-    /// Bytes that are no answer.
+    /// Bytes that are not an answer.
     Garbage(&'static str),
 }
 
 type Script = dyn Fn(&Request) -> ServerBehaviour + Send + Sync;
 
-/// A running server; what it was sent is kept.
+/// A running server. It keeps the requests that it received.
 pub(crate) struct Server {
     pub engine: Arc<Engine>,
     pub endpoint: String,
@@ -37,7 +37,7 @@ pub(crate) struct Server {
     _folder: Option<tempfile::TempDir>,
 }
 
-/// What one connection needs.
+/// Shared state of the connections.
 #[derive(Clone)]
 struct Shared {
     engine: Arc<Engine>,

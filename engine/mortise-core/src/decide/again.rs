@@ -1,24 +1,24 @@
-//! From an event back to the command that it answers, so that it can be decided again.
+//! Rebuilds the command that an event answers, so that an auditor can decide it again.
 
 use alloc::vec::Vec;
 use mortise_format::command::{Command, SignedIntent};
 use mortise_format::eip712::Request;
 use mortise_format::event::{Authority, Event, GrantedLock, RequestKey};
 
-/// The command that an event answers; `None` for what time, a boot or a snapshot brought, and for
-/// an event that no command can have had as its answer.
+/// The command that an event answers; `None` for events of time, a boot or a snapshot, and for an
+/// event that answers no possible command.
 ///
-/// The command is the one whose admission and decision on the same state give the same event. It
-/// need not be the one that came in: consents that were not needed are not in the log.
+/// Admitting and deciding this command on the same state gives the same event. It can differ from
+/// the command that the engine received: consents that were not needed are not in the log.
 pub fn command_of(event: &Event) -> Option<Command> {
     match event {
         Event::LocksGranted { locks, .. } => commit_of(locks),
         Event::LockClaimed { claim, signature, .. } => {
             Some(Command::Claim { claim: claim.clone(), signature: *signature })
         }
-        Event::LockReleased { lock_id, signature, mark, .. } => {
+        Event::LockReleased { lock_id, signature, request_key, .. } => {
             let (lock_id, signature) = (*lock_id, *signature);
-            Some(Command::Release { lock_id, request: request_of(mark), signature })
+            Some(Command::Release { lock_id, request: request_of(request_key), signature })
         }
         Event::LockCancelled { lock_id, consents, .. } => {
             Some(Command::Cancel { lock_id: *lock_id, consents: consents.clone() })
@@ -26,12 +26,14 @@ pub fn command_of(event: &Event) -> Option<Command> {
         Event::DraftCancelled { terms, consent, .. } => {
             Some(Command::CancelDraft { terms: terms.as_ref().clone(), consent: *consent })
         }
-        Event::LockExtended { lock_id, terms, signature, mark, .. } => Some(Command::Extend {
-            lock_id: *lock_id,
-            new_expires: terms.expires,
-            request: request_of(mark),
-            signature: *signature,
-        }),
+        Event::LockExtended { lock_id, terms, signature, request_key, .. } => {
+            Some(Command::Extend {
+                lock_id: *lock_id,
+                new_expires: terms.expires,
+                request: request_of(request_key),
+                signature: *signature,
+            })
+        }
         Event::FactRecorded { fact, signatures } => {
             Some(Command::RecordFact { fact: *fact, signatures: signatures.clone() })
         }
@@ -52,11 +54,11 @@ pub fn command_of(event: &Event) -> Option<Command> {
     }
 }
 
-fn request_of(mark: &RequestKey) -> Request {
-    Request { id: mark.id, valid_until: mark.valid_until }
+fn request_of(request_key: &RequestKey) -> Request {
+    Request { id: request_key.id, valid_until: request_key.valid_until }
 }
 
-/// Intents, one or many; or one approval.
+/// A grant: one or many intents, or one approval.
 fn commit_of(locks: &[GrantedLock]) -> Option<Command> {
     if let [GrantedLock { terms, authority: Authority::Approval, signature, .. }] = locks {
         let (terms, signature) = (terms.as_ref().clone(), *signature);

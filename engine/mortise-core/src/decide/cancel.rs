@@ -1,4 +1,4 @@
-//! Giving back: release by the beneficiary, cancel by both, drafts by their owner.
+//! Release by the beneficiary, cancel by owner and taker, cancel of a draft by its owner.
 
 use super::claim::check_open;
 use super::{Now, check_validity, memory};
@@ -13,7 +13,8 @@ use mortise_format::ids::{Address, LockId, Signature};
 use mortise_format::lock::LockTerms;
 use mortise_format::reject::{Party, Reject};
 
-/// Who speaks for the taker: the beneficiary, or for an open-taker lock its arbiter, or nobody.
+/// The party that consents for the taker: the beneficiary; the arbiter for an open-taker lock;
+/// otherwise no one.
 fn taker(lock: &Lock) -> Option<Address> {
     [lock.terms.beneficiary, lock.terms.arbiter].into_iter().find(|a| !a.is_zero())
 }
@@ -27,20 +28,25 @@ pub(super) fn decide_release(
     now: Now,
     lock_id: LockId,
     signature: Signature,
-    mark: &RequestKey,
+    request_key: &RequestKey,
 ) -> Result<Event, Reject> {
-    check_validity(now, mark.valid_until)?;
+    check_validity(now, request_key.valid_until)?;
     let lock = state.lock(&lock_id).ok_or(Reject::LockNotFound)?;
     let taker = taker(lock).ok_or(Reject::Unauthorized)?;
-    if mark.principal != taker {
+    if request_key.principal != taker {
         return Err(Reject::InvalidSignature);
     }
     check_open(lock, now)?;
-    memory::check_quota(state, now, state.principal(&mark.principal), 0, 1)?;
-    Ok(Event::LockReleased { lock_id, signature, mark: *mark, freed: remaining(lock) })
+    memory::check_quota(state, now, state.principal(&request_key.principal), 0, 1)?;
+    Ok(Event::LockReleased {
+        lock_id,
+        signature,
+        request_key: *request_key,
+        freed: remaining(lock),
+    })
 }
 
-/// The owner's consent and the taker's; the owner's alone only where the owner is the taker.
+/// Needs the owner's consent and the taker's; the owner's alone when the owner is the taker.
 pub(super) fn decide_cancel(
     state: &State,
     now: Now,
@@ -57,29 +63,29 @@ pub(super) fn decide_cancel(
     }
     check_open(lock, now)?;
     let owner_consent = owner_consent.ok_or(Reject::ConsentRequired(Party::Owner))?;
-    let Some(taker) = taker else { return Err(Reject::ConsentRequired(Party::Nobody)) };
+    let Some(taker) = taker else { return Err(Reject::ConsentRequired(Party::NoOne)) };
     let mut used: Vec<&AdmittedConsent> = alloc::vec![owner_consent];
     if taker != lock.terms.owner {
         used.push(taker_consent.ok_or(Reject::ConsentRequired(Party::Beneficiary))?);
     }
-    for mark in used.iter().filter_map(|c| c.mark.as_ref()) {
-        check_validity(now, mark.valid_until)?;
+    for request_key in used.iter().filter_map(|c| c.request_key.as_ref()) {
+        check_validity(now, request_key.valid_until)?;
     }
-    let mark = owner_consent.mark;
+    let request_key = owner_consent.request_key;
     memory::check_quota(
         state,
         now,
         state.principal(&lock.terms.owner),
         0,
-        u32::from(mark.is_some()),
+        u32::from(request_key.is_some()),
     )?;
     let principal = lock.terms.owner;
     let consents = used.iter().map(|c| c.consent).collect();
     let freed = remaining(lock);
-    Ok(Event::LockCancelled { lock_id, consents, principal, mark, freed })
+    Ok(Event::LockCancelled { lock_id, consents, principal, request_key, freed })
 }
 
-/// A draft has no hold: its owner alone gives it up, and its nonce is burned.
+/// A draft has no hold, so its owner alone cancels it. Its nonce is burned.
 pub(super) fn decide_draft(
     state: &State,
     now: Now,
@@ -87,8 +93,8 @@ pub(super) fn decide_draft(
     terms: &LockTerms,
     consent: &AdmittedConsent,
 ) -> Result<Event, Reject> {
-    if let Some(mark) = &consent.mark {
-        check_validity(now, mark.valid_until)?;
+    if let Some(request_key) = &consent.request_key {
+        check_validity(now, request_key.valid_until)?;
     }
     if let Some(lock) = state.lock(&lock_id) {
         return Err(match lock.status.is_terminal() {
@@ -101,7 +107,7 @@ pub(super) fn decide_draft(
     if !nonces.is_free(terms.nonce) {
         return Err(Reject::NonceUsed);
     }
-    memory::check_quota(state, now, known, 0, u32::from(consent.mark.is_some()))?;
-    let (terms, mark) = (Box::new(terms.clone()), consent.mark);
-    Ok(Event::DraftCancelled { lock_id, terms, consent: consent.consent, mark })
+    memory::check_quota(state, now, known, 0, u32::from(consent.request_key.is_some()))?;
+    let (terms, request_key) = (Box::new(terms.clone()), consent.request_key);
+    Ok(Event::DraftCancelled { lock_id, terms, consent: consent.consent, request_key })
 }

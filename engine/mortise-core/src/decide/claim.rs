@@ -10,7 +10,7 @@ use mortise_format::ids::{LockId, Signature};
 use mortise_format::lock::{LockTerms, Status};
 use mortise_format::reject::{Field, Reject};
 
-/// The lock is open at `now`, whatever a timer has yet to do (LOCKS 2).
+/// Checks that the lock is open at `now`, even if a due timer has not run yet.
 pub(super) fn check_open(lock: &Lock, now: Now) -> Result<(), Reject> {
     if !lock.status.is_open() {
         return Err(Reject::AlreadyTerminal(lock.status));
@@ -21,24 +21,24 @@ pub(super) fn check_open(lock: &Lock, now: Now) -> Result<(), Reject> {
     Ok(())
 }
 
-/// INV-11: claims per leg never exceed what remains.
+/// Checks INV-11: claims per leg never exceed what remains.
 pub(super) fn decide_claim(
     state: &State,
     now: Now,
     claim: &Claim,
     signature: Signature,
-    mark: &RequestKey,
+    request_key: &RequestKey,
 ) -> Result<Event, Reject> {
-    check_validity(now, mark.valid_until)?;
+    check_validity(now, request_key.valid_until)?;
     let lock = state.lock(&claim.lock_id).ok_or(Reject::LockNotFound)?;
     if lock.terms.arbiter.is_zero() {
         return Err(Reject::Unauthorized);
     }
-    if mark.principal != lock.terms.arbiter {
+    if request_key.principal != lock.terms.arbiter {
         return Err(Reject::InvalidSignature);
     }
     check_open(lock, now)?;
-    memory::check_quota(state, now, state.principal(&mark.principal), 0, 1)?;
+    memory::check_quota(state, now, state.principal(&request_key.principal), 0, 1)?;
     if claim.claim_index != lock.claim_count {
         return Err(Reject::Validation(Field::ClaimIndex));
     }
@@ -57,7 +57,7 @@ pub(super) fn decide_claim(
     let whole =
         claim.amounts.iter().zip(lock.legs.iter()).all(|(amount, leg)| *amount == leg.remaining);
     let status = if whole { Status::Fulfilled } else { Status::Partial };
-    Ok(Event::LockClaimed { claim: claim.clone(), signature, mark: *mark, status })
+    Ok(Event::LockClaimed { claim: claim.clone(), signature, request_key: *request_key, status })
 }
 
 pub(super) fn decide_extend(
@@ -66,18 +66,18 @@ pub(super) fn decide_extend(
     lock_id: LockId,
     new_expires: u64,
     signature: Signature,
-    mark: &RequestKey,
+    request_key: &RequestKey,
 ) -> Result<Event, Reject> {
-    check_validity(now, mark.valid_until)?;
+    check_validity(now, request_key.valid_until)?;
     let lock = state.lock(&lock_id).ok_or(Reject::LockNotFound)?;
-    if mark.principal != lock.terms.owner {
+    if request_key.principal != lock.terms.owner {
         return Err(Reject::InvalidSignature);
     }
     check_open(lock, now)?;
     if now.s >= lock.expires {
         return Err(Reject::LockExpired);
     }
-    memory::check_quota(state, now, state.principal(&mark.principal), 0, 1)?;
+    memory::check_quota(state, now, state.principal(&request_key.principal), 0, 1)?;
     let min = lock.expires.saturating_add(1);
     let max = now.s.saturating_add(state.policy().lock_s_max);
     if new_expires < min || new_expires > max {
@@ -91,7 +91,7 @@ pub(super) fn decide_extend(
     }
     let terms = LockTerms { expires: new_expires, ..lock.terms.as_ref().clone() };
     let terms = Box::new(terms);
-    let (custody, mark, status) = (lock.custody, *mark, lock.status);
+    let (custody, request_key, status) = (lock.custody, *request_key, lock.status);
     let event = Event::LockExtended {
         lock_id,
         terms,
@@ -99,7 +99,7 @@ pub(super) fn decide_extend(
         settle_by,
         custody,
         signature,
-        mark,
+        request_key,
         status,
     };
     Ok(event)

@@ -22,7 +22,7 @@ pub(super) fn decide(
     if !matches!(chain.custody, ChainCustody::Escrow { .. }) {
         return Err(Reject::UnsupportedChain(chain_id));
     }
-    // Strangers' signatures do not count towards k and are not let into the log.
+    // Signatures of other parties do not count towards k and do not enter the log.
     if !signers.iter().all(|s| policy.observers.binary_search(s).is_ok()) {
         return Err(Reject::Unauthorized);
     }
@@ -30,7 +30,7 @@ pub(super) fn decide(
     if signers.len() < needed || needed == 0 {
         return Err(Reject::Validation(Field::Signatures));
     }
-    // A head from the future would stay fresh for longer than the policy allows.
+    // A block time in the future would keep the fact fresh for longer than the policy allows.
     if fact.head_time > now.s {
         return Err(Reject::Validation(Field::HeadTime));
     }

@@ -22,7 +22,7 @@ pub(super) fn decide(
     now: Now,
     locks: &[AdmittedLock],
     batch: Bytes32,
-    marks: &Arc<[RequestKey]>,
+    request_keys: &Arc<[RequestKey]>,
 ) -> Result<Event, Reject> {
     let mut reserved = BatchReservations::default();
     let mut granted = Vec::with_capacity(locks.len());
@@ -32,7 +32,7 @@ pub(super) fn decide(
             reserved.add(&lock.terms);
         }
     }
-    Ok(Event::LocksGranted { locks: granted, batch, marks: Arc::clone(marks) })
+    Ok(Event::LocksGranted { locks: granted, batch, request_keys: Arc::clone(request_keys) })
 }
 
 fn decide_one(
@@ -101,7 +101,7 @@ pub fn check_draft(state: &State, now_ms: u64, terms: &LockTerms) -> Result<(), 
     terms.legs.iter().try_for_each(|leg| grant.check_leg(leg, times.settle_by))
 }
 
-/// What the locks before this one in the same batch already take.
+/// Amounts that earlier locks of the same batch take.
 #[derive(Debug, Default)]
 struct BatchReservations {
     nonces: Vec<(Address, u64)>,
@@ -136,8 +136,8 @@ struct Times {
     settle_by: u64,
 }
 
-/// LOCKS 2: the expiry lies in the window. An approval was checked against the shortest time when
-/// its draft was made; by now some of that time has passed, so only the end counts here.
+/// Checks that the expiry is in the window. An approval was checked against the shortest lock when
+/// its draft was made. Some of that time has passed since, so only the upper bound applies here.
 fn check_times(
     state: &State,
     now: Now,
@@ -174,8 +174,8 @@ pub(super) fn times_of(
     Ok((claim_by, settle_by))
 }
 
-/// One custody class for the whole lock: a promise is worth its weakest leg, so classes are not
-/// mixed.
+/// The custody class of the whole lock. Classes are not mixed, because a promise is only as good as
+/// its weakest leg.
 fn custody_of(state: &State, terms: &LockTerms) -> Result<Custody, Reject> {
     let mut custody = None;
     for leg in &terms.legs {
@@ -192,7 +192,7 @@ fn custody_of(state: &State, terms: &LockTerms) -> Result<Custody, Reject> {
     custody.ok_or(Reject::Validation(Field::Assets))
 }
 
-/// One lock before the checks that look at its owner, who is looked up once.
+/// One lock, with its owner looked up once for all checks that need it.
 struct GrantContext<'a> {
     state: &'a State,
     now: Now,
@@ -213,7 +213,7 @@ impl<'a> GrantContext<'a> {
 
     fn check_nonce(&self) -> Result<(), Reject> {
         let mut nonces = self.owner.map(|p| p.nonces).unwrap_or_default();
-        // Taking a nonce can move the window past another one of the same batch.
+        // Using a nonce can move the window past another nonce of the same batch.
         self.reserved.nonces_of(&self.terms.owner).for_each(|nonce| nonces.take(nonce));
         match nonces.is_free(self.terms.nonce) {
             true => Ok(()),
@@ -243,7 +243,7 @@ impl<'a> GrantContext<'a> {
         if leg.amount > limits.single_max {
             return Err(Reject::Limit(Limit::Single, limits.single_max));
         }
-        // A fact can stand about an account whose owner was never seen.
+        // An account can have a fact although its owner never signed a command.
         let account = match self.owner {
             Some(_) => state.account_of(self.owner, &leg.asset),
             None => state.account(&terms.owner, &leg.asset),
@@ -283,7 +283,8 @@ fn check_limit(
     }
 }
 
-/// INV-03: balance and withdrawal status from one fresh head, and no way out before `settleBy`.
+/// Checks INV-03: balance and withdrawal status come from one fresh block, and the owner cannot
+/// withdraw before `settleBy`.
 pub(super) fn check_facts(
     state: &State,
     now: Now,

@@ -1,7 +1,7 @@
 //! Approvals of images: k of the policy's operators name what may boot on the log.
 //!
-//! Only the approval in force is kept: serials count up, so that an older one is never taken
-//! again, and the same one, sent again, is the same answer.
+//! Only the approval in force is kept. Serials count up, so an older approval never takes effect
+//! again, and the same approval, sent again, gets the same answer.
 
 use super::{Now, check_validity, is_quorum};
 use crate::state::State;
@@ -10,7 +10,7 @@ use mortise_format::ids::{Address, Signature};
 use mortise_format::images::ImageApproval;
 use mortise_format::reject::{Field, Reject};
 
-/// Where the same approval was taken before, if it is the one in force.
+/// The event of the same approval, if it is the one in force.
 pub(super) fn recall(
     state: &State,
     approval: &ImageApproval,
@@ -46,7 +46,7 @@ pub(super) fn decide(
     if Some(approval.serial) != state.next_approval() {
         return Err(Reject::Validation(Field::Serial));
     }
-    // Above the code that runs now, no engine could boot on this log that was ever tried on it.
+    // A minimum above the running version would admit only code that never ran on this log.
     let (minimum, running) = (approval.minimum_version, state.running_version());
     if minimum < state.minimum_version() || minimum > running {
         return Err(Reject::Validation(Field::MinimumVersion));

@@ -10,38 +10,40 @@ use mortise_format::event::{Content, Event, LogPosition, RequestKey};
 use mortise_format::lock::Status;
 use mortise_format::reject::{Field, Limit, Reject};
 
-/// Where the command was answered before, if it was.
+/// The position of the earlier answer to the command, if there is one.
 pub(super) fn recall(
     state: &State,
     now: Now,
     admitted: &Admitted,
 ) -> Result<Option<LogPosition>, Reject> {
     match &admitted.0 {
-        Inner::Grant { locks, marks, .. } if marks.is_empty() => {
-            // An approval carries no request: the same lock and signature is the same request.
+        Inner::Grant { locks, request_keys, .. } if request_keys.is_empty() => {
+            // An approval has no request id: the same lock and signature are the same request.
             let repeated = locks.first().and_then(|new| {
                 let old = state.lock(&new.lock_id)?;
                 (old.by_approval && old.signature == new.signature).then_some(old.granted_at)
             });
             Ok(repeated)
         }
-        Inner::Grant { marks, .. } => recall_marks(state, now, marks, Kind::Commit),
-        Inner::Claim { mark, .. } => recall_one(state, now, mark, Kind::Claim),
-        Inner::Release { mark, .. } => recall_one(state, now, mark, Kind::Release),
-        Inner::Extend { mark, .. } => recall_one(state, now, mark, Kind::Extend),
+        Inner::Grant { request_keys, .. } => recall_all(state, now, request_keys, Kind::Commit),
+        Inner::Claim { request_key, .. } => recall_one(state, now, request_key, Kind::Claim),
+        Inner::Release { request_key, .. } => recall_one(state, now, request_key, Kind::Release),
+        Inner::Extend { request_key, .. } => recall_one(state, now, request_key, Kind::Extend),
         Inner::Cancel { consents, .. } => {
-            let mut marks = consents.iter().filter_map(|c| c.mark.as_ref());
-            marks
-                .find_map(|mark| recall_one(state, now, mark, Kind::Cancel).transpose())
+            let mut request_keys = consents.iter().filter_map(|c| c.request_key.as_ref());
+            request_keys
+                .find_map(|request_key| {
+                    recall_one(state, now, request_key, Kind::Cancel).transpose()
+                })
                 .transpose()
         }
-        Inner::CancelDraft { consent, .. } => match &consent.mark {
-            Some(mark) => recall_one(state, now, mark, Kind::Cancel),
+        Inner::CancelDraft { consent, .. } => match &consent.request_key {
+            Some(request_key) => recall_one(state, now, request_key, Kind::Cancel),
             None => Ok(None),
         },
         Inner::RecordFact { fact, .. } => {
             let last = state.account(&fact.account, &fact.asset).and_then(|a| a.fact.as_deref());
-            Ok(last.filter(|last| last.says(fact)).map(|last| last.at))
+            Ok(last.filter(|last| last.matches(fact)).map(|last| last.at))
         }
         Inner::GrantReading { grant, .. } => reading::recall(state, grant),
         Inner::ApproveImages { approval, .. } => images::recall(state, approval),
@@ -49,17 +51,19 @@ pub(super) fn recall(
 }
 
 /// Every id of a batch must be new, or all must have been answered by one event.
-fn recall_marks(
+fn recall_all(
     state: &State,
     now: Now,
-    marks: &[RequestKey],
+    request_keys: &[RequestKey],
     kind: Kind,
 ) -> Result<Option<LogPosition>, Reject> {
-    let Some((first, rest)) = marks.split_first() else { return Ok(None) };
+    let Some((first, rest)) = request_keys.split_first() else { return Ok(None) };
     let answered = recall_one(state, now, first, kind)?;
-    for mark in rest {
-        let same = marks.iter().filter(|m| (m.principal, m.id) == (mark.principal, mark.id));
-        let at = recall_one(state, now, mark, kind)?;
+    for request_key in rest {
+        let same = request_keys
+            .iter()
+            .filter(|m| (m.principal, m.id) == (request_key.principal, request_key.id));
+        let at = recall_one(state, now, request_key, kind)?;
         if same.count() > 1 || at != answered {
             return Err(Reject::RequestIdReused(Field::Batch));
         }
@@ -70,15 +74,15 @@ fn recall_marks(
 fn recall_one(
     state: &State,
     now: Now,
-    mark: &RequestKey,
+    request_key: &RequestKey,
     kind: Kind,
 ) -> Result<Option<LogPosition>, Reject> {
-    let found = state.requests().find(&mark.principal, &mark.id);
+    let found = state.requests().find(&request_key.principal, &request_key.id);
     let Some(found) = found.filter(|r| r.valid_until >= now.s) else { return Ok(None) };
-    if found.content.digest == mark.content.digest {
+    if found.content.digest == request_key.content.digest {
         return Ok(Some(found.at));
     }
-    Err(Reject::RequestIdReused(differing_field(&found.content, &mark.content, kind)))
+    Err(Reject::RequestIdReused(differing_field(&found.content, &request_key.content, kind)))
 }
 
 /// The first field whose tag differs; the request id itself when two contents share all tags.
@@ -88,33 +92,33 @@ fn differing_field(old: &Content, new: &Content, kind: Kind) -> Field {
     differing.map_or(Field::RequestId, |(_, field)| *field)
 }
 
-/// A refusal: logged and remembered when it follows from the state and its principal is known
-/// here, so that strangers cannot fill the log with refusals.
+/// Logs and remembers a reject when it depends on the state and the engine knows the principal, so
+/// that unknown signers cannot fill the log with rejects.
 pub(super) fn refuse(state: &State, now: Now, admitted: &Admitted, reject: Reject) -> Decision {
     let plain = Decision::Refuse(reject);
-    let [mark] = request_keys_of(&admitted.0) else { return plain };
+    let [request_key] = request_keys_of(&admitted.0) else { return plain };
     let lock = admitted.lock_id().and_then(|id| state.lock(&id));
-    let is_party =
-        lock.is_some_and(|l| l.terms.has_party(&mark.principal) && l.status != Status::Settled);
-    let is_known = is_party || state.principal(&mark.principal).is_some();
+    let is_party = lock
+        .is_some_and(|l| l.terms.has_party(&request_key.principal) && l.status != Status::Settled);
+    let is_known = is_party || state.principal(&request_key.principal).is_some();
     let is_state = reject.is_caused_by_state() && reject != Reject::LockNotFound;
-    if !is_known || !is_state || super::check_validity(now, mark.valid_until).is_err() {
+    if !is_known || !is_state || super::check_validity(now, request_key.valid_until).is_err() {
         return plain;
     }
-    if check_quota(state, now, state.principal(&mark.principal), 0, 1).is_err() {
+    if check_quota(state, now, state.principal(&request_key.principal), 0, 1).is_err() {
         return plain;
     }
     match command_in(&admitted.0) {
         Some(command) => {
-            let (mark, command) = (*mark, Box::new(command));
-            Decision::Event(Event::CommandRefused { mark, reject, command })
+            let (request_key, command) = (*request_key, Box::new(command));
+            Decision::Event(Event::CommandRefused { request_key, reject, command })
         }
         None => plain,
     }
 }
 
-/// Rate of logged commands and number of remembered ids of a principal (INV-13). `earlier` locks
-/// of the same batch are its own too.
+/// Checks the rate of logged commands and the number of remembered ids of a principal (INV-13).
+/// `earlier` locks of the same batch count too.
 pub(super) fn check_quota(
     state: &State,
     now: Now,

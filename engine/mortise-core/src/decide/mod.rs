@@ -1,8 +1,8 @@
-//! Deciding: from an admitted command to an event or a refusal.
+//! Deciding: from an admitted command to an event or a reject.
 //!
-//! What it is for: every rule of LOCKS 2 to 4, as a ladder of named refusals in a fixed order
-//! (`specs/locks.md`): memory first, then the request's validity, then who may, then what is
-//! possible. The first failing check names the refusal.
+//! What it is for: every rule of `specs/locks.md`, as named checks in a fixed order: idempotency
+//! first, then the request's validity, then authority, then balances and limits. The first failing
+//! check names the reject.
 //!
 //! What it does not do: change anything. The event goes through `State::apply`.
 //!
@@ -36,17 +36,17 @@ use mortise_format::reject::{Field, Reject};
 /// The answer to a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
-    /// It happened: apply this event and log it.
+    /// Apply this event and log it.
     Event(Event),
-    /// It was answered before: the answer stands at this position in the log.
+    /// A repetition: the event at this position in the log is the answer.
     Repeat(LogPosition),
-    /// It is refused, and nothing is logged.
+    /// Rejected; nothing is logged.
     Refuse(Reject),
 }
 
 /// Decides a command at engine time `now_ms`, which is never below the state's.
 ///
-/// A refusal that is to be remembered comes as `Event(CommandRefused)`.
+/// A reject that must be remembered comes as `Event(CommandRefused)`.
 pub fn decide(state: &State, now_ms: u64, admitted: &Admitted) -> Decision {
     let now = Now { ms: now_ms, s: now_ms / 1000 };
     match memory::recall(state, now, admitted) {
@@ -89,12 +89,14 @@ impl Now {
 
 fn decide_new(state: &State, now: Now, inner: &Inner) -> Result<Event, Reject> {
     match inner {
-        Inner::Grant { locks, batch, marks } => grant::decide(state, now, locks, *batch, marks),
-        Inner::Claim { claim, signature, mark } => {
-            claim::decide_claim(state, now, claim, *signature, mark)
+        Inner::Grant { locks, batch, request_keys } => {
+            grant::decide(state, now, locks, *batch, request_keys)
         }
-        Inner::Release { lock_id, signature, mark, .. } => {
-            cancel::decide_release(state, now, *lock_id, *signature, mark)
+        Inner::Claim { claim, signature, request_key } => {
+            claim::decide_claim(state, now, claim, *signature, request_key)
+        }
+        Inner::Release { lock_id, signature, request_key, .. } => {
+            cancel::decide_release(state, now, *lock_id, *signature, request_key)
         }
         Inner::Cancel { lock_id, consents } => {
             cancel::decide_cancel(state, now, *lock_id, consents)
@@ -102,8 +104,8 @@ fn decide_new(state: &State, now: Now, inner: &Inner) -> Result<Event, Reject> {
         Inner::CancelDraft { lock_id, terms, consent } => {
             cancel::decide_draft(state, now, *lock_id, terms, consent)
         }
-        Inner::Extend { lock_id, new_expires, signature, mark, .. } => {
-            claim::decide_extend(state, now, *lock_id, *new_expires, *signature, mark)
+        Inner::Extend { lock_id, new_expires, signature, request_key, .. } => {
+            claim::decide_extend(state, now, *lock_id, *new_expires, *signature, request_key)
         }
         Inner::RecordFact { fact, signatures, signers } => {
             fact::decide(state, now, fact, signatures, signers)
@@ -117,7 +119,7 @@ fn decide_new(state: &State, now: Now, inner: &Inner) -> Result<Event, Reject> {
     }
 }
 
-/// The request must still be valid, and for no longer than ids are remembered (INV-07).
+/// Checks that the request is still valid, and for no longer than ids are remembered (INV-07).
 fn check_validity(now: Now, valid_until: u64) -> Result<(), Reject> {
     if valid_until < now.s {
         return Err(Reject::LockExpired);
@@ -128,8 +130,8 @@ fn check_validity(now: Now, valid_until: u64) -> Result<(), Reject> {
     Ok(())
 }
 
-/// Whether enough operators of the policy signed, each once, and nobody else: strangers'
-/// signatures do not count towards k and are not let into the log.
+/// True when enough operators of the policy signed, each once, and no other party did. Signatures
+/// of other parties do not count towards k and do not enter the log.
 fn is_quorum(state: &State, signers: &[Address]) -> bool {
     let policy = state.policy();
     let are_operators = signers.iter().all(|s| policy.operators.binary_search(s).is_ok());
@@ -137,7 +139,7 @@ fn is_quorum(state: &State, signers: &[Address]) -> bool {
     are_operators && signers.len() >= needed && needed > 0
 }
 
-/// The command as it came in, for the log of refusals.
+/// The command as it came in, for a logged reject.
 fn command_in(inner: &Inner) -> Option<Command> {
     Some(match inner {
         Inner::Grant { locks, .. } => {
@@ -173,13 +175,13 @@ fn command_in(inner: &Inner) -> Option<Command> {
     })
 }
 
-/// The marks of a command, the first of which names the request as a whole.
+/// The idempotency keys of a command. The first one names the request as a whole.
 pub(crate) fn request_keys_of(inner: &Inner) -> &[RequestKey] {
     match inner {
-        Inner::Grant { marks, .. } => marks,
-        Inner::Claim { mark, .. } | Inner::Release { mark, .. } | Inner::Extend { mark, .. } => {
-            core::slice::from_ref(mark)
-        }
+        Inner::Grant { request_keys, .. } => request_keys,
+        Inner::Claim { request_key, .. }
+        | Inner::Release { request_key, .. }
+        | Inner::Extend { request_key, .. } => core::slice::from_ref(request_key),
         Inner::Cancel { .. }
         | Inner::CancelDraft { .. }
         | Inner::RecordFact { .. }

@@ -1,12 +1,12 @@
-//! Prefetch: the memory that the next commands need is loaded together.
+//! Prefetch: loads the memory that the next commands need, for many commands at once.
 //!
-//! What it is for: at a million locks nearly every row that a command needs is out of cache, and
-//! each of its lookups waits for the one before. The lookups of different commands do not wait for
-//! each other: a group of them is walked through one level at a time - indexes, rows, what the
-//! rows point at - so that the processor has many loads under way instead of one.
+//! What it is for: at a million locks nearly every row that a command needs is a cache miss, and
+//! each lookup of a command depends on the one before. The lookups of different commands do not
+//! depend on each other. So a batch is walked level by level (indexes, rows, what the rows point
+//! at), and the processor has many loads in flight instead of one.
 //!
-//! What it does not do: decide, change or promise anything. A wrong guess (two keys of one hash)
-//! costs a load. Leaving the call out changes no answer.
+//! What it does not do: decide or change anything. A wrong guess (two keys with one hash) costs a
+//! load. Without the call every answer is the same.
 
 use super::request_keys_of;
 use crate::admit::Admitted;
@@ -15,11 +15,10 @@ use crate::state::locks::Lock;
 use crate::state::principals::{NO_SLOT, Principal};
 use core::hint::black_box;
 
-/// Commands that are looked at together: their rows stay in the nearest cache until they are
-/// decided.
+/// Commands per batch. Few enough that their rows stay in the L1 cache until they are decided.
 pub const PREFETCH_BATCH: usize = 16;
 
-/// Where the rows of a command probably are.
+/// The probable slots of a command's rows.
 #[derive(Clone, Copy)]
 struct RowSlots {
     lock: u32,
@@ -27,11 +26,11 @@ struct RowSlots {
     request: u32,
 }
 
-/// No row is known.
+/// No slot is known.
 const NO_SLOTS: RowSlots = RowSlots { lock: NO_SLOT, principal: NO_SLOT, request: NO_SLOT };
 
-/// Reads what the next commands need; best called for at most [`PREFETCH_BATCH`] of them, right
-/// before they are decided.
+/// Loads what the next commands need, at most [`PREFETCH_BATCH`] of them. Call it right before they
+/// are decided.
 pub fn prefetch<'a>(state: &State, commands: impl Iterator<Item = &'a Admitted>) {
     let mut batch = [NO_SLOTS; PREFETCH_BATCH];
     let mut count = 0;
@@ -59,14 +58,14 @@ fn slots_of(state: &State, command: &Admitted) -> RowSlots {
     }
 }
 
-/// The rows themselves, each line of them.
+/// Loads every cache line of the rows.
 fn read_rows(state: &State, slots: &RowSlots) -> u64 {
     let lock = state.lock_at(slots.lock).map_or(0, lines_of_lock);
     let principal = state.principals.get(slots.principal).map_or(0, lines_of_principal);
     lock ^ principal ^ state.requests.read(slots.request)
 }
 
-/// What the rows point at: terms, the owner, the account.
+/// Loads what the rows point at: terms, owner, account.
 fn read_beyond(state: &State, slots: &RowSlots) -> u64 {
     let mut read = 0;
     let mut account = NO_SLOT;

@@ -1,7 +1,7 @@
-//! Reading rights: k of the policy's operators let somebody read the log.
+//! Reading rights: k of the policy's operators grant a right to read the log.
 //!
-//! Rights are kept for ever, and with them their request ids: a right is granted once, asked again
-//! by anybody it is the same answer, and another right never takes the same id.
+//! Rights are kept for ever, and so are their request ids. A right is granted once: the same
+//! request gets the same answer, no matter who sends it, and another right never gets the same id.
 
 use super::{Now, check_validity, is_quorum};
 use crate::state::State;
@@ -12,7 +12,7 @@ use mortise_format::limits::READING_GRANTS_MAX;
 use mortise_format::reading::ReadingGrant;
 use mortise_format::reject::{Field, Limit, Reject};
 
-/// Where the same right was granted before, if it was.
+/// The event that granted the same right before, if there is one.
 pub(super) fn recall(state: &State, grant: &ReadingGrant) -> Result<Option<LogPosition>, Reject> {
     let granted = state.readings().iter().find(|r| r.grant.request.id == grant.request.id);
     let Some(granted) = granted else { return Ok(None) };

@@ -1,12 +1,12 @@
-//! What stays in memory of the whole history, so that any proof about it can be made.
+//! The part of the whole history that stays in memory, enough to make any proof about it.
 //!
 //! What it is for: inclusion, consistency and roots at every size, from a quarter of a byte per
 //! frame. The leaves are grouped in tiles of 256. A full tile is kept as its root, with the nodes
-//! above it; the tile that is not full yet is kept leaf by leaf. A proof needs besides at most two
-//! full tiles, whose leaf hashes whoever holds the log can give.
+//! above it; the tile that is not full yet is kept leaf by leaf. A proof also needs the leaf hashes
+//! of at most two full tiles, which the log supplies.
 //!
-//! What it does not do: read the log. A [`Plan`] says which tiles it needs and takes them when they
-//! are there; it needs the archive no longer, so that the writer does not wait for a disk.
+//! What it does not do: read the log. A [`Plan`] names the tiles that it needs and is completed
+//! with them later. It does not borrow the archive, so the writer does not wait for a disk.
 //!
 //! ```text
 //! height 9          o               kept        levels[1]
@@ -15,8 +15,8 @@
 //!           256 ...     256 ...     in the log  Plan::tiles
 //!                             5     kept        open: leaf hashes of the last tile
 //! ```
-//! Invariants: every proof is the one of RFC 6962 for its size; leaves that a tile does not consist
-//! of are refused by the tile's number, so that a log that was changed never makes a wrong proof.
+//! Invariants: every proof is the one of RFC 6962 for its size; leaves that do not hash to the
+//! tile's root are refused by tile number, so that a changed log never makes a wrong proof.
 
 use super::node_hash;
 use alloc::collections::BTreeMap;
@@ -67,10 +67,10 @@ impl Tile {
     }
 }
 
-/// Hashes to be given, some of which wait for leaves of full tiles.
+/// Hashes of a proof, some of which need the leaves of full tiles.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
-    /// Each hash as the perfect subtrees that it is folded from, left to right.
+    /// For each hash the perfect subtrees that it is folded from, left to right.
     hashes: Vec<Vec<Part>>,
     tiles: Vec<Tile>,
 }

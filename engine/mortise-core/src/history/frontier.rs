@@ -10,9 +10,9 @@ use mortise_format::merkle::history::node_hash;
 
 /// The newest leaf and its path, from which all perfect subtrees follow.
 ///
-/// Every hash on the path of the newest leaf stands to its left: one for each set bit of its
-/// index. Encoded as the size, then, unless it is zero, the leaf hash and the path without a
-/// count: there is one encoding per frontier, and every accepted one can be reached by appending.
+/// Every hash on the path of the newest leaf is to its left: one for each set bit of its index.
+/// Encoded as the size, then, unless it is zero, the leaf hash and the path without a count: there
+/// is one encoding per frontier, and every accepted one can be reached by appending.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Frontier {
     size: u64,
@@ -37,7 +37,7 @@ impl Frontier {
     /// At 2^64 leaves.
     pub fn append(&mut self, leaf: [u8; 32]) {
         if let Some(index) = self.size.checked_sub(1) {
-            // The smallest perfect subtree ends in the newest leaf; its others stand on the path.
+            // The smallest perfect subtree ends in the newest leaf; the others are on the path.
             let completed = usize::try_from(index.trailing_ones()).unwrap_or(usize::MAX);
             let smallest = climb(self.newest, &self.path[..completed]);
             self.path.splice(..completed, [smallest]);

@@ -3,19 +3,19 @@
 //!
 //! What it is for: one root per frame that standard transparency-log tools and witnesses
 //! understand. The engine keeps a [`Frontier`], one hash per set bit of the size, for the newest
-//! frame, and an [`archive::Archive`] for all proofs about older ones. Whoever holds the list of
-//! all leaf hashes makes the same proofs from it ([`inclusion_path`], [`consistency_path`]).
+//! frame, and an [`archive::Archive`] for all proofs about older ones. A holder of all leaf hashes
+//! makes the same proofs from the list ([`inclusion_path`], [`consistency_path`]).
 //!
 //! What it does not do: verify proofs (`mortise_format::merkle::history` does), keep leaves, parse
-//! checkpoints, decide which root to believe.
+//! checkpoints, decide which root to trust.
 //!
 //! ```text
 //! root(no leaf)     = SHA-256 of nothing
 //! root(one leaf)    = leaf hash = SHA-256(0x00 | leaf)
 //! root(n leaves)    = SHA-256(0x01 | root(first k) | root(others)),  k the largest power of 2 < n
 //! ```
-//! Invariants: a path is accepted only with exactly the number of hashes that index and size ask
-//! for; a decoded frontier is one that appending can reach.
+//! Invariants: a path is accepted only with exactly the number of hashes that index and size
+//! require; a decoded frontier is one that appending can reach.
 
 pub mod archive;
 mod frontier;

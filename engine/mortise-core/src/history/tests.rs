@@ -1,4 +1,4 @@
-//! Proofs as they are made here against the verification that outsiders run.
+//! Proofs of this module against the verification that outsiders run.
 
 use super::*;
 use alloc::vec::Vec;
@@ -90,7 +90,7 @@ fn each_wrong_consistency_has_its_name() {
     assert_eq!(check(3, 3, 7, 7, &[]), HistoryProofError::PathLength { expected: 4, found: 0 });
 }
 
-/// The worked example of the specification: its page must show these very bytes.
+/// The worked example of the specification: its page must show exactly these bytes.
 #[test]
 fn worked_example_is_the_one_of_the_specification() {
     let page = include_str!("../../../../specs/history.md");

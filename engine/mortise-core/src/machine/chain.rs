@@ -1,14 +1,13 @@
-//! The chain of frames as anybody sees it who holds no key.
+//! The chain of frames, as anyone without a key can check it.
 //!
-//! What it is for: the place of each frame, the history over all of them, the boots, and the
-//! statements that each frame calls for. A [`super::Machine`] stands on one; an outsider who cannot
-//! open frames has one alone.
+//! What it is for: the position of each frame, the history over all of them, the boots, and the
+//! statements that each frame requires. A [`super::Machine`] contains one; an outsider that cannot
+//! open frames uses one alone.
 //!
-//! What it does not do: open a frame, judge its MAC or what it says in cipher.
+//! What it does not do: open a frame, check its MAC or its ciphertext.
 //!
 //! Invariants: INV-10 (time never goes back), INV-12 (every frame is one leaf of the history, in
-//! order). The statements that no frame carries yet are a run without gaps that ends in the newest
-//! frame.
+//! order). The statements that no frame carries yet are contiguous and end with the newest frame.
 
 use super::{EpochRecord, FollowError, Head};
 use crate::body::{ClearBody, FrameStatement};
@@ -50,7 +49,7 @@ impl Chain {
         Self { engine_id, head, history, epochs, uncarried: uncarried.into() }
     }
 
-    /// The engine whose log it is.
+    /// The engine that owns the log.
     pub fn engine_id(&self) -> &EngineId {
         &self.engine_id
     }
@@ -82,7 +81,7 @@ impl Chain {
         self.uncarried.get(at)
     }
 
-    /// Checks the place of a frame in the chain: engine, seq, predecessor, epoch, time.
+    /// Checks the position of a frame in the chain: engine, seq, predecessor, epoch, time.
     ///
     /// # Errors
     /// The first of these facts that is wrong.
@@ -110,7 +109,8 @@ impl Chain {
         Ok(())
     }
 
-    /// Carried statements are the oldest uncarried ones, in order, each signed by the engine.
+    /// Checks that carried statements are the oldest uncarried ones, in order, each signed by the
+    /// engine.
     ///
     /// # Errors
     /// `Statement`, `StatementSignature`, of the first one that is wrong.
@@ -129,9 +129,9 @@ impl Chain {
         Ok(())
     }
 
-    /// Appends a frame whose place was checked, and states what is now so.
+    /// Appends a frame whose position was checked, and returns the statement about it.
     ///
-    /// What the frame carries is no longer to be carried, and neither is what it overtook.
+    /// Drops the statements that the frame carries, and those that it overtook.
     pub fn advance(&mut self, frame: &Frame, clear: &ClearBody) -> FrameStatement {
         let header = frame.header();
         let carried = clear.statements.iter().map(|carried| carried.statement.seq);

@@ -12,7 +12,7 @@ use mortise_format::event::{Event, LogPosition};
 use mortise_format::frame::{Frame, FrameHeader};
 use mortise_format::ids::{Address, PolicyHash, Root};
 
-/// Why a frame does not follow. The log is then not the one that this engine wrote.
+/// Why a frame does not follow the chain. The log is then not the one that this engine wrote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FollowError {
@@ -67,8 +67,8 @@ pub enum FollowError {
     /// The policy in force has another hash.
     #[error("the policy in force has another hash")]
     PolicyHash,
-    /// A carried statement is not the one that its frame calls for.
-    #[error("the carried statement about frame {seq} is not the one that the frame calls for")]
+    /// A carried statement is not the one that its frame requires.
+    #[error("the carried statement about frame {seq} is not the one that the frame requires")]
     Statement {
         /// The frame that it is about.
         seq: u64,
@@ -80,15 +80,15 @@ pub enum FollowError {
         seq: u64,
     },
     /// A boot frame without boot record, or another frame with one.
-    #[error("a boot record stands in boot frames and nowhere else")]
+    #[error("a boot frame without boot record, or a boot record in another frame")]
     BootRecord,
-    /// A boot frame's attestation document is over its limit, or another than its record names.
-    #[error("the boot frame's attestation document is not the one that it names")]
+    /// A boot frame's attestation document is over its limit, or not the one that its record names.
+    #[error("the boot frame's attestation document is not the one that its record names")]
     BootDocument,
 }
 
 impl Machine {
-    /// Checks the place of a frame in the chain: engine, seq, predecessor, epoch, time.
+    /// Checks the position of a frame in the chain: engine, seq, predecessor, epoch, time.
     ///
     /// # Errors
     /// The first of these facts that is wrong.
@@ -96,12 +96,13 @@ impl Machine {
         self.chain.check_place(frame)
     }
 
-    /// Follows a frame: place, MAC, events, roots. Returns the statement about it and its events.
+    /// Follows a frame: checks position, MAC, events and roots. Returns the statement about it and
+    /// its events.
     ///
     /// `engine` is the address that signs statements.
     ///
-    /// A success proves that this engine made the frame, that it stands here in the log, and that
-    /// its events lead to its roots. It does not prove that the log ends here.
+    /// A success proves that this engine made the frame, that this is its position in the log, and
+    /// that its events lead to its roots. It does not prove that the log ends here.
     ///
     /// # Errors
     /// The first fact that is wrong; the machine is then undefined and must be dropped.
@@ -142,11 +143,11 @@ impl Machine {
         Ok(())
     }
 
-    /// Follows a frame for somebody who judges it: the same `apply` in the same order, and
-    /// `reviewer` sees what each event was decided on.
+    /// Follows a frame for an auditor: the same `apply` in the same order, and `reviewer` sees the
+    /// state on which each event was decided.
     ///
-    /// Nothing is refused but an event that does not fit the state. Place, statements and roots are
-    /// the reviewer's to check: see [`check_place`](super::Chain::check_place) and
+    /// The only error is an event that does not fit the state. The reviewer checks position,
+    /// statements and roots: see [`check_place`](super::Chain::check_place) and
     /// [`Reviewer::after`].
     ///
     /// # Errors
@@ -175,14 +176,14 @@ impl Machine {
     }
 }
 
-/// Judges the events of a frame while a machine follows it.
+/// Checks the events of a frame while a machine follows it.
 pub trait Reviewer {
     /// The state on which event `index` was decided, before it is applied.
     fn before(&mut self, state: &State, index: u32, event: &Event);
 
-    /// Every lock that time changes now, once engine time moved.
+    /// Every lock that is due now that engine time moved.
     fn due(&mut self, due: DueLocks);
 
-    /// Where the events led.
+    /// The machine after the events of the frame.
     fn after(&mut self, state_root: Root, policy_hash: PolicyHash);
 }

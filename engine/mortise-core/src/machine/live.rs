@@ -28,14 +28,14 @@ pub struct OpenFrame {
     due_count: usize,
 }
 
-/// What became of a command.
+/// The result of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Executed {
-    /// It is this event of the open frame.
+    /// Decided: this event of the open frame.
     Logged(LogPosition, Event),
-    /// It was answered before, at this position.
+    /// A repetition: answered before, at this position.
     Repeated(LogPosition),
-    /// It was refused and nothing is logged.
+    /// Rejected; nothing is logged.
     Refused(Reject),
 }
 
@@ -69,15 +69,15 @@ impl OpenFrame {
         self.body.count()
     }
 
-    /// True when no further command should be put in.
+    /// True when the frame should take no further command.
     pub fn is_full(&self) -> bool {
         self.body.byte_count() >= FRAME_BYTES_TARGET || self.body.count() >= FRAME_EVENTS_MAX
     }
 }
 
 impl Machine {
-    /// Opens an events frame at `now_ms` and lets time do its work: expiries, settlements of
-    /// `open` locks, pruning, a bounded number. A clock that went back counts as standing still.
+    /// Opens an events frame at `now_ms` and applies what is due: expiries, settlements of `open`
+    /// locks, pruning, up to a bound. If the clock went back, engine time does not move.
     ///
     /// # Errors
     /// A [`Corruption`] when an event of our own does not fit.
@@ -129,8 +129,8 @@ impl Machine {
         OpenFrame { seq, epoch, kind, time_ms, body, due_count: 0 }
     }
 
-    /// What would become of a command at `now_ms` if no frame is opened for it: a refusal or a
-    /// repeat that needs none. `None` when it needs a frame.
+    /// The result of a command at `now_ms` if it needs no frame: a reject or a repetition. `None`
+    /// when it needs a frame.
     pub fn preview(&self, now_ms: u64, admitted: &Admitted) -> Option<Executed> {
         match decide(&self.state, now_ms.max(self.chain.head.time_ms), admitted) {
             Decision::Event(_) => None,
@@ -139,7 +139,7 @@ impl Machine {
         }
     }
 
-    /// True when time has something to do at `now_ms`.
+    /// True when something is due at `now_ms`.
     pub fn has_due(&mut self, now_ms: u64) -> bool {
         self.state.has_due(now_ms / 1000)
     }
@@ -176,8 +176,8 @@ impl Machine {
     }
 
     /// Closes a frame: roots, seal, history. Returns it with the statement about it, which is
-    /// signed elsewhere and never travels with its own frame. `clear` carries the signed
-    /// statements of earlier frames, the oldest uncarried ones first.
+    /// signed elsewhere and is never in its own frame. `clear` carries the signed statements of
+    /// earlier frames, the oldest uncarried ones first.
     ///
     /// # Errors
     /// [`CloseError`] when the bodies are over the frame's limit; the machine is then undefined.

@@ -3,8 +3,8 @@
 //! What it is for: one value that both makes frames (`open`, `execute`, `close`: the live engine)
 //! and follows them (`follow`: restart and audit), with the same `apply` underneath.
 //!
-//! What it does not do: ship, sign, wait. A closed frame is already applied; whether it may be
-//! spoken of is for the pipeline to say, when it is durable.
+//! What it does not do: ship, sign, wait. A closed frame is already applied; the pipeline releases
+//! its answers when it is durable.
 //!
 //! ```text
 //! live    open -> execute* -> close ------------------> frame, statement
@@ -107,7 +107,7 @@ impl Machine {
         &self.chain
     }
 
-    /// The chain alone, once nothing more can be applied: it stands at the last frame that was.
+    /// The chain alone, once nothing more can be applied. Its head is the last applied frame.
     pub fn into_chain(self) -> Chain {
         self.chain
     }

@@ -1,8 +1,8 @@
-//! A frame that was opened and read, before anything is said of its place or effect.
+//! An opened and decoded frame, before its position and effect are checked.
 //!
-//! What it is for: all that costs time and needs no other frame - digests, cipher, decoding, event
-//! tree - apart from what needs the frames before it, so that followers can do it ahead and side by
-//! side.
+//! What it is for: the work that costs time and needs no other frame (digests, cipher, decoding,
+//! event tree) is separate from the work that needs the frames before it, so that followers can do
+//! it in advance and in parallel.
 //!
 //! ```text
 //! frame -> MAC (the engine only) -> cipher -> bodies -> events, event root
@@ -20,12 +20,12 @@ use mortise_format::event::Event;
 use mortise_format::frame::{Frame, FrameHeader, FrameKind};
 use mortise_format::ids::Root;
 
-/// Who opens a frame.
+/// The keys that open a frame.
 #[derive(Debug, Clone, Copy)]
 pub enum Opener<'a> {
-    /// The engine, which knows its own frames by their MAC.
+    /// The engine, which checks the MAC of its own frames.
     Engine(&'a EpochKeys),
-    /// An auditor, who has the content root of the epoch and cannot see who made the frame.
+    /// An auditor, who has the content root of the epoch and cannot check who made the frame.
     Auditor(&'a ContentRoot),
 }
 
@@ -37,7 +37,7 @@ pub struct OpenedFrame {
     event_root: Root,
 }
 
-/// Reads the clear body of a frame, which anybody can.
+/// Reads the clear body of a frame. Needs no key.
 ///
 /// # Errors
 /// `Codec`, `BootRecord`, `BootDocument`, in this order.
@@ -56,7 +56,7 @@ impl OpenedFrame {
     /// Opens a frame and reads its events.
     ///
     /// # Errors
-    /// `Seal`; `Codec` when events do not decode, or not from the one encoding of what they say.
+    /// `Seal`; `Codec` when events do not decode, or their encoding is not canonical.
     pub fn open(frame: &Frame, opener: Opener<'_>) -> Result<Self, FollowError> {
         let seq = frame.header().seq;
         let (content_key, plain) = match opener {
@@ -104,7 +104,8 @@ impl OpenedFrame {
             && self.event_root == header.event_root
     }
 
-    /// True when the first event is the one of the frame's kind, with the header's epoch or time.
+    /// True when the first event is the one that the frame's kind requires, with the header's epoch
+    /// or time.
     pub fn begins_as_its_kind(&self, header: &FrameHeader) -> bool {
         match self.events.first() {
             Some(Event::EpochStarted { epoch, .. }) => {

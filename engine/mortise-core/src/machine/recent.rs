@@ -1,14 +1,14 @@
 //! The roots of the last frames, and what leaves held under them.
 //!
-//! What it is for: presence and absence under the state root of a recent frame, when the state has
-//! gone on. For each frame it keeps what the changed leaves held before, and no more.
+//! What it is for: presence and absence under the state root of a recent frame, after the state has
+//! moved on. For each frame it keeps what the changed leaves held before, and no more.
 //!
-//! What it does not do: copy the tree, survive a snapshot (a restart fills it again by the frames
-//! that it replays), answer for frames outside of its window.
+//! What it does not do: copy the tree, survive a snapshot (the frames that a restart replays fill
+//! it again), answer for frames outside its window.
 //!
 //! ```text
 //! state after frame s  = state now, with what frames s+1, s+2, ... changed turned back
-//! held under root s    = the first of them that changed the leaf says, else the state now
+//! held under root s    = what the first of them that changed the leaf kept, else the state now
 //! ```
 //! Invariants: at most `RECENT_ROOTS_MAX` frames and about `RECENT_ROOTS_BYTES_MAX` bytes; a proof
 //! is given only when it leads to the root that the frame had.
@@ -40,7 +40,7 @@ pub struct RecentRoots {
 }
 
 impl RecentRoots {
-    /// Takes in what frame `seq` changed.
+    /// Records what frame `seq` changed.
     pub(super) fn push(&mut self, seq: u64, root: Root, before: Vec<Before>) {
         let bytes = size_of::<Undo>() + before.iter().map(Before::bytes).sum::<usize>();
         self.bytes += bytes;
@@ -63,19 +63,19 @@ impl RecentRoots {
 /// An entry of the state after some frame, with its proof.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProvenLeaf {
-    /// Value and salt, when it was there.
+    /// Value and salt, if the entry was present.
     pub held: Option<(LeafValue, [u8; 32])>,
     /// Leads to the state root of the frame.
     pub proof: StateProof,
 }
 
-/// The state of that frame is not kept, or the frame is not there yet.
+/// The state of that frame is no longer kept, or the frame does not exist yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the state of frames {oldest} to {newest} is kept")]
 pub struct RootNotKept {
     /// The oldest frame whose state can be proven.
     pub oldest: u64,
-    /// The newest.
+    /// The newest frame whose state can be proven.
     pub newest: u64,
 }
 

@@ -15,11 +15,11 @@ use mortise_format::codec;
 use mortise_format::domains;
 use mortise_format::ids::{Bytes32, EngineId, Root};
 
-/// Layout of [`MachineSnapshot`], a part of what its cipher authenticates: a snapshot of another
-/// layout does not open, and the log is replayed instead.
+/// Layout version of [`MachineSnapshot`]. The cipher authenticates it, so a snapshot of another
+/// layout does not open and the log is replayed instead.
 const SNAPSHOT_VERSION: u8 = 4;
 
-/// The image of a machine after a frame.
+/// The state of a machine after a frame.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct MachineSnapshot {
     engine_id: EngineId,
@@ -39,13 +39,13 @@ pub enum SnapshotError {
     /// It does not open under the engine's snapshot key.
     #[error("the snapshot does not open")]
     Cipher,
-    /// It opens and does not decode.
+    /// It opens but does not decode.
     #[error("the snapshot does not decode")]
     Malformed,
     /// It belongs to another engine or another frame.
     #[error("the snapshot belongs to another engine or frame")]
     Foreign,
-    /// The two forms of the history in it are of different logs.
+    /// Its frontier and its archive belong to different histories.
     #[error("the snapshot's history contradicts itself")]
     History,
     /// The state in it does not hash to the root in it, or is inconsistent.
@@ -58,8 +58,8 @@ impl Machine {
     ///
     /// # Errors
     /// `Malformed` when sealing fails, which takes more than 64 GiB.
-    pub fn seal_image(&self, keys: &LogKeys) -> Result<(Vec<u8>, Bytes32), SnapshotError> {
-        let image = MachineSnapshot {
+    pub fn seal_snapshot(&self, keys: &LogKeys) -> Result<(Vec<u8>, Bytes32), SnapshotError> {
+        let snapshot = MachineSnapshot {
             engine_id: *self.state.engine_id(),
             head: self.chain.head,
             state_root: self.tree.root(),
@@ -67,9 +67,9 @@ impl Machine {
             archive: self.archive.clone(),
             epochs: self.chain.epochs.clone(),
             uncarried: self.chain.uncarried.iter().cloned().collect(),
-            state: self.state.image(),
+            state: self.state.snapshot(),
         };
-        let plain = codec::encode(&image);
+        let plain = codec::encode(&snapshot);
         let sealed = keys.snapshot().expose(|key| {
             let aad = aad(self.state.engine_id(), self.chain.head.next_seq);
             Aes256GcmSiv::new(key.into())
@@ -87,7 +87,7 @@ impl Machine {
     ///
     /// # Errors
     /// The first fact that is wrong.
-    pub fn open_image(
+    pub fn open_snapshot(
         engine_id: &EngineId,
         next_seq: u64,
         sealed: &[u8],
@@ -100,27 +100,27 @@ impl Machine {
                 .decrypt(&nonce(next_seq), Payload { msg: sealed, aad: &aad })
                 .map_err(|_| SnapshotError::Cipher)
         })?;
-        let image: MachineSnapshot =
+        let snapshot: MachineSnapshot =
             codec::decode_unbounded(&plain).map_err(|_| SnapshotError::Malformed)?;
-        if image.engine_id != *engine_id || image.head.next_seq != next_seq {
+        if snapshot.engine_id != *engine_id || snapshot.head.next_seq != next_seq {
             return Err(SnapshotError::Foreign);
         }
-        let (history, archive) = (image.history, image.archive);
+        let (history, archive) = (snapshot.history, snapshot.archive);
         if archive.size() != history.size() || archive.newest_root() != history.root() {
             return Err(SnapshotError::History);
         }
         let salt_key = keys.state_salt().clone();
-        let state = State::from_image(*engine_id, salt_key, map_seed, image.state);
+        let state = State::from_snapshot(*engine_id, salt_key, map_seed, snapshot.state);
         let mut state = state.ok_or(SnapshotError::StateRoot)?;
         state.take_leaves();
         let mut leaves: Vec<_> = state.all_leaves().into_iter().map(change).collect();
         leaves.sort_unstable_by_key(|(position, _)| *position);
         let leaves = leaves.into_iter().filter_map(|(position, value)| Some((position, value?)));
         let tree = StateTree::from_sorted(leaves).map_err(|_| SnapshotError::StateRoot)?;
-        if tree.root() != image.state_root {
+        if tree.root() != snapshot.state_root {
             return Err(SnapshotError::StateRoot);
         }
-        let (head, epochs, uncarried) = (image.head, image.epochs, image.uncarried);
+        let (head, epochs, uncarried) = (snapshot.head, snapshot.epochs, snapshot.uncarried);
         let chain = Chain::at(*engine_id, head, history, epochs, uncarried);
         let recent = RecentRoots::default();
         Ok(Self { state, tree, chain, archive, recent })
@@ -134,7 +134,7 @@ fn aad(engine_id: &EngineId, next_seq: u64) -> Vec<u8> {
     aad
 }
 
-/// One snapshot per point of the log and key; SIV mode makes a repetition of the same point
+/// One snapshot per position in the log and key. SIV mode makes a repetition of the same position
 /// harmless.
 fn nonce(next_seq: u64) -> Nonce {
     let mut nonce = [0; 12];

@@ -11,16 +11,16 @@ use mortise_format::ids::{Address, Bytes32};
 /// One owner's balance and holds of one asset.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct Account {
-    /// Whose.
+    /// The owner.
     pub owner: Address,
-    /// Of what.
+    /// The asset.
     pub asset: Asset,
     /// Unclaimed parts of open locks.
     pub held: U256,
     /// Claimed and not yet settled.
     pub claimed: U256,
-    /// What observers last said; none for `open` custody.
-    /// Apart, so that an account without one is three cache lines.
+    /// The last fact of observers; none for `open` custody. Boxed, so that an account without one
+    /// is three cache lines.
     pub fact: Option<Box<RecordedFact>>,
     /// Frame of the last change.
     pub changed_seq: u64,
@@ -43,13 +43,13 @@ pub struct RecordedFact {
     pub withdrawing: U256,
     /// Status of the withdrawal.
     pub withdrawal: Withdrawal,
-    /// Where the fact stands in the log.
+    /// Event of the fact.
     pub at: LogPosition,
 }
 
 impl RecordedFact {
-    /// True when `fact` says the same about the same head.
-    pub fn says(&self, fact: &BalanceFact) -> bool {
+    /// True when `fact` is the same report about the same block.
+    pub fn matches(&self, fact: &BalanceFact) -> bool {
         self.head_number == fact.head_number
             && self.head_hash == fact.head_hash
             && self.head_time == fact.head_time

@@ -7,7 +7,7 @@ use mortise_format::asset::Asset;
 use mortise_format::ids::{Address, LockId};
 use mortise_format::policy::ChainCustody;
 
-/// A fact of the state that does not hold.
+/// An invariant of the state that does not hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Inconsistency {
@@ -100,10 +100,10 @@ impl State {
         }
     }
 
-    /// INV-01 for one account: what is promised and withdrawing fits the final balance.
+    /// INV-01 for one account: promised plus withdrawing amounts fit the final balance.
     ///
-    /// A fact may lower a balance below its holds (the owner got out on chain); that is what
-    /// IMPAIRED will name. Until then it is refused no fact, and no new hold fits.
+    /// A fact can lower a balance below its holds, when the owner withdrew on chain. The fact is
+    /// accepted, and no new hold fits until the balance covers the holds again.
     ///
     /// # Errors
     /// `Insolvent`.

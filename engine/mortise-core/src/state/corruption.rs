@@ -4,10 +4,10 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Corruption {
-    /// The event names a lock that is not there.
+    /// The event names a lock that is not in the state.
     #[error("the event names a lock that is not in the state")]
     UnknownLock,
-    /// The event grants a lock that is there.
+    /// The event grants a lock that is already in the state.
     #[error("the event grants a lock that is in the state already")]
     KnownLock,
     /// The event uses a nonce again (INV-06).

@@ -1,8 +1,8 @@
 //! Which code may boot on the log: the approval in force, and the version that runs.
 //!
-//! The approval stands in the state tree (INV-18), so that anybody can be shown which images may
-//! boot, or that none was approved yet. The rule that an engine follows at its boot and the one
-//! that an auditor judges it by is the same function: [`State::check_image`].
+//! The approval is in the state tree (INV-18), so that the engine can prove to anyone which images
+//! may boot, or that none was approved yet. The engine at boot and an auditor apply the same rule:
+//! [`State::check_image`].
 
 use super::State;
 use super::corruption::Corruption;
@@ -22,11 +22,11 @@ pub struct ApprovedImages {
     pub at: LogPosition,
 }
 
-/// What of the state says which code may boot.
+/// The part of the state that decides which code may boot.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
 pub(super) struct Images {
     in_force: Option<ApprovedImages>,
-    /// Of the epoch under way; zero for a text that is no version.
+    /// Code version of the current epoch; zero for a text that is not a version.
     running: Version,
 }
 
@@ -34,8 +34,8 @@ pub(super) struct Images {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ImageRefusal {
-    /// Its version is below the one that the log asks for.
-    #[error("version {running} is below {minimum}, the lowest that the log lets boot")]
+    /// Its version is below the minimum of the approval in force.
+    #[error("version {running} is below {minimum}, the lowest that may boot on this log")]
     TooOld {
         /// The version of the code.
         running: Version,
@@ -43,7 +43,7 @@ pub enum ImageRefusal {
         minimum: Version,
     },
     /// Its measurement is not among those that operators approved.
-    #[error("the image {found} is none of the {approved} that operators approved")]
+    #[error("the image {found} is not among the {approved} that operators approved")]
     NotApproved {
         /// PCR0 of the image.
         found: Measurement,
@@ -58,24 +58,24 @@ impl State {
         self.images.in_force.as_ref()
     }
 
-    /// The serial that the next approval has; none when there can be no further one.
+    /// The serial of the next approval; `None` when the serials are used up.
     pub fn next_approval(&self) -> Option<u64> {
         self.approved_images().map_or(Some(1), |a| a.approval.serial.checked_add(1))
     }
 
-    /// The lowest version of code that may boot: zero until operators said one.
+    /// The lowest code version that may boot: zero until operators set one.
     pub fn minimum_version(&self) -> Version {
         self.approved_images().map_or_else(Version::default, |a| a.approval.minimum_version)
     }
 
-    /// The version of the code of the epoch under way; zero before the first, and for a text that
-    /// is no version.
+    /// Code version of the current epoch; zero before the first epoch, and for a text that is not a
+    /// version.
     pub fn running_version(&self) -> Version {
         self.images.running
     }
 
-    /// Whether code of this version and measurement may boot on the log. Without a measurement
-    /// (nothing attests it) the version alone is judged.
+    /// Checks whether code of this version and measurement may boot on the log. Without a
+    /// measurement (no attestation) only the version is checked.
     ///
     /// # Errors
     /// `TooOld`, then `NotApproved`.
@@ -116,7 +116,7 @@ impl State {
         Ok(())
     }
 
-    /// Keeps what the approval in force says, before the frame under way changes it.
+    /// Keeps the value of the approval in force before the current frame changes it.
     fn keep_images(&mut self) {
         let key = LeafKey::Images;
         let seq = self.changed_seq(&key);
@@ -158,7 +158,7 @@ mod tests {
         State::new(EngineId([1; 32]), policy(), Secret::new([2; 32]), 3)
     }
 
-    /// Rules of which none is looked at here.
+    /// A policy; this test does not depend on its rules.
     fn policy() -> Policy {
         let zero = U256::ZERO;
         let default_limits = AssetLimits { single_max: zero, account_max: zero, asset_max: zero };

@@ -1,12 +1,12 @@
-//! What of the state stands in the state tree, and under which position and value hash.
+//! The entries that the state has in the state tree, with their positions and value hashes.
 //!
 //! ```text
 //! position = keyed BLAKE3(position key of the engine, kind | key, 64 bytes)
 //! salt     = keyed BLAKE3(state-salt key, kind | key digest | seq of the change, 64 bytes)
 //! value    = keyed BLAKE3(value key, salt | encoded LeafValue)
 //! ```
-//! Positions are public, so that absence can be proven; values are hidden behind salts, so that a
-//! neighbour's proof shows a position only. Byte tables: `specs/state-tree.md`.
+//! Positions are public, so that absence can be proven. Salts hide the values, so that a
+//! neighbour's proof shows only a position. Byte tables: `specs/state-tree.md`.
 
 use super::State;
 use super::accounts::Account;
@@ -25,17 +25,17 @@ use mortise_format::secret::Secret;
 /// A changed leaf: position, and value hash or removal.
 pub type Leaf = ([u8; 32], Option<[u8; 32]>);
 
-/// What a leaf held before the frame under way changed it for the first time.
+/// What a leaf held before the current frame changed it for the first time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Before {
-    /// Which.
+    /// The leaf.
     pub key: LeafKey,
-    /// Its value and the frame of its last change; nothing for a leaf that was not there.
+    /// Its value and the frame of its last change; `None` for a leaf that was absent.
     pub held: Option<(LeafValue, u64)>,
 }
 
 impl Before {
-    /// About how much memory it takes.
+    /// Approximate memory use in bytes.
     pub fn bytes(&self) -> usize {
         let behind = match &self.held {
             Some((LeafValue::Lock { legs, .. }, _)) => legs.len() * size_of::<[U256; 3]>(),
@@ -46,7 +46,7 @@ impl Before {
     }
 }
 
-/// What changed since leaves were last taken, each entry perhaps more than once.
+/// Entries that changed since the leaves were last taken. An entry can occur more than once.
 #[derive(Debug, Clone)]
 pub(super) struct Dirty {
     position_key: [u8; 32],
@@ -57,7 +57,7 @@ pub(super) struct Dirty {
     principals: Vec<u32>,
     policy: bool,
     images: bool,
-    /// What changed leaves held before, each once.
+    /// What the changed leaves held before, each leaf once.
     before: Vec<Before>,
 }
 
@@ -137,7 +137,7 @@ fn principal_leaf(principal: &Principal) -> LeafValue {
 }
 
 impl State {
-    /// Keeps what a lock says, before the frame under way changes or removes it.
+    /// Keeps the value of a lock before the current frame changes or removes it.
     pub(crate) fn keep_lock(&mut self, slot: u32) {
         let Some(lock) = self.lock_at(slot) else { return };
         let seq = lock.changed_at.seq;
@@ -147,7 +147,7 @@ impl State {
         }
     }
 
-    /// Keeps what an account says, before the frame under way changes it.
+    /// Keeps the value of an account before the current frame changes it.
     pub(crate) fn keep_account(&mut self, slot: u32) {
         let account = &self.accounts[slot];
         let seq = account.changed_seq;
@@ -158,7 +158,7 @@ impl State {
         }
     }
 
-    /// Keeps what a principal says, before the frame under way changes nonces or counts.
+    /// Keeps the value of a principal before the current frame changes nonces or counts.
     pub(crate) fn keep_principal(&mut self, slot: u32) {
         let principal = &self.principals[slot];
         let (key, seq) = (LeafKey::Principal(principal.address), principal.changed_seq);
@@ -170,7 +170,7 @@ impl State {
         }
     }
 
-    /// Keeps that a leaf was not there before the frame under way.
+    /// Records that a leaf was absent before the current frame.
     pub(crate) fn keep_absent(&mut self, key: LeafKey) {
         self.dirty.before.push(Before { key, held: None });
     }
@@ -180,8 +180,8 @@ impl State {
         core::mem::take(&mut self.dirty.before)
     }
 
-    /// What the tree held where `before` says, in the order given; the first word on a position
-    /// counts.
+    /// What the tree held at the positions in `before`, in the order given. For a position that
+    /// occurs twice the first entry counts.
     pub(crate) fn turned_back<'a>(
         &self,
         before: impl Iterator<Item = &'a Before>,
@@ -198,7 +198,7 @@ impl State {
         turned
     }
 
-    /// Value and salt of a leaf as it was kept, if it was there.
+    /// Value and salt of a leaf as kept, if it was present.
     pub(crate) fn opened(&self, before: &Before) -> Option<(LeafValue, [u8; 32])> {
         let (value, seq) = before.held.as_ref()?;
         Some((value.clone(), leaf_salt(&self.dirty.salt_key, &before.key, *seq)))
@@ -209,7 +209,7 @@ impl State {
         self.leaf_value(key).zip(self.leaf_salt(key))
     }
 
-    /// Notes that a lock changed in the frame under way.
+    /// Marks a lock as changed in the current frame.
     pub(crate) fn touch_lock(&mut self, slot: u32) {
         let at = self.at;
         if let Some(lock) = self.lock_mut(slot) {
@@ -219,18 +219,18 @@ impl State {
         }
     }
 
-    /// Notes that a lock left the state in the frame under way.
+    /// Marks a lock as removed in the current frame.
     pub(crate) fn touch_removed(&mut self, lock_id: LockId) {
         self.dirty.locks.push(lock_id);
     }
 
-    /// Notes that an account changed in the frame under way.
+    /// Marks an account as changed in the current frame.
     pub(crate) fn touch_account(&mut self, slot: u32) {
         self.accounts[slot].changed_seq = self.at.seq;
         self.dirty.accounts.push(slot);
     }
 
-    /// Notes that nonces or counts of a principal changed in the frame under way.
+    /// Marks nonces or counts of a principal as changed in the current frame.
     pub(crate) fn touch_principal(&mut self, slot: u32) {
         let principal = &mut self.principals[slot];
         principal.changed_seq = self.at.seq;
@@ -262,15 +262,15 @@ impl State {
         })
     }
 
-    /// Takes the leaves that changed since the last call. What they held before is dropped, unless
-    /// it was taken.
+    /// Takes the leaves that changed since the last call. Drops what they held before, unless it
+    /// was taken.
     pub fn take_leaves(&mut self) -> Vec<Leaf> {
         self.dirty.before.clear();
         let keys = self.take_dirty_keys();
         self.leaves(keys)
     }
 
-    /// Every leaf of the state, to build the tree anew.
+    /// Every leaf of the state, to build the tree from scratch.
     pub fn all_leaves(&self) -> Vec<Leaf> {
         let locks = self.locks().map(|l| LeafKey::Lock(l.lock_id));
         let accounts = self.accounts.iter().map(|a| LeafKey::Account(a.owner, a.asset));
@@ -322,7 +322,7 @@ impl State {
         keys
     }
 
-    /// Salt of a leaf that the state holds: what its owner needs to open it.
+    /// Salt of a leaf that the state holds. Its owner needs it to open the value.
     pub fn leaf_salt(&self, key: &LeafKey) -> Option<[u8; 32]> {
         Some(leaf_salt(&self.dirty.salt_key, key, self.changed_seq(key)?))
     }

@@ -13,10 +13,10 @@ use mortise_format::ids::{LockId, Signature};
 use mortise_format::lock::{Custody, LegTerms, LockTerms, Status};
 use smallvec::SmallVec;
 
-/// Where the amount of one leg of the terms stands: the three parts sum to it, always.
+/// How the amount of one leg is divided. The three parts always sum to it.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct Leg {
-    /// Not claimed. Held while the lock is open; free again when it ended.
+    /// Not claimed. Held while the lock is open, free again when it ended.
     pub remaining: U256,
     /// Claimed, payment awaited: held.
     pub claimed: U256,
@@ -26,8 +26,8 @@ pub struct Leg {
     pub(crate) account: u32,
 }
 
-/// The legs of a lock. Most locks have one, which stands in the lock itself: one allocation and one
-/// cache miss less for each lock that is granted or claimed. Encoded as a list.
+/// The legs of a lock. Most locks have one, which is stored inline: one allocation and one cache
+/// miss less for each lock that is granted or claimed. Encoded as a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Legs(SmallVec<[Leg; 1]>);
 
@@ -86,19 +86,19 @@ pub struct Lock {
     pub settle_by: u64,
     /// Engine time of the grant, milliseconds.
     pub issued_at_ms: u64,
-    /// Where the amount of each leg stands, in the order of the terms.
+    /// How the amount of each leg is divided, in the order of the terms.
     pub legs: Legs,
     /// Custody class.
     pub custody: Custody,
-    /// Where it stands.
+    /// Status.
     pub status: Status,
     /// Claims so far.
     pub claim_count: u32,
     /// Engine time at which the status became final, seconds; zero before.
     pub ended_at: u64,
-    /// Where the grant stands in the log.
+    /// Event of the grant.
     pub granted_at: LogPosition,
-    /// Where the last change stands in the log.
+    /// Event of the last change.
     pub changed_at: LogPosition,
     /// The owner's signature.
     pub signature: Signature,
@@ -108,7 +108,7 @@ pub struct Lock {
     pub(crate) owner_slot: u32,
     /// Index in the owner's list of locks; rebuilt.
     pub(crate) owner_index: u32,
-    /// Stamp of the timer that counts; others are stale.
+    /// Stamp of the valid timer; timers with other stamps are stale.
     pub(crate) timer: u64,
 }
 
@@ -118,12 +118,12 @@ impl Lock {
         self.legs.iter().zip(&self.terms.legs)
     }
 
-    /// True while something of it is claimed and not settled.
+    /// True while some amount is claimed and not settled.
     pub fn has_claimed(&self) -> bool {
         self.legs.iter().any(|l| !l.claimed.is_zero())
     }
 
-    /// When time changes this lock next, seconds; `None` when only a fact can.
+    /// Next time at which this lock is due, seconds; `None` when time no longer changes it.
     pub(crate) fn due(&self, retention_s: u64) -> Option<u64> {
         if self.status.is_open() {
             return Some(self.claim_by);

@@ -1,8 +1,8 @@
 //! The state: locks, accounts, principals, remembered requests; and the indexes over them.
 //!
 //! What it is for: one value that events change and commands are decided against. Lookups are
-//! constant time; nothing here is iterated in an order that could reach a byte, except in the
-//! sorted form of snapshots.
+//! constant time. No iteration order can affect a byte of output, except in snapshots, which are
+//! sorted.
 //!
 //! Invariants: aggregates (`held`, `claimed`, totals, counts) equal the sums over the locks
 //! (INV-01, 02); `check` recomputes them from scratch.
@@ -49,7 +49,7 @@ use slab::Slab;
 use slot_index::{KeyHash, SlotIndex};
 use timers::Timers;
 
-/// Everything that events build up.
+/// The state that the events of the log build.
 #[derive(Debug, Clone)]
 pub struct State {
     engine_id: EngineId,
@@ -63,7 +63,7 @@ pub struct State {
     account_index: SlotIndex,
     pub(crate) principals: Chunks<Principal>,
     principal_index: SlotIndex,
-    /// Slot of the principal that was asked for last.
+    /// Slot of the last principal that was looked up.
     last_principal: u32,
     pub(crate) totals: Chunks<AssetTotal>,
     total_index: SlotIndex,
@@ -109,7 +109,7 @@ impl State {
         self.lock_slot_hashed(lock_id, self.lock_hash(lock_id))
     }
 
-    /// The hash of a lock id, for a search and an insertion that follow each other.
+    /// The hash of a lock id, computed once for a lookup and the insertion after it.
     pub(crate) fn lock_hash(&self, lock_id: &LockId) -> KeyHash {
         self.lock_index.hash(lock_id)
     }
@@ -145,7 +145,7 @@ impl State {
         self.account_index.find(&(*owner, *asset), holds)
     }
 
-    /// The account of a principal that was found before: the one it used last, or the index.
+    /// The account of a principal that was looked up: the one it used last, or through the index.
     pub(crate) fn account_of(&self, owner: Option<&Principal>, asset: &Asset) -> Option<&Account> {
         let owner = owner?;
         let last = self.accounts.get(owner.last_account);
@@ -163,13 +163,13 @@ impl State {
         self.principal_index.find(address, holds)
     }
 
-    /// The slot of an account, made when missing.
+    /// The slot of an account, created when missing.
     pub(crate) fn ensure_account(&mut self, owner: &Address, asset: &Asset) -> u32 {
         if let Some(slot) = self.account_slot(owner, asset) {
             return slot;
         }
         let total = self.ensure_total(asset);
-        // It is a leaf from this frame on, and nothing of it is kept a second time.
+        // It is a leaf from this frame on; nothing more needs to be kept of it.
         let changed_seq = self.at.seq;
         let slot =
             self.accounts.push(Account { changed_seq, ..Account::new(*owner, *asset, total) });
@@ -178,7 +178,7 @@ impl State {
         slot
     }
 
-    /// The slot of an owner's account, made when missing, and its owner's last one from now on.
+    /// The slot of an owner's account, created when missing. Becomes the owner's last used account.
     pub(crate) fn ensure_account_of(&mut self, owner_slot: u32, asset: &Asset) -> u32 {
         let owner = &self.principals[owner_slot];
         let (address, last_account) = (owner.address, owner.last_account);
@@ -190,9 +190,9 @@ impl State {
         slot
     }
 
-    /// The slot of a principal, made when missing.
+    /// The slot of a principal, created when missing.
     pub(crate) fn ensure_principal(&mut self, address: &Address) -> u32 {
-        // A command's events ask for the same principal several times.
+        // The events of one command look up the same principal several times.
         let last = self.principals.get(self.last_principal);
         if last.is_some_and(|principal| principal.address == *address) {
             return self.last_principal;
@@ -248,7 +248,7 @@ impl State {
         Some(lock)
     }
 
-    /// Sets the timer of a lock anew after its status or times changed.
+    /// Sets a new timer for a lock after its status or times changed.
     pub(crate) fn rearm(&mut self, slot: u32) {
         let retention_s = self.policy.retention_s;
         let Some(due) = self.lock_at(slot).map(|l| l.due(retention_s)) else { return };
@@ -262,7 +262,7 @@ impl State {
     }
 }
 
-/// Slots are 32 bits: memory ends long before them.
+/// Slots are 32 bits: memory is exhausted long before they are.
 pub(crate) fn slot_of(length: usize) -> u32 {
     u32::try_from(length).expect("memory ends before 2^32 entries")
 }

@@ -1,6 +1,6 @@
-//! Principals: everybody who ever signed a logged command. Nonces, counts, quotas.
+//! Principals: every address that ever signed a logged command. Nonces, counts, quotas.
 //!
-//! An entry is never removed: a nonce is used at most once for ever (INV-06).
+//! An entry is never removed, so a nonce is used at most once for ever (INV-06).
 
 use alloc::vec::Vec;
 use bincode::{Decode, Encode};
@@ -8,12 +8,12 @@ use mortise_format::entry::UsedNonces;
 use mortise_format::ids::Address;
 use mortise_format::limits::{NONCE_JUMP_MAX, NONCE_WINDOW};
 
-/// What the engine keeps of a principal.
+/// The engine's record of a principal.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct Principal {
-    /// Who.
+    /// The address.
     pub address: Address,
-    /// Which nonces are used.
+    /// Used nonces.
     pub nonces: Nonces,
     /// Locks of this owner that are open.
     pub open_count: u32,
@@ -27,9 +27,9 @@ pub struct Principal {
     pub is_leaf: bool,
     /// Frame of the last change of nonces or counts.
     pub changed_seq: u64,
-    /// Slots of this owner's locks that are in the state; rebuilt from the locks.
+    /// Slots of this owner's locks in the state; rebuilt from the locks.
     pub(crate) locks: Vec<u32>,
-    /// Slot of the account that this owner used last: most owners have one; rebuilt by use.
+    /// Slot of the account that this owner used last. Most owners have one account. Rebuilt by use.
     pub(crate) last_account: u32,
 }
 
@@ -37,7 +37,7 @@ pub struct Principal {
 pub(crate) const NO_SLOT: u32 = u32::MAX;
 
 impl Principal {
-    /// Nothing known yet.
+    /// A principal without history.
     pub fn new(address: Address) -> Self {
         Self {
             address,
@@ -78,7 +78,7 @@ pub struct Nonces {
 
 const _: () = assert!(NONCE_WINDOW == 4 * 64);
 
-/// What is disclosed of them.
+/// The form that proofs disclose.
 impl From<Nonces> for UsedNonces {
     fn from(Nonces { floor, bitmap }: Nonces) -> Self {
         Self { floor, bitmap }
@@ -163,7 +163,7 @@ mod tests {
     }
 
     proptest! {
-        /// Goal: INV-06 against a set of every nonce ever taken.
+        /// Goal: INV-06 against a set of every nonce ever used.
         #[test]
         fn no_nonce_is_free_twice(steps in prop::collection::vec(0u64..600, 1..200)) {
             let mut nonces = Nonces::default();

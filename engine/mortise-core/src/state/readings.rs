@@ -1,8 +1,8 @@
-//! Reading rights that were granted: who may be given which content roots.
+//! Reading rights: which reader may get which content roots.
 //!
-//! Not in the state tree. Each is an event, which a receipt proves; that there is no other one
-//! could not be shown by absence under a key, because nobody knows the key of a reader that he has
-//! not heard of. A replay of the log shows it.
+//! They are not in the state tree. Each right is an event, which a receipt proves. A proof of
+//! absence needs a key, and the keys of unknown readers are unknown, so no such proof can show that
+//! there are no other rights. A replay of the log shows it.
 
 use super::State;
 use super::corruption::Corruption;

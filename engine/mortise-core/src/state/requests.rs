@@ -1,4 +1,4 @@
-//! The memory of answered requests (INV-07).
+//! The table of answered requests: idempotency (INV-07).
 
 use super::principals::NO_SLOT;
 use super::slab::Slab;
@@ -9,10 +9,10 @@ use bincode::{Decode, Encode};
 use mortise_format::event::{Content, LogPosition, RequestKey};
 use mortise_format::ids::{Address, RequestId};
 
-/// Where the answer to a request stands.
+/// The position of the answer to a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub struct Remembered {
-    /// What was asked.
+    /// Digest of the request's content.
     pub content: Content,
     /// Forgotten after this time, seconds.
     pub valid_until: u64,
@@ -28,7 +28,7 @@ pub struct Requests {
     slots: Slab<(Key, Remembered)>,
     by_key: SlotIndex,
     /// Slots by the time until which they are valid. A slot whose answer was replaced by one with a
-    /// later time stands under both; only the later one counts.
+    /// later time is listed under both; only the later one counts.
     by_time: BTreeMap<u64, Vec<u32>>,
 }
 
@@ -50,7 +50,7 @@ impl Requests {
         self.slots.get(slot).map(|(_, remembered)| remembered)
     }
 
-    /// Where the answer to a request probably stands.
+    /// The probable slot of a request, for prefetching.
     pub(crate) fn guess(&self, principal: &Address, id: &RequestId) -> u32 {
         self.by_key.guess(&(*principal, *id)).unwrap_or(NO_SLOT)
     }
@@ -65,10 +65,15 @@ impl Requests {
         self.by_key.len()
     }
 
-    /// Remembers an answer; returns the older one under the same id whose place it took.
-    pub(crate) fn insert(&mut self, mark: &RequestKey, at: LogPosition) -> Option<Remembered> {
-        let remembered = Remembered { content: mark.content, valid_until: mark.valid_until, at };
-        self.put((mark.principal, mark.id), remembered)
+    /// Remembers an answer; returns the older one under the same id that it replaced.
+    pub(crate) fn insert(
+        &mut self,
+        request_key: &RequestKey,
+        at: LogPosition,
+    ) -> Option<Remembered> {
+        let remembered =
+            Remembered { content: request_key.content, valid_until: request_key.valid_until, at };
+        self.put((request_key.principal, request_key.id), remembered)
     }
 
     fn put(&mut self, key: Key, remembered: Remembered) -> Option<Remembered> {
@@ -92,7 +97,7 @@ impl Requests {
         Some(core::mem::replace(&mut known.1, remembered))
     }
 
-    /// Forgets what is no longer valid, at most `max`; returns whose.
+    /// Forgets requests that are no longer valid, at most `max`; returns their principals.
     pub(crate) fn forget_before(&mut self, now_s: u64, max: usize) -> Vec<Address> {
         let mut forgotten = Vec::new();
         while let Some(mut entry) = self.by_time.first_entry() {
@@ -101,8 +106,8 @@ impl Requests {
                 break;
             }
             if entry.get().len() > max - forgotten.len() {
-                // Which part of one second is forgotten must not depend on when slots were filled:
-                // a restart from a snapshot fills them in another order.
+                // When only some requests of one second are forgotten, the choice must not depend
+                // on slot order: a restart from a snapshot fills the slots in another order.
                 let slots = &self.slots;
                 entry.get_mut().sort_unstable_by_key(|slot| slots.get(*slot).map(|(key, _)| *key));
             }

@@ -1,4 +1,4 @@
-//! Values by slot, whose slots are used again.
+//! Values by slot. Freed slots are reused.
 
 use super::chunks::Chunks;
 use alloc::vec::Vec;
@@ -43,7 +43,7 @@ impl<T> Slab<T> {
         Some(value)
     }
 
-    /// Every value, in no order that means anything.
+    /// Every value, in unspecified order.
     pub fn iter(&self) -> impl Iterator<Item = &T> {
         self.slots.iter().flatten()
     }

@@ -1,8 +1,8 @@
-//! From keys to slots, without keeping the keys.
+//! An index from keys to slots that does not store the keys.
 //!
-//! An entry is eight bytes, a part of the key's hash and a slot; the key stands in what the slot
-//! holds. A million entries are 16 MiB instead of 75 to 270, so that a lookup that finds nothing
-//! touches one line, and one that does touches what is needed next anyway.
+//! An entry is eight bytes: a part of the key's hash, and a slot whose value holds the key. A
+//! million entries take 16 MiB instead of 75 to 270. A miss touches one cache line; a hit touches a
+//! row that is needed next anyway.
 
 use core::hash::{BuildHasher, Hash};
 use foldhash::fast::FixedState;
@@ -38,7 +38,7 @@ impl SlotIndex {
         Self { table: HashTable::new(), hasher: FixedState::with_seed(seed) }
     }
 
-    /// How many keys.
+    /// Number of keys.
     pub fn len(&self) -> usize {
         self.table.len()
     }
@@ -47,7 +47,7 @@ impl SlotIndex {
         Entry { hash: self.hash(key).0, slot }
     }
 
-    /// The hash of a key, for a search and an insertion that follow each other.
+    /// The hash of a key, computed once for a lookup and the insertion after it.
     pub fn hash<K: Hash>(&self, key: &K) -> KeyHash {
         let hash = self.hasher.hash_one(key);
         KeyHash(u32::try_from(hash >> 32).unwrap_or(u32::MAX))
@@ -81,7 +81,7 @@ impl SlotIndex {
         self.table.insert_unique(entry.spread(), entry, |entry| entry.spread());
     }
 
-    /// Takes the slot of a key away.
+    /// Removes a key.
     pub fn remove<K: Hash>(&mut self, key: &K, slot: u32) {
         let entry = self.entry(key, slot);
         let is_it = |found: &Entry| found.slot == slot && found.hash == entry.hash;

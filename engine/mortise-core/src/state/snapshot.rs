@@ -1,4 +1,4 @@
-//! The whole state as one value, sorted, so that equal states have equal images.
+//! The whole state as one sorted value, so that equal states have equal snapshots.
 
 use super::accounts::{Account, AssetTotal};
 use super::images::Images;
@@ -29,8 +29,8 @@ pub struct StateSnapshot {
 }
 
 impl State {
-    /// The image of the state. Slots and stamps in it are zeroed: they are indexes.
-    pub fn image(&self) -> StateSnapshot {
+    /// The snapshot of the state. Slots and stamps in it are zero, because they are indexes.
+    pub fn snapshot(&self) -> StateSnapshot {
         let mut locks: Vec<Lock> = self.locks().cloned().collect();
         for lock in &mut locks {
             (lock.owner_slot, lock.owner_index, lock.timer) = (0, 0, 0);
@@ -65,33 +65,33 @@ impl State {
         }
     }
 
-    /// Rebuilds a state, indexes and timers from its image.
+    /// Rebuilds state, indexes and timers from a snapshot.
     ///
     /// # Errors
-    /// `None` when the image is not consistent, see [`State::check`].
-    pub fn from_image(
+    /// `None` when the snapshot is not consistent, see [`State::check`].
+    pub fn from_snapshot(
         engine_id: EngineId,
         salt_key: Secret,
         map_seed: u64,
-        image: StateSnapshot,
+        snapshot: StateSnapshot,
     ) -> Option<Self> {
-        let mut state = Self::new(engine_id, image.policy, salt_key, map_seed);
-        (state.time_ms, state.at) = (image.time_ms, image.at);
-        for mut principal in image.principals {
+        let mut state = Self::new(engine_id, snapshot.policy, salt_key, map_seed);
+        (state.time_ms, state.at) = (snapshot.time_ms, snapshot.at);
+        for mut principal in snapshot.principals {
             (principal.locks, principal.last_account) = (Vec::new(), NO_SLOT);
             let slot = state.ensure_principal(&principal.address);
             state.principals[slot] = principal;
         }
-        for mut account in image.accounts {
+        for mut account in snapshot.accounts {
             let slot = state.ensure_account(&account.owner, &account.asset);
             account.total = state.accounts[slot].total;
             state.accounts[slot] = account;
         }
-        for total in image.totals {
+        for total in snapshot.totals {
             let slot = state.ensure_total(&total.asset);
             state.totals[slot] = total;
         }
-        for mut lock in image.locks {
+        for mut lock in snapshot.locks {
             lock.owner_slot = state.principal_slot(&lock.terms.owner)?;
             for (leg, terms) in lock.legs.iter_mut().zip(&lock.terms.legs) {
                 leg.account = state.account_slot(&lock.terms.owner, &terms.asset)?;
@@ -99,8 +99,8 @@ impl State {
             let hash = state.lock_hash(&lock.lock_id);
             state.insert_lock(lock, hash);
         }
-        state.requests.restore(image.requests);
-        (state.readings, state.images) = (image.readings, image.images);
+        state.requests.restore(snapshot.requests);
+        (state.readings, state.images) = (snapshot.readings, snapshot.images);
         state.check().ok()?;
         Some(state)
     }

@@ -1,16 +1,16 @@
-//! When time changes a lock next: an index over the locks, never part of the state's value.
+//! Timers of locks: an index over the locks by due time, never part of the state's value.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-/// Timers by second. Each lock has one that counts; moved or ended ones go stale in place.
+/// Timers by second. Each lock has one valid timer. Replaced timers stay in place and go stale.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Timers {
     by_second: BTreeMap<u64, Vec<Timer>>,
     next_stamp: u64,
 }
 
-/// A timer of the lock in a slot; it counts while the lock carries the same stamp.
+/// A timer of the lock in a slot. Valid while the lock carries the same stamp.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Timer {
     pub slot: u32,
@@ -26,7 +26,7 @@ impl Timers {
         timer.stamp
     }
 
-    /// A stamp that no timer has: for locks that time no longer changes.
+    /// A stamp that no timer has, for locks that time no longer changes.
     pub fn unset(&mut self) -> u64 {
         self.next_stamp += 1;
         self.next_stamp
@@ -37,8 +37,8 @@ impl Timers {
         self.by_second.entry(now_s).or_default().push(timer);
     }
 
-    /// The slots of all timers that are due and count, in order of time; those that `counts` says
-    /// do not are dropped for good.
+    /// The slots of all due timers that are valid by `counts`, in order of time. Drops the stale
+    /// ones.
     pub fn due(&mut self, now_s: u64, mut counts: impl FnMut(Timer) -> bool) -> Vec<u32> {
         let mut slots = Vec::new();
         for timers in self.by_second.range_mut(..=now_s).map(|(_, timers)| timers) {

@@ -12,7 +12,7 @@ use mortise_format::asset::Asset;
 use mortise_format::ids::{Address, EngineId, LockId, PolicyHash};
 use mortise_format::policy::{ChainCustody, Policy};
 
-/// A balance with everything promised of it.
+/// A balance and everything that is promised of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Balance {
     /// Final balance; in `open` custody the policy's limit of the account.
@@ -27,7 +27,7 @@ pub struct Balance {
     pub available: U256,
 }
 
-/// What time has brought, ready to become events.
+/// Locks that are due, ready to become events.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DueLocks {
     /// Open locks past `claimBy`.
@@ -39,7 +39,7 @@ pub struct DueLocks {
 }
 
 impl DueLocks {
-    /// How many locks.
+    /// Number of locks.
     pub fn count(&self) -> usize {
         self.expired.len() + self.settled.len() + self.pruned.len()
     }
@@ -96,7 +96,7 @@ impl State {
         locks
     }
 
-    /// Every lock, in no order that means anything.
+    /// Every lock, in unspecified order.
     pub fn locks(&self) -> impl Iterator<Item = &Lock> {
         self.locks.iter()
     }
@@ -127,13 +127,13 @@ impl State {
         self.balance_of(self.account(owner, asset), asset)
     }
 
-    /// What is promised of an asset over all owners, by way of one of its accounts.
+    /// What is promised of an asset over all owners, looked up through one of its accounts.
     pub(crate) fn promised_by(&self, account: Option<&Account>, asset: &Asset) -> U256 {
         let total = account.and_then(|account| self.totals.get(account.total));
         total.map_or_else(|| self.promised_total(asset), |total| total.promised)
     }
 
-    /// The balance of an account that was found before.
+    /// The balance of an account that the caller looked up.
     pub(crate) fn balance_of(&self, account: Option<&Account>, asset: &Asset) -> Balance {
         let held = account.map_or(U256::ZERO, |a| a.held);
         let claimed = account.map_or(U256::ZERO, |a| a.claimed);
@@ -163,7 +163,7 @@ impl State {
         false
     }
 
-    /// Takes the locks that `now_s` changes, at most `max`; each must become an event now.
+    /// Takes the locks that are due at `now_s`, at most `max`. Each must become an event now.
     ///
     /// The timers are an index: taking one changes nothing that is hashed or replayed.
     pub fn take_due(&mut self, now_s: u64, max: usize) -> DueLocks {
@@ -180,7 +180,7 @@ impl State {
         due
     }
 
-    /// Every lock that `now_s` changes, and none of them is taken.
+    /// Every lock that is due at `now_s`, without taking any.
     pub fn due(&mut self, now_s: u64) -> DueLocks {
         let locks = &self.locks;
         let counts = |timer: Timer| locks.get(timer.slot).is_some_and(|l| l.timer == timer.stamp);

@@ -1,7 +1,7 @@
 //! Slots with 32-bit numbers, in chunks that never move.
 //!
-//! Growing allocates one chunk more and copies nothing, so a large tree has no pause and no
-//! doubling of memory. Freed slots are reused; memory is not given back before the tree is rebuilt
+//! Growth allocates one more chunk and copies nothing, so a large tree has no pause and no doubling
+//! of memory. Freed slots are reused. Memory is freed only when the tree is rebuilt
 //! (`StateTree::from_sorted`).
 
 use alloc::vec::Vec;
@@ -26,7 +26,7 @@ impl<T: Copy> Arena<T> {
     /// Puts `item` into a slot and returns its number.
     ///
     /// # Panics
-    /// When the numbers of [`super::structure::Ref`] are used up: 2^30 slots, over 60 GB.
+    /// When the numbers of [`super::structure::Ref`] are exhausted: 2^30 slots, over 60 GB.
     pub(super) fn insert(&mut self, item: T) -> u32 {
         if let Some(slot) = self.free.pop() {
             *self.at_mut(slot) = item;

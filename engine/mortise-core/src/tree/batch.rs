@@ -1,18 +1,16 @@
-//! A batch of changes: sort, find, change the shape, hash what is dirty.
+//! The walk of a batch of changes: sort, find, change the shape.
 //!
 //! Cache misses, not hashes, decide the speed at a million leaves. So the tree is walked for all
 //! keys of a batch at once, level by level: the loads of one level do not depend on each other and
-//! the processor overlaps them. The walk compares no prefixes ("blind"): a key goes where its bits
-//! lead, and is compared once, with the leaf at the end. The nodes on the way are the dirty ones.
+//! the processor overlaps them. The walk compares no prefixes ("blind"): a key follows its bits and
+//! is compared once, with the leaf at the end. The nodes on the path are the dirty ones.
 //!
-//! Why the blind ways of all changed keys, taken in the tree after the change, cover what is
-//! dirty: the hash that a node holds for one side belongs to the set of leaves with the node's
-//! prefix and that bit. It is out of date only if a changed position has this prefix, and then its
-//! way goes there; or if the node is new, and then `Structure::insert` names a position below.
+//! Why the blind paths of all changed keys, taken in the tree after the change, cover every dirty
+//! hash: the hash that a node holds for one side belongs to the set of leaves with the node's
+//! prefix and that bit. It is stale only in two cases: a changed position has this prefix, and then
+//! its path goes there; or the node is new, and then `Structure::insert` names a position below it.
 
 use super::arena::{index, number};
-use super::rehash;
-use super::state_tree::StateTree;
 use super::structure::{Edge, Kind, Ref, Structure, position_of};
 use alloc::vec::Vec;
 use mortise_format::merkle::{Side, TreeKey, ValueHash};
@@ -20,14 +18,14 @@ use mortise_format::merkle::{Side, TreeKey, ValueHash};
 /// A change: what a position holds from now on, `None` for nothing.
 pub(super) type Change = (TreeKey, Option<ValueHash>);
 
-/// A position whose way up is dirty, and the change that it came with.
+/// A position whose path to the root is dirty, and its change.
 #[derive(Clone, Copy)]
 pub(super) struct Key {
     pub(super) position: TreeKey,
     change: u32,
 }
 
-/// A node on the way of the keys `lo..hi`.
+/// A node on the path of the keys `lo..hi`.
 #[derive(Clone, Copy)]
 pub(super) struct Item {
     /// `NO_NODE` once it is dissolved.
@@ -40,7 +38,7 @@ pub(super) struct Item {
     hi: u32,
 }
 
-/// What the keys `lo..hi` lead to; in the end a leaf, a twin or nothing.
+/// What the keys `lo..hi` lead to: a leaf, a twin or nothing.
 #[derive(Clone, Copy)]
 pub(super) struct End {
     pub(super) at: Ref,
@@ -64,13 +62,13 @@ const NO_NODE: u32 = u32::MAX;
 pub(super) const TOUCH_GROUP: usize = 64;
 
 impl Item {
-    /// A key whose way leads through the item.
+    /// A key whose path leads through the item.
     pub(super) fn key(&self) -> u32 {
         self.lo
     }
 }
 
-/// The walk of a batch; kept between batches for its memory only.
+/// The walk of a batch. Kept between batches only to reuse its memory.
 #[derive(Clone, Default)]
 pub(super) struct Walk {
     pub(super) keys: Vec<Key>,
@@ -83,72 +81,28 @@ pub(super) struct Walk {
     order: Vec<u128>,
 }
 
-/// What the walk found beyond new values for present positions.
+/// Changes that the walk found beyond new values for present positions.
 #[derive(Default)]
-struct Found {
-    inserts: Vec<Insert>,
-    removed: bool,
+pub(super) struct Found {
+    pub(super) inserts: Vec<Insert>,
+    pub(super) removed: bool,
     /// Positions that were absent and are to be absent.
-    absent: bool,
+    pub(super) absent: bool,
 }
 
 /// A leaf to add.
-struct Insert {
+pub(super) struct Insert {
     position: TreeKey,
     value: ValueHash,
-    /// Where its way ended before the batch.
+    /// Where its path ended before the batch.
     from: From,
-    /// Where it parts from the closest leaf before the batch; `None` in the empty tree.
+    /// Where it diverges from the closest leaf before the batch; `None` in the empty tree.
     depth: Option<u8>,
-}
-
-impl StateTree {
-    /// Applies `batch`: each position holds the value named last for it, or nothing for `None`.
-    ///
-    /// Removing what is absent and setting what is already set change nothing. The cost is one
-    /// hash per dirty node, however many keys share it; larger batches share more.
-    ///
-    /// ```
-    /// use mortise_core::tree::{TreeKey, StateTree, ValueHash};
-    /// let (a, b) = (TreeKey([1; 32]), TreeKey([200; 32]));
-    /// let mut tree = StateTree::new();
-    /// tree.update(&[(b, Some(ValueHash([5; 32]))), (a, Some(ValueHash([6; 32])))]);
-    /// let root = tree.root();
-    /// tree.update(&[(a, None)]);
-    /// assert_ne!(tree.root(), root);
-    /// tree.update(&[(a, Some(ValueHash([6; 32])))]);
-    /// assert_eq!(tree.root(), root);
-    /// ```
-    ///
-    /// # Panics
-    /// At 2^30 leaves.
-    pub fn update(&mut self, batch: &[Change]) {
-        if batch.is_empty() {
-            return;
-        }
-        let (walk, structure) = (&mut self.walk, &mut self.structure);
-        walk.sort(batch);
-        walk.descend(structure);
-        let found = walk.write_leaves(structure, batch);
-        if found.removed {
-            walk.dissolve(structure);
-        }
-        if found.removed || !found.inserts.is_empty() {
-            walk.insert(structure, &found.inserts);
-            walk.descend(structure);
-            walk.settle(structure);
-        } else if found.absent {
-            walk.settle(structure);
-        }
-        if let Some(root) = rehash::rehash(structure, walk, &self.lanes, &mut self.chains) {
-            self.root = root;
-        }
-    }
 }
 
 impl Walk {
     /// Fills `keys` with the positions of the batch in order, each once, with its last change.
-    fn sort(&mut self, batch: &[Change]) {
+    pub(super) fn sort(&mut self, batch: &[Change]) {
         let order = &mut self.order;
         order.clear();
         let packed = |(i, (position, _)): (usize, &Change)| {
@@ -165,7 +119,7 @@ impl Walk {
                 None => self.keys.push(key),
             }
         }
-        // The first 64 bits decide for uniform positions.
+        // The first 64 bits almost always order uniform positions.
         if !self.keys.is_sorted_by(|a, b| a.position < b.position) {
             self.keys.sort_by_key(|key| (key.position, key.change));
             self.keys.dedup_by(|later, first| {
@@ -179,7 +133,7 @@ impl Walk {
     }
 
     /// Walks all keys from the root, filling `items`, `levels` and `ends`.
-    fn descend(&mut self, structure: &Structure) {
+    pub(super) fn descend(&mut self, structure: &Structure) {
         self.items.clear();
         self.levels.clear();
         self.ends.clear();
@@ -200,7 +154,7 @@ impl Walk {
         }
     }
 
-    /// Parts the keys of item `i` between its children.
+    /// Divides the keys of item `i` between its children.
     fn step(&mut self, structure: &Structure, i: usize) {
         let Item { node, lo, hi, .. } = self.items[i];
         let links = structure.links.at(node);
@@ -229,7 +183,7 @@ impl Walk {
     }
 
     /// Writes the values of present positions, removes leaves, and collects those to add.
-    fn write_leaves(&mut self, structure: &mut Structure, batch: &[Change]) -> Found {
+    pub(super) fn write_leaves(&mut self, structure: &mut Structure, batch: &[Change]) -> Found {
         let mut found = Found::default();
         for group in self.ends.chunks(TOUCH_GROUP) {
             touch(group.iter().map(|end| structure.touch(end.at)));
@@ -252,8 +206,8 @@ impl Walk {
         found
     }
 
-    /// Takes out the nodes that lost a side, from the deepest level up.
-    fn dissolve(&mut self, structure: &mut Structure) {
+    /// Removes the nodes that lost a side, from the deepest level up.
+    pub(super) fn dissolve(&mut self, structure: &mut Structure) {
         for i in (0..self.items.len()).rev() {
             let Item { node, from, shrunk, .. } = self.items[i];
             if !shrunk {
@@ -266,8 +220,8 @@ impl Walk {
         }
     }
 
-    /// Adds leaves, and to `keys` the positions whose ways became dirty by that.
-    fn insert(&mut self, structure: &mut Structure, inserts: &[Insert]) {
+    /// Adds leaves, and adds to `keys` the positions whose paths became dirty by that.
+    pub(super) fn insert(&mut self, structure: &mut Structure, inserts: &[Insert]) {
         for Insert { position, value, from, depth } in inserts {
             let start = depth.and_then(|depth| self.start(*from, depth));
             if let Some(position) = structure.insert(start, position, value) {
@@ -277,8 +231,8 @@ impl Walk {
         self.keys.sort_unstable_by_key(|key| key.position);
     }
 
-    /// The lowest edge of the walk that is still there and lies above `depth`. Its node kept its
-    /// prefix, so that what parted at `depth` before the batch parts from the tree below the edge.
+    /// The lowest edge of the walk that still exists above `depth`. Its node kept its prefix, so a
+    /// position that diverged at `depth` before the batch diverges below the edge.
     fn start(&self, mut from: From, depth: u8) -> Option<Edge> {
         while from.item != NO_ITEM {
             let item = &self.items[index(from.item)];
@@ -292,7 +246,7 @@ impl Walk {
 
     /// Replaces each key by the position of the leaf that it leads to, so that the bits of any key
     /// below a node are bits of the node's own prefix.
-    fn settle(&mut self, structure: &Structure) {
+    pub(super) fn settle(&mut self, structure: &Structure) {
         for end in &self.ends {
             for key in &mut self.keys[index(end.lo)..index(end.hi)] {
                 key.position = match end.at.kind() {
@@ -308,7 +262,7 @@ impl Walk {
     }
 }
 
-/// Hangs `child` where `from` says and marks the item above.
+/// Attaches `child` at `from` and marks the item above.
 fn hang(items: &mut [Item], structure: &mut Structure, from: From, child: Ref) {
     match from.item {
         NO_ITEM => structure.set_child(None, child),
@@ -320,8 +274,8 @@ fn hang(items: &mut [Item], structure: &mut Structure, from: From, child: Ref) {
     }
 }
 
-/// Sets the value of a position whose way leads to `end`. Returns the side of the leaf if it is to
-/// be removed; notes in `found` what is absent.
+/// Sets the value of a position whose path leads to `end`. Returns the side of the leaf if it must
+/// be removed; records absent positions in `found`.
 fn write_leaf(
     structure: &mut Structure,
     end: &End,
@@ -364,7 +318,7 @@ fn part(keys: &mut [Key], depth: u8, spare: &mut Vec<Key>) -> usize {
     if first.position.shared_bits(&last.position) >= usize::from(depth) {
         return keys.partition_point(left);
     }
-    // Some key is absent from the tree and parted from it further up, so order says nothing here.
+    // Some key is absent from the tree and diverged from it further up, so keys are not in order.
     spare.clear();
     spare.extend(keys.iter().filter(|key| left(key)));
     let middle = spare.len();

@@ -10,7 +10,7 @@ use blake3::platform::Platform;
 pub(super) use mortise_format::merkle::state::{EMPTY_HASH, Hash, leaf_hash, node_hash};
 use mortise_format::merkle::state::{LEAF_KEY, NODE_KEY};
 
-/// How many blocks are handed to the hash at once.
+/// Blocks per call of the hash.
 pub(super) const LANES: usize = 16;
 
 const CHUNK_START: u8 = 1 << 0;
@@ -54,7 +54,7 @@ pub(super) struct Lanes {
 }
 
 impl Lanes {
-    /// Looks once what the machine can do.
+    /// Detects the instructions of the machine, once.
     pub(super) fn new() -> Self {
         let (leaf_key, node_key) = (key_words(&LEAF_KEY), key_words(&NODE_KEY));
         Self { platform: Platform::detect(), leaf_key, node_key }

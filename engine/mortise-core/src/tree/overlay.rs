@@ -1,8 +1,8 @@
-//! Proofs in a tree that differs from the one at hand: by the leaves of a few frames.
+//! Proofs in an earlier version of the tree, which differs by the leaves of a few frames.
 //!
-//! What it is for: a proof under the root of an earlier frame. The changes since then, turned
-//! round, lie over the tree like a sheet; only subtrees that hold one of them are hashed anew,
-//! nothing is copied and nothing of the tree is written.
+//! What it is for: a proof under the root of an earlier frame. The inverse of the changes since
+//! then is an overlay over the tree. Only subtrees that contain a change are hashed again; the tree
+//! is neither copied nor written.
 //!
 //! What it does not do: keep changes ([`crate::machine::RecentRoots`] does).
 //!
@@ -20,7 +20,7 @@ use mortise_format::merkle::{Side, TreeKey, ValueHash};
 /// What positions hold instead of what the tree holds: ascending, each once.
 pub type Changes = [(TreeKey, Option<ValueHash>)];
 
-/// A subtree of the tree at hand.
+/// A subtree of the current tree.
 #[derive(Clone, Copy)]
 enum Below<'a> {
     Empty,
@@ -54,7 +54,7 @@ impl Sub {
         Self::Leaf(position_of(leaf), value_of(leaf))
     }
 
-    /// Two halves: a leaf that is alone stands for the whole.
+    /// Joins two halves. A single leaf in them is the whole subtree.
     fn of_halves(left: Self, right: Self) -> Self {
         match (left, right) {
             (Self::Empty, Self::Empty) => Self::Empty,

@@ -12,7 +12,7 @@ use mortise_format::merkle::{Side, TreeKey};
 #[derive(Clone, Copy)]
 pub(super) struct Chain {
     hash: Hash,
-    /// The depth of the subtree that `hash` stands for.
+    /// The depth of the subtree that `hash` covers.
     depth: u8,
     /// The depth at which it is a child.
     floor: u8,

@@ -1,15 +1,15 @@
-//! The tree as its users see it: root, lookups, proofs, bulk building.
+//! The public tree: root, lookups, updates, proofs, bulk building.
 
 use super::batch::{Change, Walk};
 use super::hash::{Block, EMPTY_HASH, Hash, LANES, Lanes, leaf_hash, node_hash};
-use super::rehash::{Chain, beside_nothing};
+use super::rehash::{Chain, beside_nothing, rehash};
 use super::structure::{Kind, Ref, Structure, position_of, value_of};
 use alloc::vec::Vec;
 use mortise_format::Root;
 use mortise_format::merkle::state::{ProofEnd, StateProof};
 use mortise_format::merkle::{Side, TreeKey, ValueHash};
 
-/// How many leaves of a bulk build are hashed together.
+/// Leaves of a bulk build that are hashed together.
 const BULK_BATCH: usize = 4096;
 const _: () = assert!(BULK_BATCH >= LANES);
 
@@ -85,6 +85,48 @@ impl StateTree {
         Ok(tree)
     }
 
+    /// Applies `batch`: each position holds the value named last for it, or nothing for `None`.
+    ///
+    /// Removing what is absent and setting what is already set change nothing. The cost is one
+    /// hash per dirty node, however many keys share it; larger batches share more.
+    ///
+    /// ```
+    /// use mortise_core::tree::{TreeKey, StateTree, ValueHash};
+    /// let (a, b) = (TreeKey([1; 32]), TreeKey([200; 32]));
+    /// let mut tree = StateTree::new();
+    /// tree.update(&[(b, Some(ValueHash([5; 32]))), (a, Some(ValueHash([6; 32])))]);
+    /// let root = tree.root();
+    /// tree.update(&[(a, None)]);
+    /// assert_ne!(tree.root(), root);
+    /// tree.update(&[(a, Some(ValueHash([6; 32])))]);
+    /// assert_eq!(tree.root(), root);
+    /// ```
+    ///
+    /// # Panics
+    /// At 2^30 leaves.
+    pub fn update(&mut self, batch: &[Change]) {
+        if batch.is_empty() {
+            return;
+        }
+        let (walk, structure) = (&mut self.walk, &mut self.structure);
+        walk.sort(batch);
+        walk.descend(structure);
+        let found = walk.write_leaves(structure, batch);
+        if found.removed {
+            walk.dissolve(structure);
+        }
+        if found.removed || !found.inserts.is_empty() {
+            walk.insert(structure, &found.inserts);
+            walk.descend(structure);
+            walk.settle(structure);
+        } else if found.absent {
+            walk.settle(structure);
+        }
+        if let Some(root) = rehash(structure, walk, &self.lanes, &mut self.chains) {
+            self.root = root;
+        }
+    }
+
     /// The root: what the whole content hashes to.
     pub fn root(&self) -> Root {
         Root(self.root)
@@ -141,8 +183,8 @@ impl StateTree {
         proof_of(siblings, end)
     }
 
-    /// The last part of a proof: `at` is the first subtree on the way that is no node, or whose
-    /// own prefix `position` does not share.
+    /// The last part of a proof: `at` is the first subtree on the path that is not a node, or whose
+    /// prefix `position` does not share.
     fn prove_end(
         &self,
         at: Ref,
@@ -165,7 +207,7 @@ impl StateTree {
             }
         };
         match (position.parting(closest).filter(|parting| *parting < depth), twin) {
-            // The position parts from the subtree above its root: there the other half is empty.
+            // The position diverges above the root of the subtree: there the other half is empty.
             (Some(parting), _) => {
                 siblings.resize(usize::from(parting), EMPTY_HASH);
                 siblings.push(raise(closest, depth, parting + 1, hash));
@@ -177,7 +219,7 @@ impl StateTree {
                 siblings.push(hash_of(twin.leaf(side.other())));
                 end_at(twin.leaf(side), position)
             }
-            (None, None) => unreachable!("the way down stops at a node only where it parts"),
+            (None, None) => unreachable!("the path down stops at a node only where it diverges"),
         }
     }
 }
@@ -186,12 +228,12 @@ fn hash_of(leaf: &Block) -> Hash {
     leaf_hash(&position_of(leaf), &value_of(leaf))
 }
 
-/// The end of a proof at a leaf that is alone in its subtree.
-/// A proof made here: its way is never too long.
+/// A proof made here. Its path is never too long.
 pub(super) fn proof_of(siblings: Vec<Hash>, end: ProofEnd) -> StateProof {
-    StateProof::from_parts(siblings, end).expect("no way is longer than a position")
+    StateProof::from_parts(siblings, end).expect("no path is longer than a position")
 }
 
+/// The end of a proof at a leaf that is alone in its subtree.
 fn end_at(leaf: &Block, position: &TreeKey) -> ProofEnd {
     match position_of(leaf) {
         found if found == *position => ProofEnd::Present,

@@ -1,7 +1,7 @@
 //! The shape of the tree in memory, and how one leaf enters or leaves it. No hashing here.
 //!
 //! ```text
-//! Node  depth, two children, the hash of each child     two subtrees that part at `depth`
+//! Node  depth, two children, the hash of each child     two subtrees that diverge at `depth`
 //! Twin  two leaves, in order                            a subtree of exactly two leaves
 //! Leaf  position, value                                 a subtree of exactly one leaf
 //! ```
@@ -52,7 +52,7 @@ impl Ref {
     }
 }
 
-/// Where a node parts and into what.
+/// The depth of a node and its two children.
 #[derive(Clone, Copy)]
 pub(super) struct Links {
     pub(super) children: [Ref; 2],
@@ -69,7 +69,7 @@ impl Twin {
         Self(if position_of(&a) < position_of(&b) { [a, b] } else { [b, a] })
     }
 
-    /// The depth at which the leaves part.
+    /// The depth at which the leaves diverge.
     pub(super) fn depth(&self) -> u8 {
         let [a, b] = &self.0;
         position_of(a).parting(&position_of(b)).expect("the leaves of a twin differ in position")
@@ -158,11 +158,11 @@ impl Structure {
         }
     }
 
-    /// Adds a leaf at a position that holds none. `start` is an edge on the way to `position`
-    /// whose node lies above the place where the new leaf parts from the tree, or `None`.
+    /// Adds a leaf at a position that holds none. `start` is an edge on the path to `position`
+    /// whose node is above the depth where the new leaf diverges from the tree, or `None`.
     ///
-    /// Returns a position that shares a subtree with the new leaf whose hash the tree does not
-    /// hold any more, if there is one: its way up must be hashed as well.
+    /// Returns a position that shares a subtree with the new leaf and whose hash the tree no longer
+    /// holds, if there is one: its path to the root must be hashed as well.
     pub(super) fn insert(
         &mut self,
         start: Option<Edge>,
@@ -198,7 +198,7 @@ impl Structure {
     }
 
     /// Removes the leaves of `end`, a leaf or twin, that `gone` names, and returns what is left.
-    /// The caller hangs it where `end` was.
+    /// The caller attaches it where `end` was.
     pub(super) fn cut(&mut self, end: Ref, gone: [bool; 2]) -> Ref {
         self.leaf_count -= u64::from(gone[0]) + u64::from(gone[1]);
         match (end.kind(), gone) {
@@ -237,7 +237,7 @@ impl Structure {
         Some(place)
     }
 
-    /// What hangs at an edge, or the root.
+    /// The child at an edge, or the root.
     pub(super) fn child(&self, edge: Option<Edge>) -> Ref {
         edge.map_or(self.root, |e| self.links.at(e.node).children[e.side.index()])
     }
@@ -260,7 +260,7 @@ impl Structure {
         self.leaves.bytes() + self.twins.bytes() + self.links.bytes() + self.pairs.bytes()
     }
 
-    /// Hangs `child` at an edge, or makes it the root.
+    /// Attaches `child` at an edge, or makes it the root.
     pub(super) fn set_child(&mut self, edge: Option<Edge>, child: Ref) {
         match edge {
             None => self.root = child,
@@ -268,7 +268,7 @@ impl Structure {
         }
     }
 
-    /// The edge on the way to `position` that crosses `depth`, and what hangs at it.
+    /// The edge on the path to `position` that crosses `depth`, and its child.
     fn edge_above(
         &self,
         start: Option<Edge>,

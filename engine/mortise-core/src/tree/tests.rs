@@ -1,4 +1,4 @@
-//! The tree against its definition, written down once more as a slow recursive function.
+//! The tree against its definition, implemented again as a slow recursive function.
 
 use super::state_tree::proof_of;
 use super::*;
@@ -159,8 +159,8 @@ proptest! {
     ) {
         let tree = StateTree::from_sorted(leaves.iter().map(|(p, v)| (*p, *v))).unwrap();
         let proof = tree.prove(&asked);
-        // A proof of absence may cover a neighbour that ends in the same empty subtree; what it
-        // says must be true all the same.
+        // A proof of absence may also hold for a neighbour in the same empty subtree. Whatever it
+        // proves must be true.
         if proof.verify_absent(&tree.root(), &other).is_ok() {
             prop_assert!(!leaves.contains_key(&other));
         }
@@ -248,7 +248,7 @@ fn memory_of_a_uniform_tree_is_below_130_bytes_a_leaf_and_is_reused() {
     assert!(tree.memory_bytes() < bytes + bytes / 4, "{} bytes", tree.memory_bytes());
 }
 
-/// A tree with a twin, a node above a gap, and an empty half on the way.
+/// A tree with a twin, a node above a gap, and an empty half on the path.
 fn sample() -> (StateTree, Vec<TreeKey>) {
     let mut positions: Vec<_> = (0..40).map(position).collect();
     let mut near = positions[3];
@@ -313,7 +313,7 @@ fn every_cut_lengthened_or_swapped_proof_is_refused_by_name() {
         };
         let mut cut_below = siblings.clone();
         cut_below.pop();
-        // What is last now may be an empty half on the way; both names are right then.
+        // The last sibling may now be an empty half on the path; then both errors are right.
         let expected = match cut_below.last() {
             Some(last) if *last == [0; 32] => StateProofError::LastSiblingEmpty,
             _ => StateProofError::RootMismatch,
@@ -336,11 +336,11 @@ fn another_leaf_must_differ_and_lie_on_the_way() {
     let siblings = present.siblings().to_vec();
     let other = |position, value| ProofEnd::Other { position, value };
 
-    // The leaf of the position itself, called another leaf.
+    // The leaf of the position itself, passed off as another leaf.
     let proof = proof_of(siblings.clone(), other(asked, value(7)));
     assert_eq!(proof.verify_absent(&root, &asked), Err(StateProofError::OtherIsSame));
 
-    // A true way, but of a leaf elsewhere: it hashes to the root and says nothing about `asked`.
+    // A valid path, but of another leaf: it hashes to the root and proves nothing about `asked`.
     let elsewhere = positions[1];
     let way = tree.prove(&elsewhere).siblings().to_vec();
     let count = way.len();
@@ -364,7 +364,7 @@ fn a_node_cannot_be_passed_off_as_a_leaf() {
     tree.update(&[(a, Some(value(1))), (b, Some(value(2)))]);
     let (left, right) = (leaf_hash(&a, &value(1)), leaf_hash(&b, &value(2)));
     assert_eq!(tree.root().0, node_hash(&left, &right));
-    // The pair below the root, called position and value of an only leaf.
+    // The two hashes below the root, passed off as position and value of a single leaf.
     let forged = proof_of(vec![], ProofEnd::Present);
     let claim = forged.verify_present(&tree.root(), &TreeKey(left), &ValueHash(right));
     assert_eq!(claim, Err(StateProofError::RootMismatch));
@@ -391,7 +391,7 @@ fn empty_tree_proves_absence_with_no_siblings() {
     assert_eq!(codec::encode(&proof), [0, 0, 1, 0, 0, 0]);
 }
 
-/// The worked example of the specification: its page must show these very bytes.
+/// The worked example of the specification: its page must show exactly these bytes.
 #[test]
 fn worked_example_is_the_one_of_the_specification() {
     let page = include_str!("../../../../specs/state-tree.md");

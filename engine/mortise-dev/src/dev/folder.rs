@@ -1,8 +1,8 @@
 //! A data folder: what lies where in it, and how the processes are started on it.
 
 use super::notice::KmsReady;
+use mortise_format::genesis::Genesis;
 use mortise_format::ids::Bytes32;
-use mortise_format::policy::Genesis;
 use mortise_rpc::genesis;
 use mortise_sim::nsm::NsmFolderError;
 use std::ffi::OsString;

@@ -6,7 +6,8 @@
 use super::children::Child;
 use super::folder::{Folder, FolderError};
 use super::notice::Notice;
-use mortise_format::policy::{Genesis, Policy};
+use mortise_format::genesis::Genesis;
+use mortise_format::policy::Policy;
 use mortise_format::witness::WitnessKey;
 use std::ffi::OsString;
 use std::future::poll_fn;

@@ -2,7 +2,7 @@
 
 use super::crypto::{Crypto, SignFrame};
 use super::shipper::{Ship, Shipper};
-use crate::api::{Ask, Reply, Token, Work};
+use crate::api::{Reply, Submission, Token, Work};
 use crate::keyring::{Identity, KeyRing};
 use crate::phase::{Phase, PhaseCell};
 use crate::pipeline::{
@@ -290,18 +290,18 @@ impl Actor for Ledger {
 /// Requests, each with the channel of its answer.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub struct Submit(pub Vec<(Ask, oneshot::Sender<Reply>)>);
+pub struct Submit(pub Vec<(Submission, oneshot::Sender<Reply>)>);
 
 impl Handler<Submit> for Ledger {
     type Result = ();
 
     fn handle(&mut self, message: Submit, context: &mut Context<Self>) {
         let mut work = Vec::with_capacity(message.0.len());
-        for (ask, responder) in message.0 {
+        for (submission, responder) in message.0 {
             self.next_token += 1;
             let token = self.next_token;
             self.responders.insert(token, responder);
-            work.push(Work { token, ask });
+            work.push(Work { token, submission });
         }
         self.step(Input::Work(work), context);
     }

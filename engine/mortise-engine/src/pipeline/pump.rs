@@ -2,7 +2,7 @@
 
 use super::inflight::{InFlight, Pending};
 use super::{Fault, Output, Pipeline, SignJob, Snapshot};
-use crate::api::{Ask, Query, Reply, Token, Work};
+use crate::api::{Query, Reply, Submission, Token, Work};
 use mortise_core::Admitted;
 use mortise_core::body::{Boot, ClearBody};
 use mortise_core::decide::{PREFETCH_BATCH, prefetch};
@@ -49,9 +49,9 @@ impl Pipeline {
     fn prefetch(&self) {
         if self.waiting.len() > 1 {
             let next = self.waiting.iter().take(PREFETCH_BATCH);
-            let commands = next.filter_map(|work| match &work.ask {
-                Ask::Command(admitted) => Some(admitted),
-                Ask::Query(_) => None,
+            let commands = next.filter_map(|work| match &work.submission {
+                Submission::Command(admitted) => Some(admitted),
+                Submission::Query(_) => None,
             });
             prefetch(self.machine.state(), commands);
         }
@@ -71,10 +71,12 @@ impl Pipeline {
         building: &mut Option<Building>,
         out: &mut Vec<Output>,
     ) -> Result<(), Fault> {
-        match work.ask {
-            Ask::Command(admitted) => self.command(now_ms, work.token, &admitted, building, out),
-            Ask::Query(Query::Sweep) => self.sweep(now_ms, work.token, building, out),
-            Ask::Query(query) => {
+        match work.submission {
+            Submission::Command(admitted) => {
+                self.command(now_ms, work.token, &admitted, building, out)
+            }
+            Submission::Query(Query::Sweep) => self.sweep(now_ms, work.token, building, out),
+            Submission::Query(query) => {
                 // A root belongs to a closed frame: close this one before a query reads a root.
                 if let Some(open) = building.take_if(|_| query.needs_roots()) {
                     self.ship(open, ClearBody::default(), out)?;
@@ -287,7 +289,7 @@ impl Pipeline {
 
     /// Seals a snapshot of the current machine. It leaves when frame `seq` is released.
     fn take_snapshot(&mut self, seq: u64) {
-        if let Ok((bytes, digest)) = self.machine.seal_image(&self.log_keys) {
+        if let Ok((bytes, digest)) = self.machine.seal_snapshot(&self.log_keys) {
             self.snapshot.covered = seq + 1;
             self.snapshot.snapshot_bytes = bytes.len();
             self.snapshot.log_bytes = 0;

@@ -1,7 +1,7 @@
 //! The methods of the application. Only `kmsDecrypt` needs a signature: that of the owner to which
 //! the key is wrapped.
 
-use super::ask::{Answered, json, serving};
+use super::reply::{Answered, json, serving};
 use crate::app::{App, AppError, Caller, Message};
 use crate::handle::EngineHandle;
 use mortise_format::errors::Code;

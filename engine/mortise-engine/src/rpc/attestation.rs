@@ -3,7 +3,7 @@
 //! A document for a caller contains the binding of the boot, the caller's nonce and the newest
 //! released statement. It therefore proves the current state, not only the signing key.
 
-use super::ask::{Answered, json, rooted, serving, unexpected};
+use super::reply::{Answered, json, rooted, serving, unexpected};
 use crate::api::{Answer, Query};
 use crate::handle::{EngineHandle, NoDocument, Proof, Serving};
 use crate::ports::AttestRequest;

@@ -1,7 +1,7 @@
 //! Proofs about the log: receipts, checkpoints, consistency.
 
-use super::ask::{Answered, closed, json, not_found, refused, serving, unexpected};
 use super::render;
+use super::reply::{Answered, closed, json, not_found, refused, serving, unexpected};
 use crate::api::{Answer, LogProof, Query, ReceiptOf, Reply};
 use crate::checkpoint;
 use crate::handle::EngineHandle;

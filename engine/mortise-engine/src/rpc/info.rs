@@ -1,6 +1,6 @@
 //! What the engine says of itself: its health, and who it is.
 
-use super::ask::{Answered, json, rooted, serving, unexpected};
+use super::reply::{Answered, json, rooted, serving, unexpected};
 use crate::api::{Answer, Query, StatusAnswer};
 use crate::handle::{EngineHandle, Serving};
 use crate::phase::Phase;

@@ -1,7 +1,7 @@
 //! Messages: an object or a batch in, the answers out.
 
-use super::ask::Json;
 use super::methods;
+use super::reply::Json;
 use crate::handle::EngineHandle;
 use mortise_format::errors::Code;
 use mortise_rpc::envelope::{self, Id, Item, Message, Request};

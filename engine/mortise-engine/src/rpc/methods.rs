@@ -1,8 +1,8 @@
-//! One function a method: ask, then render.
+//! One function per method: query the engine, then render the answer.
 
-use super::ask::{Answered, closed, json, not_found, read, refused, rooted, serving, unexpected};
+use super::reply::{Answered, closed, json, not_found, read, refused, rooted, serving, unexpected};
 use super::{application, attestation, history, info, reading, render};
-use crate::api::{Answer, Ask, DraftRequest, LockFilter, Query, Reply, TermsOf};
+use crate::api::{Answer, DraftRequest, LockFilter, Query, Reply, Submission, TermsOf};
 use crate::handle::EngineHandle;
 use mortise_core::state::LeafKey;
 use mortise_format::command::{CancelForm, Command, SignedCancel};
@@ -262,7 +262,8 @@ async fn state_root(handle: &EngineHandle, params: GetStateRoot) -> Answered {
             _ => return Err(unexpected()),
         },
         Some(seq) => {
-            let reply = handle.ask(Ask::Query(Query::StatementAt(seq))).await.map_err(closed)?;
+            let reply =
+                handle.submit(Submission::Query(Query::StatementAt(seq))).await.map_err(closed)?;
             match reply {
                 Reply::Logged(frame, _) => frame.signed().clone(),
                 Reply::Rooted(_, signed) => *signed,

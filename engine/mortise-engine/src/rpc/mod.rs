@@ -6,7 +6,6 @@
 //! What it does not do: split streams into messages, listen, decide.
 
 mod application;
-mod ask;
 mod attestation;
 mod history;
 mod info;
@@ -14,6 +13,7 @@ mod message;
 mod methods;
 mod reading;
 mod render;
+mod reply;
 mod sealed;
 
 pub use message::{answer, answer_message, answer_too_large, too_large};

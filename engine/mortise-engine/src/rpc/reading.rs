@@ -3,7 +3,7 @@
 //! Any caller gets sealed frames. Keys of frames or of whole epochs are sealed to the X25519 key of
 //! a reader with the right to them: any caller can request them, only the reader can open them.
 
-use super::ask::{Answered, closed, json, read, serving, unexpected};
+use super::reply::{Answered, closed, json, read, serving, unexpected};
 use crate::api::{Answer, Query, ReadingsAnswer};
 use crate::handle::{EngineHandle, SubmitError};
 use crate::log::{LogError, ReleasedLog};

@@ -1,6 +1,6 @@
 //! Renders typed answers as results of the wire.
 
-use super::ask::{Json, json};
+use super::reply::{Json, json};
 use crate::api::{BalanceAnswer, ProofAnswer, ReleasedFrame, Simulated};
 use crate::drafts::Draft;
 use crate::keyring::Identity;

@@ -4,8 +4,8 @@
 //! a caller with the key of an earlier boot can request a new attestation. It reveals neither the
 //! content nor the step that failed.
 
-use super::ask::closed;
 use super::message::{answer, answer_too_large};
+use super::reply::closed;
 use crate::channel::OpenedRequest;
 use crate::handle::EngineHandle;
 use bytes::Bytes;

@@ -1,4 +1,4 @@
-//! What an answer must be before it is used: every check that needs no key.
+//! Checks of the store's answers: everything that needs no key.
 
 use super::Ack;
 use super::error::{Garbage, StoreError};
@@ -26,8 +26,8 @@ pub(super) fn ack(answer: StoreResponse, expected: Ack) -> Result<Ack, StoreErro
 
 /// The frames of an answer to `Read { from_seq, bytes_max }`.
 ///
-/// What it proves: each is the frame that its leaf says, and they follow one another. What it does
-/// not: that they belong to this engine's log.
+/// Proves: each frame matches its leaf, and the frames follow one another. Does not prove: that
+/// they belong to this engine's log.
 pub(super) fn frames(
     answer: StoreResponse,
     from_seq: u64,
@@ -61,8 +61,7 @@ pub(super) fn frames(
 
 /// The leaves of an answer to `Leaves { from_seq, count }`.
 ///
-/// What it proves: their seqs are those asked for. What it does not: that they belong to this
-/// engine's log.
+/// Proves: their seqs are those requested. Does not prove: that they belong to this engine's log.
 pub(super) fn leaves(
     answer: StoreResponse,
     from_seq: u64,
@@ -108,7 +107,7 @@ pub(super) fn snapshot_latest(answer: StoreResponse) -> Result<Option<SnapshotIn
     Ok(found)
 }
 
-/// How many parts a snapshot of this size has; none for a size that no snapshot has.
+/// Number of parts of a snapshot of this size; `None` for a size that no snapshot has.
 pub(super) fn snapshot_parts(bytes: u64) -> Option<u32> {
     let parts = bytes.div_ceil(SNAPSHOT_PART_BYTES as u64);
     u32::try_from(parts).ok().filter(|parts| (1..=SNAPSHOT_PARTS_MAX).contains(parts))

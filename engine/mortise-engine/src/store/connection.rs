@@ -1,11 +1,11 @@
 //! The connection to a store: requests and answers of the store protocol, and its errors.
 //!
-//! The connection ends once: by the stream's end, its failure, or an answer that no honest store
-//! gives. From then on every open request ends with the same error and every later one is
-//! `Unreachable`. A request that the store takes and does not answer ends by its own timeout.
+//! The connection ends once: when the stream ends or fails, or on an answer that an honest store
+//! never gives. Then every open request ends with the same error and every later one is
+//! `Unreachable`. A request that the store accepts and does not answer ends by its own timeout.
 //!
-//! Requests under way are bounded. Reads that callers cause wait for room within their timeout; the
-//! engine's own requests do not wait, and reads do not take their room.
+//! Requests in flight are bounded. Reads on behalf of callers wait for room within their timeout.
+//! The engine's own requests do not wait, and reads do not take their room.
 
 use super::error::{Garbage, StoreError};
 use futures_util::future::{Either, ready};
@@ -22,16 +22,16 @@ use std::io::ErrorKind;
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// Most requests under way, reads and others each. A request that the engine admits reads one thing
-/// at a time; `getEvents` is not counted among those, and waits.
+/// Most requests in flight, for reads and for others each. An admitted request of a caller makes
+/// one read at a time; `getEvents` is not an admitted request, and waits for room.
 const REQUESTS_MAX: usize = IN_FLIGHT_MAX;
 
-// The engine's own: frames, and parts of a snapshot. This bound is never met.
+// The engine's own requests: frames and parts of a snapshot. They never reach this bound.
 const _: () = assert!(FRAMES_IN_FLIGHT_MAX + super::remote::PARTS_IN_FLIGHT < REQUESTS_MAX / 2);
 
 type Answer = Result<StoreResponse, StoreError>;
 
-/// A handle; the connection closes when the last one is dropped and nothing is awaited.
+/// A handle. The connection closes when the last handle is dropped and no answer is awaited.
 #[derive(Debug, Clone)]
 pub(super) struct Connection {
     client: PipelinedClient<StoreResponse, CodecError>,
@@ -62,8 +62,8 @@ impl Connection {
         Self { answer_ms_max, ..Self::over(connect(address).await.unwrap(), max) }
     }
 
-    /// Queues the request now, or a read as soon as there is room; the future gives its answer, or
-    /// that none came in time. The future keeps the connection open.
+    /// Queues the request now, or a read as soon as there is room. The future returns the answer or
+    /// a timeout, and keeps the connection open.
     pub(super) fn call(
         &self,
         request: &StoreRequest,

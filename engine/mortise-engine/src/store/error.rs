@@ -1,4 +1,4 @@
-//! Why a call of the store has no good answer.
+//! Errors of the log store.
 
 use mortise_format::codec::CodecError;
 use mortise_format::frame::FrameError;
@@ -20,34 +20,34 @@ pub enum StoreError {
         /// [`STORE_ANSWER_MS_MAX`](mortise_format::limits::STORE_ANSWER_MS_MAX).
         answer_ms_max: u64,
     },
-    /// The store said no, for this reason.
+    /// The store refused, for this reason.
     #[error("the log store refused: {0}")]
     Refused(#[from] StoreRefusal),
-    /// The store answered what no honest store answers.
-    #[error("the log store answered garbage: {0}")]
+    /// The store gave an answer that an honest store never gives.
+    #[error("the log store gave an invalid answer: {0}")]
     Garbage(#[from] Garbage),
-    /// What was to be sent is over a bound of the protocol: nothing was sent.
-    #[error("a value of {bytes} bytes is over the bound of the store protocol")]
+    /// The value exceeds a limit of the protocol: nothing was sent.
+    #[error("a value of {bytes} bytes exceeds the limit of the store protocol")]
     TooLarge {
         /// Its size.
         bytes: usize,
     },
 }
 
-/// How an answer is wrong.
+/// Why an answer is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Garbage {
-    /// The stream is no stream of bounded messages.
-    #[error("a message is over its bound")]
+    /// The stream is not a stream of bounded messages.
+    #[error("a message is larger than its limit")]
     Framing,
     /// No request has this correlation id, or it was answered before.
     #[error("an answer belongs to no request")]
     Unasked,
-    /// The payload is no answer of the protocol.
+    /// The payload is not an answer of the protocol.
     #[error("an answer does not decode: {0}")]
     Undecodable(CodecError),
-    /// The answer is one to another kind of request.
+    /// The answer belongs to another kind of request.
     #[error("an answer is of the wrong kind")]
     WrongKind,
     /// The ack names another frame than the one that was sent.
@@ -56,15 +56,15 @@ pub enum Garbage {
     /// The head has a digest at seq 0, or none after it.
     #[error("the head contradicts itself")]
     WrongHead,
-    /// Bytes that were to be a frame are none.
+    /// The bytes are not a frame.
     #[error("frame {seq} is broken: {error}")]
     NotAFrame {
-        /// The seq asked for.
+        /// The requested seq.
         seq: u64,
-        /// How it is broken.
+        /// Why it is broken.
         error: FrameError,
     },
-    /// A frame is not the one that was asked for, or not the successor of the one before it.
+    /// A frame is not the requested one, or not the successor of the one before it.
     #[error("expected frame {expected}, found frame {found}")]
     WrongSeq {
         /// The seq asked for.
@@ -72,14 +72,15 @@ pub enum Garbage {
         /// The seq in the frame.
         found: u64,
     },
-    /// A frame does not name the one before it: one of the two is not the one that was written.
+    /// A frame does not name the one before it: one of the two is not the one that the engine
+    /// wrote.
     #[error("frame {seq} does not follow frame {}", .seq.saturating_sub(1))]
     BrokenChain {
         /// The seq of the frame.
         seq: u64,
     },
-    /// More frames, parts or bytes than were asked for or than the protocol allows.
-    #[error("an answer is larger than was asked for")]
+    /// More frames, parts or bytes than requested or than the protocol allows.
+    #[error("an answer is larger than requested")]
     TooMuch,
     /// A snapshot or a part has another size than was stated.
     #[error("a snapshot has another size than was stated")]

@@ -7,9 +7,9 @@
 //! open frames; chain, MAC and contents are checked by replay.
 //!
 //! Invariants: appends reach the store in the order in which [`LogStore::append`] was called; an
-//! append whose outcome cannot be known ends as [`StoreError::Unknown`] and is never sent again;
-//! nothing that the host answers is used before its sizes, numbers and digests were checked; the
-//! number of requests under way is bounded.
+//! append with an unknown outcome ends as [`StoreError::Unknown`] and is never sent again; sizes,
+//! numbers and digests of every answer are checked before the answer is used; the
+//! number of requests in flight is bounded.
 
 mod answers;
 mod connection;
@@ -29,7 +29,7 @@ use mortise_format::store::{LogHead, SnapshotInfo};
 use std::future::Future;
 use std::pin::Pin;
 
-/// What a call of the port gives: it borrows nothing, so that an actor can hold it.
+/// The result of a call of the port. It borrows nothing, so that an actor can hold it.
 pub type StoreFuture<T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send>>;
 
 /// The store states that a frame, and every frame before it, is on its disk.
@@ -43,13 +43,13 @@ pub struct Ack {
 
 /// Where sealed frames, snapshots and sealed values are kept.
 ///
-/// A call does its sending before it returns; awaiting the future only collects the answer. So the
-/// order of calls is the order of effects, and a dropped future does not undo its call. Only
-/// `read` and `leaves` may wait for room first, when very many of them are under way.
+/// A call sends its request before it returns; the future only waits for the answer. So the order
+/// of calls is the order of effects, and a dropped future does not undo its call. Only `read` and
+/// `leaves` may first wait for room, when very many of them are in flight.
 ///
-/// A test that replaces the store returns `Box::pin(std::future::ready(result))`.
+/// A store for tests returns `Box::pin(std::future::ready(result))`.
 pub trait LogStore: Send + Sync + 'static {
-    /// False when no call can succeed any more: the store went away.
+    /// False when no call can succeed any more because the connection to the store ended.
     fn is_alive(&self) -> bool {
         true
     }
@@ -59,8 +59,8 @@ pub trait LogStore: Send + Sync + 'static {
 
     /// Adds a frame: its seq must be the next one, its `previous` the digest of the head.
     ///
-    /// The future gives the ack of exactly this frame. `Refused` means that it was not stored,
-    /// except `Refused(SyncFailed)`; after that and after every other error the outcome is
+    /// The future returns the ack of exactly this frame. `Refused` means that the frame was not
+    /// stored, except `Refused(SyncFailed)`. After that and after every other error the outcome is
     /// unknown and the caller stops.
     fn append(&self, frame: &Frame) -> StoreFuture<Ack>;
 
@@ -78,8 +78,7 @@ pub trait LogStore: Send + Sync + 'static {
     /// The newest complete snapshot.
     fn snapshot_latest(&self) -> StoreFuture<Option<SnapshotInfo>>;
 
-    /// The bytes of a snapshot, of exactly the size that `info` states; its digest is for the
-    /// caller to check.
+    /// The bytes of a snapshot, of exactly the size in `info`. The caller checks the digest.
     fn snapshot_read(&self, info: SnapshotInfo) -> StoreFuture<Vec<u8>>;
 
     /// Stores a small sealed value under a name; done when it is on the disk.

@@ -12,7 +12,7 @@ use mortise_transport::Address;
 use std::collections::VecDeque;
 use std::future::ready;
 
-/// Parts of a snapshot that are under way at once.
+/// Parts of a snapshot in flight at once.
 pub(super) const PARTS_IN_FLIGHT: usize = 4;
 
 /// A [`LogStore`] behind the store protocol.
@@ -32,14 +32,14 @@ impl RemoteLog {
         Ok(Self { connection: Connection::open(address).await? })
     }
 
-    /// A connection with other bounds: requests under way, and the time of an answer.
+    /// A connection with other bounds: requests in flight, and timeout of an answer.
     #[cfg(test)]
     pub(super) async fn with_bounds(address: &Address, max: usize, answer_ms_max: u64) -> Self {
         Self { connection: Connection::with_bounds(address, max, answer_ms_max).await }
     }
 
-    /// Sends now, checks the answer with `check` when it comes.
-    fn ask<T: Send + 'static>(
+    /// Sends the request now and checks the answer with `check` when it arrives.
+    fn call<T: Send + 'static>(
         &self,
         request: &StoreRequest,
         check: impl FnOnce(StoreResponse) -> Result<T, StoreError> + Send + 'static,
@@ -58,7 +58,7 @@ impl RemoteLog {
             parts: upload.parts,
             bytes: upload.bytes[start..end].to_vec(),
         };
-        self.ask(&request, answers::snapshot_taken)
+        self.call(&request, answers::snapshot_taken)
     }
 
     async fn put_parts(self, upload: Upload) -> Result<(), StoreError> {
@@ -80,7 +80,7 @@ impl RemoteLog {
 
     fn get_part(&self, part: u32, info: SnapshotInfo) -> StoreFuture<Vec<u8>> {
         let request = StoreRequest::SnapshotRead { seq: info.seq, part };
-        self.ask(&request, move |answer| answers::snapshot_part(answer, part, info.parts))
+        self.call(&request, move |answer| answers::snapshot_part(answer, part, info.parts))
     }
 
     async fn get_parts(self, info: SnapshotInfo) -> Result<Vec<u8>, StoreError> {
@@ -101,7 +101,7 @@ impl RemoteLog {
     }
 }
 
-/// A snapshot on its way to the store.
+/// A snapshot in transfer to the store.
 struct Upload {
     seq: u64,
     digest: Bytes32,
@@ -115,7 +115,7 @@ impl LogStore for RemoteLog {
     }
 
     fn head(&self) -> StoreFuture<LogHead> {
-        self.ask(&StoreRequest::Head, answers::head)
+        self.call(&StoreRequest::Head, answers::head)
     }
 
     fn append(&self, frame: &Frame) -> StoreFuture<Ack> {
@@ -124,17 +124,17 @@ impl LogStore for RemoteLog {
         if frame.len() > FRAME_BYTES_MAX {
             return Box::pin(ready(Err(StoreError::TooLarge { bytes: frame.len() })));
         }
-        self.ask(&StoreRequest::Append { frame }, move |answer| answers::ack(answer, expected))
+        self.call(&StoreRequest::Append { frame }, move |answer| answers::ack(answer, expected))
     }
 
     fn read(&self, from_seq: u64, bytes_max: u32) -> StoreFuture<Vec<Frame>> {
         let request = StoreRequest::Read { from_seq, bytes_max };
-        self.ask(&request, move |answer| answers::frames(answer, from_seq, bytes_max))
+        self.call(&request, move |answer| answers::frames(answer, from_seq, bytes_max))
     }
 
     fn leaves(&self, from_seq: u64, count: u32) -> StoreFuture<Vec<FrameLeaf>> {
         let request = StoreRequest::Leaves { from_seq, count };
-        self.ask(&request, move |answer| answers::leaves(answer, from_seq, count))
+        self.call(&request, move |answer| answers::leaves(answer, from_seq, count))
     }
 
     fn snapshot_put(&self, seq: u64, digest: Bytes32, bytes: Bytes) -> StoreFuture<()> {
@@ -145,7 +145,7 @@ impl LogStore for RemoteLog {
     }
 
     fn snapshot_latest(&self) -> StoreFuture<Option<SnapshotInfo>> {
-        self.ask(&StoreRequest::SnapshotLatest, answers::snapshot_latest)
+        self.call(&StoreRequest::SnapshotLatest, answers::snapshot_latest)
     }
 
     fn snapshot_read(&self, info: SnapshotInfo) -> StoreFuture<Vec<u8>> {
@@ -160,10 +160,10 @@ impl LogStore for RemoteLog {
             return Box::pin(ready(Err(StoreError::TooLarge { bytes: bytes.len() })));
         }
         let request = StoreRequest::BlobPut { name: name.to_owned(), bytes, overwrite };
-        self.ask(&request, answers::blob_kept)
+        self.call(&request, answers::blob_kept)
     }
 
     fn blob_get(&self, name: &str) -> StoreFuture<Option<Vec<u8>>> {
-        self.ask(&StoreRequest::BlobGet { name: name.to_owned() }, answers::blob)
+        self.call(&StoreRequest::BlobGet { name: name.to_owned() }, answers::blob)
     }
 }

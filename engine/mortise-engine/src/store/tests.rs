@@ -1,4 +1,4 @@
-//! The client against a host that does as it is told: each test scripts the answers.
+//! The client against a scripted host: each test writes its answers.
 
 use super::{Ack, Garbage, LogStore, RemoteLog, StoreError};
 use bytes::Bytes;
@@ -78,7 +78,7 @@ where
     run_with(connect, client, host).await;
 }
 
-/// The same with another client.
+/// As [`run`], with another client.
 async fn run_with<C, H>(
     connect: impl AsyncFnOnce(Address) -> RemoteLog,
     client: impl FnOnce(RemoteLog) -> C,
@@ -91,7 +91,7 @@ async fn run_with<C, H>(
     let address = Address::Unix(dir.path().join("store"));
     let listener = Listener::bind(&address).await.unwrap();
     let client = async { client(connect(address.clone()).await).await };
-    // The magic goes out with the first request, so the host's part starts with the client's.
+    // The magic is sent with the first request, so the host's side starts with the client's.
     let host = async { host(Host::accept(&listener).await).await };
     tokio::join!(client, host);
 }
@@ -123,7 +123,7 @@ async fn appends_leave_in_the_order_of_calls_and_are_answered_in_any() {
     run(
         |log| async move {
             let (first, second) = (log.append(&a), log.append(&b));
-            // awaited in the other order: sending does not wait for it
+            // awaited in the other order: sending does not wait for the answer
             assert_eq!(second.await, Ok(acks[1]));
             assert_eq!(first.await, Ok(acks[0]));
         },
@@ -158,7 +158,7 @@ async fn an_append_whose_connection_breaks_is_unknown_and_the_next_one_unreachab
 }
 
 #[tokio::test]
-async fn a_store_that_takes_requests_and_says_nothing_ends_each_by_name() {
+async fn requests_to_a_store_that_never_answers_time_out() {
     run_with(
         async |address| RemoteLog::with_bounds(&address, 8, 1).await,
         |log| async move {
@@ -207,7 +207,7 @@ async fn reads_at_the_bound_wait_and_take_no_room_of_an_append() {
 }
 
 #[tokio::test]
-async fn reads_that_find_no_room_in_time_end_by_name() {
+async fn reads_that_find_no_room_time_out() {
     run_with(
         async |address| RemoteLog::with_bounds(&address, 1, 1).await,
         |log| async move {
@@ -246,7 +246,7 @@ async fn an_ack_of_another_frame_is_garbage() {
 }
 
 #[tokio::test]
-async fn refusals_arrive_as_they_were_given() {
+async fn refusals_arrive_unchanged() {
     let refusal = StoreRefusal::SeqTaken { expected: 4 };
     let a = frame(0, FrameDigest::ZERO);
     let got = one(|log| async move { log.append(&a).await }, StoreResponse::Refused(refusal)).await;
@@ -295,7 +295,7 @@ async fn answers_that_do_not_decode_or_are_unasked_end_the_connection() {
 }
 
 #[tokio::test]
-async fn frames_are_given_when_they_follow_one_another() {
+async fn frames_are_returned_if_they_follow_one_another() {
     let a = frame(5, FrameDigest([1; 32]));
     let b = frame(6, a.digest());
     let frames = vec![a.encode(), b.encode()];
@@ -304,7 +304,7 @@ async fn frames_are_given_when_they_follow_one_another() {
 }
 
 #[tokio::test]
-async fn frames_that_were_not_asked_for_are_garbage_by_name() {
+async fn frames_that_were_not_requested_are_garbage() {
     let a = frame(5, FrameDigest([1; 32]));
     let gap = frame(7, a.digest());
     let stray = frame(6, FrameDigest([2; 32]));
@@ -325,7 +325,7 @@ async fn frames_that_were_not_asked_for_are_garbage_by_name() {
 }
 
 #[tokio::test]
-async fn leaves_are_given_when_they_are_those_that_were_asked_for() {
+async fn leaves_are_returned_if_they_are_the_requested_ones() {
     let a = frame(5, FrameDigest::ZERO);
     let b = frame(6, a.digest());
     let bytes: Vec<u8> = [&a, &b].iter().flat_map(|f| codec::encode(f.leaf())).collect();
@@ -349,7 +349,7 @@ async fn leaves_are_given_when_they_are_those_that_were_asked_for() {
 }
 
 #[tokio::test]
-async fn a_snapshot_travels_in_parts_and_comes_back_whole() {
+async fn a_snapshot_is_sent_in_parts_and_read_back_whole() {
     let bytes: Vec<u8> = (0..SNAPSHOT_PART_BYTES * 2 + 5).map(|i| i as u8).collect();
     let info =
         SnapshotInfo { seq: 9, digest: Bytes32([1; 32]), parts: 3, bytes: bytes.len() as u64 };

@@ -1,8 +1,8 @@
 //! JSON text of single values: addresses in EIP-55, other bytes as 0x text, amounts as decimal
 //! strings. Reading takes any case and 0x amounts.
 //!
-//! What it is for: the serde implementations of this crate's types, which Rust wants beside the
-//! types. Requests, answers and files that are made of these values are in `mortise-rpc`.
+//! What it is for: the serde implementations of this crate's types, which the orphan rule keeps in
+//! this crate. Requests, answers and files that are made of these values are in `mortise-rpc`.
 
 mod verifier_key;
 
@@ -48,7 +48,7 @@ impl<'de> Deserialize<'de> for HexBytes {
     }
 }
 
-/// Bytes of any length, in base64 with padding; every byte string has one text.
+/// Bytes of any length, in base64 with padding. Every byte string has exactly one text.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Base64(pub Vec<u8>);
 
@@ -56,7 +56,7 @@ impl Base64 {
     /// Reads a text.
     ///
     /// # Errors
-    /// A text for people when it is not the one base64 of any bytes.
+    /// A message for people when the text is not canonical base64.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         STANDARD.decode(text).map(Self).map_err(|_| "base64 with padding is expected")
     }
@@ -69,7 +69,7 @@ impl fmt::Display for Base64 {
 }
 
 impl fmt::Debug for Base64 {
-    /// The length alone: it may be a key.
+    /// Prints the length alone, because the bytes may be a key.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Base64({} bytes)", self.0.len())
     }

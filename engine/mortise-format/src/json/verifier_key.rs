@@ -15,7 +15,7 @@ pub fn vkey_text(witness: &WitnessKey) -> String {
     key_text(KeyUse::Witness, &witness.name, &witness.key)
 }
 
-/// Reads the verifier key of a witness; `None` when it is none.
+/// Parses the verifier key of a witness; `None` when the text is not one.
 pub fn vkey_parse(text: &str) -> Option<WitnessKey> {
     let (name, rest) = text.split_once('+')?;
     let (id, key) = rest.split_once('+')?;

@@ -34,10 +34,10 @@ pub enum EventProofError {
         /// Events in the frame.
         count: u32,
     },
-    /// The path is longer or shorter than the place of the event asks for.
+    /// The path is longer or shorter than the position of the event requires.
     #[error("the path has {found} hashes, not {expected}")]
     PathLength {
-        /// Hashes that the place asks for.
+        /// Hashes that the position requires.
         expected: usize,
         /// Hashes given.
         found: usize,

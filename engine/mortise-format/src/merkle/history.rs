@@ -1,10 +1,10 @@
 //! The history of frames: an RFC 6962 tree with SHA-256 (`specs/history.md`).
 //!
 //! What it is for: the two hashes, and verification of inclusion and consistency: pure functions,
-//! exact lengths. What it does not do: make proofs, keep leaves, decide which root to believe.
+//! exact lengths. What it does not do: make proofs, keep leaves, decide which root to trust.
 //!
-//! A path has two parts. Up to the height at which the leaf and the last leaf of the tree part,
-//! each level has a sibling on either side ("inner"); above it, only subtrees to the left of the
+//! A path has two parts. Up to the height at which the leaf and the last leaf of the tree diverge,
+//! each level has a sibling on either side ("inner"). Above it, only subtrees to the left of the
 //! right edge have one ("border").
 
 use crate::domains::sha256;
@@ -49,16 +49,16 @@ pub enum HistoryProofError {
         /// Leaves of the later tree.
         later: u64,
     },
-    /// The earlier tree is empty: every tree extends it, there is nothing to prove.
+    /// The earlier tree is empty. Every tree extends it, so there is nothing to prove.
     #[error("the earlier tree is empty")]
     FromEmpty,
     /// Two trees of one size have different roots: they are forks.
     #[error("two trees of one size have different roots")]
     SameSizeOtherRoot,
-    /// The path is longer or shorter than index and sizes ask for.
+    /// The path is longer or shorter than index and sizes require.
     #[error("the path has {found} hashes, not {expected}")]
     PathLength {
-        /// Hashes that are asked for.
+        /// Hashes required.
         expected: usize,
         /// Hashes given.
         found: usize,
@@ -172,7 +172,7 @@ fn either_side(seed: [u8; 32], inner: &[[u8; 32]], index: u64) -> [u8; 32] {
     })
 }
 
-/// Climbs past those siblings only that stand to the left: the others came later.
+/// Climbs past the siblings to the left only: the others were appended later.
 fn left_side(seed: [u8; 32], inner: &[[u8; 32]], index: u64) -> [u8; 32] {
     let left = (0u32..).zip(inner).filter(|(height, _)| index >> height & 1 == 1);
     left.fold(seed, |hash, (_, sibling)| node_hash(sibling, &hash))

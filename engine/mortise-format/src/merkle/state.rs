@@ -2,9 +2,9 @@
 //! under a root (`specs/state-tree.md`).
 //!
 //! Verification is a pure function of proof, root, position and value. A position under a root has
-//! exactly one proof that verifies: the number of siblings is the depth at which the way ends, and
-//! a leaf cannot be taken for a node: both are hashed from exactly 64 bytes under keys of their own
-//! (INV-TREE-2).
+//! exactly one proof that verifies: the number of siblings is the depth at which the path ends, and
+//! a leaf cannot be taken for a node, because the two are hashed from exactly 64 bytes under
+//! different keys (INV-TREE-2).
 
 use super::tree_key::{POSITION_BITS, Side};
 use crate::ids::Root;
@@ -53,14 +53,14 @@ fn one(key: &[u8; 32], first: &[u8; 32], second: &[u8; 32]) -> Hash {
     *blake3::keyed_hash(key, &block).as_bytes()
 }
 
-/// What the way of a position ends at, and the hashes beside the way.
+/// What the path of a position ends at, and the sibling hashes along it.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct StateProof {
     siblings: Siblings,
     end: ProofEnd,
 }
 
-/// What a proof says is at the end of the way of its position.
+/// What is at the end of the path of a position, by its proof.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub enum ProofEnd {
     /// The leaf of the position itself, with the value that the verifier names.
@@ -86,16 +86,16 @@ pub enum StateProofError {
         /// Siblings given.
         found: usize,
     },
-    /// Presence was to be proved, and the proof ends at nothing or at another leaf.
+    /// The caller asked for presence, and the proof ends at nothing or at another leaf.
     #[error("the proof shows that the position is absent")]
     ShowsAbsence,
-    /// Absence was to be proved, and the proof ends at a leaf of the position.
+    /// The caller asked for absence, and the proof ends at a leaf of the position.
     #[error("the proof shows that the position is present")]
     ShowsPresence,
-    /// The other leaf is at the very position whose absence was to be proved.
+    /// The other leaf is at the position whose absence the proof should show.
     #[error("the other leaf is at the position itself")]
     OtherIsSame,
-    /// The other leaf does not lie on the way of the position.
+    /// The other leaf is not on the path of the position.
     #[error("the other leaf shares {shared} bits with the position, the proof has {siblings}")]
     OtherOffTheWay {
         /// Leading bits that both positions share.
@@ -104,7 +104,7 @@ pub enum StateProofError {
         siblings: usize,
     },
     /// The last sibling is empty, so that the proof would end one level higher.
-    #[error("the last sibling is empty: the proof is longer than the way")]
+    #[error("the last sibling is empty: the proof is longer than the path")]
     LastSiblingEmpty,
     /// The proof does not hash to the root.
     #[error("the proof does not hash to the root")]
@@ -123,12 +123,12 @@ impl StateProof {
         }
     }
 
-    /// What the proof ends at. Says nothing before the proof is verified.
+    /// What the proof ends at. Means nothing until the proof is verified.
     pub fn end(&self) -> ProofEnd {
         self.end
     }
 
-    /// The hashes beside the way, from the root down.
+    /// The sibling hashes along the path, from the root down.
     pub fn siblings(&self) -> &[[u8; 32]] {
         &self.siblings.0
     }
@@ -136,7 +136,7 @@ impl StateProof {
     /// Checks that under `root` the position holds `value`.
     ///
     /// Success proves that the tree with this root holds exactly this value at this position. It
-    /// does not prove whose root it is, how recent it is, or what the value hash stands for.
+    /// does not prove whose root it is, how recent it is, or which value the hash covers.
     ///
     /// ```
     /// use mortise_format::Root;
@@ -192,9 +192,9 @@ impl StateProof {
         }
     }
 
-    /// Hashes from the end of the way up to the root.
+    /// Hashes from the end of the path up to the root.
     fn climb(&self, root: &Root, position: &TreeKey, end: Hash) -> Result<(), StateProofError> {
-        // A subtree of one leaf or none is not parted: beside the end there is a leaf.
+        // A subtree of one leaf or none has no node, so the sibling of the end holds a leaf.
         if self.siblings.0.last() == Some(&EMPTY_HASH) {
             return Err(StateProofError::LastSiblingEmpty);
         }

@@ -7,11 +7,11 @@ use core::fmt;
 /// Bits of a position, and so the greatest depth of a leaf.
 pub const POSITION_BITS: usize = 256;
 
-/// Where a value sits: a uniform 32-byte hash, walked from the most significant bit of byte 0.
+/// The position of a value: a uniform 32-byte hash, walked from the most significant bit of byte 0.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 pub struct TreeKey(pub [u8; 32]);
 
-/// What sits at a position: the salted hash of the value.
+/// What a position holds: the salted hash of the value.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 pub struct ValueHash(pub [u8; 32]);
 
@@ -65,7 +65,7 @@ impl TreeKey {
         shared
     }
 
-    /// The depth at which two different positions part, `None` for equal ones.
+    /// The depth at which two different positions diverge, `None` for equal ones.
     #[inline]
     pub fn parting(&self, other: &Self) -> Option<u8> {
         u8::try_from(self.shared_bits(other)).ok()

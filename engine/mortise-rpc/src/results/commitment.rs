@@ -28,7 +28,7 @@ pub struct CcmAttestation {
     pub commitment_hash: Bytes32,
     /// Over that digest.
     pub signature: Signature,
-    /// The mark of a promise that binds nobody; its digest is in another domain. Absent otherwise.
+    /// The mark of a promise that binds no one; its digest is in another domain. Absent otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<InsecureMode>,
     /// Absent: the boot attestation binds the key.

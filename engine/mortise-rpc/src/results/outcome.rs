@@ -30,7 +30,7 @@ pub struct OutcomeView {
     pub event_root: Root,
     pub state_root: Root,
     pub policy_hash: PolicyHash,
-    /// The mark of an outcome that binds nobody; its digest is in another domain. Absent otherwise.
+    /// The mark of an outcome that binds no one; its digest is in another domain. Absent otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<InsecureMode>,
 }

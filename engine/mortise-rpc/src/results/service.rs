@@ -9,12 +9,13 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 use mortise_format::binding::BoundKeys;
+use mortise_format::genesis::{GenesisKeys, engine_id};
 use mortise_format::ids::{
     Address, Bytes32, EngineId, LockId, Measurement, PolicyHash, Root, Signature,
 };
 use mortise_format::json::{HexBytes, decimal};
 use mortise_format::lock::{Custody, Durability};
-use mortise_format::policy::{GenesisKeys, Policy, engine_id};
+use mortise_format::policy::Policy;
 use serde::{Deserialize, Serialize};
 
 /// `health`. Answered in every phase; the place in the log is absent until it is known.

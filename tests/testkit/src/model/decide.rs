@@ -304,7 +304,7 @@ impl Model {
         }
         self.open_lock(now_s, lock_id)?;
         let by_owner = by(owner).ok_or(Reject::ConsentRequired(Party::Owner))?;
-        let taker = taker.ok_or(Reject::ConsentRequired(Party::Nobody))?;
+        let taker = taker.ok_or(Reject::ConsentRequired(Party::NoOne))?;
         let by_taker = by(taker).ok_or(Reject::ConsentRequired(Party::Beneficiary))?;
         for form in [by_owner, by_taker] {
             if let CancelForm::Consent(request) = form {

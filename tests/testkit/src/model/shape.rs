@@ -105,6 +105,6 @@ fn each_once(asked: &Asked) -> Result<(), Reject> {
 pub fn address(signer: &SignedBy) -> Option<Address> {
     match signer {
         SignedBy::Address(address) => Some(*address),
-        SignedBy::Nobody | SignedBy::Malformed => None,
+        SignedBy::NoOne | SignedBy::Malformed => None,
     }
 }

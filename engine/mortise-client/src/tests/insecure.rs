@@ -1,9 +1,10 @@
-//! Marked promises: refused by name, unless the caller takes the mark; never without it.
+//! Promises in an insecure mode: refused by name unless the caller allows the mode.
 
 use super::{honest, owner};
 use crate::check::{self, CheckError};
-use crate::client::{Client, Identity};
+use crate::client::Client;
 use crate::error::{ClientError, Exit};
+use crate::identity::Identity;
 use crate::testing::{Server, new_lock};
 use mortise_format::ids::{Bytes32, LockId};
 use mortise_format::insecure_mode::InsecureMode;
@@ -34,7 +35,7 @@ fn other(mark: InsecureMode) -> InsecureMode {
 }
 
 #[tokio::test]
-async fn marked_commitment_is_refused_unless_its_very_mark_is_taken() {
+async fn insecure_commitment_is_refused_unless_its_mode_is_allowed() {
     for mark in InsecureMode::ALL {
         let server = marked(mark).await;
         for client in [server.client(), server.client().allow_insecure(other(mark))] {
@@ -51,7 +52,7 @@ async fn marked_commitment_is_refused_unless_its_very_mark_is_taken() {
 }
 
 #[tokio::test]
-async fn marked_outcome_is_refused_unless_its_very_mark_is_taken() {
+async fn insecure_outcome_is_refused_unless_its_mode_is_allowed() {
     for mark in InsecureMode::ALL {
         let server = marked(mark).await;
         for client in [server.client(), server.client().allow_insecure(other(mark))] {
@@ -68,7 +69,7 @@ async fn marked_outcome_is_refused_unless_its_very_mark_is_taken() {
 }
 
 #[tokio::test]
-async fn mark_cut_out_of_a_commitment_leaves_a_signature_of_nobody() {
+async fn mode_removed_from_a_commitment_leaves_no_valid_signature() {
     let server = marked(InsecureMode::Debug).await;
     let client = server.client().allow_insecure(InsecureMode::Debug);
     let engine = server.engine.identity();
@@ -79,15 +80,15 @@ async fn mark_cut_out_of_a_commitment_leaves_a_signature_of_nobody() {
     assert_eq!(check::promise(&engine, &view), Err(JsonError::Commitment.into()));
     view.ccm_attestation.commitment_hash = Bytes32(view.digest(&engine.engine_id).0);
     let refused = check::promise(&engine, &view);
-    let nobody = matches!(
+    let by_no_one = matches!(
         refused,
         Err(CheckError::Commitment(CommitmentError::Signature(SignerError::Signer { .. })))
     );
-    assert!(nobody, "{refused:?}");
+    assert!(by_no_one, "{refused:?}");
 }
 
 #[tokio::test]
-async fn mark_cut_out_of_an_outcome_leaves_a_signature_of_nobody() {
+async fn mode_removed_from_an_outcome_leaves_no_valid_signature() {
     let server = marked(InsecureMode::Emulated).await;
     let client = server.client().allow_insecure(InsecureMode::Emulated);
     let engine = server.engine.identity();
@@ -104,7 +105,7 @@ async fn mark_cut_out_of_an_outcome_leaves_a_signature_of_nobody() {
 }
 
 #[tokio::test]
-async fn promise_that_binds_is_taken_whatever_mark_is_taken_too() {
+async fn binding_promise_is_accepted_whatever_mode_is_allowed() {
     let server = Server::http(honest).await;
     let client = server.client().allow_insecure(InsecureMode::Debug);
     let committed = client.commit(&owner(), &new_lock()).await.unwrap();

@@ -1,4 +1,4 @@
-//! Questions to the engine, and what every method makes of an answer that is none.
+//! Queries to the engine, and the errors that all methods share.
 
 use crate::api::{Answer, Query, Reply};
 use crate::handle::{EngineHandle, Serving, SubmitError};
@@ -9,7 +9,7 @@ use mortise_format::ids::LockId;
 use mortise_format::reject::Reject;
 use mortise_rpc::ErrorObject;
 
-/// A result, written: large ones are written once and never taken apart again.
+/// A result as JSON text. Large results are serialized once and never parsed again.
 #[derive(Debug)]
 pub(super) struct Json(pub(super) Vec<u8>);
 
@@ -42,7 +42,7 @@ pub(super) fn refused(reply: Reply) -> ErrorObject {
     match reply {
         Reply::Refused(reject) => ErrorObject::from(reject),
         Reply::NotDurable => ErrorObject::new(Code::NotDurable),
-        // The writer has stopped, and a restart is under way: nothing was done.
+        // The writer stopped and the engine restarts: the request had no effect.
         Reply::Fault => ErrorObject::not_ready("restarting"),
         _ => unexpected(),
     }
@@ -65,10 +65,10 @@ pub(super) async fn rooted(
     }
 }
 
-/// The refusal of a lock id that leads nowhere.
+/// The error for an unknown lock id.
 pub(super) fn not_found(lock_id: LockId) -> ErrorObject {
     ErrorObject::from(Reject::LockNotFound).with("lockId", lock_id.to_string())
 }
 
-/// What an overloaded caller is told to wait.
+/// The wait that an OVERLOADED error asks for.
 const RETRY_AFTER_MS: u64 = 50;
