@@ -21,6 +21,9 @@
 
 extern crate alloc;
 
+#[macro_use]
+mod rows;
+
 mod call;
 pub mod credentials;
 pub mod envelope;
