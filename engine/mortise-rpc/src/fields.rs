@@ -6,7 +6,9 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use mortise_format::amount::U256;
 use mortise_format::asset::{Asset, AssetError, AssetType, Condition, TokenId};
-use mortise_format::ids::{Address, Bytes32, LockId, Measurement, RequestId, Signature, parse_hex};
+use mortise_format::ids::{
+    Address, Bytes32, LockId, Measurement, RequestId, Signature, parse_hex_bytes,
+};
 use mortise_format::images::Version;
 use mortise_format::json::Base64;
 use mortise_format::limits::EXECUTION_DATA_BYTES_MAX;
@@ -255,12 +257,10 @@ impl<'a> Item<'a> {
         const EXPECTED: &str = "0x and an even number of hex digits, within the bound";
         let text = self.value.as_str().ok_or_else(|| self.wrong(EXPECTED))?;
         let digits = text.len().saturating_sub(2);
-        if digits % 2 != 0 || digits / 2 > bytes_max {
+        if digits > 2 * bytes_max {
             return Err(self.wrong(EXPECTED));
         }
-        let mut out = alloc::vec![0; digits / 2];
-        parse_hex(text, &mut out).map_err(|_| self.wrong(EXPECTED))?;
-        Ok(out)
+        parse_hex_bytes(text).map_err(|_| self.wrong(EXPECTED))
     }
 
     /// Bytes in base64, up to `bytes_max`.
