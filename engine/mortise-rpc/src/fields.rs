@@ -15,7 +15,7 @@ use mortise_format::limits::EXECUTION_DATA_BYTES_MAX;
 use mortise_format::lock::LegTerms;
 use serde_json::{Map, Value};
 
-/// Why parameters were refused, with the path of the field.
+/// Why parameters are wrong, with the path of the field.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ParamError {
@@ -36,7 +36,7 @@ pub enum ParamError {
     Wrong {
         /// Its path.
         field: String,
-        /// What it should be.
+        /// The value that it should have.
         expected: &'static str,
     },
 }
@@ -60,7 +60,7 @@ impl ParamError {
     }
 }
 
-/// Longest foreign name that an error repeats.
+/// Longest unknown name that an error repeats.
 const FIELD_NAME_CHARS_MAX: usize = 64;
 
 type Result<T> = core::result::Result<T, ParamError>;
@@ -346,7 +346,7 @@ fn joined(path: &str, name: &str) -> String {
     if path.is_empty() { name.to_string() } else { format!("{path}.{name}") }
 }
 
-/// A foreign name made safe to repeat: printable ASCII, cut to a bound.
+/// An unknown name made safe to repeat: printable ASCII, cut to a bound.
 fn printable(name: &str) -> String {
     let shown = |c: char| if c.is_ascii_graphic() || c == ' ' { c } else { '?' };
     name.chars().take(FIELD_NAME_CHARS_MAX).map(shown).collect()

@@ -1,7 +1,7 @@
-//! The second document's request: any JSON object without `jsonrpc`, for the application alone.
+//! Requests of the application without JSON-RPC: any JSON object without `jsonrpc`.
 //!
-//! Its keys are in `specs/application.md`. It names no owner and carries no signature: it is for
-//! the parent, who holds the credentials.
+//! `specs/application.md` lists the keys. A request names no owner and has no signature: the parent
+//! sends it, which holds the credentials.
 
 use super::credentials::Credentials;
 use super::fields::{Fields, Item, ParamError};
@@ -26,13 +26,13 @@ const KEYS: &[&str] = &[
     "ciphertext_blob",
     "number_of_bytes",
 ];
-/// What tells a call of JSON-RPC, a malformed one too.
+/// The key of every call of JSON-RPC, malformed ones included.
 const CALL_KEY: &str = "jsonrpc";
 
-/// What is asked for.
+/// The operation and its input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PlainOperation {
-    /// `encrypt`, also when a message comes without an operation.
+    /// `encrypt`, also for a message without an operation.
     Encrypt(PlainText),
     /// `decrypt`; without encrypted text and signature it asks for the bare data key.
     Decrypt {
@@ -47,12 +47,12 @@ pub enum PlainOperation {
     GenerateRandom(u32),
 }
 
-/// A request with the credentials that serve it alone.
+/// A request, and credentials for it alone.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PlainRequest {
-    /// What is asked for.
+    /// The operation and its input.
     pub operation: PlainOperation,
-    /// None: those that the parent gives the enclave anyway.
+    /// None: the engine uses those that the parent sends on port 5003.
     pub credentials: Option<Credentials>,
 }
 
@@ -75,8 +75,8 @@ impl PlainOperation {
 }
 
 impl PlainRequest {
-    /// True for every object without `jsonrpc`, whatever else it holds or lacks: what is wrong with
-    /// it is for [`parse`](Self::parse) to say. An array is a batch, and none of these.
+    /// True for every object without `jsonrpc`, well-formed or not: [`parse`](Self::parse) names
+    /// what is wrong with it. An array is a batch of JSON-RPC.
     pub fn is_meant(value: &Value) -> bool {
         matches!(value, Value::Object(map) if !map.contains_key(CALL_KEY))
     }
@@ -97,7 +97,7 @@ impl PlainRequest {
 fn operation(fields: &Fields<'_>) -> Result<PlainOperation> {
     const EXPECTED: &str = "encrypt, decrypt, genkey or generate-random";
     let name = fields.optional("operation", Item::text)?;
-    let (operation, takes): (_, &[&str]) = match name {
+    let (operation, inputs): (_, &[&str]) = match name {
         None | Some("encrypt") => {
             let text = fields.required("message", PlainText::parse)?;
             (PlainOperation::Encrypt(text), &["message"])
@@ -105,8 +105,8 @@ fn operation(fields: &Fields<'_>) -> Result<PlainOperation> {
         Some("decrypt") => {
             let wrapped = fields.required("ciphertext_blob", SealedText::wrapped_key)?;
             let sealed = ReadFields::read(fields)?;
-            let takes = &["encrypted", "signature", "ciphertext_blob"];
-            (PlainOperation::Decrypt { sealed, wrapped }, takes)
+            let inputs = &["encrypted", "signature", "ciphertext_blob"];
+            (PlainOperation::Decrypt { sealed, wrapped }, inputs)
         }
         Some("genkey") => (PlainOperation::GenerateDataKey, &[]),
         Some("generate-random") => {
@@ -117,7 +117,7 @@ fn operation(fields: &Fields<'_>) -> Result<PlainOperation> {
         Some(_) => return Err(fields.wrong("operation", EXPECTED)),
     };
     let others = KEYS.iter().filter(|key| !["operation", "credentials"].contains(key));
-    match others.filter(|key| !takes.contains(key)).find(|key| fields.has(key)) {
+    match others.filter(|key| !inputs.contains(key)).find(|key| fields.has(key)) {
         Some(key) => Err(fields.wrong(key, "absent for this operation")),
         None => Ok(operation),
     }
