@@ -187,7 +187,7 @@ fn signature_for_another_engine_counts_for_nothing() {
         let other =
             mortise_testkit::keys::TestSigner::new(mortise_format::ids::EngineId([0xe0; 32]));
         let Asked { command, .. } = ask(&other, &row.signed_by);
-        let signers = vec![SignedBy::Nobody; row.signed_by.len()];
+        let signers = vec![SignedBy::NoOne; row.signed_by.len()];
         let answer = engine.ask(&Asked { command, signers });
         let refused = matches!(
             answer,

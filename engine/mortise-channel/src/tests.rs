@@ -2,7 +2,6 @@
 
 use crate::request::seal_request;
 use crate::{AnswerOpener, AnswerSealer, ChannelSecret, OpenError, SealError};
-use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 use hpke::aead::AesGcm128;

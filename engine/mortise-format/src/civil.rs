@@ -71,6 +71,24 @@ impl Civil {
         (Self::of_unix(unix_s) == self).then_some(unix_s)
     }
 
+    /// Parses 14 digits: `20260131120000`. `None` for any other text, and when there is no such
+    /// time from 1970 on.
+    pub fn parse_digits(text: &str) -> Option<Self> {
+        if text.len() != 14 || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        let number = |from: usize, to: usize| text[from..to].parse().ok();
+        let civil = Self {
+            year: number(0, 4)?,
+            month: number(4, 6)?,
+            day: number(6, 8)?,
+            hour: number(8, 10)?,
+            minute: number(10, 12)?,
+            second: number(12, 14)?,
+        };
+        civil.to_unix().map(|_| civil)
+    }
+
     /// The basic form of ISO 8601: `20260131T120000Z`.
     pub fn basic(&self) -> String {
         let Self { year, month, day, hour, minute, second } = self;
@@ -107,6 +125,11 @@ mod tests {
             assert_eq!(civil.to_string(), text);
             assert_eq!(civil.basic(), text.replace(['-', ':'], ""));
             assert_eq!(civil.to_unix(), Some(unix_s), "{text}");
+            let digits = text.replace(['-', ':', 'T', 'Z'], "");
+            assert_eq!(Civil::parse_digits(&digits), Some(civil), "{text}");
+        }
+        for text in ["", "2026013112000", "202601311200000", "2026013112000a", "20260229120000"] {
+            assert_eq!(Civil::parse_digits(text), None, "{text}");
         }
         assert_eq!(Civil::of_unix(u64::MAX).to_unix(), Some(u64::MAX));
     }

@@ -224,7 +224,7 @@ fn signature_over_other_fields_or_for_another_engine_is_nobodys() {
     let other_signer =
         mortise_testkit::keys::TestSigner::new(mortise_format::ids::EngineId([9; 32]));
     let mut asked = other_signer.commit(Party::Owner, &terms(Party::Owner, 1, 100), request(10));
-    asked.signers[0] = SignedBy::Nobody;
+    asked.signers[0] = SignedBy::NoOne;
     assert_refused(&mut engine.clone(), &asked, Reject::InvalidSignature);
 }
 
@@ -252,12 +252,12 @@ fn every_field_of_a_lock_is_under_its_owners_signature() {
         let Command::Commit { intents } = &mut asked.command else { continue };
         change(&mut intents[0].terms);
         assert_ne!(engine.signer.lock_id(&intents[0].terms), original);
-        asked.signers[0] = SignedBy::Nobody;
+        asked.signers[0] = SignedBy::NoOne;
         assert_refused(&mut engine.clone(), &asked, Reject::InvalidSignature);
     }
     let mut asked = signed;
     let Command::Commit { intents } = &mut asked.command else { return };
     intents[0].request.id.0[0] ^= 1;
-    asked.signers[0] = SignedBy::Nobody;
+    asked.signers[0] = SignedBy::NoOne;
     assert_refused(&mut engine.clone(), &asked, Reject::InvalidSignature);
 }

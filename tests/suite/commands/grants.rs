@@ -230,7 +230,7 @@ fn intent_of_a_batch_is_good_in_that_batch_only() {
     let batch = engine.signer.commit_all(&[part(0), part(1)]);
     let Command::Commit { intents } = batch.command else { return };
     for intents in [vec![intents[0].clone()], vec![intents[1].clone(), intents[0].clone()]] {
-        let signers = vec![SignedBy::Nobody; intents.len()];
+        let signers = vec![SignedBy::NoOne; intents.len()];
         let asked = Asked { command: Command::Commit { intents }, signers };
         assert_refused(&mut engine, &asked, Reject::InvalidSignature);
     }

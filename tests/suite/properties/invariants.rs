@@ -190,7 +190,7 @@ fn inv_08_no_command_counts_with_a_changed_signature() {
         for signature in signatures_mut(&mut changed.command) {
             signature.0[bit / 8] ^= 1 << (bit % 8);
         }
-        changed.signers = vec![SignedBy::Nobody; changed.signers.len()];
+        changed.signers = vec![SignedBy::NoOne; changed.signers.len()];
         let answer = before.ask(&changed);
         assert!(!answer.is_logged(), "{answer:?} to {changed:?}");
     });

@@ -15,16 +15,9 @@ pub(super) fn parse_rfc3339(text: &str) -> Option<u64> {
     if separators.iter().any(|&(at, expected)| seconds[at] != expected) {
         return None;
     }
-    let field = |from: usize, to: usize| digits(&seconds[from..to]);
-    let civil = Civil {
-        year: field(0, 4)?,
-        month: field(5, 7)?,
-        day: field(8, 10)?,
-        hour: field(11, 13)?,
-        minute: field(14, 16)?,
-        second: field(17, 19)?,
-    };
-    Some(civil.to_unix()? * 1000 + parse_fraction(fraction)?)
+    let digits = seconds.iter().filter(|byte| byte.is_ascii_digit());
+    let digits: String = digits.map(|byte| char::from(*byte)).collect();
+    Some(Civil::parse_digits(&digits)?.to_unix()? * 1000 + parse_fraction(fraction)?)
 }
 
 fn parse_fraction(text: &[u8]) -> Option<u64> {

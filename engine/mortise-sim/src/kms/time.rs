@@ -16,19 +16,7 @@ pub(super) fn x509(unix_s: u64) -> (u8, String) {
 pub(super) fn parse_basic(text: &str) -> Option<u64> {
     let is_shaped = text.len() == 16 && text.as_bytes()[8] == b'T' && text.ends_with('Z');
     let digits: String = text.chars().filter(char::is_ascii_digit).collect();
-    if !is_shaped || digits.len() != 14 {
-        return None;
-    }
-    let number = |from: usize, to: usize| digits[from..to].parse().ok();
-    let civil = Civil {
-        year: number(0, 4)?,
-        month: number(4, 6)?,
-        day: number(6, 8)?,
-        hour: number(8, 10)?,
-        minute: number(10, 12)?,
-        second: number(12, 14)?,
-    };
-    civil.to_unix()
+    Civil::parse_digits(&digits).filter(|_| is_shaped)?.to_unix()
 }
 
 #[cfg(test)]
