@@ -16,6 +16,8 @@
 //! | 1 | 13 k events/s |
 //! | 2 | 28 k events/s, limited by signatures; replay alone allows 150 k |
 
+mod policy;
+
 use mortise_audit::{AuditKeys, Auditor, Prepared, Report, Subject, prepare};
 use mortise_core::body::{Boot, BootRecord, CarriedStatement, ClearBody, document_digest};
 use mortise_core::keys::{EpochKeys, LogKeys};
@@ -32,11 +34,11 @@ use mortise_format::frame::Frame;
 use mortise_format::genesis::{Genesis, GenesisKeys, engine_id};
 use mortise_format::ids::{Address, Bytes32, EngineId, LockId, RequestId};
 use mortise_format::lock::{LegTerms, LockTerms};
-use mortise_format::policy::{AssetLimits, ChainCustody, ChainPolicy, Policy};
 use mortise_format::reject::Reject;
 use mortise_format::secp256k1::Signer;
 use mortise_format::secret::Secret;
 use mortise_format::witness::Origin;
+use policy::policy;
 use std::sync::OnceLock;
 use std::time::Instant;
 
@@ -153,7 +155,7 @@ impl Writer {
         let genesis = Genesis {
             name: "bench".into(),
             salt: Bytes32([1; 32]),
-            policy: policy(),
+            policy: policy(60, 60),
             origin: Origin::Sigsum,
             predecessor: None,
         };
@@ -359,34 +361,4 @@ fn admitted(engine_id: EngineId, from: u64, now_s: u64, threads: usize) -> Vec<A
         let parts: Vec<_> = numbers.chunks(share).map(|part| scope.spawn(|| make(part))).collect();
         parts.into_iter().flat_map(|part| part.join().expect("nothing panics")).collect()
     })
-}
-
-fn policy() -> Policy {
-    let limits =
-        AssetLimits { single_max: U256::MAX, account_max: U256::MAX, asset_max: U256::MAX };
-    let chain =
-        |chain_id| ChainPolicy { chain_id, custody: ChainCustody::Open, claim_window_s: 60 };
-    Policy {
-        lock_s_min: 30,
-        lock_s_max: 3600,
-        settlement_buffer_s: 60,
-        concurrent_max: u32::MAX,
-        commands_per_minute_max: u32::MAX,
-        requests_max: u32::MAX,
-        retention_s: 60,
-        draft_ttl_s: 300,
-        drafts_per_owner_max: 5,
-        fact_age_s_max: 120,
-        notice_margin_s: 60,
-        default_limits: limits,
-        assets: Vec::new(),
-        chains: vec![chain(1), chain(10)],
-        observers: Vec::new(),
-        observers_min: 0,
-        operators: Vec::new(),
-        operators_min: 0,
-        witnesses: Vec::new(),
-        witnesses_min: 0,
-        witnesses_faulty_max: 0,
-    }
 }

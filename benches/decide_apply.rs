@@ -25,6 +25,8 @@
 //! | 10^5 | 0.7 us: 1.4 M/s |
 //! | 10^6 | 1 us: 1 M/s |
 
+mod policy;
+
 use mortise_core::body::SealedBody;
 use mortise_core::decide::{PREFETCH_BATCH, prefetch};
 use mortise_core::state::State;
@@ -38,9 +40,9 @@ use mortise_format::event::{Authority, Content, Event, GrantedLock, LogPosition,
 use mortise_format::ids::{Address, Bytes32, EngineId, LockId, RequestId, Signature};
 use mortise_format::limits::FRAME_BYTES_TARGET;
 use mortise_format::lock::{Custody, LegTerms, LockTerms};
-use mortise_format::policy::{AssetLimits, ChainCustody, ChainPolicy, Policy};
 use mortise_format::secp256k1::Signer;
 use mortise_format::secret::Secret;
+use policy::policy;
 use std::os::unix::process::CommandExt as _;
 use std::time::{Duration, Instant};
 
@@ -145,36 +147,6 @@ fn measure(mut state: State, commands: &[Admitted]) -> f64 {
 /// Reads every byte of a command, as its admission does.
 fn look_at(command: &Admitted) {
     std::hint::black_box(format!("{command:?}"));
-}
-
-fn policy() -> Policy {
-    let limits =
-        AssetLimits { single_max: U256::MAX, account_max: U256::MAX, asset_max: U256::MAX };
-    let chain =
-        |chain_id| ChainPolicy { chain_id, custody: ChainCustody::Open, claim_window_s: 60 };
-    Policy {
-        lock_s_min: 30,
-        lock_s_max: 3600,
-        settlement_buffer_s: 300,
-        concurrent_max: u32::MAX,
-        commands_per_minute_max: u32::MAX,
-        requests_max: u32::MAX,
-        retention_s: 600,
-        draft_ttl_s: 300,
-        drafts_per_owner_max: 5,
-        fact_age_s_max: 120,
-        notice_margin_s: 60,
-        default_limits: limits,
-        assets: Vec::new(),
-        chains: vec![chain(1), chain(10)],
-        observers: Vec::new(),
-        observers_min: 0,
-        operators: Vec::new(),
-        operators_min: 0,
-        witnesses: Vec::new(),
-        witnesses_min: 0,
-        witnesses_faulty_max: 0,
-    }
 }
 
 fn hash(kind: &[u8], n: u64) -> [u8; 32] {
@@ -296,7 +268,7 @@ impl Parties {
 /// A state with this many live locks over all owners, and as many recorded requests. It always has
 /// the locks that claims and releases need: for 10^4 locks it has 19,661.
 fn filled(size: u64, parties: &Parties) -> State {
-    let mut state = State::new(ENGINE, policy(), Secret::new([1; 32]), 42);
+    let mut state = State::new(ENGINE, policy(300, 600), Secret::new([1; 32]), 42);
     let time_ms = NOW_S * 1000;
     let at = LogPosition { seq: 0, index: 0 };
     state.apply(at, &Event::TimeAdvanced { time_ms }).expect("time moves");

@@ -10,13 +10,29 @@ use mortise_format::U256;
 use mortise_format::asset::{Asset, Condition};
 use mortise_testkit::system::System;
 use mortise_transport::Address;
+use serde_json::Value;
 use std::future::Future;
 use std::path::Path;
+use std::process::{Command, Output};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_mortise-under-test");
 
 /// Runs calls to their end on this thread.
 pub(crate) fn block_on<T>(calls: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.expect("a runtime can be made").block_on(calls)
+}
+
+/// Runs `mortise --json` with these arguments: exit status, data, stderr.
+pub(crate) fn run_mortise(args: &[&str]) -> (i32, Value, String) {
+    let mut command = Command::new(PROGRAM);
+    for variable in ["MORTISE_URL", "MORTISE_KEY", "MORTISE_TRUST"] {
+        command.env_remove(variable);
+    }
+    command.arg("--json").args(args);
+    let Output { status, stdout, stderr } = command.output().expect("our own program starts");
+    let stderr = String::from_utf8(stderr).expect("it writes text");
+    (status.code().expect("it ends"), serde_json::from_slice(&stdout).unwrap_or_default(), stderr)
 }
 
 pub(crate) fn over_socket(socket: &Path) -> Client {

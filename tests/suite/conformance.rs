@@ -7,7 +7,7 @@
 #[path = "conformance/frames.rs"]
 mod frames;
 #[path = "conformance/samples.rs"]
-mod samples;
+pub(crate) mod samples;
 
 use mortise_format::ids::to_hex;
 use std::path::{Path, PathBuf};

@@ -75,7 +75,7 @@ fn client(config: &Value) -> Client {
 fn trust(config: &Value) -> Trust {
     let root = config["authority"]["nitroRootSha256"].as_str().expect("a text");
     let mut bytes = [0; 32];
-    mortise_format::ids::parse_hex(&format!("0x{root}"), &mut bytes).expect("64 digits");
+    mortise_format::hex::decode_into(root, &mut bytes).expect("64 digits");
     let Measurements { pcr0, pcr1, pcr2, .. } = Measurements::dev("mortise dev");
     let pcrs = PcrPolicy::one_image(pcr0, pcr1, pcr2).expect("not of debug mode");
     Trust { roots: vec![RootFingerprint(bytes)], pcrs }

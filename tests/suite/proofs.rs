@@ -26,6 +26,7 @@ use mortise_format::frame::{FRAME_VERSION, FrameHeader, FrameKind, FrameLeaf};
 use mortise_format::ids::{Bytes32, EngineId, FrameDigest, LockId, PolicyHash, Root};
 use mortise_format::secp256k1::Signer;
 use mortise_verify::Engine;
+use mortise_verify::fork::LeafProof;
 use mortise_verify::receipt::Receipt;
 use mortise_verify::statement::{SignedStatement, VerifiedStatement};
 
@@ -85,6 +86,21 @@ impl Log {
             log.push(START_MS + u64::from(i) * 1000, &events);
         }
         log
+    }
+
+    /// A log of `shared` frames like any other, then `own` frames that `n` tells from other logs.
+    pub fn branch(shared: u8, own: u8, n: u8) -> Self {
+        let mut log = Self::of(1, shared);
+        log.epoch = u64::from(n);
+        for i in 0..own {
+            log.push(START_MS + u64::from(shared + i) * 1000, &[event(n), event(i)]);
+        }
+        log
+    }
+
+    /// Frame `seq` and its path in the history of `size` frames.
+    pub fn leaf_proof(&self, seq: usize, size: usize) -> LeafProof {
+        LeafProof { leaf: self.frames[seq].leaf.clone(), path: self.path(seq, size) }
     }
 
     /// Puts an entry into the state; the next frame's root covers it.

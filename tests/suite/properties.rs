@@ -10,10 +10,10 @@ mod corruption;
 mod invariants;
 
 use mortise_format::policy::Policy;
+use mortise_sim::rng::Rng;
 use mortise_testkit::keys::Asked;
 use mortise_testkit::lockstep::Lockstep;
 use mortise_testkit::model::Answer;
-use mortise_testkit::rng::Rng;
 use mortise_testkit::scenario;
 use mortise_testkit::workload::Workload;
 use proptest::prelude::*;

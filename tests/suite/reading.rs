@@ -12,23 +12,13 @@ use crate::client::{block_on, over_socket};
 use mortise_client::{Client, Reader};
 use mortise_format::errors::Code;
 use mortise_format::ids::Bytes32;
-use mortise_format::policy::Policy;
 use mortise_format::reading::ReadingGrant;
 use mortise_rpc::params::GrantReading;
-use mortise_testkit::keys::{Party, TestSigner};
+use mortise_testkit::keys::TestSigner;
+use mortise_testkit::scenario::{OPERATORS, with_operators};
 use mortise_testkit::system::parties::now_s;
 use mortise_testkit::system::{Options, System};
 use std::fmt::Debug;
-
-/// The operators of these tests, two of whom must agree.
-const OPERATORS: [Party; 3] = [Party::Operator, Party::Stranger, Party::Engine];
-
-fn with_operators(mut policy: Policy) -> Policy {
-    policy.operators = OPERATORS.map(Party::address).to_vec();
-    policy.operators.sort_unstable();
-    policy.operators_min = 2;
-    policy
-}
 
 /// A system whose policy has three operators.
 fn system(has_proxy: bool) -> System {

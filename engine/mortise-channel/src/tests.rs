@@ -2,7 +2,6 @@
 
 use crate::request::seal_request;
 use crate::{AnswerOpener, AnswerSealer, ChannelSecret, OpenError, SealError};
-use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 use hpke::aead::AesGcm128;
@@ -10,7 +9,8 @@ use hpke::kdf::HkdfSha256;
 use hpke::kem::X25519HkdfSha256;
 use hpke::{Deserializable as _, Kem as _, OpModeR, Serializable as _};
 use mortise_format::channel::MessageError;
-use mortise_format::ids::{parse_hex, to_hex};
+use mortise_format::hex;
+use mortise_format::ids::parse_hex;
 use mortise_format::limits::{REQUEST_BYTES_MAX, RESPONSE_BYTES_MAX};
 
 const TEXT: &[u8] = br#"{"jsonrpc":"2.0","id":1,"method":"health","params":{}}"#;
@@ -28,14 +28,10 @@ fn opened(by: &ChannelSecret, message: &[u8]) -> AnswerSealer {
     by.open(KEY_ID, message).unwrap().1
 }
 
-fn bytes(hex: &str) -> [u8; 32] {
+fn bytes(digits: &str) -> [u8; 32] {
     let mut out = [0; 32];
-    parse_hex(&alloc::format!("0x{hex}"), &mut out).unwrap();
+    hex::decode_into(digits, &mut out).unwrap();
     out
-}
-
-fn digits(bytes: &[u8]) -> String {
-    to_hex(bytes).split_off(2)
 }
 
 /// RFC 9180 A.1.1: key derivation, encapsulation, key schedule and export match the standard. The
@@ -47,11 +43,11 @@ fn keys_secrets_and_exports_match_the_standard() {
         "6db9df30aa07dd42ee5e8181afdb977e538f5e1fec8a06223f33f7013e525037",
     ));
     let public = "3948cfe0ad1ddb695d780e59077195da6c56506b027329794ab02bca80815c4d";
-    assert_eq!(digits(&secret.public()), public);
+    assert_eq!(hex::encode(&secret.public()), public);
     let ephemeral = bytes("7268600d403fce431561aef583ee1613527cff655c1343f29812e66706df3234");
     let enc = "37fda3567bdbd628e88668c3c8d7e97d1d1253b6d4ea6d44c150f741f1bf4431";
     let (message, _) = seal_request(&secret.public(), 1, &ephemeral, TEXT).unwrap();
-    assert_eq!(digits(&message[19..51]), enc);
+    assert_eq!(hex::encode(&message[19..51]), enc);
     let (private, _) = X25519HkdfSha256::derive_keypair(&bytes(
         "6db9df30aa07dd42ee5e8181afdb977e538f5e1fec8a06223f33f7013e525037",
     ));
@@ -74,7 +70,7 @@ fn keys_secrets_and_exports_match_the_standard() {
     ] {
         let mut out = [0; 32];
         context.export(label, &mut out).unwrap();
-        assert_eq!(digits(&out), value);
+        assert_eq!(hex::encode(&out), value);
     }
     assert_eq!(enc.to_bytes().len(), 32);
 }

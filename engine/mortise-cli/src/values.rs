@@ -2,7 +2,7 @@
 
 use mortise_format::U256;
 use mortise_format::asset::{Asset, AssetType, TokenId};
-use mortise_format::ids::{Address, parse_hex, to_checksum};
+use mortise_format::ids::{Address, parse_hex_bytes, to_checksum};
 use mortise_format::lock::{LegTerms, LockTerms};
 use mortise_rpc::HexBytes;
 use mortise_rpc::results::LockView;
@@ -52,9 +52,7 @@ pub fn asset_text(asset: &Asset) -> String {
 
 /// 0x bytes of any length.
 pub fn bytes(text: &str) -> Result<HexBytes, String> {
-    let mut bytes = vec![0; text.len().saturating_sub(2) / 2];
-    parse_hex(text, &mut bytes).map_err(|e| e.to_string())?;
-    Ok(HexBytes(bytes))
+    parse_hex_bytes(text).map(HexBytes).map_err(|e| e.to_string())
 }
 
 /// The terms that a lock or draft shows.

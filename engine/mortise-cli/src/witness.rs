@@ -6,13 +6,12 @@ use crate::failure::Failure;
 use crate::output::Output;
 use mortise_client::random_request_id;
 use mortise_format::note::{KeyUse, NoteKey};
+use mortise_transport::stop_signal;
 use mortise_witness::{Folder, KnownLogs, Witness, WitnessSigner, serve};
 use serde_json::json;
-use std::future::Future;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -140,15 +139,4 @@ fn known_logs(args: &RunArgs) -> Result<KnownLogs, Failure> {
         logs.extend(KnownLogs::read(path).map_err(Failure::check)?);
     }
     Ok(logs)
-}
-
-fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    })
 }

@@ -52,22 +52,22 @@ impl fmt::Debug for CheckpointSigner {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mortise_format::ids::parse_hex;
+    use mortise_format::hex;
 
-    fn hex<const N: usize>(text: &str) -> [u8; N] {
+    fn bytes<const N: usize>(digits: &str) -> [u8; N] {
         let mut out = [0; N];
-        parse_hex(&format!("0x{text}"), &mut out).unwrap();
+        hex::decode_into(digits, &mut out).unwrap();
         out
     }
 
     /// RFC 8032 7.1, test 3.
     #[test]
     fn key_and_signature_match_the_standard() {
-        let seed = hex("c5aa8df43f9f837bedb7442f31dcb7b166d38535076f094b85ce3a2e0b4458f7");
+        let seed = bytes("c5aa8df43f9f837bedb7442f31dcb7b166d38535076f094b85ce3a2e0b4458f7");
         let signer = CheckpointSigner::from_seed(&seed);
-        let public = hex("fc51cd8e6218a1a38da47ed00230f0580816ed13ba3303ac5deb911548908025");
+        let public = bytes("fc51cd8e6218a1a38da47ed00230f0580816ed13ba3303ac5deb911548908025");
         assert_eq!(signer.public_key(), public);
-        let signature = hex(concat!(
+        let signature = bytes(concat!(
             "6291d657deec24024827e69c3abe01a30ce548a284743a445e3680d7db5ac3ac",
             "18ff9b538d16f290ae67f760984dc6594a7c15e9716ed28dc027beceea1ec40a"
         ));

@@ -1,62 +1,33 @@
 //! Fixed-size identifiers: addresses, hashes, ids. All print as lower-case 0x text.
 
+use crate::hex;
 use bincode::{Decode, Encode};
 use core::fmt;
 
-/// Why a text is not a 0x string of the expected size.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum HexError {
-    /// The text does not start with 0x.
-    #[error("hex text starts with 0x")]
-    NoPrefix,
-    /// The text is not as long as the type asks for.
-    #[error("expected {expected} bytes of hex")]
-    WrongLength {
-        /// Bytes that the type holds.
-        expected: usize,
-    },
-    /// A character is not a hex digit.
-    #[error("a character is not a hex digit")]
-    NotHex,
-}
+pub use crate::hex::HexError;
 
 /// Decodes a 0x string of exactly `out.len()` bytes, any case.
 ///
 /// # Errors
 /// `NoPrefix`, `WrongLength`, `NotHex`, in this order.
 pub fn parse_hex(text: &str, out: &mut [u8]) -> Result<(), HexError> {
-    let digits = text.strip_prefix("0x").ok_or(HexError::NoPrefix)?.as_bytes();
-    if digits.len() != out.len() * 2 {
-        return Err(HexError::WrongLength { expected: out.len() });
-    }
-    for (byte, pair) in out.iter_mut().zip(digits.chunks_exact(2)) {
-        let high = hex_digit(pair[0]).ok_or(HexError::NotHex)?;
-        let low = hex_digit(pair[1]).ok_or(HexError::NotHex)?;
-        *byte = high << 4 | low;
-    }
-    Ok(())
+    hex::decode_into(text.strip_prefix("0x").ok_or(HexError::NoPrefix)?, out)
 }
 
-fn hex_digit(c: u8) -> Option<u8> {
-    match c {
-        b'0'..=b'9' => Some(c - b'0'),
-        b'a'..=b'f' => Some(c - b'a' + 10),
-        b'A'..=b'F' => Some(c - b'A' + 10),
-        _ => None,
-    }
+/// Decodes a 0x string of any whole number of bytes, any case.
+///
+/// # Errors
+/// `NoPrefix`, `WrongLength` for an odd number of digits, `NotHex`, in this order.
+pub fn parse_hex_bytes(text: &str) -> Result<alloc::vec::Vec<u8>, HexError> {
+    hex::decode(text.strip_prefix("0x").ok_or(HexError::NoPrefix)?)
 }
 
 /// Writes `bytes` as lower-case hex behind 0x.
 pub fn to_hex(bytes: &[u8]) -> alloc::string::String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut out = alloc::string::String::with_capacity(2 + bytes.len() * 2);
-    out.push_str("0x");
-    for byte in bytes {
-        out.push(char::from(DIGITS[usize::from(byte >> 4)]));
-        out.push(char::from(DIGITS[usize::from(byte & 15)]));
-    }
-    out
+    let mut text = alloc::string::String::with_capacity(2 + bytes.len() * 2);
+    text.push_str("0x");
+    hex::encode_onto(&mut text, bytes);
+    text
 }
 
 macro_rules! fixed_bytes {

@@ -11,6 +11,7 @@
 //! Invariants: a note has exactly one encoding: text, names, ids and signatures fix every byte.
 
 use crate::domains::{NOTE_COSIGNATURE, NOTE_ED25519, sha256};
+use crate::hex;
 use crate::limits::{NOTE_BYTES_MAX, NOTE_SIGNATURES_MAX};
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -179,7 +180,7 @@ fn key_id(kind: KeyUse, name: &str, key: &[u8; 32]) -> [u8; 4] {
 
 /// The id as a verifier key has it.
 pub(crate) fn hex_id(kind: KeyUse, name: &str, key: &[u8; 32]) -> String {
-    key_id(kind, name, key).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(&key_id(kind, name, key))
 }
 
 /// A verifier key: `name+hex id+base64(type | key)`.

@@ -1,6 +1,6 @@
 //! One platform configuration register: a SHA-384 measurement.
 
-use crate::ids::{HexError, parse_hex, to_hex};
+use crate::hex::{self, HexError};
 use core::fmt;
 use sha2::{Digest as _, Sha384};
 
@@ -23,7 +23,7 @@ impl Pcr {
     pub fn parse(text: &str) -> Result<Self, HexError> {
         let mut out = [0; PCR_BYTES];
         let digits = text.strip_prefix("0x").unwrap_or(text);
-        parse_hex(&alloc::format!("0x{digits}"), &mut out).map(|()| Self(out))
+        hex::decode_into(digits, &mut out).map(|()| Self(out))
     }
 
     /// Whether nothing was measured into the register.
@@ -40,8 +40,7 @@ impl Pcr {
 
 impl fmt::Display for Pcr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = to_hex(&self.0);
-        f.write_str(text.strip_prefix("0x").unwrap_or(&text))
+        f.write_str(&hex::encode(&self.0))
     }
 }
 

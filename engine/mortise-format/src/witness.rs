@@ -7,10 +7,11 @@
 //! two quorums share an honest witness, and `k > f`, so that faulty witnesses alone are none.
 
 use crate::domains::sha256;
-use crate::ids::{EngineId, to_hex};
+use crate::hex;
+use crate::ids::EngineId;
 use crate::limits::{ORIGIN_DOMAIN_BYTES_MAX, WITNESS_NAME_BYTES_MAX, WITNESSES_MAX};
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 use bincode::{Decode, Encode};
 
@@ -64,10 +65,11 @@ pub enum WitnessReply {
 impl Origin {
     /// First line of the checkpoints of an engine.
     pub fn line(&self, engine_id: &EngineId, checkpoint_key: &[u8; 32]) -> String {
-        let bare = |bytes: &[u8]| to_hex(bytes).trim_start_matches("0x").to_string();
         match self {
-            Self::C2sp { domain } => format!("{domain}/{}", bare(&engine_id.0)),
-            Self::Sigsum => format!("sigsum.org/v1/tree/{}", bare(&sha256(&[checkpoint_key]))),
+            Self::C2sp { domain } => format!("{domain}/{}", hex::encode(&engine_id.0)),
+            Self::Sigsum => {
+                format!("sigsum.org/v1/tree/{}", hex::encode(&sha256(&[checkpoint_key])))
+            }
         }
     }
 

@@ -65,17 +65,17 @@ macro_rules! methods {
 }
 
 methods! {
-    Health(NoParams) = "health", "Phase, place in the log, identity.";
-    GetBootAttestation(GetBootAttestation) = "getBootAttestation", "What is running.";
-    GetAttestation(GetAttestation) = "getAttestation", "What is running, now, for this caller.";
+    Health(NoParams) = "health", "Phase, position in the log, identity.";
+    GetBootAttestation(GetBootAttestation) = "getBootAttestation", "What runs, attested at boot.";
+    GetAttestation(GetAttestation) = "getAttestation", "What runs now, attested for this caller.";
     CreateLock(CreateLock) = "createLock", "A draft and the typed data to sign.";
     SignLock(SignLock) = "signLock", "The owner approves a draft.";
     CommitLock(CommitLock) = "commitLock", "A lock in one step.";
     CommitBatch(CommitBatch) = "commitBatch", "Locks, all or none.";
     ClaimLock(ClaimLock) = "claimLock", "The arbiter claims.";
-    ReleaseLock(ReleaseLock) = "releaseLock", "The beneficiary gives back.";
-    CancelLock(CancelLock) = "cancelLock", "Owner and beneficiary give back.";
-    ExtendLock(ExtendLock) = "extendLock", "The owner prolongs.";
+    ReleaseLock(ReleaseLock) = "releaseLock", "The beneficiary releases.";
+    CancelLock(CancelLock) = "cancelLock", "Owner and beneficiary cancel.";
+    ExtendLock(ExtendLock) = "extendLock", "The owner sets a later expiry.";
     VerifyFulfillment(VerifyFulfillment) = "verifyFulfillment", "A claim by evidence.";
     GetLock(GetLock) = "getLock", "A lock in the state, or null.";
     GetActiveLocks(GetActiveLocks) = "getActiveLocks", "The open locks of an owner.";
@@ -94,8 +94,8 @@ methods! {
     GetProof(GetProof) = "getProof", "Presence or absence of an entry.";
     GetReceipt(GetReceipt) = "getReceipt", "The receipt of an event, in the newest checkpoint.";
     GetCheckpoint(NoParams) = "getCheckpoint", "The signed head of the log.";
-    GetConsistencyProof(GetConsistencyProof) = "getConsistencyProof", "One log begins another.";
-    GrantReading(GrantReading) = "grantReading", "Operators let somebody read the log.";
+    GetConsistencyProof(GetConsistencyProof) = "getConsistencyProof", "A history extends another.";
+    GrantReading(GrantReading) = "grantReading", "Operators grant a right to read the log.";
     ApproveImages(ApproveImages) = "approveImages", "Operators name the images that may boot.";
     GetReadingKeys(GetReadingKeys) = "getReadingKeys", "The keys of a reading right, sealed.";
     GetEvents(GetEvents) = "getEvents", "Released frames, sealed or with their keys.";

@@ -1,8 +1,9 @@
-//! Credentials of the key service, as the parent gives them to the enclave (port 5003).
+//! Credentials of the key service, which the parent sends to the enclave (port 5003).
 //!
-//! The enclave dials; the parent sends one JSON object a line, at once and again before each
-//! expires. The names are those of the instance metadata service, so that its answer can be passed
-//! on. They are not secret from the parent, and still never logged: their debug form has no values.
+//! The enclave dials. The parent sends one JSON object a line, at once and again before each
+//! expires. The field names are those of the instance metadata service, so that its answer can be
+//! passed on. The parent knows the credentials, and still they are never logged: their debug form
+//! has no values.
 
 use alloc::string::String;
 use core::fmt;
@@ -14,16 +15,16 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 /// Source: EC2 user guide, "Retrieve security credentials from instance metadata".
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
 pub struct Credentials {
-    /// Names the key; at most 128 characters.
+    /// Identifies the key; at most 128 characters.
     #[serde(rename = "AccessKeyId")]
     pub access_key_id: String,
     /// Signs requests.
     #[serde(rename = "SecretAccessKey")]
     pub secret_access_key: String,
-    /// Goes with temporary keys.
+    /// Session token of temporary keys.
     #[serde(rename = "Token", default, skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,
-    /// When they end, RFC 3339 in UTC; absent for keys that do not.
+    /// When they expire, RFC 3339 in UTC; absent for long-lived keys.
     #[serde(rename = "Expiration", default, skip_serializing_if = "Option::is_none")]
     pub expiration: Option<String>,
 }

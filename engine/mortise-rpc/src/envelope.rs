@@ -1,7 +1,7 @@
 //! The JSON-RPC 2.0 envelope: single calls, batches, notifications, answers.
 //!
-//! Requests are parsed strictly; answers are written as bytes, so that a result that is rebuilt
-//! from the log gives the same bytes again.
+//! Requests are parsed strictly. Answers are built as bytes, so that a result that is rebuilt from
+//! the log has the same bytes.
 
 use super::error::ErrorObject;
 use super::json::{self, JsonError};
@@ -13,11 +13,11 @@ use mortise_format::limits::{REQUEST_BYTES_MAX, RPC_BATCH_MAX};
 use serde::Serialize;
 use serde_json::{Map, Number, Value};
 
-/// The caller's name of a call.
+/// The identifier that the caller gave a call.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Id {
-    /// `null`: also the id of answers to what had no readable id.
+    /// `null`; also the id of an answer to a request without a readable id.
     Null,
     /// A number.
     Number(Number),
@@ -34,9 +34,9 @@ impl From<u64> for Id {
 /// A well-formed call.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Request {
-    /// `None` for a notification: it is done and not answered.
+    /// `None` for a notification, which is executed and not answered.
     pub id: Option<Id>,
-    /// Which method.
+    /// Name of the method.
     pub method: String,
     /// The parameters, null when absent.
     pub params: Value,
@@ -47,16 +47,16 @@ pub struct Request {
 pub enum Item {
     /// A call.
     Request(Request),
-    /// No call: what to answer.
+    /// Not a call: what to answer.
     Refused {
-        /// The id, as far as it can be read.
+        /// The id if it can be read, else null.
         id: Id,
-        /// Why.
+        /// The error to answer with.
         error: ErrorObject,
     },
 }
 
-/// What one JSON text asks.
+/// The content of one JSON text.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Message {
     /// One entry, answered by one object.
@@ -66,8 +66,8 @@ pub enum Message {
     Batch(Vec<Item>),
 }
 
-/// Parses the bytes of one message. What is not JSON, and a batch that is empty or too large, is
-/// one refused entry with a null id, as the specification says.
+/// Parses the bytes of one message. Bytes that are not JSON, and a batch that is empty or too
+/// large, give one refused entry with a null id, as JSON-RPC 2.0 specifies.
 pub fn parse(bytes: &[u8]) -> Message {
     if bytes.len() > REQUEST_BYTES_MAX {
         return refused(invalid("the request is over its size limit"));
@@ -75,7 +75,7 @@ pub fn parse(bytes: &[u8]) -> Message {
     read(json::parse(bytes))
 }
 
-/// Reads one value that was parsed already, or was not JSON; see [`parse`].
+/// Reads the result of [`json::parse`]; see [`parse`].
 pub fn read(parsed: Result<Value, JsonError>) -> Message {
     match parsed {
         Ok(Value::Array(list)) if list.is_empty() => refused(invalid("the batch is empty")),
@@ -84,12 +84,8 @@ pub fn read(parsed: Result<Value, JsonError>) -> Message {
         }
         Ok(Value::Array(list)) => Message::Batch(list.into_iter().map(item).collect()),
         Ok(value) => Message::Single(item(value)),
-        Err(error) => refused(unreadable(error)),
+        Err(error) => refused(ErrorObject::from(error)),
     }
-}
-
-fn unreadable(error: JsonError) -> ErrorObject {
-    ErrorObject::from(error)
 }
 
 fn refused(error: ErrorObject) -> Message {
@@ -97,7 +93,7 @@ fn refused(error: ErrorObject) -> Message {
 }
 
 fn invalid(why: &str) -> ErrorObject {
-    ErrorObject::new(Code::InvalidRequest).saying(why)
+    ErrorObject::new(Code::InvalidRequest).with_message(why)
 }
 
 fn item(value: Value) -> Item {
@@ -138,7 +134,7 @@ fn call(mut map: Map<String, Value>) -> Result<(String, Value), ErrorObject> {
     }
 }
 
-/// An answer's fields, in the order in which they are written.
+/// The fields of an answer, in the order of the JSON text.
 #[derive(Serialize)]
 struct Answer<'a, T> {
     jsonrpc: &'static str,
@@ -151,15 +147,15 @@ struct Answer<'a, T> {
 
 /// The bytes of a successful answer.
 pub fn success<T: Serialize>(id: &Id, result: &T) -> Vec<u8> {
-    written(&Answer { jsonrpc: "2.0", result: Some(result), error: None, id })
+    to_bytes(&Answer { jsonrpc: "2.0", result: Some(result), error: None, id })
 }
 
-/// The bytes of a refusal.
+/// The bytes of an error answer.
 pub fn failure(id: &Id, error: &ErrorObject) -> Vec<u8> {
-    written(&Answer::<()> { jsonrpc: "2.0", result: None, error: Some(error), id })
+    to_bytes(&Answer::<()> { jsonrpc: "2.0", result: None, error: Some(error), id })
 }
 
-/// The bytes of a batch of answers; nothing at all when none is owed.
+/// The bytes of a batch of answers; `None` when all entries were notifications.
 pub fn batch(answers: &[Vec<u8>]) -> Option<Vec<u8>> {
     if answers.is_empty() {
         return None;
@@ -182,13 +178,13 @@ pub fn request<T: Serialize>(id: u64, method: &str, params: &T) -> Vec<u8> {
         method: &'a str,
         params: &'a T,
     }
-    written(&Call { jsonrpc: "2.0", id, method, params })
+    to_bytes(&Call { jsonrpc: "2.0", id, method, params })
 }
 
-fn written<T: Serialize>(value: &T) -> Vec<u8> {
+fn to_bytes<T: Serialize>(value: &T) -> Vec<u8> {
     match serde_json::to_vec(value) {
         Ok(bytes) => bytes,
-        // our types have text keys and no failing serialiser; an answer is owed even so
+        // Our types have text keys and no serializer that fails. The caller gets an answer even so.
         Err(_) => {
             let code = Code::InternalError;
             format!(
@@ -201,10 +197,10 @@ fn written<T: Serialize>(value: &T) -> Vec<u8> {
     }
 }
 
-/// An answer as the client reads it.
+/// A parsed answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Response {
-    /// Which call.
+    /// The id of the call.
     pub id: Id,
     /// Its outcome.
     pub outcome: Result<Value, ErrorObject>,
@@ -213,7 +209,7 @@ pub struct Response {
 /// Reads the bytes of one answer.
 ///
 /// # Errors
-/// A text for people when the bytes are no JSON-RPC 2.0 answer.
+/// A message for people when the bytes are no JSON-RPC 2.0 answer.
 pub fn parse_response(bytes: &[u8]) -> Result<Response, &'static str> {
     let value: Value = serde_json::from_slice(bytes).map_err(|_| "the answer is not JSON")?;
     let Value::Object(mut map) = value else { return Err("the answer is no object") };
@@ -258,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn calls_notifications_and_ids_are_told_apart() {
+    fn calls_notifications_and_ids_are_distinguished() {
         let call = only(br#"{"jsonrpc":"2.0","id":7,"method":"health"}"#);
         let request = Request { id: Some(7.into()), method: "health".into(), params: Value::Null };
         assert_eq!(call, Item::Request(request));
@@ -272,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_call_is_refused_with_the_code_of_the_specification() {
+    fn a_malformed_call_is_refused_with_the_code_of_the_specification() {
         assert_eq!(refusal(b"{\"jsonrpc\": \"2.0\", \"method\""), (Id::Null, -32700));
         assert_eq!(refusal(b"[]"), (Id::Null, -32600));
         assert_eq!(refusal(b"1"), (Id::Null, -32600));
@@ -302,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_are_written_as_the_specification_shows_them() {
+    fn answers_have_the_form_of_the_specification() {
         let ok = success(&1.into(), &json!(19));
         assert_eq!(ok, br#"{"jsonrpc":"2.0","result":19,"id":1}"#);
         let none = success(&1.into(), &Value::Null);
@@ -319,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_answer_is_no_response() {
+    fn a_malformed_answer_is_an_error() {
         for bad in [
             "",
             "[]",

@@ -1,4 +1,4 @@
-//! The error object of an answer, made from the catalogue and from what refused.
+//! The error object of an answer, built from the catalogue and from the failure.
 
 use super::fields::ParamError;
 use super::json::JsonError;
@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 pub struct ErrorObject {
     /// The number of the catalogue.
     pub code: i32,
-    /// For people.
+    /// Text for people.
     pub message: String,
     /// For programs: `name`, `retryable`, `hint`, and the fields that the catalogue lists.
     #[serde(default)]
@@ -39,17 +39,17 @@ impl ErrorObject {
 
     /// Replaces the text for people.
     #[must_use]
-    pub fn saying(mut self, message: impl ToString) -> Self {
+    pub fn with_message(mut self, message: impl ToString) -> Self {
         self.message = message.to_string();
         self
     }
 
-    /// The catalogue's entry, if the code is one of ours.
+    /// The catalogue's entry, if the code is in the catalogue.
     pub fn entry(&self) -> Option<Code> {
         Code::by_code(self.code)
     }
 
-    /// Whether the same bytes may be answered otherwise later.
+    /// True when the same bytes, sent again later, may succeed.
     pub fn retryable(&self) -> bool {
         self.data.get("retryable").and_then(Value::as_bool).unwrap_or(false)
     }
@@ -87,7 +87,7 @@ impl From<&ParamError> for ErrorObject {
             ParamError::UnknownField { .. } => Code::UnknownField,
             ParamError::Missing { .. } | ParamError::Wrong { .. } => Code::InvalidParams,
         };
-        Self::new(code).saying(error).with("field", error.field())
+        Self::new(code).with_message(error).with("field", error.field())
     }
 }
 
@@ -99,12 +99,12 @@ impl From<ParamError> for ErrorObject {
 
 impl From<JsonError> for ErrorObject {
     fn from(error: JsonError) -> Self {
-        Self::new(Code::ParseError).saying(error)
+        Self::new(Code::ParseError).with_message(error)
     }
 }
 
 impl From<&Reject> for ErrorObject {
-    /// The fields that the reject knows; the session adds what only the request knows
+    /// Has the fields that the reject knows. The session adds those that only the request knows
     /// (`lockId`, `nonce`).
     fn from(reject: &Reject) -> Self {
         let error = Self::new(reject.code());

@@ -1,18 +1,21 @@
 //! Reads the fields of a parameter object, each by its path, strictly.
 
+use super::rows::ReadFields;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use mortise_format::amount::U256;
 use mortise_format::asset::{Asset, AssetError, AssetType, Condition, TokenId};
-use mortise_format::ids::{Address, Bytes32, LockId, Measurement, RequestId, Signature, parse_hex};
+use mortise_format::ids::{
+    Address, Bytes32, LockId, Measurement, RequestId, Signature, parse_hex_bytes,
+};
 use mortise_format::images::Version;
 use mortise_format::json::Base64;
 use mortise_format::limits::EXECUTION_DATA_BYTES_MAX;
 use mortise_format::lock::LegTerms;
 use serde_json::{Map, Value};
 
-/// Why parameters were refused, with the path of the field.
+/// Why parameters are wrong, with the path of the field.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ParamError {
@@ -33,12 +36,20 @@ pub enum ParamError {
     Wrong {
         /// Its path.
         field: String,
-        /// What it should be.
+        /// The value that it should have.
         expected: &'static str,
     },
 }
 
 impl ParamError {
+    pub(crate) fn missing(field: &str) -> Self {
+        Self::Missing { field: field.into() }
+    }
+
+    pub(crate) fn wrong(field: &str, expected: &'static str) -> Self {
+        Self::Wrong { field: field.into(), expected }
+    }
+
     /// The path of the field.
     pub fn field(&self) -> &str {
         match self {
@@ -49,75 +60,84 @@ impl ParamError {
     }
 }
 
-/// Longest foreign name that an error repeats.
+/// Longest unknown name that an error repeats.
 const FIELD_NAME_CHARS_MAX: usize = 64;
 
 type Result<T> = core::result::Result<T, ParamError>;
 
 /// An object all of whose fields are known.
-pub(super) struct Fields<'a> {
+pub(crate) struct Fields<'a> {
     map: Option<&'a Map<String, Value>>,
     path: String,
 }
 
 /// One present value and its path.
-pub(super) struct Item<'a> {
+pub(crate) struct Item<'a> {
     value: &'a Value,
     path: String,
 }
 
 impl<'a> Fields<'a> {
     /// The parameters of a call: an object, or null or an empty array for none.
-    pub fn of_params(params: &'a Value, known: &[&str]) -> Result<Self> {
+    pub fn of_params(params: &'a Value, knows: impl Fn(&str) -> bool) -> Result<Self> {
         match params {
             Value::Null => Ok(Self { map: None, path: String::new() }),
             Value::Array(list) if list.is_empty() => Ok(Self { map: None, path: String::new() }),
-            Value::Object(map) => Self::checked(map, String::new(), known),
-            _ => Err(ParamError::Wrong { field: "params".into(), expected: "an object" }),
+            Value::Object(map) => Self::checked(map, String::new(), knows),
+            _ => Err(ParamError::wrong("params", "an object")),
         }
     }
 
-    fn checked(map: &'a Map<String, Value>, path: String, known: &[&str]) -> Result<Self> {
-        match map.keys().find(|name| !known.contains(&name.as_str())) {
+    /// Reads the parameters of a call.
+    pub fn read_params<T: ReadFields>(params: &'a Value) -> Result<T> {
+        T::read(&Self::of_params(params, T::knows)?)
+    }
+
+    fn checked(
+        map: &'a Map<String, Value>,
+        path: String,
+        knows: impl Fn(&str) -> bool,
+    ) -> Result<Self> {
+        match map.keys().find(|name| !knows(name)) {
             Some(name) => Err(ParamError::UnknownField { field: joined(&path, &printable(name)) }),
             None => Ok(Self { map: Some(map), path }),
         }
     }
 
-    /// The field, unless it is absent or null.
-    pub fn optional(&self, name: &str) -> Option<Item<'a>> {
+    fn item(&self, name: &str) -> Option<Item<'a>> {
         match self.map.and_then(|map| map.get(name)) {
             None | Some(Value::Null) => None,
             Some(value) => Some(Item { value, path: joined(&self.path, name) }),
         }
     }
 
-    /// The field.
-    pub fn required(&self, name: &str) -> Result<Item<'a>> {
-        self.optional(name).ok_or_else(|| self.missing(name))
+    /// True unless the field is absent or null.
+    pub fn has(&self, name: &str) -> bool {
+        self.item(name).is_some()
+    }
+
+    /// The parsed field, unless it is absent or null.
+    pub fn optional<T>(
+        &self,
+        name: &str,
+        parse: impl FnOnce(&Item<'a>) -> Result<T>,
+    ) -> Result<Option<T>> {
+        self.item(name).map(|item| parse(&item)).transpose()
+    }
+
+    /// The parsed field.
+    pub fn required<T>(&self, name: &str, parse: impl FnOnce(&Item<'a>) -> Result<T>) -> Result<T> {
+        self.optional(name, parse)?.ok_or_else(|| self.missing(name))
     }
 
     /// The error for a field that is not there.
     pub fn missing(&self, name: &str) -> ParamError {
-        ParamError::Missing { field: joined(&self.path, name) }
+        ParamError::missing(&joined(&self.path, name))
     }
 
     /// The error for a field that is not what it should be.
     pub fn wrong(&self, name: &str, expected: &'static str) -> ParamError {
-        ParamError::Wrong { field: joined(&self.path, name), expected }
-    }
-
-    /// The asset whose fields stand in this object.
-    pub fn asset_here(&self) -> Result<Asset> {
-        let token_id = self.optional("tokenId").map(|i| i.amount()).transpose()?;
-        let asset = Asset {
-            chain_id: self.required("chainId")?.number()?,
-            asset_type: self.required("assetType")?.asset_type()?,
-            token: self.address_or_zero("contractAddress")?,
-            token_id: token_id.map_or(TokenId::default(), TokenId::from_value),
-        };
-        asset.check().map_err(|e| self.asset_error(e, &asset))?;
-        Ok(asset)
+        ParamError::wrong(&joined(&self.path, name), expected)
     }
 
     fn asset_error(&self, error: AssetError, asset: &Asset) -> ParamError {
@@ -132,23 +152,49 @@ impl<'a> Fields<'a> {
             AssetError::FungibleWithId => self.wrong("tokenId", "absent for an erc20 token"),
         }
     }
+}
 
-    /// The address, or zero when the field is absent.
-    pub fn address_or_zero(&self, name: &str) -> Result<Address> {
-        self.optional(name).map_or(Ok(Address::ZERO), |item| item.address())
+/// `{chainId, assetType, contractAddress?, tokenId?}`. A zero contract counts as none.
+impl ReadFields for Asset {
+    fn knows(name: &str) -> bool {
+        matches!(name, "chainId" | "assetType" | "contractAddress" | "tokenId")
+    }
+
+    fn read(fields: &Fields<'_>) -> Result<Self> {
+        let token_id = fields.optional("tokenId", Item::amount)?;
+        let asset = Self {
+            chain_id: fields.required("chainId", Item::number)?,
+            asset_type: fields.required("assetType", Item::asset_type)?,
+            token: fields.optional("contractAddress", Item::address)?.unwrap_or_default(),
+            token_id: token_id.map_or(TokenId::default(), TokenId::from_value),
+        };
+        asset.check().map_err(|e| fields.asset_error(e, &asset))?;
+        Ok(asset)
     }
 }
 
-/// The fields of an asset.
-pub(super) const ASSET_FIELDS: &[&str] = &["chainId", "assetType", "contractAddress", "tokenId"];
-const LEG_FIELDS: &[&str] = &["chainId", "assetType", "contractAddress", "tokenId", "amount"];
-const CONDITION_FIELDS: &[&str] =
-    &["targetChainId", "targetAsset", "targetAmount", "recipient", "executionData"];
+fields! {
+    read LegTerms {
+        asset: Asset = flatten();
+        amount: U256 = required("amount", Item::amount);
+    }
+}
+
+fields! {
+    read Condition {
+        target_chain_id: u64 = required("targetChainId", Item::number);
+        target_asset: Asset = required("targetAsset", Item::object);
+        target_amount: U256 = required("targetAmount", Item::amount);
+        recipient: Address = required("recipient", Item::address);
+        execution_data: Option<Vec<u8>> =
+            optional("executionData", |item| item.bytes(EXECUTION_DATA_BYTES_MAX));
+    }
+}
 
 impl<'a> Item<'a> {
     /// The error for this item.
     pub fn wrong(&self, expected: &'static str) -> ParamError {
-        ParamError::Wrong { field: self.path.clone(), expected }
+        ParamError::wrong(&self.path, expected)
     }
 
     /// A text.
@@ -161,18 +207,24 @@ impl<'a> Item<'a> {
         self.value.as_bool().ok_or_else(|| self.wrong("true or false"))
     }
 
+    /// A text that `parse` accepts.
+    fn parsed<T, E>(
+        &self,
+        expected: &'static str,
+        parse: impl FnOnce(&str) -> core::result::Result<T, E>,
+    ) -> Result<T> {
+        let text = self.value.as_str().ok_or_else(|| self.wrong(expected))?;
+        parse(text).map_err(|_| self.wrong(expected))
+    }
+
     /// An address, any case.
     pub fn address(&self) -> Result<Address> {
-        const EXPECTED: &str = "0x and 40 hex digits";
-        let text = self.value.as_str().ok_or_else(|| self.wrong(EXPECTED))?;
-        Address::parse(text).map_err(|_| self.wrong(EXPECTED))
+        self.parsed("0x and 40 hex digits", Address::parse)
     }
 
     /// 32 bytes.
     pub fn bytes32(&self) -> Result<Bytes32> {
-        const EXPECTED: &str = "0x and 64 hex digits";
-        let text = self.value.as_str().ok_or_else(|| self.wrong(EXPECTED))?;
-        Bytes32::parse(text).map_err(|_| self.wrong(EXPECTED))
+        self.parsed("0x and 64 hex digits", Bytes32::parse)
     }
 
     /// A lock id.
@@ -185,25 +237,19 @@ impl<'a> Item<'a> {
         self.bytes32().map(|b| RequestId(b.0))
     }
 
-    /// A signature of exactly 65 bytes; what it says is checked later.
+    /// 65 bytes; whether they are a signature is checked later.
     pub fn signature(&self) -> Result<Signature> {
-        const EXPECTED: &str = "0x and 130 hex digits";
-        let text = self.value.as_str().ok_or_else(|| self.wrong(EXPECTED))?;
-        Signature::parse(text).map_err(|_| self.wrong(EXPECTED))
+        self.parsed("0x and 130 hex digits", Signature::parse)
     }
 
     /// A measurement of 48 bytes.
     pub fn measurement(&self) -> Result<Measurement> {
-        const EXPECTED: &str = "0x and 96 hex digits";
-        let text = self.value.as_str().ok_or_else(|| self.wrong(EXPECTED))?;
-        Measurement::parse(text).map_err(|_| self.wrong(EXPECTED))
+        self.parsed("0x and 96 hex digits", Measurement::parse)
     }
 
     /// A version of the code.
     pub fn version(&self) -> Result<Version> {
-        const EXPECTED: &str = "three numbers with dots between";
-        let text = self.value.as_str().ok_or_else(|| self.wrong(EXPECTED))?;
-        Version::parse(text).map_err(|_| self.wrong(EXPECTED))
+        self.parsed("three numbers with dots between", Version::parse)
     }
 
     /// 0x bytes of any even length up to `bytes_max`.
@@ -211,12 +257,10 @@ impl<'a> Item<'a> {
         const EXPECTED: &str = "0x and an even number of hex digits, within the bound";
         let text = self.value.as_str().ok_or_else(|| self.wrong(EXPECTED))?;
         let digits = text.len().saturating_sub(2);
-        if digits % 2 != 0 || digits / 2 > bytes_max {
+        if digits > 2 * bytes_max {
             return Err(self.wrong(EXPECTED));
         }
-        let mut out = alloc::vec![0; digits / 2];
-        parse_hex(text, &mut out).map_err(|_| self.wrong(EXPECTED))?;
-        Ok(out)
+        parse_hex_bytes(text).map_err(|_| self.wrong(EXPECTED))
     }
 
     /// Bytes in base64, up to `bytes_max`.
@@ -252,26 +296,43 @@ impl<'a> Item<'a> {
         u32::try_from(number).map_err(|_| self.wrong(EXPECTED))
     }
 
+    /// An integer from 1 to `count_max`.
+    pub fn count(&self, count_max: usize, expected: &'static str) -> Result<u32> {
+        let count = self.small_number()?;
+        let fits = count > 0 && usize::try_from(count).is_ok_and(|count| count <= count_max);
+        if fits { Ok(count) } else { Err(self.wrong(expected)) }
+    }
+
     /// A list of 1 to `count_max` items.
-    pub fn list(&self, count_max: usize) -> Result<Vec<Item<'a>>> {
-        let list = self.list_or_empty(count_max)?;
-        if list.is_empty() { Err(self.wrong("a list that is not empty")) } else { Ok(list) }
+    pub fn list<T>(
+        &self,
+        count_max: usize,
+        parse: impl Fn(&Item<'a>) -> Result<T>,
+    ) -> Result<Vec<T>> {
+        match self.value {
+            Value::Array(list) if list.is_empty() => Err(self.wrong("a list that is not empty")),
+            _ => self.list_or_empty(count_max, parse),
+        }
     }
 
     /// A list of 0 to `count_max` items.
-    pub fn list_or_empty(&self, count_max: usize) -> Result<Vec<Item<'a>>> {
+    pub fn list_or_empty<T>(
+        &self,
+        count_max: usize,
+        parse: impl Fn(&Item<'a>) -> Result<T>,
+    ) -> Result<Vec<T>> {
         let Value::Array(list) = self.value else { return Err(self.wrong("a list")) };
         if list.len() > count_max {
             return Err(self.wrong("a list within the bound"));
         }
         let item = |(i, value)| Item { value, path: format!("{}[{i}]", self.path) };
-        Ok(list.iter().enumerate().map(item).collect())
+        list.iter().enumerate().map(|entry| parse(&item(entry))).collect()
     }
 
-    /// An object with these fields only.
-    pub fn object(&self, known: &[&str]) -> Result<Fields<'a>> {
+    /// An object that has no unknown field.
+    pub fn object<T: ReadFields>(&self) -> Result<T> {
         let Value::Object(map) = self.value else { return Err(self.wrong("an object")) };
-        Fields::checked(map, self.path.clone(), known)
+        T::read(&Fields::checked(map, self.path.clone(), T::knows)?)
     }
 
     fn asset_type(&self) -> Result<AssetType> {
@@ -279,37 +340,13 @@ impl<'a> Item<'a> {
         let name = self.value.as_str().ok_or_else(|| self.wrong(EXPECTED))?;
         AssetType::from_name(name).ok_or_else(|| self.wrong(EXPECTED))
     }
-
-    /// `{chainId, assetType, contractAddress?, tokenId?}`; a zero contract is no contract.
-    pub fn asset(&self) -> Result<Asset> {
-        self.object(ASSET_FIELDS)?.asset_here()
-    }
-
-    /// An asset's fields and an amount.
-    pub fn leg(&self) -> Result<LegTerms> {
-        let fields = self.object(LEG_FIELDS)?;
-        Ok(LegTerms { asset: fields.asset_here()?, amount: fields.required("amount")?.amount()? })
-    }
-
-    /// `{targetChainId, targetAsset, targetAmount, recipient, executionData?}`.
-    pub fn condition(&self) -> Result<Condition> {
-        let fields = self.object(CONDITION_FIELDS)?;
-        let data = fields.optional("executionData");
-        Ok(Condition {
-            target_chain_id: fields.required("targetChainId")?.number()?,
-            target_asset: fields.required("targetAsset")?.asset()?,
-            target_amount: fields.required("targetAmount")?.amount()?,
-            recipient: fields.required("recipient")?.address()?,
-            execution_data: data.map(|i| i.bytes(EXECUTION_DATA_BYTES_MAX)).transpose()?,
-        })
-    }
 }
 
 fn joined(path: &str, name: &str) -> String {
     if path.is_empty() { name.to_string() } else { format!("{path}.{name}") }
 }
 
-/// A foreign name made safe to repeat: printable ASCII, cut to a bound.
+/// An unknown name made safe to repeat: printable ASCII, cut to a bound.
 fn printable(name: &str) -> String {
     let shown = |c: char| if c.is_ascii_graphic() || c == ' ' { c } else { '?' };
     name.chars().take(FIELD_NAME_CHARS_MAX).map(shown).collect()

@@ -1,7 +1,8 @@
-//! The genesis file: human JSON, read strictly, and the genesis of the development system.
+//! The genesis file: JSON that people write, parsed strictly, and the genesis of the development
+//! system.
 //!
-//! Lists that the policy keeps sorted may stand in any order in the file; the sorted form is what
-//! is hashed. The hash is over the binary encoding, so that layout and key order do not count.
+//! Lists that the policy keeps sorted may be in any order in the file. The hash is over the binary
+//! encoding with sorted lists, so layout and key order do not change it.
 
 use super::origin::OriginJson;
 use super::succession::PredecessorJson;
@@ -17,23 +18,23 @@ use mortise_format::policy::{
 use mortise_format::witness::WitnessKey;
 use serde::{Deserialize, Serialize};
 
-/// Why a text is no genesis.
+/// Why a text is not a genesis.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum GenesisError {
-    /// Not JSON, a field missing, unknown or of the wrong type; the text names it and the line.
+    /// Not JSON, or a field is missing, unknown or of the wrong type; the text has field and line.
     #[error("{0}")]
     Json(String),
-    /// The policy is not consistent.
+    /// The policy contradicts itself.
     #[error(transparent)]
     Policy(#[from] PolicyError),
     /// The public key of the predecessor is not a compressed one.
     #[error("predecessor.publicKey must be of 33 bytes")]
     PublicKey,
-    /// Only an escrow has a contract and a notice, and it has both.
+    /// An escrow needs a contract and a notice; other custody has neither.
     #[error("chain {chain_id}: custody escrow, and only it, has contract and noticeSeconds")]
     Custody {
-        /// Which chain.
+        /// The chain.
         chain_id: u64,
     },
 }
@@ -179,7 +180,7 @@ pub struct AssetPolicyJson {
     pub limits: LimitsJson,
 }
 
-/// How a chain is served.
+/// Custody and claim window of a chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[expect(missing_docs, reason = "the fields are those of ChainPolicy")]

@@ -1,9 +1,8 @@
-//! JSON values from foreign bytes: one value, no repeated keys, bounded depth.
+//! JSON values from untrusted bytes: one value, no repeated keys, bounded depth.
 //!
-//! `serde_json` alone keeps the last of two equal keys, so that two readers of one request could
-//! see different requests; here such a text is refused. Numbers are those of `serde_json`:
-//! integers are exact up to 64 bits, everything else is a float and refused by whoever reads the
-//! field.
+//! `serde_json` alone keeps the last of two equal keys, so that two parsers of one request could
+//! see different requests. This parser rejects such a text. Numbers are those of `serde_json`:
+//! integers are exact up to 64 bits, and everything else is a float, which no field accepts.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -13,16 +12,16 @@ use mortise_format::limits::JSON_DEPTH_MAX;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-/// Why bytes are not a value that we take.
+/// Why bytes are not an accepted value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum JsonError {
     /// Not one JSON value.
     #[error("not one JSON value (line {line}, column {column})")]
     Malformed {
-        /// Where, from 1.
+        /// Line, from 1.
         line: usize,
-        /// Where, from 1.
+        /// Column, from 1.
         column: usize,
     },
     /// An object names a key twice.
@@ -140,13 +139,13 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn one_value_is_taken_with_its_exact_integers() {
+    fn one_value_parses_with_exact_integers() {
         let text = br#" {"a":[1,-2,true,null,"x"],"b":18446744073709551615} "#;
         assert_eq!(parse(text), Ok(json!({"a": [1, -2, true, null, "x"], "b": u64::MAX})));
     }
 
     #[test]
-    fn malformed_and_trailing_bytes_are_refused_with_their_place() {
+    fn malformed_and_trailing_bytes_are_refused_with_their_position() {
         for bad in ["", "{", "{} {}", "{'a':1}", "nul", "[1,]", "\"\u{1}\"", "01", "NaN", "1e999"] {
             let refused = matches!(parse(bad.as_bytes()), Err(JsonError::Malformed { .. }));
             assert!(refused, "{bad}");

@@ -1,15 +1,15 @@
 //! JSON-RPC 2.0 requests, answers and errors of Mortise, and the genesis file.
 //!
 //! What it is for: the engine's sessions parse requests and build answers with it, the client
-//! builds requests and reads answers with it, the command line reads genesis files with it. The
-//! shapes are written down in `specs/json-rpc.md`.
+//! builds requests and reads answers, the command line reads genesis files. `specs/json-rpc.md`
+//! specifies the shapes.
 //!
-//! What it does not do: decide, check signatures, know a socket. A parsed request is bounded and
+//! What it does not do: decide, check signatures, open sockets. A parsed request is bounded and
 //! well-formed, not authenticated.
 //!
-//! Invariants: nothing is dropped silently - an unknown field is refused by its path, a repeated
-//! key and deep nesting are refused; every text and list has a bound; requests are strict, answers
-//! may grow fields.
+//! Invariants: nothing is ignored silently - an unknown field is rejected by its path, and so are
+//! repeated keys and deep nesting; every text and list has a bound; requests are strict, answers
+//! may gain fields.
 //!
 //! ```text
 //! bytes -> json::parse -> envelope::parse -> Call::parse -> mortise_format types
@@ -20,6 +20,9 @@
 #![deny(clippy::as_conversions, clippy::float_arithmetic)]
 
 extern crate alloc;
+
+#[macro_use]
+mod rows;
 
 mod call;
 pub mod credentials;

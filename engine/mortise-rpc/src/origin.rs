@@ -4,7 +4,7 @@ use alloc::string::String;
 use mortise_format::witness::Origin;
 use serde::{Deserialize, Serialize};
 
-/// Domain of an origin that the file does not give: a name that leads nowhere (RFC 6761).
+/// Domain of the origin when the file names none: a name that resolves nowhere (RFC 6761).
 const LOCAL_DOMAIN: &str = "mortise.localhost";
 
 /// The origin in the file.

@@ -1,11 +1,12 @@
-//! The second document's request: any JSON object without `jsonrpc`, for the application alone.
+//! Requests of the application without JSON-RPC: any JSON object without `jsonrpc`.
 //!
-//! Its keys are in `specs/application.md`. It names no owner and carries no signature: it is for
-//! the parent, who holds the credentials.
+//! `specs/application.md` lists the keys. A request names no owner and has no signature: the parent
+//! sends it, which holds the credentials.
 
 use super::credentials::Credentials;
 use super::fields::{Fields, Item, ParamError};
 use super::params::{KmsGenerateRandom, PlainText, SealedText};
+use super::rows::ReadFields;
 use alloc::borrow::ToOwned as _;
 use alloc::string::String;
 use core::fmt;
@@ -25,14 +26,13 @@ const KEYS: &[&str] = &[
     "ciphertext_blob",
     "number_of_bytes",
 ];
-/// What tells a call of JSON-RPC, a malformed one too.
+/// The key of every call of JSON-RPC, malformed ones included.
 const CALL_KEY: &str = "jsonrpc";
-const CREDENTIALS_KEYS: &[&str] = &["AccessKeyId", "SecretAccessKey", "Token", "Expiration"];
 
-/// What is asked for.
+/// The operation and its input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PlainOperation {
-    /// `encrypt`, also when a message comes without an operation.
+    /// `encrypt`, also for a message without an operation.
     Encrypt(PlainText),
     /// `decrypt`; without encrypted text and signature it asks for the bare data key.
     Decrypt {
@@ -47,12 +47,12 @@ pub enum PlainOperation {
     GenerateRandom(u32),
 }
 
-/// A request with the credentials that serve it alone.
+/// A request, and credentials for it alone.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PlainRequest {
-    /// What is asked for.
+    /// The operation and its input.
     pub operation: PlainOperation,
-    /// None: those that the parent gives the enclave anyway.
+    /// None: the engine uses those that the parent sends on port 5003.
     pub credentials: Option<Credentials>,
 }
 
@@ -75,8 +75,8 @@ impl PlainOperation {
 }
 
 impl PlainRequest {
-    /// True for every object without `jsonrpc`, whatever else it holds or lacks: what is wrong with
-    /// it is for [`parse`](Self::parse) to say. An array is a batch, and none of these.
+    /// True for every object without `jsonrpc`, well-formed or not: [`parse`](Self::parse) names
+    /// what is wrong with it. An array is a batch of JSON-RPC.
     pub fn is_meant(value: &Value) -> bool {
         matches!(value, Value::Object(map) if !map.contains_key(CALL_KEY))
     }
@@ -86,59 +86,53 @@ impl PlainRequest {
     /// # Errors
     /// See [`ParamError`].
     pub fn parse(value: &Value) -> Result<Self> {
-        let fields = Fields::of_params(value, KEYS)?;
-        let credentials = fields.optional("credentials");
+        let fields = Fields::of_params(value, |name| KEYS.contains(&name))?;
         Ok(Self {
             operation: operation(&fields)?,
-            credentials: credentials.map(|item| parse_credentials(&item)).transpose()?,
+            credentials: fields.optional("credentials", Item::object)?,
         })
     }
 }
 
 fn operation(fields: &Fields<'_>) -> Result<PlainOperation> {
     const EXPECTED: &str = "encrypt, decrypt, genkey or generate-random";
-    let named = fields.optional("operation");
-    let name = named.as_ref().map(Item::text).transpose()?;
-    let (operation, takes): (_, &[&str]) = match name {
+    let name = fields.optional("operation", Item::text)?;
+    let (operation, inputs): (_, &[&str]) = match name {
         None | Some("encrypt") => {
-            let item = fields.required("message")?;
-            let text = PlainText::new(item.text()?.to_owned());
-            let text = text.ok_or_else(|| item.wrong("a text within the bound"))?;
+            let text = fields.required("message", PlainText::parse)?;
             (PlainOperation::Encrypt(text), &["message"])
         }
         Some("decrypt") => {
-            let wrapped = SealedText::wrapped_key(&fields.required("ciphertext_blob")?)?;
-            let sealed = SealedText::optional(fields)?;
-            let takes = &["encrypted", "signature", "ciphertext_blob"];
-            (PlainOperation::Decrypt { sealed, wrapped }, takes)
+            let wrapped = fields.required("ciphertext_blob", SealedText::wrapped_key)?;
+            let sealed = ReadFields::read(fields)?;
+            let inputs = &["encrypted", "signature", "ciphertext_blob"];
+            (PlainOperation::Decrypt { sealed, wrapped }, inputs)
         }
         Some("genkey") => (PlainOperation::GenerateDataKey, &[]),
         Some("generate-random") => {
-            let item = fields.optional("number_of_bytes");
-            let count = item.map(|item| KmsGenerateRandom::byte_count(&item)).transpose()?;
+            let count = fields.optional("number_of_bytes", KmsGenerateRandom::byte_count)?;
             let count = count.unwrap_or(KmsGenerateRandom::BYTES_DEFAULT);
             (PlainOperation::GenerateRandom(count), &["number_of_bytes"])
         }
         Some(_) => return Err(fields.wrong("operation", EXPECTED)),
     };
     let others = KEYS.iter().filter(|key| !["operation", "credentials"].contains(key));
-    match others.filter(|key| !takes.contains(key)).find(|key| fields.optional(key).is_some()) {
+    match others.filter(|key| !inputs.contains(key)).find(|key| fields.has(key)) {
         Some(key) => Err(fields.wrong(key, "absent for this operation")),
         None => Ok(operation),
     }
 }
 
-fn parse_credentials(item: &Item<'_>) -> Result<Credentials> {
-    let fields = item.object(CREDENTIALS_KEYS)?;
-    Ok(Credentials {
-        access_key_id: part(&fields.required("AccessKeyId")?)?,
-        secret_access_key: part(&fields.required("SecretAccessKey")?)?,
-        token: fields.optional("Token").map(|item| part(&item)).transpose()?,
-        expiration: fields.optional("Expiration").map(|item| part(&item)).transpose()?,
-    })
+fields! {
+    read Credentials {
+        access_key_id: String = required("AccessKeyId", credential);
+        secret_access_key: String = required("SecretAccessKey", credential);
+        token: Option<String> = optional("Token", credential);
+        expiration: Option<String> = optional("Expiration", credential);
+    }
 }
 
-fn part(item: &Item<'_>) -> Result<String> {
+fn credential(item: &Item<'_>) -> Result<String> {
     let text = item.text()?;
     match text.is_empty() || text.len() > CREDENTIALS_LINE_BYTES_MAX {
         true => Err(item.wrong("a text within the bound")),

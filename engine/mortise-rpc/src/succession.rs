@@ -9,7 +9,7 @@ use mortise_format::genesis::{GenesisBase, GenesisKeys, Predecessor};
 use mortise_format::ids::{Bytes32, EngineId, Signature};
 use serde::{Deserialize, Serialize};
 
-/// The predecessor in the file. Signatures may stand in any order.
+/// The predecessor in the file. Signatures may be in any order.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct PredecessorJson {
@@ -17,16 +17,16 @@ pub(super) struct PredecessorJson {
     public_key: HexBytes,
     checkpoint_key: Bytes32,
     log_secret_commitment: Bytes32,
-    genesis: CharterJson,
+    genesis: GenesisBaseJson,
     checkpoint: String,
     #[serde(default)]
     signatures: Vec<Signature>,
 }
 
-/// The genesis of the predecessor: of its own predecessor, if it had one, the hash.
+/// The genesis of the predecessor, with the hash of its own predecessor if it had one.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct CharterJson {
+struct GenesisBaseJson {
     name: String,
     salt: Bytes32,
     policy: PolicyJson,
@@ -45,7 +45,7 @@ impl From<&Predecessor> for PredecessorJson {
             public_key: HexBytes(predecessor.keys.signing.to_vec()),
             checkpoint_key: Bytes32(predecessor.keys.checkpoint),
             log_secret_commitment: predecessor.log_secret_commitment,
-            genesis: CharterJson {
+            genesis: GenesisBaseJson {
                 name: base.name.clone(),
                 salt: base.salt,
                 policy: PolicyJson::from(&base.policy),
@@ -65,7 +65,7 @@ impl TryFrom<PredecessorJson> for Predecessor {
         let signing = signing.map_err(|_| GenesisError::PublicKey)?;
         let mut signatures = json.signatures;
         signatures.sort_by_key(|signature| signature.0);
-        let CharterJson { name, salt, policy, origin, predecessor_hash } = json.genesis;
+        let GenesisBaseJson { name, salt, policy, origin, predecessor_hash } = json.genesis;
         let (policy, origin) = (policy.try_into()?, origin.into());
         Ok(Self {
             engine_id: json.engine_id,

@@ -9,7 +9,7 @@ use mortise_format::json::decimal;
 use mortise_format::lock::LockTerms;
 use serde::{Deserialize, Serialize};
 
-/// What a wallet's `signTypedData` takes.
+/// The argument of a wallet's `signTypedData`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TypedData {
@@ -23,7 +23,7 @@ pub struct TypedData {
     pub message: LockApprovalMessage,
 }
 
-/// The domain.
+/// The EIP-712 domain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TypedDataDomain {
@@ -31,16 +31,16 @@ pub struct TypedDataDomain {
     pub name: Cow<'static, str>,
     /// `1.0.0`.
     pub version: Cow<'static, str>,
-    /// Of the asset.
+    /// Chain of the asset.
     pub chain_id: u64,
     /// Zero.
     pub verifying_contract: Address,
 }
 
-/// The type.
+/// The signed types.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TypedDataTypes {
-    /// Its fields.
+    /// Fields of `LockApproval`.
     #[serde(rename = "LockApproval")]
     pub lock_approval: Vec<TypedDataField>,
 }
@@ -55,19 +55,19 @@ pub struct TypedDataField {
     pub solidity_type: Cow<'static, str>,
 }
 
-/// The values.
+/// The values of a `LockApproval`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LockApprovalMessage {
-    /// Of the draft.
+    /// Id of the draft.
     pub lock_id: LockId,
-    /// Who signs.
+    /// The account that signs.
     pub owner: Address,
     /// Asset hash.
     pub asset: Bytes32,
-    /// How much.
+    /// Amount of the leg.
     pub amount: U256,
-    /// Of the owner.
+    /// Nonce of the owner.
     #[serde(with = "decimal")]
     pub nonce: u64,
     /// Whole seconds since the Unix epoch.
@@ -87,7 +87,8 @@ const FIELDS: [(&str, &str); 7] = [
 ];
 
 impl TypedData {
-    /// The typed data of a lock with one leg; `None` for more, which an approval cannot show.
+    /// The typed data of a lock with one leg; `None` for more legs, which `LockApproval` cannot
+    /// hold.
     pub fn of_approval(lock_id: &LockId, terms: &LockTerms) -> Option<Self> {
         let [leg] = terms.legs.as_slice() else { return None };
         let field = |(name, solidity_type): (&'static str, &'static str)| TypedDataField {

@@ -7,7 +7,7 @@ use std::str::FromStr;
 /// The CID that a listener binds to when it serves every local CID; written `any`.
 pub const VSOCK_CID_ANY: u32 = u32::MAX;
 
-/// Where a part listens or is reached.
+/// The endpoint that a part listens at or connects to.
 ///
 /// ```
 /// use mortise_transport::Address;
@@ -28,9 +28,9 @@ pub enum Address {
         /// The port.
         port: u32,
     },
-    /// A port of a virtual machine whose vsock is behind a unix socket of this one: the dialling
-    /// side names the port in a first line, and the machine's own calls to a port arrive at a
-    /// socket file beside it. Firecracker and vhost-device-vsock do it this way.
+    /// A port of a virtual machine whose vsock is behind a unix socket of this one, as Firecracker
+    /// and vhost-device-vsock have it. The dialling side names the port in a first line. Calls of
+    /// the virtual machine to a port arrive at a socket file beside it.
     Hybrid {
         /// The unix socket of the virtual machine's vsock.
         path: PathBuf,
@@ -39,14 +39,15 @@ pub enum Address {
     },
 }
 
-/// Where calls of the virtual machine behind `path` to `port` of this one arrive: `PATH_PORT`.
+/// The socket that receives calls of the virtual machine behind `path` to `port` of this one:
+/// `PATH_PORT`.
 pub(crate) fn hybrid_socket(path: &Path, port: u32) -> PathBuf {
     let mut socket = path.as_os_str().to_owned();
     socket.push(format!("_{port}"));
     socket.into()
 }
 
-/// Why a text names no endpoint.
+/// Why a text is not an address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AddressError {

@@ -3,13 +3,13 @@
 //! ```text
 //! us  --connect-->  PATH
 //! us  --"CONNECT 5000\n"-->
-//! us  <--"OK 1073741824\n"--     then the stream of that port; or the end: no one listens there
+//! us  <--"OK 1073741824\n"--     then the stream of that port; or end of stream: no listener
 //! ```
-//! The line protocol is Firecracker's (its `docs/vsock.md`, "Host-Initiated Connections"); the
-//! number in the answer is a port of the answering side's choice (vhost-device-vsock repeats ours)
-//! and means nothing to us.
+//! The line protocol is Firecracker's (its `docs/vsock.md`, "Host-Initiated Connections"). The
+//! number in the answer is a port that the answering side chooses (vhost-device-vsock repeats
+//! ours); it is ignored.
 //!
-//! Invariants: no byte behind the answer's line is taken off the stream; the answer is bounded in
+//! Invariants: no byte after the answer's line is read from the stream; the answer is bounded in
 //! length and in time.
 
 use std::io;
@@ -23,7 +23,7 @@ const ANSWER_BYTES_MAX: usize = 32;
 /// The port answers within this time. A guest's kernel answers by itself, busy or not.
 const ANSWER_TIME: Duration = Duration::from_secs(5);
 
-/// Why a socket gave no stream of the port asked for. It comes inside an [`io::Error`].
+/// Why a socket gave no stream to the port. It is the source of an [`io::Error`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HybridError {
@@ -106,7 +106,8 @@ async fn read_answer(stream: &mut UnixStream, port: u32) -> io::Result<()> {
     }
 }
 
-/// A socket that is closed with our line unread is reset: no one listens, as with a plain end.
+/// A socket that is closed with our line unread is reset. That means no listener, as end of stream
+/// does.
 fn refused_or(error: io::Error, port: u32) -> io::Error {
     match error.kind() {
         io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {

@@ -1,17 +1,17 @@
 //! Streams between the parts of Mortise, and the message framing on them.
 //!
-//! What it is for: one way to name an endpoint (`unix:PATH`, `vsock:CID:PORT`,
-//! `hybrid:PATH:PORT`), to connect or listen there, to cut the byte stream into bounded, numbered
-//! messages, to have many requests under way on one connection ([`PipelinedClient`]), and to serve
-//! a port with an access check by context id ([`serve`]).
+//! What it is for: naming an endpoint (`unix:PATH`, `vsock:CID:PORT`, `hybrid:PATH:PORT`),
+//! connecting and listening there, framing the byte stream into bounded, numbered messages, many
+//! concurrent requests on one connection ([`PipelinedClient`]), and serving a port with an access
+//! check by context id ([`serve`]).
 //!
-//! What it does not do: know what a message means, retry, authenticate, or time out (but for the
-//! first line of a hybrid vsock). A unix socket file is readable by its owner only; everything else
-//! is up to the protocol on the stream.
+//! What it does not do: interpret messages, retry, authenticate, or time out (except for the first
+//! line of a hybrid vsock). Only the owner of a unix socket file can connect to it; all other
+//! protection is up to the protocol on the stream.
 //!
-//! Invariants: a reader never buffers more than one message of its bound, and grows with the bytes
-//! that arrive, not with the length a peer announces; a message that is over its bound, or ends
-//! early, is a named error and the end of the connection.
+//! Invariants: a reader buffers at most one message of its bound, and its buffer grows with the
+//! bytes that arrive, not with the length that a peer announces; a message that is over its bound,
+//! or ends early, is a named error and ends the connection.
 
 mod address;
 mod hybrid;
@@ -30,5 +30,5 @@ pub use message::{
     WITNESS_MAGIC, message_length,
 };
 pub use pipelined::{Answer, NoAnswer, NotSent, PipelinedClient, PipelinedOptions, Unasked};
-pub use serve::{AtBound, ServeEvent, ServeOptions, serve};
+pub use serve::{AtBound, ServeEvent, ServeOptions, serve, stop_signal};
 pub use stream::{Peer, Stream, connect};

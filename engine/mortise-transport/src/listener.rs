@@ -1,8 +1,8 @@
 //! Listening at an address.
 //!
-//! A unix socket is bound under a name of its own, made private (mode 0600) and only then renamed
-//! to where it is expected: only the owner can connect at any moment, and a socket file left
-//! by a dead process is replaced in one step. A live listener is never replaced.
+//! A unix socket is bound under a temporary name, made private (mode 0600) and then renamed to its
+//! path. So only the owner can connect at any moment, and the socket file of a dead process is
+//! replaced atomically. A live listener is never replaced.
 
 use crate::address::{Address, hybrid_socket};
 use crate::stream::{Peer, Stream};
@@ -30,8 +30,8 @@ impl Listener {
     /// Listens at `address`; at a hybrid one, for the calls of that virtual machine to the port.
     ///
     /// # Errors
-    /// `AddrInUse` when another listener answers there; `AlreadyExists` when the path is taken by a
-    /// file that is no socket; otherwise the operating system's error.
+    /// `AddrInUse` when another listener answers there; `AlreadyExists` when the path is a file
+    /// that is not a socket; otherwise the operating system's error.
     pub async fn bind(address: &Address) -> io::Result<Self> {
         let inner = match address {
             Address::Unix(path) => bind_unix(path).await?,
@@ -83,7 +83,7 @@ async fn bind_unix(path: &Path) -> io::Result<Inner> {
     Ok(Inner::Unix { listener, _file })
 }
 
-/// Fails unless `path` is free or holds a socket that no one serves.
+/// Fails unless `path` is free or is a socket without a listener.
 async fn refuse_taken(path: &Path) -> io::Result<()> {
     let found = match std::fs::symlink_metadata(path) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),

@@ -15,12 +15,12 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 pub const REQUEST_MAGIC: [u8; 4] = *b"MRT1";
 /// Opens a connection of the store protocol, sent by the dialling side.
 pub const STORE_MAGIC: [u8; 4] = *b"MRS1";
-/// Opens a connection of the way to witnesses, sent by the dialling side.
+/// Opens a connection to the witness relay, sent by the dialling side.
 pub const WITNESS_MAGIC: [u8; 4] = *b"MRW1";
-/// Size of what precedes each payload.
+/// Size of the header of each message.
 pub const HEADER_BYTES: usize = 4 + 8;
 
-/// How much a reader asks for at once while a message is incomplete.
+/// Bytes that a reader requests at once while a message is incomplete.
 const READ_BYTES: usize = 64 * 1024;
 
 /// One message.
@@ -32,7 +32,7 @@ pub struct Message {
     pub payload: Bytes,
 }
 
-/// Why no message came, or none was sent.
+/// Why a message was not received or not sent.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum MessageError {
@@ -55,7 +55,7 @@ pub enum MessageError {
     Io(#[from] io::Error),
 }
 
-/// The payload length that a header announces, for callers that parse by themselves.
+/// The payload length that a header announces, for callers with a parser of their own.
 pub fn message_length(header: [u8; 4]) -> usize {
     // 32 bits fit usize on every platform that tokio runs on
     u32::from_le_bytes(header) as usize
@@ -141,7 +141,7 @@ impl<R: AsyncRead + Unpin> MessageReader<R> {
         !self.buffer.is_empty()
     }
 
-    /// The stream; bytes that were read ahead are lost.
+    /// The stream; buffered bytes are lost.
     pub fn into_inner(self) -> R {
         self.io
     }
@@ -188,12 +188,12 @@ impl<W: AsyncWrite + Unpin> MessageWriter<W> {
         Ok(())
     }
 
-    /// How many bytes wait to be sent.
+    /// Bytes that wait to be sent.
     pub fn queued_bytes(&self) -> usize {
         self.buffer.len()
     }
 
-    /// Sends everything queued. Cancel-safe: what was not sent stays queued.
+    /// Sends everything queued. Cancel-safe: unsent bytes stay queued.
     ///
     /// # Errors
     /// The stream's error; how much of the queue reached the peer is then unknown.

@@ -4,8 +4,8 @@
 //! call() -> room, number, queue -> [writer task] -> stream -> peer
 //! Answer <- pair by number <------ [reader task] <- stream <-
 //! ```
-//! What it is for: the one client of this crate's numbered messages. The engine's store, the
-//! gateway, the client library and the demos use it.
+//! What it is for: the only client of this crate's numbered messages. The engine's store client,
+//! the gateway, the client library and the demos use it.
 //!
 //! What it does not do: connect, reconnect, retry, time out, or understand a request. The caller
 //! puts a timeout around the answer and decides what a lost request means.
@@ -15,14 +15,14 @@
 //! - A request is written once or not at all. [`NotSent`] proves that nothing of it was sent;
 //!   [`NoAnswer`] means that its effect is unknown.
 //! - The connection ends once. From then on every open request has the same error and every later
-//!   call is [`NotSent::Closed`].
+//!   call is [`NotSent::Disconnected`].
 //!
 //! # Overflow policy
 //!
 //! - At the bound (`in_flight_max` requests are queued or without an answer)
 //!   [`PipelinedClient::call`] fails with [`NotSent::Full`], and
-//!   [`PipelinedClient::call_when_room`] waits in order of arrival. The bound counts each of the
-//!   two by itself, so that calls which may wait never refuse one that may not.
+//!   [`PipelinedClient::call_when_room`] waits in order of arrival. Each of the two has
+//!   its own bound, so that calls that can wait never take the room of those that cannot.
 //! - A request over `request_bytes_max` is [`NotSent::Oversized`]; the connection goes on.
 //! - An answer whose number no open request has is dropped, or ends the connection: [`Unasked`].
 //! - An answer over `answer_bytes_max`, or one that does not decode, ends the connection with
@@ -35,7 +35,7 @@
 //!   an open number tells a late answer from one that was never asked for.
 //! - When the runtime shuts down, the connection ends and open requests are [`NoAnswer::Lost`].
 //! - When the last handle and the last [`Answer`] are dropped, what is queued is written and this
-//!   direction is closed. The stream is dropped when the peer closes too, or after some seconds.
+//!   direction is closed. The stream is dropped when the peer closes too, or after 5 seconds.
 
 use crate::message::{MessageError, MessageReader, MessageWriter};
 use bytes::Bytes;
@@ -75,9 +75,9 @@ pub struct PipelinedOptions {
 /// What an answer to no open request does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unasked {
-    /// It is dropped. For callers that give up: their answers may come late.
+    /// The answer is dropped. For callers that stop waiting: their answers may come late.
     Ignore,
-    /// It ends the connection. For peers that must not be trusted to answer correctly.
+    /// The connection ends. For peers that are not trusted to answer correctly.
     End,
 }
 
@@ -86,7 +86,7 @@ pub enum Unasked {
 pub enum NotSent {
     /// The connection has ended.
     #[error("the connection was closed")]
-    Closed,
+    Disconnected,
     /// Too many requests are under way.
     #[error("{max} requests are under way on the connection")]
     Full {
@@ -103,7 +103,7 @@ pub enum NotSent {
     },
 }
 
-/// Why a request that was taken has no answer. Its effect is unknown.
+/// Why an accepted request has no answer. Its effect is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NoAnswer<E = Infallible> {
     /// The connection ended first.
@@ -216,7 +216,7 @@ impl<T: Send + 'static, E: Clone + Send + 'static> PipelinedClient<T, E> {
     /// it waits sends nothing.
     ///
     /// # Errors
-    /// `Closed`, `Oversized`.
+    /// `Disconnected`, `Oversized`.
     pub fn call_when_room(
         &self,
         request: Bytes,
@@ -228,11 +228,11 @@ impl<T: Send + 'static, E: Clone + Send + 'static> PipelinedClient<T, E> {
                 return tried;
             }
             let room = Arc::clone(&client.shared.waiting_room).acquire_owned().await;
-            client.enqueue(request, room.map_err(|_| NotSent::Closed)?)
+            client.enqueue(request, room.map_err(|_| NotSent::Disconnected)?)
         }
     }
 
-    /// True when no later call can succeed.
+    /// True when every later call fails.
     pub fn is_closed(&self) -> bool {
         self.shared.lock().is_closed
     }
@@ -244,8 +244,8 @@ impl<T: Send + 'static, E: Clone + Send + 'static> PipelinedClient<T, E> {
         }
         let room = Arc::clone(room).try_acquire_owned();
         let room = room.map_err(|error| match error {
-            TryAcquireError::Closed => NotSent::Closed,
             TryAcquireError::NoPermits => self.full(),
+            _ => NotSent::Disconnected,
         })?;
         self.enqueue(request, room)
     }
@@ -260,14 +260,14 @@ impl<T: Send + 'static, E: Clone + Send + 'static> PipelinedClient<T, E> {
         // Numbering and queueing under one lock: the order on the stream is the order of calls.
         let mut table = self.shared.lock();
         if table.is_closed {
-            return Err(NotSent::Closed);
+            return Err(NotSent::Disconnected);
         }
         let number = table.next;
         let queued = Queued { number, request, room: Arc::clone(&room) };
         self.queue.try_send(queued).map_err(|error| match error {
-            TrySendError::Closed(_) => NotSent::Closed,
             // The queue has a place for each permit, so this is not reached.
             TrySendError::Full(_) => self.full(),
+            _ => NotSent::Disconnected,
         })?;
         table.next += 1;
         table.open.insert(number, Open { answer, _room: room });
@@ -277,7 +277,7 @@ impl<T: Send + 'static, E: Clone + Send + 'static> PipelinedClient<T, E> {
 
 /// The answer to one request. It keeps the connection open.
 #[derive(Debug)]
-#[must_use = "the answer, or that there is none, is learnt by awaiting it"]
+#[must_use = "await it to get the answer or the error"]
 pub struct Answer<T = Bytes, E = Infallible> {
     number: u64,
     answered: oneshot::Receiver<Outcome<T, E>>,
@@ -308,7 +308,7 @@ impl<T, E> Shared<T, E> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes no further request.
+    /// Rejects every later request.
     fn close(&self) {
         self.lock().is_closed = true;
         self.room.close();
@@ -415,7 +415,7 @@ async fn read_answers<R, T, E>(
     let reason = loop {
         let message = match reader.read().await {
             Ok(Some(message)) => message,
-            // A peer that is killed leaves half a message behind: it is gone, it did not lie.
+            // A peer that is killed can leave half a message: that is a lost peer, not a wrong one.
             Ok(None) | Err(MessageError::Io(_) | MessageError::Torn) => break NoAnswer::Lost,
             Err(_) => break NoAnswer::Framing,
         };

@@ -3,15 +3,15 @@
 
 /// The enclave listens for requests.
 pub const REQUESTS: u32 = 5000;
-/// The parent keeps the log; the enclave dials, as at all ports that follow.
+/// The parent stores the log. The enclave dials this port and all that follow.
 pub const STORE: u32 = 5001;
-/// The parent hears lines of the log and why the enclave stops.
+/// The parent receives log lines and the reason why the enclave stops.
 pub const DIAGNOSTICS: u32 = 5002;
-/// The parent gives credentials of the key service.
+/// The parent sends credentials of the key service.
 pub const CREDENTIALS: u32 = 5003;
-/// The parent hands requests to witnesses over.
+/// The parent forwards requests to witnesses.
 pub const WITNESS: u32 = 5004;
-/// The parent relays to the key service; Amazon's `vsock-proxy` has it here too.
+/// The parent relays to the key service; AWS's `vsock-proxy` has the same default.
 pub const RELAY: u32 = 8000;
-/// The parent answers the heartbeat of the start; `nitro-cli` listens here.
+/// The parent answers the heartbeat at the start; `nitro-cli` listens here.
 pub const HEARTBEAT: u32 = 9000;

@@ -1,10 +1,10 @@
-//! The accept loop of every port: who may connect, how many, and how it stops.
+//! The accept loop of every port: access check, bound on connections, stop.
 //!
 //! What it is for: one place for the access check by context id (CID), for the bound on
-//! connections, for the pause after a failed accept and for a stop in order.
+//! connections, for the pause after a failed accept and for an orderly stop.
 //!
-//! What it does not do: authenticate. A CID tells virtual machines of one parent apart and proves
-//! nothing else; a unix socket is protected by the mode of its file, so a local peer is admitted.
+//! What it does not do: authenticate. A CID distinguishes virtual machines of one parent and proves
+//! nothing else. The mode of its file protects a unix socket, so every local peer is admitted.
 //!
 //! Invariants: a peer that is not admitted reaches no handler and its stream is dropped at once; no
 //! more than `connections_max` handlers run; when [`serve`] returns, no handler runs.
@@ -13,21 +13,22 @@
 //! |---|---|
 //! | a virtual machine other than `only_cid` connects | [`ServeEvent::TurnedAway`] |
 //! | all connections are taken | [`AtBound`]: the next one waits, or the oldest is closed |
-//! | an accept fails (no file descriptor is free) | [`ServeEvent::AcceptFailed`], a pause, again |
-//! | `stop` changes, or its sender is dropped | handlers get `drain` to finish, then are cut off |
+//! | an accept fails (no file descriptor is free) | [`ServeEvent::AcceptFailed`], pause, retry |
+//! | `stop` changes, or its sender is dropped | handlers get `drain` to finish, then are closed |
 
 use crate::listener::Listener;
 use crate::stream::{Peer, Stream};
 use std::collections::VecDeque;
 use std::io;
 use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 
-/// A failing accept is tried again after this time.
+/// Pause after a failed accept.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// How a port is served.
+/// Options of a served port.
 #[derive(Debug, Clone, Copy)]
 pub struct ServeOptions {
     /// The only virtual machine that is admitted; none admits all. Local peers are admitted.
@@ -36,7 +37,7 @@ pub struct ServeOptions {
     pub connections_max: usize,
     /// What happens at that bound.
     pub at_bound: AtBound,
-    /// How long connections may take to finish at a stop; zero cuts them off.
+    /// Time that connections get to finish at a stop; zero closes them at once.
     pub drain: Duration,
 }
 
@@ -45,11 +46,11 @@ pub struct ServeOptions {
 pub enum AtBound {
     /// The next one is accepted when one ends.
     Wait,
-    /// The oldest is closed to make room: dead ones cannot keep the newest out.
+    /// The oldest is closed to make room, so that dead connections cannot block new ones.
     CloseOldest,
 }
 
-/// What the operator should learn of.
+/// An event for the operator's log.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ServeEvent {
@@ -62,9 +63,9 @@ pub enum ServeEvent {
     AcceptFailed(io::Error),
     /// The oldest connection was closed to make room.
     OldestClosed,
-    /// Connections did not finish in the time that a stop gives them.
+    /// Connections did not finish within the drain time of a stop.
     CutOff {
-        /// How many.
+        /// Number of connections that were closed.
         connections: usize,
     },
 }
@@ -83,7 +84,23 @@ pub async fn serve<H, F>(
     serve_from(&listener, options, stop, handler, report).await;
 }
 
-/// Where connections come from; tests script it.
+/// A future that is ready at SIGINT or SIGTERM. The process catches both from the call on, not only
+/// while the future is polled.
+///
+/// # Errors
+/// The operating system's error.
+pub fn stop_signal() -> io::Result<impl Future<Output = ()>> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
+
+/// The source of connections; tests script it.
 trait Accept {
     fn accept(&self) -> impl Future<Output = io::Result<(Stream, Peer)>> + Send;
 }
@@ -111,7 +128,7 @@ async fn serve_from<H, F>(
         let has_room =
             options.at_bound == AtBound::CloseOldest || connections.len() < connections_max;
         let accepted = tokio::select! {
-            // In this order: a stop is not put off, and what ended is cleared away under a flood.
+            // In this order: a stop is not delayed, and a flood does not keep finished tasks alive.
             biased;
             _ = stop.changed() => break,
             Some(_) = connections.join_next() => continue,
@@ -162,7 +179,7 @@ fn close_oldest(
     }
 }
 
-/// Lets connections finish for some time, then ends them.
+/// Lets connections finish within `time`, then closes them.
 async fn drain(mut connections: JoinSet<()>, time: Duration, report: impl Fn(ServeEvent)) {
     if !time.is_zero() {
         let finished = async { while connections.join_next().await.is_some() {} };

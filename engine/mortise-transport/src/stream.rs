@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::UnixStream;
 use tokio_vsock::{VsockAddr, VsockStream};
 
-/// Who is at the other end, as far as the transport knows.
+/// The other end, as far as the transport knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Peer {
@@ -109,7 +109,7 @@ impl AsyncWrite for Stream {
     }
 }
 
-/// What of it goes into one packet of a vsock; the rest is another write's.
+/// The part that fits one packet of a vsock; another write sends the rest.
 fn one_packet(bytes: &[u8]) -> &[u8] {
     bytes.get(..VSOCK_WRITE_MAX).unwrap_or(bytes)
 }
@@ -119,7 +119,7 @@ mod tests {
     use super::{VSOCK_WRITE_MAX, one_packet};
 
     #[test]
-    fn many_bytes_go_in_packets_that_lie_in_one_piece() {
+    fn many_bytes_are_split_into_packets() {
         for length in [0, 1, VSOCK_WRITE_MAX, VSOCK_WRITE_MAX + 1, 1024 * 1024] {
             let bytes: Vec<u8> = (0..length).map(|n| n.to_le_bytes()[0]).collect();
             let (mut rest, mut sent) = (bytes.as_slice(), Vec::new());

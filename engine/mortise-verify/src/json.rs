@@ -174,7 +174,7 @@ pub fn commitment(
     engine_id: &EngineId,
 ) -> Result<SignedCommitment, JsonError> {
     let attested = &view.ccm_attestation;
-    let once = view.repeats_itself_truly()
+    let once = view.is_consistent()
         && attested.enclave_id == *engine_id
         && attested.commitment_hash.0 == view.digest(engine_id).0;
     match once {

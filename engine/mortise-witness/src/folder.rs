@@ -10,7 +10,7 @@
 
 use crate::heads::FileHeads;
 use crate::key::WitnessSigner;
-use mortise_format::ids::{parse_hex, to_hex};
+use mortise_format::hex;
 use mortise_format::note::NoteError;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
@@ -79,8 +79,8 @@ impl Folder {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let name = name.ok_or(FolderError::NoName)?;
                 let signer = WitnessSigner::new(name, seed).map_err(FolderError::Name)?;
-                let hex = Zeroizing::new(to_hex(seed));
-                let text = Zeroizing::new(format!("{name}\n{}\n", hex.trim_start_matches("0x")));
+                let digits = Zeroizing::new(hex::encode(seed));
+                let text = Zeroizing::new(format!("{name}\n{}\n", *digits));
                 self.write_key(&path, &text).map_err(wrong)?;
                 Ok(signer)
             }
@@ -117,9 +117,9 @@ impl Folder {
 }
 
 fn parse(text: &str) -> Option<WitnessSigner> {
-    let (name, hex) = text.strip_suffix('\n')?.split_once('\n')?;
+    let (name, digits) = text.strip_suffix('\n')?.split_once('\n')?;
     let mut seed = Zeroizing::new([0; 32]);
-    parse_hex(&Zeroizing::new(format!("0x{hex}")), &mut *seed).ok()?;
+    hex::decode_into(digits, &mut *seed).ok()?;
     WitnessSigner::new(name, &seed).ok()
 }
 

@@ -2,6 +2,7 @@
 //! new head is on the disk before its cosignature leaves.
 
 use mortise_format::domains::sha256;
+use mortise_format::hex;
 use mortise_format::ids::{Root, parse_hex, to_hex};
 use mortise_format::merkle::history::TreeHead;
 use std::collections::BTreeMap;
@@ -85,8 +86,8 @@ impl FileHeads {
     }
 
     fn path(&self, origin: &str) -> PathBuf {
-        let name = to_hex(&sha256(&[origin.as_bytes()]));
-        self.folder.join(format!("{}.head", name.trim_start_matches("0x")))
+        let name = hex::encode(&sha256(&[origin.as_bytes()]));
+        self.folder.join(format!("{name}.head"))
     }
 
     /// Writes and syncs a new file, renames it over the old one and syncs the folder: after a crash

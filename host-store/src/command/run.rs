@@ -5,10 +5,10 @@ use super::fail;
 use clap::{Args, ValueEnum};
 use mortise_host::{AllowList, Config, CredentialsSource, Destination, KeyServiceConfig, run};
 use mortise_host::{WitnessConfig, WitnessPlace};
+use mortise_transport::stop_signal;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use tokio::signal::unix::{SignalKind, signal};
 
 /// What `run` takes.
 #[derive(Debug, Args)]
@@ -118,16 +118,4 @@ fn start_log(format: LogFormat) {
         LogFormat::Text => log.init(),
         LogFormat::Json => log.json().init(),
     }
-}
-
-/// Ends at SIGINT or SIGTERM. Both are caught from the moment this returns.
-fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    })
 }

@@ -2,7 +2,7 @@
 
 use super::genuine::{Genuine, archived, productive};
 use super::name;
-use mortise_testkit::rng::Rng;
+use mortise_sim::rng::Rng;
 use mortise_verify::attestation::{AttestationError, CborError, PcrPolicy};
 use std::collections::BTreeMap;
 use std::time::Instant;

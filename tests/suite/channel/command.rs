@@ -2,24 +2,15 @@
 
 use super::Carried;
 use super::relay::Direction;
+use crate::client::run_mortise;
 use mortise_format::channel::is_channel;
 use mortise_sim::nsm::Measurements;
 use serde_json::Value;
-use std::process::{Command, Output};
-
-const PROGRAM: &str = env!("CARGO_BIN_EXE_mortise-under-test");
 
 /// Runs a command through the relay; exit status, data, stderr.
 fn run(carried: &Carried, args: &[&str]) -> (i32, Value, String) {
-    let mut command = Command::new(PROGRAM);
-    for variable in ["MORTISE_URL", "MORTISE_KEY", "MORTISE_TRUST"] {
-        command.env_remove(variable);
-    }
     let url = format!("unix:{}", carried.relay.socket().display());
-    command.args(["--json", "--attempts", "1", "--url", &url]).args(args);
-    let Output { status, stdout, stderr } = command.output().expect("our own program starts");
-    let stderr = String::from_utf8(stderr).expect("it writes text");
-    (status.code().expect("it ends"), serde_json::from_slice(&stdout).unwrap_or_default(), stderr)
+    run_mortise(&[&["--attempts", "1", "--url", &url], args].concat())
 }
 
 fn pcr0(label: &str) -> String {

@@ -3,14 +3,13 @@
 use super::Carried;
 use crate::conformance::vectors;
 use mortise_channel::{ChannelSecret, seal_request};
+use mortise_format::hex;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 fn bytes(row: &Value, field: &str) -> Vec<u8> {
-    let digits = row[field].as_str().expect("a text").as_bytes();
-    let pair = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
-    digits.chunks(2).map(pair).collect()
+    hex::decode(row[field].as_str().expect("a text")).expect("hex digits")
 }
 
 fn seed(row: &Value, field: &str) -> [u8; 32] {

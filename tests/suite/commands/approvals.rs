@@ -7,16 +7,14 @@ use mortise_format::command::Command;
 use mortise_format::event::Event;
 use mortise_format::ids::{EngineId, Measurement};
 use mortise_format::images::{ImageApproval, Version};
-use mortise_format::policy::Policy;
 use mortise_format::reject::{Field, Reject};
 use mortise_format::secret::Secret;
 use mortise_testkit::keys::{Asked, Party, SignedBy, TestSigner};
 use mortise_testkit::lockstep::{ENGINE_ID, Lockstep};
 use mortise_testkit::model::Answer;
-use mortise_testkit::scenario::{self, START_S, policy};
-
-/// The operators of these tests, two of whom must agree.
-const OPERATORS: [Party; 3] = [Party::Operator, Party::Stranger, Party::Engine];
+use mortise_testkit::scenario::{
+    self, OPERATORS, START_S, not_enough_operators, policy, with_operators,
+};
 
 fn image(number: u8) -> Measurement {
     Measurement([number; 48])
@@ -38,13 +36,6 @@ fn approval(serial: u64, images: &[u8]) -> ImageApproval {
     ImageApproval { serial, images, minimum_version, valid_until }
 }
 
-fn with_operators(mut policy: Policy) -> Policy {
-    policy.operators = OPERATORS.map(Party::address).to_vec();
-    policy.operators.sort_unstable();
-    policy.operators_min = 2;
-    policy
-}
-
 fn engine() -> Lockstep {
     Lockstep::new(&with_operators(policy()))
 }
@@ -56,18 +47,9 @@ fn ask(engine: &mut Lockstep, approval: &ImageApproval) -> Answer {
 #[test]
 fn enough_operators_approve_and_fewer_or_others_do_not() {
     let [a, b, c] = OPERATORS;
-    let refused: [(&[Party], Reject); 7] = [
-        (&[a], Reject::Unauthorized),
-        (&[a, a], Reject::Validation(Field::Signatures)),
-        (&[a, b, a], Reject::Validation(Field::Signatures)),
-        (&[a, Party::Owner], Reject::Unauthorized),
-        (&[a, b, Party::Owner], Reject::Unauthorized),
-        (&[Party::ObserverA, Party::ObserverB], Reject::Unauthorized),
-        (&[], Reject::Validation(Field::Signatures)),
-    ];
-    for (by, reject) in refused {
+    for (by, reject) in not_enough_operators() {
         let mut engine = engine();
-        let asked = engine.signer.approve_images(by, &approval(1, &[1]));
+        let asked = engine.signer.approve_images(&by, &approval(1, &[1]));
         assert_eq!(engine.ask(&asked), Answer::Refused(reject), "{by:?}");
         assert!(engine.state.approved_images().is_none());
     }

@@ -1,9 +1,9 @@
 //! Every refusal that the core has can be met, and the session's one cannot be met here.
 
 use mortise_format::reject::{Limit, Party, Reject};
+use mortise_sim::rng::Rng;
 use mortise_testkit::lockstep::Lockstep;
 use mortise_testkit::model::Answer;
-use mortise_testkit::rng::Rng;
 use mortise_testkit::scenario;
 use mortise_testkit::workload::Workload;
 use std::collections::BTreeSet;

@@ -144,7 +144,5 @@ pub fn json() -> String {
 
 /// The bytes of a 0x text.
 pub fn bytes(text: &str) -> Vec<u8> {
-    let mut out = vec![0; text.len() / 2 - 1];
-    mortise_format::ids::parse_hex(text, &mut out).unwrap();
-    out
+    mortise_format::ids::parse_hex_bytes(text).unwrap()
 }

@@ -11,23 +11,9 @@ use mortise_verify::receipt::FrameError;
 use mortise_verify::statement::{SignedStatement, StatementError};
 use proptest::prelude::*;
 
-/// A log of `shared` frames like any other, then `own` ones that `n` tells from other logs.
-fn branch(shared: u8, own: u8, n: u8) -> Log {
-    let mut log = Log::of(1, shared);
-    log.epoch = u64::from(n);
-    for i in 0..own {
-        log.push(START_MS + u64::from(shared + i) * 1000, &[event(n), event(i)]);
-    }
-    log
-}
-
 fn pair(first: &SignedStatement, second: &SignedStatement) -> ForkEvidence {
     let (first, second) = (first.clone(), second.clone());
     ForkEvidence { first, second, leaves: ForkLeaves::None }
-}
-
-fn leaf(log: &Log, seq: usize, size: usize) -> LeafProof {
-    LeafProof { leaf: log.frames[seq].leaf.clone(), path: log.path(seq, size) }
 }
 
 fn rule(log: &Log, evidence: &ForkEvidence) -> Result<ForkRule, ForkError> {
@@ -49,7 +35,7 @@ fn file_gives_the_evidence_back(evidence: &ForkEvidence) {
 
 #[test]
 fn two_roots_of_one_size_are_a_fork_across_epochs() {
-    let (a, b) = (branch(3, 4, 2), branch(3, 4, 3));
+    let (a, b) = (Log::branch(3, 4, 2), Log::branch(3, 4, 3));
     for seq in 3..7 {
         let evidence = pair(&a.frames[seq].signed, &b.frames[seq].signed);
         let size = u64::try_from(seq).unwrap() + 1;
@@ -74,7 +60,7 @@ fn two_descriptions_of_one_frame_are_a_fork() {
 
 #[test]
 fn a_log_that_shrank_while_time_went_on_is_a_fork_in_both_orders() {
-    let kept = branch(3, 6, 2);
+    let kept = Log::branch(3, 6, 2);
     let mut rewound = Log::of(1, 3);
     rewound.push(START_MS + 60_000, &[event(9)]);
     let (newer, older) = (&rewound.frames[3].signed, &kept.frames[8].signed);
@@ -85,16 +71,16 @@ fn a_log_that_shrank_while_time_went_on_is_a_fork_in_both_orders() {
 
 #[test]
 fn two_leaves_at_one_index_are_a_fork() {
-    let (a, b) = (branch(3, 4, 2), branch(3, 6, 3));
+    let (a, b) = (Log::branch(3, 4, 2), Log::branch(3, 6, 3));
     let mut evidence = pair(&a.frames[6].signed, &b.frames[8].signed);
     assert_eq!(rule(&a, &evidence), Err(ForkError::NoContradiction));
     for (at, index) in (3..7).zip(3u64..) {
-        let (first, second) = (leaf(&a, at, 7), leaf(&b, at, 9));
+        let (first, second) = (a.leaf_proof(at, 7), b.leaf_proof(at, 9));
         evidence.leaves = ForkLeaves::Both { index, first, second };
         assert_eq!(rule(&a, &evidence), Ok(ForkRule::OtherLeaf { index }));
     }
     for (at, index) in (0..3).zip(0u64..) {
-        let (first, second) = (leaf(&a, at, 7), leaf(&b, at, 9));
+        let (first, second) = (a.leaf_proof(at, 7), b.leaf_proof(at, 9));
         evidence.leaves = ForkLeaves::Both { index, first, second };
         assert_eq!(rule(&a, &evidence), Err(ForkError::SameLeaf { index }));
     }
@@ -102,20 +88,20 @@ fn two_leaves_at_one_index_are_a_fork() {
 
 #[test]
 fn a_kept_statement_and_another_frame_in_its_place_are_a_fork() {
-    let (kept, shown) = (branch(3, 2, 2), branch(3, 6, 3));
+    let (kept, shown) = (Log::branch(3, 2, 2), Log::branch(3, 6, 3));
     let mut evidence = pair(&kept.frames[4].signed, &shown.frames[8].signed);
-    evidence.leaves = ForkLeaves::AtFirst(leaf(&shown, 4, 9));
+    evidence.leaves = ForkLeaves::AtFirst(shown.leaf_proof(4, 9));
     assert_eq!(rule(&kept, &evidence), Ok(ForkRule::OtherFrame { seq: 4 }));
     evidence.first = kept.frames[1].signed.clone();
-    evidence.leaves = ForkLeaves::AtFirst(leaf(&shown, 1, 9));
+    evidence.leaves = ForkLeaves::AtFirst(shown.leaf_proof(1, 9));
     assert_eq!(rule(&kept, &evidence), Err(ForkError::SameLeaf { index: 1 }));
 }
 
 #[test]
 fn each_changed_part_of_leaf_evidence_is_refused_by_name() {
-    let (a, b) = (branch(3, 4, 2), branch(3, 6, 3));
+    let (a, b) = (Log::branch(3, 4, 2), Log::branch(3, 6, 3));
     let check = |index: u64, change: fn(&mut LeafProof, &mut LeafProof)| {
-        let (mut first, mut second) = (leaf(&a, 5, 7), leaf(&b, 5, 9));
+        let (mut first, mut second) = (a.leaf_proof(5, 7), b.leaf_proof(5, 9));
         change(&mut first, &mut second);
         let mut evidence = pair(&a.frames[6].signed, &b.frames[8].signed);
         evidence.leaves = ForkLeaves::Both { index, first, second };
@@ -144,7 +130,7 @@ fn each_changed_part_of_leaf_evidence_is_refused_by_name() {
 
 #[test]
 fn statements_that_the_engine_did_not_sign_are_no_evidence() {
-    let (a, b) = (branch(3, 4, 2), branch(3, 4, 3));
+    let (a, b) = (Log::branch(3, 4, 2), Log::branch(3, 4, 3));
     let good = pair(&a.frames[5].signed, &b.frames[5].signed);
     assert!(rule(&a, &good).is_ok());
     for (field, change) in SIGNED_FIELDS {
@@ -222,11 +208,11 @@ proptest! {
                 prop_assert!(verify(&log.engine, &evidence).is_err());
                 let at = a.min(b);
                 let index = u64::try_from(at).unwrap();
-                let (first, second) = (leaf(&log, at, a + 1), leaf(&log, at, b + 1));
+                let (first, second) = (log.leaf_proof(at, a + 1), log.leaf_proof(at, b + 1));
                 evidence.leaves = ForkLeaves::Both { index, first, second };
                 prop_assert!(verify(&log.engine, &evidence).is_err());
                 if a < b {
-                    evidence.leaves = ForkLeaves::AtFirst(leaf(&log, a, b + 1));
+                    evidence.leaves = ForkLeaves::AtFirst(log.leaf_proof(a, b + 1));
                     let refused = verify(&log.engine, &evidence);
                     let index = log.verified(a).seq();
                     prop_assert_eq!(refused, Err(ForkError::SameLeaf { index }));

@@ -2,7 +2,7 @@
 //! signature, on every way; and its log is never served as that of an engine that binds.
 
 use super::weak::Unsigned;
-use crate::client::{block_on, new_lock, over_socket};
+use crate::client::{block_on, new_lock, over_socket, run_mortise};
 use mortise_client::check::{self, CheckError};
 use mortise_client::{Client, ClientError, Signer};
 use mortise_engine::attest::{Attestation, InsecureMode};
@@ -21,10 +21,8 @@ use mortise_verify::json::{self, JsonError};
 use mortise_verify::mark::Marked;
 use serde_json::{Value, json};
 use std::path::Path;
-use std::process::{Command, Output};
 use std::sync::Arc;
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_mortise-under-test");
 const MODES: [Option<InsecureMode>; 3] =
     [None, Some(InsecureMode::Debug), Some(InsecureMode::Emulated)];
 
@@ -112,16 +110,8 @@ impl Site {
 
     /// Runs a command against the engine; exit status, data, stderr.
     fn run(&self, args: &[&str]) -> (i32, Value, String) {
-        let mut command = Command::new(PROGRAM);
-        for variable in ["MORTISE_URL", "MORTISE_KEY", "MORTISE_TRUST"] {
-            command.env_remove(variable);
-        }
         let url = format!("unix:{}", self.system.engine_socket().display());
-        command.args(["--json", "--url", &url]).args(args);
-        let Output { status, stdout, stderr } = command.output().expect("our own program starts");
-        let stderr = String::from_utf8(stderr).expect("it writes text");
-        let data = serde_json::from_slice(&stdout).unwrap_or_default();
-        (status.code().expect("it ends"), data, stderr)
+        run_mortise(&[&["--url", &url], args].concat())
     }
 }
 

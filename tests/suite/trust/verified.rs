@@ -2,7 +2,7 @@
 
 use super::NONCE;
 use crate::attestation::genuine::documents;
-use crate::client::{block_on, over_socket};
+use crate::client::{block_on, over_socket, run_mortise};
 use mortise_engine::attest::Attestation;
 use mortise_engine::ports::Vault;
 use mortise_sim::nsm::{Measurements, SoftwareNsm};
@@ -11,10 +11,7 @@ use mortise_testkit::system::{Options, System};
 use mortise_testkit::vault::TestVault;
 use serde_json::{Value, json};
 use std::path::PathBuf;
-use std::process::{Command, Output};
 use std::sync::Arc;
-
-const PROGRAM: &str = env!("CARGO_BIN_EXE_mortise-under-test");
 
 /// An attested system, and the folder with its authority's root.
 struct Shown {
@@ -61,14 +58,7 @@ impl Shown {
 }
 
 fn run(args: &[&str]) -> (i32, Value, String) {
-    let mut command = Command::new(PROGRAM);
-    for variable in ["MORTISE_URL", "MORTISE_KEY", "MORTISE_TRUST"] {
-        command.env_remove(variable);
-    }
-    command.args(["--json", "verify", "attestation"]).args(args);
-    let Output { status, stdout, stderr } = command.output().expect("our own program starts");
-    let stderr = String::from_utf8(stderr).expect("it writes text");
-    (status.code().expect("it ends"), serde_json::from_slice(&stdout).unwrap_or_default(), stderr)
+    run_mortise(&[&["verify", "attestation"], args].concat())
 }
 
 fn pcr0(label: &str) -> String {

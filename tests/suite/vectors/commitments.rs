@@ -9,7 +9,7 @@ use mortise_format::ids::{Address, LockId, PolicyHash, Signature};
 use mortise_format::insecure_mode::InsecureMode;
 use mortise_format::lock::{Custody, Durability, LegTerms, LockTerms};
 use mortise_rpc::results::CommitmentView;
-use mortise_verify::commitment::{Expected, verify};
+use mortise_verify::commitment::{Expected, SignedCommitment, verify};
 use mortise_verify::json::commitment;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -31,6 +31,11 @@ struct Terms {
     expires: u64,
     fulfillment_condition: Condition,
     legs: Vec<LegTerms>,
+}
+
+fn view_of(log: &Log, terms: &LockTerms, signed: &SignedCommitment) -> CommitmentView {
+    let (mark, commitment) = (signed.mark, &signed.commitment);
+    CommitmentView::new(&log.engine.id, mark, terms, commitment, signed.signature)
 }
 
 fn judge(input: &Value) -> Result<(), &'static str> {
@@ -64,13 +69,7 @@ fn judge(input: &Value) -> Result<(), &'static str> {
 
 fn input(log: &Log, terms: &LockTerms) -> Value {
     let signed = sign(log, promise(log, terms, 2, 1));
-    let view = CommitmentView::new(
-        &log.engine.id,
-        signed.mark,
-        terms,
-        &signed.commitment,
-        signed.signature,
-    );
+    let view = view_of(log, terms, &signed);
     json!({
         "engine": engine_json(&log.engine),
         "commitment": view,
@@ -149,13 +148,7 @@ fn prolonged(file: &mut File, log: &Log) {
     let mut later = promise(log, &longer, 2, 1);
     later.lock_id = lock_id;
     let signed = sign(log, later);
-    let view = CommitmentView::new(
-        &log.engine.id,
-        signed.mark,
-        &longer,
-        &signed.commitment,
-        signed.signature,
-    );
+    let view = view_of(log, &longer, &signed);
     let set = json!({
         "/commitment": view, "/expected/terms/expires": longer.expires,
         "/expected/lockId": lock_id,
@@ -172,13 +165,7 @@ fn unordered(file: &mut File, log: &Log) {
     let mut bad = promise(log, &terms, 2, 1);
     bad.claim_by = terms.expires - 1;
     let signed = sign(log, bad);
-    let view = CommitmentView::new(
-        &log.engine.id,
-        signed.mark,
-        &terms,
-        &signed.commitment,
-        signed.signature,
-    );
+    let view = view_of(log, &terms, &signed);
     let set = json!({"/commitment": view});
     file.case("claims end before fills", "a lock of one asset", set, "TimeOrder");
 }
@@ -193,13 +180,7 @@ fn marked(file: &mut File, log: &Log) {
             InsecureMode::Emulated => ("Emulated", "marked emulated, taken"),
         };
         let signed = sign_as(log, Some(mark), promise(log, &terms, 2, 1));
-        let view = CommitmentView::new(
-            &log.engine.id,
-            signed.mark,
-            &terms,
-            &signed.commitment,
-            signed.signature,
-        );
+        let view = view_of(log, &terms, &signed);
         let mut input = plain.clone();
         (input["commitment"], input["expected"]["mode"]) = (json!(view), json!(mark));
         file.base(base, input);

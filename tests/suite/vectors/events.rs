@@ -1,12 +1,13 @@
 //! One event of every kind that this version of the format has.
 
+use crate::conformance::samples;
 use crate::proofs::commitment::terms;
 use mortise_format::U256;
 use mortise_format::asset::{Asset, AssetType, Condition, TokenId};
 use mortise_format::command::{CancelForm, Command, SignedCancel, SignedIntent};
 use mortise_format::eip712::{Claim, Request};
 use mortise_format::event::{Authority, Content, Event, GrantedLock, RequestKey};
-use mortise_format::fact::{BalanceFact, Withdrawal};
+use mortise_format::fact::BalanceFact;
 use mortise_format::ids::{Address, Bytes32, FrameDigest, LockId, RequestId, Signature};
 use mortise_format::lock::{Custody, LegTerms, LockTerms, Status};
 use mortise_format::reading::ReadingGrant;
@@ -46,16 +47,8 @@ fn claim() -> Claim {
 }
 
 fn fact() -> BalanceFact {
-    BalanceFact {
-        asset: Asset::erc20(1, Address([0x12; 20])),
-        account: Address([1; 20]),
-        head_number: 100,
-        head_hash: Bytes32([0x88; 32]),
-        head_time: 1_699_999_999,
-        balance: U256::from(1000u64),
-        withdrawing: U256::ONE,
-        withdrawal: Withdrawal::Requested,
-    }
+    let asset = Asset::erc20(1, Address([0x12; 20]));
+    BalanceFact { asset, head_time: 1_699_999_999, ..samples::fact() }
 }
 
 fn grant() -> ReadingGrant {

@@ -3,7 +3,7 @@
 use super::{File, engine_json, name, read, read_engine};
 use crate::proofs::{Log, START_MS, event};
 use mortise_rpc::results::ForkEvidenceView;
-use mortise_verify::fork::{ForkEvidence, ForkLeaves, LeafProof, verify};
+use mortise_verify::fork::{ForkEvidence, ForkLeaves, verify};
 use mortise_verify::json::{fork, fork_view};
 use mortise_verify::statement::SignedStatement;
 use serde_json::{Value, json};
@@ -31,20 +31,6 @@ fn judge(input: &Value) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// Frames that two logs share, then those of one boot.
-fn branch(shared: u8, own: u8, n: u8) -> Log {
-    let mut log = Log::of(1, shared);
-    log.epoch = u64::from(n);
-    for i in 0..own {
-        log.push(START_MS + u64::from(shared + i) * 1000, &[event(n), event(i)]);
-    }
-    log
-}
-
-fn leaf(log: &Log, seq: usize, size: usize) -> LeafProof {
-    LeafProof { leaf: log.frames[seq].leaf.clone(), path: log.path(seq, size) }
-}
-
 fn input(log: &Log, a: &SignedStatement, b: &SignedStatement, leaves: ForkLeaves) -> Value {
     let evidence = ForkEvidence { first: a.clone(), second: b.clone(), leaves };
     json!({"engine": engine_json(&log.engine), "evidence": fork_view(&evidence)})
@@ -52,7 +38,7 @@ fn input(log: &Log, a: &SignedStatement, b: &SignedStatement, leaves: ForkLeaves
 
 pub fn file() -> File {
     let mut file = File::new("fork.json", ABOUT, judge);
-    let (a, b) = (branch(3, 4, 2), branch(3, 6, 3));
+    let (a, b) = (Log::branch(3, 4, 2), Log::branch(3, 6, 3));
     let signed = |log: &Log, seq: usize| log.frames[seq].signed.clone();
     let none = ForkLeaves::None;
     let one_size = input(&a, &signed(&a, 5), &signed(&b, 5), none.clone());
@@ -65,9 +51,9 @@ pub fn file() -> File {
     rewound.push(START_MS + 60_000, &[event(9)]);
     let shrank = input(&a, &signed(&rewound, 3), &signed(&b, 8), none);
     file.base("LaterTimeSmallerSize", shrank);
-    let both = ForkLeaves::Both { index: 5, first: leaf(&a, 5, 7), second: leaf(&b, 5, 9) };
+    let both = ForkLeaves::Both { index: 5, first: a.leaf_proof(5, 7), second: b.leaf_proof(5, 9) };
     file.base("OtherLeaf", input(&a, &signed(&a, 6), &signed(&b, 8), both));
-    let at_first = ForkLeaves::AtFirst(leaf(&b, 4, 9));
+    let at_first = ForkLeaves::AtFirst(b.leaf_proof(4, 9));
     file.base("OtherFrame", input(&a, &signed(&a, 4), &signed(&b, 8), at_first));
     file.every_change("SameSizeOtherRoot", &["/evidence/first", "/evidence/second"]);
     file.every_change("OtherLeaf", &["/evidence/leaves"]);
@@ -112,7 +98,7 @@ fn named(file: &mut File, a: &Log, b: &Log) {
 fn leaves(file: &mut File, a: &Log, b: &Log) {
     let place = |log: &Log, seq, size| {
         let signed = &log.frames[0].signed;
-        let all = ForkLeaves::AtFirst(leaf(log, seq, size));
+        let all = ForkLeaves::AtFirst(log.leaf_proof(seq, size));
         input(log, signed, signed, all)["evidence"]["leaves"]["atFirst"].clone()
     };
     for (name, base, set, verdict) in [

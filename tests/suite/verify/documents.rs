@@ -1,6 +1,7 @@
 //! `mortise verify attestation` from outside, over documents of the software module.
 
 use mortise_engine::ports::{AttestRequest, Nsm as _};
+use mortise_format::hex;
 use mortise_sim::nsm::{Measurements, SoftwareNsm};
 use serde_json::Value;
 use std::io::Write as _;
@@ -65,22 +66,18 @@ fn verify(args: &[&str], input: &[u8]) -> (i32, String, String) {
     (status.code().unwrap(), text(stdout), text(stderr))
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 #[test]
 fn document_of_a_named_root_and_image_passes_in_every_form() {
     let bench = Bench::new(&dev());
     let (file, document) = bench.document();
-    let as_hex = bench.file("hex", format!("0x{}\n", hex(&document)).as_bytes());
-    let (pcr0, nonce) = (dev().pcr0.to_string(), hex(&NONCE));
+    let as_hex = bench.file("hex", format!("0x{}\n", hex::encode(&document)).as_bytes());
+    let (pcr0, nonce) = (dev().pcr0.to_string(), hex::encode(&NONCE));
     for file in [&file, &as_hex, "-"] {
         let root = bench.root();
         let args = [file, "--root", &root, "--pcr0", &pcr0, "--nonce", &nonce];
         let (exit, stdout, stderr) = verify(&args, &document);
         assert_eq!(exit, 0, "{stdout} {stderr}");
-        for word in [&pcr0, &nonce, &hex(&[7; 32]), "NOT proven", "i-"] {
+        for word in [&pcr0, &nonce, &hex::encode(&[7; 32]), "NOT proven", "i-"] {
             assert!(stdout.contains(word), "{word}: {stdout}");
         }
         assert!(stderr.contains("PCR1 is not named"), "{stderr}");
@@ -91,7 +88,7 @@ fn document_of_a_named_root_and_image_passes_in_every_form() {
 fn complete_policy_of_all_registers_is_taken_without_a_remark() {
     let bench = Bench::new(&dev());
     let (file, _) = bench.document();
-    let (nonce, root) = (hex(&NONCE), bench.path("nitro-root.sha256"));
+    let (nonce, root) = (hex::encode(&NONCE), bench.path("nitro-root.sha256"));
     let Measurements { pcr0, pcr1, pcr2, pcr8, .. } = dev();
     let [pcr0, pcr1, pcr2, pcr8] = [pcr0, pcr1, pcr2, pcr8].map(|pcr| pcr.to_string());
     let other = "ab".repeat(48);
@@ -127,7 +124,7 @@ fn document_without_its_root_named_is_refused_with_the_next_step() {
 fn each_wrong_part_is_refused_by_name_with_exit_1() {
     let bench = Bench::new(&dev());
     let (file, mut document) = bench.document();
-    let (root, pcr0, nonce) = (bench.root(), dev().pcr0.to_string(), hex(&NONCE));
+    let (root, pcr0, nonce) = (bench.root(), dev().pcr0.to_string(), hex::encode(&NONCE));
     let (other, other_nonce) = ("ab".repeat(48), "00".repeat(32));
     let middle = document.len() / 2;
     document[middle] ^= 1;
@@ -178,7 +175,7 @@ fn old_document_is_refused_live_with_its_age_and_passes_at_its_own_time() {
     nsm.export_root(folder.path()).unwrap();
     let bench = Bench { folder, nsm };
     let (file, _) = bench.document();
-    let (root, nonce) = (bench.root(), hex(&NONCE));
+    let (root, nonce) = (bench.root(), hex::encode(&NONCE));
     let base = [&*file, "--root", &root, "--any-image", "--nonce", &nonce];
     let (exit, _, stderr) = verify(&base, b"");
     assert_eq!(exit, 1);
@@ -193,7 +190,7 @@ fn old_document_is_refused_live_with_its_age_and_passes_at_its_own_time() {
 fn unclear_question_is_wrong_usage_and_nobody_there_is_exit_3() {
     let bench = Bench::new(&dev());
     let (file, _) = bench.document();
-    let (nonce, short) = (hex(&NONCE), "00".repeat(16));
+    let (nonce, short) = (hex::encode(&NONCE), "00".repeat(16));
     for args in [
         &[&*file, "--at-its-own-time"][..],
         &[&file, "--any-image"],

@@ -77,10 +77,7 @@ fn over_its_bound_the_engine_says_overloaded_and_forgets_nothing_it_took() {
     let options = Options { bounds, has_proxy: true, ..Options::default() };
     let system = System::with(options);
     let parties = Parties::of(&system.engine_socket());
-    system.proxy().lie(|asked, _| match asked {
-        StoreRequest::Append { .. } => Lie::Held,
-        _ => Lie::Honest,
-    });
+    system.proxy().hold_acks();
     let commits: Vec<Vec<u8>> =
         (0..6).map(|nonce| call(nonce, Method::CommitLock, &parties.commit(nonce, 100))).collect();
     let mut line = Framed::connect(&system.engine_socket());

@@ -2,11 +2,9 @@
 
 use super::error_name;
 use mortise_format::limits::REQUEST_BYTES_MAX;
-use mortise_format::store::StoreRequest;
 use mortise_rpc::Method;
 use mortise_testkit::system::System;
 use mortise_testkit::system::parties::{Parties, call, plain_call};
-use mortise_testkit::system::proxy::Lie;
 use mortise_testkit::system::wire::{Framed, framed};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -36,10 +34,7 @@ fn pipelined_requests_are_each_answered_once_under_their_number() {
 fn an_answer_does_not_wait_for_a_slower_one_before_it() {
     let system = System::behind_proxy();
     let parties = Parties::of(&system.engine_socket());
-    system.proxy().lie(|asked, _| match asked {
-        StoreRequest::Append { .. } => Lie::Held,
-        _ => Lie::Honest,
-    });
+    system.proxy().hold_acks();
     let mut line = Framed::connect(&system.engine_socket());
     line.send(1, call(1, Method::CommitLock, &parties.commit(0, 100)));
     line.send(2, plain_call(2, "getEnclaveId"));

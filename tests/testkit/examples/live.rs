@@ -100,7 +100,7 @@ impl Live {
         }
     }
 
-    /// A commitment against the terms that it spells out, and its receipt.
+    /// A commitment against its own terms, and its receipt.
     fn promise(&self, answer: &Value, user_signature: &str) {
         let promise = &answer["commitment"];
         let nonce: u64 = promise["nonce"].as_str().and_then(|text| text.parse().ok()).unwrap();
@@ -124,7 +124,7 @@ impl Live {
         self.checked("state-proofs", json!({"key": key, "proof": proof}));
     }
 
-    /// The log's own view: checkpoint, receipts fetched anew under it, consistency.
+    /// The proofs of the log: checkpoint, receipts fetched under it, consistency.
     fn history(&self, info: &Value, locks: usize) {
         let mut line = self.system.line();
         let newest = result(&mut line, "getCheckpoint", json!({}));

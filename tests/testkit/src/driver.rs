@@ -1,9 +1,9 @@
-//! One thread around the pipeline: carries its outputs out against a [`Disk`], in an order that a
-//! seed chooses, and restarts as the engine does.
+//! One thread around the pipeline: executes its outputs against a [`Disk`], in an order that a seed
+//! chooses, and restarts as the engine does.
 //!
-//! Ships reach the disk in order, and acks come in order; signatures, snapshots and recalls come
-//! whenever the scheduler likes. On every output it asserts INV-09: no answer leaves before every
-//! frame that it rests on is synced, and no frame carries a statement that was not released.
+//! Frames reach the disk in order, and acks return in order. Signatures, snapshots and recalls come
+//! in any order. On every output it asserts INV-09: no answer leaves before every frame that it
+//! rests on is synced, and no frame carries a statement that was not released.
 
 mod checks;
 mod code;
@@ -15,7 +15,6 @@ pub use faults::AppendFault;
 pub use response::Response;
 
 use crate::keys::{Asked, TestSigner};
-use crate::rng::Rng;
 use crate::scenario::{START_MS, genesis};
 use crate::store::{Disk, now};
 use crate::vault::{TestEntropy, TestVault};
@@ -41,14 +40,15 @@ use mortise_format::frame::Frame;
 use mortise_format::genesis::Genesis;
 use mortise_format::ids::Root;
 use mortise_format::merkle::history::TreeHead;
+use mortise_sim::rng::Rng;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What became of a frame on its way to the disk.
+/// How far a frame is on its way to the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Shipped {
-    /// Handed over, not written.
+    /// Shipped, not written.
     Handed,
     /// Written, not synced.
     Written,
@@ -61,19 +61,19 @@ enum Shipped {
 pub struct Driver {
     /// The disk.
     pub disk: Disk,
-    /// Chooses what is done next.
+    /// Chooses the next step.
     pub rng: Rng,
     /// The clock, milliseconds.
     pub now_ms: u64,
-    /// Every answer that left, and when none will come.
+    /// Every answer that left, and every notice that no answer will come.
     pub replies: BTreeMap<Token, Reply>,
-    /// What each call of the pipeline did, since it was last taken.
+    /// What each call of the pipeline did since the test last emptied this list.
     pub turns: Vec<Turn>,
-    /// The host acks what it does not keep: what leaves cannot be durable.
+    /// The host acks frames that it does not store, so answers are not durable.
     pub host_lies: bool,
     /// The witnesses of the policy, if it has some.
     pub bench: Option<Bench>,
-    /// What boots next.
+    /// The code of the next boot.
     pub code: Code,
     genesis: Genesis,
     vault: Arc<TestVault>,
@@ -108,11 +108,11 @@ struct Engine {
 pub struct Turn {
     /// The clock.
     pub now_ms: u64,
-    /// Work that was taken up, in order.
+    /// Work that started, in order.
     pub taken: Vec<Token>,
     /// Frames that were shipped, in order.
     pub shipped: Vec<Frame>,
-    /// It ended in a fault.
+    /// True when it ended in a fault.
     pub is_fault: bool,
 }
 
@@ -502,12 +502,12 @@ impl Driver {
         engine.ships.remove(at).map(|(frame, _)| frame)
     }
 
-    /// Takes the oldest snapshot that was handed over.
+    /// Removes the oldest snapshot that the pipeline made.
     pub fn take_snapshot(&mut self) -> Option<Snapshot> {
         self.engine_mut().snapshots.pop_front()
     }
 
-    /// Does everything that is to be done but asking witnesses.
+    /// Executes all outputs except requests to witnesses.
     pub fn settle_but_witnesses(&mut self) {
         let heads = |driver: &mut Self| std::mem::take(&mut driver.engine_mut().heads);
         let mut held = heads(self);
@@ -517,7 +517,7 @@ impl Driver {
         self.engine_mut().heads = held;
     }
 
-    /// Does everything that is to be done.
+    /// Executes all outputs.
     pub fn settle(&mut self) {
         while self.step() {}
     }
@@ -538,10 +538,10 @@ impl Driver {
         !self.engine().heads.is_empty()
     }
 
-    /// Shows the head that is under way to witnesses whose answers are all lost.
+    /// Sends the pending head to witnesses whose answers are all lost.
     ///
     /// # Panics
-    /// When none is.
+    /// When no head is pending.
     pub fn lose_cosignatures(&mut self) {
         let head = self.engine_mut().heads.pop_front().expect("a head is under way");
         let bench = self.bench.clone().expect("the policy has witnesses");
@@ -554,10 +554,11 @@ impl Driver {
         bench.set_all(WitnessBehaviour::Open);
     }
 
-    /// Asks the witnesses about the head that is under way.
+    /// Asks the witnesses to cosign the pending head.
     ///
     /// # Panics
-    /// When none is, or when witnesses give no answer: the engine would wait for them.
+    /// When no head is pending, or when the witnesses do not answer: the engine would wait for
+    /// them.
     pub fn ask_witnesses(&mut self) {
         let head = self.engine_mut().heads.pop_front().expect("a head is under way");
         let (disk, engine) = (Arc::new(self.disk.clone()) as Arc<dyn LogStore>, self.engine());
@@ -581,7 +582,7 @@ impl Driver {
         self.handle(Input::SnapshotStored(stored.is_ok()));
     }
 
-    /// What the ledger makes of a job, at once: the disk is at hand.
+    /// The ledger's result of a job, at once: the disk is in memory.
     fn shown(&self, job: LogProofJob) -> Reply {
         let engine = self.engine();
         let epochs = engine.pipeline.machine().epochs();
@@ -599,17 +600,17 @@ impl Driver {
     }
 }
 
-/// What a future with timers gives; none when it waits for longer than an answer takes here.
+/// The result of a future with timers; `None` when it waits longer than an answer takes here.
 fn timed<T>(future: impl Future<Output = T>) -> Option<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
     let runtime = runtime.expect("a runtime can be made");
     runtime.block_on(async { tokio::time::timeout(ANSWER_TIME, future).await.ok() })
 }
 
-/// Less than the first rest of an engine between two questions.
+/// Less than the first pause of an engine between two requests.
 const ANSWER_TIME: Duration = Duration::from_millis(30);
 
-/// Replay and a new epoch, unattested.
+/// Replays the log and opens a new epoch, unattested.
 fn begin(
     disk: &Disk,
     identity: &Identity,

@@ -99,7 +99,7 @@ impl Party {
         &signers[at.expect("ALL has every party")]
     }
 
-    /// The key as a key file has it: published, and never good for anything.
+    /// The key as in a key file. It is published: never use it.
     pub fn secret_text(self) -> &'static str {
         let at = Self::ALL.iter().position(|party| *party == self);
         SECRETS[at.expect("ALL has every party")]
@@ -122,18 +122,18 @@ fn secret(text: &str) -> [u8; 32] {
     out
 }
 
-/// Whose a signature is.
+/// The signer of a signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SignedBy {
-    /// Of this address, over the command's own fields.
+    /// This address signed the command's own fields.
     Address(Address),
-    /// Well-formed, but of no party: over other fields, or of another form than stated.
+    /// Well-formed, but of no account: over other fields, or of another form than stated.
     NoOne,
     /// Not well-formed: high s, foreign v, scalars out of range.
     Malformed,
 }
 
-/// A command and who really made its signatures, in their order.
+/// A command and the signers of its signatures, in their order.
 #[derive(Debug, Clone)]
 pub struct Asked {
     /// The command.

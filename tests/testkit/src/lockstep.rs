@@ -47,7 +47,7 @@ impl Lockstep {
         lockstep
     }
 
-    /// The same, for tests that look at the core alone: the model follows what the core says.
+    /// The same for tests of the core alone: the model applies the core's answers.
     #[must_use]
     pub fn without_comparing(mut self) -> Self {
         self.compares = false;
@@ -143,7 +143,7 @@ impl Lockstep {
         (*at, event)
     }
 
-    /// What becomes of an event that `decide` did not make, applied to a copy of the state.
+    /// Applies an event that `decide` did not make to a copy of the state.
     pub fn force(&self, event: &Event) -> Result<(), Corruption> {
         self.state.clone().apply(self.next, event)
     }

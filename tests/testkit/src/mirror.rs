@@ -1,9 +1,8 @@
-//! Follows a driver with the model: what every command must be answered, frame by frame.
+//! Follows a driver with the model: the expected answer of every command, frame by frame.
 //!
-//! It reads what each call of the pipeline took up and shipped, decides every command again with
-//! the model in the same order, and holds every answer that leaves against that. After a crash it
-//! goes back to the model as of the last frame on the disk: nothing that was answered may be
-//! younger.
+//! It reads which work each call of the pipeline started and shipped, decides every command again
+//! with the model in the same order, and compares every answer that leaves. After a crash it resets
+//! the model to the last frame on the disk: no answer may rest on a later frame.
 
 use crate::driver::{Driver, Response, Turn};
 use crate::keys::Asked;
@@ -18,7 +17,7 @@ use mortise_format::frame::{Frame, FrameKind};
 use mortise_format::ids::{Address, EngineId};
 use std::collections::{BTreeMap, VecDeque};
 
-/// What was asked under a token.
+/// The request of a token.
 #[derive(Debug, Clone)]
 pub enum Question {
     /// A command.
@@ -27,7 +26,7 @@ pub enum Question {
     Balance(Address, Asset),
 }
 
-/// What the answer must be.
+/// The expected answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Expected {
     Command(Answer, LogPosition),
@@ -68,7 +67,7 @@ impl Mirror {
         }
     }
 
-    /// How many answers were held against the model.
+    /// Number of answers that were compared with the model.
     pub fn checked(&self) -> usize {
         self.checked
     }
@@ -78,7 +77,7 @@ impl Mirror {
         &self.said
     }
 
-    /// Notes what was asked. Call it before [`Mirror::observe`].
+    /// Records a request. Call it before [`Mirror::observe`].
     pub fn asked(&mut self, token: Token, question: Question) {
         self.questions.insert(token, question);
     }
@@ -169,7 +168,7 @@ impl Mirror {
 
     fn close(&mut self, reader: &mut Reader) {
         if let Some((at, events)) = reader.open.take() {
-            assert!(events.is_empty(), "frame {} has events that nobody asked for", at.seq);
+            assert!(events.is_empty(), "frame {} has events that no command asked for", at.seq);
             self.after.insert(at.seq, self.model.clone());
         }
     }

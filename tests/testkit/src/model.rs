@@ -1,10 +1,10 @@
-//! What the answer must be: the rules of `specs/locks.md` once more, slow and simple.
+//! The expected answer: a second implementation of the rules of `specs/locks.md`, slow and simple.
 //!
-//! Locks, facts, nonces and requests in ordered maps; every sum is taken anew over all locks each
-//! time. Nothing of `mortise-core` decides anything here: only the shapes of `mortise-format` and
-//! the names of decisions are shared.
+//! Locks, facts, nonces and requests are in ordered maps, and every sum is computed over all locks
+//! each time. It shares no decision with `mortise-core`, only the types of `mortise-format` and the
+//! names of decisions.
 //!
-//! Who signed is given, not recovered: see [`Asked`].
+//! Signers are given, not recovered: see [`Asked`].
 
 mod decide;
 mod memory;
@@ -43,7 +43,7 @@ pub struct ModelLock {
     pub settle_by: u64,
     /// Custody class.
     pub custody: Custody,
-    /// Where it stands.
+    /// Its status.
     pub status: Status,
     /// Remaining, claimed and settled of each leg.
     pub parts: Vec<[U256; 3]>,
@@ -55,24 +55,24 @@ pub struct ModelLock {
     approved_with: Option<Signature>,
 }
 
-/// The answer to a command, without what only the engine can make of it.
+/// The answer to a command, without the parts that only the engine can make.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
     /// Locks were granted: claimBy, settleBy and custody of each.
     Granted(Vec<(LockId, u64, u64, Custody)>),
-    /// A claim was taken; the status after it.
+    /// A claim was granted; the status after it.
     Claimed(Status),
-    /// Given back by the beneficiary.
+    /// Released by the beneficiary.
     Released(Vec<U256>),
-    /// Given back by owner and beneficiary.
+    /// Cancelled by owner and beneficiary.
     Cancelled(Vec<U256>),
     /// A draft's nonce was burned.
     DraftCancelled,
-    /// Prolonged: claimBy, settleBy.
+    /// Extended: claimBy, settleBy.
     Extended(u64, u64),
     /// A balance was recorded.
     FactRecorded,
-    /// Somebody may read the log.
+    /// A reader got a right to read the log.
     ReadingGranted,
     /// These images may boot on the log.
     ImagesApproved,
@@ -85,7 +85,7 @@ pub enum Answer {
 }
 
 impl Answer {
-    /// The answer that a decision of the core is.
+    /// The answer of a decision of the core.
     ///
     /// # Panics
     /// For events that answer no command.
@@ -97,7 +97,7 @@ impl Answer {
         }
     }
 
-    /// The answer that an event is.
+    /// The answer of an event.
     ///
     /// # Panics
     /// For events that answer no command.
@@ -124,13 +124,13 @@ impl Answer {
         }
     }
 
-    /// True when the log grows by this answer.
+    /// True when this answer adds an event to the log.
     pub fn is_logged(&self) -> bool {
         !matches!(self, Self::Refused(_) | Self::Repeated(_))
     }
 }
 
-/// What was asked under a request id: every field by its name.
+/// The content of a request id: every field by its name.
 type Content = Vec<(Field, Vec<u8>)>;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -140,7 +140,7 @@ struct Remembered {
     at: LogPosition,
 }
 
-/// A request with whose it is and what it asks.
+/// A request with its principal and content.
 #[derive(Debug, Clone)]
 struct Mark {
     principal: Address,
@@ -169,7 +169,7 @@ pub struct Model {
 }
 
 impl Model {
-    /// Nothing yet.
+    /// An empty model.
     pub fn new(engine_id: EngineId, policy: Policy) -> Self {
         Self {
             engine_id,
@@ -208,7 +208,7 @@ impl Model {
         }
     }
 
-    /// Does what a logged answer says, at its place in the log.
+    /// Applies a logged answer at its position in the log.
     pub fn apply(&mut self, at: LogPosition, asked: &Asked, answer: &Answer) {
         match (answer, &asked.command) {
             (Answer::Granted(granted), command) => self.apply_grants(at, command, granted),

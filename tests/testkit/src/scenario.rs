@@ -11,6 +11,7 @@ use mortise_format::genesis::Genesis;
 use mortise_format::ids::{Address, Bytes32, LockId, RequestId};
 use mortise_format::lock::{LegTerms, LockTerms};
 use mortise_format::policy::{AssetLimits, AssetPolicy, ChainCustody, ChainPolicy, Policy};
+use mortise_format::reject::{Field, Reject};
 use mortise_format::witness::Origin;
 
 /// Engine time at which tests start: seconds, a whole minute.
@@ -28,7 +29,7 @@ pub const FILL_CHAIN: u64 = 10;
 pub const ESCROW_CHAIN: u64 = 42_161;
 /// A chain in custody `escrow`, with a notice that is too short for most locks.
 pub const SHORT_NOTICE_CHAIN: u64 = 8_453;
-/// A chain that the policy does not name.
+/// A chain that is not in the policy.
 pub const UNSERVED_CHAIN: u64 = 137;
 
 /// Seconds between `expires` and `claimBy` of locks that are filled on [`FILL_CHAIN`].
@@ -61,7 +62,7 @@ pub const FACT_AGE_S_MAX: u64 = 120;
 pub const NOTICE_S: u64 = 7200;
 /// Shortest notice on [`SHORT_NOTICE_CHAIN`], seconds.
 pub const SHORT_NOTICE_S: u64 = 900;
-/// Reserve before the owner could have left, seconds.
+/// Margin before the owner can leave, seconds.
 pub const MARGIN_S: u64 = 60;
 /// Observers that must agree.
 pub const OBSERVERS_MIN: u32 = 2;
@@ -124,6 +125,32 @@ pub fn policy() -> Policy {
         witnesses_min: 0,
         witnesses_faulty_max: 0,
     }
+}
+
+/// The operators of [`with_operators`], two of whom must sign.
+pub const OPERATORS: [Party; 3] = [Party::Operator, Party::Stranger, Party::Engine];
+
+/// The rules with three operators, two of whom must sign.
+pub fn with_operators(mut policy: Policy) -> Policy {
+    policy.operators = OPERATORS.map(Party::address).to_vec();
+    policy.operators.sort_unstable();
+    policy.operators_min = 2;
+    policy
+}
+
+/// Signers that are too few of [`OPERATORS`], repeated, or not operators, and the reject that
+/// names why.
+pub fn not_enough_operators() -> [(Vec<Party>, Reject); 7] {
+    let [a, b, _] = OPERATORS;
+    [
+        (vec![a], Reject::Unauthorized),
+        (vec![a, a], Reject::Validation(Field::Signatures)),
+        (vec![a, b, a], Reject::Validation(Field::Signatures)),
+        (vec![a, Party::Owner], Reject::Unauthorized),
+        (vec![a, b, Party::Owner], Reject::Unauthorized),
+        (vec![Party::ObserverA, Party::ObserverB], Reject::Unauthorized),
+        (Vec::new(), Reject::Validation(Field::Signatures)),
+    ]
 }
 
 /// A genesis with these rules.

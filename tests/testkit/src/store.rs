@@ -1,11 +1,11 @@
-//! A disk that forgets what was not synced, behind the engine's own store port.
+//! A disk that loses what was not synced, behind the engine's own store port.
 //!
 //! ```text
 //! write -> frames[synced..]: the operating system has them; a crash may drop any tail of them
 //! sync  -> synced = frames.len(): a crash keeps them
 //! ```
-//! The port serves what a host would serve after a restart. What a host that lies would serve is
-//! put here by name: see [`Disk::edit`].
+//! The port serves what a host serves after a restart. A test that needs a dishonest host changes
+//! the content: see [`Disk::edit`].
 
 use bytes::Bytes;
 use mortise_engine::store::{Ack, Garbage, LogStore, StoreError, StoreFuture};
@@ -23,7 +23,7 @@ use std::task::{Context, Poll, Waker};
 #[derive(Debug, Clone, Default)]
 pub struct Disk(Arc<Mutex<Content>>);
 
-/// Everything that is kept.
+/// The content of a disk.
 #[derive(Debug, Clone, Default)]
 pub struct Content {
     /// The bytes of each frame.
@@ -34,7 +34,7 @@ pub struct Content {
     pub snapshots: BTreeMap<u64, (Bytes32, Vec<u8>)>,
     /// Small sealed values.
     pub blobs: BTreeMap<String, Vec<u8>>,
-    /// What the store says its head is, when it lies.
+    /// The head that a dishonest store answers with.
     pub head: Option<LogHead>,
 }
 
@@ -43,12 +43,12 @@ impl Disk {
         self.0.lock().expect("no holder of the disk panics")
     }
 
-    /// Changes what is on the disk, as a host that lies or a bad sector would.
+    /// Changes the content, as a dishonest host or a bad sector does.
     pub fn edit<T>(&self, change: impl FnOnce(&mut Content) -> T) -> T {
         change(&mut self.content())
     }
 
-    /// A disk of its own with the same content.
+    /// An independent disk with the same content.
     pub fn copy(&self) -> Self {
         Self(Arc::new(Mutex::new(self.content().clone())))
     }
@@ -64,7 +64,7 @@ impl Disk {
         content.synced = content.frames.len();
     }
 
-    /// Loses power: of the frames that were not synced, the first `kept` survive.
+    /// Loses power: the first `kept` of the frames that were not synced survive.
     pub fn crash(&self, kept: usize) {
         let mut content = self.content();
         let synced = content.synced;
@@ -72,7 +72,7 @@ impl Disk {
         content.synced = content.frames.len();
     }
 
-    /// How many frames a crash cannot take.
+    /// Number of frames that survive every crash.
     pub fn synced(&self) -> usize {
         self.content().synced
     }
@@ -86,7 +86,7 @@ impl Disk {
         frame.is_some_and(|frame| frame.digest() == *digest)
     }
 
-    /// Every frame, as long as they decode.
+    /// The frames up to the first one that does not decode.
     pub fn frames(&self) -> Vec<Frame> {
         let content = self.content();
         content.frames.iter().map_while(|bytes| Frame::decode(bytes).ok()).collect()
@@ -209,7 +209,7 @@ impl LogStore for Disk {
     }
 }
 
-/// What a future gives that needs nobody: every call of [`Disk`] is answered at once.
+/// The result of a future that is ready at once, as every call of [`Disk`] is.
 ///
 /// # Panics
 /// When the future waits.

@@ -1,12 +1,12 @@
 //! The whole system, for tests that drive its sockets: host and engine on a folder of their own.
 //!
 //! What it is for: [`System`] runs both in this process, each on a thread with a runtime of its
-//! own, stopped in order and started again at will, optionally with a [`proxy::Proxy`] in between
-//! that changes what the store answers; [`processes::Processes`] runs them as real processes that
-//! can be killed; [`wire`] speaks the request port and HTTP byte by byte.
+//! own, which tests stop and start again, optionally with a [`proxy::Proxy`] in between that
+//! changes the answers of the store; [`processes::Processes`] runs them as real processes that
+//! tests can kill; [`wire`] speaks the request port and HTTP byte by byte.
 //!
-//! What it does not do: stand in for anything. Store, sockets, keys and engine are the real ones;
-//! the vault and the clock are those of `mortise-dev dev`.
+//! What it does not do: fake any part. Store, sockets, keys and engine are the real ones; the vault
+//! and the clock are those of `mortise-dev dev`.
 
 pub mod parties;
 pub mod processes;
@@ -31,9 +31,9 @@ use std::time::{Duration, Instant};
 use threads::{EngineThread, HostThread, Platform, Progress};
 use wire::JsonLine;
 
-/// Longest time for anything here to come true.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// Rest between two looks.
+/// Longest wait for anything in these tests.
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// Pause between two polls.
 const POLL: Duration = Duration::from_millis(5);
 /// A chain in custody `escrow`, besides those of the development genesis.
 pub const ESCROW_CHAIN: u64 = 59_144;
@@ -53,22 +53,22 @@ pub fn genesis() -> Genesis {
     genesis
 }
 
-/// Looks again and again until `look` gives something.
+/// Polls until `poll` returns a value.
 ///
 /// # Panics
-/// When it has given nothing for a long time; `what` says what was waited for.
-pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+/// When it returns none within [`TIMEOUT`]; `what` is in the message.
+pub fn eventually<T>(what: &str, mut poll: impl FnMut() -> Option<T>) -> T {
     let begun = Instant::now();
     loop {
-        if let Some(found) = look() {
+        if let Some(found) = poll() {
             return found;
         }
-        assert!(begun.elapsed() < PATIENCE, "waited in vain: {what}");
+        assert!(begun.elapsed() < TIMEOUT, "timed out waiting for {what}");
         std::thread::sleep(POLL);
     }
 }
 
-/// How a system is made.
+/// Options of a system.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// The genesis.
@@ -105,7 +105,7 @@ pub struct System {
     proxy: Option<Proxy>,
     engine: Option<EngineThread>,
     host: Option<HostThread>,
-    // Dropped last: the sockets lie in it.
+    // Dropped last: it has the sockets.
     folder: tempfile::TempDir,
 }
 
@@ -118,7 +118,7 @@ impl System {
         Self::with(Options::default())
     }
 
-    /// A running system behind a proxy that is honest until told otherwise.
+    /// A running system behind a proxy that is honest until a test changes it.
     pub fn behind_proxy() -> Self {
         Self::with(Options { has_proxy: true, ..Options::default() })
     }
@@ -271,7 +271,7 @@ impl System {
 impl Drop for System {
     fn drop(&mut self) {
         if let Some(engine) = self.engine.take() {
-            // How it ended was asked for by whoever cares.
+            // A test that needs the result stops the engine itself.
             let _ = engine.stop();
         }
         if let Some(host) = self.host.take() {

@@ -1,9 +1,9 @@
 //! A key service and entropy for one thread: deterministic, and as strict as a real one.
 
-use crate::rng::Rng;
 use mortise_core::sealed_value::{open_value, seal_value};
 use mortise_engine::ports::{Entropy, KeyContext, PortFuture, Vault, VaultError};
 use mortise_format::secret::Secret;
+use mortise_sim::rng::Rng;
 use std::future::ready;
 use std::sync::Mutex;
 

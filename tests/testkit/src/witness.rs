@@ -1,5 +1,5 @@
-//! Witnesses in this process: the decisions of `mortise witness` without its sockets, and what goes
-//! wrong on the way to them.
+//! Witnesses in this process: the decisions of `mortise witness` without its sockets, and failures
+//! between engine and witness.
 
 use mortise_engine::ports::{PortFuture, WitnessUnreachable, Witnesses};
 use mortise_format::note::NoteKey;
@@ -8,19 +8,19 @@ use mortise_format::witness::WitnessKey;
 use mortise_witness::{Answer, KnownLogs, MemoryHeads, Witness, WitnessSigner};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-/// What becomes of a request to a witness.
+/// What happens to a request to a witness.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum WitnessBehaviour {
-    /// It is carried there and back.
+    /// It arrives, and so does the answer.
     #[default]
     Open,
     /// It never arrives.
     Cut,
     /// It arrives; the answer is lost.
     AnswerLost,
-    /// It never arrives; whoever stands between answers 409 with this size.
+    /// It never arrives; a carrier answers 409 with this size.
     SaysAhead(u64),
-    /// It never arrives; whoever stands between answers 422.
+    /// It never arrives; a carrier answers 422.
     SaysFork,
 }
 
@@ -29,15 +29,15 @@ pub enum WitnessBehaviour {
 struct Member {
     key: WitnessKey,
     witness: Mutex<Witness>,
-    way: Mutex<WitnessBehaviour>,
+    behaviour: Mutex<WitnessBehaviour>,
 }
 
-/// Some witnesses, shared by every engine that is given them.
+/// Some witnesses, which engines share.
 #[derive(Debug, Clone)]
 pub struct Bench(Arc<(Vec<Member>, Mutex<KnownLogs>)>);
 
 impl Bench {
-    /// `count` witnesses that have seen nothing.
+    /// `count` witnesses that have cosigned nothing.
     ///
     /// # Panics
     /// With more than a few.
@@ -46,7 +46,7 @@ impl Bench {
             let name = format!("w{n}.example");
             let witness = blank(&name, n);
             let key = WitnessKey { key: *witness.signer().verifier().public_key(), name };
-            Member { key, witness: Mutex::new(witness), way: Mutex::default() }
+            Member { key, witness: Mutex::new(witness), behaviour: Mutex::default() }
         };
         let mut members: Vec<Member> = (1..=count).map(member).collect();
         members.sort_by_key(|member| member.key.key);
@@ -60,29 +60,29 @@ impl Bench {
         assert_eq!(policy.check(), Ok(()));
     }
 
-    /// They know this log from now on.
+    /// From now on they cosign for this log.
     pub fn know(&self, log: NoteKey) {
         self.logs().add(log);
     }
 
-    /// What becomes of requests to a witness from now on.
-    pub fn set(&self, member: usize, way: WitnessBehaviour) {
-        *self.0.0[member].way.lock().expect("no holder of a way panics") = way;
+    /// Sets what happens to requests to a witness from now on.
+    pub fn set(&self, member: usize, behaviour: WitnessBehaviour) {
+        *self.0.0[member].behaviour.lock().expect("no holder of it panics") = behaviour;
     }
 
     /// The same for all.
-    pub fn set_all(&self, way: WitnessBehaviour) {
-        (0..self.0.0.len()).for_each(|member| self.set(member, way));
+    pub fn set_all(&self, behaviour: WitnessBehaviour) {
+        (0..self.0.0.len()).for_each(|member| self.set(member, behaviour));
     }
 
-    /// A witness that lost what it knew, which it may never do: a liar.
+    /// Makes a witness forget its heads, which an honest one never does.
     pub fn forget(&self, member: usize) {
         let mut witness = self.0.0[member].witness.lock().expect("no holder of a witness panics");
         let signer = witness.signer().clone();
         *witness = Witness::new(signer, Box::new(MemoryHeads::default()));
     }
 
-    /// How many there are.
+    /// Number of witnesses.
     pub fn count(&self) -> usize {
         self.0.0.len()
     }
@@ -95,16 +95,16 @@ impl Bench {
         let lost = || Err(WitnessUnreachable("cut".into()));
         let member = self.0.0.iter().find(|member| member.key.key == witness.key);
         let Some(member) = member else { return lost() };
-        let way = *member.way.lock().expect("no holder of a way panics");
+        let behaviour = *member.behaviour.lock().expect("no holder of it panics");
         let ask = || {
             let witness = member.witness.lock().expect("no holder of a witness panics");
             witness.answer(&self.logs(), body, 1_800_000_000)
         };
-        let said = |status, body: String| Ok(Answer { status, is_size: false, body });
-        match way {
+        let answered = |status, body: String| Ok(Answer { status, is_size: false, body });
+        match behaviour {
             WitnessBehaviour::Cut => lost(),
-            WitnessBehaviour::SaysAhead(size) => said(409, format!("{size}\n")),
-            WitnessBehaviour::SaysFork => said(422, String::new()),
+            WitnessBehaviour::SaysAhead(size) => answered(409, format!("{size}\n")),
+            WitnessBehaviour::SaysFork => answered(422, String::new()),
             WitnessBehaviour::Open => Ok(ask()),
             WitnessBehaviour::AnswerLost => {
                 ask();

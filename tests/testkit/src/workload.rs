@@ -1,8 +1,7 @@
-//! Random commands: mostly good ones, with every way to be wrong among them.
+//! Random commands: mostly valid ones, and every kind of invalid one among them.
 
 use crate::keys::{Asked, Party, TestSigner};
 use crate::model::{Model, ModelLock};
-use crate::rng::Rng;
 use crate::scenario::{self, leg, request_until};
 use mortise_format::U256;
 use mortise_format::asset::Asset;
@@ -13,8 +12,9 @@ use mortise_format::ids::{Address, Bytes32, LockId, Measurement};
 use mortise_format::images::{ImageApproval, Version};
 use mortise_format::lock::LockTerms;
 use mortise_format::reading::ReadingGrant;
+use mortise_sim::rng::Rng;
 
-/// Makes commands that a model's state calls for.
+/// Makes commands that fit a model's state.
 #[derive(Debug, Clone)]
 pub struct Workload {
     signer: TestSigner,
@@ -23,7 +23,7 @@ pub struct Workload {
     head_number: u64,
 }
 
-/// How many commands are kept to be asked again.
+/// Number of commands that are kept to be sent again.
 const KEPT: usize = 64;
 
 impl Workload {
@@ -339,7 +339,7 @@ fn some_owner(rng: &mut Rng) -> Party {
     if rng.one_in(3) { Party::OtherOwner } else { Party::Owner }
 }
 
-/// The party whose signature is wanted, and now and then another one.
+/// The party whose signature is expected, and sometimes another one.
 fn signer(rng: &mut Rng, wanted: Party) -> Party {
     if rng.one_in(20) { *rng.pick(&Party::ALL) } else { wanted }
 }

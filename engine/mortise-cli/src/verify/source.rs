@@ -3,7 +3,7 @@
 use crate::failure::Failure;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use mortise_format::ids::parse_hex;
+use mortise_format::hex;
 use mortise_format::limits::ATTESTATION_BYTES_MAX;
 use mortise_rpc::json;
 use mortise_rpc::results::{Attestation, BootAttestation};
@@ -69,9 +69,7 @@ impl Source {
 /// Hex digits of any case, with or without 0x; not empty.
 pub(super) fn hex(text: &str) -> Option<Vec<u8>> {
     let digits = text.strip_prefix("0x").unwrap_or(text);
-    let mut bytes = vec![0; digits.len() / 2];
-    parse_hex(&format!("0x{digits}"), &mut bytes).ok()?;
-    (!bytes.is_empty()).then_some(bytes)
+    hex::decode(digits).ok().filter(|bytes| !bytes.is_empty())
 }
 
 /// An answer, alone or as the `result` of a JSON-RPC envelope.

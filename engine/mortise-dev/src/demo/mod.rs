@@ -12,7 +12,6 @@ mod line;
 mod load;
 mod processes;
 mod requests;
-mod rng;
 mod rollback;
 
 use clap::{Args, Subcommand};

@@ -11,6 +11,7 @@
 use super::folder::{Folder, FolderError};
 use super::notice::KmsReady;
 use super::platform::{DEV_IMAGE, Platform};
+use mortise_format::hex;
 use mortise_key_policy::compose::{Plan, Service, compose};
 use mortise_sim::kms::ENCLAVE_ROLE;
 use mortise_sim::nsm::{Measurements, SoftwareNsm};
@@ -59,7 +60,7 @@ impl Authority {
         let root = nsm.root();
         Ok(Self {
             nitro_root: folder.root().join("nitro-root.pem"),
-            nitro_root_sha256: root.0.iter().map(|byte| format!("{byte:02x}")).collect(),
+            nitro_root_sha256: hex::encode(&root.0),
             pcr0: pcr0.to_string(),
             pcr1: pcr1.to_string(),
             pcr2: pcr2.to_string(),

@@ -2,7 +2,7 @@
 
 use super::notice::{KmsReady, Notice, parent_gone, start_log};
 use mortise_cli::failure::Failure;
-use mortise_format::ids::parse_hex;
+use mortise_format::hex;
 use mortise_sim::kms::{ENCLAVE, LocalKms, LocalKmsConfig, RootFingerprint, system_time};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -40,7 +40,7 @@ pub struct KmsArgs {
 fn fingerprint(text: &str) -> Result<RootFingerprint, String> {
     let mut bytes = [0; 32];
     let digits = text.strip_prefix("0x").unwrap_or(text);
-    parse_hex(&format!("0x{digits}"), &mut bytes).map_err(|error| error.to_string())?;
+    hex::decode_into(digits, &mut bytes).map_err(|error| error.to_string())?;
     Ok(RootFingerprint(bytes))
 }
 

@@ -60,11 +60,11 @@ impl From<&AppError> for ErrorObject {
         match error {
             AppError::Overloaded => Self::overloaded(RETRY_AFTER_MS),
             AppError::Keys { operation, .. } => {
-                Self::new(error.code()).saying(error).with("operation", *operation)
+                Self::new(error.code()).with_message(error).with("operation", *operation)
             }
             AppError::Message(OpenError::Signature) => Self::new(error.code()),
             AppError::Message(_) | AppError::NotText => {
-                Self::new(error.code()).saying(error).with("field", "encrypted")
+                Self::new(error.code()).with_message(error).with("field", "encrypted")
             }
             _ => Self::new(error.code()),
         }

@@ -32,9 +32,9 @@ pub async fn answer(app: Option<&App>, mut value: Value) -> Vec<u8> {
 fn malformed(error: &ParamError) -> ErrorObject {
     let object = ErrorObject::from(error);
     match error {
-        ParamError::UnknownField { .. } | ParamError::Missing { .. } => object.saying(format!(
-            "{error}; without jsonrpc this is a plain application request, not a call"
-        )),
+        ParamError::UnknownField { .. } | ParamError::Missing { .. } => object.with_message(
+            format!("{error}; without jsonrpc this is a plain application request, not a call"),
+        ),
         _ => object,
     }
 }

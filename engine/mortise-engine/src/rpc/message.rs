@@ -53,14 +53,15 @@ fn success(id: &Id, result: &Json) -> Vec<u8> {
 
 /// The answer to a message that is over its limit, before it was read.
 pub fn too_large() -> Vec<u8> {
-    let error = ErrorObject::new(Code::InvalidRequest).saying("the request is over its size limit");
+    let error =
+        ErrorObject::new(Code::InvalidRequest).with_message("the request is over its size limit");
     envelope::failure(&Id::Null, &error)
 }
 
 /// The answer when the real one is over its limit.
 pub fn answer_too_large() -> Vec<u8> {
     let error = ErrorObject::new(Code::InvalidRequest)
-        .saying("the answer is over its size limit: ask for less");
+        .with_message("the answer is over its size limit: ask for less");
     envelope::failure(&Id::Null, &error)
 }
 

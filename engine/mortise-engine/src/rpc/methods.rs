@@ -84,7 +84,7 @@ pub(super) async fn call(handle: &EngineHandle, call: Call) -> Answered {
 
 /// A subscription is answered by the session of a stream of JSON values, and has it for itself.
 pub fn subscribe_elsewhere() -> ErrorObject {
-    ErrorObject::new(Code::InvalidRequest).saying(
+    ErrorObject::new(Code::InvalidRequest).with_message(
         "subscribe stands alone on a stream of JSON values; elsewhere ask getEvents, waitMs",
     )
 }
@@ -270,7 +270,7 @@ async fn state_root(handle: &EngineHandle, params: GetStateRoot) -> Answered {
                 Reply::Read(Answer::None) => {
                     let field = "atSeq";
                     return Err(ErrorObject::new(Code::InvalidParams)
-                        .saying("atSeq is beyond the last released frame")
+                        .with_message("atSeq is beyond the last released frame")
                         .with("field", field));
                 }
                 reply => return Err(refused(reply)),

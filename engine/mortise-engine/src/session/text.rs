@@ -67,7 +67,8 @@ pub(super) async fn serve(
         }
         let read = timeout(SLOW_READER, stream.read_buf(&mut buffer)).await;
         if read.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?? == 0 {
-            let error = ErrorObject::new(Code::ParseError).saying("the value is not complete");
+            let error =
+                ErrorObject::new(Code::ParseError).with_message("the value is not complete");
             return answer_and_close(stream, &failure(&Id::Null, &error)).await;
         }
     }
@@ -132,8 +133,8 @@ async fn complete_verb(stream: &mut Stream, buffer: &mut BytesMut) -> io::Result
 async fn refuse(stream: Stream, buffer: &[u8]) -> io::Result<()> {
     let error = match VERBS.iter().any(|verb| buffer.starts_with(verb)) {
         true => ErrorObject::new(Code::InvalidRequest)
-            .saying("this port speaks JSON-RPC, not HTTP: use the gateway of mortise-host"),
-        false => ErrorObject::new(Code::ParseError).saying("a request starts with { or ["),
+            .with_message("this port speaks JSON-RPC, not HTTP: use the gateway of mortise-host"),
+        false => ErrorObject::new(Code::ParseError).with_message("a request starts with { or ["),
     };
     answer_and_close(stream, &failure(&Id::Null, &error)).await
 }

@@ -95,7 +95,7 @@ impl Connection {
 impl From<NotSent> for StoreError {
     fn from(error: NotSent) -> Self {
         match error {
-            NotSent::Closed => Self::Unreachable(ErrorKind::NotConnected),
+            NotSent::Disconnected => Self::Unreachable(ErrorKind::NotConnected),
             NotSent::Full { .. } => Self::Unreachable(ErrorKind::ResourceBusy),
             NotSent::Oversized { found, .. } => Self::TooLarge { bytes: found },
         }

@@ -12,7 +12,7 @@ use crate::amount::U256;
 use crate::asset::{Asset, AssetType, Condition, TokenId};
 use crate::ids::{
     Address, Bytes32, EngineId, FrameDigest, LockId, Measurement, PolicyHash, RequestId, Root,
-    Signature, parse_hex, to_checksum, to_hex,
+    Signature, parse_hex_bytes, to_checksum, to_hex,
 };
 use crate::insecure_mode::InsecureMode;
 use crate::lock::{Custody, Durability, LegTerms};
@@ -38,13 +38,10 @@ impl Serialize for HexBytes {
 impl<'de> Deserialize<'de> for HexBytes {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let digits = text.len().saturating_sub(2);
-        if digits % 2 != 0 {
+        if text.len() % 2 != 0 {
             return Err(D::Error::custom("hex text has an even number of digits"));
         }
-        let mut bytes = alloc::vec![0; digits / 2];
-        parse_hex(&text, &mut bytes).map_err(D::Error::custom)?;
-        Ok(Self(bytes))
+        parse_hex_bytes(&text).map(Self).map_err(D::Error::custom)
     }
 }
 

@@ -9,7 +9,7 @@
 use super::credentials::SigningCredentials;
 use aws_lc_rs::digest;
 use aws_lc_rs::hmac;
-use std::fmt::Write as _;
+use mortise_format::hex;
 
 /// Name of the service in the scope.
 const SERVICE: &str = "kms";
@@ -34,14 +34,14 @@ pub(super) fn authorization(request: &Unsigned<'_>, credentials: &SigningCredent
     for (name, value) in &headers {
         push(&mut canonical, &[name, ":", value, "\n"]);
     }
-    push(&mut canonical, &["\n", &names, "\n", &hex(&sha256(request.body))]);
+    push(&mut canonical, &["\n", &names, "\n", &hex::encode(&sha256(request.body))]);
 
     let day = &request.date[..8];
     let scope = format!("{day}/{}/{SERVICE}/aws4_request", request.region);
-    let digest = hex(&sha256(canonical.as_bytes()));
+    let digest = hex::encode(&sha256(canonical.as_bytes()));
     let text = format!("{ALGORITHM}\n{}\n{scope}\n{digest}", request.date);
     let key = signing_key(credentials, day, request.region);
-    let signature = hex(hmac::sign(&key, text.as_bytes()).as_ref());
+    let signature = hex::encode(hmac::sign(&key, text.as_bytes()).as_ref());
     let id = credentials.access_key_id();
     format!("{ALGORITHM} Credential={id}/{scope}, SignedHeaders={names}, Signature={signature}")
 }
@@ -74,14 +74,6 @@ fn push(text: &mut String, parts: &[&str]) {
 
 fn sha256(bytes: &[u8]) -> Vec<u8> {
     digest::digest(&digest::SHA256, bytes).as_ref().to_vec()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

@@ -4,9 +4,7 @@
 //! accepted text and every other text is rejected, so that no two parsers can read one expiry
 //! differently.
 
-const DAY_MS: u64 = 24 * 3600 * 1000;
-/// The first year that is out of range.
-const YEAR_END: u64 = 10_000;
+use mortise_format::civil::Civil;
 
 /// Milliseconds since the Unix epoch of `YYYY-MM-DDTHH:MM:SS[.f+]Z`. Truncates fractions to
 /// milliseconds. `None` for any other text.
@@ -17,17 +15,9 @@ pub(super) fn parse_rfc3339(text: &str) -> Option<u64> {
     if separators.iter().any(|&(at, expected)| seconds[at] != expected) {
         return None;
     }
-    let field = |from: usize, to: usize| digits(&seconds[from..to]);
-    let (year, month, day) = (field(0, 4)?, field(5, 7)?, field(8, 10)?);
-    let (hour, minute, second) = (field(11, 13)?, field(14, 16)?, field(17, 19)?);
-    if year < 1970 || !(1..=12).contains(&month) || !(1..=month_days(year, month)).contains(&day) {
-        return None;
-    }
-    if hour > 23 || minute > 59 || second > 59 {
-        return None;
-    }
-    let of_day = ((hour * 60 + minute) * 60 + second) * 1000 + parse_fraction(fraction)?;
-    Some(days_before(year, month, day) * DAY_MS + of_day)
+    let digits = seconds.iter().filter(|byte| byte.is_ascii_digit());
+    let digits: String = digits.map(|byte| char::from(*byte)).collect();
+    Some(Civil::parse_digits(&digits)?.to_unix()? * 1000 + parse_fraction(fraction)?)
 }
 
 fn parse_fraction(text: &[u8]) -> Option<u64> {
@@ -49,45 +39,10 @@ fn digits(text: &[u8]) -> Option<u64> {
     text.iter().try_fold(0, add)
 }
 
-fn is_leap(year: u64) -> bool {
-    year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
-}
-
-fn month_days(year: u64, month: u64) -> u64 {
-    match month {
-        2 if is_leap(year) => 29,
-        2 => 28,
-        4 | 6 | 9 | 11 => 30,
-        _ => 31,
-    }
-}
-
-/// Days from 1970-01-01 to the given day.
-fn days_before(year: u64, month: u64, day: u64) -> u64 {
-    let leaps = |before: u64| (before - 1) / 4 - (before - 1) / 100 + (before - 1) / 400;
-    let years = (year - 1970) * 365 + leaps(year) - leaps(1970);
-    let months: u64 = (1..month).map(|m| month_days(year, m)).sum();
-    years + months + day - 1
-}
-
 /// `YYYYMMDDTHHMMSSZ`, whole seconds rounded down. `None` from the year 10000 on.
 pub(super) fn format_basic(unix_ms: u64) -> Option<String> {
-    let (mut day, of_day) = (unix_ms / DAY_MS, unix_ms % DAY_MS / 1000);
-    let mut year = 1970 + day / 366;
-    while year < YEAR_END && days_before(year + 1, 1, 1) <= day {
-        year += 1;
-    }
-    if year >= YEAR_END {
-        return None;
-    }
-    day -= days_before(year, 1, 1);
-    let mut month = 1;
-    while day >= month_days(year, month) {
-        day -= month_days(year, month);
-        month += 1;
-    }
-    let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
-    Some(format!("{year:04}{month:02}{:02}T{hour:02}{minute:02}{second:02}Z", day + 1))
+    let civil = Civil::of_unix(unix_ms / 1000);
+    (civil.year < 10_000).then(|| civil.basic())
 }
 
 #[cfg(test)]
@@ -141,6 +96,7 @@ mod tests {
 
     #[test]
     fn basic_form_is_the_same_instant() {
+        const DAY_MS: u64 = 24 * 3600 * 1000;
         assert_eq!(format_basic(0).unwrap(), "19700101T000000Z");
         for day in (0..60_000).step_by(13) {
             let ms = day * DAY_MS + day * 997 * 1000 % DAY_MS + 999;

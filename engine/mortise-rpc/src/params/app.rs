@@ -3,6 +3,7 @@
 //! Texts are the callers' secrets: they do not print, and are wiped when dropped.
 
 use super::super::fields::{Fields, Item, ParamError};
+use super::super::rows::{ReadFields, WriteFields};
 use alloc::borrow::ToOwned as _;
 use alloc::string::String;
 use core::fmt;
@@ -10,8 +11,7 @@ use mortise_format::eip712::DecryptRequest;
 use mortise_format::ids::{Address, Signature};
 use mortise_format::json::Base64;
 use mortise_format::limits::{APP_TEXT_BYTES_MAX, KMS_RANDOM_BYTES_MAX, KMS_WRAPPED_KEY_BYTES_MAX};
-use serde::{Serialize, Serializer};
-use serde_json::Value;
+use serde::ser::{Serialize, SerializeMap, Serializer};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 type Result<T> = core::result::Result<T, ParamError>;
@@ -29,6 +29,11 @@ impl PlainText {
     /// `None` when it is too long.
     pub fn new(text: String) -> Option<Self> {
         (text.len() <= APP_TEXT_BYTES_MAX).then_some(Self(text))
+    }
+
+    pub(crate) fn parse(item: &Item<'_>) -> Result<Self> {
+        let text = Self::new(item.text()?.to_owned());
+        text.ok_or_else(|| item.wrong("a text within the bound"))
     }
 
     /// The text.
@@ -49,31 +54,19 @@ impl Serialize for PlainText {
     }
 }
 
-/// `kmsEncrypt`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct KmsEncrypt {
-    /// Any text, the empty one too.
-    pub text: PlainText,
-    /// Who alone can have it decrypted.
-    pub owner: Address,
-}
-
-impl KmsEncrypt {
-    /// Parses the parameters.
-    ///
-    /// # Errors
-    /// See [`ParamError`].
-    pub fn parse(params: &Value) -> Result<Self> {
-        let fields = Fields::of_params(params, &["text", "owner"])?;
-        let item = fields.required("text")?;
-        let text = PlainText::new(item.text()?.to_owned());
-        let text = text.ok_or_else(|| item.wrong("a text within the bound"))?;
-        Ok(Self { text, owner: owner(&fields)? })
+params! {
+    /// `kmsEncrypt`.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct KmsEncrypt {
+        /// Any text, the empty one too.
+        text: PlainText = required("text", PlainText::parse);
+        /// The only account that can have it decrypted.
+        owner: Address = required("owner", owner);
     }
 }
 
 /// Two of the three parts of an encrypted text; the third is the wrapped key.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SealedText {
     /// Version, nonce, ciphertext, tag.
     pub encrypted: Base64,
@@ -82,69 +75,63 @@ pub struct SealedText {
 }
 
 impl SealedText {
-    pub(crate) fn optional(fields: &Fields<'_>) -> Result<Option<Self>> {
-        let encrypted = fields.optional("encrypted");
-        let signature = fields.optional("signature");
-        match (encrypted, signature) {
-            (None, None) => Ok(None),
-            (Some(_), None) => Err(fields.missing("signature")),
-            (None, Some(_)) => Err(fields.missing("encrypted")),
-            (Some(encrypted), Some(signature)) => {
-                let encrypted = encrypted.base64(ENCRYPTED_BYTES_MAX)?;
-                let mac = signature.base64(SIGNATURE_BYTES)?;
-                if mac.0.len() != SIGNATURE_BYTES {
-                    return Err(signature.wrong("base64 of 32 bytes"));
-                }
-                Ok(Some(Self { encrypted, signature: mac }))
-            }
-        }
-    }
-}
-
-impl SealedText {
-    /// The third part.
+    /// Parses the third part.
     pub(crate) fn wrapped_key(item: &Item<'_>) -> Result<Base64> {
         let wrapped = item.base64(KMS_WRAPPED_KEY_BYTES_MAX)?;
         if wrapped.0.is_empty() { Err(item.wrong("base64 that is not empty")) } else { Ok(wrapped) }
     }
 }
 
-/// `kmsDecrypt`. Without encrypted text and signature it asks for the bare data key, which an
-/// engine gives only when its measured configuration says so.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct KmsDecrypt {
-    /// For whom it was encrypted.
-    pub owner: Address,
-    /// What to decrypt.
-    #[serde(flatten, skip_serializing_if = "Option::is_none")]
-    pub message: Option<SealedText>,
-    /// The wrapped key.
-    pub ciphertext_blob: Base64,
-    /// How long the signature is good for, whole seconds since the Unix epoch.
-    pub valid_until: u64,
-    /// The owner's, over [`DecryptRequest`].
-    pub owner_signature: Signature,
+fn mac(item: &Item<'_>) -> Result<Base64> {
+    let mac = item.base64(SIGNATURE_BYTES)?;
+    let is_whole = mac.0.len() == SIGNATURE_BYTES;
+    if is_whole { Ok(mac) } else { Err(item.wrong("base64 of 32 bytes")) }
+}
+
+/// Both parts or neither.
+impl ReadFields for Option<SealedText> {
+    fn knows(name: &str) -> bool {
+        matches!(name, "encrypted" | "signature")
+    }
+
+    fn read(fields: &Fields<'_>) -> Result<Self> {
+        let encrypted = fields.optional("encrypted", |item| item.base64(ENCRYPTED_BYTES_MAX))?;
+        match (encrypted, fields.optional("signature", mac)?) {
+            (None, None) => Ok(None),
+            (Some(_), None) => Err(fields.missing("signature")),
+            (None, Some(_)) => Err(fields.missing("encrypted")),
+            (Some(encrypted), Some(signature)) => Ok(Some(SealedText { encrypted, signature })),
+        }
+    }
+}
+
+impl WriteFields for Option<SealedText> {
+    fn write<M: SerializeMap>(&self, map: &mut M) -> core::result::Result<(), M::Error> {
+        let Some(SealedText { encrypted, signature }) = self else { return Ok(()) };
+        map.serialize_entry("encrypted", encrypted)?;
+        map.serialize_entry("signature", signature)
+    }
+}
+
+params! {
+    /// `kmsDecrypt`. Without encrypted text and signature it asks for the bare data key, which an
+    /// engine returns only when its measured configuration allows it.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct KmsDecrypt {
+        /// The owner that the text was encrypted for.
+        owner: Address = required("owner", owner);
+        /// The text to decrypt.
+        message: Option<SealedText> = flatten();
+        /// The wrapped key.
+        ciphertext_blob: Base64 = required("ciphertextBlob", SealedText::wrapped_key);
+        /// End of the signature's validity, whole seconds since the Unix epoch.
+        valid_until: u64 = required("validUntil", Item::number);
+        /// The owner's signature over [`DecryptRequest`].
+        owner_signature: Signature = required("ownerSignature", Item::signature);
+    }
 }
 
 impl KmsDecrypt {
-    /// Parses the parameters.
-    ///
-    /// # Errors
-    /// See [`ParamError`].
-    pub fn parse(params: &Value) -> Result<Self> {
-        const KNOWN: &[&str] =
-            &["owner", "encrypted", "signature", "ciphertextBlob", "validUntil", "ownerSignature"];
-        let fields = Fields::of_params(params, KNOWN)?;
-        Ok(Self {
-            message: SealedText::optional(&fields)?,
-            ciphertext_blob: SealedText::wrapped_key(&fields.required("ciphertextBlob")?)?,
-            owner: owner(&fields)?,
-            valid_until: fields.required("validUntil")?.number()?,
-            owner_signature: fields.required("ownerSignature")?.signature()?,
-        })
-    }
-
     /// What the owner must have signed.
     pub fn request(&self) -> DecryptRequest {
         let message = self.message.as_ref();
@@ -153,54 +140,35 @@ impl KmsDecrypt {
     }
 }
 
-/// `kmsGenerateDataKey`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct KmsGenerateDataKey {
-    /// Who alone can have it unwrapped.
-    pub owner: Address,
-}
-
-impl KmsGenerateDataKey {
-    /// Parses the parameters.
-    ///
-    /// # Errors
-    /// See [`ParamError`].
-    pub fn parse(params: &Value) -> Result<Self> {
-        Ok(Self { owner: owner(&Fields::of_params(params, &["owner"])?)? })
+params! {
+    /// `kmsGenerateDataKey`.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub struct KmsGenerateDataKey {
+        /// The only account that can have it unwrapped.
+        owner: Address = required("owner", owner);
     }
 }
 
-/// `kmsGenerateRandom`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct KmsGenerateRandom {
-    /// How many, 1 to `KMS_RANDOM_BYTES_MAX`.
-    pub bytes: u32,
+params! {
+    /// `kmsGenerateRandom`.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub struct KmsGenerateRandom {
+        /// Number of bytes, 1 to `KMS_RANDOM_BYTES_MAX`.
+        bytes: u32 = defaulted("bytes", Self::byte_count, Self::BYTES_DEFAULT);
+    }
 }
 
 impl KmsGenerateRandom {
-    /// How many when the caller says nothing.
+    /// Number of bytes when the caller names none.
     pub const BYTES_DEFAULT: u32 = 32;
 
-    /// Parses the parameters.
-    ///
-    /// # Errors
-    /// See [`ParamError`].
-    pub fn parse(params: &Value) -> Result<Self> {
-        let fields = Fields::of_params(params, &["bytes"])?;
-        let bytes = fields.optional("bytes").map(|item| Self::byte_count(&item)).transpose()?;
-        Ok(Self { bytes: bytes.unwrap_or(Self::BYTES_DEFAULT) })
-    }
-
     pub(crate) fn byte_count(item: &Item<'_>) -> Result<u32> {
-        let count = item.small_number()?;
-        let fits = count > 0 && usize::try_from(count).is_ok_and(|n| n <= KMS_RANDOM_BYTES_MAX);
-        if fits { Ok(count) } else { Err(item.wrong("an integer from 1 to 1024")) }
+        item.count(KMS_RANDOM_BYTES_MAX, "an integer from 1 to 1024")
     }
 }
 
-/// The zero address stands for nobody: nobody could have the text decrypted.
-fn owner(fields: &Fields<'_>) -> Result<Address> {
-    let item = fields.required("owner")?;
+/// An owner that can sign: the zero address means no one, and no one could have the text decrypted.
+fn owner(item: &Item<'_>) -> Result<Address> {
     let owner = item.address()?;
     if owner.is_zero() { Err(item.wrong("an address that is not zero")) } else { Ok(owner) }
 }
@@ -209,7 +177,7 @@ fn owner(fields: &Fields<'_>) -> Result<Address> {
 mod tests {
     use super::*;
     use alloc::format;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     const OWNER: &str = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266";
 

@@ -1,6 +1,6 @@
 //! Parameters of the methods about the log itself.
 
-use super::super::fields::{Fields, ParamError};
+use super::super::fields::{Item, ParamError};
 use mortise_format::event::LogPosition;
 use mortise_format::ids::{Address, LockId, RequestId};
 use serde::{Serialize, Serializer};
@@ -20,93 +20,79 @@ pub enum GetReceipt {
     Request(Address, RequestId),
 }
 
+params! {
+    /// The keys of a receipt, of which a caller names one.
+    #[derive(Clone, Copy, Default)]
+    struct ReceiptKeys {
+        seq: Option<u64> = optional("seq", Item::number);
+        index: Option<u32> = optional("index", Item::small_number);
+        lock_id: Option<LockId> = optional("lockId", Item::lock_id);
+        principal: Option<Address> = optional("principal", Item::address);
+        request_id: Option<RequestId> = optional("requestId", Item::request_id);
+    }
+}
+
+impl ReceiptKeys {
+    /// Why the fields do not name exactly one key.
+    fn error(&self) -> ParamError {
+        let is_position = self.seq.is_some() || self.index.is_some();
+        let other = match (self.lock_id, self.principal, self.request_id) {
+            (Some(_), ..) if is_position => Some("lockId"),
+            (lock_id, Some(_), _) if is_position || lock_id.is_some() => Some("principal"),
+            (lock_id, _, Some(_)) if is_position || lock_id.is_some() => Some("requestId"),
+            _ => None,
+        };
+        if let Some(other) = other {
+            return ParamError::wrong(other, "absent beside the other key");
+        }
+        ParamError::missing(match (is_position, self.principal, self.request_id) {
+            (true, ..) if self.seq.is_none() => "seq",
+            (true, ..) => "index",
+            (false, None, None) => "lockId",
+            (false, None, _) => "principal",
+            (false, Some(_), _) => "requestId",
+        })
+    }
+}
+
 impl GetReceipt {
     /// Parses the parameters.
     ///
     /// # Errors
     /// See [`ParamError`].
     pub fn parse(params: &Value) -> Result<Self> {
-        let fields =
-            Fields::of_params(params, &["seq", "index", "lockId", "principal", "requestId"])?;
-        let alone = |names: &[&str]| {
-            let other = names.iter().find(|name| fields.optional(name).is_some());
-            other.map_or(Ok(()), |name| Err(fields.wrong(name, "absent beside the other key")))
-        };
-        if fields.optional("seq").is_some() || fields.optional("index").is_some() {
-            alone(&["lockId", "principal", "requestId"])?;
-            let seq = fields.required("seq")?.number()?;
-            let index = fields.required("index")?.small_number()?;
-            return Ok(Self::At(LogPosition { seq, index }));
+        let keys = ReceiptKeys::parse(params)?;
+        let ReceiptKeys { seq, index, lock_id, principal, request_id } = keys;
+        match (seq, index, lock_id, principal, request_id) {
+            (Some(seq), Some(index), None, None, None) => Ok(Self::At(LogPosition { seq, index })),
+            (None, None, Some(lock_id), None, None) => Ok(Self::Lock(lock_id)),
+            (None, None, None, Some(principal), Some(id)) => Ok(Self::Request(principal, id)),
+            _ => Err(keys.error()),
         }
-        if let Some(lock_id) = fields.optional("lockId") {
-            alone(&["principal", "requestId"])?;
-            return Ok(Self::Lock(lock_id.lock_id()?));
-        }
-        if fields.optional("principal").is_none() && fields.optional("requestId").is_none() {
-            return Err(fields.missing("lockId"));
-        }
-        let principal = fields.required("principal")?.address()?;
-        Ok(Self::Request(principal, fields.required("requestId")?.request_id()?))
     }
-}
-
-/// Prints a [`GetReceipt`].
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct GetReceiptJson {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    seq: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    index: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    lock_id: Option<LockId>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    principal: Option<Address>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    request_id: Option<RequestId>,
 }
 
 impl Serialize for GetReceipt {
     fn serialize<S: Serializer>(&self, serializer: S) -> core::result::Result<S::Ok, S::Error> {
-        let none = GetReceiptJson {
-            seq: None,
-            index: None,
-            lock_id: None,
-            principal: None,
-            request_id: None,
-        };
-        let json = match self {
-            Self::At(at) => GetReceiptJson { seq: Some(at.seq), index: Some(at.index), ..none },
-            Self::Lock(lock_id) => GetReceiptJson { lock_id: Some(*lock_id), ..none },
+        let mut keys = ReceiptKeys::default();
+        match *self {
+            Self::At(at) => (keys.seq, keys.index) = (Some(at.seq), Some(at.index)),
+            Self::Lock(lock_id) => keys.lock_id = Some(lock_id),
             Self::Request(principal, id) => {
-                GetReceiptJson { principal: Some(*principal), request_id: Some(*id), ..none }
+                (keys.principal, keys.request_id) = (Some(principal), Some(id));
             }
-        };
-        json.serialize(serializer)
+        }
+        keys.serialize(serializer)
     }
 }
 
-/// `getConsistencyProof`: that the log of the first `to` frames begins with that of the first
-/// `from`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct GetConsistencyProof {
-    /// Frames of the earlier history, 1 or more.
-    pub from: u64,
-    /// Frames of the later one, `from` or more; those of the newest checkpoint when absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub to: Option<u64>,
-}
-
-impl GetConsistencyProof {
-    /// Parses the parameters.
-    ///
-    /// # Errors
-    /// See [`ParamError`].
-    pub fn parse(params: &Value) -> Result<Self> {
-        let fields = Fields::of_params(params, &["from", "to"])?;
-        Ok(Self {
-            from: fields.required("from")?.number()?,
-            to: fields.optional("to").map(|i| i.number()).transpose()?,
-        })
+params! {
+    /// `getConsistencyProof`: proves that the history of `to` frames extends that of `from`.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub struct GetConsistencyProof {
+        /// Frames of the earlier history, 1 or more.
+        from: u64 = required("from", Item::number);
+        /// Frames of the later history, `from` or more; those of the newest checkpoint when absent.
+        to: Option<u64> = optional("to", Item::number);
     }
 }

@@ -1,82 +1,49 @@
-//! Approving images: approveImages.
+//! Parameters of approveImages.
 
-use super::super::fields::{Fields, Item, ParamError};
-use alloc::string::{String, ToString};
+use super::super::fields::Item;
+use super::signatures;
+use alloc::string::ToString;
 use alloc::vec::Vec;
 use mortise_format::command::Command;
 use mortise_format::ids::{Measurement, Signature};
-use mortise_format::images::ImageApproval;
-use mortise_format::limits::{APPROVED_IMAGES_MAX, OBSERVERS_MAX};
-use serde::{Serialize, Serializer};
-use serde_json::Value;
+use mortise_format::images::{ImageApproval, Version};
+use mortise_format::limits::APPROVED_IMAGES_MAX;
 
-type Result<T> = core::result::Result<T, ParamError>;
+fields! {
+    impl ImageApproval {
+        serial: u64 = required("serial", Item::number);
+        images: Vec<Measurement> = required("images", |item| {
+            item.list_or_empty(APPROVED_IMAGES_MAX, Item::measurement)
+        });
+        minimum_version: Version = required("minimumVersion", Item::version, ToString::to_string);
+        valid_until: u64 = required("validUntil", Item::number);
+    }
+}
 
-/// `approveImages`: operators name the images that may boot on the log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ApproveImages {
-    /// Which, and from which version on.
-    pub approval: ImageApproval,
-    /// One per operator, at most `OBSERVERS_MAX`.
-    pub signatures: Vec<Signature>,
+params! {
+    /// `approveImages`: operators name the images that may boot on the log.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct ApproveImages {
+        /// The images, and the lowest version that may boot. All of it is signed, so that nothing
+        /// has a default.
+        approval: ImageApproval = flatten();
+        /// One per operator, at most `OBSERVERS_MAX`.
+        signatures: Vec<Signature> = required("signatures", signatures);
+    }
 }
 
 impl ApproveImages {
-    /// Parses the parameters. All of them are signed, so that none has a default.
-    ///
-    /// # Errors
-    /// See [`ParamError`].
-    pub fn parse(params: &Value) -> Result<Self> {
-        let known = &["serial", "images", "minimumVersion", "validUntil", "signatures"];
-        let fields = Fields::of_params(params, known)?;
-        let images = fields.required("images")?.list_or_empty(APPROVED_IMAGES_MAX)?;
-        let approval = ImageApproval {
-            serial: fields.required("serial")?.number()?,
-            images: images.iter().map(Item::measurement).collect::<Result<_>>()?,
-            minimum_version: fields.required("minimumVersion")?.version()?,
-            valid_until: fields.required("validUntil")?.number()?,
-        };
-        let list = fields.required("signatures")?.list(OBSERVERS_MAX)?;
-        let signatures = list.iter().map(Item::signature).collect::<Result<_>>()?;
-        Ok(Self { approval, signatures })
-    }
-
     /// The command.
     pub fn into_command(self) -> Command {
         Command::ApproveImages { approval: self.approval, signatures: self.signatures }
     }
 }
 
-/// Prints an [`ApproveImages`].
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ApproveImagesJson<'a> {
-    serial: u64,
-    images: &'a [Measurement],
-    minimum_version: String,
-    valid_until: u64,
-    signatures: &'a [Signature],
-}
-
-impl Serialize for ApproveImages {
-    fn serialize<S: Serializer>(&self, serializer: S) -> core::result::Result<S::Ok, S::Error> {
-        let ImageApproval { serial, images, minimum_version, valid_until } = &self.approval;
-        let json = ApproveImagesJson {
-            serial: *serial,
-            images,
-            minimum_version: minimum_version.to_string(),
-            valid_until: *valid_until,
-            signatures: &self.signatures,
-        };
-        json.serialize(serializer)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mortise_format::images::Version;
-    use serde_json::json;
+    use alloc::string::String;
+    use serde_json::{Value, json};
 
     #[test]
     fn parameters_read_back_as_they_are_printed() {

@@ -1,7 +1,7 @@
 //! The parameters of every method, parsed strictly and printed back.
 //!
-//! Each type has `parse(&Value)`, which refuses what the method does not know, and serialises to
-//! the parameters that it parses from.
+//! Each type has `parse(&Value)`, which rejects a field that the method does not know, and
+//! serialises to parameters that parse to the same value.
 
 mod app;
 mod change;
@@ -25,36 +25,22 @@ pub use query::{
 };
 pub use reading::{GetEvents, GetReadingKeys, GrantReading, Subscribe};
 
-use super::fields::{Fields, ParamError};
+use super::fields::{Item, ParamError};
+use alloc::vec::Vec;
 use mortise_format::eip712::Request;
-use mortise_format::ids::{Address, RequestId};
-use serde::Serialize;
+use mortise_format::ids::{RequestId, Signature};
+use mortise_format::limits::OBSERVERS_MAX;
 
-/// The request of a signed struct: both fields are required.
-fn request(fields: &Fields<'_>) -> Result<Request, ParamError> {
-    Ok(Request {
-        id: fields.required("requestId")?.request_id()?,
-        valid_until: fields.required("validUntil")?.number()?,
-    })
-}
-
-/// Prints a [`Request`].
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct RequestJson {
-    request_id: RequestId,
-    valid_until: u64,
-}
-
-impl From<&Request> for RequestJson {
-    fn from(request: &Request) -> Self {
-        Self { request_id: request.id, valid_until: request.valid_until }
+fields! {
+    impl Request {
+        id: RequestId = required("requestId", Item::request_id);
+        valid_until: u64 = required("validUntil", Item::number);
     }
 }
 
-/// `None` for the zero address, which stands for nobody.
-fn nonzero(address: &Address) -> Option<Address> {
-    (!address.is_zero()).then_some(*address)
+/// Signatures of operators or observers.
+fn signatures(item: &Item<'_>) -> Result<Vec<Signature>, ParamError> {
+    item.list(OBSERVERS_MAX, Item::signature)
 }
 
 #[cfg(test)]

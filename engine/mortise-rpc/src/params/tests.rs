@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 const OWNER: &str = "0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48";
 
 fn hash(byte: u8) -> String {
-    format!("0x{}", format!("{byte:02x}").repeat(32))
+    LockId([byte; 32]).to_string()
 }
 
 fn signature() -> String {

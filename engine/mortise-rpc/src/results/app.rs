@@ -25,7 +25,7 @@ pub struct KmsDecrypted {
     /// The text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
-    /// The verdict; a text whose signature is wrong is not given at all. Absent beside a bare key.
+    /// True: a text with a wrong signature is an error. Absent beside a bare key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signature_valid: Option<bool>,
     /// The data key.
@@ -59,6 +59,6 @@ impl fmt::Debug for KmsDataKey {
 /// `kmsGenerateRandom`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KmsRandom {
-    /// As many as asked for.
+    /// As many bytes as the request names.
     pub random: Base64,
 }

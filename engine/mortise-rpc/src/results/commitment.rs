@@ -1,5 +1,5 @@
-//! The engine's promise on the wire: the existing client's `Commitment`, and every field that its
-//! digest covers.
+//! A commitment on the wire: the existing client's `Commitment`, and every field that its digest
+//! covers.
 
 use super::lock::{LockStatus, LockView};
 use super::receipt::ReceiptView;
@@ -16,22 +16,23 @@ use serde::{Deserialize, Serialize};
 /// Version of the commitment's fields.
 const COMMITMENT_VERSION: u32 = 1;
 
-/// The engine's signature and what it is over.
+/// The engine's signature and the digest that it signs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CcmAttestation {
     /// The engine id.
     pub enclave_id: EngineId,
-    /// Engine time of the promise, whole seconds.
+    /// Engine time of the commitment, whole seconds.
     pub timestamp: u64,
     /// The EIP-712 digest of `LockCommitment`.
     pub commitment_hash: Bytes32,
-    /// Over that digest.
+    /// The engine's signature over that digest.
     pub signature: Signature,
-    /// The mark of a promise that binds no one; its digest is in another domain. Absent otherwise.
+    /// The insecure mode of the engine: the commitment does not bind it, and the digest has another
+    /// domain. Absent in a real enclave.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<InsecureMode>,
-    /// Absent: the boot attestation binds the key.
+    /// Always absent: the boot attestation binds the key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attestation_document: Option<HexBytes>,
 }
@@ -42,7 +43,7 @@ pub struct CcmAttestation {
 pub struct CommitmentView {
     /// The lock.
     pub lock_id: LockId,
-    /// 1.
+    /// Version of these fields: 1.
     pub version: u32,
     /// Chain of the first leg.
     pub chain_id: u64,
@@ -52,13 +53,13 @@ pub struct CommitmentView {
     pub locked_asset: Asset,
     /// Amount of the first leg.
     pub locked_amount: U256,
-    /// Engine time of the promise, whole seconds.
+    /// Engine time of the commitment, whole seconds.
     pub created_at: u64,
     /// End of fills, whole seconds.
     pub expires_at: u64,
     /// `settleBy`.
     pub settlement_deadline: u64,
-    /// What has to be done.
+    /// The fill that a claim must prove.
     #[serde(rename = "fulfillmentCondition")]
     pub condition: Condition,
     /// Nonce of the owner.
@@ -70,9 +71,9 @@ pub struct CommitmentView {
     pub user_signature_hash: Bytes32,
     /// The engine's signature.
     pub ccm_attestation: CcmAttestation,
-    /// For whom; zero for anybody.
+    /// The account that the lock is for; zero for an open-taker lock.
     pub beneficiary: Address,
-    /// Whose signature claims; zero for nobody's.
+    /// The account whose signature claims; zero for none.
     pub arbiter: Address,
     /// Every asset and amount.
     pub legs: Vec<LegTerms>,
@@ -147,7 +148,7 @@ impl CommitmentView {
         }
     }
 
-    /// The terms that the fields spell out, with the expiry of the promise.
+    /// The terms in these fields, with the expiry of the commitment.
     pub fn terms(&self) -> LockTerms {
         LockTerms {
             owner: self.smart_account,
@@ -160,7 +161,7 @@ impl CommitmentView {
         }
     }
 
-    /// The promise that the fields spell out, its hashes computed anew.
+    /// The signed struct of these fields, its hashes computed from them.
     pub fn promise(&self) -> LockCommitment {
         LockCommitment {
             lock_id: self.lock_id,
@@ -187,8 +188,8 @@ impl CommitmentView {
         }
     }
 
-    /// True when the fields that are said twice are said alike: first leg, deadline, timestamp.
-    pub fn repeats_itself_truly(&self) -> bool {
+    /// True when fields that appear in two places match: first leg, deadline, timestamp.
+    pub fn is_consistent(&self) -> bool {
         let first = self.legs.first();
         first.is_some_and(|leg| {
             leg.asset == self.locked_asset
@@ -199,7 +200,7 @@ impl CommitmentView {
             && self.version == COMMITMENT_VERSION
     }
 
-    /// The digest that the engine must have signed for these fields, in the domain of the mark.
+    /// The digest that the engine must have signed for these fields, in the domain of the mode.
     pub fn digest(&self, engine_id: &EngineId) -> Digest {
         let domain = Domain::of_promises(engine_id, self.ccm_attestation.mode);
         domain.digest(&self.promise().hash())
@@ -210,9 +211,9 @@ impl CommitmentView {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CommitResult {
-    /// The promise.
+    /// The commitment.
     pub commitment: CommitmentView,
-    /// Where the lock stood after the event.
+    /// Status of the lock after the event.
     pub status: LockStatus,
     /// Proof of the event.
     pub receipt: ReceiptView,
@@ -222,13 +223,13 @@ pub struct CommitResult {
     pub seq: u64,
     /// State root after the frame.
     pub state_root: Root,
-    /// The lock, where the method shows it.
+    /// The lock, for methods that return it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lock: Option<LockView>,
 }
 
 impl CommitResult {
-    /// The answer to one granted or prolonged lock.
+    /// The answer to one granted or extended lock.
     pub fn new(commitment: CommitmentView, status: LockStatus, receipt: ReceiptView) -> Self {
         let (epoch, seq) = (receipt.epoch, receipt.seq);
         let state_root = receipt.statement.state_root;
@@ -240,9 +241,9 @@ impl CommitResult {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BatchResult {
-    /// The promises, in the order of the request.
+    /// The commitments, in the order of the request.
     pub commitments: Vec<CommitmentView>,
-    /// Where every lock stood after the event.
+    /// Status of every lock after the event.
     pub status: LockStatus,
     /// Proof of the one event.
     pub receipt: ReceiptView,

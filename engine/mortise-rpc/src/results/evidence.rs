@@ -1,4 +1,4 @@
-//! Fork evidence as a file: what somebody hands to whoever should believe him
+//! Fork evidence as a file, for anyone who verifies that an engine contradicted itself
 //! (`specs/receipts.md`).
 
 use super::receipt::StatementView;
@@ -7,10 +7,10 @@ use mortise_format::ids::{Bytes32, Signature};
 use mortise_format::json::HexBytes;
 use serde::{Deserialize, Serialize};
 
-/// The field `format` of a file of evidence; another text is refused when the file is read.
+/// The field `format` of a file of evidence. A file with another text does not parse.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ForkFormat {
-    /// This one.
+    /// Version 1.
     #[default]
     #[serde(rename = "mortise-fork-evidence@v1")]
     V1,
@@ -21,21 +21,21 @@ pub enum ForkFormat {
 pub struct SignedStatementView {
     /// The statement.
     pub statement: StatementView,
-    /// The engine's, over its digest.
+    /// The engine's signature over its digest.
     pub signature: Signature,
 }
 
-/// A frame's leaf and its way to the root of a history.
+/// A frame's leaf and its path to the root of a history.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LeafProofView {
-    /// The 295 bytes.
+    /// The encoded leaf, 295 bytes.
     pub leaf: HexBytes,
     /// RFC 6962 inclusion path, from the leaf up.
     pub path: Vec<Bytes32>,
 }
 
-/// Leaves, where two statements alone do not show the contradiction.
+/// Leaves, where the two statements alone do not prove the contradiction.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub enum ForkLeavesView {
@@ -48,7 +48,7 @@ pub enum ForkLeavesView {
         /// Under the second statement.
         second: LeafProofView,
     },
-    /// The leaf under the second statement at the place of the first statement's frame.
+    /// The leaf under the second statement at the index of the first statement's frame.
     AtFirst(LeafProofView),
 }
 
@@ -56,13 +56,13 @@ pub enum ForkLeavesView {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ForkEvidenceView {
-    /// Which form this is.
+    /// Version of the file.
     pub format: ForkFormat,
-    /// One statement.
+    /// The first statement.
     pub first: SignedStatementView,
-    /// Another.
+    /// The second statement.
     pub second: SignedStatementView,
-    /// Absent: the statements contradict each other.
+    /// Absent when the statements alone contradict each other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leaves: Option<ForkLeavesView>,
 }

@@ -1,4 +1,4 @@
-//! What an engine shows of its log: receipts in the newest checkpoint, checkpoints, consistency.
+//! Proofs about the log: receipts under the newest checkpoint, checkpoints, consistency.
 
 use super::receipt::{ReceiptView, StatementView};
 use alloc::string::String;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// Size and root of a history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeadView {
-    /// Frames.
+    /// Number of frames.
     pub size: u64,
     /// RFC 6962 root over their leaves.
     pub root: Root,
@@ -18,7 +18,7 @@ pub struct HeadView {
 /// A frame in a history.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InclusionView {
-    /// Frames of the history.
+    /// Number of frames of the history.
     pub size: u64,
     /// Its root.
     pub root: Root,
@@ -30,9 +30,9 @@ pub struct InclusionView {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ReceiptResult {
-    /// The receipt, byte for byte as it was answered first.
+    /// The receipt, byte for byte as in the first answer.
     pub receipt: ReceiptView,
-    /// Its frame in the newest checkpoint.
+    /// Its frame under the newest checkpoint.
     pub inclusion: InclusionView,
     /// The same for standard tools (C2SP tlog-proof@v1), checkpoint included.
     pub tlog_proof: String,
@@ -46,22 +46,22 @@ pub struct CheckpointResult {
     pub checkpoint: String,
     /// Its first line.
     pub origin: String,
-    /// Frames of the log.
+    /// Number of frames of the log.
     pub size: u64,
     /// Root over them.
     pub root: Root,
     /// The engine's own statement about the newest released frame.
     pub statement: StatementView,
-    /// The engine's, over its digest.
+    /// The engine's signature over its digest.
     pub statement_signature: Signature,
 }
 
 /// `getConsistencyProof`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConsistencyResult {
-    /// The beginning.
+    /// The earlier history.
     pub from: HeadView,
-    /// The whole.
+    /// The later history.
     pub to: HeadView,
     /// RFC 6962 consistency path.
     pub path: Vec<Bytes32>,

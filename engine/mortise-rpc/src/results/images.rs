@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub struct ApprovedImagesView {
     /// Serial of the approval; the next one's is one more.
     pub serial: u64,
-    /// PCR0 of each, ascending; none: every image that the key policy lets in.
+    /// PCR0 of each, ascending; an empty list allows every image that the key policy allows.
     pub images: Vec<Measurement>,
     /// The lowest version of code that may boot.
     pub minimum_version: String,
@@ -23,7 +23,7 @@ pub struct ApprovedImagesView {
 }
 
 impl ApprovedImagesView {
-    /// The view of an approval whose event stands at `seq`, `index`.
+    /// The view of an approval whose event is at `seq`, `index`.
     pub fn new(approval: &ImageApproval, seq: u64, index: u32) -> Self {
         Self {
             serial: approval.serial,

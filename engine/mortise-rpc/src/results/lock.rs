@@ -67,7 +67,7 @@ impl<'de> Deserialize<'de> for LockStatus {
     }
 }
 
-/// Where an event stands in the log.
+/// The log position of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PositionView {
     /// The frame.
@@ -93,7 +93,7 @@ pub struct LegView {
     pub amount: U256,
     /// Not claimed.
     pub remaining: U256,
-    /// Claimed, payment awaited.
+    /// Claimed and not paid yet.
     pub claimed_unsettled: U256,
     /// Paid.
     pub settled: U256,
@@ -116,7 +116,7 @@ impl LegView {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LockView {
-    /// Identity.
+    /// The lock id.
     pub id: LockId,
     /// Owner.
     pub owner: Address,
@@ -131,20 +131,20 @@ pub struct LockView {
     /// Nonce of the owner.
     #[serde(with = "decimal")]
     pub nonce: u64,
-    /// What has to be done.
+    /// The fill that a claim must prove.
     #[serde(rename = "fulfillmentCondition")]
     pub condition: Condition,
-    /// Where it stands.
+    /// Its status.
     pub status: LockStatus,
     /// The owner's signature; absent for a draft.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_signature: Option<Signature>,
-    /// The engine's, over the commitment, where it is at hand.
+    /// The engine's signature over the commitment, when the engine still has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ccm_signature: Option<Signature>,
-    /// For whom; zero for anybody.
+    /// The account that the lock is for; zero for an open-taker lock.
     pub beneficiary: Address,
-    /// Whose signature claims; zero for nobody's.
+    /// The account whose signature claims; zero for none.
     pub arbiter: Address,
     /// Every leg.
     pub legs: Vec<LegView>,
@@ -159,10 +159,10 @@ pub struct LockView {
     pub custody: Option<Custody>,
     /// Claims so far: the index of the next one.
     pub claim_index: u32,
-    /// Where the grant stands in the log.
+    /// The log position of the grant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub granted_at: Option<PositionView>,
-    /// Where the last change stands in the log.
+    /// The log position of the last change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changed_at: Option<PositionView>,
     /// Engine time at which the status became final, whole seconds.
@@ -171,8 +171,9 @@ pub struct LockView {
 }
 
 impl LockView {
-    /// A lock of which nothing is claimed, or a draft; the caller fills in what it knows more.
-    /// Terms always have a leg; without one, asset and amount are those of nothing on chain 0.
+    /// A lock of which nothing is claimed, or a draft. The caller sets the other fields that it
+    /// knows. Terms always have a leg; without one, the asset is the coin of chain 0 and the amount
+    /// is zero.
     pub fn of_terms(lock_id: LockId, terms: &LockTerms, status: LockStatus, at_s: u64) -> Self {
         let nothing = LegTerms { asset: Asset::native(0), amount: U256::ZERO };
         let first = terms.legs.first().unwrap_or(&nothing);

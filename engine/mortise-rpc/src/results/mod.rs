@@ -1,7 +1,7 @@
 //! The results of every method, built from the crate's types and read back by the client.
 //!
-//! The fields of the existing client's types keep their names and meaning; ours come on top.
-//! Reading is lenient: an answer may hold fields that an older client does not know.
+//! The fields of the existing client's types keep their names and meaning; Mortise adds fields.
+//! Parsing is lenient: an answer may have fields that an older client does not know.
 
 mod app;
 mod commitment;

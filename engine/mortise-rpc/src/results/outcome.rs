@@ -1,4 +1,5 @@
-//! The engine's word on what became of a lock: the existing client's `AppAttestation`, and more.
+//! Outcomes on the wire: the existing client's `AppAttestation`, and every field that the engine
+//! signs.
 
 use super::lock::LockStatus;
 use super::receipt::ReceiptView;
@@ -20,7 +21,7 @@ pub struct OutcomeView {
     pub status: LockStatus,
     pub claim_index: u32,
     pub claimant: Address,
-    /// What moved, one amount per leg.
+    /// The amounts that moved, one per leg.
     pub amounts: Vec<U256>,
     pub time: u64,
     pub durability: Durability,
@@ -30,13 +31,14 @@ pub struct OutcomeView {
     pub event_root: Root,
     pub state_root: Root,
     pub policy_hash: PolicyHash,
-    /// The mark of an outcome that binds no one; its digest is in another domain. Absent otherwise.
+    /// The insecure mode of the engine: the outcome does not bind it, and the digest has another
+    /// domain. Absent in a real enclave.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<InsecureMode>,
 }
 
 impl OutcomeView {
-    /// An outcome with the amounts whose hash it holds, and its mark.
+    /// An outcome, the amounts whose hash it has, and the engine's insecure mode.
     pub fn new(outcome: &LockOutcome, amounts: Vec<U256>, mode: Option<InsecureMode>) -> Self {
         Self {
             lock_id: outcome.lock_id,
@@ -56,7 +58,7 @@ impl OutcomeView {
         }
     }
 
-    /// The outcome that the fields spell out; `None` for PENDING, which no outcome has.
+    /// The signed struct of these fields; `None` for PENDING, which no outcome has.
     pub fn outcome(&self) -> Option<LockOutcome> {
         let LockStatus::Held(status) = self.status else { return None };
         Some(LockOutcome {
@@ -78,7 +80,7 @@ impl OutcomeView {
         })
     }
 
-    /// The digest that the engine must have signed for these fields, in the domain of the mark.
+    /// The digest that the engine must have signed for these fields, in the domain of the mode.
     pub fn digest(&self, engine_id: &EngineId) -> Option<Digest> {
         let domain = Domain::of_promises(engine_id, self.mode);
         self.outcome().map(|outcome| domain.digest(&outcome.hash()))
@@ -97,9 +99,9 @@ pub struct OutcomeResult {
     pub timestamp: u64,
     /// The EIP-712 digest of `LockOutcome`.
     pub data_hash: Bytes32,
-    /// The engine's, over that digest.
+    /// The engine's signature over that digest.
     pub signature: Signature,
-    /// Where the lock stood after the event.
+    /// Status of the lock after the event.
     pub status: LockStatus,
     /// What the digest covers.
     pub outcome: OutcomeView,
@@ -113,7 +115,7 @@ pub struct OutcomeResult {
     pub state_root: Root,
 }
 
-/// What an outcome answers.
+/// The method that an outcome answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Operation {
     /// `claimLock`.
@@ -143,8 +145,8 @@ impl Operation {
 }
 
 impl OutcomeResult {
-    /// The answer to a claim, release or cancel; which one follows from the status. The signature
-    /// is over the digest in the domain of `mode`.
+    /// The answer to a claim, release or cancel; the status decides which. The signature is over
+    /// the digest in the domain of `mode`.
     pub fn new(
         engine_id: &EngineId,
         mode: Option<InsecureMode>,

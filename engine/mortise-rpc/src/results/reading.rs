@@ -1,4 +1,4 @@
-//! Frames of the log, and keys for those who may read them.
+//! Frames of the log, and keys for readers that have the right.
 
 use super::lock::PositionView;
 use alloc::vec::Vec;
@@ -27,17 +27,17 @@ pub struct ReadingGrantView {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ReadingKeysResult {
-    /// Whose log.
+    /// The engine that wrote the log.
     pub engine_id: EngineId,
-    /// For whom.
+    /// X25519 public key of the reader.
     pub reader: Bytes32,
-    /// By which right.
+    /// The right that allows it.
     pub grant: ReadingGrantView,
     /// Every right of this reader.
     pub grants: Vec<ReadingGrantView>,
     /// The epochs whose content roots are inside.
     pub epochs: Vec<u64>,
-    /// Where to go on; absent when these are all that exist.
+    /// The epoch to continue from; absent when there are no more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_epoch: Option<u64>,
     /// HPKE: the encapsulated key.
@@ -49,13 +49,13 @@ pub struct ReadingKeysResult {
 /// A frame as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FrameView {
-    /// Its place in the log.
+    /// Its position in the log.
     pub seq: u64,
     /// Header, digests, MAC: 295 bytes, the leaf of the history.
     pub leaf: HexBytes,
-    /// What everybody reads.
+    /// The part that is not encrypted.
     pub clear: Base64,
-    /// What is sealed.
+    /// The encrypted part.
     pub cipher: Base64,
 }
 
@@ -81,7 +81,7 @@ impl FrameView {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FrameKeysView {
-    /// For whom.
+    /// X25519 public key of the reader.
     pub reader: Bytes32,
     /// HPKE: the encapsulated key.
     pub encapsulated_key: Bytes32,
@@ -92,32 +92,32 @@ pub struct FrameKeysView {
 /// `getEvents`, and the parameters of a `frames` notification.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventsResult {
-    /// Whole frames in order, from the one that was asked for; none when it is not released yet.
+    /// Whole frames in order, from the requested one; none when it is not released yet.
     pub frames: Vec<FrameView>,
-    /// What to ask for next.
+    /// The next frame to request.
     pub next: u64,
-    /// How many frames are released.
+    /// Number of released frames.
     pub released: u64,
-    /// The keys of the frames, for a reader who may have them.
+    /// The keys of the frames, for a reader that has the right.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keys: Option<FrameKeysView>,
 }
 
-/// `subscribe`: what follows is `frames` notifications.
+/// `subscribe`: `frames` notifications follow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SubscribeResult {
-    /// The first frame that will come.
+    /// The first frame that the notifications have.
     pub from: u64,
-    /// How many frames are released.
+    /// Number of released frames.
     pub released: u64,
 }
 
 /// The parameters of a `subscriptionEnded` notification, the last of its connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SubscriptionEnded {
-    /// Why.
+    /// Why the subscription ended.
     pub reason: EndReason,
-    /// The first frame that did not come: where to go on.
+    /// The first frame that was not sent: continue here.
     pub next: u64,
 }
 
@@ -127,8 +127,8 @@ pub struct SubscriptionEnded {
 pub enum EndReason {
     /// The reader took longer than `SUBSCRIBER_MS_MAX` for one notification.
     SlowReader,
-    /// The engine is stopping, or in a fault.
+    /// The engine stops or is in a fault.
     NotServing,
-    /// The reader sent something: a subscription is all that its connection is for.
+    /// The reader sent something: a connection with a subscription accepts no other request.
     NewInput,
 }

@@ -1,4 +1,4 @@
-//! Statements and receipts: what proves that an event is in the log.
+//! Statements and receipts, which prove that an event is in the log.
 
 use alloc::vec::Vec;
 use mortise_format::eip712::RootStatement;
@@ -44,7 +44,7 @@ impl From<&RootStatement> for StatementView {
 }
 
 impl From<&StatementView> for RootStatement {
-    /// The statement whose digest was signed; below the second its time is not known.
+    /// The statement whose digest was signed. Its milliseconds are unknown and set to zero.
     fn from(view: &StatementView) -> Self {
         Self {
             engine_id: view.engine_id,

@@ -18,7 +18,7 @@ use mortise_format::lock::{Custody, Durability};
 use mortise_format::policy::Policy;
 use serde::{Deserialize, Serialize};
 
-/// `health`. Answered in every phase; the place in the log is absent until it is known.
+/// `health`. Answered in every phase.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Health {
@@ -32,12 +32,12 @@ pub struct Health {
     pub state_root: Root,
     /// Engine time, whole seconds.
     pub timestamp: u64,
-    /// This boot.
+    /// Epoch of this boot.
     pub epoch: u64,
     /// The last released frame.
     pub seq: u64,
-    /// `attested`; or `unattested`: no document backs the key; or `emulated`, `debug`: there are
-    /// documents, and every verifier refuses them.
+    /// `attested`; `unattested`: there is no attestation document; `emulated`, `debug`: there are
+    /// documents, and every verifier rejects them.
     pub mode: String,
     /// Version of the code.
     pub version: String,
@@ -46,10 +46,10 @@ pub struct Health {
     /// Locks that ended before this time may be gone from the state, whole seconds.
     #[serde(default)]
     pub pruning_horizon: u64,
-    /// The name of what the boot failed with; only in phase `fault`.
+    /// Name of the fault that stopped the boot; only in phase `fault`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<String>,
-    /// The verifier key of the log, which witnesses have to know; only in phase `witnessing`.
+    /// The verifier key of the log, which witnesses need; only in phase `witnessing`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log_key: Option<String>,
 }
@@ -70,7 +70,7 @@ pub struct BootAttestation {
     pub pcrs: BTreeMap<String, HexBytes>,
     /// The COSE document; empty while unattested.
     pub aws_attestation_document: HexBytes,
-    /// The engine's, over keccak-256 of the document.
+    /// The engine's signature over keccak-256 of the document.
     pub signature: Signature,
     /// See [`Health::mode`].
     pub mode: String,
@@ -79,15 +79,15 @@ pub struct BootAttestation {
     pub binding: Option<BindingView>,
 }
 
-/// What a boot binds by its attestation documents, field by field (`specs/attestation.md`).
+/// What a boot states in its attestation documents, field by field (`specs/attestation.md`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BindingView {
     /// The engine id.
     pub engine_id: EngineId,
-    /// The boot.
+    /// Epoch of the boot.
     pub epoch: u64,
-    /// Compressed secp256k1 key that signs statements and promises.
+    /// Compressed secp256k1 key that signs statements, commitments and outcomes.
     pub signing_key: HexBytes,
     /// Ed25519 key that signs checkpoints.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -95,16 +95,16 @@ pub struct BindingView {
     /// X25519 key of the channel.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub channel_key: Option<Bytes32>,
-    /// Frames of the history when it booted.
+    /// Frames of the history at the boot.
     pub history_size: u64,
     /// Root of that history.
     pub history_root: Root,
-    /// The policy in force then.
+    /// The policy in force at the boot.
     pub policy_hash: PolicyHash,
 }
 
 impl BindingView {
-    /// The keys; `None` when the signing key is not of 33 bytes.
+    /// The keys; `None` when the signing key does not have 33 bytes.
     pub fn keys(&self) -> Option<BoundKeys> {
         Some(BoundKeys {
             signing: self.signing_key.0.as_slice().try_into().ok()?,
@@ -124,7 +124,7 @@ pub struct Attestation {
     pub aws_attestation_document: HexBytes,
     /// What it binds.
     pub binding: BindingView,
-    /// The newest released statement, which the document names too.
+    /// The newest released statement, whose digest is in the document.
     pub statement: StatementView,
     /// The engine's signature over it.
     pub statement_signature: Signature,
@@ -149,18 +149,18 @@ pub struct EngineInfo {
     pub origin: String,
     /// Commitment to the log secret, inside the engine id.
     pub log_secret_commitment: Bytes32,
-    /// Name of the service, for people.
+    /// Name from the genesis, for people.
     pub name: String,
     /// Hash of the genesis.
     pub genesis_hash: Bytes32,
-    /// The engine whose place this one took in a recovery.
+    /// The engine that this one succeeded in a recovery.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub predecessor: Option<PredecessorView>,
     /// Policy in force.
     pub policy_hash: PolicyHash,
     /// Version of the code.
     pub version: String,
-    /// This boot.
+    /// Epoch of this boot.
     pub epoch: u64,
     /// The last released frame.
     pub seq: u64,
@@ -174,15 +174,15 @@ pub struct EngineInfo {
     /// Which images may boot on the log; absent until operators approved some.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approved_images: Option<ApprovedImagesView>,
-    /// What stands behind an answer.
+    /// What an answer rests on.
     pub durability: Durability,
     /// Served chains and their custody.
     pub chains: Vec<ChainInfo>,
     /// Locks in the state.
     pub lock_count: u64,
-    /// The oldest frame under whose state root `getProof` can prove now.
+    /// The oldest frame for which `getProof` can prove now.
     pub oldest_root_seq: u64,
-    /// How many frames back that can reach.
+    /// Most frames between that one and the newest.
     pub recent_roots_max: u64,
     /// See [`Health::pruning_horizon`].
     #[serde(default)]
@@ -190,8 +190,9 @@ pub struct EngineInfo {
 }
 
 impl EngineInfo {
-    /// The engine id that keys, log secret and genesis call for; `None` when the public key is not
-    /// of 33 bytes. It is [`Self::engine_id`] while the engine signs with its genesis keys.
+    /// The engine id that follows from keys, log secret and genesis; `None` when the public key
+    /// does not have 33 bytes. It equals [`Self::engine_id`] while the engine signs with its
+    /// genesis keys.
     pub fn computed_engine_id(&self) -> Option<EngineId> {
         let signing = self.public_key.0.as_slice().try_into().ok()?;
         let keys = GenesisKeys { signing, checkpoint: self.checkpoint_key.0 };
@@ -199,8 +200,8 @@ impl EngineInfo {
     }
 }
 
-/// The engine before a recovery, and where its log is said to have ended. The genesis says who
-/// agreed to that, and the engine id covers it.
+/// The engine before a recovery, and the end of its log as its operators signed it. The genesis has
+/// the signatures, and the engine id covers the genesis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PredecessorView {
@@ -248,7 +249,7 @@ pub enum StateRootResult {
     Signed {
         /// The statement.
         statement: Box<StatementView>,
-        /// The engine's, over its digest.
+        /// The engine's signature over its digest.
         signature: Signature,
     },
 }
@@ -274,11 +275,11 @@ pub struct CleanupResult {
 pub struct SimulationResult {
     /// True when a commit would be granted now.
     pub ok: bool,
-    /// Every check that fails, in the order of the ladder.
+    /// Every check that fails, in the order of the checks.
     pub failures: Vec<ErrorObject>,
     /// The id that the lock would have.
     pub lock_id: LockId,
-    /// The nonce used for it.
+    /// The nonce of that id.
     #[serde(with = "decimal")]
     pub nonce: u64,
     /// End of fills.

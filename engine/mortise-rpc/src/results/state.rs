@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 pub struct LockedBalanceResult {
     /// Final balance; in `open` custody the account limit.
     pub total: U256,
-    /// What a new lock could take.
+    /// The most that a new lock can hold.
     pub available: U256,
     /// Held and claimed.
     pub locked: U256,
@@ -27,20 +27,20 @@ pub struct LockedBalanceResult {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BalanceResult {
-    /// Whose.
+    /// The account.
     pub owner: Address,
-    /// Of what.
+    /// The asset.
     pub asset: Asset,
     /// Custody class; absent when the chain is not served.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub custody: Option<Custody>,
     /// Final balance; in `open` custody the account limit.
     pub total: U256,
-    /// What a new lock could take.
+    /// The most that a new lock can hold.
     pub available: U256,
     /// Held by open locks.
     pub held: U256,
-    /// Claimed, payment awaited.
+    /// Claimed and not paid yet.
     pub claimed_unsettled: U256,
     /// Under a withdrawal.
     pub withdrawing: U256,
@@ -53,35 +53,35 @@ pub struct BalanceResult {
     pub state_root: Root,
 }
 
-/// What ends a proof of absence: the one leaf on the way.
+/// The leaf that a proof of absence ends at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OtherLeaf {
-    /// Its position.
+    /// Its tree key.
     pub position: Bytes32,
     /// Its value hash.
     pub value_hash: Bytes32,
 }
 
-/// `getProof`. Present: `value` and `salt` are there. Absent: `other` is there, or nothing when
-/// the way ends in an empty half (`specs/state-tree.md`).
+/// `getProof`. A present entry has `value` and `salt`. An absent one has `other`, or nothing when
+/// the path ends in an empty half (`specs/state-tree.md`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ProofResult {
-    /// Whether the entry is in the state.
+    /// True when the entry is in the state.
     pub present: bool,
-    /// Where it is or would be.
+    /// Its tree key.
     pub position: Bytes32,
     /// The encoded entry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<HexBytes>,
-    /// What hides it.
+    /// Salt of its leaf.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub salt: Option<Bytes32>,
-    /// The leaf that stands there instead.
+    /// The leaf at that place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub other: Option<OtherLeaf>,
-    /// Hashes beside the way, from the root down.
+    /// Sibling hashes of the path, from the root down.
     pub siblings: Vec<Bytes32>,
     /// The frame after which this holds.
     pub seq: u64,
@@ -89,6 +89,6 @@ pub struct ProofResult {
     pub state_root: Root,
     /// The statement that names the root.
     pub statement: StatementView,
-    /// The engine's, over its digest.
+    /// The engine's signature over its digest.
     pub statement_signature: Signature,
 }

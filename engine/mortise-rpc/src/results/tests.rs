@@ -164,7 +164,7 @@ fn commitment_has_the_fields_of_the_existing_client_and_gives_its_promise_back()
     let back: CommitmentView = serde_json::from_value(json).unwrap();
     assert_eq!(back.promise(), promise);
     assert_eq!(back.terms(), terms());
-    assert!(back.repeats_itself_truly());
+    assert!(back.is_consistent());
     assert_eq!(back.digest(&ENGINE).0, back.ccm_attestation.commitment_hash.0);
 }
 
@@ -202,7 +202,7 @@ fn changed_commitment_field_changes_the_digest_or_is_seen_to_contradict() {
         let mut changed = json.clone();
         *changed.pointer_mut(pointer).unwrap() = value;
         let changed: CommitmentView = serde_json::from_value(changed).unwrap();
-        let noticed = changed.digest(&ENGINE) != digest || !changed.repeats_itself_truly();
+        let noticed = changed.digest(&ENGINE) != digest || !changed.is_consistent();
         assert!(noticed, "{pointer}");
     }
 }

@@ -1,11 +1,11 @@
 //! The principals that may sign, with their access keys and policies, in a small file.
 
 use super::files::{read_if_there, write_private};
-use super::time::Civil;
 use super::{LocalKmsError, StoreFile};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use mortise_engine::ports::Entropy as _;
+use mortise_format::civil::Civil;
 use mortise_key_policy::{Caller, PolicyDocument};
 use mortise_rpc::credentials::Credentials;
 use serde::{Deserialize, Serialize};
@@ -58,7 +58,7 @@ impl Principal {
             access_key_id: self.access_key_id.clone(),
             secret_access_key: self.secret_access_key.clone(),
             token: self.session_token.clone(),
-            expiration: self.expires_at_ms.map(|ms| Civil::of(ms / 1000).rfc3339()),
+            expiration: self.expires_at_ms.map(|ms| Civil::of_unix(ms / 1000).to_string()),
         }
     }
 

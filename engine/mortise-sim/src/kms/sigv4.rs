@@ -4,10 +4,11 @@
 
 use super::error::{KmsError, KmsErrorKind};
 use super::iam::{Iam, Principal};
-use super::time::{Civil, parse_basic};
+use super::time::parse_basic;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use hyper::HeaderMap;
-use mortise_format::ids::to_hex;
+use mortise_format::civil::Civil;
+use mortise_format::hex;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeSet;
 
@@ -84,7 +85,9 @@ impl Authorization {
             access_key: next()?,
             scope: [next()?, next()?, next()?, next()?],
             signed_headers: signed_headers.split(';').map(str::to_owned).collect(),
-            signature: from_hex(&signature)
+            signature: hex::decode(&signature)
+                .ok()
+                .filter(|mac| mac.len() == 32)
                 .ok_or_else(|| incomplete("Signature is not 64 hex digits."))?,
         })
     }
@@ -153,7 +156,7 @@ fn check_token(principal: &Principal, found: &str) -> Result<(), KmsError> {
 }
 
 fn check_time(date: &str, signed_s: u64, now_s: u64) -> Result<(), KmsError> {
-    let basic = |unix_s| Civil::of(unix_s).basic();
+    let basic = |unix_s| Civil::of_unix(unix_s).basic();
     let now = basic(now_s);
     let (oldest, newest) = (now_s.saturating_sub(SKEW_S_MAX), now_s.saturating_add(SKEW_S_MAX));
     if signed_s < oldest {
@@ -187,14 +190,7 @@ fn mac(key: &[u8], text: &[u8]) -> Hmac<Sha256> {
 }
 
 fn sha256_hex(bytes: &[u8]) -> String {
-    to_hex(&Sha256::digest(bytes))[2..].to_owned()
-}
-
-/// 32 bytes from 64 lower-case digits.
-fn from_hex(text: &str) -> Option<Vec<u8>> {
-    let mut out = vec![0; 32];
-    mortise_format::ids::parse_hex(&format!("0x{text}"), &mut out).ok()?;
-    Some(out)
+    hex::encode(&Sha256::digest(bytes))
 }
 
 fn invalid(message: &str) -> KmsError {

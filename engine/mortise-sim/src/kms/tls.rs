@@ -4,7 +4,7 @@ use super::LocalKmsError;
 use super::StoreFile;
 use super::der::{bits, extension, name, oid, sequence, serial, tlv};
 use super::files::{read_if_there, write_private, write_public};
-use super::time::Civil;
+use super::time::x509;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _};
 use base64::Engine as _;
@@ -134,7 +134,7 @@ fn issue(
     let mut number = [0; 16];
     SystemEntropy.fill(&mut number);
     let times = validity.map(|unix_s| {
-        let (tag, text) = Civil::of(unix_s).x509();
+        let (tag, text) = x509(unix_s);
         tlv(tag, text.as_bytes())
     });
     let curve = sequence(&[&oid(EC_PUBLIC_KEY), &oid(SECP384R1)]);

@@ -7,9 +7,9 @@
 use super::error::KmsErrorKind;
 use super::files::new_uuid;
 use super::recipient::Recipient;
-use super::time::Civil;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use mortise_format::civil::Civil;
 use serde_json::{Map, Value, json};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
@@ -98,7 +98,7 @@ impl Trail {
         let mut line = json!({
             "eventVersion": "1.11",
             "userIdentity": identity,
-            "eventTime": Civil::of(now_ms / 1000).rfc3339(),
+            "eventTime": Civil::of_unix(now_ms / 1000).to_string(),
             "eventSource": "kms.amazonaws.com",
             "eventName": entry.operation,
             "awsRegion": self.region,

@@ -11,6 +11,7 @@ use crate::SystemClock;
 use mortise_engine::ports::{
     AttestRequest, Clock as _, ModuleDescription, Nsm, NsmError, PcrState,
 };
+use mortise_format::hex;
 use mortise_format::limits::ATTESTATION_FIELD_BYTES_MAX;
 use mortise_verify::attestation::RootFingerprint;
 use std::path::Path;
@@ -75,7 +76,7 @@ impl SoftwareNsm {
     ) -> Result<Self, NsmFolderError> {
         let now_s = time_ms() / 1000;
         let mut pki = Pki::open(folder, now_s)?;
-        let module_id = format!("{}-enc{}", pki.instance_id(), pki::hex(&random::<8>()));
+        let module_id = format!("{}-enc{}", pki.instance_id(), hex::encode(&random::<8>()));
         let leaf = pki.leaf(&module_id, now_s)?;
         let root = RootFingerprint::of_der(&pki.root.der);
         let root_pem = pki.root.certificate_pem();
@@ -100,7 +101,7 @@ impl SoftwareNsm {
     /// `Io`.
     pub fn export_root(&self, folder: &Path) -> Result<(), NsmFolderError> {
         files::write(&folder.join("nitro-root.pem"), 0o644, &self.root_pem)?;
-        let fingerprint = format!("{}\n", pki::hex(&self.root.0));
+        let fingerprint = format!("{}\n", hex::encode(&self.root.0));
         files::write(&folder.join("nitro-root.sha256"), 0o644, &fingerprint)
     }
 

@@ -5,7 +5,7 @@ use super::error::NsmFolderError;
 use super::files;
 use super::identity::{Identity, random};
 use mortise_format::domains::sha256;
-use mortise_format::ids::to_hex;
+use mortise_format::hex;
 use std::path::{Path, PathBuf};
 
 const HOUR_S: u64 = 3600;
@@ -88,7 +88,7 @@ fn open_root(folder: &Path, now_s: u64) -> Result<Identity, NsmFolderError> {
         return Identity::from_text(&text).ok_or(NsmFolderError::RootUnreadable { path });
     }
     let validity = [now_s.saturating_sub(DAY_S), now_s.saturating_add(ROOT_S)];
-    let name = format!("{}.{SUFFIX}", hex(&random::<8>()));
+    let name = format!("{}.{SUFFIX}", hex::encode(&random::<8>()));
     let root = Identity::issue(Link::Root, name, validity, None)?;
     files::write(&path, 0o600, &root.to_text())?;
     Ok(root)
@@ -125,18 +125,13 @@ fn open_between(
 fn name(link: Link, root: &Identity) -> String {
     match link {
         Link::Instance => format!("{}.{SUFFIX}", instance_id(root)),
-        Link::Zone => format!("{}.zonal.{SUFFIX}", hex(&random::<8>())),
-        _ => format!("{}.{SUFFIX}", hex(&random::<8>())),
+        Link::Zone => format!("{}.zonal.{SUFFIX}", hex::encode(&random::<8>())),
+        _ => format!("{}.{SUFFIX}", hex::encode(&random::<8>())),
     }
 }
 
 fn instance_id(root: &Identity) -> String {
-    format!("i-{:.17}", hex(&sha256(&[&root.der])))
-}
-
-/// Hex digits without 0x.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    to_hex(bytes).split_off(2)
+    format!("i-{:.17}", hex::encode(&sha256(&[&root.der])))
 }
 
 /// Suffix of every common name.

@@ -56,7 +56,7 @@ async fn refused(pieces: &'static [&'static [u8]], then_closes: bool) -> HybridE
 }
 
 #[tokio::test]
-async fn a_stream_starts_right_behind_the_answers_line() {
+async fn the_stream_starts_after_the_newline_of_the_answer() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("v.sock");
     tokio::spawn(machine(UnixListener::bind(&path).unwrap(), 5000));
@@ -91,7 +91,7 @@ async fn a_port_without_a_listener_is_refused_by_name() {
 }
 
 #[tokio::test]
-async fn an_answer_in_single_bytes_is_put_together() {
+async fn an_answer_in_single_bytes_is_assembled() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("v.sock");
     answering(&path, &[b"O", b"K", b" ", b"5", b"000", b"\n", b"raw"], true);
@@ -116,7 +116,7 @@ const NOT_OK: [&[&[u8]]; 11] = [
 ];
 
 #[tokio::test]
-async fn every_other_answer_has_its_name() {
+async fn every_other_answer_is_a_named_error() {
     for pieces in NOT_OK {
         assert_eq!(refused(pieces, true).await, HybridError::NotOk, "{pieces:?}");
     }

@@ -93,7 +93,7 @@ async fn unasked_answer_is_dropped_or_ends_the_connection() {
             Unasked::End => {
                 assert_eq!(asked.await, Err(NoAnswer::Unasked));
                 assert!(client.is_closed());
-                assert_eq!(client.call(text("b")).err(), Some(NotSent::Closed));
+                assert_eq!(client.call(text("b")).err(), Some(NotSent::Disconnected));
             }
         }
     }
@@ -110,12 +110,12 @@ async fn peer_that_closes_loses_every_open_request_and_closes_the_client() {
         assert_eq!(answer.await, Err(NoAnswer::Lost));
     }
     assert!(client.is_closed());
-    assert_eq!(client.call(text("c")).err(), Some(NotSent::Closed));
-    assert_eq!(client.call_when_room(text("c")).await.err(), Some(NotSent::Closed));
+    assert_eq!(client.call(text("c")).err(), Some(NotSent::Disconnected));
+    assert_eq!(client.call_when_room(text("c")).await.err(), Some(NotSent::Disconnected));
 }
 
 #[tokio::test]
-async fn half_an_answer_is_a_peer_that_went_and_an_oversized_one_a_peer_that_lies() {
+async fn half_an_answer_is_a_lost_peer_and_an_oversized_one_a_framing_error() {
     let header = |length: u32| [&length.to_le_bytes()[..], &[0; 8]].concat();
     let cases = [
         ([&header(9)[..], b"half"].concat(), NoAnswer::Lost),
@@ -133,7 +133,7 @@ async fn half_an_answer_is_a_peer_that_went_and_an_oversized_one_a_peer_that_lie
 }
 
 #[tokio::test]
-async fn answer_that_does_not_decode_ends_every_open_request_alike() {
+async fn answer_that_does_not_decode_ends_every_open_request() {
     let (near, far) = duplex(64 * 1024);
     let decode = |bytes: Bytes| if bytes.is_empty() { Err("empty") } else { Ok(bytes.len()) };
     let client = PipelinedClient::decoding(near, options(8, Unasked::End), decode);
@@ -148,7 +148,7 @@ async fn answer_that_does_not_decode_ends_every_open_request_alike() {
 }
 
 #[tokio::test]
-async fn full_client_refuses_or_waits_and_the_two_do_not_take_each_others_room() {
+async fn full_client_rejects_or_waits_and_the_two_have_separate_bounds() {
     let (client, mut peer) = pair(options(1, Unasked::End));
     let first = client.call(text("a")).unwrap();
     assert_eq!(client.call(text("refused")).err(), Some(NotSent::Full { max: 1 }));
@@ -181,12 +181,12 @@ async fn call_with_room_is_queued_before_it_is_awaited() {
 }
 
 #[tokio::test]
-async fn caller_that_waits_for_room_learns_that_the_connection_ended() {
+async fn caller_that_waits_for_room_gets_an_error_when_the_connection_ends() {
     let (client, peer) = pair(options(1, Unasked::Ignore));
     let _held = client.call_when_room(text("a")).await.unwrap();
     let waiting = client.call_when_room(text("b"));
     let (waited, ()) = tokio::join!(waiting, async { drop(peer) });
-    assert_eq!(waited.err(), Some(NotSent::Closed));
+    assert_eq!(waited.err(), Some(NotSent::Disconnected));
 }
 
 #[tokio::test]
@@ -253,7 +253,7 @@ async fn half_written_request_is_lost_and_earlier_ones_are_still_answered() {
     drop(requested);
     assert_eq!(half.await, Err(NoAnswer::Lost));
     assert_eq!(behind.await, Err(NoAnswer::Lost));
-    assert_eq!(client.call(text("later")).err(), Some(NotSent::Closed));
+    assert_eq!(client.call(text("later")).err(), Some(NotSent::Disconnected));
     let answer = [&6u32.to_le_bytes()[..], &0u64.to_le_bytes(), b"answer"].concat();
     answers.write_all(&answer).await.unwrap();
     assert_eq!(whole.await, Ok(text("answer")));
@@ -286,7 +286,7 @@ fn a_runtime_that_shuts_down_ends_the_connection() {
     assert!(!client.is_closed());
     drop(runtime);
     assert!(client.is_closed());
-    assert_eq!(client.call(text("b")).unwrap_err(), NotSent::Closed);
+    assert_eq!(client.call(text("b")).unwrap_err(), NotSent::Disconnected);
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     assert_eq!(runtime.block_on(answer), Err(NoAnswer::Lost));
 }

@@ -99,7 +99,7 @@ async fn without_a_cid_every_virtual_machine_is_admitted() {
 }
 
 #[tokio::test]
-async fn those_turned_away_take_no_place() {
+async fn rejected_peers_take_no_connection() {
     let served = Served::start(options());
     let mut others = Vec::new();
     for _ in 0..20 {
@@ -111,7 +111,7 @@ async fn those_turned_away_take_no_place() {
 }
 
 #[tokio::test]
-async fn failed_accept_is_reported_and_tried_again_after_a_pause() {
+async fn failed_accept_is_reported_and_retried_after_a_pause() {
     let served = Served::start(options());
     let begun = Instant::now();
     for _ in 0..3 {
@@ -137,7 +137,7 @@ async fn at_the_bound_the_next_connection_waits_until_one_ends() {
 }
 
 #[tokio::test]
-async fn at_the_bound_the_oldest_makes_room_where_dead_ones_stay_behind() {
+async fn at_the_bound_the_oldest_is_closed_to_make_room() {
     let served = Served::start(ServeOptions { at_bound: AtBound::CloseOldest, ..options() });
     let mut streams = Vec::new();
     for _ in 0..5 {
@@ -156,7 +156,7 @@ async fn at_the_bound_the_oldest_makes_room_where_dead_ones_stay_behind() {
 }
 
 #[tokio::test]
-async fn stop_lets_connections_finish_and_takes_no_new_one() {
+async fn stop_lets_connections_finish_and_accepts_no_new_one() {
     let served = Served::start(ServeOptions { drain: Duration::from_secs(60), ..options() });
     let mut under_way = served.connect(Peer::Local);
     assert!(is_answered(&mut under_way).await);
@@ -170,7 +170,7 @@ async fn stop_lets_connections_finish_and_takes_no_new_one() {
 }
 
 #[tokio::test]
-async fn stop_cuts_off_what_does_not_finish_in_time() {
+async fn stop_closes_connections_that_do_not_finish_in_time() {
     for (drain, events) in
         [(Duration::ZERO, vec![]), (Duration::from_millis(5), vec!["CutOff { connections: 1 }"])]
     {
@@ -186,7 +186,7 @@ async fn stop_cuts_off_what_does_not_finish_in_time() {
 }
 
 #[tokio::test]
-async fn handler_that_panics_ends_its_own_connection_alone() {
+async fn handler_that_panics_ends_only_its_own_connection() {
     let (near, far) = UnixStream::pair().unwrap();
     let (script, scripted) = mpsc::unbounded_channel();
     let (stop, stopped) = watch::channel(());

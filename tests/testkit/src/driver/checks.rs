@@ -1,4 +1,4 @@
-//! What must hold of every output (INV-09).
+//! Assertions on every output (INV-09).
 
 use super::Driver;
 use mortise_core::body::{ClearBody, SealedBody};
@@ -25,7 +25,7 @@ impl Driver {
         }
     }
 
-    /// An answer leaves when all that it rests on is durable.
+    /// An answer leaves only when everything that it rests on is durable.
     pub(super) fn check_leaving(&mut self, token: Token, reply: &Reply) {
         let rests_on = self.rests_on.remove(&token);
         if self.host_lies {

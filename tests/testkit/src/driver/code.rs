@@ -1,4 +1,4 @@
-//! The code that boots in a [`Driver`](super::Driver): its version, its enclave, its manners.
+//! The code that boots in a [`Driver`](super::Driver): its version, its enclave, what it checks.
 
 use crate::scenario::VERSION;
 use mortise_engine::attest;
@@ -8,14 +8,14 @@ use mortise_format::images::Version;
 use std::fmt;
 use std::sync::Arc;
 
-/// What boots.
+/// The code of a boot.
 #[derive(Clone)]
 pub struct Code {
     /// Its version.
     pub version: &'static str,
-    /// The security module of its enclave; none: unattested. Each boot needs another.
+    /// The security module of its enclave; none: unattested. Each boot needs a new one.
     pub module: Option<Arc<dyn Nsm>>,
-    /// It boots whatever the log says about images: other code than ours.
+    /// It ignores the approvals in the log, as code of another author could.
     pub ignores_approvals: bool,
 }
 
@@ -32,7 +32,7 @@ impl fmt::Debug for Code {
 }
 
 impl Code {
-    /// Asks the log whether this code may boot.
+    /// Checks the approvals in the log.
     pub(super) fn check(&self, replayed: &Replayed) -> Result<(), BootError> {
         if self.ignores_approvals {
             return Ok(());

@@ -1,11 +1,11 @@
-//! Failures of an append, each in both ways: it did not happen, or it did.
+//! Failures of an append, each in both ways: the append happened, or it did not.
 
 use super::{Driver, Shipped};
 use mortise_engine::pipeline::Input;
 use mortise_engine::store::Ack;
 use mortise_format::ids::FrameDigest;
 
-/// What goes wrong with the append of a frame.
+/// How the append of a frame fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AppendFault {
     /// The connection ends before the ack.
@@ -14,16 +14,16 @@ pub enum AppendFault {
     WrongDigest,
     /// The ack names the next frame.
     OutOfOrder,
-    /// The sync failed; whether the bytes reached the disk is open.
+    /// The sync failed; it is unknown whether the bytes reached the disk.
     SyncFailed,
-    /// The store says that the disk is full.
+    /// The store answers that the disk is full.
     Full,
     /// Half of the frame reached the disk.
     Torn,
 }
 
 impl AppendFault {
-    /// Every one.
+    /// Every fault.
     pub const ALL: [Self; 6] = [
         Self::AckLost,
         Self::WrongDigest,
@@ -47,12 +47,12 @@ impl AppendFault {
 }
 
 impl Driver {
-    /// True when the oldest frame under way was not written yet.
+    /// True when the oldest shipped frame is not written yet.
     pub fn has_ship(&self) -> bool {
         self.engine().ships.front().is_some_and(|(_, state)| *state == Shipped::Handed)
     }
 
-    /// Fails the append of the oldest frame under way, which was not written yet.
+    /// Fails the append of the oldest shipped frame, which is not written yet.
     ///
     /// # Panics
     /// When there is none.
@@ -80,7 +80,7 @@ impl Driver {
         });
     }
 
-    /// Acks the oldest frame under way without storing it, as a host that lies.
+    /// Acks the oldest shipped frame without storing it, as a dishonest host does.
     ///
     /// # Panics
     /// When there is none.
@@ -91,7 +91,7 @@ impl Driver {
         self.handle(Input::Acked(Ack { seq, digest }));
     }
 
-    /// Acks once more the last frame of the disk.
+    /// Acks the last frame of the disk again.
     ///
     /// # Panics
     /// When the disk holds none.

@@ -1,4 +1,4 @@
-//! What an answer says, byte for byte.
+//! The content of an answer, byte for byte.
 
 use mortise_core::body::CarriedStatement;
 use mortise_core::promise::Promise;
@@ -13,7 +13,7 @@ pub struct Response {
     pub signed: CarriedStatement,
     /// The event's index in the frame.
     pub index: u32,
-    /// What the engine promises, signed.
+    /// The engine's signed commitments and outcomes.
     pub promises: Vec<(Promise, Signature)>,
     /// The event.
     pub event: Event,
@@ -22,10 +22,10 @@ pub struct Response {
 }
 
 impl Response {
-    /// What a reply says.
+    /// The content of a reply.
     ///
     /// # Panics
-    /// For replies to what was not logged.
+    /// For replies to commands that were not logged.
     pub fn of(reply: &Reply) -> Self {
         let Reply::Logged(frame, index) = reply else { panic!("{reply:?} is about no event") };
         let proof = frame.event(*index).expect("the frame has the event");

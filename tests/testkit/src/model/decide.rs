@@ -406,7 +406,7 @@ impl Model {
         approval: &ImageApproval,
         signers: &[SignedBy],
     ) -> Result<Answer, Reject> {
-        // An approval is named by its serial: of a request only its end is left.
+        // The serial identifies an approval, so of its request only the end of validity is left.
         let (id, valid_until) = (RequestId::ZERO, approval.valid_until);
         check_validity(now_ms / 1000, &Request { id, valid_until })?;
         self.check_operators(signers)?;

@@ -1,4 +1,4 @@
-//! Which requests were answered, and which refusals are remembered (INV-07).
+//! Which requests were answered, and which rejects are remembered (INV-07).
 
 use super::shape::address;
 use super::{Answer, Content, Mark, Model, Remembered};
@@ -184,7 +184,7 @@ impl Model {
             }
             Command::Cancel { lock_id, consents } if matches!(answer, Answer::Cancelled(_)) => {
                 let owner = self.locks.get(lock_id).expect("the lock was there").terms.owner;
-                // The first consent of the owner counts, should there be two.
+                // If there are two consents of the owner, the first one counts.
                 let by_owner = asked.signers.iter().position(|s| address(s) == Some(owner));
                 let consent = &consents[by_owner.expect("the owner consented")];
                 match cancel_mark(lock_id, consent, owner) {

@@ -1,4 +1,4 @@
-//! What can be wrong with a command on its own.
+//! Checks of a command without the state.
 
 use crate::keys::{Asked, SignedBy};
 use mortise_format::command::Command;
@@ -101,7 +101,7 @@ fn each_once(asked: &Asked) -> Result<(), Reject> {
     rule(!twice, Field::Signatures)
 }
 
-/// The address behind a signature, if it is anybody's.
+/// The address that a signature recovers to, if any.
 pub fn address(signer: &SignedBy) -> Option<Address> {
     match signer {
         SignedBy::Address(address) => Some(*address),

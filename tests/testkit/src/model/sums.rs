@@ -10,17 +10,17 @@ use std::collections::BTreeSet;
 
 /// Width of the window of nonces.
 const WINDOW: u64 = 256;
-/// Farthest that a nonce may lie above the floor.
+/// Largest distance of a nonce above the floor.
 const JUMP: u64 = 1 << 20;
 
-/// A balance and what is promised of it.
+/// A balance and the parts of it that are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ModelBalance {
     /// Final balance; the account limit in custody `open`.
     pub total: U256,
     /// Held by open locks.
     pub held: U256,
-    /// Claimed, payment awaited.
+    /// Claimed and not paid yet.
     pub claimed: U256,
     /// Under a withdrawal.
     pub withdrawing: U256,
@@ -32,7 +32,7 @@ impl ModelBalance {
         add(add(self.held, self.claimed), self.withdrawing)
     }
 
-    /// What is free; nothing when more is taken than there is.
+    /// The free part; zero when more is taken than there is.
     pub fn available(&self) -> U256 {
         self.total.checked_sub(self.taken()).unwrap_or(U256::ZERO)
     }
@@ -44,7 +44,7 @@ pub fn add(a: U256, b: U256) -> U256 {
 }
 
 impl Model {
-    /// What is promised of the accounts that `select` picks: held, claimed.
+    /// Held and claimed amounts of the accounts that `select` picks.
     pub(super) fn promised(&self, select: impl Fn(&Address, &Asset) -> bool) -> (U256, U256) {
         let (mut held, mut claimed) = (U256::ZERO, U256::ZERO);
         for lock in self.locks.values() {
@@ -85,7 +85,7 @@ impl Model {
         self.locks.values().filter(|l| l.terms.owner == *owner && l.status.is_open()).count()
     }
 
-    /// The lowest nonce that the window still covers: all below count as used.
+    /// The lowest nonce that the window covers: all lower ones count as used.
     pub fn nonce_floor(&self, owner: &Address) -> u64 {
         self.used_nonces.get(owner).map_or(0, floor)
     }
@@ -108,7 +108,7 @@ impl Model {
         self.used_nonces.get(owner).is_some_and(|used| used.contains(&nonce))
     }
 
-    /// Everybody with a nonce used.
+    /// Every owner with a used nonce.
     pub fn owners(&self) -> impl Iterator<Item = &Address> {
         self.used_nonces.keys()
     }

@@ -1,4 +1,4 @@
-//! What time does.
+//! Changes that time makes.
 
 use super::Model;
 use mortise_format::U256;
@@ -25,7 +25,8 @@ impl Due {
 }
 
 impl Model {
-    /// What is due at `now_ms`, were a frame opened then. One change a lock and frame.
+    /// The changes that are due in a frame that opens at `now_ms`. At most one change a lock and
+    /// frame.
     pub fn due(&self, now_ms: u64) -> Due {
         let now_s = now_ms.max(self.time_ms) / 1000;
         let mut due = Due::default();
@@ -46,7 +47,7 @@ impl Model {
         due
     }
 
-    /// Opens a frame at `now_ms`: time moves, never back, and does what is due.
+    /// Opens a frame at `now_ms`: time moves, never back, and the due changes are made.
     pub fn advance(&mut self, now_ms: u64) -> Due {
         let due = self.due(now_ms);
         self.set_time(now_ms);
@@ -71,8 +72,8 @@ impl Model {
         due
     }
 
-    /// Moves time, never back, and forgets requests that are no longer valid: all that a boot
-    /// frame does.
+    /// Moves time, never back, and forgets requests that are no longer valid. A boot frame does no
+    /// more.
     pub fn set_time(&mut self, now_ms: u64) {
         self.time_ms = self.time_ms.max(now_ms);
         let now_s = self.time_ms / 1000;

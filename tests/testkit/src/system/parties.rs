@@ -1,4 +1,4 @@
-//! Who signs in tests that drive the sockets: fresh keys, real time.
+//! The signers of tests that drive the sockets: fresh keys, real time.
 
 use super::wire::JsonLine;
 use mortise_client::{Signer, random_request_id};
@@ -14,19 +14,19 @@ use serde_json::Value;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// How long locks and requests of these parties are good, seconds.
-const GOOD_S: u64 = 1200;
+/// Validity of locks and requests of these parties, seconds.
+const VALID_S: u64 = 1200;
 
 /// Owner, beneficiary and arbiter of one engine's locks.
 #[derive(Debug, Clone)]
 pub struct Parties {
     /// The engine.
     pub engine_id: EngineId,
-    /// Owns.
+    /// The owner.
     pub owner: Signer,
-    /// Holds promises.
+    /// The beneficiary.
     pub beneficiary: Signer,
-    /// Claims.
+    /// The arbiter.
     pub arbiter: Signer,
 }
 
@@ -39,7 +39,7 @@ impl Parties {
         let mut line = JsonLine::try_connect(socket).expect("the engine listens");
         let answer = line.call("getEnclaveId", Value::Null);
         let engine_id = serde_json::from_value(answer["result"].clone());
-        let engine_id = engine_id.expect("the engine knows itself");
+        let engine_id = engine_id.expect("the answer is an engine id");
         let (owner, beneficiary, arbiter) = (Signer::random(), Signer::random(), Signer::random());
         Self { engine_id, owner, beneficiary, arbiter }
     }
@@ -57,7 +57,7 @@ impl Parties {
             beneficiary: self.beneficiary.address(),
             arbiter: self.arbiter.address(),
             nonce,
-            expires: now_s() + GOOD_S,
+            expires: now_s() + VALID_S,
             condition: Condition {
                 target_chain_id: 10,
                 target_asset: Asset::native(10),
@@ -102,10 +102,10 @@ impl Parties {
 
 /// A request with a fresh id.
 pub fn request() -> Request {
-    Request { id: random_request_id(), valid_until: now_s() + GOOD_S }
+    Request { id: random_request_id(), valid_until: now_s() + VALID_S }
 }
 
-/// The seconds of this machine's clock.
+/// This machine's clock, seconds.
 pub fn now_s() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }

@@ -1,6 +1,6 @@
 //! Host and engine as real processes of the `mortise` command, to be killed.
 
-use super::{PATIENCE, eventually};
+use super::{TIMEOUT, eventually};
 use serde_json::Value;
 use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader};
@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 
-/// One process that tells its way on stdout, and stops when its stdin is closed.
+/// One process that prints notices on stdout, and stops when its stdin is closed.
 #[derive(Debug)]
 struct Process {
     child: Child,
-    told: Receiver<Value>,
+    notices: Receiver<Value>,
 }
 
 impl Process {
@@ -24,23 +24,23 @@ impl Process {
             .spawn()
             .expect("the program starts");
         let stdout = child.stdout.take().expect("stdout is piped");
-        let (tell, told) = channel();
+        let (sender, notices) = channel();
         std::thread::spawn(move || {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
                 let Ok(notice) = serde_json::from_str(&line) else { continue };
-                if tell.send(notice).is_err() {
+                if sender.send(notice).is_err() {
                     return;
                 }
             }
         });
-        Self { child, told }
+        Self { child, notices }
     }
 
-    /// Waits for this event and gives it.
+    /// Waits for this event and returns its notice.
     fn wait_for(&self, event: &str) -> Value {
         loop {
-            let notice = self.told.recv_timeout(PATIENCE);
-            let notice = notice.unwrap_or_else(|_| panic!("the process never said {event}"));
+            let notice = self.notices.recv_timeout(TIMEOUT);
+            let notice = notice.unwrap_or_else(|_| panic!("the process never printed {event}"));
             assert_ne!(notice["event"], "failed", "{notice}");
             if notice["event"] == event {
                 return notice;
@@ -75,7 +75,7 @@ pub struct Processes {
     engine: Option<Process>,
     host: Option<Process>,
     http: String,
-    // Dropped last: the sockets lie in it.
+    // Dropped last: it has the sockets.
     folder: tempfile::TempDir,
 }
 
@@ -105,7 +105,7 @@ impl Processes {
         address
     }
 
-    /// Where the engine takes requests.
+    /// The socket of the engine's request port.
     pub fn engine_socket(&self) -> PathBuf {
         self.path("engine.sock")
     }

@@ -1,9 +1,10 @@
-//! Between engine and store: passes everything on, and lies where it is told to.
+//! A proxy between engine and store that forwards everything, and changes answers where a test says
+//! so.
 //!
 //! ```text
 //! engine <-- answer, or a lie -- proxy <-- answer -- real store
 //! ```
-//! The real store does what it is asked in any case: a lie is about the answer.
+//! The real store executes every request: only the answer is changed.
 
 use mortise_format::codec;
 use mortise_format::limits::STORE_MESSAGE_BYTES_MAX;
@@ -15,18 +16,18 @@ use std::sync::{Arc, Mutex, mpsc};
 use tokio::io::{AsyncWriteExt as _, ReadHalf, WriteHalf, split};
 use tokio::sync::watch;
 
-/// What becomes of an answer.
+/// What happens to an answer.
 #[derive(Debug, Clone)]
 pub enum Lie {
     /// It is passed on.
     Honest,
-    /// Another answer goes in its place.
+    /// Another answer is sent in its place.
     Other(StoreResponse),
-    /// It goes under the number of no request.
+    /// It is sent under a number that no request has.
     Renumbered,
-    /// These bytes go in its place, and the connection ends.
+    /// These bytes are sent in its place, and the connection ends.
     Raw(Vec<u8>),
-    /// It is passed on when [`Proxy::release`] is called, and all behind it.
+    /// It and all later answers wait for [`Proxy::release`].
     Held,
 }
 
@@ -51,7 +52,7 @@ impl std::fmt::Debug for Proxy {
 }
 
 impl Proxy {
-    /// Listens at `listen` for engines and dials `store` for each. Honest until told otherwise.
+    /// Listens at `listen` for engines and dials `store` for each. Honest until [`Proxy::lie`].
     ///
     /// # Panics
     /// When it cannot listen.
@@ -69,7 +70,7 @@ impl Proxy {
                 while let Ok((engine, _)) = listener.accept().await {
                     let (store, state) = (store.clone(), Arc::clone(&shared));
                     tokio::spawn(async move {
-                        // How a connection ends is the affair of its ends.
+                        // Engine and store notice themselves that a connection ended.
                         let _ = serve(engine, &store, &state).await;
                     });
                 }
@@ -84,12 +85,20 @@ impl Proxy {
         *self.state.liar.lock().expect("no liar panics") = Box::new(liar);
     }
 
+    /// From now on no append is acknowledged.
+    pub fn hold_acks(&self) {
+        self.lie(|asked, _| match asked {
+            StoreRequest::Append { .. } => Lie::Held,
+            _ => Lie::Honest,
+        });
+    }
+
     /// From now on every answer is passed on.
     pub fn be_honest(&self) {
         self.lie(honest);
     }
 
-    /// Lets all go that is held now, and lies no more.
+    /// Sends all held answers and is honest from now on.
     pub fn release(&self) {
         self.be_honest();
         self.state.released.send_modify(|count| *count += 1);
@@ -134,7 +143,7 @@ async fn dial(store: &Address) -> Result<Dialled, MessageError> {
     Ok((MessageReader::new(read, STORE_MESSAGE_BYTES_MAX), writer))
 }
 
-/// Answers as the liar says; `None` when the connection ended with it.
+/// Sends the answer that the liar decides; `None` when the connection ended with it.
 async fn pass(
     state: &ProxyState,
     asked: &StoreRequest,
@@ -149,7 +158,7 @@ async fn pass(
         Lie::Other(other) => (number, other),
         Lie::Renumbered => (u64::MAX, said),
         Lie::Held => {
-            // An error is a proxy that is gone: nobody waits any more.
+            // An error means that the proxy was dropped.
             let _ = released.changed().await;
             (number, said)
         }

@@ -49,15 +49,15 @@ impl HostThread {
         self.http
     }
 
-    /// Stops it in order.
+    /// Stops it and waits for its end.
     pub fn stop(self) {
         let _ = self.stop.send(());
         let _ = self.thread.join();
     }
 }
 
-/// Starts a host. A process that another test starts holds every lock of this one between its fork
-/// and its exec, a folder's too that was just given back: so that one is waited for.
+/// Starts a host. When another test starts a process, the child inherits every file lock of this
+/// process between fork and exec. So a folder that was just released can be locked for a moment.
 async fn started(config: mortise_host::Config) -> Result<Host, HostError> {
     let until = Instant::now() + LOCK_WAIT_MAX;
     loop {
@@ -73,23 +73,23 @@ async fn started(config: mortise_host::Config) -> Result<Host, HostError> {
 const LOCK_WAIT_MAX: Duration = Duration::from_secs(5);
 const LOCK_LOOK_EVERY: Duration = Duration::from_millis(10);
 
-/// The keys of an engine, and what proves them.
+/// The keys of an engine, and their attestation.
 #[derive(Clone)]
 pub struct Platform {
-    /// Keys.
+    /// The vault.
     pub vault: Arc<dyn Vault>,
-    /// What proves them.
+    /// The attestation of the keys.
     pub attestation: Attestation,
-    /// The way to witnesses, if the policy has some.
+    /// The witnesses, if the policy has some.
     pub witnesses: Option<Arc<dyn Witnesses>>,
     /// Keys of the application, if it has one.
     pub app: Option<Arc<dyn AppKeys>>,
-    /// What the application may do.
+    /// Options of the application.
     pub app_config: AppConfig,
 }
 
 impl Platform {
-    /// Without the application.
+    /// A platform without the application.
     pub fn new(vault: Arc<dyn Vault>, attestation: Attestation) -> Self {
         Self { vault, attestation, witnesses: None, app: None, app_config: AppConfig::default() }
     }
@@ -97,7 +97,7 @@ impl Platform {
     /// The software vault of this file, unattested.
     ///
     /// # Panics
-    /// When the file is no vault.
+    /// When the file is not a vault.
     pub fn of_file(vault: &Path) -> Self {
         let vault = Arc::new(FileVault::open(vault).expect("the vault opens"));
         Self::new(vault, Attestation::Unattested)
@@ -110,10 +110,10 @@ impl std::fmt::Debug for Platform {
     }
 }
 
-/// What an engine told of its start.
+/// Progress of an engine's start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Progress {
-    /// Frames that were followed, of so many.
+    /// Frames that are replayed, and frames of the log.
     pub replayed: (u64, u64),
     /// The epoch, once it serves.
     pub epoch: Option<u64>,
@@ -147,7 +147,7 @@ pub struct EngineThread {
 }
 
 impl EngineThread {
-    /// Starts an engine on this platform, and waits for nothing.
+    /// Starts an engine on this platform without waiting for it.
     pub fn start(config: Config, platform: &Platform) -> Self {
         let (stop, stopped) = oneshot::channel();
         let watcher = Arc::new(Watcher::default());
@@ -164,7 +164,7 @@ impl EngineThread {
             let runner = actix::System::new();
             let shutdown = async move { drop(stopped.await) };
             let ended = runner.block_on(server::run(config, ports, observer, shutdown));
-            // Ends the ledger's thread, and with it what a process would take along.
+            // Ends the ledger's thread, as the end of a process does.
             actix::System::current().stop();
             runner.run().expect("a system that was stopped ends");
             ended
@@ -172,15 +172,15 @@ impl EngineThread {
         Self { watcher, stop, thread }
     }
 
-    /// What it told of its start.
+    /// The progress of its start.
     pub fn progress(&self) -> Progress {
         *self.watcher.0.lock().expect("no holder of the progress panics")
     }
 
-    /// Stops it in order.
+    /// Stops it and waits for its end.
     ///
     /// # Errors
-    /// What it ended with.
+    /// The error that it ended with.
     pub fn stop(self) -> Result<(), EngineError> {
         let _ = self.stop.send(());
         self.thread.join().expect("an engine does not panic")
@@ -189,7 +189,7 @@ impl EngineThread {
     /// Waits until it has ended by itself.
     ///
     /// # Errors
-    /// What it ended with.
+    /// The error that it ended with.
     pub fn join(self) -> Result<(), EngineError> {
         let ended = self.thread.join().expect("an engine does not panic");
         drop(self.stop);

@@ -1,6 +1,6 @@
 //! The request port and HTTP, byte by byte, with blocking sockets.
 
-use super::PATIENCE;
+use super::TIMEOUT;
 use mortise_transport::REQUEST_MAGIC;
 use serde_json::{Value, json};
 use std::io::{self, Read as _, Write as _};
@@ -19,23 +19,23 @@ impl JsonLine {
     /// Connects.
     ///
     /// # Errors
-    /// Nobody listens.
+    /// No one listens.
     pub fn try_connect(socket: &Path) -> io::Result<Self> {
         let stream = UnixStream::connect(socket)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
+        stream.set_read_timeout(Some(TIMEOUT))?;
+        stream.set_write_timeout(Some(TIMEOUT))?;
         Ok(Self { stream, buffer: Vec::new() })
     }
 
     /// Sends bytes.
     ///
     /// # Panics
-    /// When the peer does not take them; so do the functions below when it does not answer.
+    /// When the peer does not read them; so do the functions below when it does not answer.
     pub fn say(&mut self, bytes: impl AsRef<[u8]>) {
         self.stream.write_all(bytes.as_ref()).expect("the engine takes bytes");
     }
 
-    /// Says that nothing more comes.
+    /// Closes the sending direction.
     pub fn half_close(&mut self) {
         self.stream.shutdown(Shutdown::Write).expect("the socket closes");
     }
@@ -64,7 +64,7 @@ impl JsonLine {
         Ok(count)
     }
 
-    /// True when the peer has closed and nothing more was said.
+    /// True when the peer has closed and no bytes are left.
     pub fn is_over(&mut self) -> bool {
         self.buffer.is_empty() && self.fill().expect("the socket closes in order") == 0
     }
@@ -90,19 +90,19 @@ impl JsonLine {
 pub struct Framed(UnixStream);
 
 impl Framed {
-    /// Connects and says which protocol it speaks.
+    /// Connects and sends the magic of the protocol.
     ///
     /// # Panics
-    /// When nobody listens; so do the functions below when the peer is not there.
+    /// When no one listens; so do the functions below when the peer is gone.
     pub fn connect(socket: &Path) -> Self {
         let mut stream = UnixStream::connect(socket).expect("the engine listens");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a socket has a timeout");
-        stream.set_write_timeout(Some(PATIENCE)).expect("a socket has a timeout");
+        stream.set_read_timeout(Some(TIMEOUT)).expect("a socket has a timeout");
+        stream.set_write_timeout(Some(TIMEOUT)).expect("a socket has a timeout");
         stream.write_all(&REQUEST_MAGIC).expect("the engine takes bytes");
         Self(stream)
     }
 
-    /// Sends bytes that need be no message.
+    /// Sends bytes, which may be no message.
     pub fn say(&mut self, bytes: &[u8]) {
         self.0.write_all(bytes).expect("the engine takes bytes");
     }
@@ -141,7 +141,7 @@ impl Framed {
         (number, serde_json::from_slice(&payload).expect("answers are JSON"))
     }
 
-    /// Says that nothing more comes.
+    /// Closes the sending direction.
     pub fn half_close(&mut self) {
         self.0.shutdown(Shutdown::Write).expect("the socket closes");
     }
@@ -150,7 +150,7 @@ impl Framed {
 /// The bytes of a message.
 ///
 /// # Panics
-/// When the payload is longer than a header can say.
+/// When the length of the payload does not fit the header.
 pub fn framed(number: u64, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).expect("a payload is bounded");
     [&length.to_le_bytes()[..], &number.to_le_bytes(), payload].concat()
@@ -177,7 +177,7 @@ impl HttpAnswer {
     /// The body as JSON.
     ///
     /// # Panics
-    /// When it is none.
+    /// When it is not JSON.
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).expect("the body is JSON")
     }
@@ -194,14 +194,14 @@ impl HttpAnswer {
 /// When there is no whole answer.
 pub fn http(to: SocketAddr, method: &str, path: &str, body: &[u8]) -> HttpAnswer {
     let mut stream = TcpStream::connect(to).expect("the gateway listens");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a socket has a timeout");
+    stream.set_read_timeout(Some(TIMEOUT)).expect("a socket has a timeout");
     let length = body.len();
     let head = format!(
         "{method} {path} HTTP/1.1\r\nhost: {to}\r\nconnection: close\r\n\
          content-length: {length}\r\n\r\n"
     );
     stream.write_all(head.as_bytes()).expect("the gateway takes a head");
-    // A body that is refused by its size is not taken whole.
+    // The gateway does not read all of a body that it rejects by its size.
     let _ = stream.write_all(body);
     let mut answer = Vec::new();
     match stream.read_to_end(&mut answer) {

@@ -15,11 +15,11 @@ mod worker;
 
 use super::processes::{Processes, Started, Victim};
 use super::requests::LoadRequests;
-use super::rng::Rng;
 use figures::Figures;
 use mortise_cli::failure::Failure;
 use mortise_cli::output::Output;
 use mortise_client::{Client, Endpoint, SignedStatementView};
+use mortise_sim::rng::Rng;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

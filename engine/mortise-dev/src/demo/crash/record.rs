@@ -1,7 +1,6 @@
 //! What was acknowledged, and the checks that all of it is still there.
 
 use super::super::line::Line;
-use super::super::rng::Rng;
 use bytes::Bytes;
 use mortise_cli::failure::Failure;
 use mortise_client::{Client, SignedStatementView};
@@ -12,6 +11,7 @@ use mortise_format::limits::PAGE_LOCKS_MAX;
 use mortise_format::lock::Status;
 use mortise_rpc::params::{GetStateRoot, ListLocks};
 use mortise_rpc::results::{LockStatus, LockView, StateRootResult};
+use mortise_sim::rng::Rng;
 use mortise_transport::Address as SocketAddress;
 use std::collections::BTreeMap;
 

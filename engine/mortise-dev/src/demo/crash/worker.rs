@@ -2,13 +2,13 @@
 
 use super::super::line::Line;
 use super::super::requests::LoadRequests;
-use super::super::rng::Rng;
 use super::record::{Expected, Record};
 use bytes::Bytes;
 use mortise_client::Signer;
 use mortise_format::errors::Code;
 use mortise_format::ids::LockId;
 use mortise_format::lock::Status;
+use mortise_sim::rng::Rng;
 use mortise_transport::Address;
 use serde_json::Value;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -7,6 +7,7 @@ use crate::kms::tests::cms::{
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use mortise_format::hex;
 use mortise_format::limits::KMS_ENVELOPE_BYTES_MAX;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -194,8 +195,7 @@ fn message_of_the_real_service_opens() {
     let key = STANDARD.decode(field("rsa_2048_pkcs8_der_b64")).unwrap();
     let key = RecipientKey::from_pkcs8(&key).unwrap();
     let opened = key.open(&message).unwrap();
-    let hex: String = opened.iter().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!(hex, field("plaintext_hex"));
+    assert_eq!(hex::encode(&opened), field("plaintext_hex"));
     for length in 0..message.len() {
         assert_eq!(key.open(&message[..length]).unwrap_err(), EnvelopeError::Truncated);
     }

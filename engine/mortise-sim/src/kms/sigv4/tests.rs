@@ -47,10 +47,9 @@ impl Plan {
     fn authorization(&self) -> String {
         let names: Vec<_> = self.headers.keys().map(String::as_str).collect();
         let lines: String = self.headers.iter().map(|(k, v)| format!("{k}:{v}\n")).collect();
-        let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
-        let payload = hex(&Sha256::digest(&self.body));
+        let payload = hex::encode(&Sha256::digest(&self.body));
         let canonical = format!("POST\n/\n\n{lines}\n{}\n{payload}", names.join(";"));
-        let digest = hex(&Sha256::digest(canonical));
+        let digest = hex::encode(&Sha256::digest(canonical));
         let date = &self.headers["x-amz-date"];
         let text = format!("AWS4-HMAC-SHA256\n{date}\n{}\n{digest}", self.scope);
         let hmac = |key: &[u8], text: &str| {
@@ -67,7 +66,7 @@ impl Plan {
             self.access_key,
             self.scope,
             names.join(";"),
-            hex(&hmac(&key, &text))
+            hex::encode(&hmac(&key, &text))
         )
     }
 

@@ -2,7 +2,7 @@
 //! crypto library than the one under test.
 
 use crate::kms::der::{bits, extension, name, oid, sequence, serial, tlv};
-use crate::kms::time::Civil;
+use crate::kms::time::x509;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
     ECDSA_P384_SHA384_ASN1_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _,
@@ -94,7 +94,7 @@ fn certificate(keys: &[Vec<u8>], place: usize, now_s: u64) -> Vec<u8> {
         EcdsaKeyPair::from_pkcs8(&ECDSA_P384_SHA384_ASN1_SIGNING, &keys[place]).unwrap()
     };
     let times = [now_s - 60, now_s + 3 * 3600].map(|unix_s| {
-        let (tag, text) = Civil::of(unix_s).x509();
+        let (tag, text) = x509(unix_s);
         tlv(tag, text.as_bytes())
     });
     let above = place.saturating_sub(1);

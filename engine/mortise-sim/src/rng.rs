@@ -1,4 +1,4 @@
-//! A small seeded generator, so that a run is named by one number.
+//! A small seeded generator: one number names all choices of a run. Not for secrets.
 
 /// SplitMix64: one multiplication chain per draw, every seed is good.
 #[derive(Debug, Clone)]
@@ -8,6 +8,13 @@ impl Rng {
     /// A generator that draws the same numbers for the same seed.
     pub fn new(seed: u64) -> Self {
         Self(seed)
+    }
+
+    /// An independent generator for part `n` of a run.
+    pub fn part(&self, n: u64) -> Self {
+        let mut part = Self(self.0 ^ n.wrapping_mul(0xd134_2543_de82_ef95));
+        part.next_u64();
+        part
     }
 
     /// The next 64 bits.
@@ -24,6 +31,15 @@ impl Rng {
         self.next_u64() % bound
     }
 
+    /// An index of a slice of this length, which is above zero.
+    ///
+    /// # Panics
+    /// On length zero.
+    pub fn index(&mut self, length: usize) -> usize {
+        let length = u64::try_from(length).expect("a length fits 64 bits");
+        usize::try_from(self.below(length)).expect("it is below the length")
+    }
+
     /// True once in `n` draws.
     pub fn one_in(&mut self, n: u64) -> bool {
         self.below(n) == 0
@@ -34,8 +50,7 @@ impl Rng {
     /// # Panics
     /// On an empty slice.
     pub fn pick<'a, T>(&mut self, items: &'a [T]) -> &'a T {
-        let count = u64::try_from(items.len()).expect("a slice is shorter than 2^64");
-        &items[usize::try_from(self.below(count)).expect("an index fits")]
+        &items[self.index(items.len())]
     }
 
     /// 32 bytes.
