@@ -1,8 +1,10 @@
-//! `mortise verify` on files: answers of a running engine, saved, and checked with no engine.
+//! `mortise verify` on saved answers, without an engine.
 //!
-//! Goal: what an engine answers is proven; each field of it flipped, cut, lengthened or swapped,
-//! and answers of other keys, engines, roots and epochs, are refused by name with exit 1. Method:
-//! the command itself, over files of a real system's answers.
+//! Goal: the command proves the answers of an engine. It refuses each field that is flipped,
+//! truncated, lengthened or swapped, and answers of other keys, engines, roots and epochs, by name
+//! and with exit 1.
+//!
+//! Method: the command itself, over files with the answers of a real system.
 
 #[path = "verify/answers.rs"]
 mod answers;
@@ -20,7 +22,7 @@ use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What the command said.
+/// The output of the command.
 #[derive(Debug)]
 struct CommandOutput {
     exit: i32,
@@ -127,7 +129,7 @@ fn answers_of_a_running_engine_are_proven_from_files() {
 }
 
 #[test]
-fn answers_of_another_engine_or_key_and_wrong_usage_are_told_apart() {
+fn answers_of_another_engine_or_key_and_wrong_usage_have_different_errors() {
     let (files, answers) = (Files::new(), Answers::of_a_running_engine());
     let commit = files.json("commit.json", &answers.commit);
     let held = files.json("held.json", &answers.held);
@@ -168,7 +170,7 @@ fn answers_of_another_engine_or_key_and_wrong_usage_are_told_apart() {
 }
 
 #[test]
-fn promise_that_is_not_the_one_asked_for_is_refused_by_the_field() {
+fn commitment_that_differs_from_the_request_is_refused_by_field() {
     let (files, answers) = (Files::new(), Answers::of_a_running_engine());
     let commit = files.json("commit.json", &answers.commit);
     let lock = files.json("lock.json", &answers.lock);

@@ -1,4 +1,4 @@
-//! A file is one idea and a function fits on a screen.
+//! Files, functions and lines of Rust stay within their length limits.
 
 use super::source::{code, is_word};
 use super::{RepoFile, assert_none, assert_one, repo_files};
@@ -96,7 +96,7 @@ fn body_end(chars: &[char], start: usize) -> Option<usize> {
                 if chars.get(end) != Some(&'>') {
                     return Some(end);
                 }
-                // a braced const argument of the signature: the body is further on
+                // a const argument in braces: the body follows later
                 at = end;
             }
             _ => {}

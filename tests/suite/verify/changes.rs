@@ -1,9 +1,9 @@
-//! Every field of every answer, changed in every way that a field can be changed.
+//! Every field of every answer is changed in every possible way, and each change is refused.
 
 use super::{Answers, Files, mortise, whom};
 use serde_json::{Value, json};
 
-/// Every way to change the value at one place, with a word for it.
+/// Every changed form of a value, each with the word for its change.
 fn changes(value: &Value) -> Vec<(&'static str, Value)> {
     match value {
         Value::String(text) if text.starts_with("0x") => hex_changes(text),
@@ -110,7 +110,7 @@ pub fn every_change_is_refused(
     count
 }
 
-/// What an answer may do without, and says less then.
+/// Optional fields: without them the answer proves less.
 const OPTIONAL: [&str; 1] = ["leaf"];
 
 #[test]

@@ -1,4 +1,4 @@
-//! A log that its parent rewound: the client's newer receipt becomes evidence.
+//! If the parent rewinds the log, a client's newer receipt becomes fork evidence.
 
 use super::answers::call;
 use super::changes::every_change_is_refused;
@@ -21,7 +21,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Two answers of one engine, between which its parent put an old store back.
+/// Answers of one engine before and after its parent restored an old store.
 fn rewound() -> (Answers, Value, Value) {
     let mut system = System::start();
     let parties = Parties::of(&system.engine_socket());
@@ -41,7 +41,7 @@ fn rewound() -> (Answers, Value, Value) {
     copy(&old, &system.store_folder());
     system.start_host();
     system.start_engine();
-    // The same number of frames again, and none of them the same.
+    // The same number of frames again, all of them different.
     let mut nonces = 6..60;
     let shown = nonces.find_map(|nonce| {
         let shown = call(&system, Method::CommitLock, &parties.commit(nonce, 66));
@@ -57,7 +57,7 @@ fn size(answer: &Value) -> u64 {
 }
 
 #[test]
-fn newer_receipt_of_a_rewound_log_becomes_evidence_that_anybody_can_check() {
+fn newer_receipt_of_a_rewound_log_becomes_evidence_that_any_party_can_verify() {
     let (answers, kept, shown) = rewound();
     let files = Files::new();
     let (kept_file, shown_file) = (files.json("kept", &kept), files.json("shown", &shown));

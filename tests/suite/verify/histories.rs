@@ -1,4 +1,4 @@
-//! Receipts in the history that the log's key and witnesses sign; roots that continue each other.
+//! Receipts under checkpoints signed by the log and witnesses, and consistency between roots.
 
 use super::{Answers, CommandOutput, Files, mortise, whom};
 use ed25519_dalek::{Signer as _, SigningKey};
@@ -47,7 +47,7 @@ impl Bench {
 }
 
 #[test]
-fn receipt_is_shown_in_the_checkpoint_by_a_tlog_proof_and_by_consistency() {
+fn receipt_is_proven_under_the_checkpoint_by_a_tlog_proof_and_by_consistency() {
     let bench = Bench::new();
     let answers = &bench.answers;
     let key = ["--log-key", answers.log_key.as_str()];
@@ -76,7 +76,7 @@ fn receipt_is_shown_in_the_checkpoint_by_a_tlog_proof_and_by_consistency() {
 }
 
 #[test]
-fn witnesses_of_a_checkpoint_count_when_they_are_named_and_signed() {
+fn only_named_witnesses_that_signed_the_checkpoint_count() {
     let bench = Bench::new();
     let (note, keys) = bench.cosigned(3);
     let checkpoint = bench.files.write("cosigned.txt", &note);
@@ -145,7 +145,7 @@ fn changed_checkpoints_and_proofs_of_other_logs_are_refused_by_name() {
 }
 
 #[test]
-fn root_continues_an_older_one_by_the_proof_between_them_alone() {
+fn root_continues_an_older_one_only_with_the_proof_between_them() {
     let bench = Bench::new();
     let answers = &bench.answers;
     let older = bench.files.json("older.json", &answers.commit);
