@@ -26,7 +26,7 @@ use mortise_testkit::witness::Bench;
 struct Story {
     driver: Driver,
     first: Asked,
-    said: Response,
+    first_answer: Response,
     second: Asked,
 }
 
@@ -46,9 +46,9 @@ impl Story {
     fn of(mut driver: Driver) -> Self {
         let signer = driver.signer();
         let first = signer.commit(Party::Owner, &terms(Party::Owner, 0, 100), request(1));
-        let said = Response::of(&driver.answer(&first));
+        let first_answer = Response::of(&driver.answer(&first));
         let second = signer.commit(Party::Owner, &terms(Party::Owner, 1, 200), request(2));
-        Self { driver, first, said, second }
+        Self { driver, first, first_answer, second }
     }
 
     /// The answer to the first request, sent again.

@@ -218,10 +218,11 @@ fn every_recent_root_proves_the_holds_of_its_frame() {
     let owner = LeafKey::Principal(Party::Owner.address());
     for (n, lock_id) in locks.iter().enumerate() {
         let key = LeafKey::Lock(*lock_id);
-        let told: Vec<_> = (0..=newest).map(|seq| proven(&mut driver, &key, seq)).collect();
-        let since = told.iter().position(Option::is_some).expect("it was granted");
-        assert!(told[since..].iter().all(Option::is_some), "nothing is pruned yet");
-        let mut values = told[since..].to_vec();
+        let values_by_seq: Vec<_> =
+            (0..=newest).map(|seq| proven(&mut driver, &key, seq)).collect();
+        let since = values_by_seq.iter().position(Option::is_some).expect("it was granted");
+        assert!(values_by_seq[since..].iter().all(Option::is_some), "nothing is pruned yet");
+        let mut values = values_by_seq[since..].to_vec();
         values.dedup();
         assert_eq!(values.len(), 2, "lock {n} was active, then released");
     }
@@ -248,8 +249,8 @@ fn roots_outside_of_the_window_are_refused_with_the_window() {
     let key = LeafKey::Principal(Party::Owner.address());
     for seq in [0, window.oldest - 1, newest + 1, u64::MAX] {
         let reply = driver.read(Query::ProofAt(key, seq));
-        let told = matches!(reply, Reply::Read(Answer::RootNotKept(found)) if found == window);
-        assert!(told, "{seq}: {reply:?}");
+        let refused = matches!(reply, Reply::Read(Answer::RootNotKept(found)) if found == window);
+        assert!(refused, "{seq}: {reply:?}");
     }
     for seq in [window.oldest, window.oldest + 1, newest - 1, newest] {
         proven(&mut driver, &key, seq);

@@ -86,12 +86,15 @@ fn unknown_steps_other_tags_and_missing_programs_are_refused() {
     assert!(!script(&["publish"], out.path()).status.success());
     assert!(!script(&[], out.path()).status.success());
     let without_program = script(&["image"], out.path());
-    let said = String::from_utf8_lossy(&without_program.stderr).into_owned();
-    assert!(!without_program.status.success() && said.contains("run the step programs"), "{said}");
+    let output = String::from_utf8_lossy(&without_program.stderr).into_owned();
+    assert!(
+        !without_program.status.success() && output.contains("run the step programs"),
+        "{output}"
+    );
     let mut command = Command::new(repository().join(SCRIPT));
     let other = command.arg("check").env("RELEASE_TAG", "v99.0.0").output().expect("it runs");
-    let said = String::from_utf8_lossy(&other.stderr).into_owned();
-    assert!(!other.status.success() && said.contains("tag v99.0.0 is not v"), "{said}");
+    let output = String::from_utf8_lossy(&other.stderr).into_owned();
+    assert!(!other.status.success() && output.contains("tag v99.0.0 is not v"), "{output}");
 }
 
 #[test]

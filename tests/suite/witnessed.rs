@@ -91,15 +91,15 @@ fn engine_that_waits_for_witnesses_reports_it_and_its_log_key() {
     system.launch_engine();
     // no witness knows the log, so none cosigns
     system.wait_phase("witnessing");
-    let said = health(&system).unwrap();
-    let key = NoteKey::parse(KeyUse::Log, said["logKey"].as_str().unwrap()).unwrap();
-    assert!(said["fault"].is_null() && said["status"] == "witnessing", "{said}");
+    let status = health(&system).unwrap();
+    let key = NoteKey::parse(KeyUse::Log, status["logKey"].as_str().unwrap()).unwrap();
+    assert!(status["fault"].is_null() && status["status"] == "witnessing", "{status}");
     let refused = system.call("getStateRoot", Value::Null);
     assert_eq!(refused["error"]["data"]["phase"], "witnessing", "{refused}");
     bench.know(key.clone());
     system.wait_phase("ready");
-    let said = health(&system).unwrap();
-    assert!(said["logKey"].is_null(), "{said}");
+    let status = health(&system).unwrap();
+    assert!(status["logKey"].is_null(), "{status}");
     let info = system.call("getEngineInfo", Value::Null)["result"].clone();
     let info: EngineInfo = serde_json::from_value(info).unwrap();
     assert_eq!(info.origin, key.name());
@@ -161,8 +161,8 @@ fn older_of_two_live_engines_is_fenced_and_reports_it() {
     let refused = commit(&first, 1);
     assert_eq!(refused["error"]["data"]["name"], "NOT_DURABLE", "{refused}");
     first.wait_phase("fault");
-    let said = health(&first).unwrap();
-    assert_eq!(said["fault"], "FENCED", "{said}");
+    let status = health(&first).unwrap();
+    assert_eq!(status["fault"], "FENCED", "{status}");
     let closed = first.call("getStateRoot", Value::Null);
     assert_eq!(closed["error"]["data"]["name"], "FAULT", "{closed}");
     let ended = first.stop_engine().expect_err("it did not end in order");

@@ -241,14 +241,14 @@ fn genuine_document_without_our_nonce_is_not_live_at_its_own_time() {
 #[test]
 fn tagged_form_and_high_s_signature_are_accepted() {
     for genuine in productive() {
-        let said = archived(&genuine.bytes, &genuine.policy()).unwrap();
+        let archived_document = archived(&genuine.bytes, &genuine.policy()).unwrap();
         let tagged = [&[0xd2], &genuine.bytes[..]].concat();
-        assert_eq!(archived(&tagged, &genuine.policy()).as_ref(), Ok(&said));
+        assert_eq!(archived(&tagged, &genuine.policy()).as_ref(), Ok(&archived_document));
         let (front, signature) = genuine.bytes.split_at(genuine.bytes.len() - 96);
         let (r, s) = Signature::from_slice(signature).unwrap().split_scalars();
         let other = Signature::from_scalars(r, -s).unwrap();
         let turned = [front, &other.to_bytes()].concat();
         assert_ne!(turned, genuine.bytes);
-        assert_eq!(archived(&turned, &genuine.policy()).as_ref(), Ok(&said));
+        assert_eq!(archived(&turned, &genuine.policy()).as_ref(), Ok(&archived_document));
     }
 }

@@ -30,7 +30,7 @@ fn write_log(system: &System) -> Value {
 
 /// Changes the frames in every answer to a read. No snapshot exists, so the replay reads them all.
 fn edit_reads(system: &System, edit: impl Fn(u64, &mut Vec<Vec<u8>>) + Send + 'static) {
-    system.proxy().lie(move |asked, said| match (asked, said) {
+    system.proxy().lie(move |asked, answer| match (asked, answer) {
         (StoreRequest::SnapshotLatest, _) => Lie::Other(StoreResponse::SnapshotLatest(None)),
         (StoreRequest::Read { from_seq, .. }, StoreResponse::Frames { frames }) => {
             let mut frames = frames.clone();
@@ -164,7 +164,7 @@ fn head_that_is_not_the_last_frame_is_refused() {
         let mut system = System::behind_proxy();
         let before = write_log(&system);
         system.stop_engine().expect("an engine that is asked to stop stops");
-        system.proxy().lie(move |_, said| match said {
+        system.proxy().lie(move |_, answer| match answer {
             StoreResponse::Head(head) => Lie::Other(StoreResponse::Head(lie(*head))),
             _ => Lie::Honest,
         });
@@ -186,7 +186,7 @@ fn snapshot_that_does_not_decrypt_only_makes_the_replay_longer() {
     let mut system = System::behind_proxy();
     let before = write_log(&system);
     system.stop_engine().expect("an engine that is asked to stop stops");
-    system.proxy().lie(|_, said| match said {
+    system.proxy().lie(|_, answer| match answer {
         StoreResponse::SnapshotPart { bytes } => {
             let mut bytes = bytes.clone();
             bytes[40] ^= 1;
@@ -206,7 +206,7 @@ fn swapped_or_lost_keys_are_a_fault() {
     let mut system = System::behind_proxy();
     write_log(&system);
     system.stop_engine().expect("an engine that is asked to stop stops");
-    system.proxy().lie(|asked, said| match (asked, said) {
+    system.proxy().lie(|asked, answer| match (asked, answer) {
         (StoreRequest::BlobGet { name }, StoreResponse::Blob { bytes: Some(bytes) })
             if name.contains("keys") =>
         {

@@ -18,8 +18,8 @@ fn a_lie_about_an_append(lie: impl Fn(&StoreResponse) -> Lie + Send + 'static) {
     let mut system = System::behind_proxy();
     let parties = Parties::of(&system.engine_socket());
     let commit = call(1, Method::CommitLock, &parties.commit(0, 100));
-    system.proxy().lie(move |asked, said| match asked {
-        StoreRequest::Append { .. } => lie(said),
+    system.proxy().lie(move |asked, answer| match asked {
+        StoreRequest::Append { .. } => lie(answer),
         _ => Lie::Honest,
     });
     let mut line = Framed::connect(&system.engine_socket());
@@ -46,7 +46,7 @@ fn a_lie_about_an_append(lie: impl Fn(&StoreResponse) -> Lie + Send + 'static) {
 
 #[test]
 fn ack_with_another_digest_is_refused() {
-    a_lie_about_an_append(|said| match said {
+    a_lie_about_an_append(|answer| match answer {
         StoreResponse::Acked { seq, .. } => {
             Lie::Other(StoreResponse::Acked { seq: *seq, digest: FrameDigest([7; 32]) })
         }
@@ -56,7 +56,7 @@ fn ack_with_another_digest_is_refused() {
 
 #[test]
 fn ack_of_another_frame_is_refused() {
-    a_lie_about_an_append(|said| match said {
+    a_lie_about_an_append(|answer| match answer {
         StoreResponse::Acked { seq, digest } => {
             Lie::Other(StoreResponse::Acked { seq: seq - 1, digest: *digest })
         }

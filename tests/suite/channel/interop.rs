@@ -60,8 +60,8 @@ fn python_client_works_with_the_engine() {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8_lossy(&output.stdout).into_owned()
     };
-    let said = run(&[&carried.system.engine_socket()]);
-    assert!(said.contains("\"phase\": \"ready\""), "{said}");
+    let output = run(&[&carried.system.engine_socket()]);
+    assert!(output.contains("\"phase\": \"ready\""), "{output}");
     let checked = run(&[Path::new("--check"), &vectors().join("channel.json")]);
     assert!(checked.contains("reproduced"), "{checked}");
 }

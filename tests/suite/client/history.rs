@@ -70,8 +70,10 @@ impl Verifier {
         let verified = checkpoint::verify(note, &self.origin, &self.log).map_err(name)?;
         let signed = json::statement(&shown.statement, shown.statement_signature).map_err(name)?;
         let stated = statement::verify(&self.engine, &signed).map_err(name)?;
-        let said = TreeHead { size: shown.size, root: shown.root };
-        let same = stated.head() == said && *verified.head() == said && shown.origin == self.origin;
+        let shown_head = TreeHead { size: shown.size, root: shown.root };
+        let same = stated.head() == shown_head
+            && *verified.head() == shown_head
+            && shown.origin == self.origin;
         if same { Ok(verified) } else { Err("OtherHead") }
     }
 

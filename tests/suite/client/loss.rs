@@ -119,8 +119,8 @@ fn rewound_log_is_proven_by_two_contradicting_statements() {
     assert_eq!(both.kept, kept);
     assert!(both.shown.statement.history_size < kept.statement.history_size);
     // Another client with that statement detects it too; a client without it cannot.
-    let told = over_http(&system).pinned(identity).with_statement(kept).expect("it is signed");
-    assert!(matches!(block_on(told.check_root()), Err(ClientError::Contradiction(_))));
+    let informed = over_http(&system).pinned(identity).with_statement(kept).expect("it is signed");
+    assert!(matches!(block_on(informed.check_root()), Err(ClientError::Contradiction(_))));
     assert!(block_on(over_http(&system).check_root()).is_ok());
 }
 

@@ -61,14 +61,14 @@ fn start(mut story: Story) -> Outcome {
     }
     let had_second = story.has_second();
     story.driver.settle();
-    assert_eq!(story.repeat_first(), story.said, "the first answer, byte for byte");
+    assert_eq!(story.repeat_first(), story.first_answer, "the first answer, byte for byte");
     let second = story.second.clone();
     let frames = story.driver.disk.frames().len();
-    let said = Response::of(&story.driver.answer(&second));
+    let second_answer = Response::of(&story.driver.answer(&second));
     let grew = story.driver.disk.frames().len() > frames;
     assert_eq!(grew, !had_second, "the second request is executed once");
     assert!(story.has_second());
-    assert_eq!(Response::of(&story.driver.answer(&second)), said);
+    assert_eq!(Response::of(&story.driver.answer(&second)), second_answer);
     if had_second { Outcome::StartsWith } else { Outcome::StartsWithout }
 }
 
@@ -141,7 +141,7 @@ fn with_snapshots(story: &mut Story, settle: bool) {
     story.first = signer.commit(Party::Owner, &terms(Party::Owner, 0, 100), request(1));
     story.second = signer.commit(Party::Owner, &terms(Party::Owner, 1, 200), request(2));
     let (first, second) = (story.first.clone(), story.second.clone());
-    story.said = Response::of(&story.driver.answer(&first));
+    story.first_answer = Response::of(&story.driver.answer(&first));
     story.driver.ask(&[&second]);
     if settle {
         story.driver.settle();

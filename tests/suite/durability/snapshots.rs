@@ -75,7 +75,7 @@ fn snapshot_at_a_graceful_stop_covers_the_whole_log() {
         content.snapshots.insert(snapshot.seq, (snapshot.digest, bytes));
     });
     story.driver.restart();
-    assert_eq!(story.repeat_first(), story.said);
+    assert_eq!(story.repeat_first(), story.first_answer);
 }
 
 #[test]

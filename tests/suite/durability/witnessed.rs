@@ -65,7 +65,7 @@ fn commitments_say_witnessed_live_and_from_the_log() {
     let recalled = story.driver.answer(&first);
     assert_eq!(durability(&recalled), Durability::Witnessed);
     assert_eq!(Response::of(&live), Response::of(&recalled), "byte for byte");
-    assert_eq!(Response::of(&live), story.said);
+    assert_eq!(Response::of(&live), story.first_answer);
 }
 
 #[test]

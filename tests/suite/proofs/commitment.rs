@@ -248,12 +248,12 @@ fn commitment_in_an_insecure_mode_is_refused_first_unless_that_mode_is_allowed()
 fn removing_changing_or_adding_a_mode_invalidates_the_signature() {
     let (log, terms, signed) = good();
     let marks = [None, Some(InsecureMode::Debug), Some(InsecureMode::Emulated)];
-    for (mark, told) in marks.into_iter().flat_map(|mark| marks.map(|told| (mark, told))) {
+    for (mark, allowed) in marks.into_iter().flat_map(|mark| marks.map(|allowed| (mark, allowed))) {
         let mut given = sign_as(&log, mark, signed.commitment.clone());
-        given.mark = told;
-        let verdict = verify(&log.engine, &given, &Expected { mark: told, ..expected(&terms) });
-        let is_nobodys =
+        given.mark = allowed;
+        let verdict = verify(&log.engine, &given, &Expected { mark: allowed, ..expected(&terms) });
+        let is_foreign =
             matches!(verdict, Err(CommitmentError::Signature(SignerError::Signer { .. })));
-        assert_eq!(is_nobodys, mark != told, "{mark:?} told as {told:?}");
+        assert_eq!(is_foreign, mark != allowed, "{mark:?} stated as {allowed:?}");
     }
 }

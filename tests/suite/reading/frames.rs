@@ -149,17 +149,17 @@ fn frame_that_is_stored_and_not_acked_is_not_served() {
     let system = system(true);
     let client = client(&system);
     let released = events(&client, 0, 1, None).unwrap().released;
-    let (tell, told) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     system.proxy().lie(move |request, _| match request {
         StoreRequest::Append { .. } => {
-            tell.send(()).ok();
+            sender.send(()).ok();
             Lie::Held
         }
         _ => Lie::Honest,
     });
     std::thread::scope(|scope| {
         let committing = scope.spawn(|| commit(&system));
-        told.recv().expect("the store has the frame");
+        receiver.recv().expect("the store has the frame");
         let page = events(&client, released, 256, None).unwrap();
         assert_eq!((page.frames.len(), page.next, page.released), (0, released, released));
         system.proxy().release();

@@ -117,14 +117,14 @@ fn commands_recover_from_a_lost_log_and_any_party_can_verify_it() {
 fn ceremony(at: &Path, old_id: &Value) -> mortise_format::policy::Genesis {
     let draft = ["genesis", "recover", "draft", "--log", "left.log", "--checkpoint", "kept.json"];
     exported(&at.join("left"), &at.join("left.log"));
-    let said = ok(at, &[&draft[..], &["--out", "draft.json"]].concat());
-    assert_eq!(said["predecessor"]["engineId"], *old_id);
-    assert_eq!(said["changes"], Value::Array(Vec::new()), "rules stay as they are");
+    let output = ok(at, &[&draft[..], &["--out", "draft.json"]].concat());
+    assert_eq!(output["predecessor"]["engineId"], *old_id);
+    assert_eq!(output["changes"], Value::Array(Vec::new()), "rules stay as they are");
     let keys = OPERATORS.map(|party| write_key(at, party));
     let stranger = write_key(at, Party::Stranger);
     let sign = |key: &str| {
-        let said = ok(at, &["genesis", "recover", "sign", "draft.json", "--key", key]);
-        said["signature"].as_str().unwrap().to_owned()
+        let output = ok(at, &["genesis", "recover", "sign", "draft.json", "--key", key]);
+        output["signature"].as_str().unwrap().to_owned()
     };
     let signatures: Vec<String> = keys.iter().map(|key| sign(key)).collect();
     let by_stranger = ["genesis", "recover", "sign", "draft.json", "--key", &stranger];
@@ -139,8 +139,8 @@ fn ceremony(at: &Path, old_id: &Value) -> mortise_format::policy::Genesis {
     refused(at, "TooFewOperators", &few.iter().map(String::as_str).collect::<Vec<_>>());
     assert!(!at.join("new-genesis.json").exists(), "nothing incomplete is written");
     let both = combine(&[&signatures[0], &signatures[2]]);
-    let said = ok(at, &both.iter().map(String::as_str).collect::<Vec<_>>());
-    assert_eq!(said["agreedBy"].as_array().map(Vec::len), Some(2));
+    let output = ok(at, &both.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(output["agreedBy"].as_array().map(Vec::len), Some(2));
     refused(at, "TooFewOperators", &["genesis", "--check", "draft.json"]);
     ok(at, &["genesis", "--check", "new-genesis.json"]);
     genesis::parse(&std::fs::read_to_string(at.join("new-genesis.json")).unwrap()).unwrap()
@@ -150,8 +150,9 @@ fn ceremony(at: &Path, old_id: &Value) -> mortise_format::policy::Genesis {
 fn check(at: &Path, old_id: &Value, new_id: &Value) {
     let id = old_id.as_str().unwrap();
     let base = ["verify", "succession", "new-genesis.json", "--predecessor", id];
-    let said = ok(at, &[&base[..], &["--checkpoint", "kept.json", "--info", "info.json"]].concat());
-    assert_eq!((&said["verdict"], &said["engineId"]), (&"PROVEN".into(), new_id));
+    let output =
+        ok(at, &[&base[..], &["--checkpoint", "kept.json", "--info", "info.json"]].concat());
+    assert_eq!((&output["verdict"], &output["engineId"]), (&"PROVEN".into(), new_id));
     let other = format!("0x{}", "11".repeat(32));
     refused(at, "EngineId", &["verify", "succession", "new-genesis.json", "--predecessor", &other]);
     refused(at, "TooFewOperators", &["verify", "succession", "draft.json"]);

@@ -12,7 +12,7 @@ use mortise_verify::attestation::AWS_NITRO_ROOT_G1;
 use std::collections::{BTreeMap, BTreeSet};
 
 fn audit(stored: &Stored, trust: Option<BootTrust>) -> Report {
-    let [genesis, keys] = stored.blobs.clone().map(|blob| blob.expect("it was founded"));
+    let [genesis, keys] = stored.blobs.clone().map(|blob| blob.expect("genesis stored it"));
     let sealed: SealedKeys = codec::decode(&keys).expect("sealed keys");
     let subject = Subject {
         genesis: Some(codec::decode(&genesis).expect("a genesis")),

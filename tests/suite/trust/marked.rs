@@ -166,14 +166,14 @@ fn outcome_in_an_insecure_mode_carries_the_mode_under_its_signature() {
         let (receipt, lock_id) =
             (check::receipt(&engine, &ended.receipt).unwrap(), ended.outcome.lock_id);
         assert_eq!(ended.outcome.mode, Some(mark));
-        let judge = |ended: &OutcomeResult| {
+        let error_of = |ended: &OutcomeResult| {
             check::outcome(&engine, None, ended, &lock_id, &receipt).unwrap_err()
         };
-        assert_eq!(judge(&ended), CheckError::Marked(mark.into()));
+        assert_eq!(error_of(&ended), CheckError::Marked(mark.into()));
         ended.outcome.mode = None;
-        assert_eq!(judge(&ended), CheckError::Digest);
+        assert_eq!(error_of(&ended), CheckError::Digest);
         ended.data_hash = Bytes32(ended.outcome.digest(&engine.engine_id).unwrap().0);
-        assert!(matches!(judge(&ended), CheckError::Signature(_)));
+        assert!(matches!(error_of(&ended), CheckError::Signature(_)));
     }
 }
 
@@ -256,8 +256,8 @@ fn commands_warn_about_an_insecure_mode_and_send_no_commit_unless_it_is_allowed(
     let key = site.folder.path().join("owner.key").display().to_string();
     assert_eq!(site.run(&["key", "new", "--out", &key]).0, 0);
     let balance = ["balance", "--asset", "native:1", "--key", &key];
-    let (code, said, stderr) = site.run(&balance);
-    assert_eq!((code, &said["mode"]), (0, &json!("debug")), "{stderr}");
+    let (code, output, stderr) = site.run(&balance);
+    assert_eq!((code, &output["mode"]), (0, &json!("debug")), "{stderr}");
     assert!(stderr.contains("*** DEBUG MODE"), "{stderr}");
 
     let commit = [
@@ -279,19 +279,19 @@ fn commands_warn_about_an_insecure_mode_and_send_no_commit_unless_it_is_allowed(
     assert!(stderr.contains("nothing was sent") && stderr.contains("--allow-mode debug"));
     let (_, locks, _) = site.run(&["lock", "list"]);
     assert_eq!((&locks["locks"], &locks["mode"]), (&json!([]), &json!("debug")));
-    let (code, said, stderr) = site.run(&[&commit[..], &["--allow-mode", "debug"]].concat());
-    assert_eq!((code, &said["mode"]), (0, &json!("debug")), "{stderr}");
-    assert_eq!(said["commitment"]["ccmAttestation"]["mode"], "debug");
+    let (code, output, stderr) = site.run(&[&commit[..], &["--allow-mode", "debug"]].concat());
+    assert_eq!((code, &output["mode"]), (0, &json!("debug")), "{stderr}");
+    assert_eq!(output["commitment"]["ccmAttestation"]["mode"], "debug");
     assert!(stderr.contains("BINDS NOBODY"), "{stderr}");
 
     let file = site.folder.path().join("answer.json");
-    std::fs::write(&file, said.to_string()).expect("the folder can be written");
+    std::fs::write(&file, output.to_string()).expect("the folder can be written");
     let engine = block_on(site.client().identity()).unwrap();
     let (id, address) = (engine.engine_id.to_string(), engine.address.to_string());
     let verify = ["verify", "commitment", &file.display().to_string()];
-    let whom = ["--engine-id", &id, "--address", &address];
-    let (code, said, stderr) = site.run(&[&verify[..], &whom].concat());
-    assert_eq!((code, &said["error"]["evidence"]["name"]), (1, &json!("DebugMode")), "{stderr}");
+    let pins = ["--engine-id", &id, "--address", &address];
+    let (code, output, stderr) = site.run(&[&verify[..], &pins].concat());
+    assert_eq!((code, &output["error"]["evidence"]["name"]), (1, &json!("DebugMode")), "{stderr}");
     assert!(
         stderr.contains("NOT PROVEN: DebugMode: signed by an engine in debug mode"),
         "{stderr}"

@@ -82,15 +82,15 @@ fn engine_is_proven_under_its_own_root_and_image_alone() {
     let identity = block_on(over_socket(&attested.system.engine_socket()).identity());
     let identity = identity.expect("it answers");
     for image in [&["--pcr0", &*pcr0][..], &["--any-image"], &["--pcr0", &other, "--pcr0", &pcr0]] {
-        let (exit, said, stderr) = attested.verify(&[&["--root", &*root], image].concat());
+        let (exit, output, stderr) = attested.verify(&[&["--root", &*root], image].concat());
         assert_eq!(exit, 0, "{stderr}");
         for document in ["live", "boot"] {
-            let engine = &said[document]["engine"];
+            let engine = &output[document]["engine"];
             assert_eq!(engine["engineId"], identity.engine_id.to_string());
             assert_eq!(engine["epoch"], 1);
         }
-        assert!(said["live"]["statement"].is_object() && said["live"]["nonce"].is_string());
-        assert!(said["boot"]["statement"].is_null() && said["boot"]["nonce"].is_null());
+        assert!(output["live"]["statement"].is_object() && output["live"]["nonce"].is_string());
+        assert!(output["boot"]["statement"].is_null() && output["boot"]["nonce"].is_null());
     }
     for (args, name) in [
         (&["--pcr0", &*pcr0][..], "RootNotPinned"),
@@ -98,9 +98,9 @@ fn engine_is_proven_under_its_own_root_and_image_alone() {
         (&["--pcr0", &other, "--root", &root], "PcrNotApproved"),
         (&["--pcr0", &pcr0, "--pcr1", &other, "--root", &root], "PcrNotApproved"),
     ] {
-        let (exit, said, stderr) = attested.verify(args);
+        let (exit, output, stderr) = attested.verify(args);
         assert_eq!(exit, 1, "{args:?}");
-        assert_eq!(said["error"]["evidence"]["name"], name, "{args:?} {stderr}");
+        assert_eq!(output["error"]["evidence"]["name"], name, "{args:?} {stderr}");
     }
     assert_eq!(attested.verify(&["--root", &root]).0, 2);
 }
@@ -130,22 +130,22 @@ fn saved_answers_are_verified_with_everything_that_they_bind() {
     let (boot, _) = attested.answer("boot", "getBootAttestation", Value::Null);
     let trusted = ["--root", &*root, "--pcr0", &pcr0];
     let verify = |args: &[&str]| run(&[args, &trusted].concat());
-    let (exit, said, stderr) = verify(&[&live, "--nonce", &nonce]);
+    let (exit, output, stderr) = verify(&[&live, "--nonce", &nonce]);
     assert_eq!(exit, 0, "{stderr}");
-    assert_eq!(said["engine"]["epoch"], 1);
-    let (exit, said, stderr) = verify(&[&boot, "--at-its-own-time"]);
+    assert_eq!(output["engine"]["epoch"], 1);
+    let (exit, output, stderr) = verify(&[&boot, "--at-its-own-time"]);
     assert_eq!(exit, 0, "{stderr}");
-    assert_eq!((&said["mode"], &said["engine"]["epoch"]), (&json!("archived"), &json!(1)));
+    assert_eq!((&output["mode"], &output["engine"]["epoch"]), (&json!("archived"), &json!(1)));
     let mut changed = answer.clone();
     changed["result"]["binding"]["epoch"] = json!(2);
     let changed = attested.file("changed", &changed);
-    let (exit, said, _) = verify(&[&changed, "--nonce", &nonce]);
-    assert_eq!((exit, &said["error"]["evidence"]["name"]), (1, &json!("BindingMismatch")));
+    let (exit, output, _) = verify(&[&changed, "--nonce", &nonce]);
+    assert_eq!((exit, &output["error"]["evidence"]["name"]), (1, &json!("BindingMismatch")));
     let mut changed = answer;
     changed["result"]["statement"]["seq"] = json!(99);
     let changed = attested.file("changed", &changed);
-    let (exit, said, _) = verify(&[&changed, "--nonce", &nonce]);
-    assert_eq!((exit, &said["error"]["evidence"]["name"]), (1, &json!("StatementMismatch")));
+    let (exit, output, _) = verify(&[&changed, "--nonce", &nonce]);
+    assert_eq!((exit, &output["error"]["evidence"]["name"]), (1, &json!("StatementMismatch")));
     assert_eq!(verify(&[&boot]).0, 2);
     assert_eq!(verify(&[&live, "--at-its-own-time"]).0, 2);
 }
@@ -154,8 +154,8 @@ fn saved_answers_are_verified_with_everything_that_they_bind() {
 fn engine_without_a_module_is_not_proven() {
     let system = System::start();
     let url = format!("unix:{}", system.engine_socket().display());
-    let (exit, said, stderr) = run(&["--url", &url, "--any-image"]);
-    assert_eq!((exit, &said["error"]["data"]["name"]), (1, &json!("UNATTESTED")), "{stderr}");
+    let (exit, output, stderr) = run(&["--url", &url, "--any-image"]);
+    assert_eq!((exit, &output["error"]["data"]["name"]), (1, &json!("UNATTESTED")), "{stderr}");
 }
 
 #[test]
@@ -165,14 +165,14 @@ fn genuine_documents_pass_under_the_built_in_root_and_debug_ones_with_no_flag() 
         let file = folder.path().join("document");
         std::fs::write(&file, &genuine.bytes).expect("the folder can be written");
         let file = file.display().to_string();
-        let (exit, said, stderr) = run(&[&file, "--any-image", "--at-its-own-time"]);
+        let (exit, output, stderr) = run(&[&file, "--any-image", "--at-its-own-time"]);
         if genuine.index["debug_zero_pcr012"] == true {
-            assert_eq!((exit, &said["error"]["evidence"]["name"]), (1, &json!("DebugMode")));
+            assert_eq!((exit, &output["error"]["evidence"]["name"]), (1, &json!("DebugMode")));
             continue;
         }
         assert_eq!(exit, 0, "{} {stderr}", genuine.file);
-        assert_eq!(said["moduleId"], genuine.index["module_id"]);
-        assert_eq!(said["timestampMs"], genuine.index["timestamp_ms"]);
+        assert_eq!(output["moduleId"], genuine.index["module_id"]);
+        assert_eq!(output["timestampMs"], genuine.index["timestamp_ms"]);
         let (exit, _, stderr) = run(&[&file, "--any-image", "--nonce", &NONCE.to_string()]);
         assert_eq!(exit, 1, "{stderr}");
     }

@@ -101,11 +101,11 @@ fn complete_policy_of_all_registers_is_accepted_without_a_warning() {
     ];
     let (exit, stdout, stderr) = verify(&args, b"");
     assert_eq!((exit, stderr.as_str()), (0, ""), "{stdout}");
-    let said: Value = serde_json::from_str(&stdout).unwrap();
-    assert_eq!((&said["mode"], &said["image"]), (&"live".into(), &"approved".into()));
-    assert_eq!(said["pcrs"]["0"], Value::from(pcr0));
-    assert_eq!(said["roots"].as_array().unwrap().len(), 2);
-    assert!(said["proven"].as_array().unwrap().len() >= 3);
+    let output: Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!((&output["mode"], &output["image"]), (&"live".into(), &"approved".into()));
+    assert_eq!(output["pcrs"]["0"], Value::from(pcr0));
+    assert_eq!(output["roots"].as_array().unwrap().len(), 2);
+    assert!(output["proven"].as_array().unwrap().len() >= 3);
 }
 
 #[test]
@@ -139,9 +139,9 @@ fn each_wrong_part_is_refused_by_name_with_exit_1() {
         let (exit, stdout, stderr) = verify(&args, b"");
         assert_eq!(exit, 1, "{args:?} {stdout} {stderr}");
         assert!(stderr.contains(&format!("error: {name}: ")), "{args:?} {stderr}");
-        let said: Value = serde_json::from_str(&stdout).unwrap();
-        assert_eq!(said["error"]["evidence"]["name"], name);
-        assert!(said["error"]["evidence"]["next"].as_str().is_some_and(|next| !next.is_empty()));
+        let output: Value = serde_json::from_str(&stdout).unwrap();
+        assert_eq!(output["error"]["evidence"]["name"], name);
+        assert!(output["error"]["evidence"]["next"].as_str().is_some_and(|next| !next.is_empty()));
     };
     named("PcrNotApproved", &[&file, "--pcr0", &other, "--nonce", &nonce]);
     named("PcrNotApproved", &[&file, "--pcr0", &pcr0, "--pcr2", &other, "--nonce", &nonce]);

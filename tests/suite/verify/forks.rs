@@ -2,7 +2,7 @@
 
 use super::answers::call;
 use super::changes::every_change_is_refused;
-use super::{Answers, Files, argument, mortise, whom};
+use super::{Answers, Files, argument, engine_flags, mortise};
 use mortise_rpc::Method;
 use mortise_testkit::system::System;
 use mortise_testkit::system::parties::Parties;
@@ -62,7 +62,7 @@ fn newer_receipt_of_a_rewound_log_becomes_evidence_that_any_party_can_verify() {
     let files = Files::new();
     let (kept_file, shown_file) = (files.json("kept", &kept), files.json("shown", &shown));
     let out = argument(&files.path("evidence.json"));
-    let who = whom(&answers);
+    let who = engine_flags(&answers);
     let find = |other: &str, more: &[&str]| {
         mortise(&[&["verify", "fork", &kept_file, other], more, &who].concat())
     };
@@ -85,9 +85,10 @@ fn honest_answers_give_no_evidence() {
     for (i, a) in all.iter().enumerate() {
         for b in &all[i..] {
             let (a, b) = (files.json("a", a), files.json("b", b));
-            let said = mortise(&[&["verify", "fork", &a, &b], &whom(&answers)[..]].concat());
-            let named = ["NoContradiction", "SameStatement"].contains(&said.refusal());
-            assert!(said.exit == 1 && named, "{said:?}");
+            let output =
+                mortise(&[&["verify", "fork", &a, &b], &engine_flags(&answers)[..]].concat());
+            let named = ["NoContradiction", "SameStatement"].contains(&output.refusal());
+            assert!(output.exit == 1 && named, "{output:?}");
         }
     }
 }

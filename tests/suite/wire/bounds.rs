@@ -32,11 +32,11 @@ fn engine_answers_health_and_refuses_other_methods_during_the_replay() {
     let before = system.statement();
     // A second boot of the same log without its snapshot, which reads the whole log.
     system.stop_engine().unwrap();
-    system.proxy().lie(|asked, said| match asked {
+    system.proxy().lie(|asked, answer| match asked {
         StoreRequest::SnapshotLatest => {
             Lie::Other(mortise_format::store::StoreResponse::SnapshotLatest(None))
         }
-        _ => hold_reads(asked, said),
+        _ => hold_reads(asked, answer),
     });
     system.launch_engine();
     system.wait_phase("replaying");
