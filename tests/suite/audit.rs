@@ -1,5 +1,5 @@
-//! Goal: an audit finds nothing in the log of an honest engine, and reports each fault in the log of
-//! a dishonest one with its frame and event.
+//! Goal: an audit finds nothing in the log of an honest engine, and reports each fault in the log
+//! of a dishonest one with its frame and event.
 //!
 //! Method: logs of the random workload over several epochs; then frames with one fault each, sealed
 //! with all of the engine's keys.

@@ -1,8 +1,8 @@
 //! Goal: stored bytes never change silently.
 //!
 //! Method: one sample of every stored type is encoded, and its digest compared with
-//! `specs/vectors/conformance.toml`. `specs/vectors/frames.json` holds one sealed frame in full, and
-//! wrong frames with their errors.
+//! `specs/vectors/conformance.toml`. `specs/vectors/frames.json` holds one sealed frame in full,
+//! and wrong frames with their errors.
 //!
 //! `MORTISE_REGENERATE=1` writes both files again. Do that deliberately, in a commit of its own,
 //! never to make a failing test pass.

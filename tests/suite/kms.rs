@@ -1,5 +1,5 @@
-//! Goal: only the measured code can decrypt its keys and the application's texts, through a real key
-//! service.
+//! Goal: only the measured code can decrypt its keys and the application's texts, through a real
+//! key service.
 //!
 //! Method: the enclave's client over the software module, with real TLS, signatures and Recipient
 //! documents, against the local key service; then with each part wrong, and with a parent that

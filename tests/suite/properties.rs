@@ -19,8 +19,8 @@ use mortise_testkit::workload::Workload;
 use proptest::prelude::*;
 use proptest::test_runner::{RngSeed, TestRunner};
 
-/// The suite runs few cases. `MORTISE_PROPERTY_CASES` sets their number, `MORTISE_PROPERTY_SEED` the
-/// seed.
+/// The suite runs few cases. `MORTISE_PROPERTY_CASES` sets their number, `MORTISE_PROPERTY_SEED`
+/// the seed.
 fn config(cases: u32) -> ProptestConfig {
     let number = |name| std::env::var(name).ok().and_then(|text: String| text.parse::<u64>().ok());
     let asked = number("MORTISE_PROPERTY_CASES").and_then(|n| u32::try_from(n).ok());
@@ -33,8 +33,8 @@ fn config(cases: u32) -> ProptestConfig {
     }
 }
 
-/// Runs generated sequences of commands and times on new engines. After each answer `check` gets the
-/// engine before it, the engine after it, and the answer.
+/// Runs generated sequences of commands and times on new engines. After each answer `check` gets
+/// the engine before it, the engine after it, and the answer.
 fn over_sequences(
     cases: u32,
     compares: bool,

@@ -77,9 +77,9 @@ fn text_that_is_not_json_or_not_a_call_is_refused() {
     assert_eq!(system.statement(), before);
 }
 
-/// Goal: on a JSON stream, an object without `jsonrpc` is a request in the application's plain form,
-/// so its error has that form and is not -32600. An object with `jsonrpc`, or in a batch, is a
-/// call. Frames, above, carry JSON-RPC alone: the gateway sends its requests in them.
+/// Goal: on a JSON stream, an object without `jsonrpc` is a request in the application's plain
+/// form, so its error has that form and is not -32600. An object with `jsonrpc`, or in a batch, is
+/// a call. Frames, above, carry JSON-RPC alone: the gateway sends its requests in them.
 #[test]
 fn objects_without_jsonrpc_on_a_stream_are_refused_in_the_plain_form() {
     let system = System::start();

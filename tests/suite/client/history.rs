@@ -51,7 +51,8 @@ impl Verifier {
         Ok(verified)
     }
 
-    /// Verifies a receipt and its frame in the newest checkpoint, with our code and as a standard proof.
+    /// Verifies a receipt and its frame in the newest checkpoint, with our code and as a standard
+    /// proof.
     fn shown(&self, shown: &ReceiptResult) -> Named<VerifiedReceipt> {
         let verified = self.receipt(&shown.receipt)?;
         let leaf = &shown.receipt.leaf.0;

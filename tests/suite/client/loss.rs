@@ -82,8 +82,8 @@ fn copy_folder(from: &Path, to: &Path) {
     }
 }
 
-/// Goal: a client that kept a newer statement detects a host that serves an old copy of the log, and
-/// holds both statements as evidence.
+/// Goal: a client that kept a newer statement detects a host that serves an old copy of the log,
+/// and holds both statements as evidence.
 #[test]
 fn rewound_log_is_proven_by_two_contradicting_statements() {
     let mut system = System::start();

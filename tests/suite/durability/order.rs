@@ -154,8 +154,8 @@ fn each_statement_is_in_exactly_one_later_frame() {
     assert!(carried.len() + 1 >= story.driver.disk.frames().len());
 }
 
-/// Goal: INV-12. The engine cannot detect that the host lost an acked frame. Any caller that kept an
-/// answer can: it holds two signed statements about one size of the history.
+/// Goal: INV-12. The engine cannot detect that the host lost an acked frame. Any caller that kept
+/// an answer can: it holds two signed statements about one size of the history.
 #[test]
 fn loss_of_an_acked_frame_is_proven_by_an_answer_about_it() {
     let mut story = Story::new(58);

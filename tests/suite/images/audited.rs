@@ -13,8 +13,8 @@ fn code(version: &'static str, image: u8) -> Code {
     Code { version, module, ignores_approvals: true }
 }
 
-/// An engine of image 0, which operators approve from version 1.4.7 on; then a boot of `code`, which
-/// ignores the approval.
+/// An engine of image 0, which operators approve from version 1.4.7 on; then a boot of `code`,
+/// which ignores the approval.
 fn after(code: Code) -> (Driver, u64) {
     let mut driver = Driver::new(91, mortise_engine::pipeline::Settings::default());
     driver.code = self::code("1.4.7", 0);

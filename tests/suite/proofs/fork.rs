@@ -35,7 +35,8 @@ fn rule(log: &Log, evidence: &ForkEvidence) -> Result<ForkRule, ForkError> {
     verify(&log.engine, evidence).map(|fork| fork.rule())
 }
 
-/// Evidence survives a round trip through its file, except for the milliseconds, which are unsigned.
+/// Evidence survives a round trip through its file, except for the milliseconds, which are
+/// unsigned.
 fn file_gives_the_evidence_back(evidence: &ForkEvidence) {
     let view = mortise_verify::json::fork_view(evidence);
     let Ok(mut back) = mortise_verify::json::fork(&view) else {

@@ -1,5 +1,5 @@
-//! Successions: the genesis of a recovery verifies only as operators and witnesses of the old engine
-//! signed it.
+//! Successions: the genesis of a recovery verifies only as operators and witnesses of the old
+//! engine signed it.
 
 use super::note::{key, witness};
 use super::signer;

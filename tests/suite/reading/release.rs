@@ -41,8 +41,9 @@ fn audit_keys(engine_id: EngineId, released: &[ReleasedEpochs]) -> AuditKeys {
     epochs.fold(keys, |keys, (epoch, root)| keys.with_epoch(*epoch, root.clone()))
 }
 
-/// Goal: a reader can audit the log end to end. Method: three epochs and a right to all of them. The
-/// reader gets keys and log over the wire, writes and reads a key file, and replays every decision.
+/// Goal: a reader can audit the log end to end. Method: three epochs and a right to all of them.
+/// The reader gets keys and log over the wire, writes and reads a key file, and replays every
+/// decision.
 #[test]
 fn reader_with_a_right_audits_the_whole_log_from_the_wire() {
     let mut system = system(false);

@@ -69,8 +69,8 @@ fn subscription_ends_with_a_named_reason_and_the_seq_to_resume_from() {
     let params = json!({"reason": "NEW_INPUT", "next": frames["params"]["next"]});
     assert_eq!(ended["params"], params);
     assert!(line.is_over());
-    // An engine that stops ends the subscription by name, if time allows; a new subscription resumes
-    // at the stated seq.
+    // An engine that stops ends the subscription by name, if time allows; a new subscription
+    // resumes at the stated seq.
     let next = block_on(async {
         let mut subscription = Subscription::open(&address(&system), None).await.unwrap();
         system.stop_engine().unwrap();

@@ -1,4 +1,5 @@
-//! A boot that must fail reports its error in health and at its end, and serves and changes nothing.
+//! A boot that must fail reports its error in health and at its end, and serves and changes
+//! nothing.
 
 use super::vault::PolicyVault;
 use super::{attested, in_a_new_enclave, platform, stored};

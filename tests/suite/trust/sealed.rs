@@ -52,7 +52,8 @@ fn genesis_blob_with_any_part_of_another_does_not_unseal() {
         let (ours, theirs) = (found(&genesis, vault, 1), found(&genesis, vault, 2));
         let foreign = found(&other_genesis(), vault, 3);
         unsealed(vault, &ours, &|_| ()).expect("it is whole");
-        // The engine id covers keys, commitment and genesis, and is in the context: the service refuses.
+        // The engine id covers keys, commitment and genesis, and is in the context: the service
+        // refuses.
         let named: [Change<'_>; 6] = [
             ("signing key", &|sealed| sealed.keys.signing = theirs.keys.signing),
             ("checkpoint key", &|sealed| sealed.keys.checkpoint = theirs.keys.checkpoint),
