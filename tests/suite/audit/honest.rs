@@ -1,6 +1,6 @@
 //! Logs that an honest engine wrote.
 
-use super::{audit, busy, founding, keys_of, log_of, named, subject};
+use super::{audit, busy, genesis_and_keys, keys_of, log_of, named, subject};
 use mortise_audit::{AuditKeys, Founding, Level, Subject};
 use mortise_format::event::Event;
 use mortise_format::frame::Frame;
@@ -124,7 +124,7 @@ fn receipt_extends_the_signed_part_and_one_beyond_the_log_reveals_a_dropped_tail
         assert_eq!(named(&report), [(last - 1, None, "LogEndsEarly")]);
         assert_eq!(named(&audit(cut, subject(&driver), keys)), [], "nothing else reveals it");
     }
-    let (other_genesis, _) = founding(&driver);
+    let (other_genesis, _) = genesis_and_keys(&driver);
     let genesis = Some(mortise_format::policy::Genesis { name: "other".into(), ..other_genesis });
     let report = audit(&log, Subject { genesis, ..subject(&driver) }, Some(&keys));
     assert_eq!(named(&report), [(0, None, "Identity")]);
