@@ -104,14 +104,14 @@ mutant INV-02 $core/state/view.rs '.saturating_sub(withdrawing)' '' $properties:
 mutant INV-02 $core/apply.rs 'entry.claimed = entry.claimed.checked_add(*amount).ok_or(Corruption::Amount)?;' '' $properties::inv_02
 mutant INV-03 $core/decide/grant.rs 'if settle_by > latest {' 'if false {' commands::facts::lock_that_settles_after
 mutant INV-03 $core/decide/grant.rs 'if age > max {' 'if false {' commands::facts::escrow_lock_without_a_fact
-mutant INV-03 $core/decide/grant.rs 'if fact.withdrawal != Withdrawal::None {' 'if false {' commands::facts::owner_on_the_way_out
+mutant INV-03 $core/decide/grant.rs 'if fact.withdrawal != Withdrawal::None {' 'if false {' commands::facts::withdrawing_owner
 mutant INV-04 $core/decide/grant.rs 'let available = balance.available.saturating_sub(mine);' 'let available = balance.available;' commands::facts::escrow_locks_of_one_batch
 mutant INV-05 $core/decide/grant.rs 'granted.push(decide_one(state, now, lock, &reserved)?);' 'granted.extend(decide_one(state, now, lock, &earlier));' $properties::inv_05
 mutant INV-06 $core/decide/grant.rs 'match nonces.is_free(self.terms.nonce) {' 'match true {' $properties::inv_06
 mutant INV-06 $core/decide/cancel.rs 'if !nonces.is_free(terms.nonce) {' 'if false {' $properties::inv_06
 mutant INV-06 $core/apply.rs 'if !self.principals[slot].nonces.is_free(nonce) {' 'if false {' $corruption::grant_of_a_known_lock
 mutant INV-07 $core/decide/mod.rs 'Ok(Some(at)) => return Decision::Repeat(at),' 'Ok(Some(_)) => {}' $properties::inv_07
-mutant INV-07 $core/decide/memory.rs 'if found.content.digest == mark.content.digest {' 'if true {' commands::memory::other_content_under_the_same_id
+mutant INV-07 $core/decide/memory.rs 'if found.content.digest == mark.content.digest {' 'if true {' commands::memory::other_content_under_a_used_id
 mutant INV-07 $core/apply.rs 'Some(old) if old.valid_until >= now_s => Err(Corruption::RequestKnown),' '' $corruption::request_answered_twice
 mutant INV-08 $core/admit.rs 'if signer(&domain.digest(&hash), &intent.signature)? != intent.terms.owner {' 'if false {' $properties::inv_08
 mutant INV-08 engine/mortise-format/src/secp256k1.rs 'if parsed.normalize_s() != parsed {' 'if false {' commands::admission::signature_with_high_s
@@ -120,38 +120,38 @@ mutant INV-08 $core/decide/cancel.rs 'if mark.principal != taker {' 'if false {'
 mutant INV-09 $engine/pipeline/inflight.rs 'f.is_acked && f.signed.is_some()' 'f.signed.is_some()' durability::order::no_answer_leaves
 mutant INV-09 $engine/pipeline/inflight.rs 'if frame.digest != ack.digest {' 'if false {' durability::table::every_failure
 mutant INV-09 $engine/pipeline/inflight.rs 'waiting.filter(|frame| frame.seq == ack.seq)' 'waiting' durability::table::every_failure
-mutant INV-09 $engine/pipeline/inflight.rs ' && w.covers(f.seq)' '' durability::witnessed::acked_and_signed
+mutant INV-09 $engine/pipeline/inflight.rs ' && w.covers(f.seq)' '' durability::witnessed::answer_that_is_acked_and_signed
 mutant INV-10 $core/machine/live.rs 'now_ms.max(self.chain.head.time_ms);
         let (seq, body)' 'now_ms;
         let (seq, body)' simulation::seeded_runs
 mutant INV-10 $core/apply.rs 'if time_ms < self.time_ms {' 'if false {' $properties::inv_10
-mutant INV-10 $core/machine/chain.rs 'if header.time_ms < head.time_ms {' 'if false {' tamper::forged::frame_in_the_wrong_place
+mutant INV-10 $core/machine/chain.rs 'if header.time_ms < head.time_ms {' 'if false {' tamper::forged::frame_with_a_wrong_header_field
 mutant INV-11 $core/decide/claim.rs 'if *amount > leg.remaining {' 'if false {' $properties::inv_11
 mutant INV-11 $core/decide/claim.rs 'if !lock.status.is_open() {' 'if false {' $properties::inv_11
 mutant INV-11 $core/apply.rs 'if !lock.status.is_open() {
             return Err(Corruption::Status);
         }
-        lock.status = status;' 'lock.status = status;' $corruption::event_about_a_lock
-mutant INV-12 $core/machine/chain.rs 'self.history.append(frame.leaf().history_leaf());' '' durability::order::frame_that_the_host_forgot
+        lock.status = status;' 'lock.status = status;' $corruption::event_that_contradicts_the_status
+mutant INV-12 $core/machine/chain.rs 'self.history.append(frame.leaf().history_leaf());' '' durability::order::loss_of_an_acked_frame
 mutant INV-13 $core/decide/grant.rs 'if leg.amount > limits.single_max {' 'if false {' $properties::inv_13
 mutant INV-13 $core/decide/grant.rs 'if open >= max {' 'if false {' $properties::inv_13
 mutant INV-13 $core/decide/grant.rs 'Some(sum) if sum <= max => Ok(()),' 'Some(_) => Ok(()),' $properties::inv_13
 mutant INV-13 $core/decide/memory.rs 'if rate.saturating_add(earlier) >= policy.commands_per_minute_max {' 'if false {' $properties::inv_13
 mutant INV-13 $core/apply.rs 'if fits { Ok(()) } else { Err(Corruption::Policy) }' 'let _ = fits; Ok(())' $corruption::grant_above_a_limit
 mutant INV-17 engine/mortise-format/src/lock.rs '.address(&self.beneficiary)' '' commands::admission::every_field_of_a_lock
-mutant INV-17 $core/admit.rs 'if !terms.beneficiary.is_zero() {' 'if false {' commands::admission::approval_shows_neither
-mutant INV-17 $core/admit.rs 'if !terms.arbiter.is_zero() {' 'if false {' commands::admission::approval_shows_neither
-mutant INV-18 $core/state/images.rs 'if running < minimum {' 'if false {' commands::approvals::what_may_boot
-mutant INV-18 $core/state/images.rs '!images.is_empty() && !images.contains(found)' 'false' commands::approvals::what_may_boot
-mutant INV-18 $core/decide/images.rs 'if !is_quorum(state, signers) {' 'if false {' commands::approvals::enough_operators
-mutant INV-18 $core/decide/images.rs 'if Some(approval.serial) != state.next_approval() {' 'if false {' commands::approvals::an_approval_is_taken_once
-mutant INV-18 $core/decide/images.rs 'minimum < state.minimum_version() ||' '' commands::approvals::the_lowest_version
-mutant INV-18 $core/decide/images.rs '|| minimum > running' '' commands::approvals::the_first_thing
-mutant chain $core/seal.rs 'if !equal(&mac(keys, &aad, &leaf.cipher_digest), &leaf.mac) {' 'if false {' tamper::a_frame_that_was_remade
-mutant chain $core/machine/chain.rs 'if header.previous != head.digest {' 'if false {' tamper::forged::frame_in_the_wrong_place
+mutant INV-17 $core/admit.rs 'if !terms.beneficiary.is_zero() {' 'if false {' commands::admission::approval_does_not_cover
+mutant INV-17 $core/admit.rs 'if !terms.arbiter.is_zero() {' 'if false {' commands::admission::approval_does_not_cover
+mutant INV-18 $core/state/images.rs 'if running < minimum {' 'if false {' commands::approvals::newest_approval_decides
+mutant INV-18 $core/state/images.rs '!images.is_empty() && !images.contains(found)' 'false' commands::approvals::newest_approval_decides
+mutant INV-18 $core/decide/images.rs 'if !is_quorum(state, signers) {' 'if false {' commands::approvals::approval_needs_signatures
+mutant INV-18 $core/decide/images.rs 'if Some(approval.serial) != state.next_approval() {' 'if false {' commands::approvals::approval_is_accepted_once
+mutant INV-18 $core/decide/images.rs 'minimum < state.minimum_version() ||' '' commands::approvals::version_floor
+mutant INV-18 $core/decide/images.rs '|| minimum > running' '' commands::approvals::first_failed_check
+mutant chain $core/seal.rs 'if !equal(&mac(keys, &aad, &leaf.cipher_digest), &leaf.mac) {' 'if false {' tamper::frame_rebuilt
+mutant chain $core/machine/chain.rs 'if header.previous != head.digest {' 'if false {' tamper::forged::frame_with_a_wrong_header_field
 mutant chain $core/machine/follow.rs 'if self.tree.root() != frame.header().state_root {' 'if false {' tamper::forged::frame_whose_roots
-mutant chain $core/machine/chain.rs 'if !expected.next().is_some_and(|stated| carried.carries(stated)) {' 'if false {' tamper::forged::carried_statement
-mutant chain $core/machine/chain.rs 'if signer != Ok(*engine) {' 'if false {' tamper::forged::carried_statement
+mutant chain $core/machine/chain.rs 'if !expected.next().is_some_and(|stated| carried.carries(stated)) {' 'if false {' tamper::forged::changed_swapped_repeated
+mutant chain $core/machine/chain.rs 'if signer != Ok(*engine) {' 'if false {' tamper::forged::changed_swapped_repeated
 
 [ "$only" = --find ] || printf '\n%s mutants not killed\n' "$survivors"
 [ "$survivors" = 0 ]

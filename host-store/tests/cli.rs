@@ -1,4 +1,4 @@
-//! `mortise-host` as an operator runs it: ready line, health, stop by signal, exit status.
+//! `mortise-host` as a process: ready line, health, stop by signal, exit status.
 
 use mortise_format::frame::{
     FRAME_VERSION, Frame, FrameHeader, FrameKind, FrameLeaf, cipher_digest, clear_digest,
@@ -14,7 +14,7 @@ use std::process::{Child, ChildStderr, Command, Output, Stdio};
 
 const HOST: &str = env!("CARGO_BIN_EXE_mortise-host");
 
-/// A running host, and its log from behind the line that says it is ready.
+/// A running host, and its log after the line that reports it ready.
 struct Running {
     process: Child,
     log: BufReader<ChildStderr>,
@@ -57,7 +57,7 @@ impl Running {
         answer
     }
 
-    /// Sends a signal; gives the exit status and the rest of the log.
+    /// Sends a signal; returns the exit status and the rest of the log.
     fn stop(mut self, signal: &str) -> (Option<i32>, String) {
         let id = self.process.id().to_string();
         assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
@@ -72,7 +72,7 @@ fn verify(folder: &Path) -> Output {
 }
 
 #[test]
-fn a_host_says_when_it_is_ready_and_stops_in_order_on_either_signal() {
+fn host_logs_that_it_is_ready_and_stops_gracefully_on_either_signal() {
     let folder = tempfile::tempdir().unwrap();
     for signal in ["-TERM", "-INT"] {
         let host = Running::start(folder.path());
@@ -98,7 +98,7 @@ fn a_folder_in_use_is_named_and_is_exit_status_1() {
 }
 
 #[test]
-fn verify_tells_good_from_unreadable_by_its_exit_status() {
+fn verify_exits_with_0_for_a_good_log_and_2_for_an_unreadable_one() {
     let folder = tempfile::tempdir().unwrap();
     Running::start(folder.path()).stop("-TERM");
     let good = verify(&folder.path().join("data"));
@@ -111,7 +111,7 @@ fn verify_tells_good_from_unreadable_by_its_exit_status() {
 }
 
 #[test]
-fn verify_names_the_bad_frame_with_exit_status_1() {
+fn verify_names_the_bad_frame_and_exits_with_1() {
     let folder = tempfile::tempdir().unwrap();
     Running::start(folder.path()).stop("-TERM");
     let data = folder.path().join("data");
@@ -126,7 +126,7 @@ fn verify_names_the_bad_frame_with_exit_status_1() {
 }
 
 #[test]
-fn one_flag_listens_for_a_machine_whose_vsock_is_behind_a_socket() {
+fn one_flag_listens_at_all_sockets_of_a_hybrid_vsock() {
     let folder = tempfile::tempdir().unwrap();
     let socket = |port: u32| folder.path().join(format!("e.vsock_{port}"));
     let mut command = Command::new(HOST);
@@ -146,7 +146,7 @@ fn one_flag_listens_for_a_machine_whose_vsock_is_behind_a_socket() {
     enclave.write_all(stop.as_bytes()).unwrap();
     enclave.shutdown(Shutdown::Write).unwrap();
     enclave.read_to_end(&mut beat).unwrap();
-    assert_eq!(beat.len(), 1, "the host says nothing here");
+    assert_eq!(beat.len(), 1, "the host sends nothing here");
     let (status, log) = host.stop("-TERM");
     assert_eq!(status, Some(0), "{log}");
     assert!(log.contains("\"target\":\"enclave\"") && log.contains("GENESIS"), "{log}");
@@ -168,7 +168,7 @@ fn repair(folder: &Path, more: &[&str]) -> (Option<i32>, serde_json::Value) {
 }
 
 #[test]
-fn repair_says_what_is_wrong_and_mends_it_only_when_told_to() {
+fn repair_reports_the_damage_and_writes_only_with_the_flag() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     assert_eq!(repair(&data, &[]).0, Some(2), "no log");
@@ -220,7 +220,7 @@ fn frames(count: u64) -> Vec<CheckedFrame> {
     frames
 }
 
-/// An exported log of three frames with sealed keys that have the size of real ones.
+/// An exported log of three frames, with sealed keys of realistic size.
 fn write_export(file: &Path) {
     let keys = [vec![1; 33 + 32 + 32], 0u64.to_le_bytes().to_vec(), 0u64.to_le_bytes().to_vec()];
     let parts = Parts::from([
@@ -245,7 +245,7 @@ fn json_of(text: &str) -> serde_json::Value {
 }
 
 #[test]
-fn export_and_import_give_the_same_log_and_keys_only_when_they_are_asked_for() {
+fn export_and_import_preserve_the_log_and_include_keys_only_on_request() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
     write_export(&at.join("a.log"));
@@ -275,7 +275,7 @@ fn export_and_import_give_the_same_log_and_keys_only_when_they_are_asked_for() {
 }
 
 #[test]
-fn export_and_import_overwrite_nothing_and_name_what_they_refuse() {
+fn export_and_import_overwrite_nothing_and_report_each_error() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
     write_export(&at.join("a.log"));

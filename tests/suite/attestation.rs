@@ -1,10 +1,11 @@
-//! Attestation documents: genuine ones, changed ones, and ones that a made-up authority signed.
+//! Goal: every step of `specs/attestation.md` accepts the documents that AWS signs and refuses each
+//! deviation with its named error.
 //!
-//! Goal: every step of `specs/attestation.md` accepts what AWS makes and refuses each deviation by
-//! its name. Method: the genuine documents are read from the folder `attestation` in
-//! `MORTISE_VECTORS` (default: `shared/vectors` beside the repository); without it those tests say
-//! so and pass, except under `CI=true`, where they fail. What AWS would never sign is signed by
-//! `issuer`, an authority of the same shape written against the standards, not against our reader.
+//! Method: genuine documents, tampered ones, and ones that a test authority signed. The genuine
+//! documents are read from the folder `attestation` in `MORTISE_VECTORS` (default: `shared/vectors`
+//! beside the repository). Without that folder those tests print a line and pass; under `CI=true`
+//! they fail. `issuer` signs what AWS would never sign. It is written against the standards, not
+//! against our parser.
 
 pub(crate) mod der;
 pub(crate) mod genuine;

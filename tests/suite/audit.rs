@@ -1,6 +1,8 @@
-//! Goal: an audit finds nothing in what an honest engine wrote and names, with frame and event,
-//! each thing that a dishonest one wrote. Method: logs of the random workload over several epochs;
-//! then frames sealed with all of the engine's keys, wrong in one thing.
+//! Goal: an audit finds nothing in the log of an honest engine, and reports each fault in the log
+//! of a dishonest one with its frame and event.
+//!
+//! Method: logs of the random workload over several epochs; then frames with one fault each, sealed
+//! with all of the engine's keys.
 
 mod checkpoints;
 mod command;
@@ -19,7 +21,7 @@ use mortise_testkit::driver::Driver;
 use mortise_testkit::mirror::{Mirror, Question};
 use mortise_testkit::workload::Workload;
 
-/// An engine after so many random steps: epochs, crashes, snapshots, time, every kind of command.
+/// An engine after random steps: epochs, crashes, snapshots, time, every kind of command.
 pub fn busy(seed: u64, steps: u32) -> Driver {
     let settings = Settings { snapshot_frames: 7, ..Settings::default() };
     let mut driver = Driver::new(seed, settings);
@@ -62,12 +64,12 @@ fn ask(driver: &mut Driver, mirror: &mut Mirror, workload: &mut Workload) {
     }
 }
 
-/// The bytes of a log.
+/// The encoded frames of a log.
 pub fn log_of(driver: &Driver) -> Vec<Vec<u8>> {
     driver.disk.edit(|content| content.frames.clone())
 }
 
-/// The keys that a full auditor of this engine is given.
+/// The keys that a full audit of this engine needs.
 pub fn keys_of(driver: &Driver) -> AuditKeys {
     let identity = driver.identity();
     let salt = identity.log_keys.state_salt().clone();
@@ -79,22 +81,21 @@ pub fn keys_of(driver: &Driver) -> AuditKeys {
     keys
 }
 
-/// Genesis and founding keys, as they come with a log.
-pub fn founding(driver: &Driver) -> (Genesis, (GenesisKeys, Bytes32)) {
+/// The genesis and its public keys, as exported with a log.
+pub fn genesis_and_keys(driver: &Driver) -> (Genesis, (GenesisKeys, Bytes32)) {
     let blob = |name: &str| driver.disk.edit(|content| content.blobs[name].clone());
     let genesis = codec::decode(&blob(GENESIS_BLOB)).expect("it was stored");
     let sealed: SealedKeys = codec::decode(&blob(KEYS_BLOB)).expect("it was stored");
     (genesis, (sealed.keys, sealed.log_secret_commitment))
 }
 
-/// What an auditor of this engine starts from.
+/// The engine's identity, as an auditor knows it.
 pub fn subject(driver: &Driver) -> Subject {
-    let (genesis, founding) = founding(driver);
+    let (genesis, keys) = genesis_and_keys(driver);
     let engine_id = Some(driver.identity().engine_id);
-    Subject { engine_id, genesis: Some(genesis), founding: Some(founding), ..Subject::default() }
+    Subject { engine_id, genesis: Some(genesis), founding: Some(keys), ..Subject::default() }
 }
 
-/// The report about a log.
 pub fn audit(log: &[Vec<u8>], subject: Subject, keys: Option<&AuditKeys>) -> Report {
     let mut auditor = Auditor::new(subject, keys.cloned(), 7);
     log.iter().for_each(|bytes| auditor.follow(prepare(bytes, keys)));

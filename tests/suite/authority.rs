@@ -1,9 +1,9 @@
-//! The tables of `specs/authority.md`, row by row.
+//! Goal: every row of the tables in `specs/authority.md` holds.
 
 mod cases;
 mod reads;
 
-use cases::{Case, case};
+use cases::{RowCase, case};
 use mortise_format::reject::Reject;
 use mortise_rpc::Method;
 use mortise_testkit::keys::{Asked, Party, SignedBy};
@@ -27,7 +27,7 @@ fn page() -> String {
     std::fs::read_to_string(path).expect("the page is there")
 }
 
-/// The cells of every row with so many columns.
+/// The cells of every row that has this number of columns.
 fn cells(page: &str, columns: usize) -> Vec<Vec<String>> {
     let rows = page.lines().filter(|line| line.starts_with("| `"));
     let cells = rows.map(|row| {
@@ -64,7 +64,7 @@ fn rows() -> Vec<Row> {
 }
 
 impl Row {
-    fn case(&self) -> Case {
+    fn case(&self) -> RowCase {
         case(&self.method, &self.about)
     }
 
@@ -78,8 +78,8 @@ impl Row {
     }
 }
 
-/// Every way to replace one of the signers by somebody who is not among them. Observers stand for
-/// each other.
+/// Every list in which one signer is replaced by a party that may not sign. Observers are
+/// interchangeable.
 fn replaced(signers: &[Party]) -> Vec<Vec<Party>> {
     let mut all = Vec::new();
     for at in 0..signers.len() {
@@ -97,7 +97,7 @@ fn replaced(signers: &[Party]) -> Vec<Vec<Party>> {
 }
 
 #[test]
-fn every_method_has_its_row_and_every_row_its_method() {
+fn every_method_has_a_row_and_every_row_names_a_method() {
     let mut named = BTreeSet::new();
     for cells in cells(&page(), 7).into_iter().chain(cells(&page(), 3)) {
         assert!(Method::from_name(&cells[0]).is_some(), "{} is no method", cells[0]);
@@ -107,13 +107,13 @@ fn every_method_has_its_row_and_every_row_its_method() {
     assert_eq!(missing.map(|method| method.name()).collect::<Vec<_>>(), Vec::<&str>::new());
     let changing: BTreeSet<String> = rows().into_iter().map(|row| row.method).collect();
     let reading: BTreeSet<String> = cells(&page(), 3).into_iter().map(|c| c[0].clone()).collect();
-    assert!(changing.is_disjoint(&reading), "a method changes state or it does not");
+    assert!(changing.is_disjoint(&reading), "a method is in one table only");
 }
 
 #[test]
-fn listed_signers_succeed_and_count_and_are_logged_as_listed() {
+fn listed_signers_succeed_and_are_counted_and_logged_as_listed() {
     for row in rows().iter().filter(|row| !row.signed_by.is_empty()) {
-        let Case { mut engine, ask } = row.case();
+        let RowCase { mut engine, ask } = row.case();
         let before = engine.clone();
         let answer = engine.ask(&ask(&engine.signer, &row.signed_by));
         assert!(
@@ -134,14 +134,14 @@ fn listed_signers_succeed_and_count_and_are_logged_as_listed() {
 }
 
 #[test]
-fn every_other_party_in_the_place_of_a_signer_is_refused_as_listed() {
+fn any_other_party_in_place_of_a_signer_is_refused_as_listed() {
     for row in rows() {
         let wrong = match row.signed_by.is_empty() {
             true => Party::ALL.into_iter().map(|party| vec![party]).collect(),
             false => replaced(&row.signed_by),
         };
         for by in wrong {
-            let Case { mut engine, ask } = row.case();
+            let RowCase { mut engine, ask } = row.case();
             let before = engine.state.snapshot();
             let answer = engine.ask(&ask(&engine.signer, &by));
             row.assert_refused(&answer, &by);
@@ -151,12 +151,12 @@ fn every_other_party_in_the_place_of_a_signer_is_refused_as_listed() {
 }
 
 #[test]
-fn every_signer_that_is_left_out_is_missed() {
+fn request_that_lacks_a_signer_is_refused() {
     for row in rows().iter().filter(|row| row.signed_by.len() > 1 && row.method != "commitBatch") {
         for at in 0..row.signed_by.len() {
             let mut by = row.signed_by.clone();
             by.remove(at);
-            let Case { mut engine, ask } = row.case();
+            let RowCase { mut engine, ask } = row.case();
             let answer = engine.ask(&ask(&engine.signer, &by));
             row.assert_refused(&answer, &by);
         }
@@ -164,9 +164,9 @@ fn every_signer_that_is_left_out_is_missed() {
 }
 
 #[test]
-fn request_asked_again_is_answered_as_listed_and_done_once() {
+fn repeated_request_is_answered_as_listed_and_executed_once() {
     for row in rows().iter().filter(|row| !row.signed_by.is_empty()) {
-        let Case { mut engine, ask } = row.case();
+        let RowCase { mut engine, ask } = row.case();
         let asked = ask(&engine.signer, &row.signed_by);
         engine.ask(&asked);
         let (at, events) = (engine.last().0, engine.log.len());
@@ -181,9 +181,9 @@ fn request_asked_again_is_answered_as_listed_and_done_once() {
 }
 
 #[test]
-fn signature_for_another_engine_counts_for_nothing() {
+fn signature_for_another_engine_is_refused() {
     for row in rows().iter().filter(|row| !row.signed_by.is_empty()) {
-        let Case { mut engine, ask } = row.case();
+        let RowCase { mut engine, ask } = row.case();
         let other =
             mortise_testkit::keys::TestSigner::new(mortise_format::ids::EngineId([0xe0; 32]));
         let Asked { command, .. } = ask(&other, &row.signed_by);

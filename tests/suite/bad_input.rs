@@ -1,4 +1,4 @@
-//! What is no request, or comes from no honest peer, gets its named error and changes nothing.
+//! Goal: invalid requests and dishonest peers get a named error and change nothing.
 
 mod log;
 mod signed;
@@ -15,7 +15,7 @@ fn refusal(answer: &Value) -> (&str, &str) {
     (name, data["field"].as_str().unwrap_or_default())
 }
 
-/// Every method but health says FAULT, whatever it is asked.
+/// Every method but health answers FAULT.
 fn assert_serves_nothing(system: &System) {
     let health = system.call("health", Value::Null);
     assert_eq!(health["result"]["phase"], "fault", "{health}");

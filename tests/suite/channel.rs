@@ -1,6 +1,7 @@
-//! Goal: whoever carries the messages of a client neither reads nor changes them, and can at most
-//! keep them from arriving. Method: the real system over a software security module, with a relay
-//! in the parent's place that records everything and lies where it is told to.
+//! Goal: a carrier can neither read nor change the messages of a client; it can only drop them.
+//!
+//! Method: the real system over a software security module, with a relay in place of the parent.
+//! The relay records every message and changes those that a test chooses.
 
 mod carried;
 mod command;
@@ -27,7 +28,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// An attested system with a relay before its request port.
+/// An attested system with a relay in front of its request port.
 struct Carried {
     system: System,
     relay: Relay,
@@ -37,7 +38,7 @@ struct Carried {
     authority: tempfile::TempDir,
 }
 
-/// An engine in a new enclave, and what a caller must name to believe it.
+/// An engine in a new enclave, and the trust anchors that match it.
 fn enclave(authority: &Path, vault: &Arc<dyn Vault>) -> (Platform, Trust) {
     let measured = Measurements::dev("engine");
     let module = SoftwareNsm::boot(authority, &measured).expect("the folder can be written");
@@ -70,7 +71,7 @@ impl Carried {
         Parties::of(&self.system.engine_socket())
     }
 
-    /// A client through the relay that believes proofs only.
+    /// A client through the relay that requires a proof.
     fn client(&self, channel: Channel) -> Client {
         self.unproven_client().attested(self.trust.clone(), channel)
     }
@@ -89,7 +90,7 @@ impl Carried {
         self.client(Channel::Sealed)
     }
 
-    /// How a call for health through the relay fails.
+    /// The error of a health call through the relay.
     fn health_error(&self, client: &Client) -> ClientError {
         block_on(client.health()).expect_err("the relay lies")
     }

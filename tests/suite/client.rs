@@ -1,4 +1,4 @@
-//! The Rust client against a real engine: every method, retries, waiting, rollback.
+//! Goal: the Rust client works against a real engine: every method, retries, timeouts, rollback.
 
 mod history;
 mod loss;
@@ -17,7 +17,7 @@ use std::process::{Command, Output};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_mortise-under-test");
 
-/// Runs calls to their end on this thread.
+/// Runs calls to completion on this thread.
 pub(crate) fn block_on<T>(calls: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.expect("a runtime can be made").block_on(calls)

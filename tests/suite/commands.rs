@@ -1,7 +1,8 @@
-//! What is granted and what is refused: every command, every refusal of the ladders.
+//! Goal: every command is granted or refused as the specs say, with the reject of the first check
+//! that fails.
 //!
-//! Each question is put to the core and to the model of the test kit, which must agree; the tests
-//! here say which answer it is.
+//! Method: the core and the model of the test kit decide every command and must agree. The tests
+//! here state the expected answer.
 
 mod admission;
 mod approvals;
@@ -21,7 +22,7 @@ use mortise_testkit::lockstep::Lockstep;
 use mortise_testkit::model::Answer;
 use mortise_testkit::scenario::{self, request, terms};
 
-/// An engine under the rules of the tests.
+/// An engine with the policy of the tests.
 fn engine() -> Lockstep {
     Lockstep::new(&scenario::policy())
 }
@@ -41,7 +42,7 @@ fn engine_with(terms: &LockTerms) -> (Lockstep, LockId) {
     (engine, lock_id)
 }
 
-/// Asks, and expects a refusal that leaves no trace.
+/// Sends a command and expects a reject that is not logged.
 #[track_caller]
 fn assert_refused(engine: &mut Lockstep, asked: &Asked, reject: Reject) {
     let before = engine.log.len();
@@ -49,7 +50,7 @@ fn assert_refused(engine: &mut Lockstep, asked: &Asked, reject: Reject) {
     assert_eq!(engine.log.len(), before, "nothing is logged");
 }
 
-/// Asks, and expects a refusal that is logged and repeated.
+/// Sends a command and expects a reject that is logged and returned again.
 #[track_caller]
 fn assert_remembered(engine: &mut Lockstep, asked: &Asked, reject: Reject) {
     assert_eq!(engine.ask(asked), Answer::Remembered(reject));

@@ -1,8 +1,11 @@
-//! Goal: stored bytes never change silently. Method: one sample of every stored type is encoded
-//! and its digest compared with `specs/vectors/conformance.toml`; one sealed frame is written out
-//! whole in `specs/vectors/frames.json`, with wrong ones and what refuses them.
+//! Goal: stored bytes never change silently.
 //!
-//! `MORTISE_REGENERATE=1` writes both anew: a deliberate commit of its own, never a fix.
+//! Method: one sample of every stored type is encoded, and its digest compared with
+//! `specs/vectors/conformance.toml`. `specs/vectors/frames.json` holds one sealed frame in full,
+//! and wrong frames with their errors.
+//!
+//! `MORTISE_REGENERATE=1` writes both files again. Do that deliberately, in a commit of its own,
+//! never to make a failing test pass.
 
 #[path = "conformance/frames.rs"]
 mod frames;
@@ -16,7 +19,7 @@ pub(crate) fn vectors() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../specs/vectors")
 }
 
-/// Compares a file with what it should hold, or writes it when asked to.
+/// Compares a file with its expected content, or writes it under `MORTISE_REGENERATE=1`.
 fn expect_file(name: &str, expected: &str) {
     let path = vectors().join(name);
     if std::env::var_os("MORTISE_REGENERATE").is_some() {
@@ -27,7 +30,7 @@ fn expect_file(name: &str, expected: &str) {
 }
 
 #[test]
-fn encodings_of_every_stored_type_are_the_pinned_ones() {
+fn encoding_of_every_stored_type_matches_its_pinned_digest() {
     let mut text = String::from(
         "# BLAKE3 of the encoding of one sample of every stored type, and its size in bytes.\n\
          # Written by tests/suite/conformance.rs; a change here is a change of format.\n\n",
@@ -50,12 +53,12 @@ fn decoding_refuses_every_cut_and_every_trailing_byte_of_every_sample() {
 }
 
 #[test]
-fn the_sealed_frame_of_the_vectors_is_reproduced_byte_for_byte() {
+fn sealed_frame_of_the_vectors_is_reproduced_byte_for_byte() {
     expect_file("frames.json", &frames::json());
 }
 
 #[test]
-fn every_wrong_frame_of_the_vectors_is_refused_by_the_stated_name() {
+fn every_wrong_frame_of_the_vectors_has_the_stated_error() {
     let text = std::fs::read_to_string(vectors().join("frames.json")).unwrap();
     let vectors: serde_json::Value = serde_json::from_str(&text).unwrap();
     let wrong = vectors["wrong"].as_array().unwrap();

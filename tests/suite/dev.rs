@@ -1,4 +1,4 @@
-//! `mortise-dev dev` from outside: three processes, attested, on one folder.
+//! `mortise-dev dev` as a process: an attested system of three processes on one folder.
 
 use crate::client::block_on;
 use mortise_client::attestation::ProofError;
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_mortise-dev-under-test");
 /// Longest time for a start or a stop.
-const PATIENCE: Duration = Duration::from_secs(60);
+const START_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A running system; killed when dropped, if it was not stopped before.
 struct Dev(Child);
@@ -26,7 +26,7 @@ impl Drop for Dev {
 }
 
 impl Dev {
-    /// Starts on a folder and waits for what it writes down when it is ready.
+    /// Starts on a folder and waits for the file that it writes when it is ready.
     fn start(folder: &Path) -> (Self, Value) {
         let out = folder.join("out.json");
         let _ = std::fs::remove_file(&out);
@@ -38,7 +38,7 @@ impl Dev {
             .stdout(Stdio::null())
             .spawn();
         let mut dev = Self(child.expect("our own program starts"));
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + START_TIMEOUT;
         loop {
             let written = std::fs::read(&out).unwrap_or_default();
             if let Ok(config) = serde_json::from_slice(&written) {
@@ -51,12 +51,12 @@ impl Dev {
         }
     }
 
-    /// Asks it to stop, as Ctrl-C does, and waits until all of it has.
+    /// Stops it as Ctrl-C does and waits until all its processes have ended.
     fn stop(mut self) {
         let pid = self.0.id().to_string();
         let sent = Command::new("kill").args(["-INT", &pid]).status();
         assert!(sent.expect("kill is there").success());
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + START_TIMEOUT;
         loop {
             if let Some(status) = self.0.try_wait().expect("a child can be waited for") {
                 return assert!(status.success(), "{status}");
@@ -71,7 +71,7 @@ fn client(config: &Value) -> Client {
     Client::new(config["url"].as_str().expect("a text").parse().expect("an address"))
 }
 
-/// What a caller must name to believe this system.
+/// The trust anchors of this system.
 fn trust(config: &Value) -> Trust {
     let root = config["authority"]["nitroRootSha256"].as_str().expect("a text");
     let mut bytes = [0; 32];
@@ -82,11 +82,11 @@ fn trust(config: &Value) -> Trust {
 }
 
 #[test]
-fn developers_system_is_attested_and_comes_back_as_the_same_engine() {
+fn development_system_is_attested_and_restarts_as_the_same_engine() {
     let folder = tempfile::tempdir().expect("the system gives a folder");
     let (dev, config) = Dev::start(folder.path());
     let (first, trust) = (client(&config), trust(&config));
-    let proven = block_on(first.prove(&trust)).expect("it stands under its own root");
+    let proven = block_on(first.prove(&trust)).expect("it is under its own root");
     assert_eq!(config["epoch"], 1);
     assert_eq!(config["engineId"], proven.identity().engine_id.to_string());
     let stranger = Trust { roots: vec![AWS_NITRO_ROOT_G1], ..trust.clone() };
@@ -95,15 +95,15 @@ fn developers_system_is_attested_and_comes_back_as_the_same_engine() {
     dev.stop();
     let (dev, again) = Dev::start(folder.path());
     assert_eq!(again["epoch"], 2);
-    let anew = block_on(client(&again).prove(&trust)).expect("it stands under the same root");
-    assert_eq!(anew.identity(), proven.identity());
-    assert_ne!(anew.keys().channel, proven.keys().channel, "a channel key is made per boot");
+    let restarted = block_on(client(&again).prove(&trust)).expect("it is under the same root");
+    assert_eq!(restarted.identity(), proven.identity());
+    assert_ne!(restarted.keys().channel, proven.keys().channel, "a channel key is made per boot");
     dev.stop();
     calls_are_in_the_trail(&config);
     another_image_gets_no_key(folder.path());
 }
 
-/// Every unwrapping of the two boots was attested, and by the image.
+/// The key service unwrapped each key of the two boots for the attested image alone.
 fn calls_are_in_the_trail(config: &Value) {
     let trail = config["authority"]["kmsTrail"].as_str().expect("a text");
     let trail = std::fs::read_to_string(trail).expect("the key service wrote it");
@@ -119,7 +119,7 @@ fn calls_are_in_the_trail(config: &Value) {
     }
 }
 
-/// The same folder, the same key service, another image: the policy names other registers.
+/// On the same folder and key service, another image is refused: the key policy names other PCRs.
 fn another_image_gets_no_key(folder: &Path) {
     let (dev, config) = Dev::start(folder);
     let data = folder.join("data");
@@ -141,7 +141,7 @@ fn another_image_gets_no_key(folder: &Path) {
         .spawn();
     let mut other = Dev(child.expect("our own program starts"));
     let refused = Client::new(engine.parse().expect("an address"));
-    let end = Instant::now() + PATIENCE;
+    let end = Instant::now() + START_TIMEOUT;
     loop {
         if let Ok(health) = block_on(refused.health())
             && let Some(fault) = health.fault
@@ -149,11 +149,11 @@ fn another_image_gets_no_key(folder: &Path) {
             assert_eq!(fault, "KEY_DENIED");
             break;
         }
-        assert!(Instant::now() < end, "the engine said nothing of its refusal");
+        assert!(Instant::now() < end, "the engine did not report the reject");
         std::thread::sleep(Duration::from_millis(50));
     }
     drop(other.0.stdin.take());
-    // The right image is not disturbed by it.
+    // The right image still starts.
     block_on(client(&config).prove(&trust(&config))).expect("it still stands");
     dev.stop();
 }

@@ -1,10 +1,13 @@
-//! Every failure twice: it did not happen, and it did (INV-09).
+//! Goal: every failure has its stated outcome, whether the failed operation took effect or not
+//! (INV-09).
 //!
-//! The cells of the table are values here; `specs/durability-and-recovery.md` repeats them, and a
-//! test holds the two equal. Each cell runs the same story: a lock is durable and answered, a
-//! second one is asked for, something fails, the engine starts again. In every cell the first lock
-//! is there, roots are those that were signed, and the first request is answered with the same
-//! bytes; the cell says what became of the second and what the start says.
+//! Method: each cell of the table runs the same story. A lock is durable and answered, a second one
+//! is requested, something fails, the engine starts again. In every cell the first lock is in the
+//! state, the roots are the signed ones, and the first request gets the same bytes again. The cell
+//! states whether the second lock exists and how the start ends.
+//!
+//! The table is data here. `specs/durability-and-recovery.md` has the same table, and a test
+//! compares them.
 
 mod cells;
 mod order;
@@ -23,7 +26,7 @@ use mortise_testkit::witness::Bench;
 struct Story {
     driver: Driver,
     first: Asked,
-    said: Response,
+    first_answer: Response,
     second: Asked,
 }
 
@@ -32,7 +35,7 @@ impl Story {
         Self::of(Driver::booted(seed))
     }
 
-    /// The same under three witnesses of which two must cosign.
+    /// The same under three witnesses with a quorum of two.
     fn witnessed(seed: u64) -> Self {
         let mut driver = Driver::witnessed(seed, Settings::default(), &Bench::new(3), 2, 0);
         driver.boot().expect("an empty disk boots");
@@ -43,18 +46,18 @@ impl Story {
     fn of(mut driver: Driver) -> Self {
         let signer = driver.signer();
         let first = signer.commit(Party::Owner, &terms(Party::Owner, 0, 100), request(1));
-        let said = Response::of(&driver.answer(&first));
+        let first_answer = Response::of(&driver.answer(&first));
         let second = signer.commit(Party::Owner, &terms(Party::Owner, 1, 200), request(2));
-        Self { driver, first, said, second }
+        Self { driver, first, first_answer, second }
     }
 
-    /// What the engine says to the first request when it is asked again.
+    /// The answer to the first request, sent again.
     fn repeat_first(&mut self) -> Response {
         let first = self.first.clone();
         Response::of(&self.driver.answer(&first))
     }
 
-    /// Asks for the second lock and stops before anything is written.
+    /// Requests the second lock and stops before anything is written.
     fn ask_second(&mut self) -> u64 {
         let second = self.second.clone();
         let token = self.driver.ask(&[&second])[0];
@@ -63,13 +66,16 @@ impl Story {
         token
     }
 
-    /// Asks for the second lock and stops when its frame is durable and signed, and no witness has
-    /// seen it.
+    /// Requests the second lock and stops when its frame is durable and signed but seen by no
+    /// witness.
     fn second_unwitnessed(&mut self) -> u64 {
         let token = self.ask_second();
         self.driver.settle_but_witnesses();
         assert!(self.driver.has_head(), "a durable frame waits for witnesses");
-        assert!(!self.driver.replies.contains_key(&token), "an answer left before its witnesses");
+        assert!(
+            !self.driver.replies.contains_key(&token),
+            "an answer left before its cosignatures"
+        );
         token
     }
 
@@ -80,7 +86,7 @@ impl Story {
     }
 }
 
-/// True for an answer that says that nothing is known.
+/// True if the answer leaves the outcome unknown.
 fn is_not_durable(reply: Option<&Reply>) -> bool {
     matches!(reply, Some(Reply::NotDurable))
 }

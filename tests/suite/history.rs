@@ -1,7 +1,7 @@
-//! What the engine shows of its log: receipts, checkpoints, consistency, recent roots.
+//! Goal: receipts, checkpoints and consistency proofs of any age verify with public data alone. If
+//! the store changes a leaf, the engine gives out no proof. State proofs exist for the roots of the
+//! stated window alone.
 //!
-//! Goal: everything that is shown verifies with what outsiders have, whatever its age; a store that
-//! changes a leaf gets no proof out of the engine; only roots of the stated window are answered.
 //! Method: the pipeline on a disk in memory, one frame per command.
 
 use mortise_core::history::archive::ArchiveError;
@@ -25,7 +25,7 @@ use mortise_verify::state::{verify_absence, verify_leaf};
 use mortise_verify::statement::{SignedStatement, VerifiedStatement};
 use mortise_verify::{Engine, receipt, statement};
 
-/// Frames of one command each: drafts are cancelled, which uses their nonces.
+/// Makes frames of one command each: cancelled drafts, which use their nonces.
 fn burn(driver: &mut Driver, frames: u64) {
     for nonce in 0..frames {
         let draft = LockTerms { expires: u64::MAX / 2, ..plain_terms(Party::Owner, nonce, 1) };
@@ -36,7 +36,7 @@ fn burn(driver: &mut Driver, frames: u64) {
     }
 }
 
-/// Locks that are granted and given back, each in a frame of its own.
+/// Grants and releases locks, each in its own frame.
 fn trade(driver: &mut Driver, count: u64) -> Vec<LockId> {
     let mut locks = Vec::new();
     for n in 0..count {
@@ -83,7 +83,7 @@ fn frame_is_shown(driver: &mut Driver, seq: u64) {
 }
 
 #[test]
-fn frames_of_every_age_are_shown_in_the_newest_checkpoint_and_after_a_restart() {
+fn frames_of_every_age_are_proven_under_the_newest_checkpoint_and_after_a_restart() {
     let mut driver = Driver::booted(41);
     burn(&mut driver, 600);
     for epoch in 0..2 {
@@ -125,7 +125,7 @@ fn sizes_of_every_age_are_consistent_and_impossible_ones_are_refused() {
 }
 
 #[test]
-fn what_is_not_in_the_log_is_not_shown_and_stops_nothing() {
+fn request_for_a_missing_frame_is_refused_and_stops_nothing() {
     let mut driver = Driver::booted(43);
     let locks = trade(&mut driver, 3);
     let size = driver.pipeline().machine().head().next_seq;
@@ -138,7 +138,7 @@ fn what_is_not_in_the_log_is_not_shown_and_stops_nothing() {
     let nothing = driver.read(Query::Receipt(ReceiptOf::Lock(LockId([9; 32]))));
     assert!(matches!(nothing, Reply::Read(Answer::None)));
     assert!(driver.pipeline().fault().is_none());
-    // By lock, by request and by place it is the same event.
+    // Lookups by lock, by request and by log position find the same event.
     let by_lock = shown(&mut driver, Query::Receipt(ReceiptOf::Lock(locks[1])));
     let of = ReceiptOf::Request(Party::Owner.address(), request(1).id);
     let by_request = shown(&mut driver, Query::Receipt(of));
@@ -152,7 +152,7 @@ fn what_is_not_in_the_log_is_not_shown_and_stops_nothing() {
 }
 
 #[test]
-fn a_refusal_that_is_remembered_has_a_receipt() {
+fn remembered_reject_has_a_receipt() {
     let mut driver = Driver::booted(44);
     trade(&mut driver, 1);
     let again = terms(Party::Owner, 0, 1);
@@ -160,12 +160,12 @@ fn a_refusal_that_is_remembered_has_a_receipt() {
     assert!(matches!(driver.answer(&refused), Reply::Refused(_)));
     let of = ReceiptOf::Request(Party::Owner.address(), request(7).id);
     let shown = shown(&mut driver, Query::Receipt(of));
-    let (frame, index) = shown.event.expect("a refusal is an event");
+    let (frame, index) = shown.event.expect("a reject is an event");
     assert!(matches!(frame.decoded(index), Some(Event::CommandRefused { .. })));
 }
 
 #[test]
-fn a_store_that_changes_a_leaf_gets_no_proof() {
+fn engine_gives_out_no_proof_if_the_store_changed_a_leaf() {
     let mut driver = Driver::booted(45);
     burn(&mut driver, 300);
     let size = driver.pipeline().machine().head().next_seq;
@@ -175,7 +175,7 @@ fn a_store_that_changes_a_leaf_gets_no_proof() {
     let lie = |change: fn(&mut Vec<Vec<u8>>)| {
         let disk = driver.disk.copy();
         disk.edit(|content| change(&mut content.frames));
-        now(proofs::complete(&disk, &plans)).expect_err("the tile is not ours")
+        now(proofs::complete(&disk, &plans)).expect_err("the tile was changed")
     };
     let mismatch = |error: &ProofError| {
         matches!(error, ProofError::Archive(ArchiveError::TileMismatch { tile: 0 }))
@@ -183,14 +183,14 @@ fn a_store_that_changes_a_leaf_gets_no_proof() {
     assert!(mismatch(&lie(|frames| frames[200][LEAF_BYTES - 1] ^= 1)));
     let cut = lie(|frames| frames.truncate(255));
     assert!(matches!(cut, ProofError::Archive(ArchiveError::TileLength { tile: 0, found: 255 })));
-    // The other way round: with the tile as it is the path is good.
+    // With the unchanged tile the path is valid.
     let leaf = driver.disk.frames()[3].leaf().history_leaf();
     let root = driver.pipeline().machine().history().root();
-    let path = &now(proofs::complete(&driver.disk, &plans)).expect("the tile is ours")[0];
+    let path = &now(proofs::complete(&driver.disk, &plans)).expect("the tile is intact")[0];
     assert_eq!(verify_inclusion(&root, size, 3, &leaf, path), Ok(()));
 }
 
-/// Whether the lock is shown as held after frame `seq`, under the root that was stated then.
+/// The lock's value after frame `seq`, proven under the root of that frame.
 fn proven(driver: &mut Driver, key: &LeafKey, seq: u64) -> Option<Vec<u8>> {
     let shown = shown(driver, Query::ProofAt(*key, seq));
     let (frame, _) = shown.event.as_ref().expect("the statement comes with a frame");
@@ -211,17 +211,18 @@ fn proven(driver: &mut Driver, key: &LeafKey, seq: u64) -> Option<Vec<u8>> {
 }
 
 #[test]
-fn every_recent_root_proves_what_was_held_then() {
+fn every_recent_root_proves_the_holds_of_its_frame() {
     let mut driver = Driver::booted(46);
     let locks = trade(&mut driver, 12);
     let newest = driver.pipeline().machine().head().next_seq - 1;
     let owner = LeafKey::Principal(Party::Owner.address());
     for (n, lock_id) in locks.iter().enumerate() {
         let key = LeafKey::Lock(*lock_id);
-        let told: Vec<_> = (0..=newest).map(|seq| proven(&mut driver, &key, seq)).collect();
-        let since = told.iter().position(Option::is_some).expect("it was granted");
-        assert!(told[since..].iter().all(Option::is_some), "nothing is pruned yet");
-        let mut values = told[since..].to_vec();
+        let values_by_seq: Vec<_> =
+            (0..=newest).map(|seq| proven(&mut driver, &key, seq)).collect();
+        let since = values_by_seq.iter().position(Option::is_some).expect("it was granted");
+        assert!(values_by_seq[since..].iter().all(Option::is_some), "nothing is pruned yet");
+        let mut values = values_by_seq[since..].to_vec();
         values.dedup();
         assert_eq!(values.len(), 2, "lock {n} was active, then released");
     }
@@ -248,8 +249,8 @@ fn roots_outside_of_the_window_are_refused_with_the_window() {
     let key = LeafKey::Principal(Party::Owner.address());
     for seq in [0, window.oldest - 1, newest + 1, u64::MAX] {
         let reply = driver.read(Query::ProofAt(key, seq));
-        let told = matches!(reply, Reply::Read(Answer::RootNotKept(found)) if found == window);
-        assert!(told, "{seq}: {reply:?}");
+        let refused = matches!(reply, Reply::Read(Answer::RootNotKept(found)) if found == window);
+        assert!(refused, "{seq}: {reply:?}");
     }
     for seq in [window.oldest, window.oldest + 1, newest - 1, newest] {
         proven(&mut driver, &key, seq);

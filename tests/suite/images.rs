@@ -1,7 +1,8 @@
-//! Goal: which code may boot on a log is what k of the operators said last, no older code boots
-//! than they asked for, and whoever reads the log sees both (INV-18). Method: one engine after the
-//! other on one disk, of other versions and images; then the whole system over its sockets. The
-//! command itself: `commands::approvals`.
+//! Goal: only images and versions that the newest approval of the operators allows can boot on a
+//! log, and every reader of the log sees both (INV-18).
+//!
+//! Method: engines of different versions and images boot on one disk, one after the other; then the
+//! whole system over its sockets. `commands::approvals` tests the command itself.
 
 mod audited;
 mod boots;
@@ -33,7 +34,7 @@ fn approval(serial: u64, images: &[u8]) -> ImageApproval {
     ImageApproval { serial, images, minimum_version, valid_until }
 }
 
-/// Approves over the one operator of the scenario.
+/// Sends the approval, signed by the scenario's one operator.
 #[track_caller]
 fn approve(driver: &mut Driver, approval: &ImageApproval) {
     let asked = driver.signer().approve_images(&[Party::Operator], approval);

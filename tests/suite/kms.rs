@@ -1,7 +1,9 @@
-//! Goal: keys and texts survive for the measured code and for nobody else, through a real key
-//! service. Method: the client of the enclave over the software module, real TLS, real signatures
-//! and real Recipient against the local key service; then with each part of it wrong, and with a
-//! parent that lies on the way.
+//! Goal: only the measured code can decrypt its keys and the application's texts, through a real
+//! key service.
+//!
+//! Method: the enclave's client over the software module, with real TLS, signatures and Recipient
+//! documents, against the local key service; then with each part wrong, and with a parent that
+//! tampers with the connection.
 
 mod app;
 mod blobs;

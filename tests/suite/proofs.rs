@@ -1,7 +1,7 @@
-//! The checks against a log made with the core's own trees and keys: the prover of these tests.
+//! Goal: the verifier accepts the proofs of an engine, and refuses by name each field that is
+//! flipped, truncated, lengthened, swapped or taken from another proof.
 //!
-//! Goal: what an engine makes is accepted, and each field of it flipped, cut, lengthened, swapped
-//! or taken from elsewhere is refused by name.
+//! Method: the prover here makes a log with the core's own trees and keys.
 
 pub(crate) mod commitment;
 pub(crate) mod entries;
@@ -33,7 +33,7 @@ use mortise_verify::statement::{SignedStatement, VerifiedStatement};
 /// Time of the first frame, milliseconds.
 pub const START_MS: u64 = 1_700_000_000_000;
 
-/// A frame and what goes with it.
+/// A frame with its leaf, statement and events.
 #[derive(Debug, Clone)]
 pub struct Frame {
     pub signed: SignedStatement,
@@ -64,7 +64,7 @@ pub fn salt(seq: u64, index: u32) -> [u8; 32] {
     salt
 }
 
-/// An event that `n` tells from others.
+/// An event that differs for each `n`.
 pub fn event(n: u8) -> Event {
     Event::LocksExpired { lock_ids: [LockId([n; 32])].into() }
 }
@@ -103,13 +103,13 @@ impl Log {
         LeafProof { leaf: self.frames[seq].leaf.clone(), path: self.path(seq, size) }
     }
 
-    /// Puts an entry into the state; the next frame's root covers it.
+    /// Inserts an entry into the state; the next frame's root covers it.
     pub fn set(&mut self, key: &LeafKey, value: &LeafValue, salt: &[u8; 32]) {
         let position = key.position(&self.engine.id);
         self.tree.update(&[(position, Some(value.hash(salt)))]);
     }
 
-    /// Seals and states a frame.
+    /// Seals a frame and signs its statement.
     pub fn push(&mut self, time_ms: u64, events: &[Event]) {
         let seq = u64::try_from(self.frames.len()).unwrap();
         let encoded = events.iter().map(codec::encode);
@@ -154,7 +154,7 @@ impl Log {
         }
     }
 
-    /// Signs whatever is asked: what a lying holder of the key can do.
+    /// Signs any statement, as a dishonest holder of the key can.
     pub fn sign(&self, statement: RootStatement) -> SignedStatement {
         let signature = self.signer.sign(&statement.digest());
         SignedStatement { statement, signature }

@@ -1,9 +1,9 @@
-//! Invariants over generated commands.
+//! Goal: the invariants hold for all generated commands.
 //!
-//! `agreement` holds every answer against the model of the test kit. `invariants` looks at the core
-//! alone, one test an invariant, so that taking the check of one invariant out fails the test of
-//! that invariant; `tests/mutants.sh` does so and prints the table. `corruption` gives `apply` what
-//! `decide` would have refused.
+//! `agreement` compares every answer with the model of the test kit. `invariants` tests the core
+//! alone, one test for each invariant, so that removing the check of an invariant fails its test;
+//! `tests/mutants.sh` does so and prints the table. `corruption` gives `apply` events that `decide`
+//! would have refused.
 
 mod agreement;
 mod corruption;
@@ -19,8 +19,8 @@ use mortise_testkit::workload::Workload;
 use proptest::prelude::*;
 use proptest::test_runner::{RngSeed, TestRunner};
 
-/// Few cases for the suite; `MORTISE_PROPERTY_CASES` asks for more, `MORTISE_PROPERTY_SEED` for
-/// others.
+/// The suite runs few cases. `MORTISE_PROPERTY_CASES` sets their number, `MORTISE_PROPERTY_SEED`
+/// the seed.
 fn config(cases: u32) -> ProptestConfig {
     let number = |name| std::env::var(name).ok().and_then(|text: String| text.parse::<u64>().ok());
     let asked = number("MORTISE_PROPERTY_CASES").and_then(|n| u32::try_from(n).ok());
@@ -33,8 +33,8 @@ fn config(cases: u32) -> ProptestConfig {
     }
 }
 
-/// Runs generated sequences of commands and times on new engines; after each answer `check` sees
-/// the engine before it, the engine after it, and what it was.
+/// Runs generated sequences of commands and times on new engines. After each answer `check` gets
+/// the engine before it, the engine after it, and the answer.
 fn over_sequences(
     cases: u32,
     compares: bool,
@@ -43,7 +43,7 @@ fn over_sequences(
     over_sequences_under(&scenario::policy(), cases, compares, check);
 }
 
-/// The same under other rules.
+/// The same under another policy.
 fn over_sequences_under(
     policy: &Policy,
     cases: u32,

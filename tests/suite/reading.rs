@@ -1,6 +1,8 @@
-//! Goal: who was given the right by enough operators reads the log, and nobody else; what is handed
-//! out opens what was granted and nothing else; nothing comes before its release. Method: the core
-//! beside the model; then the whole system over its sockets, to an audit with the keys that came.
+//! Goal: only a reader with a right from enough operators can read the log. The keys that it gets
+//! open the granted epochs alone, and no frame is served before its release.
+//!
+//! Method: the core beside the model; then the whole system over its sockets, up to an audit with
+//! the served keys.
 
 mod disclosure;
 mod frames;
@@ -27,7 +29,7 @@ fn system(has_proxy: bool) -> System {
     System::with(options)
 }
 
-/// Commits one lock: a frame of its own.
+/// Commits one lock, in its own frame.
 fn commit(system: &System) {
     let parties = mortise_testkit::system::parties::Parties::of(&system.engine_socket());
     let answer = system.call("commitLock", serde_json::json!(parties.commit(0, 100)));

@@ -1,9 +1,10 @@
-//! The ceremony after a log was lost behind its witnesses.
+//! Goal: after a log lost frames that witnesses cosigned, a new engine succeeds the lost one only
+//! if operators and witnesses of the lost engine signed the succession. The new engine states its
+//! predecessor for ever.
 //!
-//! Goal: an engine takes the place of another one when operators and witnesses of the other one say
-//! so, shows it for ever, and in no other way. Method: an engine under witnesses loses its newest
-//! frames and does not start any more; what its operators make of it is tried on the engine's own
-//! founding, whole and with one thing changed, and through the command and real sockets.
+//! Method: an engine under witnesses loses its newest frames and cannot start. The engine's own
+//! genesis code gets the recovery genesis of its operators, intact and with one change each; then
+//! the command runs the same over real sockets.
 
 mod command;
 
@@ -23,10 +24,10 @@ use mortise_verify::succession::{SuccessionError, verify};
 /// Operators of the old engine; two must sign.
 const OPERATORS: [Party; 3] = [Party::Operator, Party::Arbiter, Party::Beneficiary];
 
-/// An engine whose newest frames are lost, and what its operators have of it.
+/// An engine that lost its newest frames, and the data that its operators still have.
 struct Lost {
     driver: Driver,
-    /// Names the predecessor; nobody has signed.
+    /// Names the predecessor; unsigned.
     draft: Genesis,
     /// Checkpoints that a quorum cosigned, oldest first.
     checkpoints: Vec<String>,
@@ -38,7 +39,7 @@ fn commit(driver: &mut Driver, nonce: u64) {
     driver.answer(&asked);
 }
 
-/// Who operates, as a policy has it.
+/// The operators as a policy lists them.
 fn operators() -> Vec<Address> {
     let mut operators = OPERATORS.map(Party::address).to_vec();
     operators.sort_unstable();
@@ -79,7 +80,7 @@ fn lost(seed: u64) -> Lost {
     Lost { driver, draft, checkpoints }
 }
 
-/// The draft as these sign it.
+/// The draft with the signatures of these operators.
 fn signed(mut genesis: Genesis, by: &[Party]) -> Genesis {
     let digest = Succession::of(&genesis).expect("it names one").digest();
     let mut signatures: Vec<Signature> =
@@ -93,11 +94,11 @@ fn predecessor(genesis: &mut Genesis) -> &mut Predecessor {
     genesis.predecessor.as_mut().expect("it names one")
 }
 
-/// What founding an engine on a genesis is refused with; nothing was written.
+/// The error of creating an engine from this genesis. Asserts that nothing was written.
 #[track_caller]
 fn refused(lost: &Lost, genesis: Genesis) -> SuccessionError {
     let mut driver = lost.driver.successor(genesis, 99);
-    let error = driver.boot().expect_err("nobody agreed to it");
+    let error = driver.boot().expect_err("it is not signed");
     assert_eq!(error.name(), "GENESIS_PREDECESSOR");
     driver.disk.edit(|content| {
         assert!(content.frames.is_empty() && content.blobs.is_empty(), "nothing is written");
@@ -109,7 +110,7 @@ fn refused(lost: &Lost, genesis: Genesis) -> SuccessionError {
 }
 
 #[test]
-fn a_lost_engine_is_succeeded_by_one_that_says_so_for_ever() {
+fn successor_of_a_lost_engine_states_its_predecessor_at_every_boot() {
     let lost = lost(11);
     let genesis = signed(lost.draft.clone(), &OPERATORS[1..]);
     let mut driver = lost.driver.successor(genesis.clone(), 98);
@@ -121,13 +122,13 @@ fn a_lost_engine_is_succeeded_by_one_that_says_so_for_ever() {
     assert_eq!(shown.predecessor(), old.engine_id);
     assert_eq!(shown, verify(&genesis).unwrap());
     assert_ne!(driver.identity().engine_id, old.engine_id);
-    // another state: the old holds are not moved, and the nonces are free
+    // an empty state: the old holds are not carried over, and the nonces are free
     commit(&mut driver, 0);
     assert_eq!(driver.pipeline().machine().state().lock_count(), 1);
-    // and it is said again at every boot
+    // every boot states it again
     driver.restart();
     assert_eq!(driver.identity().succession, Some(shown));
-    // the id in every frame covers the genesis: another one is another engine
+    // the id in every frame covers the genesis: another genesis is another engine
     let mut other = lost.driver.successor(Genesis { predecessor: None, ..genesis }, 98);
     other.disk = driver.disk.copy();
     driver.crash(0);
@@ -135,7 +136,7 @@ fn a_lost_engine_is_succeeded_by_one_that_says_so_for_ever() {
 }
 
 #[test]
-fn a_succession_of_a_successor_is_founded_too() {
+fn successor_of_a_successor_can_be_created() {
     let first = lost(12);
     let mut second = first.driver.successor(signed(first.draft.clone(), &OPERATORS), 97);
     second.boot().expect("the operators agreed");
@@ -167,7 +168,7 @@ fn a_succession_of_a_successor_is_founded_too() {
 }
 
 #[test]
-fn what_fewer_or_others_agreed_to_is_refused_at_the_founding() {
+fn genesis_signed_by_too_few_or_other_operators_is_refused() {
     use SuccessionError as E;
     let lost = lost(13);
     let draft = || lost.draft.clone();
@@ -177,12 +178,12 @@ fn what_fewer_or_others_agreed_to_is_refused_at_the_founding() {
     let stranger = refused(&lost, signed(draft(), &[Party::Operator, Party::Stranger]));
     let found = Party::Stranger.address();
     assert!(matches!(stranger, E::NotAnOperator { found: who, .. } if who == found));
-    // operators of the new policy are not asked
+    // signatures by operators of the new policy do not count
     let mut own = draft();
     (own.policy.operators, own.policy.operators_min) = (vec![found], 1);
     let own = refused(&lost, signed(own, &[Party::Stranger]));
     assert_eq!(own, E::NotAnOperator { index: 0, found });
-    // and the old policy cannot be replaced by one of theirs
+    // and they cannot replace the old policy
     let mut forged = draft();
     let policy = &mut predecessor(&mut forged).base.policy;
     (policy.operators, policy.operators_min) = (vec![found], 1);
@@ -191,17 +192,17 @@ fn what_fewer_or_others_agreed_to_is_refused_at_the_founding() {
 }
 
 #[test]
-fn a_checkpoint_that_operators_did_not_sign_or_witnesses_did_not_cosign_is_refused() {
+fn checkpoint_without_operators_signatures_or_cosignatures_is_refused() {
     use SuccessionError as E;
     use mortise_verify::checkpoint::CheckpointError as C;
     let lost = lost(14);
     let all = || signed(lost.draft.clone(), &OPERATORS);
-    // a smaller one, cosigned as well, in place of the one that they signed
+    // a smaller cosigned checkpoint replaces the one that they signed
     let mut smaller = all();
     predecessor(&mut smaller).checkpoint = lost.checkpoints[0].clone();
     let error = refused(&lost, smaller);
     assert!(matches!(error, E::NotAnOperator { .. } | E::Signature { .. }), "{error:?}");
-    // and if they signed the smaller one, the larger one shows it
+    // if they signed the smaller one, the larger one contradicts it
     let mut smaller = lost.draft.clone();
     predecessor(&mut smaller).checkpoint = lost.checkpoints[0].clone();
     let agreed = verify(&signed(smaller, &OPERATORS)).unwrap();
@@ -224,9 +225,9 @@ fn a_checkpoint_that_operators_did_not_sign_or_witnesses_did_not_cosign_is_refus
     assert_eq!(foreign, E::Checkpoint(C::Origin));
 }
 
-/// One flipped bit anywhere in what everybody agreed to, and no engine is founded.
+/// Goal: no engine is created from a signed genesis with one flipped bit.
 #[test]
-fn no_flipped_bit_of_an_agreed_genesis_founds_an_engine() {
+fn signed_genesis_with_a_flipped_bit_is_refused() {
     let lost = lost(16);
     let bytes = codec::encode(&signed(lost.draft.clone(), &OPERATORS[..2]));
     let mut decoded = 0;
@@ -236,7 +237,7 @@ fn no_flipped_bit_of_an_agreed_genesis_founds_an_engine() {
         let Ok(genesis) = codec::decode::<Genesis>(&changed) else { continue };
         decoded += 1;
         if genesis.check().is_err() {
-            // inconsistent, which is refused before
+            // inconsistent, which an earlier check refuses
             continue;
         }
         refused(&lost, genesis);

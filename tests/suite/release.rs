@@ -1,6 +1,7 @@
-//! Goal: the release pipeline calls what is there. Method: the workflow is parsed, its commands are
-//! steps that the script lists, its only secret is in the publishing job; the script's quick steps
-//! run here, in a folder of their own.
+//! Goal: the release pipeline calls only steps that exist, and only its publishing job has a token.
+//!
+//! Method: the workflow is parsed; its commands must be steps that the script lists. The script's
+//! quick steps run here in a temporary folder.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -56,7 +57,7 @@ fn each_command_of_the_workflow_is_a_step_of_the_script() {
     assert!(steps(&workflow, "build").iter().any(|s| s["run"].as_str() == Some(&installs)));
 }
 
-/// Goal: whoever changes the build cannot read a token: there is none in it.
+/// Goal: a changed build cannot read a token, because the build job has none.
 #[test]
 fn token_is_in_the_publishing_job_alone() {
     let (text, workflow) = workflow();
@@ -72,7 +73,7 @@ fn token_is_in_the_publishing_job_alone() {
 }
 
 #[test]
-fn script_is_a_program_that_shellcheck_takes() {
+fn script_is_executable_and_passes_shellcheck() {
     match Command::new("shellcheck").arg(repository().join(SCRIPT)).output() {
         Ok(output) => assert!(output.status.success(), "{output:?}"),
         Err(_) => println!("skipped: shellcheck is absent"),
@@ -85,16 +86,19 @@ fn unknown_steps_other_tags_and_missing_programs_are_refused() {
     assert!(!script(&["publish"], out.path()).status.success());
     assert!(!script(&[], out.path()).status.success());
     let without_program = script(&["image"], out.path());
-    let said = String::from_utf8_lossy(&without_program.stderr).into_owned();
-    assert!(!without_program.status.success() && said.contains("run the step programs"), "{said}");
+    let output = String::from_utf8_lossy(&without_program.stderr).into_owned();
+    assert!(
+        !without_program.status.success() && output.contains("run the step programs"),
+        "{output}"
+    );
     let mut command = Command::new(repository().join(SCRIPT));
     let other = command.arg("check").env("RELEASE_TAG", "v99.0.0").output().expect("it runs");
-    let said = String::from_utf8_lossy(&other.stderr).into_owned();
-    assert!(!other.status.success() && said.contains("tag v99.0.0 is not v"), "{said}");
+    let output = String::from_utf8_lossy(&other.stderr).into_owned();
+    assert!(!other.status.success() && output.contains("tag v99.0.0 is not v"), "{output}");
 }
 
 #[test]
-fn sums_are_of_every_file() {
+fn checksums_cover_every_file() {
     let out = tempfile::tempdir().expect("the system gives a folder");
     for (name, content) in [("a", "1"), ("b c", "2")] {
         std::fs::write(out.path().join(name), content).expect("it can be written");

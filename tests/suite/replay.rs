@@ -1,12 +1,14 @@
-//! Goal: the same log gives the same engine. Method: random logs are replayed from synced bytes
-//! only, with and without snapshots, and compared whole.
+//! Goal: the same log gives the same engine.
+//!
+//! Method: random logs are replayed from synced bytes alone, with and without snapshots, and the
+//! whole states are compared.
 
 use mortise_engine::pipeline::Settings;
 use mortise_testkit::driver::Driver;
 use mortise_testkit::keys::Party;
 use mortise_testkit::scenario::{request, terms};
 
-/// An engine that did some of everything, with frames left unsynced on the disk.
+/// An engine after commands of every kind, with unsynced frames on the disk.
 fn busy(seed: u64, snapshot_frames: u64) -> Driver {
     let mut driver = Driver::new(seed, Settings { snapshot_frames, ..Settings::default() });
     driver.boot().unwrap();
@@ -31,7 +33,7 @@ fn busy(seed: u64, snapshot_frames: u64) -> Driver {
 }
 
 #[test]
-fn a_crash_leaves_what_was_synced_and_the_engine_of_exactly_that() {
+fn after_a_crash_the_engine_equals_the_replay_of_the_synced_frames() {
     for seed in 0..12 {
         let mut driver = busy(seed, 1000);
         let synced = driver.disk.synced();
@@ -45,7 +47,7 @@ fn a_crash_leaves_what_was_synced_and_the_engine_of_exactly_that() {
 }
 
 #[test]
-fn a_snapshot_and_its_tail_give_the_engine_of_the_whole_log() {
+fn snapshot_and_its_tail_give_the_same_engine_as_the_whole_log() {
     for seed in 0..12 {
         let mut driver = busy(seed, 3);
         driver.settle();

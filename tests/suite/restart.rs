@@ -1,5 +1,5 @@
-//! Stopping in order and starting again, and processes that are killed: the same engine, the same
-//! locks, the same root, the same answers.
+//! Goal: after a graceful stop or a kill, the engine starts with the same identity, locks, root and
+//! answers.
 
 use mortise_rpc::Method;
 use mortise_testkit::system::parties::{Parties, call};
@@ -9,7 +9,7 @@ use mortise_testkit::system::{Options, System};
 use serde_json::{Value, json};
 use std::path::Path;
 
-/// One request on a connection of its own; the bytes of its answer.
+/// Sends one request on its own connection and returns the bytes of the answer.
 fn ask(socket: &Path, request: &[u8]) -> Vec<u8> {
     let mut line = Framed::connect(socket);
     line.send(1, request);
@@ -46,7 +46,7 @@ fn same_answers(socket: &Path, history: &[(Vec<u8>, Vec<u8>)]) {
 }
 
 #[test]
-fn a_stopped_engine_comes_back_as_it_was() {
+fn stopped_engine_restarts_unchanged() {
     let mut system = System::start();
     let parties = Parties::of(&system.engine_socket());
     let socket = system.engine_socket();
@@ -71,13 +71,13 @@ fn a_stopped_engine_comes_back_as_it_was() {
         assert_eq!(kept["result"], statement);
         same_answers(&socket, &history);
     }
-    // Nothing was decided since: the state is the one before the first stop.
+    // Nothing was decided since: the state equals the one before the first stop.
     let root = &system.statement()["statement"]["stateRoot"];
     assert_eq!(root, &statement["statement"]["stateRoot"]);
 }
 
 #[test]
-fn a_restart_reads_the_snapshot_and_not_the_log() {
+fn restart_reads_the_snapshot_and_not_the_log() {
     let mut system = System::start();
     let parties = Parties::of(&system.engine_socket());
     let history = history(&system.engine_socket(), &parties);
@@ -93,7 +93,7 @@ fn a_restart_reads_the_snapshot_and_not_the_log() {
 }
 
 #[test]
-fn snapshots_under_way_bound_what_a_crash_leaves_to_follow() {
+fn snapshots_bound_the_replay_after_a_crash() {
     let options = Options { snapshot_frames: 8, has_proxy: true, ..Options::default() };
     let mut system = System::with(options);
     let parties = Parties::of(&system.engine_socket());
@@ -102,7 +102,7 @@ fn snapshots_under_way_bound_what_a_crash_leaves_to_follow() {
         line.send(nonce, call(nonce, Method::CommitLock, &parties.commit(nonce, 100)));
         assert!(is_granted(&line.receive().expect("the engine answers").1));
     }
-    // An append that is answered by nothing ends the engine without a last snapshot.
+    // An append without an answer ends the engine without a last snapshot.
     let before = system.statement();
     system.proxy().lie(|asked, _| match asked {
         mortise_format::store::StoreRequest::Append { .. } => {
@@ -124,7 +124,7 @@ fn snapshots_under_way_bound_what_a_crash_leaves_to_follow() {
     assert_eq!(system.call("getEngineInfo", Value::Null)["result"]["lockCount"], 61);
 }
 
-/// Sends commits without waiting for their answers; the connection that holds them.
+/// Sends commits without reading the answers; returns the connection.
 fn under_load(socket: &Path, parties: &Parties, nonces: std::ops::Range<u64>) -> Framed {
     let mut line = Framed::connect(socket);
     for nonce in nonces {
@@ -133,7 +133,7 @@ fn under_load(socket: &Path, parties: &Parties, nonces: std::ops::Range<u64>) ->
     line
 }
 
-/// Reads answers until the connection ends or enough came; how many were granted.
+/// Reads answers until the connection ends or `enough` arrived; returns how many were granted.
 fn granted(line: &mut Framed, most: usize) -> Vec<u64> {
     let mut granted = Vec::new();
     while granted.len() < most {
@@ -160,7 +160,7 @@ fn nonces_held(socket: &Path, parties: &Parties) -> Vec<u64> {
 /// sent again get the same bytes. Method: the `mortise` command as real processes, SIGKILL after
 /// some answers; the long run of this is `mortise-dev demo crash`.
 #[test]
-fn killed_processes_come_back_with_all_that_was_acknowledged() {
+fn killed_processes_restart_with_everything_that_was_acknowledged() {
     let mut processes = Processes::start(env!("CARGO_BIN_EXE_mortise-dev-under-test"));
     let socket = processes.engine_socket();
     let parties = Parties::of(&socket);
@@ -190,13 +190,13 @@ fn killed_processes_come_back_with_all_that_was_acknowledged() {
 }
 
 #[test]
-fn an_engine_without_a_store_stops_by_itself() {
+fn idle_engine_stops_when_it_loses_its_store() {
     let mut system = System::start();
     let parties = Parties::of(&system.engine_socket());
     let first = call(1, Method::CommitLock, &parties.commit(0, 100));
     let answer = ask(&system.engine_socket(), &first);
     system.stop_host();
-    // Nobody asks for anything: it finds out all the same.
+    // The engine detects it without any request.
     let ended = system.engine_ended();
     assert!(ended.is_worth_a_restart(), "{ended}");
     system.start_host();

@@ -1,9 +1,10 @@
-//! Core and pipeline on one thread: seeded commands, time, crashes and failures of the store.
+//! Deterministic simulation of core and pipeline on one thread: seeded commands, time, crashes and
+//! store failures.
 //!
-//! A run follows from one number. Each answer is held against the model, each output against
-//! INV-09 (by the driver), and after each restart the state against the model as of the last
-//! frame on the disk. A failing run names its seed; `MORTISE_SIM_SEED` runs one seed again,
-//! `MORTISE_SIM_SEEDS` so many.
+//! A seed determines a run. Each answer is compared with the model, each output is checked against
+//! INV-09 (by the driver), and after each restart the state is compared with the model as of the
+//! last frame on the disk. A failing run prints its seed. `MORTISE_SIM_SEED` runs one seed again,
+//! `MORTISE_SIM_SEEDS` sets the number of seeds.
 
 use mortise_engine::api::Query;
 use mortise_engine::pipeline::Settings;
@@ -29,7 +30,7 @@ struct Run {
 impl Run {
     fn new(seed: u64) -> Self {
         let settings = Settings { snapshot_frames: 7, ..Settings::default() };
-        // Every other run is under witnesses: its answers wait for them too.
+        // Every other run is under witnesses, so its answers wait for cosignatures too.
         let mut driver = match seed % 2 {
             0 => Driver::witnessed(seed, settings, &Bench::new(3), 2, 0),
             _ => Driver::new(seed, settings),
@@ -114,7 +115,7 @@ impl Run {
         assert_eq!(self.root_from_zero(), Some(self.driver.root_at_boot()), "{}", disk.synced());
     }
 
-    /// The state root that the frames alone lead to, without snapshots.
+    /// The state root after a replay of the frames alone, without snapshots.
     fn root_from_zero(&self) -> Option<mortise_format::ids::Root> {
         let disk = self.driver.disk.copy();
         disk.edit(|content| content.snapshots.clear());

@@ -1,5 +1,8 @@
-//! Goal: a log that was touched is refused by name and number, and nothing is deleted. Method: a
-//! log of two epochs is changed in every way, frame by frame, and replayed as a boot would.
+//! Goal: a tampered log is refused with a named error and the number of the frame, and nothing is
+//! deleted.
+//!
+//! Method: each frame of a log of two epochs is changed in every way, and the log is replayed as at
+//! a boot.
 
 mod forged;
 
@@ -28,7 +31,7 @@ fn log(seed: u64) -> Driver {
     driver
 }
 
-/// What a boot says of a changed copy of the log: the frame's number and the fact, by name.
+/// The error of a boot over a changed copy of the log: the frame's number and the fault's name.
 fn verdict(driver: &Driver, change: impl FnOnce(&mut Vec<Vec<u8>>)) -> (u64, String) {
     let disk = driver.disk.copy();
     disk.edit(|content| {
@@ -36,7 +39,7 @@ fn verdict(driver: &Driver, change: impl FnOnce(&mut Vec<Vec<u8>>)) -> (u64, Str
         content.synced = content.frames.len();
     });
     let kept = disk.edit(|content| content.frames.clone());
-    let refused = driver.replay(&disk).expect_err("a touched log is refused");
+    let refused = driver.replay(&disk).expect_err("a tampered log is refused");
     assert_eq!(disk.edit(|content| content.frames.clone()), kept, "nothing is deleted");
     let name = |debug: String| debug.split([' ', '(', '{']).next().unwrap_or_default().to_owned();
     match refused {
@@ -57,7 +60,7 @@ fn at(seq: u64) -> usize {
 }
 
 #[test]
-fn a_log_that_nobody_touched_is_followed() {
+fn untampered_log_is_replayed() {
     let driver = log(1);
     let start = driver.replay(&driver.disk.copy()).unwrap();
     assert_eq!(start.machine.state_root(), driver.pipeline().machine().state_root());
@@ -73,13 +76,13 @@ fn every_flipped_byte_of_every_frame_is_refused_with_the_number_of_the_frame() {
         for byte in flips {
             let (found, name) = verdict(&driver, |frames| frames[at(seq)][byte] ^= 1);
             assert_eq!(found, seq, "byte {byte}: {name}");
-            assert_ne!(name, "StateRoot", "the MAC speaks before anything is applied");
+            assert_ne!(name, "StateRoot", "the MAC is checked before events are applied");
         }
     }
 }
 
 #[test]
-fn a_cut_frame_is_torn() {
+fn truncated_frame_is_torn() {
     let driver = log(3);
     for seq in 0..7 {
         for part in [0, 10, LEAF_BYTES - 1, LEAF_BYTES, LEAF_BYTES + 1] {
@@ -92,7 +95,7 @@ fn a_cut_frame_is_torn() {
 }
 
 #[test]
-fn swapped_repeated_and_missing_frames_are_refused_by_their_place() {
+fn swapped_repeated_and_missing_frames_are_refused_with_their_seq() {
     let driver = log(4);
     for seq in 0..6 {
         let swap = |frames: &mut Vec<Vec<u8>>| frames.swap(at(seq), at(seq) + 1);
@@ -109,7 +112,7 @@ fn swapped_repeated_and_missing_frames_are_refused_by_their_place() {
 }
 
 #[test]
-fn a_frame_of_another_engine_is_refused_wherever_it_stands() {
+fn frame_of_another_engine_is_refused_at_any_seq() {
     let (driver, stranger) = (log(5), log(6));
     let foreign = stranger.disk.edit(|content| content.frames.clone());
     for seq in 0..7 {
@@ -118,7 +121,7 @@ fn a_frame_of_another_engine_is_refused_wherever_it_stands() {
     }
 }
 
-/// Rebuilds a frame so that its digests fit, as whoever lacks the MAC key can.
+/// Rebuilds a frame with matching digests, as a forger without the MAC key can.
 fn remade(frame: &Frame, change: impl FnOnce(&mut mortise_format::frame::FrameLeaf)) -> Vec<u8> {
     let mut leaf = frame.leaf().clone();
     change(&mut leaf);
@@ -126,7 +129,7 @@ fn remade(frame: &Frame, change: impl FnOnce(&mut mortise_format::frame::FrameLe
 }
 
 #[test]
-fn a_frame_that_was_remade_without_the_mac_key_is_refused() {
+fn frame_rebuilt_without_the_mac_key_is_refused() {
     let driver = log(7);
     let frames = driver.disk.frames();
     for seq in 0..7u64 {
@@ -150,14 +153,14 @@ fn a_frame_that_was_remade_without_the_mac_key_is_refused() {
 }
 
 #[test]
-fn a_holder_of_content_keys_reads_a_frame_and_cannot_make_one() {
+fn holder_of_content_keys_can_read_a_frame_and_not_forge_one() {
     let driver = log(8);
     let frame = driver.disk.frames().pop().unwrap();
     let record = driver.pipeline().machine().epochs().last().unwrap().clone();
     let keys = driver.keys_of(&record).unwrap();
     let content_key = keys.content(frame.header().seq);
     let plain = mortise_core::seal::open_content(&content_key, &frame).unwrap();
-    // The forger knows the content key and not the MAC key: another epoch's stands for any other.
+    // The forger has the content key and not the MAC key, here the MAC key of another epoch.
     let first = driver.pipeline().machine().epochs()[0].clone();
     let other = driver.keys_of(&first).unwrap();
     let header = frame.header().clone();
@@ -168,14 +171,14 @@ fn a_holder_of_content_keys_reads_a_frame_and_cannot_make_one() {
 }
 
 #[test]
-fn a_dropped_tail_is_followed_and_leaves_evidence() {
+fn log_without_its_tail_is_replayed_and_a_receipt_proves_the_loss() {
     let driver = log(9);
     let disk = driver.disk.copy();
     disk.edit(|content| {
         content.frames.truncate(5);
         content.synced = 5;
     });
-    let start = driver.replay(&disk).expect("a shorter log is a log: only a receipt shows it");
+    let start = driver.replay(&disk).expect("a shorter log is valid: only a receipt reveals it");
     let kept = &driver.statement(6).unwrap().statement;
     assert!(start.machine.head().next_seq < kept.history_size, "the client's receipt is newer");
 }

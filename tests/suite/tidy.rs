@@ -1,8 +1,8 @@
-//! The rules of the house that a program can hold: layers, lengths, texts, tables of the specs.
+//! Goal: the project keeps its own rules on layers, lengths, texts, words and tables of the specs.
 //!
-//! Each check is a function from material to a list of violations. Here it is run over the
-//! repository; beside each check a test runs it over a planted violation, so that no check can
-//! stop finding anything.
+//! Method: each check is a function from files to a list of violations. One test runs it over the
+//! repository; another runs it over a planted violation, so that no check can silently stop
+//! finding anything.
 
 mod book;
 mod layers;
@@ -11,6 +11,7 @@ mod links;
 mod source;
 mod specs;
 mod text;
+mod words;
 
 use std::path::{Path, PathBuf};
 
@@ -37,6 +38,11 @@ fn root() -> PathBuf {
 
 /// Every text file that people write: sources, pages, manifests, scripts.
 fn repo_files() -> Vec<RepoFile> {
+    files_where(file_is_text)
+}
+
+/// Every file of the repository whose name is accepted, in order of path.
+fn files_where(accepted: impl Fn(&str) -> bool) -> Vec<RepoFile> {
     let root = root();
     let mut folders = vec![root.clone()];
     let mut files = Vec::new();
@@ -46,7 +52,7 @@ fn repo_files() -> Vec<RepoFile> {
             let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default().to_owned();
             if path.is_dir() && folder_is_ours(&name) {
                 folders.push(path);
-            } else if path.is_file() && file_is_text(&name) {
+            } else if path.is_file() && accepted(&name) {
                 let relative = path.strip_prefix(&root).expect("the walk started at the root");
                 let text = std::fs::read_to_string(&path).expect("a source file is UTF-8");
                 files.push(RepoFile::new(&relative.to_string_lossy(), &text));
@@ -81,7 +87,7 @@ fn assert_one(violations: &[String], expected: &str) {
 }
 
 #[test]
-fn the_walk_finds_sources_pages_manifests_and_the_ci_script() {
+fn walk_finds_sources_pages_manifests_and_the_ci_script() {
     let files = repo_files();
     for path in ["Cargo.toml", "tests/suite/tidy.rs", "README.md", ".ci/run"] {
         assert!(files.iter().any(|file| file.path == path), "{path}");

@@ -1,6 +1,7 @@
-//! Goal: a stranger can tell which code holds the keys, and the keys survive for that code only.
-//! Method: the real system over a software security module, with key services that keep to a
-//! policy; then with each part of it wrong.
+//! Goal: any party can verify which code holds the keys, and only that code can recover the keys.
+//!
+//! Method: the real system over a software security module, with key services that enforce a key
+//! policy; then with each part wrong.
 
 mod audited;
 mod documents;
@@ -31,7 +32,7 @@ use std::sync::Arc;
 
 const NONCE: Bytes32 = Bytes32([0x6e; 32]);
 
-/// An engine in an enclave of its own.
+/// An engine in its own enclave.
 pub(crate) fn platform(vault: &Arc<dyn Vault>, module: &Arc<TestModule>) -> Option<Platform> {
     let (vault, module) = (Arc::clone(vault), Arc::clone(module));
     Some(Platform::new(vault, Attestation::Module(module)))
@@ -54,7 +55,7 @@ fn in_a_new_enclave(system: &mut System, vault: &Arc<dyn Vault>) -> Arc<TestModu
     module
 }
 
-/// What a store holds of an engine.
+/// The frames and blobs of an engine in the store.
 #[derive(PartialEq)]
 struct Stored {
     frames: Vec<Frame>,
@@ -62,7 +63,7 @@ struct Stored {
     snapshot: Option<SnapshotInfo>,
 }
 
-/// Asks the host's store, as an engine does.
+/// Calls the host's store, as an engine does.
 fn stored(system: &System) -> Stored {
     block_on(async {
         let log = RemoteLog::connect(&system.store_address()).await.expect("the store listens");

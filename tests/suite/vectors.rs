@@ -1,10 +1,12 @@
-//! The vectors for other verifiers, `specs/vectors/*.json`: inputs, and what the check says.
+//! The vectors for other verifiers, `specs/vectors/*.json`: inputs and expected verdicts.
 //!
-//! Goal: every verdict, good and bad, is here for verifiers written from the pages, and our own
-//! verifier gives the same. Method: bases from fixed seeds and the core's own trees; each case
-//! changes a base at named places; the file must equal what this code makes.
+//! Goal: verifiers written from the specs can test every verdict, and our own verifier agrees.
 //!
-//! `MORTISE_REGENERATE=1` writes the files again: a deliberate commit of its own, never a fix.
+//! Method: bases come from fixed seeds and the core's own trees. Each case changes a base at named
+//! places. The files must equal the output of this code.
+//!
+//! `MORTISE_REGENERATE=1` writes the files again. Do that deliberately, in a commit of its own,
+//! never to make a failing test pass.
 
 mod checkpoints;
 mod commitments;
@@ -22,31 +24,31 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use std::path::Path;
 
-/// What a check that passes is called.
+/// The verdict of a check that passes.
 const PROVEN: &str = "proven";
-/// What an input of another form is called.
+/// The verdict on an input of another form.
 const FORM: &str = "Form";
 
 /// The verdict on one input, by our verifier.
-type Judge = fn(&Value) -> Result<(), &'static str>;
+type Verifier = fn(&Value) -> Result<(), &'static str>;
 
-/// One file.
+/// One file of vectors.
 struct File {
     name: &'static str,
     about: &'static str,
-    judge: Judge,
+    verifier: Verifier,
     bases: Vec<(&'static str, Value)>,
     cases: Vec<Value>,
 }
 
 impl File {
-    fn new(name: &'static str, about: &'static str, judge: Judge) -> Self {
-        Self { name, about, judge, bases: Vec::new(), cases: Vec::new() }
+    fn new(name: &'static str, about: &'static str, verifier: Verifier) -> Self {
+        Self { name, about, verifier, bases: Vec::new(), cases: Vec::new() }
     }
 
     /// An input that is proven as it is.
     fn base(&mut self, name: &'static str, input: Value) {
-        assert_eq!((self.judge)(&input), Ok(()), "{}: {name}", self.name);
+        assert_eq!((self.verifier)(&input), Ok(()), "{}: {name}", self.name);
         self.bases.push((name, input));
         self.cases.push(json!({"name": name, "base": name, "set": {}, "verdict": PROVEN}));
     }
@@ -73,12 +75,12 @@ impl File {
     /// A case whose verdict is known beforehand.
     fn case(&mut self, name: &str, base: &str, set: Value, verdict: &str) {
         let set = set.as_object().unwrap();
-        let found = (self.judge)(&self.changed(base, set)).err().unwrap_or(PROVEN);
+        let found = (self.verifier)(&self.changed(base, set)).err().unwrap_or(PROVEN);
         assert_eq!(found, verdict, "{}: {name}", self.name);
         self.cases.push(json!({"name": name, "base": base, "set": set, "verdict": verdict}));
     }
 
-    /// Every place of a base flipped, cut, lengthened, swapped; none of it is proven.
+    /// Adds cases with every place of a base flipped, cut, lengthened and swapped; all must fail.
     fn every_change(&mut self, base: &str, under: &[&str]) {
         let input = self.input(base);
         let mut all = Vec::new();
@@ -88,7 +90,7 @@ impl File {
         for place in all {
             for (what, value) in changes(input.pointer(&place).unwrap()) {
                 let set = Map::from_iter([(place.clone(), value)]);
-                let found = (self.judge)(&self.changed(base, &set));
+                let found = (self.verifier)(&self.changed(base, &set));
                 let name = format!("{base}: {place} {what}");
                 let Err(verdict) = found else { panic!("{}: {name} is proven", self.name) };
                 self.cases
@@ -97,7 +99,7 @@ impl File {
         }
     }
 
-    /// Compares the file with what it should hold, or writes it when asked to.
+    /// Compares the file with its expected content, or writes it under `MORTISE_REGENERATE=1`.
     fn check(self) {
         let value = json!({
             "about": self.about,
@@ -131,7 +133,7 @@ fn places(value: &Value, at: &str, out: &mut Vec<String>) {
     }
 }
 
-/// Ways to change a value, with a word for each.
+/// Changed forms of a value, each with the word for its change.
 fn changes(value: &Value) -> Vec<(&'static str, Value)> {
     match value {
         Value::String(text) if text.starts_with("0x") => {
@@ -187,13 +189,13 @@ fn read_engine(input: &Value) -> Result<Engine, &'static str> {
     Ok(Engine { id, address })
 }
 
-/// The name of a refusal.
+/// The name of an error.
 fn name(error: impl NamedError) -> &'static str {
     error.name()
 }
 
 #[test]
-fn vectors_are_what_the_code_makes_and_our_verifier_says_of_them_what_they_say() {
+fn vectors_equal_the_output_of_the_code_and_our_verifier_agrees_with_their_verdicts() {
     for file in [
         receipts::file(),
         states::file(),

@@ -1,8 +1,8 @@
-//! The published inclusion and consistency cases of RFC 6962 against the history.
+//! Goal: our history verifier accepts and refuses the same proofs as standard RFC 6962 verifiers.
 //!
-//! Goal: what standard verifiers accept and refuse, ours accepts and refuses. Method: every case
-//! of the folder `rfc6962` in `MORTISE_VECTORS` (default: `shared/vectors` beside the repository).
-//! Without the folder the test says so and passes, except under `CI=true`, where it fails.
+//! Method: every published inclusion and consistency case of the folder `rfc6962` in
+//! `MORTISE_VECTORS` (default: `shared/vectors` beside the repository). Without the folder the test
+//! prints a line and passes; under `CI=true` it fails.
 
 use mortise_format::ids::Root;
 use mortise_format::merkle::history::verify_inclusion;
@@ -10,7 +10,7 @@ use mortise_verify::history::{TreeHead, verify_consistency};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
-/// How many files the folder holds; fewer would mean that cases went missing.
+/// Number of files in the folder, so that missing cases are noticed.
 const CASES: usize = 170;
 
 /// Why a case is refused.

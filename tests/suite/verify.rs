@@ -1,8 +1,10 @@
-//! `mortise verify` on files: answers of a running engine, saved, and checked with no engine.
+//! `mortise verify` on saved answers, without an engine.
 //!
-//! Goal: what an engine answers is proven; each field of it flipped, cut, lengthened or swapped,
-//! and answers of other keys, engines, roots and epochs, are refused by name with exit 1. Method:
-//! the command itself, over files of a real system's answers.
+//! Goal: the command proves the answers of an engine. It refuses each field that is flipped,
+//! truncated, lengthened or swapped, and answers of other keys, engines, roots and epochs, by name
+//! and with exit 1.
+//!
+//! Method: the command itself, over files with the answers of a real system.
 
 #[path = "verify/answers.rs"]
 mod answers;
@@ -20,7 +22,7 @@ use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What the command said.
+/// The output of the command.
 #[derive(Debug)]
 struct CommandOutput {
     exit: i32,
@@ -81,7 +83,7 @@ fn argument(path: &Path) -> String {
 }
 
 /// The flags that name an engine.
-fn whom(answers: &Answers) -> [&str; 4] {
+fn engine_flags(answers: &Answers) -> [&str; 4] {
     ["--engine-id", &answers.engine_id, "--address", &answers.address]
 }
 
@@ -111,12 +113,12 @@ fn answers_of_a_running_engine_are_proven_from_files() {
         ("root", &commit, &["--older", &commit]),
     ];
     for (kind, file, more) in cases {
-        for who in [&whom(&answers)[..], &["--policy", &policy]] {
+        for who in [&engine_flags(&answers)[..], &["--policy", &policy]] {
             let args = [&["verify", kind, file], more, who].concat();
-            let said = mortise(&args);
-            assert_eq!(said.exit, 0, "{args:?} {said:?}");
-            assert!(said.stdout.starts_with(&format!("PROVEN: {kind}\n")), "{said:?}");
-            assert!(said.stdout.contains("  NOT proven\n    - "), "{said:?}");
+            let output = mortise(&args);
+            assert_eq!(output.exit, 0, "{args:?} {output:?}");
+            assert!(output.stdout.starts_with(&format!("PROVEN: {kind}\n")), "{output:?}");
+            assert!(output.stdout.contains("  NOT proven\n    - "), "{output:?}");
             let json = mortise(&[&["--json"], &args[..]].concat()).json();
             assert_eq!((&json["verdict"], &json["kind"]), (&"PROVEN".into(), &kind.into()));
             assert!(json["proven"].as_array().is_some_and(|list| !list.is_empty()), "{json}");
@@ -127,7 +129,7 @@ fn answers_of_a_running_engine_are_proven_from_files() {
 }
 
 #[test]
-fn answers_of_another_engine_or_key_and_wrong_usage_are_told_apart() {
+fn answers_of_another_engine_or_key_and_wrong_usage_have_different_errors() {
     let (files, answers) = (Files::new(), Answers::of_a_running_engine());
     let commit = files.json("commit.json", &answers.commit);
     let held = files.json("held.json", &answers.held);
@@ -146,9 +148,9 @@ fn answers_of_another_engine_or_key_and_wrong_usage_are_told_apart() {
             mortise(&[&["--json", "verify", kind, file], more, &who].concat())
         };
         let (other_engine, other_signer) = (run(&other_id, key), run(id, &other_key));
-        for (said, name) in [(other_engine, other_id_is), (other_signer, "Signer")] {
-            assert_eq!((said.exit, said.refusal()), (1, name), "{kind} {said:?}");
-            let evidence = &said.json()["error"]["evidence"];
+        for (output, name) in [(other_engine, other_id_is), (other_signer, "Signer")] {
+            assert_eq!((output.exit, output.refusal()), (1, name), "{kind} {output:?}");
+            let evidence = &output.json()["error"]["evidence"];
             assert_eq!(
                 (&evidence["name"], &evidence["verdict"]),
                 (&name.into(), &"NOT PROVEN".into())
@@ -158,24 +160,26 @@ fn answers_of_another_engine_or_key_and_wrong_usage_are_told_apart() {
         let usage = mortise(&[&["verify", kind, file], more].concat());
         assert_eq!(usage.exit, 2, "no engine is named: {usage:?}");
     }
-    let missing = mortise(&[&["verify", "receipt", "/nowhere"], &whom(&answers)[..]].concat());
+    let missing =
+        mortise(&[&["verify", "receipt", "/nowhere"], &engine_flags(&answers)[..]].concat());
     assert_eq!(missing.exit, 2, "{missing:?}");
-    let entry = mortise(&[&["verify", "proof", &held], &whom(&answers)[..]].concat());
+    let entry = mortise(&[&["verify", "proof", &held], &engine_flags(&answers)[..]].concat());
     assert_eq!(entry.exit, 2, "no entry is named: {entry:?}");
     let refused = files.write("error.json", r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32001}}"#);
-    let refused = mortise(&[&["verify", "receipt", &refused], &whom(&answers)[..]].concat());
+    let refused =
+        mortise(&[&["verify", "receipt", &refused], &engine_flags(&answers)[..]].concat());
     assert_eq!((refused.exit, refused.refusal()), (1, "Form"));
 }
 
 #[test]
-fn promise_that_is_not_the_one_asked_for_is_refused_by_the_field() {
+fn commitment_that_differs_from_the_request_is_refused_by_field() {
     let (files, answers) = (Files::new(), Answers::of_a_running_engine());
     let commit = files.json("commit.json", &answers.commit);
     let lock = files.json("lock.json", &answers.lock);
     let other = format!("0x{}", "ab".repeat(20));
     let other_hash = format!("0x{}", "ab".repeat(32));
     let run = |more: &[&str]| {
-        mortise(&[&["verify", "commitment", &commit], more, &whom(&answers)].concat())
+        mortise(&[&["verify", "commitment", &commit], more, &engine_flags(&answers)].concat())
     };
     assert_eq!(run(&["--terms", &lock, "--at", "live"]).exit, 0);
     assert_eq!(run(&["--asset", "native:1", "--amount", "1000"]).exit, 0);
@@ -192,12 +196,13 @@ fn promise_that_is_not_the_one_asked_for_is_refused_by_the_field() {
         (&["--at", "9999999999"], "Expired"),
         (&["--user-signature", &answers.other_signature], "UserSignature"),
     ] {
-        let said = run(more);
-        assert_eq!((said.exit, said.refusal()), (1, name), "{more:?} {said:?}");
+        let output = run(more);
+        assert_eq!((output.exit, output.refusal()), (1, name), "{more:?} {output:?}");
     }
     let mut swapped = answers.commit.clone();
     swapped["result"]["receipt"] = answers.second["result"]["receipt"].clone();
     let swapped = files.json("swapped.json", &swapped);
-    let said = mortise(&[&["verify", "commitment", &swapped], &whom(&answers)[..]].concat());
-    assert_eq!((said.exit, said.refusal()), (1, "OtherEvent"), "{said:?}");
+    let output =
+        mortise(&[&["verify", "commitment", &swapped], &engine_flags(&answers)[..]].concat());
+    assert_eq!((output.exit, output.refusal()), (1, "OtherEvent"), "{output:?}");
 }

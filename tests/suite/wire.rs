@@ -1,4 +1,4 @@
-//! The request port and the gateway over real sockets: framing, bounds, what is answered when.
+//! The request port and the gateway over real sockets: framing, bounds, order of answers.
 
 mod bounds;
 mod gateway;

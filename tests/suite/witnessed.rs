@@ -1,7 +1,7 @@
-//! Witnesses over real sockets: what an engine says while it waits for them, what it shows of what
-//! they cosigned, and how it stops when another engine has the log.
+//! Witnesses over real sockets: the engine reports that it waits for them, serves their
+//! cosignatures, and stops when another engine extended the log.
 //!
-//! The witnesses are those of `mortise witness`, in this process ([`Bench`]).
+//! The witnesses run the code of `mortise witness` in this process ([`Bench`]).
 
 use mortise_format::genesis::Genesis;
 use mortise_format::note::{KeyUse, NoteKey};
@@ -20,7 +20,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
-/// A system under witnesses, of which nothing runs.
+/// A system under witnesses, not started.
 pub fn witnessed(bench: &Bench, genesis: Genesis) -> System {
     let mut system = System::stopped(Options { genesis, ..Options::default() });
     let vault = system.vault();
@@ -39,7 +39,7 @@ fn health(system: &System) -> Option<Value> {
     Some(line.try_call("health", Value::Null).ok()?["result"].clone())
 }
 
-/// Starts it, tells the witnesses the log's key once it says it, and waits until it serves.
+/// Starts the system, gives the witnesses the log's key, and waits until the system serves.
 pub fn start(system: &mut System, bench: &Bench) {
     system.start_host();
     system.launch_engine();
@@ -57,13 +57,13 @@ pub fn start(system: &mut System, bench: &Bench) {
     system.wait_phase("ready");
 }
 
-/// Stops both in order.
+/// Stops engine and host gracefully.
 pub fn stop(system: &mut System) {
     system.stop_engine().expect("it stops in order");
     system.stop_host();
 }
 
-/// Copies a folder to a place where nothing is.
+/// Copies a folder to a new path.
 pub fn copy(from: &Path, to: &Path) {
     let done = Command::new("cp").arg("-a").args([from, to]).status();
     assert!(done.expect("cp is there").success());
@@ -84,28 +84,28 @@ fn commit(system: &System, nonce: u64) -> Value {
 }
 
 #[test]
-fn an_engine_that_waits_for_witnesses_says_so_and_names_its_log() {
+fn engine_that_waits_for_witnesses_reports_it_and_its_log_key() {
     let bench = Bench::new(3);
     let mut system = witnessed(&bench, genesis(&bench));
     system.start_host();
     system.launch_engine();
-    // no witness knows the log: each answers, and none cosigns
+    // no witness knows the log, so none cosigns
     system.wait_phase("witnessing");
-    let said = health(&system).unwrap();
-    let key = NoteKey::parse(KeyUse::Log, said["logKey"].as_str().unwrap()).unwrap();
-    assert!(said["fault"].is_null() && said["status"] == "witnessing", "{said}");
+    let status = health(&system).unwrap();
+    let key = NoteKey::parse(KeyUse::Log, status["logKey"].as_str().unwrap()).unwrap();
+    assert!(status["fault"].is_null() && status["status"] == "witnessing", "{status}");
     let refused = system.call("getStateRoot", Value::Null);
     assert_eq!(refused["error"]["data"]["phase"], "witnessing", "{refused}");
     bench.know(key.clone());
     system.wait_phase("ready");
-    let said = health(&system).unwrap();
-    assert!(said["logKey"].is_null(), "{said}");
+    let status = health(&system).unwrap();
+    assert!(status["logKey"].is_null(), "{status}");
     let info = system.call("getEngineInfo", Value::Null)["result"].clone();
     let info: EngineInfo = serde_json::from_value(info).unwrap();
     assert_eq!(info.origin, key.name());
     assert_eq!(info.checkpoint_key.0, *key.public_key());
     assert_eq!(info.predecessor, None);
-    // at a restart the log is there, and the witnesses are not
+    // at a restart the log exists, and the witnesses are down
     stop(&mut system);
     bench.set_all(WitnessBehaviour::Cut);
     system.start_host();
@@ -116,7 +116,7 @@ fn an_engine_that_waits_for_witnesses_says_so_and_names_its_log() {
 }
 
 #[test]
-fn checkpoints_and_tlog_proofs_carry_the_cosignatures_of_a_quorum() {
+fn checkpoints_and_tlog_proofs_contain_the_cosignatures_of_a_quorum() {
     let bench = Bench::new(3);
     let genesis = genesis(&bench);
     let witnesses = witnesses_of(&genesis.policy).unwrap();
@@ -126,7 +126,7 @@ fn checkpoints_and_tlog_proofs_carry_the_cosignatures_of_a_quorum() {
     let info: EngineInfo = serde_json::from_value(info).unwrap();
     let log = NoteKey::new(KeyUse::Log, &info.origin, info.checkpoint_key.0).unwrap();
     for nonce in 0..5 {
-        // one of them is not needed, whichever it is
+        // any one of them can be missing
         bench.set_all(WitnessBehaviour::Open);
         bench.set(usize::try_from(nonce % 3).unwrap(), WitnessBehaviour::Cut);
         let answer = commit(&system, nonce);
@@ -147,12 +147,12 @@ fn checkpoints_and_tlog_proofs_carry_the_cosignatures_of_a_quorum() {
 }
 
 #[test]
-fn the_older_of_two_live_engines_is_fenced_and_says_so() {
+fn older_of_two_live_engines_is_fenced_and_reports_it() {
     let bench = Bench::new(3);
     let mut first = witnessed(&bench, genesis(&bench));
     start(&mut first, &bench);
     assert!(commit(&first, 0)["result"]["receipt"].is_object());
-    // somebody starts the same engine on a copy of its folder
+    // the same engine is started on a copy of its folder
     let mut second = witnessed(&bench, genesis(&bench));
     under(&mut second, &bench, &first.vault());
     copy(&first.store_folder(), &second.store_folder());
@@ -161,15 +161,15 @@ fn the_older_of_two_live_engines_is_fenced_and_says_so() {
     let refused = commit(&first, 1);
     assert_eq!(refused["error"]["data"]["name"], "NOT_DURABLE", "{refused}");
     first.wait_phase("fault");
-    let said = health(&first).unwrap();
-    assert_eq!(said["fault"], "FENCED", "{said}");
+    let status = health(&first).unwrap();
+    assert_eq!(status["fault"], "FENCED", "{status}");
     let closed = first.call("getStateRoot", Value::Null);
     assert_eq!(closed["error"]["data"]["name"], "FAULT", "{closed}");
     let ended = first.stop_engine().expect_err("it did not end in order");
     assert_eq!(ended.name(), "FENCED");
     assert!(!ended.is_worth_a_restart());
-    assert!(commit(&second, 1)["result"]["receipt"].is_object(), "the newer goes on");
-    // its folder is behind now: a restart does not help
+    assert!(commit(&second, 1)["result"]["receipt"].is_object(), "the newer engine serves");
+    // its log is behind now, so a restart does not help
     first.launch_engine();
     first.wait_phase("fault");
     let fault = health(&first).unwrap()["fault"].clone();

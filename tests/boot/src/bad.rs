@@ -1,4 +1,4 @@
-//! Images and machines that cannot serve: each says why by name, and ends.
+//! Images and machines that cannot serve: each ends with a named error.
 
 use crate::booted::{Boot, Ended, text};
 use crate::image;
@@ -8,11 +8,11 @@ use mortise_image::measure::Measurements;
 use std::path::Path;
 use std::process::Command;
 
-/// Longest time in which a machine that cannot serve has to be gone, seconds; the wait for a parent
-/// is the longest of its bounds.
+/// Seconds within which a machine that cannot serve must end. The timeout for the parent is the
+/// longest of its bounds.
 pub const END_S: u64 = 120;
 
-/// One byte more in the measured configuration: other registers, and no key.
+/// One more byte in the measured configuration changes the registers, so the engine gets no key.
 pub fn other_image(settings: &Settings) -> Result<String, String> {
     let config = std::fs::read_to_string(settings.dir().join("enclave.toml")).map_err(text)?;
     let changed = settings.file("changed.toml");
@@ -29,7 +29,7 @@ pub fn other_image(settings: &Settings) -> Result<String, String> {
     Boot::of(settings, &settings.dir(), &out).ends()?.by_name("KEY_DENIED")
 }
 
-/// One flipped bit in the file: this command and QEMU refuse it before anything runs.
+/// One flipped bit in the file: `mortise-dev` and QEMU refuse it before anything runs.
 pub fn broken_byte(settings: &Settings) -> Result<String, String> {
     let mut bytes = std::fs::read(settings.image()).map_err(text)?;
     let middle = bytes.len() / 2;
@@ -39,16 +39,18 @@ pub fn broken_byte(settings: &Settings) -> Result<String, String> {
     let ended = Boot::of(settings, &settings.dir(), &broken).ends()?;
     let message = ended.message().to_owned();
     if ended.code != Some(1) || !message.contains("the image") {
-        return Err(format!("mortise-dev takes it: exit status {:?}, {message}", ended.code));
+        return Err(format!("mortise-dev accepts it: exit status {:?}, {message}", ended.code));
     }
-    let (status, said) = qemu(settings, &broken)?;
+    let (status, output) = qemu(settings, &broken)?;
     match status {
-        Some(1) if said.contains("CRC") || said.contains("crc") => Ok(format!("QEMU: {said}")),
-        status => Err(format!("QEMU takes it: exit status {status:?}: {said}")),
+        Some(1) if output.contains("CRC") || output.contains("crc") => {
+            Ok(format!("QEMU: {output}"))
+        }
+        status => Err(format!("QEMU accepts it: exit status {status:?}: {output}")),
     }
 }
 
-/// QEMU alone on a file, for as long as a refusal takes.
+/// Runs QEMU alone on an image that it must refuse.
 fn qemu(settings: &Settings, image: &Path) -> Result<(Option<i32>, String), String> {
     let socket = settings.file("s");
     let output = Command::new("timeout")
@@ -62,24 +64,24 @@ fn qemu(settings: &Settings, image: &Path) -> Result<(Option<i32>, String), Stri
         .arg(format!("socket,id=c,server=on,wait=off,path={}", socket.display()))
         .output()
         .map_err(text)?;
-    let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-    Ok((output.status.code(), said))
+    let stderr = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    Ok((output.status.code(), stderr))
 }
 
-/// Bytes that are no kernel: QEMU refuses them.
+/// QEMU refuses bytes that are no kernel.
 pub fn garbage_kernel(settings: &Settings) -> Result<String, String> {
     let mut parts = image::parts(settings)?;
     parts.kernel = noise(2_000_000);
     let ended = alone(settings, "kernel", parts, &[])?;
     within(&ended)?;
     match (ended.code, ended.evidence("qemu")) {
-        (Some(1), said) if said.contains("kernel") => Ok(said.to_owned()),
-        (code, said) => Err(format!("exit status {code:?}, QEMU says {said:?}")),
+        (Some(1), output) if output.contains("kernel") => Ok(output.to_owned()),
+        (code, output) => Err(format!("exit status {code:?}, QEMU says {output:?}")),
     }
 }
 
-/// A kernel whose start is in order and whose rest is not: it halts, and nobody in it can say so.
-/// What ends it is the bound of whoever waits.
+/// A kernel with an intact start and a broken rest halts without a message. The timeout of the
+/// command ends it.
 pub fn halted_kernel(settings: &Settings) -> Result<String, String> {
     let mut parts = image::parts(settings)?;
     let half = parts.kernel.len() / 2;
@@ -90,9 +92,9 @@ pub fn halted_kernel(settings: &Settings) -> Result<String, String> {
     let ended = boot.with(&["--no-host"]).ends()?;
     within(&ended)?;
     let message = ended.message();
-    let is_told = message.contains("said") && message.contains("next: ");
+    let is_reported = message.contains("said") && message.contains("next: ");
     match ended.code {
-        Some(NOT_READY) if is_told => {
+        Some(NOT_READY) if is_reported => {
             let first = message.split("; the last").next().unwrap_or_default();
             Ok(format!("after {:.1} s: {first}", ended.took.as_secs_f64()))
         }
@@ -100,7 +102,7 @@ pub fn halted_kernel(settings: &Settings) -> Result<String, String> {
     }
 }
 
-/// How long it is waited for, seconds.
+/// Timeout of the command, seconds.
 const HALTED_S: &str = "30";
 /// The exit status of a command whose engine is not ready.
 const NOT_READY: i32 = 4;
@@ -111,34 +113,34 @@ pub fn noise(count: u32) -> Vec<u8> {
     (0..count).map(byte).collect()
 }
 
-/// No way to the parent.
+/// Without vsock there is no connection to the parent.
 pub fn no_vsock(settings: &Settings) -> Result<String, String> {
     let mut parts = image::parts(settings)?;
     parts.ramdisks[0] = image::boot_without(settings, "vsock")?;
     named(&alone(settings, "vsock", parts, &[])?, "VSOCK")
 }
 
-/// No security module.
+/// An image without the driver of the security module.
 pub fn no_nsm(settings: &Settings) -> Result<String, String> {
     let mut parts = image::parts(settings)?;
     parts.ramdisks[0] = image::boot_without(settings, "-nsm")?;
     named(&alone(settings, "nsm", parts, &[])?, "NO_NSM")
 }
 
-/// A file among the modules that the kernel cannot load.
+/// One of the kernel modules cannot be loaded.
 pub fn broken_module(settings: &Settings) -> Result<String, String> {
     let mut parts = image::parts(settings)?;
     parts.ramdisks[0] = image::boot_with_cut_module(settings)?;
     named(&alone(settings, "module", parts, &[])?, "MODULE")
 }
 
-/// Enough for the kernel, and not for the engine.
+/// Enough memory for the kernel and too little for the engine.
 pub fn little_memory(settings: &Settings) -> Result<String, String> {
     let parts = image::parts(settings)?;
     named(&alone(settings, "memory", parts, &["--memory", "112M"])?, "MEMORY")
 }
 
-/// Nobody listens on the parent.
+/// No process listens on the parent.
 pub fn no_parent(settings: &Settings) -> Result<String, String> {
     let parts = image::parts(settings)?;
     named(&alone(settings, "parent", parts, &[])?, "PARENT")
@@ -151,7 +153,7 @@ pub fn no_config(settings: &Settings) -> Result<String, String> {
     named(&alone(settings, "config", parts, &[])?, "CONFIG")
 }
 
-/// Boots these parts without a parent, on the folder of the run.
+/// Boots these parts without a host, on the folder of the run.
 fn alone(
     settings: &Settings,
     name: &str,
@@ -170,6 +172,6 @@ fn named(ended: &Ended, name: &str) -> Result<String, String> {
 fn within(ended: &Ended) -> Result<(), String> {
     match ended.took.as_secs() {
         0..END_S => Ok(()),
-        took => Err(format!("the machine stood for {took} s: {}", ended.message())),
+        took => Err(format!("the machine ran for {took} s: {}", ended.message())),
     }
 }

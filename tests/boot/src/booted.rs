@@ -1,4 +1,4 @@
-//! `mortise-dev image boot` as a process: started, waited for, killed.
+//! Runs, awaits and kills `mortise-dev image boot` as a process.
 
 use crate::settings::Settings;
 use serde_json::Value;
@@ -6,20 +6,20 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-/// How a boot is started.
+/// A boot that is not started yet.
 pub struct Boot {
     command: Command,
-    /// Seconds until the engine has to serve.
+    /// Seconds within which the engine must serve.
     timeout: &'static str,
     out: PathBuf,
     dir: PathBuf,
 }
 
-/// A boot that is under way; stopped when dropped.
+/// A running boot; stopped when dropped.
 pub struct Booted {
     child: Child,
     dir: PathBuf,
-    /// What it wrote down when it was ready.
+    /// The report that it wrote when it was ready.
     pub report: Value,
 }
 
@@ -27,16 +27,16 @@ pub struct Booted {
 pub struct Ended {
     /// The exit status of the command.
     pub code: Option<i32>,
-    /// What it printed as JSON.
+    /// Its JSON output.
     pub json: Value,
-    /// How long it took.
+    /// Time from start to end.
     pub took: Duration,
 }
 
-/// What a stop line says.
+/// Text of the log line of a stop.
 const STOPS: &str = "the enclave stops";
-/// Longest time for anything here; the command has bounds of its own below it.
-const PATIENCE: Duration = Duration::from_secs(660);
+/// Longest wait for a process. The command's own timeouts are shorter.
+const WAIT_MAX: Duration = Duration::from_secs(660);
 
 impl Boot {
     /// A boot of this image on this folder.
@@ -56,13 +56,13 @@ impl Boot {
         Self { command, timeout: "150", out, dir: dir.to_owned() }
     }
 
-    /// With these flags too.
+    /// Adds flags.
     pub fn with(mut self, flags: &[&str]) -> Self {
         self.command.args(flags);
         self
     }
 
-    /// With another bound on the time until the engine serves.
+    /// Sets the timeout until the engine serves.
     pub fn within(mut self, seconds: &'static str) -> Self {
         self.timeout = seconds;
         self
@@ -70,12 +70,12 @@ impl Boot {
 
     /// Starts it and waits until the engine serves.
     pub fn serving(mut self) -> Result<Booted, String> {
-        // of an earlier boot, if at all
+        // may exist from an earlier boot
         let _ = std::fs::remove_file(&self.out);
         self.command.args(["--timeout", self.timeout, "--config-out"]).arg(&self.out);
         self.command.stdout(Stdio::null()).stderr(Stdio::inherit());
         let mut child = self.command.spawn().map_err(text)?;
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + WAIT_MAX;
         loop {
             let written = std::fs::read(&self.out).unwrap_or_default();
             if let Ok(report) = serde_json::from_slice(&written) {
@@ -92,7 +92,7 @@ impl Boot {
         }
     }
 
-    /// Starts it and waits for its end; one that serves is an error.
+    /// Starts it and waits for its end. A boot that serves is an error.
     pub fn ends(mut self) -> Result<Ended, String> {
         let begun = Instant::now();
         self.command.args(["--timeout", self.timeout]);
@@ -100,15 +100,15 @@ impl Boot {
         let Output { status, stdout, stderr } = finished(child)?;
         let (took, code) = (begun.elapsed(), status.code());
         let json = serde_json::from_slice(&stdout).map_err(|error| {
-            let said = String::from_utf8_lossy(&stderr);
-            format!("{error} in its answer, {status}: {said}")
+            let stderr_text = String::from_utf8_lossy(&stderr);
+            format!("{error} in its answer, {status}: {stderr_text}")
         })?;
         Ok(Ended { code, json, took })
     }
 }
 
 impl Ended {
-    /// That it failed with this name, as the enclave or the engine gave it.
+    /// Requires that it failed with this error name of the enclave or the engine.
     pub fn by_name(&self, name: &str) -> Result<String, String> {
         let evidence = &self.json["error"]["evidence"];
         let found = evidence["stop"]["name"].as_str().or(evidence["fault"].as_str());
@@ -137,38 +137,38 @@ impl Booted {
         self.report[name].as_str().ok_or_else(|| format!("no {name} in {:#}", self.report))
     }
 
-    /// Kills the machine (SIGKILL) and waits until the command has said so and stopped the rest.
+    /// Kills the machine (SIGKILL) and waits until the command reports it and stops the rest.
     pub fn kill_machine(mut self) -> Result<(), String> {
         let pid = self.report["machinePid"].as_u64().ok_or("no machinePid")?;
         signal(pid, "KILL")?;
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + WAIT_MAX;
         loop {
             match self.child.try_wait().map_err(text)? {
                 Some(status) if status.code() == Some(1) => return Ok(()),
                 Some(status) => return Err(format!("after the kill of its machine: {status}")),
                 None if Instant::now() > end => {
-                    return Err("it does not see its machine die".into());
+                    return Err("the command does not notice that its machine died".into());
                 }
                 None => std::thread::sleep(Duration::from_millis(20)),
             }
         }
     }
 
-    /// Waits until the machine has ended by itself, by this name, at most so long.
+    /// Waits until the machine ends with this error name, at most `time_max`.
     pub fn ends_by(mut self, name: &str, time_max: Duration) -> Result<String, String> {
         let begun = Instant::now();
         let status = loop {
             match self.child.try_wait().map_err(text)? {
                 Some(status) => break status,
                 None if begun.elapsed() > time_max => {
-                    return Err(format!("{name} expected, it stands for {time_max:?}"));
+                    return Err(format!("{name} expected, still running after {time_max:?}"));
                 }
                 None => std::thread::sleep(Duration::from_millis(20)),
             }
         };
-        let said = std::fs::read(self.dir.join("console.log")).map_err(text)?;
-        let said = String::from_utf8_lossy(&said);
-        let stop = said.lines().rev().find(|line| line.contains(STOPS)).unwrap_or_default();
+        let console = std::fs::read(self.dir.join("console.log")).map_err(text)?;
+        let console = String::from_utf8_lossy(&console);
+        let stop = console.lines().rev().find(|line| line.contains(STOPS)).unwrap_or_default();
         match (status.code(), stop.contains(&format!("\"name\":\"{name}\""))) {
             (Some(1), true) => Ok(format!("{name} after {:.1} s", begun.elapsed().as_secs_f64())),
             _ => Err(format!("{name} expected, {status}: {stop}")),
@@ -218,7 +218,7 @@ pub fn signal(pid: u64, name: &str) -> Result<(), String> {
 
 /// Waits for the end of a process whose output is small.
 fn finished(mut child: Child) -> Result<Output, String> {
-    let end = Instant::now() + PATIENCE;
+    let end = Instant::now() + WAIT_MAX;
     while child.try_wait().map_err(text)?.is_none() {
         if Instant::now() > end {
             stop(&mut child);

@@ -1,9 +1,9 @@
 //! A clock that jumps: the module's, the guest's, and a machine that is paused.
 //!
 //! QEMU's module takes the time of its documents from `time(3)`. Here a function of that name
-//! stands before it and adds what a file says; QEMU's monitor pauses the machine, which stops the
-//! guest's counter and not the module's time; SIGSTOP stops all of it. The machine's own wall clock
-//! is set to the wrong century all the while: nothing looks at it.
+//! overrides it and adds an offset from a file; QEMU's monitor pauses the machine, which stops the
+//! guest's counter and not the module's time; SIGSTOP stops the whole machine. The machine's own
+//! wall clock is always in the wrong century, because nothing may read it.
 
 use crate::booted::{Boot, Booted, signal, text};
 use crate::damage::copy_of;
@@ -18,21 +18,21 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime};
 
-/// From one document of the module to the next, with room for a busy machine.
+/// Time between two documents of the module, with slack for a busy machine.
 const ANCHOR: Duration = Duration::from_secs(14);
-/// How far the engine's time may lie from the module's, which counts whole seconds, milliseconds.
+/// Milliseconds that the engine's time may differ from the module's, which counts whole seconds.
 const APART_MS: u64 = 3500;
 /// How long a machine is paused.
 const PAUSE: Duration = Duration::from_secs(8);
-/// Longer than any time without a document: `CLOCK_ANCHOR_AGE_MS_MAX` and a tenth.
+/// Longer than the longest time without a document: `CLOCK_ANCHOR_AGE_MS_MAX` and a tenth.
 const LONG_PAUSE: Duration = Duration::from_secs(66);
 /// A jump of the module's time, seconds.
 const JUMP_S: u64 = 3600;
-/// The age at which an anchor gives no time any more, and room to end in, seconds.
+/// Seconds until an anchor is too old, with slack for the engine to end.
 const STALE_S: u64 = 60 + 45;
 
-/// Paused by its monitor, then stopped whole: the engine goes on with the module's time, and never
-/// before it.
+/// After a pause by the monitor and after SIGSTOP, the engine continues with the module's time and
+/// is never behind it.
 pub fn paused_machine(settings: &Settings) -> Result<String, String> {
     let jumps = Jumps::of(settings, "paused")?;
     let booted = jumps.boot(settings)?;
@@ -53,8 +53,8 @@ pub fn paused_machine(settings: &Settings) -> Result<String, String> {
     Ok(format!("paused and stopped for {} s each, then {apart} ms apart", PAUSE.as_secs()))
 }
 
-/// Stopped for longer than a time may be without a document: it goes on with the right time, or
-/// ends as one that has none.
+/// Stopped for longer than an anchor is valid, the engine continues with the right time or ends
+/// without a time.
 pub fn long_stopped_machine(settings: &Settings) -> Result<String, String> {
     let jumps = Jumps::of(settings, "stopped")?;
     let booted = jumps.boot(settings)?;
@@ -72,8 +72,9 @@ pub fn long_stopped_machine(settings: &Settings) -> Result<String, String> {
     }
 }
 
-/// The module's time goes on by an hour: so does the engine's. It goes back by an hour: that is
-/// never taken, and no time is left. The next boot goes on where the log is, and says so.
+/// The module's time jumps ahead by an hour, and the engine follows. It jumps back by an hour: the
+/// engine refuses it and ends without a time. The next boot continues at the log's time and reports
+/// it.
 pub fn jumping_module(settings: &Settings) -> Result<String, String> {
     let jumps = Jumps::of(settings, "jumping")?;
     let booted = jumps.boot(settings)?;
@@ -94,7 +95,7 @@ pub fn jumping_module(settings: &Settings) -> Result<String, String> {
     Ok(ended)
 }
 
-/// A folder whose machine's module has a time that can be set.
+/// A folder for a machine whose module has a settable time.
 struct Jumps {
     dir: PathBuf,
     cache: PathBuf,
@@ -140,14 +141,14 @@ impl Jumps {
         Boot::of(&settings, &self.dir, &settings.image()).serving()
     }
 
-    /// Sets what the module's time is ahead of this machine's, seconds.
+    /// Sets how many seconds the module's time is ahead of this machine's.
     fn jump(&self, seconds: u64) -> Result<(), String> {
         let part = self.dir.join("jump.part");
         std::fs::write(&part, seconds.to_string()).map_err(text)?;
         std::fs::rename(part, self.file()).map_err(text)
     }
 
-    /// Says something to QEMU's monitor.
+    /// Sends commands to QEMU's monitor.
     fn monitor(&self, commands: &[&str]) -> Result<(), String> {
         let stream = UnixStream::connect(self.qmp()).map_err(text)?;
         let mut heard = BufReader::new(stream.try_clone().map_err(text)?).lines();
@@ -160,14 +161,14 @@ impl Jumps {
         Ok(())
     }
 
-    /// The engine's time: that of a frame with a new lock, whose statement has seconds.
+    /// The engine's time in seconds, from the statement of a frame with a new lock.
     fn now_ms(&self, booted: &Booted) -> Result<u64, String> {
-        let promised = run(locks::commit(&vsock(booted)?, 1))?;
-        Ok(promised.newest.statement.time.saturating_mul(1000))
+        let committed = run(locks::commit(&vsock(booted)?, 1))?;
+        Ok(committed.newest.statement.time.saturating_mul(1000))
     }
 
-    /// The time of the last lock that is granted before there is no time any more; that none goes
-    /// back.
+    /// Commits locks until the engine has no time; returns the time of the last one. Requires that
+    /// the time never goes back.
     fn last_ms(&self, booted: &Booted) -> Result<u64, String> {
         let end = Instant::now() + Duration::from_secs(STALE_S);
         let mut last = self.now_ms(booted)?;
@@ -184,8 +185,8 @@ impl Jumps {
         Err("locks are granted for longer than a time lasts without the module".into())
     }
 
-    /// That the engine's time comes to be the module's within two documents; gives how far they are
-    /// apart. A busy machine answers too late for one of them.
+    /// Requires that the engine's time reaches the module's within two documents, because a busy
+    /// machine can be too late for one; returns the difference.
     fn agree(&self, booted: &Booted, ahead_s: u64) -> Result<u64, String> {
         let end = Instant::now() + 2 * ANCHOR;
         loop {
@@ -201,7 +202,7 @@ impl Jumps {
         }
     }
 
-    /// That the engine's time is not before the module's: what is due then is not due now.
+    /// Requires that the engine's time is not ahead of the module's: nothing is due early.
     fn never_early(&self, booted: &Booted, ahead_s: u64) -> Result<(), String> {
         let (found, wanted) = (self.now_ms(booted)?, module_ms(ahead_s)?);
         match found <= wanted.saturating_add(APART_MS) {
@@ -211,8 +212,8 @@ impl Jumps {
     }
 
     fn console_has(&self, words: &str) -> Result<(), String> {
-        let said = std::fs::read(self.dir.join("console.log")).map_err(text)?;
-        match String::from_utf8_lossy(&said).contains(words) {
+        let console = std::fs::read(self.dir.join("console.log")).map_err(text)?;
+        match String::from_utf8_lossy(&console).contains(words) {
             true => Ok(()),
             false => Err(format!("the console does not say {words:?}")),
         }
@@ -225,7 +226,7 @@ fn module_ms(ahead_s: u64) -> Result<u64, String> {
     Ok(now_ms.saturating_add(ahead_s * 1000))
 }
 
-/// `time.c` as a library that stands before others.
+/// Compiles `time.c` as a library for LD_PRELOAD.
 fn compile(out: &Path) -> Result<(), String> {
     let mut cc = Command::new("cc")
         .args(["-shared", "-fPIC", "-O2", "-x", "c", "-o"])

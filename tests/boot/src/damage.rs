@@ -1,15 +1,15 @@
-//! A log that was changed between two boots, on a host that is honest about the rest.
+//! A log that was changed between two boots, on an otherwise honest host.
 
 use crate::booted::{Boot, text};
 use crate::settings::Settings;
 use std::path::{Path, PathBuf};
 
-/// How a record starts, and where in it the frame does (`specs/store-protocol.md`, 6).
+/// The start of a record, and the frame's offset in it (`specs/store-protocol.md`, 6).
 const RECORD: &[u8; 4] = b"MRTF";
 const FRAME: usize = 24;
 const BLOCK: usize = 512;
 
-/// One bit in the middle of a stored frame.
+/// Flips one bit in the middle of a stored frame.
 pub fn flipped_bit(settings: &Settings) -> Result<String, String> {
     damaged(settings, "flipped", |log, records| {
         let (at, length) = middle(records)?;
@@ -18,7 +18,7 @@ pub fn flipped_bit(settings: &Settings) -> Result<String, String> {
     })
 }
 
-/// The version in front of a stored frame.
+/// Changes the version in front of a stored frame.
 pub fn other_version(settings: &Settings) -> Result<String, String> {
     damaged(settings, "version", |log, records| {
         let (at, _) = middle(records)?;
@@ -27,7 +27,7 @@ pub fn other_version(settings: &Settings) -> Result<String, String> {
     })
 }
 
-/// A frame that is gone, where all after it are there.
+/// Removes a frame from the middle of the log.
 pub fn removed_frame(settings: &Settings) -> Result<String, String> {
     damaged(settings, "removed", |log, records| {
         let (at, length) = middle(records)?;
@@ -43,7 +43,7 @@ fn middle(records: &[(usize, usize)]) -> Result<(usize, usize), String> {
 
 type Change = fn(&mut Vec<u8>, &[(usize, usize)]) -> Result<(), String>;
 
-/// Boots the engine of the run on a copy of its folder whose log was changed so.
+/// Boots the engine of the run on a copy of its folder with a changed log.
 fn damaged(settings: &Settings, name: &str, change: Change) -> Result<String, String> {
     let dir = copy_of(settings, name)?;
     let log = dir.join("store/log/0000000000.seg");
@@ -57,7 +57,7 @@ fn damaged(settings: &Settings, name: &str, change: Change) -> Result<String, St
     named.ok_or_else(|| format!("exit status {:?}: {:#}", ended.code, ended.json))
 }
 
-/// Where records start, and how long their frames are.
+/// The offset of each record, and the length of its frame.
 fn records(log: &[u8]) -> Vec<(usize, usize)> {
     let blocks = (0..log.len()).step_by(BLOCK);
     let is_record = |at: &usize| log[*at..].starts_with(RECORD);
@@ -68,7 +68,7 @@ fn records(log: &[u8]) -> Vec<(usize, usize)> {
     blocks.filter(is_record).filter_map(length).collect()
 }
 
-/// The folder of the run as it is now, image aside.
+/// Copies the folder of the run without the image.
 pub fn copy_of(settings: &Settings, name: &str) -> Result<PathBuf, String> {
     let (from, to) = (settings.dir(), settings.file(name));
     copy(&from, &to).map_err(|error| format!("copying {}: {error}", from.display()))?;

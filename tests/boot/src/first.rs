@@ -1,4 +1,4 @@
-//! First processes that end as none should, and the kernel's own end.
+//! Failures of the first process and of the kernel.
 
 use crate::bad::END_S;
 use crate::booted::{Boot, Ended, text};
@@ -7,7 +7,7 @@ use crate::settings::Settings;
 use mortise_image::cpio::Archive;
 use std::path::PathBuf;
 
-/// How a first process ends (`mortise-boot-init`), and what is said of it.
+/// A failure of `mortise-boot-init`, its error name, and a text of its reason.
 const ENDS: [(&str, &str, &str); 5] = [
     ("panic", "PANIC", "mortise-boot-init.rs"),
     ("thread", "PANIC", "mortise-boot-init.rs"),
@@ -16,16 +16,16 @@ const ENDS: [(&str, &str, &str); 5] = [
     ("memory", "KERNEL_PANIC", "memory"),
 ];
 
-/// A panic in any thread is a line with its place and the end of the machine; what the kernel alone
-/// sees is its panic, and ends the machine by `panic=`.
+/// A panic in any thread logs its place and ends the machine. Other failures of the first process
+/// are kernel panics, and `panic=` ends the machine.
 pub fn ends_badly(settings: &Settings) -> Result<String, String> {
     let mut found = Vec::new();
     for (how, name, why) in ENDS {
         let ended = alone(settings, how, None, "150")?;
         if ended.took.as_secs() >= END_S {
-            return Err(format!("{how}: the machine stood for {} s", ended.took.as_secs()));
+            return Err(format!("{how}: the machine ran for {} s", ended.took.as_secs()));
         }
-        let said = ended.by_name(name).map_err(|error| format!("{how}: {error}"))?;
+        let output = ended.by_name(name).map_err(|error| format!("{how}: {error}"))?;
         let stop = &ended.json["error"]["evidence"]["stop"];
         if !stop["why"].as_str().unwrap_or_default().contains(why) {
             return Err(format!("{how}: {why:?} is not in {stop}"));
@@ -37,38 +37,38 @@ pub fn ends_badly(settings: &Settings) -> Result<String, String> {
         if name == "KERNEL_PANIC" && !message.contains("Kernel panic") {
             return Err(format!("{how}: the console is not quoted: {message}"));
         }
-        found.push(format!("{how}: {said}"));
+        found.push(format!("{how}: {output}"));
     }
     Ok(found.join(", "))
 }
 
-/// What a machine is waited for that does not end, seconds.
-const STANDS_S: &str = "45";
+/// Timeout for a machine that does not end, seconds.
+const HANGS_S: &str = "45";
 
-/// Without `panic=` the kernel halts: the bound of whoever waits ends it, and says why.
+/// Without `panic=` the kernel halts. The timeout of the command ends it and reports the reason.
 pub fn panic_without_end(settings: &Settings) -> Result<String, String> {
-    let ended = alone(settings, "return", Some("console=ttyS0 reboot=k"), STANDS_S)?;
+    let ended = alone(settings, "return", Some("console=ttyS0 reboot=k"), HANGS_S)?;
     let message = ended.message();
-    let is_said = message.contains("Kernel panic") && message.contains("no panic=SECONDS");
+    let is_reported = message.contains("Kernel panic") && message.contains("no panic=SECONDS");
     match ended.code {
-        Some(4) if is_said => Ok(format!("ended after {:.1} s", ended.took.as_secs_f64())),
+        Some(4) if is_reported => Ok(format!("ended after {:.1} s", ended.took.as_secs_f64())),
         code => Err(format!("exit status {code:?}: {message}")),
     }
 }
 
-/// A machine that says nothing more is told so, with its last lines: the kernel speaks beside the
-/// first process, and either may be last.
+/// The command reports a machine that is silent, with its last console lines. Kernel and first
+/// process both write to the console, so either can be last.
 pub fn silent_machine(settings: &Settings) -> Result<String, String> {
-    let ended = alone(settings, "silence", None, STANDS_S)?;
+    let ended = alone(settings, "silence", None, HANGS_S)?;
     let (message, evidence) = (ended.message(), &ended.json["error"]["evidence"]);
     let console = std::fs::read_to_string(settings.dir().join("console.log")).map_err(text)?;
     let last = console.lines().map(str::trim).rfind(|line| !line.is_empty());
     let shown = evidence["last"].as_str().filter(|shown| !shown.is_empty());
     let is_last = matches!((last, shown), (Some(last), Some(shown)) if last.starts_with(shown));
     let words = ["has said nothing for", "\"how\":\"silence\""];
-    let is_said = is_last && words.iter().all(|words| message.contains(words));
+    let is_reported = is_last && words.iter().all(|words| message.contains(words));
     match (ended.code, evidence["silentS"].as_u64()) {
-        (Some(4), Some(silent_s)) if is_said && silent_s > 0 => Ok(format!("{silent_s} s")),
+        (Some(4), Some(silent_s)) if is_reported && silent_s > 0 => Ok(format!("{silent_s} s")),
         (code, _) => Err(format!("exit status {code:?}: {message}")),
     }
 }

@@ -7,11 +7,11 @@ use crate::serving::{run, vsock};
 use crate::settings::Settings;
 use std::time::Duration;
 
-/// `STORE_ANSWER_MS_MAX`, and room to end in.
+/// `STORE_ANSWER_MS_MAX`, with slack for the engine to end.
 const END: Duration = Duration::from_secs(60 + 45);
 
-/// No lock is promised that the store did not take, and the engine ends by name. The folder then
-/// serves again.
+/// The engine commits no lock that the store did not sync, and ends with a named error. Then an
+/// engine serves on the same folder.
 pub fn host_that_hangs(settings: &Settings) -> Result<String, String> {
     let dir = copy_of(settings, "hanging")?;
     let booted = Boot::of(settings, &dir, &settings.image()).serving()?;
@@ -23,10 +23,10 @@ pub fn host_that_hangs(settings: &Settings) -> Result<String, String> {
         asked.map_err(|_| String::from("no answer"))?
     });
     if asked.is_ok() {
-        return Err("a lock was promised that no store has".into());
+        return Err("a lock was committed that the store does not have".into());
     }
     let ended = booted.ends_by("FAULT", END);
-    // a host that is gone already needs no waking
+    // a host that has already ended needs no signal
     let _ = signal(host, "CONT");
     let ended = ended?;
     let again = Boot::of(settings, &dir, &settings.image()).serving().map_err(text)?;

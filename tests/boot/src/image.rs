@@ -1,4 +1,4 @@
-//! Images of a run: the one that serves, and those that are like it but for one part.
+//! The image that serves, and images that differ from it in one part.
 
 use crate::booted::{mortise, run, text};
 use crate::settings::Settings;
@@ -8,7 +8,7 @@ use mortise_image::layout::{self, Module};
 use mortise_image::measure::Measurements;
 use std::path::{Path, PathBuf};
 
-/// The folder of the engine, and the image with its files, as the commands make them.
+/// Makes the engine's folder and the image with the commands.
 pub fn built(settings: &Settings) -> Result<String, String> {
     let dir = settings.dir();
     let out = dir.to_str().ok_or("the work folder is no UTF-8")?;
@@ -20,7 +20,7 @@ pub fn built(settings: &Settings) -> Result<String, String> {
     Ok(format!("{} KiB, pcr0 {}", bytes.len() / 1024, measured.pcr0))
 }
 
-/// Builds an image with this configuration and the genesis of the folder; gives the file.
+/// Builds an image with this configuration and the folder's genesis; returns its file.
 pub fn build(settings: &Settings, config: &Path, out: &Path) -> Result<PathBuf, String> {
     let path = |path: &Path| path.display().to_string();
     let genesis = settings.dir().join("genesis.json");
@@ -32,14 +32,14 @@ pub fn build(settings: &Settings, config: &Path, out: &Path) -> Result<PathBuf, 
     Ok(out.join("mortise.eif"))
 }
 
-fn done((code, json, said): (Option<i32>, serde_json::Value, String)) -> Result<(), String> {
+fn done((code, json, stderr): (Option<i32>, serde_json::Value, String)) -> Result<(), String> {
     match code {
         Some(0) => Ok(()),
-        code => Err(format!("exit status {code:?}: {json:#} {said}")),
+        code => Err(format!("exit status {code:?}: {json:#} {stderr}")),
     }
 }
 
-/// The kernel's modules in the order in which they are loaded.
+/// The kernel modules in the order of loading.
 fn modules(settings: &Settings) -> Result<Vec<PathBuf>, String> {
     let entries = std::fs::read_dir(settings.kernel.join("modules")).map_err(text)?;
     let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();

@@ -1,7 +1,7 @@
-//! A parent that answers late, or garbage: this process is honest about nothing.
+//! A parent that answers late or with garbage.
 //!
-//! The machine runs without a host (`--no-host`); the calls of the enclave come to unix sockets
-//! beside that of its vsock, and a thread here plays whoever should be there.
+//! The machine runs without a host (`--no-host`). The enclave's calls arrive at unix sockets beside
+//! that of its vsock, and threads here answer them.
 
 use crate::booted::{Boot, text};
 use crate::settings::Settings;
@@ -14,47 +14,47 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// What a lying parent does with who connects.
+/// How a faulty parent treats a connection.
 #[derive(Debug, Clone, Copy)]
 pub enum Lie {
-    /// Takes everything and says nothing.
+    /// Reads everything and answers nothing.
     Silence,
-    /// Says the beginning of an answer, a byte now and then.
+    /// Sends an answer one byte at a time and never completes it.
     Trickle,
-    /// Hangs up.
+    /// Closes the connection.
     HangUp,
-    /// Bytes without a meaning.
+    /// Sends random bytes.
     Noise,
-    /// Another protocol.
+    /// Answers in another protocol.
     Other,
-    /// A message of the store protocol, about the question that was asked, whose content is none.
+    /// Sends a message of the store protocol with the right number and invalid content.
     Content,
-    /// An answer of the protocol to another question.
+    /// Sends a valid answer to another request.
     WrongKind,
 }
 
-/// Ports of the platform that lies are told at.
+/// Ports of the platform at which faults are injected.
 const STORE: u32 = 5001;
 const CREDENTIALS: u32 = 5003;
 const RELAY: u32 = 8000;
 
-/// Answers late: the name of a store that is gone, and a restart. The bound is that of an answer,
-/// a minute, and a boot beside others.
+/// Outcome of late answers: the error of a lost store, and a restart. The time allows for the
+/// timeout of an answer, a minute, and for a boot beside others.
 const LATE: (&str, u64, u64) = ("STORE", 75, 200);
-/// Answers garbage: said at once, and the end after the five minutes in which the engine says so.
+/// Outcome of garbage: reported at once. The engine ends after it has reported it for five minutes.
 const GARBAGE: (&str, u64, u64) = ("STORE_GARBAGE", 17, 300 + 140);
 
-/// A store that takes requests and does not answer.
+/// A store that reads requests and does not answer.
 pub fn silent_store(settings: &Settings) -> Result<String, String> {
     store(settings, "silent", Lie::Silence, LATE)
 }
 
-/// A store whose answer never gets whole.
+/// A store whose answer is never complete.
 pub fn trickling_store(settings: &Settings) -> Result<String, String> {
     store(settings, "trickle", Lie::Trickle, LATE)
 }
 
-/// A store that hangs up.
+/// A store that closes the connection.
 pub fn store_that_hangs_up(settings: &Settings) -> Result<String, String> {
     store(settings, "hangup", Lie::HangUp, LATE)
 }
@@ -64,7 +64,7 @@ pub fn noisy_store(settings: &Settings) -> Result<String, String> {
     store(settings, "noise", Lie::Noise, GARBAGE)
 }
 
-/// A store that is something else.
+/// A server of another protocol at the port of the store.
 pub fn store_of_another_protocol(settings: &Settings) -> Result<String, String> {
     store(settings, "other", Lie::Other, GARBAGE)
 }
@@ -74,27 +74,27 @@ pub fn store_of_garbage(settings: &Settings) -> Result<String, String> {
     store(settings, "content", Lie::Content, GARBAGE)
 }
 
-/// A store that answers something else than was asked.
+/// A store that answers another request.
 pub fn store_that_answers_another_question(settings: &Settings) -> Result<String, String> {
     store(settings, "kind", Lie::WrongKind, GARBAGE)
 }
 
-/// An honest store, and nobody who says a word where the credentials are.
+/// An honest store, and a silent credentials service.
 pub fn silent_credentials(settings: &Settings) -> Result<String, String> {
     key_service(settings, "credentials-silent", (CREDENTIALS, Lie::Silence))
 }
 
-/// The same with noise.
+/// An honest store, and a credentials service that answers noise.
 pub fn noisy_credentials(settings: &Settings) -> Result<String, String> {
     key_service(settings, "credentials-noise", (CREDENTIALS, Lie::Noise))
 }
 
-/// Honest store and credentials, and nobody behind the relay who says a word.
+/// Honest store and credentials, and a silent key service.
 pub fn silent_relay(settings: &Settings) -> Result<String, String> {
     key_service(settings, "relay-silent", (RELAY, Lie::Silence))
 }
 
-/// The same with noise.
+/// Honest store and credentials, and a key service that answers noise.
 pub fn noisy_relay(settings: &Settings) -> Result<String, String> {
     key_service(settings, "relay-noise", (RELAY, Lie::Noise))
 }
@@ -107,9 +107,9 @@ fn store(
 ) -> Result<String, String> {
     let dir = folder(settings, name)?;
     let liar = Liar::start(&dir, &[(STORE, lie)]);
-    let said = ended(settings, &dir, expected);
+    let outcome = ended(settings, &dir, expected);
     liar.stop();
-    said
+    outcome
 }
 
 fn key_service(settings: &Settings, name: &str, lie: (u32, Lie)) -> Result<String, String> {
@@ -119,14 +119,14 @@ fn key_service(settings: &Settings, name: &str, lie: (u32, Lie)) -> Result<Strin
         let (settings, dir) = (settings.clone(), dir.clone());
         move || Host::start(&settings, &dir, lie.0 == RELAY)
     });
-    let said = ended(settings, &dir, ("KEY_SERVICE_UNAVAILABLE", 75, 200));
+    let outcome = ended(settings, &dir, ("KEY_SERVICE_UNAVAILABLE", 75, 200));
     liar.stop();
     let host = host.join().map_err(|_| "the thread of the host panicked")?;
     host?.stop();
-    said
+    outcome
 }
 
-/// A folder of its own, with the files that the image was built with.
+/// A new folder with the files of the image.
 fn folder(settings: &Settings, name: &str) -> Result<PathBuf, String> {
     let dir = settings.file(name);
     std::fs::create_dir_all(&dir).map_err(text)?;
@@ -136,7 +136,7 @@ fn folder(settings: &Settings, name: &str) -> Result<PathBuf, String> {
     Ok(dir)
 }
 
-/// The machine's own end: its name, its status, in time.
+/// Requires that the machine ends in time, with this error name and exit status.
 fn ended(
     settings: &Settings,
     dir: &Path,
@@ -144,18 +144,18 @@ fn ended(
 ) -> Result<String, String> {
     let boot = Boot::of(settings, dir, &settings.image()).with(&["--no-host"]).within("600");
     let ended = boot.ends()?;
-    let said = ended.by_name(name)?;
+    let outcome = ended.by_name(name)?;
     let stop = &ended.json["error"]["evidence"]["stop"];
     if stop["exit"].as_u64() != Some(exit) {
         return Err(format!("{exit} expected: {stop}"));
     }
     match ended.took.as_secs() < end_s {
-        true => Ok(format!("{said}: {}", stop["why"].as_str().unwrap_or_default())),
-        false => Err(format!("the machine stood for {} s", ended.took.as_secs())),
+        true => Ok(format!("{outcome}: {}", stop["why"].as_str().unwrap_or_default())),
+        false => Err(format!("the machine ran for {} s", ended.took.as_secs())),
     }
 }
 
-/// Listeners at ports of a machine.
+/// Faulty listeners at ports of a machine.
 struct Liar {
     is_over: Arc<AtomicBool>,
     threads: Vec<thread::JoinHandle<()>>,
@@ -180,25 +180,25 @@ impl Liar {
     fn stop(self) {
         self.is_over.store(true, Ordering::Relaxed);
         for thread in self.threads {
-            // one that panicked lied no more: the case saw that
+            // a listener that panicked fails its case
             let _ = thread.join();
         }
     }
 }
 
-/// Rest between two looks.
-const LOOK: Duration = Duration::from_millis(50);
+/// Polling interval.
+const POLL: Duration = Duration::from_millis(50);
 /// Longest time until the machine is started.
 const MACHINE_MAX: Duration = Duration::from_secs(60);
 
-/// Waits until QEMU is started in a new folder: a boot clears the folder of sockets before.
+/// Waits until QEMU is started: before that, a boot clears the folder of sockets.
 fn has_machine(run: &Path) -> bool {
     let end = Instant::now() + MACHINE_MAX;
     while !run.join("qemu.log").exists() {
         if Instant::now() > end {
             return false;
         }
-        thread::sleep(LOOK);
+        thread::sleep(POLL);
     }
     true
 }
@@ -217,45 +217,45 @@ fn lie_to_all(listener: &UnixListener, lie: Lie, is_over: &AtomicBool) {
         while !is_over.load(Ordering::Relaxed) {
             match listener.accept() {
                 Ok((stream, _)) => drop(scope.spawn(move || lie_to(stream, lie, is_over))),
-                Err(_) => thread::sleep(LOOK),
+                Err(_) => thread::sleep(POLL),
             }
         }
     });
 }
 
-/// Until the other side hangs up, or everything is over.
+/// Serves one connection until the other side closes it or the case is over.
 fn lie_to(mut stream: UnixStream, lie: Lie, is_over: &AtomicBool) {
-    let set = [stream.set_nonblocking(false), stream.set_read_timeout(Some(LOOK * 20))];
+    let set = [stream.set_nonblocking(false), stream.set_read_timeout(Some(POLL * 20))];
     if set.iter().any(Result::is_err) || matches!(lie, Lie::HangUp) {
         return;
     }
-    let mut heard = Vec::new();
+    let mut received = Vec::new();
     let mut bytes = [0; 4096];
-    let mut told = 0;
+    let mut sent = 0;
     while !is_over.load(Ordering::Relaxed) {
         match stream.read(&mut bytes) {
             Ok(0) => return,
-            Ok(count) => heard.extend_from_slice(&bytes[..count]),
+            Ok(count) => received.extend_from_slice(&bytes[..count]),
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
             Err(_) => return,
         }
-        let all = answer(lie, &heard);
-        // A byte a second where it trickles, everything at once elsewhere.
-        let end = if matches!(lie, Lie::Trickle) { all.len().min(told + 1) } else { all.len() };
-        if end > told && stream.write_all(&all[told..end]).is_err() {
+        let all = answer(lie, &received);
+        // One byte a second for `Trickle`, everything at once otherwise.
+        let end = if matches!(lie, Lie::Trickle) { all.len().min(sent + 1) } else { all.len() };
+        if end > sent && stream.write_all(&all[sent..end]).is_err() {
             return;
         }
-        told = told.max(end);
+        sent = sent.max(end);
     }
 }
 
-/// What stands before the first question: four bytes, and its length and number.
+/// Bytes before the first request: the opening, and the request's length and number.
 const OPENING: usize = 4;
 const HEADER: usize = 4 + 8;
 
-/// What is said to who has said this; it only grows.
-fn answer(lie: Lie, heard: &[u8]) -> Vec<u8> {
-    let number = heard.get(OPENING + 4..OPENING + HEADER).unwrap_or_default();
+/// The bytes to send in total after these bytes were received.
+fn answer(lie: Lie, received: &[u8]) -> Vec<u8> {
+    let number = received.get(OPENING + 4..OPENING + HEADER).unwrap_or_default();
     if number.is_empty() {
         return Vec::new();
     }
@@ -278,7 +278,7 @@ fn answer(lie: Lie, heard: &[u8]) -> Vec<u8> {
 struct Host(Child);
 
 impl Host {
-    /// With the credentials of the run, where nobody lies about them.
+    /// Serves the credentials of the run, unless the case injects faults there.
     fn start(settings: &Settings, dir: &Path, has_credentials: bool) -> Result<Self, String> {
         if !has_machine(&dir.join("run")) {
             return Err("no machine was started".into());
@@ -291,7 +291,7 @@ impl Host {
             .args(["--listen-store", &at(STORE), "--engine", &at(5000)]);
         if has_credentials {
             let file = settings.dir().join("kms/credentials-enclave.json");
-            // Its own relay is where nobody asks.
+            // The host's relay is at a port that the enclave does not use.
             command
                 .args(["--listen-kms", &at(RELAY + 1), "--kms", "127.0.0.1:9"])
                 .args(["--listen-credentials", &at(CREDENTIALS), "--credentials"])
@@ -301,7 +301,7 @@ impl Host {
         Ok(Self(child.map_err(text)?))
     }
 
-    /// It ends when nobody holds its input any more.
+    /// Closes its stdin, which ends it.
     fn stop(mut self) {
         drop(self.0.stdin.take());
         let _ = self.0.wait();

@@ -1,5 +1,5 @@
-//! Many locks, that they are still there, and that they bind no one: the machine's module is an
-//! emulator's.
+//! Commits many locks, checks that they survive, and that commitments of this insecure mode are
+//! refused unless the client allows it.
 
 use crate::booted::text;
 use mortise_client::{Client, ClientError, Endpoint, NewLock, SignedStatementView, Signer, check};
@@ -17,23 +17,23 @@ const CONNECTIONS: u32 = 8;
 const LOCKS_PER_OWNER: u32 = 16;
 /// How long a lock lives, seconds: longer than a run.
 const LOCK_S: u64 = 1800;
-/// What every promise of the machine is marked as.
-const MARK: InsecureMode = InsecureMode::Emulated;
+/// The insecure mode in every commitment of the machine.
+const MODE: InsecureMode = InsecureMode::Emulated;
 
-/// What was promised.
-pub struct Promised {
-    /// Every lock.
+/// The commitments of an engine.
+pub struct Committed {
+    /// The id of every lock.
     pub locks: Vec<LockId>,
     /// The newest statement after them.
     pub newest: SignedStatementView,
 }
 
-/// Commits so many locks; the client checks each commitment.
-pub async fn commit(at: &Endpoint, count: u32) -> Result<Promised, String> {
+/// Commits `count` locks; the client verifies each commitment.
+pub async fn commit(at: &Endpoint, count: u32) -> Result<Committed, String> {
     let mut tasks = JoinSet::new();
     for n in 0..CONNECTIONS {
         let own = count / CONNECTIONS + u32::from(n < count % CONNECTIONS);
-        let client = Client::new(at.clone()).allow_insecure(MARK);
+        let client = Client::new(at.clone()).allow_insecure(MODE);
         tasks.spawn(async move { commit_some(&client, own).await });
     }
     let mut locks = Vec::new();
@@ -41,7 +41,7 @@ pub async fn commit(at: &Endpoint, count: u32) -> Result<Promised, String> {
         locks.extend(done.map_err(text)??);
     }
     let newest = Client::new(at.clone()).check_root().await.map_err(text)?;
-    Ok(Promised { locks, newest })
+    Ok(Committed { locks, newest })
 }
 
 async fn commit_some(client: &Client, count: u32) -> Result<Vec<LockId>, String> {
@@ -52,8 +52,8 @@ async fn commit_some(client: &Client, count: u32) -> Result<Vec<LockId>, String>
         }
         let committed = client.commit(&owner, &lock_of(&owner)).await.map_err(text)?;
         match committed.commitment.ccm_attestation.mode {
-            Some(MARK) => locks.push(committed.commitment.lock_id),
-            other => return Err(format!("a promise marked {MARK} expected, not {other:?}")),
+            Some(MODE) => locks.push(committed.commitment.lock_id),
+            other => return Err(format!("a commitment in mode {MODE} expected, not {other:?}")),
         }
     }
     Ok(locks)
@@ -70,35 +70,37 @@ fn lock_of(owner: &Signer) -> NewLock {
     NewLock::of_one(Asset::native(1), U256::from(1000u64), LOCK_S, condition)
 }
 
-/// A promise of the machine is refused by whoever does not take its mark by name, and without the
-/// mark it is nobody's.
-pub async fn binds_no_one(at: &Endpoint) -> Result<(), String> {
+/// A client that does not allow the mode refuses the commitment, and without the mode the signature
+/// is invalid.
+pub async fn insecure_commitment_is_refused(at: &Endpoint) -> Result<(), String> {
     let owner = Signer::random();
     let strict = Client::new(at.clone()).commit(&owner, &lock_of(&owner)).await;
     match strict {
         Err(ClientError::Check(refused))
             if refused.to_string().contains("does not bind the engine") => {}
-        other => return Err(format!("a marked promise was not refused: {other:?}")),
+        other => {
+            return Err(format!("a commitment in an insecure mode was not refused: {other:?}"));
+        }
     }
-    let client = Client::new(at.clone()).allow_insecure(MARK);
+    let client = Client::new(at.clone()).allow_insecure(MODE);
     let identity = client.identity().await.map_err(text)?;
-    let mut promise = client.commit(&owner, &lock_of(&owner)).await.map_err(text)?.commitment;
-    promise.ccm_attestation.mode = None;
-    let digest = promise.digest(&identity.engine_id);
-    if check::promise(&identity, &promise).is_ok() {
-        return Err("a promise whose mark was cut out was believed".into());
+    let mut commitment = client.commit(&owner, &lock_of(&owner)).await.map_err(text)?.commitment;
+    commitment.ccm_attestation.mode = None;
+    let digest = commitment.digest(&identity.engine_id);
+    if check::promise(&identity, &commitment).is_ok() {
+        return Err("a commitment whose mode was removed was accepted".into());
     }
-    promise.ccm_attestation.commitment_hash = Bytes32(digest.0);
-    match check::promise(&identity, &promise) {
+    commitment.ccm_attestation.commitment_hash = Bytes32(digest.0);
+    match check::promise(&identity, &commitment) {
         Err(check::CheckError::Commitment(_)) => Ok(()),
-        other => Err(format!("a mark was cut out, hash and all, and: {other:?}")),
+        other => Err(format!("the mode was removed and the hash changed, and: {other:?}")),
     }
 }
 
-/// That an engine has what was promised: the same statement about the same frame, and the locks.
-pub async fn kept(at: &Endpoint, promised: &Promised, sample: usize) -> Result<(), String> {
+/// Requires that an engine still has the same statement about the same frame, and the locks.
+pub async fn kept(at: &Endpoint, committed: &Committed, sample: usize) -> Result<(), String> {
     let client = Client::new(at.clone());
-    let seq = promised.newest.statement.seq;
+    let seq = committed.newest.statement.seq;
     let params = GetStateRoot { at_seq: Some(seq), signed: true };
     let again = match client.state_root(params).await.map_err(text)? {
         StateRootResult::Signed { statement, signature } => {
@@ -106,12 +108,12 @@ pub async fn kept(at: &Endpoint, promised: &Promised, sample: usize) -> Result<(
         }
         other => return Err(format!("a root without its statement: {other:?}")),
     };
-    if again != promised.newest {
-        let (kept, found) = (promised.newest.statement.state_root, again.statement.state_root);
+    if again != committed.newest {
+        let (kept, found) = (committed.newest.statement.state_root, again.statement.state_root);
         return Err(format!("frame {seq} had root {kept}, now another statement: {found}"));
     }
-    let step = (promised.locks.len() / sample.max(1)).max(1);
-    for lock_id in promised.locks.iter().step_by(step) {
+    let step = (committed.locks.len() / sample.max(1)).max(1);
+    for lock_id in committed.locks.iter().step_by(step) {
         if client.lock(*lock_id).await.map_err(text)?.is_none() {
             return Err(format!("{lock_id} is gone"));
         }

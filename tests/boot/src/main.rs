@@ -1,13 +1,13 @@
 //! The measured image in QEMU's nitro-enclave machine, from the build to the replay after a kill.
 //!
-//! What it is for: the one test that runs what a parent would run - kernel, ramdisks and the static
-//! binary as the first process, over a real vsock - and that looks at its bad ends: each has a name
-//! on the console and comes within a bound.
+//! What it is for: the one test that runs what a parent would run: kernel, ramdisks and the static
+//! binary as the first process, over a real vsock. It also tests failures: each ends within a bound
+//! and has an error name on the console.
 //!
-//! What it does not do: prove anything about a Nitro card. The module is emulated and nobody signs
-//! its documents; that they are refused is one of the checks.
+//! What it does not do: prove anything about a Nitro card. The module is emulated and its documents
+//! are unsigned; one of the cases checks that verifiers refuse them.
 //!
-//! `tests/boot/run.sh` builds what this needs and starts it. Exit status 0 when every case held.
+//! `tests/boot/run.sh` builds the inputs and starts it. Exit status 0 if every case passed.
 
 mod bad;
 mod booted;
@@ -28,20 +28,20 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Why a case did not hold, or what it found.
-type Case = Result<String, String>;
+/// The findings of a case, or why it failed.
+type Outcome = Result<String, String>;
 /// A case with its name.
-type Named = (&'static str, fn(&Settings) -> Case);
+type Named = (&'static str, fn(&Settings) -> Outcome);
 
-/// What a run has so far.
+/// The state of a run.
 struct Run {
     settings: Settings,
     begun: Instant,
     failed: AtomicU32,
 }
 
-/// From one start of a machine beside others to the next: a boot takes a processor for so long, and
-/// a module that answers late is a fault of its own.
+/// Delay between starts of machines that run beside each other: a boot uses a processor for about
+/// this long, and a slow module would be a fault of its own.
 const BESIDE: Duration = Duration::from_secs(12);
 
 fn main() -> ExitCode {
@@ -51,25 +51,25 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     let run = Run { settings, begun: Instant::now(), failed: AtomicU32::new(0) };
-    // A machine that never served makes the cases after it say nothing new.
+    // If the machine never served, the later cases would test nothing.
     if run.serving() && !run.settings.short {
         run.bad();
     }
     let took = run.begun.elapsed().as_secs();
     match run.failed.load(Ordering::Relaxed) {
         0 => {
-            println!("boot: every case held, {took} s");
+            println!("boot: every case passed, {took} s");
             ExitCode::SUCCESS
         }
         failed => {
-            println!("boot: {failed} cases did not hold, {took} s");
+            println!("boot: {failed} cases failed, {took} s");
             ExitCode::FAILURE
         }
     }
 }
 
 impl Run {
-    /// Runs a case and says how it went; true when it held.
+    /// Runs a case and prints its outcome; returns whether it passed.
     fn case(&self, (name, case): Named) -> bool {
         if !self.settings.is_wanted(name) {
             return true;
@@ -88,7 +88,7 @@ impl Run {
         true
     }
 
-    /// Runs cases one after the other, whatever comes of each.
+    /// Runs all cases, one after the other.
     fn all(&self, cases: &[Named]) {
         for case in cases {
             self.case(*case);
@@ -100,8 +100,8 @@ impl Run {
         SERVING.into_iter().all(|case| self.case(case))
     }
 
-    /// Machines that cannot serve: those that are waited for beside the others, one after the other
-    /// those that work.
+    /// Machines that cannot serve. Those that mostly wait run beside the others; the others run one
+    /// after the other.
     fn bad(&self) {
         thread::scope(|scope| {
             scope.spawn(|| {
@@ -116,7 +116,7 @@ impl Run {
     }
 }
 
-/// Each builds on the ones before it.
+/// Cases that build on each other.
 const SERVING: [Named; 5] = [
     ("image_of_a_folder_is_built", image::built),
     ("key_service_without_its_switch_gives_no_key", serving::strict_kms),
@@ -131,19 +131,19 @@ const BAD: [Named; 14] = [
     ("kernel_that_halts_is_ended_by_the_bound", bad::halted_kernel),
     ("image_without_vsock_module_names_it", bad::no_vsock),
     ("image_without_module_of_the_security_module_names_it", bad::no_nsm),
-    ("module_that_is_none_is_named", bad::broken_module),
+    ("invalid_kernel_module_is_named", bad::broken_module),
     ("too_little_memory_is_named", bad::little_memory),
     ("image_without_configuration_names_it", bad::no_config),
     ("flipped_bit_of_a_stored_frame_is_named", damage::flipped_bit),
     ("stored_frame_of_another_version_is_named", damage::other_version),
     ("removed_frame_is_named", damage::removed_frame),
     ("first_process_that_ends_badly_ends_the_machine", first::ends_badly),
-    ("panic_of_a_kernel_that_halts_is_told", first::panic_without_end),
-    ("machine_that_says_nothing_more_is_told", first::silent_machine),
+    ("panic_of_a_kernel_that_halts_is_reported", first::panic_without_end),
+    ("silent_machine_is_reported", first::silent_machine),
     ("machine_without_a_parent_ends", bad::no_parent),
 ];
 
-/// A parent that answers late or garbage: minutes of waiting, the longest first.
+/// A parent that answers late or with garbage: minutes of waiting, the longest first.
 const WAITING: [Named; 11] = [
     ("store_that_answers_noise_is_named_and_ends", lies::noisy_store),
     ("store_of_another_protocol_is_named_and_ends", lies::store_of_another_protocol),

@@ -1,7 +1,7 @@
 //! The life of an engine in the machine.
 
 use crate::booted::{Boot, Booted, mortise, text};
-use crate::locks::{self, Promised};
+use crate::locks::{self, Committed};
 use crate::settings::Settings;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -12,10 +12,10 @@ use serde_json::Value;
 use std::future::Future;
 use std::time::{Instant, SystemTime};
 
-/// Locks that are looked at one by one after the replay.
+/// Number of locks that are read one by one after the replay.
 const SAMPLE: usize = 32;
 
-/// Documents that nobody signed get no key from a service that was not told to take them.
+/// A key service that does not allow unsigned documents gives no key for them.
 pub fn strict_kms(settings: &Settings) -> Result<String, String> {
     let boot = Boot::of(settings, &settings.dir(), &settings.image());
     boot.with(&["--refuse-unsigned"]).ends()?.by_name("KEY_REFUSED")
@@ -29,10 +29,10 @@ pub fn life(settings: &Settings) -> Result<String, String> {
     healthy(&first)?;
     measured(&first)?;
     refused(settings, &first)?;
-    run(locks::binds_no_one(&gateway(&first)?))?;
+    run(locks::insecure_commitment_is_refused(&gateway(&first)?))?;
     run(long_text(&first))?;
     let begun = Instant::now();
-    let promised = run(locks::commit(&gateway(&first)?, settings.locks))?;
+    let committed = run(locks::commit(&gateway(&first)?, settings.locks))?;
     let per_s = f64::from(settings.locks) / begun.elapsed().as_secs_f64();
     let kib = first.report["machineKibMax"].as_u64().unwrap_or_default();
     let engine = first.text("engineId")?.to_owned();
@@ -40,7 +40,7 @@ pub fn life(settings: &Settings) -> Result<String, String> {
     first.kill_machine()?;
     let second = boot()?;
     let again_ms = second.report["bootMs"].as_u64().unwrap_or_default();
-    same(&second, &engine, epoch, &promised)?;
+    same(&second, &engine, epoch, &committed)?;
     second.stop()?;
     Ok(format!(
         "boot {boot_ms} ms, machine {} MiB, {} locks at {per_s:.0}/s, second boot {again_ms} ms",
@@ -49,7 +49,7 @@ pub fn life(settings: &Settings) -> Result<String, String> {
     ))
 }
 
-/// It answers over its vsock without the gateway, and says what it is.
+/// The engine answers over its vsock without the gateway, and reports its mode.
 fn healthy(booted: &Booted) -> Result<(), String> {
     let client = Client::new(vsock(booted)?);
     let health = run(async { client.health().await.map_err(text) })?;
@@ -59,7 +59,7 @@ fn healthy(booted: &Booted) -> Result<(), String> {
     }
 }
 
-/// The registers in the documents that the key service saw are those of the file.
+/// The registers in the documents at the key service equal those of the image file.
 fn measured(booted: &Booted) -> Result<(), String> {
     let trail = std::fs::read_to_string(booted.text("kmsTrail")?).map_err(text)?;
     let granted = |line: &str| {
@@ -83,18 +83,20 @@ fn measured(booted: &Booted) -> Result<(), String> {
     Ok(())
 }
 
-/// No verifier takes its documents, not even one that would take the image.
+/// A verifier refuses its documents, even one that pins the image.
 fn refused(settings: &Settings, booted: &Booted) -> Result<(), String> {
     let (url, pcr0) = (booted.text("url")?, booted.text("pcr0")?);
     let args = ["verify", "attestation", "--url", url, "--pcr0", pcr0];
-    let (code, json, said) = mortise(settings, &args)?;
+    let (code, json, stderr) = mortise(settings, &args)?;
     match code {
         Some(1) => Ok(()),
-        code => Err(format!("its document is not refused: exit status {code:?}, {json:#} {said}")),
+        code => {
+            Err(format!("its document is not refused: exit status {code:?}, {json:#} {stderr}"))
+        }
     }
 }
 
-/// What is much longer than a packet gets in and out whole: the longest text, there and back.
+/// The longest text, which is much longer than a packet, round-trips intact.
 async fn long_text(booted: &Booted) -> Result<(), String> {
     let owner = Signer::random();
     let client = Client::new(vsock(booted)?);
@@ -105,16 +107,16 @@ async fn long_text(booted: &Booted) -> Result<(), String> {
     let opened = client.kms_decrypt(&owner, sealed, now.as_secs() + 60).await.map_err(text)?;
     match opened.text.as_ref() == Some(&words) {
         true => Ok(()),
-        false => Err("the longest text came back as another".into()),
+        false => Err("the longest text came back changed".into()),
     }
 }
 
-/// The second boot is the same engine, one epoch later, with what it promised.
+/// The second boot is the same engine, one epoch later, with the same commitments.
 fn same(
     booted: &Booted,
     engine: &str,
     epoch: Option<u64>,
-    promised: &Promised,
+    committed: &Committed,
 ) -> Result<(), String> {
     let found = booted.text("engineId")?;
     if found != engine {
@@ -124,7 +126,7 @@ fn same(
     if now != epoch.map(|epoch| epoch + 1) {
         return Err(format!("epoch {epoch:?} is followed by {now:?}"));
     }
-    run(locks::kept(&gateway(booted)?, promised, SAMPLE))
+    run(locks::kept(&gateway(booted)?, committed, SAMPLE))
 }
 
 fn gateway(booted: &Booted) -> Result<Endpoint, String> {

@@ -1,4 +1,4 @@
-//! What a run is told.
+//! The options of a run.
 
 use std::path::PathBuf;
 
@@ -38,13 +38,13 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Whether a case is one to run: what others build on always is.
+    /// Whether to run a case. Cases that others build on always run.
     pub fn is_wanted(&self, name: &str) -> bool {
         let is_base = name.starts_with("image_of") || name.starts_with("image_serves");
         is_base || self.only.as_ref().is_none_or(|word| name.contains(word.as_str()))
     }
 
-    /// The folder of the engine that lives through the run.
+    /// The folder of the engine that serves during the run.
     pub fn dir(&self) -> PathBuf {
         self.work.join("b")
     }

@@ -1,9 +1,9 @@
-//! As much DER and CBOR as an issuer of documents writes. Lengths are always shortest.
+//! The DER and CBOR encodings that an issuer of documents needs. Lengths use the shortest form.
 
 /// A DER value: tag, length, content.
 pub fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
     let mut out = vec![tag];
-    let length = u16::try_from(content.len()).expect("what is written here is small");
+    let length = u16::try_from(content.len()).expect("the test's values are small");
     match length {
         0..128 => out.push(length.to_be_bytes()[1]),
         128..256 => out.extend([0x81, length.to_be_bytes()[1]]),
@@ -69,5 +69,5 @@ pub fn array(items: &[Vec<u8>]) -> Vec<u8> {
 }
 
 fn count<T>(items: &[T]) -> u64 {
-    u64::try_from(items.len()).expect("what is written here is small")
+    u64::try_from(items.len()).expect("the test's values are small")
 }

@@ -1,4 +1,4 @@
-//! What AWS signed: accepted at its own time, held to the caller's pins, policies and claims.
+//! Documents signed by AWS are accepted at their own time, under the caller's pins and policies.
 
 use crate::vectors_rfc6962::{base64, vectors};
 use mortise_format::pcr::Pcr;
@@ -11,11 +11,11 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-/// How many documents the folder holds, and how many of them are in debug mode.
+/// Documents in the folder, and how many of them are in debug mode.
 const DOCUMENTS: usize = 5;
 const DEBUG_DOCUMENTS: usize = 2;
 
-/// A document with what the index says of it.
+/// A document and its entry in the index.
 pub struct Genuine {
     pub file: String,
     pub bytes: Vec<u8>,
@@ -36,7 +36,7 @@ impl Genuine {
         listed.iter().map(parse).collect()
     }
 
-    /// A policy of exactly the registers of the document.
+    /// A policy that approves exactly the document's registers.
     fn policy(&self) -> PcrPolicy {
         policy_of(&self.pcrs())
     }
@@ -105,7 +105,7 @@ fn with_nonce(document: &[u8], nonce: Expect<'_>) -> Result<(), AttestationError
 }
 
 #[test]
-fn genuine_documents_are_accepted_at_their_own_time_and_say_what_the_index_says() {
+fn genuine_documents_are_accepted_at_their_own_time_and_match_the_index() {
     for genuine in productive() {
         let started = Instant::now();
         let attestation = archived(&genuine.bytes, &genuine.policy()).unwrap();
@@ -127,7 +127,7 @@ fn genuine_documents_are_accepted_at_their_own_time_and_say_what_the_index_says(
 }
 
 #[test]
-fn genuine_documents_of_debug_mode_are_refused_by_name_under_any_policy() {
+fn genuine_debug_documents_are_refused_as_debug_under_any_policy() {
     for genuine in documents().into_iter().flatten().filter(Genuine::debug) {
         let refused = archived(&genuine.bytes, &PcrPolicy::any_image());
         assert_eq!(refused, Err(AttestationError::DebugMode), "{}", genuine.file);
@@ -137,7 +137,7 @@ fn genuine_documents_of_debug_mode_are_refused_by_name_under_any_policy() {
 }
 
 #[test]
-fn built_in_fingerprint_is_that_of_the_published_root() {
+fn built_in_fingerprint_matches_the_published_root() {
     let Ok(pem) = std::fs::read_to_string(vectors().join("attestation/aws_nitro_root_g1.pem"))
     else {
         assert!(documents().is_none(), "the root is beside the documents");
@@ -148,7 +148,7 @@ fn built_in_fingerprint_is_that_of_the_published_root() {
 }
 
 #[test]
-fn root_that_is_not_pinned_is_refused_and_one_of_many_is_enough() {
+fn unpinned_root_is_refused_and_one_matching_pin_is_enough() {
     for genuine in productive() {
         let policy = genuine.policy();
         let other = RootFingerprint([7; 32]);
@@ -163,7 +163,7 @@ fn root_that_is_not_pinned_is_refused_and_one_of_many_is_enough() {
 }
 
 #[test]
-fn register_that_is_not_approved_is_refused_and_one_value_of_a_set_is_enough() {
+fn unapproved_register_is_refused_and_one_approved_value_is_enough() {
     for genuine in productive() {
         for (index, found) in genuine.pcrs() {
             let mut pcrs = genuine.pcrs();
@@ -179,7 +179,7 @@ fn register_that_is_not_approved_is_refused_and_one_value_of_a_set_is_enough() {
 }
 
 #[test]
-fn register_that_the_document_does_not_list_is_missing() {
+fn register_absent_from_the_document_is_reported_missing() {
     for genuine in productive().iter().filter(|genuine| !genuine.pcrs().contains_key(&16)) {
         let mut pcrs = genuine.pcrs();
         pcrs.insert(16, Pcr([1; 48]));
@@ -189,7 +189,7 @@ fn register_that_the_document_does_not_list_is_missing() {
 }
 
 #[test]
-fn key_user_data_and_nonce_are_held_to_what_the_caller_expects() {
+fn key_user_data_and_nonce_must_equal_what_the_caller_expects() {
     for genuine in productive() {
         let attestation = archived(&genuine.bytes, &genuine.policy()).unwrap();
         let document = attestation.document();
@@ -239,16 +239,16 @@ fn genuine_document_without_our_nonce_is_not_live_at_its_own_time() {
 }
 
 #[test]
-fn tagged_form_and_the_other_s_of_the_signature_are_the_same_statement() {
+fn tagged_form_and_high_s_signature_are_accepted() {
     for genuine in productive() {
-        let said = archived(&genuine.bytes, &genuine.policy()).unwrap();
+        let archived_document = archived(&genuine.bytes, &genuine.policy()).unwrap();
         let tagged = [&[0xd2], &genuine.bytes[..]].concat();
-        assert_eq!(archived(&tagged, &genuine.policy()).as_ref(), Ok(&said));
+        assert_eq!(archived(&tagged, &genuine.policy()).as_ref(), Ok(&archived_document));
         let (front, signature) = genuine.bytes.split_at(genuine.bytes.len() - 96);
         let (r, s) = Signature::from_slice(signature).unwrap().split_scalars();
         let other = Signature::from_scalars(r, -s).unwrap();
         let turned = [front, &other.to_bytes()].concat();
         assert_ne!(turned, genuine.bytes);
-        assert_eq!(archived(&turned, &genuine.policy()).as_ref(), Ok(&said));
+        assert_eq!(archived(&turned, &genuine.policy()).as_ref(), Ok(&archived_document));
     }
 }

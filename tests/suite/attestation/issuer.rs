@@ -1,7 +1,7 @@
-//! An authority of its own that issues documents of the real shape, and any deviation from it.
+//! A test authority that issues documents in the format of AWS, with any deviation from it.
 //!
-//! A plan is the honest document; a test edits the plan, and everything is signed afterwards, so
-//! that the deviation is the only thing wrong.
+//! [`plan`] describes an honest document. A test edits the plan, and [`Plan::issue`] signs
+//! everything afterwards, so that the deviation is the only fault.
 
 use super::der::{array, bits, bstr, extension, head, name, oid, sequence, tlv, tstr};
 use mortise_format::pcr::Pcr;
@@ -19,7 +19,7 @@ pub const LEAF_TO_S: u64 = LEAF_FROM_S + 3 * 3600;
 /// The nonce of the honest document.
 pub const NONCE: [u8; 32] = [0x6e; 32];
 
-/// Places in the chain.
+/// Indices in the certificate chain.
 pub const ROOT: usize = 0;
 pub const REGION: usize = 1;
 pub const ZONE: usize = 2;
@@ -36,7 +36,7 @@ const EC_PUBLIC_KEY: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1];
 const SECP384R1: &[u8] = &[0x2b, 0x81, 4, 0, 0x22];
 pub const SECP521R1: &[u8] = &[0x2b, 0x81, 4, 0, 0x23];
 
-/// What one certificate will say.
+/// The contents of one certificate, before it is signed.
 #[derive(Clone)]
 pub struct CertificatePlan {
     pub version: u8,
@@ -48,19 +48,19 @@ pub struct CertificatePlan {
     pub curve: Vec<u8>,
     pub point: Vec<u8>,
     pub extensions: Vec<Vec<u8>>,
-    /// Whose key signs it.
+    /// The index of the key that signs it.
     pub signer: usize,
     /// Applied to the finished DER.
     pub finish: fn(Vec<u8>) -> Vec<u8>,
 }
 
-/// What a document will say.
+/// The contents of a document, before it is signed.
 #[derive(Clone)]
 pub struct Plan {
     pub certificates: Vec<CertificatePlan>,
-    /// How many of them the bundle has, the leaf apart.
+    /// How many of them the bundle holds, without the leaf.
     pub bundle: usize,
-    /// Keys and encoded values; certificates are put in when they are made.
+    /// Keys and encoded values; `issue` adds the certificates.
     pub fields: Vec<(&'static str, Vec<u8>)>,
     pub indefinite: bool,
     pub after_payload: Vec<u8>,
@@ -68,7 +68,7 @@ pub struct Plan {
     pub array: Vec<u8>,
     pub protected: Vec<u8>,
     pub unprotected: Vec<u8>,
-    /// Whose key signs the document.
+    /// The index of the key that signs the document.
     pub signer: usize,
     /// Applied to the finished signature.
     pub signature: fn(Vec<u8>) -> Vec<u8>,
@@ -164,7 +164,7 @@ impl Plan {
         if !present("certificate") {
             fields.insert(0, ("certificate", bstr(&certificates[LEAF])));
         }
-        // an entry without a value is left out: a test removed the field
+        // a test removed the field
         fields.retain(|(_, value)| !value.is_empty());
         let entries: Vec<_> =
             fields.iter().map(|(key, value)| [tstr(key), value.clone()].concat()).collect();

@@ -1,4 +1,4 @@
-//! Freshness and binding: the document is for this caller, now, and for these keys.
+//! Freshness and binding: the document answers this caller, now, and binds these keys.
 
 use super::der::{bstr, head};
 use super::issuer::{
@@ -64,7 +64,7 @@ fn live_document_needs_the_nonce_that_was_sent() {
 }
 
 #[test]
-fn leaf_that_starts_after_the_verifiers_clock_has_leeway_and_its_end_has_none() {
+fn leaf_start_has_clock_leeway_and_leaf_end_has_none() {
     let first = edited(|plan| plan.set("timestamp", head(0, LEAF_FROM_S * 1000)));
     assert_eq!(live(&first, LEAF_FROM_S * 1000 - SKEW_MS, &NONCE), Ok(()));
     let last_ms = LEAF_TO_S * 1000;
@@ -115,7 +115,7 @@ fn check_bound(plan: &Plan, binding: &KeyBinding) -> Result<(), AttestationError
 }
 
 #[test]
-fn document_is_for_exactly_the_bound_keys_engine_epoch_history_and_policy() {
+fn document_binds_exactly_keys_engine_epoch_history_and_policy() {
     let right = binding();
     assert_eq!(check_bound(&bound(&right), &right), Ok(()));
     let others: [fn(&mut KeyBinding); 8] = [
@@ -137,7 +137,7 @@ fn document_is_for_exactly_the_bound_keys_engine_epoch_history_and_policy() {
 }
 
 #[test]
-fn register_16_must_be_there_and_extended_with_the_binding_alone() {
+fn register_16_must_be_present_and_extended_with_the_binding_alone() {
     let binding = binding();
     let image = || (0..3).map(|index| (index, pcr(index)));
     let mut lacking = bound(&binding);

@@ -1,4 +1,4 @@
-//! Documents that their authority signed as they stand, each wrong in one thing: each by its name.
+//! Documents with one fault each, signed with that fault: each is refused with its named error.
 
 use super::der::{array, bstr, extension, head, oid, tlv, tstr};
 use super::issuer::{
@@ -13,10 +13,10 @@ use mortise_verify::attestation::{
 };
 use std::collections::BTreeSet;
 
-/// What a wrong document is, and what it must be called.
-type Case = (fn(&mut Plan), AttestationError);
+/// An edit that makes a document wrong, and the error that it must cause.
+type FaultyPlan = (fn(&mut Plan), AttestationError);
 
-fn judge(plan: &Plan) -> Result<(), AttestationError> {
+fn check(plan: &Plan) -> Result<(), AttestationError> {
     let issued = plan.issue();
     let check = ArchivedCheck {
         roots: &[issued.root],
@@ -27,14 +27,14 @@ fn judge(plan: &Plan) -> Result<(), AttestationError> {
     verify_archived(&issued.document, &check).map(|_| ())
 }
 
-/// Holds every case to its error; answers the names of the errors that were seen.
+/// Asserts the error of every case; returns the names of the errors.
 #[track_caller]
-fn hold(cases: Vec<Case>) -> BTreeSet<String> {
+fn assert_errors(cases: Vec<FaultyPlan>) -> BTreeSet<String> {
     let mut seen = BTreeSet::new();
     for (i, (edit, expected)) in cases.into_iter().enumerate() {
         let mut edited = plan();
         edit(&mut edited);
-        assert_eq!(judge(&edited), Err(expected.clone()), "case {i}");
+        assert_eq!(check(&edited), Err(expected.clone()), "case {i}");
         seen.insert(name(&expected));
     }
     seen
@@ -49,7 +49,7 @@ fn length(field: Field, min: usize, found: usize) -> AttestationError {
 }
 
 #[test]
-fn honest_document_is_accepted_tagged_and_untagged_definite_and_indefinite() {
+fn honest_document_is_accepted_in_all_four_encodings() {
     let honest: [fn(&mut Plan); 5] = [
         |_| (),
         |plan| plan.tag = head(6, 18),
@@ -60,16 +60,16 @@ fn honest_document_is_accepted_tagged_and_untagged_definite_and_indefinite() {
     for edit in honest {
         let mut edited = plan();
         edit(&mut edited);
-        assert_eq!(judge(&edited), Ok(()));
+        assert_eq!(check(&edited), Ok(()));
     }
 }
 
 #[test]
-fn wrong_envelopes_are_named() {
+fn each_envelope_fault_has_its_error() {
     let envelope = AttestationError::Envelope;
     let protected = AttestationError::ProtectedHeader;
     let kind = |offset, expected, found| CborError::Type { offset, expected, found };
-    let cases: Vec<Case> = vec![
+    let cases: Vec<FaultyPlan> = vec![
         (|p| p.tag = head(6, 98), AttestationError::TagMismatch { expected: 18, found: 98 }),
         (|p| p.tag = vec![0xd8, 18], envelope(CborError::NotShortest { offset: 0 })),
         (
@@ -116,11 +116,11 @@ fn wrong_envelopes_are_named() {
         (|p| p.signature = |_| vec![0; 96], AttestationError::SignatureOutOfRange),
         (|p| p.signature = |_| vec![0xff; 96], AttestationError::SignatureOutOfRange),
     ];
-    assert_eq!(hold(cases).len(), 9);
+    assert_eq!(assert_errors(cases).len(), 9);
 }
 
 #[test]
-fn document_of_an_emulator_is_refused_as_unsigned() {
+fn emulator_document_is_refused_as_unsigned() {
     // as QEMU's emulated module writes it: algorithm -1, 64 zero bytes for every certificate and
     // for the signature
     let mut edited = plan();
@@ -128,15 +128,15 @@ fn document_of_an_emulator_is_refused_as_unsigned() {
     edited.set("certificate", bstr(&[0; 64]));
     edited.set("cabundle", array(&[bstr(&[0; 64])]));
     edited.signature = |_| vec![0; 64];
-    assert_eq!(judge(&edited), Err(AttestationError::Unsigned { algorithm: -1 }));
+    assert_eq!(check(&edited), Err(AttestationError::Unsigned { algorithm: -1 }));
 }
 
 #[test]
-fn wrong_fields_are_named() {
+fn each_field_fault_has_its_error() {
     let payload = AttestationError::Payload;
     let missing = |field| AttestationError::FieldMissing { field };
     let twice = |field| AttestationError::FieldDuplicated { field };
-    let mut cases: Vec<Case> = vec![
+    let mut cases: Vec<FaultyPlan> = vec![
         (|p| p.set("module_id", vec![]), missing(Field::ModuleId)),
         (|p| p.set("digest", vec![]), missing(Field::Digest)),
         (|p| p.set("timestamp", vec![]), missing(Field::Timestamp)),
@@ -163,7 +163,7 @@ fn wrong_fields_are_named() {
             AttestationError::CabundleCount { expected: 4, found: 1 << 40 },
         ),
     ];
-    let unknown: Case = (
+    let unknown: FaultyPlan = (
         |p| {
             p.set("certificate", vec![]);
             p.set("cabundle", vec![]);
@@ -172,22 +172,22 @@ fn wrong_fields_are_named() {
         AttestationError::FieldUnknown { offset: 6 },
     );
     cases.push(unknown);
-    assert_eq!(hold(cases).len(), 7);
+    assert_eq!(assert_errors(cases).len(), 7);
     let mut edited = plan();
     edited.after_payload = vec![0];
-    assert!(matches!(judge(&edited), Err(AttestationError::Payload(CborError::Trailing { .. }))));
+    assert!(matches!(check(&edited), Err(AttestationError::Payload(CborError::Trailing { .. }))));
     edited.indefinite = true;
-    assert!(matches!(judge(&edited), Err(AttestationError::Payload(CborError::Trailing { .. }))));
+    assert!(matches!(check(&edited), Err(AttestationError::Payload(CborError::Trailing { .. }))));
     let mut edited = plan();
     edited.fields = vec![("timestamp", head(1, 5))];
     edited.set("certificate", vec![]);
     edited.set("cabundle", vec![]);
     let (expected, found) = (CborType::Unsigned, CborType::Negative);
-    assert_eq!(judge(&edited), Err(payload(CborError::Type { offset: 11, expected, found })));
+    assert_eq!(check(&edited), Err(payload(CborError::Type { offset: 11, expected, found })));
 }
 
 #[test]
-fn wrong_registers_are_named() {
+fn each_register_fault_has_its_error() {
     let raw = |entries: &[(u64, usize)]| {
         let entry =
             |(index, bytes): &(u64, usize)| [head(0, *index), bstr(&vec![1; *bytes])].concat();
@@ -209,14 +209,14 @@ fn wrong_registers_are_named() {
     for (registers, expected) in cases {
         let mut edited = plan();
         edited.set("pcrs", registers);
-        assert_eq!(judge(&edited), Err(expected));
+        assert_eq!(check(&edited), Err(expected));
     }
 }
 
 #[test]
-fn wrong_certificates_are_named_with_their_place() {
+fn each_certificate_fault_has_its_error_and_chain_index() {
     use CertificateFault as Fault;
-    let cases: Vec<Case> = vec![
+    let cases: Vec<FaultyPlan> = vec![
         (|p| p.certificates[ZONE].finish = |_| vec![0x30], certificate(Link::Zone, Fault::NotDer)),
         (|p| p.certificates[LEAF].finish = |_| vec![0; 64], certificate(Link::Leaf, Fault::NotDer)),
         (
@@ -224,7 +224,7 @@ fn wrong_certificates_are_named_with_their_place() {
             certificate(Link::Region, Fault::NotDer),
         ),
         (
-            // an indefinite length, which BER has and DER has not
+            // an indefinite length: valid in BER, not in DER
             |p| p.certificates[LEAF].finish = |der| [&[0x30, 0x80], &der[4..], &[0, 0]].concat(),
             certificate(Link::Leaf, Fault::NotDer),
         ),
@@ -261,7 +261,7 @@ fn wrong_certificates_are_named_with_their_place() {
             certificate(Link::Zone, Fault::PathLength { needed: 1, found: Some(0) }),
         ),
     ];
-    assert_eq!(hold(cases).len(), 1);
+    assert_eq!(assert_errors(cases).len(), 1);
 }
 
 #[test]
@@ -274,13 +274,13 @@ fn wrong_signature_inside_a_certificate_is_malformed() {
         der
     };
     let fault = CertificateFault::SignatureMalformed;
-    assert_eq!(judge(&edited), Err(certificate(Link::Instance, fault)));
+    assert_eq!(check(&edited), Err(certificate(Link::Instance, fault)));
 }
 
 #[test]
-fn wrong_extensions_are_named_with_their_place() {
+fn each_extension_fault_has_its_error_and_chain_index() {
     use CertificateFault as Fault;
-    let cases: Vec<Case> = vec![
+    let cases: Vec<FaultyPlan> = vec![
         (
             |p| p.certificates[LEAF].extensions.push(extension(KEY_USAGE, true, &[3, 2, 7, 0x80])),
             certificate(Link::Leaf, Fault::ExtensionDuplicated),
@@ -338,10 +338,10 @@ fn wrong_extensions_are_named_with_their_place() {
             certificate(Link::Leaf, Fault::NotForDocuments),
         ),
     ];
-    hold(cases);
+    assert_errors(cases);
     let mut edited = plan();
     edited.certificates[ZONE].extensions.push(extension(31, false, &[0x30, 0]));
-    assert_eq!(judge(&edited), Ok(()), "what is not critical may be unknown");
+    assert_eq!(check(&edited), Ok(()), "an unknown extension that is not critical is allowed");
 }
 
 #[test]
@@ -351,7 +351,7 @@ fn documents_outside_the_validity_of_any_certificate_are_refused() {
     let after = |link, not_after_s, at_s| AttestationError::Expired { link, not_after_s, at_s };
     let at_s = TIMESTAMP_MS / 1000;
     let day = 24 * 3600;
-    let cases: Vec<Case> = vec![
+    let cases: Vec<FaultyPlan> = vec![
         (
             |p| p.set("timestamp", head(0, LEAF_FROM_S * 1000 - 1)),
             before(Link::Leaf, LEAF_FROM_S, LEAF_FROM_S - 1),
@@ -377,18 +377,18 @@ fn documents_outside_the_validity_of_any_certificate_are_refused() {
             before(Link::Instance, LEAF_FROM_S + 11, at_s),
         ),
     ];
-    hold(cases);
+    assert_errors(cases);
     for inside in [LEAF_FROM_S * 1000, LEAF_TO_S * 1000 + 999] {
         let mut edited = plan();
         edited.set("timestamp", head(0, inside));
-        assert_eq!(judge(&edited), Ok(()), "both ends belong to the validity");
+        assert_eq!(check(&edited), Ok(()), "both ends of the validity are inclusive");
     }
 }
 
 #[test]
-fn signatures_by_other_keys_are_named() {
+fn signature_by_another_key_has_its_error() {
     let broken = |link| AttestationError::ChainSignatureMismatch { link };
-    let cases: Vec<Case> = vec![
+    let cases: Vec<FaultyPlan> = vec![
         (|p| p.signer = INSTANCE, AttestationError::SignatureMismatch),
         (
             |p| {
@@ -404,7 +404,7 @@ fn signatures_by_other_keys_are_named() {
         (|p| p.certificates[ZONE].signer = ROOT, broken(Link::Zone)),
         (|p| p.certificates[REGION].signer = REGION, broken(Link::Region)),
     ];
-    hold(cases);
+    assert_errors(cases);
 }
 
 #[test]
@@ -441,13 +441,13 @@ fn debug_mode_is_refused_whether_registers_are_zero_or_absent() {
     for pcrs in debug {
         let mut edited = plan();
         edited.set("pcrs", registers(pcrs));
-        assert_eq!(judge(&edited), Err(AttestationError::DebugMode));
+        assert_eq!(check(&edited), Err(AttestationError::DebugMode));
     }
     let mut edited = plan();
     edited.set("pcrs", registers([(0, pcr(0)), zero(1), zero(2)]));
     let refused = AttestationError::PcrNotApproved { index: 1, approved: 1, found: Pcr::ZERO };
-    assert_eq!(judge(&edited), Err(refused));
+    assert_eq!(check(&edited), Err(refused));
     let mut edited = plan();
     edited.set("pcrs", registers([(0, pcr(0)), (2, pcr(2))]));
-    assert_eq!(judge(&edited), Err(AttestationError::PcrMissing { index: 1 }));
+    assert_eq!(check(&edited), Err(AttestationError::PcrMissing { index: 1 }));
 }

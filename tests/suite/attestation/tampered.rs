@@ -1,4 +1,4 @@
-//! One byte changed, some bytes cut, one byte more: nothing of it passes.
+//! Documents with a byte changed, bytes cut or bytes added are all refused.
 
 use super::genuine::{Genuine, archived, productive};
 use super::name;
@@ -9,7 +9,7 @@ use std::time::Instant;
 
 /// Changed bytes of each document but the first, of which every byte is changed.
 const SAMPLE: u64 = 400;
-/// Larger damages of each document.
+/// Larger edits of each document.
 const DAMAGES: usize = 500;
 /// Threads of the every-byte test.
 const THREADS: usize = 2;
@@ -17,7 +17,7 @@ const THREADS: usize = 2;
 /// How often each error was the answer.
 type Tally = BTreeMap<String, usize>;
 
-/// Changes one byte at each of the places, and counts the names of the refusals.
+/// Changes one byte at each offset, and counts the errors by name.
 fn refusals(genuine: &Genuine, places: &[(usize, u8)]) -> Tally {
     let mut tally = Tally::new();
     let mut bytes = genuine.bytes.clone();
@@ -32,7 +32,7 @@ fn refusals(genuine: &Genuine, places: &[(usize, u8)]) -> Tally {
 }
 
 #[test]
-fn genuine_document_is_refused_after_a_change_of_any_one_byte() {
+fn genuine_document_with_any_byte_changed_is_refused() {
     let Some(genuine) = productive().into_iter().next() else { return };
     let started = Instant::now();
     let mut rng = Rng::new(384);
@@ -55,7 +55,7 @@ fn genuine_document_is_refused_after_a_change_of_any_one_byte() {
 }
 
 #[test]
-fn other_genuine_documents_are_refused_after_a_change_of_one_byte_in_a_sample() {
+fn other_genuine_documents_with_a_sampled_byte_changed_are_refused() {
     for (seed, genuine) in (1..).zip(productive().iter().skip(1)) {
         let started = Instant::now();
         let mut rng = Rng::new(seed);
@@ -68,7 +68,7 @@ fn other_genuine_documents_are_refused_after_a_change_of_one_byte_in_a_sample() 
 }
 
 #[test]
-fn genuine_documents_with_bytes_moved_cut_or_put_in_are_refused_and_nothing_panics() {
+fn genuine_documents_with_bytes_moved_cut_or_inserted_are_refused_without_a_panic() {
     let mut rng = Rng::new(18);
     for genuine in productive() {
         for _ in 0..DAMAGES {
@@ -79,7 +79,7 @@ fn genuine_documents_with_bytes_moved_cut_or_put_in_are_refused_and_nothing_pani
     }
 }
 
-/// Takes a piece out of the document and puts it, or noise, somewhere.
+/// Cuts a slice out of the document and inserts it, or random bytes, elsewhere.
 fn damage(bytes: &[u8], rng: &mut Rng) -> Vec<u8> {
     let length = u64::try_from(bytes.len()).unwrap();
     let mut below = |bound: u64| usize::try_from(rng.below(bound)).unwrap();
@@ -99,7 +99,7 @@ fn damage(bytes: &[u8], rng: &mut Rng) -> Vec<u8> {
     damaged
 }
 
-/// A change that changes something.
+/// A mask for XOR that is not zero.
 fn change(rng: &mut Rng) -> u8 {
     u8::try_from(rng.below(255) + 1).unwrap()
 }
@@ -121,7 +121,7 @@ fn cut_and_extended_documents_are_refused_at_every_length() {
 }
 
 #[test]
-fn giant_document_is_refused_before_it_is_read() {
+fn oversized_document_is_refused_before_it_is_parsed() {
     let giant = vec![0x84; 16 * 1024 + 1];
     let (bytes_max, found) = (16 * 1024, giant.len());
     let refused = archived(&giant, &PcrPolicy::any_image());

@@ -1,4 +1,4 @@
-//! Kept checkpoints and recoveries in an audit: what witnesses cosigned, held against the log.
+//! An audit compares the log with the checkpoints that witnesses cosigned, and with recoveries.
 
 use super::{audit, keys_of, log_of, named, subject};
 use mortise_audit::{CheckpointVerdict, Fact, Report, Subject};
@@ -39,7 +39,7 @@ fn verdicts(report: &Report) -> Vec<CheckpointVerdict> {
 }
 
 #[test]
-fn checkpoints_that_witnesses_cosigned_say_up_to_where_they_know_the_log() {
+fn cosigned_checkpoints_show_how_far_the_witnesses_saw_the_log() {
     let (driver, kept) = engine(&Bench::new(3), 80);
     let log = log_of(&driver);
     for keys in [None, Some(&keys_of(&driver))] {
@@ -55,7 +55,7 @@ fn checkpoints_that_witnesses_cosigned_say_up_to_where_they_know_the_log() {
 }
 
 #[test]
-fn a_log_that_ends_before_a_checkpoint_is_found() {
+fn log_that_ends_before_a_checkpoint_is_reported() {
     let (driver, kept) = engine(&Bench::new(3), 81);
     let log = log_of(&driver);
     let whole = audit(&log, with(&driver, &kept), None);
@@ -69,15 +69,15 @@ fn a_log_that_ends_before_a_checkpoint_is_found() {
     assert_eq!(verdicts[0], CheckpointVerdict::Cosigned);
 }
 
-/// Two engines of one id: one log was cosigned, the other is audited.
+/// Two engines with one id: the log of one is cosigned, the log of the other is audited.
 #[test]
-fn another_root_than_the_witnesses_cosigned_is_a_fork() {
+fn root_other_than_the_cosigned_one_is_a_fork() {
     let bench = Bench::new(3);
     let (mut driver, kept) = engine(&bench, 82);
     let size = audit(&log_of(&driver), with(&driver, &kept), None).cosigned_to();
     let first = log_of(&driver).into_iter().next().unwrap();
     driver.crash(0);
-    // the same keys go on from the first frame under witnesses that know nothing
+    // the same keys continue from the first frame under new witnesses
     let disk = driver.disk.copy();
     disk.edit(|content| {
         content.frames = vec![first];
@@ -86,7 +86,7 @@ fn another_root_than_the_witnesses_cosigned_is_a_fork() {
     });
     let mut forked = driver.beside(disk, 83);
     forked.bench = Some(Bench::new(3));
-    forked.boot().expect("these witnesses know nothing");
+    forked.boot().expect("these witnesses have seen no checkpoint");
     forked.settle();
     while u64::try_from(log_of(&forked).len()).unwrap() < size {
         forked.restart();
@@ -97,7 +97,7 @@ fn another_root_than_the_witnesses_cosigned_is_a_fork() {
 }
 
 #[test]
-fn checkpoints_of_another_log_or_with_too_few_cosignatures_are_refused_by_name() {
+fn checkpoint_of_another_log_or_below_the_quorum_is_refused_by_name() {
     let bench = Bench::new(3);
     let (driver, kept) = engine(&bench, 84);
     let (_, foreign) = engine(&bench, 85);
@@ -116,7 +116,7 @@ fn checkpoints_of_another_log_or_with_too_few_cosignatures_are_refused_by_name()
     let few = format!("{text}\n\n{}\n", few.join("\n"));
     refused(with(&driver, &[few]), "Quorum");
     refused(with(&driver, &[kept[2].replacen('\n', "\n1", 1)]), "LogSignature");
-    // witnesses that the caller relies on instead
+    // the caller names other witnesses
     let stranger = NoteKey::new(KeyUse::Witness, "stranger.example", [7; 32]).unwrap();
     let witnesses = Some(Witnesses::new(vec![stranger], 1).unwrap());
     refused(Subject { witnesses, ..with(&driver, &kept[2..]) }, "Quorum");
@@ -129,7 +129,7 @@ fn checkpoints_of_another_log_or_with_too_few_cosignatures_are_refused_by_name()
 }
 
 #[test]
-fn without_witnesses_the_log_alone_signs() {
+fn without_witnesses_the_checkpoint_signature_of_the_log_suffices() {
     let driver = Driver::booted(86);
     let identity = driver.identity();
     let log = log_of(&driver);
@@ -144,7 +144,7 @@ fn without_witnesses_the_log_alone_signs() {
 }
 
 #[test]
-fn without_genesis_or_founding_keys_no_checkpoint_is_judged() {
+fn without_genesis_or_its_keys_no_checkpoint_is_checked() {
     let (driver, kept) = engine(&Bench::new(3), 87);
     let log = log_of(&driver);
     let report = audit(&log, Subject { founding: None, ..with(&driver, &kept[2..]) }, None);
@@ -153,7 +153,7 @@ fn without_genesis_or_founding_keys_no_checkpoint_is_judged() {
 }
 
 #[test]
-fn a_genesis_that_nobody_agreed_to_is_a_finding() {
+fn genesis_without_its_signatures_is_a_finding() {
     let (driver, kept) = engine(&Bench::new(3), 88);
     let old = subject(&driver);
     let (genesis, (keys, log_secret_commitment)) = (old.genesis.unwrap(), old.founding.unwrap());

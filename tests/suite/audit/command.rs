@@ -1,4 +1,4 @@
-//! `mortise audit` and `mortise log`, as programs.
+//! The commands `mortise audit` and `mortise log`.
 
 use super::liar::with_last_changed;
 use super::{busy, keys_of, log_of};
@@ -85,7 +85,7 @@ fn exported_log_is_audited_imported_and_exported_again_byte_for_byte() {
 }
 
 #[test]
-fn findings_are_exit_1_with_their_names_and_wrong_usage_is_exit_2() {
+fn findings_exit_with_1_and_wrong_usage_exits_with_2() {
     let driver = busy(91, 200);
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();

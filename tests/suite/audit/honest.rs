@@ -1,6 +1,6 @@
 //! Logs that an honest engine wrote.
 
-use super::{audit, busy, founding, keys_of, log_of, named, subject};
+use super::{audit, busy, genesis_and_keys, keys_of, log_of, named, subject};
 use mortise_audit::{AuditKeys, Founding, Level, Subject};
 use mortise_format::event::Event;
 use mortise_format::frame::Frame;
@@ -11,10 +11,10 @@ fn kind(event: &Event) -> String {
     debug.split([' ', '{']).next().unwrap_or_default().to_owned()
 }
 
-/// Goal: every kind of event, restarts from snapshots, refusals and expiries leave no finding, and
-/// the auditor ends at the engine's own roots.
+/// Goal: a log with every kind of event, restarts from snapshots, rejects and expiries has no
+/// finding, and the auditor ends at the engine's own roots.
 #[test]
-fn busy_logs_of_many_epochs_have_no_finding() {
+fn honest_logs_of_many_epochs_have_no_finding() {
     let (mut kinds, mut refusals, mut timed, mut snapshots) = (BTreeSet::new(), 0, 0, 0);
     for seed in 1..6 {
         let driver = busy(seed, 900);
@@ -62,7 +62,7 @@ fn busy_logs_of_many_epochs_have_no_finding() {
 }
 
 #[test]
-fn without_keys_the_same_log_is_judged_from_outside() {
+fn without_keys_the_log_is_audited_from_outside() {
     let driver = busy(11, 400);
     let log = log_of(&driver);
     let report = audit(&log, subject(&driver), None);
@@ -78,7 +78,7 @@ fn without_keys_the_same_log_is_judged_from_outside() {
 }
 
 #[test]
-fn keys_of_the_first_epochs_replay_as_far_as_they_reach() {
+fn keys_of_the_first_epochs_replay_those_epochs_alone() {
     let driver = (12..40)
         .map(|seed| busy(seed, 500))
         .find(|driver| driver.pipeline().machine().epochs().len() >= 3);
@@ -106,7 +106,7 @@ fn keys_of_the_first_epochs_replay_as_far_as_they_reach() {
 }
 
 #[test]
-fn a_receipt_of_the_log_moves_the_signed_end_and_one_beyond_it_shows_a_dropped_tail() {
+fn receipt_extends_the_signed_part_and_one_beyond_the_log_reveals_a_dropped_tail() {
     let driver = busy(13, 300);
     let (log, keys) = (log_of(&driver), keys_of(&driver));
     let last = u64::try_from(log.len()).unwrap() - 1;
@@ -122,9 +122,9 @@ fn a_receipt_of_the_log_moves_the_signed_end_and_one_beyond_it_shows_a_dropped_t
         let cut = &log[..log.len() - 2];
         let report = audit(cut, with(), keys);
         assert_eq!(named(&report), [(last - 1, None, "LogEndsEarly")]);
-        assert_eq!(named(&audit(cut, subject(&driver), keys)), [], "nothing else shows it");
+        assert_eq!(named(&audit(cut, subject(&driver), keys)), [], "nothing else reveals it");
     }
-    let (other_genesis, _) = founding(&driver);
+    let (other_genesis, _) = genesis_and_keys(&driver);
     let genesis = Some(mortise_format::genesis::Genesis { name: "other".into(), ..other_genesis });
     let report = audit(&log, Subject { genesis, ..subject(&driver) }, Some(&keys));
     assert_eq!(named(&report), [(0, None, "Identity")]);

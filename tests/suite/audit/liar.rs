@@ -1,4 +1,4 @@
-//! An engine that holds all of its keys and lies: it seals what it likes, where it likes.
+//! A dishonest engine with all of its keys: it seals any content at any position.
 
 use super::{audit, keys_of, log_of, subject};
 use mortise_audit::Report;
@@ -16,7 +16,7 @@ use mortise_format::ids::{PolicyHash, Root};
 use mortise_testkit::driver::Driver;
 use mortise_testkit::keys::Asked;
 
-/// A frame, taken apart, that is about to be sealed again.
+/// The parts of a frame that is about to be sealed again.
 pub struct Parts {
     pub header: FrameHeader,
     pub clear: ClearBody,
@@ -28,9 +28,9 @@ pub struct Liar<'a> {
     driver: &'a Driver,
     machine: Machine,
     keys: EpochKeys,
-    /// The honest log and what was added.
+    /// The honest log and the frames added to it.
     pub log: Vec<Vec<u8>>,
-    /// Statements that it made and no frame carries yet.
+    /// Signed statements that no frame carries yet.
     pub to_carry: Vec<CarriedStatement>,
     pub now_ms: u64,
 }
@@ -49,7 +49,7 @@ impl<'a> Liar<'a> {
         self.machine.state()
     }
 
-    /// What the honest engine would answer now.
+    /// The answer of the honest engine.
     pub fn decided(&self, asked: &Asked) -> Event {
         let admitted = admit(self.state().engine_id(), asked.command.clone()).expect("admissible");
         match decide(self.state(), self.now_ms, &admitted) {
@@ -58,7 +58,7 @@ impl<'a> Liar<'a> {
         }
     }
 
-    /// Writes a frame with these events, whatever they say, after what time calls for.
+    /// Appends a frame with the events that are due and then these, unchecked.
     pub fn write(&mut self, events: &[Event]) -> u64 {
         let mut frame = self.machine.open(self.now_ms).expect("time fits");
         for event in events {
@@ -126,7 +126,7 @@ fn sealed(keys: &EpochKeys, parts: &mut Parts, follows: bool) -> Frame {
     seal::seal(keys, parts.header.clone(), clear, body.bytes()).expect("it can be sealed")
 }
 
-/// Keeps where the events led.
+/// Stores the roots after the events.
 struct Roots(Option<(Root, PolicyHash)>);
 
 impl Reviewer for Roots {
@@ -152,7 +152,7 @@ fn roots_after(
         content.synced = before.len();
         content.snapshots.clear();
     });
-    let mut machine = driver.replay(&disk).expect("what is before it follows").machine;
+    let mut machine = driver.replay(&disk).expect("the frames before it replay").machine;
     let opened = OpenedFrame::open(frame, Opener::Engine(keys)).expect("it was just sealed");
     let mut roots = Roots(None);
     machine.review(frame, clear, &opened, &mut roots).ok()?;

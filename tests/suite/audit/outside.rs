@@ -1,4 +1,4 @@
-//! Lies that everybody sees, or that nobody without a key of the engine can hide for ever.
+//! Faults that an audit without keys detects.
 
 use super::liar::{Liar, Parts, with_last_changed};
 use super::{audit, keys_of, log_of, named, subject};
@@ -25,7 +25,7 @@ fn engine() -> Driver {
     driver
 }
 
-/// What both auditors say of a log: they must agree.
+/// The findings of the audits with and without keys, which must agree.
 #[track_caller]
 fn both(driver: &Driver, log: &[Vec<u8>]) -> Report {
     let full = audit(log, subject(driver), Some(&keys_of(driver)));
@@ -36,7 +36,7 @@ fn both(driver: &Driver, log: &[Vec<u8>]) -> Report {
 }
 
 #[test]
-fn frame_in_the_wrong_place_breaks_the_chain_by_name() {
+fn frame_out_of_order_breaks_the_chain_by_name() {
     let driver = engine();
     let log = log_of(&driver);
     let last = u64::try_from(log.len()).unwrap() - 1;
@@ -65,9 +65,9 @@ fn frame_in_the_wrong_place_breaks_the_chain_by_name() {
     assert_eq!(named(&both(&driver, &without))[0].2, "Seq");
 }
 
-/// Goal: an epoch that is skipped - a boot frame left out by whoever seals the rest anew - shows.
+/// Goal: a skipped epoch is reported, even if the frames after it are sealed again.
 #[test]
-fn skipped_epoch_is_named() {
+fn skipped_epoch_is_reported() {
     let driver = engine();
     let log = log_of(&driver);
     let boot = usize::try_from(driver.pipeline().machine().epochs()[1].first_seq).unwrap();
@@ -82,7 +82,7 @@ fn skipped_epoch_is_named() {
 }
 
 #[test]
-fn statement_that_was_changed_swapped_left_out_or_signed_by_another_is_named() {
+fn statement_changed_swapped_omitted_or_signed_by_another_is_reported() {
     let driver = engine();
     let log = log_of(&driver);
     let last = u64::try_from(log.len()).unwrap() - 1;
@@ -94,7 +94,7 @@ fn statement_that_was_changed_swapped_left_out_or_signed_by_another_is_named() {
         });
         let report = both(&driver, &log);
         assert_eq!(named(&report)[0], (last, None, name), "{:?}", report.findings);
-        assert!(report.signed_to < last, "a lie vouches for nothing");
+        assert!(report.signed_to < last, "a wrong statement covers no frame");
         report.findings[0].text()
     };
     carried("StatementSigner", &|all| all[0].signature.0[3] ^= 1);
@@ -116,7 +116,7 @@ fn statement_that_was_changed_swapped_left_out_or_signed_by_another_is_named() {
 }
 
 #[test]
-fn statement_that_is_passed_over_is_named() {
+fn omitted_statement_is_reported() {
     let driver = engine();
     let mut liar = Liar::new(&driver);
     let held = liar.to_carry.pop().expect("the last statement is uncarried");
@@ -131,7 +131,7 @@ fn statement_that_is_passed_over_is_named() {
     }
 }
 
-/// A tail of frames by somebody who has the content keys and not the MAC key.
+/// A tail of frames by a forger who has the content keys and not the MAC key.
 fn forged_tail(driver: &Driver, count: usize) -> Vec<Vec<u8>> {
     let mut liar = Liar::new(driver);
     liar.to_carry.clear();
@@ -140,7 +140,7 @@ fn forged_tail(driver: &Driver, count: usize) -> Vec<Vec<u8>> {
     for _ in 0..count {
         liar.now_ms += 1000;
         liar.write(&[]);
-        // A forger signs nothing: what the engine made for its own frames does not exist for him.
+        // The forger cannot sign: no statement of the engine exists for these frames.
         liar.to_carry.clear();
     }
     for bytes in &liar.log[honest..] {
@@ -162,11 +162,11 @@ fn forged_tail(driver: &Driver, count: usize) -> Vec<Vec<u8>> {
     log
 }
 
-/// Goal: without the MAC key an auditor cannot tell the frames of a forger who has the content
-/// keys; what he can tell is that no signature of the engine reaches them, and with one kept
-/// statement of the engine the forgery is a fork.
+/// Goal: without the MAC key an auditor cannot recognise the frames of a forger who has the content
+/// keys. It reports that no signature of the engine covers them; one kept statement of the engine
+/// proves a fork.
 #[test]
-fn forged_tail_of_a_holder_of_content_keys_is_never_under_a_signature() {
+fn no_signature_covers_a_tail_forged_with_the_content_keys() {
     let driver = engine();
     let honest = u64::try_from(log_of(&driver).len()).unwrap();
     let log = forged_tail(&driver, 3);
@@ -186,7 +186,7 @@ fn forged_tail_of_a_holder_of_content_keys_is_never_under_a_signature() {
 }
 
 #[test]
-fn forger_who_signs_his_own_statements_is_named() {
+fn statements_signed_by_a_forger_are_reported() {
     let driver = engine();
     let mut liar = Liar::new(&driver);
     liar.to_carry.clear();
@@ -202,7 +202,7 @@ fn forger_who_signs_his_own_statements_is_named() {
 }
 
 #[test]
-fn log_of_another_engine_than_the_one_that_is_meant_is_refused() {
+fn log_of_another_engine_is_refused() {
     let driver = engine();
     let other = Subject { engine_id: Some(EngineId([9; 32])), ..subject(&driver) };
     let report = audit(&log_of(&driver), other, Some(&keys_of(&driver)));

@@ -1,4 +1,4 @@
-//! Lies that only a full auditor sees: decisions, time, state.
+//! Faults that only an audit with keys detects: in decisions, time and state.
 
 use super::liar::{Liar, Parts, with_last_changed};
 use super::{audit, keys_of, log_of, named, subject};
@@ -26,8 +26,8 @@ fn commit(driver: &Driver, terms: &LockTerms, id: u64) -> Asked {
     driver.signer().commit(Party::Owner, terms, request(id))
 }
 
-/// Goal: one lie is one finding, at its frame and event, and everything honest after it is judged
-/// against the state that the log has.
+/// Goal: one fault is one finding, at its frame and event. Honest events after it are checked
+/// against the state that the log leads to.
 #[track_caller]
 fn assert_found(liar: &mut Liar<'_>, driver: &Driver, lie: &Event, fact: &Fact) {
     let seq = liar.write(std::slice::from_ref(lie));
@@ -37,7 +37,7 @@ fn assert_found(liar: &mut Liar<'_>, driver: &Driver, lie: &Event, fact: &Fact) 
     assert_eq!(named(&report), [(seq, Some(1), fact.name())]);
     assert_eq!(&report.findings[0].fact, fact);
     assert_eq!(report.level(), Level::Replayed);
-    assert_eq!(named(&liar.report_outside()), [], "nobody sees it from outside");
+    assert_eq!(named(&liar.report_outside()), [], "an audit without keys does not detect it");
 }
 
 fn request_key_of(event: &Event) -> RequestKey {
@@ -54,7 +54,7 @@ fn refusal(asked: &Asked, granted: &Event, reject: Reject) -> Event {
 }
 
 #[test]
-fn wrong_refusal_is_named() {
+fn wrong_reject_is_reported() {
     let driver = engine();
     let mut liar = Liar::new(&driver);
     let asked = commit(&driver, &terms(Party::Owner, 1, 10), 2);
@@ -64,7 +64,7 @@ fn wrong_refusal_is_named() {
 }
 
 #[test]
-fn refusal_for_another_reason_is_named() {
+fn reject_with_another_reason_is_reported() {
     let driver = engine();
     let mut liar = Liar::new(&driver);
     let asked = commit(&driver, &terms(Party::Owner, 0, 10), 2);
@@ -75,7 +75,7 @@ fn refusal_for_another_reason_is_named() {
     assert_found(&mut liar, &driver, &lie, &fact);
 }
 
-/// A grant on terms that the state refuses, made to look like any other.
+/// A grant that the state does not allow, in the form of a valid one.
 fn granted(driver: &Driver, liar: &Liar<'_>, terms: &LockTerms, id: u64) -> (Event, Reject) {
     let asked = commit(driver, terms, id);
     let Event::CommandRefused { request_key, reject, command } = liar.decided(&asked) else {
@@ -99,7 +99,7 @@ fn granted(driver: &Driver, liar: &Liar<'_>, terms: &LockTerms, id: u64) -> (Eve
 }
 
 #[test]
-fn grant_that_the_state_refuses_is_named() {
+fn grant_that_the_state_does_not_allow_is_reported() {
     let driver = engine();
     let mut liar = Liar::new(&driver);
     let far = scenario::START_S + scenario::LOCK_S_MAX + 1000;
@@ -110,7 +110,7 @@ fn grant_that_the_state_refuses_is_named() {
 }
 
 #[test]
-fn grant_that_nobody_signed_is_named() {
+fn unsigned_grant_is_reported() {
     let driver = engine();
     let mut liar = Liar::new(&driver);
     let mut lie = liar.decided(&commit(&driver, &terms(Party::Owner, 1, 10), 2));
@@ -122,7 +122,7 @@ fn grant_that_nobody_signed_is_named() {
 }
 
 #[test]
-fn grant_with_other_times_is_named() {
+fn grant_with_other_times_is_reported() {
     let driver = engine();
     let mut liar = Liar::new(&driver);
     let mut lie = liar.decided(&commit(&driver, &terms(Party::Owner, 1, 10), 2));
@@ -133,7 +133,7 @@ fn grant_with_other_times_is_named() {
 }
 
 #[test]
-fn event_that_fits_no_state_ends_the_replay_and_not_the_chain() {
+fn event_that_cannot_be_applied_ends_the_replay_and_not_the_chain() {
     let driver = engine();
     let mut liar = Liar::new(&driver);
     let honest = liar.decided(&commit(&driver, &terms(Party::Owner, 1, 10), 2));
@@ -157,7 +157,7 @@ fn due(
     let mut liar = Liar::new(driver);
     liar.now_ms = (scenario::START_S + 600 + scenario::CLAIM_WINDOW_S) * 1000;
     let seq = liar.write(&[]);
-    assert_eq!(named(&liar.report()), [], "every change that was due is there");
+    assert_eq!(named(&liar.report()), [], "all due events are there");
     let log = with_last_changed(&liar.log, driver, change);
     let report = audit(&log, subject(driver), Some(&keys_of(driver)));
     assert!(report.findings.iter().all(|f| f.seq == seq));
@@ -165,7 +165,7 @@ fn due(
 }
 
 #[test]
-fn omitted_early_and_repeated_expiries_are_named() {
+fn omitted_early_and_repeated_expiries_are_reported() {
     let driver = engine();
     let lock_id = driver.signer().lock_id(&terms(Party::Owner, 0, 10));
     let found = due(&driver, |parts| {
@@ -192,10 +192,10 @@ fn omitted_early_and_repeated_expiries_are_named() {
         parts.events[1] = Event::LocksExpired { lock_ids: vec![lock_id, unknown] };
         true
     });
-    assert_eq!(other.len(), 2, "it is not due, and is no lock: {other:?}");
+    assert_eq!(other.len(), 2, "it is not due, and no such lock exists: {other:?}");
 }
 
-/// An engine with more locks that end at once than one frame changes.
+/// An engine where more locks expire at once than one frame can change.
 fn crowded() -> Driver {
     let mut driver = Driver::new(61, Settings::default());
     let policy = &mut driver.genesis_mut().policy;
@@ -215,12 +215,12 @@ fn crowded() -> Driver {
 }
 
 #[test]
-fn a_frame_that_changes_fewer_of_the_due_locks_than_it_may_is_named() {
+fn frame_that_leaves_out_due_locks_is_reported() {
     let driver = crowded();
     let mut left = 0;
     let found = due(&driver, |parts| {
         let Event::LocksExpired { lock_ids } = &mut parts.events[1] else { panic!("they expire") };
-        assert_eq!(lock_ids.len(), FRAME_EXPIRIES_MAX, "a frame changes as many as it may");
+        assert_eq!(lock_ids.len(), FRAME_EXPIRIES_MAX, "the frame is full");
         lock_ids.pop();
         left = lock_ids.len();
         true
@@ -230,7 +230,7 @@ fn a_frame_that_changes_fewer_of_the_due_locks_than_it_may_is_named() {
 }
 
 #[test]
-fn event_out_of_its_place_is_named() {
+fn event_out_of_order_is_reported() {
     let driver = engine();
     let mut liar = Liar::new(&driver);
     let time_ms = liar.now_ms;
@@ -250,7 +250,7 @@ fn event_out_of_its_place_is_named() {
 }
 
 #[test]
-fn roots_that_the_events_do_not_lead_to_are_named() {
+fn roots_that_differ_from_those_of_the_events_are_reported() {
     let driver = engine();
     let (log, keys) = (log_of(&driver), keys_of(&driver));
     let last = u64::try_from(log.len()).unwrap() - 1;
@@ -261,7 +261,7 @@ fn roots_that_the_events_do_not_lead_to_are_named() {
         });
         let report = audit(&log, subject(&driver), Some(&keys));
         let outside = audit(&log, subject(&driver), None);
-        assert_eq!(named(&outside), [], "nobody sees it from outside");
+        assert_eq!(named(&outside), [], "an audit without keys does not detect it");
         named(&report)
     };
     assert_eq!(found(&|p| p.header.state_root.0[0] ^= 1), [(last, None, "StateRoot")]);
@@ -275,7 +275,7 @@ fn roots_that_the_events_do_not_lead_to_are_named() {
 }
 
 #[test]
-fn frame_that_does_not_open_is_named_and_the_chain_goes_on() {
+fn frame_that_does_not_decrypt_is_reported_and_the_chain_continues() {
     let driver = engine();
     let (log, keys) = (log_of(&driver), keys_of(&driver));
     let wrong = mortise_audit::AuditKeys::new(*keys.engine_id(), keys.state_salt().clone());

@@ -1,4 +1,4 @@
-//! What each row of the table is about: an engine in the right state, and the command.
+//! For each row of the table, an engine in the right state and the command.
 
 use mortise_format::command::CancelForm;
 use mortise_format::ids::{Address, Bytes32, Measurement};
@@ -10,11 +10,11 @@ use mortise_testkit::lockstep::Lockstep;
 use mortise_testkit::model::Answer;
 use mortise_testkit::scenario::{self, START_S, claim, fact, plain_terms, request, terms};
 
-/// The command of a row, signed by these parties.
+/// Makes the command of a row, signed by these parties.
 pub type Ask = Box<dyn Fn(&TestSigner, &[Party]) -> Asked>;
 
 /// A row's engine and command.
-pub struct Case {
+pub struct RowCase {
     pub engine: Lockstep,
     pub ask: Ask,
 }
@@ -44,19 +44,19 @@ fn engine(lock: Option<&LockTerms>) -> Lockstep {
 fn about(
     lock: LockTerms,
     ask: impl Fn(&TestSigner, &LockTerms, &[Party]) -> Asked + 'static,
-) -> Case {
-    Case { engine: engine(Some(&lock)), ask: Box::new(move |signer, by| ask(signer, &lock, by)) }
+) -> RowCase {
+    RowCase { engine: engine(Some(&lock)), ask: Box::new(move |signer, by| ask(signer, &lock, by)) }
 }
 
-fn on_nothing(ask: impl Fn(&TestSigner, &[Party]) -> Asked + 'static) -> Case {
-    Case { engine: engine(None), ask: Box::new(ask) }
+fn on_nothing(ask: impl Fn(&TestSigner, &[Party]) -> Asked + 'static) -> RowCase {
+    RowCase { engine: engine(None), ask: Box::new(ask) }
 }
 
 /// The case of a row.
 ///
 /// # Panics
-/// For a row that no case is written for.
-pub fn case(method: &str, about_what: &str) -> Case {
+/// If the row has no case here.
+pub fn case(method: &str, about_what: &str) -> RowCase {
     match (method, about_what) {
         ("commitLock", "a lock") => {
             on_nothing(|signer, by| signer.commit(by[0], &with_beneficiary(), request(2)))

@@ -1,4 +1,4 @@
-//! What reads changes nothing and logs nothing.
+//! Reads change nothing and log nothing.
 
 use super::{cells, page};
 use mortise_core::state::LeafKey;
@@ -11,7 +11,7 @@ use mortise_testkit::driver::Driver;
 use mortise_testkit::keys::Party;
 use mortise_testkit::scenario::{coin, condition, leg, plain_terms};
 
-/// What the engine's writer is asked for a method; none where the session answers alone.
+/// The query that a method sends to the ledger; none if the session answers it alone.
 fn query(method: &str, lock: &LockTerms, driver: &Driver) -> Option<Query> {
     let owner = Party::Owner.address();
     let lock_id = driver.signer().lock_id(lock);
@@ -19,7 +19,7 @@ fn query(method: &str, lock: &LockTerms, driver: &Driver) -> Option<Query> {
     Some(match method {
         "health" | "getBootAttestation" | "getEngineInfo" => Query::Status,
         "getEnclaveId" | "getEnclavePublicKey" => return None,
-        // The application holds nothing of the writer: it cannot ask it.
+        // The application API has no access to the ledger.
         name if name.starts_with("kms") => return None,
         "createLock" => Query::Draft(DraftRequest {
             owner,
@@ -49,7 +49,7 @@ fn query(method: &str, lock: &LockTerms, driver: &Driver) -> Option<Query> {
         "getCheckpoint" => Query::Checkpoint,
         "getConsistencyProof" => Query::Consistency { from: 1, to: None },
         "getReadingKeys" => Query::Readings(Bytes32([0x7e; 32])),
-        // Released frames are read from the store: the writer is not asked.
+        // Released frames are read from the store.
         "getEvents" | "subscribe" => return None,
         "cleanupExpiredLocks" => Query::Sweep,
         other => panic!("no query is written for {other}"),

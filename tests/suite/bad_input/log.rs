@@ -1,5 +1,5 @@
-//! A log that is not the one that the engine wrote: the boot ends in a fault, nothing is served,
-//! nothing is deleted.
+//! Goal: if the log is not the one that the engine wrote, the boot ends in a fault, the engine
+//! serves nothing, and nothing is deleted.
 
 use super::assert_serves_nothing;
 use mortise_engine::server::EngineError;
@@ -13,9 +13,9 @@ use mortise_testkit::system::{Options, System};
 use serde_json::Value;
 use std::sync::{Arc, Mutex};
 
-/// Frames of the log that the tests edit: a boot frame and these commits, one a frame.
+/// The log that the tests edit has a boot frame and one frame for each of these commits.
 const COMMITS: u64 = 4;
-/// The frame that is edited.
+/// The index of the edited frame.
 const EDITED: usize = 3;
 
 fn write_log(system: &System) -> Value {
@@ -28,9 +28,9 @@ fn write_log(system: &System) -> Value {
     system.statement()
 }
 
-/// Changes the frames of every answer to a read; there is no snapshot to start from.
+/// Changes the frames in every answer to a read. No snapshot exists, so the replay reads them all.
 fn edit_reads(system: &System, edit: impl Fn(u64, &mut Vec<Vec<u8>>) + Send + 'static) {
-    system.proxy().lie(move |asked, said| match (asked, said) {
+    system.proxy().lie(move |asked, answer| match (asked, answer) {
         (StoreRequest::SnapshotLatest, _) => Lie::Other(StoreResponse::SnapshotLatest(None)),
         (StoreRequest::Read { from_seq, .. }, StoreResponse::Frames { frames }) => {
             let mut frames = frames.clone();
@@ -41,8 +41,8 @@ fn edit_reads(system: &System, edit: impl Fn(u64, &mut Vec<Vec<u8>>) + Send + 's
     });
 }
 
-/// Boots over the edited log; the boot must end in a fault that says `what`, and the true log must
-/// be whole afterwards.
+/// Boots over the edited log. The boot must end in a fault that contains `what`, and the stored log
+/// must be intact afterwards.
 fn a_boot_over(what: &str, edit: impl Fn(u64, &mut Vec<Vec<u8>>) + Send + 'static) {
     let mut system = System::behind_proxy();
     let before = write_log(&system);
@@ -51,9 +51,9 @@ fn a_boot_over(what: &str, edit: impl Fn(u64, &mut Vec<Vec<u8>>) + Send + 'stati
     system.launch_engine();
     system.wait_phase("fault");
     assert_serves_nothing(&system);
-    let ended = system.stop_engine().expect_err("a fault is said at the end");
+    let ended = system.stop_engine().expect_err("the engine ends with the fault");
     assert!(matches!(ended, EngineError::Boot(_)), "{ended}");
-    assert!(!ended.is_worth_a_restart(), "a log that does not follow is not tried again");
+    assert!(!ended.is_worth_a_restart(), "a restart does not repair the log");
     assert!(ended.to_string().contains(what), "{ended} does not say {what}");
     system.proxy().be_honest();
     system.start_engine();
@@ -65,25 +65,25 @@ fn a_boot_over(what: &str, edit: impl Fn(u64, &mut Vec<Vec<u8>>) + Send + 'stati
 }
 
 #[test]
-fn a_frame_with_a_flipped_bit_is_named_by_its_number() {
+fn frame_with_a_flipped_bit_is_reported_by_its_number() {
     for at in [0, 40, LEAF_BYTES - 1, LEAF_BYTES + 3] {
         a_boot_over("frame 3", move |_, frames| frames[EDITED][at] ^= 1);
     }
 }
 
 #[test]
-fn a_frame_that_is_cut_is_named_by_its_number() {
+fn truncated_frame_is_reported_by_its_number() {
     a_boot_over("frame 3 is broken", |_, frames| frames[EDITED].truncate(LEAF_BYTES + 20));
     a_boot_over("frame 3 is broken", |_, frames| frames[EDITED].clear());
 }
 
 #[test]
-fn a_missing_frame_is_named_by_its_number() {
+fn missing_frame_is_reported_by_its_number() {
     a_boot_over("expected frame 3, found frame 4", |_, frames| drop(frames.remove(EDITED)));
 }
 
 #[test]
-fn a_repeated_frame_is_named_by_its_number() {
+fn repeated_frame_is_reported_by_its_number() {
     a_boot_over("expected frame 4, found frame 3", |_, frames| {
         let frame = frames[EDITED].clone();
         frames.insert(EDITED, frame);
@@ -91,12 +91,12 @@ fn a_repeated_frame_is_named_by_its_number() {
 }
 
 #[test]
-fn frames_in_another_order_are_named_by_the_first() {
+fn reordered_frames_are_reported_by_the_first() {
     a_boot_over("expected frame 3, found frame 4", |_, frames| frames.swap(EDITED, EDITED + 1));
 }
 
 #[test]
-fn a_frame_with_another_time_does_not_chain() {
+fn frame_with_another_time_breaks_the_chain() {
     a_boot_over("frame 4", |_, frames| {
         let frame = Frame::decode(&frames[EDITED]).unwrap();
         let mut leaf = frame.leaf().clone();
@@ -107,7 +107,7 @@ fn a_frame_with_another_time_does_not_chain() {
 }
 
 #[test]
-fn a_last_frame_with_another_mac_is_named_by_its_number() {
+fn last_frame_with_another_mac_is_reported_by_its_number() {
     a_boot_over("frame 4", |_, frames| {
         let frame = Frame::decode(frames.last().unwrap()).unwrap();
         let mut leaf = frame.leaf().clone();
@@ -118,7 +118,7 @@ fn a_last_frame_with_another_mac_is_named_by_its_number() {
 }
 
 #[test]
-fn a_log_that_stops_early_is_not_the_log() {
+fn log_that_stops_early_is_a_fault() {
     a_boot_over("head", |from_seq, frames| {
         frames.truncate(3);
         if from_seq > 0 {
@@ -128,7 +128,7 @@ fn a_log_that_stops_early_is_not_the_log() {
 }
 
 #[test]
-fn the_log_of_another_engine_is_foreign() {
+fn log_of_another_engine_is_refused() {
     let foreign = {
         let mut options = Options { has_proxy: true, ..Options::default() };
         options.genesis.salt.0[0] ^= 1;
@@ -137,7 +137,7 @@ fn the_log_of_another_engine_is_foreign() {
         system.stop_engine().expect("an engine that is asked to stop stops");
         let kept: Arc<Mutex<Vec<Vec<u8>>>> = Arc::default();
         let keep = Arc::clone(&kept);
-        // A boot reads the whole log, and then its newest boot frame once more.
+        // A boot reads the whole log, and then the newest boot frame again.
         edit_reads(&system, move |_, frames| {
             let mut kept = keep.lock().unwrap();
             if frames.len() > kept.len() {
@@ -154,7 +154,7 @@ fn the_log_of_another_engine_is_foreign() {
 }
 
 #[test]
-fn a_head_that_is_not_the_last_frame_is_not_believed() {
+fn head_that_is_not_the_last_frame_is_refused() {
     for lie in [
         |head: LogHead| LogHead { next_seq: head.next_seq + 1, ..head },
         |head: LogHead| LogHead { next_seq: head.next_seq - 1, ..head },
@@ -164,14 +164,14 @@ fn a_head_that_is_not_the_last_frame_is_not_believed() {
         let mut system = System::behind_proxy();
         let before = write_log(&system);
         system.stop_engine().expect("an engine that is asked to stop stops");
-        system.proxy().lie(move |_, said| match said {
+        system.proxy().lie(move |_, answer| match answer {
             StoreResponse::Head(head) => Lie::Other(StoreResponse::Head(lie(*head))),
             _ => Lie::Honest,
         });
         system.launch_engine();
         system.wait_phase("fault");
         assert_serves_nothing(&system);
-        system.stop_engine().expect_err("a fault is said at the end");
+        system.stop_engine().expect_err("the engine ends with the fault");
         system.proxy().be_honest();
         system.start_engine();
         let seq = before["statement"]["seq"].clone();
@@ -182,11 +182,11 @@ fn a_head_that_is_not_the_last_frame_is_not_believed() {
 }
 
 #[test]
-fn a_snapshot_that_does_not_open_costs_time_and_nothing_else() {
+fn snapshot_that_does_not_decrypt_only_makes_the_replay_longer() {
     let mut system = System::behind_proxy();
     let before = write_log(&system);
     system.stop_engine().expect("an engine that is asked to stop stops");
-    system.proxy().lie(|_, said| match said {
+    system.proxy().lie(|_, answer| match answer {
         StoreResponse::SnapshotPart { bytes } => {
             let mut bytes = bytes.clone();
             bytes[40] ^= 1;
@@ -195,18 +195,18 @@ fn a_snapshot_that_does_not_open_costs_time_and_nothing_else() {
         _ => Lie::Honest,
     });
     system.start_engine();
-    assert!(system.progress().replayed.1 > COMMITS, "the whole log was followed");
+    assert!(system.progress().replayed.1 > COMMITS, "the whole log was replayed");
     let seq = before["statement"]["seq"].clone();
     let after = system.call("getStateRoot", serde_json::json!({ "signed": true, "atSeq": seq }));
     assert_eq!(after["result"], before);
 }
 
 #[test]
-fn keys_that_were_swapped_or_lost_open_nothing() {
+fn swapped_or_lost_keys_are_a_fault() {
     let mut system = System::behind_proxy();
     write_log(&system);
     system.stop_engine().expect("an engine that is asked to stop stops");
-    system.proxy().lie(|asked, said| match (asked, said) {
+    system.proxy().lie(|asked, answer| match (asked, answer) {
         (StoreRequest::BlobGet { name }, StoreResponse::Blob { bytes: Some(bytes) })
             if name.contains("keys") =>
         {
@@ -219,14 +219,14 @@ fn keys_that_were_swapped_or_lost_open_nothing() {
     system.launch_engine();
     system.wait_phase("fault");
     assert_serves_nothing(&system);
-    let ended = system.stop_engine().expect_err("a fault is said at the end");
+    let ended = system.stop_engine().expect_err("the engine ends with the fault");
     assert!(ended.to_string().contains("keys"), "{ended}");
     system.proxy().be_honest();
     system.start_engine();
 }
 
 #[test]
-fn a_store_that_goes_away_during_the_replay_ends_the_engine_for_a_restart() {
+fn store_lost_during_the_replay_ends_the_engine_for_a_restart() {
     for bytes in [Vec::new(), vec![40, 0, 0, 0, 1]] {
         let mut system = System::behind_proxy();
         write_log(&system);

@@ -1,4 +1,4 @@
-//! Signatures that are none, keys that have no say, times that are over, names that are taken.
+//! Malformed signatures, keys without authority, expired times, and used nonces and request ids.
 
 use super::refusal;
 use mortise_format::U256;
@@ -14,13 +14,13 @@ fn params(value: &impl serde::Serialize) -> Value {
     serde_json::to_value(value).unwrap()
 }
 
-/// What stands in the state of the owner's coin, and every lock of the owner.
+/// The owner's balance of the coin, and every lock of the owner.
 fn holdings(system: &System, parties: &Parties) -> (Value, Value) {
     let owner = parties.owner.address();
     let asset = json!({ "chainId": 1, "assetType": "native" });
     let mut balance = system.call("getBalance", json!({ "owner": owner, "asset": asset }));
     let balance = balance["result"].as_object_mut().unwrap();
-    // A refusal that is remembered has a place in the log, and with it a root.
+    // A remembered reject is in the log, so its answer has a root.
     balance.retain(|name, _| !["seq", "stateRoot"].contains(&name.as_str()));
     let balance = Value::Object(balance.clone());
     let locks = system.call("listLocks", json!({ "owner": owner }))["result"].clone();
@@ -28,7 +28,7 @@ fn holdings(system: &System, parties: &Parties) -> (Value, Value) {
 }
 
 #[test]
-fn signatures_of_another_form_are_refused_and_not_logged() {
+fn malformed_signatures_are_refused_and_not_logged() {
     let system = System::start();
     let parties = Parties::of(&system.engine_socket());
     let before = system.statement();
@@ -88,7 +88,7 @@ fn every_field_of_a_commit_is_under_the_signature() {
 }
 
 #[test]
-fn what_is_over_is_refused() {
+fn expired_requests_are_refused() {
     let system = System::start();
     let parties = Parties::of(&system.engine_socket());
     let before = system.statement();
@@ -110,7 +110,7 @@ fn what_is_over_is_refused() {
 }
 
 #[test]
-fn a_used_nonce_or_request_id_holds_nothing_more() {
+fn used_nonce_or_request_id_creates_no_second_hold() {
     let system = System::start();
     let parties = Parties::of(&system.engine_socket());
     let first = parties.commit(0, 100);
@@ -122,7 +122,7 @@ fn a_used_nonce_or_request_id_holds_nothing_more() {
     let answer = system.call("commitLock", params(&again));
     let (name, field) = refusal(&answer);
     assert_eq!(name, "REQUEST_ID_REUSED");
-    assert!(!field.is_empty(), "the field that differs is named: {answer}");
+    assert!(!field.is_empty(), "the answer names the field that differs: {answer}");
     let lock_id = parties.lock_id(&first.intent.terms);
     let mut claim = parties.claim(lock_id, 0, 10);
     assert_eq!(system.call("claimLock", params(&claim))["result"]["status"], "PARTIAL");
@@ -136,7 +136,7 @@ fn a_used_nonce_or_request_id_holds_nothing_more() {
 }
 
 #[test]
-fn parties_cannot_do_each_others_part() {
+fn party_cannot_sign_for_another_party() {
     let system = System::start();
     let parties = Parties::of(&system.engine_socket());
     let commit = parties.commit(0, 100);
@@ -158,7 +158,7 @@ fn parties_cannot_do_each_others_part() {
     let answer = system.call("extendLock", params(&longer));
     assert_eq!(refusal(&answer).0, "INVALID_SIGNATURE", "{answer}");
     assert_eq!((system.statement(), holdings(&system, &parties)), before);
-    // These are refused by the state, and remembered for those who have a part in the lock.
+    // The state refuses these; the reject is remembered for the parties of the lock.
     let alone = parties.owner.cancel(engine, lock_id, request(), None);
     let answer = system.call("cancelLock", params(&alone));
     assert_eq!(refusal(&answer).0, "CONSENT_REQUIRED", "{answer}");

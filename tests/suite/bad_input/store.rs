@@ -1,4 +1,4 @@
-//! A host that lies about an append, or speaks garbage, while the engine serves.
+//! A store that answers an append wrongly, or with garbage, while the engine serves.
 
 use super::refusal;
 use mortise_engine::server::EngineError;
@@ -11,15 +11,15 @@ use mortise_testkit::system::proxy::Lie;
 use mortise_testkit::system::wire::Framed;
 use serde_json::Value;
 
-/// Goal: whatever the store answers to an append, nothing signed leaves, the engine stops by
-/// itself, and the log alone says what became of the request. Method: the store keeps the frame,
-/// the proxy lies about it; then an honest store and the same bytes again.
+/// Goal: after a wrong answer to an append no signature leaves, the engine stops, and the log alone
+/// decides whether the request was executed. Method: the store keeps the frame and a proxy changes
+/// its answer; then the same request is sent to an engine over the honest store.
 fn a_lie_about_an_append(lie: impl Fn(&StoreResponse) -> Lie + Send + 'static) {
     let mut system = System::behind_proxy();
     let parties = Parties::of(&system.engine_socket());
     let commit = call(1, Method::CommitLock, &parties.commit(0, 100));
-    system.proxy().lie(move |asked, said| match asked {
-        StoreRequest::Append { .. } => lie(said),
+    system.proxy().lie(move |asked, answer| match asked {
+        StoreRequest::Append { .. } => lie(answer),
         _ => Lie::Honest,
     });
     let mut line = Framed::connect(&system.engine_socket());
@@ -37,7 +37,7 @@ fn a_lie_about_an_append(lie: impl Fn(&StoreResponse) -> Lie + Send + 'static) {
         line.send(number, &commit);
         let answer = line.hear().1;
         assert_eq!(answer["result"]["status"], "ACTIVE", "{answer}");
-        // It happened at the first attempt, once: the store had kept the frame.
+        // The first attempt was executed, once: the store had kept the frame.
         assert_eq!(answer["result"]["receipt"]["epoch"], 1);
     }
     let locks = system.call("listLocks", Value::Null);
@@ -45,8 +45,8 @@ fn a_lie_about_an_append(lie: impl Fn(&StoreResponse) -> Lie + Send + 'static) {
 }
 
 #[test]
-fn an_ack_with_another_digest_is_no_ack() {
-    a_lie_about_an_append(|said| match said {
+fn ack_with_another_digest_is_refused() {
+    a_lie_about_an_append(|answer| match answer {
         StoreResponse::Acked { seq, .. } => {
             Lie::Other(StoreResponse::Acked { seq: *seq, digest: FrameDigest([7; 32]) })
         }
@@ -55,8 +55,8 @@ fn an_ack_with_another_digest_is_no_ack() {
 }
 
 #[test]
-fn an_ack_of_another_frame_is_no_ack() {
-    a_lie_about_an_append(|said| match said {
+fn ack_of_another_frame_is_refused() {
+    a_lie_about_an_append(|answer| match answer {
         StoreResponse::Acked { seq, digest } => {
             Lie::Other(StoreResponse::Acked { seq: seq - 1, digest: *digest })
         }
@@ -65,42 +65,42 @@ fn an_ack_of_another_frame_is_no_ack() {
 }
 
 #[test]
-fn an_ack_under_the_number_of_no_request_is_no_ack() {
+fn ack_with_an_unknown_request_number_is_refused() {
     a_lie_about_an_append(|_| Lie::Renumbered);
 }
 
 #[test]
-fn an_answer_of_another_kind_is_no_ack() {
+fn answer_of_another_kind_is_refused() {
     a_lie_about_an_append(|_| Lie::Other(StoreResponse::BlobKept));
 }
 
 #[test]
-fn a_refusal_of_an_append_is_no_ack() {
+fn error_in_answer_to_an_append_is_no_ack() {
     a_lie_about_an_append(|_| Lie::Other(StoreResponse::Refused(StoreRefusal::SyncFailed)));
 }
 
 #[test]
-fn garbage_bytes_are_no_ack() {
+fn garbage_is_refused() {
     a_lie_about_an_append(|_| Lie::Raw(b"HTTP/1.1 500 oh no\r\n\r\n".to_vec()));
 }
 
 #[test]
-fn a_message_over_its_bound_is_no_ack() {
+fn oversized_message_is_refused() {
     a_lie_about_an_append(|_| Lie::Raw(vec![0xff; 64]));
 }
 
 #[test]
-fn a_torn_message_is_no_ack() {
+fn truncated_message_is_refused() {
     a_lie_about_an_append(|_| Lie::Raw(vec![40, 0, 0, 0, 1, 0, 0]));
 }
 
 #[test]
-fn a_connection_that_ends_is_no_ack() {
+fn closed_connection_is_no_ack() {
     a_lie_about_an_append(|_| Lie::Raw(Vec::new()));
 }
 
 #[test]
-fn a_late_ack_is_waited_for_and_answers_leave_in_order_behind_it() {
+fn answers_wait_for_a_late_ack_and_leave_in_order() {
     let system = System::behind_proxy();
     let parties = Parties::of(&system.engine_socket());
     system.proxy().hold_acks();

@@ -1,4 +1,4 @@
-//! Texts that are no JSON, no calls, or calls with wrong parameters.
+//! Texts that are not JSON, not calls, or calls with wrong parameters.
 
 use super::refusal;
 use mortise_format::limits::{DRAFTS_MAX, EXECUTION_DATA_BYTES_MAX, JSON_DEPTH_MAX};
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 const ADDRESS: &str = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266";
 
-/// Parameters of a draft that is made.
+/// Valid parameters of a draft.
 fn draft() -> Value {
     json!({
         "owner": ADDRESS,
@@ -25,7 +25,7 @@ fn draft() -> Value {
     })
 }
 
-/// The parameters with the value at this path in place of its own.
+/// The valid parameters with the value at `path` replaced.
 fn with(path: &str, value: Value) -> Value {
     let mut params = draft();
     let mut at = &mut params;
@@ -37,7 +37,7 @@ fn with(path: &str, value: Value) -> Value {
 }
 
 #[test]
-fn texts_that_are_no_json_or_no_call_are_refused() {
+fn text_that_is_not_json_or_not_a_call_is_refused() {
     let system = System::start();
     let before = system.statement();
     let mut line = Framed::connect(&system.engine_socket());
@@ -77,11 +77,11 @@ fn texts_that_are_no_json_or_no_call_are_refused() {
     assert_eq!(system.statement(), before);
 }
 
-/// Goal: on a stream of JSON an object without `jsonrpc` is a request of the application's plain
-/// form, so that its refusal is that form's own and no -32600; with `jsonrpc`, and in a batch, it
-/// is a call still. Frames, above, carry JSON-RPC alone: the gateway's requests come in them.
+/// Goal: on a JSON stream, an object without `jsonrpc` is a request in the application's plain
+/// form, so its error has that form and is not -32600. An object with `jsonrpc`, or in a batch, is
+/// a call. Frames, above, carry JSON-RPC alone: the gateway sends its requests in them.
 #[test]
-fn objects_without_jsonrpc_on_a_stream_are_refused_in_the_form_of_the_application() {
+fn objects_without_jsonrpc_on_a_stream_are_refused_in_the_plain_form() {
     let system = System::start();
     let before = system.statement();
     for (text, name, field) in [
@@ -115,9 +115,9 @@ fn objects_without_jsonrpc_on_a_stream_are_refused_in_the_form_of_the_applicatio
     assert_eq!(system.statement(), before);
 }
 
-/// Goal: who forgot `jsonrpc` in a call learns it from the answer.
+/// Goal: the answer tells a caller who forgot `jsonrpc`.
 #[test]
-fn call_without_jsonrpc_on_a_stream_is_told_what_it_was_read_as() {
+fn answer_to_a_call_without_jsonrpc_names_the_form_it_was_parsed_as() {
     let system = System::start();
     let mut line = system.line();
     line.say(r#"{"id":1,"method":"health"}"#);
@@ -126,7 +126,7 @@ fn call_without_jsonrpc_on_a_stream_is_told_what_it_was_read_as() {
 }
 
 #[test]
-fn parameters_are_refused_by_the_path_of_the_wrong_one() {
+fn wrong_parameter_is_reported_by_its_path() {
     let system = System::start();
     let before = system.statement();
     let mut line = system.line();
@@ -175,14 +175,14 @@ fn parameters_are_refused_by_the_path_of_the_wrong_one() {
         let answer = line.call("createLock", with(path, value.clone()));
         let (found, field) = refusal(&answer);
         assert_eq!(found, name, "{path} {value}");
-        // A token without its contract is named by the field that is missing.
+        // For a token without its contract, the path is that of the missing field.
         assert!(path == field || field.starts_with(&path[..path.len() - 9]), "{path}: {field}");
     }
     assert_eq!(system.statement(), before);
 }
 
 #[test]
-fn values_that_parse_and_are_not_allowed_are_refused() {
+fn well_formed_values_out_of_bounds_are_refused() {
     let system = System::start();
     let before = system.statement();
     let mut line = system.line();
@@ -232,7 +232,7 @@ fn values_that_parse_and_are_not_allowed_are_refused() {
 }
 
 #[test]
-fn a_flood_of_drafts_changes_nothing_and_keeps_nobody_out() {
+fn flood_of_drafts_changes_nothing_and_blocks_no_other_owner() {
     let mut options = Options::default();
     options.genesis.policy.drafts_per_owner_max = 20;
     let system = System::with(options);
@@ -254,7 +254,7 @@ fn a_flood_of_drafts_changes_nothing_and_keeps_nobody_out() {
     for _ in 0..200 {
         assert!(line.hear().1["result"].is_object());
     }
-    // One owner alone is stopped by a quota of its own.
+    // Each owner has a quota.
     for _ in 0..30 {
         ask(&mut line, 1 << 40);
     }
@@ -262,7 +262,7 @@ fn a_flood_of_drafts_changes_nothing_and_keeps_nobody_out() {
     let refused = answers.by_ref().find(|answer| answer["error"].is_object()).unwrap();
     assert_eq!(refused["error"]["data"]["which"], "drafts", "{refused}");
     answers.for_each(drop);
-    // Drafts hold nothing and are logged nowhere, and whoever needs one still gets it.
+    // Drafts hold nothing and are not logged, and another owner still gets one.
     assert_eq!(system.statement(), before);
     let parties = Parties::of(&system.engine_socket());
     let owner = json!(parties.owner.address());

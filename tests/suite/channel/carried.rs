@@ -1,4 +1,4 @@
-//! What passes: through the socket and the gateway, with notifications and batches.
+//! Calls, notifications and batches pass through the socket and the gateway.
 
 use super::{Carried, raw::Raw};
 use crate::client::{block_on, over_http, over_socket};
@@ -26,7 +26,7 @@ fn lock_is_committed_through_the_channel_over_socket_and_gateway() {
         let client = client.attested(trust.clone(), Channel::Sealed);
         let request = parties.commit(nonce, 100);
         let lock_id = commit(&client, &request);
-        // The same request again is the same lock: writes are idempotent by their request id.
+        // The same request returns the same lock: writes are idempotent by request id.
         assert_eq!(commit(&client, &request), lock_id);
         let proven = block_on(client.proven()).unwrap().expect("it was asked to prove itself");
         assert_eq!(proven.identity(), block_on(client.identity()).unwrap());
@@ -37,7 +37,7 @@ fn lock_is_committed_through_the_channel_over_socket_and_gateway() {
 }
 
 #[test]
-fn client_that_connects_attested_has_a_proof_or_does_not_connect() {
+fn attested_connect_verifies_the_proof_or_fails() {
     let carried = Carried::start();
     let endpoint = || over_http(&carried.system).endpoint().clone();
     let client = block_on(Client::connect_attested(endpoint(), carried.trust.clone()));
@@ -51,11 +51,11 @@ fn client_that_connects_attested_has_a_proof_or_does_not_connect() {
 }
 
 #[test]
-fn engine_without_a_module_is_spoken_to_in_clear_only_when_that_is_asked_for() {
+fn engine_without_a_module_is_used_in_clear_only_on_request() {
     let system = System::start();
     let trust = Carried::start().trust.clone();
     let client = over_socket(&system.engine_socket()).attested(trust, Channel::Off);
-    let error = block_on(client.health()).expect_err("it can prove nothing");
+    let error = block_on(client.health()).expect_err("it has no proof");
     assert_eq!(error.code(), Some(Code::Unattested));
     let plain = over_socket(&system.engine_socket());
     assert_eq!(block_on(plain.health()).unwrap().mode, "unattested");
@@ -63,7 +63,7 @@ fn engine_without_a_module_is_spoken_to_in_clear_only_when_that_is_asked_for() {
 }
 
 #[test]
-fn batches_are_answered_in_order_and_notifications_by_nothing_that_is_sealed_too() {
+fn batches_are_answered_in_order_and_notifications_with_a_sealed_empty_answer() {
     let carried = Carried::start();
     let raw = Raw::of(&carried.system);
     let call = |id: u64| json!({"jsonrpc": "2.0", "id": id, "method": "getEnclaveId"});
@@ -78,7 +78,7 @@ fn batches_are_answered_in_order_and_notifications_by_nothing_that_is_sealed_too
 }
 
 #[test]
-fn gateway_names_the_type_of_what_it_does_not_read() {
+fn gateway_labels_sealed_bodies_with_their_content_type() {
     let carried = Carried::start();
     let raw = Raw::of(&carried.system);
     let (message, opener) = raw.sealed(r#"{"jsonrpc":"2.0","id":1,"method":"health"}"#);

@@ -1,4 +1,4 @@
-//! `mortise --attest-root ...`: nothing is said before a proof, and nothing in clear after it.
+//! `mortise --attest-root ...` sends nothing before it has a proof, and nothing in clear after it.
 
 use super::Carried;
 use super::relay::Direction;
@@ -18,7 +18,7 @@ fn pcr0(label: &str) -> String {
 }
 
 #[test]
-fn command_proves_the_engine_and_then_says_nothing_in_clear() {
+fn command_verifies_the_engine_and_then_sends_nothing_in_clear() {
     let carried = Carried::start();
     let root = carried.trust.roots[0].to_string();
     let proof = ["--attest-root", &root, "--attest-pcr0", &pcr0("engine")];
@@ -37,7 +37,7 @@ fn command_proves_the_engine_and_then_says_nothing_in_clear() {
 }
 
 #[test]
-fn command_says_nothing_to_an_engine_of_another_root_or_image() {
+fn command_sends_nothing_to_an_engine_with_another_root_or_image() {
     let carried = Carried::start();
     let root = carried.trust.roots[0].to_string();
     for (root, label, name) in [("aws", "engine", "root"), (root.as_str(), "another", "PCR0")] {

@@ -1,4 +1,4 @@
-//! What the carrier sees: sizes and times, and the question for the proof.
+//! A carrier sees sizes, times and the attestation request, and nothing else.
 
 use super::Carried;
 use super::relay::Direction;
@@ -11,12 +11,12 @@ use mortise_format::limits::{
 };
 use mortise_testkit::system::parties::Parties;
 
-/// An amount whose digits stand nowhere else.
+/// An amount whose digits occur nowhere else.
 const AMOUNT: u64 = 918_273_645_546_372_819;
-/// Size of the byte strings that are looked for.
+/// Bytes in each string searched for in the capture.
 const WINDOW: usize = 8;
 
-/// One of everything; what a carrier would like to read, each in the ways it may be written.
+/// Calls each method once; returns the secrets of the session, each in all its spellings.
 fn session(client: &Client, parties: &Parties) -> Vec<Vec<String>> {
     let commit = parties.commit(0, AMOUNT);
     let (request, signature) = (commit.intent.request, commit.intent.signature);
@@ -48,7 +48,7 @@ fn session(client: &Client, parties: &Parties) -> Vec<Vec<String>> {
     texts
 }
 
-/// The windows of the texts that stand in the capture.
+/// The windows of the texts that occur in the capture.
 fn found(texts: &[String], capture: &[u8]) -> Vec<String> {
     let windows = texts.iter().flat_map(|text| text.as_bytes().windows(WINDOW));
     let wanted: std::collections::BTreeSet<&[u8]> = windows.collect();
@@ -61,7 +61,7 @@ fn capture(carried: &Carried) -> Vec<u8> {
 }
 
 #[test]
-fn capture_of_a_whole_session_holds_no_byte_string_of_requests_or_answers() {
+fn capture_of_a_sealed_session_contains_no_part_of_requests_or_answers() {
     let carried = Carried::start();
     let texts = session(&carried.sealed_client(), &carried.parties()).concat();
     let capture = capture(&carried);
@@ -69,9 +69,9 @@ fn capture_of_a_whole_session_holds_no_byte_string_of_requests_or_answers() {
     assert_eq!(found(&texts, &capture), Vec::<String>::new());
 }
 
-/// The same session in clear: what the test above looks for is there when nobody hides it.
+/// Control for the test above: the same session in clear contains every text.
 #[test]
-fn capture_of_the_same_session_in_clear_holds_every_one_of_them() {
+fn capture_of_the_same_session_in_clear_contains_all_of_them() {
     let carried = Carried::start();
     let texts = session(&carried.client(Channel::Off), &carried.parties());
     let capture = capture(&carried);
@@ -81,7 +81,7 @@ fn capture_of_the_same_session_in_clear_holds_every_one_of_them() {
 }
 
 #[test]
-fn nothing_but_the_question_for_the_proof_is_in_clear_and_sizes_are_filled_up() {
+fn only_the_attestation_request_is_in_clear_and_messages_are_padded() {
     let carried = Carried::start();
     session(&carried.sealed_client(), &carried.parties());
     for (way, overhead) in [

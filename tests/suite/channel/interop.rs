@@ -1,4 +1,4 @@
-//! A second implementation, written apart from the page: `tests/interop/channel.py`.
+//! A second implementation, written from the spec alone: `tests/interop/channel.py`.
 
 use super::Carried;
 use crate::conformance::vectors;
@@ -16,7 +16,7 @@ fn seed(row: &Value, field: &str) -> [u8; 32] {
     bytes(row, field).try_into().expect("32 bytes")
 }
 
-/// The vectors are made by the second implementation.
+/// The second implementation made the vectors.
 #[test]
 fn vectors_of_the_second_implementation_are_reproduced_byte_for_byte() {
     let text = std::fs::read_to_string(vectors().join("channel.json")).unwrap();
@@ -47,7 +47,7 @@ fn script() -> PathBuf {
 
 /// `MORTISE_INTEROP_PYTHON` names a Python with cryptography.
 #[test]
-fn python_client_speaks_to_the_engine_when_it_is_named() {
+fn python_client_works_with_the_engine() {
     let Ok(python) = std::env::var("MORTISE_INTEROP_PYTHON") else {
         println!("skipped: MORTISE_INTEROP_PYTHON names no Python");
         return;
@@ -59,8 +59,8 @@ fn python_client_speaks_to_the_engine_when_it_is_named() {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8_lossy(&output.stdout).into_owned()
     };
-    let said = run(&[&carried.system.engine_socket()]);
-    assert!(said.contains("\"phase\": \"ready\""), "{said}");
+    let output = run(&[&carried.system.engine_socket()]);
+    assert!(output.contains("\"phase\": \"ready\""), "{output}");
     let checked = run(&[Path::new("--check"), &vectors().join("channel.json")]);
     assert!(checked.contains("reproduced"), "{checked}");
 }

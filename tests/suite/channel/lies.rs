@@ -1,6 +1,6 @@
-//! A carrier that lies: every lie is an error of the client with a name.
+//! A carrier that changes messages: the client reports each change with a named error.
 
-use super::relay::{Deed, Direction};
+use super::relay::{Action, Direction};
 use super::{Carried, enclave};
 use crate::client::block_on;
 use mortise_channel::OpenError;
@@ -17,9 +17,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Changes each sealed answer.
 fn change_answers(carried: &Carried, mut change: impl FnMut(&[u8]) -> Vec<u8> + Send + 'static) {
-    carried.relay.tell(move |way, message| match way {
-        Direction::Out if is_channel(message) => Deed::Change(change(message)),
-        _ => Deed::Pass,
+    carried.relay.on_message(move |way, message| match way {
+        Direction::Out if is_channel(message) => Action::Change(change(message)),
+        _ => Action::Pass,
     });
 }
 
@@ -42,7 +42,7 @@ fn answer_with_a_byte_changed_anywhere_or_cut_does_not_open() {
     let carried = Carried::start();
     let client = carried.sealed_client();
     block_on(client.health()).expect("the relay is honest");
-    // Every place is tried in the tests of `mortise-channel`.
+    // The tests of `mortise-channel` change every byte.
     for at in [5, 36, 37, 60, 548, 564] {
         change_answers(&carried, move |answer| {
             let mut other = answer.to_vec();
@@ -73,7 +73,7 @@ fn answer_of_another_request_does_not_open() {
 }
 
 #[test]
-fn answer_in_clear_is_never_the_engines() {
+fn answer_in_clear_is_refused() {
     let carried = Carried::start();
     let client = carried.sealed_client();
     let honest = block_on(client.health()).expect("the relay is honest");
@@ -85,24 +85,24 @@ fn answer_in_clear_is_never_the_engines() {
         let error = channel_error(&carried, &client);
         assert_eq!(error, ChannelError::InClear { code: code.code() });
     }
-    // That no answer comes may be said in clear: it is what the carrier could bring about.
+    // An error in clear is accepted: the carrier can suppress an answer anyway.
     change_answers(&carried, |_| failure(&Id::Null, &ErrorObject::not_ready("starting")));
     assert_eq!(carried.health_error(&client).code(), Some(Code::NotReady));
 }
 
 #[test]
-fn carrier_that_passes_proofs_and_refuses_messages_gets_two_and_no_more() {
+fn client_gives_up_after_two_proofs_if_its_messages_are_refused() {
     let carried = Carried::start();
     let client = carried.sealed_client();
     let asked = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&asked);
-    carried.relay.tell(move |way, message| match way {
+    carried.relay.on_message(move |way, message| match way {
         Direction::In if is_channel(message) => {
             counted.fetch_add(1, Ordering::Relaxed);
             let refused = ErrorObject::new(Code::ChannelRefused).with("keyId", 7);
-            Deed::Answer(failure(&Id::Null, &refused))
+            Action::Answer(failure(&Id::Null, &refused))
         }
-        _ => Deed::Pass,
+        _ => Action::Pass,
     });
     assert_eq!(channel_error(&carried, &client), ChannelError::Refused);
     assert_eq!(asked.load(Ordering::Relaxed), 2);
@@ -111,53 +111,53 @@ fn carrier_that_passes_proofs_and_refuses_messages_gets_two_and_no_more() {
 }
 
 #[test]
-fn proof_of_an_engine_of_the_parents_own_is_refused_by_its_root() {
+fn proof_of_an_engine_run_by_the_parent_is_refused_by_its_root() {
     let carried = Carried::start();
     let authority = tempfile::tempdir().expect("the system gives a folder");
     let vault: Arc<dyn mortise_engine::ports::Vault> = Arc::new(TestVault::new(132));
     let (platform, _) = enclave(authority.path(), &vault);
     let own = System::with(Options { platform: Some(platform), ..Options::default() });
     let socket = own.engine_socket();
-    carried.relay.tell(move |way, message| match way {
+    carried.relay.on_message(move |way, message| match way {
         Direction::In => {
             let mut framed = mortise_testkit::system::wire::Framed::connect(&socket);
             framed.send(1, message);
-            Deed::Answer(framed.receive().expect("the parent's engine answers").1)
+            Action::Answer(framed.receive().expect("the parent's engine answers").1)
         }
-        Direction::Out => Deed::Pass,
+        Direction::Out => Action::Pass,
     });
     let error = proof_error(&carried);
     assert!(matches!(error, AttestationError::RootNotPinned { .. }), "{error}");
 }
 
 #[test]
-fn key_of_the_parents_own_beside_the_true_document_is_refused() {
+fn key_of_the_parent_beside_a_genuine_document_is_refused() {
     let carried = Carried::start();
-    carried.relay.tell(|way, message| match way {
+    carried.relay.on_message(|way, message| match way {
         Direction::Out => {
             let mut answer: serde_json::Value =
                 serde_json::from_slice(message).expect("the proof is in clear");
             let other = mortise_channel::ChannelSecret::derive(&[0xaa; 32]).public();
             let other = mortise_format::ids::Bytes32(other).to_string();
             answer["result"]["binding"]["channelKey"] = other.into();
-            Deed::Change(answer.to_string().into_bytes())
+            Action::Change(answer.to_string().into_bytes())
         }
-        Direction::In => Deed::Pass,
+        Direction::In => Action::Pass,
     });
     let error = proof_error(&carried);
     assert!(matches!(error, AttestationError::BindingMismatch { .. }), "{error}");
-    assert_eq!(carried.relay.seen(Direction::In).len(), 1, "nothing was said without a proof");
+    assert_eq!(carried.relay.seen(Direction::In).len(), 1, "nothing was sent without a proof");
 }
 
 #[test]
-fn proof_that_was_made_for_another_question_is_refused() {
+fn proof_made_for_another_nonce_is_refused() {
     let carried = Carried::start();
     block_on(carried.sealed_client().health()).expect("the relay is honest");
     let kept = carried.relay.seen(Direction::Out).remove(0);
-    carried.relay.tell(move |way, _| match way {
-        // The question has the same number in both clients.
-        Direction::Out => Deed::Change(kept.clone()),
-        Direction::In => Deed::Pass,
+    carried.relay.on_message(move |way, _| match way {
+        // Both clients give the request the same number.
+        Direction::Out => Action::Change(kept.clone()),
+        Direction::In => Action::Pass,
     });
     let error = proof_error(&carried);
     assert!(matches!(error, AttestationError::ClaimMismatch { .. }), "{error}");

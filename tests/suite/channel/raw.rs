@@ -1,4 +1,4 @@
-//! Messages made by hand, and what the engine says to those that were changed.
+//! Hand-made messages, and the engine's answers to changed ones.
 
 use super::Carried;
 use mortise_channel::{AnswerOpener, OpenError, seal_request};
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use std::cell::Cell;
 use std::path::PathBuf;
 
-/// Makes messages to one boot.
+/// Seals messages to the channel key of one boot.
 pub struct Raw {
     socket: PathBuf,
     key: [u8; 32],
@@ -21,7 +21,7 @@ pub struct Raw {
 }
 
 impl Raw {
-    /// Takes the key without a proof: these tests know their engine.
+    /// Reads the key without a proof: the test started this engine.
     pub fn of(system: &System) -> Self {
         let info = system.call("getEngineInfo", Value::Null)["result"].clone();
         let key: Bytes32 = serde_json::from_value(info["channelKey"].clone()).expect("a key");
@@ -64,7 +64,7 @@ impl Raw {
 }
 
 #[test]
-fn request_with_any_byte_changed_or_cut_is_refused_with_the_id_of_the_key_and_nothing_else() {
+fn changed_or_truncated_request_is_refused_with_the_key_id_alone() {
     let carried = Carried::start();
     let raw = Raw::of(&carried.system);
     let (message, _) = raw.sealed(r#"{"jsonrpc":"2.0","id":1,"method":"health"}"#);
@@ -86,7 +86,7 @@ fn request_with_any_byte_changed_or_cut_is_refused_with_the_id_of_the_key_and_no
 }
 
 #[test]
-fn request_to_a_key_that_the_parent_made_is_refused() {
+fn request_to_a_key_of_the_parent_is_refused() {
     let carried = Carried::start();
     let raw = Raw::of(&carried.system);
     let other = mortise_channel::ChannelSecret::derive(&[0xaa; 32]);
@@ -100,7 +100,7 @@ fn request_to_a_key_that_the_parent_made_is_refused() {
 }
 
 #[test]
-fn repeated_request_answers_the_first_asker_alone_and_changes_nothing() {
+fn answer_to_a_repeated_message_opens_for_the_first_sender_alone() {
     let carried = Carried::start();
     let (raw, parties) = (Raw::of(&carried.system), Parties::of(&carried.system.engine_socket()));
     let commit = call(1, Method::CommitLock, &parties.commit(0, 100));

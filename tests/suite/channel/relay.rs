@@ -1,4 +1,4 @@
-//! In the parent's place: passes messages on, records all of them, and changes what it is told to.
+//! A relay in place of the parent: forwards and records messages, and changes those a test chooses.
 
 use mortise_testkit::system::wire::framed;
 use mortise_transport::REQUEST_MAGIC;
@@ -8,7 +8,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-/// Which way a message goes.
+/// The direction of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
     /// To the engine.
@@ -17,40 +17,40 @@ pub enum Direction {
     Out,
 }
 
-/// What becomes of a message.
-pub enum Deed {
-    /// It goes on.
+/// The action of the relay on a message.
+pub enum Action {
+    /// Forward it.
     Pass,
-    /// This goes on in its place.
+    /// Forward this instead.
     Change(Vec<u8>),
-    /// A request does not go on: this is its answer.
+    /// Answer the request with this and forward nothing.
     Answer(Vec<u8>),
 }
 
-type Doer = Box<dyn FnMut(Direction, &[u8]) -> Deed + Send>;
+type Decide = Box<dyn FnMut(Direction, &[u8]) -> Action + Send>;
 
-/// The shared side of a relay.
+/// The state that all threads of a relay share.
 struct RelayState {
     seen: Mutex<Vec<(Direction, Vec<u8>)>>,
-    doer: Mutex<Doer>,
+    decide: Mutex<Decide>,
 }
 
-/// A relay on threads of its own, which end with their connections or the process.
+/// A relay. Its threads end with their connections or the process.
 pub struct Relay {
     socket: PathBuf,
     state: Arc<RelayState>,
 }
 
 impl Relay {
-    /// Listens at `socket` and dials `engine` for each connection. Honest until told otherwise.
+    /// Listens at `socket` and dials `engine` for each connection. Forwards unchanged by default.
     pub fn start(socket: PathBuf, engine: PathBuf) -> Self {
         let listener = UnixListener::bind(&socket).expect("the relay listens");
-        let doer: Doer = Box::new(|_, _| Deed::Pass);
-        let state = Arc::new(RelayState { seen: Mutex::default(), doer: Mutex::new(doer) });
+        let decide: Decide = Box::new(|_, _| Action::Pass);
+        let state = Arc::new(RelayState { seen: Mutex::default(), decide: Mutex::new(decide) });
         let shared = Arc::clone(&state);
         std::thread::spawn(move || {
             for client in listener.incoming().flatten() {
-                // An engine that is not there is a connection that closes.
+                // If the engine is down, the connection closes.
                 if let Ok(engine) = UnixStream::connect(&engine) {
                     carry(&client, &engine, &shared);
                 }
@@ -63,12 +63,12 @@ impl Relay {
         &self.socket
     }
 
-    /// From now on `doer` decides about each message.
-    pub fn tell(&self, doer: impl FnMut(Direction, &[u8]) -> Deed + Send + 'static) {
-        *lock(&self.state.doer) = Box::new(doer);
+    /// Sets the function that decides on each message from now on.
+    pub fn on_message(&self, decide: impl FnMut(Direction, &[u8]) -> Action + Send + 'static) {
+        *lock(&self.state.decide) = Box::new(decide);
     }
 
-    /// The payloads that went one way, as they came.
+    /// The payloads in one direction, in order.
     pub fn seen(&self, way: Direction) -> Vec<Vec<u8>> {
         let seen = lock(&self.state.seen);
         seen.iter().filter(|(found, _)| *found == way).map(|(_, bytes)| bytes.clone()).collect()
@@ -79,14 +79,14 @@ fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().expect("no holder panics")
 }
 
-/// Starts a thread for each way.
+/// Starts a thread for each direction.
 fn carry(client: &UnixStream, engine: &UnixStream, state: &Arc<RelayState>) {
     for (way, from, to) in [(Direction::In, client, engine), (Direction::Out, engine, client)] {
         let clone = |stream: &UnixStream| stream.try_clone().expect("a socket is shared");
         let (mut from, mut to, mut back) = (clone(from), clone(to), clone(from));
         let state = Arc::clone(state);
         std::thread::spawn(move || {
-            // How a connection ends is the affair of its ends; both learn of it.
+            // Both ends learn that the connection closed; the relay ignores why.
             let _ = pass_all(way, &mut from, &mut to, &mut back, &state);
             for stream in [&from, &to] {
                 let _ = stream.shutdown(Shutdown::Both);
@@ -117,10 +117,10 @@ fn pass_all(
         let mut payload = vec![0; usize::try_from(length).expect("a length fits")];
         from.read_exact(&mut payload)?;
         lock(&state.seen).push((way, payload.clone()));
-        match (lock(&state.doer))(way, &payload) {
-            Deed::Pass => to.write_all(&framed(number, &payload))?,
-            Deed::Change(other) => to.write_all(&framed(number, &other))?,
-            Deed::Answer(answer) => back.write_all(&framed(number, &answer))?,
+        match (lock(&state.decide))(way, &payload) {
+            Action::Pass => to.write_all(&framed(number, &payload))?,
+            Action::Change(other) => to.write_all(&framed(number, &other))?,
+            Action::Answer(answer) => back.write_all(&framed(number, &answer))?,
         }
     }
 }

@@ -1,8 +1,8 @@
-//! A key lives for one boot: what becomes of clients when the engine boots again.
+//! A channel key lives for one boot: clients get a new key when the engine boots again.
 
 use super::Carried;
 use super::raw::Raw;
-use super::relay::{Deed, Direction};
+use super::relay::{Action, Direction};
 use crate::client::block_on;
 use mortise_client::{Channel, ClientError, Identity};
 use mortise_format::channel::is_channel;
@@ -11,7 +11,7 @@ use mortise_format::ids::{Address, EngineId};
 use serde_json::{Value, json};
 
 #[test]
-fn client_goes_on_after_a_restart_with_a_new_proof_and_the_same_request() {
+fn client_continues_after_a_restart_with_a_new_proof_and_the_same_request() {
     let mut carried = Carried::start();
     let (client, parties) = (carried.sealed_client(), carried.parties());
     let request = parties.commit(0, 100);
@@ -30,31 +30,31 @@ fn client_goes_on_after_a_restart_with_a_new_proof_and_the_same_request() {
 }
 
 #[test]
-fn request_that_was_answered_and_whose_answer_was_lost_happens_once() {
+fn request_whose_answer_was_lost_is_executed_once() {
     let carried = Carried::start();
     let (client, parties) = (carried.sealed_client(), carried.parties());
     block_on(client.health()).expect("the relay is honest");
     let mut lost = 0;
-    carried.relay.tell(move |way, _| match way {
+    carried.relay.on_message(move |way, _| match way {
         Direction::Out if lost < 2 => {
             lost += 1;
             let overloaded = mortise_rpc::ErrorObject::overloaded(1);
             let id = mortise_rpc::envelope::Id::Null;
-            Deed::Change(mortise_rpc::envelope::failure(&id, &overloaded))
+            Action::Change(mortise_rpc::envelope::failure(&id, &overloaded))
         }
-        _ => Deed::Pass,
+        _ => Action::Pass,
     });
     block_on(client.commit_lock(parties.commit(0, 100))).expect("the third answer arrives");
     let sent = carried.relay.seen(Direction::In);
     let [.., first, second, third] = sent.as_slice() else { panic!("it was sent three times") };
-    // The same text, sealed anew: to the carrier they are three requests.
+    // The same text, sealed again: the carrier sees three different requests.
     assert!(first != second && second != third && first[19..51] != second[19..51]);
     let open = carried.system.call("getActiveLocks", json!({"owner": parties.owner.address()}));
     assert_eq!(open["result"].as_array().map(Vec::len), Some(1));
 }
 
 #[test]
-fn message_to_the_key_of_an_earlier_boot_is_refused_with_the_id_of_the_present_one() {
+fn message_to_the_key_of_an_earlier_boot_is_refused_with_the_current_key_id() {
     let mut carried = Carried::start();
     let old = Raw::of(&carried.system);
     let (message, _) = old.sealed(r#"{"jsonrpc":"2.0","id":1,"method":"health"}"#);
@@ -65,7 +65,7 @@ fn message_to_the_key_of_an_earlier_boot_is_refused_with_the_id_of_the_present_o
 }
 
 #[test]
-fn proof_of_another_engine_than_the_pinned_one_is_refused() {
+fn proof_of_an_engine_that_is_not_pinned_is_refused() {
     let carried = Carried::start();
     let pinned = Identity { engine_id: EngineId([1; 32]), address: Address([2; 20]) };
     for channel in [Channel::Sealed, Channel::Off] {

@@ -1,6 +1,6 @@
-//! A client that believes nothing: receipt, checkpoint, consistency and proofs at an older root,
-//! checked with `mortise_verify` and `mortise_format` alone, before and after a restart; each
-//! changed part of them is refused by name.
+//! A client that trusts only its pins checks receipts, checkpoints, consistency and proofs at an
+//! older root with `mortise_verify` and `mortise_format` alone, before and after a restart. Each
+//! changed part is refused by name.
 
 use super::{block_on, new_lock, over_socket};
 use mortise_client::{Client, Signer};
@@ -22,7 +22,7 @@ use mortise_verify::named::NamedError;
 use mortise_verify::receipt::{VerifiedReceipt, verify_frame};
 use mortise_verify::{Engine, receipt, state, statement, tlog_proof};
 
-/// Whom the verifier pins, and nothing else.
+/// The verifier's pins.
 struct Verifier {
     engine: Engine,
     origin: String,
@@ -51,7 +51,8 @@ impl Verifier {
         Ok(verified)
     }
 
-    /// Receipt, its frame in the newest checkpoint, and the same for standard tools.
+    /// Verifies a receipt and its frame in the newest checkpoint, with our code and as a standard
+    /// proof.
     fn shown(&self, shown: &ReceiptResult) -> Named<VerifiedReceipt> {
         let verified = self.receipt(&shown.receipt)?;
         let leaf = &shown.receipt.leaf.0;
@@ -70,8 +71,10 @@ impl Verifier {
         let verified = checkpoint::verify(note, &self.origin, &self.log).map_err(name)?;
         let signed = json::statement(&shown.statement, shown.statement_signature).map_err(name)?;
         let stated = statement::verify(&self.engine, &signed).map_err(name)?;
-        let said = TreeHead { size: shown.size, root: shown.root };
-        let same = stated.head() == said && *verified.head() == said && shown.origin == self.origin;
+        let shown_head = TreeHead { size: shown.size, root: shown.root };
+        let same = stated.head() == shown_head
+            && *verified.head() == shown_head
+            && shown.origin == self.origin;
         if same { Ok(verified) } else { Err("OtherHead") }
     }
 
@@ -122,7 +125,7 @@ fn request_of(view: &ReceiptView) -> (Address, RequestId) {
     }
 }
 
-/// The receipt by its three keys is the one that was answered first, byte for byte.
+/// A receipt requested by each of its three keys equals the first answer, byte for byte.
 async fn is_shown_again(client: &Client, verifier: &Verifier, first: &CommitResult) {
     let view = &first.receipt;
     let (principal, request) = request_of(view);
@@ -142,7 +145,7 @@ async fn is_shown_again(client: &Client, verifier: &Verifier, first: &CommitResu
 }
 
 #[test]
-fn the_log_is_shown_before_and_after_a_restart_and_everything_verifies() {
+fn proofs_of_the_log_verify_before_and_after_a_restart() {
     let mut system = System::start();
     let client = over_socket(&system.engine_socket());
     let (firsts, earlier, verifier) = block_on(async {
@@ -153,7 +156,7 @@ fn the_log_is_shown_before_and_after_a_restart_and_everything_verifies() {
         }
         let checkpoint = client.checkpoint().await.unwrap();
         let earlier = *verifier.checkpoint(&checkpoint).unwrap().head();
-        // Each lock is there after its own frame and not after the one before.
+        // Each lock is in the state after its own frame and not after the frame before.
         for first in &firsts {
             let (lock_id, seq) = (first.commitment.lock_id, first.receipt.seq);
             assert!(verifier.held(&client, lock_id, Some(seq)).await);
@@ -183,7 +186,7 @@ fn the_log_is_shown_before_and_after_a_restart_and_everything_verifies() {
 }
 
 #[test]
-fn what_cannot_be_shown_is_refused_by_name() {
+fn proof_that_does_not_exist_is_refused_by_name() {
     let system = System::start();
     let client = over_socket(&system.engine_socket());
     block_on(async {
@@ -210,7 +213,7 @@ fn what_cannot_be_shown_is_refused_by_name() {
 }
 
 #[test]
-fn each_changed_part_of_what_is_shown_is_refused_by_name() {
+fn each_changed_part_of_a_proof_is_refused_by_name() {
     let system = System::start();
     let client = over_socket(&system.engine_socket());
     block_on(async {

@@ -1,4 +1,4 @@
-//! What the client does when processes die under it, and when the log is rewound.
+//! The client survives the death of the host and the engine, and detects a rewound log.
 
 use super::{block_on, new_lock, over_http, over_socket};
 use mortise_client::{Client, ClientError, ContradictionKind, RetryPolicy, Signer};
@@ -18,9 +18,8 @@ fn patient(client: Client) -> Client {
     })
 }
 
-/// Goal: a call that is under way while either process is killed ends with the answer that it
-/// would have got, and once more sent it gets the same. Method: real processes; the kill comes
-/// while calls are retried by the client alone.
+/// Goal: a call in flight while either process is killed gets its answer, and the same request gets
+/// the same answer again. Method: real processes; the client alone retries while they are killed.
 #[test]
 fn calls_survive_the_death_of_either_process() {
     let mut processes = Processes::start(env!("CARGO_BIN_EXE_mortise-dev-under-test"));
@@ -63,10 +62,10 @@ fn calls_survive_the_death_of_either_process() {
 }
 
 #[test]
-fn an_impatient_client_says_that_nobody_answers() {
+fn client_with_a_short_timeout_reports_unreachable() {
     let system = System::stopped(Options::default());
     let client = over_socket(&system.engine_socket()).with_retry(RetryPolicy::once());
-    let error = block_on(client.health()).expect_err("nobody listens");
+    let error = block_on(client.health()).expect_err("no server listens");
     assert!(matches!(error, ClientError::Unreachable { .. }), "{error}");
     assert_eq!(error.exit().code(), 3);
 }
@@ -83,10 +82,10 @@ fn copy_folder(from: &Path, to: &Path) {
     }
 }
 
-/// Goal: a host that serves an old copy of the log is found out by whoever kept a newer statement,
-/// with both statements in hand.
+/// Goal: a client that kept a newer statement detects a host that serves an old copy of the log,
+/// and holds both statements as evidence.
 #[test]
-fn a_rewound_log_is_shown_by_two_statements_that_contradict_each_other() {
+fn rewound_log_is_proven_by_two_contradicting_statements() {
     let mut system = System::start();
     let client = patient(over_socket(&system.engine_socket()));
     let (owner, solver, arbiter) = (Signer::random(), Signer::random(), Signer::random());
@@ -119,14 +118,14 @@ fn a_rewound_log_is_shown_by_two_statements_that_contradict_each_other() {
     );
     assert_eq!(both.kept, kept);
     assert!(both.shown.statement.history_size < kept.statement.history_size);
-    // Another client that was given the statement sees it too; one without cannot.
-    let told = over_http(&system).pinned(identity).with_statement(kept).expect("it is signed");
-    assert!(matches!(block_on(told.check_root()), Err(ClientError::Contradiction(_))));
+    // Another client with that statement detects it too; a client without it cannot.
+    let informed = over_http(&system).pinned(identity).with_statement(kept).expect("it is signed");
+    assert!(matches!(block_on(informed.check_root()), Err(ClientError::Contradiction(_))));
     assert!(block_on(over_http(&system).check_root()).is_ok());
 }
 
 #[test]
-fn another_engine_at_the_same_place_is_not_taken_for_the_first() {
+fn another_engine_at_the_same_address_is_detected() {
     let mut options = Options::default();
     options.genesis.salt.0[0] ^= 1;
     let (first, second) = (System::start(), System::with(options));

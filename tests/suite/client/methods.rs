@@ -1,4 +1,4 @@
-//! One typed call a method, over the socket and over HTTP.
+//! Each method has one typed call, over the socket and over HTTP.
 
 use super::{block_on, condition, new_lock, over_http, over_socket};
 use mortise_client::{Client, ClientError, Signer};
@@ -20,7 +20,7 @@ use mortise_testkit::system::{ESCROW_CHAIN, System};
 use std::process::Command;
 use std::time::Duration;
 
-/// Each over both ways to the engine.
+/// A client over the socket and one over HTTP.
 fn over_both(calls: impl AsyncFn(&Client)) {
     let system = System::start();
     for client in [over_socket(&system.engine_socket()), over_http(&system)] {
@@ -33,7 +33,7 @@ fn code<T: std::fmt::Debug>(result: Result<T, ClientError>) -> Option<Code> {
 }
 
 #[test]
-fn the_engine_says_who_it_is_in_one_voice() {
+fn every_method_reports_the_same_engine_identity() {
     over_both(async |client| {
         let identity = client.identity().await.unwrap();
         let health = client.health().await.unwrap();
@@ -53,7 +53,7 @@ fn the_engine_says_who_it_is_in_one_voice() {
 }
 
 #[test]
-fn a_lock_is_simulated_committed_shown_proven_extended_and_claimed() {
+fn lock_is_simulated_committed_read_proven_extended_and_claimed() {
     over_both(async |client| {
         let (owner, solver, arbiter) = (Signer::random(), Signer::random(), Signer::random());
         let engine = client.identity().await.unwrap();
@@ -124,7 +124,7 @@ fn a_lock_is_simulated_committed_shown_proven_extended_and_claimed() {
 }
 
 #[test]
-fn a_lock_is_released_by_its_beneficiary_or_cancelled_by_both() {
+fn lock_is_released_by_its_beneficiary_or_cancelled_by_both() {
     over_both(async |client| {
         let (owner, solver, arbiter) = (Signer::random(), Signer::random(), Signer::random());
         let engine = client.identity().await.unwrap().engine_id;
@@ -153,7 +153,7 @@ fn a_lock_is_released_by_its_beneficiary_or_cancelled_by_both() {
 }
 
 #[test]
-fn a_draft_is_made_signed_and_refused_its_made_up_proof() {
+fn draft_is_created_and_signed_and_a_wrong_proof_for_it_is_refused() {
     over_both(async |client| {
         let owner = Signer::random();
         let create = CreateLock {
@@ -182,7 +182,7 @@ fn a_draft_is_made_signed_and_refused_its_made_up_proof() {
         };
         let fulfil = VerifyFulfillment { lock_id: made.lock.id, fulfillment_proof };
         assert_eq!(code(client.verify_fulfillment(fulfil).await), Some(Code::ProofInvalid));
-        // What is not signed can be dropped by its owner alone.
+        // The owner alone can drop a draft.
         let other = client.create_lock(create).await.unwrap().lock.id;
         let engine = client.identity().await.unwrap().engine_id;
         let request = client.new_request().await.unwrap();
@@ -193,7 +193,7 @@ fn a_draft_is_made_signed_and_refused_its_made_up_proof() {
 }
 
 #[test]
-fn a_batch_is_granted_whole_or_not_at_all() {
+fn batch_is_granted_whole_or_not_at_all() {
     over_both(async |client| {
         let (owner, solver, arbiter) = (Signer::random(), Signer::random(), Signer::random());
         let engine = client.identity().await.unwrap().engine_id;
@@ -232,7 +232,7 @@ fn a_batch_is_granted_whole_or_not_at_all() {
 }
 
 #[test]
-fn a_fact_of_the_observers_backs_a_custodied_lock() {
+fn fact_signed_by_the_observers_backs_an_escrow_lock() {
     let system = System::start();
     let client = over_socket(&system.engine_socket());
     block_on(async {
@@ -270,7 +270,7 @@ fn a_fact_of_the_observers_backs_a_custodied_lock() {
 }
 
 #[test]
-fn statements_are_checked_kept_and_given_again() {
+fn statements_are_checked_kept_and_returned_again() {
     over_both(async |client| {
         let (owner, solver, arbiter) = (Signer::random(), Signer::random(), Signer::random());
         client.commit(&owner, &new_lock(&owner, &solver, &arbiter, 10)).await.unwrap();
@@ -300,7 +300,7 @@ fn runs(program: &str, url: &str) -> String {
 }
 
 #[test]
-fn the_examples_run() {
+fn examples_run() {
     let system = System::start();
     let http = format!("http://{}", system.http());
     let unix = format!("unix:{}", system.engine_socket().display());

@@ -1,7 +1,7 @@
-//! What a running engine answers, checked offline: receipts, commitments, presence, absence.
+//! Goal: the receipts, commitments and state proofs that an engine answers as JSON verify offline
+//! with `mortise_verify` alone, and each changed field is refused.
 //!
-//! Goal: the JSON of an engine verifies with `mortise_verify` alone, and each changed field of it
-//! is refused. Method: the answers of a real system, over a socket.
+//! Method: the answers of a real system, over a socket.
 
 use super::{block_on, new_lock, over_socket};
 use mortise_client::Signer;

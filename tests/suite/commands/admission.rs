@@ -1,4 +1,4 @@
-//! Bad input is refused by name before anything is looked up, and changes nothing.
+//! Malformed commands are refused by name before any lookup, and change nothing.
 
 use super::{assert_refused, engine, engine_with_lock};
 use mortise_format::U256;
@@ -14,7 +14,7 @@ use mortise_testkit::scenario::{
     START_S, claim, coin, fact, leg, nft, plain_terms, request, terms, token,
 };
 
-/// Terms with one thing wrong, and the field that is named for it.
+/// Terms with one fault each, and the field that the reject names.
 fn wrong_terms() -> Vec<(LockTerms, Field)> {
     let good = || terms(Party::Owner, 0, 100);
     let with = |change: &dyn Fn(&mut LockTerms)| {
@@ -46,7 +46,7 @@ fn wrong_terms() -> Vec<(LockTerms, Field)> {
 }
 
 #[test]
-fn terms_of_the_wrong_shape_are_refused_naming_the_field() {
+fn malformed_terms_are_refused_naming_the_field() {
     let mut engine = engine();
     for (terms, field) in wrong_terms() {
         let signer = engine.signer;
@@ -61,7 +61,7 @@ fn terms_of_the_wrong_shape_are_refused_naming_the_field() {
 }
 
 #[test]
-fn batch_of_no_lock_or_of_too_many_is_refused() {
+fn batch_of_no_locks_or_too_many_is_refused() {
     let mut engine = engine();
     let part = |n| (Party::Owner, terms(Party::Owner, n, 1), request(n));
     let parts: Vec<_> = (0..=BATCH_LOCKS_MAX as u64).map(part).collect();
@@ -72,7 +72,7 @@ fn batch_of_no_lock_or_of_too_many_is_refused() {
 }
 
 #[test]
-fn approval_shows_neither_beneficiary_nor_arbiter_nor_a_second_leg_and_so_binds_to_none() {
+fn approval_does_not_cover_beneficiary_arbiter_or_a_second_leg() {
     let mut engine = engine();
     let plain = plain_terms(Party::Owner, 0, 100);
     let owner = Party::Owner.address();
@@ -93,7 +93,7 @@ fn approval_shows_neither_beneficiary_nor_arbiter_nor_a_second_leg_and_so_binds_
 }
 
 #[test]
-fn claim_of_nothing_for_nobody_or_of_too_many_amounts_is_refused() {
+fn claim_of_nothing_without_a_claimant_or_of_too_many_amounts_is_refused() {
     let (mut engine, lock_id) = engine_with_lock();
     let good = claim(lock_id, 0, 10, request(2));
     let amounts = |n| vec![U256::ONE; n];
@@ -109,7 +109,7 @@ fn claim_of_nothing_for_nobody_or_of_too_many_amounts_is_refused() {
 }
 
 #[test]
-fn cancellation_with_no_consent_or_three_is_refused() {
+fn cancellation_with_no_consent_or_three_consents_is_refused() {
     let (mut engine, lock_id) = engine_with_lock();
     let by = [(Party::Owner, CancelForm::Text); 3];
     for by in [&by[..0], &by[..]] {
@@ -119,7 +119,7 @@ fn cancellation_with_no_consent_or_three_is_refused() {
 }
 
 #[test]
-fn fact_of_the_wrong_shape_is_refused_naming_the_field() {
+fn malformed_fact_is_refused_naming_the_field() {
     let mut engine = engine();
     let good = fact(Party::Owner, 500, 1, START_S);
     let bad_asset = Asset { asset_type: AssetType::Erc20, ..good.asset };
@@ -149,7 +149,7 @@ fn fact_of_the_wrong_shape_is_refused_naming_the_field() {
     }
 }
 
-/// One good command of each kind, about the lock of [`engine_with_lock`] or a new one.
+/// One valid command of each kind, about the lock of [`engine_with_lock`] or a new one.
 fn good_commands(engine: &mortise_testkit::lockstep::Lockstep) -> Vec<Asked> {
     let signer = engine.signer;
     let lock_id = signer.lock_id(&terms(Party::Owner, 0, 100));
@@ -208,9 +208,9 @@ fn v_of_0_or_1_is_as_good_as_27_or_28() {
     }
 }
 
-/// Goal: INV-08. A signature counts over the command's own fields and over nothing else.
+/// Goal: INV-08. A signature is valid for the fields of its own command alone.
 #[test]
-fn signature_over_other_fields_or_for_another_engine_is_nobodys() {
+fn signature_over_other_fields_or_for_another_engine_recovers_to_no_party() {
     let (engine, _) = engine_with_lock();
     for asked in good_commands(&engine) {
         for at in 0..asked.signers.len() {

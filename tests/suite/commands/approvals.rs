@@ -1,5 +1,5 @@
-//! Approvals of images: k of n, each serial once, a version that never goes down; and what they let
-//! boot.
+//! Approvals of images: k of n operators sign, each serial is used once, the version floor never
+//! falls, and only approved images boot.
 
 use mortise_core::state::Corruption;
 use mortise_core::state::{ImageRefusal, State};
@@ -24,7 +24,7 @@ fn version(text: &str) -> Version {
     Version::parse(text).expect("tests name versions")
 }
 
-/// The version that runs.
+/// The running version.
 fn running() -> Version {
     version(scenario::VERSION)
 }
@@ -45,7 +45,7 @@ fn ask(engine: &mut Lockstep, approval: &ImageApproval) -> Answer {
 }
 
 #[test]
-fn enough_operators_approve_and_fewer_or_others_do_not() {
+fn approval_needs_signatures_of_enough_operators() {
     let [a, b, c] = OPERATORS;
     for (by, reject) in not_enough_operators() {
         let mut engine = engine();
@@ -76,12 +76,12 @@ fn policy_without_operators_approves_nothing() {
 }
 
 #[test]
-fn signature_for_another_engine_or_another_approval_counts_for_nothing() {
+fn signature_for_another_engine_or_approval_does_not_count() {
     let by = &OPERATORS[..2];
-    let nobody = vec![SignedBy::NoOne; 2];
+    let unsigned = vec![SignedBy::NoOne; 2];
     let Asked { command, .. } =
         TestSigner::new(EngineId([9; 32])).approve_images(by, &approval(1, &[1]));
-    let foreign = engine().ask(&Asked { command, signers: nobody.clone() });
+    let foreign = engine().ask(&Asked { command, signers: unsigned.clone() });
     assert_eq!(foreign, Answer::Refused(Reject::Unauthorized));
     let changes: [fn(&mut ImageApproval); 6] = [
         |a| a.images[0].0[0] ^= 1,
@@ -98,7 +98,7 @@ fn signature_for_another_engine_or_another_approval_counts_for_nothing() {
             panic!("the signer approves")
         };
         change(approval);
-        asked.signers = nobody.clone();
+        asked.signers = unsigned.clone();
         assert_eq!(engine.ask(&asked), Answer::Refused(Reject::Unauthorized), "{asked:?}");
     }
     let mut engine = engine();
@@ -106,9 +106,9 @@ fn signature_for_another_engine_or_another_approval_counts_for_nothing() {
     assert_eq!(engine.ask(&asked), Answer::Refused(Reject::InvalidSignature));
 }
 
-/// The ladder: a shape, then time, then who, then the serial, then the version.
+/// The order of the checks: shape, time, signers, serial, version.
 #[test]
-fn the_first_thing_wrong_names_the_refusal() {
+fn first_failed_check_decides_the_reject() {
     let above = Version { patch: running().patch + 1, ..running() };
     let wrong_shape = [
         (ImageApproval { serial: 0, ..approval(1, &[1]) }, Field::Serial),
@@ -147,7 +147,7 @@ fn the_first_thing_wrong_names_the_refusal() {
 }
 
 #[test]
-fn an_approval_is_taken_once_and_an_older_one_never_again() {
+fn approval_is_accepted_once_and_an_older_one_is_refused() {
     let mut engine = engine();
     let signer = engine.signer;
     let [a, b, c] = OPERATORS;
@@ -173,7 +173,7 @@ fn an_approval_is_taken_once_and_an_older_one_never_again() {
 }
 
 #[test]
-fn the_lowest_version_never_goes_down() {
+fn version_floor_never_falls() {
     let mut engine = engine();
     let from =
         |serial, text| ImageApproval { minimum_version: version(text), ..approval(serial, &[1]) };
@@ -205,9 +205,9 @@ fn snapshot_keeps_approval_and_version_and_the_root_depends_on_them() {
     assert_eq!(state.all_leaves().len(), engine.state.all_leaves().len());
 }
 
-/// INV-18 on the state: an engine's boot and an auditor ask the same function.
+/// INV-18 on the state: the boot of an engine and an audit call the same function.
 #[test]
-fn what_may_boot_is_what_the_newest_approval_says() {
+fn newest_approval_decides_which_images_may_boot() {
     let mut engine = engine();
     let check = |engine: &Lockstep, text, number| {
         engine.state.check_image(version(text), Some(&image(number)))

@@ -1,4 +1,4 @@
-//! Claims, releases, cancellations, extensions: who may, when, and how much.
+//! Claims, releases, cancellations and extensions: by which party, when, and for which amount.
 
 use super::{assert_refused, assert_remembered, assert_status, engine_with, engine_with_lock};
 use mortise_format::U256;
@@ -26,7 +26,7 @@ fn one(amount: u64) -> Vec<U256> {
 }
 
 #[test]
-fn claims_take_the_lock_in_parts_and_in_order_and_never_more_than_remains() {
+fn claims_take_parts_of_the_lock_and_never_more_than_remains() {
     let (mut engine, lock_id) = engine_with_lock();
     let signer = engine.signer;
     let take = |index, amount, id| {
@@ -61,7 +61,7 @@ fn claim_names_one_amount_for_each_leg() {
 }
 
 #[test]
-fn claim_pays_the_beneficiary_if_there_is_one_and_anybody_else_if_not() {
+fn claim_pays_the_beneficiary_or_without_one_any_claimant() {
     let (mut engine, lock_id) = engine_with_lock();
     let stranger = Party::Stranger.address();
     let other = Claim { claimant: stranger, ..claim(lock_id, 0, 10, request(2)) };
@@ -75,7 +75,7 @@ fn claim_pays_the_beneficiary_if_there_is_one_and_anybody_else_if_not() {
 }
 
 #[test]
-fn lock_without_arbiter_is_claimed_by_nobodys_signature() {
+fn lock_without_arbiter_cannot_be_claimed() {
     let (mut engine, lock_id) = engine_with(&plain_terms(Party::Owner, 0, 100));
     for by in Party::ALL {
         let asked = engine.signer.claim(by, &claim(lock_id, 0, 10, request(2)));
@@ -84,13 +84,13 @@ fn lock_without_arbiter_is_claimed_by_nobodys_signature() {
 }
 
 #[test]
-fn claim_counts_until_claim_by_and_not_at_it() {
+fn claim_is_accepted_before_claim_by_and_refused_at_it() {
     let (mut engine, lock_id) = engine_with_lock();
     let signer = engine.signer;
     let take = |index, id| signer.claim(Party::Arbiter, &claim(lock_id, index, 10, request(id)));
     engine.at_s(600 + CLAIM_WINDOW_S - 1);
     assert_eq!(engine.ask(&take(0, 2)), Answer::Claimed(Status::Partial));
-    // The moment has come and no event has said so yet.
+    // claimBy has passed, and no expiry event is logged yet.
     engine.now_ms += 1000;
     assert_eq!(
         engine.model.answer(engine.now_ms, &take(1, 3)),
@@ -132,7 +132,7 @@ fn release_by_the_beneficiary_frees_what_remains() {
 }
 
 #[test]
-fn only_the_beneficiary_releases_or_the_arbiter_of_an_open_taker_lock() {
+fn only_the_beneficiary_or_for_open_taker_the_arbiter_releases() {
     let (engine, lock_id) = engine_with_lock();
     for by in Party::ALL.into_iter().filter(|by| *by != Party::Beneficiary) {
         let asked = engine.signer.release(by, lock_id, request(2));
@@ -192,7 +192,7 @@ fn owner_and_beneficiary_together_cancel_in_any_form_and_order() {
 }
 
 #[test]
-fn open_taker_lock_without_arbiter_is_cancelled_by_nobody() {
+fn open_taker_lock_without_arbiter_cannot_be_cancelled() {
     let (mut engine, lock_id) = engine_with(&plain_terms(Party::Owner, 0, 100));
     let asked = engine.signer.cancel(lock_id, &[(Party::Owner, CancelForm::Text)]);
     assert_refused(&mut engine, &asked, Reject::ConsentRequired(From::NoOne));
@@ -210,7 +210,7 @@ fn open_taker_lock_is_cancelled_by_its_owner_and_its_arbiter() {
 }
 
 #[test]
-fn consent_to_cancel_is_good_while_its_request_is() {
+fn consent_to_cancel_is_valid_while_its_request_is() {
     let (mut engine, lock_id) = engine_with_lock();
     let over = CancelForm::Consent(request_until(2, START_S - 1));
     for by in [[(Party::Owner, over), BOTH[1]], [BOTH[0], (Party::Beneficiary, over)]] {
@@ -256,7 +256,7 @@ fn extension_by_the_owner_moves_all_times_and_keeps_the_id() {
     assert_eq!(answer, Answer::Extended(claim_by, claim_by + super::scenario::BUFFER_S));
     let lock = engine.state.lock(&lock_id).expect("it is there");
     assert_eq!((lock.expires, lock.terms.expires), (longer, START_S + 600));
-    // Time that ended the lock before does not end it now.
+    // The old end no longer ends the lock.
     engine.at_s(600 + CLAIM_WINDOW_S);
     assert_status(&engine, &lock_id, Status::Active);
     for by in [Party::Beneficiary, Party::Arbiter, Party::Stranger] {
@@ -289,16 +289,16 @@ fn about(engine: &Lockstep, lock_id: LockId) -> Vec<mortise_testkit::keys::Asked
 }
 
 #[test]
-fn command_about_no_lock_is_refused_and_not_remembered() {
+fn command_about_an_unknown_lock_is_refused_and_not_remembered() {
     let (engine, _) = engine_with_lock();
     for asked in about(&engine, NO_LOCK) {
         assert_refused(&mut engine.clone(), &asked, Reject::LockNotFound);
     }
 }
 
-/// Goal: INV-11 for every end and every command.
+/// Goal: INV-11 for every terminal status and every command.
 #[test]
-fn nothing_changes_a_lock_that_has_ended() {
+fn no_command_changes_a_lock_in_a_terminal_status() {
     type End<'a> = &'a dyn Fn(&mut Lockstep, LockId);
     let ends: [(End<'_>, Status); 4] = [
         (

@@ -1,4 +1,4 @@
-//! Drafts: outside the state and the log, bounded, gone at a restart.
+//! Drafts are outside the state and the log, bounded in number, and lost at a restart.
 
 use mortise_engine::api::{Answer, DraftRequest, Query, Reply};
 use mortise_engine::drafts::Draft;
@@ -28,7 +28,7 @@ fn draft(driver: &mut Driver, request: DraftRequest) -> Result<Draft, Reject> {
 }
 
 #[test]
-fn draft_is_not_logged_holds_nothing_and_is_gone_after_a_restart() {
+fn draft_is_not_logged_holds_nothing_and_is_lost_at_a_restart() {
     let mut driver = Driver::booted(1);
     let frames = driver.disk.frames().len();
     let made = draft(&mut driver, ask(Party::Owner.address(), 10, 60)).expect("it fits");
@@ -42,7 +42,7 @@ fn draft_is_not_logged_holds_nothing_and_is_gone_after_a_restart() {
 }
 
 #[test]
-fn drafts_of_one_owner_have_nonces_of_their_own_up_to_a_number() {
+fn drafts_of_one_owner_get_distinct_nonces_up_to_the_quota() {
     let mut driver = Driver::booted(2);
     let owner = Party::Owner.address();
     let count = u64::from(DRAFTS_PER_OWNER_MAX);
@@ -56,7 +56,7 @@ fn drafts_of_one_owner_have_nonces_of_their_own_up_to_a_number() {
 }
 
 #[test]
-fn flood_of_drafts_stays_within_the_pool_and_locks_go_on() {
+fn flood_of_drafts_stays_within_the_pool_and_locks_are_still_granted() {
     let mut driver = Driver::booted(3);
     let mut address = Address([0x33; 20]);
     for n in 0..u64::try_from(DRAFTS_MAX).expect("a small number") + 300 {
@@ -75,7 +75,7 @@ fn flood_of_drafts_stays_within_the_pool_and_locks_go_on() {
 }
 
 #[test]
-fn draft_is_checked_as_the_lock_will_be() {
+fn draft_is_checked_like_a_lock() {
     let mut driver = Driver::booted(4);
     let owner = Party::Owner.address();
     let (min, max) = (START_S + LOCK_S_MIN, START_S + LOCK_S_MAX);
@@ -94,7 +94,7 @@ fn draft_is_checked_as_the_lock_will_be() {
 }
 
 #[test]
-fn signed_draft_becomes_the_lock_with_its_id_and_is_no_draft_any_more() {
+fn signed_draft_becomes_a_lock_with_the_same_id() {
     let mut driver = Driver::booted(5);
     let owner = Party::Owner.address();
     let made = draft(&mut driver, ask(owner, 10, 60)).expect("it fits");
@@ -111,7 +111,7 @@ fn signed_draft_becomes_the_lock_with_its_id_and_is_no_draft_any_more() {
 }
 
 #[test]
-fn draft_asked_for_again_under_its_request_id_is_the_same_and_other_content_is_refused() {
+fn repeated_draft_request_returns_the_same_draft_and_other_content_is_refused() {
     let mut driver = Driver::booted(6);
     let owner = Party::Owner.address();
     let named =
@@ -123,7 +123,7 @@ fn draft_asked_for_again_under_its_request_id_is_the_same_and_other_content_is_r
 }
 
 #[test]
-fn draft_is_forgotten_after_its_time() {
+fn draft_is_dropped_after_its_time() {
     let mut driver = Driver::booted(7);
     let made = draft(&mut driver, ask(Party::Owner.address(), 10, 60)).expect("it fits");
     driver.now_ms = made.until_ms - 1;

@@ -1,4 +1,4 @@
-//! Facts of observers, and locks in custody that rest on them (INV-01 to 03).
+//! Facts of observers, and the escrow locks that depend on them (INV-01 to 03).
 
 use super::{assert_granted, assert_refused, assert_remembered, engine, engine_with_lock};
 use mortise_format::U256;
@@ -26,7 +26,7 @@ fn commit(engine: &Lockstep, terms: &LockTerms, id: u64) -> Asked {
     engine.signer.commit(Party::Owner, terms, request(id))
 }
 
-/// An engine that knows the owner and a balance of so much, seen at the start.
+/// An engine with a fact about the owner's balance from the start.
 fn engine_with_balance(balance: u64) -> Lockstep {
     let (mut engine, _) = engine_with_lock();
     let asked = engine.signer.fact(&TWO, &fact(Party::Owner, balance, 1, START_S));
@@ -35,7 +35,7 @@ fn engine_with_balance(balance: u64) -> Lockstep {
 }
 
 #[test]
-fn fact_counts_with_enough_observers_and_with_observers_only() {
+fn fact_needs_enough_signatures_of_observers() {
     let mut engine = engine();
     let signer = engine.signer;
     let seen = fact(Party::Owner, 500, 1, START_S);
@@ -47,13 +47,13 @@ fn fact_counts_with_enough_observers_and_with_observers_only() {
     }
     assert_eq!(engine.ask(&signer.fact(&TWO, &seen)), Answer::FactRecorded);
     let at = engine.last().0;
-    // The same word about the same head is the same request, whoever brings it.
+    // The same fact about the same head is the same request, whichever caller sends it.
     let again = signer.fact(&[Party::ObserverB, Party::ObserverC], &seen);
     assert_eq!(engine.ask(&again), Answer::Repeated(at));
 }
 
 #[test]
-fn fact_from_the_future_from_too_long_ago_or_older_than_the_last_is_refused() {
+fn fact_from_the_future_too_old_or_older_than_the_last_is_refused() {
     let mut engine = engine_with_balance(500);
     let signer = engine.signer;
     engine.at_s(60);
@@ -116,7 +116,7 @@ fn escrow_locks_stay_within_the_final_balance_less_what_is_withdrawing() {
     assert_eq!(engine.state.check_solvency(&owner, &escrowed()), Ok(()));
 }
 
-/// Goal: INV-04 where the balance binds before any limit does: no other check would notice.
+/// Goal: INV-04 where the balance is below every limit, so that no other check would notice.
 #[test]
 fn escrow_locks_of_one_batch_share_one_balance() {
     let mut engine = engine_with_balance(500);
@@ -130,7 +130,7 @@ fn escrow_locks_of_one_batch_share_one_balance() {
 }
 
 #[test]
-fn claims_in_escrow_keep_their_hold_until_a_settlement_is_seen() {
+fn escrow_claims_keep_their_hold_until_a_fact_shows_the_settlement() {
     let mut engine = engine_with_balance(500);
     let terms = in_escrow(1, 500);
     let asked = commit(&engine, &terms, 2);
@@ -159,7 +159,7 @@ fn balance_above_the_limit_of_an_account_is_held_up_to_the_limit() {
 }
 
 #[test]
-fn owner_on_the_way_out_gets_no_new_lock() {
+fn withdrawing_owner_gets_no_new_lock() {
     for withdrawal in [Withdrawal::Requested, Withdrawal::Executable] {
         let (mut engine, _) = engine_with_lock();
         let seen = BalanceFact { withdrawal, ..fact(Party::Owner, 500, 1, START_S) };
@@ -169,9 +169,9 @@ fn owner_on_the_way_out_gets_no_new_lock() {
     }
 }
 
-/// Goal: INV-03. The owner cannot have left before the lock is settled.
+/// Goal: INV-03. The owner cannot complete a withdrawal before the lock is settled.
 #[test]
-fn lock_that_settles_after_its_owner_could_have_left_is_refused() {
+fn lock_that_settles_after_a_withdrawal_could_complete_is_refused() {
     let (mut engine, _) = engine_with_lock();
     let asset = Asset::native(SHORT_NOTICE_CHAIN);
     let seen = BalanceFact { asset, ..fact(Party::Owner, 500, 1, START_S) };
@@ -188,14 +188,14 @@ fn lock_that_settles_after_its_owner_could_have_left_is_refused() {
     let last = terms(1, latest - window);
     let asked = commit(&engine, &last, 3);
     assert_granted(&mut engine, &asked);
-    // An extension is held to the same rule.
+    // The same rule applies to an extension.
     let lock_id = engine.signer.lock_id(&last);
     let longer = engine.signer.extend(Party::Owner, lock_id, last.expires + 1, request(4));
     assert_remembered(&mut engine, &longer, Reject::ResetPeriodTooShort { latest });
 }
 
 #[test]
-fn lower_balance_takes_no_hold_away_and_allows_no_new_one() {
+fn lower_balance_keeps_holds_and_allows_no_new_one() {
     let mut engine = engine_with_balance(500);
     let asked = commit(&engine, &in_escrow(1, 400), 2);
     assert_granted(&mut engine, &asked);

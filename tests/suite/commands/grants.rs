@@ -1,4 +1,4 @@
-//! Granting: times, chains, nonces, limits, what is free; one lock or a batch.
+//! Grants: times, chains, nonces, limits and available balance, for one lock or a batch.
 
 use super::{assert_granted, assert_refused, assert_remembered, engine, engine_with_lock};
 use mortise_format::U256;
@@ -53,7 +53,7 @@ fn expiry_that_has_passed_is_refused_as_expired() {
 }
 
 #[test]
-fn request_that_is_over_or_valid_for_more_than_a_day_is_refused() {
+fn request_that_expired_or_is_valid_for_more_than_a_day_is_refused() {
     let mut engine = engine();
     let good = terms(Party::Owner, 0, 10);
     let signer = engine.signer;
@@ -88,7 +88,7 @@ fn custody_classes_are_not_mixed_in_one_lock() {
 }
 
 #[test]
-fn nonce_is_used_once_for_ever() {
+fn nonce_is_never_accepted_twice() {
     let (mut engine, lock_id) = engine_with_lock();
     let again = engine.signer.commit(Party::Owner, &terms(Party::Owner, 0, 10), request(2));
     assert_remembered(&mut engine, &again, Reject::NonceUsed);
@@ -120,7 +120,7 @@ fn amount_above_the_single_limit_of_its_asset_is_refused() {
     let asked =
         engine.signer.commit(Party::Owner, &terms(Party::Owner, 1, SINGLE_MAX + 1), request(2));
     assert_remembered(&mut engine, &asked, limit(Limit::Single, SINGLE_MAX));
-    // The same number of another asset, whose limits are its own.
+    // The same amount of another asset, which has its own limits.
     let mut other = terms(Party::Owner, 1, SINGLE_MAX + 1);
     other.legs[0].asset = token();
     let asked = engine.signer.commit(Party::Owner, &other, request(3));
@@ -160,7 +160,7 @@ fn holds_of_all_owners_together_stay_within_the_limit_of_the_asset() {
 }
 
 #[test]
-fn owner_has_so_many_open_locks_and_no_more() {
+fn open_locks_of_an_owner_are_bounded() {
     let mut engine = engine();
     let signer = engine.signer;
     let commit = |n| signer.commit(Party::Owner, &terms(Party::Owner, n, 1), request(n));
@@ -220,9 +220,9 @@ fn locks_of_one_batch_count_against_each_other() {
     assert_refused(&mut Lockstep::new(&policy), &asked, limit(Limit::Asset, ASSET_MAX));
 }
 
-/// Goal: a signature over one batch is none over another.
+/// Goal: a signature over one batch is not valid for another.
 #[test]
-fn intent_of_a_batch_is_good_in_that_batch_only() {
+fn intent_of_a_batch_is_valid_in_that_batch_only() {
     use mortise_format::command::Command;
     use mortise_testkit::keys::{Asked, SignedBy};
     let mut engine = engine();
@@ -246,8 +246,8 @@ fn approved_lock_may_be_shorter_than_the_shortest_because_its_draft_took_time() 
     assert_refused(&mut engine, &signer.approve(Party::Owner, &over), Reject::LockExpired);
 }
 
-/// Goal: INV-06. What is refused to a known owner must not be granted to one who was never seen:
-/// `apply` takes such an event for corruption, and one stranger could stop the engine.
+/// Goal: INV-06. The nonce rule for known owners also holds for an unknown owner. `apply` treats
+/// such an event as corruption, so any caller could stop the engine.
 #[test]
 fn first_nonce_of_an_owner_far_above_the_floor_is_refused() {
     let mut engine = engine();
@@ -263,9 +263,9 @@ fn first_nonce_of_an_owner_far_above_the_floor_is_refused() {
     assert!(matches!(answer, Answer::Granted(_)));
 }
 
-/// Goal: INV-07. An id that was never answered must not be taken for one that was.
+/// Goal: INV-07. A new request id is not treated as an answered one.
 #[test]
-fn batch_with_one_new_request_id_is_not_the_batch_that_was_answered() {
+fn batch_with_one_new_request_id_is_another_request() {
     let mut engine = engine();
     let first = (Party::Owner, terms(Party::Owner, 0, 10), request(1));
     let second = |id| (Party::Owner, terms(Party::Owner, 1, 10), request(id));
@@ -277,7 +277,7 @@ fn batch_with_one_new_request_id_is_not_the_batch_that_was_answered() {
     assert_eq!(answer, Answer::Refused(Reject::RequestIdReused(Field::Batch)));
 }
 
-/// Goal: INV-13. Each lock of a batch counts against the rate, the first batch of an owner too.
+/// Goal: INV-13. Each lock of a batch counts against the rate, also in the first batch of an owner.
 #[test]
 fn batch_cannot_pass_the_rate_limit() {
     let mut policy = scenario::policy();
@@ -297,8 +297,8 @@ fn batch_cannot_pass_the_rate_limit() {
     assert!(matches!(answer, Answer::Granted(_)));
 }
 
-/// Goal: INV-06. A nonce that falls out of the window while the batch is granted is used; granted,
-/// `apply` would take the batch for corruption.
+/// Goal: INV-06. A nonce that leaves the window while the batch is granted counts as used. If the
+/// batch were granted, `apply` would treat it as corruption.
 #[test]
 fn batch_cannot_use_a_nonce_that_its_own_first_lock_pushes_out_of_the_window() {
     let mut engine = engine();

@@ -1,4 +1,4 @@
-//! One request, one answer (INV-07).
+//! Idempotency: one request has one answer (INV-07).
 
 use super::{
     assert_granted, assert_refused, assert_remembered, engine, engine_with, engine_with_lock,
@@ -18,7 +18,7 @@ use mortise_testkit::scenario::{
 };
 
 #[test]
-fn same_request_gets_the_same_answer_and_happens_once() {
+fn same_request_gets_the_same_answer_and_is_executed_once() {
     let (mut engine, lock_id) = engine_with_lock();
     let signer = engine.signer;
     let commands = [
@@ -34,7 +34,7 @@ fn same_request_gets_the_same_answer_and_happens_once() {
             assert_eq!(engine.ask(asked), Answer::Repeated(at));
         }
     }
-    // Long after: as long as the request is valid.
+    // As long as the request is valid.
     engine.at_s(3600);
     for asked in &commands {
         assert!(matches!(engine.ask(asked), Answer::Repeated(_)));
@@ -42,7 +42,7 @@ fn same_request_gets_the_same_answer_and_happens_once() {
 }
 
 #[test]
-fn cancellation_with_a_request_is_answered_again() {
+fn repeated_cancellation_with_a_request_id_gets_the_same_answer() {
     let (mut engine, lock_id) = engine_with_lock();
     let by = [
         (Party::Owner, CancelForm::Consent(request(2))),
@@ -61,7 +61,7 @@ fn cancellation_with_a_request_is_answered_again() {
 }
 
 #[test]
-fn approval_repeated_with_the_same_signature_is_answered_again_without_a_request_id() {
+fn repeated_approval_with_the_same_signature_gets_the_same_answer() {
     let mut engine = engine();
     let asked = engine.signer.approve(Party::Owner, &plain_terms(Party::Owner, 0, 10));
     assert_granted(&mut engine, &asked);
@@ -70,7 +70,7 @@ fn approval_repeated_with_the_same_signature_is_answered_again_without_a_request
 }
 
 #[test]
-fn other_content_under_the_same_id_is_refused_naming_the_first_field_that_differs() {
+fn other_content_under_a_used_id_is_refused_naming_the_first_differing_field() {
     let (mut engine, _) = engine_with_lock();
     let signer = engine.signer;
     let base = terms(Party::Owner, 0, 100);
@@ -101,7 +101,7 @@ fn other_content_under_the_same_id_is_refused_naming_the_first_field_that_differ
 }
 
 #[test]
-fn other_claim_under_the_same_id_is_refused_naming_the_field() {
+fn other_claim_under_a_used_id_is_refused_naming_the_field() {
     let (mut engine, lock_id) = engine_with_lock();
     let signer = engine.signer;
     let first = claim(lock_id, 0, 10, request(2));
@@ -119,7 +119,7 @@ fn other_claim_under_the_same_id_is_refused_naming_the_field() {
 }
 
 #[test]
-fn id_belongs_to_its_principal() {
+fn request_id_belongs_to_its_principal() {
     let (mut engine, _) = engine_with_lock();
     let theirs = terms(Party::OtherOwner, 0, 5);
     let asked = engine.signer.commit(Party::OtherOwner, &theirs, request(1));
@@ -127,7 +127,7 @@ fn id_belongs_to_its_principal() {
 }
 
 #[test]
-fn id_is_free_again_when_its_request_is_over_and_the_request_is_not_done_again() {
+fn request_id_is_free_after_expiry_and_the_old_request_is_refused() {
     let mut engine = engine();
     let signer = engine.signer;
     let first = terms(Party::Owner, 0, 5);
@@ -141,9 +141,9 @@ fn id_is_free_again_when_its_request_is_over_and_the_request_is_not_done_again()
     assert_granted(&mut engine, &other);
 }
 
-/// Goal: a refusal stands although what caused it has gone.
+/// Goal: a remembered reject is returned again even after its cause is gone.
 #[test]
-fn refusal_caused_by_state_is_repeated_when_the_state_has_changed() {
+fn remembered_reject_is_returned_again_after_the_state_changed() {
     let (mut engine, lock_id) = engine_with(&terms(Party::Owner, 0, 1000));
     let signer = engine.signer;
     for n in 1..3 {
@@ -161,7 +161,7 @@ fn refusal_caused_by_state_is_repeated_when_the_state_has_changed() {
 }
 
 #[test]
-fn refusals_of_strangers_are_not_logged() {
+fn rejects_of_unknown_callers_are_not_logged() {
     let mut engine = engine();
     let too_much = terms(Party::Owner, 0, scenario::SINGLE_MAX + 1);
     let asked = engine.signer.commit(Party::Owner, &too_much, request(1));
@@ -170,7 +170,7 @@ fn refusals_of_strangers_are_not_logged() {
 }
 
 #[test]
-fn party_of_a_lock_is_no_stranger() {
+fn rejects_of_a_party_of_a_lock_are_logged() {
     let (mut engine, lock_id) = engine_with_lock();
     assert!(engine.state.principal(&Party::Arbiter.address()).is_none());
     let too_much = claim(lock_id, 0, 101, request(1));
@@ -179,7 +179,7 @@ fn party_of_a_lock_is_no_stranger() {
     assert_remembered(&mut engine, &asked, reject);
 }
 
-/// So many refused commits of the owner, from this request id on.
+/// `count` refused commits of the owner, with consecutive request ids.
 fn refuse_many(engine: &mut Lockstep, from: u64, count: u32) -> Vec<Answer> {
     let bad = |n| terms(Party::Owner, n, scenario::SINGLE_MAX + 1);
     let mut answers = Vec::new();
@@ -191,9 +191,9 @@ fn refuse_many(engine: &mut Lockstep, from: u64, count: u32) -> Vec<Answer> {
 }
 
 #[test]
-fn refusals_over_the_rate_are_answered_and_not_logged() {
+fn rejects_over_the_rate_are_answered_and_not_logged() {
     let (mut engine, _) = engine_with_lock();
-    // One command was the lock.
+    // The lock used one command.
     let answers = refuse_many(&mut engine, 10, COMMANDS_PER_MINUTE_MAX);
     let logged = answers.iter().filter(|answer| answer.is_logged()).count();
     assert_eq!(logged + 1, answers.len());
@@ -207,7 +207,7 @@ fn refusals_over_the_rate_are_answered_and_not_logged() {
 }
 
 #[test]
-fn principal_has_so_many_remembered_requests_and_no_more() {
+fn remembered_requests_of_a_principal_are_bounded() {
     let (mut engine, _) = engine_with_lock();
     refuse_many(&mut engine, 10, COMMANDS_PER_MINUTE_MAX - 1);
     engine.at_s(60);
@@ -215,10 +215,10 @@ fn principal_has_so_many_remembered_requests_and_no_more() {
     let limit = Reject::Limit(Limit::Requests, U256::from(u64::from(REQUESTS_MAX)));
     let good = engine.signer.commit(Party::Owner, &terms(Party::Owner, 1, 1), request(2));
     assert_refused(&mut engine, &good, limit);
-    // An approval names no request and needs no memory.
+    // An approval has no request id and is not remembered.
     let plain = engine.signer.approve(Party::Owner, &plain_terms(Party::Owner, 2, 1));
     assert_granted(&mut engine, &plain);
-    // When the requests are over they are forgotten.
+    // Expired requests are forgotten.
     engine.at_s(3601);
     let late = LockTerms { expires: START_S + 4000, ..terms(Party::Owner, 1, 1) };
     let good = engine.signer.commit(Party::Owner, &late, request_until(2, START_S + 4000));

@@ -1,4 +1,4 @@
-//! Every refusal that the core has can be met, and the session's one cannot be met here.
+//! Generated commands reach every reject of the core.
 
 use mortise_format::reject::{Limit, Party, Reject};
 use mortise_sim::rng::Rng;
@@ -32,7 +32,7 @@ fn name(reject: &Reject) -> &'static str {
         Reject::AlreadyTerminal(_) => "already terminal",
         Reject::ConsentRequired(Party::Owner) => "consent of the owner",
         Reject::ConsentRequired(Party::Beneficiary) => "consent of the beneficiary",
-        Reject::ConsentRequired(Party::NoOne) => "consent of no one",
+        Reject::ConsentRequired(Party::NoOne) => "consent of no party",
         Reject::ClaimExceeds { .. } => "claim exceeds",
         Reject::RequestIdReused(_) => "request id reused",
         Reject::StaleFacts { .. } => "stale facts",
@@ -40,8 +40,8 @@ fn name(reject: &Reject) -> &'static str {
     }
 }
 
-/// Met elsewhere: drafts in the pipeline (`drafts`), proofs in the session, and the two that the
-/// generator seldom meets, in `facts`.
+/// Reached elsewhere: drafts in the pipeline (`drafts`), proofs in the session, and in `facts` the
+/// two that the generator seldom reaches.
 const ELSEWHERE: [&str; 5] = [
     "limit drafts",
     "limit reading grants",
@@ -73,7 +73,7 @@ const ALL: [&str; 27] = [
     "already terminal",
     "consent of the owner",
     "consent of the beneficiary",
-    "consent of no one",
+    "consent of no party",
     "claim exceeds",
     "request id reused",
     "stale facts",
@@ -81,14 +81,14 @@ const ALL: [&str; 27] = [
 ];
 
 #[test]
-fn generated_commands_meet_every_refusal_of_the_core() {
+fn generated_commands_reach_every_reject_of_the_core() {
     let mut met = BTreeSet::new();
     for seed in 0..32 {
         let mut rng = Rng::new(seed);
         let mut engine = Lockstep::new(&scenario::policy());
         let mut workload = Workload::new(engine.signer);
         for _ in 0..300 {
-            // Some runs are quick, and meet the rate; some are slow, and meet what has left.
+            // Fast runs reach the rate limit; slow runs reach pruned locks.
             if rng.one_in(if seed % 2 == 0 { 10 } else { 40 }) {
                 engine.at_ms(engine.now_ms + rng.below(90_000));
             }

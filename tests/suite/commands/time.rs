@@ -1,4 +1,4 @@
-//! What time does, and what it does not do when it stands still or goes back (INV-10).
+//! Effects of time on locks, also when the clock stands still or goes back (INV-10).
 
 use super::{assert_status, engine, engine_with, engine_with_lock};
 use mortise_core::state::Corruption;
@@ -54,7 +54,7 @@ fn whole_claim_settles_at_settle_by() {
 }
 
 #[test]
-fn ended_lock_leaves_the_state_after_its_retention() {
+fn terminal_lock_leaves_the_state_after_its_retention() {
     let (mut engine, lock_id) = engine_with_lock();
     engine.ask(&engine.signer.release(Party::Beneficiary, lock_id, request(2)));
     assert!(engine.at_s(RETENTION_S - 1).is_empty());
@@ -63,7 +63,7 @@ fn ended_lock_leaves_the_state_after_its_retention() {
 }
 
 #[test]
-fn one_frame_changes_a_lock_by_time_once() {
+fn one_frame_changes_a_due_lock_once() {
     let (mut engine, lock_id) = engine_with_lock();
     let due = engine.at_s(CLAIM_BY_S + RETENTION_S);
     assert!(due.expired.contains(&lock_id) && due.pruned.is_empty());
@@ -72,7 +72,7 @@ fn one_frame_changes_a_lock_by_time_once() {
 }
 
 #[test]
-fn clock_that_stands_still_or_goes_back_ends_nothing_and_brings_nothing_back() {
+fn clock_that_stands_still_or_goes_back_changes_no_lock() {
     let (mut engine, lock_id) = engine_with_lock();
     engine.at_s(300);
     for back in [300, 299, 0] {

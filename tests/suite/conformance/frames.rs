@@ -1,4 +1,4 @@
-//! One sealed frame, whole, with published keys; and wrong ones.
+//! One complete sealed frame with published keys, and wrong frames.
 
 use super::samples;
 use mortise_core::body::SealedBody;
@@ -59,7 +59,7 @@ fn frame() -> Frame {
     seal::seal(&keys(), header, clear, body().bytes()).unwrap()
 }
 
-/// What refuses these bytes, or `accepted`.
+/// The error for these bytes, or `accepted`.
 pub fn refusal(bytes: &[u8]) -> String {
     let name = |debug: String| debug.split([' ', '(', '{']).next().unwrap_or_default().to_owned();
     match Frame::decode(bytes) {

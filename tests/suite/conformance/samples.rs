@@ -377,7 +377,7 @@ fn witnessed() -> Genesis {
 
 type Check = Box<dyn Fn() -> bool>;
 
-/// For every type with a decoder: each cut and each trailing byte is refused.
+/// Every decoder refuses each truncation and each trailing byte.
 pub fn strictness() -> Vec<(String, Check)> {
     fn check<T: bincode::Decode<()> + PartialEq + 'static>(bytes: Vec<u8>, value: T) -> Check {
         Box::new(move || {

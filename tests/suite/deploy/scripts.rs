@@ -41,7 +41,7 @@ describe-enclaves)
 esac
 "#;
 
-/// Takes `--url` behind the subcommand only, as the command does. Answers by the URL's scheme:
+/// Accepts `--url` after the subcommand only, as the command does. Answers by the URL's scheme:
 /// `http.json` and `http.exit`, `vsock.json` and `vsock.exit`.
 const MORTISE: &str = r#"#!/bin/sh
 cd "$(dirname "$0")"

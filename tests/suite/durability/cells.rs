@@ -1,4 +1,4 @@
-//! Each cell of the table, run.
+//! Runs the cells of the table.
 
 use super::table::{Failure, Outcome};
 use super::{Story, is_not_durable};
@@ -13,7 +13,7 @@ use mortise_testkit::driver::{AppendFault, Driver, Response};
 use mortise_testkit::keys::Party;
 use mortise_testkit::scenario::{request, terms};
 
-/// Runs the story with this failure and says what came of it.
+/// Runs the story with this failure and returns its outcome.
 pub fn run(seed: u64, failure: Failure, happened: bool) -> Outcome {
     let mut story = match failure {
         Failure::KilledUnwitnessed
@@ -39,7 +39,7 @@ pub fn run(seed: u64, failure: Failure, happened: bool) -> Outcome {
     start(story)
 }
 
-/// Starts again and checks what holds in every cell.
+/// Starts again and checks what every cell guarantees.
 fn start(mut story: Story) -> Outcome {
     let before = story.driver.disk.edit(|content| content.frames.clone());
     if let Err(error) = story.driver.boot() {
@@ -61,20 +61,20 @@ fn start(mut story: Story) -> Outcome {
     }
     let had_second = story.has_second();
     story.driver.settle();
-    assert_eq!(story.repeat_first(), story.said, "the first answer, byte for byte");
+    assert_eq!(story.repeat_first(), story.first_answer, "the first answer, byte for byte");
     let second = story.second.clone();
     let frames = story.driver.disk.frames().len();
-    let said = Response::of(&story.driver.answer(&second));
+    let second_answer = Response::of(&story.driver.answer(&second));
     let grew = story.driver.disk.frames().len() > frames;
-    assert_eq!(grew, !had_second, "the second request is done once");
+    assert_eq!(grew, !had_second, "the second request is executed once");
     assert!(story.has_second());
-    assert_eq!(Response::of(&story.driver.answer(&second)), said);
+    assert_eq!(Response::of(&story.driver.answer(&second)), second_answer);
     if had_second { Outcome::StartsWith } else { Outcome::StartsWithout }
 }
 
 fn fail_append(story: &mut Story, fault: AppendFault, happened: bool) {
     let token = story.ask_second();
-    // The statement is signed by now: it must stay inside all the same.
+    // The statement is already signed, but must not leave.
     story.driver.step_sign();
     story.driver.fail_ship(fault, happened);
     let expected = match fault {
@@ -88,7 +88,7 @@ fn fail_append(story: &mut Story, fault: AppendFault, happened: bool) {
     };
     assert!(expected, "{:?}", story.driver.pipeline().fault());
     assert!(is_not_durable(story.driver.replies.get(&token)));
-    // The process answers nothing but the fault from here on.
+    // From here on the process answers with the fault alone.
     let second = story.second.clone();
     let later = story.driver.ask(&[&second])[0];
     assert!(matches!(story.driver.replies.get(&later), Some(Reply::Fault)));
@@ -112,8 +112,8 @@ fn lose_power(story: &mut Story, happened: bool) {
     story.driver.crash(usize::from(happened));
 }
 
-/// The host acks the second lock: without keeping it, or keeping it until the engine is gone. The
-/// answer that left proves what happened, see `order`.
+/// The host acks the second lock without storing it, or stores it only until the engine has
+/// stopped. The answer that left proves the loss, see `order`.
 fn forget(story: &mut Story, happened: bool) {
     story.ask_second();
     if happened {
@@ -130,7 +130,7 @@ fn forget(story: &mut Story, happened: bool) {
     story.driver.host_lies = false;
 }
 
-/// A story that makes a snapshot after every frame, with the second lock durable.
+/// A story with a snapshot after every frame, and the second lock durable.
 fn with_snapshots(story: &mut Story, settle: bool) {
     let settings = Settings { snapshot_frames: 1, ..Settings::default() };
     let mut driver = Driver::new(77, settings);
@@ -141,11 +141,11 @@ fn with_snapshots(story: &mut Story, settle: bool) {
     story.first = signer.commit(Party::Owner, &terms(Party::Owner, 0, 100), request(1));
     story.second = signer.commit(Party::Owner, &terms(Party::Owner, 1, 200), request(2));
     let (first, second) = (story.first.clone(), story.second.clone());
-    story.said = Response::of(&story.driver.answer(&first));
+    story.first_answer = Response::of(&story.driver.answer(&first));
     story.driver.ask(&[&second]);
     if settle {
         story.driver.settle();
-        // One after the first lock is there; this one covers the whole log.
+        // One snapshot exists after the first lock; this one covers the whole log.
         let newest = story.driver.pipeline_mut().final_snapshot().expect("it is idle");
         let bytes = newest.bytes.to_vec();
         story.driver.disk.edit(|content| {
@@ -170,7 +170,7 @@ fn fail_snapshot(story: &mut Story, happened: bool) {
             content.snapshots.insert(snapshot.seq, (snapshot.digest, bytes));
         });
     }
-    // The store's word is the opposite of what it did.
+    // The store answers the opposite of what it did.
     story.driver.handle(Input::SnapshotStored(!happened));
     story.driver.settle();
     story.driver.crash(0);
@@ -220,8 +220,8 @@ fn outrun_log(story: &mut Story, happened: bool) {
     story.driver.crash(0);
 }
 
-/// Did not happen: a head that the frames do not reach. Happened: a consistent, shorter log, which
-/// no engine can tell from an earlier point of the same log.
+/// Did not happen: the head is beyond the frames. Happened: a consistent, shorter log, which no
+/// engine can distinguish from an earlier state of the same log.
 fn lie_about_head(story: &mut Story, happened: bool) {
     story.ask_second();
     story.driver.settle();
@@ -237,8 +237,8 @@ fn lie_about_head(story: &mut Story, happened: bool) {
     });
 }
 
-/// The frame is durable. Not happened: no witness saw it. Happened: they cosigned it, and no answer
-/// of theirs came back.
+/// The frame is durable. Did not happen: no witness saw it. Happened: the witnesses cosigned it and
+/// their answers were lost.
 fn kill_unwitnessed(story: &mut Story, happened: bool) {
     story.second_unwitnessed();
     if happened {
@@ -247,7 +247,7 @@ fn kill_unwitnessed(story: &mut Story, happened: bool) {
     story.driver.crash(0);
 }
 
-/// The log without its last frame is put back. Happened: the answer about that frame was given out.
+/// The log is restored without its last frame. Happened: the answer about that frame had left.
 fn rewind_witnessed(story: &mut Story, happened: bool) {
     story.second_unwitnessed();
     match happened {
@@ -261,8 +261,8 @@ fn rewind_witnessed(story: &mut Story, happened: bool) {
     });
 }
 
-/// A second engine runs on a copy, without witnesses having seen it or kept from them by this one.
-/// Then its log, of the same length or longer, is put in place of the one that they know.
+/// A second engine runs on a copy that the witnesses never see. Then its log, of the same length or
+/// longer, replaces the log that the witnesses know.
 fn fork_witnessed(story: &mut Story, happened: bool) {
     let copy = story.driver.disk.copy();
     let mut second = story.driver.beside(copy.clone(), 99);

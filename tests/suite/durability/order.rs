@@ -1,4 +1,4 @@
-//! What leaves, and when.
+//! Replies and signatures leave in order, after their frame is durable.
 
 use super::{Story, is_not_durable};
 use mortise_core::body::ClearBody;
@@ -16,7 +16,7 @@ use mortise_testkit::scenario::{coin, request, terms};
 const SEEDS: std::ops::Range<u64> = 1..40;
 
 #[test]
-fn no_answer_leaves_before_its_frame_is_acked_however_things_are_ordered() {
+fn no_answer_leaves_before_its_frame_is_acked_in_any_order_of_events() {
     for seed in SEEDS {
         let mut story = Story::new(seed);
         let signer = story.driver.signer();
@@ -35,7 +35,7 @@ fn no_answer_leaves_before_its_frame_is_acked_however_things_are_ordered() {
 }
 
 #[test]
-fn signature_waits_for_the_ack_and_the_ack_for_the_signature() {
+fn answer_waits_for_both_the_ack_and_the_signature() {
     let mut story = Story::new(50);
     let token = story.ask_second();
     assert!(story.driver.step_sign());
@@ -60,15 +60,18 @@ fn read_after_a_write_waits_for_the_write() {
     let read = story.driver.query(Query::Lock(lock_id));
     let refused = story.driver.signer().release(Party::Owner, lock_id, request(9));
     let refused = story.driver.ask(&[&refused])[0];
-    assert!(!story.driver.replies.contains_key(&read), "it shows what a crash can undo");
-    assert!(!story.driver.replies.contains_key(&refused), "it rests on what a crash can undo");
+    assert!(!story.driver.replies.contains_key(&read), "it reads state that a crash can undo");
+    assert!(
+        !story.driver.replies.contains_key(&refused),
+        "it depends on state that a crash can undo"
+    );
     story.driver.settle();
     assert!(matches!(story.driver.replies.get(&read), Some(Reply::Read(Answer::Lock(_)))));
     assert!(matches!(story.driver.replies.get(&refused), Some(Reply::Refused(_))));
 }
 
 #[test]
-fn everybody_who_waits_at_a_fault_is_told_that_nothing_is_known() {
+fn at_a_fault_every_waiting_caller_learns_that_the_outcome_is_unknown() {
     let mut story = Story::new(53);
     let write = story.ask_second();
     let read = story.driver.query(Query::Status);
@@ -79,7 +82,7 @@ fn everybody_who_waits_at_a_fault_is_told_that_nothing_is_known() {
 }
 
 #[test]
-fn without_trusted_time_nothing_is_decided_and_everybody_is_told() {
+fn without_trusted_time_every_request_is_refused() {
     let mut story = Story::new(57);
     let write = story.ask_second();
     let error = ClockError::Stale { age_ms: 60_001 };
@@ -91,7 +94,7 @@ fn without_trusted_time_nothing_is_decided_and_everybody_is_told() {
 }
 
 #[test]
-fn ack_that_comes_twice_or_for_no_frame_is_a_fault() {
+fn repeated_or_unexpected_ack_is_a_fault() {
     let mut story = Story::new(54);
     story.driver.ack_again();
     assert!(matches!(story.driver.pipeline().fault(), Some(Fault::AckOrder { .. })));
@@ -102,7 +105,7 @@ fn ack_that_comes_twice_or_for_no_frame_is_a_fault() {
 }
 
 #[test]
-fn no_more_frames_are_under_way_than_the_limit() {
+fn frames_in_flight_stay_within_the_limit() {
     let mut story = Story::new(56);
     let signer = story.driver.signer();
     let asked: Vec<_> = (0..FRAMES_IN_FLIGHT_MAX as u64 * 300)
@@ -127,7 +130,7 @@ fn no_more_frames_are_under_way_than_the_limit() {
 }
 
 #[test]
-fn statement_is_carried_by_a_later_frame_than_its_own_and_by_one_only() {
+fn each_statement_is_in_exactly_one_later_frame() {
     let mut story = Story::new(57);
     let signer = story.driver.signer();
     for n in 1..5 {
@@ -151,10 +154,10 @@ fn statement_is_carried_by_a_later_frame_than_its_own_and_by_one_only() {
     assert!(carried.len() + 1 >= story.driver.disk.frames().len());
 }
 
-/// Goal: INV-12. A host that forgets what it acked cannot be found out by the engine, and is by
-/// anybody who kept an answer: two signed statements about one size of the history.
+/// Goal: INV-12. The engine cannot detect that the host lost an acked frame. Any caller that kept
+/// an answer can: it holds two signed statements about one size of the history.
 #[test]
-fn frame_that_the_host_forgot_is_proven_by_the_answer_about_it() {
+fn loss_of_an_acked_frame_is_proven_by_an_answer_about_it() {
     let mut story = Story::new(58);
     story.ask_second();
     story.driver.ack_without_storing();
@@ -167,7 +170,7 @@ fn frame_that_the_host_forgot_is_proven_by_the_answer_about_it() {
     story.driver.now_ms += 1000;
     story.driver.boot().expect("the log follows");
     story.driver.settle();
-    let fork = story.driver.statement(lost.seq()).expect("another frame has its place");
+    let fork = story.driver.statement(lost.seq()).expect("another frame has its seq");
     let (old, new) = (&lost.signed.statement, &fork.statement);
     assert_eq!((old.engine_id, old.history_size), (new.engine_id, new.history_size));
     assert_ne!(old.history_root, new.history_root);

@@ -22,7 +22,7 @@ fn grant(driver: &mut Driver, n: u64) -> Response {
 }
 
 #[test]
-fn snapshot_leaves_when_its_last_frame_is_durable_and_its_digest_is_an_event() {
+fn snapshot_leaves_after_its_last_frame_is_durable_and_its_digest_is_logged() {
     let mut driver = driver(2, 1);
     for n in 0..60 {
         let draft = plain_terms(Party::Owner, n, 1);
@@ -46,7 +46,7 @@ fn snapshot_leaves_when_its_last_frame_is_durable_and_its_digest_is_an_event() {
 }
 
 #[test]
-fn start_from_a_snapshot_and_its_tail_is_the_start_from_the_whole_log() {
+fn start_from_a_snapshot_and_its_tail_equals_a_start_from_the_whole_log() {
     let mut driver = driver(3, 2);
     for n in 0..5 {
         grant(&mut driver, n);
@@ -75,7 +75,7 @@ fn snapshot_at_a_graceful_stop_covers_the_whole_log() {
         content.snapshots.insert(snapshot.seq, (snapshot.digest, bytes));
     });
     story.driver.restart();
-    assert_eq!(story.repeat_first(), story.said);
+    assert_eq!(story.repeat_first(), story.first_answer);
 }
 
 #[test]

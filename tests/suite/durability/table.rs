@@ -1,24 +1,24 @@
-//! The table, and that the page has exactly its rows.
+//! The table of failures and outcomes. The page must have exactly its rows.
 
 use super::cells::run;
 use mortise_testkit::driver::AppendFault;
 
-/// What the start after a failure says, and what became of the second lock.
+/// How the start after a failure ends, and whether the second lock exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// The engine starts; the second lock is not there, and is granted when asked for again.
+    /// The engine starts without the second lock; a retry of its request is granted.
     StartsWithout,
-    /// The engine starts; the second lock is there, and asked for again it is answered as done.
+    /// The engine starts with the second lock; a retry of its request gets the logged answer.
     StartsWith,
-    /// The engine does not start: the log has a frame that is none.
+    /// The engine does not start: a frame of the log is invalid.
     RefusesBrokenFrame,
-    /// The engine does not start: a snapshot is younger than the log.
+    /// The engine does not start: a snapshot is newer than the log.
     RefusesSnapshotAhead,
-    /// The engine does not start: the store's head is not that of its frames.
+    /// The engine does not start: the store's head is not its last frame.
     RefusesHead,
     /// The engine does not start: witnesses know a longer log.
     RefusesWitnessAhead,
-    /// The engine does not start: what witnesses know is no beginning of the log.
+    /// The engine does not start: the checkpoint of the witnesses is not a prefix of the log.
     RefusesWitnessFork,
 }
 
@@ -36,24 +36,23 @@ impl Outcome {
     }
 }
 
-/// What fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failure {
     /// The append of the frame with the second lock.
     Append(AppendFault),
     /// The engine is killed before the frame is written or after it is synced, its ack unread.
     Killed,
-    /// Power goes while the frame is written and not synced: lost or kept.
+    /// Power fails after the frame is written and before it is synced: the frame is lost or kept.
     PowerLost,
-    /// The host acks without keeping, or keeps and forgets later.
+    /// The host acks without storing the frame, or stores it and loses it later.
     HostForgets,
-    /// A snapshot is stored although the store said that it was not, or the other way round.
+    /// The store reports that a snapshot is not stored although it is, or the reverse.
     SnapshotFails,
-    /// The newest snapshot is cut, or is another engine's.
+    /// The newest snapshot is truncated, or belongs to another engine.
     SnapshotBroken,
-    /// The newest snapshot is gone, or an older one is served.
+    /// The newest snapshot is missing, or the store serves an older one.
     SnapshotOld,
-    /// Frames are gone behind a snapshot.
+    /// The log lost frames that a snapshot covers.
     SnapshotAhead,
     /// The store claims a longer log than it has, or serves a shorter one.
     HeadLies,
@@ -62,10 +61,10 @@ pub enum Failure {
     KilledUnwitnessed,
     /// Witnessed: the power is lost before the sync, as above.
     PowerLostWitnessed,
-    /// Witnessed: an older copy of the log is put back, without or with its answers given out.
+    /// Witnessed: an older copy of the log is restored, before or after its answers left.
     WitnessedRewound,
-    /// Witnessed: an older copy is put back and another engine of these keys went on from it, the
-    /// log being of the same length or longer.
+    /// Witnessed: an older copy is restored and another engine with these keys continued it, to the
+    /// same length or longer.
     WitnessedForked,
 }
 
@@ -89,7 +88,7 @@ impl Failure {
     }
 }
 
-/// One row: a failure, what follows when it did not happen, what when it did.
+/// A failure, and its outcomes if the operation had no effect and if it did.
 struct Row(Failure, Outcome, Outcome);
 
 const TABLE: &[Row] = &[
@@ -123,7 +122,7 @@ fn page_rows() -> String {
 }
 
 #[test]
-fn every_failure_has_the_stated_outcome_both_ways() {
+fn every_failure_has_its_stated_outcomes() {
     for (seed, Row(failure, without, with)) in (1..).zip(TABLE) {
         assert_eq!(run(seed, *failure, false), *without, "{} did not happen", failure.name());
         assert_eq!(run(seed, *failure, true), *with, "{} happened", failure.name());
@@ -131,7 +130,7 @@ fn every_failure_has_the_stated_outcome_both_ways() {
 }
 
 #[test]
-fn page_has_the_rows_of_the_table() {
+fn page_has_exactly_the_rows_of_the_table() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../specs/durability-and-recovery.md");
     let page = std::fs::read_to_string(path).expect("the page is there");
     let rows = page_rows();
@@ -140,5 +139,5 @@ fn page_has_the_rows_of_the_table() {
         "specs/durability-and-recovery.md must have exactly these rows:\n{rows}"
     );
     let found = page.lines().filter(|line| line.ends_with(" |") && line.contains("start"));
-    assert_eq!(found.count(), TABLE.len(), "and no others");
+    assert_eq!(found.count(), TABLE.len(), "the page has no other rows");
 }

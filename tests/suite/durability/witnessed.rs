@@ -1,4 +1,4 @@
-//! Under witnesses: what leaves when, who is fenced off, who can stop whom.
+//! Durability `witnessed`: the order of release, fencing, and the power of faulty witnesses.
 
 use super::{Story, is_not_durable};
 use mortise_core::promise::Promise;
@@ -12,7 +12,7 @@ use mortise_testkit::keys::Party;
 use mortise_testkit::scenario::{request, terms};
 use mortise_testkit::witness::{Bench, WitnessBehaviour};
 
-/// An engine that serves, under `min` of `count` witnesses of which `faulty` may lie.
+/// A serving engine with a quorum of `min` of `count` witnesses, of which `faulty` may lie.
 fn booted(bench: &Bench, min: u32, faulty: u32) -> Driver {
     let mut driver = Driver::witnessed(7, Settings::default(), bench, min, faulty);
     driver.boot().expect("an empty disk boots");
@@ -27,7 +27,7 @@ fn commit(driver: &mut Driver, nonce: u64) -> Reply {
 }
 
 #[test]
-fn acked_and_signed_but_not_witnessed_never_leaves() {
+fn answer_that_is_acked_and_signed_but_not_witnessed_does_not_leave() {
     for seed in 1..20 {
         let mut story = Story::witnessed(seed);
         let token = story.second_unwitnessed();
@@ -39,7 +39,7 @@ fn acked_and_signed_but_not_witnessed_never_leaves() {
 }
 
 #[test]
-fn nothing_is_served_before_the_boot_frame_is_witnessed() {
+fn engine_serves_nothing_before_its_boot_frame_is_witnessed() {
     let mut driver = Driver::witnessed(3, Settings::default(), &Bench::new(3), 2, 0);
     driver.boot().expect("an empty disk boots");
     driver.settle_but_witnesses();
@@ -65,7 +65,7 @@ fn commitments_say_witnessed_live_and_from_the_log() {
     let recalled = story.driver.answer(&first);
     assert_eq!(durability(&recalled), Durability::Witnessed);
     assert_eq!(Response::of(&live), Response::of(&recalled), "byte for byte");
-    assert_eq!(Response::of(&live), story.said);
+    assert_eq!(Response::of(&live), story.first_answer);
 }
 
 #[test]
@@ -81,16 +81,16 @@ fn of_two_live_engines_on_one_log_only_the_newer_can_ack() {
     assert!(is_not_durable(Some(&refused)), "{refused:?}");
     let fault = first.pipeline().fault();
     assert!(matches!(fault, Some(Fault::WitnessAhead { .. } | Fault::WitnessFork)), "{fault:?}");
-    assert!(matches!(commit(&mut first, 2), Reply::Fault), "it answers nothing any more");
-    assert!(matches!(commit(&mut second, 2), Reply::Logged(..)), "the newer goes on");
+    assert!(matches!(commit(&mut first, 2), Reply::Fault), "it answers with the fault");
+    assert!(matches!(commit(&mut second, 2), Reply::Logged(..)), "the newer engine serves");
     first.crash(0);
     let again = first.boot().expect_err("a restart does not help");
     assert!(matches!(again, BootError::Witness { .. }), "{again}");
 }
 
-/// Copies that boot at the same time: both boot frames have one size, one of them is cosigned.
+/// Two copies boot at the same time: their boot frames have the same size, and one is cosigned.
 #[test]
-fn of_two_copies_that_start_together_one_serves() {
+fn of_two_copies_that_boot_together_only_one_serves() {
     let bench = Bench::new(3);
     let mut first = booted(&bench, 2, 0);
     first.crash(0);
@@ -105,19 +105,19 @@ fn of_two_copies_that_start_together_one_serves() {
 }
 
 #[test]
-fn witnesses_that_do_not_answer_are_not_needed_above_the_quorum() {
+fn silent_witnesses_beyond_the_quorum_do_not_matter() {
     let bench = Bench::new(3);
     let mut driver = booted(&bench, 2, 0);
     bench.set(1, WitnessBehaviour::Cut);
     assert!(matches!(commit(&mut driver, 0), Reply::Logged(..)));
-    // It comes back behind the others, and another one goes: the path spans what it missed.
+    // It returns and another one fails: the consistency path covers what it missed.
     bench.set(1, WitnessBehaviour::Open);
     bench.set(0, WitnessBehaviour::Cut);
     assert!(matches!(commit(&mut driver, 1), Reply::Logged(..)));
 }
 
 #[test]
-fn liars_alone_neither_stop_an_engine_nor_let_an_old_one_start() {
+fn faulty_witnesses_alone_neither_stop_an_engine_nor_let_an_old_copy_start() {
     let bench = Bench::new(4);
     let mut driver = booted(&bench, 3, 1);
     let old = driver.disk.copy();
@@ -132,7 +132,7 @@ fn liars_alone_neither_stop_an_engine_nor_let_an_old_one_start() {
     bench.set(2, WitnessBehaviour::Open);
     assert!(matches!(commit(&mut driver, 3), Reply::Logged(..)));
     driver.crash(0);
-    // The witness that lies has forgotten everything: the other three have not.
+    // The faulty witness lost its state; the other three did not.
     bench.forget(2);
     let mut stale = driver.beside(old, 99);
     let refused = stale.boot().expect_err("an old copy does not start");
@@ -141,7 +141,7 @@ fn liars_alone_neither_stop_an_engine_nor_let_an_old_one_start() {
 }
 
 #[test]
-fn fewer_than_a_quorum_that_agree_stop_the_engine() {
+fn engine_stops_if_fewer_witnesses_than_a_quorum_agree() {
     let bench = Bench::new(4);
     let mut driver = booted(&bench, 3, 1);
     bench.set(0, WitnessBehaviour::SaysFork);

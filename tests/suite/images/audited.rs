@@ -1,4 +1,4 @@
-//! What an auditor says of boots that the log did not allow.
+//! An audit reports boots that the log did not allow.
 
 use super::{approval, approve, version};
 use crate::audit::{audit, keys_of, log_of, named, subject};
@@ -13,8 +13,8 @@ fn code(version: &'static str, image: u8) -> Code {
     Code { version, module, ignores_approvals: true }
 }
 
-/// An engine of image 0, which operators approve from 1.4.7 on, and then other code that does not
-/// ask.
+/// An engine of image 0, which operators approve from version 1.4.7 on; then a boot of `code`,
+/// which ignores the approval.
 fn after(code: Code) -> (Driver, u64) {
     let mut driver = Driver::new(91, mortise_engine::pipeline::Settings::default());
     driver.code = self::code("1.4.7", 0);
@@ -24,37 +24,37 @@ fn after(code: Code) -> (Driver, u64) {
     driver.settle();
     driver.crash(0);
     driver.code = code;
-    driver.boot().expect("it does not ask");
+    driver.boot().expect("it ignores the approval");
     driver.settle();
     let boot = driver.pipeline().machine().epochs().last().expect("it booted").first_seq;
     (driver, boot)
 }
 
-fn report(driver: &Driver, believes: bool) -> Report {
+fn report(driver: &Driver, with_documents: bool) -> Report {
     let roots = TestModule::trust().roots;
-    let trust = believes.then_some(BootTrust { roots, images: Images::Any });
+    let trust = with_documents.then_some(BootTrust { roots, images: Images::Any });
     let subject = Subject { trust, ..subject(driver) };
     audit(&log_of(driver), subject, Some(&keys_of(driver)))
 }
 
 #[test]
-fn boot_of_an_image_that_nobody_approved_is_a_finding() {
+fn boot_of_an_unapproved_image_is_a_finding() {
     let (driver, boot) = after(code("1.4.7", 1));
     assert_eq!(named(&report(&driver, true)), [(boot, Some(0), "ImageNotApproved")]);
-    // Whose documents are not looked at has no image; his version is told by the log alone.
+    // Without documents an audit knows no image; it reads the version from the log.
     assert_eq!(named(&report(&driver, false)), []);
 }
 
 #[test]
 fn boot_of_code_below_the_lowest_version_is_a_finding() {
-    for (believes, image) in [(true, 0), (false, 0), (true, 1)] {
+    for (with_documents, image) in [(true, 0), (false, 0), (true, 1)] {
         let (driver, boot) = after(code("1.4.6", image));
-        assert_eq!(named(&report(&driver, believes)), [(boot, Some(0), "ImageTooOld")]);
+        assert_eq!(named(&report(&driver, with_documents)), [(boot, Some(0), "ImageTooOld")]);
     }
 }
 
 #[test]
-fn boots_that_the_log_allows_are_none() {
+fn boots_that_the_log_allows_are_no_finding() {
     let (driver, _) = after(code("1.4.7", 0));
     let report = report(&driver, true);
     assert_eq!(named(&report), []);

@@ -1,4 +1,4 @@
-//! Booting: one engine after the other on one disk.
+//! Engines boot on one disk, one after the other.
 
 use super::{approval, approve, image, version};
 use crate::trust::module::TestModule;
@@ -19,7 +19,7 @@ fn name(refused: &BootError) -> &'static str {
     refused.name()
 }
 
-/// Boots other code on the disk as it is.
+/// Boots other code on the same disk.
 fn boot(driver: &mut Driver, code: Code) -> Result<(), BootError> {
     driver.crash(0);
     driver.code = code;
@@ -32,9 +32,9 @@ fn from(serial: u64, images: &[u8], text: &str) -> ImageApproval {
     ImageApproval { minimum_version: version(text), ..approval(serial, images) }
 }
 
-/// Goal: what may not boot is named, and leaves the disk as it was.
+/// Goal: a refused boot has its error and leaves the disk unchanged.
 #[test]
-fn code_that_is_too_old_or_not_approved_writes_nothing() {
+fn boot_of_too_old_or_unapproved_code_writes_nothing() {
     let mut driver = Driver::booted(81);
     approve(&mut driver, &from(1, &[0, 1], "1.4.6"));
     let refused = [
@@ -59,32 +59,33 @@ fn code_that_is_too_old_or_not_approved_writes_nothing() {
     assert_eq!(running, version("1.10.0"));
 }
 
-/// Goal: the way of an upgrade, and no way back.
+/// Goal: an upgrade works, and a downgrade does not.
 #[test]
-fn an_upgrade_overlaps_and_then_leaves_the_old_image_behind() {
+fn upgrade_allows_both_images_and_then_the_new_one_alone() {
     let mut driver = Driver::new(82, mortise_engine::pipeline::Settings::default());
     driver.code = code("1.4.7", Some(0));
     driver.boot().expect("an empty disk boots");
     driver.settle();
     approve(&mut driver, &from(1, &[0], "1.4.7"));
-    let early = boot(&mut driver, code("1.5.0", Some(1))).expect_err("nobody approved it");
+    let early = boot(&mut driver, code("1.5.0", Some(1))).expect_err("it is not approved");
     assert_eq!(name(&early), "IMAGE_NOT_APPROVED");
     boot(&mut driver, code("1.4.7", Some(0))).expect("the old one still boots");
     approve(&mut driver, &from(2, &[0, 1], "1.4.7"));
     boot(&mut driver, code("1.5.0", Some(1))).expect("the new one boots");
     approve(&mut driver, &from(3, &[1], "1.5.0"));
-    let back = boot(&mut driver, code("1.4.7", Some(0))).expect_err("it was left behind");
+    let back =
+        boot(&mut driver, code("1.4.7", Some(0))).expect_err("it is below the version floor");
     let too_old = ImageRefusal::TooOld { running: version("1.4.7"), minimum: version("1.5.0") };
     assert!(matches!(back, BootError::Image(found) if found == too_old), "{back}");
-    let copy = boot(&mut driver, code("1.5.0", Some(0))).expect_err("a name is no measurement");
+    let copy = boot(&mut driver, code("1.5.0", Some(0))).expect_err("the image is not approved");
     let refusal = ImageRefusal::NotApproved { found: image(0), approved: 1 };
     assert!(matches!(copy, BootError::Image(found) if found == refusal), "{copy}");
     boot(&mut driver, code("1.5.0", Some(1))).expect("the new one boots again");
 }
 
-/// Goal: a debug enclave, whose registers are zero, is in no set.
+/// Goal: a debug enclave, whose registers are zero, is never approved.
 #[test]
-fn zeros_are_never_approved() {
+fn zero_registers_are_never_approved() {
     let mut driver = Driver::booted(83);
     approve(&mut driver, &from(1, &[0], "0.0.0"));
     driver.settle();

@@ -1,4 +1,4 @@
-//! The approval in force is an entry of the state: present, absent, and as it was.
+//! The approval in force is an entry of the state tree, provable under newest and recent roots.
 
 use super::{approval, approve};
 use mortise_core::state::LeafKey;

@@ -1,4 +1,4 @@
-//! Over the sockets: approving, being refused, coming back; what the engine says of it.
+//! Over the sockets: approvals, refused boots and restarts, and how the engine reports them.
 
 use super::image;
 use crate::client::{block_on, over_socket};
@@ -30,7 +30,7 @@ impl Site {
         Self { system: System::with(options), vault }
     }
 
-    /// Starts the engine in an enclave of this image, and waits until it says this phase.
+    /// Starts the engine in an enclave of this image and waits for the phase.
     fn restart(&mut self, image: u8, phase: &str) {
         let _ = self.system.stop_engine();
         let module = Arc::new(TestModule::of_image(image));
@@ -67,7 +67,7 @@ impl Site {
 }
 
 #[test]
-fn an_image_that_was_not_approved_says_so_and_serves_nothing() {
+fn unapproved_image_reports_it_and_serves_nothing() {
     let mut site = Site::new();
     let info = site.info();
     assert_eq!((info.image, info.approved_images), (Some(image(0)), None));
@@ -81,7 +81,7 @@ fn an_image_that_was_not_approved_says_so_and_serves_nothing() {
     let refused = site.system.call("getEngineInfo", Value::Null);
     assert_eq!(refused["error"]["data"]["name"], "FAULT", "{refused}");
     site.restart(0, "ready");
-    assert_eq!(site.info().epoch, 2, "the refused one began no epoch");
+    assert_eq!(site.info().epoch, 2, "the refused boot began no epoch");
     site.approve(2, &[0, 1], &info.version);
     site.restart(1, "ready");
     let info = site.info();
@@ -92,7 +92,7 @@ fn an_image_that_was_not_approved_says_so_and_serves_nothing() {
 }
 
 #[test]
-fn an_approval_above_the_running_version_is_refused_before_it_locks_anybody_out() {
+fn approval_above_the_running_version_is_refused() {
     let site = Site::new();
     let minimum = Version { major: 99, ..Version::default() };
     let approval = ImageApproval {
@@ -113,7 +113,7 @@ fn an_approval_above_the_running_version_is_refused_before_it_locks_anybody_out(
 }
 
 #[test]
-fn a_client_proves_which_images_may_boot_and_that_none_was_named() {
+fn client_verifies_which_images_may_boot_and_that_no_approval_exists() {
     let site = Site::new();
     let absent = site.system.call("getProof", json!({"images": true}))["result"].clone();
     assert_eq!(absent["present"], false);

@@ -1,4 +1,4 @@
-//! The application natively: through socket and gateway, engine, key service, and back.
+//! The application's native API, through socket or gateway, engine and key service.
 
 use super::rig::Rig;
 use crate::client::{block_on, over_http, over_socket};
@@ -35,7 +35,7 @@ fn assert_refused<T: std::fmt::Debug>(result: Result<T, ClientError>, code: Code
 }
 
 #[test]
-fn texts_of_any_language_and_length_come_back_through_socket_and_gateway() {
+fn texts_of_any_language_and_length_round_trip_through_socket_and_gateway() {
     let rig = Rig::start();
     let system = rig.system(AppConfig::default());
     let owner = Signer::random();
@@ -57,7 +57,7 @@ fn texts_of_any_language_and_length_come_back_through_socket_and_gateway() {
 }
 
 #[test]
-fn same_text_twice_shares_no_part() {
+fn two_encryptions_of_one_text_share_no_part() {
     let rig = Rig::start();
     let system = rig.system(AppConfig::default());
     let client = over_socket(&system.engine_socket());
@@ -69,7 +69,7 @@ fn same_text_twice_shares_no_part() {
     assert_ne!(one.ciphertext_blob, two.ciphertext_blob);
 }
 
-/// Goal: only the owner's key opens a text, whoever asks and whatever they claim.
+/// Goal: only the owner's signature decrypts a text, whichever caller asks.
 #[test]
 fn text_is_decrypted_for_its_owner_alone() {
     let rig = Rig::start();
@@ -77,7 +77,7 @@ fn text_is_decrypted_for_its_owner_alone() {
     let client = over_socket(&system.engine_socket());
     let (owner, other) = (Signer::random(), Signer::random());
     let parts = block_on(client.kms_encrypt(text(CHINESE), owner.address())).unwrap();
-    // As themselves: the context names another owner.
+    // Under their own name: the encryption context has another owner.
     assert_refused(decrypted(&client, &other, parts.clone()), Code::KmsRefused);
     // In the owner's name: the signature is not the owner's.
     let engine_id = block_on(client.identity()).unwrap().engine_id;
@@ -93,7 +93,7 @@ fn text_is_decrypted_for_its_owner_alone() {
     let signed = owner.sign_decrypt(&engine_id, parse(&params).unwrap());
     params["ownerSignature"] = json!(signed.owner_signature);
     assert_eq!(asked(&params)["result"]["text"], CHINESE);
-    // A signature of the past, and one for too long.
+    // A signature that expired, and one that is valid for too long.
     for valid_until in [now_s() - 60, now_s() + 2 * 86_400] {
         let late = block_on(client.kms_decrypt(&owner, parts.clone(), valid_until));
         assert_refused(late.map(drop), Code::Validation);
@@ -101,10 +101,10 @@ fn text_is_decrypted_for_its_owner_alone() {
     assert_eq!(decrypted(&client, &owner, parts).unwrap().as_deref(), Some(CHINESE));
 }
 
-/// Goal: each changed byte of a short message is refused, and by the name of what found it: the
+/// Goal: each changed byte of a short message is refused with the error of the failed check: the
 /// signature for encrypted text and signature, the key service for the wrapped key.
 #[test]
-fn every_changed_part_is_refused_by_the_name_of_what_found_it() {
+fn every_changed_part_is_refused_with_the_error_of_its_check() {
     let rig = Rig::start();
     let system = rig.system(AppConfig::default());
     let client = over_socket(&system.engine_socket());
@@ -125,14 +125,14 @@ fn every_changed_part_is_refused_by_the_name_of_what_found_it() {
         changed.ciphertext_blob.0[at] ^= 1;
         assert_refused(decrypted(&client, &owner, changed), Code::KmsRefused);
     }
-    // Parts of two messages do not go together.
+    // Parts of two messages do not combine.
     let other = block_on(client.kms_encrypt(text("ab"), owner.address())).unwrap();
     let swapped = KmsEncrypted { ciphertext_blob: other.ciphertext_blob, ..parts };
     assert_refused(decrypted(&client, &owner, swapped), Code::MessageSignature);
 }
 
 #[test]
-fn data_keys_stay_inside_unless_the_measured_switch_is_on() {
+fn data_keys_stay_in_the_enclave_unless_the_measured_switch_is_on() {
     let rig = Rig::start();
     let owner = Signer::random();
     let open = |system: &System| over_socket(&system.engine_socket());
@@ -145,7 +145,7 @@ fn data_keys_stay_inside_unless_the_measured_switch_is_on() {
         let dials = rig.trail().len();
         let bare = block_on(client.kms_unwrap(&owner, key.ciphertext_blob.clone(), now_s() + 60));
         assert_refused(bare, Code::PlaintextWithheld);
-        assert_eq!(rig.trail().len(), dials, "the key service was asked in vain");
+        assert_eq!(rig.trail().len(), dials, "a refused request does not reach the key service");
         key.ciphertext_blob.clone()
     };
     let config = AppConfig { release_plaintext: true };
@@ -159,7 +159,7 @@ fn data_keys_stay_inside_unless_the_measured_switch_is_on() {
 }
 
 #[test]
-fn random_bytes_have_the_length_that_was_asked_for_and_differ() {
+fn random_bytes_have_the_requested_length_and_differ() {
     let rig = Rig::start();
     let system = rig.system(AppConfig::default());
     let client = over_socket(&system.engine_socket());
@@ -173,7 +173,7 @@ fn random_bytes_have_the_length_that_was_asked_for_and_differ() {
 }
 
 #[test]
-fn engine_without_the_application_says_so() {
+fn engine_without_the_application_reports_it() {
     let system = System::start();
     let client = over_socket(&system.engine_socket());
     let encrypted = block_on(client.kms_encrypt(text(""), Signer::random().address()));

@@ -1,4 +1,4 @@
-//! Keys of the engine can never be unwrapped through the application, whatever is asked.
+//! The application API can never unwrap the engine's own keys.
 
 use super::rig::Rig;
 use crate::client::{block_on, over_socket};
@@ -15,11 +15,11 @@ use mortise_testkit::system::System;
 use mortise_testkit::system::parties::now_s;
 use serde_json::json;
 
-/// Every wrapped key that the store holds: of genesis, of each boot.
+/// Every wrapped key in the store: from genesis and from each boot.
 fn wrapped_keys(system: &System) -> Vec<Vec<u8>> {
     block_on(async {
         let log = RemoteLog::connect(&system.store_address()).await.expect("the store listens");
-        let keys = log.blob_get(KEYS_BLOB).await.expect("it answers").expect("it was founded");
+        let keys = log.blob_get(KEYS_BLOB).await.expect("it answers").expect("genesis stored it");
         let sealed: SealedKeys = codec::decode(&keys).expect("its own encoding");
         let mut wrapped = vec![sealed.wrapped_key];
         for frame in log.read(0, 1024 * 1024).await.expect("it answers") {
@@ -30,9 +30,9 @@ fn wrapped_keys(system: &System) -> Vec<Vec<u8>> {
     })
 }
 
-/// Method: the switch is on, so that nothing but master key and context keeps a key inside.
+/// Method: the switch is on, so that only master key and context protect the key.
 #[test]
-fn no_sealed_blob_of_the_engine_opens_through_the_application() {
+fn application_cannot_decrypt_any_sealed_blob_of_the_engine() {
     let rig = Rig::start();
     let config = AppConfig { release_plaintext: true };
     let mut system = rig.system(config);

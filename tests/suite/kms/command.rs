@@ -1,4 +1,4 @@
-//! `mortise kms` as a process: what it prints, what it reads, how it exits.
+//! `mortise kms` as a process: its input, output and exit codes.
 
 use super::rig::Rig;
 use mortise_client::Signer;
@@ -80,7 +80,7 @@ fn texts_are_encrypted_and_decrypted_by_hand_natively_and_in_the_plain_form() {
 }
 
 #[test]
-fn keys_and_random_bytes_are_printed_as_the_tool_prints_them() {
+fn keys_and_random_bytes_are_printed_in_the_format_of_the_tool() {
     let rig = Rig::start();
     let system = rig.system(AppConfig::default());
     let socket = format!("unix:{}", system.engine_socket().display());

@@ -1,4 +1,4 @@
-//! Keys of the engine: who gets them, and what a lie of each kind is called.
+//! Keys of the engine: which code gets them, and the error of each kind of tampering.
 
 use super::line::WireFault;
 use super::rig::{ENGINE, IMAGE, Rig};
@@ -24,7 +24,7 @@ fn opened(vault: &KmsVault, wrapped: &[u8], context: &KeyContext) -> Result<[u8;
 }
 
 #[test]
-fn keys_come_back_across_a_restart_of_the_service_and_each_is_another() {
+fn keys_survive_a_restart_of_the_service_and_all_differ() {
     let rig = Rig::start();
     let vault = KmsVault::new(rig.client(IMAGE));
     let genesis = KeyContext { purpose: KeyPurpose::Genesis, epoch: 0, ..EPOCH };
@@ -53,7 +53,7 @@ fn code_of_another_image_is_denied_by_name() {
     let client = rig.client_of(Arc::new(debug), &rig.line(WireFault::Honest), &credentials);
     let refused = opened(&KmsVault::new(client), &wrapped, &EPOCH);
     assert!(matches!(refused, Err(VaultError::Denied(_) | VaultError::Refused(_))), "{refused:?}");
-    // A module of another authority: the service does not believe its documents.
+    // A module of another authority: the service refuses its documents.
     let elsewhere = tempfile::tempdir().expect("the system gives a folder");
     let stranger = SoftwareNsm::boot(elsewhere.path(), &Measurements::dev(IMAGE)).expect("boots");
     let client = rig.client_of(Arc::new(stranger), &rig.line(WireFault::Honest), &credentials);
@@ -84,7 +84,7 @@ fn wrapped_key_of_another_epoch_purpose_or_log_and_a_changed_one_are_refused_by_
 }
 
 #[test]
-fn credentials_that_have_expired_are_named_and_send_nothing() {
+fn expired_credentials_are_an_error_and_send_nothing() {
     let rig = Rig::start();
     let old = rig.kms.renew_session(ENCLAVE, LONG_AGO_MS).expect("the folder can be written");
     let old = old.expect("there is such a principal");
@@ -94,17 +94,17 @@ fn credentials_that_have_expired_are_named_and_send_nothing() {
     let expired = |error: KmsError| Err(VaultError::Unavailable(error.to_string()));
     assert_eq!(refused, expired(KmsError::CredentialsExpired));
     assert_eq!(line.dials(), 0);
-    // The same without their end: then the service says it.
+    // The same without an expiry: then the service refuses them.
     let mut hidden = old.clone();
     hidden.expiration = None;
     let vault = KmsVault::new(rig.client_of(rig.module(IMAGE), &line, &hidden));
     assert_eq!(block_on(vault.generate(&EPOCH)).map(drop), expired(KmsError::ExpiredToken));
 }
 
-/// Goal: a parent that cuts, changes or replays what it carries gets no key out of it, and the
-/// error says what happened. Method: at several places of the handshake and of the answer.
+/// Goal: a parent that cuts, changes or replays the connection gets no key, and the error names the
+/// fault. Method: at several places of the handshake and of the answer.
 #[test]
-fn line_that_is_cut_changed_or_replayed_is_a_named_error() {
+fn cut_changed_or_replayed_connection_is_a_named_error() {
     let rig = Rig::start();
     let honest = rig.line(WireFault::Honest);
     let vault = KmsVault::new(rig.client_over(IMAGE, &honest));
@@ -113,18 +113,19 @@ fn line_that_is_cut_changed_or_replayed_is_a_named_error() {
     assert!(earlier.len() > 1000);
     let lost = [KmsError::ConnectionLost, KmsError::Tls, KmsError::NotTls].map(|e| e.to_string());
     let last = earlier.len() - 1;
-    let mut ways = vec![WireFault::ReplayAfter(0), WireFault::Flip(0), WireFault::Flip(last - 200)];
+    let mut faults =
+        vec![WireFault::ReplayAfter(0), WireFault::Flip(0), WireFault::Flip(last - 200)];
     for at in [0, 1, 100, earlier.len() / 2, last - 100] {
-        ways.extend([WireFault::ResetAfter(at), WireFault::ReplayAfter(at.max(100))]);
+        faults.extend([WireFault::ResetAfter(at), WireFault::ReplayAfter(at.max(100))]);
     }
-    for way in ways {
-        let line = Arc::new(rig.line_of(way).with_earlier(earlier.clone()));
+    for fault in faults {
+        let line = Arc::new(rig.line_of(fault).with_earlier(earlier.clone()));
         let vault = KmsVault::new(rig.client_over(IMAGE, &line));
         match opened(&vault, &wrapped, &EPOCH) {
             Err(VaultError::Unavailable(text)) => {
-                assert!(lost.contains(&text), "{way:?}: {text}");
+                assert!(lost.contains(&text), "{fault:?}: {text}");
             }
-            other => panic!("{way:?}: {other:?}"),
+            other => panic!("{fault:?}: {other:?}"),
         }
     }
     assert_eq!(opened(&vault, &wrapped, &EPOCH), Ok(key));

@@ -1,4 +1,4 @@
-//! The parent's line to the key service: honest, or lying in what it carries.
+//! The parent's relay to the key service: honest, or tampering with the bytes.
 
 use mortise_engine::ports::PortFuture;
 use mortise_nitro::kms::{ByteStream, Dialer};
@@ -8,37 +8,36 @@ use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio::net::TcpStream;
 
-/// What the parent does with the bytes of the service.
+/// The action of the parent on the bytes of the service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WireFault {
-    /// Carries them, and keeps a copy of everything.
+    /// Forwards them and keeps a copy.
     Honest,
-    /// Breaks the connection after so many bytes of the service.
+    /// Breaks the connection after this many bytes of the service.
     ResetAfter(usize),
-    /// Carries the first so many bytes, then gives those of an earlier connection.
+    /// Forwards this many bytes, then replays those of an earlier connection.
     ReplayAfter(usize),
-    /// Carries all, with one bit of this byte changed.
+    /// Forwards everything with one bit of this byte changed.
     Flip(usize),
 }
 
-/// A line.
 pub struct Line {
     port: u16,
-    way: WireFault,
+    fault: WireFault,
     dials: AtomicUsize,
-    /// Both directions of each connection: what the parent sees.
+    /// Both directions of each connection, as the parent sees them.
     seen: Arc<Mutex<Vec<u8>>>,
     /// The service's bytes of the last honest connection.
     earlier: Arc<Mutex<Vec<u8>>>,
 }
 
 impl Line {
-    pub fn new(port: u16, way: WireFault) -> Self {
+    pub fn new(port: u16, fault: WireFault) -> Self {
         let (dials, seen, earlier) = Default::default();
-        Self { port, way, dials, seen, earlier }
+        Self { port, fault, dials, seen, earlier }
     }
 
-    /// A lying line that has these bytes of an earlier connection.
+    /// A tampering relay with these bytes of an earlier connection.
     pub fn with_earlier(self, earlier: Vec<u8>) -> Self {
         Self { earlier: Arc::new(Mutex::new(earlier)), ..self }
     }
@@ -47,12 +46,12 @@ impl Line {
         self.dials.load(Ordering::SeqCst)
     }
 
-    /// Everything that was carried.
+    /// All forwarded bytes.
     pub fn seen(&self) -> Vec<u8> {
         self.seen.lock().unwrap().clone()
     }
 
-    /// What the service said on the last connection.
+    /// The service's bytes on the last connection.
     pub fn earlier(&self) -> Vec<u8> {
         self.earlier.lock().unwrap().clone()
     }
@@ -65,7 +64,7 @@ impl Dialer for Line {
             let service = TcpStream::connect(("127.0.0.1", self.port)).await?;
             let (ours, theirs) = tokio::io::duplex(64 * 1024);
             let carrier = Carrier {
-                way: self.way,
+                fault: self.fault,
                 seen: Arc::clone(&self.seen),
                 earlier: Arc::clone(&self.earlier),
             };
@@ -76,13 +75,13 @@ impl Dialer for Line {
 }
 
 struct Carrier {
-    way: WireFault,
+    fault: WireFault,
     seen: Arc<Mutex<Vec<u8>>>,
     earlier: Arc<Mutex<Vec<u8>>>,
 }
 
 impl Carrier {
-    /// Ends with either side; a broken end is a line that breaks.
+    /// Ends when either side closes or fails.
     async fn carry(self, enclave: DuplexStream, service: TcpStream) {
         let (mut from_enclave, to_enclave) = tokio::io::split(enclave);
         let (from_service, mut to_service) = tokio::io::split(service);
@@ -107,26 +106,28 @@ impl Carrier {
         mut from: tokio::io::ReadHalf<TcpStream>,
         mut to: tokio::io::WriteHalf<DuplexStream>,
     ) -> io::Result<()> {
-        let (mut bytes, mut said) = ([0; 16 * 1024], Vec::new());
+        let (mut bytes, mut received) = ([0; 16 * 1024], Vec::new());
         loop {
             let count = from.read(&mut bytes).await?;
-            let start = said.len();
-            said.extend_from_slice(&bytes[..count]);
+            let start = received.len();
+            received.extend_from_slice(&bytes[..count]);
             self.seen.lock().unwrap().extend_from_slice(&bytes[..count]);
             let chunk = &mut bytes[..count];
-            match self.way {
-                WireFault::Honest => self.earlier.lock().unwrap().clone_from(&said),
-                WireFault::ResetAfter(end) if said.len() > end => {
+            match self.fault {
+                WireFault::Honest => self.earlier.lock().unwrap().clone_from(&received),
+                WireFault::ResetAfter(end) if received.len() > end => {
                     to.write_all(&chunk[..end.saturating_sub(start)]).await?;
                     return Ok(());
                 }
-                WireFault::ReplayAfter(end) if said.len() > end => {
+                WireFault::ReplayAfter(end) if received.len() > end => {
                     to.write_all(&chunk[..end.saturating_sub(start)]).await?;
                     let earlier = self.earlier.lock().unwrap().clone();
                     to.write_all(earlier.get(end..).unwrap_or_default()).await?;
                     return to.shutdown().await;
                 }
-                WireFault::Flip(at) if (start..said.len()).contains(&at) => chunk[at - start] ^= 1,
+                WireFault::Flip(at) if (start..received.len()).contains(&at) => {
+                    chunk[at - start] ^= 1
+                }
                 _ => {}
             }
             to.write_all(chunk).await?;

@@ -1,4 +1,4 @@
-//! The second document's form: one connection, half-close, one answer, the end.
+//! The plain form: one connection carries one request, a half-close and one answer.
 
 use super::rig::Rig;
 use mortise_client::Signer;
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 const TEXT: &str = "Hello, \u{4f60}\u{597d}, \u{c548}\u{b155}";
 
-/// One request on a connection of its own, which ends after one answer.
+/// Sends one request on its own connection, which closes after the answer.
 fn ask(system: &System, request: &Value) -> Value {
     let mut line = system.line();
     line.say(request.to_string());
@@ -21,7 +21,7 @@ fn ask(system: &System, request: &Value) -> Value {
 }
 
 #[test]
-fn message_with_credentials_is_encrypted_and_decrypted_as_the_document_says() {
+fn message_with_credentials_is_encrypted_and_decrypted_as_documented() {
     let rig = Rig::start();
     let system = rig.system(AppConfig::default());
     let credentials = rig.kms.credentials(ENCLAVE).expect("the service has made them");
@@ -42,9 +42,9 @@ fn message_with_credentials_is_encrypted_and_decrypted_as_the_document_says() {
     assert_eq!(answer["error"]["data"]["name"], "MESSAGE_SIGNATURE");
 }
 
-/// Goal: credentials of a request are used for it, and for nothing after it.
+/// Goal: credentials of a request are used for that request alone.
 #[test]
-fn credentials_serve_their_request_only() {
+fn credentials_are_used_for_their_request_alone() {
     let rig = Rig::start();
     let system = rig.system(AppConfig::default());
     let strangers = rig.kms.credentials(ADMIN).expect("the service has made them");
@@ -63,7 +63,7 @@ fn credentials_serve_their_request_only() {
 }
 
 #[test]
-fn key_and_random_bytes_come_as_from_the_tool_and_no_key_in_clear() {
+fn key_and_random_bytes_have_the_format_of_the_tool_and_no_key_is_in_clear() {
     let rig = Rig::start();
     let system = rig.system(AppConfig::default());
     let key = ask(&system, &json!({"operation": "genkey"}));
@@ -79,7 +79,7 @@ fn key_and_random_bytes_come_as_from_the_tool_and_no_key_in_clear() {
     assert_eq!(bare["plaintext"].as_str().map(str::len), Some(44), "{bare}");
 }
 
-/// Goal: the forms do not open each other's texts, and the plain one is not served to the world.
+/// Goal: neither form decrypts texts of the other, and the gateway does not serve the plain form.
 #[test]
 fn plain_form_reaches_no_text_of_an_owner_and_is_not_behind_the_gateway() {
     let rig = Rig::start();
@@ -92,11 +92,11 @@ fn plain_form_reaches_no_text_of_an_owner_and_is_not_behind_the_gateway() {
     let answer = ask(&system, &request);
     assert_eq!(answer["error"]["data"]["name"], "KMS_REFUSED", "{answer}");
     let answer = http(system.http(), "POST", "/", json!({"message": TEXT}).to_string().as_bytes());
-    // The gateway speaks JSON-RPC alone: to it this is a call without `jsonrpc`.
+    // The gateway accepts JSON-RPC alone: it parses this as a call without `jsonrpc`.
     assert_eq!(answer.json()["error"]["code"], -32600);
 }
 
-/// Goal: an object without `jsonrpc` is of this form wherever it stands on a stream, and the last.
+/// Goal: an object without `jsonrpc` anywhere on a stream has this form, and is the last request.
 #[test]
 fn request_after_calls_on_one_connection_is_served_and_ends_it() {
     let rig = Rig::start();
@@ -108,7 +108,7 @@ fn request_after_calls_on_one_connection_is_served_and_ends_it() {
     let answer = line.hear();
     assert_eq!((&answer["status"], &answer["jsonrpc"]), (&json!("ok"), &Value::Null), "{answer}");
     line.half_close();
-    assert!(line.is_over(), "what follows such a request is not answered");
+    assert!(line.is_over(), "nothing after such a request is answered");
 }
 
 #[test]

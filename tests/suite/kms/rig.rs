@@ -1,4 +1,4 @@
-//! A key service on a loopback port, an enclave's client of it, an engine over both.
+//! A key service on a loopback port, its client in an enclave, and an engine over both.
 
 use super::line::{Line, WireFault};
 use mortise_config::{KmsConfig, Timeouts, TrustRoots};
@@ -25,10 +25,10 @@ const REGION: &str = "eu-central-1";
 const ACCOUNT: &str = "000000000000";
 /// The image that the key policies name.
 pub const IMAGE: &str = "engine";
-/// An engine, where none runs.
+/// The id of an engine that does not run.
 pub const ENGINE: EngineId = EngineId([0x4d; 32]);
 
-/// A key service, running, and the enclave's folder.
+/// A running key service, and the enclave's folder.
 pub struct Rig {
     pub kms: LocalKms,
     engine_key: String,
@@ -45,7 +45,7 @@ struct Server {
 }
 
 impl Rig {
-    /// A service with both keys, under the policies that `mortise key-policy aws` writes.
+    /// A service with both keys, under the key policies that `mortise key-policy aws` writes.
     pub fn start() -> Self {
         let folder = tempfile::tempdir().expect("the system gives a folder");
         Self::open(folder)
@@ -57,7 +57,7 @@ impl Rig {
         let kms = LocalKms::open(&folder.path().join("kms"), config).expect("the folder is whole");
         let key = |alias: &str, service| {
             let policy = policy(&kms, service).to_string();
-            kms.ensure_key(alias, &policy).expect("a policy that the service decides by")
+            kms.ensure_key(alias, &policy).expect("the service accepts the policy")
         };
         let engine_key = key("mortise-engine", Service::Engine);
         let app_key = key("mortise-app", Service::App);
@@ -65,7 +65,7 @@ impl Rig {
         Self { kms, engine_key, app_key, server, folder }
     }
 
-    /// The same folder under a new process.
+    /// The same folder under a new service.
     pub fn restarted(self) -> Self {
         let Self { server, folder, kms, .. } = self;
         drop((server, kms));
@@ -78,12 +78,12 @@ impl Rig {
     }
 
     /// The parent's line to the service.
-    pub fn line(&self, way: WireFault) -> Arc<Line> {
-        Arc::new(self.line_of(way))
+    pub fn line(&self, fault: WireFault) -> Arc<Line> {
+        Arc::new(self.line_of(fault))
     }
 
-    pub fn line_of(&self, way: WireFault) -> Line {
-        Line::new(self.server.port, way)
+    pub fn line_of(&self, fault: WireFault) -> Line {
+        Line::new(self.server.port, fault)
     }
 
     pub fn folder(&self) -> &Path {
@@ -120,18 +120,18 @@ impl Rig {
         config.with_roots(roots).with_timeouts(TIMEOUTS).expect("no bound is zero")
     }
 
-    /// A module of this image, as an engine is given it.
+    /// A module of this image, for an engine.
     pub fn module(&self, image: &str) -> Arc<SoftwareNsm> {
         Arc::new(module(&self.folder, image))
     }
 
-    /// An engine in an enclave of the approved image, its keys and its application here.
+    /// An engine in an enclave of the approved image, with keys and application from this service.
     pub fn system(&self, app_config: AppConfig) -> System {
         let platform = Some(self.platform(app_config));
         System::with(Options { platform, ..Options::default() })
     }
 
-    /// A new enclave for a boot: the register that one has locked stays locked.
+    /// A new enclave for a boot: a locked register stays locked.
     pub fn platform(&self, app_config: AppConfig) -> Platform {
         let nsm = self.module(IMAGE);
         let credentials = self.kms.credentials(ENCLAVE).expect("the service has made them");
@@ -155,19 +155,19 @@ impl Rig {
 impl Server {
     fn start(kms: LocalKms) -> Self {
         let (stop, stopped) = oneshot::channel();
-        let (tell, told) = mpsc::channel();
+        let (sender, receiver) = mpsc::channel();
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.expect("a runtime can be made").block_on(async move {
                 let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
                 let listener = listener.expect("loopback has a free port");
                 let address = listener.local_addr().expect("it is bound");
-                tell.send(address.port()).expect("the test waits for it");
+                sender.send(address.port()).expect("the test waits for it");
                 let stopped = async { drop(stopped.await) };
                 kms.serve(listener, stopped).await.expect("TLS can be set up");
             });
         });
-        let port = told.recv().expect("the service starts");
+        let port = receiver.recv().expect("the service starts");
         Self { port, stop: Some(stop), thread: Some(thread) }
     }
 }
@@ -176,7 +176,7 @@ impl Drop for Server {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // A panic of the service was seen by whoever asked it.
+            // A panic of the service fails the request of its caller.
             let _ = thread.join();
         }
     }
@@ -198,7 +198,7 @@ fn policy(kms: &LocalKms, service: Service) -> Value {
     })
 }
 
-/// Long enough for a busy machine; two attempts, so that what is tried again is seen to be.
+/// Long enough for a busy machine; two attempts, so that retries are visible.
 const TIMEOUTS: Timeouts = Timeouts {
     connect: Duration::from_secs(20),
     answer: Duration::from_secs(20),

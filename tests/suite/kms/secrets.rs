@@ -1,4 +1,4 @@
-//! Nothing secret is logged, said in an error or written to the trail.
+//! No secret is in the log, in an error or in the trail.
 
 use super::line::WireFault;
 use super::rig::{IMAGE, Rig};
@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 use std::io;
 use std::sync::{Arc, Mutex};
 
-const TEXT: &str = "a-text-that-nobody-may-read";
+const TEXT: &str = "a-text-that-must-stay-secret";
 
-/// What is logged while this is there, by any thread. The subscriber is the process's own: one of a
-/// thread alone can miss the lines of a call site that another thread reached first.
+/// Collects the log of all threads while it exists. The subscriber is the process's own: a thread's
+/// subscriber can miss the lines of a call site that another thread reached first.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Option<Vec<u8>>>>);
 
@@ -49,10 +49,10 @@ impl io::Write for Log {
     }
 }
 
-/// Method: requests that succeed and that fail at each step, everything logged at the finest
-/// level, then every secret looked for in the log, the refusals and the trail.
+/// Method: requests succeed, and fail at each step, with logging at the finest level. Then every
+/// secret is searched for in the log, the errors and the trail.
 #[test]
-fn no_secret_stands_in_log_error_or_trail() {
+fn no_secret_is_in_log_error_or_trail() {
     let rig = Rig::start();
     let log = Log::start();
     let app = |way| {
@@ -100,11 +100,11 @@ fn no_secret_stands_in_log_error_or_trail() {
         secrets.push(credentials.secret_access_key.clone());
         secrets.extend(credentials.token.clone());
     }
-    let said = serde_json::to_string(&refusals).expect("JSON");
+    let refused_texts = serde_json::to_string(&refusals).expect("JSON");
     for secret in &secrets {
-        for (name, text) in [("log", &logged), ("refusals", &said), ("trail", &trail)] {
-            assert!(!text.contains(secret), "a secret stands in the {name}");
+        for (name, text) in [("log", &logged), ("refusals", &refused_texts), ("trail", &trail)] {
+            assert!(!text.contains(secret), "a secret is in the {name}");
         }
     }
-    assert!(!logged.contains(&good.access_key_id) && !said.contains(&good.access_key_id));
+    assert!(!logged.contains(&good.access_key_id) && !refused_texts.contains(&good.access_key_id));
 }

@@ -1,4 +1,4 @@
-//! The trusted clock asks, reads, and refuses.
+//! The trusted clock requests documents, reads their time, and refuses wrong ones.
 
 use mortise_engine::ports::{
     AttestRequest, Clock as _, ClockError, ModuleDescription, Nsm, NsmError, PcrState,
@@ -13,16 +13,16 @@ use tempfile::TempDir;
 /// 2026-01-01.
 const START_MS: u64 = 1_767_225_600_000;
 
-/// What the module does instead of its work.
+/// The module's fault.
 #[derive(Debug, Clone)]
 enum Mood {
     Honest,
     Broken,
-    /// Answers every question with this document.
+    /// Answers every request with this document.
     Repeats(Vec<u8>),
 }
 
-/// A software module whose time and mood the test sets.
+/// A software module whose time and fault the test sets.
 struct Module {
     nsm: SoftwareNsm,
     now_ms: Arc<AtomicU64>,
@@ -80,7 +80,7 @@ impl Nsm for Module {
     }
 }
 
-/// Rules under which the thread does not ask while a test runs, and a slow machine is no refusal.
+/// Settings with which the thread sends no request during a test and a slow machine is accepted.
 fn rules() -> ClockRules {
     let hour = Duration::from_secs(3600);
     ClockRules {
@@ -95,9 +95,9 @@ fn start(module: &Arc<Module>, rules: ClockRules) -> Result<NsmClock, ClockStart
     NsmClock::start(Arc::clone(module) as Arc<dyn Nsm>, rules)
 }
 
-/// The clock's time and the real time that passed meanwhile are within what the test took.
+/// Goal: between documents, the clock's time advances by the real time that passes.
 #[test]
-fn clock_gives_the_time_of_the_documents_and_counts_on() {
+fn clock_has_the_time_of_the_documents_and_advances() {
     let module = Module::start();
     let before = Instant::now();
     let clock = start(&module, rules()).unwrap();
@@ -138,7 +138,7 @@ fn without_a_first_anchor_there_is_no_clock() {
     assert!(matches!(start(&module, rules()), Err(ClockStartError::Module(_))));
 }
 
-/// An oldest age of nothing: whatever is read is too old.
+/// With a maximum age of zero, every anchor is too old.
 #[test]
 fn anchor_that_is_too_old_gives_no_time() {
     let module = Module::start();
@@ -146,9 +146,9 @@ fn anchor_that_is_too_old_gives_no_time() {
     assert!(matches!(clock.now_ms(), Err(ClockError::Stale { .. })));
 }
 
-/// The thread is waited for, not slept for: the test ends when it has asked.
+/// Method: the test waits for the thread's request instead of sleeping.
 #[test]
-fn clocks_own_thread_anchors_and_ends_with_the_clock() {
+fn thread_of_the_clock_anchors_and_ends_with_the_clock() {
     let module = Module::start();
     let often = ClockRules { anchor_every: Duration::from_millis(1), ..rules() };
     let clock = start(&module, often).unwrap();

@@ -35,7 +35,7 @@ pub fn terms() -> LockTerms {
     }
 }
 
-/// The promise of `log`'s engine to terms, as event `index` of frame `seq`.
+/// The engine's commitment to these terms, as event `index` of frame `seq`.
 pub fn promise(log: &Log, terms: &LockTerms, seq: usize, index: u32) -> LockCommitment {
     let stated = &log.frames[seq].signed.statement;
     LockCommitment {
@@ -94,7 +94,7 @@ fn good() -> (Log, LockTerms, SignedCommitment) {
 }
 
 #[test]
-fn a_commitment_to_the_expected_terms_verifies_and_names_its_event() {
+fn commitment_to_the_expected_terms_verifies_and_names_its_event() {
     let (log, terms, signed) = good();
     let verified = verify(&log.engine, &signed, &expected(&terms)).unwrap();
     assert_eq!(verified.fields(), &signed.commitment);
@@ -140,7 +140,7 @@ fn every_changed_field_of_a_commitment_breaks_its_signature_or_an_expectation() 
     }
 }
 
-/// Refusals of what the engine really signed, and of what was not expected.
+/// Genuine commitments that the caller did not expect are refused.
 fn refusal(
     change: impl Fn(&mut LockCommitment),
     expect: impl Fn(&mut Expected<'_>),
@@ -154,7 +154,7 @@ fn refusal(
 }
 
 #[test]
-fn each_field_that_is_not_of_the_terms_has_its_name() {
+fn each_field_that_differs_from_the_terms_has_its_error() {
     let named = |field, change: fn(&mut LockCommitment)| {
         assert_eq!(refusal(change, |_| ()), CommitmentError::Terms(field));
     };
@@ -167,7 +167,7 @@ fn each_field_that_is_not_of_the_terms_has_its_name() {
 }
 
 #[test]
-fn each_other_expectation_has_its_name() {
+fn each_other_expectation_has_its_error() {
     let kept = |_: &mut LockCommitment| ();
     let other = LockId([9; 32]);
     let id = refusal(kept, |e| e.lock_id = Some(other));
@@ -186,7 +186,7 @@ fn each_other_expectation_has_its_name() {
 }
 
 #[test]
-fn a_commitment_is_good_between_its_issue_and_its_expiry() {
+fn commitment_is_valid_between_its_issue_and_its_expiry() {
     let (log, terms, signed) = good();
     let at = |now| {
         let expected = Expected { now: Some(now), ..expected(&terms) };
@@ -224,13 +224,13 @@ fn another_key_engine_or_signature_is_refused_by_name() {
 }
 
 #[test]
-fn marked_commitment_is_refused_before_anything_else_unless_its_very_mark_is_taken() {
+fn commitment_in_an_insecure_mode_is_refused_first_unless_that_mode_is_allowed() {
     let (log, terms, signed) = good();
     for mark in InsecureMode::ALL {
         let marked = sign_as(&log, Some(mark), signed.commitment.clone());
         let refused = Err(CommitmentError::Marked(Marked::from(mark)));
         assert_eq!(verify(&log.engine, &marked, &expected(&terms)), refused);
-        // Before the terms, and before a signature that nobody made.
+        // Before the terms are checked, and before an invalid signature is.
         let mut unlike = marked.clone();
         (unlike.commitment.owner, unlike.signature) = (Address::ZERO, Signature([0; 65]));
         assert_eq!(verify(&log.engine, &unlike, &expected(&terms)), refused);
@@ -245,15 +245,15 @@ fn marked_commitment_is_refused_before_anything_else_unless_its_very_mark_is_tak
 }
 
 #[test]
-fn mark_that_is_cut_out_changed_or_added_leaves_a_signature_of_nobody() {
+fn removing_changing_or_adding_a_mode_invalidates_the_signature() {
     let (log, terms, signed) = good();
     let marks = [None, Some(InsecureMode::Debug), Some(InsecureMode::Emulated)];
-    for (mark, told) in marks.into_iter().flat_map(|mark| marks.map(|told| (mark, told))) {
+    for (mark, allowed) in marks.into_iter().flat_map(|mark| marks.map(|allowed| (mark, allowed))) {
         let mut given = sign_as(&log, mark, signed.commitment.clone());
-        given.mark = told;
-        let verdict = verify(&log.engine, &given, &Expected { mark: told, ..expected(&terms) });
-        let is_nobodys =
+        given.mark = allowed;
+        let verdict = verify(&log.engine, &given, &Expected { mark: allowed, ..expected(&terms) });
+        let is_foreign =
             matches!(verdict, Err(CommitmentError::Signature(SignerError::Signer { .. })));
-        assert_eq!(is_nobodys, mark != told, "{mark:?} told as {told:?}");
+        assert_eq!(is_foreign, mark != allowed, "{mark:?} stated as {allowed:?}");
     }
 }

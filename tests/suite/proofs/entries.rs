@@ -1,4 +1,4 @@
-//! The entries that a verifier hashes are those that the core puts into its tree.
+//! The verifier hashes entries of the state tree as the core does.
 
 use mortise_core::state as core;
 use mortise_format::codec::encode;
@@ -39,7 +39,7 @@ pub fn values() -> [LeafValue; 6] {
 }
 
 #[test]
-fn values_hash_in_the_core_as_they_do_here() {
+fn verifier_and_core_hash_values_alike() {
     for value in values() {
         let back: LeafValue = codec::decode(&encode(&value)).unwrap();
         assert_eq!(back, value);

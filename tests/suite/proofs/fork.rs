@@ -1,4 +1,4 @@
-//! Fork evidence: what is one, what is none, and that honest logs give none.
+//! Fork evidence: which pairs of statements are evidence, and that honest logs never yield one.
 
 use super::statement::SIGNED_FIELDS;
 use super::{Log, START_MS, event};
@@ -21,7 +21,8 @@ fn rule(log: &Log, evidence: &ForkEvidence) -> Result<ForkRule, ForkError> {
     verify(&log.engine, evidence).map(|fork| fork.rule())
 }
 
-/// What goes out as a file comes back as it was, but for milliseconds, which nobody signed.
+/// Evidence survives a round trip through its file, except for the milliseconds, which are
+/// unsigned.
 fn file_gives_the_evidence_back(evidence: &ForkEvidence) {
     let view = mortise_verify::json::fork_view(evidence);
     let Ok(mut back) = mortise_verify::json::fork(&view) else {
@@ -59,7 +60,7 @@ fn two_descriptions_of_one_frame_are_a_fork() {
 }
 
 #[test]
-fn a_log_that_shrank_while_time_went_on_is_a_fork_in_both_orders() {
+fn log_that_shrank_while_time_advanced_is_a_fork_in_both_orders() {
     let kept = Log::branch(3, 6, 2);
     let mut rewound = Log::of(1, 3);
     rewound.push(START_MS + 60_000, &[event(9)]);
@@ -87,7 +88,7 @@ fn two_leaves_at_one_index_are_a_fork() {
 }
 
 #[test]
-fn a_kept_statement_and_another_frame_in_its_place_are_a_fork() {
+fn statement_and_another_frame_at_its_seq_are_a_fork() {
     let (kept, shown) = (Log::branch(3, 2, 2), Log::branch(3, 6, 3));
     let mut evidence = pair(&kept.frames[4].signed, &shown.frames[8].signed);
     evidence.leaves = ForkLeaves::AtFirst(shown.leaf_proof(4, 9));
@@ -151,7 +152,7 @@ fn statements_that_the_engine_did_not_sign_are_no_evidence() {
 }
 
 #[test]
-fn one_statement_spelled_twice_is_no_evidence() {
+fn two_encodings_of_one_statement_are_no_evidence() {
     let log = Log::of(1, 4);
     let mut other = log.frames[2].signed.clone();
     other.statement.time_ms += 500;
@@ -160,9 +161,9 @@ fn one_statement_spelled_twice_is_no_evidence() {
     assert_eq!(refused, Err(ForkError::SameStatement));
 }
 
-/// What was never acked was never released: the order that the engine keeps, and what it is for.
+/// A frame that was not acked was not released, so its loss is no fork.
 #[test]
-fn a_host_that_withholds_acks_gains_no_evidence() {
+fn host_that_withholds_acks_gains_no_evidence() {
     let (mut log, mut released, mut withheld) = (Log::new(1), Vec::new(), Vec::new());
     for round in 0..6u8 {
         let before = log.frames.len();
@@ -173,7 +174,7 @@ fn a_host_that_withholds_acks_gains_no_evidence() {
         let acked = before + 2;
         released.extend((before..acked).map(|seq| log.verified(seq)));
         withheld.push(log.newest());
-        // The host drops what it did not ack and starts the engine again.
+        // The host drops the frames that it did not ack and starts the engine again.
         log.frames.truncate(acked);
         log.leaves.truncate(acked);
         log.epoch += 1;
@@ -189,7 +190,7 @@ fn a_host_that_withholds_acks_gains_no_evidence() {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
-    /// An honest log: time stands still or moves, epochs begin, nothing is taken back.
+    /// An honest log: time stands still or advances, epochs begin, no frame is removed.
     #[test]
     fn an_honest_log_gives_no_evidence(
         steps in prop::collection::vec((0u64..1500, any::<bool>()), 2..14),

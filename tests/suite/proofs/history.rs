@@ -20,7 +20,7 @@ fn every_statement_continues_every_earlier_one() {
 }
 
 #[test]
-fn a_rewritten_log_continues_nothing_by_name() {
+fn rewritten_log_is_refused_as_no_continuation() {
     let (log, other) = (Log::of(1, 9), Log::of(2, 9));
     let path = consistency_path(&other.leaves, 6).unwrap();
     let (a, b) = (log.verified(5).head(), other.newest().head());
@@ -38,7 +38,7 @@ fn a_rewritten_log_continues_nothing_by_name() {
 }
 
 #[test]
-fn a_node_cannot_be_passed_off_as_a_leaf() {
+fn inner_node_is_not_accepted_as_a_leaf() {
     let log = Log::of(1, 2);
     let node = [&[1], &log.leaves[0][..], &log.leaves[1]].concat();
     let head = TreeHead { size: 1, root: log.newest().head().root };

@@ -1,4 +1,4 @@
-//! Answers of an engine become inputs of the checks; what contradicts itself does not.
+//! JSON answers of an engine convert to inputs of the verifier; contradictory ones are refused.
 
 use super::commitment::{promise, sign, terms};
 use super::entries::values;
@@ -33,7 +33,7 @@ fn view(log: &Log) -> ReceiptView {
 }
 
 #[test]
-fn a_receipt_as_answered_verifies() {
+fn receipt_in_json_verifies() {
     let log = Log::of(1, 5);
     let view = view(&log);
     assert_eq!(receipt(&view), Ok(log.receipt(4, 2)));
@@ -85,7 +85,7 @@ fn stated_log() -> Log {
 }
 
 #[test]
-fn proofs_as_answered_verify_as_presence_or_absence() {
+fn proofs_in_json_verify_as_presence_or_absence() {
     let log = stated_log();
     for n in 0..40 {
         let key = LeafKey::Lock(LockId([n; 32]));
@@ -103,7 +103,7 @@ fn proofs_as_answered_verify_as_presence_or_absence() {
 }
 
 #[test]
-fn proofs_that_contradict_themselves_are_refused_by_name() {
+fn contradictory_proofs_are_refused_by_name() {
     let (log, key) = (stated_log(), LeafKey::Lock(LockId([3; 32])));
     let wrong = |change: fn(&mut ProofResult)| {
         let mut view = proof_view(&log, &key);
@@ -127,7 +127,7 @@ fn proofs_that_contradict_themselves_are_refused_by_name() {
 }
 
 #[test]
-fn a_commitment_as_answered_verifies_and_one_that_contradicts_itself_does_not() {
+fn commitment_in_json_verifies_and_a_contradictory_one_is_refused() {
     let (log, terms) = (Log::of(1, 3), terms());
     let signed = sign(&log, promise(&log, &terms, 2, 1));
     let (promise, id) = (&signed.commitment, &log.engine.id);
@@ -151,7 +151,7 @@ fn a_commitment_as_answered_verifies_and_one_that_contradicts_itself_does_not() 
 }
 
 #[test]
-fn an_answer_is_read_bare_or_in_its_envelope() {
+fn answer_is_read_with_or_without_its_envelope() {
     let view = view(&Log::of(1, 5));
     let bare = serde_json::to_string(&view).unwrap();
     let enveloped = format!("{{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{bare}}}");

@@ -1,4 +1,4 @@
-//! Notes, checkpoints, cosignatures.
+//! Signed notes, checkpoints and cosignatures.
 
 use super::Log;
 use ed25519_dalek::{Signer as _, SigningKey};
@@ -104,7 +104,7 @@ fn every_flipped_byte_of_a_cosigned_checkpoint_is_refused() {
 }
 
 #[test]
-fn malformed_notes_have_names() {
+fn each_malformed_note_has_its_error() {
     let check = |text: &str| Note::parse(text.as_bytes()).map(|_| ()).unwrap_err();
     assert_eq!(
         check(&"a".repeat(NOTE_BYTES_MAX + 1)),
@@ -148,7 +148,7 @@ fn signed(text: &str) -> String {
 }
 
 #[test]
-fn signed_texts_that_are_no_checkpoint_have_names() {
+fn each_signed_text_that_is_no_checkpoint_has_its_error() {
     let root = checkpoint_text("o", &head()).lines().nth(2).unwrap().to_string();
     let check = |text: &str| verify(signed(text).as_bytes(), ORIGIN, &log_key().1).map(|_| ());
     let good = format!("{ORIGIN}\n1\n{root}\n");
@@ -172,7 +172,7 @@ fn signed_texts_that_are_no_checkpoint_have_names() {
 }
 
 #[test]
-fn signatures_of_other_keys_are_ignored_and_bad_ones_of_known_keys_are_not() {
+fn signatures_of_unknown_keys_are_ignored_and_bad_ones_of_known_keys_are_refused() {
     let (text, (_, log)) = (checkpoint_text(ORIGIN, &head()), log_key());
     let (good, set) = (note(&head(), 2), witnesses(2, 1));
     let check = |note: &str| verify_cosigned(note.as_bytes(), ORIGIN, &log, &set).map(|_| ());
@@ -197,7 +197,7 @@ fn signatures_of_other_keys_are_ignored_and_bad_ones_of_known_keys_are_not() {
 }
 
 #[test]
-fn keys_serve_one_use_and_sets_count_each_witness_once() {
+fn keys_have_one_purpose_and_sets_count_each_witness_once() {
     let (note, (_, log), (_, first)) = (note(&head(), 1), log_key(), witness(0));
     assert_eq!(verify(note.as_bytes(), ORIGIN, &first), Err(CheckpointError::KeyUse));
     assert_eq!(cosigned_at(&log, "text\n", &[0; 72]), None);
@@ -214,7 +214,7 @@ fn keys_serve_one_use_and_sets_count_each_witness_once() {
 }
 
 #[test]
-fn keys_of_small_order_sign_nothing() {
+fn keys_of_small_order_are_refused() {
     // The neutral element: under it, R and s of zero would fit every message unless refused.
     let mut neutral = [0; 32];
     neutral[0] = 1;
@@ -227,7 +227,7 @@ fn keys_of_small_order_sign_nothing() {
 }
 
 #[test]
-fn verifier_keys_are_written_and_read_as_the_specification_says() {
+fn verifier_keys_are_encoded_and_parsed_as_specified() {
     let (_, key) = log_key();
     let text = key.to_string();
     assert_eq!(NoteKey::parse(KeyUse::Log, &text), Ok(key.clone()));
@@ -248,7 +248,7 @@ fn verifier_keys_are_written_and_read_as_the_specification_says() {
     assert_eq!((key.to_string().as_str(), key.name()), (known, "PeterNeumann"));
 }
 
-/// The example of golang.org/x/mod/sumdb/note: a signature by a key that is none of ours.
+/// The example of golang.org/x/mod/sumdb/note, signed by another implementation.
 #[test]
 fn a_signature_of_another_implementation_verifies() {
     let known = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW";
@@ -257,7 +257,7 @@ fn a_signature_of_another_implementation_verifies() {
 then you don't know what your problem is.\n\n\
 \u{2014} PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBti\
 FupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=\n";
-    // Signed, and no checkpoint: the signature is looked at only behind the form.
+    // Signed but not a checkpoint: the form is checked before the signature.
     let parsed = Note::parse(note.as_bytes()).unwrap();
     let line = &parsed.signatures()[0];
     assert_eq!((line.name, line.id), (key.name(), key.id()));

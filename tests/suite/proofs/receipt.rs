@@ -1,4 +1,4 @@
-//! Receipts, and frames in a history.
+//! Receipts, and inclusion of frames in the history.
 
 use super::statement::SIGNED_FIELDS;
 use super::{Log, START_MS, event};
@@ -74,7 +74,7 @@ fn each_changed_field_of_a_receipts_statement_is_refused_by_name() {
 }
 
 #[test]
-fn a_receipt_proves_nothing_under_another_frame_epoch_or_key() {
+fn receipt_is_refused_under_another_frame_epoch_or_key() {
     let mut log = Log::of(1, 5);
     let of_another = |log: &Log, seq: usize| {
         check(log, |receipt| receipt.signed = log.frames[seq].signed.clone())
@@ -91,7 +91,7 @@ fn a_receipt_proves_nothing_under_another_frame_epoch_or_key() {
 }
 
 #[test]
-fn bytes_under_the_root_that_are_no_event_are_refused() {
+fn proven_bytes_that_are_no_event_are_refused() {
     let log = Log::of(1, 1);
     for bytes in [&b"no event"[..], &[], &[codec::encode(&event(1)), [0].into()].concat()] {
         let salt = [7; 32];
@@ -105,7 +105,7 @@ fn bytes_under_the_root_that_are_no_event_are_refused() {
 }
 
 #[test]
-fn frames_are_found_in_their_own_history_and_in_later_ones() {
+fn frames_are_included_in_their_own_history_and_in_later_ones() {
     let log = Log::of(1, 9);
     for seq in 0..9 {
         let statement = log.verified(seq);
@@ -120,7 +120,7 @@ fn frames_are_found_in_their_own_history_and_in_later_ones() {
 }
 
 #[test]
-fn each_changed_part_of_a_placed_frame_is_refused_by_name() {
+fn each_changed_part_of_an_inclusion_is_refused_by_name() {
     let log = Log::of(1, 7);
     let (statement, head) = (log.verified(4), log.newest().head());
     let (leaf, path) = (&log.frames[4].leaf, log.path(4, 7));
@@ -154,7 +154,7 @@ fn each_changed_part_of_a_placed_frame_is_refused_by_name() {
 }
 
 #[test]
-fn a_leaf_that_contradicts_its_statement_is_named_by_field() {
+fn leaf_that_contradicts_its_statement_is_refused_by_field() {
     let log = Log::of(1, 1);
     let frame = &log.frames[0];
     let leaf: FrameLeaf = codec::decode(&frame.leaf).unwrap();
@@ -200,7 +200,7 @@ proptest! {
 
 #[test]
 fn an_event_with_two_encodings_would_be_refused() {
-    // The codec has one encoding per value: a changed byte is another event or none.
+    // The codec has one encoding for each value: a changed byte is another event or invalid.
     let bytes = codec::encode(&event(5));
     for at in 0..bytes.len() {
         let mut flipped = bytes.clone();

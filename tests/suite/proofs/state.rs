@@ -1,4 +1,4 @@
-//! What stands in a stated state and what does not.
+//! Presence and absence of entries under a stated state root.
 
 use super::entries::values;
 use super::{Log, START_MS, event};
@@ -33,7 +33,7 @@ fn proof(log: &Log, key: &LeafKey) -> StateProof {
 }
 
 #[test]
-fn entries_of_every_kind_open_under_the_stated_root() {
+fn entries_of_every_kind_verify_under_the_stated_root() {
     let mut log = Log::new(1);
     let keys = [
         lock(1),
@@ -62,7 +62,7 @@ fn entries_of_every_kind_open_under_the_stated_root() {
 }
 
 #[test]
-fn each_changed_part_of_a_presence_is_refused_by_name() {
+fn each_changed_part_of_a_presence_proof_is_refused_by_name() {
     let log = log(20);
     let (statement, key, [value, ..]) = (log.newest(), lock(3), values());
     let (value, proof) = (encode(&value), proof(&log, &key));
@@ -88,7 +88,7 @@ fn each_changed_part_of_a_presence_is_refused_by_name() {
     }
 }
 
-/// The proof with each sibling flipped, cut off, doubled, swapped with its neighbour.
+/// The proof with each sibling flipped, removed, repeated, or swapped with its neighbour.
 fn wrong_proofs(proof: &StateProof) -> Vec<StateProof> {
     let (siblings, end) = (proof.siblings().to_vec(), proof.end());
     let mut wrong = Vec::new();
@@ -109,7 +109,7 @@ fn wrong_proofs(proof: &StateProof) -> Vec<StateProof> {
 }
 
 #[test]
-fn each_changed_part_of_an_absence_is_refused_by_name() {
+fn each_changed_part_of_an_absence_proof_is_refused_by_name() {
     let log = log(20);
     let statement = log.newest();
     let mut ends = [0, 0];
@@ -138,7 +138,7 @@ fn each_changed_part_of_an_absence_is_refused_by_name() {
 }
 
 #[test]
-fn a_proof_holds_under_no_other_root_and_for_no_other_engine() {
+fn proof_is_refused_under_another_root_or_for_another_engine() {
     let (mut log, other) = (log(20), Log::of(2, 1));
     let (key, [value, ..]) = (lock(3), values());
     let (first, proof) = (log.newest(), proof(&log, &key));
@@ -154,7 +154,7 @@ fn a_proof_holds_under_no_other_root_and_for_no_other_engine() {
 }
 
 #[test]
-fn a_value_of_another_kind_or_no_value_at_all_does_not_open() {
+fn value_of_another_kind_or_no_value_is_refused() {
     let mut log = Log::new(1);
     let policy = LeafValue::Policy(PolicyHash([1; 32]));
     log.set(&lock(1), &policy, &SALT);

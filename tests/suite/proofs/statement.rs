@@ -1,4 +1,4 @@
-//! Statements: every field is signed, nothing unsigned gets through.
+//! Root statements: every field is signed, and unsigned data does not reach the result.
 
 use super::{Log, START_MS, signer};
 use mortise_format::ids::EngineId;
@@ -26,7 +26,7 @@ pub const SIGNED_FIELDS: [(&str, Change); 9] = [
 ];
 
 #[test]
-fn every_statement_of_an_engine_verifies_as_itself() {
+fn every_statement_of_an_engine_verifies() {
     let log = Log::of(1, 12);
     for (seq, frame) in log.frames.iter().enumerate() {
         let verified = verify(&log.engine, &frame.signed).unwrap();
@@ -75,7 +75,7 @@ fn every_flipped_byte_of_a_signature_is_refused() {
 }
 
 #[test]
-fn malformed_signatures_have_names() {
+fn each_malformed_signature_has_its_error() {
     let log = Log::of(1, 1);
     let check = |change: fn(&mut [u8; 65])| {
         let mut bad = log.frames[0].signed.clone();
@@ -92,7 +92,7 @@ fn malformed_signatures_have_names() {
 }
 
 #[test]
-fn what_is_not_signed_does_not_reach_the_result() {
+fn unsigned_data_does_not_reach_the_result() {
     let log = Log::of(1, 1);
     let verified = verify(&log.engine, &log.frames[0].signed).unwrap();
     let mut other = log.frames[0].signed.clone();
@@ -103,7 +103,7 @@ fn what_is_not_signed_does_not_reach_the_result() {
 }
 
 #[test]
-fn another_key_or_engine_verifies_nothing() {
+fn statement_is_refused_under_another_key_or_engine() {
     let log = Log::of(1, 1);
     let other = signer(2).address();
     let pinned = Engine { address: other, ..log.engine };

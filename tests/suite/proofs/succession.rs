@@ -1,5 +1,5 @@
-//! Successions: what operators and witnesses of the old engine agreed to, and every way of having
-//! it otherwise.
+//! Successions: the genesis of a recovery verifies only as operators and witnesses of the old
+//! engine signed it.
 
 use super::note::{key, witness};
 use super::signer;
@@ -81,8 +81,8 @@ pub fn note_of(predecessor: &Predecessor, head: &TreeHead, by: &[u8]) -> String 
     format!("{text}\n{line}{}", cosigned.collect::<String>())
 }
 
-/// A genesis whose predecessor is as `edit` leaves it: nobody has signed, the id is made of the
-/// parts and the checkpoint is of that id.
+/// An unsigned genesis whose predecessor `edit` changes. The id is derived from the parts, and the
+/// checkpoint is of that id.
 pub fn drafted(edit: impl Fn(&mut Predecessor)) -> Genesis {
     let (_, checkpoint) = key(KeyUse::Log, "log", LOG_KEY);
     let signing = signer(60).public_key();
@@ -106,7 +106,7 @@ pub fn drafted(edit: impl Fn(&mut Predecessor)) -> Genesis {
     Genesis { name, salt: Bytes32([2; 32]), policy, origin, predecessor }
 }
 
-/// The same with the signatures of these.
+/// The same genesis, signed by these operators.
 pub fn signed(mut genesis: Genesis, by: &[u8]) -> Genesis {
     let digest = Succession::of(&genesis).unwrap().digest();
     let signatures = by.iter().map(|n| signer(*n).sign(&digest));
@@ -114,7 +114,7 @@ pub fn signed(mut genesis: Genesis, by: &[u8]) -> Genesis {
     genesis
 }
 
-/// Puts signatures in, as a file's reader does.
+/// Inserts signatures, as the parser of the file does.
 pub fn put(genesis: &mut Genesis, mut signatures: Vec<Signature>) {
     signatures.sort_by_key(|signature| signature.0);
     genesis.predecessor.as_mut().unwrap().signatures = signatures;
@@ -128,7 +128,7 @@ fn predecessor(genesis: &mut Genesis) -> &mut Predecessor {
     genesis.predecessor.as_mut().unwrap()
 }
 
-/// The draft with another predecessor, agreed to by the operators.
+/// The draft with another predecessor, signed by the operators.
 fn agreed(edit: impl Fn(&mut Predecessor)) -> Genesis {
     let mut genesis = drafted(|_| {});
     edit(predecessor(&mut genesis));
@@ -136,7 +136,7 @@ fn agreed(edit: impl Fn(&mut Predecessor)) -> Genesis {
 }
 
 #[test]
-fn what_operators_and_witnesses_agreed_to_is_verified() {
+fn succession_signed_by_operators_and_witnesses_verifies() {
     let genesis = good();
     let verified = verify(&genesis).unwrap();
     let mut both: Vec<Address> = OPERATORS[..2].iter().map(|n| signer(*n).address()).collect();
@@ -153,7 +153,7 @@ fn what_operators_and_witnesses_agreed_to_is_verified() {
 }
 
 #[test]
-fn a_recovery_of_a_recovery_carries_the_hash_of_the_first() {
+fn recovery_of_a_recovery_contains_the_hash_of_the_first() {
     let first = good();
     let hash = first.predecessor_hash();
     let second = signed(
@@ -166,7 +166,7 @@ fn a_recovery_of_a_recovery_carries_the_hash_of_the_first() {
     assert!(verify(&second).is_ok());
 }
 
-/// Whoever changes anything is found out: one bit of each byte of the whole genesis.
+/// One bit of each byte of the whole genesis is flipped.
 #[test]
 fn every_flipped_byte_of_the_genesis_is_refused() {
     let bytes = codec::encode(&good());
@@ -181,7 +181,7 @@ fn every_flipped_byte_of_the_genesis_is_refused() {
 }
 
 #[test]
-fn the_policy_that_judges_is_the_old_one_under_the_old_id() {
+fn the_old_policy_under_the_old_id_decides() {
     let stranger = signer(99).address();
     let mut genesis = good();
     genesis.policy.operators = vec![stranger];
@@ -193,7 +193,7 @@ fn the_policy_that_judges_is_the_old_one_under_the_old_id() {
         verify(&signed(genesis, &[99])),
         Err(E::NotAnOperator { index: 0, found: stranger })
     );
-    // operators of one's own in the old policy make another old id
+    // other operators in the old policy give another old id
     let mut genesis = drafted(|_| {});
     predecessor(&mut genesis).base.policy.operators = vec![stranger];
     predecessor(&mut genesis).base.policy.operators_min = 1;
@@ -203,7 +203,7 @@ fn the_policy_that_judges_is_the_old_one_under_the_old_id() {
 }
 
 #[test]
-fn parts_that_are_not_those_of_the_old_engine_are_refused() {
+fn parts_of_another_engine_are_refused() {
     let changes: [fn(&mut Predecessor); 8] = [
         |p| p.engine_id.0[0] ^= 1,
         |p| p.keys.signing[5] ^= 1,
@@ -221,7 +221,7 @@ fn parts_that_are_not_those_of_the_old_engine_are_refused() {
 }
 
 #[test]
-fn a_genesis_that_is_none_and_an_engine_that_nobody_can_speak_for_are_refused() {
+fn invalid_genesis_or_engine_without_operators_or_witnesses_is_refused() {
     let mut genesis = good();
     genesis.policy.chains.clear();
     assert_eq!(verify(&genesis), Err(E::Genesis(PolicyError::Chains)));
@@ -247,7 +247,7 @@ fn a_genesis_that_is_none_and_an_engine_that_nobody_can_speak_for_are_refused() 
 }
 
 #[test]
-fn checkpoints_that_do_not_say_where_the_old_log_ended_are_refused() {
+fn checkpoint_that_is_not_the_end_of_the_old_log_is_refused() {
     let refused = |edit: fn(&mut Predecessor)| verify(&agreed(edit)).unwrap_err();
     let checkpoint = E::Checkpoint;
     let few = refused(|p| p.checkpoint = note_of(p, &head(), &[1]));
@@ -273,11 +273,11 @@ fn checkpoints_that_do_not_say_where_the_old_log_ended_are_refused() {
 }
 
 #[test]
-fn signatures_that_are_too_few_strange_or_repeated_are_refused() {
+fn too_few_foreign_or_repeated_signatures_are_refused() {
     let one = verify(&signed(drafted(|_| {}), &OPERATORS[..1]));
     assert_eq!(one, Err(E::TooFewOperators { needed: 2, found: 1 }));
-    let nobody = verify(&drafted(|_| {}));
-    assert_eq!(nobody, Err(E::TooFewOperators { needed: 2, found: 0 }));
+    let unsigned = verify(&drafted(|_| {}));
+    assert_eq!(unsigned, Err(E::TooFewOperators { needed: 2, found: 0 }));
     let stranger = verify(&signed(drafted(|_| {}), &[41, 42, 99]));
     assert!(
         matches!(stranger, Err(E::NotAnOperator { found, .. }) if found == signer(99).address())
@@ -291,7 +291,7 @@ fn signatures_that_are_too_few_strange_or_repeated_are_refused() {
     assert_eq!(verify(&genesis), Err(E::OperatorTwice { operator }));
 }
 
-/// A second good signature of operator `n` over a digest, by a nonce of the signer's choice:
+/// A second valid signature of operator `n` over a digest, with another nonce:
 /// `s = (z + r d) / k`.
 pub fn with_another_nonce(n: u8, digest: &Digest) -> Signature {
     let scalar = |bytes: [u8; 32]| <Scalar as Reduce<FieldBytes>>::reduce(&bytes.into());
@@ -312,7 +312,7 @@ pub fn with_another_nonce(n: u8, digest: &Digest) -> Signature {
 }
 
 #[test]
-fn signatures_have_one_spelling() {
+fn signatures_have_one_encoding() {
     let with_v = |change: fn(u8) -> u8| {
         let mut genesis = good();
         let mut signatures = predecessor(&mut genesis).signatures.clone();
@@ -330,7 +330,7 @@ fn signatures_have_one_spelling() {
 }
 
 #[test]
-fn signatures_over_another_succession_are_those_of_nobody() {
+fn signatures_over_another_succession_do_not_count() {
     let others = [
         drafted(|p| p.before = Bytes32([5; 32])),
         Genesis { salt: Bytes32([3; 32]), ..drafted(|_| {}) },
@@ -353,7 +353,7 @@ fn signatures_over_another_succession_are_those_of_nobody() {
 }
 
 #[test]
-fn a_later_checkpoint_or_another_root_contradicts_the_succession() {
+fn later_checkpoint_or_another_root_contradicts_the_succession() {
     let genesis = good();
     let verified = verify(&genesis).unwrap();
     let old = genesis.predecessor.as_ref().unwrap();

@@ -16,7 +16,7 @@ fn proof(log: &Log, seq: usize) -> String {
 }
 
 #[test]
-fn every_frame_of_a_log_is_proven_by_one_text_and_ties_to_its_statement() {
+fn one_text_proves_each_frame_of_a_log_and_matches_its_statement() {
     let (log, (_, key)) = (Log::of(1, 11), log_key());
     for seq in 0..11 {
         let (text, leaf) = (proof(&log, seq), &log.frames[seq].leaf);
@@ -49,7 +49,7 @@ fn every_flipped_or_cut_byte_of_a_proof_is_refused() {
 }
 
 #[test]
-fn each_wrong_part_of_a_proof_has_its_name() {
+fn each_wrong_part_of_a_proof_has_its_error() {
     let (log, (_, key)) = (Log::of(1, 7), log_key());
     let (text, leaf) = (proof(&log, 4), &log.frames[4].leaf);
     let check = |text: &str| verify(text.as_bytes(), leaf, ORIGIN, &key).map(|_| ());

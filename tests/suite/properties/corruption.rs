@@ -1,5 +1,5 @@
-//! Events that `decide` would have refused are corruption to `apply`: the second place where an
-//! invariant is held, live and at replay.
+//! `apply` treats events that `decide` would have refused as corruption. It is the second check of
+//! an invariant, live and at replay.
 
 use mortise_core::state::Corruption;
 use mortise_format::U256;
@@ -155,7 +155,7 @@ fn claim_above_what_remains_or_with_a_wrong_status_is_corruption() {
 }
 
 #[test]
-fn event_about_a_lock_that_has_ended_or_has_not_is_corruption() {
+fn event_that_contradicts_the_status_of_its_lock_is_corruption() {
     let (mut engine, lock_id) = engine();
     let settled = Event::LocksSettled { lock_ids: vec![lock_id] };
     let pruned = Event::LocksPruned { lock_ids: vec![lock_id] };
@@ -203,7 +203,7 @@ fn request_answered_twice_is_corruption() {
 }
 
 #[test]
-fn time_that_goes_back_and_a_fact_that_is_not_newer_are_corruption() {
+fn time_that_goes_back_or_a_fact_that_is_not_newer_is_corruption() {
     let (engine, _) = engine();
     let back = Event::TimeAdvanced { time_ms: START_MS - 1 };
     assert_corrupt(&engine, &back, Corruption::TimeBack);

@@ -1,4 +1,4 @@
-//! One test an invariant, over generated commands, on the core alone.
+//! One test for each invariant, over generated commands, on the core alone.
 
 use super::{over_sequences, over_sequences_under};
 use mortise_format::U256;
@@ -31,7 +31,7 @@ fn asked_terms(asked: &Asked) -> Vec<&LockTerms> {
     }
 }
 
-/// Rules so tight that every limit is met within few commands.
+/// A policy so tight that a few commands reach every limit.
 fn tight() -> Policy {
     let mut policy = scenario::policy();
     (policy.concurrent_max, policy.commands_per_minute_max) = (3, 6);
@@ -49,7 +49,7 @@ fn granted(answer: &Answer) -> &[(LockId, u64, u64, Custody)] {
     }
 }
 
-/// Held and claimed of an account, from its locks alone.
+/// The held and claimed amounts of an account, computed from its locks alone.
 fn promised(engine: &Lockstep, owner: &Address, asset: &Asset) -> (U256, U256) {
     let (mut held, mut claimed) = (U256::ZERO, U256::ZERO);
     for lock in engine.state.locks().filter(|lock| lock.terms.owner == *owner) {
@@ -176,8 +176,8 @@ fn inv_07_a_request_asked_again_is_answered_with_its_first_event() {
     });
 }
 
-/// Method: one bit of one signature of a command that was granted is flipped; the digest is
-/// rebuilt from the fields, so that the signature is then of nobody.
+/// Method: one bit of one signature of a granted command is flipped. The digest is recomputed from
+/// the fields, so that the signature recovers to no party.
 #[test]
 fn inv_08_no_command_counts_with_a_changed_signature() {
     over_sequences(CASES, false, |before, engine, asked, answer| {

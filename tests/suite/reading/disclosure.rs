@@ -1,4 +1,4 @@
-//! Showing one event: its receipt holds nothing of its neighbours, and does not confirm a guess.
+//! A receipt discloses one event: it contains nothing of its neighbours and confirms no guess.
 
 use mortise_core::event_tree::leaf_hash;
 use mortise_engine::api::Reply;
@@ -9,11 +9,11 @@ use mortise_testkit::driver::Driver;
 use mortise_testkit::keys::Party;
 use mortise_testkit::scenario::{request, terms};
 
-/// Goal: the neighbours of a shown event stay hidden. Method: three locks in one frame; every
-/// 8 bytes of what the receipt of the middle one shows beside its own event are looked for in the
-/// neighbours, and the neighbours, known to the last byte, are guessed.
+/// Goal: the neighbours of a disclosed event stay hidden. Method: three locks in one frame. No 8
+/// bytes of the middle one's receipt, outside its own event, occur in the neighbours; and a correct
+/// guess of a whole neighbour cannot be confirmed.
 #[test]
-fn receipt_shows_its_event_and_nothing_of_the_others_in_the_frame() {
+fn receipt_discloses_its_event_and_nothing_of_the_others_in_the_frame() {
     let mut driver = Driver::booted(1);
     let signer = driver.signer();
     let asked: Vec<_> = [Party::Owner, Party::OtherOwner, Party::Beneficiary]
@@ -30,7 +30,7 @@ fn receipt_shows_its_event_and_nothing_of_the_others_in_the_frame() {
     assert_eq!(a.statement().seq, b.statement().seq, "they share a frame");
     let receipt = b.event(*shown).unwrap();
     let hidden = [a.event(*first).unwrap(), b.event(*last).unwrap()];
-    // All that goes out beside the event itself.
+    // Everything in the receipt but the event itself.
     let mut beside = receipt.salt.to_vec();
     receipt.path.iter().for_each(|hash| beside.extend_from_slice(hash));
     beside.extend(codec::encode(b.leaf()));
@@ -42,7 +42,7 @@ fn receipt_shows_its_event_and_nothing_of_the_others_in_the_frame() {
             let is_seen = beside.windows(8).any(|seen| seen == window);
             assert!(!(is_plain && is_seen), "{window:02x?}");
         }
-        // The right guess at a neighbour is not confirmed by any hash of the path without its salt.
+        // Without its salt, no hash of the path confirms a correct guess of a neighbour.
         let guess = leaf_hash(&receipt.salt, &other.bytes);
         assert!(!receipt.path.contains(&guess));
         assert_ne!(other.salt, receipt.salt);
@@ -50,11 +50,11 @@ fn receipt_shows_its_event_and_nothing_of_the_others_in_the_frame() {
         let real = leaf_hash(&other.salt, &other.bytes);
         assert_ne!(real, guess);
     }
-    // With its salt it is: so the test looks at the right hashes.
+    // With its salt it does, so the test compares the right hashes.
     let sibling = hidden.iter().map(|other| leaf_hash(&other.salt, &other.bytes));
     let found = sibling.filter(|hash| receipt.path.contains(hash)).count();
     assert_eq!(found, 1, "one of the two is the neighbour in the tree");
-    // Salts are of the content key: one does not give the next.
+    // Salts derive from the content key: one salt does not give the next.
     let key = mortise_format::secret::Secret::new(receipt.salt);
     assert_ne!(event_salt(&key, *last), hidden[1].salt);
 }

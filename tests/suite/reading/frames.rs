@@ -1,4 +1,4 @@
-//! `getEvents`: frames for everybody, their keys for who may have them, none before its release.
+//! `getEvents`: any caller gets released frames; only readers with a right get their keys.
 
 use super::{client, code, commit, grant, restart, system};
 use crate::client::{block_on, over_http};
@@ -26,7 +26,7 @@ fn events(
 }
 
 #[test]
-fn released_frames_come_whole_in_order_and_page_by_page() {
+fn released_frames_are_served_complete_in_order_and_in_pages() {
     let mut system = system(false);
     commit(&system);
     restart(&mut system);
@@ -98,7 +98,7 @@ fn keys_of_frames_open_exactly_these_frames() {
 }
 
 #[test]
-fn reader_of_other_epochs_gets_no_key_of_this_one() {
+fn reader_of_other_epochs_gets_no_key_of_this_epoch() {
     let mut system = system(false);
     commit(&system);
     restart(&mut system);
@@ -120,7 +120,7 @@ fn reader_of_other_epochs_gets_no_key_of_this_one() {
 }
 
 #[test]
-fn call_that_waits_is_answered_by_the_frame_that_comes_and_in_time_without_one() {
+fn waiting_call_is_answered_with_the_next_frame_or_at_its_timeout() {
     let system = system(false);
     for client in [client(&system), over_http(&system)] {
         let released = events(&client, 0, 1, None).unwrap().released;
@@ -142,24 +142,24 @@ fn call_that_waits_is_answered_by_the_frame_that_comes_and_in_time_without_one()
     }
 }
 
-/// Goal: a frame that the store has and the engine has not released is shown to nobody. Method: the
-/// store's acks are held; the frame is on its disk.
+/// Goal: no caller gets a frame that is stored but not released. Method: the store's acks are held
+/// back while the frame is on its disk.
 #[test]
-fn frame_that_is_stored_and_not_acknowledged_is_shown_to_nobody() {
+fn frame_that_is_stored_and_not_acked_is_not_served() {
     let system = system(true);
     let client = client(&system);
     let released = events(&client, 0, 1, None).unwrap().released;
-    let (tell, told) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     system.proxy().lie(move |request, _| match request {
         StoreRequest::Append { .. } => {
-            tell.send(()).ok();
+            sender.send(()).ok();
             Lie::Held
         }
         _ => Lie::Honest,
     });
     std::thread::scope(|scope| {
         let committing = scope.spawn(|| commit(&system));
-        told.recv().expect("the store has the frame");
+        receiver.recv().expect("the store has the frame");
         let page = events(&client, released, 256, None).unwrap();
         assert_eq!((page.frames.len(), page.next, page.released), (0, released, released));
         system.proxy().release();

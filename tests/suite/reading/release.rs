@@ -1,4 +1,4 @@
-//! Keys of epochs: what comes, for whom, and that an audit runs with it.
+//! Keys of epochs: which reader gets which, and an audit with them.
 
 use super::{client, code, commit, grant, restart, system};
 use crate::client::{block_on, over_http};
@@ -20,7 +20,7 @@ fn engine_id(client: &Client) -> EngineId {
     block_on(client.identity()).unwrap().engine_id
 }
 
-/// The whole log, as `getEvents` gives it page by page.
+/// The whole log, read with `getEvents` page by page.
 fn log(client: &Client) -> Vec<Vec<u8>> {
     let (mut from, mut log) = (0, Vec::new());
     loop {
@@ -41,10 +41,11 @@ fn audit_keys(engine_id: EngineId, released: &[ReleasedEpochs]) -> AuditKeys {
     epochs.fold(keys, |keys, (epoch, root)| keys.with_epoch(*epoch, root.clone()))
 }
 
-/// Goal: the whole way of a reader. Method: three epochs, a right of all, the keys and the log over
-/// the wire, written as a key file and read back, and every decision judged again.
+/// Goal: a reader can audit the log end to end. Method: three epochs and a right to all of them.
+/// The reader gets keys and log over the wire, writes and reads a key file, and replays every
+/// decision.
 #[test]
-fn granted_reader_audits_the_whole_log_with_what_the_wire_gave_him() {
+fn reader_with_a_right_audits_the_whole_log_from_the_wire() {
     let mut system = system(false);
     let (reader, _) = Reader::random_with_secret();
     commit(&system);
@@ -89,7 +90,7 @@ fn right_gives_its_epochs_and_no_others() {
     let epochs: Vec<u64> =
         released.iter().flat_map(|page| page.epochs()).map(|(epoch, _)| *epoch).collect();
     assert_eq!(epochs, [1, 3]);
-    // Nobody's right is another's, and a stranger has none.
+    // A right is for its reader alone, and an unknown reader has none.
     for (reader, id) in [(&first, Some(3)), (&middle, Some(1))] {
         let request_id = id.map(|id| RequestId([id; 32]));
         let params = GetReadingKeys { reader: reader.public(), request_id, from_epoch: None };
@@ -107,7 +108,7 @@ fn right_gives_its_epochs_and_no_others() {
 }
 
 #[test]
-fn sealed_answer_opens_for_its_reader_engine_and_right_only_and_never_changed() {
+fn sealed_answer_opens_unchanged_for_its_reader_engine_and_right_alone() {
     let system = system(false);
     let (reader, other) = (Reader::random_with_secret().0, Reader::random_with_secret().0);
     let client = client(&system);

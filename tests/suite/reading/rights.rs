@@ -1,4 +1,4 @@
-//! Granting: k of n, once, for ever.
+//! Grants of reading rights: k of n operators sign, each right once, without an end.
 
 use super::right;
 use mortise_core::state::State;
@@ -25,7 +25,7 @@ fn one(id: u8) -> ReadingGrant {
 }
 
 #[test]
-fn enough_operators_let_somebody_read_and_fewer_or_others_do_not() {
+fn grant_needs_signatures_of_enough_operators() {
     let [a, b, c] = OPERATORS;
     for (by, reject) in not_enough_operators() {
         let mut engine = engine();
@@ -46,7 +46,7 @@ fn enough_operators_let_somebody_read_and_fewer_or_others_do_not() {
 }
 
 #[test]
-fn policy_without_operators_lets_nobody_read() {
+fn policy_without_operators_allows_no_grant() {
     let mut policy = policy();
     (policy.operators, policy.operators_min) = (Vec::new(), 0);
     let mut engine = Lockstep::new(&policy);
@@ -55,7 +55,7 @@ fn policy_without_operators_lets_nobody_read() {
 }
 
 #[test]
-fn signature_for_another_engine_or_another_right_or_with_high_s_counts_for_nothing() {
+fn signature_for_another_engine_or_right_or_with_high_s_does_not_count() {
     let by = &OPERATORS[..2];
     let mut engine = engine();
     let Asked { command, .. } = TestSigner::new(EngineId([9; 32])).grant_reading(by, &one(1));
@@ -87,7 +87,7 @@ fn signature_for_another_engine_or_another_right_or_with_high_s_counts_for_nothi
 }
 
 #[test]
-fn what_is_no_right_and_what_is_out_of_time_is_refused_by_name() {
+fn malformed_or_expired_grant_is_refused_by_name() {
     let day_s = 24 * 3600;
     let refused = [
         (right(Bytes32::ZERO, (1, 0), 1, START_S), Reject::Validation(Field::Reader)),
@@ -109,7 +109,7 @@ fn what_is_no_right_and_what_is_out_of_time_is_refused_by_name() {
 }
 
 #[test]
-fn right_asked_again_by_anybody_is_the_same_answer_for_ever_and_its_id_is_taken() {
+fn repeated_grant_gets_the_same_answer_for_any_caller_and_its_id_stays_used() {
     let mut engine = engine();
     let signer = engine.signer;
     let [a, b, c] = OPERATORS;

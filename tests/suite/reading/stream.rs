@@ -1,4 +1,4 @@
-//! `subscribe`: frames as they come, on a stream of their own.
+//! `subscribe`: a stream of frames as they are released.
 
 use super::{client, commit, restart, system};
 use crate::client::block_on;
@@ -54,7 +54,7 @@ fn subscriber_gets_every_frame_once_and_in_order_as_it_is_released() {
 }
 
 #[test]
-fn subscription_ends_by_name_with_the_seq_to_go_on_from() {
+fn subscription_ends_with_a_named_reason_and_the_seq_to_resume_from() {
     let mut system = system(false);
     let mut line = system.line();
     line.say(json!({"jsonrpc":"2.0","method":"subscribe","params":{"from":0},"id":5}).to_string());
@@ -69,8 +69,8 @@ fn subscription_ends_by_name_with_the_seq_to_go_on_from() {
     let params = json!({"reason": "NEW_INPUT", "next": frames["params"]["next"]});
     assert_eq!(ended["params"], params);
     assert!(line.is_over());
-    // An engine that stops says so, in what time it has left; whoever asks again goes on where it
-    // ended.
+    // An engine that stops ends the subscription by name, if time allows; a new subscription
+    // resumes at the stated seq.
     let next = block_on(async {
         let mut subscription = Subscription::open(&address(&system), None).await.unwrap();
         system.stop_engine().unwrap();
@@ -90,7 +90,7 @@ fn subscription_ends_by_name_with_the_seq_to_go_on_from() {
 }
 
 #[test]
-fn half_closed_subscriber_still_hears() {
+fn half_closed_subscriber_still_receives() {
     let system = system(false);
     let mut line = system.line();
     line.say(json!({"jsonrpc":"2.0","method":"subscribe","id":1}).to_string());
@@ -101,7 +101,7 @@ fn half_closed_subscriber_still_hears() {
 }
 
 #[test]
-fn subscribe_is_refused_where_it_cannot_stand_alone() {
+fn subscribe_is_refused_unless_it_is_alone_on_its_connection() {
     let system = system(false);
     let call = json!({"jsonrpc":"2.0","method":"subscribe","id":1});
     let refused = |answer: &Value| {
@@ -110,7 +110,7 @@ fn subscribe_is_refused_where_it_cannot_stand_alone() {
     let mut line = system.line();
     line.say(json!([call]).to_string());
     refused(&line.hear()[0]);
-    // With something behind it, which is answered then.
+    // With a request behind it, which is answered.
     line.say(format!("{call}{}", json!({"jsonrpc":"2.0","method":"getPolicy","id":2})));
     refused(&line.hear());
     assert_eq!(line.hear()["id"], 2);

@@ -1,4 +1,4 @@
-//! The ceremony as its people see it: `mortise genesis recover`, over real sockets and folders.
+//! The recovery with `mortise genesis recover`, over real sockets and folders.
 
 use super::OPERATORS;
 use crate::witnessed::{copy, start, stop, witnessed};
@@ -61,7 +61,7 @@ fn old_genesis(bench: &Bench) -> mortise_format::genesis::Genesis {
 }
 
 #[test]
-fn a_lost_log_is_succeeded_by_the_commands_and_everybody_can_check_it() {
+fn commands_recover_from_a_lost_log_and_any_party_can_verify_it() {
     let bench = Bench::new(3);
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
@@ -83,7 +83,7 @@ fn a_lost_log_is_succeeded_by_the_commands_and_everybody_can_check_it() {
     assert!(old.stop_engine().is_err());
     old.stop_host();
     let genesis = ceremony(at, &old_id);
-    // no engine is founded on the draft, and nothing is left of the attempt
+    // no engine is created from the draft, and the attempt leaves nothing behind
     let draft = genesis::parse(&std::fs::read_to_string(at.join("draft.json")).unwrap()).unwrap();
     let mut early = witnessed(&bench, draft);
     early.start_host();
@@ -91,7 +91,7 @@ fn a_lost_log_is_succeeded_by_the_commands_and_everybody_can_check_it() {
     early.wait_phase("fault");
     assert_eq!(early.call("health", Value::Null)["result"]["fault"], "GENESIS_PREDECESSOR");
     assert!(early.stop_engine().is_err());
-    // on the genesis one is, and it says whose place it took
+    // the signed genesis creates an engine, which names its predecessor
     let mut new = witnessed(&bench, genesis);
     start(&mut new, &bench);
     let info = new.call("getEngineInfo", Value::Null);
@@ -113,18 +113,18 @@ fn a_lost_log_is_succeeded_by_the_commands_and_everybody_can_check_it() {
     assert_eq!(report["cosignedTo"], report["frames"]);
 }
 
-/// Draft, signatures, genesis; and what is refused on the way.
+/// Makes draft, signatures and genesis; asserts the errors in between.
 fn ceremony(at: &Path, old_id: &Value) -> mortise_format::genesis::Genesis {
     let draft = ["genesis", "recover", "draft", "--log", "left.log", "--checkpoint", "kept.json"];
     exported(&at.join("left"), &at.join("left.log"));
-    let said = ok(at, &[&draft[..], &["--out", "draft.json"]].concat());
-    assert_eq!(said["predecessor"]["engineId"], *old_id);
-    assert_eq!(said["changes"], Value::Array(Vec::new()), "rules stay as they are");
+    let output = ok(at, &[&draft[..], &["--out", "draft.json"]].concat());
+    assert_eq!(output["predecessor"]["engineId"], *old_id);
+    assert_eq!(output["changes"], Value::Array(Vec::new()), "rules stay as they are");
     let keys = OPERATORS.map(|party| write_key(at, party));
     let stranger = write_key(at, Party::Stranger);
     let sign = |key: &str| {
-        let said = ok(at, &["genesis", "recover", "sign", "draft.json", "--key", key]);
-        said["signature"].as_str().unwrap().to_owned()
+        let output = ok(at, &["genesis", "recover", "sign", "draft.json", "--key", key]);
+        output["signature"].as_str().unwrap().to_owned()
     };
     let signatures: Vec<String> = keys.iter().map(|key| sign(key)).collect();
     let by_stranger = ["genesis", "recover", "sign", "draft.json", "--key", &stranger];
@@ -139,19 +139,20 @@ fn ceremony(at: &Path, old_id: &Value) -> mortise_format::genesis::Genesis {
     refused(at, "TooFewOperators", &few.iter().map(String::as_str).collect::<Vec<_>>());
     assert!(!at.join("new-genesis.json").exists(), "nothing incomplete is written");
     let both = combine(&[&signatures[0], &signatures[2]]);
-    let said = ok(at, &both.iter().map(String::as_str).collect::<Vec<_>>());
-    assert_eq!(said["agreedBy"].as_array().map(Vec::len), Some(2));
+    let output = ok(at, &both.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(output["agreedBy"].as_array().map(Vec::len), Some(2));
     refused(at, "TooFewOperators", &["genesis", "--check", "draft.json"]);
     ok(at, &["genesis", "--check", "new-genesis.json"]);
     genesis::parse(&std::fs::read_to_string(at.join("new-genesis.json")).unwrap()).unwrap()
 }
 
-/// What a stranger can check offline.
+/// The checks that any party can run offline.
 fn check(at: &Path, old_id: &Value, new_id: &Value) {
     let id = old_id.as_str().unwrap();
     let base = ["verify", "succession", "new-genesis.json", "--predecessor", id];
-    let said = ok(at, &[&base[..], &["--checkpoint", "kept.json", "--info", "info.json"]].concat());
-    assert_eq!((&said["verdict"], &said["engineId"]), (&"PROVEN".into(), new_id));
+    let output =
+        ok(at, &[&base[..], &["--checkpoint", "kept.json", "--info", "info.json"]].concat());
+    assert_eq!((&output["verdict"], &output["engineId"]), (&"PROVEN".into(), new_id));
     let other = format!("0x{}", "11".repeat(32));
     refused(at, "EngineId", &["verify", "succession", "new-genesis.json", "--predecessor", &other]);
     refused(at, "TooFewOperators", &["verify", "succession", "draft.json"]);

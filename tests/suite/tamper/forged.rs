@@ -1,6 +1,7 @@
-//! Frames sealed with the engine's own keys and wrong all the same: each is refused by the fact
-//! that it breaks. Method: the last frame of a log is opened, changed and sealed again, so that MAC
-//! and digests are right.
+//! Goal: a wrong frame is refused by the named fault, even if the engine's own keys sealed it.
+//!
+//! Method: the last frame of a log is opened, changed and sealed again, so that MAC and digests are
+//! right.
 
 use super::{at, log, verdict};
 use mortise_core::body::{Boot, CarriedStatement, ClearBody, SealedBody, document_digest};
@@ -15,15 +16,15 @@ use mortise_format::limits::ATTESTATION_BYTES_MAX;
 use mortise_testkit::driver::Driver;
 use mortise_testkit::keys::Party;
 
-/// A frame, taken apart.
+/// The parts of an opened frame.
 struct Parts {
     header: FrameHeader,
     clear: ClearBody,
     events: Vec<Event>,
 }
 
-/// What a boot says of the log with frame `seq` changed and sealed again. The event root follows
-/// the events unless `change` says otherwise, by returning false.
+/// The error of a boot over the log with frame `seq` changed and sealed again. The event root is
+/// recomputed unless `change` returns false.
 fn forged(driver: &Driver, seq: u64, change: impl FnOnce(&mut Parts) -> bool) -> (u64, String) {
     let frame = driver.disk.frames()[at(seq)].clone();
     let header = frame.header().clone();
@@ -59,7 +60,7 @@ fn assert_says(driver: &Driver, seq: u64, name: &str, change: impl FnOnce(&mut P
 }
 
 #[test]
-fn frame_in_the_wrong_place_is_refused_by_the_field_that_says_so() {
+fn frame_with_a_wrong_header_field_is_refused_by_that_field() {
     let driver = log(20);
     let place = |name, change: &dyn Fn(&mut FrameHeader)| {
         assert_says(&driver, LAST, name, |parts| {
@@ -90,7 +91,7 @@ fn frame_whose_roots_do_not_follow_from_its_events_is_refused() {
 }
 
 #[test]
-fn events_that_were_taken_out_repeated_or_reordered_are_refused() {
+fn removed_repeated_or_reordered_events_are_refused() {
     let driver = log(22);
     assert_says(&driver, LAST, "StateRoot", |parts| parts.events.pop().is_some());
     assert_says(&driver, LAST, "Corruption", |parts| {
@@ -108,7 +109,7 @@ fn events_that_were_taken_out_repeated_or_reordered_are_refused() {
 }
 
 #[test]
-fn frame_that_does_not_begin_with_the_event_of_its_kind_is_refused() {
+fn frame_that_does_not_start_with_its_required_event_is_refused() {
     let driver = log(23);
     assert_says(&driver, LAST, "FirstEvent", |parts| {
         let time_ms = parts.header.time_ms + 1;
@@ -152,7 +153,7 @@ fn document_that_the_boot_record_does_not_name_is_refused() {
 }
 
 #[test]
-fn carried_statement_that_was_changed_swapped_repeated_or_left_out_is_refused() {
+fn changed_swapped_repeated_or_omitted_carried_statement_is_refused() {
     let driver = log(24);
     let carried = |name, change: &dyn Fn(&mut Vec<CarriedStatement>)| {
         assert_says(&driver, LAST, name, |parts| {
@@ -179,9 +180,9 @@ fn carried_statement_that_was_changed_swapped_repeated_or_left_out_is_refused() 
     });
 }
 
-/// Goal: leaving a statement out is no lie, it is carried later; nothing is lost.
+/// Goal: a frame may leave a statement to a later frame, and none is lost.
 #[test]
-fn statement_that_a_frame_does_not_carry_yet_is_still_to_be_carried() {
+fn statement_that_a_frame_leaves_out_is_carried_later() {
     let driver = log(25);
     let start = driver.replay(&driver.disk.copy()).expect("the log follows");
     let seqs: Vec<u64> = start.to_carry.iter().map(|s| s.statement.seq).collect();

@@ -1,4 +1,4 @@
-//! Arrows between our crates point strictly down, over every kind of dependency.
+//! Dependencies between our crates point strictly down, for every kind of dependency.
 
 use super::{assert_none, assert_one, root};
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,7 +29,7 @@ const LAYERS: &[(u8, &[&str])] = &[
     (9, &["mortise-tests", "mortise-boot", "mortise-benches"]),
 ];
 
-/// The layers from which on nothing is shipped.
+/// The first layer that is not shipped.
 const NOT_SHIPPED: u8 = 8;
 
 /// Crates that may depend on these of ours and no others.
@@ -45,7 +45,7 @@ const ONLY: &[(&str, &[&str])] = &[
     ("mortise-image", &[]),
 ];
 
-/// (from, to): the first must not reach the second by any path of ours.
+/// (from, to): `from` must not depend on `to`, directly or through our crates.
 const NEVER_REACHES: &[(&str, &str)] = &[
     ("mortise-enclave", "mortise-sim"),
     ("mortise-enclave", "mortise-image"),
@@ -58,7 +58,7 @@ const NEVER_REACHES: &[(&str, &str)] = &[
     ("mortise-cli", "mortise-dev"),
 ];
 
-/// What the measured binary must not link: no command line, no HTTP server, no store.
+/// Crates that the measured binary must not link: no command line, no HTTP server, no store.
 const NOT_MEASURED: &[&str] = &[
     "axum",
     "clap",
@@ -72,7 +72,7 @@ const NOT_MEASURED: &[&str] = &[
     "mortise-testkit",
 ];
 
-/// What the user's command must not link: no engine, no simulator, no store, no TLS library.
+/// Crates that the user's command must not link: engine, simulator, store, TLS library.
 const NOT_IN_THE_COMMAND: &[&str] = &[
     "actix",
     "aws-lc-rs",
@@ -86,7 +86,7 @@ const NOT_IN_THE_COMMAND: &[&str] = &[
     "mortise-testkit",
 ];
 
-/// One crate of ours: what it names in its manifest.
+/// The manifest of one of our crates.
 #[derive(Default)]
 struct Crate {
     needs: BTreeSet<String>,
@@ -118,7 +118,7 @@ fn layer(name: &str) -> Option<u8> {
     LAYERS.iter().find(|(_, names)| names.contains(&name)).map(|(layer, _)| *layer)
 }
 
-/// Crates outside the table, and arrows that do not point strictly down.
+/// Crates outside the table, and dependencies that do not point strictly down.
 fn arrows_not_down(crates: &Crates) -> Vec<String> {
     let mut violations = Vec::new();
     for (name, found) in crates {
@@ -135,7 +135,7 @@ fn arrows_not_down(crates: &Crates) -> Vec<String> {
     violations
 }
 
-/// Shipped crates that name a crate which is not shipped.
+/// Shipped crates that depend on a crate which is not shipped.
 fn arrows_out_of_the_product(crates: &Crates) -> Vec<String> {
     let mut violations = Vec::new();
     for (name, found) in crates {
@@ -149,7 +149,7 @@ fn arrows_out_of_the_product(crates: &Crates) -> Vec<String> {
     violations
 }
 
-/// Arrows of a restricted crate to anything but what it may name.
+/// Dependencies of a restricted crate that are not in its list.
 fn arrows_out_of_bounds(crates: &Crates) -> Vec<String> {
     let mut violations = Vec::new();
     for (name, allowed) in ONLY {
@@ -161,7 +161,7 @@ fn arrows_out_of_bounds(crates: &Crates) -> Vec<String> {
     violations
 }
 
-/// Forbidden pairs that are connected, however long the path.
+/// Forbidden pairs that are connected by a path of any length.
 fn forbidden_paths(crates: &Crates) -> Vec<String> {
     let connected = NEVER_REACHES.iter().filter(|(from, to)| reach(crates, from).contains(*to));
     connected.map(|(from, to)| format!("{from} reaches {to}")).collect()
@@ -180,7 +180,7 @@ fn reach<'a>(crates: &'a Crates, from: &'a str) -> BTreeSet<&'a str> {
     seen
 }
 
-/// Features whose name says that a check is replaced by one that always agrees.
+/// Features that replace a check by a mock.
 fn mock_features(crates: &Crates) -> Vec<String> {
     let mut violations = Vec::new();
     for (name, found) in crates {
@@ -203,7 +203,7 @@ fn linked(program: &str, forbidden: &[&str], tree: &str) -> Vec<String> {
     found.map(|name| format!("{program} links {name}")).collect()
 }
 
-/// Shipped crates that the page does not have in the row of their layer.
+/// Shipped crates that the page lacks in the row of their layer.
 fn layers_off_the_page(page: &str) -> Vec<String> {
     let mut violations = Vec::new();
     for (layer, names) in LAYERS.iter().filter(|(layer, _)| *layer < NOT_SHIPPED) {
@@ -255,7 +255,7 @@ fn no_shipped_crate_names_the_testkit() {
 }
 
 #[test]
-fn host_knows_the_format_and_the_transport_alone() {
+fn host_depends_only_on_its_allowed_crates() {
     assert_none(&arrows_out_of_bounds(&crates()));
     let planted = planted(&["mortise-host: mortise-format mortise-core"]);
     assert_one(&arrows_out_of_bounds(&planted), "may not depend on mortise-core");
@@ -263,12 +263,12 @@ fn host_knows_the_format_and_the_transport_alone() {
 
 /// Goal: a verifier needs no code of the engine; only the audit by replay does.
 #[test]
-fn verifier_knows_the_format_and_the_shapes_alone() {
+fn verifier_depends_only_on_format_and_rpc() {
     let planted = planted(&["mortise-verify: mortise-format mortise-rpc mortise-core"]);
     assert_one(&arrows_out_of_bounds(&planted), "mortise-verify may not depend on mortise-core");
 }
 
-/// What `cargo tree` names for a package with these features, on normal edges.
+/// The output of `cargo tree` for a package with these features, over normal dependencies.
 fn tree(package: &str, features: &str) -> String {
     let output = Command::new(env!("CARGO"))
         .args(["tree", "--package", package, "--features", features])

@@ -1,9 +1,9 @@
-//! What a page points at exists: the file behind each link.
+//! Every relative link of a page leads to a file that exists.
 
 use super::{RepoFile, assert_none, assert_one, repo_files, root};
 use std::path::Path;
 
-/// Targets of relative links, with the folder of the page, that lead to nothing.
+/// Relative links whose target does not exist.
 fn links_to_nothing(files: &[RepoFile], exists: impl Fn(&str) -> bool) -> Vec<String> {
     let mut violations = Vec::new();
     for file in files.iter().filter(|file| file.has_extension("md")) {

@@ -2,7 +2,7 @@
 //!
 //! Every blanked character becomes a space and every line stays where it is.
 
-/// What stands in the text of a source besides the code.
+/// The parts of a source text.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Part {
     Code,
@@ -34,7 +34,7 @@ fn keep(source: &str, part: Part) -> String {
     kept
 }
 
-/// What starts at `at`, and where it ends; code is taken character by character, words whole.
+/// The part that starts at `at` and its end. Code advances by a word or a character.
 fn token(chars: &[char], at: usize) -> (Part, usize) {
     let rest = &chars[at..];
     if starts(rest, "//") {

@@ -1,4 +1,4 @@
-//! What the pages and the code must say alike: domains, errors, limits, decisions, set-up commands.
+//! Pages and code agree on domains, errors, limits, decisions and set-up commands.
 
 use super::{RepoFile, assert_none, assert_one, repo_files};
 use mortise_format::{domains, errors};
@@ -10,7 +10,7 @@ const ERRORS_PAGE: &str = "specs/errors.md";
 const LIMITS_SOURCE: &str = "engine/mortise-format/src/limits.rs";
 const LIMITS_PAGE: &str = "specs/limits.md";
 const DECISIONS: &str = "specs/decisions/";
-/// How labels of key derivation, and tags of our own identities, start in a source.
+/// Prefixes of key derivation labels and of our identity tags in a source.
 const LABEL_STARTS: [&str; 2] = [concat!("b\"", "mortise "), concat!("\"", "Mortise")];
 /// The folders whose sources are shipped.
 const SHIPPED: [&str; 3] = ["engine/", "host-store/", "enclave-image/"];
@@ -18,7 +18,7 @@ const README: &str = "README.md";
 const CI_SCRIPT: &str = ".ci/run";
 /// The two commands of the README: one runs the system, one passes the tests.
 const SET_UP: [&str; 2] = ["cargo run --release -p mortise-dev -- dev", "cargo test --workspace"];
-/// How every BLAKE3 context starts; written apart, so that this file passes its own check.
+/// The prefix of every BLAKE3 context, split so that this file passes its own check.
 const CONTEXT_START: &str = concat!("\"mortise ", "2026 ");
 
 fn page<'a>(files: &'a [RepoFile], path: &str) -> &'a str {
@@ -26,14 +26,14 @@ fn page<'a>(files: &'a [RepoFile], path: &str) -> &'a str {
     found.map_or("", |file| file.text.as_str())
 }
 
-/// Every string literal of a source that starts as a BLAKE3 context does.
+/// Every string literal of a source with the prefix of a BLAKE3 context.
 fn contexts(source: &str) -> Vec<&str> {
     let starts = source.match_indices(CONTEXT_START);
     let literals = starts.map(|(at, _)| source[at + 1..].split('"').next().unwrap_or_default());
     literals.collect()
 }
 
-/// Contexts that are written anywhere but in the one table.
+/// Contexts outside the one table.
 fn contexts_out_of_place(files: &[RepoFile]) -> Vec<String> {
     let mut violations = Vec::new();
     for file in files.iter().filter(|f| f.has_extension("rs") && f.path != DOMAINS_SOURCE) {
@@ -135,7 +135,7 @@ fn error_rows_that_differ(page: &str, table: &str) -> Vec<String> {
     vec![format!("{ERRORS_PAGE} must have exactly this table:\n{table}")]
 }
 
-/// Decision pages whose name does not start with a number of their own.
+/// Decision pages whose name does not start with a unique number.
 fn decisions_misnumbered(files: &[RepoFile]) -> Vec<String> {
     let mut violations = Vec::new();
     let mut taken = BTreeMap::new();
@@ -155,7 +155,7 @@ fn is_number(text: &str) -> bool {
     text.len() == 4 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Set-up commands that the README lacks, has besides, or that the CI script does not run.
+/// Set-up commands that the README lacks or adds, or that the CI script does not run.
 fn set_up_that_differs(readme: &str, script: &str) -> Vec<String> {
     let section = readme.split("\n## ").find(|text| text.starts_with("Set up"));
     let mut violations = Vec::new();
@@ -245,7 +245,7 @@ fn changed_missing_or_additional_error_row_is_found() {
 }
 
 #[test]
-fn every_decision_has_a_number_of_its_own() {
+fn every_decision_has_a_unique_number() {
     assert_none(&decisions_misnumbered(&repo_files()));
     let files =
         |second: &str| [RepoFile::new("specs/decisions/0001-a.md", ""), RepoFile::new(second, "")];

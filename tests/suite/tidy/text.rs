@@ -1,24 +1,24 @@
-//! What may not stand in a text: unfinished work, skipped tests, foreign characters and paths;
-//! and what must stand in the pure crates: their bans.
+//! Files contain no unfinished work, no skipped tests, only ASCII, and no path of one machine. The
+//! pure crates keep their attributes and bans.
 
 use super::source::{code, comments, is_word};
 use super::{RepoFile, assert_none, assert_one, repo_files};
 
-/// Words of code that stand for work not done, and for a test that is not run.
+/// Code that marks unfinished work or a skipped test.
 const CODE_BANNED: &[&str] = &["todo!", "unimplemented!", "#[ignore"];
-/// Marks in comments that stand for work not done.
+/// Comments that mark unfinished work.
 const COMMENT_BANNED: &[&str] = &["FIXME", "TODO"];
-/// Folders that exist on somebody's machine; written apart, so that this file passes.
+/// Folders of one machine, split so that this file passes its own check.
 const FOLDERS_BANNED: &[&str] =
     &[concat!("/ho", "me/"), concat!("/ro", "ot/"), concat!("/Us", "ers/"), concat!("/wo", "rk/")];
-/// The crate in which every message waits for its permit.
+/// The crate in which a message needs a permit of its mailbox.
 const ENGINE: &str = "engine/mortise-engine/";
 /// The crates without std, clocks, entropy, threads and input or output.
 const PURE: &[&str] = &["mortise-format", "mortise-core", "mortise-channel", "mortise-verify"];
-/// What the root of a pure crate says.
+/// Attributes in the `lib.rs` of a pure crate.
 const PURE_ATTRIBUTES: &[&str] =
     &["#![no_std]", "#![deny(clippy::as_conversions, clippy::float_arithmetic)]"];
-/// What the clippy.toml of a pure crate forbids, among others.
+/// Some of the bans in the `clippy.toml` of a pure crate.
 const PURE_BANS: &[&str] = &[
     "std::time::Instant",
     "std::time::SystemTime",
@@ -88,12 +88,12 @@ fn lines_where<'a>(
     violations
 }
 
-/// Whether `word` stands in `line` and is not the end of a longer name.
+/// Whether `line` contains `word`, not as the end of a longer name.
 fn has_word(line: &str, word: &str) -> bool {
     line.match_indices(word).any(|(at, _)| !line[..at].ends_with(is_word))
 }
 
-/// Whether an absolute path into a banned folder stands in `line`.
+/// Whether `line` contains an absolute path into a banned folder.
 fn names_a_folder(line: &str) -> bool {
     let starts_a_path = |at: usize| {
         !line[..at].ends_with(|c: char| is_word(c) || matches!(c, '.' | '-' | '/' | '}' | '~'))

@@ -1,4 +1,4 @@
-//! The boots of an attested log, as an auditor judges them.
+//! An audit verifies the boots of an attested log.
 
 use super::{Stored, attested, in_a_new_enclave, stored};
 use crate::trust::module::TestModule;
@@ -12,7 +12,7 @@ use mortise_verify::attestation::AWS_NITRO_ROOT_G1;
 use std::collections::{BTreeMap, BTreeSet};
 
 fn audit(stored: &Stored, trust: Option<BootTrust>) -> Report {
-    let [genesis, keys] = stored.blobs.clone().map(|blob| blob.expect("it was founded"));
+    let [genesis, keys] = stored.blobs.clone().map(|blob| blob.expect("genesis stored it"));
     let sealed: SealedKeys = codec::decode(&keys).expect("sealed keys");
     let subject = Subject {
         genesis: Some(codec::decode(&genesis).expect("a genesis")),
@@ -73,7 +73,7 @@ fn documents_of_every_epoch_are_audited_at_their_own_time() {
     assert!(unseen.epochs.iter().all(|e| e.attestation == BootAttestation::NotChecked));
 }
 
-/// Goal: a document is good for its own boot only.
+/// Goal: a document is valid for its own boot alone.
 #[test]
 fn document_of_another_boot_is_a_finding() {
     let (mut system, _, vault) = attested();

@@ -1,5 +1,5 @@
-//! The document of a boot: what it binds, that the register says the same, and that the log keeps
-//! it for whoever audits later.
+//! The document of a boot binds engine, epoch, keys, history and policy, in its user data and in a
+//! register. The log keeps it for later audits.
 
 use super::{attested, in_a_new_enclave, stored};
 use crate::trust::module::TestModule;
@@ -25,7 +25,7 @@ fn boot_attestation(system: &System, params: Value) -> BootAttestation {
 }
 
 #[test]
-fn document_of_a_boot_proves_its_keys_to_whoever_names_root_and_image() {
+fn document_of_a_boot_proves_its_keys_under_the_pinned_root_and_image() {
     let (system, _, _) = attested();
     let answer = boot_attestation(&system, Value::Null);
     assert_eq!(answer.mode, "attested");
@@ -116,7 +116,7 @@ fn boot_attestation_with_a_nonce_is_a_fresh_document_that_repeats_it() {
     assert!(verify_archived(&boot.aws_attestation_document.0, &check).is_err());
 }
 
-/// Goal: an auditor who holds the log alone finds the document of each epoch and what it must bind.
+/// Goal: the log alone gives an auditor the document of each epoch and its binding.
 #[test]
 fn log_alone_gives_each_epochs_document_and_what_it_must_bind() {
     let (mut system, _, vault) = attested();

@@ -1,4 +1,4 @@
-//! Documents made for a caller: fresh, for these keys, at this state.
+//! A document for a caller is fresh and binds the engine's keys and its newest state.
 
 use super::{NONCE, attested};
 use crate::client::{block_on, over_socket};
@@ -44,7 +44,7 @@ fn document_with_the_callers_nonce_proves_keys_engine_epoch_and_the_newest_state
 }
 
 #[test]
-fn document_for_a_caller_is_refused_when_any_part_of_the_answer_is_another() {
+fn document_for_a_caller_is_refused_if_any_part_of_the_answer_differs() {
     let (system, _, _) = attested();
     let answer = ask(&over_socket(&system.engine_socket()));
     let refused = |change: &dyn Fn(&mut Attestation)| {
@@ -76,7 +76,7 @@ fn document_for_a_caller_is_refused_when_any_part_of_the_answer_is_another() {
     let later = TestModule::TIME_MS + 10 * 60 * 1000;
     let found = verify(&answer, &NONCE, later, &TestModule::trust());
     assert!(matches!(found, Err(ProofError::Document(AttestationError::Stale { .. }))));
-    // The document of the boot is no answer to a caller: it names no statement and no nonce.
+    // The document of the boot has no statement and no nonce, so it does not answer a caller.
     let boot = system.call("getBootAttestation", Value::Null)["result"].clone();
     let document = boot["awsAttestationDocument"].clone();
     statement_is_missing(&refused(&|other| {
@@ -97,14 +97,14 @@ fn client_proves_by_its_own_clock_and_refuses_a_document_of_another_time() {
     let client = over_socket(&system.engine_socket());
     let found = block_on(client.prove(&TestModule::trust()));
     let Err(ClientError::Proof(ProofError::Document(error))) = found else { panic!("{found:?}") };
-    // The suite's authority has one time for all its documents, and it is not now.
+    // The suite's authority uses one fixed time for all its documents.
     let is_named =
         matches!(error, AttestationError::Stale { .. } | AttestationError::FromTheFuture { .. });
     assert!(is_named, "{error}");
 }
 
 #[test]
-fn flood_of_callers_is_told_when_to_come_back() {
+fn flood_of_callers_gets_a_time_to_retry_after() {
     let (system, _, _) = attested();
     let mut line = system.line();
     let params = json!({ "nonce": NONCE.to_string() });
@@ -121,7 +121,7 @@ fn flood_of_callers_is_told_when_to_come_back() {
 }
 
 #[test]
-fn engine_without_a_module_says_so_and_proves_nothing() {
+fn engine_without_a_module_reports_it_and_has_no_proof() {
     let system = System::start();
     let boot = system.call("getBootAttestation", json!({ "nonce": "0x01" }))["result"].clone();
     assert_eq!(boot["mode"], "unattested");

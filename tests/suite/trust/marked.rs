@@ -1,5 +1,5 @@
-//! What an engine signs about locks in debug mode or on an emulator's module: marked, under its
-//! signature, on every way; and its log is never served as that of an engine that binds.
+//! An engine in an insecure mode states the mode in every commitment and outcome, under its
+//! signature. An engine in another mode never serves its log.
 
 use super::weak::Unsigned;
 use crate::client::{block_on, new_lock, over_socket, run_mortise};
@@ -26,7 +26,7 @@ use std::sync::Arc;
 const MODES: [Option<InsecureMode>; 3] =
     [None, Some(InsecureMode::Debug), Some(InsecureMode::Emulated)];
 
-/// An enclave of its own in this mode.
+/// The platform of a new enclave in this mode.
 fn enclave(folder: &Path, mode: Option<InsecureMode>) -> Attestation {
     match mode {
         None => {
@@ -59,7 +59,7 @@ impl Site {
         Self { system: System::with(options), vault, folder }
     }
 
-    /// Starts the engine in an enclave of this mode, and waits until it says this phase.
+    /// Starts the engine in an enclave of this mode and waits for the phase.
     fn restart(&mut self, mode: Option<InsecureMode>, phase: &str) {
         let _ = self.system.stop_engine();
         let platform = Platform::new(Arc::clone(&self.vault), enclave(self.folder.path(), mode));
@@ -72,7 +72,7 @@ impl Site {
         over_socket(&self.system.engine_socket())
     }
 
-    /// A request for a lock, to be sent as often as one likes.
+    /// A request for a lock, which can be sent repeatedly.
     fn asked(&self, owner: &Signer, solver: &Signer) -> CommitLock {
         let identity = block_on(self.client().identity()).expect("it knows itself");
         let lock = new_lock(owner, solver, solver, 1000);
@@ -91,20 +91,20 @@ impl Site {
         CommitLock { intent }
     }
 
-    /// A lock that was committed by who takes the mark, and released by its beneficiary.
+    /// A lock committed by a client that allows the mode, and released by its beneficiary.
     fn life(&self, mark: InsecureMode) -> (CommitResult, OutcomeResult) {
         let (owner, solver) = (Signer::random(), Signer::random());
         let (asked, client) = (self.asked(&owner, &solver), self.client().allow_insecure(mark));
         block_on(async {
-            let committed = client.commit_lock(asked).await.expect("its mark is taken");
+            let committed = client.commit_lock(asked).await.expect("its mode is allowed");
             let engine = client.identity().await.unwrap().engine_id;
             let request = client.new_request().await.unwrap();
             let params = solver.release(&engine, committed.commitment.lock_id, request);
-            // A release is answered the same way whoever checks it.
+            // Every client gets the same answer to a release.
             let strict = self.client().release_lock(params.clone()).await;
             let refused = CheckError::Marked(mark.into());
             assert!(matches!(strict, Err(ClientError::Check(found)) if found == refused));
-            (committed, client.release_lock(params).await.expect("its mark is taken"))
+            (committed, client.release_lock(params).await.expect("its mode is allowed"))
         })
     }
 
@@ -116,7 +116,7 @@ impl Site {
 }
 
 #[test]
-fn commitment_of_an_engine_that_proves_nothing_is_marked_under_its_signature() {
+fn commitment_in_an_insecure_mode_carries_the_mode_under_its_signature() {
     for mark in InsecureMode::ALL {
         let site = Site::new(Some(mark));
         let asked = site.asked(&Signer::random(), &Signer::random());
@@ -135,7 +135,7 @@ fn commitment_of_an_engine_that_proves_nothing_is_marked_under_its_signature() {
         let verdict = verify(&engine, &signed, &plain);
         assert_eq!(verdict.unwrap_err(), CommitmentError::Marked(Marked::from(mark)));
         let taking = Expected { mark: Some(mark), ..plain.clone() };
-        let verified = verify(&engine, &signed, &taking).expect("the engine signed the mark");
+        let verified = verify(&engine, &signed, &taking).expect("the engine signed the mode");
         assert_eq!(verified.mark(), Some(mark));
 
         view.ccm_attestation.mode = None;
@@ -148,7 +148,7 @@ fn commitment_of_an_engine_that_proves_nothing_is_marked_under_its_signature() {
 }
 
 #[test]
-fn outcome_of_an_engine_that_proves_nothing_is_marked_under_its_signature() {
+fn outcome_in_an_insecure_mode_carries_the_mode_under_its_signature() {
     for mark in InsecureMode::ALL {
         let site = Site::new(Some(mark));
         let (_, mut ended) = site.life(mark);
@@ -156,19 +156,19 @@ fn outcome_of_an_engine_that_proves_nothing_is_marked_under_its_signature() {
         let (receipt, lock_id) =
             (check::receipt(&engine, &ended.receipt).unwrap(), ended.outcome.lock_id);
         assert_eq!(ended.outcome.mode, Some(mark));
-        let judge = |ended: &OutcomeResult| {
+        let error_of = |ended: &OutcomeResult| {
             check::outcome(&engine, None, ended, &lock_id, &receipt).unwrap_err()
         };
-        assert_eq!(judge(&ended), CheckError::Marked(mark.into()));
+        assert_eq!(error_of(&ended), CheckError::Marked(mark.into()));
         ended.outcome.mode = None;
-        assert_eq!(judge(&ended), CheckError::Digest);
+        assert_eq!(error_of(&ended), CheckError::Digest);
         ended.data_hash = Bytes32(ended.outcome.digest(&engine.engine_id).unwrap().0);
-        assert!(matches!(judge(&ended), CheckError::Signature(_)));
+        assert!(matches!(error_of(&ended), CheckError::Signature(_)));
     }
 }
 
 #[test]
-fn attested_engine_promises_without_a_mark() {
+fn commitment_of_an_attested_engine_has_no_mode() {
     let site = Site::new(None);
     let asked = site.asked(&Signer::random(), &Signer::random());
     let answer = site.system.call("commitLock", serde_json::to_value(&asked).unwrap());
@@ -178,7 +178,7 @@ fn attested_engine_promises_without_a_mark() {
 }
 
 #[test]
-fn repeated_request_is_answered_with_the_same_mark_from_the_log() {
+fn repeated_request_gets_the_same_mode_from_the_log() {
     let debug = Some(InsecureMode::Debug);
     let mut site = Site::new(debug);
     let asked = site.asked(&Signer::random(), &Signer::random());
@@ -208,12 +208,12 @@ fn log_of_one_mode_is_not_served_in_another() {
         }
         site.restart(written, "ready");
         let health = site.system.call("health", Value::Null)["result"].clone();
-        assert_eq!(health["epoch"], 2, "the refused ones wrote nothing");
+        assert_eq!(health["epoch"], 2, "the refused boots wrote nothing");
     }
 }
 
 #[test]
-fn boot_whose_document_shows_another_mode_than_its_platform_found_promises_nothing() {
+fn boot_whose_document_contradicts_the_mode_of_its_platform_is_refused() {
     let mut site = Site::new(None);
     let _ = site.system.stop_engine();
     let module = SoftwareNsm::boot_debug(site.folder.path(), "engine");
@@ -226,11 +226,11 @@ fn boot_whose_document_shows_another_mode_than_its_platform_found_promises_nothi
     assert_eq!(health["fault"], "ATTESTATION", "{health}");
     site.restart(None, "ready");
     let health = site.system.call("health", Value::Null)["result"].clone();
-    assert_eq!(health["epoch"], 2, "the refused one wrote nothing");
+    assert_eq!(health["epoch"], 2, "the refused boot wrote nothing");
 }
 
 #[test]
-fn log_without_a_module_is_of_the_mode_without_a_mark() {
+fn log_without_a_module_has_no_mode() {
     let mut site = Site::new(None);
     let _ = site.system.stop_engine();
     let unattested = Platform::new(Arc::clone(&site.vault), Attestation::Unattested);
@@ -241,13 +241,13 @@ fn log_without_a_module_is_of_the_mode_without_a_mark() {
 }
 
 #[test]
-fn commands_are_loud_about_such_an_engine_and_ask_it_for_nothing_unless_told_to() {
+fn commands_warn_about_an_insecure_mode_and_send_no_commit_unless_it_is_allowed() {
     let site = Site::new(Some(InsecureMode::Debug));
     let key = site.folder.path().join("owner.key").display().to_string();
     assert_eq!(site.run(&["key", "new", "--out", &key]).0, 0);
     let balance = ["balance", "--asset", "native:1", "--key", &key];
-    let (code, said, stderr) = site.run(&balance);
-    assert_eq!((code, &said["mode"]), (0, &json!("debug")), "{stderr}");
+    let (code, output, stderr) = site.run(&balance);
+    assert_eq!((code, &output["mode"]), (0, &json!("debug")), "{stderr}");
     assert!(stderr.contains("*** DEBUG MODE"), "{stderr}");
 
     let commit = [
@@ -266,22 +266,22 @@ fn commands_are_loud_about_such_an_engine_and_ask_it_for_nothing_unless_told_to(
     ];
     let (code, _, stderr) = site.run(&commit);
     assert_eq!(code, 1);
-    assert!(stderr.contains("nothing was sent") && stderr.contains("--allow-mode debug"));
+    assert!(stderr.contains("nothing was sent") && stderr.contains("--allow-insecure debug"));
     let (_, locks, _) = site.run(&["lock", "list"]);
     assert_eq!((&locks["locks"], &locks["mode"]), (&json!([]), &json!("debug")));
-    let (code, said, stderr) = site.run(&[&commit[..], &["--allow-mode", "debug"]].concat());
-    assert_eq!((code, &said["mode"]), (0, &json!("debug")), "{stderr}");
-    assert_eq!(said["commitment"]["ccmAttestation"]["mode"], "debug");
+    let (code, output, stderr) = site.run(&[&commit[..], &["--allow-insecure", "debug"]].concat());
+    assert_eq!((code, &output["mode"]), (0, &json!("debug")), "{stderr}");
+    assert_eq!(output["commitment"]["ccmAttestation"]["mode"], "debug");
     assert!(stderr.contains("BINDS NO ONE"), "{stderr}");
 
     let file = site.folder.path().join("answer.json");
-    std::fs::write(&file, said.to_string()).expect("the folder can be written");
+    std::fs::write(&file, output.to_string()).expect("the folder can be written");
     let engine = block_on(site.client().identity()).unwrap();
     let (id, address) = (engine.engine_id.to_string(), engine.address.to_string());
     let verify = ["verify", "commitment", &file.display().to_string()];
-    let whom = ["--engine-id", &id, "--address", &address];
-    let (code, said, stderr) = site.run(&[&verify[..], &whom].concat());
-    assert_eq!((code, &said["error"]["evidence"]["name"]), (1, &json!("DebugMode")), "{stderr}");
+    let pins = ["--engine-id", &id, "--address", &address];
+    let (code, output, stderr) = site.run(&[&verify[..], &pins].concat());
+    assert_eq!((code, &output["error"]["evidence"]["name"]), (1, &json!("DebugMode")), "{stderr}");
     assert!(
         stderr.contains("NOT PROVEN: DebugMode: signed by an engine in debug mode"),
         "{stderr}"

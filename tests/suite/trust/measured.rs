@@ -1,7 +1,7 @@
-//! The composition of the measured binary, over the software module in place of the device.
+//! The composition of the measured binary, over the software module instead of the device.
 //!
-//! What it cannot show here: vsock, which this machine may not have. The key service is reached
-//! over it, so that a key is asked for in vain, by name.
+//! Not tested here: vsock, which this machine may not have. The key service is reached over vsock,
+//! so a request for a key fails with its named error.
 
 use crate::client::block_on;
 use mortise_config::EnclaveConfig;
@@ -34,7 +34,7 @@ fn measured_composition_has_time_randomness_and_attestation_of_the_module() {
     assert!(bytes[0] != bytes[1] && bytes[0] != [0; 32]);
 }
 
-/// Answers as an emulator does: with bytes that nobody signed.
+/// Answers as an emulator does, with unsigned bytes.
 struct Emulated;
 
 impl Nsm for Emulated {
@@ -64,14 +64,14 @@ impl Nsm for Emulated {
 }
 
 #[test]
-fn module_that_gives_no_time_ends_the_measured_binary_by_name() {
+fn module_without_time_ends_the_measured_binary_with_a_named_error() {
     let stop = block_on(async { platform::ports(&config(""), Arc::new(Emulated)) });
     let stop = stop.err().expect("there is no time");
     assert_eq!((stop.name(), stop.exit()), ("CLOCK", 14));
 }
 
 #[test]
-fn image_without_a_genesis_ends_the_measured_binary_by_name() {
+fn image_without_a_genesis_ends_the_measured_binary_with_a_named_error() {
     let folder = tempfile::tempdir().expect("the system gives a folder");
     let path = folder.path().join("genesis.json");
     let config = config(&format!("release_plaintext = true\ngenesis = \"{}\"", path.display()));

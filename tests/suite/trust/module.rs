@@ -1,4 +1,4 @@
-//! A security module whose documents the suite's own authority signs.
+//! A security module whose documents the suite's test authority signs.
 
 use crate::attestation::der::bstr;
 use crate::attestation::issuer::{self, TIMESTAMP_MS};
@@ -33,7 +33,7 @@ impl TestModule {
     /// The time of all its documents.
     pub const TIME_MS: u64 = TIMESTAMP_MS;
 
-    /// Whom to believe about it, and about which image.
+    /// The attestation trust that accepts this module and image.
     pub fn trust() -> Trust {
         let pcr = |index| issuer::pcr(index);
         let pcrs = PcrPolicy::one_image(pcr(0), pcr(1), pcr(2)).expect("not of debug mode");

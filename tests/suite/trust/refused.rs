@@ -1,4 +1,5 @@
-//! Boots that must fail: named in health and at the end, nothing served, nothing changed.
+//! A boot that must fail reports its error in health and at its end, and serves and changes
+//! nothing.
 
 use super::vault::PolicyVault;
 use super::{attested, in_a_new_enclave, platform, stored};
@@ -14,7 +15,7 @@ use mortise_testkit::vault::TestVault;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-/// The engine says in health what its boot failed with, answers nothing else, and ends with it.
+/// Asserts that the engine reports this error in health, answers nothing else and ends with it.
 fn fails_by_name(system: &mut System, name: &str) -> EngineError {
     system.launch_engine();
     system.wait_phase("fault");
@@ -34,7 +35,7 @@ fn fails_by_name(system: &mut System, name: &str) -> EngineError {
     error
 }
 
-/// What an image meets that the key policy does not name: and the approved one still finds all.
+/// An image outside the key policy gets no key, and the approved image still finds its data.
 #[test]
 fn image_that_the_key_policy_does_not_name_gets_no_key_and_changes_nothing() {
     let keys: Arc<dyn Vault> = Arc::new(TestVault::new(72));
@@ -60,7 +61,7 @@ fn image_that_the_key_policy_does_not_name_gets_no_key_and_changes_nothing() {
 }
 
 #[test]
-fn key_policy_that_never_named_the_image_lets_it_found_nothing() {
+fn image_outside_the_key_policy_cannot_create_an_engine() {
     let keys: Arc<dyn Vault> = Arc::new(TestVault::new(73));
     let module = Arc::new(TestModule::of_image(1));
     let vault: Arc<dyn Vault> = Arc::new(PolicyVault::new(&keys, &module));
@@ -82,7 +83,7 @@ fn second_boot_in_one_enclave_is_refused_and_leaves_the_log_as_it_was() {
         panic!("{error}")
     };
     assert!(module.describe_pcr(16).unwrap().locked);
-    assert!(stored(&system) == before, "the boot that failed opened no epoch");
+    assert!(stored(&system) == before, "the failed boot opened no epoch");
     system.options_mut().platform = platform(&vault, &Arc::new(TestModule::of_image(0)));
     system.start_engine();
     assert_eq!(system.call("health", Value::Null)["result"]["epoch"], 2);
@@ -96,7 +97,7 @@ fn key_service_that_cannot_be_reached_is_worth_a_restart() {
 }
 
 #[test]
-fn another_key_service_opens_nothing() {
+fn another_key_service_cannot_unwrap_the_keys() {
     let (mut system, _, vault) = attested();
     system.stop_engine().expect("an engine that is asked to stop stops");
     let other: Arc<dyn Vault> = Arc::new(TestVault::new(74));

@@ -1,5 +1,5 @@
-//! Sealed blobs and wrapped keys: what was swapped is found, by the key service's context and, if
-//! that looked away, by the engine's own checks.
+//! Swapped sealed blobs and wrapped keys are detected by the key service's encryption context and,
+//! if the service ignores it, by the engine's own checks.
 
 use super::vault::SlackVault;
 use mortise_core::machine::EpochRecord;
@@ -52,7 +52,8 @@ fn genesis_blob_with_any_part_of_another_does_not_unseal() {
         let (ours, theirs) = (found(&genesis, vault, 1), found(&genesis, vault, 2));
         let foreign = found(&other_genesis(), vault, 3);
         unsealed(vault, &ours, &|_| ()).expect("it is whole");
-        // Keys, commitment and genesis make the id, and the id is the context: the service refuses.
+        // The engine id covers keys, commitment and genesis, and is in the context: the service
+        // refuses.
         let named: [Change<'_>; 6] = [
             ("signing key", &|sealed| sealed.keys.signing = theirs.keys.signing),
             ("checkpoint key", &|sealed| sealed.keys.checkpoint = theirs.keys.checkpoint),
@@ -78,7 +79,7 @@ fn genesis_blob_with_any_part_of_another_does_not_unseal() {
     }
 }
 
-/// Blobs of another engine of the same genesis are another engine: the log is not its own.
+/// The blobs of another engine with the same genesis do not match the log.
 #[test]
 fn genesis_blob_of_another_engine_of_the_same_genesis_does_not_open_the_log() {
     let driver = Driver::booted(82);
@@ -97,7 +98,7 @@ fn genesis_blob_of_another_engine_of_the_same_genesis_does_not_open_the_log() {
 }
 
 #[test]
-fn store_that_lost_the_keys_is_named_and_no_engine_is_founded_over_it() {
+fn store_that_lost_the_keys_is_an_error_and_no_engine_is_created_over_it() {
     let driver = Driver::booted(83);
     let vault = TestVault::new(83);
     for lost in [&[KEYS_BLOB][..], &[KEYS_BLOB, GENESIS_BLOB]] {
@@ -113,21 +114,21 @@ fn store_that_lost_the_keys_is_named_and_no_engine_is_founded_over_it() {
 }
 
 #[test]
-fn founding_that_was_cut_short_goes_on_with_the_keys_that_were_made() {
+fn interrupted_genesis_continues_with_the_keys_that_were_made() {
     let (disk, vault, entropy) = (Disk::default(), TestVault::new(84), TestEntropy::new(84));
     let genesis = scenario::genesis();
-    let founded = now(boot::identity(&disk, &vault, &entropy, Some(&genesis))).unwrap();
+    let created = now(boot::identity(&disk, &vault, &entropy, Some(&genesis))).unwrap();
     disk.edit(|content| content.blobs.remove(GENESIS_BLOB));
     // With another genesis the keys do not open, and nothing is stored.
     let wrong = now(boot::identity(&disk, &vault, &entropy, Some(&other_genesis())));
     assert_eq!(wrong.expect_err("another engine's keys").name(), "KEY_REFUSED");
     assert!(disk.edit(|content| !content.blobs.contains_key(GENESIS_BLOB)));
     let again = now(boot::identity(&disk, &vault, &entropy, Some(&genesis))).unwrap();
-    assert_eq!(again.engine_id, founded.engine_id);
+    assert_eq!(again.engine_id, created.engine_id);
     assert!(disk.edit(|content| content.blobs.contains_key(GENESIS_BLOB)));
 }
 
-/// A founded engine over a key service.
+/// An engine over a key service, after genesis.
 fn ring(vault: Arc<dyn Vault>) -> (Identity, KeyRing) {
     let genesis = scenario::genesis();
     let sealed = found(&genesis, vault.as_ref(), 5);
@@ -179,7 +180,7 @@ fn wrapped_key_of_another_epoch_is_refused_by_context_and_else_by_commitment() {
     assert_eq!(error, IdentityError::KeyCommitment { epoch: 1 });
 }
 
-/// Goal: with commitment swapped too, and a key service that looks away, the MAC still speaks.
+/// Goal: if the commitment is swapped too and the key service ignores the context, the MAC fails.
 #[test]
 fn wrapped_key_and_commitment_swapped_together_open_no_frame() {
     let slack: Arc<dyn Vault> = Arc::new(SlackVault(TestVault::new(87)));

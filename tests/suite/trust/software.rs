@@ -1,5 +1,5 @@
-//! The same over the software module of `mortise-dev dev`: real time, documents of the real shape, a
-//! root of its own that passes nowhere unless it is named.
+//! Attestation over the software module of `mortise-dev dev`: real time, documents in the format of
+//! AWS, and a root that is refused unless it is pinned.
 
 use crate::client::{block_on, over_http, over_socket};
 use mortise_client::attestation::{ProofError, verify_boot};
@@ -15,7 +15,7 @@ use mortise_verify::attestation::{AWS_NITRO_ROOT_G1, AttestationError, PcrPolicy
 use std::path::Path;
 use std::sync::Arc;
 
-/// An engine in a new enclave, and what a caller must name to believe it.
+/// An engine in a new enclave, and the trust anchors that match it.
 fn boot(folder: &Path, vault: &Arc<TestVault>) -> (Platform, Trust) {
     let module = SoftwareNsm::boot(folder, &Measurements::dev("engine"));
     let module = module.expect("the folder can be written");
@@ -37,7 +37,7 @@ fn document_error(client: &Client, trust: &Trust) -> AttestationError {
 }
 
 #[test]
-fn client_proves_the_engine_through_socket_and_gateway_when_root_and_image_are_named() {
+fn client_verifies_the_engine_through_socket_and_gateway_with_pinned_root_and_image() {
     let folder = tempfile::tempdir().expect("the system gives a folder");
     let vault = Arc::new(TestVault::new(91));
     let (platform, trust) = boot(folder.path(), &vault);
@@ -47,7 +47,7 @@ fn client_proves_the_engine_through_socket_and_gateway_when_root_and_image_are_n
         let identity = block_on(client.identity()).expect("it answers");
         assert_eq!(proven.identity(), identity);
         let pinned = client.pinned(proven.identity());
-        block_on(pinned.check_identity()).expect("it is the one that was proven");
+        block_on(pinned.check_identity()).expect("it is the verified engine");
         let other_root = Trust { roots: vec![AWS_NITRO_ROOT_G1], ..trust.clone() };
         let error = document_error(&pinned, &other_root);
         assert!(matches!(error, AttestationError::RootNotPinned { .. }), "{error}");

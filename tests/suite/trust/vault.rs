@@ -1,4 +1,4 @@
-//! Key services beside the strict one: one that keeps a policy of images, one that looks at no
+//! Two more key services: one with a key policy of images, and one that ignores the encryption
 //! context.
 
 use super::module::TestModule;
@@ -8,14 +8,14 @@ use mortise_testkit::vault::TestVault;
 use std::future::ready;
 use std::sync::Arc;
 
-/// Gives keys to one image, as its policy says.
+/// Gives keys to the one image of its key policy.
 pub struct PolicyVault {
     inner: Arc<dyn Vault>,
     module: Arc<TestModule>,
 }
 
 impl PolicyVault {
-    /// The service as the enclave of `module` meets it.
+    /// The service as the enclave of `module` reaches it.
     pub fn new(inner: &Arc<dyn Vault>, module: &Arc<TestModule>) -> Self {
         Self { inner: Arc::clone(inner), module: Arc::clone(module) }
     }
@@ -53,8 +53,8 @@ impl Vault for PolicyVault {
     }
 }
 
-/// Opens every key that it wrapped, whatever context is named: then the engine's own checks must
-/// find what was swapped.
+/// Unwraps every key that it wrapped, under any context, so that only the engine's own checks can
+/// detect a swap.
 pub struct SlackVault(pub TestVault);
 
 impl Vault for SlackVault {

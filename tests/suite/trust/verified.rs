@@ -1,4 +1,4 @@
-//! `mortise verify attestation` on a real engine over the software module: what a stranger sees.
+//! `mortise verify attestation` against a real engine over the software module.
 
 use super::NONCE;
 use crate::attestation::genuine::documents;
@@ -14,12 +14,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 /// An attested system, and the folder with its authority's root.
-struct Shown {
+struct AttestedSystem {
     system: System,
     folder: tempfile::TempDir,
 }
 
-impl Shown {
+impl AttestedSystem {
     fn start() -> Self {
         let folder = tempfile::tempdir().expect("the system gives a folder");
         let module = SoftwareNsm::boot(&folder.path().join("nsm"), &Measurements::dev("engine"));
@@ -38,13 +38,13 @@ impl Shown {
         self.path("nitro-root.pem").display().to_string()
     }
 
-    /// Asks the engine; exit status, data, stderr.
+    /// Runs the command against the engine; returns exit status, data and stderr.
     fn verify(&self, args: &[&str]) -> (i32, Value, String) {
         let url = format!("unix:{}", self.system.engine_socket().display());
         run(&[&["--url", &url], args].concat())
     }
 
-    /// An answer of the engine in a file, as a call over HTTP gives it.
+    /// Writes an answer of the engine to a file, as received over HTTP.
     fn answer(&self, name: &str, method: &str, params: Value) -> (String, Value) {
         let answer = self.system.call(method, params);
         (self.file(name, &answer), answer)
@@ -66,21 +66,21 @@ fn pcr0(label: &str) -> String {
 }
 
 #[test]
-fn engine_is_proven_with_its_root_named_and_by_no_other_and_no_other_image() {
-    let shown = Shown::start();
-    let (root, pcr0, other) = (shown.root(), pcr0("engine"), pcr0("another"));
-    let identity = block_on(over_socket(&shown.system.engine_socket()).identity());
+fn engine_is_proven_under_its_own_root_and_image_alone() {
+    let attested = AttestedSystem::start();
+    let (root, pcr0, other) = (attested.root(), pcr0("engine"), pcr0("another"));
+    let identity = block_on(over_socket(&attested.system.engine_socket()).identity());
     let identity = identity.expect("it answers");
     for image in [&["--pcr0", &*pcr0][..], &["--any-image"], &["--pcr0", &other, "--pcr0", &pcr0]] {
-        let (exit, said, stderr) = shown.verify(&[&["--root", &*root], image].concat());
+        let (exit, output, stderr) = attested.verify(&[&["--root", &*root], image].concat());
         assert_eq!(exit, 0, "{stderr}");
         for document in ["live", "boot"] {
-            let engine = &said[document]["engine"];
+            let engine = &output[document]["engine"];
             assert_eq!(engine["engineId"], identity.engine_id.to_string());
             assert_eq!(engine["epoch"], 1);
         }
-        assert!(said["live"]["statement"].is_object() && said["live"]["nonce"].is_string());
-        assert!(said["boot"]["statement"].is_null() && said["boot"]["nonce"].is_null());
+        assert!(output["live"]["statement"].is_object() && output["live"]["nonce"].is_string());
+        assert!(output["boot"]["statement"].is_null() && output["boot"]["nonce"].is_null());
     }
     for (args, name) in [
         (&["--pcr0", &*pcr0][..], "RootNotPinned"),
@@ -88,54 +88,54 @@ fn engine_is_proven_with_its_root_named_and_by_no_other_and_no_other_image() {
         (&["--pcr0", &other, "--root", &root], "PcrNotApproved"),
         (&["--pcr0", &pcr0, "--pcr1", &other, "--root", &root], "PcrNotApproved"),
     ] {
-        let (exit, said, stderr) = shown.verify(args);
+        let (exit, output, stderr) = attested.verify(args);
         assert_eq!(exit, 1, "{args:?}");
-        assert_eq!(said["error"]["evidence"]["name"], name, "{args:?} {stderr}");
+        assert_eq!(output["error"]["evidence"]["name"], name, "{args:?} {stderr}");
     }
-    assert_eq!(shown.verify(&["--root", &root]).0, 2);
+    assert_eq!(attested.verify(&["--root", &root]).0, 2);
 }
 
 #[test]
 fn proven_engine_must_be_the_pinned_one() {
-    let shown = Shown::start();
-    let (root, trust) = (shown.root(), shown.path("trust.json").display().to_string());
+    let attested = AttestedSystem::start();
+    let (root, trust) = (attested.root(), attested.path("trust.json").display().to_string());
     let args = ["--root", &root, "--any-image", "--trust", &trust];
     for _ in 0..2 {
-        assert_eq!(shown.verify(&args).0, 0);
+        assert_eq!(attested.verify(&args).0, 0);
     }
     let kept = std::fs::read_to_string(&trust).expect("it was written");
     let mut other: Value = serde_json::from_str(&kept).expect("it is JSON");
     other["engineId"] = json!(NONCE.to_string());
-    shown.file("trust.json", &other);
-    let (exit, _, stderr) = shown.verify(&args);
+    attested.file("trust.json", &other);
+    let (exit, _, stderr) = attested.verify(&args);
     assert_eq!(exit, 1);
     assert!(stderr.contains(&NONCE.to_string()), "{stderr}");
 }
 
 #[test]
-fn saved_answers_are_checked_with_everything_that_they_bind() {
-    let shown = Shown::start();
-    let (root, pcr0, nonce) = (shown.root(), pcr0("engine"), NONCE.to_string());
-    let (live, answer) = shown.answer("live", "getAttestation", json!({ "nonce": nonce }));
-    let (boot, _) = shown.answer("boot", "getBootAttestation", Value::Null);
+fn saved_answers_are_verified_with_everything_that_they_bind() {
+    let attested = AttestedSystem::start();
+    let (root, pcr0, nonce) = (attested.root(), pcr0("engine"), NONCE.to_string());
+    let (live, answer) = attested.answer("live", "getAttestation", json!({ "nonce": nonce }));
+    let (boot, _) = attested.answer("boot", "getBootAttestation", Value::Null);
     let trusted = ["--root", &*root, "--pcr0", &pcr0];
     let verify = |args: &[&str]| run(&[args, &trusted].concat());
-    let (exit, said, stderr) = verify(&[&live, "--nonce", &nonce]);
+    let (exit, output, stderr) = verify(&[&live, "--nonce", &nonce]);
     assert_eq!(exit, 0, "{stderr}");
-    assert_eq!(said["engine"]["epoch"], 1);
-    let (exit, said, stderr) = verify(&[&boot, "--at-its-own-time"]);
+    assert_eq!(output["engine"]["epoch"], 1);
+    let (exit, output, stderr) = verify(&[&boot, "--at-its-own-time"]);
     assert_eq!(exit, 0, "{stderr}");
-    assert_eq!((&said["mode"], &said["engine"]["epoch"]), (&json!("archived"), &json!(1)));
+    assert_eq!((&output["mode"], &output["engine"]["epoch"]), (&json!("archived"), &json!(1)));
     let mut changed = answer.clone();
     changed["result"]["binding"]["epoch"] = json!(2);
-    let changed = shown.file("changed", &changed);
-    let (exit, said, _) = verify(&[&changed, "--nonce", &nonce]);
-    assert_eq!((exit, &said["error"]["evidence"]["name"]), (1, &json!("BindingMismatch")));
+    let changed = attested.file("changed", &changed);
+    let (exit, output, _) = verify(&[&changed, "--nonce", &nonce]);
+    assert_eq!((exit, &output["error"]["evidence"]["name"]), (1, &json!("BindingMismatch")));
     let mut changed = answer;
     changed["result"]["statement"]["seq"] = json!(99);
-    let changed = shown.file("changed", &changed);
-    let (exit, said, _) = verify(&[&changed, "--nonce", &nonce]);
-    assert_eq!((exit, &said["error"]["evidence"]["name"]), (1, &json!("StatementMismatch")));
+    let changed = attested.file("changed", &changed);
+    let (exit, output, _) = verify(&[&changed, "--nonce", &nonce]);
+    assert_eq!((exit, &output["error"]["evidence"]["name"]), (1, &json!("StatementMismatch")));
     assert_eq!(verify(&[&boot]).0, 2);
     assert_eq!(verify(&[&live, "--at-its-own-time"]).0, 2);
 }
@@ -144,25 +144,25 @@ fn saved_answers_are_checked_with_everything_that_they_bind() {
 fn engine_without_a_module_is_not_proven() {
     let system = System::start();
     let url = format!("unix:{}", system.engine_socket().display());
-    let (exit, said, stderr) = run(&["--url", &url, "--any-image"]);
-    assert_eq!((exit, &said["error"]["data"]["name"]), (1, &json!("UNATTESTED")), "{stderr}");
+    let (exit, output, stderr) = run(&["--url", &url, "--any-image"]);
+    assert_eq!((exit, &output["error"]["data"]["name"]), (1, &json!("UNATTESTED")), "{stderr}");
 }
 
 #[test]
-fn genuine_documents_pass_under_the_built_in_root_and_those_of_debug_mode_by_no_flag() {
+fn genuine_documents_pass_under_the_built_in_root_and_debug_ones_with_no_flag() {
     let folder = tempfile::tempdir().expect("the system gives a folder");
     for genuine in documents().into_iter().flatten() {
         let file = folder.path().join("document");
         std::fs::write(&file, &genuine.bytes).expect("the folder can be written");
         let file = file.display().to_string();
-        let (exit, said, stderr) = run(&[&file, "--any-image", "--at-its-own-time"]);
+        let (exit, output, stderr) = run(&[&file, "--any-image", "--at-its-own-time"]);
         if genuine.index["debug_zero_pcr012"] == true {
-            assert_eq!((exit, &said["error"]["evidence"]["name"]), (1, &json!("DebugMode")));
+            assert_eq!((exit, &output["error"]["evidence"]["name"]), (1, &json!("DebugMode")));
             continue;
         }
         assert_eq!(exit, 0, "{} {stderr}", genuine.file);
-        assert_eq!(said["moduleId"], genuine.index["module_id"]);
-        assert_eq!(said["timestampMs"], genuine.index["timestamp_ms"]);
+        assert_eq!(output["moduleId"], genuine.index["module_id"]);
+        assert_eq!(output["timestampMs"], genuine.index["timestamp_ms"]);
         let (exit, _, stderr) = run(&[&file, "--any-image", "--nonce", &NONCE.to_string()]);
         assert_eq!(exit, 1, "{stderr}");
     }

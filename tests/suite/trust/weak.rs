@@ -1,5 +1,6 @@
-//! Modules that prove nothing: an emulator's, which signs nothing, and one of an enclave in debug
-//! mode. The engine runs over both, says so in every answer about itself, and nobody believes it.
+//! Insecure modes: the module of an emulator, which signs nothing, and the module of an enclave in
+//! debug mode. The engine runs over both and reports the mode in every answer about itself, and
+//! every verifier refuses its documents.
 
 use super::measured::config;
 use crate::client::{block_on, over_socket};
@@ -18,7 +19,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// As QEMU's module: all that a module does, and documents that nobody signed.
+/// Like QEMU's module: complete, but its documents are unsigned.
 pub(super) struct Unsigned(SoftwareNsm);
 
 impl Unsigned {
@@ -59,7 +60,7 @@ impl Nsm for Unsigned {
     }
 }
 
-/// A running engine, what `prove` says of it, and the modes that it names.
+/// A running engine, the result of `prove`, and the modes that it reports.
 fn asked(attestation: Attestation, root: RootFingerprint) -> (AttestationError, [String; 3]) {
     let vault: Arc<dyn Vault> = Arc::new(TestVault::new(93));
     let platform = Some(Platform::new(vault, attestation));
@@ -77,7 +78,7 @@ fn asked(attestation: Attestation, root: RootFingerprint) -> (AttestationError, 
 }
 
 #[test]
-fn engine_on_an_emulated_module_says_so_and_its_documents_are_refused() {
+fn engine_on_an_emulated_module_reports_it_and_its_documents_are_refused() {
     let folder = tempfile::tempdir().expect("the system gives a folder");
     let module = Unsigned::boot(folder.path());
     let root = module.0.root();
@@ -88,7 +89,7 @@ fn engine_on_an_emulated_module_says_so_and_its_documents_are_refused() {
 }
 
 #[test]
-fn engine_in_debug_mode_says_so_and_its_documents_are_refused() {
+fn engine_in_debug_mode_reports_it_and_its_documents_are_refused() {
     let folder = tempfile::tempdir().expect("the system gives a folder");
     let module = SoftwareNsm::boot_debug(folder.path(), "engine");
     let module = module.expect("the folder can be written");
@@ -99,7 +100,7 @@ fn engine_in_debug_mode_says_so_and_its_documents_are_refused() {
 }
 
 #[test]
-fn image_for_an_emulated_module_takes_the_time_of_its_documents() {
+fn image_for_an_emulated_module_uses_the_time_of_its_documents() {
     let folder = tempfile::tempdir().expect("the system gives a folder");
     let module: Arc<dyn Nsm> = Arc::new(Unsigned::boot(folder.path()));
     let config = config("module = \"emulated\"\n");
@@ -111,7 +112,7 @@ fn image_for_an_emulated_module_takes_the_time_of_its_documents() {
 }
 
 #[test]
-fn image_and_module_of_different_kinds_end_with_no_time() {
+fn image_and_module_of_different_kinds_have_no_time() {
     let folder = tempfile::tempdir().expect("the system gives a folder");
     let signed = SoftwareNsm::boot(folder.path(), &Measurements::dev("engine"));
     let signed: Arc<dyn Nsm> = Arc::new(signed.expect("the folder can be written"));
@@ -124,7 +125,7 @@ fn image_and_module_of_different_kinds_end_with_no_time() {
 }
 
 #[test]
-fn debug_mode_is_seen_in_the_registers() {
+fn debug_mode_is_detected_from_the_registers() {
     let folder = tempfile::tempdir().expect("the system gives a folder");
     let module = SoftwareNsm::boot_debug(folder.path(), "engine");
     let module = Arc::new(module.expect("the folder can be written"));

@@ -38,7 +38,7 @@ fn witnesses(input: &Value) -> Result<Option<Witnesses>, &'static str> {
     Ok(Some(Witnesses::new(keys, quorum).unwrap()))
 }
 
-fn judge(input: &Value) -> Result<(), &'static str> {
+fn check(input: &Value) -> Result<(), &'static str> {
     let (note, log) = (bytes(input, "note")?, note_key(KeyUse::Log, &input["logKey"])?);
     let origin: String = read(input, "origin")?;
     match witnesses(input)? {
@@ -47,7 +47,7 @@ fn judge(input: &Value) -> Result<(), &'static str> {
     }
 }
 
-fn judge_tlog(input: &Value) -> Result<(), &'static str> {
+fn check_tlog(input: &Value) -> Result<(), &'static str> {
     let (proof, leaf) = (bytes(input, "proof")?, bytes(input, "leaf")?);
     let log = note_key(KeyUse::Log, &input["logKey"])?;
     let origin: String = read(input, "origin")?;
@@ -71,7 +71,7 @@ fn with(mut input: Value, name: &str, value: impl Into<Value>) -> Value {
 }
 
 pub fn file() -> File {
-    let mut file = File::new("checkpoints.json", ABOUT, judge);
+    let mut file = File::new("checkpoints.json", ABOUT, check);
     let head = Log::of(1, 7).newest().head();
     let good = note(&head, 3);
     let mut bare = with(keys_json(0, 0), "note", note(&head, 0));
@@ -89,7 +89,7 @@ pub fn file() -> File {
 
 const BASE: &str = "cosigned by three of five, two asked for";
 
-/// Notes that are none, and texts that are no checkpoint.
+/// Malformed notes, and texts that are no checkpoint.
 fn texts(file: &mut File, good: &str) {
     let (text, signatures) = good.split_once("\n\n").unwrap();
     let line = |at: usize, to: &str| {
@@ -189,7 +189,7 @@ fn others(file: &mut File) {
 }
 
 pub fn tlog_file() -> File {
-    let mut file = File::new("tlog-proofs.json", TLOG_ABOUT, judge_tlog);
+    let mut file = File::new("tlog-proofs.json", TLOG_ABOUT, check_tlog);
     let log = Log::of(1, 11);
     let checkpoint = note(&log.newest().head(), 2);
     for seq in [0, 5, 10] {

@@ -1,4 +1,4 @@
-//! `commitments.json`: promises against what was asked for.
+//! `commitments.json`: commitments checked against the expected terms.
 
 use super::{File, engine_json, name, read, read_engine, word};
 use crate::proofs::Log;
@@ -38,7 +38,7 @@ fn view_of(log: &Log, terms: &LockTerms, signed: &SignedCommitment) -> Commitmen
     CommitmentView::new(&log.engine.id, mark, terms, commitment, signed.signature)
 }
 
-fn judge(input: &Value) -> Result<(), &'static str> {
+fn check(input: &Value) -> Result<(), &'static str> {
     let engine = read_engine(input)?;
     let view: CommitmentView = read(input, "commitment")?;
     let asked = &input["expected"];
@@ -89,7 +89,7 @@ fn input(log: &Log, terms: &LockTerms) -> Value {
 }
 
 pub fn file() -> File {
-    let mut file = File::new("commitments.json", ABOUT, judge);
+    let mut file = File::new("commitments.json", ABOUT, check);
     let log = Log::of(1, 3);
     let mut two = terms();
     let token = Asset::erc20(137, Address([0x12; 20]));
@@ -159,7 +159,7 @@ fn prolonged(file: &mut File, log: &Log) {
     file.case("a prolonged lock, not named", "a lock of one asset", unnamed, "LockId");
 }
 
-/// Times that are signed and make no sense.
+/// Signed times that contradict each other.
 fn unordered(file: &mut File, log: &Log) {
     let terms = terms();
     let mut bad = promise(log, &terms, 2, 1);
@@ -170,7 +170,7 @@ fn unordered(file: &mut File, log: &Log) {
     file.case("claims end before fills", "a lock of one asset", set, "TimeOrder");
 }
 
-/// Promises of engines whose module proves nothing. The bases name the mark that they take.
+/// Commitments in an insecure mode. The bases allow that mode.
 fn marked(file: &mut File, log: &Log) {
     let terms = terms();
     let plain = file.input("a lock of one asset");

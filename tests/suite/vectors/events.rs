@@ -65,7 +65,7 @@ fn granted(terms: LockTerms, authority: Authority) -> GrantedLock {
     GrantedLock { lock_id: LOCK, terms, authority, signature, claim_by, settle_by, custody }
 }
 
-/// What happens to a lock and its assets.
+/// Events about locks and assets.
 pub fn of_locks() -> Vec<Event> {
     let (lock_id, signature, freed) = (LOCK, SIGNATURE, vec![U256::ONE]);
     let locks = vec![
@@ -119,7 +119,7 @@ pub fn of_locks() -> Vec<Event> {
     ]
 }
 
-/// What happens to the engine, and what it refuses.
+/// Events about the engine, and rejects.
 pub fn of_the_engine() -> Vec<Event> {
     let mut events = vec![
         Event::EpochStarted {

@@ -1,4 +1,4 @@
-//! `fork.json`: evidence that an engine contradicted itself, and what is none.
+//! `fork.json`: evidence that an engine contradicted itself, and pairs that are no evidence.
 
 use super::{File, engine_json, name, read, read_engine};
 use crate::proofs::{Log, START_MS, event};
@@ -21,7 +21,7 @@ const BASES: [&str; 5] = [
     "OtherFrame",
 ];
 
-fn judge(input: &Value) -> Result<(), &'static str> {
+fn check(input: &Value) -> Result<(), &'static str> {
     let engine = read_engine(input)?;
     let view: ForkEvidenceView = read(input, "evidence")?;
     let evidence = fork(&view).map_err(name)?;
@@ -37,7 +37,7 @@ fn input(log: &Log, a: &SignedStatement, b: &SignedStatement, leaves: ForkLeaves
 }
 
 pub fn file() -> File {
-    let mut file = File::new("fork.json", ABOUT, judge);
+    let mut file = File::new("fork.json", ABOUT, check);
     let (a, b) = (Log::branch(3, 4, 2), Log::branch(3, 6, 3));
     let signed = |log: &Log, seq: usize| log.frames[seq].signed.clone();
     let none = ForkLeaves::None;
@@ -94,7 +94,7 @@ fn named(file: &mut File, a: &Log, b: &Log) {
     leaves(file, a, b);
 }
 
-/// Leaves that are not what they are shown as.
+/// Leaf evidence with wrong leaves.
 fn leaves(file: &mut File, a: &Log, b: &Log) {
     let place = |log: &Log, seq, size| {
         let signed = &log.frames[0].signed;

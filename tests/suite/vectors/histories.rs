@@ -18,7 +18,7 @@ pub fn head(value: &Value) -> Result<TreeHead, &'static str> {
     Ok(TreeHead { size, root })
 }
 
-fn judge(input: &Value) -> Result<(), &'static str> {
+fn check(input: &Value) -> Result<(), &'static str> {
     let path: Vec<Bytes32> = read(input, "path")?;
     let path = hashes(&path);
     if input["check"] == "consistency" {
@@ -58,7 +58,7 @@ fn consistency(earlier: usize, later: usize) -> Value {
 }
 
 pub fn file() -> File {
-    let mut file = File::new("history.json", ABOUT, judge);
+    let mut file = File::new("history.json", ABOUT, check);
     for size in [1, 2, 3, 7, 8, 13] {
         for index in 0..size {
             let name = format!("leaf {index} of {size}");

@@ -1,4 +1,4 @@
-//! `receipts.json`: an event, its place, its frame in a history.
+//! `receipts.json`: an event, its log position, and its frame in a history.
 
 use super::{File, engine_json, events, name, read, read_engine, word, words};
 use crate::proofs::{Log, START_MS, event, salt};
@@ -14,7 +14,7 @@ const ABOUT: &str = "Receipts (specs/receipts.md): input.receipt is an engine's 
 the history that its frame is shown in by historyPath. Verdict: proven, or the name of the \
 refusal. Each case is its base with other values at the places of `set` (JSON pointers).";
 
-fn judge(input: &Value) -> Result<(), &'static str> {
+fn check(input: &Value) -> Result<(), &'static str> {
     let engine = read_engine(input)?;
     let leaf: HexBytes = read(&input["receipt"], "leaf")?;
     let view: mortise_rpc::results::ReceiptView = read(input, "receipt")?;
@@ -62,7 +62,7 @@ pub fn input(log: &Log, seq: usize, index: u32, size: usize) -> Value {
 }
 
 pub fn file() -> File {
-    let mut file = File::new("receipts.json", ABOUT, judge);
+    let mut file = File::new("receipts.json", ABOUT, check);
     let log = log();
     for seq in 0..2 {
         for (index, event) in (0u32..).zip(&log.frames[seq].events) {
@@ -123,7 +123,7 @@ fn named(file: &mut File, log: &Log) {
     contradictions(file);
 }
 
-/// Other spellings of one signature: v of 0 and 1 are read, the high s is not.
+/// Other encodings of one signature: v of 0 and 1 is accepted, a high s is not.
 fn malleable(file: &mut File, log: &Log, base: &str) {
     let place = "/receipt/statementSignature";
     let mut signature = log.frames[4].signed.signature;
@@ -146,7 +146,7 @@ fn malleable(file: &mut File, log: &Log, base: &str) {
     file.case("no signature", base, json!({place: zero}), "Malformed");
 }
 
-/// An engine that states something else than it sealed.
+/// A statement that differs from the sealed frame.
 fn contradictions(file: &mut File) {
     let mut log = Log::of(1, 3);
     let mut statement = log.frames[2].signed.statement.clone();
@@ -158,7 +158,7 @@ fn contradictions(file: &mut File) {
     file.case("an epoch that the leaf does not have", "one event of three", set, "Contradiction");
 }
 
-/// Bytes that are in the tree, and are no event.
+/// Bytes that are in the tree and are no event.
 fn encodings(file: &mut File) {
     let log = Log::of(1, 1);
     let good = codec::encode(&event(1));

@@ -39,7 +39,7 @@ fn key(input: &Value) -> Result<LeafKey, &'static str> {
     }
 }
 
-fn judge(input: &Value) -> Result<(), &'static str> {
+fn check(input: &Value) -> Result<(), &'static str> {
     let (engine, key) = (read_engine(input)?, key(input)?);
     let view: ProofResult = read(input, "proof")?;
     let answer = state(&view, &key).map_err(name)?;
@@ -114,7 +114,7 @@ fn input(log: &Log, key: &LeafKey, value: &[u8]) -> Value {
     json!({"engine": engine_json(&log.engine), "key": key_json(key), "proof": answer})
 }
 
-/// A lock that is not there, whose way ends as asked.
+/// A key without a lock whose path in the tree ends as requested.
 fn absent(log: &Log, is_empty: bool) -> LeafKey {
     let keys = (100..=255).map(|n| LeafKey::Lock(LockId([n; 32])));
     let ends = |key: &LeafKey| {
@@ -125,7 +125,7 @@ fn absent(log: &Log, is_empty: bool) -> LeafKey {
 }
 
 pub fn file() -> File {
-    let mut file = File::new("state-proofs.json", ABOUT, judge);
+    let mut file = File::new("state-proofs.json", ABOUT, check);
     let log = log();
     for (name, key, value) in entries() {
         file.base(name, input(&log, &key, &encode(&value)));
@@ -185,7 +185,7 @@ fn named(file: &mut File) {
     }
 }
 
-/// A tree of one entry, and one of none.
+/// A tree with one entry, and an empty tree.
 fn alone(file: &mut File) {
     let (_, key, value) = entries().remove(0);
     let mut log = Log::new(1);
@@ -199,7 +199,7 @@ fn alone(file: &mut File) {
     file.base("absent beside the only one", input(&log, &other, &[]));
 }
 
-/// Bytes that the tree holds, and that are no value of the key's kind.
+/// Bytes that are in the tree and are no value of the key's kind.
 fn openings(file: &mut File) {
     let [lock, account, ..] = values();
     let key = LeafKey::Lock(LockId([3; 32]));

@@ -1,4 +1,4 @@
-//! `succession.json`: geneses that take the place of a predecessor, and those that do not.
+//! `succession.json`: geneses that validly succeed a predecessor, and wrong ones.
 
 use super::{FORM, File, name, read, word};
 use crate::proofs::signer;
@@ -21,7 +21,7 @@ it. Verdict: proven, or the name of the refusal. Each case is its base with othe
 places of `set` (JSON pointers).";
 const BASE: &str = "two operators of three, two witnesses of three";
 
-fn judge(input: &Value) -> Result<(), &'static str> {
+fn check(input: &Value) -> Result<(), &'static str> {
     let bytes = read::<HexBytes>(input, "genesis")?.0;
     let genesis: Genesis = codec::decode(&bytes).map_err(|_| "Encoding")?;
     let verified = verify(&genesis).map_err(name)?;
@@ -38,7 +38,7 @@ fn text(genesis: &Genesis) -> String {
     word(&codec::encode(genesis))
 }
 
-/// The good draft with another predecessor, agreed to by all operators.
+/// The valid draft with another predecessor, signed by all operators.
 fn agreed(edit: impl Fn(&mut Predecessor)) -> Genesis {
     let mut genesis = drafted(|_| {});
     edit(genesis.predecessor.as_mut().unwrap());
@@ -46,7 +46,7 @@ fn agreed(edit: impl Fn(&mut Predecessor)) -> Genesis {
 }
 
 pub fn file() -> File {
-    let mut file = File::new("succession.json", ABOUT, judge);
+    let mut file = File::new("succession.json", ABOUT, check);
     file.base(BASE, json!({"genesis": text(&good()), "checkpoint": null}));
     let all = signed(drafted(|p| p.base.origin = Origin::Sigsum), &OPERATORS);
     file.base("all operators, origin sigsum", json!({"genesis": text(&all), "checkpoint": null}));
@@ -65,7 +65,7 @@ fn case(file: &mut File, what: &str, genesis: &Genesis, verdict: &str) {
     file.case(what, BASE, json!({"/genesis": text(genesis)}), verdict);
 }
 
-/// Parts of the old engine, and geneses that are none.
+/// Wrong parts of the old engine, and invalid geneses.
 fn parts(file: &mut File) {
     let id = "PredecessorId";
     for (what, genesis, verdict) in [
@@ -95,7 +95,7 @@ fn parts(file: &mut File) {
     }
 }
 
-/// Under the id that the old policy makes, so that nothing else is wrong.
+/// Under the id of the changed old policy, so that nothing else is wrong.
 fn old_policy() -> Genesis {
     let rules = good().policy;
     let genesis = drafted(|p| p.base.policy.retention_s = 0);
@@ -148,7 +148,7 @@ fn checkpoints(file: &mut File) {
     }
 }
 
-/// A good draft with the signatures of another one.
+/// A valid draft with the signatures of another draft.
 fn under(other: Genesis) -> Genesis {
     let mut genesis = drafted(|_| {});
     put(&mut genesis, signed(other, &OPERATORS[..1]).predecessor.unwrap().signatures);

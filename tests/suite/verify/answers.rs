@@ -1,4 +1,4 @@
-//! Answers of a real engine, as they came over the socket.
+//! Answers of a real engine, as received over the socket.
 
 use mortise_format::ids::{LockId, parse_hex, to_checksum};
 use mortise_format::note::{KeyUse, NoteKey};
@@ -49,13 +49,13 @@ pub fn call(system: &System, method: Method, params: &impl Serialize) -> Value {
 }
 
 impl Answers {
-    /// Those of an engine of its own, which is gone afterwards.
+    /// The answers of a new engine, which is stopped afterwards.
     pub fn of_a_running_engine() -> Self {
         let system = System::start();
         Self::of(&system, &Parties::of(&system.engine_socket()))
     }
 
-    /// Those of a running engine.
+    /// The answers of a running engine.
     pub fn of(system: &System, parties: &Parties) -> Self {
         let info = system.call("getEngineInfo", json!({}));
         let text = |value: &Value| value.as_str().expect("a text").to_owned();

@@ -1,9 +1,9 @@
-//! Every field of every answer, changed in every way that a field can be changed.
+//! Every field of every answer is changed in every possible way, and each change is refused.
 
-use super::{Answers, Files, mortise, whom};
+use super::{Answers, Files, engine_flags, mortise};
 use serde_json::{Value, json};
 
-/// Every way to change the value at one place, with a word for it.
+/// Every changed form of a value, each with the word for its change.
 fn changes(value: &Value) -> Vec<(&'static str, Value)> {
     match value {
         Value::String(text) if text.starts_with("0x") => hex_changes(text),
@@ -82,11 +82,11 @@ pub fn every_change_is_refused(
     let files = Files::new();
     let check = |value: &Value, what: &str| {
         let file = files.json("changed.json", value);
-        let said = mortise(&[&["verify", kind, &file], more, &whom(answers)].concat());
-        let name = said.refusal();
+        let output = mortise(&[&["verify", kind, &file], more, &engine_flags(answers)].concat());
+        let name = output.refusal();
         let named = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric());
-        assert!(said.exit == 1 && named, "{kind}: {what}: {said:?}");
-        assert!(said.stdout.is_empty() && said.stderr.contains("\n  next: "), "{said:?}");
+        assert!(output.exit == 1 && named, "{kind}: {what}: {output:?}");
+        assert!(output.stdout.is_empty() && output.stderr.contains("\n  next: "), "{output:?}");
     };
     let (mut all, mut count) = (Vec::new(), 0);
     places(good, "", &mut all);
@@ -110,7 +110,7 @@ pub fn every_change_is_refused(
     count
 }
 
-/// What an answer may do without, and says less then.
+/// Optional fields: without them the answer proves less.
 const OPTIONAL: [&str; 1] = ["leaf"];
 
 #[test]
@@ -149,8 +149,9 @@ fn parts_of_other_answers_are_refused_by_name() {
         let mut mixed = first.clone();
         mixed[name] = second[name].clone();
         let file = files.json("mixed.json", &mixed);
-        let said = mortise(&[&["verify", "receipt", &file], &whom(&answers)[..]].concat());
-        assert!(said.exit == 1 && !said.refusal().is_empty(), "{name}: {said:?}");
+        let output =
+            mortise(&[&["verify", "receipt", &file], &engine_flags(&answers)[..]].concat());
+        assert!(output.exit == 1 && !output.refusal().is_empty(), "{name}: {output:?}");
     }
     // An honest proof under the root of another frame.
     let mut other = answers.held["result"].clone();
@@ -160,7 +161,7 @@ fn parts_of_other_answers_are_refused_by_name() {
     let run = |value: &Value| {
         let file = files.json("other.json", value);
         let key = ["--lock-id", answers.lock_id.as_str()];
-        mortise(&[&["verify", "proof", &file], &key[..], &whom(&answers)].concat())
+        mortise(&[&["verify", "proof", &file], &key[..], &engine_flags(&answers)].concat())
     };
     assert_eq!(run(&other).refusal(), "Seq");
     other["seq"] = first["seq"].clone();

@@ -1,4 +1,4 @@
-//! `mortise verify attestation` from outside, over documents of the software module.
+//! `mortise verify attestation` as a process, over documents of the software module.
 
 use mortise_engine::ports::{AttestRequest, Nsm as _};
 use mortise_format::hex;
@@ -59,7 +59,7 @@ fn verify(args: &[&str], input: &[u8]) -> (i32, String, String) {
     }
     command.args(["verify", "attestation"]).args(args);
     let mut child = command.stdin(pipe()).stdout(pipe()).stderr(pipe()).spawn().unwrap();
-    // a command that reads no input has closed the pipe; that is no failure
+    // a command that reads no input closes the pipe
     child.stdin.take().unwrap().write_all(input).ok();
     let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
@@ -67,7 +67,7 @@ fn verify(args: &[&str], input: &[u8]) -> (i32, String, String) {
 }
 
 #[test]
-fn document_of_a_named_root_and_image_passes_in_every_form() {
+fn document_of_the_pinned_root_and_image_passes_in_every_form() {
     let bench = Bench::new(&dev());
     let (file, document) = bench.document();
     let as_hex = bench.file("hex", format!("0x{}\n", hex::encode(&document)).as_bytes());
@@ -85,7 +85,7 @@ fn document_of_a_named_root_and_image_passes_in_every_form() {
 }
 
 #[test]
-fn complete_policy_of_all_registers_is_taken_without_a_remark() {
+fn complete_policy_of_all_registers_is_accepted_without_a_warning() {
     let bench = Bench::new(&dev());
     let (file, _) = bench.document();
     let (nonce, root) = (hex::encode(&NONCE), bench.path("nitro-root.sha256"));
@@ -98,15 +98,15 @@ fn complete_policy_of_all_registers_is_taken_without_a_remark() {
     ];
     let (exit, stdout, stderr) = verify(&args, b"");
     assert_eq!((exit, stderr.as_str()), (0, ""), "{stdout}");
-    let said: Value = serde_json::from_str(&stdout).unwrap();
-    assert_eq!((&said["mode"], &said["image"]), (&"live".into(), &"approved".into()));
-    assert_eq!(said["pcrs"]["0"], Value::from(pcr0));
-    assert_eq!(said["roots"].as_array().unwrap().len(), 2);
-    assert!(said["proven"].as_array().unwrap().len() >= 3);
+    let output: Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!((&output["mode"], &output["image"]), (&"live".into(), &"approved".into()));
+    assert_eq!(output["pcrs"]["0"], Value::from(pcr0));
+    assert_eq!(output["roots"].as_array().unwrap().len(), 2);
+    assert!(output["proven"].as_array().unwrap().len() >= 3);
 }
 
 #[test]
-fn document_without_its_root_named_is_refused_with_the_next_step() {
+fn document_under_a_root_that_is_not_pinned_is_refused_with_the_next_step() {
     let bench = Bench::new(&dev());
     let (file, _) = bench.document();
     let pcr0 = dev().pcr0.to_string();
@@ -136,9 +136,9 @@ fn each_wrong_part_is_refused_by_name_with_exit_1() {
         let (exit, stdout, stderr) = verify(&args, b"");
         assert_eq!(exit, 1, "{args:?} {stdout} {stderr}");
         assert!(stderr.contains(&format!("error: {name}: ")), "{args:?} {stderr}");
-        let said: Value = serde_json::from_str(&stdout).unwrap();
-        assert_eq!(said["error"]["evidence"]["name"], name);
-        assert!(said["error"]["evidence"]["next"].as_str().is_some_and(|next| !next.is_empty()));
+        let output: Value = serde_json::from_str(&stdout).unwrap();
+        assert_eq!(output["error"]["evidence"]["name"], name);
+        assert!(output["error"]["evidence"]["next"].as_str().is_some_and(|next| !next.is_empty()));
     };
     named("PcrNotApproved", &[&file, "--pcr0", &other, "--nonce", &nonce]);
     named("PcrNotApproved", &[&file, "--pcr0", &pcr0, "--pcr2", &other, "--nonce", &nonce]);
@@ -207,15 +207,15 @@ fn unclear_question_is_wrong_usage_and_nobody_there_is_exit_3() {
         let (exit, _, stderr) = verify(args, b"");
         assert_eq!(exit, 2, "{args:?} {stderr}");
     }
-    let nobody = format!("unix:{}", Path::new(&bench.path("nobody.sock")).display());
-    let args = ["--url", &nobody, "--attempts", "1", "--any-image"];
+    let absent = format!("unix:{}", Path::new(&bench.path("absent.sock")).display());
+    let args = ["--url", &absent, "--attempts", "1", "--any-image"];
     assert_eq!(verify(&args, b"").0, 3);
     let (exit, help, _) = verify(&["--help"], b"");
     assert!(exit == 0 && help.contains("--at-its-own-time") && help.contains("Examples:"));
 }
 
 #[test]
-fn policy_file_names_roots_and_images_whole() {
+fn policy_file_replaces_the_flags_for_roots_and_images() {
     let bench = Bench::new(&dev());
     let (file, _) = bench.document();
     let Measurements { pcr0, pcr1, pcr2, .. } = dev();

@@ -1,8 +1,8 @@
-//! A log that its parent rewound: the client's newer receipt becomes evidence.
+//! If the parent rewinds the log, a client's newer receipt becomes fork evidence.
 
 use super::answers::call;
 use super::changes::every_change_is_refused;
-use super::{Answers, Files, argument, mortise, whom};
+use super::{Answers, Files, argument, engine_flags, mortise};
 use mortise_rpc::Method;
 use mortise_testkit::system::System;
 use mortise_testkit::system::parties::Parties;
@@ -21,7 +21,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Two answers of one engine, between which its parent put an old store back.
+/// Answers of one engine before and after its parent restored an old store.
 fn rewound() -> (Answers, Value, Value) {
     let mut system = System::start();
     let parties = Parties::of(&system.engine_socket());
@@ -41,7 +41,7 @@ fn rewound() -> (Answers, Value, Value) {
     copy(&old, &system.store_folder());
     system.start_host();
     system.start_engine();
-    // The same number of frames again, and none of them the same.
+    // The same number of frames again, all of them different.
     let mut nonces = 6..60;
     let shown = nonces.find_map(|nonce| {
         let shown = call(&system, Method::CommitLock, &parties.commit(nonce, 66));
@@ -57,12 +57,12 @@ fn size(answer: &Value) -> u64 {
 }
 
 #[test]
-fn newer_receipt_of_a_rewound_log_becomes_evidence_that_anybody_can_check() {
+fn newer_receipt_of_a_rewound_log_becomes_evidence_that_any_party_can_verify() {
     let (answers, kept, shown) = rewound();
     let files = Files::new();
     let (kept_file, shown_file) = (files.json("kept", &kept), files.json("shown", &shown));
     let out = argument(&files.path("evidence.json"));
-    let who = whom(&answers);
+    let who = engine_flags(&answers);
     let find = |other: &str, more: &[&str]| {
         mortise(&[&["verify", "fork", &kept_file, other], more, &who].concat())
     };
@@ -85,9 +85,10 @@ fn honest_answers_give_no_evidence() {
     for (i, a) in all.iter().enumerate() {
         for b in &all[i..] {
             let (a, b) = (files.json("a", a), files.json("b", b));
-            let said = mortise(&[&["verify", "fork", &a, &b], &whom(&answers)[..]].concat());
-            let named = ["NoContradiction", "SameStatement"].contains(&said.refusal());
-            assert!(said.exit == 1 && named, "{said:?}");
+            let output =
+                mortise(&[&["verify", "fork", &a, &b], &engine_flags(&answers)[..]].concat());
+            let named = ["NoContradiction", "SameStatement"].contains(&output.refusal());
+            assert!(output.exit == 1 && named, "{output:?}");
         }
     }
 }

@@ -1,6 +1,6 @@
-//! Receipts in the history that the log's key and witnesses sign; roots that continue each other.
+//! Receipts under checkpoints signed by the log and witnesses, and consistency between roots.
 
-use super::{Answers, CommandOutput, Files, mortise, whom};
+use super::{Answers, CommandOutput, Files, engine_flags, mortise};
 use ed25519_dalek::{Signer as _, SigningKey};
 use mortise_format::checkpoint::{cosignature_bytes, cosigned_message};
 use mortise_format::note::{KeyUse, Note, NoteKey};
@@ -20,7 +20,7 @@ impl Bench {
     /// `mortise verify KIND FILE ...` under the engine's identity.
     fn verify(&self, kind: &str, value: &Value, more: &[&str]) -> CommandOutput {
         let file = self.files.json("answer.json", value);
-        mortise(&[&["--json", "verify", kind, &file], more, &whom(&self.answers)].concat())
+        mortise(&[&["--json", "verify", kind, &file], more, &engine_flags(&self.answers)].concat())
     }
 
     fn note(&self) -> String {
@@ -47,7 +47,7 @@ impl Bench {
 }
 
 #[test]
-fn receipt_is_shown_in_the_checkpoint_by_a_tlog_proof_and_by_consistency() {
+fn receipt_is_proven_under_the_checkpoint_by_a_tlog_proof_and_by_consistency() {
     let bench = Bench::new();
     let answers = &bench.answers;
     let key = ["--log-key", answers.log_key.as_str()];
@@ -64,10 +64,10 @@ fn receipt_is_shown_in_the_checkpoint_by_a_tlog_proof_and_by_consistency() {
         vec!["--checkpoint", &checkpoint, "--consistency", &between],
         vec!["--checkpoint", &bare, "--consistency", &path],
     ] {
-        let said = bench.verify("receipt", &answers.fetched, &[&more[..], &key].concat());
-        assert_eq!(said.exit, 0, "{more:?} {said:?}");
+        let output = bench.verify("receipt", &answers.fetched, &[&more[..], &key].concat());
+        assert_eq!(output.exit, 0, "{more:?} {output:?}");
         let size = &answers.checkpoint["result"]["size"];
-        assert_eq!(&said.json()["checkpointSize"], size, "{more:?}");
+        assert_eq!(&output.json()["checkpointSize"], size, "{more:?}");
     }
     let usage = bench.verify("receipt", &answers.fetched, &["--tlog-proof", &proof]);
     assert_eq!(usage.exit, 2, "no key of the log is named: {usage:?}");
@@ -76,7 +76,7 @@ fn receipt_is_shown_in_the_checkpoint_by_a_tlog_proof_and_by_consistency() {
 }
 
 #[test]
-fn witnesses_of_a_checkpoint_count_when_they_are_named_and_signed() {
+fn only_named_witnesses_that_signed_the_checkpoint_count() {
     let bench = Bench::new();
     let (note, keys) = bench.cosigned(3);
     let checkpoint = bench.files.write("cosigned.txt", &note);
@@ -131,21 +131,21 @@ fn changed_checkpoints_and_proofs_of_other_logs_are_refused_by_name() {
         (&note.trim_end().to_owned(), key, &[], "NoFinalNewline"),
         (&String::new(), key, &[], "NoFinalNewline"),
     ] {
-        let said = run(note, key, more);
-        assert_eq!((said.exit, said.refusal()), (1, name), "{said:?}");
+        let output = run(note, key, more);
+        assert_eq!((output.exit, output.refusal()), (1, name), "{output:?}");
     }
     let text = answers.fetched["result"]["tlogProof"].as_str().expect("a proof is text");
     let proof = bench.files.write("proof.txt", text);
     let args = ["--tlog-proof", &proof, "--log-key", key];
-    let said = bench.verify("receipt", &answers.second, &args);
-    assert_eq!((said.exit, said.refusal()), (1, "RootMismatch"), "another frame: {said:?}");
+    let output = bench.verify("receipt", &answers.second, &args);
+    assert_eq!((output.exit, output.refusal()), (1, "RootMismatch"), "another frame: {output:?}");
     let cut = bench.files.write("cut.txt", text.replacen("index ", "index 0", 1));
     let args = ["--tlog-proof", &cut, "--log-key", key];
     assert_eq!(bench.verify("receipt", &answers.fetched, &args).refusal(), "Index");
 }
 
 #[test]
-fn root_continues_an_older_one_by_the_proof_between_them_alone() {
+fn root_continues_an_older_one_only_with_the_proof_between_them() {
     let bench = Bench::new();
     let answers = &bench.answers;
     let older = bench.files.json("older.json", &answers.commit);
@@ -155,8 +155,8 @@ fn root_continues_an_older_one_by_the_proof_between_them_alone() {
         bench.verify("root", &answers.checkpoint, &more)
     };
     let good = &answers.between["result"]["path"];
-    let said = run(good);
-    assert_eq!(said.exit, 0, "{said:?}");
+    let output = run(good);
+    assert_eq!(output.exit, 0, "{output:?}");
     assert_eq!(run(&answers.between).exit, 0);
     let hashes = good.as_array().expect("a path is a list");
     let mut longer = hashes.clone();

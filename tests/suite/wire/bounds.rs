@@ -1,4 +1,4 @@
-//! What is answered before the engine serves, and when too much is asked of it.
+//! Answers before the engine serves, and under overload.
 
 use super::error_name;
 use mortise_engine::phase::Bounds;
@@ -22,7 +22,7 @@ fn hold_reads(asked: &StoreRequest, _: &mortise_format::store::StoreResponse) ->
 }
 
 #[test]
-fn while_it_replays_the_engine_answers_health_and_refuses_the_rest() {
+fn engine_answers_health_and_refuses_other_methods_during_the_replay() {
     let mut system = System::behind_proxy();
     let parties = Parties::of(&system.engine_socket());
     let commit = call(1, Method::CommitLock, &parties.commit(0, 100));
@@ -30,13 +30,13 @@ fn while_it_replays_the_engine_answers_health_and_refuses_the_rest() {
     line.send(1, &commit);
     let first = line.receive().unwrap().1;
     let before = system.statement();
-    // A second boot of the same log without its snapshot, so that it has to be read.
+    // A second boot of the same log without its snapshot, which reads the whole log.
     system.stop_engine().unwrap();
-    system.proxy().lie(|asked, said| match asked {
+    system.proxy().lie(|asked, answer| match asked {
         StoreRequest::SnapshotLatest => {
             Lie::Other(mortise_format::store::StoreResponse::SnapshotLatest(None))
         }
-        _ => hold_reads(asked, said),
+        _ => hold_reads(asked, answer),
     });
     system.launch_engine();
     system.wait_phase("replaying");
@@ -59,7 +59,7 @@ fn while_it_replays_the_engine_answers_health_and_refuses_the_rest() {
     not_ready(&line.hear().1);
     system.proxy().release();
     system.wait_phase("ready");
-    // Refused for its moment only: the same bytes now get the first answer again.
+    // The reject was temporary: the same bytes now get the first answer again.
     line.send(2, &commit);
     assert_eq!(line.receive().unwrap().1, first);
     let answer =
@@ -72,7 +72,7 @@ fn before_seq(statement: &Value) -> Value {
 }
 
 #[test]
-fn over_its_bound_the_engine_says_overloaded_and_forgets_nothing_it_took() {
+fn engine_over_its_bound_answers_overloaded_and_loses_no_accepted_request() {
     let bounds = Bounds { in_flight: 2, per_connection: 64 };
     let options = Options { bounds, has_proxy: true, ..Options::default() };
     let system = System::with(options);
@@ -95,7 +95,7 @@ fn over_its_bound_the_engine_says_overloaded_and_forgets_nothing_it_took() {
     for _ in 0..2 {
         assert_eq!(line.hear().1["result"]["status"], "ACTIVE");
     }
-    // OVERLOADED is not remembered: the same bytes are taken when there is room.
+    // OVERLOADED is not remembered: the same bytes are accepted once there is room.
     for number in refused {
         line.send(number, &commits[usize::try_from(number).unwrap()]);
         assert_eq!(line.hear().1["result"]["status"], "ACTIVE");
@@ -103,7 +103,7 @@ fn over_its_bound_the_engine_says_overloaded_and_forgets_nothing_it_took() {
 }
 
 #[test]
-fn a_connection_over_its_share_is_not_read_and_loses_nothing() {
+fn connection_over_its_share_is_paused_and_loses_nothing() {
     let bounds = Bounds { in_flight: 1000, per_connection: 2 };
     let system = System::with(Options { bounds, ..Options::default() });
     let mut line = Framed::connect(&system.engine_socket());
@@ -115,18 +115,19 @@ fn a_connection_over_its_share_is_not_read_and_loses_nothing() {
     assert_eq!(numbers, (0..200).collect::<Vec<u64>>());
 }
 
-/// How many descriptors this process may have; others of the suite need some.
+/// Connections that this process may open: other tests need descriptors too.
 fn descriptors() -> usize {
-    let limits = std::fs::read_to_string("/proc/self/limits").expect("linux tells its limits");
+    let limits =
+        std::fs::read_to_string("/proc/self/limits").expect("Linux lists the limits of a process");
     let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
     line.split_whitespace().nth(3).and_then(|soft| soft.parse().ok()).unwrap_or(usize::MAX)
 }
 
-/// Goal: ten thousand peers that begin and do not go on take nothing from those that do. Method:
-/// real processes, so that each side has descriptors of its own; as many connections as this
+/// Goal: ten thousand connections that start a request and stop do not block other requests.
+/// Method: real processes, so that each side has its own descriptors; as many connections as this
 /// process may open.
 #[test]
-fn ten_thousand_half_open_connections_do_not_keep_a_request_from_its_answer() {
+fn ten_thousand_half_open_connections_do_not_block_a_request() {
     let wanted = 10_000.min(descriptors().saturating_sub(600));
     let processes = Processes::start(env!("CARGO_BIN_EXE_mortise-dev-under-test"));
     let socket = processes.engine_socket();
@@ -148,7 +149,7 @@ fn ten_thousand_half_open_connections_do_not_keep_a_request_from_its_answer() {
     let mut half_open = Vec::new();
     for n in 0..wanted {
         let mut stream = TcpStream::connect(gateway).expect("the gateway listens");
-        // The gateway may have given its place to a newer one already.
+        // The gateway may have closed it for a newer connection.
         let _ = stream.write_all(b"POST / HTTP/1.1\r\n");
         half_open.push(stream);
         if n % 100 == 99 {

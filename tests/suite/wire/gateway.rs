@@ -39,7 +39,7 @@ fn a_batch_over_http_is_answered_whole_and_a_notification_with_204() {
 }
 
 #[test]
-fn other_verbs_are_refused_and_a_browser_is_told_what_it_may_send() {
+fn other_verbs_are_refused_and_a_browser_gets_the_allowed_ones() {
     let system = System::start();
     for verb in ["GET", "PUT", "DELETE", "PATCH"] {
         let answer = http(system.http(), verb, "/", b"");
@@ -62,7 +62,7 @@ fn a_body_over_the_limit_is_413_and_the_limit_itself_is_read() {
 }
 
 #[test]
-fn health_of_host_and_engine_are_told_apart() {
+fn health_of_host_and_engine_are_separate() {
     let mut system = System::start();
     let get = |system: &System, path| http(system.http(), "GET", path, b"");
     assert_eq!((get(&system, "/healthz").status, get(&system, "/readyz").status), (200, 200));
@@ -85,7 +85,7 @@ fn health_of_host_and_engine_are_told_apart() {
 }
 
 #[test]
-fn an_engine_that_is_not_ready_says_so_through_the_gateway() {
+fn engine_that_is_not_ready_reports_it_through_the_gateway() {
     let mut system = System::stopped(Options::default());
     system.start_host();
     let answer = http(system.http(), "POST", "/", &plain_call(1, "getEnclaveId"));
@@ -94,7 +94,7 @@ fn an_engine_that_is_not_ready_says_so_through_the_gateway() {
 }
 
 #[test]
-fn metrics_count_what_passed() {
+fn metrics_count_requests_and_answers() {
     let system = System::start();
     for id in 0..3 {
         http(system.http(), "POST", "/", &plain_call(id, "health"));

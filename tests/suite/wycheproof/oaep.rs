@@ -14,7 +14,7 @@ fn rsa_oaep_opens_valid_vectors_and_refuses_the_others_with_one_error() {
         let key = RecipientKey::from_pkcs8(&group.pkcs8).unwrap();
         for test in group.tests {
             let opened = key.open_key(&test.ct);
-            // The service uses no label: what has one is not for us.
+            // The service uses no label, so vectors with one are skipped.
             if !test.label.is_empty() && test.result == TestResult::Valid {
                 assert_eq!(opened.unwrap_err(), EnvelopeError::Undecryptable);
                 counts.refused_by_rule += 1;

@@ -1,10 +1,10 @@
-//! A first process that ends as none should: by a panic, by a return, by a fault, without memory.
+//! A first process that fails on purpose: by a panic, a return, an abort, or out of memory.
 //!
-//! What it is for: the measured binary has no switch that would make it end badly, so this one
-//! stands in its place in images of a test. Its panic hook, its lines and its end of the machine
-//! are those of the measured binary (`mortise_enclave`).
+//! What it is for: the measured binary has no switch that makes it fail, so test images run this
+//! program instead. Its panic hook, its log and its shutdown of the machine are those of the
+//! measured binary (`mortise_enclave`).
 //!
-//! What it does not do: serve anything. How it ends stands in a file of its image, `/how`.
+//! What it does not do: serve anything. The file `/how` of its image selects the failure.
 
 use mortise_config::diagnostics_unconfigured;
 use mortise_enclave::diagnostics::Diagnostics;
@@ -25,7 +25,7 @@ fn main() {
         "silence" => {}
         _ => return,
     }
-    // Whoever is still here says nothing more.
+    // Silent from here on.
     loop {
         thread::sleep(Duration::from_secs(3600));
     }
@@ -35,7 +35,7 @@ fn fail() {
     panic!("the message of a panic stays in the enclave");
 }
 
-/// Takes memory until there is none.
+/// Allocates memory until none is left.
 fn fill() {
     let mut taken: Vec<Vec<u8>> = Vec::new();
     loop {
