@@ -41,10 +41,10 @@ struct KeyServiceArgs {
     /// Relay bytes of the enclave to the key service of this AWS region, and push credentials.
     #[arg(long, env = "AWS_REGION", value_name = "REGION")]
     kms_region: Option<String>,
-    /// Relay to this place instead; it must be allowed by --kms-allow.
+    /// Relay to this address instead; it must be allowed by --kms-allow.
     #[arg(long, value_name = "HOST:PORT")]
     kms_to: Option<Destination>,
-    /// Places that the relay may connect to, besides the key service of the region.
+    /// Addresses that the relay may connect to, besides the key service of the region.
     #[arg(long, value_name = "HOST:PORT")]
     kms_allow: Vec<Destination>,
     /// Where credentials come from: imds, imds=IP:PORT, env or file=PATH.
