@@ -79,8 +79,8 @@ pub fn keys_of(driver: &Driver) -> AuditKeys {
     keys
 }
 
-/// Genesis and founding keys, as they come with a log.
-pub fn founding(driver: &Driver) -> (Genesis, (GenesisKeys, Bytes32)) {
+/// Genesis and genesis_keys keys, as they come with a log.
+pub fn genesis_and_keys(driver: &Driver) -> (Genesis, (GenesisKeys, Bytes32)) {
     let blob = |name: &str| driver.disk.edit(|content| content.blobs[name].clone());
     let genesis = codec::decode(&blob(GENESIS_BLOB)).expect("it was stored");
     let sealed: SealedKeys = codec::decode(&blob(KEYS_BLOB)).expect("it was stored");
@@ -89,9 +89,9 @@ pub fn founding(driver: &Driver) -> (Genesis, (GenesisKeys, Bytes32)) {
 
 /// What an auditor of this engine starts from.
 pub fn subject(driver: &Driver) -> Subject {
-    let (genesis, founding) = founding(driver);
+    let (genesis, keys) = genesis_and_keys(driver);
     let engine_id = Some(driver.identity().engine_id);
-    Subject { engine_id, genesis: Some(genesis), founding: Some(founding), ..Subject::default() }
+    Subject { engine_id, genesis: Some(genesis), genesis_keys: Some(keys), ..Subject::default() }
 }
 
 /// The report about a log.

@@ -1,25 +1,25 @@
 //! Names of keys: `arn:<partition>:kms:<region>:<account>:key/<id>`.
 //!
-//! Only key ARNs are taken, no aliases and no bare ids: an alias can be turned to another key
-//! without a change of the measured configuration, and the service answers with the key ARN, which
-//! is compared byte for byte.
+//! Only key ARNs are accepted, not aliases or key ids. An alias can be moved to another key without
+//! a change of the measured configuration. The key service answers with the key ARN, and the client
+//! compares it byte for byte.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// Longest ARN that is read.
+/// Maximum length of an ARN.
 const ARN_BYTES_MAX: usize = 256;
-/// Longest id of a key; a multi-region one has 36 characters, a plain one too.
+/// Maximum length of a key id. Plain and multi-region ids have 36 characters.
 const KEY_ID_BYTES_MAX: usize = 64;
 
-/// Why a text is no key ARN.
+/// Why a text is not a key ARN.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ArnError {
-    /// It has not six parts between colons, or is far too long.
+    /// It does not have six parts between colons, or is too long.
     #[error("a key ARN is arn:PARTITION:kms:REGION:ACCOUNT:key/ID")]
     Shape,
-    /// The partition is none that has a key service known to us.
+    /// The partition is unknown.
     #[error("the partition of a key ARN is aws, aws-cn or aws-us-gov")]
     Partition,
     /// It names another service.
@@ -31,8 +31,8 @@ pub enum ArnError {
     /// The account is not twelve digits.
     #[error("the account of a key ARN is twelve digits")]
     Account,
-    /// The resource is no `key/ID`; an alias is none.
-    #[error("a key ARN ends in key/ID; an alias is not taken")]
+    /// The resource is not `key/ID`. An alias is refused.
+    #[error("a key ARN ends in key/ID; an alias is not accepted")]
     NotAKey,
 }
 
@@ -65,7 +65,7 @@ impl KeyArn {
         &self.text
     }
 
-    /// Its region.
+    /// Region of the key.
     pub fn region(&self) -> &str {
         &self.region
     }

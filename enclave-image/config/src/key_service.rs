@@ -1,7 +1,7 @@
-//! What is configured of the key service: keys, host, roots, time-outs.
+//! Configuration of the key service: keys, host, roots, timeouts.
 //!
-//! In the enclave all of it is measured: whoever changes a key or a root changes PCR0. That is why
-//! nothing here is read from the environment or from the parent.
+//! In the enclave all of it is measured: a changed key or root changes PCR0. Nothing here is read
+//! from the environment or from the parent.
 
 use super::arn::KeyArn;
 use super::roots::TrustRoots;
@@ -12,47 +12,47 @@ use std::time::Duration;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyServiceError {
-    /// The engine's key and the application's lie in different regions.
-    #[error("the engine's key is in {engine}, the application's in {app}: one region serves both")]
+    /// The engine's key and the application's key are in different regions.
+    #[error("the engine's key is in {engine}, the application's key in {app}: use one region")]
     RegionMismatch {
-        /// Of the engine's key.
+        /// Region of the engine's key.
         engine: String,
-        /// Of the application's key.
+        /// Region of the application's key.
         app: String,
     },
-    /// Both are one key: then the application could be asked to unwrap the engine's keys.
-    #[error("the engine and the application have the same key")]
+    /// Both are the same key: the application could then unwrap the keys of the engine.
+    #[error("the engine and the application must have different keys")]
     SameKey,
-    /// The host is no DNS name.
-    #[error("the host of the key service is no DNS name")]
+    /// The host is not a DNS name.
+    #[error("the host of the key service is not a DNS name")]
     Host,
-    /// A time-out is zero, or no attempt is allowed.
-    #[error("a time-out or the number of attempts is zero")]
+    /// A timeout or the number of attempts is zero.
+    #[error("a timeout or the number of attempts is zero")]
     ZeroBound,
-    /// The cryptographic library does not offer what is asked.
-    #[error("TLS 1.2 and 1.3 cannot be set up with the built-in library")]
+    /// The cryptographic library does not support TLS 1.2 and 1.3.
+    #[error("the built-in library does not support TLS 1.2 and 1.3")]
     Tls,
 }
 
-/// How long the client waits, and how often it tries.
+/// Timeouts and retries of the client.
 ///
-/// Only throttling, failures inside the service and broken connections are tried again
+/// The client retries only throttling, failures inside the service and broken connections
 /// (`specs/kms-and-keys.md`); a refusal is final.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeouts {
-    /// For the connection and its TLS handshake.
+    /// Timeout of the connection and its TLS handshake.
     pub connect: Duration,
-    /// From the request to the last byte of its answer.
+    /// Timeout from the request to the last byte of its answer.
     pub answer: Duration,
-    /// For a whole call, attempts and pauses included.
+    /// Timeout of a call, including retries and pauses.
     pub overall: Duration,
-    /// For credentials of the parent, when there are none or they have expired.
+    /// Timeout for credentials of the parent, if there are none or they have expired.
     pub credentials: Duration,
-    /// Most attempts of a call.
+    /// Maximum attempts of a call.
     pub attempts_max: u32,
-    /// Upper end of the first pause; it doubles with each attempt.
+    /// Upper bound of the first pause; it doubles with each attempt.
     pub pause_first: Duration,
-    /// Upper end that no pause exceeds.
+    /// Upper bound of every pause.
     pub pause_max: Duration,
 }
 
@@ -70,7 +70,7 @@ impl Default for Timeouts {
     }
 }
 
-/// The key service as this system uses it.
+/// Configuration of the key service.
 #[derive(Debug, Clone)]
 pub struct KmsConfig {
     engine_key: KeyArn,
@@ -81,7 +81,7 @@ pub struct KmsConfig {
 }
 
 impl KmsConfig {
-    /// The public service of the keys' region, under the roots of Amazon.
+    /// The public service in the region of the keys, under the roots of Amazon.
     ///
     /// # Errors
     /// `RegionMismatch`, `SameKey`.
@@ -98,7 +98,7 @@ impl KmsConfig {
         Ok(Self { engine_key, app_key, host, roots, timeouts })
     }
 
-    /// With another host name, in requests and in the certificate.
+    /// Uses another host name, in requests and in the certificate.
     ///
     /// # Errors
     /// `Host`.
@@ -106,13 +106,13 @@ impl KmsConfig {
         Ok(Self { host: parse_host(host.to_owned())?, ..self })
     }
 
-    /// With other roots, and no longer those of Amazon.
+    /// Uses these roots instead of those of Amazon.
     #[must_use]
     pub fn with_roots(self, roots: TrustRoots) -> Self {
         Self { roots, ..self }
     }
 
-    /// With other time-outs.
+    /// Uses these timeouts.
     ///
     /// # Errors
     /// `ZeroBound`.

@@ -1,9 +1,9 @@
-//! Whose certificates the key service may show.
+//! The trusted roots of the key service's TLS certificate.
 //!
-//! Built in are the five roots of Amazon Trust Services, no others: a certificate that any other
-//! public authority issues for the service's name is refused. They are taken from `webpki-roots`
-//! by the digest of their public key, as Amazon publishes it, so that an update of that crate
-//! cannot exchange one. A development system names its own root instead, never besides.
+//! The five roots of Amazon Trust Services are built in. A certificate of any other public
+//! authority is refused. The roots are selected from `webpki-roots` by the digest of their public
+//! key, as Amazon publishes it, so that an update of that crate cannot replace one. A development
+//! system trusts its own root instead of these.
 
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, TrustAnchor};
@@ -42,24 +42,24 @@ const AMAZON_SPKI_SHA256: [(&str, [u8; 32]); 5] = [
     ),
 ];
 
-/// Why a root was not taken.
+/// Why a root is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RootsError {
     /// The text has no PEM certificate, or something malformed.
-    #[error("the root is not given as PEM certificates")]
+    #[error("the roots are not PEM certificates")]
     NotPem,
-    /// A certificate is none, or cannot be an anchor.
-    #[error("a certificate of the root cannot be a trust anchor")]
+    /// A certificate is malformed, or cannot be a trust anchor.
+    #[error("a certificate cannot be a trust anchor")]
     NotAnAnchor,
 }
 
-/// The roots under which the service's certificate must stand.
+/// The roots under which the certificate of the key service must verify.
 #[derive(Clone)]
 pub struct TrustRoots(Arc<Vec<TrustAnchor<'static>>>);
 
 impl TrustRoots {
-    /// The roots of Amazon Trust Services that are built in.
+    /// The built-in roots of Amazon Trust Services.
     pub fn amazon() -> Self {
         let is_amazon = |anchor: &&TrustAnchor<'_>| {
             let found = spki_sha256(&anchor.subject_public_key_info);
@@ -68,7 +68,7 @@ impl TrustRoots {
         Self(Arc::new(webpki_roots::TLS_SERVER_ROOTS.iter().filter(is_amazon).cloned().collect()))
     }
 
-    /// Only the certificates of a PEM text: the own root of a development system.
+    /// Only the certificates of a PEM text: the root of a development system.
     ///
     /// # Errors
     /// `NotPem` for a text without a certificate, `NotAnAnchor` for one that cannot be read.
@@ -85,12 +85,12 @@ impl TrustRoots {
         Ok(Self(Arc::new(roots)))
     }
 
-    /// How many roots there are.
+    /// Number of roots.
     pub fn count(&self) -> usize {
         self.0.len()
     }
 
-    /// The roots as TLS takes them.
+    /// The roots in the form that rustls uses.
     pub fn anchors(&self) -> &[TrustAnchor<'static>] {
         &self.0
     }
@@ -102,13 +102,13 @@ impl std::fmt::Debug for TrustRoots {
     }
 }
 
-/// Digest of a SubjectPublicKeyInfo of which only the contents are given.
+/// Digest of a SubjectPublicKeyInfo, from its contents.
 fn spki_sha256(contents: &[u8]) -> [u8; 32] {
     let length = contents.len().to_be_bytes();
     let figures = &length[length.iter().take_while(|b| **b == 0).count()..];
     let mut der = vec![0x30];
     if contents.len() >= 0x80 {
-        // At most eight bytes of length: it fits the low bits.
+        // a length has at most eight bytes, so their number fits the low bits
         der.push(0x80 | u8::try_from(figures.len()).unwrap_or(0x7f));
     }
     der.extend_from_slice(figures);
@@ -131,7 +131,7 @@ mod tests {
                 .filter(|anchor| spki_sha256(&anchor.subject_public_key_info) == pinned);
             let anchor = found.next().unwrap();
             assert!(anchor.subject.windows(name.len()).any(|w| w == name.as_bytes()), "{name}");
-            assert!(found.next().is_none(), "{name} stands twice");
+            assert!(found.next().is_none(), "{name} occurs twice");
         }
     }
 

@@ -62,7 +62,7 @@ impl Shown {
 
 fn run(args: &[&str]) -> (i32, Value, String) {
     let mut command = Command::new(PROGRAM);
-    for variable in ["MORTISE_URL", "MORTISE_KEY", "MORTISE_TRUST"] {
+    for variable in ["MORTISE_URL", "MORTISE_KEY", "MORTISE_ANCHORS"] {
         command.env_remove(variable);
     }
     command.args(["--json", "verify", "attestation"]).args(args);
@@ -108,15 +108,15 @@ fn engine_is_proven_with_its_root_named_and_by_no_other_and_no_other_image() {
 #[test]
 fn proven_engine_must_be_the_pinned_one() {
     let shown = Shown::start();
-    let (root, trust) = (shown.root(), shown.path("trust.json").display().to_string());
-    let args = ["--root", &root, "--any-image", "--trust", &trust];
+    let (root, trust) = (shown.root(), shown.path("anchors.toml").display().to_string());
+    let args = ["--root", &root, "--any-image", "--anchors", &trust];
     for _ in 0..2 {
         assert_eq!(shown.verify(&args).0, 0);
     }
     let kept = std::fs::read_to_string(&trust).expect("it was written");
-    let mut other: Value = serde_json::from_str(&kept).expect("it is JSON");
-    other["engineId"] = json!(NONCE.to_string());
-    shown.file("trust.json", &other);
+    let (head, tail) = kept.split_once("engine_id = \"").expect("the engine is pinned");
+    let other = format!("{head}engine_id = \"{NONCE}{}", &tail[NONCE.to_string().len()..]);
+    std::fs::write(&trust, other.split("[last]").next().unwrap()).expect("the folder is there");
     let (exit, _, stderr) = shown.verify(&args);
     assert_eq!(exit, 1);
     assert!(stderr.contains(&NONCE.to_string()), "{stderr}");

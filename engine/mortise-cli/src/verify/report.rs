@@ -1,6 +1,7 @@
 //! The output for a document that passed: what it proves, and what it does not.
 
 use super::anchors::Images;
+use crate::time::rfc3339;
 use mortise_client::Proven;
 use mortise_format::binding::KeyBinding;
 use mortise_format::eip712::RootStatement;
@@ -93,7 +94,7 @@ impl Engine {
 }
 
 impl Report {
-    /// Of a document alone: who is bound stands in it as a digest.
+    /// The report of a document alone. It names the engine only by a digest.
     pub fn of_document(
         document: &Document,
         mode: Mode,
@@ -112,7 +113,7 @@ impl Report {
             },
             module_id: document.module_id().to_owned(),
             timestamp_ms: document.timestamp_ms(),
-            time: utc(document.timestamp_ms()),
+            time: rfc3339(document.timestamp_ms()),
             pcrs: named.map(|(index, pcr)| (index, pcr.to_string())).collect(),
             nonce: bytes(document.nonce()),
             user_data: bytes(document.user_data()),
@@ -248,43 +249,5 @@ fn pcr_name(index: u8) -> &'static str {
         8 => "PCR8",
         16 => "PCR16",
         _ => "PCR (other)",
-    }
-}
-
-/// Milliseconds since 1970 as date and time in UTC.
-fn utc(ms: u64) -> String {
-    let (days, seconds) = (ms / 86_400_000, ms / 1000 % 86_400);
-    let (year, month, day) = civil(days);
-    let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
-}
-
-/// Year, month and day of a day since 1970, by eras of 400 years that start in March.
-fn civil(days: u64) -> (u64, u64, u64) {
-    let shifted = days.saturating_add(719_468);
-    let (era, of_era) = (shifted / 146_097, shifted % 146_097);
-    let years = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * years + years / 4 - years / 100);
-    let march = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * march + 2) / 5 + 1;
-    let month = if march < 10 { march + 3 } else { march - 9 };
-    (era * 400 + years + u64::from(month <= 2), month, day)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn time_is_written_as_date() {
-        for (ms, text) in [
-            (0, "1970-01-01T00:00:00Z"),
-            (951_782_400_000, "2000-02-29T00:00:00Z"),
-            (1_709_251_199_999, "2024-02-29T23:59:59Z"),
-            (1_795_326_117_000, "2026-11-22T05:41:57Z"),
-            (4_102_444_800_000, "2100-01-01T00:00:00Z"),
-        ] {
-            assert_eq!(utc(ms), text);
-        }
     }
 }

@@ -1,16 +1,16 @@
-//! A seeded generator, so that the choices of a run are named by one number.
+//! A seeded generator: one seed reproduces the choices of a run.
 
 /// SplitMix64.
 #[derive(Debug, Clone)]
 pub(super) struct Rng(u64);
 
 impl Rng {
-    /// The same seed draws the same numbers.
+    /// The same seed gives the same numbers.
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    /// A generator of its own for part `n` of a run.
+    /// A separate generator for part `n` of a run.
     pub fn part(&self, n: u64) -> Self {
         let mut part = Self(self.0 ^ n.wrapping_mul(0xd134_2543_de82_ef95));
         part.next();
