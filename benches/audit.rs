@@ -110,7 +110,7 @@ fn audit(writer: &Writer, log: &[Vec<u8>], threads: usize) -> Report {
     let subject = Subject {
         engine_id: Some(writer.engine_id),
         genesis: Some(writer.genesis.clone()),
-        founding: Some(writer.genesis_keys),
+        genesis_keys: Some(writer.genesis_keys),
         ..Subject::default()
     };
     let mut auditor = Auditor::new(subject, Some(keys.clone()), 42);

@@ -93,7 +93,7 @@ pub fn genesis_and_keys(driver: &Driver) -> (Genesis, (GenesisKeys, Bytes32)) {
 pub fn subject(driver: &Driver) -> Subject {
     let (genesis, keys) = genesis_and_keys(driver);
     let engine_id = Some(driver.identity().engine_id);
-    Subject { engine_id, genesis: Some(genesis), founding: Some(keys), ..Subject::default() }
+    Subject { engine_id, genesis: Some(genesis), genesis_keys: Some(keys), ..Subject::default() }
 }
 
 pub fn audit(log: &[Vec<u8>], subject: Subject, keys: Option<&AuditKeys>) -> Report {

@@ -26,7 +26,7 @@ pub(crate) fn block_on<T>(calls: impl Future<Output = T>) -> T {
 /// Runs `mortise --json` with these arguments: exit status, data, stderr.
 pub(crate) fn run_mortise(args: &[&str]) -> (i32, Value, String) {
     let mut command = Command::new(PROGRAM);
-    for variable in ["MORTISE_URL", "MORTISE_KEY", "MORTISE_TRUST"] {
+    for variable in ["MORTISE_URL", "MORTISE_KEY", "MORTISE_ANCHORS"] {
         command.env_remove(variable);
     }
     command.arg("--json").args(args);

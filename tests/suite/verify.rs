@@ -45,7 +45,7 @@ impl CommandOutput {
 /// Runs `mortise verify`; an argument that is a path is given as it is.
 fn mortise(args: &[&str]) -> CommandOutput {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mortise-under-test"));
-    for variable in ["MORTISE_URL", "MORTISE_KEY", "MORTISE_TRUST"] {
+    for variable in ["MORTISE_URL", "MORTISE_KEY", "MORTISE_ANCHORS"] {
         command.env_remove(variable);
     }
     let output = command.args(args).output().expect("our own program starts");
@@ -113,7 +113,7 @@ fn answers_of_a_running_engine_are_proven_from_files() {
         ("root", &commit, &["--older", &commit]),
     ];
     for (kind, file, more) in cases {
-        for who in [&engine_flags(&answers)[..], &["--policy", &policy]] {
+        for who in [&engine_flags(&answers)[..], &["--anchors", &policy]] {
             let args = [&["verify", kind, file], more, who].concat();
             let output = mortise(&args);
             assert_eq!(output.exit, 0, "{args:?} {output:?}");
@@ -124,7 +124,7 @@ fn answers_of_a_running_engine_are_proven_from_files() {
             assert!(json["proven"].as_array().is_some_and(|list| !list.is_empty()), "{json}");
         }
     }
-    let shown = mortise(&["--json", "verify", "receipt", &commit, "--policy", &policy]).json();
+    let shown = mortise(&["--json", "verify", "receipt", &commit, "--anchors", &policy]).json();
     assert_eq!(shown["event"]["locks"][0]["lockId"], lock_id);
 }
 

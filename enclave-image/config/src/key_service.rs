@@ -48,7 +48,7 @@ pub struct Timeouts {
     pub overall: Duration,
     /// Longest wait for credentials of the parent when there are none or they have expired.
     pub credentials: Duration,
-    /// Most attempts of a call.
+    /// Maximum attempts of a call.
     pub attempts_max: u32,
     /// Upper bound of the first pause; it doubles with each attempt.
     pub pause_first: Duration,

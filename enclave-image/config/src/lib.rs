@@ -39,7 +39,7 @@ use tracing::level_filters::LevelFilter;
 pub const CONFIG_FILE: &str = "/etc/mortise/enclave.toml";
 /// Path of the genesis in the image, unless the configuration names another one.
 pub const GENESIS_FILE: &str = "/etc/mortise/genesis.json";
-/// Most bytes of a configuration: it names a few values and perhaps a root.
+/// Maximum size of a configuration: a few values, and the certificates of `tls_roots`.
 pub const CONFIG_BYTES_MAX: usize = 64 * 1024;
 
 /// Why a configuration is refused. Nothing in a configuration is secret, so texts may quote it.
@@ -241,7 +241,7 @@ impl EnclaveConfig {
         self.module
     }
 
-    /// The least severe level that is logged.
+    /// Log level.
     pub fn log(&self) -> LevelFilter {
         match self.log {
             LogLevel::Error => LevelFilter::ERROR,
@@ -276,7 +276,7 @@ impl EnclaveConfig {
         self.at_parent(self.ports.credentials)
     }
 
-    /// Where the parent takes requests to witnesses.
+    /// Address of the witness proxy on the parent.
     pub fn witness(&self) -> Address {
         self.at_parent(self.ports.witness)
     }

@@ -108,7 +108,7 @@ fn spki_sha256(contents: &[u8]) -> [u8; 32] {
     let figures = &length[length.iter().take_while(|b| **b == 0).count()..];
     let mut der = vec![0x30];
     if contents.len() >= 0x80 {
-        // At most eight bytes of length: it fits the low bits.
+        // a length has at most eight bytes, so their number fits the low bits
         der.push(0x80 | u8::try_from(figures.len()).unwrap_or(0x7f));
     }
     der.extend_from_slice(figures);

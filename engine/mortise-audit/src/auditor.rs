@@ -7,7 +7,7 @@ use crate::checkpoints::{Checkpoints, Recovery};
 use crate::finding::{Fact, Finding};
 use crate::keys::AuditKeys;
 use crate::prepare::{AnsweredCommand, Content, Prepared, Read};
-use crate::report::{BootAttestation, EpochReport, FINDINGS_KEPT, Founding, Gap, Report};
+use crate::report::{BootAttestation, EngineIdBasis, EpochReport, FINDINGS_KEPT, Gap, Report};
 use crate::statements;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -31,14 +31,14 @@ pub struct Subject {
     pub engine_id: Option<EngineId>,
     /// The genesis. Without it no decision can be replayed.
     pub genesis: Option<Genesis>,
-    /// The public keys that the engine was founded with and the commitment to its log secret: with
+    /// The genesis public keys and the commitment to the log secret: with
     /// the genesis they make the engine id.
-    pub founding: Option<(GenesisKeys, Bytes32)>,
+    pub genesis_keys: Option<(GenesisKeys, Bytes32)>,
     /// Which attestation documents to trust. Without it no document is checked.
     pub trust: Option<BootTrust>,
     /// Statements of the engine that were kept outside the log.
     pub kept: Vec<SignedStatement>,
-    /// Checkpoints of its log that somebody kept: signed notes. They take genesis and founding.
+    /// Kept checkpoints of the log: signed notes. They need the genesis and its keys.
     pub checkpoints: Vec<Vec<u8>>,
     /// The witnesses that must have cosigned them; without it, the witnesses of the genesis.
     pub witnesses: Option<Witnesses>,
@@ -80,7 +80,7 @@ impl Auditor {
         let report = Report {
             engine_id: None,
             engine: None,
-            founding: Founding::Named,
+            engine_id_basis: EngineIdBasis::BootFrames,
             recovery: None,
             checkpoints: Vec::new(),
             durability: None,
@@ -191,10 +191,10 @@ impl Auditor {
             self.find_all(0, refused.into_iter().collect());
         }
         if let (Some(genesis), Some((keys, secret))) =
-            (&self.subject.genesis, &self.subject.founding)
+            (&self.subject.genesis, &self.subject.genesis_keys)
         {
             if engine_id(keys, secret, &genesis.hash()) == found {
-                self.report.founding = Founding::Proven;
+                self.report.engine_id_basis = EngineIdBasis::Proven;
                 self.engine = address_of_compressed(&keys.signing);
                 let facts = self.checkpoints.begin(genesis, keys, &found);
                 self.find_all(0, facts);

@@ -37,7 +37,7 @@ pub enum CheckpointVerdict {
     OtherRoot,
     /// The log has fewer frames.
     Ahead,
-    /// The log broke before it, or genesis and founding keys did not come with the log.
+    /// The log broke before it, or genesis and genesis keys did not come with the log.
     NotChecked,
 }
 

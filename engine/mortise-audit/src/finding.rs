@@ -43,7 +43,7 @@ pub enum Fact {
         found: EngineId,
     },
     /// The engine id is not that of the genesis and the public keys that come with the log.
-    #[error("the engine id is not that of the genesis and the founding keys")]
+    #[error("the engine id is not the hash of the genesis and the genesis keys")]
     Identity,
     /// A boot binds another signing key than the engine has.
     #[error("the boot binds another signing key than the genesis public keys name")]

@@ -54,4 +54,4 @@ pub use finding::{Fact, Finding};
 pub use key_file::{KEY_FILE_FORMAT, KeyFileError};
 pub use keys::AuditKeys;
 pub use prepare::{Prepared, prepare};
-pub use report::{BootAttestation, EpochReport, Founding, Gap, Level, Report};
+pub use report::{BootAttestation, EngineIdBasis, EpochReport, Gap, Level, Report};

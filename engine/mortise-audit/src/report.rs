@@ -8,14 +8,14 @@ use mortise_format::ids::{Address, EngineId, FrameDigest, PolicyHash, Root};
 use mortise_format::lock::Durability;
 use mortise_format::pcr::Pcr;
 
-/// How it is known that the signing key belongs to the engine id.
+/// What shows that the signing key belongs to the engine id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Founding {
-    /// The engine id is the hash of genesis and founding keys, which were given.
+pub enum EngineIdBasis {
+    /// The genesis and the genesis keys hash to the engine id.
     Proven,
-    /// They were not given: the key is the one that the boot frames name.
-    Named,
+    /// The log came without them: the key is the one that the boot frames name.
+    BootFrames,
 }
 
 /// How deep a frame was checked.
@@ -98,8 +98,8 @@ pub struct Report {
     pub engine_id: Option<EngineId>,
     /// The address of its signing key.
     pub engine: Option<Address>,
-    /// How that address is known.
-    pub founding: Founding,
+    /// What shows that the address belongs to the engine id.
+    pub engine_id_basis: EngineIdBasis,
     /// The engine that this one replaced in a recovery, as its genesis says.
     pub recovery: Option<Recovery>,
     /// Kept checkpoints, in the order in which they were given.

@@ -79,7 +79,7 @@ impl Anchors {
         toml::from_str(text).map_err(|error| error.to_string())
     }
 
-    /// Reads a file that must exist; without a path everything is left open.
+    /// Reads a file that must exist. Without a path, returns no anchors.
     ///
     /// # Errors
     /// Wrong usage: a file that cannot be read, or is malformed.
@@ -92,7 +92,7 @@ impl Anchors {
     /// The engine, if it is pinned.
     ///
     /// # Errors
-    /// Half of a pin.
+    /// Wrong usage: one name without the other.
     pub fn engine(&self) -> Result<Option<Engine>, Failure> {
         engine_of(self.engine_id, self.address)
     }
@@ -103,7 +103,7 @@ impl Anchors {
     }
 }
 
-/// An engine of both its names, or of none.
+/// An engine by both of its names, or none.
 ///
 /// # Errors
 /// Wrong usage: one name without the other.
@@ -114,7 +114,7 @@ pub(crate) fn engine_of(
     match (id, address) {
         (Some(id), Some(address)) => Ok(Some(Engine { id, address })),
         (None, None) => Ok(None),
-        _ => Err(Failure::usage("an engine needs both names: engine_id and address")),
+        _ => Err(Failure::usage("a pinned engine needs both engine_id and address")),
     }
 }
 
@@ -179,7 +179,10 @@ impl AnchorsFile {
         let engine = Engine { id: identity.engine_id, address: identity.address };
         let is_pinned = match anchors.engine()? {
             Some(pinned) if pinned != engine => {
-                return Err(named(path, &"another process pinned another engine meanwhile"));
+                return Err(named(
+                    path,
+                    &"another process pinned a different engine at the same time",
+                ));
             }
             pinned => pinned.is_some(),
         };
@@ -188,10 +191,14 @@ impl AnchorsFile {
         if text == present {
             return Ok(());
         }
-        // what was written by hand may hold something that the new lines do not fit behind
+        // the hand-written part may end in a table, and the new lines would belong to it
         let check = Anchors::parse(&text).map_err(|error| named(path, &error))?;
         if check.engine()? != Some(engine) || check.last != last {
-            return Err(named(path, &"the file has no place for the pin and the table [last]"));
+            return Err(named(
+                path,
+                &"cannot append the pin and the table [last]: put tables at the end of the file, \
+                 or pin by hand",
+            ));
         }
         replace(path, &text).map_err(|error| named(path, &error))
     }

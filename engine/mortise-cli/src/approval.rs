@@ -11,6 +11,7 @@ use crate::image::record::Record;
 use crate::key;
 use crate::output::Output;
 use crate::session::Session;
+use crate::time::seconds_and_utc;
 use clap::{Args, Subcommand};
 use mortise_client::Signer;
 use mortise_format::ids::{EngineId, Measurement, Signature, to_checksum, to_hex};
@@ -130,7 +131,7 @@ fn measurement(text: &str) -> Result<Measurement, String> {
     let image = Measurement::parse(&format!("0x{digits}"));
     let image = image.map_err(|_| String::from("PCR0 is 96 hex digits"))?;
     match image.is_zero() {
-        true => Err(String::from("zeros are the PCR0 of every enclave in debug mode")),
+        true => Err(String::from("PCR0 is zero: that approves every enclave in debug mode")),
         false => Ok(image),
     }
 }
@@ -141,7 +142,7 @@ fn image_of(path: &Path) -> Result<Measurement, Failure> {
     let registers = record.registers();
     let pcr0 = registers.iter().find(|(register, _)| *register == 0).map(|(_, value)| *value);
     let named = |text: &str| Failure::check(format!("{}: {text}", path.display()));
-    measurement(pcr0.ok_or_else(|| named("it has no PCR0"))?).map_err(|text| named(&text))
+    measurement(pcr0.ok_or_else(|| named("the file has no PCR0"))?).map_err(|text| named(&text))
 }
 
 /// Runs `mortise approval`.
@@ -182,7 +183,7 @@ async fn show(connection: &ConnectionArgs, output: &Output) -> Result<(), Failur
 }
 
 impl SetArgs {
-    /// What is signed: the next approval of the engine, or the one that the flags fully define.
+    /// The approval to sign: the next one of the engine, or the one that the flags define.
     fn approval(&self, info: Option<&EngineInfo>, now_s: u64) -> Result<ImageApproval, Failure> {
         let mut images = self.images.clone();
         for path in &self.measurements {
@@ -212,8 +213,8 @@ impl SetArgs {
         let running = info.image.filter(|image| !images.is_empty() && !images.contains(image));
         match running {
             Some(image) if !self.without_running_image => Err(Failure::usage(format!(
-                "the running image, {}, is not in the set: the engine would not start again. Add it \
-                 with --image, or pass --without-running-image once another image is ready",
+                "the running image, {}, is not in the set: the engine would not start again. Add \
+                 it with --image, or pass --without-running-image once another image is ready",
                 bare(&image)
             ))),
             _ => Ok(()),
@@ -274,7 +275,7 @@ fn lines_of(approval: &ImageApproval) -> Vec<(&'static str, String)> {
     }
     lines.extend(approval.images.iter().map(|image| ("image", bare(image))));
     lines.push(("minimumVersion", approval.minimum_version.to_string()));
-    lines.push(("validUntil", approval.valid_until.to_string()));
+    lines.push(("validUntil", seconds_and_utc(approval.valid_until)));
     lines
 }
 

@@ -1,4 +1,4 @@
-//! `mortise completions`: what a shell needs to complete commands and flags.
+//! `mortise completions`: prints the completion script of a shell.
 
 use crate::args::Cli;
 use crate::failure::Failure;
@@ -24,7 +24,7 @@ pub struct CompletionsArgs {
 /// Runs `mortise completions`.
 ///
 /// # Errors
-/// None: what is written fits memory.
+/// None.
 pub fn run(args: &CompletionsArgs, output: &Output) -> Result<(), Failure> {
     output.data(&script(args.shell));
     Ok(())
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_shell_gets_every_command_that_is_shown() {
+    fn every_shell_gets_every_visible_command() {
         let command = Cli::command();
         let shown = command.get_subcommands().filter(|c| !c.is_hide_set());
         let names: Vec<String> = shown.map(|c| c.get_name().to_owned()).collect();

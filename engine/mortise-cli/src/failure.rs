@@ -1,4 +1,4 @@
-//! Why a command failed: a text, perhaps an error of the catalogue, an exit code.
+//! The failure of a command: a text, an exit code, and the error of the catalogue if there is one.
 
 use mortise_client::{ClientError, Exit};
 use mortise_rpc::ErrorObject;
@@ -27,7 +27,7 @@ impl Failure {
         Self { exit: Exit::Refused, ..Self::usage(text) }
     }
 
-    /// The same, with evidence for programs.
+    /// Adds evidence for programs.
     #[must_use]
     pub fn with_evidence(self, evidence: Value) -> Self {
         Self { evidence: Some(evidence), ..self }
@@ -48,17 +48,17 @@ impl Failure {
         Self { exit: Exit::NotReady, ..Self::usage(text) }
     }
 
-    /// The operating system refused: exit 1.
+    /// An error of the operating system: exit 1.
     pub fn system(error: impl Display) -> Self {
         Self::check(error)
     }
 
-    /// The number for the shell.
+    /// Exit code of the process.
     pub fn exit_code(&self) -> u8 {
         self.exit.code()
     }
 
-    /// For people, perhaps several lines.
+    /// The text for people; can have several lines.
     pub fn text(&self) -> String {
         let Some(error) = &self.error else { return self.text.clone() };
         let name = error.text("name").unwrap_or_default();
@@ -75,7 +75,7 @@ impl Failure {
         text
     }
 
-    /// For programs.
+    /// The JSON for programs.
     pub fn json(&self) -> Value {
         let mut body = match &self.error {
             Some(error) => json!(error),
@@ -111,7 +111,7 @@ mod tests {
     use mortise_format::errors::Code;
 
     #[test]
-    fn refusal_shows_its_fields_and_the_next_step() {
+    fn reject_shows_its_fields_and_the_next_step() {
         let error = ErrorObject::new(Code::InsufficientAvailable).with("available", "5");
         let failure = Failure::from(ClientError::from(error));
         let text = failure.text();

@@ -3,8 +3,8 @@
 //! What it is for: everything that a solver, an owner or an operator does by hand or in a script.
 //! Data goes to stdout, text for people to stderr; `--json` makes the data JSON.
 //!
-//! What it does not do: keep keys (a key is a file of the caller's, or MORTISE_KEY), trust an
-//! answer (the client checks each), retry with other bytes.
+//! What it does not do: keep keys (a key is a file of the caller, or MORTISE_KEY), trust an answer
+//! (the client checks each), retry with other bytes.
 //!
 //! Exit codes: 0 done, 1 refused or a check failed, 2 wrong usage, 3 no answer, 4 not ready.
 //!
@@ -35,6 +35,7 @@ mod progress;
 mod query;
 mod reader;
 mod session;
+mod time;
 mod values;
 mod verify;
 pub mod witness;

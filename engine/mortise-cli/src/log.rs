@@ -1,12 +1,13 @@
-//! `mortise log`: what an exported log holds, without keys.
+//! `mortise log`: shows what an exported log holds, without keys.
 //!
-//! What it does not do: judge it (`mortise audit` does), write or import exports (`mortise-host`
-//! does, beside its store).
+//! What it does not do: check decisions (`mortise audit` does), write or import exports
+//! (`mortise-host` does).
 
 use crate::audit::Source;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::progress;
+use crate::time::utc;
 use mortise_format::frame::Frame;
 use mortise_format::ids::{EngineId, FrameDigest, Root};
 use serde_json::json;
@@ -60,7 +61,7 @@ struct Epoch {
     last_ms: u64,
 }
 
-/// What the frames say in clear.
+/// The facts that frames carry in clear.
 #[derive(Default)]
 struct Summary {
     engine_id: Option<EngineId>,
@@ -140,8 +141,9 @@ fn print_summary(summary: &Summary, source: &Source, output: &Output) {
         lines.push((
             "epoch",
             format!(
-                "{number}: from frame {first_seq}, {frames} frames, {events} events, \
-                 {first_ms} to {last_ms} ms"
+                "{number}: from frame {first_seq}, {frames} frames, {events} events, {} to {}",
+                utc(first_ms / 1000),
+                utc(last_ms / 1000),
             ),
         ));
     }

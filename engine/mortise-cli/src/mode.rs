@@ -44,7 +44,7 @@ fn engine_warning(insecure_mode: InsecureMode) -> &'static str {
     }
 }
 
-/// The remark about a promise that was checked.
+/// The note about a checked promise.
 pub fn promise_note(mode: Option<InsecureMode>, checked: &str) -> String {
     match mode {
         None => format!("Verified: {checked}."),
@@ -79,7 +79,7 @@ pub fn check(reported: Option<InsecureMode>, allowed: Option<InsecureMode>) -> R
 /// An insecure mode by its name.
 ///
 /// # Errors
-/// The names there are.
+/// Lists the valid names.
 pub fn named(text: &str) -> Result<InsecureMode, String> {
     let all = InsecureMode::ALL.map(InsecureMode::name).join(", ");
     InsecureMode::of_mode(text).ok_or_else(|| format!("one of {all}"))
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn insecure_engine_is_announced_loudly() {
+    fn warning_about_an_insecure_engine_starts_with_its_mode() {
         assert!(engine_warning(InsecureMode::Debug).starts_with("*** DEBUG MODE"));
         assert!(engine_warning(InsecureMode::Emulated).contains("unsigned"));
         for insecure_mode in InsecureMode::ALL {

@@ -26,7 +26,7 @@ const FLAGS: &[(&str, &str)] = &[
     ("--allow-mode", "--allow-insecure MODE"),
 ];
 
-/// Flags that stood in front of a command and now follow it.
+/// Flags that came before the command in earlier versions.
 const MOVED: &[&str] = &["--url", "--key", "--attempts", "--anchors", "--in-clear"];
 
 /// The answer to a command line that does not parse and has an old name, if it has one.
@@ -36,7 +36,7 @@ pub(crate) fn answer(args: &[String]) -> Option<Failure> {
     text.map(Failure::usage)
 }
 
-/// A remark about the old variable.
+/// A note about the old variable.
 pub(crate) fn variable_note() -> Option<String> {
     std::env::var_os(OLD_VARIABLE)?;
     Some(format!("note: {OLD_VARIABLE} is not read: set MORTISE_ANCHORS to a TOML file instead"))
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_merely_wrong_is_not_answered() {
+    fn other_wrong_commands_are_not_answered() {
         for words in ["mortise", "mortise devs", "mortise image describe", "mortise lock x"] {
             let args: Vec<String> = words.split(' ').map(str::to_owned).collect();
             assert!(answer(&args).is_none(), "{words}");

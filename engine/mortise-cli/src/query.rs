@@ -4,6 +4,7 @@ use crate::connection::ConnectionArgs;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::session::Session;
+use crate::time::seconds_and_utc;
 use crate::values::{asset, asset_text};
 use clap::Args;
 use mortise_format::asset::Asset;
@@ -33,7 +34,7 @@ pub struct BalanceArgs {
     after_help = "Examples:\n  mortise root --anchors anchors.toml\n  mortise root --at-seq 7"
 )]
 pub struct RootArgs {
-    /// The root after this frame, not the newest. Not checked against the kept statement.
+    /// Fetch the root after this frame. It is not signed and not checked.
     #[arg(long, value_name = "SEQ")]
     at_seq: Option<u64>,
 
@@ -91,7 +92,7 @@ pub async fn root(args: &RootArgs, output: &Output) -> Result<(), Failure> {
         ("stateRoot", statement.state_root.to_string()),
         ("seq", statement.seq.to_string()),
         ("epoch", statement.epoch.to_string()),
-        ("time", statement.time.to_string()),
+        ("time", seconds_and_utc(statement.time)),
         ("historyRoot", statement.history_root.to_string()),
         ("historySize", statement.history_size.to_string()),
         ("policyHash", statement.policy_hash.to_string()),
@@ -114,7 +115,7 @@ pub async fn health(args: &HealthArgs, output: &Output) -> Result<(), Failure> {
         ("epoch", health.epoch.to_string()),
         ("seq", health.seq.to_string()),
         ("stateRoot", health.state_root.to_string()),
-        ("time", health.timestamp.to_string()),
+        ("time", seconds_and_utc(health.timestamp)),
         ("mode", health.mode.clone()),
         ("version", health.version.clone()),
     ];

@@ -8,6 +8,7 @@ use crate::failure::Failure;
 use crate::key;
 use crate::output::Output;
 use crate::session::Session;
+use crate::time::seconds_and_utc;
 use clap::{Args, Subcommand};
 use mortise_audit::AuditKeys;
 use mortise_client::{Reader, Signer, random_request_id};
@@ -168,7 +169,7 @@ async fn sign(args: &SignArgs, output: &Output) -> Result<(), Failure> {
         ("fromEpoch", grant.from_epoch.to_string()),
         ("toEpoch", grant.to_epoch.to_string()),
         ("requestId", grant.request.id.to_string()),
-        ("validUntil", grant.request.valid_until.to_string()),
+        ("validUntil", seconds_and_utc(grant.request.valid_until)),
         ("signature", signature.to_string()),
     ];
     let value = json!({

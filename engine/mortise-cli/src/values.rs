@@ -1,4 +1,4 @@
-//! Values as they are written on the command line.
+//! Parses and prints values of the command line.
 
 use mortise_format::U256;
 use mortise_format::asset::{Asset, AssetType, TokenId};
@@ -17,7 +17,7 @@ pub fn asset(text: &str) -> Result<Asset, String> {
         _ => return Err(SHAPE.to_owned()),
     };
     let asset_type = AssetType::from_name(kind).ok_or(SHAPE)?;
-    let chain_id = chain.parse().map_err(|_| "the chain is a number")?;
+    let chain_id = chain.parse().map_err(|_| "the chain ID must be a number")?;
     let wanted = match asset_type {
         AssetType::Native => 0,
         AssetType::Erc20 => 1,
@@ -38,7 +38,7 @@ pub fn asset(text: &str) -> Result<Asset, String> {
     Ok(asset)
 }
 
-/// As [`asset`] reads it.
+/// Prints an asset in the format that [`asset`] parses.
 pub fn asset_text(asset: &Asset) -> String {
     let mut text = format!("{}:{}", asset.asset_type.name(), asset.chain_id);
     if !asset.token.is_zero() {
@@ -50,12 +50,39 @@ pub fn asset_text(asset: &Asset) -> String {
     text
 }
 
+/// An amount of an asset for people: `1,000,000 wei (native, chain 1)`.
+pub fn leg_text(leg: &LegTerms) -> String {
+    let Asset { chain_id, asset_type, token, token_id } = &leg.asset;
+    let amount = grouped(&leg.amount.to_decimal());
+    let (name, contract) = (asset_type.name(), to_checksum(token));
+    match asset_type {
+        AssetType::Native => format!("{amount} wei (native, chain {chain_id})"),
+        AssetType::Erc20 => format!("{amount} units ({name} {contract}, chain {chain_id})"),
+        AssetType::Erc721 | AssetType::Erc1155 => {
+            let id = token_id.value();
+            format!("{amount} of token {id} ({name} {contract}, chain {chain_id})")
+        }
+    }
+}
+
+/// Digits in groups of three.
+fn grouped(digits: &str) -> String {
+    let mut text = String::new();
+    for (at, digit) in digits.char_indices() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 /// 0x bytes of any length.
 pub fn bytes(text: &str) -> Result<HexBytes, String> {
     parse_hex_bytes(text).map(HexBytes).map_err(|e| e.to_string())
 }
 
-/// The terms that a lock or draft shows.
+/// The terms of a lock or draft.
 pub fn terms_of(lock: &LockView) -> LockTerms {
     LockTerms {
         owner: lock.owner,
@@ -84,7 +111,20 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_asset_is_refused() {
+    fn amounts_are_grouped_and_name_their_asset() {
+        let leg = |text: &str, amount: u64| {
+            leg_text(&LegTerms { asset: asset(text).unwrap(), amount: amount.into() })
+        };
+        assert_eq!(leg("native:1", 1_000_000), "1,000,000 wei (native, chain 1)");
+        assert_eq!(leg("native:1", 100), "100 wei (native, chain 1)");
+        let usdc = leg(&format!("erc20:10:{USDC}"), 1234);
+        assert_eq!(usdc, format!("1,234 units (erc20 {USDC}, chain 10)"));
+        let nft = leg(&format!("erc721:1:{USDC}:7"), 1);
+        assert_eq!(nft, format!("1 of token 7 (erc721 {USDC}, chain 1)"));
+    }
+
+    #[test]
+    fn malformed_asset_is_refused() {
         for text in [
             "",
             "native",

@@ -1,4 +1,4 @@
-//! `mortise witness`: a witness of transparency logs, for those who have not found one yet.
+//! `mortise witness`: runs a witness of transparency logs.
 //!
 //! What it does not do: speak TLS. Off loopback, put a server that ends TLS in front of it.
 
@@ -18,8 +18,8 @@ Examples:
   mortise witness key --data-dir w1 --name w1.example
       prints the verifier key, which goes into \"witnesses\" of a genesis
   mortise witness run --data-dir w1 --name w1.example --logs logs.txt
-      serves http://127.0.0.1:7380/add-checkpoint; logs.txt has the verifier key of a log a line, as
-      `mortise health` shows it while its engine waits for witnesses; edits take effect at once
+      serves http://127.0.0.1:7380/add-checkpoint; logs.txt has one verifier key per line, as
+      `mortise health` shows it while its engine waits for witnesses; changes take effect at once
 
 A witness is a check on a log only where the log's operator is not root.";
 
@@ -33,18 +33,18 @@ pub struct WitnessArgs {
 
 #[derive(Debug, clap::Subcommand)]
 enum WitnessCommand {
-    /// Show the verifier key; make one when the folder has none.
+    /// Show the verifier key; creates one if the folder has none.
     Key(KeyArgs),
-    /// Cosign what grows until it is stopped (SIGINT, SIGTERM).
+    /// Cosign checkpoints until stopped (SIGINT, SIGTERM).
     Run(RunArgs),
 }
 
 #[derive(Debug, clap::Args)]
 struct KeyArgs {
-    /// Folder with the key and what was cosigned. Never restore it from an old copy.
+    /// Folder with the key and the cosigned checkpoints. Never restore it from an old copy.
     #[arg(long)]
     data_dir: PathBuf,
-    /// Name of the witness, a DNS name by custom; needed once.
+    /// Name of the witness, usually a DNS name; needed once.
     #[arg(long)]
     name: Option<String>,
 }
@@ -60,7 +60,7 @@ pub struct RunArgs {
     /// Verifier key of a log; repeatable.
     #[arg(long, value_name = "VKEY", value_parser = log_key)]
     log: Vec<NoteKey>,
-    /// File with a verifier key a line; read at each request.
+    /// File with one verifier key per line; read at each request.
     #[arg(long, value_name = "FILE")]
     logs: Option<PathBuf>,
 }
@@ -84,7 +84,7 @@ pub async fn run(args: WitnessArgs, output: &Output) -> Result<(), Failure> {
 
 fn open(args: &KeyArgs) -> Result<(Folder, WitnessSigner), Failure> {
     let folder = Folder::open(&args.data_dir).map_err(Failure::check)?;
-    // As a request id, the seed comes from the system's generator.
+    // random_request_id reads the entropy of the operating system
     let seed = random_request_id().0;
     let signer = folder.key(args.name.as_deref(), &seed).map_err(Failure::check)?;
     Ok((folder, signer))
@@ -113,14 +113,14 @@ pub async fn serve_until(
     let (folder, signer) = open(&args.key)?;
     let (heads, _lock) = folder.heads().map_err(Failure::check)?;
     known_logs(&args)?;
-    let wrong = |error| Failure::system(format!("cannot listen at {}: {error}", args.listen));
+    let wrong = |error| Failure::system(format!("cannot listen on {}: {error}", args.listen));
     let listener = TcpListener::bind(args.listen).await.map_err(wrong)?;
     let address = listener.local_addr().map_err(wrong)?;
     if !address.ip().is_loopback() {
         output.note("warning: this witness serves HTTP without TLS to other machines");
     }
     ready(&format!("http://{address}"), &signer.verifier().to_string());
-    // A list that is broken while it runs knows no log: nothing is cosigned, and the log says why.
+    // If the file becomes unreadable, the witness knows no log, cosigns nothing and prints why.
     let known = move || {
         known_logs(&args).unwrap_or_else(|failure| {
             eprintln!("witness: {}", failure.text());
@@ -131,7 +131,7 @@ pub async fn serve_until(
     serve(witness, Box::new(known), listener, stop).await.map_err(Failure::system)
 }
 
-/// The logs of the flags and of the file, as it is now.
+/// The logs of the flags and of the current file.
 fn known_logs(args: &RunArgs) -> Result<KnownLogs, Failure> {
     let mut logs = KnownLogs::default();
     args.log.iter().for_each(|key| logs.add(key.clone()));

@@ -62,8 +62,8 @@ impl ImageFolder {
         args.extend(["--out".into(), text(&self.path(out)).to_owned()]);
         args.extend(more.iter().map(|more| (*more).to_owned()));
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
-        let (exit, said, stderr) = run(&args);
-        (exit, serde_json::from_str(&said).unwrap_or_default(), stderr)
+        let (exit, printed, stderr) = run(&args);
+        (exit, serde_json::from_str(&printed).unwrap_or_default(), stderr)
     }
 
     fn image(&self, out: &str) -> String {
@@ -110,7 +110,7 @@ fn run(args: &[&str]) -> (i32, String, String) {
 #[test]
 fn same_inputs_give_the_same_image_and_record_in_two_folders() {
     let (first, second) = (ImageFolder::new(), ImageFolder::new());
-    let (exit, said, stderr) = first.build("out", &[]);
+    let (exit, printed, stderr) = first.build("out", &[]);
     assert_eq!(exit, 0, "{stderr}");
     assert_eq!(second.build("elsewhere", &[]).0, 0);
     let read = |path: String| std::fs::read(path).unwrap();
@@ -118,16 +118,16 @@ fn same_inputs_give_the_same_image_and_record_in_two_folders() {
     assert_eq!(read(first.record("out")), read(second.record("elsewhere")));
     let record: Value = serde_json::from_slice(&read(first.record("out"))).unwrap();
     assert_eq!(record["inputs"]["cmdline"], "console=ttyS0 panic=1");
-    assert_eq!((&record["digest"], &record["isDevelopment"]), (&said["digest"], &false.into()));
+    assert_eq!((&record["digest"], &record["isDevelopment"]), (&printed["digest"], &false.into()));
 
     let (exit, measured, _) = run(&["--json", "image", "measure", &first.image("out")]);
     let measured: Value = serde_json::from_str(&measured).unwrap();
     assert_eq!((exit, &measured["Measurements"]), (0, &record["Measurements"]));
     assert_eq!(measured["digest"], record["digest"]);
-    let (exit, said, _) = run(&["image", "describe", &first.image("out")]);
+    let (exit, printed, _) = run(&["image", "describe", &first.image("out")]);
     assert_eq!(exit, 0);
     for part in ["/init", "/etc/mortise/enclave.toml", "/modules/00-nsm.ko", "6.12.95", "pcr2"] {
-        assert!(said.contains(part), "{part}: {said}");
+        assert!(printed.contains(part), "{part}: {printed}");
     }
 }
 
@@ -199,7 +199,7 @@ fn record_has_the_names_of_the_published_schema() {
     assert_fits(&record["inputs"]["modules"][0], &schema["$defs"]["file"], &[]);
 }
 
-/// Goal: nobody publishes half an entry, or one whose files were changed afterwards.
+/// Goal: every published entry is complete, and its files are unchanged.
 #[test]
 fn each_published_entry_is_of_a_commit_and_has_the_files_that_it_names() {
     let releases = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../enclave-image/releases");
@@ -231,13 +231,16 @@ fn changed_input_is_found_by_diff_with_exit_1() {
     folder.put("enclave.toml", more.as_bytes());
     folder.build("b", &[]);
     let (a, b) = (folder.image("a"), folder.image("b"));
-    let (exit, said, stderr) = run(&["image", "diff", &a, &b]);
+    let (exit, printed, stderr) = run(&["image", "diff", &a, &b]);
     assert_eq!(exit, 1);
-    assert!(said.contains("ramdisk 2") && said.contains("/etc/mortise/enclave.toml"), "{said}");
+    assert!(
+        printed.contains("ramdisk 2") && printed.contains("/etc/mortise/enclave.toml"),
+        "{printed}"
+    );
     assert!(stderr.contains("the images differ"), "{stderr}");
-    let (exit, said, _) = run(&["--json", "image", "diff", &a, &b]);
-    let said: Value = serde_json::from_str(&said).unwrap();
-    let found = &said["error"]["evidence"]["differences"][0];
+    let (exit, printed, _) = run(&["--json", "image", "diff", &a, &b]);
+    let printed: Value = serde_json::from_str(&printed).unwrap();
+    let found = &printed["error"]["evidence"]["differences"][0];
     assert_eq!((exit, &found["firstByte"]), (1, &CONFIG.len().into()));
     assert_eq!(run(&["image", "diff", &a, &a]).0, 0);
 }
@@ -259,15 +262,15 @@ fn what_the_enclave_would_refuse_is_refused_before_anything_is_written() {
     ];
     for (flag, name, content, why) in bad {
         let path = folder.put(name, &content);
-        let (exit, said, _) = folder.build("out", &[flag, text(&path)]);
-        let message = said["error"]["message"].as_str().unwrap_or_default();
+        let (exit, printed, _) = folder.build("out", &[flag, text(&path)]);
+        let message = printed["error"]["message"].as_str().unwrap_or_default();
         assert_eq!(exit, 1, "{flag} {name}");
         assert!(message.contains(why), "{flag} {name}: {message}");
     }
     let own = std::env::current_exe().unwrap();
-    let (exit, said, _) = folder.build("out", &["--binary", text(&own)]);
+    let (exit, printed, _) = folder.build("out", &["--binary", text(&own)]);
     assert_eq!(exit, 1);
-    assert!(said["error"]["message"].as_str().unwrap().contains("crt-static"), "{said}");
+    assert!(printed["error"]["message"].as_str().unwrap().contains("crt-static"), "{printed}");
     assert_eq!(folder.build("out", &["--kernel", "/nowhere"]).0, 2);
     assert!(!folder.path("out").exists());
 }
@@ -276,14 +279,14 @@ fn what_the_enclave_would_refuse_is_refused_before_anything_is_written() {
 fn development_image_says_so() {
     let folder = ImageFolder::new();
     folder.put("enclave.toml", format!("{CONFIG}module = \"emulated\"\n").as_bytes());
-    let (exit, said, stderr) = folder.build("out", &[]);
-    assert_eq!((exit, &said["isDevelopment"]), (0, &true.into()));
+    let (exit, printed, stderr) = folder.build("out", &[]);
+    assert_eq!((exit, &printed["isDevelopment"]), (0, &true.into()));
     assert!(stderr.contains("warning: DEVELOPMENT IMAGE"), "{stderr}");
     let record = folder.record("out");
     let policy = ["policy", "aws", "--account", "111122223333", "--role", "engine"];
     let (exit, _, stderr) = run(&[&policy[..], &["--measurements", &record]].concat());
     assert_eq!(exit, 0);
-    assert!(stderr.contains("is of a development image"), "{stderr}");
+    assert!(stderr.contains("belongs to a development image"), "{stderr}");
 }
 
 #[test]
@@ -300,12 +303,12 @@ fn policy_of_the_measurements_names_the_image_and_no_other() {
         let record = folder.record(out);
         run(&["policy", "lint", text(&policy), "--measurements", &record])
     };
-    let (exit, said, stderr) = lint("a");
-    assert_eq!(exit, 0, "{said}{stderr}");
-    assert!(said.contains("image-admitted"), "{said}");
-    let (exit, said, _) = lint("b");
+    let (exit, printed, stderr) = lint("a");
+    assert_eq!(exit, 0, "{printed}{stderr}");
+    assert!(printed.contains("image-admitted"), "{printed}");
+    let (exit, printed, _) = lint("b");
     assert_eq!(exit, 1);
-    assert!(said.contains("image-not-named"), "{said}");
+    assert!(printed.contains("image-not-named"), "{printed}");
     let record: Value =
         serde_json::from_slice(&std::fs::read(folder.record("a")).unwrap()).unwrap();
     let text = std::fs::read_to_string(&policy).unwrap();
@@ -322,17 +325,17 @@ fn image_is_signed_when_it_is_built_or_later_with_the_same_bytes() {
     assert_eq!(folder.build("at-once", &flags).0, 0);
     folder.build("later", &[]);
     let unsigned = std::fs::read(folder.image("later")).unwrap();
-    let (exit, said, stderr) =
+    let (exit, printed, stderr) =
         run(&[&["image", "sign", &folder.image("later")], &flags[..]].concat());
     assert_eq!(exit, 0, "{stderr}");
-    assert!(said.contains("pcr8"), "{said}");
+    assert!(printed.contains("pcr8"), "{printed}");
     for file in [ImageFolder::image, ImageFolder::record] {
         let read = |out| std::fs::read(file(&folder, out)).unwrap();
         assert_eq!(read("at-once"), read("later"));
     }
     assert_ne!(std::fs::read(folder.image("later")).unwrap(), unsigned);
-    let (_, said, _) = run(&["image", "describe", &folder.image("later")]);
-    assert!(said.contains("signer   CN="), "{said}");
+    let (_, printed, _) = run(&["image", "describe", &folder.image("later")]);
+    assert!(printed.contains("signer   CN="), "{printed}");
     assert_eq!(folder.build("half", &flags[..2]).0, 2);
     let wrong = folder.put("other.pem", b"no key");
     let flags = ["--sign-key", text(&wrong), "--sign-cert", &certificate];
@@ -354,17 +357,17 @@ fn release_is_verified_and_the_input_that_differs_is_named() {
         let binary = ["--binary", text(&binary)];
         run(&[&["image", "verify-release", &record], &files[..], &binary[..]].concat())
     };
-    let (exit, said, stderr) = verify();
-    assert_eq!(exit, 0, "{said}{stderr}");
-    assert!(said.contains("reproduced") && stderr.contains("PCR8"), "{said}{stderr}");
+    let (exit, printed, stderr) = verify();
+    assert_eq!(exit, 0, "{printed}{stderr}");
+    assert!(printed.contains("reproduced") && stderr.contains("PCR8"), "{printed}{stderr}");
     let mut other = program();
     other.push(0);
     folder.put("binary", &other);
-    let (exit, said, stderr) = verify();
+    let (exit, printed, stderr) = verify();
     assert_eq!(exit, 1);
-    let rows: Vec<_> = said.lines().filter_map(|line| line.split_whitespace().next()).collect();
-    assert_eq!(rows, ["what", "PCR0", "PCR2", "image", "binary"], "{said}");
-    assert!(stderr.contains("it is another image"), "{stderr}");
+    let rows: Vec<_> = printed.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    assert_eq!(rows, ["what", "PCR0", "PCR2", "image", "binary"], "{printed}");
+    assert!(stderr.contains("a different image"), "{stderr}");
     let (exit, _, stderr) = run(&["image", "verify-release", &record]);
     assert_eq!(exit, 1);
     assert!(stderr.contains("--binary"), "{stderr}");

@@ -58,27 +58,27 @@ fn policy_that_is_written_is_clean_when_it_is_judged() {
         let (exit, policy, _) = aws(more);
         assert_eq!(exit, 0);
         assert!(policy.contains(&"a1".repeat(48)), "{policy}");
-        let (exit, said, stderr) = run(&["key-policy", "lint", "-"], &policy);
-        assert_eq!(exit, 0, "{said} {stderr}");
-        assert!(said.contains("put-key-policy") && !said.contains("critical"), "{said}");
+        let (exit, printed, stderr) = run(&["key-policy", "lint", "-"], &policy);
+        assert_eq!(exit, 0, "{printed} {stderr}");
+        assert!(printed.contains("put-key-policy") && !printed.contains("critical"), "{printed}");
     }
     assert!(aws(&["--app"]).1.contains("\"kms:EncryptionContext:mortise:service\": \"app\""));
 }
 
 #[test]
 fn tutorial_policy_is_found_out_with_exit_1() {
-    let (exit, said, stderr) = run(&["key-policy", "lint", "-"], &tutorial());
+    let (exit, printed, stderr) = run(&["key-policy", "lint", "-"], &tutorial());
     assert_eq!(exit, 1);
     assert!(
-        said.lines().any(|line| {
+        printed.lines().any(|line| {
             line.contains("critical") && line.contains("decrypt-without-attestation")
         })
     );
     assert!(stderr.contains("findings in the key policy"), "{stderr}");
-    let (exit, said, _) = run(&["--json", "key-policy", "lint", "-"], &tutorial());
-    let said: Value = serde_json::from_str(&said).unwrap();
-    assert_eq!((exit, &said["exit"]), (1, &Value::from(1)));
-    let findings = said["error"]["evidence"]["findings"].as_array().unwrap();
+    let (exit, printed, _) = run(&["--json", "key-policy", "lint", "-"], &tutorial());
+    let printed: Value = serde_json::from_str(&printed).unwrap();
+    assert_eq!((exit, &printed["exit"]), (1, &Value::from(1)));
+    let findings = printed["error"]["evidence"]["findings"].as_array().unwrap();
     let root = format!("arn:aws:iam::{ACCOUNT}:root");
     for rule in ["decrypt-without-attestation", "create-grant", "re-encrypt-from", "encrypt"] {
         let of = |finding: &&Value| finding["rule"] == rule && finding["principal"] == *root;

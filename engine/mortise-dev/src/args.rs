@@ -10,7 +10,7 @@ const EXAMPLES: &str = "\
 Examples:
   mortise-dev dev                      run a local system: engine, host, key service
   mortise-dev dev --witnessed          the same under three witnesses, two of which must cosign
-  mortise-dev demo crash               kill host and engine under load; nothing acknowledged is lost
+  mortise-dev demo crash               kill host and engine under load; lose no acknowledged lock
   mortise-dev demo load                measure durable, signed locks
   mortise-dev image boot --demo-lock   build an enclave image, boot it in QEMU, commit a lock
 
@@ -34,7 +34,7 @@ pub(crate) enum Command {
     Dev(DevArgs),
     /// Demonstrate crash safety, throughput and rollback detection
     Demo(DemoArgs),
-    /// Boot enclave images on this machine
+    /// Boot enclave images locally, in QEMU
     Image(ImageArgs),
     /// The host process of `mortise-dev dev`
     #[command(hide = true)]

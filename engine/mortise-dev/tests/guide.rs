@@ -1,8 +1,8 @@
-//! The pages of the guide hold only commands that exist.
+//! Goal: README, guide and hints show only commands that exist.
 //!
-//! Every `mortise ...` and `mortise-dev ...` line of their blocks is parsed by the real command
-//! line, with its variables filled in; every such command in running text names commands that
-//! exist; a line of the operator's guide that needs AWS says so.
+//! Method: clap parses every `mortise ...` and `mortise-dev ...` line of the blocks `sh`, `sh,norun`
+//! and `console`, with variables filled in. Commands in running text and in the messages of both
+//! programs name existing subcommands. A line of the operator's guide that needs AWS says so.
 
 use std::path::{Path, PathBuf};
 
@@ -85,7 +85,7 @@ fn shell_lines(page: &str, text: &str) -> Vec<Line> {
     lines
 }
 
-/// The commands of a line as words: pipes and lists taken apart, files left out.
+/// The commands of a line as words. Splits pipes and lists, drops redirections.
 fn commands(line: &str) -> Vec<Vec<String>> {
     let (mut commands, mut words, mut word) = (Vec::new(), Vec::new(), String::new());
     let mut quote = None;
@@ -125,7 +125,7 @@ fn commands(line: &str) -> Vec<Vec<String>> {
     commands
 }
 
-/// A word with the variable of the guide filled in.
+/// Replaces a variable of the guide with a value.
 fn filled(word: &str) -> String {
     let Some(name) = word.strip_prefix('$') else { return word.to_owned() };
     let hex = |bytes: usize| "ab".repeat(bytes);
@@ -192,8 +192,55 @@ fn every_command_in_the_text_exists() {
     assert_eq!(unknown_in_text("page", "run `mortise dev`").len(), 1);
 }
 
+/// The Rust files below a folder.
+fn sources(folder: &Path, files: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).expect("the folder is there") {
+        let path = entry.unwrap().path();
+        match path.is_dir() {
+            true => sources(&path, files),
+            false if path.extension().is_some_and(|extension| extension == "rs") => {
+                files.push(path);
+            }
+            false => {}
+        }
+    }
+}
+
+/// Commands in messages, hints and comments of a source that do not exist.
+fn unknown_in_source(place: &str, text: &str) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for (at, _) in text.match_indices("mortise") {
+        let (before, rest) = text.split_at(at);
+        if !["`", "\"", ": ", "run ", "sudo "].iter().any(|start| before.ends_with(start)) {
+            continue;
+        }
+        let command = rest.split(['`', '"', '\n', '\\']).next().unwrap_or_default();
+        wrong.extend(unknown_in_text(place, &format!("`{command}`")));
+    }
+    wrong
+}
+
 #[test]
-fn what_needs_aws_says_so_and_nothing_else_does() {
+fn every_command_in_messages_and_hints_exists() {
+    let mut files = Vec::new();
+    for folder in ["engine/mortise-cli/src", "engine/mortise-dev/src"] {
+        sources(&root().join(folder), &mut files);
+    }
+    assert!(files.len() > 100, "{} files were found", files.len());
+    let mut wrong = Vec::new();
+    // the names of earlier versions, and the label of the development image
+    files.retain(|path| !path.ends_with("old_names.rs") && !path.ends_with("dev/platform.rs"));
+    for path in &files {
+        let text = std::fs::read_to_string(path).unwrap();
+        wrong.extend(unknown_in_source(&path.display().to_string(), &text));
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    let planted = "let hint = \"next: mortise policy lint FILE\";";
+    assert_eq!(unknown_in_source("a.rs", planted).len(), 1);
+}
+
+#[test]
+fn lines_that_need_aws_are_marked() {
     let needs = ["aws", "nitro-cli", "systemctl", "dnf"];
     let mut wrong = Vec::new();
     for (page, text) in operator_pages() {
@@ -225,7 +272,7 @@ fn commands_of_the_host_are_those_of_its_program() {
 }
 
 #[test]
-fn a_wrong_command_would_be_found() {
+fn wrong_command_is_found() {
     let text = "```sh\nmortise genesis --no-such-flag \\\n  now\n```\n";
     let lines = shell_lines("page", text);
     assert_eq!(lines[0].text, "mortise genesis --no-such-flag now");

@@ -65,7 +65,7 @@ pub fn silent_machine(settings: &Settings) -> Result<String, String> {
     let last = console.lines().map(str::trim).rfind(|line| !line.is_empty());
     let shown = evidence["last"].as_str().filter(|shown| !shown.is_empty());
     let is_last = matches!((last, shown), (Some(last), Some(shown)) if last.starts_with(shown));
-    let words = ["has said nothing for", "\"how\":\"silence\""];
+    let words = ["has printed nothing for", "\"how\":\"silence\""];
     let is_reported = is_last && words.iter().all(|words| message.contains(words));
     match (ended.code, evidence["silentS"].as_u64()) {
         (Some(4), Some(silent_s)) if is_reported && silent_s > 0 => Ok(format!("{silent_s} s")),

@@ -147,7 +147,7 @@ fn without_witnesses_the_checkpoint_signature_of_the_log_suffices() {
 fn without_genesis_or_its_keys_no_checkpoint_is_checked() {
     let (driver, kept) = engine(&Bench::new(3), 87);
     let log = log_of(&driver);
-    let report = audit(&log, Subject { founding: None, ..with(&driver, &kept[2..]) }, None);
+    let report = audit(&log, Subject { genesis_keys: None, ..with(&driver, &kept[2..]) }, None);
     assert_eq!(named(&report), []);
     assert_eq!(verdicts(&report), [CheckpointVerdict::NotChecked]);
 }
@@ -156,7 +156,8 @@ fn without_genesis_or_its_keys_no_checkpoint_is_checked() {
 fn genesis_without_its_signatures_is_a_finding() {
     let (driver, kept) = engine(&Bench::new(3), 88);
     let old = subject(&driver);
-    let (genesis, (keys, log_secret_commitment)) = (old.genesis.unwrap(), old.founding.unwrap());
+    let (genesis, (keys, log_secret_commitment)) =
+        (old.genesis.unwrap(), old.genesis_keys.unwrap());
     let predecessor = mortise_format::genesis::Predecessor {
         engine_id: driver.identity().engine_id,
         keys,

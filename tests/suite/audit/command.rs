@@ -15,7 +15,7 @@ fn mortise(folder: &Path, arguments: &[&str]) -> Output {
     Command::new(program)
         .args(arguments)
         .current_dir(folder)
-        .env_remove("MORTISE_TRUST")
+        .env_remove("MORTISE_ANCHORS")
         .output()
         .expect("the command was built")
 }

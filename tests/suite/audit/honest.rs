@@ -1,7 +1,7 @@
 //! Logs that an honest engine wrote.
 
 use super::{audit, busy, genesis_and_keys, keys_of, log_of, named, subject};
-use mortise_audit::{AuditKeys, Founding, Level, Subject};
+use mortise_audit::{AuditKeys, EngineIdBasis, Level, Subject};
 use mortise_format::event::Event;
 use mortise_format::frame::Frame;
 use std::collections::BTreeSet;
@@ -22,7 +22,7 @@ fn honest_logs_of_many_epochs_have_no_finding() {
         let report = audit(&log, subject(&driver), Some(&keys));
         assert_eq!(named(&report), [], "seed {seed}");
         assert_eq!(report.level(), Level::Replayed);
-        assert_eq!(report.founding, Founding::Proven);
+        assert_eq!(report.engine_id_basis, EngineIdBasis::Proven);
         assert_eq!(report.engine, Some(driver.identity().signer.address()));
         let machine = driver.pipeline().machine();
         assert_eq!(report.state_root, machine.state_root());
@@ -73,7 +73,7 @@ fn without_keys_the_log_is_audited_from_outside() {
     assert!(report.statements > 10 && report.signed_to > 10);
     let nothing_known = audit(&log, Subject::default(), None);
     assert_eq!(named(&nothing_known), []);
-    assert_eq!(nothing_known.founding, Founding::Named);
+    assert_eq!(nothing_known.engine_id_basis, EngineIdBasis::BootFrames);
     assert_eq!(nothing_known.engine, report.engine);
 }
 

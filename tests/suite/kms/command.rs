@@ -19,7 +19,7 @@ struct CommandOutput {
 fn kms(url: &str, key: Option<&str>, args: &[&str], stdin: &str) -> CommandOutput {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mortise-under-test"));
     command.arg("kms").args(args).args(["--url", url]);
-    for variable in ["MORTISE_URL", "MORTISE_KEY", "MORTISE_TRUST"] {
+    for variable in ["MORTISE_URL", "MORTISE_KEY", "MORTISE_ANCHORS"] {
         command.env_remove(variable);
     }
     if let Some(key) = key {

@@ -19,7 +19,7 @@ fn run(folder: &Path, arguments: &[&str]) -> (Option<i32>, Value, String) {
         .arg("--json")
         .args(arguments)
         .current_dir(folder)
-        .env_remove("MORTISE_TRUST")
+        .env_remove("MORTISE_ANCHORS")
         .env_remove("MORTISE_KEY")
         .output()
         .expect("the command was built");

@@ -3,7 +3,7 @@
 use super::{Stored, attested, in_a_new_enclave, stored};
 use crate::trust::module::TestModule;
 use mortise_audit::{
-    Auditor, BootAttestation, BootTrust, Founding, Images, Report, Subject, prepare,
+    Auditor, BootAttestation, BootTrust, EngineIdBasis, Images, Report, Subject, prepare,
 };
 use mortise_engine::keyring::SealedKeys;
 use mortise_format::codec;
@@ -16,7 +16,7 @@ fn audit(stored: &Stored, trust: Option<BootTrust>) -> Report {
     let sealed: SealedKeys = codec::decode(&keys).expect("sealed keys");
     let subject = Subject {
         genesis: Some(codec::decode(&genesis).expect("a genesis")),
-        founding: Some((sealed.keys, sealed.log_secret_commitment)),
+        genesis_keys: Some((sealed.keys, sealed.log_secret_commitment)),
         trust,
         ..Subject::default()
     };
@@ -45,7 +45,7 @@ fn documents_of_every_epoch_are_audited_at_their_own_time() {
     let trust = |roots: &[_], images| Some(BootTrust { roots: roots.to_vec(), images });
     let report = audit(&stored, trust(&root, pcr0(&[0])));
     assert!(report.is_clean(), "{:?}", report.findings);
-    assert_eq!((report.epochs.len(), report.founding), (3, Founding::Proven));
+    assert_eq!((report.epochs.len(), report.engine_id_basis), (3, EngineIdBasis::Proven));
     for epoch in &report.epochs {
         let BootAttestation::Verified { any_image, .. } = &epoch.attestation else {
             panic!("{:?}", epoch.attestation)

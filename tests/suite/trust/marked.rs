@@ -111,7 +111,9 @@ impl Site {
     /// Runs a command against the engine; exit status, data, stderr.
     fn run(&self, args: &[&str]) -> (i32, Value, String) {
         let url = format!("unix:{}", self.system.engine_socket().display());
-        run_mortise(&[&["--url", &url], args].concat())
+        let connects = matches!(args[0], "lock" | "balance");
+        let connection: &[&str] = if connects { &["--url", &url] } else { &[] };
+        run_mortise(&[args, connection].concat())
     }
 }
 

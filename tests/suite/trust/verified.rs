@@ -98,15 +98,15 @@ fn engine_is_proven_under_its_own_root_and_image_alone() {
 #[test]
 fn proven_engine_must_be_the_pinned_one() {
     let attested = AttestedSystem::start();
-    let (root, trust) = (attested.root(), attested.path("trust.json").display().to_string());
-    let args = ["--root", &root, "--any-image", "--trust", &trust];
+    let (root, trust) = (attested.root(), attested.path("anchors.toml").display().to_string());
+    let args = ["--root", &root, "--any-image", "--anchors", &trust];
     for _ in 0..2 {
         assert_eq!(attested.verify(&args).0, 0);
     }
     let kept = std::fs::read_to_string(&trust).expect("it was written");
-    let mut other: Value = serde_json::from_str(&kept).expect("it is JSON");
-    other["engineId"] = json!(NONCE.to_string());
-    attested.file("trust.json", &other);
+    let (head, tail) = kept.split_once("engine_id = \"").expect("the engine is pinned");
+    let other = format!("{head}engine_id = \"{NONCE}{}", &tail[NONCE.to_string().len()..]);
+    std::fs::write(&trust, other.split("[last]").next().unwrap()).expect("the folder is there");
     let (exit, _, stderr) = attested.verify(&args);
     assert_eq!(exit, 1);
     assert!(stderr.contains(&NONCE.to_string()), "{stderr}");

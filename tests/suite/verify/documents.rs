@@ -54,7 +54,7 @@ fn dev() -> Measurements {
 fn verify(args: &[&str], input: &[u8]) -> (i32, String, String) {
     let pipe = Stdio::piped;
     let mut command = Command::new(env!("CARGO_BIN_EXE_mortise-under-test"));
-    for variable in ["MORTISE_URL", "MORTISE_KEY", "MORTISE_TRUST"] {
+    for variable in ["MORTISE_URL", "MORTISE_KEY", "MORTISE_ANCHORS"] {
         command.env_remove(variable);
     }
     command.args(["verify", "attestation"]).args(args);
@@ -224,23 +224,23 @@ fn policy_file_replaces_the_flags_for_roots_and_images() {
     let images = format!("pcr0 = [\"{pcr0}\"]\npcr1 = [\"{pcr1}\"]\npcr2 = [\"{pcr2}\"]\n");
     let whole = policy(&format!("roots = [\"{root}\"]\n{images}"));
     for when in [&["--at", "document"][..], &["--at-its-own-time"]] {
-        let args = [&[&*file, "--policy", &whole], when].concat();
+        let args = [&[&*file, "--anchors", &whole], when].concat();
         let (exit, stdout, stderr) = verify(&args, b"");
         assert_eq!((exit, stderr.as_str()), (0, ""), "{stdout}");
     }
-    let (exit, ..) = verify(&[&file, "--policy", &whole, "--at", "live"], b"");
+    let (exit, ..) = verify(&[&file, "--anchors", &whole, "--at", "live"], b"");
     assert_eq!(exit, 2, "a live check takes a nonce");
     let (exit, _, stderr) =
-        verify(&[&file, "--policy", &whole, "--any-image", "--at", "document"], b"");
+        verify(&[&file, "--anchors", &whole, "--any-image", "--at", "document"], b"");
     assert_eq!(exit, 2, "{stderr}");
     let other = images.replace(&pcr2.to_string(), &"ab".repeat(48));
     let other = policy(&format!("roots = [\"{root}\"]\n{other}"));
-    let (exit, _, stderr) = verify(&[&file, "--policy", &other, "--at", "document"], b"");
+    let (exit, _, stderr) = verify(&[&file, "--anchors", &other, "--at", "document"], b"");
     assert!(exit == 1 && stderr.contains("error: PcrNotApproved: "), "{stderr}");
     let halves = policy(&format!("roots = [\"{root}\"]\npcr0 = [\"{pcr0}\"]\n"));
-    let (exit, _, stderr) = verify(&[&file, "--policy", &halves, "--at", "document"], b"");
-    assert!(exit == 2 && stderr.contains("by halves"), "{stderr}");
+    let (exit, _, stderr) = verify(&[&file, "--anchors", &halves, "--at", "document"], b"");
+    assert!(exit == 2 && stderr.contains("only a part of an image"), "{stderr}");
     let aws = policy(&images);
-    let (exit, _, stderr) = verify(&[&file, "--policy", &aws, "--at", "document"], b"");
+    let (exit, _, stderr) = verify(&[&file, "--anchors", &aws, "--at", "document"], b"");
     assert!(exit == 1 && stderr.contains("error: RootNotPinned: "), "{stderr}");
 }

@@ -1,8 +1,8 @@
 //! `mortise audit`: replays a whole log and checks every decision in it.
 //!
-//! What it is for: check, without a server and without trust in the person who hands over the log,
-//! that the engine kept its rules. Every check is that of `mortise_audit` (`specs/audit.md`); this module
-//! has files, threads, flags and words.
+//! What it is for: check that the engine kept its rules, without a server and without trust in the
+//! person who hands over the log. `mortise_audit` has the checks (`specs/audit.md`); this module
+//! has files, threads, flags and messages.
 //!
 //! What it does not do: fetch a log or keys, choose trust anchors.
 //!
@@ -109,19 +109,18 @@ pub fn run(args: &AuditArgs, output: &Output) -> Result<(), Failure> {
     }
 }
 
-/// An audit that ended.
+/// A finished audit.
 pub(crate) struct Run {
-    /// What it found out.
     pub report: Report,
-    /// How long it took.
+    /// Duration of the audit.
     pub took: Duration,
-    /// Threads that prepared.
+    /// Threads that prepared frames.
     pub threads: usize,
-    /// Keys were given.
+    /// Whether the caller passed keys.
     pub has_keys: bool,
-    /// The genesis was at hand.
+    /// Whether the export has the genesis.
     pub has_genesis: bool,
-    /// The engine was named by the caller.
+    /// Whether the caller named the engine.
     pub is_pinned: bool,
 }
 
@@ -152,8 +151,8 @@ fn subject(args: &AuditArgs, anchors: &Anchors, source: &Source) -> Result<Subje
     }
     let kept: Result<Vec<_>, _> = args.statement.iter().map(|path| statement(path)).collect();
     let notes: Result<Vec<_>, _> = args.checkpoint.iter().map(|path| checkpoint(path)).collect();
-    let (genesis, founding) = (source.genesis()?, source.founding()?);
-    if !args.checkpoint.is_empty() && (genesis.is_none() || founding.is_none()) {
+    let (genesis, genesis_keys) = (source.genesis()?, source.genesis_keys()?);
+    if !args.checkpoint.is_empty() && (genesis.is_none() || genesis_keys.is_none()) {
         return Err(Failure::usage(
             "--checkpoint: the export has no genesis and no public keys, so its checkpoints cannot \
              be verified\n  next: export the log again (mortise-host export)",
@@ -162,7 +161,7 @@ fn subject(args: &AuditArgs, anchors: &Anchors, source: &Source) -> Result<Subje
     Ok(Subject {
         engine_id,
         genesis,
-        founding,
+        genesis_keys,
         trust: trust(args, anchors)?,
         kept: kept?,
         checkpoints: notes?,
@@ -170,7 +169,7 @@ fn subject(args: &AuditArgs, anchors: &Anchors, source: &Source) -> Result<Subje
     })
 }
 
-/// Roots and images of the flags, or else of the anchors file. Nothing is trusted by default.
+/// Roots and images from the flags, or from the anchors file. Nothing is trusted by default.
 fn trust(args: &AuditArgs, anchors: &Anchors) -> Result<Option<BootTrust>, Failure> {
     let texts = if args.image.root.is_empty() { &anchors.roots } else { &args.image.root };
     let mut roots = Vec::new();
@@ -201,8 +200,8 @@ fn trust(args: &AuditArgs, anchors: &Anchors) -> Result<Option<BootTrust>, Failu
         (false, false) if roots.is_empty() && sets.is_empty() => return Ok(None),
         (false, false) => {
             return Err(Failure::usage(
-                "no image is named\n  next: pass every image that may have run on the log with --pcr0 \
-                 HEX; to inspect documents without trust, pass --any-image",
+                "no image is named\n  next: pass every image that may have run on the log with \
+                 --pcr0 HEX; to inspect documents without trust, pass --any-image",
             ));
         }
     };
@@ -217,7 +216,7 @@ fn read_keys(path: &Path) -> Result<AuditKeys, Failure> {
         |what: &dyn std::fmt::Display| Failure::usage(format!("--keys {}: {what}", path.display()));
     let size = std::fs::metadata(path).map_err(|error| named(&error))?.len();
     if size > KEY_FILE_BYTES_MAX {
-        return Err(named(&format!("{size} bytes, {KEY_FILE_BYTES_MAX} at most")));
+        return Err(named(&format!("{size} bytes, the maximum is {KEY_FILE_BYTES_MAX}")));
     }
     let bytes = std::fs::read(path).map_err(|error| named(&error))?;
     AuditKeys::from_json(&bytes).map_err(|error| named(&error))
@@ -232,5 +231,5 @@ fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// Largest key file: more epochs than boots of a century.
+/// Maximum size of a key file: more epochs than an engine boots in a century.
 const KEY_FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;

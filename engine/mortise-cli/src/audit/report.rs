@@ -2,17 +2,17 @@
 
 use super::Run;
 use mortise_audit::{
-    BootAttestation, CheckpointReport, CheckpointVerdict, EpochReport, Finding, Founding, Level,
-    Recovery, Report,
+    BootAttestation, CheckpointReport, CheckpointVerdict, EngineIdBasis, EpochReport, Finding,
+    Level, Recovery, Report,
 };
 use mortise_format::ids::Bytes32;
 use mortise_format::lock::Durability;
 use serde_json::{Value, json};
 
-/// Findings that are spelled out for people; the JSON has more.
+/// Findings in the text; the JSON has more.
 const SHOWN: usize = 20;
 
-/// For programs.
+/// The report as JSON.
 pub(super) fn json(run: &Run) -> Value {
     let report = &run.report;
     json!({
@@ -20,7 +20,7 @@ pub(super) fn json(run: &Run) -> Value {
         "level": level(report),
         "engineId": report.engine_id.map(|id| id.to_string()),
         "engine": report.engine.map(|address| address.to_string()),
-        "engineIdProven": report.founding == Founding::Proven,
+        "engineIdProven": report.engine_id_basis == EngineIdBasis::Proven,
         "recovery": report.recovery.as_ref().map(recovery_json),
         "checkpoints": report.checkpoints.iter().map(checkpoint_json).collect::<Vec<_>>(),
         "cosignedTo": report.cosigned_to(),
@@ -83,7 +83,7 @@ fn finding_json(finding: &Finding) -> Value {
     })
 }
 
-/// Whose place the engine took, where that log ended and who agreed.
+/// The engine that this one replaced, where its log ended, and who agreed.
 fn recovery_json(recovery: &Recovery) -> Value {
     let mut value = json!({
         "predecessor": recovery.predecessor.to_string(),
@@ -104,12 +104,12 @@ fn recovery_json(recovery: &Recovery) -> Value {
 
 fn recovery_text(recovery: &Recovery) -> String {
     let Some(verified) = &recovery.verified else {
-        return "NOT AGREED TO: see the findings".to_owned();
+        return "the operators did not agree: see the findings".to_owned();
     };
     let (head, unsigned) = (verified.head(), verified.unsigned());
     format!(
-        "whose log ended at {} frames, root {}; cosigned by {} of {} witnesses, agreed to by {} \
-         of {} operators",
+        "its log ended at {} frames, root {}; cosigned by {} of {} witnesses, signed by {} of {} \
+         operators",
         head.size,
         head.root,
         unsigned.cosignatures().len(),
@@ -132,7 +132,7 @@ fn checkpoint_json(kept: &CheckpointReport) -> Value {
 fn verdict(kept: &CheckpointReport) -> &'static str {
     match kept.verdict {
         CheckpointVerdict::Cosigned => "cosigned",
-        CheckpointVerdict::Signed => "signed by the log alone",
+        CheckpointVerdict::Signed => "signed by the log only",
         CheckpointVerdict::OtherRoot => "another root: a fork",
         CheckpointVerdict::Ahead => "ahead of the log",
         CheckpointVerdict::NotChecked => "not checked",
@@ -181,31 +181,30 @@ fn attestation(epoch: &EpochReport) -> &'static str {
     }
 }
 
-/// What a reader could believe was checked, and was not.
+/// What this audit did not check.
 fn not_checked(run: &Run) -> Vec<String> {
     let report = &run.report;
     let mut open = Vec::new();
     if !run.has_keys {
-        open.push("the events, decisions and state: that takes --keys".to_owned());
+        open.push("events, decisions and state: pass --keys".to_owned());
     } else if !run.has_genesis {
-        open.push("decisions and state: the log came without its genesis".to_owned());
+        open.push("decisions and state: the export has no genesis".to_owned());
     } else if report.replayed_to < report.frames {
         open.push(format!("decisions and state from frame {} on", report.replayed_to));
     }
     if !run.is_pinned {
-        open.push(
-            "that this is the log of the engine you mean: name it with --engine-id".to_owned(),
-        );
+        open.push("that this is the log of your engine: pass --engine-id".to_owned());
     }
-    if report.founding == Founding::Named {
+    if report.engine_id_basis == EngineIdBasis::BootFrames {
         open.push(
-            "that the signing key belongs to the engine id: no founding keys came".to_owned(),
+            "that the signing key belongs to the engine ID: the export has no genesis keys"
+                .to_owned(),
         );
     }
     let unchecked = |e: &&EpochReport| e.attestation == BootAttestation::NotChecked;
     if report.epochs.iter().any(|e| unchecked(&e)) {
         open.push(
-            "attestation documents: name a root and images with --root and --pcr0".to_owned(),
+            "attestation documents: pass a root and images with --root and --pcr0".to_owned(),
         );
     }
     for epoch in report.unattested() {
@@ -213,45 +212,47 @@ fn not_checked(run: &Run) -> Vec<String> {
     }
     if unsigned(report) > 0 {
         open.push(format!(
-            "who wrote the last {} frames: no statement in the log covers them, so that a holder \
-             of the content keys could have; a newer --statement closes that",
+            "who wrote the last {} frames: no signed statement covers them, so a holder of the \
+             content keys could have; pass a newer --statement",
             unsigned(report)
         ));
     }
     open.push(
-        "that the log ends here: a newer --statement or --checkpoint shows a dropped tail".into(),
+        "that the log ends here: a newer --statement or --checkpoint detects a dropped tail".into(),
     );
     match report.cosigned_to() {
-        0 => open
-            .push("that witnesses know this log: show what they cosigned with --checkpoint".into()),
+        0 => open.push("that witnesses cosigned this log: pass a cosigned --checkpoint".into()),
         size if size < report.frames => open.push(format!(
-            "that witnesses know the last {} frames: a newer --checkpoint closes that",
+            "that witnesses cosigned the last {} frames: pass a newer --checkpoint",
             report.frames - size
         )),
         _ => {}
     }
     if report.recovery.as_ref().is_some_and(|recovery| recovery.verified.is_some()) {
-        open.push("the log of the engine before the recovery: audit that too".to_owned());
+        open.push("the log of the engine before the recovery: audit it too".to_owned());
     }
     open.push(
-        "MACs, whose keys never leave the engine; commands that were never logged".to_owned(),
+        "MACs, because their keys never leave the engine; commands that were never logged"
+            .to_owned(),
     );
     open
 }
 
-/// For people.
+/// The report as text.
 pub(super) fn text(run: &Run) -> String {
     let report = &run.report;
     let mut text = match (report.is_clean(), report.broken_at) {
-        (true, _) => String::from("nothing is wrong with what was checked\n"),
-        (false, Some(seq)) => format!("BROKEN at frame {seq}: nothing from there on was judged\n"),
+        (true, _) => String::from("No findings.\n"),
+        (false, Some(seq)) => {
+            format!("BROKEN at frame {seq}: nothing from that frame on was checked\n")
+        }
         (false, None) => format!("{} FINDINGS\n", report.finding_count),
     };
     for finding in report.findings.iter().take(SHOWN) {
         text.push_str(&format!("  {finding}\n"));
     }
     if report.findings.len() > SHOWN {
-        text.push_str("  ... the rest is in --json and --report\n");
+        text.push_str("  ... pass --json or --report for all findings\n");
     }
     let mut line = |name: &str, value: String| text.push_str(&format!("{name:20}{value}\n"));
     line("engine", report.engine_id.map_or_else(|| "none".to_owned(), |id| id.to_string()));
@@ -260,15 +261,15 @@ pub(super) fn text(run: &Run) -> String {
         line("durability", mode.name().to_owned());
     }
     if let Some(recovery) = &report.recovery {
-        line("takes place of", recovery.predecessor.to_string());
+        line("replaces", recovery.predecessor.to_string());
         line("", recovery_text(recovery));
     }
     line("frames", format!("{} in {} epochs", report.frames, report.epochs.len()));
     line("events", report.events.to_string());
     line("commands", format!("{} decided again", report.commands));
-    line("refusals", format!("{} reproduced", report.refusals));
+    line("rejects", format!("{} reproduced", report.refusals));
     line("changes by time", report.timed.to_string());
-    line("statements", format!("{} as they must be", report.statements));
+    line("statements", format!("{} verified", report.statements));
     line("signed to", format!("frame {} of {}", report.signed_to, report.frames));
     for kept in &report.checkpoints {
         line("checkpoint", checkpoint_text(kept));

@@ -1,11 +1,11 @@
-//! Preparing on all cores, following on one.
+//! Prepares frames on all cores and follows them on one.
 //!
 //! ```text
 //! reader --batches--> workers: prepare --prepared--> this thread: in order, Auditor::follow
-//!    ^------------------- a token for each batch that was followed -----'
+//!    ^------------------- one token for each followed batch ------------'
 //! ```
-//! Invariants: frames are followed in the order of the log; at most `IN_FLIGHT` batches for each
-//! worker are in memory, however slow one of them is.
+//! Invariants: frames are followed in log order; at most `IN_FLIGHT` batches for each worker are in
+//! memory, even if one worker is slow.
 
 use super::source::Source;
 use crate::failure::Failure;
@@ -15,29 +15,29 @@ use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
 
-/// Frames of one batch: enough that handing it over costs nothing beside preparing it.
+/// Frames of a batch: enough to make the cost of the channel negligible.
 const BATCH_FRAMES: usize = 64;
-/// Bytes of one batch, about.
+/// Approximate bytes of a batch.
 const BATCH_BYTES: usize = 512 * 1024;
-/// Batches of each worker that are read and not yet followed.
+/// Batches per worker that are read but not yet followed.
 const IN_FLIGHT: usize = 4;
 
-/// Frames in order, as they were read.
+/// Frames in log order, as read.
 struct Batch {
     number: u64,
     frames: Vec<Vec<u8>>,
-    /// How much of the source was read then.
+    /// Bytes of the source read so far.
     done: u64,
 }
 
-/// The same, prepared.
+/// A prepared batch.
 struct Done {
     number: u64,
     frames: Vec<Prepared>,
     done: u64,
 }
 
-/// Audits a source; the auditor comes back at the end of the log, or where it broke.
+/// Audits a source. Returns the auditor at the end of the log, or at the frame that broke it.
 pub(super) fn run(
     mut source: Source,
     keys: Option<&AuditKeys>,
@@ -59,14 +59,14 @@ pub(super) fn run(
         }
         drop(to_follower);
         follow(&mut auditor, &prepared, &free, bar);
-        // what is still under way ends when nobody takes it
+        // closes the channels, which ends the reader and the workers
         drop((prepared, free));
         reader.join().unwrap_or_else(|_| Err(Failure::check("the reader of the log failed")))
     })?;
     Ok(auditor)
 }
 
-/// Reads until the log ends or nobody wants more.
+/// Reads until the log ends or the follower stops.
 fn read(
     source: &mut Source,
     tokens: &SyncSender<()>,
@@ -111,7 +111,7 @@ fn follow(
             frames.into_iter().for_each(|frame| auditor.follow(frame));
             next += 1;
             bar.set_position(done);
-            // one batch less in memory: the reader may go on
+            // one batch fewer in memory: the reader may continue
             free.recv().ok();
         }
         if auditor.is_broken() {

@@ -1,6 +1,6 @@
-//! An exported log as an auditor reads it: once, frame by frame.
+//! An exported log, read once, frame by frame.
 //!
-//! What it does not do: read a data folder. A live store is the host's (`mortise-host export`).
+//! What it does not do: read a data folder (`mortise-host export` does).
 
 use crate::failure::Failure;
 use mortise_export::{ExportReader, Parts};
@@ -12,7 +12,7 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
-/// Room of the buffer in front of a file.
+/// Size of the read buffer.
 const BUFFER_BYTES: usize = 1024 * 1024;
 
 /// An exported log.
@@ -39,7 +39,7 @@ impl Source {
         Ok(Self { reader, bytes: meta.len() })
     }
 
-    /// Bytes of the file.
+    /// Size of the file.
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
@@ -49,24 +49,26 @@ impl Source {
         self.reader.read_bytes()
     }
 
-    /// What the file holds beside the frames.
+    /// The parts of the file other than frames.
     pub fn parts(&self) -> &Parts {
         self.reader.parts()
     }
 
-    /// The genesis that comes with the log.
+    /// The genesis in the export.
     pub fn genesis(&self) -> Result<Option<Genesis>, Failure> {
         let decoded = self.parts().get(GENESIS_BLOB).map(|bytes| codec::decode(bytes));
-        decoded.transpose().map_err(|_| Failure::check("the genesis of the log does not decode"))
+        decoded.transpose().map_err(|_| Failure::check("the genesis in the export does not decode"))
     }
 
-    /// The public keys that the engine id covers, and the commitment to the log secret.
-    pub fn founding(&self) -> Result<Option<(GenesisKeys, Bytes32)>, Failure> {
+    /// The genesis public keys, and the commitment to the log secret.
+    pub fn genesis_keys(&self) -> Result<Option<(GenesisKeys, Bytes32)>, Failure> {
         let decoded = self.parts().get(PUBLIC_KEYS_PART).map(|bytes| codec::decode(bytes));
-        decoded.transpose().map_err(|_| Failure::check("the genesis keys do not decode"))
+        decoded
+            .transpose()
+            .map_err(|_| Failure::check("the genesis keys in the export do not decode"))
     }
 
-    /// The bytes of the next frame. A torn or changed file is refused by name.
+    /// The bytes of the next frame. A truncated or changed file is a named error.
     pub fn next(&mut self) -> Result<Option<Vec<u8>>, Failure> {
         let frame = self.reader.next_frame().map_err(Failure::check)?;
         Ok(frame.map(|frame| frame.bytes().to_vec()))

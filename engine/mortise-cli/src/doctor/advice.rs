@@ -1,18 +1,19 @@
-//! What a stop or a fault of the enclave means, and what to do: one advice for each trouble.
+//! What a stop or a fault of the enclave means, and what to do next.
 //!
-//! The names are those of `specs/configuration.md` and `specs/genesis-and-loss.md`. Invariants:
-//! each name has one advice, and no two troubles share one (held by the tests below).
+//! The names are those of `specs/configuration.md` and `specs/genesis-and-loss.md`. Invariants,
+//! held by the tests below: each name has one advice, and no two problems share one.
 
-/// What a stop means, and what to do.
+/// The meaning of a stop, and the steps that fix it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Advice {
-    /// In a sentence.
+    /// One sentence for people.
     pub meaning: &'static str,
-    /// The steps.
+    /// Commands or steps, in order.
     pub next: &'static [&'static str],
 }
 
-/// Of a stop or a fault by its name; by the exit status when the name is not known.
+/// Returns the advice for a stop or fault: by its name, or by its exit status if the name is
+/// unknown.
 pub(super) fn advice(name: &str, exit: Option<u8>) -> Advice {
     let by_name = BY_NAME.iter().find(|(names, _)| names.contains(&name));
     let by_exit =
@@ -27,11 +28,12 @@ const BY_NAME: &[(&[&str], Advice)] = &[
     (
         &["KEY_DENIED"],
         Advice {
-            meaning: "the key service answered AccessDenied: the key's policy does not name this \
+            meaning: "the key service answered AccessDenied: the key policy does not name this \
                       image or this role, or the enclave runs in debug mode",
             next: &[
-                "compare the policy with the image: see policy.access, and `mortise policy lint`",
-                "mortise policy aws --account ACCOUNT --role ROLE --pcr0 PCR0 > policy.json",
+                "compare the policy with the image: see policy.access, and `mortise key-policy \
+                 lint`",
+                "mortise key-policy aws --account ACCOUNT --role ROLE --pcr0 PCR0 > policy.json",
                 "aws kms put-key-policy --key-id KEY --policy-name default --policy \
                  file://policy.json",
             ],
@@ -47,33 +49,33 @@ const BY_NAME: &[(&[&str], Advice)] = &[
     (
         &["KEY_REFUSED", "KEY_COMMITMENT", "GENESIS_BLOB", "GENESIS_KEYS_MISMATCH", "KEYS_LOST"],
         Advice {
-            meaning: "the sealed keys are not the ones that were written, or are gone; a restart \
-                      does not help",
+            meaning: "the sealed keys are missing, or differ from the ones that the engine wrote; \
+                      a restart does not help",
             next: &[
                 STOP,
-                "restore the blobs from an export --with-sealed-keys or a copy of the whole \
-                 folder, then: mortise-host verify --data-dir DIR",
+                "restore the blobs from an export that was made --with-sealed-keys, or from a \
+                 copy of the whole folder, then: mortise-host verify --data-dir DIR",
             ],
         },
     ),
     (
         &["LOG_DOES_NOT_FOLLOW", "LOG_ENDS_BEFORE_SNAPSHOT", "LOG_HEAD_MISMATCH"],
         Advice {
-            meaning: "the log is not the one that the engine wrote; a restart does not help",
+            meaning: "the log differs from the one that the engine wrote; a restart does not help",
             next: &[
                 STOP,
-                "mortise-host repair --data-dir DIR --from COPY   (writes nothing without --write)",
+                "mortise-host repair --data-dir DIR --from COPY   (a dry run; --write repairs)",
             ],
         },
     ),
     (
         &["WITNESS_AHEAD", "WITNESS_FORK"],
         Advice {
-            meaning: "the witnesses know a newer log than this one: it is an old copy, or a fork",
+            meaning: "the witnesses have cosigned a newer log: this one is an old copy, or a fork",
             next: &[
                 STOP,
-                "find the newest copy of the log, and import that one",
-                "when it is lost for good: mortise genesis recover --help",
+                "find the newest copy of the log and import it",
+                "if the newest copy is lost: mortise genesis recover --help",
             ],
         },
     ),
@@ -81,33 +83,34 @@ const BY_NAME: &[(&[&str], Advice)] = &[
         &["FENCED"],
         Advice {
             meaning: "another enclave runs on a copy of this log and was cosigned first",
-            next: &["find the other enclave, stop one of the two, keep the log that went on"],
+            next: &["find the other enclave, stop one of the two, keep the log that was extended"],
         },
     ),
     (
         &["OTHER_GENESIS", "NO_GENESIS", "GENESIS_POLICY"],
         Advice {
-            meaning: "the image's genesis is not that of the stored engine",
+            meaning: "the genesis in the image differs from the genesis of the stored engine",
             next: &[
-                "give the image the engine's own genesis.json, or the host the engine's folder",
+                "build the image with the engine's genesis.json, or give the host the engine's \
+                 folder",
             ],
         },
     ),
     (
         &["GENESIS_PREDECESSOR"],
         Advice {
-            meaning: "the image's genesis takes the place of a lost engine, and operators, \
-                      witnesses or keys of that one did not agree to it",
+            meaning: "the genesis in the image replaces a lost engine, and the operators, \
+                      witnesses or keys of that engine did not agree to it",
             next: &[
                 "mortise genesis --check genesis.json",
-                "mortise genesis recover --help   (the ceremony, from the draft on)",
+                "mortise genesis recover --help   (the ceremony, starting with the draft)",
             ],
         },
     ),
     (
         &["NO_WITNESSES"],
         Advice {
-            meaning: "the policy names witnesses, and no way to them is configured",
+            meaning: "the policy names witnesses, and the host has no connection to them",
             next: &[
                 "sudoedit /etc/mortise/mortise.env   (MORTISE_HOST_ARGS=--witness ...)",
                 "sudo systemctl restart mortise-host.service mortise-enclave.service",
@@ -117,21 +120,22 @@ const BY_NAME: &[(&[&str], Advice)] = &[
     (
         &["OTHER_MODE"],
         Advice {
-            meaning: "the log was written in another mode than this boot's: in debug mode, on an \
+            meaning: "the log was written in a different mode from this boot: in debug mode, on an \
                       emulated module, or in neither",
             next: &[
-                "start the enclave as it was started before: with --debug-mode, or without",
-                "or give it a data folder of its own (mortise-host --data): a trial never becomes \
-                 an engine that binds",
+                "start the enclave in the mode of the log: with --debug-mode, or without",
+                "or give it a separate data folder (mortise-host --data-dir): an insecure engine \
+                 never becomes a secure one",
             ],
         },
     ),
     (
         &["IMAGE_NOT_APPROVED"],
         Advice {
-            meaning: "the log lets other images boot, by what the operators approved last",
+            meaning: "the operators approved other images, and the log holds that approval",
             next: &[
-                "start an image of the approved set (mortise approval show, while one serves)",
+                "start an approved image (list them with mortise approval show while an engine \
+                 runs)",
                 "or approve this one: mortise approval submit --help",
             ],
         },
@@ -139,22 +143,22 @@ const BY_NAME: &[(&[&str], Advice)] = &[
     (
         &["IMAGE_TOO_OLD"],
         Advice {
-            meaning: "the log asks for newer code than that of this image",
-            next: &["start an image of that version or a later one: the version never goes down"],
+            meaning: "the log requires a newer version than that of this image",
+            next: &["start an image of that version or newer; the minimum never decreases"],
         },
     ),
     (
         &["STORE"],
         Advice {
-            meaning: "the log store went away, refused, or did not answer for a minute",
+            meaning: "the log store closed the connection, refused, or did not answer for a minute",
             next: &["journalctl -u mortise-host.service -n 50", RESTART],
         },
     ),
     (
         &["STORE_GARBAGE"],
         Advice {
-            meaning: "what answers as the log store gives what no store gives, or frames that it \
-                      did not take so: a frame is broken, or another program listens there",
+            meaning: "the log store returned a malformed answer, or frames that differ from the \
+                      ones it stored: a frame is damaged, or another program listens on its port",
             next: &[
                 STOP,
                 "mortise-host verify --data-dir DIR, then: mortise-host repair --data-dir DIR",
@@ -164,50 +168,60 @@ const BY_NAME: &[(&[&str], Advice)] = &[
     (
         &["CLOCK"],
         Advice {
-            meaning: "the security module gives no time that can be trusted: at the start (14), \
-                      or, while it served, for a minute (75): its time went back, stood still, or \
-                      came late. At the start also of an image for local boots on a real module",
+            meaning: "the security module gave no trusted time: at the start (exit 14), or for a \
+                      minute while the engine ran (exit 75). Its time went back, stopped, or came \
+                      late. Exit 14 also means an image for local boots on a real module",
             next: &[
                 RESTART,
-                "at 14: mortise image describe FILE.eif; module = \"emulated\" in its \
-                 enclave.toml is for a machine of one's own alone",
-                "if it comes back: move to another instance (stop and start it), then the enclave",
+                "exit 14: mortise image describe FILE.eif; module = \"emulated\" in enclave.toml \
+                 is for local boots only",
+                "if it happens again: stop and start the instance, which moves it to another \
+                 machine, then start the enclave",
             ],
         },
     ),
     (
         &["FAULT"],
         Advice {
-            meaning: "the outcome of a write is unknown, or the store answered what cannot be: the \
-                      engine ended rather than guess, and replays at its next start",
+            meaning: "the outcome of a write is unknown, or the store gave an impossible answer: \
+                      the engine stopped instead of guessing, and replays the log at its next start",
             next: &[
-                "wait for the next start; callers repeat the same requests",
-                "when it comes again: journalctl -u mortise-host.service, and see disk.sync",
+                "wait for the next start; callers retry with the same request IDs",
+                "if it happens again: journalctl -u mortise-host.service, and see disk.sync",
             ],
         },
     ),
     (
         &["PARENT"],
         Advice {
-            meaning: "nobody listened where the store is",
+            meaning: "nothing listened on the port of the log store",
             next: &["sudo systemctl start mortise-host.service", RESTART],
+        },
+    ),
+    (
+        &["LISTEN"],
+        Advice {
+            meaning: "the engine cannot listen on its request port",
+            next: &[
+                "compare the port in enclave.toml with ENCLAVE_PORT, then build and start again",
+            ],
         },
     ),
     (
         &["PANIC"],
         Advice {
-            meaning: "a fault of the program itself; what it had not made durable was not answered",
+            meaning: "a bug in the engine; it answered nothing that was not durable",
             next: &[RESTART, "report the lines of `mortise doctor --last-crash`"],
         },
     ),
     (
         &["KERNEL_PANIC"],
         Advice {
-            meaning: "the enclave's kernel ended it, and the engine had no time to say why: its \
-                      process faulted, there was no memory left, or /init could not run. Said by \
-                      the console alone (mortise image boot, debug mode)",
+            meaning: "the enclave's kernel stopped before the engine could report why: the process \
+                      crashed, memory ran out, or /init did not run. Only the console shows it \
+                      (mortise-dev image boot, debug mode)",
             next: &[
-                "more memory: MORTISE_ENCLAVE_MEMORY_MIB, and memory_mib of the allocator",
+                "raise MORTISE_ENCLAVE_MEMORY_MIB, and memory_mib of the allocator",
                 RESTART,
                 "report the last lines of the console",
             ],
@@ -216,9 +230,9 @@ const BY_NAME: &[(&[&str], Advice)] = &[
     (
         &["BOOT_FRAME"],
         Advice {
-            meaning: "the boot frame could not be made",
+            meaning: "the engine could not build its boot frame",
             next: &[
-                "compare the versions of host and image: mortise-host --version, and the image's",
+                "compare the version of the host (mortise-host --version) with that of the image",
                 "report the lines of `mortise doctor --last-crash`",
             ],
         },
@@ -226,8 +240,8 @@ const BY_NAME: &[(&[&str], Advice)] = &[
     (
         &["ATTESTATION"],
         Advice {
-            meaning: "register 16 was used, or the module failed",
-            next: &["start the enclave anew: a register is fresh in a new one alone", RESTART],
+            meaning: "PCR16 was already extended, or the security module failed",
+            next: &["start a new enclave: only a new enclave has a fresh PCR16", RESTART],
         },
     ),
 ];
@@ -236,15 +250,17 @@ const BY_EXIT: &[(u8, Advice)] = &[
     (
         0,
         Advice {
-            meaning: "it was asked to stop",
+            meaning: "the enclave was asked to stop",
             next: &["sudo systemctl start mortise-enclave.service"],
         },
     ),
     (
         10,
         Advice {
-            meaning: "there is no security module: this was no enclave",
-            next: &["start it with nitro-cli (mortise-enclave.service); on a laptop: mortise dev"],
+            meaning: "there is no security module: this is not an enclave",
+            next: &[
+                "start it with nitro-cli (mortise-enclave.service); on a laptop: mortise-dev dev",
+            ],
         },
     ),
     (
@@ -252,7 +268,7 @@ const BY_EXIT: &[(u8, Advice)] = &[
         Advice {
             meaning: "the image has no valid configuration",
             next: &[
-                "correct enclave.toml: the stop says what is wrong in it",
+                "correct enclave.toml; the stop names the error",
                 "mortise image build --out DIR --config enclave.toml --genesis genesis.json ...",
             ],
         },
@@ -263,61 +279,64 @@ const BY_EXIT: &[(u8, Advice)] = &[
             meaning: "the image has no valid genesis",
             next: &[
                 "mortise genesis --check genesis.json",
-                "build the image again with the genesis that passes",
+                "build the image again with a genesis that passes",
             ],
         },
     ),
     (
         14,
         Advice {
-            meaning: "the security module gives no time that can be trusted, or the image is one \
-                      for local boots and the module is real",
+            meaning: "the security module gives no trusted time, or an image for local boots runs \
+                      on a real module",
             next: &[
                 "mortise image describe FILE.eif; module = \"emulated\" in its enclave.toml is \
-                 for a machine of one's own alone",
-                "else stop and start the instance, which moves it, then start the enclave",
+                 for local boots only",
+                "otherwise stop and start the instance, which moves it to another machine, then \
+                 start the enclave",
             ],
         },
     ),
     (
         15,
         Advice {
-            meaning: "module or kernel give no randomness",
-            next: &["start the enclave once more; when it comes again, take another instance and \
-                 report this one"],
+            meaning: "the security module or the kernel provides no randomness",
+            next: &[
+                "start the enclave again; if it fails again, use another instance and report this \
+                 one",
+            ],
         },
     ),
     (
         16,
         Advice {
-            meaning: "TLS cannot be set up: the build is broken",
-            next: &["build the image from a clean checkout, and report it when that stops too"],
+            meaning: "the engine cannot set up TLS: the build is broken",
+            next: &["build the image from a clean checkout; report it if that image stops too"],
         },
     ),
     (
         17,
         Advice {
-            meaning: "the log or the keys are not this engine's; a restart does not help",
-            next: &["look the name up in specs/genesis-and-loss.md"],
+            meaning: "the log or the keys belong to another engine; a restart does not help",
+            next: &["look up the name of the stop in specs/genesis-and-loss.md"],
         },
     ),
     (
         18,
         Advice {
-            meaning: "the kernel lacks a file system, or the image a folder",
+            meaning: "the kernel lacks a file system, or the image lacks a folder",
             next: &[
-                "mortise image build --kernel BZIMAGE ...   (Amazon's, of the folder blobs; it \
-                 makes the folders)",
+                "mortise image build --kernel BZIMAGE ...   (Amazon's, from the folder blobs; the \
+                 build creates the folders)",
             ],
         },
     ),
     (
         19,
         Advice {
-            meaning: "a kernel module is not for this kernel, or cut",
+            meaning: "a kernel module is truncated, or was built for another kernel",
             next: &[
-                "mortise image build --kernel BZIMAGE --module NAME.ko ...   (of one package, in \
-                 the order of loading)",
+                "mortise image build --kernel BZIMAGE --module NAME.ko ...   (from one package, in \
+                 load order)",
             ],
         },
     ),
@@ -326,8 +345,8 @@ const BY_EXIT: &[(u8, Advice)] = &[
         Advice {
             meaning: "the kernel has no vsock: the image lacks its module",
             next: &[
-                "mortise image describe FILE.eif   (what is in /modules?)",
-                "with --debian-kernel they come along; Amazon's kernel has vsock built in",
+                "mortise image describe FILE.eif   (lists /modules)",
+                "--debian-kernel adds the modules; Amazon's kernel has vsock built in",
             ],
         },
     ),
@@ -345,39 +364,33 @@ const BY_EXIT: &[(u8, Advice)] = &[
     (
         22,
         Advice {
-            meaning: "the enclave's kernel counts time by something that is not the platform's",
-            next: &[
-                "mortise image build --cmdline CMDLINE ...   (Amazon's, without a clocksource= of \
-                 one's own)",
-            ],
+            meaning: "the enclave's kernel uses a clock source that the platform does not control",
+            next: &["mortise image build --cmdline CMDLINE ...   (Amazon's, without your own \
+                 clocksource=)"],
         },
     ),
     (
         23,
         Advice {
-            meaning: "the enclave's kernel does not take randomness from the module",
-            next: &[
-                "mortise image build --module nsm.ko ...   (of this kernel: it brings nsm-hwrng)",
-            ],
+            meaning: "the enclave's kernel does not use the security module as entropy source",
+            next: &["mortise image build --module nsm.ko ...   (from this kernel: it provides \
+                 nsm-hwrng)"],
         },
     ),
     (
         75,
         Advice {
-            meaning: "store or key service went away, or an outcome is unknown",
+            meaning: "the log store or the key service is unreachable, or an outcome is unknown",
             next: &[RESTART],
         },
     ),
     (
         134,
-        Advice {
-            meaning: "a fault of the program itself",
-            next: &["report `mortise doctor --last-crash`"],
-        },
+        Advice { meaning: "a bug in the engine", next: &["report `mortise doctor --last-crash`"] },
     ),
 ];
 
-/// The exits of the measured binary that have one name each; 17 and 75 have names of the engine's.
+/// Exit codes of the measured binary with one name each. 17 and 75 carry a name of the engine.
 const EXIT_NAMES: &[(&str, u8)] = &[
     ("NO_NSM", 10),
     ("CONFIG", 12),
@@ -392,7 +405,7 @@ const EXIT_NAMES: &[(&str, u8)] = &[
     ("ENTROPY_SOURCE", 23),
 ];
 
-/// Every stop and fault that has a name, with its exit where it has one of its own.
+/// Every named stop and fault, with its exit code if it has its own.
 pub(crate) fn named() -> impl Iterator<Item = (&'static str, Option<u8>, Advice)> {
     let by_name = BY_NAME
         .iter()
@@ -403,7 +416,7 @@ pub(crate) fn named() -> impl Iterator<Item = (&'static str, Option<u8>, Advice)
 }
 
 const UNKNOWN: Advice = Advice {
-    meaning: "this version does not know the stop",
+    meaning: "this version does not know this stop",
     next: &["journalctl -u mortise-enclave.service -u mortise-host.service -n 100"],
 };
 
@@ -433,21 +446,21 @@ mod tests {
         assert_eq!(names.len(), count);
     }
 
-    /// One advice for each trouble, and one trouble for each advice.
+    /// One advice for each problem, and one problem for each advice.
     #[test]
-    fn no_two_troubles_have_one_advice() {
+    fn no_two_problems_have_one_advice() {
         let names = BY_NAME.iter().map(|(names, advice)| (names.join(", "), advice));
         let exits = BY_EXIT.iter().map(|(exit, advice)| (exit.to_string(), advice));
         let all: Vec<_> = names.chain(exits).collect();
-        for (at, (trouble, advice)) in all.iter().enumerate() {
+        for (at, (problem, advice)) in all.iter().enumerate() {
             for (other, same) in &all[..at] {
-                assert_ne!(advice.meaning, same.meaning, "{trouble} and {other}");
-                assert_ne!(advice.next, same.next, "{trouble} and {other}");
+                assert_ne!(advice.meaning, same.meaning, "{problem} and {other}");
+                assert_ne!(advice.next, same.next, "{problem} and {other}");
             }
         }
     }
 
-    /// "see X" names checks that there are.
+    /// Every check after "see" exists.
     #[test]
     fn advice_refers_to_checks_that_doctor_has() {
         let all = BY_NAME.iter().map(|(_, advice)| advice);

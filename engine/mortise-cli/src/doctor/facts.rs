@@ -1,4 +1,4 @@
-//! What several checks need to know, asked for once.
+//! Facts that several checks need, gathered once.
 
 use super::machine::{HttpAsk, Machine, Trouble};
 use super::settings::Settings;
@@ -12,23 +12,19 @@ const ROLES: &str = "/latest/meta-data/iam/security-credentials/";
 const HEALTH: &str =
     "{\"jsonrpc\":\"2.0\",\"id\":\"doctor\",\"method\":\"health\",\"params\":{}}\n";
 
-/// One enclave, as `nitro-cli describe-enclaves` tells of it.
+/// One enclave, as `nitro-cli describe-enclaves` reports it.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Enclave {
-    /// Its name; older tools give none.
+    /// Name; empty with older tools.
     #[serde(default)]
     pub enclave_name: String,
-    /// Its id.
     #[serde(rename = "EnclaveID")]
     pub id: String,
-    /// Its context id.
     #[serde(rename = "EnclaveCID")]
     pub cid: u32,
-    /// Its CPUs.
     #[serde(rename = "NumberOfCPUs")]
     pub cpus: u64,
-    /// Its memory.
     #[serde(rename = "MemoryMiB")]
     pub memory_mib: u64,
     /// `RUNNING`, `TERMINATING`.
@@ -47,37 +43,34 @@ impl Enclave {
     }
 }
 
-/// What the instance's role is, and how safe the way to it.
+/// The role of the instance, and how its metadata service answers.
 #[derive(Debug, Clone)]
 pub(super) struct Imds {
     /// The role; empty when the instance has none.
     pub role: String,
-    /// The document about its credentials, without any of them.
+    /// `Code` of the credentials document; the credentials themselves are dropped.
     pub code: String,
-    /// Until when they hold, as the service writes it.
+    /// End of the credentials, as the service writes it.
     pub expiration: String,
     /// Whether the service answers without a token.
     pub answers_without_token: bool,
-    /// The instance's account and ARNs of its role.
+    /// ARN of the instance profile; it names the account.
     pub profile: String,
 }
 
-/// All of it.
+/// The facts.
 pub(super) struct Facts {
-    /// How the parent is set up.
     pub settings: Settings,
-    /// The enclaves of this parent.
     pub enclaves: Result<Vec<Enclave>, Trouble>,
     /// The engine's health over vsock: the result, or its error.
     pub health: Result<Value, Trouble>,
-    /// What the last enclave said when it stopped.
+    /// The last stop that the host recorded.
     pub last_stop: Result<LastStop, Trouble>,
-    /// The role of this instance.
     pub imds: Result<Imds, Trouble>,
 }
 
 impl Facts {
-    /// Asks.
+    /// Asks the machine for each fact.
     pub fn gather(machine: &dyn Machine) -> Self {
         let settings = Settings::read(machine);
         Self {
@@ -89,7 +82,7 @@ impl Facts {
         }
     }
 
-    /// Ours among the enclaves: by name, by CID, or because it is the only one.
+    /// The enclave of this engine: by name, by CID, or because it is the only one.
     pub fn enclave(&self) -> Option<&Enclave> {
         let all = self.enclaves.as_deref().unwrap_or_default();
         let named = all.iter().find(|one| one.enclave_name == self.settings.enclave_name);
@@ -97,12 +90,12 @@ impl Facts {
         named.or_else(placed).or(if all.len() == 1 { all.first() } else { None })
     }
 
-    /// Whether anything says that the enclave runs in debug mode.
+    /// Whether nitro-cli or the engine reports debug mode.
     pub fn is_debug(&self) -> bool {
         self.enclave().is_some_and(Enclave::is_debug) || self.health_text("mode") == "debug"
     }
 
-    /// A text of the engine's health, or nothing.
+    /// A text field of the engine's health; empty if there is none.
     pub fn health_text(&self, field: &str) -> &str {
         let health = self.health.as_ref().ok();
         health.and_then(|health| health[field].as_str()).unwrap_or_default()
@@ -112,11 +105,11 @@ impl Facts {
 fn enclaves(machine: &dyn Machine) -> Result<Vec<Enclave>, Trouble> {
     let ran = machine.run("nitro-cli", &["describe-enclaves"])?;
     if !ran.success {
-        let said = ran.stderr.lines().find(|line| !line.trim().is_empty());
-        return Err(Trouble::Other(said.unwrap_or("it failed without a word").to_owned()));
+        let line = ran.stderr.lines().find(|line| !line.trim().is_empty());
+        return Err(Trouble::Other(line.unwrap_or("it failed without a message").to_owned()));
     }
     serde_json::from_str(&ran.stdout)
-        .map_err(|error| Trouble::Other(format!("its answer is not the expected JSON: {error}")))
+        .map_err(|error| Trouble::Other(format!("the answer is not the expected JSON: {error}")))
 }
 
 fn health(machine: &dyn Machine, settings: &Settings) -> Result<Value, Trouble> {
@@ -126,7 +119,7 @@ fn health(machine: &dyn Machine, settings: &Settings) -> Result<Value, Trouble> 
     match (&answer["result"], &answer["error"]["message"]) {
         (result @ Value::Object(_), _) => Ok(result.clone()),
         (_, Value::String(error)) => Err(Trouble::Other(error.clone())),
-        _ => Err(Trouble::Other("the answer is not one about health".to_owned())),
+        _ => Err(Trouble::Other("the answer is not a health result".to_owned())),
     }
 }
 
@@ -135,7 +128,7 @@ fn imds(machine: &dyn Machine) -> Result<Imds, Trouble> {
     let ask = HttpAsk { to: IMDS, method: "PUT", path: "/latest/api/token", header: seconds };
     let token = machine.http(&ask)?;
     if token.status != 200 {
-        return Err(Trouble::Other(format!("status {} to the request for a token", token.status)));
+        return Err(Trouble::Other(format!("status {} for the token request", token.status)));
     }
     let get = |path: &str| {
         let header = Some(("x-aws-ec2-metadata-token", token.body.trim()));
@@ -144,8 +137,8 @@ fn imds(machine: &dyn Machine) -> Result<Imds, Trouble> {
     };
     let role = get(ROLES)?.lines().next().unwrap_or_default().trim().to_owned();
     let document = if role.is_empty() { String::new() } else { get(&format!("{ROLES}{role}"))? };
-    // only these two words of it are kept: the rest is secret
-    let word = |name: &str| {
+    // the rest of the document is secret
+    let field = |name: &str| {
         let document: Value = serde_json::from_str(&document).unwrap_or_default();
         document[name].as_str().unwrap_or_default().to_owned()
     };
@@ -153,8 +146,8 @@ fn imds(machine: &dyn Machine) -> Result<Imds, Trouble> {
         serde_json::from_str(&get("/latest/meta-data/iam/info")?).unwrap_or_default();
     let open = machine.http(&HttpAsk::get(IMDS, "/latest/meta-data/"));
     Ok(Imds {
-        code: word("Code"),
-        expiration: word("Expiration"),
+        code: field("Code"),
+        expiration: field("Expiration"),
         role,
         answers_without_token: open.is_ok_and(|answer| answer.status == 200),
         profile: profile["InstanceProfileArn"].as_str().unwrap_or_default().to_owned(),

@@ -1,7 +1,7 @@
-//! What doctor may ask a machine, and the part of the answer that is files.
+//! The probes that doctor may run on a machine, and their implementation for files.
 //!
-//! Every probe goes through [`Machine`], so that a test lays out another machine and compares the
-//! whole report. Invariant: no probe waits longer than its bound; one that does is a `TimedOut`.
+//! Every probe goes through [`Machine`], so that a test can define a machine and compare the whole
+//! report. Invariant: no probe waits longer than its timeout; then it returns `TimedOut`.
 
 use mortise_transport::Address;
 use std::fmt;
@@ -10,25 +10,25 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::Duration;
 
-/// Time for one look at a file: a folder on a dead disk or a hung mount blocks for ever.
+/// Timeout of a file access: a dead disk or a hung mount blocks for ever.
 pub(super) const FILE_TIME: Duration = Duration::from_secs(3);
-/// Most bytes of a file or of a command's output that are looked at.
+/// Maximum bytes read from a file or from the output of a command.
 pub(super) const TEXT_BYTES_MAX: usize = 1024 * 1024;
 
-/// Why a probe gave nothing.
+/// Why a probe failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Trouble {
     /// There is no such file, folder or program.
     Missing,
-    /// This user may not.
+    /// The user lacks the permission.
     Denied,
-    /// Something is there and says no: nobody listens.
+    /// Connection refused: nothing listens.
     Refused,
-    /// Nothing came back within the bound.
+    /// No answer within the timeout.
     TimedOut,
-    /// The probe needs a running machine, and a folder is examined.
+    /// The probe needs a running machine, but doctor examines a folder.
     NotLive,
-    /// In the words of the system.
+    /// Another error, in the words of the system.
     Other(String),
 }
 
@@ -39,7 +39,7 @@ impl fmt::Display for Trouble {
             Self::Denied => "permission denied",
             Self::Refused => "connection refused",
             Self::TimedOut => "no answer in time",
-            Self::NotLive => "a folder is examined, not a running machine",
+            Self::NotLive => "not checked in a folder: it needs the running machine",
             Self::Other(text) => text,
         })
     }
@@ -57,12 +57,11 @@ impl From<io::Error> for Trouble {
     }
 }
 
-/// What a path names.
+/// The kind of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Entry {
-    /// A regular file of so many bytes.
+    /// A regular file, with its size.
     File(u64),
-    /// A folder.
     Folder,
     /// A device, socket or pipe.
     Special,
@@ -71,11 +70,11 @@ pub(super) enum Entry {
 /// A program that ended.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct CommandOutput {
-    /// Whether it says that it worked.
+    /// Whether the exit status is 0.
     pub success: bool,
-    /// What it printed, lossily as text.
+    /// Standard output, lossily as text.
     pub stdout: String,
-    /// What it complained of.
+    /// Standard error, lossily as text.
     pub stderr: String,
 }
 
@@ -86,9 +85,8 @@ pub(super) struct HttpAsk<'a> {
     pub to: &'a str,
     /// `GET` or `PUT`.
     pub method: &'a str,
-    /// With its slash.
+    /// Path, with the leading slash.
     pub path: &'a str,
-    /// One header, or none.
     pub header: Option<(&'a str, &'a str)>,
 }
 
@@ -102,7 +100,6 @@ impl<'a> HttpAsk<'a> {
 /// An HTTP answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct HttpAnswer {
-    /// The status.
     pub status: u16,
     /// The body, at most [`TEXT_BYTES_MAX`].
     pub body: String,
@@ -110,17 +107,17 @@ pub(super) struct HttpAnswer {
 
 /// The machine that is examined.
 pub(super) trait Machine {
-    /// Whether it runs; of a folder only files are seen.
+    /// Whether it runs. In a folder only files are visible.
     fn is_live(&self) -> bool;
-    /// The text of a file.
+    /// The text of a file, at most [`TEXT_BYTES_MAX`].
     fn read(&self, path: &str) -> Result<String, Trouble>;
-    /// The last text of a file, of one that grows.
+    /// The end of a file, at most [`TEXT_BYTES_MAX`].
     fn tail(&self, path: &str) -> Result<String, Trouble>;
     /// The first bytes of a file.
     fn head(&self, path: &str, bytes: usize) -> Result<Vec<u8>, Trouble>;
     /// The names in a folder, sorted.
     fn list(&self, path: &str) -> Result<Vec<String>, Trouble>;
-    /// What a path names.
+    /// The kind of a path.
     fn entry(&self, path: &str) -> Result<Entry, Trouble>;
     /// Runs a program to its end.
     fn run(&self, program: &str, args: &[&str]) -> Result<CommandOutput, Trouble>;
@@ -128,13 +125,13 @@ pub(super) trait Machine {
     fn connect(&self, address: &Address) -> Result<(), Trouble>;
     /// Opens and closes a TCP connection to `HOST:PORT`.
     fn connect_tcp(&self, to: &str) -> Result<(), Trouble>;
-    /// One line of JSON to an engine, and its answer.
+    /// Sends one line of JSON to an engine and returns the answer.
     fn call(&self, address: &Address, line: &str) -> Result<String, Trouble>;
-    /// One HTTP request.
+    /// Sends one HTTP request.
     fn http(&self, ask: &HttpAsk<'_>) -> Result<HttpAnswer, Trouble>;
-    /// How long a small file takes to be on the disk of a folder; the file is removed again.
+    /// Median time to sync a small file in a folder. The files are removed.
     fn sync_time(&self, folder: &str) -> Result<Duration, Trouble>;
-    /// Seconds since 1970, by this machine's clock.
+    /// Clock of the machine, seconds since the Unix epoch.
     fn now(&self) -> u64;
 }
 
@@ -145,12 +142,12 @@ pub(super) struct Files {
 }
 
 impl Files {
-    /// Those under `root`; `/` is this machine.
+    /// The files under `root`; `/` is this machine.
     pub fn new(root: &Path) -> Self {
         Self { root: root.to_owned() }
     }
 
-    /// Where a path of the machine is.
+    /// The path below the root.
     pub fn place(&self, path: &str) -> PathBuf {
         self.root.join(path.trim_start_matches('/'))
     }
@@ -166,12 +163,12 @@ impl Files {
         let place = self.place(path);
         let most = u64::try_from(TEXT_BYTES_MAX).unwrap_or(u64::MAX);
         let bytes = bounded(FILE_TIME, move || {
-            let found = std::fs::metadata(&place)?;
-            if !found.is_file() {
-                return Err(io::Error::other("it is no file"));
+            let meta = std::fs::metadata(&place)?;
+            if !meta.is_file() {
+                return Err(io::Error::other("this is not a file"));
             }
             let mut file = std::fs::File::open(&place)?;
-            file.seek(io::SeekFrom::Start(found.len().saturating_sub(most)))?;
+            file.seek(io::SeekFrom::Start(meta.len().saturating_sub(most)))?;
             let mut tail = Vec::new();
             file.take(most).read_to_end(&mut tail)?;
             Ok(tail)
@@ -185,7 +182,7 @@ impl Files {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         bounded(FILE_TIME, move || {
             if !std::fs::metadata(&place)?.is_file() {
-                return Err(io::Error::other("it is no file"));
+                return Err(io::Error::other("this is not a file"));
             }
             let mut head = Vec::new();
             std::fs::File::open(&place)?.take(bytes).read_to_end(&mut head)?;
@@ -209,9 +206,9 @@ impl Files {
     pub fn entry(&self, path: &str) -> Result<Entry, Trouble> {
         let place = self.place(path);
         bounded(FILE_TIME, move || {
-            let found = std::fs::metadata(&place)?;
-            Ok(match (found.is_file(), found.is_dir()) {
-                (true, _) => Entry::File(found.len()),
+            let meta = std::fs::metadata(&place)?;
+            Ok(match (meta.is_file(), meta.is_dir()) {
+                (true, _) => Entry::File(meta.len()),
                 (_, true) => Entry::Folder,
                 _ => Entry::Special,
             })
@@ -219,8 +216,8 @@ impl Files {
     }
 }
 
-/// Does something that may block, and waits for it this long. What never ends stays behind on its
-/// thread until the process ends.
+/// Runs work that may block, with a timeout. Work that never ends keeps its thread until the
+/// process exits.
 pub(super) fn bounded<T: Send + 'static>(
     time: Duration,
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
@@ -239,7 +236,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn work_that_does_not_end_is_left_behind_after_its_time() {
+    fn work_that_does_not_end_times_out() {
         let (_never, waits) = mpsc::channel::<()>();
         let stuck = move || waits.recv().map_err(io::Error::other);
         assert_eq!(bounded(Duration::from_millis(20), stuck), Err(Trouble::TimedOut));
@@ -247,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn files_are_those_under_the_root_and_bounded() {
+    fn files_are_read_below_the_root_and_bounded() {
         let root = tempfile::tempdir().unwrap();
         let files = Files::new(root.path());
         std::fs::create_dir_all(root.path().join("etc/b")).unwrap();

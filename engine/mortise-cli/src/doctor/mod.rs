@@ -1,13 +1,13 @@
-//! `mortise doctor`: what stands between this parent and a running, attested enclave.
+//! `mortise doctor`: finds what keeps this parent from running an attested enclave.
 //!
-//! What it is for: each trouble that guides for enclaves describe is a check with a name, which
-//! says what it saw, why that matters, and the command that repairs it. It changes nothing, save
-//! for a small file in the data folder that is written, synced and removed.
+//! What it is for: each problem that guides for enclaves describe is a named check. A finding says
+//! what the check saw, why that matters, and the command that repairs it. Doctor changes nothing
+//! except a small file in the data folder, which it writes, syncs and removes.
 //!
-//! What it does not do: prove anything to others (`mortise verify attestation` does), repair,
-//! or believe: what the parent's own tools say of an enclave is the parent's word.
+//! What it does not do: prove anything to others (`mortise verify attestation` does), or repair.
+//! The parent's tools report on the enclave, so a finding is only as reliable as the parent.
 //!
-//! Invariants: every probe has a bound; no credential is kept or printed.
+//! Invariants: every probe has a timeout; no credential is kept or printed.
 
 pub mod advice;
 mod checks;
@@ -20,6 +20,7 @@ mod stops;
 
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::time::utc;
 use machine::{Machine, Trouble};
 use real::RealMachine;
 use report::{Status, printable};
@@ -30,10 +31,10 @@ use stops::{LAST_STOP, LastStop, read_last_lines, read_last_stop};
 
 const EXAMPLES: &str = "\
 Examples:
-  sudo mortise doctor                    this parent, from the driver to the gateway
+  sudo mortise doctor                    checks this parent, from the driver to the gateway
   sudo mortise --json doctor | jq '.checks[] | select(.status == \"FAIL\")'
-  sudo mortise doctor --last-crash       why the last enclave ended
-  mortise doctor --root /mnt/dead-parent the files of another machine: live checks are skipped
+  sudo mortise doctor --last-crash       shows why the last enclave stopped
+  mortise doctor --root /mnt/dead-parent checks files of another machine, skips live checks
 
 Exit codes: 0 nothing failed, 1 a check failed. WARN and SKIP do not count.";
 
@@ -41,7 +42,7 @@ Exit codes: 0 nothing failed, 1 a check failed. WARN and SKIP do not count.";
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct DoctorArgs {
-    /// Show what the enclave said when it last stopped, and what to do.
+    /// Show why the enclave last stopped, and what to do.
     #[arg(long)]
     last_crash: bool,
     /// Examine the files under this folder instead of the running machine.
@@ -55,7 +56,10 @@ pub struct DoctorArgs {
 /// Exit 1: a check failed; with `--last-crash`: there is no stop on record.
 pub fn run(args: &DoctorArgs, output: &Output) -> Result<(), Failure> {
     if !args.root.is_dir() {
-        return Err(Failure::usage(format!("--root {}: it is no folder", args.root.display())));
+        return Err(Failure::usage(format!(
+            "--root {}: this is not a folder",
+            args.root.display()
+        )));
     }
     let machine = RealMachine::new(&args.root)?;
     match args.last_crash {
@@ -86,26 +90,26 @@ fn last_crash(machine: &dyn Machine, output: &Output) -> Result<(), Failure> {
              mortise-enclave.service -n 100"
         ))
     })?;
-    let (advice, said) = (stop.advice(), read_last_lines(machine, &folder));
+    let (advice, lines) = (stop.advice(), read_last_lines(machine, &folder));
     let value = json!({
         "name": stop.name, "exit": stop.exit, "why": stop.why, "at": stop.at,
         "receivedMs": stop.received_ms, "meaning": advice.meaning, "next": advice.next,
-        "lines": said,
+        "lines": lines,
     });
-    output.text(&value, &last_crash_text(&stop, &said));
+    output.text(&value, &last_crash_text(&stop, &lines));
     Ok(())
 }
 
-fn last_crash_text(stop: &LastStop, said: &[String]) -> String {
+fn last_crash_text(stop: &LastStop, lines: &[String]) -> String {
     let advice = stop.advice();
     let mut text = format!("{} (exit {}): {}\n", stop.name, stop.exit_text(), stop.why);
     if let Some(at) = &stop.at {
-        text.push_str(&format!("  at       {at}, by the enclave\n"));
+        text.push_str(&format!("  at       {at} (enclave time)\n"));
     }
-    text.push_str(&format!("  received {} ms since 1970, by the host\n", stop.received_ms));
+    text.push_str(&format!("  received {} (host time)\n", utc(stop.received_ms / 1000)));
     text.push_str(&format!("  meaning  {}\n", advice.meaning));
     text.extend(advice.next.iter().map(|step| format!("  next     {step}\n")));
-    text.extend(said.iter().map(|line| format!("  said     {line}\n")));
+    text.extend(lines.iter().map(|line| format!("  output   {line}\n")));
     printable(&text)
 }
 

@@ -1,4 +1,4 @@
-//! This machine, or a folder with another one's files.
+//! This machine, or a folder with the files of another machine.
 
 use super::machine::{
     CommandOutput, Entry, FILE_TIME, Files, HttpAnswer, HttpAsk, Machine, TEXT_BYTES_MAX, Trouble,
@@ -16,13 +16,13 @@ use tokio::net::TcpStream;
 use tokio::process::Command;
 use tokio::runtime::Runtime;
 
-/// Time for a program to end.
+/// Timeout of a program.
 const COMMAND_TIME: Duration = Duration::from_secs(10);
-/// Time for a connection, and for an answer.
+/// Timeout of a connection or a request.
 const NET_TIME: Duration = Duration::from_secs(3);
-/// Time for five small files to be on the disk.
+/// Timeout of all syncs together.
 const SYNC_TIME: Duration = Duration::from_secs(10);
-/// Files that are synced; the median counts.
+/// Number of syncs; the result is their median.
 const SYNCS: usize = 5;
 
 /// The machine at a root folder.
@@ -33,7 +33,7 @@ pub(super) struct RealMachine {
 }
 
 impl RealMachine {
-    /// The folder `/` is this machine, running; any other is looked at as files only.
+    /// `/` is the running machine; in any other folder only files are checked.
     pub fn new(root: &Path) -> Result<Self, Failure> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let is_live = root == Path::new("/");
@@ -59,7 +59,7 @@ impl RealMachine {
     }
 }
 
-/// A name that is being looked up has a thread of its own, for which nobody waits.
+/// A DNS lookup runs on its own thread. Dropping must not wait for it.
 impl Drop for RealMachine {
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
@@ -126,7 +126,7 @@ impl Machine for RealMachine {
     fn http(&self, ask: &HttpAsk<'_>) -> Result<HttpAnswer, Trouble> {
         let header = ask.header.map(|(name, value)| format!("{name}: {value}\r\n"));
         let HttpAsk { to, method, path, .. } = ask;
-        // of version 1.0, so that the answer ends with the connection
+        // HTTP/1.0: the server closes the connection after the answer
         let request = format!(
             "{method} {path} HTTP/1.0\r\nhost: {to}\r\ncontent-length: 0\r\n{}\r\n",
             header.unwrap_or_default()
@@ -163,8 +163,8 @@ impl Machine for RealMachine {
     }
 }
 
-/// What comes until the end, at most [`TEXT_BYTES_MAX`]; the rest is read and dropped, so that the
-/// writer is not stopped by it.
+/// Reads to the end and keeps at most [`TEXT_BYTES_MAX`]; drops the rest, so that the writer does
+/// not block.
 async fn all_of(source: Option<impl AsyncRead + Unpin>) -> io::Result<String> {
     let Some(mut source) = source else { return Ok(String::new()) };
     let (mut kept, mut buffer) = (Vec::new(), [0_u8; 8192]);
@@ -178,7 +178,7 @@ async fn all_of(source: Option<impl AsyncRead + Unpin>) -> io::Result<String> {
     }
 }
 
-/// Reads until what came is one whole JSON value.
+/// Reads until the input is one complete JSON value.
 async fn json_text(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<String> {
     let (mut kept, mut buffer) = (Vec::new(), [0_u8; 8192]);
     while kept.len() < TEXT_BYTES_MAX {
@@ -188,7 +188,7 @@ async fn json_text(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<String> 
             return Ok(String::from_utf8_lossy(&kept).into_owned());
         }
         if count == 0 {
-            return Err(io::Error::other("the connection ended without an answer"));
+            return Err(io::Error::other("the connection closed without an answer"));
         }
     }
     Err(io::Error::other("the answer is too long"))
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn programs_are_run_to_their_end_and_missing_ones_named() {
+    fn programs_run_to_their_end_and_missing_ones_are_named() {
         let ran = live().run("sh", &["-c", "echo out; echo err >&2; exit 3"]).unwrap();
         assert_eq!(
             (ran.success, ran.stdout.as_str(), ran.stderr.as_str()),
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_who_listens_is_a_refusal() {
+    fn port_without_a_listener_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         assert_eq!(live().connect_tcp(&gone.to_string()), Err(Trouble::Refused));
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn folder_of_another_machine_is_never_run_or_called() {
+    fn probes_of_a_running_machine_fail_in_a_folder() {
         let folder = tempfile::tempdir().unwrap();
         let machine = RealMachine::new(folder.path()).unwrap();
         assert_eq!(machine.run("sh", &["-c", "exit 0"]), Err(Trouble::NotLive));

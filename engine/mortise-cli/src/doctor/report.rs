@@ -1,17 +1,16 @@
-//! What was found: one finding a check, as text and as JSON.
+//! The report of doctor: one finding for each check, as text and as JSON.
 
 use serde_json::{Value, json};
 
 /// How a check ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Status {
-    /// As it should be.
     Ok,
-    /// It works, and somebody should look.
+    /// It works and needs attention.
     Warn,
-    /// It does not work, or must not go on like this.
+    /// It does not work, or must not continue like this.
     Fail,
-    /// It could not be looked at, or does not apply.
+    /// The check could not run, or does not apply.
     Skip,
 }
 
@@ -33,7 +32,6 @@ impl Status {
 pub(super) struct Finding {
     /// Stable name, `AREA.WHAT`.
     pub id: &'static str,
-    /// How it ended.
     pub status: Status,
     /// What was seen.
     pub saw: String,
@@ -44,22 +42,22 @@ pub(super) struct Finding {
 }
 
 impl Finding {
-    /// As it should be.
+    /// A check that passed.
     pub fn ok(id: &'static str, saw: impl Into<String>) -> Self {
         Self::new(id, Status::Ok, saw.into())
     }
 
-    /// Not looked at, and the reason.
+    /// A check that did not run, and the reason.
     pub fn skip(id: &'static str, reason: impl Into<String>) -> Self {
         Self::new(id, Status::Skip, reason.into())
     }
 
-    /// It works, and somebody should look.
+    /// Works and needs attention.
     pub fn warn(id: &'static str, saw: impl Into<String>, why: &str, repair: &[&str]) -> Self {
         Self::new(id, Status::Warn, saw.into()).because(why, repair)
     }
 
-    /// It does not work.
+    /// A check that failed.
     pub fn fail(id: &'static str, saw: impl Into<String>, why: &str, repair: &[&str]) -> Self {
         Self::new(id, Status::Fail, saw.into()).because(why, repair)
     }
@@ -74,7 +72,7 @@ impl Finding {
         self
     }
 
-    /// One step more.
+    /// Adds a repair step.
     #[must_use]
     pub fn then(mut self, step: impl Into<String>) -> Self {
         self.repair.push(step.into());
@@ -105,29 +103,28 @@ impl Finding {
     }
 }
 
-/// Files and programs of the machine are quoted: nothing of them may steer a terminal.
+/// Replaces control characters: quoted files and program output must not control the terminal.
 pub(super) fn printable(text: &str) -> String {
     let is_plain = |c: char| c == '\n' || c == ' ' || c.is_ascii_graphic();
     text.chars().map(|c| if is_plain(c) { c } else { '?' }).collect()
 }
 
-/// All findings, in the order in which a start needs them.
+/// All findings, in start order.
 #[derive(Debug)]
 pub(super) struct Report {
-    /// Whether the enclave says that its parent can read it.
+    /// Whether the enclave runs in debug mode.
     pub is_debug: bool,
-    /// One a check.
     pub findings: Vec<Finding>,
 }
 
-/// What stands above everything else.
+/// The first lines of a report on an enclave in debug mode.
 pub(super) const DEBUG_NOTICE: &str = "\
 *** DEBUG MODE: the parent can read this enclave. Its measurements are zero, the key service and
-*** every verifier refuse it, nothing that it signs is worth anything.
+*** every verifier refuse it, and its promises bind no one.
 ";
 
 impl Report {
-    /// Checks that ended so.
+    /// Number of checks with this status.
     pub fn count(&self, status: Status) -> usize {
         self.findings.iter().filter(|finding| finding.status == status).count()
     }
@@ -164,7 +161,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn failure_shows_what_was_seen_why_it_matters_and_the_repair() {
+    fn failure_shows_observation_reason_and_repair() {
         let findings = vec![
             Finding::ok("a.b", "good"),
             Finding::fail("c.long", "bad", "it matters", &["do this"]).then("then that"),
@@ -183,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn debug_mode_stands_above_everything() {
+    fn debug_mode_is_reported_first() {
         let report = Report { is_debug: true, findings: Vec::new() };
         assert!(report.text().lines().nth(1).unwrap().contains("DEBUG MODE"));
         assert_eq!(report.json()["debugMode"], true);

@@ -1,53 +1,47 @@
-//! How this parent is set up: the environment file of the units, with their defaults.
+//! Settings of this parent: the environment file of the units, with their defaults.
 
 use super::machine::{Machine, Trouble};
 use mortise_transport::{Address, ports};
 use std::collections::BTreeMap;
 
-/// What `enclave-image/deploy` installs it as.
+/// Where `enclave-image/deploy` installs it.
 pub(super) const ENVIRONMENT_FILE: &str = "/etc/mortise/mortise.env";
-/// The folder of the log; the unit's `StateDirectory`.
+/// Default data folder: the `StateDirectory` of the unit.
 const DATA_FOLDER: &str = "/var/lib/mortise";
-/// The image.
 const IMAGE: &str = "/opt/mortise/mortise.eif";
 
-/// The values of the environment file, or what the units take without it.
+/// The values of the environment file, or the defaults of the units.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Settings {
-    /// Whether the file is there.
-    pub found: Result<(), Trouble>,
-    /// Lines of the file that say nothing.
+    /// Whether the file could be read.
+    pub file: Result<(), Trouble>,
+    /// Numbers of lines that are not NAME=value.
     pub odd_lines: Vec<usize>,
-    /// Values that are no numbers, by name.
+    /// Names of values that are not numbers.
     pub odd_values: Vec<String>,
-    /// Name of the enclave.
     pub enclave_name: String,
-    /// Context id of the enclave.
     pub enclave_cid: u32,
-    /// Its port for requests.
+    /// Request port of the enclave.
     pub enclave_port: u32,
-    /// The gateway's port on 127.0.0.1.
+    /// Port of the gateway on 127.0.0.1.
     pub proxy_port: u16,
     /// AWS region of the keys; empty when there is none.
     pub region: String,
-    /// The image file.
+    /// Path of the image file.
     pub image: String,
-    /// CPUs that the enclave gets.
     pub cpus: u64,
-    /// Memory that the enclave gets.
     pub memory_mib: u64,
-    /// Measurements of the image, as a file.
+    /// Path of the measurements of the image.
     pub measurements: String,
-    /// Copy of the engine key's policy.
+    /// Path of a copy of the key policy.
     pub key_policy: String,
-    /// The folder of the log.
     pub data_folder: String,
-    /// More flags of the host.
+    /// Additional flags of the host.
     pub host_flags: String,
 }
 
 impl Settings {
-    /// Of this machine.
+    /// Reads the settings of this machine.
     pub fn read(machine: &dyn Machine) -> Self {
         let text = machine.read(ENVIRONMENT_FILE);
         let mut values = Values::parse(text.as_deref().unwrap_or_default());
@@ -64,28 +58,28 @@ impl Settings {
             key_policy: values.text("MORTISE_KEY_POLICY", "/etc/mortise/key-policy.json"),
             data_folder: values.text("MORTISE_DATA_DIR", DATA_FOLDER),
             host_flags: values.text("MORTISE_HOST_ARGS", ""),
-            found: text.map(drop),
+            file: text.map(drop),
             odd_lines: values.odd_lines,
             odd_values: values.odd_values,
         }
     }
 
-    /// Where the engine takes requests.
+    /// Address of the request port.
     pub fn engine(&self) -> Address {
         Address::Vsock { cid: self.enclave_cid, port: self.enclave_port }
     }
 
-    /// Where the gateway is.
+    /// Address of the gateway.
     pub fn gateway(&self) -> String {
         format!("127.0.0.1:{}", self.proxy_port)
     }
 
-    /// Whether the host has a way to witnesses.
+    /// Whether the host is configured to reach witnesses.
     pub fn has_witness(&self) -> bool {
         self.host_flags.contains("--witness")
     }
 
-    /// The key service of the region.
+    /// Address of the key service in the region.
     pub fn key_service(&self) -> Option<String> {
         let suffix = if self.region.starts_with("cn-") { ".cn" } else { "" };
         let is_named = !self.region.is_empty();

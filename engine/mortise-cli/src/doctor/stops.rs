@@ -1,8 +1,8 @@
-//! What the enclave said last, and what follows from it.
+//! The last stop of the enclave, and its last lines of output.
 //!
-//! The enclave has no disk and no console: its lines come over vsock port 5002 to `mortise-host`,
-//! which keeps the last stop and the lines before it in its data folder (`specs/diagnostics.md`).
-//! They are the enclave's word by way of the parent: they help an operator and prove nothing.
+//! The enclave has no disk and no console. It sends its lines over vsock port 5002 to
+//! `mortise-host`, which keeps the last stop and the lines before it in its data folder
+//! (`specs/diagnostics.md`). They pass through the parent: they help an operator and prove nothing.
 
 use super::advice::{Advice, advice};
 use super::machine::{Machine, Trouble};
@@ -15,19 +15,19 @@ const LINES: &str = "diagnostics/lines.jsonl";
 /// Lines that are shown.
 const LINES_SHOWN: usize = 10;
 
-/// The line of a stop.
+/// A recorded stop.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct LastStop {
     /// Stable name.
     pub name: String,
-    /// The exit status; none in a panic.
+    /// Exit status; none for a panic.
     pub exit: Option<u8>,
-    /// In the enclave's words.
+    /// Message of the enclave.
     pub why: String,
-    /// When, or where, by the enclave.
+    /// Time or source location, as the enclave reports it.
     pub at: Option<String>,
-    /// When it came, by the host's clock.
+    /// Time of arrival on the host's clock, milliseconds since the Unix epoch.
     pub received_ms: u64,
 }
 
@@ -37,7 +37,7 @@ impl LastStop {
         self.exit.map_or("none".to_owned(), |exit| exit.to_string())
     }
 
-    /// What it means.
+    /// Its meaning and the next steps.
     pub fn advice(&self) -> Advice {
         advice(&self.name, self.exit)
     }
@@ -47,10 +47,10 @@ impl LastStop {
 pub(super) fn read_last_stop(machine: &dyn Machine, data: &str) -> Result<LastStop, Trouble> {
     let text = machine.read(&format!("{data}/{LAST_STOP}"))?;
     serde_json::from_str(&text)
-        .map_err(|error| Trouble::Other(format!("it is not the record of a stop: {error}")))
+        .map_err(|error| Trouble::Other(format!("this is not a recorded stop: {error}")))
 }
 
-/// The newest lines of the enclave, oldest first, as far as the host has some.
+/// The newest lines of the enclave, oldest first; empty if the host has none.
 pub(super) fn read_last_lines(machine: &dyn Machine, data: &str) -> Vec<String> {
     #[derive(Deserialize)]
     struct Kept {
@@ -67,14 +67,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn record_of_the_host_is_read_and_nothing_else_is() {
+    fn only_a_recorded_stop_is_read() {
         let read = |text: &str| serde_json::from_str::<LastStop>(text).ok();
         let stop = read(r#"{"name":"KEY_DENIED","exit":17,"why":"no","at":"T","receivedMs":5}"#);
         assert_eq!(stop.unwrap().exit, Some(17));
         let panic = r#"{"name":"PANIC","exit":null,"why":"","at":null,"receivedMs":5}"#;
         let panic = read(panic).unwrap();
         assert_eq!((panic.exit_text().as_str(), panic.at.as_deref()), ("none", None));
-        assert!(panic.advice().meaning.contains("fault of the program"));
+        assert!(panic.advice().meaning.contains("a bug in the engine"));
         for wrong in ["", "[]", "{}", r#"{"name":"X","exit":17}"#, "text"] {
             assert_eq!(read(wrong), None, "{wrong}");
         }

@@ -1,5 +1,5 @@
-//! `mortise explain`: whatever has a name - errors, stops and faults of the enclave, checks of
-//! doctor - on the command line.
+//! `mortise explain`: everything that has a name: errors, stops and faults of the enclave, checks
+//! of doctor.
 
 mod checks;
 
@@ -17,14 +17,14 @@ Examples:
   mortise explain CONSENT_REQUIRED
   mortise explain KEY_DENIED             a stop or fault of the enclave
   mortise explain disk.sync              a check of doctor
-  mortise explain                        every error
-  mortise explain --list                 everything that has a name";
+  mortise explain                        lists every error
+  mortise explain --list                 lists everything that has a name";
 
 /// Flags of `mortise explain`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct ExplainArgs {
-    /// A code (-32010, or 32010) or a name (INSUFFICIENT_AVAILABLE, KEY_DENIED, disk.sync).
+    /// A code (-32010 or 32010) or a name (INSUFFICIENT_AVAILABLE, KEY_DENIED, disk.sync).
     #[arg(allow_hyphen_values = true, value_name = "CODE")]
     code: Option<String>,
 
@@ -33,7 +33,7 @@ pub struct ExplainArgs {
     list: bool,
 }
 
-/// What a name stands for.
+/// What a name means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Entry {
     Error(Code),
@@ -51,15 +51,23 @@ pub fn run(args: &ExplainArgs, output: &Output) -> Result<(), Failure> {
         return Ok(());
     }
     let Some(wanted) = &args.code else {
-        let all: Vec<Value> = Code::all().iter().map(|entry| json_of(*entry)).collect();
-        let row = |entry: &Code| {
+        let all: Vec<Value> = raised().map(json_of).collect();
+        let row = |entry: Code| {
             vec![entry.code().to_string(), entry.name().to_owned(), entry.meaning().to_owned()]
         };
-        let rows = Code::all().iter().map(row).collect();
+        let rows = raised().map(row).collect();
         output.table(&all, &["code", "name", "meaning"], rows);
         return Ok(());
     };
     let entries = find(wanted);
+    if let [Entry::Error(code)] = entries.as_slice()
+        && RESERVED.contains(code)
+    {
+        let (code, name) = (code.code(), code.name());
+        return Err(Failure::usage(format!(
+            "{code} {name} is reserved: no engine answers with it"
+        )));
+    }
     if entries.is_empty() {
         let text = format!("nothing has the code or name {wanted}\n  next: mortise explain --list");
         return Err(Failure::usage(text));
@@ -79,8 +87,23 @@ fn list(output: &Output) {
     output.table(&values, &["name", "kind", "meaning"], all.iter().map(row).collect());
 }
 
+/// Codes that are reserved and that no engine answers with. `explain` does not list them.
+const RESERVED: &[Code] = &[
+    Code::AllocatorMismatch,
+    Code::BadWitnessTypestring,
+    Code::Scope,
+    Code::FinalityNotReached,
+    Code::Impaired,
+    Code::Version,
+];
+
+/// Every error that an engine or the host can answer with.
+fn raised() -> impl Iterator<Item = Code> {
+    Code::all().iter().copied().filter(|code| !RESERVED.contains(code))
+}
+
 fn all() -> impl Iterator<Item = Entry> {
-    let errors = Code::all().iter().map(|code| Entry::Error(*code));
+    let errors = raised().map(Entry::Error);
     let stops = advice::named().map(|(name, exit, advice)| Entry::Stop(name, exit, advice));
     errors.chain(stops).chain(CHECKS.iter().map(|check| Entry::Check(*check)))
 }
@@ -91,13 +114,14 @@ pub(crate) fn is_check(name: &str) -> bool {
     CHECKS.iter().any(|check| check.id == name)
 }
 
-/// Everything of this code or name: FAULT is an error of callers and a stop of the enclave.
+/// Every entry with this code or name. FAULT is both an error and a stop of the enclave.
 fn find(text: &str) -> Vec<Entry> {
     if let Ok(code) = text.parse::<i32>() {
         let found = Code::by_code(code).or_else(|| Code::by_code(code.checked_neg()?));
         return found.map(Entry::Error).into_iter().collect();
     }
-    all().filter(|entry| entry.name().eq_ignore_ascii_case(text)).collect()
+    let reserved = RESERVED.iter().map(|code| Entry::Error(*code));
+    all().chain(reserved).filter(|entry| entry.name().eq_ignore_ascii_case(text)).collect()
 }
 
 impl Entry {
@@ -175,6 +199,7 @@ fn json_of(entry: Code) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::Path;
 
     #[test]
     fn errors_are_found_by_code_with_or_without_sign_and_by_name() {
@@ -205,7 +230,7 @@ mod tests {
         assert_eq!(kinds, ["error", "stop of the enclave"]);
     }
 
-    /// Goal: whatever `health` can name has an explanation.
+    /// Goal: every fault that `health` can name has an explanation.
     #[test]
     fn every_fault_of_health_is_explained() {
         let page = include_str!("../../../../specs/json-rpc.md");
@@ -220,6 +245,54 @@ mod tests {
         for name in names {
             assert!(!find(name).is_empty(), "{name}");
         }
+    }
+
+    /// The text of every Rust file below a folder, without unit tests.
+    fn sources(folder: &Path, text: &mut String) {
+        for entry in std::fs::read_dir(folder).into_iter().flatten() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if path.is_dir() && !["tests", "target"].contains(&&*name) {
+                sources(&path, text);
+            } else if name.ends_with(".rs") && name != "tests.rs" {
+                let file = std::fs::read_to_string(&path).unwrap();
+                text.push_str(file.split("\n#[cfg(test)]").next().unwrap_or_default());
+            }
+        }
+    }
+
+    #[test]
+    fn listed_errors_are_the_ones_that_some_code_raises() {
+        let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
+        let mut text = String::new();
+        for folder in ["engine", "host-store", "enclave-image"] {
+            for entry in std::fs::read_dir(root.join(folder)).into_iter().flatten() {
+                let path = entry.unwrap().path();
+                if !path.ends_with("mortise-cli") {
+                    sources(&path, &mut text);
+                }
+            }
+            sources(&root.join(folder).join("src"), &mut text);
+        }
+        // The suite builds this file from another folder; there the test of this crate counts.
+        if text.is_empty() {
+            return;
+        }
+        for code in Code::all() {
+            let is_raised = text.contains(&format!("Code::{code:?}"));
+            assert_eq!(is_raised, !RESERVED.contains(code), "{code}");
+        }
+        assert_eq!(raised().count() + RESERVED.len(), Code::all().len());
+    }
+
+    #[test]
+    fn reserved_code_is_not_listed_and_its_lookup_fails() {
+        for name in ["ALLOCATOR_MISMATCH", "-32032"] {
+            let args = ExplainArgs { code: Some(name.to_owned()), list: false };
+            let failure = run(&args, &Output::new(false)).unwrap_err();
+            assert!(failure.text().contains("reserved"), "{}", failure.text());
+        }
+        assert!(all().all(|entry| !RESERVED.iter().any(|code| Entry::Error(*code) == entry)));
     }
 
     #[test]

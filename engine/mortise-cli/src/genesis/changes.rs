@@ -1,11 +1,11 @@
-//! What differs between two geneses, place by place: what an operator reviews before signing.
+//! The differences between two genesis files, which an operator reviews before signing.
 
 use serde_json::Value;
 
-/// Places with both values, in the order of the old one. Equal values are left out.
+/// Changed values by JSON pointer, with the old and the new value.
 pub(super) fn between(old: &Value, new: &Value) -> Vec<(String, String)> {
-    let mut found = Vec::new();
-    // a list of work in place of recursion: the depth is that of a file
+    let mut changes = Vec::new();
+    // an explicit stack, because the file controls the depth
     let mut open = vec![(String::new(), Some(old), Some(new))];
     while let Some((at, old, new)) = open.pop() {
         match (old, new) {
@@ -17,10 +17,10 @@ pub(super) fn between(old: &Value, new: &Value) -> Vec<(String, String)> {
                 open.extend(inner.map(|n| (format!("{at}/{n}"), before.get(n), after.get(n))));
             }
             (old, new) if old == new => {}
-            (old, new) => found.push((at, format!("{} -> {}", text(old), text(new)))),
+            (old, new) => changes.push((at, format!("{} -> {}", text(old), text(new)))),
         }
     }
-    found
+    changes
 }
 
 fn text(value: Option<&Value>) -> String {

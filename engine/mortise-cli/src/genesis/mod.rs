@@ -1,4 +1,4 @@
-//! `mortise genesis`: writes a genesis file, shows the hash of one, makes that of a recovery.
+//! `mortise genesis`: writes and checks genesis files, and creates the genesis of a recovery.
 
 mod changes;
 mod recover;
@@ -16,15 +16,15 @@ use serde_json::{Map, Value, json};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-/// Most bytes of a file that is read here.
+/// Maximum size of an input file.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
 const EXAMPLES: &str = "\
 Examples:
-  mortise genesis --out genesis.json            the development genesis, with a fresh salt
-  mortise genesis --check genesis.json          its hash and policy hash
+  mortise genesis --out genesis.json            writes the development genesis with a new salt
+  mortise genesis --check genesis.json          shows its hash and policy hash
   mortise genesis --merge edit.json --out genesis.json
-      edit.json holds only what differs:
+      edit.json has only the changes:
       {\"name\": \"my locks\", \"policy\": {\"lockSecondsMax\": 7200, \"chains\": [
         {\"chainId\": 1, \"custody\": \"escrow\", \"contract\": \"0x...\", \"noticeSeconds\": 7200,
          \"claimWindowSeconds\": 900}]}}
@@ -32,7 +32,7 @@ Examples:
       witnessed: {\"origin\": {\"form\": \"c2sp\", \"domain\": \"locks.example\"}, \"policy\":
         {\"witnesses\": [\"VKEY\", \"VKEY\", \"VKEY\"], \"witnessesMin\": 2}}
       a VKEY is the line that `mortise witness key` prints
-  mortise genesis recover --help                after the newest frames of a log were lost";
+  mortise genesis recover --help                replaces an engine whose newest frames are lost";
 
 /// Flags of `mortise genesis`.
 #[derive(Debug, Args)]
@@ -63,7 +63,7 @@ enum GenesisCommand {
     Recover(recover::RecoverArgs),
 }
 
-/// How a genesis differs from the one that it starts from.
+/// Changes to the genesis that it starts from.
 #[derive(Debug, Default, Args)]
 struct EditArgs {
     /// Merge this JSON into it (RFC 7396: objects merge, lists are replaced, null removes).
@@ -107,7 +107,7 @@ pub fn run(args: &GenesisArgs, output: &Output) -> Result<(), Failure> {
     }
 }
 
-/// The genesis to start from, with the edits.
+/// Applies the edits.
 fn build(start: &Genesis, edit: &EditArgs) -> Result<Genesis, Failure> {
     let mut value: Value = serde_json::from_str(&genesis::print(start)).map_err(Failure::check)?;
     if let Some(path) = &edit.merge {
@@ -124,7 +124,7 @@ fn build(start: &Genesis, edit: &EditArgs) -> Result<Genesis, Failure> {
     genesis::parse(&value.to_string()).map_err(|e| Failure::check(wrong(&e)))
 }
 
-/// A merge patch: the file's depth is bounded by the JSON parser that read it.
+/// Applies a merge patch. The JSON parser bounds its depth.
 fn merge(target: &mut Value, patch: Value) {
     let Value::Object(patch) = patch else {
         *target = patch;
@@ -161,7 +161,7 @@ fn read(path: &Path) -> Result<String, Failure> {
     Ok(text)
 }
 
-/// A genesis is written once: an existing file is not replaced.
+/// Writes a new file. Never replaces an existing genesis.
 fn write_new(path: &Path, text: &str) -> Result<(), Failure> {
     let mut options = std::fs::OpenOptions::new();
     let file = options.write(true).create_new(true).open(path);
@@ -185,7 +185,7 @@ fn show(genesis: &Genesis, output: &Output) -> Result<(), Failure> {
         let (k, n, f) = (rules.witnesses_min, rules.witnesses.len(), rules.witnesses_faulty_max);
         lines.push(("witnesses", format!("{k} of {n} must cosign, up to {f} may lie")));
     }
-    // a genesis of a recovery is only as good as what its operators agreed to
+    // a genesis of a recovery is valid only with the signatures of the operators
     if genesis.predecessor.is_some() {
         let verified = succession::verify(genesis).map_err(|error| refusal(&error))?;
         recover::add_succession(verified.unsigned(), &mut value, &mut lines);

@@ -1,4 +1,4 @@
-//! `mortise genesis recover`: the ceremony after a log was lost behind its witnesses
+//! `mortise genesis recover`: the ceremony that replaces an engine whose log is behind its witnesses
 //! (`specs/durability-and-recovery.md`).
 //!
 //! ```text
@@ -9,8 +9,8 @@
 //! What it does not do: send anything, decide. Every check is `mortise_verify::succession`, which
 //! the engine also runs before its genesis.
 //!
-//! Invariants: an incomplete genesis is never written; nothing is signed that was not checked and
-//! shown.
+//! Invariants: an incomplete genesis is never written; a draft is checked and shown before it is
+//! signed.
 
 use super::{EditArgs, build, changes, named, parse, read, write_new};
 use crate::audit::Source;
@@ -33,7 +33,7 @@ Use it when an engine stays in WITNESS_AHEAD or WITNESS_FORK and the newest copy
 lost. The old engine ID ends. A new engine replaces it, and everyone can verify that. Holds of the \
 old engine do not move: settle claims on them by contract, or by hand from receipts.
 
-  1. keep everything: receipts, checkpoints, and the log that is left
+  1. keep everything: receipts, checkpoints, and the remaining log
      (mortise-host export --data-dir DIR --out left.log)
   2. mortise genesis recover draft --log left.log --checkpoint kept.json --out draft.json
   3. each operator, on its own machine:
@@ -73,8 +73,8 @@ enum RecoverCommand {
 
 #[derive(Debug, Args)]
 struct DraftArgs {
-    /// The log that is left, as an export (mortise-host export).
-    #[arg(long, value_name = "SOURCE", required_unless_present = "genesis")]
+    /// The remaining log, as an export (mortise-host export).
+    #[arg(long, value_name = "FILE", required_unless_present = "genesis")]
     log: Option<PathBuf>,
 
     /// Without a log: the genesis file of the old engine.
@@ -89,25 +89,25 @@ struct DraftArgs {
     #[arg(long, value_name = "FILE", required = true)]
     checkpoint: Vec<PathBuf>,
 
-    // rules of the new engine: those of the old one, with these edits
+    // the new engine gets the rules of the old one, with these edits
     #[command(flatten)]
     edit: EditArgs,
 
-    /// Write the draft here.
+    /// Write the draft to this file, which must not exist.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
 }
 
 #[derive(Debug, Args)]
 struct CombineArgs {
-    /// The draft that they signed.
+    /// The draft that the operators signed.
     draft: PathBuf,
 
     /// The signature of an operator; repeatable.
     #[arg(long, value_name = "HEX", value_parser = signature, required = true)]
     signature: Vec<Signature>,
 
-    /// Write the genesis here.
+    /// Write the genesis to this file, which must not exist.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
 }
@@ -138,7 +138,7 @@ fn old_engine(args: &DraftArgs) -> Result<(Genesis, GenesisKeys, Bytes32), Failu
             ))
         };
         let genesis = source.genesis()?.ok_or_else(|| missing("genesis"))?;
-        let (keys, secret) = source.founding()?.ok_or_else(|| missing("public keys"))?;
+        let (keys, secret) = source.genesis_keys()?.ok_or_else(|| missing("public keys"))?;
         return Ok((genesis, keys, secret));
     }
     let wanted = || Failure::usage("name the old engine with --log, or with --genesis and --info");
@@ -207,7 +207,7 @@ fn with_largest(
     best.ok_or_else(|| Failure::usage("pass a checkpoint with --checkpoint"))
 }
 
-/// A refusal about a file.
+/// The reject of a file.
 fn of(path: &Path, error: &SuccessionError) -> Failure {
     let failure = refusal(error);
     Failure::check(format!("{}: {}", path.display(), failure.text()))
@@ -244,7 +244,7 @@ fn combine(args: &CombineArgs, output: &Output) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Shows what is signed, and what differs from the old rules.
+/// Shows what the operators sign, and the changes to the old rules.
 fn show(
     new: &Genesis,
     verified: &UnsignedSuccession,

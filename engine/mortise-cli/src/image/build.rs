@@ -23,31 +23,31 @@ pub const RECORD_FILE: &str = "measurements.json";
 
 /// Flags of `mortise image build`.
 ///
-/// The same sources, configuration, genesis, kernel and tools give the same bytes, in whatever
-/// folder and at whatever time.
+/// The same sources, configuration, genesis, kernel and tools give the same bytes in any folder and
+/// at any time.
 #[derive(Debug, Args)]
 pub struct BuildArgs {
     /// Folder for mortise.eif and measurements.json
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
 
-    /// The measured configuration, enclave.toml; without it the reference image is built, which is
-    /// to compare and not to run
+    /// The measured configuration, enclave.toml; without it, the reference image is built, which is
+    /// for comparison only
     #[arg(long, value_name = "FILE", requires = "genesis")]
     config: Option<PathBuf>,
 
-    /// The genesis that the first start founds the engine on
+    /// The genesis from which the first start creates the engine
     #[arg(long, value_name = "FILE", requires = "config")]
     genesis: Option<PathBuf>,
 
     #[command(flatten)]
     inputs: InputArgs,
 
-    /// Name that the image says it has
+    /// Name in the metadata of the image
     #[arg(long, default_value = "mortise")]
     name: String,
 
-    /// Version that it says it has
+    /// Version in the metadata of the image
     #[arg(long = "version", value_name = "VERSION", default_value = env!("CARGO_PKG_VERSION"))]
     image_version: String,
 
@@ -55,20 +55,20 @@ pub struct BuildArgs {
     signer: SignerArgs,
 }
 
-/// Who vouches for an image.
+/// The signer of an image.
 #[derive(Debug, Clone, Default, Args)]
 pub struct SignerArgs {
-    /// Key on P-384 that signs, in PEM
+    /// Signing key (P-384), in PEM
     #[arg(long, value_name = "FILE", requires = "sign_cert")]
     sign_key: Option<PathBuf>,
 
-    /// Its certificate, in PEM: what PCR8 measures
+    /// Certificate of the key, in PEM; PCR8 measures it
     #[arg(long, value_name = "FILE", requires = "sign_key")]
     sign_cert: Option<PathBuf>,
 }
 
 impl BuildArgs {
-    /// The image of a local boot: of the checkout around, with Debian's kernel of this cache.
+    /// The image of a local boot: from the checkout of the working folder, with the Debian kernel.
     pub fn of_local_boot(out: &Path, config: PathBuf, genesis: PathBuf, cache: &Path) -> Self {
         let inputs = InputArgs {
             binary: None,
@@ -86,7 +86,7 @@ impl BuildArgs {
     }
 }
 
-/// An image that was built, with what it took: its inputs, then itself, seconds.
+/// A built image, with the seconds that its inputs and the image itself took.
 pub struct Built {
     path: PathBuf,
     record: Record,
@@ -100,7 +100,7 @@ pub fn run(args: &BuildArgs, output: &Output) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Builds an image and writes it with its record; says on stderr how far it is.
+/// Builds an image and writes it with its record. Prints progress on stderr.
 pub fn build(args: &BuildArgs, output: &Output) -> Result<Built, Failure> {
     let start = Instant::now();
     let note = |text: &str| output.note(text);
@@ -125,7 +125,7 @@ pub fn build(args: &BuildArgs, output: &Output) -> Result<Built, Failure> {
     Ok(Built { path, record, seconds })
 }
 
-/// The image and its record, unsigned.
+/// Assembles the unsigned image and its record.
 pub fn assemble(
     inputs: &Inputs,
     source: Option<&Source>,
@@ -169,7 +169,7 @@ pub struct Signer {
 }
 
 impl SignerArgs {
-    /// The files, when they are named.
+    /// Reads the key and the certificate, if the flags name them.
     pub fn read(&self) -> Result<Option<Signer>, Failure> {
         let (Some(key), Some(path)) = (&self.sign_key, &self.sign_cert) else { return Ok(None) };
         let (key, certificate) = (read_text(key)?, read(path)?);
@@ -178,14 +178,14 @@ impl SignerArgs {
 }
 
 impl Signer {
-    /// The image with a signature, in place of one that it had.
+    /// Signs the image; replaces an earlier signature.
     pub fn sign_image(&self, image: Image) -> Result<Image, Failure> {
         let section = SignatureSection::sign(&image, &self.key, &self.certificate);
         let section = section.map_err(|error| wrong(&self.path, error))?;
         image.with_signature(Some(section)).map_err(Failure::check)
     }
 
-    /// The same, with the record of the signed image.
+    /// Signs the image and updates its record.
     pub fn sign(&self, image: Image, record: Record) -> Result<(Image, Record), Failure> {
         let image = self.sign_image(image)?;
         let bytes = image.to_bytes();
@@ -218,5 +218,5 @@ fn show(path: &Path, record: &Record, [inputs_s, image_s]: [f64; 2], output: &Ou
     }
     lines.push(("seconds", format!("{inputs_s:.1} for the inputs, {image_s:.1} for the image")));
     output.thing(&value, &lines);
-    output.note("next: mortise policy aws --measurements FILE, then nitro-cli run-enclave");
+    output.note("next: mortise key-policy aws --measurements FILE, then nitro-cli run-enclave");
 }

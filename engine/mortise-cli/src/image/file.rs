@@ -1,4 +1,4 @@
-//! Files in and out, with a bound and with their name in every error.
+//! Reads and writes files with a size limit; every error names the file.
 
 use crate::failure::Failure;
 use mortise_image::eif::{self, IMAGE_BYTES_MAX, Image};
@@ -6,12 +6,12 @@ use std::fmt::Display;
 use std::io::Read as _;
 use std::path::Path;
 
-/// What is wrong with a file: exit 1.
+/// An error about a file: exit 1.
 pub fn wrong(path: &Path, error: impl Display) -> Failure {
     Failure::check(format!("{}: {error}", path.display()))
 }
 
-/// A file, as long as an image may be.
+/// Reads a file of at most the maximum size of an image.
 pub fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     let file = std::fs::File::open(path);
     let file = file.map_err(|error| Failure::usage(wrong(path, error).text()))?;
@@ -24,17 +24,17 @@ pub fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     }
 }
 
-/// A text.
+/// Reads a UTF-8 file.
 pub fn read_text(path: &Path) -> Result<String, Failure> {
-    String::from_utf8(read(path)?).map_err(|_| wrong(path, "it is no text"))
+    String::from_utf8(read(path)?).map_err(|_| wrong(path, "this is not UTF-8 text"))
 }
 
-/// An image.
+/// Reads an image.
 pub fn read_image(path: &Path) -> Result<Image, Failure> {
     eif::read(&read(path)?).map_err(|error| wrong(path, error))
 }
 
-/// Writes beside the place and moves it there: nobody meets half a file.
+/// Writes to a temporary file and renames it, so that no reader sees half a file.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));

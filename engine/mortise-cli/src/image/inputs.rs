@@ -1,4 +1,4 @@
-//! What an image is made from: read, and refused when the enclave would refuse it.
+//! The inputs of an image. An input that the enclave would refuse is refused here.
 
 use super::file::{read, read_text, wrong};
 use super::measured::Measured;
@@ -12,17 +12,17 @@ use mortise_image::measure::digest;
 use mortise_image::{elf, kernel};
 use std::path::{Path, PathBuf};
 
-/// What a Debian kernel is told unless somebody says otherwise.
+/// Default command line of a Debian kernel.
 pub const DEBIAN_CMDLINE: &str = "console=ttyS0 reboot=k panic=1 random.trust_cpu=on";
 
-/// Flags that name what goes into an image.
+/// Flags that name the inputs of an image.
 #[derive(Debug, Clone, Args)]
 pub struct InputArgs {
-    /// The measured binary; without it, it is built here
+    /// The measured binary; built here by default
     #[arg(long, value_name = "FILE")]
     pub binary: Option<PathBuf>,
 
-    /// The checkout that the binary is built from; the one around the working folder when absent
+    /// The checkout to build the binary from; by default the one that contains the working folder
     #[arg(long, value_name = "DIR", conflicts_with = "binary")]
     pub source: Option<PathBuf>,
 
@@ -30,20 +30,20 @@ pub struct InputArgs {
     #[arg(long, value_name = "FILE")]
     pub kernel: Option<PathBuf>,
 
-    /// What the kernel is told: a text, or the file that has it
+    /// Command line of the kernel: a text, or a file
     #[arg(long, value_name = "FILE|TEXT")]
     pub cmdline: Option<String>,
 
-    /// Module of the kernel (NAME.ko or NAME.ko.xz); once for each, in the order of loading
+    /// Module of the kernel (NAME.ko or NAME.ko.xz); repeatable, in load order
     #[arg(long, value_name = "FILE")]
     pub module: Vec<PathBuf>,
 
-    /// Fetch Debian's kernel of enclave-image/local/pins.env, with the modules of a local boot; so
-    /// it is for the reference image when no kernel is named
+    /// Fetch the Debian kernel of enclave-image/local/pins.env, with the modules of a local boot; the
+    /// default for the reference image
     #[arg(long, conflicts_with_all = ["kernel", "module"])]
     pub debian_kernel: bool,
 
-    /// Where that kernel is kept; by the environment, or the user's, when not given.
+    /// Cache folder of that kernel; from the environment by default.
     #[arg(skip)]
     pub cache: Option<PathBuf>,
 }
@@ -74,7 +74,7 @@ struct Boot {
     is_debian: bool,
 }
 
-/// Everything that an image is made from.
+/// All inputs of an image.
 pub struct Inputs {
     boot: Boot,
     binary: Vec<u8>,
@@ -82,7 +82,7 @@ pub struct Inputs {
 }
 
 impl Inputs {
-    /// Reads what is there; builds the binary last, because that takes minutes.
+    /// Reads the files first; builds the binary last, because that takes minutes.
     pub fn gather(
         args: &InputArgs,
         measured: Measured,
@@ -90,10 +90,12 @@ impl Inputs {
     ) -> Result<(Self, Option<Source>), Failure> {
         let is_debian = args.debian_kernel || (measured.is_reference && args.kernel.is_none());
         if !is_debian && (args.kernel.is_none() || args.cmdline.is_none()) {
-            return Err(Failure::usage("name --kernel and --cmdline, or --debian-kernel"));
+            return Err(Failure::usage("pass --kernel and --cmdline, or --debian-kernel"));
         }
         if args.kernel.is_none() && !args.module.is_empty() {
-            return Err(Failure::usage("--module goes with --kernel: Debian's has its own"));
+            return Err(Failure::usage(
+                "--module needs --kernel: the Debian kernel has its own modules",
+            ));
         }
         let needs_source = args.binary.is_none() || is_debian;
         let source = needs_source.then(|| Source::find(args.source.as_deref())).transpose()?;
@@ -105,12 +107,12 @@ impl Inputs {
                 (binary, None)
             }
             (None, Some(source)) => (source.build(note)?, Some(source)),
-            (None, None) => return Err(Failure::usage("name --binary or --source")),
+            (None, None) => return Err(Failure::usage("pass --binary or --source")),
         };
         Ok((Self { boot, binary, measured }, built_from))
     }
 
-    /// What whoever builds has to hear.
+    /// Warnings for the builder.
     pub fn warnings(&self) -> &[String] {
         &self.measured.warnings
     }
@@ -130,7 +132,7 @@ impl Inputs {
         &self.boot.kernel.content
     }
 
-    /// What the kernel is told.
+    /// Command line of the kernel.
     pub fn cmdline(&self) -> &str {
         &self.boot.cmdline
     }
@@ -147,7 +149,7 @@ impl Inputs {
         Ok(vec![boot(&modules)?, application(&Application { binary, config, genesis })?])
     }
 
-    /// Names and digests, for whoever builds the image again.
+    /// Names and digests, for a rebuild.
     pub fn record(&self) -> InputsRecord {
         let Self { boot, binary, measured } = self;
         let Measured { config, genesis, .. } = measured;
@@ -176,7 +178,7 @@ impl Boot {
         let (path, modules) = match (&args.kernel, source) {
             (Some(kernel), _) => (kernel.clone(), args.module.clone()),
             (None, Some(source)) => source.debian_kernel(args.cache.as_deref(), note)?,
-            (None, None) => return Err(Failure::usage("name --kernel or --debian-kernel")),
+            (None, None) => return Err(Failure::usage("pass --kernel or --debian-kernel")),
         };
         let kernel = Named::read(&path)?;
         let version = kernel::version(&kernel.content).map_err(|error| wrong(&path, error))?;
@@ -189,7 +191,7 @@ impl Boot {
     }
 }
 
-/// A text, or what a file has; files of Amazon's end with a line feed that is not meant.
+/// A text, or the content of a file, without the line feed at the end of Amazon's files.
 fn cmdline(text: &str) -> Result<String, Failure> {
     let path = Path::new(text);
     let text = if path.is_file() { read_text(path)? } else { text.to_owned() };
@@ -197,7 +199,7 @@ fn cmdline(text: &str) -> Result<String, Failure> {
     match panic_seconds(text) {
         Ok(_) => Ok(text.to_owned()),
         Err(error) => Err(Failure::check(format!(
-            "the command line: {error}\n  next: add panic=1 to it, or take the one of Amazon's \
+            "the command line: {error}\n  next: add panic=1, or use the command line of Amazon's \
              blobs (reboot=k panic=30 ...)"
         ))),
     }

@@ -1,10 +1,10 @@
 //! The measured files of an image: configuration and genesis, checked with the enclave's own code.
 //!
-//! What it is for: files that the enclave would refuse are refused before anything is built; and
-//! the *reference image*, whose files are in the checkout (`enclave-image/reference`), for whoever
-//! builds without naming any: the same commit and tools give everybody the same one.
+//! What it is for: refuse files that the enclave would refuse, before anything is built; and provide
+//! the files of the *reference image* (`enclave-image/reference`), which anyone can build without
+//! own files: the same commit and tools give the same image.
 //!
-//! What it does not do: make configurations (`mortise-dev image local-config` does, for this
+//! What it does not do: write configurations (`mortise-dev image local-config` does, for this
 //! machine).
 
 use super::file::{read_text, wrong};
@@ -15,9 +15,9 @@ use std::path::Path;
 
 const REFERENCE_CONFIG: &str = include_str!("../../../../enclave-image/reference/enclave.toml");
 const REFERENCE_GENESIS: &str = include_str!("../../../../enclave-image/reference/genesis.json");
-/// What whoever builds the reference image has to hear.
-const REFERENCE: &str = "REFERENCE IMAGE, to build and compare: its keys are of a documentation \
-                         account; yours take --config and --genesis";
+/// Warning about the reference image.
+const REFERENCE: &str = "REFERENCE IMAGE, for comparison only: its keys belong to a documentation \
+                         account; build yours with --config and --genesis";
 
 /// Configuration and genesis.
 pub struct Measured {
@@ -25,14 +25,14 @@ pub struct Measured {
     pub config: String,
     /// `genesis.json`.
     pub genesis: String,
-    /// What whoever builds has to hear.
+    /// Warnings for the builder.
     pub warnings: Vec<String>,
-    /// Whether nobody named files.
+    /// Whether the files are those of the reference image.
     pub is_reference: bool,
 }
 
 impl Measured {
-    /// From files.
+    /// Reads and checks the files.
     ///
     /// # Errors
     /// A file that cannot be read, or that the enclave would refuse.
@@ -59,7 +59,7 @@ impl Measured {
         Ok(Self { config, genesis, warnings, is_reference: true })
     }
 
-    /// Whether what the image answers proves nothing to anybody.
+    /// Whether the answers of the image prove nothing.
     pub fn is_development(&self) -> bool {
         self.warnings.iter().any(|text| text.starts_with(DEVELOPMENT))
     }
@@ -71,15 +71,15 @@ const DEVELOPMENT: &str = "DEVELOPMENT IMAGE";
 fn warnings(config: &EnclaveConfig) -> Vec<String> {
     let mut warnings = Vec::new();
     if config.module() == Module::Emulated {
-        let why = "it takes an emulated module, whose documents prove nothing";
+        let why = "it accepts an emulated module, whose documents prove nothing";
         warnings.push(format!("{DEVELOPMENT}: {why}"));
     }
     if config.has_own_roots() {
-        let why = "it believes a key service under roots of its own";
+        let why = "it trusts a key service under its own roots";
         warnings.push(format!("{DEVELOPMENT}: {why}"));
     }
     if config.releases_plaintext() {
-        warnings.push("release_plaintext is on: it gives data keys in clear".to_owned());
+        warnings.push("release_plaintext is on: the engine returns data keys in clear".to_owned());
     }
     warnings
 }

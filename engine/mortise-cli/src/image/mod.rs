@@ -1,8 +1,8 @@
-//! `mortise image`: enclave images, built so that anybody can build them again (`specs/image.md`).
+//! `mortise image`: reproducible enclave images (`specs/image.md`).
 //!
-//! What it is for: the files, the compiler and the clock around `mortise-image`, which has none of
-//! them. A configuration or genesis that the enclave would refuse is refused here, by the same
-//! code, before anything is built.
+//! What it is for: `mortise-image` has no files, compiler or clock; this module has. A configuration
+//! or genesis that the enclave would refuse is refused here, by the same code, before anything is
+//! built.
 //!
 //! What it does not do: keep signing keys, upload anything, run images. `mortise-dev image boot`
 //! boots one on this machine.
@@ -24,13 +24,13 @@ use clap::{Args, Subcommand};
 
 const EXAMPLES: &str = "\
 Examples:
-  mortise image build --out image                             the reference image, to compare
+  mortise image build --out image                             the reference image, for comparison
   mortise image build --out image --config enclave.toml --genesis genesis.json --debian-kernel
   mortise image build --out image --config enclave.toml --genesis genesis.json \\
       --kernel bzImage --cmdline cmdline --module nsm.ko      with the kernel of Amazon's tools
   jq -r .Measurements.PCR0 image/measurements.json
   mortise image describe image/mortise.eif
-  mortise image diff old.eif new.eif                          where they part
+  mortise image diff old.eif new.eif                          lists the differences
   mortise image sign image/mortise.eif --sign-key key.pem --sign-cert cert.pem
   mortise image verify-release enclave-image/releases/1.0.0/measurements.json";
 
@@ -42,7 +42,6 @@ pub struct ImageArgs {
     command: ImageCommand,
 }
 
-/// What to do with an image.
 #[derive(Debug, Subcommand)]
 enum ImageCommand {
     /// Build an image and its measurements.
@@ -51,7 +50,7 @@ enum ImageCommand {
     Measure(show::FileArgs),
     /// Show sections, files, metadata and signature.
     Describe(show::FileArgs),
-    /// Say where two images part; exits 1 when they do.
+    /// List the differences of two images; exits 1 if there are any.
     Diff(show::DiffArgs),
     /// Sign an image, which sets PCR8.
     Sign(sign::SignArgs),

@@ -1,7 +1,7 @@
-//! `measurements.json`: what an image measures, and what it was made from.
+//! `measurements.json`: the measurements of an image, and its inputs.
 //!
-//! The first name is that of the official tool, so that scripts find `.Measurements.PCR0`. Nothing
-//! in it depends on the time or the folder of the build: two builds of one source write one file.
+//! The first field has the name that nitro-cli uses, so that scripts find `.Measurements.PCR0`. No
+//! field depends on the time or the folder of the build: two builds of one source write the same file.
 
 use super::file::{read_text, wrong};
 use crate::failure::Failure;
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// The whole; an entry of `enclave-image/releases` is one.
+/// The file; an entry of `enclave-image/releases` is one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Record {
@@ -19,25 +19,25 @@ pub struct Record {
     pub measurements: BTreeMap<String, String>,
     /// Name of the image.
     pub name: String,
-    /// Its version.
+    /// Version of the image.
     pub version: String,
     /// SHA-256 of the file.
     pub digest: String,
-    /// Of the same file before it was signed.
+    /// SHA-256 of the file before it was signed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unsigned_digest: Option<String>,
     /// Bytes of the file.
     pub bytes: usize,
-    /// Whether it is for development: what it answers proves nothing to anybody.
+    /// Whether it is for development: its answers prove nothing.
     pub is_development: bool,
-    /// What it was made from.
+    /// The inputs.
     pub inputs: InputsRecord,
-    /// What the binary was built from; absent when it was given.
+    /// The sources of the binary; absent if the binary was passed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<SourceRecord>,
 }
 
-/// What an image was made from.
+/// The inputs of an image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct InputsRecord {
@@ -47,11 +47,11 @@ pub struct InputsRecord {
     pub config: FileRecord,
     /// `genesis.json`.
     pub genesis: FileRecord,
-    /// What is booted.
+    /// The kernel.
     pub kernel: KernelRecord,
-    /// What it is told.
+    /// Command line of the kernel.
     pub cmdline: String,
-    /// In the order of loading.
+    /// Kernel modules, in load order.
     pub modules: Vec<FileRecord>,
 }
 
@@ -59,13 +59,13 @@ pub struct InputsRecord {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct KernelRecord {
-    /// As it says of itself.
+    /// Version, as the kernel reports it.
     pub version: String,
-    /// Whether it is the one of `enclave-image/local/pins.env`.
+    /// Whether it is the kernel of `enclave-image/local/pins.env`.
     pub is_debian: bool,
     /// SHA-256.
     pub digest: String,
-    /// How long it is.
+    /// Size of the file.
     pub bytes: usize,
 }
 
@@ -73,16 +73,16 @@ pub struct KernelRecord {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FileRecord {
-    /// Without its folder.
+    /// File name without the folder.
     pub name: String,
     /// SHA-256.
     pub digest: String,
-    /// How long it is.
+    /// Size of the file.
     pub bytes: usize,
 }
 
 impl FileRecord {
-    /// Of a file.
+    /// The record of a file.
     pub fn of(name: &str, content: &[u8]) -> Self {
         Self { name: name.to_owned(), digest: digest(content), bytes: content.len() }
     }
@@ -92,7 +92,7 @@ impl FileRecord {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SourceRecord {
-    /// Of git; `unknown` outside of a repository.
+    /// Git commit; `unknown` outside a repository.
     pub commit: String,
     /// Whether files differ from that commit.
     pub is_changed: bool,
@@ -104,17 +104,18 @@ impl Record {
     /// Reads a record.
     pub fn read(path: &Path) -> Result<Self, Failure> {
         let text = read_text(path)?;
-        serde_json::from_str(&text)
-            .map_err(|error| wrong(path, format!("no measurements of `mortise image`: {error}")))
+        serde_json::from_str(&text).map_err(|error| {
+            wrong(path, format!("this is not a measurements.json of `mortise image`: {error}"))
+        })
     }
 
-    /// The file.
+    /// The text of the file.
     pub fn to_text(&self) -> String {
         let value = serde_json::to_value(self).expect("texts, numbers and maps of texts");
         format!("{value:#}\n")
     }
 
-    /// Numbers and values of the registers.
+    /// The registers: number and value.
     pub fn registers(&self) -> Vec<(u8, &str)> {
         let number = |name: &str| name.strip_prefix("PCR")?.parse().ok();
         let all = self.measurements.iter();

@@ -1,9 +1,9 @@
-//! `mortise image verify-release`: builds a published image again, and says what is not alike.
+//! `mortise image verify-release`: builds a published image again and lists the differences.
 //!
-//! A release is the record that `mortise image build` wrote (`enclave-image/releases`), with the
-//! configuration and the genesis beside it. What a success proves: the published commit, with the
-//! tools of this machine, gives the image whose registers are published. It does not prove that the
-//! sources are good, nor that an enclave runs them: for that its document has to name them.
+//! A release is the record that `mortise image build` wrote (`enclave-image/releases`), with its
+//! configuration and genesis in the same folder. A success proves that the published commit, built
+//! with the tools of this machine, gives the image with the published registers. It does not prove
+//! that the sources are good, or that an enclave runs them: its attestation document proves that.
 
 use super::build::assemble;
 use super::file::wrong;
@@ -25,39 +25,36 @@ pub struct VerifyReleaseArgs {
     /// The published record
     release: PathBuf,
 
-    /// Its configuration; enclave.toml beside the record when absent
+    /// Its configuration; by default enclave.toml in the folder of the record
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 
-    /// Its genesis; genesis.json beside the record when absent
+    /// Its genesis; by default genesis.json in the folder of the record
     #[arg(long, value_name = "FILE")]
     genesis: Option<PathBuf>,
 
-    /// Its kernel, unless it is Debian's
+    /// Its kernel, unless it is the Debian kernel
     #[arg(long, value_name = "FILE")]
     kernel: Option<PathBuf>,
 
-    /// Modules of that kernel, in the order of loading
+    /// Modules of that kernel, in load order
     #[arg(long, value_name = "FILE")]
     module: Vec<PathBuf>,
 
-    /// Its sources; a worktree of the checkout around the working folder when absent
+    /// Its sources; by default a worktree of the checkout that contains the working folder
     #[arg(long, value_name = "DIR")]
     source: Option<PathBuf>,
 
-    /// A binary that was built elsewhere, in place of building it
+    /// A binary that was built elsewhere; it is not built again
     #[arg(long, value_name = "FILE", conflicts_with = "source")]
     binary: Option<PathBuf>,
 }
 
-/// One thing that is not as published.
+/// One difference between the release and the rebuild.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 struct Unlike {
-    /// What.
     what: String,
-    /// As published.
     published: String,
-    /// As built here.
     found: String,
 }
 
@@ -81,33 +78,33 @@ pub fn run(args: &VerifyReleaseArgs, output: &Output) -> Result<(), Failure> {
     show(&args.release, &release, &unlike, is_proven, output)
 }
 
-/// The published commit, unchanged: anything else is not worth minutes of work.
+/// Finds the sources of the published commit, unchanged, before the build spends minutes.
 fn sources(
     release: &Record,
     named: Option<&Path>,
     note: &dyn Fn(&str),
 ) -> Result<PathBuf, Failure> {
     let Some(wanted) = &release.source else {
-        let text = "the release does not say what its binary was built from";
-        return Err(Failure::check(format!("{text}\n  next: give it with --binary")));
+        let text = "the release does not name the commit of its binary";
+        return Err(Failure::check(format!("{text}\n  next: pass the binary with --binary")));
     };
     if wanted.is_changed {
-        return Err(Failure::check("the release was built from files that are in no commit"));
+        return Err(Failure::check("the release was built from uncommitted changes"));
     }
     let checkout = Source::find(named)?;
-    let found = checkout.record();
-    if found.commit == wanted.commit && !found.is_changed {
+    let record = checkout.record();
+    if record.commit == wanted.commit && !record.is_changed {
         return Ok(checkout.folder().to_owned());
     }
     let commit = &wanted.commit;
     if named.is_none() {
         return worktree::of_commit(&checkout, commit, note);
     }
-    let changed = if found.is_changed { ", with changes" } else { "" };
-    let next = "next: leave --source away, and the commit is taken from the checkout around";
+    let changed = if record.is_changed { ", with changes" } else { "" };
+    let next = "next: remove --source, to use the commit from the checkout of the working folder";
     Err(Failure::check(format!(
         "the release is of commit {commit}, this checkout is {}{changed}\n  {next}",
-        found.commit
+        record.commit
     )))
 }
 
@@ -120,7 +117,7 @@ fn input_args(
     if !is_debian && args.kernel.is_none() {
         let kernel = &release.inputs.kernel;
         let text = format!("the release has the kernel {} ({})", kernel.version, kernel.digest);
-        return Err(Failure::usage(format!("{text}\n  next: name it with --kernel, --module")));
+        return Err(Failure::usage(format!("{text}\n  next: pass it with --kernel and --module")));
     }
     Ok(InputArgs {
         binary: args.binary.clone(),
@@ -133,7 +130,7 @@ fn input_args(
     })
 }
 
-/// Registers and digest; a certificate is not built, so register 8 is not among them.
+/// Compares registers and digest. PCR8 measures a certificate, which is not built.
 fn same_image(release: &Record, built: &Record) -> bool {
     let registers = ["PCR0", "PCR1", "PCR2"];
     let same = |name: &&str| release.measurements.get(*name) == built.measurements.get(*name);
@@ -144,7 +141,7 @@ fn unsigned(record: &Record) -> &str {
     record.unsigned_digest.as_ref().unwrap_or(&record.digest)
 }
 
-/// Everything that is not alike: results first, then inputs, then the tools that explain them.
+/// All differences: results first, then inputs, then tools.
 fn compare(release: &Record, built: &Record) -> Vec<Unlike> {
     let mut pairs = Vec::new();
     for name in ["PCR0", "PCR1", "PCR2"] {
@@ -201,7 +198,7 @@ fn show(
         output.rows(&["what", "published", "built here"], rows);
     }
     if !is_proven {
-        let text = wrong(path, "built again, it is another image").text();
+        let text = wrong(path, "the rebuild gives a different image").text();
         return Err(Failure::check(text).with_evidence(value));
     }
     let lines = [
@@ -211,7 +208,7 @@ fn show(
     ];
     output.thing(&value, &lines);
     if release.measurements.contains_key("PCR8") {
-        output.note("PCR8 is that of the signer's certificate, which nobody builds again");
+        output.note("PCR8 was not compared: it measures the certificate of the signer");
     }
     Ok(())
 }

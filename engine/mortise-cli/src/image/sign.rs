@@ -1,4 +1,4 @@
-//! `mortise image sign`: who vouches for an image, added last.
+//! `mortise image sign`: adds the signature of an image.
 
 use super::build::{RECORD_FILE, SignerArgs};
 use super::file::{read_image, write};
@@ -14,16 +14,16 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Flags of `mortise image sign`.
 ///
-/// PCR0, PCR1 and PCR2 stay as they are; PCR8 becomes the measurement of the certificate.
+/// PCR0, PCR1 and PCR2 do not change; PCR8 becomes the measurement of the certificate.
 #[derive(Debug, Args)]
 pub struct SignArgs {
-    /// The image; measurements.json beside it is kept right
+    /// The image; measurements.json in the same folder is updated
     file: PathBuf,
 
     #[command(flatten)]
     signer: SignerArgs,
 
-    /// Where the signed image goes; in place when absent
+    /// Write the signed image to this file; in place by default
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
@@ -31,7 +31,7 @@ pub struct SignArgs {
 /// Runs `mortise image sign`.
 pub fn run(args: &SignArgs, output: &Output) -> Result<(), Failure> {
     let signer = args.signer.read()?;
-    let signer = signer.ok_or_else(|| Failure::usage("name --sign-key and --sign-cert"))?;
+    let signer = signer.ok_or_else(|| Failure::usage("pass --sign-key and --sign-cert"))?;
     let image = read_image(&args.file)?;
     let before = digest(&image.to_bytes());
     let record_path = args.file.with_file_name(RECORD_FILE);
@@ -40,7 +40,8 @@ pub fn run(args: &SignArgs, output: &Output) -> Result<(), Failure> {
     let facts = sign::verify(&signed).map_err(Failure::check)?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
     if !(facts.not_before_s..=facts.not_after_s).contains(&now) {
-        output.note("warning: the certificate is not valid now; no enclave starts from this image");
+        output
+            .note("warning: the certificate is not valid now; nitro-cli will not start this image");
     }
     let out = args.out.as_ref().unwrap_or(&args.file);
     let bytes = signed.to_bytes();
@@ -49,9 +50,9 @@ pub fn run(args: &SignArgs, output: &Output) -> Result<(), Failure> {
         let (_, record) = signer.sign(image, record)?;
         write(&out.with_file_name(RECORD_FILE), record.to_text().as_bytes())?;
     }
-    let found = Measurements::of(&signed);
-    let pcr8 = found.pcr8.map(|value| value.to_string()).unwrap_or_default();
-    let value = json!({"image": out, "Measurements": found, "digest": digest(&bytes),
+    let measured = Measurements::of(&signed);
+    let pcr8 = measured.pcr8.map(|value| value.to_string()).unwrap_or_default();
+    let value = json!({"image": out, "Measurements": measured, "digest": digest(&bytes),
         "subject": facts.subject, "notBefore": facts.not_before_s, "notAfter": facts.not_after_s});
     let lines = [
         ("image", out.display().to_string()),

@@ -1,8 +1,8 @@
 //! The checkout that the measured binary is built from, and the build.
 //!
-//! What it is for: the same bytes from the same commit and tools, wherever the checkout lies and
-//! whatever the environment says. Paths of checkout, registry and toolchain are replaced in what
-//! rustc and the C compiler write down; every variable that changes code generation is dropped.
+//! What it is for: the same commit and tools give the same bytes in any folder and environment.
+//! Paths of checkout, registry and toolchain are remapped in the output of rustc and the C compiler;
+//! every variable that changes code generation is removed.
 //!
 //! What it does not do: choose tools. The version of Rust is that of `rust-toolchain.toml`; C
 //! compiler, linker and libc are the machine's, and the record names them.
@@ -14,15 +14,15 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// The profile of what is measured: optimised as a whole.
+/// Cargo profile of the measured binary: link-time optimised.
 const PROFILE: &str = "dist";
-/// What the binary is built for.
+/// Target triple of the binary.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
-/// The package of the binary, and its name.
+/// Package of the binary, and its file name.
 const PACKAGE: &str = "mortise-enclave";
-/// The folder of builds of images, apart from those of development.
+/// Target folder of image builds, separate from development builds.
 const FOLDER: &str = "target/image";
-/// Variables that change what compilers write, by their start.
+/// Prefixes of variables that change the output of compilers.
 const DROPPED_STARTS: [&str; 12] = [
     "AR_",
     "AWS_LC_",
@@ -37,7 +37,7 @@ const DROPPED_STARTS: [&str; 12] = [
     "LDFLAGS",
     "TARGET_",
 ];
-/// Such variables by their name.
+/// Names of variables that change the output of compilers.
 const DROPPED: [&str; 15] = [
     "AR",
     "CARGO_ENCODED_RUSTFLAGS",
@@ -63,7 +63,7 @@ pub struct Source {
 }
 
 impl Source {
-    /// The named checkout, or the one around the working folder.
+    /// The named checkout, or the one that contains the working folder.
     pub fn find(named: Option<&Path>) -> Result<Self, Failure> {
         let is_checkout = |folder: &Path| folder.join("enclave-image/Cargo.toml").is_file();
         let start = match named {
@@ -76,20 +76,21 @@ impl Source {
             Some(folder) => Ok(Self { folder: folder.to_owned() }),
             None => {
                 let place = start.display();
-                let next = "next: name a checkout with --source, or a binary with --binary";
-                Err(Failure::usage(format!("{place} is no checkout of Mortise\n  {next}")))
+                let next = "next: pass a checkout with --source, or a binary with --binary";
+                Err(Failure::usage(format!("{place} is not a checkout of Mortise\n  {next}")))
             }
         }
     }
 
-    /// Its folder.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
     /// Builds the binary, with the lines of cargo on stderr.
     pub fn build(&self, note: &dyn Fn(&str)) -> Result<Vec<u8>, Failure> {
-        note("building the measured binary (static, optimised as a whole: minutes the first time)");
+        note(
+            "building the measured binary (static, link-time optimised; takes minutes the first time)",
+        );
         let mut cargo = self.tool("cargo");
         cargo.args([
             "build",
@@ -116,16 +117,16 @@ impl Source {
         super::file::read(&self.folder.join(FOLDER).join(TARGET).join(PROFILE).join(PACKAGE))
     }
 
-    /// The folder of the toolchain, which rustc writes down in what it takes from there.
+    /// The folder of the toolchain, which rustc embeds in its output.
     fn sysroot(&self) -> Result<PathBuf, Failure> {
-        let found = line(self.tool("rustc").args(["--print", "sysroot"])).map(PathBuf::from);
+        let sysroot = line(self.tool("rustc").args(["--print", "sysroot"])).map(PathBuf::from);
         let text = "rustc is missing: install rustup (https://rustup.rs)";
-        found.ok_or_else(|| Failure::check(text))
+        sysroot.ok_or_else(|| Failure::check(text))
     }
 
     fn rust_flags(&self, sysroot: PathBuf) -> String {
         let mut flags = vec!["-Ctarget-feature=+crt-static".to_owned()];
-        for (folder, name) in self.replaced().into_iter().chain([(sysroot, "/rust")]) {
+        for (folder, name) in self.remapped().into_iter().chain([(sysroot, "/rust")]) {
             flags.push(format!("--remap-path-prefix={}={name}", folder.display()));
         }
         flags.join("\x1f")
@@ -135,11 +136,11 @@ impl Source {
         let flag = |(folder, name): (PathBuf, &str)| {
             format!("-ffile-prefix-map={}={name}", folder.display())
         };
-        self.replaced().into_iter().map(flag).collect::<Vec<_>>().join(" ")
+        self.remapped().into_iter().map(flag).collect::<Vec<_>>().join(" ")
     }
 
-    /// Folders of this machine, and what is written in their place.
-    fn replaced(&self) -> Vec<(PathBuf, &'static str)> {
+    /// Folders of this machine, and their names in the output.
+    fn remapped(&self) -> Vec<(PathBuf, &'static str)> {
         let home = |name: &str| std::env::var_os(name).map(PathBuf::from);
         let cargo = home("CARGO_HOME").or_else(|| Some(home("HOME")?.join(".cargo")));
         let mut folders = vec![(self.folder.clone(), "/mortise")];
@@ -147,7 +148,7 @@ impl Source {
         folders
     }
 
-    /// A tool in the checkout, without what the environment would change about it.
+    /// A tool that runs in the checkout, without the variables that would change its output.
     pub fn tool(&self, name: &str) -> Command {
         let mut command = Command::new(name);
         command.current_dir(&self.folder);
@@ -166,14 +167,14 @@ impl Source {
         cache: Option<&Path>,
         note: &dyn Fn(&str),
     ) -> Result<(PathBuf, Vec<PathBuf>), Failure> {
-        note("Debian's kernel, from the cache or from Debian");
+        note("fetching the Debian kernel, from the cache or from Debian");
         let script = self.folder.join("enclave-image/local/kernel.sh");
         let mut command = Command::new(&script);
         command.envs(cache.map(|cache| ("MORTISE_CACHE", cache)));
         let output = command.stderr(Stdio::inherit()).output();
         let output = output.map_err(|error| super::file::wrong(&script, error))?;
         if !output.status.success() {
-            let text = "the kernel was not fetched: see above, or name one with --kernel";
+            let text = "the kernel was not fetched: see the lines above, or pass one with --kernel";
             return Err(Failure::check(text));
         }
         let folder = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
@@ -185,7 +186,7 @@ impl Source {
         Ok((folder.join("vmlinuz"), modules))
     }
 
-    /// Commit and tools.
+    /// The commit and the versions of the tools.
     pub fn record(&self) -> SourceRecord {
         let git = |args: &[&str]| line(self.tool("git").args(args));
         let tools = [
@@ -196,8 +197,8 @@ impl Source {
             ("libc", "ldd", "--version"),
         ];
         let version = |(name, tool, flag): (&str, &str, &str)| {
-            let found = line(self.tool(tool).arg(flag)).unwrap_or_else(|| "unknown".into());
-            (name.to_owned(), found)
+            let version = line(self.tool(tool).arg(flag)).unwrap_or_else(|| "unknown".into());
+            (name.to_owned(), version)
         };
         let commit = git(&["rev-parse", "HEAD"]);
         SourceRecord {
@@ -208,13 +209,13 @@ impl Source {
     }
 }
 
-/// Whether a variable changes what compilers write.
+/// Whether a variable changes the output of compilers.
 fn is_dropped(name: &OsString) -> bool {
     let name = name.to_string_lossy();
     DROPPED.contains(&&*name) || DROPPED_STARTS.iter().any(|start| name.starts_with(start))
 }
 
-/// The first line of what a tool says, if it is there and says something.
+/// The first line of output of a tool; `None` if it fails or prints nothing.
 fn line(command: &mut Command) -> Option<String> {
     let output = command.stderr(Stdio::null()).output().ok()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -1,40 +1,39 @@
-//! The sources of a published commit, beside those of the checkout that is worked in.
+//! The sources of a published commit, in a git worktree.
 //!
 //! What it is for: an entry of `enclave-image/releases` names the commit that its binary was built
-//! from, which cannot be the commit that holds the entry. A worktree of git has the one without
-//! touching the other.
+//! from, which cannot be the commit that holds the entry. A worktree checks out the first commit
+//! and leaves the checkout unchanged.
 //!
-//! What it does not do: fetch anything; believe a commit because a file names it - what it gives
-//! is the tree that git has under that hash.
+//! What it does not do: fetch anything. The worktree is the tree that git has under that hash.
 
 use super::source::Source;
 use crate::failure::Failure;
 use std::path::{Path, PathBuf};
 
-/// Where worktrees lie in a checkout: a folder that git does not look into.
+/// Folder of worktrees in a checkout; git ignores it.
 const FOLDER: &str = "target/release-source";
 /// Hexadecimal digits of a commit.
 const COMMIT_DIGITS: usize = 40;
 
-/// The unchanged files of `commit`, in a folder that is made on first use and kept.
+/// Returns a folder with the unchanged files of `commit`; creates it at first use and keeps it.
 ///
 /// # Errors
-/// The name of no commit; a commit that this clone does not have; a folder with changes.
+/// A malformed commit hash; a commit that this clone does not have; a folder with changes.
 pub fn of_commit(checkout: &Source, commit: &str, note: &dyn Fn(&str)) -> Result<PathBuf, Failure> {
     let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
     if commit.len() != COMMIT_DIGITS || !commit.bytes().all(is_digit) {
-        return Err(Failure::check(format!("the release names no commit: {commit:?}")));
+        return Err(Failure::check(format!("the release names a malformed commit: {commit:?}")));
     }
     let folder = checkout.folder().join(FOLDER).join(commit);
     if !folder.exists() {
         note(&format!("the sources of commit {commit}, in {}", folder.display()));
         add(checkout, commit, &folder)?;
     }
-    let found = Source::find(Some(&folder))?.record();
-    match found.commit == commit && !found.is_changed {
+    let record = Source::find(Some(&folder))?.record();
+    match record.commit == commit && !record.is_changed {
         true => Ok(folder),
         false => Err(Failure::check(format!(
-            "{place} is not commit {commit} as it is\n  next: git worktree remove --force {place}",
+            "{place} differs from commit {commit}\n  next: git worktree remove --force {place}",
             place = folder.display()
         ))),
     }
@@ -50,15 +49,15 @@ fn add(checkout: &Source, commit: &str, folder: &Path) -> Result<(), Failure> {
         let next = format!("next: git fetch origin {commit}");
         return Err(Failure::check(format!("this clone has no commit {commit}\n  {next}")));
     }
-    // A folder that was removed by hand is still in git's list, and would not be made again.
+    // git still lists a folder that was removed by hand, and would not create it again
     git(&["worktree", "prune"])?;
     let place = folder.display().to_string();
-    let made = git(&["worktree", "add", "--detach", &place, commit])?;
-    match made.status.success() {
+    let added = git(&["worktree", "add", "--detach", &place, commit])?;
+    match added.status.success() {
         true => Ok(()),
         false => {
-            let said = String::from_utf8_lossy(&made.stderr);
-            Err(Failure::check(format!("git worktree add {place}: {}", said.trim())))
+            let stderr = String::from_utf8_lossy(&added.stderr);
+            Err(Failure::check(format!("git worktree add {place}: {}", stderr.trim())))
         }
     }
 }
@@ -118,7 +117,7 @@ mod tests {
         let checkout = Source::find(Some(folder.path())).unwrap();
         let refused = |commit: &str| of_commit(&checkout, commit, &|_| ()).unwrap_err();
         for name in ["--orphan", "", &commit[1..], &commit.to_uppercase(), "HEAD"] {
-            assert!(refused(name).text().contains("names no commit"), "{name}");
+            assert!(refused(name).text().contains("malformed commit"), "{name}");
         }
         assert!(refused(&"0".repeat(COMMIT_DIGITS)).text().contains("next: git fetch origin 00"));
         let found = of_commit(&checkout, &commit, &|_| ()).unwrap();

@@ -48,7 +48,7 @@ pub struct AwsArgs {
 fn account(text: &str) -> Result<String, String> {
     match text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit()) {
         true => Ok(text.to_owned()),
-        false => Err(String::from("an account has twelve digits")),
+        false => Err(String::from("an account ID has twelve digits")),
     }
 }
 
@@ -56,28 +56,28 @@ fn pcr(text: &str) -> Result<String, String> {
     measurement(text).map_err(|error| error.to_string())
 }
 
-/// Values of the registers 0, 1, 2 and 8: first of the flags, then of the files.
+/// Values of the registers 0, 1, 2 and 8: from the flags, then from the files.
 fn registers(args: &AwsArgs, output: &Output) -> Result<[Vec<String>; 4], Failure> {
     let AwsArgs { pcr0, pcr1, pcr2, pcr8, .. } = args;
-    let mut found = [pcr0.clone(), pcr1.clone(), pcr2.clone(), pcr8.clone()];
+    let mut registers = [pcr0.clone(), pcr1.clone(), pcr2.clone(), pcr8.clone()];
     for path in &args.measurements {
         let record = Record::read(path)?;
         if record.is_development {
             let path = path.display();
             output.note(&format!("warning: {path} belongs to a development image"));
         }
-        for (values, number) in found.iter_mut().zip([0, 1, 2, 8]) {
-            let registers = record.registers();
-            let value = registers.iter().find(|(register, _)| *register == number);
+        for (values, number) in registers.iter_mut().zip([0, 1, 2, 8]) {
+            let measured = record.registers();
+            let value = measured.iter().find(|(register, _)| *register == number);
             let value = value.map(|(_, value)| measurement(value)).transpose();
             let value = value.map_err(|e| Failure::check(format!("{}: {e}", path.display())))?;
             values.extend(value.filter(|value| !values.contains(value)));
         }
-        if found[0].is_empty() {
-            return Err(Failure::check(format!("{}: it has no PCR0", path.display())));
+        if registers[0].is_empty() {
+            return Err(Failure::check(format!("{}: the file has no PCR0", path.display())));
         }
     }
-    Ok(found)
+    Ok(registers)
 }
 
 /// Runs `mortise key-policy aws`.

@@ -37,7 +37,7 @@ pub fn run(args: &LintArgs, output: &Output) -> Result<(), Failure> {
     let rows = findings.iter().map(row).collect();
     if bad == 0 {
         output.table(&json!({"findings": json}), &["severity", "rule", "statement", "what"], rows);
-        output.note("by this policy alone, only the attested images can unwrap keys");
+        output.note("Under this policy, only the attested images can unwrap keys.");
         return Ok(());
     }
     output.rows(&["severity", "rule", "statement", "what"], rows);
@@ -45,7 +45,7 @@ pub fn run(args: &LintArgs, output: &Output) -> Result<(), Failure> {
     Err(Failure::check(text).with_evidence(json!({"findings": json})))
 }
 
-/// Whether the policy lets an image use its key, and what forbids it.
+/// Whether the policy lets an image use the key, and what denies it.
 fn image_finding(policy: &PolicyDocument, image: &Record) -> Finding {
     let registers = image.registers().into_iter();
     let registers: Vec<_> = registers.map(|(number, value)| (number, value.to_owned())).collect();
@@ -59,7 +59,7 @@ fn image_finding(policy: &PolicyDocument, image: &Record) -> Finding {
             (Severity::Warning, "image-not-named", action, "policy".to_owned(), text)
         }
         Admission::Denied { action, statement } => {
-            let text = format!("a grant names the image, and {statement} denies it {action}");
+            let text = format!("a grant names the image, but {statement} denies it {action}");
             (Severity::Warning, "image-denied", action, statement, text)
         }
     };
@@ -73,7 +73,7 @@ fn json_of(finding: &Finding) -> Value {
            "statement": finding.statement, "text": finding.text})
 }
 
-/// At most one byte more than a policy may have: the parser names what is too long.
+/// Reads at most one byte more than the limit; the parser then reports that the file is too long.
 fn read(path: &Path) -> Result<String, Failure> {
     let source: Box<dyn Read> =
         match path.as_os_str() == "-" {

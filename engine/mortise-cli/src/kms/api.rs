@@ -21,7 +21,7 @@ const DEV_SOCKET: &str = ".mortise/dev/engine.sock";
 /// How long a signature for one decryption is valid, seconds.
 const VALID_S: u64 = 60;
 
-/// A form.
+/// The form in use.
 pub(super) enum KmsApi<'a> {
     /// Texts belong to an owner.
     Native(Session<'a>, Option<Owner>),

@@ -1,5 +1,5 @@
 //! `mortise kms`: the application. Encrypts and decrypts texts under keys that the key service
-//! gives to measured code only.
+//! releases to measured code only.
 //!
 //! Flags choose one of two forms. Natively, a text belongs to an owner, and only the owner's key
 //! decrypts it. With `--plain` or `--cid`, in the form of the second document, any caller that

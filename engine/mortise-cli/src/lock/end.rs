@@ -6,6 +6,7 @@ use crate::failure::Failure;
 use crate::mode;
 use crate::output::Output;
 use crate::session::Session;
+use crate::time::{seconds_and_utc, utc};
 use clap::Args;
 use mortise_format::U256;
 use mortise_format::eip712::{Claim, Request};
@@ -137,7 +138,7 @@ pub async fn consent(
         signature: signer.cancel_consent(&engine.engine_id, &args.lock_id, &request),
     };
     Output::new(true).thing(&consent, &[]);
-    output.note(&format!("valid until {}; send it to the owner", consent.valid_until));
+    output.note(&format!("next: send it to the owner. Valid until {}.", utc(consent.valid_until)));
     Ok(())
 }
 
@@ -189,7 +190,7 @@ pub async fn extend(
     };
     let params = signer.extend(&engine.engine_id, args.lock_id, new_expires, request);
     let result = session.client.extend_lock(params).await?;
-    make::print_commitment(&result, session, output)
+    make::print_commitment("extended", &result, session, output)
 }
 
 fn print_outcome(result: &OutcomeResult, output: &Output) {
@@ -205,7 +206,7 @@ fn print_outcome(result: &OutcomeResult, output: &Output) {
     if !outcome.claimant.is_zero() {
         lines.push(("claimant", to_checksum(&outcome.claimant)));
     }
-    lines.push(("time", outcome.time.to_string()));
+    lines.push(("time", seconds_and_utc(outcome.time)));
     lines.push(("seq", format!("{} (event {})", outcome.seq, outcome.event_index)));
     lines.push(("stateRoot", outcome.state_root.to_string()));
     lines.push(("signature", result.signature.to_string()));

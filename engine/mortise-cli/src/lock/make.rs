@@ -5,7 +5,8 @@ use crate::failure::Failure;
 use crate::mode;
 use crate::output::Output;
 use crate::session::Session;
-use crate::values::{asset, bytes, terms_of};
+use crate::time::{duration, seconds_and_utc, utc};
+use crate::values::{asset, bytes, leg_text, terms_of};
 use clap::Args;
 use mortise_client::NewLock;
 use mortise_format::U256;
@@ -132,35 +133,43 @@ pub async fn create(
     };
     let draft = session.client.create_lock(params).await?;
     Output::new(true).thing(&draft, &[]);
-    let until = draft.expiration_timestamp;
-    output.note(&format!("draft {} holds nothing yet: sign it before {until}", draft.lock.id));
+    let until = utc(draft.expiration_timestamp);
+    output.note(&format!("Draft {} created. It holds nothing until you sign it.", draft.lock.id));
+    output.note(&format!("next: mortise lock sign FILE, before {until}"));
     Ok(())
 }
 
 /// Runs `mortise lock sign`.
 pub async fn sign(args: &SignArgs, session: &Session<'_>, output: &Output) -> Result<(), Failure> {
     let draft: CreateLockResult = serde_json::from_str(&read(&args.draft)?).map_err(|e| {
-        Failure::usage(format!("{}: this is not a draft: {e}", args.draft.display()))
+        Failure::usage(format!(
+            "{}: this is not a draft of mortise lock create: {e}",
+            args.draft.display()
+        ))
     })?;
     let engine = session.identity().await?;
     let signer = session.signer()?;
     let terms = terms_of(&draft.lock);
     if terms.lock_id(&engine.engine_id) != draft.lock.id {
-        return Err(Failure::check("the ID of the draft does not match its terms at this engine"));
+        return Err(Failure::check(
+            "the lock ID of the draft does not match its terms and this engine: do not sign it",
+        ));
     }
     if signer.address() != terms.owner {
         return Err(Failure::check(format!(
-            "the key belongs to {}, the draft belongs to {}",
+            "the key is of {}, but the owner of the draft is {}",
             signer.address(),
             terms.owner
         )));
     }
-    let signature = signer
-        .lock_approval(&draft.lock.id, &terms)
-        .ok_or_else(|| Failure::check("only a lock of one asset can be approved this way"))?;
+    let signature = signer.lock_approval(&draft.lock.id, &terms).ok_or_else(|| {
+        Failure::check(
+            "a draft with several assets cannot be signed this way: use mortise lock commit",
+        )
+    })?;
     let params = SignLock { lock_id: draft.lock.id, signature };
     let result = session.client.sign_lock(params, &terms).await?;
-    print_commitment(&result, session, output)
+    print_commitment("committed", &result, session, output)
 }
 
 fn read(path: &Path) -> Result<String, Failure> {
@@ -194,11 +203,12 @@ pub async fn commit(
         condition: args.condition.condition(signer.address()),
     };
     let result = session.client.commit(&signer, &lock).await?;
-    print_commitment(&result, session, output)
+    print_commitment("committed", &result, session, output)
 }
 
 /// Prints a checked commitment; warns if a different engine could have signed it.
 pub(super) fn print_commitment(
+    done: &str,
     result: &CommitResult,
     session: &Session<'_>,
     output: &Output,
@@ -210,8 +220,8 @@ pub(super) fn print_commitment(
     lines.push(("status", result.status.name().to_owned()));
     lines.extend(terms_lines(&promise.terms()));
     lines.extend([
-        ("claimBy", promise.claim_by.to_string()),
-        ("settleBy", promise.settle_by.to_string()),
+        ("claimBy", seconds_and_utc(promise.claim_by)),
+        ("settleBy", seconds_and_utc(promise.settle_by)),
         ("custody", promise.custody.name().to_owned()),
         ("durability", promise.durability.name().to_owned()),
         ("seq", format!("{} (event {})", promise.seq, promise.event_index)),
@@ -219,6 +229,14 @@ pub(super) fn print_commitment(
         ("signature", promise.ccm_attestation.signature.to_string()),
     ]);
     output.thing(result, &lines);
+    let held: Vec<String> = promise.legs.iter().map(leg_text).collect();
+    let (until, left) = (promise.expires_at, promise.expires_at.saturating_sub(promise.created_at));
+    output.note(&format!(
+        "Lock {done}. Held: {}. Fills count until {} ({}).",
+        held.join(", "),
+        utc(until),
+        duration(left)
+    ));
     output.note(&mode::promise_note(insecure, "these terms, signed by this engine"));
     if !session.is_pinned()? {
         output.note(NOT_PINNED);

@@ -3,6 +3,7 @@
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::session::Session;
+use crate::time::{seconds_and_utc, utc};
 use crate::values::asset_text;
 use clap::Args;
 use mortise_format::ids::{Address, LockId, to_checksum};
@@ -25,7 +26,7 @@ pub struct ListArgs {
     #[arg(long)]
     owner: Option<Address>,
 
-    /// Only locks with this status: PENDING, ACTIVE, PARTIAL, FULFILLED, SETTLED, ...
+    /// Only locks with this status: ACTIVE, PARTIAL, FULFILLED, SETTLED, ...
     #[arg(long, value_parser = status)]
     status: Option<LockStatus>,
 
@@ -78,11 +79,11 @@ fn lines(lock: &LockView) -> Vec<(&'static str, String)> {
         );
         lines.push(("holds", parts));
     }
-    lines.push(("lockedAt", lock.locked_at.to_string()));
-    lines.push(("expires", lock.expires_at.to_string()));
+    lines.push(("lockedAt", seconds_and_utc(lock.locked_at)));
+    lines.push(("expires", seconds_and_utc(lock.expires_at)));
     let times =
         [("claimBy", lock.claim_by), ("settleBy", lock.settle_by), ("ended", lock.ended_at)];
-    let known = times.into_iter().filter_map(|(name, time)| Some((name, time?.to_string())));
+    let known = times.into_iter().filter_map(|(name, time)| Some((name, seconds_and_utc(time?))));
     lines.extend(known);
     lines.push(("claims", lock.claim_index.to_string()));
     lines
@@ -99,7 +100,7 @@ pub(super) fn terms_lines(terms: &LockTerms) -> Vec<(&'static str, String)> {
         lines.push(("holds", format!("{} {}", leg.amount, asset_text(&leg.asset))));
     }
     lines.push(("nonce", terms.nonce.to_string()));
-    lines.push(("expires", terms.expires.to_string()));
+    lines.push(("expires", seconds_and_utc(terms.expires)));
     lines
 }
 
@@ -122,7 +123,7 @@ pub async fn list(args: &ListArgs, session: &Session<'_>, output: &Output) -> Re
             lock.status.name().to_owned(),
             lock.amount.to_decimal(),
             asset_text(&lock.asset),
-            lock.expires_at.to_string(),
+            utc(lock.expires_at),
         ]
     };
     let rows = page.locks.iter().map(row).collect();

@@ -1,10 +1,11 @@
-//! `mortise verify commitment`: the engine's promise, against what was asked of it.
+//! `mortise verify commitment`: the engine's promise against the terms that the caller expects.
 
 use super::pin::EnginePinArgs;
 use super::{file, refused, verdict::Verdict};
 use crate::anchors::Anchors;
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::time::seconds_and_utc;
 use crate::values::{asset, asset_text, terms_of};
 use mortise_format::U256;
 use mortise_format::asset::Asset;
@@ -203,31 +204,31 @@ impl CommitmentArgs {
         verdict: &mut Verdict,
     ) -> Result<(), Failure> {
         let Some(found) = file::receipt_of(answer) else {
-            verdict.leaves_open("that it is in the log: its receipt shows that");
+            verdict.leaves_open("that it is in the log: mortise verify receipt proves that");
             return Ok(());
         };
         let view: ReceiptView = file::read(&self.file, found.clone())?;
         let input = json::receipt(&view).map_err(|error| refused::by(&error))?;
         let logged = receipt::verify(engine, &input).map_err(|error| refused::by(&error))?;
         if !verified.is_in(&logged) {
-            let what = "the receipt belongs to another event than the commitment";
+            let what = "the receipt and the commitment belong to different events";
             return Err(refused::named("OtherEvent", what));
         }
-        verdict.proves("the engine stated that its event is in its log, by the receipt beside it");
+        verdict.proves("the event is in the log of the engine, by the receipt in the same answer");
         Ok(())
     }
 
     fn conclude(&self, verdict: &mut Verdict) {
         if self.terms.is_none() {
-            verdict.leaves_open("that the fields that you did not name are what you want");
+            verdict.leaves_open("that the fields that you did not pass are the ones that you want");
         }
         match self.at.seconds() {
-            Some(now) => verdict.proves(format!("a fill counts at {now}")),
+            Some(now) => verdict.proves(format!("a fill counts at {}", seconds_and_utc(now))),
             None => verdict.leaves_open("that a fill still counts: pass --at live"),
         };
         verdict
             .leaves_open("that the lock is still held: mortise verify proof")
-            .leaves_open("that the assets exist and cannot move: see the custody")
+            .leaves_open("that the assets exist and cannot move: see custody")
             .leaves_open("that the key lives in an enclave: mortise verify attestation");
     }
 }
@@ -247,12 +248,13 @@ fn add_commitment(verdict: &mut Verdict, verified: &VerifiedCommitment, view: &C
         ("claimBy", promise.claim_by),
         ("settleBy", promise.settle_by),
     ] {
-        verdict.line(name, time);
+        verdict.line(name, seconds_and_utc(time));
     }
     verdict.line("custody", promise.custody.name()).line("durability", promise.durability.name());
     verdict.line("policyHash", promise.place.policy_hash);
     verdict.line("place", format!("event {} of frame {}", promise.place.index, promise.place.seq));
     verdict.proves(
-        "the engine promised to hold this until the times shown, and to sign nothing against it",
+        "the engine promised to hold these assets until the times shown, and to sign nothing that \
+         contradicts it",
     );
 }

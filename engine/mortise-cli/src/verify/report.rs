@@ -1,9 +1,9 @@
 //! The output for a document that passed: what it proves, and what it does not.
 
 use super::anchors::Images;
+use crate::time::rfc3339;
 use mortise_client::Proven;
 use mortise_format::binding::KeyBinding;
-use mortise_format::civil::Civil;
 use mortise_format::eip712::RootStatement;
 use mortise_format::ids::{Bytes32, to_checksum, to_hex};
 use mortise_rpc::HexBytes;
@@ -94,7 +94,7 @@ impl Engine {
 }
 
 impl Report {
-    /// Of a document alone: who is bound stands in it as a digest.
+    /// The report of a document alone. It names the engine only by a digest.
     pub fn of_document(
         document: &Document,
         mode: Mode,
@@ -113,7 +113,7 @@ impl Report {
             },
             module_id: document.module_id().to_owned(),
             timestamp_ms: document.timestamp_ms(),
-            time: Civil::of_unix(document.timestamp_ms() / 1000).to_string(),
+            time: rfc3339(document.timestamp_ms()),
             pcrs: named.map(|(index, pcr)| (index, pcr.to_string())).collect(),
             nonce: bytes(document.nonce()),
             user_data: bytes(document.user_data()),

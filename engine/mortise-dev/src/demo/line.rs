@@ -1,6 +1,6 @@
-//! One connection of the request protocol, one request at a time: bytes out, bytes back.
+//! One connection of the request protocol, one request at a time.
 //!
-//! The client parses what it gets; here the bytes themselves matter, and which request they answer.
+//! It returns the bytes of the answer unparsed: the demonstrations compare answers byte for byte.
 
 use bytes::Bytes;
 use mortise_format::limits::{REQUEST_BYTES_MAX, RESPONSE_BYTES_MAX};
@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::io::{ReadHalf, WriteHalf};
 use tokio::time::timeout;
 
-/// How long an answer may take before the connection counts as lost.
+/// Timeout of an answer; after it the connection counts as lost.
 const ANSWER_TIME: Duration = Duration::from_secs(10);
 /// An answer with another number than the request is an error.
 const OPTIONS: PipelinedOptions = PipelinedOptions {
@@ -24,7 +24,7 @@ const OPTIONS: PipelinedOptions = PipelinedOptions {
     unasked: Unasked::End,
 };
 
-/// A connection that is made when it is needed and again when it is lost.
+/// A connection that opens on demand and reconnects after a loss.
 #[derive(Debug)]
 pub(super) struct Line {
     address: Address,
@@ -42,7 +42,7 @@ impl Line {
     /// Sends a request and waits for its answer.
     ///
     /// # Errors
-    /// The connection could not be made or was lost: what became of the request is unknown.
+    /// No connection, or a lost one: the outcome of the request is unknown.
     pub async fn ask(&mut self, request: &[u8]) -> io::Result<Bytes> {
         let asked = timeout(ANSWER_TIME, self.ask_once(request)).await;
         let answer = asked.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));

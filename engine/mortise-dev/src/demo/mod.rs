@@ -1,11 +1,11 @@
-//! `mortise-dev demo`: demonstrates on this machine what the system promises.
+//! `mortise-dev demo`: demonstrates the guarantees of the system on this machine.
 //!
-//! What it is for: `crash` kills host and engine at random under load and checks that nothing that
-//! was acknowledged is lost; `load` measures durable signed locks. Both start the processes of
-//! `mortise-dev dev` on a folder of their own.
+//! What it is for: `crash` kills host and engine at random under load and checks that no
+//! acknowledged request is lost; `load` measures durable signed locks; `rollback` rewinds and copies
+//! the log. Each starts the processes of `mortise-dev dev` on its own folder.
 //!
-//! What it does not do: cut the power. A killed process keeps the page cache; that frames are
-//! really synced before they are acknowledged is shown by `tests/crash/strace.sh`.
+//! What it does not do: cut the power. The page cache survives a killed process;
+//! `tests/crash/strace.sh` shows that frames are synced before they are acknowledged.
 
 mod crash;
 mod line;
@@ -31,14 +31,14 @@ enum Demo {
     Crash(crash::CrashArgs),
     /// Measure durable, signed locks over the request socket
     Load(load::LoadArgs),
-    /// Rewind and copy the log under a client's eyes: proven after the fact, or refused at once.
+    /// Rewind and copy the log: a client proves it afterwards, or the engine refuses to start
     Rollback(rollback::RollbackArgs),
 }
 
 /// Runs a demonstration.
 ///
 /// # Errors
-/// What it found, or why it could not run.
+/// A failed check; a process that does not start.
 pub async fn run(args: DemoArgs, output: &Output) -> Result<(), Failure> {
     match args.demo {
         Demo::Crash(args) => crash::run(args, output).await,

@@ -1,4 +1,4 @@
-//! Host and engine as processes that are started, killed and started again.
+//! Starts, kills and restarts host and engine processes.
 
 use super::requests;
 use crate::dev::{
@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// Which process.
+/// The process to kill.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Victim {
     Host,
@@ -20,13 +20,13 @@ pub(super) enum Victim {
 /// How the start of an engine ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Started {
-    /// It serves.
+    /// The engine is ready.
     Ready,
-    /// It ended and asks to be started again: its store went away.
-    Again,
+    /// The engine exited because its store disappeared; start it again.
+    Restart,
 }
 
-/// Both processes on one folder.
+/// Host and engine on one folder.
 #[derive(Debug)]
 pub(super) struct Processes {
     folder: Folder,
@@ -37,12 +37,11 @@ pub(super) struct Processes {
     engine: Option<Child>,
 }
 
-/// Longest time for a process to start, to say something, or to see that its peer is gone.
+/// Timeout for a process to start, to send a notice, or to detect the loss of its peer.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 impl Processes {
-    /// Both, on a folder that gets a genesis without narrow limits if it has none. Nothing is
-    /// started.
+    /// Prepares a folder; writes a genesis with wide limits if it has none. Starts nothing.
     pub fn on(root: &Path, snapshot_frames: u64) -> Result<Self, Failure> {
         let folder = Folder::open(root).map_err(Failure::system)?;
         folder.ensure_given_genesis(&requests::genesis()).map_err(Failure::system)?;
@@ -53,7 +52,7 @@ impl Processes {
         Self { folder, snapshot_frames, witnesses: None, routes, host: None, engine: None }
     }
 
-    /// The same under witnesses of the folder, which are started.
+    /// Prepares a folder with witnesses and starts the witnesses.
     pub async fn witnessed(root: &Path, snapshot_frames: u64) -> Result<Self, Failure> {
         let folder = Folder::open(root).map_err(Failure::system)?;
         let mut genesis = requests::genesis();
@@ -64,7 +63,7 @@ impl Processes {
         Ok(Self { witnesses: Some(witnesses), ..Self::of(folder, snapshot_frames, routes) })
     }
 
-    /// Host and engine on a copy of the folder, with the same witnesses. Nothing is started.
+    /// Host and engine on a copy of the folder, with the same witnesses. Starts nothing.
     pub fn beside(&self, root: &Path) -> Result<Self, Failure> {
         let folder = Folder::open(root).map_err(Failure::system)?;
         Ok(Self::of(folder, self.snapshot_frames, self.routes.clone()))
@@ -75,7 +74,7 @@ impl Processes {
         self.folder.root()
     }
 
-    /// Where the engine takes requests.
+    /// Address of the request port.
     pub fn address(&self) -> Address {
         Address::Unix(self.folder.engine_socket())
     }
@@ -92,7 +91,7 @@ impl Processes {
         }
     }
 
-    /// Starts the engine and waits for nothing.
+    /// Starts the engine and does not wait for it.
     pub fn start_engine(&mut self) -> Result<(), Failure> {
         let mut args = self.folder.unattested_engine_args(self.snapshot_frames, LOG);
         args.extend(self.routes.iter().flat_map(|routes| routes.engine_args(&self.folder)));
@@ -100,7 +99,7 @@ impl Processes {
         Ok(())
     }
 
-    /// Waits until the engine serves. Cancel-safe.
+    /// Waits until the engine is ready. Cancel-safe.
     pub async fn ready(&mut self) -> Result<Started, Failure> {
         let engine = self.engine.as_mut().ok_or_else(|| Failure::check("no engine was started"))?;
         loop {
@@ -115,23 +114,24 @@ impl Processes {
                     known.transpose().map_err(Failure::system)?;
                 }
                 Ok(Some(_)) => {}
-                Ok(None) => return self.engine_ended("the engine ended").await,
+                Ok(None) => return self.engine_ended("the engine exited").await,
             }
         }
     }
 
-    /// Waits until an engine without a store has ended by itself.
+    /// Waits until an engine without a store exits by itself.
     pub async fn engine_gives_up(&mut self) -> Result<(), Failure> {
-        self.engine_ended("an engine without its store ended").await.map(drop)
+        self.engine_ended("an engine without its store exited").await.map(drop)
     }
 
-    /// Takes in the end of the engine; an end that no restart mends is a failure of the run.
+    /// Waits for the engine to exit. An exit that a restart cannot fix fails the run.
     async fn engine_ended(&mut self, why: &str) -> Result<Started, Failure> {
-        let Some(mut engine) = self.engine.take() else { return Ok(Started::Again) };
+        let Some(mut engine) = self.engine.take() else { return Ok(Started::Restart) };
         let status = timeout(TIMEOUT, engine.ended()).await;
-        let status = status.map_err(|_| Failure::check("the engine neither serves nor ends"))?;
+        let status =
+            status.map_err(|_| Failure::check("the engine neither becomes ready nor exits"))?;
         match status.map_err(Failure::system)?.code() {
-            Some(code) if code == i32::from(EXIT_RESTART) => Ok(Started::Again),
+            Some(code) if code == i32::from(EXIT_RESTART) => Ok(Started::Restart),
             code => Err(Failure::check(format!("{why}, exit status {code:?}"))),
         }
     }
@@ -169,5 +169,5 @@ impl Processes {
     }
 }
 
-/// What the processes log.
+/// Log level of the processes.
 const LOG: &str = "off";

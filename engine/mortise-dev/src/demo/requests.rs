@@ -1,4 +1,4 @@
-//! What the demonstrations commit: a policy without narrow limits, keys, signed requests.
+//! Requests of the demonstrations: a policy with wide limits, keys, signed requests.
 
 use bytes::Bytes;
 use mortise_client::{Identity, Signer, random_request_id};
@@ -12,15 +12,15 @@ use mortise_rpc::params::CommitLock;
 use mortise_rpc::{Method, envelope, genesis};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// How long a request stays good for repetition, seconds.
+/// Validity of a request, seconds.
 const REQUEST_VALID_S: u64 = 12 * 3600;
-/// How long a lock lives, seconds: longer than a run.
+/// Lifetime of a lock, seconds: longer than a run.
 const LOCK_S: u64 = 12 * 3600;
-/// How long an ended lock stays in the state, seconds: longer than a run.
+/// Retention of an ended lock, seconds: longer than a run.
 const RETENTION_S: u64 = 24 * 3600;
 
-/// The development genesis with a fresh salt, limits of count out of the way, and locks that
-/// outlive a run.
+/// The development genesis with a new salt, without count limits, and with locks that outlive a
+/// run.
 pub(super) fn genesis() -> Genesis {
     let mut genesis = genesis::dev(Bytes32(random_request_id().0));
     let policy = &mut genesis.policy;
@@ -32,13 +32,12 @@ pub(super) fn genesis() -> Genesis {
     genesis
 }
 
-/// The seconds of this machine's clock.
+/// Clock of this machine, seconds.
 pub(super) fn now_s() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
-/// Makes signed requests for one engine. The bytes of each are made once: what is sent again is
-/// the same.
+/// Creates signed requests for one engine. A retry sends the same bytes.
 #[derive(Debug, Clone)]
 pub(super) struct LoadRequests {
     engine: Identity,
@@ -47,7 +46,7 @@ pub(super) struct LoadRequests {
     next_id: u64,
 }
 
-/// A commit, ready to be sent.
+/// A signed commit.
 #[derive(Debug, Clone)]
 pub(super) struct Commit {
     pub bytes: Bytes,
@@ -55,7 +54,7 @@ pub(super) struct Commit {
 }
 
 impl LoadRequests {
-    /// A requests with fresh keys of beneficiary and arbiter. `first_id` starts the JSON-RPC ids.
+    /// Creates keys of beneficiary and arbiter. JSON-RPC ids start after `first_id`.
     pub fn new(engine: Identity, first_id: u64) -> Self {
         let (beneficiary, arbiter) = (Signer::random(), Signer::random());
         Self { engine, beneficiary, arbiter, next_id: first_id }
@@ -66,7 +65,7 @@ impl LoadRequests {
         envelope::request(self.next_id, method.name(), params).into()
     }
 
-    /// A lock of `amount`.
+    /// A commit of `amount`.
     pub fn commit(&mut self, owner: &Signer, nonce: u64, amount: u64) -> Commit {
         let (asset, target) = (Asset::native(1), Asset::native(10));
         let terms = LockTerms {
@@ -90,7 +89,7 @@ impl LoadRequests {
         Commit { bytes, lock_id }
     }
 
-    /// The arbiter's claim number `index` of a lock, of `amount`.
+    /// The arbiter's claim of `amount`, with claim index `index`.
     pub fn claim(&mut self, lock_id: LockId, index: u32, amount: u64) -> Bytes {
         let claim = Claim {
             lock_id,
@@ -104,7 +103,7 @@ impl LoadRequests {
         self.call(Method::ClaimLock, &params)
     }
 
-    /// The beneficiary's release of what remains of a lock.
+    /// The beneficiary's release of the remaining amount.
     pub fn release(&mut self, lock_id: LockId) -> Bytes {
         let params = self.beneficiary.release(&self.engine.engine_id, lock_id, request());
         self.call(Method::ReleaseLock, &params)

@@ -4,8 +4,8 @@
 //! folder/nsm/               the authority that signs attestation documents
 //! folder/nitro-root.pem     its root: pass it to verifiers of this system
 //! folder/kms/               the key service: keys, principals, TLS root, trail of calls
-//! folder/{engine,app}-policy.json   who may unwrap: the development image alone
-//! folder/platform.json      where the engine finds all that
+//! folder/{engine,app}-policy.json   who may unwrap: only the development image
+//! folder/platform.json      addresses of module and key service for the engine
 //! ```
 
 use super::folder::{Folder, FolderError};
@@ -21,33 +21,33 @@ use std::path::PathBuf;
 
 /// Account of the local key service.
 pub(crate) const ACCOUNT: &str = "000000000000";
-/// Its region.
+/// Region of the local key service.
 pub(crate) const REGION: &str = "eu-central-1";
 /// Alias of the engine's key.
 pub(crate) const ENGINE_KEY: &str = "engine";
-/// Alias of the application's.
+/// Alias of the application's key.
 pub(crate) const APP_KEY: &str = "app";
 
 /// The trust anchors of this system.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Authority {
-    /// The root's certificate.
+    /// Certificate of the root.
     pub nitro_root: PathBuf,
-    /// Its SHA-256.
+    /// SHA-256 of that certificate.
     pub nitro_root_sha256: String,
-    /// The image.
+    /// Register of the image.
     pub pcr0: String,
-    /// Its kernel.
+    /// Register of the kernel.
     pub pcr1: String,
-    /// Its application.
+    /// Register of the application.
     pub pcr2: String,
-    /// Calls of the key service, one JSON object a line.
+    /// Log of calls of the key service, one JSON object per line.
     pub kms_trail: PathBuf,
 }
 
 impl Authority {
-    /// Creates what the folder lacks.
+    /// Creates the missing files of the folder.
     pub fn prepare(folder: &Folder) -> Result<Self, FolderError> {
         let measurements = Measurements::dev(DEV_IMAGE);
         let wrong = FolderError::Module;

@@ -1,4 +1,4 @@
-//! What `mortise-dev dev` prints when it is ready.
+//! The text that `mortise-dev dev` prints when it is ready.
 
 use super::authority::Authority;
 use mortise_client::{Signer, random_request_id};
@@ -11,27 +11,26 @@ use mortise_rpc::envelope;
 use mortise_rpc::params::CommitLock;
 use serde::Serialize;
 
-/// The facts.
+/// The facts of a running system.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Banner {
-    /// The gateway.
+    /// URL of the gateway.
     pub url: String,
-    /// The engine.
     pub engine_id: EngineId,
-    /// Its address.
+    /// Address of its signing key.
     pub engine_address: Address,
-    /// This boot.
+    /// Epoch of this boot.
     pub epoch: u64,
     /// Served chains, all in custody `open`.
     pub chains: Vec<u64>,
     /// Always `attested`: by an authority of this folder, which no verifier trusts by default.
     pub mode: &'static str,
-    /// That authority, and the image.
+    /// The authority, and the image.
     pub authority: Authority,
     /// Accounts of the public test mnemonic.
     pub accounts: Vec<Account>,
-    /// Commits a lock of 1,000 units of the first account; good once, for half an hour.
+    /// Commits a lock of 1,000 units of the first account. Works once, within half an hour.
     pub curl: String,
 }
 
@@ -39,9 +38,8 @@ pub(super) struct Banner {
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Account {
-    /// Its address.
     pub address: Address,
-    /// Its key: public, of the mnemonic `test test ... junk` that every EVM tool knows.
+    /// Private key from the public mnemonic `test test ... junk` that every EVM tool knows.
     pub private_key: &'static str,
 }
 
@@ -53,7 +51,7 @@ const KEYS: [&str; 4] = [
     "0x7c852118294e51e653712a81e05800f419141751be58f605c371e15141b007a6",
 ];
 
-/// How long the printed lock lives, seconds.
+/// Lifetime of the printed lock, seconds.
 const LOCK_S: u64 = 1800;
 
 impl Banner {
@@ -75,7 +73,7 @@ impl Banner {
         Self { url, engine_id, engine_address, epoch, chains, mode, authority, accounts, curl }
     }
 
-    /// The address whose nonce the curl takes.
+    /// The address whose nonce the curl uses.
     pub fn curl_owner() -> Address {
         signer(KEYS[0]).address()
     }
@@ -108,15 +106,15 @@ impl Banner {
             chains.join(", ")
         ));
         line(String::from("             owners can still move the assets on chain)"));
-        line(String::from("  accounts   (keys of the public test mnemonic)"));
+        line(String::from("  accounts   (keys from the public test mnemonic)"));
         for account in &self.accounts {
             line(format!("    {} {}", to_checksum(&account.address), account.private_key));
         }
-        line(String::from("\nCommit a lock (good once, for half an hour):\n"));
+        line(String::from("\nCommit a lock (works once, within half an hour):\n"));
         line(self.curl.clone());
-        line(String::from("\nVerify which code holds the keys:\n"));
+        line(String::from("\nVerify which code holds the engine's keys:\n"));
         line(self.verification());
-        line(String::from("\nCtrl-C stops; the next start replays."));
+        line(String::from("\nCtrl-C stops the system. The next start replays the log."));
         out
     }
 }

@@ -1,4 +1,4 @@
-//! A data folder: what lies where in it, and how the processes are started on it.
+//! A data folder: its files, and the command lines of the processes that use it.
 
 use super::notice::KmsReady;
 use mortise_format::genesis::Genesis;
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 /// Why a folder cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FolderError {
-    /// It, or a file in it, cannot be made or read.
+    /// The folder or a file in it cannot be created or read.
     #[error("{what}: {error}")]
     Io {
         /// What was tried.
@@ -19,13 +19,11 @@ pub(crate) enum FolderError {
         /// The system's reason.
         error: std::io::Error,
     },
-    /// The software module's authority.
+    /// The authority of the software security module failed.
     #[error("the software security module: {0}")]
     Module(NsmFolderError),
-    /// A folder of an engine on a vault file: this one would not open its keys.
-    #[error(
-        "{0} holds an engine without attestation, of an older version: choose another --data-dir"
-    )]
+    /// The folder of an engine with a vault file. An attested engine cannot unwrap its keys.
+    #[error("{0} holds an unattested engine of an older version: choose another --data-dir")]
     Unattested(PathBuf),
     /// Socket paths have 108 bytes.
     #[error("the path {0} is too long for a unix socket: choose a shorter --data-dir")]
@@ -38,20 +36,20 @@ pub(crate) struct Folder {
     root: PathBuf,
 }
 
-/// Names module and key service for the engine.
+/// File that names security module and key service for the engine.
 pub(super) const PLATFORM: &str = "platform.json";
 
 /// `sun_path` holds 108 bytes with the final zero.
 const SOCKET_PATH_MAX: usize = 107;
 
 impl Folder {
-    /// Opens the folder, and makes it when it is not there.
+    /// Opens the folder; creates it if it is missing.
     pub fn open(root: &Path) -> Result<Self, FolderError> {
         let io = |what: &str| {
             let what = format!("{what} {}", root.display());
             move |error| FolderError::Io { what, error }
         };
-        std::fs::create_dir_all(root).map_err(io("cannot make the folder"))?;
+        std::fs::create_dir_all(root).map_err(io("cannot create the folder"))?;
         let root = root.canonicalize().map_err(io("cannot find the folder"))?;
         let folder = Self { root };
         match folder.root.join("credentials.sock").as_os_str().len() {

@@ -61,7 +61,7 @@ pub struct DevArgs {
     /// Write endpoint, identity and accounts as JSON to this file
     #[arg(long)]
     pub config_out: Option<PathBuf>,
-    /// Write the trust anchors of the engine (TOML) to this file, for `mortise --anchors`
+    /// Write the trust anchors of the engine (TOML) to this file, for --anchors of `mortise`
     #[arg(long, value_name = "FILE")]
     pub anchors_out: Option<PathBuf>,
     /// Genesis file for a new data folder; the development genesis by default

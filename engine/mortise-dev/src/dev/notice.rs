@@ -21,7 +21,7 @@ pub(crate) struct KmsReady {
     pub credentials: PathBuf,
     /// ARN of the role of those credentials.
     pub role: String,
-    /// ARN of each key that was asked for, by alias.
+    /// ARN of each requested key, by alias.
     pub keys: BTreeMap<String, String>,
 }
 
@@ -49,7 +49,7 @@ pub(crate) enum Notice {
     /// A witness listens.
     #[serde(rename_all = "camelCase")]
     WitnessReady {
-        /// Where.
+        /// URL of the witness.
         url: String,
         /// Its verifier key.
         verifier_key: String,
@@ -63,24 +63,23 @@ pub(crate) enum Notice {
     /// The engine serves.
     #[serde(rename_all = "camelCase")]
     EngineReady {
-        /// Who.
         engine_id: EngineId,
-        /// Its address.
+        /// Address of its signing key.
         address: Address,
-        /// This boot.
+        /// Epoch of this boot.
         epoch: u64,
         /// Chains served.
         chains: Vec<u64>,
     },
-    /// The process ends by itself.
+    /// The process exits by itself.
     Failed {
-        /// For people.
+        /// The reason, for people.
         reason: String,
     },
 }
 
 impl Notice {
-    /// Writes the line. A parent that is gone does not read it.
+    /// Writes the line. Ignores an error: the parent may be gone.
     pub fn print(&self) {
         use std::io::Write;
         let line = serde_json::to_string(self).expect("notices have text keys only");
@@ -92,8 +91,8 @@ impl Notice {
 /// Resolves when the parent closes our stdin or on SIGTERM: time to stop in order.
 pub(crate) async fn parent_gone() {
     let (send, closed) = tokio::sync::oneshot::channel();
-    // A thread of its own: a runtime waits for its blocking reads before it ends, so with tokio's
-    // stdin a process that ends by itself would wait for its parent.
+    // A separate thread: a runtime waits for its blocking reads before it ends, so with tokio's
+    // stdin a process that exits by itself would wait for its parent.
     std::thread::spawn(move || {
         let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
         let _ = send.send(());

@@ -1,8 +1,8 @@
 //! The platform of the engine process: a file that names module and key service, or a vault file.
 //!
-//! The composition is that of the measured binary with two parts exchanged: the software module for
-//! the device, the local key service for the real one. Clock, entropy, key service client and
-//! sealing are the same code.
+//! It composes the measured binary with two parts replaced: the software module replaces the device,
+//! and the local key service replaces AWS KMS. Clock, entropy, key service client and sealing are
+//! the same code.
 
 use mortise_config::{KmsConfig, TrustRoots};
 use mortise_engine::attest::Attestation;
@@ -25,7 +25,7 @@ use std::sync::Arc;
 pub(crate) struct Platform {
     /// Folder of the software module's authority.
     pub nsm: PathBuf,
-    /// The label that its measurements follow from: another label is another image.
+    /// The label from which the measurements are derived: another label means another image.
     pub image: String,
     /// The parent's relay to the key service.
     pub relay: String,
@@ -50,7 +50,7 @@ impl Platform {
         Ok(serde_json::from_slice(&std::fs::read(path)?)?)
     }
 
-    /// The ports of an engine on it. Needs a running runtime: credentials come in over it.
+    /// Ports of an engine on this platform. Needs a running runtime, which fetches credentials.
     pub fn ports(&self) -> Result<Ports, Box<dyn Error>> {
         let measurements = Measurements::dev(&self.image);
         let nsm: Arc<dyn Nsm> = Arc::new(SoftwareNsm::boot(&self.nsm, &measurements)?);

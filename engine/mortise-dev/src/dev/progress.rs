@@ -1,4 +1,4 @@
-//! The bar of a replay, on stderr and only where people look.
+//! The progress bar of a replay; only shown if stderr is a terminal.
 
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 pub(super) struct Replay(Option<ProgressBar>);
 
 impl Replay {
-    /// Moves the bar; a log without frames to follow has none.
+    /// Moves the bar. A log without frames has no bar.
     pub fn at(&mut self, done: u64, total: u64) {
         if total == 0 {
             return;
@@ -17,7 +17,7 @@ impl Replay {
         bar.set_position(done);
     }
 
-    /// Ends the bar and leaves it standing.
+    /// Ends the bar and leaves it visible.
     pub fn finish(&mut self) {
         if let Some(bar) = self.0.take() {
             bar.finish();

@@ -1,4 +1,4 @@
-//! Watching over key service, host and engine.
+//! Supervises key service, host and engine.
 
 use super::DevArgs;
 use super::authority::Authority;
@@ -17,34 +17,34 @@ use std::process::ExitStatus;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Why the system ended without being stopped.
+/// Why the system stopped by itself.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum DevError {
     /// The data folder.
     #[error(transparent)]
     Folder(#[from] FolderError),
-    /// A file or process of ours.
+    /// A file or process failed.
     #[error("{what}: {error}")]
     Io {
-        /// What was tried.
+        /// The failed operation.
         what: String,
         /// The system's reason.
         error: std::io::Error,
     },
-    /// A child reports why it ended, and a restart does not help.
+    /// A child failed, and a restart does not help.
     #[error("{0}")]
     Child(String),
     /// The engine did not answer with a nonce.
     #[error("the engine does not answer: {0}")]
     Client(#[from] ClientError),
-    /// An address of ours does not parse.
+    /// The address of the gateway does not parse.
     #[error("the gateway's address does not parse")]
     Url,
 }
 
-/// Why a round of the processes ended.
+/// Why the processes stopped.
 enum End {
-    /// The user.
+    /// The user stopped the system.
     Stopped,
     /// One process died: restart all.
     Restart(&'static str),
@@ -81,7 +81,7 @@ async fn round(
     let kms_ready = match kms.notice().await {
         Some(Notice::KmsReady(ready)) => ready,
         Some(Notice::Failed { reason }) => return Err(DevError::Child(reason)),
-        _ => return Ok(End::Restart("the key service died while starting")),
+        _ => return Ok(End::Restart("the key service exited during its start")),
     };
     authority.write_platform(folder, &kms_ready)?;
     let genesis = folder.read_genesis()?;
@@ -95,7 +95,7 @@ async fn round(
     let url = match host.notice().await {
         Some(Notice::HostReady { http, .. }) => http,
         Some(Notice::Failed { reason }) => return Err(DevError::Child(reason)),
-        _ => return Ok(End::Restart("the host died while starting")),
+        _ => return Ok(End::Restart("the host exited during its start")),
     };
     let mut engine_args = folder.attested_engine_args(SNAPSHOT_FRAMES, &args.log);
     engine_args.extend(routes.engine_args(folder));
@@ -132,11 +132,11 @@ fn died(ended: std::io::Result<ExitStatus>, what: &'static str) -> Result<End, D
 }
 
 fn start(args: Vec<OsString>) -> Result<Child, DevError> {
-    let what = || String::from("cannot start a process of our own");
+    let what = || String::from("cannot start a child process");
     Child::start(&args).map_err(|error| DevError::Io { what: what(), error })
 }
 
-/// What the banner is made of, and where it goes.
+/// The inputs of the banner, and where to print it.
 struct BannerContext<'a> {
     args: &'a DevArgs,
     url: &'a str,

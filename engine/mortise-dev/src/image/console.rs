@@ -1,22 +1,22 @@
-//! What the machine says on its serial port: lines of the kernel, and the engine's JSON lines.
+//! The serial console of the machine: lines of the kernel, and JSON lines of the engine.
 //!
-//! The console is the one thing that an enclave leaves behind when it ends; its last line with a
-//! name says why (`specs/configuration.md`, "What the process says"). It is read as text that may
-//! say anything: nothing here decides what is trusted.
+//! The console is all that remains of an enclave when it stops. Its last line with a name gives the
+//! reason (`specs/configuration.md`, "What the process says"). The text is untrusted; nothing here
+//! decides what is trusted.
 
 use serde::Serialize;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-/// Why an enclave ended, by its own words.
+/// The stop line of an enclave.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct StopLine {
     /// The stable name.
     pub name: String,
     /// The exit status that a process would have.
     pub exit: Option<u64>,
-    /// For people.
+    /// The reason, for people.
     pub why: String,
 }
 
@@ -26,9 +26,9 @@ pub(super) struct Console {
     path: PathBuf,
 }
 
-/// Most bytes from the end that are looked at.
+/// Maximum bytes to read from the end.
 const TAIL_BYTES: usize = 64 * 1024;
-/// Most characters of a line that are shown.
+/// Maximum characters of a line to show.
 const SHOWN_MAX: usize = 160;
 
 impl Console {
@@ -36,7 +36,6 @@ impl Console {
         Self { path: path.to_owned() }
     }
 
-    /// The file.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -46,7 +45,7 @@ impl Console {
         self.tail().lines().rev().find_map(stop_line)
     }
 
-    /// Why the kernel panicked, by its own words, when it did.
+    /// The message of a kernel panic, if there was one.
     pub fn kernel_panic(&self) -> Option<String> {
         let tail = self.tail();
         let found = tail.lines().rev().find_map(|line| line.split_once(KERNEL_PANIC))?.1;
@@ -55,13 +54,13 @@ impl Console {
         Some(why.chars().take(SHOWN_MAX).collect())
     }
 
-    /// How long nothing was said, by the file's time of the last line; `None` before the first.
+    /// Time since the last output, by the modification time of the file; `None` without output.
     pub fn silent_for(&self, now: SystemTime) -> Option<Duration> {
         let file = std::fs::metadata(&self.path).ok().filter(|file| file.len() > 0)?;
         Some(now.duration_since(file.modified().ok()?).unwrap_or_default())
     }
 
-    /// Whether the engine's own lines are among the last ones: the kernel has started it.
+    /// Whether the last lines have output of the engine: then the kernel has started it.
     pub fn has_engine_lines(&self) -> bool {
         let is_line = |line: &str| {
             let text = &line[line.find('{')?..];
@@ -70,14 +69,14 @@ impl Console {
         self.tail().lines().any(|line| is_line(line).is_some())
     }
 
-    /// The last line with something on it, cut to fit one line of a terminal.
+    /// The last line that is not empty, cut to fit a terminal.
     pub fn last(&self) -> Option<String> {
         let tail = self.tail();
         let last = tail.lines().rev().map(str::trim).find(|line| !line.is_empty())?;
         Some(last.chars().take(SHOWN_MAX).collect())
     }
 
-    /// The last lines, for a failure without a name.
+    /// The last lines, for a failure without a stop line.
     pub fn last_lines(&self, count: usize) -> String {
         let tail = self.tail();
         let lines: Vec<&str> = tail.lines().filter(|line| !line.trim().is_empty()).collect();
@@ -108,9 +107,9 @@ fn stop_line(line: &str) -> Option<StopLine> {
     Some(StopLine { name: name.to_owned(), exit, why: why.to_owned() })
 }
 
-/// What a kernel says when it panics, and again when it is done with that.
+/// Text of a kernel panic, at its start and at its end.
 const KERNEL_PANIC: &str = "Kernel panic";
-/// What a stop line without a status says.
+/// Message of a stop line without an exit status.
 const STOPS: &str = "the enclave stops";
 
 #[cfg(test)]
@@ -154,10 +153,10 @@ mod tests {
     fn silence_counts_from_the_last_line_and_before_the_first_there_is_none() {
         let (_folder, silent) = console(b"");
         assert_eq!(silent.silent_for(SystemTime::now()), None);
-        let (_folder, said) = console(b"a line\n");
+        let (_folder, console) = console(b"a line\n");
         let later = SystemTime::now() + Duration::from_secs(60);
-        assert!(said.silent_for(later).unwrap() >= Duration::from_secs(60));
-        assert_eq!(said.silent_for(SystemTime::UNIX_EPOCH), Some(Duration::ZERO));
+        assert!(console.silent_for(later).unwrap() >= Duration::from_secs(60));
+        assert_eq!(console.silent_for(SystemTime::UNIX_EPOCH), Some(Duration::ZERO));
     }
 
     #[test]

@@ -1,13 +1,13 @@
-//! The folder of a local boot: what lies where in it.
+//! The folder of a local boot.
 //!
 //! ```text
-//! enclave.toml, genesis.json        what the image is built with
+//! enclave.toml, genesis.json        measured files of the image
 //! kms/                              the key service: keys, principals, TLS root, trail of calls
 //! {engine,app}-policy.json          who may unwrap: the image that was booted first
 //! store/                            the log
 //! run/                              sockets
-//! console.log                       what the machine says, of its last boot
-//! mortise.eif                       the image, unless it lies elsewhere
+//! console.log                       console of the last boot
+//! mortise.eif                       the image, unless --image names another
 //! ```
 
 use mortise_cli::failure::Failure;
@@ -21,14 +21,14 @@ pub(super) struct BootFolder {
     root: PathBuf,
 }
 
-/// What a folder is known by: the measured configuration.
+/// The measured configuration; it marks the folder of a local boot.
 pub(super) const CONFIG_FILE: &str = "enclave.toml";
 
 /// `sun_path` holds 108 bytes with the final zero.
 const SOCKET_PATH_MAX: usize = 107;
 
 impl BootFolder {
-    /// Opens the folder, and makes it when it is not there.
+    /// Opens the folder; creates it if it is missing.
     pub fn open(root: &Path) -> Result<Self, Failure> {
         let named = |error: std::io::Error| Failure::system(format!("{}: {error}", root.display()));
         std::fs::create_dir_all(root.join("run")).map_err(named)?;
@@ -79,12 +79,12 @@ impl BootFolder {
         self.root.join(IMAGE_FILE)
     }
 
-    /// What the machine says.
+    /// Console of the machine.
     pub fn console(&self) -> PathBuf {
         self.root.join("console.log")
     }
 
-    /// Between QEMU and the vsock device.
+    /// Socket between QEMU and the vsock device.
     pub fn vhost(&self) -> PathBuf {
         self.root.join("run/vhost")
     }
@@ -99,7 +99,7 @@ impl BootFolder {
         Address::Hybrid { path: self.vsock(), port }
     }
 
-    /// Removes sockets of an earlier run, which their owners left when they were killed.
+    /// Removes sockets that killed processes of an earlier run left.
     pub fn clear_sockets(&self) -> Result<(), Failure> {
         let run = self.root.join("run");
         for entry in std::fs::read_dir(run).map_err(Failure::system)?.flatten() {

@@ -1,8 +1,8 @@
-//! Who may unwrap the keys of a folder: by default the image that was booted first.
+//! The key policies of a folder. By default they name the image that booted first.
 //!
-//! Image and policies need each other: the image names its keys, the policies name the image. So
-//! `mortise-dev image local-config` makes the keys under policies that let no one unwrap, and the first
-//! boot names the image. Another image boots too, with a warning, and gets no key.
+//! The image names its keys, and the policies of the keys name the image. To break this circle,
+//! `mortise-dev image local-config` creates the keys under policies that let no one unwrap, and the
+//! first boot adds its image. Another image boots with a warning and gets no key.
 
 use super::folder::BootFolder;
 use crate::dev::{APP_KEY, ENGINE_KEY, image_policy};
@@ -16,7 +16,7 @@ use std::io::ErrorKind;
 pub(super) const KEYS: [(Service, &str); 2] =
     [(Service::Engine, ENGINE_KEY), (Service::App, APP_KEY)];
 
-/// What the policies of a folder say about an image.
+/// Whether the policies of a folder name an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Approval {
     /// They name it.
@@ -25,7 +25,7 @@ pub(super) enum Approval {
     Other,
 }
 
-/// Writes the policies that are missing, or all of them when `replace`, for this image.
+/// Writes the missing policies for this image; with `replace`, all of them.
 pub(super) fn approve(
     folder: &BootFolder,
     image: &Measurements,

@@ -1,8 +1,7 @@
-//! `mortise-dev image local-config`: what an image for this machine is built with.
+//! `mortise-dev image local-config`: writes the measured files of an image for this machine.
 //!
-//! What it is for: the measured files of an image that boots under QEMU against the key service of
-//! a folder - the ARNs of that service's keys, the root of its certificate, the emulated module,
-//! the parent where the vsock device has it - and the genesis of the engine.
+//! What it is for: an image that boots in QEMU against the local key service needs a configuration
+//! with the ARNs of its keys, the root of its certificate and the emulated module, and a genesis.
 
 use super::FOLDER;
 use super::folder::BootFolder;
@@ -26,7 +25,7 @@ pub struct LocalConfigArgs {
     /// Folder for enclave.toml, genesis.json and kms/
     #[arg(long, value_name = "DIR", default_value = FOLDER)]
     out: PathBuf,
-    /// Genesis file; the development genesis with a fresh salt by default
+    /// Genesis file; by default the development genesis with a new salt
     #[arg(long, value_name = "FILE")]
     genesis: Option<PathBuf>,
 }
@@ -34,7 +33,7 @@ pub struct LocalConfigArgs {
 /// Runs `mortise-dev image local-config`.
 ///
 /// # Errors
-/// A folder that cannot be written, a genesis that is none, or another one than it has.
+/// A folder that cannot be written; an invalid genesis, or one that differs from that of the folder.
 pub fn run(args: &LocalConfigArgs, output: &Output) -> Result<(), Failure> {
     let folder = BootFolder::open(&args.out)?;
     prepare(&folder, args.genesis.as_deref())?;
@@ -49,7 +48,7 @@ pub fn run(args: &LocalConfigArgs, output: &Output) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Makes what is missing in the folder.
+/// Creates the missing files of the folder.
 pub(super) fn prepare(folder: &BootFolder, given: Option<&Path>) -> Result<(), Failure> {
     ensure_genesis(folder, given)?;
     if folder.config().exists() {
@@ -64,7 +63,7 @@ pub(super) fn prepare(folder: &BootFolder, given: Option<&Path>) -> Result<(), F
     write(&folder.config(), &text)
 }
 
-/// The genesis: the given one, or a new one; one that is there is kept.
+/// Writes the given genesis, or a new one. Keeps an existing one.
 fn ensure_genesis(folder: &BootFolder, given: Option<&Path>) -> Result<(), Failure> {
     let path = folder.genesis();
     let named = |path: &Path, error: &dyn std::fmt::Display| {

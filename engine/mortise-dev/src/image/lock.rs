@@ -1,5 +1,5 @@
-//! One lock through the machine, as a solver commits it. It binds no one and must say so: the
-//! machine's module is an emulator's.
+//! Commits one lock through the machine. Its promise must carry the insecure mode, because the
+//! security module is emulated.
 
 use super::report::LockFigures;
 use mortise_cli::failure::Failure;
@@ -9,9 +9,9 @@ use mortise_format::asset::{Asset, Condition};
 use mortise_format::insecure_mode::InsecureMode;
 use std::time::Instant;
 
-/// The mark of everything that an engine on an emulated module promises.
+/// The insecure mode of every promise of an engine on an emulated module.
 const MARK: InsecureMode = InsecureMode::Emulated;
-/// How long it lives, seconds.
+/// Lifetime of the lock, seconds.
 const LOCK_S: u64 = 300;
 
 /// Commits a lock over the gateway and reads it back; the client checks the commitment.
@@ -33,17 +33,19 @@ pub(super) async fn commit(url: &str) -> Result<LockFigures, Failure> {
         execution_data: None,
     };
     let lock = NewLock::of_one(Asset::native(source), U256::from(1000u64), LOCK_S, condition);
-    // the first call connects; what is measured is a lock
+    // connect before the clock starts
     client.suggest_nonce(owner.address()).await?;
     let begun = Instant::now();
     let committed = client.commit(&owner, &lock).await?;
     let commit_ms = begun.elapsed().as_secs_f64() * 1000.0;
     let (lock_id, mark) = (committed.commitment.lock_id, committed.commitment.ccm_attestation.mode);
     if mark != Some(MARK) {
-        return Err(Failure::check(format!("the promise of {lock_id} is not marked {MARK}")));
+        return Err(Failure::check(format!(
+            "the promise of {lock_id} does not carry the mode {MARK}"
+        )));
     }
     match client.lock(lock_id).await? {
         Some(_) => Ok(LockFigures { lock_id, mode: MARK, commit_ms }),
-        None => Err(Failure::check(format!("the engine committed {lock_id} and does not have it"))),
+        None => Err(Failure::check(format!("the engine committed {lock_id} but does not list it"))),
     }
 }

@@ -1,4 +1,4 @@
-//! The machine: QEMU with its vsock device.
+//! The machine: QEMU and its vsock device.
 
 use super::console::Console;
 use super::folder::BootFolder;
@@ -10,18 +10,16 @@ use std::path::Path;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
-/// What the machine is made of.
+/// Resources of the machine.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Shape {
-    /// MiB.
     pub memory_mib: u32,
-    /// Processors.
     pub cpus: u32,
-    /// The host's counter of time.
+    /// TSC frequency of the host, kHz.
     pub tsc_khz: u32,
 }
 
-/// A machine that was started.
+/// A running machine.
 #[derive(Debug)]
 pub(super) struct Machine {
     qemu: Process,
@@ -29,14 +27,13 @@ pub(super) struct Machine {
     console: Console,
 }
 
-/// The context id of the machine; any that is not the parent's.
+/// Context ID of the machine; any except that of the parent.
 const GUEST_CID: &str = "4";
-/// Longest time until the vsock device listens.
+/// Timeout until the vsock device listens.
 const DEVICE_MAX: Duration = Duration::from_secs(10);
 
 impl Machine {
-    /// Starts the device, then the machine on this image. The sockets at which the parent listens
-    /// are there already.
+    /// Starts the device, then the machine with this image. The parent must already listen.
     pub async fn start(
         tools: &Tools,
         folder: &BootFolder,
@@ -54,32 +51,32 @@ impl Machine {
         Ok(Self { qemu, vsock, console })
     }
 
-    /// What it says.
+    /// Console of the machine.
     pub fn console(&self) -> &Console {
         &self.console
     }
 
-    /// The process of QEMU.
+    /// Process ID of QEMU.
     pub fn id(&self) -> Option<u32> {
         self.qemu.id()
     }
 
-    /// Most memory that QEMU held so far, KiB: what the guest touched, and QEMU's own.
+    /// Peak memory of QEMU, KiB: memory that the guest touched, and that of QEMU itself.
     pub fn memory_kib_max(&self) -> Option<u64> {
         self.qemu.memory_kib_max()
     }
 
-    /// Waits until the machine or its device ends; says how. Cancel-safe.
+    /// Waits until the machine or its device exits; returns the reason. Cancel-safe.
     pub async fn ended(&mut self) -> Failure {
         tokio::select! {
             status = self.qemu.ended() => self.why_ended(status.ok()),
             _ = self.vsock.ended() => {
-                Failure::system(format!("the vsock device ended: {}", self.vsock.printed()))
+                Failure::system(format!("the vsock device exited: {}", self.vsock.printed()))
             }
         }
     }
 
-    /// The stop line of the console, or what else there is.
+    /// The stop line of the console; without one, other output.
     fn why_ended(&self, status: Option<ExitStatus>) -> Failure {
         let console = self.console.path().display().to_string();
         if let Some(stop) = self.console.stop() {
@@ -101,29 +98,28 @@ impl Machine {
         }
         let status = status.map_or_else(String::new, |status| format!(" ({status})"));
         let printed = self.qemu.printed();
-        let (said, lines) = match printed.is_empty() {
-            true => ("the last of its console", self.console.last_lines(LINES_SHOWN)),
+        let (source, lines) = match printed.is_empty() {
+            true => ("the last lines of its console", self.console.last_lines(LINES_SHOWN)),
             false => ("QEMU reports", format!("  | {printed}\n")),
         };
         let text = format!(
-            "the machine ended{status} and the enclave named no reason; {said}:\n{lines}  \
+            "the machine exited{status} without a stop line; {source}:\n{lines}  \
              console: {console}"
         );
         let evidence = serde_json::json!({"stop": null, "console": console, "qemu": printed});
         Failure::check(text).with_evidence(evidence)
     }
 
-    /// Kills both: as for `nitro-cli terminate-enclave` there is no other way to end an enclave,
-    /// and nothing that was acknowledged is in it alone.
+    /// Kills both. Like `nitro-cli terminate-enclave`, this loses nothing that was acknowledged.
     pub async fn stop(&mut self) {
         self.qemu.kill().await;
         self.vsock.kill().await;
     }
 }
 
-/// The name of an end that the kernel alone could say.
+/// Name of a stop that only the kernel reports.
 const KERNEL_PANIC: &str = "KERNEL_PANIC";
-/// Lines of the console that are shown when nothing else says why.
+/// Lines of the console to show when there is no stop line.
 const LINES_SHOWN: usize = 12;
 
 fn device_args(folder: &BootFolder) -> Vec<OsString> {
@@ -155,18 +151,18 @@ async fn device_listens(device: &mut Process, folder: &BootFolder) -> Result<(),
 fn qemu_args(tools: &Tools, folder: &BootFolder, image: &Path, shape: Shape) -> Vec<OsString> {
     let mut args: Vec<OsString> = Vec::new();
     let mut say = |flag: &str, value: OsString| args.extend([flag.into(), value]);
-    // The id is what documents name as module; a Nitro enclave has one of this form.
+    // documents name this ID as the module; a Nitro enclave has an ID of this form
     say("-M", "nitro-enclave,vsock=c,id=i-0123456789abcdef0-enc0123456789abcde,acpi=on".into());
     say("-accel", "tcg".into());
     say("-cpu", "max".into());
     say("-m", format!("{}M", shape.memory_mib).into());
-    // The vsock device is another process. With room for one processor alone QEMU's TCG makes
-    // locked instructions, the guest's memory barriers among them, unlocked ones: notifications
-    // get lost then, and the machine's way to its parent with them.
+    // The vsock device is another process. With maxcpus=1, QEMU's TCG drops the lock prefix of
+    // instructions, also of the memory barriers of the guest. Notifications of the device are then
+    // lost, and the machine cannot reach its parent.
     say("-smp", format!("{},maxcpus={}", shape.cpus, shape.cpus.max(2)).into());
     say("-L", tools.firmware.clone().into());
     say("-kernel", image.into());
-    // Not measured, as on Nitro nothing of the parent's is: the image's own command line is.
+    // not measured; the command line of the image is
     say("-append", format!("tsc_early_khz={}", shape.tsc_khz).into());
     say("-serial", "chardev:s".into());
     say("-chardev", with("file,id=s,path=", &folder.console()));
@@ -175,7 +171,7 @@ fn qemu_args(tools: &Tools, folder: &BootFolder, image: &Path, shape: Shape) -> 
     args
 }
 
-/// `text` and a path; a comma in it is doubled, because one ends an option.
+/// `text` and a path. Doubles commas, because a comma ends an option.
 fn with(text: &str, path: &Path) -> OsString {
     OsString::from(format!("{text}{}", path.display().to_string().replace(',', ",,")))
 }

@@ -1,11 +1,11 @@
-//! The image of a folder, made when it is not there.
+//! Builds the image of a folder if it is missing.
 //!
-//! What it is for: one command from a checkout to a lock: configuration and key service of this
-//! machine (`mortise-dev image local-config`), then the image (`mortise image build --debian-kernel`).
-//! What is there is kept, whatever it is.
+//! What it is for: one command from a checkout to a lock. It writes configuration and key service
+//! (`mortise-dev image local-config`), then builds the image (`mortise image build --debian-kernel`).
+//! It keeps every existing file.
 //!
-//! What it does not do: build outside of a checkout, fetch QEMU, or guess what a named image was
-//! built with; each of these ends with the next step.
+//! What it does not do: build outside a checkout, fetch QEMU, or guess the inputs of a named image.
+//! In these cases it fails and names the next step.
 
 use super::folder::{BootFolder, CONFIG_FILE};
 use super::{BootArgs, local_config};
@@ -16,20 +16,20 @@ use mortise_cli::output::Output;
 use std::path::Path;
 use std::time::Instant;
 
-/// What there is to do before a boot.
+/// The work before a boot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Plan {
     /// Nothing.
     Boot,
-    /// What is missing of configuration and image.
+    /// Write the missing configuration and image.
     Make,
 }
 
-/// Makes what is missing; the kernel comes from this cache.
+/// Creates the missing files. The kernel comes from this cache.
 pub(super) fn prepare(args: &BootArgs, cache: &Path, output: &Output) -> Result<(), Failure> {
     let has_checkout = || Source::find(None).is_ok();
     if args.no_host && args.image.is_some() {
-        // Alone, an image needs nothing of a folder but a place for its console.
+        // without a host, an image needs the folder only for its console
         return Ok(());
     }
     match plan(&args.dir, args.image.as_deref(), has_checkout)? {
@@ -48,7 +48,7 @@ fn plan(
         Some(_) if has_config => return Ok(Plan::Boot),
         Some(image) => {
             return Err(Failure::usage(format!(
-                "{shown} is no folder of a local boot\n  next: name with --dir the folder of \
+                "{shown} is not the folder of a local boot\n  next: name with --dir the folder of \
                  `mortise-dev image local-config` that {} was built with",
                 image.display()
             )));
@@ -58,12 +58,12 @@ fn plan(
     match (has_config, dir.join(IMAGE_FILE).exists()) {
         (true, true) => Ok(Plan::Boot),
         (false, true) => Err(Failure::usage(format!(
-            "{shown} has an image and no {CONFIG_FILE}: its keys are elsewhere\n  next: name the \
-             folder that it was built with (--dir, --image), or an empty one"
+            "{shown} has an image but no {CONFIG_FILE}, so it does not hold the keys of the image\n  next: pass \
+             the folder that it was built with (--dir, --image), or an empty one"
         ))),
         _ if has_checkout() => Ok(Plan::Make),
         (false, false) => Err(Failure::usage(format!(
-            "{shown} is no folder of a local boot\n  next: run this in a checkout of Mortise, \
+            "{shown} is not the folder of a local boot\n  next: run this in a checkout of Mortise, \
              where it makes one; or mortise-dev image local-config --out {shown}, then build an image \
              with its files"
         ))),
@@ -77,14 +77,14 @@ fn plan(
 
 fn make(dir: &Path, cache: &Path, output: &Output) -> Result<(), Failure> {
     let begun = Instant::now();
-    output.note(&format!("{} has no image: making one (3 to 10 minutes)", dir.display()));
-    output.note("1/2 configuration, genesis and key service, unless they are there");
+    output.note(&format!("{} has no image: building one (3 to 10 minutes)", dir.display()));
+    output.note("1/2 configuration, genesis and key service, if they are missing");
     let folder = BootFolder::open(dir)?;
     local_config::prepare(&folder, None)?;
     output.note("2/2 image");
     let (config, genesis) = (folder.config(), folder.genesis());
     build::build(&BuildArgs::of_local_boot(folder.root(), config, genesis, cache), output)?;
-    output.note(&format!("the image was made in {} s", begun.elapsed().as_secs()));
+    output.note(&format!("the image was built in {} s", begun.elapsed().as_secs()));
     Ok(())
 }
 
@@ -127,7 +127,7 @@ mod tests {
     #[test]
     fn image_without_its_keys_is_never_built_over() {
         for planned in planned(&[IMAGE_FILE], None) {
-            assert!(planned.unwrap_err().contains("its keys are elsewhere"));
+            assert!(planned.unwrap_err().contains("does not hold the keys of the image"));
         }
         for planned in planned(&[], Some("other.eif")) {
             assert!(planned.unwrap_err().contains("other.eif was built with"));

@@ -1,4 +1,4 @@
-//! A program of the machine: started in a group of its own, ended with this process.
+//! A program of the machine: runs in its own process group, and ends with this process.
 
 use mortise_cli::failure::Failure;
 use std::ffi::OsString;
@@ -15,8 +15,8 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// Starts a program whose output goes to a file. A Ctrl-C reaches this process alone, which
-    /// stops the programs in order; when this process is killed, the kernel kills them
+    /// Starts a program with its output in a file. A Ctrl-C reaches only this process, which stops
+    /// the programs in order. If this process is killed, the kernel kills them
     /// (`setpriv --pdeathsig`, where the system has it).
     pub fn start(program: &Path, args: &[OsString], log: &Path) -> Result<Self, Failure> {
         let named = |error: std::io::Error| {
@@ -52,9 +52,9 @@ impl Process {
         self.child.wait().await
     }
 
-    /// Kills it and takes its end in.
+    /// Kills it and waits for its end.
     pub async fn kill(&mut self) {
-        // one that has ended needs no killing
+        // an error means that it has exited
         let _ = self.child.kill().await;
     }
 
@@ -64,7 +64,7 @@ impl Process {
         String::from_utf8_lossy(&text).trim().to_owned()
     }
 
-    /// Most memory that it held so far, KiB.
+    /// Peak memory, KiB.
     pub fn memory_kib_max(&self) -> Option<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.id()?)).ok()?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;

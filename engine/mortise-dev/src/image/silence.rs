@@ -1,23 +1,23 @@
-//! The report about a machine that neither serves nor ends.
+//! The report about a machine that neither becomes ready nor stops.
 //!
-//! A kernel can halt without a word, and nothing inside can say so then: what is left is how long
-//! the console has been silent, how far it got, and what to look at.
+//! A kernel can halt without output, and then nothing in the machine can report it. This report
+//! says how long the console has been silent, how far the boot got, and what to check.
 
 use super::console::Console;
 use mortise_cli::failure::Failure;
 use serde_json::json;
 use std::time::{Duration, SystemTime};
 
-/// How far a machine got, by its console.
+/// How far the boot got, by the console.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Reached {
-    /// Nothing was said.
+    /// The console is empty.
     Nothing,
-    /// The kernel stands with a panic.
+    /// The kernel panicked and halted.
     Panic(String),
-    /// The kernel spoke, the engine did not.
+    /// The kernel printed lines, the engine did not.
     Kernel,
-    /// The engine spoke.
+    /// The engine printed lines.
     Engine,
 }
 
@@ -29,16 +29,16 @@ pub(super) fn too_slow(console: &Console, timeouts: Duration) -> Failure {
     let reached = Reached::of(console);
     let silent = console.silent_for(SystemTime::now());
     let silence = match silent {
-        Some(silent) => format!("has said nothing for {} s", silent.as_secs()),
-        None => String::from("never said anything"),
+        Some(silent) => format!("has printed nothing for {} s", silent.as_secs()),
+        None => String::from("has printed nothing"),
     };
     let last = console.last().unwrap_or_default();
     let shown = match console.last_lines(LINES_SHOWN) {
         lines if lines.is_empty() => String::from("\n"),
-        lines => format!("; the last of its console:\n{lines}"),
+        lines => format!("; the last lines of its console:\n{lines}"),
     };
     let text = format!(
-        "the engine does not serve after {} s (--timeout); the machine {silence}{shown}  console: \
+        "the engine is not ready after {} s (--timeout); the machine {silence}{shown}  console: \
          {}\n  next: {}",
         timeouts.as_secs(),
         console.path().display(),
@@ -68,26 +68,26 @@ impl Reached {
         }
     }
 
-    /// What to look at.
+    /// The next step.
     fn next(&self) -> &'static str {
         match self {
             Self::Nothing => {
-                "is it a whole kernel for x86-64 that has a serial console, and does the command \
-                 line name it (console=ttyS0)? mortise image describe IMAGE; build it with \
-                 --debian-kernel to compare"
+                "check that the kernel is for x86-64 and has a serial console, and that the command \
+                 line names it (console=ttyS0): mortise image describe IMAGE; build the image \
+                 with --debian-kernel to compare"
             }
             Self::Panic(_) => {
-                "the kernel panicked and stands: the image's command line has no panic=SECONDS; \
-                 build the image with it"
+                "the kernel panicked and halted: add panic=SECONDS to the command line and build the \
+                 image again"
             }
             Self::Kernel => {
-                "the kernel stopped before the engine started: compare with an image of \
-                 --debian-kernel; more --memory; the host's counter with --tsc-khz; on a slow \
-                 machine a longer --timeout"
+                "the kernel stopped before the engine started: compare with an image built with \
+                 --debian-kernel; raise --memory; set --tsc-khz to the TSC frequency of the host; \
+                 raise --timeout on a slow machine"
             }
             Self::Engine => {
-                "the engine is on its way: see its last line, `mortise explain NAME`; a long log \
-                 or a slow machine needs a longer --timeout"
+                "the engine is starting: look up its last line with `mortise explain NAME`; raise \
+                 --timeout for a long log or a slow machine"
             }
         }
     }
@@ -97,7 +97,7 @@ impl Reached {
 mod tests {
     use super::*;
 
-    fn said(text: &str) -> (String, serde_json::Value) {
+    fn report(text: &str) -> (String, serde_json::Value) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("console.log");
         std::fs::write(&path, text).unwrap();
@@ -108,8 +108,8 @@ mod tests {
 
     #[test]
     fn silent_machine_is_reported_with_its_last_line_and_what_to_check() {
-        let (text, evidence) = said("[    0.1] Linux version 6.12\n[    1.0] Freeing memory\n");
-        assert!(text.contains(" s; the last of its console:"), "{text}");
+        let (text, evidence) = report("[    0.1] Linux version 6.12\n[    1.0] Freeing memory\n");
+        assert!(text.contains(" s; the last lines of its console:"), "{text}");
         assert!(text.contains("before the engine started"), "{text}");
         assert_eq!(evidence["last"], "[    1.0] Freeing memory");
         assert!(evidence["silentS"].is_u64(), "{evidence}");
@@ -117,13 +117,13 @@ mod tests {
 
     #[test]
     fn how_far_it_got_decides_what_is_suggested() {
-        let (text, evidence) = said("");
-        assert!(text.contains("never said anything\n") && text.contains("console=ttyS0"), "{text}");
+        let (text, evidence) = report("");
+        assert!(text.contains("has printed nothing\n") && text.contains("console=ttyS0"), "{text}");
         assert_eq!(evidence["silentS"], serde_json::Value::Null);
-        let (text, evidence) = said("[ 4.1] Kernel panic - not syncing: no init\n");
+        let (text, evidence) = report("[ 4.1] Kernel panic - not syncing: no init\n");
         assert!(text.contains("panic=SECONDS"), "{text}");
         assert_eq!(evidence["kernelPanic"], "no init");
-        let (text, _) = said("[ 2.1] Run /init\n{\"level\":\"INFO\",\"fields\":{}}\n");
-        assert!(text.contains("longer --timeout"), "{text}");
+        let (text, _) = report("[ 2.1] Run /init\n{\"level\":\"INFO\",\"fields\":{}}\n");
+        assert!(text.contains("--timeout for a long log"), "{text}");
     }
 }

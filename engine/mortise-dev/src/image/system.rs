@@ -1,4 +1,4 @@
-//! Key service, host and machine, from the first start to the last stop.
+//! Starts, watches and stops key service, host and machine.
 
 use super::BootArgs;
 use super::console::Console;
@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tokio::time::timeout;
 
-/// Runs one boot to its end.
+/// Runs one boot until it ends.
 pub(super) async fn run(args: &BootArgs, output: &Output) -> Result<(), Failure> {
     let tools = Tools::find(args.cache.as_deref())?;
     prepare(args, &tools.cache, output)?;
@@ -48,12 +48,12 @@ pub(super) async fn run(args: &BootArgs, output: &Output) -> Result<(), Failure>
     served
 }
 
-/// The image and what it measures.
+/// The image and its measurements.
 #[derive(Debug)]
 struct Image {
     path: PathBuf,
     measured: Measurements,
-    /// Why a panic of its kernel would not end the machine.
+    /// Why a kernel panic would halt the machine instead of ending it.
     halts: Option<PanicError>,
 }
 
@@ -70,7 +70,7 @@ impl Image {
     }
 }
 
-/// Holds the folder: sockets and log are of one boot.
+/// Locks the folder: only one boot may use its sockets and its log.
 fn alone(folder: &BootFolder) -> Result<File, Failure> {
     let lock = File::create(folder.root().join("boot.lock")).map_err(Failure::system)?;
     lock.try_lock().map_err(|_| {
@@ -88,7 +88,7 @@ fn approve(
 ) -> Result<(), Failure> {
     if keys::approve(folder, &image.measured, args.replace_policy)? == Approval::Other {
         output.note(
-            "warning: the key policies of this folder name another image: this one gets no key \
+            "warning: the key policies of this folder name another image, so this one gets no key \
              (KEY_DENIED). Pass --replace-policy to change that",
         );
     }
@@ -102,7 +102,7 @@ fn approve(
     Ok(())
 }
 
-/// What runs.
+/// The running parts.
 #[derive(Debug)]
 struct System {
     parent: Parent,
@@ -111,11 +111,11 @@ struct System {
     begun: Instant,
 }
 
-/// Rest between two questions whether the engine serves.
+/// Pause between two health checks.
 const POLL: Duration = Duration::from_millis(100);
-/// Longest time for an answer to that.
+/// Timeout of a health check.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
-/// Time between two lines about a start that takes long.
+/// Time between two progress lines of a slow start.
 const NOTE_EVERY: Duration = Duration::from_secs(5);
 
 impl System {
@@ -139,7 +139,7 @@ impl System {
         Ok(Self { parent, machine, folder: folder.clone(), begun })
     }
 
-    /// Waits until the engine serves, says so, commits the lock or waits for an end.
+    /// Waits until the engine is ready and reports it; then commits the lock, or waits for the end.
     async fn serve(
         &mut self,
         args: &BootArgs,
@@ -171,7 +171,7 @@ impl System {
         let (console, timeouts) = (self.machine.console().clone(), args.timeouts());
         let client = Client::new(Endpoint::Stream(self.folder.at(ports::REQUESTS)))
             .with_retry(RetryPolicy { attempts_max: 1, ..RetryPolicy::default() });
-        // Without a parent the question is how the machine ends, by itself.
+        // without a parent, the machine must end by itself
         let watch = Watch { console: &console, begun: self.begun, is_end_awaited: args.no_host };
         let waiting = watch.served(&client, output);
         tokio::select! {
@@ -206,7 +206,7 @@ impl System {
         }
     }
 
-    /// The first end of a part, and what it leaves to say. Cancel-safe.
+    /// Waits for the first part that exits; returns the reason. Cancel-safe.
     async fn one_ended(&mut self) -> Failure {
         tokio::select! {
             failure = self.machine.ended() => failure,
@@ -214,35 +214,35 @@ impl System {
         }
     }
 
-    /// The machine first; the store takes what it acked while it is still there.
+    /// Stops the machine first, while the store still accepts its frames.
     async fn stop(&mut self) {
         self.machine.stop().await;
         self.parent.stop().await;
     }
 }
 
-/// Lines of the console that are shown.
+/// Lines of the console to show.
 const LINES_SHOWN: usize = 12;
 
-/// What the engine says about itself.
+/// The answer to a health check.
 enum Asked {
     Serves(Box<Health>),
-    /// The boot ended in a fault of this name.
+    /// The engine is in phase fault, with this name.
     Fault(String),
-    /// It does not answer, or not so yet.
+    /// No answer, or not ready yet.
     NotYet,
 }
 
-/// How a start is watched.
+/// Watches a start.
 struct Watch<'a> {
     console: &'a Console,
     begun: Instant,
-    /// A fault is not the end: the machine ends by itself.
+    /// Continue after a fault, until the machine ends by itself.
     is_end_awaited: bool,
 }
 
 impl Watch<'_> {
-    /// Asks until the engine serves, or says that it will not; says now and then how far it is.
+    /// Polls health until the engine is ready or in a fault; prints progress.
     async fn served(&self, client: &Client, output: &Output) -> Result<Health, Failure> {
         let mut last_note = self.begun;
         let mut fault = None;

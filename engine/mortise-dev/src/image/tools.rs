@@ -1,15 +1,15 @@
-//! The programs that a boot needs, and where they are.
+//! Finds the programs that a boot needs.
 
 use mortise_cli::failure::Failure;
 use std::path::{Path, PathBuf};
 
-/// The script that puts them there.
+/// The script that installs them.
 const SCRIPT: &str = "enclave-image/local/qemu.sh";
 
-/// What was found.
+/// Paths of the programs.
 #[derive(Debug, Clone)]
 pub(super) struct Tools {
-    /// The cache itself.
+    /// The cache folder.
     pub cache: PathBuf,
     /// QEMU with the nitro-enclave machine.
     pub qemu: PathBuf,
@@ -20,7 +20,7 @@ pub(super) struct Tools {
 }
 
 impl Tools {
-    /// Finds them in the cache: the given one, or that of the user.
+    /// Finds them in the given cache, or in the cache of the user.
     pub fn find(cache: Option<&Path>) -> Result<Self, Failure> {
         let cache = match cache {
             Some(cache) => cache.to_owned(),
@@ -45,13 +45,13 @@ impl Tools {
 
 fn home() -> Result<PathBuf, Failure> {
     let home = std::env::home_dir();
-    home.ok_or_else(|| Failure::usage("there is no home folder: name the cache with --cache"))
+    home.ok_or_else(|| Failure::usage("there is no home folder: pass the cache with --cache"))
 }
 
 fn missing(path: &Path) -> Failure {
     Failure::system(format!(
         "{} is missing: QEMU with the nitro-enclave machine is not in the cache\n  \
-         next: run {SCRIPT} (once, 6 to 10 minutes), or name another cache with --cache",
+         next: run {SCRIPT} (once, 6 to 10 minutes), or pass another cache with --cache",
         path.display()
     ))
 }

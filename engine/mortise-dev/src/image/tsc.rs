@@ -1,16 +1,16 @@
-//! How fast this machine's counter of time runs.
+//! Measures the TSC frequency of this machine.
 //!
-//! QEMU hands the guest the host's counter. A kernel that boots with ACPI under TCG cannot find out
-//! how fast it runs, and stalls; the command line says it, as `tsc_early_khz`, and the kernel
-//! refines the number later.
+//! QEMU passes the TSC of the host to the guest. A kernel that boots with ACPI under TCG cannot
+//! calibrate it and stalls. The command line gives the frequency as `tsc_early_khz`; the kernel
+//! refines it later.
 
 use quanta::Clock;
 use std::time::{Duration, Instant};
 
-/// How long is measured: an error of a microsecond at each end is one in 50,000.
+/// Duration of the measurement: an error of 1 us at each end is one part in 50,000.
 const MEASURED: Duration = Duration::from_millis(100);
 
-/// Measures the counter, kHz.
+/// Measures the frequency, kHz.
 pub(super) fn khz() -> u32 {
     let clock = Clock::new();
     let (begun, first) = (Instant::now(), clock.raw());

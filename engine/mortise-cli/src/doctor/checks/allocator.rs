@@ -1,7 +1,7 @@
-//! What the allocator was asked for, and what is really reserved.
+//! Compares what the allocator was configured to reserve with what is reserved now.
 //!
-//! The allocator's "Successfully allocated" is of the moment in which it ran. What counts is what
-//! the kernel holds now: the pages and the pool.
+//! The allocator's "Successfully allocated" describes the moment when it ran. These checks read
+//! the huge pages and the CPU pool that the kernel holds now.
 
 use super::super::facts::Facts;
 use super::super::machine::{Machine, Trouble};
@@ -18,7 +18,7 @@ pub(super) fn check(machine: &dyn Machine, facts: &Facts) -> Vec<Finding> {
     vec![config, memory(machine, &wanted), pool(machine, facts, &wanted)]
 }
 
-/// What the file asks for.
+/// The reservation that the file requests.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Wanted {
     memory_mib: Option<u64>,
@@ -30,7 +30,7 @@ fn config(machine: &dyn Machine) -> (Finding, Wanted) {
     let text = match machine.read(CONFIG) {
         Ok(text) => text,
         Err(trouble) => {
-            let why = "the allocator reserves what this file says; without it, nothing";
+            let why = "the allocator reserves what this file requests; without the file, nothing";
             let install =
                 format!("sudo install -m 0644 enclave-image/deploy/allocator.yaml {CONFIG}");
             let saw = format!("{CONFIG}: {trouble}");
@@ -45,36 +45,37 @@ fn config(machine: &dyn Machine) -> (Finding, Wanted) {
             (Finding::ok(id, saw), wanted)
         }
         Err(what) => {
-            let why = "the allocator stops at it, and reserves nothing";
+            let why = "the allocator stops at this line and reserves nothing";
             let saw = format!("{CONFIG}: {what}");
             (Finding::fail(id, saw, why, &[EDIT, RESTART]), Wanted::default())
         }
     }
 }
 
-/// As the allocator's own reader does it: nothing before the `---`, three keys, no lists, no empty
-/// line, and a last line only with its end (a loop of the shell's `read`).
+/// Parses the file as the allocator does, in a loop of the shell's `read`: it skips everything
+/// before `---`, knows three keys and no lists, stops at an empty line, and ignores a last line
+/// without a newline.
 fn parse(text: &str) -> Result<Wanted, String> {
     let (mut memory, mut count, mut pool) = (None, None, None);
     if !text.is_empty() && !text.ends_with('\n') {
-        return Err("its last line has no end, and is not read".into());
+        return Err("the last line has no newline, so the allocator ignores it".into());
     }
     let mut lines = text.lines().enumerate();
     if !lines.by_ref().any(|(_, line)| line.trim() == "---") {
-        return Err("it has no line ---, and all before that line is skipped".into());
+        return Err("there is no line ---, and the allocator skips everything before it".into());
     }
     for (at, line) in lines.filter(|(_, line)| !line.trim_start().starts_with('#')) {
         let (key, value) = line.split_once(':').unwrap_or((line, ""));
         let value = value.trim().trim_matches('"');
         let number = || {
             let number = value.parse::<u64>();
-            number.map_err(|_| format!("line {}: {} is no number", at + 1, key.trim()))
+            number.map_err(|_| format!("line {}: {} is not a number", at + 1, key.trim()))
         };
         match key.trim() {
             "---" => {}
             "" if line.trim().is_empty() => {
                 return Err(format!(
-                    "line {}: an empty line, at which the allocator stops",
+                    "line {}: empty; the allocator stops at an empty line",
                     at + 1
                 ));
             }
@@ -82,15 +83,19 @@ fn parse(text: &str) -> Result<Wanted, String> {
             "cpu_count" => count = Some(number()?),
             "cpu_pool" => pool = Some(cpus(value).ok_or(format!("line {}: cpu_pool", at + 1))?),
             other => {
-                let hint = if other == "cpu_ids" { " (the CPUs go to cpu_pool: 2,3)" } else { "" };
-                return Err(format!("line {}: {other} is no key of the allocator{hint}", at + 1));
+                let hint =
+                    if other == "cpu_ids" { " (list the CPUs in cpu_pool: 2,3)" } else { "" };
+                return Err(format!(
+                    "line {}: {other} is not a key of the allocator{hint}",
+                    at + 1
+                ));
             }
         }
     }
     match (memory, count, pool) {
         (None, ..) => Err("memory_mib is missing".into()),
         (_, None, None) => Err("cpu_count or cpu_pool is missing".into()),
-        (_, Some(_), Some(_)) => Err("cpu_count and cpu_pool exclude each other".into()),
+        (_, Some(_), Some(_)) => Err("use cpu_count or cpu_pool, not both".into()),
         (memory_mib, Some(count), None) => {
             Ok(Wanted { memory_mib, cpus: usize::try_from(count).ok() })
         }
@@ -115,7 +120,7 @@ fn cpus(text: &str) -> Option<Vec<u32>> {
 fn memory(machine: &dyn Machine, wanted: &Wanted) -> Finding {
     let id = "allocator.memory";
     let Some(wanted) = wanted.memory_mib else {
-        return Finding::skip(id, "the configuration does not say how much");
+        return Finding::skip(id, "the configuration sets no memory_mib");
     };
     let reserved = match reserved(machine) {
         Ok(reserved) => reserved,
@@ -123,19 +128,19 @@ fn memory(machine: &dyn Machine, wanted: &Wanted) -> Finding {
     };
     let (most, free) = reserved.iter().copied().max().unwrap_or_default();
     let saw =
-        format!("{most} MiB of huge pages on one node ({free} MiB free), {wanted} MiB asked for");
+        format!("{most} MiB of huge pages on one node ({free} MiB free), {wanted} MiB requested");
     if most >= wanted {
         return Finding::ok(id, saw);
     }
     Finding::fail(
         id,
         saw,
-        "the reservation came out short: memory was in use or in pieces when the allocator ran, \
-         and an enclave's memory must be on one node",
+        "the allocator reserved less than requested, because memory was in use or fragmented when \
+         it ran; the memory of an enclave must be on one node",
         &[
             RESTART,
             "echo 1 | sudo tee /proc/sys/vm/compact_memory   (then restart the allocator)",
-            "sudo reboot   (early in a boot memory is whole), or lower memory_mib",
+            "sudo reboot   (memory is not fragmented after a boot), or lower memory_mib",
         ],
     )
 }
@@ -172,24 +177,24 @@ fn pool(machine: &dyn Machine, facts: &Facts, wanted: &Wanted) -> Finding {
         }
         Err(trouble) => return Finding::skip(id, format!("{POOL}: {trouble}")),
     };
-    let found = cpus(&text).unwrap_or_default().len();
-    let asked = facts.settings.cpus;
+    let count = cpus(&text).unwrap_or_default().len();
+    let requested = facts.settings.cpus;
     let Some(wanted) = wanted.cpus else {
-        return Finding::skip(id, "the configuration does not say how many");
+        return Finding::skip(id, "the configuration sets neither cpu_count nor cpu_pool");
     };
-    let saw = format!("the pool is \"{}\": {found} CPUs, {wanted} asked for", text.trim());
-    let enough = u64::try_from(found).is_ok_and(|found| found >= asked);
-    if found >= wanted && enough && found > 0 {
+    let saw = format!("the pool is \"{}\": {count} CPUs, {wanted} requested", text.trim());
+    let is_enough = u64::try_from(count).is_ok_and(|count| count >= requested);
+    if count >= wanted && is_enough && count > 0 {
         return Finding::ok(id, saw);
     }
     Finding::fail(
         id,
-        format!("{saw}; the enclave takes {asked}"),
+        format!("{saw}; the enclave uses {requested}"),
         "nitro-cli refuses an enclave with more CPUs than the pool has (E22 No CPUs available); \
-         whole cores are taken, and never that of CPU 0",
+         the pool has whole cores, and never the core of CPU 0",
         &[
             EDIT,
-            "nitro-cli terminate-enclave --all   (the pool cannot change under an enclave)",
+            "nitro-cli terminate-enclave --all   (the pool cannot change while an enclave runs)",
             RESTART,
         ],
     )
@@ -206,20 +211,20 @@ mod tests {
         assert_eq!(read(good), Ok(Wanted { memory_mib: Some(2048), cpus: Some(2) }));
         let pool = "---\nmemory_mib: 512\ncpu_pool: 2,3,6-9\n";
         assert_eq!(read(pool), Ok(Wanted { memory_mib: Some(512), cpus: Some(6) }));
-        for (text, said) in [
+        for (text, error) in [
             ("memory_mib: 1\ncpu_count: 2\n", "no line ---"),
             ("---\ncpu_count: 2\n", "memory_mib is missing"),
             ("---\nmemory_mib: 1\n", "cpu_count or cpu_pool"),
-            ("---\nmemory_mib: 1\ncpu_count: 2\ncpu_pool: 2\n", "exclude"),
-            ("---\nmemory_mib: 4 GiB\ncpu_count: 2\n", "line 2: memory_mib is no number"),
-            ("---\nmemory_mib: 1\ncpu_count: 2\ncpu_ids:\n  - 2\n", "line 4: cpu_ids is no key"),
+            ("---\nmemory_mib: 1\ncpu_count: 2\ncpu_pool: 2\n", "not both"),
+            ("---\nmemory_mib: 4 GiB\ncpu_count: 2\n", "line 2: memory_mib is not a number"),
+            ("---\nmemory_mib: 1\ncpu_count: 2\ncpu_ids:\n  - 2\n", "line 4: cpu_ids is not a key"),
             ("---\nmemory_mib: 1\ncpu_pool: 9-2\n", "line 3: cpu_pool"),
-            ("---\nmemory_mib: 1\n\ncpu_count: 2\n", "line 3: an empty line"),
-            ("---\nmemory_mib: 1\ncpu_count: 2", "last line has no end"),
-            ("---\nmemory_mib: 1 # MiB\ncpu_count: 2\n", "line 2: memory_mib is no number"),
+            ("---\nmemory_mib: 1\n\ncpu_count: 2\n", "line 3: empty"),
+            ("---\nmemory_mib: 1\ncpu_count: 2", "last line has no newline"),
+            ("---\nmemory_mib: 1 # MiB\ncpu_count: 2\n", "line 2: memory_mib is not a number"),
         ] {
             let refused = read(text).unwrap_err();
-            assert!(refused.contains(said), "{text:?}: {refused}");
+            assert!(refused.contains(error), "{text:?}: {refused}");
         }
     }
 }

@@ -1,7 +1,7 @@
-//! The parent's clock, and its distance from the engine's.
+//! The parent's clock, and its offset from engine time.
 //!
-//! The engine never takes the parent's time. A wrong one still costs: credentials look expired,
-//! logs do not fit together, verifiers on this machine call a fresh document stale.
+//! The engine never uses the parent's time. A wrong parent clock still causes problems: credentials
+//! look expired, logs do not line up, verifiers on this machine reject a fresh document as stale.
 
 use super::super::facts::Facts;
 use super::super::machine::{Machine, Trouble};
@@ -26,13 +26,13 @@ fn sync(machine: &dyn Machine) -> Finding {
     }
 }
 
-/// Fields of `tracking`: the fifth is the distance of the system's clock, the last the state.
+/// Parses `tracking`: field 5 is the offset of the system clock, the last field is the state.
 fn chrony(id: &'static str, line: &str) -> Finding {
     let fields: Vec<&str> = line.split(',').collect();
     let offset = fields.get(4).and_then(|field| field.parse::<f64>().ok());
     let state = fields.last().copied().unwrap_or_default();
     let (Some(offset), true) = (offset, fields.len() >= 13) else {
-        return Finding::skip(id, "the answer of chronyc is not understood");
+        return Finding::skip(id, "the output of chronyc has an unknown format");
     };
     let saw = format!("chrony: {state}, {offset:.6} s from true time");
     if state == "Normal" && offset.abs() <= OFFSET_SECONDS_MAX {
@@ -42,9 +42,9 @@ fn chrony(id: &'static str, line: &str) -> Finding {
 }
 
 const WHY: &str = "credentials look expired and documents stale on this machine; the engine itself \
-                   takes no time from here";
+                   does not use this clock";
 
-/// What the kernel says of its clock (adjtimex), through timedatectl.
+/// The state of the kernel clock (adjtimex), through timedatectl.
 fn kernel(machine: &dyn Machine, id: &'static str) -> Finding {
     let args = ["show", "--property=NTPSynchronized", "--value"];
     match machine.run("timedatectl", &args) {
@@ -62,14 +62,14 @@ fn engine(machine: &dyn Machine, facts: &Facts) -> Finding {
     let id = "clock.engine";
     let time = facts.health.as_ref().ok().and_then(|health| health["timestamp"].as_u64());
     let Some(time) = time.filter(|time| *time > 0) else {
-        return Finding::skip(id, "the engine says no time");
+        return Finding::skip(id, "the engine reports no time");
     };
     let now = machine.now();
     let (apart, side) = (now.abs_diff(time), if now > time { "ahead of" } else { "behind" });
     let saw = format!("this machine is {apart} s {side} the engine");
     if apart <= ENGINE_OFFSET_SECONDS_MAX {
-        return Finding::ok(id, format!("{apart} s from the engine's"));
+        return Finding::ok(id, format!("{apart} s from engine time"));
     }
-    let why = "the engine's time comes from the security module: it is this machine that is wrong";
+    let why = "engine time comes from the security module, so the clock of this machine is wrong";
     Finding::warn(id, saw, why, &[MAKE_STEP, START])
 }

@@ -8,13 +8,13 @@ pub(super) fn check(_machine: &dyn Machine, facts: &Facts) -> Vec<Finding> {
     let imds = match &facts.imds {
         Ok(imds) => imds,
         Err(trouble) => {
-            return vec![silent(trouble), Finding::skip("credentials.role", "see above")];
+            return vec![unreachable(trouble), Finding::skip("credentials.role", "see above")];
         }
     };
     vec![service(imds), role(imds)]
 }
 
-fn silent(trouble: &Trouble) -> Finding {
+fn unreachable(trouble: &Trouble) -> Finding {
     let id = "credentials.imds";
     if *trouble == Trouble::NotLive {
         return Finding::skip(id, trouble.to_string());
@@ -22,11 +22,11 @@ fn silent(trouble: &Trouble) -> Finding {
     Finding::fail(
         id,
         format!("http://{IMDS}: {trouble}"),
-        "mortise-host takes the role's credentials from it and hands them to the enclave",
+        "mortise-host fetches the credentials of the role from it and passes them to the enclave",
         &[
             "aws ec2 modify-instance-metadata-options --instance-id ID --http-endpoint enabled \
              --http-tokens required --http-put-response-hop-limit 1",
-            "in a container the answer to the token needs a hop limit of 2",
+            "in a container the token needs a hop limit of 2",
         ],
     )
 }
@@ -38,8 +38,8 @@ fn service(imds: &Imds) -> Finding {
     }
     Finding::warn(
         id,
-        "it answers without a token: version 1 is on",
-        "whoever makes some program of this machine fetch a URL gets the role's credentials",
+        "it answers without a token: version 1 is enabled",
+        "any program here that can be made to fetch a URL leaks the credentials of the role",
         &["aws ec2 modify-instance-metadata-options --instance-id ID --http-tokens required \
            --http-put-response-hop-limit 1"],
     )
@@ -51,8 +51,7 @@ fn role(imds: &Imds) -> Finding {
         return Finding::fail(
             id,
             "the instance has no role",
-            "without credentials the key service answers nothing, and the engine cannot open its \
-             keys",
+            "without credentials the key service refuses, and the engine cannot unwrap its keys",
             &["aws ec2 associate-iam-instance-profile --instance-id ID --iam-instance-profile \
                Name=PROFILE"],
         );
@@ -63,8 +62,8 @@ fn role(imds: &Imds) -> Finding {
         _ => Finding::fail(
             id,
             saw,
-            "the service has no credentials for the role: it was deleted, or may not be assumed by \
-             ec2.amazonaws.com",
+            "the service has no credentials for the role: it was deleted, or its trust policy does \
+             not allow ec2.amazonaws.com",
             &[&format!(
                 "aws iam get-role --role-name {} --query Role.AssumeRolePolicyDocument",
                 imds.role

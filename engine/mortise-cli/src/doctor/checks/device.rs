@@ -20,7 +20,7 @@ fn driver(machine: &dyn Machine) -> Finding {
         Err(Trouble::Missing) => Finding::fail(
             id,
             format!("{DRIVER}: it does not exist"),
-            "without the driver there is no device, no pool of CPUs, no enclave",
+            "without the driver there is no device, no CPU pool and no enclave",
             &[
                 "sudo modprobe nitro_enclaves",
                 "sudo dnf install -y aws-nitro-enclaves-cli   (Amazon Linux 2023; other systems: \
@@ -38,8 +38,8 @@ fn device(machine: &dyn Machine) -> Finding {
         Ok(_) if !machine.is_live() => Finding::ok(id, DEVICE),
         Ok(_) => Finding::fail(
             id,
-            format!("{DEVICE} is no device"),
-            "somebody wrote a file in its place",
+            format!("{DEVICE} is not a device"),
+            "a file was written in its place",
             &[&format!(
                 "sudo rm -r {DEVICE} && sudo modprobe -r nitro_enclaves && sudo modprobe \
                nitro_enclaves"
@@ -49,7 +49,7 @@ fn device(machine: &dyn Machine) -> Finding {
         Err(trouble) => Finding::fail(
             id,
             format!("{DEVICE}: {trouble}"),
-            "nitro-cli opens this device to make an enclave",
+            "nitro-cli opens this device to create an enclave",
             &["sudo usermod -aG ne $USER   (then log in again)"],
         ),
     }
@@ -78,8 +78,8 @@ fn missing(machine: &dyn Machine) -> Finding {
     Finding::fail(
         id,
         saw,
-        "only an EC2 instance of the Nitro system can have enclaves",
-        &["on a laptop: mortise dev   (the same engine under a development root)"],
+        "only EC2 instances on Nitro can run enclaves",
+        &["on a laptop: mortise-dev dev   (the same engine under a development root)"],
     )
 }
 

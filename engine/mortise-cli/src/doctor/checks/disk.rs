@@ -1,4 +1,4 @@
-//! The data folder: space, time of a sync, the parts that a start needs.
+//! The data folder: free space, sync latency, the files that a start needs.
 
 use super::super::facts::Facts;
 use super::super::machine::{Machine, Trouble};
@@ -6,9 +6,9 @@ use super::super::report::Finding;
 use std::time::Duration;
 
 const MIB: u64 = 1024;
-/// Less than this, in KiB, is a failure; four times as much a warning.
+/// Free space in KiB. Less is a failure; less than four times as much is a warning.
 const FREE_KIB_MIN: u64 = 1024 * MIB;
-/// A sync that takes longer slows every answer.
+/// Every answer waits for a sync; a longer one is a warning.
 const SYNC_TIME_MAX: Duration = Duration::from_millis(20);
 
 pub(super) fn check(machine: &dyn Machine, facts: &Facts) -> Vec<Finding> {
@@ -26,12 +26,11 @@ fn space(machine: &dyn Machine, folder: &str) -> Finding {
     let fields: Vec<&str> =
         ran.stdout.lines().nth(1).unwrap_or_default().split_whitespace().collect();
     let Some(free) = fields.get(3).and_then(|free| free.parse::<u64>().ok()) else {
-        return Finding::skip(id, "the answer of df is not understood");
+        return Finding::skip(id, "the output of df has an unknown format");
     };
     let used = fields.get(4).copied().unwrap_or_default();
     let saw = format!("{folder}: {} MiB free, {used} used", free / MIB);
-    let why =
-        "a full disk refuses frames: the engine stops, and starts again only when there is room";
+    let why = "when the disk is full, the engine stops and does not start until there is space";
     let grow = [
         "aws ec2 modify-volume --volume-id VOLUME --size GIB",
         "sudo xfs_growfs / || sudo \
@@ -48,21 +47,21 @@ fn sync(machine: &dyn Machine, folder: &str) -> Finding {
     let id = "disk.sync";
     match machine.sync_time(folder) {
         Ok(took) if took <= SYNC_TIME_MAX => {
-            Finding::ok(id, format!("4 KiB are on the disk after {} us", took.as_micros()))
+            Finding::ok(id, format!("a sync of 4 KiB takes {} us", took.as_micros()))
         }
         Ok(took) => Finding::warn(
             id,
-            format!("4 KiB are on the disk after {} ms", took.as_millis()),
-            "every answer waits for a sync: this is the time that a lock takes at least",
-            &["use a gp3 or io2 volume of its own for the data folder; look for its burst balance"],
+            format!("a sync of 4 KiB takes {} ms", took.as_millis()),
+            "every answer waits for a sync, so this is the minimum latency of a lock",
+            &["use a separate gp3 or io2 volume for the data folder; check its burst balance"],
         ),
         Err(Trouble::NotLive) => Finding::skip(id, Trouble::NotLive.to_string()),
         Err(Trouble::Missing) => Finding::skip(id, format!("{folder} does not exist yet")),
-        Err(Trouble::Denied) => Finding::skip(id, "run doctor as root to try a write"),
+        Err(Trouble::Denied) => Finding::skip(id, "run doctor as root to test a write"),
         Err(trouble) => Finding::fail(
             id,
             format!("{folder}: {trouble}"),
-            "what cannot be synced is not acknowledged, and the engine stops",
+            "a frame that is not synced is not acknowledged, and the engine stops",
             &[
                 "dmesg --level err,warn | tail -n 50",
                 "mount | grep DATA-VOLUME   (is it read-only?)",
@@ -71,27 +70,27 @@ fn sync(machine: &dyn Machine, folder: &str) -> Finding {
     }
 }
 
-/// Frames are segments in `log`, sealed values are in `index` and nowhere else.
+/// Frames are in the segments of `log`. Sealed keys are in `index` only.
 fn log(machine: &dyn Machine, folder: &str) -> Finding {
     let id = "disk.log";
     let segments = match machine.list(&format!("{folder}/log")) {
         Ok(names) => names,
         Err(Trouble::Missing) => return Finding::skip(id, format!("{folder} has no log yet")),
-        Err(Trouble::Denied) => return Finding::skip(id, "run doctor as root to look at the log"),
+        Err(Trouble::Denied) => return Finding::skip(id, "run doctor as root to read the log"),
         Err(trouble) => {
             let why = "the host does not start without its log";
-            let copy = "restore the folder from its copy";
+            let copy = "restore the folder from a backup";
             return Finding::fail(id, format!("{folder}/log: {trouble}"), why, &[copy]);
         }
     };
-    let saw = format!("{} segments, the index beside them", segments.len());
+    let saw = format!("{} segments and the index", segments.len());
     match machine.read(&format!("{folder}/index/db")) {
         Ok(_) => Finding::ok(id, saw),
         Err(trouble) => Finding::fail(
             id,
             format!("{} segments, but {folder}/index/db: {trouble}", segments.len()),
-            "places of frames are found again from the log; the sealed keys are in the index alone",
-            &["restore the whole folder from its copy", "mortise-host verify --data-dir DIR"],
+            "frame offsets can be rebuilt from the log, but only the index holds the sealed keys",
+            &["restore the whole folder from a backup", "mortise-host verify --data-dir DIR"],
         ),
     }
 }

@@ -1,4 +1,4 @@
-//! Does the enclave run, with which CID, and if not: why. "Enclave failed to start", early exit,
+//! Whether the enclave runs, with which CID, and why not: "Enclave failed to start", early exit,
 //! debug mode.
 
 use super::super::facts::{Enclave, Facts};
@@ -33,29 +33,33 @@ fn state(enclave: &Enclave) -> Finding {
     if state == "RUNNING" {
         return Finding::ok("enclave.running", saw);
     }
-    let why = "it is on its way up or down; if that lasts, it hangs";
+    let why = "it is starting or stopping; if the state does not change, it hangs";
     Finding::warn("enclave.running", saw, why, &["nitro-cli describe-enclaves", JOURNAL])
 }
 
-/// No enclave runs: with the reason that nitro-cli gave, if it gave one.
+/// Reports that no enclave runs, with the reason of nitro-cli if there is one.
 fn absent(machine: &dyn Machine, facts: &Facts) -> Finding {
     let id = "enclave.running";
     match &facts.enclaves {
         Err(Trouble::NotLive) => return Finding::skip(id, Trouble::NotLive.to_string()),
         Err(Trouble::Missing) => {
             let install = "sudo dnf install -y aws-nitro-enclaves-cli";
-            let why = "enclaves are started, described and ended with it";
+            let why = "it starts, lists and stops enclaves";
             return Finding::fail(id, "there is no nitro-cli", why, &[install]);
         }
         Err(trouble) => {
             let saw = format!("nitro-cli describe-enclaves: {trouble}");
-            let why = "whether an enclave runs is not known";
+            let why = "doctor cannot tell whether an enclave runs";
             let group = "run doctor as root, or as a user of the group ne";
             return Finding::fail(id, saw, why, &[group, "nitro-cli describe-enclaves"]);
         }
         Ok(all) if !all.is_empty() => {
             let names: Vec<_> = all.iter().map(|one| one.enclave_name.as_str()).collect();
-            let saw = format!("{} enclaves run, none is ours: {}", all.len(), names.join(", "));
+            let saw = format!(
+                "{} enclaves run, none of them is this engine: {}",
+                all.len(),
+                names.join(", ")
+            );
             let why = "they hold memory and CPUs of the pool";
             let stop = "nitro-cli terminate-enclave --enclave-name NAME";
             return Finding::fail(id, saw, why, &[stop, START]);
@@ -63,7 +67,7 @@ fn absent(machine: &dyn Machine, facts: &Facts) -> Finding {
         Ok(_) => {}
     }
     tool::failure_to_start(machine).unwrap_or_else(|| {
-        Finding::fail(id, "no enclave runs", "nobody answers requests", &[START, JOURNAL])
+        Finding::fail(id, "no enclave runs", "no engine answers requests", &[START, JOURNAL])
     })
 }
 
@@ -73,8 +77,8 @@ fn debug(enclave: &Enclave) -> Finding {
     }
     Finding::fail(
         "enclave.debug",
-        "DEBUG MODE: nitro-cli shows its console to this machine",
-        "its measurements are all zero: the key service answers AccessDenied, every verifier \
+        "DEBUG MODE: nitro-cli shows the console of the enclave",
+        "its measurements are zero: the key service answers AccessDenied, and every verifier \
          refuses its documents",
         &[
             "sudo rm -f /etc/systemd/system/mortise-enclave.service.d/debug.conf && sudo systemctl \
@@ -91,7 +95,7 @@ fn cid(enclave: &Enclave, facts: &Facts) -> Finding {
         return Finding::ok("enclave.cid", saw);
     }
     let set = format!("sudoedit /etc/mortise/mortise.env   (ENCLAVE_CID={})", enclave.cid);
-    let why = "the host dials a CID at which nobody is, and turns this one away";
+    let why = "the host connects to a CID without an enclave, and refuses this one";
     let restart = "sudo systemctl restart mortise-host.service";
     Finding::fail("enclave.cid", saw, why, &[&set, restart])
 }

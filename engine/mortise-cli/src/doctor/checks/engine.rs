@@ -1,4 +1,4 @@
-//! Does somebody answer: on the enclave's vsock port, with which health, through the gateway.
+//! Whether the engine answers: on its vsock port, with which health, and through the gateway.
 
 use super::super::advice::advice;
 use super::super::facts::Facts;
@@ -13,23 +13,23 @@ pub(super) fn check(machine: &dyn Machine, facts: &Facts) -> Vec<Finding> {
 fn vsock(machine: &dyn Machine, facts: &Facts) -> Finding {
     let (id, address) = ("vsock.engine", facts.settings.engine());
     let trouble = match machine.connect(&address) {
-        Ok(()) => return Finding::ok(id, format!("{address} takes connections")),
+        Ok(()) => return Finding::ok(id, format!("{address} accepts connections")),
         Err(Trouble::NotLive) => return Finding::skip(id, Trouble::NotLive.to_string()),
         Err(trouble) => trouble,
     };
     let saw = format!("{address}: {trouble}");
-    let why = "requests reach the engine over this port and no other way";
+    let why = "requests reach the engine only through this port";
     match facts.enclave() {
         None => Finding::fail(id, saw, why, &["see enclave.running above: no enclave runs"]),
         Some(enclave) if enclave.cid != facts.settings.enclave_cid => {
-            let see = format!("see enclave.cid above: the enclave is at CID {}", enclave.cid);
+            let see = format!("see enclave.cid above: the enclave has CID {}", enclave.cid);
             Finding::fail(id, saw, why, &[&see])
         }
         Some(_) => Finding::fail(
             id,
             saw,
-            "an enclave runs at this CID, and nobody in it listens: it is still starting, its \
-             measured configuration has another port, or its engine has ended",
+            "an enclave runs with this CID, but nothing in it listens: it is still starting, its \
+             measured configuration has another port, or the engine has stopped",
             &["mortise doctor --last-crash", "sudo systemctl restart mortise-enclave.service"],
         ),
     }
@@ -38,7 +38,7 @@ fn vsock(machine: &dyn Machine, facts: &Facts) -> Finding {
 fn health(facts: &Facts) -> Finding {
     let id = "engine.health";
     if let Err(trouble) = &facts.health {
-        return Finding::skip(id, format!("the engine says nothing: {trouble}"));
+        return Finding::skip(id, format!("the engine does not answer: {trouble}"));
     }
     let text = |field| facts.health_text(field);
     let (phase, mode, fault) = (text("phase"), text("mode"), text("fault"));
@@ -51,13 +51,13 @@ fn health(facts: &Facts) -> Finding {
         (_, "debug") => Finding::fail(
             id,
             format!("{saw}: DEBUG MODE"),
-            "every verifier refuses what it proves",
+            "every verifier refuses its documents, and its promises bind no one",
             &["sudo systemctl restart mortise-enclave.service   (without --debug-mode)"],
         ),
         (_, "emulated") => Finding::fail(
             id,
             format!("{saw}: EMULATED MODULE"),
-            "the image is one for local boots: its documents are unsigned, every verifier refuses \
+            "the image is for local boots: its documents are unsigned, and every verifier refuses \
              them",
             &["mortise image build --out DIR   (with module = \"nitro\" in enclave.toml)"],
         ),
@@ -65,7 +65,7 @@ fn health(facts: &Facts) -> Finding {
         _ => Finding::warn(
             id,
             saw,
-            "it serves nothing yet: a replay takes its time, witnesses have to answer",
+            "it is not ready yet: it replays the log, or waits for witnesses",
             &["mortise --json health | jq .phase   (again in a minute)"],
         ),
     }
@@ -80,7 +80,7 @@ fn gateway(machine: &dyn Machine, facts: &Facts) -> Finding {
         Ok(answer) => Finding::fail(
             id,
             format!("http://{to}/healthz: status {}", answer.status),
-            "something else than mortise-host has the port",
+            "another program uses the port of mortise-host",
             &["sudo ss --listening --tcp --processes --numeric"],
         ),
         Err(Trouble::NotLive) => Finding::skip(id, Trouble::NotLive.to_string()),
@@ -103,9 +103,9 @@ fn ready(machine: &dyn Machine, facts: &Facts) -> Finding {
         Ok(answer) => Finding::fail(
             id,
             format!("http://{to}/readyz: status {}", answer.status),
-            "the gateway works, and the engine behind it is not ready or not reached",
+            "the gateway works, but the engine is not ready or not reachable",
             &["see vsock.engine and engine.health above"],
         ),
-        Err(trouble) => Finding::skip(id, format!("the gateway says nothing: {trouble}")),
+        Err(trouble) => Finding::skip(id, format!("the gateway does not answer: {trouble}")),
     }
 }

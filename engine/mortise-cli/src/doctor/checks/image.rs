@@ -1,10 +1,10 @@
-//! The image file, and whether the enclave gets what it needs: E26, E27.
+//! The image file, and whether the enclave gets enough memory for it: E26, E27.
 
 use super::super::facts::Facts;
 use super::super::machine::{Entry, Machine};
 use super::super::report::Finding;
 
-/// nitro-cli wants this many times the file.
+/// nitro-cli requires this many times the size of the file.
 const MEMORY_RATIO: u64 = 4;
 const MIB: u64 = 1024 * 1024;
 /// First bytes of every enclave image file.
@@ -17,17 +17,17 @@ pub(super) fn check(machine: &dyn Machine, facts: &Facts) -> Vec<Finding> {
     let unusable = |what: &str| {
         let saw = format!("{path}: {what}");
         let why = "there is nothing to start";
-        let found = Finding::fail("image.file", saw, why, &[&format!("{build} {path}")]);
-        vec![found, Finding::skip("image.memory", "there is no image")]
+        let file = Finding::fail("image.file", saw, why, &[&format!("{build} {path}")]);
+        vec![file, Finding::skip("image.memory", "there is no image")]
     };
     let bytes = match machine.entry(path) {
         Ok(Entry::File(bytes)) => bytes,
-        Ok(_) => return unusable("it is no file"),
+        Ok(_) => return unusable("this is not a file"),
         Err(trouble) => return unusable(&trouble.to_string()),
     };
     match machine.head(path, MAGIC.len()) {
         Ok(head) if head == MAGIC => {}
-        Ok(_) => return unusable("it is no enclave image: it does not start with .eif"),
+        Ok(_) => return unusable("this is not an enclave image: it does not start with .eif"),
         Err(trouble) => return unusable(&trouble.to_string()),
     }
     let file = Finding::ok("image.file", format!("{path}: {bytes} bytes"));

@@ -1,4 +1,4 @@
-//! The checks, in the order in which a start needs what they look at.
+//! The checks, in start order.
 
 mod allocator;
 mod clock;
@@ -20,7 +20,7 @@ use super::report::{Finding, Report};
 /// The checks of one area.
 type Area = fn(&dyn Machine, &Facts) -> Vec<Finding>;
 
-/// All of them.
+/// Runs all checks.
 pub(super) fn run(machine: &dyn Machine, facts: &Facts) -> Report {
     let areas: [Area; 11] = [
         services::check,

@@ -12,7 +12,8 @@ use serde_json::Value;
 
 const PUT: &str = "aws kms put-key-policy --key-id KEY --policy-name default --policy \
                    file://policy.json";
-const WRITE: &str = "mortise policy aws --account ACCOUNT --role ROLE --pcr0 PCR0 > policy.json";
+const WRITE: &str =
+    "mortise key-policy aws --account ACCOUNT --role ROLE --pcr0 PCR0 > policy.json";
 const FETCH: &str = "aws kms get-key-policy --key-id KEY --policy-name default --query Policy \
                      --output text > policy.json   (as an administrator of the key)";
 const SERVICE: &str = "kms:EncryptionContext:mortise:service";
@@ -33,13 +34,13 @@ pub(super) fn check(machine: &dyn Machine, facts: &Facts) -> Vec<Finding> {
     match PolicyDocument::parse(&text) {
         Ok(policy) => vec![linted(&policy, path), access(machine, facts, &policy)],
         Err(error) => {
-            let found = Finding::fail(
+            let unreadable = Finding::fail(
                 "policy.lint",
                 format!("{path}: {error}"),
-                "a policy that is none cannot be judged",
+                "doctor cannot check a file that is not a key policy",
                 &[FETCH],
             );
-            vec![found, Finding::skip("policy.access", "there is no policy")]
+            vec![unreadable, Finding::skip("policy.access", "there is no policy")]
         }
     }
 }
@@ -49,29 +50,29 @@ fn linted(policy: &PolicyDocument, path: &str) -> Finding {
     let findings = lint(policy);
     let bad: Vec<_> = findings.iter().filter(|f| f.severity > Severity::Note).collect();
     let Some(worst) = bad.iter().max_by_key(|finding| finding.severity) else {
-        return Finding::ok(id, format!("{path}: nobody but the attested images opens keys"));
+        return Finding::ok(id, format!("{path}: only the attested images can unwrap keys"));
     };
     let rules: Vec<_> = bad.iter().map(|finding| finding.rule).collect();
     let saw = format!("{path}: {}: {}", rules.join(", "), worst.text);
-    let why = "who can open wrapped keys outside the enclave can read the whole log and sign";
-    let steps = [&format!("mortise policy lint {path}"), WRITE, PUT];
+    let why = "anyone who can unwrap keys outside the enclave can read the log and sign";
+    let steps = [&format!("mortise key-policy lint {path}"), WRITE, PUT];
     match worst.severity {
         Severity::Critical => Finding::fail(id, saw, why, &steps),
         _ => Finding::warn(id, saw, why, &steps),
     }
 }
 
-/// Would the key service let this enclave open its keys?
+/// Whether the key service lets this enclave unwrap its keys.
 fn access(machine: &dyn Machine, facts: &Facts, policy: &PolicyDocument) -> Finding {
     let id = "policy.access";
     let Some(pcr0) = pcr0(machine, facts) else {
-        return Finding::skip(id, "the image's PCR0 is not known: see MORTISE_MEASUREMENTS");
+        return Finding::skip(id, "PCR0 of the image is not known: see MORTISE_MEASUREMENTS");
     };
     let Some(role) = role_arn(facts, policy) else {
         return Finding::skip(id, "the role is not known: see credentials.role");
     };
     let Some(caller) = Caller::new(&role) else {
-        return Finding::skip(id, format!("{role} is no ARN of a role"));
+        return Finding::skip(id, format!("{role} is not the ARN of a role"));
     };
     let conditions = conditions(facts, policy, &pcr0);
     let access = Access {
@@ -87,25 +88,25 @@ fn access(machine: &dyn Machine, facts: &Facts, policy: &PolicyDocument) -> Find
     }
     let saw = format!("{role} may not decrypt from the image {short}...: AccessDenied");
     if facts.is_debug() {
-        let why = "the enclave runs in debug mode: its PCR0 is all zero, which no policy approves";
-        let see = "see enclave.debug and engine.health above; a policy never admits zeros";
+        let why = "the enclave runs in debug mode: its PCR0 is zero, and no policy approves zeros";
+        let see = "see enclave.debug and engine.health above";
         return Finding::fail(id, saw, why, &[see]);
     }
     if !values(policy, &["imagesha384", "pcr0"]).contains(&pcr0) {
-        let why = "the policy approves other images: this one was built anew, or the policy is old";
+        let why = "the policy approves other images: this one was rebuilt, or the policy is old";
         return Finding::fail(id, saw, why, &[&WRITE.replace("PCR0 >", &format!("{pcr0} >")), PUT]);
     }
     if !roles(policy).contains(&role) {
-        let why = "the policy names another role than the one that this instance has";
+        let why = "the policy names a role that is not the role of this instance";
         let attach = "aws ec2 replace-iam-instance-profile-association --association-id ID \
                       --iam-instance-profile Name=PROFILE";
         return Finding::fail(id, saw, why, &[WRITE, PUT, attach]);
     }
-    let why = "image and role are named, and another condition or a Deny stands against them";
-    Finding::fail(id, saw, why, &["mortise policy lint policy.json", WRITE, PUT])
+    let why = "the policy names image and role, but another condition or a Deny blocks them";
+    Finding::fail(id, saw, why, &["mortise key-policy lint policy.json", WRITE, PUT])
 }
 
-/// What the module will say of the image: all zero in debug mode.
+/// PCR0 as the security module reports it: zero in debug mode.
 fn pcr0(machine: &dyn Machine, facts: &Facts) -> Option<String> {
     if facts.is_debug() {
         return Some("0".repeat(96));
@@ -117,15 +118,15 @@ fn pcr0(machine: &dyn Machine, facts: &Facts) -> Option<String> {
     })
 }
 
-/// PCR0 as this project and nitro-cli write it.
+/// PCR0 in the formats of this project and of nitro-cli.
 fn register(value: &Value) -> Option<String> {
     let places = [value, &value["Measurements"], &value["measurements"], &value["pcrs"]];
     let names = ["PCR0", "pcr0", "0"];
-    let found = places.iter().find_map(|place| names.iter().find_map(|name| place[*name].as_str()));
-    measurement(found?).ok()
+    let pcr0 = places.iter().find_map(|place| names.iter().find_map(|name| place[*name].as_str()));
+    measurement(pcr0?).ok()
 }
 
-/// The instance's role in the account of its profile, or the only one that the policy lets in.
+/// The role of the instance in the account of its profile, or the only role that the policy grants.
 fn role_arn(facts: &Facts, policy: &PolicyDocument) -> Option<String> {
     let imds = facts.imds.as_ref().ok().filter(|imds| !imds.role.is_empty());
     if let Some(imds) = imds {
@@ -139,7 +140,7 @@ fn role_arn(facts: &Facts, policy: &PolicyDocument) -> Option<String> {
     }
 }
 
-/// The roles that some statement lets decrypt, whatever its conditions.
+/// The roles that a statement lets decrypt, under any conditions.
 fn roles(policy: &PolicyDocument) -> Vec<String> {
     let decrypts = |statement: &&Statement| {
         let is_decrypt = |action: &String| {
@@ -161,7 +162,7 @@ fn conditions(facts: &Facts, policy: &PolicyDocument, pcr0: &str) -> Conditions 
     for key in ["ImageSha384", "PCR0"] {
         conditions.set(&format!("kms:RecipientAttestation:{key}"), pcr0);
     }
-    // PCR1, 2 and 8 are covered by PCR0; what the policy wants of them is taken as given
+    // PCR0 covers PCR1, 2 and 8: assume the values that the policy requires
     for register in ["PCR1", "PCR2", "PCR8"] {
         if let Some(value) = values(policy, &[&register.to_lowercase()]).first() {
             conditions.set(&format!("kms:RecipientAttestation:{register}"), value);
@@ -174,7 +175,7 @@ fn conditions(facts: &Facts, policy: &PolicyDocument, pcr0: &str) -> Conditions 
     conditions
 }
 
-/// Values that the policy compares keys of these endings with, in lower case.
+/// Values that the policy requires for condition keys with these endings, in lower case.
 fn values(policy: &PolicyDocument, endings: &[&str]) -> Vec<String> {
     let conditions = policy.statements.iter().flat_map(|statement| &statement.conditions);
     let about = conditions.filter(|condition| {

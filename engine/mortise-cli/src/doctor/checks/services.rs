@@ -1,4 +1,4 @@
-//! The environment file and the units.
+//! The environment file and the systemd units.
 
 use super::super::facts::Facts;
 use super::super::machine::{Machine, Trouble};
@@ -18,23 +18,23 @@ pub(super) fn check(machine: &dyn Machine, facts: &Facts) -> Vec<Finding> {
 
 fn environment(facts: &Facts) -> Finding {
     let (id, settings) = ("setup.environment", &facts.settings);
-    if let Err(trouble) = &settings.found {
+    if let Err(trouble) = &settings.file {
         let repair = "sudo install -D -m 0644 enclave-image/deploy/mortise.env";
         return Finding::warn(
             id,
             format!("{ENVIRONMENT_FILE}: {trouble}"),
-            "units and doctor take their defaults: CID 16, port 5000, gateway 8080, no AWS region",
+            "units and doctor use the defaults: CID 16, port 5000, gateway 8080, no AWS region",
             &[&format!("{repair} {ENVIRONMENT_FILE}")],
         );
     }
     let lines = settings.odd_lines.iter().map(|line| format!("line {line} is not NAME=value"));
-    let values = settings.odd_values.iter().map(|name| format!("{name} is no number"));
+    let values = settings.odd_values.iter().map(|name| format!("{name} is not a number"));
     let odd: Vec<_> = lines.chain(values).collect();
     if odd.is_empty() {
         let saw = format!("{ENVIRONMENT_FILE}: CID {}", settings.enclave_cid);
         return Finding::ok(id, format!("{saw}, port {}", settings.enclave_port));
     }
-    let why = "what cannot be read is taken as its default";
+    let why = "units and doctor use the default in place of a value that they cannot read";
     Finding::fail(id, odd.join("; "), why, &[&format!("sudoedit {ENVIRONMENT_FILE}")])
 }
 
@@ -46,21 +46,21 @@ fn service(machine: &dyn Machine, id: &'static str, unit: &str) -> Finding {
     };
     let state = ran.stdout.lines().next().unwrap_or_default().trim().to_owned();
     if state.is_empty() {
-        let said = ran.stderr.lines().next().unwrap_or("it says nothing").trim().to_owned();
-        return Finding::skip(id, format!("systemctl: {said}"));
+        let line = ran.stderr.lines().next().unwrap_or("no output").trim().to_owned();
+        return Finding::skip(id, format!("systemctl: {line}"));
     }
     match state.as_str() {
         "active" => Finding::ok(id, format!("{unit} is active")),
         "activating" | "reloading" => Finding::warn(
             id,
             format!("{unit} is {state}"),
-            "it has not come up yet, or comes up again and again",
+            "it is still starting, or restarts again and again",
             &[&format!("journalctl -u {unit} -n 50")],
         ),
         _ => Finding::fail(
             id,
             format!("{unit} is {state}"),
-            "without it nothing starts by itself, and nothing is started again",
+            "nothing starts it after a boot or a crash",
             &[
                 &format!("sudo systemctl enable --now {unit}"),
                 &format!("journalctl -u {unit} -n 50"),

@@ -1,27 +1,23 @@
-//! What nitro-cli complained of when an enclave did not start, and what helps: E19 to E39.
+//! The error of nitro-cli when an enclave did not start, and its repair: E19 to E39.
 //!
-//! Its own process prints the cause, `[ E27 ] ...`; the command that waited for it then ends with
-//! `[ E39 ]`, which says only that something else was said. Every attempt of the unit begins with a
-//! line of its script, so that the complaint of an older attempt is not taken for this one's.
+//! The process of the enclave prints the cause, `[ E27 ] ...`. The command that waited for it then
+//! exits with `[ E39 ]`, which only refers to the first error. The script of the unit prints a line
+//! at the start of every attempt, so that errors of earlier attempts are not mixed in.
 
 use super::super::machine::Machine;
 use super::super::report::Finding;
 
 const LOG: &str = "/var/log/nitro_enclaves/nitro_enclaves.log";
-/// An attempt begins: in the journal by our script, in the log by nitro-cli.
+/// Start of an attempt: in the journal by our script, in the log by nitro-cli.
 const BEGINS: [&str; 2] = ["mortise-enclave-run: starting", "Run args = "];
-/// It came to an enclave: what is complained of later is no failure to start.
+/// The enclave started: errors after this line are not failures to start.
 const STARTED: [&str; 2] = ["Started enclave with enclave-cid", "Enclave ID = "];
-/// Said by whoever waited for the process that failed.
+/// Printed by the command that waited for the process that failed.
 const CONSEQUENCES: [&str; 2] = ["E38", "E39"];
 
-/// Codes that a start fails with: what it means, what helps.
+/// Codes of a failed start: code, meaning, repair.
 const ERRORS: &[(&str, &str, &str)] = &[
-    (
-        "E07",
-        "the folder of the sockets, /run/nitro_enclaves, is missing",
-        "sudo systemd-tmpfiles --create",
-    ),
+    ("E07", "the socket folder /run/nitro_enclaves is missing", "sudo systemd-tmpfiles --create"),
     (
         "E19",
         "the image file cannot be read",
@@ -30,41 +26,41 @@ const ERRORS: &[(&str, &str, &str)] = &[
     (
         "E20",
         "a CPU was named twice",
-        "give a number in place of names: MORTISE_ENCLAVE_CPUS in /etc/mortise/mortise.env",
+        "set MORTISE_ENCLAVE_CPUS in /etc/mortise/mortise.env to a number, not to names",
     ),
     (
         "E21",
-        "a CPU that was asked for is not in the pool",
-        "sudoedit /etc/nitro_enclaves/allocator.yaml   (cpu_pool: with that CPU)",
+        "a requested CPU is not in the pool",
+        "sudoedit /etc/nitro_enclaves/allocator.yaml   (add the CPU to cpu_pool)",
     ),
     (
         "E22",
-        "the pool has fewer CPUs than the enclave wants; another enclave may hold them",
+        "the pool has fewer free CPUs than the enclave needs; another enclave may hold them",
         "nitro-cli terminate-enclave --all, or raise cpu_count in \
          /etc/nitro_enclaves/allocator.yaml",
     ),
     (
         "E26",
-        "the enclave is given less memory than 4 times its image",
+        "the enclave gets less memory than 4 times its image",
         "raise MORTISE_ENCLAVE_MEMORY_MIB in /etc/mortise/mortise.env and memory_mib in \
          /etc/nitro_enclaves/allocator.yaml, then: sudo systemctl restart \
          nitro-enclaves-allocator.service",
     ),
     (
         "E27",
-        "less memory is reserved than the enclave wants; another enclave may hold it",
+        "less memory is free than the enclave needs; another enclave may hold it",
         "nitro-cli terminate-enclave --all, or raise memory_mib in \
          /etc/nitro_enclaves/allocator.yaml, then: sudo systemctl restart \
          nitro-enclaves-allocator.service",
     ),
     (
         "E35",
-        "the image cannot be read whole: damaged, or too few huge pages",
+        "the image could not be loaded: it is damaged, or there are too few huge pages",
         "mortise image describe FILE.eif",
     ),
     (
         "E36",
-        "the image started and did not say that it is ready: it ended early, or is no image for \
+        "the image started and did not report ready: it exited early, or is not an image for \
          this machine",
         "mortise doctor --last-crash; mortise image describe FILE.eif",
     ),
@@ -75,22 +71,22 @@ const ERRORS: &[(&str, &str, &str)] = &[
     ),
 ];
 
-/// Why the last attempt came to nothing, as far as nitro-cli said so.
+/// Why the last attempt failed, if nitro-cli printed an error.
 pub(super) fn failure_to_start(machine: &dyn Machine) -> Option<Finding> {
-    let said = complaint(machine)?;
-    let code = code(&said).unwrap_or_default();
+    let line = error_line(machine)?;
+    let code = code(&line).unwrap_or_default();
     let unknown = format!("nitro-cli explain --error-code {code}");
     let (meaning, repair) = match ERRORS.iter().find(|(known, ..)| *known == code) {
         Some((_, meaning, repair)) => (*meaning, *repair),
-        None => ("nitro-cli explains its codes", unknown.as_str()),
+        None => ("an error of nitro-cli that doctor does not know", unknown.as_str()),
     };
-    let saw = format!("no enclave runs; nitro-cli said: {said}");
+    let saw = format!("no enclave runs; nitro-cli printed: {line}");
     let steps = [repair, "sudo systemctl start mortise-enclave.service"];
     Some(Finding::fail("enclave.running", saw, meaning, &steps))
 }
 
-/// From the unit's journal, which names the attempts, or from the log of nitro-cli.
-fn complaint(machine: &dyn Machine) -> Option<String> {
+/// Reads it from the journal of the unit, which marks attempts, or from the log of nitro-cli.
+fn error_line(machine: &dyn Machine) -> Option<String> {
     let args = ["-u", "mortise-enclave.service", "-n", "100", "-o", "cat", "--no-pager"];
     let journal = machine.run("journalctl", &args).map(|ran| ran.stdout).unwrap_or_default();
     if STARTED.iter().any(|mark| last_attempt(&journal).contains(mark)) {
@@ -99,24 +95,24 @@ fn complaint(machine: &dyn Machine) -> Option<String> {
     cause(&journal).or_else(|| cause(&machine.tail(LOG).unwrap_or_default()))
 }
 
-/// The last line with a cause, or the last with a consequence, of the last attempt.
+/// The last line of the last attempt with a cause; without one, the last with a consequence.
 fn cause(text: &str) -> Option<String> {
     let attempt = last_attempt(text);
     if STARTED.iter().any(|mark| attempt.contains(mark)) {
         return None;
     }
-    let said = || attempt.lines().rev().filter_map(|line| Some((code(line)?, line.trim())));
-    let cause = said().find(|(code, _)| !CONSEQUENCES.contains(code)).or_else(|| said().next());
+    let errors = || attempt.lines().rev().filter_map(|line| Some((code(line)?, line.trim())));
+    let cause = errors().find(|(code, _)| !CONSEQUENCES.contains(code)).or_else(|| errors().next());
     cause.map(|(_, line)| line.to_owned())
 }
 
-/// What stands behind the last beginning; all of it when none is seen.
+/// The text after the last start of an attempt; all of it if there is none.
 fn last_attempt(text: &str) -> &str {
     let begins = BEGINS.iter().filter_map(|mark| text.rfind(mark)).max();
     &text[begins.unwrap_or(0)..]
 }
 
-/// The code of `[ E26 ] ...`; the help page that nitro-cli names beside it does not count.
+/// The code of `[ E26 ] ...`. Ignores the code in the link to the help page of nitro-cli.
 fn code(line: &str) -> Option<&str> {
     let (code, _) = line.split_once("[ ")?.1.split_once(" ]")?;
     let digits = code.strip_prefix('E')?;

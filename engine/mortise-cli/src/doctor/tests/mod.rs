@@ -1,8 +1,8 @@
-//! Each trouble of the guides for enclaves, laid out as a machine; the whole report is compared.
+//! Each problem of the guides for enclaves on a simulated machine; compares the whole report.
 //!
 //! A machine is a folder of files, the outputs of its programs and the answers of its sockets.
-//! Expected reports are in `tests/expected`. After a deliberate change of a text, write them anew
-//! with `MORTISE_WRITE_EXPECTED=1` and read the difference.
+//! Expected reports are in `tests/expected`. After a deliberate change of a text, write them again
+//! with `MORTISE_WRITE_EXPECTED=1` and read the diff.
 
 mod recorded;
 
@@ -20,7 +20,7 @@ fn examine(machine: &Recorded) -> Report {
     checks::run(machine, &Facts::gather(machine))
 }
 
-/// No two checks of a report say the same.
+/// No two checks of a report advise the same.
 fn advice_is_unique(report: &Report) {
     for (at, finding) in report.findings.iter().enumerate() {
         for other in report.findings[..at].iter().filter(|other| !other.repair.is_empty()) {
@@ -29,7 +29,7 @@ fn advice_is_unique(report: &Report) {
     }
 }
 
-/// Compares text and JSON with what is expected, and names the failures.
+/// Compares text and JSON with the expected report, and checks the failures.
 fn expect(name: &str, machine: &Recorded, failures: &[&str]) {
     let report = examine(machine);
     advice_is_unique(&report);
@@ -41,14 +41,14 @@ fn expect(name: &str, machine: &Recorded, failures: &[&str]) {
             std::fs::write(&path, &found).unwrap();
         }
         let expected = std::fs::read_to_string(&path).unwrap_or_default();
-        assert_eq!(found, expected, "{} is otherwise", path.display());
+        assert_eq!(found, expected, "{} differs", path.display());
     }
     let failed: Vec<_> =
         report.findings.iter().filter(|f| f.status == Status::Fail).map(|f| f.id).collect();
     assert_eq!(failed, failures, "{name}");
 }
 
-/// Takes the enclave away, and with it everything that it answered.
+/// Removes the enclave and its answers.
 fn without_enclave(machine: &mut Recorded) {
     machine.command("nitro-cli describe-enclaves", "[]\n");
     machine.sockets.insert(ENGINE.into(), Err(Trouble::Refused));
@@ -119,7 +119,7 @@ fn image_of_more_than_a_quarter_of_the_memory_is_e26_before_and_after_the_start(
 }
 
 #[test]
-fn refused_vsock_connection_is_told_apart_by_the_enclave_behind_it() {
+fn refused_vsock_connection_names_the_state_of_the_enclave() {
     let mut machine = Recorded::healthy();
     machine.sockets.insert(ENGINE.into(), Err(Trouble::Refused));
     machine.calls.clear();
@@ -148,7 +148,7 @@ fn missing_device_says_whether_driver_instance_or_machine_is_wrong() {
     expect("no-device", &machine, &failures);
     machine.file("/sys/devices/virtual/dmi/id/sys_vendor", "QEMU\n");
     let node = examine(&machine).findings.into_iter().find(|f| f.id == "device.node").unwrap();
-    assert!(node.why.contains("Nitro system") && node.repair[0].contains("mortise dev"));
+    assert!(node.why.contains("on Nitro") && node.repair[0].contains("mortise-dev dev"));
 }
 
 #[test]
@@ -176,7 +176,7 @@ fn access_denied_names_image_role_or_debug_mode_as_its_reason() {
 }
 
 #[test]
-fn debug_mode_stands_first_also_when_only_the_engine_says_it() {
+fn debug_mode_is_first_even_if_only_the_engine_reports_it() {
     let mut machine = Recorded::healthy();
     machine.health("\"phase\":\"ready\",\"mode\":\"debug\"");
     let report = examine(&machine);
@@ -190,7 +190,7 @@ fn debug_mode_stands_first_also_when_only_the_engine_says_it() {
 }
 
 #[test]
-fn witnesses_without_a_way_fail_and_unheard_diagnostics_warn() {
+fn missing_witness_listener_fails_and_missing_diagnostics_listener_warns() {
     let mut machine = Recorded::healthy();
     machine.command(
         "ss --vsock --listening --numeric --no-header",
@@ -226,7 +226,7 @@ fn proxy_failure_shows_the_port_the_way_and_what_the_host_counted() {
 }
 
 #[test]
-fn early_exit_is_told_by_the_stop_that_the_host_recorded() {
+fn early_exit_is_explained_by_the_recorded_stop() {
     let mut machine = Recorded::healthy();
     without_enclave(&mut machine);
     machine.fails("systemctl is-active mortise-enclave.service", "failed\n");
@@ -241,7 +241,7 @@ fn early_exit_is_told_by_the_stop_that_the_host_recorded() {
 }
 
 #[test]
-fn last_crash_shows_the_stop_what_it_means_and_the_lines_before_it() {
+fn last_crash_shows_stop_meaning_and_last_lines() {
     let machine = Recorded::healthy();
     machine.file(
         "/var/lib/mortise/diagnostics/last-stop.json",
@@ -251,16 +251,16 @@ fn last_crash_shows_the_stop_what_it_means_and_the_lines_before_it() {
         (0..12).map(|at| format!("{{\"receivedMs\":{at},\"line\":\"line {at}\"}}\n")).collect();
     machine.file("/var/lib/mortise/diagnostics/lines.jsonl", &lines);
     let stop = read_last_stop(&machine, "/var/lib/mortise").unwrap();
-    let said = read_last_lines(&machine, "/var/lib/mortise");
-    let text = last_crash_text(&stop, &said);
+    let lines = read_last_lines(&machine, "/var/lib/mortise");
+    let text = last_crash_text(&stop, &lines);
     assert!(text.starts_with("STORE (exit 75): gone?[31m\n"), "{text}");
-    assert!(text.contains("\n  meaning  the log store went away"), "{text}");
+    assert!(text.contains("\n  meaning  the log store closed the connection"), "{text}");
     assert!(text.contains("\n  next     sudo systemctl restart"), "{text}");
-    assert!(text.contains("said     line 11\n") && !text.contains("line 1\n"), "{text}");
+    assert!(text.contains("output   line 11\n") && !text.contains("line 1\n"), "{text}");
 }
 
 #[test]
-fn parent_on_which_nothing_is_installed_gets_repairs_and_no_panic() {
+fn empty_parent_gets_repairs_and_no_panic() {
     let report = examine(&Recorded::bare());
     advice_is_unique(&report);
     for finding in &report.findings {

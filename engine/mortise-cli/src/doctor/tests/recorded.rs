@@ -1,4 +1,4 @@
-//! A machine that is laid out: files in a folder, recorded outputs and answers.
+//! A simulated machine: files in a folder, recorded outputs and answers.
 
 use crate::doctor::machine::{CommandOutput, Entry, Files, HttpAnswer, HttpAsk, Machine, Trouble};
 use mortise_transport::Address;
@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// What is not recorded does not exist.
+/// Anything that is not recorded does not exist.
 pub(super) struct Recorded {
     root: tempfile::TempDir,
     files: Files,
@@ -83,7 +83,7 @@ impl Recorded {
         }
     }
 
-    /// A parent that is set up by `enclave-image/deploy` and runs.
+    /// A running parent, set up by `enclave-image/deploy`.
     pub fn healthy() -> Self {
         let mut machine = Self::bare();
         machine.file("/etc/mortise/mortise.env", DEPLOY_ENVIRONMENT);
@@ -134,7 +134,7 @@ impl Recorded {
         std::fs::write(place, text).unwrap();
     }
 
-    /// Takes a file or a folder away.
+    /// Removes a file or a folder.
     pub fn remove(&mut self, path: &str) {
         let place = self.place(path);
         match place.is_dir() {
@@ -148,7 +148,7 @@ impl Recorded {
         self.root.path().join(path.trim_start_matches('/'))
     }
 
-    /// An image of this size, as holes.
+    /// A sparse image of this size.
     pub fn image_mib(&self, mib: u64) {
         self.file("/opt/mortise/mortise.eif", ".eif");
         let image =
@@ -156,19 +156,19 @@ impl Recorded {
         image.unwrap().set_len(mib * 1024 * 1024).unwrap();
     }
 
-    /// So many pages of 2 MiB on the one node.
+    /// This number of 2 MiB pages on the node.
     pub fn hugepages(&self, pages: u64) {
         self.file(&format!("{PAGES}/nr_hugepages"), &format!("{pages}\n"));
         self.file(&format!("{PAGES}/free_hugepages"), "0\n");
     }
 
-    /// A program that works.
+    /// A program that succeeds.
     pub fn command(&mut self, line: &str, stdout: &str) {
         let ran = CommandOutput { success: true, stdout: stdout.into(), stderr: String::new() };
         self.commands.insert(line.into(), ran);
     }
 
-    /// What runs, of an image whose PCR0 repeats these digits.
+    /// A running enclave of an image whose PCR0 repeats these digits.
     pub fn enclave(&mut self, described: &str, digits: &str) {
         self.command(
             "nitro-cli describe-enclaves",
@@ -176,13 +176,13 @@ impl Recorded {
         );
     }
 
-    /// A program that says no.
+    /// A program that fails.
     pub fn fails(&mut self, line: &str, stdout: &str) {
         let ran = CommandOutput { success: false, stdout: stdout.into(), stderr: String::new() };
         self.commands.insert(line.into(), ran);
     }
 
-    /// What the engine says of itself.
+    /// The health of the engine.
     pub fn health(&mut self, fields: &str) {
         let answer = format!(
             "{{\"jsonrpc\":\"2.0\",\"id\":\"doctor\",\"result\":{{\"version\":\"0.1.0\",\
@@ -191,12 +191,12 @@ impl Recorded {
         self.calls.insert("vsock:16:5000".into(), answer);
     }
 
-    /// What an URL gives.
+    /// The answer of a URL.
     pub fn answer(&mut self, url: &str, status: u16, body: &str) {
         self.http.insert(url.into(), HttpAnswer { status, body: body.into() });
     }
 
-    /// The role of the instance, with credentials that nobody may see.
+    /// The role of the instance, with credentials that must not be printed.
     pub fn role(&mut self, role: &str) {
         let roles = format!("{IMDS}/meta-data/iam/security-credentials/");
         self.answer(&roles, 200, role);
@@ -269,7 +269,7 @@ impl Machine for Recorded {
         let is_imds = ask.to.starts_with("169.254");
         let is_open = ask.header.is_none() || ask.path == "/latest/api/token";
         let found = self.http.get(&format!("{}{}", ask.to, ask.path)).cloned();
-        // only the list of everything is asked for without a token
+        // only the root list is requested without a token
         assert!(!is_imds || !is_open || ask.path.len() <= 18, "{ask:?}");
         self.live(found)
     }

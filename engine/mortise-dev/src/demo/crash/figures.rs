@@ -1,10 +1,10 @@
-//! What a crash run counted.
+//! The figures of a crash run.
 
 use super::super::processes::Victim;
 use super::record::Record;
 use serde::Serialize;
 
-/// Counts while the run goes on.
+/// Counters of a running run.
 #[derive(Debug, Default)]
 pub(super) struct Figures {
     pub rounds: u32,
@@ -25,18 +25,18 @@ impl Figures {
         }
     }
 
-    /// A start was over after so many milliseconds.
+    /// Records the duration of a start.
     pub fn started(&mut self, ms: u64) {
         self.starts.push(ms);
     }
 
-    /// A line for people.
+    /// A progress line.
     pub fn progress(&self, record: &Record) -> String {
         let (acked, locks) = (record.acked_count(), record.lock_count());
         format!("round {}: {acked} requests acknowledged, {locks} locks, none lost", self.rounds)
     }
 
-    /// The figures of a run in which every check held: the first that does not ends it.
+    /// The figures of a complete run. The first failed check ends a run, so nothing is lost here.
     pub fn complete(&self, seed: u64, record: &Record) -> Complete {
         let count = u64::try_from(self.starts.len()).unwrap_or(u64::MAX).max(1);
         Complete {
@@ -88,7 +88,7 @@ impl Complete {
              requests acked       {}\n\
              locks acked          {}\n\
              locks lost           {}\n\
-             looks at a lock      {}\n\
+             lock checks          {}\n\
              statements equal     {}\n\
              repeats identical    {}\n\
              restart              mean {} ms, longest {} ms\n",

@@ -1,13 +1,13 @@
-//! `mortise-dev demo crash`: kill -9 at random moments, and nothing acknowledged is lost.
+//! `mortise-dev demo crash`: kill -9 at random moments; no acknowledged request is lost.
 //!
 //! ```text
-//! round:  load for a random time -> kill host or engine -> start again (perhaps kill again while
-//!         it starts) -> every request under way is answered -> check -> go on
+//! round:  load for a random time -> kill host or engine -> restart (perhaps kill again during the
+//!         start) -> every request in flight is answered -> check -> next round
 //! ```
-//! What is checked after each round: every acknowledged lock is there in the state that its last
-//! acknowledged command left it in; the newest statement contradicts none that was given out; the
-//! statement about the frame that was the newest before the crash is given again, signature
-//! included; acknowledged requests sent again are answered with the same bytes.
+//! Checks after each round: every acknowledged lock is in the state that its last acknowledged
+//! command left; the newest statement contradicts no earlier one; the engine returns the same signed
+//! statement for the frame that was the newest before the crash; a retry of an acknowledged request
+//! returns the same bytes.
 
 mod figures;
 mod record;
@@ -32,32 +32,32 @@ pub struct CrashArgs {
     /// Rounds of load and kill
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
-    /// Names the choices of the run; drawn from the system's entropy when absent
+    /// Seed of the random choices; random by default
     #[arg(long)]
     seed: Option<u64>,
-    /// Owners that commit, claim and release at the same time
+    /// Owners that commit, claim and release concurrently
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u64).range(1..))]
     owners: u64,
-    /// Longest load before a kill, milliseconds
+    /// Maximum time under load before a kill, milliseconds
     #[arg(long, default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..))]
     load_ms: u64,
-    /// Rest of an owner between two requests, milliseconds
+    /// Pause of an owner between two requests, milliseconds
     #[arg(long, default_value_t = 20)]
     pace_ms: u64,
     /// Frames between two snapshots
     #[arg(long, default_value_t = 512, value_parser = clap::value_parser!(u64).range(1..))]
     snapshot_frames: u64,
-    /// Folder for log and keys, kept; a temporary one when absent, kept only on a failure
+    /// Folder for log and keys, kept; by default a temporary one, kept only after a failure
     #[arg(long)]
     data_dir: Option<PathBuf>,
 }
 
-/// Acknowledged requests that are sent again after each round.
+/// Acknowledged requests that are retried after each round.
 const REPEATS: usize = 64;
 
 /// Runs the rounds and prints the figures.
 pub(super) async fn run(args: CrashArgs, output: &Output) -> Result<(), Failure> {
-    let seed = args.seed.unwrap_or_else(drawn_seed);
+    let seed = args.seed.unwrap_or_else(random_seed);
     let temporary = tempfile::tempdir().map_err(Failure::system)?;
     let root = args.data_dir.clone().unwrap_or_else(|| temporary.path().to_owned());
     output.note(&format!("seed {seed}, folder {}", root.display()));
@@ -84,12 +84,12 @@ pub(super) async fn run(args: CrashArgs, output: &Output) -> Result<(), Failure>
     }
 }
 
-fn drawn_seed() -> u64 {
+fn random_seed() -> u64 {
     let id = mortise_client::random_request_id();
     id.0.iter().take(4).fold(0, |seed, byte| (seed << 8) | u64::from(*byte))
 }
 
-/// A run under way.
+/// A running demonstration.
 struct Run {
     rng: Rng,
     processes: Processes,
@@ -99,7 +99,7 @@ struct Run {
     figures: Figures,
     /// The newest statement when the last check ended.
     kept: Option<SignedStatementView>,
-    /// How long the last start took.
+    /// Duration of the last start.
     start_ms: u64,
 }
 
@@ -117,7 +117,7 @@ impl Run {
         let (rng, shared) = (Rng::new(seed), Arc::new(Shared::default()));
         let mut workers = JoinSet::new();
         for n in 0..args.owners {
-            // JSON-RPC ids of one worker never meet those of another.
+            // each worker has its own range of JSON-RPC ids
             let requests = LoadRequests::new(engine, n << 40);
             let worker = Worker::new(requests, processes.address(), rng.part(n + 1));
             let pace = Duration::from_millis(args.pace_ms);
@@ -138,16 +138,16 @@ impl Run {
                 output.note(&self.figures.progress(&self.shared.record()));
             }
         }
-        // A last start after a stop in order: the same must hold.
+        // the same must hold after a clean stop
         let shared = Arc::clone(&self.shared);
-        let quiet = shared.gate.write().await;
+        let quiet = shared.requests.write().await;
         self.processes.stop().await;
         self.start_again(Instant::now()).await?;
         drop(quiet);
         self.check().await
     }
 
-    /// Kills one process, starts what is missing; at random kills again while it starts.
+    /// Kills one process and restarts what is missing; at random kills again during the start.
     async fn crash(&mut self) -> Result<(), Failure> {
         loop {
             let victim = if self.rng.one_in(2) { Victim::Host } else { Victim::Engine };
@@ -169,7 +169,7 @@ impl Run {
                         self.started(begun);
                         return Ok(());
                     }
-                    Started::Again => return Err(Failure::check("the engine lost its store")),
+                    Started::Restart => return Err(Failure::check("the engine lost its store")),
                 },
                 () = tokio::time::sleep(moment) => self.figures.kills_while_starting += 1,
             }
@@ -188,7 +188,7 @@ impl Run {
                 self.started(begun);
                 Ok(())
             }
-            Started::Again => Err(Failure::check("the engine lost its store while it started")),
+            Started::Restart => Err(Failure::check("the engine lost its store while it started")),
         }
     }
 
@@ -198,8 +198,8 @@ impl Run {
     }
 
     async fn check(&mut self) -> Result<(), Failure> {
-        // The gate closes when every request under way has its answer.
-        let quiet = self.shared.gate.write().await;
+        // acquired when every request in flight has its answer
+        let quiet = self.shared.requests.write().await;
         if let Some(violation) = self.shared.violation() {
             return Err(Failure::check(violation));
         }
@@ -223,5 +223,5 @@ fn millis(since: Instant) -> u64 {
     u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Rounds between two lines of progress.
+/// Rounds between two progress lines.
 const PROGRESS_ROUNDS: u32 = 20;

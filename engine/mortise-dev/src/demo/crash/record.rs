@@ -1,4 +1,4 @@
-//! What was acknowledged, and the checks that all of it is still there.
+//! The acknowledged requests, and the checks that none of them is lost.
 
 use super::super::line::Line;
 use bytes::Bytes;
@@ -15,7 +15,7 @@ use mortise_sim::rng::Rng;
 use mortise_transport::Address as SocketAddress;
 use std::collections::BTreeMap;
 
-/// What an acknowledged lock must look like.
+/// The expected state of an acknowledged lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Expected {
     pub status: Status,
@@ -38,40 +38,40 @@ pub(super) struct Acked {
 pub(super) struct Record {
     locks: Locks,
     acked: Vec<Acked>,
-    /// The longest history that any answer spoke of.
+    /// The largest history size in any answer.
     history_size: u64,
-    /// How many of `acked` were there at the last sample.
+    /// Length of `acked` at the last sample.
     sampled: usize,
 }
 
 impl Record {
-    /// Takes an acknowledged request in.
+    /// Adds an acknowledged request.
     pub fn acked(&mut self, request: Bytes, answer: &[u8], history_size: u64) {
         self.acked.push(Acked { request, answer: sha256(&[answer]) });
         self.history_size = self.history_size.max(history_size);
     }
 
-    /// Notes what a lock must look like from now on.
+    /// Sets the expected state of a lock.
     pub fn expect(&mut self, owner: Address, lock_id: LockId, expected: Expected) {
         self.locks.entry(owner).or_default().insert(lock_id, expected);
     }
 
-    /// What every lock must look like.
+    /// The expected state of every lock.
     pub fn locks(&self) -> Locks {
         self.locks.clone()
     }
 
-    /// How many locks were acknowledged.
+    /// Number of acknowledged locks.
     pub fn lock_count(&self) -> usize {
         self.locks.values().map(BTreeMap::len).sum()
     }
 
-    /// How many requests were acknowledged.
+    /// Number of acknowledged requests.
     pub fn acked_count(&self) -> usize {
         self.acked.len()
     }
 
-    /// Requests to send again: half of those since the last sample, half of all.
+    /// Requests to retry: one half is new since the last sample, the other half is from all.
     pub fn sample(&mut self, rng: &mut Rng, count: usize) -> Vec<Acked> {
         let fresh = self.sampled..self.acked.len();
         self.sampled = self.acked.len();
@@ -83,18 +83,20 @@ impl Record {
         at.into_iter().map(|at| self.acked[at].clone()).collect()
     }
 
-    /// The newest statement covers all that was acknowledged.
+    /// Checks that the newest statement covers every acknowledged request.
     pub fn check_newest(&self, newest: &SignedStatementView) -> Result<(), Failure> {
         let size = newest.statement.history_size;
         if size >= self.history_size {
             return Ok(());
         }
         let acked = self.history_size;
-        Err(Failure::check(format!("the newest history has {size} frames, {acked} were shown")))
+        Err(Failure::check(format!(
+            "the newest history has {size} frames, an earlier answer had {acked}"
+        )))
     }
 }
 
-/// The statement that was given out before the crash is given again, byte for byte.
+/// Checks that the engine returns the statement from before the crash, byte for byte.
 pub(super) async fn check_kept(client: &Client, kept: &SignedStatementView) -> Result<(), Failure> {
     let seq = kept.statement.seq;
     let params = GetStateRoot { at_seq: Some(seq), signed: true };
@@ -109,10 +111,12 @@ pub(super) async fn check_kept(client: &Client, kept: &SignedStatementView) -> R
     }
     let root = kept.statement.state_root;
     let found = again.statement.state_root;
-    Err(Failure::check(format!("frame {seq} had root {root}, now another statement: {found}")))
+    Err(Failure::check(format!(
+        "the statement about frame {seq} changed: state root was {root}, is {found}"
+    )))
 }
 
-/// Every lock is there as expected, and no other of these owners. Returns how many were looked at.
+/// Checks that these owners have exactly the expected locks. Returns the number of checked locks.
 pub(super) async fn check_locks(client: &Client, locks: &Locks) -> Result<u64, Failure> {
     let mut checked = 0;
     for (owner, expected) in locks {
@@ -142,7 +146,7 @@ pub(super) async fn check_locks(client: &Client, locks: &Locks) -> Result<u64, F
 }
 
 fn unknown(lock: &LockView) -> Failure {
-    // Every request is sent until it is answered: what the engine holds was acknowledged.
+    // every request is sent until it is answered, so every lock was acknowledged
     Failure::check(format!("lock {} was never acknowledged", lock.id))
 }
 
@@ -158,7 +162,7 @@ fn check_lock(lock: &LockView, expected: &Expected) -> Result<(), Failure> {
     Err(Failure::check(format!("lock {id} is {found} with {remaining:?}, not {expected:?}")))
 }
 
-/// Acknowledged requests sent again are answered with the same bytes. Returns how many were sent.
+/// Checks that retries of acknowledged requests return the same bytes. Returns their number.
 pub(super) async fn check_repeats(engine: SocketAddress, sample: &[Acked]) -> Result<u64, Failure> {
     let mut line = Line::new(engine);
     let mut repeated = 0;
@@ -166,7 +170,7 @@ pub(super) async fn check_repeats(engine: SocketAddress, sample: &[Acked]) -> Re
         let answer = line.ask(&acked.request).await.map_err(Failure::system)?;
         if sha256(&[&answer]) != acked.answer {
             let answer = String::from_utf8_lossy(&answer).into_owned();
-            return Err(Failure::check(format!("another answer to the same request: {answer}")));
+            return Err(Failure::check(format!("a retry returned a different answer: {answer}")));
         }
         repeated += 1;
     }

@@ -1,4 +1,4 @@
-//! One owner under load: commits, claims, releases; sends each request until it is answered.
+//! One owner under load: commits, claims, releases. It sends each request until it is answered.
 
 use super::super::line::Line;
 use super::super::requests::LoadRequests;
@@ -15,22 +15,23 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::RwLock;
 
-/// What the workers and the checks share.
+/// State that workers and checks share.
 #[derive(Debug, Default)]
 pub(super) struct Shared {
-    /// Read by a worker for each request, written by a check: then nothing is under way.
-    pub gate: RwLock<()>,
+    /// A worker holds the read lock during a request; a check takes the write lock, so that no
+    /// request is in flight.
+    pub requests: RwLock<()>,
     record: Mutex<Record>,
     violation: Mutex<Option<String>>,
 }
 
 impl Shared {
-    /// What was acknowledged.
+    /// The acknowledged requests.
     pub fn record(&self) -> MutexGuard<'_, Record> {
         self.record.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// An answer that a worker must never get.
+    /// An answer that no worker may get, if there was one.
     pub fn violation(&self) -> Option<String> {
         self.violation.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -41,7 +42,7 @@ impl Shared {
     }
 }
 
-/// A lock that is not at its end.
+/// A lock in an open status.
 #[derive(Debug, Clone, Copy)]
 struct Open {
     lock_id: LockId,
@@ -60,18 +61,18 @@ pub(super) struct Worker {
     open: Vec<Open>,
 }
 
-/// A request and what it leaves behind when it is granted.
+/// A request, and the expected state of its lock afterwards.
 struct Step {
     request: Bytes,
     lock_id: LockId,
     then: Expected,
 }
 
-/// Longest time for an answer to a request, over all attempts.
+/// Timeout of a request, over all attempts.
 const ANSWER_MAX: Duration = Duration::from_secs(120);
-/// Rest between two attempts.
-const AGAIN: Duration = Duration::from_millis(20);
-/// Most that one lock holds.
+/// Pause between two attempts.
+const RETRY_PAUSE: Duration = Duration::from_millis(20);
+/// Maximum amount of a lock.
 const AMOUNT_MAX: u64 = 1_000_000;
 
 impl Worker {
@@ -80,10 +81,10 @@ impl Worker {
         Self { requests, owner, line, rng, nonce: 0, open: Vec::new() }
     }
 
-    /// Works until it is aborted, or gets an answer that must never come.
+    /// Sends requests until aborted, or until an answer violates the promises.
     pub async fn run(mut self, shared: Arc<Shared>, pace: Duration) {
         loop {
-            let passed = shared.gate.read().await;
+            let passed = shared.requests.read().await;
             let step = self.next();
             match self.send(&step.request).await {
                 Ok((answer, history_size)) => self.done(&shared, step, &answer, history_size),
@@ -103,7 +104,7 @@ impl Worker {
         let Open { lock_id, remaining, claims } = self.open.swap_remove(at);
         if wanted < 8 {
             let request = self.requests.release(lock_id);
-            // What was given back stays written in the leg: its parts sum up to the amount.
+            // a released lock keeps its remaining amount, so that the parts of a leg add up
             let then = Expected { status: Status::Released, remaining, claims };
             return Step { request, lock_id, then };
         }
@@ -133,7 +134,7 @@ impl Worker {
         record.expect(self.owner.address(), lock_id, then);
     }
 
-    /// Sends the same bytes until they are granted. Every request here is one that must be.
+    /// Sends the same bytes until they are granted. Every request here must be granted.
     async fn send(&mut self, request: &[u8]) -> Result<(Bytes, u64), String> {
         let begun = Instant::now();
         while begun.elapsed() < ANSWER_MAX {
@@ -143,22 +144,22 @@ impl Worker {
                     Answer::Later => {}
                     Answer::Wrong => {
                         let answer = String::from_utf8_lossy(&answer);
-                        return Err(format!("a request that must be granted: {answer}"));
+                        return Err(format!("a valid request was rejected: {answer}"));
                     }
                 }
             }
-            tokio::time::sleep(AGAIN).await;
+            tokio::time::sleep(RETRY_PAUSE).await;
         }
         Err(format!("no answer within {ANSWER_MAX:?}"))
     }
 }
 
-/// What an answer says.
+/// The meaning of an answer.
 enum Answer {
     Granted {
         history_size: u64,
     },
-    /// The same bytes can be answered otherwise later.
+    /// A retry of the same bytes can succeed.
     Later,
     Wrong,
 }

@@ -1,4 +1,4 @@
-//! What the disk and the cores of this machine do when they do nothing else.
+//! The limits of this machine: sync latency of the disk, signature throughput of the cores.
 
 use mortise_client::Signer;
 use mortise_format::eip712::Digest;
@@ -10,14 +10,14 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// Blocks of the file of a probe.
+/// Blocks of the probe file.
 const SYNC_BLOCKS: u64 = 256;
-/// Size of each.
+/// Size of a block.
 const SYNC_BYTES: usize = 4096;
-/// Signatures recovered and made.
+/// Number of signatures to recover and to create.
 const SIGNATURES: u32 = 1000;
 
-/// What one core needs for one lock's signatures, and what all cores can do.
+/// Time of the signatures of one lock on one core, and the number of cores.
 #[derive(Debug, Clone, Copy, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Crypto {
@@ -27,14 +27,14 @@ pub(super) struct Crypto {
 }
 
 impl Crypto {
-    /// Locks per second that all cores recover and sign.
+    /// Locks per second whose signatures all cores can process.
     pub fn locks_per_s(&self) -> f64 {
         f64::from(self.cores) * 1e6 / (self.recover_us + self.sign_us)
     }
 }
 
-/// A preallocated file whose blocks are overwritten and synced one at a time: the least that a
-/// durable lock waits for.
+/// Overwrites and syncs the blocks of a preallocated file one at a time. This is the minimum latency
+/// of a durable lock.
 #[derive(Debug)]
 pub(super) struct SyncProbe {
     file: File,
@@ -43,7 +43,7 @@ pub(super) struct SyncProbe {
 }
 
 impl SyncProbe {
-    /// A probe in this folder; its file goes with it.
+    /// A probe in this folder. Dropping it removes the file.
     pub fn new(folder: &Path) -> io::Result<Self> {
         let path = folder.join("sync.probe");
         let file = OpenOptions::new().write(true).create(true).truncate(true).open(&path)?;
@@ -54,7 +54,7 @@ impl SyncProbe {
         Ok(Self { file, path, next: 0 })
     }
 
-    /// Overwrites and syncs one block; how long it took.
+    /// Overwrites and syncs one block. Returns the duration.
     pub fn once(&mut self) -> io::Result<Duration> {
         let at = self.next % SYNC_BLOCKS * SYNC_BYTES as u64;
         self.next += 1;
@@ -67,12 +67,12 @@ impl SyncProbe {
 
 impl Drop for SyncProbe {
     fn drop(&mut self) {
-        // A file that is left behind lies in the folder of the run.
+        // if this fails, the file stays in the folder of the run
         let _ = std::fs::remove_file(&self.path);
     }
 }
 
-/// Recovers and signs on this core.
+/// Measures recovery and signing on one core.
 pub(super) fn crypto() -> Crypto {
     let signer = Signer::random();
     let digest = |n: u32| {

@@ -1,10 +1,9 @@
-//! `mortise-dev demo load`: durable signed locks over the request socket, host and engine as two
-//! processes.
+//! `mortise-dev demo load`: measures durable signed locks over the request socket, with host and
+//! engine as two processes.
 //!
-//! Requests are signed before the clock starts, so that what is measured is the system and not its
-//! load generator; answers are read and counted, not checked (the client does that). The limits
-//! that the figures stand beside are measured in the same run: one fdatasync on the same disk, and
-//! what this machine's cores recover and sign when they do nothing else.
+//! Requests are signed before the clock starts, so that the load generator is not measured. Answers
+//! are counted, not checked (the client does that). The same run measures the limits of the machine:
+//! one fdatasync on the same disk, and the signatures that idle cores recover and create.
 
 mod limits;
 mod report;
@@ -33,23 +32,23 @@ pub struct LoadArgs {
     /// Connections
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=64))]
     connections: u32,
-    /// Requests under way on each connection
+    /// Requests in flight on each connection
     #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=1024))]
     pipeline: u32,
-    /// Locks committed one after the other, nothing else running
+    /// Locks committed one after the other on an idle system
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
     single: u32,
-    /// Folder for log and keys, kept; a temporary one when absent
+    /// Folder for log and keys, kept; a temporary one by default
     #[arg(long)]
     data_dir: Option<PathBuf>,
 }
 
-/// Owners of the locks: many, so that no nonce waits for another.
+/// Number of owners: many, so that requests do not wait for nonces.
 const OWNERS: u32 = 256;
-/// Frames between two snapshots: none during a run.
+/// Frames between two snapshots; large enough that a run takes none.
 const SNAPSHOT_FRAMES: u64 = 1 << 40;
 
-/// Measures and prints.
+/// Measures and prints the figures.
 pub(super) async fn run(args: LoadArgs, output: &Output) -> Result<(), Failure> {
     let temporary = tempfile::tempdir().map_err(Failure::system)?;
     let root = args.data_dir.clone().unwrap_or_else(|| temporary.path().to_owned());
@@ -59,7 +58,7 @@ pub(super) async fn run(args: LoadArgs, output: &Output) -> Result<(), Failure> 
     processes.start_engine()?;
     let report = match processes.ready().await? {
         Started::Ready => measure(&args, &processes, crypto, output).await,
-        Started::Again => Err(Failure::check("the engine does not start")),
+        Started::Restart => Err(Failure::check("the engine does not start")),
     };
     processes.stop().await;
     let report = report?;
@@ -77,9 +76,9 @@ async fn measure(
     output.note("signing the requests");
     let requests = signed(engine, args.locks + args.single);
     let (alone, together) = requests.split_at(usize::try_from(args.single).unwrap_or(usize::MAX));
-    output.note("one lock at a time");
+    output.note("committing one lock at a time");
     let (single, sync) = one_by_one(processes, alone).await?;
-    output.note("many at once");
+    output.note("committing many locks concurrently");
     let begun = Instant::now();
     let loaded = flood(processes.address(), together, args).await?;
     let elapsed = begun.elapsed();
@@ -95,7 +94,7 @@ async fn measure(
     })
 }
 
-/// Signs requests of many owners, on every core.
+/// Signs requests of many owners on all cores.
 fn signed(engine: Identity, count: u32) -> Vec<Bytes> {
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let share = count.div_ceil(u32::try_from(threads).unwrap_or(1));
@@ -123,7 +122,7 @@ fn sign_part(engine: Identity, from: u32, count: u32) -> Vec<Bytes> {
     (0..count).map(each).collect()
 }
 
-/// Commits one lock after the other, and after each syncs a block of the same disk: both are
+/// Commits one lock after the other, and syncs a block of the same disk after each, so that both are
 /// measured under the same conditions.
 async fn one_by_one(
     processes: &Processes,
@@ -150,7 +149,7 @@ async fn flood(
     let connections = usize::try_from(args.connections).unwrap_or(1);
     let mut senders = JoinSet::new();
     for n in 0..connections {
-        // Every so many-th request, so that the nonces of an owner stay close together.
+        // interleaved, so that the nonces of an owner stay close together
         let share: Vec<Bytes> = requests.iter().skip(n).step_by(connections).cloned().collect();
         senders.spawn(send(engine.clone(), share, args.pipeline));
     }
@@ -161,7 +160,7 @@ async fn flood(
     Ok(times)
 }
 
-/// Sends requests on one connection, so many under way at once; how long each took.
+/// Sends requests on one connection with a fixed number in flight. Returns their latencies.
 async fn send(
     engine: Address,
     requests: Vec<Bytes>,
@@ -190,7 +189,7 @@ async fn send(
     }
 }
 
-/// A result and no error: the answer's first field after the version says which.
+/// Fails unless the answer is a result; its first field after the version shows that.
 fn granted(answer: &[u8]) -> Result<(), Failure> {
     match answer.starts_with(br#"{"jsonrpc":"2.0","result":"#) {
         true => Ok(()),

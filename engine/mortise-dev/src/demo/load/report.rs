@@ -4,7 +4,7 @@ use super::limits::Crypto;
 use serde::Serialize;
 use std::time::Duration;
 
-/// Middle and tail of some times, milliseconds.
+/// Median and tail latency, milliseconds.
 #[derive(Debug, Clone, Copy, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Timings {
@@ -13,7 +13,7 @@ pub(super) struct Timings {
 }
 
 impl Timings {
-    /// Of these times.
+    /// Computes the percentiles.
     pub fn of(mut times: Vec<Duration>) -> Self {
         times.sort_unstable();
         let at = |hundredths: usize| {
@@ -24,7 +24,7 @@ impl Timings {
     }
 }
 
-/// What was measured.
+/// The measured figures.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Report {
@@ -39,7 +39,7 @@ pub(super) struct Report {
 }
 
 impl Report {
-    /// The figures for people, as benches name them.
+    /// The figures as text, with the names of the benches.
     pub fn text(&self) -> String {
         let (sync, single, loaded) = (self.sync, self.single, self.loaded);
         let limit = self.crypto.locks_per_s();

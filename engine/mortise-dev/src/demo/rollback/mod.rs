@@ -1,13 +1,13 @@
-//! `mortise-dev demo rollback`: what a parent that rewinds or copies the log gets.
+//! `mortise-dev demo rollback`: what happens when a parent rewinds or copies the log.
 //!
 //! ```text
-//! stored     run, copy the folder, run on, put the copy back, start: it serves, and the client's
-//!            newer answer with a new one is evidence against the parent
-//!            ask while the host is frozen, put the copy back: no answer, no evidence
-//! witnessed  the same: it refuses to serve, by name
-//!            start a second engine on a copy: it serves, the first is fenced off
+//! stored     run, copy the folder, continue, restore the copy, start: the engine serves, and a
+//!            newer answer that a client kept, with a new one, is evidence of the rollback
+//!            send a request while the host is frozen, restore the copy: no answer, no evidence
+//! witnessed  the same: the engine refuses to serve, with a named fault
+//!            start a second engine on a copy: it serves, and the first is fenced
 //! ```
-//! Real processes: host, engine and, in the second part, three witnesses of which two must cosign.
+//! It runs real processes: host, engine and, in the second part, three witnesses with a quorum of two.
 
 mod stage;
 
@@ -21,15 +21,15 @@ use std::path::PathBuf;
 /// Arguments of `mortise-dev demo rollback`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct RollbackArgs {
-    /// Write the evidence here, for `mortise verify fork`
+    /// Write the evidence to this file, for `mortise verify fork`
     #[arg(long, value_name = "FILE")]
     evidence_out: Option<PathBuf>,
-    /// Folder for logs and keys, kept; a temporary one when absent
+    /// Folder for logs and keys, kept; a temporary one by default
     #[arg(long)]
     data_dir: Option<PathBuf>,
 }
 
-/// One thing that was done, and what came of it.
+/// One step and its outcome.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Scene {
@@ -38,14 +38,14 @@ struct Scene {
     outcome: String,
 }
 
-/// What the demonstration found.
+/// The outcomes of the demonstration.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Report {
     scenes: Vec<Scene>,
     #[serde(skip_serializing_if = "Option::is_none")]
     evidence: Option<serde_json::Value>,
-    /// Whom a verifier of the evidence pins.
+    /// Address of the engine, which a verifier of the evidence pins.
     #[serde(skip_serializing_if = "Option::is_none")]
     engine_id: Option<EngineId>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -65,7 +65,7 @@ impl Report {
     }
 }
 
-/// Runs both parts and prints what came of each.
+/// Runs both parts and prints their outcomes.
 pub(super) async fn run(args: RollbackArgs, output: &Output) -> Result<(), Failure> {
     let temporary = tempfile::tempdir().map_err(Failure::system)?;
     let root = args.data_dir.unwrap_or_else(|| temporary.path().to_owned());
@@ -78,7 +78,7 @@ pub(super) async fn run(args: RollbackArgs, output: &Output) -> Result<(), Failu
         std::fs::write(path, format!("{evidence:#}\n")).map_err(Failure::system)?;
         let path = path.display();
         output.note(&format!(
-            "evidence written to {path}; anyone who knows the engine can verify it:"
+            "evidence written to {path}; anyone who pins the engine can verify it:"
         ));
         if let (Some(id), Some(address)) = (&report.engine_id, &report.address) {
             let command =
@@ -109,8 +109,8 @@ async fn stored(stage: &mut Stage, report: &mut Report, out: &Output) -> Result<
     if let Some(rule) = stage.contradiction(&kept, &now).await? {
         return Err(Failure::check(format!("an honest engine contradicts itself: {rule:?}")));
     }
-    let what = "ask while the host withholds the ack, drop the frame, start again";
-    report.add(out, "stored", what, format!("{silent}; no statement contradicts another"));
+    let what = "send a request while the host withholds the ack, drop the frame, restart";
+    report.add(out, "stored", what, format!("{silent}; no two statements contradict each other"));
     stage.quit().await;
     stage.put_back(&copy)?;
     stage.start().await?;
@@ -121,9 +121,9 @@ async fn stored(stage: &mut Stage, report: &mut Report, out: &Output) -> Result<
     stage.quit().await;
     stage.put_back(&copy)?;
     stage.start().await?;
-    let what = "run on, put an old copy of the folder back, start";
+    let what = "continue, restore an old copy of the folder, start";
     let evidence = stage.evidence(&newer).await?;
-    report.add(out, "stored", what, format!("it serves; {}", evidence.0));
+    report.add(out, "stored", what, format!("the engine serves; {}", evidence.0));
     report.evidence = Some(evidence.1);
     let engine = stage.engine().await?;
     (report.engine_id, report.address) = (Some(engine.id), Some(engine.address));
@@ -146,20 +146,20 @@ async fn witnessed(
     let newest = stage.copy("newest")?;
     stage.put_back(&copy)?;
     let name = stage.start_refused("WITNESS_AHEAD").await?;
-    let what = "run on, put an old copy of the folder back, start";
-    report.add(out, "witnessed", what, format!("it does not serve: phase fault, {name}"));
+    let what = "continue, restore an old copy of the folder, start";
+    report.add(out, "witnessed", what, format!("the engine does not serve: phase fault, {name}"));
     stage.quit().await;
     stage.put_back(&newest)?;
     stage.start().await?;
     stage.commit().await?;
-    report.add(out, "witnessed", "put the newest back, start", "it serves".into());
+    report.add(out, "witnessed", "restore the newest copy, start", "the engine serves".into());
     let mut second = stage.beside(&root.join("b"))?;
     let ended = two_engines(stage, &mut second, report, out).await;
     second.stop().await;
     ended
 }
 
-/// Both are alive and hold the same keys; what one of them had cosigned the other cannot follow.
+/// Both engines run with the same keys. After one of them is cosigned, the other is fenced.
 async fn two_engines(
     first: &mut Stage,
     second: &mut Stage,
@@ -173,7 +173,7 @@ async fn two_engines(
     second.commit().await?;
     let what = "start a second engine on a copy of the folder while the first runs";
     let outcome = format!(
-        "the second serves; the first answers {refused}, then nothing: phase fault, {name}"
+        "the second serves; the first answers {refused} and then stops: phase fault, {name}"
     );
     report.add(out, "witnessed", what, outcome);
     Ok(())

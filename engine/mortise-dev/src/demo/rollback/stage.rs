@@ -1,4 +1,4 @@
-//! A folder with its processes, and what is done to both.
+//! A folder with its processes, and the steps of the demonstration.
 
 use crate::demo::line::Line;
 use crate::demo::processes::{Processes, Started, Victim};
@@ -12,15 +12,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// Frames between two snapshots: none is taken in a run.
+/// Frames between two snapshots; large enough that a run takes none.
 const SNAPSHOT_FRAMES: u64 = 4096;
-/// How long a frozen host is waited for.
+/// Timeout of a request while the host is frozen.
 const SILENCE: Duration = Duration::from_secs(1);
-/// How long an engine may take to find out what it is.
+/// Timeout for an engine to become ready or to fault.
 const TIMEOUT: Duration = Duration::from_secs(60);
-/// Rest between two looks.
+/// Pause between two health checks.
 const LOOK: Duration = Duration::from_millis(50);
-/// Most locks that it may take until two statements contradict each other.
+/// Maximum number of locks until two statements contradict each other.
 const LOCKS_MAX: usize = 32;
 
 /// A folder and its processes.
@@ -32,12 +32,12 @@ pub(super) struct Stage {
 }
 
 impl Stage {
-    /// An engine in durability `stored`.
+    /// Prepares an engine with durability `stored`.
     pub async fn stored(root: &Path) -> Result<Self, Failure> {
         Ok(Self::of(Processes::on(root, SNAPSHOT_FRAMES)?))
     }
 
-    /// An engine under witnesses.
+    /// Prepares an engine with witnesses.
     pub async fn witnessed(root: &Path) -> Result<Self, Failure> {
         Ok(Self::of(Processes::witnessed(root, SNAPSHOT_FRAMES).await?))
     }
@@ -46,23 +46,23 @@ impl Stage {
         Self { processes, owner: Signer::random(), nonce: 0, ids: 0 }
     }
 
-    /// A second engine on a copy of this folder as it is, while the first runs.
+    /// Prepares a second engine on a copy of this folder, while the first runs.
     pub fn beside(&self, root: &Path) -> Result<Self, Failure> {
         copy_all(self.processes.root(), root)?;
         Ok(Self::of(self.processes.beside(root)?))
     }
 
-    /// Starts host and engine and waits until the engine serves.
+    /// Starts host and engine and waits until the engine is ready.
     pub async fn start(&mut self) -> Result<(), Failure> {
         self.processes.start_host().await?;
         self.processes.start_engine()?;
         match self.processes.ready().await? {
             Started::Ready => Ok(()),
-            Started::Again => Err(Failure::check("the engine ended while it started")),
+            Started::Restart => Err(Failure::check("the engine exited during its start")),
         }
     }
 
-    /// Starts both and waits until the engine says that it will not serve.
+    /// Starts both and waits for the named fault.
     pub async fn start_refused(&mut self, expected: &str) -> Result<String, Failure> {
         self.processes.start_host().await?;
         self.processes.start_engine()?;
@@ -81,14 +81,14 @@ impl Stage {
                         return Err(Failure::check(wrong));
                     }
                     ("ready", _) if expected != "FENCED" => {
-                        return Err(Failure::check("it serves, and must not"));
+                        return Err(Failure::check("the engine serves, but must refuse"));
                     }
                     _ => {}
                 }
             }
             tokio::time::sleep(LOOK).await;
         }
-        Err(Failure::check("the engine neither serves nor says why not"))
+        Err(Failure::check("the engine neither becomes ready nor reports a fault"))
     }
 
     /// Stops host and engine in order.
@@ -123,26 +123,26 @@ impl Stage {
         serde_json::from_slice(&answer.map_err(Failure::system)?).map_err(Failure::system)
     }
 
-    /// Commits a lock that is granted.
+    /// Commits a lock that must be granted.
     pub async fn commit(&mut self) -> Result<(), Failure> {
         let request = self.request().await?;
         let answer = self.ask(&request).await?;
         match answer["error"].is_null() {
             true => Ok(()),
-            false => Err(Failure::check(format!("a lock was refused: {}", answer["error"]))),
+            false => Err(Failure::check(format!("a lock was rejected: {}", answer["error"]))),
         }
     }
 
-    /// Asks for a lock that must not be granted: the name of the refusal.
+    /// Requests a lock that must not be granted. Returns the name of the error.
     pub async fn commit_refused(&mut self) -> Result<String, Failure> {
         let request = self.request().await?;
         let answer = self.ask(&request).await?;
         let name = answer["error"]["data"]["name"].as_str();
         name.map(str::to_owned)
-            .ok_or_else(|| Failure::check(format!("a second engine acks too: {answer}")))
+            .ok_or_else(|| Failure::check(format!("both engines grant locks: {answer}")))
     }
 
-    /// Asks for a lock of an engine whose host does not answer any more, then kills both.
+    /// Requests a lock while the host is frozen, then kills both.
     pub async fn commit_on_frozen_host(&mut self) -> Result<String, Failure> {
         let request = self.request().await?;
         let host = self.processes.host_id().ok_or_else(|| Failure::check("no host runs"))?;
@@ -155,7 +155,9 @@ impl Stage {
         self.processes.kill(Victim::Host).await?;
         match answer {
             Err(_) => Ok(String::from("no answer")),
-            Ok(answer) => Err(Failure::check(format!("it answered without an ack: {answer:?}"))),
+            Ok(answer) => {
+                Err(Failure::check(format!("the engine answered without an ack: {answer:?}")))
+            }
         }
     }
 
@@ -164,7 +166,7 @@ impl Stage {
         Ok(self.client().check_root().await?)
     }
 
-    /// What two statements contradict each other in, if they do.
+    /// The rule that two statements break together, if they contradict each other.
     pub async fn contradiction(
         &self,
         kept: &SignedStatementView,
@@ -177,7 +179,7 @@ impl Stage {
         Ok(fork::between(&verified(kept)?, &verified(now)?))
     }
 
-    /// Goes on until a new statement contradicts the kept one: what it shows, and the file.
+    /// Commits locks until a statement contradicts the kept one. Returns a text and the evidence.
     pub async fn evidence(
         &mut self,
         kept: &SignedStatementView,
@@ -189,7 +191,7 @@ impl Stage {
             }
             self.commit().await?;
         }
-        Err(Failure::check("the rewound engine contradicts nothing that was kept"))
+        Err(Failure::check("no statement of the rewound engine contradicts the kept one"))
     }
 
     async fn proven(
@@ -202,10 +204,13 @@ impl Stage {
         let engine = self.engine().await?;
         let verified = fork::verify(&engine, &evidence).map_err(Failure::check)?;
         let view = serde_json::to_value(json::fork_view(&evidence)).map_err(Failure::system)?;
-        Ok((format!("a client's newer answer proves it: {:?}", verified.rule()), view))
+        Ok((
+            format!("a newer answer that a client kept proves the rollback: {:?}", verified.rule()),
+            view,
+        ))
     }
 
-    /// A copy of the store, beside the folder.
+    /// Copies the store to a folder next to it.
     pub fn copy(&self, name: &str) -> Result<PathBuf, Failure> {
         let root = self.processes.root();
         let to = root.with_extension(name);
@@ -213,7 +218,7 @@ impl Stage {
         Ok(to)
     }
 
-    /// Replaces the store by a copy.
+    /// Replaces the store with a copy.
     pub fn put_back(&self, copy: &Path) -> Result<(), Failure> {
         let store = self.processes.root().join("store");
         fs::remove_dir_all(&store).map_err(Failure::system)?;
@@ -225,7 +230,7 @@ fn input(signed: &SignedStatementView) -> Result<statement::SignedStatement, Fai
     json::statement(&signed.statement, signed.signature).map_err(Failure::check)
 }
 
-/// Copies regular files, folders within folders: a store is two levels deep.
+/// Copies a folder with its subfolders, except `witnesses`.
 fn copy_all(from: &Path, to: &Path) -> Result<(), Failure> {
     let mut open = vec![(from.to_owned(), to.to_owned())];
     while let Some((from, to)) = open.pop() {
