@@ -38,7 +38,8 @@ fn engine_warning(insecure_mode: InsecureMode) -> &'static str {
              service and every verifier refuse it, and its promises bind no one."
         }
         InsecureMode::Emulated => {
-            "*** EMULATED MODULE: the documents of this engine are unsigned. Every verifier refuses \
+            "*** EMULATED MODULE: the documents of this engine are unsigned. Every verifier \
+             refuses \
              them, and its promises bind no one."
         }
     }
@@ -69,7 +70,8 @@ pub fn line(mode: Option<InsecureMode>) -> Option<(&'static str, String)> {
 pub fn check(reported: Option<InsecureMode>, allowed: Option<InsecureMode>) -> Result<(), Failure> {
     match reported {
         Some(insecure_mode) if allowed != Some(insecure_mode) => Err(Failure::check(format!(
-            "promises of this engine bind no one; nothing was sent\n  next: use an attested engine, \
+            "promises of this engine bind no one; nothing was sent\n  next: use an attested \
+             engine, \
              or try this one with --allow-insecure {insecure_mode}"
         ))),
         _ => Ok(()),

@@ -1,8 +1,9 @@
 //! Goal: README, guide and hints show only commands that exist.
 //!
-//! Method: clap parses every `mortise ...` and `mortise-dev ...` line of the blocks `sh`, `sh,norun`
-//! and `console`, with variables filled in. Commands in running text and in the messages of both
-//! programs name existing subcommands. A line of the operator's guide that needs AWS says so.
+//! Method: clap parses every `mortise ...` and `mortise-dev ...` line of the blocks `sh`,
+//! `sh,norun` and `console`, with variables filled in. Commands in running text and in the messages
+//! of both programs name existing subcommands. A line of the operator's guide that needs AWS says
+//! so.
 
 use std::path::{Path, PathBuf};
 

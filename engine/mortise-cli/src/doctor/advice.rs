@@ -184,7 +184,8 @@ const BY_NAME: &[(&[&str], Advice)] = &[
         &["FAULT"],
         Advice {
             meaning: "the outcome of a write is unknown, or the store gave an impossible answer: \
-                      the engine stopped instead of guessing, and replays the log at its next start",
+                      the engine stopped instead of guessing, and replays the log at its next \
+                      start",
             next: &[
                 "wait for the next start; callers retry with the same request IDs",
                 "if it happens again: journalctl -u mortise-host.service, and see disk.sync",

@@ -1,4 +1,4 @@
-//! `mortise genesis recover`: the ceremony that replaces an engine whose log is behind its witnesses
+//! `mortise genesis recover`: replaces an engine whose log is behind its witnesses
 //! (`specs/durability-and-recovery.md`).
 //!
 //! ```text
@@ -132,7 +132,8 @@ fn old_engine(args: &DraftArgs) -> Result<(Genesis, GenesisKeys, Bytes32), Failu
         let source = Source::open(path)?;
         let missing = |what: &str| {
             Failure::check(format!(
-                "{}: the export has no {what}\n  next: pass --genesis FILE and --info FILE (an answer \
+                "{}: the export has no {what}\n  next: pass --genesis FILE and --info FILE (an \
+                 answer \
                  of getEngineInfo)",
                 path.display()
             ))

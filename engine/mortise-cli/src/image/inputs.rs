@@ -38,8 +38,8 @@ pub struct InputArgs {
     #[arg(long, value_name = "FILE")]
     pub module: Vec<PathBuf>,
 
-    /// Fetch the Debian kernel of enclave-image/local/pins.env, with the modules of a local boot; the
-    /// default for the reference image
+    /// Fetch the Debian kernel of enclave-image/local/pins.env, with the modules of a local boot;
+    /// the default for the reference image
     #[arg(long, conflicts_with_all = ["kernel", "module"])]
     pub debian_kernel: bool,
 

@@ -1,8 +1,8 @@
 //! The measured files of an image: configuration and genesis, checked with the enclave's own code.
 //!
-//! What it is for: refuse files that the enclave would refuse, before anything is built; and provide
-//! the files of the *reference image* (`enclave-image/reference`), which anyone can build without
-//! own files: the same commit and tools give the same image.
+//! What it is for: refuse files that the enclave would refuse, before anything is built; and
+//! provide the files of the *reference image* (`enclave-image/reference`), which anyone can build
+//! without own files: the same commit and tools give the same image.
 //!
 //! What it does not do: write configurations (`mortise-dev image local-config` does, for this
 //! machine).

@@ -1,8 +1,8 @@
 //! `mortise image`: reproducible enclave images (`specs/image.md`).
 //!
-//! What it is for: `mortise-image` has no files, compiler or clock; this module has. A configuration
-//! or genesis that the enclave would refuse is refused here, by the same code, before anything is
-//! built.
+//! What it is for: `mortise-image` has no files, compiler or clock; this module has. A
+//! configuration or genesis that the enclave would refuse is refused here, by the same code, before
+//! anything is built.
 //!
 //! What it does not do: keep signing keys, upload anything, run images. `mortise-dev image boot`
 //! boots one on this machine.

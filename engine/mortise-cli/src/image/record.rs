@@ -1,7 +1,8 @@
 //! `measurements.json`: the measurements of an image, and its inputs.
 //!
 //! The first field has the name that nitro-cli uses, so that scripts find `.Measurements.PCR0`. No
-//! field depends on the time or the folder of the build: two builds of one source write the same file.
+//! field depends on the time or the folder of the build: two builds of one source write the same
+//! file.
 
 use super::file::{read_text, wrong};
 use crate::failure::Failure;

@@ -1,8 +1,8 @@
 //! The checkout that the measured binary is built from, and the build.
 //!
 //! What it is for: the same commit and tools give the same bytes in any folder and environment.
-//! Paths of checkout, registry and toolchain are remapped in the output of rustc and the C compiler;
-//! every variable that changes code generation is removed.
+//! Paths of checkout, registry and toolchain are remapped in the output of rustc and the C
+//! compiler; every variable that changes code generation is removed.
 //!
 //! What it does not do: choose tools. The version of Rust is that of `rust-toolchain.toml`; C
 //! compiler, linker and libc are the machine's, and the record names them.
@@ -89,7 +89,8 @@ impl Source {
     /// Builds the binary, with the lines of cargo on stderr.
     pub fn build(&self, note: &dyn Fn(&str)) -> Result<Vec<u8>, Failure> {
         note(
-            "building the measured binary (static, link-time optimised; takes minutes the first time)",
+            "building the measured binary (static, link-time optimised; takes minutes the first \
+             time)",
         );
         let mut cargo = self.tool("cargo");
         cargo.args([

@@ -20,16 +20,16 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 const EXAMPLES: &str = "\
 FILE is an answer of commitLock, signLock, commitBatch or extendLock, or a commitment alone. The \
-fields that you name, in a draft or in flags, must match the promise. The other fields are shown as \
-the engine states them.
+fields that you name, in a draft or in flags, must match the promise. The other fields are shown \
+as the engine states them.
 
 Examples:
   mortise verify commitment answer.json --terms draft.json --anchors anchors.toml --at live
   mortise verify commitment answer.json --beneficiary 0x... --asset native:1 --amount 1000000 \\
       --custody escrow --durability witnessed --at live --anchors anchors.toml
 
---at: `document` (default) checks no time; `live` and a time (seconds since 1970) check that a fill \
-counts then.
+--at: `document` (default) checks no time; `live` and a time (seconds since 1970) check that a \
+fill counts then.
 
 Exit codes: 0 proven, 1 not proven (the name of the check that failed comes first), 2 wrong usage.";
 

@@ -181,7 +181,8 @@ impl Report {
         }
         for index in images.unnamed() {
             open.push(format!(
-                "PCR{index} by a value of yours: PCR0 covers the same bytes, but not where one part \
+                "PCR{index} by a value of yours: PCR0 covers the same bytes, but not where one \
+                 part \
                  ends; name it too for a complete policy"
             ));
         }

@@ -48,8 +48,8 @@ use std::path::PathBuf;
 ///
 /// The engine runs as in an enclave: a software security module attests it, and a local key service
 /// unwraps its keys. The keys of both are in the data folder, and no verifier trusts their root by
-/// default: never trust a commitment of this engine. All chains are in custody `open`: locks exclude
-/// only each other.
+/// default: never trust a commitment of this engine. All chains are in custody `open`: locks
+/// exclude only each other.
 #[derive(Debug, Clone, clap::Args)]
 pub struct DevArgs {
     /// Folder for keys, log and sockets; kept, so that the next start replays

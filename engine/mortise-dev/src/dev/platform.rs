@@ -1,8 +1,8 @@
 //! The platform of the engine process: a file that names module and key service, or a vault file.
 //!
-//! It composes the measured binary with two parts replaced: the software module replaces the device,
-//! and the local key service replaces AWS KMS. Clock, entropy, key service client and sealing are
-//! the same code.
+//! It composes the measured binary with two parts replaced: the software module replaces the
+//! device, and the local key service replaces AWS KMS. Clock, entropy, key service client and
+//! sealing are the same code.
 
 use mortise_config::{KmsConfig, TrustRoots};
 use mortise_engine::attest::Attestation;

@@ -33,7 +33,8 @@ pub struct LocalConfigArgs {
 /// Runs `mortise-dev image local-config`.
 ///
 /// # Errors
-/// A folder that cannot be written; an invalid genesis, or one that differs from that of the folder.
+/// A folder that cannot be written; an invalid genesis, or one that differs from that of the
+/// folder.
 pub fn run(args: &LocalConfigArgs, output: &Output) -> Result<(), Failure> {
     let folder = BootFolder::open(&args.out)?;
     prepare(&folder, args.genesis.as_deref())?;
@@ -94,7 +95,8 @@ fn policy_without_users() -> String {
 
 fn enclave_toml(engine_key: &str, app_key: &str, host: &str, root: &str) -> String {
     format!(
-        "# An image for `mortise-dev image boot`: emulated module, local key service. It gets no key\n\
+        "# An image for `mortise-dev image boot`: emulated module, local key service. It gets no \
+         key\n\
          # elsewhere.\n\
          region = \"{REGION}\"\n\
          engine_key_arn = \"{engine_key}\"\n\

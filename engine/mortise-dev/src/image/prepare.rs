@@ -1,8 +1,8 @@
 //! Builds the image of a folder if it is missing.
 //!
 //! What it is for: one command from a checkout to a lock. It writes configuration and key service
-//! (`mortise-dev image local-config`), then builds the image (`mortise image build --debian-kernel`).
-//! It keeps every existing file.
+//! (`mortise-dev image local-config`), then builds the image (`mortise image build
+//! --debian-kernel`). It keeps every existing file.
 //!
 //! What it does not do: build outside a checkout, fetch QEMU, or guess the inputs of a named image.
 //! In these cases it fails and names the next step.
@@ -58,13 +58,15 @@ fn plan(
     match (has_config, dir.join(IMAGE_FILE).exists()) {
         (true, true) => Ok(Plan::Boot),
         (false, true) => Err(Failure::usage(format!(
-            "{shown} has an image but no {CONFIG_FILE}, so it does not hold the keys of the image\n  next: pass \
+            "{shown} has an image but no {CONFIG_FILE}, so it does not hold the keys of the \
+             image\n  next: pass \
              the folder that it was built with (--dir, --image), or an empty one"
         ))),
         _ if has_checkout() => Ok(Plan::Make),
         (false, false) => Err(Failure::usage(format!(
             "{shown} is not the folder of a local boot\n  next: run this in a checkout of Mortise, \
-             where it makes one; or mortise-dev image local-config --out {shown}, then build an image \
+             where it makes one; or mortise-dev image local-config --out {shown}, then build an \
+             image \
              with its files"
         ))),
         (true, false) => Err(Failure::usage(format!(

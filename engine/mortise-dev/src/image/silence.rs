@@ -72,12 +72,14 @@ impl Reached {
     fn next(&self) -> &'static str {
         match self {
             Self::Nothing => {
-                "check that the kernel is for x86-64 and has a serial console, and that the command \
+                "check that the kernel is for x86-64 and has a serial console, and that the \
+                 command \
                  line names it (console=ttyS0): mortise image describe IMAGE; build the image \
                  with --debian-kernel to compare"
             }
             Self::Panic(_) => {
-                "the kernel panicked and halted: add panic=SECONDS to the command line and build the \
+                "the kernel panicked and halted: add panic=SECONDS to the command line and build \
+                 the \
                  image again"
             }
             Self::Kernel => {

@@ -5,9 +5,9 @@
 //!         start) -> every request in flight is answered -> check -> next round
 //! ```
 //! Checks after each round: every acknowledged lock is in the state that its last acknowledged
-//! command left; the newest statement contradicts no earlier one; the engine returns the same signed
-//! statement for the frame that was the newest before the crash; a retry of an acknowledged request
-//! returns the same bytes.
+//! command left; the newest statement contradicts no earlier one; the engine returns the same
+//! signed statement for the frame that was the newest before the crash; a retry of an acknowledged
+//! request returns the same bytes.
 
 mod figures;
 mod record;

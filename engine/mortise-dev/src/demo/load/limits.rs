@@ -33,8 +33,8 @@ impl Crypto {
     }
 }
 
-/// Overwrites and syncs the blocks of a preallocated file one at a time. This is the minimum latency
-/// of a durable lock.
+/// Overwrites and syncs the blocks of a preallocated file one at a time. This is the minimum
+/// latency of a durable lock.
 #[derive(Debug)]
 pub(super) struct SyncProbe {
     file: File,

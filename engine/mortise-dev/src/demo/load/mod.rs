@@ -2,8 +2,8 @@
 //! engine as two processes.
 //!
 //! Requests are signed before the clock starts, so that the load generator is not measured. Answers
-//! are counted, not checked (the client does that). The same run measures the limits of the machine:
-//! one fdatasync on the same disk, and the signatures that idle cores recover and create.
+//! are counted, not checked (the client does that). The same run measures the limits of the
+//! machine: one fdatasync on the same disk, and the signatures that idle cores recover and create.
 
 mod limits;
 mod report;
@@ -122,8 +122,8 @@ fn sign_part(engine: Identity, from: u32, count: u32) -> Vec<Bytes> {
     (0..count).map(each).collect()
 }
 
-/// Commits one lock after the other, and syncs a block of the same disk after each, so that both are
-/// measured under the same conditions.
+/// Commits one lock after the other, and syncs a block of the same disk after each, so that both
+/// are measured under the same conditions.
 async fn one_by_one(
     processes: &Processes,
     requests: &[Bytes],

@@ -7,7 +7,8 @@
 //! witnessed  the same: the engine refuses to serve, with a named fault
 //!            start a second engine on a copy: it serves, and the first is fenced
 //! ```
-//! It runs real processes: host, engine and, in the second part, three witnesses with a quorum of two.
+//! It runs real processes: host, engine and, in the second part, three witnesses with a quorum of
+//! two.
 
 mod stage;
 
