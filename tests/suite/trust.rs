@@ -5,8 +5,8 @@
 
 mod audited;
 mod documents;
+mod insecure;
 mod live;
-mod marked;
 mod measured;
 pub(crate) mod module;
 mod refused;

@@ -6,8 +6,8 @@
 //! leaf of the history that the statement names. What it does not prove: that an enclave holds the
 //! key (attestation), that the log was not forked (statements of others, cosigned checkpoints).
 //!
-//! A promise in an insecure mode ([`mortise_verify::mark`]) is refused unless the caller allows
-//! that mode by name (`taken`).
+//! A promise in an insecure mode ([`mortise_verify::insecure`]) is refused unless the caller allows
+//! that mode by name (`allowed`).
 
 use crate::identity::Identity;
 use crate::statements::SignedStatementView;
@@ -18,8 +18,8 @@ use mortise_format::lock::LockTerms;
 use mortise_rpc::params::ExtendLock;
 use mortise_rpc::results::{CommitmentView, OutcomeResult, ReceiptView};
 use mortise_verify::commitment::{CommitmentError, Expected, VerifiedCommitment};
+use mortise_verify::insecure::{self, InsecureModeError};
 use mortise_verify::json::{self, JsonError};
-use mortise_verify::mark::{self, Marked};
 use mortise_verify::receipt::{FrameError, ReceiptError, VerifiedReceipt, verify_frame};
 use mortise_verify::statement::{StatementError, VerifiedStatement};
 use mortise_verify::{SignerError, commitment as commitments, receipt as receipts};
@@ -57,7 +57,7 @@ pub enum CheckError {
     Digest,
     /// The outcome is in an insecure mode that the caller does not allow.
     #[error(transparent)]
-    Marked(#[from] Marked),
+    InsecureMode(#[from] InsecureModeError),
     /// The outcome is not signed by the engine.
     #[error("the outcome is not signed by the engine: {0}")]
     Signature(#[from] SignerError),
@@ -94,14 +94,14 @@ pub fn receipt(identity: &Identity, view: &ReceiptView) -> Result<VerifiedReceip
 /// `Json`, `Commitment`, `Place`, in this order.
 pub fn commitment(
     identity: &Identity,
-    taken: Option<InsecureMode>,
+    allowed: Option<InsecureMode>,
     view: &CommitmentView,
     terms: &LockTerms,
     signature: &Signature,
     receipt: &VerifiedReceipt,
 ) -> Result<(), CheckError> {
-    let (mark, user_signature) = (taken, Some(signature));
-    promised(identity, view, &Expected { mark, user_signature, ..Expected::terms(terms) }, receipt)
+    let (mode, user_signature) = (allowed, Some(signature));
+    promised(identity, view, &Expected { mode, user_signature, ..Expected::terms(terms) }, receipt)
 }
 
 /// Checks the commitment of an extended lock, against the position of a receipt.
@@ -110,7 +110,7 @@ pub fn commitment(
 /// `Json`, `Commitment`, `Place`, in this order.
 pub fn extension(
     identity: &Identity,
-    taken: Option<InsecureMode>,
+    allowed: Option<InsecureMode>,
     view: &CommitmentView,
     asked: &ExtendLock,
     receipt: &VerifiedReceipt,
@@ -118,8 +118,8 @@ pub fn extension(
     // The original terms are not available here: only lock and expiry are compared with the
     // request.
     let terms = LockTerms { expires: asked.new_expires, ..view.terms() };
-    let (mark, lock_id) = (taken, Some(asked.lock_id));
-    promised(identity, view, &Expected { mark, lock_id, ..Expected::terms(&terms) }, receipt)
+    let (mode, lock_id) = (allowed, Some(asked.lock_id));
+    promised(identity, view, &Expected { mode, lock_id, ..Expected::terms(&terms) }, receipt)
 }
 
 /// Checks that the engine signed the fields of a commitment, whatever the request was. Allows no
@@ -169,10 +169,10 @@ pub fn statement(
 /// Checks that the engine signed what became of a lock, at the position of a receipt.
 ///
 /// # Errors
-/// `EngineId`, `LockId`, `Outcome`, `Place`, `Digest`, `Marked`, `Signature`, in this order.
+/// `EngineId`, `LockId`, `Outcome`, `Place`, `Digest`, `InsecureMode`, `Signature`, in this order.
 pub fn outcome(
     identity: &Identity,
-    taken: Option<InsecureMode>,
+    allowed: Option<InsecureMode>,
     result: &OutcomeResult,
     lock_id: &LockId,
     receipt: &VerifiedReceipt,
@@ -191,7 +191,7 @@ pub fn outcome(
     holds(same, CheckError::Place)?;
     let digest = shown.digest(&identity.engine_id).ok_or(CheckError::Outcome)?;
     holds(result.data_hash.0 == digest.0, CheckError::Digest)?;
-    mark::check(shown.mode, taken)?;
+    insecure::check(shown.mode, allowed)?;
     Ok(identity.engine().signed(&digest, &result.signature)?)
 }
 
@@ -201,7 +201,7 @@ pub fn outcome(
 /// `Outcome`, then those of [`outcome`].
 pub fn claim(
     identity: &Identity,
-    taken: Option<InsecureMode>,
+    allowed: Option<InsecureMode>,
     result: &OutcomeResult,
     asked: &Claim,
     receipt: &VerifiedReceipt,
@@ -211,5 +211,5 @@ pub fn claim(
         && shown.claimant == asked.claimant
         && shown.amounts == asked.amounts;
     holds(same, CheckError::Outcome)?;
-    outcome(identity, taken, result, &asked.lock_id, receipt)
+    outcome(identity, allowed, result, &asked.lock_id, receipt)
 }

@@ -26,7 +26,7 @@ pub struct Client {
     identity: OnceLock<Identity>,
     statements: Statements,
     pub(crate) attested: Option<Attested>,
-    pub(crate) taken: Option<InsecureMode>,
+    pub(crate) allowed: Option<InsecureMode>,
     next_id: AtomicU64,
 }
 
@@ -41,7 +41,7 @@ impl Client {
             identity: OnceLock::new(),
             statements: Statements::default(),
             attested: None,
-            taken: None,
+            allowed: None,
             next_id: AtomicU64::new(1),
         }
     }
@@ -62,10 +62,10 @@ impl Client {
 
     /// Also accepts promises in this insecure mode, which bind no one. For tests against such an
     /// engine. The mode stays in the answers. Without this call they are refused
-    /// ([`mortise_verify::mark::Marked`]).
+    /// ([`mortise_verify::insecure::InsecureModeError`]).
     #[must_use]
-    pub fn allow_insecure(mut self, mark: InsecureMode) -> Self {
-        self.taken = Some(mark);
+    pub fn allow_insecure(mut self, mode: InsecureMode) -> Self {
+        self.allowed = Some(mode);
         self
     }
 

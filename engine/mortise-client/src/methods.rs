@@ -227,7 +227,7 @@ impl Client {
     ) -> Result<()> {
         let identity = self.identity().await?;
         let receipt = check::receipt(&identity, &result.receipt)?;
-        check::commitment(&identity, self.taken, &result.commitment, terms, signature, &receipt)?;
+        check::commitment(&identity, self.allowed, &result.commitment, terms, signature, &receipt)?;
         self.take_receipt(&result.receipt)
     }
 
@@ -245,7 +245,7 @@ impl Client {
         let receipt = check::receipt(&identity, &result.receipt)?;
         for (commitment, intent) in result.commitments.iter().zip(&params.intents) {
             let (terms, signature) = (&intent.terms, &intent.signature);
-            check::commitment(&identity, self.taken, commitment, terms, signature, &receipt)?;
+            check::commitment(&identity, self.allowed, commitment, terms, signature, &receipt)?;
         }
         self.take_receipt(&result.receipt)?;
         Ok(result)
@@ -256,7 +256,7 @@ impl Client {
         let result: CommitResult = self.change(Method::ExtendLock, &params).await?;
         let identity = self.identity().await?;
         let receipt = check::receipt(&identity, &result.receipt)?;
-        check::extension(&identity, self.taken, &result.commitment, &params, &receipt)?;
+        check::extension(&identity, self.allowed, &result.commitment, &params, &receipt)?;
         self.take_receipt(&result.receipt)?;
         Ok(result)
     }
@@ -266,7 +266,7 @@ impl Client {
         let result: OutcomeResult = self.change(Method::ClaimLock, &params).await?;
         let identity = self.identity().await?;
         let receipt = check::receipt(&identity, &result.receipt)?;
-        check::claim(&identity, self.taken, &result, &params.claim, &receipt)?;
+        check::claim(&identity, self.allowed, &result, &params.claim, &receipt)?;
         self.take_receipt(&result.receipt)?;
         Ok(result)
     }
@@ -276,7 +276,7 @@ impl Client {
         let result: OutcomeResult = self.change(Method::ReleaseLock, &params).await?;
         let identity = self.identity().await?;
         let receipt = check::receipt(&identity, &result.receipt)?;
-        check::outcome(&identity, self.taken, &result, &params.lock_id, &receipt)?;
+        check::outcome(&identity, self.allowed, &result, &params.lock_id, &receipt)?;
         self.take_receipt(&result.receipt)?;
         Ok(result)
     }
@@ -291,7 +291,7 @@ impl Client {
         let result: OutcomeResult = self.call(Method::CancelLock, &params, on_loss).await?;
         let identity = self.identity().await?;
         let receipt = check::receipt(&identity, &result.receipt)?;
-        check::outcome(&identity, self.taken, &result, &params.lock_id, &receipt)?;
+        check::outcome(&identity, self.allowed, &result, &params.lock_id, &receipt)?;
         self.take_receipt(&result.receipt)?;
         Ok(result)
     }

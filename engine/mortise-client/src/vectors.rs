@@ -126,8 +126,8 @@ fn vector(encoded_type: &str, domain: In, message: Value, hash: Bytes32) -> Valu
                    "chainId": chain_id, "verifyingContract": address(&Address::ZERO)}),
         ),
         In::Engine => ours(Domain::of_engine(&ENGINE), eip712::DOMAIN_NAME),
-        In::Promises(mark) => {
-            ours(Domain::of_promises(&ENGINE, mark), eip712::promises_domain_name(mark))
+        In::Promises(mode) => {
+            ours(Domain::of_promises(&ENGINE, mode), eip712::promises_domain_name(mode))
         }
     };
     let mut types = json!({"EIP712Domain": fields(domain_type), name(primary): fields(primary)});
@@ -294,7 +294,7 @@ fn balance_fact() -> Value {
     vector(eip712::BALANCE_FACT_TYPE, In::Engine, message, eip712::balance_fact(&fact))
 }
 
-fn commitment(mark: Option<InsecureMode>) -> Value {
+fn commitment(mode: Option<InsecureMode>) -> Value {
     let terms = terms();
     let promise = eip712::LockCommitment {
         lock_id: terms.lock_id(&ENGINE),
@@ -322,7 +322,7 @@ fn commitment(mark: Option<InsecureMode>) -> Value {
         "userSignatureHash": text(&promise.user_signature_hash),
     });
     add_place(&mut message);
-    vector(eip712::COMMITMENT_TYPE, In::Promises(mark), message, promise.hash())
+    vector(eip712::COMMITMENT_TYPE, In::Promises(mode), message, promise.hash())
 }
 
 fn add_place(message: &mut Value) {
@@ -335,7 +335,7 @@ fn add_place(message: &mut Value) {
     message["policyHash"] = text(&place.policy_hash);
 }
 
-fn outcome(mark: Option<InsecureMode>) -> Value {
+fn outcome(mode: Option<InsecureMode>) -> Value {
     let outcome = eip712::LockOutcome {
         lock_id: terms().lock_id(&ENGINE),
         status: Status::Partial,
@@ -353,7 +353,7 @@ fn outcome(mark: Option<InsecureMode>) -> Value {
         "durability": outcome.durability.number(),
     });
     add_place(&mut message);
-    vector(eip712::OUTCOME_TYPE, In::Promises(mark), message, outcome.hash())
+    vector(eip712::OUTCOME_TYPE, In::Promises(mode), message, outcome.hash())
 }
 
 fn statement() -> Value {

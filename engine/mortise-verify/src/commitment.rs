@@ -5,7 +5,7 @@
 //! same position) or a chain (custody and condition are only what the engine stated).
 
 use crate::engine::{Engine, SignerError, canonical};
-use crate::mark::{self, Marked};
+use crate::insecure::{self, InsecureModeError};
 use crate::receipt::VerifiedReceipt;
 use mortise_format::domains::keccak256;
 use mortise_format::eip712::{Domain, LockCommitment};
@@ -19,7 +19,7 @@ pub struct SignedCommitment {
     /// The fields.
     pub commitment: LockCommitment,
     /// The insecure mode in which it is signed, if any. It selects the domain of the digest.
-    pub mark: Option<InsecureMode>,
+    pub mode: Option<InsecureMode>,
     /// The engine's signature over the digest of the fields.
     pub signature: Signature,
 }
@@ -41,7 +41,7 @@ pub struct Expected<'a> {
     pub policy_hash: Option<PolicyHash>,
     /// The one insecure mode to accept, for test data: the commitment does not bind the engine.
     /// `None` rejects every insecure mode.
-    pub mark: Option<InsecureMode>,
+    pub mode: Option<InsecureMode>,
     /// The verifier's time in whole seconds, to check that a fill counts now; `None` to check a
     /// past commitment.
     pub now: Option<u64>,
@@ -57,7 +57,7 @@ impl<'a> Expected<'a> {
             custody: None,
             durability: None,
             policy_hash: None,
-            mark: None,
+            mode: None,
             now: None,
         }
     }
@@ -81,7 +81,7 @@ pub enum TermsField {
 pub enum CommitmentError {
     /// It is signed in an insecure mode that the verifier does not allow.
     #[error(transparent)]
-    Marked(#[from] Marked),
+    InsecureMode(#[from] InsecureModeError),
     /// A field differs from the terms.
     #[error("the commitment has another {0:?} than the terms")]
     Terms(TermsField),
@@ -145,7 +145,7 @@ pub const COMMITMENT_SKEW_S_MAX: u64 = 60;
 ///
 /// What it proves: the holder of the engine's signing key promised to hold what the terms name
 /// until the times named, under the named custody, durability and policy, and to sign nothing that
-/// breaks it - unless [`VerifiedCommitment::mark`] names an insecure mode, in which it does not
+/// breaks it - unless [`VerifiedCommitment::mode`] names an insecure mode, in which it does not
 /// bind the engine; only a verifier that allowed that mode gets such a value. What it does not
 /// prove: that the event is in the log ([`VerifiedCommitment::is_in`] with its receipt), that the
 /// lock is still held, that the assets exist (custody `escrow` and the observers of the policy).
@@ -153,7 +153,7 @@ pub const COMMITMENT_SKEW_S_MAX: u64 = 60;
 pub struct VerifiedCommitment {
     engine: Engine,
     commitment: LockCommitment,
-    mark: Option<InsecureMode>,
+    mode: Option<InsecureMode>,
     signature: Signature,
 }
 
@@ -169,14 +169,14 @@ impl VerifiedCommitment {
     }
 
     /// The insecure mode that the verifier allowed; `None` for a commitment that binds the engine.
-    pub fn mark(&self) -> Option<InsecureMode> {
-        self.mark
+    pub fn mode(&self) -> Option<InsecureMode> {
+        self.mode
     }
 
     /// The commitment and its signature, with v 27 or 28, to pass on.
     pub fn to_signed(&self) -> SignedCommitment {
-        let (mark, signature) = (self.mark, self.signature);
-        SignedCommitment { commitment: self.commitment.clone(), mark, signature }
+        let (mode, signature) = (self.mode, self.signature);
+        SignedCommitment { commitment: self.commitment.clone(), mode, signature }
     }
 
     /// Returns true when a verified receipt is for the event that this commitment names: same
@@ -198,7 +198,7 @@ impl VerifiedCommitment {
 /// Success proves what [`VerifiedCommitment`] states.
 ///
 /// # Errors
-/// `Marked`, `Terms`, `LockId`, `UserSignature`, `Custody`, `Durability`, `Policy`, `TimeOrder`,
+/// `InsecureMode`, `Terms`, `LockId`, `UserSignature`, `Custody`, `Durability`, `Policy`, `TimeOrder`,
 /// `FromTheFuture`, `Expired`, `Signature`, in this order.
 pub fn verify(
     engine: &Engine,
@@ -206,7 +206,7 @@ pub fn verify(
     expected: &Expected<'_>,
 ) -> Result<VerifiedCommitment, CommitmentError> {
     let commitment = &signed.commitment;
-    mark::check(signed.mark, expected.mark)?;
+    insecure::check(signed.mode, expected.mode)?;
     check_terms(commitment, expected.terms)?;
     let lock_id = expected.lock_id.unwrap_or_else(|| expected.terms.lock_id(&engine.id));
     if commitment.lock_id != lock_id {
@@ -215,10 +215,10 @@ pub fn verify(
     }
     check_choices(commitment, expected)?;
     check_times(commitment, expected.now)?;
-    let digest = Domain::of_promises(&engine.id, signed.mark).digest(&commitment.hash());
+    let digest = Domain::of_promises(&engine.id, signed.mode).digest(&commitment.hash());
     engine.signed(&digest, &signed.signature)?;
-    let (mark, signature) = (signed.mark, canonical(signed.signature));
-    Ok(VerifiedCommitment { engine: *engine, commitment: commitment.clone(), mark, signature })
+    let (mode, signature) = (signed.mode, canonical(signed.signature));
+    Ok(VerifiedCommitment { engine: *engine, commitment: commitment.clone(), mode, signature })
 }
 
 fn check_terms(commitment: &LockCommitment, terms: &LockTerms) -> Result<(), CommitmentError> {

@@ -179,8 +179,8 @@ pub fn commitment(
         && attested.commitment_hash.0 == view.digest(engine_id).0;
     match once {
         true => {
-            let (mark, signature) = (attested.mode, attested.signature);
-            Ok(SignedCommitment { commitment: view.promise(), mark, signature })
+            let (mode, signature) = (attested.mode, attested.signature);
+            Ok(SignedCommitment { commitment: view.promise(), mode, signature })
         }
         false => Err(JsonError::Commitment),
     }

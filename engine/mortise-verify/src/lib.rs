@@ -12,7 +12,7 @@
 //! | is this `tlog-proof@v1` good? | [`tlog_proof`] | `VerifiedTlogProof` |
 //! | did it contradict itself? | [`fork`] | `VerifiedFork` |
 //! | which engine replaced a lost engine, and who agreed? | [`succession`] | `VerifiedSuccession` |
-//! | did it promise this lock? | [`commitment`], [`mark`] | `VerifiedCommitment` |
+//! | did it promise this lock? | [`commitment`], [`insecure`] | `VerifiedCommitment` |
 //! | which image holds its keys? | `attestation`, a feature | `VerifiedAttestation` |
 //!
 //! What it does not do: fetch anything, read a clock, draw entropy, remember what it saw. Time,
@@ -42,9 +42,9 @@ pub mod commitment;
 mod engine;
 pub mod fork;
 pub mod history;
+pub mod insecure;
 #[cfg(feature = "json")]
 pub mod json;
-pub mod mark;
 pub mod named;
 pub mod receipt;
 pub mod state;

@@ -11,9 +11,9 @@ use crate::checkpoint::CheckpointError;
 use crate::commitment::CommitmentError;
 use crate::fork::ForkError;
 use crate::history::HistoryProofError;
+use crate::insecure::InsecureModeError;
 #[cfg(feature = "json")]
 use crate::json::{AnswerError, JsonError};
-use crate::mark::Marked;
 use crate::receipt::{FrameError, ReceiptError};
 use crate::state::StateError;
 use crate::statement::StatementError;
@@ -129,7 +129,7 @@ impl NamedError for StateProofError {
     }
 }
 
-impl NamedError for Marked {
+impl NamedError for InsecureModeError {
     fn name(&self) -> &'static str {
         match self {
             Self::DebugMode => "DebugMode",
@@ -141,7 +141,7 @@ impl NamedError for Marked {
 impl NamedError for CommitmentError {
     fn name(&self) -> &'static str {
         match self {
-            Self::Marked(inner) => inner.name(),
+            Self::InsecureMode(inner) => inner.name(),
             Self::Terms(_) => "Terms",
             Self::LockId { .. } => "LockId",
             Self::UserSignature => "UserSignature",

@@ -11,7 +11,7 @@ use mortise_format::lock::{Custody, Durability, LegTerms, LockTerms};
 use mortise_verify::commitment::{
     COMMITMENT_SKEW_S_MAX, CommitmentError, Expected, SignedCommitment, TermsField, verify,
 };
-use mortise_verify::mark::Marked;
+use mortise_verify::insecure::InsecureModeError;
 use mortise_verify::{Engine, SignerError};
 
 const NOW: u64 = START_MS / 1000 + 10;
@@ -69,11 +69,11 @@ pub fn sign(log: &Log, commitment: LockCommitment) -> SignedCommitment {
 
 pub fn sign_as(
     log: &Log,
-    mark: Option<InsecureMode>,
+    mode: Option<InsecureMode>,
     commitment: LockCommitment,
 ) -> SignedCommitment {
-    let digest = Domain::of_promises(&log.engine.id, mark).digest(&commitment.hash());
-    SignedCommitment { commitment, mark, signature: log.signer.sign(&digest) }
+    let digest = Domain::of_promises(&log.engine.id, mode).digest(&commitment.hash());
+    SignedCommitment { commitment, mode, signature: log.signer.sign(&digest) }
 }
 
 fn expected(terms: &LockTerms) -> Expected<'_> {
@@ -226,34 +226,34 @@ fn another_key_engine_or_signature_is_refused_by_name() {
 #[test]
 fn commitment_in_an_insecure_mode_is_refused_first_unless_that_mode_is_allowed() {
     let (log, terms, signed) = good();
-    for mark in InsecureMode::ALL {
-        let marked = sign_as(&log, Some(mark), signed.commitment.clone());
-        let refused = Err(CommitmentError::Marked(Marked::from(mark)));
-        assert_eq!(verify(&log.engine, &marked, &expected(&terms)), refused);
+    for mode in InsecureMode::ALL {
+        let insecure = sign_as(&log, Some(mode), signed.commitment.clone());
+        let refused = Err(CommitmentError::InsecureMode(InsecureModeError::from(mode)));
+        assert_eq!(verify(&log.engine, &insecure, &expected(&terms)), refused);
         // Before the terms are checked, and before an invalid signature is.
-        let mut unlike = marked.clone();
+        let mut unlike = insecure.clone();
         (unlike.commitment.owner, unlike.signature) = (Address::ZERO, Signature([0; 65]));
         assert_eq!(verify(&log.engine, &unlike, &expected(&terms)), refused);
-        let taking = |taken| Expected { mark: Some(taken), ..expected(&terms) };
-        let verified = verify(&log.engine, &marked, &taking(mark)).unwrap();
-        assert_eq!((verified.mark(), verified.to_signed()), (Some(mark), marked.clone()));
-        let other = InsecureMode::ALL.into_iter().find(|other| *other != mark).unwrap();
-        assert_eq!(verify(&log.engine, &marked, &taking(other)), refused);
-        let bound = verify(&log.engine, &signed, &taking(mark)).unwrap();
-        assert_eq!(bound.mark(), None);
+        let allowing = |taken| Expected { mode: Some(taken), ..expected(&terms) };
+        let verified = verify(&log.engine, &insecure, &allowing(mode)).unwrap();
+        assert_eq!((verified.mode(), verified.to_signed()), (Some(mode), insecure.clone()));
+        let other = InsecureMode::ALL.into_iter().find(|other| *other != mode).unwrap();
+        assert_eq!(verify(&log.engine, &insecure, &allowing(other)), refused);
+        let bound = verify(&log.engine, &signed, &allowing(mode)).unwrap();
+        assert_eq!(bound.mode(), None);
     }
 }
 
 #[test]
 fn removing_changing_or_adding_a_mode_invalidates_the_signature() {
     let (log, terms, signed) = good();
-    let marks = [None, Some(InsecureMode::Debug), Some(InsecureMode::Emulated)];
-    for (mark, allowed) in marks.into_iter().flat_map(|mark| marks.map(|allowed| (mark, allowed))) {
-        let mut given = sign_as(&log, mark, signed.commitment.clone());
-        given.mark = allowed;
-        let verdict = verify(&log.engine, &given, &Expected { mark: allowed, ..expected(&terms) });
+    let modes = [None, Some(InsecureMode::Debug), Some(InsecureMode::Emulated)];
+    for (mode, allowed) in modes.into_iter().flat_map(|mode| modes.map(|allowed| (mode, allowed))) {
+        let mut given = sign_as(&log, mode, signed.commitment.clone());
+        given.mode = allowed;
+        let verdict = verify(&log.engine, &given, &Expected { mode: allowed, ..expected(&terms) });
         let is_foreign =
             matches!(verdict, Err(CommitmentError::Signature(SignerError::Signer { .. })));
-        assert_eq!(is_foreign, mark != allowed, "{mark:?} stated as {allowed:?}");
+        assert_eq!(is_foreign, mode != allowed, "{mode:?} stated as {allowed:?}");
     }
 }

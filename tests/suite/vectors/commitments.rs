@@ -34,8 +34,8 @@ struct Terms {
 }
 
 fn view_of(log: &Log, terms: &LockTerms, signed: &SignedCommitment) -> CommitmentView {
-    let (mark, commitment) = (signed.mark, &signed.commitment);
-    CommitmentView::new(&log.engine.id, mark, terms, commitment, signed.signature)
+    let (mode, commitment) = (signed.mode, &signed.commitment);
+    CommitmentView::new(&log.engine.id, mode, terms, commitment, signed.signature)
 }
 
 fn check(input: &Value) -> Result<(), &'static str> {
@@ -59,11 +59,11 @@ fn check(input: &Value) -> Result<(), &'static str> {
         (read(asked, "custody")?, read(asked, "durability")?);
     let (policy_hash, now): (Option<PolicyHash>, Option<u64>) =
         (read(asked, "policyHash")?, read(asked, "now")?);
-    let mark: Option<InsecureMode> = read(asked, "mode")?;
+    let mode: Option<InsecureMode> = read(asked, "mode")?;
     let user_signature = user.as_ref();
     let terms = &terms;
     let expected =
-        Expected { terms, lock_id, user_signature, custody, durability, policy_hash, mark, now };
+        Expected { terms, lock_id, user_signature, custody, durability, policy_hash, mode, now };
     verify(&engine, &signed, &expected).map(drop).map_err(name)
 }
 
@@ -174,17 +174,17 @@ fn unordered(file: &mut File, log: &Log) {
 fn marked(file: &mut File, log: &Log) {
     let terms = terms();
     let plain = file.input("a lock of one asset");
-    for mark in InsecureMode::ALL {
-        let (name, base) = match mark {
+    for mode in InsecureMode::ALL {
+        let (name, base) = match mode {
             InsecureMode::Debug => ("DebugMode", "marked debug, taken"),
             InsecureMode::Emulated => ("Emulated", "marked emulated, taken"),
         };
-        let signed = sign_as(log, Some(mark), promise(log, &terms, 2, 1));
+        let signed = sign_as(log, Some(mode), promise(log, &terms, 2, 1));
         let view = view_of(log, &terms, &signed);
         let mut input = plain.clone();
-        (input["commitment"], input["expected"]["mode"]) = (json!(view), json!(mark));
+        (input["commitment"], input["expected"]["mode"]) = (json!(view), json!(mode));
         file.base(base, input);
-        let other = InsecureMode::ALL.into_iter().find(|other| *other != mark);
+        let other = InsecureMode::ALL.into_iter().find(|other| *other != mode);
         let hash = &plain["commitment"]["ccmAttestation"]["commitmentHash"];
         let marked_hash = &view.ccm_attestation.commitment_hash;
         let (shown, hashed) =
@@ -204,16 +204,16 @@ fn marked(file: &mut File, log: &Log) {
         }
         let base = "a lock of one asset";
         for (what, set, verdict) in [
-            ("added", json!({shown: mark}), "Commitment"),
-            ("added, hashed anew", json!({shown: mark, hashed: marked_hash}), name),
+            ("added", json!({shown: mode}), "Commitment"),
+            ("added, hashed anew", json!({shown: mode, hashed: marked_hash}), name),
             (
                 "added, hashed anew, taken",
-                json!({shown: mark, hashed: marked_hash, taken: mark}),
+                json!({shown: mode, hashed: marked_hash, taken: mode}),
                 "Signer",
             ),
-            ("taken and not there", json!({taken: mark}), "proven"),
+            ("taken and not there", json!({taken: mode}), "proven"),
         ] {
-            file.case(&format!("mark {mark} {what}"), base, set, verdict);
+            file.case(&format!("mark {mode} {what}"), base, set, verdict);
         }
     }
 }

@@ -142,7 +142,7 @@ struct Remembered {
 
 /// A request with its principal and content.
 #[derive(Debug, Clone)]
-struct Mark {
+struct SignedRequest {
     principal: Address,
     request: Request,
     content: Content,

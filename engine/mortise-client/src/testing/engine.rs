@@ -42,13 +42,13 @@ pub(crate) struct Engine {
     pub key: Signer,
     pub seq: AtomicU64,
     /// The insecure mode of its promises.
-    pub mark: OnceLock<InsecureMode>,
+    pub mode: OnceLock<InsecureMode>,
 }
 
 impl Engine {
     pub fn new() -> Self {
         let key = Signer::from_bytes(&[0x42; 32]).expect("a small number is a key");
-        Self { id: EngineId([0x11; 32]), key, seq: AtomicU64::new(7), mark: OnceLock::new() }
+        Self { id: EngineId([0x11; 32]), key, seq: AtomicU64::new(7), mode: OnceLock::new() }
     }
 
     pub fn identity(&self) -> Identity {
@@ -196,8 +196,8 @@ impl Engine {
             place: self.place(),
             user_signature_hash: Bytes32(keccak256(&[&signature.0])),
         };
-        let (mark, signature) = self.promise(&promise.hash());
-        let view = CommitmentView::new(&self.id, mark, terms, &promise, signature);
+        let (mode, signature) = self.promise(&promise.hash());
+        let view = CommitmentView::new(&self.id, mode, terms, &promise, signature);
         CommitResult::new(view, LockStatus::Held(Status::Active), self.receipt())
     }
 
@@ -212,12 +212,12 @@ impl Engine {
             durability: Durability::Stored,
             place: self.place(),
         };
-        let (mark, signature) = self.promise(&outcome.hash());
-        OutcomeResult::new(&self.id, mark, &outcome, vec![], signature, self.receipt())
+        let (mode, signature) = self.promise(&outcome.hash());
+        OutcomeResult::new(&self.id, mode, &outcome, vec![], signature, self.receipt())
     }
 
     fn promise(&self, hash: &Bytes32) -> (Option<InsecureMode>, Signature) {
-        let mark = self.mark.get().copied();
-        (mark, self.key.sign(&Domain::of_promises(&self.id, mark).digest(hash)))
+        let mode = self.mode.get().copied();
+        (mode, self.key.sign(&Domain::of_promises(&self.id, mode).digest(hash)))
     }
 }

@@ -10,14 +10,14 @@ use mortise_format::insecure_mode::InsecureMode;
 use std::time::Instant;
 
 /// The insecure mode of every promise of an engine on an emulated module.
-const MARK: InsecureMode = InsecureMode::Emulated;
+const MODE: InsecureMode = InsecureMode::Emulated;
 /// Lifetime of the lock, seconds.
 const LOCK_S: u64 = 300;
 
 /// Commits a lock over the gateway and reads it back; the client checks the commitment.
 pub(super) async fn commit(url: &str) -> Result<LockFigures, Failure> {
     let endpoint = url.parse().map_err(|error| Failure::system(format!("{url}: {error}")))?;
-    let client = Client::new(endpoint).allow_insecure(MARK);
+    let client = Client::new(endpoint).allow_insecure(MODE);
     let policy = client.policy().await?.policy;
     let chains: Vec<u64> = policy.chains.iter().map(|chain| chain.chain_id).collect();
     let (source, target) = (chains.first().copied(), chains.last().copied());
@@ -38,14 +38,14 @@ pub(super) async fn commit(url: &str) -> Result<LockFigures, Failure> {
     let begun = Instant::now();
     let committed = client.commit(&owner, &lock).await?;
     let commit_ms = begun.elapsed().as_secs_f64() * 1000.0;
-    let (lock_id, mark) = (committed.commitment.lock_id, committed.commitment.ccm_attestation.mode);
-    if mark != Some(MARK) {
+    let (lock_id, mode) = (committed.commitment.lock_id, committed.commitment.ccm_attestation.mode);
+    if mode != Some(MODE) {
         return Err(Failure::check(format!(
-            "the promise of {lock_id} does not carry the mode {MARK}"
+            "the promise of {lock_id} does not carry the mode {MODE}"
         )));
     }
     match client.lock(lock_id).await? {
-        Some(_) => Ok(LockFigures { lock_id, mode: MARK, commit_ms }),
+        Some(_) => Ok(LockFigures { lock_id, mode: MODE, commit_ms }),
         None => Err(Failure::check(format!("the engine committed {lock_id} but does not list it"))),
     }
 }

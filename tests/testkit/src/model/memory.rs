@@ -1,7 +1,7 @@
 //! Which requests were answered, and which rejects are remembered (INV-07).
 
 use super::shape::address;
-use super::{Answer, Content, Mark, Model, Remembered};
+use super::{Answer, Content, Model, Remembered, SignedRequest};
 use crate::keys::Asked;
 use mortise_format::codec;
 use mortise_format::command::{CancelForm, Command, SignedIntent};
@@ -53,10 +53,10 @@ impl Model {
                     None => Ok(Some(*at)),
                 }
             }
-            Command::Commit { .. } => self.recall_all(now_s, &self.marks(asked)),
+            Command::Commit { .. } => self.recall_all(now_s, &self.signed_requests(asked)),
             _ => {
-                for mark in self.marks(asked) {
-                    if let Some(at) = self.recall_one(now_s, &mark)? {
+                for signed_request in self.signed_requests(asked) {
+                    if let Some(at) = self.recall_one(now_s, &signed_request)? {
                         return Ok(Some(at));
                     }
                 }
@@ -66,14 +66,19 @@ impl Model {
     }
 
     /// All ids new, or all answered by one event.
-    fn recall_all(&self, now_s: u64, marks: &[Mark]) -> Result<Option<LogPosition>, Reject> {
+    fn recall_all(
+        &self,
+        now_s: u64,
+        signed_requests: &[SignedRequest],
+    ) -> Result<Option<LogPosition>, Reject> {
         let mut answered = None;
-        for (i, mark) in marks.iter().enumerate() {
-            let at = self.recall_one(now_s, mark)?;
-            let same = |other: &&Mark| {
-                other.principal == mark.principal && other.request.id == mark.request.id
+        for (i, signed_request) in signed_requests.iter().enumerate() {
+            let at = self.recall_one(now_s, signed_request)?;
+            let same = |other: &&SignedRequest| {
+                other.principal == signed_request.principal
+                    && other.request.id == signed_request.request.id
             };
-            let twice = marks.iter().filter(same).count() > 1;
+            let twice = signed_requests.iter().filter(same).count() > 1;
             if i == 0 {
                 answered = at;
             } else if twice || at != answered {
@@ -83,25 +88,30 @@ impl Model {
         Ok(answered)
     }
 
-    fn recall_one(&self, now_s: u64, mark: &Mark) -> Result<Option<LogPosition>, Reject> {
-        let known = self.requests.get(&(mark.principal, mark.request.id));
+    fn recall_one(
+        &self,
+        now_s: u64,
+        signed_request: &SignedRequest,
+    ) -> Result<Option<LogPosition>, Reject> {
+        let known = self.requests.get(&(signed_request.principal, signed_request.request.id));
         let Some(known) = known.filter(|known| known.valid_until >= now_s) else {
             return Ok(None);
         };
-        if known.content == mark.content {
+        if known.content == signed_request.content {
             return Ok(Some(known.at));
         }
-        let mut pairs = known.content.iter().zip(&mark.content);
+        let mut pairs = known.content.iter().zip(&signed_request.content);
         let (_, (field, _)) = pairs.find(|(a, b)| a != b).expect("the contents differ");
         Err(Reject::RequestIdReused(*field))
     }
 
     /// The requests of a command, each with who signed it.
-    fn marks(&self, asked: &Asked) -> Vec<Mark> {
+    fn signed_requests(&self, asked: &Asked) -> Vec<SignedRequest> {
         let signer = asked.signers.first().and_then(address);
         let one = |request: &Request, content: Content| {
-            let mark = |principal| Mark { principal, request: *request, content };
-            signer.map(mark).into_iter().collect()
+            let signed_request =
+                |principal| SignedRequest { principal, request: *request, content };
+            signer.map(signed_request).into_iter().collect()
         };
         match &asked.command {
             Command::Commit { intents } => {
@@ -149,18 +159,18 @@ impl Model {
             Command::Claim { .. } | Command::Release { .. } | Command::Extend { .. } => true,
             _ => false,
         };
-        let marks = self.marks(asked);
-        let [mark] = marks.as_slice() else { return false };
+        let signed_requests = self.signed_requests(asked);
+        let [signed_request] = signed_requests.as_slice() else { return false };
         let lock = self.lock_of(&asked.command).and_then(|id| self.locks.get(&id));
         let is_party = lock.is_some_and(|lock| {
             let parties = [lock.terms.owner, lock.terms.beneficiary, lock.terms.arbiter];
-            lock.status != Status::Settled && parties.contains(&mark.principal)
+            lock.status != Status::Settled && parties.contains(&signed_request.principal)
         });
         one_request
-            && (is_party || self.known.contains(&mark.principal))
+            && (is_party || self.known.contains(&signed_request.principal))
             && is_caused_by_state(&reject)
-            && check_validity(now_ms / 1000, &mark.request).is_ok()
-            && self.check_quota(now_ms, &mark.principal, 0, 1).is_ok()
+            && check_validity(now_ms / 1000, &signed_request.request).is_ok()
+            && self.check_quota(now_ms, &signed_request.principal, 0, 1).is_ok()
     }
 
     fn lock_of(&self, command: &Command) -> Option<LockId> {
@@ -179,7 +189,7 @@ impl Model {
             | Command::GrantReading { .. }
             | Command::ApproveImages { .. } => return,
             Command::Approve { terms, .. } => return self.count(&terms.owner),
-            Command::CancelDraft { terms, .. } if self.marks(asked).is_empty() => {
+            Command::CancelDraft { terms, .. } if self.signed_requests(asked).is_empty() => {
                 return self.count(&terms.owner);
             }
             Command::Cancel { lock_id, consents } if matches!(answer, Answer::Cancelled(_)) => {
@@ -188,23 +198,23 @@ impl Model {
                 let by_owner = asked.signers.iter().position(|s| address(s) == Some(owner));
                 let consent = &consents[by_owner.expect("the owner consented")];
                 match cancel_mark(lock_id, consent, owner) {
-                    Some(mark) => self.remember_one(at, mark),
+                    Some(signed_request) => self.remember_one(at, signed_request),
                     None => self.count(&owner),
                 }
                 return;
             }
             _ => {}
         }
-        for mark in self.marks(asked) {
-            self.remember_one(at, mark);
+        for signed_request in self.signed_requests(asked) {
+            self.remember_one(at, signed_request);
         }
     }
 
-    fn remember_one(&mut self, at: LogPosition, mark: Mark) {
-        self.count(&mark.principal);
-        let (content, valid_until) = (mark.content, mark.request.valid_until);
+    fn remember_one(&mut self, at: LogPosition, signed_request: SignedRequest) {
+        self.count(&signed_request.principal);
+        let (content, valid_until) = (signed_request.content, signed_request.request.valid_until);
         let remembered = Remembered { content, valid_until, at };
-        self.requests.insert((mark.principal, mark.request.id), remembered);
+        self.requests.insert((signed_request.principal, signed_request.request.id), remembered);
     }
 
     fn count(&mut self, principal: &Address) {
@@ -285,16 +295,16 @@ fn cancel_mark(
     lock_id: &LockId,
     signed: &mortise_format::command::SignedCancel,
     principal: Address,
-) -> Option<Mark> {
+) -> Option<SignedRequest> {
     match signed.form {
         CancelForm::Consent(request) => {
-            Some(Mark { principal, request, content: consent(4, lock_id) })
+            Some(SignedRequest { principal, request, content: consent(4, lock_id) })
         }
         _ => None,
     }
 }
 
-fn intent_mark(intent: &SignedIntent, ids: &[LockId]) -> Mark {
+fn intent_mark(intent: &SignedIntent, ids: &[LockId]) -> SignedRequest {
     let terms = &intent.terms;
     let batch = if ids.len() == 1 { Vec::new() } else { ids.iter().flat_map(|id| id.0).collect() };
     let content = vec![
@@ -307,5 +317,5 @@ fn intent_mark(intent: &SignedIntent, ids: &[LockId]) -> Mark {
         (Field::Condition, codec::encode(&terms.condition)),
         (Field::Assets, codec::encode(&terms.legs)),
     ];
-    Mark { principal: terms.owner, request: intent.request, content }
+    SignedRequest { principal: terms.owner, request: intent.request, content }
 }

@@ -17,8 +17,8 @@ use mortise_testkit::system::threads::Platform;
 use mortise_testkit::system::{Options, System};
 use mortise_testkit::vault::TestVault;
 use mortise_verify::commitment::{CommitmentError, Expected, verify};
+use mortise_verify::insecure::InsecureModeError;
 use mortise_verify::json::{self, JsonError};
-use mortise_verify::mark::Marked;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::Arc;
@@ -92,9 +92,9 @@ impl Site {
     }
 
     /// A lock committed by a client that allows the mode, and released by its beneficiary.
-    fn life(&self, mark: InsecureMode) -> (CommitResult, OutcomeResult) {
+    fn life(&self, mode: InsecureMode) -> (CommitResult, OutcomeResult) {
         let (owner, solver) = (Signer::random(), Signer::random());
-        let (asked, client) = (self.asked(&owner, &solver), self.client().allow_insecure(mark));
+        let (asked, client) = (self.asked(&owner, &solver), self.client().allow_insecure(mode));
         block_on(async {
             let committed = client.commit_lock(asked).await.expect("its mode is allowed");
             let engine = client.identity().await.unwrap().engine_id;
@@ -102,7 +102,7 @@ impl Site {
             let params = solver.release(&engine, committed.commitment.lock_id, request);
             // Every client gets the same answer to a release.
             let strict = self.client().release_lock(params.clone()).await;
-            let refused = CheckError::Marked(mark.into());
+            let refused = CheckError::InsecureMode(mode.into());
             assert!(matches!(strict, Err(ClientError::Check(found)) if found == refused));
             (committed, client.release_lock(params).await.expect("its mode is allowed"))
         })
@@ -119,15 +119,15 @@ impl Site {
 
 #[test]
 fn commitment_in_an_insecure_mode_carries_the_mode_under_its_signature() {
-    for mark in InsecureMode::ALL {
-        let site = Site::new(Some(mark));
+    for mode in InsecureMode::ALL {
+        let site = Site::new(Some(mode));
         let asked = site.asked(&Signer::random(), &Signer::random());
         let strict = block_on(site.client().commit_lock(asked.clone()));
-        let named = CheckError::Commitment(CommitmentError::Marked(mark.into()));
+        let named = CheckError::Commitment(CommitmentError::InsecureMode(mode.into()));
         assert!(matches!(strict, Err(ClientError::Check(found)) if found == named));
         let answer = site.system.call("commitLock", serde_json::to_value(&asked).unwrap());
         let shown = &answer["result"]["commitment"]["ccmAttestation"];
-        assert_eq!(shown["mode"], mark.name(), "{answer}");
+        assert_eq!(shown["mode"], mode.name(), "{answer}");
 
         let engine = block_on(site.client().identity()).unwrap().engine();
         let result: CommitResult = serde_json::from_value(answer["result"].clone()).unwrap();
@@ -135,10 +135,13 @@ fn commitment_in_an_insecure_mode_carries_the_mode_under_its_signature() {
         let signed = json::commitment(&view, &engine.id).expect("it says itself what it is");
         let plain = Expected::terms(&terms);
         let verdict = verify(&engine, &signed, &plain);
-        assert_eq!(verdict.unwrap_err(), CommitmentError::Marked(Marked::from(mark)));
-        let taking = Expected { mark: Some(mark), ..plain.clone() };
-        let verified = verify(&engine, &signed, &taking).expect("the engine signed the mode");
-        assert_eq!(verified.mark(), Some(mark));
+        assert_eq!(
+            verdict.unwrap_err(),
+            CommitmentError::InsecureMode(InsecureModeError::from(mode))
+        );
+        let allowing = Expected { mode: Some(mode), ..plain.clone() };
+        let verified = verify(&engine, &signed, &allowing).expect("the engine signed the mode");
+        assert_eq!(verified.mode(), Some(mode));
 
         view.ccm_attestation.mode = None;
         assert_eq!(json::commitment(&view, &engine.id), Err(JsonError::Commitment));
@@ -151,17 +154,17 @@ fn commitment_in_an_insecure_mode_carries_the_mode_under_its_signature() {
 
 #[test]
 fn outcome_in_an_insecure_mode_carries_the_mode_under_its_signature() {
-    for mark in InsecureMode::ALL {
-        let site = Site::new(Some(mark));
-        let (_, mut ended) = site.life(mark);
+    for mode in InsecureMode::ALL {
+        let site = Site::new(Some(mode));
+        let (_, mut ended) = site.life(mode);
         let engine = block_on(site.client().identity()).unwrap();
         let (receipt, lock_id) =
             (check::receipt(&engine, &ended.receipt).unwrap(), ended.outcome.lock_id);
-        assert_eq!(ended.outcome.mode, Some(mark));
+        assert_eq!(ended.outcome.mode, Some(mode));
         let error_of = |ended: &OutcomeResult| {
             check::outcome(&engine, None, ended, &lock_id, &receipt).unwrap_err()
         };
-        assert_eq!(error_of(&ended), CheckError::Marked(mark.into()));
+        assert_eq!(error_of(&ended), CheckError::InsecureMode(mode.into()));
         ended.outcome.mode = None;
         assert_eq!(error_of(&ended), CheckError::Digest);
         ended.data_hash = Bytes32(ended.outcome.digest(&engine.engine_id).unwrap().0);

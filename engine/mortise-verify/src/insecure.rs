@@ -14,7 +14,7 @@ use mortise_format::insecure_mode::InsecureMode;
 /// Why a commitment or outcome in an insecure mode is rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Marked {
+pub enum InsecureModeError {
     /// The engine runs in debug mode.
     #[error(
         "signed by an engine in debug mode, whose operator can read its memory: it does not bind \
@@ -29,7 +29,7 @@ pub enum Marked {
     Emulated,
 }
 
-impl From<InsecureMode> for Marked {
+impl From<InsecureMode> for InsecureModeError {
     fn from(mode: InsecureMode) -> Self {
         match mode {
             InsecureMode::Debug => Self::DebugMode,
@@ -43,7 +43,10 @@ impl From<InsecureMode> for Marked {
 ///
 /// # Errors
 /// `DebugMode`, `Emulated`.
-pub fn check(mode: Option<InsecureMode>, allowed: Option<InsecureMode>) -> Result<(), Marked> {
+pub fn check(
+    mode: Option<InsecureMode>,
+    allowed: Option<InsecureMode>,
+) -> Result<(), InsecureModeError> {
     match mode {
         Some(mode) if allowed != Some(mode) => Err(mode.into()),
         _ => Ok(()),
