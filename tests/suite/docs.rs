@@ -152,7 +152,7 @@ stop() { kill -TERM $(jobs -p) 2>/dev/null || true; wait; }
 trap stop EXIT
 ready() {
     for _ in $(seq $((START_S * 10))); do
-        if grep -q 'the next start replays' "$1"; then return 0; fi
+        if grep -q 'Ctrl-C stops the system' "$1"; then return 0; fi
         sleep 0.1
     done
     echo "no system is ready" >> "$1"

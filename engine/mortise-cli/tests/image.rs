@@ -253,7 +253,7 @@ fn what_the_enclave_would_refuse_is_refused_before_anything_is_written() {
         ("--config", "place", format!("{CONFIG}genesis = \"/x\"").into_bytes(), "/etc/mortise"),
         ("--genesis", "json", b"{}".to_vec(), "not a genesis"),
         ("--kernel", "kernel", program(), "not an x86 kernel"),
-        ("--module", "nsm.ko.xz", b"\x7fELF".to_vec(), "neither an object file nor XZ"),
+        ("--module", "nsm.ko.xz", b"\x7fELF".to_vec(), "the content is not the object file or XZ"),
         ("--module", "nsm.txt", b"\x7fELF".to_vec(), "is no module"),
         ("--binary", "script", b"#!/bin/sh".to_vec(), "not an ELF file"),
         ("--cmdline", "cmdline2", b"a\tb panic=1".to_vec(), "not a printable character"),
@@ -283,7 +283,7 @@ fn development_image_says_so() {
     assert_eq!((exit, &printed["isDevelopment"]), (0, &true.into()));
     assert!(stderr.contains("warning: DEVELOPMENT IMAGE"), "{stderr}");
     let record = folder.record("out");
-    let policy = ["policy", "aws", "--account", "111122223333", "--role", "engine"];
+    let policy = ["key-policy", "aws", "--account", "111122223333", "--role", "engine"];
     let (exit, _, stderr) = run(&[&policy[..], &["--measurements", &record]].concat());
     assert_eq!(exit, 0);
     assert!(stderr.contains("belongs to a development image"), "{stderr}");
@@ -295,13 +295,13 @@ fn policy_of_the_measurements_names_the_image_and_no_other() {
     folder.build("a", &[]);
     folder.build("b", &["--cmdline", "console=ttyS0 panic=1 quiet"]);
     let policy = |record: &str| {
-        let args = ["policy", "aws", "--account", "111122223333", "--role", "engine"];
+        let args = ["key-policy", "aws", "--account", "111122223333", "--role", "engine"];
         run(&[&args[..], &["--measurements", record]].concat()).1
     };
     let policy = folder.put("policy.json", policy(&folder.record("a")).as_bytes());
     let lint = |out| {
         let record = folder.record(out);
-        run(&["policy", "lint", text(&policy), "--measurements", &record])
+        run(&["key-policy", "lint", text(&policy), "--measurements", &record])
     };
     let (exit, printed, stderr) = lint("a");
     assert_eq!(exit, 0, "{printed}{stderr}");

@@ -263,7 +263,8 @@ fn commands_of_the_host_are_those_of_its_program() {
         for line in shell_lines(&page, &text) {
             for words in commands(&line.text).iter().filter(|c| c[0] == "mortise-host") {
                 let command = words.get(1).expect("a subcommand");
-                let arm = format!("command::{command}::");
+                let (first, rest) = command.split_at(1);
+                let arm = format!("Command::{}{rest}(args)", first.to_uppercase());
                 assert!(main.contains(&arm), "{}: {}", line.place, line.text);
                 count += 1;
             }
