@@ -1,8 +1,9 @@
 //! Goal: the commands of README.md and of the book run, and print what the pages show.
 //!
-//! Method: each page gets an empty folder and one `bash`. The blocks of the page run there in order,
-//! against the systems that its `sh,serve` blocks start. `docs/README.md` has the rules. A block that
-//! begins with `cargo` builds what Cargo already built for this suite, so it is left out.
+//! Method: each page gets an empty folder and one `bash`. The blocks of the page run there in
+//! order, against the systems that its `sh,serve` blocks start. `docs/README.md` has the rules. A
+//! block that begins with `cargo` builds what Cargo already built for this suite, so it is left
+//! out.
 
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, TcpListener};

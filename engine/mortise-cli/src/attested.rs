@@ -68,7 +68,8 @@ impl ProofArgs {
         }
         if self.attest_pcr0.is_empty() {
             return Err(Failure::usage(
-                "a root without an image\n  next: pass the image that you approve with --attest-pcr0",
+                "a root without an image\n  next: pass the image that you approve with \
+                 --attest-pcr0",
             ));
         }
         Ok(TrustAnchors { roots, images: Images::of_flags(false, self.pcrs())? })

@@ -98,7 +98,8 @@ pub fn load(file: Option<&Path>) -> Result<Signer, Failure> {
     }
     let text = std::env::var(KEY_VARIABLE).map_err(|_| {
         Failure::usage(format!(
-            "this command needs a key: pass --key FILE or set {KEY_VARIABLE} (mortise key new makes one)"
+            "this command needs a key: pass --key FILE or set {KEY_VARIABLE} (mortise key new \
+             makes one)"
         ))
     })?;
     Signer::from_hex(&text).map_err(|e| Failure::usage(format!("{KEY_VARIABLE}: {e}")))

@@ -254,7 +254,7 @@ fn what_the_enclave_would_refuse_is_refused_before_anything_is_written() {
         ("--genesis", "json", b"{}".to_vec(), "not a genesis"),
         ("--kernel", "kernel", program(), "not an x86 kernel"),
         ("--module", "nsm.ko.xz", b"\x7fELF".to_vec(), "the content is not the object file or XZ"),
-        ("--module", "nsm.txt", b"\x7fELF".to_vec(), "is no module"),
+        ("--module", "nsm.txt", b"\x7fELF".to_vec(), "is not a module"),
         ("--binary", "script", b"#!/bin/sh".to_vec(), "not an ELF file"),
         ("--cmdline", "cmdline2", b"a\tb panic=1".to_vec(), "not a printable character"),
         ("--cmdline", "cmdline3", b"console=ttyS0 reboot=k".to_vec(), "no panic=SECONDS"),

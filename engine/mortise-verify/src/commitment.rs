@@ -198,8 +198,8 @@ impl VerifiedCommitment {
 /// Success proves what [`VerifiedCommitment`] states.
 ///
 /// # Errors
-/// `InsecureMode`, `Terms`, `LockId`, `UserSignature`, `Custody`, `Durability`, `Policy`, `TimeOrder`,
-/// `FromTheFuture`, `Expired`, `Signature`, in this order.
+/// `InsecureMode`, `Terms`, `LockId`, `UserSignature`, `Custody`, `Durability`, `Policy`,
+/// `TimeOrder`, `FromTheFuture`, `Expired`, `Signature`, in this order.
 pub fn verify(
     engine: &Engine,
     signed: &SignedCommitment,

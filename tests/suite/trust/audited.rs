@@ -106,5 +106,5 @@ fn document_of_another_boot_is_a_finding() {
     let seq = u64::try_from(second).expect("few frames");
     let names: Vec<_> = report.findings.iter().map(|f| (f.seq, f.fact.name())).collect();
     assert_eq!(names, [(seq, "Attestation")]);
-    assert!(report.findings[0].text().contains("is refused"), "{}", report.findings[0].text());
+    assert!(report.findings[0].text().contains("is rejected"), "{}", report.findings[0].text());
 }

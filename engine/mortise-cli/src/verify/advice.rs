@@ -47,9 +47,11 @@ fn next(error: &AttestationError) -> String {
              `mortise-dev dev` makes documents that can be verified"
                 .into()
         }
-        E::DebugMode => "the enclave was started in debug mode, so its parent can read it: the key \
+        E::DebugMode => {
+            "the enclave was started in debug mode, so its parent can read it: the key \
                          service and verifiers refuse it; start it without --debug-mode"
-            .into(),
+                .into()
+        }
         E::PcrNotApproved { index, found, .. } => format!(
             "the enclave runs another image than those that you named; if you approve it, add \
              --pcr{index} {found}"
@@ -66,8 +68,8 @@ fn next(error: &AttestationError) -> String {
             clocks(&format!("valid from {} s after", not_before_s.saturating_sub(*at_s)))
         }
         E::ClaimMismatch { field: Field::Nonce, .. } => {
-            "it answers another request: request it again with your own nonce, or pass the nonce of \
-             that request (--nonce)"
+            "it answers another request: request it again with your own nonce, or pass the nonce \
+             of that request (--nonce)"
                 .into()
         }
         E::BindingMismatch { .. }
@@ -100,7 +102,8 @@ fn next_of_answer(error: &ProofError) -> &'static str {
              not rely on its promises"
         }
         _ => {
-            "do not use this answer: a relay may have changed it; reach the engine over another route"
+            "do not use this answer: a relay may have changed it; reach the engine over another \
+             route"
         }
     }
 }

@@ -37,8 +37,8 @@ Without FILE, the command requests two documents from the engine at --url: one w
 which must be new and name the newest state, and the one of its boot. Both must bind the same keys.
 
 With FILE, the command does not connect. Pass the nonce of your request (--nonce, 32 bytes; the \
-document must be new), or --at-its-own-time to check the document at the time that it states, which \
-proves nothing about today.
+document must be new), or --at-its-own-time to check the document at the time that it states, \
+which proves nothing about today.
 
 Examples:
   mortise verify attestation --root .mortise/dev/nitro-root.pem --pcr0 $PCR0
@@ -183,8 +183,8 @@ impl AttestationArgs {
                  --at-its-own-time, or connect to the engine",
             )),
             (Source::Live(_), true) => Err(Failure::usage(
-                "the answer belongs to a request with a nonce\n  next: pass that nonce with --nonce, \
-                 without --at-its-own-time",
+                "the answer belongs to a request with a nonce\n  next: pass that nonce with \
+                 --nonce, without --at-its-own-time",
             )),
         }
     }
@@ -271,7 +271,8 @@ async fn verify_engine(
     if boot.binding() != live.binding() {
         return Err(Failure::check(
             "the document of the boot binds other keys than the fresh one\n  next: the engine may \
-             have restarted between the two requests: run this again; if it persists, trust neither",
+             have restarted between the two requests: run this again; if it persists, trust \
+             neither",
         ));
     }
     check_pinned(&session, &live).await?;

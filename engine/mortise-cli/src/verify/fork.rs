@@ -12,13 +12,13 @@ use serde_json::{Value, json as value};
 use std::path::{Path, PathBuf};
 
 const EXAMPLES: &str = "\
-With one file, verifies evidence. With two files, compares the statements in them (receipts, roots, \
-proofs, anchors files of one engine) and writes the evidence with --out. Anyone who knows the engine \
-can verify it.
+With one file, verifies evidence. With two files, compares the statements in them (receipts, \
+roots, proofs, anchors files of one engine) and writes the evidence with --out. Anyone who knows \
+the engine can verify it.
 
 If both statements can be true, a leaf may show more: --leaf FILE is the frame that the history of \
-OTHER has at the place of the frame of FILE. It is {\"leaf\", \"path\"}, a receipt, or an answer of \
-getReceipt; then OTHER is the getCheckpoint of the same size.
+OTHER has at the place of the frame of FILE. It is {\"leaf\", \"path\"}, a receipt, or an answer \
+of getReceipt; then OTHER is the getCheckpoint of the same size.
 
 Examples:
   mortise verify fork evidence.json --anchors anchors.toml

@@ -108,7 +108,8 @@ impl EnginePinArgs {
         let engine = match (of_flags, anchors.engine()?) {
             (Some(flags), Some(file)) if flags != file => {
                 return Err(Failure::usage(
-                    "the flags and the anchors file name different engines\n  next: use one of them",
+                    "the flags and the anchors file name different engines\n  next: use one of \
+                     them",
                 ));
             }
             (flags, file) => flags.or(file),

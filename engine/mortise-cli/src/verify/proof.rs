@@ -63,8 +63,8 @@ impl ProofArgs {
             (None, Some(owner), Some(asset)) => Ok(LeafKey::Account(owner, asset)),
             (None, Some(owner), None) => Ok(LeafKey::Principal(owner)),
             (None, None, _) => Err(Failure::usage(
-                "no entry is named\n  next: pass the entry that you requested: --lock-id, or --owner \
-                 and --asset, or --owner, or --images",
+                "no entry is named\n  next: pass the entry that you requested: --lock-id, or \
+                 --owner and --asset, or --owner, or --images",
             )),
         }
     }

@@ -189,7 +189,8 @@ fn by_tlog_proof(
         }
     };
     let passed = passed.map_err(|error| refused::by(&error))?;
-    // The proof gives the place of the leaf; `verify_frame` checks that it is the place of the frame.
+    // The proof gives the place of the leaf; `verify_frame` checks that it is the place of the
+    // frame.
     let parsed = TlogProof::parse(&text).map_err(|error| refused::by(&error))?;
     let head = passed.checkpoint().head();
     verify_frame(statement, leaf, parsed.path(), head).map_err(|error| refused::by(&error))?;

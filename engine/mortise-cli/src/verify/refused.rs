@@ -63,8 +63,8 @@ fn next(name: &str) -> &'static str {
             "the answer and its proof disagree: do not use it; request it again"
         }
         "DebugMode" | "Emulated" => {
-            "its promises bind no one: use an attested engine (mortise verify attestation); start a \
-             production enclave on Nitro, without --debug-mode"
+            "its promises bind no one: use an attested engine (mortise verify attestation); start \
+             a production enclave on Nitro, without --debug-mode"
         }
         "Terms" | "LockId" | "UserSignature" => {
             "the promise does not match your terms: do not rely on it"

@@ -95,12 +95,12 @@ pub struct BootArgs {
     /// Name this image in the key policies, replacing the image that they name now
     #[arg(long)]
     replace_policy: bool,
-    /// Let the key service refuse unsigned documents, as a real one does: no engine under QEMU gets a
-    /// key
+    /// Let the key service refuse unsigned documents, as a real one does: no engine under QEMU gets
+    /// a key
     #[arg(long)]
     refuse_unsigned: bool,
-    /// Start the machine without key service and host, and report how the image ends: waits until the
-    /// machine ends by itself (5 minutes) or for --timeout
+    /// Start the machine without key service and host, and report how the image ends: waits until
+    /// the machine ends by itself (5 minutes) or for --timeout
     #[arg(long, conflicts_with_all = ["demo_lock", "config_out"])]
     no_host: bool,
     /// Write endpoint, identity, measurements and process ids as JSON to this file when ready
