@@ -4,6 +4,7 @@
 
 use super::cbor::CborError;
 use super::root::RootFingerprint;
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 use mortise_format::ids::{Bytes32, to_hex};
@@ -223,7 +224,7 @@ pub enum AttestationError {
         found: Pcr,
     },
     /// The document binds another engine, epoch, history or policy, or other keys.
-    #[error("user_data is {found:?}, not the digest {expected} of the expected keys")]
+    #[error("user_data is {}, not the digest {expected} of the expected keys", or_absent(.found))]
     BindingMismatch {
         /// Digest of the expected [`KeyBinding`](super::KeyBinding).
         expected: Bytes32,
@@ -239,7 +240,9 @@ pub enum AttestationError {
         found: Pcr,
     },
     /// The digest after the binding's is not that of the expected statement, or is missing.
-    #[error("the document names {found:?} after its binding, not the statement {expected}")]
+    #[error(
+        "after its binding the document names {}, not the statement {expected}", or_absent(.found)
+    )]
     StatementMismatch {
         /// Digest of the statement.
         expected: Bytes32,
@@ -247,7 +250,7 @@ pub enum AttestationError {
         found: Option<Hex>,
     },
     /// An optional field is not what the caller expects.
-    #[error("the field {field} is {found:?}, expected {expected:?}")]
+    #[error("the field {field} is {}, expected {}", or_absent(.found), or_absent(.expected))]
     ClaimMismatch {
         /// `user_data`, `public_key` or `nonce`.
         field: Field,
@@ -427,6 +430,11 @@ impl Hex {
     pub(super) fn of(bytes: Option<&[u8]>) -> Option<Self> {
         bytes.map(|bytes| Self(bytes.to_vec()))
     }
+}
+
+/// The text of an optional field.
+fn or_absent(value: &Option<Hex>) -> String {
+    value.as_ref().map_or_else(|| String::from("absent"), |hex| to_hex(&hex.0))
 }
 
 impl fmt::Debug for Hex {
