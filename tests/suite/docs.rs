@@ -45,11 +45,11 @@ struct Block {
 fn blocks(page: &str) -> Vec<Block> {
     let mut blocks: Vec<Block> = Vec::new();
     let mut lines = (1..).zip(page.lines());
-    // Whether only empty lines lie between the last block and here.
+    // Whether a `text` block here shows the output of the last block.
     let mut follows = false;
     while let Some((line, text)) = lines.next() {
         let Some(info) = text.strip_prefix("```") else {
-            follows &= text.is_empty();
+            follows &= !text.starts_with('#');
             continue;
         };
         let body = lines.by_ref().map(|(_, text)| text).take_while(|text| *text != "```");
@@ -69,7 +69,7 @@ fn blocks(page: &str) -> Vec<Block> {
             "console" => blocks.extend(transcript(line, &body)),
             _ => {}
         }
-        follows = info == "sh";
+        follows = matches!(info, "sh" | "sh,serve");
     }
     blocks
 }
