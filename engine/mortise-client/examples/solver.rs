@@ -1,7 +1,7 @@
 //! A solver's flow: many promises at once, retries that change nothing, giving back.
 //!
 //! ```text
-//! cargo run --release -p mortise-dev -- dev          # in one terminal
+//! cargo run --profile quick -p mortise-dev -- dev          # in one terminal
 //! cargo run -p mortise-client --example solver       # in another; MORTISE_URL names the engine
 //! ```
 

@@ -1,7 +1,7 @@
 //! A cross-chain swap: an owner locks on one chain, a solver fills on another, an arbiter claims.
 //!
 //! ```text
-//! cargo run --release -p mortise-dev -- dev          # in one terminal
+//! cargo run --profile quick -p mortise-dev -- dev          # in one terminal
 //! cargo run -p mortise-client --example swap         # in another; MORTISE_URL names the engine
 //! ```
 //! Every answer is checked offline by the client; the fill itself happens outside Mortise.
