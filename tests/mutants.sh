@@ -111,12 +111,12 @@ mutant INV-06 $core/decide/grant.rs 'match nonces.is_free(self.terms.nonce) {' '
 mutant INV-06 $core/decide/cancel.rs 'if !nonces.is_free(terms.nonce) {' 'if false {' $properties::inv_06
 mutant INV-06 $core/apply.rs 'if !self.principals[slot].nonces.is_free(nonce) {' 'if false {' $corruption::grant_of_a_known_lock
 mutant INV-07 $core/decide/mod.rs 'Ok(Some(at)) => return Decision::Repeat(at),' 'Ok(Some(_)) => {}' $properties::inv_07
-mutant INV-07 $core/decide/memory.rs 'if found.content.digest == mark.content.digest {' 'if true {' commands::memory::other_content_under_a_used_id
+mutant INV-07 $core/decide/memory.rs 'if found.content.digest == request_key.content.digest {' 'if true {' commands::memory::other_content_under_a_used_id
 mutant INV-07 $core/apply.rs 'Some(old) if old.valid_until >= now_s => Err(Corruption::RequestKnown),' '' $corruption::request_answered_twice
 mutant INV-08 $core/admit.rs 'if signer(&domain.digest(&hash), &intent.signature)? != intent.terms.owner {' 'if false {' $properties::inv_08
 mutant INV-08 engine/mortise-format/src/secp256k1.rs 'if parsed.normalize_s() != parsed {' 'if false {' commands::admission::signature_with_high_s
-mutant INV-08 $core/decide/claim.rs 'if mark.principal != lock.terms.arbiter {' 'if false {' $properties::inv_08
-mutant INV-08 $core/decide/cancel.rs 'if mark.principal != taker {' 'if false {' $properties::inv_08
+mutant INV-08 $core/decide/claim.rs 'if request_key.principal != lock.terms.arbiter {' 'if false {' $properties::inv_08
+mutant INV-08 $core/decide/cancel.rs 'if request_key.principal != taker {' 'if false {' $properties::inv_08
 mutant INV-09 $engine/pipeline/inflight.rs 'f.is_acked && f.signed.is_some()' 'f.signed.is_some()' durability::order::no_answer_leaves
 mutant INV-09 $engine/pipeline/inflight.rs 'if frame.digest != ack.digest {' 'if false {' durability::table::every_failure
 mutant INV-09 $engine/pipeline/inflight.rs 'waiting.filter(|frame| frame.seq == ack.seq)' 'waiting' durability::table::every_failure

@@ -319,7 +319,7 @@ impl Driver {
             tokens.push(token);
             match admit(&engine_id, asked.command.clone()) {
                 Ok(admitted) => {
-                    work.push(Work { token, submission: Submission::Command(admitted) })
+                    work.push(Work { token, submission: Submission::Command(admitted) });
                 }
                 Err(reject) => drop(self.replies.insert(token, Reply::Refused(reject))),
             }
