@@ -126,7 +126,7 @@ impl Carrier {
                     return to.shutdown().await;
                 }
                 WireFault::Flip(at) if (start..received.len()).contains(&at) => {
-                    chunk[at - start] ^= 1
+                    chunk[at - start] ^= 1;
                 }
                 _ => {}
             }
