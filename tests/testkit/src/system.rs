@@ -56,7 +56,7 @@ pub fn genesis() -> Genesis {
 /// Polls until `poll` returns a value.
 ///
 /// # Panics
-/// When it returns none within [`TIMEOUT`]; `what` is in the message.
+/// When it returns none within the timeout; `what` is in the message.
 pub fn eventually<T>(what: &str, mut poll: impl FnMut() -> Option<T>) -> T {
     let begun = Instant::now();
     loop {
