@@ -63,7 +63,7 @@ impl<'a> Claims<'a> {
 /// What a live document is checked against.
 #[derive(Debug, Clone, Copy)]
 pub struct LiveCheck<'a> {
-    /// The roots that the caller trusts; [`AWS_NITRO_ROOT_G1`] for real enclaves.
+    /// The roots that the caller trusts; [`AWS_NITRO_ROOT_G1`](super::AWS_NITRO_ROOT_G1) for real enclaves.
     pub roots: &'a [RootFingerprint],
     /// The images that the caller trusts.
     pub pcrs: &'a PcrPolicy,
