@@ -63,7 +63,8 @@ impl<'a> Claims<'a> {
 /// What a live document is checked against.
 #[derive(Debug, Clone, Copy)]
 pub struct LiveCheck<'a> {
-    /// The roots that the caller trusts; [`AWS_NITRO_ROOT_G1`](super::AWS_NITRO_ROOT_G1) for real enclaves.
+    /// The roots that the caller trusts; for real enclaves
+    /// [`AWS_NITRO_ROOT_G1`](super::AWS_NITRO_ROOT_G1).
     pub roots: &'a [RootFingerprint],
     /// The images that the caller trusts.
     pub pcrs: &'a PcrPolicy,
