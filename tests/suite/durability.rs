@@ -11,6 +11,7 @@
 
 mod cells;
 mod order;
+mod reads;
 mod snapshots;
 mod table;
 mod witnessed;

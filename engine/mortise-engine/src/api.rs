@@ -85,16 +85,6 @@ pub enum Query {
     Readings(Bytes32),
 }
 
-impl Query {
-    /// True if the answer contains a root, a seq or a proof.
-    pub fn needs_roots(&self) -> bool {
-        matches!(
-            self,
-            Self::Status | Self::Balance(..) | Self::Proof(_) | Self::ProofAt(..) | Self::Statement
-        )
-    }
-}
-
 /// The event to prove.
 pub type ReceiptOf = mortise_rpc::params::GetReceipt;
 

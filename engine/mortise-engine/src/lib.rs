@@ -8,7 +8,7 @@
 //! come from (`ports`).
 //!
 //! ```text
-//! Listener -> Session --Work--> Ledger(Pipeline) --Ship--> Shipper -> store
+//! Listener -> Session --Work--> Ledger(Pipeline) --append--> log store
 //!                ^                |    ^   ^---------------Acked------'
 //!                |                |    '---Signed--- Signer pool
 //!                '----Reply-------'

@@ -91,7 +91,8 @@ struct Engine {
     identity: Identity,
     ring: KeyRing,
     pipeline: Pipeline,
-    waiting: VecDeque<Token>,
+    waiting_commands: VecDeque<Token>,
+    waiting_queries: VecDeque<Token>,
     ships: VecDeque<(Frame, Shipped)>,
     signs: Vec<SignJob>,
     heads: VecDeque<TreeHead>,
@@ -108,7 +109,9 @@ struct Engine {
 pub struct Turn {
     /// The clock.
     pub now_ms: u64,
-    /// Work that started, in order.
+    /// Queries that were read, before the commands.
+    pub read: Vec<Token>,
+    /// Commands that started, in order.
     pub taken: Vec<Token>,
     /// Frames that were shipped, in order.
     pub shipped: Vec<Frame>,
@@ -177,7 +180,8 @@ impl Driver {
             identity,
             ring,
             pipeline,
-            waiting: VecDeque::new(),
+            waiting_commands: VecDeque::new(),
+            waiting_queries: VecDeque::new(),
             ships: VecDeque::new(),
             signs: Vec::new(),
             heads: VecDeque::new(),
@@ -188,7 +192,7 @@ impl Driver {
             last_shipped,
             root_at_boot,
         });
-        self.take_outputs(out, Vec::new());
+        self.take_outputs(out, Vec::new(), Vec::new());
         Ok(())
     }
 
@@ -328,6 +332,22 @@ impl Driver {
         tokens
     }
 
+    /// Hands commands in, all in one message, with a query before each.
+    ///
+    /// # Panics
+    /// When a command is refused at admission.
+    pub fn ask_between(&mut self, asked: &[&Asked], query: &Query) {
+        let engine_id = self.identity().engine_id;
+        let mut work = Vec::new();
+        for asked in asked {
+            let admitted = admit(&engine_id, asked.command.clone()).expect("it is signed");
+            for submission in [Submission::Query(query.clone()), Submission::Command(admitted)] {
+                work.push(Work { token: self.token(), submission });
+            }
+        }
+        self.hand_in(work);
+    }
+
     /// Hands one query in.
     pub fn query(&mut self, query: Query) -> Token {
         let token = self.token();
@@ -344,7 +364,13 @@ impl Driver {
         for work in &work {
             let last = self.engine().last_shipped;
             self.rests_on.insert(work.token, last);
-            self.engine_mut().waiting.push_back(work.token);
+            let engine = self.engine_mut();
+            match &work.submission {
+                Submission::Command(_) | Submission::Query(Query::Sweep) => {
+                    engine.waiting_commands.push_back(work.token);
+                }
+                Submission::Query(_) => engine.waiting_queries.push_back(work.token),
+            }
         }
         self.handle(Input::Work(work));
     }
@@ -380,14 +406,17 @@ impl Driver {
         let engine = self.engine_mut();
         let mut out = Vec::new();
         engine.pipeline.handle(now_ms, input, &mut out);
-        let left = engine.pipeline.waiting();
-        let taken = engine.waiting.len() - left;
-        let taken = engine.waiting.drain(..taken).collect();
-        self.take_outputs(out, taken);
+        let started = |waiting: &mut VecDeque<Token>, left: usize| -> Vec<Token> {
+            waiting.drain(..waiting.len() - left).collect()
+        };
+        let read = started(&mut engine.waiting_queries, engine.pipeline.waiting_queries());
+        let taken = started(&mut engine.waiting_commands, engine.pipeline.waiting_commands());
+        self.take_outputs(out, read, taken);
     }
 
-    fn take_outputs(&mut self, out: Vec<Output>, taken: Vec<Token>) {
-        let mut turn = Turn { now_ms: self.now_ms, taken, shipped: Vec::new(), is_fault: false };
+    fn take_outputs(&mut self, out: Vec<Output>, read: Vec<Token>, taken: Vec<Token>) {
+        let now_ms = self.now_ms;
+        let mut turn = Turn { now_ms, read, taken, shipped: Vec::new(), is_fault: false };
         for output in out {
             match output {
                 Output::Ship(frame) => {

@@ -106,7 +106,7 @@ impl Mirror {
         };
         let frames = turn.shipped.into_iter().map(events).collect();
         let mut reader = Reader { frames, open: None, now_ms: turn.now_ms };
-        for token in turn.taken {
+        for token in turn.read.into_iter().chain(turn.taken) {
             match self.questions.get(&token).cloned().expect("every token was asked") {
                 Question::Command(asked) => self.command(token, &asked, &mut reader),
                 Question::Balance(owner, asset) => {

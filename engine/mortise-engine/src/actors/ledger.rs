@@ -1,7 +1,6 @@
 //! The single writer: owns the pipeline and executes its outputs.
 
 use super::crypto::{Crypto, SignFrame};
-use super::shipper::{Ship, Shipper};
 use crate::api::{Reply, Submission, Token, Work};
 use crate::keyring::{Identity, KeyRing};
 use crate::phase::{Phase, PhaseCell};
@@ -11,7 +10,7 @@ use crate::pipeline::{
 use crate::ports::{Clock, PortFuture};
 use crate::proofs;
 use crate::recall::recall;
-use crate::store::{Ack, LogStore, StoreError};
+use crate::store::{Ack, LogStore, StoreFuture};
 use crate::witness::{Outcome, WitnessQuorum, gather};
 use actix::{
     Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message,
@@ -21,7 +20,7 @@ use mortise_core::body::CarriedStatement;
 use mortise_core::history::archive::Plan;
 use mortise_format::event::LogPosition;
 use mortise_format::merkle::history::TreeHead;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
@@ -48,7 +47,10 @@ pub struct LedgerParts {
 
 pub struct Ledger {
     parts: LedgerParts,
-    shipper: Option<Addr<Shipper>>,
+    /// Results of appends that arrived before the result of an earlier frame.
+    early: BTreeMap<u64, Ack>,
+    /// The frame whose ack is next.
+    next_ack: u64,
     responders: HashMap<Token, oneshot::Sender<Reply>>,
     next_token: Token,
     /// True once the boot frame is released.
@@ -59,8 +61,11 @@ pub struct Ledger {
 
 impl Ledger {
     pub fn new(parts: LedgerParts) -> Self {
-        let responders = HashMap::new();
-        Self { parts, shipper: None, responders, next_token: 0, is_open: false, stopping: None }
+        let (early, responders) = (BTreeMap::new(), HashMap::new());
+        // The boot frame, the last one that the pipeline closed, is the first to be shipped.
+        let next_ack = parts.pipeline.machine().head().next_seq.saturating_sub(1);
+        let (next_token, is_open, stopping) = (0, false, None);
+        Self { parts, early, next_ack, responders, next_token, is_open, stopping }
     }
 
     fn step(&mut self, input: Input, context: &mut Context<Self>) {
@@ -90,13 +95,9 @@ impl Ledger {
         for output in outputs {
             match output {
                 Output::Ship(frame) => {
+                    let seq = frame.header().seq;
                     let ack = self.parts.store.append(&frame);
-                    let sent = self.shipper.as_ref().map(|shipper| shipper.try_send(Ship(ack)));
-                    // The mailbox has room for more frames than can be in flight.
-                    assert!(
-                        matches!(sent, Some(Ok(()))),
-                        "the shipper has room for every frame in flight"
-                    );
+                    self.await_ack(seq, ack, context);
                 }
                 Output::Sign(job) => self.sign(job, context),
                 Output::Reply(token, reply) => self.reply(token, reply),
@@ -111,6 +112,26 @@ impl Ledger {
             }
         }
         self.finish_stop(context);
+    }
+
+    fn await_ack(&self, seq: u64, ack: StoreFuture<Ack>, context: &mut Context<Self>) {
+        let done = ack.into_actor(self).map(move |result, ledger, context| match result {
+            Ok(ack) => ledger.acked(seq, ack, context),
+            Err(error) => {
+                tracing::error!(seq, %error, "append failed");
+                ledger.step(Input::StoreFailed, context);
+            }
+        });
+        context.spawn(done);
+    }
+
+    /// Hands acks to the pipeline in the order of their frames, in whatever order they arrive.
+    fn acked(&mut self, seq: u64, ack: Ack, context: &mut Context<Self>) {
+        self.early.insert(seq, ack);
+        while let Some(ack) = self.early.remove(&self.next_ack) {
+            self.next_ack += 1;
+            self.step(Input::Acked(ack), context);
+        }
     }
 
     fn reply(&mut self, token: Token, reply: Reply) {
@@ -265,7 +286,7 @@ fn phase_of(fault: Fault, is_open: bool) -> Phase {
     Phase::Fault { name: if is_open { "FENCED" } else { name }, why }
 }
 
-fn put_snapshot(store: &dyn LogStore, snapshot: Snapshot) -> crate::store::StoreFuture<()> {
+fn put_snapshot(store: &dyn LogStore, snapshot: Snapshot) -> StoreFuture<()> {
     let bytes = Arc::unwrap_or_clone(snapshot.bytes);
     store.snapshot_put(snapshot.seq, snapshot.digest, bytes.into())
 }
@@ -275,7 +296,6 @@ impl Actor for Ledger {
 
     fn started(&mut self, context: &mut Self::Context) {
         context.set_mailbox_capacity(MAILBOX);
-        self.shipper = Some(Shipper::new(context.address()).start());
         let outputs = std::mem::take(&mut self.parts.outputs);
         self.execute(outputs, context);
         context.run_interval(TICK, |ledger, context| {
@@ -304,25 +324,6 @@ impl Handler<Submit> for Ledger {
             work.push(Work { token, submission });
         }
         self.step(Input::Work(work), context);
-    }
-}
-
-/// The result of an append.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct Shipped(pub Result<Ack, StoreError>);
-
-impl Handler<Shipped> for Ledger {
-    type Result = ();
-
-    fn handle(&mut self, message: Shipped, context: &mut Context<Self>) {
-        match message.0 {
-            Ok(ack) => self.step(Input::Acked(ack), context),
-            Err(error) => {
-                tracing::error!(%error, "append failed");
-                self.step(Input::StoreFailed, context);
-            }
-        }
     }
 }
 

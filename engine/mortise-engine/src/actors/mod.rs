@@ -1,9 +1,9 @@
 //! The actors: they execute the outputs of the pipeline.
 //!
 //! ```text
-//! sessions --Submit--> Ledger (own thread, single writer) --Ship--> Shipper (acks in order)
-//!                        |  ^                                          |
-//!                        |  '-------------- Acked / StoreFailed -------'
+//! sessions --Submit--> Ledger (own thread, single writer) --append--> log store
+//!                        |  ^                                            |
+//!                        |  '------------------- ack, in order ----------'
 //!                        '--SignFrame--> Crypto pool (SyncArbiter): admits, opens messages
 //! sessions --Attest--> Attestor (SyncArbiter, one thread): calls the security module
 //! ```
@@ -13,7 +13,6 @@
 mod attestor;
 mod crypto;
 mod ledger;
-mod shipper;
 
 pub use attestor::{Attest, Attestor, Bind, OwnImage};
 pub use crypto::{Admit, Crypto, OpenMessage};

@@ -18,8 +18,10 @@
 //!   statement is never in the frame that it is about, nor in a frame shipped before its release.
 //! - Witnesses see a head only after its frames are acked: durable before witnessed. If the policy
 //!   has witnesses, a frame is released only after a quorum cosigned a head that contains it.
-//! - A query is answered after every frame that is in flight when it arrives. A read never shows
-//!   state that a crash can undo.
+//! - Queries and commands wait in two queues. A query reads the state of the last closed frame and
+//!   is answered after every frame that is in flight when it arrives: a read never shows state that a
+//!   crash can undo. It opens and closes no frame, so it waits for no room.
+//! - At most `FRAMES_IN_FLIGHT_MAX` frames are in flight, whatever is asked in whatever order.
 //! - An append with an unknown outcome is a [`Fault`]. Afterwards nothing is released.
 
 mod inflight;
@@ -30,17 +32,17 @@ mod query;
 pub use inflight::SignedFrame;
 pub use log_proof::LogProofJob;
 
-use crate::api::{Reply, Token, Work};
+use crate::api::{Query, Reply, Submission, Token, Work};
 use crate::drafts::Drafts;
 use crate::ports::ClockError;
 use crate::store::Ack;
 use crate::witness::WitnessReject;
 use inflight::InFlight;
-use mortise_core::Machine;
 use mortise_core::body::{Boot, CarriedStatement, FrameStatement};
 use mortise_core::keys::{EpochKeys, LogKeys};
 use mortise_core::machine::CloseError;
 use mortise_core::state::Corruption;
+use mortise_core::{Admitted, Machine};
 use mortise_format::event::{Event, LogPosition};
 use mortise_format::frame::Frame;
 use mortise_format::ids::{Bytes32, FrameDigest};
@@ -172,7 +174,10 @@ pub struct Pipeline {
     keys: EpochKeys,
     settings: Settings,
     drafts: Drafts,
-    waiting: VecDeque<Work>,
+    /// Commands that wait for a frame.
+    commands: VecDeque<(Token, Change)>,
+    /// Queries that wait for their turn.
+    queries: VecDeque<(Token, Query)>,
     in_flight: VecDeque<InFlight>,
     /// Statements about released frames that no frame carries yet.
     to_carry: VecDeque<CarriedStatement>,
@@ -183,6 +188,14 @@ pub struct Pipeline {
     /// True once the boot frame is released.
     is_open: bool,
     fault: Option<Fault>,
+}
+
+/// Work that may make a frame.
+#[derive(Debug)]
+enum Change {
+    Command(Admitted),
+    /// Expires and prunes what is due.
+    Sweep,
 }
 
 /// The state of cosigning.
@@ -256,7 +269,8 @@ impl Pipeline {
             keys: start.keys,
             settings,
             drafts: Drafts::new(settings.draft_seed),
-            waiting: VecDeque::new(),
+            commands: VecDeque::new(),
+            queries: VecDeque::new(),
             in_flight: VecDeque::new(),
             recent: start.to_carry.iter().cloned().collect(),
             to_carry: start.to_carry.into(),
@@ -279,9 +293,14 @@ impl Pipeline {
         self.in_flight.len()
     }
 
-    /// Number of requests that wait for a frame.
-    pub fn waiting(&self) -> usize {
-        self.waiting.len()
+    /// Number of commands that wait for a frame.
+    pub fn waiting_commands(&self) -> usize {
+        self.commands.len()
+    }
+
+    /// Number of queries that wait for their turn.
+    pub fn waiting_queries(&self) -> usize {
+        self.queries.len()
     }
 
     /// The fault that stopped the pipeline.
@@ -296,7 +315,7 @@ impl Pipeline {
 
     /// True if no request waits and no frame is in flight.
     pub fn is_idle(&self) -> bool {
-        self.waiting.is_empty() && self.in_flight.is_empty()
+        self.commands.is_empty() && self.queries.is_empty() && self.in_flight.is_empty()
     }
 
     /// Handles an input and appends the resulting effects. After a fault, requests get
@@ -315,7 +334,7 @@ impl Pipeline {
 
     fn step(&mut self, now_ms: u64, input: Input, out: &mut Vec<Output>) -> Result<(), Fault> {
         match input {
-            Input::Work(work) => self.waiting.extend(work),
+            Input::Work(work) => work.into_iter().for_each(|work| self.enqueue(work)),
             Input::Acked(ack) => self.acked(ack, out)?,
             Input::StoreFailed => return Err(Fault::ShipUnknown),
             Input::ClockFailed(error) => return Err(error.into()),
@@ -337,14 +356,25 @@ impl Pipeline {
         self.pump(now_ms, out)
     }
 
+    fn enqueue(&mut self, Work { token, submission }: Work) {
+        match submission {
+            Submission::Command(admitted) => {
+                self.commands.push_back((token, Change::Command(admitted)));
+            }
+            Submission::Query(Query::Sweep) => self.commands.push_back((token, Change::Sweep)),
+            Submission::Query(query) => self.queries.push_back((token, query)),
+        }
+    }
+
     /// Stops the pipeline. Every caller that waits gets [`Reply::NotDurable`].
     fn stop(&mut self, fault: Fault, out: &mut Vec<Output>) {
         self.fault = Some(fault);
         for frame in self.in_flight.drain(..) {
             out.extend(frame.into_tokens().map(|token| Output::Reply(token, Reply::NotDurable)));
         }
-        let waiting = self.waiting.drain(..);
-        out.extend(waiting.map(|work| Output::Reply(work.token, Reply::NotDurable)));
+        let commands = self.commands.drain(..).map(|(token, _)| token);
+        let waiting = commands.chain(self.queries.drain(..).map(|(token, _)| token));
+        out.extend(waiting.map(|token| Output::Reply(token, Reply::NotDurable)));
         out.push(Output::Fault(fault));
     }
 }

@@ -1,8 +1,8 @@
-//! Turns waiting requests into frames.
+//! Answers waiting queries, and turns waiting commands into frames.
 
 use super::inflight::{InFlight, Pending};
-use super::{Fault, Output, Pipeline, SignJob, Snapshot};
-use crate::api::{Query, Reply, Submission, Token, Work};
+use super::{Change, Fault, Output, Pipeline, SignJob, Snapshot};
+use crate::api::{Reply, Token};
 use mortise_core::Admitted;
 use mortise_core::body::{Boot, ClearBody};
 use mortise_core::decide::{PREFETCH_BATCH, prefetch};
@@ -19,72 +19,77 @@ pub(super) struct Building {
     events: Vec<(u32, Event)>,
 }
 
-/// Waiting requests that justify another frame while others are in flight. Fewer requests wait for
+/// Waiting commands that justify another frame while others are in flight. Fewer commands wait for
 /// an ack, so that frames grow with the load (group commit).
 const EAGER_WORK: usize = 256;
+/// Queries that are answered before the next frame is built.
+const QUERIES_PER_TURN: usize = 256;
 
 impl Pipeline {
-    /// Turns waiting requests into frames, up to the bound of frames in flight.
+    /// Answers queries and builds frames in turns, until every query is answered and no frame can
+    /// be built.
     pub(super) fn pump(&mut self, now_ms: u64, out: &mut Vec<Output>) -> Result<(), Fault> {
-        while !self.waiting.is_empty() && self.has_room() {
-            let mut building = None;
-            for n in 0.. {
-                if n % PREFETCH_BATCH == 0 {
-                    self.prefetch();
-                }
-                let Some(work) = self.waiting.pop_front() else { break };
-                self.work(now_ms, work, &mut building, out)?;
-                if building.as_ref().is_some_and(|b: &Building| b.frame.is_full()) {
-                    break;
-                }
-            }
-            if let Some(building) = building {
-                self.ship(building, ClearBody::default(), out)?;
+        loop {
+            self.answer_queries(now_ms, out);
+            if !self.commands.is_empty() && self.has_room() {
+                self.build(now_ms, out)?;
+            } else if self.queries.is_empty() {
+                return Ok(());
             }
         }
-        Ok(())
+    }
+
+    /// Answers some queries on the state and root of the last closed frame. No frame is open here.
+    fn answer_queries(&mut self, now_ms: u64, out: &mut Vec<Output>) {
+        for _ in 0..QUERIES_PER_TURN {
+            let Some((token, query)) = self.queries.pop_front() else { return };
+            let pending = self.query(now_ms, query);
+            self.answer(token, pending, &mut None, out);
+        }
+    }
+
+    /// Builds at most one frame from waiting commands.
+    fn build(&mut self, now_ms: u64, out: &mut Vec<Output>) -> Result<(), Fault> {
+        let mut building = None;
+        for n in 0.. {
+            if n % PREFETCH_BATCH == 0 {
+                self.prefetch();
+            }
+            let Some((token, change)) = self.commands.pop_front() else { break };
+            match change {
+                Change::Command(admitted) => {
+                    self.command(now_ms, token, &admitted, &mut building, out)?;
+                }
+                Change::Sweep => self.sweep(now_ms, token, &mut building, out)?,
+            }
+            if building.as_ref().is_some_and(|b: &Building| b.frame.is_full()) {
+                break;
+            }
+        }
+        match building {
+            Some(building) => self.ship(building, ClearBody::default(), out),
+            None => Ok(()),
+        }
     }
 
     /// Prefetches the rows of the next commands together. A single command gains nothing.
     fn prefetch(&self) {
-        if self.waiting.len() > 1 {
-            let next = self.waiting.iter().take(PREFETCH_BATCH);
-            let commands = next.filter_map(|work| match &work.submission {
-                Submission::Command(admitted) => Some(admitted),
-                Submission::Query(_) => None,
+        if self.commands.len() > 1 {
+            let next = self.commands.iter().take(PREFETCH_BATCH);
+            let commands = next.filter_map(|(_, change)| match change {
+                Change::Command(admitted) => Some(admitted),
+                Change::Sweep => None,
             });
             prefetch(self.machine.state(), commands);
         }
     }
 
+    /// True if another frame may be in flight. Every frame of commands is built behind this check;
+    /// the boot frame and a frame for expiries are shipped only while none is in flight.
     fn has_room(&self) -> bool {
         match self.in_flight.len() {
             0 | 1 => true,
-            n => n < FRAMES_IN_FLIGHT_MAX && self.waiting.len() >= EAGER_WORK,
-        }
-    }
-
-    fn work(
-        &mut self,
-        now_ms: u64,
-        work: Work,
-        building: &mut Option<Building>,
-        out: &mut Vec<Output>,
-    ) -> Result<(), Fault> {
-        match work.submission {
-            Submission::Command(admitted) => {
-                self.command(now_ms, work.token, &admitted, building, out)
-            }
-            Submission::Query(Query::Sweep) => self.sweep(now_ms, work.token, building, out),
-            Submission::Query(query) => {
-                // A root belongs to a closed frame: close this one before a query reads a root.
-                if let Some(open) = building.take_if(|_| query.needs_roots()) {
-                    self.ship(open, ClearBody::default(), out)?;
-                }
-                let pending = self.query(now_ms, query);
-                self.answer(work.token, pending, building, out);
-                Ok(())
-            }
+            n => n < FRAMES_IN_FLIGHT_MAX && self.commands.len() >= EAGER_WORK,
         }
     }
 
