@@ -9,7 +9,7 @@ use mortise_core::machine::RootNotKept;
 use mortise_core::state::LeafKey;
 use mortise_engine::api::{Answer, LogProof, Query, ReceiptOf, Reply};
 use mortise_engine::pipeline::Settings;
-use mortise_engine::proofs::{self, ProofError};
+use mortise_engine::reader::{TileError, complete};
 use mortise_format::command::CancelForm;
 use mortise_format::event::{Event, LogPosition};
 use mortise_format::frame::LEAF_BYTES;
@@ -54,11 +54,17 @@ fn trade(driver: &mut Driver, count: u64) -> Vec<LockId> {
     locks
 }
 
-fn shown(driver: &mut Driver, query: Query) -> LogProof {
-    match driver.read(query) {
-        Reply::LogProof(shown) => *shown,
+/// The receipt of an event, as `getReceipt` finds it: its position from the state, the rest from
+/// the log.
+fn receipt_of(driver: &mut Driver, of: ReceiptOf) -> Option<LogProof> {
+    match driver.read(Query::Locate(of)) {
+        Reply::Read(Answer::Located(at)) => now(driver.reader().receipt(at?)).expect("it is read"),
         other => panic!("{other:?}"),
     }
+}
+
+fn shown(driver: &mut Driver, of: ReceiptOf) -> LogProof {
+    receipt_of(driver, of).expect("it is in the log")
 }
 
 fn verified(driver: &Driver, signed: &mortise_core::body::CarriedStatement) -> VerifiedStatement {
@@ -68,8 +74,8 @@ fn verified(driver: &Driver, signed: &mortise_core::body::CarriedStatement) -> V
     statement::verify(&engine, &SignedStatement { statement, signature }).expect("it is ours")
 }
 
-fn at(seq: u64, index: u32) -> Query {
-    Query::Receipt(ReceiptOf::At(LogPosition { seq, index }))
+fn at(seq: u64, index: u32) -> ReceiptOf {
+    ReceiptOf::At(LogPosition { seq, index })
 }
 
 fn frame_is_shown(driver: &mut Driver, seq: u64) {
@@ -104,7 +110,8 @@ fn sizes_of_every_age_are_consistent_and_impossible_ones_are_refused() {
     driver.restart();
     let size = driver.pipeline().machine().head().next_seq;
     for (from, to) in [(1, 2), (1, size), (255, 257), (256, 512), (300, 530), (513, size)] {
-        let shown = shown(&mut driver, Query::Consistency { from, to: Some(to) });
+        let shown = now(driver.reader().consistency(from, Some(to))).expect("it is read");
+        let shown = shown.expect("the log has these sizes");
         let [path, from_root, to_root] = &shown.paths[..] else { panic!("{shown:?}") };
         let stated = |driver: &Driver, size: u64| {
             driver.statement(size - 1).map(|s| s.statement.history_root.0)
@@ -113,14 +120,13 @@ fn sizes_of_every_age_are_consistent_and_impossible_ones_are_refused() {
         assert_eq!(stated(&driver, to), Some(to_root[0]));
         assert_eq!(verify_consistency(&from_root[0], from, &to_root[0], to, path), Ok(()));
     }
-    let whole = shown(&mut driver, Query::Consistency { from: size, to: None });
+    let whole = now(driver.reader().consistency(size, None)).expect("it is read");
+    let whole = whole.expect("the log has this size");
     assert_eq!((whole.paths[0].len(), &whole.paths[1]), (0, &whole.paths[2]));
     for (from, to) in [(0, None), (0, Some(0)), (5, Some(4)), (1, Some(size + 1)), (size + 1, None)]
     {
-        let reply = driver.read(Query::Consistency { from, to });
-        let refused =
-            matches!(reply, Reply::Read(Answer::NotInLog { size: found }) if found == size);
-        assert!(refused, "{from} {to:?}: {reply:?}");
+        let found = now(driver.reader().consistency(from, to)).expect("nothing is read");
+        assert!(found.is_none(), "{from} {to:?}: {found:?}");
     }
 }
 
@@ -130,18 +136,16 @@ fn request_for_a_missing_frame_is_refused_and_stops_nothing() {
     let locks = trade(&mut driver, 3);
     let size = driver.pipeline().machine().head().next_seq;
     let unknown = ReceiptOf::Request(Party::Owner.address(), request(999).id);
-    for query in [at(size, 0), at(u64::MAX, 0), at(1, 9), at(0, u32::MAX), Query::Receipt(unknown)]
-    {
-        let reply = driver.read(query);
-        assert!(matches!(reply, Reply::Read(Answer::NotInLog { .. })), "{reply:?}");
+    for of in [at(size, 0), at(u64::MAX, 0), at(1, 9), at(0, u32::MAX), unknown] {
+        assert!(receipt_of(&mut driver, of).is_none());
     }
-    let nothing = driver.read(Query::Receipt(ReceiptOf::Lock(LockId([9; 32]))));
+    let nothing = driver.read(Query::Locate(ReceiptOf::Lock(LockId([9; 32]))));
     assert!(matches!(nothing, Reply::Read(Answer::None)));
     assert!(driver.pipeline().fault().is_none());
     // Lookups by lock, by request and by log position find the same event.
-    let by_lock = shown(&mut driver, Query::Receipt(ReceiptOf::Lock(locks[1])));
+    let by_lock = shown(&mut driver, ReceiptOf::Lock(locks[1]));
     let of = ReceiptOf::Request(Party::Owner.address(), request(1).id);
-    let by_request = shown(&mut driver, Query::Receipt(of));
+    let by_request = shown(&mut driver, of);
     let event = |shown: &LogProof| {
         let (frame, index) = shown.event.as_ref().expect("a receipt has an event");
         (frame.statement().seq, *index, frame.event(*index).map(|event| event.bytes))
@@ -159,7 +163,7 @@ fn remembered_reject_has_a_receipt() {
     let refused = driver.signer().commit(Party::Owner, &again, request(7));
     assert!(matches!(driver.answer(&refused), Reply::Refused(_)));
     let of = ReceiptOf::Request(Party::Owner.address(), request(7).id);
-    let shown = shown(&mut driver, Query::Receipt(of));
+    let shown = shown(&mut driver, of);
     let (frame, index) = shown.event.expect("a reject is an event");
     assert!(matches!(frame.decoded(index), Some(Event::CommandRefused { .. })));
 }
@@ -171,32 +175,34 @@ fn engine_gives_out_no_proof_if_the_store_changed_a_leaf() {
     let size = driver.pipeline().machine().head().next_seq;
     let plan = driver.pipeline().machine().archive().inclusion(3, size).expect("it is in the log");
     let plans = [plan];
-    assert!(now(proofs::complete(&driver.disk, &plans)).is_ok());
+    assert!(now(complete(&driver.disk, &plans)).is_ok());
     let lie = |change: fn(&mut Vec<Vec<u8>>)| {
         let disk = driver.disk.copy();
         disk.edit(|content| change(&mut content.frames));
-        now(proofs::complete(&disk, &plans)).expect_err("the tile was changed")
+        now(complete(&disk, &plans)).expect_err("the tile was changed")
     };
-    let mismatch = |error: &ProofError| {
-        matches!(error, ProofError::Archive(ArchiveError::TileMismatch { tile: 0 }))
+    let mismatch = |error: &TileError| {
+        matches!(error, TileError::Archive(ArchiveError::TileMismatch { tile: 0 }))
     };
     assert!(mismatch(&lie(|frames| frames[200][LEAF_BYTES - 1] ^= 1)));
     let cut = lie(|frames| frames.truncate(255));
-    assert!(matches!(cut, ProofError::Archive(ArchiveError::TileLength { tile: 0, found: 255 })));
+    assert!(matches!(cut, TileError::Archive(ArchiveError::TileLength { tile: 0, found: 255 })));
     // With the unchanged tile the path is valid.
     let leaf = driver.disk.frames()[3].leaf().history_leaf();
     let root = driver.pipeline().machine().history().root();
-    let path = &now(proofs::complete(&driver.disk, &plans)).expect("the tile is intact")[0];
+    let path = &now(complete(&driver.disk, &plans)).expect("the tile is intact")[0];
     assert_eq!(verify_inclusion(&root, size, 3, &leaf, path), Ok(()));
 }
 
 /// The lock's value after frame `seq`, proven under the root of that frame.
 fn proven(driver: &mut Driver, key: &LeafKey, seq: u64) -> Option<Vec<u8>> {
-    let shown = shown(driver, Query::ProofAt(*key, seq));
-    let (frame, _) = shown.event.as_ref().expect("the statement comes with a frame");
-    let stated = verified(driver, frame.signed());
+    let answer = match driver.read(Query::ProofAt(*key, seq)) {
+        Reply::Read(Answer::Proof(answer)) => answer,
+        other => panic!("{other:?}"),
+    };
+    let signed = now(driver.reader().statement_at(seq)).expect("it is read");
+    let stated = verified(driver, &signed.expect("it is released"));
     assert_eq!(stated.seq(), seq);
-    let answer = shown.proof.expect("a proof was asked for");
     match &answer.value {
         Some((value, salt)) => {
             let value = mortise_format::codec::encode(value);

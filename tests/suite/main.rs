@@ -20,6 +20,7 @@ mod nsm;
 mod proofs;
 mod properties;
 mod reading;
+mod reads;
 mod recovery;
 mod release;
 mod replay;

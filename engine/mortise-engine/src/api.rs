@@ -13,6 +13,7 @@ use mortise_core::state::{ApprovedImages, Balance, GrantedReading, LeafKey, Leaf
 use mortise_core::tree::StateProof;
 use mortise_format::U256;
 use mortise_format::asset::{Asset, Condition};
+use mortise_format::event::LogPosition;
 use mortise_format::ids::{Address, Bytes32, EngineId, LockId, PolicyHash, RequestId, Root};
 use mortise_format::lock::{Custody, LockTerms, Status};
 use mortise_format::policy::Policy;
@@ -55,8 +56,6 @@ pub enum Query {
     Balance(Address, Asset),
     /// The newest signed statement.
     Statement,
-    /// The signed statement about a released frame.
-    StatementAt(u64),
     /// A nonce that no lock and no draft of the owner uses.
     SuggestNonce(Address),
     /// Creates a draft.
@@ -68,24 +67,15 @@ pub enum Query {
     Proof(LeafKey),
     /// Presence or absence of a leaf after a recent frame.
     ProofAt(LeafKey, u64),
-    /// The receipt of an event, proven in the newest checkpoint.
-    Receipt(ReceiptOf),
-    /// The newest checkpoint.
-    Checkpoint,
-    /// Proof that the log of `from` frames is a prefix of the log of `to` frames.
-    Consistency {
-        /// Size of the shorter log, frames.
-        from: u64,
-        /// Size of the longer log, frames; the newest checkpoint if absent.
-        to: Option<u64>,
-    },
+    /// The position of an event.
+    Locate(ReceiptOf),
     /// Expires and prunes the locks that are due now.
     Sweep,
     /// The reading rights of an X25519 key.
     Readings(Bytes32),
 }
 
-/// The event to prove.
+/// Names an event.
 pub type ReceiptOf = mortise_rpc::params::GetReceipt;
 
 /// Selects locks.
@@ -126,8 +116,8 @@ pub enum Reply {
     Read(Answer),
     /// The result of a read after a frame, and the statement about that frame.
     Rooted(Answer, Box<CarriedStatement>),
-    /// A proof about the log.
-    LogProof(Box<LogProof>),
+    /// The answer is the event at this position of the released log. The reader makes it.
+    Recall(LogPosition),
     /// The engine stopped before the answer was durable: the outcome is unknown.
     NotDurable,
     /// The writer has stopped: nothing was done.
@@ -143,8 +133,6 @@ pub struct LogProof {
     pub paths: Vec<Vec<[u8; 32]>>,
     /// The event to prove: its frame and its index there.
     pub event: Option<(Arc<ReleasedFrame>, u32)>,
-    /// A state proof under the root that the statement about the event's frame names.
-    pub proof: Option<Box<ProofAnswer>>,
 }
 
 /// The result of a read.
@@ -156,11 +144,8 @@ pub enum Answer {
     Draft(Box<Draft>),
     /// There is no lock or draft with this id.
     None,
-    /// The released log has no such frame, event or size.
-    NotInLog {
-        /// Size of the released log, frames.
-        size: u64,
-    },
+    /// The position of an event; `None` if the engine remembers no such request.
+    Located(Option<LogPosition>),
     /// The state after that frame is not kept. Contains the range of frames that can be proven.
     RootNotKept(RootNotKept),
     Terms(Box<LockTerms>, TermsOf),

@@ -13,9 +13,8 @@ use crate::channel::ChannelKey;
 use crate::keyring::{self, Identity, IdentityError, KeyRing, SealedKeys};
 use crate::pipeline::Start;
 use crate::ports::{Entropy, Vault};
-use crate::proofs;
 use crate::store::{LogStore, StoreError};
-use crate::witness::{Outcome, WitnessQuorum, WitnessReject, gather};
+use crate::witness::{Outcome, WitnessQuorum, WitnessReject, consistency, gather};
 use mortise_core::Machine;
 use mortise_core::body::{Boot, BootRecord, CarriedStatement, ClearBody, document_digest};
 use mortise_core::keys::EpochKeys;
@@ -278,7 +277,7 @@ pub async fn check_newest(
     if size == 0 {
         return Ok(());
     }
-    let paths = |earlier| proofs::consistency(store, archive.consistency(earlier, size));
+    let paths = |earlier| consistency(store, archive.consistency(earlier, size));
     match gather(quorum, TreeHead { size, root }, &paths).await {
         Outcome::Cosigned(_) => Ok(()),
         Outcome::Refused(refusal) => Err(BootError::Witness { size, refusal }),

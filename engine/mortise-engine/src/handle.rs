@@ -13,11 +13,10 @@ use crate::app::App;
 use crate::attest::{AttestError, BootDocument};
 use crate::channel::{ChannelKey, OpenedRequest};
 use crate::keyring::Identity;
-use crate::log::ReleasedLog;
 use crate::phase::{Bounds, Phase, PhaseCell};
 use crate::ports::AttestRequest;
+use crate::reader::{Reader, Readers};
 use crate::throttle::Throttle;
-use crate::witness::WitnessQuorum;
 use actix::Addr;
 use bytes::Bytes;
 use mortise_channel::OpenError;
@@ -48,10 +47,8 @@ pub struct Serving {
     /// Engine time of the boot, milliseconds.
     pub boot_ms: u64,
     pub proof: Proof,
-    /// The witnesses and the newest cosigned checkpoint, if the policy has witnesses.
-    pub quorum: Option<Arc<WitnessQuorum>>,
-    /// The released log, for readers.
-    pub log: Arc<ReleasedLog>,
+    /// The read plane.
+    pub readers: Arc<Readers>,
 }
 
 /// What a boot can prove about itself.
@@ -180,6 +177,24 @@ impl EngineHandle {
     /// [`SubmitError`]: the read was not submitted.
     pub async fn query(&self, query: Query) -> Result<Reply, SubmitError> {
         self.submit(Submission::Query(query)).await
+    }
+
+    /// Runs a read of the released log on a thread of the read plane.
+    ///
+    /// # Errors
+    /// [`SubmitError`]: nothing was read.
+    pub async fn read_log<T, F>(
+        &self,
+        work: impl FnOnce(Arc<Reader>) -> F + Send + 'static,
+    ) -> Result<T, SubmitError>
+    where
+        T: Send + 'static,
+        F: Future<Output = T> + 'static,
+    {
+        let serving = self.ready()?;
+        let _permit = self.permits.try_acquire().map_err(|_| SubmitError::Overloaded)?;
+        // The threads stop only with the process.
+        serving.readers.run(work).await.ok_or(SubmitError::NotReady("stopping"))
     }
 
     /// Authenticates a command on the pool, submits it to the writer and waits for the answer.

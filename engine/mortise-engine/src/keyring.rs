@@ -5,6 +5,7 @@
 //! Every boot unseals the keys and checks them against that id (`specs/genesis-and-loss.md`).
 
 use crate::checkpoint::CheckpointSigner;
+use crate::epoch_keys::EpochCache;
 use crate::ports::{Entropy, KeyContext, KeyPurpose, Vault, VaultError};
 use mortise_core::keys::{EpochKeys, LogKeys};
 use mortise_core::machine::EpochRecord;
@@ -21,8 +22,7 @@ use mortise_format::secp256k1::Signer;
 use mortise_format::secret::Secret;
 use mortise_verify::named::NamedError as _;
 use mortise_verify::succession::{self, SuccessionError, VerifiedSuccession};
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 use zeroize::Zeroizing;
 
 /// Why an identity was not made or unsealed.
@@ -218,18 +218,18 @@ pub async fn unseal(
     })
 }
 
-/// The keys of epochs. Each is unwrapped when it is first needed.
+/// The keys of epochs. Each is unwrapped when it is first needed, see [`crate::epoch_keys`].
 pub struct KeyRing {
     vault: Arc<dyn Vault>,
     engine_id: EngineId,
     log_keys: LogKeys,
-    known: Mutex<BTreeMap<u64, EpochKeys>>,
+    known: EpochCache,
 }
 
 impl KeyRing {
     pub fn new(vault: Arc<dyn Vault>, identity: &Identity) -> Self {
         let (engine_id, log_keys) = (identity.engine_id, identity.log_keys.clone());
-        Self { vault, engine_id, log_keys, known: Mutex::default() }
+        Self { vault, engine_id, log_keys, known: EpochCache::default() }
     }
 
     /// The keys of a recorded epoch.
@@ -237,17 +237,16 @@ impl KeyRing {
     /// # Errors
     /// `Vault`; `KeyCommitment` if the wrapped key was swapped.
     pub async fn keys_of(&self, record: &EpochRecord) -> Result<EpochKeys, IdentityError> {
-        if let Some(keys) = self.known().get(&record.epoch) {
-            return Ok(keys.clone());
-        }
+        self.known.keys_of(record.epoch, self.unwrap(record)).await
+    }
+
+    async fn unwrap(&self, record: &EpochRecord) -> Result<EpochKeys, IdentityError> {
         let context = self.context(record.epoch);
         let data_key = self.vault.unwrap(&record.boot.wrapped_key, &context).await?;
         if data_key.commitment(domains::KEY_COMMITMENT) != record.boot.key_commitment {
             return Err(IdentityError::KeyCommitment { epoch: record.epoch });
         }
-        let keys = self.log_keys.epoch(&data_key, &self.engine_id, record.epoch);
-        self.known().insert(record.epoch, keys.clone());
-        Ok(keys)
+        Ok(self.log_keys.epoch(&data_key, &self.engine_id, record.epoch))
     }
 
     /// Generates the key of a new epoch. Returns the derived keys, the wrapped key and the
@@ -262,12 +261,8 @@ impl KeyRing {
         let context = self.context(epoch);
         let (data_key, wrapped) = self.vault.generate(&context).await?;
         let keys = self.log_keys.epoch(&data_key, &self.engine_id, epoch);
-        self.known().insert(epoch, keys.clone());
+        self.known.insert(epoch, keys.clone());
         Ok((keys, wrapped, data_key.commitment(domains::KEY_COMMITMENT)))
-    }
-
-    fn known(&self) -> MutexGuard<'_, BTreeMap<u64, EpochKeys>> {
-        self.known.lock().expect("no holder of the key ring panics")
     }
 
     fn context(&self, epoch: u64) -> KeyContext {

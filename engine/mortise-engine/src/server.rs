@@ -15,11 +15,12 @@ use crate::boot::{self, BootError, NewEpoch, Replayed};
 use crate::channel::ChannelKey;
 use crate::handle::{EngineHandle, Proof, Serving};
 use crate::keyring::{Identity, IdentityError, KeyRing};
-use crate::log::ReleasedLog;
 use crate::mode;
 use crate::phase::{Bounds, Phase, PhaseCell};
 use crate::pipeline::{Fault, Pipeline, Settings, Start};
 use crate::ports::{AppKeys, Clock, ClockError, Entropy, Vault, VaultError, Witnesses};
+use crate::reader::{ReadStore, Reader, ReaderParts, Readers, ReleasedView};
+use crate::reading::ReadingKeys;
 use crate::session;
 use crate::store::{LogStore, RemoteLog, StoreError};
 use crate::witness::WitnessQuorum;
@@ -32,7 +33,7 @@ use mortise_transport::{Address, Listener};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::{Semaphore, oneshot};
 
 /// The configuration of an engine.
 pub struct Config {
@@ -247,31 +248,35 @@ async fn start(
     let boot_ms = ports.clock.now_ms()?;
     warn_log_ahead(started.machine.head().time_ms.saturating_sub(boot_ms));
     let mut outputs = Vec::new();
+    let view = Arc::new(ReleasedView::new(started.machine.archive().clone()));
     let pipeline = Pipeline::start(started, boot_ms, VERSION, settings, &mut outputs)
         .map_err(EngineError::Start)?;
     let epoch = pipeline.machine().head().epoch;
     let crypto = crypto_pool(config.crypto_threads, &identity);
-    let (released, releases) = watch::channel(0);
-    let (store_of, ring_of) = (Arc::clone(&store), Arc::clone(&ring));
-    let entropy_of = Arc::clone(&ports.entropy);
-    let log = ReleasedLog::new(store_of, ring_of, Arc::clone(&identity), entropy_of, releases);
+    let reader = Reader::new(ReaderParts {
+        store: ReadStore::dialled(config.store.clone()),
+        identity: Arc::clone(&identity),
+        ring: Arc::clone(&ring),
+        view: Arc::clone(&view),
+        epochs: pipeline.machine().epochs().to_vec(),
+        quorum: quorum.clone(),
+        reading: ReadingKeys::new(ring, Arc::clone(&identity), Arc::clone(&ports.entropy)),
+    });
+    let readers = Arc::new(Readers::start(Arc::new(reader), READER_THREADS));
     let parts = LedgerParts {
         pipeline,
         outputs,
         store,
         clock: Arc::clone(&ports.clock),
-        identity: Arc::clone(&identity),
-        ring,
         crypto: crypto.clone(),
         phase: Arc::clone(phase),
-        quorum: quorum.clone(),
-        released,
+        quorum,
+        view,
     };
     let ledger = Ledger::start_in_arbiter(&arbiter, |_| Ledger::new(parts));
-    let (identity_of, log) = (Arc::clone(&identity), Arc::new(log));
-    let ledger_of = ledger.clone();
+    let (ledger_of, identity_of) = (ledger.clone(), Arc::clone(&identity));
     let serving =
-        Serving { ledger: ledger_of, crypto, identity: identity_of, boot_ms, proof, quorum, log };
+        Serving { ledger: ledger_of, crypto, identity: identity_of, boot_ms, proof, readers };
     handle.open(serving);
     Ok(Started { ledger, identity, epoch })
 }
@@ -439,6 +444,8 @@ async fn accept(listener: Listener, handle: Arc<EngineHandle>) {
     }
 }
 
+/// Threads of the read plane.
+const READER_THREADS: usize = 2;
 /// Lead of the log over the clock that is worth a warning.
 const WARN_AHEAD_MS: u64 = 2000;
 /// Version of the code.

@@ -202,6 +202,12 @@ catalogue! {
     RootNotKept, -32046, "ROOT_NOT_KEPT", false, &["oldest", "newest"],
         "The engine no longer keeps the state after this frame, or the frame does not exist yet.",
         "Use a frame from data.oldest to data.newest, or omit it for the newest.";
+    KeysUnavailable, -32047, "KEYS_UNAVAILABLE", true, &["epoch", "at"],
+        "The key service did not unwrap the key of an earlier epoch; nothing else is affected.",
+        "Send the same request again; new promises need no earlier key.";
+    ReadFailed, -32048, "READ_FAILED", true, &["seq", "at"],
+        "A frame of the log could not be read from the store; nothing was decided or changed.",
+        "Send the same request again; if it stays, the operator repairs the store (LOG_DAMAGED).";
 }
 
 impl Code {

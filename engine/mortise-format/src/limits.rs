@@ -89,6 +89,8 @@ pub const READING_EPOCHS_MAX: usize = 1024;
 pub const EVENTS_BYTES_MAX: usize = 1024 * 1024;
 /// Most frames in one answer of `getEvents`.
 pub const EVENTS_FRAMES_MAX: usize = 256;
+/// Most reads of the log that run at once; the next ones wait. Each holds a few frames at most.
+pub const READS_AT_ONCE_MAX: usize = 16;
 /// Longest that `getEvents` waits for a frame.
 pub const EVENTS_WAIT_MS_MAX: u64 = 30 * 1000;
 /// Most calls that wait for a frame, and most subscriptions, over all connections.

@@ -2,7 +2,7 @@
 
 use super::{approval, approve};
 use mortise_core::state::LeafKey;
-use mortise_engine::api::{Answer, LogProof, Query, Reply};
+use mortise_engine::api::{Answer, Query, Reply};
 use mortise_format::entry::LeafValue;
 use mortise_testkit::driver::Driver;
 
@@ -28,10 +28,7 @@ fn at(driver: &mut Driver, seq: u64) -> Option<LeafValue> {
     let token = driver.query(Query::ProofAt(LeafKey::Images, seq));
     driver.settle();
     match driver.replies.remove(&token) {
-        Some(Reply::LogProof(shown)) => {
-            let LogProof { proof, .. } = *shown;
-            proof.expect("it was asked for").value.map(|(value, _)| value)
-        }
+        Some(Reply::Read(Answer::Proof(proof))) => proof.value.map(|(value, _)| value),
         other => panic!("{other:?}"),
     }
 }

@@ -28,13 +28,13 @@ use mortise_engine::boot::{self, BootError, NewEpoch};
 use mortise_engine::channel::ChannelKey;
 use mortise_engine::keyring::{Identity, IdentityError, KeyRing};
 use mortise_engine::pipeline::{
-    Input, LogProofJob, Output, Pipeline, Settings, SignJob, SignedFrame, Snapshot, Start,
+    Input, Output, Pipeline, Settings, SignJob, SignedFrame, Snapshot, Start,
 };
-use mortise_engine::proofs;
-use mortise_engine::recall;
+use mortise_engine::reader::{ReadStore, Reader, ReaderParts, ReleasedView};
+use mortise_engine::reading::ReadingKeys;
 use mortise_engine::released::CommitmentSigner;
 use mortise_engine::store::{Ack, LogStore};
-use mortise_engine::witness::{Outcome, WitnessQuorum, gather};
+use mortise_engine::witness::{Outcome, WitnessQuorum, consistency, gather};
 use mortise_format::event::LogPosition;
 use mortise_format::frame::Frame;
 use mortise_format::genesis::Genesis;
@@ -88,8 +88,9 @@ pub struct Driver {
 /// One boot of the engine.
 #[derive(Debug)]
 struct Engine {
-    identity: Identity,
-    ring: KeyRing,
+    identity: Arc<Identity>,
+    ring: Arc<KeyRing>,
+    reader: Reader,
     pipeline: Pipeline,
     waiting_commands: VecDeque<Token>,
     waiting_queries: VecDeque<Token>,
@@ -99,7 +100,7 @@ struct Engine {
     quorum: Option<WitnessQuorum>,
     cosigned: u64,
     snapshots: VecDeque<Snapshot>,
-    recalls: Vec<(Token, LogPosition, Option<CarriedStatement>)>,
+    recalls: Vec<(Token, LogPosition)>,
     last_shipped: u64,
     root_at_boot: Root,
 }
@@ -171,14 +172,30 @@ impl Driver {
             self.statements.insert(signed.statement.seq, signed.clone());
         }
         let root_at_boot = start.machine.state_root();
+        let view = Arc::new(ReleasedView::new(start.machine.archive().clone()));
         let mut out = Vec::new();
         let pipeline =
             Pipeline::start(start, self.now_ms, self.code.version, self.settings, &mut out);
         let pipeline = pipeline.expect("an empty boot frame can be made");
         let last_shipped = pipeline.machine().head().next_seq - 1;
+        let (identity, ring) = (Arc::new(identity), Arc::new(ring));
+        let reader = Reader::new(ReaderParts {
+            store: ReadStore::Open(Arc::new(self.disk.clone())),
+            identity: Arc::clone(&identity),
+            ring: Arc::clone(&ring),
+            view,
+            epochs: pipeline.machine().epochs().to_vec(),
+            quorum: None,
+            reading: ReadingKeys::new(
+                Arc::clone(&ring),
+                Arc::clone(&identity),
+                Arc::new(TestEntropy::new(1)),
+            ),
+        });
         self.engine = Some(Engine {
             identity,
             ring,
+            reader,
             pipeline,
             waiting_commands: VecDeque::new(),
             waiting_queries: VecDeque::new(),
@@ -294,6 +311,11 @@ impl Driver {
     /// The identity of the engine.
     pub fn identity(&self) -> &Identity {
         &self.engine().identity
+    }
+
+    /// The key service.
+    pub fn vault(&self) -> &TestVault {
+        &self.vault
     }
 
     /// The keys of an epoch.
@@ -432,16 +454,15 @@ impl Driver {
                     let engine = self.engine_mut();
                     engine.heads.push_back(head);
                 }
-                Output::Reply(token, reply) => self.leave(token, reply),
-                Output::Recall(token, at, statement) => {
+                Output::Released(released) => {
+                    self.check_durable(released.statement.statement.seq);
+                    self.engine().reader.view().publish(*released);
+                }
+                Output::Reply(token, Reply::Recall(at)) => {
                     self.check_durable(at.seq);
-                    self.engine_mut().recalls.push((token, at, statement));
+                    self.engine_mut().recalls.push((token, at));
                 }
-                Output::LogProof(token, job) => {
-                    self.check_durable(job.newest.statement.seq);
-                    let reply = self.shown(*job);
-                    self.leave(token, reply);
-                }
+                Output::Reply(token, reply) => self.leave(token, reply),
                 Output::Snapshot(snapshot) => {
                     self.check_durable(snapshot.seq);
                     self.engine_mut().snapshots.push_back(snapshot);
@@ -577,7 +598,7 @@ impl Driver {
         bench.set_all(WitnessBehaviour::AnswerLost);
         let (disk, engine) = (Arc::new(self.disk.clone()) as Arc<dyn LogStore>, self.engine());
         let archive = engine.pipeline.machine().archive();
-        let paths = |earlier| proofs::consistency(&disk, archive.consistency(earlier, head.size));
+        let paths = |earlier| consistency(&disk, archive.consistency(earlier, head.size));
         let quorum = engine.quorum.as_ref().expect("the policy has witnesses");
         assert_eq!(timed(gather(quorum, head, &paths)), None, "an answer came all the same");
         bench.set_all(WitnessBehaviour::Open);
@@ -592,7 +613,7 @@ impl Driver {
         let head = self.engine_mut().heads.pop_front().expect("a head is under way");
         let (disk, engine) = (Arc::new(self.disk.clone()) as Arc<dyn LogStore>, self.engine());
         let archive = engine.pipeline.machine().archive();
-        let paths = |earlier| proofs::consistency(&disk, archive.consistency(earlier, head.size));
+        let paths = |earlier| consistency(&disk, archive.consistency(earlier, head.size));
         let quorum = engine.quorum.as_ref().expect("the policy has witnesses");
         match timed(gather(quorum, head, &paths)).expect("witnesses answer") {
             Outcome::Cosigned(_) => {
@@ -611,20 +632,14 @@ impl Driver {
         self.handle(Input::SnapshotStored(stored.is_ok()));
     }
 
-    /// The ledger's result of a job, at once: the disk is in memory.
-    fn shown(&self, job: LogProofJob) -> Reply {
-        let engine = self.engine();
-        let epochs = engine.pipeline.machine().epochs();
-        let shown = proofs::log_proof(&self.disk, &engine.identity, &engine.ring, epochs, job);
-        now(shown).expect("what is shown is in the log")
+    /// The reader of the released log.
+    pub fn reader(&self) -> &Reader {
+        &self.engine().reader
     }
 
     fn recall(&mut self) {
-        let (token, at, statement) = self.engine_mut().recalls.remove(0);
-        let engine = self.engine();
-        let epochs = engine.pipeline.machine().epochs();
-        let (identity, ring) = (&engine.identity, &engine.ring);
-        let reply = now(recall::recall(&self.disk, identity, ring, epochs, at, statement));
+        let (token, at) = self.engine_mut().recalls.remove(0);
+        let reply = now(self.reader().recall(at));
         self.leave(token, reply.expect("what was answered is in the log"));
     }
 }

@@ -6,12 +6,15 @@ use mortise_format::secret::Secret;
 use mortise_sim::rng::Rng;
 use std::future::ready;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Wraps data keys under a master key, bound to their context.
 #[derive(Debug)]
 pub struct TestVault {
     master: Secret,
     rng: Mutex<Rng>,
+    is_stopped: AtomicBool,
+    unwraps: AtomicU64,
 }
 
 impl TestVault {
@@ -19,7 +22,18 @@ impl TestVault {
     pub fn new(seed: u64) -> Self {
         let mut rng = Rng::new(seed);
         let master = Secret::new(rng.bytes32());
-        Self { master, rng: Mutex::new(rng) }
+        let (is_stopped, unwraps) = (AtomicBool::new(false), AtomicU64::new(0));
+        Self { master, rng: Mutex::new(rng), is_stopped, unwraps }
+    }
+
+    /// Stops the key service, or starts it again.
+    pub fn stop(&self, is_stopped: bool) {
+        self.is_stopped.store(is_stopped, Ordering::Relaxed);
+    }
+
+    /// How often a key was asked for.
+    pub fn unwraps(&self) -> u64 {
+        self.unwraps.load(Ordering::Relaxed)
     }
 }
 
@@ -68,7 +82,11 @@ impl Vault for TestVault {
         wrapped: &'a [u8],
         context: &'a KeyContext,
     ) -> PortFuture<'a, Result<Secret, VaultError>> {
-        Box::pin(ready(self.open_wrapped(wrapped, context)))
+        self.unwraps.fetch_add(1, Ordering::Relaxed);
+        Box::pin(ready(match self.is_stopped.load(Ordering::Relaxed) {
+            true => Err(VaultError::Unavailable(String::from("stopped"))),
+            false => self.open_wrapped(wrapped, context),
+        }))
     }
 }
 

@@ -95,6 +95,7 @@ impl Engine {
             version: "0".into(),
             phase: "ready".into(),
             pruning_horizon: 0,
+            degraded: None,
             fault: None,
             log_key: None,
         }

@@ -65,6 +65,21 @@ impl Tile {
     pub fn first(&self) -> u64 {
         self.number << TILE_HEIGHT
     }
+
+    /// Checks the leaf hashes of the tile. Success proves them to be those that were appended.
+    ///
+    /// # Errors
+    /// `TileLength`, `TileMismatch`.
+    pub fn check(&self, leaves: &[Hash]) -> Result<(), ArchiveError> {
+        let tile = self.number;
+        if leaves.len() != place(TILE_LEAVES) {
+            return Err(ArchiveError::TileLength { tile, found: leaves.len() });
+        }
+        match perfect_root(leaves) == self.root {
+            true => Ok(()),
+            false => Err(ArchiveError::TileMismatch { tile }),
+        }
+    }
 }
 
 /// Hashes of a proof, some of which need the leaves of full tiles.
@@ -176,6 +191,16 @@ impl Archive {
         Some(Plan { hashes, tiles })
     }
 
+    /// The hash of leaf `index`, a plan of one hash; `None` when there is no such leaf.
+    pub fn leaf(&self, index: u64) -> Option<Plan> {
+        if index >= self.size {
+            return None;
+        }
+        let mut tiles = Vec::new();
+        let hashes = Vec::from([self.parts(index, 1, &mut tiles)]);
+        Some(Plan { hashes, tiles })
+    }
+
     /// The inclusion path of leaf `index` in the tree of the first `size` leaves (RFC 6962 2.1.1);
     /// `None` when there is no such leaf or no such tree.
     pub fn inclusion(&self, index: u64, size: u64) -> Option<Plan> {
@@ -273,15 +298,9 @@ impl Plan {
     /// # Errors
     /// For the first tile that is wrong `TileMissing`, `TileLength`, `TileMismatch`.
     pub fn complete(&self, leaves: &TileLeaves) -> Result<Vec<Hash>, ArchiveError> {
-        for Tile { number, root } in &self.tiles {
-            let tile = *number;
-            let given = leaves.get(number).ok_or(ArchiveError::TileMissing { tile })?;
-            if given.len() != place(TILE_LEAVES) {
-                return Err(ArchiveError::TileLength { tile, found: given.len() });
-            }
-            if perfect_root(given) != *root {
-                return Err(ArchiveError::TileMismatch { tile });
-            }
+        for tile in &self.tiles {
+            let missing = ArchiveError::TileMissing { tile: tile.number };
+            tile.check(leaves.get(&tile.number).ok_or(missing)?)?;
         }
         let hash = |part: &Part| match part {
             Part::Known(hash) => *hash,

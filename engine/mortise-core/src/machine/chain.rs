@@ -15,7 +15,7 @@ use crate::history::Frontier;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use mortise_format::eip712::RootStatement;
-use mortise_format::frame::{Frame, FrameKind};
+use mortise_format::frame::{Frame, FrameKind, FrameLeaf};
 use mortise_format::ids::{Address, EngineId, FrameDigest, Root};
 use mortise_format::secp256k1::recover;
 
@@ -147,21 +147,27 @@ impl Chain {
         let digest = frame.digest();
         self.head =
             Head { next_seq: header.seq + 1, digest, epoch: header.epoch, time_ms: header.time_ms };
-        let statement = RootStatement {
-            engine_id: header.engine_id,
-            epoch: header.epoch,
-            seq: header.seq,
-            time_ms: header.time_ms,
-            frame_digest: digest,
-            event_root: header.event_root,
-            event_count: header.event_count,
-            state_root: header.state_root,
-            history_root: Root(self.history.root()),
-            history_size: self.history.size(),
-            policy_hash: header.policy_hash,
-        };
+        let statement = statement_about(frame.leaf(), Root(self.history.root()));
         let stated = FrameStatement { statement, history_path: self.history.newest_path() };
         self.uncarried.push_back(stated.clone());
         stated
+    }
+}
+
+/// The statement about a frame of the log. `history_root` is the root over the frames up to it.
+pub fn statement_about(leaf: &FrameLeaf, history_root: Root) -> RootStatement {
+    let header = &leaf.header;
+    RootStatement {
+        engine_id: header.engine_id,
+        epoch: header.epoch,
+        seq: header.seq,
+        time_ms: header.time_ms,
+        frame_digest: leaf.digest(),
+        event_root: header.event_root,
+        event_count: header.event_count,
+        state_root: header.state_root,
+        history_root,
+        history_size: header.seq.saturating_add(1),
+        policy_hash: header.policy_hash,
     }
 }

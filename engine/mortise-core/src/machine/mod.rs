@@ -21,7 +21,7 @@ mod opened;
 mod recent;
 mod snapshot;
 
-pub use chain::Chain;
+pub use chain::{Chain, statement_about};
 pub use follow::{FollowError, Reviewer};
 pub use live::{CloseError, Executed, OpenFrame, event_leaves};
 pub use opened::{OpenedFrame, Opener, read_clear};

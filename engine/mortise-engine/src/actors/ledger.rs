@@ -2,28 +2,22 @@
 
 use super::crypto::{Crypto, SignFrame};
 use crate::api::{Reply, Submission, Token, Work};
-use crate::keyring::{Identity, KeyRing};
 use crate::phase::{Phase, PhaseCell};
-use crate::pipeline::{
-    Fault, Input, LogProofJob, Output, Pipeline, SignJob, SignedFrame, Snapshot,
-};
+use crate::pipeline::{Fault, Input, Output, Pipeline, SignJob, SignedFrame, Snapshot};
 use crate::ports::{Clock, PortFuture};
-use crate::proofs;
-use crate::recall::recall;
+use crate::reader::ReleasedView;
 use crate::store::{Ack, LogStore, StoreFuture};
-use crate::witness::{Outcome, WitnessQuorum, gather};
+use crate::witness::{Outcome, WitnessQuorum, consistency, gather};
 use actix::{
     Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message,
     ResponseActFuture, WrapFuture,
 };
-use mortise_core::body::CarriedStatement;
 use mortise_core::history::archive::Plan;
-use mortise_format::event::LogPosition;
 use mortise_format::merkle::history::TreeHead;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 
 /// The parts of a ledger.
 pub struct LedgerParts {
@@ -33,16 +27,13 @@ pub struct LedgerParts {
     pub outputs: Vec<Output>,
     pub store: Arc<dyn LogStore>,
     pub clock: Arc<dyn Clock>,
-    pub identity: Arc<Identity>,
-    /// Epoch keys, to read old frames back.
-    pub ring: Arc<KeyRing>,
     pub crypto: Addr<Crypto>,
     /// The shared phase: ready once the boot frame is released.
     pub phase: Arc<PhaseCell>,
     /// The witnesses, if the policy has any.
     pub quorum: Option<Arc<WitnessQuorum>>,
-    /// Publishes the number of released frames.
-    pub released: watch::Sender<u64>,
+    /// The released log, which readers see.
+    pub view: Arc<ReleasedView>,
 }
 
 pub struct Ledger {
@@ -77,18 +68,11 @@ impl Ledger {
             0
         });
         pipeline.handle(now_ms, input, &mut outputs);
-        self.publish_released();
         self.execute(outputs, context);
         if !self.is_open && self.parts.pipeline.is_open() {
             self.is_open = true;
             self.parts.phase.enter(Phase::Ready);
         }
-    }
-
-    /// Runs before answers leave: a caller with an answer finds its frame among the released ones.
-    fn publish_released(&self) {
-        let Some(now) = self.parts.pipeline.released() else { return };
-        self.parts.released.send_if_modified(|known| std::mem::replace(known, now) != now);
     }
 
     fn execute(&mut self, outputs: Vec<Output>, context: &mut Context<Self>) {
@@ -101,8 +85,7 @@ impl Ledger {
                 }
                 Output::Sign(job) => self.sign(job, context),
                 Output::Reply(token, reply) => self.reply(token, reply),
-                Output::Recall(token, at, statement) => self.recall(token, at, statement, context),
-                Output::LogProof(token, job) => self.log_proof(token, *job, context),
+                Output::Released(released) => self.parts.view.publish(*released),
                 Output::Snapshot(snapshot) => self.store_snapshot(snapshot, context),
                 Output::Witness(head) => self.witness(head, context),
                 Output::Fault(fault) => {
@@ -181,7 +164,7 @@ impl Ledger {
                 let (store, ledger) = (Arc::clone(&store), ledger.clone());
                 let path = async move {
                     let plan = ledger.send(PlanPath { earlier, later: head.size }).await;
-                    proofs::consistency(&store, plan.ok().flatten()).await
+                    consistency(&store, plan.ok().flatten()).await
                 };
                 Box::pin(path) as PortFuture<'static, _>
             };
@@ -193,46 +176,6 @@ impl Ledger {
                 Outcome::Refused(refusal) => Input::WitnessRefused(refusal),
             };
             ledger.step(input, context);
-        });
-        context.spawn(done);
-    }
-
-    fn recall(
-        &mut self,
-        token: Token,
-        at: LogPosition,
-        statement: Option<CarriedStatement>,
-        context: &mut Context<Self>,
-    ) {
-        let (store, ring) = (Arc::clone(&self.parts.store), Arc::clone(&self.parts.ring));
-        let identity = Arc::clone(&self.parts.identity);
-        let epochs = self.parts.pipeline.machine().epochs().to_vec();
-        let found =
-            async move { recall(store.as_ref(), &identity, &ring, &epochs, at, statement).await };
-        let done = found.into_actor(self).map(move |found, ledger, context| match found {
-            Ok(reply) => ledger.reply(token, reply),
-            Err(error) => {
-                tracing::error!(seq = at.seq, %error, "cannot read an answer back from the log");
-                ledger.reply(token, Reply::Fault);
-                ledger.step(Input::StoreFailed, context);
-            }
-        });
-        context.spawn(done);
-    }
-
-    fn log_proof(&mut self, token: Token, job: LogProofJob, context: &mut Context<Self>) {
-        let (store, ring) = (Arc::clone(&self.parts.store), Arc::clone(&self.parts.ring));
-        let identity = Arc::clone(&self.parts.identity);
-        let epochs = self.parts.pipeline.machine().epochs().to_vec();
-        let proven =
-            async move { proofs::log_proof(store.as_ref(), &identity, &ring, &epochs, job).await };
-        let done = proven.into_actor(self).map(move |proven, ledger, context| match proven {
-            Ok(reply) => ledger.reply(token, reply),
-            Err(error) => {
-                tracing::error!(%error, "cannot build a proof from the stored log");
-                ledger.reply(token, Reply::Fault);
-                ledger.step(Input::StoreFailed, context);
-            }
         });
         context.spawn(done);
     }

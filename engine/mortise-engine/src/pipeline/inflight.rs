@@ -1,15 +1,13 @@
 //! Frames in flight: shipped and not yet released.
 
-use super::log_proof::LogProofRequest;
-use super::{Fault, Output, Pipeline, Snapshot, Witnessing};
+use super::{Fault, Output, Pipeline, Released, Snapshot, Witnessing};
 use crate::api::{Answer, ReleasedFrame, Reply, Token};
 use crate::store::Ack;
-use mortise_core::body::{CarriedStatement, FrameStatement, SealedBody};
+use mortise_core::body::{FrameStatement, SealedBody};
 use mortise_core::promise::Promise;
 use mortise_format::event::LogPosition;
 use mortise_format::frame::FrameLeaf;
 use mortise_format::ids::{FrameDigest, Signature};
-use mortise_format::limits::{FRAME_STATEMENTS_MAX, FRAMES_IN_FLIGHT_MAX};
 use mortise_format::merkle::history::TreeHead;
 use std::sync::Arc;
 
@@ -39,8 +37,6 @@ pub(super) enum Pending {
     Reply(Reply),
     /// An answer from an earlier frame of the log.
     Recall(LogPosition),
-    /// A proof about the log, in the history up to this frame.
-    LogProof(LogProofRequest),
 }
 
 /// The signatures of a [`super::SignJob`].
@@ -123,10 +119,10 @@ impl Pipeline {
         let InFlight { seq, stated, leaf, body, replies, .. } = frame;
         let statement = stated.signed(signed.signature);
         self.to_carry.push_back(statement.clone());
-        self.recent.push_back(statement.clone());
-        if self.recent.len() > RECENT_MAX {
-            self.recent.pop_front();
-        }
+        self.newest = Some(statement.clone());
+        let leaf_hash = leaf.history_leaf();
+        let published = Released { statement: statement.clone(), leaf: leaf_hash };
+        out.push(Output::Released(Box::new(published)));
         let keys = self.keys.clone();
         let released = ReleasedFrame::new(statement.clone(), leaf, body, keys, signed.promises);
         let released = Arc::new(released);
@@ -140,16 +136,10 @@ impl Pipeline {
                     Output::Reply(token, Reply::Rooted(answer, Box::new(statement.clone())))
                 }
                 Pending::Reply(reply) => Output::Reply(token, reply),
-                Pending::Recall(at) => Output::Recall(token, at, self.recent_about(at.seq)),
-                Pending::LogProof(request) => self.log_proof(token, request, statement.clone()),
+                Pending::Recall(at) => Output::Reply(token, Reply::Recall(at)),
             });
         }
         self.release_snapshot(seq, out);
-    }
-
-    /// The statement about a recent frame.
-    pub(super) fn recent_about(&self, seq: u64) -> Option<CarriedStatement> {
-        self.recent.iter().rev().find(|s| s.statement.seq == seq).cloned()
     }
 
     /// A snapshot leaves only after its last frame is durable, so it is never ahead of the log.
@@ -160,8 +150,3 @@ impl Pipeline {
         out.push(Output::Snapshot(snapshot));
     }
 }
-
-/// Statements that are kept after their release. More than one frame carries and more than can be
-/// in flight, so that a statement is always here or in the stored log.
-const RECENT_MAX: usize = 256;
-const _: () = assert!(RECENT_MAX > FRAME_STATEMENTS_MAX * FRAMES_IN_FLIGHT_MAX / 4);

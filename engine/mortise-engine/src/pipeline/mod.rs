@@ -19,18 +19,16 @@
 //! - Witnesses see a head only after its frames are acked: durable before witnessed. If the policy
 //!   has witnesses, a frame is released only after a quorum cosigned a head that contains it.
 //! - Queries and commands wait in two queues. A query reads the state of the last closed frame and
-//!   is answered after every frame that is in flight when it arrives: a read never shows state that a
-//!   crash can undo. It opens and closes no frame, so it waits for no room.
+//!   is answered after every frame that is in flight when it arrives: a read never shows state that
+//!   a crash can undo. It opens and closes no frame, so it waits for no room.
 //! - At most `FRAMES_IN_FLIGHT_MAX` frames are in flight, whatever is asked in whatever order.
 //! - An append with an unknown outcome is a [`Fault`]. Afterwards nothing is released.
 
 mod inflight;
-mod log_proof;
 mod pump;
 mod query;
 
 pub use inflight::SignedFrame;
-pub use log_proof::LogProofJob;
 
 use crate::api::{Query, Reply, Submission, Token, Work};
 use crate::drafts::Drafts;
@@ -43,7 +41,7 @@ use mortise_core::keys::{EpochKeys, LogKeys};
 use mortise_core::machine::CloseError;
 use mortise_core::state::Corruption;
 use mortise_core::{Admitted, Machine};
-use mortise_format::event::{Event, LogPosition};
+use mortise_format::event::Event;
 use mortise_format::frame::Frame;
 use mortise_format::ids::{Bytes32, FrameDigest};
 use mortise_format::limits::SNAPSHOT_FRAMES;
@@ -51,6 +49,7 @@ use mortise_format::merkle::history::TreeHead;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+pub use crate::reader::Released;
 pub use crate::released::ReleasedFrame;
 
 /// An input of the pipeline.
@@ -84,11 +83,8 @@ pub enum Output {
     /// Have a quorum cosign this head, whose frames are durable. One such request at a time.
     Witness(TreeHead),
     Reply(Token, Reply),
-    /// Answer from the log with the event at this position, which is durable. Contains the
-    /// statement about its frame if that is recent; otherwise a later frame carries it.
-    Recall(Token, LogPosition, Option<CarriedStatement>),
-    /// Read the parts of a proof from the store and answer with [`Reply::LogProof`].
-    LogProof(Token, Box<LogProofJob>),
+    /// This frame is released. Comes before the answers that rest on it.
+    Released(Box<Released>),
     /// Store this snapshot. Its last frame is durable.
     Snapshot(Snapshot),
     /// Stop the engine.
@@ -181,8 +177,8 @@ pub struct Pipeline {
     in_flight: VecDeque<InFlight>,
     /// Statements about released frames that no frame carries yet.
     to_carry: VecDeque<CarriedStatement>,
-    /// Statements about the last released frames, newest last.
-    recent: VecDeque<CarriedStatement>,
+    /// The statement about the newest released frame.
+    newest: Option<CarriedStatement>,
     snapshot: SnapshotState,
     witnessing: Witnessing,
     /// True once the boot frame is released.
@@ -272,7 +268,7 @@ impl Pipeline {
             commands: VecDeque::new(),
             queries: VecDeque::new(),
             in_flight: VecDeque::new(),
-            recent: start.to_carry.iter().cloned().collect(),
+            newest: start.to_carry.last().cloned(),
             to_carry: start.to_carry.into(),
             snapshot,
             witnessing,

@@ -186,12 +186,8 @@ impl Pipeline {
         out.push(match pending {
             Pending::Reply(reply) => Output::Reply(token, reply),
             Pending::Read(answer) => Output::Reply(token, Reply::Read(answer)),
-            Pending::Recall(at) => Output::Recall(token, at, self.recent_about(at.seq)),
-            Pending::LogProof(request) => match self.recent.back() {
-                Some(newest) => self.log_proof(token, request, newest.clone()),
-                None => Output::Reply(token, Reply::Fault),
-            },
-            Pending::Rooted(answer) => match self.recent.back() {
+            Pending::Recall(at) => Output::Reply(token, Reply::Recall(at)),
+            Pending::Rooted(answer) => match &self.newest {
                 Some(newest) => {
                     Output::Reply(token, Reply::Rooted(answer, Box::new(newest.clone())))
                 }

@@ -2,19 +2,18 @@
 
 use super::Pipeline;
 use super::inflight::Pending;
-use super::log_proof::LogProofRequest;
 use crate::api::{
-    Answer, BalanceAnswer, DraftRequest, LockFilter, ProofAnswer, Query, ReadingsAnswer, Reply,
-    Simulated, StatusAnswer, TermsOf,
+    Answer, BalanceAnswer, DraftRequest, LockFilter, ProofAnswer, Query, ReadingsAnswer, ReceiptOf,
+    Reply, Simulated, StatusAnswer, TermsOf,
 };
 use crate::drafts::Draft;
 use mortise_core::admit::check_terms;
 use mortise_core::decide::{check_draft, failed_checks, times_of};
+use mortise_core::machine::ProvenLeaf;
 use mortise_core::state::LeafKey;
 use mortise_core::state::locks::Lock;
 use mortise_format::U256;
 use mortise_format::asset::Asset;
-use mortise_format::event::LogPosition;
 use mortise_format::ids::{Address, Bytes32, LockId};
 use mortise_format::limits::LIST_MAX;
 use mortise_format::lock::{Custody, LegTerms, LockTerms};
@@ -31,7 +30,6 @@ impl Pipeline {
             Query::Terms(lock_id) => self.terms(&lock_id, now_ms),
             Query::Locks(filter) => self.list(&filter),
             Query::Balance(owner, asset) => return Pending::Rooted(self.balance(&owner, &asset)),
-            Query::StatementAt(seq) => return self.statement_at(seq),
             Query::Statement => return Pending::Rooted(Answer::Statement),
             Query::SuggestNonce(owner) => Answer::Nonce(self.next_nonce(&owner)),
             Query::Draft(request) => match self.draft(now_ms, request) {
@@ -43,12 +41,8 @@ impl Pipeline {
             Query::Proof(key) => {
                 return Pending::Rooted(Answer::Proof(Box::new(self.proof(key))));
             }
-            Query::ProofAt(key, seq) => return self.proof_at(key, seq),
-            Query::Receipt(of) => return self.receipt(of),
-            Query::Checkpoint => return Pending::LogProof(LogProofRequest::Checkpoint),
-            Query::Consistency { from, to } => {
-                return Pending::LogProof(LogProofRequest::Consistency { from, to });
-            }
+            Query::ProofAt(key, seq) => self.proof_at(key, seq),
+            Query::Locate(of) => self.position(of),
             Query::Sweep => Answer::None,
             Query::Readings(reader) => self.readings(reader),
         };
@@ -141,25 +135,29 @@ impl Pipeline {
         Answer::Readings(Box::new(ReadingsAnswer { readings, epochs }))
     }
 
-    /// A recent statement is in memory; an older one is in the log.
-    fn statement_at(&self, seq: u64) -> Pending {
-        let released = self.recent_about(seq);
-        match released {
-            Some(statement) => {
-                Pending::Reply(Reply::Rooted(Answer::Statement, Box::new(statement)))
+    /// The position of an event that the state names. What is beyond it is for the reader.
+    fn position(&self, of: ReceiptOf) -> Answer {
+        let state = self.machine.state();
+        match of {
+            ReceiptOf::At(at) => Answer::Located(Some(at)),
+            ReceiptOf::Lock(lock_id) => match state.lock(&lock_id) {
+                Some(lock) => Answer::Located(Some(lock.granted_at)),
+                None => Answer::None,
+            },
+            ReceiptOf::Request(principal, id) => {
+                Answer::Located(state.requests().find(&principal, &id).map(|known| known.at))
             }
-            None if seq < self.first_in_flight() => Pending::Recall(LogPosition { seq, index: 0 }),
-            None => Pending::Read(Answer::None),
         }
     }
 
-    /// Number of released frames; `None` after a fault.
-    pub fn released(&self) -> Option<u64> {
-        self.fault.is_none().then(|| self.first_in_flight())
-    }
-
-    fn first_in_flight(&self) -> u64 {
-        self.in_flight.front().map_or(self.machine.head().next_seq, |frame| frame.seq)
+    /// Proves a state entry after a recent frame.
+    fn proof_at(&self, key: LeafKey, seq: u64) -> Answer {
+        match self.machine.prove_at(&key, seq) {
+            Ok(ProvenLeaf { held, proof }) => {
+                Answer::Proof(Box::new(ProofAnswer { key, value: held, proof }))
+            }
+            Err(window) => Answer::RootNotKept(window),
+        }
     }
 
     fn next_nonce(&self, owner: &Address) -> u64 {

@@ -1,13 +1,14 @@
 //! Proofs about the log: receipts, checkpoints, consistency.
 
 use super::render;
-use super::reply::{Answered, closed, json, not_found, refused, serving, unexpected};
-use crate::api::{Answer, LogProof, Query, ReceiptOf, Reply};
-use crate::checkpoint;
+use super::reply::{Answered, json, not_found, read, read_log, serving, unexpected, unread};
+use crate::api::{Answer, LogProof, Query, ReceiptOf};
 use crate::handle::EngineHandle;
+use crate::reader::Reader;
 use mortise_core::machine::RootNotKept;
 use mortise_core::state::LeafKey;
 use mortise_format::errors::Code;
+use mortise_format::event::LogPosition;
 use mortise_format::ids::{Bytes32, Root};
 use mortise_format::merkle::history::TreeHead;
 use mortise_format::tlog_proof::proof_text;
@@ -18,8 +19,32 @@ use mortise_rpc::results::{
 };
 
 pub(super) async fn receipt(handle: &EngineHandle, of: ReceiptOf) -> Answered {
-    let found = log_proof(handle, Query::Receipt(of)).await?;
-    let note = newest_note(handle, &found)?;
+    let at = position(handle, of).await?;
+    read_log(handle, move |reader| async move { receipt_at(&reader, at).await }).await
+}
+
+/// Finds the event. Only the state knows the positions of locks and requests.
+async fn position(
+    handle: &EngineHandle,
+    of: ReceiptOf,
+) -> Result<Option<LogPosition>, ErrorObject> {
+    let lock = match of {
+        ReceiptOf::At(at) => return Ok(Some(at)),
+        ReceiptOf::Lock(lock_id) => Some(lock_id),
+        ReceiptOf::Request(..) => None,
+    };
+    match (read(handle, Query::Locate(of)).await?, lock) {
+        (Answer::Located(at), _) => Ok(at),
+        (Answer::None, Some(lock_id)) => Err(not_found(lock_id)),
+        _ => Err(unexpected()),
+    }
+}
+
+async fn receipt_at(reader: &Reader, at: Option<LogPosition>) -> Answered {
+    let Some(at) = at else { return Err(not_in_log(reader)) };
+    let found = reader.receipt(at).await.map_err(|error| unread(&error))?;
+    let found = found.ok_or_else(|| not_in_log(reader))?;
+    let note = reader.note_of(&found.newest).map_err(|error| unread(&error))?;
     let [path] = paths(&found)?;
     let (frame, index) = found.event.as_ref().ok_or_else(unexpected)?;
     let receipt = render::receipt(frame, *index).ok_or_else(unexpected)?;
@@ -30,74 +55,62 @@ pub(super) async fn receipt(handle: &EngineHandle, of: ReceiptOf) -> Answered {
 }
 
 pub(super) async fn checkpoint(handle: &EngineHandle) -> Answered {
-    let found = log_proof(handle, Query::Checkpoint).await?;
-    let TreeHead { size, root } = head(&found);
-    let (signed, origin) = (&found.newest, serving(handle)?.identity.origin());
-    Ok(json(&CheckpointResult {
-        checkpoint: newest_note(handle, &found)?,
-        origin,
-        size,
-        root,
-        statement: StatementView::from(&signed.statement),
-        statement_signature: signed.signature,
-    }))
+    read_log(handle, |reader| async move {
+        let (signed, checkpoint) = reader.checkpoint().map_err(|error| unread(&error))?;
+        Ok(json(&CheckpointResult {
+            checkpoint,
+            origin: reader.identity().origin(),
+            size: signed.statement.history_size,
+            root: signed.statement.history_root,
+            statement: StatementView::from(&signed.statement),
+            statement_signature: signed.signature,
+        }))
+    })
+    .await
 }
 
 pub(super) async fn consistency(handle: &EngineHandle, params: GetConsistencyProof) -> Answered {
     let GetConsistencyProof { from, to } = params;
-    let found = log_proof(handle, Query::Consistency { from, to }).await?;
-    let [path, from_root, to_root] = paths(&found)?;
-    let root = |root: &[[u8; 32]]| root.first().copied().map(Root).ok_or_else(unexpected);
-    let to = to.unwrap_or(head(&found).size);
-    Ok(json(&ConsistencyResult {
-        from: HeadView { size: from, root: root(from_root)? },
-        to: HeadView { size: to, root: root(to_root)? },
-        path: hashes(path),
-    }))
+    read_log(handle, move |reader| async move {
+        let found = reader.consistency(from, to).await.map_err(|error| unread(&error))?;
+        let found = found.ok_or_else(|| not_in_log(&reader))?;
+        let [path, from_root, to_root] = paths(&found)?;
+        let root = |root: &[[u8; 32]]| root.first().copied().map(Root).ok_or_else(unexpected);
+        let to = to.unwrap_or(head(&found).size);
+        Ok(json(&ConsistencyResult {
+            from: HeadView { size: from, root: root(from_root)? },
+            to: HeadView { size: to, root: root(to_root)? },
+            path: hashes(path),
+        }))
+    })
+    .await
 }
 
 pub(super) async fn proof_at(handle: &EngineHandle, key: LeafKey, seq: u64) -> Answered {
-    let found = log_proof(handle, Query::ProofAt(key, seq)).await?;
     let engine_id = serving(handle)?.identity.engine_id;
-    let (frame, _) = found.event.as_ref().ok_or_else(unexpected)?;
-    let proof = found.proof.as_ref().ok_or_else(unexpected)?;
-    Ok(json(&render::proof(&engine_id, proof, frame.signed())))
+    let proof = match read(handle, Query::ProofAt(key, seq)).await? {
+        Answer::Proof(proof) => proof,
+        Answer::RootNotKept(RootNotKept { oldest, newest }) => {
+            let error = ErrorObject::new(Code::RootNotKept);
+            return Err(error.with("oldest", oldest).with("newest", newest));
+        }
+        _ => return Err(unexpected()),
+    };
+    read_log(handle, move |reader| async move {
+        let signed = reader.statement_at(seq).await.map_err(|error| unread(&error))?;
+        Ok(json(&render::proof(&engine_id, &proof, &signed.ok_or_else(unexpected)?)))
+    })
+    .await
 }
 
-async fn log_proof(handle: &EngineHandle, query: Query) -> Result<Box<LogProof>, ErrorObject> {
-    let lock = match query {
-        Query::Receipt(ReceiptOf::Lock(lock_id)) => Some(lock_id),
-        _ => None,
-    };
-    match (handle.query(query).await.map_err(closed)?, lock) {
-        (Reply::LogProof(found), _) => Ok(found),
-        (Reply::Read(Answer::NotInLog { size }), _) => {
-            Err(ErrorObject::new(Code::NotInLog).with("size", size))
-        }
-        (Reply::Read(Answer::RootNotKept(RootNotKept { oldest, newest })), _) => {
-            let error = ErrorObject::new(Code::RootNotKept);
-            Err(error.with("oldest", oldest).with("newest", newest))
-        }
-        (Reply::Read(Answer::None), Some(lock_id)) => Err(not_found(lock_id)),
-        (reply, _) => Err(refused(reply)),
-    }
+fn not_in_log(reader: &Reader) -> ErrorObject {
+    ErrorObject::new(Code::NotInLog).with("size", reader.view().size())
 }
 
 /// The head that a proof refers to.
 fn head(found: &LogProof) -> TreeHead {
     let statement = &found.newest.statement;
     TreeHead { size: statement.history_size, root: statement.history_root }
-}
-
-/// The newest checkpoint, with cosignatures if the policy has witnesses. A head that was never
-/// requested by itself has no cosignatures until the next head is released.
-fn newest_note(handle: &EngineHandle, found: &LogProof) -> Result<String, ErrorObject> {
-    let head = head(found);
-    let quorum = serving(handle)?.quorum.as_ref();
-    if let Some(cosigned) = quorum.and_then(|quorum| quorum.cosigned_at(&head)) {
-        return Ok(cosigned.note.clone());
-    }
-    checkpoint::note(&serving(handle)?.identity, &head).map_err(|_| unexpected())
 }
 
 fn paths<const N: usize>(found: &LogProof) -> Result<[&[[u8; 32]]; N], ErrorObject> {

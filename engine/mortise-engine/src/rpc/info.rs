@@ -10,7 +10,9 @@ use mortise_format::limits::RECENT_ROOTS_MAX;
 use mortise_format::lock::Custody;
 use mortise_format::merkle::history::TreeHead;
 use mortise_format::policy::ChainCustody;
-use mortise_rpc::results::{ApprovedImagesView, ChainInfo, EngineInfo, Health, PredecessorView};
+use mortise_rpc::results::{
+    ApprovedImagesView, ChainInfo, Degraded, EngineInfo, Health, PredecessorView,
+};
 use mortise_rpc::{ErrorObject, HexBytes};
 use mortise_verify::succession::VerifiedSuccession;
 
@@ -45,6 +47,7 @@ pub(super) async fn health(handle: &EngineHandle) -> Answered {
         pruning_horizon: statement
             .zip(serving)
             .map_or(0, |(statement, serving)| pruning_horizon(statement.time_ms, serving)),
+        degraded: serving.and_then(|serving| serving.readers.reader().damaged()).map(degraded),
         fault: match &phase {
             Phase::Fault { name, .. } => Some((*name).into()),
             _ => None,
@@ -54,6 +57,10 @@ pub(super) async fn health(handle: &EngineHandle) -> Answered {
             _ => None,
         },
     }))
+}
+
+fn degraded(seq: u64) -> Degraded {
+    Degraded { name: "LOG_DAMAGED".into(), seq }
 }
 
 fn pruning_horizon(time_ms: u64, serving: &Serving) -> u64 {

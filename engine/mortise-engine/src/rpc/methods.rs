@@ -1,9 +1,13 @@
 //! One function per method: query the engine, then render the answer.
 
-use super::reply::{Answered, closed, json, not_found, read, refused, rooted, serving, unexpected};
+use super::reply::{
+    Answered, Json, closed, json, not_found, read, read_log, refused, rooted, serving, unexpected,
+    unread,
+};
 use super::{application, attestation, history, info, reading, render};
-use crate::api::{Answer, DraftRequest, LockFilter, Query, Reply, Submission, TermsOf};
+use crate::api::{Answer, DraftRequest, LockFilter, Query, Reply, TermsOf};
 use crate::handle::EngineHandle;
+use mortise_core::body::CarriedStatement;
 use mortise_core::state::LeafKey;
 use mortise_format::command::{CancelForm, Command, SignedCancel};
 use mortise_format::errors::Code;
@@ -96,6 +100,23 @@ async fn logged(handle: &EngineHandle, command: Command) -> Answered {
     match handle.command(command).await.map_err(closed).map_err(told)? {
         Reply::Logged(frame, index) => {
             render::logged(identity, &frame, index).ok_or_else(unexpected)
+        }
+        Reply::Recall(at) => {
+            read_log(handle, move |reader| async move {
+                // The request was answered before and is not decided again, whatever the read says.
+                let shown = |error: ErrorObject| {
+                    about
+                        .tell(error)
+                        .with("at", serde_json::json!({"seq": at.seq, "index": at.index}))
+                };
+                match reader.recall(at).await.map_err(|error| shown(unread(&error)))? {
+                    Reply::Logged(frame, index) => {
+                        render::logged(reader.identity(), &frame, index).ok_or_else(unexpected)
+                    }
+                    reply => Err(about.tell(refused(reply))),
+                }
+            })
+            .await
         }
         reply => Err(about.tell(refused(reply))),
     }
@@ -262,29 +283,30 @@ async fn state_root(handle: &EngineHandle, params: GetStateRoot) -> Answered {
             _ => return Err(unexpected()),
         },
         Some(seq) => {
-            let reply =
-                handle.submit(Submission::Query(Query::StatementAt(seq))).await.map_err(closed)?;
-            match reply {
-                Reply::Logged(frame, _) => frame.signed().clone(),
-                Reply::Rooted(_, signed) => *signed,
-                Reply::Read(Answer::None) => {
-                    let field = "atSeq";
-                    return Err(ErrorObject::new(Code::InvalidParams)
+            return read_log(handle, move |reader| async move {
+                let signed = reader.statement_at(seq).await.map_err(|error| unread(&error))?;
+                let beyond = || {
+                    ErrorObject::new(Code::InvalidParams)
                         .with_message("atSeq is beyond the last released frame")
-                        .with("field", field));
-                }
-                reply => return Err(refused(reply)),
-            }
+                        .with("field", "atSeq")
+                };
+                Ok(rendered_root(&signed.ok_or_else(beyond)?, params.signed))
+            })
+            .await;
         }
     };
+    Ok(rendered_root(&signed, params.signed))
+}
+
+fn rendered_root(signed: &CarriedStatement, with_signature: bool) -> Json {
     let statement = &signed.statement;
-    Ok(json(&match params.signed {
+    json(&match with_signature {
         false => StateRootResult::Root(statement.state_root),
         true => StateRootResult::Signed {
             statement: Box::new(StatementView::from(statement)),
             signature: signed.signature,
         },
-    }))
+    })
 }
 
 async fn proof(handle: &EngineHandle, params: GetProof) -> Answered {

@@ -18,5 +18,5 @@ mod sealed;
 
 pub use message::{answer, answer_message, answer_too_large, too_large};
 pub use methods::subscribe_elsewhere;
-pub use reading::{notified_frames, released_log};
+pub use reading::{notified_frames, readers};
 pub use sealed::answer_sealed;

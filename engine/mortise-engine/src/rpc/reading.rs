@@ -2,12 +2,15 @@
 //!
 //! Any caller gets sealed frames. Keys of frames or of whole epochs are sealed to the X25519 key of
 //! a reader with the right to them: any caller can request them, only the reader can open them.
+//!
+//! The engine buffers nothing for a reader, so a slow reader costs nothing.
 
-use super::reply::{Answered, closed, json, read, serving, unexpected};
+use super::reply::{Answered, closed, json, read, read_log, unexpected, unread};
 use crate::api::{Answer, Query, ReadingsAnswer};
 use crate::handle::{EngineHandle, SubmitError};
-use crate::log::{LogError, ReleasedLog};
 use crate::phase::Phase;
+use crate::reader::{Reader, Readers};
+use crate::reading::ReadingError;
 use mortise_core::machine::EpochRecord;
 use mortise_core::state::GrantedReading;
 use mortise_format::errors::Code;
@@ -23,26 +26,31 @@ use std::time::Duration;
 
 pub(super) async fn keys(handle: &EngineHandle, params: GetReadingKeys) -> Answered {
     let ReadingsAnswer { readings, epochs } = readings(handle, params.reader).await?;
-    let wanted = |r: &&GrantedReading| params.request_id.is_none_or(|id| id == r.grant.request.id);
-    let granted = readings.iter().rfind(wanted).ok_or_else(not_granted)?;
-    let from = params.from_epoch.unwrap_or(0);
-    let is_inside = |epoch: u64| granted.grant.covers(epoch) && epoch >= from;
-    let mut inside: Vec<EpochRecord> =
-        epochs.into_iter().filter(|record| is_inside(record.epoch)).collect();
-    let next_epoch = inside.get(READING_EPOCHS_MAX).map(|record| record.epoch);
-    inside.truncate(READING_EPOCHS_MAX);
-    let log = &serving(handle)?.log;
-    let sealed = log.seal_epochs(&params.reader, granted.at, &inside).await.map_err(refused)?;
-    Ok(json(&ReadingKeysResult {
-        engine_id: *log.engine_id(),
-        reader: params.reader,
-        grant: view(granted),
-        grants: readings.iter().map(view).collect(),
-        epochs: inside.iter().map(|record| record.epoch).collect(),
-        next_epoch,
-        encapsulated_key: Bytes32(sealed.encapsulated_key),
-        ciphertext: HexBytes(sealed.ciphertext),
-    }))
+    read_log(handle, move |reader| async move {
+        let wanted =
+            |r: &&GrantedReading| params.request_id.is_none_or(|id| id == r.grant.request.id);
+        let granted = readings.iter().rfind(wanted).ok_or_else(not_granted)?;
+        let from = params.from_epoch.unwrap_or(0);
+        let is_inside = |epoch: u64| granted.grant.covers(epoch) && epoch >= from;
+        let mut inside: Vec<EpochRecord> =
+            epochs.into_iter().filter(|record| is_inside(record.epoch)).collect();
+        let next_epoch = inside.get(READING_EPOCHS_MAX).map(|record| record.epoch);
+        inside.truncate(READING_EPOCHS_MAX);
+        let reading = reader.reading();
+        let sealed = reading.seal_epochs(&params.reader, granted.at, &inside).await;
+        let sealed = sealed.map_err(refused)?;
+        Ok(json(&ReadingKeysResult {
+            engine_id: *reading.engine_id(),
+            reader: params.reader,
+            grant: view(granted),
+            grants: readings.iter().map(view).collect(),
+            epochs: inside.iter().map(|record| record.epoch).collect(),
+            next_epoch,
+            encapsulated_key: Bytes32(sealed.encapsulated_key),
+            ciphertext: HexBytes(sealed.ciphertext),
+        }))
+    })
+    .await
 }
 
 pub(super) async fn events(handle: &EngineHandle, params: GetEvents) -> Answered {
@@ -51,27 +59,32 @@ pub(super) async fn events(handle: &EngineHandle, params: GetEvents) -> Answered
         Some(reader) => Some((reader, readings(handle, reader).await?)),
         None => None,
     };
-    let log = released_log(handle)?;
-    if params.wait_ms > 0 && params.from >= log.released() {
-        let _waiter = log.waiter().ok_or_else(|| closed(SubmitError::Overloaded))?;
-        log.wait_for(params.from, Duration::from_millis(params.wait_ms)).await;
+    let readers = readers(handle)?;
+    let view = readers.reader().view();
+    if params.wait_ms > 0 && params.from >= view.size() {
+        let _waiter = readers.waiter().ok_or_else(|| closed(SubmitError::Overloaded))?;
+        view.wait_for(params.from, Duration::from_millis(params.wait_ms)).await;
     }
-    let count = usize::try_from(params.count).unwrap_or(usize::MAX);
-    let mut frames = frames(log, params.from, count).await?;
-    let keys = match readings {
-        Some((reader, readings)) => open(handle, log, reader, &readings, &mut frames).await?,
-        None => None,
-    };
-    Ok(json(&result(params.from, log.released(), &frames, keys)))
+    // The phase is checked again: the engine may have stopped during the wait.
+    read_log(handle, move |reader| async move {
+        let count = usize::try_from(params.count).unwrap_or(usize::MAX);
+        let mut frames = frames(&reader, params.from, count).await?;
+        let keys = match readings {
+            Some((to, readings)) => open(&reader, to, &readings, &mut frames).await?,
+            None => None,
+        };
+        Ok(json(&result(params.from, reader.view().size(), &frames, keys)))
+    })
+    .await
 }
 
-/// The released log, while the engine serves.
+/// The read plane, while the engine serves.
 ///
 /// # Errors
 /// NOT_READY, FAULT.
-pub fn released_log(handle: &EngineHandle) -> Result<&ReleasedLog, ErrorObject> {
+pub fn readers(handle: &EngineHandle) -> Result<&Readers, ErrorObject> {
     match handle.phase() {
-        Phase::Ready => serving(handle).map(|serving| &*serving.log),
+        Phase::Ready => super::reply::serving(handle).map(|serving| &*serving.readers),
         Phase::Fault { .. } => Err(ErrorObject::new(Code::Fault)),
         phase => Err(ErrorObject::not_ready(phase.name())),
     }
@@ -81,19 +94,21 @@ pub fn released_log(handle: &EngineHandle) -> Result<&ReleasedLog, ErrorObject> 
 ///
 /// # Errors
 /// As `getEvents`.
-pub async fn notified_frames(log: &ReleasedLog, from: u64) -> Result<EventsResult, ErrorObject> {
-    let frames = frames(log, from, EVENTS_FRAMES_MAX).await?;
-    Ok(result(from, log.released(), &frames, None))
+pub async fn notified_frames(
+    handle: &EngineHandle,
+    from: u64,
+) -> Result<EventsResult, ErrorObject> {
+    let read = handle.read_log(move |reader| async move {
+        let frames = frames(&reader, from, EVENTS_FRAMES_MAX).await?;
+        Ok(result(from, reader.view().size(), &frames, None))
+    });
+    read.await.map_err(closed)?
 }
 
 /// Reads released frames, as many as fit into one answer.
-pub(super) async fn frames(
-    log: &ReleasedLog,
-    from: u64,
-    count: usize,
-) -> Result<Vec<Frame>, ErrorObject> {
+async fn frames(reader: &Reader, from: u64, count: usize) -> Result<Vec<Frame>, ErrorObject> {
     let bytes_max = u32::try_from(EVENTS_BYTES_MAX).unwrap_or(u32::MAX);
-    log.frames(from, count, bytes_max).await.map_err(refused)
+    reader.frames(from, count, bytes_max).await.map_err(|error| unread(&error))
 }
 
 /// The result of `getEvents` for these frames.
@@ -109,9 +124,8 @@ pub(super) fn result(
 
 /// Truncates the frames at the first that the reader may not open, and seals the keys of the rest.
 async fn open(
-    handle: &EngineHandle,
-    log: &ReleasedLog,
-    reader: Bytes32,
+    reader: &Reader,
+    to: Bytes32,
     readings: &ReadingsAnswer,
     frames: &mut Vec<Frame>,
 ) -> Result<Option<FrameKeysView>, ErrorObject> {
@@ -127,11 +141,10 @@ async fn open(
     if frames.is_empty() {
         return Ok(None);
     }
-    // Check the phase again: the engine may have stopped during the wait.
-    released_log(handle)?;
-    let sealed = log.seal_frames(&reader, frames, &readings.epochs).await.map_err(refused)?;
+    let sealed = reader.reading().seal_frames(&to, frames, &readings.epochs).await;
+    let sealed = sealed.map_err(refused)?;
     Ok(Some(FrameKeysView {
-        reader,
+        reader: to,
         encapsulated_key: Bytes32(sealed.encapsulated_key),
         ciphertext: HexBytes(sealed.ciphertext),
     }))
@@ -159,15 +172,13 @@ fn not_granted() -> ErrorObject {
     ErrorObject::new(Code::ReadingNotGranted)
 }
 
-fn refused(error: LogError) -> ErrorObject {
+fn refused(error: ReadingError) -> ErrorObject {
     match error {
-        LogError::Reader(_) => ErrorObject::new(Code::Validation).with("field", "reader"),
-        error => {
-            tracing::error!(%error, "cannot read the released log");
-            match error {
-                LogError::Keys(_) => ErrorObject::new(Code::Kms).with("operation", "Decrypt"),
-                _ => unexpected(),
-            }
+        ReadingError::Reader(_) => ErrorObject::new(Code::Validation).with("field", "reader"),
+        ReadingError::Keys { epoch, error } => {
+            tracing::error!(epoch, %error, "the key of an epoch was not unwrapped");
+            ErrorObject::new(Code::KeysUnavailable).with("epoch", epoch)
         }
+        ReadingError::NoEpoch { .. } => unexpected(),
     }
 }

@@ -3,11 +3,13 @@
 use crate::api::{Answer, Query, Reply};
 use crate::handle::{EngineHandle, Serving, SubmitError};
 use crate::phase::Phase;
+use crate::reader::{ReadError, Reader};
 use mortise_core::body::CarriedStatement;
 use mortise_format::errors::Code;
 use mortise_format::ids::LockId;
 use mortise_format::reject::Reject;
 use mortise_rpc::ErrorObject;
+use std::sync::Arc;
 
 /// A result as JSON text. Large results are serialized once and never parsed again.
 #[derive(Debug)]
@@ -36,6 +38,31 @@ pub(super) fn serving(handle: &EngineHandle) -> Result<&Serving, ErrorObject> {
         Phase::Fault { .. } => ErrorObject::new(Code::Fault),
         phase => ErrorObject::not_ready(phase.name()),
     })
+}
+
+/// Runs a read of the released log and renders its answer, both on a thread of the read plane.
+pub(super) async fn read_log<F>(
+    handle: &EngineHandle,
+    work: impl FnOnce(Arc<Reader>) -> F + Send + 'static,
+) -> Answered
+where
+    F: Future<Output = Answered> + 'static,
+{
+    handle.read_log(work).await.map_err(closed)?
+}
+
+/// The error of a read that failed. It says nothing about the request that the answer is about.
+pub(super) fn unread(error: &ReadError) -> ErrorObject {
+    tracing::warn!(%error, "a read failed");
+    match error {
+        ReadError::Keys { epoch, .. } => {
+            ErrorObject::new(Code::KeysUnavailable).with("epoch", *epoch)
+        }
+        ReadError::Store { seq, .. } | ReadError::Damaged { seq } => {
+            ErrorObject::new(Code::ReadFailed).with("seq", *seq)
+        }
+        ReadError::NotOpen => ErrorObject::not_ready("starting"),
+    }
 }
 
 pub(super) fn refused(reply: Reply) -> ErrorObject {

@@ -17,8 +17,8 @@
 
 use super::linger;
 use crate::handle::EngineHandle;
-use crate::log::ReleasedLog;
 use crate::phase::Phase;
+use crate::reader::Readers;
 use crate::rpc;
 use mortise_format::errors::Code;
 use mortise_format::limits::SUBSCRIBER_MS_MAX;
@@ -63,14 +63,14 @@ pub(super) async fn serve(
         Ok(params) => params,
         Err(error) => return refused(&ErrorObject::from(error)),
     };
-    let log = match rpc::released_log(handle) {
-        Ok(log) => log,
+    let readers = match rpc::readers(handle) {
+        Ok(readers) => readers,
         Err(error) => return refused(&error),
     };
-    let Some(_permit) = log.waiter() else {
+    let Some(_permit) = readers.waiter() else {
         return refused(&ErrorObject::new(Code::Overloaded).with("retryAfterMs", 1000));
     };
-    let released = log.released();
+    let released = readers.reader().view().size();
     let from = params.from.unwrap_or(released);
     let answer = SubscribeResult { from, released };
     let answer = success(id, &json!(answer));
@@ -79,7 +79,7 @@ pub(super) async fn serve(
         subscription.end(EndReason::SlowReader).await?;
         return Ok(None);
     }
-    let reason = subscription.run(log, || handle.phase() == Phase::Ready).await?;
+    let reason = subscription.run(handle, readers).await?;
     subscription.end(reason).await?;
     Ok(None)
 }
@@ -112,19 +112,16 @@ struct Subscription<'a, S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Subscription<'_, S> {
-    async fn run(
-        &mut self,
-        log: &ReleasedLog,
-        is_serving: impl Fn() -> bool,
-    ) -> io::Result<EndReason> {
-        let mut released = log.watch();
+    async fn run(&mut self, handle: &EngineHandle, readers: &Readers) -> io::Result<EndReason> {
+        let view = readers.reader().view();
+        let mut released = view.watch();
         let mut reads_input = true;
         loop {
-            if !is_serving() {
+            if handle.phase() != Phase::Ready {
                 return Ok(EndReason::NotServing);
             }
-            if self.next < log.released() {
-                let Ok(frames) = rpc::notified_frames(log, self.next).await else {
+            if self.next < view.size() {
+                let Ok(frames) = rpc::notified_frames(handle, self.next).await else {
                     return Ok(EndReason::NotServing);
                 };
                 let next = frames.next;

@@ -18,10 +18,12 @@
 //! - Refusals count only if fewer than a quorum can still agree, so that a few liars cannot stop an
 //!   engine.
 
+mod paths;
 mod quorum;
 mod remote;
 mod round;
 
+pub use paths::consistency;
 pub use quorum::{Cosigned, WitnessQuorum};
 pub use remote::RemoteWitnesses;
 pub use round::{Outcome, Paths, WitnessReject, gather};

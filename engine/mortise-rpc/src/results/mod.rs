@@ -30,8 +30,8 @@ pub use reading::{
 };
 pub use receipt::{ReceiptView, StatementView};
 pub use service::{
-    Attestation, BindingView, BootAttestation, ChainInfo, CleanupResult, EngineInfo, Health,
-    NonceResult, PolicyResult, PredecessorView, SimulationResult, StateRootResult,
+    Attestation, BindingView, BootAttestation, ChainInfo, CleanupResult, Degraded, EngineInfo,
+    Health, NonceResult, PolicyResult, PredecessorView, SimulationResult, StateRootResult,
 };
 pub use state::{BalanceResult, LockedBalanceResult, OtherLeaf, ProofResult};
 

@@ -46,12 +46,24 @@ pub struct Health {
     /// Locks that ended before this time may be gone from the state, whole seconds.
     #[serde(default)]
     pub pruning_horizon: u64,
+    /// What works worse than it should while the engine serves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub degraded: Option<Degraded>,
     /// Name of the fault that stopped the boot; only in phase `fault`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<String>,
     /// The verifier key of the log, which witnesses need; only in phase `witnessing`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log_key: Option<String>,
+}
+
+/// A part of the service that is degraded. New promises are not affected.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Degraded {
+    /// `LOG_DAMAGED`: a frame in the store is not the one that the engine wrote.
+    pub name: String,
+    /// The newest such frame.
+    pub seq: u64,
 }
 
 /// `getBootAttestation`.

@@ -45,12 +45,7 @@ impl Driver {
                 assert!(durable, "a root of frame {} left before it", statement.seq);
                 self.check_witnessed(statement.seq);
             }
-            Reply::LogProof(shown) => {
-                let statement = &shown.newest.statement;
-                let durable = self.disk.holds(statement.seq, &statement.frame_digest);
-                assert!(durable, "a checkpoint of frame {} left before it", statement.seq);
-            }
-            Reply::Refused(_) | Reply::Read(_) => {}
+            Reply::Refused(_) | Reply::Read(_) | Reply::Recall(_) => {}
         }
         if let Some(seq) = rests_on {
             self.check_durable(seq);

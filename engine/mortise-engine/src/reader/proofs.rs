@@ -1,0 +1,58 @@
+//! Proofs about the history of the newest released frame.
+
+use super::{ReadError, Reader};
+use crate::api::LogProof;
+use crate::checkpoint;
+use mortise_core::body::CarriedStatement;
+use mortise_format::merkle::history::TreeHead;
+
+impl Reader {
+    /// Proof that the log of `from` frames is a prefix of the log of `to` frames, the newest one if
+    /// absent: the path, the root of `from` and the root of `to`. `None` for sizes that the
+    /// released log does not have.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub async fn consistency(
+        &self,
+        from: u64,
+        to: Option<u64>,
+    ) -> Result<Option<LogProof>, ReadError> {
+        let newest = self.newest()?;
+        let size = newest.statement.history_size;
+        let to = to.unwrap_or(size);
+        let plans = self.view.archive(|archive| {
+            let path = (to <= size).then(|| archive.consistency(from, to)).flatten()?;
+            Some([path, archive.root(from)?, archive.root(to)?])
+        });
+        let Some(plans) = plans else { return Ok(None) };
+        let paths = self.complete(from.saturating_sub(1), &plans).await?;
+        Ok(Some(LogProof { newest, paths, event: None }))
+    }
+
+    /// The newest statement and the checkpoint about its history.
+    ///
+    /// # Errors
+    /// `NotOpen`.
+    pub fn checkpoint(&self) -> Result<(CarriedStatement, String), ReadError> {
+        let newest = self.newest()?;
+        let note = self.note_of(&newest)?;
+        Ok((newest, note))
+    }
+
+    /// The checkpoint of the history that a statement names, with cosignatures if the policy has
+    /// witnesses. A head that was never requested by itself has no cosignatures until the next head
+    /// is released.
+    ///
+    /// # Errors
+    /// `NotOpen`, for an origin that no signed note can name: no engine opens with one.
+    pub fn note_of(&self, signed: &CarriedStatement) -> Result<String, ReadError> {
+        let (size, root) = (signed.statement.history_size, signed.statement.history_root);
+        let head = TreeHead { size, root };
+        let cosigned = self.quorum.as_ref().and_then(|quorum| quorum.cosigned_at(&head));
+        match cosigned {
+            Some(cosigned) => Ok(cosigned.note.clone()),
+            None => checkpoint::note(&self.identity, &head).map_err(|_| ReadError::NotOpen),
+        }
+    }
+}
