@@ -16,6 +16,8 @@ pub const FRAME_EXPIRIES_MAX: usize = 1024;
 
 /// Largest JSON request, answer or HTTP body.
 pub const REQUEST_BYTES_MAX: usize = 3 * 1024 * 1024;
+/// Most bytes of a refused HTTP body that are read and dropped, so that its sender gets the answer.
+pub const DRAIN_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Largest answer.
 pub const RESPONSE_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Bytes of an encapsulated request besides its text: magic, header, encapsulated key, tag.

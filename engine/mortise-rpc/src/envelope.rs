@@ -4,6 +4,7 @@
 //! the log has the same bytes.
 
 use super::error::ErrorObject;
+use super::id::texts;
 use super::json::{self, JsonError};
 use alloc::format;
 use alloc::string::String;
@@ -11,25 +12,9 @@ use alloc::vec::Vec;
 use mortise_format::errors::Code;
 use mortise_format::limits::{REQUEST_BYTES_MAX, RPC_BATCH_MAX};
 use serde::Serialize;
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Value};
 
-/// The identifier that the caller gave a call.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(untagged)]
-pub enum Id {
-    /// `null`; also the id of an answer to a request without a readable id.
-    Null,
-    /// A number.
-    Number(Number),
-    /// A text.
-    Text(String),
-}
-
-impl From<u64> for Id {
-    fn from(number: u64) -> Self {
-        Self::Number(number.into())
-    }
-}
+pub use super::id::Id;
 
 /// A well-formed call.
 #[derive(Debug, Clone, PartialEq)]
@@ -72,19 +57,35 @@ pub fn parse(bytes: &[u8]) -> Message {
     if bytes.len() > REQUEST_BYTES_MAX {
         return refused(invalid("the request is over its size limit"));
     }
-    read(json::parse(bytes))
+    read(bytes, json::parse(bytes))
 }
 
-/// Reads the result of [`json::parse`]; see [`parse`].
-pub fn read(parsed: Result<Value, JsonError>) -> Message {
+/// Reads the result of [`json::parse`] of `bytes`; see [`parse`].
+pub fn read(bytes: &[u8], parsed: Result<Value, JsonError>) -> Message {
     match parsed {
         Ok(Value::Array(list)) if list.is_empty() => refused(invalid("the batch is empty")),
         Ok(Value::Array(list)) if list.len() > RPC_BATCH_MAX => {
             refused(invalid("the batch has more calls than the limit"))
         }
-        Ok(Value::Array(list)) => Message::Batch(list.into_iter().map(item).collect()),
-        Ok(value) => Message::Single(item(value)),
+        Ok(Value::Array(list)) => {
+            let texts = id_texts(bytes, &list);
+            let texts = texts.into_iter().chain(core::iter::repeat(None));
+            Message::Batch(list.into_iter().zip(texts).map(|(v, text)| item(v, text)).collect())
+        }
+        Ok(value) => {
+            let texts = id_texts(bytes, core::slice::from_ref(&value));
+            Message::Single(item(value, texts.into_iter().next().flatten()))
+        }
         Err(error) => refused(ErrorObject::from(error)),
+    }
+}
+
+/// The texts of the ids, if one of them is a number that the parser does not keep.
+fn id_texts<'a>(bytes: &'a [u8], entries: &[Value]) -> Vec<Option<&'a str>> {
+    let is_float = |entry: &Value| entry.get("id").is_some_and(Value::is_f64);
+    match core::str::from_utf8(bytes) {
+        Ok(text) if entries.iter().any(is_float) => texts(text),
+        _ => Vec::new(),
     }
 }
 
@@ -96,14 +97,14 @@ fn invalid(why: &str) -> ErrorObject {
     ErrorObject::new(Code::InvalidRequest).with_message(why)
 }
 
-fn item(value: Value) -> Item {
+fn item(value: Value, text: Option<&str>) -> Item {
     let Value::Object(map) = value else {
         return Item::Refused { id: Id::Null, error: invalid("a call is an object") };
     };
     let id = match map.get("id") {
         None => None,
         Some(Value::Null) => Some(Id::Null),
-        Some(Value::Number(number)) => Some(Id::Number(number.clone())),
+        Some(Value::Number(number)) => Some(Id::number(number, text)),
         Some(Value::String(text)) => Some(Id::Text(text.clone())),
         Some(_) => {
             let error = invalid("an id is a string, a number or null");
@@ -134,25 +135,27 @@ fn call(mut map: Map<String, Value>) -> Result<(String, Value), ErrorObject> {
     }
 }
 
-/// The fields of an answer, in the order of the JSON text.
-#[derive(Serialize)]
-struct Answer<'a, T> {
-    jsonrpc: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    result: Option<&'a T>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<&'a ErrorObject>,
-    id: &'a Id,
-}
-
 /// The bytes of a successful answer.
 pub fn success<T: Serialize>(id: &Id, result: &T) -> Vec<u8> {
-    to_bytes(&Answer { jsonrpc: "2.0", result: Some(result), error: None, id })
+    success_written(id, &to_bytes(result))
+}
+
+/// As [`success`], around a result that is JSON text already.
+pub fn success_written(id: &Id, result: &[u8]) -> Vec<u8> {
+    answer("result", result, id)
 }
 
 /// The bytes of an error answer.
 pub fn failure(id: &Id, error: &ErrorObject) -> Vec<u8> {
-    to_bytes(&Answer::<()> { jsonrpc: "2.0", result: None, error: Some(error), id })
+    answer("error", &to_bytes(error), id)
+}
+
+/// The fields of an answer, in the order of the JSON text.
+fn answer(field: &str, value: &[u8], id: &Id) -> Vec<u8> {
+    let id = id.to_json();
+    let parts: [&[u8]; 7] =
+        [br#"{"jsonrpc":"2.0",""#, field.as_bytes(), br#"":"#, value, br#","id":"#, &id, b"}"];
+    parts.concat()
 }
 
 /// The bytes of a batch of answers; `None` when all entries were notifications.
@@ -295,6 +298,37 @@ mod tests {
         assert!(matches!(parse(many(RPC_BATCH_MAX).as_bytes()), Message::Batch(_)));
         assert_eq!(refusal(many(RPC_BATCH_MAX + 1).as_bytes()), (Id::Null, -32600));
         assert_eq!(refusal(&vec![b' '; REQUEST_BYTES_MAX + 1]), (Id::Null, -32600));
+    }
+
+    #[test]
+    fn the_own_text_of_an_id_comes_back() {
+        let ids = ["18446744073709551616", "18446744073709551617", "1e2", "-0", "0.50", "7", "-7"];
+        let call = |id: &str| format!(r#"{{"jsonrpc":"2.0","params":{{"id":1.5}},"id":{id}"#);
+        for id in ids {
+            let Message::Single(Item::Request(request)) =
+                parse(format!(r#"{},"method":"m"}}"#, call(id)).as_bytes())
+            else {
+                panic!("a request was expected")
+            };
+            let answer = success(&request.id.unwrap(), &1);
+            assert_eq!(answer, format!(r#"{{"jsonrpc":"2.0","result":1,"id":{id}}}"#).into_bytes());
+            // not a call: its id comes back all the same
+            let Message::Single(Item::Refused { id: refused, .. }) =
+                parse(format!("{}}}", call(id)).as_bytes())
+            else {
+                panic!("a refusal was expected")
+            };
+            assert_eq!(refused.to_json(), id.as_bytes());
+        }
+        let calls: Vec<_> = ids.iter().map(|id| format!("{}}}", call(id))).collect();
+        let Message::Batch(items) = parse(format!("[3,{}]", calls.join(",")).as_bytes()) else {
+            panic!("a batch was expected")
+        };
+        for (item, id) in items[1..].iter().zip(ids) {
+            assert!(
+                matches!(item, Item::Refused { id: found, .. } if found.to_json() == id.as_bytes())
+            );
+        }
     }
 
     #[test]

@@ -30,6 +30,7 @@ pub mod envelope;
 mod error;
 mod fields;
 pub mod genesis;
+pub mod id;
 pub mod json;
 mod origin;
 pub mod params;

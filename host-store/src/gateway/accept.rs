@@ -99,6 +99,8 @@ async fn serve_connection(
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
+        // A client may close its sending half behind a whole request and wait for the answer.
+        .half_close(true)
         .header_read_timeout(gateway.limits().head_time)
         .max_buf_size(HEAD_BYTES_MAX)
         .serve_connection(TokioIo::new(stream), service);

@@ -69,31 +69,36 @@ impl GatewayError {
     /// Answers `request` in the engine's place.
     pub(super) fn answer(&self, request: &[u8]) -> Response<Body> {
         match self.body(request) {
-            Some(body) => json_body(StatusCode::OK, body.to_string().into()),
+            Some(body) => json_body(StatusCode::OK, body.into()),
             None => empty(StatusCode::NO_CONTENT),
         }
     }
 
     /// Answers a request that was not read completely.
     pub(super) fn answer_unread(&self, status: StatusCode) -> Response<Body> {
-        json_body(status, self.object(Value::Null).to_string().into())
+        json_body(status, self.object("null").into())
     }
 
-    fn body(&self, request: &[u8]) -> Option<Value> {
-        let Ok(request) = serde_json::from_slice(request) else {
-            return Some(self.object(Value::Null));
+    fn body(&self, request: &[u8]) -> Option<String> {
+        let text = std::str::from_utf8(request).unwrap_or_default();
+        let Ok(request) = serde_json::from_str(text) else {
+            return Some(self.object("null"));
+        };
+        let texts = mortise_rpc::id::texts(text);
+        let object = |(call, text): (&Value, &Option<&str>)| {
+            id_to_answer(call, *text).map(|id| self.object(id))
         };
         match request {
             Value::Array(calls) if !calls.is_empty() => {
-                let errors: Vec<Value> =
-                    calls.iter().filter_map(id_to_answer).map(|id| self.object(id)).collect();
-                (!errors.is_empty()).then_some(Value::Array(errors))
+                let errors: Vec<String> = calls.iter().zip(&texts).filter_map(object).collect();
+                (!errors.is_empty()).then(|| format!("[{}]", errors.join(",")))
             }
-            other => id_to_answer(&other).map(|id| self.object(id)),
+            other => object((&other, texts.first().unwrap_or(&None))),
         }
     }
 
-    fn object(&self, id: Value) -> Value {
+    /// The error with the JSON text of an id.
+    fn object(&self, id: &str) -> String {
         let mut data = self.fields.clone();
         data.insert("name".to_owned(), self.code.name().into());
         data.entry("retryable").or_insert_with(|| self.code.retryable().into());
@@ -103,17 +108,17 @@ impl GatewayError {
             "message": self.code.meaning(),
             "data": data,
         });
-        json!({ "jsonrpc": "2.0", "id": id, "error": error })
+        format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{error}}}"#)
     }
 }
 
-/// The id for the answer to this call; `None` for a notification.
-fn id_to_answer(call: &Value) -> Option<Value> {
+/// The id for the answer to this call, as the caller wrote it; `None` for a notification.
+fn id_to_answer<'a>(call: &Value, text: Option<&'a str>) -> Option<&'a str> {
     let is_call = call.get("method").is_some_and(Value::is_string);
     match call.get("id") {
         None if is_call => None,
-        Some(id @ (Value::String(_) | Value::Number(_))) => Some(id.clone()),
-        _ => Some(Value::Null),
+        Some(Value::String(_) | Value::Number(_)) => text,
+        _ => Some("null"),
     }
 }
 
@@ -125,6 +130,19 @@ mod tests {
         GatewayError::new(Code::NotReady)
             .with("phase", "engine unreachable")
             .body(request.as_bytes())
+            .map(|body| serde_json::from_str(&body).unwrap())
+    }
+
+    #[test]
+    fn the_own_text_of_an_id_comes_back() {
+        let error = GatewayError::new(Code::NotReady);
+        for id in ["18446744073709551617", "1e2", "-0", "12345678901234567890.5", r#""\u0061""#] {
+            let call = format!(r#"{{"id":{id},"method":"m"}}"#);
+            let answer = error.body(call.as_bytes()).unwrap();
+            assert!(answer.contains(&format!(r#""id":{id},"#)), "{answer}");
+            let answer = error.body(format!("[{call},{call}]").as_bytes()).unwrap();
+            assert_eq!(answer.matches(&format!(r#""id":{id},"#)).count(), 2, "{answer}");
+        }
     }
 
     #[test]

@@ -4,10 +4,13 @@ use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
 use hyper::body::Body as _;
-use mortise_format::limits::REQUEST_BYTES_MAX;
+use mortise_format::limits::{DRAIN_BYTES_MAX, REQUEST_BYTES_MAX};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// A sender that is silent for this long waits for the answer.
+const DRAIN_IDLE: Duration = Duration::from_millis(500);
 
 /// Why a body was not read completely.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,21 +30,41 @@ pub(super) struct CountedBody {
     _memory: Option<OwnedSemaphorePermit>,
 }
 
+/// True when the announced length is over the bound.
+pub(super) fn is_too_large(body: &Body) -> bool {
+    body.size_hint().lower() > REQUEST_BYTES_MAX as u64
+}
+
+/// Reads and drops what is left of a body that is refused, up to bounds of bytes and time. Most
+/// clients send all of a body before they read the answer. An answer that comes earlier, with a
+/// close behind it, resets their connection and is lost.
+pub(super) async fn drain(body: &mut Body, time: Duration) {
+    let dropping = async {
+        let mut dropped = 0;
+        while dropped < DRAIN_BYTES_MAX
+            && let Ok(Some(Ok(frame))) = tokio::time::timeout(DRAIN_IDLE, body.frame()).await
+        {
+            dropped += frame.data_ref().map_or(0, Bytes::len);
+        }
+    };
+    let _ = tokio::time::timeout(time, dropping).await;
+}
+
 /// Reads a body. `memory` counts KiB over all bodies, so that many slow ones cannot use all memory.
 pub(super) async fn read(
-    body: Body,
+    body: &mut Body,
     memory: &Arc<Semaphore>,
     time: Duration,
 ) -> Result<CountedBody, BodyError> {
     // An announced length above the bound is rejected immediately. Received bytes are counted.
-    if body.size_hint().lower() > REQUEST_BYTES_MAX as u64 {
+    if is_too_large(body) {
         return Err(BodyError::TooLarge);
     }
     let reading = tokio::time::timeout(time, read_frames(body, memory));
     reading.await.unwrap_or(Err(BodyError::Incomplete))
 }
 
-async fn read_frames(mut body: Body, memory: &Arc<Semaphore>) -> Result<CountedBody, BodyError> {
+async fn read_frames(body: &mut Body, memory: &Arc<Semaphore>) -> Result<CountedBody, BodyError> {
     let mut collected = BytesMut::new();
     let mut counted: Option<OwnedSemaphorePermit> = None;
     while let Some(frame) = body.frame().await {

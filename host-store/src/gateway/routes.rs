@@ -57,10 +57,19 @@ impl Gateway {
             .with_state(Arc::clone(self))
     }
 
-    async fn post(&self, body: Body) -> (Response<Body>, Outcome) {
-        let body = match body::read(body, &self.memory, self.limits.body_time).await {
+    async fn post(&self, request: Request) -> (Response<Body>, Outcome) {
+        let waits = request.headers().contains_key(header::EXPECT);
+        let mut unread = request.into_body();
+        let body = match body::read(&mut unread, &self.memory, self.limits.body_time).await {
             Ok(body) => body,
-            Err(error) => return refuse_body(error),
+            Err(error) => {
+                // Who expects "100 Continue" has sent nothing yet, unless it was read already.
+                let is_announced = error == BodyError::TooLarge && body::is_too_large(&unread);
+                if error != BodyError::Incomplete && !(waits && is_announced) {
+                    body::drain(&mut unread, self.limits.body_time).await;
+                }
+                return refuse_body(error);
+            }
         };
         let Ok(_permit) = self.in_flight.try_acquire() else {
             return (overloaded().answer(&body.bytes), Outcome::Overloaded);
@@ -76,12 +85,13 @@ impl Gateway {
     }
 }
 
-async fn relay(State(gateway): State<Arc<Gateway>>, request: Request) -> Response<Body> {
+async fn relay(State(gateway): State<Arc<Gateway>>, mut request: Request) -> Response<Body> {
     let start = Instant::now();
     let (response, outcome) = match *request.method() {
-        Method::POST => gateway.post(request.into_body()).await,
+        Method::POST => gateway.post(request).await,
         Method::OPTIONS => return with_cors(empty(StatusCode::NO_CONTENT)),
         _ => {
+            body::drain(request.body_mut(), gateway.limits.body_time).await;
             let mut refused = empty(StatusCode::METHOD_NOT_ALLOWED);
             let allowed = HeaderValue::from_static("POST, OPTIONS");
             refused.headers_mut().insert(header::ALLOW, allowed);

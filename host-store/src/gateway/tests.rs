@@ -213,6 +213,60 @@ async fn a_body_over_the_bound_is_refused_announced_or_not() {
     assert_eq!(front.post(&largest).await.body.len(), REQUEST_BYTES_MAX);
 }
 
+/// Goal: the refusal reaches a client that writes all of its body before it reads. Method: a body
+/// beyond what sockets buffer.
+#[tokio::test]
+async fn a_refusal_reaches_a_client_that_sends_its_whole_body_first() {
+    let limits = GatewayLimits { body_kib_max: 64, ..GatewayLimits::default() };
+    for (line, size, status) in [
+        ("POST / HTTP/1.1", 4 * REQUEST_BYTES_MAX, 413),
+        ("POST / HTTP/1.1", REQUEST_BYTES_MAX, 200), // no memory: OVERLOADED
+        ("PUT / HTTP/1.1", 4 * REQUEST_BYTES_MAX, 405),
+    ] {
+        let front = Front::new(limits.clone()).await;
+        let mut stream = TcpStream::connect(front.http).await.unwrap();
+        let head = format!("{line}\r\nHost: localhost\r\nContent-Length: {size}\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(&vec![b'a'; size]).await.expect("the gateway reads all of it");
+        stream.shutdown().await.unwrap();
+        assert_eq!(Reply::read(stream).await.status, status, "{line} {size}");
+    }
+}
+
+#[tokio::test]
+async fn who_waits_for_a_continue_is_refused_before_the_body() {
+    let front = Front::new(GatewayLimits::default()).await;
+    let head = format!(
+        "POST / HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n\
+         Content-Length: {}\r\n\r\n",
+        REQUEST_BYTES_MAX + 1
+    );
+    assert_eq!(front.raw(head.as_bytes()).await.status, 413);
+}
+
+#[tokio::test]
+async fn a_client_that_closes_its_sending_half_is_answered() {
+    let front = Front::new(GatewayLimits::default()).await;
+    let listener = front.listen().await;
+    for _ in 0..10 {
+        let mut stream = TcpStream::connect(front.http).await.unwrap();
+        stream.write_all(post_text(CALL).as_bytes()).await.unwrap();
+        stream.shutdown().await.unwrap();
+        let engine = async {
+            let mut engine = Engine::accept(&listener).await;
+            let (number, request) = engine.next().await.unwrap();
+            // the gateway had every chance to see the end of the stream
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+            }
+            engine.answer(number, &request).await;
+            // The link is closed with the engine, so that the next round is alike.
+        };
+        let (reply, ()) = tokio::join!(Reply::read(stream), engine);
+        assert_eq!((reply.status, reply.body.as_str()), (200, CALL));
+    }
+}
+
 #[tokio::test]
 async fn an_engine_that_is_not_there_is_a_well_formed_error_with_the_callers_id() {
     let front = Front::new(GatewayLimits::default()).await;

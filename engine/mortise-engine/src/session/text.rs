@@ -94,7 +94,7 @@ async fn reply(handle: &EngineHandle, bytes: &[u8]) -> Reply {
         Ok(value) if PlainRequest::is_meant(&value) => {
             Reply::Last(plain::answer(handle.app(), value).await)
         }
-        parsed => match subscription::subscribe_request(envelope::read(parsed)) {
+        parsed => match subscription::subscribe_request(envelope::read(bytes, parsed)) {
             Ok(request) => Reply::Subscribe(request),
             Err(message) => Reply::Next(rpc::answer_message(handle, message).await),
         },
