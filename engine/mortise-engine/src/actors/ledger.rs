@@ -1,5 +1,6 @@
 //! The single writer: owns the pipeline and executes its outputs.
 
+use super::appends::{Appends, Next};
 use super::crypto::{Crypto, SignFrame};
 use crate::api::{Reply, Submission, Token, Work};
 use crate::phase::{Phase, PhaseCell};
@@ -13,8 +14,9 @@ use actix::{
     ResponseActFuture, WrapFuture,
 };
 use mortise_core::history::archive::Plan;
+use mortise_format::frame::Frame;
 use mortise_format::merkle::history::TreeHead;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -38,10 +40,7 @@ pub struct LedgerParts {
 
 pub struct Ledger {
     parts: LedgerParts,
-    /// Results of appends that arrived before the result of an earlier frame.
-    early: BTreeMap<u64, Ack>,
-    /// The frame whose ack is next.
-    next_ack: u64,
+    appends: Appends,
     responders: HashMap<Token, oneshot::Sender<Reply>>,
     next_token: Token,
     /// True once the boot frame is released.
@@ -52,11 +51,8 @@ pub struct Ledger {
 
 impl Ledger {
     pub fn new(parts: LedgerParts) -> Self {
-        let (early, responders) = (BTreeMap::new(), HashMap::new());
-        // The boot frame, the last one that the pipeline closed, is the first to be shipped.
-        let next_ack = parts.pipeline.machine().head().next_seq.saturating_sub(1);
-        let (next_token, is_open, stopping) = (0, false, None);
-        Self { parts, early, next_ack, responders, next_token, is_open, stopping }
+        let (appends, responders) = (Appends::default(), HashMap::new());
+        Self { parts, appends, responders, next_token: 0, is_open: false, stopping: None }
     }
 
     fn step(&mut self, input: Input, context: &mut Context<Self>) {
@@ -79,9 +75,8 @@ impl Ledger {
         for output in outputs {
             match output {
                 Output::Ship(frame) => {
-                    let seq = frame.header().seq;
-                    let ack = self.parts.store.append(&frame);
-                    self.await_ack(seq, ack, context);
+                    self.append(&frame, Duration::ZERO, context);
+                    self.appends.appended(frame);
                 }
                 Output::Sign(job) => self.sign(job, context),
                 Output::Reply(token, reply) => self.reply(token, reply),
@@ -97,23 +92,40 @@ impl Ledger {
         self.finish_stop(context);
     }
 
-    fn await_ack(&self, seq: u64, ack: StoreFuture<Ack>, context: &mut Context<Self>) {
-        let done = ack.into_actor(self).map(move |result, ledger, context| match result {
-            Ok(ack) => ledger.acked(seq, ack, context),
-            Err(error) => {
-                tracing::error!(seq, %error, "append failed");
-                ledger.step(Input::StoreFailed, context);
-            }
+    /// Appends a frame, at once or after a pause, and waits for the result beside other work.
+    fn append(&self, frame: &Frame, pause: Duration, context: &mut Context<Self>) {
+        let seq = frame.header().seq;
+        let appended: StoreFuture<Ack> = if pause.is_zero() {
+            self.parts.store.append(frame)
+        } else {
+            let (store, frame) = (Arc::clone(&self.parts.store), frame.clone());
+            Box::pin(async move {
+                tokio::time::sleep(pause).await;
+                store.append(&frame).await
+            })
+        };
+        let done = appended.into_actor(self).map(move |result, ledger, context| {
+            ledger.appends.arrived(seq, result);
+            ledger.settle(context);
         });
         context.spawn(done);
     }
 
-    /// Hands acks to the pipeline in the order of their frames, in whatever order they arrive.
-    fn acked(&mut self, seq: u64, ack: Ack, context: &mut Context<Self>) {
-        self.early.insert(seq, ack);
-        while let Some(ack) = self.early.remove(&self.next_ack) {
-            self.next_ack += 1;
-            self.step(Input::Acked(ack), context);
+    /// Hands the results of appends to the pipeline, in the order of their frames.
+    fn settle(&mut self, context: &mut Context<Self>) {
+        if let Some(error) = self.appends.failure() {
+            tracing::error!(%error, "append failed");
+            self.step(Input::StoreFailed, context);
+        }
+        while let Some(next) = self.appends.next() {
+            match next {
+                Next::Acked(ack) => self.step(Input::Acked(ack), context),
+                Next::Again(frame, pause) => self.append(&frame, pause, context),
+                Next::Failed(error) => {
+                    tracing::error!(%error, "append failed");
+                    self.step(Input::StoreFailed, context);
+                }
+            }
         }
     }
 

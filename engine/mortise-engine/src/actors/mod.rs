@@ -10,6 +10,7 @@
 //! Messages carry batches. `do_send` is banned because it ignores the bound of a mailbox. Permits,
 //! taken before a message is sent, bound the requests in flight: actix mailboxes alone do not.
 
+mod appends;
 mod attestor;
 mod crypto;
 mod ledger;

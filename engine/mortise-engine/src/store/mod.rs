@@ -61,7 +61,7 @@ pub trait LogStore: Send + Sync + 'static {
     ///
     /// The future returns the ack of exactly this frame. `Refused` means that the frame was not
     /// stored, except `Refused(SyncFailed)`. After that and after every other error the outcome is
-    /// unknown and the caller stops.
+    /// unknown and the caller stops. After `Refused(Full)` it may append the same frame again.
     fn append(&self, frame: &Frame) -> StoreFuture<Ack>;
 
     /// Frames from `from_seq` on, at least one if there is one, about `bytes_max` bytes at most.
