@@ -1,6 +1,7 @@
 //! `mortise-host`: runs on the parent of the enclave.
 //!
-//! Exit status: 0 done or good; 1 the host failed, or a frame is bad; 2 usage, or no log to read.
+//! Exit status: 0 done or good; 1 the host failed, or a frame is bad; 2 usage, or no log to read;
+//! 73 `DISK_FULL`, too little room to start; 74 `STORE_POISONED`, a write or a sync failed.
 
 mod command;
 

@@ -3,13 +3,14 @@
 //! Each host has its own recorder instead of the global one, so that two hosts in one process (a
 //! test, the development system) do not share numbers.
 
+use crate::store::StoreState;
 use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, Recorder as _};
 use metrics_exporter_prometheus::{
     Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
 };
 use mortise_format::store::StoreRefusal;
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 mod enclave;
 
@@ -98,6 +99,8 @@ pub struct Metrics {
     sync_seconds: Histogram,
     sync_failures: Counter,
     next_seq: Gauge,
+    free_bytes: Gauge,
+    can_append: Gauge,
     store_connections: Gauge,
     gateway_connections: Gauge,
     gateway_shed: Counter,
@@ -133,6 +136,8 @@ impl Metrics {
             values.iter().for_each(|value| labelled(r, name, label, value).increment(0));
         }
         counter(r, enclave::STOP_LINES).increment(0);
+        // An alert on changes of this one sees a host that ended and was started again.
+        gauge(r, "mortise_host_start_seconds").set(seconds_since_1970());
         Self {
             handle: recorder.handle(),
             frames: counter(r, "mortise_host_frames_appended_total"),
@@ -142,6 +147,8 @@ impl Metrics {
             sync_seconds: histogram(r, "mortise_host_sync_seconds"),
             sync_failures: counter(r, "mortise_host_sync_failures_total"),
             next_seq: gauge(r, "mortise_host_next_seq"),
+            free_bytes: gauge(r, "mortise_host_disk_free_bytes"),
+            can_append: gauge(r, "mortise_host_store_can_append"),
             store_connections: gauge(r, "mortise_host_store_connections"),
             gateway_connections: gauge(r, "mortise_host_gateway_connections"),
             gateway_shed: counter(r, "mortise_host_gateway_connections_shed_total"),
@@ -199,6 +206,14 @@ impl Metrics {
         self.next_seq.set(seq as f64);
     }
 
+    pub(crate) fn free_bytes(&self, bytes: u64) {
+        self.free_bytes.set(bytes as f64);
+    }
+
+    pub(crate) fn store_state(&self, now: StoreState) {
+        self.can_append.set(if now == StoreState::Appending { 1.0 } else { 0.0 });
+    }
+
     pub(crate) fn store_connections(&self, change: f64) {
         self.store_connections.increment(change);
     }
@@ -240,6 +255,10 @@ impl Metrics {
         let outcome = if ok { "ok" } else { "failed" };
         labelled(&self.recorder, CREDENTIALS, "outcome", outcome).increment(1);
     }
+}
+
+fn seconds_since_1970() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
 
 fn counter(recorder: &PrometheusRecorder, name: &'static str) -> Counter {

@@ -13,7 +13,7 @@ use crate::heartbeat::{self, Pulse};
 use crate::metrics::Metrics;
 use crate::relay::{self, AllowList, Destination, NotAllowed, Relay};
 use crate::server::{self, StoreServer};
-use crate::store::{DiskStore, LogStore as _, OpenError, StoreOptions, Syncer, Writer};
+use crate::store::{DiskStore, LogStore as _, OpenError, StoreOptions, StoreState, Syncer, Writer};
 use crate::witness::{self, WitnessConfig, WitnessProxy};
 use mortise_format::store::LogHead;
 use mortise_transport::{Address, Listener};
@@ -30,8 +30,13 @@ use tokio::task::JoinHandle;
 
 /// Folder of the enclave's diagnostics, in the data folder.
 const DIAGNOSTICS_FOLDER: &str = "diagnostics";
-/// Time between two updates of the histograms.
+/// Time between two updates of the histograms and of what is known of the disk.
 const UPKEEP: Duration = Duration::from_secs(5);
+/// Time for a stop in order. What it does not finish is made again at the next start: everything
+/// that was acknowledged is on the disk.
+const STOP_TIME: Duration = Duration::from_millis(4500);
+/// Time for the last refusals of a poisoned store to reach the engine.
+const LAST_ANSWERS: Duration = Duration::from_millis(200);
 
 /// Configuration of a host.
 #[derive(Debug, Clone)]
@@ -91,13 +96,19 @@ impl Config {
     }
 }
 
-/// Why a host does not start.
+/// Why a host does not start, or ended.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HostError {
     /// The store does not open.
     #[error(transparent)]
     Store(#[from] OpenError),
+    /// A write or a sync of the store failed while the host ran.
+    #[error(
+        "STORE_POISONED: a write or a sync failed, so the host ended; everything acknowledged is on \
+         the disk, and the next start reads it again"
+    )]
+    StorePoisoned,
     /// The writing thread could not start.
     #[error("the system cannot start a thread: {0}")]
     Thread(io::Error),
@@ -148,6 +159,10 @@ impl Syncer for MeteredSyncer {
         self.metrics.synced(start.elapsed(), result.is_ok());
         result
     }
+
+    fn free_bytes(&self, folder: &Path) -> io::Result<u64> {
+        self.inner.free_bytes(folder)
+    }
 }
 
 impl Host {
@@ -180,11 +195,13 @@ impl Host {
             only_cid,
         };
         let links = EngineLinks::new(&config.engine, &config.limits);
-        let gateway = Arc::new(Gateway::new(links, Arc::clone(&metrics), config.limits));
+        let gateway = Gateway::new(links, Arc::clone(&metrics), store.state(), config.limits);
+        let gateway = Arc::new(gateway);
         let mut tasks = vec![
             tokio::spawn(server::serve(listen_store, server, stopped.clone())),
             tokio::spawn(gateway::serve(listen_http, gateway, stopped.clone())),
-            tokio::spawn(upkeep(Arc::clone(&metrics), stopped.clone())),
+            tokio::spawn(show_state(store.state(), Arc::clone(&metrics), stopped.clone())),
+            tokio::spawn(upkeep(Arc::clone(&metrics), Arc::clone(&store), stopped.clone())),
         ];
         tasks.extend(open_export(&config.data_dir, &store, &stopped).await);
         if let Some(address) = config.diagnostics {
@@ -214,6 +231,15 @@ impl Host {
     /// The head of the store when it was opened.
     pub fn head_at_start(&self) -> LogHead {
         self.head
+    }
+
+    /// Returns when the store is poisoned: it stores nothing more, and only a restart helps.
+    pub async fn poisoned(&self) {
+        let mut state = self.store.state();
+        if state.wait_for(|state| *state == StoreState::Poisoned).await.is_err() {
+            // The store is gone, and this host with it.
+            std::future::pending::<()>().await;
+        }
     }
 
     /// Stops in order: accepts nothing new, lets work in flight finish for some seconds. Everything
@@ -333,20 +359,50 @@ fn enclave_cid(config: &Config) -> Option<u32> {
     }
 }
 
-async fn upkeep(metrics: Arc<Metrics>, mut stop: watch::Receiver<()>) {
+async fn upkeep(metrics: Arc<Metrics>, store: Arc<DiskStore>, mut stop: watch::Receiver<()>) {
     let mut tick = tokio::time::interval(UPKEEP);
     loop {
         tokio::select! {
             _ = tick.tick() => metrics.upkeep(),
             _ = stop.changed() => return,
         }
+        let (store, metrics) = (Arc::clone(&store), Arc::clone(&metrics));
+        let looked = tokio::task::spawn_blocking(move || {
+            store.check_room();
+            if let Ok(free) = store.free_bytes() {
+                metrics.free_bytes(free);
+            }
+        });
+        tokio::select! {
+            _ = looked => {}
+            _ = stop.changed() => return,
+        }
     }
 }
 
-/// Runs a host until `shutdown` is done, then stops it in order. Logs a line when it is ready.
+/// Keeps the metric of the store's state.
+async fn show_state(
+    mut state: watch::Receiver<StoreState>,
+    metrics: Arc<Metrics>,
+    mut stop: watch::Receiver<()>,
+) {
+    loop {
+        metrics.store_state(*state.borrow_and_update());
+        tokio::select! {
+            changed = state.changed() => if changed.is_err() { return },
+            _ = stop.changed() => return,
+        }
+    }
+}
+
+/// Runs a host until `shutdown` is done or its store is poisoned, then stops it in order, within
+/// five seconds. Logs a line when it is ready.
+///
+/// A disk that does not answer may still block threads of the runtime when this returns: shut the
+/// runtime down in the background.
 ///
 /// # Errors
-/// As [`Host::start`].
+/// As [`Host::start`]; `StorePoisoned`.
 pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(), HostError> {
     let (store, engine) = (config.listen_store.clone(), config.engine.clone());
     let data_dir = config.data_dir.clone();
@@ -359,9 +415,17 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
         http = %format_args!("http://{}", host.http_address()),
         "mortise-host is ready"
     );
-    shutdown.await;
+    let ended = tokio::select! {
+        () = shutdown => Ok(()),
+        () = host.poisoned() => {
+            tokio::time::sleep(LAST_ANSWERS).await;
+            Err(HostError::StorePoisoned)
+        }
+    };
     tracing::info!("mortise-host is stopping");
-    host.stop().await;
-    tracing::info!("mortise-host has stopped");
-    Ok(())
+    match tokio::time::timeout(STOP_TIME, host.stop()).await {
+        Ok(()) => tracing::info!("mortise-host has stopped"),
+        Err(_) => tracing::warn!("mortise-host ends although its disk has not answered"),
+    }
+    ended
 }

@@ -31,7 +31,7 @@ const READ_BYTES_MAX: usize = STORE_MESSAGE_BYTES_MAX - 1024 * 1024;
 /// Timeout of the hello of a connection.
 const MAGIC_TIME: Duration = Duration::from_secs(10);
 /// Time that requests in flight have to finish when the host stops.
-const DRAIN_TIME: Duration = Duration::from_secs(5);
+const DRAIN_TIME: Duration = Duration::from_secs(2);
 
 /// Configuration of the server.
 #[derive(Clone)]

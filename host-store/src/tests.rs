@@ -141,6 +141,71 @@ async fn a_failed_sync_is_answered_and_ends_all_acks() {
     host.stop().await;
 }
 
+async fn healthz(host: &Host) -> String {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let mut stream = tokio::net::TcpStream::connect(host.http_address()).await.unwrap();
+    let request = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n";
+    stream.write_all(request).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+#[tokio::test]
+async fn a_host_whose_store_is_poisoned_answers_is_not_healthy_and_ends_by_name() {
+    let place = Place::new();
+    let frames = chain(2, 100);
+    let host = Host::start(place.config()).await.unwrap();
+    assert!(healthz(&host).await.starts_with("HTTP/1.1 200"));
+    let mut client = Client::new(&place.address()).await;
+    place.syncer.fails.store(true, Ordering::SeqCst);
+    let failed = StoreResponse::Refused(StoreRefusal::SyncFailed);
+    assert_eq!(client.ask(&append(&frames[0])).await, failed);
+    host.poisoned().await;
+    let answer = healthz(&host).await;
+    assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+    assert!(answer.contains("STORE_POISONED"), "{answer}");
+    host.stop().await;
+    // The process around a host ends with it. Its disk fails from the first frame on.
+    place.syncer.fails.store(false, Ordering::SeqCst);
+    let (config, address) = (place.config(), place.address());
+    let running = tokio::spawn(crate::run(config, std::future::pending()));
+    let mut client = loop {
+        if connect(&address).await.is_ok() {
+            break Client::new(&address).await;
+        }
+        tokio::task::yield_now().await;
+    };
+    place.syncer.fails.store(true, Ordering::SeqCst);
+    let put = StoreRequest::BlobPut { name: "keys".into(), bytes: vec![1], overwrite: false };
+    assert_eq!(client.ask(&put).await, failed);
+    let ended = running.await.unwrap();
+    assert!(matches!(ended, Err(HostError::StorePoisoned)), "{ended:?}");
+}
+
+#[tokio::test]
+async fn a_full_disk_is_answered_and_healthz_tells_it_until_there_is_room() {
+    let place = Place::new();
+    let frames = chain(60, 100_000);
+    let host = Host::start(place.config()).await.unwrap();
+    let mut client = Client::new(&place.address()).await;
+    place.syncer.is_full.store(true, Ordering::SeqCst);
+    let full = StoreResponse::Refused(StoreRefusal::Full);
+    let mut next = 0;
+    while client.ask(&append(&frames[next])).await != full {
+        next += 1;
+    }
+    let answer = healthz(&host).await;
+    assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("DISK_FULL"), "{answer}");
+    // A frame that follows one that was refused leaves a gap: it is certain that neither is kept.
+    let gap = StoreRefusal::Gap { expected: next as u64 };
+    assert_eq!(client.ask(&append(&frames[next + 1])).await, StoreResponse::Refused(gap));
+    place.syncer.is_full.store(false, Ordering::SeqCst);
+    assert_eq!(client.ask(&append(&frames[next])).await, acked(&frames[next]));
+    assert!(healthz(&host).await.starts_with("HTTP/1.1 200"));
+    host.stop().await;
+}
+
 #[tokio::test]
 async fn what_is_no_request_or_no_frame_is_refused_and_the_connection_goes_on() {
     let place = Place::new();

@@ -3,12 +3,19 @@
 use super::enclave_addresses::EnclaveAddresses;
 use super::fail;
 use clap::{Args, ValueEnum};
-use mortise_host::{AllowList, Config, CredentialsSource, Destination, KeyServiceConfig, run};
+use mortise_host::store::OpenError;
+use mortise_host::{AllowList, Config, CredentialsSource, Destination, KeyServiceConfig};
+use mortise_host::{HostError, run};
 use mortise_host::{WitnessConfig, WitnessPlace};
 use mortise_transport::stop_signal;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
+
+/// There is too little room to open the store. The status of `EX_CANTCREAT`.
+const DISK_FULL: u8 = 73;
+/// A write or a sync of the store failed. The status of `EX_IOERR`.
+const STORE_POISONED: u8 = 74;
 
 /// What `run` takes.
 #[derive(Debug, Args)]
@@ -99,15 +106,30 @@ pub fn run_host(args: RunArgs) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error),
     };
-    match runtime.block_on(run_to_the_end(config)) {
+    let ended = runtime.block_on(run_to_the_end(config));
+    // A thread that waits for a disk without an answer must not keep the process.
+    runtime.shutdown_background();
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(&*error),
+        Err(error) => {
+            fail(&*error);
+            ExitCode::from(status_of(&*error))
+        }
     }
 }
 
 async fn run_to_the_end(config: Config) -> Result<(), Box<dyn std::error::Error>> {
     run(config, stop_signal()?).await?;
     Ok(())
+}
+
+/// The exit status of a failure that has a name, else 1.
+fn status_of(error: &(dyn std::error::Error + 'static)) -> u8 {
+    match error.downcast_ref::<HostError>() {
+        Some(HostError::Store(OpenError::DiskFull { .. })) => DISK_FULL,
+        Some(HostError::StorePoisoned) => STORE_POISONED,
+        _ => 1,
+    }
 }
 
 fn start_log(format: LogFormat) {

@@ -28,7 +28,7 @@ const CHUNK_TIME: Duration = Duration::from_secs(30);
 /// Bytes of a chunk, unless one frame is larger.
 const CHUNK_BYTES: usize = 1024 * 1024;
 /// An export ends within this time when the host stops: it reads at most one group more.
-const DRAIN_TIME: Duration = Duration::from_secs(5);
+const DRAIN_TIME: Duration = Duration::from_secs(2);
 
 /// A bound socket; dropping it removes the file.
 #[derive(Debug)]

@@ -5,6 +5,7 @@ use super::answer::{GatewayError, empty, json_body, relayed, with_cors};
 use super::body::{self, BodyError};
 use super::engine::{EngineError, EngineLinks};
 use crate::metrics::{Metrics, Outcome};
+use crate::store::StoreState;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -14,7 +15,7 @@ use bytes::Bytes;
 use mortise_format::errors::Code;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 /// `Retry-After` of a caller for which there is no room.
 const RETRY_AFTER_MS: u64 = 100;
@@ -27,16 +28,22 @@ const HEALTH_CALL: &[u8] = br#"{"jsonrpc":"2.0","id":"readyz","method":"health",
 pub(crate) struct Gateway {
     engine: EngineLinks,
     metrics: Arc<Metrics>,
+    store: watch::Receiver<StoreState>,
     limits: GatewayLimits,
     in_flight: Semaphore,
     memory: Arc<Semaphore>,
 }
 
 impl Gateway {
-    pub(crate) fn new(engine: EngineLinks, metrics: Arc<Metrics>, limits: GatewayLimits) -> Self {
+    pub(crate) fn new(
+        engine: EngineLinks,
+        metrics: Arc<Metrics>,
+        store: watch::Receiver<StoreState>,
+        limits: GatewayLimits,
+    ) -> Self {
         let in_flight = Semaphore::new(limits.in_flight_max);
         let memory = Arc::new(Semaphore::new(limits.body_kib_max));
-        Self { engine, metrics, limits, in_flight, memory }
+        Self { engine, metrics, store, limits, in_flight, memory }
     }
 
     pub(super) fn limits(&self) -> &GatewayLimits {
@@ -50,7 +57,7 @@ impl Gateway {
     /// Every path except three goes to the engine.
     pub(super) fn router(self: &Arc<Self>) -> Router {
         Router::new()
-            .route("/healthz", get(async || "ok\n"))
+            .route("/healthz", get(healthz))
             .route("/readyz", get(readyz))
             .route("/metrics", get(metrics))
             .fallback(relay)
@@ -126,6 +133,21 @@ fn overloaded() -> GatewayError {
 fn not_ready(error: EngineError) -> GatewayError {
     let not_ready = GatewayError::new(Code::NotReady).with("phase", error.to_string());
     if error.outcome_unknown() { not_ready.with("outcome", "unknown") } else { not_ready }
+}
+
+/// Whether this host does its work: it answers, and its store takes frames.
+async fn healthz(State(gateway): State<Arc<Gateway>>) -> (StatusCode, &'static str) {
+    match *gateway.store.borrow() {
+        StoreState::Appending => (StatusCode::OK, "ok\n"),
+        StoreState::Full => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "DISK_FULL: the store takes frames again when there is room\n",
+        ),
+        StoreState::Poisoned => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "STORE_POISONED: a write failed; this host ends and has to be started again\n",
+        ),
+    }
 }
 
 async fn readyz(State(gateway): State<Arc<Gateway>>) -> Response<Body> {

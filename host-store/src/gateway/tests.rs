@@ -2,6 +2,7 @@
 
 use super::{EngineLinks, Gateway, GatewayLimits, serve};
 use crate::metrics::Metrics;
+use crate::store::StoreState;
 use bytes::Bytes;
 use mortise_format::limits::{REQUEST_BYTES_MAX, RESPONSE_BYTES_MAX};
 use mortise_transport::{Address, Listener, MessageReader, MessageWriter, REQUEST_MAGIC, Stream};
@@ -28,7 +29,9 @@ impl Front {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let http = listener.local_addr().unwrap();
         let links = EngineLinks::new(&Self::engine_in(&folder), &limits);
-        let gateway = Arc::new(Gateway::new(links, Arc::new(Metrics::new()), limits));
+        let store = watch::Sender::new(StoreState::Appending).subscribe();
+        let gateway = Gateway::new(links, Arc::new(Metrics::new()), store, limits);
+        let gateway = Arc::new(gateway);
         let (stop, stopped) = watch::channel(());
         tokio::spawn(serve(listener, gateway, stopped));
         Self { folder, http, _stop: stop }

@@ -7,11 +7,15 @@
 //! The index is not on the path of an ack. Entries that a power loss drops are rebuilt from the end
 //! of the log.
 
+use super::condition::{Condition, StoreState};
 use super::index::{CHECKPOINT_ENTRIES, FramePlace, Index, IndexError};
+use super::indexer::{Indexer, Indexing, Recent};
 use super::port::{AppendError, CheckedFrame, LogStore, SnapshotPart};
 use super::recovery::{RecoveryError, recover};
+use super::room::{Room, is_full};
 use super::segment::{
-    BLOCK_BYTES, SEGMENT_BYTES, SegmentReader, encode_record, record_bytes, segment_path,
+    BLOCK_BYTES, SEGMENT_BYTES, SegmentReader, encode_record, record_bytes, segment_files,
+    segment_path,
 };
 use super::snapshots::Snapshots;
 use super::sync::{DiskSyncer, Syncer};
@@ -20,15 +24,11 @@ use mortise_format::frame::LEAF_BYTES;
 use mortise_format::ids::EngineId;
 use mortise_format::limits::{BLOB_BYTES_MAX, FRAME_BYTES_MAX};
 use mortise_format::store::{LogHead, SnapshotInfo, StoreRefusal, blob_name_is_valid};
-use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
-use std::time::Duration;
+use tokio::sync::watch;
 
 /// Name of the folder of segments.
 pub(crate) const LOG_FOLDER: &str = "log";
@@ -36,10 +36,6 @@ pub(crate) const LOG_FOLDER: &str = "log";
 pub(crate) const INDEX_FOLDER: &str = "index";
 /// Name of the folder of snapshots.
 pub(crate) const SNAPSHOTS_FOLDER: &str = "snapshots";
-/// Most groups of entries that wait for the index. Above that, appends wait.
-const INDEX_QUEUE: usize = 1024;
-/// Time from the last append to the checkpoint of the index.
-const INDEX_IDLE: Duration = Duration::from_millis(100);
 
 /// Options of a store.
 #[derive(Debug, Clone)]
@@ -69,6 +65,20 @@ pub enum OpenError {
         /// The segment size.
         bytes: u64,
     },
+    /// There is too little room to open the store. Nothing is damaged.
+    #[error(
+        "DISK_FULL: the file system of {} has {free} bytes free, {missing} too few to open the \
+         store; nothing is lost: make room and start again",
+        folder.display()
+    )]
+    DiskFull {
+        /// The data folder.
+        folder: PathBuf,
+        /// Bytes free.
+        free: u64,
+        /// Bytes missing.
+        missing: u64,
+    },
     /// The folder cannot be used.
     #[error("the data folder cannot be used: {0}")]
     Io(#[from] io::Error),
@@ -93,6 +103,9 @@ pub struct DiskStore {
     blobs: Mutex<()>,
     index: Arc<Index>,
     indexer: Indexer,
+    room: Room,
+    segment_bytes: u64,
+    condition: Condition,
     /// Released after everything above is closed.
     _lock: File,
 }
@@ -103,15 +116,13 @@ struct Durable {
     engine_id: Option<EngineId>,
 }
 
-/// Locations of durable frames that may not be in the index yet.
-type Recent = Arc<Mutex<BTreeMap<u64, FramePlace>>>;
-
 impl DiskStore {
     /// Opens the store in `folder`, which is created when missing, and reads the log from the last
     /// index entry to its end.
     ///
     /// # Errors
-    /// `InUse` when another process has it; `Recovery` when an acknowledged frame is damaged;
+    /// `InUse` when another process has it; `DiskFull` when there is too little room for the index
+    /// or the first segment; `Recovery` when an acknowledged frame is damaged;
     /// `Index`, `Io` when files cannot be used.
     pub fn open(folder: &Path, options: StoreOptions) -> Result<Self, OpenError> {
         let StoreOptions { segment_bytes, syncer } = options;
@@ -121,10 +132,15 @@ impl DiskStore {
         let log = folder.join(LOG_FOLDER);
         std::fs::create_dir_all(&log)?;
         let lock = lock_exclusive(folder)?;
-        let snapshots = Snapshots::open(folder.join(SNAPSHOTS_FOLDER), Arc::clone(&syncer))?;
+        let first_bytes = if segment_files(&log)?.is_empty() { segment_bytes } else { 0 };
+        let room = Room::open(folder, Arc::clone(&syncer), first_bytes)?;
+        let snapshots_folder = folder.join(SNAPSHOTS_FOLDER);
+        let snapshots = Snapshots::open(snapshots_folder, Arc::clone(&syncer), room.clone())?;
         let index = Arc::new(Index::open(&folder.join(INDEX_FOLDER), Arc::clone(&syncer))?);
         syncer.sync_folder(folder)?;
-        let allocator = SegmentAllocator { folder: log.clone(), segment_bytes, syncer };
+        let room_of_log = room.clone();
+        let allocator =
+            SegmentAllocator { folder: log.clone(), segment_bytes, syncer, room: room_of_log };
         let recovered = recover(&allocator, &index)?;
         if recovered.wiped {
             tracing::warn!(
@@ -133,11 +149,19 @@ impl DiskStore {
             );
         }
         for places in recovered.unindexed.chunks(CHECKPOINT_ENTRIES) {
+            room.require_index()?;
             index.add_frames(places)?;
             index.checkpoint()?;
         }
         let recent = Recent::default();
-        let indexer = Indexer::start(Arc::clone(&index), Arc::clone(&recent))?;
+        let condition = Condition::new();
+        let indexed = Indexing {
+            index: Arc::clone(&index),
+            recent: Arc::clone(&recent),
+            room: room.clone(),
+            condition: condition.clone(),
+        };
+        let indexer = Indexer::start(indexed)?;
         let durable = Durable { head: recovered.head, engine_id: recovered.engine_id };
         Ok(Self {
             log,
@@ -148,8 +172,63 @@ impl DiskStore {
             blobs: Mutex::new(()),
             index,
             indexer,
+            room,
+            segment_bytes,
+            condition,
             _lock: lock,
         })
+    }
+
+    /// Whether the store can append, now and at each change.
+    pub fn state(&self) -> watch::Receiver<StoreState> {
+        self.condition.watch()
+    }
+
+    /// Bytes free in the file system of the data folder.
+    ///
+    /// # Errors
+    /// The file system's error.
+    pub fn free_bytes(&self) -> io::Result<u64> {
+        self.room.free()
+    }
+
+    /// Notices that the disk became full, or has room again, also when no frame comes.
+    pub fn check_room(&self) {
+        let was_full = self.condition.now() == StoreState::Full;
+        let is_enough =
+            self.room.reserve() && (!was_full || self.room.check(self.segment_bytes).is_ok());
+        self.condition.enter(if is_enough { StoreState::Appending } else { StoreState::Full });
+    }
+
+    fn append_in_room(&self, frames: &[CheckedFrame]) -> Result<(), AppendError> {
+        let Some(last) = frames.last() else { return Ok(()) };
+        if self.condition.now() == StoreState::Poisoned {
+            return Err(AppendError::Failed(io::Error::other("the store failed before")));
+        }
+        // Without the reserve, what a frame adds to the index might meet the full disk.
+        if !self.room.reserve() {
+            return Err(AppendError::Full);
+        }
+        let mut tail = lock(&self.tail);
+        let bytes = frames.iter().map(|f| record_bytes(f.bytes().len())).sum();
+        if !tail.fits(bytes) {
+            tail.ensure_spare().map_err(full_or_failed)?;
+        }
+        let places = write_group(&mut tail, frames, self.head().next_seq)?;
+        tail.prepare_spare();
+        lock(&self.recent).extend(places.iter().copied());
+        let head = LogHead { next_seq: last.seq() + 1, digest: last.digest() };
+        *lock(&self.durable) = Durable { head, engine_id: Some(last.engine_id()) };
+        self.indexer.add(places);
+        Ok(())
+    }
+
+    /// Passes a result on; after a failed sync the store takes nothing more.
+    fn poisoning<T>(&self, result: Result<T, StoreRefusal>) -> Result<T, StoreRefusal> {
+        if matches!(result, Err(StoreRefusal::SyncFailed)) {
+            self.condition.enter(StoreState::Poisoned);
+        }
+        result
     }
 
     fn place(&self, seq: u64) -> Result<FramePlace, StoreRefusal> {
@@ -205,7 +284,7 @@ fn lock_path(folder: &Path) -> PathBuf {
     folder.join("lock")
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // The guarded values are replaced as a whole, so a panic leaves nothing half changed.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -220,22 +299,13 @@ impl LogStore for DiskStore {
     }
 
     fn append_group(&self, frames: &[CheckedFrame]) -> Result<(), AppendError> {
-        let Some(last) = frames.last() else { return Ok(()) };
-        if self.indexer.failed() {
-            return Err(AppendError::Failed(io::Error::other("the index failed")));
-        }
-        let mut tail = lock(&self.tail);
-        let bytes = frames.iter().map(|f| record_bytes(f.bytes().len())).sum();
-        if !tail.fits(bytes) {
-            tail.ensure_spare().map_err(full_or_failed)?;
-        }
-        let places = write_group(&mut tail, frames, self.head().next_seq)?;
-        tail.prepare_spare();
-        lock(&self.recent).extend(places.iter().copied());
-        let head = LogHead { next_seq: last.seq() + 1, digest: last.digest() };
-        *lock(&self.durable) = Durable { head, engine_id: Some(last.engine_id()) };
-        self.indexer.add(places);
-        Ok(())
+        let result = self.append_in_room(frames);
+        self.condition.enter(match &result {
+            Ok(()) => StoreState::Appending,
+            Err(AppendError::Full) => StoreState::Full,
+            Err(AppendError::Failed(_)) => StoreState::Poisoned,
+        });
+        result
     }
 
     fn read(&self, from_seq: u64, bytes_max: usize) -> Result<Vec<Vec<u8>>, StoreRefusal> {
@@ -265,7 +335,7 @@ impl LogStore for DiskStore {
     }
 
     fn snapshot_put(&self, part: SnapshotPart) -> Result<bool, StoreRefusal> {
-        self.snapshots.put(part, &self.index)
+        self.poisoning(self.snapshots.put(part, &self.index))
     }
 
     fn snapshot_latest(&self) -> Result<Option<SnapshotInfo>, StoreRefusal> {
@@ -291,7 +361,10 @@ impl LogStore for DiskStore {
             return Err(StoreRefusal::BlobExists);
         }
         // Writes an equal value again too: its first sync may have failed before a restart.
-        self.index.put_blob(name, bytes).map_err(|_| StoreRefusal::SyncFailed)
+        if !self.room.admits_index() {
+            return Err(StoreRefusal::Full);
+        }
+        self.poisoning(self.index.put_blob(name, bytes).map_err(|_| StoreRefusal::SyncFailed))
     }
 
     fn blob_get(&self, name: &str) -> Result<Option<Vec<u8>>, StoreRefusal> {
@@ -336,85 +409,5 @@ fn write_group(
 }
 
 fn full_or_failed(error: io::Error) -> AppendError {
-    match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => AppendError::Full,
-        _ => AppendError::Failed(error),
-    }
-}
-
-/// The thread that writes locations of frames to the index.
-#[derive(Debug)]
-struct Indexer {
-    queue: Option<SyncSender<Vec<(u64, FramePlace)>>>,
-    thread: Option<JoinHandle<()>>,
-    failed: Arc<AtomicBool>,
-}
-
-impl Indexer {
-    fn start(index: Arc<Index>, recent: Recent) -> io::Result<Self> {
-        let (queue, queued) = sync_channel(INDEX_QUEUE);
-        let failed = Arc::new(AtomicBool::new(false));
-        let told = Arc::clone(&failed);
-        let thread = std::thread::Builder::new().name("mortise-index".into()).spawn(move || {
-            if let Err(error) = index_all(&index, &queued, &recent) {
-                tracing::error!(%error, "the index failed; the store accepts no more frames");
-                told.store(true, Ordering::SeqCst);
-            }
-        })?;
-        Ok(Self { queue: Some(queue), thread: Some(thread), failed })
-    }
-
-    fn failed(&self) -> bool {
-        self.failed.load(Ordering::SeqCst)
-    }
-
-    fn add(&self, places: Vec<(u64, FramePlace)>) {
-        if let Some(queue) = &self.queue {
-            // The thread ends before its queue only on a failure, which the next append reports.
-            let _ = queue.send(places);
-        }
-    }
-}
-
-impl Drop for Indexer {
-    fn drop(&mut self) {
-        self.queue = None;
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
-/// Collects locations and writes many at once, because each batch of sled is a write to the disk
-/// that the frames share.
-fn index_all(
-    index: &Index,
-    queued: &Receiver<Vec<(u64, FramePlace)>>,
-    recent: &Mutex<BTreeMap<u64, FramePlace>>,
-) -> Result<(), IndexError> {
-    let mut collected = Vec::new();
-    loop {
-        let open = match queued.recv_timeout(INDEX_IDLE) {
-            Ok(places) => {
-                collected.extend(places);
-                if collected.len() < CHECKPOINT_ENTRIES {
-                    continue;
-                }
-                true
-            }
-            Err(RecvTimeoutError::Timeout) => true,
-            Err(RecvTimeoutError::Disconnected) => false,
-        };
-        if !collected.is_empty() {
-            index.add_frames(&collected)?;
-            index.checkpoint()?;
-            let mut recent = lock(recent);
-            for (seq, _) in collected.drain(..) {
-                recent.remove(&seq);
-            }
-        }
-        if !open {
-            return Ok(());
-        }
-    }
+    if is_full(&error) { AppendError::Full } else { AppendError::Failed(error) }
 }

@@ -9,13 +9,17 @@
 //! DIR/log/NUMBER.seg      the frames; zero-filled in advance, synced before every ack
 //! DIR/index/              sled: place and digest of each frame, snapshot catalogue, sealed values
 //! DIR/snapshots/SEQ.snap  complete snapshots
+//! DIR/reserve             room for the index on a full disk
 //! ```
 //! Why frames are not in sled itself: `specs/decisions/0003-frames-in-segments.md`.
 
+mod condition;
 mod disk;
 mod index;
+mod indexer;
 mod port;
 mod recovery;
+mod room;
 mod segment;
 mod snapshots;
 mod sync;
@@ -27,6 +31,7 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
+pub use condition::StoreState;
 pub use disk::{DiskStore, OpenError, StoreOptions};
 pub use index::IndexError;
 pub use port::{AppendError, CheckedFrame, LogStore, SnapshotPart};

@@ -5,6 +5,7 @@
 
 use super::index::{Index, IndexError};
 use super::port::SnapshotPart;
+use super::room::{Room, is_full};
 use super::sync::Syncer;
 use mortise_format::ids::Bytes32;
 use mortise_format::limits::SNAPSHOT_PART_BYTES;
@@ -28,6 +29,7 @@ pub(crate) fn snapshot_name(seq: u64) -> String {
 pub(super) struct Snapshots {
     folder: PathBuf,
     syncer: Arc<dyn Syncer>,
+    room: Room,
     receiving: Mutex<Option<Receiving>>,
 }
 
@@ -43,9 +45,9 @@ struct Receiving {
 }
 
 impl Snapshots {
-    pub(super) fn open(folder: PathBuf, syncer: Arc<dyn Syncer>) -> io::Result<Self> {
+    pub(super) fn open(folder: PathBuf, syncer: Arc<dyn Syncer>, room: Room) -> io::Result<Self> {
         std::fs::create_dir_all(&folder)?;
-        Ok(Self { folder, syncer, receiving: Mutex::new(None) })
+        Ok(Self { folder, syncer, room, receiving: Mutex::new(None) })
     }
 
     pub(super) fn put(&self, part: SnapshotPart, index: &Index) -> Result<bool, StoreRefusal> {
@@ -67,12 +69,26 @@ impl Snapshots {
             *slot = Some(Receiving::start(&self.folder, &part).map_err(|e| refusal(&e))?);
         }
         let Some(receiving) = slot.as_mut() else { return Err(StoreRefusal::SyncFailed) };
-        receiving.write(&part).map_err(|e| refusal(&e))?;
+        let room = self.room.check(part.bytes.len() as u64);
+        if let Err(error) = room.and_then(|()| receiving.write(&part)) {
+            self.discard(&mut slot);
+            return Err(refusal(&error));
+        }
         if receiving.present.len() as u64 != u64::from(receiving.parts) {
             return Ok(false);
         }
+        if !self.room.admits_index() {
+            self.discard(&mut slot);
+            return Err(StoreRefusal::Full);
+        }
         let complete = slot.take().ok_or(StoreRefusal::SyncFailed)?;
         self.finish(complete, index).map(|()| true)
+    }
+
+    /// Gives up an unfinished snapshot, and the room that it takes.
+    fn discard(&self, slot: &mut Option<Receiving>) {
+        *slot = None;
+        let _ = std::fs::remove_file(self.folder.join(RECEIVING));
     }
 
     fn finish(&self, complete: Receiving, index: &Index) -> Result<(), StoreRefusal> {
@@ -132,8 +148,5 @@ impl Receiving {
 }
 
 fn refusal(error: &io::Error) -> StoreRefusal {
-    match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StoreRefusal::Full,
-        _ => StoreRefusal::SyncFailed,
-    }
+    if is_full(error) { StoreRefusal::Full } else { StoreRefusal::SyncFailed }
 }

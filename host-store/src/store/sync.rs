@@ -1,5 +1,5 @@
-//! The only place where bytes are forced to the disk, so that tests can make it fail and metrics
-//! can time it.
+//! The only place where bytes are forced to the disk and where its free room is read, so that tests
+//! can make both fail and metrics can time them.
 
 use std::fmt::Debug;
 use std::fs::File;
@@ -21,6 +21,15 @@ pub trait Syncer: Debug + Send + Sync + 'static {
     /// As [`Syncer::sync`].
     fn sync_folder(&self, folder: &Path) -> io::Result<()> {
         self.sync(&File::open(folder)?)
+    }
+
+    /// Bytes that this process may still write to the file system of a folder.
+    ///
+    /// # Errors
+    /// The file system's error.
+    fn free_bytes(&self, folder: &Path) -> io::Result<u64> {
+        let found = rustix::fs::statvfs(folder)?;
+        Ok(found.f_bavail.saturating_mul(found.f_frsize))
     }
 }
 

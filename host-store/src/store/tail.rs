@@ -7,12 +7,13 @@
 //! A thread fills the spare at the pace of the appends, twice as far as the segment in use. Filled
 //! all at once, it would delay the syncs of the frames.
 
+use super::room::{Room, is_full};
 use super::segment::{BLOCK_BYTES, encode_segment_header, segment_path};
 use super::sync::Syncer;
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::unix::fs::FileExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -26,19 +27,30 @@ pub(super) struct SegmentAllocator {
     pub(super) folder: PathBuf,
     pub(super) segment_bytes: u64,
     pub(super) syncer: Arc<dyn Syncer>,
+    pub(super) room: Room,
 }
 
 impl SegmentAllocator {
     /// Fills a segment with zeros, as far as `pace` allows at each moment. The file and its name
-    /// are durable when this returns.
+    /// are durable when this returns. A segment that the disk has no room for gives back what it
+    /// took.
     fn make_spare(&self, number: u64, pace: &Pace) -> io::Result<File> {
         let path = segment_path(&self.folder, number);
+        let made = self.fill_spare(&path, pace);
+        if made.as_ref().is_err_and(is_full) {
+            let _ = std::fs::remove_file(path);
+        }
+        made
+    }
+
+    fn fill_spare(&self, path: &Path, pace: &Pace) -> io::Result<File> {
         let mut file =
             File::options().read(true).write(true).create(true).truncate(true).open(path)?;
         let mut filled = 0;
         while filled < self.segment_bytes {
             let allowed = pace.wait_beyond(filled)?;
             let end = allowed.min(filled + STEP_BYTES).min(self.segment_bytes);
+            self.room.check(end - filled)?;
             write_zeros(&mut file, end - filled)?;
             self.syncer.sync(&file)?;
             filled = end;
@@ -167,7 +179,11 @@ impl Tail {
                     Err(io::Error::other("the thread that made the next segment panicked"))
                 })?
             }
-            Spare::None => self.allocator.make_spare(self.number + 1, &Pace::new(u64::MAX))?,
+            Spare::None => {
+                // Before the first byte: a retry on a full disk costs nothing.
+                self.allocator.room.check(self.allocator.segment_bytes)?;
+                self.allocator.make_spare(self.number + 1, &Pace::new(u64::MAX))?
+            }
         };
         self.spare = Spare::Ready(ready);
         Ok(())

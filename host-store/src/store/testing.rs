@@ -10,7 +10,7 @@ use mortise_format::frame::{
 use mortise_format::ids::{Bytes32, EngineId, FrameDigest, PolicyHash, Root};
 use std::fs::File;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -71,11 +71,14 @@ pub(crate) fn foreign(original: &CheckedFrame) -> CheckedFrame {
     CheckedFrame::parse(Frame::new(leaf, clear, cipher).unwrap().encode()).unwrap()
 }
 
-/// A disk that counts successful syncs, and whose syncs fail once the test says so.
+/// A disk that counts successful syncs, and whose syncs fail and whose room ends once the test says
+/// so.
 #[derive(Debug, Default)]
 pub(crate) struct FailingSyncer {
     pub(crate) fails: AtomicBool,
     pub(crate) synced: AtomicU64,
+    /// No room is left.
+    pub(crate) is_full: AtomicBool,
 }
 
 impl Syncer for FailingSyncer {
@@ -85,6 +88,10 @@ impl Syncer for FailingSyncer {
         }
         self.synced.fetch_add(1, Ordering::SeqCst);
         DiskSyncer.sync(file)
+    }
+
+    fn free_bytes(&self, folder: &Path) -> io::Result<u64> {
+        if self.is_full.load(Ordering::SeqCst) { Ok(0) } else { DiskSyncer.free_bytes(folder) }
     }
 }
 

@@ -3,7 +3,7 @@
 use super::port::{LogStore, SnapshotPart};
 use super::testing::{Store, chain, foreign};
 use super::writer::Writer;
-use super::{CheckedFrame, OpenError};
+use super::{CheckedFrame, OpenError, StoreState};
 use crate::metrics::Metrics;
 use mortise_format::frame::LEAF_BYTES;
 use mortise_format::ids::Bytes32;
@@ -165,6 +165,107 @@ fn a_failed_sync_acks_nothing_and_ends_all_acks_until_a_restart() {
     let next = driver.head().unwrap().next_seq;
     assert!((1..=2).contains(&next), "the next seq is {next}; the frame may be there or not");
     assert_eq!(driver.append(&frames[next as usize..]), acked(&frames[next as usize..]));
+}
+
+#[test]
+fn a_full_disk_is_answered_before_anything_is_written_and_the_store_goes_on() {
+    let folder = Store::new();
+    let frames = chain(60, 100_000);
+    let store = Arc::new(folder.open().unwrap());
+    let driver = Driver::new(Arc::<super::DiskStore>::clone(&store));
+    assert_eq!(driver.append(&frames[..3]), acked(&frames[..3]));
+    folder.syncer.is_full.store(true, Ordering::SeqCst);
+    // More than what is left of the segment: refused whole, for as long as it lasts.
+    for _ in 0..3 {
+        let refused = driver.append(&frames[3..]);
+        assert!(refused.contains(&Err(StoreRefusal::Full)), "{refused:?}");
+        let kept = store.head().next_seq as usize;
+        // A frame behind a group that was refused leaves a gap: neither is kept, for certain.
+        let outcomes = driver.append(&frames[kept..]);
+        let refused = outcomes.iter().skip_while(|outcome| outcome.is_ok());
+        let is_certain = |outcome: &Outcome| {
+            matches!(outcome, Err(StoreRefusal::Full | StoreRefusal::Gap { .. }))
+        };
+        assert!(refused.clone().count() > 0 && refused.clone().all(is_certain), "{outcomes:?}");
+        assert_eq!(driver.head().unwrap().next_seq, store.head().next_seq);
+    }
+    assert_eq!(*store.state().borrow(), StoreState::Full);
+    let kept = store.head().next_seq as usize;
+    assert_eq!(store.snapshot_put(part(9, 0, 1, 10)), Err(StoreRefusal::Full));
+    assert_eq!(store.blob_put("keys", b"one", false), Err(StoreRefusal::Full));
+    folder.syncer.is_full.store(false, Ordering::SeqCst);
+    assert_eq!(driver.append(&frames[kept..]), acked(&frames[kept..]));
+    assert_eq!(*store.state().borrow(), StoreState::Appending);
+    assert_eq!(store.snapshot_put(part(9, 0, 1, 10)), Ok(true));
+    assert_eq!(store.blob_put("keys", b"one", false), Ok(()));
+    drop((driver, store));
+    assert_eq!(folder.open().unwrap().head().next_seq, 60);
+}
+
+#[test]
+fn a_disk_that_others_fill_stops_the_index_and_not_the_store() {
+    let folder = Store::new();
+    let frames = chain(20, 100);
+    let store = folder.open().unwrap();
+    let reserve = folder.folder.path().join("reserve");
+    assert!(reserve.exists());
+    folder.syncer.is_full.store(true, Ordering::SeqCst);
+    // There is room in the segment. The index gives the reserve up, and writes nothing.
+    store.append(&frames[..10]);
+    let mut state = store.state();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(state.wait_for(|state| *state == StoreState::Full)).unwrap();
+    assert!(!reserve.exists());
+    assert!(matches!(store.append_group(&frames[10..11]), Err(super::AppendError::Full)));
+    assert_eq!(store.read(9, 1).unwrap(), [frames[9].bytes().to_vec()]);
+    folder.syncer.is_full.store(false, Ordering::SeqCst);
+    store.check_room();
+    assert_eq!(*state.borrow(), StoreState::Appending);
+    store.append(&frames[10..]);
+    drop(store);
+    assert_eq!(folder.open().unwrap().head().next_seq, 20);
+}
+
+#[test]
+fn a_stop_on_a_full_disk_loses_nothing_and_the_next_start_names_the_room_that_is_missing() {
+    let folder = Store::new();
+    let frames = chain(10, 100);
+    let store = folder.open().unwrap();
+    folder.syncer.is_full.store(true, Ordering::SeqCst);
+    store.append(&frames);
+    drop(store);
+    let error = folder.open().map(drop).unwrap_err();
+    let OpenError::DiskFull { free: 0, missing, .. } = error else { panic!("{error}") };
+    assert!(error.to_string().contains(&format!("{missing} too few")), "{error}");
+    folder.syncer.is_full.store(false, Ordering::SeqCst);
+    assert_eq!(folder.open().unwrap().head().next_seq, 10);
+}
+
+#[test]
+fn a_failed_sync_of_the_index_or_of_a_value_poisons_the_store() {
+    for harm in ["index", "blob", "snapshot"] {
+        let folder = Store::new();
+        let frames = chain(2, 100);
+        let store = folder.open().unwrap();
+        if harm == "index" {
+            store.append(&frames[..1]);
+        }
+        folder.syncer.fails.store(true, Ordering::SeqCst);
+        match harm {
+            "blob" => drop(store.blob_put("keys", b"one", false)),
+            "snapshot" => drop(store.snapshot_put(part(9, 0, 1, 10))),
+            _ => {}
+        }
+        let mut state = store.state();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(state.wait_for(|state| *state == StoreState::Poisoned)).unwrap();
+        folder.syncer.fails.store(false, Ordering::SeqCst);
+        let next = store.head().next_seq as usize;
+        let refused = store.append_group(&frames[next..=next]);
+        assert!(matches!(refused, Err(super::AppendError::Failed(_))), "{harm}");
+        store.check_room();
+        assert_eq!(*state.borrow(), StoreState::Poisoned, "{harm}");
+    }
 }
 
 #[test]

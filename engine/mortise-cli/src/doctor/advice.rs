@@ -26,6 +26,30 @@ const STOP: &str = "sudo systemctl stop mortise-enclave.service mortise-host.ser
 
 const BY_NAME: &[(&[&str], Advice)] = &[
     (
+        &["DISK_FULL"],
+        Advice {
+            meaning: "the file system of the host's data folder is full; frames are refused before \
+                      anything is written, and nothing is lost",
+            next: &[
+                "df -h /var/lib/mortise",
+                "grow the volume, or remove other files; never anything from the data folder",
+                "curl http://127.0.0.1:8080/healthz: a running host goes on by itself",
+            ],
+        },
+    ),
+    (
+        &["STORE_POISONED"],
+        Advice {
+            meaning: "a write or a sync of the host failed, so the host exited (74); no \
+                      acknowledged frame is lost, and systemd starts it again",
+            next: &[
+                "sudo dmesg; df -h /var/lib/mortise",
+                "journalctl -u mortise-host.service -n 50",
+                "if it exits again: move the volume, and restore from the newest copy",
+            ],
+        },
+    ),
+    (
         &["KEY_DENIED"],
         Advice {
             meaning: "the key service answered AccessDenied: the key policy does not name this \

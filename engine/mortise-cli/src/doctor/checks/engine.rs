@@ -77,6 +77,12 @@ fn gateway(machine: &dyn Machine, facts: &Facts) -> Finding {
         Ok(answer) if answer.status == 200 => {
             Finding::ok(id, format!("http://{to}/healthz: {}", answer.body.trim()))
         }
+        Ok(answer) if answer.status == 503 => Finding::fail(
+            id,
+            format!("http://{to}/healthz: {}", answer.body.trim()),
+            "the store takes no frames, so commits wait",
+            &["df -h /var/lib/mortise", "mortise explain DISK_FULL"],
+        ),
         Ok(answer) => Finding::fail(
             id,
             format!("http://{to}/healthz: status {}", answer.status),
