@@ -35,6 +35,7 @@ use mortise_format::genesis::{Genesis, GenesisKeys, engine_id};
 use mortise_format::ids::{Address, Bytes32, EngineId, LockId, RequestId};
 use mortise_format::lock::{LegTerms, LockTerms};
 use mortise_format::reject::Reject;
+use mortise_format::rules::RuleSet;
 use mortise_format::secp256k1::Signer;
 use mortise_format::secret::Secret;
 use mortise_format::witness::Origin;
@@ -218,7 +219,10 @@ impl Writer {
             document_digest: document_digest(&[]),
             fresh: Bytes32(hash(b"fresh", epoch)),
         };
-        let frame = self.machine.open_boot(epoch, self.now_ms, "bench").expect("time fits");
+        let frame = self
+            .machine
+            .open_boot(epoch, RuleSet::NEWEST, self.now_ms, "bench")
+            .expect("time fits");
         self.close(frame, Some(Boot { record, document: Vec::new() }));
     }
 

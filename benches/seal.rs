@@ -11,6 +11,7 @@ use mortise_core::keys::{EpochKeys, LogKeys};
 use mortise_core::seal;
 use mortise_format::frame::{FRAME_VERSION, Frame, FrameHeader, FrameKind};
 use mortise_format::ids::{EngineId, FrameDigest, PolicyHash, Root};
+use mortise_format::rules::RuleSet;
 use mortise_format::secret::Secret;
 
 fn main() {
@@ -27,6 +28,7 @@ fn keys() -> EpochKeys {
 fn header() -> FrameHeader {
     FrameHeader {
         version: FRAME_VERSION,
+        rules: RuleSet::NEWEST,
         kind: FrameHeader::kind_byte(FrameKind::Events),
         engine_id: EngineId([1; 32]),
         epoch: 1,

@@ -147,6 +147,7 @@ mutant INV-18 $core/decide/images.rs 'if !is_quorum(state, signers) {' 'if false
 mutant INV-18 $core/decide/images.rs 'if Some(approval.serial) != state.next_approval() {' 'if false {' commands::approvals::approval_is_accepted_once
 mutant INV-18 $core/decide/images.rs 'minimum < state.minimum_version() ||' '' commands::approvals::version_floor
 mutant INV-18 $core/decide/images.rs '|| minimum > running' '' commands::approvals::first_failed_check
+mutant INV-19 $core/machine/chain.rs '!is_boot && header.rules != head.rules' 'false' tamper::forged::frame_with_a_wrong
 mutant chain $core/seal.rs 'if !equal(&mac(keys, &aad, &leaf.cipher_digest), &leaf.mac) {' 'if false {' tamper::frame_rebuilt
 mutant chain $core/machine/chain.rs 'if header.previous != head.digest {' 'if false {' tamper::forged::frame_with_a_wrong_header_field
 mutant chain $core/machine/follow.rs 'if self.tree.root() != frame.header().state_root {' 'if false {' tamper::forged::frame_whose_roots

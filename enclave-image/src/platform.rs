@@ -89,6 +89,8 @@ pub fn engine(config: &EnclaveConfig) -> Result<Config, Stop> {
         genesis: Some(genesis::parse(&text)?),
         bounds: Bounds::default(),
         snapshot_frames: SNAPSHOT_FRAMES,
+        // The operators choose the rules, in the approval in the log.
+        rules: None,
         crypto_threads: std::thread::available_parallelism().map_or(1, NonZero::get),
         app: AppConfig { release_plaintext: config.releases_plaintext() },
     })

@@ -14,6 +14,7 @@ use mortise_format::frame::{
 };
 use mortise_format::ids::{Bytes32, EngineId, FrameDigest, PolicyHash, Root};
 use mortise_format::limits::STORE_MESSAGE_BYTES_MAX;
+use mortise_format::rules::RuleSet;
 use mortise_format::store::{LogHead, StoreRequest, StoreResponse};
 use mortise_transport::{Address, MessageReader, MessageWriter, STORE_MAGIC, Stream, connect};
 use std::collections::VecDeque;
@@ -30,6 +31,7 @@ fn frame(head: &LogHead, bytes: usize) -> Result<Frame> {
     let first = head.next_seq == 0;
     let header = FrameHeader {
         version: FRAME_VERSION,
+        rules: RuleSet::NEWEST,
         kind: FrameHeader::kind_byte(if first { FrameKind::Boot } else { FrameKind::Events }),
         engine_id: EngineId([7; 32]),
         epoch: 1,

@@ -4,6 +4,7 @@ use mortise_format::frame::{
     FRAME_VERSION, Frame, FrameHeader, FrameKind, FrameLeaf, cipher_digest, clear_digest,
 };
 use mortise_format::ids::{Bytes32, EngineId, FrameDigest, PolicyHash, Root};
+use mortise_format::rules::RuleSet;
 use mortise_host::export::{ExportWriter, Parts};
 use mortise_host::store::CheckedFrame;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -195,6 +196,7 @@ fn frames(count: u64) -> Vec<CheckedFrame> {
         let kind = if seq == 0 { FrameKind::Boot } else { FrameKind::Events };
         let header = FrameHeader {
             version: FRAME_VERSION,
+            rules: RuleSet::NEWEST,
             kind: FrameHeader::kind_byte(kind),
             engine_id: EngineId([7; 32]),
             epoch: 1,

@@ -7,7 +7,7 @@
 mod checkpoints;
 mod command;
 mod honest;
-mod liar;
+pub(crate) mod liar;
 mod outside;
 mod planted;
 
@@ -27,29 +27,35 @@ pub fn busy(seed: u64, steps: u32) -> Driver {
     let mut driver = Driver::new(seed, settings);
     driver.boot().expect("an empty disk boots");
     driver.settle();
+    work(&mut driver, steps);
+    driver
+}
+
+/// Random steps of an engine that has done nothing yet.
+pub fn work(driver: &mut Driver, steps: u32) {
     let mut mirror = Mirror::new(driver.identity().engine_id);
+    mirror.model.rules = driver.pipeline().machine().state().rules();
     let mut workload = Workload::new(driver.signer());
     for _ in 0..steps {
         match driver.rng.below(100) {
             0 => {
-                mirror.observe(&mut driver);
+                mirror.observe(driver);
                 let kept = usize::try_from(driver.rng.below(3)).expect("a small number");
                 driver.crash(kept);
-                mirror.recover(&driver);
+                mirror.recover(driver);
                 driver.boot().expect("the log follows");
             }
             1..=6 => {
                 let most = if driver.rng.one_in(8) { 900_000 } else { 40_000 };
                 driver.now_ms += driver.rng.below(most);
             }
-            7..=40 => ask(&mut driver, &mut mirror, &mut workload),
+            7..=40 => ask(driver, &mut mirror, &mut workload),
             41..=43 => driver.tick(),
             _ => drop(driver.step()),
         }
-        mirror.observe(&mut driver);
+        mirror.observe(driver);
     }
     driver.settle();
-    driver
 }
 
 fn ask(driver: &mut Driver, mirror: &mut Mirror, workload: &mut Workload) {

@@ -11,6 +11,7 @@ mod served;
 
 use mortise_format::ids::Measurement;
 use mortise_format::images::{ImageApproval, Version};
+use mortise_format::rules::RuleSet;
 use mortise_testkit::driver::Driver;
 use mortise_testkit::keys::Party;
 use mortise_testkit::scenario::START_S;
@@ -27,16 +28,17 @@ fn version(text: &str) -> Version {
 }
 
 /// An approval of these images from version zero on.
-fn approval(serial: u64, images: &[u8]) -> ImageApproval {
+pub(crate) fn approval(serial: u64, images: &[u8]) -> ImageApproval {
     let mut images: Vec<_> = images.iter().copied().map(image).collect();
     images.sort_unstable();
     let (minimum_version, valid_until) = (Version::default(), START_S + 600);
-    ImageApproval { serial, images, minimum_version, valid_until }
+    let rules = RuleSet::NEWEST;
+    ImageApproval { serial, images, minimum_version, rules, valid_until }
 }
 
 /// Sends the approval, signed by the scenario's one operator.
 #[track_caller]
-fn approve(driver: &mut Driver, approval: &ImageApproval) {
+pub(crate) fn approve(driver: &mut Driver, approval: &ImageApproval) {
     let asked = driver.signer().approve_images(&[Party::Operator], approval);
     let answer = driver.answer(&asked);
     let is_logged = matches!(answer, mortise_engine::api::Reply::Logged(..));

@@ -25,6 +25,7 @@ mod recovery;
 mod release;
 mod replay;
 mod restart;
+mod rules;
 mod simulation;
 mod tamper;
 mod tidy;

@@ -24,6 +24,7 @@ use mortise_format::entry::{LeafKey, LeafValue};
 use mortise_format::event::Event;
 use mortise_format::frame::{FRAME_VERSION, FrameHeader, FrameKind, FrameLeaf};
 use mortise_format::ids::{Bytes32, EngineId, FrameDigest, LockId, PolicyHash, Root};
+use mortise_format::rules::RuleSet;
 use mortise_format::secp256k1::Signer;
 use mortise_verify::Engine;
 use mortise_verify::fork::LeafProof;
@@ -46,6 +47,7 @@ pub struct Log {
     pub engine: Engine,
     pub signer: Signer,
     pub epoch: u64,
+    pub rules: RuleSet,
     pub frames: Vec<Frame>,
     pub leaves: Vec<[u8; 32]>,
     pub tree: StateTree,
@@ -75,7 +77,8 @@ impl Log {
         let signer = signer(n);
         let engine = Engine { id: EngineId([n; 32]), address: signer.address() };
         let (frames, leaves) = (Vec::new(), Vec::new());
-        Self { engine, signer, epoch: 1, frames, leaves, tree: StateTree::new() }
+        let (epoch, rules, tree) = (1, RuleSet::NEWEST, StateTree::new());
+        Self { engine, signer, epoch, rules, frames, leaves, tree }
     }
 
     /// A log of `count` frames, one second apart, of one to five events each.
@@ -116,6 +119,7 @@ impl Log {
         let hashes = (0u32..).zip(encoded).map(|(i, e)| event_tree::leaf_hash(&salt(seq, i), &e));
         let header = FrameHeader {
             version: FRAME_VERSION,
+            rules: self.rules,
             kind: FrameHeader::kind_byte(FrameKind::Events),
             engine_id: self.engine.id,
             epoch: self.epoch,

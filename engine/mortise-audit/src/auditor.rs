@@ -237,6 +237,9 @@ impl Auditor {
         if *self.engine.get_or_insert(bound.unwrap_or(Address::ZERO)) != bound.unwrap_or_default() {
             self.find_all(header.seq, alloc::vec![Fact::SigningKey]);
         }
+        if let Err(unknown) = header.rules.check() {
+            self.find_all(header.seq, alloc::vec![Fact::RulesUnknown(unknown)]);
+        }
         let attestation = self.attestation(header, boot);
         if let Some(last) = self.report.epochs.last() {
             let (after_epoch, from_ms, to_ms) = (last.epoch, last.to_ms, header.time_ms);
@@ -256,6 +259,7 @@ impl Auditor {
             events: 0,
             from_ms: header.time_ms,
             to_ms: header.time_ms,
+            rules: header.rules,
             version,
             attestation,
         });
@@ -311,7 +315,8 @@ impl Auditor {
     ) -> Option<FrameStatement> {
         let seq = frame.header().seq;
         let opened = match content {
-            Content::NoKey => None,
+            // The finding is at the boot frame of the epoch.
+            Content::NoKey | Content::Unreadable(FollowError::RulesUnknown(_)) => None,
             Content::Unreadable(error) => {
                 self.find_all(seq, alloc::vec![Fact::Content(error)]);
                 None

@@ -176,8 +176,13 @@ fn other_event(decided: &Event, recorded: &Event) -> Fact {
 impl Reviewer for DecisionChecker<'_> {
     fn before(&mut self, state: &State, index: u32, event: &Event) {
         match event {
-            Event::EpochStarted { previous, version, .. } => {
+            Event::EpochStarted { previous, version, rules, .. } => {
                 self.stage(index, "EpochStarted", Stage::Boot);
+                let approved = state.approved_images().map(|a| a.approval.rules);
+                if let Some(approved) = approved.filter(|approved| approved != rules) {
+                    let found = *rules;
+                    self.find(Some(index), Fact::RulesNotApproved { found, approved });
+                }
                 let running = Version::parse(version).unwrap_or_default();
                 if let Err(refusal) = state.check_image(running, self.image.as_ref()) {
                     self.find(Some(index), Fact::Image(refusal));

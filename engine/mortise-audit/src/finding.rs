@@ -8,6 +8,7 @@ use mortise_format::event::LogPosition;
 use mortise_format::frame::FrameError;
 use mortise_format::ids::{Address, EngineId, LockId};
 use mortise_format::reject::Reject;
+use mortise_format::rules::{RuleSet, RulesUnknown};
 use mortise_verify::attestation::AttestationError;
 use mortise_verify::checkpoint::CheckpointError;
 use mortise_verify::named::NamedError as _;
@@ -31,7 +32,8 @@ pub enum Fact {
     /// The bytes do not decode to a frame.
     #[error("the bytes are not a frame: {0}")]
     NotAFrame(FrameError),
-    /// The frame does not follow its predecessor: engine, seq, previous digest, epoch or time.
+    /// The frame does not follow its predecessor: engine, seq, previous digest, epoch, time or
+    /// rules.
     #[error("the frame does not follow its predecessor: {0}")]
     Place(FollowError),
     /// The log is of another engine than the one that is audited.
@@ -190,6 +192,17 @@ pub enum Fact {
     /// The operators did not allow the code of the boot on this log.
     #[error("the boot: {0}")]
     Image(ImageRefusal),
+    /// An epoch began under rules that this code does not know; nothing from it on was replayed.
+    #[error("{_0}; the log was not replayed from here on")]
+    RulesUnknown(RulesUnknown),
+    /// An epoch began under other rules than the operators approved.
+    #[error("the epoch began under rule set {found}, and the operators approved {approved}")]
+    RulesNotApproved {
+        /// The rules of the epoch.
+        found: RuleSet,
+        /// The rules of the approval in force.
+        approved: RuleSet,
+    },
     /// The event does not fit the state.
     #[error("the event does not fit the state: {0}")]
     DoesNotFit(Corruption),
@@ -241,6 +254,8 @@ impl Fact {
             Self::OtherOutcome => "OtherOutcome",
             Self::Image(ImageRefusal::TooOld { .. }) => "ImageTooOld",
             Self::Image(_) => "ImageNotApproved",
+            Self::RulesUnknown(_) => "RulesUnknown",
+            Self::RulesNotApproved { .. } => "RulesNotApproved",
             Self::DoesNotFit(_) => "DoesNotFit",
             Self::StateRoot => "StateRoot",
             Self::PolicyHash => "PolicyHash",
@@ -255,6 +270,7 @@ fn place_name(error: &FollowError) -> &'static str {
         FollowError::Previous => "Previous",
         FollowError::Epoch { .. } => "Epoch",
         FollowError::TimeBack => "TimeBack",
+        FollowError::Rules { .. } => "Rules",
         _ => "Place",
     }
 }

@@ -60,8 +60,13 @@ fn read(frame: Frame, keys: Option<&AuditKeys>) -> Read {
     let header = frame.header();
     let root = keys.filter(|keys| *keys.engine_id() == header.engine_id);
     let root = root.and_then(|keys| keys.content_root(header.epoch));
-    let content = match root.map(|root| OpenedFrame::open(&frame, Opener::Auditor(root))) {
+    let open = |root| {
+        header.rules.check()?;
+        OpenedFrame::open(&frame, Opener::Auditor(root))
+    };
+    let content = match root.map(open) {
         None => Content::NoKey,
+        // The rules come first: an event of unknown rules may decode and mean something else.
         Some(Err(error)) => Content::Unreadable(error),
         Some(Ok(opened)) => {
             let answered_by = |event| match command_of(event) {

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use mortise_format::ids::{Address, EngineId, FrameDigest, PolicyHash, Root};
 use mortise_format::lock::Durability;
 use mortise_format::pcr::Pcr;
+use mortise_format::rules::RuleSet;
 
 /// What shows that the signing key belongs to the engine id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +69,8 @@ pub struct EpochReport {
     pub from_ms: u64,
     /// Engine time of its last frame, milliseconds.
     pub to_ms: u64,
+    /// The rules of the epoch.
+    pub rules: RuleSet,
     /// Version of the code; `None` when the boot frame was not opened.
     pub version: Option<String>,
     /// The image that booted.

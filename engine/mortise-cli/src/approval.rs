@@ -17,6 +17,7 @@ use mortise_client::Signer;
 use mortise_format::ids::{EngineId, Measurement, Signature, to_checksum, to_hex};
 use mortise_format::images::{ImageApproval, Version};
 use mortise_format::limits::APPROVED_IMAGES_MAX;
+use mortise_format::rules::RuleSet;
 use mortise_rpc::params::ApproveImages;
 use mortise_rpc::results::EngineInfo;
 use serde_json::{Value, json};
@@ -30,14 +31,14 @@ Examples:
       --operator a.key --operator b.key
   mortise approval submit --measurements old.json --measurements image/measurements.json ...
   mortise approval sign --image OLD --image NEW --minimum-version 0.1.0 \\
-      --engine-id 0x... --serial 3 --valid-until TIME --key a.key
+      --rules 1 --engine-id 0x... --serial 3 --valid-until TIME --key a.key
       signs on a machine without a connection; pass its output to submit:
   mortise approval submit --image OLD --image NEW --minimum-version 0.1.0 \\
-      --serial 3 --valid-until TIME --signature 0x... --signature 0x...
+      --rules 1 --serial 3 --valid-until TIME --signature 0x... --signature 0x...
 
 A new set replaces the previous one completely. Both the set and the key policy must name an image
-before it boots. A set without the running image is refused unless you pass
---without-running-image, because the engine would not start again.";
+before it boots. Rules change only here, from the next boot on. A set without the running image is
+refused unless you pass --without-running-image, because the engine would not start again.";
 
 /// Flags of `mortise approval`.
 #[derive(Debug, Args)]
@@ -82,6 +83,10 @@ struct SetArgs {
     /// Lowest version that may boot. It never decreases and never exceeds the running version.
     #[arg(long, value_name = "X.Y.Z")]
     minimum_version: Version,
+
+    /// Rule set from the next boot on; the one in force by default. It never decreases.
+    #[arg(long, value_name = "N")]
+    rules: Option<u16>,
 
     /// Number of the approval, one above the one in force; fetched from the engine by default.
     #[arg(long, requires = "valid_until")]
@@ -161,12 +166,14 @@ async fn show(connection: &ConnectionArgs, output: &Output) -> Result<(), Failur
     let mut lines = vec![
         ("engineId", info.engine_id.to_string()),
         ("running", format!("version {}, image {}", info.version, image_text(info.image))),
+        ("rules", format!("{} (this code knows up to {})", info.rules, info.newest_rules)),
     ];
     match &info.approved_images {
         None => lines.push(("approved", String::from("nothing yet: any image may boot"))),
         Some(approved) => {
             lines.push(("serial", approved.serial.to_string()));
             lines.push(("minimumVersion", approved.minimum_version.clone()));
+            lines.push(("rulesFromNextBoot", approved.rules.to_string()));
             if approved.images.is_empty() {
                 lines.push(("images", String::from("any")));
             }
@@ -176,6 +183,7 @@ async fn show(connection: &ConnectionArgs, output: &Output) -> Result<(), Failur
     }
     let value = json!({
         "engineId": info.engine_id, "version": info.version, "image": info.image,
+        "rules": info.rules, "newestRules": info.newest_rules,
         "approvedImages": info.approved_images,
     });
     output.thing(&value, &lines);
@@ -204,8 +212,26 @@ impl SetArgs {
             serial: self.serial.unwrap_or_else(next),
             images,
             minimum_version: self.minimum_version,
+            rules: self.rules(info)?,
             valid_until: self.valid_until.unwrap_or(now_s + VALID_S),
         })
+    }
+
+    /// The rules to approve. Refuses those that the running code does not know: nothing that has
+    /// run on this log could start under them.
+    fn rules(&self, info: Option<&EngineInfo>) -> Result<RuleSet, Failure> {
+        let in_force = info.map(|info| info.rules);
+        let rules = self.rules.or(in_force).ok_or_else(|| {
+            Failure::usage("pass the rules from the next boot on: --rules N, as the engine shows")
+        })?;
+        match info.filter(|info| !(info.rules..=info.newest_rules).contains(&rules)) {
+            Some(info) => Err(Failure::usage(format!(
+                "the engine accepts rules {} to {}: it runs under the first, and its code knows \
+                 none above the last. Boot an image that knows rules {rules}, then approve them",
+                info.rules, info.newest_rules
+            ))),
+            None => Ok(RuleSet(rules)),
+        }
     }
 
     /// Refuses a set without the running image: the engine would end at its next start.
@@ -275,6 +301,7 @@ fn lines_of(approval: &ImageApproval) -> Vec<(&'static str, String)> {
     }
     lines.extend(approval.images.iter().map(|image| ("image", bare(image))));
     lines.push(("minimumVersion", approval.minimum_version.to_string()));
+    lines.push(("rules", approval.rules.to_string()));
     lines.push(("validUntil", seconds_and_utc(approval.valid_until)));
     lines
 }
@@ -282,7 +309,7 @@ fn lines_of(approval: &ImageApproval) -> Vec<(&'static str, String)> {
 fn value_of(approval: &ImageApproval) -> Value {
     json!({
         "serial": approval.serial, "images": approval.images,
-        "minimumVersion": approval.minimum_version.to_string(),
+        "minimumVersion": approval.minimum_version.to_string(), "rules": approval.rules.0,
         "validUntil": approval.valid_until,
     })
 }
@@ -321,6 +348,7 @@ mod tests {
             measurements: Vec::new(),
             any_image: false,
             minimum_version: Version::default(),
+            rules: Some(1),
             serial: Some(7),
             valid_until: Some(5),
             without_running_image: false,
@@ -328,5 +356,8 @@ mod tests {
         let approval = set.approval(None, 0).unwrap();
         assert_eq!(approval.images, [image(2), image(9)]);
         assert_eq!((approval.serial, approval.valid_until), (7, 5));
+        assert_eq!(approval.rules, RuleSet(1));
+        let without = SetArgs { rules: None, ..set };
+        assert!(without.approval(None, 0).is_err(), "offline there is no default");
     }
 }

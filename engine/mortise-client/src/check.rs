@@ -20,7 +20,10 @@ use mortise_rpc::results::{CommitmentView, OutcomeResult, ReceiptView};
 use mortise_verify::commitment::{CommitmentError, Expected, VerifiedCommitment};
 use mortise_verify::insecure::{self, InsecureModeError};
 use mortise_verify::json::{self, JsonError};
-use mortise_verify::receipt::{FrameError, ReceiptError, VerifiedReceipt, verify_frame};
+use mortise_verify::receipt::{
+    FrameError, ReceiptError, VerifiedReceipt, check_rules, verify_frame,
+};
+use mortise_verify::statement as statements;
 use mortise_verify::statement::{StatementError, VerifiedStatement};
 use mortise_verify::{SignerError, commitment as commitments, receipt as receipts};
 
@@ -76,12 +79,16 @@ fn holds(condition: bool, error: CheckError) -> Result<(), CheckError> {
     if condition { Ok(()) } else { Err(error) }
 }
 
-/// Checks a complete receipt: event, frame, statement, history.
+/// Checks a complete receipt: rules, event, frame, statement, history.
 ///
 /// # Errors
-/// `Json`, `Receipt`, `Frame`, in this order.
+/// `Json`, `Receipt`, `Frame`, in this order; `Frame` before the event when its rules are unknown.
 pub fn receipt(identity: &Identity, view: &ReceiptView) -> Result<VerifiedReceipt, CheckError> {
-    let verified = receipts::verify(&identity.engine(), &json::receipt(view)?)?;
+    let shown = json::receipt(view)?;
+    let signed = statements::verify(&identity.engine(), &shown.signed);
+    let signed = signed.map_err(ReceiptError::Statement)?;
+    check_rules(&signed, &view.leaf.0)?;
+    let verified = receipts::verify_event(signed, &shown)?;
     let (stated, path) = (verified.statement(), json::hashes(&view.history_path));
     verify_frame(stated, &view.leaf.0, &path, &stated.head())?;
     Ok(verified)
@@ -163,7 +170,7 @@ pub fn statement(
     shown: &SignedStatementView,
 ) -> Result<VerifiedStatement, CheckError> {
     let signed = json::statement(&shown.statement, shown.signature)?;
-    Ok(mortise_verify::statement::verify(&identity.engine(), &signed)?)
+    Ok(statements::verify(&identity.engine(), &signed)?)
 }
 
 /// Checks that the engine signed what became of a lock, at the position of a receipt.

@@ -146,7 +146,7 @@ async fn changed_commitment_is_refused_by_what_is_wrong_with_it() {
             CheckError::Receipt(ReceiptError::Event(EventProofError::Root)),
         ),
         (
-            |t| t.replacen("\"leaf\":\"0x0100", "\"leaf\":\"0x0101", 1),
+            |t| t.replacen("\"leaf\":\"0x020001000211", "\"leaf\":\"0x020001000212", 1),
             CheckError::Frame(FrameError::FrameDigest),
         ),
         (

@@ -19,6 +19,7 @@ use mortise_format::images::{ImageApproval, Version};
 use mortise_format::insecure_mode::InsecureMode;
 use mortise_format::lock::{Custody, Durability, LOCKED_ASSET_TYPE, LegTerms, LockTerms, Status};
 use mortise_format::reading::ReadingGrant;
+use mortise_format::rules::RuleSet;
 use mortise_format::secp256k1::recover;
 use mortise_format::succession::{SUCCESSION_TYPE, Succession};
 use serde_json::{Value, json};
@@ -263,10 +264,12 @@ fn approve_images() -> Value {
     let images = vec![Measurement([0x22; 48]), Measurement([0x33; 48])];
     let minimum_version = Version { major: 0, minor: 10, patch: 2 };
     let valid_until = request().valid_until;
-    let approval = ImageApproval { serial: 3, images, minimum_version, valid_until };
+    let rules = RuleSet(2);
+    let approval = ImageApproval { serial: 3, images, minimum_version, rules, valid_until };
     let message = json!({
         "engineId": text(&ENGINE), "serial": approval.serial, "images": approval.images,
-        "minimumVersion": minimum_version.to_string(), "validUntil": valid_until,
+        "minimumVersion": minimum_version.to_string(), "rules": rules.0,
+        "validUntil": valid_until,
     });
     let hash = eip712::approve_images(&ENGINE, &approval);
     vector(eip712::APPROVE_IMAGES_TYPE, In::Engine, message, hash)

@@ -32,7 +32,8 @@ impl State {
     pub fn apply(&mut self, at: LogPosition, event: &Event) -> Applied {
         self.at = at;
         match event {
-            Event::EpochStarted { version, .. } => {
+            Event::EpochStarted { version, rules, .. } => {
+                self.apply_rules(*rules)?;
                 self.apply_version(version);
                 Ok(())
             }

@@ -18,6 +18,7 @@ use mortise_format::ids::{Address, Bytes32, EngineId, LockId, PolicyHash, Reques
 use mortise_format::lock::{Custody, LockTerms, Status};
 use mortise_format::policy::Policy;
 use mortise_format::reject::Reject;
+use mortise_format::rules::RuleSet;
 use mortise_rpc::params::SimulateLock;
 use std::sync::Arc;
 
@@ -211,6 +212,8 @@ pub enum TermsOf {
 pub struct StatusAnswer {
     pub engine_id: EngineId,
     pub epoch: u64,
+    /// Rules of the epoch.
+    pub rules: RuleSet,
     /// Last frame.
     pub seq: u64,
     /// State root after the last frame.

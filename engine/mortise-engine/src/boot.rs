@@ -18,7 +18,7 @@ use crate::witness::{Outcome, WitnessQuorum, WitnessReject, consistency, gather}
 use mortise_core::Machine;
 use mortise_core::body::{Boot, BootRecord, CarriedStatement, ClearBody, document_digest};
 use mortise_core::keys::EpochKeys;
-use mortise_core::machine::{EpochRecord, FollowError};
+use mortise_core::machine::{EpochRecord, FollowError, RulesRefusal};
 use mortise_core::state::ImageRefusal;
 use mortise_format::binding::{BoundKeys, KeyBinding};
 use mortise_format::codec;
@@ -29,6 +29,7 @@ use mortise_format::ids::{Bytes32, Measurement, Root};
 use mortise_format::images::Version;
 use mortise_format::insecure_mode::InsecureMode;
 use mortise_format::merkle::history::TreeHead;
+use mortise_format::rules::RuleSet;
 use std::sync::Arc;
 
 /// Why the engine does not start.
@@ -74,6 +75,9 @@ pub enum BootError {
     /// The log requires newer code or another image.
     #[error("{0}")]
     Image(#[from] ImageRefusal),
+    /// The log, its approval or its operator asks for rules under which this code does not boot.
+    #[error("{0}")]
+    Rules(#[from] RulesRefusal),
     /// The log was written in another mode: debug, emulated, or neither.
     #[error("the log was written {}, and this boot is {}", mode_text(*log), mode_text(*running))]
     OtherMode {
@@ -117,11 +121,14 @@ impl BootError {
             Self::NoGenesis => "NO_GENESIS",
             Self::KeysLost => "KEYS_LOST",
             Self::OtherGenesis => "OTHER_GENESIS",
+            Self::Frame { error: FollowError::RulesUnknown(_), .. } => "RULES_UNKNOWN",
             Self::Frame { .. } | Self::NoEpoch { .. } => "LOG_DOES_NOT_FOLLOW",
             Self::SnapshotAhead { .. } => "LOG_ENDS_BEFORE_SNAPSHOT",
             Self::HeadMismatch { .. } => "LOG_HEAD_MISMATCH",
             Self::Image(ImageRefusal::TooOld { .. }) => "IMAGE_TOO_OLD",
             Self::Image(_) => "IMAGE_NOT_APPROVED",
+            Self::Rules(RulesRefusal::Unknown(_)) => "RULES_UNKNOWN",
+            Self::Rules(_) => "RULES_REFUSED",
             Self::OtherMode { .. } => "OTHER_MODE",
             Self::Attest(_) => "ATTESTATION",
             Self::NoWitnesses => "NO_WITNESSES",
@@ -205,6 +212,15 @@ impl Replayed {
         image: Option<&Measurement>,
     ) -> Result<(), BootError> {
         Ok(self.machine.state().check_image(running, image)?)
+    }
+
+    /// The rules of the next epoch (INV-19), before the boot writes or signs anything. `asked` is
+    /// the setting of a development system.
+    ///
+    /// # Errors
+    /// `Rules`.
+    pub fn next_rules(&self, asked: Option<RuleSet>) -> Result<RuleSet, BootError> {
+        Ok(self.machine.next_rules(asked)?)
     }
 
     /// What the next boot binds: its keys, and the end of the log.
@@ -310,10 +326,12 @@ impl NewEpoch {
         Ok(Self { binding, keys, wrapped_key, key_commitment })
     }
 
-    /// The start of the pipeline, whose first frame carries `document`; empty while unattested.
+    /// The start of the pipeline, whose first frame carries `document`, empty while unattested, and
+    /// puts `rules` in force.
     pub fn start(
         self,
         replayed: Replayed,
+        rules: RuleSet,
         document: Vec<u8>,
         identity: &Identity,
         entropy: &dyn Entropy,
@@ -330,7 +348,8 @@ impl NewEpoch {
         let Replayed { machine, covered } = replayed;
         let to_carry = resign(&machine, identity);
         let (log_keys, keys) = (identity.log_keys.clone(), self.keys);
-        Start { machine, log_keys, keys, boot: Boot { record, document }, to_carry, covered }
+        let boot = Boot { record, document };
+        Start { machine, rules, log_keys, keys, boot, to_carry, covered }
     }
 }
 

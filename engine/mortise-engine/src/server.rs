@@ -29,6 +29,7 @@ use actix::{Actor, Addr, Arbiter, ArbiterHandle, Handler, Message, SyncArbiter};
 use mortise_format::genesis::Genesis;
 use mortise_format::images::Version;
 use mortise_format::limits::CONNECTIONS_MAX;
+use mortise_format::rules::RuleSet;
 use mortise_transport::{Address, Listener};
 use std::future::Future;
 use std::sync::Arc;
@@ -46,6 +47,9 @@ pub struct Config {
     /// Bounds on requests in flight.
     pub bounds: Bounds,
     pub snapshot_frames: u64,
+    /// The rules from this boot on, for a log without an approval of images: at least those of its
+    /// last epoch, which is the default. The measured image sets none.
+    pub rules: Option<RuleSet>,
     /// Workers that recover and make signatures, at least one.
     pub crypto_threads: usize,
     /// Settings of the application, measured with the code.
@@ -234,6 +238,7 @@ async fn start(
         None => None,
     };
     replayed.check_image(version(), image.as_ref())?;
+    let rules = replayed.next_rules(config.rules)?;
     mode::check(store.as_ref(), &replayed, identity.insecure_mode).await?;
     let quorum = quorum(ports, &identity)?;
     if let Some(quorum) = &quorum {
@@ -242,7 +247,8 @@ async fn start(
         phase.enter(Phase::Witnessing(log_key));
         boot::check_newest(&store, &replayed, quorum).await?;
     }
-    let (started, proof) = new_epoch(ports, attestor, replayed, &identity, &ring).await?;
+    let from = (replayed, rules);
+    let (started, proof) = new_epoch(ports, attestor, from, &identity, &ring).await?;
     let settings =
         Settings { snapshot_frames: config.snapshot_frames, draft_seed: boot::random_u64(entropy) };
     let boot_ms = ports.clock.now_ms()?;
@@ -303,7 +309,7 @@ fn quorum(ports: &Ports, identity: &Identity) -> Result<Option<Arc<WitnessQuorum
 async fn new_epoch(
     ports: &Ports,
     attestor: Option<Addr<Attestor>>,
-    replayed: Replayed,
+    (replayed, rules): (Replayed, RuleSet),
     identity: &Identity,
     ring: &KeyRing,
 ) -> Result<(Start, Proof), BootError> {
@@ -316,7 +322,7 @@ async fn new_epoch(
         Some(attestor) => ask(attestor, Bind(binding)).await?,
     };
     mode::check_own(&boot.document, identity.insecure_mode).map_err(BootError::Attest)?;
-    let started = epoch.start(replayed, boot.document.clone(), identity, entropy);
+    let started = epoch.start(replayed, rules, boot.document.clone(), identity, entropy);
     let (boot, channel) = (Arc::new(boot), Arc::new(channel));
     Ok((started, Proof { binding, boot, channel, attestor }))
 }

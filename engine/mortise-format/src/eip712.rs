@@ -49,7 +49,7 @@ pub const GRANT_READING_TYPE: &str = "GrantReading(bytes32 engineId,bytes32 read
 uint64 fromEpoch,uint64 toEpoch,bytes32 requestId,uint64 validUntil)";
 /// Operators name the images that may boot on the log.
 pub const APPROVE_IMAGES_TYPE: &str = "ApproveImages(bytes32 engineId,uint64 serial,\
-bytes[] images,string minimumVersion,uint64 validUntil)";
+bytes[] images,string minimumVersion,uint16 rules,uint64 validUntil)";
 /// The engine's signed promise that a lock is held.
 pub const COMMITMENT_TYPE: &str = "LockCommitment(bytes32 lockId,address owner,\
 address beneficiary,address arbiter,bytes32 assets,bytes32 condition,uint64 issuedAt,\
@@ -311,6 +311,7 @@ pub fn approve_images(engine_id: &EngineId, approval: &ImageApproval) -> Bytes32
         .number(approval.serial)
         .word(&keccak256(&[&images]))
         .word(&keccak256(&[minimum_version.as_bytes()]))
+        .number(u64::from(approval.rules.0))
         .number(approval.valid_until)
         .hash()
 }

@@ -22,6 +22,7 @@ use crate::limits::NONCE_WINDOW;
 use crate::lock::{Custody, Status};
 use crate::log_position::LogPosition;
 use crate::merkle::{TreeKey, ValueHash};
+use crate::rules::RuleSet;
 use alloc::vec::Vec;
 use bincode::{Decode, Encode};
 
@@ -88,6 +89,8 @@ pub enum LeafValue {
         images: Vec<Measurement>,
         /// The lowest version of code that may boot.
         minimum_version: Version,
+        /// The rules from the next boot on.
+        rules: RuleSet,
         /// Event of the approval.
         approved_at: LogPosition,
     },

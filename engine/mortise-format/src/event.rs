@@ -14,6 +14,7 @@ use crate::lock::{Custody, LockTerms, Status};
 use crate::reading::ReadingGrant;
 use crate::reject::Reject;
 use crate::request::Request;
+use crate::rules::RuleSet;
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -84,6 +85,8 @@ pub enum Event {
         version: String,
         /// Digest of the frame before, zero at genesis.
         previous: FrameDigest,
+        /// The rules of the epoch.
+        rules: RuleSet,
     },
     /// Engine time moved; first event of every other frame.
     TimeAdvanced {

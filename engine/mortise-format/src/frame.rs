@@ -1,7 +1,7 @@
 //! The frame: the unit that is sealed, chained, shipped, synced and replayed.
 //!
 //! ```text
-//! frame  = leaf (295 bytes) | clear body | ciphertext
+//! frame  = leaf (297 bytes) | clear body | ciphertext
 //! leaf   = header | clear digest | cipher digest | MAC
 //! ```
 //! Anyone can parse a frame and check its two digests and its place in the chain; only holders of
@@ -12,15 +12,16 @@ use crate::codec::{self, CodecError};
 use crate::domains;
 use crate::ids::{Bytes32, EngineId, FrameDigest, PolicyHash, Root};
 use crate::limits::FRAME_BYTES_MAX;
+use crate::rules::RuleSet;
 use alloc::vec::Vec;
 use bincode::{Decode, Encode};
 
 /// Version of the frame layout.
-pub const FRAME_VERSION: u16 = 1;
+pub const FRAME_VERSION: u16 = 2;
 /// Size of an encoded [`FrameLeaf`].
 pub const LEAF_BYTES: usize = HEADER_BYTES + 3 * 32;
 /// Size of an encoded [`FrameHeader`].
-pub const HEADER_BYTES: usize = 2 + 1 + 32 + 3 * 8 + 32 + 4 + 3 * 32 + 4 + 4;
+pub const HEADER_BYTES: usize = 2 + 2 + 1 + 32 + 3 * 8 + 32 + 4 + 3 * 32 + 4 + 4;
 
 /// What a frame is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +46,8 @@ impl FrameKind {
 pub struct FrameHeader {
     /// [`FRAME_VERSION`].
     pub version: u16,
+    /// The rules that made the frame. Any number decodes; [`RuleSet::check`] it before following.
+    pub rules: RuleSet,
     /// 1 boot, 2 events; read it with [`FrameHeader::kind`].
     pub kind: u8,
     /// The engine that made the frame.
@@ -100,17 +103,15 @@ impl FrameLeaf {
     /// Parses the bytes of a leaf and checks its version and kind.
     ///
     /// # Errors
-    /// `Torn` for fewer bytes than [`LEAF_BYTES`], `Trailing` for more, `Leaf`, `Version`, `Kind`.
+    /// `Version`, `Torn` for fewer bytes than [`LEAF_BYTES`], `Trailing` for more, `Leaf`, `Kind`.
     pub fn decode(bytes: &[u8]) -> Result<Self, FrameError> {
+        check_version(bytes)?;
         match bytes.len().cmp(&LEAF_BYTES) {
             core::cmp::Ordering::Less => return Err(FrameError::Torn),
             core::cmp::Ordering::Greater => return Err(FrameError::Trailing),
             core::cmp::Ordering::Equal => {}
         }
         let leaf: Self = codec::decode(bytes).map_err(FrameError::Leaf)?;
-        if leaf.header.version != FRAME_VERSION {
-            return Err(FrameError::Version { found: leaf.header.version });
-        }
         leaf.header.kind().ok_or(FrameError::Kind)?;
         Ok(leaf)
     }
@@ -151,7 +152,7 @@ pub enum FrameError {
     #[error("the frame is over its size limit")]
     Oversized,
     /// The layout version is not ours.
-    #[error("the frame has version {found}")]
+    #[error("the frame has version {found}, and this code reads version {FRAME_VERSION}")]
     Version {
         /// The version found.
         found: u16,
@@ -189,6 +190,7 @@ impl Frame {
         if bytes.len() > FRAME_BYTES_MAX {
             return Err(FrameError::Oversized);
         }
+        check_version(bytes)?;
         let (leaf, rest) = bytes.split_at_checked(LEAF_BYTES).ok_or(FrameError::Torn)?;
         let leaf = FrameLeaf::decode(leaf)?;
         let clear_bytes = usize::try_from(leaf.header.clear_bytes).map_err(|_| FrameError::Torn)?;
@@ -254,6 +256,15 @@ impl Frame {
     }
 }
 
+/// Checks the version first: the size of a leaf depends on it, and a leaf of another version must
+/// be refused as such, not as cut short.
+fn check_version(bytes: &[u8]) -> Result<(), FrameError> {
+    match bytes.first_chunk::<2>().map(|version| u16::from_le_bytes(*version)) {
+        Some(found) if found != FRAME_VERSION => Err(FrameError::Version { found }),
+        _ => Ok(()),
+    }
+}
+
 /// The digest of a clear body.
 pub fn clear_digest(clear: &[u8]) -> Bytes32 {
     Bytes32(domains::blake3_in(domains::CLEAR_DIGEST, &[clear]))
@@ -274,6 +285,7 @@ mod tests {
         let (clear, cipher) = (vec![1, 2, 3], vec![4; 40]);
         let header = FrameHeader {
             version: FRAME_VERSION,
+            rules: RuleSet(7),
             kind: FrameKind::Events.byte(),
             engine_id: EngineId([7; 32]),
             epoch: 1,
@@ -333,7 +345,22 @@ mod tests {
             FrameLeaf::decode(&bytes)
         };
         assert_eq!(changed(0), Err(FrameError::Version { found: FRAME_VERSION ^ 0x40 }));
-        assert_eq!(changed(2), Err(FrameError::Kind));
+        assert_eq!(changed(4), Err(FrameError::Kind));
+        assert_eq!(changed(2).unwrap().header.rules, RuleSet(7 ^ 0x40));
+    }
+
+    /// A leaf of version 1 had 295 bytes.
+    #[test]
+    fn leaf_of_another_version_is_refused_by_version_whatever_its_size() {
+        for version in [0, 1, 3, u16::MAX] {
+            let mut bytes = sample(3).encode();
+            bytes[..2].copy_from_slice(&version.to_le_bytes());
+            let refused = FrameError::Version { found: version };
+            for size in [2, 295, LEAF_BYTES, bytes.len()] {
+                assert_eq!(FrameLeaf::decode(&bytes[..size]), Err(refused));
+                assert_eq!(Frame::decode(&bytes[..size]), Err(refused));
+            }
+        }
     }
 
     #[test]

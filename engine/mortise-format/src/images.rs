@@ -1,8 +1,8 @@
 //! Approved images: which code may open this log next, and how old it may be.
 //!
 //! What it is for: the command in which k operators name the measurements (PCR0) of every image
-//! that may boot on the log from now on, and the lowest code version that may boot
-//! (`specs/upgrades.md`).
+//! that may boot on the log from now on, the lowest code version that may boot, and the rules from
+//! the next boot on (`specs/upgrades.md`).
 //!
 //! What it does not do: give an image the keys. The key policy at the key service does. An image
 //! boots only when both name it.
@@ -11,6 +11,7 @@
 
 use crate::ids::Measurement;
 use crate::limits::APPROVED_IMAGES_MAX;
+use crate::rules::RuleSet;
 use alloc::vec::Vec;
 use bincode::{Decode, Encode};
 use core::fmt;
@@ -77,6 +78,8 @@ pub struct ImageApproval {
     pub images: Vec<Measurement>,
     /// The lowest code version that may boot. It never goes down.
     pub minimum_version: Version,
+    /// The rules from the next boot on. Never below those in force.
+    pub rules: RuleSet,
     /// Whole seconds since the Unix epoch.
     pub valid_until: u64,
 }
@@ -133,7 +136,9 @@ mod tests {
         let image = |byte| Measurement([byte; 48]);
         let is_proper = |images: Vec<Measurement>| {
             let minimum_version = Version::default();
-            ImageApproval { serial: 1, images, minimum_version, valid_until: 0 }.has_proper_images()
+            let rules = RuleSet::OLDEST;
+            ImageApproval { serial: 1, images, minimum_version, rules, valid_until: 0 }
+                .has_proper_images()
         };
         assert!(is_proper(Vec::new()));
         assert!(is_proper((1..=8).map(image).collect()));

@@ -51,6 +51,7 @@ pub mod reading;
 pub mod reject;
 pub mod release;
 pub mod request;
+pub mod rules;
 #[cfg(feature = "secp256k1")]
 pub mod secp256k1;
 pub mod secret;

@@ -50,6 +50,7 @@ pub enum Field {
     Serial,
     Images,
     MinimumVersion,
+    Rules,
 }
 
 impl Field {
@@ -97,6 +98,7 @@ impl Field {
             Self::Serial => "serial",
             Self::Images => "images",
             Self::MinimumVersion => "minimumVersion",
+            Self::Rules => "rules",
         }
     }
 }

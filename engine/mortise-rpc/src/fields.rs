@@ -13,6 +13,7 @@ use mortise_format::images::Version;
 use mortise_format::json::Base64;
 use mortise_format::limits::EXECUTION_DATA_BYTES_MAX;
 use mortise_format::lock::LegTerms;
+use mortise_format::rules::RuleSet;
 use serde_json::{Map, Value};
 
 /// Why parameters are wrong, with the path of the field.
@@ -294,6 +295,13 @@ impl<'a> Item<'a> {
         const EXPECTED: &str = "an integer from 0 to 2^32 - 1";
         let number = self.number().map_err(|_| self.wrong(EXPECTED))?;
         u32::try_from(number).map_err(|_| self.wrong(EXPECTED))
+    }
+
+    /// The number of a set of rules.
+    pub fn rules(&self) -> Result<RuleSet> {
+        const EXPECTED: &str = "an integer from 0 to 65535";
+        let number = self.number().map_err(|_| self.wrong(EXPECTED))?;
+        u16::try_from(number).map(RuleSet).map_err(|_| self.wrong(EXPECTED))
     }
 
     /// An integer from 1 to `count_max`.

@@ -27,7 +27,7 @@ use mortise_format::merkle::history::HistoryProofError;
 /// A frame's leaf in a history, as received. Nothing in it is verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeafProof {
-    /// The 295 bytes.
+    /// The 297 bytes.
     pub leaf: Vec<u8>,
     /// RFC 6962 inclusion path, from the leaf up.
     pub path: Vec<[u8; 32]>,

@@ -78,9 +78,11 @@ impl NamedError for EventProofError {
 impl NamedError for FrameError {
     fn name(&self) -> &'static str {
         match self {
+            Self::Version { .. } => "Version",
             Self::LeafSize { .. } => "LeafSize",
             Self::Leaf(_) => "Leaf",
             Self::FrameDigest => "FrameDigest",
+            Self::RulesUnknown(_) => "RulesUnknown",
             Self::Contradiction(_) => "Contradiction",
             Self::History(inner) => inner.name(),
         }

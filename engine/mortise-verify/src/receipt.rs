@@ -13,10 +13,11 @@ use crate::statement::{self, SignedStatement, StatementError, VerifiedStatement}
 use alloc::vec::Vec;
 use mortise_format::codec::{self, CodecError};
 use mortise_format::event::{Event, LogPosition};
-use mortise_format::frame::{FrameHeader, FrameLeaf, LEAF_BYTES};
+use mortise_format::frame::{FRAME_VERSION, FrameHeader, FrameLeaf, LEAF_BYTES};
 use mortise_format::limits::FRAME_BYTES_MAX;
 use mortise_format::merkle::events::{self, EventProofError};
 use mortise_format::merkle::history::HistoryProofError;
+use mortise_format::rules::RulesUnknown;
 
 /// A receipt as received. Nothing in it is verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,7 +92,18 @@ impl VerifiedReceipt {
 /// # Errors
 /// `Statement`, `EventTooLarge`, `Event`, `Encoding`, in this order.
 pub fn verify(engine: &Engine, receipt: &Receipt) -> Result<VerifiedReceipt, ReceiptError> {
-    let statement = statement::verify(engine, &receipt.signed)?;
+    verify_event(statement::verify(engine, &receipt.signed)?, receipt)
+}
+
+/// As [`verify`], with the receipt's statement verified before. A caller that has the leaf of
+/// the frame calls [`check_rules`] in between.
+///
+/// # Errors
+/// `EventTooLarge`, `Event`, `Encoding`, in this order.
+pub fn verify_event(
+    statement: VerifiedStatement,
+    receipt: &Receipt,
+) -> Result<VerifiedReceipt, ReceiptError> {
     let found = receipt.event.len();
     if found > FRAME_BYTES_MAX {
         return Err(ReceiptError::EventTooLarge { found });
@@ -125,6 +137,12 @@ pub enum SharedField {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FrameError {
+    /// The leaf has another layout.
+    #[error("the leaf has version {found}, and this code reads version {FRAME_VERSION}")]
+    Version {
+        /// The version found.
+        found: u16,
+    },
     /// The leaf does not have the size of a leaf.
     #[error("a frame's leaf has {LEAF_BYTES} bytes, not {found}")]
     LeafSize {
@@ -140,6 +158,9 @@ pub enum FrameError {
     /// The engine's statement and its sealed frame differ in one field.
     #[error("leaf and statement differ in {0:?}")]
     Contradiction(SharedField),
+    /// The frame was made under rules that this code does not know.
+    #[error(transparent)]
+    RulesUnknown(#[from] RulesUnknown),
     /// The leaf is not in the history at the frame's seq.
     #[error("the frame is not in the history: {0}")]
     History(#[from] HistoryProofError),
@@ -179,7 +200,8 @@ impl VerifiedFrame {
 /// Success proves what [`VerifiedFrame`] states.
 ///
 /// # Errors
-/// `LeafSize`, `Leaf`, `FrameDigest`, `Contradiction`, `History`, in this order.
+/// `Version`, `LeafSize`, `Leaf`, `FrameDigest`, `RulesUnknown`, `Contradiction`, `History`, in
+/// this order.
 pub fn verify_frame(
     statement: &VerifiedStatement,
     leaf: &[u8],
@@ -190,6 +212,7 @@ pub fn verify_frame(
     if decoded.digest() != statement.fields().frame_digest {
         return Err(FrameError::FrameDigest);
     }
+    decoded.header.rules.check()?;
     if let Some(field) = contradiction(statement, &decoded.header) {
         return Err(FrameError::Contradiction(field));
     }
@@ -197,7 +220,30 @@ pub fn verify_frame(
     Ok(VerifiedFrame { leaf: decoded, inclusion })
 }
 
+/// Checks that this code knows the rules of a statement's frame, before it reads an event of it. An
+/// event of unknown rules may decode and mean something else.
+///
+/// A leaf that is not the statement's says nothing; [`verify_frame`] names what is wrong with it.
+///
+/// # Errors
+/// `RulesUnknown`; `Version` for a leaf of another layout, whose rules cannot be read.
+pub fn check_rules(statement: &VerifiedStatement, leaf: &[u8]) -> Result<(), FrameError> {
+    match decode_leaf(leaf) {
+        Ok(decoded) if decoded.digest() == statement.fields().frame_digest => {
+            decoded.header.rules.check()?;
+            Ok(())
+        }
+        Err(FrameError::Version { found }) => Err(FrameError::Version { found }),
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
 pub(crate) fn decode_leaf(leaf: &[u8]) -> Result<FrameLeaf, FrameError> {
+    // The size depends on the version.
+    match leaf.first_chunk::<2>().map(|version| u16::from_le_bytes(*version)) {
+        Some(found) if found != FRAME_VERSION => return Err(FrameError::Version { found }),
+        _ => {}
+    }
     match leaf.len() {
         LEAF_BYTES => codec::decode(leaf).map_err(FrameError::Leaf),
         found => Err(FrameError::LeafSize { found }),

@@ -11,6 +11,7 @@
 use super::index::{FramePlace, Index, IndexError};
 use super::segment::{BLOCK_BYTES, RecordError, SegmentReader, segment_files, segment_path};
 use super::tail::{SegmentAllocator, Tail};
+use mortise_format::frame::FrameError;
 use mortise_format::ids::EngineId;
 use mortise_format::store::LogHead;
 use std::fs::{File, OpenOptions};
@@ -162,6 +163,10 @@ fn read_segment(
         let record = match reader.record(cursor.offset, seq) {
             Ok(Some(record)) => record,
             Err(RecordError::Io(error)) => return Err(error.into()),
+            // No torn write has another version: this is a log of another build, which stays.
+            Err(reason @ RecordError::Frame(FrameError::Version { .. })) => {
+                return Err(lost(seq, reason));
+            }
             other => {
                 let beyond = reader.beyond(cursor.offset)?;
                 // A later segment is used only when all of this one is durable.
@@ -240,7 +245,7 @@ mod tests {
     use super::super::port::CheckedFrame;
     use super::super::testing::{Store, chain};
     use super::*;
-    use crate::store::segment::record_bytes;
+    use crate::store::segment::{RECORD_HEADER_BYTES, record_bytes};
     use crate::store::{LogStore as _, OpenError};
 
     /// Overwrites bytes of the log's first segment.
@@ -272,6 +277,19 @@ mod tests {
         open.append(&frames[3..]);
         drop(open);
         assert_eq!(store.open().unwrap().head().next_seq, 4);
+    }
+
+    #[test]
+    fn a_log_of_another_frame_version_is_refused_and_kept() {
+        let store = Store::new();
+        let frames = chain(1, 1000);
+        store.open().unwrap().append(&frames);
+        damage(&store, BLOCK_BYTES + RECORD_HEADER_BYTES as u64, &[1, 0]);
+        store.forget_index();
+        let kept = std::fs::read(segment_path(&store.log(), 0)).unwrap();
+        let error = store.open().map(drop).unwrap_err();
+        assert!(error.to_string().contains("version 1"), "{error}");
+        assert_eq!(std::fs::read(segment_path(&store.log(), 0)).unwrap(), kept);
     }
 
     #[track_caller]

@@ -8,6 +8,7 @@ use mortise_format::frame::{
     FRAME_VERSION, Frame, FrameHeader, FrameKind, FrameLeaf, cipher_digest, clear_digest,
 };
 use mortise_format::ids::{Bytes32, EngineId, FrameDigest, PolicyHash, Root};
+use mortise_format::rules::RuleSet;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -29,6 +30,7 @@ pub(crate) fn frame(
     let cipher: Vec<u8> = (0..bytes).map(|i| (i as u64 ^ seq) as u8 | 1).collect();
     let header = FrameHeader {
         version: FRAME_VERSION,
+        rules: RuleSet::NEWEST,
         kind: FrameHeader::kind_byte(kind),
         engine_id: EngineId([7; 32]),
         epoch,

@@ -150,10 +150,10 @@ grant = fields(reader=word, from_epoch=u64, to_epoch=u64, request=request)
 measurement = raw(48)
 version = fields(major=u32, minor=u32, patch=u32)
 approval = fields(
-    serial=u64, images=many(measurement), minimum_version=version, valid_until=u64
+    serial=u64, images=many(measurement), minimum_version=version, rules=u16, valid_until=u64
 )
 
-field = names(*(str(number) for number in range(41)))
+field = names(*(str(number) for number in range(42)))
 limit = names("single", "account", "asset", "concurrent", "rate", "requests", "drafts", "readingGrants")
 party = names("owner", "beneficiary", "nobody")
 reject = choice(
@@ -190,7 +190,7 @@ COMMANDS = [
 ]
 command = choice(*COMMANDS)
 EVENTS = [
-    ("EpochStarted", fields(epoch=u64, version=text, previous=word)),
+    ("EpochStarted", fields(epoch=u64, version=text, previous=word, rules=u16)),
     ("TimeAdvanced", fields(time_ms=u64)),
     ("LocksGranted", fields(locks=many(granted), batch=word, marks=many(mark))),
     ("LockClaimed", fields(claim=claim, signature=signature, mark=mark, status=status)),
@@ -275,6 +275,7 @@ value = choice(
             serial=u64,
             images=many(measurement),
             minimum_version=version,
+            rules=u16,
             seq=u64,
             index=u32,
         ),
@@ -285,6 +286,7 @@ value = choice(
 
 leaf = fields(
     version=u16,
+    rules=u16,
     kind=u8,
     engine_id=word,
     epoch=u64,
@@ -301,4 +303,6 @@ leaf = fields(
     cipher_digest=word,
     mac=word,
 )
-LEAF_BYTES = 295
+LEAF_BYTES = 297
+FRAME_VERSION = 2
+RULES = range(1, 2)

@@ -52,6 +52,7 @@ def verify_receipt(engine, receipt):
     need(receipt["seq"] == statement["seq"], "Seq")
     need_time(statement)
     verify_statement(engine, statement, receipt["signature"])
+    need_rules(statement, receipt["leaf"])
     event = receipt["event"]
     need(len(event) <= EVENT_BYTES_MAX, "EventTooLarge")
     root, count = statement["eventRoot"], statement["eventCount"]
@@ -60,14 +61,25 @@ def verify_receipt(engine, receipt):
 
 
 def read_leaf(leaf):
-    """Decodes the 295 bytes of a leaf; returns it and its digest."""
+    """Decodes the 297 bytes of a leaf; returns it and its digest."""
+    need(len(leaf) < 2 or int.from_bytes(leaf[:2], "little") == codec.FRAME_VERSION, "Version")
     need(len(leaf) == codec.LEAF_BYTES, "LeafSize")
     return codec.decode(codec.leaf, leaf), context_key("mortise 2026 frame digest v1", leaf)
+
+
+def need_rules(statement, leaf):
+    """Rules come before the event, which may mean something else under other rules."""
+    if len(leaf) != codec.LEAF_BYTES:
+        need(len(leaf) < 2 or int.from_bytes(leaf[:2], "little") == codec.FRAME_VERSION, "Version")
+        return
+    decoded, digest = read_leaf(leaf)
+    need(digest != statement["frameDigest"] or decoded["rules"] in codec.RULES, "RulesUnknown")
 
 
 def verify_frame(statement, leaf, path, under):
     decoded, digest = read_leaf(leaf)
     need(digest == statement["frameDigest"], "FrameDigest")
+    need(decoded["rules"] in codec.RULES, "RulesUnknown")
     same = {
         "engineId": decoded["engine_id"],
         "epoch": decoded["epoch"],

@@ -52,6 +52,7 @@ fn frame_out_of_order_breaks_the_chain_by_name() {
     place("Epoch", &|header| header.epoch += 1);
     place("TimeBack", &|header| header.time_ms = 1);
     place("Seq", &|header| header.seq += 1);
+    place("Rules", &|header| header.rules.0 += 1);
     place("Previous", &|header| header.previous = FrameDigest([9; 32]));
     place("ForeignEngine", &|header| header.engine_id = EngineId([9; 32]));
     place("Epoch", &|header| header.kind = FrameHeader::kind_byte(FrameKind::Boot));

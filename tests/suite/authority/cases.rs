@@ -5,6 +5,7 @@ use mortise_format::ids::{Address, Bytes32, Measurement};
 use mortise_format::images::{ImageApproval, Version};
 use mortise_format::lock::LockTerms;
 use mortise_format::reading::ReadingGrant;
+use mortise_format::rules::RuleSet;
 use mortise_testkit::keys::{Asked, Party, TestSigner};
 use mortise_testkit::lockstep::Lockstep;
 use mortise_testkit::model::Answer;
@@ -108,7 +109,8 @@ pub fn case(method: &str, about_what: &str) -> RowCase {
             let images = vec![Measurement([0x7e; 48])];
             let minimum_version = Version::default();
             let valid_until = request(2).valid_until;
-            let approval = ImageApproval { serial: 1, images, minimum_version, valid_until };
+            let rules = RuleSet::NEWEST;
+            let approval = ImageApproval { serial: 1, images, minimum_version, rules, valid_until };
             signer.approve_images(by, &approval)
         }),
         other => panic!("no case is written for {other:?}"),

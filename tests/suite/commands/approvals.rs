@@ -8,6 +8,7 @@ use mortise_format::event::Event;
 use mortise_format::ids::{EngineId, Measurement};
 use mortise_format::images::{ImageApproval, Version};
 use mortise_format::reject::{Field, Reject};
+use mortise_format::rules::RuleSet;
 use mortise_format::secret::Secret;
 use mortise_testkit::keys::{Asked, Party, SignedBy, TestSigner};
 use mortise_testkit::lockstep::{ENGINE_ID, Lockstep};
@@ -33,7 +34,8 @@ fn running() -> Version {
 fn approval(serial: u64, images: &[u8]) -> ImageApproval {
     let images = images.iter().copied().map(image).collect();
     let (minimum_version, valid_until) = (Version::default(), START_S + 600);
-    ImageApproval { serial, images, minimum_version, valid_until }
+    let rules = RuleSet::NEWEST;
+    ImageApproval { serial, images, minimum_version, rules, valid_until }
 }
 
 fn engine() -> Lockstep {
@@ -83,11 +85,12 @@ fn signature_for_another_engine_or_approval_does_not_count() {
         TestSigner::new(EngineId([9; 32])).approve_images(by, &approval(1, &[1]));
     let foreign = engine().ask(&Asked { command, signers: unsigned.clone() });
     assert_eq!(foreign, Answer::Refused(Reject::Unauthorized));
-    let changes: [fn(&mut ImageApproval); 6] = [
+    let changes: [fn(&mut ImageApproval); 7] = [
         |a| a.images[0].0[0] ^= 1,
         |a| a.images.truncate(1),
         |a| a.images.push(Measurement([0xff; 48])),
         |a| a.minimum_version.patch += 1,
+        |a| a.rules.0 += 1,
         |a| a.valid_until += 1,
         |a| a.serial += 1,
     ];
@@ -106,7 +109,7 @@ fn signature_for_another_engine_or_approval_does_not_count() {
     assert_eq!(engine.ask(&asked), Answer::Refused(Reject::InvalidSignature));
 }
 
-/// The order of the checks: shape, time, signers, serial, version.
+/// The order of the checks: shape, time, signers, serial, version, rules.
 #[test]
 fn first_failed_check_decides_the_reject() {
     let above = Version { patch: running().patch + 1, ..running() };
@@ -139,6 +142,10 @@ fn first_failed_check_decides_the_reject() {
     assert_eq!(ask(&mut engine(), &wrong_serial), refused(Field::Serial));
     let newer = ImageApproval { minimum_version: above, ..approval(1, &[1]) };
     assert_eq!(ask(&mut engine(), &newer), refused(Field::MinimumVersion));
+    let lower = ImageApproval { rules: RuleSet(RuleSet::NEWEST.0 - 1), ..approval(1, &[1]) };
+    assert_eq!(ask(&mut engine(), &lower), refused(Field::Rules));
+    let higher = ImageApproval { rules: RuleSet(RuleSet::NEWEST.0 + 1), ..approval(1, &[1]) };
+    assert_eq!(ask(&mut engine(), &higher), Answer::ImagesApproved);
     let most = ImageApproval { minimum_version: running(), ..approval(1, &[1]) };
     assert_eq!(ask(&mut engine(), &most), Answer::ImagesApproved);
     let eight: Vec<u8> = (1..=8).collect();
@@ -162,6 +169,8 @@ fn approval_is_accepted_once_and_an_older_one_is_refused() {
     assert_eq!(ask(&mut engine, &approval(1, &[2])), reused(Field::Images));
     let other = ImageApproval { minimum_version: version("0.0.1"), ..first.clone() };
     assert_eq!(ask(&mut engine, &other), reused(Field::MinimumVersion));
+    let other = ImageApproval { rules: RuleSet(7), ..first.clone() };
+    assert_eq!(ask(&mut engine, &other), reused(Field::Rules));
     let other = ImageApproval { valid_until: START_S + 601, ..first.clone() };
     assert_eq!(ask(&mut engine, &other), reused(Field::ValidUntil));
     assert_eq!(ask(&mut engine, &second), Answer::ImagesApproved);

@@ -9,6 +9,7 @@ use mortise_format::codec;
 use mortise_format::content_key::event_salt;
 use mortise_format::frame::{FRAME_VERSION, Frame, FrameHeader, FrameKind, LEAF_BYTES};
 use mortise_format::ids::{EngineId, FrameDigest, PolicyHash, Root, to_hex};
+use mortise_format::rules::RuleSet;
 use mortise_format::secret::Secret;
 use serde_json::{Value, json};
 
@@ -42,6 +43,7 @@ fn event_root() -> Root {
 fn frame() -> Frame {
     let header = FrameHeader {
         version: FRAME_VERSION,
+        rules: RuleSet(7),
         kind: FrameHeader::kind_byte(FrameKind::Events),
         engine_id: ENGINE,
         epoch: EPOCH,
@@ -88,19 +90,21 @@ fn wrong() -> Vec<(&'static str, Vec<u8>)> {
         ("cut in the ciphertext", good[..good.len() - 1].to_vec()),
         ("one byte more", longer),
         ("another version", flip(0)),
-        ("an unknown kind", flip(2)),
-        ("another engine", flip(3)),
-        ("another epoch", flip(35)),
-        ("another seq", flip(43)),
-        ("another time", flip(51)),
-        ("another predecessor", flip(59)),
-        ("another event count", flip(91)),
-        ("another event root", flip(95)),
-        ("another state root", flip(127)),
-        ("another policy hash", flip(159)),
-        ("another clear digest", flip(199)),
-        ("another cipher digest", flip(231)),
-        ("another MAC", flip(263)),
+        ("the leaf of version 1", [&[1, 0], &good[2..295]].concat()),
+        ("other rules", flip(2)),
+        ("an unknown kind", flip(4)),
+        ("another engine", flip(5)),
+        ("another epoch", flip(37)),
+        ("another seq", flip(45)),
+        ("another time", flip(53)),
+        ("another predecessor", flip(61)),
+        ("another event count", flip(93)),
+        ("another event root", flip(97)),
+        ("another state root", flip(129)),
+        ("another policy hash", flip(161)),
+        ("another clear digest", flip(201)),
+        ("another cipher digest", flip(233)),
+        ("another MAC", flip(265)),
         ("a changed clear body", flip(clear)),
         ("a changed ciphertext", flip(good.len() - 1)),
     ]

@@ -18,6 +18,7 @@ use mortise_format::images::{ImageApproval, Version};
 use mortise_format::lock::{Custody, LegTerms, LockTerms, Status};
 use mortise_format::reading::ReadingGrant;
 use mortise_format::reject::{Field, Limit, Party, Reject};
+use mortise_format::rules::RuleSet;
 use mortise_format::witness::{Origin, WitnessKey};
 use mortise_format::{U256, codec};
 use mortise_testkit::scenario;
@@ -110,6 +111,7 @@ pub fn events() -> Vec<(&'static str, Event)> {
                 epoch: 2,
                 version: "0.1.0".into(),
                 previous: FrameDigest([0xaa; 32]),
+                rules: RuleSet(3),
             },
         ),
         ("TimeAdvanced", Event::TimeAdvanced { time_ms: 5_000_000_000_123 }),
@@ -226,7 +228,8 @@ fn commands() -> Vec<(&'static str, Command)> {
 fn approval() -> ImageApproval {
     let images = vec![Measurement([0xdd; 48]), Measurement([0xee; 48])];
     let minimum_version = Version { major: 20, minor: 21, patch: 22 };
-    ImageApproval { serial: 18, images, minimum_version, valid_until: 19 }
+    let rules = RuleSet(30);
+    ImageApproval { serial: 18, images, minimum_version, rules, valid_until: 19 }
 }
 
 fn reading() -> ReadingGrant {
@@ -325,6 +328,7 @@ fn leaves() -> Vec<(&'static str, Vec<u8>)> {
                 serial: 21,
                 images: vec![Measurement([22; 48]), Measurement([23; 48])],
                 minimum_version: Version { major: 24, minor: 25, patch: 26 },
+                rules: RuleSet(27),
                 approved_at: LogPosition { seq: 27, index: 28 },
             },
         ),

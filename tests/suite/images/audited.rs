@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 fn code(version: &'static str, image: u8) -> Code {
     let module = Some(Arc::new(TestModule::of_image(image)) as Arc<_>);
-    Code { version, module, ignores_approvals: true }
+    Code { version, module, ignores_approvals: true, ..Code::default() }
 }
 
 /// An engine of image 0, which operators approve from version 1.4.7 on; then a boot of `code`,

@@ -8,6 +8,7 @@ use mortise_engine::ports::Vault;
 use mortise_format::command::Command;
 use mortise_format::entry::LeafKey;
 use mortise_format::images::{ImageApproval, Version};
+use mortise_format::rules::RuleSet;
 use mortise_rpc::params::{ApproveImages, GetProof, ProofKey};
 use mortise_rpc::results::EngineInfo;
 use mortise_testkit::keys::{Party, TestSigner};
@@ -56,7 +57,8 @@ impl Site {
             images.sort_unstable();
             let minimum_version = Version::parse(minimum).unwrap();
             let valid_until = now_s() + 600;
-            let approval = ImageApproval { serial, images, minimum_version, valid_until };
+            let rules = RuleSet::NEWEST;
+            let approval = ImageApproval { serial, images, minimum_version, rules, valid_until };
             let asked = TestSigner::new(engine_id).approve_images(&[Party::Operator], &approval);
             let Command::ApproveImages { approval, signatures } = asked.command else {
                 panic!("the signer approves")
@@ -99,6 +101,7 @@ fn approval_above_the_running_version_is_refused() {
         serial: 1,
         images: vec![image(0)],
         minimum_version: minimum,
+        rules: RuleSet::NEWEST,
         valid_until: now_s() + 600,
     };
     let asked =
@@ -110,6 +113,30 @@ fn approval_above_the_running_version_is_refused() {
     let refused = site.system.call("approveImages", params);
     assert_eq!(refused["error"]["data"]["name"], "VALIDATION", "{refused}");
     assert_eq!(refused["error"]["data"]["field"], "minimumVersion", "{refused}");
+}
+
+/// Goal: no approval asks for rules that nothing on this log has run under or could.
+#[test]
+fn approval_of_rules_that_the_running_code_does_not_know_is_refused() {
+    let site = Site::new();
+    let info = site.info();
+    assert_eq!((info.rules, info.newest_rules), (RuleSet::NEWEST.0, RuleSet::NEWEST.0));
+    let approval = ImageApproval {
+        serial: 1,
+        images: vec![image(0)],
+        minimum_version: Version::default(),
+        rules: RuleSet(RuleSet::NEWEST.0 + 1),
+        valid_until: now_s() + 600,
+    };
+    let asked = TestSigner::new(info.engine_id).approve_images(&[Party::Operator], &approval);
+    let Command::ApproveImages { approval, signatures } = asked.command else {
+        panic!("the signer approves")
+    };
+    let params = serde_json::to_value(ApproveImages { approval, signatures }).unwrap();
+    let refused = site.system.call("approveImages", params);
+    assert_eq!(refused["error"]["data"]["name"], "VALIDATION", "{refused}");
+    assert_eq!(refused["error"]["data"]["field"], "rules", "{refused}");
+    assert_eq!(site.info().approved_images, None);
 }
 
 #[test]

@@ -8,6 +8,7 @@ use mortise_format::fact::Withdrawal;
 use mortise_format::ids::{Measurement, PolicyHash};
 use mortise_format::images::Version;
 use mortise_format::lock::{Custody, Status};
+use mortise_format::rules::RuleSet;
 use mortise_format::{U256, codec};
 
 /// Every kind of value.
@@ -33,6 +34,7 @@ pub fn values() -> [LeafValue; 6] {
             serial: 3,
             images: [Measurement([8; 48]), Measurement([9; 48])].into(),
             minimum_version: Version { major: 0, minor: 10, patch: 2 },
+            rules: RuleSet(2),
             approved_at: LogPosition { seq: 11, index: 1 },
         },
     ]

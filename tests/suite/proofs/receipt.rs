@@ -131,10 +131,12 @@ fn each_changed_part_of_an_inclusion_is_refused_by_name() {
     for at in 0..LEAF_BYTES {
         let mut flipped = leaf.clone();
         flipped[at] ^= 1;
-        assert_eq!(with(&flipped, &path, &head), Err(FrameError::FrameDigest), "byte {at}");
+        let found = u16::from_le_bytes([flipped[0], flipped[1]]);
+        let refused = if at < 2 { FrameError::Version { found } } else { FrameError::FrameDigest };
+        assert_eq!(with(&flipped, &path, &head), Err(refused), "byte {at}");
     }
     let size = |found| Err(FrameError::LeafSize { found });
-    assert_eq!(with(&leaf[1..], &path, &head), size(LEAF_BYTES - 1));
+    assert_eq!(with(&leaf[..LEAF_BYTES - 1], &path, &head), size(LEAF_BYTES - 1));
     assert_eq!(with(&[leaf.clone(), [0].into()].concat(), &path, &head), size(LEAF_BYTES + 1));
     assert_eq!(with(&log.frames[3].leaf, &path, &head), Err(FrameError::FrameDigest));
     let history = |error| Err(FrameError::History(error));

@@ -73,6 +73,8 @@ fn frame_with_a_wrong_header_field_is_refused_by_that_field() {
     place("TimeBack", &|header| header.time_ms = 1);
     place("Epoch", &|header| header.epoch += 1);
     place("Seq", &|header| header.seq += 1);
+    place("Rules", &|header| header.rules.0 += 1);
+    place("Rules", &|header| header.rules.0 -= 1);
 }
 
 #[test]

@@ -13,6 +13,7 @@ use mortise_engine::ports::{Entropy, Vault, VaultError};
 use mortise_format::codec;
 use mortise_format::frame::Frame;
 use mortise_format::genesis::Genesis;
+use mortise_format::rules::RuleSet;
 use mortise_format::secret::Secret;
 use mortise_testkit::driver::Driver;
 use mortise_testkit::scenario;
@@ -145,7 +146,7 @@ fn records(identity: &Identity, ring: &KeyRing) -> [EpochRecord; 2] {
         let replayed = now(boot::replay(&disk, identity, ring, &entropy, &|_, _| {})).unwrap();
         let channel = ChannelKey::generate(&entropy);
         let made = now(NewEpoch::prepare(&replayed, identity, ring, &channel)).unwrap();
-        let start = made.start(replayed, Vec::new(), identity, &entropy);
+        let start = made.start(replayed, RuleSet::NEWEST, Vec::new(), identity, &entropy);
         EpochRecord { epoch, first_seq: epoch, boot: start.boot.record }
     })
 }

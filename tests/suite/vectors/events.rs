@@ -12,6 +12,7 @@ use mortise_format::ids::{Address, Bytes32, FrameDigest, LockId, RequestId, Sign
 use mortise_format::lock::{Custody, LegTerms, LockTerms, Status};
 use mortise_format::reading::ReadingGrant;
 use mortise_format::reject::{Field, Limit, Party, Reject};
+use mortise_format::rules::RuleSet;
 
 const SIGNATURE: Signature = Signature([0x55; 65]);
 const LOCK: LockId = LockId([0x66; 32]);
@@ -126,6 +127,7 @@ pub fn of_the_engine() -> Vec<Event> {
             epoch: 2,
             version: "0.1.0".into(),
             previous: FrameDigest([0xaa; 32]),
+            rules: RuleSet(3),
         },
         Event::TimeAdvanced { time_ms: 1_700_000_000_123 },
         Event::FactRecorded { fact: fact(), signatures: vec![SIGNATURE; 2] },

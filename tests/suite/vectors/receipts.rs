@@ -5,6 +5,7 @@ use crate::proofs::{Log, START_MS, event, salt};
 use mortise_core::event_tree;
 use mortise_format::codec;
 use mortise_format::ids::Bytes32;
+use mortise_format::rules::RuleSet;
 use mortise_rpc::HexBytes;
 use mortise_rpc::results::StatementView;
 use mortise_verify::{json, receipt};
@@ -20,7 +21,9 @@ fn check(input: &Value) -> Result<(), &'static str> {
     let view: mortise_rpc::results::ReceiptView = read(input, "receipt")?;
     let head = super::histories::head(&input["head"])?;
     let receipt = json::receipt(&view).map_err(name)?;
-    let verified = receipt::verify(&engine, &receipt).map_err(name)?;
+    let signed = mortise_verify::statement::verify(&engine, &receipt.signed).map_err(name)?;
+    receipt::check_rules(&signed, &leaf.0).map_err(name)?;
+    let verified = receipt::verify_event(signed, &receipt).map_err(name)?;
     let path = json::hashes(&view.history_path);
     receipt::verify_frame(verified.statement(), &leaf.0, &path, &head).map_err(name)?;
     Ok(())
@@ -78,6 +81,7 @@ pub fn file() -> File {
     file.every_change("one event of three", &["/receipt"]);
     named(&mut file, &log);
     encodings(&mut file);
+    unknown(&mut file);
     file
 }
 
@@ -156,6 +160,29 @@ fn contradictions(file: &mut File) {
     let head = &input(&log, 2, 0, 3)["head"];
     let set = json!({place: receipt, "/head": head});
     file.case("an epoch that the leaf does not have", "one event of three", set, "Contradiction");
+}
+
+/// Frames of rules and of a layout that this version does not know. Their events are not read.
+fn unknown(file: &mut File) {
+    let base = "one event of three";
+    let unread = json!(word(&[0xff; 9]));
+    for rules in [0, RuleSet::NEWEST.0 + 1, u16::MAX].map(RuleSet) {
+        let mut log = Log::of(1, 3);
+        log.rules = rules;
+        log.push(START_MS + 9000, &[event(3)]);
+        let shown = input(&log, 3, 0, 4);
+        let set = json!({"/receipt": shown["receipt"], "/head": shown["head"]});
+        file.case(&format!("rules {rules}"), base, set.clone(), "RulesUnknown");
+        let mut bad = shown["receipt"].clone();
+        bad["event"] = unread.clone();
+        let set = json!({"/receipt": bad, "/head": shown["head"]});
+        file.case(&format!("rules {rules}, an event of no kind"), base, set, "RulesUnknown");
+    }
+    let good = file.input(base)["receipt"]["leaf"].clone();
+    let good = mortise_format::ids::parse_hex_bytes(good.as_str().unwrap()).unwrap();
+    let old = [&[1, 0], &good[4..]].concat();
+    assert_eq!(old.len(), 295);
+    file.case("a leaf of version 1", base, json!({"/receipt/leaf": word(&old)}), "Version");
 }
 
 /// Bytes that are in the tree and are no event.

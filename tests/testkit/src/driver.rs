@@ -664,7 +664,7 @@ fn begin(
     code: &Code,
 ) -> Result<Start, BootError> {
     let replayed = now(boot::replay(disk, identity, ring, entropy, &|_, _| {}))?;
-    code.check(&replayed)?;
+    let rules = code.check(&replayed)?;
     if let Some(quorum) = quorum {
         let store = Arc::new(disk.clone()) as Arc<dyn LogStore>;
         timed(boot::check_newest(&store, &replayed, quorum)).expect("witnesses answer")?;
@@ -672,7 +672,7 @@ fn begin(
     let channel = ChannelKey::generate(entropy);
     let epoch = now(NewEpoch::prepare(&replayed, identity, ring, &channel))?;
     let document = code.document(&epoch)?;
-    Ok(epoch.start(replayed, document, identity, entropy))
+    Ok(epoch.start(replayed, rules, document, identity, entropy))
 }
 
 #[derive(Debug, Clone, Copy)]

@@ -9,6 +9,7 @@ use mortise_core::{Decision, admit, decide};
 use mortise_format::event::{Event, LogPosition};
 use mortise_format::ids::{EngineId, FrameDigest};
 use mortise_format::policy::Policy;
+use mortise_format::rules::RuleSet;
 use mortise_format::secret::Secret;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -35,14 +36,20 @@ pub struct Lockstep {
 impl Lockstep {
     /// An empty engine under a policy, at the start of time.
     pub fn new(policy: &Policy) -> Self {
+        Self::under(policy, RuleSet::NEWEST)
+    }
+
+    /// The same under other rules than the newest.
+    pub fn under(policy: &Policy, rules: RuleSet) -> Self {
         let salt_key = Secret::new([0x5a; 32]);
         let state = State::new(ENGINE_ID, policy.clone(), salt_key, 7);
-        let model = Model::new(ENGINE_ID, policy.clone());
+        let mut model = Model::new(ENGINE_ID, policy.clone());
+        model.rules = rules;
         let (signer, next) = (TestSigner::new(ENGINE_ID), LogPosition { seq: 0, index: 0 });
         let log = Vec::new();
         let mut lockstep = Self { signer, state, model, now_ms: 0, log, next, compares: true };
         let (version, previous) = (VERSION.into(), FrameDigest::ZERO);
-        lockstep.log(Event::EpochStarted { epoch: 1, version, previous });
+        lockstep.log(Event::EpochStarted { epoch: 1, version, previous, rules });
         lockstep.at_ms(START_MS);
         lockstep
     }

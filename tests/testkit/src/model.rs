@@ -28,6 +28,7 @@ use mortise_format::lock::{Custody, LockTerms, Status};
 use mortise_format::policy::Policy;
 use mortise_format::reading::ReadingGrant;
 use mortise_format::reject::{Field, Reject};
+use mortise_format::rules::RuleSet;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A lock, as far as the model knows it.
@@ -166,6 +167,8 @@ pub struct Model {
     pub readings: BTreeMap<RequestId, (ReadingGrant, LogPosition)>,
     /// The approval of images in force.
     pub approved: Option<(ImageApproval, LogPosition)>,
+    /// The rules that it follows.
+    pub rules: RuleSet,
 }
 
 impl Model {
@@ -183,6 +186,7 @@ impl Model {
             requests: BTreeMap::new(),
             readings: BTreeMap::new(),
             approved: None,
+            rules: RuleSet::NEWEST,
         }
     }
 

@@ -214,6 +214,7 @@ impl System {
             genesis: Some(self.options.genesis.clone()),
             bounds: self.options.bounds,
             snapshot_frames: self.options.snapshot_frames,
+            rules: None,
             crypto_threads: 2,
             app: platform.app_config,
         };

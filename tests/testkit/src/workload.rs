@@ -258,7 +258,8 @@ impl Workload {
             2 => &[Party::Operator, Party::Operator],
             _ => &[Party::Operator],
         };
-        let approval = ImageApproval { serial, images, minimum_version, valid_until };
+        let rules = model.rules;
+        let approval = ImageApproval { serial, images, minimum_version, rules, valid_until };
         self.signer.approve_images(by, &approval)
     }
 

@@ -160,6 +160,7 @@ fn epoch_json(epoch: &EpochReport) -> Value {
         "events": epoch.events,
         "fromMs": epoch.from_ms,
         "toMs": epoch.to_ms,
+        "rules": epoch.rules.0,
         "version": epoch.version,
         "attestation": attestation(epoch),
     });
@@ -283,9 +284,10 @@ pub(super) fn text(run: &Run) -> String {
     for epoch in &report.epochs {
         let version = epoch.version.as_deref().unwrap_or("?");
         let what = format!(
-            "from frame {}, {} frames, version {version}, {}",
+            "from frame {}, {} frames, rules {}, version {version}, {}",
             epoch.first_seq,
             epoch.frames,
+            epoch.rules,
             attestation(epoch)
         );
         text.push_str(&format!("{:20}{what}\n", format!("epoch {}", epoch.epoch)));

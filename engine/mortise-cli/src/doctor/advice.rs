@@ -172,6 +172,22 @@ const BY_NAME: &[(&[&str], Advice)] = &[
         },
     ),
     (
+        &["RULES_UNKNOWN"],
+        Advice {
+            meaning: "the log was written under rules that this image does not know, or the \
+                      operators approved such rules",
+            next: &["start an image that knows them; the rules of a log never decrease"],
+        },
+    ),
+    (
+        &["RULES_REFUSED"],
+        Advice {
+            meaning: "this start asks for rules below those of the log, or for others than the \
+                      operators approved",
+            next: &["start without --rules: the log keeps its rules, or takes the approved ones"],
+        },
+    ),
+    (
         &["STORE"],
         Advice {
             meaning: "the log store closed the connection, refused, or did not answer for a minute",

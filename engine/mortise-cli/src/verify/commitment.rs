@@ -13,7 +13,7 @@ use mortise_format::ids::{Address, LockId, PolicyHash, Signature, to_checksum};
 use mortise_format::lock::{Custody, Durability, LegTerms, LockTerms};
 use mortise_rpc::results::{CommitmentView, ReceiptView};
 use mortise_verify::commitment::{Expected, VerifiedCommitment, verify};
-use mortise_verify::{Engine, json, receipt};
+use mortise_verify::{Engine, json, receipt, statement};
 use serde_json::Value;
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -209,7 +209,10 @@ impl CommitmentArgs {
         };
         let view: ReceiptView = file::read(&self.file, found.clone())?;
         let input = json::receipt(&view).map_err(|error| refused::by(&error))?;
-        let logged = receipt::verify(engine, &input).map_err(|error| refused::by(&error))?;
+        let signed = statement::verify(engine, &input.signed);
+        let signed = signed.map_err(|error| refused::by(&error))?;
+        receipt::check_rules(&signed, &view.leaf.0).map_err(|error| refused::by(&error))?;
+        let logged = receipt::verify_event(signed, &input).map_err(|error| refused::by(&error))?;
         if !verified.is_in(&logged) {
             let what = "the receipt and the commitment belong to different events";
             return Err(refused::named("OtherEvent", what));

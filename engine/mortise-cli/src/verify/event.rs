@@ -15,7 +15,9 @@ pub(super) fn name(event: &Event) -> String {
 /// What it is about, as JSON; an event without more to say gives its name.
 pub(super) fn json(event: &Event) -> Value {
     let mut value = match event {
-        Event::EpochStarted { epoch, version, .. } => json!({"epoch": epoch, "version": version}),
+        Event::EpochStarted { epoch, version, rules, .. } => {
+            json!({"epoch": epoch, "version": version, "rules": rules.0})
+        }
         Event::TimeAdvanced { time_ms } => json!({"timeMs": time_ms}),
         Event::LocksGranted { locks, .. } => {
             json!({"locks": locks.iter().map(granted).collect::<Vec<_>>()})
@@ -42,7 +44,7 @@ pub(super) fn json(event: &Event) -> Value {
         }),
         Event::ImagesApproved { approval, .. } => json!({
             "serial": approval.serial, "images": approval.images,
-            "minimumVersion": approval.minimum_version.to_string(),
+            "minimumVersion": approval.minimum_version.to_string(), "rules": approval.rules.0,
         }),
         Event::CommandRefused { request_key, reject, .. } => json!({
             "principal": request_key.principal, "requestId": request_key.id,

@@ -137,8 +137,9 @@ fn describe(found: &LeafValue) -> Value {
             value!({"nonceFloor": nonces.floor.to_string(), "openLocks": open_count})
         }
         LeafValue::Policy(hash) => value!({"policyHash": hash}),
-        LeafValue::Images { serial, images, minimum_version, approved_at } => value!({
+        LeafValue::Images { serial, images, minimum_version, rules, approved_at } => value!({
             "serial": serial, "images": images, "minimumVersion": minimum_version.to_string(),
+            "rules": rules.0,
             "approvedAt": format!("event {} of frame {}", approved_at.index, approved_at.seq),
         }),
     }

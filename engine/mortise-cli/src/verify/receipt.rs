@@ -7,8 +7,8 @@ use crate::output::Output;
 use mortise_format::tlog_proof::TlogProof;
 use mortise_verify::checkpoint::{self, CosignedCheckpoint, VerifiedCheckpoint};
 use mortise_verify::history::{TreeHead, verify_consistency};
-use mortise_verify::receipt::{VerifiedReceipt, verify, verify_frame};
-use mortise_verify::statement::VerifiedStatement;
+use mortise_verify::receipt::{VerifiedReceipt, check_rules, verify_event, verify_frame};
+use mortise_verify::statement::{self, VerifiedStatement};
 use mortise_verify::{json, tlog_proof};
 use std::path::{Path, PathBuf};
 
@@ -73,7 +73,12 @@ pub(super) fn run(args: &ReceiptArgs, output: &Output) -> Result<(), Failure> {
     let pin = args.pin.read()?;
     let (view, leaf) = file::receipt(&args.file)?;
     let input = json::receipt(&view).map_err(|error| refused::by(&error))?;
-    let verified = verify(&pin.engine, &input).map_err(|error| refused::by(&error))?;
+    let signed = statement::verify(&pin.engine, &input.signed);
+    let signed = signed.map_err(|error| refused::by(&error))?;
+    if let Some(leaf) = &leaf {
+        check_rules(&signed, &leaf.0).map_err(|error| refused::by(&error))?;
+    }
+    let verified = verify_event(signed, &input).map_err(|error| refused::by(&error))?;
     let mut verdict = Verdict::new("receipt");
     add_event(&mut verdict, &verified, &pin);
     let path = json::hashes(&view.history_path);
@@ -104,12 +109,14 @@ fn add_event(verdict: &mut Verdict, verified: &VerifiedReceipt, pin: &EnginePin)
 }
 
 impl ReceiptArgs {
-    /// Without the 295 bytes a path in the history proves nothing.
+    /// Without the 297 bytes a path in the history proves nothing.
     fn no_leaf(&self, verdict: &mut Verdict) -> Result<(), Failure> {
         if self.checkpoint.is_some() || self.tlog_proof.is_some() {
             return Err(refused::named("LeafSize", "the receipt has no leaf of its frame"));
         }
-        verdict.leaves_open("that the frame is in the history: the receipt has no leaf of it");
+        verdict.leaves_open(
+            "that the frame is in the history, and its rules: the receipt has no leaf of it",
+        );
         Ok(())
     }
 
@@ -123,7 +130,8 @@ impl ReceiptArgs {
     ) -> Result<(), Failure> {
         let statement = verified.statement();
         let own = verify_frame(statement, leaf, path, &statement.head());
-        own.map_err(|error| refused::by(&error))?;
+        let own = own.map_err(|error| refused::by(&error))?;
+        verdict.both("rules", own.header().rules);
         let size = statement.head().size;
         verdict.proves(format!("the frame is the last of the {size} of the stated history"));
         let named = self.checkpoint.as_ref().or(self.tlog_proof.as_ref());

@@ -14,6 +14,7 @@ use mortise_format::insecure_mode::InsecureMode;
 use mortise_format::lock::{Custody, Durability, LockTerms, Status};
 use mortise_format::merkle::events::{self, node_hash};
 use mortise_format::merkle::history;
+use mortise_format::rules::RuleSet;
 use mortise_rpc::envelope::{Request, failure, success};
 use mortise_rpc::results::{
     CommitResult, CommitmentView, Health, LockStatus, LockView, NonceResult, OutcomeResult,
@@ -116,6 +117,7 @@ impl Engine {
         let place = self.place();
         let header = FrameHeader {
             version: FRAME_VERSION,
+            rules: RuleSet::NEWEST,
             kind: FrameHeader::kind_byte(FrameKind::Events),
             engine_id: self.id,
             epoch: place.epoch,

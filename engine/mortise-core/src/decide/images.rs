@@ -27,6 +27,7 @@ fn differing_field(old: &ImageApproval, new: &ImageApproval) -> Option<Field> {
     let fields = [
         (old.images != new.images, Field::Images),
         (old.minimum_version != new.minimum_version, Field::MinimumVersion),
+        (old.rules != new.rules, Field::Rules),
         (old.valid_until != new.valid_until, Field::ValidUntil),
     ];
     fields.into_iter().find(|(differs, _)| *differs).map(|(_, field)| field)
@@ -50,6 +51,11 @@ pub(super) fn decide(
     let (minimum, running) = (approval.minimum_version, state.running_version());
     if minimum < state.minimum_version() || minimum > running {
         return Err(Reject::Validation(Field::MinimumVersion));
+    }
+    // The newest number that an image knows is no part of the log, so it is not compared here. The
+    // live engine compares it before the command gets this far.
+    if approval.rules < state.rules() {
+        return Err(Reject::Validation(Field::Rules));
     }
     Ok(Event::ImagesApproved { approval: approval.clone(), signatures: signatures.to_vec() })
 }

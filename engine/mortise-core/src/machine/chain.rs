@@ -7,7 +7,8 @@
 //! What it does not do: open a frame, check its MAC or its ciphertext.
 //!
 //! Invariants: INV-10 (time never goes back), INV-12 (every frame is one leaf of the history, in
-//! order). The statements that no frame carries yet are contiguous and end with the newest frame.
+//! order), INV-19 (rules are constant in an epoch and never fall). The statements that no frame
+//! carries yet are contiguous and end with the newest frame.
 
 use super::{EpochRecord, FollowError, Head};
 use crate::body::{ClearBody, FrameStatement};
@@ -17,6 +18,7 @@ use alloc::vec::Vec;
 use mortise_format::eip712::RootStatement;
 use mortise_format::frame::{Frame, FrameKind, FrameLeaf};
 use mortise_format::ids::{Address, EngineId, FrameDigest, Root};
+use mortise_format::rules::RuleSet;
 use mortise_format::secp256k1::recover;
 
 /// Head, history, boots and uncarried statements of a log.
@@ -33,7 +35,13 @@ pub struct Chain {
 impl Chain {
     /// The chain of an empty log.
     pub fn new(engine_id: EngineId) -> Self {
-        let head = Head { next_seq: 0, digest: FrameDigest::ZERO, epoch: 0, time_ms: 0 };
+        let head = Head {
+            next_seq: 0,
+            digest: FrameDigest::ZERO,
+            epoch: 0,
+            time_ms: 0,
+            rules: RuleSet::NONE,
+        };
         let (history, epochs, uncarried) = (Frontier::new(), Vec::new(), VecDeque::new());
         Self { engine_id, head, history, epochs, uncarried }
     }
@@ -81,7 +89,8 @@ impl Chain {
         self.uncarried.get(at)
     }
 
-    /// Checks the position of a frame in the chain: engine, seq, predecessor, epoch, time.
+    /// Checks the position of a frame in the chain: engine, seq, predecessor, epoch, time, rules.
+    /// The rules need not be known to this code.
     ///
     /// # Errors
     /// The first of these facts that is wrong.
@@ -105,6 +114,10 @@ impl Chain {
         }
         if header.time_ms < head.time_ms {
             return Err(FollowError::TimeBack);
+        }
+        let is_boot = header.kind() == Some(FrameKind::Boot);
+        if header.rules < head.rules || !is_boot && header.rules != head.rules {
+            return Err(FollowError::Rules { last: head.rules, found: header.rules });
         }
         Ok(())
     }
@@ -145,8 +158,9 @@ impl Chain {
         }
         self.history.append(frame.leaf().history_leaf());
         let digest = frame.digest();
-        self.head =
-            Head { next_seq: header.seq + 1, digest, epoch: header.epoch, time_ms: header.time_ms };
+        let (next_seq, epoch) = (header.seq + 1, header.epoch);
+        let (time_ms, rules) = (header.time_ms, header.rules);
+        self.head = Head { next_seq, digest, epoch, time_ms, rules };
         let statement = statement_about(frame.leaf(), Root(self.history.root()));
         let stated = FrameStatement { statement, history_path: self.history.newest_path() };
         self.uncarried.push_back(stated.clone());

@@ -11,6 +11,7 @@ use mortise_format::codec::CodecError;
 use mortise_format::event::{Event, LogPosition};
 use mortise_format::frame::{Frame, FrameHeader};
 use mortise_format::ids::{Address, PolicyHash, Root};
+use mortise_format::rules::{RuleSet, RulesUnknown};
 
 /// Why a frame does not follow the chain. The log is then not the one that this engine wrote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -41,6 +42,17 @@ pub enum FollowError {
     /// Engine time went back.
     #[error("engine time went back")]
     TimeBack,
+    /// The frame's rules are not those of its epoch, or below those of the epoch before.
+    #[error("rule set {found} does not follow rule set {last}")]
+    Rules {
+        /// Of the frame before.
+        last: RuleSet,
+        /// Of the frame.
+        found: RuleSet,
+    },
+    /// This code does not know the frame's rules.
+    #[error(transparent)]
+    RulesUnknown(#[from] RulesUnknown),
     /// The frame does not open.
     #[error(transparent)]
     Seal(#[from] SealError),
@@ -88,12 +100,15 @@ pub enum FollowError {
 }
 
 impl Machine {
-    /// Checks the position of a frame in the chain: engine, seq, predecessor, epoch, time.
+    /// Checks the position of a frame in the chain (engine, seq, predecessor, epoch, time, rules),
+    /// then that this code knows its rules: nothing in a frame of other rules is read.
     ///
     /// # Errors
     /// The first of these facts that is wrong.
     pub fn check_place(&self, frame: &Frame) -> Result<(), FollowError> {
-        self.chain.check_place(frame)
+        self.chain.check_place(frame)?;
+        frame.header().rules.check()?;
+        Ok(())
     }
 
     /// Follows a frame: checks position, MAC, events and roots. Returns the statement about it and

@@ -16,12 +16,14 @@ use mortise_format::frame::{FRAME_VERSION, Frame, FrameHeader, FrameKind};
 use mortise_format::ids::Root;
 use mortise_format::limits::{FRAME_BYTES_TARGET, FRAME_EVENTS_MAX, FRAME_EXPIRIES_MAX};
 use mortise_format::reject::Reject;
+use mortise_format::rules::RuleSet;
 
 /// A frame under construction. Its events are applied; it must be closed.
 #[derive(Debug)]
 pub struct OpenFrame {
     seq: u64,
     epoch: u64,
+    rules: RuleSet,
     kind: FrameKind,
     time_ms: u64,
     body: SealedBody,
@@ -82,7 +84,8 @@ impl Machine {
     /// # Errors
     /// A [`Corruption`] when an event of our own does not fit.
     pub fn open(&mut self, now_ms: u64) -> Result<OpenFrame, Corruption> {
-        let mut frame = self.new_frame(FrameKind::Events, self.chain.head.epoch, now_ms);
+        let (epoch, rules) = (self.chain.head.epoch, self.chain.head.rules);
+        let mut frame = self.new_frame(FrameKind::Events, epoch, rules, now_ms);
         let time_ms = frame.time_ms;
         self.log(&mut frame, &Event::TimeAdvanced { time_ms })?;
         let due = self.state.take_due(frame.time_ms / 1000, FRAME_EXPIRIES_MAX);
@@ -105,28 +108,29 @@ impl Machine {
         Ok(frame)
     }
 
-    /// Opens the boot frame of epoch `epoch`.
+    /// Opens the boot frame of epoch `epoch` under `rules`, which hold for the whole epoch.
     ///
     /// # Errors
     /// A [`Corruption`] when an event of our own does not fit.
     pub fn open_boot(
         &mut self,
         epoch: u64,
+        rules: RuleSet,
         now_ms: u64,
         version: &str,
     ) -> Result<OpenFrame, Corruption> {
-        let mut frame = self.new_frame(FrameKind::Boot, epoch, now_ms);
-        let previous = self.chain.head.digest;
-        self.log(&mut frame, &Event::EpochStarted { epoch, version: version.into(), previous })?;
+        let mut frame = self.new_frame(FrameKind::Boot, epoch, rules, now_ms);
+        let (version, previous) = (version.into(), self.chain.head.digest);
+        self.log(&mut frame, &Event::EpochStarted { epoch, version, previous, rules })?;
         let time_ms = frame.time_ms;
         self.log(&mut frame, &Event::TimeAdvanced { time_ms })?;
         Ok(frame)
     }
 
-    fn new_frame(&self, kind: FrameKind, epoch: u64, now_ms: u64) -> OpenFrame {
+    fn new_frame(&self, kind: FrameKind, epoch: u64, rules: RuleSet, now_ms: u64) -> OpenFrame {
         let time_ms = now_ms.max(self.chain.head.time_ms);
         let (seq, body) = (self.chain.head.next_seq, SealedBody::default());
-        OpenFrame { seq, epoch, kind, time_ms, body, due_count: 0 }
+        OpenFrame { seq, epoch, rules, kind, time_ms, body, due_count: 0 }
     }
 
     /// The result of a command at `now_ms` if it needs no frame: a reject or a repetition. `None`
@@ -191,6 +195,7 @@ impl Machine {
         frame.body.close();
         let header = FrameHeader {
             version: FRAME_VERSION,
+            rules: frame.rules,
             kind: FrameHeader::kind_byte(frame.kind),
             engine_id: *self.state.engine_id(),
             epoch: frame.epoch,

@@ -12,13 +12,15 @@
 //! ```
 //!
 //! Invariants: INV-10 (time never goes back), INV-12 (every frame is one leaf of the history, in
-//! order), a followed frame reproduces its own roots or is a named error.
+//! order), INV-19 (rules follow the log), a followed frame reproduces its own roots or is a named
+//! error.
 
 mod chain;
 mod follow;
 mod live;
 mod opened;
 mod recent;
+mod rules;
 mod snapshot;
 
 pub use chain::{Chain, statement_about};
@@ -26,6 +28,7 @@ pub use follow::{FollowError, Reviewer};
 pub use live::{CloseError, Executed, OpenFrame, event_leaves};
 pub use opened::{OpenedFrame, Opener, read_clear};
 pub use recent::{ProvenLeaf, RecentRoots, RootNotKept};
+pub use rules::RulesRefusal;
 pub use snapshot::{MachineSnapshot, SnapshotError};
 
 use crate::body::{BootRecord, ClearBody, FrameStatement};
@@ -38,6 +41,7 @@ use alloc::vec::Vec;
 use mortise_format::frame::Frame;
 use mortise_format::ids::{EngineId, FrameDigest, Root};
 use mortise_format::policy::Policy;
+use mortise_format::rules::RuleSet;
 use mortise_format::secret::Secret;
 
 /// The end of the log that a machine has reached.
@@ -51,6 +55,8 @@ pub struct Head {
     pub epoch: u64,
     /// Engine time of the last frame, milliseconds.
     pub time_ms: u64,
+    /// The rules of its epoch; none for an empty log.
+    pub rules: RuleSet,
 }
 
 /// A boot of the engine: where it began and how its data key is wrapped.

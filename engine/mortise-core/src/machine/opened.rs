@@ -105,11 +105,12 @@ impl OpenedFrame {
     }
 
     /// True when the first event is the one that the frame's kind requires, with the header's epoch
-    /// or time.
+    /// and rules, or its time.
     pub fn begins_as_its_kind(&self, header: &FrameHeader) -> bool {
         match self.events.first() {
-            Some(Event::EpochStarted { epoch, .. }) => {
-                header.kind() == Some(FrameKind::Boot) && *epoch == header.epoch
+            Some(Event::EpochStarted { epoch, rules, .. }) => {
+                let is_stated = *epoch == header.epoch && *rules == header.rules;
+                header.kind() == Some(FrameKind::Boot) && is_stated
             }
             Some(Event::TimeAdvanced { time_ms }) => {
                 header.kind() == Some(FrameKind::Events) && *time_ms == header.time_ms

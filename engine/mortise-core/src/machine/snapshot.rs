@@ -14,10 +14,11 @@ use bincode::{Decode, Encode};
 use mortise_format::codec;
 use mortise_format::domains;
 use mortise_format::ids::{Bytes32, EngineId, Root};
+use mortise_format::rules::RulesUnknown;
 
 /// Layout version of [`MachineSnapshot`]. The cipher authenticates it, so a snapshot of another
 /// layout does not open and the log is replayed instead.
-const SNAPSHOT_VERSION: u8 = 4;
+const SNAPSHOT_VERSION: u8 = 5;
 
 /// The state of a machine after a frame.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -45,6 +46,9 @@ pub enum SnapshotError {
     /// It belongs to another engine or another frame.
     #[error("the snapshot belongs to another engine or frame")]
     Foreign,
+    /// It is of rules that this code does not know.
+    #[error(transparent)]
+    RulesUnknown(#[from] RulesUnknown),
     /// Its frontier and its archive belong to different histories.
     #[error("the snapshot's history contradicts itself")]
     History,
@@ -105,6 +109,7 @@ impl Machine {
         if snapshot.engine_id != *engine_id || snapshot.head.next_seq != next_seq {
             return Err(SnapshotError::Foreign);
         }
+        snapshot.head.rules.check()?;
         let (history, archive) = (snapshot.history, snapshot.archive);
         if archive.size() != history.size() || archive.newest_root() != history.root() {
             return Err(SnapshotError::History);
@@ -112,6 +117,9 @@ impl Machine {
         let salt_key = keys.state_salt().clone();
         let state = State::from_snapshot(*engine_id, salt_key, map_seed, snapshot.state);
         let mut state = state.ok_or(SnapshotError::StateRoot)?;
+        if state.rules() != snapshot.head.rules {
+            return Err(SnapshotError::Malformed);
+        }
         state.take_leaves();
         let mut leaves: Vec<_> = state.all_leaves().into_iter().map(change).collect();
         leaves.sort_unstable_by_key(|(position, _)| *position);
@@ -140,4 +148,36 @@ fn nonce(next_seq: u64) -> Nonce {
     let mut nonce = [0; 12];
     nonce[..8].copy_from_slice(&next_seq.to_le_bytes());
     nonce.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mortise_format::rules::RuleSet;
+    use mortise_format::secret::Secret;
+
+    const ENGINE: EngineId = EngineId([1; 32]);
+
+    /// The snapshot of an empty machine whose head names these rules.
+    fn opened(rules: RuleSet, of_state: RuleSet) -> Result<Machine, SnapshotError> {
+        let keys = LogKeys::new(Secret::new([2; 32]), &ENGINE);
+        let policy = crate::state::testing::policy();
+        let mut machine = Machine::new(ENGINE, policy, &keys, 3);
+        machine.state.apply_rules(of_state).unwrap();
+        machine.update_tree();
+        machine.chain.head.rules = rules;
+        let (sealed, _) = machine.seal_snapshot(&keys)?;
+        Machine::open_snapshot(&ENGINE, 0, &sealed, &keys, 3)
+    }
+
+    #[test]
+    fn snapshot_of_unknown_rules_is_not_used() {
+        let (oldest, newest) = (RuleSet::OLDEST, RuleSet::NEWEST);
+        let machine = opened(newest, newest).unwrap();
+        assert_eq!((machine.head().rules, machine.state.rules()), (newest, newest));
+        for found in [RuleSet(oldest.0 - 1), RuleSet(newest.0 + 1)] {
+            let refused = opened(found, newest).unwrap_err();
+            assert_eq!(refused, SnapshotError::RulesUnknown(RulesUnknown { found, newest }));
+        }
+    }
 }

@@ -31,6 +31,9 @@ pub enum Corruption {
     /// A limit, a custody class or a chain is not that of the policy (INV-13).
     #[error("the event does not fit the policy")]
     Policy,
+    /// The rules would fall, or this code does not know them (INV-19).
+    #[error("the rules of the epoch would fall, or this code does not know them")]
+    Rules,
     /// The event answers a request that has an answer (INV-07).
     #[error("the event answers a request again")]
     RequestKnown,

@@ -105,7 +105,8 @@ impl State {
         if Some(approval.serial) != self.next_approval() {
             return Err(Corruption::RequestKnown);
         }
-        let lowers = approval.minimum_version < self.minimum_version();
+        let lowers =
+            approval.minimum_version < self.minimum_version() || approval.rules < self.rules();
         if lowers || !approval.has_proper_images() {
             return Err(Corruption::Policy);
         }
@@ -135,6 +136,7 @@ impl State {
             serial: approval.serial,
             images: approval.images.clone(),
             minimum_version: approval.minimum_version,
+            rules: approval.rules,
             approved_at: *at,
         })
     }
@@ -143,48 +145,19 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::testing;
     use alloc::string::ToString as _;
     use alloc::vec::Vec;
-    use mortise_format::U256;
     use mortise_format::event::Event;
     use mortise_format::ids::EngineId;
-    use mortise_format::policy::{AssetLimits, Policy};
+    use mortise_format::rules::RuleSet;
     use mortise_format::secret::Secret;
 
     const OLD: Version = Version { major: 0, minor: 9, patch: 10 };
     const NEW: Version = Version { major: 0, minor: 10, patch: 0 };
 
     fn state() -> State {
-        State::new(EngineId([1; 32]), policy(), Secret::new([2; 32]), 3)
-    }
-
-    /// A policy; this test does not depend on its rules.
-    fn policy() -> Policy {
-        let zero = U256::ZERO;
-        let default_limits = AssetLimits { single_max: zero, account_max: zero, asset_max: zero };
-        Policy {
-            lock_s_min: 1,
-            lock_s_max: 1,
-            settlement_buffer_s: 1,
-            concurrent_max: 1,
-            commands_per_minute_max: 1,
-            requests_max: 1,
-            retention_s: 1,
-            draft_ttl_s: 1,
-            drafts_per_owner_max: 1,
-            fact_age_s_max: 1,
-            notice_margin_s: 1,
-            default_limits,
-            assets: Vec::new(),
-            chains: Vec::new(),
-            observers: Vec::new(),
-            observers_min: 0,
-            operators: Vec::new(),
-            operators_min: 0,
-            witnesses: Vec::new(),
-            witnesses_min: 0,
-            witnesses_faulty_max: 0,
-        }
+        State::new(EngineId([1; 32]), testing::policy(), Secret::new([2; 32]), 3)
     }
 
     fn image(byte: u8) -> Measurement {
@@ -193,7 +166,8 @@ mod tests {
 
     fn approval(serial: u64, images: &[u8], minimum_version: Version) -> ImageApproval {
         let images = images.iter().copied().map(image).collect();
-        ImageApproval { serial, images, minimum_version, valid_until: 9 }
+        let rules = RuleSet::OLDEST;
+        ImageApproval { serial, images, minimum_version, rules, valid_until: 9 }
     }
 
     fn apply(state: &mut State, seq: u64, approval: ImageApproval) -> Result<(), Corruption> {
@@ -242,7 +216,8 @@ mod tests {
         let mut state = state();
         for (text, running) in [("0.10.0", NEW), ("0.9.10", OLD), ("next", Version::default())] {
             let (version, previous) = (text.to_string(), Default::default());
-            let event = Event::EpochStarted { epoch: 1, version, previous };
+            let rules = RuleSet::OLDEST;
+            let event = Event::EpochStarted { epoch: 1, version, previous, rules };
             state.apply(LogPosition { seq: 1, index: 0 }, &event).unwrap();
             assert_eq!(state.running_version(), running);
         }

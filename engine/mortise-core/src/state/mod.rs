@@ -17,9 +17,12 @@ pub mod locks;
 pub mod principals;
 mod readings;
 pub mod requests;
+mod rules;
 mod slab;
 mod slot_index;
 mod snapshot;
+#[cfg(test)]
+pub(crate) mod testing;
 mod timers;
 mod view;
 
@@ -42,6 +45,7 @@ use mortise_format::asset::Asset;
 use mortise_format::event::LogPosition;
 use mortise_format::ids::{Address, EngineId, LockId, PolicyHash};
 use mortise_format::policy::Policy;
+use mortise_format::rules::RuleSet;
 use mortise_format::secret::Secret;
 use principals::{NO_SLOT, Principal};
 use requests::Requests;
@@ -55,6 +59,7 @@ pub struct State {
     engine_id: EngineId,
     policy: Policy,
     policy_hash: PolicyHash,
+    rules: RuleSet,
     pub(crate) time_ms: u64,
     pub(crate) at: LogPosition,
     locks: Slab<Lock>,
@@ -84,6 +89,7 @@ impl State {
             engine_id,
             policy,
             policy_hash,
+            rules: RuleSet::NONE,
             time_ms: 0,
             at: LogPosition::default(),
             locks: Slab::default(),

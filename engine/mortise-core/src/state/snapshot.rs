@@ -11,12 +11,14 @@ use bincode::{Decode, Encode};
 use mortise_format::event::LogPosition;
 use mortise_format::ids::{Address, EngineId, RequestId};
 use mortise_format::policy::Policy;
+use mortise_format::rules::RuleSet;
 use mortise_format::secret::Secret;
 
 /// Everything of a state but its indexes, which are rebuilt.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct StateSnapshot {
     policy: Policy,
+    rules: RuleSet,
     time_ms: u64,
     at: LogPosition,
     locks: Vec<Lock>,
@@ -53,6 +55,7 @@ impl State {
         let (readings, images) = (self.readings.clone(), self.images.clone());
         StateSnapshot {
             policy,
+            rules: self.rules,
             time_ms,
             at,
             locks,
@@ -76,6 +79,7 @@ impl State {
         snapshot: StateSnapshot,
     ) -> Option<Self> {
         let mut state = Self::new(engine_id, snapshot.policy, salt_key, map_seed);
+        state.apply_rules(snapshot.rules).ok()?;
         (state.time_ms, state.at) = (snapshot.time_ms, snapshot.at);
         for mut principal in snapshot.principals {
             (principal.locks, principal.last_account) = (Vec::new(), NO_SLOT);

@@ -8,6 +8,7 @@ use mortise_engine::server::{self, Config, Observer, Ports};
 use mortise_engine::witness::RemoteWitnesses;
 use mortise_format::genesis::Genesis;
 use mortise_format::limits::SNAPSHOT_FRAMES;
+use mortise_format::rules::RuleSet;
 use mortise_rpc::genesis;
 use mortise_transport::Address;
 use std::path::{Path, PathBuf};
@@ -39,6 +40,9 @@ pub struct EngineArgs {
     /// Frames between two snapshots
     #[arg(long, default_value_t = SNAPSHOT_FRAMES)]
     pub snapshot_frames: u64,
+    /// Rules from this start on
+    #[arg(long)]
+    pub rules: Option<u16>,
     /// Log level
     #[arg(long)]
     pub log: String,
@@ -85,6 +89,7 @@ fn compose(args: &EngineArgs) -> Result<(Config, Ports), String> {
         genesis: Some(read_genesis(&args.genesis)?),
         bounds: Bounds::default(),
         snapshot_frames: args.snapshot_frames,
+        rules: args.rules.map(RuleSet),
         crypto_threads: threads,
         app: mortise_engine::app::AppConfig::default(),
     };

@@ -73,6 +73,10 @@ pub struct DevArgs {
     /// A witness of the genesis that runs elsewhere: "VERIFIER_KEY URL"; repeatable
     #[arg(long, value_name = "KEY URL", requires = "genesis")]
     pub witness: Vec<String>,
+    /// Rule set from this start on, at least the one of the last start: see rules in `mortise
+    /// approval show`. A new folder takes the newest, an old one keeps its own
+    #[arg(long, value_name = "N")]
+    pub rules: Option<u16>,
     /// Log level on stderr: error, warn, info, debug
     #[arg(long, default_value = "warn")]
     pub log: String,

@@ -99,6 +99,9 @@ async fn round(
     };
     let mut engine_args = folder.attested_engine_args(SNAPSHOT_FRAMES, &args.log);
     engine_args.extend(routes.engine_args(folder));
+    if let Some(rules) = args.rules {
+        engine_args.extend(["--rules".into(), rules.to_string().into()]);
+    }
     let mut engine = start(engine_args)?;
     let id = |child: &Child| child.id().unwrap_or_default();
     eprintln!(

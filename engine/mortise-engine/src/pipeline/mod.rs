@@ -46,6 +46,7 @@ use mortise_format::frame::Frame;
 use mortise_format::ids::{Bytes32, FrameDigest};
 use mortise_format::limits::SNAPSHOT_FRAMES;
 use mortise_format::merkle::history::TreeHead;
+use mortise_format::rules::RuleSet;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -234,6 +235,8 @@ struct SnapshotState {
 pub struct Start {
     /// The machine at the end of the log.
     pub machine: Machine,
+    /// The rules of the epoch.
+    pub rules: RuleSet,
     pub log_keys: LogKeys,
     pub keys: EpochKeys,
     /// The clear part of the boot frame.
@@ -275,7 +278,7 @@ impl Pipeline {
             is_open: false,
             fault: None,
         };
-        pipeline.boot_frame(start.boot, now_ms, version, out)?;
+        pipeline.boot_frame(start.boot, start.rules, now_ms, version, out)?;
         Ok(pipeline)
     }
 

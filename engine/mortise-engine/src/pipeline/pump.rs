@@ -9,6 +9,7 @@ use mortise_core::decide::{PREFETCH_BATCH, prefetch};
 use mortise_core::machine::{Executed, OpenFrame};
 use mortise_format::event::{Event, LogPosition};
 use mortise_format::limits::{FRAME_STATEMENTS_MAX, FRAMES_IN_FLIGHT_MAX};
+use mortise_format::rules::RuleSet;
 use std::sync::Arc;
 
 /// A frame under construction, with the answers that wait for it.
@@ -236,6 +237,7 @@ impl Pipeline {
     pub(super) fn boot_frame(
         &mut self,
         boot: Boot,
+        rules: RuleSet,
         now_ms: u64,
         version: &str,
         out: &mut Vec<Output>,
@@ -243,7 +245,7 @@ impl Pipeline {
         // Every replay checks this.
         assert!(boot.is_consistent(), "a boot names its own document");
         let epoch = self.machine.head().epoch + 1;
-        let frame = self.machine.open_boot(epoch, now_ms, version)?;
+        let frame = self.machine.open_boot(epoch, rules, now_ms, version)?;
         let building = Building { frame, replies: Vec::new(), events: Vec::new() };
         self.ship(building, ClearBody { boot: Some(boot), ..ClearBody::default() }, out)
     }

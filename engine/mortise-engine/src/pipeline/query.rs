@@ -54,6 +54,7 @@ impl Pipeline {
         StatusAnswer {
             engine_id: *state.engine_id(),
             epoch: head.epoch,
+            rules: head.rules,
             seq: head.next_seq.saturating_sub(1),
             state_root: self.machine.state_root(),
             policy_hash: state.policy_hash(),

@@ -10,6 +10,7 @@ use mortise_format::limits::RECENT_ROOTS_MAX;
 use mortise_format::lock::Custody;
 use mortise_format::merkle::history::TreeHead;
 use mortise_format::policy::ChainCustody;
+use mortise_format::rules::RuleSet;
 use mortise_rpc::results::{
     ApprovedImagesView, ChainInfo, Degraded, EngineInfo, Health, PredecessorView,
 };
@@ -91,6 +92,8 @@ pub(super) async fn engine(handle: &EngineHandle) -> Answered {
         predecessor: identity.succession.as_ref().map(predecessor),
         policy_hash,
         version: VERSION.into(),
+        rules: status.rules.0,
+        newest_rules: RuleSet::NEWEST.0,
         epoch: statement.epoch,
         seq: statement.seq,
         phase: handle.phase().name().into(),

@@ -15,8 +15,8 @@ use mortise_format::ids::{Address, LockId};
 use mortise_format::lock::LockTerms;
 use mortise_format::reject::{Field, Reject};
 use mortise_rpc::params::{
-    CancelLock, CancelSignedAs, CreateLock, GetBalance, GetLockedBalance, GetProof, GetStateRoot,
-    ListLocks, ProofKey, SignLock, SimulateLock, VerifyFulfillment,
+    ApproveImages, CancelLock, CancelSignedAs, CreateLock, GetBalance, GetLockedBalance, GetProof,
+    GetStateRoot, ListLocks, ProofKey, SignLock, SimulateLock, VerifyFulfillment,
 };
 use mortise_rpc::results::{
     CleanupResult, LockStatus, NonceResult, PolicyResult, StateRootResult, StatementView,
@@ -75,7 +75,7 @@ pub(super) async fn call(handle: &EngineHandle, call: Call) -> Answered {
         Call::GetCheckpoint(_) => history::checkpoint(handle).await,
         Call::GetConsistencyProof(params) => history::consistency(handle, params).await,
         Call::GrantReading(params) => logged(handle, params.into_command()).await,
-        Call::ApproveImages(params) => logged(handle, params.into_command()).await,
+        Call::ApproveImages(params) => approve_images(handle, params).await,
         Call::GetReadingKeys(params) => reading::keys(handle, params).await,
         Call::GetEvents(params) => reading::events(handle, params).await,
         Call::Subscribe(_) => Err(subscribe_elsewhere()),
@@ -119,6 +119,16 @@ async fn logged(handle: &EngineHandle, command: Command) -> Answered {
             .await
         }
         reply => Err(about.tell(refused(reply))),
+    }
+}
+
+/// Refuses an approval of rules that this code does not know: no running image could take them, and
+/// the engine would not start again. What the running code knows is no part of the log, so this
+/// cannot be a rule that an auditor replays.
+async fn approve_images(handle: &EngineHandle, params: ApproveImages) -> Answered {
+    match params.approval.rules.check() {
+        Ok(_) => logged(handle, params.into_command()).await,
+        Err(_) => Err(Reject::Validation(Field::Rules).into()),
     }
 }
 

@@ -7,6 +7,7 @@ use mortise_format::frame::{FRAME_VERSION, Frame, FrameHeader, FrameKind, FrameL
 use mortise_format::frame::{FrameError, LEAF_BYTES, cipher_digest, clear_digest};
 use mortise_format::ids::{Bytes32, EngineId, FrameDigest, PolicyHash, Root};
 use mortise_format::limits::{SNAPSHOT_PART_BYTES, STORE_MESSAGE_BYTES_MAX};
+use mortise_format::rules::RuleSet;
 use mortise_format::store::{LogHead, SnapshotInfo, StoreRefusal, StoreRequest, StoreResponse};
 use mortise_transport::{Address, Listener, MessageReader, MessageWriter, STORE_MAGIC, Stream};
 use std::future::Future;
@@ -16,6 +17,7 @@ fn frame(seq: u64, previous: FrameDigest) -> Frame {
     let cipher = vec![9; 40];
     let header = FrameHeader {
         version: FRAME_VERSION,
+        rules: RuleSet::NEWEST,
         kind: FrameHeader::kind_byte(FrameKind::Events),
         engine_id: EngineId([7; 32]),
         epoch: 1,

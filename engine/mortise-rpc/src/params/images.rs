@@ -8,6 +8,7 @@ use mortise_format::command::Command;
 use mortise_format::ids::{Measurement, Signature};
 use mortise_format::images::{ImageApproval, Version};
 use mortise_format::limits::APPROVED_IMAGES_MAX;
+use mortise_format::rules::RuleSet;
 
 fields! {
     impl ImageApproval {
@@ -16,6 +17,7 @@ fields! {
             item.list_or_empty(APPROVED_IMAGES_MAX, Item::measurement)
         });
         minimum_version: Version = required("minimumVersion", Item::version, ToString::to_string);
+        rules: RuleSet = required("rules", Item::rules, |rules: &RuleSet| rules.0);
         valid_until: u64 = required("validUntil", Item::number);
     }
 }
@@ -49,10 +51,12 @@ mod tests {
     fn parameters_read_back_as_they_are_printed() {
         for images in [Vec::new(), alloc::vec![Measurement([1; 48]), Measurement([2; 48])]] {
             let minimum_version = Version { major: 1, minor: 20, patch: 3 };
-            let approval = ImageApproval { serial: 4, images, minimum_version, valid_until: 9 };
+            let (rules, valid_until) = (RuleSet(2), 9);
+            let approval = ImageApproval { serial: 4, images, minimum_version, rules, valid_until };
             let asked = ApproveImages { approval, signatures: alloc::vec![Signature([5; 65])] };
             let printed = serde_json::to_value(&asked).unwrap();
             assert_eq!(printed["minimumVersion"], "1.20.3");
+            assert_eq!(printed["rules"], 2);
             assert_eq!(ApproveImages::parse(&printed), Ok(asked));
         }
     }
@@ -60,7 +64,7 @@ mod tests {
     #[test]
     fn what_is_out_of_bounds_is_refused_by_field() {
         let whole = json!({
-            "serial": 1, "images": [], "minimumVersion": "0.1.0", "validUntil": 1,
+            "serial": 1, "images": [], "minimumVersion": "0.1.0", "rules": 1, "validUntil": 1,
             "signatures": [Signature([5; 65])],
         });
         assert!(ApproveImages::parse(&whole).is_ok());
@@ -69,13 +73,15 @@ mod tests {
             params[name] = value;
             String::from(ApproveImages::parse(&params).unwrap_err().field())
         };
-        for name in ["serial", "images", "minimumVersion", "validUntil", "signatures"] {
+        for name in ["serial", "images", "minimumVersion", "rules", "validUntil", "signatures"] {
             assert_eq!(field(name, Value::Null), name);
         }
         assert_eq!(field("images", json!(["0x00"])), "images[0]");
         assert_eq!(field("images", json!(alloc::vec![Measurement([1; 48]); 9])), "images");
         assert_eq!(field("minimumVersion", json!("1.0")), "minimumVersion");
         assert_eq!(field("minimumVersion", json!(1)), "minimumVersion");
+        assert_eq!(field("rules", json!(65_536)), "rules");
+        assert_eq!(field("rules", json!(-1)), "rules");
         assert_eq!(field("signatures", json!([])), "signatures");
     }
 }

@@ -29,7 +29,7 @@ pub struct SignedStatementView {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LeafProofView {
-    /// The encoded leaf, 295 bytes.
+    /// The encoded leaf, 297 bytes.
     pub leaf: HexBytes,
     /// RFC 6962 inclusion path, from the leaf up.
     pub path: Vec<Bytes32>,

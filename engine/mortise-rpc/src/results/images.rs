@@ -16,6 +16,8 @@ pub struct ApprovedImagesView {
     pub images: Vec<Measurement>,
     /// The lowest version of code that may boot.
     pub minimum_version: String,
+    /// The rules from the next boot on.
+    pub rules: u16,
     /// The frame of its event.
     pub seq: u64,
     /// The event in the frame.
@@ -29,6 +31,7 @@ impl ApprovedImagesView {
             serial: approval.serial,
             images: approval.images.clone(),
             minimum_version: approval.minimum_version.to_string(),
+            rules: approval.rules.0,
             seq,
             index,
         }

@@ -51,7 +51,7 @@ pub struct ReadingKeysResult {
 pub struct FrameView {
     /// Its position in the log.
     pub seq: u64,
-    /// Header, digests, MAC: 295 bytes, the leaf of the history.
+    /// Header, digests, MAC: 297 bytes, the leaf of the history.
     pub leaf: HexBytes,
     /// The part that is not encrypted.
     pub clear: Base64,

@@ -82,7 +82,7 @@ pub struct ReceiptView {
     pub statement: StatementView,
     /// The engine's signature over it.
     pub statement_signature: Signature,
-    /// The frame's leaf, 295 bytes: its digest is in the statement.
+    /// The frame's leaf, 297 bytes: its digest is in the statement.
     pub leaf: HexBytes,
     /// RFC 6962 inclusion path of the leaf in the history of the statement.
     pub history_path: Vec<Bytes32>,

@@ -172,6 +172,10 @@ pub struct EngineInfo {
     pub policy_hash: PolicyHash,
     /// Version of the code.
     pub version: String,
+    /// The rules of this epoch.
+    pub rules: u16,
+    /// The newest rules that this code knows.
+    pub newest_rules: u16,
     /// Epoch of this boot.
     pub epoch: u64,
     /// The last released frame.

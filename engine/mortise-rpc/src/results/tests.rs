@@ -98,7 +98,7 @@ fn receipt() -> ReceiptView {
         path: vec![Bytes32([2; 32])],
         statement: StatementView::from(&statement()),
         statement_signature: Signature([3; 65]),
-        leaf: HexBytes(vec![4; 295]),
+        leaf: HexBytes(vec![4; 297]),
         history_path: vec![],
     }
 }

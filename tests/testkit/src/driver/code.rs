@@ -5,6 +5,7 @@ use mortise_engine::attest;
 use mortise_engine::boot::{BootError, NewEpoch, Replayed};
 use mortise_engine::ports::Nsm;
 use mortise_format::images::Version;
+use mortise_format::rules::RuleSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -15,13 +16,15 @@ pub struct Code {
     pub version: &'static str,
     /// The security module of its enclave; none: unattested. Each boot needs a new one.
     pub module: Option<Arc<dyn Nsm>>,
+    /// The rules that its operator asks for.
+    pub rules: Option<RuleSet>,
     /// It ignores the approvals in the log, as code of another author could.
     pub ignores_approvals: bool,
 }
 
 impl Default for Code {
     fn default() -> Self {
-        Self { version: VERSION, module: None, ignores_approvals: false }
+        Self { version: VERSION, module: None, rules: None, ignores_approvals: false }
     }
 }
 
@@ -32,14 +35,17 @@ impl fmt::Debug for Code {
 }
 
 impl Code {
-    /// Checks the approvals in the log.
-    pub(super) fn check(&self, replayed: &Replayed) -> Result<(), BootError> {
+    /// Checks the approvals in the log, and returns the rules of the boot.
+    pub(super) fn check(&self, replayed: &Replayed) -> Result<RuleSet, BootError> {
         if self.ignores_approvals {
-            return Ok(());
+            let last = replayed.machine.head().rules;
+            let last = if last == RuleSet::NONE { RuleSet::NEWEST } else { last };
+            return Ok(self.rules.unwrap_or(last));
         }
         let image = self.module.as_deref().map(attest::own_image).transpose()?;
         let version = Version::parse(self.version).expect("tests name versions");
-        replayed.check_image(version, image.as_ref())
+        replayed.check_image(version, image.as_ref())?;
+        replayed.next_rules(self.rules)
     }
 
     /// The document of the boot; empty while unattested.

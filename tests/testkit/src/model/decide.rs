@@ -421,6 +421,9 @@ impl Model {
         if !(minimum..=running).contains(&approval.minimum_version) {
             return Err(Reject::Validation(Field::MinimumVersion));
         }
+        if approval.rules < self.rules {
+            return Err(Reject::Validation(Field::Rules));
+        }
         Ok(Answer::ImagesApproved)
     }
 }

@@ -31,6 +31,7 @@ impl Model {
                 let differs = [
                     (Field::Images, known.images != approval.images),
                     (Field::MinimumVersion, known.minimum_version != approval.minimum_version),
+                    (Field::Rules, known.rules != approval.rules),
                     (Field::ValidUntil, known.valid_until != approval.valid_until),
                 ];
                 match differs.iter().find(|(_, differs)| *differs) {

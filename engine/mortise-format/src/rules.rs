@@ -1,0 +1,75 @@
+//! Rule-set numbers: the log says which rules made each frame.
+//!
+//! What it is for: a change of a rule gets a new number. Each frame names its number, so that
+//! restart, auditor and verifier follow the rules that made the frame, or refuse by name.
+//!
+//! What it does not do: decide anything. `decide` and `apply` branch on the number of the state.
+//!
+//! Invariants: no number is used for two sets of rules. Within an epoch the number is constant, and
+//! it never falls from one epoch to the next (INV-19). Decision 0008.
+
+use bincode::{Decode, Encode};
+use core::fmt;
+
+/// Number of a set of rules.
+///
+/// Any number decodes, because a log of newer code must be refused by its number and not as
+/// malformed. [`RuleSet::check`] says whether this code knows the rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+pub struct RuleSet(pub u16);
+
+/// This code does not know the rules of a number, and makes no guess about them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("rule set {found} is unknown: this code knows {} to {newest}", RuleSet::OLDEST)]
+pub struct RulesUnknown {
+    /// The number found.
+    pub found: RuleSet,
+    /// The newest number that this code knows.
+    pub newest: RuleSet,
+}
+
+impl RuleSet {
+    /// No rules: before the first epoch of a log. Every number may follow it.
+    pub const NONE: Self = Self(0);
+    /// The oldest set of rules that this code can follow.
+    pub const OLDEST: Self = Self(1);
+    /// The newest set of rules that this code can follow. A new log starts with it.
+    pub const NEWEST: Self = Self(1);
+
+    /// Checks that this code knows the rules.
+    ///
+    /// # Errors
+    /// [`RulesUnknown`].
+    pub fn check(self) -> Result<Self, RulesUnknown> {
+        match (Self::OLDEST..=Self::NEWEST).contains(&self) {
+            true => Ok(self),
+            false => Err(RulesUnknown { found: self, newest: Self::NEWEST }),
+        }
+    }
+}
+
+impl fmt::Display for RuleSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+const _: () =
+    assert!(RuleSet::OLDEST.0 > RuleSet::NONE.0 && RuleSet::OLDEST.0 <= RuleSet::NEWEST.0);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_beyond_both_ends_are_unknown() {
+        let (oldest, newest) = (RuleSet::OLDEST.0, RuleSet::NEWEST.0);
+        for known in oldest..=newest {
+            assert_eq!(RuleSet(known).check(), Ok(RuleSet(known)));
+        }
+        for found in [0, oldest - 1, newest + 1, u16::MAX].map(RuleSet) {
+            let newest = RuleSet::NEWEST;
+            assert_eq!(found.check(), Err(RulesUnknown { found, newest }));
+        }
+    }
+}
