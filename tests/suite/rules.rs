@@ -4,6 +4,9 @@
 //! Method: engines boot on one disk under approvals and settings; frames are changed and sealed
 //! again with the engine's own keys.
 
+mod recorded;
+mod story;
+
 use crate::audit::liar::{Parts, with_last_changed};
 use crate::audit::{audit, keys_of, log_of, named, subject};
 use crate::images::{approval, approve};

@@ -50,12 +50,12 @@ impl State {
                 self.remember(request_key)?;
                 self.end_remaining(lock_id, Status::Released)
             }
-            Event::LockCancelled { lock_id, principal, request_key, .. } => {
-                self.count_or_remember(principal, request_key.as_ref())?;
+            Event::LockCancelled { lock_id, principal, request_keys, .. } => {
+                self.count_or_remember(principal, request_keys)?;
                 self.end_remaining(lock_id, Status::Cancelled)
             }
             Event::DraftCancelled { terms, request_key, .. } => {
-                self.count_or_remember(&terms.owner, request_key.as_ref())?;
+                self.count_or_remember(&terms.owner, request_key.as_slice())?;
                 self.take_nonce(&terms.owner, terms.nonce).map(|_| ())
             }
             Event::LockExtended {
@@ -386,18 +386,12 @@ impl State {
         }
     }
 
-    fn count_or_remember(
-        &mut self,
-        principal: &Address,
-        request_key: Option<&RequestKey>,
-    ) -> Applied {
-        match request_key {
-            Some(request_key) => self.remember(request_key),
-            None => {
-                self.count_command(principal);
-                Ok(())
-            }
+    /// Remembers the requests, and counts the command for a principal who named none.
+    fn count_or_remember(&mut self, principal: &Address, request_keys: &[RequestKey]) -> Applied {
+        if !request_keys.iter().any(|request_key| request_key.principal == *principal) {
+            self.count_command(principal);
         }
+        request_keys.iter().try_for_each(|request_key| self.remember(request_key))
     }
 }
 

@@ -132,8 +132,9 @@ pub enum Event {
         consents: Vec<SignedCancel>,
         /// The owner.
         principal: Address,
-        /// The request, if the owner's consent named one.
-        request_key: Option<RequestKey>,
+        /// The requests that are now answered: those that the consents named. Rules 1 remember the
+        /// owner's alone.
+        request_keys: Vec<RequestKey>,
         /// What is free again, one amount per leg.
         freed: Vec<U256>,
     },

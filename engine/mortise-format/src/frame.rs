@@ -337,7 +337,7 @@ mod tests {
     fn a_leaf_alone_is_the_one_of_its_frame_or_refused_by_name() {
         let bytes = sample(3).encode()[..LEAF_BYTES].to_vec();
         assert_eq!(FrameLeaf::decode(&bytes).as_ref(), Ok(sample(3).leaf()));
-        assert_eq!(FrameLeaf::decode(&bytes[1..]), Err(FrameError::Torn));
+        assert_eq!(FrameLeaf::decode(&bytes[..LEAF_BYTES - 1]), Err(FrameError::Torn));
         assert_eq!(FrameLeaf::decode(&[&bytes[..], &[0]].concat()), Err(FrameError::Trailing));
         let changed = |at: usize| {
             let mut bytes = bytes.clone();

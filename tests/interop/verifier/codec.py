@@ -201,7 +201,7 @@ EVENTS = [
             lock_id=word,
             consents=many(cancel),
             principal=address,
-            mark=maybe(mark),
+            marks=many(mark),
             freed=many(u256),
         ),
     ),

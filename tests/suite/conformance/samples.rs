@@ -155,7 +155,7 @@ fn endings(lock_id: LockId) -> Vec<(&'static str, Event)> {
                 lock_id,
                 consents: consents(),
                 principal: Address([1; 20]),
-                request_key: Some(request_key()),
+                request_keys: vec![request_key()],
                 freed,
             },
         ),

@@ -95,7 +95,7 @@ pub fn of_locks() -> Vec<Event> {
             lock_id,
             consents: vec![consent(CancelForm::Consent(REQUEST)), consent(CancelForm::Text)],
             principal: Address([1; 20]),
-            request_key: Some(request_key()),
+            request_keys: vec![request_key()],
             freed,
         },
         Event::DraftCancelled {

@@ -71,18 +71,18 @@ pub(super) fn decide_cancel(
     for request_key in used.iter().filter_map(|c| c.request_key.as_ref()) {
         check_validity(now, request_key.valid_until)?;
     }
-    let request_key = owner_consent.request_key;
+    let request_keys: Vec<RequestKey> = owner_consent.request_key.into_iter().collect();
     memory::check_quota(
         state,
         now,
         state.principal(&lock.terms.owner),
         0,
-        u32::from(request_key.is_some()),
+        u32::from(owner_consent.request_key.is_some()),
     )?;
     let principal = lock.terms.owner;
     let consents = used.iter().map(|c| c.consent).collect();
     let freed = remaining(lock);
-    Ok(Event::LockCancelled { lock_id, consents, principal, request_key, freed })
+    Ok(Event::LockCancelled { lock_id, consents, principal, request_keys, freed })
 }
 
 /// A draft has no hold, so its owner alone cancels it. Its nonce is burned.
