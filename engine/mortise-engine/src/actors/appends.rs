@@ -103,6 +103,7 @@ mod tests {
     use mortise_format::frame::{FRAME_VERSION, FrameHeader, FrameKind, FrameLeaf};
     use mortise_format::frame::{cipher_digest, clear_digest};
     use mortise_format::ids::{Bytes32, EngineId, FrameDigest, PolicyHash, Root};
+    use mortise_format::rules::RuleSet;
 
     const FULL: StoreError = StoreError::Refused(StoreRefusal::Full);
     const GAP: StoreError = StoreError::Refused(StoreRefusal::Gap { expected: 3 });
@@ -111,6 +112,7 @@ mod tests {
         let cipher = vec![9; 40];
         let header = FrameHeader {
             version: FRAME_VERSION,
+            rules: RuleSet::NEWEST,
             kind: FrameHeader::kind_byte(FrameKind::Events),
             engine_id: EngineId([7; 32]),
             epoch: 1,

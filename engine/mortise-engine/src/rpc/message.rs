@@ -1,8 +1,11 @@
 //! Messages: an object or a batch in, the answers out.
 
+use super::batch::{Planned, in_order};
 use super::methods;
 use crate::handle::EngineHandle;
+use futures_util::future::FutureExt as _;
 use mortise_format::errors::Code;
+use mortise_format::limits::RESPONSE_BYTES_MAX;
 use mortise_rpc::envelope::{self, Id, Item, Message, Request};
 use mortise_rpc::{Call, ErrorObject};
 
@@ -17,24 +20,46 @@ pub async fn answer_message(handle: &EngineHandle, message: Message) -> Option<V
     match message {
         Message::Single(item) => answer_item(handle, item).await,
         Message::Batch(items) => {
-            // Asked in order and answered in order; what is logged shares frames all the same,
-            // because every call is asked before the first is awaited.
-            let asked: Vec<_> = items.into_iter().map(|item| answer_item(handle, item)).collect();
-            let answers = futures_util::future::join_all(asked).await;
-            envelope::batch(&answers.into_iter().flatten().collect::<Vec<_>>())
+            let calls = items.into_iter().map(|item| planned(handle, item)).collect();
+            envelope::batch(&in_order(calls, RESPONSE_BYTES_MAX).await)
         }
     }
 }
 
-async fn answer_item(handle: &EngineHandle, item: Item) -> Option<Vec<u8>> {
-    let request = match item {
-        Item::Refused { id, error } => return Some(envelope::failure(&id, &error)),
-        Item::Request(request) => request,
+/// A call that is parsed and not begun.
+fn planned(handle: &EngineHandle, item: Item) -> Planned<'_> {
+    let (id, call) = match item {
+        Item::Refused { id, error } => (Some(id), Err(error)),
+        // A parsed text takes many times its bytes: it does not wait for the answer.
+        Item::Request(Request { id, method, params }) => (id, Call::by_name(&method, &params)),
     };
-    let Request { id, method, params } = request;
-    let call = Call::by_name(&method, &params);
-    // A parsed text takes many times its bytes: it does not wait for the answer.
-    drop(params);
+    let bytes = call.as_ref().map_or(0, answer_bytes);
+    let answer = answer_call(handle, id.clone(), call).boxed_local();
+    Planned { id, bytes, answer }
+}
+
+async fn answer_item(handle: &EngineHandle, item: Item) -> Option<Vec<u8>> {
+    planned(handle, item).answer.await
+}
+
+/// The bytes to set aside for the answer to a call: what it has at most, except for commands with
+/// much execution data.
+fn answer_bytes(call: &Call) -> usize {
+    match call {
+        Call::GetEvents(_) | Call::GetActiveLocks(_) | Call::ListLocks(_) => 3 * 1024 * 1024,
+        Call::GetReceipt(_) | Call::CommitBatch(_) | Call::GetLockedBalance(_) => 1024 * 1024,
+        Call::KmsEncrypt(_) | Call::KmsDecrypt(_) => 3 * 1024 * 1024,
+        Call::GetBootAttestation(_) | Call::GetAttestation(_) => 64 * 1024,
+        Call::GetBalance(_) | Call::GetPolicy(_) | Call::GetReadingKeys(_) => 128 * 1024,
+        _ => 12 * 1024,
+    }
+}
+
+async fn answer_call(
+    handle: &EngineHandle,
+    id: Option<Id>,
+    call: Result<Call, ErrorObject>,
+) -> Option<Vec<u8>> {
     let answered = match call {
         Ok(call) => methods::call(handle, call).await,
         Err(error) => Err(error),

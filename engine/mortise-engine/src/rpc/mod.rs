@@ -7,6 +7,7 @@
 
 mod application;
 mod attestation;
+mod batch;
 mod history;
 mod info;
 mod message;

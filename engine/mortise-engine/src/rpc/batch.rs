@@ -1,0 +1,151 @@
+//! The answers of a batch: in order, and no more than one message can hold.
+//!
+//! What it is for: calls of a batch run together, so that commands share frames, as long as their
+//! answers are sure to fit. A call with a large answer waits for the ones before it. When an answer
+//! does not fit, the calls that are not begun are refused: nothing is made that cannot be sent.
+//!
+//! Invariant: the answers in memory are below the bound of one message, plus one answer.
+
+use futures_util::StreamExt as _;
+use futures_util::future::{FutureExt as _, LocalBoxFuture};
+use futures_util::stream::FuturesOrdered;
+use mortise_rpc::ErrorObject;
+use mortise_rpc::envelope::{Id, failure};
+
+/// A call of a batch, not begun.
+pub(super) struct Planned<'a> {
+    /// `None` for a notification, which has no answer.
+    pub id: Option<Id>,
+    /// The answer is not larger than this, as a rule.
+    pub bytes: usize,
+    pub answer: LocalBoxFuture<'a, Option<Vec<u8>>>,
+}
+
+/// Answers calls in order. The answers have at most `bytes_max` bytes together.
+pub(super) async fn in_order(calls: Vec<Planned<'_>>, bytes_max: usize) -> Vec<Vec<u8>> {
+    let refusals = calls.len() * REFUSAL_BYTES;
+    let mut batch = Batch { room: bytes_max.saturating_sub(refusals), ..Batch::default() };
+    for call in calls {
+        while !batch.has_room(call.bytes) {
+            batch.finish_one().await;
+        }
+        batch.begin(call);
+    }
+    while batch.finish_one().await {}
+    batch.answers
+}
+
+/// Bytes of the answer that refuses a call, and of the comma before it.
+const REFUSAL_BYTES: usize = 512;
+
+#[derive(Default)]
+struct Batch<'a> {
+    running: FuturesOrdered<LocalBoxFuture<'a, Finished>>,
+    /// Bytes for the answers of running calls.
+    reserved: usize,
+    /// Bytes for the answers that are not made yet.
+    room: usize,
+    /// True once an answer did not fit.
+    is_full: bool,
+    answers: Vec<Vec<u8>>,
+}
+
+struct Finished {
+    id: Option<Id>,
+    bytes: usize,
+    answer: Option<Vec<u8>>,
+}
+
+impl<'a> Batch<'a> {
+    fn has_room(&self, bytes: usize) -> bool {
+        self.is_full || self.running.is_empty() || self.reserved + bytes <= self.room
+    }
+
+    fn begin(&mut self, call: Planned<'a>) {
+        let Planned { id, bytes, answer } = call;
+        if self.is_full {
+            let answer = id.as_ref().map(refusal);
+            let finished = Finished { id, bytes: 0, answer };
+            self.running.push_back(async { finished }.boxed_local());
+            return;
+        }
+        self.reserved += bytes;
+        self.running
+            .push_back(answer.map(move |answer| Finished { id, bytes, answer }).boxed_local());
+    }
+
+    /// Waits for the oldest running call; false if there is none.
+    async fn finish_one(&mut self) -> bool {
+        let Some(Finished { id, bytes, answer }) = self.running.next().await else { return false };
+        self.reserved = self.reserved.saturating_sub(bytes);
+        let Some((id, answer)) = id.zip(answer) else { return true };
+        let is_refusal = answer.len() < REFUSAL_BYTES;
+        if answer.len() <= self.room || is_refusal {
+            // The room for one refusal a call is set aside.
+            self.room = self.room.saturating_sub(if is_refusal { 0 } else { answer.len() });
+            self.answers.push(answer);
+        } else {
+            self.is_full = true;
+            self.answers.push(refusal(&id));
+        }
+        true
+    }
+}
+
+fn refusal(id: &Id) -> Vec<u8> {
+    let error = ErrorObject::overloaded(0).with_message(
+        "the answers of this batch are over their size limit: send this call again in another one",
+    );
+    failure(id, &error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::RefCell;
+
+    fn call<'a>(n: u64, bytes: usize, begun: &'a RefCell<Vec<u64>>) -> Planned<'a> {
+        let answer = async move {
+            begun.borrow_mut().push(n);
+            tokio::task::yield_now().await;
+            Some(vec![b'0'; bytes])
+        };
+        Planned { id: Some(Id::from(n)), bytes, answer: answer.boxed_local() }
+    }
+
+    fn is_refused(answer: &[u8]) -> bool {
+        String::from_utf8_lossy(answer).contains("OVERLOADED")
+    }
+
+    #[tokio::test]
+    async fn calls_with_small_answers_all_begin_before_the_first_ends() {
+        let begun = RefCell::default();
+        let calls = (0..256).map(|n| call(n, 1000, &begun)).collect();
+        let answers = in_order(calls, 4 * 1024 * 1024).await;
+        assert_eq!(answers.len(), 256);
+        assert!(answers.iter().all(|answer| answer.len() == 1000));
+        assert_eq!(*begun.borrow(), (0..256).collect::<Vec<_>>());
+    }
+
+    #[tokio::test]
+    async fn large_answers_are_made_one_by_one_and_no_more_than_fit() {
+        let begun = RefCell::default();
+        let calls = (0..256).map(|n| call(n, 1_000_000, &begun)).collect();
+        let answers = in_order(calls, 4 * 1024 * 1024).await;
+        assert_eq!(answers.len(), 256);
+        assert!(answers.iter().map(|answer| answer.len() + 1).sum::<usize>() < 4 * 1024 * 1024);
+        let whole = answers.iter().take_while(|answer| answer.len() == 1_000_000).count();
+        assert_eq!(whole, 4);
+        assert!(answers[whole..].iter().all(|answer| is_refused(answer)));
+        assert!(begun.borrow().len() <= whole + 1, "no call begins after the bound");
+    }
+
+    #[tokio::test]
+    async fn notification_takes_no_room_and_has_no_answer() {
+        let begun = RefCell::default();
+        let mut silent = call(0, 10, &begun);
+        silent.id = None;
+        let answers = in_order(vec![silent, call(1, 10, &begun)], 4096).await;
+        assert_eq!(answers.len(), 1);
+    }
+}
