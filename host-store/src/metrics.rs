@@ -100,6 +100,8 @@ pub struct Metrics {
     sync_failures: Counter,
     next_seq: Gauge,
     free_bytes: Gauge,
+    broken_frames: Gauge,
+    first_broken_seq: Gauge,
     can_append: Gauge,
     store_connections: Gauge,
     gateway_connections: Gauge,
@@ -148,6 +150,8 @@ impl Metrics {
             sync_failures: counter(r, "mortise_host_sync_failures_total"),
             next_seq: gauge(r, "mortise_host_next_seq"),
             free_bytes: gauge(r, "mortise_host_disk_free_bytes"),
+            broken_frames: gauge(r, "mortise_host_broken_frames"),
+            first_broken_seq: gauge(r, "mortise_host_first_broken_seq"),
             can_append: gauge(r, "mortise_host_store_can_append"),
             store_connections: gauge(r, "mortise_host_store_connections"),
             gateway_connections: gauge(r, "mortise_host_gateway_connections"),
@@ -204,6 +208,13 @@ impl Metrics {
 
     pub(crate) fn next_seq(&self, seq: u64) {
         self.next_seq.set(seq as f64);
+    }
+
+    /// The first damaged frame that is known, and their number.
+    pub(crate) fn broken_frames(&self, found: Option<(u64, usize)>) {
+        let (first, count) = found.map_or((-1.0, 0), |(first, count)| (first as f64, count));
+        self.broken_frames.set(count as f64);
+        self.first_broken_seq.set(first);
     }
 
     pub(crate) fn free_bytes(&self, bytes: u64) {

@@ -13,7 +13,9 @@ use crate::heartbeat::{self, Pulse};
 use crate::metrics::Metrics;
 use crate::relay::{self, AllowList, Destination, NotAllowed, Relay};
 use crate::server::{self, StoreServer};
-use crate::store::{DiskStore, LogStore as _, OpenError, StoreOptions, StoreState, Syncer, Writer};
+use crate::store::{
+    DiskStore, LogStore as _, OpenError, Scrub, StoreOptions, StoreState, Syncer, Writer,
+};
 use crate::witness::{self, WitnessConfig, WitnessProxy};
 use mortise_format::store::LogHead;
 use mortise_transport::{Address, Listener};
@@ -202,6 +204,7 @@ impl Host {
             tokio::spawn(gateway::serve(listen_http, gateway, stopped.clone())),
             tokio::spawn(show_state(store.state(), Arc::clone(&metrics), stopped.clone())),
             tokio::spawn(upkeep(Arc::clone(&metrics), Arc::clone(&store), stopped.clone())),
+            tokio::spawn(scrub(Arc::clone(&store), stopped.clone())),
         ];
         tasks.extend(open_export(&config.data_dir, &store, &stopped).await);
         if let Some(address) = config.diagnostics {
@@ -369,12 +372,39 @@ async fn upkeep(metrics: Arc<Metrics>, store: Arc<DiskStore>, mut stop: watch::R
         let (store, metrics) = (Arc::clone(&store), Arc::clone(&metrics));
         let looked = tokio::task::spawn_blocking(move || {
             store.check_room();
+            metrics.broken_frames(store.broken_frames());
             if let Ok(free) = store.free_bytes() {
                 metrics.free_bytes(free);
             }
         });
         tokio::select! {
             _ = looked => {}
+            _ = stop.changed() => return,
+        }
+    }
+}
+
+/// Searches the log for damaged frames, a mebibyte a second.
+async fn scrub(store: Arc<DiskStore>, mut stop: watch::Receiver<()>) {
+    let mut scrub = Scrub::default();
+    loop {
+        let store = Arc::clone(&store);
+        let step = tokio::task::spawn_blocking(move || {
+            let pause = scrub.step(&store);
+            (scrub, pause)
+        });
+        let pause = tokio::select! {
+            stepped = step => match stepped {
+                Ok((next, pause)) => {
+                    scrub = next;
+                    pause
+                }
+                Err(_) => return,
+            },
+            _ = stop.changed() => return,
+        };
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
             _ = stop.changed() => return,
         }
     }

@@ -194,12 +194,12 @@ fn answer_to(store: &dyn LogStore, request: StoreRequest) -> Result<StoreRespons
             let part = SnapshotPart { seq, digest, part, parts, bytes };
             store.snapshot_put(part).map(|complete| StoreResponse::SnapshotTaken { complete })
         }
-        StoreRequest::SnapshotLatest => store.snapshot_latest().map(StoreResponse::SnapshotLatest),
+        StoreRequest::Snapshots => store.snapshots().map(StoreResponse::Snapshots),
         StoreRequest::SnapshotRead { seq, part } => {
             store.snapshot_read(seq, part).map(|bytes| StoreResponse::SnapshotPart { bytes })
         }
-        StoreRequest::BlobPut { name, bytes, overwrite } => {
-            store.blob_put(&name, &bytes, overwrite).map(|()| StoreResponse::BlobKept)
+        StoreRequest::BlobPut { name, bytes } => {
+            store.blob_put(&name, &bytes).map(|()| StoreResponse::BlobKept)
         }
         StoreRequest::BlobGet { name } => {
             store.blob_get(&name).map(|bytes| StoreResponse::Blob { bytes })

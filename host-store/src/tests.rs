@@ -177,7 +177,7 @@ async fn a_host_whose_store_is_poisoned_answers_is_not_healthy_and_ends_by_name(
         tokio::task::yield_now().await;
     };
     place.syncer.fails.store(true, Ordering::SeqCst);
-    let put = StoreRequest::BlobPut { name: "keys".into(), bytes: vec![1], overwrite: false };
+    let put = StoreRequest::BlobPut { name: "keys".into(), bytes: vec![1] };
     assert_eq!(client.ask(&put).await, failed);
     let ended = running.await.unwrap();
     assert!(matches!(ended, Err(HostError::StorePoisoned)), "{ended:?}");
@@ -242,7 +242,7 @@ async fn blobs_and_snapshots_pass_the_protocol() {
     let host = Host::start(place.config()).await.unwrap();
     let mut client = Client::new(&place.address()).await;
     let name = "keys".to_owned();
-    let put = StoreRequest::BlobPut { name: name.clone(), bytes: vec![1], overwrite: false };
+    let put = StoreRequest::BlobPut { name: name.clone(), bytes: vec![1] };
     assert_eq!(client.ask(&put).await, StoreResponse::BlobKept);
     let got = client.ask(&StoreRequest::BlobGet { name }).await;
     assert_eq!(got, StoreResponse::Blob { bytes: Some(vec![1]) });
@@ -250,10 +250,10 @@ async fn blobs_and_snapshots_pass_the_protocol() {
     let bytes = vec![2; 10];
     let put = StoreRequest::SnapshotPut { seq: 4, digest, part: 0, parts: 1, bytes };
     assert_eq!(client.ask(&put).await, StoreResponse::SnapshotTaken { complete: true });
-    let StoreResponse::SnapshotLatest(Some(info)) = client.ask(&StoreRequest::SnapshotLatest).await
-    else {
+    let StoreResponse::Snapshots(listed) = client.ask(&StoreRequest::Snapshots).await else {
         panic!("the snapshot is complete")
     };
+    let [info] = listed[..] else { panic!("one snapshot is complete") };
     assert_eq!((info.seq, info.digest, info.parts, info.bytes), (4, digest, 1, 10));
     let part = client.ask(&StoreRequest::SnapshotRead { seq: 4, part: 0 }).await;
     assert_eq!(part, StoreResponse::SnapshotPart { bytes: vec![2; 10] });

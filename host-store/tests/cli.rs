@@ -273,7 +273,99 @@ fn export_and_import_preserve_the_log_and_include_keys_only_on_request() {
     let (status, text, _) = run_in(at, "import c.log --data-dir two --json");
     let expected = serde_json::json!({"dataDir": "two", "frames": 3});
     assert_eq!((status, json_of(&text)), (Some(0), expected));
-    assert_eq!(verify(&at.join("two")).status.code(), Some(0));
+    // No engine starts on a log without its sealed keys, and nothing calls that good.
+    let verified = verify(&at.join("two"));
+    assert_eq!(verified.status.code(), Some(1));
+    assert!(String::from_utf8(verified.stdout).unwrap().contains("KEYS_LOST"));
+    let (status, text, _) = run_in(at, "repair --data-dir two");
+    assert!(status == Some(1) && text.contains("KEYS_LOST") && text.contains("NOT MENDED"));
+    let (status, _, stderr) = run_in(at, "export --data-dir two --out d.log --with-sealed-keys");
+    assert_eq!(status, Some(1));
+    assert!(stderr.contains("no sealed value genesis-keys"), "{stderr}");
+    std::fs::rename(at.join("two"), at.join("data")).unwrap();
+    let host = Running::start(at);
+    let (status, _, stderr) = run_in(at, "export --data-dir data --out d.log --with-sealed-keys");
+    assert!(status == Some(1) && stderr.contains("KEYS_LOST"), "{stderr}");
+    assert!(!at.join("d.log").exists());
+    host.stop("-TERM");
+}
+
+/// Flips a bit of a file.
+fn flip(path: &Path, at: usize) {
+    let mut bytes = std::fs::read(path).unwrap();
+    bytes[at] ^= 1 << (at % 8);
+    std::fs::write(path, bytes).unwrap();
+}
+
+/// Where the file of an index has bytes: some of them, spread over all.
+fn used(path: &Path, count: usize) -> Vec<usize> {
+    let bytes = std::fs::read(path).unwrap();
+    let used: Vec<usize> = (0..bytes.len()).filter(|at| bytes[*at] != 0).collect();
+    (0..count).map(|n| used[n * (used.len() - 1) / (count - 1)]).collect()
+}
+
+/// The host ends at most once for a broken index, by name, and never aborts in a loop.
+#[test]
+fn a_flipped_bit_anywhere_in_the_index_costs_one_restart_at_most_and_no_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    write_export(&at.join("a.log"));
+    assert_eq!(run_in(at, "import a.log --data-dir good").0, Some(0));
+    for offset in used(&at.join("good/index/db"), 16) {
+        let copied = Command::new("cp").args(["-r", "good", "data"]).current_dir(at).status();
+        assert!(copied.unwrap().success());
+        flip(&at.join("data/index/db"), offset);
+        let mut starts = 0;
+        let host = loop {
+            starts += 1;
+            assert!(starts <= 2, "byte {offset}: the host ends again and again");
+            let mut process =
+                command(at).env_remove("RUST_LOG").stderr(Stdio::piped()).spawn().unwrap();
+            let mut log = BufReader::new(process.stderr.take().unwrap());
+            let mut line = String::new();
+            while !line.contains("mortise-host is ready") {
+                line.clear();
+                if log.read_line(&mut line).unwrap() == 0 {
+                    break;
+                }
+            }
+            if line.is_empty() {
+                assert_eq!(process.wait().unwrap().code(), Some(74), "byte {offset}");
+                continue;
+            }
+            let ready: serde_json::Value = serde_json::from_str(&line).unwrap();
+            let http = ready["fields"]["http"].as_str().unwrap().to_owned();
+            break Running { process, log, http };
+        };
+        host.stop("-TERM");
+        let verified = verify(&at.join("data"));
+        assert_eq!(verified.status.code(), Some(0), "byte {offset}: {verified:?}");
+        let export = "export --data-dir data --out b.log --with-sealed-keys";
+        assert_eq!(run_in(at, export).0, Some(0), "byte {offset}");
+        let [a, b] = ["a.log", "b.log"].map(|name| std::fs::read(at.join(name)).unwrap());
+        assert!(a == b, "byte {offset}");
+        std::fs::remove_file(at.join("b.log")).unwrap();
+        std::fs::remove_dir_all(at.join("data")).unwrap();
+    }
+}
+
+#[test]
+fn verify_and_repair_agree_on_a_last_frame_that_was_zeroed() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    write_export(&at.join("a.log"));
+    assert_eq!(run_in(at, "import a.log --data-dir data").0, Some(0));
+    assert_eq!(verify(&at.join("data")).status.code(), Some(0));
+    let segment = at.join("data/log/0000000000.seg");
+    let mut bytes = std::fs::read(&segment).unwrap();
+    let last = bytes.iter().rposition(|byte| *byte != 0).unwrap();
+    bytes[last - 1000..].fill(0);
+    bytes[(last - 1000) / 512 * 512..].fill(0);
+    std::fs::write(&segment, bytes).unwrap();
+    for command in ["verify", "repair"] {
+        let (status, text, _) = run_in(at, &format!("{command} --data-dir data"));
+        assert_eq!(status, Some(1), "{command}: {text}");
+    }
 }
 
 #[test]

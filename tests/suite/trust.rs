@@ -60,7 +60,7 @@ fn in_a_new_enclave(system: &mut System, vault: &Arc<dyn Vault>) -> Arc<TestModu
 struct Stored {
     frames: Vec<Frame>,
     blobs: [Option<Vec<u8>>; 2],
-    snapshot: Option<SnapshotInfo>,
+    snapshots: Vec<SnapshotInfo>,
 }
 
 /// Calls the host's store, as an engine does.
@@ -74,7 +74,7 @@ fn stored(system: &System) -> Stored {
         }
         let genesis = log.blob_get(GENESIS_BLOB).await.expect("it answers");
         let keys = log.blob_get(KEYS_BLOB).await.expect("it answers");
-        let snapshot = log.snapshot_latest().await.expect("it answers");
-        Stored { frames, blobs: [genesis, keys], snapshot }
+        let snapshots = log.snapshots().await.expect("it answers");
+        Stored { frames, blobs: [genesis, keys], snapshots }
     })
 }

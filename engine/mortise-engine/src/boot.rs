@@ -30,6 +30,7 @@ use mortise_format::images::Version;
 use mortise_format::insecure_mode::InsecureMode;
 use mortise_format::merkle::history::TreeHead;
 use mortise_format::rules::RuleSet;
+use mortise_format::store::StoreRefusal;
 use std::sync::Arc;
 
 /// Why the engine does not start.
@@ -49,6 +50,14 @@ pub enum BootError {
     /// engine (`specs/genesis-and-loss.md`). No engine is created over it.
     #[error("the store holds an engine without its sealed keys")]
     KeysLost,
+    /// The store has whole copies of a sealed value that differ. No program chooses between them.
+    #[error("the store's copies of the sealed value {name} differ: {refusal}")]
+    BlobConflict {
+        /// Name of the value.
+        name: &'static str,
+        /// What the store says.
+        refusal: StoreRefusal,
+    },
     /// The store holds an engine of another genesis.
     #[error("the store holds an engine with another genesis")]
     OtherGenesis,
@@ -120,6 +129,7 @@ impl BootError {
             Self::Identity(error) => error.name(),
             Self::NoGenesis => "NO_GENESIS",
             Self::KeysLost => "KEYS_LOST",
+            Self::BlobConflict { .. } => "BLOB_CONFLICT",
             Self::OtherGenesis => "OTHER_GENESIS",
             Self::Frame { error: FollowError::RulesUnknown(_), .. } => "RULES_UNKNOWN",
             Self::Frame { .. } | Self::NoEpoch { .. } => "LOG_DOES_NOT_FOLLOW",
@@ -143,15 +153,15 @@ pub type Progress<'a> = &'a (dyn Fn(u64, u64) + Send + Sync);
 /// Loads the identity of the stored engine, or creates one when the store is empty.
 ///
 /// # Errors
-/// `NoGenesis`, `KeysLost`, `OtherGenesis`, `Identity`, `Store`.
+/// `NoGenesis`, `KeysLost`, `BlobConflict`, `OtherGenesis`, `Identity`, `Store`.
 pub async fn identity(
     store: &dyn LogStore,
     vault: &dyn Vault,
     entropy: &dyn Entropy,
     genesis: Option<&Genesis>,
 ) -> Result<Identity, BootError> {
-    let stored = store.blob_get(keyring::GENESIS_BLOB).await?;
-    let keys = store.blob_get(keyring::KEYS_BLOB).await?;
+    let stored = sealed_value(store, keyring::GENESIS_BLOB).await?;
+    let keys = sealed_value(store, keyring::KEYS_BLOB).await?;
     let is_cut_short = stored.is_none() && keys.is_some();
     let (stored, sealed) = match (stored, keys) {
         (Some(stored), Some(keys)) => keyring::decode_blobs(&stored, &keys)?,
@@ -168,9 +178,22 @@ pub async fn identity(
     }
     let identity = keyring::unseal(stored, &sealed, vault).await?;
     if is_cut_short {
-        store.blob_put(keyring::GENESIS_BLOB, codec::encode(&identity.genesis), false).await?;
+        store.blob_put(keyring::GENESIS_BLOB, codec::encode(&identity.genesis)).await?;
     }
     Ok(identity)
+}
+
+async fn sealed_value(
+    store: &dyn LogStore,
+    name: &'static str,
+) -> Result<Option<Vec<u8>>, BootError> {
+    match store.blob_get(name).await {
+        Err(StoreError::Refused(refusal @ StoreRefusal::BlobConflict { .. })) => {
+            Err(BootError::BlobConflict { name, refusal })
+        }
+        Err(StoreError::Refused(StoreRefusal::BlobBroken)) => Err(BootError::KeysLost),
+        other => Ok(other?),
+    }
 }
 
 /// Creates an engine on an empty store. Never overwrites anything.
@@ -186,8 +209,8 @@ async fn create(
     let genesis = genesis.ok_or(BootError::NoGenesis)?;
     let (_, sealed) = keyring::create(genesis, vault, entropy).await?;
     // Store the keys first: keys without a genesis can be recovered, a genesis without keys cannot.
-    store.blob_put(keyring::KEYS_BLOB, codec::encode(&sealed), false).await?;
-    store.blob_put(keyring::GENESIS_BLOB, codec::encode(genesis), false).await?;
+    store.blob_put(keyring::KEYS_BLOB, codec::encode(&sealed)).await?;
+    store.blob_put(keyring::GENESIS_BLOB, codec::encode(genesis)).await?;
     Ok((genesis.clone(), sealed))
 }
 
@@ -353,21 +376,32 @@ impl NewEpoch {
     }
 }
 
-/// The machine of the newest snapshot, or an empty one if the snapshot does not open. Then the
-/// whole log is replayed, which costs only time.
+/// The machine of the newest snapshot that opens, or an empty one, from which the whole log is
+/// replayed. A snapshot that is damaged or missing costs only time.
 async fn from_snapshot(
     store: &dyn LogStore,
     identity: &Identity,
     map_seed: u64,
 ) -> Result<(Machine, u64), BootError> {
     let (engine_id, keys) = (identity.engine_id, &identity.log_keys);
-    if let Some(info) = store.snapshot_latest().await? {
-        let bytes = store.snapshot_read(info).await?;
-        let next_seq = info.seq.saturating_add(1);
+    let snapshots = store.snapshots().await.unwrap_or_else(|error| {
+        tracing::warn!(%error, "SNAPSHOTS_NOT_LISTED: replaying the log");
+        Vec::new()
+    });
+    for info in snapshots {
+        let seq = info.seq;
+        let bytes = match store.snapshot_read(info).await {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                tracing::warn!(seq, %error, "SNAPSHOT_NOT_READ: trying an older one, or the log");
+                continue;
+            }
+        };
+        let next_seq = seq.saturating_add(1);
         match Machine::open_snapshot(&engine_id, next_seq, &bytes, keys, map_seed) {
             Ok(machine) => return Ok((machine, next_seq)),
             Err(error) => {
-                tracing::warn!(seq = info.seq, %error, "snapshot not used, replaying the log");
+                tracing::warn!(seq, %error, "SNAPSHOT_BROKEN: trying an older one, or the log");
             }
         }
     }

@@ -30,6 +30,8 @@ pub const KEY_COMMITMENT: &str = "mortise 2026 key commitment v1";
 pub const LOG_SECRET_COMMITMENT: &str = "mortise 2026 log secret commitment v1";
 /// Context of the digest at the end of an exported log.
 pub const LOG_EXPORT: &str = "mortise 2026 log export v1";
+/// Context of the digest in a file of the host that holds a sealed value.
+pub const SEALED_VALUE: &str = "mortise 2026 sealed value v1";
 
 /// Context of the wrapping keys of the software vault, which no measured binary links.
 pub const SOFTWARE_VAULT: &str = "mortise 2026 software vault wrapping key v1";
@@ -76,6 +78,7 @@ pub const ALL: &[&str] = &[
     KEY_COMMITMENT,
     LOG_SECRET_COMMITMENT,
     LOG_EXPORT,
+    SEALED_VALUE,
     SOFTWARE_VAULT,
     ATTESTATION_BINDING,
     ATTESTATION_DOCUMENT,

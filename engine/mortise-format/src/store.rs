@@ -80,8 +80,8 @@ pub enum StoreRequest {
         /// `SNAPSHOT_PART_BYTES` bytes, or from 1 to so many in the last part.
         bytes: Vec<u8>,
     },
-    /// The newest complete snapshot.
-    SnapshotLatest,
+    /// All complete snapshots.
+    Snapshots,
     /// One part of a complete snapshot.
     SnapshotRead {
         /// Which snapshot.
@@ -89,14 +89,12 @@ pub enum StoreRequest {
         /// Which part, from 0.
         part: u32,
     },
-    /// Keep a small sealed value under a name.
+    /// Keep a small sealed value under a name, for ever: another value of the name is refused.
     BlobPut {
         /// See [`blob_name_is_valid`].
         name: String,
         /// The value.
         bytes: Vec<u8>,
-        /// Replace a value of this name; without it, one that differs is refused.
-        overwrite: bool,
     },
     /// The value of a name.
     BlobGet {
@@ -134,8 +132,8 @@ pub enum StoreResponse {
         /// The snapshot has all its parts, is on the disk, and is now the one of its seq.
         complete: bool,
     },
-    /// To `SnapshotLatest`.
-    SnapshotLatest(Option<SnapshotInfo>),
+    /// To `Snapshots`: newest first, at most `SNAPSHOTS_KEPT`.
+    Snapshots(Vec<SnapshotInfo>),
     /// To `SnapshotRead`.
     SnapshotPart {
         /// The part.
@@ -195,7 +193,7 @@ pub enum StoreRefusal {
     /// The part does not fit the snapshot that is being received, or a complete one of this seq.
     #[error("the part belongs to another snapshot")]
     SnapshotConflict,
-    /// The name holds another value and `overwrite` was not asked for.
+    /// The name holds another value.
     #[error("another value has this name")]
     BlobExists,
     /// The name is empty, too long, or has a character outside `a-z 0-9 . _ -`.
@@ -213,6 +211,23 @@ pub enum StoreRefusal {
     /// The message is not a request of this protocol.
     #[error("the message is not a request")]
     Malformed,
+    /// Whole copies of the value differ, and the host chooses none.
+    #[error("whole copies of the value differ: one has the digest {one}, another {other}")]
+    BlobConflict {
+        /// Digest of one copy.
+        one: Bytes32,
+        /// Digest of another.
+        other: Bytes32,
+    },
+    /// The value is there, and no copy of it is whole.
+    #[error("no copy of the value is whole")]
+    BlobBroken,
+    /// The stored frame is damaged.
+    #[error("the stored frame {seq} is damaged")]
+    FrameBroken {
+        /// The frame.
+        seq: u64,
+    },
 }
 
 /// True for the names that a blob may have: 1 to `BLOB_NAME_BYTES_MAX` of `a-z 0-9 . _ -`.
@@ -245,9 +260,9 @@ mod tests {
             StoreRequest::Append { frame: vec![1, 2] },
             StoreRequest::Read { from_seq: 3, bytes_max: 4 },
             StoreRequest::SnapshotPut { seq: 5, digest, part: 0, parts: 1, bytes: vec![6] },
-            StoreRequest::SnapshotLatest,
+            StoreRequest::Snapshots,
             StoreRequest::SnapshotRead { seq: 7, part: 8 },
-            StoreRequest::BlobPut { name: "keys".into(), bytes: vec![9], overwrite: true },
+            StoreRequest::BlobPut { name: "keys".into(), bytes: vec![9] },
             StoreRequest::BlobGet { name: "keys".into() },
             StoreRequest::Leaves { from_seq: 1, count: 2 },
         ]
@@ -261,7 +276,7 @@ mod tests {
             StoreResponse::Acked { seq: 1, digest },
             StoreResponse::Frames { frames: vec![vec![1], vec![]] },
             StoreResponse::SnapshotTaken { complete: true },
-            StoreResponse::SnapshotLatest(Some(info)),
+            StoreResponse::Snapshots(vec![info]),
             StoreResponse::SnapshotPart { bytes: vec![1] },
             StoreResponse::BlobKept,
             StoreResponse::Blob { bytes: None },
@@ -287,6 +302,9 @@ mod tests {
             R::Full,
             R::Io,
             R::Malformed,
+            R::BlobConflict { one: Bytes32::ZERO, other: Bytes32::ZERO },
+            R::BlobBroken,
+            R::FrameBroken { seq: 1 },
         ]
     }
 

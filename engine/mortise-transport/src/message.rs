@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 /// Opens a connection of the request protocol, sent by the dialling side.
 pub const REQUEST_MAGIC: [u8; 4] = *b"MRT1";
 /// Opens a connection of the store protocol, sent by the dialling side.
-pub const STORE_MAGIC: [u8; 4] = *b"MRS1";
+pub const STORE_MAGIC: [u8; 4] = *b"MRS2";
 /// Opens a connection to the witness relay, sent by the dialling side.
 pub const WITNESS_MAGIC: [u8; 4] = *b"MRW1";
 /// Size of the header of each message.

@@ -23,7 +23,8 @@ Examples:
   TMPDIR=/srv/tmp mortise-host repair ...    room for copies of the index while it is read
 
 Findings: TORN_TAIL, UNPROVEN_TAIL, FRAMES_LOST, COPY_IS_LONGER, COPY_DIVERGES, LAYOUT,
-NOT_ONE_LOG, INDEX_LOST, INDEX_STALE, SNAPSHOT_BROKEN, LEFTOVER (specs/store-protocol.md).
+NOT_ONE_LOG, INDEX_LOST, INDEX_STALE, SNAPSHOT_BROKEN, SNAPSHOT_UNLISTED, SEALED_COPY, KEYS_LOST,
+BLOB_CONFLICT, DISK_FULL, LEFTOVER (specs/store-protocol.md).
 
 Exit codes: 0 nothing is wrong, or all of it was mended; 1 something is wrong, or the repair
 failed; 2 wrong usage, no log to read, or a host has it open.";
@@ -87,7 +88,7 @@ pub fn probe_index(args: &ProbeArgs) -> ExitCode {
 }
 
 /// A damaged index may end the process that reads it, so another one tries first.
-fn probe_apart(folder: &Path) -> bool {
+pub fn probe_apart(folder: &Path) -> bool {
     let Ok(program) = std::env::current_exe() else { return false };
     let mut command = Command::new(program);
     command.arg(PROBE).arg(folder).stdout(Stdio::null()).stderr(Stdio::null());

@@ -3,7 +3,7 @@
 use super::enclave_addresses::EnclaveAddresses;
 use super::fail;
 use clap::{Args, ValueEnum};
-use mortise_host::store::OpenError;
+use mortise_host::store::{OpenError, suspect_index_at_panic};
 use mortise_host::{AllowList, Config, CredentialsSource, Destination, KeyServiceConfig};
 use mortise_host::{HostError, run};
 use mortise_host::{WitnessConfig, WitnessPlace};
@@ -106,6 +106,7 @@ pub fn run_host(args: RunArgs) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error),
     };
+    suspect_index_at_panic(&config.data_dir, i32::from(STORE_POISONED));
     let ended = runtime.block_on(run_to_the_end(config));
     // A thread that waits for a disk without an answer must not keep the process.
     runtime.shutdown_background();

@@ -42,6 +42,12 @@ pub enum LiveError {
     /// The host cannot read its store.
     #[error("the host cannot read its store: its log says why")]
     StoreFailed,
+    /// Sealed values were asked for and are not there.
+    #[error(
+        "KEYS_LOST: the host does not have all sealed values, and no file was written: its log \
+         names them. Without --with-sealed-keys the log alone is exported"
+    )]
+    NoSealedValues,
     /// The stream ended before its valid end.
     #[error(
         "the host broke off the export after {frames} frames, and no file was written: the log of \
@@ -115,6 +121,7 @@ fn ask(stream: &mut UnixStream, request: Request) -> Result<u64, LiveError> {
     match Status::decode(status[0]) {
         Some(Status::Accepted) => {}
         Some(Status::Busy) => return Err(LiveError::Busy),
+        Some(Status::NoSealedValues) => return Err(LiveError::NoSealedValues),
         Some(Status::StoreFailed) => return Err(LiveError::StoreFailed),
         Some(Status::UnknownRequest) | None => return Err(LiveError::UnknownRequest),
     }

@@ -2,6 +2,7 @@
 
 use super::client::{LiveError, LiveExport};
 use super::frames::{self, GROUP_BYTES, StoreFrames};
+use super::parts::missing_values;
 use super::{ExportError, ExportReader, Parts, parts_of};
 use crate::store::{
     AppendError, CheckedFrame, DiskStore, LOG_FOLDER, LogStore as _, OpenError, StoreOptions,
@@ -33,6 +34,13 @@ pub enum FolderError {
     /// The store does not keep the frames.
     #[error(transparent)]
     Append(#[from] AppendError),
+    /// Sealed values were asked for and are not there.
+    #[error(
+        "KEYS_LOST: the folder has no sealed value {}: no file was written. Without \
+         --with-sealed-keys the log alone is exported",
+        .0.join(", ")
+    )]
+    NoSealedValues(Vec<&'static str>),
     /// There is no log in the folder.
     #[error("there is no log in {}", .0.display())]
     NoLog(PathBuf),
@@ -81,6 +89,10 @@ pub fn export(
     match DiskStore::open(data_dir, StoreOptions::default()) {
         Ok(store) => {
             let parts = parts_of(&store, sealed_keys).map_err(FolderError::Store)?;
+            let missing = if sealed_keys { missing_values(&parts) } else { Vec::new() };
+            if !missing.is_empty() {
+                return Err(FolderError::NoSealedValues(missing));
+            }
             let of = store.head().next_seq;
             let mut frames = StoreFrames::new(&store, of);
             write_file(file, &parts, || frames.next_frame(), |done| progress(done, of))
@@ -173,7 +185,7 @@ fn read(
     let mut reader = ExportReader::new(BufReader::with_capacity(BUFFER_BYTES, file))?;
     let store = DiskStore::open(folder, StoreOptions::default())?;
     for (name, bytes) in reader.parts().iter().filter(|(name, _)| keeps(name)) {
-        store.blob_put(name, bytes, false).map_err(FolderError::Store)?;
+        store.blob_put(name, bytes).map_err(FolderError::Store)?;
     }
     let (mut group, mut group_bytes, mut count) = (Vec::new(), 0, 0);
     while let Some(frame) = reader.next_frame()? {

@@ -68,11 +68,19 @@ pub(super) enum Status {
     UnknownRequest = 2,
     /// The store could not be read.
     StoreFailed = 3,
+    /// Sealed values were asked for and are not there.
+    NoSealedValues = 4,
 }
 
 impl Status {
     pub(super) fn decode(byte: u8) -> Option<Self> {
-        let all = [Self::Accepted, Self::Busy, Self::UnknownRequest, Self::StoreFailed];
+        let all = [
+            Self::Accepted,
+            Self::Busy,
+            Self::UnknownRequest,
+            Self::StoreFailed,
+            Self::NoSealedValues,
+        ];
         all.into_iter().find(|status| *status as u8 == byte)
     }
 }

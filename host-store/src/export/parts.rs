@@ -27,6 +27,12 @@ pub fn parts_of(store: &dyn LogStore, sealed_keys: bool) -> Result<Parts, StoreR
     Ok(parts)
 }
 
+/// The sealed values that an engine needs and an export does not have.
+pub(super) fn missing_values(parts: &Parts) -> Vec<&'static str> {
+    let all = [GENESIS_BLOB, KEYS_BLOB];
+    all.into_iter().filter(|name| !parts.contains_key(*name)).collect()
+}
+
 /// Whether an import puts this part into the store.
 pub fn is_stored(name: &str) -> bool {
     [GENESIS_BLOB, KEYS_BLOB].contains(&name)

@@ -8,6 +8,7 @@
 
 use super::frames::{self, StoreFrames};
 use super::live::{REQUEST_BYTES, Request, SocketPath, Status};
+use super::parts::missing_values;
 use super::{ExportError, FolderError, parts_of};
 use crate::port;
 use crate::store::LogStore;
@@ -188,6 +189,11 @@ fn write_log(
             return Err(FolderError::Store(refusal));
         }
     };
+    let missing = if request.sealed_keys { missing_values(&parts) } else { Vec::new() };
+    if !missing.is_empty() {
+        out.write_all(&[Status::NoSealedValues as u8]).map_err(ExportError::Io)?;
+        return Err(FolderError::NoSealedValues(missing));
+    }
     let mut out = BufWriter::with_capacity(CHUNK_BYTES, out);
     out.write_all(&[Status::Accepted as u8]).map_err(ExportError::Io)?;
     out.write_all(&end.to_le_bytes()).map_err(ExportError::Io)?;

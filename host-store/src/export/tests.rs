@@ -107,7 +107,7 @@ fn a_folder_that_was_exported_and_imported_is_the_same_log() {
     let store = Store::new();
     {
         let open = store.open().unwrap();
-        open.blob_put("genesis", b"rules", false).unwrap();
+        open.blob_put("genesis", b"rules").unwrap();
         open.append_group(&chain(40, 100_000)).unwrap();
     }
     let folder = tempfile::tempdir().unwrap();
@@ -161,9 +161,9 @@ fn parts_for_an_auditor_have_the_public_keys_and_none_that_are_sealed() {
     assert_eq!(parts_of(&open, true).unwrap(), Parts::new(), "a store without a genesis");
     let public = (GenesisKeys { signing: [2; 33], checkpoint: [3; 32] }, Bytes32([4; 32]));
     let sealed = codec::encode(&(public, (vec![5u8; 40], vec![6u8; 90])));
-    open.blob_put(GENESIS_BLOB, b"rules", false).unwrap();
-    open.blob_put(KEYS_BLOB, &sealed, false).unwrap();
-    open.blob_put("other", b"secret", false).unwrap();
+    open.blob_put(GENESIS_BLOB, b"rules").unwrap();
+    open.blob_put(KEYS_BLOB, &sealed).unwrap();
+    open.blob_put("other", b"secret").unwrap();
     let for_auditor = Parts::from([
         (GENESIS_BLOB.to_owned(), b"rules".to_vec()),
         (PUBLIC_KEYS_PART.to_owned(), codec::encode(&public)),
@@ -181,6 +181,6 @@ fn parts_for_an_auditor_have_the_public_keys_and_none_that_are_sealed() {
 fn sealed_keys_that_do_not_decode_give_no_public_keys() {
     let store = Store::new();
     let open = store.open().unwrap();
-    open.blob_put(KEYS_BLOB, b"no keys", false).unwrap();
+    open.blob_put(KEYS_BLOB, b"no keys").unwrap();
     assert_eq!(parts_of(&open, false).unwrap(), Parts::new());
 }

@@ -106,10 +106,8 @@ pub(super) fn sealed_values(
     probe: &Probe<'_>,
 ) -> Result<Vec<(String, Vec<u8>)>, RepairError> {
     if path.is_dir() {
-        return match IndexState::inspect(path, probe)? {
-            IndexState::Good(found) => Ok(found.blobs),
-            IndexState::Lost { .. } => Ok(Vec::new()),
-        };
+        let index = IndexState::inspect(path, probe)?;
+        return Ok(super::values::of_folder(path, &index)?.values);
     }
     let wrong = |error: &dyn std::fmt::Display| RepairError::Copy {
         copy: path.to_owned(),

@@ -5,8 +5,10 @@ use std::path::PathBuf;
 
 const ADVICE_FORK: &str = "nothing is changed. Two logs of one engine are a fork: keep both and \
     compare their newest frames with receipts or with a cosigned checkpoint";
-const ADVICE_INDEX: &str = "restore the index folder from a backup, or name a copy that has the \
-    sealed values: --from FOLDER, or an export made --with-sealed-keys";
+const ADVICE_SEALED: &str = "nothing is changed. Without the sealed keys no engine starts on this \
+    log. Name a copy that has them: --from FOLDER, or an export made --with-sealed-keys";
+const ADVICE_CONFLICT: &str = "nothing is changed, and nothing is chosen. Find out which copy is of \
+    this engine, and move the files of the others away: sealed, sealed.copy, index";
 const ADVICE_LOST: &str = "nothing of the log is changed. Every event in them was answered with a \
     signed receipt that clients hold, so dropping them would make this log contradict what was \
     promised. Bring a copy that has them: --from FOLDER (another data folder or its backup) or \
@@ -64,11 +66,9 @@ pub enum Finding {
         seq: u64,
         why: String,
     },
-    /// The index is missing or unreadable, and the sealed values with it.
+    /// The index is missing, unreadable or empty.
     IndexLost {
         why: String,
-        /// Names of the sealed values that a copy has.
-        sealed_values: Vec<String>,
         /// True when there is no frame, so that no value was sealed.
         is_new: bool,
     },
@@ -78,6 +78,35 @@ pub enum Finding {
     SnapshotBroken {
         /// Seq of the last frame in the snapshot.
         seq: u64,
+    },
+    /// A complete snapshot that the index does not list.
+    SnapshotUnlisted {
+        /// Seq of the last frame in the snapshot.
+        seq: u64,
+    },
+    /// One of the copies of a sealed value is missing or broken; another is whole.
+    SealedCopy {
+        /// Name of the value.
+        name: String,
+    },
+    /// No copy of a sealed value is whole.
+    SealedLost {
+        /// Name of the value.
+        name: String,
+        /// The copy of the folder that has it.
+        copy: Option<PathBuf>,
+    },
+    /// Whole copies of a sealed value differ.
+    BlobConflict {
+        /// Name of the value.
+        name: String,
+    },
+    /// The file system is too full for the host to start.
+    DiskFull {
+        /// Bytes free.
+        free: u64,
+        /// Bytes missing.
+        missing: u64,
     },
     /// A file that no index lists and nothing reads.
     Leftover {
@@ -113,6 +142,11 @@ impl Finding {
             Self::IndexLost { .. } => "INDEX_LOST",
             Self::IndexStale => "INDEX_STALE",
             Self::SnapshotBroken { .. } => "SNAPSHOT_BROKEN",
+            Self::SnapshotUnlisted { .. } => "SNAPSHOT_UNLISTED",
+            Self::SealedCopy { .. } => "SEALED_COPY",
+            Self::SealedLost { .. } => "KEYS_LOST",
+            Self::BlobConflict { .. } => "BLOB_CONFLICT",
+            Self::DiskFull { .. } => "DISK_FULL",
             Self::Leftover { .. } => "LEFTOVER",
         }
     }
@@ -122,13 +156,15 @@ impl Finding {
             Self::TornTail { .. } | Self::SnapshotBroken { .. } | Self::Leftover { .. } => {
                 Remedy::Dropped
             }
-            Self::Layout { .. } | Self::IndexStale | Self::IndexLost { is_new: true, .. } => {
-                Remedy::MadeAgain
-            }
+            Self::Layout { .. }
+            | Self::IndexStale
+            | Self::IndexLost { .. }
+            | Self::SnapshotUnlisted { .. }
+            | Self::SealedCopy { .. } => Remedy::MadeAgain,
             Self::UnprovenTail { copy: Some(_), .. }
             | Self::FramesLost { copy: Some(_), .. }
+            | Self::SealedLost { copy: Some(_), .. }
             | Self::CopyIsLonger { .. } => Remedy::FromCopy,
-            Self::IndexLost { sealed_values, .. } if !sealed_values.is_empty() => Remedy::FromCopy,
             _ => Remedy::None,
         }
     }
@@ -138,7 +174,8 @@ impl Finding {
         match self {
             Self::TornTail { seq } => {
                 format!(
-                    "a write after frame {} was cut short; it was never acknowledged",
+                    "bytes after frame {} are no whole frame; nothing on this disk shows that a \
+                     frame there was acknowledged",
                     before(*seq)
                 )
             }
@@ -163,9 +200,22 @@ impl Finding {
             Self::IndexLost { why, is_new: true, .. } => {
                 format!("the index is lost ({why}); it was empty")
             }
-            Self::IndexLost { why, .. } => {
-                format!("the index is lost ({why}), and with it the sealed values that it held")
+            Self::IndexLost { why, .. } => format!("the index is lost ({why})"),
+            Self::SnapshotUnlisted { seq } => {
+                format!("the snapshot after frame {seq} is there, and the index does not list it")
             }
+            Self::SealedCopy { name } => {
+                format!("a copy of the sealed value {name} is missing or broken; another is whole")
+            }
+            Self::SealedLost { name, .. } => {
+                format!("no copy of the sealed value {name} is whole")
+            }
+            Self::BlobConflict { name } => {
+                format!("whole copies of the sealed value {name} differ")
+            }
+            Self::DiskFull { free, missing } => format!(
+                "the file system has {free} bytes free, {missing} too few for the host to start"
+            ),
             Self::IndexStale => "the index has other locations than the log".into(),
             Self::SnapshotBroken { seq } => {
                 format!("the snapshot after frame {seq} is listed, but its file is not whole")
@@ -177,19 +227,22 @@ impl Finding {
     /// What the operator must do, or what the repair does.
     pub fn advice(&self) -> String {
         match self {
-            Self::TornTail { .. } => "it is wiped".into(),
+            Self::TornTail { .. } => "they are wiped".into(),
             Self::CopyDiverges { .. } => ADVICE_FORK.into(),
             Self::Layout { .. } => "the segment is rewritten from its frames".into(),
             Self::IndexStale => "it is rebuilt from the log; sealed values are kept".into(),
-            Self::IndexLost { is_new: true, .. } => "it is rebuilt".into(),
-            Self::IndexLost { sealed_values, .. } if !sealed_values.is_empty() => format!(
-                "it is rebuilt; a copy has these sealed values: {}. An engine whose keys are not \
-                 among them stops with KEYS_LOST",
-                sealed_values.join(", ")
-            ),
-            Self::IndexLost { .. } => ADVICE_INDEX.into(),
+            Self::IndexLost { .. } => "it is kept aside and made again from the log".into(),
+            Self::SnapshotUnlisted { .. } => "it is listed again".into(),
+            Self::SealedCopy { .. } => "it is made again; a broken file is kept aside".into(),
+            Self::SealedLost { copy: Some(copy), .. } => {
+                format!("taken from {}; the engine checks it", copy.display())
+            }
+            Self::SealedLost { .. } => ADVICE_SEALED.into(),
+            Self::BlobConflict { .. } => ADVICE_CONFLICT.into(),
+            Self::DiskFull { .. } => "nothing is changed. Make room, then start the host".into(),
             Self::SnapshotBroken { .. } => {
-                "it is dropped: the engine replays from an older one, or from the start".into()
+                "it is struck from the list and its file is kept aside: the engine replays from an older \
+                 one, or from the start".into()
             }
             Self::Leftover { .. } => "it is removed".into(),
             Self::FramesLost { copy: Some(copy), .. }

@@ -4,7 +4,10 @@
 //! after a probe, which the command runs in a separate process.
 
 use super::{Probe, RepairError};
-use crate::store::{DiskSyncer, FramePlace, INDEX_FOLDER, Index, LOG_FOLDER, segment_files};
+use crate::store::{
+    DiskSyncer, FramePlace, INDEX_FOLDER, Index, LOG_FOLDER, is_blank, log_has_frames,
+    segment_files,
+};
 use mortise_format::store::SnapshotInfo;
 use std::fs::File;
 use std::io;
@@ -31,6 +34,8 @@ pub(super) struct Found {
     pub(super) next_seq: u64,
     pub(super) snapshots: Vec<SnapshotInfo>,
     pub(super) blobs: Vec<(String, Vec<u8>)>,
+    /// A store made it, and it has all of the log.
+    is_of_a_log: bool,
     /// The opened copy. Dropping it removes the copy.
     _copy: tempfile::TempDir,
 }
@@ -44,6 +49,10 @@ impl IndexState {
         let Some(folder) = present(data_dir) else {
             return Ok(Self::Lost { why: "there is no index folder".into() });
         };
+        let has_frames = log_has_frames(&data_dir.join(LOG_FOLDER)).unwrap_or(false);
+        if has_frames && is_blank(&folder.join("db"))? {
+            return Ok(Self::Lost { why: "its file is empty, or begins with zeros".into() });
+        }
         let copy = tempfile::tempdir()?;
         for place in ["probed", "read"] {
             copy_folder(&folder, &copy.path().join(place))?;
@@ -52,6 +61,9 @@ impl IndexState {
             return Ok(Self::Lost { why: "nothing can read it".into() });
         }
         Ok(match Found::open(copy) {
+            Ok(found) if has_frames && !found.is_of_a_log => {
+                Self::Lost { why: "it does not have the log, whose frames are here".into() }
+            }
             Ok(found) => Self::Good(Box::new(found)),
             Err(error) => Self::Lost { why: error.to_string() },
         })
@@ -73,6 +85,14 @@ impl IndexState {
         }
     }
 
+    /// The sealed values in it.
+    pub(super) fn blobs(&self) -> &[(String, Vec<u8>)] {
+        match self {
+            Self::Good(found) => &found.blobs,
+            Self::Lost { .. } => &[],
+        }
+    }
+
     /// The snapshots that it lists.
     pub(super) fn snapshots(&self) -> &[SnapshotInfo] {
         match self {
@@ -87,7 +107,8 @@ impl Found {
         let index = Index::open(&copy.path().join("read"), Arc::new(DiskSyncer))?;
         let next_seq = index.last_frame()?.map_or(0, |(seq, _)| seq + 1);
         let (snapshots, blobs) = (index.snapshots()?, index.blobs()?);
-        Ok(Self { index, next_seq, snapshots, blobs, _copy: copy })
+        let is_of_a_log = (index.is_made()? || next_seq > 0) && !index.is_rebuilding()?;
+        Ok(Self { index, next_seq, snapshots, blobs, is_of_a_log, _copy: copy })
     }
 }
 
@@ -140,7 +161,7 @@ pub(super) fn replace(
         for info in snapshots {
             index.list_snapshot(info, &[])?;
         }
-        index.checkpoint()?;
+        index.mark_made()?;
     }
     if place.exists() {
         remove_if_there(&old)?;

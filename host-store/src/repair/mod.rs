@@ -22,13 +22,15 @@ mod index;
 mod plan;
 mod rewrite;
 mod scan;
+mod values;
 
 pub use finding::{Finding, Remedy};
 pub use index::read_whole_index;
 
 use crate::store::{
-    DiskStore, IndexError, LOG_FOLDER, LogStore as _, OpenError, RECEIVING, SNAPSHOTS_FOLDER,
-    StoreOptions, lock_exclusive, lock_shared, segment_files, segment_path, snapshot_name,
+    DiskStore, INDEX_BYTES, IndexError, LOG_FOLDER, LogStore as _, OpenError, SNAPSHOTS_FOLDER,
+    StoreOptions, lock_exclusive, lock_shared, segment_files, segment_path, set_aside,
+    snapshot_name, snapshot_seq,
 };
 use crate::verify::{Fault, Summary, VerifyError, verify};
 use copy::CopyFrames;
@@ -186,7 +188,7 @@ fn look(options: &Options<'_>, progress: &mut Progress<'_>) -> Result<Found, Rep
     let index = IndexState::inspect(data_dir, options.probe)?;
     let (segments, mut is_index_stale) = read_segments(data_dir, &index, progress)?;
     let files = snapshot_files(data_dir)?;
-    let newest_snapshot = files.iter().filter_map(|(_, seq)| *seq).max();
+    let newest_snapshot = files.iter().copied().max();
     let listed = index.snapshots().iter().map(|info| info.seq).max();
     let by_snapshots = newest_snapshot.max(listed).map_or(0, |seq| seq + 1);
     let mut plan = Plan::new(segments, &index, index.next_seq().max(by_snapshots));
@@ -201,16 +203,14 @@ fn look(options: &Options<'_>, progress: &mut Progress<'_>) -> Result<Found, Rep
         findings.push(Finding::IndexStale);
     }
     is_index_stale |= is_log_changed;
-    let blobs = match &index {
-        IndexState::Good(found) => found.blobs.clone(),
-        IndexState::Lost { why } => {
-            let blobs = blobs_of_copies(options)?;
-            let sealed_values = blobs.iter().map(|(name, _)| name.clone()).collect();
-            let is_new = plan.tail.from == 0 && plan.pieces.is_empty() && by_snapshots == 0;
-            findings.push(Finding::IndexLost { why: why.clone(), sealed_values, is_new });
-            blobs
-        }
-    };
+    if let IndexState::Lost { why } = &index {
+        let is_new = plan.tail.from == 0 && plan.pieces.is_empty() && by_snapshots == 0;
+        findings.push(Finding::IndexLost { why: why.clone(), is_new });
+    }
+    let has_frames = plan.tail.from > 0 || !plan.pieces.is_empty();
+    let (blobs, of_values) = values::examine(options, &index, has_frames)?;
+    findings.extend(of_values);
+    findings.extend(no_room(options)?);
     let (snapshots, leftovers) = sort_snapshots(data_dir, &index, files, &mut findings)?;
     Ok(Found { index, plan, findings, snapshots, leftovers, blobs, is_index_stale })
 }
@@ -254,38 +254,33 @@ fn not_one_log(data_dir: &Path, plan: &Plan) -> Result<Option<Finding>, RepairEr
     Ok((!is_explained).then(|| Finding::NotOneLog { seq, why: fault.to_string() }))
 }
 
-fn blobs_of_copies(options: &Options<'_>) -> Result<Vec<(String, Vec<u8>)>, RepairError> {
-    for copy in &options.copies {
-        let blobs = copy::sealed_values(copy, options.probe)?;
-        if !blobs.is_empty() {
-            return Ok(blobs);
-        }
-    }
-    Ok(Vec::new())
+/// A disk that is too full for the host to start.
+fn no_room(options: &Options<'_>) -> io::Result<Option<Finding>> {
+    let free = options.store.syncer.free_bytes(&options.data_dir)?;
+    let missing = INDEX_BYTES.saturating_sub(free);
+    Ok((missing > 0).then_some(Finding::DiskFull { free, missing }))
 }
 
-/// The files of the snapshot folder; a complete snapshot with its seq.
-fn snapshot_files(data_dir: &Path) -> io::Result<Vec<(PathBuf, Option<u64>)>> {
+/// The seqs of the files of complete snapshots. Other files are not understood, and stay.
+fn snapshot_files(data_dir: &Path) -> io::Result<Vec<u64>> {
     let mut files = Vec::new();
     let entries = match std::fs::read_dir(data_dir.join(SNAPSHOTS_FOLDER)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(files),
         other => other?,
     };
     for entry in entries {
-        let name = entry?.file_name();
-        let seq = name.to_str().and_then(|name| name.strip_suffix(".snap")?.parse().ok());
-        let seq = seq.filter(|seq| snapshot_name(*seq).as_str() == name);
-        files.push((Path::new(SNAPSHOTS_FOLDER).join(name), seq));
+        files.extend(entry?.file_name().to_str().and_then(snapshot_seq));
     }
     files.sort();
     Ok(files)
 }
 
-/// Which snapshots stay and which files are removed.
+/// Which snapshots stay listed and which files are removed. No file of a snapshot is: the store
+/// lists what is whole again, and renames the rest.
 fn sort_snapshots(
     data_dir: &Path,
     index: &IndexState,
-    files: Vec<(PathBuf, Option<u64>)>,
+    files: Vec<u64>,
     findings: &mut Vec<Finding>,
 ) -> io::Result<(Vec<SnapshotInfo>, Vec<PathBuf>)> {
     let mut stay = Vec::new();
@@ -297,16 +292,10 @@ fn sort_snapshots(
             findings.push(Finding::SnapshotBroken { seq: info.seq });
         }
     }
-    let is_kept = |seq: Option<u64>| seq.is_some_and(|seq| stay.iter().any(|s| s.seq == seq));
+    let is_listed = |seq: &u64| index.snapshots().iter().any(|info| info.seq == *seq);
+    let unlisted = files.into_iter().filter(|seq| !is_listed(seq));
+    findings.extend(unlisted.map(|seq| Finding::SnapshotUnlisted { seq }));
     let mut leftovers: Vec<PathBuf> = Vec::new();
-    for (file, seq) in files.into_iter().filter(|(_, seq)| !is_kept(*seq)) {
-        let is_of_finding = seq.is_some_and(|seq| index.snapshots().iter().any(|s| s.seq == seq));
-        // Every stop of a store can leave the file of an unfinished snapshot behind.
-        if !is_of_finding && !file.ends_with(RECEIVING) {
-            findings.push(Finding::Leftover { file: file.clone() });
-        }
-        leftovers.push(file);
-    }
     for entry in std::fs::read_dir(data_dir.join(LOG_FOLDER))? {
         let file = Path::new(LOG_FOLDER).join(entry?.file_name());
         if file.extension().is_some_and(|extension| extension == rewrite::EXTENSION) {
@@ -329,6 +318,13 @@ fn apply(
     for file in &found.leftovers {
         save(data_dir, file, backup)?;
         std::fs::remove_file(data_dir.join(file))?;
+    }
+    for info in found.index.snapshots() {
+        let file = data_dir.join(SNAPSHOTS_FOLDER).join(snapshot_name(info.seq));
+        let stays = found.snapshots.contains(info);
+        if !stays && std::fs::symlink_metadata(&file).is_ok() {
+            set_aside(&file, "broken")?;
+        }
     }
     let change = rewrite::write(&found.plan, &log, &options.copies, progress)?;
     for number in change.written.iter().chain(&change.gone) {

@@ -28,7 +28,7 @@ impl Good {
         for group in chain(FRAMES, FRAME_BYTES).chunks(7) {
             open.append(group);
         }
-        open.blob_put("genesis-keys", b"sealed", false).unwrap();
+        open.blob_put("genesis-keys", b"sealed").unwrap();
         let digest = Bytes32([4; 32]);
         let part = SnapshotPart { seq: 40, digest, part: 0, parts: 1, bytes: vec![9; 5000] };
         assert!(open.snapshot_put(part).unwrap());
@@ -212,7 +212,7 @@ fn an_acknowledged_last_frame_is_no_torn_write() {
         // without the index it is not known
         std::fs::remove_dir_all(folder.path().join("index")).unwrap();
         let report = good.repair(folder.path(), &[], None);
-        assert_eq!(names(&report), ["UNPROVEN_TAIL", "INDEX_LOST", "LEFTOVER"]);
+        assert_eq!(names(&report), ["UNPROVEN_TAIL", "INDEX_LOST", "SNAPSHOT_UNLISTED"]);
         assert!(!report.is_repairable());
         let backup = tempfile::tempdir().unwrap();
         let report = good.repair(folder.path(), &[&good.export], Some(backup.path()));
@@ -221,23 +221,92 @@ fn an_acknowledged_last_frame_is_no_torn_write() {
     }
 }
 
+/// Ways in which an index is lost.
+fn lose_index(folder: &Path, harm: usize) {
+    let db = folder.join("index/db");
+    match harm {
+        0 => std::fs::remove_dir_all(folder.join("index")).unwrap(),
+        1 => overwrite(&db, 0, &[0x5a; 4096]),
+        2 => overwrite(&db, 0, &[0; 512]),
+        _ => std::fs::write(db, b"").unwrap(),
+    }
+}
+
 #[test]
-fn a_lost_index_is_rebuilt_when_a_copy_has_the_sealed_values() {
+fn a_lost_index_is_made_again_from_log_and_files() {
     let good = Good::new();
-    for is_garbage in [false, true] {
+    for harm in 0..4 {
         let folder = good.copy();
-        match is_garbage {
-            true => overwrite(&folder.path().join("index/db"), 0, &[0x5a; 4096]),
-            false => std::fs::remove_dir_all(folder.path().join("index")).unwrap(),
-        }
+        lose_index(folder.path(), harm);
         let report = good.repair(folder.path(), &[], None);
-        assert!(names(&report).contains(&"INDEX_LOST") && !report.is_repairable());
+        assert!(names(&report).contains(&"INDEX_LOST"), "{harm}: {:?}", report.findings);
+        assert!(report.is_repairable(), "{harm}: {:?}", report.findings);
         let backup = tempfile::tempdir().unwrap();
-        let report = good.repair(folder.path(), &[good.store.folder.path()], Some(backup.path()));
+        let report = good.repair(folder.path(), &[], Some(backup.path()));
         assert!(report.is_written, "{:?}", report.findings);
         good.assert_same(folder.path());
-        assert_eq!(backup.path().join("index/db").exists(), is_garbage);
+        assert_eq!(backup.path().join("index/db").exists(), harm > 0);
+        let open = DiskStore::open(folder.path(), good.store.options()).unwrap();
+        assert_eq!(open.snapshots().unwrap()[0].seq, 40, "{harm}");
+        assert_eq!(open.blob_get("genesis-keys"), Ok(Some(b"sealed".to_vec())), "{harm}");
     }
+}
+
+#[test]
+fn nothing_is_mended_or_removed_while_the_keys_are_gone() {
+    let good = Good::new();
+    for harm in 0..4 {
+        let folder = good.copy();
+        lose_index(folder.path(), harm);
+        std::fs::remove_dir_all(folder.path().join("sealed")).unwrap();
+        std::fs::write(folder.path().join("sealed.copy/genesis-keys.sealed"), b"rot").unwrap();
+        let before = contents(folder.path());
+        let backup = tempfile::tempdir().unwrap();
+        let report = good.repair(folder.path(), &[], Some(backup.path()));
+        assert!(names(&report).contains(&"KEYS_LOST"), "{harm}: {:?}", report.findings);
+        assert!(!report.is_written && !report.is_clean(), "{harm}");
+        assert_eq!(contents(folder.path()), before, "{harm}");
+        // A copy has them: a folder, or an export.
+        for copy in [good.store.folder.path(), &good.export] {
+            let folder = folder.path();
+            let report = good.repair(folder, &[copy], None);
+            assert!(report.is_repairable(), "{harm}: {:?}", report.findings);
+        }
+        let backup = tempfile::tempdir().unwrap();
+        let report = good.repair(folder.path(), &[&good.export], Some(backup.path()));
+        assert!(report.is_written, "{harm}: {:?}", report.findings);
+        good.assert_same(folder.path());
+    }
+}
+
+#[test]
+fn copies_of_sealed_values_are_compared_and_completed() {
+    let good = Good::new();
+    let folder = good.copy();
+    let file = folder.path().join("sealed.copy/genesis-keys.sealed");
+    std::fs::write(&file, b"rot").unwrap();
+    let report = good.repair(folder.path(), &[], None);
+    assert_eq!(report.findings, [Finding::SealedCopy { name: "genesis-keys".into() }]);
+    let backup = tempfile::tempdir().unwrap();
+    assert!(good.repair(folder.path(), &[], Some(backup.path())).is_written);
+    assert!(good.repair(folder.path(), &[], None).is_clean());
+    assert_eq!(std::fs::read(file.with_extension("sealed.broken-1")).unwrap(), b"rot");
+    let other = Store::new();
+    other.open().unwrap().blob_put("genesis-keys", b"theirs").unwrap();
+    std::fs::copy(other.folder.path().join("sealed/genesis-keys.sealed"), &file).unwrap();
+    let report = good.repair(folder.path(), &[], None);
+    assert_eq!(report.findings, [Finding::BlobConflict { name: "genesis-keys".into() }]);
+    assert!(!report.is_repairable());
+}
+
+#[test]
+fn a_disk_too_full_for_the_host_is_a_finding() {
+    let good = Good::new();
+    let folder = good.copy();
+    good.store.syncer.is_full.store(true, std::sync::atomic::Ordering::SeqCst);
+    let report = good.repair(folder.path(), &[], None);
+    assert_eq!(names(&report), ["DISK_FULL"]);
+    assert!(!report.is_repairable());
 }
 
 #[test]
@@ -263,7 +332,7 @@ fn a_longer_copy_goes_on_and_another_engines_log_is_refused() {
     let good = Good::new();
     let short = Store::new();
     short.open().unwrap().append(&chain(60, FRAME_BYTES));
-    short.open().unwrap().blob_put("genesis-keys", b"sealed", false).unwrap();
+    short.open().unwrap().blob_put("genesis-keys", b"sealed").unwrap();
     let report = good.repair(short.folder.path(), &[&good.export], None);
     let longer = Finding::CopyIsLonger { from: 60, until: FRAMES, copy: good.export.clone() };
     assert_eq!(report.findings, [longer]);
@@ -272,6 +341,7 @@ fn a_longer_copy_goes_on_and_another_engines_log_is_refused() {
     good.assert_same(short.folder.path());
     let other = Store::new();
     other.open().unwrap().append(&chain(60, FRAME_BYTES + 1));
+    other.open().unwrap().blob_put("genesis-keys", b"theirs").unwrap();
     let report = good.repair(other.folder.path(), &[&good.export], None);
     assert_eq!(names(&report), ["COPY_DIVERGES"]);
     assert!(!report.is_repairable());
@@ -286,17 +356,16 @@ fn snapshots_that_are_not_whole_and_leftovers_go() {
     std::fs::write(folder.path().join("snapshots").join(snapshot_name(7)), b"old").unwrap();
     std::fs::write(folder.path().join("log/0000000001.repaired"), b"cut short").unwrap();
     let report = good.repair(folder.path(), &[], None);
-    assert_eq!(names(&report), ["SNAPSHOT_BROKEN", "LEFTOVER", "LEFTOVER"]);
+    assert_eq!(names(&report), ["SNAPSHOT_BROKEN", "SNAPSHOT_UNLISTED", "LEFTOVER"]);
     let backup = tempfile::tempdir().unwrap();
     assert!(good.repair(folder.path(), &[], Some(backup.path())).is_written);
-    assert_eq!(
-        std::fs::read(backup.path().join("snapshots").join(snapshot_name(40))).unwrap(),
-        b"short"
-    );
+    // No file of a snapshot is removed: one that is not whole is kept under another name.
+    let kept = snapshot.with_file_name(format!("{}.broken-1", snapshot_name(40)));
+    assert_eq!(std::fs::read(kept).unwrap(), b"short");
     assert!(!snapshot.exists());
     good.assert_same(folder.path());
     let open = DiskStore::open(folder.path(), good.store.options()).unwrap();
-    assert_eq!(open.snapshot_latest().unwrap(), None);
+    assert_eq!(open.snapshots().unwrap().iter().map(|info| info.seq).collect::<Vec<_>>(), [7]);
 }
 
 #[test]

@@ -8,11 +8,14 @@
 //! of the log.
 
 use super::condition::{Condition, StoreState};
+use super::damage::{Damage, refuse};
 use super::index::{CHECKPOINT_ENTRIES, FramePlace, Index, IndexError};
 use super::indexer::{Indexer, Indexing, Recent};
+use super::opening::{Opened, open_index};
 use super::port::{AppendError, CheckedFrame, LogStore, SnapshotPart};
 use super::recovery::{RecoveryError, recover};
 use super::room::{Room, is_full};
+use super::sealed::{SealedCopy, SealedFiles, agreed};
 use super::segment::{
     BLOCK_BYTES, SEGMENT_BYTES, SegmentReader, encode_record, record_bytes, segment_files,
     segment_path,
@@ -20,8 +23,8 @@ use super::segment::{
 use super::snapshots::Snapshots;
 use super::sync::{DiskSyncer, Syncer};
 use super::tail::{SegmentAllocator, Tail};
-use mortise_format::frame::LEAF_BYTES;
-use mortise_format::ids::EngineId;
+use mortise_format::frame::{FrameLeaf, LEAF_BYTES};
+use mortise_format::ids::{EngineId, FrameDigest};
 use mortise_format::limits::{BLOB_BYTES_MAX, FRAME_BYTES_MAX};
 use mortise_format::store::{LogHead, SnapshotInfo, StoreRefusal, blob_name_is_valid};
 use std::fs::{File, TryLockError};
@@ -83,9 +86,7 @@ pub enum OpenError {
     #[error("the data folder cannot be used: {0}")]
     Io(#[from] io::Error),
     /// The index does not open.
-    #[error(
-        "{0}; the log can rebuild the index, but not the sealed values in it: restore the index"
-    )]
+    #[error("the index cannot be used: {0}")]
     Index(#[from] IndexError),
     /// The log is damaged.
     #[error("{0}; run `mortise-host repair`: it reports what is lost and how to recover it")]
@@ -100,12 +101,15 @@ pub struct DiskStore {
     tail: Mutex<Tail>,
     recent: Recent,
     snapshots: Snapshots,
+    sealed: SealedFiles,
+    syncer: Arc<dyn Syncer>,
     blobs: Mutex<()>,
     index: Arc<Index>,
     indexer: Indexer,
     room: Room,
     segment_bytes: u64,
     condition: Condition,
+    damage: Damage,
     /// Released after everything above is closed.
     _lock: File,
 }
@@ -136,17 +140,21 @@ impl DiskStore {
         let room = Room::open(folder, Arc::clone(&syncer), first_bytes)?;
         let snapshots_folder = folder.join(SNAPSHOTS_FOLDER);
         let snapshots = Snapshots::open(snapshots_folder, Arc::clone(&syncer), room.clone())?;
-        let index = Arc::new(Index::open(&folder.join(INDEX_FOLDER), Arc::clone(&syncer))?);
+        let sealed = SealedFiles::of(folder);
+        sealed.make_folders()?;
+        let has_frames = log_has_frames(&log)?;
+        let Opened { index, is_lost } = open_index(folder, has_frames, &syncer)?;
+        let index = Arc::new(index);
         syncer.sync_folder(folder)?;
+        reconcile_values(&sealed, &index, &*syncer)?;
+        snapshots.reconcile(&index)?;
+        let syncer_of_values = Arc::clone(&syncer);
         let room_of_log = room.clone();
         let allocator =
             SegmentAllocator { folder: log.clone(), segment_bytes, syncer, room: room_of_log };
-        let recovered = recover(&allocator, &index)?;
+        let recovered = recover(&allocator, &index, is_lost)?;
         if recovered.wiped {
-            tracing::warn!(
-                next_seq = recovered.head.next_seq,
-                "wiped a torn write after the last whole frame; it was never acknowledged"
-            );
+            tracing::warn!(next_seq = recovered.head.next_seq, "{WIPED}");
         }
         for places in recovered.unindexed.chunks(CHECKPOINT_ENTRIES) {
             room.require_index()?;
@@ -154,6 +162,7 @@ impl DiskStore {
             index.checkpoint()?;
         }
         let recent = Recent::default();
+        index.mark_rebuilt()?;
         let condition = Condition::new();
         let indexed = Indexing {
             index: Arc::clone(&index),
@@ -169,12 +178,15 @@ impl DiskStore {
             tail: Mutex::new(recovered.tail),
             recent,
             snapshots,
+            sealed,
+            syncer: syncer_of_values,
             blobs: Mutex::new(()),
             index,
             indexer,
             room,
             segment_bytes,
             condition,
+            damage: Damage::default(),
             _lock: lock,
         })
     }
@@ -223,6 +235,13 @@ impl DiskStore {
         Ok(())
     }
 
+    fn require_unpoisoned(&self) -> Result<(), StoreRefusal> {
+        match self.condition.now() {
+            StoreState::Poisoned => Err(StoreRefusal::SyncFailed),
+            _ => Ok(()),
+        }
+    }
+
     /// Passes a result on; after a failed sync the store takes nothing more.
     fn poisoning<T>(&self, result: Result<T, StoreRefusal>) -> Result<T, StoreRefusal> {
         if matches!(result, Err(StoreRefusal::SyncFailed)) {
@@ -237,6 +256,40 @@ impl DiskStore {
         }
         let found = self.index.frame(seq).map_err(|_| StoreRefusal::Io)?;
         found.ok_or(StoreRefusal::Io)
+    }
+
+    /// A frame that is whole and the one that was acknowledged.
+    fn frame_at(
+        &self,
+        seq: u64,
+        place: FramePlace,
+        open: &mut Option<(u64, SegmentReader)>,
+    ) -> Result<Vec<u8>, StoreRefusal> {
+        let length = usize::try_from(place.length).map_err(|_| StoreRefusal::Io)?;
+        let frame = self.front_of(place, length, open).ok().map(CheckedFrame::parse);
+        match frame {
+            Some(Ok(frame)) if frame.digest() == place.digest && frame.seq() == seq => {
+                Ok(frame.bytes().to_vec())
+            }
+            _ => Err(refuse(&self.damage, &self.condition, seq)),
+        }
+    }
+
+    /// Checks one frame for the scrub; returns its length, if it is known.
+    pub(super) fn check_frame(&self, seq: u64) -> Option<usize> {
+        let place = self.place(seq).ok()?;
+        let _ = self.frame_at(seq, place, &mut None);
+        usize::try_from(place.length).ok()
+    }
+
+    /// Frames below this are checked by the scrub.
+    pub(super) fn scrub_end(&self) -> u64 {
+        self.head().next_seq
+    }
+
+    /// The first stored frame that is known to be damaged, and the number of such frames.
+    pub fn broken_frames(&self) -> Option<(u64, usize)> {
+        self.damage.summary()
     }
 
     /// The first bytes of a frame. Keeps the segment in `open` for the next frame.
@@ -255,6 +308,61 @@ impl DiskStore {
         *open = Some((place.segment, reader));
         Ok(front)
     }
+}
+
+/// What is known of bytes after the last whole frame that nothing claims.
+pub(crate) const WIPED: &str = "wiped bytes after the last whole frame: nothing on this disk shows \
+    that a frame there was acknowledged. If the disk lost writes that it had confirmed, only a newer \
+    receipt, a copy or a witness can show that";
+
+/// Returns true when a segment of the log was ever used. A segment that cannot be read counts.
+pub(crate) fn log_has_frames(log: &Path) -> io::Result<bool> {
+    let has_frames = |path: &PathBuf| {
+        SegmentReader::open(path).map_or(true, |reader| reader.first_seq().is_some())
+    };
+    Ok(segment_files(log)?.iter().any(|(_, path)| has_frames(path)))
+}
+
+/// Makes every missing copy of each sealed value from a whole one, and names what it cannot.
+fn reconcile_values(
+    sealed: &SealedFiles,
+    index: &Index,
+    syncer: &dyn Syncer,
+) -> Result<(), OpenError> {
+    let mut names = sealed.names()?;
+    names.extend(index.blobs()?.into_iter().map(|(name, _)| name));
+    for name in names {
+        let copies = copies_of(&name, sealed, index);
+        match agreed(&copies) {
+            Ok(Some(bytes)) => {
+                for path in sealed.complete(&name, bytes, syncer)? {
+                    tracing::warn!(path = %path.display(), "made a copy of a sealed value again");
+                }
+                if copies[2] == SealedCopy::Absent {
+                    tracing::warn!(name, "put a sealed value into the index again");
+                    index.put_blob(&name, bytes)?;
+                }
+            }
+            Ok(None) => {}
+            Err(refusal) => tracing::error!(name, %refusal, "{}", refusal_name(refusal)),
+        }
+    }
+    Ok(())
+}
+
+fn refusal_name(refusal: StoreRefusal) -> &'static str {
+    if refusal == StoreRefusal::BlobBroken { "BLOB_BROKEN" } else { "BLOB_CONFLICT" }
+}
+
+/// The three copies of a value; the last is the one in the index.
+fn copies_of(name: &str, sealed: &SealedFiles, index: &Index) -> [SealedCopy; 3] {
+    let [one, other] = sealed.read(name);
+    let indexed = match index.blob(name) {
+        Ok(Some(bytes)) => SealedCopy::Whole(bytes),
+        Ok(None) => SealedCopy::Absent,
+        Err(_) => SealedCopy::Broken,
+    };
+    [one, other, indexed]
 }
 
 /// Locks the folder for this process.
@@ -313,13 +421,18 @@ impl LogStore for DiskStore {
         let mut total = 0;
         let mut open = None;
         for seq in from_seq..self.head().next_seq {
-            let place = self.place(seq)?;
-            let length = usize::try_from(place.length).map_err(|_| StoreRefusal::Io)?;
-            total += length;
-            if total > bytes_max && !frames.is_empty() {
-                break;
+            let frame = self.place(seq).and_then(|place| {
+                total += place.length as usize;
+                let is_over = total > bytes_max && !frames.is_empty();
+                if is_over { Ok(None) } else { self.frame_at(seq, place, &mut open).map(Some) }
+            });
+            match frame {
+                Ok(Some(frame)) => frames.push(frame),
+                Ok(None) => break,
+                // What is whole before a damaged frame is served; the damage has its own answer.
+                Err(_) if !frames.is_empty() => break,
+                Err(refusal) => return Err(refusal),
             }
-            frames.push(self.front_of(place, length, &mut open)?);
         }
         Ok(frames)
     }
@@ -329,18 +442,28 @@ impl LogStore for DiskStore {
         let mut open = None;
         for seq in (from_seq..self.head().next_seq).take(count) {
             let place = self.place(seq)?;
-            leaves.extend(self.front_of(place, LEAF_BYTES, &mut open)?);
+            let leaf = self.front_of(place, LEAF_BYTES, &mut open);
+            // Only the digest of the place covers a leaf: the rest of the frame is not read.
+            let is_whole = |leaf: &Vec<u8>| leaf_digest(leaf) == Some((seq, place.digest));
+            match leaf.ok().filter(is_whole) {
+                Some(leaf) => leaves.extend(leaf),
+                None if !leaves.is_empty() => {
+                    self.damage.found(seq);
+                    break;
+                }
+                None => return Err(refuse(&self.damage, &self.condition, seq)),
+            }
         }
         Ok(leaves)
     }
 
     fn snapshot_put(&self, part: SnapshotPart) -> Result<bool, StoreRefusal> {
+        self.require_unpoisoned()?;
         self.poisoning(self.snapshots.put(part, &self.index))
     }
 
-    fn snapshot_latest(&self) -> Result<Option<SnapshotInfo>, StoreRefusal> {
-        let all = self.index.snapshots().map_err(|_| StoreRefusal::Io)?;
-        Ok(all.last().copied())
+    fn snapshots(&self) -> Result<Vec<SnapshotInfo>, StoreRefusal> {
+        self.snapshots.list(&self.index)
     }
 
     fn snapshot_read(&self, seq: u64, part: u32) -> Result<Vec<u8>, StoreRefusal> {
@@ -348,31 +471,45 @@ impl LogStore for DiskStore {
         self.snapshots.read(&info.ok_or(StoreRefusal::SnapshotUnknown)?, part)
     }
 
-    fn blob_put(&self, name: &str, bytes: &[u8], overwrite: bool) -> Result<(), StoreRefusal> {
+    fn blob_put(&self, name: &str, bytes: &[u8]) -> Result<(), StoreRefusal> {
         if !blob_name_is_valid(name) {
             return Err(StoreRefusal::BlobName);
         }
         if bytes.len() > BLOB_BYTES_MAX {
             return Err(StoreRefusal::TooLarge);
         }
+        self.require_unpoisoned()?;
         let _one_at_a_time = lock(&self.blobs);
-        let kept = self.index.blob(name).map_err(|_| StoreRefusal::Io)?;
-        if !overwrite && kept.is_some_and(|kept| kept != bytes) {
+        let copies = copies_of(name, &self.sealed, &self.index);
+        if agreed(&copies)?.is_some_and(|kept| kept != bytes) {
             return Err(StoreRefusal::BlobExists);
         }
-        // Writes an equal value again too: its first sync may have failed before a restart.
         if !self.room.admits_index() {
             return Err(StoreRefusal::Full);
         }
-        self.poisoning(self.index.put_blob(name, bytes).map_err(|_| StoreRefusal::SyncFailed))
+        // The files first: a crash in between leaves fewer copies, never a mixture. The index gets
+        // an equal value again too: its first sync may have failed before a restart.
+        let kept = match self.sealed.complete(name, bytes, &*self.syncer) {
+            Ok(_) => self.index.put_blob(name, bytes).map_err(|_| StoreRefusal::SyncFailed),
+            Err(error) if is_full(&error) => Err(StoreRefusal::Full),
+            Err(_) => Err(StoreRefusal::SyncFailed),
+        };
+        self.poisoning(kept)
     }
 
     fn blob_get(&self, name: &str) -> Result<Option<Vec<u8>>, StoreRefusal> {
         if !blob_name_is_valid(name) {
             return Err(StoreRefusal::BlobName);
         }
-        self.index.blob(name).map_err(|_| StoreRefusal::Io)
+        let copies = copies_of(name, &self.sealed, &self.index);
+        Ok(agreed(&copies)?.map(<[u8]>::to_vec))
     }
+}
+
+/// The seq and digest of a leaf that decodes.
+fn leaf_digest(bytes: &[u8]) -> Option<(u64, FrameDigest)> {
+    let leaf = FrameLeaf::decode(bytes).ok()?;
+    Some((leaf.header.seq, leaf.digest()))
 }
 
 /// Writes a group, in the next segment where one is full, and syncs it.

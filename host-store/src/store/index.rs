@@ -26,6 +26,10 @@ use std::time::Duration;
 /// pages, this is well below half a segment of sled.
 pub(super) const CHECKPOINT_ENTRIES: usize = 512;
 
+/// Key that every index has.
+const MADE: &[u8] = b"made";
+/// Key that an index has while it is made again.
+const REBUILDING: &[u8] = b"rebuilding";
 const CACHE_BYTES: u64 = 16 * 1024 * 1024;
 const LOCK_TRIES: u32 = 100;
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
@@ -67,6 +71,7 @@ pub(crate) struct Index {
     frames: sled::Tree,
     snapshots: sled::Tree,
     blobs: sled::Tree,
+    about: sled::Tree,
     files: Mutex<Files>,
 }
 
@@ -77,11 +82,48 @@ impl Index {
             frames: db.open_tree("frames")?,
             snapshots: db.open_tree("snapshots")?,
             blobs: db.open_tree("blobs")?,
+            about: db.open_tree("about")?,
             files: Mutex::new(Files::open(folder, syncer)?),
             db,
         };
         index.checkpoint()?;
         Ok(index)
+    }
+
+    /// Returns true when a store has made this index, even if it has no entries. Without this, an
+    /// index whose first bytes were lost would look like a new one.
+    pub(crate) fn is_made(&self) -> Result<bool, IndexError> {
+        Ok(self.about.get(MADE)?.is_some())
+    }
+
+    /// See [`Index::is_made`]; durable when it returns.
+    pub(crate) fn mark_made(&self) -> Result<(), IndexError> {
+        if self.is_made()? {
+            return Ok(());
+        }
+        self.about.insert(MADE, b"")?;
+        self.checkpoint()
+    }
+
+    /// Returns true from when a lost index is made again until all of the log is in it. Until then
+    /// its last entry does not show what was acknowledged.
+    pub(crate) fn is_rebuilding(&self) -> Result<bool, IndexError> {
+        Ok(self.about.get(REBUILDING)?.is_some())
+    }
+
+    /// See [`Index::is_rebuilding`]; durable when it returns.
+    pub(super) fn mark_rebuilding(&self) -> Result<(), IndexError> {
+        self.about.insert(REBUILDING, b"")?;
+        self.checkpoint()
+    }
+
+    /// See [`Index::is_rebuilding`]; durable when it returns.
+    pub(super) fn mark_rebuilt(&self) -> Result<(), IndexError> {
+        if !self.is_rebuilding()? {
+            return Ok(());
+        }
+        self.about.remove(REBUILDING)?;
+        self.checkpoint()
     }
 
     /// Makes everything that was written so far durable.
@@ -154,6 +196,14 @@ impl Index {
             Ok((name, bytes.to_vec()))
         };
         self.blobs.iter().map(named).collect()
+    }
+
+    /// Removes snapshots from the list; durable when it returns.
+    pub(super) fn strike_snapshots(&self, struck: &[SnapshotInfo]) -> Result<(), IndexError> {
+        for info in struck {
+            self.snapshots.remove(info.seq.to_be_bytes())?;
+        }
+        if struck.is_empty() { Ok(()) } else { self.checkpoint() }
     }
 
     /// Stores a value; durable when it returns.

@@ -48,17 +48,17 @@ pub trait LogStore: Send + Sync + 'static {
     fn append_group(&self, frames: &[CheckedFrame]) -> Result<(), AppendError>;
 
     /// Durable frames from `from_seq` on: as many as fit in `bytes_max`, and at least one if there
-    /// is one.
+    /// is one; fewer before a damaged frame.
     ///
     /// # Errors
-    /// `Io` when they cannot be read.
+    /// `FrameBroken` when the first is damaged; `Io`.
     fn read(&self, from_seq: u64, bytes_max: usize) -> Result<Vec<Vec<u8>>, StoreRefusal>;
 
     /// The concatenated leaves of `count` durable frames from `from_seq` on, fewer at the end of
-    /// the log.
+    /// the log and before a damaged one.
     ///
     /// # Errors
-    /// `Io` when they cannot be read.
+    /// `FrameBroken` when the first is damaged; `Io`.
     fn leaves(&self, from_seq: u64, count: usize) -> Result<Vec<u8>, StoreRefusal>;
 
     /// Stores one part of a snapshot. Returns true when the snapshot is now complete and durable.
@@ -67,11 +67,11 @@ pub trait LogStore: Send + Sync + 'static {
     /// `TooLarge`, `SnapshotConflict`, `Full`, `SyncFailed`.
     fn snapshot_put(&self, part: SnapshotPart) -> Result<bool, StoreRefusal>;
 
-    /// The newest complete snapshot.
+    /// The complete snapshots whose files are whole, newest first.
     ///
     /// # Errors
     /// `Io` when the catalogue cannot be read.
-    fn snapshot_latest(&self) -> Result<Option<SnapshotInfo>, StoreRefusal>;
+    fn snapshots(&self) -> Result<Vec<SnapshotInfo>, StoreRefusal>;
 
     /// One part of a complete snapshot.
     ///
@@ -79,15 +79,15 @@ pub trait LogStore: Send + Sync + 'static {
     /// `SnapshotUnknown`, `Io`.
     fn snapshot_read(&self, seq: u64, part: u32) -> Result<Vec<u8>, StoreRefusal>;
 
-    /// Stores a sealed value under a name; durable when it returns.
+    /// Stores a sealed value under a name, for ever; every copy is durable when it returns.
     ///
     /// # Errors
-    /// `BlobName`, `TooLarge`, `BlobExists`, `SyncFailed`.
-    fn blob_put(&self, name: &str, bytes: &[u8], overwrite: bool) -> Result<(), StoreRefusal>;
+    /// `BlobName`, `TooLarge`, `BlobExists`, `BlobConflict`, `BlobBroken`, `Full`, `SyncFailed`.
+    fn blob_put(&self, name: &str, bytes: &[u8]) -> Result<(), StoreRefusal>;
 
-    /// The sealed value under a name.
+    /// The sealed value under a name, from any whole copy.
     ///
     /// # Errors
-    /// `BlobName`, `Io`.
+    /// `BlobName`, `BlobConflict`, `BlobBroken`.
     fn blob_get(&self, name: &str) -> Result<Option<Vec<u8>>, StoreRefusal>;
 }

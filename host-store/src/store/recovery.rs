@@ -40,6 +40,13 @@ pub enum RecoveryError {
         /// The frame that the segment would start with.
         expected: u64,
     },
+    /// Bytes that are no whole frame follow the last one, and the index is lost: nothing shows
+    /// whether a frame there was acknowledged.
+    #[error("frame {seq} is broken; without the index it is unknown whether it was acknowledged")]
+    UnprovenTail {
+        /// The seq after the last whole frame.
+        seq: u64,
+    },
     /// The files cannot be read or written.
     #[error("the log cannot be read: {0}")]
     Io(#[from] io::Error),
@@ -61,6 +68,8 @@ pub(super) struct Recovered {
 
 /// A position in the log: the next frame and its required predecessor.
 struct Cursor {
+    /// False when the index is lost, which would show what was acknowledged.
+    is_proven: bool,
     head: LogHead,
     engine_id: Option<EngineId>,
     segment: u64,
@@ -71,8 +80,10 @@ struct Cursor {
 pub(super) fn recover(
     allocator: &SegmentAllocator,
     index: &Index,
+    is_index_lost: bool,
 ) -> Result<Recovered, RecoveryError> {
     let mut cursor = start(&allocator.folder, index)?;
+    cursor.is_proven = !is_index_lost;
     let checked_from = (cursor.segment, cursor.offset);
     let mut files = segment_files(&allocator.folder)?;
     files.retain(|(number, _)| *number >= cursor.segment);
@@ -131,7 +142,8 @@ fn remove_unused(path: &Path, next_seq: u64) -> Result<(), RecoveryError> {
 fn start(folder: &Path, index: &Index) -> Result<Cursor, RecoveryError> {
     let Some((seq, place)) = index.last_frame()? else {
         let head = LogHead::EMPTY;
-        return Ok(Cursor { head, engine_id: None, segment: 0, offset: BLOCK_BYTES });
+        let (segment, offset) = (0, BLOCK_BYTES);
+        return Ok(Cursor { is_proven: true, head, engine_id: None, segment, offset });
     };
     let lost = |reason| RecoveryError::FrameLost { seq, reason };
     let reader = SegmentReader::open(&segment_path(folder, place.segment));
@@ -141,6 +153,7 @@ fn start(folder: &Path, index: &Index) -> Result<Cursor, RecoveryError> {
         return Err(lost(RecordError::NoRecord));
     }
     Ok(Cursor {
+        is_proven: true,
         head: LogHead { next_seq: seq + 1, digest: place.digest },
         engine_id: Some(record.frame.engine_id()),
         segment: place.segment,
@@ -175,6 +188,9 @@ fn read_segment(
                     return Err(lost(seq, other.err().unwrap_or(RecordError::NoRecord)));
                 }
                 let torn = beyond.anything && next_first.is_none();
+                if torn && !cursor.is_proven {
+                    return Err(RecoveryError::UnprovenTail { seq });
+                }
                 return if torn { wipe(path, cursor.offset) } else { Ok(false) };
             }
         };
@@ -333,6 +349,21 @@ mod tests {
         let open = store.open().unwrap();
         assert_eq!(open.head().next_seq, 40);
         assert_eq!(open.read(17, 1).unwrap(), vec![frames[17].bytes().to_vec()]);
+    }
+
+    #[test]
+    fn what_follows_the_last_frame_is_not_wiped_while_the_index_is_lost() {
+        let store = Store::new();
+        let frames = chain(3, 1000);
+        store.open().unwrap().append(&frames);
+        // The last frame was acknowledged; only the index shows it.
+        damage(&store, offset_of(2, frames[0].bytes().len()) + 600, &[0xff]);
+        store.forget_index();
+        for _ in 0..2 {
+            let error = store.open().map(drop).unwrap_err();
+            let unproven = RecoveryError::UnprovenTail { seq: 2 };
+            assert_eq!(error.to_string(), OpenError::from(unproven).to_string());
+        }
     }
 
     #[test]

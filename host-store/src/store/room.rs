@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub(super) const RESERVE_BYTES: u64 = 8 * 1024 * 1024;
 /// Room that the index needs between two checkpoints, several of sled's segments of 512 KiB.
 /// Nothing else of this host takes the last of it.
-pub(super) const INDEX_BYTES: u64 = 4 * 1024 * 1024;
+pub(crate) const INDEX_BYTES: u64 = 4 * 1024 * 1024;
 /// Name of the reserve in the data folder.
 const RESERVE: &str = "reserve";
 

@@ -6,10 +6,14 @@
 use super::index::{Index, IndexError};
 use super::port::SnapshotPart;
 use super::room::{Room, is_full};
+use super::sealed::set_aside;
 use super::sync::Syncer;
+use mortise_format::domains;
 use mortise_format::ids::Bytes32;
 use mortise_format::limits::SNAPSHOT_PART_BYTES;
-use mortise_format::store::{SNAPSHOTS_KEPT, SnapshotInfo, StoreRefusal, snapshot_part_is_valid};
+use mortise_format::store::{
+    SNAPSHOT_PARTS_MAX, SNAPSHOTS_KEPT, SnapshotInfo, StoreRefusal, snapshot_part_is_valid,
+};
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
@@ -19,6 +23,23 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// Path of the file that is being received.
 pub(crate) const RECEIVING: &str = "receiving";
+
+/// The seq in the name of a complete snapshot's file.
+pub(crate) fn snapshot_seq(name: &str) -> Option<u64> {
+    let seq = name.strip_suffix(".snap")?.parse().ok()?;
+    (snapshot_name(seq) == name).then_some(seq)
+}
+
+/// The entry of a snapshot by its file; `None` for a file that no snapshot can be.
+fn info_of(seq: u64, path: &Path) -> io::Result<Option<SnapshotInfo>> {
+    let file = std::fs::metadata(path)?;
+    let parts = file.len().div_ceil(SNAPSHOT_PART_BYTES as u64);
+    let parts = u32::try_from(parts).ok().filter(|parts| (1..=SNAPSHOT_PARTS_MAX).contains(parts));
+    let Some(parts) = parts.filter(|_| file.is_file()) else { return Ok(None) };
+    let bytes = std::fs::read(path)?;
+    let digest = Bytes32(domains::blake3_in(domains::SNAPSHOT_DIGEST, &[&bytes]));
+    Ok(Some(SnapshotInfo { seq, digest, parts, bytes: bytes.len() as u64 }))
+}
 
 /// Path of a complete snapshot.
 pub(crate) fn snapshot_name(seq: u64) -> String {
@@ -54,7 +75,8 @@ impl Snapshots {
         if !snapshot_part_is_valid(part.part, part.parts, part.bytes.len()) {
             return Err(StoreRefusal::TooLarge);
         }
-        if let Some(kept) = index.snapshot(part.seq).map_err(|_| StoreRefusal::Io)? {
+        let kept = index.snapshot(part.seq).map_err(|_| StoreRefusal::Io)?;
+        if let Some(kept) = kept.filter(|kept| self.is_whole(kept)) {
             let same = kept.digest == part.digest && kept.parts == part.parts;
             return if same { Ok(true) } else { Err(StoreRefusal::SnapshotConflict) };
         }
@@ -95,6 +117,9 @@ impl Snapshots {
         let Receiving { seq, digest, parts, file, bytes, .. } = complete;
         let failed = |_: io::Error| StoreRefusal::SyncFailed;
         self.syncer.sync(&file).map_err(failed)?;
+        if self.path(seq).is_dir() {
+            set_aside(&self.path(seq), "broken").map_err(failed)?;
+        }
         std::fs::rename(self.folder.join(RECEIVING), self.path(seq)).map_err(failed)?;
         self.syncer.sync_folder(&self.folder).map_err(failed)?;
         let failed = |_: IndexError| StoreRefusal::SyncFailed;
@@ -107,6 +132,65 @@ impl Snapshots {
             let _ = std::fs::remove_file(self.path(old.seq));
         }
         Ok(())
+    }
+
+    /// Makes list and files agree when the store opens: a listed snapshot without its file is
+    /// struck and named, a file that no list has is listed. Removes nothing; what is not a whole
+    /// snapshot is renamed.
+    pub(super) fn reconcile(&self, index: &Index) -> Result<(), IndexError> {
+        let mut struck = Vec::new();
+        for info in index.snapshots()? {
+            if !self.is_whole(&info) {
+                tracing::warn!(seq = info.seq, "SNAPSHOT_BROKEN: its file is missing or not whole");
+                if std::fs::symlink_metadata(self.path(info.seq)).is_ok() {
+                    set_aside(&self.path(info.seq), "broken")?;
+                }
+                struck.push(info);
+            }
+        }
+        index.strike_snapshots(&struck)?;
+        for seq in self.unlisted(index)? {
+            let Some(info) = info_of(seq, &self.path(seq))? else { continue };
+            tracing::warn!(seq, "SNAPSHOT_UNLISTED: listed again from its file");
+            index.list_snapshot(&info, &[])?;
+        }
+        Ok(())
+    }
+
+    /// Seqs of complete snapshots that the index does not list, oldest first.
+    fn unlisted(&self, index: &Index) -> Result<Vec<u64>, IndexError> {
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir(&self.folder)? {
+            let name = entry?.file_name();
+            let seq = name.to_str().and_then(snapshot_seq);
+            if let Some(seq) = seq
+                && index.snapshot(seq)?.is_none()
+            {
+                found.push(seq);
+            }
+        }
+        found.sort_unstable();
+        Ok(found)
+    }
+
+    /// The snapshots whose file is whole, newest first.
+    pub(super) fn list(&self, index: &Index) -> Result<Vec<SnapshotInfo>, StoreRefusal> {
+        let mut all = index.snapshots().map_err(|_| StoreRefusal::Io)?;
+        all.retain(|info| {
+            let is_whole = self.is_whole(info);
+            if !is_whole {
+                tracing::warn!(seq = info.seq, "SNAPSHOT_BROKEN: its file is missing or not whole");
+            }
+            is_whole
+        });
+        all.reverse();
+        all.truncate(SNAPSHOTS_KEPT);
+        Ok(all)
+    }
+
+    fn is_whole(&self, info: &SnapshotInfo) -> bool {
+        let file = std::fs::metadata(self.path(info.seq));
+        file.is_ok_and(|file| file.is_file() && file.len() == info.bytes)
     }
 
     pub(super) fn read(&self, info: &SnapshotInfo, part: u32) -> Result<Vec<u8>, StoreRefusal> {

@@ -32,7 +32,7 @@ fn data_folder(driver: &Driver, folder: &Path) {
     let store = DiskStore::open(&folder.join("data"), StoreOptions::default()).expect("it opens");
     for name in [GENESIS_BLOB, KEYS_BLOB] {
         let bytes = driver.disk.edit(|content| content.blobs[name].clone());
-        store.blob_put(name, &bytes, false).expect("it is kept");
+        store.blob_put(name, &bytes).expect("it is kept");
     }
     let frames: Vec<_> =
         log_of(driver).into_iter().map(|b| CheckedFrame::parse(b).expect("a frame")).collect();

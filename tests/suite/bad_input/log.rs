@@ -4,7 +4,7 @@
 use super::assert_serves_nothing;
 use mortise_engine::server::EngineError;
 use mortise_format::frame::{Frame, LEAF_BYTES};
-use mortise_format::store::{LogHead, StoreRequest, StoreResponse};
+use mortise_format::store::{LogHead, StoreRefusal, StoreRequest, StoreResponse};
 use mortise_rpc::Method;
 use mortise_testkit::system::parties::{Parties, call};
 use mortise_testkit::system::proxy::Lie;
@@ -31,7 +31,7 @@ fn write_log(system: &System) -> Value {
 /// Changes the frames in every answer to a read. No snapshot exists, so the replay reads them all.
 fn edit_reads(system: &System, edit: impl Fn(u64, &mut Vec<Vec<u8>>) + Send + 'static) {
     system.proxy().lie(move |asked, answer| match (asked, answer) {
-        (StoreRequest::SnapshotLatest, _) => Lie::Other(StoreResponse::SnapshotLatest(None)),
+        (StoreRequest::Snapshots, _) => Lie::Other(StoreResponse::Snapshots(Vec::new())),
         (StoreRequest::Read { from_seq, .. }, StoreResponse::Frames { frames }) => {
             let mut frames = frames.clone();
             edit(*from_seq, &mut frames);
@@ -39,6 +39,29 @@ fn edit_reads(system: &System, edit: impl Fn(u64, &mut Vec<Vec<u8>>) + Send + 's
         }
         _ => Lie::Honest,
     });
+}
+
+/// A snapshot that the store lists and cannot give, or of which it gives other bytes.
+#[test]
+fn a_snapshot_that_cannot_be_used_costs_only_time() {
+    let mut system = System::behind_proxy();
+    let before = write_log(&system);
+    let seq = before["statement"]["seq"].clone();
+    for answer in [
+        StoreResponse::Refused(StoreRefusal::Io),
+        StoreResponse::Refused(StoreRefusal::SnapshotUnknown),
+        StoreResponse::SnapshotPart { bytes: vec![7; 100] },
+    ] {
+        system.stop_engine().expect("an engine that is asked to stop stops");
+        system.proxy().lie(move |asked, _| match asked {
+            StoreRequest::SnapshotRead { .. } => Lie::Other(answer.clone()),
+            _ => Lie::Honest,
+        });
+        system.start_engine();
+        let after = system.statement();
+        assert!(after["statement"]["seq"].as_u64() >= seq.as_u64(), "{after}");
+        system.proxy().be_honest();
+    }
 }
 
 /// Boots over the edited log. The boot must end in a fault that contains `what`, and the stored log

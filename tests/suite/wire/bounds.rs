@@ -33,8 +33,8 @@ fn engine_answers_health_and_refuses_other_methods_during_the_replay() {
     // A second boot of the same log without its snapshot, which reads the whole log.
     system.stop_engine().unwrap();
     system.proxy().lie(|asked, answer| match asked {
-        StoreRequest::SnapshotLatest => {
-            Lie::Other(mortise_format::store::StoreResponse::SnapshotLatest(None))
+        StoreRequest::Snapshots => {
+            Lie::Other(mortise_format::store::StoreResponse::Snapshots(Vec::new()))
         }
         _ => hold_reads(asked, answer),
     });

@@ -12,7 +12,7 @@ use mortise_engine::store::{Ack, Garbage, LogStore, StoreError, StoreFuture};
 use mortise_format::frame::{Frame, FrameLeaf, LEAF_BYTES};
 use mortise_format::ids::{Bytes32, FrameDigest};
 use mortise_format::limits::SNAPSHOT_PART_BYTES;
-use mortise_format::store::{LogHead, SnapshotInfo, StoreRefusal};
+use mortise_format::store::{LogHead, SNAPSHOTS_KEPT, SnapshotInfo, StoreRefusal};
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::pin;
@@ -138,11 +138,14 @@ impl Content {
         Ok(frames)
     }
 
-    fn latest(&self) -> Option<SnapshotInfo> {
-        let (seq, (digest, bytes)) = self.snapshots.last_key_value()?;
-        let parts = u32::try_from(bytes.len().div_ceil(SNAPSHOT_PART_BYTES)).expect("few parts");
-        let bytes = u64::try_from(bytes.len()).expect("a snapshot fits");
-        Some(SnapshotInfo { seq: *seq, digest: *digest, parts, bytes })
+    fn newest(&self) -> Vec<SnapshotInfo> {
+        let info = |(seq, (digest, bytes)): (&u64, &(Bytes32, Vec<u8>))| {
+            let parts = bytes.len().div_ceil(SNAPSHOT_PART_BYTES);
+            let parts = u32::try_from(parts).expect("few parts");
+            let bytes = u64::try_from(bytes.len()).expect("a snapshot fits");
+            SnapshotInfo { seq: *seq, digest: *digest, parts, bytes }
+        };
+        self.snapshots.iter().rev().take(SNAPSHOTS_KEPT).map(info).collect()
     }
 }
 
@@ -184,8 +187,8 @@ impl LogStore for Disk {
         ready(Ok(()))
     }
 
-    fn snapshot_latest(&self) -> StoreFuture<Option<SnapshotInfo>> {
-        ready(Ok(self.content().latest()))
+    fn snapshots(&self) -> StoreFuture<Vec<SnapshotInfo>> {
+        ready(Ok(self.content().newest()))
     }
 
     fn snapshot_read(&self, info: SnapshotInfo) -> StoreFuture<Vec<u8>> {
@@ -194,10 +197,10 @@ impl LogStore for Disk {
         ready(found.ok_or_else(|| StoreRefusal::SnapshotUnknown.into()))
     }
 
-    fn blob_put(&self, name: &str, bytes: Vec<u8>, overwrite: bool) -> StoreFuture<()> {
+    fn blob_put(&self, name: &str, bytes: Vec<u8>) -> StoreFuture<()> {
         let mut content = self.content();
         let differs = content.blobs.get(name).is_some_and(|known| *known != bytes);
-        if differs && !overwrite {
+        if differs {
             return ready(Err(StoreRefusal::BlobExists.into()));
         }
         content.blobs.insert(name.to_owned(), bytes);

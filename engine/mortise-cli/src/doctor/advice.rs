@@ -38,6 +38,38 @@ const BY_NAME: &[(&[&str], Advice)] = &[
         },
     ),
     (
+        &["BLOB_CONFLICT"],
+        Advice {
+            meaning: "the data folder has whole copies of a sealed value that differ: two folders \
+                      were mixed; a restart does not help",
+            next: &[
+                STOP,
+                "sudo mortise-host repair --data-dir /var/lib/mortise: it names the copies",
+                "keep all of them; move the ones of the other folder away: sealed, sealed.copy",
+            ],
+        },
+    ),
+    (
+        &["FRAME_BROKEN"],
+        Advice {
+            meaning: "a stored frame is damaged on the disk of the host; all others are served, \
+                      and commits go on",
+            next: &[
+                "sudo dmesg",
+                STOP,
+                "mortise-host repair --data-dir DIR --from COPY: a copy that has the frame",
+            ],
+        },
+    ),
+    (
+        &["INDEX_LOST"],
+        Advice {
+            meaning: "the index of the host's store was damaged; it was kept aside and made again \
+                      from the log and the files, and nothing is lost",
+            next: &["sudo dmesg; mortise health"],
+        },
+    ),
+    (
         &["STORE_POISONED"],
         Advice {
             meaning: "a write or a sync of the host failed, so the host exited (74); no \

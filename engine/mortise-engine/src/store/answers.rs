@@ -5,7 +5,8 @@ use super::error::{Garbage, StoreError};
 use mortise_format::frame::{Frame, FrameLeaf, LEAF_BYTES};
 use mortise_format::limits::{BLOB_BYTES_MAX, FRAME_BYTES_MAX, SNAPSHOT_PART_BYTES};
 use mortise_format::store::{
-    LogHead, SNAPSHOT_PARTS_MAX, SnapshotInfo, StoreResponse, snapshot_part_is_valid,
+    LogHead, SNAPSHOT_PARTS_MAX, SNAPSHOTS_KEPT, SnapshotInfo, StoreResponse,
+    snapshot_part_is_valid,
 };
 
 pub(super) fn head(answer: StoreResponse) -> Result<LogHead, StoreError> {
@@ -95,13 +96,14 @@ pub(super) fn snapshot_taken(answer: StoreResponse) -> Result<bool, StoreError> 
     }
 }
 
-pub(super) fn snapshot_latest(answer: StoreResponse) -> Result<Option<SnapshotInfo>, StoreError> {
-    let StoreResponse::SnapshotLatest(found) = answer else {
+pub(super) fn snapshots(answer: StoreResponse) -> Result<Vec<SnapshotInfo>, StoreError> {
+    let StoreResponse::Snapshots(found) = answer else {
         return Err(otherwise(answer));
     };
-    if let Some(info) = found
-        && snapshot_parts(info.bytes) != Some(info.parts)
-    {
+    if found.len() > SNAPSHOTS_KEPT {
+        return Err(Garbage::TooMuch.into());
+    }
+    if found.iter().any(|info| snapshot_parts(info.bytes) != Some(info.parts)) {
         return Err(Garbage::WrongSize.into());
     }
     Ok(found)

@@ -75,14 +75,14 @@ pub trait LogStore: Send + Sync + 'static {
     /// Stores a snapshot taken after frame `seq`; done when all of it is on the disk.
     fn snapshot_put(&self, seq: u64, digest: Bytes32, bytes: Bytes) -> StoreFuture<()>;
 
-    /// The newest complete snapshot.
-    fn snapshot_latest(&self) -> StoreFuture<Option<SnapshotInfo>>;
+    /// The complete snapshots, newest first.
+    fn snapshots(&self) -> StoreFuture<Vec<SnapshotInfo>>;
 
     /// The bytes of a snapshot, of exactly the size in `info`. The caller checks the digest.
     fn snapshot_read(&self, info: SnapshotInfo) -> StoreFuture<Vec<u8>>;
 
-    /// Stores a small sealed value under a name; done when it is on the disk.
-    fn blob_put(&self, name: &str, bytes: Vec<u8>, overwrite: bool) -> StoreFuture<()>;
+    /// Stores a small sealed value under a name, for ever; done when it is on the disk.
+    fn blob_put(&self, name: &str, bytes: Vec<u8>) -> StoreFuture<()>;
 
     /// The value of a name, if there is one.
     fn blob_get(&self, name: &str) -> StoreFuture<Option<Vec<u8>>>;

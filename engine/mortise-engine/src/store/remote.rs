@@ -144,8 +144,8 @@ impl LogStore for RemoteLog {
         Box::pin(self.clone().put_parts(Upload { seq, digest, parts, bytes }))
     }
 
-    fn snapshot_latest(&self) -> StoreFuture<Option<SnapshotInfo>> {
-        self.call(&StoreRequest::SnapshotLatest, answers::snapshot_latest)
+    fn snapshots(&self) -> StoreFuture<Vec<SnapshotInfo>> {
+        self.call(&StoreRequest::Snapshots, answers::snapshots)
     }
 
     fn snapshot_read(&self, info: SnapshotInfo) -> StoreFuture<Vec<u8>> {
@@ -155,11 +155,11 @@ impl LogStore for RemoteLog {
         Box::pin(self.clone().get_parts(info))
     }
 
-    fn blob_put(&self, name: &str, bytes: Vec<u8>, overwrite: bool) -> StoreFuture<()> {
+    fn blob_put(&self, name: &str, bytes: Vec<u8>) -> StoreFuture<()> {
         if bytes.len() > BLOB_BYTES_MAX {
             return Box::pin(ready(Err(StoreError::TooLarge { bytes: bytes.len() })));
         }
-        let request = StoreRequest::BlobPut { name: name.to_owned(), bytes, overwrite };
+        let request = StoreRequest::BlobPut { name: name.to_owned(), bytes };
         self.call(&request, answers::blob_kept)
     }
 

@@ -359,7 +359,7 @@ async fn a_snapshot_is_sent_in_parts_and_read_back_whole() {
     run(
         |log| async move {
             assert_eq!(log.snapshot_put(9, info.digest, sent.clone()).await, Ok(()));
-            assert_eq!(log.snapshot_latest().await, Ok(Some(info)));
+            assert_eq!(log.snapshots().await, Ok(vec![info]));
             assert_eq!(log.snapshot_read(info).await, Ok(sent.to_vec()));
         },
         |mut host| async move {
@@ -375,7 +375,7 @@ async fn a_snapshot_is_sent_in_parts_and_read_back_whole() {
             }
             assert_eq!(kept.concat(), bytes);
             let (correlation, _) = host.next().await;
-            host.answer(correlation, &StoreResponse::SnapshotLatest(Some(info))).await;
+            host.answer(correlation, &StoreResponse::Snapshots(vec![info])).await;
             for _ in 0..3 {
                 let (correlation, request) = host.next().await;
                 let StoreRequest::SnapshotRead { part, .. } = request else {
@@ -392,8 +392,8 @@ async fn a_snapshot_is_sent_in_parts_and_read_back_whole() {
 #[tokio::test]
 async fn snapshots_of_another_size_than_stated_are_garbage() {
     let info = SnapshotInfo { seq: 9, digest: Bytes32([1; 32]), parts: 2, bytes: 5 };
-    let answer = StoreResponse::SnapshotLatest(Some(info));
-    let got = one(|log| async move { log.snapshot_latest().await }, answer).await;
+    let answer = StoreResponse::Snapshots(vec![info]);
+    let got = one(|log| async move { log.snapshots().await }, answer).await;
     assert_eq!(got, Err(Garbage::WrongSize.into()));
     let info = SnapshotInfo { parts: 1, ..info };
     let answer = StoreResponse::SnapshotPart { bytes: vec![0; 6] };
@@ -413,9 +413,9 @@ async fn blobs_over_their_bound_pass_in_neither_direction() {
     let got = one(|log| async move { log.blob_get("keys").await }, answer).await;
     assert_eq!(got, Err(Garbage::TooMuch.into()));
     let put = |log: RemoteLog| async move {
-        let refused = log.blob_put("keys", vec![0; BLOB_BYTES_MAX + 1], false).await;
+        let refused = log.blob_put("keys", vec![0; BLOB_BYTES_MAX + 1]).await;
         assert_eq!(refused, Err(StoreError::TooLarge { bytes: BLOB_BYTES_MAX + 1 }));
-        log.blob_put("keys", vec![0; BLOB_BYTES_MAX], false).await
+        log.blob_put("keys", vec![0; BLOB_BYTES_MAX]).await
     };
     assert_eq!(one(put, StoreResponse::BlobKept).await, Ok(()));
 }
