@@ -53,6 +53,7 @@ impl IdentityError {
         match self {
             Self::Vault(VaultError::Denied(_)) => "KEY_DENIED",
             Self::Vault(VaultError::Refused(_)) => "KEY_REFUSED",
+            Self::Vault(VaultError::ClocksApart(_)) => "CLOCK_DISPUTED",
             Self::Vault(VaultError::Unavailable(_)) => "KEY_SERVICE_UNAVAILABLE",
             Self::Codec(_) => "GENESIS_BLOB",
             Self::Policy(_) => "GENESIS_POLICY",

@@ -84,6 +84,9 @@ pub enum VaultError {
     /// or does not allow the caller.
     #[error("the key service denies the key to this code: {0}")]
     Denied(String),
+    /// The key service rejects our requests because its clock and the trusted clock are apart.
+    #[error("{0}")]
+    ClocksApart(String),
     /// The vault cannot be reached or read. A retry may help.
     #[error("the vault cannot be reached: {0}")]
     Unavailable(String),

@@ -112,7 +112,10 @@ impl EngineError {
     /// the log does not replay, the store answers garbage or the key service denies the key.
     pub fn is_worth_a_restart(&self) -> bool {
         let unavailable = |error: &IdentityError| {
-            matches!(error, IdentityError::Vault(VaultError::Unavailable(_)))
+            matches!(
+                error,
+                IdentityError::Vault(VaultError::Unavailable(_) | VaultError::ClocksApart(_))
+            )
         };
         match self {
             Self::Boot(BootError::Store(StoreError::Garbage(_))) => false,

@@ -1,20 +1,33 @@
-//! A rate limit on attestation documents for callers.
+//! Rate limits on what is costly: attestation documents, and calls of the key service.
 //!
 //! Clock and key service need the security module too, so a flood of callers must not keep it busy.
-//! The limit is a token bucket. A caller without a token learns when the next one is available.
+//! A limit is a token bucket. A caller without a token learns when the next one is available.
 
-use mortise_format::limits::{ATTESTATIONS_BURST_MAX, ATTESTATIONS_PER_SECOND_MAX};
+use mortise_format::limits::{
+    APP_CALLS_BURST_MAX, APP_CALLS_PER_SECOND_MAX, ATTESTATIONS_BURST_MAX,
+    ATTESTATIONS_PER_SECOND_MAX,
+};
 use std::time::{Duration, Instant};
 
 /// A token bucket, stored as the time at which it is full.
 #[derive(Debug)]
 pub struct Throttle {
     full_at: Instant,
+    /// Interval between two tokens.
+    every: Duration,
+    burst: u32,
 }
 
 impl Throttle {
+    /// The limit on attestation documents.
     pub fn new(now: Instant) -> Self {
-        Self { full_at: now }
+        Self { full_at: now, every: EVERY, burst: BURST }
+    }
+
+    /// The limit on calls of the application.
+    pub fn of_app(now: Instant) -> Self {
+        let every = Duration::from_millis(1000 / APP_CALLS_PER_SECOND_MAX);
+        Self { full_at: now, every, burst: APP_CALLS_BURST_MAX }
     }
 
     /// Takes a token.
@@ -22,8 +35,8 @@ impl Throttle {
     /// # Errors
     /// The time until the next token.
     pub fn take(&mut self, now: Instant) -> Result<(), Duration> {
-        let full_at = self.full_at.max(now) + EVERY;
-        let over = full_at.saturating_duration_since(now).saturating_sub(EVERY * BURST);
+        let full_at = self.full_at.max(now) + self.every;
+        let over = full_at.saturating_duration_since(now).saturating_sub(self.every * self.burst);
         if over > Duration::ZERO {
             return Err(over);
         }

@@ -112,7 +112,17 @@ pub const IN_FLIGHT_MAX: usize = 16_384;
 /// Most of them on one connection.
 pub const IN_FLIGHT_PER_CONNECTION_MAX: usize = 1024;
 /// Most connections of the request port.
-pub const CONNECTIONS_MAX: usize = 16_384;
+pub const CONNECTIONS_MAX: usize = 4096;
+/// Most bytes of requests, over all connections, that are being read or wait for their answer.
+pub const REQUEST_BYTES_HELD_MAX: usize = 32 * 1024 * 1024;
+/// Most bytes of answers, over all connections, that are made and not yet written.
+pub const ANSWER_BYTES_HELD_MAX: usize = 64 * 1024 * 1024;
+/// The same on the parent's gateway, whose memory is smaller.
+pub const GATEWAY_ANSWER_BYTES_HELD_MAX: usize = 32 * 1024 * 1024;
+/// Time in which a reader takes `WRITE_BYTES_MIN` bytes of an answer, or the rest of it.
+pub const WRITE_MS_MAX: u64 = 10 * 1000;
+/// Least progress of a reader in that time.
+pub const WRITE_BYTES_MIN: usize = 128 * 1024;
 /// Most locks in one answer of a list.
 pub const LIST_MAX: usize = 1000;
 /// Frames between two snapshots.
@@ -139,6 +149,12 @@ pub const KMS_CONTEXT_BYTES_MAX: usize = 8 * 1024;
 pub const KMS_RANDOM_BYTES_MAX: usize = 1024;
 /// Largest text that the application encrypts, in UTF-8.
 pub const APP_TEXT_BYTES_MAX: usize = 1024 * 1024;
+/// Keys for answers of the key service that are made ahead.
+pub const KMS_KEYS_AHEAD: usize = 4;
+/// Calls of the application in one second, after the first burst.
+pub const APP_CALLS_PER_SECOND_MAX: u64 = 8;
+/// Calls of the application at once or in a row.
+pub const APP_CALLS_BURST_MAX: u32 = 64;
 /// Most calls of the application at once, over all connections.
 pub const APP_IN_FLIGHT_MAX: usize = 16;
 /// Largest signed note: a checkpoint with its cosignatures.
@@ -171,6 +187,11 @@ const _: () = assert!(FRAME_BYTES_MAX < STORE_MESSAGE_BYTES_MAX);
 const _: () = assert!(STORE_MESSAGE_BYTES_MAX < DECODE_BYTES_MAX);
 const _: () = assert!(SNAPSHOT_PART_BYTES < STORE_MESSAGE_BYTES_MAX);
 const _: () = assert!(REQUEST_BYTES_MAX < RESPONSE_BYTES_MAX);
+// a budget has room for several of the largest, and both fit the engine's 256 MiB twice over
+const _: () = assert!(4 * REQUEST_BYTES_MAX <= REQUEST_BYTES_HELD_MAX);
+const _: () = assert!(4 * RESPONSE_BYTES_MAX <= ANSWER_BYTES_HELD_MAX);
+const _: () = assert!(4 * RESPONSE_BYTES_MAX <= GATEWAY_ANSWER_BYTES_HELD_MAX);
+const _: () = assert!(2 * (REQUEST_BYTES_HELD_MAX + ANSWER_BYTES_HELD_MAX) <= 256 * 1024 * 1024);
 const _: () = assert!(CHANNEL_REQUEST_OVERHEAD_BYTES < CHANNEL_PAD_BYTES);
 const _: () = assert!(CHANNEL_ANSWER_OVERHEAD_BYTES < CHANNEL_PAD_BYTES);
 const _: () = assert!(REQUEST_BYTES_MAX.is_multiple_of(CHANNEL_PAD_BYTES));

@@ -123,13 +123,49 @@ fn operation(fields: &Fields<'_>) -> Result<PlainOperation> {
     }
 }
 
-fields! {
-    read Credentials {
-        access_key_id: String = required("AccessKeyId", credential);
-        secret_access_key: String = required("SecretAccessKey", credential);
-        token: Option<String> = optional("Token", credential);
-        expiration: Option<String> = optional("Expiration", credential);
+/// The names of a field: that of the instance metadata service, and that of the document's client.
+const ACCESS_KEY_ID: [&str; 2] = ["AccessKeyId", "access_key_id"];
+const SECRET_ACCESS_KEY: [&str; 2] = ["SecretAccessKey", "secret_access_key"];
+const TOKEN: [&str; 2] = ["Token", "session_token"];
+const EXPIRATION: &str = "Expiration";
+
+impl ReadFields for Credentials {
+    fn knows(name: &str) -> bool {
+        let spelled = [ACCESS_KEY_ID, SECRET_ACCESS_KEY, TOKEN];
+        name == EXPIRATION || spelled.iter().any(|names| names.contains(&name))
     }
+
+    fn read(fields: &Fields<'_>) -> Result<Self> {
+        let required = |names: [&str; 2]| {
+            either(fields, names, credential)?.ok_or_else(|| fields.missing(names[0]))
+        };
+        Ok(Self {
+            access_key_id: required(ACCESS_KEY_ID)?,
+            secret_access_key: required(SECRET_ACCESS_KEY)?,
+            token: either(fields, TOKEN, token)?.flatten(),
+            expiration: fields.optional(EXPIRATION, credential)?,
+        })
+    }
+}
+
+/// A field in one of its two spellings.
+fn either<T>(
+    fields: &Fields<'_>,
+    [name, other]: [&str; 2],
+    parse: impl Fn(&Item<'_>) -> Result<T>,
+) -> Result<Option<T>> {
+    if fields.has(name) && fields.has(other) {
+        return Err(fields.wrong(other, "absent beside its other spelling"));
+    }
+    match fields.optional(name, &parse)? {
+        Some(value) => Ok(Some(value)),
+        None => fields.optional(other, &parse),
+    }
+}
+
+/// An empty token is none: the document's client sends one for long-lived credentials.
+fn token(item: &Item<'_>) -> Result<Option<String>> {
+    if item.text()?.is_empty() { Ok(None) } else { credential(item).map(Some) }
 }
 
 fn credential(item: &Item<'_>) -> Result<String> {
@@ -158,6 +194,26 @@ mod tests {
         assert_eq!(credentials.token.as_deref(), Some("the token"));
         assert_eq!(format!("{request:?}"), "PlainRequest(encrypt)");
         assert!(!format!("{:?}", request.operation).contains("Hello"));
+    }
+
+    /// Source: the documents' public client, `kms-client.py` of the repository enclave_demo.
+    #[test]
+    fn credentials_of_the_documents_client_are_taken_with_an_empty_token() {
+        let keys = |token: &str| json!({"access_key_id": "AKIA", "secret_access_key": "S", "session_token": token});
+        let read = |credentials: &Value| {
+            let value = json!({"operation": "encrypt", "message": "", "credentials": credentials});
+            PlainRequest::parse(&value).map(|request| request.credentials.unwrap())
+        };
+        let read_keys = read(&keys("T")).unwrap();
+        let ours = json!({"AccessKeyId": "AKIA", "SecretAccessKey": "S", "Token": "T"});
+        assert_eq!(read(&ours).unwrap(), read_keys);
+        assert_eq!(read(&keys("")).unwrap().token, None);
+        let mut twice = keys("");
+        twice["AccessKeyId"] = json!("AKIB");
+        assert_eq!(read(&twice).unwrap_err().field(), "credentials.access_key_id");
+        let mut half = keys("");
+        half.as_object_mut().unwrap().remove("secret_access_key");
+        assert_eq!(read(&half).unwrap_err().field(), "credentials.SecretAccessKey");
     }
 
     #[test]

@@ -84,7 +84,7 @@ fn wrapped_key_of_another_epoch_purpose_or_log_and_a_changed_one_are_refused_by_
 }
 
 #[test]
-fn expired_credentials_are_an_error_and_send_nothing() {
+fn expired_credentials_are_sent_and_the_service_decides() {
     let rig = Rig::start();
     let old = rig.kms.renew_session(ENCLAVE, LONG_AGO_MS).expect("the folder can be written");
     let old = old.expect("there is such a principal");
@@ -92,9 +92,9 @@ fn expired_credentials_are_an_error_and_send_nothing() {
     let vault = KmsVault::new(rig.client_of(rig.module(IMAGE), &line, &old));
     let refused = block_on(vault.generate(&EPOCH)).map(drop);
     let expired = |error: KmsError| Err(VaultError::Unavailable(error.to_string()));
-    assert_eq!(refused, expired(KmsError::CredentialsExpired));
-    assert_eq!(line.dials(), 0);
-    // The same without an expiry: then the service refuses them.
+    assert_eq!(refused, expired(KmsError::ExpiredToken));
+    assert_eq!(line.dials(), 1);
+    // The same without an expiry.
     let mut hidden = old.clone();
     hidden.expiration = None;
     let vault = KmsVault::new(rig.client_of(rig.module(IMAGE), &line, &hidden));

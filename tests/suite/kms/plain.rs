@@ -32,7 +32,8 @@ fn message_with_credentials_is_encrypted_and_decrypted_as_documented() {
         "signature": parts["signature"], "ciphertext_blob": parts["ciphertext_blob"],
         "credentials": credentials});
     let answer = ask(&system, &request);
-    let wanted = json!({"status": "ok", "message": TEXT, "signature_valid": true});
+    let wanted = json!({"status": "ok", "operation": "decrypt", "decrypted": TEXT,
+        "message": TEXT, "signature_valid": true});
     assert_eq!(answer, wanted);
     let mac = parts["signature"].as_str().expect("a text");
     let other = if mac.starts_with('A') { "B" } else { "A" };
@@ -40,6 +41,36 @@ fn message_with_credentials_is_encrypted_and_decrypted_as_documented() {
     let answer = ask(&system, &request);
     assert_eq!(answer["signature_valid"], false);
     assert_eq!(answer["error"]["data"]["name"], "MESSAGE_SIGNATURE");
+}
+
+/// Goal: both commands of the documents' public client (`kms-client.py`) do their work. Method: its
+/// logic: the keys that it sends, a half-close, a read to the end, the keys that it reads.
+#[test]
+fn commands_of_the_documents_client_work() {
+    let rig = Rig::start();
+    let system = rig.system(AppConfig::default());
+    let given = rig.kms.credentials(ENCLAVE).expect("the service has made them");
+    let token = given.token.clone().unwrap_or_default();
+    let credentials = json!({"access_key_id": given.access_key_id,
+        "secret_access_key": given.secret_access_key, "session_token": token});
+    let succeeds = |request: &Value| {
+        let answer = ask(&system, request);
+        assert!(answer.get("error").is_none(), "{answer}");
+        answer
+    };
+    let encrypt = json!({"operation": "encrypt", "message": TEXT, "credentials": credentials});
+    let answer = succeeds(&encrypt);
+    assert_eq!((&answer["operation"], &answer["plaintext"]), (&json!("encrypt"), &json!(TEXT)));
+    let part = |name: &str| answer[name].as_str().expect("a text").to_owned();
+    let mut decrypt = json!({"operation": "decrypt", "encrypted": part("encrypted"),
+        "signature": part("signature"), "ciphertext_blob": part("ciphertext_blob"),
+        "credentials": credentials});
+    let answer = succeeds(&decrypt);
+    assert_eq!((&answer["operation"], &answer["decrypted"]), (&json!("decrypt"), &json!(TEXT)));
+    assert_eq!(answer["signature_valid"], true);
+    // What it prints on a failure is whatever `error` holds.
+    decrypt["ciphertext_blob"] = json!("AAAA");
+    assert!(!ask(&system, &decrypt)["error"].is_null());
 }
 
 /// Goal: credentials of a request are used for that request alone.

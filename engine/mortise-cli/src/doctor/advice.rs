@@ -96,6 +96,17 @@ const BY_NAME: &[(&[&str], Advice)] = &[
         },
     ),
     (
+        &["CLOCK_DISPUTED"],
+        Advice {
+            meaning: "the key service rejects the engine's requests because the two clocks are \
+                      minutes apart; the stop has both times",
+            next: &[
+                "compare both with a third clock; a local key service follows its machine",
+                RESTART,
+            ],
+        },
+    ),
+    (
         &["KEY_SERVICE_UNAVAILABLE"],
         Advice {
             meaning: "the key service did not answer: network, relay or credentials",

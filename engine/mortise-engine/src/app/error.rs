@@ -4,6 +4,7 @@ use super::sealed::OpenError;
 use crate::ports::VaultError;
 use mortise_format::errors::Code;
 use mortise_rpc::ErrorObject;
+use std::time::Duration;
 
 /// The application gave no result.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -12,8 +13,9 @@ pub enum AppError {
     /// The engine runs without keys for the application.
     #[error("the engine runs without the application")]
     Unavailable,
-    #[error("too many calls to the application at once")]
-    Overloaded,
+    /// Retry after this time.
+    #[error("too many calls to the application")]
+    Overloaded(Duration),
     /// The key service refused or failed.
     #[error("{operation}: {error}")]
     Keys {
@@ -36,14 +38,11 @@ pub enum AppError {
     Stopped,
 }
 
-/// Back-off for callers of an overloaded application, milliseconds.
-const RETRY_AFTER_MS: u64 = 200;
-
 impl AppError {
     pub fn code(&self) -> Code {
         match self {
             Self::Unavailable => Code::AppUnavailable,
-            Self::Overloaded => Code::Overloaded,
+            Self::Overloaded(_) => Code::Overloaded,
             Self::Keys { error: VaultError::Refused(_), .. } => Code::KmsRefused,
             Self::Keys { error: VaultError::Denied(_), .. } => Code::KmsDenied,
             Self::Keys { .. } => Code::Kms,
@@ -58,7 +57,9 @@ impl AppError {
 impl From<&AppError> for ErrorObject {
     fn from(error: &AppError) -> Self {
         match error {
-            AppError::Overloaded => Self::overloaded(RETRY_AFTER_MS),
+            AppError::Overloaded(wait) => {
+                Self::overloaded(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1))
+            }
             AppError::Keys { operation, .. } => {
                 Self::new(error.code()).with_message(error).with("operation", *operation)
             }

@@ -14,8 +14,9 @@ use mortise_rpc::{ErrorObject, ParamError};
 use serde_json::{Value, json};
 use zeroize::Zeroize as _;
 
-/// Answers a plain request. Wipes `value`.
-pub async fn answer(app: Option<&App>, mut value: Value) -> Vec<u8> {
+/// Answers a plain request, with the error of an engine whose application is not open. Wipes
+/// `value`.
+pub async fn answer(app: Result<&App, ErrorObject>, mut value: Value) -> Vec<u8> {
     let parsed = PlainRequest::parse(&value);
     wipe(&mut value);
     let answered = match parsed {
@@ -39,12 +40,12 @@ fn malformed(error: &ParamError) -> ErrorObject {
     }
 }
 
-async fn serve(app: Option<&App>, request: PlainRequest) -> Result<Value, ErrorObject> {
+async fn serve(
+    app: Result<&App, ErrorObject>,
+    request: PlainRequest,
+) -> Result<Value, ErrorObject> {
     let name = request.operation.name();
-    let answered = match app {
-        Some(app) => operate(app, request).await,
-        None => Err(AppError::Unavailable),
-    };
+    let answered = operate(app?, request).await;
     tracing::info!(
         operation = name,
         outcome = answered.as_ref().map_or_else(|error| error.code().name(), |_| "OK"),
@@ -58,9 +59,11 @@ async fn operate(app: &App, request: PlainRequest) -> Result<Value, AppError> {
     let caller = Caller { owner: None, credentials: credentials.as_ref() };
     Ok(match operation {
         PlainOperation::Encrypt(text) => {
+            // The document's client prints the text from the answer.
             let KmsEncrypted { encrypted, signature, ciphertext_blob } =
-                app.encrypt(text, caller).await?;
-            json!({"status": "ok", "encrypted": encrypted, "signature": signature,
+                app.encrypt(text.clone(), caller).await?;
+            json!({"status": "ok", "operation": "encrypt", "plaintext": text,
+                "encrypted": encrypted, "signature": signature,
                 "ciphertext_blob": ciphertext_blob})
         }
         PlainOperation::Decrypt { sealed, wrapped } => {
@@ -83,8 +86,11 @@ async fn operate(app: &App, request: PlainRequest) -> Result<Value, AppError> {
 
 fn decrypted(result: &mut KmsDecrypted) -> Value {
     match (result.text.take(), &result.plaintext) {
-        (Some(text), _) => json!({"status": "ok", "message": text, "signature_valid": true}),
-        (None, plaintext) => json!({"status": "ok", "plaintext": plaintext}),
+        (Some(text), _) => json!({"status": "ok", "operation": "decrypt", "decrypted": text,
+            "message": text, "signature_valid": true}),
+        (None, plaintext) => {
+            json!({"status": "ok", "operation": "decrypt", "plaintext": plaintext})
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use super::sealed::{self, NONCE_BYTES};
 use crate::ports::{
     AppKeys, Clock, ClockError, EncryptionContext, Entropy, SecretBytes, VaultError,
 };
+use crate::throttle::Throttle;
 use mortise_format::ids::{Address, to_hex};
 use mortise_format::limits::APP_IN_FLIGHT_MAX;
 use mortise_format::secret::Secret;
@@ -12,12 +13,16 @@ use mortise_rpc::Base64;
 use mortise_rpc::credentials::Credentials;
 use mortise_rpc::params::{PlainText, SealedText};
 use mortise_rpc::results::{KmsDataKey, KmsDecrypted, KmsEncrypted, KmsRandom};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use zeroize::Zeroizing;
 
 /// Name of the owner in an encryption context.
 const CONTEXT_OWNER: &str = "mortise:owner";
+
+/// Back-off for callers beyond the bound of calls in flight.
+const RETRY: Duration = Duration::from_millis(200);
 
 /// Settings of the application. They are part of the measured configuration.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -52,6 +57,7 @@ pub struct App {
     entropy: Arc<dyn Entropy>,
     config: AppConfig,
     permits: Semaphore,
+    rate: Mutex<Throttle>,
 }
 
 impl std::fmt::Debug for App {
@@ -67,7 +73,9 @@ impl App {
         entropy: Arc<dyn Entropy>,
         config: AppConfig,
     ) -> Self {
-        Self { keys, clock, entropy, config, permits: Semaphore::new(APP_IN_FLIGHT_MAX) }
+        let permits = Semaphore::new(APP_IN_FLIGHT_MAX);
+        let rate = Mutex::new(Throttle::of_app(Instant::now()));
+        Self { keys, clock, entropy, config, permits, rate }
     }
 
     /// The time against which owner signatures expire, milliseconds.
@@ -159,8 +167,13 @@ impl App {
         Ok(KmsRandom { random: Base64(bytes.to_vec()) })
     }
 
+    /// Each call is a key, a document and a billed call of the key service: it counts against a
+    /// quota that no other method shares.
     fn permit(&self) -> Result<SemaphorePermit<'_>, AppError> {
-        self.permits.try_acquire().map_err(|_| AppError::Overloaded)
+        let permit = self.permits.try_acquire().map_err(|_| AppError::Overloaded(RETRY))?;
+        let mut rate = self.rate.lock().unwrap_or_else(PoisonError::into_inner);
+        rate.take(Instant::now()).map_err(AppError::Overloaded)?;
+        Ok(permit)
     }
 
     async fn data_key(&self, caller: Caller<'_>) -> Result<(Secret, Vec<u8>), AppError> {

@@ -4,6 +4,7 @@
 use super::reply::{Answered, json, serving};
 use crate::app::{App, AppError, Caller, Message};
 use crate::handle::EngineHandle;
+use crate::phase::Phase;
 use mortise_format::errors::Code;
 use mortise_format::ids::EngineId;
 use mortise_format::limits::REQUEST_VALID_MS_MAX;
@@ -11,8 +12,15 @@ use mortise_format::secp256k1::recover;
 use mortise_rpc::ErrorObject;
 use mortise_rpc::params::{KmsDecrypt, KmsEncrypt, KmsGenerateDataKey, KmsGenerateRandom};
 
-fn app(handle: &EngineHandle) -> Result<&App, ErrorObject> {
-    handle.app().ok_or_else(|| refused(&AppError::Unavailable))
+/// The application, for both forms. It opens with the engine: an image that may not serve, such as
+/// one that is not approved, encrypts and decrypts nothing either.
+pub fn app(handle: &EngineHandle) -> Result<&App, ErrorObject> {
+    let app = handle.app().ok_or_else(|| refused(&AppError::Unavailable))?;
+    match handle.phase() {
+        Phase::Ready => Ok(app),
+        Phase::Fault { .. } => Err(ErrorObject::new(Code::Fault)),
+        phase => Err(ErrorObject::not_ready(phase.name())),
+    }
 }
 
 fn refused(error: &AppError) -> ErrorObject {
@@ -69,9 +77,19 @@ fn authorize(params: &KmsDecrypt, engine_id: &EngineId, now_ms: u64) -> Result<(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::app::{AppConfig, plain};
+    use crate::phase::{Bounds, PhaseCell};
+    use crate::ports::{
+        AppKeys, Clock, ClockError, EncryptionContext, Entropy, PortFuture, SecretBytes, VaultError,
+    };
     use mortise_format::ids::{Address, Signature};
+    use mortise_format::limits::{APP_CALLS_BURST_MAX, APP_CALLS_PER_SECOND_MAX};
     use mortise_format::secp256k1::Signer;
     use mortise_rpc::Base64;
+    use mortise_rpc::credentials::Credentials;
+    use mortise_rpc::params::PlainText;
+    use serde_json::{Value, json};
+    use std::sync::Arc;
 
     const ENGINE: EngineId = EngineId([7; 32]);
     const NOW_MS: u64 = 1_800_000_000_000;
@@ -101,6 +119,107 @@ mod tests {
         let other = authorize(&signed(|_| ()).1, &EngineId([8; 32]), NOW_MS).unwrap_err();
         assert_eq!(other.entry(), unauthorized);
         assert_eq!(code(&|p| p.owner_signature.0[64] = 5), Some(Code::InvalidSignature));
+    }
+
+    /// Keys, clock and entropy of an application that is always there.
+    struct Fake;
+
+    impl Clock for Fake {
+        fn now_ms(&self) -> Result<u64, ClockError> {
+            Ok(NOW_MS)
+        }
+    }
+
+    impl Entropy for Fake {
+        fn fill(&self, out: &mut [u8]) {
+            out.fill(7);
+        }
+    }
+
+    impl AppKeys for Fake {
+        fn data_key<'a>(
+            &'a self,
+            _: &'a EncryptionContext,
+            _: Option<&'a Credentials>,
+        ) -> PortFuture<'a, Result<(SecretBytes, Vec<u8>), VaultError>> {
+            Box::pin(std::future::ready(Ok((SecretBytes::new(vec![1; 32]), vec![2]))))
+        }
+
+        fn open<'a>(
+            &'a self,
+            _: &'a [u8],
+            _: &'a EncryptionContext,
+            _: Option<&'a Credentials>,
+        ) -> PortFuture<'a, Result<SecretBytes, VaultError>> {
+            Box::pin(std::future::ready(Ok(SecretBytes::new(vec![1; 32]))))
+        }
+
+        fn random<'a>(
+            &'a self,
+            count: usize,
+            _: Option<&'a Credentials>,
+        ) -> PortFuture<'a, Result<SecretBytes, VaultError>> {
+            Box::pin(std::future::ready(Ok(SecretBytes::new(vec![3; count]))))
+        }
+    }
+
+    fn handle() -> (Arc<PhaseCell>, EngineHandle) {
+        let phase = Arc::new(PhaseCell::default());
+        let app = App::new(Arc::new(Fake), Arc::new(Fake), Arc::new(Fake), AppConfig::default());
+        let handle = EngineHandle::new(Arc::clone(&phase), Bounds::default(), "attested");
+        (phase, handle.with_app(Some(app)))
+    }
+
+    /// Goal: every call of both forms is refused by name before the engine serves and in a fault.
+    #[tokio::test]
+    async fn application_opens_with_the_engine() {
+        let owner = Address([9; 20]);
+        let text = || PlainText::new("text".into()).unwrap();
+        let code = |answered: Answered| answered.err().and_then(|error| error.entry());
+        let (phase, handle) = handle();
+        for (next, expected) in [
+            (Phase::Starting, Some(Code::NotReady)),
+            (Phase::Replaying(1, 2), Some(Code::NotReady)),
+            (Phase::Ready, None),
+            (Phase::Stopping, Some(Code::NotReady)),
+            (Phase::Fault { name: "IMAGE_NOT_APPROVED", why: String::new() }, Some(Code::Fault)),
+        ] {
+            phase.enter(next);
+            let params = KmsEncrypt { text: text(), owner };
+            assert_eq!(code(encrypt(&handle, params).await), expected);
+            let key = KmsGenerateDataKey { owner };
+            assert_eq!(code(generate_data_key(&handle, key).await), expected);
+            let random = KmsGenerateRandom { bytes: 3 };
+            assert_eq!(code(super::random(&handle, random).await), expected);
+            for request in [
+                json!({"message": "text"}),
+                json!({"operation": "genkey"}),
+                json!({"operation": "generate-random"}),
+            ] {
+                let answer = plain::answer(app(&handle), request).await;
+                let answer: Value = serde_json::from_slice(&answer).unwrap();
+                let name = expected.map(|code| json!(code.name())).unwrap_or_default();
+                assert_eq!(answer["error"]["data"]["name"], name, "{answer}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn calls_beyond_the_quota_are_told_when_to_come_back() {
+        let (phase, handle) = handle();
+        phase.enter(Phase::Ready);
+        let random = async || random(&handle, KmsGenerateRandom { bytes: 1 }).await;
+        let mut taken = 0;
+        let error = loop {
+            match random().await {
+                Ok(_) => taken += 1,
+                Err(error) => break error,
+            }
+        };
+        assert!(taken >= APP_CALLS_BURST_MAX);
+        assert_eq!(error.entry(), Some(Code::Overloaded));
+        let wait = serde_json::to_value(&error).unwrap()["data"]["retryAfterMs"].as_u64();
+        assert!((1..=1000 / APP_CALLS_PER_SECOND_MAX).contains(&wait.unwrap()));
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod render;
 mod reply;
 mod sealed;
 
+pub use application::app;
 pub use message::{answer, answer_message, answer_too_large, too_large};
 pub use methods::subscribe_elsewhere;
 pub use reading::{notified_frames, readers};

@@ -92,7 +92,7 @@ async fn reply(handle: &EngineHandle, bytes: &[u8]) -> Reply {
     }
     match json::parse(bytes) {
         Ok(value) if PlainRequest::is_meant(&value) => {
-            Reply::Last(plain::answer(handle.app(), value).await)
+            Reply::Last(plain::answer(rpc::app(handle), value).await)
         }
         parsed => match subscription::subscribe_request(envelope::read(bytes, parsed)) {
             Ok(request) => Reply::Subscribe(request),

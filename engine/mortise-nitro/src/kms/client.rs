@@ -13,10 +13,10 @@ use super::credentials::{CredentialStore, SigningCredentials};
 use super::dialer::Dialer;
 use super::error::{KmsError, Wait};
 use super::operation::{Answered, Operation};
-use super::recipient::{Recipient, RecipientKey};
+use super::recipient::{Recipient, RecipientKey, Recipients};
 use super::sigv4::{self, Unsigned};
 use super::timestamp::format_basic;
-use super::transport::Transport;
+use super::transport::{Answer, Transport};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::Request;
@@ -25,11 +25,16 @@ use mortise_config::{KeyArn, KeyServiceError, KmsConfig, Timeouts};
 use mortise_engine::ports::{Clock, EncryptionContext, Entropy, Nsm, SecretBytes};
 use mortise_rpc::credentials::Credentials;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
 const CONTENT_TYPE_JSON: &str = "application/x-amz-json-1.1";
 /// Bytes of a data key: AES-256.
 pub(super) const DATA_KEY_BYTES: usize = 32;
+
+/// A difference of clocks that explains a rejected signature. AWS accepts 5 to 15 minutes; the time
+/// of the way is below a minute.
+const SIGNATURE_SKEW_S: u64 = 4 * 60;
 
 /// The dependencies of the client.
 #[derive(Clone)]
@@ -61,6 +66,7 @@ pub struct KmsClient {
     config: KmsConfig,
     platform: KmsPlatform,
     transport: Transport,
+    recipients: Recipients,
 }
 
 impl std::fmt::Debug for KmsClient {
@@ -77,7 +83,8 @@ impl KmsClient {
     pub fn new(config: KmsConfig, platform: KmsPlatform) -> Result<Self, KeyServiceError> {
         let (dialer, clock) = (Arc::clone(&platform.dialer), Arc::clone(&platform.clock));
         let transport = Transport::new(&config, dialer, clock)?;
-        Ok(Self { config, platform, transport })
+        let recipients = Recipients::new(Arc::clone(&platform.nsm));
+        Ok(Self { config, platform, transport, recipients })
     }
 
     pub fn config(&self) -> &KmsConfig {
@@ -176,34 +183,41 @@ impl KmsClient {
         own: Option<&Arc<SigningCredentials>>,
     ) -> Result<(SecretBytes, Vec<u8>), KmsError> {
         // Before generating the key, which would be useless without credentials.
-        self.credentials(own).await?;
-        let Recipient { key, document } = self.recipient().await?;
-        let credentials = self.credentials(own).await?;
+        let wait = self.config.timeouts().credentials;
+        self.credentials(own, wait).await?;
+        let Recipient { key, document } = self.recipients.fresh().await?;
+        let credentials = self.credentials(own, Duration::ZERO).await?;
         let request = self.sign(operation, operation.body(&document), &credentials)?;
         let answer = self.transport.send(request).await?;
-        let Answered { envelope, wrapped } = operation.read(&answer)?;
+        let read = operation.read(&answer);
+        let Answered { envelope, wrapped } = read.map_err(|error| self.explain(error, &answer))?;
         Ok((open(key, envelope).await?, wrapped))
     }
 
-    async fn credentials(
-        &self,
-        own: Option<&Arc<SigningCredentials>>,
-    ) -> Result<Arc<SigningCredentials>, KmsError> {
-        let clock = self.platform.clock.as_ref();
-        match own {
-            Some(own) if own.has_expired(clock.now_ms()?) => Err(KmsError::CredentialsExpired),
-            Some(own) => Ok(Arc::clone(own)),
-            None => {
-                let timeouts = self.config.timeouts().credentials;
-                self.platform.credentials.usable(clock, timeouts).await
+    /// The service judges the time of a request before its key policy. When it rejects one and its
+    /// own clock is far from the trusted one, that is the reason.
+    fn explain(&self, error: KmsError, answer: &Answer) -> KmsError {
+        let is_dated = matches!(error, KmsError::SignatureRefused | KmsError::ExpiredToken);
+        match (answer.date_s, self.platform.clock.now_ms()) {
+            (Some(theirs_s), Ok(now_ms)) if is_dated => {
+                let ours_s = now_ms / 1000;
+                let are_apart = theirs_s.abs_diff(ours_s) >= SIGNATURE_SKEW_S;
+                if are_apart { KmsError::ClocksApart { theirs_s, ours_s } } else { error }
             }
+            _ => error,
         }
     }
 
-    async fn recipient(&self) -> Result<Recipient, KmsError> {
-        let nsm = Arc::clone(&self.platform.nsm);
-        let made = tokio::task::spawn_blocking(move || Recipient::fresh(nsm.as_ref())).await;
-        made.map_err(|_| KmsError::Attestation("the thread of the module ended"))?
+    /// Expired credentials are sent as well: the service decides.
+    async fn credentials(
+        &self,
+        own: Option<&Arc<SigningCredentials>>,
+        wait: Duration,
+    ) -> Result<Arc<SigningCredentials>, KmsError> {
+        match own {
+            Some(own) => Ok(Arc::clone(own)),
+            None => self.platform.credentials.usable(self.platform.clock.as_ref(), wait).await,
+        }
     }
 
     fn sign(

@@ -136,31 +136,27 @@ impl CredentialStore {
         Ok(Self { newest })
     }
 
-    /// Returns credentials that can sign now. Waits for them at most `timeout`.
+    /// Returns the newest credentials. Waits at most `timeout` for some that have not expired.
+    ///
+    /// Expired ones are returned all the same when no newer arrive: the parent's source may fail
+    /// for a while, clocks differ, and AWS accepts some credentials beyond the time that the
+    /// metadata service gave. The service decides.
     ///
     /// # Errors
-    /// `NoCredentials`, `CredentialsExpired`, `NoTime`.
+    /// `NoCredentials`, `NoTime`.
     pub(super) async fn usable(
         &self,
         clock: &dyn Clock,
         timeout: Duration,
     ) -> Result<Arc<SigningCredentials>, KmsError> {
         let mut newest = self.newest.clone();
-        let wait = newest.wait_for(|held| usable_at(held.as_ref(), clock).is_ok());
-        // After the timeout or the end of the feed, the current value gives the reason.
-        drop(tokio::time::timeout(timeout, wait).await);
-        usable_at(self.newest.borrow().as_ref(), clock)
-    }
-}
-
-fn usable_at(
-    held: Option<&Arc<SigningCredentials>>,
-    clock: &dyn Clock,
-) -> Result<Arc<SigningCredentials>, KmsError> {
-    match held {
-        None => Err(KmsError::NoCredentials),
-        Some(held) if held.has_expired(clock.now_ms()?) => Err(KmsError::CredentialsExpired),
-        Some(held) => Ok(Arc::clone(held)),
+        let is_good = |held: &Option<Arc<SigningCredentials>>| {
+            held.as_ref().is_some_and(|held| clock.now_ms().is_ok_and(|now| !held.has_expired(now)))
+        };
+        // After the timeout or the end of the feed, the current value is what there is.
+        drop(tokio::time::timeout(timeout, newest.wait_for(is_good)).await);
+        clock.now_ms()?;
+        self.newest.borrow().clone().ok_or(KmsError::NoCredentials)
     }
 }
 

@@ -5,6 +5,7 @@
 
 use super::envelope::EnvelopeError;
 use mortise_engine::ports::{ClockError, NsmError, VaultError};
+use mortise_format::civil::Civil;
 use std::fmt;
 
 /// A field of an answer with bytes.
@@ -55,9 +56,6 @@ pub enum KmsError {
     /// The parent has sent no credentials yet.
     #[error("the parent has sent no credentials for the key service yet")]
     NoCredentials,
-    /// The credentials have expired by the trusted clock; nothing was sent.
-    #[error("the credentials for the key service have expired; nothing was sent")]
-    CredentialsExpired,
     /// The credentials are malformed, so nothing can be signed.
     #[error("the credentials for the key service are malformed: {0}")]
     CredentialsMalformed(CredentialsFault),
@@ -111,9 +109,21 @@ pub enum KmsError {
     /// The service finds the credentials expired.
     #[error("ExpiredToken: the key service finds the credentials expired")]
     ExpiredToken,
-    /// The service rejects the credentials or the signature, or the clocks are far apart.
+    /// The service rejects the credentials or the signature.
     #[error("the key service rejects the credentials or the signature")]
     SignatureRefused,
+    /// The service rejects the signature or the credentials, and its clock is far from ours.
+    #[error(
+        "the clocks are apart: the key service says {}, this enclave {}",
+        Civil::of_unix(*theirs_s),
+        Civil::of_unix(*ours_s)
+    )]
+    ClocksApart {
+        /// Time of the service, seconds since the Unix epoch.
+        theirs_s: u64,
+        /// The trusted time, seconds.
+        ours_s: u64,
+    },
     /// The wrapped key was changed, or belongs to another context.
     #[error("InvalidCiphertext: the wrapped key was changed or is of another context")]
     InvalidCiphertext,
@@ -251,6 +261,7 @@ impl From<KmsError> for VaultError {
             | KmsError::KeyIdMismatch
             | KmsError::Envelope(_)
             | KmsError::PlaintextLength { .. } => Self::Refused(text),
+            KmsError::ClocksApart { .. } => Self::ClocksApart(text),
             // The service was not reached, or did not decide about the key.
             _ => Self::Unavailable(text),
         }

@@ -1,17 +1,21 @@
 //! The key to which the service encrypts one answer, and the attestation document that binds it.
 //!
-//! Each attempt has a new RSA key and a new document. No key is kept that could open an answer to
-//! an earlier request or to another enclave.
+//! Each attempt has a new RSA key and a new document. No key is used twice, so none could open an
+//! answer to an earlier request or to another enclave.
 //!
-//! Generating the key and calling the module block for some hundred milliseconds. The client runs
-//! both on blocking threads.
+//! Generating a key takes some hundred milliseconds of a core. [`Recipients`] makes some ahead, one
+//! at a time and on a blocking thread, and asks the module for one document at a time: however many
+//! calls there are, they take one core at most, and the trusted clock and the engine wait behind
+//! one document at most.
 
 use super::envelope::{self, EnvelopeError};
 use super::error::{Bound, KmsError};
 use aws_lc_rs::encoding::{AsDer as _, PublicKeyX509Der};
 use aws_lc_rs::rsa::{KeySize, OaepPrivateDecryptingKey, PrivateDecryptingKey};
 use mortise_engine::ports::{AttestRequest, Nsm, SecretBytes};
-use mortise_format::limits::ATTESTATION_BYTES_MAX;
+use mortise_format::limits::{ATTESTATION_BYTES_MAX, KMS_KEYS_AHEAD};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::Semaphore;
 
 /// An RSA key of 2048 bits to which the service encrypts an answer.
 ///
@@ -89,12 +93,11 @@ pub(super) struct Recipient {
 }
 
 impl Recipient {
-    /// Generates the key and requests a document that binds it. Blocks.
+    /// Requests a document that binds `key`. Blocks.
     ///
     /// # Errors
-    /// `KeyGeneration`, `Attestation`, `RequestOutOfBounds` for a document of an impossible size.
-    pub(super) fn fresh(nsm: &dyn Nsm) -> Result<Self, KmsError> {
-        let key = RecipientKey::generate()?;
+    /// `Attestation`, `RequestOutOfBounds` for a document of an impossible size.
+    fn bind(key: RecipientKey, nsm: &dyn Nsm) -> Result<Self, KmsError> {
         let public_key = Some(key.public_der().to_vec());
         let request = AttestRequest { public_key, ..AttestRequest::default() };
         let document = nsm.attest(&request)?;
@@ -102,5 +105,106 @@ impl Recipient {
             return Err(KmsError::RequestOutOfBounds(Bound::Document));
         }
         Ok(Self { key, document })
+    }
+}
+
+/// Makes recipients, one at a time.
+pub(super) struct Recipients {
+    nsm: Arc<dyn Nsm>,
+    /// Keys that were made ahead. Each is taken out for one attempt.
+    ahead: Arc<Mutex<Vec<RecipientKey>>>,
+    /// Held while the module is asked.
+    module: Semaphore,
+    /// Held while a key is generated.
+    generating: Arc<Semaphore>,
+}
+
+impl Recipients {
+    pub(super) fn new(nsm: Arc<dyn Nsm>) -> Self {
+        let generating = Arc::new(Semaphore::new(1));
+        Self { nsm, ahead: Arc::default(), module: Semaphore::new(1), generating }
+    }
+
+    /// A recipient for one attempt.
+    ///
+    /// # Errors
+    /// `KeyGeneration`; as [`Recipient::bind`].
+    pub(super) async fn fresh(&self) -> Result<Recipient, KmsError> {
+        let key = self.key().await?;
+        let permit = self.module.acquire().await;
+        let _permit = permit.map_err(|_| KmsError::Attestation(ENDED))?;
+        let nsm = Arc::clone(&self.nsm);
+        let made = tokio::task::spawn_blocking(move || Recipient::bind(key, nsm.as_ref())).await;
+        made.map_err(|_| KmsError::Attestation(ENDED))?
+    }
+
+    /// Takes a key, and has the next ones made.
+    async fn key(&self) -> Result<RecipientKey, KmsError> {
+        let ready = lock(&self.ahead).pop();
+        let key = match ready {
+            Some(key) => key,
+            None => {
+                let permit = Arc::clone(&self.generating).acquire_owned().await;
+                let permit = permit.map_err(|_| KmsError::KeyGeneration)?;
+                // One may have been made meanwhile.
+                let ready = lock(&self.ahead).pop();
+                match ready {
+                    Some(key) => key,
+                    None => {
+                        let made = tokio::task::spawn_blocking(move || {
+                            let key = RecipientKey::generate();
+                            drop(permit);
+                            key
+                        });
+                        made.await.map_err(|_| KmsError::KeyGeneration)??
+                    }
+                }
+            }
+        };
+        self.make_ahead();
+        Ok(key)
+    }
+
+    /// Fills the store of keys, unless a key is being made: who makes it comes here after it.
+    fn make_ahead(&self) {
+        let Ok(permit) = Arc::clone(&self.generating).try_acquire_owned() else { return };
+        let ahead = Arc::clone(&self.ahead);
+        tokio::task::spawn_blocking(move || {
+            while lock(&ahead).len() < KMS_KEYS_AHEAD {
+                let Ok(key) = RecipientKey::generate() else { break };
+                lock(&ahead).push(key);
+            }
+            drop(permit);
+        });
+    }
+}
+
+fn lock(ahead: &Mutex<Vec<RecipientKey>>) -> std::sync::MutexGuard<'_, Vec<RecipientKey>> {
+    ahead.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+const ENDED: &str = "the thread of the module ended";
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::rig::EchoModule;
+    use super::*;
+
+    /// Goal: keys are ready before the next call, as many as the bound, and none is used twice.
+    #[tokio::test]
+    async fn keys_are_made_ahead_up_to_the_bound_and_used_once() {
+        let recipients = Recipients::new(Arc::new(EchoModule::default()));
+        let mut seen = Vec::new();
+        for _ in 0..2 {
+            seen.push(recipients.fresh().await.unwrap().key.public_der().to_vec());
+            // Ends when the thread is done, which holds the permit.
+            drop(recipients.generating.acquire().await.unwrap());
+            assert_eq!(lock(&recipients.ahead).len(), KMS_KEYS_AHEAD);
+        }
+        seen.extend(lock(&recipients.ahead).iter().map(|key| key.public_der().to_vec()));
+        let count = seen.len();
+        seen.sort();
+        seen.dedup();
+        assert_eq!((count, seen.len()), (2 + KMS_KEYS_AHEAD, 2 + KMS_KEYS_AHEAD));
     }
 }

@@ -20,6 +20,18 @@ pub(super) fn parse_rfc3339(text: &str) -> Option<u64> {
     Some(Civil::parse_digits(&digits)?.to_unix()? * 1000 + parse_fraction(fraction)?)
 }
 
+/// Seconds since the Unix epoch of `Sun, 22 Nov 2026 08:25:01 GMT`, the form that RFC 9110 has
+/// senders use. The name of the day is not compared. `None` for any other text.
+pub(super) fn parse_http_date(text: &str) -> Option<u64> {
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let (_, date) = text.strip_suffix(" GMT")?.split_once(", ")?;
+    let [day, month, year, time] = date.split(' ').collect::<Vec<_>>().try_into().ok()?;
+    let month = MONTHS.iter().position(|name| *name == month)? + 1;
+    let time = time.split(':').collect::<String>();
+    Civil::parse_digits(&format!("{year}{month:02}{day}{time}"))?.to_unix()
+}
+
 fn parse_fraction(text: &[u8]) -> Option<u64> {
     let Some((b'.', figures)) = text.split_first() else {
         return text.is_empty().then_some(0);
@@ -60,6 +72,22 @@ mod tests {
             ("9999-12-31T23:59:59Z", 253_402_300_799_000),
         ] {
             assert_eq!(parse_rfc3339(text), Some(ms), "{text}");
+        }
+    }
+
+    #[test]
+    fn dates_of_http_read_to_the_second() {
+        for (text, seconds) in [
+            ("Sun, 06 Nov 1994 08:49:37 GMT", Some(784_111_777)),
+            ("Sun, 22 Nov 2026 08:25:01 GMT", Some(1_795_335_901)),
+            ("Sunday, 06-Nov-94 08:49:37 GMT", None),
+            ("Sun Nov  6 08:49:37 1994", None),
+            ("Sun, 31 Feb 2026 08:49:37 GMT", None),
+            ("Sun, 6 Nov 1994 08:49:37 GMT", None),
+            ("Sun, 06 Nov 1994 08:49:37 UTC", None),
+            ("", None),
+        ] {
+            assert_eq!(parse_http_date(text), seconds, "{text}");
         }
     }
 

@@ -11,6 +11,7 @@
 
 use super::dialer::{ByteStream, Dialer};
 use super::error::{KmsError, Wait};
+use super::timestamp::parse_http_date;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
@@ -41,6 +42,8 @@ const HEAD_BYTES_MAX: usize = 16 * 1024;
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) status: u16,
+    /// The service's clock, seconds since the Unix epoch; `None` without a `Date` that parses.
+    pub(super) date_s: Option<u64>,
     pub(super) body: Bytes,
 }
 
@@ -122,13 +125,15 @@ async fn exchange(
 
 async fn read_answer(response: Response<Incoming>) -> Result<Answer, KmsError> {
     let (head, body) = response.into_parts();
+    let date = head.headers.get(hyper::header::DATE).and_then(|date| date.to_str().ok());
+    let date_s = date.and_then(parse_http_date);
     let body = Limited::new(body, KMS_ANSWER_BYTES_MAX).collect().await.map_err(|error| {
         if error.is::<LengthLimitError>() {
             return KmsError::AnswerTooLarge { max: KMS_ANSWER_BYTES_MAX };
         }
         error.downcast_ref::<hyper::Error>().map_or(KmsError::ConnectionLost, http_error)
     })?;
-    Ok(Answer { status: head.status.as_u16(), body: body.to_bytes() })
+    Ok(Answer { status: head.status.as_u16(), date_s, body: body.to_bytes() })
 }
 
 fn handshake_error(error: &io::Error) -> KmsError {

@@ -3,6 +3,7 @@
 use super::error::{KmsError, KmsErrorKind};
 use super::files::new_uuid;
 use super::sigv4::{Received, authenticate};
+use super::time::http_date;
 use super::trail::Entry;
 use super::{LocalKms, LocalKmsError};
 use bytes::Bytes;
@@ -118,7 +119,7 @@ impl LocalKms {
             Ok(()) => result,
             Err(_) => Err(KmsError::new(KmsErrorKind::KmsInternal, "the trail cannot be written")),
         };
-        respond(result, &request_id)
+        respond(result, &request_id, self.now_ms() / 1000)
     }
 
     async fn handle(
@@ -157,7 +158,11 @@ async fn read_body(body: Incoming) -> Result<Bytes, KmsError> {
     }
 }
 
-fn respond(result: Result<Option<Value>, KmsError>, request_id: &str) -> Response<Full<Bytes>> {
+fn respond(
+    result: Result<Option<Value>, KmsError>,
+    request_id: &str,
+    now_s: u64,
+) -> Response<Full<Bytes>> {
     let (status, body) = match result {
         Ok(None) => (200, Bytes::new()),
         Ok(Some(value)) => (200, Bytes::from(value.to_string())),
@@ -173,6 +178,10 @@ fn respond(result: Result<Option<Value>, KmsError>, request_id: &str) -> Respons
     let headers = response.headers_mut();
     headers.insert("content-type", hyper::header::HeaderValue::from_static(CONTENT_TYPE));
     headers.insert("cache-control", hyper::header::HeaderValue::from_static("no-cache, no-store"));
+    // Of this service's clock, which a test may set apart.
+    if let Ok(date) = http_date(now_s).parse() {
+        headers.insert("date", date);
+    }
     if let Ok(id) = request_id.parse() {
         headers.insert("x-amzn-requestid", id);
     }

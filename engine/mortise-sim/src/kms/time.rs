@@ -19,9 +19,30 @@ pub(super) fn parse_basic(text: &str) -> Option<u64> {
     Civil::parse_digits(&digits).filter(|_| is_shaped)?.to_unix()
 }
 
+/// The `Date` of an HTTP answer: `Sun, 22 Nov 2026 08:25:01 GMT`.
+pub(super) fn http_date(unix_s: u64) -> String {
+    const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let Civil { year, month, day, hour, minute, second } = Civil::of_unix(unix_s);
+    let name = |names: &[&'static str], at: u64| {
+        usize::try_from(at).ok().and_then(|at| names.get(at)).copied().unwrap_or_default()
+    };
+    let weekday = name(&DAYS, unix_s / 86_400 % 7);
+    let month = name(&MONTHS, month.saturating_sub(1));
+    format!("{weekday}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} GMT")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn dates_of_http_are_those_of_the_rfc() {
+        assert_eq!(http_date(784_111_777), "Sun, 06 Nov 1994 08:49:37 GMT");
+        assert_eq!(http_date(1_795_335_901), "Sun, 22 Nov 2026 08:25:01 GMT");
+        assert_eq!(http_date(0), "Thu, 01 Jan 1970 00:00:00 GMT");
+    }
 
     #[test]
     fn times_are_written_and_read_back() {

@@ -64,13 +64,13 @@ async fn wait_for(store: &CredentialStore, id: &str) {
 }
 
 #[tokio::test]
-async fn missing_and_expired_credentials_are_refused_by_name() {
+async fn missing_credentials_are_refused_and_expired_ones_are_left_to_the_service() {
     let (store, mut parent) = store(1);
     assert_eq!(store.usable(&At(0), SHORT).await.unwrap_err(), KmsError::NoCredentials);
     parent[0].write_all(line("A", "1970-01-01T00:00:10Z").as_bytes()).await.unwrap();
     assert!(store.usable(&At(9_999), LONG).await.is_ok());
-    let expired = store.usable(&At(10_000), SHORT).await.unwrap_err();
-    assert_eq!(expired, KmsError::CredentialsExpired);
+    let expired = store.usable(&At(10_000), SHORT).await.unwrap();
+    assert_eq!(expired.access_key_id(), "A");
 }
 
 #[tokio::test]

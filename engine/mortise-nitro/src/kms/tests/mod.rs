@@ -10,5 +10,5 @@ pub(super) mod cms;
 mod connection;
 mod refused;
 mod retries;
-mod rig;
+pub(super) mod rig;
 mod secrets;

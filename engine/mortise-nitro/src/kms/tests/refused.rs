@@ -1,7 +1,9 @@
 //! Answers that the client rejects, and rejections of the service.
 
 use super::cms::Parts;
-use super::rig::{Dial, Greeting, PLAINTEXT, Reply, Seen, Service, WRAPPED, client, honest};
+use super::rig::{
+    Dial, Greeting, NOW_MS, PLAINTEXT, Reply, Seen, Service, WRAPPED, client, honest,
+};
 use crate::kms::{
     Bound, CredentialStore, CredentialsFault, EnvelopeError, Field, KmsClient, KmsError,
     KmsPlatform, KmsVault,
@@ -227,6 +229,34 @@ async fn every_refusal_of_the_service_has_its_name_and_is_final() {
     assert_eq!(error, KmsError::RequestRefused { status: 400 });
 }
 
+/// Goal: a rejection for the time names both times; one for the key, or by a service whose clock
+/// agrees, stays what it is.
+#[tokio::test]
+async fn rejection_by_a_service_whose_clock_is_apart_names_both_times() {
+    let ours_s = NOW_MS / 1000;
+    let (hour, apart) = (ours_s - 3600, "Sun, 22 Nov 2026 07:25:01 GMT");
+    let near = "Sun, 22 Nov 2026 08:24:00 GMT";
+    let clocks = KmsError::ClocksApart { theirs_s: hour, ours_s };
+    for (name, date, expected) in [
+        ("InvalidSignatureException", apart, clocks),
+        ("ExpiredTokenException", apart, clocks),
+        ("InvalidSignatureException", near, KmsError::SignatureRefused),
+        ("AccessDeniedException", apart, KmsError::AccessDenied),
+        ("InvalidSignatureException", "yesterday", KmsError::SignatureRefused),
+    ] {
+        let body = json!({ "__type": name }).to_string();
+        let answer = format!(
+            "HTTP/1.1 400 x\r\ndate: {date}\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let (error, sent) = refused(move |_| Reply::Bytes(answer.clone().into_bytes())).await;
+        assert_eq!((error, sent), (expected, 1), "{name} {date}");
+    }
+    let text = "the clocks are apart: the key service says 2026-11-22T07:25:01Z, this enclave \
+                2026-11-22T08:25:01Z";
+    assert_eq!(VaultError::from(clocks), VaultError::ClocksApart(text.to_owned()));
+}
+
 #[tokio::test]
 async fn refusal_reaches_the_engine_through_the_vault() {
     let context = KeyContext { engine_id: EngineId([1; 32]), epoch: 1, purpose: KeyPurpose::Epoch };
@@ -294,11 +324,11 @@ async fn signed_with(change: fn(&mut Credentials)) -> [Option<KmsError>; 2] {
 }
 
 #[tokio::test]
-async fn expired_and_malformed_credentials_are_refused_before_anything_is_sent() {
+async fn malformed_credentials_are_refused_before_anything_is_sent_and_expired_ones_are_sent() {
     let until = |c: &mut Credentials| c.expiration = Some("2026-11-22T08:25:01.501Z".to_owned());
     assert_eq!(signed_with(until).await, [None, None]);
     let at = |c: &mut Credentials| c.expiration = Some("2026-11-22T08:25:01.500Z".to_owned());
-    assert_eq!(signed_with(at).await, [Some(KmsError::CredentialsExpired); 2]);
+    assert_eq!(signed_with(at).await, [None, None]);
     let malformed = |c: &mut Credentials| c.token = Some("a b".to_owned());
     let fault = KmsError::CredentialsMalformed(CredentialsFault::Token);
     assert_eq!(signed_with(malformed).await, [Some(fault); 2]);

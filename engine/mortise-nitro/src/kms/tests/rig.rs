@@ -256,7 +256,7 @@ pub(super) fn honest(seen: &Seen) -> Value {
 
 /// A module whose document is the public key of the request.
 #[derive(Default)]
-pub(super) struct EchoModule {
+pub(in crate::kms) struct EchoModule {
     pub(super) documents: AtomicUsize,
     pub(super) fails: Option<NsmError>,
 }

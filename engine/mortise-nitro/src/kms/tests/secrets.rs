@@ -29,7 +29,7 @@ fn every_error() -> Vec<KmsError> {
     let envelope = KmsError::Envelope(EnvelopeError::Undecryptable);
     vec![
         KmsError::NoCredentials,
-        KmsError::CredentialsExpired,
+        KmsError::ClocksApart { theirs_s: 0, ours_s: 3600 },
         KmsError::CredentialsMalformed(CredentialsFault::Token),
         KmsError::NoTime,
         KmsError::RequestOutOfBounds(Bound::Context),
