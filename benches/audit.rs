@@ -256,7 +256,7 @@ impl Writer {
     fn refuse_wrongly(&mut self) {
         let now_s = self.now_ms / 1000;
         let command = command(self.engine_id, self.commands, now_s);
-        let good = admit(&self.engine_id, command.clone()).expect("it is signed");
+        let good = admit(RuleSet::NEWEST, &self.engine_id, command.clone()).expect("it is signed");
         let decided = mortise_core::decide(self.machine.state(), self.now_ms, &good);
         let mortise_core::Decision::Event(Event::LocksGranted { request_keys, .. }) = decided
         else {
@@ -358,7 +358,9 @@ fn admitted(engine_id: EngineId, from: u64, now_s: u64, threads: usize) -> Vec<A
     let numbers: Vec<u64> = (from..from + GROUP).collect();
     let share = numbers.len().div_ceil(threads);
     let make = |numbers: &[u64]| -> Vec<Admitted> {
-        let one = |n: &u64| admit(&engine_id, command(engine_id, *n, now_s)).expect("it is good");
+        let one = |n: &u64| {
+            admit(RuleSet::NEWEST, &engine_id, command(engine_id, *n, now_s)).expect("it is good")
+        };
         numbers.iter().map(one).collect()
     };
     std::thread::scope(|scope| {

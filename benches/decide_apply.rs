@@ -40,6 +40,7 @@ use mortise_format::event::{Authority, Content, Event, GrantedLock, LogPosition,
 use mortise_format::ids::{Address, Bytes32, EngineId, LockId, RequestId, Signature};
 use mortise_format::limits::FRAME_BYTES_TARGET;
 use mortise_format::lock::{Custody, LegTerms, LockTerms};
+use mortise_format::rules::RuleSet;
 use mortise_format::secp256k1::Signer;
 use mortise_format::secret::Secret;
 use policy::policy;
@@ -243,7 +244,7 @@ fn command(n: u64) -> Admitted {
         let signature = solver().sign(&domain.digest(&hash));
         Command::Release { lock_id, request, signature }
     };
-    admit(&ENGINE, command).expect("the command is good")
+    admit(RuleSet::NEWEST, &ENGINE, command).expect("the command is good")
 }
 
 /// The prefilled lock of a claim or release, a different one for each.

@@ -12,6 +12,7 @@ mod facts;
 mod grants;
 mod memory;
 mod reach;
+mod second_rules;
 mod time;
 
 use mortise_format::ids::LockId;

@@ -11,10 +11,12 @@ use crate::audit::liar::{Parts, with_last_changed};
 use crate::audit::{audit, keys_of, log_of, named, subject};
 use crate::images::{approval, approve};
 use mortise_core::machine::RulesRefusal;
+use mortise_engine::api::Reply;
 use mortise_engine::boot::BootError;
 use mortise_engine::pipeline::Settings;
 use mortise_format::event::Event;
 use mortise_format::images::ImageApproval;
+use mortise_format::reject::{Field, Reject};
 use mortise_format::rules::{RuleSet, RulesUnknown};
 use mortise_testkit::driver::{Code, Driver};
 
@@ -111,6 +113,31 @@ fn code_that_does_not_know_the_approved_rules_writes_nothing() {
     assert_eq!(driver.pipeline().machine().state().rules(), NEWEST);
     let refused = refusal(&mut driver, None, "RULES_UNKNOWN");
     assert_eq!(refused, RulesRefusal::Unknown(unknown()));
+}
+
+/// Goal: the operators switch the rules of a running log, which code without them then refuses.
+#[test]
+fn approval_switches_the_rules_at_the_next_boot_and_not_before() {
+    let mut driver = Driver::new(311, Settings::default());
+    driver.code.rules = Some(OLDEST);
+    driver.boot().expect("known rules");
+    driver.settle();
+    approve_rules(&mut driver, 1, NEWEST);
+    approve_rules(&mut driver, 2, OLDEST);
+    assert_eq!(boot(&mut driver, None).unwrap(), OLDEST, "it was withdrawn");
+    approve_rules(&mut driver, 3, NEWEST);
+    assert_eq!(driver.pipeline().machine().state().rules(), OLDEST, "the epoch keeps its rules");
+    assert_eq!(boot(&mut driver, None).unwrap(), NEWEST);
+    let refused = driver.signer().approve_images(
+        &[mortise_testkit::keys::Party::Operator],
+        &ImageApproval { rules: OLDEST, ..approval(4, &[]) },
+    );
+    let reject = Reject::Validation(Field::Rules);
+    assert!(matches!(driver.answer(&refused), Reply::Refused(found) if found == reject));
+    let report = audit(&log_of(&driver), subject(&driver), Some(&keys_of(&driver)));
+    assert_eq!(named(&report), []);
+    let rules: Vec<_> = report.epochs.iter().map(|epoch| epoch.rules).collect();
+    assert_eq!(rules, [OLDEST, OLDEST, NEWEST]);
 }
 
 /// Goal: an approval that no boot has taken yet can be withdrawn.

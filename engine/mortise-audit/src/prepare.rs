@@ -71,7 +71,7 @@ fn read(frame: Frame, keys: Option<&AuditKeys>) -> Read {
         Some(Ok(opened)) => {
             let answered_by = |event| match command_of(event) {
                 None => AnsweredCommand::Nothing,
-                Some(command) => match admit(&header.engine_id, command) {
+                Some(command) => match admit(header.rules, &header.engine_id, command) {
                     Ok(admitted) => AnsweredCommand::Admitted(Box::new(admitted)),
                     Err(reject) => AnsweredCommand::Inadmissible(reject),
                 },

@@ -11,6 +11,7 @@ use crate::testing::{Engine, Server, ServerBehaviour, new_lock};
 use mortise_format::errors::Code;
 use mortise_format::ids::LockId;
 use mortise_format::merkle::events::EventProofError;
+use mortise_format::rules::RuleSet;
 use mortise_rpc::ErrorObject;
 use mortise_rpc::envelope::Request;
 use mortise_rpc::params::{CancelLock, CancelSignedAs};
@@ -146,7 +147,10 @@ async fn changed_commitment_is_refused_by_what_is_wrong_with_it() {
             CheckError::Receipt(ReceiptError::Event(EventProofError::Root)),
         ),
         (
-            |t| t.replacen("\"leaf\":\"0x020001000211", "\"leaf\":\"0x020001000212", 1),
+            |t| {
+                let leaf = format!("\"leaf\":\"0x0200{:02x}0002", RuleSet::NEWEST.0);
+                t.replacen(&format!("{leaf}11"), &format!("{leaf}12"), 1)
+            },
             CheckError::Frame(FrameError::FrameDigest),
         ),
         (

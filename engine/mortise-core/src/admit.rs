@@ -24,10 +24,11 @@ use mortise_format::images::ImageApproval;
 use mortise_format::limits::{
     BATCH_LOCKS_MAX, EXECUTION_DATA_BYTES_MAX, LOCK_LEGS_MAX, OBSERVERS_MAX,
 };
-use mortise_format::lock::LockTerms;
+use mortise_format::lock::{LockTerms, Taker};
 use mortise_format::reading::ReadingGrant;
 use mortise_format::reject::{Field, Reject};
-use mortise_format::secp256k1::recover;
+use mortise_format::rules::RuleSet;
+use mortise_format::secp256k1::{canonical, recover};
 
 /// An authenticated command.
 #[derive(Debug, Clone)]
@@ -119,18 +120,27 @@ impl Admitted {
     }
 }
 
-/// Checks everything about a command that needs no state.
+/// Checks everything about a command that needs no state, under the rules of the epoch.
 ///
 /// A success proves that every signature in it was made over a digest rebuilt from the command's
 /// own fields, and by the owner where the owner is one of those fields.
 ///
 /// # Errors
 /// `Validation` naming the field that breaks a rule; `InvalidSignature`.
-pub fn admit(engine_id: &EngineId, command: Command) -> Result<Admitted, Reject> {
+pub fn admit(
+    rules: RuleSet,
+    engine_id: &EngineId,
+    mut command: Command,
+) -> Result<Admitted, Reject> {
+    if rules.has_one_form_of_signatures() {
+        command.signatures_mut().into_iter().for_each(|s| *s = canonical(*s));
+    }
     let domain = Domain::of_engine(engine_id);
     let inner = match command {
-        Command::Commit { intents } => admit_intents(engine_id, &domain, intents)?,
-        Command::Approve { terms, signature } => admit_approval(engine_id, terms, signature)?,
+        Command::Commit { intents } => admit_intents(rules, engine_id, &domain, intents)?,
+        Command::Approve { terms, signature } => {
+            admit_approval(rules, engine_id, terms, signature)?
+        }
         Command::Claim { claim, signature } => admit_claim(&domain, claim, signature)?,
         Command::Release { lock_id, request, signature } => {
             let hash = eip712::release_consent(&lock_id, &request);
@@ -142,7 +152,7 @@ pub fn admit(engine_id: &EngineId, command: Command) -> Result<Admitted, Reject>
             Inner::Cancel { lock_id, consents: admit_cancels(&domain, &lock_id, &consents)? }
         }
         Command::CancelDraft { terms, consent } => {
-            check_terms(&terms)?;
+            check_terms(rules, &terms)?;
             let lock_id = terms.lock_id(engine_id);
             let consents = admit_cancels(&domain, &lock_id, &[consent])?;
             let consent = consents.into_iter().find(|c| c.signer == terms.owner);
@@ -178,6 +188,7 @@ fn signer(digest: &Digest, signature: &Signature) -> Result<Address, Reject> {
 }
 
 fn admit_intents(
+    rules: RuleSet,
     engine_id: &EngineId,
     domain: &Domain,
     intents: Vec<SignedIntent>,
@@ -185,7 +196,7 @@ fn admit_intents(
     if intents.is_empty() || intents.len() > BATCH_LOCKS_MAX {
         return Err(Reject::Validation(Field::Locks));
     }
-    intents.iter().try_for_each(|intent| check_terms(&intent.terms))?;
+    intents.iter().try_for_each(|intent| check_terms(rules, &intent.terms))?;
     let ids: Vec<LockId> = intents.iter().map(|i| i.terms.lock_id(engine_id)).collect();
     let batch = if ids.len() == 1 { Bytes32::ZERO } else { eip712::batch_hash(&ids) };
     let contents: Vec<Content> = intents.iter().map(|i| intent_content(&i.terms, &batch)).collect();
@@ -210,11 +221,12 @@ fn admit_intents(
 }
 
 fn admit_approval(
+    rules: RuleSet,
     engine_id: &EngineId,
     terms: LockTerms,
     signature: Signature,
 ) -> Result<Inner, Reject> {
-    check_terms(&terms)?;
+    check_terms(rules, &terms)?;
     // The wallet shows only the lock id and a few fields here. Its owner must not be bound to a
     // party that the wallet did not show (INV-17).
     if !terms.beneficiary.is_zero() {
@@ -361,11 +373,12 @@ fn check_approval(approval: &ImageApproval) -> Result<(), Reject> {
     Ok(())
 }
 
-/// Checks that terms are in canonical form.
+/// Checks that terms are in canonical form, and that they are a promise: not ended by their owner
+/// alone, and satisfied by some fill.
 ///
 /// # Errors
 /// `Validation` naming the field.
-pub fn check_terms(terms: &LockTerms) -> Result<(), Reject> {
+pub fn check_terms(rules: RuleSet, terms: &LockTerms) -> Result<(), Reject> {
     let wrong = |field| Err(Reject::Validation(field));
     if terms.owner.is_zero() {
         return wrong(Field::Owner);
@@ -381,16 +394,46 @@ pub fn check_terms(terms: &LockTerms) -> Result<(), Reject> {
             return wrong(Field::Asset);
         }
     }
-    check_condition(&terms.condition)
+    if rules.refuses_hollow_terms() {
+        check_parties(terms)?;
+    }
+    check_condition(rules, &terms.condition)
 }
 
-fn check_condition(condition: &Condition) -> Result<(), Reject> {
+/// A taker that is the owner could release or claim at once what others fill against.
+fn check_parties(terms: &LockTerms) -> Result<(), Reject> {
+    let wrong = |field| Err(Reject::Validation(field));
+    match terms.owner_as_taker() {
+        None => Ok(()),
+        Some(Taker::Beneficiary) => wrong(Field::Beneficiary),
+        Some(Taker::Arbiter) => wrong(Field::Arbiter),
+    }
+}
+
+fn check_condition(rules: RuleSet, condition: &Condition) -> Result<(), Reject> {
     if condition.target_asset.check().is_err() {
         return Err(Reject::Validation(Field::TargetAsset));
+    }
+    if rules.refuses_hollow_terms() {
+        check_fill(condition)?;
     }
     let data_bytes = condition.execution_data.as_ref().map_or(0, Vec::len);
     if data_bytes > EXECUTION_DATA_BYTES_MAX {
         return Err(Reject::Validation(Field::ExecutionData));
+    }
+    Ok(())
+}
+
+/// Checks that some fill satisfies the condition.
+fn check_fill(condition: &Condition) -> Result<(), Reject> {
+    if condition.target_asset.chain_id != condition.target_chain_id {
+        return Err(Reject::Validation(Field::TargetAsset));
+    }
+    if condition.target_amount.is_zero() {
+        return Err(Reject::Validation(Field::TargetAmount));
+    }
+    if condition.recipient.is_zero() {
+        return Err(Reject::Validation(Field::Recipient));
     }
     Ok(())
 }

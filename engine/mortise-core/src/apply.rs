@@ -278,6 +278,10 @@ impl State {
             return Err(Corruption::Status);
         }
         (lock.expires, lock.claim_by, lock.settle_by) = (expires, claim_by, settle_by);
+        if lock.custody == Custody::Escrow && self.rules().backs_extensions() {
+            let lock = self.lock_at(slot).ok_or(Corruption::UnknownLock)?;
+            lock.legs.iter().try_for_each(|leg| self.check_backed(leg.account))?;
+        }
         self.rearm(slot);
         self.touch_lock(slot);
         Ok(())
@@ -343,13 +347,7 @@ impl State {
         let limits = policy.limits(&entry.asset);
         match (chain.custody, custody) {
             (ChainCustody::Open, Custody::Open) => {}
-            (ChainCustody::Escrow { .. }, Custody::Escrow) => {
-                let fact = entry.fact.as_ref().ok_or(Corruption::Insolvent)?;
-                let taken = promised.checked_add(fact.withdrawing).ok_or(Corruption::Amount)?;
-                if taken > fact.balance {
-                    return Err(Corruption::Insolvent);
-                }
-            }
+            (ChainCustody::Escrow { .. }, Custody::Escrow) => self.check_backed(account)?,
             _ => return Err(Corruption::Policy),
         }
         let in_all = self.totals[entry.total].promised;
@@ -357,6 +355,15 @@ impl State {
             && promised <= limits.account_max
             && in_all <= limits.asset_max;
         if fits { Ok(()) } else { Err(Corruption::Policy) }
+    }
+
+    /// Checks that the last fact backs everything that is promised of an escrow account.
+    fn check_backed(&self, account: u32) -> Applied {
+        let entry = &self.accounts[account];
+        let promised = entry.promised().ok_or(Corruption::Amount)?;
+        let fact = entry.fact.as_ref().ok_or(Corruption::Insolvent)?;
+        let taken = promised.checked_add(fact.withdrawing).ok_or(Corruption::Amount)?;
+        if taken > fact.balance { Err(Corruption::Insolvent) } else { Ok(()) }
     }
 
     fn lower_total(&mut self, account: u32, amount: U256) -> Applied {

@@ -261,7 +261,7 @@ async fn start(
     let pipeline = Pipeline::start(started, boot_ms, VERSION, settings, &mut outputs)
         .map_err(EngineError::Start)?;
     let epoch = pipeline.machine().head().epoch;
-    let crypto = crypto_pool(config.crypto_threads, &identity);
+    let crypto = crypto_pool(config.crypto_threads, &identity, rules);
     let reader = Reader::new(ReaderParts {
         store: ReadStore::dialled(config.store.clone()),
         identity: Arc::clone(&identity),
@@ -367,9 +367,9 @@ async fn connect_store(arbiter: &ArbiterHandle, address: Address) -> Result<Remo
     connected.await.unwrap_or(Err(StoreError::Unknown))
 }
 
-fn crypto_pool(threads: usize, identity: &Arc<Identity>) -> Addr<Crypto> {
+fn crypto_pool(threads: usize, identity: &Arc<Identity>, rules: RuleSet) -> Addr<Crypto> {
     let identity = Arc::clone(identity);
-    SyncArbiter::start(threads.max(1), move || Crypto::new(Arc::clone(&identity)))
+    SyncArbiter::start(threads.max(1), move || Crypto::new(Arc::clone(&identity), rules))
 }
 
 /// Waits until the boot frame is released. Before that the engine makes no promise.

@@ -125,3 +125,23 @@ pub enum Command {
         signatures: Vec<Signature>,
     },
 }
+
+impl Command {
+    /// Every signature of the command, in their order.
+    pub fn signatures_mut(&mut self) -> Vec<&mut Signature> {
+        match self {
+            Self::Commit { intents } => intents.iter_mut().map(|i| &mut i.signature).collect(),
+            Self::Cancel { consents, .. } => {
+                consents.iter_mut().map(|c| &mut c.signature).collect()
+            }
+            Self::CancelDraft { consent, .. } => alloc::vec![&mut consent.signature],
+            Self::Approve { signature, .. }
+            | Self::Claim { signature, .. }
+            | Self::Release { signature, .. }
+            | Self::Extend { signature, .. } => alloc::vec![signature],
+            Self::RecordFact { signatures, .. }
+            | Self::GrantReading { signatures, .. }
+            | Self::ApproveImages { signatures, .. } => signatures.iter_mut().collect(),
+        }
+    }
+}

@@ -43,6 +43,13 @@ pub const BLOB_BYTES_MAX: usize = 256 * 1024;
 /// Longest name of a sealed blob.
 pub const BLOB_NAME_BYTES_MAX: usize = 64;
 
+/// Most heads that a chain can have made per second of its life, and between two facts: several
+/// times what the fastest served chains make.
+pub const HEADS_PER_SECOND_MAX: u64 = 16;
+/// Seconds that count as passed between two facts besides those between the times of their heads,
+/// whose resolution differs between chains.
+pub const HEAD_STEP_SLACK_S: u64 = 60;
+
 /// Most assets held by one lock.
 pub const LOCK_LEGS_MAX: usize = 8;
 /// Most locks in one all-or-none batch.

@@ -7,6 +7,7 @@ use crate::domains::keccak256;
 use crate::ids::{Address, Bytes32, EngineId, LockId};
 use alloc::vec::Vec;
 use bincode::{Decode, Encode};
+use core::fmt;
 
 /// One asset and amount that a lock holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
@@ -36,6 +37,24 @@ pub struct LockTerms {
     pub legs: Vec<LegTerms>,
 }
 
+/// A party for whom a lock is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taker {
+    /// Releases the lock, and may be paid from it.
+    Beneficiary,
+    /// Claims the lock, for any claimant if it names no beneficiary.
+    Arbiter,
+}
+
+impl fmt::Display for Taker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Beneficiary => "beneficiary",
+            Self::Arbiter => "arbiter",
+        })
+    }
+}
+
 /// The EIP-712 encoding of an asset with its amount.
 pub const LOCKED_ASSET_TYPE: &str =
     "LockedAsset(uint256 chainId,uint8 assetType,address token,uint256 tokenId,uint256 amount)";
@@ -48,6 +67,12 @@ impl LockTerms {
     /// True for the owner, the beneficiary and the arbiter.
     pub fn has_party(&self, address: &Address) -> bool {
         [self.owner, self.beneficiary, self.arbiter].contains(address)
+    }
+
+    /// The first party that ends the lock for others and is its owner.
+    pub fn owner_as_taker(&self) -> Option<Taker> {
+        let takers = [(Taker::Beneficiary, self.beneficiary), (Taker::Arbiter, self.arbiter)];
+        takers.into_iter().find(|(_, address)| *address == self.owner).map(|(taker, _)| taker)
     }
 
     /// `keccak(concat(hashStruct(LockedAsset) ...))`, the EIP-712 encoding of the asset array.

@@ -120,6 +120,9 @@ pub enum PolicyError {
     /// Observers are too many, unsorted or repeated, or fewer than must sign.
     #[error("observers must be sorted, each once, at most {OBSERVERS_MAX}, at least observers_min")]
     Observers,
+    /// Two quorums of observers could be disjoint and state two balances of one head.
+    #[error("observers_min must be more than half of the observers")]
+    ObserverQuorum,
     /// Operators are too many, unsorted or repeated, or fewer than must sign.
     #[error("operators must be sorted, each once, at most {OBSERVERS_MAX}, at least operators_min")]
     Operators,
@@ -203,6 +206,9 @@ impl Policy {
         if !quorum_fits(&self.observers, self.observers_min) || !ordered(&self.observers) {
             return Err(PolicyError::Observers);
         }
+        if !is_majority(&self.observers, self.observers_min) {
+            return Err(PolicyError::ObserverQuorum);
+        }
         if !quorum_fits(&self.operators, self.operators_min) || !ordered(&self.operators) {
             return Err(PolicyError::Operators);
         }
@@ -243,6 +249,12 @@ impl Policy {
         }
         Ok(())
     }
+}
+
+/// True when any two quorums share a member. A list without members has no quorum.
+fn is_majority(members: &[Address], min: u32) -> bool {
+    let twice = usize::try_from(min).unwrap_or(0).saturating_mul(2);
+    members.is_empty() || twice > members.len()
 }
 
 fn quorum_fits(members: &[Address], min: u32) -> bool {

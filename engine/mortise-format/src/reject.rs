@@ -51,6 +51,7 @@ pub enum Field {
     Images,
     MinimumVersion,
     Rules,
+    Recipient,
 }
 
 impl Field {
@@ -99,6 +100,7 @@ impl Field {
             Self::Images => "images",
             Self::MinimumVersion => "minimumVersion",
             Self::Rules => "rules",
+            Self::Recipient => "fulfillmentCondition.recipient",
         }
     }
 }

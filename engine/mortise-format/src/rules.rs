@@ -34,7 +34,32 @@ impl RuleSet {
     /// The oldest set of rules that this code can follow.
     pub const OLDEST: Self = Self(1);
     /// The newest set of rules that this code can follow. A new log starts with it.
-    pub const NEWEST: Self = Self(1);
+    pub const NEWEST: Self = Self(2);
+
+    /// From 2: terms that their owner alone can end, or that no fill can satisfy, are refused.
+    pub fn refuses_hollow_terms(self) -> bool {
+        self >= Self(2)
+    }
+
+    /// From 2: a signature has one form, with v 27 or 28, before anything is hashed or stored.
+    pub fn has_one_form_of_signatures(self) -> bool {
+        self >= Self(2)
+    }
+
+    /// From 2: an extension needs the balance behind the lock, as a grant does.
+    pub fn backs_extensions(self) -> bool {
+        self >= Self(2)
+    }
+
+    /// From 2: the number of a head in a fact is bounded by time and by the step from the last.
+    pub fn bounds_heads(self) -> bool {
+        self >= Self(2)
+    }
+
+    /// From 2: the request of each consent that was used is remembered, not the owner's alone.
+    pub fn remembers_every_consent(self) -> bool {
+        self >= Self(2)
+    }
 
     /// Checks that this code knows the rules.
     ///

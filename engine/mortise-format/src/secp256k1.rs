@@ -34,6 +34,18 @@ pub enum SignatureError {
     NoKey,
 }
 
+/// The one form of a valid signature: v is 27 or 28. Other bytes stay as they are, and do not
+/// recover.
+///
+/// Anyone who carries a signature can rewrite v, so nothing hashes it in another form.
+#[must_use]
+pub fn canonical(mut signature: Signature) -> Signature {
+    if signature.0[64] < 2 {
+        signature.0[64] += 27;
+    }
+    signature
+}
+
 /// The address whose key made `signature` over `digest`.
 ///
 /// Success proves that a holder of the key of this address signed this digest. It does not prove

@@ -425,6 +425,30 @@ mod tests {
     }
 
     #[test]
+    fn two_quorums_of_observers_always_share_one() {
+        for (count, min, fits) in [
+            (1, 1, true),
+            (2, 1, false),
+            (2, 2, true),
+            (3, 1, false),
+            (3, 2, true),
+            (4, 2, false),
+            (4, 3, true),
+            (5, 2, false),
+            (5, 3, true),
+        ] {
+            let mut genesis = dev(Bytes32([7; 32]));
+            genesis.policy.observers = (1..=count).map(|n| Address([n; 20])).collect();
+            genesis.policy.observers_min = min;
+            let expected = if fits { Ok(()) } else { Err(PolicyError::ObserverQuorum) };
+            assert_eq!(genesis.check(), expected, "{min} of {count}");
+            let read = parse(&print(&genesis)).map(drop);
+            assert_eq!(read, expected.map_err(GenesisError::Policy), "{min} of {count}");
+        }
+        assert_eq!(dev(Bytes32([7; 32])).policy.check(), Ok(()), "no observers need no quorum");
+    }
+
+    #[test]
     fn salt_alone_makes_another_genesis() {
         assert_ne!(dev(Bytes32([7; 32])).hash(), dev(Bytes32([8; 32])).hash());
     }

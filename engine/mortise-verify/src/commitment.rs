@@ -4,14 +4,15 @@
 //! checks every signed field. What it does not do: check the log (that takes the receipt of the
 //! same position) or a chain (custody and condition are only what the engine stated).
 
-use crate::engine::{Engine, SignerError, canonical};
+use crate::engine::{Engine, SignerError};
 use crate::insecure::{self, InsecureModeError};
 use crate::receipt::VerifiedReceipt;
 use mortise_format::domains::keccak256;
 use mortise_format::eip712::{Domain, LockCommitment};
 use mortise_format::ids::{Bytes32, LockId, PolicyHash, Signature};
 use mortise_format::insecure_mode::InsecureMode;
-use mortise_format::lock::{Custody, Durability, LockTerms};
+use mortise_format::lock::{Custody, Durability, LockTerms, Taker};
+use mortise_format::secp256k1::canonical;
 
 /// A commitment as received. Nothing in it is verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,6 +94,9 @@ pub enum CommitmentError {
         /// The id in the commitment.
         found: LockId,
     },
+    /// A taker of the lock is its owner, who alone can end it: it promises nothing to others.
+    #[error("the owner is the {0} of the lock, and alone can end it")]
+    OwnerIsTaker(Taker),
     /// It names another signature of the owner than the verifier's.
     #[error("the commitment names another signature of the owner")]
     UserSignature,
@@ -198,8 +202,8 @@ impl VerifiedCommitment {
 /// Success proves what [`VerifiedCommitment`] states.
 ///
 /// # Errors
-/// `InsecureMode`, `Terms`, `LockId`, `UserSignature`, `Custody`, `Durability`, `Policy`,
-/// `TimeOrder`, `FromTheFuture`, `Expired`, `Signature`, in this order.
+/// `InsecureMode`, `Terms`, `LockId`, `OwnerIsTaker`, `UserSignature`, `Custody`, `Durability`,
+/// `Policy`, `TimeOrder`, `FromTheFuture`, `Expired`, `Signature`, in this order.
 pub fn verify(
     engine: &Engine,
     signed: &SignedCommitment,
@@ -212,6 +216,9 @@ pub fn verify(
     if commitment.lock_id != lock_id {
         let found = commitment.lock_id;
         return Err(CommitmentError::LockId { expected: lock_id, found });
+    }
+    if let Some(taker) = expected.terms.owner_as_taker() {
+        return Err(CommitmentError::OwnerIsTaker(taker));
     }
     check_choices(commitment, expected)?;
     check_times(commitment, expected.now)?;
@@ -239,7 +246,7 @@ fn check_choices(
     expected: &Expected<'_>,
 ) -> Result<(), CommitmentError> {
     if let Some(signature) = expected.user_signature
-        && commitment.user_signature_hash != Bytes32(keccak256(&[&signature.0]))
+        && commitment.user_signature_hash != Bytes32(keccak256(&[&canonical(*signature).0]))
     {
         return Err(CommitmentError::UserSignature);
     }

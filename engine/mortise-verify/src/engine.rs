@@ -46,11 +46,3 @@ impl Engine {
         }
     }
 }
-
-/// The canonical encoding of a valid signature: v is 27 or 28.
-pub(crate) fn canonical(mut signature: Signature) -> Signature {
-    if signature.0[64] < 27 {
-        signature.0[64] += 27;
-    }
-    signature
-}

@@ -146,6 +146,7 @@ impl NamedError for CommitmentError {
             Self::InsecureMode(inner) => inner.name(),
             Self::Terms(_) => "Terms",
             Self::LockId { .. } => "LockId",
+            Self::OwnerIsTaker(_) => "OwnerIsTaker",
             Self::UserSignature => "UserSignature",
             Self::Custody { .. } => "Custody",
             Self::Durability { .. } => "Durability",

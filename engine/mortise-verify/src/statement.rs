@@ -1,9 +1,10 @@
 //! What an engine signs about one frame and the whole log up to it.
 
-use crate::engine::{Engine, SignerError, canonical};
+use crate::engine::{Engine, SignerError};
 use crate::history::TreeHead;
 use mortise_format::eip712::RootStatement;
 use mortise_format::ids::{EngineId, Root, Signature};
+use mortise_format::secp256k1::canonical;
 
 /// A statement as received. Nothing in it is verified.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -153,7 +153,7 @@ approval = fields(
     serial=u64, images=many(measurement), minimum_version=version, rules=u16, valid_until=u64
 )
 
-field = names(*(str(number) for number in range(42)))
+field = names(*(str(number) for number in range(43)))
 limit = names("single", "account", "asset", "concurrent", "rate", "requests", "drafts", "readingGrants")
 party = names("owner", "beneficiary", "nobody")
 reject = choice(
@@ -305,4 +305,4 @@ leaf = fields(
 )
 LEAF_BYTES = 297
 FRAME_VERSION = 2
-RULES = range(1, 2)
+RULES = range(1, 3)

@@ -51,7 +51,8 @@ impl<'a> Liar<'a> {
 
     /// The answer of the honest engine.
     pub fn decided(&self, asked: &Asked) -> Event {
-        let admitted = admit(self.state().engine_id(), asked.command.clone()).expect("admissible");
+        let (rules, engine_id) = (self.state().rules(), self.state().engine_id());
+        let admitted = admit(rules, engine_id, asked.command.clone()).expect("admissible");
         match decide(self.state(), self.now_ms, &admitted) {
             Decision::Event(event) => event,
             other => panic!("{asked:?} is not logged: {other:?}"),

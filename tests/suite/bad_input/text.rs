@@ -194,7 +194,7 @@ fn well_formed_values_out_of_bounds_are_refused() {
         ("expiresIn", json!(u64::MAX), "VALIDATION"),
         ("expiresIn", json!(999_999), "EXPIRY_WINDOW"),
         ("asset.chainId", json!(56), "UNSUPPORTED_CHAIN"),
-        ("fulfillmentCondition.targetChainId", json!(56), "UNSUPPORTED_CHAIN"),
+        ("fulfillmentCondition.targetChainId", json!(56), "VALIDATION"),
         ("sessionKey", json!("0x70997970C51812dc3A010C7d01b50e0d17dc79C8"), "VALIDATION"),
         ("owner", json!(format!("0x{}", "0".repeat(40))), "VALIDATION"),
     ] {

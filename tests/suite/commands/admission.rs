@@ -9,7 +9,7 @@ use mortise_format::ids::Address;
 use mortise_format::limits::{BATCH_LOCKS_MAX, EXECUTION_DATA_BYTES_MAX, LOCK_LEGS_MAX};
 use mortise_format::lock::LockTerms;
 use mortise_format::reject::{Field, Reject};
-use mortise_testkit::keys::{Asked, Party, SignedBy, signatures_mut};
+use mortise_testkit::keys::{Asked, Party, SignedBy};
 use mortise_testkit::scenario::{
     START_S, claim, coin, fact, leg, nft, plain_terms, request, terms, token,
 };
@@ -183,14 +183,14 @@ fn signature_with_high_s_foreign_v_or_scalars_out_of_range_is_refused() {
             assert_refused(&mut engine.clone(), &high, Reject::InvalidSignature);
             for (place, byte) in [(64, 2), (64, 26), (64, 29), (64, 255)] {
                 let mut bad = asked.clone();
-                signatures_mut(&mut bad.command)[at].0[place] = byte;
+                bad.command.signatures_mut()[at].0[place] = byte;
                 bad.signers[at] = SignedBy::Malformed;
                 assert_refused(&mut engine.clone(), &bad, Reject::InvalidSignature);
             }
             for range in [0..32, 32..64] {
                 for byte in [0, 0xff] {
                     let mut bad = asked.clone();
-                    signatures_mut(&mut bad.command)[at].0[range.clone()].fill(byte);
+                    bad.command.signatures_mut()[at].0[range.clone()].fill(byte);
                     bad.signers[at] = SignedBy::Malformed;
                     assert_refused(&mut engine.clone(), &bad, Reject::InvalidSignature);
                 }
@@ -203,7 +203,7 @@ fn signature_with_high_s_foreign_v_or_scalars_out_of_range_is_refused() {
 fn v_of_0_or_1_is_as_good_as_27_or_28() {
     let (engine, _) = engine_with_lock();
     for mut asked in good_commands(&engine) {
-        signatures_mut(&mut asked.command).into_iter().for_each(|s| s.0[64] -= 27);
+        asked.command.signatures_mut().into_iter().for_each(|s| s.0[64] -= 27);
         assert!(engine.clone().ask(&asked).is_logged(), "{asked:?}");
     }
 }
@@ -239,7 +239,10 @@ fn every_field_of_a_lock_is_under_its_owners_signature() {
         &|t| t.arbiter = Party::Stranger.address(),
         &|t| t.nonce += 1,
         &|t| t.expires += 1,
-        &|t| t.condition.target_chain_id = 1,
+        &|t| {
+            t.condition.target_chain_id = 1;
+            t.condition.target_asset.chain_id = 1;
+        },
         &|t| t.condition.target_amount = U256::ONE,
         &|t| t.condition.recipient = Party::Stranger.address(),
         &|t| t.condition.execution_data = Some(vec![1]),

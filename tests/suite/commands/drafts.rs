@@ -88,6 +88,7 @@ fn draft_is_checked_like_a_lock() {
     assert_eq!(draft(&mut driver, ask(owner, SINGLE_MAX + 1, 60)), Err(limit));
     let mut unserved = ask(owner, 10, 60);
     unserved.condition.target_chain_id = UNSERVED_CHAIN;
+    unserved.condition.target_asset.chain_id = UNSERVED_CHAIN;
     let refused = draft(&mut driver, unserved);
     assert_eq!(refused, Err(Reject::UnsupportedChain(UNSERVED_CHAIN)));
     assert!(matches!(draft(&mut driver, ask(Address::ZERO, 10, 60)), Err(Reject::Validation(_))));

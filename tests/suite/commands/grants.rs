@@ -72,6 +72,7 @@ fn chain_that_is_not_served_is_refused_as_source_and_as_target() {
     source.legs[0].asset = Asset::native(UNSERVED_CHAIN);
     let mut target = terms(Party::Owner, 1, 10);
     target.condition.target_chain_id = UNSERVED_CHAIN;
+    target.condition.target_asset = Asset::native(UNSERVED_CHAIN);
     for (n, terms) in [(2, source), (3, target)] {
         let asked = engine.signer.commit(Party::Owner, &terms, request(n));
         assert_remembered(&mut engine, &asked, Reject::UnsupportedChain(UNSERVED_CHAIN));

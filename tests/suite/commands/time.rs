@@ -92,6 +92,7 @@ fn expiry_that_is_too_far_for_64_bits_is_outside_the_window() {
     for expires in [u64::MAX, u64::MAX - CLAIM_WINDOW_S] {
         let far = LockTerms { expires, ..terms(Party::Owner, 0, 1) };
         let admitted = mortise_core::admit(
+            engine.state.rules(),
             engine.signer.engine_id(),
             engine.signer.commit(Party::Owner, &far, request(1)).command,
         );

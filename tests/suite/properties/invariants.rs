@@ -8,7 +8,7 @@ use mortise_format::event::Event;
 use mortise_format::ids::{Address, LockId};
 use mortise_format::lock::{Custody, LockTerms};
 use mortise_format::policy::Policy;
-use mortise_testkit::keys::{Asked, SignedBy, signatures_mut};
+use mortise_testkit::keys::{Asked, SignedBy};
 use mortise_testkit::lockstep::Lockstep;
 use mortise_testkit::model::Answer;
 use mortise_testkit::scenario;
@@ -187,7 +187,7 @@ fn inv_08_no_command_counts_with_a_changed_signature() {
         }
         let bit = usize::try_from(engine.now_ms / 1000 % 512).expect("a small number");
         let mut changed = asked.clone();
-        for signature in signatures_mut(&mut changed.command) {
+        for signature in changed.command.signatures_mut() {
             signature.0[bit / 8] ^= 1 << (bit % 8);
         }
         changed.signers = vec![SignedBy::NoOne; changed.signers.len()];

@@ -16,7 +16,7 @@ use mortise_testkit::scenario::{request, terms};
 fn receipt_discloses_its_event_and_nothing_of_the_others_in_the_frame() {
     let mut driver = Driver::booted(1);
     let signer = driver.signer();
-    let asked: Vec<_> = [Party::Owner, Party::OtherOwner, Party::Beneficiary]
+    let asked: Vec<_> = [Party::Owner, Party::OtherOwner, Party::Stranger]
         .into_iter()
         .map(|owner| signer.commit(owner, &terms(owner, 0, 50), request(1)))
         .collect();

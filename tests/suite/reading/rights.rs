@@ -9,7 +9,7 @@ use mortise_format::limits::READING_GRANTS_MAX;
 use mortise_format::reading::ReadingGrant;
 use mortise_format::reject::{Field, Limit, Reject};
 use mortise_format::secret::Secret;
-use mortise_testkit::keys::{Asked, Party, SignedBy, TestSigner, high_s, signatures_mut};
+use mortise_testkit::keys::{Asked, Party, SignedBy, TestSigner, high_s};
 use mortise_testkit::lockstep::{ENGINE_ID, Lockstep};
 use mortise_testkit::model::Answer;
 use mortise_testkit::scenario::{OPERATORS, START_S, not_enough_operators, policy, with_operators};
@@ -80,7 +80,7 @@ fn signature_for_another_engine_or_right_or_with_high_s_does_not_count() {
         assert_eq!(engine.ask(&asked), Answer::Refused(Reject::Unauthorized), "{asked:?}");
     }
     let mut asked = engine.signer.grant_reading(by, &one(1));
-    let signature = signatures_mut(&mut asked.command).remove(1);
+    let signature = asked.command.signatures_mut().remove(1);
     *signature = high_s(signature);
     asked.signers[1] = SignedBy::Malformed;
     assert_eq!(engine.ask(&asked), Answer::Refused(Reject::InvalidSignature));

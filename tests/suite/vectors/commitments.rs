@@ -5,7 +5,8 @@ use crate::proofs::Log;
 use crate::proofs::commitment::{promise, sign, sign_as, terms};
 use mortise_format::U256;
 use mortise_format::asset::{Asset, Condition};
-use mortise_format::ids::{Address, LockId, PolicyHash, Signature};
+use mortise_format::domains::keccak256;
+use mortise_format::ids::{Address, Bytes32, LockId, PolicyHash, Signature};
 use mortise_format::insecure_mode::InsecureMode;
 use mortise_format::lock::{Custody, Durability, LegTerms, LockTerms};
 use mortise_rpc::results::CommitmentView;
@@ -101,10 +102,43 @@ pub fn file() -> File {
         file.every_change(base, &["/commitment"]);
     }
     named(&mut file);
+    of_one_form(&mut file, &log);
+    owner_is_taker(&mut file, &log);
     prolonged(&mut file, &log);
     unordered(&mut file, &log);
     marked(&mut file, &log);
     file
+}
+
+/// A promise that names the owner's signature with v 27 or 28, whatever the verifier was given.
+fn of_one_form(file: &mut File, log: &Log) {
+    let mut signature = log.frames[0].signed.signature;
+    let mut commitment = promise(log, &terms(), 2, 1);
+    commitment.user_signature_hash = Bytes32(keccak256(&[&signature.0]));
+    let view = view_of(log, &terms(), &sign(log, commitment));
+    let mut case = |name: &str, signature: &Signature, verdict: &str| {
+        let set = json!({"/commitment": view, "/expected/userSignature": signature});
+        file.case(name, "a lock of one asset", set, verdict);
+    };
+    case("the owner's signature", &signature, "proven");
+    signature.0[64] -= 27;
+    case("the owner's signature, v of 0 or 1", &signature, "proven");
+    signature.0[64] ^= 1;
+    case("the owner's signature, the other v", &signature, "UserSignature");
+}
+
+/// A promise that the owner alone can end.
+fn owner_is_taker(file: &mut File, log: &Log) {
+    let owner = terms().owner;
+    for (name, [beneficiary, arbiter]) in [
+        ("the owner is the beneficiary", [owner, terms().arbiter]),
+        ("the owner is the arbiter", [terms().beneficiary, owner]),
+        ("the owner is both", [owner, owner]),
+    ] {
+        let shown = input(log, &LockTerms { beneficiary, arbiter, ..terms() });
+        let set = json!({"/commitment": shown["commitment"], "/expected": shown["expected"]});
+        file.case(name, "a lock of one asset", set, "OwnerIsTaker");
+    }
 }
 
 fn named(file: &mut File) {

@@ -339,11 +339,12 @@ impl Driver {
     /// Hands commands in, all in one message. What is refused at admission is answered at once.
     pub fn ask(&mut self, asked: &[&Asked]) -> Vec<Token> {
         let engine_id = self.identity().engine_id;
+        let rules = self.pipeline().machine().state().rules();
         let (mut work, mut tokens) = (Vec::new(), Vec::new());
         for asked in asked {
             let token = self.token();
             tokens.push(token);
-            match admit(&engine_id, asked.command.clone()) {
+            match admit(rules, &engine_id, asked.command.clone()) {
                 Ok(admitted) => {
                     work.push(Work { token, submission: Submission::Command(admitted) });
                 }
@@ -360,9 +361,10 @@ impl Driver {
     /// When a command is refused at admission.
     pub fn ask_between(&mut self, asked: &[&Asked], query: &Query) {
         let engine_id = self.identity().engine_id;
+        let rules = self.pipeline().machine().state().rules();
         let mut work = Vec::new();
         for asked in asked {
-            let admitted = admit(&engine_id, asked.command.clone()).expect("it is signed");
+            let admitted = admit(rules, &engine_id, asked.command.clone()).expect("it is signed");
             for submission in [Submission::Query(query.clone()), Submission::Command(admitted)] {
                 work.push(Work { token: self.token(), submission });
             }

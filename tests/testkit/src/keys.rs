@@ -151,7 +151,7 @@ impl Asked {
     /// The same with the high-s twin in place of signature `at`.
     #[must_use]
     pub fn with_high_s(mut self, at: usize) -> Self {
-        let mut signatures = signatures_mut(&mut self.command);
+        let mut signatures = self.command.signatures_mut();
         *signatures[at] = high_s(signatures[at]);
         self.signers[at] = SignedBy::Malformed;
         self
@@ -160,7 +160,7 @@ impl Asked {
     /// The same with a signature by `by` over nothing of the command in place of signature `at`.
     #[must_use]
     pub fn with_foreign_digest(mut self, at: usize, by: Party) -> Self {
-        *signatures_mut(&mut self.command)[at] = by.signer().sign(&FOREIGN_DIGEST);
+        *self.command.signatures_mut()[at] = by.signer().sign(&FOREIGN_DIGEST);
         self.signers[at] = SignedBy::NoOne;
         self
     }
@@ -288,22 +288,6 @@ impl TestSigner {
         let hash = eip712::approve_images(&self.engine_id, approval);
         let signatures = by.iter().map(|by| self.sign(*by, &hash)).collect();
         Asked::new(Command::ApproveImages { approval: approval.clone(), signatures }, by)
-    }
-}
-
-/// Every signature of a command, to change.
-pub fn signatures_mut(command: &mut Command) -> Vec<&mut Signature> {
-    match command {
-        Command::Commit { intents } => intents.iter_mut().map(|i| &mut i.signature).collect(),
-        Command::Approve { signature, .. }
-        | Command::Claim { signature, .. }
-        | Command::Release { signature, .. }
-        | Command::Extend { signature, .. } => vec![signature],
-        Command::Cancel { consents, .. } => consents.iter_mut().map(|c| &mut c.signature).collect(),
-        Command::CancelDraft { consent, .. } => vec![&mut consent.signature],
-        Command::RecordFact { signatures, .. }
-        | Command::GrantReading { signatures, .. }
-        | Command::ApproveImages { signatures, .. } => signatures.iter_mut().collect(),
     }
 }
 

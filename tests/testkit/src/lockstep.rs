@@ -121,7 +121,7 @@ impl Lockstep {
     /// When core and model disagree.
     pub fn ask(&mut self, asked: &Asked) -> Answer {
         let expected = self.model.answer(self.now_ms, asked);
-        let (found, event) = match admit(&ENGINE_ID, asked.command.clone()) {
+        let (found, event) = match admit(self.state.rules(), &ENGINE_ID, asked.command.clone()) {
             Err(reject) => (Answer::Refused(reject), None),
             Ok(admitted) => match decide(&self.state, self.now_ms, &admitted) {
                 Decision::Event(event) => (Answer::of_event(&event), Some(event)),

@@ -197,7 +197,7 @@ impl Model {
 
     /// The answer to a command at `now_ms`. Changes nothing.
     pub fn answer(&self, now_ms: u64, asked: &Asked) -> Answer {
-        if let Err(reject) = shape::check(asked) {
+        if let Err(reject) = shape::check(self.rules, asked) {
             return Answer::Refused(reject);
         }
         match self.recall(now_ms / 1000, asked) {

@@ -75,6 +75,10 @@ fn next(name: &str) -> &'static str {
         "Expired" | "FromTheFuture" | "TimeOrder" => {
             "do not fill against it; to check an old promise, pass --at document"
         }
+        "OwnerIsTaker" => "its owner can end the lock at any time: do not fill against it",
+        "RulesUnknown" | "Version" => {
+            "newer code wrote it: take a newer version of mortise to judge it"
+        }
         "Contradiction" => {
             "the engine stated something else than it sealed: keep the file, it is evidence"
         }

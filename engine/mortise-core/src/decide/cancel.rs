@@ -71,7 +71,6 @@ pub(super) fn decide_cancel(
     for request_key in used.iter().filter_map(|c| c.request_key.as_ref()) {
         check_validity(now, request_key.valid_until)?;
     }
-    let request_keys: Vec<RequestKey> = owner_consent.request_key.into_iter().collect();
     memory::check_quota(
         state,
         now,
@@ -79,6 +78,14 @@ pub(super) fn decide_cancel(
         0,
         u32::from(owner_consent.request_key.is_some()),
     )?;
+    let mut request_keys: Vec<RequestKey> = owner_consent.request_key.into_iter().collect();
+    if state.rules().remembers_every_consent() {
+        // Each id answers one request of its signer (INV-07), also when another party sent it.
+        for request_key in used.iter().skip(1).filter_map(|c| c.request_key) {
+            memory::check_quota(state, now, state.principal(&request_key.principal), 0, 1)?;
+            request_keys.push(request_key);
+        }
+    }
     let principal = lock.terms.owner;
     let consents = used.iter().map(|c| c.consent).collect();
     let freed = remaining(lock);

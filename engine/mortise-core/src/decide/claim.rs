@@ -1,9 +1,12 @@
 //! Claims and extensions.
 
 use super::{Now, check_validity, grant, memory};
-use crate::state::State;
+use crate::state::accounts::Account;
 use crate::state::locks::Lock;
+use crate::state::{Balance, State};
 use alloc::boxed::Box;
+use mortise_format::U256;
+use mortise_format::asset::Asset;
 use mortise_format::eip712::Claim;
 use mortise_format::event::{Event, RequestKey};
 use mortise_format::ids::{LockId, Signature};
@@ -60,6 +63,25 @@ pub(super) fn decide_claim(
     Ok(Event::LockClaimed { claim: claim.clone(), signature, request_key: *request_key, status })
 }
 
+/// Checks INV-01 for what remains of a leg as if it were granted now: the balance may have fallen
+/// since, and an extension is a new promise.
+fn check_backed(
+    state: &State,
+    account: Option<&Account>,
+    asset: &Asset,
+    remaining: U256,
+) -> Result<(), Reject> {
+    let Balance { total, held, claimed, withdrawing, .. } = state.balance_of(account, asset);
+    let others = held.saturating_sub(remaining);
+    let available =
+        total.saturating_sub(others).saturating_sub(claimed).saturating_sub(withdrawing);
+    if remaining > available {
+        let (held, requested) = (total.saturating_sub(available), remaining);
+        return Err(Reject::InsufficientAvailable { total, held, available, requested });
+    }
+    Ok(())
+}
+
 pub(super) fn decide_extend(
     state: &State,
     now: Now,
@@ -85,9 +107,12 @@ pub(super) fn decide_extend(
     }
     let target = lock.terms.condition.target_chain_id;
     let (claim_by, settle_by) = grant::times_of(state, target, new_expires)?;
-    for leg in &lock.terms.legs {
+    for (leg, held) in lock.terms.legs.iter().zip(lock.legs.iter()) {
         let account = state.account(&lock.terms.owner, &leg.asset);
         grant::check_facts(state, now, account, &leg.asset, settle_by)?;
+        if state.rules().backs_extensions() {
+            check_backed(state, account, &leg.asset, held.remaining)?;
+        }
     }
     let terms = LockTerms { expires: new_expires, ..lock.terms.as_ref().clone() };
     let terms = Box::new(terms);

@@ -2,10 +2,12 @@
 
 use super::Now;
 use crate::state::State;
+use crate::state::accounts::RecordedFact;
 use alloc::vec::Vec;
 use mortise_format::event::Event;
 use mortise_format::fact::BalanceFact;
 use mortise_format::ids::{Address, Signature};
+use mortise_format::limits::{HEAD_STEP_SLACK_S, HEADS_PER_SECOND_MAX};
 use mortise_format::policy::ChainCustody;
 use mortise_format::reject::{Field, Reject};
 
@@ -42,6 +44,19 @@ pub(super) fn decide(
     if age > max || is_older {
         return Err(Reject::StaleFacts { age, max });
     }
+    if state.rules().bounds_heads() && fact.head_number > highest_head(fact, last) {
+        return Err(Reject::Validation(Field::HeadNumber));
+    }
     let signatures: Vec<Signature> = signatures.to_vec();
     Ok(Event::FactRecorded { fact: *fact, signatures })
+}
+
+/// The highest number that a head can have, by the time of the head and by the last fact. A number
+/// beyond it would make every true head after it older, until the chain gets there.
+fn highest_head(fact: &BalanceFact, last: Option<&RecordedFact>) -> u64 {
+    let by_time = fact.head_time.saturating_mul(HEADS_PER_SECOND_MAX);
+    let Some(last) = last else { return by_time };
+    let seconds = fact.head_time.saturating_sub(last.head_time).saturating_add(HEAD_STEP_SLACK_S);
+    let step = seconds.saturating_mul(HEADS_PER_SECOND_MAX);
+    by_time.min(last.head_number.saturating_add(step))
 }

@@ -64,7 +64,7 @@ pub fn decide(state: &State, now_ms: u64, admitted: &Admitted) -> Decision {
 /// signature and without effect.
 pub fn failed_checks(state: &State, now_ms: u64, terms: &LockTerms) -> Vec<Reject> {
     let now = Now { ms: now_ms, s: now_ms / 1000 };
-    let shape = crate::admit::check_terms(terms).err();
+    let shape = crate::admit::check_terms(state.rules(), terms).err();
     shape.into_iter().chain(grant::failed_checks(state, now, terms)).collect()
 }
 

@@ -10,19 +10,22 @@ use mortise_channel::OpenError;
 use mortise_core::{Admitted, admit};
 use mortise_format::command::Command;
 use mortise_format::reject::Reject;
+use mortise_format::rules::RuleSet;
 use std::sync::Arc;
 
 /// A worker of the pool.
 #[derive(Debug)]
 pub struct Crypto {
     identity: Arc<Identity>,
+    /// Those of the epoch, which is the life of the pool.
+    rules: RuleSet,
     signer: CommitmentSigner,
 }
 
 impl Crypto {
-    pub fn new(identity: Arc<Identity>) -> Self {
+    pub fn new(identity: Arc<Identity>, rules: RuleSet) -> Self {
         let signer = CommitmentSigner::new(&identity);
-        Self { identity, signer }
+        Self { identity, rules, signer }
     }
 }
 
@@ -39,7 +42,7 @@ impl Handler<Admit> for Crypto {
     type Result = Vec<Result<Admitted, Reject>>;
 
     fn handle(&mut self, message: Admit, _: &mut SyncContext<Self>) -> Self::Result {
-        let admit = |command| admit(&self.identity.engine_id, command);
+        let admit = |command| admit(self.rules, &self.identity.engine_id, command);
         message.0.into_iter().map(admit).collect()
     }
 }

@@ -191,7 +191,7 @@ impl Pipeline {
             condition: request.condition,
             legs: vec![LegTerms { asset: request.asset, amount: request.amount }],
         };
-        check_terms(&terms)?;
+        check_terms(state.rules(), &terms)?;
         check_draft(state, now_ms, &terms)?;
         let lock_id = terms.lock_id(state.engine_id());
         let until_ms = now_ms.saturating_add(policy.draft_ttl_s.saturating_mul(1000));

@@ -18,6 +18,7 @@ use mortise_format::lock::{Custody, LockTerms, Status};
 use mortise_format::policy::ChainCustody;
 use mortise_format::reading::ReadingGrant;
 use mortise_format::reject::{Field, Limit, Party, Reject};
+use mortise_format::rules::RuleSet;
 
 impl Model {
     pub(super) fn decide(&self, now_ms: u64, asked: &Asked) -> Result<Answer, Reject> {
@@ -279,10 +280,25 @@ impl Model {
         }
         let chain_id = lock.terms.condition.target_chain_id;
         let (claim_by, settle_by) = self.times(chain_id, new_expires)?;
-        for leg in &lock.terms.legs {
+        for (leg, [remaining, ..]) in lock.terms.legs.iter().zip(&lock.parts) {
             self.check_facts(now_s, &owner, &leg.asset, settle_by)?;
+            if self.rules >= RuleSet(2) {
+                self.check_backed(&owner, &leg.asset, *remaining)?;
+            }
         }
         Ok(Answer::Extended(claim_by, settle_by))
+    }
+
+    /// As if what remains of the leg were free, and locked again.
+    fn check_backed(&self, owner: &Address, asset: &Asset, requested: U256) -> Result<(), Reject> {
+        let mut balance = self.balance(owner, asset);
+        balance.held = balance.held.saturating_sub(requested);
+        let (total, available) = (balance.total, balance.available());
+        if requested > available {
+            let held = total.saturating_sub(available);
+            return Err(Reject::InsufficientAvailable { total, held, available, requested });
+        }
+        Ok(())
     }
 
     fn decide_cancel(
@@ -313,6 +329,10 @@ impl Model {
         }
         let requests = u32::from(matches!(by_owner, CancelForm::Consent(_)));
         self.check_quota(now_ms, &owner, 0, requests)?;
+        let taker_asks = taker != owner && matches!(by_taker, CancelForm::Consent(_));
+        if taker_asks && self.rules >= RuleSet(2) {
+            self.check_quota(now_ms, &taker, 0, 1)?;
+        }
         Ok(Answer::Cancelled(remaining(lock)))
     }
 
@@ -371,6 +391,14 @@ impl Model {
         });
         if age > max || !newer {
             return Err(Reject::StaleFacts { age, max });
+        }
+        if self.rules >= RuleSet(2) {
+            let step =
+                |last: &BalanceFact| last.head_number + 16 * (fact.head_time - last.head_time + 60);
+            let fits = last.is_none_or(|last| fact.head_number <= step(last));
+            if !fits || fact.head_number > 16 * fact.head_time {
+                return Err(Reject::Validation(Field::HeadNumber));
+            }
         }
         Ok(Answer::FactRecorded)
     }

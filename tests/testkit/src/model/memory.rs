@@ -7,9 +7,10 @@ use mortise_format::codec;
 use mortise_format::command::{CancelForm, Command, SignedIntent};
 use mortise_format::eip712::Request;
 use mortise_format::event::LogPosition;
-use mortise_format::ids::{Address, LockId};
+use mortise_format::ids::{Address, LockId, Signature};
 use mortise_format::lock::Status;
 use mortise_format::reject::{Field, Limit, Reject};
+use mortise_format::rules::RuleSet;
 
 const DAY_S: u64 = 24 * 3600;
 
@@ -18,7 +19,14 @@ impl Model {
         match &asked.command {
             Command::Approve { terms, signature } => {
                 let lock = self.locks.get(&terms.lock_id(&self.engine_id));
-                let same = lock.filter(|lock| lock.approved_with == Some(*signature));
+                let one_form = |mut signature: Signature| {
+                    signature.0[64] += if signature.0[64] < 27 { 27 } else { 0 };
+                    signature
+                };
+                let same = lock.filter(|lock| match self.rules >= RuleSet(2) {
+                    true => lock.approved_with.map(one_form) == Some(one_form(*signature)),
+                    false => lock.approved_with == Some(*signature),
+                });
                 Ok(same.map(|lock| lock.granted_at))
             }
             Command::RecordFact { fact, .. } => {
@@ -201,6 +209,16 @@ impl Model {
                 match cancel_mark(lock_id, consent, owner) {
                     Some(signed_request) => self.remember_one(at, signed_request),
                     None => self.count(&owner),
+                }
+                let terms = &self.locks.get(lock_id).expect("the lock was there").terms;
+                let taker = match terms.beneficiary.is_zero() {
+                    true => terms.arbiter,
+                    false => terms.beneficiary,
+                };
+                let by_taker = asked.signers.iter().position(|s| address(s) == Some(taker));
+                let mark = by_taker.and_then(|at| cancel_mark(lock_id, &consents[at], taker));
+                if let Some(mark) = mark.filter(|_| self.rules >= RuleSet(2) && taker != owner) {
+                    self.remember_one(at, mark);
                 }
                 return;
             }

@@ -8,19 +8,20 @@ use mortise_format::limits::{
 };
 use mortise_format::lock::LockTerms;
 use mortise_format::reject::{Field, Reject};
+use mortise_format::rules::RuleSet;
 use std::collections::BTreeSet;
 
 /// The first rule that the command breaks.
-pub fn check(asked: &Asked) -> Result<(), Reject> {
+pub fn check(rules: RuleSet, asked: &Asked) -> Result<(), Reject> {
     match &asked.command {
         Command::Commit { intents } => {
             rule((1..=BATCH_LOCKS_MAX).contains(&intents.len()), Field::Locks)?;
-            intents.iter().try_for_each(|intent| check_terms(&intent.terms))?;
+            intents.iter().try_for_each(|intent| check_terms(rules, &intent.terms))?;
             let mut pairs = intents.iter().zip(&asked.signers);
             pairs.try_for_each(|(intent, signer)| signed_by(*signer, &intent.terms.owner))
         }
         Command::Approve { terms, .. } => {
-            check_terms(terms)?;
+            check_terms(rules, terms)?;
             rule(terms.beneficiary.is_zero(), Field::Beneficiary)?;
             rule(terms.arbiter.is_zero(), Field::Arbiter)?;
             rule(terms.legs.len() == 1, Field::Assets)?;
@@ -38,7 +39,7 @@ pub fn check(asked: &Asked) -> Result<(), Reject> {
             well_formed(asked)
         }
         Command::CancelDraft { terms, .. } => {
-            check_terms(terms)?;
+            check_terms(rules, terms)?;
             signed_by(asked.signers[0], &terms.owner)
         }
         Command::RecordFact { fact, signatures } => {
@@ -68,7 +69,7 @@ pub fn check(asked: &Asked) -> Result<(), Reject> {
     }
 }
 
-fn check_terms(terms: &LockTerms) -> Result<(), Reject> {
+fn check_terms(rules: RuleSet, terms: &LockTerms) -> Result<(), Reject> {
     rule(!terms.owner.is_zero(), Field::Owner)?;
     rule((1..=LOCK_LEGS_MAX).contains(&terms.legs.len()), Field::Assets)?;
     for (i, leg) in terms.legs.iter().enumerate() {
@@ -76,7 +77,18 @@ fn check_terms(terms: &LockTerms) -> Result<(), Reject> {
         rule(leg.asset.check().is_ok(), Field::Asset)?;
         rule(!terms.legs[..i].iter().any(|other| other.asset == leg.asset), Field::Asset)?;
     }
-    rule(terms.condition.target_asset.check().is_ok(), Field::TargetAsset)?;
+    let (condition, strict) = (&terms.condition, rules >= RuleSet(2));
+    if strict {
+        rule(terms.beneficiary != terms.owner, Field::Beneficiary)?;
+        rule(terms.arbiter != terms.owner, Field::Arbiter)?;
+    }
+    rule(condition.target_asset.check().is_ok(), Field::TargetAsset)?;
+    if strict {
+        let same_chain = condition.target_asset.chain_id == condition.target_chain_id;
+        rule(same_chain, Field::TargetAsset)?;
+        rule(!condition.target_amount.is_zero(), Field::TargetAmount)?;
+        rule(!condition.recipient.is_zero(), Field::Recipient)?;
+    }
     let data = terms.condition.execution_data.as_deref().unwrap_or_default();
     rule(data.len() <= EXECUTION_DATA_BYTES_MAX, Field::ExecutionData)
 }
