@@ -45,7 +45,7 @@ struct Recorded {
     list: &'static str,
 }
 
-const LOGS: [Recorded; 2] = [
+const LOGS: [Recorded; 3] = [
     Recorded {
         name: "0-retired",
         fate: Fate::Retired,
@@ -55,6 +55,11 @@ const LOGS: [Recorded; 2] = [
         name: "1-first",
         fate: Fate::Replays,
         list: "9a62cff61fb2c03af1ef6cd7813673e75b338409f97e38200e165d9930466e3a",
+    },
+    Recorded {
+        name: "1+2-switch",
+        fate: Fate::Replays,
+        list: "379f46445dbb0ae87cce5721e988e7df6ce09d61f5d6501fadb939e94d4c8899",
     },
 ];
 
