@@ -31,6 +31,7 @@ pub mod repair;
 mod run;
 mod server;
 pub mod store;
+mod upkeep;
 pub mod verify;
 mod witness;
 

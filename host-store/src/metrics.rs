@@ -9,7 +9,7 @@ use metrics_exporter_prometheus::{
     Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
 };
 use mortise_format::store::StoreRefusal;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 mod enclave;
@@ -21,6 +21,17 @@ const METADATA: Metadata<'static> =
 const SECONDS: &[f64] =
     &[0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0];
 const FRAMES: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0];
+
+/// What the host knows of its disk.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct DiskFacts {
+    /// Bytes free in the file system of the data folder.
+    pub(crate) free_bytes: Option<u64>,
+    /// Days until the disk is full if the log grows as in the last week.
+    pub(crate) free_days: Option<u64>,
+    /// The first stored frame that is known to be damaged, and the number of such frames.
+    pub(crate) broken_frames: Option<(u64, usize)>,
+}
 
 /// The result of a gateway request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +82,8 @@ const FROM_THE_START: [(&str, &str, &[&str]); 3] = [
         ],
     ),
 ];
+/// Free days that the metric shows at most.
+const DAYS_MAX: u64 = 36_500;
 const CREDENTIALS: &str = "mortise_host_credentials_fetches_total";
 const REFUSALS: &str = "mortise_host_append_refusals_total";
 const RELAYED: &str = "mortise_host_relay_connections_total";
@@ -100,6 +113,8 @@ pub struct Metrics {
     sync_failures: Counter,
     next_seq: Gauge,
     free_bytes: Gauge,
+    free_days: Gauge,
+    disk: Mutex<DiskFacts>,
     broken_frames: Gauge,
     first_broken_seq: Gauge,
     can_append: Gauge,
@@ -150,6 +165,8 @@ impl Metrics {
             sync_failures: counter(r, "mortise_host_sync_failures_total"),
             next_seq: gauge(r, "mortise_host_next_seq"),
             free_bytes: gauge(r, "mortise_host_disk_free_bytes"),
+            free_days: gauge(r, "mortise_host_disk_free_days"),
+            disk: Mutex::default(),
             broken_frames: gauge(r, "mortise_host_broken_frames"),
             first_broken_seq: gauge(r, "mortise_host_first_broken_seq"),
             can_append: gauge(r, "mortise_host_store_can_append"),
@@ -210,15 +227,22 @@ impl Metrics {
         self.next_seq.set(seq as f64);
     }
 
-    /// The first damaged frame that is known, and their number.
-    pub(crate) fn broken_frames(&self, found: Option<(u64, usize)>) {
-        let (first, count) = found.map_or((-1.0, 0), |(first, count)| (first as f64, count));
+    /// Shows what is known of the disk. An unknown number of days counts as a hundred years.
+    pub(crate) fn disk(&self, facts: DiskFacts) {
+        let (first, count) =
+            facts.broken_frames.map_or((-1.0, 0), |(first, count)| (first as f64, count));
         self.broken_frames.set(count as f64);
         self.first_broken_seq.set(first);
+        if let Some(free) = facts.free_bytes {
+            self.free_bytes.set(free as f64);
+        }
+        self.free_days.set(facts.free_days.unwrap_or(DAYS_MAX).min(DAYS_MAX) as f64);
+        *self.disk.lock().unwrap_or_else(PoisonError::into_inner) = facts;
     }
 
-    pub(crate) fn free_bytes(&self, bytes: u64) {
-        self.free_bytes.set(bytes as f64);
+    /// What was known of the disk at the last look.
+    pub(crate) fn disk_facts(&self) -> DiskFacts {
+        *self.disk.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn store_state(&self, now: StoreState) {

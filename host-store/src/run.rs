@@ -13,9 +13,8 @@ use crate::heartbeat::{self, Pulse};
 use crate::metrics::Metrics;
 use crate::relay::{self, AllowList, Destination, NotAllowed, Relay};
 use crate::server::{self, StoreServer};
-use crate::store::{
-    DiskStore, LogStore as _, OpenError, Scrub, StoreOptions, StoreState, Syncer, Writer,
-};
+use crate::store::{DiskStore, LogStore as _, OpenError, StoreOptions, StoreState, Syncer, Writer};
+use crate::upkeep;
 use crate::witness::{self, WitnessConfig, WitnessProxy};
 use mortise_format::store::LogHead;
 use mortise_transport::{Address, Listener};
@@ -32,8 +31,6 @@ use tokio::task::JoinHandle;
 
 /// Folder of the enclave's diagnostics, in the data folder.
 const DIAGNOSTICS_FOLDER: &str = "diagnostics";
-/// Time between two updates of the histograms and of what is known of the disk.
-const UPKEEP: Duration = Duration::from_secs(5);
 /// Time for a stop in order. What it does not finish is made again at the next start: everything
 /// that was acknowledged is on the disk.
 const STOP_TIME: Duration = Duration::from_millis(4500);
@@ -202,9 +199,9 @@ impl Host {
         let mut tasks = vec![
             tokio::spawn(server::serve(listen_store, server, stopped.clone())),
             tokio::spawn(gateway::serve(listen_http, gateway, stopped.clone())),
-            tokio::spawn(show_state(store.state(), Arc::clone(&metrics), stopped.clone())),
-            tokio::spawn(upkeep(Arc::clone(&metrics), Arc::clone(&store), stopped.clone())),
-            tokio::spawn(scrub(Arc::clone(&store), stopped.clone())),
+            tokio::spawn(upkeep::show_state(store.state(), Arc::clone(&metrics), stopped.clone())),
+            tokio::spawn(upkeep::keep(Arc::clone(&metrics), Arc::clone(&store), stopped.clone())),
+            tokio::spawn(upkeep::scrub(Arc::clone(&store), stopped.clone())),
         ];
         tasks.extend(open_export(&config.data_dir, &store, &stopped).await);
         if let Some(address) = config.diagnostics {
@@ -359,69 +356,6 @@ fn enclave_cid(config: &Config) -> Option<u32> {
     match config.engine {
         Address::Vsock { cid, .. } => Some(cid),
         _ => None,
-    }
-}
-
-async fn upkeep(metrics: Arc<Metrics>, store: Arc<DiskStore>, mut stop: watch::Receiver<()>) {
-    let mut tick = tokio::time::interval(UPKEEP);
-    loop {
-        tokio::select! {
-            _ = tick.tick() => metrics.upkeep(),
-            _ = stop.changed() => return,
-        }
-        let (store, metrics) = (Arc::clone(&store), Arc::clone(&metrics));
-        let looked = tokio::task::spawn_blocking(move || {
-            store.check_room();
-            metrics.broken_frames(store.broken_frames());
-            if let Ok(free) = store.free_bytes() {
-                metrics.free_bytes(free);
-            }
-        });
-        tokio::select! {
-            _ = looked => {}
-            _ = stop.changed() => return,
-        }
-    }
-}
-
-/// Searches the log for damaged frames, a mebibyte a second.
-async fn scrub(store: Arc<DiskStore>, mut stop: watch::Receiver<()>) {
-    let mut scrub = Scrub::default();
-    loop {
-        let store = Arc::clone(&store);
-        let step = tokio::task::spawn_blocking(move || {
-            let pause = scrub.step(&store);
-            (scrub, pause)
-        });
-        let pause = tokio::select! {
-            stepped = step => match stepped {
-                Ok((next, pause)) => {
-                    scrub = next;
-                    pause
-                }
-                Err(_) => return,
-            },
-            _ = stop.changed() => return,
-        };
-        tokio::select! {
-            () = tokio::time::sleep(pause) => {}
-            _ = stop.changed() => return,
-        }
-    }
-}
-
-/// Keeps the metric of the store's state.
-async fn show_state(
-    mut state: watch::Receiver<StoreState>,
-    metrics: Arc<Metrics>,
-    mut stop: watch::Receiver<()>,
-) {
-    loop {
-        metrics.store_state(*state.borrow_and_update());
-        tokio::select! {
-            changed = state.changed() => if changed.is_err() { return },
-            _ = stop.changed() => return,
-        }
     }
 }
 

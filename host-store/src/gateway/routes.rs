@@ -4,7 +4,7 @@ use super::GatewayLimits;
 use super::answer::{GatewayError, empty, json_body, relayed, with_cors};
 use super::body::{self, BodyError};
 use super::engine::{EngineError, EngineLinks};
-use crate::metrics::{Metrics, Outcome};
+use crate::metrics::{DiskFacts, Metrics, Outcome};
 use crate::store::StoreState;
 use axum::Router;
 use axum::body::Body;
@@ -135,19 +135,28 @@ fn not_ready(error: EngineError) -> GatewayError {
     if error.outcome_unknown() { not_ready.with("outcome", "unknown") } else { not_ready }
 }
 
-/// Whether this host does its work: it answers, and its store takes frames.
-async fn healthz(State(gateway): State<Arc<Gateway>>) -> (StatusCode, &'static str) {
-    match *gateway.store.borrow() {
-        StoreState::Appending => (StatusCode::OK, "ok\n"),
-        StoreState::Full => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "DISK_FULL: the store takes frames again when there is room\n",
-        ),
-        StoreState::Poisoned => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "STORE_POISONED: a write failed; this host ends and has to be started again\n",
-        ),
+/// Whether this host does its work: it answers, and its store takes frames. Then also how long the
+/// disk lasts, and which frames are damaged.
+async fn healthz(State(gateway): State<Arc<Gateway>>) -> (StatusCode, String) {
+    let full = "DISK_FULL: the store takes frames again when there is room\n";
+    let poisoned = "STORE_POISONED: a write failed; this host ends and has to be started again\n";
+    let state = *gateway.store.borrow();
+    match state {
+        StoreState::Appending => (StatusCode::OK, healthy_text(gateway.metrics.disk_facts())),
+        StoreState::Full => (StatusCode::SERVICE_UNAVAILABLE, full.to_owned()),
+        StoreState::Poisoned => (StatusCode::SERVICE_UNAVAILABLE, poisoned.to_owned()),
     }
+}
+
+fn healthy_text(disk: DiskFacts) -> String {
+    let mut text = "ok".to_owned();
+    if let Some(days) = disk.free_days {
+        text += &format!("; the disk of the log lasts {days} days");
+    }
+    if let Some((first, count)) = disk.broken_frames {
+        text += &format!("; FRAME_BROKEN: {count} stored frames are damaged, the first is {first}");
+    }
+    text + "\n"
 }
 
 async fn readyz(State(gateway): State<Arc<Gateway>>) -> Response<Body> {
@@ -169,4 +178,20 @@ async fn metrics(State(gateway): State<Arc<Gateway>>) -> Response<Body> {
     let text = HeaderValue::from_static("text/plain; version=0.0.4");
     response.headers_mut().insert(header::CONTENT_TYPE, text);
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn healthz_tells_how_long_the_disk_lasts_and_what_is_damaged() {
+        assert_eq!(healthy_text(DiskFacts::default()), "ok\n");
+        let disk = DiskFacts { free_days: Some(12), broken_frames: Some((5, 2)), free_bytes: None };
+        assert_eq!(
+            healthy_text(disk),
+            "ok; the disk of the log lasts 12 days; FRAME_BROKEN: 2 stored frames are damaged, the \
+             first is 5\n"
+        );
+    }
 }

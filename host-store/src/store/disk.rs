@@ -250,7 +250,11 @@ impl DiskStore {
         result
     }
 
-    fn place(&self, seq: u64) -> Result<FramePlace, StoreRefusal> {
+    pub(super) fn segment_bytes(&self) -> u64 {
+        self.segment_bytes
+    }
+
+    pub(super) fn place(&self, seq: u64) -> Result<FramePlace, StoreRefusal> {
         if let Some(place) = lock(&self.recent).get(&seq) {
             return Ok(*place);
         }
@@ -293,7 +297,7 @@ impl DiskStore {
     }
 
     /// The first bytes of a frame. Keeps the segment in `open` for the next frame.
-    fn front_of(
+    pub(super) fn front_of(
         &self,
         place: FramePlace,
         bytes: usize,

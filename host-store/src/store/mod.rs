@@ -17,6 +17,7 @@
 mod condition;
 mod damage;
 mod disk;
+mod growth;
 mod index;
 mod indexer;
 mod opening;
