@@ -63,7 +63,7 @@ fn no_secret_is_in_log_error_or_trail() {
     };
     let (honest, cut) = (app(WireFault::Honest), app(WireFault::ResetAfter(2000)));
     let ask = |app: &App, request: Value| -> Value {
-        let answer = block_on(plain::answer(Some(app), request));
+        let answer = block_on(plain::answer(Ok(app), request));
         serde_json::from_slice(&answer).expect("JSON")
     };
     let good = rig.kms.credentials(ENCLAVE).expect("the service has made them");
