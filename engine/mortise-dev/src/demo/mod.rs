@@ -1,12 +1,13 @@
 //! `mortise-dev demo`: demonstrates the guarantees of the system on this machine.
 //!
 //! What it is for: `crash` kills host and engine at random under load and checks that no
-//! acknowledged request is lost; `load` measures durable signed locks; `rollback` rewinds and
-//! copies the log. Each starts the processes of `mortise-dev dev` on its own folder.
+//! acknowledged request is lost; `load` measures durable signed locks; `abuse` runs an
+//! honest client beside abusive ones; `rollback` rewinds and copies the log. Each starts the processes of `mortise-dev dev` on its own folder.
 //!
 //! What it does not do: cut the power. The page cache survives a killed process;
 //! `tests/crash/strace.sh` shows that frames are synced before they are acknowledged.
 
+mod abuse;
 mod crash;
 mod line;
 mod load;
@@ -27,6 +28,8 @@ pub struct DemoArgs {
 
 #[derive(Debug, Subcommand)]
 enum Demo {
+    /// Run one honest client beside each abusive caller in turn, and print what it cost
+    Abuse(abuse::AbuseArgs),
     /// Kill host and engine at random under load; check that nothing acknowledged is lost
     Crash(crash::CrashArgs),
     /// Measure durable, signed locks over the request socket
@@ -41,6 +44,7 @@ enum Demo {
 /// A failed check; a process that does not start.
 pub async fn run(args: DemoArgs, output: &Output) -> Result<(), Failure> {
     match args.demo {
+        Demo::Abuse(args) => abuse::run(args, output).await,
         Demo::Crash(args) => crash::run(args, output).await,
         Demo::Load(args) => load::run(args, output).await,
         Demo::Rollback(args) => rollback::run(args, output).await,

@@ -163,6 +163,17 @@ impl Processes {
         }
     }
 
+    /// The process id of the engine, while it runs.
+    pub fn engine_id(&self) -> Option<u32> {
+        self.engine.as_ref().and_then(Child::id)
+    }
+
+    /// True while both processes run.
+    pub fn are_alive(&mut self) -> bool {
+        let mut processes = [self.engine.as_mut(), self.host.as_mut()].into_iter().flatten();
+        processes.all(Child::is_alive)
+    }
+
     /// The process id of the host, while it runs.
     pub fn host_id(&self) -> Option<u32> {
         self.host.as_ref().and_then(Child::id)

@@ -4,11 +4,12 @@ use bytes::Bytes;
 use mortise_client::{Identity, Signer, random_request_id};
 use mortise_format::U256;
 use mortise_format::asset::{Asset, Condition};
-use mortise_format::eip712::{Claim, Request};
+use mortise_format::eip712::{Claim, Request, batch_hash};
 use mortise_format::genesis::Genesis;
 use mortise_format::ids::{Address, Bytes32, LockId};
+use mortise_format::limits::BATCH_LOCKS_MAX;
 use mortise_format::lock::{LegTerms, LockTerms};
-use mortise_rpc::params::CommitLock;
+use mortise_rpc::params::{CommitBatch, CommitLock};
 use mortise_rpc::{Method, envelope, genesis};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -65,10 +66,9 @@ impl LoadRequests {
         envelope::request(self.next_id, method.name(), params).into()
     }
 
-    /// A commit of `amount`.
-    pub fn commit(&mut self, owner: &Signer, nonce: u64, amount: u64) -> Commit {
+    fn terms(&self, owner: &Signer, nonce: u64, amount: u64) -> LockTerms {
         let (asset, target) = (Asset::native(1), Asset::native(10));
-        let terms = LockTerms {
+        LockTerms {
             owner: owner.address(),
             beneficiary: self.beneficiary.address(),
             arbiter: self.arbiter.address(),
@@ -82,11 +82,32 @@ impl LoadRequests {
                 execution_data: None,
             },
             legs: vec![LegTerms { asset, amount: U256::from(amount) }],
-        };
+        }
+    }
+
+    /// A commit of `amount`.
+    pub fn commit(&mut self, owner: &Signer, nonce: u64, amount: u64) -> Commit {
+        let terms = self.terms(owner, nonce, amount);
         let lock_id = terms.lock_id(&self.engine.engine_id);
         let intent = owner.lock_intent(&self.engine.engine_id, terms, &Bytes32::ZERO, request());
         let bytes = self.call(Method::CommitLock, &CommitLock { intent });
         Commit { bytes, lock_id }
+    }
+
+    /// A batch of the largest size, whose last intent another key signed.
+    pub fn refused_batch(&mut self, owner: &Signer) -> Bytes {
+        let count = u64::try_from(BATCH_LOCKS_MAX).unwrap_or(u64::MAX);
+        let terms: Vec<_> = (0..count).map(|nonce| self.terms(owner, nonce, 1)).collect();
+        let engine_id = self.engine.engine_id;
+        let lock_ids: Vec<_> = terms.iter().map(|terms| terms.lock_id(&engine_id)).collect();
+        let (hash, request) = (batch_hash(&lock_ids), request());
+        let sign = |(n, terms): (u64, LockTerms)| {
+            let stranger = Signer::random();
+            let signer = if n + 1 == count { &stranger } else { owner };
+            signer.lock_intent(&engine_id, terms, &hash, request)
+        };
+        let intents = (0..).zip(terms).map(sign).collect();
+        self.call(Method::CommitBatch, &CommitBatch { intents })
     }
 
     /// The arbiter's claim of `amount`, with claim index `index`.

@@ -40,6 +40,11 @@ impl Child {
         self.process.id()
     }
 
+    /// True while it runs.
+    pub fn is_alive(&mut self) -> bool {
+        matches!(self.process.try_wait(), Ok(None))
+    }
+
     /// Its next notice; `None` after it closed its output.
     pub async fn notice(&mut self) -> Option<Notice> {
         while let Ok(Some(line)) = self.lines.next_line().await {

@@ -7,7 +7,7 @@ use std::time::Duration;
 /// Median and tail latency, milliseconds.
 #[derive(Debug, Clone, Copy, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Timings {
+pub(crate) struct Timings {
     pub p50_ms: f64,
     pub p99_ms: f64,
 }
