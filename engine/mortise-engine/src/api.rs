@@ -220,8 +220,10 @@ pub struct StatusAnswer {
     pub state_root: Root,
     /// Policy in force.
     pub policy_hash: PolicyHash,
-    /// Engine time, milliseconds.
-    pub time_ms: u64,
+    /// Engine time now, milliseconds.
+    pub now_ms: u64,
+    /// Engine time of the last frame, milliseconds.
+    pub head_time_ms: u64,
     pub lock_count: usize,
     pub draft_count: usize,
     /// The oldest frame whose state root can still prove entries.

@@ -26,6 +26,7 @@ use crate::store::{LogStore, RemoteLog, StoreError};
 use crate::witness::WitnessQuorum;
 use actix::dev::ToEnvelope;
 use actix::{Actor, Addr, Arbiter, ArbiterHandle, Handler, Message, SyncArbiter};
+use mortise_core::machine::EpochRecord;
 use mortise_format::genesis::Genesis;
 use mortise_format::images::Version;
 use mortise_format::limits::CONNECTIONS_MAX;
@@ -262,22 +263,15 @@ async fn start(
         .map_err(EngineError::Start)?;
     let epoch = pipeline.machine().head().epoch;
     let crypto = crypto_pool(config.crypto_threads, &identity, rules);
-    let reader = Reader::new(ReaderParts {
-        store: ReadStore::dialled(config.store.clone()),
-        identity: Arc::clone(&identity),
-        ring: Arc::clone(&ring),
-        view: Arc::clone(&view),
-        epochs: pipeline.machine().epochs().to_vec(),
-        quorum: quorum.clone(),
-        reading: ReadingKeys::new(ring, Arc::clone(&identity), Arc::clone(&ports.entropy)),
-    });
+    let (view_of, epochs) = (Arc::clone(&view), pipeline.machine().epochs().to_vec());
+    let reader = reader(config, ports, (view_of, epochs), (&identity, ring, quorum.clone()));
     let readers = Arc::new(Readers::start(Arc::new(reader), READER_THREADS));
     let parts = LedgerParts {
         pipeline,
         outputs,
         store,
         clock: Arc::clone(&ports.clock),
-        crypto: crypto.clone(),
+        signers: crypto_pool(config.crypto_threads, &identity, rules),
         phase: Arc::clone(phase),
         quorum,
         view,
@@ -288,6 +282,19 @@ async fn start(
         Serving { ledger: ledger_of, crypto, identity: identity_of, boot_ms, proof, readers };
     handle.open(serving);
     Ok(Started { ledger, identity, epoch })
+}
+
+/// The read plane, on a store connection of its own.
+fn reader(
+    config: &Config,
+    ports: &Ports,
+    (view, epochs): (Arc<ReleasedView>, Vec<EpochRecord>),
+    (identity, ring, quorum): (&Arc<Identity>, Arc<KeyRing>, Option<Arc<WitnessQuorum>>),
+) -> Reader {
+    let (identity, entropy) = (Arc::clone(identity), Arc::clone(&ports.entropy));
+    let reading = ReadingKeys::new(Arc::clone(&ring), Arc::clone(&identity), entropy);
+    let store = ReadStore::dialled(config.store.clone());
+    Reader::new(ReaderParts { store, identity, ring, view, epochs, quorum, reading })
 }
 
 /// An engine whose boot frame is in flight.

@@ -136,6 +136,8 @@ pub const LIST_MAX: usize = 1000;
 pub const SNAPSHOT_FRAMES: u64 = 4096;
 /// Newest frames under whose state roots the engine can still prove entries.
 pub const RECENT_ROOTS_MAX: usize = 256;
+/// Most changed leaves of those frames: what one proof turns back at most.
+pub const RECENT_ROOTS_LEAVES_MAX: usize = 1024;
 /// Most memory for those proofs, in bytes. Under load fewer frames are kept.
 pub const RECENT_ROOTS_BYTES_MAX: usize = 512 * 1024;
 /// Most statements that one frame carries.

@@ -90,6 +90,7 @@ impl Engine {
             public_key: self.key.address(),
             state_root: Root([5; 32]),
             timestamp: NOW,
+            head_time: NOW,
             epoch: 1,
             seq: self.seq.load(Ordering::Relaxed),
             mode: "unattested".into(),

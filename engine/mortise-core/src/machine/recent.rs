@@ -10,8 +10,9 @@
 //! state after frame s  = state now, with what frames s+1, s+2, ... changed turned back
 //! held under root s    = what the first of them that changed the leaf kept, else the state now
 //! ```
-//! Invariants: at most `RECENT_ROOTS_MAX` frames and about `RECENT_ROOTS_BYTES_MAX` bytes; a proof
-//! is given only when it leads to the root that the frame had.
+//! Invariants: at most `RECENT_ROOTS_MAX` frames, `RECENT_ROOTS_LEAVES_MAX` changed leaves and about
+//! `RECENT_ROOTS_BYTES_MAX` bytes, so that a proof turns back a bounded number of leaves; a proof is
+//! given only when it leads to the root that the frame had.
 
 use super::Machine;
 use crate::state::Before;
@@ -20,7 +21,7 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use mortise_format::entry::{LeafKey, LeafValue};
 use mortise_format::ids::Root;
-use mortise_format::limits::{RECENT_ROOTS_BYTES_MAX, RECENT_ROOTS_MAX};
+use mortise_format::limits::{RECENT_ROOTS_BYTES_MAX, RECENT_ROOTS_LEAVES_MAX, RECENT_ROOTS_MAX};
 
 /// What one frame changed.
 #[derive(Debug, Clone)]
@@ -37,6 +38,8 @@ struct Undo {
 pub struct RecentRoots {
     frames: VecDeque<Undo>,
     bytes: usize,
+    /// Changed leaves of these frames.
+    leaves: usize,
 }
 
 impl RecentRoots {
@@ -44,11 +47,19 @@ impl RecentRoots {
     pub(super) fn push(&mut self, seq: u64, root: Root, before: Vec<Before>) {
         let bytes = size_of::<Undo>() + before.iter().map(Before::bytes).sum::<usize>();
         self.bytes += bytes;
+        self.leaves += before.len();
         self.frames.push_back(Undo { seq, root, before, bytes });
-        while self.frames.len() > RECENT_ROOTS_MAX || self.bytes > RECENT_ROOTS_BYTES_MAX {
+        while self.is_over() {
             let Some(oldest) = self.frames.pop_front() else { return };
             self.bytes -= oldest.bytes;
+            self.leaves -= oldest.before.len();
         }
+    }
+
+    fn is_over(&self) -> bool {
+        self.frames.len() > RECENT_ROOTS_MAX
+            || self.leaves > RECENT_ROOTS_LEAVES_MAX
+            || self.bytes > RECENT_ROOTS_BYTES_MAX
     }
 
     /// The root after frame `seq`, and what later frames changed, oldest first.
@@ -114,5 +125,37 @@ impl Machine {
             None => self.state().opened_now(key),
         };
         (found == root).then_some(ProvenLeaf { held, proof })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn changes(count: usize) -> Vec<Before> {
+        (0..count).map(|_| Before { key: LeafKey::Images, held: None }).collect()
+    }
+
+    fn kept(recent: &RecentRoots) -> Vec<u64> {
+        recent.frames.iter().map(|undo| undo.seq).collect()
+    }
+
+    #[test]
+    fn leaves_that_a_proof_turns_back_are_bounded() {
+        let mut recent = RecentRoots::default();
+        let half = RECENT_ROOTS_LEAVES_MAX / 2;
+        for (seq, count, left) in [
+            (1, half, &[1][..]),
+            (2, half, &[1, 2]),
+            (3, 1, &[2, 3]),
+            (4, half - 1, &[2, 3, 4]),
+            (5, RECENT_ROOTS_LEAVES_MAX + 1, &[]),
+            (6, RECENT_ROOTS_LEAVES_MAX, &[6]),
+        ] {
+            recent.push(seq, Root::ZERO, changes(count));
+            assert_eq!(kept(&recent), left, "after frame {seq}");
+            let leaves = recent.frames.iter().map(|undo| undo.before.len()).sum::<usize>();
+            assert_eq!((recent.leaves, recent.leaves <= RECENT_ROOTS_LEAVES_MAX), (leaves, true));
+        }
     }
 }

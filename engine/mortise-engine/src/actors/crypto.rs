@@ -2,13 +2,14 @@
 
 use crate::channel::{ChannelKey, OpenedRequest};
 use crate::keyring::Identity;
-use crate::pipeline::{SignJob, SignedFrame};
+use crate::pipeline::{SignJob, SignedPromises};
 use crate::released::CommitmentSigner;
 use actix::{Actor, Handler, Message, SyncContext};
 use bytes::Bytes;
 use mortise_channel::OpenError;
 use mortise_core::{Admitted, admit};
 use mortise_format::command::Command;
+use mortise_format::ids::Signature;
 use mortise_format::reject::Reject;
 use mortise_format::rules::RuleSet;
 use std::sync::Arc;
@@ -64,20 +65,33 @@ impl Handler<OpenMessage> for Crypto {
     }
 }
 
-/// Signs the statement of a frame and the promises of these events.
+/// Signs the promises of these events, and the statement of their frame.
 #[derive(Debug, Message)]
-#[rtype(result = "SignedFrame")]
-pub struct SignFrame(pub SignJob);
+#[rtype(result = "SignedPart")]
+pub struct SignPart {
+    pub job: SignJob,
+    /// One part of a frame signs the statement.
+    pub with_statement: bool,
+}
 
-impl Handler<SignFrame> for Crypto {
-    type Result = actix::MessageResult<SignFrame>;
+/// The signatures of a part of a frame.
+#[derive(Debug)]
+pub struct SignedPart {
+    /// Signature over the statement, in the part that was asked for it.
+    pub signature: Option<Signature>,
+    /// The signed promises of each event, by index.
+    pub promises: SignedPromises,
+}
 
-    fn handle(&mut self, message: SignFrame, _: &mut SyncContext<Self>) -> Self::Result {
-        let SignJob { statement, events } = message.0;
+impl Handler<SignPart> for Crypto {
+    type Result = actix::MessageResult<SignPart>;
+
+    fn handle(&mut self, message: SignPart, _: &mut SyncContext<Self>) -> Self::Result {
+        let SignPart { job: SignJob { statement, events }, with_statement } = message;
         let stated = &statement.statement;
         let sign = |(index, event)| (index, self.signer.sign(stated, index, &event));
         let promises = events.into_iter().map(sign).collect();
-        let signature = self.signer.sign_statement(stated);
-        actix::MessageResult(SignedFrame { seq: stated.seq, signature, promises })
+        let signature = with_statement.then(|| self.signer.sign_statement(stated));
+        actix::MessageResult(SignedPart { signature, promises })
     }
 }

@@ -1,7 +1,7 @@
 //! The single writer: owns the pipeline and executes its outputs.
 
 use super::appends::{Appends, Next};
-use super::crypto::{Crypto, SignFrame};
+use super::crypto::{Crypto, SignPart};
 use crate::api::{Reply, Submission, Token, Work};
 use crate::phase::{Phase, PhaseCell};
 use crate::pipeline::{Fault, Input, Output, Pipeline, SignJob, SignedFrame, Snapshot};
@@ -29,7 +29,8 @@ pub struct LedgerParts {
     pub outputs: Vec<Output>,
     pub store: Arc<dyn LogStore>,
     pub clock: Arc<dyn Clock>,
-    pub crypto: Addr<Crypto>,
+    /// Workers that sign frames. Nothing else waits for them, so no caller's work delays a frame.
+    pub signers: Addr<Crypto>,
     /// The shared phase: ready once the boot frame is released.
     pub phase: Arc<PhaseCell>,
     /// The witnesses, if the policy has any.
@@ -139,30 +140,30 @@ impl Ledger {
     /// Splits a large job over the pool and joins the parts.
     fn sign(&mut self, job: SignJob, context: &mut Context<Self>) {
         let SignJob { statement, mut events } = job;
+        let seq = statement.statement.seq;
         let mut parts = Vec::new();
         loop {
             let rest = events.split_off(events.len().min(SIGN_CHUNK));
-            let part = SignJob { statement: statement.clone(), events };
-            parts.push(self.parts.crypto.send(SignFrame(part)));
+            let job = SignJob { statement: statement.clone(), events };
+            let with_statement = parts.is_empty();
+            parts.push(self.parts.signers.send(SignPart { job, with_statement }));
             if rest.is_empty() {
                 break;
             }
             events = rest;
         }
         let joined = async move {
-            let mut whole: Option<SignedFrame> = None;
+            let (mut signature, mut promises) = (None, Vec::new());
             for part in parts {
                 let part = part.await.ok()?;
-                match &mut whole {
-                    Some(whole) => whole.promises.extend(part.promises),
-                    None => whole = Some(part),
-                }
+                signature = signature.or(part.signature);
+                promises.extend(part.promises);
             }
-            whole
+            Some(SignedFrame { seq, signature: signature?, promises })
         };
         let done = joined.into_actor(self).map(|signed, ledger, context| match signed {
             Some(signed) => ledger.step(Input::Signed(signed), context),
-            None => ledger.step(Input::StoreFailed, context),
+            None => ledger.step(Input::SignersFailed, context),
         });
         context.spawn(done);
     }

@@ -46,8 +46,11 @@ pub struct SignedFrame {
     /// Signature over the statement.
     pub signature: Signature,
     /// The signed promises of each event of the job, by index.
-    pub promises: Vec<(u32, Vec<(Promise, Signature)>)>,
+    pub promises: SignedPromises,
 }
+
+/// Signed promises of events, by the index of the event.
+pub type SignedPromises = Vec<(u32, Vec<(Promise, Signature)>)>;
 
 impl InFlight {
     pub fn into_tokens(self) -> impl Iterator<Item = Token> {

@@ -28,7 +28,7 @@ mod inflight;
 mod pump;
 mod query;
 
-pub use inflight::SignedFrame;
+pub use inflight::{SignedFrame, SignedPromises};
 
 use crate::api::{Query, Reply, Submission, Token, Work};
 use crate::drafts::Drafts;
@@ -63,6 +63,8 @@ pub enum Input {
     StoreFailed,
     /// The statement and the promises of a frame are signed.
     Signed(SignedFrame),
+    /// The workers that sign have ended.
+    SignersFailed,
     /// A quorum of witnesses cosigned the head of this size.
     Cosigned(u64),
     /// Too many witnesses refused: no quorum is possible.
@@ -118,6 +120,9 @@ pub enum Fault {
     /// The store failed, or the outcome of an append is unknown.
     #[error("the outcome of an append is unknown: restart and replay")]
     ShipUnknown,
+    /// The workers that sign have ended.
+    #[error("the workers that sign have ended: restart and replay")]
+    Signers,
     /// The store acked a frame with another digest than the shipped one.
     #[error("the store acked frame {seq} with another digest")]
     AckDigest {
@@ -336,6 +341,7 @@ impl Pipeline {
             Input::Work(work) => work.into_iter().for_each(|work| self.enqueue(work)),
             Input::Acked(ack) => self.acked(ack, out)?,
             Input::StoreFailed => return Err(Fault::ShipUnknown),
+            Input::SignersFailed => return Err(Fault::Signers),
             Input::ClockFailed(error) => return Err(error.into()),
             Input::Signed(signed) => self.signed(signed, out),
             Input::Cosigned(size) => self.cosigned(size, out),

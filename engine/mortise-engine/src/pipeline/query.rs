@@ -25,7 +25,7 @@ impl Pipeline {
     pub(super) fn query(&mut self, now_ms: u64, query: Query) -> Pending {
         let now_ms = now_ms.max(self.machine.head().time_ms);
         let answer = match query {
-            Query::Status => return Pending::Rooted(Answer::Status(self.status())),
+            Query::Status => return Pending::Rooted(Answer::Status(self.status(now_ms))),
             Query::Lock(lock_id) => self.find(&lock_id, now_ms),
             Query::Terms(lock_id) => self.terms(&lock_id, now_ms),
             Query::Locks(filter) => self.list(&filter),
@@ -49,7 +49,7 @@ impl Pipeline {
         Pending::Read(answer)
     }
 
-    fn status(&self) -> StatusAnswer {
+    fn status(&self, now_ms: u64) -> StatusAnswer {
         let (state, head) = (self.machine.state(), self.machine.head());
         StatusAnswer {
             engine_id: *state.engine_id(),
@@ -58,7 +58,8 @@ impl Pipeline {
             seq: head.next_seq.saturating_sub(1),
             state_root: self.machine.state_root(),
             policy_hash: state.policy_hash(),
-            time_ms: head.time_ms,
+            now_ms,
+            head_time_ms: head.time_ms,
             lock_count: state.lock_count(),
             draft_count: self.drafts.count(),
             approved_images: state.approved_images().cloned(),

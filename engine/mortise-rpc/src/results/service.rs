@@ -30,8 +30,11 @@ pub struct Health {
     pub public_key: Address,
     /// State root after the last released frame.
     pub state_root: Root,
-    /// Engine time, whole seconds.
+    /// Engine time now, whole seconds. Every command is decided at this time or later.
     pub timestamp: u64,
+    /// Engine time of the last released frame, whole seconds. An idle engine makes no frame.
+    #[serde(default)]
+    pub head_time: u64,
     /// Epoch of this boot.
     pub epoch: u64,
     /// The last released frame.
