@@ -7,8 +7,10 @@
 //! understates one.
 
 mod admits;
+mod images;
 
 pub use admits::{Admission, admits};
+pub use images::image_findings;
 
 use super::condition::{Fact, Truth};
 use super::document::{Condition, Effect, Patterns, PolicyDocument, Principals, Statement};
@@ -68,12 +70,14 @@ pub fn lint(policy: &PolicyDocument) -> Vec<Finding> {
         if statement.effect == Effect::Allow {
             for holder in holders(statement) {
                 uses(policy, statement, &name, &holder, &mut findings);
+                findings.extend(images::holder_finding(policy, statement, &name, &holder));
             }
         }
         for condition in &statement.conditions {
             findings.extend(value_finding(condition, &name));
         }
         findings.extend(context_finding(statement, &name));
+        findings.extend(images::late_register_finding(statement, &name));
     }
     if !policy.statements.iter().any(grants_to_the_enclave) {
         let (principal, subject) = (String::new(), String::from("kms:Decrypt"));
@@ -295,7 +299,24 @@ const RULES: &[Rule] = &[
         Severity::Note,
         "can delete the key, and with it everything that it wraps",
     ),
+    rule(
+        "kms:DisableKey",
+        Scene::Unattested,
+        "disable-key",
+        Severity::Note,
+        "can disable the key: the engine then does not start",
+    ),
+    rule(
+        "kms:DeleteImportedKeyMaterial",
+        Scene::Unattested,
+        "delete-key-material",
+        Severity::Note,
+        "can delete imported key material, and with it everything that it wraps",
+    ),
 ];
+
+/// What a manager of the key is expected to do; a finding only when everyone may.
+const ONLY_FOR_EVERYONE: [&str; 2] = ["disable-key", "delete-key-material"];
 
 /// Adds what one holder may do by one grant that no Deny revokes. A further grant of kms:Decrypt
 /// that only a Deny blocks opens nothing yet, but one edit would: it is a finding too.
@@ -308,7 +329,8 @@ fn uses(
 ) {
     for rule in RULES.iter().filter(|rule| covers(&grant.actions, rule.action)) {
         let holds = grant.conditions_hold(|key| rule.scene.fact(key));
-        if holds == Truth::No {
+        let is_expected = ONLY_FOR_EVERYONE.contains(&rule.name) && *holder != Holder::Everyone;
+        if holds == Truth::No || is_expected {
             continue;
         }
         let finding = |severity, name_of_rule, text| Finding {
@@ -341,8 +363,9 @@ fn severity(policy: &PolicyDocument, rule: &Rule, grant: &Statement, holder: &Ho
             Severity::Critical
         }
         (Severity::Note, _) if is_of_the_enclave => Severity::Warning,
-        // A register other than PCR0 restricts it to images of one signer, role or kernel.
-        (Severity::Critical, _) if rule.scene == Scene::OtherImage && has_register(grant) => {
+        // The application's code (PCR2) or its signer (PCR8) restrict the images. The kernel, the
+        // role or the instance (PCR1, 3, 4) alone admit any code.
+        (Severity::Critical, _) if rule.scene == Scene::OtherImage && names_the_code(grant) => {
             Severity::Warning
         }
         (severity, _) => severity,
@@ -398,10 +421,10 @@ fn is_image(register: &str) -> bool {
     matches!(register, "imagesha384" | "pcr0")
 }
 
-/// Whether a grant tests a register other than the image's.
-fn has_register(grant: &Statement) -> bool {
+/// Whether a grant tests the register of the application or of the image's signer.
+fn names_the_code(grant: &Statement) -> bool {
     let registers = grant.conditions.iter().filter_map(|condition| register_of(&condition.key));
-    registers.into_iter().any(|register| !is_image(&register))
+    registers.into_iter().any(|register| matches!(register.as_str(), "pcr2" | "pcr8"))
 }
 
 /// Finds values that never equal a measurement in KMS, which is 96 lower-case hex digits.

@@ -4,7 +4,7 @@ use crate::failure::Failure;
 use crate::image::record::Record;
 use crate::output::Output;
 use mortise_key_policy::{
-    Admission, Finding, POLICY_BYTES_MAX, PolicyDocument, Severity, admits, lint,
+    Admission, Finding, POLICY_BYTES_MAX, PolicyDocument, Severity, admits, image_findings, lint,
 };
 use serde_json::{Value, json};
 use std::io::Read;
@@ -16,9 +16,10 @@ pub struct LintArgs {
     /// The policy; - for stdin
     file: PathBuf,
 
-    /// Also check whether the policy lets this image use the key: measurements.json
+    /// Also check whether the policy lets this image use the key, and no other one:
+    /// measurements.json. During an upgrade, name the old and the new one
     #[arg(long, value_name = "FILE")]
-    measurements: Option<PathBuf>,
+    measurements: Vec<PathBuf>,
 }
 
 /// Runs `mortise key-policy lint`.
@@ -26,9 +27,7 @@ pub fn run(args: &LintArgs, output: &Output) -> Result<(), Failure> {
     let text = read(&args.file)?;
     let policy = PolicyDocument::parse(&text).map_err(Failure::check)?;
     let mut findings = lint(&policy);
-    if let Some(path) = &args.measurements {
-        findings.insert(0, image_finding(&policy, &Record::read(path)?));
-    }
+    findings.splice(0..0, findings_of_images(&policy, &args.measurements)?);
     let (json, row) = (findings.iter().map(json_of).collect::<Vec<_>>(), |finding: &Finding| {
         let Finding { severity, rule, statement, text, .. } = finding;
         vec![severity.name().to_owned(), (*rule).to_owned(), statement.clone(), text.clone()]
@@ -43,6 +42,19 @@ pub fn run(args: &LintArgs, output: &Output) -> Result<(), Failure> {
     output.rows(&["severity", "rule", "statement", "what"], rows);
     let text = format!("{bad} findings in the key policy");
     Err(Failure::check(text).with_evidence(json!({"findings": json})))
+}
+
+/// Whether the policy lets the named images use the key, and which others.
+fn findings_of_images(policy: &PolicyDocument, files: &[PathBuf]) -> Result<Vec<Finding>, Failure> {
+    let images = files.iter().map(|path| Record::read(path)).collect::<Result<Vec<_>, _>>()?;
+    let mut findings: Vec<_> = images.iter().map(|image| image_finding(policy, image)).collect();
+    let registers = images.iter().flat_map(Record::registers);
+    let good: Vec<_> =
+        registers.filter(|(number, _)| *number == 0).map(|(_, value)| value.to_owned()).collect();
+    if !good.is_empty() {
+        findings.extend(image_findings(policy, &good));
+    }
+    Ok(findings)
 }
 
 /// Whether the policy lets an image use the key, and what denies it.

@@ -214,3 +214,85 @@ fn most_severe_finding_comes_first() {
     assert_eq!(severities[0], Severity::Critical);
     assert!(severities.is_sorted_by(|a, b| a >= b));
 }
+
+#[test]
+fn every_admitted_image_is_listed_and_an_unknown_one_is_critical() {
+    let good = [pcr("a")];
+    let found = |text: &str| {
+        let policy = PolicyDocument::parse(text).unwrap();
+        let found = image_findings(&policy, &good).into_iter();
+        found.map(|f| (f.severity, f.rule, f.subject)).collect::<Vec<_>>()
+    };
+    let ours = (Severity::Note, "admits-image", pcr("a"));
+    assert_eq!(found(&policy(&[good_grant(&["a"])])), [ours.clone()]);
+    let another = |digit: &str| (Severity::Critical, "admits-another-image", pcr(digit));
+    // A second value in the same list, and in the Deny that backs it.
+    let composed = compose(&plan(Service::Engine)).to_string();
+    assert_eq!(found(&composed), [another("b"), ours.clone()]);
+    // A second grant, without a Deny.
+    let second = grant(ROLE, "kms:*", &attested("PCR0", &pcr("C")));
+    assert_eq!(found(&policy(&[good_grant(&["a"]), second])), [another("c"), ours]);
+}
+
+fn good_grant(digits: &[&str]) -> String {
+    let values: Vec<_> = digits.iter().map(|digit| format!("\"{}\"", pcr(digit))).collect();
+    let values = format!("[{}]", values.join(","));
+    let condition = attested("ImageSha384", "-").replace("\"-\"", &values);
+    grant(ROLE, "kms:Decrypt", &condition)
+}
+
+#[test]
+fn attested_grant_to_everyone_or_another_account_is_critical() {
+    let condition = attested("PCR0", &pcr("a"));
+    let manage = grant(ROOT, "kms:PutKeyPolicy", "{}");
+    let foreign = "arn:aws:iam::444455556666:role/engine";
+    for (principal, rule) in [
+        ("*", "attested-grant-to-everyone"),
+        (foreign, "attested-grant-to-another-account"),
+        ("444455556666", "attested-grant-to-another-account"),
+    ] {
+        let text = policy(&[manage.clone(), good(), grant(principal, "kms:Decrypt", &condition)]);
+        let found = (Severity::Critical, rule, principal.to_owned());
+        assert!(findings(&text).contains(&found), "{principal} {:?}", findings(&text));
+    }
+    assert_eq!(bad(&policy(&[manage, good()])), []);
+}
+
+#[test]
+fn kernel_role_or_instance_alone_are_critical_and_code_or_signer_are_not() {
+    for (register, severity) in [
+        ("PCR1", Severity::Critical),
+        ("PCR3", Severity::Critical),
+        ("PCR4", Severity::Critical),
+        ("PCR2", Severity::Warning),
+        ("PCR8", Severity::Warning),
+    ] {
+        let text = policy(&[good(), grant(ROLE, "kms:Decrypt", &attested(register, &pcr("7")))]);
+        let found = (severity, "decrypt-by-another-image", ROLE.to_owned());
+        assert!(findings(&text).contains(&found), "{register} {:?}", findings(&text));
+    }
+}
+
+#[test]
+fn what_anyone_may_end_is_critical_and_a_manager_may() {
+    for action in ["kms:DisableKey", "kms:DeleteImportedKeyMaterial"] {
+        let found = |principal: &str| {
+            let found = findings(&policy(&[good(), grant(principal, action, "{}")]));
+            found.into_iter().filter(|(severity, ..)| *severity > Severity::Note).count()
+        };
+        assert_eq!((found("*"), found(ROOT)), (1, 0), "{action}");
+    }
+}
+
+#[test]
+fn register_that_boot_extends_late_is_found() {
+    let found = |register: &str| {
+        let both = attested("ImageSha384", &pcr("a")).replace(
+            "{\"kms",
+            &format!("{{\"kms:RecipientAttestation:{register}\":\"{}\",\"kms", pcr("1")),
+        );
+        bad(&policy(&[grant(ROLE, "kms:Decrypt", &both)]))
+    };
+    assert_eq!(found("PCR16"), [("register-extended-late", String::new())]);
+    assert_eq!(found("PCR1"), []);
+}
