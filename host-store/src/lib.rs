@@ -36,7 +36,7 @@ pub mod verify;
 mod witness;
 
 pub use credentials::{CredentialsSource, SourceError, SourceNameError};
-pub use gateway::GatewayLimits;
+pub use gateway::{AccessConfig, GatewayLimits};
 pub use heartbeat::Heartbeat;
 pub use metrics::{Metrics, Outcome, Relayed};
 pub use relay::{AllowList, Destination, DestinationError, NotAllowed};

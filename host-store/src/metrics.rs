@@ -50,9 +50,11 @@ pub enum Outcome {
     Unreachable,
     /// The method was neither POST nor OPTIONS.
     Method,
+    /// The host name or the page is not allowed.
+    Refused,
 }
 
-const OUTCOMES: [(Outcome, &str); 7] = [
+const OUTCOMES: [(Outcome, &str); 8] = [
     (Outcome::Relayed, "relayed"),
     (Outcome::Empty, "empty"),
     (Outcome::TooLarge, "too_large"),
@@ -60,6 +62,7 @@ const OUTCOMES: [(Outcome, &str); 7] = [
     (Outcome::Overloaded, "overloaded"),
     (Outcome::Unreachable, "unreachable"),
     (Outcome::Method, "method"),
+    (Outcome::Refused, "refused"),
 ];
 
 /// Label values that alerts use. They are exported from the start, at zero: for a scraper, a series

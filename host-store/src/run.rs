@@ -8,7 +8,7 @@
 use crate::credentials::{self, CredentialsSource, Provider};
 use crate::diagnostics::{self, Diagnostics};
 use crate::export::{self, ExportListener, ExportServer};
-use crate::gateway::{self, EngineLinks, Gateway, GatewayLimits};
+use crate::gateway::{self, Access, AccessConfig, EngineLinks, Gateway, GatewayLimits, Pages};
 use crate::heartbeat::{self, Pulse};
 use crate::metrics::Metrics;
 use crate::relay::{self, AllowList, Destination, NotAllowed, Relay};
@@ -48,6 +48,10 @@ pub struct Config {
     pub engine: Address,
     /// Address of the gateway; port 0 for any free one.
     pub http: SocketAddr,
+    /// Who may speak to the gateway.
+    pub access: AccessConfig,
+    /// An address for the metrics alone. Without it a loopback gateway serves them.
+    pub metrics: Option<SocketAddr>,
     /// Bounds of the gateway.
     pub limits: GatewayLimits,
     /// Options of the store.
@@ -85,6 +89,8 @@ impl Config {
             listen_store,
             engine,
             http: SocketAddr::from(([127, 0, 0, 1], http_port)),
+            access: AccessConfig::default(),
+            metrics: None,
             limits: GatewayLimits::default(),
             store: StoreOptions::default(),
             key_service: None,
@@ -111,6 +117,9 @@ pub enum HostError {
     /// The writing thread could not start.
     #[error("the system cannot start a thread: {0}")]
     Thread(io::Error),
+    /// Cannot listen at the address of the metrics.
+    #[error("cannot listen at {address} for the metrics: {error}")]
+    ListenMetrics { address: SocketAddr, error: io::Error },
     /// Cannot listen at the store's address.
     #[error("cannot listen at {address} for the store: {error}")]
     ListenStore { address: Address, error: io::Error },
@@ -194,8 +203,11 @@ impl Host {
             only_cid,
         };
         let links = EngineLinks::new(&config.engine, &config.limits);
-        let gateway = Gateway::new(links, Arc::clone(&metrics), store.state(), config.limits);
-        let gateway = Arc::new(gateway);
+        let access = Access::new(config.access.clone(), http);
+        let limits = config.limits.clone();
+        let gateway = Gateway::new(links, Arc::clone(&metrics), store.state(), limits, access);
+        let pages = if config.metrics.is_some() { Pages::Calls } else { Pages::All };
+        let gateway = Arc::new(gateway.with_pages(pages));
         let mut tasks = vec![
             tokio::spawn(server::serve(listen_store, server, stopped.clone())),
             tokio::spawn(gateway::serve(listen_http, gateway, stopped.clone())),
@@ -203,6 +215,9 @@ impl Host {
             tokio::spawn(upkeep::keep(Arc::clone(&metrics), Arc::clone(&store), stopped.clone())),
             tokio::spawn(upkeep::scrub(Arc::clone(&store), stopped.clone())),
         ];
+        if let Some(address) = config.metrics {
+            tasks.push(open_metrics(address, &config, &metrics, store.state(), &stopped).await?);
+        }
         tasks.extend(open_export(&config.data_dir, &store, &stopped).await);
         if let Some(address) = config.diagnostics {
             let folder = config.data_dir.join(DIAGNOSTICS_FOLDER);
@@ -259,6 +274,23 @@ impl Host {
         });
         let _ = closed.await;
     }
+}
+
+/// Listens for scrapes of the metrics.
+async fn open_metrics(
+    address: SocketAddr,
+    config: &Config,
+    metrics: &Arc<Metrics>,
+    state: watch::Receiver<StoreState>,
+    stopped: &watch::Receiver<()>,
+) -> Result<JoinHandle<()>, HostError> {
+    let wrong = |error| HostError::ListenMetrics { address, error };
+    let listener = TcpListener::bind(address).await.map_err(wrong)?;
+    let links = EngineLinks::new(&config.engine, &config.limits);
+    let access = Access::new(config.access.clone(), address);
+    let page = Gateway::new(links, Arc::clone(metrics), state, config.limits.clone(), access);
+    let page = Arc::new(page.with_pages(Pages::Metrics));
+    Ok(tokio::spawn(gateway::serve(listener, page, stopped.clone())))
 }
 
 /// Listens for the relay and for credentials.

@@ -16,6 +16,7 @@ use crate::keyring::Identity;
 use crate::phase::{Bounds, Phase, PhaseCell};
 use crate::ports::AttestRequest;
 use crate::reader::{Reader, Readers};
+use crate::session::Budgets;
 use crate::throttle::Throttle;
 use actix::Addr;
 use bytes::Bytes;
@@ -86,6 +87,7 @@ pub struct EngineHandle {
     documents: Mutex<Throttle>,
     mode: &'static str,
     app: Option<App>,
+    budgets: Budgets,
 }
 
 impl EngineHandle {
@@ -95,12 +97,27 @@ impl EngineHandle {
         let permits = Semaphore::new(bounds.in_flight);
         let (serving, queue) = (OnceLock::new(), Arc::default());
         let documents = Mutex::new(Throttle::new(Instant::now()));
-        Self { phase, permits, bounds, serving, queue, documents, mode, app: None }
+        Self {
+            phase,
+            permits,
+            bounds,
+            serving,
+            queue,
+            documents,
+            mode,
+            app: None,
+            budgets: Budgets::default(),
+        }
     }
 
     #[must_use]
     pub fn with_app(self, app: Option<App>) -> Self {
         Self { app, ..self }
+    }
+
+    /// The bytes that all sessions hold.
+    pub fn budgets(&self) -> &Budgets {
+        &self.budgets
     }
 
     /// The application, if the engine runs with one.

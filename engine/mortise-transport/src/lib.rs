@@ -14,21 +14,25 @@
 //! or ends early, is a named error and ends the connection.
 
 mod address;
+mod budget;
 mod hybrid;
 mod listener;
 mod message;
 mod pipelined;
 pub mod ports;
 mod serve;
+mod slow;
 mod stream;
 
 pub use address::{Address, AddressError, VSOCK_CID_ANY};
+pub use budget::{ByteBudget, HeldBytes};
 pub use hybrid::HybridError;
 pub use listener::Listener;
 pub use message::{
-    HEADER_BYTES, Message, MessageError, MessageReader, MessageWriter, REQUEST_MAGIC, STORE_MAGIC,
-    WITNESS_MAGIC, message_length,
+    HEADER_BYTES, Message, MessageError, MessageReader, MessageWriter, REQUEST_MAGIC, Received,
+    STORE_MAGIC, WITNESS_MAGIC, message_length,
 };
 pub use pipelined::{Answer, NoAnswer, NotSent, PipelinedClient, PipelinedOptions, Unasked};
 pub use serve::{AtBound, ServeEvent, ServeOptions, serve, stop_signal};
+pub use slow::SlowGuard;
 pub use stream::{Peer, Stream, connect};

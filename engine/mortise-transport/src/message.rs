@@ -7,6 +7,7 @@
 //! that many requests are under way on one connection and are answered in any order. A connection
 //! opens with four magic bytes that name the protocol spoken on it.
 
+use crate::budget::{ByteBudget, HeldBytes};
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use std::io;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -20,8 +21,10 @@ pub const WITNESS_MAGIC: [u8; 4] = *b"MRW1";
 /// Size of the header of each message.
 pub const HEADER_BYTES: usize = 4 + 8;
 
-/// Bytes that a reader requests at once while a message is incomplete.
+/// Bytes that a reader requests at once while much arrives.
 const READ_BYTES: usize = 64 * 1024;
+/// Bytes that a reader requests otherwise: a silent peer must not cost more.
+const IDLE_BYTES: usize = 4 * 1024;
 
 /// One message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +33,18 @@ pub struct Message {
     pub correlation: u64,
     /// The content.
     pub payload: Bytes,
+}
+
+/// What [`MessageReader::read_within`] read.
+#[derive(Debug)]
+pub enum Received {
+    /// A message, with its part of the budget.
+    Message(Message, HeldBytes),
+    /// A message for which the budget had no room: it was dropped as it came.
+    Refused {
+        /// The number of the message.
+        correlation: u64,
+    },
 }
 
 /// Why a message was not received or not sent.
@@ -67,17 +82,24 @@ pub struct MessageReader<R> {
     io: R,
     buffer: BytesMut,
     payload_max: usize,
+    /// Bytes requested by the next read.
+    request: usize,
+    /// The part of a budget that the buffer holds.
+    held: HeldBytes,
+    /// The number of a message that is dropped as it comes, and its bytes that are still to come.
+    refused: Option<(u64, usize)>,
 }
 
 impl<R: AsyncRead + Unpin> MessageReader<R> {
     /// A reader that refuses payloads over `payload_max` bytes.
     pub fn new(io: R, payload_max: usize) -> Self {
-        Self { io, buffer: BytesMut::new(), payload_max }
+        Self::with_buffer(io, payload_max, BytesMut::new())
     }
 
     /// A reader that starts with bytes already taken from the stream.
     pub fn with_buffer(io: R, payload_max: usize, buffer: BytesMut) -> Self {
-        Self { io, buffer, payload_max }
+        let (request, held, refused) = (IDLE_BYTES, HeldBytes::default(), None);
+        Self { io, buffer, payload_max, request, held, refused }
     }
 
     /// Reads the four magic bytes that open a connection.
@@ -114,6 +136,55 @@ impl<R: AsyncRead + Unpin> MessageReader<R> {
         }
     }
 
+    /// As [`MessageReader::read`], with the bytes of unread messages taken from a budget. A message
+    /// that finds no room is dropped as it comes, and the connection goes on. Cancel-safe.
+    ///
+    /// # Errors
+    /// As [`MessageReader::read`].
+    pub async fn read_within(
+        &mut self,
+        budget: &ByteBudget,
+    ) -> Result<Option<Received>, MessageError> {
+        loop {
+            if let Some(correlation) = self.drop_refused() {
+                return Ok(Some(Received::Refused { correlation }));
+            }
+            if self.refused.is_none() {
+                if let Some(message) = self.buffered()? {
+                    let held = self.held.split(message.payload.len());
+                    return Ok(Some(Received::Message(message, held)));
+                }
+                if !budget.grow(&mut self.held, self.buffer.len()) {
+                    self.refuse();
+                    continue;
+                }
+            }
+            if self.fill().await? == 0 {
+                let is_between = self.buffer.is_empty() && self.refused.is_none();
+                return if is_between { Ok(None) } else { Err(MessageError::Torn) };
+            }
+        }
+    }
+
+    /// Refuses the message that has begun. Only a message with a whole header is large enough to
+    /// find no room.
+    fn refuse(&mut self) {
+        let Some(header) = self.buffer.first_chunk::<HEADER_BYTES>() else { return };
+        let mut fields = &header[..];
+        let length = message_length(fields.get_u32_le().to_le_bytes());
+        self.refused = Some((fields.get_u64_le(), HEADER_BYTES + length));
+        self.held = HeldBytes::default();
+    }
+
+    /// Drops what has come of a refused message. Its number when all of it has.
+    fn drop_refused(&mut self) -> Option<u64> {
+        let (correlation, left) = self.refused?;
+        let dropped = left.min(self.buffer.len());
+        self.buffer.advance(dropped);
+        self.refused = (left > dropped).then_some((correlation, left - dropped));
+        self.refused.is_none().then_some(correlation)
+    }
+
     /// The next message if all of it was already read from the stream.
     ///
     /// # Errors
@@ -138,7 +209,7 @@ impl<R: AsyncRead + Unpin> MessageReader<R> {
 
     /// True when a message has begun and is not complete.
     pub fn is_partial(&self) -> bool {
-        !self.buffer.is_empty()
+        !self.buffer.is_empty() || self.refused.is_some()
     }
 
     /// The stream; buffered bytes are lost.
@@ -147,8 +218,16 @@ impl<R: AsyncRead + Unpin> MessageReader<R> {
     }
 
     async fn fill(&mut self) -> io::Result<usize> {
-        self.buffer.reserve(READ_BYTES.min(self.payload_max + HEADER_BYTES));
-        self.io.read_buf(&mut self.buffer).await
+        if self.buffer.is_empty() {
+            // The allocation of an earlier, larger message is not kept for a silent peer.
+            self.buffer = BytesMut::new();
+        }
+        self.buffer.reserve(self.request.min(self.payload_max + HEADER_BYTES));
+        let room = self.buffer.capacity() - self.buffer.len();
+        let read = self.io.read_buf(&mut self.buffer).await?;
+        // A read that fills its room is followed by a larger one.
+        self.request = if read == room { (2 * room).min(READ_BYTES) } else { IDLE_BYTES };
+        Ok(read)
     }
 }
 
@@ -202,6 +281,10 @@ impl<W: AsyncWrite + Unpin> MessageWriter<W> {
             if self.io.write_buf(&mut self.buffer).await? == 0 {
                 return Err(io::ErrorKind::WriteZero.into());
             }
+        }
+        if self.buffer.capacity() > READ_BYTES {
+            // The allocation of a large message is not kept.
+            self.buffer = BytesMut::new();
         }
         self.io.flush().await
     }
@@ -280,6 +363,47 @@ mod tests {
         let error = writer.queue(0, &[0; MAX + 1]).unwrap_err();
         assert!(matches!(error, MessageError::Oversized { found: 1001, max: 1000 }));
         assert_eq!(writer.queued_bytes(), 0);
+    }
+
+    /// Goal: half-read messages of many connections share one sum; the one that finds no room is
+    /// refused by its number, and its connection goes on.
+    #[tokio::test]
+    async fn messages_beyond_the_budget_are_refused_by_number_and_dropped() {
+        let budget = ByteBudget::new(100 * 1024);
+        let max = 200 * 1024;
+        let message = |correlation: u64, length: usize| {
+            let mut bytes = (length as u32).to_le_bytes().to_vec();
+            bytes.extend(correlation.to_le_bytes());
+            bytes.extend(vec![7; length]);
+            bytes
+        };
+        let whole = message(1, 90 * 1024);
+        let (mut near, far) = duplex(max);
+        near.write_all(&whole[..80 * 1024]).await.unwrap();
+        let mut first = MessageReader::new(far, max);
+        tokio::select! {
+            biased;
+            _ = first.read_within(&budget) => panic!("the message is incomplete"),
+            () = async { for _ in 0..100 { tokio::task::yield_now().await } } => {}
+        }
+        assert!(budget.free_bytes() < 30 * 1024, "a half-read message counts");
+        let bytes = [message(2, 90 * 1024), message(3, 100)].concat();
+        let mut second = MessageReader::new(&bytes[..], max);
+        let refused = second.read_within(&budget).await.unwrap().unwrap();
+        assert!(matches!(refused, Received::Refused { correlation: 2 }));
+        let next = second.read_within(&budget).await.unwrap().unwrap();
+        assert!(matches!(next, Received::Message(Message { correlation: 3, .. }, _)));
+        assert!(second.read_within(&budget).await.unwrap().is_none());
+        near.write_all(&whole[80 * 1024..]).await.unwrap();
+        let held = first.read_within(&budget).await.unwrap().unwrap();
+        assert!(matches!(&held, Received::Message(m, _) if m.payload.len() == 90 * 1024));
+        drop(first);
+        assert!(budget.free_bytes() < 30 * 1024, "and until it is answered");
+        drop(held);
+        assert_eq!(budget.free_bytes(), 100 * 1024);
+        let cut = message(4, 150 * 1024);
+        let mut torn = MessageReader::new(&cut[..cut.len() - 1], max);
+        assert!(matches!(torn.read_within(&budget).await, Err(MessageError::Torn)));
     }
 
     #[tokio::test]

@@ -4,7 +4,9 @@ use super::enclave_addresses::EnclaveAddresses;
 use super::fail;
 use clap::{Args, ValueEnum};
 use mortise_host::store::{OpenError, suspect_index_at_panic};
-use mortise_host::{AllowList, Config, CredentialsSource, Destination, KeyServiceConfig};
+use mortise_host::{
+    AccessConfig, AllowList, Config, CredentialsSource, Destination, KeyServiceConfig,
+};
 use mortise_host::{HostError, run};
 use mortise_host::{WitnessConfig, WitnessPlace};
 use mortise_transport::stop_signal;
@@ -31,6 +33,17 @@ pub struct RunArgs {
     /// The gateway's port on 127.0.0.1.
     #[arg(long, env = "PROXY_PORT", default_value_t = 8080)]
     proxy_port: u16,
+    /// Where the metrics are served, alone. Without it a gateway on loopback serves them too.
+    #[arg(long, value_name = "IP:PORT")]
+    metrics: Option<SocketAddr>,
+    /// A name in the Host header that a gateway on loopback accepts besides localhost and loopback
+    /// addresses: what a TLS terminator in front of it passes on. Repeatable.
+    #[arg(long, value_name = "NAME")]
+    allow_host: Vec<String>,
+    /// An origin of web pages that may call, such as https://app.example; * for all. By default all
+    /// on a public address, and those of this machine on loopback. Repeatable.
+    #[arg(long, value_name = "ORIGIN")]
+    cors_origin: Vec<String>,
     #[command(flatten)]
     key_service: KeyServiceArgs,
     /// A witness and where it takes add-checkpoint: "VERIFIER_KEY http://HOST:PORT/PREFIX"; once
@@ -89,6 +102,9 @@ pub fn run_host(args: RunArgs) -> ExitCode {
     let mut config =
         Config::new(args.data_dir, addresses.store(), addresses.engine(), args.proxy_port);
     config.http = args.http.unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, args.proxy_port)));
+    let hosts = args.allow_host.iter().map(|name| name.to_ascii_lowercase()).collect();
+    config.access = AccessConfig { hosts, origins: args.cors_origin };
+    config.metrics = args.metrics;
     config.diagnostics = addresses.diagnostics();
     config.heartbeat = addresses.heartbeat();
     config.key_service = match args.key_service.config(addresses) {

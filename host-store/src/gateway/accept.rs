@@ -9,6 +9,8 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use mortise_format::limits::WRITE_BYTES_MIN;
+use mortise_transport::SlowGuard;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -50,7 +52,9 @@ pub(crate) async fn serve(
         if displaced {
             gateway.metrics().gateway_shed();
         }
-        gateway.metrics().gateway_connections(slots.taken_count());
+        if gateway.takes_calls() {
+            gateway.metrics().gateway_connections(slots.taken_count());
+        }
         let Some(slot) = slot else { continue };
         connections.spawn(serve_connection(stream, Arc::clone(&gateway), slot, stop.clone()));
     }
@@ -86,6 +90,8 @@ async fn serve_connection(
 ) {
     // Answers are written whole; without this, small ones wait for each other.
     let _ = stream.set_nodelay(true);
+    // A reader that takes nothing would hold its answer for ever.
+    let stream = SlowGuard::new(stream, gateway.limits().write_time, WRITE_BYTES_MIN);
     let state = Arc::clone(&slot.state);
     let routes = TowerToHyperService::new(gateway.router());
     let service = service_fn(move |request| {

@@ -10,12 +10,19 @@ use axum::http::{HeaderValue, Response, StatusCode, header};
 use bytes::Bytes;
 use mortise_format::channel::{MEDIA_TYPE, is_channel};
 use mortise_format::errors::Code;
+use mortise_transport::HeldBytes;
 use serde_json::{Map, Value, json};
 
-/// Adds the headers that let a web page of any origin use the gateway.
-pub(super) fn with_cors(mut response: Response<Body>) -> Response<Body> {
+/// Adds the headers that let a web page use the gateway: any page, or the one that is named.
+pub(super) fn with_cors(
+    mut response: Response<Body>,
+    origin: Option<HeaderValue>,
+) -> Response<Body> {
     let headers = response.headers_mut();
-    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    // A cache must not give one page the answer for another.
+    headers.insert(header::VARY, HeaderValue::from_static("Origin"));
+    let Some(origin) = origin else { return response };
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("POST, OPTIONS"));
     headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("Content-Type"));
     response
@@ -39,14 +46,27 @@ pub(super) fn json_body(status: StatusCode, body: Bytes) -> Response<Body> {
 
 /// The engine's answer. The gateway sees that a body is a message of the channel, and nothing in
 /// it.
-pub(super) fn relayed(answer: Bytes) -> Response<Body> {
+pub(super) fn relayed(answer: Bytes, held: HeldBytes) -> Response<Body> {
     let is_channel = is_channel(&answer);
+    let answer = Bytes::from_owner(HeldAnswer { answer, _held: held });
     let mut response = json_body(StatusCode::OK, answer);
     if is_channel {
         let opaque = HeaderValue::from_static(MEDIA_TYPE);
         response.headers_mut().insert(header::CONTENT_TYPE, opaque);
     }
     response
+}
+
+/// An answer with its part of the budget, which is given back when the last of it is written.
+struct HeldAnswer {
+    answer: Bytes,
+    _held: HeldBytes,
+}
+
+impl AsRef<[u8]> for HeldAnswer {
+    fn as_ref(&self) -> &[u8] {
+        &self.answer
+    }
 }
 
 /// An error of the catalogue with additional fields of `data`.

@@ -2,13 +2,16 @@
 //!
 //! What it is for: wallets and scripts that speak HTTP, on a parent whose engine speaks vsock.
 //!
-//! What it does not do: parse, check, log or change a request. It reads a request only to answer in
+//! What it does not do: parse, log or change a request, or check more of it than who may speak
+//! ([`access`]). It reads a request only to answer in
 //! the engine's place, to find the ids that the answer must have.
 //!
 //! Bounds: connections (at the bound, the longest idle one is closed), time for a head and for a
-//! body, bytes of bodies in memory, requests in flight, size of a body.
+//! body, bytes of bodies and of answers in memory, progress of a reader, requests in flight, size of
+//! a body.
 
 mod accept;
+mod access;
 mod answer;
 mod body;
 mod engine;
@@ -18,9 +21,12 @@ mod routes;
 mod tests;
 
 pub(crate) use accept::serve;
+pub(crate) use access::Access;
+pub use access::AccessConfig;
 pub(crate) use engine::EngineLinks;
-pub(crate) use routes::Gateway;
+pub(crate) use routes::{Gateway, Pages};
 
+use mortise_format::limits::{GATEWAY_ANSWER_BYTES_HELD_MAX, REQUEST_BYTES_HELD_MAX, WRITE_MS_MAX};
 use std::time::Duration;
 
 /// The bounds of the gateway.
@@ -32,6 +38,10 @@ pub struct GatewayLimits {
     pub in_flight_max: usize,
     /// KiB of bodies that are being read or wait for an answer.
     pub body_kib_max: usize,
+    /// KiB of answers that are not yet written.
+    pub answer_kib_max: usize,
+    /// Time in which a reader takes `WRITE_BYTES_MIN` bytes, or the rest of its answer.
+    pub write_time: Duration,
     /// Timeout of a request's head, and of an idle connection.
     pub head_time: Duration,
     /// Timeout of a request's body.
@@ -47,7 +57,9 @@ impl Default for GatewayLimits {
         Self {
             connections_max: 4096,
             in_flight_max: 1024,
-            body_kib_max: 64 * 1024,
+            body_kib_max: REQUEST_BYTES_HELD_MAX / 1024,
+            answer_kib_max: GATEWAY_ANSWER_BYTES_HELD_MAX / 1024,
+            write_time: Duration::from_millis(WRITE_MS_MAX),
             head_time: Duration::from_secs(30),
             body_time: Duration::from_secs(15),
             answer_time: Duration::from_secs(30),

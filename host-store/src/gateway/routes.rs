@@ -1,6 +1,7 @@
 //! The routes of the gateway.
 
 use super::GatewayLimits;
+use super::access::{Access, Refused};
 use super::answer::{GatewayError, empty, json_body, relayed, with_cors};
 use super::body::{self, BodyError};
 use super::engine::{EngineError, EngineLinks};
@@ -10,9 +11,11 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Method, Response, StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::routing::get;
 use bytes::Bytes;
 use mortise_format::errors::Code;
+use mortise_transport::ByteBudget;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, watch};
@@ -32,18 +35,46 @@ pub(crate) struct Gateway {
     limits: GatewayLimits,
     in_flight: Semaphore,
     memory: Arc<Semaphore>,
+    answers: ByteBudget,
+    access: Access,
+    pages: Pages,
+}
+
+/// What an address serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pages {
+    /// Calls, and metrics for this machine.
+    All,
+    /// Calls alone.
+    Calls,
+    /// Metrics alone.
+    Metrics,
 }
 
 impl Gateway {
+    /// A gateway that serves all pages.
     pub(crate) fn new(
         engine: EngineLinks,
         metrics: Arc<Metrics>,
         store: watch::Receiver<StoreState>,
         limits: GatewayLimits,
+        access: Access,
     ) -> Self {
         let in_flight = Semaphore::new(limits.in_flight_max);
         let memory = Arc::new(Semaphore::new(limits.body_kib_max));
-        Self { engine, metrics, store, limits, in_flight, memory }
+        let answers = ByteBudget::new(limits.answer_kib_max.saturating_mul(1024));
+        let pages = Pages::All;
+        Self { engine, metrics, store, limits, in_flight, memory, answers, access, pages }
+    }
+
+    /// The same with other pages.
+    pub(crate) fn with_pages(self, pages: Pages) -> Self {
+        Self { pages, ..self }
+    }
+
+    /// True for the address of calls.
+    pub(super) fn takes_calls(&self) -> bool {
+        self.pages != Pages::Metrics
     }
 
     pub(super) fn limits(&self) -> &GatewayLimits {
@@ -56,12 +87,20 @@ impl Gateway {
 
     /// Every path except three goes to the engine.
     pub(super) fn router(self: &Arc<Self>) -> Router {
-        Router::new()
-            .route("/healthz", get(healthz))
-            .route("/readyz", get(readyz))
-            .route("/metrics", get(metrics))
-            .fallback(relay)
-            .with_state(Arc::clone(self))
+        let mut router = Router::new();
+        if self.takes_calls() {
+            router = router
+                .route("/healthz", get(healthz))
+                .route("/readyz", get(readyz))
+                .fallback(relay);
+        }
+        // What the metrics tell is the operator's: an address for others does not serve them.
+        let is_private = self.pages == Pages::All && self.access.is_loopback();
+        if is_private || self.pages == Pages::Metrics {
+            router = router.route("/metrics", get(metrics));
+        }
+        let checked = from_fn_with_state(Arc::clone(self), check_access);
+        router.layer(checked).with_state(Arc::clone(self))
     }
 
     async fn post(&self, request: Request) -> (Response<Body>, Outcome) {
@@ -86,17 +125,41 @@ impl Gateway {
         self.metrics.gateway_in_flight(-1.0);
         match answer {
             Ok(answer) if answer.is_empty() => (empty(StatusCode::NO_CONTENT), Outcome::Empty),
-            Ok(answer) => (relayed(answer), Outcome::Relayed),
+            Ok(answer) => match self.answers.hold(answer.len()) {
+                Some(held) => (relayed(answer, held), Outcome::Relayed),
+                // Other callers do not read theirs. What the engine did is done.
+                None => {
+                    drop(answer);
+                    let unknown = overloaded().with("outcome", "unknown");
+                    (unknown.answer(&body.bytes), Outcome::Overloaded)
+                }
+            },
             Err(error) => (not_ready(error).answer(&body.bytes), Outcome::Unreachable),
         }
     }
+}
+
+/// Refuses a request that its [`Access`] does not allow, and adds the headers for its page.
+async fn check_access(
+    State(gateway): State<Arc<Gateway>>,
+    mut request: Request,
+    next: Next,
+) -> Response<Body> {
+    let (status, header) = match gateway.access.check(request.uri(), request.headers()) {
+        Ok(origin) => return with_cors(next.run(request).await, origin),
+        Err(Refused::Host) => (StatusCode::MISDIRECTED_REQUEST, "Host"),
+        Err(Refused::Origin) => (StatusCode::FORBIDDEN, "Origin"),
+    };
+    body::drain(request.body_mut(), gateway.limits.body_time).await;
+    gateway.metrics.gateway_request(Outcome::Refused, Duration::ZERO);
+    GatewayError::new(Code::InvalidRequest).with("header", header).answer_unread(status)
 }
 
 async fn relay(State(gateway): State<Arc<Gateway>>, mut request: Request) -> Response<Body> {
     let start = Instant::now();
     let (response, outcome) = match *request.method() {
         Method::POST => gateway.post(request).await,
-        Method::OPTIONS => return with_cors(empty(StatusCode::NO_CONTENT)),
+        Method::OPTIONS => return empty(StatusCode::NO_CONTENT),
         _ => {
             body::drain(request.body_mut(), gateway.limits.body_time).await;
             let mut refused = empty(StatusCode::METHOD_NOT_ALLOWED);
@@ -106,7 +169,7 @@ async fn relay(State(gateway): State<Arc<Gateway>>, mut request: Request) -> Res
         }
     };
     gateway.metrics.gateway_request(outcome, start.elapsed());
-    with_cors(response)
+    response
 }
 
 fn refuse_body(error: BodyError) -> (Response<Body>, Outcome) {

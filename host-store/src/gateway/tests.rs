@@ -1,6 +1,6 @@
 //! The gateway over raw HTTP on loopback, with an engine that each test scripts.
 
-use super::{EngineLinks, Gateway, GatewayLimits, serve};
+use super::{Access, AccessConfig, EngineLinks, Gateway, GatewayLimits, Pages, serve};
 use crate::metrics::Metrics;
 use crate::store::StoreState;
 use bytes::Bytes;
@@ -30,7 +30,8 @@ impl Front {
         let http = listener.local_addr().unwrap();
         let links = EngineLinks::new(&Self::engine_in(&folder), &limits);
         let store = watch::Sender::new(StoreState::Appending).subscribe();
-        let gateway = Gateway::new(links, Arc::new(Metrics::new()), store, limits);
+        let access = Access::new(AccessConfig::default(), http);
+        let gateway = Gateway::new(links, Arc::new(Metrics::new()), store, limits, access);
         let gateway = Arc::new(gateway);
         let (stop, stopped) = watch::channel(());
         tokio::spawn(serve(listener, gateway, stopped));
@@ -73,15 +74,18 @@ impl Front {
     }
 
     async fn get(&self, path: &str) -> Reply {
-        self.raw(format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").as_bytes())
-            .await
+        self.raw(
+            format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+                .as_bytes(),
+        )
+        .await
     }
 }
 
 fn post_text(body: &str) -> String {
     let length = body.len();
     format!(
-        "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n\
+        "POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\nOrigin: http://localhost:3000\r\n\
          Content-Length: {length}\r\n\r\n{body}"
     )
 }
@@ -137,7 +141,7 @@ impl Reply {
 
     fn assert_cors(&self) {
         for line in [
-            "access-control-allow-origin: *",
+            "access-control-allow-origin: http://localhost:3000",
             "access-control-allow-methods: post, options",
             "access-control-allow-headers: content-type",
         ] {
@@ -154,7 +158,7 @@ async fn a_body_reaches_the_engine_and_its_answer_the_caller_unchanged() {
     assert_eq!((reply.status, reply.body.as_str()), (200, "<any bytes \u{e9}>"));
     assert!(reply.head.contains("content-type: application/json"));
     reply.assert_cors();
-    let path = "POST /v1/anything HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
+    let path = "POST /v1/anything HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
                 Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n";
     assert_eq!(front.raw(path.as_bytes()).await.body, "<abcde>");
 }
@@ -179,12 +183,13 @@ async fn a_message_of_the_channel_without_an_engine_is_answered_in_clear_with_no
 #[tokio::test]
 async fn a_preflight_is_answered_and_other_methods_are_not_allowed() {
     let front = Front::new(GatewayLimits::default()).await;
-    let preflight = "OPTIONS / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nOrigin: y\r\n\r\n";
+    let preflight = "OPTIONS / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nOrigin: http://localhost:3000\r\n\r\n";
     let reply = front.raw(preflight.as_bytes()).await;
     assert_eq!((reply.status, reply.body.as_str()), (204, ""));
     reply.assert_cors();
     for method in ["GET", "PUT", "DELETE"] {
-        let request = format!("{method} / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        let request =
+            format!("{method} / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
         let reply = front.raw(request.as_bytes()).await;
         assert_eq!(reply.status, 405, "{method}");
         assert!(reply.head.contains("allow: post, options"));
@@ -196,12 +201,12 @@ async fn a_body_over_the_bound_is_refused_announced_or_not() {
     let front = Front::new(GatewayLimits::default()).await;
     front.engine(<[u8]>::to_vec).await;
     let announced = format!(
-        "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
         REQUEST_BYTES_MAX + 1
     );
     let chunk = "a".repeat(REQUEST_BYTES_MAX + 1);
     let chunked = format!(
-        "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n\
+        "POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n\
          {:x}\r\n{chunk}\r\n0\r\n\r\n",
         chunk.len()
     );
@@ -210,7 +215,6 @@ async fn a_body_over_the_bound_is_refused_announced_or_not() {
         assert_eq!(reply.status, 413);
         let error = reply.json();
         assert_eq!((&error["error"]["code"], &error["id"]), (&json!(-32600), &Value::Null));
-        reply.assert_cors();
     }
     let largest = "a".repeat(REQUEST_BYTES_MAX);
     assert_eq!(front.post(&largest).await.body.len(), REQUEST_BYTES_MAX);
@@ -407,7 +411,7 @@ async fn a_body_that_does_not_arrive_in_time_is_given_up() {
     let body_time = Duration::from_millis(50);
     let front = Front::new(GatewayLimits { body_time, ..GatewayLimits::default() }).await;
     let reply = front
-        .raw(b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 10\r\n\r\nabc")
+        .raw(b"POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 10\r\n\r\nabc")
         .await;
     assert_eq!((reply.status, &reply.json()["error"]["code"]), (408, &json!(-32600)));
 }
@@ -417,7 +421,8 @@ async fn slow_bodies_share_a_bounded_memory() {
     let front = Front::new(GatewayLimits { body_kib_max: 40, ..GatewayLimits::default() }).await;
     front.engine(<[u8]>::to_vec).await;
     let mut slow = TcpStream::connect(front.http).await.unwrap();
-    let head = "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 40000\r\n\r\n";
+    let head =
+        "POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 40000\r\n\r\n";
     slow.write_all(head.as_bytes()).await.unwrap();
     slow.write_all(&[b'a'; 30_000]).await.unwrap();
     let big = "b".repeat(20_000);
@@ -432,6 +437,34 @@ async fn slow_bodies_share_a_bounded_memory() {
     slow.write_all(&[b'a'; 10_000]).await.unwrap();
     assert_eq!(Reply::read(slow).await.body.len(), 40_000);
     assert_eq!(front.post(&big).await.body, big);
+}
+
+/// Goal: callers that read nothing hold a bounded number of bytes for a bounded time. Method: two
+/// of them against a budget of one answer, beyond what the sockets buffer.
+#[tokio::test]
+async fn answers_that_are_not_read_share_a_bounded_memory_and_end() {
+    let answer_kib_max = RESPONSE_BYTES_MAX / 1024;
+    let write_time = Duration::from_millis(300);
+    let limits = GatewayLimits { answer_kib_max, write_time, ..GatewayLimits::default() };
+    let front = Front::new(limits).await;
+    front
+        .engine(|request| match request.ends_with(b"much") {
+            true => vec![b'x'; RESPONSE_BYTES_MAX],
+            false => b"{}".to_vec(),
+        })
+        .await;
+    let mut silent = TcpStream::connect(front.http).await.unwrap();
+    silent.write_all(post_text("much").as_bytes()).await.unwrap();
+    silent.readable().await.unwrap(); // its answer is being written
+    let reply = front.post("much").await;
+    assert_eq!(reply.json()["error"]["code"], -32029, "{}", reply.body);
+    assert_eq!(reply.json()["error"]["data"]["outcome"], "unknown");
+    assert_eq!(front.post(CALL).await.body, "{}", "small answers are served");
+    // The budget is free again when the silent caller is cut off.
+    while front.post("much").await.body.len() < RESPONSE_BYTES_MAX {}
+    let mut read = Vec::new();
+    let _ = silent.read_to_end(&mut read).await;
+    assert!(read.len() < RESPONSE_BYTES_MAX, "the answer was cut off");
 }
 
 #[tokio::test]
@@ -460,6 +493,56 @@ async fn an_engine_that_replays_is_not_ready() {
     let front = Front::new(GatewayLimits::default()).await;
     front.engine(|_| br#"{"jsonrpc":"2.0","id":1,"result":{"status":"replaying"}}"#.to_vec()).await;
     assert_eq!(front.get("/readyz").await.status, 503);
+}
+
+/// Goal: a page whose name resolves to loopback, and a page of another origin, reach nothing.
+#[tokio::test]
+async fn rebound_names_and_pages_of_strangers_reach_nothing() {
+    let front = Front::new(GatewayLimits::default()).await;
+    front.engine(|_| panic!("nothing reaches the engine")).await;
+    for path in ["/", "/metrics", "/readyz"] {
+        for (headers, status, header) in [
+            ("Host: evil.example", 421, "Host"),
+            ("Host: localhost\r\nOrigin: https://evil.example", 403, "Origin"),
+            ("Host: localhost\r\nOrigin: null", 403, "Origin"),
+        ] {
+            let method = if path == "/" { "POST" } else { "GET" };
+            let request = format!(
+                "{method} {path} HTTP/1.1\r\n{headers}\r\nConnection: close\r\n\
+                 Content-Length: 2\r\n\r\n{{}}"
+            );
+            let reply = front.raw(request.as_bytes()).await;
+            assert_eq!(reply.status, status, "{path} {headers}");
+            assert_eq!(reply.json()["error"]["data"]["header"], header);
+            assert!(!reply.head.contains("access-control-allow-origin"));
+        }
+    }
+    let counted = front.get("/metrics").await.body;
+    assert!(counted.contains("mortise_host_gateway_requests_total{outcome=\"refused\"} 9"));
+}
+
+/// Goal: metrics have an address of their own, and an address for others does not serve them.
+#[tokio::test]
+async fn metrics_have_an_address_of_their_own() {
+    let page = async |address: &str, pages| {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let http = listener.local_addr().unwrap();
+        let limits = GatewayLimits::default();
+        let folder = tempfile::tempdir().unwrap();
+        let links = EngineLinks::new(&Front::engine_in(&folder), &limits);
+        let access = Access::new(AccessConfig::default(), address.parse().unwrap());
+        let store = watch::Sender::new(StoreState::Appending).subscribe();
+        let gateway = Gateway::new(links, Arc::new(Metrics::new()), store, limits, access);
+        let (_stop, stopped) = watch::channel(());
+        tokio::spawn(serve(listener, Arc::new(gateway.with_pages(pages)), stopped));
+        let front = Front { folder, http, _stop };
+        let status = async |path| front.get(path).await.status;
+        (status("/metrics").await, status("/healthz").await)
+    };
+    assert_eq!(page("127.0.0.1:1", Pages::All).await, (200, 200));
+    assert_eq!(page("0.0.0.0:1", Pages::All).await, (405, 200));
+    assert_eq!(page("127.0.0.1:1", Pages::Calls).await, (405, 200));
+    assert_eq!(page("127.0.0.1:1", Pages::Metrics).await, (200, 404));
 }
 
 #[tokio::test]

@@ -8,18 +8,23 @@
 //! GET, POST, ...     one named error that points at the gateway, then close
 //! ```
 //! Invariants:
-//! - A buffer never grows past the request bound.
+//! - A buffer never grows past the request bound, and all of them together not past theirs.
+//! - An answer that is not read ends its connection, and all of them have one bound.
 //! - A value that is not complete before its timeout ends the connection.
 //! - A session does not read its socket while its share of requests is in flight.
 
 mod binary;
+mod budget;
 mod json_stream;
 mod subscription;
 mod text;
 
+pub use budget::Budgets;
+
 use crate::handle::EngineHandle;
 use bytes::BytesMut;
-use mortise_transport::{REQUEST_MAGIC, Stream};
+use mortise_format::limits::{WRITE_BYTES_MIN, WRITE_MS_MAX};
+use mortise_transport::{REQUEST_MAGIC, SlowGuard, Stream};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +32,8 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::timeout;
 
 /// Serves a connection to its end. An error concerns this peer only, so it is just logged.
-pub async fn serve(mut stream: Stream, handle: Arc<EngineHandle>) {
+pub async fn serve(stream: Stream, handle: Arc<EngineHandle>) {
+    let mut stream = SlowGuard::new(stream, WRITE_TIME, WRITE_BYTES_MIN);
     let mut buffer = BytesMut::with_capacity(FIRST_BYTES);
     let served = match timeout(SLOW_READER, first_bytes(&mut stream, &mut buffer)).await {
         Ok(Ok(true)) if buffer.starts_with(&REQUEST_MAGIC) => {
@@ -44,7 +50,7 @@ pub async fn serve(mut stream: Stream, handle: Arc<EngineHandle>) {
 }
 
 /// Reads until the protocol is clear; false if the peer sent nothing.
-async fn first_bytes(stream: &mut Stream, buffer: &mut BytesMut) -> io::Result<bool> {
+async fn first_bytes(stream: &mut Guarded, buffer: &mut BytesMut) -> io::Result<bool> {
     loop {
         if stream.read_buf(buffer).await? == 0 {
             return Ok(!buffer.is_empty());
@@ -65,9 +71,74 @@ async fn linger(stream: &mut (impl AsyncRead + Unpin)) {
     let _ = timeout(LINGER, drain).await;
 }
 
+/// A connection whose reader must make progress.
+type Guarded = SlowGuard<Stream>;
+
+const WRITE_TIME: Duration = Duration::from_millis(WRITE_MS_MAX);
 /// Buffer size of the first read.
 const FIRST_BYTES: usize = 1024;
 /// Timeout for the rest of a value or message that a peer has begun to send.
 const SLOW_READER: Duration = Duration::from_secs(30);
 /// Time in which a refused peer may go on sending before the connection closes.
 const LINGER: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::phase::{Bounds, PhaseCell};
+    use mortise_format::limits::REQUEST_BYTES_HELD_MAX;
+    use serde_json::Value;
+    use tokio::io::AsyncWriteExt as _;
+    use tokio::net::UnixStream;
+
+    /// Sends `request` to a session while others hold all of the budget, half-closes, and reads to
+    /// the end.
+    fn beyond_the_budget(request: Vec<u8>) -> Vec<u8> {
+        actix::System::new().block_on(async {
+            let phase = Arc::new(PhaseCell::default());
+            let handle = Arc::new(EngineHandle::new(phase, Bounds::default(), "attested"));
+            let others = handle.budgets().requests.hold(REQUEST_BYTES_HELD_MAX);
+            assert!(others.is_some());
+            let (ours, mut theirs) = UnixStream::pair().unwrap();
+            actix::spawn(serve(Stream::from(ours), handle));
+            theirs.write_all(&request).await.unwrap();
+            theirs.shutdown().await.unwrap();
+            let mut answer = Vec::new();
+            let _ = theirs.read_to_end(&mut answer).await;
+            drop(others);
+            answer
+        })
+    }
+
+    fn assert_overloaded(answer: &[u8]) {
+        let answer: Value = serde_json::from_slice(answer).unwrap();
+        assert_eq!(answer["error"]["data"]["name"], "OVERLOADED", "{answer}");
+    }
+
+    #[test]
+    fn half_read_value_beyond_the_budget_is_refused_by_name() {
+        let begun = [br#"{"jsonrpc":"2.0","method":""#.to_vec(), vec![b'a'; 50_000]].concat();
+        assert_overloaded(&beyond_the_budget(begun));
+    }
+
+    /// Goal: a numbered message is refused by its number, and its connection goes on.
+    #[test]
+    fn message_beyond_the_budget_is_refused_by_number_and_the_next_is_answered() {
+        let message = |number: u64, payload: &[u8]| {
+            let length = u32::try_from(payload.len()).unwrap();
+            [&length.to_le_bytes()[..], &number.to_le_bytes(), payload].concat()
+        };
+        let small = br#"{"jsonrpc":"2.0","id":2,"method":"nothing"}"#;
+        let request = [&REQUEST_MAGIC[..], &message(7, &[b' '; 50_000]), &message(8, small)];
+        let mut rest = &beyond_the_budget(request.concat())[..];
+        for (number, name) in [(7, "OVERLOADED"), (8, "")] {
+            let length = u32::from_le_bytes(rest[..4].try_into().unwrap());
+            assert_eq!(rest[4..12], u64::to_le_bytes(number));
+            if !name.is_empty() {
+                let length = usize::try_from(length).unwrap();
+                assert_overloaded(&rest[12..12 + length]);
+                rest = &rest[12 + length..];
+            }
+        }
+    }
+}

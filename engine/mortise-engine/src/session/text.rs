@@ -1,8 +1,9 @@
 //! A stream of JSON values.
 
+use super::budget::RETRY_AFTER_MS;
 use super::json_stream::Scanner;
 use super::subscription;
-use super::{SLOW_READER, linger};
+use super::{Guarded, SLOW_READER, linger};
 use crate::app::plain;
 use crate::handle::EngineHandle;
 use crate::rpc;
@@ -12,7 +13,7 @@ use mortise_format::limits::REQUEST_BYTES_MAX;
 use mortise_rpc::envelope::{self, Id, Request, failure};
 use mortise_rpc::plain::PlainRequest;
 use mortise_rpc::{ErrorObject, json};
-use mortise_transport::Stream;
+use mortise_transport::HeldBytes;
 use std::io;
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -20,11 +21,12 @@ use tokio::time::timeout;
 use zeroize::Zeroize as _;
 
 pub(super) async fn serve(
-    mut stream: Stream,
+    mut stream: Guarded,
     mut buffer: BytesMut,
     handle: Arc<EngineHandle>,
 ) -> io::Result<()> {
     let mut scanner = Scanner::default();
+    let mut held = HeldBytes::default();
     loop {
         skip_space(&mut buffer);
         match buffer.first() {
@@ -47,9 +49,11 @@ pub(super) async fn serve(
                 Reply::Subscribe(request) => {
                     skip_space(&mut buffer);
                     let is_alone = buffer.is_empty();
-                    match subscription::serve(&mut stream, &handle, &request, is_alone).await? {
+                    // It has timeouts of its own.
+                    let inner = stream.get_mut();
+                    match subscription::serve(inner, &handle, &request, is_alone).await? {
                         None => return Ok(()),
-                        Some(refused) => answer_next(&mut stream, refused).await?,
+                        Some(refused) => answer_next(&mut stream, &handle, refused).await?,
                     }
                 }
                 Reply::Last(answer) => {
@@ -57,13 +61,18 @@ pub(super) async fn serve(
                     value.zeroize();
                     return answer_and_close(stream, &answer).await;
                 }
-                Reply::Next(Some(answer)) => answer_next(&mut stream, answer).await?,
+                Reply::Next(Some(answer)) => answer_next(&mut stream, &handle, answer).await?,
                 Reply::Next(None) => {}
             }
+            drop(held.split(length));
             continue;
         }
         if buffer.len() > REQUEST_BYTES_MAX {
             return answer_and_close(stream, &rpc::too_large()).await;
+        }
+        if !handle.budgets().requests.grow(&mut held, buffer.len()) {
+            let error = ErrorObject::overloaded(RETRY_AFTER_MS);
+            return answer_and_close(stream, &failure(&Id::Null, &error)).await;
         }
         let read = timeout(SLOW_READER, stream.read_buf(&mut buffer)).await;
         if read.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?? == 0 {
@@ -101,7 +110,12 @@ async fn reply(handle: &EngineHandle, bytes: &[u8]) -> Reply {
     }
 }
 
-async fn answer_next(stream: &mut Stream, mut answer: Vec<u8>) -> io::Result<()> {
+async fn answer_next(
+    stream: &mut Guarded,
+    handle: &EngineHandle,
+    answer: Vec<u8>,
+) -> io::Result<()> {
+    let (mut answer, _held) = handle.budgets().answer(answer);
     answer.push(b'\n');
     stream.write_all(&answer).await?;
     stream.flush().await
@@ -116,7 +130,7 @@ fn skip_space(buffer: &mut BytesMut) {
 const VERBS: [&[u8]; 7] = [b"GET ", b"POST", b"OPTI", b"HEAD", b"PUT ", b"DELE", b"PATC"];
 
 /// Reads until the bytes are an HTTP verb or cannot become one.
-async fn complete_verb(stream: &mut Stream, buffer: &mut BytesMut) -> io::Result<()> {
+async fn complete_verb(stream: &mut Guarded, buffer: &mut BytesMut) -> io::Result<()> {
     let is_begun = |buffer: &BytesMut| {
         VERBS.iter().any(|verb| buffer.len() < verb.len() && verb.starts_with(buffer))
     };
@@ -130,7 +144,7 @@ async fn complete_verb(stream: &mut Stream, buffer: &mut BytesMut) -> io::Result
 }
 
 /// Answers input that is neither JSON nor a known protocol with one error, then closes.
-async fn refuse(stream: Stream, buffer: &[u8]) -> io::Result<()> {
+async fn refuse(stream: Guarded, buffer: &[u8]) -> io::Result<()> {
     let error = match VERBS.iter().any(|verb| buffer.starts_with(verb)) {
         true => ErrorObject::new(Code::InvalidRequest)
             .with_message("this port speaks JSON-RPC, not HTTP: use the gateway of mortise-host"),
@@ -139,7 +153,7 @@ async fn refuse(stream: Stream, buffer: &[u8]) -> io::Result<()> {
     answer_and_close(stream, &failure(&Id::Null, &error)).await
 }
 
-async fn answer_and_close(mut stream: Stream, answer: &[u8]) -> io::Result<()> {
+async fn answer_and_close(mut stream: Guarded, answer: &[u8]) -> io::Result<()> {
     stream.write_all(answer).await?;
     stream.write_all(b"\n").await?;
     stream.shutdown().await?;
