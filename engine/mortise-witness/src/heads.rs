@@ -6,7 +6,7 @@ use mortise_format::hex;
 use mortise_format::ids::{Root, parse_hex, to_hex};
 use mortise_format::merkle::history::TreeHead;
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::path::PathBuf;
 
@@ -44,6 +44,13 @@ pub trait Heads: Send + 'static {
         expected: Option<TreeHead>,
         next: TreeHead,
     ) -> Result<(), HeadsError>;
+
+    /// Keeps a checkpoint that the log signed and that contradicts the newest head. The first one
+    /// is enough, and is not replaced.
+    ///
+    /// # Errors
+    /// `Io`.
+    fn keep_fork(&mut self, origin: &str, checkpoint: &str) -> Result<(), HeadsError>;
 }
 
 /// Heads in memory, for tests: they are lost with the process.
@@ -67,13 +74,20 @@ impl Heads for MemoryHeads {
         self.0.insert(origin.to_owned(), next);
         Ok(())
     }
+
+    fn keep_fork(&mut self, _: &str, _: &str) -> Result<(), HeadsError> {
+        Ok(())
+    }
 }
 
-/// Heads in files, one for each log. A file has three lines: origin, size, root in hex.
+/// Heads in files, one for each log. A file has three lines: origin, size, root in hex. Beside it,
+/// `.fork` holds a checkpoint that proves a fork.
 #[derive(Debug)]
 pub struct FileHeads {
     folder: PathBuf,
     is_broken: bool,
+    /// The folder was synced by this process: what it reads is on the disk.
+    is_synced: bool,
 }
 
 /// Larger than any file that [`FileHeads`] writes.
@@ -82,12 +96,25 @@ const FILE_BYTES_MAX: u64 = 4096;
 impl FileHeads {
     /// Heads in an existing folder that no other process writes.
     pub fn new(folder: PathBuf) -> Self {
-        Self { folder, is_broken: false }
+        Self { folder, is_broken: false, is_synced: false }
     }
 
     fn path(&self, origin: &str) -> PathBuf {
         let name = hex::encode(&sha256(&[origin.as_bytes()]));
         self.folder.join(format!("{name}.head"))
+    }
+
+    /// A process before this one may have renamed a head and failed to sync the folder. That head
+    /// can be cosigned again without a swap, so it must be durable before it is read.
+    fn sync_once(&mut self) -> io::Result<()> {
+        if !self.is_synced {
+            let synced = File::open(&self.folder).and_then(|folder| folder.sync_all());
+            // The system tells of a failed sync once: the next one proves nothing.
+            self.is_broken = synced.is_err();
+            synced?;
+            self.is_synced = true;
+        }
+        Ok(())
     }
 
     /// Writes and syncs a new file, renames it over the old one and syncs the folder: after a crash
@@ -113,6 +140,11 @@ fn parse(text: &str, origin: &str) -> Option<TreeHead> {
 
 impl Heads for FileHeads {
     fn newest(&mut self, origin: &str) -> Result<Option<TreeHead>, HeadsError> {
+        if self.is_broken {
+            // A failed write may have left a head that is not on the disk.
+            return Err(io::Error::other("an earlier write failed: restart the witness").into());
+        }
+        self.sync_once()?;
         let path = self.path(origin);
         let file = match File::open(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -138,6 +170,19 @@ impl Heads for FileHeads {
         let written = self.write(origin, &next);
         self.is_broken = written.is_err();
         Ok(written?)
+    }
+
+    fn keep_fork(&mut self, origin: &str, checkpoint: &str) -> Result<(), HeadsError> {
+        let path = self.path(origin).with_extension("fork");
+        match OpenOptions::new().write(true).create_new(true).open(&path) {
+            Ok(mut file) => {
+                file.write_all(checkpoint.as_bytes())?;
+                file.sync_all()?;
+                Ok(File::open(&self.folder)?.sync_all()?)
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 
@@ -175,6 +220,36 @@ mod tests {
             let swapped = heads.swap("a", None, head(1));
             assert!(matches!(swapped, Err(HeadsError::Damaged(_))), "{bad:?}");
         }
+    }
+
+    /// Goal: what a failed sync left is not cosigned: not by the same process, and by the next one
+    /// only when it has synced the folder. Method: a folder that is gone cannot be synced.
+    #[test]
+    fn a_head_is_read_only_from_a_synced_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let gone = folder.path().join("gone");
+        let mut heads = FileHeads::new(gone.clone());
+        assert!(matches!(heads.newest("a"), Err(HeadsError::Io(_))), "not the same as no head");
+        std::fs::create_dir(&gone).unwrap();
+        assert!(matches!(heads.newest("a"), Err(HeadsError::Io(_))), "after a failed sync");
+        let mut heads = FileHeads::new(gone.clone());
+        assert_eq!(heads.newest("a").unwrap(), None);
+        assert!(heads.is_synced && !FileHeads::new(gone.clone()).is_synced);
+        std::fs::remove_dir(&gone).unwrap();
+        assert!(heads.swap("a", None, head(1)).is_err());
+        std::fs::create_dir(&gone).unwrap();
+        assert!(matches!(heads.newest("a"), Err(HeadsError::Io(_))), "after a failed write");
+    }
+
+    #[test]
+    fn the_first_checkpoint_that_proves_a_fork_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut heads = FileHeads::new(folder.path().into());
+        heads.keep_fork("a", "first").unwrap();
+        heads.keep_fork("a", "second").unwrap();
+        let kept = std::fs::read_to_string(heads.path("a").with_extension("fork")).unwrap();
+        assert_eq!(kept, "first");
+        assert_eq!(heads.newest("a").unwrap(), None);
     }
 
     #[test]

@@ -117,7 +117,7 @@ fn stale_forked_and_cloned_logs_are_refused_by_status() {
     assert_eq!(status(&witness, &log.request(3, 4)), 409, "a smaller head is never cosigned again");
     assert_eq!(status(&witness, &fork.request(5, 9)), 422);
     let other = witness.answer(&logs(), &fork.request(5, 5), 0);
-    assert_eq!((other.status, other.body.as_str()), (409, "5\n"), "another root at one size");
+    assert_eq!((other.status, other.is_size), (422, false), "another root at one size");
     assert_eq!(status(&witness, &fork.request(0, 9)), 409);
     assert_eq!(status(&witness, &log.request(5, 9)), 200, "a refused request changes nothing");
 }
@@ -181,6 +181,25 @@ fn every_hash_of_a_path_counts() {
     assert_eq!(status_of(longer), 422);
 }
 
+/// Goal: the log's signature on a contradicting head is kept: it proves the fork to anyone.
+#[test]
+fn the_signed_checkpoint_that_proves_a_fork_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let heads = crate::heads::FileHeads::new(folder.path().into());
+    let witness = Witness::new(WitnessSigner::new("w.example", &[5; 32]).unwrap(), Box::new(heads));
+    let (log, fork) = (Log::new(0), Log::new(1));
+    assert_eq!(status(&witness, &log.request(0, 5)), 200);
+    let files = || {
+        let files = std::fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().path());
+        files.filter(|path| path.extension().is_some_and(|e| e == "fork")).collect::<Vec<_>>()
+    };
+    assert!(files().is_empty());
+    assert_eq!(status(&witness, &fork.request(5, 5)), 422);
+    let kept = std::fs::read_to_string(&files()[0]).unwrap();
+    assert_eq!(kept, fork.note(5));
+    assert_eq!(status(&witness, &log.request(5, 5)), 200, "the newest head again");
+}
+
 #[test]
 fn a_head_that_cannot_be_stored_is_not_cosigned() {
     struct Broken;
@@ -190,6 +209,9 @@ fn a_head_that_cannot_be_stored_is_not_cosigned() {
         }
         fn swap(&mut self, _: &str, _: Option<TreeHead>, _: TreeHead) -> Result<(), HeadsError> {
             Err(std::io::Error::other("full").into())
+        }
+        fn keep_fork(&mut self, _: &str, _: &str) -> Result<(), HeadsError> {
+            Ok(())
         }
     }
     let signer = WitnessSigner::new("w.example", &[5; 32]).unwrap();

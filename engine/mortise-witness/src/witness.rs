@@ -4,8 +4,9 @@
 //! 400 not a request, not a checkpoint, or the old size is above the size of the checkpoint
 //! 403 no known key of the log signed the checkpoint
 //! 404 unknown origin
-//! 409 the old size is not the newest cosigned size, or that size was cosigned with another root
-//! 422 the path does not lead from the newest head to the checkpoint
+//! 409 the old size is not the newest cosigned size
+//! 422 the path does not lead from the newest head to the checkpoint, or that size was cosigned with
+//!     another root
 //! 500 the head cannot be stored
 //! ```
 
@@ -44,7 +45,8 @@ pub enum CosignError {
     /// 409: the old size is not the newest cosigned size.
     #[error("the newest cosigned size is {newest}, not {old}")]
     OldSizeIsNotNewest { old: u64, newest: u64 },
-    /// 409: the same size was cosigned with another root.
+    /// 422: the same size was cosigned with another root. Editions of the protocol before 2026 say
+    /// 409; a client takes both.
     #[error("another root was cosigned at size {size}")]
     OtherRoot { size: u64 },
     /// 422: the path is not a consistency proof.
@@ -65,8 +67,8 @@ impl CosignError {
             Self::OldSizeAbove { .. } => 400,
             Self::NotSigned => 403,
             Self::UnknownOrigin => 404,
-            Self::OldSizeIsNotNewest { .. } | Self::OtherRoot { .. } => 409,
-            Self::Path(_) | Self::First => 422,
+            Self::OldSizeIsNotNewest { .. } => 409,
+            Self::OtherRoot { .. } | Self::Path(_) | Self::First => 422,
             Self::Heads(_) => 500,
         }
     }
@@ -103,7 +105,6 @@ impl Witness {
             Err(error) => {
                 let size = match error {
                     CosignError::OldSizeIsNotNewest { newest, .. } => Some(newest),
-                    CosignError::OtherRoot { size } => Some(size),
                     _ => None,
                 };
                 let body = size.map_or_else(|| format!("{error}\n"), size_text);
@@ -132,7 +133,16 @@ impl Witness {
         // The lock spans compare and swap, so no other request changes the head between them.
         let mut heads = self.heads.lock().unwrap_or_else(PoisonError::into_inner);
         let newest = heads.newest(checkpoint.origin())?;
-        let is_new = check_extends(newest.as_ref(), &request, &head)?;
+        let is_new = match check_extends(newest.as_ref(), &request, &head) {
+            // The log's own signature on a head that contradicts one of it: proof of a fork.
+            Err(error @ CosignError::OtherRoot { .. }) => {
+                if let Err(lost) = heads.keep_fork(checkpoint.origin(), request.checkpoint) {
+                    tracing::error!(%lost, "the checkpoint that proves a fork was not kept");
+                }
+                return Err(error);
+            }
+            checked => checked?,
+        };
         if is_new {
             heads.swap(checkpoint.origin(), newest, head)?;
         }
