@@ -74,7 +74,7 @@ impl Access {
         uri.authority().map(Authority::as_str).into_iter().chain(named).all(|name| {
             let Ok(authority) = name.parse::<Authority>() else { return false };
             let host = authority.host().to_ascii_lowercase();
-            is_this_machine(&host) || self.config.hosts.iter().any(|known| *known == host)
+            is_this_machine(&host) || self.config.hosts.contains(&host)
         })
     }
 }

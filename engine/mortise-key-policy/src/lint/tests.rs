@@ -224,7 +224,7 @@ fn every_admitted_image_is_listed_and_an_unknown_one_is_critical() {
         found.map(|f| (f.severity, f.rule, f.subject)).collect::<Vec<_>>()
     };
     let ours = (Severity::Note, "admits-image", pcr("a"));
-    assert_eq!(found(&policy(&[good_grant(&["a"])])), [ours.clone()]);
+    assert_eq!(found(&policy(&[good_grant(&["a"])])), std::slice::from_ref(&ours));
     let another = |digit: &str| (Severity::Critical, "admits-another-image", pcr(digit));
     // A second value in the same list, and in the Deny that backs it.
     let composed = compose(&plan(Service::Engine)).to_string();
