@@ -110,8 +110,8 @@ pub enum HostError {
     Store(#[from] OpenError),
     /// A write or a sync of the store failed while the host ran.
     #[error(
-        "STORE_POISONED: a write or a sync failed, so the host ended; everything acknowledged is on \
-         the disk, and the next start reads it again"
+        "STORE_POISONED: a write or a sync failed, so the host ended; everything acknowledged is \
+         on the disk, and the next start reads it again"
     )]
     StorePoisoned,
     /// The writing thread could not start.

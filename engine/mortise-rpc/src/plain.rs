@@ -199,7 +199,10 @@ mod tests {
     /// Source: the documents' public client, `kms-client.py` of the repository enclave_demo.
     #[test]
     fn credentials_of_the_documents_client_are_taken_with_an_empty_token() {
-        let keys = |token: &str| json!({"access_key_id": "AKIA", "secret_access_key": "S", "session_token": token});
+        let keys = |token: &str| {
+            let (id, secret) = ("AKIA", "S");
+            json!({"access_key_id": id, "secret_access_key": secret, "session_token": token})
+        };
         let read = |credentials: &Value| {
             let value = json!({"operation": "encrypt", "message": "", "credentials": credentials});
             PlainRequest::parse(&value).map(|request| request.credentials.unwrap())

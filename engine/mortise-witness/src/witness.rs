@@ -5,8 +5,8 @@
 //! 403 no known key of the log signed the checkpoint
 //! 404 unknown origin
 //! 409 the old size is not the newest cosigned size
-//! 422 the path does not lead from the newest head to the checkpoint, or that size was cosigned with
-//!     another root
+//! 422 the path does not lead from the newest head to the checkpoint, or that size was cosigned
+//!     with another root
 //! 500 the head cannot be stored
 //! ```
 

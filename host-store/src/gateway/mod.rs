@@ -3,12 +3,12 @@
 //! What it is for: wallets and scripts that speak HTTP, on a parent whose engine speaks vsock.
 //!
 //! What it does not do: parse, log or change a request, or check more of it than who may speak
-//! ([`access`]). It reads a request only to answer in
-//! the engine's place, to find the ids that the answer must have.
+//! ([`access`]). It reads a request only to answer in the engine's place, to find the ids that the
+//! answer must have.
 //!
 //! Bounds: connections (at the bound, the longest idle one is closed), time for a head and for a
-//! body, bytes of bodies and of answers in memory, progress of a reader, requests in flight, size of
-//! a body.
+//! body, bytes of bodies and of answers in memory, progress of a reader, requests in flight, size
+//! of a body.
 
 mod accept;
 mod access;

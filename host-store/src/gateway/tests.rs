@@ -85,7 +85,8 @@ impl Front {
 fn post_text(body: &str) -> String {
     let length = body.len();
     format!(
-        "POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\nOrigin: http://localhost:3000\r\n\
+        "POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+         Content-Type: application/json\r\nOrigin: http://localhost:3000\r\n\
          Content-Length: {length}\r\n\r\n{body}"
     )
 }
@@ -183,7 +184,8 @@ async fn a_message_of_the_channel_without_an_engine_is_answered_in_clear_with_no
 #[tokio::test]
 async fn a_preflight_is_answered_and_other_methods_are_not_allowed() {
     let front = Front::new(GatewayLimits::default()).await;
-    let preflight = "OPTIONS / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nOrigin: http://localhost:3000\r\n\r\n";
+    let preflight = "OPTIONS / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+                     Origin: http://localhost:3000\r\n\r\n";
     let reply = front.raw(preflight.as_bytes()).await;
     assert_eq!((reply.status, reply.body.as_str()), (204, ""));
     reply.assert_cors();
@@ -206,8 +208,8 @@ async fn a_body_over_the_bound_is_refused_announced_or_not() {
     );
     let chunk = "a".repeat(REQUEST_BYTES_MAX + 1);
     let chunked = format!(
-        "POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n\
-         {:x}\r\n{chunk}\r\n0\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+         Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{chunk}\r\n0\r\n\r\n",
         chunk.len()
     );
     for request in [announced, chunked] {
@@ -411,7 +413,10 @@ async fn a_body_that_does_not_arrive_in_time_is_given_up() {
     let body_time = Duration::from_millis(50);
     let front = Front::new(GatewayLimits { body_time, ..GatewayLimits::default() }).await;
     let reply = front
-        .raw(b"POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 10\r\n\r\nabc")
+        .raw(
+            b"POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+              Content-Length: 10\r\n\r\nabc",
+        )
         .await;
     assert_eq!((reply.status, &reply.json()["error"]["code"]), (408, &json!(-32600)));
 }

@@ -7,8 +7,8 @@ const ADVICE_FORK: &str = "nothing is changed. Two logs of one engine are a fork
     compare their newest frames with receipts or with a cosigned checkpoint";
 const ADVICE_SEALED: &str = "nothing is changed. Without the sealed keys no engine starts on this \
     log. Name a copy that has them: --from FOLDER, or an export made --with-sealed-keys";
-const ADVICE_CONFLICT: &str = "nothing is changed, and nothing is chosen. Find out which copy is of \
-    this engine, and move the files of the others away: sealed, sealed.copy, index";
+const ADVICE_CONFLICT: &str = "nothing is changed, and nothing is chosen. Find out which copy is \
+    of this engine, and move the files of the others away: sealed, sealed.copy, index";
 const ADVICE_LOST: &str = "nothing of the log is changed. Every event in them was answered with a \
     signed receipt that clients hold, so dropping them would make this log contradict what was \
     promised. Bring a copy that has them: --from FOLDER (another data folder or its backup) or \
@@ -241,8 +241,9 @@ impl Finding {
             Self::BlobConflict { .. } => ADVICE_CONFLICT.into(),
             Self::DiskFull { .. } => "nothing is changed. Make room, then start the host".into(),
             Self::SnapshotBroken { .. } => {
-                "it is struck from the list and its file is kept aside: the engine replays from an older \
-                 one, or from the start".into()
+                "it is struck from the list and its file is kept aside: the engine replays from an \
+                 older one, or from the start"
+                    .into()
             }
             Self::Leftover { .. } => "it is removed".into(),
             Self::FramesLost { copy: Some(copy), .. }

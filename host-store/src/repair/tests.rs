@@ -221,7 +221,7 @@ fn an_acknowledged_last_frame_is_no_torn_write() {
     }
 }
 
-/// Ways in which an index is lost.
+/// How an index is lost.
 fn lose_index(folder: &Path, harm: usize) {
     let db = folder.join("index/db");
     match harm {

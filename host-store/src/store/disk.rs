@@ -316,8 +316,8 @@ impl DiskStore {
 
 /// What is known of bytes after the last whole frame that nothing claims.
 pub(crate) const WIPED: &str = "wiped bytes after the last whole frame: nothing on this disk shows \
-    that a frame there was acknowledged. If the disk lost writes that it had confirmed, only a newer \
-    receipt, a copy or a witness can show that";
+    that a frame there was acknowledged. If the disk lost writes that it had confirmed, only a \
+    newer receipt, a copy or a witness can show that";
 
 /// Returns true when a segment of the log was ever used. A segment that cannot be read counts.
 pub(crate) fn log_has_frames(log: &Path) -> io::Result<bool> {

@@ -5,7 +5,8 @@
 //!
 //! sled can panic on damaged files, in any thread, and a release of the host then aborts. So that
 //! this happens once and not at every start, `DIR/index.suspect` tells the next start: the panic
-//! hook of the host writes it ([`suspect_index_at_panic`]), and it exists while the index is opened.
+//! hook of the host writes it ([`suspect_index_at_panic`]), and it exists while the index is
+//! opened.
 
 use super::disk::{INDEX_FOLDER, OpenError};
 use super::index::{Index, IndexError};

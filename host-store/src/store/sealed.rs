@@ -2,10 +2,12 @@
 //!
 //! ```text
 //! DIR/sealed/NAME.sealed    DIR/sealed.copy/NAME.sealed    the index
-//! file = magic | u32 version | u32 name length | u64 length | BLAKE3 of name and bytes | name | bytes
+//! file = magic | u32 version | u32 name length | u64 length | BLAKE3 of name and bytes
+//!        | name | bytes
 //! ```
-//! Any one whole copy serves. Whole copies that differ are never chosen between. A digest here finds
-//! rot, not a change by this machine's owner, who can compute it too; the engine checks what it gets.
+//! Any one whole copy serves. Whole copies that differ are never chosen between. A digest here
+//! finds rot, not a change by this machine's owner, who can compute it too; the engine checks what
+//! it gets.
 //!
 //! `sealed.copy` may be a mount point or a link to another file system.
 

@@ -427,7 +427,7 @@ fn a_value_of_which_no_copy_is_whole_is_neither_absent_nor_written_over() {
     assert_eq!(std::fs::read(one).unwrap(), b"rot");
 }
 
-/// Ways to lose an index.
+/// How an index is lost.
 fn harm_index(folder: &Store, harm: usize) {
     let index = folder.folder.path().join("index");
     let db = index.join("db");

@@ -1,8 +1,9 @@
 //! `mortise-dev demo`: demonstrates the guarantees of the system on this machine.
 //!
 //! What it is for: `crash` kills host and engine at random under load and checks that no
-//! acknowledged request is lost; `load` measures durable signed locks; `abuse` runs an
-//! honest client beside abusive ones; `rollback` rewinds and copies the log. Each starts the processes of `mortise-dev dev` on its own folder.
+//! acknowledged request is lost; `load` measures durable signed locks; `abuse` runs an honest
+//! client beside abusive ones; `rollback` rewinds and copies the log. Each starts the processes of
+//! `mortise-dev dev` on its own folder.
 //!
 //! What it does not do: cut the power. The page cache survives a killed process;
 //! `tests/crash/strace.sh` shows that frames are synced before they are acknowledged.

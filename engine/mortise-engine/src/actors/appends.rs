@@ -37,7 +37,7 @@ pub(super) enum Next {
     /// The oldest frame is durable.
     Acked(Ack),
     /// Append this frame again after the pause.
-    Again(Frame, Duration),
+    Append(Frame, Duration),
     /// The outcome of an append is unknown.
     Failed(StoreError),
 }
@@ -71,13 +71,13 @@ impl Appends {
                     tracing::warn!(seq = frame.header().seq, "the disk of the store is full");
                 }
                 self.pause = (2 * self.pause).clamp(FULL_PAUSE_MIN, FULL_PAUSE_MAX);
-                Some(Next::Again(frame, self.pause))
+                Some(Next::Append(frame, self.pause))
             }
             Err(StoreError::Refused(StoreRefusal::Gap { .. }))
                 if self.was_full && !oldest.get().has_filled_gap =>
             {
                 oldest.get_mut().has_filled_gap = true;
-                Some(Next::Again(oldest.get().frame.clone(), Duration::ZERO))
+                Some(Next::Append(oldest.get().frame.clone(), Duration::ZERO))
             }
             Err(error) => Some(Next::Failed(error)),
         }
@@ -162,7 +162,7 @@ mod tests {
         appends.arrived(3, Err(FULL));
         appends.arrived(4, Err(GAP));
         for pause in [50, 100, 200, 400, 800, 1600, 2000, 2000] {
-            let again = Next::Again(frame(3), Duration::from_millis(pause));
+            let again = Next::Append(frame(3), Duration::from_millis(pause));
             assert_eq!((appends.next(), appends.next()), (Some(again), None));
             appends.arrived(3, Err(FULL));
         }
@@ -170,7 +170,7 @@ mod tests {
         appends.arrived(3, Ok(ack(3)));
         assert_eq!(appends.next(), Some(Next::Acked(ack(3))));
         // The frame behind it left a gap and follows at once.
-        assert_eq!(appends.next(), Some(Next::Again(frame(4), Duration::ZERO)));
+        assert_eq!(appends.next(), Some(Next::Append(frame(4), Duration::ZERO)));
         assert_eq!(appends.failure(), None);
         appends.arrived(4, Ok(ack(4)));
         assert_eq!(appends.next(), Some(Next::Acked(ack(4))));
@@ -187,7 +187,7 @@ mod tests {
         appends.arrived(3, Ok(ack(3)));
         appends.next();
         appends.arrived(4, Err(GAP));
-        assert!(matches!(appends.next(), Some(Next::Again(..))));
+        assert!(matches!(appends.next(), Some(Next::Append(..))));
         appends.arrived(4, Err(GAP));
         assert_eq!(appends.next(), Some(Next::Failed(GAP)), "the store lost a frame it acked");
     }

@@ -121,7 +121,7 @@ impl Ledger {
         while let Some(next) = self.appends.next() {
             match next {
                 Next::Acked(ack) => self.step(Input::Acked(ack), context),
-                Next::Again(frame, pause) => self.append(&frame, pause, context),
+                Next::Append(frame, pause) => self.append(&frame, pause, context),
                 Next::Failed(error) => {
                     tracing::error!(%error, "append failed");
                     self.step(Input::StoreFailed, context);

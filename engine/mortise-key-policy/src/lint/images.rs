@@ -1,8 +1,8 @@
 //! Every image that a policy admits: the values of PCR0 in its grants.
 //!
 //! A second image in a list is one more code that opens the keys. No rule can tell whether it is
-//! meant; the reader can, when it is shown, and whoever knows the measurements of the good images
-//! can compare.
+//! meant; the reader can, when it is shown, and anyone who knows the measurements of the good
+//! images can compare.
 
 use super::{
     Condition, Effect, Finding, Holder, PolicyDocument, Severity, Statement, grants_to_the_enclave,
@@ -52,7 +52,7 @@ pub fn image_findings(policy: &PolicyDocument, good: &[String]) -> Vec<Finding> 
     findings
 }
 
-/// An attested grant to everyone, or to another account than those that manage the key: whoever
+/// An attested grant to everyone, or to another account than those that manage the key: anyone who
 /// holds those credentials runs the image on a machine of its own and has the keys there.
 pub(super) fn holder_finding(
     policy: &PolicyDocument,

@@ -26,7 +26,7 @@ pub(super) struct Abuse {
 #[derive(Debug, Clone, Copy)]
 enum Manner {
     /// Asks again as soon as it is answered.
-    Closed,
+    OneByOne,
     /// Keeps this many requests in flight.
     Pipelined(usize),
     /// Asks this often and reads nothing.
@@ -38,18 +38,18 @@ enum Manner {
 impl Abuse {
     /// The first row has no caller: the honest client alone.
     pub const ALL: [Self; 13] = [
-        Self::new("none", 0, Manner::Closed, health),
-        Self::new("commits, 64 clients", 64, Manner::Closed, fresh_commit),
+        Self::new("none", 0, Manner::OneByOne, health),
+        Self::new("commits, 64 clients", 64, Manner::OneByOne, fresh_commit),
         Self::new("commits, pipelined by 1024", 1, Manner::Pipelined(1024), fresh_commit),
-        Self::new("balances, 64 clients", 64, Manner::Closed, balance),
+        Self::new("balances, 64 clients", 64, Manner::OneByOne, balance),
         Self::new("lists without owner", 8, Manner::Pipelined(64), list),
-        Self::new("receipts, batches of 256", 8, Manner::Closed, receipts),
-        Self::new("events, batches of 256", 4, Manner::Closed, events),
+        Self::new("receipts, batches of 256", 8, Manner::OneByOne, receipts),
+        Self::new("events, batches of 256", 4, Manner::OneByOne, events),
         Self::new("events, slow readers", 64, Manner::Deaf(4), event),
         Self::new("documents, batches of 256", 8, Manner::Deaf(64), documents),
-        Self::new("waits, batches of 256", 4, Manner::Closed, waits),
+        Self::new("waits, batches of 256", 4, Manner::OneByOne, waits),
         Self::new("drafts of made-up owners", 8, Manner::Pipelined(64), draft),
-        Self::new("refused batch of 64 signatures", 8, Manner::Closed, refused_batch),
+        Self::new("refused batch of 64 signatures", 8, Manner::OneByOne, refused_batch),
         Self::new("half-sent messages", 256, Manner::HalfSent, health),
     ];
 
@@ -67,7 +67,7 @@ impl Abuse {
         let mut next = number << 32;
         loop {
             let _ = match self.manner {
-                Manner::Closed => self.closed(&target, &mut next).await,
+                Manner::OneByOne => self.closed(&target, &mut next).await,
                 Manner::Pipelined(in_flight) => self.pipelined(&target, in_flight, &mut next).await,
                 Manner::Deaf(count) => self.deaf(&target, count, &mut next).await,
                 Manner::HalfSent => half_sent(&target).await,

@@ -5,8 +5,8 @@
 //! p99 is above five times its unloaded value and above 50 ms, if the engine's memory grew by more
 //! than 256 MiB, or if a process ended.
 //!
-//! What it does not do: measure throughput (`demo load` does), or separate the processor time of the
-//! abusive caller, who runs on the same cores, from that of the engine.
+//! What it does not do: measure throughput (`demo load` does), or separate the processor time of
+//! the abusive caller, who runs on the same cores, from that of the engine.
 
 mod caller;
 mod honest;

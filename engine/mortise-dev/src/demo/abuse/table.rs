@@ -61,7 +61,8 @@ impl Table {
 
     pub fn text(&self) -> String {
         let mut text = String::from(
-            "abuse                            commits  errors   p50 ms   p99 ms  engine MiB  host MiB\n",
+            "abuse                            commits  errors   p50 ms   p99 ms  engine MiB  \
+             host MiB\n",
         );
         for row in &self.rows {
             let mark = match (row.has_ended, row.is_over) {
