@@ -108,7 +108,7 @@ fn good_machine_comes_up_with_modules_in_the_order_of_their_names() {
         "mount /sys",
         "load /modules/00-vsock.ko.xz",
         "load /modules/10-nsm.ko",
-        "files 4608",
+        "files 16896",
         "set /sys/kernel/mm/transparent_hugepage/enabled always",
     ];
     assert_eq!(*machine.calls.borrow(), calls);

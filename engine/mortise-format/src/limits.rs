@@ -119,7 +119,7 @@ pub const IN_FLIGHT_MAX: usize = 16_384;
 /// Most of them on one connection.
 pub const IN_FLIGHT_PER_CONNECTION_MAX: usize = 1024;
 /// Most connections of the request port.
-pub const CONNECTIONS_MAX: usize = 4096;
+pub const CONNECTIONS_MAX: usize = 16_384;
 /// Most bytes of requests, over all connections, that are being read or wait for their answer.
 pub const REQUEST_BYTES_HELD_MAX: usize = 32 * 1024 * 1024;
 /// Most bytes of answers, over all connections, that are made and not yet written.
