@@ -219,7 +219,7 @@ pub async fn unseal(
     })
 }
 
-/// The keys of epochs. Each is unwrapped when it is first needed, see [`crate::epoch_keys`].
+/// The keys of epochs. Each is unwrapped when it is first needed, see `epoch_keys`.
 pub struct KeyRing {
     vault: Arc<dyn Vault>,
     engine_id: EngineId,

@@ -1,7 +1,7 @@
 //! One log, one mode.
 //!
 //! What it is for: the engine rebuilds answers to repeated requests from the log and signs them
-//! again ([`crate::recall`]), in the mode of the current boot. So a log from debug mode or an
+//! again ([`crate::reader`]), in the mode of the current boot. So a log from debug mode or an
 //! emulated module must never be served by an engine whose promises bind, and the reverse. A boot
 //! stops if the previous boot on the log was in another mode, before it writes or signs anything.
 //! Every boot checks this, so the previous boot represents all of them.

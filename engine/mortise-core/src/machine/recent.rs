@@ -6,8 +6,10 @@
 //! What it does not do: copy the tree, survive a snapshot (the frames that a restart replays fill
 //! it again), answer for frames outside its window.
 //!
-//! ```text state after frame s  = state now, with what frames s+1, s+2, ... changed turned back
-//! held under root s    = what the first of them that changed the leaf kept, else the state now ```
+//! ```text
+//! state after frame s  = state now, with what frames s+1, s+2, ... changed turned back
+//! held under root s    = what the first of them that changed the leaf kept, else the state now
+//! ```
 //! Invariants: at most `RECENT_ROOTS_MAX` frames, `RECENT_ROOTS_LEAVES_MAX` changed leaves and
 //! about `RECENT_ROOTS_BYTES_MAX` bytes, so that a proof turns back a bounded number of leaves; a
 //! proof is given only when it leads to the root that the frame had.
