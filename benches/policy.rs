@@ -1,7 +1,7 @@
 //! The lock policy of the benches.
 
 use mortise_format::U256;
-use mortise_format::policy::{AssetLimits, ChainCustody, ChainPolicy, Policy};
+use mortise_format::policy::{AssetLimits, ChainCustody, ChainPolicy, Edition, Policy};
 
 /// Rules that no command of a bench comes near.
 pub fn policy(settlement_buffer_s: u64, retention_s: u64) -> Policy {
@@ -18,7 +18,6 @@ pub fn policy(settlement_buffer_s: u64, retention_s: u64) -> Policy {
         requests_max: u32::MAX,
         retention_s,
         draft_ttl_s: 300,
-        drafts_per_owner_max: 5,
         fact_age_s_max: 120,
         notice_margin_s: 60,
         default_limits: limits,
@@ -31,5 +30,6 @@ pub fn policy(settlement_buffer_s: u64, retention_s: u64) -> Policy {
         witnesses: Vec::new(),
         witnesses_min: 0,
         witnesses_faulty_max: 0,
+        edition: Edition::DEFAULT,
     }
 }

@@ -114,6 +114,8 @@ pub const NONCE_WINDOW: u64 = 256;
 pub const NONCE_JUMP_MAX: u64 = 1 << 20;
 /// Most drafts of all owners together.
 pub const DRAFTS_MAX: usize = 10_000;
+/// Most drafts of one owner.
+pub const DRAFTS_PER_OWNER_MAX: usize = 100;
 /// Most commands and queries that are admitted and not yet answered, over all connections.
 pub const IN_FLIGHT_MAX: usize = 16_384;
 /// Most of them on one connection.
@@ -172,6 +174,8 @@ pub const NOTE_BYTES_MAX: usize = 64 * 1024;
 pub const NOTE_SIGNATURES_MAX: usize = 64;
 /// Most witnesses of a set.
 pub const WITNESSES_MAX: usize = 32;
+/// Shortest lease of answers about now, seconds: three rounds of witnesses fit before it ends.
+pub const LEASE_S_MIN: u32 = 15;
 /// Longest name of a witness.
 pub const WITNESS_NAME_BYTES_MAX: usize = 128;
 /// Longest domain in the origin of a log: what a DNS name may have.

@@ -34,7 +34,7 @@ impl RuleSet {
     /// The oldest set of rules that this code can follow.
     pub const OLDEST: Self = Self(1);
     /// The newest set of rules that this code can follow. A new log starts with it.
-    pub const NEWEST: Self = Self(2);
+    pub const NEWEST: Self = Self(3);
 
     /// From 2: terms that their owner alone can end, or that no fill can satisfy, are refused.
     pub fn refuses_hollow_terms(self) -> bool {

@@ -57,7 +57,7 @@ mod tests {
     use crate::amount::U256;
     use crate::genesis::{GenesisBase, GenesisKeys, engine_id};
     use crate::ids::Signature;
-    use crate::policy::{AssetLimits, ChainCustody, ChainPolicy, Policy};
+    use crate::policy::{AssetLimits, ChainCustody, ChainPolicy, Edition, Policy};
     use crate::witness::Origin;
     use alloc::vec;
 
@@ -73,7 +73,6 @@ mod tests {
             requests_max: 6,
             retention_s: 7,
             draft_ttl_s: 8,
-            drafts_per_owner_max: 9,
             fact_age_s_max: 10,
             notice_margin_s: 11,
             default_limits: limits,
@@ -90,6 +89,7 @@ mod tests {
             witnesses: Vec::new(),
             witnesses_min: 0,
             witnesses_faulty_max: 0,
+            edition: Edition::DEFAULT,
         };
         let origin = Origin::C2sp { domain: "locks.example".into() };
         GenesisBase { name: "locks".into(), salt: Bytes32([1; 32]), policy, origin }

@@ -5,6 +5,7 @@
 //! encoding with sorted lists, so layout and key order do not change it.
 
 use super::origin::OriginJson;
+use super::service_policy::ServiceJson;
 use super::succession::PredecessorJson;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -13,7 +14,8 @@ use mortise_format::asset::Asset;
 use mortise_format::genesis::Genesis;
 use mortise_format::ids::{Address, Bytes32};
 use mortise_format::policy::{
-    AssetLimits, AssetPolicy, ChainCustody, ChainPolicy, Policy, PolicyError,
+    AssetLimits, AssetPolicy, ChainCustody, ChainPolicy, Edition, Policy, PolicyError, Service,
+    StateLimits,
 };
 use mortise_format::witness::WitnessKey;
 use serde::{Deserialize, Serialize};
@@ -28,6 +30,9 @@ pub enum GenesisError {
     /// The policy contradicts itself.
     #[error(transparent)]
     Policy(#[from] PolicyError),
+    /// Fields of two editions of the policy.
+    #[error("draftsPerOwnerMax is of the first edition of the policy, service of later ones")]
+    Editions,
     /// The public key of the predecessor is not a compressed one.
     #[error("predecessor.publicKey must be of 33 bytes")]
     PublicKey,
@@ -89,7 +94,6 @@ pub fn dev(salt: Bytes32) -> Genesis {
             requests_max: 10_000,
             retention_s: 3600,
             draft_ttl_s: 300,
-            drafts_per_owner_max: 100,
             fact_age_s_max: 120,
             notice_margin_s: 300,
             default_limits: AssetLimits {
@@ -106,10 +110,16 @@ pub fn dev(salt: Bytes32) -> Genesis {
             witnesses: Vec::new(),
             witnesses_min: 0,
             witnesses_faulty_max: 0,
+            edition: Edition::Second(Service { state: dev_limits(), ..Service::DEFAULT }),
         },
         origin: OriginJson::default().into(),
         predecessor: None,
     }
+}
+
+/// The limits of the development system: its benches bring more owners than any service.
+fn dev_limits() -> StateLimits {
+    StateLimits { new_principals_per_minute_max: 1_000_000, ..StateLimits::DEFAULT }
 }
 
 /// The file.
@@ -138,7 +148,9 @@ pub struct PolicyJson {
     pub requests_max: u32,
     pub retention_seconds: u64,
     pub draft_ttl_seconds: u64,
-    pub drafts_per_owner_max: u32,
+    /// Only in the first edition, which holds nothing of [`ServiceJson`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drafts_per_owner_max: Option<u32>,
     pub fact_age_seconds_max: u64,
     pub notice_margin_seconds: u64,
     pub default_limits: LimitsJson,
@@ -159,6 +171,8 @@ pub struct PolicyJson {
     pub witnesses_min: u32,
     #[serde(default)]
     pub witnesses_faulty_max: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<ServiceJson>,
 }
 
 /// Limits of an asset, in its smallest units.
@@ -246,6 +260,10 @@ impl From<&Policy> for PolicyJson {
             asset: a.asset,
             limits: LimitsJson::from(&a.limits),
         };
+        let (drafts_per_owner_max, service) = match policy.edition {
+            Edition::First { drafts_per_owner_max } => (Some(drafts_per_owner_max), None),
+            Edition::Second(service) => (None, Some(service.into())),
+        };
         Self {
             lock_seconds_min: policy.lock_s_min,
             lock_seconds_max: policy.lock_s_max,
@@ -255,7 +273,7 @@ impl From<&Policy> for PolicyJson {
             requests_max: policy.requests_max,
             retention_seconds: policy.retention_s,
             draft_ttl_seconds: policy.draft_ttl_s,
-            drafts_per_owner_max: policy.drafts_per_owner_max,
+            drafts_per_owner_max,
             fact_age_seconds_max: policy.fact_age_s_max,
             notice_margin_seconds: policy.notice_margin_s,
             default_limits: LimitsJson::from(&policy.default_limits),
@@ -268,6 +286,7 @@ impl From<&Policy> for PolicyJson {
             witnesses: policy.witnesses.clone(),
             witnesses_min: policy.witnesses_min,
             witnesses_faulty_max: policy.witnesses_faulty_max,
+            service,
         }
     }
 }
@@ -290,7 +309,6 @@ impl TryFrom<PolicyJson> for Policy {
             requests_max: json.requests_max,
             retention_s: json.retention_seconds,
             draft_ttl_s: json.draft_ttl_seconds,
-            drafts_per_owner_max: json.drafts_per_owner_max,
             fact_age_s_max: json.fact_age_seconds_max,
             notice_margin_s: json.notice_margin_seconds,
             default_limits: json.default_limits.into(),
@@ -303,9 +321,22 @@ impl TryFrom<PolicyJson> for Policy {
             witnesses: json.witnesses,
             witnesses_min: json.witnesses_min,
             witnesses_faulty_max: json.witnesses_faulty_max,
+            edition: edition(json.drafts_per_owner_max, json.service)?,
         };
         policy.check()?;
         Ok(policy)
+    }
+}
+
+/// The edition of a file: the first when it names what only that one holds.
+fn edition(
+    drafts_per_owner_max: Option<u32>,
+    service: Option<ServiceJson>,
+) -> Result<Edition, GenesisError> {
+    match (drafts_per_owner_max, service) {
+        (Some(_), Some(_)) => Err(GenesisError::Editions),
+        (Some(drafts_per_owner_max), None) => Ok(Edition::First { drafts_per_owner_max }),
+        (None, service) => Ok(Edition::Second(service.unwrap_or_default().into())),
     }
 }
 
@@ -313,6 +344,7 @@ impl TryFrom<PolicyJson> for Policy {
 mod tests {
     use super::*;
     use alloc::string::String;
+    use mortise_format::codec;
     use mortise_format::genesis::{GenesisKeys, Predecessor};
     use mortise_format::ids::{Address, EngineId, Signature};
     use mortise_format::lock::Durability;
@@ -333,6 +365,41 @@ mod tests {
         value.as_object_mut().unwrap().remove("origin").unwrap();
         assert_eq!(parse(&value.to_string()).unwrap(), genesis);
         assert_eq!(genesis.origin, Origin::C2sp { domain: "mortise.localhost".into() });
+    }
+
+    #[test]
+    fn a_policy_of_each_edition_keeps_its_bytes_and_files_mix_no_two() {
+        let second = dev(Bytes32([7; 32])).policy;
+        let first =
+            Policy { edition: Edition::First { drafts_per_owner_max: 9 }, ..second.clone() };
+        assert_ne!(first.hash(), second.hash());
+        assert_eq!(first.service(), &Service::DEFAULT);
+        for policy in [&first, &second] {
+            let bytes = codec::encode(policy);
+            assert_eq!(codec::decode::<Policy>(&bytes).as_ref(), Ok(policy));
+            assert_eq!(Policy::try_from(PolicyJson::from(policy)).as_ref(), Ok(policy));
+        }
+        let mut other = codec::encode(&second);
+        other[0] = 3;
+        assert!(codec::decode::<Policy>(&other).is_err());
+
+        let mut value: serde_json::Value = serde_json::from_str(&dev_text()).unwrap();
+        value["policy"].as_object_mut().unwrap().remove("service").unwrap();
+        let plain = parse(&value.to_string()).unwrap().policy;
+        assert_eq!(plain.edition, Edition::DEFAULT);
+        value["policy"]["draftsPerOwnerMax"] = 9.into();
+        assert_eq!(parse(&value.to_string()).unwrap().policy, first);
+        value["policy"]["service"] = serde_json::json!({});
+        assert_eq!(parse(&value.to_string()).unwrap_err(), GenesisError::Editions);
+        value["policy"].as_object_mut().unwrap().remove("draftsPerOwnerMax").unwrap();
+        for service in [
+            serde_json::json!({ "leaseSeconds": 14 }),
+            serde_json::json!({ "state": { "escrow": { "locksMax": 0 } } }),
+        ] {
+            value["policy"]["service"] = service;
+            let refused = parse(&value.to_string()).unwrap_err();
+            assert_eq!(refused, GenesisError::Policy(PolicyError::Service));
+        }
     }
 
     #[test]

@@ -36,6 +36,7 @@ mod origin;
 pub mod params;
 pub mod plain;
 pub mod results;
+pub mod service_policy;
 mod succession;
 pub mod typed_data;
 

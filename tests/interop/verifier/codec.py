@@ -38,6 +38,12 @@ u256 = integer(32)
 word, address, signature = raw(32), raw(20), raw(65)
 
 
+def flag(reader):
+    value = u8(reader)
+    need(value in (0, 1), "Encoding")
+    return value == 1
+
+
 def many(kind):
     def read(reader):
         count = u64(reader)

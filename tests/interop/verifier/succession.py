@@ -8,6 +8,7 @@ from .crypto import engine_digest, keccak, recover, sha256, struct
 CHARTER_BYTES_MAX = 65_536
 NOTE_BYTES_MAX = 16_384
 MEMBERS_MAX, CHAINS_MAX, WITNESSES_MAX, WITNESS_NAME_MAX, DOMAIN_MAX = 32, 256, 32, 128, 253
+LEASE_S_MIN = 15
 LABEL = re.compile(r"[a-z0-9-]+", re.ASCII)
 
 
@@ -30,8 +31,9 @@ chain = codec.fields(
     ),
     window=codec.u64,
 )
-policy = codec.fields(
-    lock_s_min=codec.u64,
+EDITION_TWO = 1 << 63 | 2
+state_class = codec.fields(principals_max=codec.u32, accounts_max=codec.u32, locks_max=codec.u32)
+before_drafts = codec.fields(
     lock_s_max=codec.u64,
     settlement_buffer_s=codec.u64,
     concurrent_max=codec.u32,
@@ -39,7 +41,8 @@ policy = codec.fields(
     requests_max=codec.u32,
     retention_s=codec.u64,
     draft_ttl_s=codec.u64,
-    drafts_per_owner_max=codec.u32,
+)
+after_drafts = codec.fields(
     fact_age_s_max=codec.u64,
     notice_margin_s=codec.u64,
     default_limits=limits,
@@ -53,6 +56,28 @@ policy = codec.fields(
     witnesses_min=codec.u32,
     witnesses_faulty_max=codec.u32,
 )
+service = codec.fields(
+    lease_s=codec.u32,
+    skew_s=codec.u32,
+    lease_wait=codec.flag,
+    open=state_class,
+    escrow=state_class,
+    new_principals_per_minute_max=codec.u32,
+)
+
+
+def policy(reader):
+    """A policy: the first edition has no number and begins with its shortest lock."""
+    first = codec.u64(reader)
+    numbered = first >= 1 << 63
+    need(not numbered or first == EDITION_TWO, "Encoding")
+    found = {"lock_s_min": codec.u64(reader) if numbered else first, **before_drafts(reader)}
+    if not numbered:
+        found["drafts_per_owner_max"] = codec.u32(reader)
+    found |= after_drafts(reader)
+    return found | ({"service": service(reader)} if numbered else {})
+
+
 origin = codec.choice(("c2sp", codec.text), ("sigsum", codec.fields()))
 charter = span(codec.fields(name=codec.text, salt=codec.word, policy=policy, origin=origin))
 predecessor = codec.fields(
@@ -108,12 +133,21 @@ def asset_order(entry):
     return (a["chain"], ("native", "erc20", "erc721", "erc1155").index(a["type"][0]), a["token"], a["id"])
 
 
+def is_edition(p):
+    if "service" not in p:
+        return p["drafts_per_owner_max"] > 0
+    service = p["service"]
+    limits = [service[name].values() for name in ("open", "escrow")]
+    above_zero = [*limits[0], *limits[1], service["new_principals_per_minute_max"]]
+    return service["lease_s"] >= LEASE_S_MIN and all(value > 0 for value in above_zero)
+
+
 def is_policy(p):
     chains = [c["chain"] for c in p["chains"]]
     assets = p["assets"]
     above_zero = (
         "lock_s_min", "settlement_buffer_s", "retention_s", "draft_ttl_s", "fact_age_s_max",
-        "concurrent_max", "commands_per_minute_max", "requests_max", "drafts_per_owner_max",
+        "concurrent_max", "commands_per_minute_max", "requests_max",
     )
     every = [p["default_limits"]] + [entry["limits"] for entry in assets]
     escrow = any(c["custody"][0] == "escrow" for c in p["chains"])
@@ -129,6 +163,8 @@ def is_policy(p):
         and are_witnesses(p)
         and all(p[name] > 0 for name in above_zero)
         and p["lock_s_min"] <= p["lock_s_max"]
+        and p["lock_s_min"] < 1 << 63
+        and is_edition(p)
         and not (escrow and p["observers_min"] == 0)
         and all(limit["single"] <= limit["account"] <= limit["asset"] for limit in every)
     )

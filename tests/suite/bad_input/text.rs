@@ -233,9 +233,7 @@ fn well_formed_values_out_of_bounds_are_refused() {
 
 #[test]
 fn flood_of_drafts_changes_nothing_and_blocks_no_other_owner() {
-    let mut options = Options::default();
-    options.genesis.policy.drafts_per_owner_max = 20;
-    let system = System::with(options);
+    let system = System::with(Options::default());
     let before = system.statement();
     let mut line = Framed::connect(&system.engine_socket());
     let ask = |line: &mut Framed, n: usize| {

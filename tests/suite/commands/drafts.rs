@@ -5,13 +5,12 @@ use mortise_engine::drafts::Draft;
 use mortise_format::U256;
 use mortise_format::command::CancelForm;
 use mortise_format::ids::{Address, RequestId};
-use mortise_format::limits::DRAFTS_MAX;
+use mortise_format::limits::{DRAFTS_MAX, DRAFTS_PER_OWNER_MAX};
 use mortise_format::reject::{Limit, Reject};
 use mortise_testkit::driver::Driver;
 use mortise_testkit::keys::Party;
 use mortise_testkit::scenario::{
-    DRAFTS_PER_OWNER_MAX, LOCK_S_MAX, LOCK_S_MIN, SINGLE_MAX, START_S, UNSERVED_CHAIN, coin,
-    condition,
+    LOCK_S_MAX, LOCK_S_MIN, SINGLE_MAX, START_S, UNSERVED_CHAIN, coin, condition,
 };
 
 fn ask(owner: Address, amount: u64, expires_in: u64) -> DraftRequest {
@@ -45,7 +44,7 @@ fn draft_is_not_logged_holds_nothing_and_is_lost_at_a_restart() {
 fn drafts_of_one_owner_get_distinct_nonces_up_to_the_quota() {
     let mut driver = Driver::booted(2);
     let owner = Party::Owner.address();
-    let count = u64::from(DRAFTS_PER_OWNER_MAX);
+    let count = u64::try_from(DRAFTS_PER_OWNER_MAX).expect("a small number");
     let nonces: Vec<u64> = (0..count)
         .map(|_| draft(&mut driver, ask(owner, 10, 60)).expect("it fits").terms.nonce)
         .collect();

@@ -14,7 +14,9 @@ use mortise_format::genesis::{Genesis, GenesisBase, GenesisKeys, Predecessor};
 use mortise_format::ids::{Bytes32, EngineId, Root, Signature};
 use mortise_format::merkle::history::TreeHead;
 use mortise_format::note::KeyUse;
-use mortise_format::policy::{AssetLimits, ChainCustody, ChainPolicy, Policy, PolicyError};
+use mortise_format::policy::{
+    AssetLimits, ChainCustody, ChainPolicy, Edition, Policy, PolicyError,
+};
 use mortise_format::secp256k1::{SignatureError, recover};
 use mortise_format::succession::Succession;
 use mortise_format::witness::{Origin, WitnessKey};
@@ -51,7 +53,6 @@ fn policy() -> Policy {
         requests_max: 1000,
         retention_s: 3600,
         draft_ttl_s: 300,
-        drafts_per_owner_max: 10,
         fact_age_s_max: 120,
         notice_margin_s: 300,
         default_limits: limits,
@@ -64,6 +65,7 @@ fn policy() -> Policy {
         witnesses,
         witnesses_min: 2,
         witnesses_faulty_max: 0,
+        edition: Edition::DEFAULT,
     }
 }
 

@@ -10,7 +10,9 @@ use mortise_format::fact::{BalanceFact, Withdrawal};
 use mortise_format::genesis::Genesis;
 use mortise_format::ids::{Address, Bytes32, LockId, RequestId};
 use mortise_format::lock::{LegTerms, LockTerms};
-use mortise_format::policy::{AssetLimits, AssetPolicy, ChainCustody, ChainPolicy, Policy};
+use mortise_format::policy::{
+    AssetLimits, AssetPolicy, ChainCustody, ChainPolicy, Edition, Policy,
+};
 use mortise_format::reject::{Field, Reject};
 use mortise_format::witness::Origin;
 
@@ -54,8 +56,6 @@ pub const CONCURRENT_MAX: u32 = 6;
 pub const COMMANDS_PER_MINUTE_MAX: u32 = 20;
 /// Most remembered requests of a principal.
 pub const REQUESTS_MAX: u32 = 30;
-/// Most drafts of an owner.
-pub const DRAFTS_PER_OWNER_MAX: u32 = 5;
 /// Oldest head of a fact, seconds.
 pub const FACT_AGE_S_MAX: u64 = 120;
 /// Shortest notice on [`ESCROW_CHAIN`], seconds.
@@ -106,7 +106,6 @@ pub fn policy() -> Policy {
         requests_max: REQUESTS_MAX,
         retention_s: RETENTION_S,
         draft_ttl_s: 300,
-        drafts_per_owner_max: DRAFTS_PER_OWNER_MAX,
         fact_age_s_max: FACT_AGE_S_MAX,
         notice_margin_s: MARGIN_S,
         default_limits: limits(1),
@@ -124,6 +123,7 @@ pub fn policy() -> Policy {
         witnesses: Vec::new(),
         witnesses_min: 0,
         witnesses_faulty_max: 0,
+        edition: Edition::DEFAULT,
     }
 }
 

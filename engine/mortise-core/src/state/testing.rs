@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 use mortise_format::U256;
-use mortise_format::policy::{AssetLimits, Policy};
+use mortise_format::policy::{AssetLimits, Edition, Policy};
 
 /// A policy; no test that uses it depends on its rules.
 pub(crate) fn policy() -> Policy {
@@ -17,7 +17,6 @@ pub(crate) fn policy() -> Policy {
         requests_max: 1,
         retention_s: 1,
         draft_ttl_s: 1,
-        drafts_per_owner_max: 1,
         fact_age_s_max: 1,
         notice_margin_s: 1,
         default_limits,
@@ -30,5 +29,6 @@ pub(crate) fn policy() -> Policy {
         witnesses: Vec::new(),
         witnesses_min: 0,
         witnesses_faulty_max: 0,
+        edition: Edition::DEFAULT,
     }
 }

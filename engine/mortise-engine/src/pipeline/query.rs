@@ -15,7 +15,7 @@ use mortise_core::state::locks::Lock;
 use mortise_format::U256;
 use mortise_format::asset::Asset;
 use mortise_format::ids::{Address, Bytes32, LockId};
-use mortise_format::limits::LIST_MAX;
+use mortise_format::limits::{DRAFTS_PER_OWNER_MAX, LIST_MAX};
 use mortise_format::lock::{Custody, LegTerms, LockTerms};
 use mortise_format::policy::ChainCustody;
 use mortise_format::reject::{Field, Limit, Reject};
@@ -178,9 +178,9 @@ impl Pipeline {
         self.drafts.forget(now_ms);
         let state = self.machine.state();
         let policy = state.policy();
-        let max = policy.drafts_per_owner_max;
-        if self.drafts.count_of(&request.owner) >= usize::try_from(max).unwrap_or(usize::MAX) {
-            return Err(Reject::Limit(Limit::Drafts, U256::from(u64::from(max))));
+        if self.drafts.count_of(&request.owner) >= DRAFTS_PER_OWNER_MAX {
+            let max = U256::from(u64::try_from(DRAFTS_PER_OWNER_MAX).unwrap_or(u64::MAX));
+            return Err(Reject::Limit(Limit::Drafts, max));
         }
         let expires = (now_ms / 1000).checked_add(request.expires_in);
         let terms = LockTerms {

@@ -9,11 +9,15 @@ use crate::asset::Asset;
 use crate::codec;
 use crate::domains::keccak256;
 use crate::ids::{Address, PolicyHash};
-use crate::limits::{CHAINS_MAX, CHARTER_BYTES_MAX, OBSERVERS_MAX, WITNESSES_MAX};
+use crate::limits::{CHAINS_MAX, CHARTER_BYTES_MAX, LEASE_S_MIN, OBSERVERS_MAX, WITNESSES_MAX};
 use crate::lock::Durability;
 use crate::witness::{self, WitnessKey};
 use alloc::vec::Vec;
 use bincode::{Decode, Encode};
+
+mod edition;
+
+pub use edition::{ClassLimits, Edition, Service, StateLimits};
 
 /// How a chain is served.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -61,7 +65,7 @@ pub struct AssetPolicy {
 }
 
 /// The rules of an engine.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
     /// Shortest lock, seconds.
     pub lock_s_min: u64,
@@ -79,8 +83,6 @@ pub struct Policy {
     pub retention_s: u64,
     /// Time that a draft lives, seconds.
     pub draft_ttl_s: u64,
-    /// Most drafts of one owner.
-    pub drafts_per_owner_max: u32,
     /// Oldest head that a fact may be from, seconds.
     pub fact_age_s_max: u64,
     /// Margin between `settleBy` and the earliest time at which an owner can withdraw, seconds.
@@ -105,6 +107,8 @@ pub struct Policy {
     pub witnesses_min: u32,
     /// How many witnesses may be faulty (f).
     pub witnesses_faulty_max: u32,
+    /// The edition, with what only that edition holds.
+    pub edition: Edition,
 }
 
 /// Why a policy or a genesis is invalid.
@@ -153,6 +157,9 @@ witnesses_faulty_max together; none of the three without witnesses"
     /// An escrow chain needs observers.
     #[error("custody escrow needs observers and at least one signature")]
     EscrowWithoutObservers,
+    /// The lease is too short to be renewed in time, or a limit of the state is zero.
+    #[error("leaseSeconds must be at least {LEASE_S_MIN}, every limit of the state above zero")]
+    Service,
     /// Limits are not ordered single <= account <= asset.
     #[error("limits must be single_max <= account_max <= asset_max")]
     Limits,
@@ -232,11 +239,11 @@ impl Policy {
             u64::from(self.concurrent_max),
             u64::from(self.commands_per_minute_max),
             u64::from(self.requests_max),
-            u64::from(self.drafts_per_owner_max),
         ];
-        if positive.contains(&0) || self.lock_s_min > self.lock_s_max {
+        if positive.contains(&0) || self.lock_s_min > self.lock_s_max || !self.starts_plainly() {
             return Err(PolicyError::Durations);
         }
+        self.edition.check()?;
         let escrow = |c: &ChainPolicy| matches!(c.custody, ChainCustody::Escrow { .. });
         if self.chains.iter().any(escrow) && (self.observers_min == 0 || self.observers.is_empty())
         {
