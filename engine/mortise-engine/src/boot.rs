@@ -9,10 +9,11 @@
 //! follow is a named error with the frame's number, which an operator has to investigate.
 
 use crate::attest::{AttestError, mode_text};
+use crate::boot_clock::{self, BootClockError};
 use crate::channel::ChannelKey;
 use crate::keyring::{self, Identity, IdentityError, KeyRing, SealedKeys};
 use crate::pipeline::Start;
-use crate::ports::{Entropy, Vault};
+use crate::ports::{Clock, Entropy, Vault};
 use crate::store::{LogStore, StoreError};
 use crate::witness::{Outcome, WitnessQuorum, WitnessReject, consistency, gather};
 use mortise_core::Machine;
@@ -98,6 +99,9 @@ pub enum BootError {
     /// The boot could not be attested.
     #[error("the attestation: {0}")]
     Attest(#[from] AttestError),
+    /// The log is far behind the clock, and the time is not agreed on.
+    #[error(transparent)]
+    Clock(#[from] BootClockError),
     /// The policy has witnesses, but no witness proxy is configured.
     #[error("the policy has witnesses, but no witness proxy is configured")]
     NoWitnesses,
@@ -141,6 +145,7 @@ impl BootError {
             Self::Rules(_) => "RULES_REFUSED",
             Self::OtherMode { .. } => "OTHER_MODE",
             Self::Attest(_) => "ATTESTATION",
+            Self::Clock(error) => error.name(),
             Self::NoWitnesses => "NO_WITNESSES",
             Self::Witness { refusal, .. } => refusal.name(),
         }
@@ -244,6 +249,19 @@ impl Replayed {
     /// `Rules`.
     pub fn next_rules(&self, asked: Option<RuleSet>) -> Result<RuleSet, BootError> {
         Ok(self.machine.next_rules(asked)?)
+    }
+
+    /// Checks the time (FAULTS D1), before the boot writes or signs anything. An empty log has no
+    /// promises that a wrong time could end.
+    ///
+    /// # Errors
+    /// `Clock`.
+    pub async fn check_clock(&self, clock: &dyn Clock, vault: &dyn Vault) -> Result<(), BootError> {
+        let head = self.machine.head();
+        if head.next_seq == 0 {
+            return Ok(());
+        }
+        Ok(boot_clock::check(head.time_ms, clock, vault).await?)
     }
 
     /// What the next boot binds: its keys, and the end of the log.

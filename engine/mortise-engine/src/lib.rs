@@ -19,6 +19,7 @@ pub mod api;
 pub mod app;
 pub mod attest;
 pub mod boot;
+pub mod boot_clock;
 pub mod channel;
 pub mod checkpoint;
 pub mod drafts;

@@ -25,6 +25,15 @@ pub trait Clock: Send + Sync + 'static {
     /// [`ClockError`]: there is no trusted time. The engine stops, because a decision on a guessed
     /// time may end a hold too early.
     fn now_ms(&self) -> Result<u64, ClockError>;
+
+    /// Reads the source of the time several times over, for a boot on a log that is far behind. A
+    /// clock that counts from no readings has nothing to confirm.
+    ///
+    /// # Errors
+    /// `Unconfirmed`: the readings do not agree.
+    fn confirm(&self) -> PortFuture<'_, Result<(), ClockError>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
 }
 
 /// There is no trusted time.
@@ -37,6 +46,27 @@ pub enum ClockError {
         /// Age by the monotonic clock of the machine, milliseconds.
         age_ms: u64,
     },
+    /// The security module says, several times over, that the time is far ahead. A running engine
+    /// does not follow: a time that is early ends promises for good. The next boot asks a second
+    /// source.
+    #[error("the module's time is {ahead_ms} ms ahead of the time counted from the last")]
+    Leap {
+        /// How far it is ahead, milliseconds.
+        ahead_ms: u64,
+    },
+    /// The log is far behind the module's time, and its readings do not agree on one.
+    #[error("the readings of the module's time do not agree")]
+    Unconfirmed,
+}
+
+impl ClockError {
+    /// The name of the fault.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Stale { .. } | Self::Unconfirmed => "CLOCK",
+            Self::Leap { .. } => "CLOCK_LEAP",
+        }
+    }
 }
 
 pub trait Entropy: Send + Sync + 'static {
@@ -117,6 +147,21 @@ pub trait Vault: Send + Sync + 'static {
         wrapped: &'a [u8],
         context: &'a KeyContext,
     ) -> PortFuture<'a, Result<Secret, VaultError>>;
+
+    /// The clock of the service, from its last answer: a second source of the time. `None` if the
+    /// service says none, or was not asked yet.
+    fn service_time(&self) -> Option<ServiceTime> {
+        None
+    }
+}
+
+/// The time in an answer of the key service, over TLS that ends in the enclave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ServiceTime {
+    /// The service's clock, seconds since the Unix epoch.
+    pub theirs_s: u64,
+    /// The trusted clock when the answer came, seconds since the Unix epoch.
+    pub ours_s: u64,
 }
 
 /// A witness gave no answer. A retry may help.

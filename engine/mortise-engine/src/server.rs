@@ -121,6 +121,7 @@ impl EngineError {
         match self {
             Self::Boot(BootError::Store(StoreError::Garbage(_))) => false,
             Self::Boot(BootError::Identity(error)) => unavailable(error),
+            Self::Boot(BootError::Clock(_)) => true,
             Self::Store { .. } | Self::Fault { .. } | Self::Boot(BootError::Store(_)) => true,
             Self::Clock(_) => true,
             Self::Listen { .. } | Self::Boot(_) | Self::Start(_) => false,
@@ -134,7 +135,7 @@ impl EngineError {
             Self::Listen { .. } => "LISTEN",
             Self::Store { .. } => "STORE",
             Self::Boot(error) => error.name(),
-            Self::Clock(_) => "CLOCK",
+            Self::Clock(error) => error.name(),
             Self::Start(_) => "BOOT_FRAME",
             Self::Fault { name, .. } | Self::Witness { name, .. } => name,
         }
@@ -242,6 +243,7 @@ async fn start(
         None => None,
     };
     replayed.check_image(version(), image.as_ref())?;
+    replayed.check_clock(ports.clock.as_ref(), vault).await?;
     let rules = replayed.next_rules(config.rules)?;
     mode::check(store.as_ref(), &replayed, identity.insecure_mode).await?;
     let quorum = quorum(ports, &identity)?;

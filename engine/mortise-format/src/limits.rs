@@ -76,6 +76,21 @@ pub const CLOCK_ANCHOR_AGE_MS_MAX: u64 = 60 * 1000;
 pub const CLOCK_ROUND_TRIP_MS_MAX: u64 = 1000;
 /// Farthest that an anchor may lie behind the time counted from the previous one.
 pub const CLOCK_BACKWARD_MS_MAX: u64 = 2 * 1000;
+/// Most that a new time of the security module may be ahead of the counted time, milliseconds, to
+/// be taken at once.
+pub const CLOCK_FORWARD_MS_MAX: u64 = 2 * 1000;
+/// Readings that must agree on a larger step forward.
+pub const CLOCK_LEAP_READINGS: u32 = 3;
+/// Shortest time between two of them, milliseconds.
+pub const CLOCK_LEAP_READING_MS: u64 = 5 * 1000;
+/// Most that they may differ, milliseconds, besides their round trips.
+pub const CLOCK_LEAP_AGREE_MS: u64 = 500;
+/// Most that the clock of the key service may differ from the trusted one, seconds, when a boot
+/// needs both.
+pub const CLOCK_SOURCES_APART_S_MAX: u64 = 5 * 60;
+/// Largest step forward that is taken while the engine serves, milliseconds. A log that is further
+/// behind at a boot needs a second source.
+pub const CLOCK_LEAP_MS_MAX: u64 = 15 * 60 * 1000;
 /// Random bytes drawn from one seed before the entropy thread fetches the next seed.
 pub const ENTROPY_RESEED_BYTES: usize = 64 * 1024;
 /// Most random bytes drawn from one seed.
@@ -223,6 +238,11 @@ const _: () = assert!(FRAME_BYTES_MAX / 3 * 4 + REQUEST_BYTES_MAX / 3 < RESPONSE
 const _: () = assert!(EVENTS_BYTES_MAX < FRAME_BYTES_MAX);
 const _: () = assert!(FRAME_EXPIRIES_MAX < FRAME_EVENTS_MAX);
 // three anchors may fail before the last good one is too old
+// three readings agree before the old anchor is too old
+const _: () = assert!(
+    CLOCK_ANCHOR_MS + 2 * (CLOCK_LEAP_READING_MS + CLOCK_ROUND_TRIP_MS_MAX)
+        < CLOCK_ANCHOR_AGE_MS_MAX
+);
 const _: () = assert!(3 * (CLOCK_ANCHOR_MS + CLOCK_ROUND_TRIP_MS_MAX) < CLOCK_ANCHOR_AGE_MS_MAX);
 const _: () = assert!(CLOCK_ANCHOR_AGE_MS_MAX < ATTESTATION_SKEW_MS_MAX);
 // a draw that has to wait asked for a seed earlier: the bound is beyond the reseed and one draw

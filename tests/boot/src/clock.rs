@@ -26,8 +26,10 @@ const APART_MS: u64 = 3500;
 const PAUSE: Duration = Duration::from_secs(8);
 /// Longer than the longest time without a document: `CLOCK_ANCHOR_AGE_MS_MAX` and a tenth.
 const LONG_PAUSE: Duration = Duration::from_secs(66);
-/// A jump of the module's time, seconds.
-const JUMP_S: u64 = 3600;
+/// A jump of the module's time that the engine follows when three readings agree, seconds.
+const JUMP_S: u64 = 600;
+/// A jump that a running engine does not follow, seconds.
+const LEAP_S: u64 = 3600;
 /// Seconds until an anchor is too old, with slack for the engine to end.
 const STALE_S: u64 = 60 + 45;
 
@@ -72,8 +74,27 @@ pub fn long_stopped_machine(settings: &Settings) -> Result<String, String> {
     }
 }
 
-/// The module's time jumps ahead by an hour, and the engine follows. It jumps back by an hour: the
-/// engine refuses it and ends without a time. The next boot continues at the log's time and reports
+/// The module's time leaps ahead by an hour. The engine does not follow and ends. Nothing was early,
+/// so the next boot, with the right time, goes on.
+pub fn leaping_module(settings: &Settings) -> Result<String, String> {
+    let jumps = Jumps::of(settings, "leaping")?;
+    let booted = jumps.boot(settings)?;
+    jumps.agree(&booted, 0)?;
+    jumps.jump(LEAP_S)?;
+    let last = jumps.last_ms(&booted)?;
+    if last > module_ms(0)?.saturating_add(APART_MS) {
+        return Err(format!("the engine followed the leap, to {last}"));
+    }
+    let ended = booted.ends_by("CLOCK_LEAP", Duration::from_secs(STALE_S))?;
+    jumps.jump(0)?;
+    let again = jumps.boot(settings)?;
+    jumps.agree(&again, 0)?;
+    again.stop()?;
+    Ok(ended)
+}
+
+/// The module's time jumps ahead by ten minutes, and the engine follows when three readings agree.
+/// It jumps back: the engine refuses it and ends without a time. The next boot continues at the log's time and reports
 /// it.
 pub fn jumping_module(settings: &Settings) -> Result<String, String> {
     let jumps = Jumps::of(settings, "jumping")?;
@@ -185,10 +206,10 @@ impl Jumps {
         Err("locks are granted for longer than a time lasts without the module".into())
     }
 
-    /// Requires that the engine's time reaches the module's within two documents, because a busy
-    /// machine can be too late for one; returns the difference.
+    /// Requires that the engine's time reaches the module's in the time of three documents: a step
+    /// forward needs three readings, and a busy machine can be too late for one. Returns the difference.
     fn agree(&self, booted: &Booted, ahead_s: u64) -> Result<u64, String> {
-        let end = Instant::now() + 2 * ANCHOR;
+        let end = Instant::now() + 3 * ANCHOR;
         loop {
             let (found, wanted) = (self.now_ms(booted)?, module_ms(ahead_s)?);
             match found.abs_diff(wanted) {

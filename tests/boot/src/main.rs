@@ -159,9 +159,10 @@ const WAITING: [Named; 11] = [
 ];
 
 /// Clocks that jump, and a host that hangs.
-const TIME: [Named; 4] = [
+const TIME: [Named; 5] = [
     ("machine_that_was_paused_has_the_right_time", clock::paused_machine),
     ("module_whose_time_goes_back_ends_by_name", clock::jumping_module),
+    ("module_whose_time_leaps_ahead_ends_by_name", clock::leaping_module),
     ("machine_that_stood_too_long_has_the_right_time_or_none", clock::long_stopped_machine),
     ("host_that_hangs_ends_the_engine", hanging::host_that_hangs),
 ];

@@ -96,10 +96,23 @@ const BY_NAME: &[(&[&str], Advice)] = &[
         },
     ),
     (
+        &["CLOCK_LEAP"],
+        Advice {
+            meaning: "the security module says, three times over, a time more than 15 minutes ahead \
+                      of the one that the engine counted. No lock was decided by it",
+            next: &[
+                "the next boot compares the time with the key service's clock, and goes on if they \
+                 agree",
+                RESTART,
+            ],
+        },
+    ),
+    (
         &["CLOCK_DISPUTED"],
         Advice {
-            meaning: "the key service rejects the engine's requests because the two clocks are \
-                      minutes apart; the stop has both times",
+            meaning: "the key service rejects the engine's requests, or the log is far behind, and \
+                      the two clocks are minutes apart; the stop has both times; nothing was \
+                      written",
             next: &[
                 "compare both with a third clock; a local key service follows its machine",
                 RESTART,

@@ -236,7 +236,7 @@ fn phase_of(fault: Fault, is_open: bool) -> Phase {
     let name = match fault {
         Fault::WitnessAhead { .. } => "WITNESS_AHEAD",
         Fault::WitnessFork => "WITNESS_FORK",
-        Fault::Clock(_) => return Phase::Restarting { name: "CLOCK", why },
+        Fault::Clock(error) => return Phase::Restarting { name: error.name(), why },
         _ => return Phase::Restarting { name: "FAULT", why },
     };
     Phase::Fault { name: if is_open { "FENCED" } else { name }, why }

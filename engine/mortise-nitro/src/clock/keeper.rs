@@ -2,7 +2,7 @@
 
 use super::emulated::{NotEmulated, read_unsigned};
 use super::state::{AnchorRefused, ClockHealth, ClockRules, ClockState, Reading};
-use mortise_engine::ports::{AttestRequest, Clock, ClockError, Nsm, NsmError};
+use mortise_engine::ports::{AttestRequest, Clock, ClockError, Nsm, NsmError, PortFuture};
 use mortise_verify::attestation::{AttestationError, Unverified, read_unverified};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -79,7 +79,11 @@ impl NsmClock {
     ///
     /// # Errors
     /// [`ClockStartError`]; `NotEmulated` on a real module.
-    pub fn start_emulated(nsm: Arc<dyn Nsm>, rules: ClockRules) -> Result<Self, ClockStartError> {
+    pub fn start_emulated(
+        nsm: Arc<dyn Nsm>,
+        mut rules: ClockRules,
+    ) -> Result<Self, ClockStartError> {
+        rules.leap.agree += EMULATED_STEP;
         Self::start_on(nsm, rules, DocumentForm::Unsigned)
     }
 
@@ -95,7 +99,7 @@ impl NsmClock {
         let keeper = Arc::clone(&shared);
         std::thread::Builder::new()
             .name(String::from("mortise-clock"))
-            .spawn(move || keep(&keeper, &ended, rules.anchor_every))
+            .spawn(move || keep(&keeper, &ended))
             .map_err(ClockStartError::Thread)?;
         Ok(Self { shared, _running: running })
     }
@@ -118,6 +122,22 @@ impl Clock for NsmClock {
     fn now_ms(&self) -> Result<u64, ClockError> {
         self.shared.state().now_ms(self.shared.origin.elapsed())
     }
+
+    /// Makes as many anchors as a step forward needs, at the same distance. Each must be accepted:
+    /// then the first reading, from which the clock counts, agrees with all of them.
+    fn confirm(&self) -> PortFuture<'_, Result<(), ClockError>> {
+        let leap = self.shared.state().rules().leap;
+        Box::pin(async move {
+            for _ in 1..leap.readings {
+                tokio::time::sleep(leap.every).await;
+                self.anchor().map_err(|error| {
+                    tracing::warn!(%error, "the time was not confirmed");
+                    ClockError::Unconfirmed
+                })?;
+            }
+            Ok(())
+        })
+    }
 }
 
 impl Shared {
@@ -138,9 +158,10 @@ impl Shared {
     }
 }
 
-/// Makes an anchor every `every` until the clock is dropped.
-fn keep(shared: &Shared, ended: &Receiver<()>, every: Duration) {
-    while let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(every) {
+/// Makes anchors until the clock is dropped.
+fn keep(shared: &Shared, ended: &Receiver<()>) {
+    let next = || shared.state().next_reading();
+    while let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(next()) {
         match shared.anchor() {
             Err(error) => tracing::warn!(%error, "the trusted clock has no new anchor"),
             Ok(()) => log_step(shared.state().health(Duration::ZERO).last_step_ms),
@@ -158,6 +179,9 @@ fn log_step(step_ms: i64) {
         );
     }
 }
+
+/// Emulators count in whole seconds.
+const EMULATED_STEP: Duration = Duration::from_secs(1);
 
 /// Smallest step that is logged. Emulators count in whole seconds.
 const LOGGED_STEP_MS: u64 = 2000;

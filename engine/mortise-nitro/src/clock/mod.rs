@@ -18,6 +18,9 @@
 //!   last anchor and what the monotonic clock gained since: no hold ends early by more.
 //! - The clock refuses an anchor that took too long or is too far behind the counted time. It
 //!   counts the failure and keeps the last good anchor.
+//! - A step forward above two seconds needs three readings that agree, each five seconds after the
+//!   one before. Above fifteen minutes there is no time any more: the next boot needs a second
+//!   source, not a second reading.
 //! - When the last good anchor is too old there is no time: [`Clock::now_ms`] is an error and the
 //!   engine stops with a fault. A new start makes an anchor or fails.
 //!
@@ -35,4 +38,4 @@ mod state;
 
 pub use emulated::NotEmulated;
 pub use keeper::{ClockStartError, NsmClock};
-pub use state::{AnchorRefused, ClockHealth, ClockRules, ClockState, Reading};
+pub use state::{AnchorRefused, ClockHealth, ClockRules, ClockState, LeapRules, Reading};

@@ -22,9 +22,9 @@ use http_body_util::Full;
 use hyper::Request;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue};
 use mortise_config::{KeyArn, KeyServiceError, KmsConfig, Timeouts};
-use mortise_engine::ports::{Clock, EncryptionContext, Entropy, Nsm, SecretBytes};
+use mortise_engine::ports::{Clock, EncryptionContext, Entropy, Nsm, SecretBytes, ServiceTime};
 use mortise_rpc::credentials::Credentials;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
@@ -67,6 +67,8 @@ pub struct KmsClient {
     platform: KmsPlatform,
     transport: Transport,
     recipients: Recipients,
+    /// The service's clock in its last answer, beside the trusted one.
+    service_time: Mutex<Option<ServiceTime>>,
 }
 
 impl std::fmt::Debug for KmsClient {
@@ -84,7 +86,8 @@ impl KmsClient {
         let (dialer, clock) = (Arc::clone(&platform.dialer), Arc::clone(&platform.clock));
         let transport = Transport::new(&config, dialer, clock)?;
         let recipients = Recipients::new(Arc::clone(&platform.nsm));
-        Ok(Self { config, platform, transport, recipients })
+        let service_time = Mutex::new(None);
+        Ok(Self { config, platform, transport, recipients, service_time })
     }
 
     pub fn config(&self) -> &KmsConfig {
@@ -189,9 +192,22 @@ impl KmsClient {
         let credentials = self.credentials(own, Duration::ZERO).await?;
         let request = self.sign(operation, operation.body(&document), &credentials)?;
         let answer = self.transport.send(request).await?;
+        self.note_time(&answer);
         let read = operation.read(&answer);
         let Answered { envelope, wrapped } = read.map_err(|error| self.explain(error, &answer))?;
         Ok((open(key, envelope).await?, wrapped))
+    }
+
+    /// The service's clock in its last answer, beside the trusted one.
+    pub fn service_time(&self) -> Option<ServiceTime> {
+        *self.service_time.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note_time(&self, answer: &Answer) {
+        if let (Some(theirs_s), Ok(now_ms)) = (answer.date_s, self.platform.clock.now_ms()) {
+            let mut known = self.service_time.lock().unwrap_or_else(PoisonError::into_inner);
+            *known = Some(ServiceTime { theirs_s, ours_s: now_ms / 1000 });
+        }
     }
 
     /// The service judges the time of a request before its key policy. When it rejects one and its

@@ -7,7 +7,7 @@
 use super::client::{DATA_KEY_BYTES, KmsClient};
 use super::error::KmsError;
 use mortise_engine::ports::{
-    EncryptionContext, KeyContext, PortFuture, SecretBytes, Vault, VaultError,
+    EncryptionContext, KeyContext, PortFuture, SecretBytes, ServiceTime, Vault, VaultError,
 };
 use mortise_format::ids::to_hex;
 use mortise_format::secret::Secret;
@@ -66,6 +66,10 @@ fn secret(bytes: &SecretBytes) -> Result<Secret, KmsError> {
 }
 
 impl Vault for KmsVault {
+    fn service_time(&self) -> Option<ServiceTime> {
+        self.client.service_time()
+    }
+
     fn generate<'a>(
         &'a self,
         context: &'a KeyContext,

@@ -8,6 +8,13 @@ const RULES: ClockRules = ClockRules {
     anchor_age_max: Duration::from_secs(60),
     round_trip_max: Duration::from_secs(1),
     backward_max: Duration::from_secs(2),
+    forward_max: Duration::from_secs(2),
+    leap: LeapRules {
+        readings: 3,
+        every: Duration::from_secs(5),
+        agree: Duration::from_millis(500),
+        max: Duration::from_secs(900),
+    },
 };
 
 fn ms(millis: u64) -> Duration {
@@ -72,12 +79,72 @@ fn module_that_goes_back_too_far_is_refused_until_there_is_no_time() {
     assert_eq!(clock.health(ms(60_001)).failures, 2);
 }
 
+fn ahead(ahead_ms: u64, agreed: u32) -> Result<(), AnchorRefused> {
+    Err(AnchorRefused::Ahead { ahead_ms, agreed, needed: 3 })
+}
+
 #[test]
-fn jump_after_a_pause_is_taken_and_reported() {
+fn step_forward_of_two_seconds_is_taken_at_once_and_a_larger_one_is_not() {
     let mut clock = clock();
-    assert_eq!(clock.anchor(reading(10_000, 0, 1_610_000)), Ok(()));
-    assert_eq!(clock.now_ms(ms(10_000)), Ok(1_610_000));
-    assert_eq!(clock.health(ms(10_000)).last_step_ms, 600_000);
+    assert_eq!(clock.anchor(reading(10_000, 0, 1_012_000)), Ok(()));
+    assert_eq!(clock.now_ms(ms(10_000)), Ok(1_012_000));
+    assert_eq!(clock.anchor(reading(20_000, 0, 1_024_001)), ahead(2_001, 1));
+    assert_eq!(clock.now_ms(ms(20_000)), Ok(1_022_000), "the old anchor counts on");
+}
+
+/// Goal: FAULTS D1. One reading that is a day ahead changes nothing.
+#[test]
+fn one_reading_a_day_ahead_is_not_followed() {
+    const DAY: u64 = 86_400_000;
+    let mut clock = clock();
+    assert_eq!(clock.anchor(reading(10_000, 0, 1_010_000 + DAY)), ahead(DAY, 1));
+    assert_eq!(clock.next_reading(), ms(5_000));
+    assert_eq!(clock.anchor(reading(15_000, 0, 1_015_000)), Ok(()));
+    assert_eq!(clock.next_reading(), ms(10_000));
+    assert_eq!(clock.now_ms(ms(15_000)), Ok(1_015_000));
+    // The next one counts from one again.
+    assert_eq!(clock.anchor(reading(25_000, 0, 1_025_000 + DAY)), ahead(DAY, 1));
+}
+
+#[test]
+fn jump_after_a_pause_is_taken_when_three_readings_agree_and_reported() {
+    let mut clock = clock();
+    assert_eq!(clock.anchor(reading(10_000, 0, 1_610_000)), ahead(600_000, 1));
+    assert_eq!(clock.anchor(reading(14_999, 0, 1_614_999)), ahead(600_000, 1), "too soon");
+    assert_eq!(clock.anchor(reading(15_000, 0, 1_615_000)), ahead(600_000, 2));
+    assert_eq!(clock.now_ms(ms(15_000)), Ok(1_015_000));
+    assert_eq!(clock.anchor(reading(20_000, 0, 1_620_500)), Ok(()), "half a second apart");
+    assert_eq!(clock.now_ms(ms(20_000)), Ok(1_620_500));
+    assert_eq!(clock.health(ms(20_000)).last_step_ms, 600_500);
+}
+
+#[test]
+fn readings_that_do_not_agree_count_from_the_last() {
+    let mut clock = clock();
+    assert_eq!(clock.anchor(reading(10_000, 0, 1_610_000)), ahead(600_000, 1));
+    assert_eq!(clock.anchor(reading(15_000, 0, 1_615_501)), ahead(600_501, 1));
+    assert_eq!(clock.anchor(reading(20_000, 0, 1_620_501)), ahead(600_501, 2));
+    assert!(clock.anchor(reading(25_000, 0, 1_000_000)).is_err(), "it went back");
+    assert_eq!(clock.anchor(reading(30_000, 0, 1_630_501)), ahead(600_501, 1));
+}
+
+#[test]
+fn leap_of_more_than_fifteen_minutes_ends_the_time_for_good() {
+    for (step, taken) in [(900_000, true), (900_001, false)] {
+        let mut clock = clock();
+        assert!(clock.anchor(reading(10_000, 0, 1_010_000 + step)).is_err());
+        assert!(clock.anchor(reading(15_000, 0, 1_015_000 + step)).is_err());
+        let third = clock.anchor(reading(20_000, 0, 1_020_000 + step));
+        if taken {
+            assert_eq!((third, clock.now_ms(ms(20_000))), (Ok(()), Ok(1_020_000 + step)));
+            continue;
+        }
+        let leap = AnchorRefused::Leap { ahead_ms: step, ahead_ms_max: 900_000 };
+        assert_eq!(third, Err(leap));
+        assert_eq!(clock.now_ms(ms(20_000)), Err(ClockError::Leap { ahead_ms: step }));
+        assert_eq!(clock.anchor(reading(25_000, 0, 1_025_000)), Ok(()));
+        assert!(clock.now_ms(ms(25_000)).is_err(), "a new start asks a second source");
+    }
 }
 
 #[test]
@@ -144,7 +211,13 @@ proptest! {
                 let taken = clock.anchor(reading(mono, step.took_ms, document_ms));
                 truth += step.took_ms;
                 mono += step.took_ms;
-                prop_assert_eq!(taken.is_ok(), step.took_ms <= 1_000);
+                let is_slow = matches!(taken, Err(AnchorRefused::SlowAnswer { .. }));
+                prop_assert_eq!(is_slow, step.took_ms > 1_000);
+                let is_ahead = matches!(
+                    taken,
+                    Err(AnchorRefused::Ahead { .. } | AnchorRefused::Leap { .. })
+                );
+                prop_assert!(taken.is_ok() || is_slow || is_ahead, "{:?}", taken);
                 if taken.is_ok() {
                     anchored_at = mono;
                 }
@@ -159,6 +232,11 @@ proptest! {
                 Err(ClockError::Stale { age_ms }) => {
                     prop_assert_eq!(age_ms, mono - anchored_at);
                     prop_assert!(age_ms > 60_000);
+                }
+                // Pauses can add up to more than a running engine follows.
+                Err(ClockError::Leap { ahead_ms }) => {
+                    prop_assert!(ahead_ms > 900_000);
+                    return Ok(());
                 }
                 Err(other) => prop_assert!(false, "{other}"),
             }

@@ -11,7 +11,7 @@ use crate::kms::{
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use mortise_engine::ports::{
-    EncryptionContext, KeyContext, KeyPurpose, NsmError, Vault, VaultError,
+    EncryptionContext, KeyContext, KeyPurpose, NsmError, ServiceTime, Vault, VaultError,
 };
 use mortise_format::EngineId;
 use mortise_format::limits::{
@@ -255,6 +255,21 @@ async fn rejection_by_a_service_whose_clock_is_apart_names_both_times() {
     let text = "the clocks are apart: the key service says 2026-11-22T07:25:01Z, this enclave \
                 2026-11-22T08:25:01Z";
     assert_eq!(VaultError::from(clocks), VaultError::ClocksApart(text.to_owned()));
+}
+
+/// Goal: each answer, a refusal too, gives the service's clock beside the trusted one.
+#[tokio::test]
+async fn time_in_the_last_answer_is_the_second_source() {
+    let answer = "HTTP/1.1 400 x\r\ndate: Sun, 22 Nov 2026 07:25:01 GMT\r\n\
+                  content-length: 2\r\n\r\n{}";
+    let client = client(&Service::new(move |_, _| Reply::Bytes(answer.as_bytes().to_vec())));
+    let vault = KmsVault::new(client);
+    assert_eq!(vault.service_time(), None, "nothing was asked");
+    let context = KeyContext { engine_id: EngineId([1; 32]), epoch: 1, purpose: KeyPurpose::Epoch };
+    vault.generate(&context).await.unwrap_err();
+    let ours_s = NOW_MS / 1000;
+    let said = ServiceTime { theirs_s: ours_s - 3600, ours_s };
+    assert_eq!(vault.service_time(), Some(said));
 }
 
 #[tokio::test]
