@@ -34,6 +34,7 @@ use mortise_format::frame::Frame;
 use mortise_format::genesis::{Genesis, GenesisKeys, engine_id};
 use mortise_format::ids::{Address, Bytes32, EngineId, LockId, RequestId};
 use mortise_format::lock::{LegTerms, LockTerms};
+use mortise_format::nonce::{hour_at, nonce_of};
 use mortise_format::reject::Reject;
 use mortise_format::rules::RuleSet;
 use mortise_format::secp256k1::Signer;
@@ -292,7 +293,7 @@ fn terms(n: u64, which: u64, now_s: u64) -> (&'static Signer, LockTerms) {
         owner: owner.address(),
         beneficiary: solver,
         arbiter: solver,
-        nonce: block / OWNERS * 4 + which,
+        nonce: nonce_of(hour_at(now_s), 0) + block / OWNERS * 4 + which,
         expires: now_s + 60,
         condition: Condition {
             target_chain_id: 10,

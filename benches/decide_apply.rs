@@ -40,6 +40,7 @@ use mortise_format::event::{Authority, Content, Event, GrantedLock, LogPosition,
 use mortise_format::ids::{Address, Bytes32, EngineId, LockId, RequestId, Signature};
 use mortise_format::limits::FRAME_BYTES_TARGET;
 use mortise_format::lock::{Custody, LegTerms, LockTerms};
+use mortise_format::nonce::{hour_at, nonce_of};
 use mortise_format::rules::RuleSet;
 use mortise_format::secp256k1::Signer;
 use mortise_format::secret::Secret;
@@ -188,7 +189,7 @@ fn terms_for(owner: Address, solver: Address, n: u64, nonce: u64) -> LockTerms {
         owner,
         beneficiary: solver,
         arbiter: solver,
-        nonce,
+        nonce: nonce_of(hour_at(NOW_S), 0) + nonce,
         expires: NOW_S + 600 + n % 600,
         condition: Condition {
             target_chain_id: 10,

@@ -1,6 +1,7 @@
 //! Goal: after a graceful stop or a kill, the engine starts with the same identity, locks, root and
 //! answers.
 
+use mortise_format::nonce::parts_of;
 use mortise_rpc::Method;
 use mortise_testkit::system::parties::{Parties, call};
 use mortise_testkit::system::processes::Processes;
@@ -153,7 +154,8 @@ fn nonces_held(socket: &Path, parties: &Parties) -> Vec<u64> {
     let locks = page["result"]["locks"].as_array().expect("a list");
     let nonce =
         |lock: &Value| lock["nonce"].as_str().and_then(|n| n.parse().ok()).expect("a nonce");
-    locks.iter().map(nonce).collect()
+    let number = |nonce: u64| u64::from(parts_of(nonce).1);
+    locks.iter().map(nonce).map(number).collect()
 }
 
 /// Goal: a kill of either process under load loses nothing that was acknowledged, and requests

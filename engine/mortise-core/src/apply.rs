@@ -310,12 +310,12 @@ impl State {
 
     fn take_nonce(&mut self, owner: &Address, nonce: u64) -> Result<u32, Corruption> {
         let slot = self.ensure_principal(owner);
-        if !self.principals[slot].nonces.is_free(nonce) {
+        let (rules, now_s) = (self.rules(), self.time_ms / 1000);
+        if !self.principals[slot].nonces.is_free(rules, now_s, nonce) {
             return Err(Corruption::NonceUsed);
         }
         self.keep_principal(slot);
-        let nonces = &mut self.principals[slot].nonces;
-        nonces.take(nonce);
+        self.principals[slot].nonces.take(rules, nonce);
         self.touch_principal(slot);
         Ok(slot)
     }

@@ -9,9 +9,8 @@
 //!   target one draft.
 //! - Concurrent drafts of an owner have distinct nonces.
 
-use mortise_core::state::principals::Nonces;
 use mortise_format::ids::{Address, LockId, RequestId};
-use mortise_format::limits::DRAFTS_MAX;
+use mortise_format::limits::{DRAFTS_MAX, NONCE_DRAFTS_MAX};
 use mortise_format::lock::LockTerms;
 use std::collections::{BTreeMap, VecDeque};
 
@@ -64,16 +63,14 @@ impl Drafts {
         self.by_id.len()
     }
 
-    /// A free nonce that no other draft of the owner uses.
-    pub fn next_nonce(&self, owner: &Address, nonces: &Nonces) -> u64 {
+    /// A free nonce that no draft of the owner uses, close to `next`, the next free one; `next`
+    /// itself when drafts use all of these.
+    pub fn next_nonce(&self, owner: &Address, next: u64, is_free: impl Fn(u64) -> bool) -> u64 {
         let ids = self.by_owner.get(owner).map_or(&[][..], Vec::as_slice);
         let reserved: Vec<u64> =
             ids.iter().filter_map(|id| self.by_id.get(id)).map(|d| d.terms.nonce).collect();
-        let mut nonce = nonces.next_free(0);
-        while reserved.contains(&nonce) {
-            nonce = nonces.next_free(nonce + 1);
-        }
-        nonce
+        let mut close = next..next.saturating_add(NONCE_DRAFTS_MAX);
+        close.find(|nonce| is_free(*nonce) && !reserved.contains(nonce)).unwrap_or(next)
     }
 
     /// Adds a draft. A full pool evicts a random one.
@@ -162,12 +159,27 @@ mod tests {
         let mut drafts = Drafts::new(1);
         let owner = Address([7; 20]);
         for expected in 0..5 {
-            let nonce = drafts.next_nonce(&owner, &Nonces::default());
-            assert_eq!(nonce, expected);
+            let nonce = drafts.next_nonce(&owner, 0, |nonce| nonce != 3);
+            assert_eq!(nonce, [0, 1, 2, 4, 5][expected]);
             drafts.insert(draft(nonce, 7));
         }
         drafts.forget(1002);
         assert_eq!(drafts.count_of(&owner), 2);
-        assert_eq!(drafts.next_nonce(&owner, &Nonces::default()), 0);
+        assert_eq!(drafts.next_nonce(&owner, 0, |_| true), 0);
+    }
+
+    /// A stranger makes drafts for an owner. The nonces that the owner signed meanwhile stay free:
+    /// the window is wider than what drafts use.
+    #[test]
+    fn nonces_of_drafts_stay_within_half_the_window() {
+        let mut drafts = Drafts::new(1);
+        let owner = Address([7; 20]);
+        for _ in 0..500 {
+            let nonce = drafts.next_nonce(&owner, 10, |_| true);
+            assert!((10..10 + NONCE_DRAFTS_MAX).contains(&nonce));
+            drafts.insert(draft(nonce, 7));
+        }
+        assert!(NONCE_DRAFTS_MAX < mortise_format::limits::NONCE_WINDOW);
+        assert_eq!(drafts.next_nonce(&owner, 10, |_| true), 10);
     }
 }

@@ -94,9 +94,28 @@ pub enum LeafValue {
         /// Event of the approval.
         approved_at: LogPosition,
     },
+    /// A principal, from rule set 3 on.
+    PrincipalByHour {
+        /// The two newest hours of which nonces were used, the older first. Every nonce of an hour
+        /// below two windows is used.
+        windows: Vec<NonceWindow>,
+        /// Open locks.
+        open_count: u32,
+    },
 }
 
-/// The used nonces of an owner: all below the floor, and those whose bit is set above it.
+/// The used nonces of one hour: all below the floor, and those whose bit is set above it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Encode, Decode)]
+pub struct NonceWindow {
+    /// The high 32 bits of these nonces: hours since the Unix epoch.
+    pub hour: u32,
+    /// Every nonce of the hour whose low 32 bits are below is used.
+    pub floor: u32,
+    /// Bit i of word w is `floor + 64 w + i`.
+    pub bitmap: [u64; 4],
+}
+
+/// The used nonces of an owner under rule sets 1 and 2: all below the floor, and those whose bit is set above it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Encode, Decode)]
 pub struct UsedNonces {
     /// Every nonce below is used.
@@ -110,10 +129,20 @@ const _: () = assert!(NONCE_WINDOW == 4 * 64);
 impl UsedNonces {
     /// True when the nonce is used.
     pub fn has(&self, nonce: u64) -> bool {
-        let Some(above) = nonce.checked_sub(self.floor) else { return true };
-        let word = usize::try_from(above / 64).ok().and_then(|at| self.bitmap.get(at));
-        word.is_some_and(|word| word >> (above % 64) & 1 == 1)
+        nonce.checked_sub(self.floor).is_none_or(|above| has_bit(&self.bitmap, above))
     }
+}
+
+impl NonceWindow {
+    /// True when the nonce with these low 32 bits is used.
+    pub fn has(&self, n: u32) -> bool {
+        n.checked_sub(self.floor).is_none_or(|above| has_bit(&self.bitmap, u64::from(above)))
+    }
+}
+
+fn has_bit(bitmap: &[u64; 4], at: u64) -> bool {
+    let word = usize::try_from(at / 64).ok().and_then(|at| bitmap.get(at));
+    word.is_some_and(|word| word >> (at % 64) & 1 == 1)
 }
 
 impl LeafKey {
@@ -179,6 +208,7 @@ impl LeafValue {
             (Self::Lock { .. }, LeafKey::Lock(_))
                 | (Self::Account { .. }, LeafKey::Account(..))
                 | (Self::Principal { .. }, LeafKey::Principal(_))
+                | (Self::PrincipalByHour { .. }, LeafKey::Principal(_))
                 | (Self::Policy(_), LeafKey::Policy)
                 | (Self::Images { .. }, LeafKey::Images)
         )
@@ -255,5 +285,8 @@ mod tests {
         let used = UsedNonces { floor: 10, bitmap: [0b100, 0, 0, 1 << 63] };
         assert!(used.has(9) && used.has(12) && used.has(10 + 255));
         assert!(!used.has(10) && !used.has(11) && !used.has(10 + 256) && !used.has(u64::MAX));
+        let used = NonceWindow { hour: 7, floor: 10, bitmap: [0b100, 0, 0, 1 << 63] };
+        assert!(used.has(9) && used.has(12) && used.has(10 + 255));
+        assert!(!used.has(10) && !used.has(11) && !used.has(10 + 256) && !used.has(u32::MAX));
     }
 }

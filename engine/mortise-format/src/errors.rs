@@ -97,9 +97,9 @@ catalogue! {
         &["final", "held", "available", "requested"],
         "The available balance of the account is below the amount.",
         "Lower the amount, or send a new request after holds have ended or funds are final.";
-    NonceUsed, -32011, "NONCE_USED", false, &["nonce"],
-        "The nonce was used, is below the owner's floor, or is too far above it.",
-        "Call suggestNonce and sign again with the nonce that it returns.";
+    NonceUsed, -32011, "NONCE_USED", false, &["nonce", "why", "next", "oldestHour", "newestHour"],
+        "The nonce was used, or its hour is too old or has not begun; data.why says which.",
+        "Sign again with the nonce data.next, or with the one that suggestNonce returns.";
     ExpiryWindow, -32012, "EXPIRY_WINDOW", false, &["min", "max"],
         "The expiry of the lock is outside the window that the policy allows.",
         "Choose an expiry from data.min to data.max (seconds since the Unix epoch).";

@@ -44,6 +44,7 @@ pub mod limits;
 pub mod lock;
 pub mod log_position;
 pub mod merkle;
+pub mod nonce;
 pub mod note;
 pub mod pcr;
 pub mod policy;

@@ -125,8 +125,15 @@ pub const SUBSCRIBER_MS_MAX: u64 = 10 * 1000;
 pub const CHAINS_MAX: usize = 256;
 /// Width of the nonce window of an owner.
 pub const NONCE_WINDOW: u64 = 256;
-/// Farthest that one nonce may lie above the floor of its owner.
+/// Under rule sets 1 and 2: farthest that one nonce may lie above the floor of its owner.
 pub const NONCE_JUMP_MAX: u64 = 1 << 20;
+/// Hours before the current one whose nonces can still be used.
+pub const NONCE_HOURS_MAX: u32 = 25;
+/// Hours that an owner's newest used hour lies back at most for its next nonce to be suggested.
+pub const NONCE_SUGGESTED_HOURS_MAX: u32 = 12;
+/// Nonces from the next free one on that drafts are given. Fewer than the window is wide, so that
+/// drafts that others make do not move an owner's window past a nonce that the owner signed.
+pub const NONCE_DRAFTS_MAX: u64 = 128;
 /// Most drafts of all owners together.
 pub const DRAFTS_MAX: usize = 10_000;
 /// Most drafts of one owner.

@@ -164,6 +164,28 @@ impl Party {
     }
 }
 
+/// Why a nonce is not free.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub enum NonceFault {
+    /// It was used, or lies below those that are kept apart.
+    Used,
+    /// Its hour is too long ago.
+    TooOld,
+    /// Its hour has not begun. It is not burned: it can be used when its hour comes.
+    FromFuture,
+}
+
+impl NonceFault {
+    /// The name on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Used => "used",
+            Self::TooOld => "tooOld",
+            Self::FromFuture => "fromFuture",
+        }
+    }
+}
+
 /// Why a command was rejected: the first failing check in the order of `specs/locks.md`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub enum Reject {
@@ -188,7 +210,7 @@ pub enum Reject {
         /// What was asked.
         requested: U256,
     },
-    /// The nonce was used, or lies below the owner's floor.
+    /// Under rule sets 1 and 2: the nonce was used, or lies below the owner's floor.
     NonceUsed,
     /// The expiry lies outside the window, seconds since the Unix epoch.
     ExpiryWindow {
@@ -230,6 +252,17 @@ pub enum Reject {
     },
     /// No verified evidence was given.
     ProofInvalid,
+    /// The nonce is not free.
+    NonceNotFree {
+        /// Why.
+        fault: NonceFault,
+        /// A nonce of the owner that is free now, or from the next hour on.
+        next: u64,
+        /// The oldest hour whose nonces can be used now.
+        oldest_hour: u32,
+        /// The newest: the current one.
+        newest_hour: u32,
+    },
 }
 
 impl Reject {
@@ -242,7 +275,7 @@ impl Reject {
             Self::Validation(_) => Code::Validation,
             Self::Unauthorized => Code::Unauthorized,
             Self::InsufficientAvailable { .. } => Code::InsufficientAvailable,
-            Self::NonceUsed => Code::NonceUsed,
+            Self::NonceUsed | Self::NonceNotFree { .. } => Code::NonceUsed,
             Self::ExpiryWindow { .. } => Code::ExpiryWindow,
             Self::ResetPeriodTooShort { .. } => Code::ResetPeriodTooShort,
             Self::ForcedWithdrawal => Code::ForcedWithdrawal,

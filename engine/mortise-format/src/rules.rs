@@ -61,6 +61,11 @@ impl RuleSet {
         self >= Self(2)
     }
 
+    /// From 3: a nonce carries its hour, so that an owner who is idle can be forgotten (INV-06).
+    pub fn has_hours_in_nonces(self) -> bool {
+        self >= Self(3)
+    }
+
     /// Checks that this code knows the rules.
     ///
     /// # Errors

@@ -136,6 +136,11 @@ impl From<&Reject> for ErrorObject {
             }
             Reject::StaleFacts { age, max } => error.with("age", age).with("maxAge", max),
             Reject::ProofInvalid => error.with("step", "evidence"),
+            Reject::NonceNotFree { fault, next, oldest_hour, newest_hour } => error
+                .with("why", fault.name())
+                .with("next", next.to_string())
+                .with("oldestHour", oldest_hour)
+                .with("newestHour", newest_hour),
         }
     }
 }
@@ -152,7 +157,7 @@ mod tests {
     use alloc::vec::Vec;
     use mortise_format::amount::U256;
     use mortise_format::lock::Status;
-    use mortise_format::reject::{Field, Limit, Party};
+    use mortise_format::reject::{Field, Limit, NonceFault, Party};
     use serde_json::json;
 
     #[test]
@@ -179,6 +184,16 @@ mod tests {
             (Reject::StaleFacts { age: 9, max: 8 }, json!({"age": 9, "maxAge": 8})),
             (Reject::UnsupportedChain(5), json!({"chainId": 5})),
             (Reject::ProofInvalid, json!({"step": "evidence"})),
+            (
+                Reject::NonceNotFree {
+                    fault: NonceFault::TooOld,
+                    next: 500_000 << 32,
+                    oldest_hour: 499_975,
+                    newest_hour: 500_000,
+                },
+                json!({"why": "tooOld", "next": "2147483648000000",
+                       "oldestHour": 499_975, "newestHour": 500_000}),
+            ),
         ];
         for (reject, expected) in rejects {
             let error = ErrorObject::from(reject);

@@ -181,6 +181,15 @@ reject = choice(
     ("REQUEST_ID_REUSED", field),
     ("STALE_FACTS", fields(age=u64, max=u64)),
     ("PROOF_INVALID", fields()),
+    (
+        "NONCE_NOT_FREE",
+        fields(
+            fault=names("used", "tooOld", "fromFuture"),
+            next=u64,
+            oldest_hour=u32,
+            newest_hour=u32,
+        ),
+    ),
 )
 COMMANDS = [
     ("Commit", many(intent)),
@@ -284,6 +293,15 @@ value = choice(
             rules=u16,
             seq=u64,
             index=u32,
+        ),
+    ),
+    (
+        "principalByHour",
+        fields(
+            windows=many(
+                fields(hour=u32, floor=u32, bitmap=lambda reader: [u64(reader) for _ in range(4)])
+            ),
+            open_locks=u32,
         ),
     ),
 )

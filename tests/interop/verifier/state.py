@@ -10,6 +10,8 @@ VALUE = context_key("mortise 2026 state tree value v1")
 SIBLINGS_MAX = 256
 VALUE_BYTES_MAX = 3 * 1024 * 1024
 ZERO = bytes(32)
+# The kind of key of a value whose name is another.
+KEY_OF = {"principalByHour": "principal"}
 
 
 def read_key(value):
@@ -114,5 +116,5 @@ def verify_answer(engine, key, answer):
     if end != 0:
         return None
     kind, opened = codec.decode(codec.value, value)
-    need(kind == key[1], "Kind")
+    need(KEY_OF.get(kind, kind) == key[1], "Kind")
     return opened

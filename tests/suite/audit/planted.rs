@@ -58,8 +58,8 @@ fn wrong_reject_is_reported() {
     let driver = engine();
     let mut liar = Liar::new(&driver);
     let asked = commit(&driver, &terms(Party::Owner, 1, 10), 2);
-    let lie = refusal(&asked, &liar.decided(&asked), Reject::NonceUsed);
-    let fact = Fact::WrongRefusal { recorded: Reject::NonceUsed };
+    let lie = refusal(&asked, &liar.decided(&asked), scenario::nonce_used(1));
+    let fact = Fact::WrongRefusal { recorded: scenario::nonce_used(1) };
     assert_found(&mut liar, &driver, &lie, &fact);
 }
 
@@ -71,7 +71,7 @@ fn reject_with_another_reason_is_reported() {
     let honest = liar.decided(&asked);
     let recorded = Reject::Limit(Limit::Single, mortise_format::U256::ONE);
     let lie = refusal(&asked, &honest, recorded);
-    let fact = Fact::OtherReason { recorded, expected: Reject::NonceUsed };
+    let fact = Fact::OtherReason { recorded, expected: scenario::nonce_used(1) };
     assert_found(&mut liar, &driver, &lie, &fact);
 }
 

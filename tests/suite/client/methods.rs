@@ -9,6 +9,7 @@ use mortise_format::errors::Code;
 use mortise_format::fact::{BalanceFact, Withdrawal};
 use mortise_format::ids::{Bytes32, LockId};
 use mortise_format::lock::{LegTerms, LockTerms, Status};
+use mortise_format::nonce::{hour_at, nonce_of};
 use mortise_rpc::params::{
     CommitBatch, CommitLock, CreateLock, Expiry, FulfillmentProof, GetBootAttestation, GetProof,
     GetStateRoot, ListLocks, ProofKey, SignLock, SimulateLock, SubmitChainFact, VerifyFulfillment,
@@ -198,16 +199,17 @@ fn batch_is_granted_whole_or_not_at_all() {
         let (owner, solver, arbiter) = (Signer::random(), Signer::random(), Signer::random());
         let engine = client.identity().await.unwrap().engine_id;
         let now = client.now().await.unwrap();
+        let hour = hour_at(now);
         let terms = |nonce, amount| LockTerms {
             owner: owner.address(),
             beneficiary: solver.address(),
             arbiter: arbiter.address(),
-            nonce,
+            nonce: nonce_of(hour, nonce),
             expires: now + 600,
             condition: condition(&owner),
             legs: vec![LegTerms { asset: Asset::native(1), amount }],
         };
-        let batch = async |amounts: [U256; 2], first: u64| {
+        let batch = async |amounts: [U256; 2], first: u32| {
             let locks = [terms(first, amounts[0]), terms(first + 1, amounts[1])];
             let ids = locks.iter().map(|l| l.lock_id(&engine)).collect::<Vec<_>>();
             let hash = mortise_format::eip712::batch_hash(&ids);
@@ -227,7 +229,7 @@ fn batch_is_granted_whole_or_not_at_all() {
         assert_eq!(client.commit_batch(fits.clone()).await.unwrap(), granted);
         let alone = CommitLock { intent: fits.intents[0].clone() };
         assert!(code(client.commit_lock(alone).await).is_some(), "a part of a batch is no lock");
-        assert_eq!(client.suggest_nonce(owner.address()).await.unwrap(), 2);
+        assert_eq!(client.suggest_nonce(owner.address()).await.unwrap(), nonce_of(hour, 2));
     });
 }
 

@@ -10,7 +10,7 @@ use mortise_format::reject::{Limit, Reject};
 use mortise_testkit::driver::Driver;
 use mortise_testkit::keys::Party;
 use mortise_testkit::scenario::{
-    LOCK_S_MAX, LOCK_S_MIN, SINGLE_MAX, START_S, UNSERVED_CHAIN, coin, condition,
+    LOCK_S_MAX, LOCK_S_MIN, SINGLE_MAX, START_S, UNSERVED_CHAIN, coin, condition, nonce,
 };
 
 fn ask(owner: Address, amount: u64, expires_in: u64) -> DraftRequest {
@@ -48,7 +48,7 @@ fn drafts_of_one_owner_get_distinct_nonces_up_to_the_quota() {
     let nonces: Vec<u64> = (0..count)
         .map(|_| draft(&mut driver, ask(owner, 10, 60)).expect("it fits").terms.nonce)
         .collect();
-    assert_eq!(nonces, (0..count).collect::<Vec<_>>());
+    assert_eq!(nonces, (0..count).map(nonce).collect::<Vec<_>>());
     let limit = Reject::Limit(Limit::Drafts, U256::from(count));
     assert_eq!(draft(&mut driver, ask(owner, 10, 60)), Err(limit));
     assert!(draft(&mut driver, ask(Party::OtherOwner.address(), 10, 60)).is_ok());
@@ -104,7 +104,7 @@ fn signed_draft_becomes_a_lock_with_the_same_id() {
     let found = driver.read(Query::Lock(made.lock_id));
     assert!(matches!(found, Reply::Read(Answer::Lock(lock)) if lock.lock_id == made.lock_id));
     let other = draft(&mut driver, ask(owner, 10, 60)).expect("it fits");
-    assert_eq!(other.terms.nonce, 1);
+    assert_eq!(other.terms.nonce, nonce(1));
     let cancel = signer.cancel_draft(Party::Owner, &other.terms, CancelForm::Text);
     assert!(matches!(driver.answer(&cancel), Reply::Logged(..)));
     assert!(matches!(driver.read(Query::Lock(other.lock_id)), Reply::Read(Answer::None)));

@@ -4,16 +4,17 @@ use super::{assert_granted, assert_refused, assert_remembered, engine, engine_wi
 use mortise_format::U256;
 use mortise_format::asset::Asset;
 use mortise_format::command::CancelForm;
-use mortise_format::limits::{NONCE_JUMP_MAX, NONCE_WINDOW};
+use mortise_format::limits::NONCE_WINDOW;
 use mortise_format::lock::LockTerms;
-use mortise_format::reject::{Field, Limit, Reject};
+use mortise_format::nonce::nonce_of;
+use mortise_format::reject::{Field, Limit, NonceFault, Reject};
 use mortise_testkit::keys::Party;
 use mortise_testkit::lockstep::Lockstep;
 use mortise_testkit::model::Answer;
 use mortise_testkit::scenario::{
     self, ACCOUNT_MAX, ASSET_MAX, BUFFER_S, CLAIM_WINDOW_S, CONCURRENT_MAX, LOCK_S_MAX, LOCK_S_MIN,
-    SINGLE_MAX, START_S, UNSERVED_CHAIN, escrowed, leg, plain_terms, request, request_until, terms,
-    token,
+    SINGLE_MAX, START_HOUR, START_S, UNSERVED_CHAIN, escrowed, leg, nonce_refused, nonce_used,
+    plain_terms, request, request_until, terms, token,
 };
 
 fn limit(which: Limit, max: u64) -> Reject {
@@ -92,14 +93,14 @@ fn custody_classes_are_not_mixed_in_one_lock() {
 fn nonce_is_never_accepted_twice() {
     let (mut engine, lock_id) = engine_with_lock();
     let again = engine.signer.commit(Party::Owner, &terms(Party::Owner, 0, 10), request(2));
-    assert_remembered(&mut engine, &again, Reject::NonceUsed);
+    assert_remembered(&mut engine, &again, nonce_used(1));
     // Long after the lock has left the state.
     engine.at_s(600 + CLAIM_WINDOW_S);
     engine.at_s(600 + CLAIM_WINDOW_S + scenario::RETENTION_S);
     assert!(engine.state.lock(&lock_id).is_none());
     let terms = LockTerms { expires: START_S + 2000, ..terms(Party::Owner, 0, 10) };
     let again = engine.signer.commit(Party::Owner, &terms, request(3));
-    assert_remembered(&mut engine, &again, Reject::NonceUsed);
+    assert_remembered(&mut engine, &again, nonce_used(1));
 }
 
 #[test]
@@ -111,7 +112,7 @@ fn nonces_of_one_window_are_used_in_any_order_and_older_ones_never() {
     for nonce in [NONCE_WINDOW, 3, 1, NONCE_WINDOW + 2] {
         assert_granted(&mut engine, &commit(nonce));
     }
-    assert_remembered(&mut engine, &commit(2), Reject::NonceUsed);
+    assert_remembered(&mut engine, &commit(2), nonce_used(4));
     assert_granted(&mut engine, &commit(4));
 }
 
@@ -205,7 +206,7 @@ fn locks_of_one_batch_count_against_each_other() {
     refuse(mine(&[1, 1, 1, 1]), limit(Limit::Concurrent, 3));
     let mut same_nonce = part(0, 2);
     same_nonce.2 = request(1);
-    refuse(signer.commit_all(&[part(0, 1), same_nonce]), Reject::NonceUsed);
+    refuse(signer.commit_all(&[part(0, 1), same_nonce]), nonce_used(1));
     let mut same_id = part(1, 1);
     same_id.2 = request(0);
     refuse(signer.commit_all(&[part(0, 1), same_id]), Reject::RequestIdReused(Field::Batch));
@@ -250,18 +251,66 @@ fn approved_lock_may_be_shorter_than_the_shortest_because_its_draft_took_time() 
 /// Goal: INV-06. The nonce rule for known owners also holds for an unknown owner. `apply` treats
 /// such an event as corruption, so any caller could stop the engine.
 #[test]
-fn first_nonce_of_an_owner_far_above_the_floor_is_refused() {
+fn first_nonce_of_an_owner_is_of_the_last_25_hours() {
+    let hour = |back: u32| nonce_of(START_HOUR - back, 0);
     let mut engine = engine();
-    for nonce in [NONCE_JUMP_MAX + 1, u64::MAX] {
-        let far = terms(Party::Owner, nonce, 10);
+    for (nonce, fault) in [
+        (nonce_of(START_HOUR + 1, 0), NonceFault::FromFuture),
+        (u64::MAX, NonceFault::FromFuture),
+        (hour(26), NonceFault::TooOld),
+        (hour(26) + u64::from(u32::MAX), NonceFault::TooOld),
+        (1, NonceFault::TooOld),
+    ] {
+        let far = LockTerms { nonce, ..terms(Party::Owner, 0, 10) };
+        let refused = Answer::Refused(nonce_refused(START_S, fault, 0));
         let answer = engine.ask(&engine.signer.commit(Party::Owner, &far, request(nonce)));
-        assert_eq!(answer, Answer::Refused(Reject::NonceUsed));
+        assert_eq!(answer, refused);
         let answer = engine.ask(&engine.signer.cancel_draft(Party::Owner, &far, CancelForm::Text));
-        assert_eq!(answer, Answer::Refused(Reject::NonceUsed));
+        assert_eq!(answer, refused);
     }
-    let near = terms(Party::Owner, NONCE_JUMP_MAX, 10);
-    let answer = engine.ask(&engine.signer.commit(Party::Owner, &near, request(1)));
-    assert!(matches!(answer, Answer::Granted(_)));
+    for (id, nonce) in [(1, hour(25)), (2, hour(0) + u64::from(u32::MAX))] {
+        let near = terms(Party::Owner, nonce, 10);
+        let near = engine.signer.commit(Party::Owner, &near, request(id));
+        assert_granted(&mut engine, &near);
+    }
+}
+
+/// Goal: INV-06. A signature of a future hour is refused and not burned: it is good in its hour.
+#[test]
+fn nonce_of_a_future_hour_waits_for_its_hour() {
+    let mut engine = engine();
+    let early = terms(Party::Owner, nonce_of(START_HOUR + 1, 3), 10);
+    let early = LockTerms { expires: START_S + 3600, ..early };
+    let commit = |id, until| engine.signer.commit(Party::Owner, &early, request_until(id, until));
+    let (now, later) = (commit(1, START_S + 60), commit(2, START_S + 3600));
+    let refused = Answer::Refused(nonce_refused(START_S, NonceFault::FromFuture, 0));
+    assert_eq!(engine.ask(&now), refused);
+    engine.at_s(3500);
+    let refused = Answer::Refused(nonce_refused(START_S, NonceFault::FromFuture, 0));
+    assert_eq!(engine.ask(&later), refused);
+    engine.at_s(3600);
+    let later = LockTerms { expires: START_S + 4000, ..early.clone() };
+    let later = engine.signer.commit(Party::Owner, &later, request_until(3, START_S + 4000));
+    assert_granted(&mut engine, &later);
+}
+
+/// Goal: a signature of the hour before is not lost because one of this hour came first.
+#[test]
+fn signature_of_the_hour_before_is_good_after_one_of_this_hour() {
+    let mut engine = engine();
+    engine.at_s(3600);
+    let commit = |engine: &mut Lockstep, id, nonce| {
+        let expires = START_S + 5000;
+        let terms = LockTerms { expires, ..terms(Party::Owner, nonce, 10) };
+        let asked = engine.signer.commit(Party::Owner, &terms, request_until(id, expires));
+        engine.ask(&asked)
+    };
+    let (this, before) = (nonce_of(START_HOUR + 1, 0), nonce_of(START_HOUR, 0));
+    let older = nonce_of(START_HOUR - 1, 0);
+    assert!(matches!(commit(&mut engine, 1, this), Answer::Granted(_)));
+    assert!(matches!(commit(&mut engine, 2, before), Answer::Granted(_)));
+    let refused = nonce_refused(START_S + 3600, NonceFault::Used, this + 1);
+    assert_eq!(commit(&mut engine, 3, older), Answer::Remembered(refused));
 }
 
 /// Goal: INV-07. A new request id is not treated as an answered one.
@@ -305,7 +354,7 @@ fn batch_cannot_use_a_nonce_that_its_own_first_lock_pushes_out_of_the_window() {
     let mut engine = engine();
     let part = |nonce| (Party::Owner, terms(Party::Owner, nonce, 10), request(nonce));
     let answer = engine.ask(&engine.signer.commit_all(&[part(300), part(0)]));
-    assert_eq!(answer, Answer::Refused(Reject::NonceUsed));
+    assert_eq!(answer, Answer::Refused(nonce_used(45)));
     let answer = engine.ask(&engine.signer.commit_all(&[part(0), part(300), part(45)]));
     assert!(matches!(answer, Answer::Granted(_)));
 }

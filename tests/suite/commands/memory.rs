@@ -81,11 +81,14 @@ fn other_content_under_a_used_id_is_refused_naming_the_first_differing_field() {
     for (other, field) in [
         (LockTerms { beneficiary: Address::ZERO, ..base.clone() }, Field::Beneficiary),
         (LockTerms { arbiter: Address::ZERO, ..base.clone() }, Field::Arbiter),
-        (LockTerms { nonce: 1, ..base.clone() }, Field::Nonce),
+        (LockTerms { nonce: scenario::nonce(1), ..base.clone() }, Field::Nonce),
         (LockTerms { expires: START_S + 601, ..base.clone() }, Field::Expires),
         (condition, Field::Condition),
         (assets, Field::Assets),
-        (LockTerms { nonce: 1, expires: START_S + 601, ..base.clone() }, Field::Nonce),
+        (
+            LockTerms { nonce: scenario::nonce(1), expires: START_S + 601, ..base.clone() },
+            Field::Nonce,
+        ),
     ] {
         let asked = signer.commit(Party::Owner, &other, request(1));
         assert_refused(&mut engine, &asked, Reject::RequestIdReused(field));

@@ -1,6 +1,6 @@
 //! Generated commands reach every reject of the core.
 
-use mortise_format::reject::{Limit, Party, Reject};
+use mortise_format::reject::{Limit, NonceFault, Party, Reject};
 use mortise_sim::rng::Rng;
 use mortise_testkit::lockstep::Lockstep;
 use mortise_testkit::model::Answer;
@@ -37,6 +37,9 @@ fn name(reject: &Reject) -> &'static str {
         Reject::RequestIdReused(_) => "request id reused",
         Reject::StaleFacts { .. } => "stale facts",
         Reject::ProofInvalid => "proof invalid",
+        Reject::NonceNotFree { fault: NonceFault::Used, .. } => "nonce is used",
+        Reject::NonceNotFree { fault: NonceFault::TooOld, .. } => "nonce too old",
+        Reject::NonceNotFree { fault: NonceFault::FromFuture, .. } => "nonce from the future",
     }
 }
 

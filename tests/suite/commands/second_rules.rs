@@ -14,13 +14,20 @@ use mortise_format::rules::RuleSet;
 use mortise_testkit::keys::{Asked, Party};
 use mortise_testkit::lockstep::Lockstep;
 use mortise_testkit::model::Answer;
-use mortise_testkit::scenario::{
-    self, START_S, claim, escrowed, fact, plain_terms, policy, request, terms,
-};
+use mortise_testkit::scenario::{self, START_S, claim, escrowed, fact, policy, request};
 
 const FIRST: RuleSet = RuleSet(1);
 const SECOND: RuleSet = RuleSet(2);
 const TWO: [Party; 2] = [Party::ObserverA, Party::ObserverB];
+
+/// Terms with a nonce of these rules, which have no hour in it.
+fn terms(owner: Party, nonce: u64, amount: u64) -> LockTerms {
+    LockTerms { nonce, ..scenario::terms(owner, nonce, amount) }
+}
+
+fn plain_terms(owner: Party, nonce: u64, amount: u64) -> LockTerms {
+    LockTerms { nonce, ..scenario::plain_terms(owner, nonce, amount) }
+}
 
 fn under(rules: RuleSet) -> Lockstep {
     Lockstep::under(&policy(), rules)

@@ -6,7 +6,7 @@ use mortise_format::asset::{Asset, AssetType, Condition, TokenId};
 use mortise_format::binding::BoundKeys;
 use mortise_format::command::{CancelForm, Command, SignedCancel, SignedIntent};
 use mortise_format::eip712::{Claim, Request, RootStatement};
-use mortise_format::entry::UsedNonces;
+use mortise_format::entry::{NonceWindow, UsedNonces};
 use mortise_format::event::{Authority, Content, Event, GrantedLock, LogPosition, RequestKey};
 use mortise_format::fact::{BalanceFact, Withdrawal};
 use mortise_format::genesis::{Genesis, GenesisKeys, Predecessor};
@@ -17,7 +17,7 @@ use mortise_format::ids::{
 use mortise_format::images::{ImageApproval, Version};
 use mortise_format::lock::{Custody, LegTerms, LockTerms, Status};
 use mortise_format::reading::ReadingGrant;
-use mortise_format::reject::{Field, Limit, Party, Reject};
+use mortise_format::reject::{Field, Limit, NonceFault, Party, Reject};
 use mortise_format::rules::RuleSet;
 use mortise_format::witness::{Origin, WitnessKey};
 use mortise_format::{U256, codec};
@@ -258,6 +258,12 @@ fn rejects() -> Vec<Reject> {
         Reject::RequestIdReused(Field::Method),
         Reject::StaleFacts { age: 6, max: 7 },
         Reject::ProofInvalid,
+        Reject::NonceNotFree {
+            fault: NonceFault::TooOld,
+            next: 500_000 << 32,
+            oldest_hour: 499_975,
+            newest_hour: 500_000,
+        },
     ]
 }
 
@@ -304,6 +310,8 @@ fn leaves() -> Vec<(&'static str, Vec<u8>)> {
         ("Images", LeafKey::Images),
     ];
     let nonces = UsedNonces { floor: 17, bitmap: [1, 2, 3, 4] };
+    let window = |hour| NonceWindow { hour, floor: 30, bitmap: [5, 6, 7, 8] };
+    let windows = vec![window(31), window(32)];
     let fact = Some((U256::MAX, U256::ONE, Withdrawal::Executable, 18));
     let values = [
         (
@@ -332,6 +340,7 @@ fn leaves() -> Vec<(&'static str, Vec<u8>)> {
                 approved_at: LogPosition { seq: 27, index: 28 },
             },
         ),
+        ("PrincipalByHour", LeafValue::PrincipalByHour { windows, open_count: 29 }),
     ];
     let keys = keys.iter().map(|(name, key)| (*name, codec::encode(key)));
     keys.chain(values.iter().map(|(name, value)| (*name, codec::encode(value)))).collect()

@@ -2,7 +2,7 @@
 
 use mortise_core::state as core;
 use mortise_format::codec::encode;
-use mortise_format::entry::{LeafValue, UsedNonces};
+use mortise_format::entry::{LeafValue, NonceWindow, UsedNonces};
 use mortise_format::event::LogPosition;
 use mortise_format::fact::Withdrawal;
 use mortise_format::ids::{Measurement, PolicyHash};
@@ -12,9 +12,11 @@ use mortise_format::rules::RuleSet;
 use mortise_format::{U256, codec};
 
 /// Every kind of value.
-pub fn values() -> [LeafValue; 6] {
+pub fn values() -> [LeafValue; 8] {
     let fact = Some((U256::from(9u64), U256::ONE, Withdrawal::Requested, 77));
     let nonces = UsedNonces { floor: 5, bitmap: [1, 2, 3, 4] };
+    let newest = NonceWindow { hour: 500_000, floor: 5, bitmap: [1, 2, 3, 4] };
+    let older = NonceWindow { hour: 499_999, ..newest };
     [
         LeafValue::Lock {
             status: Status::Partial,
@@ -37,6 +39,8 @@ pub fn values() -> [LeafValue; 6] {
             rules: RuleSet(2),
             approved_at: LogPosition { seq: 11, index: 1 },
         },
+        LeafValue::PrincipalByHour { windows: [older, newest].into(), open_count: 6 },
+        LeafValue::PrincipalByHour { windows: [].into(), open_count: 0 },
     ]
 }
 

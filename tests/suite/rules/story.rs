@@ -112,12 +112,13 @@ impl Story {
     fn nonce(&self, owner: Party) -> u64 {
         let state = self.driver.pipeline().machine().state();
         let nonces = state.principal(&owner.address()).map(|p| p.nonces).unwrap_or_default();
-        (nonces.floor..).find(|nonce| nonces.is_free(*nonce)).expect("most are free")
+        nonces.next_free(state.rules(), self.now_s())
     }
 
     fn terms(&self, owner: Party, amount: u64, seconds: u64) -> LockTerms {
         let expires = self.now_s() + seconds;
-        LockTerms { expires, ..terms(owner, self.nonce(owner), amount) }
+        let nonce = self.nonce(owner);
+        LockTerms { expires, nonce, ..terms(owner, 0, amount) }
     }
 
     /// The event that answers a command.
@@ -194,8 +195,8 @@ impl Story {
         let asked = self.driver.signer().commit_all(&parts);
         self.granted(&asked);
         let expires = self.now_s() + 300;
-        let draft =
-            LockTerms { expires, ..plain_terms(Party::Owner, self.nonce(Party::Owner), 20) };
+        let nonce = self.nonce(Party::Owner);
+        let draft = LockTerms { expires, nonce, ..plain_terms(Party::Owner, 0, 20) };
         let asked = self.driver.signer().approve(Party::Owner, &draft);
         self.granted(&asked);
         let asked = self.claim_asked(first, 0, 101);
@@ -388,10 +389,8 @@ impl Story {
         let asked = self.release(lock_id);
         self.granted(&asked);
         for form in [CancelForm::Text, CancelForm::Consent(self.request())] {
-            let draft = LockTerms {
-                expires: self.now_s() + 300,
-                ..plain_terms(owner, self.nonce(owner), 3)
-            };
+            let (expires, nonce) = (self.now_s() + 300, self.nonce(owner));
+            let draft = LockTerms { expires, nonce, ..plain_terms(owner, 0, 3) };
             let asked = self.driver.signer().cancel_draft(owner, &draft, form);
             self.granted(&asked);
         }

@@ -11,7 +11,7 @@ use mortise_format::fact::BalanceFact;
 use mortise_format::ids::{Address, Bytes32, FrameDigest, LockId, RequestId, Signature};
 use mortise_format::lock::{Custody, LegTerms, LockTerms, Status};
 use mortise_format::reading::ReadingGrant;
-use mortise_format::reject::{Field, Limit, Party, Reject};
+use mortise_format::reject::{Field, Limit, NonceFault, Party, Reject};
 use mortise_format::rules::RuleSet;
 
 const SIGNATURE: Signature = Signature([0x55; 65]);
@@ -173,5 +173,11 @@ fn rejects() -> Vec<Reject> {
         Reject::StaleFacts { age: 6, max: 7 },
         Reject::ClaimExceeds { leg: 5, remaining: one },
         Reject::Limit(Limit::ReadingGrants, one),
+        Reject::NonceNotFree {
+            fault: NonceFault::FromFuture,
+            next: 500_000 << 32,
+            oldest_hour: 499_975,
+            newest_hour: 500_000,
+        },
     ]
 }

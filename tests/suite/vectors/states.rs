@@ -64,7 +64,7 @@ fn key_json(key: &LeafKey) -> Value {
 
 /// Every kind of entry, among twenty locks.
 fn entries() -> Vec<(&'static str, LeafKey, LeafValue)> {
-    let [lock, account, bare, principal, policy, images] = values();
+    let [lock, account, bare, principal, policy, images, by_hour, unused] = values();
     let token = Asset::erc20(10, Address([0x12; 20]));
     Vec::from([
         ("a lock", LeafKey::Lock(LockId([3; 32])), lock),
@@ -73,6 +73,8 @@ fn entries() -> Vec<(&'static str, LeafKey, LeafValue)> {
         ("an owner", LeafKey::Principal(Address([1; 20])), principal),
         ("the policy", LeafKey::Policy, policy),
         ("the images that may boot", LeafKey::Images, images),
+        ("an owner by hours", LeafKey::Principal(Address([2; 20])), by_hour),
+        ("an owner who used no nonce", LeafKey::Principal(Address([3; 20])), unused),
     ])
 }
 

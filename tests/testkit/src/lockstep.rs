@@ -198,7 +198,9 @@ pub fn assert_agree(state: &State, model: &Model) {
     assert_eq!(approved, model.approved, "approved images");
     for owner in model.owners() {
         let nonces = state.principal(owner).expect("owners are principals").nonces;
-        assert_eq!(nonces.floor, model.nonce_floor(owner), "nonce floor of {owner}");
+        let now_s = state.time_ms() / 1000;
+        let next = nonces.next_free(state.rules(), now_s);
+        assert_eq!(next, model.next_nonce(now_s, owner), "next nonce of {owner}");
     }
 }
 

@@ -8,6 +8,7 @@
 
 mod decide;
 mod memory;
+mod nonces;
 mod shape;
 mod sums;
 mod time;

@@ -10,14 +10,17 @@ use mortise_format::fact::{BalanceFact, Withdrawal};
 use mortise_format::genesis::Genesis;
 use mortise_format::ids::{Address, Bytes32, LockId, RequestId};
 use mortise_format::lock::{LegTerms, LockTerms};
+use mortise_format::nonce::{hours_at, nonce_of};
 use mortise_format::policy::{
     AssetLimits, AssetPolicy, ChainCustody, ChainPolicy, Edition, Policy,
 };
-use mortise_format::reject::{Field, Reject};
+use mortise_format::reject::{Field, NonceFault, Reject};
 use mortise_format::witness::Origin;
 
-/// Engine time at which tests start: seconds, a whole minute.
+/// Engine time at which tests start: seconds, a whole hour.
 pub const START_S: u64 = 1_800_000_000;
+/// The same in hours.
+pub const START_HOUR: u32 = 500_000;
 /// The same in milliseconds.
 pub const START_MS: u64 = START_S * 1000;
 /// Version of the code that runs in tests without a server.
@@ -171,14 +174,30 @@ pub fn condition() -> Condition {
     }
 }
 
+/// A nonce of the hour in which tests start, by its number; a nonce with an hour stays as it is.
+pub fn nonce(n: u64) -> u64 {
+    if n >> 32 == 0 { nonce_of(START_HOUR, 0) + n } else { n }
+}
+
+/// The refusal of a nonce at a time in seconds, when `next` is the owner's next one.
+pub fn nonce_refused(now_s: u64, fault: NonceFault, next: u64) -> Reject {
+    let (oldest_hour, newest_hour) = hours_at(now_s).into_inner();
+    Reject::NonceNotFree { fault, next: nonce(next), oldest_hour, newest_hour }
+}
+
+/// The refusal of a used nonce in the hour of the start.
+pub fn nonce_used(next: u64) -> Reject {
+    nonce_refused(START_S, NonceFault::Used, next)
+}
+
 /// Terms that fit the rules: `amount` of the coin, for ten minutes from the start, with
-/// beneficiary and arbiter.
-pub fn terms(owner: Party, nonce: u64, amount: u64) -> LockTerms {
+/// beneficiary and arbiter, and a [`nonce`].
+pub fn terms(owner: Party, n: u64, amount: u64) -> LockTerms {
     LockTerms {
         owner: owner.address(),
         beneficiary: Party::Beneficiary.address(),
         arbiter: Party::Arbiter.address(),
-        nonce,
+        nonce: nonce(n),
         expires: START_S + 600,
         condition: condition(),
         legs: vec![leg(coin(), amount)],
@@ -244,9 +263,11 @@ pub fn fact(owner: Party, balance: u64, head_number: u64, head_time: u64) -> Bal
 #[cfg(test)]
 mod tests {
     use super::*;
+    use mortise_format::nonce::HOUR_S;
 
     #[test]
     fn rules_are_a_policy() {
         assert_eq!(policy().check(), Ok(()));
+        assert_eq!(u64::from(START_HOUR) * HOUR_S, START_S);
     }
 }

@@ -11,7 +11,9 @@ use mortise_format::fact::Withdrawal;
 use mortise_format::ids::{Address, Bytes32, LockId, Measurement};
 use mortise_format::images::{ImageApproval, Version};
 use mortise_format::lock::LockTerms;
+use mortise_format::nonce::{hour_at, nonce_of};
 use mortise_format::reading::ReadingGrant;
+use mortise_format::rules::RuleSet;
 use mortise_sim::rng::Rng;
 
 /// Makes commands that fit a model's state.
@@ -278,7 +280,8 @@ impl Workload {
             1 => scenario::SINGLE_MAX,
             _ => 1 + rng.below(scenario::SINGLE_MAX),
         };
-        let mut terms = scenario::terms(owner, self.nonce(rng, model, owner), amount);
+        let nonce = self.nonce(rng, model, owner, now_s);
+        let mut terms = LockTerms { nonce, ..scenario::terms(owner, 0, amount) };
         terms.expires = match rng.below(24) {
             0 => now_s,
             1 => now_s + 5,
@@ -311,16 +314,19 @@ impl Workload {
         terms
     }
 
-    fn nonce(&mut self, rng: &mut Rng, model: &Model, owner: Party) -> u64 {
-        let address = owner.address();
-        let floor = model.nonce_floor(&address);
-        let free = (floor..).find(|nonce| model.nonce_is_free(&address, *nonce));
-        let free = free.expect("a nonce is free above any floor");
-        match rng.below(24) {
+    fn nonce(&mut self, rng: &mut Rng, model: &Model, owner: Party, now_s: u64) -> u64 {
+        let free = model.next_nonce(now_s, &owner.address());
+        let hour = nonce_of(1, 0);
+        match rng.below(28) {
             0 => free.saturating_sub(1 + rng.below(3)),
             1 => free + 1 + rng.below(3),
-            2 => floor + 255 + rng.below(3),
-            3 => floor + (1 << 20) + 1,
+            2 => free + 254 + rng.below(3),
+            3 => free + (1 << 20) + 1,
+            4 if model.rules >= RuleSet(3) => free - hour * (1 + rng.below(4)),
+            5 if model.rules >= RuleSet(3) => nonce_of(hour_at(now_s) + 1, 0),
+            6 if model.rules >= RuleSet(3) => {
+                nonce_of(hour_at(now_s), 0) - hour * (24 + rng.below(3))
+            }
             _ => free,
         }
     }

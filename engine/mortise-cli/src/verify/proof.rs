@@ -7,7 +7,7 @@ use crate::output::Output;
 use crate::values::asset;
 use mortise_format::U256;
 use mortise_format::asset::Asset;
-use mortise_format::entry::{LeafKey, LeafValue};
+use mortise_format::entry::{LeafKey, LeafValue, NonceWindow};
 use mortise_format::ids::{Address, LockId};
 use mortise_rpc::results::ProofResult;
 use mortise_verify::json::{self, Claimed};
@@ -135,6 +135,11 @@ fn describe(found: &LeafValue) -> Value {
         }),
         LeafValue::Principal { nonces, open_count } => {
             value!({"nonceFloor": nonces.floor.to_string(), "openLocks": open_count})
+        }
+        LeafValue::PrincipalByHour { windows, open_count } => {
+            let window = |w: &NonceWindow| value!({"hour": w.hour, "nonceFloor": w.floor});
+            let hours: Vec<_> = windows.iter().map(window).collect();
+            value!({"nonceHours": hours, "openLocks": open_count})
         }
         LeafValue::Policy(hash) => value!({"policyHash": hash}),
         LeafValue::Images { serial, images, minimum_version, rules, approved_at } => value!({

@@ -111,9 +111,7 @@ pub(super) fn decide_draft(
     }
     let known = state.principal(&terms.owner);
     let nonces = known.map(|p| p.nonces).unwrap_or_default();
-    if !nonces.is_free(terms.nonce) {
-        return Err(Reject::NonceUsed);
-    }
+    nonces.check(state.rules(), now.s, terms.nonce)?;
     memory::check_quota(state, now, known, 0, u32::from(consent.request_key.is_some()))?;
     let (terms, request_key) = (Box::new(terms.clone()), consent.request_key);
     Ok(Event::DraftCancelled { lock_id, terms, consent: consent.consent, request_key })

@@ -214,11 +214,9 @@ impl<'a> GrantContext<'a> {
     fn check_nonce(&self) -> Result<(), Reject> {
         let mut nonces = self.owner.map(|p| p.nonces).unwrap_or_default();
         // Using a nonce can move the window past another nonce of the same batch.
-        self.reserved.nonces_of(&self.terms.owner).for_each(|nonce| nonces.take(nonce));
-        match nonces.is_free(self.terms.nonce) {
-            true => Ok(()),
-            false => Err(Reject::NonceUsed),
-        }
+        let (rules, earlier) = (self.state.rules(), self.reserved.nonces_of(&self.terms.owner));
+        earlier.for_each(|nonce| nonces.take(rules, nonce));
+        nonces.check(rules, self.now.s, self.terms.nonce)
     }
 
     fn check_owner(&self, authority: Authority) -> Result<(), Reject> {

@@ -97,6 +97,6 @@ fn lines_of_lock(lock: &Lock) -> u64 {
 }
 
 fn lines_of_principal(principal: &Principal) -> u64 {
-    let [.., high] = principal.nonces.bitmap;
-    u64::from(principal.address.0[0]) ^ high ^ principal.changed_seq
+    let hour = principal.nonces.newest_hour().unwrap_or(0);
+    u64::from(principal.address.0[0]) ^ u64::from(hour) ^ principal.changed_seq
 }

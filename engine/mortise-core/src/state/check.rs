@@ -55,7 +55,7 @@ impl State {
         let mut open = BTreeMap::new();
         for lock in self.locks() {
             let owner = &self.principals[lock.owner_slot];
-            if owner.nonces.is_free(lock.terms.nonce) {
+            if owner.nonces.is_free(self.rules(), self.time_ms / 1000, lock.terms.nonce) {
                 return Err(Inconsistency::NonceFree(lock.lock_id));
             }
             if lock.status.is_open() {

@@ -11,6 +11,7 @@
 use super::State;
 use super::accounts::Account;
 use super::locks::Lock;
+use super::nonces::Nonces;
 use super::principals::Principal;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -40,6 +41,9 @@ impl Before {
         let behind = match &self.held {
             Some((LeafValue::Lock { legs, .. }, _)) => legs.len() * size_of::<[U256; 3]>(),
             Some((LeafValue::Images { images, .. }, _)) => size_of_val(images.as_slice()),
+            Some((LeafValue::PrincipalByHour { windows, .. }, _)) => {
+                size_of_val(windows.as_slice())
+            }
             _ => 0,
         };
         size_of::<Self>() + behind
@@ -132,8 +136,14 @@ fn account_leaf(account: &Account) -> LeafValue {
 }
 
 fn principal_leaf(principal: &Principal) -> LeafValue {
-    let nonces = principal.nonces.into();
-    LeafValue::Principal { nonces, open_count: principal.open_count }
+    let open_count = principal.open_count;
+    match principal.nonces {
+        Nonces::Floor(nonces) => LeafValue::Principal { nonces: nonces.into(), open_count },
+        Nonces::ByHour(nonces) => {
+            let windows = nonces.windows().collect();
+            LeafValue::PrincipalByHour { windows, open_count }
+        }
+    }
 }
 
 impl State {

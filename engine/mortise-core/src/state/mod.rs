@@ -14,6 +14,7 @@ mod corruption;
 mod images;
 mod leaves;
 pub mod locks;
+pub mod nonces;
 pub mod principals;
 mod readings;
 pub mod requests;

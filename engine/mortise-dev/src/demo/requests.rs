@@ -9,6 +9,7 @@ use mortise_format::genesis::Genesis;
 use mortise_format::ids::{Address, Bytes32, LockId};
 use mortise_format::limits::BATCH_LOCKS_MAX;
 use mortise_format::lock::{LegTerms, LockTerms};
+use mortise_format::nonce::{hour_at, nonce_of};
 use mortise_rpc::params::{CommitBatch, CommitLock};
 use mortise_rpc::{Method, envelope, genesis};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -45,6 +46,8 @@ pub(super) struct LoadRequests {
     beneficiary: Signer,
     arbiter: Signer,
     next_id: u64,
+    /// The hour of all nonces: a run is shorter than they live.
+    hour: u32,
 }
 
 /// A signed commit.
@@ -58,7 +61,8 @@ impl LoadRequests {
     /// Creates keys of beneficiary and arbiter. JSON-RPC ids start after `first_id`.
     pub fn new(engine: Identity, first_id: u64) -> Self {
         let (beneficiary, arbiter) = (Signer::random(), Signer::random());
-        Self { engine, beneficiary, arbiter, next_id: first_id }
+        let hour = hour_at(now_s());
+        Self { engine, beneficiary, arbiter, next_id: first_id, hour }
     }
 
     fn call<P: serde::Serialize>(&mut self, method: Method, params: &P) -> Bytes {
@@ -66,13 +70,14 @@ impl LoadRequests {
         envelope::request(self.next_id, method.name(), params).into()
     }
 
+    /// Terms with the nonce of this number.
     fn terms(&self, owner: &Signer, nonce: u64, amount: u64) -> LockTerms {
         let (asset, target) = (Asset::native(1), Asset::native(10));
         LockTerms {
             owner: owner.address(),
             beneficiary: self.beneficiary.address(),
             arbiter: self.arbiter.address(),
-            nonce,
+            nonce: nonce_of(self.hour, 0).saturating_add(nonce),
             expires: now_s() + LOCK_S,
             condition: Condition {
                 target_chain_id: target.chain_id,

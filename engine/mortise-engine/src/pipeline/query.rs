@@ -31,7 +31,7 @@ impl Pipeline {
             Query::Locks(filter) => self.list(&filter),
             Query::Balance(owner, asset) => return Pending::Rooted(self.balance(&owner, &asset)),
             Query::Statement => return Pending::Rooted(Answer::Statement),
-            Query::SuggestNonce(owner) => Answer::Nonce(self.next_nonce(&owner)),
+            Query::SuggestNonce(owner) => Answer::Nonce(self.next_nonce(&owner, now_ms)),
             Query::Draft(request) => match self.draft(now_ms, request) {
                 Ok(draft) => Answer::Draft(Box::new(draft)),
                 Err(reject) => return Pending::Reply(Reply::Refused(reject)),
@@ -162,10 +162,12 @@ impl Pipeline {
         }
     }
 
-    fn next_nonce(&self, owner: &Address) -> u64 {
-        let known = self.machine.state().principal(owner);
-        let nonces = known.map(|p| p.nonces).unwrap_or_default();
-        self.drafts.next_nonce(owner, &nonces)
+    fn next_nonce(&self, owner: &Address, now_ms: u64) -> u64 {
+        let state = self.machine.state();
+        let nonces = state.principal(owner).map(|p| p.nonces).unwrap_or_default();
+        let (rules, now_s) = (state.rules(), now_ms / 1000);
+        let next = nonces.next_free(rules, now_s);
+        self.drafts.next_nonce(owner, next, |nonce| nonces.is_free(rules, now_s, nonce))
     }
 
     fn draft(&mut self, now_ms: u64, request: DraftRequest) -> Result<Draft, Reject> {
@@ -187,7 +189,7 @@ impl Pipeline {
             owner: request.owner,
             beneficiary: Address::ZERO,
             arbiter: Address::ZERO,
-            nonce: self.next_nonce(&request.owner),
+            nonce: self.next_nonce(&request.owner, now_ms),
             expires: expires.ok_or(Reject::Validation(Field::ExpiresIn))?,
             condition: request.condition,
             legs: vec![LegTerms { asset: request.asset, amount: request.amount }],
@@ -204,7 +206,7 @@ impl Pipeline {
 
     fn simulate(&self, now_ms: u64, params: &SimulateLock) -> Option<Box<Simulated>> {
         let state = self.machine.state();
-        let terms = params.terms(self.next_nonce(&params.owner), now_ms / 1000)?;
+        let terms = params.terms(self.next_nonce(&params.owner, now_ms), now_ms / 1000)?;
         Some(Box::new(Simulated {
             lock_id: terms.lock_id(state.engine_id()),
             failures: failed_checks(state, now_ms, &terms),

@@ -86,9 +86,7 @@ impl Model {
         let custody = self.one_custody(terms)?;
         let mine = || before.iter().filter(|earlier| earlier.owner == terms.owner);
         let others: Vec<u64> = mine().map(|earlier| earlier.nonce).collect();
-        if !self.nonce_is_free_after(&terms.owner, terms.nonce, &others) {
-            return Err(Reject::NonceUsed);
-        }
+        self.check_nonce(now_s, &terms.owner, terms.nonce, &others)?;
         let earlier = u32::try_from(mine().count()).expect("a batch is small");
         let open = u32::try_from(self.open_count(&terms.owner)).expect("few locks") + earlier;
         if open >= self.policy.concurrent_max {
@@ -355,9 +353,7 @@ impl Model {
                 ended => Reject::AlreadyTerminal(ended),
             });
         }
-        if !self.nonce_is_free(&terms.owner, terms.nonce) {
-            return Err(Reject::NonceUsed);
-        }
+        self.check_nonce(now_ms / 1000, &terms.owner, terms.nonce, &[])?;
         self.check_quota(now_ms, &terms.owner, 0, requests)?;
         Ok(Answer::DraftCancelled)
     }

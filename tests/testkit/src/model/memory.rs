@@ -282,6 +282,7 @@ fn is_caused_by_state(reject: &Reject) -> bool {
         Reject::LockExpired
         | Reject::InsufficientAvailable { .. }
         | Reject::NonceUsed
+        | Reject::NonceNotFree { .. }
         | Reject::ExpiryWindow { .. }
         | Reject::ResetPeriodTooShort { .. }
         | Reject::ForcedWithdrawal

@@ -1,4 +1,4 @@
-//! Sums over all locks, and which nonces are free.
+//! Sums over all locks.
 
 use super::Model;
 use mortise_format::U256;
@@ -6,12 +6,6 @@ use mortise_format::asset::Asset;
 use mortise_format::ids::Address;
 use mortise_format::lock::Custody;
 use mortise_format::policy::ChainCustody;
-use std::collections::BTreeSet;
-
-/// Width of the window of nonces.
-const WINDOW: u64 = 256;
-/// Largest distance of a nonce above the floor.
-const JUMP: u64 = 1 << 20;
 
 /// A balance and the parts of it that are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,41 +78,4 @@ impl Model {
     pub(super) fn open_count(&self, owner: &Address) -> usize {
         self.locks.values().filter(|l| l.terms.owner == *owner && l.status.is_open()).count()
     }
-
-    /// The lowest nonce that the window covers: all lower ones count as used.
-    pub fn nonce_floor(&self, owner: &Address) -> u64 {
-        self.used_nonces.get(owner).map_or(0, floor)
-    }
-
-    /// True when the nonce may be used.
-    pub fn nonce_is_free(&self, owner: &Address, nonce: u64) -> bool {
-        self.nonce_is_free_after(owner, nonce, &[])
-    }
-
-    /// True when the nonce may be used after these others.
-    pub(super) fn nonce_is_free_after(&self, owner: &Address, nonce: u64, others: &[u64]) -> bool {
-        let mut used = self.used_nonces.get(owner).cloned().unwrap_or_default();
-        used.extend(others);
-        let floor = floor(&used);
-        !used.contains(&nonce) && nonce >= floor && nonce <= floor + JUMP
-    }
-
-    /// True when the nonce was ever used.
-    pub fn nonce_was_used(&self, owner: &Address, nonce: u64) -> bool {
-        self.used_nonces.get(owner).is_some_and(|used| used.contains(&nonce))
-    }
-
-    /// Every owner with a used nonce.
-    pub fn owners(&self) -> impl Iterator<Item = &Address> {
-        self.used_nonces.keys()
-    }
-}
-
-fn floor(used: &BTreeSet<u64>) -> u64 {
-    let highest = used.last().copied().unwrap_or(0);
-    let mut floor = (highest + 1).saturating_sub(WINDOW);
-    while used.contains(&floor) {
-        floor += 1;
-    }
-    floor
 }

@@ -7,6 +7,7 @@ use mortise_format::asset::{Asset, Condition};
 use mortise_format::eip712::{Claim, Request};
 use mortise_format::ids::{Address, Bytes32, EngineId, LockId};
 use mortise_format::lock::{LegTerms, LockTerms};
+use mortise_format::nonce::{hour_at, nonce_of};
 use mortise_rpc::params::{ClaimLock, CommitLock, ReleaseLock};
 use mortise_rpc::{Method, envelope};
 use serde::Serialize;
@@ -28,6 +29,8 @@ pub struct Parties {
     pub beneficiary: Signer,
     /// The arbiter.
     pub arbiter: Signer,
+    /// The hour of every nonce: that in which the parties were made.
+    pub hour: u32,
 }
 
 impl Parties {
@@ -41,7 +44,8 @@ impl Parties {
         let engine_id = serde_json::from_value(answer["result"].clone());
         let engine_id = engine_id.expect("the answer is an engine id");
         let (owner, beneficiary, arbiter) = (Signer::random(), Signer::random(), Signer::random());
-        Self { engine_id, owner, beneficiary, arbiter }
+        let hour = hour_at(now_s());
+        Self { engine_id, owner, beneficiary, arbiter, hour }
     }
 
     /// The same with another owner.
@@ -50,13 +54,14 @@ impl Parties {
         Self { owner: Signer::random(), ..self.clone() }
     }
 
-    /// Terms of a lock of the native coin of chain 1, filled on chain 10.
-    pub fn terms(&self, nonce: u64, amount: u64) -> LockTerms {
+    /// Terms of a lock of the native coin of chain 1, filled on chain 10, with the nonce of this
+    /// number.
+    pub fn terms(&self, n: u64, amount: u64) -> LockTerms {
         LockTerms {
             owner: self.owner.address(),
             beneficiary: self.beneficiary.address(),
             arbiter: self.arbiter.address(),
-            nonce,
+            nonce: nonce_of(self.hour, 0) + n,
             expires: now_s() + VALID_S,
             condition: Condition {
                 target_chain_id: 10,
@@ -81,8 +86,8 @@ impl Parties {
     }
 
     /// A commit.
-    pub fn commit(&self, nonce: u64, amount: u64) -> CommitLock {
-        self.commit_terms(self.terms(nonce, amount), request())
+    pub fn commit(&self, n: u64, amount: u64) -> CommitLock {
+        self.commit_terms(self.terms(n, amount), request())
     }
 
     /// The arbiter's claim for the beneficiary.
