@@ -8,6 +8,8 @@
 //! Invariants: INV-01, 02, 06, 07, 10, 11, 13 are checked here a second time, after `decide`,
 //! except for signatures.
 
+mod room;
+
 use crate::state::accounts::RecordedFact;
 use crate::state::locks::{Leg, Legs, Lock};
 use crate::state::{Corruption, State};
@@ -43,20 +45,22 @@ impl State {
                 self.apply_grants(locks, request_keys)
             }
             Event::LockClaimed { claim, request_key, status, .. } => {
-                self.remember(request_key)?;
+                self.remember(request_key, self.class_of_lock(&claim.lock_id))?;
                 self.apply_claim(&claim.lock_id, &claim.amounts, *status)
             }
             Event::LockReleased { lock_id, request_key, .. } => {
-                self.remember(request_key)?;
+                self.remember(request_key, self.class_of_lock(lock_id))?;
                 self.end_remaining(lock_id, Status::Released)
             }
             Event::LockCancelled { lock_id, principal, request_keys, .. } => {
-                self.count_or_remember(principal, request_keys)?;
+                let custody = self.class_of_lock(lock_id);
+                self.count_or_remember(principal, request_keys, custody)?;
                 self.end_remaining(lock_id, Status::Cancelled)
             }
             Event::DraftCancelled { terms, request_key, .. } => {
-                self.count_or_remember(&terms.owner, request_key.as_slice())?;
-                self.take_nonce(&terms.owner, terms.nonce).map(|_| ())
+                self.apply_draft_cancelled(terms)?;
+                let custody = self.class_of_draft(terms);
+                self.count_or_remember(&terms.owner, request_key.as_slice(), custody)
             }
             Event::LockExtended {
                 lock_id,
@@ -67,7 +71,7 @@ impl State {
                 status,
                 ..
             } => {
-                self.remember(request_key)?;
+                self.remember(request_key, self.class_of_lock(lock_id))?;
                 self.apply_extension(lock_id, *status, [terms.expires, *claim_by, *settle_by])
             }
             Event::LocksExpired { lock_ids } => {
@@ -80,7 +84,9 @@ impl State {
                 lock_ids.iter().try_for_each(|id| self.apply_pruned(id))
             }
             Event::FactRecorded { fact, .. } => self.apply_fact(fact),
-            Event::CommandRefused { request_key, .. } => self.remember(request_key),
+            Event::CommandRefused { request_key, command, .. } => {
+                self.remember(request_key, self.class_of_refused(request_key, command))
+            }
             Event::ReadingGranted { grant, .. } => self.apply_reading(grant),
             Event::ImagesApproved { approval, .. } => self.apply_approval(approval),
         }
@@ -95,8 +101,10 @@ impl State {
             if let Some(slot) = self.principal_slot(&principal) {
                 let count = &mut self.principals[slot].request_count;
                 *count = count.saturating_sub(1);
+                self.rearm_principal(slot);
             }
         }
+        self.forget_idle(time_ms / 1000);
         Ok(())
     }
 
@@ -104,10 +112,12 @@ impl State {
         locks.iter().try_for_each(|lock| self.apply_grant(lock))?;
         if request_keys.is_empty() {
             for lock in locks {
-                self.count_command(&lock.terms.owner);
+                self.count_command(&lock.terms.owner, lock.custody);
             }
         }
-        request_keys.iter().try_for_each(|request_key| self.remember(request_key))
+        // Every owner has a record by now.
+        let custody = locks.first().map_or(Custody::Open, |lock| lock.custody);
+        request_keys.iter().try_for_each(|request_key| self.remember(request_key, custody))
     }
 
     fn apply_grant(&mut self, granted: &GrantedLock) -> Applied {
@@ -116,7 +126,10 @@ impl State {
             return Err(Corruption::KnownLock);
         }
         let terms = &granted.terms;
-        let owner_slot = self.take_nonce(&terms.owner, terms.nonce)?;
+        let before = self.held_of(granted.custody);
+        let owner_slot = self.take_nonce(&terms.owner, terms.nonce, granted.custody)?;
+        let has_fact = granted.custody == Custody::Escrow;
+        self.check_new_principal(granted.custody, before, has_fact)?;
         let open_count = &mut self.principals[owner_slot].open_count;
         *open_count += 1;
         if *open_count > self.policy().concurrent_max {
@@ -152,6 +165,7 @@ impl State {
         };
         self.keep_absent(LeafKey::Lock(granted.lock_id));
         let slot = self.insert_lock(lock, hash);
+        self.check_room(granted.custody, before)?;
         self.touch_lock(slot);
         Ok(())
     }
@@ -288,6 +302,7 @@ impl State {
     }
 
     fn apply_fact(&mut self, fact: &BalanceFact) -> Applied {
+        let before = self.held_of(Custody::Escrow);
         let slot = self.ensure_account(&fact.account, &fact.asset);
         let at = self.at;
         self.keep_account(slot);
@@ -304,18 +319,25 @@ impl State {
             withdrawal: fact.withdrawal,
             at,
         }));
+        self.rearm_account(slot);
         self.touch_account(slot);
-        Ok(())
+        self.check_room(Custody::Escrow, before)
     }
 
-    fn take_nonce(&mut self, owner: &Address, nonce: u64) -> Result<u32, Corruption> {
-        let slot = self.ensure_principal(owner);
+    fn take_nonce(
+        &mut self,
+        owner: &Address,
+        nonce: u64,
+        custody: Custody,
+    ) -> Result<u32, Corruption> {
+        let slot = self.ensure_principal(owner, custody);
         let (rules, now_s) = (self.rules(), self.time_ms / 1000);
         if !self.principals[slot].nonces.is_free(rules, now_s, nonce) {
             return Err(Corruption::NonceUsed);
         }
         self.keep_principal(slot);
         self.principals[slot].nonces.take(rules, nonce);
+        self.rearm_principal(slot);
         self.touch_principal(slot);
         Ok(slot)
     }
@@ -373,32 +395,39 @@ impl State {
         Ok(())
     }
 
-    fn count_command(&mut self, principal: &Address) -> u32 {
-        let slot = self.ensure_principal(principal);
+    fn count_command(&mut self, principal: &Address, custody: Custody) -> u32 {
+        let slot = self.ensure_principal(principal, custody);
         let minute = self.time_ms / 60_000;
         self.principals[slot].count_command(minute);
+        self.rearm_principal(slot);
         slot
     }
 
-    fn remember(&mut self, request_key: &RequestKey) -> Applied {
-        let slot = self.count_command(&request_key.principal);
+    fn remember(&mut self, request_key: &RequestKey, custody: Custody) -> Applied {
+        let slot = self.count_command(&request_key.principal, custody);
         let (at, now_s) = (self.at, self.time_ms / 1000);
         match self.requests.insert(request_key, at) {
             Some(old) if old.valid_until >= now_s => Err(Corruption::RequestKnown),
             Some(_) => Ok(()),
             None => {
                 self.principals[slot].request_count += 1;
+                self.rearm_principal(slot);
                 Ok(())
             }
         }
     }
 
     /// Remembers the requests, and counts the command for a principal who named none.
-    fn count_or_remember(&mut self, principal: &Address, request_keys: &[RequestKey]) -> Applied {
+    fn count_or_remember(
+        &mut self,
+        principal: &Address,
+        request_keys: &[RequestKey],
+        custody: Custody,
+    ) -> Applied {
         if !request_keys.iter().any(|request_key| request_key.principal == *principal) {
-            self.count_command(principal);
+            self.count_command(principal, custody);
         }
-        request_keys.iter().try_for_each(|request_key| self.remember(request_key))
+        request_keys.iter().try_for_each(|request_key| self.remember(request_key, custody))
     }
 }
 

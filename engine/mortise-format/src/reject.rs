@@ -124,6 +124,14 @@ pub enum Limit {
     Drafts,
     /// Reading rights of the engine.
     ReadingGrants,
+    /// Records of principals of a custody class.
+    Principals,
+    /// Owners without a record and without a fact in one minute.
+    NewPrincipals,
+    /// Accounts of a custody class.
+    Accounts,
+    /// Locks of a custody class.
+    Locks,
 }
 
 impl Limit {
@@ -138,6 +146,10 @@ impl Limit {
             Self::Requests => "requests",
             Self::Drafts => "drafts",
             Self::ReadingGrants => "readingGrants",
+            Self::Principals => "principals",
+            Self::NewPrincipals => "newPrincipals",
+            Self::Accounts => "accounts",
+            Self::Locks => "locks",
         }
     }
 }
@@ -300,7 +312,16 @@ impl Reject {
                 | Self::Unauthorized
                 | Self::RequestIdReused(_)
                 | Self::ProofInvalid
-                | Self::Limit(Limit::Rate | Limit::Requests | Limit::Drafts, _)
+                | Self::Limit(
+                    Limit::Rate
+                        | Limit::Requests
+                        | Limit::Drafts
+                        | Limit::Principals
+                        | Limit::NewPrincipals
+                        | Limit::Accounts
+                        | Limit::Locks,
+                    _
+                )
         )
     }
 }

@@ -66,6 +66,16 @@ impl RuleSet {
         self >= Self(3)
     }
 
+    /// From 3: principals and accounts that nothing needs leave the state.
+    pub fn forgets_idle(self) -> bool {
+        self >= Self(3)
+    }
+
+    /// From 3: what the state holds of each custody class has limits of the policy.
+    pub fn has_room_limits(self) -> bool {
+        self >= Self(3)
+    }
+
     /// Checks that this code knows the rules.
     ///
     /// # Errors

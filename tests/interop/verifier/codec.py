@@ -160,7 +160,7 @@ approval = fields(
 )
 
 field = names(*(str(number) for number in range(43)))
-limit = names("single", "account", "asset", "concurrent", "rate", "requests", "drafts", "readingGrants")
+limit = names("single", "account", "asset", "concurrent", "rate", "requests", "drafts", "readingGrants", "principals", "newPrincipals", "accounts", "locks")
 party = names("owner", "beneficiary", "nobody")
 reject = choice(
     ("LOCK_NOT_FOUND", fields()),

@@ -29,6 +29,10 @@ fn name(reject: &Reject) -> &'static str {
         Reject::Limit(Limit::Requests, _) => "limit requests",
         Reject::Limit(Limit::Drafts, _) => "limit drafts",
         Reject::Limit(Limit::ReadingGrants, _) => "limit reading grants",
+        Reject::Limit(
+            Limit::Principals | Limit::NewPrincipals | Limit::Accounts | Limit::Locks,
+            _,
+        ) => "limit of the state",
         Reject::AlreadyTerminal(_) => "already terminal",
         Reject::ConsentRequired(Party::Owner) => "consent of the owner",
         Reject::ConsentRequired(Party::Beneficiary) => "consent of the beneficiary",
@@ -43,17 +47,19 @@ fn name(reject: &Reject) -> &'static str {
     }
 }
 
-/// Reached elsewhere: drafts in the pipeline (`drafts`), proofs in the session, and in `facts` the
+/// Reached elsewhere: nonces under older rules (`second_rules`), what the state holds (`room`), drafts in the pipeline (`drafts`), proofs in the session, and in `facts` the
 /// two that the generator seldom reaches.
-const ELSEWHERE: [&str; 5] = [
+const ELSEWHERE: [&str; 7] = [
     "limit drafts",
     "limit reading grants",
+    "limit of the state",
+    "nonce used",
     "proof invalid",
     "limit account",
     "reset period too short",
 ];
 
-const ALL: [&str; 27] = [
+const ALL: [&str; 31] = [
     "lock not found",
     "invalid signature",
     "lock expired",
@@ -61,6 +67,10 @@ const ALL: [&str; 27] = [
     "unauthorized",
     "insufficient available",
     "nonce used",
+    "nonce is used",
+    "nonce too old",
+    "nonce from the future",
+    "limit of the state",
     "expiry window",
     "reset period too short",
     "forced withdrawal",

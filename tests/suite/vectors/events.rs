@@ -173,6 +173,7 @@ fn rejects() -> Vec<Reject> {
         Reject::StaleFacts { age: 6, max: 7 },
         Reject::ClaimExceeds { leg: 5, remaining: one },
         Reject::Limit(Limit::ReadingGrants, one),
+        Reject::Limit(Limit::Locks, one),
         Reject::NonceNotFree {
             fault: NonceFault::FromFuture,
             next: 500_000 << 32,

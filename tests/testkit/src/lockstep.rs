@@ -196,8 +196,11 @@ pub fn assert_agree(state: &State, model: &Model) {
     assert_eq!(readings.collect::<BTreeMap<_, _>>(), model.readings, "reading rights");
     let approved = state.approved_images().map(|a| (a.approval.clone(), a.at));
     assert_eq!(approved, model.approved, "approved images");
+    let counts = [state.principal_count(), state.account_count(), state.total_count()];
+    assert_eq!(counts, model.counts(), "principals, accounts, totals");
     for owner in model.owners() {
-        let nonces = state.principal(owner).expect("owners are principals").nonces;
+        assert_eq!(state.principal(owner).is_some(), model.knows(owner), "record of {owner}");
+        let nonces = state.principal(owner).map(|p| p.nonces).unwrap_or_default();
         let now_s = state.time_ms() / 1000;
         let next = nonces.next_free(state.rules(), now_s);
         assert_eq!(next, model.next_nonce(now_s, owner), "next nonce of {owner}");

@@ -9,6 +9,7 @@
 mod decide;
 mod memory;
 mod nonces;
+mod room;
 mod shape;
 mod sums;
 mod time;
@@ -161,7 +162,12 @@ pub struct Model {
     pub locks: BTreeMap<LockId, ModelLock>,
     facts: BTreeMap<(Address, Asset), (BalanceFact, LogPosition)>,
     used_nonces: BTreeMap<Address, BTreeSet<u64>>,
-    known: BTreeSet<Address>,
+    /// The principals with a record, each with the class that it counts in.
+    known: BTreeMap<Address, Custody>,
+    /// The accounts that are in the state.
+    accounts: BTreeSet<(Address, Asset)>,
+    /// The minute and how many owners were new in it.
+    newcomers: (u64, u32),
     rates: BTreeMap<Address, (u64, u32)>,
     requests: BTreeMap<(Address, RequestId), Remembered>,
     /// Reading rights, each by its request.
@@ -182,7 +188,9 @@ impl Model {
             locks: BTreeMap::new(),
             facts: BTreeMap::new(),
             used_nonces: BTreeMap::new(),
-            known: BTreeSet::new(),
+            known: BTreeMap::new(),
+            accounts: BTreeSet::new(),
+            newcomers: (0, 0),
             rates: BTreeMap::new(),
             requests: BTreeMap::new(),
             readings: BTreeMap::new(),
@@ -233,7 +241,9 @@ impl Model {
                 self.end(lock_id, Status::Cancelled);
             }
             (Answer::DraftCancelled, Command::CancelDraft { terms, .. }) => {
-                self.use_nonce(&terms.owner, terms.nonce);
+                let custody = self.class_of_draft(terms);
+                let has_fact = self.has_fact(terms);
+                self.use_nonce(&terms.owner, terms.nonce, custody, has_fact);
             }
             (
                 Answer::Extended(claim_by, settle_by),
@@ -245,6 +255,7 @@ impl Model {
             }
             (Answer::FactRecorded, Command::RecordFact { fact, .. }) => {
                 self.facts.insert((fact.account, fact.asset), (*fact, at));
+                self.accounts.insert((fact.account, fact.asset));
             }
             (Answer::ReadingGranted, Command::GrantReading { grant, .. }) => {
                 self.readings.insert(grant.request.id, (*grant, at));
@@ -276,7 +287,9 @@ impl Model {
         for ((terms, approved_with), (lock_id, claim_by, settle_by, custody)) in
             all.into_iter().zip(granted)
         {
-            self.use_nonce(&terms.owner, terms.nonce);
+            let has_fact = *custody == Custody::Escrow;
+            self.use_nonce(&terms.owner, terms.nonce, *custody, has_fact);
+            self.accounts.extend(terms.legs.iter().map(|leg| (terms.owner, leg.asset)));
             let parts = terms.legs.iter().map(|l| [l.amount, U256::ZERO, U256::ZERO]).collect();
             let lock = ModelLock {
                 expires: terms.expires,
@@ -301,9 +314,12 @@ impl Model {
         (lock.status, lock.ended_at) = (status, now_s);
     }
 
-    fn use_nonce(&mut self, owner: &Address, nonce: u64) {
+    fn use_nonce(&mut self, owner: &Address, nonce: u64, custody: Custody, has_fact: bool) {
         let is_new = self.used_nonces.entry(*owner).or_default().insert(nonce);
         assert!(is_new, "a nonce was used twice");
-        self.known.insert(*owner);
+        if !self.known.contains_key(owner) {
+            self.known.insert(*owner, custody);
+            self.count_newcomer(has_fact);
+        }
     }
 }

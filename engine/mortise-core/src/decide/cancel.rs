@@ -1,7 +1,7 @@
 //! Release by the beneficiary, cancel by owner and taker, cancel of a draft by its owner.
 
 use super::claim::check_open;
-use super::{Now, check_validity, memory};
+use super::{Now, check_validity, memory, room};
 use crate::admit::AdmittedConsent;
 use crate::state::State;
 use crate::state::locks::Lock;
@@ -113,6 +113,7 @@ pub(super) fn decide_draft(
     let nonces = known.map(|p| p.nonces).unwrap_or_default();
     nonces.check(state.rules(), now.s, terms.nonce)?;
     memory::check_quota(state, now, known, 0, u32::from(consent.request_key.is_some()))?;
+    room::check_draft(state, now, terms)?;
     let (terms, request_key) = (Box::new(terms.clone()), consent.request_key);
     Ok(Event::DraftCancelled { lock_id, terms, consent: consent.consent, request_key })
 }

@@ -1,6 +1,6 @@
 //! Facts: k of n observers of the policy, about a head that is newer than the last.
 
-use super::Now;
+use super::{Now, room};
 use crate::state::State;
 use crate::state::accounts::RecordedFact;
 use alloc::vec::Vec;
@@ -46,6 +46,9 @@ pub(super) fn decide(
     }
     if state.rules().bounds_heads() && fact.head_number > highest_head(fact, last) {
         return Err(Reject::Validation(Field::HeadNumber));
+    }
+    if state.account(&fact.account, &fact.asset).is_none() {
+        room::check_account(state, &fact.asset, 0)?;
     }
     let signatures: Vec<Signature> = signatures.to_vec();
     Ok(Event::FactRecorded { fact: *fact, signatures })

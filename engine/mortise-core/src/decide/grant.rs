@@ -1,10 +1,11 @@
 //! Granting locks: one or a batch, all or none (INV-01 to 06, 13).
 
-use super::{Now, check_validity, memory, request_of};
+use super::{Now, check_validity, memory, request_of, room};
 use crate::admit::AdmittedLock;
 use crate::state::State;
 use crate::state::accounts::Account;
 use crate::state::principals::Principal;
+use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use mortise_format::U256;
@@ -27,10 +28,11 @@ pub(super) fn decide(
     let mut reserved = BatchReservations::default();
     let mut granted = Vec::with_capacity(locks.len());
     for (i, lock) in locks.iter().enumerate() {
-        granted.push(decide_one(state, now, lock, &reserved)?);
+        let one = decide_one(state, now, lock, &reserved)?;
         if i + 1 < locks.len() {
-            reserved.add(&lock.terms);
+            reserved.add(&lock.terms, one.custody);
         }
+        granted.push(one);
     }
     Ok(Event::LocksGranted { locks: granted, batch, request_keys: Arc::clone(request_keys) })
 }
@@ -50,6 +52,7 @@ fn decide_one(
     let grant = GrantContext::new(state, now, terms, reserved);
     grant.check_nonce()?;
     grant.check_owner(lock.authority)?;
+    grant.check_room()?;
     for leg in &terms.legs {
         grant.check_leg(leg, times.settle_by)?;
     }
@@ -77,6 +80,7 @@ pub(super) fn failed_checks(state: &State, now: Now, terms: &LockTerms) -> Vec<R
         custody_of(state, terms).map(|_| ()),
         grant.check_nonce(),
         grant.check_owner(authority),
+        grant.check_room(),
     ];
     let legs = terms.legs.iter().map(|leg| grant.check_leg(leg, settle_by));
     checks.into_iter().chain(legs).filter_map(Result::err).collect()
@@ -98,19 +102,22 @@ pub fn check_draft(state: &State, now_ms: u64, terms: &LockTerms) -> Result<(), 
     let reserved = BatchReservations::default();
     let grant = GrantContext::new(state, now, terms, &reserved);
     grant.check_owner(Authority::Approval)?;
+    grant.check_room()?;
     terms.legs.iter().try_for_each(|leg| grant.check_leg(leg, times.settle_by))
 }
 
 /// Amounts that earlier locks of the same batch take.
 #[derive(Debug, Default)]
-struct BatchReservations {
+pub(super) struct BatchReservations {
     nonces: Vec<(Address, u64)>,
+    classes: Vec<(Address, Custody)>,
     amounts: Vec<(Address, LegTerms)>,
 }
 
 impl BatchReservations {
-    fn add(&mut self, terms: &LockTerms) {
+    fn add(&mut self, terms: &LockTerms, custody: Custody) {
         self.nonces.push((terms.owner, terms.nonce));
+        self.classes.push((terms.owner, custody));
         self.amounts.extend(terms.legs.iter().map(|leg| (terms.owner, *leg)));
     }
 
@@ -125,8 +132,33 @@ impl BatchReservations {
         self.nonces.iter().filter(move |(o, _)| o == owner).map(|(_, nonce)| *nonce)
     }
 
-    fn locks_of(&self, owner: &Address) -> u32 {
+    /// Locks of an owner.
+    pub fn locks_of(&self, owner: &Address) -> u32 {
         u32::try_from(self.nonces_of(owner).count()).unwrap_or(u32::MAX)
+    }
+
+    /// Locks of a custody class.
+    pub fn locks_in(&self, custody: Custody) -> u32 {
+        let count = self.classes.iter().filter(|(_, class)| *class == custody).count();
+        u32::try_from(count).unwrap_or(u32::MAX)
+    }
+
+    /// Owners of a custody class whom the state does not know.
+    pub fn new_owners_in(&self, state: &State, custody: Custody) -> u32 {
+        let in_class = self.classes.iter().filter(|(_, class)| *class == custody);
+        let owners: BTreeSet<&Address> = in_class.map(|(owner, _)| owner).collect();
+        let count = owners.into_iter().filter(|owner| state.principal(owner).is_none()).count();
+        u32::try_from(count).unwrap_or(u32::MAX)
+    }
+
+    /// Accounts of a custody class that the state does not hold.
+    fn new_accounts_in(&self, state: &State, custody: Custody) -> u32 {
+        let is_new = |owner: &Address, asset: &Asset| {
+            state.class_of(asset) == custody && state.account(owner, asset).is_none()
+        };
+        let legs = self.amounts.iter().map(|(owner, leg)| (*owner, leg.asset));
+        let new: BTreeSet<_> = legs.filter(|(owner, asset)| is_new(owner, asset)).collect();
+        u32::try_from(new.len()).unwrap_or(u32::MAX)
     }
 }
 
@@ -232,6 +264,19 @@ impl<'a> GrantContext<'a> {
             Authority::Approval => 0,
         };
         memory::check_quota(self.state, self.now, self.owner, before, requests)
+    }
+
+    /// Checks that the state has room for the lock and for what comes with it.
+    fn check_room(&self) -> Result<(), Reject> {
+        let Self { state, now, terms, reserved, .. } = *self;
+        let Ok(custody) = custody_of(state, terms) else { return Ok(()) };
+        room::check_lock(state, now, terms, custody, reserved)?;
+        let known = |leg: &&LegTerms| state.account(&terms.owner, &leg.asset).is_some();
+        let before = reserved.new_accounts_in(state, custody);
+        let new = terms.legs.iter().filter(|leg| !known(leg));
+        (before..)
+            .zip(new)
+            .try_for_each(|(before, leg)| room::check_account(state, &leg.asset, before))
     }
 
     /// Limits in the asset's own units (INV-13), then what is free (INV-01, 02, 04).

@@ -17,6 +17,7 @@ mod images;
 mod memory;
 mod prefetch;
 mod reading;
+mod room;
 
 pub use again::command_of;
 pub use grant::check_draft;

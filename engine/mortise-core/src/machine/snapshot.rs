@@ -18,7 +18,7 @@ use mortise_format::rules::RulesUnknown;
 
 /// Layout version of [`MachineSnapshot`]. The cipher authenticates it, so a snapshot of another
 /// layout does not open and the log is replayed instead.
-const SNAPSHOT_VERSION: u8 = 5;
+const SNAPSHOT_VERSION: u8 = 6;
 
 /// The state of a machine after a frame.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]

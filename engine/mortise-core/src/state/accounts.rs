@@ -26,6 +26,10 @@ pub struct Account {
     pub changed_seq: u64,
     /// Slot of the asset's total; rebuilt.
     pub(crate) total: u32,
+    /// Legs of locks in the state that are of this account; rebuilt from the locks.
+    pub(crate) lock_legs: u32,
+    /// From when on it can be forgotten, seconds, as it is listed; rebuilt.
+    pub(crate) due: Option<u64>,
 }
 
 /// The last fact about an account.
@@ -63,7 +67,8 @@ impl Account {
     /// No balance, no holds; `total` is the slot of the asset's total.
     pub(crate) fn new(owner: Address, asset: Asset, total: u32) -> Self {
         let (held, claimed) = (U256::ZERO, U256::ZERO);
-        Self { owner, asset, held, claimed, fact: None, changed_seq: 0, total }
+        let (fact, changed_seq, lock_legs, due) = (None, 0, 0, None);
+        Self { owner, asset, held, claimed, fact, changed_seq, total, lock_legs, due }
     }
 
     /// Held and claimed: all that is promised. `None` only when the state is corrupt.
@@ -79,4 +84,6 @@ pub struct AssetTotal {
     pub asset: Asset,
     /// Held and claimed of all accounts.
     pub promised: U256,
+    /// Accounts of the asset; rebuilt from them.
+    pub(crate) accounts: u32,
 }

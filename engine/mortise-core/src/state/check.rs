@@ -1,10 +1,12 @@
 //! Recomputes every aggregate of the state from its locks.
 
-use super::State;
+use super::room::Held;
+use super::{State, slot_of};
 use alloc::collections::BTreeMap;
 use mortise_format::U256;
 use mortise_format::asset::Asset;
 use mortise_format::ids::{Address, LockId};
+use mortise_format::lock::Custody;
 use mortise_format::policy::ChainCustody;
 
 /// An invariant of the state that does not hold.
@@ -26,12 +28,19 @@ pub enum Inconsistency {
     /// An owner's count of open locks is wrong.
     #[error("owner {0}: the count of open locks is wrong")]
     OpenCount(Address),
+    /// What is held of a custody class is not the count of its values.
+    #[error("what is held of a custody class is not the count of its values")]
+    Held,
+    /// What can be forgotten is not listed under its time.
+    #[error("what can be forgotten is not listed under its time")]
+    Idle,
     /// INV-06: the nonce of a lock is still free.
     #[error("lock {0}: its nonce is free")]
     NonceFree(LockId),
 }
 
-type Sums = BTreeMap<(Address, Asset), (U256, U256)>;
+/// Held, claimed and the number of legs of each account.
+type Sums = BTreeMap<(Address, Asset), (U256, U256, u32)>;
 
 impl State {
     /// Recomputes aggregates and compares.
@@ -39,6 +48,10 @@ impl State {
     /// # Errors
     /// The first [`Inconsistency`] found.
     pub fn check(&self) -> Result<(), Inconsistency> {
+        if !self.lists_idle() {
+            return Err(Inconsistency::Idle);
+        }
+        self.check_held()?;
         let (sums, open) = self.check_locks()?;
         self.check_accounts(&sums)?;
         for principal in self.principals.iter() {
@@ -74,27 +87,43 @@ impl State {
                 let wrong = Inconsistency::AccountSum(lock.terms.owner);
                 entry.0 = entry.0.checked_add(held).ok_or(wrong)?;
                 entry.1 = entry.1.checked_add(leg.claimed).ok_or(wrong)?;
+                entry.2 += 1;
             }
         }
         Ok((sums, open))
     }
 
+    fn check_held(&self) -> Result<(), Inconsistency> {
+        for custody in [Custody::Open, Custody::Escrow] {
+            let principals = self.principals.iter().filter(|p| p.custody == custody).count();
+            let accounts = self.accounts.iter().filter(|a| self.class_of(&a.asset) == custody);
+            let locks = self.locks.iter().filter(|l| l.custody == custody).count();
+            let [principals, accounts, locks] = [principals, accounts.count(), locks].map(slot_of);
+            if self.held_of(custody) != (Held { principals, accounts, locks }) {
+                return Err(Inconsistency::Held);
+            }
+        }
+        Ok(())
+    }
+
     fn check_accounts(&self, sums: &Sums) -> Result<(), Inconsistency> {
-        let mut totals: BTreeMap<Asset, U256> = BTreeMap::new();
+        let mut totals: BTreeMap<Asset, (U256, u32)> = BTreeMap::new();
         for account in self.accounts.iter() {
             let key = (account.owner, account.asset);
-            let (held, claimed) = sums.get(&key).copied().unwrap_or_default();
-            if (held, claimed) != (account.held, account.claimed) {
+            let expected = sums.get(&key).copied().unwrap_or_default();
+            if expected != (account.held, account.claimed, account.lock_legs) {
                 return Err(Inconsistency::AccountSum(account.owner));
             }
             let promised = account.promised().ok_or(Inconsistency::TotalSum)?;
             let total = totals.entry(account.asset).or_default();
-            *total = total.checked_add(promised).ok_or(Inconsistency::TotalSum)?;
+            total.0 = total.0.checked_add(promised).ok_or(Inconsistency::TotalSum)?;
+            total.1 += 1;
         }
         if sums.keys().any(|(owner, asset)| self.account(owner, asset).is_none()) {
             return Err(Inconsistency::TotalSum);
         }
-        match totals.iter().all(|(asset, total)| self.promised_total(asset) == *total) {
+        let found = self.totals.iter().map(|t| (t.asset, (t.promised, t.accounts)));
+        match found.collect::<BTreeMap<_, _>>() == totals {
             true => Ok(()),
             false => Err(Inconsistency::TotalSum),
         }

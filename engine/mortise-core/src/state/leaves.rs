@@ -59,6 +59,8 @@ pub(super) struct Dirty {
     locks: Vec<LockId>,
     accounts: Vec<u32>,
     principals: Vec<u32>,
+    /// Accounts and principals that left. Their slots may hold other values by now.
+    forgotten: Vec<LeafKey>,
     policy: bool,
     images: bool,
     /// What the changed leaves held before, each leaf once.
@@ -74,6 +76,7 @@ impl Dirty {
             locks: Vec::new(),
             accounts: Vec::new(),
             principals: Vec::new(),
+            forgotten: Vec::new(),
             policy: false,
             images: false,
             before: Vec::new(),
@@ -234,6 +237,11 @@ impl State {
         self.dirty.locks.push(lock_id);
     }
 
+    /// Marks an account or a principal as forgotten in the current frame.
+    pub(crate) fn touch_forgotten(&mut self, key: LeafKey) {
+        self.dirty.forgotten.push(key);
+    }
+
     /// Marks an account as changed in the current frame.
     pub(crate) fn touch_account(&mut self, slot: u32) {
         self.accounts[slot].changed_seq = self.at.seq;
@@ -316,13 +324,20 @@ impl State {
         accounts.dedup();
         principals.sort_unstable();
         principals.dedup();
-        let mut keys = Vec::with_capacity(locks.len() + accounts.len() + principals.len() + 1);
+        let mut keys = core::mem::take(&mut self.dirty.forgotten);
+        let has_forgotten = !keys.is_empty();
+        keys.reserve(locks.len() + accounts.len() + principals.len() + 1);
         keys.extend(locks.into_iter().map(LeafKey::Lock));
-        keys.extend(accounts.into_iter().map(|slot| {
-            let account = &self.accounts[slot];
-            LeafKey::Account(account.owner, account.asset)
-        }));
-        keys.extend(principals.into_iter().map(|s| LeafKey::Principal(self.principals[s].address)));
+        // The slot of what left may be free, or hold another value that changed or did not.
+        let accounts = accounts.into_iter().filter_map(|slot| self.accounts.get(slot));
+        keys.extend(accounts.map(|a| LeafKey::Account(a.owner, a.asset)));
+        let principals = principals.into_iter().filter_map(|slot| self.principals.get(slot));
+        keys.extend(principals.map(|p| LeafKey::Principal(p.address)));
+        if has_forgotten {
+            // What left can have come back in the same frame, in another slot.
+            keys.sort_unstable();
+            keys.dedup();
+        }
         if core::mem::take(&mut self.dirty.policy) {
             keys.push(LeafKey::Policy);
         }

@@ -11,6 +11,7 @@ pub mod accounts;
 mod check;
 mod chunks;
 mod corruption;
+mod idle;
 mod images;
 mod leaves;
 pub mod locks;
@@ -18,6 +19,7 @@ pub mod nonces;
 pub mod principals;
 mod readings;
 pub mod requests;
+pub mod room;
 mod rules;
 mod slab;
 mod slot_index;
@@ -38,18 +40,22 @@ pub use view::{Balance, DueLocks};
 
 use accounts::{Account, AssetTotal};
 use alloc::vec::Vec;
-use chunks::Chunks;
+use bincode::Encode;
+use core::ops::{Index, IndexMut};
+use idle::Idle;
 use images::Images;
 use leaves::Dirty;
 use locks::Lock;
 use mortise_format::asset::Asset;
 use mortise_format::event::LogPosition;
 use mortise_format::ids::{Address, EngineId, LockId, PolicyHash};
+use mortise_format::lock::Custody;
 use mortise_format::policy::Policy;
 use mortise_format::rules::RuleSet;
 use mortise_format::secret::Secret;
 use principals::{NO_SLOT, Principal};
 use requests::Requests;
+use room::Room;
 use slab::Slab;
 use slot_index::{KeyHash, SlotIndex};
 use timers::Timers;
@@ -65,16 +71,18 @@ pub struct State {
     pub(crate) at: LogPosition,
     locks: Slab<Lock>,
     lock_index: SlotIndex,
-    pub(crate) accounts: Chunks<Account>,
+    pub(crate) accounts: Slab<Account>,
     account_index: SlotIndex,
-    pub(crate) principals: Chunks<Principal>,
+    pub(crate) principals: Slab<Principal>,
     principal_index: SlotIndex,
     /// Slot of the last principal that was looked up.
     last_principal: u32,
-    pub(crate) totals: Chunks<AssetTotal>,
+    pub(crate) totals: Slab<AssetTotal>,
     total_index: SlotIndex,
     pub(crate) requests: Requests,
     timers: Timers,
+    idle: Idle,
+    room: Room,
     readings: Vec<GrantedReading>,
     images: Images,
     dirty: Dirty,
@@ -95,15 +103,17 @@ impl State {
             at: LogPosition::default(),
             locks: Slab::default(),
             lock_index: slot_index(),
-            accounts: Chunks::default(),
+            accounts: Slab::default(),
             account_index: slot_index(),
-            principals: Chunks::default(),
+            principals: Slab::default(),
             principal_index: slot_index(),
             last_principal: NO_SLOT,
-            totals: Chunks::default(),
+            totals: Slab::default(),
             total_index: slot_index(),
             requests: Requests::new(map_seed),
             timers: Timers::default(),
+            idle: Idle::default(),
+            room: Room::default(),
             readings: Vec::new(),
             images: Images::default(),
             dirty: Dirty::new(engine_id, salt_key),
@@ -156,7 +166,9 @@ impl State {
     pub(crate) fn account_of(&self, owner: Option<&Principal>, asset: &Asset) -> Option<&Account> {
         let owner = owner?;
         let last = self.accounts.get(owner.last_account);
-        if let Some(last) = last.filter(|account| account.asset == *asset) {
+        // The slot may have gone to another owner since.
+        let is_it = |account: &&Account| account.owner == owner.address && account.asset == *asset;
+        if let Some(last) = last.filter(is_it) {
             return Some(last);
         }
         self.accounts.get(self.account_slot(&owner.address, asset)?)
@@ -179,7 +191,10 @@ impl State {
         // It is a leaf from this frame on; nothing more needs to be kept of it.
         let changed_seq = self.at.seq;
         let slot =
-            self.accounts.push(Account { changed_seq, ..Account::new(*owner, *asset, total) });
+            self.accounts.insert(Account { changed_seq, ..Account::new(*owner, *asset, total) });
+        self.totals[total].accounts += 1;
+        let custody = self.class_of(asset);
+        self.room.of(custody).accounts += 1;
         self.keep_absent(LeafKey::Account(*owner, *asset));
         self.account_index.insert(&(*owner, *asset), slot);
         slot
@@ -189,7 +204,9 @@ impl State {
     pub(crate) fn ensure_account_of(&mut self, owner_slot: u32, asset: &Asset) -> u32 {
         let owner = &self.principals[owner_slot];
         let (address, last_account) = (owner.address, owner.last_account);
-        if self.accounts.get(last_account).is_some_and(|last| last.asset == *asset) {
+        let last = self.accounts.get(last_account);
+        // The slot may have gone to another owner since.
+        if last.is_some_and(|last| last.owner == address && last.asset == *asset) {
             return last_account;
         }
         let slot = self.ensure_account(&address, asset);
@@ -197,16 +214,17 @@ impl State {
         slot
     }
 
-    /// The slot of a principal, created when missing.
-    pub(crate) fn ensure_principal(&mut self, address: &Address) -> u32 {
+    /// The slot of a principal, created in a custody class when missing.
+    pub(crate) fn ensure_principal(&mut self, address: &Address, custody: Custody) -> u32 {
         // The events of one command look up the same principal several times.
         let last = self.principals.get(self.last_principal);
         if last.is_some_and(|principal| principal.address == *address) {
             return self.last_principal;
         }
         let slot = self.principal_slot(address).unwrap_or_else(|| {
-            let slot = self.principals.push(Principal::new(*address));
+            let slot = self.principals.insert(Principal::new(*address, custody));
             self.principal_index.insert(address, slot);
+            self.room.of(custody).principals += 1;
             slot
         });
         self.last_principal = slot;
@@ -220,11 +238,22 @@ impl State {
 
     pub(crate) fn ensure_total(&mut self, asset: &Asset) -> u32 {
         self.total_slot(asset).unwrap_or_else(|| {
-            let total = AssetTotal { asset: *asset, promised: mortise_format::U256::ZERO };
-            let slot = self.totals.push(total);
+            let promised = mortise_format::U256::ZERO;
+            let slot = self.totals.insert(AssetTotal { asset: *asset, promised, accounts: 0 });
             self.total_index.insert(asset, slot);
             slot
         })
+    }
+
+    /// Takes an account out of the total of its asset, which leaves with its last account.
+    fn leave_total(&mut self, slot: u32) {
+        let Some(total) = self.totals.get_mut(slot) else { return };
+        total.accounts = total.accounts.saturating_sub(1);
+        if total.accounts == 0 {
+            let asset = total.asset;
+            self.total_index.remove(&asset, slot);
+            self.totals.take(slot);
+        }
     }
 
     /// Puts a lock into a free slot, the owner's list and the timers.
@@ -239,6 +268,13 @@ impl State {
             Some(due) => self.timers.set(due, slot),
             None => self.timers.unset(),
         };
+        let owner_slot = lock.owner_slot;
+        for leg in lock.legs.iter() {
+            self.accounts[leg.account].lock_legs += 1;
+            self.rearm_account(leg.account);
+        }
+        self.rearm_principal(owner_slot);
+        self.room.of(lock.custody).locks += 1;
         self.locks.insert(lock)
     }
 
@@ -252,6 +288,13 @@ impl State {
         if let Some(moved) = moved.and_then(|slot| self.lock_mut(slot)) {
             moved.owner_index = lock.owner_index;
         }
+        for leg in lock.legs.iter() {
+            let legs = &mut self.accounts[leg.account].lock_legs;
+            *legs = legs.saturating_sub(1);
+            self.rearm_account(leg.account);
+        }
+        self.rearm_principal(lock.owner_slot);
+        self.room.of(lock.custody).locks -= 1;
         Some(lock)
     }
 
@@ -266,6 +309,21 @@ impl State {
         if let Some(lock) = self.lock_mut(slot) {
             lock.timer = stamp;
         }
+    }
+}
+
+/// Of slots that the state itself keeps in a value that is in force: they are never free.
+impl<T> Index<u32> for Slab<T> {
+    type Output = T;
+
+    fn index(&self, slot: u32) -> &T {
+        self.get(slot).expect("a value in force names no free slot")
+    }
+}
+
+impl<T: Encode> IndexMut<u32> for Slab<T> {
+    fn index_mut(&mut self, slot: u32) -> &mut T {
+        self.get_mut(slot).expect("a value in force names no free slot")
     }
 }
 

@@ -1,17 +1,22 @@
-//! Principals: every address that ever signed a logged command. Nonces, counts, quotas.
+//! Principals: the addresses that signed a logged command. Nonces, counts, quotas.
 //!
-//! An entry is never removed, so a nonce is used at most once for ever (INV-06).
+//! A record stays while anything in it can matter, see `idle`: so a nonce is used at most once for
+//! ever (INV-06).
 
 use super::nonces::Nonces;
 use alloc::vec::Vec;
 use bincode::{Decode, Encode};
 use mortise_format::ids::Address;
+use mortise_format::lock::Custody;
 
 /// The engine's record of a principal.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct Principal {
     /// The address.
     pub address: Address,
+    /// The custody class whose limits the record counts against: that of the lock or draft that
+    /// made it.
+    pub custody: Custody,
     /// Used nonces.
     pub nonces: Nonces,
     /// Locks of this owner that are open.
@@ -30,6 +35,8 @@ pub struct Principal {
     pub(crate) locks: Vec<u32>,
     /// Slot of the account that this owner used last. Most owners have one account. Rebuilt by use.
     pub(crate) last_account: u32,
+    /// From when on it can be forgotten, seconds, as it is listed; rebuilt.
+    pub(crate) due: Option<u64>,
 }
 
 /// No slot.
@@ -37,9 +44,10 @@ pub(crate) const NO_SLOT: u32 = u32::MAX;
 
 impl Principal {
     /// A principal without history.
-    pub fn new(address: Address) -> Self {
+    pub fn new(address: Address, custody: Custody) -> Self {
         Self {
             address,
+            custody,
             nonces: Nonces::default(),
             open_count: 0,
             rate_minute: 0,
@@ -49,6 +57,7 @@ impl Principal {
             changed_seq: 0,
             locks: Vec::new(),
             last_account: NO_SLOT,
+            due: None,
         }
     }
 

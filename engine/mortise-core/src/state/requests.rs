@@ -65,6 +65,11 @@ impl Requests {
         self.by_key.len()
     }
 
+    /// The second after which the next request is no longer valid.
+    pub(crate) fn next_end(&self) -> Option<u64> {
+        self.by_time.first_key_value().map(|(until, _)| until.saturating_add(1))
+    }
+
     /// Remembers an answer; returns the older one under the same id that it replaced.
     pub(crate) fn insert(
         &mut self,

@@ -5,6 +5,7 @@ use super::images::Images;
 use super::locks::Lock;
 use super::principals::{NO_SLOT, Principal};
 use super::requests::Remembered;
+use super::room::Newcomers;
 use super::{GrantedReading, State};
 use alloc::vec::Vec;
 use bincode::{Decode, Encode};
@@ -28,6 +29,7 @@ pub struct StateSnapshot {
     requests: Vec<((Address, RequestId), Remembered)>,
     readings: Vec<GrantedReading>,
     images: Images,
+    newcomers: Newcomers,
 }
 
 impl State {
@@ -42,13 +44,16 @@ impl State {
         let mut principals: Vec<_> = self.principals.iter().cloned().collect();
         for principal in &mut principals {
             principal.locks.clear();
-            principal.last_account = NO_SLOT;
+            (principal.last_account, principal.due) = (NO_SLOT, None);
         }
         principals.sort_unstable_by_key(|p| p.address);
         let mut accounts: Vec<_> = self.accounts.iter().cloned().collect();
-        accounts.iter_mut().for_each(|account| account.total = 0);
+        for account in &mut accounts {
+            (account.total, account.lock_legs, account.due) = (0, 0, None);
+        }
         accounts.sort_unstable_by_key(|a| (a.owner, a.asset));
         let mut totals: Vec<_> = self.totals.iter().cloned().collect();
+        totals.iter_mut().for_each(|total| total.accounts = 0);
         totals.sort_unstable_by_key(|t| t.asset);
         let requests = self.requests.to_sorted();
         let (policy, time_ms, at) = (self.policy.clone(), self.time_ms, self.at);
@@ -65,6 +70,7 @@ impl State {
             requests,
             readings,
             images,
+            newcomers: self.room.newcomers,
         }
     }
 
@@ -83,17 +89,19 @@ impl State {
         (state.time_ms, state.at) = (snapshot.time_ms, snapshot.at);
         for mut principal in snapshot.principals {
             (principal.locks, principal.last_account) = (Vec::new(), NO_SLOT);
-            let slot = state.ensure_principal(&principal.address);
+            let slot = state.ensure_principal(&principal.address, principal.custody);
             state.principals[slot] = principal;
+            state.rearm_principal(slot);
         }
         for mut account in snapshot.accounts {
             let slot = state.ensure_account(&account.owner, &account.asset);
             account.total = state.accounts[slot].total;
             state.accounts[slot] = account;
+            state.rearm_account(slot);
         }
         for total in snapshot.totals {
-            let slot = state.ensure_total(&total.asset);
-            state.totals[slot] = total;
+            let slot = state.total_slot(&total.asset)?;
+            state.totals[slot].promised = total.promised;
         }
         for mut lock in snapshot.locks {
             lock.owner_slot = state.principal_slot(&lock.terms.owner)?;
@@ -105,6 +113,7 @@ impl State {
         }
         state.requests.restore(snapshot.requests);
         (state.readings, state.images) = (snapshot.readings, snapshot.images);
+        state.room.newcomers = snapshot.newcomers;
         state.check().ok()?;
         Some(state)
     }

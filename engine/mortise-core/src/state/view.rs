@@ -87,6 +87,21 @@ impl State {
         self.lock_index.len()
     }
 
+    /// How many principals are in the state.
+    pub fn principal_count(&self) -> usize {
+        self.principal_index.len()
+    }
+
+    /// How many accounts are in the state.
+    pub fn account_count(&self) -> usize {
+        self.account_index.len()
+    }
+
+    /// How many assets have a total.
+    pub fn total_count(&self) -> usize {
+        self.total_index.len()
+    }
+
     /// The locks of an owner, newest grant last.
     pub fn locks_of(&self, owner: &Address) -> Vec<&Lock> {
         let Some(principal) = self.principal(owner) else { return Vec::new() };
@@ -101,12 +116,12 @@ impl State {
         self.locks.iter()
     }
 
-    /// An account, if it ever had a lock or a fact.
+    /// An account, while it has a lock or a fact that counts.
     pub fn account(&self, owner: &Address, asset: &Asset) -> Option<&Account> {
         self.accounts.get(self.account_slot(owner, asset)?)
     }
 
-    /// A principal, if it ever signed a logged command.
+    /// A principal, while a logged command that it signed matters.
     pub fn principal(&self, address: &Address) -> Option<&Principal> {
         self.principals.get(self.principal_slot(address)?)
     }
@@ -152,8 +167,12 @@ impl State {
         Balance { total, held, claimed, withdrawing, available }
     }
 
-    /// True when [`State::take_due`] would take something at `now_s`.
+    /// True when [`State::take_due`] would take something at `now_s`, or when what can be forgotten
+    /// has waited for long enough.
     pub fn has_due(&mut self, now_s: u64) -> bool {
+        if self.has_idle(now_s) {
+            return true;
+        }
         while let Some(timer) = self.timers.take_due(now_s) {
             if self.lock_at(timer.slot).is_some_and(|l| l.timer == timer.stamp) {
                 self.timers.put_back(now_s, timer);

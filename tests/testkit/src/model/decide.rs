@@ -95,6 +95,7 @@ impl Model {
         }
         let requests = if request.is_some() { earlier + 1 } else { 0 };
         self.check_quota(now_ms, &terms.owner, earlier, requests)?;
+        self.check_room(now_ms, terms, custody, before)?;
         for leg in &terms.legs {
             self.check_leg(now_s, &terms.owner, &leg.asset, leg.amount, settle_by, before)?;
         }
@@ -355,6 +356,7 @@ impl Model {
         }
         self.check_nonce(now_ms / 1000, &terms.owner, terms.nonce, &[])?;
         self.check_quota(now_ms, &terms.owner, 0, requests)?;
+        self.check_draft_room(now_ms, terms)?;
         Ok(Answer::DraftCancelled)
     }
 
@@ -396,6 +398,7 @@ impl Model {
                 return Err(Reject::Validation(Field::HeadNumber));
             }
         }
+        self.check_fact_room(&fact.account, &fact.asset)?;
         Ok(Answer::FactRecorded)
     }
 

@@ -8,7 +8,7 @@ use mortise_format::command::{CancelForm, Command, SignedIntent};
 use mortise_format::eip712::Request;
 use mortise_format::event::LogPosition;
 use mortise_format::ids::{Address, LockId, Signature};
-use mortise_format::lock::Status;
+use mortise_format::lock::{Custody, Status};
 use mortise_format::reject::{Field, Limit, Reject};
 use mortise_format::rules::RuleSet;
 
@@ -176,7 +176,7 @@ impl Model {
             lock.status != Status::Settled && parties.contains(&signed_request.principal)
         });
         one_request
-            && (is_party || self.known.contains(&signed_request.principal))
+            && (is_party || self.known.contains_key(&signed_request.principal))
             && is_caused_by_state(&reject)
             && check_validity(now_ms / 1000, &signed_request.request).is_ok()
             && self.check_quota(now_ms, &signed_request.principal, 0, 1).is_ok()
@@ -197,18 +197,20 @@ impl Model {
             Command::RecordFact { .. }
             | Command::GrantReading { .. }
             | Command::ApproveImages { .. } => return,
-            Command::Approve { terms, .. } => return self.count(&terms.owner),
+            // Owners who used a nonce have a record by now.
+            Command::Approve { terms, .. } => return self.count(&terms.owner, Custody::Open),
             Command::CancelDraft { terms, .. } if self.signed_requests(asked).is_empty() => {
-                return self.count(&terms.owner);
+                return self.count(&terms.owner, Custody::Open);
             }
             Command::Cancel { lock_id, consents } if matches!(answer, Answer::Cancelled(_)) => {
-                let owner = self.locks.get(lock_id).expect("the lock was there").terms.owner;
+                let lock = self.locks.get(lock_id).expect("the lock was there");
+                let (owner, class) = (lock.terms.owner, lock.custody);
                 // If there are two consents of the owner, the first one counts.
                 let by_owner = asked.signers.iter().position(|s| address(s) == Some(owner));
                 let consent = &consents[by_owner.expect("the owner consented")];
                 match cancel_mark(lock_id, consent, owner) {
-                    Some(signed_request) => self.remember_one(at, signed_request),
-                    None => self.count(&owner),
+                    Some(signed_request) => self.remember_one(at, signed_request, class),
+                    None => self.count(&owner, class),
                 }
                 let terms = &self.locks.get(lock_id).expect("the lock was there").terms;
                 let taker = match terms.beneficiary.is_zero() {
@@ -218,26 +220,29 @@ impl Model {
                 let by_taker = asked.signers.iter().position(|s| address(s) == Some(taker));
                 let mark = by_taker.and_then(|at| cancel_mark(lock_id, &consents[at], taker));
                 if let Some(mark) = mark.filter(|_| self.rules >= RuleSet(2) && taker != owner) {
-                    self.remember_one(at, mark);
+                    self.remember_one(at, mark, class);
                 }
                 return;
             }
             _ => {}
         }
+        let lock = self.lock_of(&asked.command).and_then(|lock_id| self.locks.get(&lock_id));
+        let class = lock.map_or(Custody::Open, |lock| lock.custody);
         for signed_request in self.signed_requests(asked) {
-            self.remember_one(at, signed_request);
+            self.remember_one(at, signed_request, class);
         }
     }
 
-    fn remember_one(&mut self, at: LogPosition, signed_request: SignedRequest) {
-        self.count(&signed_request.principal);
+    fn remember_one(&mut self, at: LogPosition, signed_request: SignedRequest, class: Custody) {
+        self.count(&signed_request.principal, class);
         let (content, valid_until) = (signed_request.content, signed_request.request.valid_until);
         let remembered = Remembered { content, valid_until, at };
         self.requests.insert((signed_request.principal, signed_request.request.id), remembered);
     }
 
-    fn count(&mut self, principal: &Address) {
-        self.known.insert(*principal);
+    /// Counts a command; a new record counts in the class of the lock that it is about.
+    fn count(&mut self, principal: &Address, class: Custody) {
+        self.known.entry(*principal).or_insert(class);
         let minute = self.time_ms / 60_000;
         let rate = self.rates.entry(*principal).or_insert((minute, 0));
         *rate = if rate.0 == minute { (minute, rate.1 + 1) } else { (minute, 1) };

@@ -78,5 +78,6 @@ impl Model {
         self.time_ms = self.time_ms.max(now_ms);
         let now_s = self.time_ms / 1000;
         self.requests.retain(|_, known| known.valid_until >= now_s);
+        self.forget_idle();
     }
 }
