@@ -9,15 +9,18 @@ mod approvals;
 mod changes;
 mod drafts;
 mod facts;
+mod forgetting;
 mod grants;
 mod memory;
 mod reach;
+mod room;
 mod second_rules;
 mod time;
 
+use mortise_format::U256;
 use mortise_format::ids::LockId;
 use mortise_format::lock::{LockTerms, Status};
-use mortise_format::reject::Reject;
+use mortise_format::reject::{Limit, Reject};
 use mortise_testkit::keys::{Asked, Party};
 use mortise_testkit::lockstep::Lockstep;
 use mortise_testkit::model::Answer;
@@ -41,6 +44,10 @@ fn engine_with(terms: &LockTerms) -> (Lockstep, LockId) {
     assert!(matches!(answer, Answer::Granted(_)), "{answer:?}");
     let lock_id = engine.signer.lock_id(terms);
     (engine, lock_id)
+}
+
+fn limit(which: Limit, max: u64) -> Reject {
+    Reject::Limit(which, U256::from(max))
 }
 
 /// Sends a command and expects a reject that is not logged.

@@ -7,6 +7,7 @@
 
 mod agreement;
 mod corruption;
+mod forever;
 mod invariants;
 
 use mortise_format::policy::Policy;

@@ -1,6 +1,6 @@
 //! Grants: times, chains, nonces, limits and available balance, for one lock or a batch.
 
-use super::{assert_granted, assert_refused, assert_remembered, engine, engine_with_lock};
+use super::{assert_granted, assert_refused, assert_remembered, engine, engine_with_lock, limit};
 use mortise_format::U256;
 use mortise_format::asset::Asset;
 use mortise_format::command::CancelForm;
@@ -16,10 +16,6 @@ use mortise_testkit::scenario::{
     SINGLE_MAX, START_HOUR, START_S, UNSERVED_CHAIN, escrowed, leg, nonce_refused, nonce_used,
     plain_terms, request, request_until, terms, token,
 };
-
-fn limit(which: Limit, max: u64) -> Reject {
-    Reject::Limit(which, U256::from(max))
-}
 
 #[test]
 fn lock_is_held_until_claim_by_and_its_claims_until_settle_by() {

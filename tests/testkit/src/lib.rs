@@ -9,6 +9,7 @@
 //! fake here accepts everything.
 
 pub mod driver;
+pub mod forever;
 pub mod keys;
 pub mod lockstep;
 pub mod mirror;
