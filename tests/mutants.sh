@@ -106,10 +106,11 @@ mutant INV-03 $core/decide/grant.rs 'if settle_by > latest {' 'if false {' comma
 mutant INV-03 $core/decide/grant.rs 'if age > max {' 'if false {' commands::facts::escrow_lock_without_a_fact
 mutant INV-03 $core/decide/grant.rs 'if fact.withdrawal != Withdrawal::None {' 'if false {' commands::facts::withdrawing_owner
 mutant INV-04 $core/decide/grant.rs 'let available = balance.available.saturating_sub(mine);' 'let available = balance.available;' commands::facts::escrow_locks_of_one_batch
-mutant INV-05 $core/decide/grant.rs 'granted.push(decide_one(state, now, lock, &reserved)?);' 'granted.extend(decide_one(state, now, lock, &earlier));' $properties::inv_05
-mutant INV-06 $core/decide/grant.rs 'match nonces.is_free(self.terms.nonce) {' 'match true {' $properties::inv_06
-mutant INV-06 $core/decide/cancel.rs 'if !nonces.is_free(terms.nonce) {' 'if false {' $properties::inv_06
-mutant INV-06 $core/apply.rs 'if !self.principals[slot].nonces.is_free(nonce) {' 'if false {' $corruption::grant_of_a_known_lock
+mutant INV-05 $core/decide/grant.rs 'let one = decide_one(state, now, lock, &reserved)?;' 'let Ok(one) = decide_one(state, now, lock, &reserved) else { continue };' $properties::inv_05
+mutant INV-06 $core/decide/grant.rs 'nonces.check(rules, self.now.s, self.terms.nonce)' 'Ok(())' $properties::inv_06
+mutant INV-06 $core/decide/cancel.rs 'nonces.check(state.rules(), now.s, terms.nonce)?;' '' $properties::inv_06
+mutant INV-06 $core/apply.rs 'if !self.principals[slot].nonces.is_free(rules, now_s, nonce) {' 'if false {' $corruption::grant_of_a_known_lock
+mutant INV-06 $core/state/idle.rs 'u64::from(NONCE_HOURS_MAX).saturating_add(1)' 'u64::from(NONCE_HOURS_MAX) - 5' properties::forever
 mutant INV-07 $core/decide/mod.rs 'Ok(Some(at)) => return Decision::Repeat(at),' 'Ok(Some(_)) => {}' $properties::inv_07
 mutant INV-07 $core/decide/memory.rs 'if found.content.digest == request_key.content.digest {' 'if true {' commands::memory::other_content_under_a_used_id
 mutant INV-07 $core/apply.rs 'Some(old) if old.valid_until >= now_s => Err(Corruption::RequestKnown),' '' $corruption::request_answered_twice

@@ -86,7 +86,10 @@ name=sigsum.org/v1/witness/$("$bin/sigsum-key" to-hash -k "$work/witness.pub")
 vkey=$("$bin/sigsum-key" to-vkey -k "$work/witness.pub" -n "$name" -t cosignature/v1)
 port=$(free_port)
 cat >"$work/edit.json" <<EDIT
-{"origin": {"form": "sigsum", "domain": null}, "policy": {"witnesses": ["$vkey"], "witnessesMin": 1}}
+{"origin": {"form": "sigsum", "domain": null}, "policy": {
+  "chains": [{"chainId": 1, "custody": "open", "claimWindowSeconds": 300},
+             {"chainId": 10, "custody": "open", "claimWindowSeconds": 300}],
+  "witnesses": ["$vkey"], "witnessesMin": 1}}
 EDIT
 "$mortise" genesis --merge "$work/edit.json" --out "$work/genesis.json" >/dev/null
 "$mortise" key new --out "$work/owner.key" >/dev/null

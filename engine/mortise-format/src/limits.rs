@@ -135,7 +135,7 @@ pub const NONCE_SUGGESTED_HOURS_MAX: u32 = 12;
 /// drafts that others make do not move an owner's window past a nonce that the owner signed.
 pub const NONCE_DRAFTS_MAX: u64 = 128;
 /// Most principals and accounts that one frame forgets; the rest follow with the next.
-pub const FORGOTTEN_MAX: usize = 1024;
+pub const FORGOTTEN_MAX: usize = 256;
 /// Time that what can be forgotten waits for a frame; then it gets one of its own.
 pub const FORGET_LATE_S_MAX: u64 = 60;
 /// Most drafts of all owners together.

@@ -60,8 +60,9 @@ pub struct VerifiedLeaf {
 /// A key for which a stated state has no entry.
 ///
 /// What it proves: after frame `seq` the engine's state had no entry for this key. A lock without
-/// an entry was not granted by then, or had ended and was pruned. What it does not prove: that the
-/// entry never existed, or that it does not exist now.
+/// an entry was not granted by then, or had ended and was pruned. Of a principal or an account
+/// without an entry nothing was in force: no lock, no nonce that can still be used, no fact that
+/// still counts. What it does not prove: that the entry never existed, or that it does not exist now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifiedAbsence {
     statement: VerifiedStatement,

@@ -28,7 +28,7 @@ Examples:
       {\"name\": \"my locks\", \"policy\": {\"lockSecondsMax\": 7200, \"chains\": [
         {\"chainId\": 1, \"custody\": \"escrow\", \"contract\": \"0x...\", \"noticeSeconds\": 7200,
          \"claimWindowSeconds\": 900}]}}
-  mortise genesis --merge witnesses.json --out genesis.json
+  mortise genesis --from genesis.json --merge witnesses.json --out witnessed.json
       witnessed: {\"origin\": {\"form\": \"c2sp\", \"domain\": \"locks.example\"}, \"policy\":
         {\"witnesses\": [\"VKEY\", \"VKEY\", \"VKEY\"], \"witnessesMin\": 2}}
       a VKEY is the line that `mortise witness key` prints
@@ -92,6 +92,9 @@ pub fn run(args: &GenesisArgs, output: &Output) -> Result<(), Failure> {
         Some(path) => parse(path, &read(path)?)?,
         None => genesis::dev(Bytes32(random_request_id().0)),
     };
+    if let (None, Some(path)) = (&args.from, &args.edit.merge) {
+        check_chains(path)?;
+    }
     let genesis = build(&start, &args.edit)?;
     let text = genesis::print(&genesis);
     match &args.out {
@@ -122,6 +125,21 @@ fn build(start: &Genesis, edit: &EditArgs) -> Result<Genesis, Failure> {
         value["salt"] = json!(salt);
     }
     genesis::parse(&value.to_string()).map_err(|e| Failure::check(wrong(&e)))
+}
+
+/// Checks that changes to the development genesis name the chains: its own are in custody `open`,
+/// where keys are free, and no other genesis gets such a chain without naming it.
+fn check_chains(path: &Path) -> Result<(), Failure> {
+    let patch: Value = serde_json::from_str(&read(path)?).map_err(|e| named(path, e))?;
+    match patch.pointer("/policy/chains").is_some_and(Value::is_array) {
+        true => Ok(()),
+        false => Err(named(
+            path,
+            "no chain is named, and those of the development genesis are in custody open\n  next: \
+             list policy.chains, each with its custody: \"escrow\" with contract and noticeSeconds, \
+             or \"open\"",
+        )),
+    }
 }
 
 /// Applies a merge patch. The JSON parser bounds its depth.
@@ -204,6 +222,20 @@ mod tests {
         let mut value = json!({"a": {"b": 1, "c": [1, 2]}, "d": 4});
         merge(&mut value, json!({"a": {"b": null, "c": [3]}, "e": {"f": 5}}));
         assert_eq!(value, json!({"a": {"c": [3]}, "d": 4, "e": {"f": 5}}));
+    }
+
+    #[test]
+    fn chains_of_the_development_genesis_must_be_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let edit = folder.path().join("edit.json");
+        for (text, is_named) in [
+            (r#"{"policy": {"lockSecondsMax": 7200}}"#, false),
+            (r#"{"policy": {"chains": null}}"#, false),
+            (r#"{"policy": {"chains": [{"chainId": 1}]}}"#, true),
+        ] {
+            std::fs::write(&edit, text).unwrap();
+            assert_eq!(check_chains(&edit).is_ok(), is_named, "{text}");
+        }
     }
 
     fn edited(merge: Option<PathBuf>) -> Result<Genesis, Failure> {

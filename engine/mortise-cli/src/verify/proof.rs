@@ -93,7 +93,10 @@ pub(super) fn run(args: &ProofArgs, output: &Output) -> Result<(), Failure> {
             verdict.line("state", "absent").fact("present", false);
             verdict
                 .proves(format!("after frame {seq} the state held nothing for the entry"))
-                .leaves_open("that it never existed: ended locks are pruned");
+                .leaves_open(
+                    "that it never existed: nothing of it is in force at this root; ended locks are \
+                     pruned, idle owners and accounts forgotten",
+                );
         }
     }
     verdict

@@ -268,15 +268,23 @@ impl<'a> GrantContext<'a> {
 
     /// Checks that the state has room for the lock and for what comes with it.
     fn check_room(&self) -> Result<(), Reject> {
-        let Self { state, now, terms, reserved, .. } = *self;
+        let Self { state, now, terms, owner, reserved } = *self;
         let Ok(custody) = custody_of(state, terms) else { return Ok(()) };
-        room::check_lock(state, now, terms, custody, reserved)?;
-        let known = |leg: &&LegTerms| state.account(&terms.owner, &leg.asset).is_some();
-        let before = reserved.new_accounts_in(state, custody);
-        let new = terms.legs.iter().filter(|leg| !known(leg));
-        (before..)
-            .zip(new)
-            .try_for_each(|(before, leg)| room::check_account(state, &leg.asset, before))
+        room::check_lock(state, now, terms, custody, owner, reserved)?;
+        let new = terms.legs.iter().filter(|leg| self.account(&leg.asset).is_none());
+        for (n, leg) in (0u32..).zip(new) {
+            let before = reserved.new_accounts_in(state, custody).saturating_add(n);
+            room::check_account(state, &leg.asset, before)?;
+        }
+        Ok(())
+    }
+
+    /// The owner's account. It can exist although its owner never signed a command: by a fact.
+    fn account(&self, asset: &Asset) -> Option<&'a Account> {
+        match self.owner {
+            Some(_) => self.state.account_of(self.owner, asset),
+            None => self.state.account(&self.terms.owner, asset),
+        }
     }
 
     /// Limits in the asset's own units (INV-13), then what is free (INV-01, 02, 04).
@@ -286,11 +294,7 @@ impl<'a> GrantContext<'a> {
         if leg.amount > limits.single_max {
             return Err(Reject::Limit(Limit::Single, limits.single_max));
         }
-        // An account can have a fact although its owner never signed a command.
-        let account = match self.owner {
-            Some(_) => state.account_of(self.owner, &leg.asset),
-            None => state.account(&terms.owner, &leg.asset),
-        };
+        let account = self.account(&leg.asset);
         check_facts(state, now, account, &leg.asset, settle_by)?;
         let balance = state.balance_of(account, &leg.asset);
         let mine = reserved.sum(|owner, asset| *owner == terms.owner && *asset == leg.asset);

@@ -3,6 +3,7 @@
 use super::Now;
 use super::grant::BatchReservations;
 use crate::state::State;
+use crate::state::principals::Principal;
 use mortise_format::U256;
 use mortise_format::asset::Asset;
 use mortise_format::ids::Address;
@@ -23,6 +24,7 @@ pub(super) fn check_lock(
     now: Now,
     terms: &LockTerms,
     custody: Custody,
+    owner: Option<&Principal>,
     reserved: &BatchReservations,
 ) -> Result<(), Reject> {
     if !state.rules().has_room_limits() {
@@ -30,20 +32,27 @@ pub(super) fn check_lock(
     }
     let (held, limits) = (state.held_of(custody), state.limits_of(custody));
     let earlier = reserved.locks_in(custody);
-    check(held.locks, earlier.saturating_add(1), limits.locks_max, Limit::Locks)?;
+    let with_this = earlier.saturating_add(1);
+    check(held.locks, with_this, limits.locks_max, Limit::Locks)?;
+    // In custody `escrow` an owner has a fact, or gets STALE_FACTS.
+    let is_newcomer = custody == Custody::Open && owner.is_none();
+    let has_room = |more| check(held.principals, more, limits.principals_max, Limit::Principals);
+    // With room for as many owners as locks, nobody needs to be looked up.
+    if !is_newcomer && has_room(with_this).is_ok() {
+        return Ok(());
+    }
     let is_new = |who: &Address| !who.is_zero() && state.principal(who).is_none();
-    if ![terms.owner, terms.beneficiary, terms.arbiter].iter().any(is_new) {
+    if owner.is_some() && ![terms.beneficiary, terms.arbiter].iter().any(is_new) {
         return Ok(());
     }
     let new_before = reserved.new_owners_in(state, custody);
-    let taken_before = reserved.locks_of(&terms.owner) > 0;
-    let more = new_before.saturating_add(u32::from(!taken_before));
-    check(held.principals, more, limits.principals_max, Limit::Principals)?;
-    // In custody `escrow` an owner has a fact, or gets STALE_FACTS.
-    if custody == Custody::Escrow || !is_new(&terms.owner) || taken_before {
-        return Ok(());
+    let is_first = reserved.locks_of(&terms.owner) == 0;
+    let counted = owner.is_none() && !is_first;
+    has_room(new_before.saturating_add(u32::from(!counted)))?;
+    match is_newcomer && is_first {
+        true => check_newcomer(state, now, new_before),
+        false => Ok(()),
     }
-    check_newcomer(state, now, new_before)
 }
 
 /// Room for the record of an owner who burns a nonce.

@@ -84,7 +84,8 @@ impl Model {
             let owners: BTreeSet<Address> = before.iter().map(|terms| terms.owner).collect();
             let earlier = count(owners.iter().filter(|owner| is_new(owner)));
             let first = !owners.contains(&terms.owner);
-            let principals = self.principals_in(custody) + earlier + u32::from(first);
+            let counted = is_new(&terms.owner) && !first;
+            let principals = self.principals_in(custody) + earlier + u32::from(!counted);
             if principals > limits.principals_max {
                 return refuse(Limit::Principals, limits.principals_max);
             }
