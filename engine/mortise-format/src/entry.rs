@@ -115,7 +115,8 @@ pub struct NonceWindow {
     pub bitmap: [u64; 4],
 }
 
-/// The used nonces of an owner under rule sets 1 and 2: all below the floor, and those whose bit is set above it.
+/// The used nonces of an owner under rule sets 1 and 2: all below the floor, and those whose bit is
+/// set above it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Encode, Decode)]
 pub struct UsedNonces {
     /// Every nonce below is used.

@@ -61,8 +61,9 @@ pub struct VerifiedLeaf {
 ///
 /// What it proves: after frame `seq` the engine's state had no entry for this key. A lock without
 /// an entry was not granted by then, or had ended and was pruned. Of a principal or an account
-/// without an entry nothing was in force: no lock, no nonce that can still be used, no fact that
-/// still counts. What it does not prove: that the entry never existed, or that it does not exist now.
+/// without an entry nothing was in force: no lock, no used nonce of an hour that can still be used,
+/// no fact that still counts. What it does not prove: that the entry never existed, or that it does
+/// not exist now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifiedAbsence {
     statement: VerifiedStatement,

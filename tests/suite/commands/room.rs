@@ -40,8 +40,8 @@ fn in_escrow(by: Party, n: u64) -> LockTerms {
     LockTerms { legs: vec![leg(escrowed(), 1)], ..plain_terms(by, n, 1) }
 }
 
-/// Goal: keys are free in custody `open`, so its limit is met at will. Nobody else is refused for
-/// it: not whoever has a record, not a taker of a lock that was granted, not custody `escrow`.
+/// Goal: keys are free in custody `open`, so its limit is met at will. No one else is refused for
+/// it: no owner with a record, no taker of a lock that was granted, nothing in custody `escrow`.
 #[test]
 fn full_open_class_refuses_new_owners_and_takers_of_its_own_only() {
     let full = ClassLimits { principals_max: 2, ..WIDE };

@@ -301,6 +301,9 @@ pub fn clear_body() -> ClearBody {
     }
 }
 
+/// Kinds of keys of the state tree.
+const LEAF_KEYS: usize = 5;
+
 fn leaves() -> Vec<(&'static str, Vec<u8>)> {
     let keys = [
         ("Lock", LeafKey::Lock(LockId([1; 32]))),
@@ -359,9 +362,9 @@ pub fn all() -> Vec<(String, Vec<u8>)> {
         all.push((format!("reject.{i}.{}", reject.code().name()), codec::encode(reject)));
     }
     all.push(("clear-body".into(), codec::encode(&clear_body())));
-    let kinds = ["leaf-key", "leaf-value"];
     for (i, (name, bytes)) in leaves().into_iter().enumerate() {
-        all.push((format!("{}.{name}", kinds[i / 5]), bytes));
+        let kind = if i < LEAF_KEYS { "leaf-key" } else { "leaf-value" };
+        all.push((format!("{kind}.{name}"), bytes));
     }
     all.push(("genesis".into(), codec::encode(&scenario::genesis())));
     all.push(("genesis.witnessed".into(), codec::encode(&witnessed())));

@@ -49,7 +49,7 @@ pub struct Signed {
 
 /// What an engine made of a signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shown {
+pub enum Effect {
     /// A lock was granted, by a new event.
     Granted,
     /// The nonce was burned, by a new event.
@@ -84,7 +84,7 @@ pub trait Keeper {
     /// A nonce that may be used, too old or too far, near this one.
     fn other(&self, rng: &mut Rng, suggested: u64) -> u64;
     /// Shows a signature.
-    fn show(&mut self, signed: &Signed) -> Shown;
+    fn show(&mut self, signed: &Signed) -> Effect;
     /// The beneficiary releases a lock.
     fn release(&mut self, terms: &LockTerms, request: Request);
 }
@@ -202,10 +202,10 @@ impl Memory {
         let signed = self.signed[at].clone();
         let key = (signed.owner, signed.terms.nonce);
         let burns = match keeper.show(&signed) {
-            Shown::Nothing => return Ok(()),
-            Shown::NonceRefused => return self.check_suggested(&signed),
-            Shown::Granted => false,
-            Shown::Burned => true,
+            Effect::Nothing => return Ok(()),
+            Effect::NonceRefused => return self.check_suggested(&signed),
+            Effect::Granted => false,
+            Effect::Burned => true,
         };
         // Under any engine id this names the terms.
         let lock_id = signed.terms.lock_id(&crate::lockstep::ENGINE_ID);

@@ -136,8 +136,8 @@ fn check_chains(path: &Path) -> Result<(), Failure> {
         false => Err(named(
             path,
             "no chain is named, and those of the development genesis are in custody open\n  next: \
-             list policy.chains, each with its custody: \"escrow\" with contract and noticeSeconds, \
-             or \"open\"",
+             list policy.chains, each with its custody: \"escrow\" with contract and \
+             noticeSeconds, or \"open\"",
         )),
     }
 }

@@ -94,8 +94,8 @@ pub(super) fn run(args: &ProofArgs, output: &Output) -> Result<(), Failure> {
             verdict
                 .proves(format!("after frame {seq} the state held nothing for the entry"))
                 .leaves_open(
-                    "that it never existed: nothing of it is in force at this root; ended locks are \
-                     pruned, idle owners and accounts forgotten",
+                    "that it never existed: nothing of it is in force at this root; ended locks \
+                     are pruned, idle owners and accounts forgotten",
                 );
         }
     }

@@ -37,7 +37,7 @@ pub(super) fn check_lock(
     // In custody `escrow` an owner has a fact, or gets STALE_FACTS.
     let is_newcomer = custody == Custody::Open && owner.is_none();
     let has_room = |more| check(held.principals, more, limits.principals_max, Limit::Principals);
-    // With room for as many owners as locks, nobody needs to be looked up.
+    // With room for as many owners as locks, no one needs to be looked up.
     if !is_newcomer && has_room(with_this).is_ok() {
         return Ok(());
     }

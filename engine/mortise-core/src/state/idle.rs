@@ -3,7 +3,7 @@
 //! What it is for: the state is bounded by what is in force. A principal leaves when it has no lock
 //! and no remembered request, its minute of the rate is past, and every nonce that it used is too
 //! old (INV-06). An account leaves when no lock names it and its fact is too old to be used, and so
-//! is every older fact that somebody shows again. The total of an asset leaves with its last
+//! is every older fact that someone shows again. The total of an asset leaves with its last
 //! account.
 //!
 //! What it does not do: write an event. When something is due is a function of what the state

@@ -1,6 +1,6 @@
 //! Small models of engines that forget by a naive rule, and of one that never forgets.
 
-use super::{DAY_S, Form, Keeper, LOCK_S_MAX, Shown, Signed};
+use super::{DAY_S, Effect, Form, Keeper, LOCK_S_MAX, Signed};
 use crate::keys::Party;
 use crate::lockstep::ENGINE_ID;
 use crate::scenario::{LOCK_S_MIN, RETENTION_S};
@@ -103,29 +103,29 @@ impl Keeper for Naive {
         if rng.one_in(2) { suggested.saturating_sub(shift) } else { suggested + shift }
     }
 
-    fn show(&mut self, signed: &Signed) -> Shown {
+    fn show(&mut self, signed: &Signed) -> Effect {
         let (owner, terms) = (signed.owner, &signed.terms);
         let grants = match signed.form {
-            Form::Intent(request) if !self.is_valid(&request) => return Shown::Nothing,
-            Form::CancelRequest(request) if !self.is_valid(&request) => return Shown::Nothing,
+            Form::Intent(request) if !self.is_valid(&request) => return Effect::Nothing,
+            Form::CancelRequest(request) if !self.is_valid(&request) => return Effect::Nothing,
             Form::Intent(_) | Form::Approval => true,
             Form::Cancel | Form::CancelRequest(_) => false,
         };
         let window = self.now_s + LOCK_S_MIN..=self.now_s + LOCK_S_MAX;
         if grants && !window.contains(&terms.expires) {
-            return Shown::Nothing;
+            return Effect::Nothing;
         }
         let lock_id = terms.lock_id(&ENGINE_ID);
         let used = self.records.get(&owner).is_some_and(|r| r.used.contains(&terms.nonce));
         if used || terms.nonce < self.floor {
-            return Shown::NonceRefused;
+            return Effect::NonceRefused;
         }
         self.take(signed);
         if !grants {
-            return Shown::Burned;
+            return Effect::Burned;
         }
         self.locks.insert(lock_id, (owner, terms.expires + 60 + RETENTION_S));
-        Shown::Granted
+        Effect::Granted
     }
 
     fn release(&mut self, terms: &LockTerms, _: Request) {

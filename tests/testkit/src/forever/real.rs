@@ -1,6 +1,6 @@
 //! The engine itself: pipeline, log, snapshots and restarts.
 
-use super::{Form, Keeper, LOCK_S_MAX, Shown, Signed};
+use super::{Effect, Form, Keeper, LOCK_S_MAX, Signed};
 use crate::driver::{Driver, Response};
 use crate::keys::Party;
 use mortise_engine::api::{Answer, Query, Reply};
@@ -41,10 +41,10 @@ impl Real {
         Self { driver, answered: BTreeSet::new(), uses: 0, forgot: 0 }
     }
 
-    fn shown(&mut self, reply: &Reply) -> Shown {
+    fn effect_of(&mut self, reply: &Reply) -> Effect {
         let refused = |code| match code {
-            Code::NonceUsed => Shown::NonceRefused,
-            _ => Shown::Nothing,
+            Code::NonceUsed => Effect::NonceRefused,
+            _ => Effect::Nothing,
         };
         if let Reply::Refused(reject) = reply {
             return refused(reject.code());
@@ -52,12 +52,12 @@ impl Real {
         let response = Response::of(reply);
         let at = LogPosition { seq: response.seq(), index: response.index };
         if !self.answered.insert(at) {
-            return Shown::Nothing;
+            return Effect::Nothing;
         }
         self.uses += u32::from(!matches!(response.event, Event::CommandRefused { .. }));
         match response.event {
-            Event::LocksGranted { .. } => Shown::Granted,
-            Event::DraftCancelled { .. } => Shown::Burned,
+            Event::LocksGranted { .. } => Effect::Granted,
+            Event::DraftCancelled { .. } => Effect::Burned,
             Event::CommandRefused { reject, .. } => refused(reject.code()),
             other => panic!("{other:?} answers no signature of an owner"),
         }
@@ -95,7 +95,7 @@ impl Keeper for Real {
         }
     }
 
-    fn show(&mut self, signed: &Signed) -> Shown {
+    fn show(&mut self, signed: &Signed) -> Effect {
         let (signer, by, terms) = (self.driver.signer(), signed.owner, &signed.terms);
         let asked = match signed.form {
             Form::Intent(request) => signer.commit(by, terms, request),
@@ -106,7 +106,7 @@ impl Keeper for Real {
             }
         };
         let reply = self.driver.answer(&asked);
-        self.shown(&reply)
+        self.effect_of(&reply)
     }
 
     fn release(&mut self, terms: &LockTerms, request: Request) {
