@@ -124,7 +124,7 @@ fn listed_signers_succeed_and_are_counted_and_logged_as_listed() {
         let minute = engine.now_ms / 60_000;
         for party in Party::ALL {
             let count = |engine: &mortise_testkit::lockstep::Lockstep| {
-                engine.state.principal(&party.address()).map_or(0, |p| p.rate_in(minute))
+                engine.state.principal(&party.address()).map_or(0, |p| p.commands_in(minute))
             };
             let counted = count(&engine) - count(&before);
             let expected = u32::from(row.counts_against.contains(&party));

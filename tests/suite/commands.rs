@@ -13,6 +13,7 @@ mod forgetting;
 mod grants;
 mod memory;
 mod reach;
+mod refusals;
 mod room;
 mod second_rules;
 mod time;
@@ -63,7 +64,11 @@ fn assert_refused(engine: &mut Lockstep, asked: &Asked, reject: Reject) {
 fn assert_remembered(engine: &mut Lockstep, asked: &Asked, reject: Reject) {
     assert_eq!(engine.ask(asked), Answer::Remembered(reject));
     let at = engine.last().0;
-    assert_eq!(engine.ask(asked), Answer::Repeated(at));
+    let again = match reject.is_final() {
+        true => Answer::Repeated(at),
+        false => Answer::RefusedBefore(reject, at),
+    };
+    assert_eq!(engine.ask(asked), again);
 }
 
 #[track_caller]

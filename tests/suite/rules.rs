@@ -133,7 +133,7 @@ fn approval_switches_the_rules_at_the_next_boot_and_not_before() {
         &ImageApproval { rules: OLDEST, ..approval(4, &[]) },
     );
     let reject = Reject::Validation(Field::Rules);
-    assert!(matches!(driver.answer(&refused), Reply::Refused(found) if found == reject));
+    assert!(matches!(driver.answer(&refused), Reply::Refused(found) if found.reject == reject));
     let report = audit(&log_of(&driver), subject(&driver), Some(&keys_of(&driver)));
     assert_eq!(named(&report), []);
     let rules: Vec<_> = report.epochs.iter().map(|epoch| epoch.rules).collect();

@@ -142,14 +142,15 @@ impl<'a> DecisionChecker<'a> {
             }
             (Decision::Event(decided), recorded) => other_event(&decided, recorded),
             (Decision::Repeat(at), _) => Fact::AnsweredBefore { at },
-            (Decision::Refuse(expected), Event::CommandRefused { reject, .. }) => {
-                match expected == *reject {
+            (Decision::Refuse { reject, logged }, Event::CommandRefused { reject: found, .. }) => {
+                match (reject == *found, logged) {
+                    (_, Some(at)) if reject.code() == found.code() => Fact::RefusedBefore { at },
                     // the reject reason holds, but such a reject is not remembered
-                    true => Fact::OtherOutcome,
-                    false => Fact::OtherReason { recorded: *reject, expected },
+                    (true, _) => Fact::OtherOutcome,
+                    (false, _) => Fact::OtherReason { recorded: *found, expected: reject },
                 }
             }
-            (Decision::Refuse(expected), _) => Fact::WrongGrant { expected },
+            (Decision::Refuse { reject, .. }, _) => Fact::WrongGrant { expected: reject },
         };
         self.find(Some(index), fact);
     }

@@ -186,6 +186,12 @@ pub enum Fact {
         /// Where it was answered first.
         at: LogPosition,
     },
+    /// The request was refused before for the same reason, and the log refuses it a second time.
+    #[error("the request was refused for this reason before, at {}.{}", .at.seq, .at.index)]
+    RefusedBefore {
+        /// Where it was refused first.
+        at: LogPosition,
+    },
     /// The outcome of the command differs: times, custody, freed amounts, the request.
     #[error("the event is not the outcome that the state requires")]
     OtherOutcome,
@@ -251,6 +257,7 @@ impl Fact {
             Self::OtherReason { .. } => "OtherReason",
             Self::WrongGrant { .. } => "WrongGrant",
             Self::AnsweredBefore { .. } => "AnsweredBefore",
+            Self::RefusedBefore { .. } => "RefusedBefore",
             Self::OtherOutcome => "OtherOutcome",
             Self::Image(ImageRefusal::TooOld { .. }) => "ImageTooOld",
             Self::Image(_) => "ImageNotApproved",

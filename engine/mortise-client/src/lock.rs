@@ -65,20 +65,34 @@ impl Client {
         owner: &Signer,
         lock: &NewLock,
     ) -> Result<CommitResult, ClientError> {
-        let identity = self.identity().await?;
         let mut tried = 0;
         loop {
             tried += 1;
-            let now = self.now().await?;
             let nonce = self.suggest_nonce(owner.address()).await?;
-            let terms = lock.terms(owner.address(), nonce, now);
-            let request = fresh_request(now);
-            let intent = owner.lock_intent(&identity.engine_id, terms, &Bytes32::ZERO, request);
-            match self.commit_lock(CommitLock { intent }).await {
+            match self.commit_with_nonce(owner, lock, nonce).await {
                 Err(e) if e.code() == Some(Code::NonceUsed) && tried < NONCES_MAX => {}
                 outcome => return outcome,
             }
         }
+    }
+
+    /// Commits a lock with this nonce: the replacement of one that was refused with `final: false`.
+    /// The nonce of both must be the same. Then at most one of them is ever granted.
+    ///
+    /// # Errors
+    /// See [`ClientError`]; `NonceUsed` when the first one was granted, or the nonce was burned.
+    pub async fn commit_with_nonce(
+        &self,
+        owner: &Signer,
+        lock: &NewLock,
+        nonce: u64,
+    ) -> Result<CommitResult, ClientError> {
+        let identity = self.identity().await?;
+        let now = self.now().await?;
+        let terms = lock.terms(owner.address(), nonce, now);
+        let request = fresh_request(now);
+        let intent = owner.lock_intent(&identity.engine_id, terms, &Bytes32::ZERO, request);
+        self.commit_lock(CommitLock { intent }).await
     }
 
     /// A request with a random id, valid for ten minutes of engine time.

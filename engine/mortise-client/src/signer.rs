@@ -143,6 +143,7 @@ impl Signer {
     ) -> CancelLock {
         CancelLock {
             lock_id,
+            terms: None,
             signature: self.cancel_consent(engine_id, &lock_id, &request),
             beneficiary_signature,
             signed_as: CancelSignedAs::Consent(request),

@@ -12,6 +12,7 @@ mod room;
 
 use crate::state::accounts::RecordedFact;
 use crate::state::locks::{Leg, Legs, Lock};
+use crate::state::requests::{Outcome, Quota};
 use crate::state::{Corruption, State};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -23,6 +24,7 @@ use mortise_format::fact::BalanceFact;
 use mortise_format::ids::{Address, LockId};
 use mortise_format::lock::{Custody, Status};
 use mortise_format::policy::ChainCustody;
+use mortise_format::reject::Reject;
 
 type Applied = Result<(), Corruption>;
 
@@ -45,11 +47,13 @@ impl State {
                 self.apply_grants(locks, request_keys)
             }
             Event::LockClaimed { claim, request_key, status, .. } => {
-                self.remember(request_key, self.class_of_lock(&claim.lock_id))?;
+                let class = self.class_of_lock(&claim.lock_id);
+                self.remember(request_key, Outcome::Final(self.quota_of_endings()), class)?;
                 self.apply_claim(&claim.lock_id, &claim.amounts, *status)
             }
             Event::LockReleased { lock_id, request_key, .. } => {
-                self.remember(request_key, self.class_of_lock(lock_id))?;
+                let class = self.class_of_lock(lock_id);
+                self.remember(request_key, Outcome::Final(self.quota_of_endings()), class)?;
                 self.end_remaining(lock_id, Status::Released)
             }
             Event::LockCancelled { lock_id, principal, request_keys, .. } => {
@@ -71,7 +75,8 @@ impl State {
                 status,
                 ..
             } => {
-                self.remember(request_key, self.class_of_lock(lock_id))?;
+                let class = self.class_of_lock(lock_id);
+                self.remember(request_key, Outcome::Final(Quota::Grants), class)?;
                 self.apply_extension(lock_id, *status, [terms.expires, *claim_by, *settle_by])
             }
             Event::LocksExpired { lock_ids } => {
@@ -84,8 +89,9 @@ impl State {
                 lock_ids.iter().try_for_each(|id| self.apply_pruned(id))
             }
             Event::FactRecorded { fact, .. } => self.apply_fact(fact),
-            Event::CommandRefused { request_key, command, .. } => {
-                self.remember(request_key, self.class_of_refused(request_key, command))
+            Event::CommandRefused { request_key, reject, command } => {
+                let class = self.class_of_refused(request_key, command);
+                self.apply_refusal(request_key, *reject, class)
             }
             Event::ReadingGranted { grant, .. } => self.apply_reading(grant),
             Event::ImagesApproved { approval, .. } => self.apply_approval(approval),
@@ -97,10 +103,9 @@ impl State {
             return Err(Corruption::TimeBack);
         }
         self.time_ms = time_ms;
-        for principal in self.requests.forget_before(time_ms / 1000, FORGET_MAX) {
+        for (principal, quota) in self.requests.forget_before(time_ms / 1000, FORGET_MAX) {
             if let Some(slot) = self.principal_slot(&principal) {
-                let count = &mut self.principals[slot].request_count;
-                *count = count.saturating_sub(1);
+                self.principals[slot].uncount_request(quota);
                 self.rearm_principal(slot);
             }
         }
@@ -112,12 +117,13 @@ impl State {
         locks.iter().try_for_each(|lock| self.apply_grant(lock))?;
         if request_keys.is_empty() {
             for lock in locks {
-                self.count_command(&lock.terms.owner, lock.custody);
+                self.count_command(&lock.terms.owner, Quota::Grants, lock.custody);
             }
         }
         // Every owner has a record by now.
         let custody = locks.first().map_or(Custody::Open, |lock| lock.custody);
-        request_keys.iter().try_for_each(|request_key| self.remember(request_key, custody))
+        let outcome = Outcome::Final(Quota::Grants);
+        request_keys.iter().try_for_each(|request_key| self.remember(request_key, outcome, custody))
     }
 
     fn apply_grant(&mut self, granted: &GrantedLock) -> Applied {
@@ -395,26 +401,67 @@ impl State {
         Ok(())
     }
 
-    fn count_command(&mut self, principal: &Address, custody: Custody) -> u32 {
+    fn count_command(&mut self, principal: &Address, quota: Quota, custody: Custody) -> u32 {
         let slot = self.ensure_principal(principal, custody);
         let minute = self.time_ms / 60_000;
-        self.principals[slot].count_command(minute);
+        self.principals[slot].count_command(minute, quota);
         self.rearm_principal(slot);
         slot
     }
 
-    fn remember(&mut self, request_key: &RequestKey, custody: Custody) -> Applied {
-        let slot = self.count_command(&request_key.principal, custody);
-        let (at, now_s) = (self.at, self.time_ms / 1000);
-        match self.requests.insert(request_key, at) {
-            Some(old) if old.valid_until >= now_s => Err(Corruption::RequestKnown),
-            Some(_) => Ok(()),
-            None => {
-                self.principals[slot].request_count += 1;
-                self.rearm_principal(slot);
-                Ok(())
-            }
+    /// The quota of claims, releases and cancels.
+    pub(crate) fn quota_of_endings(&self) -> Quota {
+        if self.rules().has_final_refusals() { Quota::Endings } else { Quota::Grants }
+    }
+
+    fn apply_refusal(
+        &mut self,
+        request_key: &RequestKey,
+        reject: Reject,
+        custody: Custody,
+    ) -> Applied {
+        if !self.rules().has_final_refusals() {
+            return self.remember(request_key, Outcome::Final(Quota::Grants), custody);
         }
+        if reject.is_final() {
+            return self.remember(request_key, Outcome::Final(Quota::Refusals), custody);
+        }
+        let known = self.requests.find(&request_key.principal, &request_key.id);
+        let now_s = self.time_ms / 1000;
+        let known = known.filter(|known| known.valid_until >= now_s);
+        match known.and_then(|known| known.refusals.as_ref()) {
+            Some(r) if r.find(reject.code()).is_some() || !r.has_room() => {
+                Err(Corruption::RequestKnown)
+            }
+            _ => self.remember(request_key, Outcome::Open(reject), custody),
+        }
+    }
+
+    /// Remembers the answer to a request, and counts the command. Only a refusal that is not final
+    /// is replaced while it is valid, and only by an answer to the same content.
+    fn remember(
+        &mut self,
+        request_key: &RequestKey,
+        outcome: Outcome,
+        custody: Custody,
+    ) -> Applied {
+        let quota = match outcome {
+            Outcome::Final(quota) => quota,
+            Outcome::Open(_) => Quota::Refusals,
+        };
+        let slot = self.count_command(&request_key.principal, quota, custody);
+        let (at, now_s) = (self.at, self.time_ms / 1000);
+        let old = self.requests.insert(request_key, at, outcome, now_s);
+        if let Some(old) = old {
+            let is_open = old.refusals.is_some() && old.content == request_key.content;
+            if old.valid_until >= now_s && !is_open {
+                return Err(Corruption::RequestKnown);
+            }
+            self.principals[slot].uncount_request(old.quota);
+        }
+        self.principals[slot].count_request(quota);
+        self.rearm_principal(slot);
+        Ok(())
     }
 
     /// Remembers the requests, and counts the command for a principal who named none.
@@ -424,10 +471,12 @@ impl State {
         request_keys: &[RequestKey],
         custody: Custody,
     ) -> Applied {
+        let quota = self.quota_of_endings();
         if !request_keys.iter().any(|request_key| request_key.principal == *principal) {
-            self.count_command(principal, custody);
+            self.count_command(principal, quota, custody);
         }
-        request_keys.iter().try_for_each(|request_key| self.remember(request_key, custody))
+        let outcome = Outcome::Final(quota);
+        request_keys.iter().try_for_each(|request_key| self.remember(request_key, outcome, custody))
     }
 }
 

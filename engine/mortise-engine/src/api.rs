@@ -107,12 +107,43 @@ pub struct DraftRequest {
     pub request_id: Option<RequestId>,
 }
 
+/// A refusal, and what it is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rejected {
+    /// Why.
+    pub reject: Reject,
+    /// True when the same bytes can never be granted.
+    pub is_final: bool,
+    /// The event in the log. Only its receipt proves that the engine refused, and not the parent.
+    pub logged: Option<LogPosition>,
+}
+
+impl Rejected {
+    /// A refusal of a command that was decided under these rules. Before rule set 3 each logged
+    /// refusal is final.
+    pub fn decided(rules: RuleSet, reject: Reject, logged: Option<LogPosition>) -> Self {
+        let is_sticky = logged.is_some() && !rules.has_final_refusals();
+        Self { reject, is_final: reject.is_final() || is_sticky, logged }
+    }
+
+    /// A refusal that is the answer to its request for good.
+    pub fn repeated(reject: Reject, at: LogPosition) -> Self {
+        Self { reject, is_final: true, logged: Some(at) }
+    }
+}
+
+impl From<Reject> for Rejected {
+    fn from(reject: Reject) -> Self {
+        Self { reject, is_final: reject.is_final(), logged: None }
+    }
+}
+
 #[derive(Debug, Clone)]
 pub enum Reply {
     /// The event of this command: its frame and its index there.
     Logged(Arc<ReleasedFrame>, u32),
     /// The command or query was refused.
-    Refused(Reject),
+    Refused(Rejected),
     /// The result of a read.
     Read(Answer),
     /// The result of a read after a frame, and the statement about that frame.

@@ -97,9 +97,9 @@ mod tests {
         }
     }
 
-    struct Said(Option<ServiceTime>);
+    struct Stated(Option<ServiceTime>);
 
-    impl Vault for Said {
+    impl Vault for Stated {
         fn generate<'a>(
             &'a self,
             _: &'a KeyContext,
@@ -139,15 +139,15 @@ mod tests {
                 Err(BootClockError::Disputed { behind_s: 900, service: apart(301) }),
             ),
         ] {
-            assert_eq!(check(HEAD_MS, &confirmed, &Said(service)).await, expected);
+            assert_eq!(check(HEAD_MS, &confirmed, &Stated(service)).await, expected);
         }
         let unconfirmed = Fixed(HEAD_MS + LIMIT_MS + 1, Err(ClockError::Unconfirmed));
-        let refused = check(HEAD_MS, &unconfirmed, &Said(Some(apart(0)))).await;
+        let refused = check(HEAD_MS, &unconfirmed, &Stated(Some(apart(0)))).await;
         assert_eq!(refused, Err(BootClockError::Clock(ClockError::Unconfirmed)));
         let near = Fixed(HEAD_MS + LIMIT_MS, Err(ClockError::Unconfirmed));
-        assert_eq!(check(HEAD_MS, &near, &Said(Some(apart(999)))).await, Ok(()));
+        assert_eq!(check(HEAD_MS, &near, &Stated(Some(apart(999)))).await, Ok(()));
         let behind = Fixed(HEAD_MS - LIMIT_MS, Err(ClockError::Unconfirmed));
-        assert_eq!(check(HEAD_MS, &behind, &Said(None)).await, Ok(()));
+        assert_eq!(check(HEAD_MS, &behind, &Stated(None)).await, Ok(()));
     }
 
     #[test]

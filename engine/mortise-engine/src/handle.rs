@@ -306,7 +306,7 @@ async fn admit(serving: Serving, (commands, responders): (Vec<Command>, Vec<Resp
         match admitted {
             Ok(admitted) => ready.push((Submission::Command(admitted), responder)),
             // The caller may have hung up.
-            Err(reject) => drop(responder.send(Reply::Refused(reject))),
+            Err(reject) => drop(responder.send(Reply::Refused(reject.into()))),
         }
     }
     submit(&serving, ready).await;

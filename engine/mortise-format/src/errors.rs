@@ -38,8 +38,8 @@ macro_rules! catalogue {
 
             /// Whether the same bytes, sent again later, can be answered otherwise.
             ///
-            /// A refusal that is remembered for its request id is not retryable: it takes a
-            /// new request.
+            /// A refusal of a command states it in `data` for itself: it is retryable unless it is
+            /// final. Here it is false for a code that is final in some cases.
             pub const fn retryable(self) -> bool {
                 match self { $(Self::$variant => $retryable,)* }
             }
@@ -93,20 +93,20 @@ catalogue! {
     Unauthorized, -32005, "UNAUTHORIZED", false, &[],
         "The caller may not do this.",
         "Look up the method in specs/authority.md and sign as the principal that it names.";
-    InsufficientAvailable, -32010, "INSUFFICIENT_AVAILABLE", false,
-        &["final", "held", "available", "requested"],
+    InsufficientAvailable, -32010, "INSUFFICIENT_AVAILABLE", true,
+        &["total", "held", "available", "requested"],
         "The available balance of the account is below the amount.",
-        "Lower the amount, or send a new request after holds have ended or funds are final.";
+        "Send the same bytes again until validUntil; sign a replacement with the same nonce only.";
     NonceUsed, -32011, "NONCE_USED", false, &["nonce", "why", "next", "oldestHour", "newestHour"],
         "The nonce was used, or its hour is too old or has not begun; data.why says which.",
         "Sign again with the nonce data.next, or with the one that suggestNonce returns.";
     ExpiryWindow, -32012, "EXPIRY_WINDOW", false, &["min", "max"],
         "The expiry of the lock is outside the window that the policy allows.",
-        "Choose an expiry from data.min to data.max (seconds since the Unix epoch).";
-    ResetPeriodTooShort, -32013, "RESET_PERIOD_TOO_SHORT", false, &["have"],
+        "Choose an expiry from data.min to data.max (Unix seconds), with the same nonce.";
+    ResetPeriodTooShort, -32013, "RESET_PERIOD_TOO_SHORT", true, &["have"],
         "The owner could withdraw the asset before the lock is settled.",
-        "Choose an expiry whose settleBy is at most data.have, or use a longer notice.";
-    ForcedWithdrawal, -32014, "FORCED_WITHDRAWAL", false, &[],
+        "Use the same nonce and a settleBy of at most data.have, or give a longer notice.";
+    ForcedWithdrawal, -32014, "FORCED_WITHDRAWAL", true, &[],
         "A forced withdrawal of the asset is pending or complete.",
         "Wait until the owner cancels the withdrawal and a chain fact shows it.";
     AllocatorMismatch, -32015, "ALLOCATOR_MISMATCH", false, &["have", "need"],
@@ -166,9 +166,9 @@ catalogue! {
     Fault, -32034, "FAULT", false, &[],
         "The engine found its own state or log inconsistent and has stopped.",
         "After the operator restarts the engine, send the same request with the same id again.";
-    StaleFacts, -32035, "STALE_FACTS", false, &["age", "maxAge"],
+    StaleFacts, -32035, "STALE_FACTS", true, &["age", "maxAge"],
         "The newest chain fact about the account is too old.",
-        "Submit a fresh fact, then send a new request.";
+        "Submit a fresh fact, then send the same bytes again.";
     Unattested, -32036, "UNATTESTED", false, &[],
         "This engine has no security module, so it cannot prove which code it runs.",
         "Do not rely on promises of this engine; use one whose mode is attested.";
@@ -284,7 +284,7 @@ mod tests {
         for entry in [Code::Overloaded, Code::NotReady, Code::NotDurable] {
             assert!(entry.retryable(), "{entry}");
         }
-        assert!(!Code::InsufficientAvailable.retryable());
+        assert!(!Code::NonceUsed.retryable());
     }
 
     #[test]

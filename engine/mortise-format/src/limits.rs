@@ -140,6 +140,10 @@ pub const FORGOTTEN_MAX: usize = 256;
 pub const FORGET_LATE_S_MAX: u64 = 60;
 /// Most drafts of all owners together.
 pub const DRAFTS_MAX: usize = 10_000;
+/// Most logged refusals of one request that are not final, each for another reason.
+pub const REFUSALS_PER_REQUEST_MAX: usize = 4;
+/// The part of a principal's quota that refusals may use besides it: one in so many.
+pub const REFUSAL_QUOTA_PART: u32 = 10;
 /// Most drafts of one owner.
 pub const DRAFTS_PER_OWNER_MAX: usize = 100;
 /// Most commands and queries that are admitted and not yet answered, over all connections.

@@ -152,6 +152,24 @@ impl Limit {
             Self::Locks => "locks",
         }
     }
+
+    /// True for the limit of what one command asks for: no other command changes it.
+    fn is_final(self) -> bool {
+        match self {
+            Self::Single => true,
+            Self::Account
+            | Self::Asset
+            | Self::Concurrent
+            | Self::Rate
+            | Self::Requests
+            | Self::Drafts
+            | Self::ReadingGrants
+            | Self::Principals
+            | Self::NewPrincipals
+            | Self::Accounts
+            | Self::Locks => false,
+        }
+    }
 }
 
 /// Party whose signature is missing.
@@ -196,6 +214,14 @@ impl NonceFault {
             Self::FromFuture => "fromFuture",
         }
     }
+
+    /// True when the nonce is never free again.
+    fn is_final(self) -> bool {
+        match self {
+            Self::Used | Self::TooOld => true,
+            Self::FromFuture => false,
+        }
+    }
 }
 
 /// Why a command was rejected: the first failing check in the order of `specs/locks.md`.
@@ -224,7 +250,7 @@ pub enum Reject {
     },
     /// Under rule sets 1 and 2: the nonce was used, or lies below the owner's floor.
     NonceUsed,
-    /// The expiry lies outside the window, seconds since the Unix epoch.
+    /// The expiry lies outside the window, seconds since the Unix epoch. From rule set 3: above it.
     ExpiryWindow {
         /// Earliest.
         min: u64,
@@ -275,6 +301,19 @@ pub enum Reject {
         /// The newest: the current one.
         newest_hour: u32,
     },
+    /// From rule set 3: the expiry lies below the window, seconds since the Unix epoch. It never
+    /// enters the window again.
+    ExpiryTooEarly {
+        /// Earliest.
+        min: u64,
+        /// Latest.
+        max: u64,
+    },
+    /// From rule set 3: claims before this one are missing.
+    ClaimAhead {
+        /// The index of the next claim.
+        next: u32,
+    },
 }
 
 impl Reject {
@@ -299,6 +338,39 @@ impl Reject {
             Self::RequestIdReused(_) => Code::RequestIdReused,
             Self::StaleFacts { .. } => Code::StaleFacts,
             Self::ProofInvalid => Code::ProofInvalid,
+            Self::ExpiryTooEarly { .. } => Code::ExpiryWindow,
+            Self::ClaimAhead { .. } => Code::Validation,
+        }
+    }
+
+    /// True when the same command can never be granted, under the rules and the policy in force.
+    ///
+    /// The others can be, until their `validUntil`. A wallet may sign a replacement for them only
+    /// with the same nonce: then at most one of the two is ever granted. A policy cannot change; if
+    /// that changes, `UnsupportedChain` and the limit of one lock are no longer final.
+    pub fn is_final(&self) -> bool {
+        match self {
+            Self::InvalidSignature
+            | Self::LockExpired
+            | Self::Validation(_)
+            | Self::Unauthorized
+            | Self::NonceUsed
+            | Self::ExpiryTooEarly { .. }
+            | Self::UnsupportedChain(_)
+            | Self::AlreadyTerminal(_)
+            | Self::ClaimExceeds { .. }
+            | Self::ConsentRequired(_)
+            | Self::ProofInvalid => true,
+            Self::NonceNotFree { fault, .. } => fault.is_final(),
+            Self::Limit(limit, _) => limit.is_final(),
+            Self::LockNotFound
+            | Self::InsufficientAvailable { .. }
+            | Self::ExpiryWindow { .. }
+            | Self::ClaimAhead { .. }
+            | Self::ResetPeriodTooShort { .. }
+            | Self::ForcedWithdrawal
+            | Self::RequestIdReused(_)
+            | Self::StaleFacts { .. } => false,
         }
     }
 
@@ -312,6 +384,7 @@ impl Reject {
                 | Self::Unauthorized
                 | Self::RequestIdReused(_)
                 | Self::ProofInvalid
+                | Self::ClaimAhead { .. }
                 | Self::Limit(
                     Limit::Rate
                         | Limit::Requests

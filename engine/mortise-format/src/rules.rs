@@ -71,6 +71,12 @@ impl RuleSet {
         self >= Self(3)
     }
 
+    /// From 3: a refusal that is not final is decided again, and a grant takes its place; refusals
+    /// and what ends a promise have quotas of their own; an approval is its lock, not its bytes.
+    pub fn has_final_refusals(self) -> bool {
+        self >= Self(3)
+    }
+
     /// From 3: what the state holds of each custody class has limits of the policy.
     pub fn has_room_limits(self) -> bool {
         self >= Self(3)

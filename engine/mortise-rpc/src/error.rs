@@ -4,7 +4,7 @@ use super::fields::ParamError;
 use super::json::JsonError;
 use alloc::string::{String, ToString};
 use mortise_format::errors::Code;
-use mortise_format::reject::Reject;
+use mortise_format::reject::{Field, Reject};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -72,12 +72,13 @@ impl ErrorObject {
 
     /// -32028 with the phase.
     pub fn not_ready(phase: &str) -> Self {
-        Self::new(Code::NotReady).with("phase", phase)
+        Self::new(Code::NotReady).with("final", false).with("phase", phase)
     }
 
     /// -32029 with the time to wait.
     pub fn overloaded(retry_after_ms: u64) -> Self {
-        Self::new(Code::Overloaded).with("retryAfterMs", retry_after_ms)
+        let error = Self::new(Code::Overloaded).with("final", false);
+        error.with("retryAfterMs", retry_after_ms)
     }
 }
 
@@ -107,7 +108,8 @@ impl From<&Reject> for ErrorObject {
     /// Has the fields that the reject knows. The session adds those that only the request knows
     /// (`lockId`, `nonce`).
     fn from(reject: &Reject) -> Self {
-        let error = Self::new(reject.code());
+        let is_final = reject.is_final();
+        let error = Self::new(reject.code()).with("final", is_final).with("retryable", !is_final);
         match *reject {
             Reject::LockNotFound
             | Reject::InvalidSignature
@@ -119,11 +121,16 @@ impl From<&Reject> for ErrorObject {
                 error.with("field", field.name())
             }
             Reject::InsufficientAvailable { total, held, available, requested } => error
-                .with("final", total.to_decimal())
+                .with("total", total.to_decimal())
                 .with("held", held.to_decimal())
                 .with("available", available.to_decimal())
                 .with("requested", requested.to_decimal()),
-            Reject::ExpiryWindow { min, max } => error.with("min", min).with("max", max),
+            Reject::ClaimAhead { next } => {
+                error.with("field", Field::ClaimIndex.name()).with("next", next)
+            }
+            Reject::ExpiryWindow { min, max } | Reject::ExpiryTooEarly { min, max } => {
+                error.with("min", min).with("max", max)
+            }
             Reject::ResetPeriodTooShort { latest } => error.with("have", latest),
             Reject::UnsupportedChain(chain_id) => error.with("chainId", chain_id),
             Reject::Limit(limit, max) => {
@@ -173,7 +180,7 @@ mod tests {
                     available: one,
                     requested: U256::MAX,
                 },
-                json!({"final": "1", "held": "0", "available": "1",
+                json!({"total": "1", "held": "0", "available": "1",
                        "requested": U256::MAX.to_decimal()}),
             ),
             (Reject::ExpiryWindow { min: 1, max: 2 }, json!({"min": 1, "max": 2})),

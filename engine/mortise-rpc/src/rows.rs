@@ -133,7 +133,7 @@ macro_rules! read_field {
     ($fields:ident, required($json:literal, $parse:expr $(, $print:expr)?)) => {
         $fields.required($json, $parse)?
     };
-    ($fields:ident, optional($json:literal, $parse:expr)) => {
+    ($fields:ident, optional($json:literal, $parse:expr $(, $print:expr)?)) => {
         $fields.optional($json, $parse)?
     };
     ($fields:ident, $kind:ident($json:literal, $parse:expr, $value:expr)) => {
@@ -151,6 +151,11 @@ macro_rules! write_field {
     ($map:ident, $value:expr, optional($json:literal, $parse:expr)) => {
         if let Some(value) = $value {
             $map.serialize_entry($json, value)?;
+        }
+    };
+    ($map:ident, $value:expr, optional($json:literal, $parse:expr, $print:expr)) => {
+        if let Some(value) = $value {
+            $map.serialize_entry($json, &$print(value))?;
         }
     };
     ($map:ident, $value:expr, elided($json:literal, $parse:expr, $default:expr)) => {

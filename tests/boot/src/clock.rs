@@ -74,8 +74,8 @@ pub fn long_stopped_machine(settings: &Settings) -> Result<String, String> {
     }
 }
 
-/// The module's time leaps ahead by an hour. The engine does not follow and ends. Nothing was early,
-/// so the next boot, with the right time, goes on.
+/// The module's time leaps ahead by an hour. The engine does not follow and ends. Nothing was
+/// early, so the next boot, with the right time, goes on.
 pub fn leaping_module(settings: &Settings) -> Result<String, String> {
     let jumps = Jumps::of(settings, "leaping")?;
     let booted = jumps.boot(settings)?;
@@ -94,8 +94,8 @@ pub fn leaping_module(settings: &Settings) -> Result<String, String> {
 }
 
 /// The module's time jumps ahead by ten minutes, and the engine follows when three readings agree.
-/// It jumps back: the engine refuses it and ends without a time. The next boot continues at the log's time and reports
-/// it.
+/// It jumps back: the engine refuses it and ends without a time. The next boot continues at the
+/// log's time and reports it.
 pub fn jumping_module(settings: &Settings) -> Result<String, String> {
     let jumps = Jumps::of(settings, "jumping")?;
     let booted = jumps.boot(settings)?;
@@ -207,7 +207,8 @@ impl Jumps {
     }
 
     /// Requires that the engine's time reaches the module's in the time of three documents: a step
-    /// forward needs three readings, and a busy machine can be too late for one. Returns the difference.
+    /// forward needs three readings, and a busy machine can be too late for one. Returns the
+    /// difference.
     fn agree(&self, booted: &Booted, ahead_s: u64) -> Result<u64, String> {
         let end = Instant::now() + 3 * ANCHOR;
         loop {

@@ -149,6 +149,26 @@ fn event_that_cannot_be_applied_ends_the_replay_and_not_the_chain() {
     assert_eq!((report.frames, report.replayed_to), (seq + 1, seq));
 }
 
+#[test]
+fn refusal_that_is_logged_twice_for_one_reason_is_reported() {
+    let driver = engine();
+    let mut liar = Liar::new(&driver);
+    let far = scenario::START_S + scenario::LOCK_S_MAX + 1000;
+    let terms = LockTerms { expires: far, ..terms(Party::Owner, 1, 10) };
+    let refused = liar.decided(&commit(&driver, &terms, 2));
+    assert!(matches!(refused, Event::CommandRefused { .. }));
+    let seq = liar.write(&[refused]);
+    assert_eq!(named(&liar.report()), [], "once is right");
+    let log = with_last_changed(&liar.log, &driver, |parts| {
+        let again = parts.events[1].clone();
+        parts.events.push(again);
+        true
+    });
+    let report = audit(&log, subject(&driver), Some(&keys_of(&driver)));
+    let found = [(seq, Some(2), "RefusedBefore"), (seq, Some(2), "DoesNotFit")];
+    assert_eq!(named(&report), found);
+}
+
 /// The last frame, written after the lock was due, with its events changed.
 fn due(
     driver: &Driver,

@@ -29,10 +29,13 @@ fn lock_is_held_until_claim_by_and_its_claims_until_settle_by() {
 fn expiry_outside_the_window_is_refused_with_the_window() {
     let (mut engine, _) = engine_with_lock();
     let (min, max) = (START_S + LOCK_S_MIN, START_S + LOCK_S_MAX);
-    for (n, expires) in [(2, min - 1), (3, max + 1)] {
+    for (n, expires, reject) in [
+        (2, min - 1, Reject::ExpiryTooEarly { min, max }),
+        (3, max + 1, Reject::ExpiryWindow { min, max }),
+    ] {
         let terms = LockTerms { expires, ..terms(Party::Owner, n, 10) };
         let asked = engine.signer.commit(Party::Owner, &terms, request(n));
-        assert_remembered(&mut engine, &asked, Reject::ExpiryWindow { min, max });
+        assert_remembered(&mut engine, &asked, reject);
     }
     for (n, expires) in [(2, min), (3, max)] {
         let terms = LockTerms { expires, ..terms(Party::Owner, n, 10) };

@@ -1,13 +1,11 @@
 //! Idempotency: one request has one answer (INV-07).
 
-use super::{
-    assert_granted, assert_refused, assert_remembered, engine, engine_with, engine_with_lock,
-};
+use super::{assert_granted, assert_refused, assert_remembered, engine, engine_with_lock};
 use mortise_format::U256;
 use mortise_format::command::CancelForm;
 use mortise_format::eip712::Claim;
-use mortise_format::ids::{Address, Bytes32};
-use mortise_format::lock::LockTerms;
+use mortise_format::ids::{Address, Bytes32, LockId};
+use mortise_format::lock::{LockTerms, Status};
 use mortise_format::reject::{Field, Limit, Reject};
 use mortise_testkit::keys::Party;
 use mortise_testkit::lockstep::Lockstep;
@@ -144,23 +142,19 @@ fn request_id_is_free_after_expiry_and_the_old_request_is_refused() {
     assert_granted(&mut engine, &other);
 }
 
-/// Goal: a remembered reject is returned again even after its cause is gone.
+/// Goal: a final reject is returned again whatever the state is later.
 #[test]
-fn remembered_reject_is_returned_again_after_the_state_changed() {
-    let (mut engine, lock_id) = engine_with(&terms(Party::Owner, 0, 1000));
+fn final_reject_is_returned_again_after_the_state_changed() {
+    let (mut engine, lock_id) = engine_with_lock();
     let signer = engine.signer;
-    for n in 1..3 {
-        let asked = signer.commit(Party::Owner, &terms(Party::Owner, n, 1000), request(n + 1));
-        assert_granted(&mut engine, &asked);
-    }
-    let asked = signer.commit(Party::Owner, &terms(Party::Owner, 3, 1), request(9));
-    let Answer::Remembered(reject) = engine.ask(&asked) else { panic!("it does not fit") };
-    assert!(matches!(reject, Reject::InsufficientAvailable { .. }));
+    let asked = signer.claim(Party::Arbiter, &claim(lock_id, 0, 101, request(2)));
+    let reject = Reject::ClaimExceeds { leg: 0, remaining: U256::from(100u64) };
+    assert_remembered(&mut engine, &asked, reject);
     let at = engine.last().0;
     engine.ask(&signer.release(Party::Beneficiary, lock_id, request(1)));
     assert_eq!(engine.ask(&asked), Answer::Repeated(at));
-    let new = signer.commit(Party::Owner, &terms(Party::Owner, 3, 1), request(10));
-    assert_granted(&mut engine, &new);
+    let new = signer.claim(Party::Arbiter, &claim(lock_id, 0, 101, request(3)));
+    assert_remembered(&mut engine, &new, Reject::AlreadyTerminal(Status::Released));
 }
 
 #[test]
@@ -182,24 +176,20 @@ fn rejects_of_a_party_of_a_lock_are_logged() {
     assert_remembered(&mut engine, &asked, reject);
 }
 
-/// `count` refused commits of the owner, with consecutive request ids.
-fn refuse_many(engine: &mut Lockstep, from: u64, count: u32) -> Vec<Answer> {
-    let bad = |n| terms(Party::Owner, n, scenario::SINGLE_MAX + 1);
-    let mut answers = Vec::new();
+/// So many extensions of the owner's lock, each by one second, with consecutive request ids.
+fn extend_many(engine: &mut Lockstep, lock_id: LockId, from: u64, count: u32) {
     for n in from..from + u64::from(count) {
-        let asked = engine.signer.commit(Party::Owner, &bad(n), request(n));
-        answers.push(engine.ask(&asked));
+        let asked =
+            engine.signer.extend(Party::Owner, lock_id, START_S + 600 + n, request(1000 + n));
+        assert!(engine.ask(&asked).is_logged());
     }
-    answers
 }
 
 #[test]
-fn rejects_over_the_rate_are_answered_and_not_logged() {
-    let (mut engine, _) = engine_with_lock();
+fn commands_over_the_rate_are_refused_until_the_next_minute() {
+    let (mut engine, lock_id) = engine_with_lock();
     // The lock used one command.
-    let answers = refuse_many(&mut engine, 10, COMMANDS_PER_MINUTE_MAX);
-    let logged = answers.iter().filter(|answer| answer.is_logged()).count();
-    assert_eq!(logged + 1, answers.len());
+    extend_many(&mut engine, lock_id, 1, COMMANDS_PER_MINUTE_MAX - 1);
     let limit = Reject::Limit(Limit::Rate, U256::from(u64::from(COMMANDS_PER_MINUTE_MAX)));
     let good = engine.signer.commit(Party::Owner, &terms(Party::Owner, 1, 1), request(2));
     assert_refused(&mut engine, &good, limit);
@@ -211,10 +201,10 @@ fn rejects_over_the_rate_are_answered_and_not_logged() {
 
 #[test]
 fn remembered_requests_of_a_principal_are_bounded() {
-    let (mut engine, _) = engine_with_lock();
-    refuse_many(&mut engine, 10, COMMANDS_PER_MINUTE_MAX - 1);
+    let (mut engine, lock_id) = engine_with_lock();
+    extend_many(&mut engine, lock_id, 1, COMMANDS_PER_MINUTE_MAX - 1);
     engine.at_s(60);
-    refuse_many(&mut engine, 100, REQUESTS_MAX - COMMANDS_PER_MINUTE_MAX);
+    extend_many(&mut engine, lock_id, 100, REQUESTS_MAX - COMMANDS_PER_MINUTE_MAX);
     let limit = Reject::Limit(Limit::Requests, U256::from(u64::from(REQUESTS_MAX)));
     let good = engine.signer.commit(Party::Owner, &terms(Party::Owner, 1, 1), request(2));
     assert_refused(&mut engine, &good, limit);

@@ -1,5 +1,6 @@
 //! Generated commands reach every reject of the core.
 
+use mortise_format::policy::Policy;
 use mortise_format::reject::{Limit, NonceFault, Party, Reject};
 use mortise_sim::rng::Rng;
 use mortise_testkit::lockstep::Lockstep;
@@ -18,6 +19,8 @@ fn name(reject: &Reject) -> &'static str {
         Reject::InsufficientAvailable { .. } => "insufficient available",
         Reject::NonceUsed => "nonce used",
         Reject::ExpiryWindow { .. } => "expiry window",
+        Reject::ExpiryTooEarly { .. } => "expiry too early",
+        Reject::ClaimAhead { .. } => "claim ahead",
         Reject::ResetPeriodTooShort { .. } => "reset period too short",
         Reject::ForcedWithdrawal => "forced withdrawal",
         Reject::UnsupportedChain(_) => "unsupported chain",
@@ -60,7 +63,9 @@ const ELSEWHERE: [&str; 7] = [
     "reset period too short",
 ];
 
-const ALL: [&str; 31] = [
+const ALL: [&str; 33] = [
+    "expiry too early",
+    "claim ahead",
     "lock not found",
     "invalid signature",
     "lock expired",
@@ -99,7 +104,10 @@ fn generated_commands_reach_every_reject_of_the_core() {
     let mut met = BTreeSet::new();
     for seed in 0..32 {
         let mut rng = Rng::new(seed);
-        let mut engine = Lockstep::new(&scenario::policy());
+        // Small quotas, which grants alone reach.
+        let (commands_per_minute_max, requests_max) = if seed % 4 == 0 { (4, 8) } else { (20, 30) };
+        let policy = scenario::policy();
+        let mut engine = Lockstep::new(&Policy { commands_per_minute_max, requests_max, ..policy });
         let mut workload = Workload::new(engine.signer);
         for _ in 0..300 {
             // Fast runs reach the rate limit; slow runs reach pruned locks.
@@ -107,7 +115,10 @@ fn generated_commands_reach_every_reject_of_the_core() {
                 engine.at_ms(engine.now_ms + rng.below(90_000));
             }
             let asked = workload.next(&mut rng, &engine.model, engine.now_ms / 1000);
-            if let Answer::Refused(reject) | Answer::Remembered(reject) = engine.ask(&asked) {
+            if let Answer::Refused(reject)
+            | Answer::Remembered(reject)
+            | Answer::RefusedBefore(reject, _) = engine.ask(&asked)
+            {
                 met.insert(name(&reject));
             }
         }

@@ -1,6 +1,6 @@
 //! Rule set 2: what it refuses, at each boundary, and that rule set 1 stays as it was.
 
-use super::{assert_granted, assert_refused, assert_remembered};
+use super::{assert_granted, assert_refused};
 use mortise_core::state::Corruption;
 use mortise_format::U256;
 use mortise_format::asset::Asset;
@@ -135,7 +135,10 @@ fn extension_needs_the_balance_that_a_grant_would_need() {
                     available: U256::from(available),
                     requested: U256::from(1000 - claimed),
                 };
-                assert_remembered(&mut engine, &extend, reject);
+                // Rules 2 repeat each refusal.
+                assert_eq!(engine.ask(&extend), Answer::Remembered(reject));
+                let at = engine.last().0;
+                assert_eq!(engine.ask(&extend), Answer::Repeated(at));
             }
             None => {
                 let answer = engine.ask(&extend);

@@ -101,7 +101,7 @@ fn expiry_that_is_too_far_for_64_bits_is_outside_the_window() {
             engine.now_ms,
             &admitted.expect("the shape is good"),
         );
-        assert!(matches!(decision, mortise_core::Decision::Refuse(_)), "{decision:?}");
+        assert!(matches!(decision, mortise_core::Decision::Refuse { .. }), "{decision:?}");
     }
     let (engine_with_plain, _) = engine_with(&plain_terms(Party::Owner, 0, 1));
     assert_eq!(engine_with_plain.now_ms, START_S * 1000);

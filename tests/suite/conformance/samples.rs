@@ -264,6 +264,8 @@ fn rejects() -> Vec<Reject> {
             oldest_hour: 499_975,
             newest_hour: 500_000,
         },
+        Reject::ExpiryTooEarly { min: 8, max: 9 },
+        Reject::ClaimAhead { next: 10 },
     ]
 }
 

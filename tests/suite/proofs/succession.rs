@@ -293,18 +293,22 @@ fn too_few_foreign_or_repeated_signatures_are_refused() {
     assert_eq!(verify(&genesis), Err(E::OperatorTwice { operator }));
 }
 
-/// A second valid signature of operator `n` over a digest, with another nonce:
-/// `s = (z + r d) / k`.
+/// A second valid signature of operator `n` over a digest.
 pub fn with_another_nonce(n: u8, digest: &Digest) -> Signature {
+    another_signature([n; 32], digest)
+}
+
+/// A second valid signature over a digest: `s = (z + r d) / k`.
+pub fn another_signature(secret: [u8; 32], digest: &Digest) -> Signature {
     let scalar = |bytes: [u8; 32]| <Scalar as Reduce<FieldBytes>>::reduce(&bytes.into());
-    let (d, k, z) = (scalar([n; 32]), scalar([77; 32]), scalar(digest.0));
+    let (d, k, z) = (scalar(secret), scalar([77; 32]), scalar(digest.0));
     let point = (ProjectivePoint::GENERATOR * k).to_affine();
     let r = scalar(point.x().into());
     let s = k.invert().unwrap() * (z + r * d);
     let good = k256::ecdsa::Signature::from_scalars(r.to_bytes(), s.to_bytes()).unwrap();
     let mut out = Signature::ZERO;
     out.0[..64].copy_from_slice(&good.normalize_s().to_bytes());
-    let mine = signer(n).address();
+    let mine = mortise_format::secp256k1::Signer::from_bytes(&secret).unwrap().address();
     let fits = |v: &u8| {
         out.0[64] = *v;
         recover(digest, &out) == Ok(mine)

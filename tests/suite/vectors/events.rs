@@ -134,7 +134,7 @@ pub fn of_the_engine() -> Vec<Event> {
         Event::SnapshotTaken { seq: 14, digest: Bytes32([0xbb; 32]) },
         Event::ReadingGranted { grant: grant(), signatures: vec![SIGNATURE; 2] },
     ];
-    let refused = commands().into_iter().zip(rejects());
+    let refused = commands().into_iter().cycle().zip(rejects());
     events.extend(refused.map(|(command, reject)| Event::CommandRefused {
         request_key: request_key(),
         reject,
@@ -180,5 +180,7 @@ fn rejects() -> Vec<Reject> {
             oldest_hour: 499_975,
             newest_hour: 500_000,
         },
+        Reject::ExpiryTooEarly { min: 8, max: 9 },
+        Reject::ClaimAhead { next: 10 },
     ]
 }

@@ -348,7 +348,7 @@ impl Driver {
                 Ok(admitted) => {
                     work.push(Work { token, submission: Submission::Command(admitted) });
                 }
-                Err(reject) => drop(self.replies.insert(token, Reply::Refused(reject))),
+                Err(reject) => drop(self.replies.insert(token, Reply::Refused(reject.into()))),
             }
         }
         self.hand_in(work);

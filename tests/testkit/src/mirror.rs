@@ -15,6 +15,7 @@ use mortise_format::asset::Asset;
 use mortise_format::event::{Event, LogPosition};
 use mortise_format::frame::{Frame, FrameKind};
 use mortise_format::ids::{Address, EngineId};
+use mortise_format::reject::Reject;
 use std::collections::{BTreeMap, VecDeque};
 
 /// The request of a token.
@@ -184,7 +185,7 @@ impl Mirror {
             (None, Reply::Refused(reject)) => {
                 let Question::Command(asked) = question else { panic!("a query was refused") };
                 let answer = self.model.answer(self.model.time_ms, &asked);
-                assert_eq!(answer, Answer::Refused(*reject));
+                assert_eq!(answer, Answer::Refused(reject.reject));
             }
             (Some(Expected::Balance(expected)), Reply::Rooted(answer, _)) => {
                 let api::Answer::Balance(found) = answer else { panic!("{answer:?}") };
@@ -197,7 +198,10 @@ impl Mirror {
                 self.check_logged(at, &answer, reply);
             }
             (Some(Expected::Command(Answer::Refused(reject), _)), reply) => {
-                assert_refused(reply, reject);
+                assert_refused(reply, reject, None);
+            }
+            (Some(Expected::Command(Answer::RefusedBefore(reject, at), _)), reply) => {
+                assert_refused(reply, reject, Some(at));
             }
             (Some(Expected::Command(answer, at)), reply) => self.check_logged(at, &answer, reply),
             (expected, reply) => panic!("expected {expected:?}, found {reply:?}"),
@@ -206,7 +210,7 @@ impl Mirror {
 
     fn check_logged(&mut self, at: LogPosition, answer: &Answer, reply: &Reply) {
         if let Answer::Remembered(reject) = answer {
-            return assert_refused(reply, *reject);
+            return assert_refused(reply, *reject, Some(at));
         }
         let said = Response::of(reply);
         assert_eq!((said.seq(), said.index), (at.seq, at.index), "place of {answer:?}");
@@ -247,11 +251,9 @@ impl Mirror {
     }
 }
 
-fn assert_refused(reply: &Reply, expected: mortise_format::reject::Reject) {
-    assert!(
-        matches!(reply, Reply::Refused(found) if *found == expected),
-        "expected {expected:?}, found {reply:?}"
-    );
+fn assert_refused(reply: &Reply, expected: Reject, logged: Option<LogPosition>) {
+    let Reply::Refused(found) = reply else { panic!("expected {expected:?}, found {reply:?}") };
+    assert_eq!((found.reject, found.logged), (expected, logged));
 }
 
 fn take_due(events: &mut VecDeque<Event>) -> Due {

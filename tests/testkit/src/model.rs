@@ -22,6 +22,7 @@ use mortise_format::U256;
 use mortise_format::asset::Asset;
 use mortise_format::command::Command;
 use mortise_format::eip712::Request;
+use mortise_format::errors::Code;
 use mortise_format::event::{Event, LogPosition};
 use mortise_format::fact::BalanceFact;
 use mortise_format::ids::{Address, EngineId, LockId, RequestId, Signature};
@@ -83,6 +84,8 @@ pub enum Answer {
     Remembered(Reject),
     /// Refused, and nothing is logged.
     Refused(Reject),
+    /// Refused as the event at this position was, for the same reason. Nothing is logged again.
+    RefusedBefore(Reject, LogPosition),
     /// Answered before, at this position.
     Repeated(LogPosition),
 }
@@ -96,7 +99,8 @@ impl Answer {
         match decision {
             Decision::Event(event) => Self::of_event(event),
             Decision::Repeat(at) => Self::Repeated(*at),
-            Decision::Refuse(reject) => Self::Refused(*reject),
+            Decision::Refuse { reject, logged: None } => Self::Refused(*reject),
+            Decision::Refuse { reject, logged: Some(at) } => Self::RefusedBefore(*reject, *at),
         }
     }
 
@@ -129,7 +133,7 @@ impl Answer {
 
     /// True when this answer adds an event to the log.
     pub fn is_logged(&self) -> bool {
-        !matches!(self, Self::Refused(_) | Self::Repeated(_))
+        !matches!(self, Self::Refused(_) | Self::RefusedBefore(..) | Self::Repeated(_))
     }
 }
 
@@ -141,6 +145,17 @@ struct Remembered {
     content: Content,
     valid_until: u64,
     at: LogPosition,
+    quota: Quota,
+    /// The logged refusals of a request that can still be granted.
+    refusals: Vec<(Code, LogPosition)>,
+}
+
+/// What an answer counts against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Quota {
+    Grants,
+    Endings,
+    Refusals,
 }
 
 /// A request with its principal and content.
@@ -168,7 +183,7 @@ pub struct Model {
     accounts: BTreeSet<(Address, Asset)>,
     /// The minute and how many owners were new in it.
     newcomers: (u64, u32),
-    rates: BTreeMap<Address, (u64, u32)>,
+    rates: BTreeMap<(Address, Quota), (u64, u32)>,
     requests: BTreeMap<(Address, RequestId), Remembered>,
     /// Reading rights, each by its request.
     pub readings: BTreeMap<RequestId, (ReadingGrant, LogPosition)>,
@@ -216,8 +231,12 @@ impl Model {
         }
         match self.decide(now_ms, asked) {
             Ok(answer) => answer,
-            Err(reject) if self.remembers(now_ms, asked, reject) => Answer::Remembered(reject),
-            Err(reject) => Answer::Refused(reject),
+            Err(reject) => match self.refused_before(now_ms / 1000, asked, reject) {
+                Some(Some(at)) => Answer::RefusedBefore(reject, at),
+                Some(None) => Answer::Refused(reject),
+                None if self.remembers(now_ms, asked, reject) => Answer::Remembered(reject),
+                None => Answer::Refused(reject),
+            },
         }
     }
 
@@ -263,7 +282,13 @@ impl Model {
             (Answer::ImagesApproved, Command::ApproveImages { approval, .. }) => {
                 self.approved = Some((approval.clone(), at));
             }
-            (Answer::Remembered(_) | Answer::Refused(_) | Answer::Repeated(_), _) => {}
+            (
+                Answer::Remembered(_)
+                | Answer::Refused(_)
+                | Answer::RefusedBefore(..)
+                | Answer::Repeated(_),
+                _,
+            ) => {}
             (answer, command) => panic!("{answer:?} answers no {command:?}"),
         }
         if answer.is_logged() {

@@ -98,8 +98,8 @@ const BY_NAME: &[(&[&str], Advice)] = &[
     (
         &["CLOCK_LEAP"],
         Advice {
-            meaning: "the security module says, three times over, a time more than 15 minutes ahead \
-                      of the one that the engine counted. No lock was decided by it",
+            meaning: "the security module says, three times over, a time more than 15 minutes \
+                      ahead of the one that the engine counted. No lock was decided by it",
             next: &[
                 "the next boot compares the time with the key service's clock, and goes on if they \
                  agree",

@@ -108,6 +108,11 @@ pub struct CommitArgs {
     #[arg(long, default_value_t = 300, value_name = "SECONDS")]
     expires_in: u64,
 
+    /// The nonce; one that is free by default. To replace a lock that was refused with
+    /// final: false, pass its nonce: then at most one of both is ever granted.
+    #[arg(long)]
+    nonce: Option<u64>,
+
     #[command(flatten)]
     condition: ConditionArgs,
 }
@@ -202,7 +207,10 @@ pub async fn commit(
         expires_in: args.expires_in,
         condition: args.condition.condition(signer.address()),
     };
-    let result = session.client.commit(&signer, &lock).await?;
+    let result = match args.nonce {
+        Some(nonce) => session.client.commit_with_nonce(&signer, &lock, nonce).await?,
+        None => session.client.commit(&signer, &lock).await?,
+    };
     print_commitment("committed", &result, session, output)
 }
 

@@ -37,7 +37,7 @@ pub(super) fn decide_release(
         return Err(Reject::InvalidSignature);
     }
     check_open(lock, now)?;
-    memory::check_quota(state, now, state.principal(&request_key.principal), 0, 1)?;
+    memory::check_quota_of_endings(state, now, state.principal(&request_key.principal), 1)?;
     Ok(Event::LockReleased {
         lock_id,
         signature,
@@ -71,18 +71,14 @@ pub(super) fn decide_cancel(
     for request_key in used.iter().filter_map(|c| c.request_key.as_ref()) {
         check_validity(now, request_key.valid_until)?;
     }
-    memory::check_quota(
-        state,
-        now,
-        state.principal(&lock.terms.owner),
-        0,
-        u32::from(owner_consent.request_key.is_some()),
-    )?;
+    let requests = u32::from(owner_consent.request_key.is_some());
+    memory::check_quota_of_endings(state, now, state.principal(&lock.terms.owner), requests)?;
     let mut request_keys: Vec<RequestKey> = owner_consent.request_key.into_iter().collect();
     if state.rules().remembers_every_consent() {
         // Each id answers one request of its signer (INV-07), also when another party sent it.
         for request_key in used.iter().skip(1).filter_map(|c| c.request_key) {
-            memory::check_quota(state, now, state.principal(&request_key.principal), 0, 1)?;
+            let principal = state.principal(&request_key.principal);
+            memory::check_quota_of_endings(state, now, principal, 1)?;
             request_keys.push(request_key);
         }
     }
@@ -112,7 +108,7 @@ pub(super) fn decide_draft(
     let known = state.principal(&terms.owner);
     let nonces = known.map(|p| p.nonces).unwrap_or_default();
     nonces.check(state.rules(), now.s, terms.nonce)?;
-    memory::check_quota(state, now, known, 0, u32::from(consent.request_key.is_some()))?;
+    memory::check_quota_of_endings(state, now, known, u32::from(consent.request_key.is_some()))?;
     room::check_draft(state, now, terms)?;
     let (terms, request_key) = (Box::new(terms.clone()), consent.request_key);
     Ok(Event::DraftCancelled { lock_id, terms, consent: consent.consent, request_key })

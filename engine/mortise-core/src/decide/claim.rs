@@ -41,7 +41,10 @@ pub(super) fn decide_claim(
         return Err(Reject::InvalidSignature);
     }
     check_open(lock, now)?;
-    memory::check_quota(state, now, state.principal(&request_key.principal), 0, 1)?;
+    memory::check_quota_of_endings(state, now, state.principal(&request_key.principal), 1)?;
+    if claim.claim_index > lock.claim_count && state.rules().has_final_refusals() {
+        return Err(Reject::ClaimAhead { next: lock.claim_count });
+    }
     if claim.claim_index != lock.claim_count {
         return Err(Reject::Validation(Field::ClaimIndex));
     }
@@ -102,9 +105,7 @@ pub(super) fn decide_extend(
     memory::check_quota(state, now, state.principal(&request_key.principal), 0, 1)?;
     let min = lock.expires.saturating_add(1);
     let max = now.s.saturating_add(state.policy().lock_s_max);
-    if new_expires < min || new_expires > max {
-        return Err(Reject::ExpiryWindow { min, max });
-    }
+    grant::check_window(state, new_expires, min, max)?;
     let target = lock.terms.condition.target_chain_id;
     let (claim_by, settle_by) = grant::times_of(state, target, new_expires)?;
     for (leg, held) in lock.terms.legs.iter().zip(lock.legs.iter()) {

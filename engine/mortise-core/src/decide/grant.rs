@@ -94,9 +94,7 @@ pub fn check_draft(state: &State, now_ms: u64, terms: &LockTerms) -> Result<(), 
     let now = Now { ms: now_ms, s: now_ms / 1000 };
     let min = now.s.saturating_add(state.policy().lock_s_min);
     let max = now.s.saturating_add(state.policy().lock_s_max);
-    if terms.expires < min || terms.expires > max {
-        return Err(Reject::ExpiryWindow { min, max });
-    }
+    check_window(state, terms.expires, min, max)?;
     let times = check_times(state, now, terms, Authority::Approval)?;
     custody_of(state, terms)?;
     let reserved = BatchReservations::default();
@@ -185,11 +183,20 @@ fn check_times(
         Authority::Approval => now.s,
     };
     let max = now.s.saturating_add(policy.lock_s_max);
-    if terms.expires < min || terms.expires > max {
-        return Err(Reject::ExpiryWindow { min, max });
-    }
+    check_window(state, terms.expires, min, max)?;
     times_of(state, terms.condition.target_chain_id, terms.expires)
         .map(|(claim_by, settle_by)| Times { claim_by, settle_by })
+}
+
+/// Checks that an expiry is from `min` to `max`, seconds.
+pub(super) fn check_window(state: &State, expires: u64, min: u64, max: u64) -> Result<(), Reject> {
+    if expires < min && state.rules().has_final_refusals() {
+        return Err(Reject::ExpiryTooEarly { min, max });
+    }
+    match (min..=max).contains(&expires) {
+        true => Ok(()),
+        false => Err(Reject::ExpiryWindow { min, max }),
+    }
 }
 
 /// `claimBy` and `settleBy` for an expiry, from the policy of the chain of the fill.

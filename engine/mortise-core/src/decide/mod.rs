@@ -41,8 +41,13 @@ pub enum Decision {
     Event(Event),
     /// A repetition: the event at this position in the log is the answer.
     Repeat(LogPosition),
-    /// Rejected; nothing is logged.
-    Refuse(Reject),
+    /// Rejected; nothing is logged now.
+    Refuse {
+        /// Why.
+        reject: Reject,
+        /// The event that refused the same request for the same reason before.
+        logged: Option<LogPosition>,
+    },
 }
 
 /// Decides a command at engine time `now_ms`, which is never below the state's.
@@ -53,7 +58,7 @@ pub fn decide(state: &State, now_ms: u64, admitted: &Admitted) -> Decision {
     match memory::recall(state, now, admitted) {
         Ok(Some(at)) => return Decision::Repeat(at),
         Ok(None) => {}
-        Err(reject) => return Decision::Refuse(reject),
+        Err(reject) => return Decision::Refuse { reject, logged: None },
     }
     match decide_new(state, now, &admitted.0) {
         Ok(event) => Decision::Event(event),

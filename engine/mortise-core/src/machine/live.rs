@@ -37,8 +37,13 @@ pub enum Executed {
     Logged(LogPosition, Event),
     /// A repetition: answered before, at this position.
     Repeated(LogPosition),
-    /// Rejected; nothing is logged.
-    Refused(Reject),
+    /// Rejected; nothing is logged now.
+    Refused {
+        /// Why.
+        reject: Reject,
+        /// The event that refused the same request for the same reason before.
+        logged: Option<LogPosition>,
+    },
 }
 
 /// Why a frame was not closed.
@@ -139,7 +144,7 @@ impl Machine {
         match decide(&self.state, now_ms.max(self.chain.head.time_ms), admitted) {
             Decision::Event(_) => None,
             Decision::Repeat(at) => Some(Executed::Repeated(at)),
-            Decision::Refuse(reject) => Some(Executed::Refused(reject)),
+            Decision::Refuse { reject, logged } => Some(Executed::Refused { reject, logged }),
         }
     }
 
@@ -163,7 +168,7 @@ impl Machine {
                 Ok(Executed::Logged(at, event))
             }
             Decision::Repeat(at) => Ok(Executed::Repeated(at)),
-            Decision::Refuse(reject) => Ok(Executed::Refused(reject)),
+            Decision::Refuse { reject, logged } => Ok(Executed::Refused { reject, logged }),
         }
     }
 

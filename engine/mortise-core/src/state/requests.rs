@@ -1,23 +1,77 @@
 //! The table of answered requests: idempotency (INV-07).
+//!
+//! A request whose refusal was not final is here as well: the id is bound to its content, and the
+//! answer is decided again. Invariants: a final answer is never replaced while it is valid.
 
 use super::principals::NO_SLOT;
 use super::slab::Slab;
 use super::slot_index::{KeyHash, SlotIndex};
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use bincode::{Decode, Encode};
+use mortise_format::errors::Code;
 use mortise_format::event::{Content, LogPosition, RequestKey};
 use mortise_format::ids::{Address, RequestId};
+use mortise_format::limits::REFUSALS_PER_REQUEST_MAX;
+use mortise_format::reject::Reject;
+
+/// The quota that a remembered request counts against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub enum Quota {
+    /// What begins or extends a promise.
+    Grants,
+    /// What ends one: claims, releases and cancels. No grant uses it up.
+    Endings,
+    /// Refusals: anyone who holds signed bytes can cause them, so they use up nothing else.
+    Refusals,
+}
+
+/// The logged refusals of a request that can still be granted.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct OpenRefusals {
+    /// The code of each, with its event. One for a code, at most [`REFUSALS_PER_REQUEST_MAX`].
+    logged: Vec<(i32, LogPosition)>,
+}
+
+impl OpenRefusals {
+    fn new(code: Code, at: LogPosition) -> Self {
+        Self { logged: alloc::vec![(code.code(), at)] }
+    }
+
+    /// The event that refused for this reason.
+    pub fn find(&self, code: Code) -> Option<LogPosition> {
+        self.logged.iter().find(|(known, _)| *known == code.code()).map(|(_, at)| *at)
+    }
+
+    /// True when one more refusal may be logged.
+    pub fn has_room(&self) -> bool {
+        self.logged.len() < REFUSALS_PER_REQUEST_MAX
+    }
+}
 
 /// The position of the answer to a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct Remembered {
     /// Digest of the request's content.
     pub content: Content,
     /// Forgotten after this time, seconds.
     pub valid_until: u64,
-    /// The event that answered.
+    /// The event that answered last.
     pub at: LogPosition,
+    /// The quota that it counts against.
+    pub quota: Quota,
+    /// None for a final answer.
+    pub refusals: Option<Box<OpenRefusals>>,
+}
+
+/// What an event says about a request.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Outcome {
+    /// It is the answer, for as long as the request is valid.
+    Final(Quota),
+    /// It refuses, and the request is decided again.
+    Open(Reject),
 }
 
 type Key = (Address, RequestId);
@@ -70,15 +124,32 @@ impl Requests {
         self.by_time.first_key_value().map(|(until, _)| until.saturating_add(1))
     }
 
-    /// Remembers an answer; returns the older one under the same id that it replaced.
+    /// Remembers an answer; returns the older one under the same id that it replaced. `now_s` says
+    /// which of the two were valid together: then the refusals of the older one stay.
     pub(crate) fn insert(
         &mut self,
         request_key: &RequestKey,
         at: LogPosition,
+        outcome: Outcome,
+        now_s: u64,
     ) -> Option<Remembered> {
-        let remembered =
-            Remembered { content: request_key.content, valid_until: request_key.valid_until, at };
-        self.put((request_key.principal, request_key.id), remembered)
+        let RequestKey { principal, id, content, valid_until, .. } = *request_key;
+        let (quota, refusals) = match outcome {
+            Outcome::Final(quota) => (quota, None),
+            Outcome::Open(reject) => {
+                let old = self.find(&principal, &id).filter(|old| old.valid_until >= now_s);
+                let old = old.and_then(|old| old.refusals.clone());
+                let refusals = match old {
+                    Some(mut old) => {
+                        old.logged.push((reject.code().code(), at));
+                        old
+                    }
+                    None => Box::new(OpenRefusals::new(reject.code(), at)),
+                };
+                (Quota::Refusals, Some(refusals))
+            }
+        };
+        self.put((principal, id), Remembered { content, valid_until, at, quota, refusals })
     }
 
     fn put(&mut self, key: Key, remembered: Remembered) -> Option<Remembered> {
@@ -91,7 +162,7 @@ impl Requests {
         if replaced.is_none() {
             self.by_key.insert_hashed(hash, slot);
         }
-        if replaced.is_none_or(|old| old.valid_until != until) {
+        if replaced.as_ref().is_none_or(|old| old.valid_until != until) {
             self.by_time.entry(until).or_default().push(slot);
         }
         replaced
@@ -102,8 +173,9 @@ impl Requests {
         Some(core::mem::replace(&mut known.1, remembered))
     }
 
-    /// Forgets requests that are no longer valid, at most `max`; returns their principals.
-    pub(crate) fn forget_before(&mut self, now_s: u64, max: usize) -> Vec<Address> {
+    /// Forgets requests that are no longer valid, at most `max`; returns their principals, each
+    /// with the quota that is free again.
+    pub(crate) fn forget_before(&mut self, now_s: u64, max: usize) -> Vec<(Address, Quota)> {
         let mut forgotten = Vec::new();
         while let Some(mut entry) = self.by_time.first_entry() {
             let time = *entry.key();
@@ -118,9 +190,9 @@ impl Requests {
             }
             while let Some(slot) = entry.get_mut().pop() {
                 let is_due = self.slots.get(slot).is_some_and(|(_, r)| r.valid_until == time);
-                if let Some((key, _)) = is_due.then(|| self.slots.take(slot)).flatten() {
+                if let Some((key, old)) = is_due.then(|| self.slots.take(slot)).flatten() {
                     self.by_key.remove(&key, slot);
-                    forgotten.push(key.0);
+                    forgotten.push((key.0, old.quota));
                 }
                 if forgotten.len() >= max {
                     return forgotten;
@@ -133,7 +205,7 @@ impl Requests {
 
     /// Everything, in order of time then key: the form of a snapshot.
     pub(crate) fn to_sorted(&self) -> Vec<(Key, Remembered)> {
-        let mut all: Vec<_> = self.slots.iter().copied().collect();
+        let mut all: Vec<_> = self.slots.iter().cloned().collect();
         all.sort_unstable_by_key(|(key, remembered)| (remembered.valid_until, *key));
         all
     }

@@ -2,13 +2,14 @@
 
 use super::inflight::{InFlight, Pending};
 use super::{Change, Fault, Output, Pipeline, SignJob, Snapshot};
-use crate::api::{Reply, Token};
+use crate::api::{Rejected, Reply, Token};
 use mortise_core::Admitted;
 use mortise_core::body::{Boot, ClearBody};
 use mortise_core::decide::{PREFETCH_BATCH, prefetch};
 use mortise_core::machine::{Executed, OpenFrame};
 use mortise_format::event::{Event, LogPosition};
 use mortise_format::limits::{FRAME_STATEMENTS_MAX, FRAMES_IN_FLIGHT_MAX};
+use mortise_format::reject::Reject;
 use mortise_format::rules::RuleSet;
 use std::sync::Arc;
 
@@ -105,8 +106,9 @@ impl Pipeline {
         if building.is_none() {
             // Open a frame only for an event: refusals and repeats must not grow the log.
             match self.machine.preview(now_ms, admitted) {
-                Some(Executed::Refused(reject)) => {
-                    self.answer(token, Pending::Reply(Reply::Refused(reject)), building, out);
+                Some(Executed::Refused { reject, logged }) => {
+                    let refusal = self.refusal(reject, logged);
+                    self.answer(token, refusal, building, out);
                     return Ok(());
                 }
                 Some(Executed::Repeated(at)) => {
@@ -121,18 +123,24 @@ impl Pipeline {
             Executed::Logged(at, event) => {
                 self.forget_draft(&event);
                 let reply = match &event {
-                    Event::CommandRefused { reject, .. } => Pending::Reply(Reply::Refused(*reject)),
+                    Event::CommandRefused { reject, .. } => self.refusal(*reject, Some(at)),
                     _ => Pending::Event(at.index),
                 };
                 open.replies.push((token, reply));
                 open.events.push((at.index, event));
             }
             Executed::Repeated(at) => self.repeat(token, at, building, out),
-            Executed::Refused(reject) => {
-                open.replies.push((token, Pending::Reply(Reply::Refused(reject))));
+            Executed::Refused { reject, logged } => {
+                let refusal = self.refusal(reject, logged);
+                self.answer(token, refusal, building, out);
             }
         }
         Ok(())
+    }
+
+    fn refusal(&self, reject: Reject, logged: Option<LogPosition>) -> Pending {
+        let rules = self.machine.state().rules();
+        Pending::Reply(Reply::Refused(Rejected::decided(rules, reject, logged)))
     }
 
     fn forget_draft(&mut self, event: &Event) {
@@ -155,13 +163,13 @@ impl Pipeline {
     ) {
         if let Some(open) = building.as_mut().filter(|b| b.frame.seq() == at.seq) {
             let known = open.events.iter().find(|(index, _)| *index == at.index);
-            open.replies.push((token, pending_event(at.index, known.map(|(_, e)| e))));
+            open.replies.push((token, pending_event(at, known.map(|(_, e)| e))));
             return;
         }
         match self.in_flight.iter_mut().find(|frame| frame.seq == at.seq) {
             Some(frame) => {
                 let event = decoded(&frame.body, at.index);
-                frame.replies.push((token, pending_event(at.index, event.as_ref())));
+                frame.replies.push((token, pending_event(at, event.as_ref())));
             }
             None => self.answer(token, Pending::Recall(at), building, out),
         }
@@ -314,10 +322,12 @@ impl Pipeline {
 /// Bytes of log for each byte of a snapshot.
 const LOG_PER_SNAPSHOT: usize = 4;
 
-fn pending_event(index: u32, event: Option<&Event>) -> Pending {
+fn pending_event(at: LogPosition, event: Option<&Event>) -> Pending {
     match event {
-        Some(Event::CommandRefused { reject, .. }) => Pending::Reply(Reply::Refused(*reject)),
-        _ => Pending::Event(index),
+        Some(Event::CommandRefused { reject, .. }) => {
+            Pending::Reply(Reply::Refused(Rejected::repeated(*reject, at)))
+        }
+        _ => Pending::Event(at.index),
     }
 }
 

@@ -34,7 +34,7 @@ impl Pipeline {
             Query::SuggestNonce(owner) => Answer::Nonce(self.next_nonce(&owner, now_ms)),
             Query::Draft(request) => match self.draft(now_ms, request) {
                 Ok(draft) => Answer::Draft(Box::new(draft)),
-                Err(reject) => return Pending::Reply(Reply::Refused(reject)),
+                Err(reject) => return Pending::Reply(Reply::Refused(reject.into())),
             },
             Query::Simulate(params) => Answer::Simulated(self.simulate(now_ms, &params)),
             Query::Policy => Answer::Policy(Box::new(self.machine.state().policy().clone())),

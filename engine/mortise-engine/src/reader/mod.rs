@@ -35,7 +35,7 @@ pub use threads::Readers;
 pub use tiles::{TileError, complete};
 pub use view::{Released, ReleasedView};
 
-use crate::api::{LogProof, Reply};
+use crate::api::{LogProof, Rejected, Reply};
 use crate::keyring::{Identity, KeyRing};
 use crate::reading::ReadingKeys;
 use crate::released::{CommitmentSigner, ReleasedFrame};
@@ -122,7 +122,9 @@ impl Reader {
     pub async fn recall(&self, at: LogPosition) -> Result<Reply, ReadError> {
         let found = self.event(at).await?.ok_or(ReadError::Damaged { seq: at.seq })?;
         Ok(match found {
-            (_, Event::CommandRefused { reject, .. }) => Reply::Refused(reject),
+            (_, Event::CommandRefused { reject, .. }) => {
+                Reply::Refused(Rejected::repeated(reject, at))
+            }
             (released, _) => Reply::Logged(Arc::new(released), at.index),
         })
     }

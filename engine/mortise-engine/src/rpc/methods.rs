@@ -1,8 +1,8 @@
 //! One function per method: query the engine, then render the answer.
 
 use super::reply::{
-    Answered, Json, closed, json, not_found, read, read_log, refused, rooted, serving, unexpected,
-    unread,
+    Answered, Json, at_position, closed, json, not_found, read, read_log, refused, rooted, serving,
+    unexpected, unread,
 };
 use super::{application, attestation, history, info, reading, render};
 use crate::api::{Answer, DraftRequest, LockFilter, Query, Reply, TermsOf};
@@ -104,11 +104,7 @@ async fn logged(handle: &EngineHandle, command: Command) -> Answered {
         Reply::Recall(at) => {
             read_log(handle, move |reader| async move {
                 // The request was answered before and is not decided again, whatever the read says.
-                let shown = |error: ErrorObject| {
-                    about
-                        .tell(error)
-                        .with("at", serde_json::json!({"seq": at.seq, "index": at.index}))
-                };
+                let shown = |error: ErrorObject| at_position(about.tell(error), at);
                 match reader.recall(at).await.map_err(|error| shown(unread(&error)))? {
                     Reply::Logged(frame, index) => {
                         render::logged(reader.identity(), &frame, index).ok_or_else(unexpected)
@@ -170,7 +166,9 @@ impl About {
     fn tell(&self, error: ErrorObject) -> ErrorObject {
         let fields = error.entry().map_or(&[][..], |code| code.data());
         let wants = |name: &str| fields.contains(&name) && !error.data.contains_key(name);
-        let (lock_id, nonce) = (wants("lockId"), wants("nonce"));
+        // A replacement of what can still be granted must have the same nonce.
+        let is_open = error.data.get("final") == Some(&Value::Bool(false));
+        let (lock_id, nonce) = (wants("lockId"), wants("nonce") || is_open);
         let expires = wants("expires");
         let with = |error: ErrorObject, wanted: bool, name: &str, value: Option<Value>| match value
         {
@@ -207,6 +205,10 @@ async fn sign_lock(handle: &EngineHandle, params: SignLock) -> Answered {
 }
 
 async fn cancel_lock(handle: &EngineHandle, params: CancelLock) -> Answered {
+    let engine_id = serving(handle)?.identity.engine_id;
+    if params.terms.as_ref().is_some_and(|terms| terms.lock_id(&engine_id) != params.lock_id) {
+        return Err(Reject::Validation(Field::LockId).into());
+    }
     let form = match params.signed_as {
         CancelSignedAs::Consent(request) => CancelForm::Consent(request),
         CancelSignedAs::Text => CancelForm::Text,
@@ -215,9 +217,12 @@ async fn cancel_lock(handle: &EngineHandle, params: CancelLock) -> Answered {
     };
     let consent = SignedCancel { form, signature: params.signature };
     let other = params.beneficiary_signature.map(|signature| SignedCancel { form, signature });
-    match read(handle, Query::Terms(params.lock_id)).await? {
-        Answer::Terms(terms, TermsOf::Draft) => {
+    match (read(handle, Query::Terms(params.lock_id)).await?, params.terms) {
+        (Answer::Terms(terms, TermsOf::Draft), _) => {
             logged(handle, Command::CancelDraft { terms: *terms, consent }).await
+        }
+        (Answer::None, Some(terms)) => {
+            logged(handle, Command::CancelDraft { terms, consent }).await
         }
         _ => {
             let consents = std::iter::once(consent).chain(other).collect();

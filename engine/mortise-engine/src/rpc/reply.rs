@@ -1,11 +1,12 @@
 //! Queries to the engine, and the errors that all methods share.
 
-use crate::api::{Answer, Query, Reply};
+use crate::api::{Answer, Query, Rejected, Reply};
 use crate::handle::{EngineHandle, Serving, SubmitError};
 use crate::phase::Phase;
 use crate::reader::{ReadError, Reader};
 use mortise_core::body::CarriedStatement;
 use mortise_format::errors::Code;
+use mortise_format::event::LogPosition;
 use mortise_format::ids::LockId;
 use mortise_format::reject::Reject;
 use mortise_rpc::ErrorObject;
@@ -65,9 +66,21 @@ pub(super) fn unread(error: &ReadError) -> ErrorObject {
     }
 }
 
+/// Adds the position in the log of what answered.
+pub(super) fn at_position(error: ErrorObject, at: LogPosition) -> ErrorObject {
+    error.with("at", serde_json::json!({ "seq": at.seq, "index": at.index }))
+}
+
 pub(super) fn refused(reply: Reply) -> ErrorObject {
     match reply {
-        Reply::Refused(reject) => ErrorObject::from(reject),
+        Reply::Refused(Rejected { reject, is_final, logged }) => {
+            let error =
+                ErrorObject::from(reject).with("final", is_final).with("retryable", !is_final);
+            match logged {
+                Some(at) => at_position(error.with("logged", true), at),
+                None => error.with("logged", false),
+            }
+        }
         Reply::NotDurable => ErrorObject::new(Code::NotDurable),
         // The writer stopped and the engine restarts: the request had no effect.
         Reply::Fault => ErrorObject::not_ready("restarting"),

@@ -186,8 +186,8 @@ impl ClockState {
     /// trip. The new anchor is the value in this range that is nearest to the counted time.
     ///
     /// A time that is late delays an expiry; a time that is early ends promises for good. So a step
-    /// forward above [`ClockRules::forward_max`] is not taken from one reading. Until enough readings
-    /// agree, the current anchor counts on.
+    /// forward above [`ClockRules::forward_max`] is not taken from one reading. Until enough
+    /// readings agree, the current anchor counts on.
     ///
     /// # Errors
     /// `SlowAnswer`, `WentBack`, `Ahead`; `Leap`, and from then on there is no time.

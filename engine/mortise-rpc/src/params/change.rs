@@ -1,12 +1,14 @@
 //! Parameters that change locks: claimLock, releaseLock, cancelLock, extendLock.
 
 use super::super::fields::{Item, ParamError};
+use super::super::rows::Object;
 use alloc::vec::Vec;
 use mortise_format::amount::U256;
 use mortise_format::command::{CancelForm, Command};
 use mortise_format::eip712::{Claim, Request};
 use mortise_format::ids::{Address, Bytes32, LockId, RequestId, Signature};
 use mortise_format::limits::LOCK_LEGS_MAX;
+use mortise_format::lock::LockTerms;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
@@ -107,6 +109,9 @@ pub enum CancelSignedAs {
 pub struct CancelLock {
     /// The lock or draft.
     pub lock_id: LockId,
+    /// The terms of a lock that was never granted, when no draft of it is kept: the owner burns its
+    /// nonce for good.
+    pub terms: Option<LockTerms>,
     /// The owner's signature.
     pub signature: Signature,
     /// The beneficiary's signature, over the same form.
@@ -128,6 +133,7 @@ params! {
     /// The fields of a [`CancelLock`].
     struct CancelFields {
         lock_id: LockId = required("lockId", Item::lock_id);
+        terms: Option<LockTerms> = optional("terms", Item::object, Object);
         request_id: Option<RequestId> = optional("requestId", Item::request_id);
         valid_until: Option<u64> = optional("validUntil", Item::number);
         signature: Signature = required("signature", Item::signature);
@@ -177,8 +183,8 @@ impl CancelLock {
     pub fn parse(params: &Value) -> Result<Self> {
         let fields = CancelFields::parse(params)?;
         let signed_as = fields.signed_as()?;
-        let CancelFields { lock_id, signature, beneficiary_signature, .. } = fields;
-        Ok(Self { lock_id, signature, beneficiary_signature, signed_as })
+        let CancelFields { lock_id, terms, signature, beneficiary_signature, .. } = fields;
+        Ok(Self { lock_id, terms, signature, beneficiary_signature, signed_as })
     }
 
     /// The form that the core checks.
@@ -202,6 +208,7 @@ impl Serialize for CancelLock {
         };
         let fields = CancelFields {
             lock_id: self.lock_id,
+            terms: self.terms.clone(),
             request_id: request.map(|request| request.id),
             valid_until: request.map(|request| request.valid_until),
             signature: self.signature,

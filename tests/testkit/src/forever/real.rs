@@ -47,7 +47,7 @@ impl Real {
             _ => Effect::Nothing,
         };
         if let Reply::Refused(reject) = reply {
-            return refused(reject.code());
+            return refused(reject.reject.code());
         }
         let response = Response::of(reply);
         let at = LogPosition { seq: response.seq(), index: response.index };

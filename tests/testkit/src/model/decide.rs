@@ -79,9 +79,7 @@ impl Model {
         }
         let shortest = if request.is_some() { self.policy.lock_s_min } else { 0 };
         let (min, max) = (now_s + shortest, now_s + self.policy.lock_s_max);
-        if terms.expires < min || terms.expires > max {
-            return Err(Reject::ExpiryWindow { min, max });
-        }
+        self.check_window(terms.expires, min, max)?;
         let (claim_by, settle_by) = self.times(terms.condition.target_chain_id, terms.expires)?;
         let custody = self.one_custody(terms)?;
         let mine = || before.iter().filter(|earlier| earlier.owner == terms.owner);
@@ -214,7 +212,10 @@ impl Model {
         }
         let signer = signer.filter(|s| *s == lock.terms.arbiter).ok_or(Reject::InvalidSignature)?;
         self.open_lock(now_s, &claim.lock_id)?;
-        self.check_quota(now_ms, &signer, 0, 1)?;
+        self.check_endings(now_ms, &signer, 1)?;
+        if claim.claim_index > lock.claims && self.rules >= RuleSet(3) {
+            return Err(Reject::ClaimAhead { next: lock.claims });
+        }
         if claim.claim_index != lock.claims {
             return Err(Reject::Validation(Field::ClaimIndex));
         }
@@ -249,7 +250,7 @@ impl Model {
             return Err(Reject::InvalidSignature);
         }
         self.open_lock(now_s, lock_id)?;
-        self.check_quota(now_ms, &taker, 0, 1)?;
+        self.check_endings(now_ms, &taker, 1)?;
         Ok(Answer::Released(remaining(lock)))
     }
 
@@ -274,9 +275,7 @@ impl Model {
         }
         self.check_quota(now_ms, &owner, 0, 1)?;
         let (min, max) = (lock.expires + 1, now_s + self.policy.lock_s_max);
-        if new_expires < min || new_expires > max {
-            return Err(Reject::ExpiryWindow { min, max });
-        }
+        self.check_window(new_expires, min, max)?;
         let chain_id = lock.terms.condition.target_chain_id;
         let (claim_by, settle_by) = self.times(chain_id, new_expires)?;
         for (leg, [remaining, ..]) in lock.terms.legs.iter().zip(&lock.parts) {
@@ -327,10 +326,10 @@ impl Model {
             }
         }
         let requests = u32::from(matches!(by_owner, CancelForm::Consent(_)));
-        self.check_quota(now_ms, &owner, 0, requests)?;
+        self.check_endings(now_ms, &owner, requests)?;
         let taker_asks = taker != owner && matches!(by_taker, CancelForm::Consent(_));
         if taker_asks && self.rules >= RuleSet(2) {
-            self.check_quota(now_ms, &taker, 0, 1)?;
+            self.check_endings(now_ms, &taker, 1)?;
         }
         Ok(Answer::Cancelled(remaining(lock)))
     }
@@ -355,9 +354,19 @@ impl Model {
             });
         }
         self.check_nonce(now_ms / 1000, &terms.owner, terms.nonce, &[])?;
-        self.check_quota(now_ms, &terms.owner, 0, requests)?;
+        self.check_endings(now_ms, &terms.owner, requests)?;
         self.check_draft_room(now_ms, terms)?;
         Ok(Answer::DraftCancelled)
+    }
+
+    /// An expiry is from `min` to `max`.
+    fn check_window(&self, expires: u64, min: u64, max: u64) -> Result<(), Reject> {
+        match expires {
+            _ if expires > max => Err(Reject::ExpiryWindow { min, max }),
+            _ if expires >= min => Ok(()),
+            _ if self.rules >= RuleSet(3) => Err(Reject::ExpiryTooEarly { min, max }),
+            _ => Err(Reject::ExpiryWindow { min, max }),
+        }
     }
 
     fn decide_fact(

@@ -1,7 +1,7 @@
 //! Which requests were answered, and which rejects are remembered (INV-07).
 
 use super::shape::address;
-use super::{Answer, Content, Model, Remembered, SignedRequest};
+use super::{Answer, Content, Model, Quota, Remembered, SignedRequest};
 use crate::keys::Asked;
 use mortise_format::codec;
 use mortise_format::command::{CancelForm, Command, SignedIntent};
@@ -9,10 +9,12 @@ use mortise_format::eip712::Request;
 use mortise_format::event::LogPosition;
 use mortise_format::ids::{Address, LockId, Signature};
 use mortise_format::lock::{Custody, Status};
-use mortise_format::reject::{Field, Limit, Reject};
+use mortise_format::reject::{Field, Limit, NonceFault, Reject};
 use mortise_format::rules::RuleSet;
 
 const DAY_S: u64 = 24 * 3600;
+/// Logged refusals of one request.
+const REFUSALS_MAX: usize = 4;
 
 impl Model {
     pub(super) fn recall(&self, now_s: u64, asked: &Asked) -> Result<Option<LogPosition>, Reject> {
@@ -23,9 +25,10 @@ impl Model {
                     signature.0[64] += if signature.0[64] < 27 { 27 } else { 0 };
                     signature
                 };
-                let same = lock.filter(|lock| match self.rules >= RuleSet(2) {
-                    true => lock.approved_with.map(one_form) == Some(one_form(*signature)),
-                    false => lock.approved_with == Some(*signature),
+                let same = lock.filter(|lock| match self.rules {
+                    RuleSet(3..) => lock.approved_with.is_some(),
+                    RuleSet(2) => lock.approved_with.map(one_form) == Some(one_form(*signature)),
+                    _ => lock.approved_with == Some(*signature),
                 });
                 Ok(same.map(|lock| lock.granted_at))
             }
@@ -107,7 +110,7 @@ impl Model {
             return Ok(None);
         };
         if known.content == signed_request.content {
-            return Ok(Some(known.at));
+            return Ok(known.refusals.is_empty().then_some(known.at));
         }
         let mut pairs = known.content.iter().zip(&signed_request.content);
         let (_, (field, _)) = pairs.find(|(a, b)| a != b).expect("the contents differ");
@@ -161,6 +164,31 @@ impl Model {
         }
     }
 
+    /// What is known of a refusal whose request was refused before and can still be granted. The
+    /// outer value is none if the refusal may be logged; the inner one if it was not, and is not.
+    pub(super) fn refused_before(
+        &self,
+        now_s: u64,
+        asked: &Asked,
+        reject: Reject,
+    ) -> Option<Option<LogPosition>> {
+        let requests = self.signed_requests(asked);
+        let [one] = requests.as_slice() else { return None };
+        let known = self.requests.get(&(one.principal, one.request.id))?;
+        if known.valid_until < now_s || known.refusals.is_empty() || !is_caused_by_state(&reject) {
+            return None;
+        }
+        if check_validity(now_s, &one.request).is_err() {
+            return None;
+        }
+        let same = known.refusals.iter().find(|(code, _)| *code == reject.code());
+        match same {
+            Some((_, at)) => Some(Some(*at)),
+            None if known.refusals.len() >= REFUSALS_MAX && !is_final(&reject) => Some(None),
+            None => None,
+        }
+    }
+
     /// True when this refusal is logged.
     pub(super) fn remembers(&self, now_ms: u64, asked: &Asked, reject: Reject) -> bool {
         let one_request = match &asked.command {
@@ -179,7 +207,15 @@ impl Model {
             && (is_party || self.known.contains_key(&signed_request.principal))
             && is_caused_by_state(&reject)
             && check_validity(now_ms / 1000, &signed_request.request).is_ok()
-            && self.check_quota(now_ms, &signed_request.principal, 0, 1).is_ok()
+            && self.has_room_for_refusal(now_ms, signed_request)
+    }
+
+    fn has_room_for_refusal(&self, now_ms: u64, signed: &SignedRequest) -> bool {
+        let quota = if self.rules >= RuleSet(3) { Quota::Refusals } else { Quota::Grants };
+        let key = (signed.principal, signed.request.id);
+        let is_known = self.requests.get(&key).is_some_and(|k| k.valid_until >= now_ms / 1000);
+        let more = u32::from(!is_known);
+        self.check_quota_of(now_ms, &signed.principal, quota, 0, more).is_ok()
     }
 
     fn lock_of(&self, command: &Command) -> Option<LockId> {
@@ -193,14 +229,17 @@ impl Model {
 
     /// Counts a logged answer against its principals, and remembers their requests.
     pub(super) fn remember(&mut self, at: LogPosition, asked: &Asked, answer: &Answer) {
+        let ending = if self.rules >= RuleSet(3) { Quota::Endings } else { Quota::Grants };
         match &asked.command {
             Command::RecordFact { .. }
             | Command::GrantReading { .. }
             | Command::ApproveImages { .. } => return,
             // Owners who used a nonce have a record by now.
-            Command::Approve { terms, .. } => return self.count(&terms.owner, Custody::Open),
+            Command::Approve { terms, .. } => {
+                return self.count(&terms.owner, Quota::Grants, Custody::Open);
+            }
             Command::CancelDraft { terms, .. } if self.signed_requests(asked).is_empty() => {
-                return self.count(&terms.owner, Custody::Open);
+                return self.count(&terms.owner, ending, Custody::Open);
             }
             Command::Cancel { lock_id, consents } if matches!(answer, Answer::Cancelled(_)) => {
                 let lock = self.locks.get(lock_id).expect("the lock was there");
@@ -209,8 +248,8 @@ impl Model {
                 let by_owner = asked.signers.iter().position(|s| address(s) == Some(owner));
                 let consent = &consents[by_owner.expect("the owner consented")];
                 match cancel_mark(lock_id, consent, owner) {
-                    Some(signed_request) => self.remember_one(at, signed_request, class),
-                    None => self.count(&owner, class),
+                    Some(signed_request) => self.remember_one(at, signed_request, ending, class),
+                    None => self.count(&owner, ending, class),
                 }
                 let terms = &self.locks.get(lock_id).expect("the lock was there").terms;
                 let taker = match terms.beneficiary.is_zero() {
@@ -220,7 +259,7 @@ impl Model {
                 let by_taker = asked.signers.iter().position(|s| address(s) == Some(taker));
                 let mark = by_taker.and_then(|at| cancel_mark(lock_id, &consents[at], taker));
                 if let Some(mark) = mark.filter(|_| self.rules >= RuleSet(2) && taker != owner) {
-                    self.remember_one(at, mark, class);
+                    self.remember_one(at, mark, ending, class);
                 }
                 return;
             }
@@ -228,27 +267,51 @@ impl Model {
         }
         let lock = self.lock_of(&asked.command).and_then(|lock_id| self.locks.get(&lock_id));
         let class = lock.map_or(Custody::Open, |lock| lock.custody);
+        let quota = match (&asked.command, answer) {
+            (_, Answer::Remembered(_)) if self.rules >= RuleSet(3) => Quota::Refusals,
+            (Command::Claim { .. } | Command::Release { .. }, _) => ending,
+            (Command::CancelDraft { .. }, _) => ending,
+            _ => Quota::Grants,
+        };
         for signed_request in self.signed_requests(asked) {
-            self.remember_one(at, signed_request, class);
+            let key = (signed_request.principal, signed_request.request.id);
+            let mut refusals = Vec::new();
+            if let (Answer::Remembered(reject), Quota::Refusals) = (answer, quota)
+                && !is_final(reject)
+            {
+                let now_s = self.time_ms / 1000;
+                let known = self.requests.get(&key).filter(|known| known.valid_until >= now_s);
+                refusals = known.map(|known| known.refusals.clone()).unwrap_or_default();
+                refusals.push((reject.code(), at));
+            }
+            self.remember_one(at, signed_request, quota, class);
+            self.requests.get_mut(&key).expect("it is remembered").refusals = refusals;
         }
     }
 
-    fn remember_one(&mut self, at: LogPosition, signed_request: SignedRequest, class: Custody) {
-        self.count(&signed_request.principal, class);
+    fn remember_one(
+        &mut self,
+        at: LogPosition,
+        signed_request: SignedRequest,
+        quota: Quota,
+        class: Custody,
+    ) {
+        self.count(&signed_request.principal, quota, class);
         let (content, valid_until) = (signed_request.content, signed_request.request.valid_until);
-        let remembered = Remembered { content, valid_until, at };
+        let remembered = Remembered { content, valid_until, at, quota, refusals: Vec::new() };
         self.requests.insert((signed_request.principal, signed_request.request.id), remembered);
     }
 
     /// Counts a command; a new record counts in the class of the lock that it is about.
-    fn count(&mut self, principal: &Address, class: Custody) {
+    fn count(&mut self, principal: &Address, quota: Quota, class: Custody) {
         self.known.entry(*principal).or_insert(class);
         let minute = self.time_ms / 60_000;
-        let rate = self.rates.entry(*principal).or_insert((minute, 0));
+        let rate = self.rates.entry((*principal, quota)).or_insert((minute, 0));
         *rate = if rate.0 == minute { (minute, rate.1 + 1) } else { (minute, 1) };
     }
 
-    /// Rate and memory of a principal, with so many commands of the same batch before this one.
+    /// Rate and memory of a principal for what begins or extends promises, with so many commands of
+    /// the same batch before this one.
     pub(super) fn check_quota(
         &self,
         now_ms: u64,
@@ -256,16 +319,46 @@ impl Model {
         earlier: u32,
         requests: u32,
     ) -> Result<(), Reject> {
-        let rate = self.rates.get(principal).filter(|(minute, _)| *minute == now_ms / 60_000);
+        self.check_quota_of(now_ms, principal, Quota::Grants, earlier, requests)
+    }
+
+    /// The same for what ends one.
+    pub(super) fn check_endings(
+        &self,
+        now_ms: u64,
+        principal: &Address,
+        requests: u32,
+    ) -> Result<(), Reject> {
+        let quota = if self.rules >= RuleSet(3) { Quota::Endings } else { Quota::Grants };
+        self.check_quota_of(now_ms, principal, quota, 0, requests)
+    }
+
+    fn check_quota_of(
+        &self,
+        now_ms: u64,
+        principal: &Address,
+        quota: Quota,
+        earlier: u32,
+        requests: u32,
+    ) -> Result<(), Reject> {
+        let part = |max: u32| match quota {
+            Quota::Refusals => max.div_ceil(10),
+            Quota::Grants | Quota::Endings => max,
+        };
+        let rate = self.rates.get(&(*principal, quota));
+        let rate = rate.filter(|(minute, _)| *minute == now_ms / 60_000);
         let rate = rate.map_or(0, |(_, count)| *count) + earlier;
         let limit = |which, max: u32| Err(Reject::Limit(which, u64::from(max).into()));
-        if rate >= self.policy.commands_per_minute_max {
-            return limit(Limit::Rate, self.policy.commands_per_minute_max);
+        let commands_max = part(self.policy.commands_per_minute_max);
+        if rate >= commands_max {
+            return limit(Limit::Rate, commands_max);
         }
-        let kept = self.requests.keys().filter(|(whose, _)| whose == principal).count();
-        let kept = u32::try_from(kept).expect("few requests");
-        if requests > 0 && kept + requests > self.policy.requests_max {
-            return limit(Limit::Requests, self.policy.requests_max);
+        let kept = self.requests.iter();
+        let kept = kept.filter(|((whose, _), known)| whose == principal && known.quota == quota);
+        let kept = u32::try_from(kept.count()).expect("few requests");
+        let requests_max = part(self.policy.requests_max);
+        if requests > 0 && kept + requests > requests_max {
+            return limit(Limit::Requests, requests_max);
         }
         Ok(())
     }
@@ -289,6 +382,7 @@ fn is_caused_by_state(reject: &Reject) -> bool {
         | Reject::NonceUsed
         | Reject::NonceNotFree { .. }
         | Reject::ExpiryWindow { .. }
+        | Reject::ExpiryTooEarly { .. }
         | Reject::ResetPeriodTooShort { .. }
         | Reject::ForcedWithdrawal
         | Reject::UnsupportedChain(_)
@@ -304,7 +398,30 @@ fn is_caused_by_state(reject: &Reject) -> bool {
         | Reject::Validation(_)
         | Reject::Unauthorized
         | Reject::RequestIdReused(_)
+        | Reject::ClaimAhead { .. }
         | Reject::ProofInvalid => false,
+    }
+}
+
+/// True for a refusal by the state that no later state takes back.
+fn is_final(reject: &Reject) -> bool {
+    match reject {
+        Reject::NonceNotFree { fault, .. } => *fault != NonceFault::FromFuture,
+        Reject::LockExpired
+        | Reject::NonceUsed
+        | Reject::ExpiryTooEarly { .. }
+        | Reject::UnsupportedChain(_)
+        | Reject::AlreadyTerminal(_)
+        | Reject::ConsentRequired(_)
+        | Reject::ClaimExceeds { .. }
+        | Reject::Limit(Limit::Single, _) => true,
+        Reject::InsufficientAvailable { .. }
+        | Reject::ExpiryWindow { .. }
+        | Reject::ResetPeriodTooShort { .. }
+        | Reject::ForcedWithdrawal
+        | Reject::StaleFacts { .. }
+        | Reject::Limit(..) => false,
+        other => panic!("{other:?} is not logged"),
     }
 }
 

@@ -148,7 +148,7 @@ impl Model {
             let newest = nonces.get(who).and_then(|used| used.last()).map(|nonce| nonce >> 32);
             locks.values().any(|lock| lock.terms.owner == *who)
                 || requests.keys().any(|(principal, _)| principal == who)
-                || rates.get(who).is_some_and(|(minute, _)| (minute + 1) * 60 > now_s)
+                || rates.iter().any(|((of, _), (minute, _))| of == who && (minute + 1) * 60 > now_s)
                 || newest.is_some_and(|hour| (hour + HOURS) * 3600 > now_s)
         });
         let (facts, age) = (&self.facts, self.policy.fact_age_s_max);
