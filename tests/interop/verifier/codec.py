@@ -190,6 +190,8 @@ reject = choice(
             newest_hour=u32,
         ),
     ),
+    ("EXPIRY_WINDOW", fields(min=u64, max=u64)),
+    ("VALIDATION", fields(next=u32)),
 )
 COMMANDS = [
     ("Commit", many(intent)),
