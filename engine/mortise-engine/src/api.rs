@@ -116,25 +116,42 @@ pub struct Rejected {
     pub is_final: bool,
     /// The event in the log. Only its receipt proves that the engine refused, and not the parent.
     pub logged: Option<LogPosition>,
+    /// Engine time of the decision, if it was made now.
+    pub decided: Option<DecisionTime>,
+}
+
+/// When something was decided. The clock goes on while the log stands still.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DecisionTime {
+    /// Engine time, Unix milliseconds.
+    pub now_ms: u64,
+    /// Time of the last frame before, Unix milliseconds.
+    pub head_ms: u64,
 }
 
 impl Rejected {
     /// A refusal of a command that was decided under these rules. Before rule set 3 each logged
     /// refusal is final.
-    pub fn decided(rules: RuleSet, reject: Reject, logged: Option<LogPosition>) -> Self {
+    pub fn decided(
+        rules: RuleSet,
+        reject: Reject,
+        logged: Option<LogPosition>,
+        time: DecisionTime,
+    ) -> Self {
         let is_sticky = logged.is_some() && !rules.has_final_refusals();
-        Self { reject, is_final: reject.is_final() || is_sticky, logged }
+        let is_final = reject.is_final() || is_sticky;
+        Self { reject, is_final, logged, decided: Some(time) }
     }
 
     /// A refusal that is the answer to its request for good.
     pub fn repeated(reject: Reject, at: LogPosition) -> Self {
-        Self { reject, is_final: true, logged: Some(at) }
+        Self { reject, is_final: true, logged: Some(at), decided: None }
     }
 }
 
 impl From<Reject> for Rejected {
     fn from(reject: Reject) -> Self {
-        Self { reject, is_final: reject.is_final(), logged: None }
+        Self { reject, is_final: reject.is_final(), logged: None, decided: None }
     }
 }
 

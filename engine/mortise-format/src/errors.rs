@@ -84,7 +84,7 @@ catalogue! {
     InvalidSignature, -32002, "INVALID_SIGNATURE", false, &[],
         "The signature has the wrong length or a high s, or another key made it.",
         "Sign the typed data that the engine returned, with the key that the method requires.";
-    LockExpired, -32003, "LOCK_EXPIRED", false, &[],
+    LockExpired, -32003, "LOCK_EXPIRED", false, &["time", "headTime"],
         "The deadline for this operation has passed.",
         "Create a new lock or sign a new request.";
     Validation, -32004, "VALIDATION", false, &["field"],
@@ -100,7 +100,7 @@ catalogue! {
     NonceUsed, -32011, "NONCE_USED", false, &["nonce", "why", "next", "oldestHour", "newestHour"],
         "The nonce was used, or its hour is too old or has not begun; data.why says which.",
         "Sign again with the nonce data.next, or with the one that suggestNonce returns.";
-    ExpiryWindow, -32012, "EXPIRY_WINDOW", false, &["min", "max"],
+    ExpiryWindow, -32012, "EXPIRY_WINDOW", false, &["min", "max", "time", "headTime"],
         "The expiry of the lock is outside the window that the policy allows.",
         "Choose an expiry from data.min to data.max (Unix seconds), with the same nonce.";
     ResetPeriodTooShort, -32013, "RESET_PERIOD_TOO_SHORT", true, &["have"],

@@ -96,6 +96,11 @@ fn expired_requests_are_refused() {
     late.expires = now_s() - 10;
     let answer = system.call("commitLock", params(&parties.commit_terms(late, request())));
     assert_eq!(refusal(&answer).0, "LOCK_EXPIRED", "{answer}");
+    // The engine's time now, and apart the log's.
+    let data = &answer["error"]["data"];
+    let (time, head) = (data["time"].as_u64().unwrap(), data["headTime"].as_u64().unwrap());
+    assert!(time.abs_diff(now_s()) < 60 && head <= time, "{answer}");
+    assert_eq!((data["final"].as_bool(), data["logged"].as_bool()), (Some(true), Some(false)));
     for (valid_until, name) in [
         (now_s() - 10, "LOCK_EXPIRED"),
         (now_s() + 25 * 3600, "VALIDATION"),

@@ -2,7 +2,7 @@
 
 use super::inflight::{InFlight, Pending};
 use super::{Change, Fault, Output, Pipeline, SignJob, Snapshot};
-use crate::api::{Rejected, Reply, Token};
+use crate::api::{DecisionTime, Rejected, Reply, Token};
 use mortise_core::Admitted;
 use mortise_core::body::{Boot, ClearBody};
 use mortise_core::decide::{PREFETCH_BATCH, prefetch};
@@ -107,7 +107,7 @@ impl Pipeline {
             // Open a frame only for an event: refusals and repeats must not grow the log.
             match self.machine.preview(now_ms, admitted) {
                 Some(Executed::Refused { reject, logged }) => {
-                    let refusal = self.refusal(reject, logged);
+                    let refusal = self.refusal(now_ms, reject, logged);
                     self.answer(token, refusal, building, out);
                     return Ok(());
                 }
@@ -123,7 +123,7 @@ impl Pipeline {
             Executed::Logged(at, event) => {
                 self.forget_draft(&event);
                 let reply = match &event {
-                    Event::CommandRefused { reject, .. } => self.refusal(*reject, Some(at)),
+                    Event::CommandRefused { reject, .. } => self.refusal(now_ms, *reject, Some(at)),
                     _ => Pending::Event(at.index),
                 };
                 open.replies.push((token, reply));
@@ -131,16 +131,21 @@ impl Pipeline {
             }
             Executed::Repeated(at) => self.repeat(token, at, building, out),
             Executed::Refused { reject, logged } => {
-                let refusal = self.refusal(reject, logged);
+                let refusal = self.refusal(now_ms, reject, logged);
                 self.answer(token, refusal, building, out);
             }
         }
         Ok(())
     }
 
-    fn refusal(&self, reject: Reject, logged: Option<LogPosition>) -> Pending {
-        let rules = self.machine.state().rules();
-        Pending::Reply(Reply::Refused(Rejected::decided(rules, reject, logged)))
+    fn refusal(&self, now_ms: u64, reject: Reject, logged: Option<LogPosition>) -> Pending {
+        let (rules, time) = (self.machine.state().rules(), self.decision_time(now_ms));
+        Pending::Reply(Reply::Refused(Rejected::decided(rules, reject, logged, time)))
+    }
+
+    pub(super) fn decision_time(&self, now_ms: u64) -> DecisionTime {
+        let head_ms = self.machine.head().time_ms;
+        DecisionTime { now_ms: now_ms.max(head_ms), head_ms }
     }
 
     fn forget_draft(&mut self, event: &Event) {

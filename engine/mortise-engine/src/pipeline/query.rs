@@ -4,7 +4,7 @@ use super::Pipeline;
 use super::inflight::Pending;
 use crate::api::{
     Answer, BalanceAnswer, DraftRequest, LockFilter, ProofAnswer, Query, ReadingsAnswer, ReceiptOf,
-    Reply, Simulated, StatusAnswer, TermsOf,
+    Rejected, Reply, Simulated, StatusAnswer, TermsOf,
 };
 use crate::drafts::Draft;
 use mortise_core::admit::check_terms;
@@ -34,7 +34,11 @@ impl Pipeline {
             Query::SuggestNonce(owner) => Answer::Nonce(self.next_nonce(&owner, now_ms)),
             Query::Draft(request) => match self.draft(now_ms, request) {
                 Ok(draft) => Answer::Draft(Box::new(draft)),
-                Err(reject) => return Pending::Reply(Reply::Refused(reject.into())),
+                Err(reject) => {
+                    let decided = Some(self.decision_time(now_ms));
+                    let rejected = Rejected { decided, ..reject.into() };
+                    return Pending::Reply(Reply::Refused(rejected));
+                }
             },
             Query::Simulate(params) => Answer::Simulated(self.simulate(now_ms, &params)),
             Query::Policy => Answer::Policy(Box::new(self.machine.state().policy().clone())),

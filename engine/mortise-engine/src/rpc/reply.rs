@@ -1,6 +1,6 @@
 //! Queries to the engine, and the errors that all methods share.
 
-use crate::api::{Answer, Query, Rejected, Reply};
+use crate::api::{Answer, DecisionTime, Query, Rejected, Reply};
 use crate::handle::{EngineHandle, Serving, SubmitError};
 use crate::phase::Phase;
 use crate::reader::{ReadError, Reader};
@@ -71,16 +71,25 @@ pub(super) fn at_position(error: ErrorObject, at: LogPosition) -> ErrorObject {
     error.with("at", serde_json::json!({ "seq": at.seq, "index": at.index }))
 }
 
+fn rejection(rejected: &Rejected) -> ErrorObject {
+    let Rejected { reject, is_final, logged, decided } = *rejected;
+    let error = ErrorObject::from(reject).with("final", is_final).with("retryable", !is_final);
+    let error = match logged {
+        Some(at) => at_position(error.with("logged", true), at),
+        None => error.with("logged", false),
+    };
+    match (reject.code(), decided) {
+        // What the caller's clock is compared with; the log's time can be far behind.
+        (Code::LockExpired | Code::ExpiryWindow, Some(DecisionTime { now_ms, head_ms })) => {
+            error.with("time", now_ms / 1000).with("headTime", head_ms / 1000)
+        }
+        _ => error,
+    }
+}
+
 pub(super) fn refused(reply: Reply) -> ErrorObject {
     match reply {
-        Reply::Refused(Rejected { reject, is_final, logged }) => {
-            let error =
-                ErrorObject::from(reject).with("final", is_final).with("retryable", !is_final);
-            match logged {
-                Some(at) => at_position(error.with("logged", true), at),
-                None => error.with("logged", false),
-            }
-        }
+        Reply::Refused(rejected) => rejection(&rejected),
         Reply::NotDurable => ErrorObject::new(Code::NotDurable),
         // The writer stopped and the engine restarts: the request had no effect.
         Reply::Fault => ErrorObject::not_ready("restarting"),
