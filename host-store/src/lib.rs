@@ -26,6 +26,7 @@ mod gateway;
 mod heartbeat;
 mod metrics;
 mod port;
+pub mod process;
 mod relay;
 pub mod repair;
 mod run;

@@ -34,6 +34,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    mortise_host::process::forbid_core_dumps();
     match Cli::parse().command {
         Command::Run(args) => command::run::run_host(args),
         Command::Verify(args) => command::verify::verify_log(&args),

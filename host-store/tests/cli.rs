@@ -74,6 +74,18 @@ fn verify(folder: &Path) -> Output {
 }
 
 #[test]
+fn host_forbids_core_dumps_of_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = Running::start(folder.path());
+    let limits = format!("/proc/{}/limits", running.process.id());
+    let limits = std::fs::read_to_string(limits).unwrap();
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    let values: Vec<&str> = core.split_whitespace().skip(4).take(2).collect();
+    assert_eq!(values, ["0", "0"], "{core}");
+    assert_eq!(running.stop("-TERM").0, Some(0));
+}
+
+#[test]
 fn host_logs_that_it_is_ready_and_stops_gracefully_on_either_signal() {
     let folder = tempfile::tempdir().unwrap();
     for signal in ["-TERM", "-INT"] {

@@ -39,6 +39,9 @@ pub trait Machine {
     /// Raises the limit of open files of this process.
     fn raise_files(&self, count: u64) -> io::Result<()>;
 
+    /// Forbids a dump of this process's memory, which holds keys.
+    fn forbid_core_dumps(&self) -> io::Result<()>;
+
     fn sleep(&self, time: Duration);
 }
 
@@ -84,6 +87,10 @@ impl Machine for Kernel {
     fn raise_files(&self, count: u64) -> io::Result<()> {
         let (current, maximum) = (Some(count), Some(count));
         Ok(setrlimit(Resource::Nofile, Rlimit { current, maximum })?)
+    }
+
+    fn forbid_core_dumps(&self) -> io::Result<()> {
+        Ok(setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?)
     }
 
     fn sleep(&self, time: Duration) {

@@ -52,6 +52,10 @@ pub fn bring_up(machine: &dyn Machine) -> Result<(), InitError> {
 
 /// Raises limits that improve service. A failure is logged and ends nothing.
 fn tune(machine: &dyn Machine) {
+    // The memory of this process holds keys.
+    if let Err(error) = machine.forbid_core_dumps() {
+        tracing::warn!(%error, "core dumps are not forbidden");
+    }
     // The kernel's default is 1024 files, fewer than the connections that the engine serves.
     if let Err(error) = machine.raise_files(FILES) {
         tracing::warn!(%error, "low limit of open files: the engine serves fewer connections");

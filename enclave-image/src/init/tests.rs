@@ -93,6 +93,10 @@ impl Machine for Fake {
         self.answer(format!("files {count}"), None)
     }
 
+    fn forbid_core_dumps(&self) -> io::Result<()> {
+        self.answer("no core dumps".into(), None)
+    }
+
     fn sleep(&self, time: Duration) {
         self.slept.set(self.slept.get() + time);
     }
@@ -108,6 +112,7 @@ fn good_machine_comes_up_with_modules_in_the_order_of_their_names() {
         "mount /sys",
         "load /modules/00-vsock.ko.xz",
         "load /modules/10-nsm.ko",
+        "no core dumps",
         "files 16896",
         "set /sys/kernel/mm/transparent_hugepage/enabled always",
     ];

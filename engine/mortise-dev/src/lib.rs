@@ -22,6 +22,7 @@ use std::process::ExitCode;
 
 /// Runs the command of this process.
 pub fn run() -> ExitCode {
+    mortise_host::process::forbid_core_dumps();
     let cli = Cli::parse();
     if let Command::DevEngine(args) = cli.command {
         return ExitCode::from(dev::run_engine(args));

@@ -19,6 +19,8 @@ const CI_SCRIPT: &str = ".ci/run";
 /// The two commands of the README: one runs the system, one passes the tests.
 const SET_UP: [&str; 2] =
     ["cargo run --profile quick -p mortise-dev -- dev", "cargo test --workspace"];
+/// BLAKE3 without a context.
+const BARE_HASH: &str = concat!("blake3::", "hash(");
 /// The prefix of every BLAKE3 context, split so that this file passes its own check.
 const CONTEXT_START: &str = concat!("\"mortise ", "2026 ");
 
@@ -97,6 +99,21 @@ fn labels(source: &str) -> Vec<&str> {
         }
     }
     found
+}
+
+/// Shipped code that hashes without a context, and is not in the page's table of such uses.
+fn bare_hashes_unlisted(files: &[RepoFile], page: &str) -> Vec<String> {
+    let shipped = |file: &&RepoFile| SHIPPED.iter().any(|folder| file.path.starts_with(folder));
+    let of_tests = |file: &RepoFile| file.path.contains("/tests");
+    let mut violations = Vec::new();
+    for file in files.iter().filter(|file| file.has_extension("rs")).filter(shipped) {
+        let code = file.text.split("#[cfg(test)]").next().unwrap_or_default();
+        let hashes = code.contains(BARE_HASH) && !of_tests(file);
+        if hashes != page.contains(&format!("| `{}` |", file.path)) {
+            violations.push(format!("{}: {DOMAINS_PAGE}, hashes without a context", file.path));
+        }
+    }
+    violations
 }
 
 /// Limits whose row on the page is missing or has another value, and rows without a limit.
@@ -184,6 +201,16 @@ fn every_domain_tag_is_in_the_table_of_the_code_and_on_the_page() {
     assert_none(&contexts_unknown(source, text));
     assert_none(&contexts_out_of_place(&files));
     assert_none(&labels_unlisted(&files, text));
+    assert_none(&bare_hashes_unlisted(&files, text));
+}
+
+#[test]
+fn hash_without_a_context_that_the_page_lacks_is_found() {
+    let hashing = [RepoFile::new("engine/x/src/lib.rs", &format!("fn f() {{ {BARE_HASH}b) }}"))];
+    assert_none(&bare_hashes_unlisted(&hashing, "| `engine/x/src/lib.rs` | b | c |"));
+    assert_one(&bare_hashes_unlisted(&hashing, "| a |"), "engine/x/src/lib.rs");
+    let other = [RepoFile::new("engine/x/src/lib.rs", "fn f() {}")];
+    assert_one(&bare_hashes_unlisted(&other, "| `engine/x/src/lib.rs` |"), "engine/x/src/lib.rs");
 }
 
 #[test]
