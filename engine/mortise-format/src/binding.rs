@@ -4,7 +4,7 @@
 //! a boot frame exactly what that boot's document attests. What it does not do: verify a document
 //! (`mortise_verify::attestation`).
 
-use crate::domains::{self, ATTESTATION_BINDING};
+use crate::domains::{self, ATTESTATION_BINDING, ATTESTED_LEASE};
 use crate::ids::{Bytes32, EngineId, PolicyHash, Root};
 use crate::pcr::Pcr;
 use alloc::vec::Vec;
@@ -62,6 +62,24 @@ impl KeyBinding {
     }
 }
 
+/// What a document for a caller covers beside binding and statement, in an engine with witnesses:
+/// the cosigned checkpoint, and the time as of which the statement was the newest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LeaseDigest<'a> {
+    /// The signed note, cosignatures included.
+    pub checkpoint: &'a [u8],
+    /// Seconds since the Unix epoch.
+    pub as_of: u64,
+}
+
+impl LeaseDigest<'_> {
+    /// The digest in `user_data`, after those of the binding and the statement.
+    pub fn digest(&self) -> Bytes32 {
+        let time = self.as_of.to_le_bytes();
+        Bytes32(domains::blake3_in(ATTESTED_LEASE, &[&time, self.checkpoint]))
+    }
+}
+
 /// As the codec writes an option: 0, or 1 and the value.
 fn push_option(bytes: &mut Vec<u8>, key: Option<&[u8; 32]>) {
     bytes.push(u8::from(key.is_some()));
@@ -105,6 +123,17 @@ mod tests {
         digests.sort_unstable();
         digests.dedup();
         assert_eq!(digests.len(), 11);
+    }
+
+    #[test]
+    fn lease_digest_covers_checkpoint_and_time() {
+        let lease = LeaseDigest { checkpoint: b"note", as_of: 7 };
+        let others = [
+            LeaseDigest { as_of: 8, ..lease },
+            LeaseDigest { checkpoint: b"Note", ..lease },
+            LeaseDigest { checkpoint: b"", ..lease },
+        ];
+        assert!(others.iter().all(|other| other.digest() != lease.digest()));
     }
 
     #[test]

@@ -37,6 +37,8 @@ pub const SEALED_VALUE: &str = "mortise 2026 sealed value v1";
 pub const SOFTWARE_VAULT: &str = "mortise 2026 software vault wrapping key v1";
 /// Context of the digest over what an attestation document binds.
 pub const ATTESTATION_BINDING: &str = "mortise 2026 attestation binding v1";
+/// Context of the digest over the lease that an attestation document covers.
+pub const ATTESTED_LEASE: &str = "mortise 2026 attested lease v1";
 /// Context of the digest by which a boot frame names its attestation document.
 pub const ATTESTATION_DOCUMENT: &str = "mortise 2026 attestation document v1";
 /// Context of the seed of an enclave's generator.
@@ -81,6 +83,7 @@ pub const ALL: &[&str] = &[
     SEALED_VALUE,
     SOFTWARE_VAULT,
     ATTESTATION_BINDING,
+    ATTESTED_LEASE,
     ATTESTATION_DOCUMENT,
     ENTROPY_SEED,
 ];

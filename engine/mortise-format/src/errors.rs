@@ -208,6 +208,9 @@ catalogue! {
     ReadFailed, -32048, "READ_FAILED", true, &["seq", "at"],
         "A frame of the log could not be read from the store; nothing was decided or changed.",
         "Send the same request again; if it stays, the operator repairs the store (LOG_DAMAGED).";
+    LeaseExpired, -32055, "LEASE_EXPIRED", true, &["cosignedAt", "maxAge"],
+        "No quorum of witnesses confirmed lately that this head is the newest: another may exist.",
+        "Send it again; if it stays, witnesses do not answer this engine, or another one runs.";
 }
 
 impl Code {

@@ -14,8 +14,8 @@ use mortise_format::ids::{Bytes32, EngineId, Signature};
 use mortise_format::merkle::state::{ProofEnd, StateProof, StateProofError};
 use mortise_format::merkle::{TreeKey, ValueHash};
 use mortise_rpc::results::{
-    CommitmentView, ForkEvidenceView, ForkFormat, ForkLeavesView, LeafProofView, ProofResult,
-    ReceiptView, SignedStatementView, StatementView,
+    CommitmentView, ForkEvidenceView, ForkFormat, ForkLeavesView, FreshnessView, LeafProofView,
+    ProofResult, ReceiptView, SignedStatementView, StatementView,
 };
 use mortise_rpc::{HexBytes, json};
 use serde::de::DeserializeOwned;
@@ -111,6 +111,15 @@ pub struct StateAnswer {
 pub fn statement(view: &StatementView, signature: Signature) -> Result<SignedStatement, JsonError> {
     view.time.checked_mul(1000).ok_or(JsonError::Time)?;
     Ok(SignedStatement { statement: RootStatement::from(view), signature })
+}
+
+/// The statement of an answer about now, the input of [`crate::statement::verify`]. Its checkpoint
+/// and the [`hashes`] of its history path are the [`crate::lease::Evidence`].
+///
+/// # Errors
+/// `Time`.
+pub fn freshness(view: &FreshnessView) -> Result<SignedStatement, JsonError> {
+    statement(&view.statement, view.statement_signature)
 }
 
 /// The input of [`crate::receipt::verify`].

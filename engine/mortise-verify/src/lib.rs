@@ -9,6 +9,7 @@
 //! | what did its state hold, or not hold? | [`state`] | `VerifiedLeaf`, `VerifiedAbsence` |
 //! | is this leaf in that log? | [`history`] | `VerifiedInclusion`, `VerifiedConsistency` |
 //! | did log and witnesses sign this checkpoint? | [`checkpoint`] | `CosignedCheckpoint` |
+//! | how old is this answer about now? | [`lease`] | `VerifiedLease` |
 //! | is this `tlog-proof@v1` good? | [`tlog_proof`] | `VerifiedTlogProof` |
 //! | did it contradict itself? | [`fork`] | `VerifiedFork` |
 //! | which engine replaced a lost engine, and who agreed? | [`succession`] | `VerifiedSuccession` |
@@ -45,6 +46,7 @@ pub mod history;
 pub mod insecure;
 #[cfg(feature = "json")]
 pub mod json;
+pub mod lease;
 pub mod named;
 pub mod receipt;
 pub mod state;

@@ -14,6 +14,7 @@ use crate::history::HistoryProofError;
 use crate::insecure::InsecureModeError;
 #[cfg(feature = "json")]
 use crate::json::{AnswerError, JsonError};
+use crate::lease::LeaseError;
 use crate::receipt::{FrameError, ReceiptError};
 use crate::state::StateError;
 use crate::statement::StatementError;
@@ -60,6 +61,17 @@ impl NamedError for ReceiptError {
             Self::EventTooLarge { .. } => "EventTooLarge",
             Self::Event(inner) => inner.name(),
             Self::Encoding(_) => "Encoding",
+        }
+    }
+}
+
+impl NamedError for LeaseError {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Checkpoint(inner) => inner.name(),
+            Self::HeadMismatch { .. } => "HeadMismatch",
+            Self::LeaseOld { .. } => "LeaseOld",
+            Self::LeaseFromTheFuture { .. } => "LeaseFromTheFuture",
         }
     }
 }

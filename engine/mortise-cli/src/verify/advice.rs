@@ -75,9 +75,15 @@ fn next(error: &AttestationError) -> String {
         E::BindingMismatch { .. }
         | E::BindingPcrMismatch { .. }
         | E::StatementMismatch { .. }
+        | E::LeaseMismatch { .. }
         | E::ClaimMismatch { .. } => {
             "do not use the keys or the state of this answer: the enclave did not attest them; \
              reach the engine over another route"
+                .into()
+        }
+        E::Lease(_) => {
+            "the enclave lost touch with its witnesses, and another engine may have continued the \
+             log: request a fresh document, and ask the operator if it stays"
                 .into()
         }
         E::DocumentTooLarge { .. } | E::Envelope(_) | E::Payload(_) => {

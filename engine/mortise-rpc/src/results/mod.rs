@@ -6,6 +6,7 @@
 mod app;
 mod commitment;
 mod evidence;
+mod freshness;
 mod history;
 mod images;
 mod lock;
@@ -20,6 +21,7 @@ pub use commitment::{BatchResult, CcmAttestation, CommitResult, CommitmentView};
 pub use evidence::{
     ForkEvidenceView, ForkFormat, ForkLeavesView, LeafProofView, SignedStatementView,
 };
+pub use freshness::{AttestedLease, FreshnessView, LeaseView};
 pub use history::{CheckpointResult, ConsistencyResult, HeadView, InclusionView, ReceiptResult};
 pub use images::ApprovedImagesView;
 pub use lock::{CreateLockResult, LegView, LockList, LockStatus, LockView, PositionView};

@@ -4,6 +4,7 @@
 
 use super::cbor::CborError;
 use super::root::RootFingerprint;
+use crate::lease::LeaseError;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -249,6 +250,20 @@ pub enum AttestationError {
         /// The bytes after the binding's digest.
         found: Option<Hex>,
     },
+    /// After the statement's digest the document does not name the expected lease.
+    #[error(
+        "after the statement the document names {}, not the lease {expected}", or_absent(.found)
+    )]
+    LeaseMismatch {
+        /// Digest of checkpoint and time.
+        expected: Bytes32,
+        /// The bytes after the statement's digest.
+        found: Option<Hex>,
+    },
+    /// The lease did not hold when the document was made: another engine may have continued the
+    /// log.
+    #[error("the lease in the document: {0}")]
+    Lease(#[from] LeaseError),
     /// An optional field is not what the caller expects.
     #[error("the field {field} is {}, expected {}", or_absent(.found), or_absent(.expected))]
     ClaimMismatch {

@@ -45,11 +45,11 @@ mod verify;
 pub use cbor::{CborError, CborType};
 pub use document::{Document, Unverified, admitted_insecure_mode, read_unverified};
 pub use error::{AttestationError, CertificateFault, Field, Hex, Link};
-pub use mortise_format::binding::{BoundKeys, KeyBinding};
+pub use mortise_format::binding::{BoundKeys, KeyBinding, LeaseDigest};
 pub use mortise_format::pcr::{PCR_BYTES, Pcr};
 pub use policy::{ImageRule, PcrPolicy, PolicyError};
 pub use root::{AWS_NITRO_ROOT_G1, RootFingerprint};
 pub use verify::{
-    ArchivedAttestation, ArchivedCheck, Claims, Expect, LiveCheck, VerifiedAttestation,
+    ArchivedAttestation, ArchivedCheck, Claims, Expect, LeaseClaim, LiveCheck, VerifiedAttestation,
     verify_archived, verify_live,
 };

@@ -6,6 +6,7 @@ use super::envelope::Envelope;
 use super::error::{AttestationError, Field, Hex};
 use super::policy::{ImageRule, PcrPolicy};
 use super::root::RootFingerprint;
+use crate::lease::{AgeLimit, check_age};
 use mortise_format::binding::KeyBinding;
 use mortise_format::ids::Bytes32;
 use mortise_format::limits::{ATTESTATION_BYTES_MAX, ATTESTATION_SKEW_MS_MAX};
@@ -31,10 +32,24 @@ pub struct Claims<'a> {
     /// The digest of the root statement that `user_data` must contain after the binding's digest;
     /// without one, `user_data` must be the binding's digest alone.
     pub statement: Option<&'a Bytes32>,
+    /// The lease of the statement, which `user_data` must contain after its digest; without one,
+    /// nothing may follow it.
+    pub lease: Option<LeaseClaim>,
     /// What `user_data` must be. With a binding, use [`Expect::Anything`].
     pub user_data: Expect<'a>,
     /// What `public_key` must be.
     pub public_key: Expect<'a>,
+}
+
+/// The lease of a statement, as the enclave stated it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LeaseClaim {
+    /// The digest over checkpoint and time ([`mortise_format::binding::LeaseDigest`]).
+    pub digest: Bytes32,
+    /// The time as of which the statement was the newest, seconds.
+    pub as_of: u64,
+    /// How old that time may be when the document is made.
+    pub limit: AgeLimit,
 }
 
 impl<'a> Claims<'a> {
@@ -43,6 +58,7 @@ impl<'a> Claims<'a> {
         Self {
             binding: None,
             statement: None,
+            lease: None,
             user_data: Expect::Anything,
             public_key: Expect::Anything,
         }
@@ -151,10 +167,10 @@ accessors!(ArchivedAttestation);
 /// In this order: `DocumentTooLarge`; those of the envelope; those of the fields; `RootNotPinned`,
 /// `Certificate`; `NotYetValid`, `Expired` at the document's own time; `SignatureMismatch`;
 /// `ChainSignatureMismatch`; `DebugMode`; `PcrMissing`, `PcrNotApproved`; `BindingMismatch`,
-/// `PcrMissing` and `BindingPcrMismatch`; `StatementMismatch`; `ClaimMismatch` of `user_data`,
-/// `public_key`, `nonce`; `Stale`, `FromTheFuture`; `NotYetValid` with a leeway of
-/// `ATTESTATION_SKEW_MS_MAX`, because leaf certificates are not backdated, and `Expired`, at
-/// `now_ms`.
+/// `PcrMissing` and `BindingPcrMismatch`; `StatementMismatch`; `LeaseMismatch`, `Lease`;
+/// `ClaimMismatch` of `user_data`, `public_key`, `nonce`; `Stale`, `FromTheFuture`; `NotYetValid`
+/// with a leeway of `ATTESTATION_SKEW_MS_MAX`, because leaf certificates are not backdated, and
+/// `Expired`, at `now_ms`.
 pub fn verify_live(
     document: &[u8],
     check: &LiveCheck<'_>,
@@ -236,10 +252,13 @@ fn check_statement(
         check_binding(payload, bound, binding)?;
     }
     if let Some(expected) = claims.statement
-        && behind != Some(&expected.0[..])
+        && stated(behind, claims.lease.is_some()) != Some(&expected.0[..])
     {
         let (expected, found) = (*expected, Hex::of(behind));
         return Err(AttestationError::StatementMismatch { expected, found });
+    }
+    if let Some(lease) = &claims.lease {
+        check_lease(payload.timestamp_ms, behind, lease)?;
     }
     check_field(Field::UserData, claims.user_data, payload.user_data)?;
     check_field(Field::PublicKey, claims.public_key, payload.public_key)?;
@@ -256,6 +275,27 @@ fn claimed_user_data<'a>(
         (Some(_), Some((bound, behind))) => (Some(bound), Some(behind)),
         _ => (payload.user_data, None),
     }
+}
+
+/// The digest of the statement: all that follows the binding, or the part before the lease.
+fn stated(behind: Option<&[u8]>, has_lease: bool) -> Option<&[u8]> {
+    match has_lease {
+        true => behind.map(|behind| behind.get(..32).unwrap_or(behind)),
+        false => behind,
+    }
+}
+
+/// Checks that the document covers this lease, and that the lease held when it was made.
+fn check_lease(
+    timestamp_ms: u64,
+    behind: Option<&[u8]>,
+    lease: &LeaseClaim,
+) -> Result<(), AttestationError> {
+    let (expected, found) = (lease.digest, behind.and_then(|behind| behind.get(32..)));
+    if found != Some(&expected.0[..]) {
+        return Err(AttestationError::LeaseMismatch { expected, found: Hex::of(found) });
+    }
+    Ok(check_age(lease.as_of, &lease.limit.at(timestamp_ms / 1000))?)
 }
 
 fn check_binding(
