@@ -218,6 +218,13 @@ impl Reviewer for DecisionChecker<'_> {
                     self.find(Some(index), Fact::Misplaced { event: "SnapshotTaken" });
                 }
             }
+            // What follows it is refused by the state.
+            Event::EpochEnded { epoch } => {
+                self.stage(index, "EpochEnded", Stage::Commands);
+                if *epoch != self.header.epoch {
+                    self.find(Some(index), Fact::Misplaced { event: "EpochEnded" });
+                }
+            }
             _ => {
                 self.stage(index, "a command", Stage::Commands);
                 self.command(state, index, event);

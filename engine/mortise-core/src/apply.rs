@@ -35,6 +35,7 @@ impl State {
     /// A [`Corruption`]; the state is then undefined and must be dropped.
     pub fn apply(&mut self, at: LogPosition, event: &Event) -> Applied {
         self.at = at;
+        self.check_end(event)?;
         match event {
             Event::EpochStarted { version, rules, .. } => {
                 self.apply_rules(*rules)?;
@@ -42,6 +43,7 @@ impl State {
                 Ok(())
             }
             Event::SnapshotTaken { .. } => Ok(()),
+            Event::EpochEnded { .. } => self.apply_end(),
             Event::TimeAdvanced { time_ms } => self.apply_time(*time_ms),
             Event::LocksGranted { locks, request_keys, .. } => {
                 self.apply_grants(locks, request_keys)

@@ -220,4 +220,10 @@ pub enum Event {
         /// One per operator.
         signatures: Vec<Signature>,
     },
+    /// The engine stopped in order: it answers nothing any more, and no event of its epoch follows.
+    /// From rules 3 on.
+    EpochEnded {
+        /// The epoch.
+        epoch: u64,
+    },
 }

@@ -82,6 +82,11 @@ impl RuleSet {
         self >= Self(3)
     }
 
+    /// From 3: an epoch may end with an event, after which nothing of it follows.
+    pub fn ends_epochs(self) -> bool {
+        self >= Self(3)
+    }
+
     /// Checks that this code knows the rules.
     ///
     /// # Errors

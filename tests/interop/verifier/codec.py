@@ -244,6 +244,7 @@ EVENTS = [
     ("SnapshotTaken", fields(seq=u64, digest=word)),
     ("ReadingGranted", fields(grant=grant, signatures=many(signature))),
     ("ImagesApproved", fields(approval=approval, signatures=many(signature))),
+    ("EpochEnded", fields(epoch=u64)),
 ]
 event = choice(*EVENTS)
 

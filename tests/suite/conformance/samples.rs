@@ -202,6 +202,7 @@ fn endings(lock_id: LockId) -> Vec<(&'static str, Event)> {
             "ImagesApproved",
             Event::ImagesApproved { approval: approval(), signatures: vec![signature(); 2] },
         ),
+        ("EpochEnded", Event::EpochEnded { epoch: 7 }),
     ]
 }
 

@@ -318,6 +318,9 @@ fn retired_log_is_refused_by_its_number_and_never_guessed() {
     }
 }
 
+/// Events that only rules 3 make. Their log is recorded before a change of these rules.
+const UNRECORDED: [&str; 1] = ["EpochEnded"];
+
 /// Goal: together the logs hold what a change of rules can break.
 #[test]
 fn recorded_logs_cover_every_event_refusal_and_restart() {
@@ -343,7 +346,8 @@ fn recorded_logs_cover_every_event_refusal_and_restart() {
     }
     let every = crate::conformance::samples::events().into_iter();
     let every: BTreeSet<String> = every.map(|(_, event)| name(format!("{event:?}"))).collect();
-    assert_eq!(events, every, "every kind of event");
+    let unrecorded = every.difference(&events).map(String::as_str).collect::<Vec<_>>();
+    assert_eq!(unrecorded, UNRECORDED, "every other kind of event");
     let expected = [
         "AlreadyTerminal",
         "ClaimExceeds",

@@ -263,7 +263,7 @@ fn take_due(events: &mut VecDeque<Event>) -> Due {
             Event::LocksExpired { lock_ids } => due.expired.extend(lock_ids),
             Event::LocksSettled { lock_ids } => due.settled.extend(lock_ids),
             Event::LocksPruned { lock_ids } => due.pruned.extend(lock_ids),
-            Event::SnapshotTaken { .. } => {}
+            Event::SnapshotTaken { .. } | Event::EpochEnded { .. } => {}
             _ => break,
         }
         events.pop_front();

@@ -50,7 +50,8 @@ pub fn command_of(event: &Event) -> Option<Command> {
         | Event::LocksExpired { .. }
         | Event::LocksSettled { .. }
         | Event::LocksPruned { .. }
-        | Event::SnapshotTaken { .. } => None,
+        | Event::SnapshotTaken { .. }
+        | Event::EpochEnded { .. } => None,
     }
 }
 

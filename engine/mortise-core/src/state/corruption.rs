@@ -37,4 +37,7 @@ pub enum Corruption {
     /// The event answers a request that has an answer (INV-07).
     #[error("the event answers a request again")]
     RequestKnown,
+    /// An event follows the one that ended its epoch.
+    #[error("the event follows the end of its epoch")]
+    EpochEnded,
 }

@@ -67,6 +67,8 @@ pub struct State {
     policy: Policy,
     policy_hash: PolicyHash,
     rules: RuleSet,
+    /// True once the epoch ended in order. No snapshot holds it: none is taken after the end.
+    has_ended: bool,
     pub(crate) time_ms: u64,
     pub(crate) at: LogPosition,
     locks: Slab<Lock>,
@@ -99,6 +101,7 @@ impl State {
             policy,
             policy_hash,
             rules: RuleSet::NONE,
+            has_ended: false,
             time_ms: 0,
             at: LogPosition::default(),
             locks: Slab::default(),
