@@ -23,6 +23,7 @@ use mortise_testkit::system::{Options, System};
 use mortise_testkit::vault::TestVault;
 use mortise_transport::Address;
 use mortise_verify::attestation::PcrPolicy;
+use mortise_verify::lease::AgeLimit;
 use relay::Relay;
 use std::path::Path;
 use std::sync::Arc;
@@ -44,7 +45,7 @@ fn enclave(authority: &Path, vault: &Arc<dyn Vault>) -> (Platform, Trust) {
     let module = SoftwareNsm::boot(authority, &measured).expect("the folder can be written");
     let Measurements { pcr0, pcr1, pcr2, .. } = measured;
     let pcrs = PcrPolicy::one_image(pcr0, pcr1, pcr2).expect("not of debug mode");
-    let trust = Trust { roots: vec![module.root()], pcrs };
+    let trust = Trust { roots: vec![module.root()], pcrs, limit: AgeLimit::DEFAULT };
     (Platform::new(Arc::clone(vault), Attestation::Module(Arc::new(module))), trust)
 }
 

@@ -10,6 +10,7 @@
 //! compares them.
 
 mod cells;
+mod lease;
 mod order;
 mod reads;
 mod snapshots;

@@ -15,6 +15,7 @@ mod durability;
 mod history;
 mod images;
 mod kms;
+mod leased;
 mod no_std;
 mod nsm;
 mod proofs;

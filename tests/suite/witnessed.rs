@@ -29,6 +29,7 @@ pub fn witnessed(bench: &Bench, genesis: Genesis) -> System {
 }
 
 fn under(system: &mut System, bench: &Bench, vault: &Path) {
+    bench.use_system_time();
     let mut platform = Platform::of_file(vault);
     platform.witnesses = Some(Arc::new(bench.clone()));
     system.options_mut().platform = Some(platform);
@@ -69,7 +70,7 @@ pub fn copy(from: &Path, to: &Path) {
     assert!(done.expect("cp is there").success());
 }
 
-fn genesis(bench: &Bench) -> Genesis {
+pub fn genesis(bench: &Bench) -> Genesis {
     let mut genesis = system::genesis();
     bench.enter(&mut genesis.policy, 2, 0);
     genesis

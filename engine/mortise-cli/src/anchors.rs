@@ -9,10 +9,12 @@
 //! replaced as a whole, so that two processes never leave half a file.
 
 use crate::failure::Failure;
-use mortise_client::{Client, Identity, SignedStatementView};
+use crate::verify::{Log, LogArgs};
+use mortise_client::{Client, Freshness, Identity, SignedStatementView};
 use mortise_format::ids::{Address, EngineId, PolicyHash};
 use mortise_format::lock::{Custody, Durability};
 use mortise_verify::Engine;
+use mortise_verify::lease::AgeLimit;
 use serde::Deserialize;
 use serde_json::Value;
 use std::fmt::{Display, Write as _};
@@ -43,6 +45,10 @@ pub(crate) struct Anchors {
     pub witnesses: Vec<String>,
     /// How many of them must have cosigned.
     pub quorum: Option<usize>,
+    /// The oldest answer about now to accept, seconds.
+    pub max_age: Option<u64>,
+    /// How far the clocks of witnesses may be ahead of this machine's, seconds.
+    pub skew: Option<u64>,
     /// The custody class that a commitment must have.
     pub custody: Option<Custody>,
     /// The durability that a commitment must have.
@@ -95,6 +101,12 @@ impl Anchors {
     /// Wrong usage: one name without the other.
     pub fn engine(&self) -> Result<Option<Engine>, Failure> {
         engine_of(self.engine_id, self.address)
+    }
+
+    /// The ages of answers about now to accept.
+    pub fn limit(&self) -> AgeLimit {
+        let AgeLimit { max_age, skew } = AgeLimit::DEFAULT;
+        AgeLimit { max_age: self.max_age.unwrap_or(max_age), skew: self.skew.unwrap_or(skew) }
     }
 
     /// The newest statement that mortise kept.
@@ -154,6 +166,7 @@ impl AnchorsFile {
     pub fn pin(&self, client: Client) -> Result<Client, Failure> {
         let Some(path) = &self.0 else { return Ok(client) };
         let anchors = self.read()?;
+        let client = fresh(client, &anchors)?;
         let Some(engine) = anchors.engine()? else {
             return match anchors.last {
                 Some(_) => Err(named(path, &"the table [last] needs engine_id and address")),
@@ -202,6 +215,16 @@ impl AnchorsFile {
         }
         replace(path, &text).map_err(|error| named(path, &error))
     }
+}
+
+/// With witnesses, answers about now must show that they are recent.
+fn fresh(client: Client, anchors: &Anchors) -> Result<Client, Failure> {
+    if anchors.witnesses.is_empty() {
+        return Ok(client);
+    }
+    let Log { key: log, origin, witnesses } = LogArgs::default().read(anchors)?;
+    let witnesses = witnesses.ok_or_else(|| Failure::usage("no witness is named"))?;
+    Ok(client.fresh(Freshness { origin, log, witnesses, limit: anchors.limit() }))
 }
 
 fn read_if_present(path: &Path) -> Result<Option<String>, Failure> {

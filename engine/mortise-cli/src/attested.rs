@@ -11,6 +11,7 @@ use crate::verify::{Images, TrustAnchors, pcr, root};
 use clap::Args;
 use mortise_client::{Channel, Client};
 use mortise_format::pcr::Pcr;
+use mortise_verify::lease::AgeLimit;
 
 /// The roots and images that must attest the engine.
 #[derive(Debug, Args)]
@@ -61,7 +62,7 @@ impl ProofArgs {
         }
     }
 
-    fn anchors(&self) -> Result<TrustAnchors, Failure> {
+    fn anchors(&self, limit: AgeLimit) -> Result<TrustAnchors, Failure> {
         let mut roots = Vec::new();
         for text in &self.attest_root {
             roots.extend(root(text)?);
@@ -72,18 +73,19 @@ impl ProofArgs {
                  --attest-pcr0",
             ));
         }
-        Ok(TrustAnchors { roots, images: Images::of_flags(false, self.pcrs())? })
+        let images = Images::of_flags(false, self.pcrs())?;
+        Ok(TrustAnchors { roots, images, limit })
     }
 
     /// The client as the flags say: attested and encrypted, or unchanged.
     ///
     /// # Errors
     /// Wrong usage; an attestation that fails; an engine that does not answer.
-    pub async fn apply(&self, client: Client) -> Result<Client, Failure> {
+    pub async fn apply(&self, client: Client, limit: AgeLimit) -> Result<Client, Failure> {
         if !self.is_required()? {
             return Ok(client);
         }
-        let anchors = self.anchors()?;
+        let anchors = self.anchors(limit)?;
         // Reads the registers that the caller left out; the client does the check itself.
         let shown = client.prove(&anchors.any_image()).await?;
         let trust = anchors.trust(shown.document())?;
@@ -115,9 +117,9 @@ mod tests {
         assert!(!args().is_required().unwrap());
         let aws = ProofArgs { attest_root: vec!["aws".into()], ..args() };
         assert!(aws.is_required().unwrap());
-        assert_eq!(aws.anchors().unwrap_err().exit_code(), 2);
+        assert_eq!(aws.anchors(AgeLimit::DEFAULT).unwrap_err().exit_code(), 2);
         let both = ProofArgs { attest_pcr0: vec![Pcr([1; 48])], ..aws };
-        assert_eq!(both.anchors().unwrap().roots.len(), 1);
+        assert_eq!(both.anchors(AgeLimit::DEFAULT).unwrap().roots.len(), 1);
     }
 
     #[test]

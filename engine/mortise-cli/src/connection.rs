@@ -19,9 +19,10 @@ pub(crate) struct ConnectionArgs {
     /// Trust anchors (TOML). Pins the engine and keeps its newest statement; created at first use.
     ///
     /// Without it a command trusts any engine that answers and cannot detect a rollback. The names
-    /// in the file, all optional: engine_id, address, log_key, origin, witnesses, quorum, custody,
-    /// durability, policy_hash, roots, pcr0, pcr1, pcr2, pcr8. mortise writes the table `[last]` at
-    /// the end.
+    /// in the file, all optional: engine_id, address, log_key, origin, witnesses, quorum, max_age,
+    /// skew, custody, durability, policy_hash, roots, pcr0, pcr1, pcr2, pcr8. With witnesses,
+    /// answers about now that are too old are refused. mortise writes the table `[last]` at the
+    /// end.
     #[arg(long, global = true, env = "MORTISE_ANCHORS", value_name = "FILE")]
     pub anchors: Option<PathBuf>,
 

@@ -26,7 +26,8 @@ impl<'a> Session<'a> {
     pub async fn connect(connection: &'a ConnectionArgs, output: &Output) -> Result<Self, Failure> {
         let mut session = Self::in_clear(connection, output)?;
         if connection.proof.is_required()? {
-            session.client = connection.proof.apply(session.client).await?;
+            let limit = session.anchors.read()?.limit();
+            session.client = connection.proof.apply(session.client, limit).await?;
             return Ok(session);
         }
         session.mode = mode::reported(endpoint(connection)?).await;

@@ -12,11 +12,12 @@ use mortise_format::binding::{BoundKeys, KeyBinding};
 use mortise_format::eip712::RootStatement;
 use mortise_format::ids::{Address, Bytes32};
 use mortise_format::secp256k1::{address_of_compressed, recover};
-use mortise_rpc::results::{Attestation, BindingView, BootAttestation};
+use mortise_rpc::results::{Attestation, AttestedLease, BindingView, BootAttestation};
 use mortise_verify::attestation::{
-    ArchivedCheck, AttestationError, Claims, Document, Expect, LiveCheck, PcrPolicy,
-    RootFingerprint, verify_archived, verify_live,
+    ArchivedCheck, AttestationError, Claims, Document, Expect, LeaseClaim, LeaseDigest, LiveCheck,
+    PcrPolicy, RootFingerprint, verify_archived, verify_live,
 };
+use mortise_verify::lease::AgeLimit;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The caller's trust anchors for attestation.
@@ -26,6 +27,8 @@ pub struct Trust {
     pub roots: Vec<RootFingerprint>,
     /// Approved images.
     pub pcrs: PcrPolicy,
+    /// How old the lease in a document may be when the document is made.
+    pub limit: AgeLimit,
 }
 
 /// Why an answer proves nothing.
@@ -72,6 +75,7 @@ pub struct Proven {
     address: Address,
     document: Document,
     statement: Option<RootStatement>,
+    as_of: Option<u64>,
 }
 
 impl Proven {
@@ -93,6 +97,13 @@ impl Proven {
     /// The verified document.
     pub fn document(&self) -> &Document {
         &self.document
+    }
+
+    /// When the enclave last knew from its witnesses that its statement is the newest, seconds. A
+    /// document of an engine without witnesses names no such time: there, a superseded engine can
+    /// answer a new nonce with its old head.
+    pub fn as_of(&self) -> Option<u64> {
+        self.as_of
     }
 
     /// The newest released statement when the document was made; `None` for a boot's document.
@@ -129,7 +140,9 @@ pub fn verify(
     let (binding, address) = bound(&answer.binding)?;
     let statement = RootStatement::from(&answer.statement);
     let digest = Bytes32(statement.digest().0);
-    let claims = Claims { public_key: Expect::Absent, ..Claims::bound_at(&binding, &digest) };
+    let lease = answer.lease.as_ref().map(|lease| claimed(lease, trust.limit));
+    let bound = Claims::bound_at(&binding, &digest);
+    let claims = Claims { public_key: Expect::Absent, lease, ..bound };
     let (roots, pcrs) = (trust.roots.as_slice(), &trust.pcrs);
     let check = LiveCheck { roots, pcrs, claims, nonce: &nonce.0, now_ms };
     let verified = verify_live(&answer.aws_attestation_document.0, &check)?;
@@ -140,7 +153,15 @@ pub fn verify(
         return Err(ProofError::StatementSignature);
     }
     let (document, statement) = (verified.document().clone(), Some(statement));
-    Ok(Proven { binding, address, document, statement })
+    let as_of = answer.lease.as_ref().map(|lease| lease.as_of);
+    Ok(Proven { binding, address, document, statement, as_of })
+}
+
+/// The lease that the document must cover.
+fn claimed(lease: &AttestedLease, limit: AgeLimit) -> LeaseClaim {
+    let AttestedLease { checkpoint, as_of, .. } = lease;
+    let covered = LeaseDigest { checkpoint: checkpoint.as_bytes(), as_of: *as_of };
+    LeaseClaim { digest: covered.digest(), as_of: *as_of, limit }
 }
 
 /// Checks the document of a boot at its own time, as `getBootAttestation` without a nonce gives it.
@@ -157,7 +178,13 @@ pub fn verify_boot(answer: &BootAttestation, trust: &Trust) -> Result<Proven, Pr
     if (answer.enclave_id, answer.public_key) != (binding.engine_id, address) {
         return Err(ProofError::Identity { expected: address, found: answer.public_key });
     }
-    Ok(Proven { binding, address, document: verified.document().clone(), statement: None })
+    Ok(Proven {
+        binding,
+        address,
+        document: verified.document().clone(),
+        statement: None,
+        as_of: None,
+    })
 }
 
 /// The verifier's clock.

@@ -10,8 +10,19 @@ use crate::statements::{ShownAs, SignedStatementView};
 use mortise_format::ids::Bytes32;
 use mortise_rpc::Method;
 use mortise_rpc::params::GetAttestation;
-use mortise_rpc::results::Attestation;
+use mortise_rpc::results::{Attestation, FreshnessView};
 use std::sync::Arc;
+
+/// What an attestation shows about its age.
+fn freshness_of(answer: &Attestation) -> FreshnessView {
+    let lease = answer.lease.as_ref();
+    FreshnessView {
+        statement: answer.statement.clone(),
+        statement_signature: answer.statement_signature,
+        checkpoint: lease.map(|lease| lease.checkpoint.clone()),
+        history_path: lease.map(|lease| lease.history_path.clone()).unwrap_or_default(),
+    }
+}
 
 impl Client {
     /// A client of an engine that is attested now: an enclave of an approved image holds its keys.
@@ -85,6 +96,10 @@ impl Client {
         let answer: Attestation = asked.await?;
         let proven = verify(&answer, &nonce, now_ms(), trust)?;
         self.expect_identity(proven.identity())?;
+        if let Some(freshness) = self.freshness() {
+            let shown = freshness_of(&answer);
+            freshness.check(&proven.identity(), &shown, now_ms() / 1000)?;
+        }
         let statement = answer.statement;
         // By the document this was the newest statement when it was made, which was after `kept`.
         let is_behind = kept.is_some_and(|k| k.statement.history_size > statement.history_size);

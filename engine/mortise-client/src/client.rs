@@ -1,19 +1,22 @@
 //! The client: one engine, its identity, calls with retries.
 
+use crate::attestation::now_ms;
 use crate::channel::{self, Attested, ChannelError, Peer};
 use crate::check;
 use crate::endpoint::Endpoint;
 use crate::error::ClientError;
+use crate::freshness::Freshness;
 use crate::identity::Identity;
 use crate::link::{Link, LinkError};
 use crate::retry::{OnLoss, RetryPolicy, RetryReason, worth_waiting};
 use crate::statements::{ShownAs, SignedStatementView, Statements};
 use bytes::Bytes;
 use mortise_format::insecure_mode::InsecureMode;
-use mortise_rpc::results::{ReceiptView, StateRootResult};
-use mortise_rpc::{ErrorObject, Method, envelope, params};
+use mortise_rpc::results::{Health, ReceiptView, StateRootResult};
+use mortise_rpc::{Call, ErrorObject, Method, Tense, envelope, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -27,6 +30,7 @@ pub struct Client {
     statements: Statements,
     pub(crate) attested: Option<Attested>,
     pub(crate) allowed: Option<InsecureMode>,
+    freshness: Option<Box<Freshness>>,
     next_id: AtomicU64,
 }
 
@@ -42,6 +46,7 @@ impl Client {
             statements: Statements::default(),
             attested: None,
             allowed: None,
+            freshness: None,
             next_id: AtomicU64::new(1),
         }
     }
@@ -57,6 +62,14 @@ impl Client {
     #[must_use]
     pub fn with_retry(mut self, retry: RetryPolicy) -> Self {
         self.retry = retry;
+        self
+    }
+
+    /// Refuses answers about now that are too old when they arrive, or do not show their age.
+    /// Without this call their age is not checked: a superseded engine passes for the newest.
+    #[must_use]
+    pub fn fresh(mut self, freshness: Freshness) -> Self {
+        self.freshness = Some(Box::new(freshness));
         self
     }
 
@@ -183,7 +196,7 @@ impl Client {
         for _ in 0..BOOTS_MAX {
             let peer = self.sealed_to().await?;
             match self.send(&call, peer.as_deref(), on_loss).await? {
-                Sent::Answered(result) => return Ok(result),
+                Sent::Answered(answered) => return self.taken(&call, answered).await,
                 Sent::ToOtherBoot => {
                     if let Some(peer) = peer {
                         self.forget(&peer).await;
@@ -201,23 +214,61 @@ impl Client {
         params: &P,
         on_loss: OnLoss,
     ) -> Result<R, ClientError> {
-        match self.send(&self.written(method, params), None, on_loss).await? {
-            Sent::Answered(result) => Ok(result),
+        let call = self.written(method, params);
+        match self.send(&call, None, on_loss).await? {
+            Sent::Answered(answered) => parsed(method, answered.result),
             Sent::ToOtherBoot => Err(ChannelError::Refused.into()),
         }
     }
 
     fn written<P: Serialize>(&self, method: Method, params: &P) -> Written {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        Written { method, id, text: Bytes::from(envelope::request(id, method.name(), params)) }
+        let text = Bytes::from(envelope::request(id, method.name(), params));
+        let tense = self.freshness.as_ref().and_then(|_| tense_of(method, params));
+        Written { method, id, text, tense }
     }
 
-    async fn send<R: DeserializeOwned>(
+    /// The check of answers about now, if there is one.
+    pub(crate) fn freshness(&self) -> Option<&Freshness> {
+        self.freshness.as_deref()
+    }
+
+    /// Checks the age of an answer about now, by the time at which it arrived.
+    async fn taken<R: DeserializeOwned>(
+        &self,
+        call: &Written,
+        answered: Answered,
+    ) -> Result<R, ClientError> {
+        if let Some(freshness) = &self.freshness
+            && call.is_about_now(&answered.result)
+        {
+            let identity = self.identity_in(call.method, &answered.result).await?;
+            let Answered { result, freshness: shown, now } = &answered;
+            freshness.check_answer(&identity, result, shown.clone(), *now)?;
+        }
+        parsed(call.method, answered.result)
+    }
+
+    /// The identity of the engine that signs: pinned, met before, or that of this answer of
+    /// `health`, by which clients meet an engine.
+    async fn identity_in(&self, method: Method, result: &Value) -> Result<Identity, ClientError> {
+        match (self.identity.get(), method) {
+            (Some(identity), _) => Ok(*identity),
+            (None, Method::Health) => {
+                let health: Health = parsed(method, result.clone())?;
+                Ok(Identity { engine_id: health.enclave_id, address: health.public_key })
+            }
+            // Boxed: the identity of an engine that is not pinned is asked for by a call.
+            (None, _) => Box::pin(self.identity()).await,
+        }
+    }
+
+    async fn send(
         &self,
         call: &Written,
         peer: Option<&Peer>,
         on_loss: OnLoss,
-    ) -> Result<Sent<R>, ClientError> {
+    ) -> Result<Sent, ClientError> {
         let mut attempt = 1;
         loop {
             let (error, wait) = match self.attempt(call, peer).await {
@@ -237,11 +288,11 @@ impl Client {
         }
     }
 
-    async fn attempt<R: DeserializeOwned>(
+    async fn attempt(
         &self,
         call: &Written,
         peer: Option<&Peer>,
-    ) -> Result<Result<R, ClientError>, RetryReason> {
+    ) -> Result<Result<Answered, ClientError>, RetryReason> {
         let answer = match peer.map(|peer| peer.seal(&call.text)) {
             None => self.exchange(call.text.clone()).await?,
             Some(Err(error)) => return Ok(Err(error.into())),
@@ -290,17 +341,41 @@ fn expect_same(expected: Identity, found: Identity) -> Result<(), ClientError> {
     })
 }
 
+fn tense_of<P: Serialize>(method: Method, params: &P) -> Option<Tense> {
+    let params = serde_json::to_value(params).ok()?;
+    Call::parse(method, &params).ok().map(|call| call.tense())
+}
+
 /// A call as text: the same bytes for every attempt and route.
 struct Written {
     method: Method,
     id: u64,
     text: Bytes,
+    tense: Option<Tense>,
+}
+
+impl Written {
+    /// Whether the answer speaks of now. `health` does so only when it says that all is well.
+    fn is_about_now(&self, result: &Value) -> bool {
+        match self.method {
+            Method::Health => result.get("status").is_some_and(|status| status == "healthy"),
+            _ => self.tense == Some(Tense::Now),
+        }
+    }
+}
+
+/// An answer, and when it arrived.
+struct Answered {
+    result: Value,
+    freshness: Option<Value>,
+    /// Seconds since the Unix epoch.
+    now: u64,
 }
 
 /// The result of one attempt.
-enum Sent<R> {
-    /// The result of the call.
-    Answered(R),
+enum Sent {
+    /// The answer to the call.
+    Answered(Answered),
     /// The engine rebooted and cannot read the request.
     ToOtherBoot,
 }
@@ -309,16 +384,16 @@ enum Sent<R> {
 /// relay that forwards attestations and nothing else.
 const BOOTS_MAX: u32 = 2;
 
-fn read_answer<R: DeserializeOwned>(
-    method: Method,
-    id: u64,
-    answer: &[u8],
-) -> Result<R, ClientError> {
+fn read_answer(method: Method, id: u64, answer: &[u8]) -> Result<Answered, ClientError> {
     let response = envelope::parse_response(answer).map_err(|why| protocol(method, why))?;
     let result = response.outcome?;
     if response.id != id.into() {
         return Err(protocol(method, "it has the id of another call"));
     }
+    Ok(Answered { result, freshness: response.freshness, now: now_ms() / 1000 })
+}
+
+fn parsed<R: DeserializeOwned>(method: Method, result: Value) -> Result<R, ClientError> {
     serde_json::from_value(result).map_err(|error| protocol(method, error))
 }
 

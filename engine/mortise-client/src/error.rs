@@ -4,6 +4,7 @@ use crate::attestation::ProofError;
 use crate::channel::ChannelError;
 use crate::check::CheckError;
 use crate::endpoint::EndpointError;
+use crate::freshness::FreshnessError;
 use crate::reader::ReaderError;
 use crate::signer::SignerError;
 use crate::statements::Contradiction;
@@ -57,6 +58,9 @@ pub enum ClientError {
     /// The answer fails a check.
     #[error(transparent)]
     Check(#[from] CheckError),
+    /// An answer about now is too old, or does not show its age.
+    #[error(transparent)]
+    Freshness(#[from] FreshnessError),
     /// The attestation does not prove the engine's keys.
     #[error(transparent)]
     Proof(#[from] ProofError),

@@ -336,7 +336,7 @@ pub async fn check_newest(
     }
     let paths = |earlier| consistency(store, archive.consistency(earlier, size));
     match gather(quorum, TreeHead { size, root }, &paths).await {
-        Outcome::Cosigned(_) => Ok(()),
+        Outcome::Cosigned(_) | Outcome::Overtaken => Ok(()),
         Outcome::Refused(refusal) => Err(BootError::Witness { size, refusal }),
     }
 }
@@ -390,7 +390,8 @@ impl NewEpoch {
         let to_carry = resign(&machine, identity);
         let (log_keys, keys) = (identity.log_keys.clone(), self.keys);
         let boot = Boot { record, document };
-        Start { machine, rules, log_keys, keys, boot, to_carry, covered }
+        let is_continued = machine.state().has_ended();
+        Start { machine, rules, log_keys, keys, boot, to_carry, covered, is_continued }
     }
 }
 

@@ -13,6 +13,7 @@ use crate::app::App;
 use crate::attest::{AttestError, BootDocument};
 use crate::channel::{ChannelKey, OpenedRequest};
 use crate::keyring::Identity;
+use crate::lease::Lease;
 use crate::phase::{Bounds, Phase, PhaseCell};
 use crate::ports::AttestRequest;
 use crate::reader::{Reader, Readers};
@@ -50,6 +51,8 @@ pub struct Serving {
     pub proof: Proof,
     /// The read plane.
     pub readers: Arc<Readers>,
+    /// The lease of answers about now, if the policy has witnesses.
+    pub lease: Option<Arc<Lease>>,
 }
 
 /// What a boot can prove about itself.

@@ -26,6 +26,7 @@ pub mod drafts;
 mod epoch_keys;
 pub mod handle;
 pub mod keyring;
+pub mod lease;
 pub mod mode;
 pub mod phase;
 pub mod pipeline;

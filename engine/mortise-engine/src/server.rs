@@ -15,6 +15,7 @@ use crate::boot::{self, BootError, NewEpoch, Replayed};
 use crate::channel::ChannelKey;
 use crate::handle::{EngineHandle, Proof, Serving};
 use crate::keyring::{Identity, IdentityError, KeyRing};
+use crate::lease::Lease;
 use crate::mode;
 use crate::phase::{Bounds, Phase, PhaseCell};
 use crate::pipeline::{Fault, Pipeline, Settings, Start};
@@ -248,15 +249,12 @@ async fn start(
     mode::check(store.as_ref(), &replayed, identity.insecure_mode).await?;
     let quorum = quorum(ports, &identity)?;
     if let Some(quorum) = &quorum {
-        let log_key = quorum.log().to_string();
-        observer.witnessing(&log_key);
-        phase.enter(Phase::Witnessing(log_key));
+        name_log(quorum, phase, observer.as_ref());
         boot::check_newest(&store, &replayed, quorum).await?;
     }
     let from = (replayed, rules);
     let (started, proof) = new_epoch(ports, attestor, from, &identity, &ring).await?;
-    let settings =
-        Settings { snapshot_frames: config.snapshot_frames, draft_seed: boot::random_u64(entropy) };
+    let settings = settings(config, entropy);
     let boot_ms = ports.clock.now_ms()?;
     warn_log_ahead(started.machine.head().time_ms.saturating_sub(boot_ms));
     let mut outputs = Vec::new();
@@ -267,6 +265,7 @@ async fn start(
     let crypto = crypto_pool(config.crypto_threads, &identity, rules);
     let (view_of, epochs) = (Arc::clone(&view), pipeline.machine().epochs().to_vec());
     let reader = reader(config, ports, (view_of, epochs), (&identity, ring, quorum.clone()));
+    let lease = quorum.clone().map(|quorum| Arc::new(Lease::new(quorum, Arc::clone(&view))));
     let readers = Arc::new(Readers::start(Arc::new(reader), READER_THREADS));
     let parts = LedgerParts {
         pipeline,
@@ -277,13 +276,31 @@ async fn start(
         phase: Arc::clone(phase),
         quorum,
         view,
+        lease: lease.clone(),
     };
     let ledger = Ledger::start_in_arbiter(&arbiter, |_| Ledger::new(parts));
     let (ledger_of, identity_of) = (ledger.clone(), Arc::clone(&identity));
-    let serving =
-        Serving { ledger: ledger_of, crypto, identity: identity_of, boot_ms, proof, readers };
-    handle.open(serving);
+    handle.open(Serving {
+        ledger: ledger_of,
+        crypto,
+        identity: identity_of,
+        boot_ms,
+        proof,
+        readers,
+        lease,
+    });
     Ok(Started { ledger, identity, epoch })
+}
+
+fn settings(config: &Config, entropy: &dyn Entropy) -> Settings {
+    Settings { snapshot_frames: config.snapshot_frames, draft_seed: boot::random_u64(entropy) }
+}
+
+/// Tells which log the witnesses must know.
+fn name_log(quorum: &WitnessQuorum, phase: &PhaseCell, observer: &dyn Observer) {
+    let log_key = quorum.log().to_string();
+    observer.witnessing(&log_key);
+    phase.enter(Phase::Witnessing(log_key));
 }
 
 /// The read plane, on a store connection of its own.
@@ -313,7 +330,8 @@ fn quorum(ports: &Ports, identity: &Identity) -> Result<Option<Arc<WitnessQuorum
         return Ok(None);
     }
     let port = ports.witnesses.as_ref().ok_or(BootError::NoWitnesses)?;
-    let quorum = WitnessQuorum::new(identity, policy, Arc::clone(port)).ok().flatten();
+    let quorum = WitnessQuorum::new(identity, policy, (Arc::clone(port), Arc::clone(&ports.clock)));
+    let quorum = quorum.ok().flatten();
     Ok(Some(Arc::new(quorum.ok_or(BootError::NoWitnesses)?)))
 }
 

@@ -113,6 +113,76 @@ impl Method {
     }
 }
 
+/// What the answer of a call speaks of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tense {
+    /// The state as it is now. Answered only under a lease, with what its caller needs to check its
+    /// age ([`crate::results::FreshnessView`]). `health` alone is answered without one, as `stale`.
+    Now,
+    /// What is in the log, which no later frame changes.
+    Past,
+    /// A change, or what prepares one and holds nothing. A change is an event of the log, which
+    /// witnesses saw before its answer left.
+    Change,
+    /// Nothing in the log: who the engine is, or a service beside it.
+    Timeless,
+}
+
+impl Call {
+    /// What the answer speaks of. No wildcard: a new method has to choose.
+    pub const fn tense(&self) -> Tense {
+        match self {
+            Self::Health(_)
+            | Self::GetAttestation(_)
+            | Self::GetLock(_)
+            | Self::GetActiveLocks(_)
+            | Self::ListLocks(_)
+            | Self::GetLockedBalance(_)
+            | Self::GetBalance(_)
+            | Self::SuggestNonce(_)
+            | Self::SimulateLock(_)
+            | Self::GetPolicy(_) => Tense::Now,
+            Self::GetStateRoot(params) => now_unless_at(params.at_seq),
+            Self::GetProof(params) => now_unless_at(params.seq),
+            Self::GetReceipt(_)
+            | Self::GetCheckpoint(_)
+            | Self::GetConsistencyProof(_)
+            | Self::GetReadingKeys(_)
+            | Self::GetEvents(_)
+            | Self::Subscribe(_) => Tense::Past,
+            Self::CreateLock(_)
+            | Self::SignLock(_)
+            | Self::CommitLock(_)
+            | Self::CommitBatch(_)
+            | Self::ClaimLock(_)
+            | Self::ReleaseLock(_)
+            | Self::CancelLock(_)
+            | Self::ExtendLock(_)
+            | Self::VerifyFulfillment(_)
+            | Self::SubmitChainFact(_)
+            | Self::CleanupExpiredLocks(_)
+            | Self::GrantReading(_)
+            | Self::ApproveImages(_) => Tense::Change,
+            Self::GetBootAttestation(_)
+            | Self::GetEngineInfo(_)
+            | Self::GetEnclaveId(_)
+            | Self::GetEnclavePublicKey(_)
+            | Self::KmsEncrypt(_)
+            | Self::KmsDecrypt(_)
+            | Self::KmsGenerateDataKey(_)
+            | Self::KmsGenerateRandom(_) => Tense::Timeless,
+        }
+    }
+}
+
+/// A question about a named frame is about the past.
+const fn now_unless_at(seq: Option<u64>) -> Tense {
+    match seq {
+        None => Tense::Now,
+        Some(_) => Tense::Past,
+    }
+}
+
 impl Call {
     /// Parses a call by the method's name.
     ///

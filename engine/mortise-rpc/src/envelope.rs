@@ -137,13 +137,23 @@ fn call(mut map: Map<String, Value>) -> Result<(String, Value), ErrorObject> {
 
 /// The bytes of a successful answer.
 pub fn success<T: Serialize>(id: &Id, result: &T) -> Vec<u8> {
-    success_written(id, &to_bytes(result))
+    success_written(id, &to_bytes(result), None)
 }
 
-/// As [`success`], around a result that is JSON text already.
-pub fn success_written(id: &Id, result: &[u8]) -> Vec<u8> {
-    answer("result", result, id)
+/// As [`success`], around a result that is JSON text already. `freshness` is JSON text too: what an
+/// answer about now carries beside its result.
+pub fn success_written(id: &Id, result: &[u8], freshness: Option<&[u8]>) -> Vec<u8> {
+    match freshness {
+        None => answer("result", result, id),
+        Some(freshness) => {
+            let both: [&[u8]; 4] = [result, b",\"", FRESHNESS.as_bytes(), b"\":"];
+            answer("result", &[both.concat().as_slice(), freshness].concat(), id)
+        }
+    }
 }
+
+/// The member of an answer about now, beside its result.
+pub const FRESHNESS: &str = "freshness";
 
 /// The bytes of an error answer.
 pub fn failure(id: &Id, error: &ErrorObject) -> Vec<u8> {
@@ -207,6 +217,8 @@ pub struct Response {
     pub id: Id,
     /// Its outcome.
     pub outcome: Result<Value, ErrorObject>,
+    /// What an answer about now carries beside its result.
+    pub freshness: Option<Value>,
 }
 
 /// Reads the bytes of one answer.
@@ -232,7 +244,8 @@ pub fn parse_response(bytes: &[u8]) -> Result<Response, &'static str> {
         }
         _ => return Err("an answer has a result or an error"),
     };
-    Ok(Response { id, outcome })
+    let freshness = map.remove(FRESHNESS);
+    Ok(Response { id, outcome, freshness })
 }
 
 #[cfg(test)]
@@ -340,12 +353,21 @@ mod tests {
         let error = ErrorObject::new(Code::ParseError);
         let refused = failure(&Id::Null, &error);
         let back = parse_response(&refused).unwrap();
-        assert_eq!(back, Response { id: Id::Null, outcome: Err(error) });
+        assert_eq!(back, Response { id: Id::Null, outcome: Err(error), freshness: None });
         assert_eq!(
             batch(&[ok.clone(), none]).unwrap(),
             [b"[", &ok[..], b",", br#"{"jsonrpc":"2.0","result":null,"id":1}"#, b"]"].concat()
         );
         assert_eq!(batch(&[]), None);
+    }
+
+    #[test]
+    fn freshness_is_beside_the_result() {
+        let fresh = success_written(&1.into(), b"null", Some(b"{\"a\":1}"));
+        assert_eq!(fresh, br#"{"jsonrpc":"2.0","result":null,"freshness":{"a":1},"id":1}"#);
+        let back = parse_response(&fresh).unwrap();
+        assert_eq!(back.outcome, Ok(Value::Null));
+        assert_eq!(back.freshness, Some(json!({"a": 1})));
     }
 
     #[test]

@@ -40,7 +40,7 @@ pub mod service_policy;
 mod succession;
 pub mod typed_data;
 
-pub use call::{Call, Method};
+pub use call::{Call, Method, Tense};
 pub use error::ErrorObject;
 pub use fields::ParamError;
 pub use mortise_format::json::{Base64, HexBytes};

@@ -5,11 +5,12 @@ use super::issuer::{
     Issued, LEAF, LEAF_FROM_S, LEAF_TO_S, NONCE, Plan, TIMESTAMP_MS, pcr, plan, registers,
 };
 use mortise_format::binding::{BoundKeys, KeyBinding};
-use mortise_format::ids::{EngineId, PolicyHash, Root};
+use mortise_format::ids::{Bytes32, EngineId, PolicyHash, Root};
 use mortise_verify::attestation::{
-    ArchivedCheck, AttestationError, Claims, Expect, Field, ImageRule, Link, LiveCheck, PcrPolicy,
-    verify_archived, verify_live,
+    ArchivedCheck, AttestationError, Claims, Expect, Field, ImageRule, LeaseClaim, LeaseDigest,
+    Link, LiveCheck, PcrPolicy, verify_archived, verify_live,
 };
+use mortise_verify::lease::{AgeLimit, LeaseError};
 
 /// Five minutes.
 const SKEW_MS: u64 = 5 * 60 * 1000;
@@ -133,6 +134,54 @@ fn document_binds_exactly_keys_engine_epoch_history_and_policy() {
         edit(&mut other);
         let refused = check_bound(&bound(&right), &other);
         assert!(matches!(refused, Err(AttestationError::BindingMismatch { .. })), "{refused:?}");
+    }
+}
+
+/// A document of a caller: binding, statement, lease.
+fn leased(parts: &[Bytes32], lease: LeaseClaim) -> Result<(), AttestationError> {
+    let (binding, statement) = (binding(), Bytes32([8; 32]));
+    let mut plan = bound(&binding);
+    let user_data = [&[binding.digest()], parts].concat();
+    plan.set("user_data", bstr(&user_data.iter().flat_map(|part| part.0).collect::<Vec<u8>>()));
+    let issued = plan.issue();
+    let check = LiveCheck {
+        roots: &[issued.root],
+        pcrs: &PcrPolicy::one_image(pcr(0), pcr(1), pcr(2)).unwrap(),
+        claims: Claims { lease: Some(lease), ..Claims::bound_at(&binding, &statement) },
+        nonce: &NONCE,
+        now_ms: TIMESTAMP_MS,
+    };
+    verify_live(&issued.document, &check).map(|_| ())
+}
+
+#[test]
+fn document_covers_the_lease_and_the_lease_held_when_it_was_made() {
+    let made = TIMESTAMP_MS / 1000;
+    let claim = |as_of| {
+        let digest = LeaseDigest { checkpoint: b"note", as_of }.digest();
+        LeaseClaim { digest, as_of, limit: AgeLimit::DEFAULT }
+    };
+    let statement = Bytes32([8; 32]);
+    let at = |as_of| leased(&[statement, claim(as_of).digest], claim(as_of));
+    for as_of in [made, made - 60, made + 5] {
+        assert_eq!(at(as_of), Ok(()), "{as_of}");
+    }
+    let old = LeaseError::LeaseOld { age: 61, max_age: 60 };
+    assert_eq!(at(made - 61), Err(AttestationError::Lease(old)));
+    let future = LeaseError::LeaseFromTheFuture { ahead: 6, skew: 5 };
+    assert_eq!(at(made + 6), Err(AttestationError::Lease(future)));
+    let right = claim(made);
+    for wrong in
+        [&[statement][..], &[statement, right.digest, right.digest], &[statement, statement]]
+    {
+        let refused = leased(wrong, right);
+        let is_named = matches!(refused, Err(AttestationError::LeaseMismatch { .. }));
+        assert!(is_named, "{refused:?}");
+    }
+    for wrong in [&[][..], &[right.digest, statement]] {
+        let refused = leased(wrong, right);
+        let is_named = matches!(refused, Err(AttestationError::StatementMismatch { .. }));
+        assert!(is_named, "{refused:?}");
     }
 }
 

@@ -33,11 +33,11 @@ fn draft_is_not_logged_holds_nothing_and_is_lost_at_a_restart() {
     let made = draft(&mut driver, ask(Party::Owner.address(), 10, 60)).expect("it fits");
     assert_eq!(driver.disk.frames().len(), frames);
     let found = driver.read(Query::Lock(made.lock_id));
-    assert!(matches!(found, Reply::Read(Answer::Draft(found)) if *found == made));
+    assert!(matches!(found, Reply::Rooted(Answer::Draft(found), _) if *found == made));
     let state = driver.pipeline().machine().state();
     assert!(state.balance(&Party::Owner.address(), &coin()).held.is_zero());
     driver.restart();
-    assert!(matches!(driver.read(Query::Lock(made.lock_id)), Reply::Read(Answer::None)));
+    assert!(matches!(driver.read(Query::Lock(made.lock_id)), Reply::Rooted(Answer::None, _)));
 }
 
 #[test]
@@ -102,12 +102,12 @@ fn signed_draft_becomes_a_lock_with_the_same_id() {
     let reply = driver.answer(&signer.approve(Party::Owner, &made.terms));
     assert!(matches!(reply, Reply::Logged(..)));
     let found = driver.read(Query::Lock(made.lock_id));
-    assert!(matches!(found, Reply::Read(Answer::Lock(lock)) if lock.lock_id == made.lock_id));
+    assert!(matches!(found, Reply::Rooted(Answer::Lock(lock), _) if lock.lock_id == made.lock_id));
     let other = draft(&mut driver, ask(owner, 10, 60)).expect("it fits");
     assert_eq!(other.terms.nonce, nonce(1));
     let cancel = signer.cancel_draft(Party::Owner, &other.terms, CancelForm::Text);
     assert!(matches!(driver.answer(&cancel), Reply::Logged(..)));
-    assert!(matches!(driver.read(Query::Lock(other.lock_id)), Reply::Read(Answer::None)));
+    assert!(matches!(driver.read(Query::Lock(other.lock_id)), Reply::Rooted(Answer::None, _)));
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn draft_is_dropped_after_its_time() {
     let mut driver = Driver::booted(7);
     let made = draft(&mut driver, ask(Party::Owner.address(), 10, 60)).expect("it fits");
     driver.now_ms = made.until_ms - 1;
-    assert!(matches!(driver.read(Query::Lock(made.lock_id)), Reply::Read(Answer::Draft(_))));
+    assert!(matches!(driver.read(Query::Lock(made.lock_id)), Reply::Rooted(Answer::Draft(_), _)));
     driver.now_ms = made.until_ms;
-    assert!(matches!(driver.read(Query::Lock(made.lock_id)), Reply::Read(Answer::None)));
+    assert!(matches!(driver.read(Query::Lock(made.lock_id)), Reply::Rooted(Answer::None, _)));
 }

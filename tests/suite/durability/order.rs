@@ -66,7 +66,7 @@ fn read_after_a_write_waits_for_the_write() {
         "it depends on state that a crash can undo"
     );
     story.driver.settle();
-    assert!(matches!(story.driver.replies.get(&read), Some(Reply::Read(Answer::Lock(_)))));
+    assert!(matches!(story.driver.replies.get(&read), Some(Reply::Rooted(Answer::Lock(_), _))));
     assert!(matches!(story.driver.replies.get(&refused), Some(Reply::Refused(_))));
 }
 

@@ -13,14 +13,14 @@ use mortise_testkit::scenario::{request, terms};
 use mortise_testkit::witness::{Bench, WitnessBehaviour};
 
 /// A serving engine with a quorum of `min` of `count` witnesses, of which `faulty` may lie.
-fn booted(bench: &Bench, min: u32, faulty: u32) -> Driver {
+pub(super) fn booted(bench: &Bench, min: u32, faulty: u32) -> Driver {
     let mut driver = Driver::witnessed(7, Settings::default(), bench, min, faulty);
     driver.boot().expect("an empty disk boots");
     driver.settle();
     driver
 }
 
-fn commit(driver: &mut Driver, nonce: u64) -> Reply {
+pub(super) fn commit(driver: &mut Driver, nonce: u64) -> Reply {
     let terms = terms(Party::Owner, nonce, 100);
     let asked = driver.signer().commit(Party::Owner, &terms, request(nonce + 1));
     driver.answer(&asked)

@@ -6,6 +6,7 @@ use mortise_client::Trust;
 use mortise_engine::ports::{AttestRequest, ModuleDescription, Nsm, NsmError, PcrState};
 use mortise_format::pcr::Pcr;
 use mortise_verify::attestation::PcrPolicy;
+use mortise_verify::lease::AgeLimit;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
 
@@ -37,7 +38,7 @@ impl TestModule {
     pub fn trust() -> Trust {
         let pcr = |index| issuer::pcr(index);
         let pcrs = PcrPolicy::one_image(pcr(0), pcr(1), pcr(2)).expect("not of debug mode");
-        Trust { roots: vec![issuer::plan().issue().root], pcrs }
+        Trust { roots: vec![issuer::plan().issue().root], pcrs, limit: AgeLimit::DEFAULT }
     }
 
     fn pcrs(&self) -> MutexGuard<'_, BTreeMap<u16, PcrState>> {

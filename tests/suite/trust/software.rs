@@ -12,6 +12,7 @@ use mortise_testkit::system::threads::Platform;
 use mortise_testkit::system::{Options, System};
 use mortise_testkit::vault::TestVault;
 use mortise_verify::attestation::{AWS_NITRO_ROOT_G1, AttestationError, PcrPolicy};
+use mortise_verify::lease::AgeLimit;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -19,7 +20,8 @@ use std::sync::Arc;
 fn boot(folder: &Path, vault: &Arc<TestVault>) -> (Platform, Trust) {
     let module = SoftwareNsm::boot(folder, &Measurements::dev("engine"));
     let module = module.expect("the folder can be written");
-    let trust = Trust { roots: vec![module.root()], pcrs: image("engine") };
+    let trust =
+        Trust { roots: vec![module.root()], pcrs: image("engine"), limit: AgeLimit::DEFAULT };
     let vault: Arc<dyn Vault> = vault.clone();
     (Platform::new(vault, Attestation::Module(Arc::new(module))), trust)
 }

@@ -15,6 +15,7 @@ use mortise_testkit::system::threads::Platform;
 use mortise_testkit::system::{Options, System};
 use mortise_testkit::vault::TestVault;
 use mortise_verify::attestation::{AttestationError, PcrPolicy, RootFingerprint};
+use mortise_verify::lease::AgeLimit;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -66,7 +67,8 @@ fn asked(attestation: Attestation, root: RootFingerprint) -> (AttestationError, 
     let platform = Some(Platform::new(vault, attestation));
     let system = System::with(Options { platform, ..Options::default() });
     let client = over_socket(&system.engine_socket());
-    let trust = Trust { roots: vec![root], pcrs: PcrPolicy::any_image() };
+    let pcrs = PcrPolicy::any_image();
+    let trust = Trust { roots: vec![root], pcrs, limit: AgeLimit::DEFAULT };
     let error = match block_on(client.prove(&trust)) {
         Err(ClientError::Proof(ProofError::Document(error))) => error,
         other => panic!("{other:?}"),

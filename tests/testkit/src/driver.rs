@@ -8,10 +8,12 @@
 mod checks;
 mod code;
 mod faults;
+mod lease;
 mod response;
 
 pub use code::Code;
 pub use faults::AppendFault;
+pub use lease::AnsweredNow;
 pub use response::Response;
 
 use crate::keys::{Asked, TestSigner};
@@ -30,11 +32,12 @@ use mortise_engine::keyring::{Identity, IdentityError, KeyRing};
 use mortise_engine::pipeline::{
     Input, Output, Pipeline, Settings, SignJob, SignedFrame, Snapshot, Start,
 };
+use mortise_engine::ports::{Clock, ClockError, Witnesses};
 use mortise_engine::reader::{ReadStore, Reader, ReaderParts, ReleasedView};
 use mortise_engine::reading::ReadingKeys;
 use mortise_engine::released::CommitmentSigner;
 use mortise_engine::store::{Ack, LogStore};
-use mortise_engine::witness::{Outcome, WitnessQuorum, consistency, gather};
+use mortise_engine::witness::{WitnessQuorum, consistency, gather};
 use mortise_format::event::LogPosition;
 use mortise_format::frame::Frame;
 use mortise_format::genesis::Genesis;
@@ -43,6 +46,7 @@ use mortise_format::merkle::history::TreeHead;
 use mortise_sim::rng::Rng;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// How far a frame is on its way to the disk.
@@ -83,6 +87,17 @@ pub struct Driver {
     next_token: Token,
     statements: BTreeMap<u64, CarriedStatement>,
     rests_on: BTreeMap<Token, u64>,
+    clock: TestClock,
+}
+
+/// The clock of an engine, as its witnesses and its lease see it.
+#[derive(Debug, Clone, Default)]
+struct TestClock(Arc<AtomicU64>);
+
+impl Clock for TestClock {
+    fn now_ms(&self) -> Result<u64, ClockError> {
+        Ok(self.0.load(Ordering::Relaxed))
+    }
 }
 
 /// One boot of the engine.
@@ -97,7 +112,8 @@ struct Engine {
     ships: VecDeque<(Frame, Shipped)>,
     signs: Vec<SignJob>,
     heads: VecDeque<TreeHead>,
-    quorum: Option<WitnessQuorum>,
+    renewals: VecDeque<TreeHead>,
+    quorum: Option<Arc<WitnessQuorum>>,
     cosigned: u64,
     snapshots: VecDeque<Snapshot>,
     recalls: Vec<(Token, LogPosition)>,
@@ -140,6 +156,7 @@ impl Driver {
             next_token: 1,
             statements: BTreeMap::new(),
             rests_on: BTreeMap::new(),
+            clock: TestClock::default(),
         }
     }
 
@@ -164,9 +181,10 @@ impl Driver {
             now(boot::identity(&self.disk, &*self.vault, &self.entropy, Some(&self.genesis)))?;
         let vault: Arc<dyn mortise_engine::ports::Vault> = self.vault.clone();
         let ring = KeyRing::new(vault, &identity);
-        let quorum = self.quorum(&identity);
+        self.set_clocks();
+        let quorum = self.quorum(&identity).map(Arc::new);
         let start =
-            begin(&self.disk, &identity, &ring, &self.entropy, quorum.as_ref(), &self.code)?;
+            begin(&self.disk, &identity, &ring, &self.entropy, quorum.as_deref(), &self.code)?;
         let cosigned = start.machine.archive().size();
         for signed in &start.to_carry {
             self.statements.insert(signed.statement.seq, signed.clone());
@@ -202,6 +220,7 @@ impl Driver {
             ships: VecDeque::new(),
             signs: Vec::new(),
             heads: VecDeque::new(),
+            renewals: VecDeque::new(),
             quorum,
             cosigned,
             snapshots: VecDeque::new(),
@@ -228,8 +247,9 @@ impl Driver {
     fn quorum(&self, identity: &Identity) -> Option<WitnessQuorum> {
         let bench = self.bench.as_ref()?;
         bench.know(identity.log_key().expect("an origin is a name"));
-        let port = Arc::new(bench.clone());
-        WitnessQuorum::new(identity, &self.genesis.policy, port).expect("names of witnesses")
+        let ports: (Arc<dyn Witnesses>, Arc<dyn Clock>) =
+            (Arc::new(bench.clone()), Arc::new(self.clock.clone()));
+        WitnessQuorum::new(identity, &self.genesis.policy, ports).expect("names of witnesses")
     }
 
     /// An engine on an empty disk under a policy of these witnesses, not booted.
@@ -456,6 +476,10 @@ impl Driver {
                     let engine = self.engine_mut();
                     engine.heads.push_back(head);
                 }
+                Output::Renew(head) => {
+                    self.check_durable(head.size - 1);
+                    self.engine_mut().renewals.push_back(head);
+                }
                 Output::Released(released) => {
                     self.check_durable(released.statement.statement.seq);
                     self.engine().reader.view().publish(*released);
@@ -486,6 +510,27 @@ impl Driver {
 
     /// Does one thing that is to be done, chosen by the seed. False when there is nothing.
     pub fn step(&mut self) -> bool {
+        let mut choices = self.choices();
+        choices.extend(self.has_renewal().then_some(Choice::Renew));
+        self.choose(&choices)
+    }
+
+    /// The same, but for renewals of the lease.
+    pub fn step_but_renewals(&mut self) -> bool {
+        let choices = self.choices();
+        self.choose(&choices)
+    }
+
+    fn choose(&mut self, choices: &[Choice]) -> bool {
+        if choices.is_empty() {
+            return false;
+        }
+        let choice = *self.rng.pick(choices);
+        self.carry_out(choice);
+        true
+    }
+
+    fn choices(&self) -> Vec<Choice> {
         let engine = self.engine();
         let mut choices = Vec::new();
         let in_order = |state| {
@@ -500,12 +545,7 @@ impl Driver {
         choices.extend(engine.snapshots.front().map(|_| Choice::Snapshot));
         choices.extend(engine.heads.front().map(|_| Choice::Witness));
         choices.extend(engine.recalls.first().map(|_| Choice::Recall));
-        if choices.is_empty() {
-            return false;
-        }
-        let choice = *self.rng.pick(&choices);
-        self.carry_out(choice);
-        true
+        choices
     }
 
     fn carry_out(&mut self, choice: Choice) {
@@ -534,6 +574,7 @@ impl Driver {
             }
             Choice::Snapshot => self.store_snapshot(),
             Choice::Witness => self.ask_witnesses(),
+            Choice::Renew => self.renew(),
             Choice::Recall => self.recall(),
         }
     }
@@ -606,26 +647,6 @@ impl Driver {
         bench.set_all(WitnessBehaviour::Open);
     }
 
-    /// Asks the witnesses to cosign the pending head.
-    ///
-    /// # Panics
-    /// When no head is pending, or when the witnesses do not answer: the engine would wait for
-    /// them.
-    pub fn ask_witnesses(&mut self) {
-        let head = self.engine_mut().heads.pop_front().expect("a head is under way");
-        let (disk, engine) = (Arc::new(self.disk.clone()) as Arc<dyn LogStore>, self.engine());
-        let archive = engine.pipeline.machine().archive();
-        let paths = |earlier| consistency(&disk, archive.consistency(earlier, head.size));
-        let quorum = engine.quorum.as_ref().expect("the policy has witnesses");
-        match timed(gather(quorum, head, &paths)).expect("witnesses answer") {
-            Outcome::Cosigned(_) => {
-                self.engine_mut().cosigned = head.size;
-                self.handle(Input::Cosigned(head.size));
-            }
-            Outcome::Refused(refusal) => self.handle(Input::WitnessRefused(refusal)),
-        }
-    }
-
     fn store_snapshot(&mut self) {
         let snapshot = self.engine_mut().snapshots.pop_front().expect("it was chosen");
         self.check_durable(snapshot.seq);
@@ -685,5 +706,6 @@ enum Choice {
     Sign(usize),
     Snapshot,
     Witness,
+    Renew,
     Recall,
 }

@@ -24,7 +24,7 @@ const VALID_S: u64 = 60;
 /// The form in use.
 pub(super) enum KmsApi<'a> {
     /// Texts belong to an owner.
-    Native(Session<'a>, Option<Owner>),
+    Native(Box<Session<'a>>, Option<Owner>),
     /// Texts have no owner.
     Plain(Plain),
 }
@@ -49,7 +49,8 @@ impl<'a> KmsApi<'a> {
                 format!("unix:{DEV_SOCKET}")
             }
             (None, false) => {
-                return Ok(Self::Native(Session::connect(connection, output).await?, form.owner));
+                let session = Box::new(Session::connect(connection, output).await?);
+                return Ok(Self::Native(session, form.owner));
             }
         };
         if connection.proof.is_required()? {

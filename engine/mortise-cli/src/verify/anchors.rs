@@ -9,6 +9,7 @@ use mortise_format::pcr::Pcr;
 use mortise_verify::attestation::{
     AWS_NITRO_ROOT_G1, Document, PcrPolicy, PolicyError, RootFingerprint,
 };
+use mortise_verify::lease::AgeLimit;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -146,18 +147,21 @@ pub(crate) struct TrustAnchors {
     pub roots: Vec<RootFingerprint>,
     /// Named, or any.
     pub images: Images,
+    /// How old the lease in a document may be.
+    pub limit: AgeLimit,
 }
 
 impl TrustAnchors {
     /// For reading the registers: under these roots, any image.
     pub fn any_image(&self) -> Trust {
-        Trust { roots: self.roots.clone(), pcrs: PcrPolicy::any_image() }
+        let pcrs = PcrPolicy::any_image();
+        Trust { roots: self.roots.clone(), pcrs, limit: self.limit }
     }
 
     /// For the check, after the registers of the document are read.
     pub fn trust(&self, shown: &Document) -> Result<Trust, Failure> {
         let pcrs = self.images.policy(shown).map_err(Failure::usage)?;
-        Ok(Trust { roots: self.roots.clone(), pcrs })
+        Ok(Trust { roots: self.roots.clone(), pcrs, limit: self.limit })
     }
 }
 

@@ -159,7 +159,8 @@ impl AttestationArgs {
             (with(&self.image.pcr1, &file.pcr1)?, with(&self.image.pcr2, &file.pcr2)?);
         let pcr8 = with(&self.image.pcr8, &file.pcr8)?;
         let named = [(0, &*pcr0), (1, &*pcr1), (2, &*pcr2), (8, &*pcr8)];
-        Ok(TrustAnchors { roots, images: Images::of_flags(self.image.any_image, named)? })
+        let images = Images::of_flags(self.image.any_image, named)?;
+        Ok(TrustAnchors { roots, images, limit: file.limit() })
     }
 
     fn is_archived(&self) -> bool {

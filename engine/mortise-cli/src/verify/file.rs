@@ -7,6 +7,7 @@ use crate::anchors::Anchors;
 use crate::failure::Failure;
 use mortise_format::ids::{Bytes32, Signature};
 use mortise_format::tlog_proof::TlogProof;
+use mortise_rpc::envelope::FRESHNESS;
 use mortise_rpc::results::{ReceiptView, SignedStatementView, StatementView};
 use mortise_rpc::{HexBytes, json};
 use mortise_verify::statement::SignedStatement;
@@ -38,6 +39,13 @@ pub(super) fn bytes(path: &Path) -> Result<Vec<u8>, Failure> {
 /// The answer in a file, out of its envelope.
 pub(crate) fn answer(path: &Path) -> Result<Value, Failure> {
     answer_of(path, &bytes(path)?)
+}
+
+/// What an answer about now carries beside its result.
+pub(super) fn freshness(path: &Path) -> Result<Value, Failure> {
+    let mut value = json::parse(&bytes(path)?).map_err(|error| form(path, &error.to_string()))?;
+    let shown = value.get_mut(FRESHNESS).map(Value::take);
+    shown.ok_or_else(|| form(path, "no member `freshness`: pass the whole answer"))
 }
 
 fn answer_of(path: &Path, bytes: &[u8]) -> Result<Value, Failure> {

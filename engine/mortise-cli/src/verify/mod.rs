@@ -14,6 +14,7 @@ mod commitment;
 mod event;
 mod file;
 mod fork;
+mod freshness;
 mod pin;
 mod proof;
 mod receipt;
@@ -26,7 +27,7 @@ mod verdict;
 
 pub(crate) use anchors::{ImageArgs, Images, TrustAnchors, pcr, root};
 pub(crate) use file::{answer, checkpoint, read as read_value, statement};
-pub(crate) use pin::{AnchorsArgs, WitnessArgs};
+pub(crate) use pin::{AnchorsArgs, Log, LogArgs, WitnessArgs};
 pub(crate) use refused::by as refusal;
 
 use crate::failure::Failure;
@@ -49,6 +50,8 @@ enum VerifyCommand {
     Proof(proof::ProofArgs),
     /// Verify a statement of an engine, and that it continues an older one; offline.
     Root(root::RootArgs),
+    /// Verify that an answer about now was the newest state not long ago; offline.
+    Freshness(freshness::FreshnessArgs),
     /// Verify a promise of an engine against your terms; offline.
     Commitment(commitment::CommitmentArgs),
     /// Verify evidence that an engine contradicted itself, or create it; offline.
@@ -67,6 +70,7 @@ pub async fn run(args: &VerifyArgs, output: &Output) -> Result<(), Failure> {
         VerifyCommand::Receipt(args) => receipt::run(args, output),
         VerifyCommand::Proof(args) => proof::run(args, output),
         VerifyCommand::Root(args) => root::run(args, output),
+        VerifyCommand::Freshness(args) => freshness::run(args, output),
         VerifyCommand::Commitment(args) => commitment::run(args, output),
         VerifyCommand::Fork(args) => fork::run(args, output),
         VerifyCommand::Succession(args) => succession::run(args, output),

@@ -18,8 +18,8 @@ use std::path::PathBuf;
 #[derive(Debug, Default, Args)]
 pub(crate) struct AnchorsArgs {
     /// Trust anchors (TOML), by hand or as a command that connects keeps them: engine_id, address,
-    /// log_key, origin, witnesses, quorum, custody, durability, policy_hash, roots, pcr0, pcr1,
-    /// pcr2, pcr8.
+    /// log_key, origin, witnesses, quorum, max_age, skew, custody, durability, policy_hash, roots,
+    /// pcr0, pcr1, pcr2, pcr8.
     #[arg(long, env = "MORTISE_ANCHORS", value_name = "FILE")]
     anchors: Option<PathBuf>,
 }
@@ -47,8 +47,8 @@ pub(super) struct EnginePinArgs {
 }
 
 /// The flags that name the key of a log and its witnesses.
-#[derive(Debug, Args)]
-pub(super) struct LogArgs {
+#[derive(Debug, Default, Args)]
+pub(crate) struct LogArgs {
     /// Key that signs the checkpoints of the log: `name+id+base64`.
     #[arg(long, value_name = "KEY")]
     log_key: Option<String>,
@@ -62,7 +62,7 @@ pub(super) struct LogArgs {
 }
 
 /// The flags that name witnesses.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(crate) struct WitnessArgs {
     /// Key of a witness: `name+id+base64`; repeatable.
     #[arg(long, value_name = "KEY")]
@@ -126,7 +126,7 @@ impl EnginePinArgs {
 
 /// The key of a log, its name and, if they are named, its witnesses.
 #[derive(Debug)]
-pub(super) struct Log {
+pub(crate) struct Log {
     /// The key.
     pub key: NoteKey,
     /// The name.
@@ -136,6 +136,11 @@ pub(super) struct Log {
 }
 
 impl LogArgs {
+    /// The witnesses of the flags, or else of the anchors file.
+    pub fn witnesses(&self, anchors: &Anchors) -> Result<Option<Witnesses>, Failure> {
+        self.witnesses.read(anchors)
+    }
+
     /// The log of the flags, or else of the anchors file.
     pub fn read(&self, anchors: &Anchors) -> Result<Log, Failure> {
         let text = self.log_key.as_ref().or(anchors.log_key.as_ref()).ok_or_else(|| {

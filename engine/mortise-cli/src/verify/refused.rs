@@ -56,6 +56,20 @@ const NEXT_STEPS: &[(&[&str], &str)] = &[
              check --witness and --quorum",
     ),
     (
+        &["LeaseOld", "NoCheckpoint"],
+        "the answer may be the old state of an engine that another one superseded: ask again, over \
+             another route; if it stays, witnesses do not cosign for this engine any more",
+    ),
+    (
+        &["HeadMismatch"],
+        "the checkpoint does not belong to the statement: the answer was put together from two; \
+             request it again from the engine",
+    ),
+    (
+        &["LeaseFromTheFuture"],
+        "a clock is wrong: that of this machine, of the engine or of the witnesses",
+    ),
+    (
         &["PredecessorId"],
         "parts of the old engine were changed: take genesis, keys and log secret commitment \
              from its log or its getEngineInfo",

@@ -98,6 +98,7 @@ impl Engine {
             phase: "ready".into(),
             pruning_horizon: 0,
             degraded: None,
+            lease: None,
             fault: None,
             log_key: None,
         }

@@ -3,12 +3,13 @@
 use super::appends::{Appends, Next};
 use super::crypto::{Crypto, SignPart};
 use crate::api::{Reply, Submission, Token, Work};
+use crate::lease::Lease;
 use crate::phase::{Phase, PhaseCell};
 use crate::pipeline::{Fault, Input, Output, Pipeline, SignJob, SignedFrame, Snapshot};
-use crate::ports::{Clock, PortFuture};
+use crate::ports::Clock;
 use crate::reader::ReleasedView;
 use crate::store::{Ack, LogStore, StoreFuture};
-use crate::witness::{Outcome, WitnessQuorum, consistency, gather};
+use crate::witness::{Outcome, Paths, WitnessQuorum, consistency, gather, renew};
 use actix::{
     Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message,
     ResponseActFuture, WrapFuture,
@@ -37,6 +38,8 @@ pub struct LedgerParts {
     pub quorum: Option<Arc<WitnessQuorum>>,
     /// The released log, which readers see.
     pub view: Arc<ReleasedView>,
+    /// The lease of answers about now, if the policy has witnesses.
+    pub lease: Option<Arc<Lease>>,
 }
 
 pub struct Ledger {
@@ -48,12 +51,15 @@ pub struct Ledger {
     is_open: bool,
     /// Completes a graceful stop: every request is answered and the last snapshot is stored.
     stopping: Option<oneshot::Sender<()>>,
+    /// Completes it once the end of the epoch is in the log.
+    ending: Option<oneshot::Sender<()>>,
 }
 
 impl Ledger {
     pub fn new(parts: LedgerParts) -> Self {
         let (appends, responders) = (Appends::default(), HashMap::new());
-        Self { parts, appends, responders, next_token: 0, is_open: false, stopping: None }
+        let (stopping, ending) = (None, None);
+        Self { parts, appends, responders, next_token: 0, is_open: false, stopping, ending }
     }
 
     fn step(&mut self, input: Input, context: &mut Context<Self>) {
@@ -84,6 +90,7 @@ impl Ledger {
                 Output::Released(released) => self.parts.view.publish(*released),
                 Output::Snapshot(snapshot) => self.store_snapshot(snapshot, context),
                 Output::Witness(head) => self.witness(head, context),
+                Output::Renew(head) => self.renew(head, context),
                 Output::Fault(fault) => {
                     tracing::error!(%fault, "stopped");
                     self.parts.phase.enter(phase_of(fault, self.is_open));
@@ -169,28 +176,55 @@ impl Ledger {
     }
 
     fn witness(&self, head: TreeHead, context: &mut Context<Self>) {
-        let quorum = self.parts.quorum.as_ref().map(Arc::clone);
-        let quorum = quorum.expect("no policy with witnesses boots without a port to them");
-        let (store, ledger) = (Arc::clone(&self.parts.store), context.address());
-        let gathering = async move {
-            let paths = |earlier| {
-                let (store, ledger) = (Arc::clone(&store), ledger.clone());
-                let path = async move {
-                    let plan = ledger.send(PlanPath { earlier, later: head.size }).await;
-                    consistency(&store, plan.ok().flatten()).await
-                };
-                Box::pin(path) as PortFuture<'static, _>
-            };
-            gather(&quorum, head, &paths).await
-        };
+        let (quorum, paths) = (self.quorum(), self.paths(head.size, context));
+        let gathering = async move { gather(&quorum, head, &*paths).await };
         let done = gathering.into_actor(self).map(move |outcome, ledger, context| {
             let input = match outcome {
-                Outcome::Cosigned(cosigned) => Input::Cosigned(cosigned.head.size),
                 Outcome::Refused(refusal) => Input::WitnessRefused(refusal),
+                // One new head at a time: nothing is newer than it.
+                Outcome::Cosigned(_) | Outcome::Overtaken => Input::Cosigned(head.size),
             };
             ledger.step(input, context);
         });
         context.spawn(done);
+    }
+
+    /// Renews the lease of a head. A round that takes too long is given up, and the next one asks
+    /// every witness again.
+    fn renew(&self, head: TreeHead, context: &mut Context<Self>) {
+        let (quorum, paths) = (self.quorum(), self.paths(head.size, context));
+        let limit = Duration::from_millis(quorum.terms().renew_ms());
+        let renewing = async move {
+            match tokio::time::timeout(limit, renew(&quorum, head, &*paths)).await {
+                Ok(Outcome::Refused(refusal)) => Some(refusal),
+                Ok(Outcome::Cosigned(_) | Outcome::Overtaken) => None,
+                Err(_) => {
+                    tracing::warn!("LEASE_NOT_RENEWED: too few witnesses answered");
+                    None
+                }
+            }
+        };
+        let done = renewing.into_actor(self).map(move |refusal, ledger, context| {
+            ledger.step(Input::Renewed(refusal), context);
+        });
+        context.spawn(done);
+    }
+
+    fn quorum(&self) -> Arc<WitnessQuorum> {
+        let quorum = self.parts.quorum.as_ref().map(Arc::clone);
+        quorum.expect("no policy with witnesses boots without a port to them")
+    }
+
+    /// Makes the consistency paths to a head for its witnesses.
+    fn paths(&self, later: u64, context: &mut Context<Self>) -> Box<Paths<'static>> {
+        let (store, ledger) = (Arc::clone(&self.parts.store), context.address());
+        Box::new(move |earlier| {
+            let (store, ledger) = (Arc::clone(&store), ledger.clone());
+            Box::pin(async move {
+                let plan = ledger.send(PlanPath { earlier, later }).await;
+                consistency(&store, plan.ok().flatten()).await
+            })
+        })
     }
 
     fn store_snapshot(&mut self, snapshot: Snapshot, context: &mut Context<Self>) {
@@ -206,11 +240,15 @@ impl Ledger {
     }
 
     /// Ends a graceful stop once every accepted request is answered. A last snapshot makes the next
-    /// start fast.
+    /// start fast. The end of the epoch, where the policy wants it, follows in the log.
     fn finish_stop(&mut self, context: &mut Context<Self>) {
         let is_over = self.parts.pipeline.is_idle() || self.parts.pipeline.fault().is_some();
-        if !is_over || self.stopping.is_none() {
+        if !is_over {
             return;
+        }
+        if let Some(done) = self.ending.take() {
+            let _ = done.send(());
+            context.stop();
         }
         let Some(done) = self.stopping.take() else { return };
         let snapshot = self.parts.pipeline.final_snapshot();
@@ -221,11 +259,25 @@ impl Ledger {
             {
                 tracing::warn!(%error, "last snapshot not stored");
             }
-            let _ = done.send(());
         };
-        let stop =
-            store_it.into_actor(self).map(|(), _, context: &mut Context<Self>| context.stop());
-        context.spawn(stop);
+        let stored = store_it.into_actor(self).map(|(), ledger, context| {
+            ledger.ending = Some(done);
+            ledger.end_epoch(context);
+        });
+        context.spawn(stored);
+    }
+
+    /// Ends the lease, then the epoch: from then on the next engine may answer at once.
+    fn end_epoch(&mut self, context: &mut Context<Self>) {
+        if let Some(lease) = &self.parts.lease {
+            lease.end();
+        }
+        let mut outputs = Vec::new();
+        // Without a time nothing can be logged, and the next engine waits.
+        if let Ok(now_ms) = self.parts.clock.now_ms() {
+            self.parts.pipeline.end_epoch(now_ms, &mut outputs);
+        }
+        self.execute(outputs, context);
     }
 }
 

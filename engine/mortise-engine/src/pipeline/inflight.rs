@@ -1,6 +1,7 @@
 //! Frames in flight: shipped and not yet released.
 
-use super::{Fault, Output, Pipeline, Released, Snapshot, Witnessing};
+use super::witnessing::Witnessing;
+use super::{Fault, Output, Pipeline, Released, Snapshot};
 use crate::api::{Answer, ReleasedFrame, Reply, Token};
 use crate::store::Ack;
 use mortise_core::body::{FrameStatement, SealedBody};
@@ -75,27 +76,12 @@ impl Pipeline {
 
     /// Requests cosignatures for the newest durable head, one head at a time. Frames that are acked
     /// meanwhile go with the next request.
-    fn request_cosignatures(&mut self, out: &mut Vec<Output>) {
-        if !self.witnessing.is_required || self.witnessing.requested.is_some() {
-            return;
-        }
+    pub(super) fn request_cosignatures(&mut self, out: &mut Vec<Output>) {
         let durable = self.in_flight.iter().take_while(|frame| frame.is_acked).last();
-        let Some(durable) = durable.filter(|frame| !self.witnessing.covers(frame.seq)) else {
-            return;
-        };
+        let Some(durable) = durable else { return };
         let statement = &durable.stated.statement;
         let head = TreeHead { size: statement.history_size, root: statement.history_root };
-        self.witnessing.requested = Some(head.size);
-        out.push(Output::Witness(head));
-    }
-
-    /// Accepts cosignatures only for the requested head.
-    pub(super) fn cosigned(&mut self, size: u64, out: &mut Vec<Output>) {
-        if self.witnessing.requested.take_if(|requested| *requested == size).is_some() {
-            self.witnessing.cosigned = size;
-            self.release(out);
-            self.request_cosignatures(out);
-        }
+        out.extend(self.witnessing.request(head).map(Output::Witness));
     }
 
     pub(super) fn signed(&mut self, signed: SignedFrame, out: &mut Vec<Output>) {
@@ -107,7 +93,7 @@ impl Pipeline {
     }
 
     /// Releases, oldest first, every frame that is acked, signed and, if required, cosigned.
-    fn release(&mut self, out: &mut Vec<Output>) {
+    pub(super) fn release(&mut self, out: &mut Vec<Output>) {
         let may_leave =
             |f: &InFlight, w: &Witnessing| f.is_acked && f.signed.is_some() && w.covers(f.seq);
         while self.in_flight.front().is_some_and(|f| may_leave(f, &self.witnessing)) {

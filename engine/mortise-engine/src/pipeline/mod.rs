@@ -21,12 +21,16 @@
 //! - Queries and commands wait in two queues. A query reads the state of the last closed frame and
 //!   is answered after every frame that is in flight when it arrives: a read never shows state that
 //!   a crash can undo. It opens and closes no frame, so it waits for no room.
+//! - The newest cosigned head is cosigned again at a third of the lease, while no newer head is on
+//!   its way. A refusal stops the engine as one of a new head does, unless the witness refuses
+//!   because it cosigned a later head of this engine.
 //! - At most `FRAMES_IN_FLIGHT_MAX` frames are in flight, whatever is asked in whatever order.
 //! - An append with an unknown outcome is a [`Fault`]. Afterwards nothing is released.
 
 mod inflight;
 mod pump;
 mod query;
+mod witnessing;
 
 pub use inflight::{SignedFrame, SignedPromises};
 
@@ -49,6 +53,7 @@ use mortise_format::merkle::history::TreeHead;
 use mortise_format::rules::RuleSet;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use witnessing::Witnessing;
 
 pub use crate::reader::Released;
 pub use crate::released::ReleasedFrame;
@@ -69,6 +74,8 @@ pub enum Input {
     Cosigned(u64),
     /// Too many witnesses refused: no quorum is possible.
     WitnessRefused(WitnessReject),
+    /// A round that renews cosignatures ended, with these refusals or without.
+    Renewed(Option<WitnessReject>),
     /// True if the snapshot is stored; false if storing failed, which drops it.
     SnapshotStored(bool),
     Tick,
@@ -85,6 +92,9 @@ pub enum Output {
     Sign(SignJob),
     /// Have a quorum cosign this head, whose frames are durable. One such request at a time.
     Witness(TreeHead),
+    /// Have a quorum cosign this head again: it was cosigned before, and none is newer. One such
+    /// request at a time, beside a request for a newer head.
+    Renew(TreeHead),
     Reply(Token, Reply),
     /// This frame is released. Comes before the answers that rest on it.
     Released(Box<Released>),
@@ -189,6 +199,8 @@ pub struct Pipeline {
     witnessing: Witnessing,
     /// True once the boot frame is released.
     is_open: bool,
+    /// True once the frame that ends the epoch is shipped: no other frame follows.
+    has_ended: bool,
     fault: Option<Fault>,
 }
 
@@ -198,24 +210,6 @@ enum Change {
     Command(Admitted),
     /// Expires and prunes what is due.
     Sweep,
-}
-
-/// The state of cosigning.
-#[derive(Debug, Default)]
-struct Witnessing {
-    /// True if the policy has witnesses: frames wait for a quorum.
-    is_required: bool,
-    /// The head size whose cosignatures are in flight.
-    requested: Option<u64>,
-    /// The largest head size that a quorum cosigned.
-    cosigned: u64,
-}
-
-impl Witnessing {
-    /// True if witnesses do not hold up the release of a frame.
-    fn covers(&self, seq: u64) -> bool {
-        !self.is_required || seq < self.cosigned
-    }
 }
 
 /// The state of snapshots.
@@ -250,6 +244,8 @@ pub struct Start {
     pub to_carry: Vec<CarriedStatement>,
     /// Number of frames that the snapshot covers from which the replay began.
     pub covered: u64,
+    /// The engine before this one ended its epoch in the log: it answers nothing any more.
+    pub is_continued: bool,
 }
 
 impl Pipeline {
@@ -265,8 +261,7 @@ impl Pipeline {
         out: &mut Vec<Output>,
     ) -> Result<Self, Fault> {
         let snapshot = SnapshotState { covered: start.covered, ..SnapshotState::default() };
-        let is_required = !start.machine.state().policy().witnesses.is_empty();
-        let witnessing = Witnessing { is_required, ..Witnessing::default() };
+        let witnessing = Witnessing::new(start.machine.state().policy(), start.is_continued);
         let mut pipeline = Self {
             machine: start.machine,
             log_keys: start.log_keys,
@@ -281,6 +276,7 @@ impl Pipeline {
             snapshot,
             witnessing,
             is_open: false,
+            has_ended: false,
             fault: None,
         };
         pipeline.boot_frame(start.boot, start.rules, now_ms, version, out)?;
@@ -323,14 +319,21 @@ impl Pipeline {
     }
 
     /// Handles an input and appends the resulting effects. After a fault, requests get
-    /// [`Reply::Fault`] and every other input is ignored.
+    /// [`Reply::Fault`] and every other input is ignored. After the end of the epoch, requests get
+    /// the same, and nothing makes a frame.
     pub fn handle(&mut self, now_ms: u64, input: Input, out: &mut Vec<Output>) {
-        if self.fault.is_some() {
-            if let Input::Work(work) = input {
+        let is_over = self.fault.is_some() || self.has_ended;
+        match input {
+            Input::Work(work) if is_over => {
                 out.extend(work.into_iter().map(|w| Output::Reply(w.token, Reply::Fault)));
             }
-            return;
+            Input::Tick if is_over => {}
+            _ if self.fault.is_some() => {}
+            input => self.take(now_ms, input, out),
         }
+    }
+
+    fn take(&mut self, now_ms: u64, input: Input, out: &mut Vec<Output>) {
         if let Err(fault) = self.step(now_ms, input, out) {
             self.stop(fault, out);
         }
@@ -344,11 +347,9 @@ impl Pipeline {
             Input::SignersFailed => return Err(Fault::Signers),
             Input::ClockFailed(error) => return Err(error.into()),
             Input::Signed(signed) => self.signed(signed, out),
-            Input::Cosigned(size) => self.cosigned(size, out),
-            Input::WitnessRefused(WitnessReject::Ahead { newest }) => {
-                return Err(Fault::WitnessAhead { newest });
-            }
-            Input::WitnessRefused(WitnessReject::Fork) => return Err(Fault::WitnessFork),
+            Input::Cosigned(size) => self.cosigned(now_ms, size, out),
+            Input::WitnessRefused(refusal) => return Err(refusal.into()),
+            Input::Renewed(refusal) => self.renewed(refusal)?,
             Input::SnapshotStored(is_stored) => {
                 let storing = self.snapshot.storing.take();
                 self.snapshot.stored = storing.filter(|_| is_stored);
@@ -356,6 +357,8 @@ impl Pipeline {
             Input::Tick => {
                 self.drafts.forget(now_ms);
                 self.advance_time(now_ms, out)?;
+                self.renew(now_ms, out);
+                self.end_hold(now_ms, out);
             }
         }
         self.pump(now_ms, out)

@@ -263,6 +263,14 @@ impl Pipeline {
         self.ship(building, ClearBody { boot: Some(boot), ..ClearBody::default() }, out)
     }
 
+    /// Ships the frame that ends the epoch.
+    pub(super) fn last_frame(&mut self, now_ms: u64, out: &mut Vec<Output>) -> Result<(), Fault> {
+        let mut building = self.open(now_ms)?;
+        let epoch = self.machine.head().epoch;
+        self.machine.log(&mut building.frame, &Event::EpochEnded { epoch })?;
+        self.ship(building, ClearBody::default(), out)
+    }
+
     fn ship(
         &mut self,
         building: Building,
@@ -298,7 +306,8 @@ impl Pipeline {
         // Sealing a large state blocks the writer. Wait until the log has grown by a few times the
         // size of the snapshot, so that the cost per event stays a small constant.
         let is_costly = snapshot.log_bytes / LOG_PER_SNAPSHOT < snapshot.snapshot_bytes;
-        if !is_busy && !is_early && !is_costly {
+        // The end of an epoch is found by replaying its last frame.
+        if !is_busy && !is_early && !is_costly && !self.has_ended {
             self.take_snapshot(seq);
         }
     }

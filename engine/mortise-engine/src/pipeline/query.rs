@@ -26,12 +26,14 @@ impl Pipeline {
         let now_ms = now_ms.max(self.machine.head().time_ms);
         let answer = match query {
             Query::Status => return Pending::Rooted(Answer::Status(self.status(now_ms))),
-            Query::Lock(lock_id) => self.find(&lock_id, now_ms),
+            Query::Lock(lock_id) => return Pending::Rooted(self.find(&lock_id, now_ms)),
             Query::Terms(lock_id) => self.terms(&lock_id, now_ms),
-            Query::Locks(filter) => self.list(&filter),
+            Query::Locks(filter) => return Pending::Rooted(self.list(&filter)),
             Query::Balance(owner, asset) => return Pending::Rooted(self.balance(&owner, &asset)),
             Query::Statement => return Pending::Rooted(Answer::Statement),
-            Query::SuggestNonce(owner) => Answer::Nonce(self.next_nonce(&owner, now_ms)),
+            Query::SuggestNonce(owner) => {
+                return Pending::Rooted(Answer::Nonce(self.next_nonce(&owner, now_ms)));
+            }
             Query::Draft(request) => match self.draft(now_ms, request) {
                 Ok(draft) => Answer::Draft(Box::new(draft)),
                 Err(reject) => {
@@ -40,8 +42,13 @@ impl Pipeline {
                     return Pending::Reply(Reply::Refused(rejected));
                 }
             },
-            Query::Simulate(params) => Answer::Simulated(self.simulate(now_ms, &params)),
-            Query::Policy => Answer::Policy(Box::new(self.machine.state().policy().clone())),
+            Query::Simulate(params) => {
+                return Pending::Rooted(Answer::Simulated(self.simulate(now_ms, &params)));
+            }
+            Query::Policy => {
+                let policy = self.machine.state().policy().clone();
+                return Pending::Rooted(Answer::Policy(Box::new(policy)));
+            }
             Query::Proof(key) => {
                 return Pending::Rooted(Answer::Proof(Box::new(self.proof(key))));
             }

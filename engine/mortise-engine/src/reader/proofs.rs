@@ -4,6 +4,7 @@ use super::{ReadError, Reader};
 use crate::api::LogProof;
 use crate::checkpoint;
 use mortise_core::body::CarriedStatement;
+use mortise_core::history::archive::Plan;
 use mortise_format::merkle::history::TreeHead;
 
 impl Reader {
@@ -28,6 +29,15 @@ impl Reader {
         let Some(plans) = plans else { return Ok(None) };
         let paths = self.complete(from.saturating_sub(1), &plans).await?;
         Ok(Some(LogProof { newest, paths, event: None }))
+    }
+
+    /// The hashes of a path that was planned elsewhere. `seq` is a frame of it, for the error.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub async fn path(&self, seq: u64, plan: Plan) -> Result<Vec<[u8; 32]>, ReadError> {
+        let mut paths = self.complete(seq, &[plan]).await?;
+        Ok(paths.pop().unwrap_or_default())
     }
 
     /// The newest statement and the checkpoint about its history.

@@ -1,19 +1,24 @@
 //! Attestation documents: the one of the boot, and those for callers.
 //!
-//! A document for a caller contains the binding of the boot, the caller's nonce and the newest
-//! released statement. It therefore proves the current state, not only the signing key.
+//! A document for a caller contains the binding of the boot, the caller's nonce, the newest
+//! released statement and its lease. It therefore proves the current state, not only the signing
+//! key.
 
+use super::freshness;
 use super::reply::{Answered, json, rooted, serving, unexpected};
 use crate::api::{Answer, Query};
 use crate::handle::{EngineHandle, NoDocument, Proof, Serving};
 use crate::ports::AttestRequest;
-use mortise_format::binding::KeyBinding;
+use mortise_core::body::CarriedStatement;
+use mortise_format::binding::{KeyBinding, LeaseDigest};
 use mortise_format::domains::keccak256;
 use mortise_format::eip712::Digest;
 use mortise_format::errors::Code;
 use mortise_format::ids::Bytes32;
 use mortise_rpc::params::{GetAttestation, GetBootAttestation};
-use mortise_rpc::results::{Attestation, BindingView, BootAttestation, StatementView};
+use mortise_rpc::results::{
+    Attestation, AttestedLease, BindingView, BootAttestation, StatementView,
+};
 use mortise_rpc::{ErrorObject, HexBytes};
 
 /// `getBootAttestation`. Without a security module the document is empty, and `mode` says so.
@@ -23,7 +28,7 @@ pub(super) async fn boot(handle: &EngineHandle, params: GetBootAttestation) -> A
     let is_attested = proof.attestor.is_some();
     let document = match params.nonce {
         Some(nonce) if is_attested => {
-            document(handle, proof, proof.user_data(None), nonce.0).await?
+            document(handle, proof, proof.user_data(None, None), nonce.0).await?
         }
         _ => proof.boot.document.clone(),
     };
@@ -55,23 +60,50 @@ pub(super) async fn live(handle: &EngineHandle, params: GetAttestation) -> Answe
     let (Answer::Statement, signed) = rooted(handle, Query::Statement).await? else {
         return Err(unexpected());
     };
-    let statement = &signed.statement;
-    let user_data = proof.user_data(Some(&statement.digest()));
+    let lease = attested_lease(handle, &signed).await?;
+    let covered = lease.as_ref().map(|lease| {
+        LeaseDigest { checkpoint: lease.checkpoint.as_bytes(), as_of: lease.as_of }.digest()
+    });
+    let user_data = proof.user_data(Some(&signed.statement.digest()), covered);
     let document = document(handle, proof, user_data, params.nonce.0.to_vec()).await?;
-    Ok(json(&Attestation {
+    let answer = json(&Attestation {
         mode: handle.mode().into(),
         aws_attestation_document: HexBytes(document),
         binding: view(&proof.binding),
-        statement: StatementView::from(statement),
+        statement: StatementView::from(&signed.statement),
         statement_signature: signed.signature,
-    }))
+        lease,
+    });
+    Ok(answer.read_at(signed))
+}
+
+/// The lease that the document is to cover. Without it, a parent could answer a new nonce with the
+/// old head of an engine that another one superseded.
+///
+/// # Errors
+/// LEASE_EXPIRED if there is none, before a document is made.
+async fn attested_lease(
+    handle: &EngineHandle,
+    signed: &CarriedStatement,
+) -> Result<Option<AttestedLease>, ErrorObject> {
+    let Some(lease) = serving(handle)?.lease.as_deref() else { return Ok(None) };
+    let (shown, evidence) = freshness::shown(handle, Some(lease), signed).await?;
+    lease.check(evidence.as_ref()).map_err(freshness::expired)?;
+    let shown = shown.checkpoint.zip(evidence).map(|(checkpoint, evidence)| AttestedLease {
+        checkpoint,
+        as_of: evidence.as_of_ms / 1000,
+        history_path: shown.history_path,
+    });
+    shown.map(Some).ok_or_else(unexpected)
 }
 
 impl Proof {
-    /// The digest of the binding, followed by the digest of the statement, if there is one.
-    fn user_data(&self, statement: Option<&Digest>) -> Vec<u8> {
+    /// The digest of the binding, followed by the digest of the statement, if there is one, and by
+    /// that of its lease.
+    fn user_data(&self, statement: Option<&Digest>, lease: Option<Bytes32>) -> Vec<u8> {
         let mut user_data = self.binding.digest().0.to_vec();
         user_data.extend(statement.iter().flat_map(|digest| digest.0));
+        user_data.extend(lease.iter().flat_map(|digest| digest.0));
         user_data
     }
 }

@@ -1,6 +1,7 @@
 //! What the engine says of itself: its health, and who it is.
 
-use super::reply::{Answered, json, rooted, serving, unexpected};
+use super::freshness;
+use super::reply::{Answered, Json, json, rooted, serving, to_text, unexpected};
 use crate::api::{Answer, Query, StatusAnswer};
 use crate::handle::{EngineHandle, Serving};
 use crate::phase::Phase;
@@ -12,7 +13,7 @@ use mortise_format::merkle::history::TreeHead;
 use mortise_format::policy::ChainCustody;
 use mortise_format::rules::RuleSet;
 use mortise_rpc::results::{
-    ApprovedImagesView, ChainInfo, Degraded, EngineInfo, Health, PredecessorView,
+    ApprovedImagesView, ChainInfo, Degraded, EngineInfo, Health, LeaseView, PredecessorView,
 };
 use mortise_rpc::{ErrorObject, HexBytes};
 use mortise_verify::succession::VerifiedSuccession;
@@ -24,18 +25,29 @@ async fn status(handle: &EngineHandle) -> Result<(StatusAnswer, CarriedStatement
     }
 }
 
-/// Answered in every phase: an operator at night asks this first.
+/// Answered in every phase: an operator at night asks this first. Ready without a lease is `stale`:
+/// what it shows may be old, and nothing else about now is answered.
 pub(super) async fn health(handle: &EngineHandle) -> Answered {
     let known = match handle.phase() {
         Phase::Ready => status(handle).await.ok(),
         _ => None,
     };
-    let phase = handle.phase();
     let serving = handle.serving();
+    let leased = match (serving, &known) {
+        (Some(serving), Some((_, signed))) => Some(leased(handle, serving, signed).await?),
+        _ => None,
+    };
+    let phase = handle.phase();
     let statement = known.as_ref().map(|(_, signed)| &signed.statement);
     let is_ready = statement.is_some() && phase == Phase::Ready;
-    Ok(json(&Health {
-        status: if is_ready { "healthy".into() } else { phase.name().into() },
+    let (freshness, lease, is_held) = leased.unwrap_or_default();
+    let status = match (is_ready, is_held) {
+        (true, true) => "healthy",
+        (true, false) => "stale",
+        (false, _) => phase.name(),
+    };
+    let answer = json(&Health {
+        status: status.into(),
         enclave_id: serving.map_or(EngineId::ZERO, |s| s.identity.engine_id),
         public_key: serving.map_or(Address::ZERO, |s| s.identity.signer.address()),
         state_root: statement.map_or(Root::ZERO, |s| s.state_root),
@@ -50,6 +62,7 @@ pub(super) async fn health(handle: &EngineHandle) -> Answered {
             .zip(serving)
             .map_or(0, |(statement, serving)| pruning_horizon(statement.time_ms, serving)),
         degraded: serving.and_then(|serving| serving.readers.reader().damaged()).map(degraded),
+        lease,
         fault: match &phase {
             Phase::Fault { name, .. } => Some((*name).into()),
             _ => None,
@@ -58,7 +71,22 @@ pub(super) async fn health(handle: &EngineHandle) -> Answered {
             Phase::Witnessing(log_key) => Some(log_key),
             _ => None,
         },
-    }))
+    });
+    Ok(Json { freshness: freshness.filter(|_| is_ready), ..answer })
+}
+
+/// What goes beside a statement, the lease, and whether it holds. Without witnesses there is no
+/// lease, and the engine is healthy without one.
+async fn leased(
+    handle: &EngineHandle,
+    serving: &Serving,
+    signed: &CarriedStatement,
+) -> Result<(Option<Vec<u8>>, Option<LeaseView>, bool), ErrorObject> {
+    let lease = serving.lease.as_deref();
+    let (view, evidence) = freshness::shown(handle, lease, signed).await?;
+    let state = lease.map(|lease| freshness::state_of(lease, evidence.as_ref()));
+    let is_held = state.is_none_or(|(_, is_held)| is_held);
+    Ok((Some(to_text(&view)), state.map(|(view, _)| view), is_held))
 }
 
 fn degraded(seq: u64) -> Degraded {

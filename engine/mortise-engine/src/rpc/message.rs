@@ -2,12 +2,13 @@
 
 use super::batch::{Planned, in_order};
 use super::methods;
+use super::reply::Json;
 use crate::handle::EngineHandle;
 use futures_util::future::FutureExt as _;
 use mortise_format::errors::Code;
 use mortise_format::limits::RESPONSE_BYTES_MAX;
 use mortise_rpc::envelope::{self, Id, Item, Message, Request};
-use mortise_rpc::{Call, ErrorObject};
+use mortise_rpc::{Call, ErrorObject, Tense};
 
 /// Answers one message: an object or a batch. `None` when nothing is to be answered, which is so
 /// for notifications only.
@@ -45,6 +46,14 @@ async fn answer_item(handle: &EngineHandle, item: Item) -> Option<Vec<u8>> {
 /// The bytes to set aside for the answer to a call: what it has at most, except for commands with
 /// much execution data.
 fn answer_bytes(call: &Call) -> usize {
+    let freshness = if call.tense() == Tense::Now { FRESHNESS_BYTES } else { 0 };
+    freshness + result_bytes(call)
+}
+
+/// A statement, a note with the cosignatures of a quorum, and a path, as JSON text.
+const FRESHNESS_BYTES: usize = 16 * 1024;
+
+fn result_bytes(call: &Call) -> usize {
     match call {
         Call::GetEvents(_) | Call::GetActiveLocks(_) | Call::ListLocks(_) => 3 * 1024 * 1024,
         Call::GetReceipt(_) | Call::CommitBatch(_) | Call::GetLockedBalance(_) => 1024 * 1024,
@@ -66,7 +75,9 @@ async fn answer_call(
     };
     let id = id?;
     Some(match answered {
-        Ok(result) => envelope::success_written(&id, &result.0),
+        Ok(Json { result, freshness, .. }) => {
+            envelope::success_written(&id, &result, freshness.as_deref())
+        }
         Err(error) => envelope::failure(&id, &error),
     })
 }

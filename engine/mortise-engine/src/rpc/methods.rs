@@ -4,7 +4,7 @@ use super::reply::{
     Answered, Json, at_position, closed, json, not_found, read, read_log, refused, rooted, serving,
     unexpected, unread,
 };
-use super::{application, attestation, history, info, reading, render};
+use super::{application, attestation, freshness, history, info, reading, render};
 use crate::api::{Answer, DraftRequest, LockFilter, Query, Reply, TermsOf};
 use crate::handle::EngineHandle;
 use mortise_core::body::CarriedStatement;
@@ -21,11 +21,21 @@ use mortise_rpc::params::{
 use mortise_rpc::results::{
     CleanupResult, LockStatus, NonceResult, PolicyResult, StateRootResult, StatementView,
 };
-use mortise_rpc::{Call, ErrorObject};
+use mortise_rpc::{Call, ErrorObject, Tense};
 use serde_json::Value;
 
-/// Answers a call.
+/// Answers a call. What speaks of now leaves only under a lease; `health` says itself whether there
+/// is one.
 pub(super) async fn call(handle: &EngineHandle, call: Call) -> Answered {
+    let is_leased = call.tense() == Tense::Now && !matches!(call, Call::Health(_));
+    let answer = dispatched(handle, call).await?;
+    match is_leased {
+        true => freshness::under_lease(handle, answer).await,
+        false => Ok(answer),
+    }
+}
+
+async fn dispatched(handle: &EngineHandle, call: Call) -> Answered {
     match call {
         Call::Health(_) => info::health(handle).await,
         Call::GetBootAttestation(params) => attestation::boot(handle, params).await,
@@ -33,8 +43,10 @@ pub(super) async fn call(handle: &EngineHandle, call: Call) -> Answered {
         Call::GetEnclaveId(_) => Ok(json(&serving(handle)?.identity.engine_id)),
         Call::GetEnclavePublicKey(_) => Ok(json(&serving(handle)?.identity.signer.address())),
         Call::GetEngineInfo(_) => info::engine(handle).await,
-        Call::GetPolicy(_) => match read(handle, Query::Policy).await? {
-            Answer::Policy(policy) => Ok(json(&PolicyResult::from(&*policy))),
+        Call::GetPolicy(_) => match rooted(handle, Query::Policy).await? {
+            (Answer::Policy(policy), signed) => {
+                Ok(json(&PolicyResult::from(&*policy)).read_at(signed))
+            }
             _ => Err(unexpected()),
         },
         Call::CreateLock(params) => create_lock(handle, params).await,
@@ -49,15 +61,15 @@ pub(super) async fn call(handle: &EngineHandle, call: Call) -> Answered {
         Call::VerifyFulfillment(params) => verify_fulfillment(handle, params).await,
         Call::SimulateLock(params) => simulate(handle, params).await,
         Call::SuggestNonce(params) => {
-            match read(handle, Query::SuggestNonce(params.owner)).await? {
-                Answer::Nonce(nonce) => Ok(json(&NonceResult { nonce })),
+            match rooted(handle, Query::SuggestNonce(params.owner)).await? {
+                (Answer::Nonce(nonce), signed) => Ok(json(&NonceResult { nonce }).read_at(signed)),
                 _ => Err(unexpected()),
             }
         }
-        Call::GetLock(params) => match read(handle, Query::Lock(params.lock_id)).await? {
-            Answer::Lock(lock) => Ok(json(&render::lock(&lock))),
-            Answer::Draft(draft) => Ok(json(&render::draft(&draft))),
-            _ => Ok(json(&())),
+        Call::GetLock(params) => match rooted(handle, Query::Lock(params.lock_id)).await? {
+            (Answer::Lock(lock), signed) => Ok(json(&render::lock(&lock)).read_at(signed)),
+            (Answer::Draft(draft), signed) => Ok(json(&render::draft(&draft)).read_at(signed)),
+            (_, signed) => Ok(json(&()).read_at(signed)),
         },
         Call::GetActiveLocks(params) => active_locks(handle, params.owner).await,
         Call::ListLocks(params) => list_locks(handle, params).await,
@@ -233,7 +245,7 @@ async fn cancel_lock(handle: &EngineHandle, params: CancelLock) -> Answered {
 
 /// No evidence can be checked yet, so every proof is refused; first the facts that need none.
 async fn verify_fulfillment(handle: &EngineHandle, params: VerifyFulfillment) -> Answered {
-    match read(handle, Query::Lock(params.lock_id)).await? {
+    match rooted(handle, Query::Lock(params.lock_id)).await?.0 {
         Answer::Lock(lock) if !lock.status.is_open() => {
             Err(Reject::AlreadyTerminal(lock.status).into())
         }
@@ -243,9 +255,11 @@ async fn verify_fulfillment(handle: &EngineHandle, params: VerifyFulfillment) ->
 }
 
 async fn simulate(handle: &EngineHandle, params: SimulateLock) -> Answered {
-    match read(handle, Query::Simulate(Box::new(params))).await? {
-        Answer::Simulated(Some(simulated)) => Ok(json(&render::simulated(&simulated))),
-        Answer::Simulated(None) => Err(Reject::Validation(Field::Expires).into()),
+    match rooted(handle, Query::Simulate(Box::new(params))).await? {
+        (Answer::Simulated(Some(simulated)), signed) => {
+            Ok(json(&render::simulated(&simulated)).read_at(signed))
+        }
+        (Answer::Simulated(None), _) => Err(Reject::Validation(Field::Expires).into()),
         _ => Err(unexpected()),
     }
 }
@@ -253,8 +267,10 @@ async fn simulate(handle: &EngineHandle, params: SimulateLock) -> Answered {
 async fn active_locks(handle: &EngineHandle, owner: Address) -> Answered {
     let limit = mortise_format::limits::LIST_MAX;
     let filter = LockFilter { owner: Some(owner), open_only: true, limit, ..LockFilter::default() };
-    match read(handle, Query::Locks(filter)).await? {
-        Answer::Locks(locks, _) => Ok(json(&locks.iter().map(render::lock).collect::<Vec<_>>())),
+    match rooted(handle, Query::Locks(filter)).await? {
+        (Answer::Locks(locks, _), signed) => {
+            Ok(json(&locks.iter().map(render::lock).collect::<Vec<_>>()).read_at(signed))
+        }
         _ => Err(unexpected()),
     }
 }
@@ -263,21 +279,28 @@ async fn list_locks(handle: &EngineHandle, params: ListLocks) -> Answered {
     let status = match params.status {
         Some(LockStatus::Held(status)) => Some(status),
         // Drafts are no locks of the state: they are found by id alone.
-        Some(LockStatus::Pending) => return Ok(json(&render::lock_list(&[], None))),
+        Some(LockStatus::Pending) => {
+            let (_, signed) = rooted(handle, Query::Statement).await?;
+            return Ok(json(&render::lock_list(&[], None)).read_at(signed));
+        }
         None => None,
     };
     let limit = usize::try_from(params.limit).unwrap_or(usize::MAX);
     let (owner, after) = (params.owner, params.cursor);
     let filter = LockFilter { owner, status, open_only: false, after, limit };
-    match read(handle, Query::Locks(filter)).await? {
-        Answer::Locks(locks, next) => Ok(json(&render::lock_list(&locks, next))),
+    match rooted(handle, Query::Locks(filter)).await? {
+        (Answer::Locks(locks, next), signed) => {
+            Ok(json(&render::lock_list(&locks, next)).read_at(signed))
+        }
         _ => Err(unexpected()),
     }
 }
 
 async fn locked_balance(handle: &EngineHandle, params: GetLockedBalance) -> Answered {
     match rooted(handle, Query::Balance(params.owner, params.asset)).await? {
-        (Answer::Balance(balance), _) => render::locked_balance(&balance).ok_or_else(unexpected),
+        (Answer::Balance(balance), signed) => {
+            Ok(render::locked_balance(&balance).ok_or_else(unexpected)?.read_at(signed))
+        }
         _ => Err(unexpected()),
     }
 }
@@ -285,7 +308,8 @@ async fn locked_balance(handle: &EngineHandle, params: GetLockedBalance) -> Answ
 async fn balance(handle: &EngineHandle, params: GetBalance) -> Answered {
     match rooted(handle, Query::Balance(params.owner, params.asset)).await? {
         (Answer::Balance(balance), signed) => {
-            Ok(json(&render::balance(params.owner, params.asset, &balance, &signed)))
+            let balance = render::balance(params.owner, params.asset, &balance, &signed);
+            Ok(json(&balance).read_at(signed))
         }
         _ => Err(unexpected()),
     }
@@ -310,7 +334,7 @@ async fn state_root(handle: &EngineHandle, params: GetStateRoot) -> Answered {
             .await;
         }
     };
-    Ok(rendered_root(&signed, params.signed))
+    Ok(rendered_root(&signed, params.signed).read_at(signed))
 }
 
 fn rendered_root(signed: &CarriedStatement, with_signature: bool) -> Json {
@@ -336,7 +360,9 @@ async fn proof(handle: &EngineHandle, params: GetProof) -> Answered {
         return history::proof_at(handle, key, seq).await;
     }
     match rooted(handle, Query::Proof(key)).await? {
-        (Answer::Proof(proof), signed) => Ok(json(&render::proof(&engine_id, &proof, &signed))),
+        (Answer::Proof(proof), signed) => {
+            Ok(json(&render::proof(&engine_id, &proof, &signed)).read_at(signed))
+        }
         _ => Err(unexpected()),
     }
 }

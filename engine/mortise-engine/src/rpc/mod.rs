@@ -8,6 +8,7 @@
 mod application;
 mod attestation;
 mod batch;
+mod freshness;
 mod history;
 mod info;
 mod message;

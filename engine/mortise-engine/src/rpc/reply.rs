@@ -14,12 +14,30 @@ use std::sync::Arc;
 
 /// A result as JSON text. Large results are serialized once and never parsed again.
 #[derive(Debug)]
-pub(super) struct Json(pub(super) Vec<u8>);
+pub(super) struct Json {
+    pub(super) result: Vec<u8>,
+    /// The statement about the frame whose state was read, for an answer about now.
+    pub(super) read_at: Option<Box<CarriedStatement>>,
+    /// What goes beside the result of an answer about now, as JSON text.
+    pub(super) freshness: Option<Vec<u8>>,
+}
+
+impl Json {
+    /// Names the frame whose state was read. Every answer about now does.
+    pub(super) fn read_at(self, signed: CarriedStatement) -> Self {
+        Self { read_at: Some(Box::new(signed)), ..self }
+    }
+}
 
 pub(super) type Answered = Result<Json, ErrorObject>;
 
 pub(super) fn json<T: serde::Serialize>(value: &T) -> Json {
-    Json(serde_json::to_vec(value).expect("results have text keys only"))
+    Json { result: to_text(value), read_at: None, freshness: None }
+}
+
+/// Serializes a part of an answer.
+pub(super) fn to_text<T: serde::Serialize>(value: &T) -> Vec<u8> {
+    serde_json::to_vec(value).expect("results have text keys only")
 }
 
 pub(super) fn unexpected() -> ErrorObject {

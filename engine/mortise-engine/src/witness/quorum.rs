@@ -1,8 +1,10 @@
 //! The witnesses of a policy, and the checkpoints that this engine signs for them.
 
+use super::head::{CosignatureLine, Cosigned, CosignedHead};
+use super::terms::LeaseTerms;
 use crate::checkpoint::CheckpointSigner;
 use crate::keyring::Identity;
-use crate::ports::Witnesses as Port;
+use crate::ports::{Clock, Witnesses as Port};
 use mortise_format::checkpoint::checkpoint_text;
 use mortise_format::merkle::history::TreeHead;
 use mortise_format::note::{KeyUse, NoteError, NoteKey};
@@ -10,15 +12,8 @@ use mortise_format::policy::Policy;
 use mortise_format::witness::WitnessKey;
 use mortise_verify::checkpoint::Witnesses;
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-/// A checkpoint with the cosignatures of a quorum.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cosigned {
-    pub head: TreeHead,
-    /// The signed note, cosignature lines included.
-    pub note: String,
-}
 
 /// The witnesses, their quorum, and the port to them.
 pub struct WitnessQuorum {
@@ -28,11 +23,14 @@ pub struct WitnessQuorum {
     members: Vec<Member>,
     witnesses: Witnesses,
     port: Arc<dyn Port>,
-    recent: Mutex<VecDeque<Arc<Cosigned>>>,
+    clock: Arc<dyn Clock>,
+    terms: LeaseTerms,
+    recent: Mutex<VecDeque<CosignedHead>>,
+    ahead: AtomicU64,
 }
 
-/// Number of cosigned checkpoints in memory. A checkpoint is stored before its frames are released,
-/// and callers get it until the next frames are; one more may be in flight.
+/// Number of heads whose cosignatures are in memory. A checkpoint is stored before its frames are
+/// released, and callers get it until the next frames are; one more may be in flight.
 const RECENT_MAX: usize = 4;
 
 /// A witness, and the largest size that it is known to have cosigned.
@@ -49,7 +47,7 @@ impl WitnessQuorum {
     pub fn new(
         identity: &Identity,
         policy: &Policy,
-        port: Arc<dyn Port>,
+        (port, clock): (Arc<dyn Port>, Arc<dyn Clock>),
     ) -> Result<Option<Self>, NoteError> {
         let key = |w: &WitnessKey| NoteKey::new(KeyUse::Witness, &w.name, w.key);
         let keys = policy.witnesses.iter().map(key).collect::<Result<Vec<_>, _>>()?;
@@ -59,8 +57,20 @@ impl WitnessQuorum {
         let members = policy.witnesses.iter().map(member).collect();
         let (origin, signer) = (identity.origin(), identity.checkpoint.clone());
         let log = identity.log_key()?;
-        let recent = Mutex::default();
-        Ok(Some(Self { origin, log, signer, members, witnesses, port, recent }))
+        let (terms, recent, ahead) =
+            (LeaseTerms::of(policy), Mutex::default(), AtomicU64::default());
+        Ok(Some(Self {
+            origin,
+            log,
+            signer,
+            members,
+            witnesses,
+            port,
+            clock,
+            terms,
+            recent,
+            ahead,
+        }))
     }
 
     /// The verifier key of the log, which each witness must know.
@@ -81,28 +91,71 @@ impl WitnessQuorum {
         self.port.as_ref()
     }
 
+    /// Lease and skew of the policy.
+    pub fn terms(&self) -> LeaseTerms {
+        self.terms
+    }
+
+    /// Engine time, for the ages of leases.
+    pub fn clock(&self) -> &dyn Clock {
+        self.clock.as_ref()
+    }
+
+    /// Cosignatures since the boot whose time was ahead of engine time by more than the skew.
+    pub fn ahead(&self) -> u64 {
+        self.ahead.load(Ordering::Relaxed)
+    }
+
     /// The newest checkpoint that a quorum cosigned in this boot.
     pub fn newest(&self) -> Option<Arc<Cosigned>> {
-        self.recent().back().cloned()
+        self.recent().iter().rev().find_map(CosignedHead::cosigned)
     }
 
-    /// The cosigned checkpoint of a recent head.
+    /// The cosigned checkpoint of a recent head, as it is cosigned now.
     pub fn cosigned_at(&self, head: &TreeHead) -> Option<Arc<Cosigned>> {
-        self.recent().iter().find(|cosigned| cosigned.head == *head).cloned()
+        self.recent().iter().find(|held| held.head() == head).and_then(CosignedHead::cosigned)
     }
 
-    /// Stores a cosigned checkpoint and drops the oldest.
-    pub(super) fn keep(&self, cosigned: Cosigned) -> Arc<Cosigned> {
-        let cosigned = Arc::new(cosigned);
+    /// Adds the cosignature of a witness to those of a head. Returns the checkpoint once a quorum
+    /// cosigned it. A head that is older than the newest ones is forgotten.
+    pub(super) fn add(
+        &self,
+        head: &TreeHead,
+        note: &str,
+        member: usize,
+        line: CosignatureLine,
+    ) -> Option<Arc<Cosigned>> {
+        let line = self.judged(member, line);
         let mut recent = self.recent();
-        if recent.len() == RECENT_MAX {
-            recent.pop_front();
-        }
-        recent.push_back(Arc::clone(&cosigned));
-        cosigned
+        let at = recent.iter().position(|held| held.head() == head).or_else(|| {
+            let is_old = recent.back().is_some_and(|newest| newest.head().size > head.size);
+            (!is_old).then(|| {
+                if recent.len() == RECENT_MAX {
+                    recent.pop_front();
+                }
+                recent.push_back(CosignedHead::new(*head, note.to_owned()));
+                recent.len() - 1
+            })
+        })?;
+        recent[at].add(member, line, self.witnesses.quorum());
+        recent[at].cosigned()
     }
 
-    fn recent(&self) -> MutexGuard<'_, VecDeque<Arc<Cosigned>>> {
+    /// Judges the time of a cosignature when it arrives: a clock that is ahead gives no lease, not
+    /// even later, when engine time has caught up.
+    fn judged(&self, member: usize, line: CosignatureLine) -> CosignatureLine {
+        let now_ms = self.clock.now_ms().unwrap_or(0);
+        let latest_ms = now_ms.saturating_add(self.terms.skew_ms);
+        let is_ahead = line.time.saturating_mul(1000) > latest_ms;
+        if is_ahead {
+            self.ahead.fetch_add(1, Ordering::Relaxed);
+            let (witness, time) = (&self.members[member].key.name, line.time);
+            tracing::warn!(witness, time, now_ms, "WITNESS_CLOCK_AHEAD: it gives no lease");
+        }
+        CosignatureLine { is_ahead, ..line }
+    }
+
+    fn recent(&self) -> MutexGuard<'_, VecDeque<CosignedHead>> {
         self.recent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -1,6 +1,7 @@
 //! One round: asks all witnesses to cosign one head, until a quorum has agreed or cannot.
 
-use super::quorum::{Cosigned, WitnessQuorum};
+use super::head::{CosignatureLine, Cosigned};
+use super::quorum::WitnessQuorum;
 use crate::ports::PortFuture;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
@@ -40,6 +41,8 @@ pub enum Outcome {
     Cosigned(Arc<Cosigned>),
     /// Too many refused: no quorum is possible.
     Refused(WitnessReject),
+    /// Newer heads were cosigned meanwhile, and this one is forgotten.
+    Overtaken,
 }
 
 /// Returns the consistency path from an earlier size to the head; `None` if it is not available.
@@ -61,7 +64,7 @@ struct Round<'a> {
 }
 
 enum Verdict {
-    Cosigned(String),
+    Cosigned(usize, CosignatureLine),
     Refused(WitnessReject),
 }
 
@@ -72,40 +75,64 @@ pub async fn gather<'a>(
     head: TreeHead,
     paths: &'a Paths<'a>,
 ) -> Outcome {
-    let (text, note) = quorum.sign(&head);
-    let round = Round { quorum, head, text, note, paths };
-    let (count, quorum) = (quorum.witnesses().keys().len(), quorum.witnesses().quorum());
-    let verdicts = (0..count).map(|member| round.ask(member));
-    let mut verdicts: FuturesUnordered<_> = verdicts.collect();
-    let (mut lines, mut refused) = (Vec::new(), Vec::new());
-    while let Some(verdict) = verdicts.next().await {
-        match verdict {
-            Verdict::Cosigned(line) => lines.push(line),
-            Verdict::Refused(refusal) => refused.push(refusal),
-        }
-        if lines.len() >= quorum {
-            return round.cosigned(&lines);
-        }
-        if count - refused.len() < quorum {
-            break;
-        }
-    }
-    let ahead = refused.iter().find(|refusal| matches!(refusal, WitnessReject::Ahead { .. }));
-    Outcome::Refused(*ahead.unwrap_or(&WitnessReject::Fork))
+    Round::new(quorum, head, paths).run(|_| true).await
 }
 
-impl Round<'_> {
-    /// Joins note and cosignatures, and verifies the result like any verifier.
-    fn cosigned(&self, lines: &[String]) -> Outcome {
-        let note = format!("{}{}", self.note, lines.concat());
-        let quorum = self.quorum;
-        let verified =
-            verify_cosigned(note.as_bytes(), quorum.origin(), quorum.log(), quorum.witnesses());
+/// Has a head that a quorum cosigned before cosigned again, with times of this round: until a
+/// quorum has done so, or cannot. What arrives counts at once, so a caller may give up at any time.
+pub async fn renew<'a>(quorum: &'a WitnessQuorum, head: TreeHead, paths: &'a Paths<'a>) -> Outcome {
+    let begun_ms = quorum.clock().now_ms().unwrap_or(u64::MAX);
+    let earliest_ms = begun_ms.saturating_sub(quorum.terms().skew_ms);
+    let is_new = |cosigned: &Cosigned| {
+        cosigned.cosigned_at.is_some_and(|time| time.saturating_mul(1000) >= earliest_ms)
+    };
+    Round::new(quorum, head, paths).run(is_new).await
+}
+
+impl<'a> Round<'a> {
+    fn new(quorum: &'a WitnessQuorum, head: TreeHead, paths: &'a Paths<'a>) -> Self {
+        let (text, note) = quorum.sign(&head);
+        Self { quorum, head, text, note, paths }
+    }
+
+    /// Asks all witnesses until the cosignatures of a quorum are enough, no quorum is possible, or
+    /// every witness has answered.
+    async fn run(&self, is_enough: impl Fn(&Cosigned) -> bool) -> Outcome {
+        let witnesses = self.quorum.witnesses();
+        let (count, quorum) = (witnesses.keys().len(), witnesses.quorum());
+        let verdicts = (0..count).map(|member| self.ask(member));
+        let mut verdicts: FuturesUnordered<_> = verdicts.collect();
+        let (mut refused, mut last) = (Vec::new(), None);
+        while let Some(verdict) = verdicts.next().await {
+            match verdict {
+                Verdict::Cosigned(member, line) => {
+                    last = self.quorum.add(&self.head, &self.note, member, line).or(last);
+                    if let Some(cosigned) = last.take_if(|cosigned| is_enough(cosigned)) {
+                        return self.cosigned(cosigned);
+                    }
+                }
+                Verdict::Refused(refusal) => refused.push(refusal),
+            }
+            if count - refused.len() < quorum {
+                break;
+            }
+        }
+        if count - refused.len() >= quorum {
+            return last.map_or(Outcome::Overtaken, |cosigned| self.cosigned(cosigned));
+        }
+        let ahead = refused.iter().find(|refusal| matches!(refusal, WitnessReject::Ahead { .. }));
+        Outcome::Refused(*ahead.unwrap_or(&WitnessReject::Fork))
+    }
+
+    /// Verifies the checkpoint like any verifier.
+    fn cosigned(&self, cosigned: Arc<Cosigned>) -> Outcome {
+        let (note, quorum) = (cosigned.note.as_bytes(), self.quorum);
+        let verified = verify_cosigned(note, quorum.origin(), quorum.log(), quorum.witnesses());
         assert!(
             verified.is_ok_and(|cosigned| *cosigned.checkpoint().head() == self.head),
             "each line was checked against its witness"
         );
-        Outcome::Cosigned(quorum.keep(Cosigned { head: self.head, note }))
+        Outcome::Cosigned(cosigned)
     }
 
     /// Asks one witness until it cosigns or refuses.
@@ -114,9 +141,10 @@ impl Round<'_> {
         loop {
             let old = self.quorum.cosigned(member).min(self.head.size);
             match self.request(member, old).await {
-                WitnessAnswer::Cosigned { line, .. } => {
+                WitnessAnswer::Cosigned { line, time } => {
                     self.quorum.set_cosigned(member, self.head.size);
-                    return Verdict::Cosigned(line);
+                    let line = CosignatureLine { line, time, is_ahead: false };
+                    return Verdict::Cosigned(member, line);
                 }
                 WitnessAnswer::LastCosigned(newest) if newest > self.head.size => {
                     return Verdict::Refused(WitnessReject::Ahead { newest });

@@ -2,6 +2,7 @@
 
 use super::super::error::ErrorObject;
 use super::super::genesis::PolicyJson;
+use super::freshness::{AttestedLease, LeaseView};
 use super::images::ApprovedImagesView;
 use super::receipt::StatementView;
 use alloc::boxed::Box;
@@ -22,7 +23,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Health {
-    /// `healthy` when ready, else the phase.
+    /// `healthy` when ready, `stale` when ready without a lease, else the phase.
     pub status: String,
     /// The engine id.
     pub enclave_id: EngineId,
@@ -52,6 +53,9 @@ pub struct Health {
     /// What works worse than it should while the engine serves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub degraded: Option<Degraded>,
+    /// The lease of the newest head; absent without witnesses, and before the engine serves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease: Option<LeaseView>,
     /// Name of the fault that stopped the boot; only in phase `fault`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<String>,
@@ -143,6 +147,9 @@ pub struct Attestation {
     pub statement: StatementView,
     /// The engine's signature over it.
     pub statement_signature: Signature,
+    /// Its lease, which is in the document; absent without witnesses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease: Option<AttestedLease>,
 }
 
 /// `getEngineInfo`.

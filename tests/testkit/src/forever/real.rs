@@ -79,7 +79,7 @@ impl Keeper for Real {
 
     fn suggested(&mut self, owner: Party) -> u64 {
         match self.driver.read(Query::SuggestNonce(owner.address())) {
-            Reply::Read(Answer::Nonce(nonce)) => nonce,
+            Reply::Rooted(Answer::Nonce(nonce), _) => nonce,
             other => panic!("{other:?} is no nonce"),
         }
     }

@@ -3,13 +3,14 @@
 use mortise_engine::app::AppConfig;
 use mortise_engine::attest::Attestation;
 use mortise_engine::keyring::Identity;
-use mortise_engine::ports::{AppKeys, Vault, Witnesses};
+use mortise_engine::ports::{AppKeys, Clock, ClockError, Vault, Witnesses};
 use mortise_engine::server::{self, Config, EngineError, Observer, Ports};
 use mortise_host::store::OpenError;
 use mortise_host::{Host, HostError};
 use mortise_sim::{FileVault, SystemClock, SystemEntropy};
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -86,12 +87,15 @@ pub struct Platform {
     pub app: Option<Arc<dyn AppKeys>>,
     /// Options of the application.
     pub app_config: AppConfig,
+    /// Engine time.
+    pub clock: Arc<dyn Clock>,
 }
 
 impl Platform {
     /// A platform without the application.
     pub fn new(vault: Arc<dyn Vault>, attestation: Attestation) -> Self {
-        Self { vault, attestation, witnesses: None, app: None, app_config: AppConfig::default() }
+        let (clock, app_config) = (Arc::new(SystemClock), AppConfig::default());
+        Self { vault, attestation, witnesses: None, app: None, app_config, clock }
     }
 
     /// The software vault of this file, unattested.
@@ -101,6 +105,24 @@ impl Platform {
     pub fn of_file(vault: &Path) -> Self {
         let vault = Arc::new(FileVault::open(vault).expect("the vault opens"));
         Self::new(vault, Attestation::Unattested)
+    }
+}
+
+/// The time of the system, moved ahead by a test.
+#[derive(Debug, Clone, Default)]
+pub struct MovedClock(Arc<AtomicU64>);
+
+impl MovedClock {
+    /// Moves it ahead, from now on.
+    pub fn move_ahead(&self, by: Duration) {
+        let by_ms = u64::try_from(by.as_millis()).expect("a test moves it by little");
+        self.0.fetch_add(by_ms, Ordering::Relaxed);
+    }
+}
+
+impl Clock for MovedClock {
+    fn now_ms(&self) -> Result<u64, ClockError> {
+        Ok(SystemClock.now_ms()? + self.0.load(Ordering::Relaxed))
     }
 }
 
@@ -153,7 +175,7 @@ impl EngineThread {
         let watcher = Arc::new(Watcher::default());
         let observer = Arc::clone(&watcher);
         let ports = Ports {
-            clock: Arc::new(SystemClock),
+            clock: Arc::clone(&platform.clock),
             entropy: Arc::new(SystemEntropy),
             vault: Arc::clone(&platform.vault),
             attestation: platform.attestation.clone(),
