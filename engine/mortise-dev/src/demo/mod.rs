@@ -2,7 +2,8 @@
 //!
 //! What it is for: `crash` kills host and engine at random under load and checks that no
 //! acknowledged request is lost; `load` measures durable signed locks; `abuse` runs an honest
-//! client beside abusive ones; `rollback` rewinds and copies the log. Each starts the processes of
+//! client beside abusive ones; `rollback` rewinds and copies the log; `superseded` keeps an engine
+//! alive after another one took over. Each starts the processes of
 //! `mortise-dev dev` on its own folder.
 //!
 //! What it does not do: cut the power. The page cache survives a killed process;
@@ -15,6 +16,7 @@ mod load;
 mod processes;
 mod requests;
 mod rollback;
+mod superseded;
 
 use clap::{Args, Subcommand};
 use mortise_cli::failure::Failure;
@@ -37,6 +39,8 @@ enum Demo {
     Load(load::LoadArgs),
     /// Rewind and copy the log: a client proves it afterwards, or the engine refuses to start
     Rollback(rollback::RollbackArgs),
+    /// Keep an engine alive that another one superseded: its answers fail their callers' check
+    Superseded(superseded::SupersededArgs),
 }
 
 /// Runs a demonstration.
@@ -49,5 +53,6 @@ pub async fn run(args: DemoArgs, output: &Output) -> Result<(), Failure> {
         Demo::Crash(args) => crash::run(args, output).await,
         Demo::Load(args) => load::run(args, output).await,
         Demo::Rollback(args) => rollback::run(args, output).await,
+        Demo::Superseded(args) => superseded::run(args, output).await,
     }
 }

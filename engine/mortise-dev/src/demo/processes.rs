@@ -5,6 +5,7 @@ use crate::dev::{
     Child, EXIT_RESTART, Folder, LocalWitnesses, Notice, WitnessRoutes, enter_witnesses,
 };
 use mortise_cli::failure::Failure;
+use mortise_format::policy::{Edition, Service};
 use mortise_transport::Address;
 use std::path::Path;
 use std::time::Duration;
@@ -54,8 +55,18 @@ impl Processes {
 
     /// Prepares a folder with witnesses and starts the witnesses.
     pub async fn witnessed(root: &Path, snapshot_frames: u64) -> Result<Self, Failure> {
+        Self::leased(root, snapshot_frames, Service::DEFAULT).await
+    }
+
+    /// The same, with the lease of this service.
+    pub async fn leased(
+        root: &Path,
+        snapshot_frames: u64,
+        service: Service,
+    ) -> Result<Self, Failure> {
         let folder = Folder::open(root).map_err(Failure::system)?;
         let mut genesis = requests::genesis();
+        genesis.policy.edition = Edition::Second(service);
         enter_witnesses(folder.root(), &mut genesis.policy).map_err(Failure::system)?;
         folder.ensure_given_genesis(&genesis).map_err(Failure::system)?;
         let witnesses = LocalWitnesses::start(&folder, &genesis).await.map_err(Failure::check)?;
@@ -67,6 +78,16 @@ impl Processes {
     pub fn beside(&self, root: &Path) -> Result<Self, Failure> {
         let folder = Folder::open(root).map_err(Failure::system)?;
         Ok(Self::of(folder, self.snapshot_frames, self.routes.clone()))
+    }
+
+    /// The way to the witnesses.
+    pub fn routes(&self) -> Option<&WitnessRoutes> {
+        self.routes.as_ref()
+    }
+
+    /// Reaches the witnesses at other addresses from the next start of the host on.
+    pub fn reroute(&mut self, addresses: &[String]) {
+        self.routes = self.routes.as_ref().map(|routes| routes.at(addresses));
     }
 
     /// The folder.

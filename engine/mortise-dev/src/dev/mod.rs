@@ -37,7 +37,7 @@ pub use host::HostArgs;
 pub use kms::KmsArgs;
 pub(crate) use notice::{KmsReady, Notice, parent_gone};
 pub(crate) use supervise::interrupted;
-pub(crate) use witnesses::{LocalWitnesses, WitnessRoutes, enter as enter_witnesses};
+pub(crate) use witnesses::{LocalWitnesses, QUORUM, WitnessRoutes, enter as enter_witnesses};
 
 use mortise_cli::failure::Failure;
 use mortise_cli::output::Output;

@@ -18,7 +18,7 @@ use std::task::Poll;
 
 /// How many there are, and how many must cosign.
 const COUNT: u8 = 3;
-const QUORUM: u32 = 2;
+pub(crate) const QUORUM: u32 = 2;
 
 /// Running witnesses.
 #[derive(Debug)]
@@ -40,6 +40,27 @@ impl WitnessRoutes {
     pub fn and(mut self, others: &[String]) -> Self {
         self.places.extend_from_slice(others);
         self
+    }
+
+    /// The addresses of the witnesses, `HOST:PORT` each.
+    pub fn addresses(&self) -> Vec<String> {
+        let url = |place: &String| place.split_once(" http://").map(|(_, at)| at.to_owned());
+        self.places.iter().filter_map(url).collect()
+    }
+
+    /// The verifier keys of the witnesses.
+    pub fn verifier_keys(&self) -> impl Iterator<Item = &str> {
+        self.places.iter().filter_map(|place| place.split(' ').next())
+    }
+
+    /// The same witnesses at other addresses, for a relay in front of each.
+    pub fn at(&self, addresses: &[String]) -> Self {
+        let places = self
+            .verifier_keys()
+            .zip(addresses)
+            .map(|(key, at)| format!("{key} http://{at}"))
+            .collect();
+        Self { places, logs: self.logs.clone() }
     }
 
     /// Adds a log that they know.

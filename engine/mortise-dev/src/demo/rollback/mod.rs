@@ -17,6 +17,7 @@ use mortise_cli::output::Output;
 use mortise_format::ids::{Address, EngineId};
 use serde::Serialize;
 use stage::Stage;
+pub(in crate::demo) use stage::copy_all;
 use std::path::PathBuf;
 
 /// Arguments of `mortise-dev demo rollback`.

@@ -231,7 +231,7 @@ fn input(signed: &SignedStatementView) -> Result<statement::SignedStatement, Fai
 }
 
 /// Copies a folder with its subfolders, except `witnesses`.
-fn copy_all(from: &Path, to: &Path) -> Result<(), Failure> {
+pub(in crate::demo) fn copy_all(from: &Path, to: &Path) -> Result<(), Failure> {
     let mut open = vec![(from.to_owned(), to.to_owned())];
     while let Some((from, to)) = open.pop() {
         fs::create_dir_all(&to).map_err(Failure::system)?;
