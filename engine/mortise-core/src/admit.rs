@@ -103,6 +103,14 @@ pub(crate) struct AdmittedConsent {
 }
 
 impl Admitted {
+    /// Promises that the command asks for, at least one: a measure of the work that it is.
+    pub fn promises(&self) -> u32 {
+        match &self.0 {
+            Inner::Grant { locks, .. } => u32::try_from(locks.len()).unwrap_or(u32::MAX).max(1),
+            _ => 1,
+        }
+    }
+
     /// The lock of the command: the first of a batch; none for a fact, a reading right and an
     /// approval of images.
     pub fn lock_id(&self) -> Option<LockId> {

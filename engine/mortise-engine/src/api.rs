@@ -23,6 +23,7 @@ use mortise_rpc::params::SimulateLock;
 use std::sync::Arc;
 
 pub use crate::released::ReleasedFrame;
+pub use mortise_transport::ShareKey;
 
 /// Identifies a request until it is answered. Unique per process.
 pub type Token = u64;
@@ -31,6 +32,8 @@ pub type Token = u64;
 #[derive(Debug)]
 pub struct Work {
     pub token: Token,
+    /// Whose share it counts against.
+    pub caller: ShareKey,
     pub submission: Submission,
 }
 

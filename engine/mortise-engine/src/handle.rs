@@ -5,10 +5,11 @@
 //! What it does not do: decide. A caller that hangs up does not cancel its request.
 //!
 //! Invariant: the handle takes a permit before it queues a request. Memory stays bounded although
-//! actix mailboxes have no hard bound.
+//! actix mailboxes have no hard bound. Each permit counts against the share of the handle's caller.
 
-use crate::actors::{Admit, Attest, Attestor, Crypto, Ledger, OpenMessage, Submit};
-use crate::api::{Query, Reply, Submission};
+use crate::actors::{Attest, Attestor, Ledger, OpenMessage, Submit, Submitted};
+use crate::admission::Admission;
+use crate::api::{Query, Reply, ShareKey, Submission};
 use crate::app::App;
 use crate::attest::{AttestError, BootDocument};
 use crate::channel::{ChannelKey, OpenedRequest};
@@ -24,9 +25,11 @@ use bytes::Bytes;
 use mortise_channel::OpenError;
 use mortise_format::binding::KeyBinding;
 use mortise_format::command::Command;
+use mortise_transport::{FairPool, PoolPermit};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 
 /// The request was not submitted, and nothing happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,8 +46,8 @@ pub enum SubmitError {
 #[derive(Debug, Clone)]
 pub struct Serving {
     pub ledger: Addr<Ledger>,
-    /// The pool of signature workers.
-    pub crypto: Addr<Crypto>,
+    /// The queue before the pool of signature workers.
+    pub admission: Arc<Admission>,
     pub identity: Arc<Identity>,
     /// Engine time of the boot, milliseconds.
     pub boot_ms: u64,
@@ -79,58 +82,83 @@ pub enum NoDocument {
     Failed(AttestError),
 }
 
-/// The entry point of every request. See the module.
-#[derive(Debug)]
+/// The entry point of every request, for one caller. See the module.
+#[derive(Debug, Clone)]
 pub struct EngineHandle {
+    shared: Arc<Shared>,
+    app: Option<Arc<App>>,
+    caller: ShareKey,
+}
+
+/// What the handles of all callers share.
+#[derive(Debug)]
+struct Shared {
     phase: Arc<PhaseCell>,
-    permits: Semaphore,
+    permits: FairPool,
     bounds: Bounds,
     serving: OnceLock<Serving>,
     queue: Arc<Mutex<Queue>>,
     documents: Mutex<Throttle>,
     mode: &'static str,
-    app: Option<App>,
     budgets: Budgets,
+    connections: AtomicU64,
 }
 
 impl EngineHandle {
     /// A handle that refuses everything until [`EngineHandle::open`]. `mode` is that of
     /// [`crate::attest::Attestation::mode`].
     pub fn new(phase: Arc<PhaseCell>, bounds: Bounds, mode: &'static str) -> Self {
-        let permits = Semaphore::new(bounds.in_flight);
-        let (serving, queue) = (OnceLock::new(), Arc::default());
-        let documents = Mutex::new(Throttle::new(Instant::now()));
-        Self {
+        let shared = Shared {
             phase,
-            permits,
+            permits: FairPool::new(bounds.in_flight),
             bounds,
-            serving,
-            queue,
-            documents,
+            serving: OnceLock::new(),
+            queue: Arc::default(),
+            documents: Mutex::new(Throttle::new(Instant::now())),
             mode,
-            app: None,
             budgets: Budgets::default(),
-        }
+            connections: AtomicU64::new(1),
+        };
+        Self { shared: Arc::new(shared), app: None, caller: ShareKey::default() }
     }
 
     #[must_use]
     pub fn with_app(self, app: Option<App>) -> Self {
-        Self { app, ..self }
+        Self { app: app.map(Arc::new), ..self }
+    }
+
+    /// The handle of a new connection. Its requests count against its own share.
+    #[must_use]
+    pub fn for_connection(&self) -> Self {
+        let connection = self.shared.connections.fetch_add(1, Ordering::Relaxed);
+        Self { caller: ShareKey { connection, hint: 0 }, ..self.clone() }
+    }
+
+    /// The handle of one peer behind a connection. The hint is not trusted: it orders, and refuses
+    /// no one.
+    #[must_use]
+    pub fn for_peer(&self, hint: u64) -> Self {
+        Self { caller: ShareKey { hint, ..self.caller }, ..self.clone() }
+    }
+
+    /// Whose share the requests of this handle count against.
+    pub fn caller(&self) -> ShareKey {
+        self.caller
     }
 
     /// The bytes that all sessions hold.
     pub fn budgets(&self) -> &Budgets {
-        &self.budgets
+        &self.shared.budgets
     }
 
     /// The application, if the engine runs with one.
     pub fn app(&self) -> Option<&App> {
-        self.app.as_ref()
+        self.app.as_deref()
     }
 
     /// The attestation mode, as the wire names it.
     pub fn mode(&self) -> &'static str {
-        self.mode
+        self.shared.mode
     }
 
     /// Makes an attestation document for a caller, within the rate limit.
@@ -144,8 +172,9 @@ impl EngineHandle {
     ) -> Result<Vec<u8>, NoDocument> {
         let attestor = proof.attestor.as_ref().ok_or(NoDocument::Unattested)?;
         let taken = {
-            let mut documents = self.documents.lock().expect("no holder of the throttle panics");
-            documents.take(Instant::now())
+            let mut documents =
+                self.shared.documents.lock().expect("no holder of the throttle panics");
+            documents.take(self.caller, Instant::now())
         };
         taken.map_err(NoDocument::TooMany)?;
         let made = attestor.send(Attest(request)).await;
@@ -155,28 +184,33 @@ impl EngineHandle {
     /// Starts to accept requests. The boot calls this once.
     pub fn open(&self, serving: Serving) {
         // A second call would be a second boot: it changes nothing.
-        let _ = self.serving.set(serving);
+        let _ = self.shared.serving.set(serving);
     }
 
     pub fn phase(&self) -> Phase {
-        self.phase.now()
+        self.shared.phase.now()
     }
 
     pub fn bounds(&self) -> Bounds {
-        self.bounds
+        self.shared.bounds
     }
 
     /// The serving side; `None` until the boot is done.
     pub fn serving(&self) -> Option<&Serving> {
-        self.serving.get()
+        self.shared.serving.get()
     }
 
     fn ready(&self) -> Result<&Serving, SubmitError> {
         match self.phase() {
-            Phase::Ready => self.serving.get().ok_or(SubmitError::NotReady("starting")),
+            Phase::Ready => self.serving().ok_or(SubmitError::NotReady("starting")),
             Phase::Fault { .. } => Err(SubmitError::Fault),
             phase => Err(SubmitError::NotReady(phase.name())),
         }
+    }
+
+    /// A place among the requests in flight. One caller cannot have them all.
+    fn permit(&self) -> Result<PoolPermit, SubmitError> {
+        self.shared.permits.take(self.caller).ok_or(SubmitError::Overloaded)
     }
 
     /// Submits a request to the writer and waits for the answer.
@@ -185,10 +219,8 @@ impl EngineHandle {
     /// [`SubmitError`]: the request was not submitted.
     pub async fn submit(&self, submission: Submission) -> Result<Reply, SubmitError> {
         let serving = self.ready()?;
-        let _permit = self.permits.try_acquire().map_err(|_| SubmitError::Overloaded)?;
-        Ok(self
-            .enqueue(serving, |queue, responder| queue.ready.push((submission, responder)))
-            .await)
+        let _permit = self.permit()?;
+        Ok(self.enqueue(serving, submission).await)
     }
 
     /// Submits a read and waits for the answer.
@@ -199,12 +231,14 @@ impl EngineHandle {
         self.submit(Submission::Query(query)).await
     }
 
-    /// Runs a read of the released log on a thread of the read plane.
+    /// Runs a read of the released log on a thread of the read plane, when it is the caller's turn.
+    /// `cost` is what it takes, in units (see `specs/limits.md`).
     ///
     /// # Errors
     /// [`SubmitError`]: nothing was read.
     pub async fn read_log<T, F>(
         &self,
+        cost: u32,
         work: impl FnOnce(Arc<Reader>) -> F + Send + 'static,
     ) -> Result<T, SubmitError>
     where
@@ -212,9 +246,10 @@ impl EngineHandle {
         F: Future<Output = T> + 'static,
     {
         let serving = self.ready()?;
-        let _permit = self.permits.try_acquire().map_err(|_| SubmitError::Overloaded)?;
+        let _permit = self.permit()?;
         // The threads stop only with the process.
-        serving.readers.run(work).await.ok_or(SubmitError::NotReady("stopping"))
+        let done = serving.readers.run(self.caller, cost, work).await;
+        done.ok_or(SubmitError::NotReady("stopping"))
     }
 
     /// Authenticates a command on the pool, submits it to the writer and waits for the answer.
@@ -223,10 +258,8 @@ impl EngineHandle {
     /// [`SubmitError`]: the command was not submitted.
     pub async fn command(&self, command: Command) -> Result<Reply, SubmitError> {
         let serving = self.ready()?;
-        let _permit = self.permits.try_acquire().map_err(|_| SubmitError::Overloaded)?;
-        let reply =
-            self.enqueue(serving, |queue, responder| queue.unverified.push((command, responder)));
-        Ok(reply.await)
+        let _permit = self.permit()?;
+        Ok(serving.admission.command(self.caller, command).await)
     }
 
     /// Opens a channel message on the pool. Returns the id of this boot's channel key, and the
@@ -239,51 +272,38 @@ impl EngineHandle {
         &self,
         message: Bytes,
     ) -> Result<(u64, Result<OpenedRequest, OpenError>), SubmitError> {
-        let serving = self.serving.get().ok_or_else(|| match self.phase() {
+        let serving = self.serving().ok_or_else(|| match self.phase() {
             Phase::Fault { .. } => SubmitError::Fault,
             phase => SubmitError::NotReady(phase.name()),
         })?;
-        let _permit = self.permits.try_acquire().map_err(|_| SubmitError::Overloaded)?;
+        let _permit = self.permit()?;
         let (key, key_id) = (Arc::clone(&serving.proof.channel), serving.proof.binding.epoch);
-        let opened = serving.crypto.send(OpenMessage { key, key_id, message }).await;
+        let message = OpenMessage { key, key_id, message };
+        let opened = serving.admission.open(self.caller, message).await;
         // The pool stops only with the process.
-        let opened = opened.map_err(|_| SubmitError::NotReady("stopping"))?;
-        Ok((key_id, opened))
+        Ok((key_id, opened.ok_or(SubmitError::NotReady("stopping"))?))
     }
 
     /// Adds a request to the next batch and waits for its answer.
-    async fn enqueue(&self, serving: &Serving, push: impl FnOnce(&mut Queue, Responder)) -> Reply {
+    async fn enqueue(&self, serving: &Serving, submission: Submission) -> Reply {
         let (responder, answer) = oneshot::channel();
         let is_first = {
-            let mut queue = lock(&self.queue);
-            push(&mut queue, responder);
-            !std::mem::replace(&mut queue.flush_scheduled, true)
+            let mut queue = lock(&self.shared.queue);
+            queue.push((self.caller, submission, responder));
+            queue.len() == 1
         };
         if is_first {
-            actix::spawn(flush(serving.clone(), Arc::clone(&self.queue)));
+            actix::spawn(flush(serving.clone(), Arc::clone(&self.shared.queue)));
         }
         // An actor that stops drops its responders: the answer is not durable.
         answer.await.unwrap_or(Reply::NotDurable)
     }
 }
 
-/// The sending half of one answer.
-type Responder = oneshot::Sender<Reply>;
-
-/// The next batch of requests. One message for all requests of one socket read costs a hundredth
-/// of one message for each.
-#[derive(Debug, Default)]
-struct Queue {
-    /// Commands that a worker authenticates first.
-    unverified: Vec<(Command, Responder)>,
-    /// Requests for the writer.
-    ready: Vec<(Submission, Responder)>,
-    /// True while a task that sends the batch is scheduled.
-    flush_scheduled: bool,
-}
-
-/// Commands that one worker authenticates in a row. Small, so that all workers get a share.
-const ADMIT_CHUNK: usize = 8;
+/// The next batch of requests for the writer. One message for all requests of one socket read costs
+/// a hundredth of one message for each. A task that sends the batch is scheduled while it is not
+/// empty.
+type Queue = Vec<Submitted>;
 
 fn lock(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
     queue.lock().expect("no holder of the queue panics")
@@ -292,32 +312,7 @@ fn lock(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
 /// Yields once so that other ready sessions join the batch, then sends it.
 async fn flush(serving: Serving, queue: Arc<Mutex<Queue>>) {
     tokio::task::yield_now().await;
-    let Queue { unverified, ready, .. } = std::mem::take(&mut *lock(&queue));
-    let mut commands = unverified.into_iter().peekable();
-    while commands.peek().is_some() {
-        let chunk = commands.by_ref().take(ADMIT_CHUNK).unzip();
-        actix::spawn(admit(serving.clone(), chunk));
-    }
-    submit(&serving, ready).await;
-}
-
-/// Authenticates commands and submits those that pass to the writer.
-async fn admit(serving: Serving, (commands, responders): (Vec<Command>, Vec<Responder>)) {
-    let Ok(admitted) = serving.crypto.send(Admit(commands)).await else { return };
-    let mut ready = Vec::with_capacity(admitted.len());
-    for (admitted, responder) in admitted.into_iter().zip(responders) {
-        match admitted {
-            Ok(admitted) => ready.push((Submission::Command(admitted), responder)),
-            // The caller may have hung up.
-            Err(reject) => drop(responder.send(Reply::Refused(reject.into()))),
-        }
-    }
-    submit(&serving, ready).await;
-}
-
-async fn submit(serving: &Serving, ready: Vec<(Submission, Responder)>) {
-    if !ready.is_empty() {
-        // A stopped ledger drops the responders: their callers get NOT_DURABLE.
-        let _ = serving.ledger.send(Submit(ready)).await;
-    }
+    let ready = std::mem::take(&mut *lock(&queue));
+    // A stopped ledger drops the responders: their callers get NOT_DURABLE.
+    let _ = serving.ledger.send(Submit(ready)).await;
 }

@@ -15,6 +15,7 @@
 //! ```
 
 pub mod actors;
+pub mod admission;
 pub mod api;
 pub mod app;
 pub mod attest;

@@ -9,6 +9,7 @@
 //! Runs in an actix system. The ledger has a thread of its own.
 
 use crate::actors::{Attestor, Bind, Crypto, Ledger, LedgerParts, OwnImage, Stop};
+use crate::admission::Admission;
 use crate::app::{App, AppConfig};
 use crate::attest::{AttestError, Attestation, BootDocument};
 use crate::boot::{self, BootError, NewEpoch, Replayed};
@@ -171,11 +172,11 @@ pub async fn run(
 ) -> Result<(), EngineError> {
     let phase = Arc::new(PhaseCell::default());
     let handle = EngineHandle::new(Arc::clone(&phase), config.bounds, ports.attestation.mode());
-    let handle = Arc::new(handle.with_app(application(&config, &ports)));
+    let handle = handle.with_app(application(&config, &ports));
     let listener = Listener::bind(&config.listen).await;
     let listener =
         listener.map_err(|error| EngineError::Listen { address: config.listen.clone(), error })?;
-    let accepting = actix::spawn(accept(listener, Arc::clone(&handle)));
+    let accepting = actix::spawn(accept(listener, handle.clone()));
     tokio::pin!(shutdown);
     let started = tokio::select! {
         started = start(&config, &ports, &phase, &handle, &observer) => started,
@@ -221,7 +222,7 @@ async fn start(
     config: &Config,
     ports: &Ports,
     phase: &Arc<PhaseCell>,
-    handle: &Arc<EngineHandle>,
+    handle: &EngineHandle,
     observer: &Arc<dyn Observer>,
 ) -> Result<Started, EngineError> {
     let arbiter = Arbiter::new().handle();
@@ -280,9 +281,11 @@ async fn start(
     };
     let ledger = Ledger::start_in_arbiter(&arbiter, |_| Ledger::new(parts));
     let (ledger_of, identity_of) = (ledger.clone(), Arc::clone(&identity));
+    let admission = Admission::new(crypto, config.crypto_threads, ledger.clone());
+    let admission = Arc::new(admission);
     handle.open(Serving {
         ledger: ledger_of,
-        crypto,
+        admission,
         identity: identity_of,
         boot_ms,
         proof,
@@ -459,14 +462,14 @@ async fn serve(
     }
 }
 
-async fn accept(listener: Listener, handle: Arc<EngineHandle>) {
+async fn accept(listener: Listener, handle: EngineHandle) {
     let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
         let permit = Arc::clone(&connections).acquire_owned().await;
         let permit = permit.expect("the semaphore of connections is never closed");
         match listener.accept().await {
             Ok((stream, _)) => {
-                let handle = Arc::clone(&handle);
+                let handle = handle.for_connection();
                 actix::spawn(async move {
                     session::serve(stream, handle).await;
                     drop(permit);

@@ -150,6 +150,8 @@ pub const DRAFTS_PER_OWNER_MAX: usize = 100;
 pub const IN_FLIGHT_MAX: usize = 16_384;
 /// Most of them on one connection.
 pub const IN_FLIGHT_PER_CONNECTION_MAX: usize = 1024;
+/// Most callers with a share of their own in each queue. Callers above it share one.
+pub const SHARE_KEYS_MAX: usize = 4096;
 /// Most connections of the request port.
 pub const CONNECTIONS_MAX: usize = 16_384;
 /// Most bytes of requests, over all connections, that are being read or wait for their answer.

@@ -31,8 +31,9 @@ pub use fair::{FairPool, FairQueue, PoolPermit, ShareKey, Shares, Turn, Turns};
 pub use hybrid::HybridError;
 pub use listener::Listener;
 pub use message::{
-    HEADER_BYTES, Message, MessageError, MessageReader, MessageWriter, REQUEST_MAGIC, Received,
-    STORE_MAGIC, WITNESS_MAGIC, message_length,
+    HEADER_BYTES, HINT_BYTES, Message, MessageError, MessageReader, MessageWriter, RELAY_MAGIC,
+    REQUEST_MAGIC, Received, STORE_MAGIC, WITNESS_MAGIC, begin_with_hint, message_length,
+    split_hint,
 };
 pub use pipelined::{Answer, NoAnswer, NotSent, PipelinedClient, PipelinedOptions, Unasked};
 pub use serve::{AtBound, ServeEvent, ServeOptions, serve, stop_signal};

@@ -14,6 +14,11 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 /// Opens a connection of the request protocol, sent by the dialling side.
 pub const REQUEST_MAGIC: [u8; 4] = *b"MRT1";
+/// Opens a connection of the request protocol that a relay dials: the payload of each request begins
+/// with the hint of its peer ([`begin_with_hint`]). Answers have none.
+pub const RELAY_MAGIC: [u8; 4] = *b"MRT2";
+/// Size of a hint.
+pub const HINT_BYTES: usize = 8;
 /// Opens a connection of the store protocol, sent by the dialling side.
 pub const STORE_MAGIC: [u8; 4] = *b"MRS2";
 /// Opens a connection to the witness relay, sent by the dialling side.
@@ -74,6 +79,20 @@ pub enum MessageError {
 pub fn message_length(header: [u8; 4]) -> usize {
     // 32 bits fit usize on every platform that tokio runs on
     u32::from_le_bytes(header) as usize
+}
+
+/// Splits the payload of a relayed request into the hint of its peer and the request. The relay may
+/// be wrong in both: a payload without a whole hint is an empty request.
+pub fn split_hint(mut payload: Bytes) -> (u64, Bytes) {
+    match payload.len() {
+        HINT_BYTES.. => (payload.get_u64_le(), payload),
+        _ => (0, Bytes::new()),
+    }
+}
+
+/// Begins the payload of a relayed request. The request follows.
+pub fn begin_with_hint(hint: u64) -> BytesMut {
+    BytesMut::from(&hint.to_le_bytes()[..])
 }
 
 /// Reads messages from a stream.
@@ -426,6 +445,17 @@ mod tests {
         assert!(matches!(other.expect_magic(STORE_MAGIC).await, Err(MessageError::Magic)));
         let mut short = MessageReader::new(&bytes[..3], MAX);
         assert!(matches!(short.expect_magic(REQUEST_MAGIC).await, Err(MessageError::Torn)));
+    }
+
+    #[test]
+    fn hint_is_split_off_and_half_a_hint_is_an_empty_request() {
+        let mut payload = begin_with_hint(7 << 40);
+        payload.put_slice(b"{}");
+        assert_eq!(split_hint(payload.freeze()), (7 << 40, Bytes::from_static(b"{}")));
+        assert_eq!(split_hint(begin_with_hint(9).freeze()), (9, Bytes::new()));
+        for cut in 0..HINT_BYTES {
+            assert_eq!(split_hint(Bytes::from(vec![1; cut])), (0, Bytes::new()));
+        }
     }
 
     #[tokio::test]

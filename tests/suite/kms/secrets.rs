@@ -3,6 +3,7 @@
 use super::line::WireFault;
 use super::rig::{IMAGE, Rig};
 use crate::client::block_on;
+use mortise_engine::api::ShareKey;
 use mortise_engine::app::{App, AppConfig, plain};
 use mortise_nitro::kms::KmsAppKeys;
 use mortise_sim::kms::{ADMIN, ENCLAVE};
@@ -63,7 +64,7 @@ fn no_secret_is_in_log_error_or_trail() {
     };
     let (honest, cut) = (app(WireFault::Honest), app(WireFault::ResetAfter(2000)));
     let ask = |app: &App, request: Value| -> Value {
-        let answer = block_on(plain::answer(Ok(app), request));
+        let answer = block_on(plain::answer(Ok(app), ShareKey::default(), request));
         serde_json::from_slice(&answer).expect("JSON")
     };
     let good = rig.kms.credentials(ENCLAVE).expect("the service has made them");

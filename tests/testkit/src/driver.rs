@@ -25,7 +25,7 @@ use mortise_core::admit;
 use mortise_core::body::CarriedStatement;
 use mortise_core::keys::EpochKeys;
 use mortise_core::machine::EpochRecord;
-use mortise_engine::api::{Query, Reply, Submission, Token, Work};
+use mortise_engine::api::{Query, Reply, ShareKey, Submission, Token, Work};
 use mortise_engine::boot::{self, BootError, NewEpoch};
 use mortise_engine::channel::ChannelKey;
 use mortise_engine::keyring::{Identity, IdentityError, KeyRing};
@@ -79,6 +79,8 @@ pub struct Driver {
     pub bench: Option<Bench>,
     /// The code of the next boot.
     pub code: Code,
+    /// Whose share the next requests count against.
+    pub caller: ShareKey,
     genesis: Genesis,
     vault: Arc<TestVault>,
     entropy: TestEntropy,
@@ -153,6 +155,7 @@ impl Driver {
             entropy: TestEntropy::new(seed),
             settings,
             engine: None,
+            caller: ShareKey::default(),
             next_token: 1,
             statements: BTreeMap::new(),
             rests_on: BTreeMap::new(),
@@ -366,7 +369,8 @@ impl Driver {
             tokens.push(token);
             match admit(rules, &engine_id, asked.command.clone()) {
                 Ok(admitted) => {
-                    work.push(Work { token, submission: Submission::Command(admitted) });
+                    let (caller, submission) = (self.caller, Submission::Command(admitted));
+                    work.push(Work { token, caller, submission });
                 }
                 Err(reject) => drop(self.replies.insert(token, Reply::Refused(reject.into()))),
             }
@@ -386,7 +390,7 @@ impl Driver {
         for asked in asked {
             let admitted = admit(rules, &engine_id, asked.command.clone()).expect("it is signed");
             for submission in [Submission::Query(query.clone()), Submission::Command(admitted)] {
-                work.push(Work { token: self.token(), submission });
+                work.push(Work { token: self.token(), caller: self.caller, submission });
             }
         }
         self.hand_in(work);
@@ -395,7 +399,8 @@ impl Driver {
     /// Hands one query in.
     pub fn query(&mut self, query: Query) -> Token {
         let token = self.token();
-        self.hand_in(vec![Work { token, submission: Submission::Query(query) }]);
+        let (caller, submission) = (self.caller, Submission::Query(query));
+        self.hand_in(vec![Work { token, caller, submission }]);
         token
     }
 
@@ -444,8 +449,16 @@ impl Driver {
         self.handle(Input::Tick);
     }
 
-    /// Gives the pipeline an input.
+    /// Gives the pipeline an input, and the turns that it asks for.
     pub fn handle(&mut self, input: Input) {
+        let mut next = Some(input);
+        while let Some(input) = next.take() {
+            next = self.handle_once(input).then_some(Input::Again);
+        }
+    }
+
+    /// True if the pipeline asks for another turn.
+    fn handle_once(&mut self, input: Input) -> bool {
         let now_ms = self.now_ms;
         let engine = self.engine_mut();
         let mut out = Vec::new();
@@ -455,7 +468,9 @@ impl Driver {
         };
         let read = started(&mut engine.waiting_queries, engine.pipeline.waiting_queries());
         let taken = started(&mut engine.waiting_commands, engine.pipeline.waiting_commands());
+        let asks_again = out.iter().any(|output| matches!(output, Output::Again));
         self.take_outputs(out, read, taken);
+        asks_again
     }
 
     fn take_outputs(&mut self, out: Vec<Output>, read: Vec<Token>, taken: Vec<Token>) {
@@ -493,6 +508,7 @@ impl Driver {
                     self.check_durable(snapshot.seq);
                     self.engine_mut().snapshots.push_back(snapshot);
                 }
+                Output::Again => {}
                 Output::Fault(_) => turn.is_fault = true,
             }
         }

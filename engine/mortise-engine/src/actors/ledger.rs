@@ -2,7 +2,7 @@
 
 use super::appends::{Appends, Next};
 use super::crypto::{Crypto, SignPart};
-use crate::api::{Reply, Submission, Token, Work};
+use crate::api::{Reply, ShareKey, Submission, Token, Work};
 use crate::lease::Lease;
 use crate::phase::{Phase, PhaseCell};
 use crate::pipeline::{Fault, Input, Output, Pipeline, SignJob, SignedFrame, Snapshot};
@@ -91,6 +91,7 @@ impl Ledger {
                 Output::Snapshot(snapshot) => self.store_snapshot(snapshot, context),
                 Output::Witness(head) => self.witness(head, context),
                 Output::Renew(head) => self.renew(head, context),
+                Output::Again => context.notify(Again),
                 Output::Fault(fault) => {
                     tracing::error!(%fault, "stopped");
                     self.parts.phase.enter(phase_of(fault, self.is_open));
@@ -315,23 +316,39 @@ impl Actor for Ledger {
     }
 }
 
-/// Requests, each with the channel of its answer.
+/// A request with its caller and the channel of its answer.
+pub type Submitted = (ShareKey, Submission, oneshot::Sender<Reply>);
+
+/// Requests, in one message.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub struct Submit(pub Vec<(Submission, oneshot::Sender<Reply>)>);
+pub struct Submit(pub Vec<Submitted>);
 
 impl Handler<Submit> for Ledger {
     type Result = ();
 
     fn handle(&mut self, message: Submit, context: &mut Context<Self>) {
         let mut work = Vec::with_capacity(message.0.len());
-        for (submission, responder) in message.0 {
+        for (caller, submission, responder) in message.0 {
             self.next_token += 1;
             let token = self.next_token;
             self.responders.insert(token, responder);
-            work.push(Work { token, submission });
+            work.push(Work { token, caller, submission });
         }
         self.step(Input::Work(work), context);
+    }
+}
+
+/// Does the next turn of the pipeline, behind what has arrived.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Again;
+
+impl Handler<Again> for Ledger {
+    type Result = ();
+
+    fn handle(&mut self, _: Again, context: &mut Context<Self>) {
+        self.step(Input::Again, context);
     }
 }
 

@@ -17,4 +17,4 @@ mod ledger;
 
 pub use attestor::{Attest, Attestor, Bind, OwnImage};
 pub use crypto::{Admit, Crypto, OpenMessage};
-pub use ledger::{Ledger, LedgerParts, Stop, Submit};
+pub use ledger::{Ledger, LedgerParts, Stop, Submit, Submitted};

@@ -7,6 +7,7 @@
 
 use super::AppError;
 use super::service::{App, Caller, Message};
+use crate::api::ShareKey;
 use mortise_format::errors::Code;
 use mortise_rpc::plain::{PlainOperation, PlainRequest};
 use mortise_rpc::results::{KmsDataKey, KmsDecrypted, KmsEncrypted, KmsRandom};
@@ -15,12 +16,12 @@ use serde_json::{Value, json};
 use zeroize::Zeroize as _;
 
 /// Answers a plain request, with the error of an engine whose application is not open. Wipes
-/// `value`.
-pub async fn answer(app: Result<&App, ErrorObject>, mut value: Value) -> Vec<u8> {
+/// `value`. The calls count against `share`.
+pub async fn answer(app: Result<&App, ErrorObject>, share: ShareKey, mut value: Value) -> Vec<u8> {
     let parsed = PlainRequest::parse(&value);
     wipe(&mut value);
     let answered = match parsed {
-        Ok(request) => serve(app, request).await,
+        Ok(request) => serve(app, share, request).await,
         Err(error) => Err(malformed(&error)),
     };
     let mut answer = answered.unwrap_or_else(|error| refusal(&error));
@@ -42,10 +43,11 @@ fn malformed(error: &ParamError) -> ErrorObject {
 
 async fn serve(
     app: Result<&App, ErrorObject>,
+    share: ShareKey,
     request: PlainRequest,
 ) -> Result<Value, ErrorObject> {
     let name = request.operation.name();
-    let answered = operate(app?, request).await;
+    let answered = operate(app?, share, request).await;
     tracing::info!(
         operation = name,
         outcome = answered.as_ref().map_or_else(|error| error.code().name(), |_| "OK"),
@@ -54,9 +56,9 @@ async fn serve(
     answered.map_err(|error| ErrorObject::from(&error))
 }
 
-async fn operate(app: &App, request: PlainRequest) -> Result<Value, AppError> {
+async fn operate(app: &App, share: ShareKey, request: PlainRequest) -> Result<Value, AppError> {
     let PlainRequest { operation, credentials } = request;
-    let caller = Caller { owner: None, credentials: credentials.as_ref() };
+    let caller = Caller { share, owner: None, credentials: credentials.as_ref() };
     Ok(match operation {
         PlainOperation::Encrypt(text) => {
             // The document's client prints the text from the answer.

@@ -2,6 +2,7 @@
 
 use super::error::AppError;
 use super::sealed::{self, NONCE_BYTES};
+use crate::api::ShareKey;
 use crate::ports::{
     AppKeys, Clock, ClockError, EncryptionContext, Entropy, SecretBytes, VaultError,
 };
@@ -13,9 +14,9 @@ use mortise_rpc::Base64;
 use mortise_rpc::credentials::Credentials;
 use mortise_rpc::params::{PlainText, SealedText};
 use mortise_rpc::results::{KmsDataKey, KmsDecrypted, KmsEncrypted, KmsRandom};
+use mortise_transport::{FairPool, PoolPermit};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::{Semaphore, SemaphorePermit};
 use zeroize::Zeroizing;
 
 /// Name of the owner in an encryption context.
@@ -32,9 +33,11 @@ pub struct AppConfig {
     pub release_plaintext: bool,
 }
 
-/// The owner that a call is for, and the credentials it uses.
+/// Whom a call is for, whose share it counts against, and the credentials it uses.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Caller<'a> {
+    /// Whose share of the quota the call counts against.
+    pub share: ShareKey,
     /// Bound into the wrapping of every key; `None` in the plain form.
     pub owner: Option<Address>,
     /// Credentials for this request only; without them the parent's are used.
@@ -56,7 +59,7 @@ pub struct App {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     config: AppConfig,
-    permits: Semaphore,
+    permits: FairPool,
     rate: Mutex<Throttle>,
 }
 
@@ -73,7 +76,7 @@ impl App {
         entropy: Arc<dyn Entropy>,
         config: AppConfig,
     ) -> Self {
-        let permits = Semaphore::new(APP_IN_FLIGHT_MAX);
+        let permits = FairPool::new(APP_IN_FLIGHT_MAX);
         let rate = Mutex::new(Throttle::of_app(Instant::now()));
         Self { keys, clock, entropy, config, permits, rate }
     }
@@ -95,7 +98,7 @@ impl App {
         text: PlainText,
         caller: Caller<'_>,
     ) -> Result<KmsEncrypted, AppError> {
-        let _permit = self.permit()?;
+        let _permit = self.permit(caller.share)?;
         let (key, wrapped) = self.data_key(caller).await?;
         let mut nonce = [0; NONCE_BYTES];
         self.entropy.fill(&mut nonce);
@@ -123,7 +126,7 @@ impl App {
         if message.sealed.is_none() && !self.config.release_plaintext {
             return Err(AppError::Withheld);
         }
-        let _permit = self.permit()?;
+        let _permit = self.permit(caller.share)?;
         let Message { sealed, wrapped } = message;
         let context = context(caller.owner);
         let key = self.keys.open(&wrapped.0, &context, caller.credentials).await;
@@ -148,7 +151,7 @@ impl App {
     /// # Errors
     /// `Overloaded`; `Keys`.
     pub async fn generate_data_key(&self, caller: Caller<'_>) -> Result<KmsDataKey, AppError> {
-        let _permit = self.permit()?;
+        let _permit = self.permit(caller.share)?;
         let (key, wrapped) = self.data_key(caller).await?;
         let plaintext =
             self.config.release_plaintext.then(|| key.expose(|key| Base64(key.to_vec())));
@@ -160,7 +163,7 @@ impl App {
     /// # Errors
     /// `Overloaded`; `Keys`.
     pub async fn random(&self, count: u32, caller: Caller<'_>) -> Result<KmsRandom, AppError> {
-        let _permit = self.permit()?;
+        let _permit = self.permit(caller.share)?;
         let count = usize::try_from(count).unwrap_or(usize::MAX);
         let bytes = self.keys.random(count, caller.credentials).await;
         let bytes = bytes.map_err(refused_by("GenerateRandom"))?;
@@ -168,11 +171,11 @@ impl App {
     }
 
     /// Each call is a key, a document and a billed call of the key service: it counts against a
-    /// quota that no other method shares.
-    fn permit(&self) -> Result<SemaphorePermit<'_>, AppError> {
-        let permit = self.permits.try_acquire().map_err(|_| AppError::Overloaded(RETRY))?;
+    /// quota that no other method shares, and against the caller's share of it.
+    fn permit(&self, share: ShareKey) -> Result<PoolPermit, AppError> {
+        let permit = self.permits.take(share).ok_or(AppError::Overloaded(RETRY))?;
         let mut rate = self.rate.lock().unwrap_or_else(PoisonError::into_inner);
-        rate.take(Instant::now()).map_err(AppError::Overloaded)?;
+        rate.take(share, Instant::now()).map_err(AppError::Overloaded)?;
         Ok(permit)
     }
 

@@ -18,15 +18,19 @@
 //!   statement is never in the frame that it is about, nor in a frame shipped before its release.
 //! - Witnesses see a head only after its frames are acked: durable before witnessed. If the policy
 //!   has witnesses, a frame is released only after a quorum cosigned a head that contains it.
-//! - Queries and commands wait in two queues. A query reads the state of the last closed frame and
-//!   is answered after every frame that is in flight when it arrives: a read never shows state that
-//!   a crash can undo. It opens and closes no frame, so it waits for no room.
+//! - Queries and commands wait in two queues, each in fair order between its callers. One input does
+//!   one turn of bounded work; [`Output::Again`] asks for the next, so that what arrives meanwhile
+//!   gets its turn.
+//! - A query reads the state of the last closed frame and is answered after every frame that is in
+//!   flight when it is read: a read never shows state that a crash can undo. It opens and closes no
+//!   frame, so it waits for no room.
 //! - The newest cosigned head is cosigned again at a third of the lease, while no newer head is on
 //!   its way. A refusal stops the engine as one of a new head does, unless the witness refuses
 //!   because it cosigned a later head of this engine.
 //! - At most `FRAMES_IN_FLIGHT_MAX` frames are in flight, whatever is asked in whatever order.
 //! - An append with an unknown outcome is a [`Fault`]. Afterwards nothing is released.
 
+mod inbox;
 mod inflight;
 mod pump;
 mod query;
@@ -34,17 +38,18 @@ mod witnessing;
 
 pub use inflight::{SignedFrame, SignedPromises};
 
-use crate::api::{Query, Reply, Submission, Token, Work};
+use crate::api::{Reply, Token, Work};
 use crate::drafts::Drafts;
 use crate::ports::ClockError;
 use crate::store::Ack;
 use crate::witness::WitnessReject;
+use inbox::Inbox;
 use inflight::InFlight;
+use mortise_core::Machine;
 use mortise_core::body::{Boot, CarriedStatement, FrameStatement};
 use mortise_core::keys::{EpochKeys, LogKeys};
 use mortise_core::machine::CloseError;
 use mortise_core::state::Corruption;
-use mortise_core::{Admitted, Machine};
 use mortise_format::event::Event;
 use mortise_format::frame::Frame;
 use mortise_format::ids::{Bytes32, FrameDigest};
@@ -79,6 +84,8 @@ pub enum Input {
     /// True if the snapshot is stored; false if storing failed, which drops it.
     SnapshotStored(bool),
     Tick,
+    /// The answer to [`Output::Again`].
+    Again,
     /// There is no trusted time: nothing can be decided.
     ClockFailed(ClockError),
 }
@@ -100,6 +107,8 @@ pub enum Output {
     Released(Box<Released>),
     /// Store this snapshot. Its last frame is durable.
     Snapshot(Snapshot),
+    /// More work waits: hand in [`Input::Again`] after what else has arrived.
+    Again,
     /// Stop the engine.
     Fault(Fault),
 }
@@ -186,10 +195,9 @@ pub struct Pipeline {
     keys: EpochKeys,
     settings: Settings,
     drafts: Drafts,
-    /// Commands that wait for a frame.
-    commands: VecDeque<(Token, Change)>,
-    /// Queries that wait for their turn.
-    queries: VecDeque<(Token, Query)>,
+    inbox: Inbox,
+    /// True while an [`Output::Again`] is not answered.
+    is_continued: bool,
     in_flight: VecDeque<InFlight>,
     /// Statements about released frames that no frame carries yet.
     to_carry: VecDeque<CarriedStatement>,
@@ -202,14 +210,6 @@ pub struct Pipeline {
     /// True once the frame that ends the epoch is shipped: no other frame follows.
     has_ended: bool,
     fault: Option<Fault>,
-}
-
-/// Work that may make a frame.
-#[derive(Debug)]
-enum Change {
-    Command(Admitted),
-    /// Expires and prunes what is due.
-    Sweep,
 }
 
 /// The state of snapshots.
@@ -268,8 +268,8 @@ impl Pipeline {
             keys: start.keys,
             settings,
             drafts: Drafts::new(settings.draft_seed),
-            commands: VecDeque::new(),
-            queries: VecDeque::new(),
+            inbox: Inbox::default(),
+            is_continued: false,
             in_flight: VecDeque::new(),
             newest: start.to_carry.last().cloned(),
             to_carry: start.to_carry.into(),
@@ -295,12 +295,12 @@ impl Pipeline {
 
     /// Number of commands that wait for a frame.
     pub fn waiting_commands(&self) -> usize {
-        self.commands.len()
+        self.inbox.commands()
     }
 
     /// Number of queries that wait for their turn.
     pub fn waiting_queries(&self) -> usize {
-        self.queries.len()
+        self.inbox.queries()
     }
 
     /// The fault that stopped the pipeline.
@@ -315,7 +315,7 @@ impl Pipeline {
 
     /// True if no request waits and no frame is in flight.
     pub fn is_idle(&self) -> bool {
-        self.commands.is_empty() && self.queries.is_empty() && self.in_flight.is_empty()
+        self.inbox.commands() == 0 && self.inbox.queries() == 0 && self.in_flight.is_empty()
     }
 
     /// Handles an input and appends the resulting effects. After a fault, requests get
@@ -341,8 +341,9 @@ impl Pipeline {
 
     fn step(&mut self, now_ms: u64, input: Input, out: &mut Vec<Output>) -> Result<(), Fault> {
         match input {
-            Input::Work(work) => work.into_iter().for_each(|work| self.enqueue(work)),
+            Input::Work(work) => work.into_iter().for_each(|work| self.inbox.add(work)),
             Input::Acked(ack) => self.acked(ack, out)?,
+            Input::Again => self.is_continued = false,
             Input::StoreFailed => return Err(Fault::ShipUnknown),
             Input::SignersFailed => return Err(Fault::Signers),
             Input::ClockFailed(error) => return Err(error.into()),
@@ -364,24 +365,13 @@ impl Pipeline {
         self.pump(now_ms, out)
     }
 
-    fn enqueue(&mut self, Work { token, submission }: Work) {
-        match submission {
-            Submission::Command(admitted) => {
-                self.commands.push_back((token, Change::Command(admitted)));
-            }
-            Submission::Query(Query::Sweep) => self.commands.push_back((token, Change::Sweep)),
-            Submission::Query(query) => self.queries.push_back((token, query)),
-        }
-    }
-
     /// Stops the pipeline. Every caller that waits gets [`Reply::NotDurable`].
     fn stop(&mut self, fault: Fault, out: &mut Vec<Output>) {
         self.fault = Some(fault);
         for frame in self.in_flight.drain(..) {
             out.extend(frame.into_tokens().map(|token| Output::Reply(token, Reply::NotDurable)));
         }
-        let commands = self.commands.drain(..).map(|(token, _)| token);
-        let waiting = commands.chain(self.queries.drain(..).map(|(token, _)| token));
+        let waiting = self.inbox.drain().into_iter();
         out.extend(waiting.map(|token| Output::Reply(token, Reply::NotDurable)));
         out.push(Output::Fault(fault));
     }

@@ -1,11 +1,12 @@
 //! Answers waiting queries, and turns waiting commands into frames.
 
+use super::inbox::{Asked, Change};
 use super::inflight::{InFlight, Pending};
-use super::{Change, Fault, Output, Pipeline, SignJob, Snapshot};
+use super::{Fault, Output, Pipeline, SignJob, Snapshot};
 use crate::api::{DecisionTime, Rejected, Reply, Token};
 use mortise_core::Admitted;
 use mortise_core::body::{Boot, ClearBody};
-use mortise_core::decide::{PREFETCH_BATCH, prefetch};
+use mortise_core::decide::prefetch;
 use mortise_core::machine::{Executed, OpenFrame};
 use mortise_format::event::{Event, LogPosition};
 use mortise_format::limits::{FRAME_STATEMENTS_MAX, FRAMES_IN_FLIGHT_MAX};
@@ -24,27 +25,35 @@ pub(super) struct Building {
 /// Waiting commands that justify another frame while others are in flight. Fewer commands wait for
 /// an ack, so that frames grow with the load (group commit).
 const EAGER_WORK: usize = 256;
-/// Queries that are answered before the next frame is built.
-const QUERIES_PER_TURN: usize = 256;
+/// Units of queries that are answered before the next frame is built.
+const QUERY_UNITS_PER_TURN: u32 = 256;
 
 impl Pipeline {
-    /// Answers queries and builds frames in turns, until every query is answered and no frame can
-    /// be built.
+    /// Does one turn: answers some queries, then builds a frame if commands wait and there is room.
+    /// Asks for another turn while more can be done.
     pub(super) fn pump(&mut self, now_ms: u64, out: &mut Vec<Output>) -> Result<(), Fault> {
-        loop {
-            self.answer_queries(now_ms, out);
-            if !self.commands.is_empty() && self.has_room() {
-                self.build(now_ms, out)?;
-            } else if self.queries.is_empty() {
-                return Ok(());
-            }
+        self.answer_queries(now_ms, out);
+        if self.can_build() {
+            self.build(now_ms, out)?;
         }
+        if !self.is_continued && (self.inbox.queries() > 0 || self.can_build()) {
+            self.is_continued = true;
+            out.push(Output::Again);
+        }
+        Ok(())
+    }
+
+    fn can_build(&self) -> bool {
+        self.inbox.commands() > 0 && self.has_room()
     }
 
     /// Answers some queries on the state and root of the last closed frame. No frame is open here.
     fn answer_queries(&mut self, now_ms: u64, out: &mut Vec<Output>) {
-        for _ in 0..QUERIES_PER_TURN {
-            let Some((token, query)) = self.queries.pop_front() else { return };
+        let mut units = 0;
+        while units < QUERY_UNITS_PER_TURN
+            && let Some((Asked { token, query, .. }, cost)) = self.inbox.next_query()
+        {
+            units += cost;
             let pending = self.query(now_ms, query);
             self.answer(token, pending, &mut None, out);
         }
@@ -53,11 +62,12 @@ impl Pipeline {
     /// Builds at most one frame from waiting commands.
     fn build(&mut self, now_ms: u64, out: &mut Vec<Output>) -> Result<(), Fault> {
         let mut building = None;
-        for n in 0.. {
-            if n % PREFETCH_BATCH == 0 {
-                self.prefetch();
+        loop {
+            if let Some(staged) = self.inbox.stage() {
+                // Their rows are loaded together. A single command gains nothing.
+                prefetch(self.machine.state(), staged);
             }
-            let Some((token, change)) = self.commands.pop_front() else { break };
+            let Some((token, change)) = self.inbox.next_command() else { break };
             match change {
                 Change::Command(admitted) => {
                     self.command(now_ms, token, &admitted, &mut building, out)?;
@@ -74,24 +84,12 @@ impl Pipeline {
         }
     }
 
-    /// Prefetches the rows of the next commands together. A single command gains nothing.
-    fn prefetch(&self) {
-        if self.commands.len() > 1 {
-            let next = self.commands.iter().take(PREFETCH_BATCH);
-            let commands = next.filter_map(|(_, change)| match change {
-                Change::Command(admitted) => Some(admitted),
-                Change::Sweep => None,
-            });
-            prefetch(self.machine.state(), commands);
-        }
-    }
-
     /// True if another frame may be in flight. Every frame of commands is built behind this check;
     /// the boot frame and a frame for expiries are shipped only while none is in flight.
     fn has_room(&self) -> bool {
         match self.in_flight.len() {
             0 | 1 => true,
-            n => n < FRAMES_IN_FLIGHT_MAX && self.commands.len() >= EAGER_WORK,
+            n => n < FRAMES_IN_FLIGHT_MAX && self.inbox.commands() >= EAGER_WORK,
         }
     }
 

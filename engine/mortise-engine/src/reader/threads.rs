@@ -1,15 +1,18 @@
 //! The threads of the reader.
 //!
-//! Work is bounded twice: a slot bounds what runs at once, and so the memory of frames that are
-//! being read; the permits of the handle bound what waits for a slot.
+//! Work is bounded twice: a turn bounds what runs at once, and so the memory of frames that are
+//! being read; the permits of the handle bound what waits for a turn. Turns go round between the
+//! callers, and one caller has at most a quarter of them: a read may wait long for the store or the
+//! key service.
 
 use super::Reader;
 use actix::{Arbiter, ArbiterHandle};
-use mortise_format::limits::{EVENTS_WAITERS_MAX, READS_AT_ONCE_MAX};
+use mortise_format::limits::{EVENTS_WAITERS_MAX, READS_AT_ONCE_MAX, SHARE_KEYS_MAX};
+use mortise_transport::{FairPool, PoolPermit, ShareKey, Turns};
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
+use tokio::sync::oneshot;
 
 /// Threads that read, and what they read from.
 #[derive(Debug)]
@@ -17,17 +20,17 @@ pub struct Readers {
     reader: Arc<Reader>,
     arbiters: Vec<ArbiterHandle>,
     next: AtomicUsize,
-    slots: Arc<Semaphore>,
-    waiters: Semaphore,
+    turns: Turns,
+    waiters: FairPool,
 }
 
 impl Readers {
     /// Starts `threads` threads, at least one.
     pub fn start(reader: Arc<Reader>, threads: usize) -> Self {
         let arbiters = (0..threads.max(1)).map(|_| Arbiter::new().handle()).collect();
-        let slots = Arc::new(Semaphore::new(READS_AT_ONCE_MAX));
-        let waiters = Semaphore::new(EVENTS_WAITERS_MAX);
-        Self { reader, arbiters, next: AtomicUsize::new(0), slots, waiters }
+        let turns = Turns::new(READS_AT_ONCE_MAX, READS_AT_ONCE_MAX / 4, SHARE_KEYS_MAX);
+        let waiters = FairPool::new(EVENTS_WAITERS_MAX);
+        Self { reader, arbiters, next: AtomicUsize::new(0), turns, waiters }
     }
 
     /// The reader, for what needs no thread.
@@ -35,19 +38,24 @@ impl Readers {
         &self.reader
     }
 
-    /// A permit to wait for a release; `None` if too many callers wait.
-    pub fn waiter(&self) -> Option<SemaphorePermit<'_>> {
-        self.waiters.try_acquire().ok()
+    /// A permit to wait for a release; `None` if this caller waits too often already.
+    pub fn waiter(&self, caller: ShareKey) -> Option<PoolPermit> {
+        self.waiters.take(caller)
     }
 
-    /// Runs work on a thread of the reader as soon as there is a slot. `None` if the threads have
+    /// Runs work on a thread of the reader when it is the caller's turn. `None` if the threads have
     /// stopped, which they do with the process.
-    pub async fn run<T, F>(&self, work: impl FnOnce(Arc<Reader>) -> F + Send + 'static) -> Option<T>
+    pub async fn run<T, F>(
+        &self,
+        caller: ShareKey,
+        cost: u32,
+        work: impl FnOnce(Arc<Reader>) -> F + Send + 'static,
+    ) -> Option<T>
     where
         T: Send + 'static,
         F: Future<Output = T> + 'static,
     {
-        let slot = Arc::clone(&self.slots).acquire_owned().await.ok()?;
+        let turn = self.turns.turn(caller, cost).await;
         let (sender, result) = oneshot::channel();
         let reader = Arc::clone(&self.reader);
         let at = self.next.fetch_add(1, Ordering::Relaxed) % self.arbiters.len();
@@ -56,7 +64,7 @@ impl Readers {
             actix::spawn(async move {
                 // The caller may have hung up.
                 let _ = sender.send(done.await);
-                drop(slot);
+                drop(turn);
             });
         });
         result.await.ok()

@@ -6,7 +6,7 @@ use crate::app::{App, AppError, Caller, Message};
 use crate::handle::EngineHandle;
 use crate::phase::Phase;
 use mortise_format::errors::Code;
-use mortise_format::ids::EngineId;
+use mortise_format::ids::{Address, EngineId};
 use mortise_format::limits::REQUEST_VALID_MS_MAX;
 use mortise_format::secp256k1::recover;
 use mortise_rpc::ErrorObject;
@@ -23,6 +23,10 @@ pub fn app(handle: &EngineHandle) -> Result<&App, ErrorObject> {
     }
 }
 
+fn caller(handle: &EngineHandle, owner: Option<Address>) -> Caller<'static> {
+    Caller { share: handle.caller(), owner, credentials: None }
+}
+
 fn refused(error: &AppError) -> ErrorObject {
     tracing::info!(outcome = error.code().name(), "an application call was refused");
     ErrorObject::from(error)
@@ -34,7 +38,7 @@ fn answered<T: serde::Serialize>(result: Result<T, AppError>) -> Answered {
 
 pub(super) async fn encrypt(handle: &EngineHandle, params: KmsEncrypt) -> Answered {
     let KmsEncrypt { text, owner } = params;
-    answered(app(handle)?.encrypt(text, Caller { owner: Some(owner), credentials: None }).await)
+    answered(app(handle)?.encrypt(text, caller(handle, Some(owner))).await)
 }
 
 pub(super) async fn decrypt(handle: &EngineHandle, params: KmsDecrypt) -> Answered {
@@ -42,7 +46,7 @@ pub(super) async fn decrypt(handle: &EngineHandle, params: KmsDecrypt) -> Answer
     let engine_id = serving(handle)?.identity.engine_id;
     let now_ms = app.now_ms().map_err(|_| ErrorObject::new(Code::InternalError))?;
     authorize(&params, &engine_id, now_ms)?;
-    let caller = Caller { owner: Some(params.owner), credentials: None };
+    let caller = caller(handle, Some(params.owner));
     let message = Message { sealed: params.message, wrapped: params.ciphertext_blob };
     answered(app.decrypt(message, caller).await)
 }
@@ -51,12 +55,12 @@ pub(super) async fn generate_data_key(
     handle: &EngineHandle,
     params: KmsGenerateDataKey,
 ) -> Answered {
-    let caller = Caller { owner: Some(params.owner), credentials: None };
+    let caller = caller(handle, Some(params.owner));
     answered(app(handle)?.generate_data_key(caller).await)
 }
 
 pub(super) async fn random(handle: &EngineHandle, params: KmsGenerateRandom) -> Answered {
-    answered(app(handle)?.random(params.bytes, Caller::default()).await)
+    answered(app(handle)?.random(params.bytes, caller(handle, None)).await)
 }
 
 /// Checks that the owner signed exactly this request and that it has not expired. The first failing
@@ -82,7 +86,7 @@ mod tests {
     use crate::ports::{
         AppKeys, Clock, ClockError, EncryptionContext, Entropy, PortFuture, SecretBytes, VaultError,
     };
-    use mortise_format::ids::{Address, Signature};
+    use mortise_format::ids::Signature;
     use mortise_format::limits::{APP_CALLS_BURST_MAX, APP_CALLS_PER_SECOND_MAX};
     use mortise_format::secp256k1::Signer;
     use mortise_rpc::Base64;
@@ -196,7 +200,7 @@ mod tests {
                 json!({"operation": "genkey"}),
                 json!({"operation": "generate-random"}),
             ] {
-                let answer = plain::answer(app(&handle), request).await;
+                let answer = plain::answer(app(&handle), handle.caller(), request).await;
                 let answer: Value = serde_json::from_slice(&answer).unwrap();
                 let name = expected.map(|code| json!(code.name())).unwrap_or_default();
                 assert_eq!(answer["error"]["data"]["name"], name, "{answer}");
@@ -208,16 +212,20 @@ mod tests {
     async fn calls_beyond_the_quota_are_told_when_to_come_back() {
         let (phase, handle) = handle();
         phase.enter(Phase::Ready);
-        let random = async || random(&handle, KmsGenerateRandom { bytes: 1 }).await;
-        let mut taken = 0;
-        let error = loop {
-            match random().await {
-                Ok(_) => taken += 1,
-                Err(error) => break error,
+        let flood = async |handle: &EngineHandle| {
+            let mut taken = 0;
+            loop {
+                match random(handle, KmsGenerateRandom { bytes: 1 }).await {
+                    Ok(_) => taken += 1,
+                    Err(error) => break (taken, error),
+                }
             }
         };
-        assert!(taken >= APP_CALLS_BURST_MAX);
+        let (taken, error) = flood(&handle).await;
+        assert!(taken >= APP_CALLS_BURST_MAX / 2, "half of the quota is for whoever comes first");
         assert_eq!(error.entry(), Some(Code::Overloaded));
+        let (others, _) = flood(&handle.for_connection()).await;
+        assert!(others >= APP_CALLS_BURST_MAX / 8, "the next caller has an eighth: {others}");
         let wait = serde_json::to_value(&error).unwrap()["data"]["retryAfterMs"].as_u64();
         assert!((1..=1000 / APP_CALLS_PER_SECOND_MAX).contains(&wait.unwrap()));
     }

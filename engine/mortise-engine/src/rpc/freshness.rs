@@ -6,15 +6,17 @@
 //!
 //! [`Tense`]: mortise_rpc::Tense
 
-use super::reply::{Answered, Json, closed, serving, to_text, unexpected, unread};
+use super::reply::{Answered, Json, closed, cost, serving, to_text, unexpected, unread};
 use crate::handle::EngineHandle;
 use crate::lease::{Evidence, Lease, LeaseExpired};
+use crate::reader::Reader;
 use mortise_core::body::CarriedStatement;
 use mortise_core::history::archive::{Plan, TileLeaves};
 use mortise_format::errors::Code;
 use mortise_format::ids::Bytes32;
 use mortise_rpc::ErrorObject;
 use mortise_rpc::results::{FreshnessView, LeaseView, StatementView};
+use std::sync::Arc;
 
 /// Adds freshness to an answer about now, or refuses it.
 ///
@@ -69,8 +71,8 @@ async fn completed(
         return Ok(path);
     }
     let plan = plan.clone();
-    let read = handle.read_log(move |reader| async move { reader.path(seq, plan).await });
-    read.await.map_err(closed)?.map_err(|error| unread(&error))
+    let path = move |reader: Arc<Reader>| async move { reader.path(seq, plan).await };
+    handle.read_log(cost::PROOF, path).await.map_err(closed)?.map_err(|error| unread(&error))
 }
 
 /// The lease for `health`, and whether it holds now.

@@ -1,7 +1,7 @@
 //! Proofs about the log: receipts, checkpoints, consistency.
 
 use super::render;
-use super::reply::{Answered, json, not_found, read, read_log, serving, unexpected, unread};
+use super::reply::{Answered, cost, json, not_found, read, read_log, serving, unexpected, unread};
 use crate::api::{Answer, LogProof, Query, ReceiptOf};
 use crate::handle::EngineHandle;
 use crate::reader::Reader;
@@ -20,7 +20,8 @@ use mortise_rpc::results::{
 
 pub(super) async fn receipt(handle: &EngineHandle, of: ReceiptOf) -> Answered {
     let at = position(handle, of).await?;
-    read_log(handle, move |reader| async move { receipt_at(&reader, at).await }).await
+    read_log(handle, cost::RECEIPT, move |reader| async move { receipt_at(&reader, at).await })
+        .await
 }
 
 /// Finds the event. Only the state knows the positions of locks and requests.
@@ -55,7 +56,7 @@ async fn receipt_at(reader: &Reader, at: Option<LogPosition>) -> Answered {
 }
 
 pub(super) async fn checkpoint(handle: &EngineHandle) -> Answered {
-    read_log(handle, |reader| async move {
+    read_log(handle, cost::PROOF, |reader| async move {
         let (signed, checkpoint) = reader.checkpoint().map_err(|error| unread(&error))?;
         Ok(json(&CheckpointResult {
             checkpoint,
@@ -71,7 +72,7 @@ pub(super) async fn checkpoint(handle: &EngineHandle) -> Answered {
 
 pub(super) async fn consistency(handle: &EngineHandle, params: GetConsistencyProof) -> Answered {
     let GetConsistencyProof { from, to } = params;
-    read_log(handle, move |reader| async move {
+    read_log(handle, cost::PROOF, move |reader| async move {
         let found = reader.consistency(from, to).await.map_err(|error| unread(&error))?;
         let found = found.ok_or_else(|| not_in_log(&reader))?;
         let [path, from_root, to_root] = paths(&found)?;
@@ -96,7 +97,7 @@ pub(super) async fn proof_at(handle: &EngineHandle, key: LeafKey, seq: u64) -> A
         }
         _ => return Err(unexpected()),
     };
-    read_log(handle, move |reader| async move {
+    read_log(handle, cost::PROOF, move |reader| async move {
         let signed = reader.statement_at(seq).await.map_err(|error| unread(&error))?;
         Ok(json(&render::proof(&engine_id, &proof, &signed.ok_or_else(unexpected)?)))
     })

@@ -1,8 +1,8 @@
 //! One function per method: query the engine, then render the answer.
 
 use super::reply::{
-    Answered, Json, at_position, closed, json, not_found, read, read_log, refused, rooted, serving,
-    unexpected, unread,
+    Answered, Json, at_position, closed, cost, json, not_found, read, read_log, refused, rooted,
+    serving, unexpected, unread,
 };
 use super::{application, attestation, freshness, history, info, reading, render};
 use crate::api::{Answer, DraftRequest, LockFilter, Query, Reply, TermsOf};
@@ -114,7 +114,7 @@ async fn logged(handle: &EngineHandle, command: Command) -> Answered {
             render::logged(identity, &frame, index).ok_or_else(unexpected)
         }
         Reply::Recall(at) => {
-            read_log(handle, move |reader| async move {
+            read_log(handle, cost::RECEIPT, move |reader| async move {
                 // The request was answered before and is not decided again, whatever the read says.
                 let shown = |error: ErrorObject| at_position(about.tell(error), at);
                 match reader.recall(at).await.map_err(|error| shown(unread(&error)))? {
@@ -322,7 +322,7 @@ async fn state_root(handle: &EngineHandle, params: GetStateRoot) -> Answered {
             _ => return Err(unexpected()),
         },
         Some(seq) => {
-            return read_log(handle, move |reader| async move {
+            return read_log(handle, cost::PROOF, move |reader| async move {
                 let signed = reader.statement_at(seq).await.map_err(|error| unread(&error))?;
                 let beyond = || {
                     ErrorObject::new(Code::InvalidParams)

@@ -5,7 +5,7 @@
 //!
 //! The engine buffers nothing for a reader, so a slow reader costs nothing.
 
-use super::reply::{Answered, closed, json, read, read_log, unexpected, unread};
+use super::reply::{Answered, closed, cost, json, read, read_log, unexpected, unread};
 use crate::api::{Answer, Query, ReadingsAnswer};
 use crate::handle::{EngineHandle, SubmitError};
 use crate::phase::Phase;
@@ -26,7 +26,7 @@ use std::time::Duration;
 
 pub(super) async fn keys(handle: &EngineHandle, params: GetReadingKeys) -> Answered {
     let ReadingsAnswer { readings, epochs } = readings(handle, params.reader).await?;
-    read_log(handle, move |reader| async move {
+    read_log(handle, cost::KEYS, move |reader| async move {
         let wanted =
             |r: &&GrantedReading| params.request_id.is_none_or(|id| id == r.grant.request.id);
         let granted = readings.iter().rfind(wanted).ok_or_else(not_granted)?;
@@ -62,11 +62,13 @@ pub(super) async fn events(handle: &EngineHandle, params: GetEvents) -> Answered
     let readers = readers(handle)?;
     let view = readers.reader().view();
     if params.wait_ms > 0 && params.from >= view.size() {
-        let _waiter = readers.waiter().ok_or_else(|| closed(SubmitError::Overloaded))?;
+        let _waiter =
+            readers.waiter(handle.caller()).ok_or_else(|| closed(SubmitError::Overloaded))?;
         view.wait_for(params.from, Duration::from_millis(params.wait_ms)).await;
     }
     // The phase is checked again: the engine may have stopped during the wait.
-    read_log(handle, move |reader| async move {
+    let units = cost_of_frames(params.count);
+    read_log(handle, units, move |reader| async move {
         let count = usize::try_from(params.count).unwrap_or(usize::MAX);
         let mut frames = frames(&reader, params.from, count).await?;
         let keys = match readings {
@@ -98,7 +100,7 @@ pub async fn notified_frames(
     handle: &EngineHandle,
     from: u64,
 ) -> Result<EventsResult, ErrorObject> {
-    let read = handle.read_log(move |reader| async move {
+    let read = handle.read_log(cost::FRAMES_MAX, move |reader| async move {
         let frames = frames(&reader, from, EVENTS_FRAMES_MAX).await?;
         Ok(result(from, reader.view().size(), &frames, None))
     });
@@ -109,6 +111,10 @@ pub async fn notified_frames(
 async fn frames(reader: &Reader, from: u64, count: usize) -> Result<Vec<Frame>, ErrorObject> {
     let bytes_max = u32::try_from(EVENTS_BYTES_MAX).unwrap_or(u32::MAX);
     reader.frames(from, count, bytes_max).await.map_err(|error| unread(&error))
+}
+
+fn cost_of_frames(count: u32) -> u32 {
+    count.saturating_mul(cost::FRAME).clamp(cost::FRAME, cost::FRAMES_MAX)
 }
 
 /// The result of `getEvents` for these frames.

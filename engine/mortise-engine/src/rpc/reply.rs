@@ -60,14 +60,16 @@ pub(super) fn serving(handle: &EngineHandle) -> Result<&Serving, ErrorObject> {
 }
 
 /// Runs a read of the released log and renders its answer, both on a thread of the read plane.
+/// `cost` is what it takes, in units.
 pub(super) async fn read_log<F>(
     handle: &EngineHandle,
+    cost: u32,
     work: impl FnOnce(Arc<Reader>) -> F + Send + 'static,
 ) -> Answered
 where
     F: Future<Output = Answered> + 'static,
 {
-    handle.read_log(work).await.map_err(closed)?
+    handle.read_log(cost, work).await.map_err(closed)?
 }
 
 /// The error of a read that failed. It says nothing about the request that the answer is about.
@@ -135,6 +137,20 @@ pub(super) async fn rooted(
 /// The error for an unknown lock id.
 pub(super) fn not_found(lock_id: LockId) -> ErrorObject {
     ErrorObject::from(Reject::LockNotFound).with("lockId", lock_id.to_string())
+}
+
+/// Units of a read of the log: what a caller pays of its share before the work.
+pub(super) mod cost {
+    /// A statement, a checkpoint, a path.
+    pub const PROOF: u32 = 1;
+    /// A frame is read and opened, and its promises are signed again.
+    pub const RECEIPT: u32 = 4;
+    /// The key service may be called.
+    pub const KEYS: u32 = 200;
+    /// One frame of `getEvents`, of average size.
+    pub const FRAME: u32 = 4;
+    /// An answer of `getEvents` that is full.
+    pub const FRAMES_MAX: u32 = 256;
 }
 
 /// The wait that an OVERLOADED error asks for.

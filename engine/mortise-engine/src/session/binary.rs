@@ -10,7 +10,8 @@ use mortise_format::limits::{REQUEST_BYTES_MAX, RESPONSE_BYTES_MAX};
 use mortise_rpc::ErrorObject;
 use mortise_rpc::envelope::{Id, failure};
 use mortise_transport::{
-    HeldBytes, Message, MessageError, MessageReader, MessageWriter, REQUEST_MAGIC, Received,
+    HINT_BYTES, HeldBytes, Message, MessageError, MessageReader, MessageWriter, RELAY_MAGIC,
+    REQUEST_MAGIC, Received, split_hint,
 };
 use std::io;
 use std::sync::Arc;
@@ -21,19 +22,69 @@ use tokio::time::timeout;
 /// Number of a request, and its answer with its part of the budget.
 type Outgoing = (u64, Vec<u8>, HeldBytes);
 
+/// Who dialled the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Dialler {
+    /// A caller, for itself.
+    Caller,
+    /// A relay, for many peers. Each request begins with the hint of its peer.
+    Relay,
+}
+
+impl Dialler {
+    fn magic(self) -> [u8; 4] {
+        match self {
+            Self::Caller => REQUEST_MAGIC,
+            Self::Relay => RELAY_MAGIC,
+        }
+    }
+
+    fn payload_max(self) -> usize {
+        match self {
+            Self::Caller => REQUEST_BYTES_MAX,
+            Self::Relay => HINT_BYTES + REQUEST_BYTES_MAX,
+        }
+    }
+
+    /// The part of the connection's permits that a message takes. A caller's large message takes
+    /// more of its own. On a relay's connection that would hold up other peers; there the budget of
+    /// all requests is the bound.
+    fn share(self, message: &Message, handle: &EngineHandle) -> u32 {
+        match self {
+            Self::Caller => {
+                let kib = u32::try_from(message.payload.len() / 1024).unwrap_or(u32::MAX);
+                kib.clamp(1, handle.bounds().per_connection_share())
+            }
+            Self::Relay => 1,
+        }
+    }
+
+    /// The request without its hint, and the handle of its peer.
+    fn unwrapped(self, message: Message, handle: &EngineHandle) -> (Message, EngineHandle) {
+        match self {
+            Self::Caller => (message, handle.clone()),
+            Self::Relay => {
+                let (hint, payload) = split_hint(message.payload);
+                (Message { payload, ..message }, handle.for_peer(hint))
+            }
+        }
+    }
+}
+
 pub(super) async fn serve(
     stream: Guarded,
     buffer: BytesMut,
-    handle: Arc<EngineHandle>,
+    handle: EngineHandle,
+    dialler: Dialler,
 ) -> io::Result<()> {
     let (read_half, write_half) = tokio::io::split(stream);
-    let mut reader = MessageReader::with_buffer(read_half, REQUEST_BYTES_MAX, buffer);
-    reader.expect_magic(REQUEST_MAGIC).await.map_err(io::Error::other)?;
+    let mut reader = MessageReader::with_buffer(read_half, dialler.payload_max(), buffer);
+    reader.expect_magic(dialler.magic()).await.map_err(io::Error::other)?;
     let share = handle.bounds().per_connection;
     let permits = Arc::new(Semaphore::new(share));
     let (answers, outgoing) = mpsc::channel(share);
     let writer = actix::spawn(write(write_half, outgoing));
-    let ended = read(&mut reader, &handle, &permits, &answers).await;
+    let ended = read(&mut reader, (&handle, dialler), &permits, &answers).await;
     if let Err(MessageError::Oversized { .. }) = &ended {
         // The number of an oversized message is unknown: answer number 0, then close.
         let _ = answers.send((0, rpc::too_large(), HeldBytes::default())).await;
@@ -49,10 +100,11 @@ pub(super) async fn serve(
 
 async fn read<R: tokio::io::AsyncRead + Unpin>(
     reader: &mut MessageReader<R>,
-    handle: &Arc<EngineHandle>,
+    (handle, dialler): (&EngineHandle, Dialler),
     permits: &Arc<Semaphore>,
     answers: &mpsc::Sender<Outgoing>,
 ) -> Result<(), MessageError> {
+    let mut in_a_row = 0;
     while let Some(received) = next(reader, handle).await? {
         let (message, held) = match received {
             Received::Message(message, held) => (message, held),
@@ -64,17 +116,22 @@ async fn read<R: tokio::io::AsyncRead + Unpin>(
                 continue;
             }
         };
-        // Back-pressure: the socket is not read while this waits. A large message takes more
-        // permits, so that the bytes in flight are bounded too.
-        let kib = u32::try_from(message.payload.len() / 1024).unwrap_or(u32::MAX);
-        let share = kib.clamp(1, handle.bounds().per_connection_share());
+        // Back-pressure: the socket is not read while this waits.
+        let share = dialler.share(&message, handle);
         let permit = Arc::clone(permits).acquire_many_owned(share).await;
         let permit = permit.expect("the semaphore of a connection is never closed");
-        let (handle, answers) = (Arc::clone(handle), answers.clone());
+        in_a_row += 1 + message.payload.len() / 1024;
+        let (message, handle) = dialler.unwrapped(message, handle);
+        let answers = answers.clone();
         actix::spawn(async move {
             answer(&handle, message, held, &answers).await;
             drop(permit);
         });
+        if in_a_row >= IN_A_ROW_MAX {
+            // The requests of other connections are parsed in between.
+            in_a_row = 0;
+            tokio::task::yield_now().await;
+        }
     }
     Ok(())
 }
@@ -148,5 +205,7 @@ fn queue(
     }
 }
 
+/// Requests that one connection begins before another has its turn; each KiB counts as one.
+const IN_A_ROW_MAX: usize = 16;
 /// Answers are batched into one write up to this size.
 const FLUSH_BYTES: usize = 256 * 1024;

@@ -5,6 +5,7 @@
 //!   subscribe          an answer, then notifications to the end
 //!   an object without jsonrpc  a plain application request: one answer, then close
 //! MRT1               length-prefixed messages, pipelined, answered in any order
+//! MRT2               the same from a relay: each request begins with the hint of its peer
 //! GET, POST, ...     one named error that points at the gateway, then close
 //! ```
 //! Invariants:
@@ -12,6 +13,7 @@
 //! - An answer that is not read ends its connection, and all of them have one bound.
 //! - A value that is not complete before its timeout ends the connection.
 //! - A session does not read its socket while its share of requests is in flight.
+//! - Each request counts against the share of its connection, and of its peer behind a relay.
 
 mod binary;
 mod budget;
@@ -22,22 +24,25 @@ mod text;
 pub use budget::Budgets;
 
 use crate::handle::EngineHandle;
+use binary::Dialler;
 use bytes::BytesMut;
 use mortise_format::limits::{WRITE_BYTES_MIN, WRITE_MS_MAX};
-use mortise_transport::{REQUEST_MAGIC, SlowGuard, Stream};
+use mortise_transport::{RELAY_MAGIC, REQUEST_MAGIC, SlowGuard, Stream};
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::timeout;
 
 /// Serves a connection to its end. An error concerns this peer only, so it is just logged.
-pub async fn serve(stream: Stream, handle: Arc<EngineHandle>) {
+pub async fn serve(stream: Stream, handle: EngineHandle) {
     let mut stream = SlowGuard::new(stream, WRITE_TIME, WRITE_BYTES_MIN);
     let mut buffer = BytesMut::with_capacity(FIRST_BYTES);
     let served = match timeout(SLOW_READER, first_bytes(&mut stream, &mut buffer)).await {
         Ok(Ok(true)) if buffer.starts_with(&REQUEST_MAGIC) => {
-            binary::serve(stream, buffer, handle).await
+            binary::serve(stream, buffer, handle, Dialler::Caller).await
+        }
+        Ok(Ok(true)) if buffer.starts_with(&RELAY_MAGIC) => {
+            binary::serve(stream, buffer, handle, Dialler::Relay).await
         }
         Ok(Ok(true)) => text::serve(stream, buffer, handle).await,
         Ok(Ok(false)) => Ok(()),
@@ -56,7 +61,8 @@ async fn first_bytes(stream: &mut Guarded, buffer: &mut BytesMut) -> io::Result<
             return Ok(!buffer.is_empty());
         }
         let shared = buffer.len().min(REQUEST_MAGIC.len());
-        let may_be_binary = buffer[..shared] == REQUEST_MAGIC[..shared];
+        let begins = |magic: [u8; 4]| buffer[..shared] == magic[..shared];
+        let may_be_binary = begins(REQUEST_MAGIC) || begins(RELAY_MAGIC);
         if !may_be_binary || buffer.len() >= REQUEST_MAGIC.len() {
             return Ok(true);
         }
@@ -88,6 +94,7 @@ mod tests {
     use crate::phase::{Bounds, PhaseCell};
     use mortise_format::limits::REQUEST_BYTES_HELD_MAX;
     use serde_json::Value;
+    use std::sync::Arc;
     use tokio::io::AsyncWriteExt as _;
     use tokio::net::UnixStream;
 
@@ -96,7 +103,7 @@ mod tests {
     fn beyond_the_budget(request: Vec<u8>) -> Vec<u8> {
         actix::System::new().block_on(async {
             let phase = Arc::new(PhaseCell::default());
-            let handle = Arc::new(EngineHandle::new(phase, Bounds::default(), "attested"));
+            let handle = EngineHandle::new(phase, Bounds::default(), "attested");
             let others = handle.budgets().requests.hold(REQUEST_BYTES_HELD_MAX);
             assert!(others.is_some());
             let (ours, mut theirs) = UnixStream::pair().unwrap();

@@ -67,7 +67,7 @@ pub(super) async fn serve(
         Ok(readers) => readers,
         Err(error) => return refused(&error),
     };
-    let Some(_permit) = readers.waiter() else {
+    let Some(_permit) = readers.waiter(handle.caller()) else {
         return refused(&ErrorObject::new(Code::Overloaded).with("retryAfterMs", 1000));
     };
     let released = readers.reader().view().size();

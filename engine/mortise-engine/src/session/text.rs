@@ -15,7 +15,6 @@ use mortise_rpc::plain::PlainRequest;
 use mortise_rpc::{ErrorObject, json};
 use mortise_transport::HeldBytes;
 use std::io;
-use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 use zeroize::Zeroize as _;
@@ -23,7 +22,7 @@ use zeroize::Zeroize as _;
 pub(super) async fn serve(
     mut stream: Guarded,
     mut buffer: BytesMut,
-    handle: Arc<EngineHandle>,
+    handle: EngineHandle,
 ) -> io::Result<()> {
     let mut scanner = Scanner::default();
     let mut held = HeldBytes::default();
@@ -101,7 +100,7 @@ async fn reply(handle: &EngineHandle, bytes: &[u8]) -> Reply {
     }
     match json::parse(bytes) {
         Ok(value) if PlainRequest::is_meant(&value) => {
-            Reply::Last(plain::answer(rpc::app(handle), value).await)
+            Reply::Last(plain::answer(rpc::app(handle), handle.caller(), value).await)
         }
         parsed => match subscription::subscribe_request(envelope::read(bytes, parsed)) {
             Ok(request) => Reply::Subscribe(request),

@@ -1,0 +1,268 @@
+//! Work before admission: signatures are recovered and channel messages opened, in fair order
+//! between callers.
+//!
+//! What it is for: this is the costly work that any caller can cause without a right to anything. A
+//! command costs its recoveries, so a batch of 64 signatures that is refused again and again waits
+//! for 64 turns, and a single commit for one.
+//!
+//! What it does not do: bound how much waits (the permits of the handle do), or touch the workers
+//! that sign frames, which are others.
+//!
+//! ```text
+//! handle --add--> FairQueue --chunks, few at once--> Crypto pool --admitted--> Ledger
+//! ```
+//! Invariant: few chunks are with the pool, because its queue is in order of arrival: a newcomer
+//! waits for the chunks that run, not for those of a flood.
+
+use crate::actors::{Admit, Crypto, Ledger, OpenMessage, Submit, Submitted};
+use crate::api::{Reply, ShareKey, Submission};
+use crate::channel::OpenedRequest;
+use actix::Addr;
+use mortise_channel::OpenError;
+use mortise_format::command::Command;
+use mortise_format::limits::SHARE_KEYS_MAX;
+use mortise_transport::FairQueue;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::oneshot;
+
+/// The queue before the pool. See the module.
+#[derive(Debug)]
+pub struct Admission {
+    crypto: Addr<Crypto>,
+    ledger: Addr<Ledger>,
+    chunks_max: usize,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    waiting: FairQueue<Job>,
+    /// Chunks with the pool.
+    running: usize,
+    /// True while a task that starts the next chunks is scheduled.
+    is_scheduled: bool,
+}
+
+#[derive(Debug)]
+enum Job {
+    Admit(ShareKey, Command, oneshot::Sender<Reply>),
+    Open(OpenMessage, oneshot::Sender<Result<OpenedRequest, OpenError>>),
+}
+
+impl Admission {
+    /// A queue before a pool of `workers`.
+    pub fn new(crypto: Addr<Crypto>, workers: usize, ledger: Addr<Ledger>) -> Self {
+        let chunks_max = CHUNKS_PER_WORKER * workers.max(1);
+        Self { crypto, ledger, chunks_max, state: Mutex::default() }
+    }
+
+    /// Authenticates a command, submits it to the writer and waits for its answer.
+    pub async fn command(self: &Arc<Self>, caller: ShareKey, command: Command) -> Reply {
+        let (responder, answer) = oneshot::channel();
+        self.add(caller, Job::Admit(caller, command, responder));
+        // An actor that stops drops its responders: the answer is not durable.
+        answer.await.unwrap_or(Reply::NotDurable)
+    }
+
+    /// Opens a channel message. `None` if the pool has stopped, which it does with the process.
+    pub async fn open(
+        self: &Arc<Self>,
+        caller: ShareKey,
+        message: OpenMessage,
+    ) -> Option<Result<OpenedRequest, OpenError>> {
+        let (sender, opened) = oneshot::channel();
+        self.add(caller, Job::Open(message, sender));
+        opened.await.ok()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(self: &Arc<Self>, caller: ShareKey, job: Job) {
+        let is_first = {
+            let mut state = self.lock();
+            state.add(caller, job);
+            !std::mem::replace(&mut state.is_scheduled, true)
+        };
+        if is_first {
+            let admission = Arc::clone(self);
+            actix::spawn(async move {
+                // Other sessions that are ready join the chunk.
+                tokio::task::yield_now().await;
+                admission.lock().is_scheduled = false;
+                admission.start();
+            });
+        }
+    }
+
+    /// Hands chunks to the pool while there is room.
+    fn start(self: &Arc<Self>) {
+        while let Some(chunk) = self.take_chunk() {
+            let admission = Arc::clone(self);
+            actix::spawn(async move {
+                admission.run(chunk).await;
+                admission.lock().running -= 1;
+                admission.start();
+            });
+        }
+    }
+
+    fn take_chunk(&self) -> Option<Vec<Job>> {
+        self.lock().next_chunk(self.chunks_max)
+    }
+
+    async fn run(&self, chunk: Vec<Job>) {
+        let (mut commands, mut callers) = (Vec::with_capacity(chunk.len()), Vec::new());
+        for job in chunk {
+            match job {
+                Job::Admit(caller, command, responder) => {
+                    commands.push(command);
+                    callers.push((caller, responder));
+                }
+                Job::Open(message, sender) => {
+                    if let Ok(opened) = self.crypto.send(message).await {
+                        // The caller may have hung up.
+                        drop(sender.send(opened));
+                    }
+                }
+            }
+        }
+        if commands.is_empty() {
+            return;
+        }
+        let Ok(admitted) = self.crypto.send(Admit(commands)).await else { return };
+        let mut ready: Vec<Submitted> = Vec::with_capacity(admitted.len());
+        for (admitted, (caller, responder)) in admitted.into_iter().zip(callers) {
+            match admitted {
+                Ok(admitted) => ready.push((caller, Submission::Command(admitted), responder)),
+                // The caller may have hung up.
+                Err(reject) => drop(responder.send(Reply::Refused(reject.into()))),
+            }
+        }
+        if !ready.is_empty() {
+            // A stopped ledger drops the responders: their callers get NOT_DURABLE.
+            let _ = self.ledger.send(Submit(ready)).await;
+        }
+    }
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self { waiting: FairQueue::new(SHARE_KEYS_MAX), running: 0, is_scheduled: false }
+    }
+}
+
+impl State {
+    fn add(&mut self, caller: ShareKey, job: Job) {
+        self.waiting.push(caller, job.cost(), job);
+    }
+
+    /// The next jobs for one worker, unless enough are with the pool.
+    fn next_chunk(&mut self, chunks_max: usize) -> Option<Vec<Job>> {
+        if self.running >= chunks_max || self.waiting.is_empty() {
+            return None;
+        }
+        self.running += 1;
+        let (mut units, mut chunk) = (0u32, Vec::new());
+        while units < CHUNK_UNITS
+            && let Some(job) = self.waiting.pop()
+        {
+            units = units.saturating_add(job.cost());
+            chunk.push(job);
+        }
+        Some(chunk)
+    }
+}
+
+impl Job {
+    fn cost(&self) -> u32 {
+        match self {
+            Self::Admit(_, command, _) => recoveries(command),
+            Self::Open(open, _) => {
+                let parts = u32::try_from(open.message.len() / BYTES_PER_UNIT);
+                parts.unwrap_or(u32::MAX).saturating_add(1)
+            }
+        }
+    }
+}
+
+/// Signatures that admission recovers, at least one.
+fn recoveries(command: &Command) -> u32 {
+    let count = match command {
+        Command::Commit { intents } => intents.len(),
+        Command::Cancel { consents, .. } => consents.len(),
+        Command::RecordFact { signatures, .. }
+        | Command::GrantReading { signatures, .. }
+        | Command::ApproveImages { signatures, .. } => signatures.len(),
+        Command::Approve { .. }
+        | Command::Claim { .. }
+        | Command::Release { .. }
+        | Command::CancelDraft { .. }
+        | Command::Extend { .. } => 1,
+    };
+    u32::try_from(count).unwrap_or(u32::MAX).max(1)
+}
+
+/// Recoveries that one worker does in a row, unless one command has more.
+const CHUNK_UNITS: u32 = 8;
+/// One runs, the next one waits for the worker.
+const CHUNKS_PER_WORKER: usize = 2;
+/// Bytes of a channel message that count as one recovery.
+const BYTES_PER_UNIT: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mortise_format::command::{CancelForm, SignedCancel};
+    use mortise_format::ids::{LockId, Signature};
+
+    fn caller(connection: u64) -> ShareKey {
+        ShareKey { connection, hint: 0 }
+    }
+
+    /// A command with this many signatures.
+    fn job(connection: u64, signatures: usize) -> Job {
+        let consent = SignedCancel { form: CancelForm::Text, signature: Signature::ZERO };
+        let (lock_id, consents) = (LockId([1; 32]), vec![consent; signatures]);
+        let command = Command::Cancel { lock_id, consents };
+        Job::Admit(caller(connection), command, oneshot::channel().0)
+    }
+
+    fn from(job: &Job) -> u64 {
+        match job {
+            Job::Admit(caller, ..) => caller.connection,
+            Job::Open(..) => 0,
+        }
+    }
+
+    /// FAULTS B7, B12: commits beside refused batches of 64 signatures, or beside a thousand others.
+    /// Goal: the commit of a newcomer is in the next chunk, whatever the flood has queued.
+    #[test]
+    fn newcomer_is_in_the_next_chunk_beside_a_flood() {
+        for signatures in [1, 64] {
+            let mut state = State::default();
+            for _ in 0..1024 {
+                state.add(caller(1), job(1, signatures));
+            }
+            for _ in 0..4 {
+                assert!(state.next_chunk(4).is_some());
+            }
+            state.add(caller(2), job(2, 1));
+            assert!(state.next_chunk(4).is_none(), "no more chunks than the pool works on");
+            state.running -= 1;
+            let next = state.next_chunk(4).unwrap();
+            assert!(next.iter().any(|job| from(job) == 2), "{signatures} signatures");
+        }
+    }
+
+    #[test]
+    fn small_commands_share_a_chunk_and_a_large_one_ends_it() {
+        let mut state = State::default();
+        (0..20).for_each(|_| state.add(caller(1), job(1, 1)));
+        assert_eq!(state.next_chunk(4).unwrap().len(), 8);
+        let mut state = State::default();
+        (0..20).for_each(|_| state.add(caller(1), job(1, 64)));
+        assert_eq!(state.next_chunk(4).unwrap().len(), 1);
+    }
+}

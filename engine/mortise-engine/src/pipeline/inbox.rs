@@ -1,0 +1,159 @@
+//! What waits for the writer: queries and commands, in fair order between their callers.
+//!
+//! A command costs the promises that it asks for, a query its look-ups. So a caller with a thousand
+//! commands in flight and a caller with one get turns in turn.
+//!
+//! Commands whose turn has come are staged, a few at a time: the writer prefetches what they need
+//! together. They keep their place when a frame is full before they are in it.
+
+use crate::api::{Query, ShareKey, Submission, Token, Work};
+use mortise_core::Admitted;
+use mortise_core::decide::PREFETCH_BATCH;
+use mortise_format::limits::SHARE_KEYS_MAX;
+use mortise_transport::FairQueue;
+use std::collections::VecDeque;
+
+/// Work that may make a frame.
+#[derive(Debug)]
+pub(super) enum Change {
+    Command(Admitted),
+    /// Expires and prunes what is due.
+    Sweep,
+}
+
+/// A query with its caller.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub token: Token,
+    pub caller: ShareKey,
+    pub query: Query,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Inbox {
+    commands: FairQueue<(Token, Change)>,
+    staged: VecDeque<(Token, Change)>,
+    queries: FairQueue<Asked>,
+}
+
+impl Default for Inbox {
+    fn default() -> Self {
+        let (commands, queries) = (FairQueue::new(SHARE_KEYS_MAX), FairQueue::new(SHARE_KEYS_MAX));
+        Self { commands, staged: VecDeque::with_capacity(PREFETCH_BATCH), queries }
+    }
+}
+
+impl Inbox {
+    pub fn add(&mut self, Work { token, caller, submission }: Work) {
+        let (cost, change) = match submission {
+            Submission::Command(admitted) => (admitted.promises(), Change::Command(admitted)),
+            Submission::Query(Query::Sweep) => (1, Change::Sweep),
+            Submission::Query(query) => {
+                let cost = cost_of(&query);
+                return self.queries.push(caller, cost, Asked { token, caller, query });
+            }
+        };
+        self.commands.push(caller, cost, (token, change));
+    }
+
+    /// Commands that are in no frame yet.
+    pub fn commands(&self) -> usize {
+        self.staged.len() + self.commands.len()
+    }
+
+    /// Queries without an answer.
+    pub fn queries(&self) -> usize {
+        self.queries.len()
+    }
+
+    /// The next query and its cost.
+    pub fn next_query(&mut self) -> Option<(Asked, u32)> {
+        let asked = self.queries.pop()?;
+        let cost = cost_of(&asked.query);
+        Some((asked, cost))
+    }
+
+    /// Stages the next commands when none is staged. Returns them when it did.
+    pub fn stage(&mut self) -> Option<impl Iterator<Item = &Admitted>> {
+        if !self.staged.is_empty() {
+            return None;
+        }
+        let next = std::iter::from_fn(|| self.commands.pop()).take(PREFETCH_BATCH);
+        self.staged.extend(next);
+        Some(self.staged.iter().filter_map(|(_, change)| match change {
+            Change::Command(admitted) => Some(admitted),
+            Change::Sweep => None,
+        }))
+    }
+
+    /// The next staged command.
+    pub fn next_command(&mut self) -> Option<(Token, Change)> {
+        self.staged.pop_front()
+    }
+
+    /// Takes everything, without order.
+    pub fn drain(&mut self) -> Vec<Token> {
+        let commands = std::iter::from_fn(|| self.commands.pop());
+        let commands = self.staged.drain(..).chain(commands).map(|(token, _)| token);
+        let queries = std::iter::from_fn(|| self.queries.pop()).map(|asked| asked.token);
+        commands.chain(queries).collect()
+    }
+}
+
+/// The units of a query: what it copies or hashes on the writer.
+fn cost_of(query: &Query) -> u32 {
+    match query {
+        Query::Locks(_) | Query::Balance(..) | Query::Readings(_) => 2,
+        // Turns back up to `RECENT_ROOTS_LEAVES_MAX` leaves: as much as eight pages.
+        Query::ProofAt(..) => 16,
+        _ => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn caller(connection: u64) -> ShareKey {
+        ShareKey { connection, hint: 0 }
+    }
+
+    fn work(token: Token, connection: u64, query: Query) -> Work {
+        Work { token, caller: caller(connection), submission: Submission::Query(query) }
+    }
+
+    /// FAULTS B12: one connection with a thousand commands beside a polite caller.
+    #[test]
+    fn command_of_a_newcomer_is_staged_next_beside_a_flood() {
+        let mut inbox = Inbox::default();
+        (0..1024).for_each(|n| inbox.add(work(n, 1, Query::Sweep)));
+        assert!(inbox.stage().is_some());
+        inbox.add(work(5000, 2, Query::Sweep));
+        let mut ahead = 0;
+        loop {
+            let _ = inbox.stage();
+            match inbox.next_command() {
+                Some((5000, _)) => break,
+                other => assert!(other.is_some(), "the newcomer is not lost"),
+            }
+            ahead += 1;
+        }
+        assert!(ahead <= PREFETCH_BATCH + 1, "{ahead} commands were ahead");
+        assert_eq!(inbox.commands() + ahead, 1024);
+    }
+
+    #[test]
+    fn queries_of_callers_take_turns_by_their_cost() {
+        let mut inbox = Inbox::default();
+        let asset = mortise_format::asset::Asset::native(1);
+        let balance = || Query::Balance(mortise_format::ids::Address::ZERO, asset);
+        (0..100).for_each(|n| inbox.add(work(n, 1, balance())));
+        (100..200).for_each(|n| inbox.add(work(n, 2, Query::Status)));
+        let first: Vec<_> = (0..30).filter_map(|_| inbox.next_query()).collect();
+        let cheap = first.iter().filter(|(asked, _)| asked.caller == caller(2)).count();
+        assert_eq!(cheap, 20, "two that cost one beside one that costs two");
+        assert_eq!(inbox.drain().len(), 170);
+        assert_eq!((inbox.commands(), inbox.queries()), (0, 0));
+    }
+}
