@@ -37,7 +37,7 @@ pub mod verify;
 mod witness;
 
 pub use credentials::{CredentialsSource, SourceError, SourceNameError};
-pub use gateway::{AccessConfig, GatewayLimits};
+pub use gateway::{AccessConfig, GatewayLimits, Network, NetworkError};
 pub use heartbeat::Heartbeat;
 pub use metrics::{Metrics, Outcome, Relayed};
 pub use relay::{AllowList, Destination, DestinationError, NotAllowed};

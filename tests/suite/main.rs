@@ -27,6 +27,7 @@ mod release;
 mod replay;
 mod restart;
 mod rules;
+mod shares;
 mod simulation;
 mod tamper;
 mod tidy;

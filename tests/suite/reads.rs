@@ -102,7 +102,7 @@ fn frame_of_a_fork_is_no_answer() {
 
 #[test]
 fn lost_key_service_stops_reads_of_earlier_epochs_alone_and_is_asked_once() {
-    let settings = Settings { snapshot_frames: 1, ..Settings::default() };
+    let settings = Settings { snapshot_frames: 1 };
     let mut driver = Driver::new(74, settings);
     driver.boot().expect("an empty disk boots");
     driver.settle();

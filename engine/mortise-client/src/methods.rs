@@ -205,8 +205,10 @@ impl Client {
         self.call(method, params, OnLoss::SendAgain).await
     }
 
-    /// The owner approves a draft, whose terms the caller knows from [`Client::create_lock`].
+    /// The owner approves a draft, whose terms the caller knows from [`Client::create_lock`]. They
+    /// are sent along, so it does not matter whether the engine still has the draft.
     pub async fn sign_lock(&self, params: SignLock, terms: &LockTerms) -> Result<CommitResult> {
+        let params = SignLock { terms: Some(terms.clone()), ..params };
         let result: CommitResult = self.change(Method::SignLock, &params).await?;
         self.check_commit(&result, terms, &params.signature).await?;
         Ok(result)

@@ -236,8 +236,8 @@ mod tests {
         }
     }
 
-    /// FAULTS B7, B12: commits beside refused batches of 64 signatures, or beside a thousand others.
-    /// Goal: the commit of a newcomer is in the next chunk, whatever the flood has queued.
+    /// FAULTS B7, B12: commits beside refused batches of 64 signatures, or beside a thousand
+    /// others. Goal: the commit of a newcomer is in the next chunk, whatever the flood has queued.
     #[test]
     fn newcomer_is_in_the_next_chunk_beside_a_flood() {
         for signatures in [1, 64] {

@@ -194,6 +194,8 @@ pub enum Answer {
     Status(StatusAnswer),
     Lock(Box<Lock>),
     Draft(Box<Draft>),
+    /// No draft was made: the pool is full of others that may not be evicted yet.
+    DraftsFull,
     /// There is no lock or draft with this id.
     None,
     /// The position of an event; `None` if the engine remembers no such request.

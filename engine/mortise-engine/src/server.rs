@@ -255,7 +255,7 @@ async fn start(
     }
     let from = (replayed, rules);
     let (started, proof) = new_epoch(ports, attestor, from, &identity, &ring).await?;
-    let settings = settings(config, entropy);
+    let settings = Settings { snapshot_frames: config.snapshot_frames };
     let boot_ms = ports.clock.now_ms()?;
     warn_log_ahead(started.machine.head().time_ms.saturating_sub(boot_ms));
     let mut outputs = Vec::new();
@@ -293,10 +293,6 @@ async fn start(
         lease,
     });
     Ok(Started { ledger, identity, epoch })
-}
-
-fn settings(config: &Config, entropy: &dyn Entropy) -> Settings {
-    Settings { snapshot_frames: config.snapshot_frames, draft_seed: boot::random_u64(entropy) }
 }
 
 /// Tells which log the witnesses must know.

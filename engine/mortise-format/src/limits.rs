@@ -138,14 +138,17 @@ pub const NONCE_DRAFTS_MAX: u64 = 128;
 pub const FORGOTTEN_MAX: usize = 256;
 /// Time that what can be forgotten waits for a frame; then it gets one of its own.
 pub const FORGET_LATE_S_MAX: u64 = 60;
-/// Most drafts of all owners together.
+/// Most drafts of all callers together.
 pub const DRAFTS_MAX: usize = 10_000;
+/// Most bytes of them, execution data included. One caller has at most a sixteenth.
+pub const DRAFTS_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Time in which a draft gives way to no other caller's, unless its caller holds more than its
+/// share.
+pub const DRAFT_YOUNG_MS: u64 = 60 * 1000;
 /// Most logged refusals of one request that are not final, each for another reason.
 pub const REFUSALS_PER_REQUEST_MAX: usize = 4;
 /// The part of a principal's quota that refusals may use besides it: one in so many.
 pub const REFUSAL_QUOTA_PART: u32 = 10;
-/// Most drafts of one owner.
-pub const DRAFTS_PER_OWNER_MAX: usize = 100;
 /// Most commands and queries that are admitted and not yet answered, over all connections.
 pub const IN_FLIGHT_MAX: usize = 16_384;
 /// Most of them on one connection.
@@ -154,6 +157,10 @@ pub const IN_FLIGHT_PER_CONNECTION_MAX: usize = 1024;
 pub const SHARE_KEYS_MAX: usize = 4096;
 /// Most connections of the request port.
 pub const CONNECTIONS_MAX: usize = 16_384;
+/// Most requests of one peer that a gateway has handed to the engine and that are not answered.
+pub const GATEWAY_PEER_WINDOW: usize = 64;
+/// Most of its requests that wait for a frame: its others find room in that window.
+pub const RELAYED_WAITERS_MAX: usize = 32;
 /// Most bytes of requests, over all connections, that are being read or wait for their answer.
 pub const REQUEST_BYTES_HELD_MAX: usize = 32 * 1024 * 1024;
 /// Most bytes of answers, over all connections, that are made and not yet written.
@@ -228,6 +235,8 @@ pub const TLOG_PROOF_BYTES_MAX: usize = 96 * 1024;
 pub const REQUEST_VALID_MS_MAX: u64 = 24 * 3600 * 1000;
 
 const _: () = assert!(FRAME_BYTES_TARGET < FRAME_BYTES_MAX);
+const _: () = assert!(2 * RELAYED_WAITERS_MAX <= GATEWAY_PEER_WINDOW);
+const _: () = assert!(2 * NONCE_DRAFTS_MAX <= NONCE_WINDOW);
 const _: () = assert!(FRAME_BYTES_MAX < STORE_MESSAGE_BYTES_MAX);
 const _: () = assert!(STORE_MESSAGE_BYTES_MAX < DECODE_BYTES_MAX);
 const _: () = assert!(SNAPSHOT_PART_BYTES < STORE_MESSAGE_BYTES_MAX);

@@ -13,6 +13,7 @@
 //! required("name", parse)             absent: MISSING
 //! required("name", parse, print)      the same; printed as what `print` makes of it
 //! optional("name", parse)             absent: None; None is not printed
+//! optional("name", parse, print)      the same; printed as what `print` makes of it
 //! defaulted("name", parse, VALUE)     absent: VALUE; always printed
 //! elided("name", parse, VALUE)        absent: VALUE; VALUE is not printed
 //! flatten()                           a type with rows of its own, in the same object

@@ -14,8 +14,8 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 /// Opens a connection of the request protocol, sent by the dialling side.
 pub const REQUEST_MAGIC: [u8; 4] = *b"MRT1";
-/// Opens a connection of the request protocol that a relay dials: the payload of each request begins
-/// with the hint of its peer ([`begin_with_hint`]). Answers have none.
+/// Opens a connection of the request protocol that a relay dials: the payload of each request
+/// begins with the hint of its peer ([`begin_with_hint`]). Answers have none.
 pub const RELAY_MAGIC: [u8; 4] = *b"MRT2";
 /// Size of a hint.
 pub const HINT_BYTES: usize = 8;

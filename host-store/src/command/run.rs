@@ -5,7 +5,7 @@ use super::fail;
 use clap::{Args, ValueEnum};
 use mortise_host::store::{OpenError, suspect_index_at_panic};
 use mortise_host::{
-    AccessConfig, AllowList, Config, CredentialsSource, Destination, KeyServiceConfig,
+    AccessConfig, AllowList, Config, CredentialsSource, Destination, KeyServiceConfig, Network,
 };
 use mortise_host::{HostError, run};
 use mortise_host::{WitnessConfig, WitnessPlace};
@@ -44,6 +44,11 @@ pub struct RunArgs {
     /// on a public address, and those of this machine on loopback. Repeatable.
     #[arg(long, value_name = "ORIGIN")]
     cors_origin: Vec<String>,
+    /// A proxy in front of the gateway, such as 10.0.0.0/8: its PROXY v2 header and the last hop of
+    /// its X-Forwarded-For that is no such proxy tell callers apart. Repeatable. Without it neither
+    /// is read, and all callers behind a proxy have one share of the engine.
+    #[arg(long, value_name = "CIDR")]
+    trusted_proxy: Vec<Network>,
     #[command(flatten)]
     key_service: KeyServiceArgs,
     /// A witness and where it takes add-checkpoint: "VERIFIER_KEY http://HOST:PORT/PREFIX"; once
@@ -103,7 +108,8 @@ pub fn run_host(args: RunArgs) -> ExitCode {
         Config::new(args.data_dir, addresses.store(), addresses.engine(), args.proxy_port);
     config.http = args.http.unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, args.proxy_port)));
     let hosts = args.allow_host.iter().map(|name| name.to_ascii_lowercase()).collect();
-    config.access = AccessConfig { hosts, origins: args.cors_origin };
+    let (origins, trusted_proxies) = (args.cors_origin, args.trusted_proxy);
+    config.access = AccessConfig { hosts, origins, trusted_proxies };
     config.metrics = args.metrics;
     config.diagnostics = addresses.diagnostics();
     config.heartbeat = addresses.heartbeat();

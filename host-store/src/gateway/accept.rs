@@ -4,6 +4,8 @@
 //! slots are taken, the oldest connection that never completed a request is closed first, then the
 //! oldest idle one. A peer that opens thousands of connections displaces only its own.
 
+use super::peer::PeerIp;
+use super::proxied::peer_of;
 use super::routes::Gateway;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -12,6 +14,7 @@ use hyper_util::service::TowerToHyperService;
 use mortise_format::limits::WRITE_BYTES_MIN;
 use mortise_transport::SlowGuard;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -40,8 +43,8 @@ pub(crate) async fn serve(
             Some(_) = connections.join_next() => continue,
             _ = stop.changed() => break,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        let (stream, peer) = match accepted {
+            Ok((stream, address)) => (stream, address.ip()),
             Err(error) => {
                 tracing::warn!(%error, "a connection to the gateway could not be accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -56,7 +59,8 @@ pub(crate) async fn serve(
             gateway.metrics().gateway_connections(slots.taken_count());
         }
         let Some(slot) = slot else { continue };
-        connections.spawn(serve_connection(stream, Arc::clone(&gateway), slot, stop.clone()));
+        let peer = (stream, peer);
+        connections.spawn(serve_connection(peer, Arc::clone(&gateway), slot, stop.clone()));
     }
     let drained = async { while connections.join_next().await.is_some() {} };
     let _ = tokio::time::timeout(DRAIN_TIME, drained).await;
@@ -83,18 +87,27 @@ fn open_files_max(limits: &str) -> Option<usize> {
 }
 
 async fn serve_connection(
-    stream: TcpStream,
+    (mut stream, address): (TcpStream, IpAddr),
     gateway: Arc<Gateway>,
     slot: Slot,
     mut stop: watch::Receiver<()>,
 ) {
     // Answers are written whole; without this, small ones wait for each other.
     let _ = stream.set_nodelay(true);
+    let peer = match gateway.peers().trusts(address) {
+        // A proxy that breaks its header gets no answer: what follows is no request.
+        true => match peer_of(&mut stream, address, gateway.limits().head_time).await {
+            Ok(peer) => peer,
+            Err(_) => return,
+        },
+        false => PeerIp(address),
+    };
     // A reader that takes nothing would hold its answer for ever.
     let stream = SlowGuard::new(stream, gateway.limits().write_time, WRITE_BYTES_MIN);
     let state = Arc::clone(&slot.state);
     let routes = TowerToHyperService::new(gateway.router());
-    let service = service_fn(move |request| {
+    let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
+        request.extensions_mut().insert(peer);
         let in_flight = InFlight::begin(&state);
         let answer = hyper::service::Service::call(&routes, request);
         async move {

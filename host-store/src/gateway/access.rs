@@ -8,13 +8,17 @@
 //! What it does not do: authenticate. A program writes any header. On an address that is not
 //! loopback, the gateway is a public service without cookies: any name and any page may call it.
 
+use super::peer::Network;
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, Uri, header};
 use std::net::{IpAddr, SocketAddr};
 
-/// Names and origins that the operator allows, besides those of this machine.
+/// Names and origins that the operator allows, besides those of this machine, and the proxies that
+/// it trusts.
 #[derive(Debug, Clone, Default)]
 pub struct AccessConfig {
+    /// Proxies whose word on the address of a peer counts.
+    pub trusted_proxies: Vec<Network>,
     /// Names in `Host` on a loopback address, without a port.
     pub hosts: Vec<String>,
     /// Origins of pages, such as `https://app.example`; `*` allows all.
@@ -38,6 +42,10 @@ pub(super) enum Refused {
 impl Access {
     pub(crate) fn new(config: AccessConfig, address: SocketAddr) -> Self {
         Self { config, is_loopback: address.ip().is_loopback() }
+    }
+
+    pub(super) fn trusted_proxies(&self) -> &[Network] {
+        &self.config.trusted_proxies
     }
 
     /// True when only this machine reaches the address.
@@ -108,7 +116,8 @@ mod tests {
 
     fn access(address: &str, hosts: &[&str], origins: &[&str]) -> Access {
         let own = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
-        let config = AccessConfig { hosts: own(hosts), origins: own(origins) };
+        let config =
+            AccessConfig { hosts: own(hosts), origins: own(origins), ..AccessConfig::default() };
         Access::new(config, address.parse().unwrap())
     }
 

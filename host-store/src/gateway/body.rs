@@ -1,10 +1,11 @@
 //! Reads a body within bounds of size, time and memory.
 
 use axum::body::Body;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use hyper::body::Body as _;
 use mortise_format::limits::{DRAIN_BYTES_MAX, REQUEST_BYTES_MAX};
+use mortise_transport::{HINT_BYTES, begin_with_hint};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -23,11 +24,19 @@ pub(super) enum BodyError {
     NoMemory,
 }
 
-/// A body with its memory permit.
+/// A body with its memory permit, behind the hint of its peer.
 #[derive(Debug)]
 pub(super) struct CountedBody {
-    pub(super) bytes: Bytes,
+    /// The message to the engine: hint and body.
+    pub(super) message: Bytes,
     _memory: Option<OwnedSemaphorePermit>,
+}
+
+impl CountedBody {
+    /// The body alone.
+    pub(super) fn body(&self) -> &[u8] {
+        &self.message[HINT_BYTES..]
+    }
 }
 
 /// True when the announced length is over the bound.
@@ -50,9 +59,11 @@ pub(super) async fn drain(body: &mut Body, time: Duration) {
     let _ = tokio::time::timeout(time, dropping).await;
 }
 
-/// Reads a body. `memory` counts KiB over all bodies, so that many slow ones cannot use all memory.
+/// Reads a body behind the hint of its peer, so that it is not copied for it. `memory` counts KiB
+/// over all bodies, so that many slow ones cannot use all memory.
 pub(super) async fn read(
     body: &mut Body,
+    hint: u64,
     memory: &Arc<Semaphore>,
     time: Duration,
 ) -> Result<CountedBody, BodyError> {
@@ -60,22 +71,26 @@ pub(super) async fn read(
     if is_too_large(body) {
         return Err(BodyError::TooLarge);
     }
-    let reading = tokio::time::timeout(time, read_frames(body, memory));
+    let reading = tokio::time::timeout(time, read_frames(body, hint, memory));
     reading.await.unwrap_or(Err(BodyError::Incomplete))
 }
 
-async fn read_frames(body: &mut Body, memory: &Arc<Semaphore>) -> Result<CountedBody, BodyError> {
-    let mut collected = BytesMut::new();
+async fn read_frames(
+    body: &mut Body,
+    hint: u64,
+    memory: &Arc<Semaphore>,
+) -> Result<CountedBody, BodyError> {
+    let mut collected = begin_with_hint(hint);
     let mut counted: Option<OwnedSemaphorePermit> = None;
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| BodyError::Incomplete)?;
         let Ok(data) = frame.into_data() else { continue };
-        if collected.len() + data.len() > REQUEST_BYTES_MAX {
+        if collected.len() + data.len() > HINT_BYTES + REQUEST_BYTES_MAX {
             return Err(BodyError::TooLarge);
         }
         collected.extend_from_slice(&data);
         let have = counted.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
-        let missing = collected.len().div_ceil(1024).saturating_sub(have);
+        let missing = (collected.len() - HINT_BYTES).div_ceil(1024).saturating_sub(have);
         let missing = u32::try_from(missing).map_err(|_| BodyError::TooLarge)?;
         let more = Arc::clone(memory).try_acquire_many_owned(missing);
         let more = more.map_err(|_| BodyError::NoMemory)?;
@@ -84,5 +99,5 @@ async fn read_frames(body: &mut Body, memory: &Arc<Semaphore>) -> Result<Counted
             None => counted = Some(more),
         }
     }
-    Ok(CountedBody { bytes: collected.freeze(), _memory: counted })
+    Ok(CountedBody { message: collected.freeze(), _memory: counted })
 }

@@ -6,6 +6,10 @@
 //! ([`access`]). It reads a request only to answer in the engine's place, to find the ids that the
 //! answer must have.
 //!
+//! Fair shares: every request carries the hint of its peer ([`peer`]). A peer has one connection to
+//! the engine and at most [`PEER_WINDOW`] requests on it that are not answered; the next ones wait
+//! here, in fair order with those of other peers.
+//!
 //! Bounds: connections (at the bound, the longest idle one is closed), time for a head and for a
 //! body, bytes of bodies and of answers in memory, progress of a reader, requests in flight, size
 //! of a body.
@@ -15,6 +19,8 @@ mod access;
 mod answer;
 mod body;
 mod engine;
+mod peer;
+mod proxied;
 mod routes;
 
 #[cfg(test)]
@@ -24,17 +30,23 @@ pub(crate) use accept::serve;
 pub(crate) use access::Access;
 pub use access::AccessConfig;
 pub(crate) use engine::EngineLinks;
+pub use peer::{Network, NetworkError};
 pub(crate) use routes::{Gateway, Pages};
 
-use mortise_format::limits::{GATEWAY_ANSWER_BYTES_HELD_MAX, REQUEST_BYTES_HELD_MAX, WRITE_MS_MAX};
+use mortise_format::limits::{
+    GATEWAY_ANSWER_BYTES_HELD_MAX, GATEWAY_PEER_WINDOW, REQUEST_BYTES_HELD_MAX, WRITE_MS_MAX,
+};
 use std::time::Duration;
+
+/// Most requests of one peer that the engine has and has not answered.
+const PEER_WINDOW: usize = GATEWAY_PEER_WINDOW;
 
 /// The bounds of the gateway.
 #[derive(Debug, Clone)]
 pub struct GatewayLimits {
     /// Most connections at once.
     pub connections_max: usize,
-    /// Most requests that the engine has not answered yet.
+    /// Most requests that are not answered yet: those that the engine has, and those that wait.
     pub in_flight_max: usize,
     /// KiB of bodies that are being read or wait for an answer.
     pub body_kib_max: usize,

@@ -5,6 +5,7 @@ use super::access::{Access, Refused};
 use super::answer::{GatewayError, empty, json_body, relayed, with_cors};
 use super::body::{self, BodyError};
 use super::engine::{EngineError, EngineLinks};
+use super::peer::{PeerIp, Peers};
 use crate::metrics::{DiskFacts, Metrics, Outcome};
 use crate::store::StoreState;
 use axum::Router;
@@ -13,9 +14,8 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Method, Response, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::routing::get;
-use bytes::Bytes;
 use mortise_format::errors::Code;
-use mortise_transport::ByteBudget;
+use mortise_transport::{ByteBudget, FairPool, begin_with_hint};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, watch};
@@ -24,6 +24,8 @@ use tokio::sync::{Semaphore, watch};
 const RETRY_AFTER_MS: u64 = 100;
 /// Timeout of the readiness check of the engine.
 const READY_TIME: Duration = Duration::from_secs(2);
+/// The share of readiness checks. No peer has it.
+const READY_HINT: u64 = 0;
 const HEALTH_CALL: &[u8] = br#"{"jsonrpc":"2.0","id":"readyz","method":"health","params":{}}"#;
 
 /// The state that all requests share.
@@ -33,7 +35,8 @@ pub(crate) struct Gateway {
     metrics: Arc<Metrics>,
     store: watch::Receiver<StoreState>,
     limits: GatewayLimits,
-    in_flight: Semaphore,
+    in_flight: FairPool,
+    peers: Peers,
     memory: Arc<Semaphore>,
     answers: ByteBudget,
     access: Access,
@@ -60,11 +63,12 @@ impl Gateway {
         limits: GatewayLimits,
         access: Access,
     ) -> Self {
-        let in_flight = Semaphore::new(limits.in_flight_max);
+        let in_flight = FairPool::new(limits.in_flight_max);
+        let peers = Peers::new(access.trusted_proxies().to_vec());
         let memory = Arc::new(Semaphore::new(limits.body_kib_max));
         let answers = ByteBudget::new(limits.answer_kib_max.saturating_mul(1024));
         let pages = Pages::All;
-        Self { engine, metrics, store, limits, in_flight, memory, answers, access, pages }
+        Self { engine, metrics, store, limits, in_flight, peers, memory, answers, access, pages }
     }
 
     /// The same with other pages.
@@ -79,6 +83,10 @@ impl Gateway {
 
     pub(super) fn limits(&self) -> &GatewayLimits {
         &self.limits
+    }
+
+    pub(super) fn peers(&self) -> &Peers {
+        &self.peers
     }
 
     pub(super) fn metrics(&self) -> &Metrics {
@@ -105,8 +113,9 @@ impl Gateway {
 
     async fn post(&self, request: Request) -> (Response<Body>, Outcome) {
         let waits = request.headers().contains_key(header::EXPECT);
+        let hint = self.hint(&request);
         let mut unread = request.into_body();
-        let body = match body::read(&mut unread, &self.memory, self.limits.body_time).await {
+        let body = match body::read(&mut unread, hint, &self.memory, self.limits.body_time).await {
             Ok(body) => body,
             Err(error) => {
                 // Who expects "100 Continue" has sent nothing yet, unless it was read already.
@@ -117,11 +126,11 @@ impl Gateway {
                 return refuse_body(error);
             }
         };
-        let Ok(_permit) = self.in_flight.try_acquire() else {
-            return (overloaded().answer(&body.bytes), Outcome::Overloaded);
+        let Some(_permit) = self.in_flight.take(EngineLinks::key(hint)) else {
+            return (overloaded().answer(body.body()), Outcome::Overloaded);
         };
         self.metrics.gateway_in_flight(1.0);
-        let answer = self.engine.ask(body.bytes.clone(), self.limits.answer_time).await;
+        let answer = self.engine.ask(hint, body.message.clone(), self.limits.answer_time).await;
         self.metrics.gateway_in_flight(-1.0);
         match answer {
             Ok(answer) if answer.is_empty() => (empty(StatusCode::NO_CONTENT), Outcome::Empty),
@@ -131,11 +140,18 @@ impl Gateway {
                 None => {
                     drop(answer);
                     let unknown = overloaded().with("outcome", "unknown");
-                    (unknown.answer(&body.bytes), Outcome::Overloaded)
+                    (unknown.answer(body.body()), Outcome::Overloaded)
                 }
             },
-            Err(error) => (not_ready(error).answer(&body.bytes), Outcome::Unreachable),
+            Err(EngineError::Busy) => (overloaded().answer(body.body()), Outcome::Overloaded),
+            Err(error) => (not_ready(error).answer(body.body()), Outcome::Unreachable),
         }
+    }
+
+    /// The hint of the peer that sent a request.
+    fn hint(&self, request: &Request) -> u64 {
+        let peer = request.extensions().get::<PeerIp>();
+        peer.map_or(0, |peer| self.peers.hint(*peer, request.headers()))
     }
 }
 
@@ -223,7 +239,9 @@ fn healthy_text(disk: DiskFacts) -> String {
 }
 
 async fn readyz(State(gateway): State<Arc<Gateway>>) -> Response<Body> {
-    let answer = gateway.engine.ask(Bytes::from_static(HEALTH_CALL), READY_TIME).await;
+    let mut message = begin_with_hint(READY_HINT);
+    message.extend_from_slice(HEALTH_CALL);
+    let answer = gateway.engine.ask(READY_HINT, message.freeze(), READY_TIME).await;
     match answer {
         Ok(answer) if is_healthy(&answer) => json_body(StatusCode::OK, answer),
         Ok(answer) => json_body(StatusCode::SERVICE_UNAVAILABLE, answer),

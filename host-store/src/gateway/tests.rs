@@ -5,7 +5,9 @@ use crate::metrics::Metrics;
 use crate::store::StoreState;
 use bytes::Bytes;
 use mortise_format::limits::{REQUEST_BYTES_MAX, RESPONSE_BYTES_MAX};
-use mortise_transport::{Address, Listener, MessageReader, MessageWriter, REQUEST_MAGIC, Stream};
+use mortise_transport::{
+    Address, HINT_BYTES, Listener, MessageReader, MessageWriter, RELAY_MAGIC, Stream, split_hint,
+};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,6 +15,8 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, WriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+
+mod shares;
 
 const CALL: &str = r#"{"jsonrpc":"2.0","id":7,"method":"health","params":{}}"#;
 
@@ -25,12 +29,16 @@ struct Front {
 
 impl Front {
     async fn new(limits: GatewayLimits) -> Self {
+        Self::with(limits, AccessConfig::default()).await
+    }
+
+    async fn with(limits: GatewayLimits, access: AccessConfig) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let http = listener.local_addr().unwrap();
         let links = EngineLinks::new(&Self::engine_in(&folder), &limits);
         let store = watch::Sender::new(StoreState::Appending).subscribe();
-        let access = Access::new(AccessConfig::default(), http);
+        let access = Access::new(access, http);
         let gateway = Gateway::new(links, Arc::new(Metrics::new()), store, limits, access);
         let gateway = Arc::new(gateway);
         let (stop, stopped) = watch::channel(());
@@ -101,14 +109,20 @@ impl Engine {
     async fn accept(listener: &Listener) -> Self {
         let (stream, _) = listener.accept().await.unwrap();
         let (read, write) = tokio::io::split(stream);
-        let mut reader = MessageReader::new(read, REQUEST_BYTES_MAX);
-        reader.expect_magic(REQUEST_MAGIC).await.unwrap();
+        let mut reader = MessageReader::new(read, HINT_BYTES + REQUEST_BYTES_MAX);
+        reader.expect_magic(RELAY_MAGIC).await.unwrap();
         Self { reader, writer: MessageWriter::new(write, RESPONSE_BYTES_MAX) }
     }
 
     async fn next(&mut self) -> Option<(u64, Bytes)> {
+        self.next_of().await.map(|(correlation, _, request)| (correlation, request))
+    }
+
+    /// The next request with the hint of its peer.
+    async fn next_of(&mut self) -> Option<(u64, u64, Bytes)> {
         let message = self.reader.read().await.unwrap()?;
-        Some((message.correlation, message.payload))
+        let (hint, request) = split_hint(message.payload);
+        Some((message.correlation, hint, request))
     }
 
     async fn answer(&mut self, correlation: u64, payload: &[u8]) {

@@ -170,7 +170,7 @@ fn draft_is_created_and_signed_and_a_wrong_proof_for_it_is_refused() {
         assert_eq!(made.lock.status, LockStatus::Pending);
         let terms = create.terms(made.lock.nonce, made.lock.expires_at);
         let signature = owner.lock_approval(&made.lock.id, &terms).unwrap();
-        let params = SignLock { lock_id: made.lock.id, signature };
+        let params = SignLock { lock_id: made.lock.id, signature, terms: None };
         let signed = client.sign_lock(params.clone(), &terms).await.unwrap();
         assert_eq!(signed.status, Status::Active.into());
         assert_eq!(client.sign_lock(params, &terms).await.unwrap(), signed);

@@ -50,9 +50,9 @@ fn name(reject: &Reject) -> &'static str {
     }
 }
 
-/// Reached elsewhere: nonces of older rules (`second_rules`), what the state holds (`room`), drafts
-/// in the pipeline (`drafts`), proofs in the session, and in `facts` the two that the generator
-/// seldom reaches.
+/// Reached elsewhere: nonces of older rules (`second_rules`), what the state holds (`room`), proofs
+/// in the session, and in `facts` the two that the generator seldom reaches. The limit of drafts is
+/// that of earlier engines: the caller has the quota now.
 const ELSEWHERE: [&str; 7] = [
     "limit drafts",
     "limit reading grants",

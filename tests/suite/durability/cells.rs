@@ -132,7 +132,7 @@ fn forget(story: &mut Story, happened: bool) {
 
 /// A story with a snapshot after every frame, and the second lock durable.
 fn with_snapshots(story: &mut Story, settle: bool) {
-    let settings = Settings { snapshot_frames: 1, ..Settings::default() };
+    let settings = Settings { snapshot_frames: 1 };
     let mut driver = Driver::new(77, settings);
     driver.boot().expect("an empty disk boots");
     driver.settle();
@@ -178,7 +178,7 @@ fn fail_snapshot(story: &mut Story, happened: bool) {
 
 fn break_snapshot(story: &mut Story, happened: bool) {
     with_snapshots(story, true);
-    let mut other = Driver::new(78, Settings { snapshot_frames: 1, ..Settings::default() });
+    let mut other = Driver::new(78, Settings { snapshot_frames: 1 });
     other.boot().expect("an empty disk boots");
     other.settle();
     let foreign =

@@ -9,7 +9,7 @@ use mortise_testkit::keys::Party;
 use mortise_testkit::scenario::{plain_terms, request, terms};
 
 fn driver(snapshot_frames: u64, seed: u64) -> Driver {
-    let settings = Settings { snapshot_frames, ..Settings::default() };
+    let settings = Settings { snapshot_frames };
     let mut driver = Driver::new(seed, settings);
     driver.boot().expect("an empty disk boots");
     driver.settle();

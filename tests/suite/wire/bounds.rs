@@ -73,7 +73,8 @@ fn before_seq(statement: &Value) -> Value {
 
 #[test]
 fn engine_over_its_bound_answers_overloaded_and_loses_no_accepted_request() {
-    let bounds = Bounds { in_flight: 2, per_connection: 64 };
+    // One connection has half of them.
+    let bounds = Bounds { in_flight: 4, per_connection: 64 };
     let options = Options { bounds, has_proxy: true, ..Options::default() };
     let system = System::with(options);
     let parties = Parties::of(&system.engine_socket());

@@ -453,7 +453,7 @@ impl Driver {
     pub fn handle(&mut self, input: Input) {
         let mut next = Some(input);
         while let Some(input) = next.take() {
-            next = self.handle_once(input).then_some(Input::Again);
+            next = self.handle_once(input).then_some(Input::NextTurn);
         }
     }
 
@@ -468,7 +468,7 @@ impl Driver {
         };
         let read = started(&mut engine.waiting_queries, engine.pipeline.waiting_queries());
         let taken = started(&mut engine.waiting_commands, engine.pipeline.waiting_commands());
-        let asks_again = out.iter().any(|output| matches!(output, Output::Again));
+        let asks_again = out.iter().any(|output| matches!(output, Output::NextTurn));
         self.take_outputs(out, read, taken);
         asks_again
     }
@@ -508,7 +508,7 @@ impl Driver {
                     self.check_durable(snapshot.seq);
                     self.engine_mut().snapshots.push_back(snapshot);
                 }
-                Output::Again => {}
+                Output::NextTurn => {}
                 Output::Fault(_) => turn.is_fault = true,
             }
         }

@@ -172,7 +172,7 @@ pub async fn sign(args: &SignArgs, session: &Session<'_>, output: &Output) -> Re
             "a draft with several assets cannot be signed this way: use mortise lock commit",
         )
     })?;
-    let params = SignLock { lock_id: draft.lock.id, signature };
+    let params = SignLock { lock_id: draft.lock.id, signature, terms: Some(terms.clone()) };
     let result = session.client.sign_lock(params, &terms).await?;
     print_commitment("committed", &result, session, output)
 }

@@ -91,7 +91,7 @@ impl Ledger {
                 Output::Snapshot(snapshot) => self.store_snapshot(snapshot, context),
                 Output::Witness(head) => self.witness(head, context),
                 Output::Renew(head) => self.renew(head, context),
-                Output::Again => context.notify(Again),
+                Output::NextTurn => context.notify(NextTurn),
                 Output::Fault(fault) => {
                     tracing::error!(%fault, "stopped");
                     self.parts.phase.enter(phase_of(fault, self.is_open));
@@ -342,13 +342,13 @@ impl Handler<Submit> for Ledger {
 /// Does the next turn of the pipeline, behind what has arrived.
 #[derive(Message)]
 #[rtype(result = "()")]
-struct Again;
+struct NextTurn;
 
-impl Handler<Again> for Ledger {
+impl Handler<NextTurn> for Ledger {
     type Result = ();
 
-    fn handle(&mut self, _: Again, context: &mut Context<Self>) {
-        self.step(Input::Again, context);
+    fn handle(&mut self, _: NextTurn, context: &mut Context<Self>) {
+        self.step(Input::NextTurn, context);
     }
 }
 

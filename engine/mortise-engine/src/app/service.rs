@@ -33,7 +33,7 @@ pub struct AppConfig {
     pub release_plaintext: bool,
 }
 
-/// Whom a call is for, whose share it counts against, and the credentials it uses.
+/// The owner that a call is for, whose share it counts against, and the credentials it uses.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Caller<'a> {
     /// Whose share of the quota the call counts against.

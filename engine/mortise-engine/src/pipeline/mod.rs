@@ -18,9 +18,9 @@
 //!   statement is never in the frame that it is about, nor in a frame shipped before its release.
 //! - Witnesses see a head only after its frames are acked: durable before witnessed. If the policy
 //!   has witnesses, a frame is released only after a quorum cosigned a head that contains it.
-//! - Queries and commands wait in two queues, each in fair order between its callers. One input does
-//!   one turn of bounded work; [`Output::Again`] asks for the next, so that what arrives meanwhile
-//!   gets its turn.
+//! - Queries and commands wait in two queues, each in fair order between its callers. One input
+//!   does one turn of bounded work; [`Output::NextTurn`] asks for the next, so that what arrives
+//!   meanwhile gets its turn.
 //! - A query reads the state of the last closed frame and is answered after every frame that is in
 //!   flight when it is read: a read never shows state that a crash can undo. It opens and closes no
 //!   frame, so it waits for no room.
@@ -84,8 +84,8 @@ pub enum Input {
     /// True if the snapshot is stored; false if storing failed, which drops it.
     SnapshotStored(bool),
     Tick,
-    /// The answer to [`Output::Again`].
-    Again,
+    /// The answer to [`Output::NextTurn`].
+    NextTurn,
     /// There is no trusted time: nothing can be decided.
     ClockFailed(ClockError),
 }
@@ -107,8 +107,8 @@ pub enum Output {
     Released(Box<Released>),
     /// Store this snapshot. Its last frame is durable.
     Snapshot(Snapshot),
-    /// More work waits: hand in [`Input::Again`] after what else has arrived.
-    Again,
+    /// More work waits: hand in [`Input::NextTurn`] after what else has arrived.
+    NextTurn,
     /// Stop the engine.
     Fault(Fault),
 }
@@ -177,13 +177,11 @@ pub enum Fault {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settings {
     pub snapshot_frames: u64,
-    /// Seed of the eviction of drafts.
-    pub draft_seed: u64,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { snapshot_frames: SNAPSHOT_FRAMES, draft_seed: 1 }
+        Self { snapshot_frames: SNAPSHOT_FRAMES }
     }
 }
 
@@ -196,7 +194,7 @@ pub struct Pipeline {
     settings: Settings,
     drafts: Drafts,
     inbox: Inbox,
-    /// True while an [`Output::Again`] is not answered.
+    /// True while an [`Output::NextTurn`] is not answered.
     is_continued: bool,
     in_flight: VecDeque<InFlight>,
     /// Statements about released frames that no frame carries yet.
@@ -267,7 +265,7 @@ impl Pipeline {
             log_keys: start.log_keys,
             keys: start.keys,
             settings,
-            drafts: Drafts::new(settings.draft_seed),
+            drafts: Drafts::default(),
             inbox: Inbox::default(),
             is_continued: false,
             in_flight: VecDeque::new(),
@@ -343,7 +341,7 @@ impl Pipeline {
         match input {
             Input::Work(work) => work.into_iter().for_each(|work| self.inbox.add(work)),
             Input::Acked(ack) => self.acked(ack, out)?,
-            Input::Again => self.is_continued = false,
+            Input::NextTurn => self.is_continued = false,
             Input::StoreFailed => return Err(Fault::ShipUnknown),
             Input::SignersFailed => return Err(Fault::Signers),
             Input::ClockFailed(error) => return Err(error.into()),

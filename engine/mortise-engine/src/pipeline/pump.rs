@@ -38,7 +38,7 @@ impl Pipeline {
         }
         if !self.is_continued && (self.inbox.queries() > 0 || self.can_build()) {
             self.is_continued = true;
-            out.push(Output::Again);
+            out.push(Output::NextTurn);
         }
         Ok(())
     }
@@ -51,10 +51,10 @@ impl Pipeline {
     fn answer_queries(&mut self, now_ms: u64, out: &mut Vec<Output>) {
         let mut units = 0;
         while units < QUERY_UNITS_PER_TURN
-            && let Some((Asked { token, query, .. }, cost)) = self.inbox.next_query()
+            && let Some((Asked { token, caller, query }, cost)) = self.inbox.next_query()
         {
             units += cost;
-            let pending = self.query(now_ms, query);
+            let pending = self.query(now_ms, caller, query);
             self.answer(token, pending, &mut None, out);
         }
     }
@@ -149,9 +149,9 @@ impl Pipeline {
     fn forget_draft(&mut self, event: &Event) {
         match event {
             Event::LocksGranted { locks, .. } => {
-                locks.iter().for_each(|lock| drop(self.drafts.remove(&lock.lock_id)));
+                locks.iter().for_each(|lock| self.drafts.remove(&lock.lock_id));
             }
-            Event::DraftCancelled { lock_id, .. } => drop(self.drafts.remove(lock_id)),
+            Event::DraftCancelled { lock_id, .. } => self.drafts.remove(lock_id),
             _ => {}
         }
     }

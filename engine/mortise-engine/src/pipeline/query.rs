@@ -4,25 +4,24 @@ use super::Pipeline;
 use super::inflight::Pending;
 use crate::api::{
     Answer, BalanceAnswer, DraftRequest, LockFilter, ProofAnswer, Query, ReadingsAnswer, ReceiptOf,
-    Rejected, Reply, Simulated, StatusAnswer, TermsOf,
+    Rejected, Reply, ShareKey, Simulated, StatusAnswer, TermsOf,
 };
-use crate::drafts::Draft;
+use crate::drafts::{Draft, PoolFull};
 use mortise_core::admit::check_terms;
 use mortise_core::decide::{check_draft, failed_checks, times_of};
 use mortise_core::machine::ProvenLeaf;
 use mortise_core::state::LeafKey;
 use mortise_core::state::locks::Lock;
-use mortise_format::U256;
 use mortise_format::asset::Asset;
 use mortise_format::ids::{Address, Bytes32, LockId};
-use mortise_format::limits::{DRAFTS_PER_OWNER_MAX, LIST_MAX};
+use mortise_format::limits::LIST_MAX;
 use mortise_format::lock::{Custody, LegTerms, LockTerms};
 use mortise_format::policy::ChainCustody;
-use mortise_format::reject::{Field, Limit, Reject};
+use mortise_format::reject::{Field, Reject};
 use mortise_rpc::params::SimulateLock;
 
 impl Pipeline {
-    pub(super) fn query(&mut self, now_ms: u64, query: Query) -> Pending {
+    pub(super) fn query(&mut self, now_ms: u64, caller: ShareKey, query: Query) -> Pending {
         let now_ms = now_ms.max(self.machine.head().time_ms);
         let answer = match query {
             Query::Status => return Pending::Rooted(Answer::Status(self.status(now_ms))),
@@ -32,10 +31,11 @@ impl Pipeline {
             Query::Balance(owner, asset) => return Pending::Rooted(self.balance(&owner, &asset)),
             Query::Statement => return Pending::Rooted(Answer::Statement),
             Query::SuggestNonce(owner) => {
-                return Pending::Rooted(Answer::Nonce(self.next_nonce(&owner, now_ms)));
+                return Pending::Rooted(Answer::Nonce(self.next_nonce(caller, &owner, now_ms)));
             }
-            Query::Draft(request) => match self.draft(now_ms, request) {
-                Ok(draft) => Answer::Draft(Box::new(draft)),
+            Query::Draft(request) => match self.draft(now_ms, caller, request) {
+                Ok(Ok(draft)) => Answer::Draft(Box::new(draft)),
+                Ok(Err(PoolFull)) => Answer::DraftsFull,
                 Err(reject) => {
                     let decided = Some(self.decision_time(now_ms));
                     let rejected = Rejected { decided, ..reject.into() };
@@ -43,7 +43,8 @@ impl Pipeline {
                 }
             },
             Query::Simulate(params) => {
-                return Pending::Rooted(Answer::Simulated(self.simulate(now_ms, &params)));
+                let simulated = self.simulate(now_ms, caller, &params);
+                return Pending::Rooted(Answer::Simulated(simulated));
             }
             Query::Policy => {
                 let policy = self.machine.state().policy().clone();
@@ -173,34 +174,36 @@ impl Pipeline {
         }
     }
 
-    fn next_nonce(&self, owner: &Address, now_ms: u64) -> u64 {
+    fn next_nonce(&self, caller: ShareKey, owner: &Address, now_ms: u64) -> u64 {
         let state = self.machine.state();
         let nonces = state.principal(owner).map(|p| p.nonces).unwrap_or_default();
         let (rules, now_s) = (state.rules(), now_ms / 1000);
         let next = nonces.next_free(rules, now_s);
-        self.drafts.next_nonce(owner, next, |nonce| nonces.is_free(rules, now_s, nonce))
+        self.drafts.next_nonce(caller, owner, next, |nonce| nonces.is_free(rules, now_s, nonce))
     }
 
-    fn draft(&mut self, now_ms: u64, request: DraftRequest) -> Result<Draft, Reject> {
+    fn draft(
+        &mut self,
+        now_ms: u64,
+        caller: ShareKey,
+        request: DraftRequest,
+    ) -> Result<Result<Draft, PoolFull>, Reject> {
+        let (owner, drafts) = (request.owner, &self.drafts);
         let known = request.request_id.as_ref();
-        let known = known.and_then(|id| self.drafts.find_request(&request.owner, id, now_ms));
+        let known = known.and_then(|id| drafts.find_request(caller, &owner, id, now_ms));
         if let Some(draft) = known {
-            let same = same_draft(draft, &request);
-            return same.then(|| draft.clone()).ok_or(Reject::RequestIdReused(Field::RequestId));
+            let same = same_draft(draft, &request).then(|| Ok(draft.clone()));
+            return same.ok_or(Reject::RequestIdReused(Field::RequestId));
         }
         self.drafts.forget(now_ms);
         let state = self.machine.state();
         let policy = state.policy();
-        if self.drafts.count_of(&request.owner) >= DRAFTS_PER_OWNER_MAX {
-            let max = U256::from(u64::try_from(DRAFTS_PER_OWNER_MAX).unwrap_or(u64::MAX));
-            return Err(Reject::Limit(Limit::Drafts, max));
-        }
         let expires = (now_ms / 1000).checked_add(request.expires_in);
         let terms = LockTerms {
             owner: request.owner,
             beneficiary: Address::ZERO,
             arbiter: Address::ZERO,
-            nonce: self.next_nonce(&request.owner, now_ms),
+            nonce: self.next_nonce(caller, &request.owner, now_ms),
             expires: expires.ok_or(Reject::Validation(Field::ExpiresIn))?,
             condition: request.condition,
             legs: vec![LegTerms { asset: request.asset, amount: request.amount }],
@@ -211,13 +214,17 @@ impl Pipeline {
         let until_ms = now_ms.saturating_add(policy.draft_ttl_s.saturating_mul(1000));
         let (created_ms, request_id) = (now_ms, request.request_id);
         let draft = Draft { lock_id, terms, created_ms, until_ms, request_id };
-        self.drafts.insert(draft.clone());
-        Ok(draft)
+        Ok(self.drafts.insert(caller, draft.clone()).map(|()| draft))
     }
 
-    fn simulate(&self, now_ms: u64, params: &SimulateLock) -> Option<Box<Simulated>> {
+    fn simulate(
+        &self,
+        now_ms: u64,
+        caller: ShareKey,
+        params: &SimulateLock,
+    ) -> Option<Box<Simulated>> {
         let state = self.machine.state();
-        let terms = params.terms(self.next_nonce(&params.owner, now_ms), now_ms / 1000)?;
+        let terms = params.terms(self.next_nonce(caller, &params.owner, now_ms), now_ms / 1000)?;
         Some(Box::new(Simulated {
             lock_id: terms.lock_id(state.engine_id()),
             failures: failed_checks(state, now_ms, &terms),

@@ -7,7 +7,9 @@
 
 use super::Reader;
 use actix::{Arbiter, ArbiterHandle};
-use mortise_format::limits::{EVENTS_WAITERS_MAX, READS_AT_ONCE_MAX, SHARE_KEYS_MAX};
+use mortise_format::limits::{
+    EVENTS_WAITERS_MAX, READS_AT_ONCE_MAX, RELAYED_WAITERS_MAX, SHARE_KEYS_MAX,
+};
 use mortise_transport::{FairPool, PoolPermit, ShareKey, Turns};
 use std::future::Future;
 use std::sync::Arc;
@@ -38,9 +40,12 @@ impl Readers {
         &self.reader
     }
 
-    /// A permit to wait for a release; `None` if this caller waits too often already.
+    /// A permit to wait for a release; `None` if this caller waits too often already. A relay hands
+    /// on few requests of a peer at once, so waits must not take all of them.
     pub fn waiter(&self, caller: ShareKey) -> Option<PoolPermit> {
-        self.waiters.take(caller)
+        let is_relayed = caller.hint != 0;
+        let held = if is_relayed { self.waiters.held_by(caller) } else { 0 };
+        (held < RELAYED_WAITERS_MAX).then(|| self.waiters.take(caller)).flatten()
     }
 
     /// Runs work on a thread of the reader when it is the caller's turn. `None` if the threads have

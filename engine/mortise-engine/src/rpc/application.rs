@@ -222,7 +222,7 @@ mod tests {
             }
         };
         let (taken, error) = flood(&handle).await;
-        assert!(taken >= APP_CALLS_BURST_MAX / 2, "half of the quota is for whoever comes first");
+        assert!(taken >= APP_CALLS_BURST_MAX / 2, "half of the quota is for the first caller");
         assert_eq!(error.entry(), Some(Code::Overloaded));
         let (others, _) = flood(&handle.for_connection()).await;
         assert!(others >= APP_CALLS_BURST_MAX / 8, "the next caller has an eighth: {others}");

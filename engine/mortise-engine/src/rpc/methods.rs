@@ -202,18 +202,35 @@ async fn create_lock(handle: &EngineHandle, params: CreateLock) -> Answered {
     let request = DraftRequest { owner, asset, amount, expires_in, condition, request_id };
     match read(handle, Query::Draft(request)).await? {
         Answer::Draft(draft) => render::created(&draft).ok_or_else(unexpected),
+        Answer::DraftsFull => Err(ErrorObject::overloaded(DRAFTS_RETRY_AFTER_MS)),
         _ => Err(unexpected()),
     }
 }
 
+/// Time after which drafts that are young now may be old.
+const DRAFTS_RETRY_AFTER_MS: u64 = 10_000;
+
 async fn sign_lock(handle: &EngineHandle, params: SignLock) -> Answered {
-    let SignLock { lock_id, signature } = params;
+    let SignLock { lock_id, signature, terms } = params;
+    if let Some(terms) = terms {
+        // No draft is looked up, so none has to be there.
+        if terms.lock_id(&serving(handle)?.identity.engine_id) != lock_id {
+            return Err(other_terms());
+        }
+        return logged(handle, Command::Approve { terms, signature }).await;
+    }
     match read(handle, Query::Terms(lock_id)).await? {
         Answer::Terms(terms, _) => {
             logged(handle, Command::Approve { terms: *terms, signature }).await
         }
         _ => Err(not_found(lock_id)),
     }
+}
+
+fn other_terms() -> ErrorObject {
+    ErrorObject::new(Code::InvalidParams)
+        .with_message("terms: lockId is not the lock id of these terms at this engine")
+        .with("field", "terms")
 }
 
 async fn cancel_lock(handle: &EngineHandle, params: CancelLock) -> Answered {

@@ -67,7 +67,7 @@ pub(super) async fn events(handle: &EngineHandle, params: GetEvents) -> Answered
         view.wait_for(params.from, Duration::from_millis(params.wait_ms)).await;
     }
     // The phase is checked again: the engine may have stopped during the wait.
-    let units = cost_of_frames(params.count);
+    let units = cost_of_frames(params.from, view.size(), params.count);
     read_log(handle, units, move |reader| async move {
         let count = usize::try_from(params.count).unwrap_or(usize::MAX);
         let mut frames = frames(&reader, params.from, count).await?;
@@ -100,7 +100,9 @@ pub async fn notified_frames(
     handle: &EngineHandle,
     from: u64,
 ) -> Result<EventsResult, ErrorObject> {
-    let read = handle.read_log(cost::FRAMES_MAX, move |reader| async move {
+    let count = u32::try_from(EVENTS_FRAMES_MAX).unwrap_or(u32::MAX);
+    let units = cost_of_frames(from, readers(handle)?.reader().view().size(), count);
+    let read = handle.read_log(units, move |reader| async move {
         let frames = frames(&reader, from, EVENTS_FRAMES_MAX).await?;
         Ok(result(from, reader.view().size(), &frames, None))
     });
@@ -113,8 +115,10 @@ async fn frames(reader: &Reader, from: u64, count: usize) -> Result<Vec<Frame>, 
     reader.frames(from, count, bytes_max).await.map_err(|error| unread(&error))
 }
 
-fn cost_of_frames(count: u32) -> u32 {
-    count.saturating_mul(cost::FRAME).clamp(cost::FRAME, cost::FRAMES_MAX)
+/// Units of a read of frames: for those that are there.
+fn cost_of_frames(from: u64, released: u64, count: u32) -> u32 {
+    let there = u32::try_from(released.saturating_sub(from)).unwrap_or(u32::MAX);
+    count.min(there).saturating_mul(cost::FRAME).clamp(cost::FRAME, cost::FRAMES_MAX)
 }
 
 /// The result of `getEvents` for these frames.

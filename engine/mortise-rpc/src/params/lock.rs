@@ -60,6 +60,8 @@ params! {
         lock_id: LockId = required("lockId", Item::lock_id);
         /// The owner's signature.
         signature: Signature = required("signature", Item::signature);
+        /// The terms of the draft. With them the engine needs no draft, so none can be lost.
+        terms: Option<LockTerms> = optional("terms", Item::object, Object);
     }
 }
 

@@ -39,6 +39,12 @@ fn create() -> Value {
            "amount": "1000000000", "expiresIn": 300, "fulfillmentCondition": condition()})
 }
 
+/// The terms of a draft.
+fn terms() -> Value {
+    json!({"owner": OWNER, "assets": [{"chainId": 1, "assetType": "native", "amount": "7"}],
+           "nonce": "4", "expires": 1_800_000_000u64, "fulfillmentCondition": condition()})
+}
+
 fn commit() -> Value {
     json!({"owner": OWNER, "beneficiary": OWNER, "arbiter": OWNER,
            "assets": [{"chainId": 1, "assetType": "native", "amount": "7"},
@@ -76,6 +82,7 @@ fn good() -> Vec<(Method, Value)> {
         (Method::GetBootAttestation, json!({"nonce": "0x0102"})),
         (Method::CreateLock, create()),
         (Method::SignLock, json!({"lockId": hash(3), "signature": signature()})),
+        (Method::SignLock, json!({"lockId": hash(3), "signature": signature(), "terms": terms()})),
         (Method::CommitLock, commit()),
         (Method::CommitBatch, json!({"locks": [commit(), batch]})),
         (

@@ -33,5 +33,12 @@ pub struct ShareKey {
     pub hint: u64,
 }
 
+impl ShareKey {
+    /// The lowest key.
+    pub const MIN: Self = Self { connection: 0, hint: 0 };
+    /// The highest key.
+    pub const MAX: Self = Self { connection: u64::MAX, hint: u64::MAX };
+}
+
 /// The key that all keys above the bound share. No connection has this number.
 const REST: ShareKey = ShareKey { connection: u64::MAX, hint: 0 };

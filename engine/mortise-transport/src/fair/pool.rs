@@ -1,7 +1,7 @@
 //! Pools: a bounded number of things held, of which no caller gets the last.
 //!
-//! While less than half of a pool is taken, whoever comes first gets it. After that, one key holds
-//! at most an eighth of the pool, and at most half of what is free: the last places go one by one to
+//! While less than half of a pool is taken, the first caller gets it. After that, one key holds at
+//! most an eighth of the pool, and at most half of what is free: the last places go one by one to
 //! keys that hold little.
 
 use super::ShareKey;
@@ -52,7 +52,7 @@ impl Shares {
         }
     }
 
-    /// Places that a key holds.
+    /// How much a key holds.
     pub fn held_by(&self, key: ShareKey) -> usize {
         self.by_key.get(&key).copied().unwrap_or(0)
     }
@@ -79,6 +79,11 @@ impl FairPool {
     /// Takes a place; `None` if the key may have no more now.
     pub fn take(&self, key: ShareKey) -> Option<PoolPermit> {
         self.with(|shares| shares.take(key)).then(|| PoolPermit { pool: self.clone(), key })
+    }
+
+    /// How much a key holds.
+    pub fn held_by(&self, key: ShareKey) -> usize {
+        self.with(|shares| shares.held_by(key))
     }
 
     fn with<T>(&self, work: impl FnOnce(&mut Shares) -> T) -> T {

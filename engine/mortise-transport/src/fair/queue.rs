@@ -2,9 +2,9 @@
 //!
 //! In each round every key with work earns one unit. The first item of a key leaves in the round in
 //! which its key has earned the cost. That round is known as soon as the item is first: it is the
-//! round of the key's last item plus the cost, or the present round plus the cost for a key that was
-//! idle. So a queue need not visit the keys round by round: it serves the smallest round next. Items
-//! of the same round leave in the order in which they became first.
+//! round of the key's last item plus the cost, or the present round plus the cost for a key that
+//! was idle. So a queue need not visit the keys round by round: it serves the smallest round next.
+//! Items of the same round leave in the order in which they became first.
 
 use super::{REST, ShareKey};
 use std::collections::{BTreeMap, VecDeque};

@@ -1,8 +1,8 @@
 //! Turns: a bounded number of things at once, and the rest wait in fair order.
 //!
-//! A turn is given as soon as one is free and its key is below its window. A key at its window waits
-//! without holding up the others. Dropping a [`Turn`] gives it back; a caller that gives up while it
-//! waits takes none.
+//! A turn is given as soon as one is free and its key is below its window. A key at its window
+//! waits without holding up the others. Dropping a [`Turn`] gives it back; a caller that gives up
+//! while it waits takes none.
 
 use super::{FairQueue, ShareKey};
 use std::collections::{BTreeMap, VecDeque};

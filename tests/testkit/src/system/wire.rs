@@ -1,7 +1,7 @@
 //! The request port and HTTP, byte by byte, with blocking sockets.
 
 use super::TIMEOUT;
-use mortise_transport::REQUEST_MAGIC;
+use mortise_transport::{RELAY_MAGIC, REQUEST_MAGIC};
 use serde_json::{Value, json};
 use std::io::{self, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -95,10 +95,19 @@ impl Framed {
     /// # Panics
     /// When no one listens; so do the functions below when the peer is gone.
     pub fn connect(socket: &Path) -> Self {
+        Self::opened_with(socket, REQUEST_MAGIC)
+    }
+
+    /// Connects as a relay does: each payload begins with the hint of its peer.
+    pub fn relay(socket: &Path) -> Self {
+        Self::opened_with(socket, RELAY_MAGIC)
+    }
+
+    fn opened_with(socket: &Path, magic: [u8; 4]) -> Self {
         let mut stream = UnixStream::connect(socket).expect("the engine listens");
         stream.set_read_timeout(Some(TIMEOUT)).expect("a socket has a timeout");
         stream.set_write_timeout(Some(TIMEOUT)).expect("a socket has a timeout");
-        stream.write_all(&REQUEST_MAGIC).expect("the engine takes bytes");
+        stream.write_all(&magic).expect("the engine takes bytes");
         Self(stream)
     }
 
@@ -110,6 +119,11 @@ impl Framed {
     /// Sends a message.
     pub fn send(&mut self, number: u64, payload: impl AsRef<[u8]>) {
         self.say(&framed(number, payload.as_ref()));
+    }
+
+    /// Sends a message of the peer with this hint.
+    pub fn send_for(&mut self, hint: u64, number: u64, payload: impl AsRef<[u8]>) {
+        self.send(number, [&hint.to_le_bytes(), payload.as_ref()].concat());
     }
 
     /// The next message; `None` when the peer has closed.
