@@ -8,6 +8,7 @@ use crate::values::asset_text;
 use clap::Args;
 use mortise_format::ids::{Address, LockId, to_checksum};
 use mortise_format::lock::LockTerms;
+use mortise_format::nonce::{HOUR_S, parts_of};
 use mortise_rpc::ErrorObject;
 use mortise_rpc::params::ListLocks;
 use mortise_rpc::results::{LockList, LockStatus, LockView};
@@ -99,9 +100,17 @@ pub(super) fn terms_lines(terms: &LockTerms) -> Vec<(&'static str, String)> {
     for leg in &terms.legs {
         lines.push(("holds", format!("{} {}", leg.amount, asset_text(&leg.asset))));
     }
-    lines.push(("nonce", terms.nonce.to_string()));
+    lines.push(("nonce", nonce_and_hour(terms.nonce)));
     lines.push(("expires", seconds_and_utc(terms.expires)));
     lines
+}
+
+/// A nonce with the hour that it carries: from then on, and for 25 hours after it, it can be used.
+fn nonce_and_hour(nonce: u64) -> String {
+    match parts_of(nonce) {
+        (0, _) => nonce.to_string(),
+        (hour, _) => format!("{nonce} (of the hour from {})", utc(u64::from(hour) * HOUR_S)),
+    }
 }
 
 fn address_or(address: &Address, zero: &str) -> String {
