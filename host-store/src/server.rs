@@ -190,8 +190,8 @@ fn answer_to(store: &dyn LogStore, request: StoreRequest) -> Result<StoreRespons
             }
             store.leaves(from_seq, count).map(|leaves| StoreResponse::Leaves { leaves })
         }
-        StoreRequest::SnapshotPut { seq, digest, part, parts, bytes } => {
-            let part = SnapshotPart { seq, digest, part, parts, bytes };
+        StoreRequest::SnapshotPut { seq, part, manifest, bytes } => {
+            let part = SnapshotPart { seq, part, manifest, bytes };
             store.snapshot_put(part).map(|complete| StoreResponse::SnapshotTaken { complete })
         }
         StoreRequest::Snapshots => store.snapshots().map(StoreResponse::Snapshots),

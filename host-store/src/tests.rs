@@ -248,7 +248,7 @@ async fn blobs_and_snapshots_pass_the_protocol() {
     assert_eq!(got, StoreResponse::Blob { bytes: Some(vec![1]) });
     let digest = mortise_format::Bytes32([1; 32]);
     let bytes = vec![2; 10];
-    let put = StoreRequest::SnapshotPut { seq: 4, digest, part: 0, parts: 1, bytes };
+    let put = StoreRequest::SnapshotPut { seq: 4, part: 0, manifest: Some(digest), bytes };
     assert_eq!(client.ask(&put).await, StoreResponse::SnapshotTaken { complete: true });
     let StoreResponse::Snapshots(listed) = client.ask(&StoreRequest::Snapshots).await else {
         panic!("the snapshot is complete")

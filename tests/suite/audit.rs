@@ -23,7 +23,7 @@ use mortise_testkit::workload::Workload;
 
 /// An engine after random steps: epochs, crashes, snapshots, time, every kind of command.
 pub fn busy(seed: u64, steps: u32) -> Driver {
-    let settings = Settings { snapshot_frames: 7 };
+    let settings = Settings { snapshot_frames: 7, ..Settings::default() };
     let mut driver = Driver::new(seed, settings);
     driver.boot().expect("an empty disk boots");
     driver.settle();

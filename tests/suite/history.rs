@@ -244,7 +244,7 @@ fn every_recent_root_proves_the_holds_of_its_frame() {
 
 #[test]
 fn roots_outside_of_the_window_are_refused_with_the_window() {
-    let settings = Settings { snapshot_frames: u64::MAX };
+    let settings = Settings { snapshot_frames: u64::MAX, ..Settings::default() };
     let mut driver = Driver::new(47, settings);
     driver.boot().expect("an empty disk boots");
     driver.settle();

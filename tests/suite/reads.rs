@@ -102,15 +102,12 @@ fn frame_of_a_fork_is_no_answer() {
 
 #[test]
 fn lost_key_service_stops_reads_of_earlier_epochs_alone_and_is_asked_once() {
-    let settings = Settings { snapshot_frames: 1 };
+    let settings = Settings { snapshot_frames: 1, ..Settings::default() };
     let mut driver = Driver::new(74, settings);
     driver.boot().expect("an empty disk boots");
     driver.settle();
     let old = commits(&mut driver, 0..60);
-    let snapshot = driver.pipeline_mut().final_snapshot().expect("frames were added");
-    driver.disk.edit(|content| {
-        content.snapshots.insert(snapshot.seq, (snapshot.digest, snapshot.bytes.to_vec()));
-    });
+    driver.store_last_snapshot();
     driver.restart();
     let (_, new) = commit(&mut driver, 60);
     driver.vault().stop(true);

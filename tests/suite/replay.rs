@@ -10,7 +10,7 @@ use mortise_testkit::scenario::{request, terms};
 
 /// An engine after commands of every kind, with unsynced frames on the disk.
 fn busy(seed: u64, snapshot_frames: u64) -> Driver {
-    let mut driver = Driver::new(seed, Settings { snapshot_frames });
+    let mut driver = Driver::new(seed, Settings { snapshot_frames, ..Settings::default() });
     driver.boot().unwrap();
     driver.settle();
     for nonce in 0..12u64 {

@@ -2,11 +2,13 @@
 //! answers.
 
 use mortise_format::nonce::parts_of;
+use mortise_format::store::{StoreRequest, StoreResponse};
 use mortise_rpc::Method;
 use mortise_testkit::system::parties::{Parties, call};
 use mortise_testkit::system::processes::Processes;
+use mortise_testkit::system::proxy::Lie;
 use mortise_testkit::system::wire::{Framed, JsonLine};
-use mortise_testkit::system::{Options, System};
+use mortise_testkit::system::{Options, System, eventually};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -94,6 +96,60 @@ fn restart_reads_the_snapshot_and_not_the_log() {
 }
 
 #[test]
+fn graceful_stop_does_not_wait_for_a_snapshot_that_the_store_does_not_confirm() {
+    let mut system = System::behind_proxy();
+    let parties = Parties::of(&system.engine_socket());
+    let history = history(&system.engine_socket(), &parties);
+    let (sent, parts) = std::sync::mpsc::channel();
+    system.proxy().lie(move |asked, _| match asked {
+        StoreRequest::SnapshotPut { .. } => {
+            let _ = sent.send(());
+            Lie::Held
+        }
+        _ => Lie::Honest,
+    });
+    system.stop_engine().expect("an engine that is asked to stop stops");
+    assert!(parts.try_recv().is_ok(), "it tried to store one");
+    system.proxy().release();
+    system.start_engine();
+    same_answers(&system.engine_socket(), &history);
+}
+
+/// Goal: a damaged frame that a reader meets is covered by a snapshot at once, so that the next boot
+/// does not read it. Method: the proxy damages one frame in every answer to a read.
+#[test]
+fn damaged_frame_makes_the_engine_take_a_snapshot_that_the_next_boot_needs() {
+    let mut system = System::behind_proxy();
+    let parties = Parties::of(&system.engine_socket());
+    let history = history(&system.engine_socket(), &parties);
+    let (sent, whole) = std::sync::mpsc::channel();
+    system.proxy().lie(move |asked, answer| match (asked, answer) {
+        (StoreRequest::SnapshotPut { manifest: Some(_), .. }, _) => {
+            let _ = sent.send(());
+            Lie::Honest
+        }
+        (StoreRequest::Read { from_seq, .. }, StoreResponse::Frames { frames }) => {
+            let mut frames = frames.clone();
+            let at = 3_u64.checked_sub(*from_seq).and_then(|at| usize::try_from(at).ok());
+            if let Some(byte) = at.and_then(|at| frames.get_mut(at)?.last_mut()) {
+                *byte ^= 1;
+            }
+            Lie::Other(StoreResponse::Frames { frames })
+        }
+        _ => Lie::Honest,
+    });
+    let failed = system.call("getReceipt", json!({ "seq": 3, "index": 1 }));
+    assert_eq!(failed["error"]["data"]["name"], "READ_FAILED", "{failed}");
+    eventually("a whole snapshot", || whole.try_recv().ok());
+    // Without the snapshot this boot would end in a fault: the store still damages the frame.
+    system.stop_engine().expect("an engine that is asked to stop stops");
+    system.start_engine();
+    assert!(system.progress().replayed.1 < 3, "{:?}", system.progress().replayed);
+    system.proxy().be_honest();
+    same_answers(&system.engine_socket(), &history);
+}
+
+#[test]
 fn snapshots_bound_the_replay_after_a_crash() {
     let options = Options { snapshot_frames: 8, has_proxy: true, ..Options::default() };
     let mut system = System::with(options);
@@ -106,10 +162,8 @@ fn snapshots_bound_the_replay_after_a_crash() {
     // An append without an answer ends the engine without a last snapshot.
     let before = system.statement();
     system.proxy().lie(|asked, _| match asked {
-        mortise_format::store::StoreRequest::Append { .. } => {
-            mortise_testkit::system::proxy::Lie::Raw(Vec::new())
-        }
-        _ => mortise_testkit::system::proxy::Lie::Honest,
+        StoreRequest::Append { .. } => Lie::Raw(Vec::new()),
+        _ => Lie::Honest,
     });
     line.send(60, call(60, Method::CommitLock, &parties.commit(60, 100)));
     assert!(!is_granted(&line.receive().expect("the engine answers").1));

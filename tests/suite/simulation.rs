@@ -29,7 +29,7 @@ struct Run {
 
 impl Run {
     fn new(seed: u64) -> Self {
-        let settings = Settings { snapshot_frames: 7 };
+        let settings = Settings { snapshot_frames: 7, ..Settings::default() };
         // Every other run is under witnesses, so its answers wait for cosignatures too.
         let mut driver = match seed % 2 {
             0 => Driver::witnessed(seed, settings, &Bench::new(3), 2, 0),

@@ -116,7 +116,10 @@ mod tests {
         let failure = Failure::from(ClientError::from(error));
         let text = failure.text();
         assert!(text.starts_with("INSUFFICIENT_AVAILABLE: "), "{text}");
-        assert!(text.contains("\n  available: 5\n") && text.contains("\n  next: Lower"), "{text}");
+        assert!(
+            text.contains("\n  available: 5\n") && text.contains("\n  next: Send the same bytes"),
+            "{text}"
+        );
         assert!(!text.contains("retryable"));
         assert_eq!(failure.json()["error"]["code"], -32010);
         assert_eq!(failure.exit_code(), 1);

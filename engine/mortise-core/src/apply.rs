@@ -13,7 +13,7 @@ mod room;
 use crate::state::accounts::RecordedFact;
 use crate::state::locks::{Leg, Legs, Lock};
 use crate::state::requests::{Outcome, Quota};
-use crate::state::{Corruption, State};
+use crate::state::{Corruption, Rebuilt, State};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -168,8 +168,8 @@ impl State {
             signature: granted.signature,
             by_approval: granted.authority == Authority::Approval,
             owner_slot,
-            owner_index: 0,
-            timer: 0,
+            owner_index: Rebuilt::default(),
+            timer: Rebuilt::default(),
         };
         self.keep_absent(LeafKey::Lock(granted.lock_id));
         let slot = self.insert_lock(lock, hash);

@@ -8,6 +8,10 @@
 //! Nothing is served before the end of the log, and nothing is ever deleted. A log that does not
 //! follow is a named error with the frame's number, which an operator has to investigate.
 
+mod snapshot;
+
+pub use snapshot::{Skipped, WhySkipped};
+
 use crate::attest::{AttestError, mode_text};
 use crate::boot_clock::{self, BootClockError};
 use crate::channel::ChannelKey;
@@ -23,7 +27,6 @@ use mortise_core::machine::{EpochRecord, FollowError, RulesRefusal};
 use mortise_core::state::ImageRefusal;
 use mortise_format::binding::{BoundKeys, KeyBinding};
 use mortise_format::codec;
-use mortise_format::domains;
 use mortise_format::frame::{Frame, FrameKind};
 use mortise_format::genesis::{Genesis, GenesisKeys};
 use mortise_format::ids::{Bytes32, Measurement, Root};
@@ -32,6 +35,7 @@ use mortise_format::insecure_mode::InsecureMode;
 use mortise_format::merkle::history::TreeHead;
 use mortise_format::rules::RuleSet;
 use mortise_format::store::StoreRefusal;
+use snapshot::{Loaded, load};
 use std::sync::Arc;
 
 /// Why the engine does not start.
@@ -226,6 +230,10 @@ pub struct Replayed {
     pub machine: Machine,
     /// Frames covered by the snapshot that the replay started from.
     pub covered: u64,
+    /// That snapshot, if it covers the whole log, so that no frame can name it yet.
+    pub unlogged: Option<(u64, Bytes32)>,
+    /// Newer snapshots that were not used.
+    pub skipped: Vec<Skipped>,
 }
 
 impl Replayed {
@@ -293,7 +301,7 @@ pub async fn replay(
 ) -> Result<Replayed, BootError> {
     let head = store.head().await?;
     let map_seed = random_u64(entropy);
-    let (mut machine, covered) = from_snapshot(store, identity, map_seed).await?;
+    let Loaded { mut machine, snapshot, skipped } = load(store, identity, map_seed).await;
     if machine.head().next_seq > head.next_seq {
         return Err(BootError::SnapshotAhead { snapshot: machine.head().next_seq - 1 });
     }
@@ -314,7 +322,8 @@ pub async fn replay(
         return Err(BootError::HeadMismatch { expected: head.next_seq, found });
     }
     progress(found - first, found - first);
-    Ok(Replayed { machine, covered })
+    let unlogged = snapshot.filter(|_| found == first);
+    Ok(Replayed { machine, covered: first, unlogged, skipped })
 }
 
 /// Gets the replayed log cosigned, before the boot writes or signs anything. The replayed frames
@@ -386,46 +395,13 @@ impl NewEpoch {
             document_digest: document_digest(&document),
             fresh,
         };
-        let Replayed { machine, covered } = replayed;
+        let Replayed { machine, covered, unlogged, .. } = replayed;
         let to_carry = resign(&machine, identity);
         let (log_keys, keys) = (identity.log_keys.clone(), self.keys);
         let boot = Boot { record, document };
         let is_continued = machine.state().has_ended();
-        Start { machine, rules, log_keys, keys, boot, to_carry, covered, is_continued }
+        Start { machine, rules, log_keys, keys, boot, to_carry, covered, is_continued, unlogged }
     }
-}
-
-/// The machine of the newest snapshot that opens, or an empty one, from which the whole log is
-/// replayed. A snapshot that is damaged or missing costs only time.
-async fn from_snapshot(
-    store: &dyn LogStore,
-    identity: &Identity,
-    map_seed: u64,
-) -> Result<(Machine, u64), BootError> {
-    let (engine_id, keys) = (identity.engine_id, &identity.log_keys);
-    let snapshots = store.snapshots().await.unwrap_or_else(|error| {
-        tracing::warn!(%error, "SNAPSHOTS_NOT_LISTED: replaying the log");
-        Vec::new()
-    });
-    for info in snapshots {
-        let seq = info.seq;
-        let bytes = match store.snapshot_read(info).await {
-            Ok(bytes) => bytes,
-            Err(error) => {
-                tracing::warn!(seq, %error, "SNAPSHOT_NOT_READ: trying an older one, or the log");
-                continue;
-            }
-        };
-        let next_seq = seq.saturating_add(1);
-        match Machine::open_snapshot(&engine_id, next_seq, &bytes, keys, map_seed) {
-            Ok(machine) => return Ok((machine, next_seq)),
-            Err(error) => {
-                tracing::warn!(seq, %error, "SNAPSHOT_BROKEN: trying an older one, or the log");
-            }
-        }
-    }
-    let policy = identity.genesis.policy.clone();
-    Ok((Machine::new(engine_id, policy, keys, map_seed), 0))
 }
 
 /// Follows one frame, taking the keys of a new epoch from its boot frame.
@@ -486,11 +462,6 @@ pub fn random_u64(entropy: &dyn Entropy) -> u64 {
     let mut bytes = [0; 8];
     entropy.fill(&mut bytes);
     u64::from_le_bytes(bytes)
-}
-
-/// The digest of a snapshot that the log records.
-pub fn snapshot_digest(sealed: &[u8]) -> Bytes32 {
-    Bytes32(domains::blake3_in(domains::SNAPSHOT_DIGEST, &[sealed]))
 }
 
 /// Bytes per read of the log.

@@ -8,7 +8,7 @@
 //! ```
 //! Runs in an actix system. The ledger has a thread of its own.
 
-use crate::actors::{Attestor, Bind, Crypto, Ledger, LedgerParts, OwnImage, Stop};
+use crate::actors::{Attestor, Bind, Crypto, Ledger, LedgerParts, OwnImage, Sealer, Stop};
 use crate::admission::Admission;
 use crate::app::{App, AppConfig};
 use crate::attest::{AttestError, Attestation, BootDocument};
@@ -255,7 +255,8 @@ async fn start(
     }
     let from = (replayed, rules);
     let (started, proof) = new_epoch(ports, attestor, from, &identity, &ring).await?;
-    let settings = Settings { snapshot_frames: config.snapshot_frames };
+    let snapshot_frames = config.snapshot_frames;
+    let settings = Settings { snapshot_frames, ..Settings::default() };
     let boot_ms = ports.clock.now_ms()?;
     warn_log_ahead(started.machine.head().time_ms.saturating_sub(boot_ms));
     let mut outputs = Vec::new();
@@ -278,6 +279,8 @@ async fn start(
         quorum,
         view,
         lease: lease.clone(),
+        sealer: SyncArbiter::start(1, || Sealer),
+        readers: Arc::clone(&readers),
     };
     let ledger = Ledger::start_in_arbiter(&arbiter, |_| Ledger::new(parts));
     let (ledger_of, identity_of) = (ledger.clone(), Arc::clone(&identity));

@@ -22,7 +22,9 @@ pub const EVENT_LEAF: &str = "mortise 2026 event tree leaf v1";
 pub const EVENT_NODE: &str = "mortise 2026 event tree node v1";
 /// Context of the digest of a request's content.
 pub const CONTENT_DIGEST: &str = "mortise 2026 request content v1";
-/// Context of the digest over a snapshot.
+/// Context of the digest over a part of a snapshot.
+pub const SNAPSHOT_PART: &str = "mortise 2026 snapshot part v1";
+/// Context of the digest over the manifest of a snapshot.
 pub const SNAPSHOT_DIGEST: &str = "mortise 2026 snapshot v1";
 /// Context of the commitment to an epoch's data key.
 pub const KEY_COMMITMENT: &str = "mortise 2026 key commitment v1";
@@ -76,6 +78,7 @@ pub const ALL: &[&str] = &[
     EVENT_LEAF,
     EVENT_NODE,
     CONTENT_DIGEST,
+    SNAPSHOT_PART,
     SNAPSHOT_DIGEST,
     KEY_COMMITMENT,
     LOG_SECRET_COMMITMENT,

@@ -175,6 +175,20 @@ pub const WRITE_BYTES_MIN: usize = 128 * 1024;
 pub const LIST_MAX: usize = 1000;
 /// Frames between two snapshots.
 pub const SNAPSHOT_FRAMES: u64 = 4096;
+/// Values of the state that the writer encodes for a snapshot in one slice: about a millisecond.
+pub const SNAPSHOT_SLICE_VALUES: usize = 4096;
+/// Bytes after which such a slice ends.
+pub const SNAPSHOT_SLICE_BYTES: usize = 1024 * 1024;
+/// Pause between two slices.
+pub const SNAPSHOT_SLICE_MS: u64 = 10;
+/// Parts of a snapshot that are being sealed or stored at once.
+pub const SNAPSHOT_PARTS_IN_FLIGHT: usize = 4;
+/// Bytes that are encoded for a snapshot and not yet in flight. With more it is given up.
+pub const SNAPSHOT_BYTES_HELD_MAX: usize = 48 * 1024 * 1024;
+/// Pause after a snapshot that was given up or could not be stored.
+pub const SNAPSHOT_RETRY_MS: u64 = 60 * 1000;
+/// Longest that a graceful stop waits for a snapshot.
+pub const SNAPSHOT_STOP_MS_MAX: u64 = 2 * 1000;
 /// Newest frames under whose state roots the engine can still prove entries.
 pub const RECENT_ROOTS_MAX: usize = 256;
 /// Most changed leaves of those frames: what one proof turns back at most.
@@ -240,6 +254,12 @@ const _: () = assert!(2 * NONCE_DRAFTS_MAX <= NONCE_WINDOW);
 const _: () = assert!(FRAME_BYTES_MAX < STORE_MESSAGE_BYTES_MAX);
 const _: () = assert!(STORE_MESSAGE_BYTES_MAX < DECODE_BYTES_MAX);
 const _: () = assert!(SNAPSHOT_PART_BYTES < STORE_MESSAGE_BYTES_MAX);
+// 64 MiB beside the state while a snapshot is taken: a part in flight is there up to four times,
+// as plain or sealed bytes, as a message, and in the queue of the connection
+const _: () = assert!(
+    SNAPSHOT_BYTES_HELD_MAX + 4 * SNAPSHOT_PARTS_IN_FLIGHT * SNAPSHOT_PART_BYTES
+        <= 64 * 1024 * 1024
+);
 const _: () = assert!(REQUEST_BYTES_MAX < RESPONSE_BYTES_MAX);
 // a budget has room for several of the largest, and both fit the engine's 256 MiB twice over
 const _: () = assert!(4 * REQUEST_BYTES_MAX <= REQUEST_BYTES_HELD_MAX);

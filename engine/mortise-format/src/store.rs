@@ -16,7 +16,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use bincode::{Decode, Encode};
 
-/// Most parts of one snapshot.
+/// Most parts of one snapshot, its manifest included.
 pub const SNAPSHOT_PARTS_MAX: u32 = 16 * 1024;
 /// Complete snapshots that the host keeps; older ones are removed.
 pub const SNAPSHOTS_KEPT: usize = 2;
@@ -42,7 +42,7 @@ impl LogHead {
 pub struct SnapshotInfo {
     /// The frame after which the snapshot was taken.
     pub seq: u64,
-    /// The digest that the engine gave it; the host does not recompute it.
+    /// The digest of its manifest, which is the last part.
     pub digest: Bytes32,
     /// How many parts it has, each but the last of `SNAPSHOT_PART_BYTES`.
     pub parts: u32,
@@ -67,17 +67,16 @@ pub enum StoreRequest {
         /// Most bytes of frames to answer; the host may answer fewer.
         bytes_max: u32,
     },
-    /// One part of a snapshot; parts may come in any order, one snapshot at a time.
+    /// One part of a snapshot; parts may come in any order, one snapshot at a time. How many they
+    /// are is known with the last one.
     SnapshotPut {
         /// The frame after which the snapshot was taken.
         seq: u64,
-        /// The digest of the whole, the same in every part.
-        digest: Bytes32,
         /// Which part, from 0.
         part: u32,
-        /// How many parts, the same in every part.
-        parts: u32,
-        /// `SNAPSHOT_PART_BYTES` bytes, or from 1 to so many in the last part.
+        /// Of the last part, the manifest: its digest.
+        manifest: Option<Bytes32>,
+        /// `SNAPSHOT_PART_BYTES` bytes, or from 1 to so many in the manifest.
         bytes: Vec<u8>,
     },
     /// All complete snapshots.
@@ -237,14 +236,13 @@ pub fn blob_name_is_valid(name: &str) -> bool {
         && bytes.iter().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-'))
 }
 
-/// True when a part of this size is valid at this index of a snapshot.
-pub fn snapshot_part_is_valid(part: u32, parts: u32, bytes: usize) -> bool {
-    let size_fits = if part.checked_add(1) == Some(parts) {
-        (1..=SNAPSHOT_PART_BYTES).contains(&bytes)
-    } else {
-        bytes == SNAPSHOT_PART_BYTES
+/// True when a part of this size is valid at this index of a snapshot, as the last one or not.
+pub fn snapshot_part_is_valid(part: u32, is_last: bool, bytes: usize) -> bool {
+    let size_fits = match is_last {
+        true => (1..=SNAPSHOT_PART_BYTES).contains(&bytes),
+        false => bytes == SNAPSHOT_PART_BYTES,
     };
-    part < parts && parts <= SNAPSHOT_PARTS_MAX && size_fits
+    part < SNAPSHOT_PARTS_MAX && size_fits
 }
 
 #[cfg(test)]
@@ -259,7 +257,7 @@ mod tests {
             StoreRequest::Head,
             StoreRequest::Append { frame: vec![1, 2] },
             StoreRequest::Read { from_seq: 3, bytes_max: 4 },
-            StoreRequest::SnapshotPut { seq: 5, digest, part: 0, parts: 1, bytes: vec![6] },
+            StoreRequest::SnapshotPut { seq: 5, part: 0, manifest: Some(digest), bytes: vec![6] },
             StoreRequest::Snapshots,
             StoreRequest::SnapshotRead { seq: 7, part: 8 },
             StoreRequest::BlobPut { name: "keys".into(), bytes: vec![9] },
@@ -362,12 +360,12 @@ mod tests {
 
     #[test]
     fn only_the_last_part_may_be_short() {
-        assert!(snapshot_part_is_valid(0, 2, SNAPSHOT_PART_BYTES));
-        assert!(snapshot_part_is_valid(1, 2, 1));
-        assert!(!snapshot_part_is_valid(0, 2, SNAPSHOT_PART_BYTES - 1));
-        assert!(!snapshot_part_is_valid(1, 2, 0));
-        assert!(!snapshot_part_is_valid(1, 2, SNAPSHOT_PART_BYTES + 1));
-        assert!(!snapshot_part_is_valid(2, 2, 1));
-        assert!(!snapshot_part_is_valid(0, SNAPSHOT_PARTS_MAX + 1, SNAPSHOT_PART_BYTES));
+        assert!(snapshot_part_is_valid(0, false, SNAPSHOT_PART_BYTES));
+        assert!(snapshot_part_is_valid(0, true, SNAPSHOT_PART_BYTES));
+        assert!(snapshot_part_is_valid(1, true, 1));
+        assert!(!snapshot_part_is_valid(0, false, SNAPSHOT_PART_BYTES - 1));
+        assert!(!snapshot_part_is_valid(1, true, 0));
+        assert!(!snapshot_part_is_valid(1, true, SNAPSHOT_PART_BYTES + 1));
+        assert!(!snapshot_part_is_valid(SNAPSHOT_PARTS_MAX, true, 1));
     }
 }

@@ -20,7 +20,7 @@ pub const RELAY_MAGIC: [u8; 4] = *b"MRT2";
 /// Size of a hint.
 pub const HINT_BYTES: usize = 8;
 /// Opens a connection of the store protocol, sent by the dialling side.
-pub const STORE_MAGIC: [u8; 4] = *b"MRS2";
+pub const STORE_MAGIC: [u8; 4] = *b"MRS3";
 /// Opens a connection to the witness relay, sent by the dialling side.
 pub const WITNESS_MAGIC: [u8; 4] = *b"MRW1";
 /// Size of the header of each message.

@@ -30,7 +30,8 @@ impl Good {
         }
         open.blob_put("genesis-keys", b"sealed").unwrap();
         let digest = Bytes32([4; 32]);
-        let part = SnapshotPart { seq: 40, digest, part: 0, parts: 1, bytes: vec![9; 5000] };
+        let bytes = vec![9; 5000];
+        let part = SnapshotPart { seq: 40, part: 0, manifest: Some(digest), bytes };
         assert!(open.snapshot_put(part).unwrap());
         let head = open.head();
         drop(open);

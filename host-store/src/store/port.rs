@@ -10,12 +10,10 @@ use std::io;
 pub struct SnapshotPart {
     /// Seq of the last frame in the snapshot.
     pub seq: u64,
-    /// Digest of the whole snapshot.
-    pub digest: Bytes32,
     /// Index of the part, from 0.
     pub part: u32,
-    /// Number of parts.
-    pub parts: u32,
+    /// Of the last part, the manifest: its digest.
+    pub manifest: Option<Bytes32>,
     /// The bytes of the part.
     pub bytes: Vec<u8>,
 }

@@ -1,7 +1,9 @@
 //! Snapshots: received in parts, visible when complete; the newest few are kept.
 //!
-//! One snapshot is received at a time, into a file with a name that no reader uses. After its last
-//! part the file is synced, renamed, and listed in the index, in this order.
+//! One snapshot is received at a time, into a file with a name that no reader uses. The engine sends
+//! parts while it still makes the next ones: how many they are is known with the last one, the
+//! manifest. When all are there the file is synced, renamed, and listed in the index, in this
+//! order. Until then the older snapshots stay.
 
 use super::index::{Index, IndexError};
 use super::port::SnapshotPart;
@@ -36,9 +38,11 @@ fn info_of(seq: u64, path: &Path) -> io::Result<Option<SnapshotInfo>> {
     let parts = file.len().div_ceil(SNAPSHOT_PART_BYTES as u64);
     let parts = u32::try_from(parts).ok().filter(|parts| (1..=SNAPSHOT_PARTS_MAX).contains(parts));
     let Some(parts) = parts.filter(|_| file.is_file()) else { return Ok(None) };
-    let bytes = std::fs::read(path)?;
-    let digest = Bytes32(domains::blake3_in(domains::SNAPSHOT_DIGEST, &[&bytes]));
-    Ok(Some(SnapshotInfo { seq, digest, parts, bytes: bytes.len() as u64 }))
+    let start = u64::from(parts - 1) * SNAPSHOT_PART_BYTES as u64;
+    let mut manifest = vec![0; usize::try_from(file.len() - start).map_err(io::Error::other)?];
+    File::open(path)?.read_exact_at(&mut manifest, start)?;
+    let digest = Bytes32(domains::blake3_in(domains::SNAPSHOT_DIGEST, &[&manifest]));
+    Ok(Some(SnapshotInfo { seq, digest, parts, bytes: file.len() }))
 }
 
 /// Path of a complete snapshot.
@@ -58,10 +62,16 @@ pub(super) struct Snapshots {
 #[derive(Debug)]
 struct Receiving {
     seq: u64,
-    digest: Bytes32,
-    parts: u32,
     file: File,
     present: BTreeSet<u32>,
+    last: Option<Last>,
+}
+
+/// The last part of a snapshot.
+#[derive(Debug, Clone, Copy)]
+struct Last {
+    part: u32,
+    digest: Bytes32,
     bytes: u64,
 }
 
@@ -72,16 +82,16 @@ impl Snapshots {
     }
 
     pub(super) fn put(&self, part: SnapshotPart, index: &Index) -> Result<bool, StoreRefusal> {
-        if !snapshot_part_is_valid(part.part, part.parts, part.bytes.len()) {
+        if !snapshot_part_is_valid(part.part, part.manifest.is_some(), part.bytes.len()) {
             return Err(StoreRefusal::TooLarge);
         }
         let kept = index.snapshot(part.seq).map_err(|_| StoreRefusal::Io)?;
         if let Some(kept) = kept.filter(|kept| self.is_whole(kept)) {
-            let same = kept.digest == part.digest && kept.parts == part.parts;
-            return if same { Ok(true) } else { Err(StoreRefusal::SnapshotConflict) };
+            let is_last = part.part + 1 == kept.parts && part.manifest == Some(kept.digest);
+            return if is_last { Ok(true) } else { Err(StoreRefusal::SnapshotConflict) };
         }
         let mut slot = self.receiving.lock().unwrap_or_else(PoisonError::into_inner);
-        if !slot.as_ref().is_some_and(|r| r.is_of_same_snapshot(&part)) {
+        if slot.as_ref().is_none_or(|receiving| receiving.seq != part.seq) {
             // A restarted engine starts over; a late part of an older snapshot does not.
             let latest = index.snapshots().map_err(|_| StoreRefusal::Io)?.last().map(|s| s.seq);
             let unfinished = slot.as_ref().map(|r| r.seq);
@@ -96,7 +106,7 @@ impl Snapshots {
             self.discard(&mut slot);
             return Err(refusal(&error));
         }
-        if receiving.present.len() as u64 != u64::from(receiving.parts) {
+        if !receiving.is_whole() {
             return Ok(false);
         }
         if !self.room.admits_index() {
@@ -114,8 +124,12 @@ impl Snapshots {
     }
 
     fn finish(&self, complete: Receiving, index: &Index) -> Result<(), StoreRefusal> {
-        let Receiving { seq, digest, parts, file, bytes, .. } = complete;
+        let Receiving { seq, file, last, .. } = complete;
         let failed = |_: io::Error| StoreRefusal::SyncFailed;
+        let Last { part, digest, bytes } = last.ok_or(StoreRefusal::SyncFailed)?;
+        let (parts, bytes) = (part + 1, u64::from(part) * SNAPSHOT_PART_BYTES as u64 + bytes);
+        // What an unfinished snapshot of this seq left behind the manifest.
+        file.set_len(bytes).map_err(failed)?;
         self.syncer.sync(&file).map_err(failed)?;
         if self.path(seq).is_dir() {
             set_aside(&self.path(seq), "broken").map_err(failed)?;
@@ -213,19 +227,21 @@ impl Snapshots {
 impl Receiving {
     fn start(folder: &Path, part: &SnapshotPart) -> io::Result<Self> {
         let file = File::create(folder.join(RECEIVING))?;
-        let SnapshotPart { seq, digest, parts, .. } = *part;
-        Ok(Self { seq, digest, parts, file, present: BTreeSet::new(), bytes: 0 })
+        Ok(Self { seq: part.seq, file, present: BTreeSet::new(), last: None })
     }
 
-    fn is_of_same_snapshot(&self, part: &SnapshotPart) -> bool {
-        (self.seq, self.digest, self.parts) == (part.seq, part.digest, part.parts)
+    /// True when the manifest and every part before it are there.
+    fn is_whole(&self) -> bool {
+        let before = |last: Last| self.present.range(..last.part).count() as u64;
+        self.last.is_some_and(|last| before(last) == u64::from(last.part))
     }
 
     fn write(&mut self, part: &SnapshotPart) -> io::Result<()> {
         let offset = u64::from(part.part) * SNAPSHOT_PART_BYTES as u64;
         self.file.write_all_at(&part.bytes, offset)?;
-        if self.present.insert(part.part) {
-            self.bytes += part.bytes.len() as u64;
+        self.present.insert(part.part);
+        if let Some(digest) = part.manifest {
+            self.last = Some(Last { part: part.part, digest, bytes: part.bytes.len() as u64 });
         }
         Ok(())
     }

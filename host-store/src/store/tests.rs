@@ -282,7 +282,8 @@ fn a_folder_in_use_is_refused_by_name() {
 
 fn part(seq: u64, part: u32, parts: u32, bytes: usize) -> SnapshotPart {
     let bytes = vec![part as u8 + 1; bytes];
-    SnapshotPart { seq, digest: Bytes32([seq as u8; 32]), part, parts, bytes }
+    let manifest = (part + 1 == parts).then_some(Bytes32([seq as u8; 32]));
+    SnapshotPart { seq, part, manifest, bytes }
 }
 
 #[test]
@@ -332,9 +333,48 @@ fn an_unfinished_snapshot_gives_way_to_a_newer_one_only() {
     assert_eq!(store.snapshot_put(part(5, 1, 2, 10)), Err(StoreRefusal::SnapshotConflict));
     assert_eq!(store.snapshot_put(part(6, 0, 1, 10)), Ok(true));
     let mut other = part(6, 0, 1, 10);
-    other.digest = Bytes32([9; 32]);
+    other.manifest = Some(Bytes32([9; 32]));
     assert_eq!(store.snapshot_put(other), Err(StoreRefusal::SnapshotConflict));
     assert_eq!(store.snapshot_put(part(7, 0, 2, 10)), Err(StoreRefusal::TooLarge));
+}
+
+#[test]
+fn a_snapshot_taken_again_after_the_same_frame_keeps_nothing_of_the_unfinished_one() {
+    let folder = Store::new();
+    let store = folder.open().unwrap();
+    let full = SNAPSHOT_PART_BYTES;
+    for n in 0..3 {
+        assert_eq!(store.snapshot_put(part(5, n, 9, full)), Ok(false));
+    }
+    let again = SnapshotPart { bytes: vec![7; full], ..part(5, 0, 9, full) };
+    assert_eq!(store.snapshot_put(again), Ok(false));
+    assert_eq!(store.snapshot_put(part(5, 1, 2, 10)), Ok(true));
+    let info = store.snapshots().unwrap()[0];
+    assert_eq!((info.seq, info.parts, info.bytes), (5, 2, full as u64 + 10));
+    assert_eq!(store.snapshot_read(5, 0).unwrap(), vec![7; full]);
+    assert_eq!(store.snapshot_read(5, 1).unwrap(), vec![2; 10]);
+    let file = folder.folder.path().join("snapshots").join(super::snapshot_name(5));
+    assert_eq!(std::fs::metadata(file).unwrap().len(), info.bytes);
+}
+
+#[test]
+fn the_older_snapshots_stay_while_a_newer_one_is_not_whole() {
+    let folder = Store::new();
+    let store = folder.open().unwrap();
+    for seq in [1, 2] {
+        assert_eq!(store.snapshot_put(part(seq, 0, 1, 10)), Ok(true));
+    }
+    for n in 0..3 {
+        assert_eq!(store.snapshot_put(part(3, n, 9, SNAPSHOT_PART_BYTES)), Ok(false));
+    }
+    let listed = |store: &dyn LogStore| -> Vec<u64> {
+        store.snapshots().unwrap().iter().map(|info| info.seq).collect()
+    };
+    assert_eq!(listed(&store), [2, 1]);
+    drop(store);
+    let store = folder.open().unwrap();
+    assert_eq!(listed(&store), [2, 1]);
+    assert_eq!(store.snapshot_read(1, 0).unwrap(), [1; 10]);
 }
 
 #[test]

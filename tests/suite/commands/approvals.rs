@@ -205,13 +205,13 @@ fn snapshot_keeps_approval_and_version_and_the_root_depends_on_them() {
     engine.state.take_leaves();
     assert_eq!(ask(&mut engine, &approval(1, &[1])), Answer::ImagesApproved);
     assert_eq!(engine.state.take_leaves().len(), 1, "the approval is in the state tree");
-    let image = engine.state.snapshot();
-    let state = State::from_snapshot(ENGINE_ID, Secret::new([0x5a; 32]), 7, image.clone());
+    let image = engine.state.image();
+    let state = State::of_image(ENGINE_ID, Secret::new([0x5a; 32]), 7, &image);
     let state = state.expect("the image is consistent");
     assert_eq!(state.approved_images(), engine.state.approved_images());
     assert_eq!(state.running_version(), running());
-    assert_eq!(state.snapshot(), image);
-    assert_eq!(state.all_leaves().len(), engine.state.all_leaves().len());
+    assert_eq!(state.snapshot(), engine.state.snapshot());
+    assert_eq!(state.leaf_count(), engine.state.leaf_count());
 }
 
 /// INV-18 on the state: the boot of an engine and an audit call the same function.

@@ -4,10 +4,10 @@ use super::table::{Failure, Outcome};
 use super::{Story, is_not_durable};
 use mortise_engine::api::Reply;
 use mortise_engine::boot::BootError;
-use mortise_engine::pipeline::{Fault, Input, Settings};
+use mortise_engine::pipeline::{Fault, Input, Settings, StoredPart};
 use mortise_engine::store::{Garbage, StoreError};
 use mortise_engine::witness::WitnessReject;
-use mortise_format::ids::FrameDigest;
+use mortise_format::ids::{Bytes32, FrameDigest};
 use mortise_format::store::LogHead;
 use mortise_testkit::driver::{AppendFault, Driver, Response};
 use mortise_testkit::keys::Party;
@@ -132,7 +132,7 @@ fn forget(story: &mut Story, happened: bool) {
 
 /// A story with a snapshot after every frame, and the second lock durable.
 fn with_snapshots(story: &mut Story, settle: bool) {
-    let settings = Settings { snapshot_frames: 1 };
+    let settings = Settings { snapshot_frames: 1, ..Settings::default() };
     let mut driver = Driver::new(77, settings);
     driver.boot().expect("an empty disk boots");
     driver.settle();
@@ -145,40 +145,35 @@ fn with_snapshots(story: &mut Story, settle: bool) {
     story.driver.ask(&[&second]);
     if settle {
         story.driver.settle();
-        // One snapshot exists after the first lock; this one covers the whole log.
-        let newest = story.driver.pipeline_mut().final_snapshot().expect("it is idle");
-        let bytes = newest.bytes.to_vec();
-        story.driver.disk.edit(|content| {
-            content.snapshots.insert(newest.seq, (newest.digest, bytes));
-            assert!(content.snapshots.len() > 1);
-        });
+        // One snapshot exists already; the last one covers the whole log.
+        story.driver.store_last_snapshot();
+        let stored = story.driver.disk.edit(|content| content.snapshots.len());
+        assert!(stored > 1, "{stored} snapshots");
     }
 }
 
 fn fail_snapshot(story: &mut Story, happened: bool) {
     with_snapshots(story, false);
-    let stored = story.driver.disk.edit(|content| content.snapshots.len());
-    let mut snapshot = story.driver.take_snapshot();
-    while snapshot.is_none() && story.driver.step() {
-        let now = story.driver.disk.edit(|content| content.snapshots.len());
-        assert!(now <= stored + 1);
-        snapshot = story.driver.take_snapshot();
-    }
-    if let Some(snapshot) = snapshot.filter(|_| happened) {
-        let bytes = snapshot.bytes.to_vec();
-        story.driver.disk.edit(|content| {
-            content.snapshots.insert(snapshot.seq, (snapshot.digest, bytes));
-        });
-    }
+    story.driver.settle();
+    story.driver.pipeline_mut().begin_last_snapshot();
+    story.driver.handle(Input::SnapshotSlice);
+    let part = story.driver.take_part().expect("a snapshot follows the second lock");
+    let (attempt, number) = (part.attempt, part.part);
+    assert!(part.is_manifest, "a small snapshot is its manifest");
+    let digest = match happened {
+        true => story.driver.put_part(part).digest,
+        false => Some(Bytes32([7; 32])),
+    };
     // The store answers the opposite of what it did.
-    story.driver.handle(Input::SnapshotStored(!happened));
+    let digest = digest.filter(|_| !happened);
+    story.driver.handle(Input::SnapshotPart(StoredPart { attempt, part: number, digest }));
     story.driver.settle();
     story.driver.crash(0);
 }
 
 fn break_snapshot(story: &mut Story, happened: bool) {
     with_snapshots(story, true);
-    let mut other = Driver::new(78, Settings { snapshot_frames: 1 });
+    let mut other = Driver::new(78, Settings { snapshot_frames: 1, ..Settings::default() });
     other.boot().expect("an empty disk boots");
     other.settle();
     let foreign =

@@ -167,11 +167,11 @@ fn snapshot_keeps_the_rights_and_no_root_depends_on_them() {
         engine.ask(&engine.signer.grant_reading(&OPERATORS[..2], &one(id)));
     }
     assert!(engine.state.take_leaves().is_empty(), "rights are not in the state tree");
-    let image = engine.state.snapshot();
-    let state = State::from_snapshot(ENGINE_ID, Secret::new([0x5a; 32]), 7, image.clone());
+    let image = engine.state.image();
+    let state = State::of_image(ENGINE_ID, Secret::new([0x5a; 32]), 7, &image);
     let state = state.expect("the image is consistent");
     assert_eq!(state.readings(), engine.state.readings());
-    assert_eq!(state.snapshot(), image);
+    assert_eq!(state.snapshot(), engine.state.snapshot());
     assert_eq!(state.readings_of(READER).count(), 2);
     assert_eq!(state.readings_of(Bytes32([1; 32])).count(), 0);
 }

@@ -27,7 +27,7 @@ const STEPS: u32 = 260;
 
 /// An engine after so many steps of random work under these rules.
 pub fn busy(seed: u64, rules: RuleSet, steps: u32) -> Driver {
-    let settings = Settings { snapshot_frames: 9 };
+    let settings = Settings { snapshot_frames: 9, ..Settings::default() };
     let mut driver = Driver::new(seed, settings);
     driver.code.rules = Some(rules);
     driver.boot().expect("an empty disk boots");

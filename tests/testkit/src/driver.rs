@@ -26,11 +26,11 @@ use mortise_core::body::CarriedStatement;
 use mortise_core::keys::EpochKeys;
 use mortise_core::machine::EpochRecord;
 use mortise_engine::api::{Query, Reply, ShareKey, Submission, Token, Work};
-use mortise_engine::boot::{self, BootError, NewEpoch};
+use mortise_engine::boot::{self, BootError, NewEpoch, Replayed};
 use mortise_engine::channel::ChannelKey;
 use mortise_engine::keyring::{Identity, IdentityError, KeyRing};
 use mortise_engine::pipeline::{
-    Input, Output, Pipeline, Settings, SignJob, SignedFrame, Snapshot, Start,
+    Input, Output, Pipeline, Settings, SignJob, SignedFrame, SnapshotPart, Start, StoredPart,
 };
 use mortise_engine::ports::{Clock, ClockError, Witnesses};
 use mortise_engine::reader::{ReadStore, Reader, ReaderParts, ReleasedView};
@@ -117,7 +117,7 @@ struct Engine {
     renewals: VecDeque<TreeHead>,
     quorum: Option<Arc<WitnessQuorum>>,
     cosigned: u64,
-    snapshots: VecDeque<Snapshot>,
+    parts: VecDeque<SnapshotPart>,
     recalls: Vec<(Token, LogPosition)>,
     last_shipped: u64,
     root_at_boot: Root,
@@ -226,7 +226,7 @@ impl Driver {
             renewals: VecDeque::new(),
             quorum,
             cosigned,
-            snapshots: VecDeque::new(),
+            parts: VecDeque::new(),
             recalls: Vec::new(),
             last_shipped,
             root_at_boot,
@@ -244,6 +244,17 @@ impl Driver {
         let vault: Arc<dyn mortise_engine::ports::Vault> = self.vault.clone();
         let ring = KeyRing::new(vault, identity);
         begin(disk, identity, &ring, &self.entropy, None, &Code::default())
+    }
+
+    /// The same before a new epoch is made: what the boot loaded, and why it skipped snapshots.
+    ///
+    /// # Errors
+    /// What the engine's boot refuses.
+    pub fn replayed(&self, disk: &Disk) -> Result<Replayed, BootError> {
+        let identity = self.identity();
+        let vault: Arc<dyn mortise_engine::ports::Vault> = self.vault.clone();
+        let ring = KeyRing::new(vault, identity);
+        now(boot::replay(disk, identity, &ring, &self.entropy, &|_, _| {}))
     }
 
     /// The witnesses, who know the log of this engine from now on.
@@ -273,6 +284,11 @@ impl Driver {
             vault: Arc::clone(&self.vault),
             ..Self::new(seed, self.settings)
         }
+    }
+
+    /// The same engine with other settings from its next boot on.
+    pub fn with_settings(self, settings: Settings) -> Self {
+        Self { settings, ..self }
     }
 
     /// An engine of another genesis on an empty disk, under the same witnesses; not booted.
@@ -504,9 +520,9 @@ impl Driver {
                     self.engine_mut().recalls.push((token, at));
                 }
                 Output::Reply(token, reply) => self.leave(token, reply),
-                Output::Snapshot(snapshot) => {
-                    self.check_durable(snapshot.seq);
-                    self.engine_mut().snapshots.push_back(snapshot);
+                Output::SnapshotPart(part) => {
+                    self.check_durable(part.seq);
+                    self.engine_mut().parts.push_back(part);
                 }
                 Output::NextTurn => {}
                 Output::Fault(_) => turn.is_fault = true,
@@ -558,7 +574,8 @@ impl Driver {
         let front = engine.ships.front().filter(|(_, s)| *s == Shipped::Synced);
         choices.extend(front.map(|_| Choice::Ack));
         choices.extend((0..engine.signs.len()).map(Choice::Sign));
-        choices.extend(engine.snapshots.front().map(|_| Choice::Snapshot));
+        choices.extend(engine.parts.front().map(|_| Choice::StorePart));
+        choices.extend(engine.pipeline.wants_slice().then_some(Choice::Slice));
         choices.extend(engine.heads.front().map(|_| Choice::Witness));
         choices.extend(engine.recalls.first().map(|_| Choice::Recall));
         choices
@@ -588,7 +605,8 @@ impl Driver {
                 let signed = self.sign(&job);
                 self.handle(Input::Signed(signed));
             }
-            Choice::Snapshot => self.store_snapshot(),
+            Choice::Slice => self.handle(Input::SnapshotSlice),
+            Choice::StorePart => self.store_part(),
             Choice::Witness => self.ask_witnesses(),
             Choice::Renew => self.renew(),
             Choice::Recall => self.recall(),
@@ -611,9 +629,9 @@ impl Driver {
         engine.ships.remove(at).map(|(frame, _)| frame)
     }
 
-    /// Removes the oldest snapshot that the pipeline made.
-    pub fn take_snapshot(&mut self) -> Option<Snapshot> {
-        self.engine_mut().snapshots.pop_front()
+    /// Removes the oldest part of a snapshot that the pipeline handed over.
+    pub fn take_part(&mut self) -> Option<SnapshotPart> {
+        self.engine_mut().parts.pop_front()
     }
 
     /// Executes all outputs except requests to witnesses.
@@ -663,12 +681,47 @@ impl Driver {
         bench.set_all(WitnessBehaviour::Open);
     }
 
-    fn store_snapshot(&mut self) {
-        let snapshot = self.engine_mut().snapshots.pop_front().expect("it was chosen");
-        self.check_durable(snapshot.seq);
-        let bytes = bytes::Bytes::from(snapshot.bytes.to_vec());
-        let stored = now(LogStore::snapshot_put(&self.disk, snapshot.seq, snapshot.digest, bytes));
-        self.handle(Input::SnapshotStored(stored.is_ok()));
+    /// Seals the oldest part of a snapshot that was handed over, stores it, and reports that.
+    fn store_part(&mut self) {
+        let part = self.engine_mut().parts.pop_front().expect("it was chosen");
+        let stored = self.put_part(part);
+        self.handle(Input::SnapshotPart(stored));
+    }
+
+    /// Seals and stores a part, as the actors do.
+    pub fn put_part(&self, part: SnapshotPart) -> StoredPart {
+        self.check_durable(part.seq);
+        let SnapshotPart { attempt, seq, part, is_manifest, keys, plain } = part;
+        let sealed = match is_manifest {
+            true => keys.seal_manifest(plain),
+            false => keys.seal_part(part, plain),
+        };
+        let sealed = sealed.expect("a part fits its bounds");
+        let manifest = is_manifest.then_some(sealed.digest);
+        let stored = now(LogStore::snapshot_put(&self.disk, seq, part, manifest, sealed.bytes));
+        assert_eq!(stored, Ok(is_manifest), "the manifest comes last");
+        StoredPart { attempt, part, digest: Some(sealed.digest) }
+    }
+
+    /// Takes and stores the snapshot of a graceful stop. Returns its last frame, or none when there
+    /// was nothing new.
+    ///
+    /// # Panics
+    /// When it comes to no end.
+    pub fn store_last_snapshot(&mut self) -> Option<u64> {
+        self.engine_mut().pipeline.begin_last_snapshot();
+        let is_new = self.pipeline().is_snapshotting();
+        for _ in 0..SNAPSHOT_STEPS_MAX {
+            if !self.pipeline().is_snapshotting() {
+                break;
+            }
+            match self.engine().parts.is_empty() {
+                true => self.handle(Input::SnapshotSlice),
+                false => self.store_part(),
+            }
+        }
+        assert!(!self.pipeline().is_snapshotting(), "the snapshot comes to no end");
+        is_new.then(|| self.pipeline().machine().head().next_seq - 1)
     }
 
     /// The reader of the released log.
@@ -690,6 +743,8 @@ fn timed<T>(future: impl Future<Output = T>) -> Option<T> {
     runtime.block_on(async { tokio::time::timeout(ANSWER_TIME, future).await.ok() })
 }
 
+/// More than a snapshot of a test takes.
+const SNAPSHOT_STEPS_MAX: usize = 10_000;
 /// Less than the first pause of an engine between two requests.
 const ANSWER_TIME: Duration = Duration::from_millis(30);
 
@@ -720,7 +775,8 @@ enum Choice {
     Sync,
     Ack,
     Sign(usize),
-    Snapshot,
+    Slice,
+    StorePart,
     Witness,
     Renew,
     Recall,

@@ -7,7 +7,6 @@
 //! The port serves what a host serves after a restart. A test that needs a dishonest host changes
 //! the content: see [`Disk::edit`].
 
-use bytes::Bytes;
 use mortise_engine::store::{Ack, Garbage, LogStore, StoreError, StoreFuture};
 use mortise_format::frame::{Frame, FrameLeaf, LEAF_BYTES};
 use mortise_format::ids::{Bytes32, FrameDigest};
@@ -32,6 +31,8 @@ pub struct Content {
     pub synced: usize,
     /// Sealed snapshots, by the frame after which they were taken.
     pub snapshots: BTreeMap<u64, (Bytes32, Vec<u8>)>,
+    /// The snapshot of which parts are stored: its last frame, and the parts.
+    pub receiving: Option<(u64, BTreeMap<u32, Vec<u8>>)>,
     /// Small sealed values.
     pub blobs: BTreeMap<String, Vec<u8>>,
     /// The head that a dishonest store answers with.
@@ -182,18 +183,36 @@ impl LogStore for Disk {
         ready((from_seq..).zip(frames).map(leaf).collect())
     }
 
-    fn snapshot_put(&self, seq: u64, digest: Bytes32, bytes: Bytes) -> StoreFuture<()> {
-        self.content().snapshots.insert(seq, (digest, bytes.to_vec()));
-        ready(Ok(()))
+    fn snapshot_put(
+        &self,
+        seq: u64,
+        part: u32,
+        manifest: Option<Bytes32>,
+        bytes: Vec<u8>,
+    ) -> StoreFuture<bool> {
+        let mut content = self.content();
+        if content.receiving.as_ref().is_none_or(|(receiving, _)| *receiving != seq) {
+            content.receiving = Some((seq, BTreeMap::new()));
+        }
+        let Some((_, parts)) = content.receiving.as_mut() else { return ready(Ok(false)) };
+        parts.insert(part, bytes);
+        let Some(digest) = manifest else { return ready(Ok(false)) };
+        let whole = parts.range(..=part).map(|(_, bytes)| &bytes[..]).collect::<Vec<_>>().concat();
+        content.receiving = None;
+        content.snapshots.insert(seq, (digest, whole));
+        ready(Ok(true))
     }
 
     fn snapshots(&self) -> StoreFuture<Vec<SnapshotInfo>> {
         ready(Ok(self.content().newest()))
     }
 
-    fn snapshot_read(&self, info: SnapshotInfo) -> StoreFuture<Vec<u8>> {
+    fn snapshot_read(&self, info: SnapshotInfo, part: u32) -> StoreFuture<Vec<u8>> {
         let content = self.content();
-        let found = content.snapshots.get(&info.seq).map(|(_, bytes)| bytes.clone());
+        let found = content.snapshots.get(&info.seq).map(|(_, bytes)| {
+            let part = usize::try_from(part).expect("32 bits fit");
+            bytes.chunks(SNAPSHOT_PART_BYTES).nth(part).unwrap_or_default().to_vec()
+        });
         ready(found.ok_or_else(|| StoreRefusal::SnapshotUnknown.into()))
     }
 

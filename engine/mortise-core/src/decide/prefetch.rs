@@ -90,7 +90,7 @@ fn lines_of_lock(lock: &Lock) -> u64 {
     let leg = lock.legs.first().map_or(0, |leg| u64::from(leg.settled.is_zero()));
     u64::from(lock.lock_id.0[0])
         ^ lock.expires
-        ^ lock.timer
+        ^ *lock.timer
         ^ leg
         ^ lock.changed_at.seq
         ^ u64::from(lock.signature.0[0])

@@ -21,10 +21,6 @@
 use super::node_hash;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
-use bincode::de::{BorrowDecoder, Decoder};
-use bincode::enc::Encoder;
-use bincode::error::{DecodeError, EncodeError};
-use bincode::{BorrowDecode, Decode, Encode};
 use core::ops::Range;
 use mortise_format::domains::sha256;
 
@@ -40,9 +36,8 @@ pub type TileLeaves = BTreeMap<u64, Vec<Hash>>;
 
 /// The nodes that are kept; see the [module](self).
 ///
-/// Encoded as the size, then the roots of the full tiles, then the leaf hashes of the open one,
-/// both without a count: there is one encoding per archive, and every accepted one can be reached
-/// by appending.
+/// A snapshot holds the roots of the full tiles and the leaf hashes of the open one: the rest
+/// follows from them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Archive {
     size: u64,
@@ -150,6 +145,25 @@ impl Archive {
             self.open.clear();
             self.append_tile(root);
         }
+    }
+
+    /// Roots of the full tiles, in order.
+    pub fn full_tiles(&self) -> &[Hash] {
+        self.levels.first().map_or(&[], Vec::as_slice)
+    }
+
+    /// Leaf hashes of the tile that is not full yet.
+    pub fn open_tile(&self) -> &[Hash] {
+        &self.open
+    }
+
+    /// Appends a full tile by its root. No tile may be open.
+    ///
+    /// # Panics
+    /// At 2^64 leaves.
+    pub(crate) fn append_full_tile(&mut self, root: Hash) {
+        self.size = self.size.checked_add(TILE_LEAVES).expect("a log has fewer than 2^64 frames");
+        self.append_tile(root);
     }
 
     fn append_tile(&mut self, root: Hash) {
@@ -335,32 +349,4 @@ fn perfect_root(leaves: &[Hash]) -> Hash {
 
 fn place(n: u64) -> usize {
     usize::try_from(n).expect("an archive in memory has places that memory can number")
-}
-
-impl Encode for Archive {
-    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
-        self.size.encode(encoder)?;
-        let roots = self.levels.first().into_iter().flatten();
-        roots.chain(&self.open).try_for_each(|hash| hash.encode(encoder))
-    }
-}
-
-impl<C> Decode<C> for Archive {
-    fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
-        let size = <u64 as Decode<C>>::decode(decoder)?;
-        let mut archive = Self { size, ..Self::default() };
-        for _ in 0..size >> TILE_HEIGHT {
-            archive.append_tile(<Hash as Decode<C>>::decode(decoder)?);
-        }
-        for _ in 0..size % TILE_LEAVES {
-            archive.open.push(<Hash as Decode<C>>::decode(decoder)?);
-        }
-        Ok(archive)
-    }
-}
-
-impl<'de, C> BorrowDecode<'de, C> for Archive {
-    fn borrow_decode<D: BorrowDecoder<'de, Context = C>>(d: &mut D) -> Result<Self, DecodeError> {
-        <Self as Decode<C>>::decode(d)
-    }
 }

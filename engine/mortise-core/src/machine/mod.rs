@@ -29,7 +29,9 @@ pub use live::{CloseError, Executed, OpenFrame, event_leaves};
 pub use opened::{OpenedFrame, Opener, read_clear};
 pub use recent::{ProvenLeaf, RecentRoots, RootNotKept};
 pub use rules::RulesRefusal;
-pub use snapshot::{MachineSnapshot, SnapshotError};
+pub use snapshot::{
+    SNAPSHOT_VERSION, SealedPart, SnapshotError, SnapshotKeys, SnapshotLoad, SnapshotStep, Taking,
+};
 
 use crate::body::{BootRecord, ClearBody, FrameStatement};
 use crate::history::Frontier;
@@ -78,6 +80,7 @@ pub struct Machine {
     chain: Chain,
     archive: Archive,
     recent: RecentRoots,
+    taking: Option<Taking>,
 }
 
 impl Machine {
@@ -95,7 +98,8 @@ impl Machine {
     ) -> Self {
         let state = State::new(engine_id, policy, state_salt, map_seed);
         let (tree, chain) = (StateTree::new(), Chain::new(engine_id));
-        Self { state, tree, chain, archive: Archive::new(), recent: RecentRoots::default() }
+        let (archive, recent) = (Archive::new(), RecentRoots::default());
+        Self { state, tree, chain, archive, recent, taking: None }
     }
 
     /// The state.

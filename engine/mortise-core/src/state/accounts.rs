@@ -24,7 +24,7 @@ pub struct Account {
     pub fact: Option<Box<RecordedFact>>,
     /// Frame of the last change.
     pub changed_seq: u64,
-    /// Slot of the asset's total; rebuilt.
+    /// Slot of the asset's total.
     pub(crate) total: u32,
     /// Legs of locks in the state that are of this account; rebuilt from the locks.
     pub(crate) lock_legs: u32,

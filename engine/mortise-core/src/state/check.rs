@@ -1,8 +1,10 @@
 //! Recomputes every aggregate of the state from its locks.
 
 use super::room::Held;
-use super::{State, slot_of};
+use super::{State, index, slot_of};
 use alloc::collections::BTreeMap;
+use alloc::vec;
+use alloc::vec::Vec;
 use mortise_format::U256;
 use mortise_format::asset::Asset;
 use mortise_format::ids::{Address, LockId};
@@ -39,8 +41,12 @@ pub enum Inconsistency {
     NonceFree(LockId),
 }
 
-/// Held, claimed and the number of legs of each account.
-type Sums = BTreeMap<(Address, Asset), (U256, U256, u32)>;
+/// Held, claimed and the number of legs by the slot of the account, and open locks by that of the
+/// principal. Lists and not maps: a boot checks a whole state, and has little memory beside it.
+struct Sums {
+    accounts: Vec<(U256, U256, u32)>,
+    open: Vec<u32>,
+}
 
 impl State {
     /// Recomputes aggregates and compares.
@@ -52,10 +58,10 @@ impl State {
             return Err(Inconsistency::Idle);
         }
         self.check_held()?;
-        let (sums, open) = self.check_locks()?;
+        let sums = self.check_locks()?;
         self.check_accounts(&sums)?;
-        for principal in self.principals.iter() {
-            let expected = open.get(&principal.address).copied().unwrap_or(0);
+        for (slot, principal) in self.principals.entries() {
+            let expected = sums.open.get(index(slot)).copied().unwrap_or(0);
             if principal.open_count != expected {
                 return Err(Inconsistency::OpenCount(principal.address));
             }
@@ -63,16 +69,17 @@ impl State {
         Ok(())
     }
 
-    fn check_locks(&self) -> Result<(Sums, BTreeMap<Address, u32>), Inconsistency> {
-        let mut sums = Sums::new();
-        let mut open = BTreeMap::new();
+    fn check_locks(&self) -> Result<Sums, Inconsistency> {
+        let accounts = vec![Default::default(); index(self.accounts.slots())];
+        let mut sums = Sums { accounts, open: vec![0; index(self.principals.slots())] };
         for lock in self.locks() {
-            let owner = &self.principals[lock.owner_slot];
+            let owner = self.principals.get(lock.owner_slot);
+            let owner = owner.ok_or(Inconsistency::OpenCount(lock.terms.owner))?;
             if owner.nonces.is_free(self.rules(), self.time_ms / 1000, lock.terms.nonce) {
                 return Err(Inconsistency::NonceFree(lock.lock_id));
             }
             if lock.status.is_open() {
-                *open.entry(lock.terms.owner).or_insert(0) += 1;
+                sums.open[index(lock.owner_slot)] += 1;
             }
             if lock.legs.len() != lock.terms.legs.len() {
                 return Err(Inconsistency::LegSum(lock.lock_id));
@@ -83,14 +90,18 @@ impl State {
                     return Err(Inconsistency::LegSum(lock.lock_id));
                 }
                 let held = if lock.status.is_open() { leg.remaining } else { U256::ZERO };
-                let entry = sums.entry((lock.terms.owner, terms.asset)).or_default();
                 let wrong = Inconsistency::AccountSum(lock.terms.owner);
+                let account = self.accounts.get(leg.account).ok_or(wrong)?;
+                if account.owner != lock.terms.owner || account.asset != terms.asset {
+                    return Err(wrong);
+                }
+                let entry = &mut sums.accounts[index(leg.account)];
                 entry.0 = entry.0.checked_add(held).ok_or(wrong)?;
                 entry.1 = entry.1.checked_add(leg.claimed).ok_or(wrong)?;
                 entry.2 += 1;
             }
         }
-        Ok((sums, open))
+        Ok(sums)
     }
 
     fn check_held(&self) -> Result<(), Inconsistency> {
@@ -108,9 +119,8 @@ impl State {
 
     fn check_accounts(&self, sums: &Sums) -> Result<(), Inconsistency> {
         let mut totals: BTreeMap<Asset, (U256, u32)> = BTreeMap::new();
-        for account in self.accounts.iter() {
-            let key = (account.owner, account.asset);
-            let expected = sums.get(&key).copied().unwrap_or_default();
+        for (slot, account) in self.accounts.entries() {
+            let expected = sums.accounts.get(index(slot)).copied().unwrap_or_default();
             if expected != (account.held, account.claimed, account.lock_legs) {
                 return Err(Inconsistency::AccountSum(account.owner));
             }
@@ -118,9 +128,6 @@ impl State {
             let total = totals.entry(account.asset).or_default();
             total.0 = total.0.checked_add(promised).ok_or(Inconsistency::TotalSum)?;
             total.1 += 1;
-        }
-        if sums.keys().any(|(owner, asset)| self.account(owner, asset).is_none()) {
-            return Err(Inconsistency::TotalSum);
         }
         let found = self.totals.iter().map(|t| (t.asset, (t.promised, t.accounts)));
         match found.collect::<BTreeMap<_, _>>() == totals {

@@ -288,19 +288,12 @@ impl State {
         self.leaves(keys)
     }
 
-    /// Every leaf of the state, to build the tree from scratch.
-    pub fn all_leaves(&self) -> Vec<Leaf> {
-        let locks = self.locks().map(|l| LeafKey::Lock(l.lock_id));
-        let accounts = self.accounts.iter().map(|a| LeafKey::Account(a.owner, a.asset));
-        // A principal that never owned a lock nor burned a nonce was never a leaf.
-        let principals = self.principals.iter().filter(|p| p.is_leaf);
-        let principals = principals.map(|p| LeafKey::Principal(p.address));
-        let images = self.approved_images().map(|_| LeafKey::Images);
-        let all = locks.chain(accounts).chain(principals).chain([LeafKey::Policy]).chain(images);
-        self.leaves(all.collect())
+    /// Position of a leaf in the state tree.
+    pub(super) fn leaf_position(&self, key: &LeafKey) -> TreeKey {
+        key.position_under(&self.dirty.position_key)
     }
 
-    fn leaves(&self, keys: Vec<LeafKey>) -> Vec<Leaf> {
+    pub(super) fn leaves(&self, keys: Vec<LeafKey>) -> Vec<Leaf> {
         let mut bytes = Vec::with_capacity(320);
         let leaf = |key: LeafKey| {
             let position = key.position_under(&self.dirty.position_key).0;

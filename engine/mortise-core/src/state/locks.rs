@@ -1,5 +1,6 @@
 //! Locks in the state.
 
+use super::rebuilt::Rebuilt;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bincode::de::Decoder;
@@ -22,7 +23,7 @@ pub struct Leg {
     pub claimed: U256,
     /// Paid.
     pub settled: U256,
-    /// Slot of the account; rebuilt from owner and asset.
+    /// Slot of the account.
     pub(crate) account: u32,
 }
 
@@ -104,12 +105,12 @@ pub struct Lock {
     pub signature: Signature,
     /// True when the owner signed the existing client's approval.
     pub by_approval: bool,
-    /// Slot of the owner; rebuilt.
+    /// Slot of the owner.
     pub(crate) owner_slot: u32,
-    /// Index in the owner's list of locks; rebuilt.
-    pub(crate) owner_index: u32,
+    /// Index in the owner's list of locks.
+    pub(crate) owner_index: Rebuilt<u32>,
     /// Stamp of the valid timer; timers with other stamps are stale.
-    pub(crate) timer: u64,
+    pub(crate) timer: Rebuilt<u64>,
 }
 
 impl Lock {

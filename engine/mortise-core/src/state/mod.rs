@@ -1,8 +1,8 @@
 //! The state: locks, accounts, principals, remembered requests; and the indexes over them.
 //!
 //! What it is for: one value that events change and commands are decided against. Lookups are
-//! constant time. No iteration order can affect a byte of output, except in snapshots, which are
-//! sorted.
+//! constant time. No iteration order can affect a byte of output, except in snapshots, whose state
+//! root is checked.
 //!
 //! Invariants: aggregates (`held`, `claimed`, totals, counts) equal the sums over the locks
 //! (INV-01, 02); `check` recomputes them from scratch.
@@ -12,12 +12,14 @@ mod check;
 mod chunks;
 mod corruption;
 mod idle;
+mod image;
 mod images;
 mod leaves;
 pub mod locks;
 pub mod nonces;
 pub mod principals;
 mod readings;
+mod rebuilt;
 pub mod requests;
 pub mod room;
 mod rules;
@@ -28,13 +30,17 @@ mod snapshot;
 pub(crate) mod testing;
 mod timers;
 mod view;
+mod whole;
 
 pub use check::Inconsistency;
 pub use corruption::Corruption;
+pub use image::StateImage;
+pub(crate) use image::{Loading, StateHead};
 pub use images::{ApprovedImages, ImageRefusal};
 pub use leaves::{Before, Leaf, value_hash};
 pub use mortise_format::entry::{LeafKey, LeafValue};
 pub use readings::GrantedReading;
+pub(crate) use rebuilt::Rebuilt;
 pub use snapshot::StateSnapshot;
 pub use view::{Balance, DueLocks};
 
@@ -263,11 +269,11 @@ impl State {
     pub(crate) fn insert_lock(&mut self, mut lock: Lock, hash: KeyHash) -> u32 {
         let slot = self.locks.next_slot();
         let owner = &mut self.principals[lock.owner_slot];
-        lock.owner_index = slot_of(owner.locks.len());
+        *lock.owner_index = slot_of(owner.locks.len());
         owner.locks.push(slot);
         self.lock_index.insert_hashed(hash, slot);
         let due = lock.due(self.policy.retention_s);
-        lock.timer = match due {
+        *lock.timer = match due {
             Some(due) => self.timers.set(due, slot),
             None => self.timers.unset(),
         };
@@ -286,10 +292,10 @@ impl State {
         let lock = self.locks.take(slot)?;
         self.lock_index.remove(&lock.lock_id, slot);
         let owned = &mut self.principals[lock.owner_slot].locks;
-        owned.swap_remove(index(lock.owner_index));
-        let moved = owned.get(index(lock.owner_index)).copied();
+        owned.swap_remove(index(*lock.owner_index));
+        let moved = owned.get(index(*lock.owner_index)).copied();
         if let Some(moved) = moved.and_then(|slot| self.lock_mut(slot)) {
-            moved.owner_index = lock.owner_index;
+            *moved.owner_index = *lock.owner_index;
         }
         for leg in lock.legs.iter() {
             let legs = &mut self.accounts[leg.account].lock_legs;
@@ -310,7 +316,7 @@ impl State {
             None => self.timers.unset(),
         };
         if let Some(lock) = self.lock_mut(slot) {
-            lock.timer = stamp;
+            *lock.timer = stamp;
         }
     }
 }

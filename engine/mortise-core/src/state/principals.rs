@@ -4,6 +4,7 @@
 //! ever (INV-06).
 
 use super::nonces::Nonces;
+use super::rebuilt::Rebuilt;
 use super::requests::Quota;
 use alloc::vec::Vec;
 use bincode::{Decode, Encode};
@@ -30,8 +31,8 @@ pub struct Principal {
     pub is_leaf: bool,
     /// Frame of the last change of nonces or counts.
     pub changed_seq: u64,
-    /// Slots of this owner's locks in the state; rebuilt from the locks.
-    pub(crate) locks: Vec<u32>,
+    /// Slots of this owner's locks in the state.
+    pub(crate) locks: Rebuilt<Vec<u32>>,
     /// Slot of the account that this owner used last. Most owners have one account. Rebuilt by use.
     pub(crate) last_account: u32,
     /// From when on it can be forgotten, seconds, as it is listed; rebuilt.
@@ -93,7 +94,7 @@ impl Principal {
             usage: Usage::default(),
             is_leaf: false,
             changed_seq: 0,
-            locks: Vec::new(),
+            locks: Rebuilt::default(),
             last_account: NO_SLOT,
             due: None,
         }

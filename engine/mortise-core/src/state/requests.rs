@@ -3,6 +3,7 @@
 //! A request whose refusal was not final is here as well: the id is bound to its content, and the
 //! answer is decided again. Invariants: a final answer is never replaced while it is valid.
 
+use super::chunks::Imaged;
 use super::principals::NO_SLOT;
 use super::slab::Slab;
 use super::slot_index::{KeyHash, SlotIndex};
@@ -203,16 +204,24 @@ impl Requests {
         forgotten
     }
 
-    /// Everything, in order of time then key: the form of a snapshot.
+    /// Everything, in order of time then key: whatever their slots.
     pub(crate) fn to_sorted(&self) -> Vec<(Key, Remembered)> {
         let mut all: Vec<_> = self.slots.iter().cloned().collect();
         all.sort_unstable_by_key(|(key, remembered)| (remembered.valid_until, *key));
         all
     }
 
-    pub(crate) fn restore(&mut self, all: Vec<(Key, Remembered)>) {
-        for (key, remembered) in all {
-            self.put(key, remembered);
+    /// The container of which a snapshot holds the values.
+    pub(crate) fn container(&mut self) -> &mut dyn Imaged {
+        &mut self.slots
+    }
+
+    /// Rebuilds the indexes once the container is filled.
+    pub(crate) fn rebuild(&mut self) {
+        self.by_key.reserve(self.slots.slots());
+        for (slot, (key, remembered)) in self.slots.entries() {
+            self.by_key.insert(key, slot);
+            self.by_time.entry(remembered.valid_until).or_default().push(slot);
         }
     }
 }

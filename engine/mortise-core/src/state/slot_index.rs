@@ -38,6 +38,11 @@ impl SlotIndex {
         Self { table: HashTable::new(), hasher: FixedState::with_seed(seed) }
     }
 
+    /// Makes room for this many keys, so that filling does not grow the table step by step.
+    pub fn reserve(&mut self, keys: u32) {
+        self.table.reserve(super::index(keys), |entry| entry.spread());
+    }
+
     /// Number of keys.
     pub fn len(&self) -> usize {
         self.table.len()

@@ -174,7 +174,7 @@ impl State {
             return true;
         }
         while let Some(timer) = self.timers.take_due(now_s) {
-            if self.lock_at(timer.slot).is_some_and(|l| l.timer == timer.stamp) {
+            if self.lock_at(timer.slot).is_some_and(|l| *l.timer == timer.stamp) {
                 self.timers.put_back(now_s, timer);
                 return true;
             }
@@ -190,7 +190,7 @@ impl State {
         let mut count = 0;
         while count < max {
             let Some(timer) = self.timers.take_due(now_s) else { break };
-            let Some(lock) = self.lock_at(timer.slot).filter(|l| l.timer == timer.stamp) else {
+            let Some(lock) = self.lock_at(timer.slot).filter(|l| *l.timer == timer.stamp) else {
                 continue;
             };
             due.add(lock);
@@ -202,7 +202,7 @@ impl State {
     /// Every lock that is due at `now_s`, without taking any.
     pub fn due(&mut self, now_s: u64) -> DueLocks {
         let locks = &self.locks;
-        let counts = |timer: Timer| locks.get(timer.slot).is_some_and(|l| l.timer == timer.stamp);
+        let counts = |timer: Timer| locks.get(timer.slot).is_some_and(|l| *l.timer == timer.stamp);
         let slots = self.timers.due(now_s, counts);
         let mut due = DueLocks::default();
         slots.into_iter().filter_map(|slot| self.lock_at(slot)).for_each(|lock| due.add(lock));

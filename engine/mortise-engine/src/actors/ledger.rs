@@ -2,12 +2,15 @@
 
 use super::appends::{Appends, Next};
 use super::crypto::{Crypto, SignPart};
+use super::sealer::{Seal, Sealer};
 use crate::api::{Reply, ShareKey, Submission, Token, Work};
 use crate::lease::Lease;
 use crate::phase::{Phase, PhaseCell};
-use crate::pipeline::{Fault, Input, Output, Pipeline, SignJob, SignedFrame, Snapshot};
+use crate::pipeline::{
+    Fault, Input, Output, Pipeline, SignJob, SignedFrame, SnapshotPart, StoredPart,
+};
 use crate::ports::Clock;
-use crate::reader::ReleasedView;
+use crate::reader::{Readers, ReleasedView};
 use crate::store::{Ack, LogStore, StoreFuture};
 use crate::witness::{Outcome, Paths, WitnessQuorum, consistency, gather, renew};
 use actix::{
@@ -15,7 +18,9 @@ use actix::{
     ResponseActFuture, WrapFuture,
 };
 use mortise_core::history::archive::Plan;
+use mortise_core::machine::SealedPart;
 use mortise_format::frame::Frame;
+use mortise_format::limits::{SNAPSHOT_SLICE_MS, SNAPSHOT_STOP_MS_MAX};
 use mortise_format::merkle::history::TreeHead;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -40,6 +45,10 @@ pub struct LedgerParts {
     pub view: Arc<ReleasedView>,
     /// The lease of answers about now, if the policy has witnesses.
     pub lease: Option<Arc<Lease>>,
+    /// The worker that seals the parts of snapshots.
+    pub sealer: Addr<Sealer>,
+    /// The readers, who find damaged frames.
+    pub readers: Arc<Readers>,
 }
 
 pub struct Ledger {
@@ -49,17 +58,33 @@ pub struct Ledger {
     next_token: Token,
     /// True once the boot frame is released.
     is_open: bool,
-    /// Completes a graceful stop: every request is answered and the last snapshot is stored.
+    /// Completes a graceful stop, once every request is answered.
     stopping: Option<oneshot::Sender<()>>,
-    /// Completes it once the end of the epoch is in the log.
+    /// The same, once the last snapshot is stored or dropped.
     ending: Option<oneshot::Sender<()>>,
+    /// The same, once the end of the epoch is in the log.
+    closing: Option<oneshot::Sender<()>>,
+    /// True while a slice of a snapshot is scheduled.
+    has_slice: bool,
+    /// The damaged frame that the pipeline knows of.
+    damaged: Option<u64>,
 }
 
 impl Ledger {
     pub fn new(parts: LedgerParts) -> Self {
         let (appends, responders) = (Appends::default(), HashMap::new());
-        let (stopping, ending) = (None, None);
-        Self { parts, appends, responders, next_token: 0, is_open: false, stopping, ending }
+        Self {
+            parts,
+            appends,
+            responders,
+            next_token: 0,
+            is_open: false,
+            stopping: None,
+            ending: None,
+            closing: None,
+            has_slice: false,
+            damaged: None,
+        }
     }
 
     fn step(&mut self, input: Input, context: &mut Context<Self>) {
@@ -88,7 +113,7 @@ impl Ledger {
                 Output::Sign(job) => self.sign(job, context),
                 Output::Reply(token, reply) => self.reply(token, reply),
                 Output::Released(released) => self.parts.view.publish(*released),
-                Output::Snapshot(snapshot) => self.store_snapshot(snapshot, context),
+                Output::SnapshotPart(part) => self.store_part(part, context),
                 Output::Witness(head) => self.witness(head, context),
                 Output::Renew(head) => self.renew(head, context),
                 Output::NextTurn => context.notify(NextTurn),
@@ -98,6 +123,7 @@ impl Ledger {
                 }
             }
         }
+        self.schedule_slice(context);
         self.finish_stop(context);
     }
 
@@ -228,48 +254,78 @@ impl Ledger {
         })
     }
 
-    fn store_snapshot(&mut self, snapshot: Snapshot, context: &mut Context<Self>) {
-        let seq = snapshot.seq;
-        let stored = put_snapshot(self.parts.store.as_ref(), snapshot);
-        let done = stored.into_actor(self).map(move |stored, ledger, context| {
+    /// Tells the pipeline of a frame that readers found damaged.
+    fn look_for_damage(&mut self, context: &mut Context<Self>) {
+        let found = self.parts.readers.reader().damaged();
+        if let Some(seq) = found.filter(|_| found > self.damaged) {
+            self.damaged = found;
+            self.step(Input::Damaged(seq), context);
+        }
+    }
+
+    /// Has a part of a snapshot sealed by a worker, and stores it beside other work.
+    fn store_part(&self, part: SnapshotPart, context: &mut Context<Self>) {
+        let SnapshotPart { attempt, seq, part: number, is_manifest, .. } = part;
+        let (sealed, store) = (self.parts.sealer.send(Seal(part)), Arc::clone(&self.parts.store));
+        let stored = async move {
+            let Ok(Ok(SealedPart { bytes, digest })) = sealed.await else { return None };
+            let manifest = is_manifest.then_some(digest);
+            let stored = store.snapshot_put(seq, number, manifest, bytes).await;
             if let Err(error) = &stored {
-                tracing::warn!(seq, %error, "snapshot not stored");
+                tracing::warn!(seq, part = number, %error, "snapshot not stored");
             }
-            ledger.step(Input::SnapshotStored(stored.is_ok()), context);
+            stored.ok().map(|_| digest)
+        };
+        let done = stored.into_actor(self).map(move |digest, ledger, context| {
+            let stored = StoredPart { attempt, part: number, digest };
+            ledger.step(Input::SnapshotPart(stored), context);
         });
         context.spawn(done);
     }
 
-    /// Ends a graceful stop once every accepted request is answered. A last snapshot makes the next
-    /// start fast. The end of the epoch, where the policy wants it, follows in the log.
-    fn finish_stop(&mut self, context: &mut Context<Self>) {
-        let is_over = self.parts.pipeline.is_idle() || self.parts.pipeline.fault().is_some();
-        if !is_over {
+    /// Has the next slice of a snapshot encoded after a pause, in which the writer serves. At a stop
+    /// there is nothing else to do.
+    fn schedule_slice(&mut self, context: &mut Context<Self>) {
+        if self.has_slice || !self.parts.pipeline.wants_slice() {
             return;
         }
-        if let Some(done) = self.ending.take() {
+        self.has_slice = true;
+        let pause = if self.ending.is_some() { Duration::ZERO } else { SLICE_PAUSE };
+        context.run_later(pause, |ledger, context| {
+            ledger.has_slice = false;
+            ledger.step(Input::SnapshotSlice, context);
+        });
+    }
+
+    /// Ends a graceful stop once every accepted request is answered. A last snapshot makes the next
+    /// start fast, and is dropped when it takes too long: the next start then has more to replay.
+    /// The end of the epoch, where the policy wants it, follows in the log.
+    fn finish_stop(&mut self, context: &mut Context<Self>) {
+        let is_over = self.parts.pipeline.is_idle() || self.parts.pipeline.fault().is_some();
+        if is_over && let Some(done) = self.stopping.take() {
+            self.ending = Some(done);
+            self.parts.pipeline.begin_last_snapshot();
+            context.notify_later(EndStop, STOP_SNAPSHOT_MAX);
+            // A snapshot that just began has no part yet: a slice or this input moves it on.
+            self.step(Input::SnapshotSlice, context);
+            return;
+        }
+        if self.ending.is_some() && !self.parts.pipeline.is_snapshotting() {
+            return self.end_stop(context);
+        }
+        if is_over && let Some(done) = self.closing.take() {
             let _ = done.send(());
             context.stop();
         }
-        let Some(done) = self.stopping.take() else { return };
-        let snapshot = self.parts.pipeline.final_snapshot();
-        let store = Arc::clone(&self.parts.store);
-        let store_it = async move {
-            if let Some(snapshot) = snapshot
-                && let Err(error) = put_snapshot(store.as_ref(), snapshot).await
-            {
-                tracing::warn!(%error, "last snapshot not stored");
-            }
-        };
-        let stored = store_it.into_actor(self).map(|(), ledger, context| {
-            ledger.ending = Some(done);
-            ledger.end_epoch(context);
-        });
-        context.spawn(stored);
     }
 
     /// Ends the lease, then the epoch: from then on the next engine may answer at once.
-    fn end_epoch(&mut self, context: &mut Context<Self>) {
+    fn end_stop(&mut self, context: &mut Context<Self>) {
+        let Some(done) = self.ending.take() else { return };
+        if self.parts.pipeline.is_snapshotting() {
+            tracing::info!("last snapshot dropped: it takes too long");
+        }
+        self.closing = Some(done);
         if let Some(lease) = &self.parts.lease {
             lease.end();
         }
@@ -295,11 +351,6 @@ fn phase_of(fault: Fault, is_open: bool) -> Phase {
     Phase::Fault { name: if is_open { "FENCED" } else { name }, why }
 }
 
-fn put_snapshot(store: &dyn LogStore, snapshot: Snapshot) -> StoreFuture<()> {
-    let bytes = Arc::unwrap_or_clone(snapshot.bytes);
-    store.snapshot_put(snapshot.seq, snapshot.digest, bytes.into())
-}
-
 impl Actor for Ledger {
     type Context = Context<Self>;
 
@@ -312,6 +363,7 @@ impl Actor for Ledger {
             let is_lost = ledger.parts.pipeline.fault().is_none() && !ledger.parts.store.is_alive();
             let input = if is_lost { Input::StoreFailed } else { Input::Tick };
             ledger.step(input, context);
+            ledger.look_for_damage(context);
         });
     }
 }
@@ -385,6 +437,23 @@ impl Handler<Stop> for Ledger {
     }
 }
 
+/// Ends a graceful stop, whatever the last snapshot does.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct EndStop;
+
+impl Handler<EndStop> for Ledger {
+    type Result = ();
+
+    fn handle(&mut self, _: EndStop, context: &mut Context<Self>) {
+        self.end_stop(context);
+    }
+}
+
+/// Pause between two slices of a snapshot.
+const SLICE_PAUSE: Duration = Duration::from_millis(SNAPSHOT_SLICE_MS);
+/// Longest that a graceful stop waits for the last snapshot.
+const STOP_SNAPSHOT_MAX: Duration = Duration::from_millis(SNAPSHOT_STOP_MS_MAX);
 /// Interval at which the clock is read when no other input arrives.
 const TICK: Duration = Duration::from_millis(50);
 /// Capacity of the mailbox, messages. Permits bound the requests in them.

@@ -14,7 +14,9 @@ mod appends;
 mod attestor;
 mod crypto;
 mod ledger;
+mod sealer;
 
 pub use attestor::{Attest, Attestor, Bind, OwnImage};
 pub use crypto::{Admit, Crypto, OpenMessage};
 pub use ledger::{Ledger, LedgerParts, Stop, Submit, Submitted};
+pub use sealer::Sealer;

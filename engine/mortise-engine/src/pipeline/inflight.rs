@@ -1,7 +1,7 @@
 //! Frames in flight: shipped and not yet released.
 
 use super::witnessing::Witnessing;
-use super::{Fault, Output, Pipeline, Released, Snapshot};
+use super::{Fault, Output, Pipeline, Released};
 use crate::api::{Answer, ReleasedFrame, Reply, Token};
 use crate::store::Ack;
 use mortise_core::body::{FrameStatement, SealedBody};
@@ -128,14 +128,6 @@ impl Pipeline {
                 Pending::Recall(at) => Output::Reply(token, Reply::Recall(at)),
             });
         }
-        self.release_snapshot(seq, out);
-    }
-
-    /// A snapshot leaves only after its last frame is durable, so it is never ahead of the log.
-    fn release_snapshot(&mut self, seq: u64, out: &mut Vec<Output>) {
-        let Some(snapshot) = self.snapshot.sealed.take_if(|s| s.seq <= seq) else { return };
-        let Snapshot { seq, digest, .. } = snapshot;
-        self.snapshot.storing = Some((seq, digest));
-        out.push(Output::Snapshot(snapshot));
+        self.snapshots.frame_released(seq);
     }
 }

@@ -34,9 +34,11 @@ mod inbox;
 mod inflight;
 mod pump;
 mod query;
+mod snapshot;
 mod witnessing;
 
 pub use inflight::{SignedFrame, SignedPromises};
+pub use snapshot::{SnapshotPart, StoredPart};
 
 use crate::api::{Reply, Token, Work};
 use crate::drafts::Drafts;
@@ -53,11 +55,11 @@ use mortise_core::state::Corruption;
 use mortise_format::event::Event;
 use mortise_format::frame::Frame;
 use mortise_format::ids::{Bytes32, FrameDigest};
-use mortise_format::limits::SNAPSHOT_FRAMES;
+use mortise_format::limits::{SNAPSHOT_BYTES_HELD_MAX, SNAPSHOT_FRAMES};
 use mortise_format::merkle::history::TreeHead;
 use mortise_format::rules::RuleSet;
+use snapshot::Snapshots;
 use std::collections::VecDeque;
-use std::sync::Arc;
 use witnessing::Witnessing;
 
 pub use crate::reader::Released;
@@ -81,8 +83,12 @@ pub enum Input {
     WitnessRefused(WitnessReject),
     /// A round that renews cosignatures ended, with these refusals or without.
     Renewed(Option<WitnessReject>),
-    /// True if the snapshot is stored; false if storing failed, which drops it.
-    SnapshotStored(bool),
+    /// Encode a slice of the snapshot that is being taken.
+    SnapshotSlice,
+    /// A part of a snapshot is stored, or is not.
+    SnapshotPart(StoredPart),
+    /// A frame of the log was found damaged.
+    Damaged(u64),
     Tick,
     /// The answer to [`Output::NextTurn`].
     NextTurn,
@@ -105,8 +111,8 @@ pub enum Output {
     Reply(Token, Reply),
     /// This frame is released. Comes before the answers that rest on it.
     Released(Box<Released>),
-    /// Store this snapshot. Its last frame is durable.
-    Snapshot(Snapshot),
+    /// Seal and store this part of a snapshot. The last frame in the snapshot is released.
+    SnapshotPart(SnapshotPart),
     /// More work waits: hand in [`Input::NextTurn`] after what else has arrived.
     NextTurn,
     /// Stop the engine.
@@ -120,16 +126,6 @@ pub struct SignJob {
     pub statement: FrameStatement,
     /// The events that have a waiting caller, by index.
     pub events: Vec<(u32, Event)>,
-}
-
-/// A sealed snapshot.
-#[derive(Debug, Clone)]
-pub struct Snapshot {
-    /// The last frame in the snapshot.
-    pub seq: u64,
-    pub digest: Bytes32,
-    /// The sealed bytes.
-    pub bytes: Arc<Vec<u8>>,
 }
 
 /// The engine must stop. Only a restart with a replay continues.
@@ -177,11 +173,13 @@ pub enum Fault {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settings {
     pub snapshot_frames: u64,
+    /// Bytes that are encoded for a snapshot and not yet in flight. With more it is given up.
+    pub snapshot_bytes_max: usize,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { snapshot_frames: SNAPSHOT_FRAMES }
+        Self { snapshot_frames: SNAPSHOT_FRAMES, snapshot_bytes_max: SNAPSHOT_BYTES_HELD_MAX }
     }
 }
 
@@ -201,30 +199,13 @@ pub struct Pipeline {
     to_carry: VecDeque<CarriedStatement>,
     /// The statement about the newest released frame.
     newest: Option<CarriedStatement>,
-    snapshot: SnapshotState,
+    snapshots: Snapshots,
     witnessing: Witnessing,
     /// True once the boot frame is released.
     is_open: bool,
     /// True once the frame that ends the epoch is shipped: no other frame follows.
     has_ended: bool,
     fault: Option<Fault>,
-}
-
-/// The state of snapshots.
-#[derive(Debug, Default)]
-struct SnapshotState {
-    /// Number of frames that the last snapshot covers.
-    covered: u64,
-    /// Size of the last snapshot.
-    snapshot_bytes: usize,
-    /// Bytes of frames since the last snapshot.
-    log_bytes: usize,
-    /// Sealed; waits until its last frame is durable.
-    sealed: Option<Snapshot>,
-    /// Sent to the store, not yet stored.
-    storing: Option<(u64, Bytes32)>,
-    /// Stored; its event is not yet logged.
-    stored: Option<(u64, Bytes32)>,
 }
 
 /// The start of a pipeline, after the boot replayed the log.
@@ -244,6 +225,8 @@ pub struct Start {
     pub covered: u64,
     /// The engine before this one ended its epoch in the log: it answers nothing any more.
     pub is_continued: bool,
+    /// That snapshot, if it covers the whole log, so that no frame can name it yet.
+    pub unlogged: Option<(u64, Bytes32)>,
 }
 
 impl Pipeline {
@@ -258,7 +241,7 @@ impl Pipeline {
         settings: Settings,
         out: &mut Vec<Output>,
     ) -> Result<Self, Fault> {
-        let snapshot = SnapshotState { covered: start.covered, ..SnapshotState::default() };
+        let snapshots = Snapshots::after_boot(start.covered, start.unlogged);
         let witnessing = Witnessing::new(start.machine.state().policy(), start.is_continued);
         let mut pipeline = Self {
             machine: start.machine,
@@ -271,7 +254,7 @@ impl Pipeline {
             in_flight: VecDeque::new(),
             newest: start.to_carry.last().cloned(),
             to_carry: start.to_carry.into(),
-            snapshot,
+            snapshots,
             witnessing,
             is_open: false,
             has_ended: false,
@@ -349,9 +332,10 @@ impl Pipeline {
             Input::Cosigned(size) => self.cosigned(now_ms, size, out),
             Input::WitnessRefused(refusal) => return Err(refusal.into()),
             Input::Renewed(refusal) => self.renewed(refusal)?,
-            Input::SnapshotStored(is_stored) => {
-                let storing = self.snapshot.storing.take();
-                self.snapshot.stored = storing.filter(|_| is_stored);
+            Input::SnapshotSlice => self.encode_slice(),
+            Input::SnapshotPart(stored) => self.part_stored(now_ms, stored),
+            Input::Damaged(seq) => {
+                self.snapshots.frame_damaged(seq, self.machine.head().next_seq);
             }
             Input::Tick => {
                 self.drafts.forget(now_ms);
@@ -360,7 +344,9 @@ impl Pipeline {
                 self.end_hold(now_ms, out);
             }
         }
-        self.pump(now_ms, out)
+        self.pump(now_ms, out)?;
+        self.snapshot_turn(now_ms, out);
+        Ok(())
     }
 
     /// Stops the pipeline. Every caller that waits gets [`Reply::NotDurable`].

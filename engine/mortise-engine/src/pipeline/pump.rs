@@ -2,7 +2,7 @@
 
 use super::inbox::{Asked, Change};
 use super::inflight::{InFlight, Pending};
-use super::{Fault, Output, Pipeline, SignJob, Snapshot};
+use super::{Fault, Output, Pipeline, SignJob};
 use crate::api::{DecisionTime, Rejected, Reply, Token};
 use mortise_core::Admitted;
 use mortise_core::body::{Boot, ClearBody};
@@ -12,7 +12,6 @@ use mortise_format::event::{Event, LogPosition};
 use mortise_format::limits::{FRAME_STATEMENTS_MAX, FRAMES_IN_FLIGHT_MAX};
 use mortise_format::reject::Reject;
 use mortise_format::rules::RuleSet;
-use std::sync::Arc;
 
 /// A frame under construction, with the answers that wait for it.
 #[derive(Debug)]
@@ -212,7 +211,7 @@ impl Pipeline {
 
     fn open(&mut self, now_ms: u64) -> Result<Building, Fault> {
         let mut frame = self.machine.open(now_ms)?;
-        if let Some((seq, digest)) = self.snapshot.stored.take() {
+        if let Some((seq, digest)) = self.snapshots.log_in(frame.seq()) {
             self.machine.log(&mut frame, &Event::SnapshotTaken { seq, digest })?;
         }
         Ok(Building { frame, replies: Vec::new(), events: Vec::new() })
@@ -291,48 +290,11 @@ impl Pipeline {
             signed: None,
         });
         let sizes = frame.clear().len() + frame.cipher().len();
-        self.snapshot.log_bytes = self.snapshot.log_bytes.saturating_add(sizes);
+        self.snapshots.frame_shipped(sizes);
         out.push(Output::Ship(frame));
-        self.consider_snapshot(seq);
         Ok(())
     }
-
-    fn consider_snapshot(&mut self, seq: u64) {
-        let snapshot = &self.snapshot;
-        let is_busy = snapshot.sealed.is_some() || snapshot.storing.is_some();
-        let is_early = seq + 1 - snapshot.covered < self.settings.snapshot_frames;
-        // Sealing a large state blocks the writer. Wait until the log has grown by a few times the
-        // size of the snapshot, so that the cost per event stays a small constant.
-        let is_costly = snapshot.log_bytes / LOG_PER_SNAPSHOT < snapshot.snapshot_bytes;
-        // The end of an epoch is found by replaying its last frame.
-        if !is_busy && !is_early && !is_costly && !self.has_ended {
-            self.take_snapshot(seq);
-        }
-    }
-
-    /// Seals a snapshot of the current machine. It leaves when frame `seq` is released.
-    fn take_snapshot(&mut self, seq: u64) {
-        if let Ok((bytes, digest)) = self.machine.seal_snapshot(&self.log_keys) {
-            self.snapshot.covered = seq + 1;
-            self.snapshot.snapshot_bytes = bytes.len();
-            self.snapshot.log_bytes = 0;
-            self.snapshot.sealed = Some(Snapshot { seq, digest, bytes: Arc::new(bytes) });
-        }
-    }
-
-    /// Takes a snapshot at a graceful stop, so that the next start is fast. No frame is in flight.
-    pub fn final_snapshot(&mut self) -> Option<Snapshot> {
-        let seq = self.machine.head().next_seq.checked_sub(1)?;
-        if !self.is_idle() || self.fault.is_some() || self.snapshot.covered == seq + 1 {
-            return None;
-        }
-        self.take_snapshot(seq);
-        self.snapshot.sealed.take()
-    }
 }
-
-/// Bytes of log for each byte of a snapshot.
-const LOG_PER_SNAPSHOT: usize = 4;
 
 fn pending_event(at: LogPosition, event: Option<&Event>) -> Pending {
     match event {

@@ -6,6 +6,7 @@ use mortise_core::body::{CarriedStatement, FrameStatement};
 use mortise_core::machine::statement_about;
 use mortise_format::frame::{Frame, FrameLeaf};
 use mortise_format::ids::Root;
+use mortise_format::store::StoreRefusal;
 use mortise_transport::Address;
 use std::sync::Arc;
 use tokio::sync::Mutex;
@@ -156,7 +157,10 @@ impl Reader {
     /// rest may pass.
     pub(super) fn of_store(&self, seq: u64, error: StoreError) -> ReadError {
         match error {
-            StoreError::Garbage(Garbage::NotAFrame { seq: broken, .. }) => self.is_damaged(broken),
+            StoreError::Garbage(Garbage::NotAFrame { seq: broken, .. })
+            | StoreError::Refused(StoreRefusal::FrameBroken { seq: broken }) => {
+                self.is_damaged(broken)
+            }
             StoreError::Garbage(_) => self.is_damaged(seq),
             error => ReadError::Store { seq, error },
         }

@@ -6,7 +6,6 @@ use mortise_format::frame::{Frame, FrameLeaf, LEAF_BYTES};
 use mortise_format::limits::{BLOB_BYTES_MAX, FRAME_BYTES_MAX, SNAPSHOT_PART_BYTES};
 use mortise_format::store::{
     LogHead, SNAPSHOT_PARTS_MAX, SNAPSHOTS_KEPT, SnapshotInfo, StoreResponse,
-    snapshot_part_is_valid,
 };
 
 pub(super) fn head(answer: StoreResponse) -> Result<LogHead, StoreError> {
@@ -118,14 +117,12 @@ pub(super) fn snapshot_parts(bytes: u64) -> Option<u32> {
 pub(super) fn snapshot_part(
     answer: StoreResponse,
     part: u32,
-    parts: u32,
+    info: SnapshotInfo,
 ) -> Result<Vec<u8>, StoreError> {
+    let full = SNAPSHOT_PART_BYTES as u64;
+    let expected = info.bytes.saturating_sub(u64::from(part) * full).min(full);
     match answer {
-        StoreResponse::SnapshotPart { bytes }
-            if snapshot_part_is_valid(part, parts, bytes.len()) =>
-        {
-            Ok(bytes)
-        }
+        StoreResponse::SnapshotPart { bytes } if bytes.len() as u64 == expected => Ok(bytes),
         StoreResponse::SnapshotPart { .. } => Err(Garbage::WrongSize.into()),
         other => Err(otherwise(other)),
     }

@@ -11,7 +11,8 @@ use super::error::{Garbage, StoreError};
 use futures_util::future::{Either, ready};
 use mortise_format::codec::{self, CodecError};
 use mortise_format::limits::{
-    FRAMES_IN_FLIGHT_MAX, IN_FLIGHT_MAX, STORE_ANSWER_MS_MAX, STORE_MESSAGE_BYTES_MAX,
+    FRAMES_IN_FLIGHT_MAX, IN_FLIGHT_MAX, SNAPSHOT_PARTS_IN_FLIGHT, STORE_ANSWER_MS_MAX,
+    STORE_MESSAGE_BYTES_MAX,
 };
 use mortise_format::store::{StoreRequest, StoreResponse};
 use mortise_transport::{
@@ -27,7 +28,7 @@ use tokio::time::timeout;
 const REQUESTS_MAX: usize = IN_FLIGHT_MAX;
 
 // The engine's own requests: frames and parts of a snapshot. They never reach this bound.
-const _: () = assert!(FRAMES_IN_FLIGHT_MAX + super::remote::PARTS_IN_FLIGHT < REQUESTS_MAX / 2);
+const _: () = assert!(FRAMES_IN_FLIGHT_MAX + SNAPSHOT_PARTS_IN_FLIGHT < REQUESTS_MAX / 2);
 
 type Answer = Result<StoreResponse, StoreError>;
 

@@ -22,7 +22,6 @@ mod tests;
 pub use error::{Garbage, StoreError};
 pub use remote::RemoteLog;
 
-use bytes::Bytes;
 use mortise_format::frame::{Frame, FrameLeaf};
 use mortise_format::ids::{Bytes32, FrameDigest};
 use mortise_format::store::{LogHead, SnapshotInfo};
@@ -72,14 +71,22 @@ pub trait LogStore: Send + Sync + 'static {
     /// decode and their seqs follow one another; they are not checked further.
     fn leaves(&self, from_seq: u64, count: u32) -> StoreFuture<Vec<FrameLeaf>>;
 
-    /// Stores a snapshot taken after frame `seq`; done when all of it is on the disk.
-    fn snapshot_put(&self, seq: u64, digest: Bytes32, bytes: Bytes) -> StoreFuture<()>;
+    /// Stores a part of a snapshot taken after frame `seq`. `manifest` is the digest of the last
+    /// part. Returns true when all of the snapshot is on the disk.
+    fn snapshot_put(
+        &self,
+        seq: u64,
+        part: u32,
+        manifest: Option<Bytes32>,
+        bytes: Vec<u8>,
+    ) -> StoreFuture<bool>;
 
     /// The complete snapshots, newest first.
     fn snapshots(&self) -> StoreFuture<Vec<SnapshotInfo>>;
 
-    /// The bytes of a snapshot, of exactly the size in `info`. The caller checks the digest.
-    fn snapshot_read(&self, info: SnapshotInfo) -> StoreFuture<Vec<u8>>;
+    /// A part of a snapshot, of exactly the size that follows from `info`. The caller checks the
+    /// digest.
+    fn snapshot_read(&self, info: SnapshotInfo, part: u32) -> StoreFuture<Vec<u8>>;
 
     /// Stores a small sealed value under a name, for ever; done when it is on the disk.
     fn blob_put(&self, name: &str, bytes: Vec<u8>) -> StoreFuture<()>;

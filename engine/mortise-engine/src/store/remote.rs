@@ -3,17 +3,14 @@
 use super::connection::Connection;
 use super::error::{Garbage, StoreError};
 use super::{Ack, LogStore, StoreFuture, answers};
-use bytes::Bytes;
 use mortise_format::frame::{Frame, FrameLeaf};
 use mortise_format::ids::Bytes32;
-use mortise_format::limits::{BLOB_BYTES_MAX, FRAME_BYTES_MAX, SNAPSHOT_PART_BYTES};
-use mortise_format::store::{LogHead, SnapshotInfo, StoreRequest, StoreResponse};
+use mortise_format::limits::{BLOB_BYTES_MAX, FRAME_BYTES_MAX};
+use mortise_format::store::{
+    LogHead, SnapshotInfo, StoreRequest, StoreResponse, snapshot_part_is_valid,
+};
 use mortise_transport::Address;
-use std::collections::VecDeque;
 use std::future::ready;
-
-/// Parts of a snapshot in flight at once.
-pub(super) const PARTS_IN_FLIGHT: usize = 4;
 
 /// A [`LogStore`] behind the store protocol.
 ///
@@ -47,66 +44,6 @@ impl RemoteLog {
         let answer = self.connection.call(request);
         Box::pin(async move { check(answer.await?) })
     }
-
-    fn put_part(&self, part: u32, upload: &Upload) -> StoreFuture<bool> {
-        let start = part as usize * SNAPSHOT_PART_BYTES;
-        let end = upload.bytes.len().min(start + SNAPSHOT_PART_BYTES);
-        let request = StoreRequest::SnapshotPut {
-            seq: upload.seq,
-            digest: upload.digest,
-            part,
-            parts: upload.parts,
-            bytes: upload.bytes[start..end].to_vec(),
-        };
-        self.call(&request, answers::snapshot_taken)
-    }
-
-    async fn put_parts(self, upload: Upload) -> Result<(), StoreError> {
-        let mut under_way = VecDeque::new();
-        let mut complete = false;
-        for part in 0..upload.parts {
-            if under_way.len() == PARTS_IN_FLIGHT
-                && let Some(first) = under_way.pop_front()
-            {
-                complete |= first.await?;
-            }
-            under_way.push_back(self.put_part(part, &upload));
-        }
-        for rest in under_way {
-            complete |= rest.await?;
-        }
-        if complete { Ok(()) } else { Err(Garbage::WrongSize.into()) }
-    }
-
-    fn get_part(&self, part: u32, info: SnapshotInfo) -> StoreFuture<Vec<u8>> {
-        let request = StoreRequest::SnapshotRead { seq: info.seq, part };
-        self.call(&request, move |answer| answers::snapshot_part(answer, part, info.parts))
-    }
-
-    async fn get_parts(self, info: SnapshotInfo) -> Result<Vec<u8>, StoreError> {
-        let mut under_way = VecDeque::new();
-        let mut bytes = Vec::new();
-        for part in 0..info.parts {
-            under_way.push_back(self.get_part(part, info));
-            if under_way.len() == PARTS_IN_FLIGHT
-                && let Some(first) = under_way.pop_front()
-            {
-                bytes.extend(first.await?);
-            }
-        }
-        for rest in under_way {
-            bytes.extend(rest.await?);
-        }
-        if bytes.len() as u64 == info.bytes { Ok(bytes) } else { Err(Garbage::WrongSize.into()) }
-    }
-}
-
-/// A snapshot in transfer to the store.
-struct Upload {
-    seq: u64,
-    digest: Bytes32,
-    parts: u32,
-    bytes: Bytes,
 }
 
 impl LogStore for RemoteLog {
@@ -137,22 +74,36 @@ impl LogStore for RemoteLog {
         self.call(&request, move |answer| answers::leaves(answer, from_seq, count))
     }
 
-    fn snapshot_put(&self, seq: u64, digest: Bytes32, bytes: Bytes) -> StoreFuture<()> {
-        let Some(parts) = answers::snapshot_parts(bytes.len() as u64) else {
+    fn snapshot_put(
+        &self,
+        seq: u64,
+        part: u32,
+        manifest: Option<Bytes32>,
+        bytes: Vec<u8>,
+    ) -> StoreFuture<bool> {
+        if !snapshot_part_is_valid(part, manifest.is_some(), bytes.len()) {
             return Box::pin(ready(Err(StoreError::TooLarge { bytes: bytes.len() })));
+        }
+        let is_last = manifest.is_some();
+        let request = StoreRequest::SnapshotPut { seq, part, manifest, bytes };
+        // The manifest is sent when every other part is stored, so that it completes the snapshot.
+        let check = move |answer| match answers::snapshot_taken(answer)? {
+            complete if complete == is_last => Ok(complete),
+            _ => Err(Garbage::WrongSize.into()),
         };
-        Box::pin(self.clone().put_parts(Upload { seq, digest, parts, bytes }))
+        self.call(&request, check)
     }
 
     fn snapshots(&self) -> StoreFuture<Vec<SnapshotInfo>> {
         self.call(&StoreRequest::Snapshots, answers::snapshots)
     }
 
-    fn snapshot_read(&self, info: SnapshotInfo) -> StoreFuture<Vec<u8>> {
-        if answers::snapshot_parts(info.bytes) != Some(info.parts) {
+    fn snapshot_read(&self, info: SnapshotInfo, part: u32) -> StoreFuture<Vec<u8>> {
+        if answers::snapshot_parts(info.bytes) != Some(info.parts) || part >= info.parts {
             return Box::pin(ready(Err(Garbage::WrongSize.into())));
         }
-        Box::pin(self.clone().get_parts(info))
+        let request = StoreRequest::SnapshotRead { seq: info.seq, part };
+        self.call(&request, move |answer| answers::snapshot_part(answer, part, info))
     }
 
     fn blob_put(&self, name: &str, bytes: Vec<u8>) -> StoreFuture<()> {

@@ -1,7 +1,6 @@
 //! The client against a scripted host: each test writes its answers.
 
 use super::{Ack, Garbage, LogStore, RemoteLog, StoreError};
-use bytes::Bytes;
 use mortise_format::codec;
 use mortise_format::frame::{FRAME_VERSION, Frame, FrameHeader, FrameKind, FrameLeaf};
 use mortise_format::frame::{FrameError, LEAF_BYTES, cipher_digest, clear_digest};
@@ -351,37 +350,37 @@ async fn leaves_are_returned_if_they_are_the_requested_ones() {
 }
 
 #[tokio::test]
-async fn a_snapshot_is_sent_in_parts_and_read_back_whole() {
-    let bytes: Vec<u8> = (0..SNAPSHOT_PART_BYTES * 2 + 5).map(|i| i as u8).collect();
-    let info =
-        SnapshotInfo { seq: 9, digest: Bytes32([1; 32]), parts: 3, bytes: bytes.len() as u64 };
-    let sent = Bytes::from(bytes.clone());
+async fn a_snapshot_is_sent_in_parts_and_read_back_part_by_part() {
+    let part: Vec<u8> = (0..SNAPSHOT_PART_BYTES).map(|i| i as u8).collect();
+    let (manifest, digest) = (vec![4; 5], Bytes32([1; 32]));
+    let bytes = (SNAPSHOT_PART_BYTES + 5) as u64;
+    let info = SnapshotInfo { seq: 9, digest, parts: 2, bytes };
+    let (sent, end) = (part.clone(), manifest.clone());
     run(
         |log| async move {
-            assert_eq!(log.snapshot_put(9, info.digest, sent.clone()).await, Ok(()));
+            assert_eq!(log.snapshot_put(9, 0, None, sent.clone()).await, Ok(false));
+            assert_eq!(log.snapshot_put(9, 1, Some(digest), end.clone()).await, Ok(true));
             assert_eq!(log.snapshots().await, Ok(vec![info]));
-            assert_eq!(log.snapshot_read(info).await, Ok(sent.to_vec()));
+            assert_eq!(log.snapshot_read(info, 0).await, Ok(sent));
+            assert_eq!(log.snapshot_read(info, 1).await, Ok(end));
+            let beyond = log.snapshot_read(info, 2).await;
+            assert_eq!(beyond, Err(Garbage::WrongSize.into()));
         },
         |mut host| async move {
-            let mut kept = Vec::new();
-            for _ in 0..3 {
+            let (first, last) = (part.clone(), manifest.clone());
+            for (number, digest, bytes) in [(0, None, first), (1, Some(digest), last)] {
                 let (correlation, request) = host.next().await;
-                let StoreRequest::SnapshotPut { part, parts, bytes, .. } = request else {
-                    panic!("{request:?}")
-                };
-                kept.push(bytes);
-                let complete = part + 1 == parts;
+                let part =
+                    StoreRequest::SnapshotPut { seq: 9, part: number, manifest: digest, bytes };
+                assert_eq!(request, part);
+                let complete = digest.is_some();
                 host.answer(correlation, &StoreResponse::SnapshotTaken { complete }).await;
             }
-            assert_eq!(kept.concat(), bytes);
             let (correlation, _) = host.next().await;
             host.answer(correlation, &StoreResponse::Snapshots(vec![info])).await;
-            for _ in 0..3 {
+            for (number, bytes) in [(0, part), (1, manifest)] {
                 let (correlation, request) = host.next().await;
-                let StoreRequest::SnapshotRead { part, .. } = request else {
-                    panic!("{request:?}")
-                };
-                let bytes = kept[part as usize].clone();
+                assert_eq!(request, StoreRequest::SnapshotRead { seq: 9, part: number });
                 host.answer(correlation, &StoreResponse::SnapshotPart { bytes }).await;
             }
         },
@@ -396,14 +395,27 @@ async fn snapshots_of_another_size_than_stated_are_garbage() {
     let got = one(|log| async move { log.snapshots().await }, answer).await;
     assert_eq!(got, Err(Garbage::WrongSize.into()));
     let info = SnapshotInfo { parts: 1, ..info };
-    let answer = StoreResponse::SnapshotPart { bytes: vec![0; 6] };
-    let got = one(|log| async move { log.snapshot_read(info).await }, answer).await;
-    assert_eq!(got, Err(Garbage::WrongSize.into()));
-    let answer = StoreResponse::SnapshotTaken { complete: false };
+    for size in [0, 4, 6] {
+        let answer = StoreResponse::SnapshotPart { bytes: vec![0; size] };
+        let got = one(move |log| async move { log.snapshot_read(info, 0).await }, answer).await;
+        assert_eq!(got, Err(Garbage::WrongSize.into()), "{size} bytes");
+    }
+    let digest = Bytes32([1; 32]);
+    for (manifest, size, complete) in [(Some(digest), 5, false), (None, SNAPSHOT_PART_BYTES, true)]
+    {
+        let answer = StoreResponse::SnapshotTaken { complete };
+        let put = move |log: RemoteLog| async move {
+            log.snapshot_put(9, 0, manifest, vec![0; size]).await
+        };
+        assert_eq!(one(put, answer).await, Err(Garbage::WrongSize.into()));
+    }
     let put = |log: RemoteLog| async move {
-        log.snapshot_put(9, Bytes32([1; 32]), Bytes::from_static(b"12345")).await
+        let short = log.snapshot_put(9, 0, None, vec![0; 5]).await;
+        assert_eq!(short, Err(StoreError::TooLarge { bytes: 5 }));
+        log.snapshot_put(9, 0, Some(digest), vec![0; 5]).await
     };
-    assert_eq!(one(put, answer).await, Err(Garbage::WrongSize.into()));
+    let answer = StoreResponse::SnapshotTaken { complete: true };
+    assert_eq!(one(put, answer).await, Ok(true));
 }
 
 #[tokio::test]

@@ -33,7 +33,7 @@ impl Real {
     /// # Panics
     /// When it does not boot.
     pub fn new(seed: u64) -> Self {
-        let settings = Settings { snapshot_frames: 9 };
+        let settings = Settings { snapshot_frames: 9, ..Settings::default() };
         let mut driver = Driver::new(seed, settings);
         driver.genesis_mut().policy.lock_s_max = LOCK_S_MAX;
         driver.boot().expect("an empty disk boots");

@@ -74,7 +74,8 @@ impl Bench {
             changes.push((TreeKey(position), value.map(ValueHash)));
         }
         self.tree.update(&changes);
-        let mut all: Vec<_> = self.state.all_leaves();
+        let mut all: Vec<crate::state::Leaf> = Vec::new();
+        self.state.leaves_in_order(|leaves| all.extend_from_slice(leaves));
         all.sort_unstable();
         let all = all.into_iter().map(|(at, v)| (TreeKey(at), ValueHash(v.expect("it is there"))));
         let whole = StateTree::from_sorted(all).expect("each leaf once");
