@@ -77,7 +77,7 @@ fn flood_of_one_caller_evicts_no_draft_of_another() {
         assert!(draft(&mut driver, ask(address, 10, 60)).is_ok());
     }
     let found = driver.read(Query::Lock(given.lock_id));
-    assert!(matches!(found, Reply::Read(Answer::Draft(found)) if *found == given));
+    assert!(matches!(found, Reply::Rooted(Answer::Draft(found), _) if *found == given));
 }
 
 #[test]

@@ -9,6 +9,7 @@ use mortise_engine::attest::{Attestation, InsecureMode};
 use mortise_engine::ports::Vault;
 use mortise_format::eip712::Request;
 use mortise_format::ids::Bytes32;
+use mortise_format::nonce::{hour_at, nonce_of};
 use mortise_rpc::params::CommitLock;
 use mortise_rpc::results::{CommitResult, OutcomeResult};
 use mortise_sim::nsm::{Measurements, SoftwareNsm};
@@ -80,7 +81,7 @@ impl Site {
             owner: owner.address(),
             beneficiary: lock.beneficiary,
             arbiter: lock.arbiter,
-            nonce: 7,
+            nonce: nonce_of(hour_at(now_s()), 7),
             expires: now_s() + 600,
             condition: lock.condition,
             legs: lock.legs,
