@@ -113,7 +113,9 @@ mutant INV-06 $core/apply.rs 'if !self.principals[slot].nonces.is_free(rules, no
 mutant INV-06 $core/state/idle.rs 'u64::from(NONCE_HOURS_MAX).saturating_add(1)' 'u64::from(NONCE_HOURS_MAX) - 5' properties::forever
 mutant INV-07 $core/decide/mod.rs 'Ok(Some(at)) => return Decision::Repeat(at),' 'Ok(Some(_)) => {}' $properties::inv_07
 mutant INV-07 $core/decide/memory.rs 'if found.content.digest == request_key.content.digest {' 'if true {' commands::memory::other_content_under_a_used_id
-mutant INV-07 $core/apply.rs 'Some(old) if old.valid_until >= now_s => Err(Corruption::RequestKnown),' '' $corruption::request_answered_twice
+mutant INV-07 $core/apply.rs 'if old.valid_until >= now_s && !is_open {' 'if false {' $corruption::request_answered_twice
+mutant INV-07 $core/decide/memory.rs 'return Ok(found.refusals.is_none().then_some(found.at));' 'return Ok(Some(found.at));' commands::refusals::intent_that_was_shown
+mutant INV-07 $core/decide/memory.rs 'if logged.is_some() || !(refusals.has_room() || reject.is_final()) {' 'if false {' commands::refusals::reason_is_logged_once
 mutant INV-08 $core/admit.rs 'if signer(&domain.digest(&hash), &intent.signature)? != intent.terms.owner {' 'if false {' $properties::inv_08
 mutant INV-08 engine/mortise-format/src/secp256k1.rs 'if parsed.normalize_s() != parsed {' 'if false {' commands::admission::signature_with_high_s
 mutant INV-08 $core/decide/claim.rs 'if request_key.principal != lock.terms.arbiter {' 'if false {' $properties::inv_08
@@ -137,7 +139,7 @@ mutant INV-12 $core/machine/chain.rs 'self.history.append(frame.leaf().history_l
 mutant INV-13 $core/decide/grant.rs 'if leg.amount > limits.single_max {' 'if false {' $properties::inv_13
 mutant INV-13 $core/decide/grant.rs 'if open >= max {' 'if false {' $properties::inv_13
 mutant INV-13 $core/decide/grant.rs 'Some(sum) if sum <= max => Ok(()),' 'Some(_) => Ok(()),' $properties::inv_13
-mutant INV-13 $core/decide/memory.rs 'if rate.saturating_add(earlier) >= policy.commands_per_minute_max {' 'if false {' $properties::inv_13
+mutant INV-13 $core/decide/memory.rs 'if rate.saturating_add(earlier) >= commands_max {' 'if false {' $properties::inv_13
 mutant INV-13 $core/apply.rs 'if fits { Ok(()) } else { Err(Corruption::Policy) }' 'let _ = fits; Ok(())' $corruption::grant_above_a_limit
 mutant INV-17 engine/mortise-format/src/lock.rs '.address(&self.beneficiary)' '' commands::admission::every_field_of_a_lock
 mutant INV-17 $core/admit.rs 'if !terms.beneficiary.is_zero() {' 'if false {' commands::admission::approval_does_not_cover
