@@ -3,9 +3,9 @@
 //!
 //! Builds a log of a million locks over 10^5 owners (set `MORTISE_SNAPSHOT_LOCKS` for another
 //! number) on a temporary file. Then takes a snapshot as the engine does: in each turn the writer
-//! encodes one slice and applies a frame that ends 64 random locks, while one thread seals the parts
-//! and writes them to a file, four at a time. Then two processes of their own start from that: one
-//! loads the snapshot, one follows the whole log.
+//! encodes one slice and applies a frame that ends 64 random locks, while one thread seals the
+//! parts and writes them to a file, four at a time. Then two processes of their own start from
+//! that: one loads the snapshot, one follows the whole log.
 //!
 //! Orders of magnitude, written before measuring, for 10^6 locks. A lock with its request takes
 //! about 600 bytes in a snapshot. A slice encodes 4096 values or 1 MiB: a millisecond. The barrier

@@ -115,8 +115,8 @@ fn graceful_stop_does_not_wait_for_a_snapshot_that_the_store_does_not_confirm() 
     same_answers(&system.engine_socket(), &history);
 }
 
-/// Goal: a damaged frame that a reader meets is covered by a snapshot at once, so that the next boot
-/// does not read it. Method: the proxy damages one frame in every answer to a read.
+/// Goal: a damaged frame that a reader meets is covered by a snapshot at once, so that the next
+/// boot does not read it. Method: the proxy damages one frame in every answer to a read.
 #[test]
 fn damaged_frame_makes_the_engine_take_a_snapshot_that_the_next_boot_needs() {
     let mut system = System::behind_proxy();

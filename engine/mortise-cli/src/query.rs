@@ -107,6 +107,9 @@ pub async fn health(args: &HealthArgs, output: &Output) -> Result<(), Failure> {
     let session = Session::connect(&args.connection, output).await?;
     let output = &session.output;
     let health = session.client.health().await?;
+    if health.phase == "ready" && health.status == "healthy" {
+        session.check_newest().await?;
+    }
     let lines = [
         ("status", health.status.clone()),
         ("phase", health.phase.clone()),

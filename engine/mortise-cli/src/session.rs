@@ -80,8 +80,20 @@ impl<'a> Session<'a> {
         Ok(self.anchors.is_named() || self.connection.proof.is_required()?)
     }
 
-    /// Updates the anchors file, if there is one.
+    /// Checks the newest statement of the engine against the one in the anchors file, if it has
+    /// one.
+    pub async fn check_newest(&self) -> Result<(), Failure> {
+        if self.anchors.is_named() && self.client.last_statement().is_some() {
+            self.client.check_root().await?;
+        }
+        Ok(())
+    }
+
+    /// Ends a command that changed nothing. With an anchors file, the newest statement of the
+    /// engine is checked against the one in the file, whatever the command was about: an engine on
+    /// a rewound log is not healthy.
     pub async fn close(self) -> Result<(), Failure> {
+        self.check_newest().await?;
         self.anchors.keep(&self.client).await
     }
 

@@ -8,7 +8,7 @@
 //!
 //! Invariants:
 //! - All drafts have at most `DRAFTS_BYTES_MAX` bytes, execution data included. Each counts as
-//!   [`DRAFT_BYTES_MIN`] at least, so there are at most `DRAFTS_MAX`.
+//!   `DRAFT_BYTES_MIN` at least, so there are at most `DRAFTS_MAX`.
 //! - One caller has at most 1/16 of that: beyond it, its own oldest draft makes room.
 //! - A full pool takes from the caller that holds most, and its oldest draft. A draft younger than
 //!   `DRAFT_YOUNG_MS` gives way only if its caller holds more than an even share and more than this

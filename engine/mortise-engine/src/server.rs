@@ -218,6 +218,16 @@ fn application(config: &Config, ports: &Ports) -> Option<App> {
     Some(App::new(keys, Arc::clone(&ports.clock), Arc::clone(&ports.entropy), config.app))
 }
 
+async fn log_store(
+    arbiter: &ArbiterHandle,
+    config: &Config,
+) -> Result<Arc<dyn LogStore>, EngineError> {
+    match connect_store(arbiter, config.store.clone()).await {
+        Ok(remote) => Ok(Arc::new(remote)),
+        Err(error) => Err(EngineError::Store { address: config.store.clone(), error }),
+    }
+}
+
 async fn start(
     config: &Config,
     ports: &Ports,
@@ -226,10 +236,7 @@ async fn start(
     observer: &Arc<dyn Observer>,
 ) -> Result<Started, EngineError> {
     let arbiter = Arbiter::new().handle();
-    let remote = connect_store(&arbiter, config.store.clone()).await;
-    let remote =
-        remote.map_err(|error| EngineError::Store { address: config.store.clone(), error })?;
-    let store: Arc<dyn LogStore> = Arc::new(remote);
+    let store = log_store(&arbiter, config).await?;
     let (vault, entropy) = (ports.vault.as_ref(), ports.entropy.as_ref());
     let identity = boot::identity(store.as_ref(), vault, entropy, config.genesis.as_ref()).await?;
     let identity = Arc::new(identity.with_insecure_mode(ports.attestation.insecure_mode()));
@@ -255,8 +262,7 @@ async fn start(
     }
     let from = (replayed, rules);
     let (started, proof) = new_epoch(ports, attestor, from, &identity, &ring).await?;
-    let snapshot_frames = config.snapshot_frames;
-    let settings = Settings { snapshot_frames, ..Settings::default() };
+    let settings = Settings { snapshot_frames: config.snapshot_frames, ..Settings::default() };
     let boot_ms = ports.clock.now_ms()?;
     warn_log_ahead(started.machine.head().time_ms.saturating_sub(boot_ms));
     let mut outputs = Vec::new();
@@ -283,13 +289,11 @@ async fn start(
         readers: Arc::clone(&readers),
     };
     let ledger = Ledger::start_in_arbiter(&arbiter, |_| Ledger::new(parts));
-    let (ledger_of, identity_of) = (ledger.clone(), Arc::clone(&identity));
     let admission = Admission::new(crypto, config.crypto_threads, ledger.clone());
-    let admission = Arc::new(admission);
     handle.open(Serving {
-        ledger: ledger_of,
-        admission,
-        identity: identity_of,
+        ledger: ledger.clone(),
+        admission: Arc::new(admission),
+        identity: Arc::clone(&identity),
         boot_ms,
         proof,
         readers,

@@ -1,8 +1,8 @@
 //! Snapshots: received in parts, visible when complete; the newest few are kept.
 //!
-//! One snapshot is received at a time, into a file with a name that no reader uses. The engine sends
-//! parts while it still makes the next ones: how many they are is known with the last one, the
-//! manifest. When all are there the file is synced, renamed, and listed in the index, in this
+//! One snapshot is received at a time, into a file with a name that no reader uses. The engine
+//! sends parts while it still makes the next ones: how many they are is known with the last one,
+//! the manifest. When all are there the file is synced, renamed, and listed in the index, in this
 //! order. Until then the older snapshots stay.
 
 use super::index::{Index, IndexError};

@@ -1,6 +1,6 @@
 //! The client survives the death of the host and the engine, and detects a rewound log.
 
-use super::{block_on, new_lock, over_http, over_socket};
+use super::{block_on, new_lock, over_http, over_socket, run_mortise};
 use mortise_client::{Client, ClientError, ContradictionKind, RetryPolicy, Signer};
 use mortise_rpc::params::{CommitLock, SimulateLock};
 use mortise_testkit::system::parties::Parties;
@@ -101,6 +101,12 @@ fn rewound_log_is_proven_by_two_contradicting_statements() {
         block_on(client.commit(&owner, &lock)).expect("it is granted");
     }
     let kept = block_on(client.check_root()).expect("the log was not rewound yet");
+    let folder = tempfile::tempdir().expect("the system gives a folder");
+    let url = format!("unix:{}", system.engine_socket().display());
+    let anchors = folder.path().join("anchors.toml").display().to_string();
+    let health = || run_mortise(&["health", "--url", &url, "--anchors", &anchors]);
+    assert_eq!(run_mortise(&["root", "--url", &url, "--anchors", &anchors]).0, 0);
+    assert_eq!(health().0, 0);
     let identity = block_on(client.identity()).expect("the engine is known");
 
     system.stop_engine().expect("an engine that is asked to stop stops");
@@ -122,6 +128,10 @@ fn rewound_log_is_proven_by_two_contradicting_statements() {
     let informed = over_http(&system).pinned(identity).with_statement(kept).expect("it is signed");
     assert!(matches!(block_on(informed.check_root()), Err(ClientError::Contradiction(_))));
     assert!(block_on(over_http(&system).check_root()).is_ok());
+    // FAULTS F12: so does each command that reads an anchors file.
+    let (status, answer, text) = health();
+    assert_eq!(status, 1, "{text}");
+    assert!(answer["error"]["evidence"]["kept"].is_object(), "{answer}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use mortise_engine::ports::{
     AttestRequest, Clock as _, ClockError, ModuleDescription, Nsm, NsmError, PcrState,
 };
-use mortise_nitro::clock::{AnchorRefused, ClockRules, ClockStartError, LeapRules, NsmClock};
+use mortise_nitro::clock::{AnchorRefused, ClockRules, ClockStartError, NsmClock};
 use mortise_sim::nsm::{Measurements, SoftwareNsm};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -87,7 +87,8 @@ fn rules() -> ClockRules {
         anchor_every: hour,
         anchor_age_max: hour,
         round_trip_max: hour,
-        leap: LeapRules { every: Duration::ZERO, ..ClockRules::default().leap },
+        // A larger step needs several readings: the tests of the rules are beside them.
+        forward_max: hour,
         ..Default::default()
     }
 }
@@ -105,14 +106,6 @@ fn clock_has_the_time_of_the_documents_and_advances() {
     let first = clock.now_ms().unwrap();
     assert!(first >= START_MS);
     module.set(START_MS + 600_000);
-    for agreed in [1, 2] {
-        let ahead = clock.anchor().unwrap_err();
-        let found = matches!(
-            ahead,
-            ClockStartError::Refused(AnchorRefused::Ahead { agreed: found, .. }) if found == agreed
-        );
-        assert!(found, "{ahead}");
-    }
     clock.anchor().unwrap();
     let second = clock.now_ms().unwrap();
     let took = u64::try_from(before.elapsed().as_millis()).unwrap();

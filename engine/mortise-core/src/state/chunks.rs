@@ -1,10 +1,10 @@
 //! A list that grows in chunks, and the image of it that a snapshot takes while it changes.
 //!
-//! What it is for: what is there never moves, so that no single command pays for the copy of a large
-//! state; and a snapshot of a moment needs no copy of the state either. Between the begin and the
-//! end of an image, the first write to a value encodes the value before it changes (the barrier).
-//! The writer encodes the values that nothing touches, in order, chunk by chunk, in slices.
-//!
+//! What it is for: what is there never moves, so that no single command pays for the copy of a
+//! large state; and a snapshot of a moment needs no copy of the state either. Between the begin and
+//! the end of an image, the first write to a value encodes the value before it changes (the
+//! barrier). The writer encodes the values that nothing touches, in order, chunk by chunk, in
+//! slices.
 //! ```text
 //! begin    generation + 1; the slots that exist now are the image
 //! write    of a value of the image that is not encoded: encode it, then change it
@@ -58,8 +58,8 @@ struct Image {
 pub(crate) trait Imaged {
     /// Begins an image of the values as they are now, and returns the number of slots in it.
     fn begin_image(&mut self) -> u32;
-    /// Encodes what no write has encoded of the next chunk. Returns the number of values, and `None`
-    /// when the image is whole.
+    /// Encodes what no write has encoded of the next chunk. Returns the number of values, and
+    /// `None` when the image is whole.
     fn encode_next(&mut self) -> Option<usize>;
     /// Takes a record of the image.
     fn take_record(&mut self) -> Option<Vec<u8>>;

@@ -78,11 +78,11 @@ impl State {
     }
 
     /// A whole image at once: what a snapshot takes in slices.
-    pub fn image(&mut self) -> StateImage {
+    pub fn image(&mut self) -> WholeImage {
         let head = self.begin_image();
         while self.encode_next().is_some() {}
         let records = core::iter::from_fn(|| self.take_record()).collect();
-        StateImage { head, records }
+        WholeImage { head, records }
     }
 
     /// The state of a whole image.
@@ -93,7 +93,7 @@ impl State {
         engine_id: EngineId,
         salt_key: Secret,
         map_seed: u64,
-        image: &StateImage,
+        image: &WholeImage,
     ) -> Option<Self> {
         let head = image.head.clone();
         let mut loading = Loading::begin(engine_id, salt_key, map_seed, head)?;
@@ -109,7 +109,7 @@ impl State {
 
 /// A whole image of a state.
 #[derive(Debug, Clone)]
-pub struct StateImage {
+pub struct WholeImage {
     head: StateHead,
     records: Vec<Record>,
 }

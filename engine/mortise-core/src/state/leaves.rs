@@ -288,7 +288,7 @@ impl State {
         self.leaves(keys)
     }
 
-    /// Position of a leaf in the state tree.
+    /// Where a leaf is in the state tree.
     pub(super) fn leaf_position(&self, key: &LeafKey) -> TreeKey {
         key.position_under(&self.dirty.position_key)
     }

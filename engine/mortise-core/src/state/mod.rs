@@ -34,7 +34,7 @@ mod whole;
 
 pub use check::Inconsistency;
 pub use corruption::Corruption;
-pub use image::StateImage;
+pub use image::WholeImage;
 pub(crate) use image::{Loading, StateHead};
 pub use images::{ApprovedImages, ImageRefusal};
 pub use leaves::{Before, Leaf, value_hash};

@@ -283,8 +283,8 @@ impl Ledger {
         context.spawn(done);
     }
 
-    /// Has the next slice of a snapshot encoded after a pause, in which the writer serves. At a stop
-    /// there is nothing else to do.
+    /// Has the next slice of a snapshot encoded after a pause, in which the writer serves. At a
+    /// stop there is nothing else to do.
     fn schedule_slice(&mut self, context: &mut Context<Self>) {
         if self.has_slice || !self.parts.pipeline.wants_slice() {
             return;

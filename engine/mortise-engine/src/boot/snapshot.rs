@@ -1,8 +1,8 @@
 //! The machine of the newest snapshot that loads, or an empty one.
 //!
 //! What it is for: a boot that replays only the end of the log. A snapshot that is damaged, cut,
-//! missing or mixed costs time: the older one is tried, then the whole log is replayed. Why each one
-//! was not used is logged by name.
+//! missing or mixed costs time: the older one is tried, then the whole log is replayed. Why each
+//! one was not used is logged by name.
 //!
 //! What it does not do: hold a snapshot in memory. A part is read, opened and dropped, while the
 //! next few are on their way.

@@ -4,14 +4,14 @@
 //! begin (between frames) -> SnapshotSlice ... -> SnapshotPart out -> stored ... -> manifest out
 //!       -> stored: whole -> SnapshotTaken in the next frame -> released: the next may begin
 //! ```
-//! What it does not do: seal, store, read a clock. Slices come as inputs, and each encodes a bounded
-//! number of values.
+//! What it does not do: seal, store, read a clock. Slices come as inputs, and each encodes a
+//! bounded number of values.
 //!
 //! Invariants: no part leaves before the last frame of the snapshot is released, so a snapshot is
 //! never ahead of the log; at most `SNAPSHOT_PARTS_IN_FLIGHT` parts are being sealed or stored, and
 //! while they are, no slice is encoded; beyond `snapshot_bytes_max` the snapshot is given up;
-//! none begins before the event of the last one is durable, so that the host, which keeps two, never
-//! drops the only one that the log names.
+//! none begins before the event of the last one is durable, so that the host, which keeps two,
+//! never drops the only one that the log names.
 
 use super::{Output, Pipeline};
 use mortise_core::machine::SnapshotKeys;
