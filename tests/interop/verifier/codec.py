@@ -332,4 +332,4 @@ leaf = fields(
 )
 LEAF_BYTES = 297
 FRAME_VERSION = 2
-RULES = range(1, 3)
+RULES = range(1, 4)
