@@ -1,7 +1,7 @@
 //! The byte relay to the key service (port 8000): what Amazon's `vsock-proxy` does.
 //!
 //! ```text
-//! enclave --TLS--> relay --same bytes--> kms.<region>.amazonaws.com:443
+//! enclave --TLS--> relay --same bytes--> kms.<region>.<domain of the partition>:443
 //! ```
 //! What it is for: an enclave has no network. It connects to the relay, which connects to one fixed
 //! destination. TLS ends in the enclave; this machine sees only sizes and times.
@@ -13,6 +13,7 @@
 
 use crate::metrics::{Metrics, Relayed};
 use crate::port;
+use mortise_transport::aws::Partition;
 use mortise_transport::{Listener, ServeEvent, Stream};
 use std::fmt;
 use std::io;
@@ -48,16 +49,13 @@ pub struct DestinationError;
 const NAME_BYTES_MAX: usize = 253;
 
 impl Destination {
-    /// The key service of an AWS region.
+    /// The key service of an AWS region, in the domain of its partition.
     ///
     /// # Errors
-    /// When the region is not one word of a DNS name.
+    /// When the text cannot be the name of a region.
     pub fn kms_of(region: &str) -> Result<Self, DestinationError> {
-        let is_word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        match !region.is_empty() && region.chars().all(is_word) {
-            true => format!("kms.{region}.amazonaws.com:443").parse(),
-            false => Err(DestinationError),
-        }
+        let partition = Partition::of_region(region).ok_or(DestinationError)?;
+        format!("{}:443", partition.kms_host(region)).parse()
     }
 }
 
@@ -177,6 +175,9 @@ mod tests {
         let kms = Destination::kms_of("eu-central-1").unwrap();
         assert_eq!(kms.to_string(), "kms.eu-central-1.amazonaws.com:443");
         assert_eq!("KMS.eu-central-1.amazonaws.com:443".parse(), Ok(kms));
+        // The relay goes where the enclave expects to be: each derives the name from the region.
+        let china = Destination::kms_of("cn-north-1").unwrap();
+        assert_eq!(china.to_string(), "kms.cn-north-1.amazonaws.com.cn:443");
         for wrong in
             ["", "host", "host:", ":1", "host:0", "host:65536", "a b:1", "h/x:1", "[::1]:1"]
         {

@@ -4,6 +4,7 @@
 //! without a change of the measured configuration, and the service answers with the key ARN, which
 //! is compared byte for byte.
 
+use mortise_transport::aws::Partition;
 use std::fmt;
 use std::str::FromStr;
 
@@ -20,7 +21,7 @@ pub enum ArnError {
     #[error("a key ARN is arn:PARTITION:kms:REGION:ACCOUNT:key/ID")]
     Shape,
     /// The partition is not one with a key service known to us.
-    #[error("the partition of a key ARN is aws, aws-cn or aws-us-gov")]
+    #[error("the partition of a key ARN is not an AWS partition, such as aws, aws-cn or aws-eusc")]
     Partition,
     /// It names another service.
     #[error("a key ARN names the service kms")]
@@ -28,20 +29,15 @@ pub enum ArnError {
     /// The region is not letters, digits and dashes.
     #[error("the region of a key ARN is lower-case letters, digits and dashes")]
     Region,
+    /// The region is one of another partition, so that the ARN names no key.
+    #[error("the region of a key ARN is not one of its partition")]
+    RegionOfOtherPartition,
     /// The account is not twelve digits.
     #[error("the account of a key ARN is twelve digits")]
     Account,
     /// The resource is not `key/ID`.
     #[error("a key ARN ends in key/ID; an alias is not accepted")]
     NotAKey,
-}
-
-/// The AWS partition of a region.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Partition {
-    Aws,
-    China,
-    UsGov,
 }
 
 /// The ARN of one key.
@@ -72,11 +68,7 @@ impl KeyArn {
 
     /// The public host name of the key service in the region.
     pub fn service_host(&self) -> String {
-        let suffix = match self.partition {
-            Partition::Aws | Partition::UsGov => "amazonaws.com",
-            Partition::China => "amazonaws.com.cn",
-        };
-        format!("kms.{}.{suffix}", self.region)
+        self.partition.kms_host(&self.region)
     }
 }
 
@@ -91,12 +83,16 @@ impl FromStr for KeyArn {
         let ["arn", partition, service, region, account, resource] = parts[..] else {
             return Err(ArnError::Shape);
         };
-        let partition = parse_partition(partition)?;
+        let partition = Partition::of_name(partition).ok_or(ArnError::Partition)?;
         if service != "kms" {
             return Err(ArnError::Service);
         }
-        if !is_region(region) {
-            return Err(ArnError::Region);
+        match Partition::of_region(region) {
+            None => return Err(ArnError::Region),
+            Some(of_region) if of_region != partition => {
+                return Err(ArnError::RegionOfOtherPartition);
+            }
+            Some(_) => {}
         }
         if account.len() != 12 || !account.bytes().all(|b| b.is_ascii_digit()) {
             return Err(ArnError::Account);
@@ -106,20 +102,6 @@ impl FromStr for KeyArn {
         }
         Ok(Self { text: text.to_owned(), partition, region: region.to_owned() })
     }
-}
-
-fn parse_partition(text: &str) -> Result<Partition, ArnError> {
-    match text {
-        "aws" => Ok(Partition::Aws),
-        "aws-cn" => Ok(Partition::China),
-        "aws-us-gov" => Ok(Partition::UsGov),
-        _ => Err(ArnError::Partition),
-    }
-}
-
-fn is_region(text: &str) -> bool {
-    let is_part = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-    (1..=32).contains(&text.len()) && text.bytes().all(is_part)
 }
 
 fn is_key_id(text: &str) -> bool {
@@ -152,6 +134,10 @@ mod tests {
                 "arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/a",
                 "kms.us-gov-west-1.amazonaws.com",
             ),
+            (
+                "arn:aws-eusc:kms:eusc-de-east-1:123456789012:key/a",
+                "kms.eusc-de-east-1.amazonaws.eu",
+            ),
         ] {
             let arn: KeyArn = text.parse().unwrap();
             assert_eq!(arn.to_string(), text);
@@ -171,6 +157,8 @@ mod tests {
             ("arn:aws:s3:us-east-1:123456789012:key/a", ArnError::Service),
             ("arn:aws:kms:US_EAST:123456789012:key/a", ArnError::Region),
             ("arn:aws:kms::123456789012:key/a", ArnError::Region),
+            ("arn:aws:kms:cn-north-1:123456789012:key/a", ArnError::RegionOfOtherPartition),
+            ("arn:aws-cn:kms:eu-west-1:123456789012:key/a", ArnError::RegionOfOtherPartition),
             ("arn:aws:kms:a.evil.example/:123456789012:key/a", ArnError::Region),
             ("arn:aws:kms:us-east-1:12345678901x:key/a", ArnError::Account),
             ("arn:aws:kms:us-east-1:123456789012:alias/a", ArnError::NotAKey),

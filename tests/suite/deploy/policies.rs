@@ -31,6 +31,26 @@ fn sample_key_policies_equal_the_output_of_the_command() {
 }
 
 #[test]
+fn a_key_policy_names_roles_of_one_partition() {
+    let statements = |policy: &str| policy.matches("arn:aws:").count();
+    let china = written(&["--partition", "aws-cn"]);
+    assert!(china.contains("arn:aws-cn:iam::111122223333:role/mortise-parent"), "{china}");
+    assert_eq!(statements(&china), 0, "{china}");
+    // A role given by its ARN says where the key is.
+    let gov = "arn:aws-us-gov:iam::111122223333:role/other-admin";
+    let gov = written(&["--admin", gov]);
+    assert!(gov.contains("arn:aws-us-gov:iam::111122223333:role/mortise-parent"), "{gov}");
+    assert_eq!(statements(&gov), 0, "{gov}");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mortise-under-test"));
+    command.args(["key-policy", "aws", "--account", "111122223333", "--partition", "aws-cn"]);
+    command.args(["--role", "arn:aws:iam::111122223333:role/r", "--pcr0", &pcr0()]);
+    let ran = command.output().unwrap();
+    assert_eq!(ran.status.code(), Some(2));
+    let text = String::from_utf8(ran.stderr).unwrap();
+    assert!(text.contains("aws-cn and aws"), "{text}");
+}
+
+#[test]
 fn sample_key_policies_admit_only_the_image() {
     for path in ["iam/key-policy-engine.sample.json", "iam/key-policy-app.sample.json"] {
         let policy = PolicyDocument::parse(&text(path)).unwrap();

@@ -1,6 +1,7 @@
 //! Settings of this parent: the environment file of the units, with their defaults.
 
 use super::machine::{Machine, Trouble};
+use mortise_transport::aws::Partition;
 use mortise_transport::{Address, ports};
 use std::collections::BTreeMap;
 
@@ -81,9 +82,8 @@ impl Settings {
 
     /// Address of the key service in the region.
     pub fn key_service(&self) -> Option<String> {
-        let suffix = if self.region.starts_with("cn-") { ".cn" } else { "" };
-        let is_named = !self.region.is_empty();
-        is_named.then(|| format!("kms.{}.amazonaws.com{suffix}:443", self.region))
+        let partition = Partition::of_region(&self.region)?;
+        Some(format!("{}:443", partition.kms_host(&self.region)))
     }
 }
 

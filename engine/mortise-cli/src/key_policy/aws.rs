@@ -5,6 +5,7 @@ use crate::image::record::Record;
 use crate::output::Output;
 use mortise_format::ids::Bytes32;
 use mortise_key_policy::compose::{Plan, Service, compose, measurement};
+use mortise_transport::aws::Partition;
 use std::path::PathBuf;
 
 /// Flags of `mortise key-policy aws`.
@@ -16,6 +17,9 @@ pub struct AwsArgs {
     /// The account of the key: twelve digits
     #[arg(long, value_parser = account)]
     account: String,
+    /// The AWS partition of the account, such as aws-us-gov; by default that of the ARNs given, or aws
+    #[arg(long, value_parser = partition)]
+    partition: Option<Partition>,
     /// Name or ARN of the role whose credentials the parent holds
     #[arg(long)]
     role: String,
@@ -52,6 +56,28 @@ fn account(text: &str) -> Result<String, String> {
     }
 }
 
+fn partition(text: &str) -> Result<Partition, String> {
+    let names = || Partition::names().collect::<Vec<_>>().join(", ");
+    Partition::of_name(text).ok_or_else(|| format!("a partition is one of {}", names()))
+}
+
+/// The one partition of every ARN in the policy. A key and those who use it are in the same one.
+fn only_partition(args: &AwsArgs) -> Result<Partition, Failure> {
+    let arns = args.admin.iter().chain([&args.role]).filter_map(|name| name.strip_prefix("arn:"));
+    let named = arns.map(|rest| partition(rest.split(':').next().unwrap_or_default()));
+    let named = named.collect::<Result<Vec<_>, _>>().map_err(Failure::usage)?;
+    let mut all = args.partition.into_iter().chain(named);
+    let first = all.next().unwrap_or_default();
+    match all.find(|other| *other != first) {
+        None => Ok(first),
+        Some(other) => Err(Failure::usage(format!(
+            "{} and {}: a key and its roles are in one AWS partition",
+            first.name(),
+            other.name()
+        ))),
+    }
+}
+
 fn pcr(text: &str) -> Result<String, String> {
     measurement(text).map_err(|error| error.to_string())
 }
@@ -82,12 +108,13 @@ fn registers(args: &AwsArgs, output: &Output) -> Result<[Vec<String>; 4], Failur
 
 /// Runs `mortise key-policy aws`.
 pub fn run(args: &AwsArgs, output: &Output) -> Result<(), Failure> {
+    let partition = only_partition(args)?.name();
     let arn = |name: &String| match name.starts_with("arn:") {
         true => name.clone(),
-        false => format!("arn:aws:iam::{}:role/{name}", args.account),
+        false => format!("arn:{partition}:iam::{}:role/{name}", args.account),
     };
     let admins: Vec<_> = match args.admin.is_empty() {
-        true => vec![format!("arn:aws:iam::{}:root", args.account)],
+        true => vec![format!("arn:{partition}:iam::{}:root", args.account)],
         false => args.admin.iter().map(arn).collect(),
     };
     if admins.contains(&arn(&args.role)) {

@@ -8,6 +8,7 @@ use mortise_engine::ports::Entropy as _;
 use mortise_format::civil::Civil;
 use mortise_key_policy::{Caller, PolicyDocument};
 use mortise_rpc::credentials::Credentials;
+use mortise_transport::aws::Partition;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::fmt;
@@ -73,6 +74,14 @@ impl Principal {
     }
 }
 
+/// The account that principals belong to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Account<'a> {
+    pub(super) partition: Partition,
+    /// Twelve digits.
+    pub(super) id: &'a str,
+}
+
 /// All principals of the service.
 #[derive(Debug)]
 pub(super) struct Iam {
@@ -82,12 +91,12 @@ pub(super) struct Iam {
 
 impl Iam {
     /// Reads the file, or creates one with [`ADMIN`] and [`ENCLAVE`].
-    pub fn open(folder: &Path, account: &str) -> Result<Self, LocalKmsError> {
+    pub fn open(folder: &Path, of: Account<'_>) -> Result<Self, LocalKmsError> {
         let path = folder.join("iam.json");
         let principals = match read_if_there(&path)? {
             Some(bytes) => read(&bytes)?,
             None => {
-                let new = vec![admin(account), enclave(account)];
+                let new = vec![admin(of), enclave(of)];
                 write_private(&path, &print(&new))?;
                 new
             }
@@ -147,10 +156,10 @@ fn print(principals: &[Principal]) -> Vec<u8> {
     serde_json::to_vec_pretty(principals).expect("principals have text keys only")
 }
 
-fn admin(account: &str) -> Principal {
+fn admin(of: Account<'_>) -> Principal {
     Principal {
         name: ADMIN.to_owned(),
-        arn: format!("arn:aws:iam::{account}:user/{ADMIN}"),
+        arn: format!("arn:{}:iam::{}:user/{ADMIN}", of.partition.name(), of.id),
         access_key_id: access_key_id("AKIA"),
         secret_access_key: random_text(30),
         session_token: None,
@@ -159,14 +168,18 @@ fn admin(account: &str) -> Principal {
     }
 }
 
-fn enclave(account: &str) -> Principal {
+fn enclave(of: Account<'_>) -> Principal {
     Principal {
         name: ENCLAVE.to_owned(),
-        arn: format!("arn:aws:sts::{account}:assumed-role/{ENCLAVE_ROLE}/local"),
+        arn: format!(
+            "arn:{}:sts::{}:assumed-role/{ENCLAVE_ROLE}/local",
+            of.partition.name(),
+            of.id
+        ),
         access_key_id: access_key_id("ASIA"),
         session_token: Some(random_text(96)),
         policy: Some(allow(&["kms:Decrypt", "kms:GenerateDataKey", "kms:GenerateRandom"])),
-        ..admin(account)
+        ..admin(of)
     }
 }
 

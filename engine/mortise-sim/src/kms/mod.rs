@@ -36,10 +36,11 @@ pub use iam::{ADMIN, ENCLAVE, ENCLAVE_ROLE, Principal};
 pub use mortise_verify::attestation::RootFingerprint;
 pub use server::REQUEST_BYTES_MAX;
 
-use iam::Iam;
+use iam::{Account, Iam};
 use keys::{Keys, MasterKey};
 use mortise_key_policy::{DocumentError, PolicyDocument};
 use mortise_rpc::credentials::Credentials;
+use mortise_transport::aws::Partition;
 use recipient::Trust;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -137,15 +138,14 @@ impl LocalKmsConfig {
         Self { region, account, nitro_roots, accept_unsigned_documents: false, clock }
     }
 
-    fn check(&self) -> Result<(), LocalKmsError> {
-        let is_region = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        if self.region.is_empty() || self.region.len() > 32 || !self.region.chars().all(is_region) {
-            return Err(LocalKmsError::Config("a region is lower-case letters, digits and dashes"));
-        }
+    /// The partition of the region.
+    fn check(&self) -> Result<Partition, LocalKmsError> {
+        let partition = Partition::of_region(&self.region)
+            .ok_or(LocalKmsError::Config("a region is lower-case letters, digits and dashes"))?;
         if self.account.len() != 12 || !self.account.bytes().all(|b| b.is_ascii_digit()) {
             return Err(LocalKmsError::Config("an account is twelve digits"));
         }
-        Ok(())
+        Ok(partition)
     }
 }
 
@@ -156,6 +156,7 @@ pub struct LocalKms {
 }
 
 struct Inner {
+    partition: Partition,
     region: String,
     account: String,
     trust: Trust,
@@ -180,11 +181,11 @@ impl LocalKms {
     /// # Errors
     /// `Config`; `Io`; `Broken` for a corrupt file; `Crypto`.
     pub fn open(folder: &Path, config: LocalKmsConfig) -> Result<Self, LocalKmsError> {
-        config.check()?;
+        let partition = config.check()?;
         std::fs::create_dir_all(folder)?;
         let now_s = (config.clock)() / 1000;
         let inner = Inner {
-            iam: Iam::open(folder, &config.account)?,
+            iam: Iam::open(folder, Account { partition, id: &config.account })?,
             keys: Keys::open(folder)?,
             trail: Trail::open(folder, &config.region, &config.account)?,
             authority: Authority::open(folder, now_s)?,
@@ -192,6 +193,7 @@ impl LocalKms {
                 roots: config.nitro_roots,
                 accept_unsigned_documents: config.accept_unsigned_documents,
             },
+            partition,
             region: config.region,
             account: config.account,
             clock: config.clock,
@@ -268,14 +270,15 @@ impl LocalKms {
         self.inner.throttled.store(calls, std::sync::atomic::Ordering::SeqCst);
     }
 
-    /// The host name that clients expect: `kms.<region>.amazonaws.com`.
+    /// The host name that clients expect, such as `kms.<region>.amazonaws.com`.
     pub fn host_name(&self) -> String {
-        format!("kms.{}.amazonaws.com", self.inner.region)
+        self.inner.partition.kms_host(&self.inner.region)
     }
 
     /// The ARN of the role of [`ENCLAVE`], for key policies.
     pub fn enclave_role_arn(&self) -> String {
-        format!("arn:aws:iam::{}:role/{ENCLAVE_ROLE}", self.inner.account)
+        let Inner { partition, account, .. } = &*self.inner;
+        format!("arn:{}:iam::{account}:role/{ENCLAVE_ROLE}", partition.name())
     }
 
     /// File of the TLS root in PEM, which clients pin.
@@ -289,7 +292,8 @@ impl LocalKms {
     }
 
     fn key_arn(&self, id: &str) -> String {
-        format!("arn:aws:kms:{}:{}:key/{id}", self.inner.region, self.inner.account)
+        let Inner { partition, region, account, .. } = &*self.inner;
+        format!("arn:{}:kms:{region}:{account}:key/{id}", partition.name())
     }
 
     fn now_ms(&self) -> u64 {

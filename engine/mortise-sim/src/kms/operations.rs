@@ -7,7 +7,7 @@ use super::keys::{MasterKey, key_of};
 use super::recipient::Recipient;
 use super::request::{self, RecipientField};
 use super::trail::Entry;
-use super::{LocalKms, request::Blob};
+use super::{Inner, LocalKms, request::Blob};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use mortise_engine::ports::{EncryptionContext, Entropy as _};
@@ -387,7 +387,8 @@ impl Call<'_> {
 
     /// The policy that AWS gives a key that is created without one.
     fn default_policy(&self) -> String {
-        let root = format!("arn:aws:iam::{}:root", self.kms.inner.account);
+        let Inner { partition, account, .. } = &*self.kms.inner;
+        let root = format!("arn:{}:iam::{account}:root", partition.name());
         json!({
             "Version": "2012-10-17",
             "Id": "key-default-1",

@@ -63,7 +63,7 @@ fn role(imds: &Imds) -> Finding {
             id,
             saw,
             "the service has no credentials for the role: it was deleted, or its trust policy does \
-             not allow ec2.amazonaws.com",
+             not allow the EC2 service",
             &[&format!(
                 "aws iam get-role --role-name {} --query Role.AssumeRolePolicyDocument",
                 imds.role

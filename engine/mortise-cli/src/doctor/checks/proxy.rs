@@ -60,11 +60,12 @@ fn listens(text: &str, id: &'static str, port: u32, why: &str, facts: &Facts) ->
         return Finding::warn(id, saw, why, &[restart, flag]);
     }
     let closed = Finding::fail(id, saw, why, &[restart]);
-    let region = if facts.settings.region.is_empty() { "REGION" } else { &facts.settings.region };
+    let key_service = facts.settings.key_service();
+    let key_service = key_service.as_deref().unwrap_or("kms.REGION.amazonaws.com:443");
     match port {
         ports::RELAY => closed
             .then("sudoedit /etc/mortise/mortise.env   (AWS_REGION: without it there is no relay)")
-            .then(format!("or Amazon's: vsock-proxy 8000 kms.{region}.amazonaws.com 443")),
+            .then(format!("or Amazon's: vsock-proxy 8000 {}", key_service.replace(':', " "))),
         ports::CREDENTIALS => closed.then(
             "sudoedit /etc/mortise/mortise.env   (AWS_REGION: without it the host fetches none)",
         ),
@@ -94,7 +95,7 @@ fn endpoint(machine: &dyn Machine, facts: &Facts) -> Finding {
             &[
                 "allow outbound 443 in the security group; give the subnet a route: NAT, or a VPC \
                  endpoint com.amazonaws.REGION.kms",
-                "getent hosts kms.REGION.amazonaws.com",
+                &format!("getent hosts {}", to.trim_end_matches(":443")),
             ],
         ),
     }

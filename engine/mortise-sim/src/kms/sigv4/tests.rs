@@ -1,6 +1,8 @@
 use super::*;
 use crate::kms::ADMIN;
+use crate::kms::iam::Account;
 use hyper::header::{HeaderName, HeaderValue};
+use mortise_transport::aws::Partition;
 use std::collections::BTreeMap;
 
 const NOW_MS: u64 = 1_767_225_600_000;
@@ -97,7 +99,9 @@ fn run(iam: &Iam, plan: &Plan) -> Result<String, KmsErrorKind> {
 
 fn iam() -> (tempfile::TempDir, Iam) {
     let folder = tempfile::tempdir().unwrap();
-    let iam = Iam::open(folder.path(), "111122223333").unwrap();
+    let iam =
+        Iam::open(folder.path(), Account { partition: Partition::default(), id: "111122223333" })
+            .unwrap();
     (folder, iam)
 }
 

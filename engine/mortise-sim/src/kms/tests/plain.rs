@@ -194,3 +194,16 @@ fn opened_again_the_service_has_the_same_keys_principals_and_root() {
     let opened = again.enclave("Decrypt", json!({"CiphertextBlob": sealed["CiphertextBlob"]}));
     assert_eq!(opened.unwrap()["Plaintext"], "AA==");
 }
+
+#[test]
+fn names_of_another_partition_are_those_of_its_region() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = LocalKmsConfig::new("cn-north-1", ACCOUNT, Vec::new(), Arc::new(|| NOW_MS));
+    let kms = LocalKms::open(folder.path(), config).unwrap();
+    assert_eq!(kms.host_name(), "kms.cn-north-1.amazonaws.com.cn");
+    assert!(kms.enclave_role_arn().starts_with("arn:aws-cn:iam::"));
+    let policy =
+        r#"{"Statement":{"Effect":"Allow","Principal":"*","Action":"kms:*","Resource":"*"}}"#;
+    let arn = kms.ensure_key("engine", policy).unwrap();
+    assert!(arn.starts_with("arn:aws-cn:kms:cn-north-1:"), "{arn}");
+}
