@@ -169,6 +169,16 @@ impl Processes {
         }
     }
 
+    /// Stops the host with SIGSTOP for this long: a disk that stalls, for its engine and callers.
+    pub async fn stall_host(&mut self, length: Duration) -> Result<(), Failure> {
+        if let Some(host) = &self.host {
+            host.pause().map_err(Failure::system)?;
+            tokio::time::sleep(length).await;
+            host.go_on().map_err(Failure::system)?;
+        }
+        Ok(())
+    }
+
     /// Stops both in order, the engine first.
     pub async fn stop(&mut self) {
         for mut process in [self.engine.take(), self.host.take()].into_iter().flatten() {

@@ -1,6 +1,7 @@
 //! Child processes: starts this binary again, reads its notices, stops it in order.
 
 use super::notice::Notice;
+use rustix::process::{Pid, Signal, kill_process};
 use std::ffi::OsString;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
@@ -58,6 +59,21 @@ impl Child {
     /// Waits for its end.
     pub async fn ended(&mut self) -> std::io::Result<ExitStatus> {
         self.process.wait().await
+    }
+
+    /// Stops its threads (SIGSTOP) until [`Child::go_on`].
+    pub fn pause(&self) -> std::io::Result<()> {
+        self.signal(Signal::STOP)
+    }
+
+    /// Lets it go on after [`Child::pause`] (SIGCONT).
+    pub fn go_on(&self) -> std::io::Result<()> {
+        self.signal(Signal::CONT)
+    }
+
+    fn signal(&self, signal: Signal) -> std::io::Result<()> {
+        let id = self.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+        Ok(kill_process(id.ok_or(std::io::ErrorKind::NotFound)?, signal)?)
     }
 
     /// Kills it (SIGKILL) and waits for its end. It finishes nothing.

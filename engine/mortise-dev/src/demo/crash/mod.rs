@@ -4,12 +4,17 @@
 //! round:  load for a random time -> kill host or engine -> restart (perhaps kill again during the
 //!         start) -> every request in flight is answered -> check -> next round
 //! ```
+//! With `--readers` every kind of read runs beside the owners, and with `--stall-ms` the host is
+//! stopped at random times and goes on, as on a disk that stalls. Neither may end a process: that is
+//! looked at before each kill.
+//!
 //! Checks after each round: every acknowledged lock is in the state that its last acknowledged
 //! command left; the newest statement contradicts no earlier one; the engine returns the same
 //! signed statement for the frame that was the newest before the crash; a retry of an acknowledged
 //! request returns the same bytes.
 
 mod figures;
+mod reader;
 mod record;
 mod worker;
 
@@ -20,6 +25,7 @@ use mortise_cli::failure::Failure;
 use mortise_cli::output::Output;
 use mortise_client::{Client, Endpoint, SignedStatementView};
 use mortise_sim::rng::Rng;
+use reader::{Reader, Reads};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -32,6 +38,9 @@ pub struct CrashArgs {
     /// Rounds of load and kill
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
+    /// Rounds for this many minutes instead
+    #[arg(long, conflicts_with = "rounds", value_parser = clap::value_parser!(u64).range(1..))]
+    minutes: Option<u64>,
     /// Seed of the random choices; random by default
     #[arg(long)]
     seed: Option<u64>,
@@ -44,6 +53,12 @@ pub struct CrashArgs {
     /// Pause of an owner between two requests, milliseconds
     #[arg(long, default_value_t = 20)]
     pace_ms: u64,
+    /// Readers beside the owners, which ask every kind of read
+    #[arg(long, default_value_t = 0)]
+    readers: u64,
+    /// Maximum time that the host, and so the disk, stalls once a round, milliseconds
+    #[arg(long, default_value_t = 0)]
+    stall_ms: u64,
     /// Frames between two snapshots
     #[arg(long, default_value_t = 512, value_parser = clap::value_parser!(u64).range(1..))]
     snapshot_frames: u64,
@@ -67,7 +82,7 @@ pub(super) async fn run(args: CrashArgs, output: &Output) -> Result<(), Failure>
     run.processes.stop().await;
     match ended {
         Ok(()) => {
-            let figures = run.figures.complete(seed, &run.shared.record());
+            let figures = run.figures.complete(seed, &run.shared.record(), &run.reads);
             output.text(&figures, &figures.text());
             Ok(())
         }
@@ -95,6 +110,7 @@ struct Run {
     processes: Processes,
     client: Client,
     shared: Arc<Shared>,
+    reads: Arc<Reads>,
     workers: JoinSet<()>,
     figures: Figures,
     /// The newest statement when the last check ended.
@@ -123,15 +139,26 @@ impl Run {
             let pace = Duration::from_millis(args.pace_ms);
             workers.spawn(worker.run(Arc::clone(&shared), pace));
         }
+        let reads = Arc::<Reads>::default();
+        for n in 0..args.readers {
+            let reader = Reader::new(processes.address(), rng.part(args.owners + n + 1));
+            workers.spawn(reader.run(Arc::clone(&shared), Arc::clone(&reads)));
+        }
         let start_ms = millis(begun);
         let figures = Figures::default();
-        Ok(Self { rng, processes, client, shared, workers, figures, kept: None, start_ms })
+        let kept = None;
+        Ok(Self { rng, processes, client, shared, reads, workers, figures, kept, start_ms })
     }
 
     async fn rounds(&mut self, args: &CrashArgs, output: &Output) -> Result<(), Failure> {
-        for round in 1..=args.rounds {
+        let begun = Instant::now();
+        let is_over = |round: u32| match args.minutes {
+            Some(minutes) => begun.elapsed() >= Duration::from_secs(60 * minutes),
+            None => round > args.rounds,
+        };
+        for round in (1..).take_while(|round| !is_over(*round)) {
             self.figures.rounds = round;
-            tokio::time::sleep(Duration::from_millis(self.rng.below(args.load_ms))).await;
+            self.load(args).await?;
             self.crash().await?;
             self.check().await?;
             if round % PROGRESS_ROUNDS == 0 {
@@ -145,6 +172,21 @@ impl Run {
         self.start_again(Instant::now()).await?;
         drop(quiet);
         self.check().await
+    }
+
+    /// Load for a random time, with a stall if wanted. No process may end by itself meanwhile.
+    async fn load(&mut self, args: &CrashArgs) -> Result<(), Failure> {
+        tokio::time::sleep(Duration::from_millis(self.rng.below(args.load_ms))).await;
+        if args.stall_ms > 0 {
+            let length = Duration::from_millis(1 + self.rng.below(args.stall_ms));
+            self.processes.stall_host(length).await?;
+            self.figures.stalls += 1;
+            tokio::time::sleep(Duration::from_millis(self.rng.below(args.load_ms))).await;
+        }
+        match self.processes.are_alive() {
+            true => Ok(()),
+            false => Err(Failure::check("a process ended by itself: a fault")),
+        }
     }
 
     /// Kills one process and restarts what is missing; at random kills again during the start.

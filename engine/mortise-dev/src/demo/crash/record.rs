@@ -37,6 +37,8 @@ pub(super) struct Acked {
 #[derive(Debug, Default)]
 pub(super) struct Record {
     locks: Locks,
+    /// Every lock with its owner, to draw one.
+    known: Vec<(Address, LockId)>,
     acked: Vec<Acked>,
     /// The largest history size in any answer.
     history_size: u64,
@@ -53,7 +55,17 @@ impl Record {
 
     /// Sets the expected state of a lock.
     pub fn expect(&mut self, owner: Address, lock_id: LockId, expected: Expected) {
-        self.locks.entry(owner).or_default().insert(lock_id, expected);
+        if self.locks.entry(owner).or_default().insert(lock_id, expected).is_none() {
+            self.known.push((owner, lock_id));
+        }
+    }
+
+    /// One of the acknowledged locks.
+    pub fn any_lock(&self, rng: &mut Rng) -> Option<(Address, LockId)> {
+        if self.known.is_empty() {
+            return None;
+        }
+        Some(self.known[rng.index(self.known.len())])
     }
 
     /// The expected state of every lock.

@@ -36,7 +36,8 @@ impl Shared {
         self.violation.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn violated(&self, text: String) {
+    /// Ends the run with this violation, unless there was one before.
+    pub fn violated(&self, text: String) {
         let mut violation = self.violation.lock().unwrap_or_else(PoisonError::into_inner);
         violation.get_or_insert(text);
     }
