@@ -5,6 +5,7 @@ use crate::dev::{
     Child, EXIT_RESTART, Folder, LocalWitnesses, Notice, WitnessRoutes, enter_witnesses,
 };
 use mortise_cli::failure::Failure;
+use mortise_format::genesis::Genesis;
 use mortise_format::policy::{Edition, Service};
 use mortise_transport::Address;
 use std::path::Path;
@@ -44,8 +45,13 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 impl Processes {
     /// Prepares a folder; writes a genesis with wide limits if it has none. Starts nothing.
     pub fn on(root: &Path, snapshot_frames: u64) -> Result<Self, Failure> {
+        Self::with(root, snapshot_frames, &requests::genesis())
+    }
+
+    /// Prepares a folder; writes this genesis if it has none. Starts nothing.
+    pub fn with(root: &Path, snapshot_frames: u64, genesis: &Genesis) -> Result<Self, Failure> {
         let folder = Folder::open(root).map_err(Failure::system)?;
-        folder.ensure_given_genesis(&requests::genesis()).map_err(Failure::system)?;
+        folder.ensure_given_genesis(genesis).map_err(Failure::system)?;
         Ok(Self::of(folder, snapshot_frames, None))
     }
 

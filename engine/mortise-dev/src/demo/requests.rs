@@ -5,12 +5,14 @@ use mortise_client::{Identity, Signer, random_request_id};
 use mortise_format::U256;
 use mortise_format::asset::{Asset, Condition};
 use mortise_format::eip712::{Claim, Request, batch_hash};
+use mortise_format::fact::{BalanceFact, Withdrawal};
 use mortise_format::genesis::Genesis;
 use mortise_format::ids::{Address, Bytes32, LockId};
 use mortise_format::limits::BATCH_LOCKS_MAX;
 use mortise_format::lock::{LegTerms, LockTerms};
 use mortise_format::nonce::{hour_at, nonce_of};
-use mortise_rpc::params::{CommitBatch, CommitLock};
+use mortise_format::policy::{ChainCustody, ChainPolicy};
+use mortise_rpc::params::{CommitBatch, CommitLock, SubmitChainFact};
 use mortise_rpc::{Method, envelope, genesis};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -34,6 +36,23 @@ pub(super) fn genesis() -> Genesis {
     genesis
 }
 
+/// The chain in custody `escrow` of [`genesis_with_escrow`].
+pub(super) const ESCROW_CHAIN: u64 = 59_144;
+
+/// [`genesis`] with a chain in custody `escrow`, whose balances this observer reports.
+pub(super) fn genesis_with_escrow(observer: Address) -> Genesis {
+    let mut genesis = genesis();
+    let policy = &mut genesis.policy;
+    let custody = ChainCustody::Escrow { contract: Address([0xe1; 20]), notice_s: RETENTION_S * 7 };
+    policy.chains.push(ChainPolicy { chain_id: ESCROW_CHAIN, custody, claim_window_s: 300 });
+    policy.chains.sort_by_key(|chain| chain.chain_id);
+    policy.observers = vec![observer];
+    policy.observers_min = 1;
+    // One fact lasts a run.
+    policy.fact_age_s_max = RETENTION_S;
+    genesis
+}
+
 /// Clock of this machine, seconds.
 pub(super) fn now_s() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
@@ -46,6 +65,8 @@ pub(super) struct LoadRequests {
     beneficiary: Signer,
     arbiter: Signer,
     next_id: u64,
+    /// Chain of the locked assets.
+    chain: u64,
     /// The hour of all nonces: a run is shorter than they live.
     hour: u32,
 }
@@ -62,7 +83,28 @@ impl LoadRequests {
     pub fn new(engine: Identity, first_id: u64) -> Self {
         let (beneficiary, arbiter) = (Signer::random(), Signer::random());
         let hour = hour_at(now_s());
-        Self { engine, beneficiary, arbiter, next_id: first_id, hour }
+        Self { engine, beneficiary, arbiter, next_id: first_id, chain: 1, hour }
+    }
+
+    /// Locks the native asset of another chain.
+    pub fn on_chain(self, chain: u64) -> Self {
+        Self { chain, ..self }
+    }
+
+    /// An observer's report that `owner` has a large balance on the chain.
+    pub fn fact(&mut self, observer: &Signer, owner: Address) -> Bytes {
+        let fact = BalanceFact {
+            asset: Asset::native(self.chain),
+            account: owner,
+            head_number: 1,
+            head_hash: Bytes32([0xb1; 32]),
+            head_time: now_s(),
+            balance: U256::from(u64::MAX),
+            withdrawing: U256::ZERO,
+            withdrawal: Withdrawal::None,
+        };
+        let signatures = vec![observer.balance_fact(&self.engine.engine_id, &fact)];
+        self.call(Method::SubmitChainFact, &SubmitChainFact { fact, signatures })
     }
 
     fn call<P: serde::Serialize>(&mut self, method: Method, params: &P) -> Bytes {
@@ -72,7 +114,7 @@ impl LoadRequests {
 
     /// Terms with the nonce of this number.
     fn terms(&self, owner: &Signer, nonce: u64, amount: u64) -> LockTerms {
-        let (asset, target) = (Asset::native(1), Asset::native(10));
+        let (asset, target) = (Asset::native(self.chain), Asset::native(10));
         LockTerms {
             owner: owner.address(),
             beneficiary: self.beneficiary.address(),

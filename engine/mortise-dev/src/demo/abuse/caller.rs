@@ -53,6 +53,10 @@ impl Abuse {
         Self::new("half-sent messages", 256, Manner::HalfSent, health),
     ];
 
+    /// Commits in a class of custody that is full.
+    pub const REFUSED_COMMITS: Self =
+        Self::new("custody open is full, escrow commits", 16, Manner::OneByOne, fresh_commit);
+
     const fn new(
         name: &'static str,
         connections: u64,
@@ -146,6 +150,12 @@ pub(super) struct Target {
 }
 
 impl Target {
+    /// An engine as it is.
+    pub fn of(engine: Identity, address: Address) -> Self {
+        Self { engine, address, refused_batch: Bytes::new() }
+    }
+
+    /// An engine with frames to ask for.
     pub async fn prepare(engine: Identity, address: Address) -> Result<Self, Failure> {
         let mut requests = LoadRequests::new(engine, 0);
         let refused_batch = requests.refused_batch(&Signer::random());
@@ -156,7 +166,7 @@ impl Target {
             let commit = requests.commit(&owner, nonce, 1);
             line.ask(&commit.bytes).await.map_err(Failure::system)?;
         }
-        Ok(Self { engine, address, refused_batch })
+        Ok(Self { refused_batch, ..Self::of(engine, address) })
     }
 }
 

@@ -9,6 +9,7 @@
 //! the abusive caller, who runs on the same cores, from that of the engine.
 
 mod caller;
+mod full;
 mod honest;
 mod memory;
 mod table;
@@ -92,6 +93,11 @@ async fn rows(
             break;
         }
         sleep(REST).await;
+    }
+    let name = Abuse::REFUSED_COMMITS.name;
+    if args.only.as_ref().is_none_or(|word| name.contains(word.as_str())) {
+        output.note(name);
+        table.add(full::row(length).await?);
     }
     Ok(table)
 }
