@@ -27,6 +27,7 @@ mod heartbeat;
 mod metrics;
 mod port;
 pub mod process;
+pub mod prune;
 mod relay;
 pub mod repair;
 mod run;

@@ -28,6 +28,8 @@ enum Command {
     Export(command::export::ExportArgs),
     /// Put an exported log into a new or empty data folder.
     Import(command::export::ImportArgs),
+    /// Remove the oldest segments of a stopped store that an export and two snapshots cover.
+    Prune(command::prune::PruneArgs),
     /// Read an index in a separate process: `repair` starts this.
     #[command(name = command::repair::PROBE, hide = true)]
     ProbeIndex(command::repair::ProbeArgs),
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
         Command::Repair(args) => command::repair::repair_store(&args),
         Command::Export(args) => command::export::export_log(&args),
         Command::Import(args) => command::export::import_log(&args),
+        Command::Prune(args) => command::prune::prune_log(&args),
         Command::ProbeIndex(args) => command::repair::probe_index(&args),
     }
 }

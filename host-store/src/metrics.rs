@@ -31,6 +31,8 @@ pub(crate) struct DiskFacts {
     pub(crate) free_days: Option<u64>,
     /// The first stored frame that is known to be damaged, and the number of such frames.
     pub(crate) broken_frames: Option<(u64, usize)>,
+    /// The first stored frame: those before it were pruned.
+    pub(crate) first_frame: u64,
 }
 
 /// The result of a gateway request.
@@ -120,6 +122,7 @@ pub struct Metrics {
     disk: Mutex<DiskFacts>,
     broken_frames: Gauge,
     first_broken_seq: Gauge,
+    first_frame: Gauge,
     can_append: Gauge,
     store_connections: Gauge,
     gateway_connections: Gauge,
@@ -172,6 +175,7 @@ impl Metrics {
             disk: Mutex::default(),
             broken_frames: gauge(r, "mortise_host_broken_frames"),
             first_broken_seq: gauge(r, "mortise_host_first_broken_seq"),
+            first_frame: gauge(r, "mortise_host_first_frame"),
             can_append: gauge(r, "mortise_host_store_can_append"),
             store_connections: gauge(r, "mortise_host_store_connections"),
             gateway_connections: gauge(r, "mortise_host_gateway_connections"),
@@ -236,6 +240,7 @@ impl Metrics {
             facts.broken_frames.map_or((-1.0, 0), |(first, count)| (first as f64, count));
         self.broken_frames.set(count as f64);
         self.first_broken_seq.set(first);
+        self.first_frame.set(facts.first_frame as f64);
         if let Some(free) = facts.free_bytes {
             self.free_bytes.set(free as f64);
         }

@@ -13,7 +13,8 @@ fn look_at(store: &DiskStore) -> DiskFacts {
     let free_bytes = store.free_bytes().ok();
     let per_day = store.bytes_per_day().filter(|bytes| *bytes > 0);
     let free_days = free_bytes.zip(per_day).map(|(free, per_day)| free / per_day);
-    DiskFacts { free_bytes, free_days, broken_frames: store.broken_frames() }
+    let (broken_frames, first_frame) = (store.broken_frames(), store.first_frame());
+    DiskFacts { free_bytes, free_days, broken_frames, first_frame }
 }
 
 /// Keeps the histograms, and what is known of the disk.

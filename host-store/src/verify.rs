@@ -9,8 +9,10 @@
 //! It only reads. A running host may be writing at the end, so an incomplete frame there is
 //! ignored.
 
-use crate::store::{LOG_FOLDER, RecordError, SegmentReader, lock_shared, segment_files};
-use mortise_format::frame::{Frame, FrameHeader, FrameKind};
+use crate::store::{
+    LOG_FOLDER, Pruned, PrunedError, RecordError, SegmentReader, lock_shared, segment_files,
+};
+use mortise_format::frame::{Frame, FrameHeader, FrameKind, FrameLeaf};
 use mortise_format::ids::{EngineId, FrameDigest};
 use std::io;
 use std::path::Path;
@@ -20,13 +22,15 @@ use std::path::Path;
 pub struct Summary {
     /// The engine; `None` without a frame.
     pub engine_id: Option<EngineId>,
-    /// Number of frames.
+    /// Number of frames, pruned ones included.
     pub frames: u64,
+    /// Number of pruned frames, the first ones: their leaves are here, and were checked.
+    pub pruned: u64,
     /// Number of boot frames.
     pub boots: u64,
     /// Number of events, by the frames' headers.
     pub events: u64,
-    /// Bytes of frames.
+    /// Bytes of stored frames.
     pub bytes: u64,
     /// Number of segment files.
     pub segments: usize,
@@ -52,6 +56,9 @@ pub enum Fault {
     /// The segment of the frame is missing.
     #[error("its segment is missing")]
     SegmentGone,
+    /// It was pruned, and its leaf is broken.
+    #[error("it was pruned, and its leaf is broken")]
+    Leaf,
     /// Its `previous` is not the digest of the frame before it.
     #[error("it does not follow the frame before it")]
     Chain,
@@ -87,6 +94,9 @@ pub enum VerifyError {
     /// The folder cannot be read, or has no log.
     #[error("the log cannot be read: {0}")]
     Io(#[from] io::Error),
+    /// The leaves of pruned frames are broken.
+    #[error(transparent)]
+    Pruned(#[from] PrunedError),
     /// A frame is bad; all before it are good.
     #[error("frame {seq}: {fault}")]
     Frame {
@@ -106,12 +116,20 @@ pub fn verify(
     mut progress: impl FnMut(u64, usize, usize),
 ) -> Result<Summary, VerifyError> {
     let lock = lock_shared(data_dir)?;
-    let files = segment_files(&data_dir.join(LOG_FOLDER))?;
+    let log = data_dir.join(LOG_FOLDER);
+    let mut files = segment_files(&log)?;
     let mut walk = Walk::new(lock.is_none());
+    let mut first_segment = 0;
+    if let Some(pruned) = Pruned::open(&log)? {
+        walk.leaves(&pruned)?;
+        first_segment = pruned.base().segment;
+        // What a prune that was cut short left is removed at the next start.
+        files.retain(|(number, _)| *number >= first_segment);
+    }
     for (i, (number, path)) in files.iter().enumerate() {
         let reader = SegmentReader::open(path).map_err(|e| walk.bad(Fault::Record(e)))?;
         match reader.first_seq() {
-            _ if *number != i as u64 => return Err(walk.bad(Fault::SegmentGone)),
+            _ if *number != first_segment + i as u64 => return Err(walk.bad(Fault::SegmentGone)),
             Some(first_seq) if first_seq == walk.summary.frames => walk.segment(&reader)?,
             // A spare segment, filled in advance.
             None if i + 1 == files.len() => walk.end(&reader, 0, RecordError::NoRecord)?,
@@ -131,6 +149,7 @@ impl Walk {
         let summary = Summary {
             engine_id: None,
             frames: 0,
+            pruned: 0,
             boots: 0,
             events: 0,
             bytes: 0,
@@ -147,6 +166,19 @@ impl Walk {
     /// The next frame is bad.
     fn bad(&self, fault: Fault) -> VerifyError {
         VerifyError::Frame { seq: self.summary.frames, fault }
+    }
+
+    /// The leaves of pruned frames: all that a header says is checked, and the chain.
+    fn leaves(&mut self, pruned: &Pruned) -> Result<(), VerifyError> {
+        for leaf in pruned.all()? {
+            let leaf = leaf?.ok_or_else(|| self.bad(Fault::Leaf))?;
+            self.leaf(&leaf).map_err(|fault| self.bad(fault))?;
+            self.summary.pruned += 1;
+        }
+        match self.summary.digest == pruned.base().head.digest {
+            true => Ok(()),
+            false => Err(self.bad(Fault::Chain)),
+        }
     }
 
     fn segment(&mut self, reader: &SegmentReader) -> Result<(), VerifyError> {
@@ -183,7 +215,13 @@ impl Walk {
     }
 
     fn frame(&mut self, frame: &Frame, bytes: u64) -> Result<(), Fault> {
-        let header = frame.header();
+        self.leaf(frame.leaf())?;
+        self.summary.bytes += bytes;
+        Ok(())
+    }
+
+    fn leaf(&mut self, leaf: &FrameLeaf) -> Result<(), Fault> {
+        let header = &leaf.header;
         if header.previous != self.summary.digest {
             return Err(Fault::Chain);
         }
@@ -195,11 +233,10 @@ impl Walk {
         }
         summary.boots += u64::from(header.kind() == Some(FrameKind::Boot));
         summary.events += u64::from(header.event_count);
-        summary.bytes += bytes;
         summary.frames += 1;
         summary.epoch = header.epoch;
         summary.last_time_ms = header.time_ms;
-        summary.digest = frame.digest();
+        summary.digest = leaf.digest();
         Ok(())
     }
 
@@ -243,7 +280,7 @@ mod tests {
     fn fault(store: &Store) -> (u64, String) {
         match verify(store.folder.path(), |_, _, _| ()).unwrap_err() {
             VerifyError::Frame { seq, fault } => (seq, fault.to_string()),
-            VerifyError::Io(error) => panic!("{error}"),
+            error => panic!("{error}"),
         }
     }
 

@@ -20,6 +20,7 @@ mod no_std;
 mod nsm;
 mod proofs;
 mod properties;
+mod pruned;
 mod reading;
 mod reads;
 mod recovery;

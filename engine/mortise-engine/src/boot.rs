@@ -133,6 +133,7 @@ impl BootError {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Store(StoreError::Garbage(_)) => "STORE_GARBAGE",
+            Self::Store(StoreError::Refused(StoreRefusal::FramePruned { .. })) => "LOG_PRUNED",
             Self::Store(_) => "STORE",
             Self::Identity(error) => error.name(),
             Self::NoGenesis => "NO_GENESIS",

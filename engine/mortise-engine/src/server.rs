@@ -33,6 +33,7 @@ use mortise_format::genesis::Genesis;
 use mortise_format::images::Version;
 use mortise_format::limits::CONNECTIONS_MAX;
 use mortise_format::rules::RuleSet;
+use mortise_format::store::StoreRefusal;
 use mortise_transport::{Address, Listener};
 use std::future::Future;
 use std::sync::Arc;
@@ -121,7 +122,9 @@ impl EngineError {
             )
         };
         match self {
-            Self::Boot(BootError::Store(StoreError::Garbage(_))) => false,
+            Self::Boot(BootError::Store(
+                StoreError::Garbage(_) | StoreError::Refused(StoreRefusal::FramePruned { .. }),
+            )) => false,
             Self::Boot(BootError::Identity(error)) => unavailable(error),
             Self::Boot(BootError::Clock(_)) => true,
             Self::Store { .. } | Self::Fault { .. } | Self::Boot(BootError::Store(_)) => true,

@@ -13,7 +13,7 @@ use mortise_format::domains::{self, LOG_EXPORT};
 use mortise_format::frame::FrameError;
 use mortise_format::ids::{EngineId, FrameDigest};
 use mortise_format::limits::{BLOB_BYTES_MAX, FRAME_BYTES_MAX};
-use mortise_format::store::blob_name_is_valid;
+use mortise_format::store::{LogHead, blob_name_is_valid};
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 
@@ -96,7 +96,7 @@ pub enum ExportError {
 }
 
 /// The chain of frames. Writer and reader both check it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Chain {
     count: u64,
     last: FrameDigest,
@@ -104,6 +104,11 @@ struct Chain {
 }
 
 impl Chain {
+    /// The chain after a head that the caller knows.
+    fn after(head: LogHead) -> Self {
+        Self { count: head.next_seq, last: head.digest, engine_id: None }
+    }
+
     fn add(&mut self, frame: &CheckedFrame) -> Result<(), ExportError> {
         let follows = frame.seq() == self.count
             && frame.previous() == self.last
@@ -135,7 +140,16 @@ impl<W: Write> ExportWriter<W> {
     ///
     /// # Errors
     /// `Parts` when they are over their bounds; `Io`.
-    pub fn new(mut out: W, parts: &Parts) -> Result<Self, ExportError> {
+    pub fn new(out: W, parts: &Parts) -> Result<Self, ExportError> {
+        Self::continuing(out, parts, LogHead::EMPTY)
+    }
+
+    /// Writes the head of a continuation: what follows is no file, but the frames after `head`, for
+    /// a reader that has those before it.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn continuing(mut out: W, parts: &Parts, after: LogHead) -> Result<Self, ExportError> {
         let count = u16::try_from(parts.len()).ok().filter(|count| *count <= PARTS_MAX);
         let mut head = MAGIC.to_vec();
         head.extend_from_slice(&EXPORT_VERSION.to_le_bytes());
@@ -152,7 +166,7 @@ impl<W: Write> ExportWriter<W> {
             head.extend_from_slice(bytes);
         }
         out.write_all(&head)?;
-        Ok(Self { out, head, chain: Chain::default() })
+        Ok(Self { out, head, chain: Chain::after(after) })
     }
 
     /// Writes the next frame.
@@ -200,11 +214,19 @@ impl<R: Read> ExportReader<R> {
     /// # Errors
     /// `Magic`, `Version`, `Parts`, `Torn`, `Io`.
     pub fn new(from: R) -> Result<Self, ExportError> {
+        Self::continuing(from, LogHead::EMPTY)
+    }
+
+    /// Reads the head of a continuation: its first frame must follow `head`.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn continuing(from: R, after: LogHead) -> Result<Self, ExportError> {
         let mut reader = Self {
             from,
             head: Vec::new(),
             parts: Parts::new(),
-            chain: Chain::default(),
+            chain: Chain::after(after),
             read_bytes: 0,
             is_done: false,
         };
@@ -231,6 +253,11 @@ impl<R: Read> ExportReader<R> {
     /// The parts beside the frames.
     pub fn parts(&self) -> &Parts {
         &self.parts
+    }
+
+    /// The head of the log after the last frame that was read.
+    pub fn head(&self) -> LogHead {
+        LogHead { next_seq: self.chain.count, digest: self.chain.last }
     }
 
     /// Bytes read so far.

@@ -211,6 +211,9 @@ catalogue! {
     LeaseExpired, -32055, "LEASE_EXPIRED", true, &["cosignedAt", "maxAge"],
         "No quorum of witnesses confirmed lately that this head is the newest: another may exist.",
         "Send it again; if it stays, witnesses do not answer this engine, or another one runs.";
+    FramePruned, -32056, "FRAME_PRUNED", false, &["seq", "first", "at"],
+        "The store no longer has the frame of this event: the operator pruned it after an export.",
+        "Ask the operator for the export; frames from data.first on are here.";
 }
 
 impl Code {

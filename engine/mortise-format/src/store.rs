@@ -227,6 +227,12 @@ pub enum StoreRefusal {
         /// The frame.
         seq: u64,
     },
+    /// The frame was pruned: the host stores its leaf alone.
+    #[error("the frames before {first} were pruned; they are in an export of the operator")]
+    FramePruned {
+        /// The first frame that is stored.
+        first: u64,
+    },
 }
 
 /// True for the names that a blob may have: 1 to `BLOB_NAME_BYTES_MAX` of `a-z 0-9 . _ -`.
@@ -303,6 +309,7 @@ mod tests {
             R::BlobConflict { one: Bytes32::ZERO, other: Bytes32::ZERO },
             R::BlobBroken,
             R::FrameBroken { seq: 1 },
+            R::FramePruned { first: 1 },
         ]
     }
 

@@ -3,8 +3,8 @@
 //! What it is for: naming an endpoint (`unix:PATH`, `vsock:CID:PORT`, `hybrid:PATH:PORT`),
 //! connecting and listening there, framing the byte stream into bounded, numbered messages, many
 //! concurrent requests on one connection ([`PipelinedClient`]), serving a port with an access check
-//! by context id ([`serve`]), fair shares between the callers of a port ([`FairQueue`]), and the host
-//! names of the key service ([`aws`]).
+//! by context id ([`serve`]), fair shares between the callers of a port ([`FairQueue`]), and the
+//! host names of the key service ([`aws`]).
 //!
 //! What it does not do: interpret messages, retry, authenticate, or time out (except for the first
 //! line of a hybrid vsock). Only the owner of a unix socket file can connect to it; all other

@@ -45,6 +45,10 @@ pub struct ExportArgs {
     /// The file to write; nothing is overwritten.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
+    /// An earlier export of this log: frames that it has are not read from the store again. Needed
+    /// when they were pruned.
+    #[arg(long, value_name = "FILE")]
+    base: Option<PathBuf>,
     /// Put the sealed keys of the engine in too, so that it can be started elsewhere.
     #[arg(long)]
     with_sealed_keys: bool,
@@ -70,7 +74,8 @@ pub struct ImportArgs {
 /// Writes the log of a data folder to a new file.
 pub fn export_log(args: &ExportArgs) -> ExitCode {
     let mut progress = Progress::new("exported", "frames");
-    let frames = export::export(&args.data_dir, &args.out, args.with_sealed_keys, |done, of| {
+    let (base, keys) = (args.base.as_deref(), args.with_sealed_keys);
+    let frames = export::export(&args.data_dir, &args.out, keys, base, |done, of| {
         progress.show(done, of);
     });
     let frames = match frames {
@@ -105,7 +110,7 @@ pub fn import_log(args: &ImportArgs) -> ExitCode {
     }
 }
 
-fn print_result(is_json: bool, value: &Value, text: &str) {
+pub(super) fn print_result(is_json: bool, value: &Value, text: &str) {
     if is_json { say(format_args!("{value:#}")) } else { say(text) }
 }
 
@@ -123,18 +128,18 @@ fn refuse(error: &FolderError, is_json: bool) -> ExitCode {
 }
 
 /// A line for each tenth, where a person looks.
-struct Progress {
+pub(super) struct Progress {
     done: &'static str,
     unit: &'static str,
     tenths: u64,
 }
 
 impl Progress {
-    fn new(done: &'static str, unit: &'static str) -> Self {
+    pub(super) fn new(done: &'static str, unit: &'static str) -> Self {
         Self { done, unit, tenths: 0 }
     }
 
-    fn show(&mut self, count: u64, of: u64) {
+    pub(super) fn show(&mut self, count: u64, of: u64) {
         let tenths = count.saturating_mul(10).checked_div(of).unwrap_or_default();
         if tenths > self.tenths && std::io::stderr().is_terminal() {
             self.tenths = tenths;

@@ -2,6 +2,7 @@
 
 mod enclave_addresses;
 pub mod export;
+pub mod prune;
 pub mod repair;
 pub mod run;
 pub mod verify;

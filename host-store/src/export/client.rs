@@ -3,6 +3,7 @@
 use super::live::{Request, SOCKET, SocketPath, Status};
 use super::{ExportError, ExportReader, FolderError, Parts};
 use crate::store::CheckedFrame;
+use mortise_format::store::LogHead;
 use std::io::{self, BufReader, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -48,6 +49,9 @@ pub enum LiveError {
          names them. Without --with-sealed-keys the log alone is exported"
     )]
     NoSealedValues,
+    /// The base is of another log.
+    #[error("the base is not an export of this log, and no file was written")]
+    OtherBase,
     /// The stream ended before its valid end.
     #[error(
         "the host broke off the export after {frames} frames, and no file was written: the log of \
@@ -86,13 +90,18 @@ pub(super) struct LiveExport {
 }
 
 impl LiveExport {
-    /// Asks the host of a data folder for its log.
-    pub(super) fn request(data_dir: &Path, sealed_keys: bool) -> Result<Self, FolderError> {
+    /// Asks the host of a data folder for its log after a head.
+    pub(super) fn request(
+        data_dir: &Path,
+        sealed_keys: bool,
+        after: LogHead,
+    ) -> Result<Self, FolderError> {
         let socket = data_dir.join(SOCKET);
         let stream = SocketPath::open(data_dir).and_then(|at| UnixStream::connect(at.path()));
         let mut stream = stream.map_err(|error| LiveError::NoHost { socket, error })?;
-        let frames = ask(&mut stream, Request { sealed_keys })?;
-        let reader = ExportReader::new(BufReader::with_capacity(BUFFER_BYTES, stream));
+        let frames = ask(&mut stream, Request { sealed_keys, after })?;
+        let stream = BufReader::with_capacity(BUFFER_BYTES, stream);
+        let reader = ExportReader::continuing(stream, after);
         Ok(Self { reader: reader.map_err(live_error)?, frames })
     }
 
@@ -113,21 +122,36 @@ impl LiveExport {
 }
 
 /// Sends the request; returns the number of frames that the host announces.
-fn ask(stream: &mut UnixStream, request: Request) -> Result<u64, LiveError> {
+fn ask(stream: &mut UnixStream, request: Request) -> Result<u64, FolderError> {
+    let accepted = send(stream, request)?;
+    let number = read_number(stream)?;
+    match accepted {
+        true => Ok(number),
+        false => Err(FolderError::Pruned { first: number }),
+    }
+}
+
+fn read_number(stream: &mut UnixStream) -> Result<u64, LiveError> {
+    let mut number = [0; 8];
+    stream.read_exact(&mut number)?;
+    Ok(u64::from_le_bytes(number))
+}
+
+/// Sends the request; true when it was accepted, false when frames that it asks for were pruned.
+fn send(stream: &mut UnixStream, request: Request) -> Result<bool, LiveError> {
     stream.set_read_timeout(Some(SILENCE_TIME))?;
     stream.write_all(&request.encode())?;
     let mut status = [0];
     stream.read_exact(&mut status)?;
     match Status::decode(status[0]) {
-        Some(Status::Accepted) => {}
-        Some(Status::Busy) => return Err(LiveError::Busy),
-        Some(Status::NoSealedValues) => return Err(LiveError::NoSealedValues),
-        Some(Status::StoreFailed) => return Err(LiveError::StoreFailed),
-        Some(Status::UnknownRequest) | None => return Err(LiveError::UnknownRequest),
+        Some(Status::Accepted) => Ok(true),
+        Some(Status::Pruned) => Ok(false),
+        Some(Status::Busy) => Err(LiveError::Busy),
+        Some(Status::OtherBase) => Err(LiveError::OtherBase),
+        Some(Status::NoSealedValues) => Err(LiveError::NoSealedValues),
+        Some(Status::StoreFailed) => Err(LiveError::StoreFailed),
+        Some(Status::UnknownRequest) | None => Err(LiveError::UnknownRequest),
     }
-    let mut frames = [0; 8];
-    stream.read_exact(&mut frames)?;
-    Ok(u64::from_le_bytes(frames))
 }
 
 /// What breaks in the stream is the connection's; what is wrong in its bytes is the export's.

@@ -7,7 +7,7 @@ use super::{ExportError, ExportReader, Parts, parts_of};
 use crate::store::{
     AppendError, CheckedFrame, DiskStore, LOG_FOLDER, LogStore as _, OpenError, StoreOptions,
 };
-use mortise_format::store::StoreRefusal;
+use mortise_format::store::{LogHead, StoreRefusal};
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter};
 use std::path::{Path, PathBuf};
@@ -22,6 +22,18 @@ pub enum FolderError {
     /// The bytes of the export.
     #[error(transparent)]
     Export(#[from] ExportError),
+    /// The base is of another log.
+    #[error("the base is not an export of this log, and no file was written")]
+    OtherBase,
+    /// Frames were pruned that no base has.
+    #[error(
+        "LOG_PRUNED: the frames before {first} were pruned, and no file was written: give --base \
+         FILE, the export that covers them"
+    )]
+    Pruned {
+        /// The first frame that is stored.
+        first: u64,
+    },
     /// The data folder does not open.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -68,7 +80,8 @@ fn at(path: &Path) -> impl FnOnce(io::Error) -> FolderError + '_ {
 }
 
 /// Writes the log of a data folder into a new file, with the sealed keys if `sealed_keys`; returns
-/// the number of frames. If a host runs on the folder, it sends its log as it is now. The file
+/// the number of frames. Frames that `base` has, an earlier export of this log, are taken from it.
+/// If a host runs on the folder, it sends its log as it is now. The file
 /// appears under its name when it is whole and on the disk. Calls `progress` with the number of
 /// frames written so far and in all.
 ///
@@ -78,6 +91,7 @@ pub fn export(
     data_dir: &Path,
     file: &Path,
     sealed_keys: bool,
+    base: Option<&Path>,
     mut progress: impl FnMut(u64, u64),
 ) -> Result<u64, FolderError> {
     if !data_dir.join(LOG_FOLDER).is_dir() {
@@ -86,6 +100,7 @@ pub fn export(
     if file.exists() {
         return Err(FolderError::FileExists(file.to_owned()));
     }
+    let (mut base, after) = Base::open(base)?;
     match DiskStore::open(data_dir, StoreOptions::default()) {
         Ok(store) => {
             let parts = parts_of(&store, sealed_keys).map_err(FolderError::Store)?;
@@ -94,15 +109,49 @@ pub fn export(
                 return Err(FolderError::NoSealedValues(missing));
             }
             let of = store.head().next_seq;
-            let mut frames = StoreFrames::new(&store, of);
-            write_file(file, &parts, || frames.next_frame(), |done| progress(done, of))
+            frames::check_base(&store, after, of)?;
+            let mut frames = StoreFrames::new(&store, after.next_seq, of);
+            let next = || base.next_or(|| frames.next_frame());
+            write_file(file, &parts, next, |done| progress(done, of))
         }
         Err(OpenError::InUse { .. }) => {
-            let mut live = LiveExport::request(data_dir, sealed_keys)?;
+            let mut live = LiveExport::request(data_dir, sealed_keys, after)?;
             let (parts, of) = (live.parts().clone(), live.frames());
-            write_file(file, &parts, || live.next_frame(), |done| progress(done, of))
+            let next = || base.next_or(|| live.next_frame());
+            write_file(file, &parts, next, |done| progress(done, of))
         }
         Err(error) => Err(error.into()),
+    }
+}
+
+/// An earlier export, whose frames are not asked for again.
+struct Base(Option<ExportReader<BufReader<File>>>);
+
+impl Base {
+    /// Opens the file, which must be whole, and returns the head of its log.
+    fn open(path: Option<&Path>) -> Result<(Self, LogHead), FolderError> {
+        let Some(path) = path else { return Ok((Self(None), LogHead::EMPTY)) };
+        let open = || {
+            let file = File::open(path).map_err(at(path))?;
+            Ok::<_, FolderError>(ExportReader::new(BufReader::with_capacity(BUFFER_BYTES, file))?)
+        };
+        let mut checked = open()?;
+        while checked.next_frame()?.is_some() {}
+        Ok((Self(Some(open()?)), checked.head()))
+    }
+
+    /// Its next frame, or after the last one that of `rest`.
+    fn next_or(
+        &mut self,
+        rest: impl FnOnce() -> Result<Option<CheckedFrame>, FolderError>,
+    ) -> Result<Option<CheckedFrame>, FolderError> {
+        if let Some(reader) = &mut self.0 {
+            match reader.next_frame()? {
+                Some(frame) => return Ok(Some(frame)),
+                None => self.0 = None,
+            }
+        }
+        rest()
     }
 }
 
@@ -132,7 +181,7 @@ fn write_synced(
 ) -> Result<u64, FolderError> {
     let file = File::create(path).map_err(at(path))?;
     let out = BufWriter::with_capacity(BUFFER_BYTES, file);
-    let (count, out) = frames::write(out, parts, next_frame, progress)?;
+    let (count, out) = frames::write(out, parts, LogHead::EMPTY, next_frame, progress)?;
     let file = out.into_inner().map_err(|e| ExportError::Io(e.into_error()))?;
     file.sync_all().map_err(at(path))?;
     Ok(count)

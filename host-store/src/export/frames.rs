@@ -2,7 +2,8 @@
 
 use super::{ExportError, ExportWriter, FolderError, Parts};
 use crate::store::{CheckedFrame, LogStore};
-use mortise_format::store::StoreRefusal;
+use mortise_format::frame::FrameLeaf;
+use mortise_format::store::{LogHead, StoreRefusal};
 use std::io::Write;
 
 /// Bytes of frames that are read from the store, or written to it, at once.
@@ -17,9 +18,9 @@ pub(super) struct StoreFrames<'a> {
 }
 
 impl<'a> StoreFrames<'a> {
-    /// The frames before `end`, which must not be beyond the head of the store.
-    pub(super) fn new(store: &'a dyn LogStore, end: u64) -> Self {
-        Self { store, group: Vec::new().into_iter(), next_seq: 0, end }
+    /// The frames from `from` and before `end`, which must not be beyond the head of the store.
+    pub(super) fn new(store: &'a dyn LogStore, from: u64, end: u64) -> Self {
+        Self { store, group: Vec::new().into_iter(), next_seq: from, end }
     }
 
     /// The next frame, with its digests checked; `None` at the end.
@@ -43,16 +44,40 @@ impl<'a> StoreFrames<'a> {
     }
 }
 
-/// Writes an export of `parts` and the frames that `next_frame` gives; returns their number and the
+/// Checks that the store goes on from `after`: a beginning of its log, with no pruned frame behind.
+pub(super) fn check_base(
+    store: &dyn LogStore,
+    after: LogHead,
+    end: u64,
+) -> Result<(), FolderError> {
+    if after.next_seq > 0 {
+        let leaf = store.leaves(after.next_seq - 1, 1).map_err(FolderError::Store)?;
+        let is_ours = FrameLeaf::decode(&leaf).is_ok_and(|leaf| leaf.digest() == after.digest);
+        if !is_ours || after.next_seq > end {
+            return Err(FolderError::OtherBase);
+        }
+    }
+    // The frame behind a boot frame that stayed may be pruned too.
+    let probed = [after.next_seq, after.next_seq + 1].into_iter().filter(|seq| *seq < end);
+    let pruned = probed.map(|seq| store.read(seq, 1)).find(Result::is_err);
+    match pruned.unwrap_or(Ok(Vec::new())) {
+        Err(StoreRefusal::FramePruned { first }) => Err(FolderError::Pruned { first }),
+        _ => Ok(()),
+    }
+}
+
+/// Writes an export of `parts` and the frames that `next_frame` gives, those after `after`; returns
+/// the number of frames and the
 /// flushed writer. Calls `progress` with the number of frames written so far.
 pub(super) fn write<W: Write>(
     out: W,
     parts: &Parts,
+    after: LogHead,
     mut next_frame: impl FnMut() -> Result<Option<CheckedFrame>, FolderError>,
     mut progress: impl FnMut(u64),
 ) -> Result<(u64, W), FolderError> {
-    let mut writer = ExportWriter::new(out, parts)?;
-    let mut count = 0;
+    let mut writer = ExportWriter::continuing(out, parts, after)?;
+    let mut count = after.next_seq;
     while let Some(frame) = next_frame()? {
         writer.frame(&frame)?;
         count += 1;

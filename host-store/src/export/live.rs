@@ -7,8 +7,9 @@
 //! ```text
 //! mortise-host export                             mortise-host run
 //! connect DIR/export.sock
-//! magic | flags           ------------------->    one export at a time; takes the head
-//!                         <-------------------    status | frames | the bytes of the export file
+//! magic | flags | base    ------------------->    one export at a time; takes the head
+//!                         <-------------------    status | frames | the bytes of the export file,
+//!                                                 without the frames that the client's base has
 //! check, write, sync, rename                      end of stream
 //! ```
 //! What it does not do: authenticate. The mode of the socket (0600) is the access check: the user
@@ -22,6 +23,8 @@
 //! - The bytes are those of an export file. A stream that breaks off has no valid end, so the
 //!   client refuses it.
 
+use mortise_format::ids::FrameDigest;
+use mortise_format::store::LogHead;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd as _;
@@ -30,29 +33,43 @@ use std::path::{Path, PathBuf};
 /// The name of the socket in the data folder.
 pub(super) const SOCKET: &str = "export.sock";
 /// Bytes of a request.
-pub(super) const REQUEST_BYTES: usize = MAGIC.len() + 1;
+pub(super) const REQUEST_BYTES: usize = MAGIC.len() + 1 + 8 + 32;
 
-const MAGIC: [u8; 4] = *b"MRX1";
+/// Begins a request of this version.
+pub(super) const MAGIC: [u8; 4] = *b"MRX2";
 /// The request asks for the sealed keys too.
 const WITH_SEALED_KEYS: u8 = 1;
 
-/// Asks for the whole log.
+/// Asks for the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Request {
     pub(super) sealed_keys: bool,
+    /// The head of what the client has; of the empty log for all of it.
+    pub(super) after: LogHead,
 }
 
 impl Request {
     pub(super) fn encode(self) -> [u8; REQUEST_BYTES] {
-        let [a, b, c, d] = MAGIC;
-        [a, b, c, d, if self.sealed_keys { WITH_SEALED_KEYS } else { 0 }]
+        let mut bytes = [0; REQUEST_BYTES];
+        let (magic, rest) = bytes.split_at_mut(MAGIC.len());
+        let (flags, rest) = rest.split_at_mut(1);
+        let (next_seq, digest) = rest.split_at_mut(8);
+        magic.copy_from_slice(&MAGIC);
+        flags.fill(if self.sealed_keys { WITH_SEALED_KEYS } else { 0 });
+        next_seq.copy_from_slice(&self.after.next_seq.to_le_bytes());
+        digest.copy_from_slice(&self.after.digest.0);
+        bytes
     }
 
     /// `None` for bytes that are not a request of this version.
     pub(super) fn decode(bytes: [u8; REQUEST_BYTES]) -> Option<Self> {
-        let [magic @ .., flags] = bytes;
-        (magic == MAGIC && flags & !WITH_SEALED_KEYS == 0)
-            .then_some(Self { sealed_keys: flags == WITH_SEALED_KEYS })
+        let (magic, rest) = bytes.split_first_chunk::<4>()?;
+        let (flags, rest) = rest.split_first()?;
+        let (next_seq, digest) = rest.split_first_chunk::<8>()?;
+        let digest = FrameDigest(*digest.first_chunk::<32>()?);
+        let after = LogHead { next_seq: u64::from_le_bytes(*next_seq), digest };
+        (*magic == MAGIC && flags & !WITH_SEALED_KEYS == 0)
+            .then_some(Self { sealed_keys: *flags == WITH_SEALED_KEYS, after })
     }
 }
 
@@ -70,6 +87,10 @@ pub(super) enum Status {
     StoreFailed = 3,
     /// Sealed values were asked for and are not there.
     NoSealedValues = 4,
+    /// The client's base is not a beginning of this log.
+    OtherBase = 5,
+    /// Frames after the client's base were pruned; the first stored one (u64) follows.
+    Pruned = 6,
 }
 
 impl Status {
@@ -80,6 +101,8 @@ impl Status {
             Self::UnknownRequest,
             Self::StoreFailed,
             Self::NoSealedValues,
+            Self::OtherBase,
+            Self::Pruned,
         ];
         all.into_iter().find(|status| *status as u8 == byte)
     }

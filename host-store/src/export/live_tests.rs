@@ -7,6 +7,7 @@ use super::*;
 use crate::store::testing::{Store, chain};
 use crate::store::{CheckedFrame, DiskStore, LogStore as _, lock_exclusive};
 use mortise_format::blobs::{GENESIS_BLOB, KEYS_BLOB};
+use mortise_format::store::LogHead;
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -18,7 +19,7 @@ use tokio::task::JoinHandle;
 
 /// Far longer than any step of a test takes.
 const LONG: Duration = Duration::from_secs(60);
-const REQUEST: Request = Request { sealed_keys: false };
+const REQUEST: Request = Request { sealed_keys: false, after: LogHead::EMPTY };
 
 /// A store in use that is exported over its socket.
 struct Live {
@@ -41,7 +42,7 @@ impl Live {
     /// Exports with a client on a thread of its own.
     async fn export(&self, file: &Path, sealed_keys: bool) -> Result<u64, FolderError> {
         let (folder, file) = (self.folder.clone(), file.to_owned());
-        let client = move || export(&folder, &file, sealed_keys, |_, _| {});
+        let client = move || export(&folder, &file, sealed_keys, None, |_, _| {});
         tokio::task::spawn_blocking(client).await.unwrap()
     }
 
@@ -123,7 +124,7 @@ async fn a_store_under_appends_is_exported_up_to_the_head_at_the_request() {
     assert_eq!(counts.last(), Some(&400));
     drop(live.stop().await);
     let (last, offline) = (counts.len() - 1, out.path().join("offline.log"));
-    export(place.folder.path(), &offline, last % 2 == 1, |_, _| {}).unwrap();
+    export(place.folder.path(), &offline, last % 2 == 1, None, |_, _| {}).unwrap();
     let online = std::fs::read(out.path().join(format!("{last}.log"))).unwrap();
     assert!(online == std::fs::read(offline).unwrap());
 }
@@ -224,7 +225,8 @@ async fn a_request_of_another_version_is_answered_by_name() {
     let live = Live::start(place.folder.path(), place.open().unwrap(), LONG).await;
     let path = live.folder.join(SOCKET);
     let answers = tokio::task::spawn_blocking(move || {
-        [*b"MRX2\0", *b"MRX1\x02", *b"GET /"].map(|request| {
+        let flags = [&b"MRX2\x02"[..], &[0; 40]].concat();
+        [b"MRX1\0".to_vec(), flags, b"GET /".to_vec()].map(|request| {
             let mut stream = UnixStream::connect(&path).unwrap();
             stream.write_all(&request).unwrap();
             let mut answer = Vec::new();
@@ -239,11 +241,13 @@ async fn a_request_of_another_version_is_answered_by_name() {
 #[test]
 fn requests_have_one_encoding() {
     for sealed_keys in [false, true] {
-        let request = Request { sealed_keys };
+        let after = LogHead { next_seq: 7, digest: chain(1, 10)[0].digest() };
+        let request = Request { sealed_keys, after };
         assert_eq!(Request::decode(request.encode()), Some(request));
     }
-    assert_eq!(Request { sealed_keys: true }.encode(), *b"MRX1\x01");
-    assert_eq!(Status::decode(5), None);
+    let whole = [&b"MRX2\x00"[..], &[0; 40]].concat();
+    assert_eq!(REQUEST.encode()[..], whole);
+    assert_eq!(Status::decode(7), None);
 }
 
 /// What a client makes of an answer in a locked folder. No file may be left.
@@ -255,14 +259,15 @@ fn refused(answer: &[u8]) -> FolderError {
     let answer = answer.to_vec();
     let host = std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
-        let mut request = [0; 5];
+        let mut request = REQUEST.encode();
+        request.fill(0);
         stream.read_exact(&mut request).unwrap();
         assert_eq!(request, REQUEST.encode());
         // The client may refuse before all of it was sent.
         let _ = stream.write_all(&answer);
     });
     let out = tempfile::tempdir().unwrap();
-    let error = export(place.folder.path(), &out.path().join("a.log"), false, |_, _| {});
+    let error = export(place.folder.path(), &out.path().join("a.log"), false, None, |_, _| {});
     host.join().unwrap();
     assert_eq!(names(out.path()), Vec::<String>::new());
     error.unwrap_err()
@@ -323,7 +328,7 @@ fn a_locked_folder_without_a_host_that_exports_says_what_to_do() {
     let open = place.open().unwrap();
     open.append(&chain(1, 10));
     let file = out.path().join("a.log");
-    let refused = || export(place.folder.path(), &file, false, |_, _| {}).unwrap_err();
+    let refused = || export(place.folder.path(), &file, false, None, |_, _| {}).unwrap_err();
     let error = refused();
     assert!(matches!(error, FolderError::Live(LiveError::NoHost { .. })), "{error}");
     assert!(error.to_string().contains("restart it with this version"), "{error}");

@@ -30,4 +30,4 @@ pub(crate) use server::{ExportListener, ExportServer, serve};
 #[cfg(test)]
 mod live_tests;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

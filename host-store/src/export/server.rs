@@ -7,7 +7,7 @@
 //! takes no bytes for a while is cut off, which ends the thread.
 
 use super::frames::{self, StoreFrames};
-use super::live::{REQUEST_BYTES, Request, SocketPath, Status};
+use super::live::{MAGIC, REQUEST_BYTES, Request, SocketPath, Status};
 use super::parts::missing_values;
 use super::{ExportError, FolderError, parts_of};
 use crate::port;
@@ -150,7 +150,13 @@ async fn export(
 
 async fn read_request(stream: &mut Stream) -> io::Result<Option<Request>> {
     let mut bytes = [0; REQUEST_BYTES];
-    tokio::time::timeout(REQUEST_TIME, stream.read_exact(&mut bytes)).await??;
+    // A request of the version before this one ends after the flags.
+    let (begin, rest) = bytes.split_at_mut(MAGIC.len() + 1);
+    tokio::time::timeout(REQUEST_TIME, stream.read_exact(begin)).await??;
+    if !begin.starts_with(&MAGIC) {
+        return Ok(None);
+    }
+    tokio::time::timeout(REQUEST_TIME, stream.read_exact(rest)).await??;
     Ok(Request::decode(bytes))
 }
 
@@ -189,6 +195,18 @@ fn write_log(
             return Err(FolderError::Store(refusal));
         }
     };
+    match frames::check_base(store, request.after, end) {
+        Ok(()) => {}
+        Err(FolderError::Pruned { first }) => {
+            out.write_all(&[Status::Pruned as u8]).map_err(ExportError::Io)?;
+            out.write_all(&first.to_le_bytes()).map_err(ExportError::Io)?;
+            return Err(FolderError::Pruned { first });
+        }
+        Err(error) => {
+            out.write_all(&[Status::OtherBase as u8]).map_err(ExportError::Io)?;
+            return Err(error);
+        }
+    }
     let missing = if request.sealed_keys { missing_values(&parts) } else { Vec::new() };
     if !missing.is_empty() {
         out.write_all(&[Status::NoSealedValues as u8]).map_err(ExportError::Io)?;
@@ -197,8 +215,9 @@ fn write_log(
     let mut out = BufWriter::with_capacity(CHUNK_BYTES, out);
     out.write_all(&[Status::Accepted as u8]).map_err(ExportError::Io)?;
     out.write_all(&end.to_le_bytes()).map_err(ExportError::Io)?;
-    let mut frames = StoreFrames::new(store, end);
-    let (count, _) = frames::write(out, &parts, || frames.next_frame(), |_| {})?;
+    let after = request.after;
+    let mut frames = StoreFrames::new(store, after.next_seq, end);
+    let (count, _) = frames::write(out, &parts, after, || frames.next_frame(), |_| {})?;
     Ok(count)
 }
 

@@ -14,7 +14,7 @@ fn parts() -> Parts {
     [("genesis", 40), ("genesis-keys", 7)].map(|(n, size)| (n.to_owned(), vec![9; size])).into()
 }
 
-pub(super) fn written(frames: &[CheckedFrame], parts: &Parts) -> Vec<u8> {
+pub(crate) fn written(frames: &[CheckedFrame], parts: &Parts) -> Vec<u8> {
     let mut writer = ExportWriter::new(Vec::new(), parts).unwrap();
     frames.iter().for_each(|frame| writer.frame(frame).unwrap());
     writer.finish().unwrap()
@@ -99,7 +99,7 @@ fn each_way_to_be_wrong_has_its_name() {
 }
 
 fn exported(store: &Store, file: &Path) -> Result<u64, FolderError> {
-    export(store.folder.path(), file, false, |_, _| {})
+    export(store.folder.path(), file, false, None, |_, _| {})
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn a_folder_that_was_exported_and_imported_is_the_same_log() {
     assert_eq!(open.head(), store.open().unwrap().head());
     assert_eq!(open.blob_get("genesis").unwrap().unwrap(), b"rules");
     drop(open);
-    export(&new, &second, false, |_, _| {}).unwrap();
+    export(&new, &second, false, None, |_, _| {}).unwrap();
     assert_eq!(std::fs::read(&first).unwrap(), std::fs::read(&second).unwrap());
 }
 
@@ -136,7 +136,7 @@ fn nothing_is_overwritten_and_nothing_half_done_stays() {
     exported(&store, &file).unwrap();
     assert!(matches!(exported(&store, &file), Err(FolderError::FileExists(_))));
     let nothing = folder.path().join("nothing");
-    let refused = export(&nothing, &folder.path().join("b.log"), false, |_, _| {});
+    let refused = export(&nothing, &folder.path().join("b.log"), false, None, |_, _| {});
     assert!(matches!(refused, Err(FolderError::NoLog(_))));
     let full = store.folder.path();
     assert!(matches!(import(&file, full, |_| true, |_, _| {}), Err(FolderError::NotEmpty(_))));

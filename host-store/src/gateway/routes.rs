@@ -268,7 +268,8 @@ mod tests {
     #[test]
     fn healthz_tells_how_long_the_disk_lasts_and_what_is_damaged() {
         assert_eq!(healthy_text(DiskFacts::default()), "ok\n");
-        let disk = DiskFacts { free_days: Some(12), broken_frames: Some((5, 2)), free_bytes: None };
+        let disk =
+            DiskFacts { free_days: Some(12), broken_frames: Some((5, 2)), ..DiskFacts::default() };
         assert_eq!(
             healthy_text(disk),
             "ok; the disk of the log lasts 12 days; FRAME_BROKEN: 2 stored frames are damaged, the \

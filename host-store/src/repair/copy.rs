@@ -8,7 +8,7 @@ use super::{Probe, RepairError};
 use crate::export::{ExportError, ExportReader};
 use crate::store::{CheckedFrame, LOG_FOLDER, RecordError, SegmentReader, segment_files};
 use mortise_format::blobs::PUBLIC_KEYS_PART;
-use mortise_format::ids::FrameDigest;
+use mortise_format::store::LogHead;
 use std::fs::File;
 use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
@@ -16,11 +16,10 @@ use std::path::{Path, PathBuf};
 /// Size of the read buffer of a file.
 const BUFFER_BYTES: usize = 1024 * 1024;
 
-/// The frames of a copy, from seq 0, each chained to the one before.
+/// The frames of a copy, from its first stored one, each chained to the one before.
 pub(super) struct CopyFrames {
     from: From,
-    next: u64,
-    digest: FrameDigest,
+    head: LogHead,
 }
 
 enum From {
@@ -32,20 +31,23 @@ impl CopyFrames {
     /// Opens a copy.
     pub(super) fn open(path: &Path) -> Result<Self, RepairError> {
         let wrong = |why: String| RepairError::Copy { copy: path.to_owned(), why };
+        let mut head = LogHead::EMPTY;
         let from = if path.is_dir() {
-            let files = segment_files(&path.join(LOG_FOLDER)).map_err(|e| wrong(e.to_string()))?;
+            let log = path.join(LOG_FOLDER);
+            let files = segment_files(&log).map_err(|e| wrong(e.to_string()))?;
+            head = first_head(&files);
             From::Folder { files: files.into_iter(), open: None }
         } else {
             let file = File::open(path).map_err(|e| wrong(e.to_string()))?;
             let reader = ExportReader::new(BufReader::with_capacity(BUFFER_BYTES, file));
             From::Export(Box::new(reader.map_err(|e| wrong(e.to_string()))?))
         };
-        Ok(Self { from, next: 0, digest: FrameDigest::ZERO })
+        Ok(Self { from, head })
     }
 
     /// The seq of the next frame.
     pub(super) fn position(&self) -> u64 {
-        self.next
+        self.head.next_seq
     }
 
     /// The next frame; `None` at the end of the copy and at its first fault. Nothing after a fault
@@ -57,17 +59,28 @@ impl CopyFrames {
                 Err(ExportError::Io(error)) => return Err(error),
                 Err(_) => None,
             },
-            From::Folder { files, open } => next_of_folder(files, open, self.next)?,
+            From::Folder { files, open } => next_of_folder(files, open, self.head.next_seq)?,
         };
-        let follows =
-            |frame: &CheckedFrame| frame.seq() == self.next && frame.previous() == self.digest;
+        let LogHead { next_seq, digest } = self.head;
+        let follows = |f: &CheckedFrame| f.seq() == next_seq && f.previous() == digest;
         let frame = frame.filter(follows);
         if let Some(frame) = &frame {
-            self.next += 1;
-            self.digest = frame.digest();
+            self.head = LogHead { next_seq: next_seq + 1, digest: frame.digest() };
         }
         Ok(frame)
     }
+}
+
+/// The head before the first stored frame. What was pruned before it is not asked: this log, which
+/// the frames must follow, says whether it fits.
+fn first_head(files: &[(u64, PathBuf)]) -> LogHead {
+    let first = || {
+        let reader = SegmentReader::open(&files.first()?.1).ok()?;
+        let next_seq = reader.first_seq()?;
+        let record = reader.record(reader.start(), next_seq).ok()??;
+        Some(LogHead { next_seq, digest: record.frame.previous() })
+    };
+    first().unwrap_or(LogHead::EMPTY)
 }
 
 fn next_of_folder(

@@ -28,9 +28,9 @@ pub use finding::{Finding, Remedy};
 pub use index::read_whole_index;
 
 use crate::store::{
-    DiskStore, INDEX_BYTES, IndexError, LOG_FOLDER, LogStore as _, OpenError, SNAPSHOTS_FOLDER,
-    StoreOptions, lock_exclusive, lock_shared, segment_files, segment_path, set_aside,
-    snapshot_name, snapshot_seq,
+    DiskStore, INDEX_BYTES, IndexError, LOG_FOLDER, LogBase, LogStore as _, OpenError, PrunedError,
+    SNAPSHOTS_FOLDER, StoreOptions, lock_exclusive, lock_shared, segment_files, segment_path,
+    set_aside, snapshot_name, snapshot_seq,
 };
 use crate::verify::{Fault, Summary, VerifyError, verify};
 use copy::CopyFrames;
@@ -105,6 +105,9 @@ pub enum RepairError {
     /// A copy cannot be used.
     #[error("{} cannot be repaired from: {why}", copy.display())]
     Copy { copy: PathBuf, why: String },
+    /// The leaves of pruned frames are broken.
+    #[error(transparent)]
+    Pruned(#[from] PrunedError),
     /// A file cannot be read or written.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -186,12 +189,13 @@ impl Found {
 fn look(options: &Options<'_>, progress: &mut Progress<'_>) -> Result<Found, RepairError> {
     let data_dir = options.data_dir.as_path();
     let index = IndexState::inspect(data_dir, options.probe)?;
-    let (segments, mut is_index_stale) = read_segments(data_dir, &index, progress)?;
+    let base = LogBase::of(&data_dir.join(LOG_FOLDER))?;
+    let (segments, mut is_index_stale) = read_segments(data_dir, &index, &base, progress)?;
     let files = snapshot_files(data_dir)?;
     let newest_snapshot = files.iter().copied().max();
     let listed = index.snapshots().iter().map(|info| info.seq).max();
     let by_snapshots = newest_snapshot.max(listed).map_or(0, |seq| seq + 1);
-    let mut plan = Plan::new(segments, &index, index.next_seq().max(by_snapshots));
+    let mut plan = Plan::new(segments, &index, index.next_seq().max(by_snapshots), &base);
     for (n, copy) in options.copies.iter().enumerate() {
         plan.fill(n, &mut CopyFrames::open(copy)?, &index)?;
         progress("reading copies", n as u64 + 1, options.copies.len() as u64);
@@ -218,9 +222,12 @@ fn look(options: &Options<'_>, progress: &mut Progress<'_>) -> Result<Found, Rep
 fn read_segments(
     data_dir: &Path,
     index: &IndexState,
+    base: &LogBase,
     progress: &mut Progress<'_>,
 ) -> Result<(Vec<scan::Segment>, bool), RepairError> {
-    let files = segment_files(&data_dir.join(LOG_FOLDER))?;
+    let mut files = segment_files(&data_dir.join(LOG_FOLDER))?;
+    // A prune that was cut short left them; the next start removes them.
+    files.retain(|(number, _)| *number >= base.segment);
     let mut segments = Vec::with_capacity(files.len());
     let mut is_stale = false;
     let known_until = index.next_seq();
@@ -245,6 +252,7 @@ fn not_one_log(data_dir: &Path, plan: &Plan) -> Result<Option<Finding>, RepairEr
     let (seq, fault) = match verify(data_dir, |_, _, _| ()) {
         Ok(_) => return Ok(None),
         Err(VerifyError::Io(error)) => return Err(error.into()),
+        Err(VerifyError::Pruned(error)) => return Err(error.into()),
         Err(VerifyError::Frame { seq, fault }) => (seq, fault),
     };
     let is_of_place = matches!(fault, Fault::Record(_) | Fault::SegmentGone | Fault::Chain);

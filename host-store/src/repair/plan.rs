@@ -12,8 +12,9 @@ use super::copy::CopyFrames;
 use super::finding::Finding;
 use super::index::IndexState;
 use super::scan::{Front, Run, Segment};
-use crate::store::{BLOCK_BYTES, CheckedFrame};
+use crate::store::{BLOCK_BYTES, CheckedFrame, LogBase};
 use mortise_format::ids::FrameDigest;
+use mortise_format::store::LogHead;
 use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
@@ -70,16 +71,24 @@ pub(super) struct Plan {
     pub(super) segments: Vec<Segment>,
     pub(super) pieces: Vec<Piece>,
     pub(super) tail: Tail,
+    /// Number of the first segment.
+    pub(super) first_segment: u64,
     diverging: Vec<(usize, u64)>,
 }
 
 impl Plan {
     /// Assembles the runs. Frames below `stored_until` were acknowledged, even if the segments do
-    /// not show it.
-    pub(super) fn new(segments: Vec<Segment>, index: &IndexState, stored_until: u64) -> Self {
+    /// not show it. Those before `base` were pruned.
+    pub(super) fn new(
+        segments: Vec<Segment>,
+        index: &IndexState,
+        stored_until: u64,
+        base: &LogBase,
+    ) -> Self {
         let durable = segments.iter().map(|segment| segment.durable.max(begun_at(segment))).max();
         let stored_until = stored_until.max(durable.unwrap_or(0));
-        let mut trunk = Trunk::default();
+        let LogHead { next_seq: next, digest } = base.head;
+        let mut trunk = Trunk { pieces: Vec::new(), next, digest };
         for run in segments.iter().flat_map(|segment| &segment.runs) {
             if !trunk.take(run, stored_until) {
                 break;
@@ -92,7 +101,8 @@ impl Plan {
             (true, IndexState::Lost { .. }) => TailState::Unproven,
         };
         let tail = Tail { from: next, left: digest, stored_until, state, copy: None };
-        Self { segments, pieces, tail, diverging: Vec::new() }
+        let first_segment = base.segment;
+        Self { segments, pieces, tail, first_segment, diverging: Vec::new() }
     }
 
     /// Takes missing frames from a copy where they fit.
@@ -102,7 +112,8 @@ impl Plan {
         frames: &mut CopyFrames,
         index: &IndexState,
     ) -> io::Result<()> {
-        let mut filling = Filling { copy, gap: 0, is_off: false, reached: 0 };
+        let from = frames.position();
+        let mut filling = Filling { copy, gap: 0, from, is_off: false, reached: 0 };
         while let Some(frame) = frames.next()? {
             let is_known = index.frame(frame.seq())?.is_none_or(|p| p.digest == frame.digest());
             filling.take(self, &frame, is_known);
@@ -112,7 +123,8 @@ impl Plan {
             TailState::Unproven => tail.stored_until.max(tail.from + 1),
             _ => tail.stored_until,
         };
-        let goes_on = filling.reached > tail.from && filling.reached >= must_reach;
+        let goes_on =
+            from <= tail.from && filling.reached > tail.from && filling.reached >= must_reach;
         if goes_on && !filling.is_off && tail.copy.is_none() {
             tail.copy = Some((copy, filling.reached));
         }
@@ -202,7 +214,7 @@ impl Plan {
             let is_placed = match last {
                 Some(last) if last.segment == run.segment => run.start == last.end,
                 Some(last) if last.segment + 1 != run.segment => false,
-                None if run.segment != 0 => false,
+                None if run.segment != self.first_segment => false,
                 _ => run.start == BLOCK_BYTES && self.front(run) == Front::First(run.first),
             };
             if !is_placed && !behind_gap {
@@ -250,7 +262,7 @@ fn has_junk_behind(segments: &[Segment], pieces: &[Piece]) -> bool {
 }
 
 /// Assembles the log.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Trunk {
     pieces: Vec<Piece>,
     next: u64,
@@ -315,6 +327,8 @@ impl Trunk {
 struct Filling {
     copy: usize,
     gap: usize,
+    /// Its first frame: those before it were pruned there.
+    from: u64,
     /// True when the copy is on another branch here.
     is_off: bool,
     /// The seq after its last frame that follows ours.
@@ -331,7 +345,7 @@ impl Filling {
             && gap.from <= seq
         {
             self.is_off |= seq == gap.from && frame.previous() != gap.left;
-            self.is_off |= !is_known;
+            self.is_off |= !is_known || gap.from < self.from;
             let is_last = seq + 1 == gap.until;
             if is_last && !self.is_off && frame.digest() == gap.right {
                 gap.copy.get_or_insert(self.copy);

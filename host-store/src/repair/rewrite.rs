@@ -93,7 +93,7 @@ struct Rewriting<'a> {
 
 impl Rewriting<'_> {
     fn next_number(&self) -> u64 {
-        self.last.map_or(0, |last| last + 1)
+        self.last.map_or(self.plan.first_segment, |last| last + 1)
     }
 
     fn ours(&mut self, run: &Run, is_dirty: bool) -> Result<(), RepairError> {

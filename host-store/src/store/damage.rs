@@ -52,6 +52,7 @@ impl Scrub {
     /// Checks the next frame and returns how long to wait for the one after it.
     pub fn step(&mut self, store: &DiskStore) -> Duration {
         let head = store.scrub_end();
+        self.next_seq = self.next_seq.max(store.first_frame());
         if self.next_seq >= head {
             self.next_seq = 0;
             return IDLE;

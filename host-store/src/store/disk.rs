@@ -13,6 +13,7 @@ use super::index::{CHECKPOINT_ENTRIES, FramePlace, Index, IndexError};
 use super::indexer::{Indexer, Indexing, Recent};
 use super::opening::{Opened, open_index};
 use super::port::{AppendError, CheckedFrame, LogStore, SnapshotPart};
+use super::pruned::{LogBase, Pruned};
 use super::recovery::{RecoveryError, recover};
 use super::room::{Room, is_full};
 use super::sealed::{SealedCopy, SealedFiles, agreed};
@@ -110,6 +111,8 @@ pub struct DiskStore {
     segment_bytes: u64,
     condition: Condition,
     damage: Damage,
+    /// The frames that are no longer here.
+    pub(super) pruned: Option<Pruned>,
     /// Released after everything above is closed.
     _lock: File,
 }
@@ -152,7 +155,9 @@ impl DiskStore {
         let room_of_log = room.clone();
         let allocator =
             SegmentAllocator { folder: log.clone(), segment_bytes, syncer, room: room_of_log };
-        let recovered = recover(&allocator, &index, is_lost)?;
+        let pruned = Pruned::open(&log).map_err(RecoveryError::from)?;
+        let base = pruned.as_ref().map_or(LogBase::WHOLE, Pruned::base);
+        let recovered = recover(&allocator, &index, is_lost, &base)?;
         if recovered.wiped {
             tracing::warn!(next_seq = recovered.head.next_seq, "{WIPED}");
         }
@@ -187,6 +192,7 @@ impl DiskStore {
             segment_bytes,
             condition,
             damage: Damage::default(),
+            pruned,
             _lock: lock,
         })
     }
@@ -286,6 +292,32 @@ impl DiskStore {
         usize::try_from(place.length).ok()
     }
 
+    pub(super) fn log_folder(&self) -> &Path {
+        &self.log
+    }
+
+    pub(super) fn syncer(&self) -> &dyn Syncer {
+        &*self.syncer
+    }
+
+    /// Where the stored frames begin.
+    pub(crate) fn base(&self) -> LogBase {
+        self.pruned.as_ref().map_or(LogBase::WHOLE, Pruned::base)
+    }
+
+    /// The first frame that is stored: those before it were pruned.
+    pub fn first_frame(&self) -> u64 {
+        self.base().head.next_seq
+    }
+
+    /// The digest of a frame of the log, stored or pruned; `None` if it is broken.
+    pub(crate) fn digest_of(&self, seq: u64) -> io::Result<Option<FrameDigest>> {
+        match self.pruned.as_ref().filter(|pruned| seq < pruned.base().head.next_seq) {
+            Some(pruned) => Ok(pruned.leaf(seq)?.map(|leaf| leaf.digest)),
+            None => Ok(self.place(seq).ok().map(|place| place.digest)),
+        }
+    }
+
     /// Frames below this are checked by the scrub.
     pub(super) fn scrub_end(&self) -> u64 {
         self.head().next_seq
@@ -294,6 +326,23 @@ impl DiskStore {
     /// The first stored frame that is known to be damaged, and the number of such frames.
     pub fn broken_frames(&self) -> Option<(u64, usize)> {
         self.damage.summary()
+    }
+
+    /// The bytes of a leaf, stored or pruned; `None` if it is broken.
+    fn leaf_at(
+        &self,
+        seq: u64,
+        open: &mut Option<(u64, SegmentReader)>,
+    ) -> Result<Option<Vec<u8>>, StoreRefusal> {
+        if let Some(pruned) = self.pruned.as_ref().filter(|_| seq < self.first_frame()) {
+            let leaf = pruned.leaf(seq).map_err(|_| StoreRefusal::Io)?;
+            return Ok(leaf.map(|leaf| leaf.bytes.to_vec()));
+        }
+        let place = self.place(seq)?;
+        let leaf = self.front_of(place, LEAF_BYTES, open);
+        // Only the digest of the place covers a leaf: the rest of the frame is not read.
+        let is_whole = |leaf: &Vec<u8>| leaf_digest(leaf) == Some((seq, place.digest));
+        Ok(leaf.ok().filter(is_whole))
     }
 
     /// The first bytes of a frame. Keeps the segment in `open` for the next frame.
@@ -421,6 +470,15 @@ impl LogStore for DiskStore {
     }
 
     fn read(&self, from_seq: u64, bytes_max: usize) -> Result<Vec<Vec<u8>>, StoreRefusal> {
+        let first = self.first_frame();
+        if from_seq < first {
+            let boot = self.pruned.as_ref().map(Pruned::boot);
+            let boot = boot.filter(|boot| boot.seq() == from_seq);
+            return match boot {
+                Some(boot) => Ok(vec![boot.bytes().to_vec()]),
+                None => Err(StoreRefusal::FramePruned { first }),
+            };
+        }
         let mut frames = Vec::new();
         let mut total = 0;
         let mut open = None;
@@ -445,11 +503,7 @@ impl LogStore for DiskStore {
         let mut leaves = Vec::new();
         let mut open = None;
         for seq in (from_seq..self.head().next_seq).take(count) {
-            let place = self.place(seq)?;
-            let leaf = self.front_of(place, LEAF_BYTES, &mut open);
-            // Only the digest of the place covers a leaf: the rest of the frame is not read.
-            let is_whole = |leaf: &Vec<u8>| leaf_digest(leaf) == Some((seq, place.digest));
-            match leaf.ok().filter(is_whole) {
+            match self.leaf_at(seq, &mut open)? {
                 Some(leaf) => leaves.extend(leaf),
                 None if !leaves.is_empty() => {
                     self.damage.found(seq);

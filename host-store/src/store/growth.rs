@@ -6,7 +6,7 @@ use mortise_format::frame::{FrameLeaf, LEAF_BYTES};
 
 const HOUR_MS: u64 = 60 * 60 * 1000;
 const DAY_MS: u64 = 24 * HOUR_MS;
-/// The growth is measured over this time, or over all of a younger log.
+/// The growth is measured over this time, or over all that is stored of a younger log.
 const WINDOW_MS: u64 = 7 * DAY_MS;
 
 /// Engine time of a frame, and its place as bytes from the start of the log.
@@ -24,7 +24,7 @@ impl DiskStore {
         let last = self.mark(last_seq)?;
         let from_ms = last.time_ms.saturating_sub(WINDOW_MS);
         // The first frame of the window. Times never decrease along a log.
-        let (mut low, mut high) = (0, last_seq);
+        let (mut low, mut high) = (self.first_frame(), last_seq);
         while low < high {
             let middle = low + (high - low) / 2;
             if self.mark(middle)?.time_ms < from_ms {

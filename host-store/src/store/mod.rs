@@ -7,6 +7,7 @@
 //! ```text
 //! DIR/lock                one host at a time
 //! DIR/log/NUMBER.seg      the frames; zero-filled in advance, synced before every ack
+//! DIR/log/pruned.leaves   the leaves of frames that were pruned
 //! DIR/index/              sled: place and digest of each frame, snapshot catalogue, sealed values
 //! DIR/sealed/, DIR/sealed.copy/    each sealed value, as one file in each
 //! DIR/snapshots/SEQ.snap  complete snapshots
@@ -22,6 +23,7 @@ mod index;
 mod indexer;
 mod opening;
 mod port;
+mod pruned;
 mod recovery;
 mod room;
 mod sealed;
@@ -52,6 +54,7 @@ pub(crate) use disk::{
 };
 pub(crate) use index::{FramePlace, Index};
 pub(crate) use opening::is_blank;
+pub(crate) use pruned::{LogBase, Pruned, PrunedError};
 pub(crate) use room::INDEX_BYTES;
 pub(crate) use sealed::{SealedCopy, SealedFiles, agreed, set_aside};
 pub(crate) use segment::{

@@ -9,6 +9,7 @@
 //! as clean that never reached the disk.
 
 use super::index::{FramePlace, Index, IndexError};
+use super::pruned::{LogBase, PrunedError};
 use super::segment::{BLOCK_BYTES, RecordError, SegmentReader, segment_files, segment_path};
 use super::tail::{SegmentAllocator, Tail};
 use mortise_format::frame::FrameError;
@@ -47,6 +48,9 @@ pub enum RecoveryError {
         /// The seq after the last whole frame.
         seq: u64,
     },
+    /// The leaves of the pruned frames are not whole.
+    #[error(transparent)]
+    Pruned(#[from] PrunedError),
     /// The files cannot be read or written.
     #[error("the log cannot be read: {0}")]
     Io(#[from] io::Error),
@@ -81,8 +85,10 @@ pub(super) fn recover(
     allocator: &SegmentAllocator,
     index: &Index,
     is_index_lost: bool,
+    base: &LogBase,
 ) -> Result<Recovered, RecoveryError> {
-    let mut cursor = start(&allocator.folder, index)?;
+    remove_pruned(&allocator.folder, base)?;
+    let mut cursor = start(&allocator.folder, index, base)?;
     cursor.is_proven = !is_index_lost;
     let checked_from = (cursor.segment, cursor.offset);
     let mut files = segment_files(&allocator.folder)?;
@@ -138,12 +144,22 @@ fn remove_unused(path: &Path, next_seq: u64) -> Result<(), RecoveryError> {
     Ok(std::fs::remove_file(path)?)
 }
 
+/// Removes segments whose leaves are in the file of pruned ones: a prune was cut short.
+fn remove_pruned(folder: &Path, base: &LogBase) -> io::Result<()> {
+    for (number, path) in segment_files(folder)? {
+        if number < base.segment {
+            std::fs::remove_file(path)?;
+        }
+    }
+    Ok(())
+}
+
 /// The position after the last indexed frame, which must still exist.
-fn start(folder: &Path, index: &Index) -> Result<Cursor, RecoveryError> {
-    let Some((seq, place)) = index.last_frame()? else {
-        let head = LogHead::EMPTY;
-        let (segment, offset) = (0, BLOCK_BYTES);
-        return Ok(Cursor { is_proven: true, head, engine_id: None, segment, offset });
+fn start(folder: &Path, index: &Index, base: &LogBase) -> Result<Cursor, RecoveryError> {
+    let last = index.last_frame()?.filter(|(seq, _)| *seq >= base.head.next_seq);
+    let Some((seq, place)) = last else {
+        let LogBase { head, engine_id, segment } = *base;
+        return Ok(Cursor { is_proven: true, head, engine_id, segment, offset: BLOCK_BYTES });
     };
     let lost = |reason| RecoveryError::FrameLost { seq, reason };
     let reader = SegmentReader::open(&segment_path(folder, place.segment));

@@ -48,7 +48,7 @@ fn exported_log_is_audited_imported_and_exported_again_byte_for_byte() {
     data_folder(&driver, at);
     let frames = log_of(&driver).len();
     let export_from =
-        |from: &str, to: &str| export(&at.join(from), &at.join(to), true, |_, _| {}).unwrap();
+        |from: &str, to: &str| export(&at.join(from), &at.join(to), true, None, |_, _| {}).unwrap();
     assert_eq!(usize::try_from(export_from("data", "a.log")).unwrap(), frames);
     import(&at.join("a.log"), &at.join("new"), |_| true, |_, _| {}).unwrap();
     export_from("new", "b.log");

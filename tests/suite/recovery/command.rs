@@ -42,7 +42,7 @@ fn refused(folder: &Path, name: &str, arguments: &[&str]) {
 
 /// The log of a stopped host, as a file.
 fn exported(store: &Path, file: &Path) {
-    export(store, file, false, |_, _| {}).expect("it is exported");
+    export(store, file, false, None, |_, _| {}).expect("it is exported");
 }
 
 fn write_key(folder: &Path, party: Party) -> String {

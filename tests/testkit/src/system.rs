@@ -79,6 +79,8 @@ pub struct Options {
     pub limits: GatewayLimits,
     /// Frames between two snapshots.
     pub snapshot_frames: u64,
+    /// Bytes of a segment of the host's store.
+    pub segment_bytes: u64,
     /// Put a proxy between engine and store.
     pub has_proxy: bool,
     /// Keys and attestation; without one the vault file of the folder, unattested.
@@ -92,6 +94,7 @@ impl Default for Options {
             bounds: Bounds::default(),
             limits: GatewayLimits::default(),
             snapshot_frames: 4096,
+            segment_bytes: mortise_host::store::SEGMENT_BYTES,
             has_proxy: false,
             platform: None,
         }
@@ -197,6 +200,7 @@ impl System {
         let store = self.store_address();
         let mut config = mortise_host::Config::new(self.store_folder(), store, engine, 0);
         config.limits = self.options.limits.clone();
+        config.store.segment_bytes = self.options.segment_bytes;
         self.host = Some(HostThread::start(config));
     }
 

@@ -32,7 +32,8 @@ const BY_NAME: &[(&[&str], Advice)] = &[
                       anything is written, and nothing is lost",
             next: &[
                 "df -h /var/lib/mortise",
-                "grow the volume, or remove other files; never anything from the data folder",
+                "grow the volume, or remove other files; nothing from the data folder by hand",
+                "an old log: mortise-host prune --help",
                 "curl http://127.0.0.1:8080/healthz: a running host goes on by itself",
             ],
         },
@@ -258,6 +259,19 @@ const BY_NAME: &[(&[&str], Advice)] = &[
             next: &[
                 STOP,
                 "mortise-host verify --data-dir DIR, then: mortise-host repair --data-dir DIR",
+            ],
+        },
+    ),
+    (
+        &["LOG_PRUNED"],
+        Advice {
+            meaning: "the start needs frames that were pruned, because no snapshot loads",
+            next: &[
+                STOP,
+                "import the export that covers them into a new folder: mortise-host import FILE \
+                 --data-dir NEW",
+                "add what is newer: mortise-host repair --data-dir NEW --from OLD --write --backup \
+                 DIR; then start host and enclave on NEW",
             ],
         },
     ),

@@ -17,7 +17,7 @@ pub struct AwsArgs {
     /// The account of the key: twelve digits
     #[arg(long, value_parser = account)]
     account: String,
-    /// The AWS partition of the account, such as aws-us-gov; by default that of the ARNs given, or aws
+    /// AWS partition of the account, such as aws-us-gov; by default that of the ARNs, or aws
     #[arg(long, value_parser = partition)]
     partition: Option<Partition>,
     /// Name or ARN of the role whose credentials the parent holds

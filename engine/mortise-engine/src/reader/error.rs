@@ -14,6 +14,9 @@ pub enum ReadError {
     /// The store has not the frame that this engine wrote.
     #[error("frame {seq} in the store is not the one that this engine wrote")]
     Damaged { seq: u64 },
+    /// The operator pruned the frame: the store has its leaf alone.
+    #[error("frame {seq} was pruned; the store begins with frame {first}")]
+    Pruned { seq: u64, first: u64 },
     /// The key service did not unwrap the key of an earlier epoch.
     #[error("the key of epoch {epoch} was not unwrapped: {error}")]
     Keys { epoch: u64, error: IdentityError },
@@ -34,7 +37,9 @@ impl ReadError {
     /// The frame that could not be read.
     pub fn seq(&self) -> Option<u64> {
         match self {
-            Self::Store { seq, .. } | Self::Damaged { seq } => Some(*seq),
+            Self::Store { seq, .. } | Self::Damaged { seq } | Self::Pruned { seq, .. } => {
+                Some(*seq)
+            }
             Self::Keys { .. } | Self::NotOpen => None,
         }
     }

@@ -161,6 +161,9 @@ impl Reader {
             | StoreError::Refused(StoreRefusal::FrameBroken { seq: broken }) => {
                 self.is_damaged(broken)
             }
+            StoreError::Refused(StoreRefusal::FramePruned { first }) => {
+                ReadError::Pruned { seq, first }
+            }
             StoreError::Garbage(_) => self.is_damaged(seq),
             error => ReadError::Store { seq, error },
         }

@@ -82,6 +82,9 @@ pub(super) fn unread(error: &ReadError) -> ErrorObject {
         ReadError::Store { seq, .. } | ReadError::Damaged { seq } => {
             ErrorObject::new(Code::ReadFailed).with("seq", *seq)
         }
+        ReadError::Pruned { seq, first } => {
+            ErrorObject::new(Code::FramePruned).with("seq", *seq).with("first", *first)
+        }
         ReadError::NotOpen => ErrorObject::not_ready("starting"),
     }
 }

@@ -1,7 +1,7 @@
 //! The row of a state whose custody `open` is full, beside an owner in custody `escrow`.
 //!
-//! It has processes of its own, with a small limit: strangers' commits fill the class and go on, and
-//! each is refused. What they use must not count against `escrow`.
+//! It has processes of its own, with a small limit: strangers' commits fill the class and go on,
+//! and each is refused. What they use must not count against `escrow`.
 
 use super::caller::{Abuse, Target};
 use super::honest::Honest;

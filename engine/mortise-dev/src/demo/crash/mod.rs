@@ -5,8 +5,8 @@
 //!         start) -> every request in flight is answered -> check -> next round
 //! ```
 //! With `--readers` every kind of read runs beside the owners, and with `--stall-ms` the host is
-//! stopped at random times and goes on, as on a disk that stalls. Neither may end a process: that is
-//! looked at before each kill.
+//! stopped at random times and goes on, as on a disk that stalls. Neither may end a process, which
+//! the run checks before each kill.
 //!
 //! Checks after each round: every acknowledged lock is in the state that its last acknowledged
 //! command left; the newest statement contradicts no earlier one; the engine returns the same
