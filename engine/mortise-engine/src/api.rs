@@ -56,8 +56,10 @@ pub enum Query {
     Terms(LockId),
     /// Locks in order of their ids.
     Locks(LockFilter),
-    /// Balance of an account.
+    /// Balance of an account, without the locks that hold a part of it.
     Balance(Address, Asset),
+    /// Balance of an account, and the locks.
+    LockedBalance(Address, Asset),
     /// The newest signed statement.
     Statement,
     /// A nonce that no lock and no draft of the owner uses.

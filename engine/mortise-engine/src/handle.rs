@@ -18,6 +18,7 @@ use crate::lease::Lease;
 use crate::phase::{Bounds, Phase, PhaseCell};
 use crate::ports::AttestRequest;
 use crate::reader::{Reader, Readers};
+use crate::room::AnswerRoom;
 use crate::session::Budgets;
 use crate::throttle::Throttle;
 use actix::Addr;
@@ -88,6 +89,8 @@ pub struct EngineHandle {
     shared: Arc<Shared>,
     app: Option<Arc<App>>,
     caller: ShareKey,
+    /// Of the call that the handle serves, if its answer is to be reserved.
+    room: Option<Arc<AnswerRoom>>,
 }
 
 /// What the handles of all callers share.
@@ -119,7 +122,7 @@ impl EngineHandle {
             budgets: Budgets::default(),
             connections: AtomicU64::new(1),
         };
-        Self { shared: Arc::new(shared), app: None, caller: ShareKey::default() }
+        Self { shared: Arc::new(shared), app: None, caller: ShareKey::default(), room: None }
     }
 
     #[must_use]
@@ -139,6 +142,31 @@ impl EngineHandle {
     #[must_use]
     pub fn for_peer(&self, hint: u64) -> Self {
         Self { caller: ShareKey { hint, ..self.caller }, ..self.clone() }
+    }
+
+    /// Room for an answer to this caller. Nothing is reserved yet.
+    pub fn room(&self, bytes_max: usize) -> Arc<AnswerRoom> {
+        let pool = self.shared.budgets.answers.clone();
+        Arc::new(AnswerRoom::new(pool, self.caller, bytes_max))
+    }
+
+    /// The handle of one call. A read of the log reserves its room when it has its turn.
+    #[must_use]
+    pub fn within(&self, room: &Arc<AnswerRoom>) -> Self {
+        Self { room: Some(Arc::clone(room)), ..self.clone() }
+    }
+
+    /// Reserves the room of the call.
+    ///
+    /// # Errors
+    /// `Overloaded`.
+    pub fn reserve(&self) -> Result<(), SubmitError> {
+        self.room.as_ref().map_or(Ok(()), |room| room.reserve())
+    }
+
+    /// True if answers about now carry a cosigned checkpoint.
+    pub fn has_witnesses(&self) -> bool {
+        self.serving().is_some_and(|serving| serving.lease.is_some())
     }
 
     /// Whose share the requests of this handle count against.
@@ -247,8 +275,10 @@ impl EngineHandle {
     {
         let serving = self.ready()?;
         let _permit = self.permit()?;
+        let turn = serving.readers.turn(self.caller, cost).await;
+        self.reserve()?;
         // The threads stop only with the process.
-        let done = serving.readers.run(self.caller, cost, work).await;
+        let done = serving.readers.run(turn, work).await;
         done.ok_or(SubmitError::NotReady("stopping"))
     }
 

@@ -35,6 +35,7 @@ pub mod ports;
 pub mod reader;
 pub mod reading;
 pub mod released;
+mod room;
 pub mod rpc;
 pub mod server;
 pub mod session;

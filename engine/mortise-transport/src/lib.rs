@@ -29,7 +29,9 @@ mod stream;
 
 pub use address::{Address, AddressError, VSOCK_CID_ANY};
 pub use budget::{ByteBudget, HeldBytes};
-pub use fair::{FairPool, FairQueue, PoolPermit, ShareKey, Shares, Turn, Turns};
+pub use fair::{
+    FairBytes, FairPool, FairQueue, PoolPermit, ReservedBytes, ShareKey, Shares, Turn, Turns,
+};
 pub use hybrid::HybridError;
 pub use listener::Listener;
 pub use message::{

@@ -31,7 +31,8 @@ fn query(method: &str, lock: &LockTerms, driver: &Driver) -> Option<Query> {
         }),
         "verifyFulfillment" | "getLock" => Query::Lock(lock_id),
         "getActiveLocks" | "listLocks" => Query::Locks(filter),
-        "getLockedBalance" | "getBalance" => Query::Balance(owner, coin()),
+        "getBalance" => Query::Balance(owner, coin()),
+        "getLockedBalance" => Query::LockedBalance(owner, coin()),
         "getStateRoot" | "getAttestation" => Query::Statement,
         "suggestNonce" => Query::SuggestNonce(owner),
         "simulateLock" => Query::Simulate(Box::new(SimulateLock {

@@ -9,6 +9,7 @@ use super::AppError;
 use super::service::{App, Caller, Message};
 use crate::api::ShareKey;
 use mortise_format::errors::Code;
+use mortise_format::limits::{KMS_WRAPPED_KEY_BYTES_MAX, RESPONSE_BYTES_MAX};
 use mortise_rpc::plain::{PlainOperation, PlainRequest};
 use mortise_rpc::results::{KmsDataKey, KmsDecrypted, KmsEncrypted, KmsRandom};
 use mortise_rpc::{ErrorObject, ParamError};
@@ -25,9 +26,23 @@ pub async fn answer(app: Result<&App, ErrorObject>, share: ShareKey, mut value: 
         Err(error) => Err(malformed(&error)),
     };
     let mut answer = answered.unwrap_or_else(|error| refusal(&error));
-    let bytes = serde_json::to_vec(&answer).expect("answers have text keys only");
+    let mut bytes = serde_json::to_vec(&answer).expect("answers have text keys only");
     wipe(&mut answer);
-    bytes
+    if bytes.len() <= RESPONSE_BYTES_MAX {
+        return bytes;
+    }
+    // A text of control characters has six bytes of JSON for each.
+    bytes.zeroize();
+    let error =
+        ErrorObject::new(Code::InvalidRequest).with_message("the answer is over its size limit");
+    serde_json::to_vec(&refusal(&error)).expect("answers have text keys only")
+}
+
+/// The most bytes of the answer to a request of this size. An encrypted text comes back beside the
+/// request's text; a decrypted one twice, each character in up to six bytes of JSON for less than
+/// one and a half of base64.
+pub fn answer_bytes_max(request_bytes: usize) -> usize {
+    (9 * request_bytes + 2 * KMS_WRAPPED_KEY_BYTES_MAX + 2048).min(RESPONSE_BYTES_MAX)
 }
 
 /// Explains to a caller that forgot `jsonrpc` how its request was parsed.

@@ -104,7 +104,7 @@ impl Inbox {
 /// The units of a query: what it copies or hashes on the writer.
 fn cost_of(query: &Query) -> u32 {
     match query {
-        Query::Locks(_) | Query::Balance(..) | Query::Readings(_) => 2,
+        Query::Locks(_) | Query::Balance(..) | Query::LockedBalance(..) | Query::Readings(_) => 2,
         // Turns back up to `RECENT_ROOTS_LEAVES_MAX` leaves: as much as eight pages.
         Query::ProofAt(..) => 16,
         _ => 1,

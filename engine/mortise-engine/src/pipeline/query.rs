@@ -28,7 +28,12 @@ impl Pipeline {
             Query::Lock(lock_id) => return Pending::Rooted(self.find(&lock_id, now_ms)),
             Query::Terms(lock_id) => self.terms(&lock_id, now_ms),
             Query::Locks(filter) => return Pending::Rooted(self.list(&filter)),
-            Query::Balance(owner, asset) => return Pending::Rooted(self.balance(&owner, &asset)),
+            Query::Balance(owner, asset) => {
+                return Pending::Rooted(self.balance(&owner, &asset, 0));
+            }
+            Query::LockedBalance(owner, asset) => {
+                return Pending::Rooted(self.balance(&owner, &asset, LIST_MAX));
+            }
             Query::Statement => return Pending::Rooted(Answer::Statement),
             Query::SuggestNonce(owner) => {
                 return Pending::Rooted(Answer::Nonce(self.next_nonce(caller, &owner, now_ms)));
@@ -119,13 +124,13 @@ impl Pipeline {
         Answer::Locks(locks.into_iter().cloned().collect(), next)
     }
 
-    fn balance(&self, owner: &Address, asset: &Asset) -> Answer {
+    fn balance(&self, owner: &Address, asset: &Asset, locks_max: usize) -> Answer {
         let state = self.machine.state();
         let holds = |lock: &&Lock| {
             (lock.status.is_open() || lock.has_claimed())
                 && lock.terms.legs.iter().any(|leg| leg.asset == *asset)
         };
-        let locks = state.locks_of(owner).into_iter().filter(holds).take(LIST_MAX);
+        let locks = state.locks_of(owner).into_iter().filter(holds).take(locks_max);
         let chain = state.policy().chain(asset.chain_id);
         Answer::Balance(Box::new(BalanceAnswer {
             balance: state.balance(owner, asset),

@@ -10,7 +10,7 @@ use actix::{Arbiter, ArbiterHandle};
 use mortise_format::limits::{
     EVENTS_WAITERS_MAX, READS_AT_ONCE_MAX, RELAYED_WAITERS_MAX, SHARE_KEYS_MAX,
 };
-use mortise_transport::{FairPool, PoolPermit, ShareKey, Turns};
+use mortise_transport::{FairPool, PoolPermit, ShareKey, Turn, Turns};
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -48,19 +48,22 @@ impl Readers {
         (held < RELAYED_WAITERS_MAX).then(|| self.waiters.take(caller)).flatten()
     }
 
-    /// Runs work on a thread of the reader when it is the caller's turn. `None` if the threads have
-    /// stopped, which they do with the process.
+    /// Waits until it is the caller's turn.
+    pub async fn turn(&self, caller: ShareKey, cost: u32) -> Turn {
+        self.turns.turn(caller, cost).await
+    }
+
+    /// Runs work on a thread of the reader. `None` if the threads have stopped, which they do with
+    /// the process.
     pub async fn run<T, F>(
         &self,
-        caller: ShareKey,
-        cost: u32,
+        turn: Turn,
         work: impl FnOnce(Arc<Reader>) -> F + Send + 'static,
     ) -> Option<T>
     where
         T: Send + 'static,
         F: Future<Output = T> + 'static,
     {
-        let turn = self.turns.turn(caller, cost).await;
         let (sender, result) = oneshot::channel();
         let reader = Arc::clone(&self.reader);
         let at = self.next.fetch_add(1, Ordering::Relaxed) % self.arbiters.len();

@@ -1,7 +1,7 @@
 //! The methods of the application. Only `kmsDecrypt` needs a signature: that of the owner to which
 //! the key is wrapped.
 
-use super::reply::{Answered, json, serving};
+use super::reply::{Answered, closed, json, serving};
 use crate::app::{App, AppError, Caller, Message};
 use crate::handle::EngineHandle;
 use crate::phase::Phase;
@@ -12,10 +12,11 @@ use mortise_format::secp256k1::recover;
 use mortise_rpc::ErrorObject;
 use mortise_rpc::params::{KmsDecrypt, KmsEncrypt, KmsGenerateDataKey, KmsGenerateRandom};
 
-/// The application, for both forms. It opens with the engine: an image that may not serve, such as
+/// The application, for both forms, once the answer has its room. It opens with the engine: an image that may not serve, such as
 /// one that is not approved, encrypts and decrypts nothing either.
 pub fn app(handle: &EngineHandle) -> Result<&App, ErrorObject> {
     let app = handle.app().ok_or_else(|| refused(&AppError::Unavailable))?;
+    handle.reserve().map_err(closed)?;
     match handle.phase() {
         Phase::Ready => Ok(app),
         Phase::Fault { .. } => Err(ErrorObject::new(Code::Fault)),

@@ -6,6 +6,7 @@
 //!
 //! Invariant: the answers in memory are below the bound of one message, plus one answer.
 
+use crate::room::MadeAnswer;
 use futures_util::StreamExt as _;
 use futures_util::future::{FutureExt as _, LocalBoxFuture};
 use futures_util::stream::FuturesOrdered;
@@ -16,13 +17,13 @@ use mortise_rpc::envelope::{Id, failure};
 pub(super) struct Planned<'a> {
     /// `None` for a notification, which has no answer.
     pub id: Option<Id>,
-    /// The answer is not larger than this, as a rule.
+    /// The answer is not larger than this.
     pub bytes: usize,
-    pub answer: LocalBoxFuture<'a, Option<Vec<u8>>>,
+    pub answer: LocalBoxFuture<'a, Option<MadeAnswer>>,
 }
 
 /// Answers calls in order. The answers have at most `bytes_max` bytes together.
-pub(super) async fn in_order(calls: Vec<Planned<'_>>, bytes_max: usize) -> Vec<Vec<u8>> {
+pub(super) async fn in_order(calls: Vec<Planned<'_>>, bytes_max: usize) -> Vec<MadeAnswer> {
     let refusals = calls.len() * REFUSAL_BYTES;
     let mut batch = Batch { room: bytes_max.saturating_sub(refusals), ..Batch::default() };
     for call in calls {
@@ -47,13 +48,13 @@ struct Batch<'a> {
     room: usize,
     /// True once an answer did not fit.
     is_full: bool,
-    answers: Vec<Vec<u8>>,
+    answers: Vec<MadeAnswer>,
 }
 
 struct Finished {
     id: Option<Id>,
     bytes: usize,
-    answer: Option<Vec<u8>>,
+    answer: Option<MadeAnswer>,
 }
 
 impl<'a> Batch<'a> {
@@ -79,10 +80,11 @@ impl<'a> Batch<'a> {
         let Some(Finished { id, bytes, answer }) = self.running.next().await else { return false };
         self.reserved = self.reserved.saturating_sub(bytes);
         let Some((id, answer)) = id.zip(answer) else { return true };
-        let is_refusal = answer.len() < REFUSAL_BYTES;
-        if answer.len() <= self.room || is_refusal {
+        let length = answer.bytes.len();
+        let is_refusal = length < REFUSAL_BYTES;
+        if length <= self.room || is_refusal {
             // The room for one refusal a call is set aside.
-            self.room = self.room.saturating_sub(if is_refusal { 0 } else { answer.len() });
+            self.room = self.room.saturating_sub(if is_refusal { 0 } else { length });
             self.answers.push(answer);
         } else {
             self.is_full = true;
@@ -92,11 +94,11 @@ impl<'a> Batch<'a> {
     }
 }
 
-fn refusal(id: &Id) -> Vec<u8> {
+fn refusal(id: &Id) -> MadeAnswer {
     let error = ErrorObject::overloaded(0).with_message(
         "the answers of this batch are over their size limit: send this call again in another one",
     );
-    failure(id, &error)
+    MadeAnswer { bytes: failure(id, &error), reserved: Vec::new() }
 }
 
 #[cfg(test)]
@@ -108,13 +110,13 @@ mod tests {
         let answer = async move {
             begun.borrow_mut().push(n);
             tokio::task::yield_now().await;
-            Some(vec![b'0'; bytes])
+            Some(MadeAnswer { bytes: vec![b'0'; bytes], reserved: Vec::new() })
         };
         Planned { id: Some(Id::from(n)), bytes, answer: answer.boxed_local() }
     }
 
-    fn is_refused(answer: &[u8]) -> bool {
-        String::from_utf8_lossy(answer).contains("OVERLOADED")
+    fn is_refused(answer: &MadeAnswer) -> bool {
+        String::from_utf8_lossy(&answer.bytes).contains("OVERLOADED")
     }
 
     #[tokio::test]
@@ -123,7 +125,7 @@ mod tests {
         let calls = (0..256).map(|n| call(n, 1000, &begun)).collect();
         let answers = in_order(calls, 4 * 1024 * 1024).await;
         assert_eq!(answers.len(), 256);
-        assert!(answers.iter().all(|answer| answer.len() == 1000));
+        assert!(answers.iter().all(|answer| answer.bytes.len() == 1000));
         assert_eq!(*begun.borrow(), (0..256).collect::<Vec<_>>());
     }
 
@@ -133,10 +135,12 @@ mod tests {
         let calls = (0..256).map(|n| call(n, 1_000_000, &begun)).collect();
         let answers = in_order(calls, 4 * 1024 * 1024).await;
         assert_eq!(answers.len(), 256);
-        assert!(answers.iter().map(|answer| answer.len() + 1).sum::<usize>() < 4 * 1024 * 1024);
-        let whole = answers.iter().take_while(|answer| answer.len() == 1_000_000).count();
+        assert!(
+            answers.iter().map(|answer| answer.bytes.len() + 1).sum::<usize>() < 4 * 1024 * 1024
+        );
+        let whole = answers.iter().take_while(|answer| answer.bytes.len() == 1_000_000).count();
         assert_eq!(whole, 4);
-        assert!(answers[whole..].iter().all(|answer| is_refused(answer)));
+        assert!(answers[whole..].iter().all(is_refused));
         assert!(begun.borrow().len() <= whole + 1, "no call begins after the bound");
     }
 

@@ -24,9 +24,13 @@ use mortise_rpc::results::{
 use mortise_rpc::{Call, ErrorObject, Tense};
 use serde_json::Value;
 
-/// Answers a call. What speaks of now leaves only under a lease; `health` says itself whether there
+/// Answers a call. Its answer is reserved before the work; a read of the log reserves when it has
+/// its turn. What speaks of now leaves only under a lease; `health` says itself whether there
 /// is one.
 pub(super) async fn call(handle: &EngineHandle, call: Call) -> Answered {
+    if call.tense() != Tense::Past {
+        handle.reserve().map_err(closed)?;
+    }
     let is_leased = call.tense() == Tense::Now && !matches!(call, Call::Health(_));
     let answer = dispatched(handle, call).await?;
     match is_leased {
@@ -314,7 +318,7 @@ async fn list_locks(handle: &EngineHandle, params: ListLocks) -> Answered {
 }
 
 async fn locked_balance(handle: &EngineHandle, params: GetLockedBalance) -> Answered {
-    match rooted(handle, Query::Balance(params.owner, params.asset)).await? {
+    match rooted(handle, Query::LockedBalance(params.owner, params.asset)).await? {
         (Answer::Balance(balance), signed) => {
             Ok(render::locked_balance(&balance).ok_or_else(unexpected)?.read_at(signed))
         }

@@ -8,6 +8,7 @@
 mod application;
 mod attestation;
 mod batch;
+mod bound;
 mod freshness;
 mod history;
 mod info;
@@ -19,6 +20,7 @@ mod reply;
 mod sealed;
 
 pub use application::app;
+pub use bound::FRAMES_BYTES_MAX;
 pub use message::{answer, answer_message, answer_too_large, too_large};
 pub use methods::subscribe_elsewhere;
 pub use reading::{notified_frames, readers};

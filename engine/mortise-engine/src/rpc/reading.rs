@@ -5,7 +5,7 @@
 //!
 //! The engine buffers nothing for a reader, so a slow reader costs nothing.
 
-use super::reply::{Answered, closed, cost, json, read, read_log, unexpected, unread};
+use super::reply::{Answered, closed, cost, json, read, read_log, to_text, unexpected, unread};
 use crate::api::{Answer, Query, ReadingsAnswer};
 use crate::handle::{EngineHandle, SubmitError};
 use crate::phase::Phase;
@@ -92,19 +92,21 @@ pub fn readers(handle: &EngineHandle) -> Result<&Readers, ErrorObject> {
     }
 }
 
-/// The frames of one notification.
+/// The parameters of one notification, as JSON text, and the frame that follows. They are made in
+/// the room of the handle.
 ///
 /// # Errors
 /// As `getEvents`.
 pub async fn notified_frames(
     handle: &EngineHandle,
     from: u64,
-) -> Result<EventsResult, ErrorObject> {
+) -> Result<(Vec<u8>, u64), ErrorObject> {
     let count = u32::try_from(EVENTS_FRAMES_MAX).unwrap_or(u32::MAX);
     let units = cost_of_frames(from, readers(handle)?.reader().view().size(), count);
     let read = handle.read_log(units, move |reader| async move {
         let frames = frames(&reader, from, EVENTS_FRAMES_MAX).await?;
-        Ok(result(from, reader.view().size(), &frames, None))
+        let result = result(from, reader.view().size(), &frames, None);
+        Ok((to_text(&result), result.next))
     });
     read.await.map_err(closed)?
 }

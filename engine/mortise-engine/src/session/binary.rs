@@ -3,6 +3,7 @@
 use super::budget::RETRY_AFTER_MS;
 use super::{Guarded, SLOW_READER, linger};
 use crate::handle::EngineHandle;
+use crate::room::MadeAnswer;
 use crate::rpc;
 use bytes::BytesMut;
 use mortise_format::channel::is_channel;
@@ -10,17 +11,33 @@ use mortise_format::limits::{REQUEST_BYTES_MAX, RESPONSE_BYTES_MAX};
 use mortise_rpc::ErrorObject;
 use mortise_rpc::envelope::{Id, failure};
 use mortise_transport::{
-    HINT_BYTES, HeldBytes, Message, MessageError, MessageReader, MessageWriter, RELAY_MAGIC,
-    REQUEST_MAGIC, Received, split_hint,
+    HINT_BYTES, HeldBytes, Message, MessageError, MessageReader, MessageWriter, PoolPermit,
+    RELAY_MAGIC, REQUEST_MAGIC, Received, ReservedBytes, split_hint,
 };
 use std::io;
 use std::sync::Arc;
 use tokio::io::WriteHalf;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::timeout;
 
-/// Number of a request, and its answer with its part of the budget.
-type Outgoing = (u64, Vec<u8>, HeldBytes);
+/// An answer that is not written yet, with all that its request holds until then.
+struct Outgoing {
+    number: u64,
+    answer: MadeAnswer,
+    /// `None` for a request that was refused before it took places.
+    places: Option<Places>,
+}
+
+/// A message's places among those of its connection and of all connections.
+type Places = (OwnedSemaphorePermit, PoolPermit);
+
+impl Outgoing {
+    /// An answer to a message that was not taken.
+    fn refusal(number: u64, bytes: Vec<u8>) -> Self {
+        let answer = MadeAnswer { bytes, reserved: Vec::new() };
+        Self { number, answer, places: None }
+    }
+}
 
 /// Who dialled the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,12 +99,12 @@ pub(super) async fn serve(
     reader.expect_magic(dialler.magic()).await.map_err(io::Error::other)?;
     let share = handle.bounds().per_connection;
     let permits = Arc::new(Semaphore::new(share));
-    let (answers, outgoing) = mpsc::channel(share);
+    let (answers, outgoing) = mpsc::channel(QUEUED_MAX);
     let writer = actix::spawn(write(write_half, outgoing));
     let ended = read(&mut reader, (&handle, dialler), &permits, &answers).await;
     if let Err(MessageError::Oversized { .. }) = &ended {
         // The number of an oversized message is unknown: answer number 0, then close.
-        let _ = answers.send((0, rpc::too_large(), HeldBytes::default())).await;
+        let _ = answers.send(Outgoing::refusal(0, rpc::too_large())).await;
     }
     drop(answers);
     let written = writer.await.map_err(io::Error::other)?;
@@ -109,10 +126,7 @@ async fn read<R: tokio::io::AsyncRead + Unpin>(
         let (message, held) = match received {
             Received::Message(message, held) => (message, held),
             Received::Refused { correlation } => {
-                // The text was not kept, and with it the id.
-                let error = ErrorObject::overloaded(RETRY_AFTER_MS);
-                let refused = failure(&Id::Null, &error);
-                let _ = answers.send((correlation, refused, HeldBytes::default())).await;
+                refuse(answers, correlation).await;
                 continue;
             }
         };
@@ -122,10 +136,16 @@ async fn read<R: tokio::io::AsyncRead + Unpin>(
         let permit = permit.expect("the semaphore of a connection is never closed");
         in_a_row += 1 + message.payload.len() / 1024;
         let (message, handle) = dialler.unwrapped(message, handle);
-        let answers = answers.clone();
+        let Some(place) = handle.budgets().messages.take(handle.caller()) else {
+            refuse(answers, message.correlation).await;
+            continue;
+        };
+        let (places, answers) = (Some((permit, place)), answers.clone());
         actix::spawn(async move {
-            answer(&handle, message, held, &answers).await;
-            drop(permit);
+            let number = message.correlation;
+            let answer = answer(&handle, message, held).await;
+            // If the writer has ended, the peer is gone and needs no answer.
+            let _ = answers.send(Outgoing { number, answer, places }).await;
         });
         if in_a_row >= IN_A_ROW_MAX {
             // The requests of other connections are parsed in between.
@@ -134,6 +154,13 @@ async fn read<R: tokio::io::AsyncRead + Unpin>(
         }
     }
     Ok(())
+}
+
+/// Refuses a message by its number. Its text was not kept, and with it the id. The socket is not
+/// read while the peer does not take its answers.
+async fn refuse(answers: &mpsc::Sender<Outgoing>, number: u64) {
+    let error = ErrorObject::overloaded(RETRY_AFTER_MS);
+    let _ = answers.send(Outgoing::refusal(number, failure(&Id::Null, &error))).await;
 }
 
 /// Reads the next message. A peer may be silent between messages. A message that is still
@@ -155,57 +182,50 @@ async fn next<R: tokio::io::AsyncRead + Unpin>(
     }
 }
 
-async fn answer(
-    handle: &EngineHandle,
-    message: Message,
-    held: HeldBytes,
-    answers: &mpsc::Sender<Outgoing>,
-) {
-    let Message { correlation: number, payload } = message;
+async fn answer(handle: &EngineHandle, message: Message, held: HeldBytes) -> MadeAnswer {
+    let payload = message.payload;
     // A relay waits for each numbered message, so a notification gets an empty answer.
-    let bytes = match is_channel(&payload) {
+    let answer = match is_channel(&payload) {
         true => rpc::answer_sealed(handle, payload).await,
         false => rpc::answer(handle, &payload).await.unwrap_or_default(),
     };
-    let (bytes, held_answer) = handle.budgets().answer(bytes);
     drop(held);
-    // If the writer has ended, the peer is gone and needs no answer.
-    let _ = answers.send((number, bytes, held_answer)).await;
+    answer
 }
 
 async fn write(half: WriteHalf<Guarded>, mut outgoing: mpsc::Receiver<Outgoing>) -> io::Result<()> {
     let mut writer = MessageWriter::new(half, RESPONSE_BYTES_MAX);
-    while let Some((number, bytes, held)) = outgoing.recv().await {
+    while let Some(first) = outgoing.recv().await {
         // Given back when all of them are written.
-        let mut all_held = vec![held];
-        queue(&mut writer, number, &bytes)?;
-        drop(bytes);
-        while let Ok((number, bytes, held)) = outgoing.try_recv() {
-            queue(&mut writer, number, &bytes)?;
-            all_held.push(held);
-            if writer.queued_bytes() > FLUSH_BYTES {
-                break;
-            }
+        let mut held = vec![queue(&mut writer, first)?];
+        while writer.queued_bytes() <= FLUSH_BYTES
+            && let Ok(next) = outgoing.try_recv()
+        {
+            held.push(queue(&mut writer, next)?);
         }
         writer.flush().await?;
+        drop(held);
     }
     writer.shutdown().await
 }
 
-fn queue(
-    writer: &mut MessageWriter<WriteHalf<Guarded>>,
-    number: u64,
-    bytes: &[u8],
-) -> io::Result<()> {
-    match writer.queue(number, bytes) {
-        Err(MessageError::Oversized { .. }) => {
-            writer.queue(number, &rpc::answer_too_large()).map_err(io::Error::other)
-        }
-        queued => queued.map_err(io::Error::other),
-    }
+/// Copies an answer into the writer's buffer. Returns what is held until it is written.
+fn queue(writer: &mut MessageWriter<WriteHalf<Guarded>>, outgoing: Outgoing) -> io::Result<Held> {
+    let Outgoing { number, answer: MadeAnswer { bytes, reserved }, places } = outgoing;
+    let queued = match writer.queue(number, &bytes) {
+        Err(MessageError::Oversized { .. }) => writer.queue(number, &rpc::answer_too_large()),
+        queued => queued,
+    };
+    queued.map_err(io::Error::other)?;
+    Ok((reserved, places))
 }
+
+/// What an answer in the writer's buffer holds.
+type Held = (Vec<ReservedBytes>, Option<Places>);
 
 /// Requests that one connection begins before another has its turn; each KiB counts as one.
 const IN_A_ROW_MAX: usize = 16;
+/// Answers between the tasks that make them and the writer. The other tasks wait with theirs.
+const QUEUED_MAX: usize = 64;
 /// Answers are batched into one write up to this size.
 const FLUSH_BYTES: usize = 256 * 1024;

@@ -92,8 +92,9 @@ const LINGER: Duration = Duration::from_secs(1);
 mod tests {
     use super::*;
     use crate::phase::{Bounds, PhaseCell};
-    use mortise_format::limits::REQUEST_BYTES_HELD_MAX;
-    use serde_json::Value;
+    use mortise_format::limits::{ANSWER_BYTES_HELD_MAX, REQUEST_BYTES_HELD_MAX};
+    use mortise_transport::ReservedBytes;
+    use serde_json::{Value, json};
     use std::sync::Arc;
     use tokio::io::AsyncWriteExt as _;
     use tokio::net::UnixStream;
@@ -120,6 +121,68 @@ mod tests {
     fn assert_overloaded(answer: &[u8]) {
         let answer: Value = serde_json::from_slice(answer).unwrap();
         assert_eq!(answer["error"]["data"]["name"], "OVERLOADED", "{answer}");
+    }
+
+    /// The names of the errors that calls get, in a stream of JSON values, from an engine that does
+    /// not serve yet, while `others` hold what they hold.
+    fn errors_of(
+        calls: &[Value],
+        others: impl FnOnce(&EngineHandle) -> Vec<ReservedBytes>,
+    ) -> String {
+        actix::System::new().block_on(async {
+            let phase = Arc::new(PhaseCell::default());
+            let handle = EngineHandle::new(phase, Bounds::default(), "attested").for_connection();
+            let held = others(&handle);
+            let (ours, mut theirs) = UnixStream::pair().unwrap();
+            actix::spawn(serve(Stream::from(ours), handle.clone()));
+            theirs.write_all(&serde_json::to_vec(calls).unwrap()).await.unwrap();
+            theirs.shutdown().await.unwrap();
+            let mut answer = Vec::new();
+            theirs.read_to_end(&mut answer).await.unwrap();
+            drop(held);
+            let free = handle.budgets().answers.free_bytes();
+            assert_eq!(free, ANSWER_BYTES_HELD_MAX, "what is written is given back");
+            let answers: Vec<Value> = serde_json::from_slice(&answer).unwrap();
+            assert!(answers.iter().all(|answer| answer["error"]["data"]["outcome"].is_null()));
+            let name =
+                |answer: &Value| answer["error"]["data"]["name"].as_str().unwrap().to_owned();
+            answers.iter().map(name).collect::<Vec<_>>().join(" ")
+        })
+    }
+
+    /// Goal: a call without room for its answer is refused before anything is done, and small
+    /// answers are made even then. Method: an engine that does not serve yet says NOT_READY to what
+    /// it begins.
+    #[test]
+    fn call_without_room_for_its_answer_is_refused_before_it_is_begun() {
+        let call = |id: u32, method: &str, params: Value| json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
+        let lock_id = format!("0x{}", "11".repeat(32));
+        let signature = format!("0x{}", "22".repeat(65));
+        let calls = [
+            call(1, "getEnclaveId", json!({})),
+            call(2, "signLock", json!({"lockId": lock_id, "signature": signature})),
+            call(3, "getLock", json!({"lockId": lock_id})),
+            call(4, "getActiveLocks", json!({"owner": format!("0x{}", "33".repeat(20))})),
+        ];
+        assert_eq!(errors_of(&calls, |_| Vec::new()), "NOT_READY NOT_READY NOT_READY NOT_READY");
+        let all = |handle: &EngineHandle| {
+            let of = |n| handle.for_peer(n).caller();
+            let taken = (1..).map_while(|n| handle.budgets().answers.reserve(of(n), 512 * 1024));
+            let taken: Vec<_> = taken.collect();
+            assert!(handle.budgets().answers.free_bytes() < 2 * 512 * 1024);
+            taken
+        };
+        let some_room = errors_of(&calls, all);
+        assert_eq!(some_room, "NOT_READY NOT_READY NOT_READY OVERLOADED", "little is left to all");
+        let none = |handle: &EngineHandle| {
+            let of = |n| handle.for_peer(n).caller();
+            let (mut taken, pool) = (all(handle), &handle.budgets().answers);
+            taken.extend((1000..).map_while(|n| {
+                (pool.free_bytes() > 0).then(|| pool.reserve(of(n), 1024)).flatten()
+            }));
+            taken
+        };
+        assert_eq!(errors_of(&calls, none), "NOT_READY OVERLOADED OVERLOADED OVERLOADED");
     }
 
     #[test]

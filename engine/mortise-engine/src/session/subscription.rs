@@ -12,7 +12,7 @@
 //!
 //! Invariants:
 //! - Frames arrive in order, each once, none before its release.
-//! - One notification at a time is in memory.
+//! - One notification at a time is in memory, in the room of an answer.
 //! - Every end that the engine chooses has a named reason and the seq to continue from.
 
 use super::linger;
@@ -73,9 +73,9 @@ pub(super) async fn serve(
     let released = readers.reader().view().size();
     let from = params.from.unwrap_or(released);
     let answer = SubscribeResult { from, released };
-    let answer = success(id, &json!(answer));
+    let answer = [success(id, &json!(answer)), b"\n".to_vec()].concat();
     let mut subscription = Subscription { stream, next: from, policy: SLOW_READER };
-    if let Sent::Late = subscription.send(answer).await? {
+    if let Sent::Late = subscription.send(&answer).await? {
         subscription.end(EndReason::SlowReader).await?;
         return Ok(None);
     }
@@ -105,6 +105,21 @@ enum Sent {
     Late,
 }
 
+/// What became of the next notification.
+enum Notified {
+    Sent(Sent),
+    /// Other answers of this caller, or of all, are not read yet.
+    NoRoom,
+    NotServing,
+}
+
+/// The line of a notification, whose parameters are JSON text.
+fn notification(method: &str, params: &[u8]) -> Vec<u8> {
+    let parts: [&[u8]; 5] =
+        [br#"{"jsonrpc":"2.0","method":""#, method.as_bytes(), br#"","params":"#, params, b"}\n"];
+    parts.concat()
+}
+
 struct Subscription<'a, S> {
     stream: &'a mut S,
     next: u64,
@@ -121,14 +136,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Subscription<'_, S> {
                 return Ok(EndReason::NotServing);
             }
             if self.next < view.size() {
-                let Ok(frames) = rpc::notified_frames(handle, self.next).await else {
-                    return Ok(EndReason::NotServing);
-                };
-                let next = frames.next;
-                let sent = self.notify("frames", &frames).await?;
-                self.next = next;
-                if sent == Sent::Late {
-                    return Ok(EndReason::SlowReader);
+                match self.notify_frames(handle).await? {
+                    Notified::Sent(Sent::InTime) => {}
+                    Notified::Sent(Sent::Late) => return Ok(EndReason::SlowReader),
+                    Notified::NoRoom => tokio::time::sleep(ROOM_POLL).await,
+                    Notified::NotServing => return Ok(EndReason::NotServing),
                 }
                 continue;
             }
@@ -148,6 +160,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Subscription<'_, S> {
         }
     }
 
+    /// Sends the next frames. They are held in the room of an answer until they are written.
+    async fn notify_frames(&mut self, handle: &EngineHandle) -> io::Result<Notified> {
+        let room = handle.room(rpc::FRAMES_BYTES_MAX);
+        let (params, next) = match rpc::notified_frames(&handle.within(&room), self.next).await {
+            Ok(made) => made,
+            Err(error) if error.entry() == Some(Code::Overloaded) => {
+                return Ok(Notified::NoRoom);
+            }
+            Err(_) => return Ok(Notified::NotServing),
+        };
+        let made = room.made(notification("frames", &params));
+        drop(params);
+        let sent = self.send(&made.bytes).await?;
+        self.next = next;
+        Ok(Notified::Sent(sent))
+    }
+
     async fn end(&mut self, reason: EndReason) -> io::Result<()> {
         let ended = SubscriptionEnded { reason, next: self.next };
         self.notify("subscriptionEnded", &ended).await?;
@@ -157,15 +186,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Subscription<'_, S> {
     }
 
     async fn notify(&mut self, method: &str, params: &impl Serialize) -> io::Result<Sent> {
-        let notification = json!({"jsonrpc": "2.0", "method": method, "params": params});
-        self.send(serde_json::to_vec(&notification).map_err(io::Error::other)?).await
+        let params = serde_json::to_vec(params).map_err(io::Error::other)?;
+        self.send(&notification(method, &params)).await
     }
 
-    async fn send(&mut self, mut line: Vec<u8>) -> io::Result<Sent> {
-        line.push(b'\n');
+    async fn send(&mut self, line: &[u8]) -> io::Result<Sent> {
         let begun = Instant::now();
         let written = async {
-            self.stream.write_all(&line).await?;
+            self.stream.write_all(line).await?;
             self.stream.flush().await
         };
         let written = timeout(self.policy.cut_off, written).await;
@@ -177,6 +205,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Subscription<'_, S> {
 
 /// Interval at which the phase is checked while nothing is released.
 const PHASE_POLL: Duration = Duration::from_secs(1);
+/// Pause before frames are read again that found no room.
+const ROOM_POLL: Duration = Duration::from_millis(100);
 
 #[cfg(test)]
 mod tests {

@@ -6,6 +6,7 @@ use super::subscription;
 use super::{Guarded, SLOW_READER, linger};
 use crate::app::plain;
 use crate::handle::EngineHandle;
+use crate::room::MadeAnswer;
 use crate::rpc;
 use bytes::{Buf, BytesMut};
 use mortise_format::errors::Code;
@@ -52,15 +53,17 @@ pub(super) async fn serve(
                     let inner = stream.get_mut();
                     match subscription::serve(inner, &handle, &request, is_alone).await? {
                         None => return Ok(()),
-                        Some(refused) => answer_next(&mut stream, &handle, refused).await?,
+                        Some(refused) => {
+                            answer_next(&mut stream, handle.room(0).made(refused)).await?;
+                        }
                     }
                 }
                 Reply::Last(answer) => {
                     // The request may contain credentials.
                     value.zeroize();
-                    return answer_and_close(stream, &answer).await;
+                    return answer_and_close(stream, &answer.bytes).await;
                 }
-                Reply::Next(Some(answer)) => answer_next(&mut stream, &handle, answer).await?,
+                Reply::Next(Some(answer)) => answer_next(&mut stream, answer).await?,
                 Reply::Next(None) => {}
             }
             drop(held.split(length));
@@ -85,9 +88,9 @@ pub(super) async fn serve(
 /// The reaction to one value.
 enum Reply {
     /// An answer, or none for notifications; then the next value is read.
-    Next(Option<Vec<u8>>),
+    Next(Option<MadeAnswer>),
     /// An answer; then the connection ends.
-    Last(Vec<u8>),
+    Last(MadeAnswer),
     /// The connection becomes a subscription.
     Subscribe(Request),
 }
@@ -96,11 +99,13 @@ enum Reply {
 /// value is JSON-RPC.
 async fn reply(handle: &EngineHandle, bytes: &[u8]) -> Reply {
     if bytes.len() > REQUEST_BYTES_MAX {
-        return Reply::Last(rpc::too_large());
+        return Reply::Last(handle.room(0).made(rpc::too_large()));
     }
     match json::parse(bytes) {
         Ok(value) if PlainRequest::is_meant(&value) => {
-            Reply::Last(plain::answer(rpc::app(handle), handle.caller(), value).await)
+            let room = handle.room(plain::answer_bytes_max(bytes.len()));
+            let handle = handle.within(&room);
+            Reply::Last(room.made(plain::answer(rpc::app(&handle), handle.caller(), value).await))
         }
         parsed => match subscription::subscribe_request(envelope::read(bytes, parsed)) {
             Ok(request) => Reply::Subscribe(request),
@@ -109,14 +114,11 @@ async fn reply(handle: &EngineHandle, bytes: &[u8]) -> Reply {
     }
 }
 
-async fn answer_next(
-    stream: &mut Guarded,
-    handle: &EngineHandle,
-    answer: Vec<u8>,
-) -> io::Result<()> {
-    let (mut answer, _held) = handle.budgets().answer(answer);
-    answer.push(b'\n');
-    stream.write_all(&answer).await?;
+async fn answer_next(stream: &mut Guarded, mut answer: MadeAnswer) -> io::Result<()> {
+    // One more byte must not double the buffer of a large answer.
+    answer.bytes.reserve_exact(1);
+    answer.bytes.push(b'\n');
+    stream.write_all(&answer.bytes).await?;
     stream.flush().await
 }
 

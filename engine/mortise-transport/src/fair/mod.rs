@@ -3,7 +3,8 @@
 //! What it is for: one caller that sends a thousand requests must not delay or displace one that
 //! sends a single request. Every request carries the [`ShareKey`] of its caller. [`FairQueue`]
 //! orders what waits, [`Turns`] bounds what runs and lets the others wait in that order, and
-//! [`FairPool`] bounds what is held and refuses the rest. The engine and the gateway use all three.
+//! [`FairPool`] bounds what is held and refuses the rest, [`FairBytes`] by size. The engine and the
+//! gateway use them.
 //!
 //! What it does not do: authenticate. A key says where a request came from, not who signed it. The
 //! parent writes the hints, so a hostile parent can starve any caller; it cannot make a queue
@@ -15,10 +16,12 @@
 //! - A key without work has no state: nothing is owed to it and it owes nothing.
 //! - At most `SHARE_KEYS_MAX` keys have a share; the keys above share one.
 
+mod bytes;
 mod pool;
 mod queue;
 mod turns;
 
+pub use bytes::{FairBytes, ReservedBytes};
 pub use pool::{FairPool, PoolPermit, Shares};
 pub use queue::FairQueue;
 pub use turns::{Turn, Turns};

@@ -24,32 +24,56 @@ impl Shares {
 
     /// Takes a place; false if the key may have no more now.
     pub fn take(&mut self, key: ShareKey) -> bool {
-        if !self.has_place(key) {
-            return false;
-        }
-        self.taken += 1;
-        *self.by_key.entry(key).or_default() += 1;
-        true
+        self.take_many(key, 1)
     }
 
-    fn has_place(&self, key: ShareKey) -> bool {
-        let free = self.max - self.taken;
-        if 2 * self.taken < self.max {
+    /// Takes places, all or none; false if the key may not have them now.
+    pub fn take_many(&mut self, key: ShareKey, count: usize) -> bool {
+        let has_places = self.has_places(key, count);
+        if has_places {
+            self.take_any(key, count);
+        }
+        has_places
+    }
+
+    /// Takes places that may not be there.
+    pub fn take_any(&mut self, key: ShareKey, count: usize) {
+        if count > 0 {
+            self.taken += count;
+            *self.by_key.entry(key).or_default() += count;
+        }
+    }
+
+    fn has_places(&self, key: ShareKey, count: usize) -> bool {
+        let after = self.taken.saturating_add(count);
+        if after.saturating_mul(2) <= self.max.saturating_add(1) {
             return true;
         }
+        let free = self.max.saturating_sub(self.taken);
         let most = (self.max / 8).min(free / 2).max(1);
-        free > 0 && self.held_by(key) < most
+        after <= self.max && self.held_by(key).saturating_add(count) <= most
     }
 
     /// Gives back a place that [`Shares::take`] gave.
     pub fn give_back(&mut self, key: ShareKey) {
+        self.give_back_many(key, 1);
+    }
+
+    /// Gives back places of a key.
+    pub fn give_back_many(&mut self, key: ShareKey, count: usize) {
         if let Some(held) = self.by_key.get_mut(&key) {
-            *held -= 1;
-            self.taken -= 1;
+            let count = count.min(*held);
+            *held -= count;
+            self.taken -= count;
             if *held == 0 {
                 self.by_key.remove(&key);
             }
         }
+    }
+
+    /// How many places are free.
+    pub fn free(&self) -> usize {
+        self.max.saturating_sub(self.taken)
     }
 
     /// How much a key holds.
