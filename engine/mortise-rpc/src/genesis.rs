@@ -348,6 +348,7 @@ mod tests {
     use mortise_format::genesis::{GenesisKeys, Predecessor};
     use mortise_format::ids::{Address, EngineId, Signature};
     use mortise_format::lock::Durability;
+    use mortise_format::policy::Reads;
     use mortise_format::witness::Origin;
 
     fn witness(n: u8) -> WitnessKey {
@@ -379,6 +380,8 @@ mod tests {
             assert_eq!(codec::decode::<Policy>(&bytes).as_ref(), Ok(policy));
             assert_eq!(Policy::try_from(PolicyJson::from(policy)).as_ref(), Ok(policy));
         }
+        assert_eq!((first.service().reads, first.service().clear_reads), (Reads::Public, false));
+        assert_eq!(second.service().reads, Reads::Public, "the development genesis");
         let mut other = codec::encode(&second);
         other[0] = 3;
         assert!(codec::decode::<Policy>(&other).is_err());
@@ -387,6 +390,18 @@ mod tests {
         value["policy"].as_object_mut().unwrap().remove("service").unwrap();
         let plain = parse(&value.to_string()).unwrap().policy;
         assert_eq!(plain.edition, Edition::DEFAULT);
+        for (reads, name) in Reads::ALL.into_iter().zip(["public", "parties"]) {
+            assert_eq!(reads.name(), name);
+            let service = Service { reads, clear_reads: true, ..Service::DEFAULT };
+            value["policy"]["service"] = serde_json::json!({ "reads": name, "clearReads": true });
+            let named = parse(&value.to_string()).unwrap().policy;
+            assert_eq!(named.service(), &service);
+            let printed = serde_json::to_value(PolicyJson::from(&named)).unwrap();
+            assert_eq!(printed["service"]["reads"], name);
+        }
+        value["policy"]["service"] = serde_json::json!({ "reads": "everyone" });
+        assert!(matches!(parse(&value.to_string()), Err(GenesisError::Json(_))));
+        value["policy"].as_object_mut().unwrap().remove("service").unwrap();
         value["policy"]["draftsPerOwnerMax"] = 9.into();
         assert_eq!(parse(&value.to_string()).unwrap().policy, first);
         value["policy"]["service"] = serde_json::json!({});

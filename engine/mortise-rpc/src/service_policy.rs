@@ -2,7 +2,7 @@
 //!
 //! Invariants: what the file does not name has the value of `Service::DEFAULT`.
 
-use mortise_format::policy::{ClassLimits, Service, StateLimits};
+use mortise_format::policy::{ClassLimits, Reads, Service, StateLimits};
 use serde::{Deserialize, Serialize};
 
 /// The limits of the service.
@@ -13,7 +13,18 @@ pub struct ServiceJson {
     pub lease_seconds: u32,
     pub skew_seconds: u32,
     pub lease_wait: bool,
+    pub reads: ReadsJson,
+    pub clear_reads: bool,
     pub state: StateLimitsJson,
+}
+
+/// Who may read the state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(missing_docs, reason = "the variants are those of Reads")]
+pub enum ReadsJson {
+    Public,
+    Parties,
 }
 
 /// Most that the state holds, for each custody class.
@@ -56,17 +67,38 @@ impl Default for ClassLimitsJson {
 
 impl From<Service> for ServiceJson {
     fn from(service: Service) -> Self {
-        let Service { lease_s, skew_s, lease_wait, state } = service;
+        let Service { lease_s, skew_s, lease_wait, reads, clear_reads, state } = service;
         let (lease_seconds, skew_seconds) = (lease_s, skew_s);
-        Self { lease_seconds, skew_seconds, lease_wait, state: state.into() }
+        let (reads, state) = (reads.into(), state.into());
+        Self { lease_seconds, skew_seconds, lease_wait, reads, clear_reads, state }
     }
 }
 
 impl From<ServiceJson> for Service {
     fn from(json: ServiceJson) -> Self {
-        let ServiceJson { lease_seconds, skew_seconds, lease_wait, state } = json;
+        let ServiceJson { lease_seconds, skew_seconds, lease_wait, .. } = json;
         let (lease_s, skew_s) = (lease_seconds, skew_seconds);
-        Self { lease_s, skew_s, lease_wait, state: state.into() }
+        let ServiceJson { reads, clear_reads, state, .. } = json;
+        let (reads, state) = (reads.into(), state.into());
+        Self { lease_s, skew_s, lease_wait, reads, clear_reads, state }
+    }
+}
+
+impl From<Reads> for ReadsJson {
+    fn from(reads: Reads) -> Self {
+        match reads {
+            Reads::Public => Self::Public,
+            Reads::Parties => Self::Parties,
+        }
+    }
+}
+
+impl From<ReadsJson> for Reads {
+    fn from(json: ReadsJson) -> Self {
+        match json {
+            ReadsJson::Public => Self::Public,
+            ReadsJson::Parties => Self::Parties,
+        }
     }
 }
 

@@ -36,8 +36,23 @@ pub struct Service {
     /// True when an engine that takes over holds its first answer until the lease of the engine
     /// before it has ended.
     pub lease_wait: bool,
+    /// Who may read locks, balances and what follows from them.
+    pub reads: Reads,
+    /// True when a `ReadRequest` is also taken in clear, where whoever carries it can show it again
+    /// until it ends.
+    pub clear_reads: bool,
     /// Most that the state holds.
     pub state: StateLimits,
+}
+
+/// Who may read the state. Events by place need a reading right, or a party's request, in both
+/// modes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub enum Reads {
+    /// Whoever reaches the engine.
+    Public,
+    /// The parties of an entry, by a signed `ReadRequest`.
+    Parties,
 }
 
 /// Most that the state holds, for each custody class: what `open` uses never counts against
@@ -66,8 +81,27 @@ pub struct ClassLimits {
 
 impl Service {
     /// What holds under a policy of the first edition, and where a genesis file names nothing.
-    pub const DEFAULT: Self =
-        Self { lease_s: 60, skew_s: 5, lease_wait: false, state: StateLimits::DEFAULT };
+    pub const DEFAULT: Self = Self {
+        lease_s: 60,
+        skew_s: 5,
+        lease_wait: false,
+        reads: Reads::Public,
+        clear_reads: false,
+        state: StateLimits::DEFAULT,
+    };
+}
+
+impl Reads {
+    /// Both modes.
+    pub const ALL: [Self; 2] = [Self::Public, Self::Parties];
+
+    /// The name in genesis files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::Parties => "parties",
+        }
+    }
 }
 
 impl StateLimits {

@@ -17,7 +17,7 @@ use bincode::{Decode, Encode};
 
 mod edition;
 
-pub use edition::{ClassLimits, Edition, Service, StateLimits};
+pub use edition::{ClassLimits, Edition, Reads, Service, StateLimits};
 
 /// How a chain is served.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
