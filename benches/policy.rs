@@ -1,7 +1,9 @@
 //! The lock policy of the benches.
 
 use mortise_format::U256;
-use mortise_format::policy::{AssetLimits, ChainCustody, ChainPolicy, Edition, Policy};
+use mortise_format::policy::{
+    AssetLimits, ChainCustody, ChainPolicy, Edition, Policy, Service, StateLimits,
+};
 
 /// Rules that no command of a bench comes near.
 pub fn policy(settlement_buffer_s: u64, retention_s: u64) -> Policy {
@@ -9,6 +11,7 @@ pub fn policy(settlement_buffer_s: u64, retention_s: u64) -> Policy {
         AssetLimits { single_max: U256::MAX, account_max: U256::MAX, asset_max: U256::MAX };
     let chain =
         |chain_id| ChainPolicy { chain_id, custody: ChainCustody::Open, claim_window_s: 60 };
+    let state = StateLimits { new_principals_per_minute_max: u32::MAX, ..StateLimits::DEFAULT };
     Policy {
         lock_s_min: 30,
         lock_s_max: 3600,
@@ -30,6 +33,6 @@ pub fn policy(settlement_buffer_s: u64, retention_s: u64) -> Policy {
         witnesses: Vec::new(),
         witnesses_min: 0,
         witnesses_faulty_max: 0,
-        edition: Edition::DEFAULT,
+        edition: Edition::Second(Service { state, ..Service::DEFAULT }),
     }
 }

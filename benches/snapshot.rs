@@ -37,6 +37,7 @@ use mortise_format::limits::{
     SNAPSHOT_PART_BYTES, SNAPSHOT_PARTS_IN_FLIGHT, SNAPSHOT_SLICE_BYTES, SNAPSHOT_SLICE_VALUES,
 };
 use mortise_format::lock::{Custody, LegTerms, LockTerms};
+use mortise_format::nonce::{hour_at, nonce_of};
 use mortise_format::rules::RuleSet;
 use mortise_format::secp256k1::Signer;
 use mortise_format::secret::Secret;
@@ -74,7 +75,8 @@ fn measure() {
     let folder = std::env::temp_dir().join(format!("mortise-snapshot-{}", std::process::id()));
     std::fs::create_dir_all(&folder).expect("a temporary folder can be made");
     let machine = build(&folder, locks);
-    take(machine, locks, &folder);
+    let machine = take(machine, locks, &folder);
+    retention(machine);
     for role in ["load", "follow"] {
         let program = std::env::current_exe().expect("a process knows its program");
         let mut child = std::process::Command::new(program);
@@ -122,7 +124,7 @@ fn build(folder: &Path, locks: u64) -> Machine {
         fresh: Bytes32::ZERO,
     };
     let boot = Boot { record, document: Vec::new() };
-    let frame = machine.open_boot(1, RuleSet::OLDEST, NOW_S * 1000, "bench");
+    let frame = machine.open_boot(1, RuleSet::NEWEST, NOW_S * 1000, "bench");
     write(&mut log, &close(&mut machine, frame.expect("time fits"), Some(boot)));
     for start in (0..locks).step_by(400) {
         let mut frame = machine.open(NOW_S * 1000).expect("time fits");
@@ -161,8 +163,8 @@ fn grant(n: u64) -> Event {
     };
     let legs = vec![LegTerms { asset: Asset::native(1), amount: U256::from(1_000_000u64) }];
     let (beneficiary, arbiter) = (Address([8; 20]), Address([9; 20]));
-    let terms =
-        LockTerms { owner, beneficiary, arbiter, nonce: n / OWNERS, expires, condition, legs };
+    let nonce = nonce_of(hour_at(NOW_S), 0) + n / OWNERS;
+    let terms = LockTerms { owner, beneficiary, arbiter, nonce, expires, condition, legs };
     let (id, valid_until) = (RequestId(hash(b"request", n)), NOW_S + 3600 + n % 600);
     let content = Content { digest: Bytes32(hash(b"content", n)), tags: [0; 8] };
     let lock = GrantedLock {
@@ -267,7 +269,7 @@ impl Worker {
 }
 
 /// Takes the snapshot as the engine does.
-fn take(mut machine: Machine, locks: u64, folder: &Path) {
+fn take(mut machine: Machine, locks: u64, folder: &Path) -> Machine {
     // In an order that has nothing to do with their slots.
     let mut ends = (0..locks).map(|n| n * 48_271 % locks);
     let mut all = [(); 5].map(|()| Times::default());
@@ -314,6 +316,38 @@ fn take(mut machine: Machine, locks: u64, folder: &Path) {
     let grown = resident_bytes("VmHWM").saturating_sub(before);
     println!("  memory: {} MiB, {} MiB more at the peak", before >> 20, grown >> 20);
     println!("  encoded and not in flight, at most: {} MiB", held_max >> 20);
+    machine
+}
+
+/// Lets time pass until nothing is due, in frames as the engine makes them, and counts what stays.
+fn retention(mut machine: Machine) {
+    let (started, mut frames) = (Instant::now(), 0);
+    let mut longest = Times::default();
+    for hours in [1, 2, 300, 330, 400] {
+        let now_ms = (NOW_S + hours * 3600) * 1000;
+        while machine.has_due(now_ms) {
+            longest.time(|| {
+                let frame = machine.open(now_ms).expect("time fits");
+                close(&mut machine, frame, None);
+            });
+            frames += 1;
+        }
+    }
+    let state = machine.state();
+    println!(
+        "after retention: {frames} frames in {:.1?}, {}",
+        started.elapsed(),
+        longest.summary()
+    );
+    println!(
+        "  left: {} locks, {} principals, {} accounts, {} totals, {} remembered requests; {} MiB",
+        state.lock_count(),
+        state.principal_count(),
+        state.account_count(),
+        state.total_count(),
+        state.requests().count(),
+        resident_bytes("VmRSS") >> 20
+    );
 }
 
 fn frame_of_ends(machine: &mut Machine, ends: &mut impl Iterator<Item = u64>, times: &mut Times) {
