@@ -330,10 +330,11 @@ pub async fn replay(
 /// Gets the replayed log cosigned, before the boot writes or signs anything. The replayed frames
 /// are durable, but only witnesses know whether they are the newest.
 ///
-/// An empty log has no head; its boot frame is the first that witnesses see.
+/// An empty log has no head; its boot frame is the first that witnesses see. Their time is a second
+/// source for that of a boot on a log that is far behind.
 ///
 /// # Errors
-/// `Witness`. Waits without limit for the answers of enough witnesses.
+/// `Witness`, `Clock`. Waits without limit for the answers of enough witnesses.
 pub async fn check_newest(
     store: &Arc<dyn LogStore>,
     replayed: &Replayed,
@@ -346,7 +347,12 @@ pub async fn check_newest(
     }
     let paths = |earlier| consistency(store, archive.consistency(earlier, size));
     match gather(quorum, TreeHead { size, root }, &paths).await {
-        Outcome::Cosigned(_) | Outcome::Overtaken => Ok(()),
+        Outcome::Cosigned(cosigned) => {
+            let head_ms = replayed.machine.head().time_ms;
+            let (clock, skew_ms) = (quorum.clock(), quorum.terms().skew_ms);
+            Ok(boot_clock::check_witnesses(head_ms, clock, cosigned.cosigned_at, skew_ms)?)
+        }
+        Outcome::Overtaken => Ok(()),
         Outcome::Refused(refusal) => Err(BootError::Witness { size, refusal }),
     }
 }

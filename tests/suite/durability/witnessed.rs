@@ -48,6 +48,25 @@ fn engine_serves_nothing_before_its_boot_frame_is_witnessed() {
     assert!(driver.pipeline().is_open());
 }
 
+/// Goal: FAULTS D1. A clock that is a day ahead at a boot is refused by the witnesses' time, and
+/// nothing is written.
+#[test]
+fn boot_with_a_clock_that_witnesses_dispute_writes_nothing() {
+    let bench = Bench::new(3);
+    let mut driver = booted(&bench, 2, 0);
+    assert!(matches!(commit(&mut driver, 0), Reply::Logged(..)));
+    driver.crash(0);
+    let frames = driver.disk.frames().len();
+    driver.now_ms += 24 * 3600 * 1000;
+    (0..3).for_each(|member| bench.set_ahead(member, -24 * 3600));
+    let refused = driver.boot().expect_err("the witnesses have another day");
+    assert_eq!(refused.name(), "CLOCK_DISPUTED", "{refused}");
+    assert_eq!(driver.disk.frames().len(), frames);
+    // A pause that was real: the witnesses agree.
+    (0..3).for_each(|member| bench.set_ahead(member, 0));
+    driver.boot().expect("both clocks agree");
+}
+
 #[test]
 fn commitments_say_witnessed_live_and_from_the_log() {
     let mut story = Story::witnessed(5);
