@@ -13,6 +13,7 @@ mod commitments;
 mod events;
 mod forks;
 mod histories;
+mod leases;
 mod receipts;
 mod states;
 mod successions;
@@ -202,6 +203,7 @@ fn vectors_equal_the_output_of_the_code_and_our_verifier_agrees_with_their_verdi
         histories::file(),
         checkpoints::file(),
         checkpoints::tlog_file(),
+        leases::file(),
         commitments::file(),
         forks::file(),
         successions::file(),

@@ -1,6 +1,6 @@
 """One check per file of specs/vectors: takes an input; returns its contents or raises Refused."""
 
-from . import commitments, form, notes, state, statements, succession, trees
+from . import commitments, form, leases, notes, state, statements, succession, trees
 
 
 def receipts(value):
@@ -53,6 +53,12 @@ def tlog_proofs(value):
     return "tlog-proof", notes.verify_proof(proof, leaf, *log_of(value))
 
 
+def lease(value):
+    engine, fresh = form.engine(value), leases.read_freshness(form.member(value, "freshness"))
+    now, age, skew = (form.u64(form.member(value, name)) for name in ("now", "maxAge", "skew"))
+    return "lease", leases.verify(engine, fresh, log_of(value), now, age, skew)
+
+
 def commitment(value):
     engine = form.engine(value)
     answer = commitments.read_answer(form.member(value, "commitment"))
@@ -79,6 +85,7 @@ BY_FILE = {
     "history": history,
     "checkpoints": checkpoints,
     "tlog-proofs": tlog_proofs,
+    "leases": lease,
     "commitments": commitment,
     "fork": fork,
     "succession": successions,

@@ -19,18 +19,18 @@ that are none) of input.leaf under input.origin and input.logKey; with witnesses
 must have cosigned. Verdict: proven, or the name of the refusal. Each case is its base with other \
 values at the places of `set` (JSON pointers).";
 
-fn bytes(input: &Value, name: &str) -> Result<Vec<u8>, &'static str> {
+pub(super) fn bytes(input: &Value, name: &str) -> Result<Vec<u8>, &'static str> {
     match input[name].as_str().ok_or(FORM)? {
         text if text.starts_with("0x") => Ok(read::<HexBytes>(input, name)?.0),
         text => Ok(text.as_bytes().to_vec()),
     }
 }
 
-fn note_key(kind: KeyUse, value: &Value) -> Result<NoteKey, &'static str> {
+pub(super) fn note_key(kind: KeyUse, value: &Value) -> Result<NoteKey, &'static str> {
     NoteKey::parse(kind, value.as_str().ok_or(FORM)?).map_err(name)
 }
 
-fn witnesses(input: &Value) -> Result<Option<Witnesses>, &'static str> {
+pub(super) fn witnesses(input: &Value) -> Result<Option<Witnesses>, &'static str> {
     let Some(list) = input["witnesses"].as_array() else { return Ok(None) };
     let keys = list.iter().map(|value| note_key(KeyUse::Witness, value));
     let keys = keys.collect::<Result<Vec<_>, _>>()?;
@@ -59,13 +59,13 @@ fn check_tlog(input: &Value) -> Result<(), &'static str> {
     }
 }
 
-fn keys_json(count: u8, quorum: usize) -> Value {
+pub(super) fn keys_json(count: u8, quorum: usize) -> Value {
     let keys: Vec<String> = (0..count).map(|n| witness(n).1.to_string()).collect();
     let log_key = log_key().1.to_string();
     json!({"origin": ORIGIN, "logKey": log_key, "witnesses": keys, "quorum": quorum})
 }
 
-fn with(mut input: Value, name: &str, value: impl Into<Value>) -> Value {
+pub(super) fn with(mut input: Value, name: &str, value: impl Into<Value>) -> Value {
     input[name] = value.into();
     input
 }
