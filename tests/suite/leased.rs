@@ -2,7 +2,7 @@
 //! left without a lease.
 
 use crate::client::{block_on, over_socket, run_mortise};
-use crate::witnessed::{genesis, start, witnessed};
+use crate::witnessed::{genesis, start, stop, witnessed};
 use mortise_client::attestation::ProofError;
 use mortise_client::{Client, ClientError, Freshness, FreshnessError, Trust};
 use mortise_engine::attest::Attestation as Module;
@@ -11,13 +11,16 @@ use mortise_format::asset::Asset;
 use mortise_format::errors::Code;
 use mortise_format::ids::{Bytes32, LockId};
 use mortise_format::note::{KeyUse, NoteKey};
+use mortise_format::policy::Edition;
 use mortise_rpc::params::{GetProof, GetStateRoot, ProofKey};
 use mortise_rpc::results::{EngineInfo, FreshnessView};
 use mortise_rpc::{Call, Method, Tense};
 use mortise_sim::nsm::{Measurements, SoftwareNsm};
 use mortise_testkit::keys::Party;
 use mortise_testkit::system::System;
+use mortise_testkit::system::parties::{Parties, call};
 use mortise_testkit::system::threads::{MovedClock, Platform};
+use mortise_testkit::system::wire::Framed;
 use mortise_testkit::vault::TestVault;
 use mortise_testkit::witness::{Bench, WitnessBehaviour};
 use mortise_verify::attestation::{AttestationError, PcrPolicy};
@@ -25,6 +28,7 @@ use mortise_verify::checkpoint::Witnesses;
 use mortise_verify::lease::{AgeLimit, LeaseError};
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// A serving system under three witnesses, whose time a test can move.
@@ -311,4 +315,44 @@ fn attested_lease_is_in_the_document_and_ends_with_the_witnesses() {
     clock.move_ahead(Duration::from_secs(120));
     let refused = block_on(client().prove(&trust)).expect_err("no lease, no document");
     assert_eq!(refused.code(), Some(Code::LeaseExpired));
+}
+
+/// Goal: with `leaseWait`, an engine that was stopped in order lets the next one begin at once. To
+/// wait out the lease would take longer than any test waits for an answer.
+#[test]
+fn orderly_stop_over_sockets_spares_the_next_engine_the_wait() {
+    let bench = Bench::new(3);
+    let mut genesis = genesis(&bench);
+    let Edition::Second(service) = &mut genesis.policy.edition else { panic!("it has one") };
+    service.lease_wait = true;
+    let mut system = witnessed(&bench, genesis);
+    let clock = MovedClock::default();
+    let platform = system.options_mut().platform.as_mut().expect("it has one");
+    platform.clock = Arc::new(clock.clone());
+    // A new log has no engine before it, and waits all the same: it cannot know.
+    let others = clock.clone();
+    let is_over = Arc::new(AtomicBool::new(false));
+    let over = Arc::clone(&is_over);
+    let waiting = std::thread::spawn(move || {
+        while !over.load(Ordering::Relaxed) {
+            others.move_ahead(Duration::from_secs(2));
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    });
+    start(&mut system, &bench);
+    is_over.store(true, Ordering::Relaxed);
+    waiting.join().expect("it only moves the clock");
+    let parties = Parties::of(&system.engine_socket());
+    let commit = |system: &System, n: u64| {
+        let mut line = Framed::connect(&system.engine_socket());
+        line.send(1, call(1, Method::CommitLock, &parties.commit(n, 100)));
+        let answer = line.receive().expect("the engine answers").1;
+        serde_json::from_slice::<Value>(&answer).expect("answers are JSON")
+    };
+    let first = commit(&system, 0);
+    assert!(first["result"]["receipt"].is_object(), "{first}");
+    stop(&mut system);
+    start(&mut system, &bench);
+    let second = commit(&system, 1);
+    assert!(second["result"]["receipt"].is_object(), "{second}");
 }
