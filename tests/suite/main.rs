@@ -16,6 +16,7 @@ mod history;
 mod images;
 mod kms;
 mod leased;
+mod lists;
 mod no_std;
 mod nsm;
 mod proofs;

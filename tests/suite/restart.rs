@@ -204,8 +204,15 @@ fn granted(line: &mut Framed, most: usize) -> Vec<u64> {
 fn nonces_held(socket: &Path, parties: &Parties) -> Vec<u64> {
     let mut line = JsonLine::try_connect(socket).expect("the engine listens");
     let owner = parties.owner.address();
-    let page = line.call("listLocks", json!({ "owner": owner, "limit": 256 }));
-    let locks = page["result"]["locks"].as_array().expect("a list");
+    let (mut locks, mut cursor) = (Vec::new(), Value::Null);
+    loop {
+        let mut page = line.call("listLocks", json!({ "owner": owner, "cursor": cursor }));
+        locks.append(page["result"]["locks"].as_array_mut().expect("a list"));
+        cursor = page["result"]["nextCursor"].take();
+        if cursor.is_null() {
+            break;
+        }
+    }
     let nonce =
         |lock: &Value| lock["nonce"].as_str().and_then(|n| n.parse().ok()).expect("a nonce");
     let number = |nonce: u64| u64::from(parts_of(nonce).1);

@@ -18,6 +18,7 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use mortise_format::U256;
+use mortise_format::cursor::ListCursor;
 use mortise_format::entry::LeafKey;
 use mortise_format::event::{Authority, Event, GrantedLock, LogPosition, RequestKey};
 use mortise_format::fact::BalanceFact;
@@ -116,7 +117,7 @@ impl State {
     }
 
     fn apply_grants(&mut self, locks: &[GrantedLock], request_keys: &[RequestKey]) -> Applied {
-        locks.iter().try_for_each(|lock| self.apply_grant(lock))?;
+        (0..).zip(locks).try_for_each(|(number, lock)| self.apply_grant(number, lock))?;
         if request_keys.is_empty() {
             for lock in locks {
                 self.count_command(&lock.terms.owner, Quota::Grants, lock.custody);
@@ -128,7 +129,9 @@ impl State {
         request_keys.iter().try_for_each(|request_key| self.remember(request_key, outcome, custody))
     }
 
-    fn apply_grant(&mut self, granted: &GrantedLock) -> Applied {
+    /// Applies the grant of one lock, the `number`th of its event.
+    fn apply_grant(&mut self, number: u32, granted: &GrantedLock) -> Applied {
+        let place = ListCursor::of(self.at, number).ok_or(Corruption::Place)?;
         let hash = self.lock_hash(&granted.lock_id);
         if self.lock_slot_hashed(&granted.lock_id, hash).is_some() {
             return Err(Corruption::KnownLock);
@@ -163,12 +166,11 @@ impl State {
             status: Status::Active,
             claim_count: 0,
             ended_at: 0,
-            granted_at: self.at,
+            place,
             changed_at: self.at,
             signature: granted.signature,
             by_approval: granted.authority == Authority::Approval,
             owner_slot,
-            owner_index: Rebuilt::default(),
             timer: Rebuilt::default(),
         };
         self.keep_absent(LeafKey::Lock(granted.lock_id));

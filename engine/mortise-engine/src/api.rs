@@ -13,9 +13,10 @@ use mortise_core::state::{ApprovedImages, Balance, GrantedReading, LeafKey, Leaf
 use mortise_core::tree::StateProof;
 use mortise_format::U256;
 use mortise_format::asset::{Asset, Condition};
+use mortise_format::cursor::ListCursor;
 use mortise_format::event::LogPosition;
 use mortise_format::ids::{Address, Bytes32, EngineId, LockId, PolicyHash, RequestId, Root};
-use mortise_format::lock::{Custody, LockTerms, Status};
+use mortise_format::lock::{Custody, LockTerms};
 use mortise_format::policy::Policy;
 use mortise_format::reject::Reject;
 use mortise_format::rules::RuleSet;
@@ -23,6 +24,7 @@ use mortise_rpc::params::SimulateLock;
 use std::sync::Arc;
 
 pub use crate::released::ReleasedFrame;
+pub use mortise_core::state::lists::LockFilter;
 pub use mortise_transport::ShareKey;
 
 /// Identifies a request until it is answered. Unique per process.
@@ -54,12 +56,14 @@ pub enum Query {
     Lock(LockId),
     /// The terms of a lock or draft, as first signed.
     Terms(LockId),
-    /// Locks in order of their ids.
+    /// A page of locks, in the order of their grants.
     Locks(LockFilter),
-    /// Balance of an account, without the locks that hold a part of it.
+    /// The open locks of an owner, at most `OWNER_LOCKS_MAX`.
+    OpenLocks(Address),
+    /// Balance of an account.
     Balance(Address, Asset),
-    /// Balance of an account, and the locks.
-    LockedBalance(Address, Asset),
+    /// Balance of an account with the locks that hold it, at most `OWNER_LOCKS_MAX`.
+    Holds(Address, Asset),
     /// The newest signed statement.
     Statement,
     /// A nonce that no lock and no draft of the owner uses.
@@ -83,21 +87,6 @@ pub enum Query {
 
 /// Names an event.
 pub type ReceiptOf = mortise_rpc::params::GetReceipt;
-
-/// Selects locks.
-#[derive(Debug, Clone, Default)]
-pub struct LockFilter {
-    /// Locks of this owner; of all owners if absent.
-    pub owner: Option<Address>,
-    /// Locks in this status.
-    pub status: Option<Status>,
-    /// Open locks only.
-    pub open_only: bool,
-    /// Locks after this id.
-    pub after: Option<LockId>,
-    /// Largest number of locks.
-    pub limit: usize,
-}
 
 /// A draft to create.
 #[derive(Debug, Clone)]
@@ -206,8 +195,9 @@ pub enum Answer {
     RootNotKept(RootNotKept),
     Terms(Box<LockTerms>, TermsOf),
     /// Locks, and the cursor of the next page.
-    Locks(Vec<Lock>, Option<LockId>),
+    Locks(Vec<Lock>, Option<ListCursor>),
     Balance(Box<BalanceAnswer>),
+    Holds(Box<HoldsAnswer>),
     /// The reply contains the statement; there is no other content.
     Statement,
     Nonce(u64),
@@ -232,10 +222,18 @@ pub struct ReadingsAnswer {
 
 /// A balance with the locks that make it up.
 #[derive(Debug, Clone)]
+pub struct HoldsAnswer {
+    pub balance: Balance,
+    /// Locks that hold a part of the balance, the oldest first.
+    pub locks: Vec<Lock>,
+    /// False when others hold a part too.
+    pub is_whole: bool,
+}
+
+/// A balance.
+#[derive(Debug, Clone)]
 pub struct BalanceAnswer {
     pub balance: Balance,
-    /// Locks that hold a part of the balance.
-    pub locks: Vec<Lock>,
     /// Custody class; `None` if the policy does not have the chain.
     pub custody: Option<Custody>,
     /// Time of the chain head in the last fact, seconds.

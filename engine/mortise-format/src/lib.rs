@@ -26,6 +26,7 @@ pub mod claim;
 pub mod codec;
 pub mod command;
 pub mod content_key;
+pub mod cursor;
 pub mod domains;
 pub mod eip712;
 pub mod entry;

@@ -54,8 +54,13 @@ pub const HEAD_STEP_SLACK_S: u64 = 60;
 pub const LOCK_LEGS_MAX: usize = 8;
 /// Most locks in one all-or-none batch.
 pub const BATCH_LOCKS_MAX: usize = 64;
-/// Most locks in one page of a list.
-pub const PAGE_LOCKS_MAX: usize = 256;
+/// Most locks in one page of a list: what the writer copies for it.
+pub const PAGE_LOCKS_MAX: usize = 64;
+/// Most entries of a list that the writer looks at for one page.
+pub const LIST_SCAN_MAX: usize = 1024;
+/// Most locks in an answer that names all of an owner: `getActiveLocks`, `getLockedBalance`. The
+/// largest locks fit.
+pub const OWNER_LOCKS_MAX: usize = 256;
 /// Most bytes of the nonce that a boot attestation repeats.
 pub const ATTESTATION_NONCE_BYTES_MAX: usize = 512;
 /// Largest attestation document: what the attestation module answers fits 12 KiB.
@@ -171,8 +176,6 @@ pub const GATEWAY_ANSWER_BYTES_HELD_MAX: usize = 32 * 1024 * 1024;
 pub const WRITE_MS_MAX: u64 = 10 * 1000;
 /// Least progress of a reader in that time.
 pub const WRITE_BYTES_MIN: usize = 128 * 1024;
-/// Most locks in one answer of a list.
-pub const LIST_MAX: usize = 1000;
 /// Frames between two snapshots.
 pub const SNAPSHOT_FRAMES: u64 = 4096;
 /// Values of the state that the writer encodes for a snapshot in one slice: about a millisecond.

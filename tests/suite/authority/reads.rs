@@ -30,9 +30,10 @@ fn query(method: &str, lock: &LockTerms, driver: &Driver) -> Option<Query> {
             request_id: None,
         }),
         "verifyFulfillment" | "getLock" => Query::Lock(lock_id),
-        "getActiveLocks" | "listLocks" => Query::Locks(filter),
+        "getActiveLocks" => Query::OpenLocks(owner),
+        "listLocks" => Query::Locks(filter),
+        "getLockedBalance" => Query::Holds(owner, coin()),
         "getBalance" => Query::Balance(owner, coin()),
-        "getLockedBalance" => Query::LockedBalance(owner, coin()),
         "getStateRoot" | "getAttestation" => Query::Statement,
         "suggestNonce" => Query::SuggestNonce(owner),
         "simulateLock" => Query::Simulate(Box::new(SimulateLock {

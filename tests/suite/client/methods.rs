@@ -83,8 +83,7 @@ fn lock_is_simulated_committed_read_proven_extended_and_claimed() {
             client.active_locks(owner.address()).await.unwrap(),
             std::slice::from_ref(&found)
         );
-        let listed =
-            ListLocks { owner: Some(owner.address()), status: None, cursor: None, limit: 9 };
+        let listed = ListLocks { owner: Some(owner.address()), limit: 9, ..ListLocks::default() };
         assert_eq!(client.list_locks(listed).await.unwrap().locks, [found]);
         let balance = client.balance(owner.address(), asset).await.unwrap();
         let locked = client.locked_balance(owner.address(), asset).await.unwrap();

@@ -6,12 +6,15 @@ use crate::session::Session;
 use crate::time::{seconds_and_utc, utc};
 use crate::values::asset_text;
 use clap::Args;
+use mortise_format::cursor::ListCursor;
 use mortise_format::ids::{Address, LockId, to_checksum};
+use mortise_format::limits::PAGE_LOCKS_MAX;
 use mortise_format::lock::LockTerms;
 use mortise_format::nonce::{HOUR_S, parts_of};
 use mortise_rpc::ErrorObject;
 use mortise_rpc::params::ListLocks;
 use mortise_rpc::results::{LockList, LockStatus, LockView};
+use std::num::NonZeroUsize;
 
 /// Flags of `mortise lock get`.
 #[derive(Debug, Args)]
@@ -27,22 +30,38 @@ pub struct ListArgs {
     #[arg(long)]
     owner: Option<Address>,
 
+    /// Only locks for this beneficiary.
+    #[arg(long, value_name = "ADDRESS")]
+    beneficiary: Option<Address>,
+
+    /// Only locks that this arbiter claims.
+    #[arg(long, value_name = "ADDRESS")]
+    arbiter: Option<Address>,
+
     /// Only locks with this status: ACTIVE, PARTIAL, FULFILLED, SETTLED, ...
     #[arg(long, value_parser = status)]
     status: Option<LockStatus>,
 
-    /// Only locks after this one, the last lock of the previous page.
-    #[arg(long, value_name = "LOCK_ID")]
-    cursor: Option<LockId>,
+    /// Only open locks.
+    #[arg(long)]
+    open: bool,
 
-    /// Maximum number of locks to show.
-    #[arg(long, default_value_t = ListLocks::LIMIT_DEFAULT, value_name = "N")]
-    limit: u32,
+    /// The next page: the cursor that the previous one ended with.
+    #[arg(long, value_parser = cursor)]
+    cursor: Option<ListCursor>,
+
+    /// Maximum number of locks to show. They come from as many pages as it takes.
+    #[arg(long, default_value = "100", value_name = "N")]
+    limit: NonZeroUsize,
 }
 
 fn status(name: &str) -> Result<LockStatus, String> {
     let all = LockStatus::ALL.map(LockStatus::name).join(", ");
     LockStatus::from_name(&name.to_uppercase()).ok_or_else(|| format!("use one of {all}"))
+}
+
+fn cursor(text: &str) -> Result<ListCursor, String> {
+    ListCursor::parse(text).ok_or_else(|| "use the cursor of a page, 16 hex digits".to_owned())
 }
 
 /// The lock, or the catalogue's reject for a lock that does not exist.
@@ -117,15 +136,32 @@ fn address_or(address: &Address, zero: &str) -> String {
     if address.is_zero() { zero.to_owned() } else { to_checksum(address) }
 }
 
+/// Pages, joined, until there are enough locks or no more. A page can be short and have a next.
+async fn pages(args: &ListArgs, session: &Session<'_>) -> Result<LockList, Failure> {
+    let mut all = LockList { locks: Vec::new(), next_cursor: args.cursor };
+    loop {
+        let wanted = (args.limit.get() - all.locks.len()).min(PAGE_LOCKS_MAX);
+        let page = ListLocks {
+            owner: args.owner,
+            beneficiary: args.beneficiary,
+            arbiter: args.arbiter,
+            status: args.status,
+            open: args.open.then_some(true),
+            cursor: all.next_cursor,
+            limit: u32::try_from(wanted).unwrap_or(ListLocks::LIMIT_DEFAULT),
+        };
+        let page = session.client.list_locks(page).await?;
+        all.locks.extend(page.locks);
+        all.next_cursor = page.next_cursor;
+        if all.next_cursor.is_none() || all.locks.len() >= args.limit.get() {
+            return Ok(all);
+        }
+    }
+}
+
 /// Runs `mortise lock list`.
 pub async fn list(args: &ListArgs, session: &Session<'_>, output: &Output) -> Result<(), Failure> {
-    let params = ListLocks {
-        owner: args.owner,
-        status: args.status,
-        cursor: args.cursor,
-        limit: args.limit,
-    };
-    let page: LockList = session.client.list_locks(params).await?;
+    let page = pages(args, session).await?;
     let row = |lock: &LockView| {
         vec![
             lock.id.to_string(),

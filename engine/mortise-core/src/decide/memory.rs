@@ -28,7 +28,7 @@ pub(super) fn recall(
             let repeated = locks.first().and_then(|new| {
                 let old = state.lock(&new.lock_id)?;
                 let same = any_bytes || old.signature == new.signature;
-                (old.by_approval && same).then_some(old.granted_at)
+                (old.by_approval && same).then_some(old.granted_at())
             });
             Ok(repeated)
         }

@@ -71,7 +71,6 @@ fn read_beyond(state: &State, slots: &RowSlots) -> u64 {
     let mut account = NO_SLOT;
     if let Some(principal) = state.principals.get(slots.principal) {
         account = principal.last_account;
-        read ^= principal.locks.last().map_or(0, |slot| u64::from(*slot));
     }
     if let Some(lock) = state.lock_at(slots.lock) {
         account = lock.legs.first().map_or(account, |leg| leg.account);

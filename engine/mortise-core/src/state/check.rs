@@ -36,6 +36,9 @@ pub enum Inconsistency {
     /// What can be forgotten is not listed under its time.
     #[error("what can be forgotten is not listed under its time")]
     Idle,
+    /// A list of locks misses an entry, or has one too many.
+    #[error("a list of locks misses an entry, or has one too many")]
+    Lists,
     /// INV-06: the nonce of a lock is still free.
     #[error("lock {0}: its nonce is free")]
     NonceFree(LockId),
@@ -56,6 +59,9 @@ impl State {
     pub fn check(&self) -> Result<(), Inconsistency> {
         if !self.lists_idle() {
             return Err(Inconsistency::Idle);
+        }
+        if !self.lists.count(&self.locks) {
+            return Err(Inconsistency::Lists);
         }
         self.check_held()?;
         let sums = self.check_locks()?;

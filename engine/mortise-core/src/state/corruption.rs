@@ -28,6 +28,9 @@ pub enum Corruption {
     /// More would be promised of an account than there is (INV-01).
     #[error("more would be promised of an account than there is")]
     Insolvent,
+    /// The grant lies beyond the bounds of a frame or of a batch.
+    #[error("the grant lies beyond the bounds of a frame or of a batch")]
+    Place,
     /// A limit, a custody class or a chain is not that of the policy (INV-13).
     #[error("the event does not fit the policy")]
     Policy,

@@ -42,7 +42,7 @@ impl Idle {
 /// The second from which on nothing needs the principal; `None` while something does.
 fn principal_due(principal: &Principal) -> Option<u64> {
     let in_use =
-        principal.open_count > 0 || !principal.locks.is_empty() || principal.request_count() > 0;
+        principal.open_count > 0 || *principal.lock_count > 0 || principal.request_count() > 0;
     if in_use {
         return None;
     }

@@ -170,7 +170,7 @@ impl Loading {
 }
 
 impl State {
-    /// Lists what can be forgotten, once the locks are in the lists of their owners.
+    /// Lists what can be forgotten, once the locks of their owners are counted.
     fn list_idle(&mut self) {
         for slot in 0..self.principals.slots() {
             if let Some(principal) = self.principals.get_mut(slot) {
@@ -217,7 +217,7 @@ impl State {
         Some(())
     }
 
-    /// Rebuilds the index of locks, the lists of their owners and the timers.
+    /// Rebuilds the index of locks, the lists and the timers.
     fn index_locks(&mut self) -> Option<()> {
         self.lock_index.reserve(self.locks.slots());
         let retention_s = self.policy.retention_s;
@@ -240,12 +240,10 @@ impl State {
                 Some(due) => self.timers.set(due, slot),
                 None => self.timers.unset(),
             };
-            let owned = &mut self.principals.get_mut(owner_slot)?.locks;
-            let owner_index = super::slot_of(owned.len());
-            owned.push(slot);
-            let lock = self.locks.get_mut(slot)?;
-            (*lock.owner_index, *lock.timer) = (owner_index, timer);
+            *self.principals.get_mut(owner_slot)?.lock_count += 1;
+            *self.locks.get_mut(slot)?.timer = timer;
         }
+        self.lists.fill(&self.locks);
         Some(())
     }
 }

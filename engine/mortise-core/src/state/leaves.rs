@@ -127,7 +127,7 @@ fn lock_leaf(lock: &Lock) -> LeafValue {
         claim_by: lock.claim_by,
         settle_by: lock.settle_by,
         claim_count: lock.claim_count,
-        granted_at: lock.granted_at,
+        granted_at: lock.granted_at(),
         legs: lock.legs.iter().map(|l| [l.remaining, l.claimed, l.settled]).collect(),
     }
 }

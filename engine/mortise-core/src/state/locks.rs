@@ -9,6 +9,7 @@ use bincode::error::{DecodeError, EncodeError};
 use bincode::{Decode, Encode};
 use core::ops::{Deref, DerefMut};
 use mortise_format::U256;
+use mortise_format::cursor::ListCursor;
 use mortise_format::event::LogPosition;
 use mortise_format::ids::{LockId, Signature};
 use mortise_format::lock::{Custody, LegTerms, LockTerms, Status};
@@ -97,8 +98,8 @@ pub struct Lock {
     pub claim_count: u32,
     /// Engine time at which the status became final, seconds; zero before.
     pub ended_at: u64,
-    /// Event of the grant.
-    pub granted_at: LogPosition,
+    /// Its place in lists: the event of the grant, and which lock of that event it is.
+    pub place: ListCursor,
     /// Event of the last change.
     pub changed_at: LogPosition,
     /// The owner's signature.
@@ -107,8 +108,6 @@ pub struct Lock {
     pub by_approval: bool,
     /// Slot of the owner.
     pub(crate) owner_slot: u32,
-    /// Index in the owner's list of locks.
-    pub(crate) owner_index: Rebuilt<u32>,
     /// Stamp of the valid timer; timers with other stamps are stale.
     pub(crate) timer: Rebuilt<u64>,
 }
@@ -117,6 +116,16 @@ impl Lock {
     /// The legs with their terms.
     pub fn legs_and_terms(&self) -> impl Iterator<Item = (&Leg, &LegTerms)> {
         self.legs.iter().zip(&self.terms.legs)
+    }
+
+    /// Event of the grant.
+    pub fn granted_at(&self) -> LogPosition {
+        self.place.granted_at()
+    }
+
+    /// True while something of it is held: it is open, or claims are not settled.
+    pub fn holds(&self) -> bool {
+        self.status.is_open() || self.has_claimed()
     }
 
     /// True while some amount is claimed and not settled.

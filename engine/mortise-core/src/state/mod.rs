@@ -15,6 +15,7 @@ mod idle;
 mod image;
 mod images;
 mod leaves;
+pub mod lists;
 pub mod locks;
 pub mod nonces;
 pub mod principals;
@@ -51,6 +52,7 @@ use core::ops::{Index, IndexMut};
 use idle::Idle;
 use images::Images;
 use leaves::Dirty;
+use lists::Lists;
 use locks::Lock;
 use mortise_format::asset::Asset;
 use mortise_format::event::LogPosition;
@@ -89,6 +91,7 @@ pub struct State {
     total_index: SlotIndex,
     pub(crate) requests: Requests,
     timers: Timers,
+    lists: Lists,
     idle: Idle,
     room: Room,
     readings: Vec<GrantedReading>,
@@ -121,6 +124,7 @@ impl State {
             total_index: slot_index(),
             requests: Requests::new(map_seed),
             timers: Timers::default(),
+            lists: Lists::new(map_seed),
             idle: Idle::default(),
             room: Room::default(),
             readings: Vec::new(),
@@ -265,12 +269,11 @@ impl State {
         }
     }
 
-    /// Puts a lock into a free slot, the owner's list and the timers.
+    /// Puts a lock into a free slot, the lists and the timers.
     pub(crate) fn insert_lock(&mut self, mut lock: Lock, hash: KeyHash) -> u32 {
         let slot = self.locks.next_slot();
-        let owner = &mut self.principals[lock.owner_slot];
-        *lock.owner_index = slot_of(owner.locks.len());
-        owner.locks.push(slot);
+        *self.principals[lock.owner_slot].lock_count += 1;
+        self.lists.insert(&lock, slot);
         self.lock_index.insert_hashed(hash, slot);
         let due = lock.due(self.policy.retention_s);
         *lock.timer = match due {
@@ -291,12 +294,8 @@ impl State {
     pub(crate) fn remove_lock(&mut self, slot: u32) -> Option<Lock> {
         let lock = self.locks.take(slot)?;
         self.lock_index.remove(&lock.lock_id, slot);
-        let owned = &mut self.principals[lock.owner_slot].locks;
-        owned.swap_remove(index(*lock.owner_index));
-        let moved = owned.get(index(*lock.owner_index)).copied();
-        if let Some(moved) = moved.and_then(|slot| self.lock_mut(slot)) {
-            *moved.owner_index = *lock.owner_index;
-        }
+        self.lists.remove(&lock);
+        *self.principals[lock.owner_slot].lock_count -= 1;
         for leg in lock.legs.iter() {
             let legs = &mut self.accounts[leg.account].lock_legs;
             *legs = legs.saturating_sub(1);
@@ -307,10 +306,14 @@ impl State {
         Some(lock)
     }
 
-    /// Sets a new timer for a lock after its status or times changed.
+    /// Sets a new timer for a lock after its status or times changed, and ends its hold when
+    /// nothing of it is held any more.
     pub(crate) fn rearm(&mut self, slot: u32) {
-        let retention_s = self.policy.retention_s;
-        let Some(due) = self.lock_at(slot).map(|l| l.due(retention_s)) else { return };
+        let Some(lock) = self.locks.get(slot) else { return };
+        let due = lock.due(self.policy.retention_s);
+        if !lock.holds() {
+            self.lists.end_hold(lock.owner_slot, lock.place);
+        }
         let stamp = match due {
             Some(due) => self.timers.set(due, slot),
             None => self.timers.unset(),

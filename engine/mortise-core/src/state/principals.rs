@@ -6,7 +6,6 @@
 use super::nonces::Nonces;
 use super::rebuilt::Rebuilt;
 use super::requests::Quota;
-use alloc::vec::Vec;
 use bincode::{Decode, Encode};
 use mortise_format::ids::Address;
 use mortise_format::lock::Custody;
@@ -31,8 +30,8 @@ pub struct Principal {
     pub is_leaf: bool,
     /// Frame of the last change of nonces or counts.
     pub changed_seq: u64,
-    /// Slots of this owner's locks in the state.
-    pub(crate) locks: Rebuilt<Vec<u32>>,
+    /// Locks of this owner in the state, ended ones in retention too.
+    pub(crate) lock_count: Rebuilt<u32>,
     /// Slot of the account that this owner used last. Most owners have one account. Rebuilt by use.
     pub(crate) last_account: u32,
     /// From when on it can be forgotten, seconds, as it is listed; rebuilt.
@@ -94,7 +93,7 @@ impl Principal {
             usage: Usage::default(),
             is_leaf: false,
             changed_seq: 0,
-            locks: Rebuilt::default(),
+            lock_count: Rebuilt::default(),
             last_account: NO_SLOT,
             due: None,
         }

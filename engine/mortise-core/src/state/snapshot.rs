@@ -39,13 +39,12 @@ impl State {
         let mut locks: Vec<Lock> = self.locks().cloned().collect();
         for lock in &mut locks {
             lock.owner_slot = 0;
-            (*lock.owner_index, *lock.timer) = (0, 0);
+            *lock.timer = 0;
             lock.legs.iter_mut().for_each(|leg| leg.account = 0);
         }
-        locks.sort_unstable_by_key(|l| (l.granted_at, l.lock_id));
+        locks.sort_unstable_by_key(|l| l.place);
         let mut principals: Vec<_> = self.principals.iter().cloned().collect();
         for principal in &mut principals {
-            principal.locks.clear();
             (principal.last_account, principal.due) = (NO_SLOT, None);
         }
         principals.sort_unstable_by_key(|p| p.address);

@@ -102,15 +102,6 @@ impl State {
         self.total_index.len()
     }
 
-    /// The locks of an owner, newest grant last.
-    pub fn locks_of(&self, owner: &Address) -> Vec<&Lock> {
-        let Some(principal) = self.principal(owner) else { return Vec::new() };
-        let mut locks: Vec<&Lock> =
-            principal.locks.iter().filter_map(|slot| self.lock_at(*slot)).collect();
-        locks.sort_unstable_by_key(|l| (l.granted_at, l.lock_id));
-        locks
-    }
-
     /// Every lock, in unspecified order.
     pub fn locks(&self) -> impl Iterator<Item = &Lock> {
         self.locks.iter()

@@ -104,7 +104,9 @@ impl Inbox {
 /// The units of a query: what it copies or hashes on the writer.
 fn cost_of(query: &Query) -> u32 {
     match query {
-        Query::Locks(_) | Query::Balance(..) | Query::LockedBalance(..) | Query::Readings(_) => 2,
+        Query::Locks(_) | Query::Readings(_) => 2,
+        // As many locks as four pages.
+        Query::OpenLocks(_) | Query::Holds(..) => 8,
         // Turns back up to `RECENT_ROOTS_LEAVES_MAX` leaves: as much as eight pages.
         Query::ProofAt(..) => 16,
         _ => 1,
@@ -147,12 +149,12 @@ mod tests {
     fn queries_of_callers_take_turns_by_their_cost() {
         let mut inbox = Inbox::default();
         let asset = mortise_format::asset::Asset::native(1);
-        let balance = || Query::Balance(mortise_format::ids::Address::ZERO, asset);
-        (0..100).for_each(|n| inbox.add(work(n, 1, balance())));
+        let holds = || Query::Holds(mortise_format::ids::Address::ZERO, asset);
+        (0..100).for_each(|n| inbox.add(work(n, 1, holds())));
         (100..200).for_each(|n| inbox.add(work(n, 2, Query::Status)));
         let first: Vec<_> = (0..30).filter_map(|_| inbox.next_query()).collect();
         let cheap = first.iter().filter(|(asked, _)| asked.caller == caller(2)).count();
-        assert_eq!(cheap, 20, "two that cost one beside one that costs two");
+        assert_eq!(cheap, 27, "eight that cost one beside one that costs eight");
         assert_eq!(inbox.drain().len(), 170);
         assert_eq!((inbox.commands(), inbox.queries()), (0, 0));
     }

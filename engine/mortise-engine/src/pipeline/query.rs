@@ -3,18 +3,17 @@
 use super::Pipeline;
 use super::inflight::Pending;
 use crate::api::{
-    Answer, BalanceAnswer, DraftRequest, LockFilter, ProofAnswer, Query, ReadingsAnswer, ReceiptOf,
-    Rejected, Reply, ShareKey, Simulated, StatusAnswer, TermsOf,
+    Answer, BalanceAnswer, DraftRequest, HoldsAnswer, LockFilter, ProofAnswer, Query,
+    ReadingsAnswer, ReceiptOf, Rejected, Reply, ShareKey, Simulated, StatusAnswer, TermsOf,
 };
 use crate::drafts::{Draft, PoolFull};
 use mortise_core::admit::check_terms;
 use mortise_core::decide::{check_draft, failed_checks, times_of};
 use mortise_core::machine::ProvenLeaf;
 use mortise_core::state::LeafKey;
-use mortise_core::state::locks::Lock;
 use mortise_format::asset::Asset;
 use mortise_format::ids::{Address, Bytes32, LockId};
-use mortise_format::limits::LIST_MAX;
+use mortise_format::limits::OWNER_LOCKS_MAX;
 use mortise_format::lock::{Custody, LegTerms, LockTerms};
 use mortise_format::policy::ChainCustody;
 use mortise_format::reject::{Field, Reject};
@@ -28,12 +27,9 @@ impl Pipeline {
             Query::Lock(lock_id) => return Pending::Rooted(self.find(&lock_id, now_ms)),
             Query::Terms(lock_id) => self.terms(&lock_id, now_ms),
             Query::Locks(filter) => return Pending::Rooted(self.list(&filter)),
-            Query::Balance(owner, asset) => {
-                return Pending::Rooted(self.balance(&owner, &asset, 0));
-            }
-            Query::LockedBalance(owner, asset) => {
-                return Pending::Rooted(self.balance(&owner, &asset, LIST_MAX));
-            }
+            Query::OpenLocks(owner) => return Pending::Rooted(self.open_locks(owner)),
+            Query::Balance(owner, asset) => return Pending::Rooted(self.balance(&owner, &asset)),
+            Query::Holds(owner, asset) => return Pending::Rooted(self.holds(&owner, &asset)),
             Query::Statement => return Pending::Rooted(Answer::Statement),
             Query::SuggestNonce(owner) => {
                 return Pending::Rooted(Answer::Nonce(self.next_nonce(caller, &owner, now_ms)));
@@ -100,41 +96,22 @@ impl Pipeline {
         draft.map_or(Answer::None, |d| Answer::Terms(Box::new(d.terms.clone()), TermsOf::Draft))
     }
 
+    /// Copies a page. The session renders it on its own thread.
     fn list(&self, filter: &LockFilter) -> Answer {
-        let state = self.machine.state();
-        let limit = filter.limit.clamp(1, LIST_MAX);
-        let wanted = |lock: &&Lock| {
-            (!filter.open_only || lock.status.is_open())
-                && filter.status.is_none_or(|s| s == lock.status)
-                && filter.after.is_none_or(|after| lock.lock_id > after)
-        };
-        let mut locks: Vec<&Lock> = match &filter.owner {
-            Some(owner) => state.locks_of(owner).into_iter().filter(wanted).collect(),
-            None => state.locks().filter(wanted).collect(),
-        };
-        let key = |lock: &&Lock| lock.lock_id;
-        if locks.len() > limit {
-            locks.select_nth_unstable_by_key(limit, key);
-            locks.truncate(limit + 1);
-        }
-        locks.sort_unstable_by_key(key);
-        let more = locks.len() > limit;
-        locks.truncate(limit);
-        let next = locks.last().filter(|_| more).map(|lock| lock.lock_id);
-        Answer::Locks(locks.into_iter().cloned().collect(), next)
+        let page = self.machine.state().list(filter);
+        Answer::Locks(page.locks.into_iter().cloned().collect(), page.next)
     }
 
-    fn balance(&self, owner: &Address, asset: &Asset, locks_max: usize) -> Answer {
+    fn open_locks(&self, owner: Address) -> Answer {
+        let (owner, limit) = (Some(owner), OWNER_LOCKS_MAX);
+        self.list(&LockFilter { owner, limit, open_only: true, ..LockFilter::default() })
+    }
+
+    fn balance(&self, owner: &Address, asset: &Asset) -> Answer {
         let state = self.machine.state();
-        let holds = |lock: &&Lock| {
-            (lock.status.is_open() || lock.has_claimed())
-                && lock.terms.legs.iter().any(|leg| leg.asset == *asset)
-        };
-        let locks = state.locks_of(owner).into_iter().filter(holds).take(locks_max);
         let chain = state.policy().chain(asset.chain_id);
         Answer::Balance(Box::new(BalanceAnswer {
             balance: state.balance(owner, asset),
-            locks: locks.cloned().collect(),
             custody: chain.map(|chain| match chain.custody {
                 ChainCustody::Open => Custody::Open,
                 ChainCustody::Escrow { .. } => Custody::Escrow,
@@ -144,6 +121,13 @@ impl Pipeline {
                 .and_then(|a| a.fact.as_ref())
                 .map(|f| f.head_time),
         }))
+    }
+
+    fn holds(&self, owner: &Address, asset: &Asset) -> Answer {
+        let state = self.machine.state();
+        let (locks, is_whole) = state.holds_of(owner, asset, OWNER_LOCKS_MAX);
+        let (balance, locks) = (state.balance(owner, asset), locks.into_iter().cloned().collect());
+        Answer::Holds(Box::new(HoldsAnswer { balance, locks, is_whole }))
     }
 
     fn readings(&self, reader: Bytes32) -> Answer {
@@ -160,7 +144,7 @@ impl Pipeline {
         match of {
             ReceiptOf::At(at) => Answer::Located(Some(at)),
             ReceiptOf::Lock(lock_id) => match state.lock(&lock_id) {
-                Some(lock) => Answer::Located(Some(lock.granted_at)),
+                Some(lock) => Answer::Located(Some(lock.granted_at())),
                 None => Answer::None,
             },
             ReceiptOf::Request(principal, id) => {

@@ -10,8 +10,8 @@ use mortise_format::asset::Condition;
 use mortise_format::limits::{
     APPROVED_IMAGES_MAX, ATTESTATION_BYTES_MAX, BATCH_LOCKS_MAX, CHAINS_MAX, CHARTER_BYTES_MAX,
     EVENTS_BYTES_MAX, EVENTS_FRAMES_MAX, EXECUTION_DATA_BYTES_MAX, FRAME_BYTES_MAX,
-    KMS_RANDOM_BYTES_MAX, KMS_WRAPPED_KEY_BYTES_MAX, LIST_MAX, LOCK_LEGS_MAX, OBSERVERS_MAX,
-    PROOF_HASHES_MAX, READING_EPOCHS_MAX, READING_GRANTS_MAX, RESPONSE_BYTES_MAX,
+    KMS_RANDOM_BYTES_MAX, KMS_WRAPPED_KEY_BYTES_MAX, LOCK_LEGS_MAX, OBSERVERS_MAX, OWNER_LOCKS_MAX,
+    PAGE_LOCKS_MAX, PROOF_HASHES_MAX, READING_EPOCHS_MAX, READING_GRANTS_MAX, RESPONSE_BYTES_MAX,
     TLOG_PROOF_BYTES_MAX, WITNESS_NAME_BYTES_MAX, WITNESSES_MAX,
 };
 use mortise_rpc::{Call, Tense};
@@ -75,9 +75,11 @@ fn result_bytes_max(call: &Call) -> usize {
         Call::SubmitChainFact(_) | Call::GrantReading(_) => RECEIPT_BYTES + SIGNATURES_BYTES,
         Call::ApproveImages(_) => RECEIPT_BYTES + SIGNATURES_BYTES + APPROVED_IMAGES_MAX * 128,
         Call::GetLock(_) => LOCK_BYTES_MAX,
-        Call::GetActiveLocks(_) | Call::GetLockedBalance(_) => LIST_MAX * LOCK_BYTES_MAX,
+        Call::GetActiveLocks(_) | Call::GetLockedBalance(_) => {
+            STATEMENT_BYTES + OWNER_LOCKS_MAX * LOCK_BYTES_MAX
+        }
         Call::ListLocks(params) => {
-            let limit = usize::try_from(params.limit).unwrap_or(LIST_MAX);
+            let limit = usize::try_from(params.limit).unwrap_or(PAGE_LOCKS_MAX);
             STATEMENT_BYTES + limit * LOCK_BYTES_MAX
         }
         // the value of a leaf in hex, its path, and the statement
@@ -164,6 +166,15 @@ const GRANT_BYTES: usize = 192;
 const EPOCH_KEY_BYTES: usize = 2 * 48 + 21;
 
 const _: () = assert!(FRAMES_BYTES_MAX <= RESPONSE_BYTES_MAX);
+// all locks of an owner that an answer names fit into it, whatever they hold
+const _: () = assert!(
+    ENVELOPE_BYTES
+        + COSIGNED_BYTES
+        + PROOF_BYTES
+        + STATEMENT_BYTES
+        + OWNER_LOCKS_MAX * LOCK_BYTES_MAX
+        <= RESPONSE_BYTES_MAX
+);
 
 #[cfg(test)]
 mod tests {

@@ -286,9 +286,7 @@ async fn simulate(handle: &EngineHandle, params: SimulateLock) -> Answered {
 }
 
 async fn active_locks(handle: &EngineHandle, owner: Address) -> Answered {
-    let limit = mortise_format::limits::LIST_MAX;
-    let filter = LockFilter { owner: Some(owner), open_only: true, limit, ..LockFilter::default() };
-    match rooted(handle, Query::Locks(filter)).await? {
+    match rooted(handle, Query::OpenLocks(owner)).await? {
         (Answer::Locks(locks, _), signed) => {
             Ok(json(&locks.iter().map(render::lock).collect::<Vec<_>>()).read_at(signed))
         }
@@ -297,7 +295,8 @@ async fn active_locks(handle: &EngineHandle, owner: Address) -> Answered {
 }
 
 async fn list_locks(handle: &EngineHandle, params: ListLocks) -> Answered {
-    let status = match params.status {
+    let ListLocks { owner, beneficiary, arbiter, status, open, cursor, limit } = params;
+    let status = match status {
         Some(LockStatus::Held(status)) => Some(status),
         // Drafts are no locks of the state: they are found by id alone.
         Some(LockStatus::Pending) => {
@@ -306,9 +305,9 @@ async fn list_locks(handle: &EngineHandle, params: ListLocks) -> Answered {
         }
         None => None,
     };
-    let limit = usize::try_from(params.limit).unwrap_or(usize::MAX);
-    let (owner, after) = (params.owner, params.cursor);
-    let filter = LockFilter { owner, status, open_only: false, after, limit };
+    let (open_only, limit) = (open == Some(true), usize::try_from(limit).unwrap_or(usize::MAX));
+    let filter =
+        LockFilter { owner, beneficiary, arbiter, status, open_only, after: cursor, limit };
     match rooted(handle, Query::Locks(filter)).await? {
         (Answer::Locks(locks, next), signed) => {
             Ok(json(&render::lock_list(&locks, next)).read_at(signed))
@@ -318,9 +317,9 @@ async fn list_locks(handle: &EngineHandle, params: ListLocks) -> Answered {
 }
 
 async fn locked_balance(handle: &EngineHandle, params: GetLockedBalance) -> Answered {
-    match rooted(handle, Query::LockedBalance(params.owner, params.asset)).await? {
-        (Answer::Balance(balance), signed) => {
-            Ok(render::locked_balance(&balance).ok_or_else(unexpected)?.read_at(signed))
+    match rooted(handle, Query::Holds(params.owner, params.asset)).await? {
+        (Answer::Holds(holds), signed) => {
+            Ok(render::locked_balance(&holds).ok_or_else(unexpected)?.read_at(signed))
         }
         _ => Err(unexpected()),
     }

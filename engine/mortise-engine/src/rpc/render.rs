@@ -1,7 +1,7 @@
 //! Renders typed answers as results of the wire.
 
 use super::reply::{Json, json};
-use crate::api::{BalanceAnswer, ProofAnswer, ReleasedFrame, Simulated};
+use crate::api::{BalanceAnswer, HoldsAnswer, ProofAnswer, ReleasedFrame, Simulated};
 use crate::drafts::Draft;
 use crate::keyring::Identity;
 use mortise_core::body::CarriedStatement;
@@ -11,8 +11,9 @@ use mortise_core::tree::ProofEnd;
 use mortise_format::U256;
 use mortise_format::asset::Asset;
 use mortise_format::codec;
+use mortise_format::cursor::ListCursor;
 use mortise_format::event::Event;
-use mortise_format::ids::{Address, Bytes32, EngineId, LockId, Signature};
+use mortise_format::ids::{Address, Bytes32, EngineId, Signature};
 use mortise_format::lock::{LegTerms, LockTerms, Status};
 use mortise_rpc::ErrorObject;
 use mortise_rpc::HexBytes;
@@ -40,7 +41,7 @@ pub(super) fn lock(lock: &Lock) -> LockView {
         settle_by: Some(lock.settle_by),
         custody: Some(lock.custody),
         claim_index: lock.claim_count,
-        granted_at: Some(lock.granted_at.into()),
+        granted_at: Some(lock.granted_at().into()),
         changed_at: Some(lock.changed_at.into()),
         ended_at: Some(lock.ended_at).filter(|at| *at != 0),
         ..LockView::of_terms(lock.lock_id, &terms, lock.status.into(), issued_at)
@@ -58,7 +59,7 @@ pub(super) fn created(new: &Draft) -> Option<Json> {
     Some(json(&CreateLockResult { lock: draft(new), typed_data_to_sign, expiration_timestamp }))
 }
 
-pub(super) fn lock_list(locks: &[Lock], next_cursor: Option<LockId>) -> LockList {
+pub(super) fn lock_list(locks: &[Lock], next_cursor: Option<ListCursor>) -> LockList {
     LockList { locks: locks.iter().map(lock).collect(), next_cursor }
 }
 
@@ -144,13 +145,14 @@ fn outcome(
     }
 }
 
-pub(super) fn locked_balance(answer: &BalanceAnswer) -> Option<Json> {
+pub(super) fn locked_balance(answer: &HoldsAnswer) -> Option<Json> {
     let balance = &answer.balance;
     Some(json(&LockedBalanceResult {
         total: balance.total,
         available: balance.available,
         locked: balance.held.checked_add(balance.claimed)?,
         locks: answer.locks.iter().map(lock).collect(),
+        more_locks: !answer.is_whole,
     }))
 }
 

@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use mortise_format::amount::U256;
 use mortise_format::asset::Asset;
 use mortise_format::command::Command;
+use mortise_format::cursor::ListCursor;
 use mortise_format::fact::{BalanceFact, Withdrawal};
 use mortise_format::ids::{Address, Bytes32, LockId, Signature};
 use mortise_format::json::HexBytes;
@@ -111,15 +112,22 @@ params! {
 }
 
 params! {
-    /// `listLocks`: one page of the locks in the state, in the order of their ids.
+    /// `listLocks`: one page of the locks in the state, in the order of their grants. Every filter
+    /// must hold.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub struct ListLocks {
         /// Only locks of this owner.
         owner: Option<Address> = optional("owner", Item::address);
+        /// Only locks for this beneficiary.
+        beneficiary: Option<Address> = optional("beneficiary", party);
+        /// Only locks that this arbiter claims.
+        arbiter: Option<Address> = optional("arbiter", party);
         /// Only locks with this status.
         status: Option<LockStatus> = optional("status", lock_status);
-        /// Only locks after this id: the last one of the previous page.
-        cursor: Option<LockId> = optional("cursor", Item::lock_id);
+        /// Only open locks; true, or absent.
+        open: Option<bool> = optional("open", only_true);
+        /// Only locks after this place: `nextCursor` of the previous page.
+        cursor: Option<ListCursor> = optional("cursor", cursor);
         /// Most locks of the page, 1 to `PAGE_LOCKS_MAX`.
         limit: u32 = defaulted("limit", page_limit, Self::LIMIT_DEFAULT);
     }
@@ -127,7 +135,36 @@ params! {
 
 impl ListLocks {
     /// Page size when none is named.
-    pub const LIMIT_DEFAULT: u32 = 100;
+    pub const LIMIT_DEFAULT: u32 = 64;
+}
+
+impl Default for ListLocks {
+    /// The first page of all locks.
+    fn default() -> Self {
+        Self {
+            owner: None,
+            beneficiary: None,
+            arbiter: None,
+            status: None,
+            open: None,
+            cursor: None,
+            limit: Self::LIMIT_DEFAULT,
+        }
+    }
+}
+
+/// Open-taker locks and locks without an arbiter are in no list of that role.
+fn party(item: &Item<'_>) -> Result<Address> {
+    let address = item.address()?;
+    if address.is_zero() { Err(item.wrong("not the zero address")) } else { Ok(address) }
+}
+
+fn only_true(item: &Item<'_>) -> Result<bool> {
+    if item.boolean()? { Ok(true) } else { Err(item.wrong("true, or absent")) }
+}
+
+fn cursor(item: &Item<'_>) -> Result<ListCursor> {
+    ListCursor::parse(item.text()?).ok_or_else(|| item.wrong("a nextCursor of a page"))
 }
 
 fn lock_status(item: &Item<'_>) -> Result<LockStatus> {

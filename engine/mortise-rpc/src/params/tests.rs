@@ -104,7 +104,7 @@ fn good() -> Vec<(Method, Value)> {
         (Method::GetActiveLocks, json!({"owner": OWNER})),
         (
             Method::ListLocks,
-            json!({"owner": OWNER, "status": "PARTIAL", "cursor": hash(3), "limit": 5}),
+            json!({"owner": OWNER, "status": "PARTIAL", "cursor": "000000000000beef", "limit": 5}),
         ),
         (Method::GetLockedBalance, json!({"owner": OWNER, "asset": native()})),
         (Method::GetBalance, json!({"owner": OWNER, "asset": native()})),
@@ -391,6 +391,30 @@ fn lists_and_bytes_are_bounded() {
     wrong(Method::VerifyFulfillment, &proof, "/fulfillmentProof/merkleProof", json!(hashes), field);
     for limit in [0, PAGE_LOCKS_MAX + 1] {
         assert_eq!(ListLocks::parse(&json!({"limit": limit})).unwrap_err().field(), "limit");
+    }
+}
+
+#[test]
+fn list_takes_parties_open_and_the_cursor_of_a_page() {
+    let all = json!({"owner": OWNER, "beneficiary": OWNER, "arbiter": OWNER, "open": true,
+                     "status": "ACTIVE", "cursor": "000000000000beef", "limit": 64});
+    let parsed = ListLocks::parse(&all).unwrap();
+    assert_eq!(parsed.cursor.unwrap().to_u64(), 0xbeef);
+    assert_eq!(ListLocks::parse(&serde_json::to_value(parsed).unwrap()), Ok(parsed));
+    assert_eq!(ListLocks::parse(&json!({})), Ok(ListLocks::default()));
+    let zero = format!("0x{}", "0".repeat(40));
+    for (field, wrong) in [
+        ("beneficiary", json!(zero)),
+        ("arbiter", json!(zero)),
+        ("open", json!(false)),
+        ("cursor", json!("beef")),
+        ("cursor", json!("000000000000BEEF")),
+        ("cursor", json!(hash(1))),
+        ("cursor", json!(7)),
+    ] {
+        let mut params = all.clone();
+        params[field] = wrong;
+        assert_eq!(ListLocks::parse(&params).unwrap_err().field(), field);
     }
 }
 

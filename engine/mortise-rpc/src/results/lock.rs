@@ -5,6 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use mortise_format::amount::U256;
 use mortise_format::asset::{Asset, Condition};
+use mortise_format::cursor::ListCursor;
 use mortise_format::event::LogPosition;
 use mortise_format::ids::{Address, LockId, Signature};
 use mortise_format::json::decimal;
@@ -219,9 +220,9 @@ pub struct CreateLockResult {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LockList {
-    /// The page, in the order of ids.
+    /// The page, in the order of grants. It may be short and still have a next one.
     pub locks: Vec<LockView>,
     /// The cursor of the next page; absent on the last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub next_cursor: Option<LockId>,
+    pub next_cursor: Option<ListCursor>,
 }

@@ -19,8 +19,11 @@ pub struct LockedBalanceResult {
     pub available: U256,
     /// Held and claimed.
     pub locked: U256,
-    /// The open locks on the asset.
+    /// Locks that hold a part of it, the oldest first.
     pub locks: Vec<LockView>,
+    /// True when others hold a part too: `listLocks` has them.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub more_locks: bool,
 }
 
 /// `getBalance`.

@@ -136,7 +136,7 @@ pub(super) async fn check_locks(client: &Client, locks: &Locks) -> Result<u64, F
         let mut cursor = None;
         loop {
             let limit = u32::try_from(PAGE_LOCKS_MAX).expect("a page is small");
-            let params = ListLocks { owner: Some(*owner), status: None, cursor, limit };
+            let params = ListLocks { owner: Some(*owner), cursor, limit, ..ListLocks::default() };
             let page = client.list_locks(params).await?;
             for lock in &page.locks {
                 let expected = left.remove(&lock.id);

@@ -1,0 +1,116 @@
+//! Goal: lists are paged by grants, filtered by every party, and go on over restarts and pruning.
+//!
+//! Method: the whole system over its socket. That pages equal a sorted list under every filter and
+//! any history is the property test beside the index (`state::lists` of the core).
+
+use mortise_format::limits::PAGE_LOCKS_MAX;
+use mortise_rpc::Method;
+use mortise_testkit::system::System;
+use mortise_testkit::system::parties::{Parties, call};
+use mortise_testkit::system::wire::Framed;
+use serde_json::{Value, json};
+
+/// Commits locks of these parties, in order, and returns their ids.
+fn commit(system: &System, parties: &Parties, nonces: std::ops::Range<u64>) -> Vec<Value> {
+    let mut line = Framed::connect(&system.engine_socket());
+    let mut ids = Vec::new();
+    for nonce in nonces {
+        let commit = parties.commit(nonce, 10);
+        ids.push(json!(parties.lock_id(&commit.intent.terms)));
+        line.send(nonce, call(nonce, Method::CommitLock, &commit));
+        assert_eq!(line.hear().1["result"]["status"], "ACTIVE");
+    }
+    ids
+}
+
+/// One page: the ids of its locks, and its cursor.
+fn page(system: &System, params: &Value) -> (Vec<Value>, Value) {
+    let answer = system.call("listLocks", params.clone());
+    let locks = answer["result"]["locks"].as_array().unwrap_or_else(|| panic!("{answer}"));
+    let ids = locks.iter().map(|lock| lock["id"].clone()).collect();
+    (ids, answer["result"]["nextCursor"].clone())
+}
+
+/// Every page of a list from a cursor on, joined.
+fn pages(system: &System, params: &Value, cursor: Value) -> Vec<Value> {
+    let (mut params, mut ids) = (params.clone(), Vec::new());
+    params["cursor"] = cursor;
+    loop {
+        let (more, next) = page(system, &params);
+        ids.extend(more);
+        if next.is_null() {
+            return ids;
+        }
+        params["cursor"] = next;
+    }
+}
+
+/// FAULTS B5. Goal: a solver finds its locks, and an arbiter those that it can claim; a cursor is
+/// good after a restart from a snapshot.
+#[test]
+fn pages_of_a_party_continue_after_a_restart_from_a_snapshot() {
+    let mut system = System::start();
+    let first = Parties::of(&system.engine_socket());
+    let second = Parties { owner: first.owner.clone(), ..Parties::of(&system.engine_socket()) };
+    let mut ids = commit(&system, &first, 0..5);
+    let of_second = commit(&system, &second, 5..8);
+    ids.extend(of_second.clone());
+    ids.extend(commit(&system, &first, 8..12));
+
+    let owner = json!({"owner": first.owner.address()});
+    let solver = json!({"beneficiary": first.beneficiary.address(), "limit": 2});
+    let arbiter = json!({"arbiter": second.arbiter.address()});
+    let of_first: Vec<_> = ids.iter().filter(|id| !of_second.contains(id)).cloned().collect();
+    assert_eq!(pages(&system, &owner, Value::Null), ids);
+    assert_eq!(pages(&system, &json!({"limit": 5}), Value::Null), ids);
+    assert_eq!(pages(&system, &arbiter, Value::Null), of_second);
+    let (two, cursor) = page(&system, &solver);
+    assert_eq!(two, of_first[..2]);
+    assert!(cursor.is_string(), "{cursor}");
+
+    let ended = parties_release(&system, &first, &of_first[1]);
+    assert_eq!(ended["result"]["status"], "RELEASED", "{ended}");
+    system.stop_engine().expect("it stops in order");
+    system.start_engine();
+    assert_eq!(system.progress().replayed.1, 0, "the snapshot covers the whole log");
+    assert_eq!(pages(&system, &solver, cursor.clone()), of_first[2..]);
+    assert_eq!(pages(&system, &owner, Value::Null), ids);
+    let mut open = owner.clone();
+    open["open"] = json!(true);
+    let still: Vec<_> = ids.iter().filter(|id| **id != of_first[1]).cloned().collect();
+    assert_eq!(pages(&system, &open, Value::Null), still);
+    let active = system.call("getActiveLocks", owner.clone());
+    let active: Vec<_> =
+        active["result"].as_array().expect("a list").iter().map(|l| l["id"].clone()).collect();
+    assert_eq!(active, still);
+    let released = json!({"arbiter": first.arbiter.address(), "status": "RELEASED"});
+    assert_eq!(pages(&system, &released, Value::Null), [of_first[1].clone()]);
+}
+
+fn parties_release(system: &System, parties: &Parties, id: &Value) -> Value {
+    let lock_id = serde_json::from_value(id.clone()).expect("a lock id");
+    system.call("releaseLock", json!(parties.release(lock_id)))
+}
+
+#[test]
+fn page_has_at_most_its_bound_and_names_the_next() {
+    let system = System::start();
+    let parties = Parties::of(&system.engine_socket());
+    let most = u64::try_from(PAGE_LOCKS_MAX).expect("a page is small");
+    let ids = commit(&system, &parties, 0..most + 3);
+    let (first, cursor) = page(&system, &json!({}));
+    assert_eq!(first, ids[..PAGE_LOCKS_MAX]);
+    let (rest, end) = page(&system, &json!({ "cursor": cursor }));
+    assert_eq!((rest, end), (ids[PAGE_LOCKS_MAX..].to_vec(), Value::Null));
+    let owner = json!({"owner": parties.owner.address()});
+    let active = system.call("getActiveLocks", owner.clone());
+    assert_eq!(active["result"].as_array().map(Vec::len), Some(ids.len()), "all in one answer");
+    let asset = json!({"owner": parties.owner.address(),
+                       "asset": {"chainId": 1, "assetType": "native"}});
+    let locked = system.call("getLockedBalance", asset)["result"].clone();
+    assert_eq!(locked["locks"].as_array().map(Vec::len), Some(ids.len()));
+    assert!(locked.get("moreLocks").is_none(), "{locked}");
+    // A place that no lock has is a place too; what is no place is refused.
+    let (after_all, end) = page(&system, &json!({"cursor": "ffffffffffffffff"}));
+    assert_eq!((after_all, end), (Vec::new(), Value::Null));
+}
