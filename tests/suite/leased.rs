@@ -76,6 +76,7 @@ fn calls() -> Vec<(Method, Value)> {
     vec![
         (Method::Health, json!({})),
         (Method::GetLock, json!({"lockId": LockId([7; 32])})),
+        (Method::GetLockHistory, json!({"lockId": LockId([7; 32])})),
         (Method::GetActiveLocks, json!({"owner": owner})),
         (Method::ListLocks, json!({})),
         (Method::ListLocks, json!({"status": "PENDING"})),

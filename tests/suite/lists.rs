@@ -1,12 +1,16 @@
-//! Goal: lists are paged by grants, filtered by every party, and go on over restarts and pruning.
+//! Goal: lists are paged by grants, filtered by every party, and go on over restarts and pruning;
+//! the history of a lock has every event.
 //!
 //! Method: the whole system over its socket. That pages equal a sorted list under every filter and
 //! any history is the property test beside the index (`state::lists` of the core).
 
-use mortise_format::limits::PAGE_LOCKS_MAX;
+use mortise_format::codec;
+use mortise_format::event::Event;
+use mortise_format::ids::{LockId, parse_hex_bytes};
+use mortise_format::limits::{LOCK_CHANGES_MAX, PAGE_LOCKS_MAX};
 use mortise_rpc::Method;
 use mortise_testkit::system::System;
-use mortise_testkit::system::parties::{Parties, call};
+use mortise_testkit::system::parties::{Parties, call, request};
 use mortise_testkit::system::wire::Framed;
 use serde_json::{Value, json};
 
@@ -113,4 +117,97 @@ fn page_has_at_most_its_bound_and_names_the_next() {
     // A place that no lock has is a place too; what is no place is refused.
     let (after_all, end) = page(&system, &json!({"cursor": "ffffffffffffffff"}));
     assert_eq!((after_all, end), (Vec::new(), Value::Null));
+}
+
+/// An event of a lock, and the receipt that proves it.
+fn proven(system: &System, event: &Value) -> Event {
+    let at = json!({"seq": event["seq"], "index": event["index"]});
+    let answer = system.call("getReceipt", at);
+    let bytes = answer["result"]["receipt"]["event"].as_str().unwrap_or_else(|| panic!("{answer}"));
+    let bytes = parse_hex_bytes(bytes).expect("an event in hex");
+    codec::decode(&bytes).expect("an event")
+}
+
+/// Goal: the history of a lock has every event in order, with a position that proves it and nothing
+/// of other locks, and is the same after a restart from a snapshot.
+#[test]
+fn history_of_a_lock_has_every_event_with_its_position() {
+    let mut system = System::start();
+    let parties = Parties::of(&system.engine_socket());
+    let ids = commit(&system, &parties, 0..3);
+    let lock_id: LockId = serde_json::from_value(ids[1].clone()).expect("a lock id");
+    let expires = parties.terms(1, 10).expires + 100;
+    let extended = parties.owner.extend(&parties.engine_id, lock_id, expires, request());
+    for (method, params) in [
+        (Method::ExtendLock, json!(extended)),
+        (Method::ClaimLock, json!(parties.claim(lock_id, 0, 4))),
+        (Method::ReleaseLock, json!(parties.release(lock_id))),
+    ] {
+        let answer = system.call(method.name(), params);
+        assert!(answer["result"]["receipt"].is_object(), "{answer}");
+    }
+    let asked = json!({"lockId": lock_id});
+    let history = system.call("getLockHistory", asked.clone())["result"].clone();
+    let events = history["events"].as_array().unwrap_or_else(|| panic!("{history}")).clone();
+    let told: Vec<_> = events
+        .iter()
+        .map(|event| [&event["event"], &event["status"], &event["amounts"]].map(Value::clone))
+        .collect();
+    let expected = [
+        [json!("granted"), json!("ACTIVE"), json!(["10"])],
+        [json!("extended"), json!("ACTIVE"), Value::Null],
+        [json!("claimed"), json!("PARTIAL"), json!(["4"])],
+        [json!("released"), json!("RELEASED"), json!(["6"])],
+    ];
+    assert_eq!(told, expected);
+    assert_eq!(history["status"], "RELEASED");
+    assert_eq!(events[1]["expiresAt"], json!(expires));
+    assert!(history.get("leftOut").is_none(), "{history}");
+    let times: Vec<_> = events.iter().map(|event| event["time"].as_u64()).collect();
+    assert!(times.is_sorted() && times[0].is_some(), "{times:?}");
+    assert!(matches!(proven(&system, &events[0]), Event::LocksGranted { locks, .. }
+        if locks[0].lock_id == lock_id));
+    assert!(matches!(proven(&system, &events[1]), Event::LockExtended { lock_id: id, .. }
+        if id == lock_id));
+    assert!(matches!(proven(&system, &events[2]), Event::LockClaimed { claim, .. }
+        if claim.lock_id == lock_id));
+    assert!(matches!(proven(&system, &events[3]), Event::LockReleased { lock_id: id, .. }
+        if id == lock_id));
+    // Nothing but what getLock opens.
+    let text = history.to_string();
+    let others = [&ids[0], &ids[2]].map(|id| text.contains(id.as_str().expect("text")));
+    assert!(!text.contains("ignature") && !text.contains("equest") && others == [false, false]);
+
+    system.stop_engine().expect("it stops in order");
+    system.start_engine();
+    assert_eq!(system.progress().replayed.1, 0, "the snapshot covers the whole log");
+    assert_eq!(system.call("getLockHistory", asked)["result"], history);
+    let unknown = system.call("getLockHistory", json!({"lockId": LockId([7; 32])}));
+    assert!(unknown["result"].is_null() && unknown["error"].is_null(), "{unknown}");
+}
+
+/// Goal: a lock with more events than the state keeps says how many are left out, and shows its
+/// grant and the newest.
+#[test]
+fn history_of_a_lock_with_many_events_says_how_many_are_left_out() {
+    let system = System::start();
+    let parties = Parties::of(&system.engine_socket());
+    let ids = commit(&system, &parties, 0..1);
+    let lock_id: LockId = serde_json::from_value(ids[0].clone()).expect("a lock id");
+    let first = parties.terms(0, 10).expires + 100;
+    let more = 3;
+    let most = u64::try_from(LOCK_CHANGES_MAX).expect("a small number");
+    for n in 0..most + more {
+        let extended = parties.owner.extend(&parties.engine_id, lock_id, first + n, request());
+        let answer = system.call("extendLock", json!(extended));
+        assert!(answer["result"]["receipt"].is_object(), "{answer}");
+    }
+    let history = system.call("getLockHistory", json!({"lockId": lock_id}))["result"].clone();
+    assert_eq!(history["leftOut"], json!(more));
+    let events = history["events"].as_array().expect("a list");
+    assert_eq!(events.len(), LOCK_CHANGES_MAX + 1);
+    assert_eq!(events[0]["event"], "granted");
+    let ends: Vec<_> = events[1..].iter().map(|event| event["expiresAt"].clone()).collect();
+    let expected: Vec<_> = (more..most + more).map(|n| json!(first + n)).collect();
+    assert_eq!(ends, expected);
 }

@@ -16,15 +16,15 @@ use mortise_rpc::Method;
 use mortise_rpc::params::{
     ApproveImages, CancelLock, CancelSignedAs, ClaimLock, CommitBatch, CommitLock, CreateLock,
     ExtendLock, GetActiveLocks, GetAttestation, GetBalance, GetBootAttestation,
-    GetConsistencyProof, GetEvents, GetLock, GetLockedBalance, GetProof, GetReadingKeys,
-    GetReceipt, GetStateRoot, GrantReading, ListLocks, NoParams, ReleaseLock, SignLock,
-    SimulateLock, SubmitChainFact, SuggestNonce, VerifyFulfillment,
+    GetConsistencyProof, GetEvents, GetLock, GetLockHistory, GetLockedBalance, GetProof,
+    GetReadingKeys, GetReceipt, GetStateRoot, GrantReading, ListLocks, NoParams, ReleaseLock,
+    SignLock, SimulateLock, SubmitChainFact, SuggestNonce, VerifyFulfillment,
 };
 use mortise_rpc::results::{
     Attestation, BalanceResult, BatchResult, BootAttestation, CheckpointResult, CleanupResult,
     CommitResult, ConsistencyResult, CreateLockResult, EngineInfo, EventsResult, FactResult,
-    Health, LockList, LockView, LockedBalanceResult, NonceResult, OutcomeResult, PolicyResult,
-    ProofResult, ReadingKeysResult, ReceiptResult, SimulationResult, StateRootResult,
+    Health, LockHistory, LockList, LockView, LockedBalanceResult, NonceResult, OutcomeResult,
+    PolicyResult, ProofResult, ReadingKeysResult, ReceiptResult, SimulationResult, StateRootResult,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -85,6 +85,11 @@ impl Client {
     /// A lock in the state.
     pub async fn lock(&self, lock_id: LockId) -> Result<Option<LockView>> {
         self.query(Method::GetLock, GetLock { lock_id }).await
+    }
+
+    /// The events of a lock in the state, unchecked: [`Client::receipt`] of a position proves one.
+    pub async fn lock_history(&self, lock_id: LockId) -> Result<Option<LockHistory>> {
+        self.query(Method::GetLockHistory, GetLockHistory { lock_id }).await
     }
 
     /// The open locks of an owner.

@@ -11,6 +11,7 @@
 mod room;
 
 use crate::state::accounts::RecordedFact;
+use crate::state::changes::Changes;
 use crate::state::locks::{Leg, Legs, Lock};
 use crate::state::requests::{Outcome, Quota};
 use crate::state::{Corruption, Rebuilt, State};
@@ -167,7 +168,7 @@ impl State {
             claim_count: 0,
             ended_at: 0,
             place,
-            changed_at: self.at,
+            changes: Changes::default(),
             signature: granted.signature,
             by_approval: granted.authority == Authority::Approval,
             owner_slot,

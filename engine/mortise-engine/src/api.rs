@@ -8,6 +8,7 @@ use mortise_core::Admitted;
 use mortise_core::body::CarriedStatement;
 use mortise_core::machine::EpochRecord;
 use mortise_core::machine::RootNotKept;
+use mortise_core::state::changes::Changes;
 use mortise_core::state::locks::Lock;
 use mortise_core::state::{ApprovedImages, Balance, GrantedReading, LeafKey, LeafValue};
 use mortise_core::tree::StateProof;
@@ -16,7 +17,7 @@ use mortise_format::asset::{Asset, Condition};
 use mortise_format::cursor::ListCursor;
 use mortise_format::event::LogPosition;
 use mortise_format::ids::{Address, Bytes32, EngineId, LockId, PolicyHash, RequestId, Root};
-use mortise_format::lock::{Custody, LockTerms};
+use mortise_format::lock::{Custody, LockTerms, Status};
 use mortise_format::policy::Policy;
 use mortise_format::reject::Reject;
 use mortise_format::rules::RuleSet;
@@ -54,6 +55,8 @@ pub enum Query {
     Status,
     /// One lock or draft.
     Lock(LockId),
+    /// The positions of the events of a lock.
+    History(LockId),
     /// The terms of a lock or draft, as first signed.
     Terms(LockId),
     /// A page of locks, in the order of their grants.
@@ -194,6 +197,7 @@ pub enum Answer {
     /// The state after that frame is not kept. Contains the range of frames that can be proven.
     RootNotKept(RootNotKept),
     Terms(Box<LockTerms>, TermsOf),
+    History(Box<HistoryAnswer>),
     /// Locks, and the cursor of the next page.
     Locks(Vec<Lock>, Option<ListCursor>),
     Balance(Box<BalanceAnswer>),
@@ -218,6 +222,15 @@ pub struct ReadingsAnswer {
     pub readings: Vec<GrantedReading>,
     /// The epochs that at least one right covers.
     pub epochs: Vec<EpochRecord>,
+}
+
+/// Where the events of a lock are.
+#[derive(Debug, Clone)]
+pub struct HistoryAnswer {
+    /// Status now.
+    pub status: Status,
+    pub granted_at: LogPosition,
+    pub changes: Changes,
 }
 
 /// A balance with the locks that make it up.

@@ -61,6 +61,8 @@ pub const LIST_SCAN_MAX: usize = 1024;
 /// Most locks in an answer that names all of an owner: `getActiveLocks`, `getLockedBalance`. The
 /// largest locks fit.
 pub const OWNER_LOCKS_MAX: usize = 256;
+/// Most events of a lock whose positions the state keeps, besides its grant: the newest.
+pub const LOCK_CHANGES_MAX: usize = 32;
 /// Most bytes of the nonce that a boot attestation repeats.
 pub const ATTESTATION_NONCE_BYTES_MAX: usize = 512;
 /// Largest attestation document: what the attestation module answers fits 12 KiB.

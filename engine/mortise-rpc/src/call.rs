@@ -4,9 +4,9 @@ use super::error::ErrorObject;
 use super::params::{
     ApproveImages, CancelLock, ClaimLock, CommitBatch, CommitLock, CreateLock, ExtendLock,
     GetActiveLocks, GetAttestation, GetBalance, GetBootAttestation, GetConsistencyProof, GetEvents,
-    GetLock, GetLockedBalance, GetProof, GetReadingKeys, GetReceipt, GetStateRoot, GrantReading,
-    KmsDecrypt, KmsEncrypt, KmsGenerateDataKey, KmsGenerateRandom, ListLocks, NoParams,
-    ReleaseLock, SignLock, SimulateLock, SubmitChainFact, Subscribe, SuggestNonce,
+    GetLock, GetLockHistory, GetLockedBalance, GetProof, GetReadingKeys, GetReceipt, GetStateRoot,
+    GrantReading, KmsDecrypt, KmsEncrypt, KmsGenerateDataKey, KmsGenerateRandom, ListLocks,
+    NoParams, ReleaseLock, SignLock, SimulateLock, SubmitChainFact, Subscribe, SuggestNonce,
     VerifyFulfillment,
 };
 use serde::{Serialize, Serializer};
@@ -78,6 +78,7 @@ methods! {
     ExtendLock(ExtendLock) = "extendLock", "The owner sets a later expiry.";
     VerifyFulfillment(VerifyFulfillment) = "verifyFulfillment", "A claim by evidence.";
     GetLock(GetLock) = "getLock", "A lock in the state, or null.";
+    GetLockHistory(GetLockHistory) = "getLockHistory", "The events of a lock.";
     GetActiveLocks(GetActiveLocks) = "getActiveLocks", "The open locks of an owner.";
     ListLocks(ListLocks) = "listLocks", "A page of locks.";
     GetLockedBalance(GetLockedBalance) = "getLockedBalance", "A balance and its open locks.";
@@ -135,6 +136,7 @@ impl Call {
             Self::Health(_)
             | Self::GetAttestation(_)
             | Self::GetLock(_)
+            | Self::GetLockHistory(_)
             | Self::GetActiveLocks(_)
             | Self::ListLocks(_)
             | Self::GetLockedBalance(_)

@@ -30,6 +30,7 @@ fn query(method: &str, lock: &LockTerms, driver: &Driver) -> Option<Query> {
             request_id: None,
         }),
         "verifyFulfillment" | "getLock" => Query::Lock(lock_id),
+        "getLockHistory" => Query::History(lock_id),
         "getActiveLocks" => Query::OpenLocks(owner),
         "listLocks" => Query::Locks(filter),
         "getLockedBalance" => Query::Holds(owner, coin()),

@@ -1,6 +1,7 @@
 //! `mortise lock`: creates, signs, commits, shows and ends locks.
 
 mod end;
+mod history;
 mod make;
 mod show;
 
@@ -19,7 +20,8 @@ Examples:
   mortise lock create --owner 0x... --asset native:1 --amount 5 \\
       --target-asset native:10 --target-amount 4 --expires-in 60 > draft.json
   mortise lock sign draft.json --key owner.key
-  mortise lock list --owner 0x... --status ACTIVE
+  mortise lock list --owner 0x... --open
+  mortise lock history 0x...
   mortise lock release 0x... --key solver.key
   mortise lock consent 0x... --key solver.key > consent.json
   mortise lock cancel 0x... --key owner.key --with consent.json";
@@ -49,6 +51,8 @@ enum LockCommand {
     Commit(make::CommitArgs),
     /// Show a lock.
     Get(show::GetArgs),
+    /// Show the events of a lock, with their positions in the log.
+    History(show::GetArgs),
     /// List locks.
     List(show::ListArgs),
     /// Claim a lock as its arbiter.
@@ -67,7 +71,8 @@ impl LockCommand {
     /// True if the engine signs the answer.
     fn requests_a_promise(&self) -> bool {
         match self {
-            Self::Create(_) | Self::Get(_) | Self::List(_) | Self::Consent(_) => false,
+            Self::Create(_) | Self::Get(_) | Self::History(_) => false,
+            Self::List(_) | Self::Consent(_) => false,
             Self::Sign(_) | Self::Commit(_) | Self::Claim(_) => true,
             Self::Release(_) | Self::Cancel(_) | Self::Extend(_) => true,
         }
@@ -88,6 +93,7 @@ pub async fn run(args: &LockArgs, output: &Output) -> Result<(), Failure> {
         LockCommand::Sign(args) => make::sign(args, &session, output).await,
         LockCommand::Commit(args) => make::commit(args, &session, output).await,
         LockCommand::Get(args) => show::get(args, &session, output).await,
+        LockCommand::History(args) => history::history(args, &session, output).await,
         LockCommand::List(args) => show::list(args, &session, output).await,
         LockCommand::Claim(args) => end::claim(args, &session, output).await,
         LockCommand::Release(args) => end::release(args, &session, output).await,

@@ -16,11 +16,11 @@ use mortise_rpc::params::ListLocks;
 use mortise_rpc::results::{LockList, LockStatus, LockView};
 use std::num::NonZeroUsize;
 
-/// Flags of `mortise lock get`.
+/// Flags of `mortise lock get` and `history`.
 #[derive(Debug, Args)]
 pub struct GetArgs {
     /// The lock.
-    lock_id: LockId,
+    pub(super) lock_id: LockId,
 }
 
 /// Flags of `mortise lock list`.
@@ -66,11 +66,12 @@ fn cursor(text: &str) -> Result<ListCursor, String> {
 
 /// The lock, or the catalogue's reject for a lock that does not exist.
 pub(super) async fn find(session: &Session<'_>, lock_id: LockId) -> Result<LockView, Failure> {
-    let lock = session.client.lock(lock_id).await?;
-    lock.ok_or_else(|| {
-        let gone = ErrorObject::new(mortise_format::errors::Code::LockNotFound);
-        mortise_client::ClientError::from(gone.with("lockId", lock_id.to_string())).into()
-    })
+    session.client.lock(lock_id).await?.ok_or_else(|| not_found(lock_id))
+}
+
+pub(super) fn not_found(lock_id: LockId) -> Failure {
+    let gone = ErrorObject::new(mortise_format::errors::Code::LockNotFound);
+    mortise_client::ClientError::from(gone.with("lockId", lock_id.to_string())).into()
 }
 
 /// Runs `mortise lock get`.

@@ -91,7 +91,7 @@ fn lines_of_lock(lock: &Lock) -> u64 {
         ^ lock.expires
         ^ *lock.timer
         ^ leg
-        ^ lock.changed_at.seq
+        ^ lock.changed_at().seq
         ^ u64::from(lock.signature.0[0])
 }
 

@@ -153,7 +153,7 @@ impl State {
     /// Keeps the value of a lock before the current frame changes or removes it.
     pub(crate) fn keep_lock(&mut self, slot: u32) {
         let Some(lock) = self.lock_at(slot) else { return };
-        let seq = lock.changed_at.seq;
+        let seq = lock.changed_at().seq;
         if seq != self.at.seq {
             let (key, held) = (LeafKey::Lock(lock.lock_id), lock_leaf(lock));
             self.dirty.before.push(Before { key, held: Some((held, seq)) });
@@ -226,7 +226,9 @@ impl State {
     pub(crate) fn touch_lock(&mut self, slot: u32) {
         let at = self.at;
         if let Some(lock) = self.lock_mut(slot) {
-            lock.changed_at = at;
+            if at != lock.granted_at() {
+                lock.changes.push(at);
+            }
             let lock_id = lock.lock_id;
             self.dirty.locks.push(lock_id);
         }
@@ -259,7 +261,7 @@ impl State {
     /// The frame in which a leaf last changed, if the state holds it.
     pub fn changed_seq(&self, key: &LeafKey) -> Option<u64> {
         match key {
-            LeafKey::Lock(lock_id) => self.lock(lock_id).map(|l| l.changed_at.seq),
+            LeafKey::Lock(lock_id) => self.lock(lock_id).map(|l| l.changed_at().seq),
             LeafKey::Account(owner, asset) => self.account(owner, asset).map(|a| a.changed_seq),
             LeafKey::Principal(address) => self.principal(address).map(|p| p.changed_seq),
             LeafKey::Policy => Some(0),

@@ -1,5 +1,6 @@
 //! Locks in the state.
 
+use super::changes::Changes;
 use super::rebuilt::Rebuilt;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -100,8 +101,8 @@ pub struct Lock {
     pub ended_at: u64,
     /// Its place in lists: the event of the grant, and which lock of that event it is.
     pub place: ListCursor,
-    /// Event of the last change.
-    pub changed_at: LogPosition,
+    /// The events that changed it since.
+    pub changes: Changes,
     /// The owner's signature.
     pub signature: Signature,
     /// True when the owner signed the existing client's approval.
@@ -121,6 +122,11 @@ impl Lock {
     /// Event of the grant.
     pub fn granted_at(&self) -> LogPosition {
         self.place.granted_at()
+    }
+
+    /// Event of the last change.
+    pub fn changed_at(&self) -> LogPosition {
+        self.changes.last().unwrap_or_else(|| self.granted_at())
     }
 
     /// True while something of it is held: it is open, or claims are not settled.

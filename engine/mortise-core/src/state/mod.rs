@@ -8,6 +8,7 @@
 //! (INV-01, 02); `check` recomputes them from scratch.
 
 pub mod accounts;
+pub mod changes;
 mod check;
 mod chunks;
 mod corruption;

@@ -3,14 +3,15 @@
 use super::Pipeline;
 use super::inflight::Pending;
 use crate::api::{
-    Answer, BalanceAnswer, DraftRequest, HoldsAnswer, LockFilter, ProofAnswer, Query,
-    ReadingsAnswer, ReceiptOf, Rejected, Reply, ShareKey, Simulated, StatusAnswer, TermsOf,
+    Answer, BalanceAnswer, DraftRequest, HistoryAnswer, HoldsAnswer, LockFilter, ProofAnswer,
+    Query, ReadingsAnswer, ReceiptOf, Rejected, Reply, ShareKey, Simulated, StatusAnswer, TermsOf,
 };
 use crate::drafts::{Draft, PoolFull};
 use mortise_core::admit::check_terms;
 use mortise_core::decide::{check_draft, failed_checks, times_of};
 use mortise_core::machine::ProvenLeaf;
 use mortise_core::state::LeafKey;
+use mortise_core::state::locks::Lock;
 use mortise_format::asset::Asset;
 use mortise_format::ids::{Address, Bytes32, LockId};
 use mortise_format::limits::OWNER_LOCKS_MAX;
@@ -25,6 +26,7 @@ impl Pipeline {
         let answer = match query {
             Query::Status => return Pending::Rooted(Answer::Status(self.status(now_ms))),
             Query::Lock(lock_id) => return Pending::Rooted(self.find(&lock_id, now_ms)),
+            Query::History(lock_id) => return Pending::Rooted(self.history(&lock_id)),
             Query::Terms(lock_id) => self.terms(&lock_id, now_ms),
             Query::Locks(filter) => return Pending::Rooted(self.list(&filter)),
             Query::OpenLocks(owner) => return Pending::Rooted(self.open_locks(owner)),
@@ -86,6 +88,15 @@ impl Pipeline {
         }
         let draft = self.drafts.find(lock_id, now_ms);
         draft.map_or(Answer::None, |draft| Answer::Draft(Box::new(draft.clone())))
+    }
+
+    fn history(&self, lock_id: &LockId) -> Answer {
+        let history = |lock: &Lock| {
+            let (status, changes) = (lock.status, lock.changes.clone());
+            Box::new(HistoryAnswer { status, granted_at: lock.granted_at(), changes })
+        };
+        let lock = self.machine.state().lock(lock_id);
+        lock.map_or(Answer::None, |lock| Answer::History(history(lock)))
     }
 
     fn terms(&self, lock_id: &LockId, now_ms: u64) -> Answer {

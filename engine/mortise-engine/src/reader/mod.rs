@@ -42,10 +42,12 @@ use crate::released::{CommitmentSigner, ReleasedFrame};
 use crate::witness::WitnessQuorum;
 use damage::Damage;
 use mortise_core::body::{CarriedStatement, SealedBody};
+use mortise_core::keys::EpochKeys;
 use mortise_core::machine::EpochRecord;
 use mortise_core::seal;
 use mortise_format::codec;
 use mortise_format::event::{Event, LogPosition};
+use mortise_format::frame::Frame;
 use std::sync::{Arc, Mutex};
 use tiles::TileCache;
 
@@ -138,22 +140,39 @@ impl Reader {
         &self,
         at: LogPosition,
     ) -> Result<Option<(ReleasedFrame, Event)>, ReadError> {
-        let damaged = || ReadError::Damaged { seq: at.seq };
-        let Some(frame) = self.frame(at.seq).await? else { return Ok(None) };
-        let record = self.record_of(at.seq, frame.header().epoch)?;
-        let keys = self.ring.keys_of(record).await;
-        let keys = keys.map_err(|error| ReadError::of_keys(record, error))?;
-        // The frame is the one that this engine wrote; what does not open was broken in memory.
-        let plain = seal::open(&keys, &frame).map_err(|_| damaged())?;
-        let body = SealedBody::parse(plain).map_err(|_| damaged())?;
-        let index = usize::try_from(at.index).unwrap_or(usize::MAX);
-        let Some(bytes) = body.events().nth(index) else { return Ok(None) };
-        let event: Event = codec::decode(bytes).map_err(|_| damaged())?;
+        let Some((frame, keys, body)) = self.opened(at.seq).await? else { return Ok(None) };
+        let Some(event) = event_of(&body, at)? else { return Ok(None) };
         let signed = self.statement(frame.leaf()).await?;
         let promises = self.signer.sign(&signed.statement, at.index, &event);
         let leaf = frame.leaf().clone();
         let released = ReleasedFrame::new(signed, leaf, body, keys, vec![(at.index, promises)]);
         Ok(Some((released, event)))
+    }
+
+    /// Engine time of a frame, and its events at these indexes. The state named each of them.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub async fn events(&self, seq: u64, indexes: &[u32]) -> Result<(u64, Vec<Event>), ReadError> {
+        let damaged = || ReadError::Damaged { seq };
+        let (frame, _, body) = self.opened(seq).await?.ok_or_else(damaged)?;
+        let event =
+            |index: &u32| event_of(&body, LogPosition { seq, index: *index })?.ok_or_else(damaged);
+        let events: Result<_, _> = indexes.iter().map(event).collect();
+        Ok((frame.header().time_ms, events?))
+    }
+
+    /// A released frame, the keys of its epoch and its body; `None` if it is not released.
+    async fn opened(&self, seq: u64) -> Result<Option<(Frame, EpochKeys, SealedBody)>, ReadError> {
+        let Some(frame) = self.frame(seq).await? else { return Ok(None) };
+        let record = self.record_of(seq, frame.header().epoch)?;
+        let keys = self.ring.keys_of(record).await;
+        let keys = keys.map_err(|error| ReadError::of_keys(record, error))?;
+        // The frame is the one that this engine wrote; what does not open was broken in memory.
+        let damaged = || ReadError::Damaged { seq };
+        let plain = seal::open(&keys, &frame).map_err(|_| damaged())?;
+        let body = SealedBody::parse(plain).map_err(|_| damaged())?;
+        Ok(Some((frame, keys, body)))
     }
 
     /// The signed statement about a frame; `None` if the released log has no such frame.
@@ -181,4 +200,11 @@ impl Reader {
         let event = Some((Arc::new(released), at.index));
         Ok(Some(LogProof { newest, paths, event }))
     }
+}
+
+/// The event at a position of a frame; `None` if the frame has no such event.
+fn event_of(body: &SealedBody, at: LogPosition) -> Result<Option<Event>, ReadError> {
+    let index = usize::try_from(at.index).unwrap_or(usize::MAX);
+    let Some(bytes) = body.events().nth(index) else { return Ok(None) };
+    codec::decode(bytes).map(Some).map_err(|_| ReadError::Damaged { seq: at.seq })
 }

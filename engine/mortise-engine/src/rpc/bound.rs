@@ -10,9 +10,10 @@ use mortise_format::asset::Condition;
 use mortise_format::limits::{
     APPROVED_IMAGES_MAX, ATTESTATION_BYTES_MAX, BATCH_LOCKS_MAX, CHAINS_MAX, CHARTER_BYTES_MAX,
     EVENTS_BYTES_MAX, EVENTS_FRAMES_MAX, EXECUTION_DATA_BYTES_MAX, FRAME_BYTES_MAX,
-    KMS_RANDOM_BYTES_MAX, KMS_WRAPPED_KEY_BYTES_MAX, LOCK_LEGS_MAX, OBSERVERS_MAX, OWNER_LOCKS_MAX,
-    PAGE_LOCKS_MAX, PROOF_HASHES_MAX, READING_EPOCHS_MAX, READING_GRANTS_MAX, RESPONSE_BYTES_MAX,
-    TLOG_PROOF_BYTES_MAX, WITNESS_NAME_BYTES_MAX, WITNESSES_MAX,
+    KMS_RANDOM_BYTES_MAX, KMS_WRAPPED_KEY_BYTES_MAX, LOCK_CHANGES_MAX, LOCK_LEGS_MAX,
+    OBSERVERS_MAX, OWNER_LOCKS_MAX, PAGE_LOCKS_MAX, PROOF_HASHES_MAX, READING_EPOCHS_MAX,
+    READING_GRANTS_MAX, RESPONSE_BYTES_MAX, TLOG_PROOF_BYTES_MAX, WITNESS_NAME_BYTES_MAX,
+    WITNESSES_MAX,
 };
 use mortise_rpc::{Call, Tense};
 
@@ -75,6 +76,7 @@ fn result_bytes_max(call: &Call) -> usize {
         Call::SubmitChainFact(_) | Call::GrantReading(_) => RECEIPT_BYTES + SIGNATURES_BYTES,
         Call::ApproveImages(_) => RECEIPT_BYTES + SIGNATURES_BYTES + APPROVED_IMAGES_MAX * 128,
         Call::GetLock(_) => LOCK_BYTES_MAX,
+        Call::GetLockHistory(_) => STATEMENT_BYTES + (1 + LOCK_CHANGES_MAX) * LOCK_EVENT_BYTES,
         Call::GetActiveLocks(_) | Call::GetLockedBalance(_) => {
             STATEMENT_BYTES + OWNER_LOCKS_MAX * LOCK_BYTES_MAX
         }
@@ -146,6 +148,8 @@ const PROOF_BYTES: usize = 2 * 40 * HASH_BYTES + STATEMENT_BYTES;
 const RECEIPT_BYTES: usize = STATEMENT_BYTES + 1024 + (13 + 40) * HASH_BYTES;
 /// One leg of a lock: an asset and four amounts.
 const LEG_BYTES: usize = 704;
+/// An event of a lock: names, times, and an amount for each leg.
+const LOCK_EVENT_BYTES: usize = 448 + LOCK_LEGS_MAX * 82;
 /// Signatures of all observers in an event, in hex, and what they signed.
 const SIGNATURES_BYTES: usize = OBSERVERS_MAX * 2 * 68 + 1024;
 /// The types and the domain of what a wallet signs.

@@ -4,7 +4,7 @@ use super::reply::{
     Answered, Json, at_position, closed, cost, json, not_found, read, read_log, refused, rooted,
     serving, unexpected, unread,
 };
-use super::{application, attestation, freshness, history, info, reading, render};
+use super::{application, attestation, freshness, history, info, lock_history, reading, render};
 use crate::api::{Answer, DraftRequest, LockFilter, Query, Reply, TermsOf};
 use crate::handle::EngineHandle;
 use mortise_core::body::CarriedStatement;
@@ -75,6 +75,7 @@ async fn dispatched(handle: &EngineHandle, call: Call) -> Answered {
             (Answer::Draft(draft), signed) => Ok(json(&render::draft(&draft)).read_at(signed)),
             (_, signed) => Ok(json(&()).read_at(signed)),
         },
+        Call::GetLockHistory(params) => lock_history::history(handle, params.lock_id).await,
         Call::GetActiveLocks(params) => active_locks(handle, params.owner).await,
         Call::ListLocks(params) => list_locks(handle, params).await,
         Call::GetLockedBalance(params) => locked_balance(handle, params).await,

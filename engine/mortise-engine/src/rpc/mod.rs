@@ -12,6 +12,7 @@ mod bound;
 mod freshness;
 mod history;
 mod info;
+mod lock_history;
 mod message;
 mod methods;
 mod reading;

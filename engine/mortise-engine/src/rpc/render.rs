@@ -42,7 +42,7 @@ pub(super) fn lock(lock: &Lock) -> LockView {
         custody: Some(lock.custody),
         claim_index: lock.claim_count,
         granted_at: Some(lock.granted_at().into()),
-        changed_at: Some(lock.changed_at.into()),
+        changed_at: Some(lock.changed_at().into()),
         ended_at: Some(lock.ended_at).filter(|at| *at != 0),
         ..LockView::of_terms(lock.lock_id, &terms, lock.status.into(), issued_at)
     }

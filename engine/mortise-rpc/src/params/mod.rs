@@ -20,8 +20,8 @@ pub use images::ApproveImages;
 pub use lock::{CommitBatch, CommitLock, CreateLock, Expiry, SignLock, SimulateLock};
 pub use query::{
     BalanceFactView, FulfillmentProof, GetActiveLocks, GetAttestation, GetBalance,
-    GetBootAttestation, GetLock, GetLockedBalance, GetProof, GetStateRoot, ListLocks, NoParams,
-    ProofKey, SubmitChainFact, SuggestNonce, VerifyFulfillment,
+    GetBootAttestation, GetLock, GetLockHistory, GetLockedBalance, GetProof, GetStateRoot,
+    ListLocks, NoParams, ProofKey, SubmitChainFact, SuggestNonce, VerifyFulfillment,
 };
 pub use reading::{GetEvents, GetReadingKeys, GrantReading, Subscribe};
 

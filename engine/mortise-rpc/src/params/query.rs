@@ -94,6 +94,15 @@ params! {
 }
 
 params! {
+    /// `getLockHistory`.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub struct GetLockHistory {
+        /// The lock.
+        lock_id: LockId = required("lockId", Item::lock_id);
+    }
+}
+
+params! {
     /// `getActiveLocks`: the open locks of an owner.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub struct GetActiveLocks {

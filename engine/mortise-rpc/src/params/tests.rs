@@ -101,6 +101,7 @@ fn good() -> Vec<(Method, Value)> {
         (Method::ExtendLock, with("newExpires", json!(1_800_000_001))),
         (Method::VerifyFulfillment, json!({"lockId": hash(3), "fulfillmentProof": proof})),
         (Method::GetLock, json!({"lockId": hash(3)})),
+        (Method::GetLockHistory, json!({"lockId": hash(3)})),
         (Method::GetActiveLocks, json!({"owner": OWNER})),
         (
             Method::ListLocks,

@@ -10,6 +10,7 @@ mod freshness;
 mod history;
 mod images;
 mod lock;
+mod lock_history;
 mod outcome;
 mod reading;
 mod receipt;
@@ -25,6 +26,7 @@ pub use freshness::{AttestedLease, FreshnessView, LeaseView};
 pub use history::{CheckpointResult, ConsistencyResult, HeadView, InclusionView, ReceiptResult};
 pub use images::ApprovedImagesView;
 pub use lock::{CreateLockResult, LegView, LockList, LockStatus, LockView, PositionView};
+pub use lock_history::{LockEventKind, LockEventView, LockHistory};
 pub use outcome::{FactResult, OutcomeResult, OutcomeView};
 pub use reading::{
     EndReason, EventsResult, FrameKeysView, FrameView, ReadingGrantView, ReadingKeysResult,

@@ -39,7 +39,7 @@ use mortise_format::ids::{Bytes32, Root};
 use mortise_format::rules::RulesUnknown;
 
 /// Layout version of snapshots. A snapshot of another layout is not used.
-pub const SNAPSHOT_VERSION: u8 = 8;
+pub const SNAPSHOT_VERSION: u8 = 9;
 
 /// What is sealed last and read first.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
