@@ -124,6 +124,12 @@ fn answers_of_a_running_engine_are_proven_from_files() {
             assert!(json["proven"].as_array().is_some_and(|list| !list.is_empty()), "{json}");
         }
     }
+    // What is forgotten leaves no leaf: absence speaks of this root alone.
+    let args = ["--json", "verify", "proof", &absent, "--lock-id", &answers.unknown];
+    let shown = mortise(&[&args[..], &["--anchors", &policy]].concat()).json();
+    let open = shown["notProven"].as_array().expect("a list").iter().filter_map(|it| it.as_str());
+    let is_said = |text: &str| text.contains("nothing of it is in force at this root");
+    assert!(open.clone().any(is_said), "{shown}");
     let shown = mortise(&["--json", "verify", "receipt", &commit, "--anchors", &policy]).json();
     assert_eq!(shown["event"]["locks"][0]["lockId"], lock_id);
 }

@@ -57,11 +57,12 @@ const RETRY_PAUSE: Duration = Duration::from_millis(50);
 
 /// The reads, with the parameters for a lock of an owner and a frame that exists.
 type Params = fn(Address, LockId, u64) -> Value;
-const KINDS: [(&str, Params); 18] = [
+const KINDS: [(&str, Params); 19] = [
     ("health", |_, _, _| json!({})),
     ("getEngineInfo", |_, _, _| json!({})),
     ("getPolicy", |_, _, _| json!({})),
     ("getLock", |_, lock, _| json!({ "lockId": lock })),
+    ("getLockHistory", |_, lock, _| json!({ "lockId": lock })),
     ("listLocks", |owner, _, _| json!({"owner": owner, "limit": 64})),
     ("getActiveLocks", |owner, _, _| json!({ "owner": owner })),
     ("getBalance", |owner, _, _| json!({"owner": owner, "asset": Asset::native(1)})),
