@@ -10,6 +10,7 @@ use mortise_format::U256;
 use mortise_format::asset::Asset;
 use mortise_format::limits::{
     EVENTS_WAITERS_MAX, EXECUTION_DATA_BYTES_MAX, READS_AT_ONCE_MAX, RELAYED_WAITERS_MAX,
+    UNSIGNED_PROMISES_MAX, UNSIGNED_SHARED_MS,
 };
 use mortise_format::lock::{LegTerms, LockTerms};
 use mortise_format::store::{StoreRequest, StoreResponse};
@@ -65,6 +66,54 @@ fn commit_of_a_newcomer_is_in_the_next_frame_beside_a_flood() {
     }
     let frames = driver.pipeline().machine().head().next_seq - shipped;
     assert!(frames >= 4, "the flood fills {frames} frames: behind it is not the next frame");
+}
+
+/// FAULTS B12: the promises of a frame are signed before it leaves, and frames leave in order. Goal:
+/// beside a caller that sends commands too, a flood of a thousand has its window of unsigned promises
+/// in frames; the polite command is in a frame at once, behind that window; the flood loses nothing,
+/// and has everything in flight when it is alone.
+#[test]
+fn answer_of_a_polite_caller_waits_for_one_window_of_a_flood() {
+    let mut driver = Driver::new(91, Settings::default());
+    let policy = &mut driver.genesis_mut().policy;
+    (policy.concurrent_max, policy.commands_per_minute_max) = (10_000, 10_000);
+    policy.requests_max = 10_000;
+    driver.boot().expect("an empty disk boots");
+    driver.settle();
+    let signer = driver.signer();
+    let window = usize::try_from(UNSIGNED_PROMISES_MAX).expect("a small number");
+    let commit = |who: Party, n: u64| signer.commit(who, &terms(who, n, 1), request(n));
+    let polite = |n: u64| commit(Party::OtherOwner, n);
+    let flood =
+        |from: u64| -> Vec<_> { (from..from + 1024).map(|n| commit(Party::Owner, n)).collect() };
+    driver.caller = caller(2);
+    assert!(matches!(driver.answer(&polite(0)), Reply::Logged(..)));
+
+    driver.caller = caller(1);
+    let mut tokens = Vec::new();
+    for some in flood(0).chunks(100) {
+        tokens.extend(driver.ask(&some.iter().collect::<Vec<_>>()));
+    }
+    assert_eq!(driver.unsigned(), window, "of 1024 that wait");
+    let shipped = driver.pipeline().machine().head().next_seq;
+    driver.caller = caller(2);
+    let token = driver.ask(&[&polite(1)])[0];
+    assert_eq!(driver.pipeline().machine().head().next_seq, shipped + 1, "it waits for no ack");
+    assert_eq!(driver.unsigned(), window + 1, "nothing of the flood is in its frame");
+    driver.settle();
+    assert!(matches!(driver.replies.get(&token), Some(Reply::Logged(f, _))
+        if f.statement().seq == shipped));
+    let is_granted =
+        |driver: &Driver, token| matches!(driver.replies.get(token), Some(Reply::Logged(..)));
+    assert!(tokens.iter().all(|token| is_granted(&driver, token)), "the flood loses nothing");
+
+    driver.now_ms += UNSIGNED_SHARED_MS + 1;
+    driver.caller = caller(1);
+    let alone: Vec<_> = flood(1024);
+    let tokens = driver.ask(&alone.iter().collect::<Vec<_>>());
+    assert!(driver.unsigned() > 4 * window, "{}: no one else is there", driver.unsigned());
+    driver.settle();
+    assert!(tokens.iter().all(|token| is_granted(&driver, token)));
 }
 
 fn wait(id: u64, wait_ms: u64) -> String {

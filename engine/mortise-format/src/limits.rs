@@ -160,6 +160,11 @@ pub const REFUSAL_QUOTA_PART: u32 = 10;
 pub const IN_FLIGHT_MAX: usize = 16_384;
 /// Most of them on one connection.
 pub const IN_FLIGHT_PER_CONNECTION_MAX: usize = 1024;
+/// Promises of one caller that wait for their signatures in frames, while other callers send
+/// commands too; one command may go beyond. Two workers sign them in a few milliseconds.
+pub const UNSIGNED_PROMISES_MAX: u32 = 128;
+/// Time after a command in which its caller counts as one of several.
+pub const UNSIGNED_SHARED_MS: u64 = 1000;
 /// Most callers with a share of their own in each queue. Callers above it share one.
 pub const SHARE_KEYS_MAX: usize = 4096;
 /// Most connections of the request port.

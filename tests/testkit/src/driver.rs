@@ -622,6 +622,11 @@ impl Driver {
         found
     }
 
+    /// Events whose promises are to be signed.
+    pub fn unsigned(&self) -> usize {
+        self.engine().signs.iter().map(|job| job.events.len()).sum()
+    }
+
     /// Takes the oldest frame that was handed over and not written.
     pub fn take_ship(&mut self) -> Option<Frame> {
         let engine = self.engine_mut();

@@ -4,8 +4,11 @@
 //! commands in flight and a caller with one get turns in turn.
 //!
 //! Commands whose turn has come are staged, a few at a time: the writer prefetches what they need
-//! together. They keep their place when a frame is full before they are in it.
+//! together. They keep their place when a frame is full before they are in it. A caller whose
+//! window of unsigned promises is full is passed over, and its commands keep their order
+//! ([`Windows`]).
 
+use super::window::Windows;
 use crate::api::{Query, ShareKey, Submission, Token, Work};
 use mortise_core::Admitted;
 use mortise_core::decide::PREFETCH_BATCH;
@@ -21,6 +24,22 @@ pub(super) enum Change {
     Sweep,
 }
 
+/// A command in its turn.
+#[derive(Debug)]
+pub(super) struct Staged {
+    pub token: Token,
+    /// Whose window it counts against.
+    pub share: Share,
+    pub change: Change,
+}
+
+/// What a command takes of the window of its caller.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Share {
+    caller: ShareKey,
+    promises: u32,
+}
+
 /// A query with its caller.
 #[derive(Debug)]
 pub(super) struct Asked {
@@ -32,20 +51,22 @@ pub(super) struct Asked {
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Inbox {
-    commands: FairQueue<(Token, Change)>,
-    staged: VecDeque<(Token, Change)>,
+    commands: FairQueue<Staged>,
+    staged: VecDeque<Staged>,
+    windows: Windows,
     queries: FairQueue<Asked>,
 }
 
 impl Default for Inbox {
     fn default() -> Self {
         let (commands, queries) = (FairQueue::new(SHARE_KEYS_MAX), FairQueue::new(SHARE_KEYS_MAX));
-        Self { commands, staged: VecDeque::with_capacity(PREFETCH_BATCH), queries }
+        let (staged, windows) = (VecDeque::with_capacity(PREFETCH_BATCH), Windows::default());
+        Self { commands, staged, windows, queries }
     }
 }
 
 impl Inbox {
-    pub fn add(&mut self, Work { token, caller, submission }: Work) {
+    pub fn add(&mut self, now_ms: u64, Work { token, caller, submission }: Work) {
         let (cost, change) = match submission {
             Submission::Command(admitted) => (admitted.promises(), Change::Command(admitted)),
             Submission::Query(Query::Sweep) => (1, Change::Sweep),
@@ -54,7 +75,20 @@ impl Inbox {
                 return self.queries.push(caller, cost, Asked { token, caller, query });
             }
         };
-        self.commands.push(caller, cost, (token, change));
+        self.windows.came(caller, now_ms);
+        let share = Share { caller, promises: cost };
+        self.commands.push(caller, cost, Staged { token, share, change });
+    }
+
+    /// True if a command can be staged, as far as is known before its turn.
+    pub fn has_command(&self) -> bool {
+        !self.staged.is_empty() || self.commands.has_turn()
+    }
+
+    /// Gives back what a command took of its caller's window.
+    pub fn give_back(&mut self, share: Share) {
+        self.windows.give_back(share.caller, share.promises);
+        self.commands.resume(share.caller);
     }
 
     /// Commands that are in no frame yet.
@@ -75,27 +109,33 @@ impl Inbox {
     }
 
     /// Stages the next commands when none is staged. Returns them when it did.
-    pub fn stage(&mut self) -> Option<impl Iterator<Item = &Admitted>> {
+    pub fn stage(&mut self, now_ms: u64) -> Option<impl Iterator<Item = &Admitted>> {
         if !self.staged.is_empty() {
             return None;
         }
-        let next = std::iter::from_fn(|| self.commands.pop()).take(PREFETCH_BATCH);
-        self.staged.extend(next);
-        Some(self.staged.iter().filter_map(|(_, change)| match change {
+        while self.staged.len() < PREFETCH_BATCH {
+            let windows = &self.windows;
+            let next = self.commands.pop_if(|caller| windows.is_open(caller, now_ms));
+            let Some((_, next)) = next else { break };
+            self.windows.take(next.share.caller, next.share.promises);
+            self.staged.push_back(next);
+        }
+        Some(self.staged.iter().filter_map(|staged| match &staged.change {
             Change::Command(admitted) => Some(admitted),
             Change::Sweep => None,
         }))
     }
 
     /// The next staged command.
-    pub fn next_command(&mut self) -> Option<(Token, Change)> {
+    pub fn next_command(&mut self) -> Option<Staged> {
         self.staged.pop_front()
     }
 
     /// Takes everything, without order.
     pub fn drain(&mut self) -> Vec<Token> {
+        self.commands.resume_all();
         let commands = std::iter::from_fn(|| self.commands.pop());
-        let commands = self.staged.drain(..).chain(commands).map(|(token, _)| token);
+        let commands = self.staged.drain(..).chain(commands).map(|staged| staged.token);
         let queries = std::iter::from_fn(|| self.queries.pop()).map(|asked| asked.token);
         commands.chain(queries).collect()
     }
@@ -116,6 +156,7 @@ fn cost_of(query: &Query) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use mortise_format::limits::{UNSIGNED_PROMISES_MAX, UNSIGNED_SHARED_MS};
 
     fn caller(connection: u64) -> ShareKey {
         ShareKey { connection, hint: 0 }
@@ -129,14 +170,14 @@ mod tests {
     #[test]
     fn command_of_a_newcomer_is_staged_next_beside_a_flood() {
         let mut inbox = Inbox::default();
-        (0..1024).for_each(|n| inbox.add(work(n, 1, Query::Sweep)));
-        assert!(inbox.stage().is_some());
-        inbox.add(work(5000, 2, Query::Sweep));
+        (0..1024).for_each(|n| inbox.add(0, work(n, 1, Query::Sweep)));
+        assert!(inbox.stage(0).is_some());
+        inbox.add(0, work(5000, 2, Query::Sweep));
         let mut ahead = 0;
         loop {
-            let _ = inbox.stage();
+            let _ = inbox.stage(0);
             match inbox.next_command() {
-                Some((5000, _)) => break,
+                Some(Staged { token: 5000, .. }) => break,
                 other => assert!(other.is_some(), "the newcomer is not lost"),
             }
             ahead += 1;
@@ -145,13 +186,45 @@ mod tests {
         assert_eq!(inbox.commands() + ahead, 1024);
     }
 
+    /// Goal: beside a caller that came lately, a flood has its window in frames and no more, goes on
+    /// when that is signed, and loses nothing.
+    #[test]
+    fn flood_has_its_window_in_frames_beside_another_caller() {
+        let mut inbox = Inbox::default();
+        inbox.add(0, work(5000, 2, Query::Sweep));
+        (0..1024).for_each(|n| inbox.add(0, work(n, 1, Query::Sweep)));
+        let taken = |inbox: &mut Inbox, now_ms| {
+            let mut shares = Vec::new();
+            loop {
+                let _ = inbox.stage(now_ms);
+                let Some(staged) = inbox.next_command() else { break };
+                shares.push(staged.share);
+            }
+            assert!(!inbox.has_command(), "what is held is no reason for another turn");
+            shares
+        };
+        let most = usize::try_from(UNSIGNED_PROMISES_MAX).unwrap();
+        let first = taken(&mut inbox, 0);
+        assert_eq!((first.len(), inbox.commands()), (most + 1, 1024 - most));
+        assert!(taken(&mut inbox, 0).is_empty());
+        first.iter().take(10).for_each(|share| inbox.give_back(*share));
+        let more = taken(&mut inbox, 0).len();
+        assert!((9..=10).contains(&more), "{more}: as many as were signed");
+        // The other caller is gone for a while: nothing holds the flood any more.
+        inbox.add(UNSIGNED_SHARED_MS + 1, work(6000, 1, Query::Sweep));
+        inbox.give_back(first[20]);
+        let rest = taken(&mut inbox, UNSIGNED_SHARED_MS + 1).len();
+        assert_eq!(rest, 1024 - most - more + 1);
+        assert_eq!(inbox.commands(), 0);
+    }
+
     #[test]
     fn queries_of_callers_take_turns_by_their_cost() {
         let mut inbox = Inbox::default();
         let asset = mortise_format::asset::Asset::native(1);
         let holds = || Query::Holds(mortise_format::ids::Address::ZERO, asset);
-        (0..100).for_each(|n| inbox.add(work(n, 1, holds())));
-        (100..200).for_each(|n| inbox.add(work(n, 2, Query::Status)));
+        (0..100).for_each(|n| inbox.add(0, work(n, 1, holds())));
+        (100..200).for_each(|n| inbox.add(0, work(n, 2, Query::Status)));
         let first: Vec<_> = (0..30).filter_map(|_| inbox.next_query()).collect();
         let cheap = first.iter().filter(|(asked, _)| asked.caller == caller(2)).count();
         assert_eq!(cheap, 27, "eight that cost one beside one that costs eight");

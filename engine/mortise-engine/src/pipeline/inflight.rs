@@ -1,5 +1,6 @@
 //! Frames in flight: shipped and not yet released.
 
+use super::inbox::Share;
 use super::witnessing::Witnessing;
 use super::{Fault, Output, Pipeline, Released};
 use crate::api::{Answer, ReleasedFrame, Reply, Token};
@@ -21,6 +22,8 @@ pub(super) struct InFlight {
     pub leaf: FrameLeaf,
     pub body: SealedBody,
     pub replies: Vec<(Token, Pending)>,
+    /// What its commands have of their callers' windows until it is signed.
+    pub shares: Vec<Share>,
     pub is_acked: bool,
     pub signed: Option<SignedFrame>,
 }
@@ -88,6 +91,7 @@ impl Pipeline {
         let frame = self.in_flight.iter_mut().find(|frame| frame.seq == signed.seq);
         if let Some(frame) = frame {
             frame.signed = Some(signed);
+            frame.shares.drain(..).for_each(|share| self.inbox.give_back(share));
             self.release(out);
         }
     }

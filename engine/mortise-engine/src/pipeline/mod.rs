@@ -21,6 +21,8 @@
 //! - Queries and commands wait in two queues, each in fair order between its callers. One input
 //!   does one turn of bounded work; [`Output::NextTurn`] asks for the next, so that what arrives
 //!   meanwhile gets its turn.
+//! - While several callers send commands, one has a bounded number of promises in frames that are
+//!   not signed: so the answers of another wait for few signatures that are not their own.
 //! - A query reads the state of the last closed frame and is answered after every frame that is in
 //!   flight when it is read: a read never shows state that a crash can undo. It opens and closes no
 //!   frame, so it waits for no room.
@@ -35,6 +37,7 @@ mod inflight;
 mod pump;
 mod query;
 mod snapshot;
+mod window;
 mod witnessing;
 
 pub use inflight::{SignedFrame, SignedPromises};
@@ -322,7 +325,7 @@ impl Pipeline {
 
     fn step(&mut self, now_ms: u64, input: Input, out: &mut Vec<Output>) -> Result<(), Fault> {
         match input {
-            Input::Work(work) => work.into_iter().for_each(|work| self.inbox.add(work)),
+            Input::Work(work) => work.into_iter().for_each(|work| self.inbox.add(now_ms, work)),
             Input::Acked(ack) => self.acked(ack, out)?,
             Input::NextTurn => self.is_continued = false,
             Input::StoreFailed => return Err(Fault::ShipUnknown),

@@ -1,6 +1,6 @@
 //! Answers waiting queries, and turns waiting commands into frames.
 
-use super::inbox::{Asked, Change};
+use super::inbox::{Asked, Change, Share, Staged};
 use super::inflight::{InFlight, Pending};
 use super::{Fault, Output, Pipeline, SignJob};
 use crate::api::{DecisionTime, Rejected, Reply, Token};
@@ -19,6 +19,14 @@ pub(super) struct Building {
     frame: OpenFrame,
     replies: Vec<(Token, Pending)>,
     events: Vec<(u32, Event)>,
+    /// What the commands of these events have of their callers' windows.
+    shares: Vec<Share>,
+}
+
+impl Building {
+    fn new(frame: OpenFrame) -> Self {
+        Self { frame, replies: Vec::new(), events: Vec::new(), shares: Vec::new() }
+    }
 }
 
 /// Waiting commands that justify another frame while others are in flight. Fewer commands wait for
@@ -43,7 +51,7 @@ impl Pipeline {
     }
 
     fn can_build(&self) -> bool {
-        self.inbox.commands() > 0 && self.has_room()
+        self.inbox.has_command() && self.has_room()
     }
 
     /// Answers some queries on the state and root of the last closed frame. No frame is open here.
@@ -62,16 +70,20 @@ impl Pipeline {
     fn build(&mut self, now_ms: u64, out: &mut Vec<Output>) -> Result<(), Fault> {
         let mut building = None;
         loop {
-            if let Some(staged) = self.inbox.stage() {
+            if let Some(staged) = self.inbox.stage(now_ms) {
                 // Their rows are loaded together. A single command gains nothing.
                 prefetch(self.machine.state(), staged);
             }
-            let Some((token, change)) = self.inbox.next_command() else { break };
-            match change {
+            let Some(Staged { token, share, change }) = self.inbox.next_command() else { break };
+            let is_logged = match change {
                 Change::Command(admitted) => {
-                    self.command(now_ms, token, &admitted, &mut building, out)?;
+                    self.command(now_ms, token, &admitted, &mut building, out)?
                 }
                 Change::Sweep => self.sweep(now_ms, token, &mut building, out)?,
+            };
+            match building.as_mut().filter(|_| is_logged) {
+                Some(building) => building.shares.push(share),
+                None => self.inbox.give_back(share),
             }
             if building.as_ref().is_some_and(|b: &Building| b.frame.is_full()) {
                 break;
@@ -92,6 +104,7 @@ impl Pipeline {
         }
     }
 
+    /// Executes a command. True if it has an event in the open frame.
     fn command(
         &mut self,
         now_ms: u64,
@@ -99,23 +112,23 @@ impl Pipeline {
         admitted: &Admitted,
         building: &mut Option<Building>,
         out: &mut Vec<Output>,
-    ) -> Result<(), Fault> {
+    ) -> Result<bool, Fault> {
         if building.is_none() {
             // Open a frame only for an event: refusals and repeats must not grow the log.
             match self.machine.preview(now_ms, admitted) {
                 Some(Executed::Refused { reject, logged }) => {
                     let refusal = self.refusal(now_ms, reject, logged);
                     self.answer(token, refusal, building, out);
-                    return Ok(());
+                    return Ok(false);
                 }
                 Some(Executed::Repeated(at)) => {
                     self.repeat(token, at, building, out);
-                    return Ok(());
+                    return Ok(false);
                 }
                 _ => *building = Some(self.open(now_ms)?),
             }
         }
-        let Some(open) = building.as_mut() else { return Ok(()) };
+        let Some(open) = building.as_mut() else { return Ok(false) };
         match self.machine.execute(&mut open.frame, admitted)? {
             Executed::Logged(at, event) => {
                 self.forget_draft(&event);
@@ -125,6 +138,7 @@ impl Pipeline {
                 };
                 open.replies.push((token, reply));
                 open.events.push((at.index, event));
+                return Ok(true);
             }
             Executed::Repeated(at) => self.repeat(token, at, building, out),
             Executed::Refused { reject, logged } => {
@@ -132,7 +146,7 @@ impl Pipeline {
                 self.answer(token, refusal, building, out);
             }
         }
-        Ok(())
+        Ok(false)
     }
 
     fn refusal(&self, now_ms: u64, reject: Reject, logged: Option<LogPosition>) -> Pending {
@@ -214,7 +228,7 @@ impl Pipeline {
         if let Some((seq, digest)) = self.snapshots.log_in(frame.seq()) {
             self.machine.log(&mut frame, &Event::SnapshotTaken { seq, digest })?;
         }
-        Ok(Building { frame, replies: Vec::new(), events: Vec::new() })
+        Ok(Building::new(frame))
     }
 
     /// Makes a frame for expiries alone, if some are due and no frame is in flight.
@@ -227,21 +241,21 @@ impl Pipeline {
     }
 
     /// Does what a tick would do. Makes no frame if nothing is due, so that callers cannot grow the
-    /// log.
+    /// log. It has no event of its own: false.
     fn sweep(
         &mut self,
         now_ms: u64,
         token: Token,
         building: &mut Option<Building>,
         out: &mut Vec<Output>,
-    ) -> Result<(), Fault> {
+    ) -> Result<bool, Fault> {
         if building.is_none() && self.machine.has_due(now_ms) {
             *building = Some(self.open(now_ms)?);
         }
         let swept = building.as_ref().map_or(0, |open| open.frame.due_count());
         let answer = Pending::Read(crate::api::Answer::Swept(swept));
         self.answer(token, answer, building, out);
-        Ok(())
+        Ok(false)
     }
 
     pub(super) fn boot_frame(
@@ -256,7 +270,7 @@ impl Pipeline {
         assert!(boot.is_consistent(), "a boot names its own document");
         let epoch = self.machine.head().epoch + 1;
         let frame = self.machine.open_boot(epoch, rules, now_ms, version)?;
-        let building = Building { frame, replies: Vec::new(), events: Vec::new() };
+        let building = Building::new(frame);
         self.ship(building, ClearBody { boot: Some(boot), ..ClearBody::default() }, out)
     }
 
@@ -286,6 +300,7 @@ impl Pipeline {
             leaf: frame.leaf().clone(),
             body,
             replies: building.replies,
+            shares: building.shares,
             is_acked: false,
             signed: None,
         });

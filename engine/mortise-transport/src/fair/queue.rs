@@ -7,7 +7,7 @@
 //! Items of the same round leave in the order in which they became first.
 
 use super::{REST, ShareKey};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Items that wait, in fair order. See the module.
 #[derive(Debug)]
@@ -15,6 +15,8 @@ pub struct FairQueue<T> {
     keys: BTreeMap<ShareKey, VecDeque<(u64, T)>>,
     /// The first item of each key: the round in which it leaves, and when it became first.
     order: BTreeMap<(u64, u64), ShareKey>,
+    /// Keys with work that may not have their turn now.
+    held: BTreeSet<ShareKey>,
     round: u64,
     next: u64,
     len: usize,
@@ -24,8 +26,8 @@ pub struct FairQueue<T> {
 impl<T> FairQueue<T> {
     /// A queue in which at most `keys_max` keys, at least one, have a share of their own.
     pub fn new(keys_max: usize) -> Self {
-        let (keys, order) = (BTreeMap::new(), BTreeMap::new());
-        Self { keys, order, round: 0, next: 0, len: 0, keys_max: keys_max.max(1) }
+        let (keys, order, held) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
+        Self { keys, order, held, round: 0, next: 0, len: 0, keys_max: keys_max.max(1) }
     }
 
     /// Adds an item that costs `cost` units, at least one.
@@ -44,7 +46,19 @@ impl<T> FairQueue<T> {
 
     /// Takes the next item.
     pub fn pop(&mut self) -> Option<T> {
-        let ((round, _), key) = self.order.pop_first()?;
+        self.pop_if(|_| true).map(|(_, item)| item)
+    }
+
+    /// Takes the next item of a key that may have its turn now. A key that may not is held, with
+    /// its items in their order, until [`FairQueue::resume`]. It earns nothing meanwhile.
+    pub fn pop_if(&mut self, may: impl Fn(ShareKey) -> bool) -> Option<(ShareKey, T)> {
+        let ((round, _), key) = loop {
+            let (at, key) = self.order.pop_first()?;
+            if may(key) {
+                break (at, key);
+            }
+            self.held.insert(key);
+        };
         self.round = round;
         let waiting = self.keys.get_mut(&key)?;
         let (_, item) = waiting.pop_front()?;
@@ -53,7 +67,30 @@ impl<T> FairQueue<T> {
             Some(&(cost, _)) => self.schedule(round, cost, key),
             None => drop(self.keys.remove(&key)),
         }
-        Some(item)
+        Some((key, item))
+    }
+
+    /// Lets a held key have turns again.
+    pub fn resume(&mut self, key: ShareKey) {
+        if !self.held.remove(&key) {
+            return;
+        }
+        let first = self.keys.get(&key).and_then(VecDeque::front);
+        if let Some(&(cost, _)) = first {
+            self.schedule(self.round, cost, key);
+        }
+    }
+
+    /// Lets every held key have turns again.
+    pub fn resume_all(&mut self) {
+        while let Some(&key) = self.held.first() {
+            self.resume(key);
+        }
+    }
+
+    /// True if an item waits whose key is not held.
+    pub fn has_turn(&self) -> bool {
+        !self.order.is_empty()
     }
 
     fn schedule(&mut self, from: u64, cost: u64, key: ShareKey) {
@@ -126,6 +163,24 @@ mod tests {
         let order: Vec<u32> = drained(&mut queue).iter().map(|item| item.1).collect();
         assert_eq!(order, (0..10).collect::<Vec<_>>());
         assert_eq!((queue.len(), queue.keys(), queue.is_empty()), (0, 0, true));
+    }
+
+    #[test]
+    fn held_key_keeps_its_items_in_order_and_delays_no_other() {
+        let mut queue = FairQueue::new(8);
+        (0..3).for_each(|n| queue.push(key(1), 1, (1, n)));
+        queue.push(key(2), 1, (2, 0));
+        let not_first = |from: ShareKey| from != key(1);
+        assert_eq!(queue.pop_if(not_first), Some((key(2), (2, 0))));
+        assert_eq!((queue.pop_if(not_first), queue.has_turn(), queue.len()), (None, false, 3));
+        queue.push(key(1), 1, (1, 3));
+        assert_eq!((queue.pop(), queue.has_turn()), (None, false), "held whoever asks");
+        queue.resume(key(2));
+        assert!(!queue.has_turn());
+        queue.resume(key(1));
+        queue.resume(key(1));
+        assert_eq!(drained(&mut queue), [(1, 0), (1, 1), (1, 2), (1, 3)]);
+        assert_eq!((queue.len(), queue.keys()), (0, 0));
     }
 
     #[test]
