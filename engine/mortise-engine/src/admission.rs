@@ -12,7 +12,8 @@
 //! handle --add--> FairQueue --chunks, few at once--> Crypto pool --admitted--> Ledger
 //! ```
 //! Invariant: few chunks are with the pool, because its queue is in order of arrival: a newcomer
-//! waits for the chunks that run, not for those of a flood.
+//! waits for the chunks that run, not for those of a flood. While the chunks with the pool are small,
+//! each worker has one more that waits for it; behind a large one none waits.
 
 use crate::actors::{Admit, Crypto, Ledger, OpenMessage, Submit, Submitted};
 use crate::api::{Reply, ShareKey, Submission};
@@ -30,7 +31,7 @@ use tokio::sync::oneshot;
 pub struct Admission {
     crypto: Addr<Crypto>,
     ledger: Addr<Ledger>,
-    chunks_max: usize,
+    workers: usize,
     state: Mutex<State>,
 }
 
@@ -39,6 +40,8 @@ struct State {
     waiting: FairQueue<Job>,
     /// Chunks with the pool.
     running: usize,
+    /// Their recoveries.
+    units: u32,
     /// True while a task that starts the next chunks is scheduled.
     is_scheduled: bool,
 }
@@ -52,8 +55,7 @@ enum Job {
 impl Admission {
     /// A queue before a pool of `workers`.
     pub fn new(crypto: Addr<Crypto>, workers: usize, ledger: Addr<Ledger>) -> Self {
-        let chunks_max = CHUNKS_PER_WORKER * workers.max(1);
-        Self { crypto, ledger, chunks_max, state: Mutex::default() }
+        Self { crypto, ledger, workers: workers.max(1), state: Mutex::default() }
     }
 
     /// Authenticates a command, submits it to the writer and waits for its answer.
@@ -98,18 +100,18 @@ impl Admission {
 
     /// Hands chunks to the pool while there is room.
     fn start(self: &Arc<Self>) {
-        while let Some(chunk) = self.take_chunk() {
+        while let Some((units, chunk)) = self.take_chunk() {
             let admission = Arc::clone(self);
             actix::spawn(async move {
                 admission.run(chunk).await;
-                admission.lock().running -= 1;
+                admission.lock().ended(units);
                 admission.start();
             });
         }
     }
 
-    fn take_chunk(&self) -> Option<Vec<Job>> {
-        self.lock().next_chunk(self.chunks_max)
+    fn take_chunk(&self) -> Option<(u32, Vec<Job>)> {
+        self.lock().next_chunk(self.workers)
     }
 
     async fn run(&self, chunk: Vec<Job>) {
@@ -149,7 +151,7 @@ impl Admission {
 
 impl Default for State {
     fn default() -> Self {
-        Self { waiting: FairQueue::new(SHARE_KEYS_MAX), running: 0, is_scheduled: false }
+        Self { waiting: FairQueue::new(SHARE_KEYS_MAX), running: 0, units: 0, is_scheduled: false }
     }
 }
 
@@ -158,9 +160,13 @@ impl State {
         self.waiting.push(caller, job.cost(), job);
     }
 
-    /// The next jobs for one worker, unless enough are with the pool.
-    fn next_chunk(&mut self, chunks_max: usize) -> Option<Vec<Job>> {
-        if self.running >= chunks_max || self.waiting.is_empty() {
+    /// The next jobs for one of `workers`, with their recoveries, unless enough are with the pool.
+    fn next_chunk(&mut self, workers: usize) -> Option<(u32, Vec<Job>)> {
+        let chunks_max = CHUNKS_PER_WORKER * workers;
+        let others = u32::try_from(chunks_max - 1).unwrap_or(u32::MAX);
+        let are_small = self.units <= others.saturating_mul(CHUNK_UNITS);
+        let has_room = self.running < workers || self.running < chunks_max && are_small;
+        if !has_room || self.waiting.is_empty() {
             return None;
         }
         self.running += 1;
@@ -171,7 +177,14 @@ impl State {
             units = units.saturating_add(job.cost());
             chunk.push(job);
         }
-        Some(chunk)
+        self.units = self.units.saturating_add(units);
+        Some((units, chunk))
+    }
+
+    /// The pool is done with a chunk.
+    fn ended(&mut self, units: u32) {
+        self.running -= 1;
+        self.units = self.units.saturating_sub(units);
     }
 }
 
@@ -206,7 +219,7 @@ fn recoveries(command: &Command) -> u32 {
 
 /// Recoveries that one worker does in a row, unless one command has more.
 const CHUNK_UNITS: u32 = 8;
-/// One runs, the next one waits for the worker.
+/// One runs, the next one waits for the worker, so that it does not wait itself.
 const CHUNKS_PER_WORKER: usize = 2;
 /// Bytes of a channel message that count as one recovery.
 const BYTES_PER_UNIT: usize = 4096;
@@ -240,19 +253,25 @@ mod tests {
     /// others. Goal: the commit of a newcomer is in the next chunk, whatever the flood has queued.
     #[test]
     fn newcomer_is_in_the_next_chunk_beside_a_flood() {
-        for signatures in [1, 64] {
+        for signatures in [1, 64u32] {
             let mut state = State::default();
             for _ in 0..1024 {
-                state.add(caller(1), job(1, signatures));
+                state.add(caller(1), job(1, usize::try_from(signatures).unwrap()));
             }
-            for _ in 0..4 {
-                assert!(state.next_chunk(4).is_some());
-            }
+            let mut chunks: Vec<u32> =
+                std::iter::from_fn(|| state.next_chunk(2)).map(|(units, _)| units).collect();
+            let with_pool: u32 = chunks.iter().sum();
+            assert!(with_pool <= 2 * signatures.max(2 * CHUNK_UNITS), "{chunks:?}");
             state.add(caller(2), job(2, 1));
-            assert!(state.next_chunk(4).is_none(), "no more chunks than the pool works on");
-            state.running -= 1;
-            let next = state.next_chunk(4).unwrap();
+            assert!(state.next_chunk(2).is_none(), "no more chunks than the pool works on");
+            let mut next = None;
+            while next.is_none() {
+                state.ended(chunks.remove(0));
+                next = state.next_chunk(2);
+            }
+            let (_, next) = next.unwrap();
             assert!(next.iter().any(|job| from(job) == 2), "{signatures} signatures");
+            assert!(!chunks.is_empty(), "no worker is idle");
         }
     }
 
@@ -260,9 +279,9 @@ mod tests {
     fn small_commands_share_a_chunk_and_a_large_one_ends_it() {
         let mut state = State::default();
         (0..20).for_each(|_| state.add(caller(1), job(1, 1)));
-        assert_eq!(state.next_chunk(4).unwrap().len(), 8);
+        assert_eq!(state.next_chunk(4).unwrap().1.len(), 8);
         let mut state = State::default();
         (0..20).for_each(|_| state.add(caller(1), job(1, 64)));
-        assert_eq!(state.next_chunk(4).unwrap().len(), 1);
+        assert_eq!(state.next_chunk(4).unwrap().1.len(), 1);
     }
 }

@@ -26,6 +26,7 @@ use bytes::Bytes;
 use mortise_channel::OpenError;
 use mortise_format::binding::KeyBinding;
 use mortise_format::command::Command;
+use mortise_format::ids::Signature;
 use mortise_transport::{FairPool, PoolPermit};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
@@ -66,6 +67,8 @@ pub struct Proof {
     pub binding: KeyBinding,
     /// The document of the boot; empty in an unattested engine.
     pub boot: Arc<BootDocument>,
+    /// The engine's signature over that document, once a caller asked for it.
+    pub boot_signature: OnceLock<Signature>,
     /// The channel key. The binding contains its public half.
     pub channel: Arc<ChannelKey>,
     /// The actor that calls the security module; `None` in an unattested engine.

@@ -36,7 +36,7 @@ use mortise_format::rules::RuleSet;
 use mortise_format::store::StoreRefusal;
 use mortise_transport::{Address, Listener};
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot};
 
@@ -363,7 +363,8 @@ async fn new_epoch(
     mode::check_own(&boot.document, identity.insecure_mode).map_err(BootError::Attest)?;
     let started = epoch.start(replayed, rules, boot.document.clone(), identity, entropy);
     let (boot, channel) = (Arc::new(boot), Arc::new(channel));
-    Ok((started, Proof { binding, boot, channel, attestor }))
+    let boot_signature = OnceLock::new();
+    Ok((started, Proof { binding, boot, boot_signature, channel, attestor }))
 }
 
 /// Starts the actor that calls the security module, if there is one.

@@ -107,7 +107,7 @@ impl Pipeline {
         draft.map_or(Answer::None, |d| Answer::Terms(Box::new(d.terms.clone()), TermsOf::Draft))
     }
 
-    /// Copies a page. The session renders it on its own thread.
+    /// Copies a page. A thread of the read plane renders it.
     fn list(&self, filter: &LockFilter) -> Answer {
         let page = self.machine.state().list(filter);
         Answer::Locks(page.locks.into_iter().cloned().collect(), page.next)

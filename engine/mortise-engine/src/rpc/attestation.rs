@@ -26,11 +26,19 @@ pub(super) async fn boot(handle: &EngineHandle, params: GetBootAttestation) -> A
     let serving = serving(handle)?;
     let (proof, signer) = (&serving.proof, &serving.identity.signer);
     let is_attested = proof.attestor.is_some();
-    let document = match params.nonce {
+    let sign = |document: &[u8]| signer.sign(&Digest(keccak256(&[document])));
+    let (document, signature) = match params.nonce {
         Some(nonce) if is_attested => {
-            document(handle, proof, proof.user_data(None, None), nonce.0).await?
+            let document = document(handle, proof, proof.user_data(None, None), nonce.0).await?;
+            let signature = sign(&document);
+            (document, signature)
         }
-        _ => proof.boot.document.clone(),
+        // Any caller can ask for it at any rate, so the same bytes are signed once.
+        _ => {
+            let document = proof.boot.document.clone();
+            let signature = *proof.boot_signature.get_or_init(|| sign(&document));
+            (document, signature)
+        }
     };
     let pcrs = proof.boot.pcrs.iter();
     Ok(json(&BootAttestation {
@@ -39,7 +47,7 @@ pub(super) async fn boot(handle: &EngineHandle, params: GetBootAttestation) -> A
         boot_time: serving.boot_ms / 1000,
         code_hash: code_hash(serving),
         pcrs: pcrs.map(|(index, value)| (index.to_string(), HexBytes(value.clone()))).collect(),
-        signature: signer.sign(&Digest(keccak256(&[&document]))),
+        signature,
         aws_attestation_document: HexBytes(document),
         mode: handle.mode().into(),
         binding: is_attested.then(|| view(&proof.binding)),

@@ -4,14 +4,18 @@
 //! answers are sure to fit. A call with a large answer waits for the ones before it. When an answer
 //! does not fit, the calls that are not begun are refused: nothing is made that cannot be sent.
 //!
-//! Invariant: the answers in memory are below the bound of one message, plus one answer.
+//! Invariants: the answers in memory are below the bound of one message, plus one answer. Calls begin
+//! in order, and no more than [`CALLS_IN_A_ROW`] while the other sessions of the thread wait: many
+//! calls need nothing that they would wait for.
 
 use crate::room::MadeAnswer;
 use futures_util::StreamExt as _;
-use futures_util::future::{FutureExt as _, LocalBoxFuture};
+use futures_util::future::{FutureExt as _, LocalBoxFuture, ready};
 use futures_util::stream::FuturesOrdered;
 use mortise_rpc::ErrorObject;
 use mortise_rpc::envelope::{Id, failure};
+use std::future::poll_fn;
+use std::task::Poll;
 
 /// A call of a batch, not begun.
 pub(super) struct Planned<'a> {
@@ -30,18 +34,21 @@ pub(super) async fn in_order(calls: Vec<Planned<'_>>, bytes_max: usize) -> Vec<M
         while !batch.has_room(call.bytes) {
             batch.finish_one().await;
         }
-        batch.begin(call);
+        batch.begin(call).await;
     }
     while batch.finish_one().await {}
     batch.answers
 }
 
+/// Calls that begin, and are answered when they wait for nothing, before other tasks go on.
+const CALLS_IN_A_ROW: usize = 8;
 /// Bytes of the answer that refuses a call, and of the comma before it.
 const REFUSAL_BYTES: usize = 512;
 
 #[derive(Default)]
 struct Batch<'a> {
     running: FuturesOrdered<LocalBoxFuture<'a, Finished>>,
+    begun: usize,
     /// Bytes for the answers of running calls.
     reserved: usize,
     /// Bytes for the answers that are not made yet.
@@ -62,7 +69,7 @@ impl<'a> Batch<'a> {
         self.is_full || self.running.is_empty() || self.reserved + bytes <= self.room
     }
 
-    fn begin(&mut self, call: Planned<'a>) {
+    async fn begin(&mut self, call: Planned<'a>) {
         let Planned { id, bytes, answer } = call;
         if self.is_full {
             let answer = id.as_ref().map(refusal);
@@ -71,8 +78,17 @@ impl<'a> Batch<'a> {
             return;
         }
         self.reserved += bytes;
-        self.running
-            .push_back(answer.map(move |answer| Finished { id, bytes, answer }).boxed_local());
+        let mut call = answer.map(move |answer| Finished { id, bytes, answer }).boxed_local();
+        self.running.push_back(
+            match poll_fn(|context| Poll::Ready(call.poll_unpin(context))).await {
+                Poll::Ready(finished) => ready(finished).boxed_local(),
+                Poll::Pending => call,
+            },
+        );
+        self.begun += 1;
+        if self.begun.is_multiple_of(CALLS_IN_A_ROW) {
+            tokio::task::yield_now().await;
+        }
     }
 
     /// Waits for the oldest running call; false if there is none.
@@ -105,6 +121,8 @@ fn refusal(id: &Id) -> MadeAnswer {
 mod tests {
     use super::*;
     use std::cell::RefCell;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     fn call<'a>(n: u64, bytes: usize, begun: &'a RefCell<Vec<u64>>) -> Planned<'a> {
         let answer = async move {
@@ -127,6 +145,27 @@ mod tests {
         assert_eq!(answers.len(), 256);
         assert!(answers.iter().all(|answer| answer.bytes.len() == 1000));
         assert_eq!(*begun.borrow(), (0..256).collect::<Vec<_>>());
+    }
+
+    #[tokio::test]
+    async fn other_tasks_have_turns_while_calls_that_wait_for_nothing_are_answered() {
+        let turns = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&turns);
+        let other = tokio::spawn(async move {
+            loop {
+                counted.fetch_add(1, Ordering::Relaxed);
+                tokio::task::yield_now().await;
+            }
+        });
+        let made = |n: u64| {
+            let answer = async { Some(MadeAnswer { bytes: vec![b'0'; 9], reserved: Vec::new() }) };
+            Planned { id: Some(Id::from(n)), bytes: 9, answer: answer.boxed_local() }
+        };
+        let answers = in_order((0..256).map(made).collect(), 4 * 1024 * 1024).await;
+        assert_eq!(answers.len(), 256);
+        let turns = turns.load(Ordering::Relaxed);
+        assert!(turns >= 256 / CALLS_IN_A_ROW - 1, "{turns} turns");
+        other.abort();
     }
 
     #[tokio::test]

@@ -1,8 +1,8 @@
 //! One function per method: query the engine, then render the answer.
 
 use super::reply::{
-    Answered, Json, at_position, closed, cost, json, not_found, read, read_log, refused, rooted,
-    serving, unexpected, unread,
+    Answered, Json, at_position, closed, cost, json, not_found, read, read_log, refused, rendered,
+    rooted, serving, unexpected, unread,
 };
 use super::{application, attestation, freshness, history, info, lock_history, reading, render};
 use crate::api::{Answer, DraftRequest, LockFilter, Query, Reply, TermsOf};
@@ -289,7 +289,8 @@ async fn simulate(handle: &EngineHandle, params: SimulateLock) -> Answered {
 async fn active_locks(handle: &EngineHandle, owner: Address) -> Answered {
     match rooted(handle, Query::OpenLocks(owner)).await? {
         (Answer::Locks(locks, _), signed) => {
-            Ok(json(&locks.iter().map(render::lock).collect::<Vec<_>>()).read_at(signed))
+            let text = move || Ok(json(&locks.iter().map(render::lock).collect::<Vec<_>>()));
+            Ok(rendered(handle, cost::OWNER_LOCKS, text).await?.read_at(signed))
         }
         _ => Err(unexpected()),
     }
@@ -311,7 +312,8 @@ async fn list_locks(handle: &EngineHandle, params: ListLocks) -> Answered {
         LockFilter { owner, beneficiary, arbiter, status, open_only, after: cursor, limit };
     match rooted(handle, Query::Locks(filter)).await? {
         (Answer::Locks(locks, next), signed) => {
-            Ok(json(&render::lock_list(&locks, next)).read_at(signed))
+            let text = move || Ok(json(&render::lock_list(&locks, next)));
+            Ok(rendered(handle, cost::PAGE, text).await?.read_at(signed))
         }
         _ => Err(unexpected()),
     }
@@ -320,7 +322,8 @@ async fn list_locks(handle: &EngineHandle, params: ListLocks) -> Answered {
 async fn locked_balance(handle: &EngineHandle, params: GetLockedBalance) -> Answered {
     match rooted(handle, Query::Holds(params.owner, params.asset)).await? {
         (Answer::Holds(holds), signed) => {
-            Ok(render::locked_balance(&holds).ok_or_else(unexpected)?.read_at(signed))
+            let text = move || render::locked_balance(&holds).ok_or_else(unexpected);
+            Ok(rendered(handle, cost::OWNER_LOCKS, text).await?.read_at(signed))
         }
         _ => Err(unexpected()),
     }

@@ -72,6 +72,16 @@ where
     handle.read_log(cost, work).await.map_err(closed)?
 }
 
+/// Renders an answer with many locks on a thread of the read plane, when it is the caller's turn: on
+/// the thread of the sessions it would delay every other caller.
+pub(super) async fn rendered(
+    handle: &EngineHandle,
+    cost: u32,
+    render: impl FnOnce() -> Answered + Send + 'static,
+) -> Answered {
+    read_log(handle, cost, move |_| async move { render() }).await
+}
+
 /// The error of a read that failed. It says nothing about the request that the answer is about.
 pub(super) fn unread(error: &ReadError) -> ErrorObject {
     tracing::warn!(%error, "a read failed");
@@ -146,6 +156,10 @@ pub(super) fn not_found(lock_id: LockId) -> ErrorObject {
 pub(super) mod cost {
     /// A statement, a checkpoint, a path.
     pub const PROOF: u32 = 1;
+    /// A page of locks is written as text.
+    pub const PAGE: u32 = 2;
+    /// All locks of an owner are.
+    pub const OWNER_LOCKS: u32 = 8;
     /// A frame is read and opened, and its promises are signed again.
     pub const RECEIPT: u32 = 4;
     /// The key service may be called.
