@@ -6,6 +6,7 @@
 use super::caller::{Abuse, Target};
 use super::honest::Honest;
 use super::memory::Memory;
+use super::others::Others;
 use super::table::Row;
 use crate::demo::line::Line;
 use crate::demo::processes::{Processes, Started};
@@ -58,9 +59,9 @@ async fn beside_strangers(
     }
     let target = Target::of(engine, processes.address());
     let memory = Memory::watch(processes)?;
-    let mut callers = JoinSet::new();
+    let (others, mut callers) = (Others::start()?, JoinSet::new());
     for n in 0..Abuse::REFUSED_COMMITS.connections {
-        callers.spawn(Abuse::REFUSED_COMMITS.run(target.clone(), n));
+        callers.spawn_on(Abuse::REFUSED_COMMITS.run(target.clone(), n), &others.handle);
     }
     let seen = Honest::new(processes.address(), requests, owner).run(length).await;
     callers.shutdown().await;

@@ -5,13 +5,17 @@
 //! p99 is above five times its unloaded value and above 50 ms, if the engine's memory grew by more
 //! than 256 MiB, or if a process ended.
 //!
-//! What it does not do: measure throughput (`demo load` does), or separate the processor time of
-//! the abusive caller, who runs on the same cores, from that of the engine.
+//! The abusive callers stand for other machines, but run on the cores of the engine: they make keys
+//! and signatures as fast as they can. So their threads have the lowest priority of the scheduler,
+//! and take what the engine, the host and the honest client leave.
+//!
+//! What it does not do: measure throughput (`demo load` does).
 
 mod caller;
 mod full;
 mod honest;
 mod memory;
+mod others;
 mod table;
 
 use super::processes::{Processes, Started};
@@ -22,6 +26,7 @@ use memory::Memory;
 use mortise_cli::failure::Failure;
 use mortise_cli::output::Output;
 use mortise_client::{Client, Endpoint, Signer};
+use others::Others;
 use std::time::Duration;
 use table::{Row, Table};
 use tokio::task::JoinSet;
@@ -73,6 +78,7 @@ async fn rows(
     let mut honest = Honest::new(processes.address(), requests, Signer::random());
     let length = Duration::from_secs(args.seconds);
     let mut table = Table::default();
+    let others = Others::start()?;
     for abuse in Abuse::ALL {
         let is_wanted = args.only.as_ref().is_none_or(|word| abuse.name.contains(word.as_str()));
         if !is_wanted && abuse.connections > 0 {
@@ -82,7 +88,7 @@ async fn rows(
         let memory = Memory::watch(processes)?;
         let mut callers = JoinSet::new();
         for n in 0..abuse.connections {
-            callers.spawn(abuse.clone().run(target.clone(), n));
+            callers.spawn_on(abuse.clone().run(target.clone(), n), &others.handle);
         }
         let seen = honest.run(length).await;
         callers.shutdown().await;
