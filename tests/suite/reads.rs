@@ -66,6 +66,22 @@ fn read_of_a_damaged_frame_fails_alone_and_names_it() {
 }
 
 #[test]
+fn read_whose_tile_has_a_damaged_leaf_names_the_frame_of_that_leaf() {
+    let mut driver = Driver::booted(74);
+    let made = commits(&mut driver, 0..200);
+    let (damaged, neighbour) = (at(&made[50].1).seq, at(&made[51].1));
+    let place = usize::try_from(damaged).expect("few frames");
+    driver.disk.edit(|content| content.frames[place].fill(0));
+    let error = now(driver.reader().receipt(neighbour)).expect_err("the tile cannot be checked");
+    assert_eq!(error, ReadError::Damaged { seq: damaged });
+    assert_eq!(driver.reader().damaged(), Some(damaged));
+    let newest = now(driver.reader().receipt(at(&made[199].1))).expect("in the open tile");
+    assert!(newest.is_some());
+    commit(&mut driver, 200);
+    assert_eq!(driver.pipeline().fault(), None);
+}
+
+#[test]
 fn earlier_answer_is_given_again_byte_for_byte_beside_damage_that_follows_it() {
     let mut driver = Driver::booted(71);
     let made = commits(&mut driver, 0..12);

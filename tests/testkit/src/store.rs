@@ -171,16 +171,20 @@ impl LogStore for Disk {
         ready(self.content().read(from_seq, bytes_max))
     }
 
+    /// As a host: the answer ends before a damaged leaf, or is an error if that is its first one.
     fn leaves(&self, from_seq: u64, count: u32) -> StoreFuture<Vec<FrameLeaf>> {
         let content = self.content();
         let from = usize::try_from(from_seq).expect("few frames");
         let count = usize::try_from(count).expect("32 bits fit");
-        let frames = content.frames.iter().skip(from).take(count);
-        let leaf = |(seq, bytes): (u64, &Vec<u8>)| {
-            let leaf = FrameLeaf::decode(bytes.get(..LEAF_BYTES).unwrap_or(bytes));
-            leaf.map_err(|error| Garbage::NotAFrame { seq, error }.into())
-        };
-        ready((from_seq..).zip(frames).map(leaf).collect())
+        let mut leaves = Vec::new();
+        for (seq, bytes) in (from_seq..).zip(content.frames.iter().skip(from).take(count)) {
+            match FrameLeaf::decode(bytes.get(..LEAF_BYTES).unwrap_or(bytes)) {
+                Ok(leaf) => leaves.push(leaf),
+                Err(_) if !leaves.is_empty() => break,
+                Err(error) => return ready(Err(Garbage::NotAFrame { seq, error }.into())),
+            }
+        }
+        ready(Ok(leaves))
     }
 
     fn snapshot_put(

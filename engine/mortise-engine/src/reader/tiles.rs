@@ -98,6 +98,11 @@ impl Reader {
         }
         let leaves = tried.map_err(|error| match error {
             TileError::Store(error) => self.of_store(seq, error),
+            // A store ends its answer before the first leaf that it cannot read.
+            TileError::Archive(ArchiveError::TileLength { found, .. }) => {
+                let found = u64::try_from(found).unwrap_or(u64::MAX);
+                self.is_damaged(tile.first().saturating_add(found))
+            }
             TileError::Archive(_) => self.is_damaged(seq),
         })?;
         self.tiles().insert(tile.number, leaves.clone());
