@@ -1,11 +1,13 @@
 //! Abusive callers: what they send, and how.
 
+use super::methods;
 use crate::demo::line::{Line, dial};
 use crate::demo::requests::LoadRequests;
 use bytes::Bytes;
 use mortise_cli::failure::Failure;
 use mortise_client::{Identity, Signer};
 use mortise_format::asset::Asset;
+use mortise_format::ids::{Address as EvmAddress, LockId};
 use mortise_format::limits::{REQUEST_BYTES_MAX, RPC_BATCH_MAX};
 use mortise_transport::Address;
 use serde_json::{Value, json};
@@ -33,11 +35,13 @@ enum Manner {
     Deaf(usize),
     /// Sends a part of a large message and no more.
     HalfSent,
+    /// Connects and says nothing.
+    Idle,
 }
 
 impl Abuse {
     /// The first row has no caller: the honest client alone.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 18] = [
         Self::new("none", 0, Manner::OneByOne, health),
         Self::new("commits, 64 clients", 64, Manner::OneByOne, fresh_commit),
         Self::new("commits, pipelined by 1024", 1, Manner::Pipelined(1024), fresh_commit),
@@ -51,6 +55,11 @@ impl Abuse {
         Self::new("drafts of made-up owners", 8, Manner::Pipelined(64), draft),
         Self::new("refused batch of 64 signatures", 8, Manner::OneByOne, refused_batch),
         Self::new("half-sent messages", 256, Manner::HalfSent, health),
+        Self::new("idle connections", 3000, Manner::Idle, health),
+        Self::new("every method", 16, Manner::OneByOne, methods::single),
+        Self::new("every method, pipelined by 256", 4, Manner::Pipelined(256), methods::single),
+        Self::new("every method, batches of 256", 4, Manner::OneByOne, methods::batch),
+        Self::new("texts to encrypt", 16, Manner::OneByOne, methods::encrypt),
     ];
 
     /// Commits in a class of custody that is full.
@@ -75,6 +84,7 @@ impl Abuse {
                 Manner::Pipelined(in_flight) => self.pipelined(&target, in_flight, &mut next).await,
                 Manner::Deaf(count) => self.deaf(&target, count, &mut next).await,
                 Manner::HalfSent => half_sent(&target).await,
+                Manner::Idle => idle(&target).await,
             };
             sleep(Duration::from_millis(20)).await;
         }
@@ -140,10 +150,19 @@ async fn half_sent(target: &Target) -> std::io::Result<()> {
     pending().await
 }
 
+/// Opens a connection and keeps it.
+async fn idle(target: &Target) -> std::io::Result<()> {
+    let _stream = mortise_transport::connect(&target.address).await?;
+    pending().await
+}
+
 /// What the callers know of the engine.
 #[derive(Debug, Clone)]
 pub(super) struct Target {
-    engine: Identity,
+    pub engine: Identity,
+    /// An owner, and one of its locks.
+    pub owner: EvmAddress,
+    pub lock_id: LockId,
     address: Address,
     /// A batch of 64 locks of which the last signature is another's.
     refused_batch: Bytes,
@@ -152,7 +171,8 @@ pub(super) struct Target {
 impl Target {
     /// An engine as it is.
     pub fn of(engine: Identity, address: Address) -> Self {
-        Self { engine, address, refused_batch: Bytes::new() }
+        let (owner, lock_id) = (EvmAddress::ZERO, LockId([0; 32]));
+        Self { engine, owner, lock_id, address, refused_batch: Bytes::new() }
     }
 
     /// An engine with frames to ask for.
@@ -162,15 +182,18 @@ impl Target {
         // Events and receipts are asked of frames with many locks.
         let mut line = Line::new(address.clone());
         let owner = Signer::random();
+        let mut lock_id = LockId([0; 32]);
         for nonce in 0..64 {
             let commit = requests.commit(&owner, nonce, 1);
             line.ask(&commit.bytes).await.map_err(Failure::system)?;
+            lock_id = commit.lock_id;
         }
-        Ok(Self { refused_batch, ..Self::of(engine, address) })
+        let owner = owner.address();
+        Ok(Self { owner, lock_id, refused_batch, ..Self::of(engine, address) })
     }
 }
 
-fn call(id: u64, method: &str, params: Value) -> Value {
+pub(super) fn call(id: u64, method: &str, params: Value) -> Value {
     json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params})
 }
 

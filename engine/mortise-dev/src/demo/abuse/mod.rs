@@ -15,6 +15,7 @@ mod caller;
 mod full;
 mod honest;
 mod memory;
+mod methods;
 mod others;
 mod table;
 
