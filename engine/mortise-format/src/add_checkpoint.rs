@@ -110,3 +110,19 @@ pub fn size_text(size: u64) -> String {
 pub fn parse_size(body: &[u8]) -> Option<u64> {
     core::str::from_utf8(body).ok()?.strip_suffix('\n').and_then(number_of)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn request_at_its_limit_parses_and_one_byte_more_is_too_large() {
+        let start = "old 7\n\n";
+        let text = |size: usize| format!("{start}{}", "x".repeat(size - start.len()));
+        let largest = text(WITNESS_REQUEST_BYTES_MAX);
+        assert_eq!(AddCheckpoint::parse(largest.as_bytes()).map(|r| r.old_size), Ok(7));
+        let found = WITNESS_REQUEST_BYTES_MAX + 1;
+        let refused = AddCheckpoint::parse(text(found).as_bytes()).map(|_| ());
+        assert_eq!(refused, Err(AddCheckpointError::TooLarge { found }));
+    }
+}

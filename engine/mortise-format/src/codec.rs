@@ -83,3 +83,21 @@ fn exactly<T>(
         extra => Err(CodecError::Trailing { extra: extra.unwrap_or(0) }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+
+    /// Bytes of the length in front of a list.
+    const LENGTH_BYTES: usize = size_of::<u64>();
+
+    #[test]
+    fn value_at_the_decode_limit_decodes_and_one_byte_more_does_not() {
+        let most = vec![7u8; DECODE_BYTES_MAX - LENGTH_BYTES];
+        assert_eq!(decode::<Vec<u8>>(&encode(&most)).as_ref(), Ok(&most));
+        let more = encode(&vec![7u8; DECODE_BYTES_MAX - LENGTH_BYTES + 1]);
+        assert_eq!(decode::<Vec<u8>>(&more), Err(CodecError::Malformed));
+        assert!(decode_unbounded::<Vec<u8>>(&more).is_ok(), "it is whole");
+    }
+}

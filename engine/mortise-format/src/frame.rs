@@ -282,7 +282,11 @@ mod tests {
 
     /// A frame with the given place in the chain; what it holds does not matter here.
     fn sample(seq: u64) -> Frame {
-        let (clear, cipher) = (vec![1, 2, 3], vec![4; 40]);
+        sealed(seq, vec![4; 40])
+    }
+
+    fn sealed(seq: u64, cipher: Vec<u8>) -> Frame {
+        let clear = vec![1, 2, 3];
         let header = FrameHeader {
             version: FRAME_VERSION,
             rules: RuleSet(7),
@@ -297,7 +301,7 @@ mod tests {
             state_root: Root([2; 32]),
             policy_hash: PolicyHash([3; 32]),
             clear_bytes: 3,
-            cipher_bytes: 40,
+            cipher_bytes: u32::try_from(cipher.len()).unwrap(),
         };
         let leaf = FrameLeaf {
             header,
@@ -312,6 +316,16 @@ mod tests {
     fn leaf_has_the_stated_size() {
         assert_eq!(codec::encode(sample(3).leaf()).len(), LEAF_BYTES);
         assert_eq!(codec::encode(sample(3).header()).len(), HEADER_BYTES);
+    }
+
+    #[test]
+    fn frame_at_its_limit_is_read_and_one_byte_more_is_oversized() {
+        let most = FRAME_BYTES_MAX - LEAF_BYTES - 3;
+        let largest = sealed(3, vec![4; most]);
+        assert_eq!(largest.encode().len(), FRAME_BYTES_MAX);
+        assert_eq!(Frame::decode(&largest.encode()), Ok(largest));
+        let larger = sealed(3, vec![4; most + 1]).encode();
+        assert_eq!(Frame::decode(&larger), Err(FrameError::Oversized));
     }
 
     #[test]

@@ -189,6 +189,7 @@ pub fn engine_id(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::succession::tests::{base, successor};
 
     #[test]
     fn engine_id_covers_every_genesis_key_the_log_secret_and_the_genesis() {
@@ -204,5 +205,29 @@ mod tests {
         for (i, a) in ids.iter().enumerate() {
             assert!(ids[i + 1..].iter().all(|b| a != b), "{i}");
         }
+    }
+
+    #[test]
+    fn genesis_at_its_limits_is_valid_and_one_beyond_is_refused_by_name() {
+        let named = |bytes: usize| GenesisBase { name: "n".repeat(bytes), ..base() };
+        let most = CHARTER_BYTES_MAX - codec::encode(&named(0)).len();
+        assert_eq!(named(most).check(), Ok(()));
+        assert_eq!(named(most + 1).check(), Err(PolicyError::Size));
+        let noted = |bytes: usize| {
+            let mut genesis = successor();
+            genesis.predecessor.as_mut().unwrap().checkpoint = "n".repeat(bytes);
+            genesis.check()
+        };
+        assert_eq!(noted(PREDECESSOR_NOTE_BYTES_MAX), Ok(()));
+        assert_eq!(noted(PREDECESSOR_NOTE_BYTES_MAX + 1), Err(PolicyError::Predecessor));
+        let signed = |count: u8| {
+            let mut genesis = successor();
+            let signatures = (0..count).map(|n| Signature([n; 65])).collect();
+            genesis.predecessor.as_mut().unwrap().signatures = signatures;
+            genesis.check()
+        };
+        let most = u8::try_from(OBSERVERS_MAX).unwrap();
+        assert_eq!(signed(most), Ok(()));
+        assert_eq!(signed(most + 1), Err(PolicyError::Predecessor));
     }
 }

@@ -52,7 +52,7 @@ impl Succession {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::amount::U256;
     use crate::genesis::{GenesisBase, GenesisKeys, engine_id};
@@ -61,7 +61,7 @@ mod tests {
     use crate::witness::Origin;
     use alloc::vec;
 
-    fn base() -> GenesisBase {
+    pub(crate) fn base() -> GenesisBase {
         let limits =
             AssetLimits { single_max: U256::ONE, account_max: U256::ONE, asset_max: U256::ONE };
         let policy = Policy {
@@ -95,7 +95,7 @@ mod tests {
         GenesisBase { name: "locks".into(), salt: Bytes32([1; 32]), policy, origin }
     }
 
-    fn successor() -> Genesis {
+    pub(crate) fn successor() -> Genesis {
         let keys = GenesisKeys { signing: [2; 33], checkpoint: [3; 32] };
         let mut predecessor = Predecessor {
             engine_id: EngineId::ZERO,

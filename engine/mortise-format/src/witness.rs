@@ -146,9 +146,10 @@ mod tests {
         ] {
             assert!(!are_well_formed(&bad), "{bad:?}");
         }
+        assert!(are_well_formed(&[witness(1, &"a".repeat(WITNESS_NAME_BYTES_MAX))]));
         let many = 0..=u8::try_from(WITNESSES_MAX).unwrap();
         let many: Vec<_> = many.map(|n| witness(n, &format!("w{n}"))).collect();
-        assert!(!are_well_formed(&many));
+        assert!(are_well_formed(&many[1..]) && !are_well_formed(&many));
     }
 
     #[test]
@@ -163,6 +164,10 @@ mod tests {
         for bad in ["", ".", "a.", ".a", "A.example", "a b", "a/b", "a..b", "a\n"] {
             assert!(!Origin::C2sp { domain: bad.into() }.is_well_formed(), "{bad:?}");
         }
-        assert!(Origin::C2sp { domain: "a-1.example".into() }.is_well_formed());
+        let longest = "a".repeat(ORIGIN_DOMAIN_BYTES_MAX);
+        for good in ["a-1.example", &longest] {
+            assert!(Origin::C2sp { domain: good.into() }.is_well_formed(), "{good}");
+        }
+        assert!(!Origin::C2sp { domain: format!("{longest}a") }.is_well_formed());
     }
 }

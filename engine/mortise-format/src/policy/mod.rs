@@ -269,3 +269,55 @@ fn quorum_fits(members: &[Address], min: u32) -> bool {
         && usize::try_from(min).is_ok_and(|min| min <= members.len())
         && (members.is_empty() || min > 0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::succession::tests::base;
+
+    fn checked(edit: impl FnOnce(&mut Policy)) -> Result<(), PolicyError> {
+        let mut policy = base().policy;
+        edit(&mut policy);
+        policy.check()
+    }
+
+    fn numbered(count: usize) -> Vec<Address> {
+        (0..count).map(|n| Address([u8::try_from(n).unwrap(); 20])).collect()
+    }
+
+    #[test]
+    fn policy_at_its_limits_is_valid_and_one_beyond_is_refused_by_name() {
+        let chains = |count: usize| {
+            checked(|policy| {
+                let custody = ChainCustody::Open;
+                let ids = 1..=u64::try_from(count).unwrap();
+                let chain = |chain_id| ChainPolicy { chain_id, custody, claim_window_s: 1 };
+                policy.chains = ids.map(chain).collect();
+            })
+        };
+        assert_eq!(chains(CHAINS_MAX), Ok(()));
+        assert_eq!(chains(CHAINS_MAX + 1), Err(PolicyError::Chains));
+        let observers = |count: usize| {
+            checked(|policy| {
+                policy.observers = numbered(count);
+                policy.observers_min = u32::try_from(count).unwrap();
+            })
+        };
+        assert_eq!(observers(OBSERVERS_MAX), Ok(()));
+        assert_eq!(observers(OBSERVERS_MAX + 1), Err(PolicyError::Observers));
+        let operators = |count: usize| {
+            checked(|policy| {
+                policy.operators = numbered(count);
+                policy.operators_min = u32::try_from(count).unwrap();
+            })
+        };
+        assert_eq!(operators(OBSERVERS_MAX), Ok(()));
+        assert_eq!(operators(OBSERVERS_MAX + 1), Err(PolicyError::Operators));
+        let lease = |lease_s| {
+            let service = Service { lease_s, ..Service::DEFAULT };
+            checked(|policy| policy.edition = Edition::Second(service))
+        };
+        assert_eq!(lease(LEASE_S_MIN), Ok(()));
+        assert_eq!(lease(LEASE_S_MIN - 1), Err(PolicyError::Service));
+    }
+}
