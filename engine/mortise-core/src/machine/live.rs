@@ -232,3 +232,35 @@ pub fn event_leaves(keys: &EpochKeys, seq: u64, body: &SealedBody) -> Vec<[u8; 3
 pub(super) fn event_root(keys: &EpochKeys, seq: u64, body: &SealedBody) -> Root {
     event_tree::root(&event_leaves(keys, seq, body))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A frame with events of its size that are not applied.
+    fn frame_of(bytes: usize, count: usize) -> OpenFrame {
+        // A frame is filled from the form in which an opened one is read.
+        let event_bytes = bytes / count;
+        let last = bytes - event_bytes * (count - 1);
+        let mut body = Vec::new();
+        for n in 1..=count {
+            let size = if n == count { last } else { event_bytes } - 4;
+            body.extend_from_slice(&u32::try_from(size).unwrap().to_le_bytes());
+            body.resize(body.len() + size, 7);
+        }
+        let body = SealedBody::parse(body).unwrap();
+        assert_eq!((body.byte_count(), body.count()), (bytes, count));
+        let kind = FrameKind::Events;
+        OpenFrame { seq: 1, epoch: 1, rules: RuleSet(1), kind, time_ms: 1, body, due_count: 0 }
+    }
+
+    #[test]
+    fn frame_is_full_at_its_target_of_bytes_or_events_and_not_one_before() {
+        for (bytes, is_full) in [(FRAME_BYTES_TARGET - 1, false), (FRAME_BYTES_TARGET, true)] {
+            assert_eq!(frame_of(bytes, 2).is_full(), is_full, "{bytes} bytes");
+        }
+        for (count, is_full) in [(FRAME_EVENTS_MAX - 1, false), (FRAME_EVENTS_MAX, true)] {
+            assert_eq!(frame_of(8 * count, count).is_full(), is_full, "{count} events");
+        }
+    }
+}

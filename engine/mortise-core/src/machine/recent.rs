@@ -131,6 +131,7 @@ impl Machine {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use mortise_format::entry::NonceWindow;
 
     fn changes(count: usize) -> Vec<Before> {
         (0..count).map(|_| Before { key: LeafKey::Images, held: None }).collect()
@@ -156,6 +157,29 @@ mod tests {
             assert_eq!(kept(&recent), left, "after frame {seq}");
             let leaves = recent.frames.iter().map(|undo| undo.before.len()).sum::<usize>();
             assert_eq!((recent.leaves, recent.leaves <= RECENT_ROOTS_LEAVES_MAX), (leaves, true));
+        }
+    }
+
+    #[test]
+    fn frames_and_bytes_that_are_kept_are_bounded() {
+        let mut recent = RecentRoots::default();
+        let newest = u64::try_from(RECENT_ROOTS_MAX).unwrap();
+        (1..=newest).for_each(|seq| recent.push(seq, Root::ZERO, Vec::new()));
+        assert_eq!(kept(&recent), (1..=newest).collect::<Vec<_>>());
+        recent.push(newest + 1, Root::ZERO, Vec::new());
+        assert_eq!(kept(&recent), (2..=newest + 1).collect::<Vec<_>>());
+        // One leaf with as many windows as fit, and with one window more.
+        let of = |windows: usize| {
+            let windows = alloc::vec![NonceWindow::default(); windows];
+            let value = LeafValue::PrincipalByHour { windows, open_count: 0 };
+            alloc::vec![Before { key: LeafKey::Images, held: Some((value, 1)) }]
+        };
+        let fixed = size_of::<Undo>() + of(0)[0].bytes();
+        let most = (RECENT_ROOTS_BYTES_MAX - fixed) / size_of::<NonceWindow>();
+        for (windows, left) in [(most, &[1][..]), (most + 1, &[])] {
+            let mut recent = RecentRoots::default();
+            recent.push(1, Root::ZERO, of(windows));
+            assert_eq!(kept(&recent), left, "{windows} windows");
         }
     }
 }
