@@ -5,7 +5,7 @@ use crate::store::{CheckedFrame, OpenError, StoreOptions};
 use crate::{AllowList, Config, CredentialsSource, Destination, Host, HostError, KeyServiceConfig};
 use mortise_format::codec;
 use mortise_format::frame::LEAF_BYTES;
-use mortise_format::limits::STORE_MESSAGE_BYTES_MAX;
+use mortise_format::limits::{STORE_LEAVES_MAX, STORE_MESSAGE_BYTES_MAX};
 use mortise_format::store::{LogHead, StoreRefusal, StoreRequest, StoreResponse};
 use mortise_transport::{Address, MessageReader, MessageWriter, STORE_MAGIC, Stream, connect};
 use std::sync::Arc;
@@ -105,10 +105,11 @@ async fn pipelined_appends_are_acked_in_order_and_kept_over_a_restart() {
     let read = client.ask(&StoreRequest::Read { from_seq: 98, bytes_max: u32::MAX }).await;
     let last = frames[98..].iter().map(|f| f.bytes().to_vec()).collect();
     assert_eq!(read, StoreResponse::Frames { frames: last });
-    let leaves = client.ask(&StoreRequest::Leaves { from_seq: 98, count: 256 }).await;
+    let most = u32::try_from(STORE_LEAVES_MAX).unwrap();
+    let leaves = client.ask(&StoreRequest::Leaves { from_seq: 98, count: most }).await;
     let last = frames[98..].iter().flat_map(|f| f.bytes()[..LEAF_BYTES].to_vec()).collect();
     assert_eq!(leaves, StoreResponse::Leaves { leaves: last });
-    let refused = client.ask(&StoreRequest::Leaves { from_seq: 0, count: 257 }).await;
+    let refused = client.ask(&StoreRequest::Leaves { from_seq: 0, count: most + 1 }).await;
     assert_eq!(refused, StoreResponse::Refused(StoreRefusal::TooLarge));
     host.stop().await;
 }
@@ -220,6 +221,25 @@ async fn what_is_no_request_or_no_frame_is_refused_and_the_connection_goes_on() 
     let big = StoreRequest::Append { frame: vec![0; 3 << 20] };
     assert_eq!(client.ask(&big).await, refused(StoreRefusal::TooLarge));
     assert_eq!(client.ask(&StoreRequest::Head).await, StoreResponse::Head(LogHead::EMPTY));
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn a_message_at_the_bound_is_read_and_one_that_announces_more_ends_the_connection() {
+    use tokio::io::AsyncWriteExt as _;
+    let place = Place::new();
+    let host = Host::start(place.config()).await.unwrap();
+    let mut client = Client::new(&place.address()).await;
+    client.writer.queue(7, &vec![0xff; STORE_MESSAGE_BYTES_MAX]).unwrap();
+    client.writer.flush().await.unwrap();
+    let malformed = StoreResponse::Refused(StoreRefusal::Malformed);
+    assert_eq!(client.answer().await, (7, malformed));
+    let mut stream = connect(&place.address()).await.unwrap();
+    let length = u32::try_from(STORE_MESSAGE_BYTES_MAX + 1).unwrap();
+    let header = [&STORE_MAGIC[..], &length.to_le_bytes(), &8u64.to_le_bytes()].concat();
+    stream.write_all(&header).await.unwrap();
+    let mut reader = MessageReader::new(stream, STORE_MESSAGE_BYTES_MAX);
+    assert!(!matches!(reader.read().await, Ok(Some(_))), "nothing is answered");
     host.stop().await;
 }
 

@@ -212,7 +212,11 @@ mod tests {
         let at = service.local_addr().unwrap();
         let router = Router::new()
             .route("/add-checkpoint", post(|body: String| async move { format!("{body}!") }))
-            .route("/long/add-checkpoint", post(|| async { "x".repeat(5000) }));
+            .route("/most/add-checkpoint", post(|| async { "x".repeat(WITNESS_ANSWER_BYTES_MAX) }))
+            .route(
+                "/long/add-checkpoint",
+                post(|| async { "x".repeat(WITNESS_ANSWER_BYTES_MAX + 1) }),
+            );
         tokio::spawn(async move { axum::serve(service, router).await });
         let place =
             |n, at: &str| format!("{} http://{at}", vkey_text(&witness(n))).parse().unwrap();
@@ -223,6 +227,7 @@ mod tests {
             place(2, &format!("{at}/long")),
             place(3, &gone.to_string()),
             place(4, &format!("{at}/none")),
+            place(6, &format!("{at}/most")),
         ];
         let folder = tempfile::tempdir().unwrap();
         let address = Address::Unix(folder.path().join("witness.sock"));
@@ -237,5 +242,8 @@ mod tests {
         let none = ask(&address, [4; 32]).await;
         assert!(matches!(none, WitnessReply::Answered { status: 404, .. }), "{none:?}");
         assert_eq!(ask(&address, [5; 32]).await, WitnessReply::Unknown);
+        let body = vec![b'x'; WITNESS_ANSWER_BYTES_MAX];
+        let most = WitnessReply::Answered { status: 200, body };
+        assert_eq!(ask(&address, [6; 32]).await, most);
     }
 }

@@ -1,14 +1,13 @@
 //! Goal: an engine serves on a log whose old frames were pruned: its state, promises and proofs are
 //! as before, what it no longer has it names, and it never decides an old request again.
 
-use mortise_format::eip712::batch_hash;
 use mortise_format::errors::Code;
 use mortise_host::export::export;
 use mortise_host::prune::{Options as PruneOptions, Report, prune};
 use mortise_host::store::StoreOptions;
 use mortise_rpc::Method;
 use mortise_rpc::params::CommitBatch;
-use mortise_testkit::system::parties::{Parties, call, request};
+use mortise_testkit::system::parties::{Parties, call};
 use mortise_testkit::system::wire::JsonLine;
 use mortise_testkit::system::{Options, System};
 use serde_json::{Value, json};
@@ -20,19 +19,9 @@ const SEGMENT_BYTES: u64 = 5 << 19;
 const BATCHES: u64 = 22;
 const BATCH_LOCKS: u64 = 64;
 
-/// 64 locks with large execution data, of an owner of their own.
+/// Locks with large execution data, of an owner of their own.
 fn batch(parties: &Parties) -> CommitBatch {
-    let parties = parties.other_owner();
-    let large = |n: u64| {
-        let mut terms = parties.terms(n, 1);
-        terms.condition.execution_data = Some(vec![7; 4000]);
-        terms
-    };
-    let terms: Vec<_> = (0..BATCH_LOCKS).map(large).collect();
-    let lock_ids: Vec<_> = terms.iter().map(|terms| parties.lock_id(terms)).collect();
-    let hash = batch_hash(&lock_ids);
-    let sign = |terms| parties.owner.lock_intent(&parties.engine_id, terms, &hash, request());
-    CommitBatch { intents: terms.into_iter().map(sign).collect() }
+    parties.other_owner().batch(BATCH_LOCKS, 4000)
 }
 
 fn send(line: &mut JsonLine, method: Method, params: &impl serde::Serialize) -> Value {

@@ -284,4 +284,12 @@ mod tests {
         (0..20).for_each(|_| state.add(caller(1), job(1, 64)));
         assert_eq!(state.next_chunk(4).unwrap().1.len(), 1);
     }
+
+    #[test]
+    fn callers_with_a_share_of_their_own_are_bounded() {
+        let mut state = State::default();
+        let callers = u64::try_from(SHARE_KEYS_MAX).unwrap() + 10;
+        (1..=callers).for_each(|n| state.add(caller(n), job(n, 1)));
+        assert_eq!(state.waiting.keys(), SHARE_KEYS_MAX + 1, "those above share one");
+    }
 }

@@ -349,3 +349,38 @@ async fn flush(serving: Serving, queue: Arc<Mutex<Queue>>) {
     // A stopped ledger drops the responders: their callers get NOT_DURABLE.
     let _ = serving.ledger.send(Submit(ready)).await;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mortise_format::limits::IN_FLIGHT_MAX;
+
+    /// Takes with the handles of many peers until none gets one more.
+    fn all<T>(handle: &EngineHandle, take: impl Fn(&EngineHandle) -> Option<T>) -> Vec<T> {
+        let mut held = Vec::new();
+        for peer in 0.. {
+            let peer = handle.for_peer(peer);
+            let before = held.len();
+            held.extend(std::iter::from_fn(|| take(&peer)));
+            if held.len() == before {
+                break;
+            }
+        }
+        held
+    }
+
+    #[test]
+    fn requests_and_messages_in_flight_of_all_callers_are_bounded() {
+        let handle = EngineHandle::new(Arc::default(), Bounds::default(), "attested");
+        let handle = handle.for_connection();
+        let requests = all(&handle, |peer| peer.permit().ok());
+        assert_eq!(requests.len(), IN_FLIGHT_MAX);
+        assert!(matches!(handle.for_connection().permit(), Err(SubmitError::Overloaded)));
+        let take = |peer: &EngineHandle| peer.budgets().messages.take(peer.caller());
+        let messages = all(&handle, take);
+        assert_eq!(messages.len(), IN_FLIGHT_MAX);
+        assert!(take(&handle.for_connection()).is_none());
+        drop((requests, messages));
+        assert!(handle.permit().is_ok() && take(&handle).is_some());
+    }
+}

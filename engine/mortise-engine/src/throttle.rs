@@ -72,7 +72,6 @@ impl Throttle {
 mod tests {
     use super::*;
 
-    const BURST: usize = ATTESTATIONS_BURST_MAX as usize;
     const EVERY: Duration = Duration::from_millis(1000 / ATTESTATIONS_PER_SECOND_MAX);
 
     fn caller(connection: u64) -> ShareKey {
@@ -86,17 +85,20 @@ mod tests {
     #[test]
     fn a_burst_passes_and_then_the_rate_limits() {
         let start = Instant::now();
-        let mut throttle = Throttle::new(start);
-        let taken: usize = (0..100).map(|n| flood(&mut throttle, n, start)).sum();
-        assert_eq!(taken, BURST);
-        let mut next = || throttle.take(caller(200), start);
-        assert_eq!(next(), Err(EVERY));
-        assert_eq!(throttle.take(caller(200), start + EVERY / 2), Err(EVERY - EVERY / 2));
-        assert_eq!(throttle.take(caller(200), start + EVERY), Ok(()));
-        assert_eq!(throttle.take(caller(201), start + EVERY), Err(EVERY));
-        let later = start + EVERY * 1000;
-        let taken: usize = (0..100).map(|n| flood(&mut throttle, n, later)).sum();
-        assert_eq!(taken, BURST);
+        let app = (Throttle::of_app(start), APP_CALLS_BURST_MAX, APP_CALLS_PER_SECOND_MAX);
+        let documents = (Throttle::new(start), ATTESTATIONS_BURST_MAX, ATTESTATIONS_PER_SECOND_MAX);
+        for (mut throttle, burst, per_second) in [documents, app] {
+            let (burst, every) = (burst as usize, Duration::from_millis(1000 / per_second));
+            let taken: usize = (0..100).map(|n| flood(&mut throttle, n, start)).sum();
+            assert_eq!(taken, burst);
+            assert_eq!(throttle.take(caller(200), start), Err(every));
+            assert_eq!(throttle.take(caller(200), start + every / 2), Err(every - every / 2));
+            assert_eq!(throttle.take(caller(200), start + every), Ok(()));
+            assert_eq!(throttle.take(caller(201), start + every), Err(every));
+            let later = start + every * 1000;
+            let taken: usize = (0..100).map(|n| flood(&mut throttle, n, later)).sum();
+            assert_eq!(taken, burst);
+        }
     }
 
     /// FAULTS B8: 33 of 40 honest callers were refused beside one flood.

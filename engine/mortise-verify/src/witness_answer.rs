@@ -56,3 +56,18 @@ fn cosigned(witness: &NoteKey, text: &str, body: &[u8]) -> Option<WitnessAnswer>
         Some(WitnessAnswer::Cosigned { line: witness.signature_line(&signature.bytes), time })
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+    use mortise_format::note::KeyUse;
+
+    #[test]
+    fn answer_at_its_limit_is_read_and_one_byte_more_is_none() {
+        let key = NoteKey::new(KeyUse::Witness, "w.example", [7; 32]).unwrap();
+        let read = |bytes: usize| read_answer(&key, "text\n", 409, &vec![b'x'; bytes]);
+        assert_eq!(read(WITNESS_ANSWER_BYTES_MAX), WitnessAnswer::OtherRoot);
+        assert_eq!(read(WITNESS_ANSWER_BYTES_MAX + 1), WitnessAnswer::Unusable);
+    }
+}

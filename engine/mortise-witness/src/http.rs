@@ -78,3 +78,26 @@ fn respond(answer: Answer) -> Response {
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     (status, [(CONTENT_TYPE, kind)], Body::from(answer.body)).into_response()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::heads::MemoryHeads;
+    use crate::key::WitnessSigner;
+
+    #[tokio::test]
+    async fn request_at_its_limit_is_read_and_one_byte_more_is_413() {
+        let signer = WitnessSigner::new("w.example", &[5; 32]).unwrap();
+        let witness = Witness::new(signer, Box::new(MemoryHeads::default()));
+        let (logs, permits) = (Box::new(KnownLogs::default), Semaphore::new(REQUESTS_MAX));
+        let served = Arc::new(Served { witness, logs, permits });
+        for (bytes, expected) in [
+            (WITNESS_REQUEST_BYTES_MAX, StatusCode::BAD_REQUEST),
+            (WITNESS_REQUEST_BYTES_MAX + 1, StatusCode::PAYLOAD_TOO_LARGE),
+        ] {
+            let request = Request::new(Body::from(vec![b'x'; bytes]));
+            let answer = add_checkpoint(State(Arc::clone(&served)), request).await;
+            assert_eq!(answer.status(), expected, "{bytes} bytes");
+        }
+    }
+}

@@ -101,3 +101,49 @@ async fn read_frames(
     }
     Ok(CountedBody { message: collected.freeze(), _memory: counted })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hyper::body::Frame;
+    use std::collections::VecDeque;
+    use std::convert::Infallible;
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    /// A body of these frames.
+    struct Frames(VecDeque<Bytes>);
+
+    impl hyper::body::Body for Frames {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            Poll::Ready(self.0.pop_front().map(|data| Ok(Frame::data(data))))
+        }
+    }
+
+    /// True if a frame is left of a body of so many MiB, perhaps with a frame of one byte before
+    /// the last.
+    async fn is_left(mib: usize, has_byte: bool) -> bool {
+        let mut frames: VecDeque<_> = vec![Bytes::from(vec![0; 1024 * 1024]); mib].into();
+        if has_byte {
+            frames.insert(mib - 1, Bytes::from_static(b"x"));
+        }
+        let mut body = Body::new(Frames(frames));
+        drain(&mut body, Duration::MAX).await;
+        body.frame().await.is_some()
+    }
+
+    #[tokio::test]
+    async fn refused_body_is_dropped_up_to_the_bound_and_no_further() {
+        const MIB: usize = DRAIN_BYTES_MAX / (1024 * 1024);
+        assert!(!is_left(MIB, false).await, "the last byte within the bound is read");
+        assert!(!is_left(MIB, true).await, "one byte below the bound another frame is read");
+        assert!(is_left(MIB + 1, false).await, "at the bound no frame is");
+        assert!(is_left(10 * MIB, false).await);
+    }
+}

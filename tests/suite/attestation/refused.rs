@@ -6,6 +6,7 @@ use super::issuer::{
     REGION, ROOT, SECP521R1, TIMESTAMP_MS, ZONE, pcr, plan, registers,
 };
 use super::name;
+use mortise_format::limits::ATTESTATION_FIELD_BYTES_MAX;
 use mortise_format::pcr::Pcr;
 use mortise_verify::attestation::{
     ArchivedCheck, AttestationError, CborError, CborType, CertificateFault, Claims, Expect, Field,
@@ -50,12 +51,14 @@ fn length(field: Field, min: usize, found: usize) -> AttestationError {
 
 #[test]
 fn honest_document_is_accepted_in_all_four_encodings() {
-    let honest: [fn(&mut Plan); 5] = [
+    let honest: [fn(&mut Plan); 7] = [
         |_| (),
         |plan| plan.tag = head(6, 18),
         |plan| plan.indefinite = true,
         |plan| plan.fields.retain(|(key, _)| *key != "public_key" && *key != "user_data"),
         |plan| plan.set("user_data", bstr(&[])),
+        |plan| plan.set("user_data", bstr(&[1; ATTESTATION_FIELD_BYTES_MAX])),
+        |plan| plan.set("module_id", tstr(&"i".repeat(ATTESTATION_FIELD_BYTES_MAX))),
     ];
     for edit in honest {
         let mut edited = plan();

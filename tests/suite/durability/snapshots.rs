@@ -4,11 +4,14 @@ use super::Story;
 use mortise_core::machine::SnapshotError;
 use mortise_engine::api::Reply;
 use mortise_engine::boot::{Skipped, WhySkipped};
-use mortise_engine::pipeline::{Input, Settings};
+use mortise_engine::pipeline::{Input, Settings, SnapshotPart};
 use mortise_format::command::CancelForm;
 use mortise_format::event::Event;
 use mortise_format::ids::{Bytes32, Root};
-use mortise_format::limits::SNAPSHOT_RETRY_MS;
+use mortise_format::limits::{
+    EXECUTION_DATA_BYTES_MAX, SNAPSHOT_PART_BYTES, SNAPSHOT_PARTS_IN_FLIGHT, SNAPSHOT_RETRY_MS,
+    SNAPSHOT_SLICE_BYTES,
+};
 use mortise_testkit::driver::{Driver, Response};
 use mortise_testkit::keys::Party;
 use mortise_testkit::scenario::{plain_terms, request, terms};
@@ -233,6 +236,80 @@ fn snapshot_that_outgrows_its_memory_is_given_up_and_tried_later() {
     assert!(began(&mut driver));
     grant(&mut driver, 1);
     assert_eq!((stored(&driver), driver.pipeline().fault()), (vec![], None));
+}
+
+/// Bytes that are encoded for a snapshot and not in flight.
+fn held(driver: &Driver) -> usize {
+    driver.pipeline().machine().snapshot().map_or(0, |taking| taking.bytes_held())
+}
+
+#[test]
+fn snapshot_at_its_bound_of_memory_goes_on_and_one_byte_below_it_does_not() {
+    let begun = |snapshot_bytes_max: usize| {
+        let settings = Settings { snapshot_frames: u64::MAX, snapshot_bytes_max };
+        let mut driver = Driver::new(8, settings);
+        driver.boot().expect("an empty disk boots");
+        driver.settle();
+        driver.pipeline_mut().begin_last_snapshot();
+        let begun = held(&driver);
+        driver.tick();
+        (begun, driver.pipeline().is_snapshotting())
+    };
+    let (bytes, goes_on) = begun(usize::MAX);
+    assert!(bytes > 0 && goes_on);
+    assert_eq!(begun(bytes), (bytes, true));
+    assert_eq!(begun(bytes - 1), (bytes, false));
+}
+
+/// Goal: the memory of a snapshot beside the state. Method: a state of several parts, of which none
+/// is stored: slices end at their bytes, and at the bound of parts in flight nothing is encoded.
+#[test]
+fn slices_and_parts_in_flight_of_a_snapshot_are_bounded() {
+    let mut driver = Driver::new(9, Settings { snapshot_frames: u64::MAX, ..Settings::default() });
+    let policy = &mut driver.genesis_mut().policy;
+    (policy.concurrent_max, policy.commands_per_minute_max) = (10_000, 10_000);
+    policy.requests_max = 10_000;
+    driver.boot().expect("an empty disk boots");
+    driver.settle();
+    for part in 0..SNAPSHOT_PARTS_IN_FLIGHT as u64 + 3 {
+        let numbers = part * LOCKS_PER_PART..(part + 1) * LOCKS_PER_PART;
+        let asked: Vec<_> = numbers
+            .map(|n| {
+                let mut terms = terms(Party::Owner, n, 1);
+                terms.condition.execution_data = Some(vec![7; EXECUTION_DATA_BYTES_MAX]);
+                driver.signer().commit(Party::Owner, &terms, request(n))
+            })
+            .collect();
+        let tokens = driver.ask(&asked.iter().collect::<Vec<_>>());
+        driver.settle();
+        let granted = tokens.iter().map(|token| driver.replies.get(token));
+        assert!(granted.clone().all(|reply| matches!(reply, Some(Reply::Logged(..)))), "{part}");
+    }
+    driver.pipeline_mut().begin_last_snapshot();
+    let mut parts = Vec::new();
+    while driver.pipeline().wants_slice() {
+        let before = held(&driver) + bytes_of(&parts);
+        driver.handle(Input::SnapshotSlice);
+        parts.extend(std::iter::from_fn(|| driver.take_part()));
+        let slice = held(&driver) + bytes_of(&parts) - before;
+        assert!(slice < SNAPSHOT_SLICE_BYTES + CHUNK_BYTES, "{slice} bytes in a slice");
+        assert!(parts.len() <= SNAPSHOT_PARTS_IN_FLIGHT);
+    }
+    assert_eq!(parts.len(), SNAPSHOT_PARTS_IN_FLIGHT);
+    driver.handle(Input::SnapshotSlice);
+    assert!(driver.take_part().is_none(), "nothing is encoded while they are in flight");
+    let stored = driver.put_part(parts.remove(0));
+    driver.handle(Input::SnapshotPart(stored));
+    assert!(driver.pipeline().wants_slice() || driver.take_part().is_some(), "one more may leave");
+}
+
+/// Locks with the largest execution data of which a part has about one part's worth.
+const LOCKS_PER_PART: u64 = (SNAPSHOT_PART_BYTES / EXECUTION_DATA_BYTES_MAX) as u64;
+/// More than the values that are encoded together take.
+const CHUNK_BYTES: usize = 64 * (EXECUTION_DATA_BYTES_MAX + 1024);
+
+fn bytes_of(parts: &[SnapshotPart]) -> usize {
+    parts.iter().map(|part| part.plain.len()).sum()
 }
 
 #[test]

@@ -110,6 +110,7 @@ fn each_malformed_note_has_its_error() {
         check(&"a".repeat(NOTE_BYTES_MAX + 1)),
         NoteError::TooLarge { found: NOTE_BYTES_MAX + 1 }
     );
+    assert_eq!(check(&"a".repeat(NOTE_BYTES_MAX)), NoteError::NoFinalNewline, "it is read");
     assert!(matches!(Note::parse(b"a\xff\n\n"), Err(NoteError::Utf8(_))));
     assert_eq!(check("a\tb\n\n"), NoteError::ControlCharacter);
     assert_eq!(check("a\r\n\n"), NoteError::ControlCharacter);

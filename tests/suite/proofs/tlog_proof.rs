@@ -91,5 +91,7 @@ fn each_wrong_part_of_a_proof_has_its_error() {
     let large = [b'a'].repeat(TLOG_PROOF_BYTES_MAX + 1);
     let named = TlogProofTextError::TooLarge { found: TLOG_PROOF_BYTES_MAX + 1 };
     assert_eq!(verify(&large, leaf, ORIGIN, &key), Err(named.into()));
+    let most = verify(&large[1..], leaf, ORIGIN, &key);
+    assert_eq!(most, Err(TlogProofTextError::Header.into()), "at the bound it is read");
     assert_eq!(verify(b"\xff\n", leaf, ORIGIN, &key), Err(TlogProofTextError::Utf8.into()));
 }

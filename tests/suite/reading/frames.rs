@@ -7,9 +7,11 @@ use mortise_core::seal;
 use mortise_format::errors::Code;
 use mortise_format::frame::Frame;
 use mortise_format::ids::EngineId;
+use mortise_format::limits::{EVENTS_BYTES_MAX, EXECUTION_DATA_BYTES_MAX, FRAME_BYTES_TARGET};
 use mortise_format::store::StoreRequest;
 use mortise_rpc::params::GetEvents;
-use mortise_rpc::results::EventsResult;
+use mortise_rpc::results::{EventsResult, FrameView};
+use mortise_testkit::system::parties::Parties;
 use mortise_testkit::system::proxy::Lie;
 use serde_json::json;
 use std::sync::mpsc;
@@ -54,6 +56,33 @@ fn released_frames_are_served_complete_in_order_and_in_pages() {
     }
     let refused = system.call("getEvents", json!({"from": 0, "count": 257}));
     assert_eq!(refused["error"]["data"]["field"], "count");
+}
+
+/// Goal: an answer has at most so many bytes of frames, and one frame in any case. Method: large
+/// batches, each a frame of a few hundred KiB.
+#[test]
+fn answer_ends_at_its_bytes_and_names_the_next_frame() {
+    let system = system(false);
+    let (parties, client) = (Parties::of(&system.engine_socket()), client(&system));
+    for _ in 0..2 * EVENTS_BYTES_MAX / FRAME_BYTES_TARGET {
+        let batch = parties.other_owner().batch(64, EXECUTION_DATA_BYTES_MAX);
+        block_on(client.commit_batch(batch)).unwrap();
+    }
+    let bytes_of = |frames: &[FrameView]| frames.iter().map(|f| f.bytes().len()).sum::<usize>();
+    let (mut from, mut pages) = (0, 0);
+    loop {
+        let page = events(&client, from, 256, None).unwrap();
+        let bytes = bytes_of(&page.frames);
+        assert!(!page.frames.is_empty() && bytes <= EVENTS_BYTES_MAX, "{bytes} bytes");
+        (from, pages) = (page.next, pages + 1);
+        if page.next == page.released {
+            break;
+        }
+        // One frame more would have been too much.
+        let next = bytes_of(&events(&client, from, 1, None).unwrap().frames);
+        assert!(bytes + next > EVENTS_BYTES_MAX, "{bytes} and {next} bytes");
+    }
+    assert!(pages > 1);
 }
 
 #[test]

@@ -231,4 +231,17 @@ mod tests {
         assert_eq!(inbox.drain().len(), 170);
         assert_eq!((inbox.commands(), inbox.queries()), (0, 0));
     }
+
+    #[test]
+    fn callers_with_a_share_of_their_own_are_bounded() {
+        let mut inbox = Inbox::default();
+        let callers = u64::try_from(SHARE_KEYS_MAX).unwrap() + 10;
+        for n in 1..=callers {
+            inbox.add(work(n, n, Query::Sweep));
+            inbox.add(work(n, n, Query::Status));
+        }
+        // Those above the bound share one.
+        let keys = (inbox.commands.keys(), inbox.queries.keys());
+        assert_eq!(keys, (SHARE_KEYS_MAX + 1, SHARE_KEYS_MAX + 1));
+    }
 }

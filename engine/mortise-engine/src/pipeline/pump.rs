@@ -12,6 +12,7 @@ use mortise_format::event::{Event, LogPosition};
 use mortise_format::limits::{FRAME_STATEMENTS_MAX, FRAMES_IN_FLIGHT_MAX};
 use mortise_format::reject::Reject;
 use mortise_format::rules::RuleSet;
+use std::collections::VecDeque;
 
 /// A frame under construction, with the answers that wait for it.
 #[derive(Debug)]
@@ -288,8 +289,7 @@ impl Pipeline {
         mut clear: ClearBody,
         out: &mut Vec<Output>,
     ) -> Result<(), Fault> {
-        let count = self.to_carry.len().min(FRAME_STATEMENTS_MAX);
-        clear.statements = self.to_carry.drain(..count).collect();
+        clear.statements = next_to_carry(&mut self.to_carry);
         let (frame, stated, body) = self.machine.close(building.frame, &self.keys, &clear)?;
         let seq = stated.statement.seq;
         out.push(Output::Sign(SignJob { statement: stated.clone(), events: building.events }));
@@ -311,6 +311,12 @@ impl Pipeline {
     }
 }
 
+/// Takes what one frame carries: the oldest.
+fn next_to_carry<T>(to_carry: &mut VecDeque<T>) -> Vec<T> {
+    let count = to_carry.len().min(FRAME_STATEMENTS_MAX);
+    to_carry.drain(..count).collect()
+}
+
 fn pending_event(at: LogPosition, event: Option<&Event>) -> Pending {
     match event {
         Some(Event::CommandRefused { reject, .. }) => {
@@ -323,4 +329,21 @@ fn pending_event(at: LogPosition, event: Option<&Event>) -> Pending {
 fn decoded(body: &mortise_core::body::SealedBody, index: u32) -> Option<Event> {
     let at = usize::try_from(index).ok()?;
     mortise_format::codec::decode(body.events().nth(at)?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frame_carries_the_oldest_statements_up_to_its_bound() {
+        for (waiting, left) in
+            [(FRAME_STATEMENTS_MAX, 0), (FRAME_STATEMENTS_MAX + 1, 1), (3, 0), (0, 0)]
+        {
+            let mut to_carry: VecDeque<usize> = (0..waiting).collect();
+            let carried = next_to_carry(&mut to_carry);
+            assert_eq!(carried, (0..waiting - left).collect::<Vec<_>>());
+            assert_eq!(to_carry.len(), left);
+        }
+    }
 }

@@ -285,3 +285,22 @@ struct TooLarge;
 
 /// Bytes of log for each byte of a snapshot.
 const LOG_PER_SNAPSHOT: usize = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mortise_format::limits::SNAPSHOT_FRAMES;
+
+    #[test]
+    fn snapshot_is_due_after_its_frames_and_not_one_before() {
+        let every = super::super::Settings::default().snapshot_frames;
+        let mut snapshots = Snapshots::after_boot(100, None);
+        assert!(!snapshots.is_due(0, 100 + SNAPSHOT_FRAMES - 1, every));
+        assert!(snapshots.is_due(0, 100 + SNAPSHOT_FRAMES, every));
+        snapshots.bytes = 1_000_000;
+        snapshots.log_bytes = LOG_PER_SNAPSHOT * snapshots.bytes - 1;
+        assert!(!snapshots.is_due(0, 100 + SNAPSHOT_FRAMES, every), "the log is still short");
+        snapshots.frame_shipped(1);
+        assert!(snapshots.is_due(0, 100 + SNAPSHOT_FRAMES, every));
+    }
+}

@@ -88,13 +88,16 @@ mod tests {
         AppKeys, Clock, ClockError, EncryptionContext, Entropy, PortFuture, SecretBytes, VaultError,
     };
     use mortise_format::ids::Signature;
-    use mortise_format::limits::{APP_CALLS_BURST_MAX, APP_CALLS_PER_SECOND_MAX};
+    use mortise_format::limits::{
+        APP_CALLS_BURST_MAX, APP_CALLS_PER_SECOND_MAX, APP_IN_FLIGHT_MAX,
+    };
     use mortise_format::secp256k1::Signer;
     use mortise_rpc::Base64;
     use mortise_rpc::credentials::Credentials;
     use mortise_rpc::params::PlainText;
     use serde_json::{Value, json};
     use std::sync::Arc;
+    use std::task::{Context, Poll, Waker};
 
     const ENGINE: EngineId = EngineId([7; 32]);
     const NOW_MS: u64 = 1_800_000_000_000;
@@ -127,7 +130,11 @@ mod tests {
     }
 
     /// Keys, clock and entropy of an application that is always there.
-    struct Fake;
+    #[derive(Default)]
+    struct Fake {
+        /// No random bytes arrive.
+        is_silent: bool,
+    }
 
     impl Clock for Fake {
         fn now_ms(&self) -> Result<u64, ClockError> {
@@ -164,13 +171,21 @@ mod tests {
             count: usize,
             _: Option<&'a Credentials>,
         ) -> PortFuture<'a, Result<SecretBytes, VaultError>> {
-            Box::pin(std::future::ready(Ok(SecretBytes::new(vec![3; count]))))
+            match self.is_silent {
+                true => Box::pin(std::future::pending()),
+                false => Box::pin(std::future::ready(Ok(SecretBytes::new(vec![3; count])))),
+            }
         }
     }
 
     fn handle() -> (Arc<PhaseCell>, EngineHandle) {
+        handle_with(Arc::default())
+    }
+
+    fn handle_with(fake: Arc<Fake>) -> (Arc<PhaseCell>, EngineHandle) {
         let phase = Arc::new(PhaseCell::default());
-        let app = App::new(Arc::new(Fake), Arc::new(Fake), Arc::new(Fake), AppConfig::default());
+        let (clock, entropy) = (Arc::clone(&fake), Arc::clone(&fake));
+        let app = App::new(fake, clock, entropy, AppConfig::default());
         let handle = EngineHandle::new(Arc::clone(&phase), Bounds::default(), "attested");
         (phase, handle.with_app(Some(app)))
     }
@@ -244,5 +259,24 @@ mod tests {
             let field = error.as_ref().and_then(|error| error.text("field"));
             assert_eq!(field == Some("validUntil"), is_refused, "{valid_until}");
         }
+    }
+
+    /// Goal: calls in flight are bounded over all connections. Method: keys that never arrive.
+    #[tokio::test]
+    async fn calls_in_flight_of_all_callers_are_bounded() {
+        let (phase, handle) = handle_with(Arc::new(Fake { is_silent: true }));
+        phase.enter(Phase::Ready);
+        let mut waiting = Vec::new();
+        for _ in 0..2 * APP_IN_FLIGHT_MAX {
+            let caller = handle.for_connection();
+            let mut call = Box::pin(async move {
+                random(&caller, KmsGenerateRandom { bytes: 1 }).await.unwrap_err()
+            });
+            match call.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                Poll::Pending => waiting.push(call),
+                Poll::Ready(error) => assert_eq!(error.entry(), Some(Code::Overloaded)),
+            }
+        }
+        assert_eq!(waiting.len(), APP_IN_FLIGHT_MAX);
     }
 }

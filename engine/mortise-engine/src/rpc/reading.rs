@@ -31,11 +31,10 @@ pub(super) async fn keys(handle: &EngineHandle, params: GetReadingKeys) -> Answe
             |r: &&GrantedReading| params.request_id.is_none_or(|id| id == r.grant.request.id);
         let granted = readings.iter().rfind(wanted).ok_or_else(not_granted)?;
         let from = params.from_epoch.unwrap_or(0);
-        let is_inside = |epoch: u64| granted.grant.covers(epoch) && epoch >= from;
-        let mut inside: Vec<EpochRecord> =
-            epochs.into_iter().filter(|record| is_inside(record.epoch)).collect();
-        let next_epoch = inside.get(READING_EPOCHS_MAX).map(|record| record.epoch);
-        inside.truncate(READING_EPOCHS_MAX);
+        let is_inside =
+            |record: &EpochRecord| granted.grant.covers(record.epoch) && record.epoch >= from;
+        let mut inside: Vec<EpochRecord> = epochs.into_iter().filter(is_inside).collect();
+        let next_epoch = next_page(&mut inside).map(|record| record.epoch);
         let reading = reader.reading();
         let sealed = reading.seal_epochs(&params.reader, granted.at, &inside).await;
         let sealed = sealed.map_err(refused)?;
@@ -51,6 +50,12 @@ pub(super) async fn keys(handle: &EngineHandle, params: GetReadingKeys) -> Answe
         }))
     })
     .await
+}
+
+/// Truncates epochs to those of one answer. Returns the first that is left out.
+fn next_page<T>(epochs: &mut Vec<T>) -> Option<T> {
+    let most = READING_EPOCHS_MAX.min(epochs.len());
+    epochs.drain(most..).next()
 }
 
 pub(super) async fn events(handle: &EngineHandle, params: GetEvents) -> Answered {
@@ -192,5 +197,24 @@ fn refused(error: ReadingError) -> ErrorObject {
             ErrorObject::new(Code::KeysUnavailable).with("epoch", epoch)
         }
         ReadingError::NoEpoch { .. } => unexpected(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answer_has_a_bounded_number_of_epochs_and_names_the_next() {
+        for (count, next) in [
+            (READING_EPOCHS_MAX - 1, None),
+            (READING_EPOCHS_MAX, None),
+            (READING_EPOCHS_MAX + 1, Some(READING_EPOCHS_MAX)),
+            (READING_EPOCHS_MAX + 9, Some(READING_EPOCHS_MAX)),
+        ] {
+            let mut epochs: Vec<usize> = (0..count).collect();
+            assert_eq!(next_page(&mut epochs), next, "{count}");
+            assert_eq!(epochs, (0..count.min(READING_EPOCHS_MAX)).collect::<Vec<_>>());
+        }
     }
 }

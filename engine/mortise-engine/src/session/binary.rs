@@ -229,3 +229,48 @@ const IN_A_ROW_MAX: usize = 16;
 const QUEUED_MAX: usize = 64;
 /// Answers are batched into one write up to this size.
 const FLUSH_BYTES: usize = 256 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::phase::Bounds;
+    use mortise_format::limits::IN_FLIGHT_PER_CONNECTION_MAX;
+
+    /// Goal: at the bound the session stops reading. Method: many messages at once on a connection
+    /// whose answers nobody writes; each answer that is taken lets one more message in.
+    #[test]
+    fn connection_at_its_bound_of_requests_is_not_read() {
+        let request = br#"{"jsonrpc":"2.0","id":1,"method":"getEnclaveId"}"#;
+        let length = u32::try_from(request.len()).unwrap().to_le_bytes();
+        let most = IN_FLIGHT_PER_CONNECTION_MAX;
+        let messages: Vec<u8> = (0..2 * most as u64)
+            .flat_map(|n| [&length[..], &n.to_le_bytes(), request].concat())
+            .collect();
+        actix::System::new().block_on(async {
+            let handle = EngineHandle::new(Arc::default(), Bounds::default(), "attested");
+            let handle = handle.for_connection();
+            let permits = Arc::new(Semaphore::new(handle.bounds().per_connection));
+            let (answers, mut outgoing) = mpsc::channel(QUEUED_MAX);
+            let in_flight = || handle.budgets().messages.held_by(handle.caller());
+            let mut reader = MessageReader::new(&messages[..], REQUEST_BYTES_MAX);
+            let reading = read(&mut reader, (&handle, Dialler::Caller), &permits, &answers);
+            tokio::pin!(reading);
+            for taken in 0..3 {
+                // It is idle long before: each message takes a turn or two.
+                let turns = async {
+                    for _ in 0..8 * most {
+                        tokio::task::yield_now().await;
+                    }
+                };
+                tokio::select! {
+                    biased;
+                    _ = &mut reading => panic!("all messages are read"),
+                    () = turns => {}
+                }
+                assert_eq!(in_flight(), most, "after {taken} answers");
+                drop(outgoing.recv().await);
+                assert_eq!(in_flight(), most - 1);
+            }
+        });
+    }
+}

@@ -77,7 +77,11 @@ mod tests {
             assert_eq!(field(name, Value::Null), name);
         }
         assert_eq!(field("images", json!(["0x00"])), "images[0]");
-        assert_eq!(field("images", json!(alloc::vec![Measurement([1; 48]); 9])), "images");
+        let images = |n: usize| json!(alloc::vec![Measurement([1; 48]); n]);
+        let mut most = whole.clone();
+        most["images"] = images(APPROVED_IMAGES_MAX);
+        assert!(ApproveImages::parse(&most).is_ok());
+        assert_eq!(field("images", images(APPROVED_IMAGES_MAX + 1)), "images");
         assert_eq!(field("minimumVersion", json!("1.0")), "minimumVersion");
         assert_eq!(field("minimumVersion", json!(1)), "minimumVersion");
         assert_eq!(field("rules", json!(65_536)), "rules");

@@ -9,8 +9,8 @@ use mortise_format::asset::AssetType;
 use mortise_format::command::{CancelForm, Command};
 use mortise_format::ids::LockId;
 use mortise_format::limits::{
-    BATCH_LOCKS_MAX, EXECUTION_DATA_BYTES_MAX, LOCK_LEGS_MAX, OBSERVERS_MAX, PAGE_LOCKS_MAX,
-    PROOF_HASHES_MAX,
+    ATTESTATION_NONCE_BYTES_MAX, BATCH_LOCKS_MAX, EXECUTION_DATA_BYTES_MAX, LOCK_LEGS_MAX,
+    OBSERVERS_MAX, PAGE_LOCKS_MAX, PROOF_HASHES_MAX,
 };
 use serde_json::{Value, json};
 
@@ -367,6 +367,17 @@ fn assets_follow_the_rules_of_their_type() {
 }
 
 #[test]
+fn nonce_of_a_boot_document_has_a_bound() {
+    let parsed = |bytes: usize| {
+        let nonce = format!("0x{}", "11".repeat(bytes));
+        GetBootAttestation::parse(&json!({"nonce": nonce})).map(|asked| asked.nonce.unwrap().0)
+    };
+    let most = ATTESTATION_NONCE_BYTES_MAX;
+    assert_eq!(parsed(most).map(|nonce| nonce.len()), Ok(most));
+    assert_eq!(parsed(most + 1).unwrap_err().field(), "nonce");
+}
+
+#[test]
 fn lists_and_bytes_are_bounded() {
     let leg = json!({"chainId": 1, "assetType": "native", "amount": "7"});
     let legs = |n: usize| json!(vec![leg.clone(); n]);
@@ -384,10 +395,14 @@ fn lists_and_bytes_are_bounded() {
     let field = "fulfillmentCondition.executionData";
     wrong(Method::CreateLock, &create(), path, data(EXECUTION_DATA_BYTES_MAX + 1), field);
     wrong(Method::CreateLock, &create(), path, json!("0x0"), field);
-    let many = json!({"fact": fact(), "signatures": vec![signature(); OBSERVERS_MAX + 1]});
-    assert_eq!(SubmitChainFact::parse(&many).unwrap_err().field(), "signatures");
+    let signed = |n: usize| json!({"fact": fact(), "signatures": vec![signature(); n]});
+    assert!(SubmitChainFact::parse(&signed(OBSERVERS_MAX)).is_ok());
+    let many = SubmitChainFact::parse(&signed(OBSERVERS_MAX + 1));
+    assert_eq!(many.unwrap_err().field(), "signatures");
     let hashes = vec![hash(1); PROOF_HASHES_MAX + 1];
     let (_, proof) = good().into_iter().find(|(m, _)| *m == Method::VerifyFulfillment).unwrap();
+    let most = changed(&proof, "/fulfillmentProof/merkleProof", json!(hashes[1..]));
+    assert!(VerifyFulfillment::parse(&most).is_ok());
     let field = "fulfillmentProof.merkleProof";
     wrong(Method::VerifyFulfillment, &proof, "/fulfillmentProof/merkleProof", json!(hashes), field);
     for limit in [0, PAGE_LOCKS_MAX + 1] {

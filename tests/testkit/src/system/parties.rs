@@ -4,11 +4,11 @@ use super::wire::JsonLine;
 use mortise_client::{Signer, random_request_id};
 use mortise_format::U256;
 use mortise_format::asset::{Asset, Condition};
-use mortise_format::eip712::{Claim, Request};
+use mortise_format::eip712::{Claim, Request, batch_hash};
 use mortise_format::ids::{Address, Bytes32, EngineId, LockId};
 use mortise_format::lock::{LegTerms, LockTerms};
 use mortise_format::nonce::{hour_at, nonce_of};
-use mortise_rpc::params::{ClaimLock, CommitLock, ReleaseLock};
+use mortise_rpc::params::{ClaimLock, CommitBatch, CommitLock, ReleaseLock};
 use mortise_rpc::{Method, envelope};
 use serde::Serialize;
 use serde_json::Value;
@@ -88,6 +88,20 @@ impl Parties {
     /// A commit.
     pub fn commit(&self, n: u64, amount: u64) -> CommitLock {
         self.commit_terms(self.terms(n, amount), request())
+    }
+
+    /// A batch of locks with so many bytes of execution data each.
+    pub fn batch(&self, locks: u64, data_bytes: usize) -> CommitBatch {
+        let large = |n: u64| {
+            let mut terms = self.terms(n, 1);
+            terms.condition.execution_data = Some(vec![7; data_bytes]);
+            terms
+        };
+        let terms: Vec<_> = (0..locks).map(large).collect();
+        let lock_ids: Vec<_> = terms.iter().map(|terms| self.lock_id(terms)).collect();
+        let hash = batch_hash(&lock_ids);
+        let sign = |terms| self.owner.lock_intent(&self.engine_id, terms, &hash, request());
+        CommitBatch { intents: terms.into_iter().map(sign).collect() }
     }
 
     /// The arbiter's claim for the beneficiary.

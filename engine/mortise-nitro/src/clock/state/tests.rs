@@ -30,6 +30,11 @@ fn clock() -> ClockState {
 }
 
 #[test]
+fn rules_of_these_tests_are_those_of_every_clock() {
+    assert_eq!(ClockRules::default(), RULES);
+}
+
+#[test]
 fn time_counts_from_the_documents_time_at_the_answer() {
     let mut clock = ClockState::start(RULES, reading(500, 20, 1_000_000)).unwrap();
     assert_eq!(clock.now_ms(ms(520)), Ok(1_000_000));
@@ -77,6 +82,13 @@ fn module_that_goes_back_too_far_is_refused_until_there_is_no_time() {
     assert!(clock.anchor(reading(40_000, 0, 1_037_000)).is_err());
     assert_eq!(clock.now_ms(ms(60_001)), Err(ClockError::Stale { age_ms: 60_001 }));
     assert_eq!(clock.health(ms(60_001)).failures, 2);
+}
+
+#[test]
+fn module_that_goes_back_by_two_seconds_is_an_anchor() {
+    let mut clock = clock();
+    assert_eq!(clock.anchor(reading(10_000, 0, 1_008_000)), Ok(()));
+    assert_eq!(clock.health(ms(10_000)).last_step_ms, -2_000);
 }
 
 fn ahead(ahead_ms: u64, agreed: u32) -> Result<(), AnchorRefused> {

@@ -15,7 +15,7 @@ use mortise_engine::ports::{
 };
 use mortise_format::EngineId;
 use mortise_format::limits::{
-    KMS_ANSWER_BYTES_MAX, KMS_CONTEXT_BYTES_MAX, KMS_WRAPPED_KEY_BYTES_MAX,
+    KMS_ANSWER_BYTES_MAX, KMS_CONTEXT_BYTES_MAX, KMS_RANDOM_BYTES_MAX, KMS_WRAPPED_KEY_BYTES_MAX,
 };
 use mortise_rpc::credentials::Credentials;
 use serde_json::{Value, json};
@@ -286,12 +286,32 @@ async fn refusal_reaches_the_engine_through_the_vault() {
 }
 
 #[tokio::test]
+async fn request_and_answer_at_their_bounds_pass() {
+    let service = Service::new(|_, seen| {
+        let text = honest(seen).to_string();
+        let spaces = " ".repeat(KMS_ANSWER_BYTES_MAX - text.len());
+        Reply::Text(200, format!("{text}{spaces}"))
+    });
+    let client = client(&service);
+    let key = client.config().app_key();
+    let value = "b".repeat(KMS_CONTEXT_BYTES_MAX - 1);
+    let context = EncryptionContext::from([("a".to_owned(), value)]);
+    assert!(client.generate_data_key(key, &context, None).await.is_ok());
+    let wrapped = [0; KMS_WRAPPED_KEY_BYTES_MAX];
+    let opened = client.decrypt_data_key(key, &wrapped, &EncryptionContext::new(), None).await;
+    assert_eq!(opened.map(|_| ()), Ok(()));
+    let random = client.generate_random(KMS_RANDOM_BYTES_MAX, None).await;
+    assert_eq!(random.map(|bytes| bytes.len()), Ok(KMS_RANDOM_BYTES_MAX));
+}
+
+#[tokio::test]
 async fn request_beyond_the_bounds_is_not_sent() {
     let service = Service::new(|_, seen| Reply::Json(200, honest(seen)));
     let client = client(&service);
     let key = client.config().app_key();
     let none = EncryptionContext::new();
-    let large = EncryptionContext::from([("a".repeat(KMS_CONTEXT_BYTES_MAX), "b".to_owned())]);
+    let name = "a".repeat(KMS_CONTEXT_BYTES_MAX);
+    let large = EncryptionContext::from([(name, "b".to_owned())]);
     let out = |bound| KmsError::RequestOutOfBounds(bound);
     let made = client.generate_data_key(key, &large, None).await.unwrap_err();
     assert_eq!(made, out(Bound::Context));
@@ -299,7 +319,7 @@ async fn request_beyond_the_bounds_is_not_sent() {
         let opened = client.decrypt_data_key(key, &wrapped, &none, None).await.unwrap_err();
         assert_eq!(opened, out(Bound::WrappedKey));
     }
-    for count in [0, 1025, usize::MAX] {
+    for count in [0, KMS_RANDOM_BYTES_MAX + 1, usize::MAX] {
         let random = client.generate_random(count, None).await.unwrap_err();
         assert_eq!(random, out(Bound::RandomBytes));
     }
