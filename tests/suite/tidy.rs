@@ -7,6 +7,7 @@
 mod book;
 mod layers;
 mod lengths;
+mod limits;
 mod links;
 mod source;
 mod specs;

@@ -130,6 +130,10 @@ fn limit_rows_that_differ(source: &str, page: &str) -> Vec<String> {
     let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
     let unknown = rows.filter(|row| !limits.iter().any(|(name, _)| name == row));
     violations.extend(unknown.map(|name| format!("{LIMITS_PAGE} names {name}, no limit")));
+    let twice = limits.iter().filter(|(name, _)| {
+        page.lines().filter(|line| line.starts_with(&format!("| `{name}` |"))).count() > 1
+    });
+    violations.extend(twice.map(|(name, _)| format!("{LIMITS_PAGE} has two rows for {name}")));
     violations
 }
 
@@ -253,6 +257,8 @@ fn changed_missing_or_unknown_limit_is_found() {
     assert_one(&limit_rows_that_differ(source, &text.replace("| 4", "| 5")), "`B_MAX` | 4");
     let more = format!("{text}| `C_MAX` | 1 | z |\n");
     assert_one(&limit_rows_that_differ(source, &more), "C_MAX, no limit");
+    let twice = format!("{text}| `A_MAX` | 2 * 3 | again |\n");
+    assert_one(&limit_rows_that_differ(source, &twice), "two rows for A_MAX");
 }
 
 #[test]
