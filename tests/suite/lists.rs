@@ -4,11 +4,16 @@
 //! Method: the whole system over its socket. That pages equal a sorted list under every filter and
 //! any history is the property test beside the index (`state::lists` of the core).
 
+use mortise_engine::api::{Answer, Query, Reply};
+use mortise_engine::pipeline::Settings;
 use mortise_format::codec;
 use mortise_format::event::Event;
 use mortise_format::ids::{LockId, parse_hex_bytes};
-use mortise_format::limits::{LOCK_CHANGES_MAX, PAGE_LOCKS_MAX};
+use mortise_format::limits::{LOCK_CHANGES_MAX, OWNER_LOCKS_MAX, PAGE_LOCKS_MAX};
 use mortise_rpc::Method;
+use mortise_testkit::driver::Driver;
+use mortise_testkit::keys::Party;
+use mortise_testkit::scenario::{self, coin, terms};
 use mortise_testkit::system::System;
 use mortise_testkit::system::parties::{Parties, call, request};
 use mortise_testkit::system::wire::Framed;
@@ -210,4 +215,33 @@ fn history_of_a_lock_with_many_events_says_how_many_are_left_out() {
     let ends: Vec<_> = events[1..].iter().map(|event| event["expiresAt"].clone()).collect();
     let expected: Vec<_> = (more..most + more).map(|n| json!(first + n)).collect();
     assert_eq!(ends, expected);
+}
+
+/// Goal: an answer that names all locks of an owner has a bound, and says when it is not whole.
+/// Method: the pipeline, at the bound and with one lock more.
+#[test]
+fn answers_about_all_locks_of_an_owner_are_bounded_and_say_so() {
+    let mut driver = Driver::new(91, Settings::default());
+    let policy = &mut driver.genesis_mut().policy;
+    (policy.concurrent_max, policy.commands_per_minute_max) = (10_000, 10_000);
+    policy.requests_max = 10_000;
+    driver.boot().expect("an empty disk boots");
+    driver.settle();
+    let most = u64::try_from(OWNER_LOCKS_MAX).expect("a small number");
+    let owner = Party::Owner.address();
+    let mut at = 0;
+    for (count, is_whole) in [(most, true), (most + 1, false)] {
+        for n in at..count {
+            let (terms, request) = (terms(Party::Owner, n, 1), scenario::request(n));
+            let asked = driver.signer().commit(Party::Owner, &terms, request);
+            assert!(matches!(driver.answer(&asked), Reply::Logged(..)), "lock {n}");
+        }
+        at = count;
+        let open = driver.read(Query::OpenLocks(owner));
+        let Reply::Rooted(Answer::Locks(locks, next), _) = open else { panic!("they are read") };
+        assert_eq!((locks.len(), next.is_none()), (OWNER_LOCKS_MAX, is_whole));
+        let holds = driver.read(Query::Holds(owner, coin()));
+        let Reply::Rooted(Answer::Holds(holds), _) = holds else { panic!("they are read") };
+        assert_eq!((holds.locks.len(), holds.is_whole), (OWNER_LOCKS_MAX, is_whole));
+    }
 }

@@ -359,6 +359,7 @@ mod tests {
     #[test]
     fn only_plain_names_are_names() {
         assert!(blob_name_is_valid("genesis.sealed-key_1"));
+        assert!(blob_name_is_valid(&"a".repeat(BLOB_NAME_BYTES_MAX)));
         let long = "a".repeat(BLOB_NAME_BYTES_MAX + 1);
         for name in ["", "A", "a/b", "a b", "\u{e9}", &long] {
             assert!(!blob_name_is_valid(name), "{name}");

@@ -97,8 +97,7 @@ fn keys_of_frames_open_exactly_these_frames() {
     let page = events(&client, 1, 1, Some(&reader)).unwrap();
     let keys = reader.open_frames(&engine_id, &page).unwrap();
     assert_eq!(keys.frames().len(), 1);
-    let frame =
-        |view: &mortise_rpc::results::FrameView| Frame::decode(&view.bytes()).expect("a frame");
+    let frame = |view: &FrameView| Frame::decode(&view.bytes()).expect("a frame");
     let key = keys.content_key(1).expect("of the one frame");
     assert!(seal::open_content(key, &frame(&page.frames[0])).is_ok());
     let others = events(&client, 0, 9, None).unwrap().frames;
@@ -136,9 +135,7 @@ fn reader_of_other_epochs_gets_no_key_of_this_epoch() {
     let reader = Reader::random_with_secret().0;
     grant(&client, &reader, (1, 1), 1);
     let page = events(&client, 0, 256, Some(&reader)).unwrap();
-    let epoch = |view: &mortise_rpc::results::FrameView| {
-        Frame::decode(&view.bytes()).unwrap().header().epoch
-    };
+    let epoch = |view: &FrameView| Frame::decode(&view.bytes()).unwrap().header().epoch;
     assert!(page.frames.iter().all(|view| epoch(view) == 1));
     assert!(page.next < page.released, "the page ends before the second epoch");
     let engine_id = block_on(client.identity()).unwrap().engine_id;

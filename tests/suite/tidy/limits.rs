@@ -27,11 +27,12 @@ fn limits_of(source: &str) -> Vec<&str> {
 }
 
 fn rows_of(page: &str) -> Vec<Row<'_>> {
-    let row = |line: &'_ str| -> Option<Row<'_>> {
-        let (name, cell) = line.strip_prefix("| `")?.split_once("` | ")?;
-        Some((name, cell.trim_end().trim_end_matches('|').trim_end()))
-    };
-    page.lines().filter_map(row).collect()
+    page.lines().filter_map(row_of).collect()
+}
+
+fn row_of(line: &str) -> Option<Row<'_>> {
+    let (name, cell) = line.strip_prefix("| `")?.split_once("` | ")?;
+    Some((name, cell.trim_end().trim_end_matches('|').trim_end()))
 }
 
 /// Limits without a row, rows without a limit, second rows, and rows in another order.

@@ -405,6 +405,7 @@ fn lists_and_bytes_are_bounded() {
     assert!(VerifyFulfillment::parse(&most).is_ok());
     let field = "fulfillmentProof.merkleProof";
     wrong(Method::VerifyFulfillment, &proof, "/fulfillmentProof/merkleProof", json!(hashes), field);
+    assert!(ListLocks::parse(&json!({"limit": PAGE_LOCKS_MAX})).is_ok());
     for limit in [0, PAGE_LOCKS_MAX + 1] {
         assert_eq!(ListLocks::parse(&json!({"limit": limit})).unwrap_err().field(), "limit");
     }
