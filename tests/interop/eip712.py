@@ -120,6 +120,8 @@ def check_hashes(hashes):
 
     b = hashes["batch"]
     same("batch", keccak(b"".join(map(raw, b["lockIds"]))), b["hash"])
+    s = hashes["scope"]
+    same("scope", keccak(s["text"].encode()), s["hash"])
     m = hashes["amounts"]
     same("amounts", keccak(encode(["uint256"] * 2, list(map(int, m["amounts"])))), m["hash"])
     print("ok  named hashes")

@@ -18,6 +18,7 @@ use mortise_format::ids::{
 use mortise_format::images::{ImageApproval, Version};
 use mortise_format::insecure_mode::InsecureMode;
 use mortise_format::lock::{Custody, Durability, LOCKED_ASSET_TYPE, LegTerms, LockTerms, Status};
+use mortise_format::read_request::{READ_REQUEST_TYPE, ReadRequest, scope, scope_text};
 use mortise_format::reading::ReadingGrant;
 use mortise_format::rules::RuleSet;
 use mortise_format::secp256k1::recover;
@@ -242,6 +243,28 @@ fn decrypt_request() -> Value {
     vector(eip712::DECRYPT_TYPE, In::Engine, message, asked.hash())
 }
 
+/// What a read of the vectors selects.
+fn read_filter() -> [(&'static str, String); 2] {
+    [("owner", signer().address().to_string()), ("status", "ACTIVE".to_owned())]
+}
+
+fn read_request() -> Value {
+    let reader = signer().address();
+    let asked = ReadRequest {
+        reader,
+        owner: reader,
+        lock_id: LockId([0; 32]),
+        scope: scope("listLocks", &read_filter()),
+        valid_until: request().valid_until,
+    };
+    let message = json!({
+        "reader": address(&asked.reader), "owner": address(&asked.owner),
+        "lockId": text(&asked.lock_id), "scope": text(&asked.scope),
+        "validUntil": asked.valid_until,
+    });
+    vector(READ_REQUEST_TYPE, In::Engine, message, asked.hash())
+}
+
 fn succession() -> Value {
     let succession = Succession { predecessor: ENGINE, genesis: Bytes32([0x77; 32]) };
     let message =
@@ -415,6 +438,10 @@ fn named_hashes() -> Value {
             "lockIds": [text(&lock_id), text(&other)],
             "hash": text(&eip712::batch_hash(&[lock_id, other])),
         },
+        "scope": {
+            "text": scope_text("listLocks", &read_filter()),
+            "hash": text(&scope("listLocks", &read_filter())),
+        },
         "amounts": {
             "amounts": ["7", text(&U256::MAX)],
             "hash": text(&eip712::amounts_hash(&[U256::from(7u64), U256::MAX])),
@@ -480,7 +507,7 @@ fn file() -> Value {
         "signer": {"secret": SECRET, "address": address(&signer().address())},
         "structs": [
             approval(), intent(&Bytes32::ZERO), intent(&batch), claim(), release, cancel, extend,
-            balance_fact(), commitment(None), outcome(None), statement(), decrypt_request(),
+            balance_fact(), commitment(None), outcome(None), statement(), decrypt_request(), read_request(),
             succession(),
             grant_reading(),
             approve_images(),
@@ -515,5 +542,5 @@ fn every_signature_of_the_file_recovers_to_its_signer() {
         assert_eq!(recover(&Digest(digest.0), &signature), Ok(signer().address()));
         count += 1;
     }
-    assert_eq!(count, 21);
+    assert_eq!(count, 22);
 }

@@ -49,6 +49,7 @@ pub mod nonce;
 pub mod note;
 pub mod pcr;
 pub mod policy;
+pub mod read_request;
 pub mod reading;
 pub mod reject;
 pub mod release;

@@ -255,6 +255,8 @@ pub const WITNESS_ANSWER_BYTES_MAX: usize = 4 * 1024;
 pub const WITNESS_ANSWER_MS_MAX: u64 = 5 * 1000;
 /// Largest `tlog-proof@v1`: its checkpoint, its path, extra data.
 pub const TLOG_PROOF_BYTES_MAX: usize = 96 * 1024;
+/// Longest validity of a `ReadRequest` when it is shown, seconds: its holder can show it again.
+pub const READ_VALID_S_MAX: u64 = 300;
 /// Longest validity of a request id.
 pub const REQUEST_VALID_MS_MAX: u64 = 24 * 3600 * 1000;
 
