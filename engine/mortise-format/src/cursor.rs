@@ -42,7 +42,7 @@ impl ListCursor {
     /// The event that granted the lock.
     pub fn granted_at(self) -> LogPosition {
         let event = self.0 >> LOCK_BITS;
-        let index = u32::try_from(event & (1 << EVENT_BITS) - 1).unwrap_or(u32::MAX);
+        let index = u32::try_from(event & ((1 << EVENT_BITS) - 1)).unwrap_or(u32::MAX);
         LogPosition { seq: event >> EVENT_BITS, index }
     }
 
