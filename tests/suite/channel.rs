@@ -9,6 +9,7 @@ mod hidden;
 mod interop;
 mod lies;
 mod raw;
+mod reads;
 mod relay;
 mod restart;
 
@@ -16,6 +17,7 @@ use crate::client::block_on;
 use mortise_client::{Channel, Client, ClientError, Endpoint, RetryPolicy, Trust};
 use mortise_engine::attest::Attestation;
 use mortise_engine::ports::Vault;
+use mortise_format::genesis::Genesis;
 use mortise_sim::nsm::{Measurements, SoftwareNsm};
 use mortise_testkit::system::parties::Parties;
 use mortise_testkit::system::threads::Platform;
@@ -51,10 +53,15 @@ fn enclave(authority: &Path, vault: &Arc<dyn Vault>) -> (Platform, Trust) {
 
 impl Carried {
     fn start() -> Self {
+        Self::of(Options::default().genesis)
+    }
+
+    fn of(genesis: Genesis) -> Self {
         let authority = tempfile::tempdir().expect("the system gives a folder");
         let vault: Arc<dyn Vault> = Arc::new(TestVault::new(131));
         let (platform, trust) = enclave(authority.path(), &vault);
-        let system = System::with(Options { platform: Some(platform), ..Options::default() });
+        let options = Options { genesis, platform: Some(platform), ..Options::default() };
+        let system = System::with(options);
         let relay = Relay::start(system.folder().join("relay.sock"), system.engine_socket());
         Self { system, relay, trust, vault, authority }
     }

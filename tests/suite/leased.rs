@@ -19,6 +19,7 @@ use mortise_sim::nsm::{Measurements, SoftwareNsm};
 use mortise_testkit::keys::Party;
 use mortise_testkit::system::System;
 use mortise_testkit::system::parties::{Parties, call};
+use mortise_testkit::system::readers::GrantedReader;
 use mortise_testkit::system::threads::{MovedClock, Platform};
 use mortise_testkit::system::wire::Framed;
 use mortise_testkit::vault::TestVault;
@@ -61,7 +62,7 @@ fn freshness(system: &System, witnesses: Witnesses) -> Freshness {
 }
 
 /// One call of every method that can be answered in clear by an engine without an application.
-fn calls() -> Vec<(Method, Value)> {
+fn calls(reader: &GrantedReader) -> Vec<(Method, Value)> {
     let owner = Party::Owner.address();
     let asset = json!({"chainId": 1, "assetType": "native"});
     let condition = json!({
@@ -90,7 +91,7 @@ fn calls() -> Vec<(Method, Value)> {
         (Method::GetStateRoot, json!({"atSeq": 0})),
         (Method::GetProof, json!({"owner": owner})),
         (Method::GetProof, json!({"owner": owner, "seq": 0})),
-        (Method::GetReceipt, json!({"seq": 0, "index": 0})),
+        (Method::GetReceipt, reader.params(0, 0)),
         (Method::GetCheckpoint, json!({})),
         (Method::GetConsistencyProof, json!({"from": 1})),
         (Method::GetEvents, json!({"from": 0})),
@@ -108,7 +109,8 @@ fn every_answer_about_now_carries_its_freshness_and_no_other_does() {
     let (system, _) = serving(&bench);
     let identity = block_on(over_socket(&system.engine_socket()).identity()).expect("it answers");
     let check = freshness(&system, Witnesses::new(keys(&bench), 2).expect("two of three"));
-    for (method, params) in calls() {
+    let reader = GrantedReader::of(&system);
+    for (method, params) in calls(&reader) {
         let name = format!("{} {params}", method.name());
         let call = Call::parse(method, &params).unwrap_or_else(|e| panic!("{name}: {e:?}"));
         let answer = system.call(method.name(), params);
@@ -130,9 +132,10 @@ fn without_a_lease_only_the_past_and_health_are_answered() {
     let bench = Bench::new(3);
     let (system, clock) = serving(&bench);
     assert_eq!(system.call("health", json!({}))["result"]["status"], "healthy");
+    let reader = GrantedReader::of(&system);
     bench.set_all(WitnessBehaviour::Cut);
     clock.move_ahead(Duration::from_secs(120));
-    for (method, params) in calls() {
+    for (method, params) in calls(&reader) {
         let name = format!("{} {params}", method.name());
         let call = Call::parse(method, &params).expect(&name);
         let answer = system.call(method.name(), params);

@@ -8,7 +8,7 @@ use mortise_engine::api::{Answer, Query, Reply};
 use mortise_engine::pipeline::Settings;
 use mortise_format::codec;
 use mortise_format::event::Event;
-use mortise_format::ids::{LockId, parse_hex_bytes};
+use mortise_format::ids::LockId;
 use mortise_format::limits::{LOCK_CHANGES_MAX, OWNER_LOCKS_MAX, PAGE_LOCKS_MAX};
 use mortise_rpc::Method;
 use mortise_testkit::driver::Driver;
@@ -16,6 +16,7 @@ use mortise_testkit::keys::Party;
 use mortise_testkit::scenario::{self, coin, terms};
 use mortise_testkit::system::System;
 use mortise_testkit::system::parties::{Parties, call, request};
+use mortise_testkit::system::readers::GrantedReader;
 use mortise_testkit::system::wire::Framed;
 use serde_json::{Value, json};
 
@@ -125,12 +126,12 @@ fn page_has_at_most_its_bound_and_names_the_next() {
 }
 
 /// An event of a lock, and the receipt that proves it.
-fn proven(system: &System, event: &Value) -> Event {
-    let at = json!({"seq": event["seq"], "index": event["index"]});
-    let answer = system.call("getReceipt", at);
-    let bytes = answer["result"]["receipt"]["event"].as_str().unwrap_or_else(|| panic!("{answer}"));
-    let bytes = parse_hex_bytes(bytes).expect("an event in hex");
-    codec::decode(&bytes).expect("an event")
+fn proven(system: &System, reader: &GrantedReader, event: &Value) -> Event {
+    let seq = event["seq"].as_u64().expect("a number");
+    let index = event["index"].as_u64().and_then(|index| u32::try_from(index).ok());
+    let index = index.expect("a number");
+    let answer = system.call("getReceipt", reader.params(seq, index));
+    codec::decode(&reader.open(seq, index, &answer["result"]).receipt.event.0).expect("an event")
 }
 
 /// Goal: the history of a lock has every event in order, with a position that proves it and nothing
@@ -140,6 +141,7 @@ fn history_of_a_lock_has_every_event_with_its_position() {
     let mut system = System::start();
     let parties = Parties::of(&system.engine_socket());
     let ids = commit(&system, &parties, 0..3);
+    let reader = GrantedReader::of(&system);
     let lock_id: LockId = serde_json::from_value(ids[1].clone()).expect("a lock id");
     let expires = parties.terms(1, 10).expires + 100;
     let extended = parties.owner.extend(&parties.engine_id, lock_id, expires, request());
@@ -170,13 +172,13 @@ fn history_of_a_lock_has_every_event_with_its_position() {
     assert!(history.get("leftOut").is_none(), "{history}");
     let times: Vec<_> = events.iter().map(|event| event["time"].as_u64()).collect();
     assert!(times.is_sorted() && times[0].is_some(), "{times:?}");
-    assert!(matches!(proven(&system, &events[0]), Event::LocksGranted { locks, .. }
+    assert!(matches!(proven(&system, &reader, &events[0]), Event::LocksGranted { locks, .. }
         if locks[0].lock_id == lock_id));
-    assert!(matches!(proven(&system, &events[1]), Event::LockExtended { lock_id: id, .. }
+    assert!(matches!(proven(&system, &reader, &events[1]), Event::LockExtended { lock_id: id, .. }
         if id == lock_id));
-    assert!(matches!(proven(&system, &events[2]), Event::LockClaimed { claim, .. }
+    assert!(matches!(proven(&system, &reader, &events[2]), Event::LockClaimed { claim, .. }
         if claim.lock_id == lock_id));
-    assert!(matches!(proven(&system, &events[3]), Event::LockReleased { lock_id: id, .. }
+    assert!(matches!(proven(&system, &reader, &events[3]), Event::LockReleased { lock_id: id, .. }
         if id == lock_id));
     // Nothing but what getLock opens.
     let text = history.to_string();

@@ -19,6 +19,7 @@ mod leased;
 mod lists;
 mod no_std;
 mod nsm;
+mod parties;
 mod proofs;
 mod properties;
 mod pruned;

@@ -138,7 +138,10 @@ fn damaged_frame_makes_the_engine_take_a_snapshot_that_the_next_boot_needs() {
         }
         _ => Lie::Honest,
     });
-    let failed = system.call("getReceipt", json!({ "seq": 3, "index": 1 }));
+    let locks = system.call("listLocks", json!({}))["result"]["locks"].clone();
+    let locks = locks.as_array().expect("a page").iter();
+    let lock = locks.clone().find(|lock| lock["grantedAt"]["seq"] == 3).expect("it is granted");
+    let failed = system.call("getReceipt", json!({ "lockId": lock["id"] }));
     assert_eq!(failed["error"]["data"]["name"], "READ_FAILED", "{failed}");
     eventually("a whole snapshot", || whole.try_recv().ok());
     // Without the snapshot this boot would end in a fault: the store still damages the frame.

@@ -139,7 +139,8 @@ fn checkpoints_and_tlog_proofs_contain_the_cosignatures_of_a_quorum() {
         let cosigned = verify_cosigned(note, &info.origin, &log, &witnesses).unwrap();
         assert_eq!(cosigned.checkpoint().head().size, shown.size);
         assert_eq!(shown.statement.history_size, shown.size);
-        let receipt = system.call("getReceipt", json!({"seq": seq, "index": 0}))["result"].clone();
+        let lock_id = &answer["result"]["commitment"]["lockId"];
+        let receipt = system.call("getReceipt", json!({"lockId": lock_id}))["result"].clone();
         let receipt: ReceiptResult = serde_json::from_value(receipt).unwrap();
         let (proof, leaf) = (receipt.tlog_proof.as_bytes(), &receipt.receipt.leaf.0);
         let proof = tlog_proof::verify_cosigned(proof, leaf, &info.origin, &log, &witnesses);

@@ -27,6 +27,9 @@ pub(crate) struct ConnectionArgs {
     pub anchors: Option<PathBuf>,
 
     /// File with the signing key (mode 0600). The variable MORTISE_KEY holds a key itself.
+    ///
+    /// Inside the channel (--attest-root) it also signs reads: an engine whose policy says `reads:
+    /// parties` shows locks, balances and nonces to their parties alone.
     #[arg(long, global = true, value_name = "FILE")]
     pub key: Option<PathBuf>,
 

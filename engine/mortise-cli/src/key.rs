@@ -105,6 +105,14 @@ pub fn load(file: Option<&Path>) -> Result<Signer, Failure> {
     Signer::from_hex(&text).map_err(|e| Failure::usage(format!("{KEY_VARIABLE}: {e}")))
 }
 
+/// The key of the caller, if it names one.
+pub fn named(file: Option<&Path>) -> Result<Option<Signer>, Failure> {
+    match file.is_some() || std::env::var_os(KEY_VARIABLE).is_some() {
+        true => load(file).map(Some),
+        false => Ok(None),
+    }
+}
+
 /// The key in a file that only its owner can read.
 pub fn read(path: &Path) -> Result<Signer, Failure> {
     let text = read_secret(path)?;

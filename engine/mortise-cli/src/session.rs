@@ -27,7 +27,12 @@ impl<'a> Session<'a> {
         let mut session = Self::in_clear(connection, output)?;
         if connection.proof.is_required()? {
             let limit = session.anchors.read()?.limit();
-            session.client = connection.proof.apply(session.client, limit).await?;
+            let client = connection.proof.apply(session.client, limit).await?;
+            // Inside the channel alone, where no carrier can repeat what it signs.
+            session.client = match key::named(connection.key.as_deref())? {
+                Some(signer) => client.reading_as(signer),
+                None => client,
+            };
             return Ok(session);
         }
         session.mode = mode::reported(endpoint(connection)?).await;

@@ -8,6 +8,7 @@ use crate::error::ClientError;
 use crate::freshness::Freshness;
 use crate::identity::Identity;
 use crate::link::{Link, LinkError};
+use crate::read_as::ReadAs;
 use crate::retry::{OnLoss, RetryPolicy, RetryReason, worth_waiting};
 use crate::statements::{ShownAs, SignedStatementView, Statements};
 use bytes::Bytes;
@@ -31,6 +32,7 @@ pub struct Client {
     pub(crate) attested: Option<Attested>,
     pub(crate) allowed: Option<InsecureMode>,
     freshness: Option<Box<Freshness>>,
+    pub(crate) read_as: Option<ReadAs>,
     next_id: AtomicU64,
 }
 
@@ -47,6 +49,7 @@ impl Client {
             attested: None,
             allowed: None,
             freshness: None,
+            read_as: None,
             next_id: AtomicU64::new(1),
         }
     }
@@ -192,9 +195,23 @@ impl Client {
         params: &P,
         on_loss: OnLoss,
     ) -> Result<R, ClientError> {
-        let call = self.written(method, params);
+        self.call_as(self.read_as.as_ref(), method, params, on_loss).await
+    }
+
+    /// As [`Client::call`], reading as this party.
+    pub(crate) async fn call_as<P: Serialize, R: DeserializeOwned>(
+        &self,
+        read_as: Option<&ReadAs>,
+        method: Method,
+        params: &P,
+        on_loss: OnLoss,
+    ) -> Result<R, ClientError> {
+        let mut call = self.written(method, params);
         for _ in 0..BOOTS_MAX {
             let peer = self.sealed_to().await?;
+            if let Some(params) = self.with_read(method, params, read_as, peer.as_deref()).await? {
+                call.text = Bytes::from(envelope::request(call.id, method.name(), &params));
+            }
             match self.send(&call, peer.as_deref(), on_loss).await? {
                 Sent::Answered(answered) => return self.taken(&call, answered).await,
                 Sent::ToOtherBoot => {
@@ -346,7 +363,8 @@ fn tense_of<P: Serialize>(method: Method, params: &P) -> Option<Tense> {
     Call::parse(method, &params).ok().map(|call| call.tense())
 }
 
-/// A call as text: the same bytes for every attempt and route.
+/// A call as text: the same bytes for every attempt and route, except for who reads, which is
+/// signed for each route.
 struct Written {
     method: Method,
     id: u64,
@@ -393,7 +411,7 @@ fn read_answer(method: Method, id: u64, answer: &[u8]) -> Result<Answered, Clien
     Ok(Answered { result, freshness: response.freshness, now: now_ms() / 1000 })
 }
 
-fn parsed<R: DeserializeOwned>(method: Method, result: Value) -> Result<R, ClientError> {
+pub(crate) fn parsed<R: DeserializeOwned>(method: Method, result: Value) -> Result<R, ClientError> {
     serde_json::from_value(result).map_err(|error| protocol(method, error))
 }
 

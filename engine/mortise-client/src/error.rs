@@ -76,6 +76,9 @@ pub enum ClientError {
     /// The lock is not in the state any more, or never was.
     #[error("the lock is not in the state")]
     LockGone,
+    /// The engine shows the whole lock to its owner, beneficiary and arbiter alone.
+    #[error("only the parties of this lock see all of it: read as one of them, in the channel")]
+    OnlyForParties,
     /// The lock ended in another status than the one waited for.
     #[error("the lock ended as {}", found.name())]
     EndedOtherwise {

@@ -50,6 +50,7 @@ mod identity;
 mod link;
 mod lock;
 mod methods;
+mod read_as;
 mod reader;
 mod retry;
 mod signer;

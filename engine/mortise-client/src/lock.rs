@@ -68,7 +68,7 @@ impl Client {
         let mut tried = 0;
         loop {
             tried += 1;
-            let nonce = self.suggest_nonce(owner.address()).await?;
+            let nonce = self.suggest_nonce_as(owner).await?;
             match self.commit_with_nonce(owner, lock, nonce).await {
                 Err(e) if e.code() == Some(Code::NonceUsed) && tried < NONCES_MAX => {}
                 outcome => return outcome,

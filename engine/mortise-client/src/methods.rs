@@ -6,9 +6,12 @@
 use crate::check;
 use crate::client::Client;
 use crate::error::ClientError;
+use crate::read_as::ReadAs;
 use crate::reader::Reader;
 use crate::retry::OnLoss;
+use crate::signer::Signer;
 use mortise_format::asset::Asset;
+use mortise_format::event::LogPosition;
 use mortise_format::ids::{Address, Bytes32, EngineId, LockId, RequestId, Signature};
 use mortise_format::lock::LockTerms;
 use mortise_format::release::ReleasedEpochs;
@@ -23,8 +26,9 @@ use mortise_rpc::params::{
 use mortise_rpc::results::{
     Attestation, BalanceResult, BatchResult, BootAttestation, CheckpointResult, CleanupResult,
     CommitResult, ConsistencyResult, CreateLockResult, EngineInfo, EventsResult, FactResult,
-    Health, LockHistory, LockList, LockView, LockedBalanceResult, NonceResult, OutcomeResult,
-    PolicyResult, ProofResult, ReadingKeysResult, ReceiptResult, SimulationResult, StateRootResult,
+    Health, LockById, LockHistory, LockList, LockView, LockedBalanceResult, NonceResult,
+    OutcomeResult, PolicyResult, ProofResult, ReadingKeysResult, ReceiptResult, SealedReceipt,
+    SimulationResult, StateRootResult,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -82,8 +86,20 @@ impl Client {
         self.query(Method::GetStateRoot, params).await
     }
 
-    /// A lock in the state.
+    /// A lock in the state. `OnlyForParties` when the engine shows no more of it to this reader
+    /// than [`Client::lock_by_id`] has.
     pub async fn lock(&self, lock_id: LockId) -> Result<Option<LockView>> {
+        let found: Option<serde_json::Value> =
+            self.query(Method::GetLock, GetLock { lock_id }).await?;
+        let Some(found) = found else { return Ok(None) };
+        if found.get("owner").is_none() {
+            return Err(ClientError::OnlyForParties);
+        }
+        crate::client::parsed(Method::GetLock, found).map(Some)
+    }
+
+    /// What the id of a lock in the state shows to anyone who knows it: status, times and legs.
+    pub async fn lock_by_id(&self, lock_id: LockId) -> Result<Option<LockById>> {
         self.query(Method::GetLock, GetLock { lock_id }).await
     }
 
@@ -122,6 +138,16 @@ impl Client {
         Ok(result.nonce)
     }
 
+    /// A nonce of this owner, who reads it as itself unless the client reads as a party.
+    pub(crate) async fn suggest_nonce_as(&self, owner: &Signer) -> Result<u64> {
+        let itself = ReadAs::in_channel(owner.clone());
+        let (read_as, params) = (self.read_as.as_ref(), SuggestNonce { owner: owner.address() });
+        let (read_as, method) = (read_as.unwrap_or(&itself), Method::SuggestNonce);
+        let result: NonceResult =
+            self.call_as(Some(read_as), method, &params, OnLoss::SendAgain).await?;
+        Ok(result.nonce)
+    }
+
     /// Runs every check of a commit, without effect.
     pub async fn simulate(&self, params: SimulateLock) -> Result<SimulationResult> {
         self.query(Method::SimulateLock, params).await
@@ -137,6 +163,18 @@ impl Client {
     pub async fn receipt(&self, params: GetReceipt) -> Result<ReceiptResult> {
         let result: ReceiptResult = self.query(Method::GetReceipt, params).await?;
         check::receipt(&self.identity().await?, &result.receipt)?;
+        self.take_receipt(&result.receipt)?;
+        Ok(result)
+    }
+
+    /// The receipt of the event at a place, for a reader with a right to its epoch, checked as
+    /// [`Client::receipt`] checks it.
+    pub async fn receipt_for(&self, reader: &Reader, at: LogPosition) -> Result<ReceiptResult> {
+        let params = GetReceipt::ForReader { at, reader: reader.public() };
+        let sealed: SealedReceipt = self.query(Method::GetReceipt, params).await?;
+        let identity = self.identity().await?;
+        let result = reader.open_receipt(&identity.engine_id, at, &sealed)?;
+        check::receipt(&identity, &result.receipt)?;
         self.take_receipt(&result.receipt)?;
         Ok(result)
     }

@@ -11,7 +11,7 @@ use mortise_format::event::LogPosition;
 use mortise_format::ids::{Bytes32, EngineId, parse_hex, to_hex};
 use mortise_format::reading::{frames_context, keys_context};
 use mortise_format::release::{ReleaseError, ReleasedEpochs, ReleasedFrames};
-use mortise_rpc::results::{EventsResult, ReadingKeysResult};
+use mortise_rpc::results::{EventsResult, ReadingKeysResult, ReceiptResult, SealedReceipt};
 use zeroize::Zeroizing;
 
 /// Why released keys were not opened.
@@ -33,6 +33,9 @@ pub enum ReaderError {
     /// Its keys are for other epochs or frames than the answer names.
     #[error("the keys are for other epochs or frames than the answer names")]
     OtherKeys,
+    /// It opens, but does not hold the receipt that was asked for.
+    #[error("the message opens but does not hold this receipt")]
+    Receipt,
     /// The answer has no keys.
     #[error("the answer has no keys")]
     NoKeys,
@@ -88,6 +91,30 @@ impl Reader {
         match found.eq(answer.epochs.iter().copied()) {
             true => Ok(released),
             false => Err(ReaderError::OtherKeys),
+        }
+    }
+
+    /// Opens an answer of `getReceipt` about the event at a place of this engine's log.
+    ///
+    /// # Errors
+    /// In this order: `OtherReader`, `Open`, `Receipt`.
+    pub fn open_receipt(
+        &self,
+        engine_id: &EngineId,
+        at: LogPosition,
+        answer: &SealedReceipt,
+    ) -> Result<ReceiptResult, ReaderError> {
+        if answer.reader != self.public() {
+            return Err(ReaderError::OtherReader);
+        }
+        let context = keys_context(engine_id, at);
+        let (enc, cipher) = (&answer.encapsulated_key.0, &answer.ciphertext.0);
+        let plain = self.0.open(enc, domains::READING_RECEIPT, &context, cipher)?;
+        let result: ReceiptResult =
+            serde_json::from_slice(&plain).map_err(|_| ReaderError::Receipt)?;
+        match (result.receipt.seq, result.receipt.index) == (at.seq, at.index) {
+            true => Ok(result),
+            false => Err(ReaderError::Receipt),
         }
     }
 

@@ -507,8 +507,8 @@ fn file() -> Value {
         "signer": {"secret": SECRET, "address": address(&signer().address())},
         "structs": [
             approval(), intent(&Bytes32::ZERO), intent(&batch), claim(), release, cancel, extend,
-            balance_fact(), commitment(None), outcome(None), statement(), decrypt_request(), read_request(),
-            succession(),
+            balance_fact(), commitment(None), outcome(None), statement(), decrypt_request(),
+            read_request(), succession(),
             grant_reading(),
             approve_images(),
             commitment(Some(InsecureMode::Debug)), commitment(Some(InsecureMode::Emulated)),

@@ -3,7 +3,7 @@
 use crate::client::Client;
 use crate::error::ClientError;
 use mortise_format::ids::LockId;
-use mortise_rpc::results::{LockStatus, LockView};
+use mortise_rpc::results::{LockById, LockStatus};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -21,11 +21,11 @@ impl Client {
         lock_id: LockId,
         status: LockStatus,
         wait_max: Duration,
-    ) -> Result<LockView, ClientError> {
+    ) -> Result<LockById, ClientError> {
         let end = Instant::now() + wait_max;
         let mut pause = POLL_FIRST;
         loop {
-            let lock = self.lock(lock_id).await?.ok_or(ClientError::LockGone)?;
+            let lock = self.lock_by_id(lock_id).await?.ok_or(ClientError::LockGone)?;
             let found = lock.status;
             if found == status {
                 return Ok(lock);

@@ -15,13 +15,15 @@
 //! waits for the chunks that run, not for those of a flood. While the chunks with the pool are small,
 //! each worker has one more that waits for it; behind a large one none waits.
 
-use crate::actors::{Admit, Crypto, Ledger, OpenMessage, Submit, Submitted};
+use crate::actors::{Admit, Crypto, Ledger, OpenMessage, Recover, Submit, Submitted};
 use crate::api::{Reply, ShareKey, Submission};
 use crate::channel::OpenedRequest;
 use actix::Addr;
 use mortise_channel::OpenError;
 use mortise_format::command::Command;
+use mortise_format::ids::Address;
 use mortise_format::limits::SHARE_KEYS_MAX;
+use mortise_format::secp256k1::SignatureError;
 use mortise_transport::FairQueue;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
@@ -50,6 +52,7 @@ struct State {
 enum Job {
     Admit(ShareKey, Command, oneshot::Sender<Reply>),
     Open(OpenMessage, oneshot::Sender<Result<OpenedRequest, OpenError>>),
+    Recover(Recover, oneshot::Sender<Result<Address, SignatureError>>),
 }
 
 impl Admission {
@@ -75,6 +78,18 @@ impl Admission {
         let (sender, opened) = oneshot::channel();
         self.add(caller, Job::Open(message, sender));
         opened.await.ok()
+    }
+
+    /// Recovers the signer of a read, which has no other cost that a stranger would meet. `None` if
+    /// the pool has stopped, which it does with the process.
+    pub async fn recover(
+        self: &Arc<Self>,
+        caller: ShareKey,
+        asked: Recover,
+    ) -> Option<Result<Address, SignatureError>> {
+        let (sender, recovered) = oneshot::channel();
+        self.add(caller, Job::Recover(asked, sender));
+        recovered.await.ok()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -126,6 +141,11 @@ impl Admission {
                     if let Ok(opened) = self.crypto.send(message).await {
                         // The caller may have hung up.
                         drop(sender.send(opened));
+                    }
+                }
+                Job::Recover(asked, sender) => {
+                    if let Ok(recovered) = self.crypto.send(asked).await {
+                        let _ = sender.send(recovered);
                     }
                 }
             }
@@ -196,6 +216,7 @@ impl Job {
                 let parts = u32::try_from(open.message.len() / BYTES_PER_UNIT);
                 parts.unwrap_or(u32::MAX).saturating_add(1)
             }
+            Self::Recover(..) => 1,
         }
     }
 }
@@ -245,7 +266,7 @@ mod tests {
     fn from(job: &Job) -> u64 {
         match job {
             Job::Admit(caller, ..) => caller.connection,
-            Job::Open(..) => 0,
+            Job::Open(..) | Job::Recover(..) => 0,
         }
     }
 

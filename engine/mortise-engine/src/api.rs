@@ -102,6 +102,16 @@ pub struct DraftRequest {
     pub condition: Condition,
     /// The id of the request: a repeat returns the same draft.
     pub request_id: Option<RequestId>,
+    pub looks_at: DraftLooksAt,
+}
+
+/// What a draft is checked against, and what its nonce is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DraftLooksAt {
+    /// The owner's balance, locks and nonces. The answer tells of them.
+    Account,
+    /// The terms and the policy alone: anyone may have the answer.
+    Terms,
 }
 
 /// A refusal, and what it is worth.

@@ -7,7 +7,7 @@
 //! Invariant: the handle takes a permit before it queues a request. Memory stays bounded although
 //! actix mailboxes have no hard bound. Each permit counts against the share of the handle's caller.
 
-use crate::actors::{Attest, Attestor, Ledger, OpenMessage, Submit, Submitted};
+use crate::actors::{Attest, Attestor, Ledger, OpenMessage, Recover, Submit, Submitted};
 use crate::admission::Admission;
 use crate::api::{Query, Reply, ShareKey, Submission};
 use crate::app::App;
@@ -16,7 +16,7 @@ use crate::channel::{ChannelKey, OpenedRequest};
 use crate::keyring::Identity;
 use crate::lease::Lease;
 use crate::phase::{Bounds, Phase, PhaseCell};
-use crate::ports::AttestRequest;
+use crate::ports::{AttestRequest, Clock};
 use crate::reader::{Reader, Readers};
 use crate::room::AnswerRoom;
 use crate::session::Budgets;
@@ -26,7 +26,9 @@ use bytes::Bytes;
 use mortise_channel::OpenError;
 use mortise_format::binding::KeyBinding;
 use mortise_format::command::Command;
-use mortise_format::ids::Signature;
+use mortise_format::eip712::Digest;
+use mortise_format::ids::{Address, Signature};
+use mortise_format::secp256k1::SignatureError;
 use mortise_transport::{FairPool, PoolPermit};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
@@ -45,12 +47,14 @@ pub enum SubmitError {
 }
 
 /// The serving side of an engine, present once the boot is done.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Serving {
     pub ledger: Addr<Ledger>,
     /// The queue before the pool of signature workers.
     pub admission: Arc<Admission>,
     pub identity: Arc<Identity>,
+    /// Engine time.
+    pub clock: Arc<dyn Clock>,
     /// Engine time of the boot, milliseconds.
     pub boot_ms: u64,
     pub proof: Proof,
@@ -58,6 +62,12 @@ pub struct Serving {
     pub readers: Arc<Readers>,
     /// The lease of answers about now, if the policy has witnesses.
     pub lease: Option<Arc<Lease>>,
+}
+
+impl std::fmt::Debug for Serving {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Serving({})", self.identity.engine_id)
+    }
 }
 
 /// What a boot can prove about itself.
@@ -94,6 +104,7 @@ pub struct EngineHandle {
     caller: ShareKey,
     /// Of the call that the handle serves, if its answer is to be reserved.
     room: Option<Arc<AnswerRoom>>,
+    is_inside_channel: bool,
 }
 
 /// What the handles of all callers share.
@@ -125,7 +136,8 @@ impl EngineHandle {
             budgets: Budgets::default(),
             connections: AtomicU64::new(1),
         };
-        Self { shared: Arc::new(shared), app: None, caller: ShareKey::default(), room: None }
+        let (shared, caller) = (Arc::new(shared), ShareKey::default());
+        Self { shared, app: None, caller, room: None, is_inside_channel: false }
     }
 
     #[must_use]
@@ -170,6 +182,17 @@ impl EngineHandle {
     /// True if answers about now carry a cosigned checkpoint.
     pub fn has_witnesses(&self) -> bool {
         self.serving().is_some_and(|serving| serving.lease.is_some())
+    }
+
+    /// The handle of the text inside a channel message: no carrier can read it.
+    #[must_use]
+    pub fn inside_channel(&self) -> Self {
+        Self { is_inside_channel: true, ..self.clone() }
+    }
+
+    /// Whether the request came inside the channel.
+    pub fn is_inside_channel(&self) -> bool {
+        self.is_inside_channel
     }
 
     /// Whose share the requests of this handle count against.
@@ -315,6 +338,22 @@ impl EngineHandle {
         let opened = serving.admission.open(self.caller, message).await;
         // The pool stops only with the process.
         Ok((key_id, opened.ok_or(SubmitError::NotReady("stopping"))?))
+    }
+
+    /// Recovers the signer of a digest on the pool, when it is the caller's turn.
+    ///
+    /// # Errors
+    /// [`SubmitError`]: nothing was recovered.
+    pub async fn recover(
+        &self,
+        digest: Digest,
+        signature: Signature,
+    ) -> Result<Result<Address, SignatureError>, SubmitError> {
+        let serving = self.ready()?;
+        let _permit = self.permit()?;
+        let recovered = serving.admission.recover(self.caller, Recover { digest, signature }).await;
+        // The pool stops only with the process.
+        recovered.ok_or(SubmitError::NotReady("stopping"))
     }
 
     /// Adds a request to the next batch and waits for its answer.

@@ -1,11 +1,12 @@
 //! Keys of the log for readers with a right to them.
 //!
-//! What it is for: content keys of frames and epochs, sealed to the X25519 key of a reader.
+//! What it is for: content keys of frames and epochs, and receipts by place, sealed to the X25519
+//! key of a reader.
 //!
 //! What it does not do: decide who may read (the state holds the rights), or read frames
 //! ([`crate::reader`] does).
 //!
-//! Invariant: only content roots, content keys of frames and the state-salt key leave
+//! Invariant: of keys only content roots, content keys of frames and the state-salt key leave
 //! ([`mortise_format::release`]), and only sealed to a reader.
 
 use crate::keyring::{Identity, IdentityError, KeyRing};
@@ -108,6 +109,20 @@ impl ReadingKeys {
         let next = frames.last().map_or(0, |frame| frame.header().seq.saturating_add(1));
         let context = frames_context(self.engine_id(), from, next);
         self.seal(reader, domains::READING_FRAMES, &context, &released.encode())
+    }
+
+    /// Seals the answer about the event at a place for a reader.
+    ///
+    /// # Errors
+    /// `Reader` for an invalid key of the reader.
+    pub fn seal_receipt(
+        &self,
+        reader: &Bytes32,
+        at: LogPosition,
+        answer: &[u8],
+    ) -> Result<ToReader, ReadingError> {
+        let context = keys_context(self.engine_id(), at);
+        self.seal(reader, domains::READING_RECEIPT, &context, answer)
     }
 
     fn seal(

@@ -297,6 +297,7 @@ async fn start(
         ledger: ledger.clone(),
         admission: Arc::new(admission),
         identity: Arc::clone(&identity),
+        clock: Arc::clone(&ports.clock),
         boot_ms,
         proof,
         readers,

@@ -55,6 +55,8 @@ pub const CHANNEL_ANSWER: &[u8] = b"mortise channel answer v1";
 pub const READING_KEYS: &[u8] = b"mortise reading keys v1";
 /// Info of the HPKE message that releases keys of frames to a reader.
 pub const READING_FRAMES: &[u8] = b"mortise reading frames v1";
+/// Info of the HPKE message that shows a receipt to a reader.
+pub const READING_RECEIPT: &[u8] = b"mortise reading receipt v1";
 
 /// HKDF salt of the two keys of one message of the application.
 pub const APP_MESSAGE: &[u8] = b"mortise app message v1";

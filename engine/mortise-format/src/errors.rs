@@ -90,9 +90,9 @@ catalogue! {
     Validation, -32004, "VALIDATION", false, &["field"],
         "A value is well-formed but not allowed here.",
         "Correct the field that data.field names.";
-    Unauthorized, -32005, "UNAUTHORIZED", false, &[],
+    Unauthorized, -32005, "UNAUTHORIZED", false, &["sign"],
         "The caller may not do this.",
-        "Look up the method in specs/authority.md and sign as the principal that it names.";
+        "Look up the method in specs/authority.md; sign data.sign as the principal that it names.";
     InsufficientAvailable, -32010, "INSUFFICIENT_AVAILABLE", true,
         &["total", "held", "available", "requested"],
         "The available balance of the account is below the amount.",
@@ -208,6 +208,9 @@ catalogue! {
     ReadFailed, -32048, "READ_FAILED", true, &["seq", "at"],
         "A frame of the log could not be read from the store; nothing was decided or changed.",
         "Send the same request again; if it stays, the operator repairs the store (LOG_DAMAGED).";
+    ReadInClear, -32049, "READ_IN_CLEAR", false, &[],
+        "A ReadRequest came in clear: its carrier can show it until it ends.",
+        "Attest the engine, sign a new ReadRequest and send it inside the channel.";
     LeaseExpired, -32055, "LEASE_EXPIRED", true, &["cosignedAt", "maxAge"],
         "No quorum of witnesses confirmed lately that this head is the newest: another may exist.",
         "Send it again; if it stays, witnesses do not answer this engine, or another one runs.";

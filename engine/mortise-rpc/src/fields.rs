@@ -51,6 +51,14 @@ impl ParamError {
         Self::Wrong { field: field.into(), expected }
     }
 
+    /// The same error in an object that is the field `name`.
+    pub(crate) fn inside(mut self, name: &str) -> Self {
+        let (Self::UnknownField { field } | Self::Missing { field } | Self::Wrong { field, .. }) =
+            &mut self;
+        *field = format!("{name}.{field}");
+        self
+    }
+
     /// The path of the field.
     pub fn field(&self) -> &str {
         match self {

@@ -24,6 +24,7 @@ extern crate alloc;
 #[macro_use]
 mod rows;
 
+mod asked;
 mod call;
 pub mod credentials;
 pub mod envelope;
@@ -39,8 +40,11 @@ pub mod results;
 pub mod service_policy;
 mod succession;
 pub mod typed_data;
+mod who_reads;
 
+pub use asked::{Asked, SignedRead};
 pub use call::{Call, Method, Tense};
 pub use error::ErrorObject;
 pub use fields::ParamError;
 pub use mortise_format::json::{Base64, HexBytes};
+pub use who_reads::WhoReads;

@@ -2,7 +2,7 @@
 
 use super::{cells, page};
 use mortise_core::state::LeafKey;
-use mortise_engine::api::{DraftRequest, LockFilter, Query, ReceiptOf, Reply};
+use mortise_engine::api::{DraftLooksAt, DraftRequest, LockFilter, Query, ReceiptOf, Reply};
 use mortise_format::U256;
 use mortise_format::ids::Bytes32;
 use mortise_format::lock::LockTerms;
@@ -28,6 +28,7 @@ fn query(method: &str, lock: &LockTerms, driver: &Driver) -> Option<Query> {
             expires_in: 60,
             condition: condition(),
             request_id: None,
+            looks_at: DraftLooksAt::Account,
         }),
         "verifyFulfillment" | "getLock" => Query::Lock(lock_id),
         "getLockHistory" => Query::History(lock_id),

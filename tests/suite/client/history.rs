@@ -106,12 +106,18 @@ impl Verifier {
     }
 }
 
-async fn commit_some(client: &Client, count: u64) -> Vec<CommitResult> {
-    let (owner, solver, arbiter) = (Signer::random(), Signer::random(), Signer::random());
+/// A client that reads as a new owner, and the owner.
+fn owner_at(system: &System) -> (Client, Signer) {
+    let owner = Signer::random();
+    (over_socket(&system.engine_socket()).reading_in_clear_as(owner.clone()), owner)
+}
+
+async fn commit_some(client: &Client, owner: &Signer, count: u64) -> Vec<CommitResult> {
+    let (solver, arbiter) = (Signer::random(), Signer::random());
     let mut answers = Vec::new();
     for amount in 1..=count {
-        let lock = new_lock(&owner, &solver, &arbiter, amount);
-        answers.push(client.commit(&owner, &lock).await.unwrap());
+        let lock = new_lock(owner, &solver, &arbiter, amount);
+        answers.push(client.commit(owner, &lock).await.unwrap());
     }
     answers
 }
@@ -130,6 +136,7 @@ async fn is_shown_again(client: &Client, verifier: &Verifier, first: &CommitResu
     let view = &first.receipt;
     let (principal, request) = request_of(view);
     let keys = [
+        // The client reads as the owner.
         GetReceipt::At(LogPosition { seq: view.seq, index: view.index }),
         GetReceipt::Lock(first.commitment.lock_id),
         GetReceipt::Request(principal, request),
@@ -147,10 +154,10 @@ async fn is_shown_again(client: &Client, verifier: &Verifier, first: &CommitResu
 #[test]
 fn proofs_of_the_log_verify_before_and_after_a_restart() {
     let mut system = System::start();
-    let client = over_socket(&system.engine_socket());
+    let (client, owner) = owner_at(&system);
     let (firsts, earlier, verifier) = block_on(async {
         let verifier = Verifier::of(&client).await;
-        let firsts = commit_some(&client, 6).await;
+        let firsts = commit_some(&client, &owner, 6).await;
         for first in &firsts {
             is_shown_again(&client, &verifier, first).await;
         }
@@ -167,9 +174,9 @@ fn proofs_of_the_log_verify_before_and_after_a_restart() {
     });
     system.stop_engine().expect("an engine that is asked to stop stops");
     system.start_engine();
-    let client = over_socket(&system.engine_socket());
+    let client = over_socket(&system.engine_socket()).reading_in_clear_as(owner.clone());
     block_on(async {
-        commit_some(&client, 2).await;
+        commit_some(&client, &owner, 2).await;
         for first in &firsts {
             is_shown_again(&client, &verifier, first).await;
         }
@@ -188,9 +195,9 @@ fn proofs_of_the_log_verify_before_and_after_a_restart() {
 #[test]
 fn proof_that_does_not_exist_is_refused_by_name() {
     let system = System::start();
-    let client = over_socket(&system.engine_socket());
+    let (client, owner) = owner_at(&system);
     block_on(async {
-        let firsts = commit_some(&client, 1).await;
+        let firsts = commit_some(&client, &owner, 1).await;
         let size = client.checkpoint().await.unwrap().size;
         let lock_id = firsts[0].commitment.lock_id;
         let (principal, _) = request_of(&firsts[0].receipt);
@@ -215,10 +222,10 @@ fn proof_that_does_not_exist_is_refused_by_name() {
 #[test]
 fn each_changed_part_of_a_proof_is_refused_by_name() {
     let system = System::start();
-    let client = over_socket(&system.engine_socket());
+    let (client, owner) = owner_at(&system);
     block_on(async {
         let verifier = Verifier::of(&client).await;
-        let firsts = commit_some(&client, 5).await;
+        let firsts = commit_some(&client, &owner, 5).await;
         let good = client.receipt(GetReceipt::Lock(firsts[2].commitment.lock_id)).await.unwrap();
         let other = client.receipt(GetReceipt::Lock(firsts[3].commitment.lock_id)).await.unwrap();
         receipts_are_refused(&verifier, &good, &other);

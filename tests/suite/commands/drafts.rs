@@ -1,6 +1,6 @@
 //! Drafts are outside the state and the log, bounded in number, and lost at a restart.
 
-use mortise_engine::api::{Answer, DraftRequest, Query, Reply};
+use mortise_engine::api::{Answer, DraftLooksAt, DraftRequest, Query, Reply};
 use mortise_engine::drafts::Draft;
 use mortise_format::U256;
 use mortise_format::command::CancelForm;
@@ -15,7 +15,8 @@ use mortise_testkit::scenario::{
 
 fn ask(owner: Address, amount: u64, expires_in: u64) -> DraftRequest {
     let (amount, request_id) = (U256::from(amount), None);
-    DraftRequest { owner, asset: coin(), amount, expires_in, condition: condition(), request_id }
+    let (condition, looks_at) = (condition(), DraftLooksAt::Account);
+    DraftRequest { owner, asset: coin(), amount, expires_in, condition, request_id, looks_at }
 }
 
 fn draft(driver: &mut Driver, request: DraftRequest) -> Result<Draft, Reject> {

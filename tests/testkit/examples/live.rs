@@ -14,6 +14,7 @@ use mortise_format::note::{KeyUse, NoteKey};
 use mortise_rpc::Method;
 use mortise_testkit::system::System;
 use mortise_testkit::system::parties::Parties;
+use mortise_testkit::system::readers::GrantedReader;
 use mortise_testkit::system::wire::JsonLine;
 use serde_json::{Value, json};
 use std::io::Write as _;
@@ -143,8 +144,11 @@ impl Live {
             "check": "checkpoints", "input": under("note", &newest["checkpoint"]),
         }));
         let size = newest["size"].as_u64().expect("a number");
+        // Events by place are for readers with a right.
+        let reader = GrantedReader::of(&self.system);
         for seq in 0..size {
-            let fetched = result(&mut line, "getReceipt", json!({"seq": seq, "index": 0}));
+            let sealed = result(&mut line, "getReceipt", reader.params(seq, 0));
+            let fetched = json!(reader.open(seq, 0, &sealed));
             let (inclusion, mut receipt) = (&fetched["inclusion"], fetched["receipt"].clone());
             let mut input = under("proof", &fetched["tlogProof"]);
             input["leaf"] = receipt["leaf"].clone();

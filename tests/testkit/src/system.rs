@@ -11,6 +11,7 @@
 pub mod parties;
 pub mod processes;
 pub mod proxy;
+pub mod readers;
 pub mod threads;
 pub mod wire;
 

@@ -104,6 +104,20 @@ pub fn check_draft(state: &State, now_ms: u64, terms: &LockTerms) -> Result<(), 
     terms.legs.iter().try_for_each(|leg| grant.check_leg(leg, times.settle_by))
 }
 
+/// The checks of a draft that do not look at its owner: times, custody, single limits.
+///
+/// # Errors
+/// The first failing check.
+pub fn check_draft_terms(state: &State, now_ms: u64, terms: &LockTerms) -> Result<(), Reject> {
+    let now = Now { ms: now_ms, s: now_ms / 1000 };
+    let min = now.s.saturating_add(state.policy().lock_s_min);
+    let max = now.s.saturating_add(state.policy().lock_s_max);
+    check_window(state, terms.expires, min, max)?;
+    check_times(state, now, terms, Authority::Approval)?;
+    custody_of(state, terms)?;
+    terms.legs.iter().try_for_each(|leg| check_single(state, leg))
+}
+
 /// Amounts that earlier locks of the same batch take.
 #[derive(Debug, Default)]
 pub(super) struct BatchReservations {
@@ -297,10 +311,8 @@ impl<'a> GrantContext<'a> {
     /// Limits in the asset's own units (INV-13), then what is free (INV-01, 02, 04).
     fn check_leg(&self, leg: &LegTerms, settle_by: u64) -> Result<(), Reject> {
         let Self { state, now, terms, reserved, .. } = *self;
+        check_single(state, leg)?;
         let limits = state.policy().limits(&leg.asset);
-        if leg.amount > limits.single_max {
-            return Err(Reject::Limit(Limit::Single, limits.single_max));
-        }
         let account = self.account(&leg.asset);
         check_facts(state, now, account, &leg.asset, settle_by)?;
         let balance = state.balance_of(account, &leg.asset);
@@ -321,6 +333,11 @@ impl<'a> GrantContext<'a> {
         let total = state.promised_by(account, &leg.asset);
         check_limit(total, others, leg.amount, limits.asset_max, Limit::Asset)
     }
+}
+
+fn check_single(state: &State, leg: &LegTerms) -> Result<(), Reject> {
+    let max = state.policy().limits(&leg.asset).single_max;
+    if leg.amount > max { Err(Reject::Limit(Limit::Single, max)) } else { Ok(()) }
 }
 
 fn check_limit(

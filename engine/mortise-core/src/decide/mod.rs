@@ -20,7 +20,7 @@ mod reading;
 mod room;
 
 pub use again::command_of;
-pub use grant::check_draft;
+pub use grant::{check_draft, check_draft_terms};
 pub use prefetch::{PREFETCH_BATCH, prefetch};
 
 use crate::admit::{Admitted, Inner};

@@ -3,6 +3,7 @@
 use super::notice::KmsReady;
 use mortise_format::genesis::Genesis;
 use mortise_format::ids::Bytes32;
+use mortise_format::policy::{Edition, Reads};
 use mortise_rpc::genesis;
 use mortise_sim::nsm::NsmFolderError;
 use std::ffi::OsString;
@@ -78,13 +79,21 @@ impl Folder {
 
     /// Writes the genesis of a new folder: the given one, or the development one with a fresh
     /// salt. An existing one is kept; the engine refuses a given one that differs.
-    pub fn ensure_genesis(&self, given: Option<&Path>, witnessed: bool) -> Result<(), FolderError> {
+    pub fn ensure_genesis(
+        &self,
+        given: Option<&Path>,
+        witnessed: bool,
+        reads: Reads,
+    ) -> Result<(), FolderError> {
         let path = self.genesis();
         let text = match given {
             Some(given) => std::fs::read_to_string(given).map_err(|error| self.io(error))?,
             None if path.exists() => return Ok(()),
             None => {
                 let mut new = genesis::dev(Bytes32(mortise_client::random_request_id().0));
+                if let Edition::Second(service) = &mut new.policy.edition {
+                    service.reads = reads;
+                }
                 if witnessed {
                     super::witnesses::enter(&self.root, &mut new.policy)?;
                 }

@@ -42,6 +42,7 @@ pub(crate) use witnesses::{LocalWitnesses, QUORUM, WitnessRoutes, enter as enter
 use mortise_cli::failure::Failure;
 use mortise_cli::output::Output;
 use mortise_cli::witness::RunArgs;
+use mortise_format::policy::Reads;
 use std::path::PathBuf;
 
 /// Run a complete local system
@@ -70,6 +71,9 @@ pub struct DevArgs {
     /// Create a new folder with three witnesses, two of which must cosign before an answer leaves
     #[arg(long, conflicts_with = "genesis")]
     pub witnessed: bool,
+    /// Who may read the state of a new folder: public, or parties
+    #[arg(long, default_value = "public", value_parser = reads, conflicts_with = "genesis")]
+    pub reads: Reads,
     /// A witness of the genesis that runs elsewhere: "VERIFIER_KEY URL"; repeatable
     #[arg(long, value_name = "KEY URL", requires = "genesis")]
     pub witness: Vec<String>,
@@ -80,6 +84,11 @@ pub struct DevArgs {
     /// Log level on stderr: error, warn, info, debug
     #[arg(long, default_value = "warn")]
     pub log: String,
+}
+
+fn reads(name: &str) -> Result<Reads, String> {
+    let named = Reads::ALL.into_iter().find(|reads| reads.name() == name);
+    named.ok_or_else(|| "use public or parties".to_owned())
 }
 
 /// Runs `mortise-dev dev` until it is stopped.

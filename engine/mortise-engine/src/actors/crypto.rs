@@ -9,9 +9,11 @@ use bytes::Bytes;
 use mortise_channel::OpenError;
 use mortise_core::{Admitted, admit};
 use mortise_format::command::Command;
-use mortise_format::ids::Signature;
+use mortise_format::eip712::Digest;
+use mortise_format::ids::{Address, Signature};
 use mortise_format::reject::Reject;
 use mortise_format::rules::RuleSet;
+use mortise_format::secp256k1::{SignatureError, recover};
 use std::sync::Arc;
 
 /// A worker of the pool.
@@ -45,6 +47,22 @@ impl Handler<Admit> for Crypto {
     fn handle(&mut self, message: Admit, _: &mut SyncContext<Self>) -> Self::Result {
         let admit = |command| admit(self.rules, &self.identity.engine_id, command);
         message.0.into_iter().map(admit).collect()
+    }
+}
+
+/// Recovers the signer of a digest.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Address, SignatureError>")]
+pub struct Recover {
+    pub digest: Digest,
+    pub signature: Signature,
+}
+
+impl Handler<Recover> for Crypto {
+    type Result = Result<Address, SignatureError>;
+
+    fn handle(&mut self, asked: Recover, _: &mut SyncContext<Self>) -> Self::Result {
+        recover(&asked.digest, &asked.signature)
     }
 }
 

@@ -17,6 +17,6 @@ mod ledger;
 mod sealer;
 
 pub use attestor::{Attest, Attestor, Bind, OwnImage};
-pub use crypto::{Admit, Crypto, OpenMessage};
+pub use crypto::{Admit, Crypto, OpenMessage, Recover};
 pub use ledger::{Ledger, LedgerParts, Stop, Submit, Submitted};
 pub use sealer::Sealer;

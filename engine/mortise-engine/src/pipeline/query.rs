@@ -3,12 +3,13 @@
 use super::Pipeline;
 use super::inflight::Pending;
 use crate::api::{
-    Answer, BalanceAnswer, DraftRequest, HistoryAnswer, HoldsAnswer, LockFilter, ProofAnswer,
-    Query, ReadingsAnswer, ReceiptOf, Rejected, Reply, ShareKey, Simulated, StatusAnswer, TermsOf,
+    Answer, BalanceAnswer, DraftLooksAt, DraftRequest, HistoryAnswer, HoldsAnswer, LockFilter,
+    ProofAnswer, Query, ReadingsAnswer, ReceiptOf, Rejected, Reply, ShareKey, Simulated,
+    StatusAnswer, TermsOf,
 };
 use crate::drafts::{Draft, PoolFull};
 use mortise_core::admit::check_terms;
-use mortise_core::decide::{check_draft, failed_checks, times_of};
+use mortise_core::decide::{check_draft, check_draft_terms, failed_checks, times_of};
 use mortise_core::machine::ProvenLeaf;
 use mortise_core::state::LeafKey;
 use mortise_core::state::locks::Lock;
@@ -16,6 +17,7 @@ use mortise_format::asset::Asset;
 use mortise_format::ids::{Address, Bytes32, LockId};
 use mortise_format::limits::OWNER_LOCKS_MAX;
 use mortise_format::lock::{Custody, LegTerms, LockTerms};
+use mortise_format::nonce::{HOUR_S, hour_at, nonce_of};
 use mortise_format::policy::ChainCustody;
 use mortise_format::reject::{Field, Reject};
 use mortise_rpc::params::SimulateLock;
@@ -153,7 +155,7 @@ impl Pipeline {
     fn position(&self, of: ReceiptOf) -> Answer {
         let state = self.machine.state();
         match of {
-            ReceiptOf::At(at) => Answer::Located(Some(at)),
+            ReceiptOf::At(at) | ReceiptOf::ForReader { at, .. } => Answer::Located(Some(at)),
             ReceiptOf::Lock(lock_id) => match state.lock(&lock_id) {
                 Some(lock) => Answer::Located(Some(lock.granted_at())),
                 None => Answer::None,
@@ -182,6 +184,17 @@ impl Pipeline {
         self.drafts.next_nonce(caller, owner, next, |nonce| nonces.is_free(rules, now_s, nonce))
     }
 
+    /// A nonce that is likely to be free and says nothing of those that the owner used: the second
+    /// of the hour. Under rules without hours in nonces, the next free one.
+    fn nonce_by_time(&self, caller: ShareKey, owner: &Address, now_ms: u64) -> u64 {
+        if !self.machine.state().rules().has_hours_in_nonces() {
+            return self.next_nonce(caller, owner, now_ms);
+        }
+        let (hour, second) = (hour_at(now_ms / 1000), now_ms / 1000 % HOUR_S);
+        let nonce = nonce_of(hour, u32::try_from(second).unwrap_or_default());
+        self.drafts.next_nonce(caller, owner, nonce, |_| true)
+    }
+
     fn draft(
         &mut self,
         now_ms: u64,
@@ -203,13 +216,19 @@ impl Pipeline {
             owner: request.owner,
             beneficiary: Address::ZERO,
             arbiter: Address::ZERO,
-            nonce: self.next_nonce(caller, &request.owner, now_ms),
+            nonce: match request.looks_at {
+                DraftLooksAt::Account => self.next_nonce(caller, &request.owner, now_ms),
+                DraftLooksAt::Terms => self.nonce_by_time(caller, &request.owner, now_ms),
+            },
             expires: expires.ok_or(Reject::Validation(Field::ExpiresIn))?,
             condition: request.condition,
             legs: vec![LegTerms { asset: request.asset, amount: request.amount }],
         };
         check_terms(state.rules(), &terms)?;
-        check_draft(state, now_ms, &terms)?;
+        match request.looks_at {
+            DraftLooksAt::Account => check_draft(state, now_ms, &terms)?,
+            DraftLooksAt::Terms => check_draft_terms(state, now_ms, &terms)?,
+        }
         let lock_id = terms.lock_id(state.engine_id());
         let until_ms = now_ms.saturating_add(policy.draft_ttl_s.saturating_mul(1000));
         let (created_ms, request_id) = (now_ms, request.request_id);

@@ -15,6 +15,7 @@ use mortise_format::limits::{
     READING_GRANTS_MAX, RESPONSE_BYTES_MAX, TLOG_PROOF_BYTES_MAX, WITNESS_NAME_BYTES_MAX,
     WITNESSES_MAX,
 };
+use mortise_rpc::params::GetReceipt;
 use mortise_rpc::{Call, Tense};
 
 /// The most bytes of the answer to a call, without its id. No larger answer is sent.
@@ -86,9 +87,9 @@ fn result_bytes_max(call: &Call) -> usize {
         }
         // the value of a leaf in hex, its path, and the statement
         Call::GetProof(_) => 2 * LEAF_BYTES_MAX + PROOF_HASHES_MAX * HASH_BYTES + PROOF_BYTES,
-        Call::GetReceipt(_) => {
-            RECEIPT_BYTES + BATCH_LOCKS_MAX * EVENT_LOCK_BYTES_MAX + TLOG_PROOF_BYTES_MAX
-        }
+        // for a reader with a right it is sealed
+        Call::GetReceipt(GetReceipt::ForReader { .. }) => base64(RECEIPT_ANSWER_BYTES + 16) + 256,
+        Call::GetReceipt(_) => RECEIPT_ANSWER_BYTES,
         Call::GetCheckpoint(_) => COSIGNED_BYTES + PROOF_BYTES,
         Call::GetConsistencyProof(_) => PROOF_BYTES,
         Call::GetReadingKeys(_) => {
@@ -146,6 +147,9 @@ const COSIGNED_BYTES: usize = 1024 + WITNESSES_MAX * (WITNESS_NAME_BYTES_MAX + 1
 const PROOF_BYTES: usize = 2 * 40 * HASH_BYTES + STATEMENT_BYTES;
 /// A receipt without its event: statement, leaf, a path in the frame and one in the history.
 const RECEIPT_BYTES: usize = STATEMENT_BYTES + 1024 + (13 + 40) * HASH_BYTES;
+/// The answer about the event with most bytes.
+const RECEIPT_ANSWER_BYTES: usize =
+    RECEIPT_BYTES + BATCH_LOCKS_MAX * EVENT_LOCK_BYTES_MAX + TLOG_PROOF_BYTES_MAX;
 /// One leg of a lock: an asset and four amounts.
 const LEG_BYTES: usize = 704;
 /// An event of a lock: names, times, and an amount for each leg.

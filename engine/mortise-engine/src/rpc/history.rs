@@ -1,8 +1,11 @@
 //! Proofs about the log: receipts, checkpoints, consistency.
 
-use super::render;
-use super::reply::{Answered, cost, json, not_found, read, read_log, serving, unexpected, unread};
-use crate::api::{Answer, LogProof, Query, ReceiptOf};
+use super::reply::{
+    Answered, Json, closed, cost, json, not_found, read, read_log, serving, unexpected, unread,
+};
+use super::who_reads::Viewer;
+use super::{reading, render};
+use crate::api::{Answer, LogProof, Query, ReceiptOf, ReleasedFrame};
 use crate::handle::EngineHandle;
 use crate::reader::Reader;
 use mortise_core::machine::RootNotKept;
@@ -17,11 +20,25 @@ use mortise_rpc::params::GetConsistencyProof;
 use mortise_rpc::results::{
     CheckpointResult, ConsistencyResult, HeadView, InclusionView, ReceiptResult, StatementView,
 };
+use std::sync::Arc;
 
-pub(super) async fn receipt(handle: &EngineHandle, of: ReceiptOf) -> Answered {
+/// The receipt of an event. By its place, and under `parties` by its lock, it is for the parties of
+/// the event; for a reader with a right it is sealed to the reader.
+pub(super) async fn receipt(handle: &EngineHandle, of: ReceiptOf, viewer: Viewer) -> Answered {
+    let is_checked = match of {
+        ReceiptOf::At(_) => true,
+        ReceiptOf::Lock(_) => !viewer.is_public(),
+        ReceiptOf::Request(..) => false,
+        ReceiptOf::ForReader { at, reader } => return reading::receipt(handle, at, reader).await,
+    };
     let at = position(handle, of).await?;
-    read_log(handle, cost::RECEIPT, move |reader| async move { receipt_at(&reader, at).await })
-        .await
+    let found = move |reader: Arc<Reader>| async move { receipt_at(&reader, at).await };
+    let (answer, frame, index) = handle.read_log(cost::RECEIPT, found).await.map_err(closed)??;
+    if is_checked {
+        let event = frame.decoded(index).ok_or_else(unexpected)?;
+        viewer.check_event(handle, &event).await?;
+    }
+    Ok(answer)
 }
 
 /// Finds the event. Only the state knows the positions of locks and requests.
@@ -30,7 +47,7 @@ async fn position(
     of: ReceiptOf,
 ) -> Result<Option<LogPosition>, ErrorObject> {
     let lock = match of {
-        ReceiptOf::At(at) => return Ok(Some(at)),
+        ReceiptOf::At(at) | ReceiptOf::ForReader { at, .. } => return Ok(Some(at)),
         ReceiptOf::Lock(lock_id) => Some(lock_id),
         ReceiptOf::Request(..) => None,
     };
@@ -41,7 +58,11 @@ async fn position(
     }
 }
 
-async fn receipt_at(reader: &Reader, at: Option<LogPosition>) -> Answered {
+/// The answer about an event, its frame and its index there.
+pub(super) async fn receipt_at(
+    reader: &Reader,
+    at: Option<LogPosition>,
+) -> Result<(Json, Arc<ReleasedFrame>, u32), ErrorObject> {
     let Some(at) = at else { return Err(not_in_log(reader)) };
     let found = reader.receipt(at).await.map_err(|error| unread(&error))?;
     let found = found.ok_or_else(|| not_in_log(reader))?;
@@ -52,7 +73,8 @@ async fn receipt_at(reader: &Reader, at: Option<LogPosition>) -> Answered {
     let TreeHead { size, root } = head(&found);
     let tlog_proof = proof_text(receipt.seq, path, &note);
     let inclusion = InclusionView { size, root, path: hashes(path) };
-    Ok(json(&ReceiptResult { receipt, inclusion, tlog_proof }))
+    let answer = json(&ReceiptResult { receipt, inclusion, tlog_proof });
+    Ok((answer, Arc::clone(frame), *index))
 }
 
 pub(super) async fn checkpoint(handle: &EngineHandle) -> Answered {

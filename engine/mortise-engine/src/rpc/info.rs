@@ -2,6 +2,7 @@
 
 use super::freshness;
 use super::reply::{Answered, Json, json, rooted, serving, to_text, unexpected};
+use super::who_reads::Viewer;
 use crate::api::{Answer, Query, StatusAnswer};
 use crate::handle::{EngineHandle, Serving};
 use crate::phase::Phase;
@@ -97,7 +98,12 @@ fn pruning_horizon(time_ms: u64, serving: &Serving) -> u64 {
     (time_ms / 1000).saturating_sub(serving.identity.genesis.policy.retention_s)
 }
 
-pub(super) async fn engine(handle: &EngineHandle) -> Answered {
+/// The next power of two: the count of locks, as it is shown to anyone where reads are for parties.
+fn rounded(count: usize) -> usize {
+    if count == 0 { 0 } else { count.next_power_of_two() }
+}
+
+pub(super) async fn engine(handle: &EngineHandle, viewer: Viewer) -> Answered {
     let serving = serving(handle)?;
     let identity = &serving.identity;
     let (status, signed) = status(handle).await?;
@@ -107,6 +113,8 @@ pub(super) async fn engine(handle: &EngineHandle) -> Answered {
         ChainCustody::Escrow { .. } => Custody::Escrow,
     };
     let chains = &identity.genesis.policy.chains;
+    let count = status.lock_count;
+    let lock_count = if viewer.is_public() { count } else { rounded(count) };
     let policy_hash: PolicyHash = statement.policy_hash;
     Ok(json(&EngineInfo {
         engine_id: identity.engine_id,
@@ -136,7 +144,7 @@ pub(super) async fn engine(handle: &EngineHandle) -> Answered {
             .iter()
             .map(|c| ChainInfo { chain_id: c.chain_id, custody: custody(c.custody) })
             .collect(),
-        lock_count: u64::try_from(status.lock_count).unwrap_or(u64::MAX),
+        lock_count: u64::try_from(lock_count).unwrap_or(u64::MAX),
         oldest_root_seq: status.oldest_root_seq,
         recent_roots_max: RECENT_ROOTS_MAX as u64,
         pruning_horizon: pruning_horizon(statement.time_ms, serving),

@@ -10,7 +10,7 @@ use futures_util::future::FutureExt as _;
 use mortise_format::errors::Code;
 use mortise_format::limits::RESPONSE_BYTES_MAX;
 use mortise_rpc::envelope::{self, Id, Item, Message, Request};
-use mortise_rpc::{Call, ErrorObject};
+use mortise_rpc::{Asked, ErrorObject};
 
 /// Answers one message: an object or a batch. `None` when nothing is to be answered, which is so
 /// for notifications only.
@@ -42,10 +42,10 @@ fn planned(handle: &EngineHandle, item: Item) -> Planned<'_> {
     let (id, call) = match item {
         Item::Refused { id, error } => (Some(id), Err(error)),
         // A parsed text takes many times its bytes: it does not wait for the answer.
-        Item::Request(Request { id, method, params }) => (id, Call::by_name(&method, &params)),
+        Item::Request(Request { id, method, params }) => (id, Asked::by_name(&method, params)),
     };
     let bytes = match &call {
-        Ok(call) => answer_bytes_max(call, handle.has_witnesses()),
+        Ok(asked) => answer_bytes_max(&asked.call, handle.has_witnesses()),
         Err(error) => ERROR_BYTES + to_text(error).len(),
     };
     let bytes = bytes + id.as_ref().map_or(0, |id| id.to_json().len());
@@ -59,7 +59,7 @@ const ERROR_BYTES: usize = 512;
 async fn answer_call(
     handle: &EngineHandle,
     id: Option<Id>,
-    call: Result<Call, ErrorObject>,
+    call: Result<Asked, ErrorObject>,
     bytes_max: usize,
 ) -> Option<MadeAnswer> {
     let room = handle.room(bytes_max);

@@ -4,8 +4,9 @@ use super::reply::{
     Answered, Json, at_position, closed, cost, json, not_found, read, read_log, refused, rendered,
     rooted, serving, unexpected, unread,
 };
+use super::who_reads::{self, Viewer};
 use super::{application, attestation, freshness, history, info, lock_history, reading, render};
-use crate::api::{Answer, DraftRequest, LockFilter, Query, Reply, TermsOf};
+use crate::api::{Answer, DraftLooksAt, DraftRequest, LockFilter, Query, Reply, TermsOf};
 use crate::handle::EngineHandle;
 use mortise_core::body::CarriedStatement;
 use mortise_core::state::LeafKey;
@@ -19,41 +20,43 @@ use mortise_rpc::params::{
     GetStateRoot, ListLocks, ProofKey, SignLock, SimulateLock, VerifyFulfillment,
 };
 use mortise_rpc::results::{
-    CleanupResult, LockStatus, NonceResult, PolicyResult, StateRootResult, StatementView,
+    CleanupResult, LockById, LockStatus, NonceResult, PolicyResult, StateRootResult, StatementView,
 };
-use mortise_rpc::{Call, ErrorObject, Tense};
+use mortise_rpc::{Asked, Call, ErrorObject, Tense};
 use serde_json::Value;
 
-/// Answers a call. Its answer is reserved before the work; a read of the log reserves when it has
-/// its turn. What speaks of now leaves only under a lease; `health` says itself whether there
-/// is one.
-pub(super) async fn call(handle: &EngineHandle, call: Call) -> Answered {
-    if call.tense() != Tense::Past {
+/// Answers a call, to those who may read the answer. It is reserved before the work; a read of the
+/// log reserves when it has its turn. What speaks of now leaves only under a lease; `health` says
+/// itself whether there is one.
+pub(super) async fn call(handle: &EngineHandle, asked: Asked) -> Answered {
+    if asked.call.tense() != Tense::Past {
         handle.reserve().map_err(closed)?;
     }
+    let viewer = who_reads::viewer(handle, &asked).await?;
+    let call = asked.call;
     let is_leased = call.tense() == Tense::Now && !matches!(call, Call::Health(_));
-    let answer = dispatched(handle, call).await?;
+    let answer = dispatched(handle, call, viewer).await.map_err(|error| viewer.shown(error))?;
     match is_leased {
         true => freshness::under_lease(handle, answer).await,
         false => Ok(answer),
     }
 }
 
-async fn dispatched(handle: &EngineHandle, call: Call) -> Answered {
+async fn dispatched(handle: &EngineHandle, call: Call, viewer: Viewer) -> Answered {
     match call {
         Call::Health(_) => info::health(handle).await,
         Call::GetBootAttestation(params) => attestation::boot(handle, params).await,
         Call::GetAttestation(params) => attestation::live(handle, params).await,
         Call::GetEnclaveId(_) => Ok(json(&serving(handle)?.identity.engine_id)),
         Call::GetEnclavePublicKey(_) => Ok(json(&serving(handle)?.identity.signer.address())),
-        Call::GetEngineInfo(_) => info::engine(handle).await,
+        Call::GetEngineInfo(_) => info::engine(handle, viewer).await,
         Call::GetPolicy(_) => match rooted(handle, Query::Policy).await? {
             (Answer::Policy(policy), signed) => {
                 Ok(json(&PolicyResult::from(&*policy)).read_at(signed))
             }
             _ => Err(unexpected()),
         },
-        Call::CreateLock(params) => create_lock(handle, params).await,
+        Call::CreateLock(params) => create_lock(handle, params, viewer).await,
         Call::SignLock(params) => sign_lock(handle, params).await,
         Call::CommitLock(params) => logged(handle, params.into_command()).await,
         Call::CommitBatch(params) => logged(handle, params.into_command()).await,
@@ -70,12 +73,11 @@ async fn dispatched(handle: &EngineHandle, call: Call) -> Answered {
                 _ => Err(unexpected()),
             }
         }
-        Call::GetLock(params) => match rooted(handle, Query::Lock(params.lock_id)).await? {
-            (Answer::Lock(lock), signed) => Ok(json(&render::lock(&lock)).read_at(signed)),
-            (Answer::Draft(draft), signed) => Ok(json(&render::draft(&draft)).read_at(signed)),
-            (_, signed) => Ok(json(&()).read_at(signed)),
-        },
-        Call::GetLockHistory(params) => lock_history::history(handle, params.lock_id).await,
+        Call::GetLock(params) => lock(handle, params.lock_id, viewer).await,
+        Call::GetLockHistory(params) => {
+            viewer.check_lock(handle, params.lock_id).await?;
+            lock_history::history(handle, params.lock_id).await
+        }
         Call::GetActiveLocks(params) => active_locks(handle, params.owner).await,
         Call::ListLocks(params) => list_locks(handle, params).await,
         Call::GetLockedBalance(params) => locked_balance(handle, params).await,
@@ -88,7 +90,7 @@ async fn dispatched(handle: &EngineHandle, call: Call) -> Answered {
             }
             _ => Err(unexpected()),
         },
-        Call::GetReceipt(params) => history::receipt(handle, params).await,
+        Call::GetReceipt(params) => history::receipt(handle, params, viewer).await,
         Call::GetCheckpoint(_) => history::checkpoint(handle).await,
         Call::GetConsistencyProof(params) => history::consistency(handle, params).await,
         Call::GrantReading(params) => logged(handle, params.into_command()).await,
@@ -198,13 +200,33 @@ impl About {
     }
 }
 
-async fn create_lock(handle: &EngineHandle, params: CreateLock) -> Answered {
+/// A lock or draft. Who only knows the id of it sees what the id is good for.
+async fn lock(handle: &EngineHandle, lock_id: LockId, viewer: Viewer) -> Answered {
+    let (found, signed) = rooted(handle, Query::Lock(lock_id)).await?;
+    let (terms, found) = match &found {
+        Answer::Lock(lock) => (lock.terms.as_ref(), render::lock(lock)),
+        Answer::Draft(draft) => (&draft.terms, render::draft(draft)),
+        _ => return Ok(json(&()).read_at(signed)),
+    };
+    let answer = match viewer.sees(&who_reads::parties_of(terms)) {
+        true => json(&found),
+        false => json(&LockById::from(found)),
+    };
+    Ok(answer.read_at(signed))
+}
+
+async fn create_lock(handle: &EngineHandle, params: CreateLock, viewer: Viewer) -> Answered {
     // This path's wallet does not show a session key: only the owner's own is taken (INV-17).
     if params.session_key.is_some_and(|key| key != params.owner) {
         return Err(Reject::Validation(Field::SessionKey).into());
     }
     let CreateLock { owner, asset, amount, expires_in, condition, request_id, .. } = params;
-    let request = DraftRequest { owner, asset, amount, expires_in, condition, request_id };
+    let looks_at = match viewer.sees(&[owner]) {
+        true => DraftLooksAt::Account,
+        false => DraftLooksAt::Terms,
+    };
+    let request =
+        DraftRequest { owner, asset, amount, expires_in, condition, request_id, looks_at };
     match read(handle, Query::Draft(request)).await? {
         Answer::Draft(draft) => render::created(&draft).ok_or_else(unexpected),
         Answer::DraftsFull => Err(ErrorObject::overloaded(DRAFTS_RETRY_AFTER_MS)),

@@ -19,6 +19,7 @@ mod reading;
 mod render;
 mod reply;
 mod sealed;
+mod who_reads;
 
 pub use application::app;
 pub use bound::FRAMES_BYTES_MAX;

@@ -5,6 +5,7 @@
 //!
 //! The engine buffers nothing for a reader, so a slow reader costs nothing.
 
+use super::history;
 use super::reply::{Answered, closed, cost, json, read, read_log, to_text, unexpected, unread};
 use crate::api::{Answer, Query, ReadingsAnswer};
 use crate::handle::{EngineHandle, SubmitError};
@@ -14,14 +15,15 @@ use crate::reading::ReadingError;
 use mortise_core::machine::EpochRecord;
 use mortise_core::state::GrantedReading;
 use mortise_format::errors::Code;
+use mortise_format::event::LogPosition;
 use mortise_format::frame::Frame;
 use mortise_format::ids::Bytes32;
 use mortise_format::limits::{EVENTS_BYTES_MAX, EVENTS_FRAMES_MAX, READING_EPOCHS_MAX};
 use mortise_rpc::params::{GetEvents, GetReadingKeys};
 use mortise_rpc::results::{
-    EventsResult, FrameKeysView, FrameView, ReadingGrantView, ReadingKeysResult,
+    EventsResult, FrameKeysView, FrameView, ReadingGrantView, ReadingKeysResult, SealedReceipt,
 };
-use mortise_rpc::{ErrorObject, HexBytes};
+use mortise_rpc::{Base64, ErrorObject, HexBytes};
 use std::time::Duration;
 
 pub(super) async fn keys(handle: &EngineHandle, params: GetReadingKeys) -> Answered {
@@ -56,6 +58,25 @@ pub(super) async fn keys(handle: &EngineHandle, params: GetReadingKeys) -> Answe
 fn next_page<T>(epochs: &mut Vec<T>) -> Option<T> {
     let most = READING_EPOCHS_MAX.min(epochs.len());
     epochs.drain(most..).next()
+}
+
+/// The receipt of the event at a place, sealed to a reader whose rights cover its epoch.
+pub(super) async fn receipt(handle: &EngineHandle, at: LogPosition, to: Bytes32) -> Answered {
+    let readings = readings(handle, to).await?.readings;
+    read_log(handle, cost::RECEIPT, move |reader| async move {
+        let (answer, frame, _) = history::receipt_at(&reader, Some(at)).await?;
+        let epoch = frame.signed().statement.epoch;
+        if !readings.iter().any(|granted| granted.grant.covers(epoch)) {
+            return Err(not_granted());
+        }
+        let sealed = reader.reading().seal_receipt(&to, at, &answer.result).map_err(refused)?;
+        Ok(json(&SealedReceipt {
+            reader: to,
+            encapsulated_key: Bytes32(sealed.encapsulated_key),
+            ciphertext: Base64(sealed.ciphertext),
+        }))
+    })
+    .await
 }
 
 pub(super) async fn events(handle: &EngineHandle, params: GetEvents) -> Answered {

@@ -23,7 +23,7 @@ pub async fn answer_sealed(handle: &EngineHandle, message: Bytes) -> MadeAnswer 
     };
     match opened {
         Ok(OpenedRequest { text, sealer, nonce }) => {
-            let answer = answer(handle, &text).await.unwrap_or_default();
+            let answer = answer(&handle.inside_channel(), &text).await.unwrap_or_default();
             let sealed = sealer.seal(&nonce, &answer.bytes).unwrap_or_else(|_| {
                 // The nonce is still unused: the first seal failed.
                 let sealed = sealer.seal(&nonce, &answer_too_large());

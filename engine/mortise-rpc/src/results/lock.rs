@@ -204,6 +204,51 @@ impl LockView {
     }
 }
 
+/// What a lock id shows to anyone who knows it, where reads are for parties: status, times and
+/// legs. Each field is one of [`LockView`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(missing_docs, reason = "the fields are those of LockView")]
+pub struct LockById {
+    pub id: LockId,
+    pub asset: Asset,
+    pub amount: U256,
+    pub locked_at: u64,
+    pub expires_at: u64,
+    pub status: LockStatus,
+    pub legs: Vec<LegView>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim_by: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settle_by: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub custody: Option<Custody>,
+    pub claim_index: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<u64>,
+}
+
+impl From<LockView> for LockById {
+    fn from(lock: LockView) -> Self {
+        let LockView { id, asset, amount, locked_at, expires_at, status, legs, .. } = lock;
+        let LockView { claim_by, settle_by, custody, claim_index, ended_at, .. } = lock;
+        Self {
+            id,
+            asset,
+            amount,
+            locked_at,
+            expires_at,
+            status,
+            legs,
+            claim_by,
+            settle_by,
+            custody,
+            claim_index,
+            ended_at,
+        }
+    }
+}
+
 /// `createLock`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

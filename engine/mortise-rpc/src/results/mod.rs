@@ -25,12 +25,12 @@ pub use evidence::{
 pub use freshness::{AttestedLease, FreshnessView, LeaseView};
 pub use history::{CheckpointResult, ConsistencyResult, HeadView, InclusionView, ReceiptResult};
 pub use images::ApprovedImagesView;
-pub use lock::{CreateLockResult, LegView, LockList, LockStatus, LockView, PositionView};
+pub use lock::{CreateLockResult, LegView, LockById, LockList, LockStatus, LockView, PositionView};
 pub use lock_history::{LockEventKind, LockEventView, LockHistory};
 pub use outcome::{FactResult, OutcomeResult, OutcomeView};
 pub use reading::{
     EndReason, EventsResult, FrameKeysView, FrameView, ReadingGrantView, ReadingKeysResult,
-    SubscribeResult, SubscriptionEnded,
+    SealedReceipt, SubscribeResult, SubscriptionEnded,
 };
 pub use receipt::{ReceiptView, StatementView};
 pub use service::{

@@ -46,6 +46,18 @@ pub struct ReadingKeysResult {
     pub ciphertext: HexBytes,
 }
 
+/// `getReceipt` for a reader: the answer as JSON text ([`super::ReceiptResult`]), sealed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SealedReceipt {
+    /// X25519 public key of the reader.
+    pub reader: Bytes32,
+    /// HPKE: the encapsulated key.
+    pub encapsulated_key: Bytes32,
+    /// HPKE: the ciphertext.
+    pub ciphertext: Base64,
+}
+
 /// A frame as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FrameView {

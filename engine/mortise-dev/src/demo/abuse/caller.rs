@@ -164,6 +164,8 @@ pub(super) struct Target {
     pub owner: EvmAddress,
     pub lock_id: LockId,
     address: Address,
+    /// Locks whose receipts are asked for.
+    locks: Vec<LockId>,
     /// A batch of 64 locks of which the last signature is another's.
     refused_batch: Bytes,
 }
@@ -172,7 +174,7 @@ impl Target {
     /// An engine as it is.
     pub fn of(engine: Identity, address: Address) -> Self {
         let (owner, lock_id) = (EvmAddress::ZERO, LockId([0; 32]));
-        Self { engine, owner, lock_id, address, refused_batch: Bytes::new() }
+        Self { engine, owner, lock_id, address, locks: Vec::new(), refused_batch: Bytes::new() }
     }
 
     /// An engine with frames to ask for.
@@ -182,14 +184,15 @@ impl Target {
         // Events and receipts are asked of frames with many locks.
         let mut line = Line::new(address.clone());
         let owner = Signer::random();
-        let mut lock_id = LockId([0; 32]);
+        let mut locks = Vec::new();
         for nonce in 0..64 {
             let commit = requests.commit(&owner, nonce, 1);
             line.ask(&commit.bytes).await.map_err(Failure::system)?;
-            lock_id = commit.lock_id;
+            locks.push(commit.lock_id);
         }
-        let owner = owner.address();
-        Ok(Self { owner, lock_id, refused_batch, ..Self::of(engine, address) })
+        let lock_id = locks.last().copied().unwrap_or(LockId([0; 32]));
+        let (owner, of) = (owner.address(), Self::of(engine, address));
+        Ok(Self { owner, lock_id, locks, refused_batch, ..of })
     }
 }
 
@@ -219,8 +222,9 @@ fn list(_: &Target, id: u64) -> Bytes {
     call(id, "listLocks", json!({})).to_string().into()
 }
 
-fn receipts(_: &Target, id: u64) -> Bytes {
-    batch(id, "getReceipt", &json!({"seq": 1 + id % 60, "index": 1}))
+fn receipts(target: &Target, id: u64) -> Bytes {
+    let at = usize::try_from(id).unwrap_or_default() % target.locks.len().max(1);
+    batch(id, "getReceipt", &json!({"lockId": target.locks.get(at)}))
 }
 
 fn events(_: &Target, id: u64) -> Bytes {
