@@ -237,8 +237,8 @@ mod tests {
         let mut inbox = Inbox::default();
         let callers = u64::try_from(SHARE_KEYS_MAX).unwrap() + 10;
         for n in 1..=callers {
-            inbox.add(work(n, n, Query::Sweep));
-            inbox.add(work(n, n, Query::Status));
+            inbox.add(0, work(n, n, Query::Sweep));
+            inbox.add(0, work(n, n, Query::Status));
         }
         // Those above the bound share one.
         let keys = (inbox.commands.keys(), inbox.queries.keys());
