@@ -38,7 +38,7 @@ use mortise_transport::{Address, Listener};
 use std::future::Future;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 
 /// The configuration of an engine.
 pub struct Config {
@@ -179,7 +179,7 @@ pub async fn run(
     let listener = Listener::bind(&config.listen).await;
     let listener =
         listener.map_err(|error| EngineError::Listen { address: config.listen.clone(), error })?;
-    let accepting = actix::spawn(accept(listener, handle.clone()));
+    let accepting = actix::spawn(session::accept(listener, handle.clone(), CONNECTIONS_MAX));
     tokio::pin!(shutdown);
     let started = tokio::select! {
         started = start(&config, &ports, &phase, &handle, &observer) => started,
@@ -466,27 +466,6 @@ async fn serve(
             // A fault that this loop has not seen yet must not look like a clean stop.
             Phase::Fault { name, why } => Err(EngineError::Witness { name, why }),
             _ => Ok(()),
-        }
-    }
-}
-
-async fn accept(listener: Listener, handle: EngineHandle) {
-    let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    loop {
-        let permit = Arc::clone(&connections).acquire_owned().await;
-        let permit = permit.expect("the semaphore of connections is never closed");
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                let handle = handle.for_connection();
-                actix::spawn(async move {
-                    session::serve(stream, handle).await;
-                    drop(permit);
-                });
-            }
-            Err(error) => {
-                tracing::warn!(%error, "accept failed");
-                tokio::time::sleep(POLL).await;
-            }
         }
     }
 }

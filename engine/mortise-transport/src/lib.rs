@@ -24,6 +24,7 @@ mod message;
 mod pipelined;
 pub mod ports;
 mod serve;
+mod slots;
 mod slow;
 mod stream;
 
@@ -41,5 +42,6 @@ pub use message::{
 };
 pub use pipelined::{Answer, NoAnswer, NotSent, PipelinedClient, PipelinedOptions, Unasked};
 pub use serve::{AtBound, ServeEvent, ServeOptions, serve, stop_signal};
+pub use slots::{Busy, ConnectionSlots, Slot};
 pub use slow::SlowGuard;
 pub use stream::{Peer, Stream, connect};

@@ -138,6 +138,14 @@ impl<R: AsyncRead + Unpin> MessageReader<R> {
         Ok(())
     }
 
+    /// Waits until a message has begun; false when the peer closed before one did. Cancel-safe.
+    ///
+    /// # Errors
+    /// `Io` when the stream fails.
+    pub async fn begun(&mut self) -> Result<bool, MessageError> {
+        Ok(self.is_partial() || self.fill().await? > 0)
+    }
+
     /// The next message, or `None` when the peer closed between messages. Cancel-safe: bytes read
     /// before a cancellation are kept for the next call.
     ///
@@ -241,7 +249,9 @@ impl<R: AsyncRead + Unpin> MessageReader<R> {
             // The allocation of an earlier, larger message is not kept for a silent peer.
             self.buffer = BytesMut::new();
         }
-        self.buffer.reserve(self.request.min(self.payload_max + HEADER_BYTES));
+        // What is dropped as it comes needs no large buffer.
+        let request = if self.refused.is_some() { IDLE_BYTES } else { self.request };
+        self.buffer.reserve(request.min(self.payload_max + HEADER_BYTES));
         let room = self.buffer.capacity() - self.buffer.len();
         let read = self.io.read_buf(&mut self.buffer).await?;
         // A read that fills its room is followed by a larger one.
@@ -296,13 +306,15 @@ impl<W: AsyncWrite + Unpin> MessageWriter<W> {
     /// # Errors
     /// The stream's error; how much of the queue reached the peer is then unknown.
     pub async fn flush(&mut self) -> io::Result<()> {
+        // What is left of the capacity when all is sent says nothing about the allocation.
+        let was_large = self.buffer.len() > READ_BYTES;
         while self.buffer.has_remaining() {
             if self.io.write_buf(&mut self.buffer).await? == 0 {
                 return Err(io::ErrorKind::WriteZero.into());
             }
         }
-        if self.buffer.capacity() > READ_BYTES {
-            // The allocation of a large message is not kept.
+        if was_large {
+            // The allocation of a large message is not kept for a silent peer.
             self.buffer = BytesMut::new();
         }
         self.io.flush().await
@@ -361,6 +373,17 @@ mod tests {
             assert!(reader.read().await.unwrap().is_none());
         };
         tokio::join!(feed, read);
+    }
+
+    /// Goal: a connection that once had a large answer does not keep its memory.
+    #[tokio::test]
+    async fn allocation_of_a_large_message_is_not_kept_after_the_flush() {
+        let mut out = Vec::new();
+        let mut writer = MessageWriter::new(&mut out, 4 * READ_BYTES);
+        writer.queue(1, &vec![7; 3 * READ_BYTES]).unwrap();
+        writer.flush().await.unwrap();
+        writer.queue(2, b"small").unwrap();
+        assert!(writer.buffer.capacity() < READ_BYTES, "{}", writer.buffer.capacity());
     }
 
     #[tokio::test]

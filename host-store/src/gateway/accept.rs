@@ -1,9 +1,11 @@
 //! Connections of the gateway: their number, their timeouts, and which one is closed for the next.
 //!
 //! A half-open connection costs a file descriptor and a small buffer until its timeout. When all
-//! slots are taken, the oldest connection that never completed a request is closed first, then the
-//! oldest idle one. A peer that opens thousands of connections displaces only its own.
+//! slots are taken, an idle connection is closed for the next one ([`ConnectionSlots`]): of the
+//! peer that has most, so that a peer that opens thousands of connections displaces only its own.
+//! If there is none, the newcomer is told OVERLOADED.
 
+use super::answer::GatewayError;
 use super::peer::PeerIp;
 use super::proxied::peer_of;
 use super::routes::Gateway;
@@ -11,21 +13,27 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use mortise_format::errors::Code;
 use mortise_format::limits::WRITE_BYTES_MIN;
-use mortise_transport::SlowGuard;
-use std::collections::BTreeMap;
+use mortise_transport::{ConnectionSlots, Slot, SlowGuard};
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 /// Delay after a failed accept.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Time that requests in flight have to finish when the host stops.
 const DRAIN_TIME: Duration = Duration::from_secs(5);
+/// Newcomers that are turned away at once.
+const TURNED_AWAY_MAX: usize = 64;
+/// Time that this takes at most.
+const TURN_AWAY_TIME: Duration = Duration::from_secs(1);
+/// The wait that they are asked for.
+const RETRY_AFTER_MS: u64 = 200;
 /// Most bytes of a request head.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
 
@@ -35,12 +43,13 @@ pub(crate) async fn serve(
     gateway: Arc<Gateway>,
     mut stop: watch::Receiver<()>,
 ) {
-    let slots = Arc::new(ConnectionSlots::new(connections_max(gateway.limits().connections_max)));
-    let mut connections = JoinSet::new();
+    let slots = ConnectionSlots::new(connections_max(gateway.limits().connections_max));
+    let (mut connections, mut turned_away) = (JoinSet::new(), JoinSet::new());
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             Some(_) = connections.join_next() => continue,
+            Some(_) = turned_away.join_next() => continue,
             _ = stop.changed() => break,
         };
         let (stream, peer) = match accepted {
@@ -51,14 +60,20 @@ pub(crate) async fn serve(
                 continue;
             }
         };
-        let (slot, displaced) = slots.acquire();
-        if displaced {
+        let (slot, displaced) = slots.take(peer_key(peer));
+        if displaced || slot.is_none() {
             gateway.metrics().gateway_shed();
         }
         if gateway.takes_calls() {
             gateway.metrics().gateway_connections(slots.taken_count());
         }
-        let Some(slot) = slot else { continue };
+        let Some(slot) = slot else {
+            // With more of them at once, the others are closed without a word.
+            if turned_away.len() < TURNED_AWAY_MAX {
+                turned_away.spawn(turn_away(stream));
+            }
+            continue;
+        };
         let peer = (stream, peer);
         connections.spawn(serve_connection(peer, Arc::clone(&gateway), slot, stop.clone()));
     }
@@ -89,7 +104,7 @@ fn open_files_max(limits: &str) -> Option<usize> {
 async fn serve_connection(
     (mut stream, address): (TcpStream, IpAddr),
     gateway: Arc<Gateway>,
-    slot: Slot,
+    slot: Slot<IpAddr>,
     mut stop: watch::Receiver<()>,
 ) {
     // Answers are written whole; without this, small ones wait for each other.
@@ -104,15 +119,16 @@ async fn serve_connection(
     };
     // A reader that takes nothing would hold its answer for ever.
     let stream = SlowGuard::new(stream, gateway.limits().write_time, WRITE_BYTES_MIN);
-    let state = Arc::clone(&slot.state);
+    let slot = Arc::new(slot);
+    let of_requests = Arc::clone(&slot);
     let routes = TowerToHyperService::new(gateway.router());
     let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
         request.extensions_mut().insert(peer);
-        let in_flight = InFlight::begin(&state);
+        let busy = of_requests.busy();
         let answer = hyper::service::Service::call(&routes, request);
         async move {
             let answer = answer.await;
-            drop(in_flight);
+            busy.served();
             answer
         }
     });
@@ -127,97 +143,38 @@ async fn serve_connection(
     // Errors of a connection are the peer's, and are not logged.
     tokio::select! {
         _ = connection.as_mut() => return,
-        () = slot.state.displaced.notified() => return,
+        () = slot.displaced() => return,
         _ = stop.changed() => connection.as_mut().graceful_shutdown(),
     }
     let _ = connection.await;
 }
 
-/// The slots of connections, in the order in which they were taken.
-#[derive(Debug)]
-struct ConnectionSlots {
-    taken: Mutex<(u64, BTreeMap<u64, Arc<SlotState>>)>,
-    max: usize,
-}
-
-/// What decides whether a connection can be closed for another.
-#[derive(Debug, Default)]
-struct SlotState {
-    in_flight: AtomicUsize,
-    served: AtomicBool,
-    displaced: Notify,
-}
-
-impl ConnectionSlots {
-    fn new(max: usize) -> Self {
-        Self { taken: Mutex::default(), max: max.max(1) }
-    }
-
-    fn taken(&self) -> MutexGuard<'_, (u64, BTreeMap<u64, Arc<SlotState>>)> {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn taken_count(&self) -> usize {
-        self.taken().1.len()
-    }
-
-    /// Takes a slot. The flag is true when another connection was closed for it. `None` when every
-    /// connection has a request in flight.
-    fn acquire(self: &Arc<Self>) -> (Option<Slot>, bool) {
-        let mut taken = self.taken();
-        let mut displaced = false;
-        if taken.1.len() >= self.max {
-            let Some(number) = idlest(&taken.1) else { return (None, false) };
-            if let Some(state) = taken.1.remove(&number) {
-                state.displaced.notify_one();
-                displaced = true;
-            }
-        }
-        taken.0 += 1;
-        let number = taken.0;
-        let state = Arc::new(SlotState::default());
-        taken.1.insert(number, Arc::clone(&state));
-        (Some(Slot { number, state, slots: Arc::clone(self) }), displaced)
-    }
-}
-
-/// The oldest connection that never completed a request, else the oldest idle one.
-fn idlest(taken: &BTreeMap<u64, Arc<SlotState>>) -> Option<u64> {
-    let idle = |state: &SlotState| state.in_flight.load(Ordering::Relaxed) == 0;
-    let fresh = |state: &SlotState| idle(state) && !state.served.load(Ordering::Relaxed);
-    let first = |wanted: &dyn Fn(&SlotState) -> bool| {
-        taken.iter().find(|(_, state)| wanted(state)).map(|(number, _)| *number)
+/// A newcomer while every connection that may make room has a request in work.
+async fn turn_away(mut stream: TcpStream) {
+    let overloaded = GatewayError::new(Code::Overloaded).with("retryAfterMs", RETRY_AFTER_MS);
+    let body = overloaded.object("null");
+    let head = format!(
+        "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\nConnection: close\r\n\r\n",
+        body.len()
+    );
+    let answered = async {
+        stream.write_all(head.as_bytes()).await?;
+        stream.write_all(body.as_bytes()).await?;
+        stream.shutdown().await?;
+        // A close with unread bytes would reset the connection, and the answer would be lost.
+        let mut dropped = [0; 4096];
+        while stream.read(&mut dropped).await? > 0 {}
+        std::io::Result::Ok(())
     };
-    first(&fresh).or_else(|| first(&idle))
+    let _ = tokio::time::timeout(TURN_AWAY_TIME, answered).await;
 }
 
-/// A slot. Dropping it frees the slot.
-struct Slot {
-    number: u64,
-    state: Arc<SlotState>,
-    slots: Arc<ConnectionSlots>,
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        self.slots.taken().1.remove(&self.number);
-    }
-}
-
-/// A request in flight.
-struct InFlight(Arc<SlotState>);
-
-impl InFlight {
-    fn begin(state: &Arc<SlotState>) -> Self {
-        state.in_flight.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(state))
-    }
-}
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.0.served.store(true, Ordering::Relaxed);
-        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+/// What peers are told apart by: an IPv4 address, or the /64 network of an IPv6 address.
+fn peer_key(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(six) => IpAddr::V6((u128::from(six) >> 64 << 64).into()),
     }
 }
 
@@ -235,19 +192,10 @@ mod tests {
     }
 
     #[test]
-    fn connections_that_were_never_served_make_room_before_idle_ones() {
-        let slots = Arc::new(ConnectionSlots::new(3));
-        let take = || slots.acquire().0.unwrap();
-        let (served, fresh, busy) = (take(), take(), take());
-        drop(InFlight::begin(&served.state));
-        let in_flight = InFlight::begin(&busy.state);
-        assert_eq!(idlest(&slots.taken().1), Some(fresh.number));
-        let newcomer = take();
-        let second = InFlight::begin(&newcomer.state);
-        assert_eq!(idlest(&slots.taken().1), Some(served.number));
-        let last = take();
-        let third = InFlight::begin(&last.state);
-        assert!(slots.acquire().0.is_none(), "all are busy");
-        drop((in_flight, second, third, fresh));
+    fn addresses_of_one_network_are_one_peer() {
+        let key = |text: &str| peer_key(text.parse().unwrap());
+        assert_eq!(key("2001:db8:1:2:3::4"), key("2001:db8:1:2:ffff::1"));
+        assert_ne!(key("2001:db8:1:2::1"), key("2001:db8:1:3::1"));
+        assert_ne!(key("192.0.2.1"), key("192.0.2.2"));
     }
 }

@@ -118,7 +118,7 @@ impl GatewayError {
     }
 
     /// The error with the JSON text of an id.
-    fn object(&self, id: &str) -> String {
+    pub(super) fn object(&self, id: &str) -> String {
         let mut data = self.fields.clone();
         data.insert("name".to_owned(), self.code.name().into());
         data.entry("retryable").or_insert_with(|| self.code.retryable().into());

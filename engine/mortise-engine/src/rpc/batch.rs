@@ -23,7 +23,8 @@ pub(super) struct Planned<'a> {
     pub id: Option<Id>,
     /// The answer is not larger than this.
     pub bytes: usize,
-    pub answer: LocalBoxFuture<'a, Option<MadeAnswer>>,
+    /// Begins it. A call that is answered takes several times the memory of one that waits.
+    pub begin: Box<dyn FnOnce() -> LocalBoxFuture<'a, Option<MadeAnswer>> + 'a>,
 }
 
 /// Answers calls in order. The answers have at most `bytes_max` bytes together.
@@ -70,7 +71,7 @@ impl<'a> Batch<'a> {
     }
 
     async fn begin(&mut self, call: Planned<'a>) {
-        let Planned { id, bytes, answer } = call;
+        let Planned { id, bytes, begin } = call;
         if self.is_full {
             let answer = id.as_ref().map(refusal);
             let finished = Finished { id, bytes: 0, answer };
@@ -78,7 +79,7 @@ impl<'a> Batch<'a> {
             return;
         }
         self.reserved += bytes;
-        let mut call = answer.map(move |answer| Finished { id, bytes, answer }).boxed_local();
+        let mut call = begin().map(move |answer| Finished { id, bytes, answer }).boxed_local();
         self.running.push_back(
             match poll_fn(|context| Poll::Ready(call.poll_unpin(context))).await {
                 Poll::Ready(finished) => ready(finished).boxed_local(),
@@ -130,7 +131,7 @@ mod tests {
             tokio::task::yield_now().await;
             Some(MadeAnswer { bytes: vec![b'0'; bytes], reserved: Vec::new() })
         };
-        Planned { id: Some(Id::from(n)), bytes, answer: answer.boxed_local() }
+        Planned { id: Some(Id::from(n)), bytes, begin: Box::new(|| answer.boxed_local()) }
     }
 
     fn is_refused(answer: &MadeAnswer) -> bool {
@@ -159,7 +160,7 @@ mod tests {
         });
         let made = |n: u64| {
             let answer = async { Some(MadeAnswer { bytes: vec![b'0'; 9], reserved: Vec::new() }) };
-            Planned { id: Some(Id::from(n)), bytes: 9, answer: answer.boxed_local() }
+            Planned { id: Some(Id::from(n)), bytes: 9, begin: Box::new(|| answer.boxed_local()) }
         };
         let answers = in_order((0..256).map(made).collect(), 4 * 1024 * 1024).await;
         assert_eq!(answers.len(), 256);

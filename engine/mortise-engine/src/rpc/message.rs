@@ -4,7 +4,7 @@ use super::batch::{Planned, in_order};
 use super::bound::answer_bytes_max;
 use super::methods;
 use super::reply::{Json, closed, to_text};
-use crate::handle::EngineHandle;
+use crate::handle::{EngineHandle, SubmitError};
 use crate::room::MadeAnswer;
 use futures_util::future::FutureExt as _;
 use mortise_format::errors::Code;
@@ -21,8 +21,13 @@ pub async fn answer(handle: &EngineHandle, bytes: &[u8]) -> Option<MadeAnswer> {
 /// As [`answer`], to a message that was read already.
 pub async fn answer_message(handle: &EngineHandle, message: Message) -> Option<MadeAnswer> {
     match message {
-        Message::Single(item) => planned(handle, item).answer.await,
+        Message::Single(item) => (planned(handle, item).begin)().await,
         Message::Batch(items) => {
+            let place = |_| handle.budgets().calls.take(handle.caller());
+            let places: Option<Vec<_>> = items.iter().map(place).collect();
+            let Some(_places) = places else {
+                return joined(items.iter().filter_map(|item| overloaded(handle, item)).collect());
+            };
             let calls = items.into_iter().map(|item| planned(handle, item)).collect();
             joined(in_order(calls, RESPONSE_BYTES_MAX).await)
         }
@@ -49,8 +54,20 @@ fn planned(handle: &EngineHandle, item: Item) -> Planned<'_> {
         Err(error) => ERROR_BYTES + to_text(error).len(),
     };
     let bytes = bytes + id.as_ref().map_or(0, |id| id.to_json().len());
-    let answer = answer_call(handle, id.clone(), call, bytes).boxed_local();
-    Planned { id, bytes, answer }
+    let begun = (handle, id.clone());
+    let begin = move || answer_call(begun.0, begun.1, call, bytes).boxed_local();
+    Planned { id, bytes, begin: Box::new(begin) }
+}
+
+/// The answer to an entry of a batch that finds no places for its calls.
+fn overloaded(handle: &EngineHandle, item: &Item) -> Option<MadeAnswer> {
+    let id = match item {
+        Item::Refused { id, .. } => id,
+        Item::Request(request) => request.id.as_ref()?,
+    };
+    let id = if id.to_json().len() > ERROR_BYTES { &Id::Null } else { id };
+    let error = closed(SubmitError::Overloaded);
+    Some(handle.room(0).made(envelope::failure(id, &error)))
 }
 
 /// What is around an error.

@@ -1,6 +1,7 @@
 //! Pipelined messages: texts in clear, and channel messages.
 
 use super::budget::RETRY_AFTER_MS;
+use super::port::PeerKey;
 use super::{Guarded, SLOW_READER, linger};
 use crate::handle::EngineHandle;
 use crate::room::MadeAnswer;
@@ -11,8 +12,8 @@ use mortise_format::limits::{REQUEST_BYTES_MAX, RESPONSE_BYTES_MAX};
 use mortise_rpc::ErrorObject;
 use mortise_rpc::envelope::{Id, failure};
 use mortise_transport::{
-    HINT_BYTES, HeldBytes, Message, MessageError, MessageReader, MessageWriter, PoolPermit,
-    RELAY_MAGIC, REQUEST_MAGIC, Received, ReservedBytes, split_hint,
+    Busy, HINT_BYTES, HeldBytes, Message, MessageError, MessageReader, MessageWriter, PoolPermit,
+    RELAY_MAGIC, REQUEST_MAGIC, Received, ReservedBytes, Slot, split_hint,
 };
 use std::io;
 use std::sync::Arc;
@@ -28,8 +29,9 @@ struct Outgoing {
     places: Option<Places>,
 }
 
-/// A message's places among those of its connection and of all connections.
-type Places = (OwnedSemaphorePermit, PoolPermit);
+/// A message's places among those of its connection and of all connections. Its connection is not
+/// idle.
+type Places = (OwnedSemaphorePermit, PoolPermit, Busy<PeerKey>);
 
 impl Outgoing {
     /// An answer to a message that was not taken.
@@ -91,8 +93,8 @@ impl Dialler {
 pub(super) async fn serve(
     stream: Guarded,
     buffer: BytesMut,
-    handle: EngineHandle,
-    dialler: Dialler,
+    (handle, dialler): (EngineHandle, Dialler),
+    slot: &Slot<PeerKey>,
 ) -> io::Result<()> {
     let (read_half, write_half) = tokio::io::split(stream);
     let mut reader = MessageReader::with_buffer(read_half, dialler.payload_max(), buffer);
@@ -101,7 +103,7 @@ pub(super) async fn serve(
     let permits = Arc::new(Semaphore::new(share));
     let (answers, outgoing) = mpsc::channel(QUEUED_MAX);
     let writer = actix::spawn(write(write_half, outgoing));
-    let ended = read(&mut reader, (&handle, dialler), &permits, &answers).await;
+    let ended = read(&mut reader, (&handle, dialler, slot), &permits, &answers).await;
     if let Err(MessageError::Oversized { .. }) = &ended {
         // The number of an oversized message is unknown: answer number 0, then close.
         let _ = answers.send(Outgoing::refusal(0, rpc::too_large())).await;
@@ -117,12 +119,14 @@ pub(super) async fn serve(
 
 async fn read<R: tokio::io::AsyncRead + Unpin>(
     reader: &mut MessageReader<R>,
-    (handle, dialler): (&EngineHandle, Dialler),
+    (handle, dialler, slot): (&EngineHandle, Dialler, &Slot<PeerKey>),
     permits: &Arc<Semaphore>,
     answers: &mpsc::Sender<Outgoing>,
 ) -> Result<(), MessageError> {
     let mut in_a_row = 0;
-    while let Some(received) = next(reader, handle).await? {
+    while reader.begun().await? {
+        let busy = slot.busy();
+        let Some(received) = next(reader, handle).await? else { break };
         let (message, held) = match received {
             Received::Message(message, held) => (message, held),
             Received::Refused { correlation } => {
@@ -136,11 +140,11 @@ async fn read<R: tokio::io::AsyncRead + Unpin>(
         let permit = permit.expect("the semaphore of a connection is never closed");
         in_a_row += 1 + message.payload.len() / 1024;
         let (message, handle) = dialler.unwrapped(message, handle);
-        let Some(place) = handle.budgets().messages.take(handle.caller()) else {
+        let Some(place) = handle.budgets().calls.take(handle.caller()) else {
             refuse(answers, message.correlation).await;
             continue;
         };
-        let (places, answers) = (Some((permit, place)), answers.clone());
+        let (places, answers) = (Some((permit, place, busy)), answers.clone());
         actix::spawn(async move {
             let number = message.correlation;
             let answer = answer(&handle, message, held).await;
@@ -217,6 +221,9 @@ fn queue(writer: &mut MessageWriter<WriteHalf<Guarded>>, outgoing: Outgoing) -> 
         queued => queued,
     };
     queued.map_err(io::Error::other)?;
+    if let Some((_, _, busy)) = &places {
+        busy.served();
+    }
     Ok((reserved, places))
 }
 

@@ -11,8 +11,9 @@ use mortise_transport::{ByteBudget, FairBytes, FairPool};
 pub struct Budgets {
     pub requests: ByteBudget,
     pub answers: FairBytes,
-    /// Messages from when they are read until their answer is written.
-    pub messages: FairPool,
+    /// Numbered messages from when they are read until their answer is written, and the calls of
+    /// batches until they are answered.
+    pub calls: FairPool,
 }
 
 impl Default for Budgets {
@@ -22,11 +23,11 @@ impl Default for Budgets {
 }
 
 impl Budgets {
-    pub fn new(requests: usize, answers: usize, messages: usize) -> Self {
+    pub fn new(requests: usize, answers: usize, calls: usize) -> Self {
         Self {
             requests: ByteBudget::new(requests),
             answers: FairBytes::new(answers),
-            messages: FairPool::new(messages),
+            calls: FairPool::new(calls),
         }
     }
 }

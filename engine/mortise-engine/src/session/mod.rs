@@ -13,38 +13,51 @@
 //! - An answer that is not read ends its connection, and all of them have one bound.
 //! - A value that is not complete before its timeout ends the connection.
 //! - A session does not read its socket while its share of requests is in flight.
+//! - At the bound of connections the longest idle one ends for the newcomer: one without a request,
+//!   an answer or a half-read message.
 //! - Each request counts against the share of its connection, and of its peer behind a relay.
 
 mod binary;
 mod budget;
 mod json_stream;
+mod port;
 mod subscription;
 mod text;
 
 pub use budget::Budgets;
+pub use port::accept;
 
 use crate::handle::EngineHandle;
 use binary::Dialler;
 use bytes::BytesMut;
 use mortise_format::limits::{WRITE_BYTES_MIN, WRITE_MS_MAX};
-use mortise_transport::{RELAY_MAGIC, REQUEST_MAGIC, SlowGuard, Stream};
+use mortise_transport::{RELAY_MAGIC, REQUEST_MAGIC, Slot, SlowGuard, Stream};
+use port::PeerKey;
 use std::io;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::timeout;
 
-/// Serves a connection to its end. An error concerns this peer only, so it is just logged.
-pub async fn serve(stream: Stream, handle: EngineHandle) {
-    let mut stream = SlowGuard::new(stream, WRITE_TIME, WRITE_BYTES_MIN);
+/// Serves a connection to its end, or until it has to end for another.
+async fn serve(stream: Stream, handle: EngineHandle, slot: Slot<PeerKey>) {
+    tokio::select! {
+        () = serve_to_end(stream, handle, &slot) => {}
+        () = slot.displaced() => tracing::debug!("an idle connection ended for a newcomer"),
+    }
+}
+
+/// An error concerns this peer only, so it is just logged.
+async fn serve_to_end(stream: Stream, handle: EngineHandle, slot: &Slot<PeerKey>) {
+    let mut stream = guarded(stream);
     let mut buffer = BytesMut::with_capacity(FIRST_BYTES);
     let served = match timeout(SLOW_READER, first_bytes(&mut stream, &mut buffer)).await {
         Ok(Ok(true)) if buffer.starts_with(&REQUEST_MAGIC) => {
-            binary::serve(stream, buffer, handle, Dialler::Caller).await
+            binary::serve(stream, buffer, (handle, Dialler::Caller), slot).await
         }
         Ok(Ok(true)) if buffer.starts_with(&RELAY_MAGIC) => {
-            binary::serve(stream, buffer, handle, Dialler::Relay).await
+            binary::serve(stream, buffer, (handle, Dialler::Relay), slot).await
         }
-        Ok(Ok(true)) => text::serve(stream, buffer, handle).await,
+        Ok(Ok(true)) => text::serve(stream, buffer, handle, slot).await,
         Ok(Ok(false)) => Ok(()),
         Ok(Err(error)) => Err(error),
         Err(_) => Err(io::ErrorKind::TimedOut.into()),
@@ -72,13 +85,18 @@ async fn first_bytes(stream: &mut Guarded, buffer: &mut BytesMut) -> io::Result<
 /// Briefly reads and drops input of the peer. A close with unread bytes resets the connection, and
 /// the peer could lose the answer that was just written.
 async fn linger(stream: &mut (impl AsyncRead + Unpin)) {
-    let mut dropped = [0; 16 * 1024];
+    // An array would be a part of every connection's memory.
+    let mut dropped = vec![0; 16 * 1024];
     let drain = async { while matches!(stream.read(&mut dropped).await, Ok(1..)) {} };
     let _ = timeout(LINGER, drain).await;
 }
 
 /// A connection whose reader must make progress.
 type Guarded = SlowGuard<Stream>;
+
+fn guarded(stream: Stream) -> Guarded {
+    SlowGuard::new(stream, WRITE_TIME, WRITE_BYTES_MIN)
+}
 
 const WRITE_TIME: Duration = Duration::from_millis(WRITE_MS_MAX);
 /// Buffer size of the first read.
@@ -99,6 +117,10 @@ mod tests {
     use tokio::io::AsyncWriteExt as _;
     use tokio::net::UnixStream;
 
+    fn slot() -> Slot<PeerKey> {
+        mortise_transport::ConnectionSlots::new(1).take(None).0.unwrap()
+    }
+
     /// Sends `request` to a session while others hold all of the budget, half-closes, and reads to
     /// the end.
     fn beyond_the_budget(request: Vec<u8>) -> Vec<u8> {
@@ -108,7 +130,7 @@ mod tests {
             let others = handle.budgets().requests.hold(REQUEST_BYTES_HELD_MAX);
             assert!(others.is_some());
             let (ours, mut theirs) = UnixStream::pair().unwrap();
-            actix::spawn(serve(Stream::from(ours), handle));
+            actix::spawn(serve(Stream::from(ours), handle, slot()));
             theirs.write_all(&request).await.unwrap();
             theirs.shutdown().await.unwrap();
             let mut answer = Vec::new();
@@ -134,7 +156,7 @@ mod tests {
             let handle = EngineHandle::new(phase, Bounds::default(), "attested").for_connection();
             let held = others(&handle);
             let (ours, mut theirs) = UnixStream::pair().unwrap();
-            actix::spawn(serve(Stream::from(ours), handle.clone()));
+            actix::spawn(serve(Stream::from(ours), handle.clone(), slot()));
             theirs.write_all(&serde_json::to_vec(calls).unwrap()).await.unwrap();
             theirs.shutdown().await.unwrap();
             let mut answer = Vec::new();

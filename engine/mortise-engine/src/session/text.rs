@@ -2,8 +2,9 @@
 
 use super::budget::RETRY_AFTER_MS;
 use super::json_stream::Scanner;
+use super::port::PeerKey;
 use super::subscription;
-use super::{Guarded, SLOW_READER, linger};
+use super::{FIRST_BYTES, Guarded, SLOW_READER, linger};
 use crate::app::plain;
 use crate::handle::EngineHandle;
 use crate::room::MadeAnswer;
@@ -14,7 +15,7 @@ use mortise_format::limits::REQUEST_BYTES_MAX;
 use mortise_rpc::envelope::{self, Id, Request, failure};
 use mortise_rpc::plain::PlainRequest;
 use mortise_rpc::{ErrorObject, json};
-use mortise_transport::HeldBytes;
+use mortise_transport::{HeldBytes, Slot};
 use std::io;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
@@ -24,19 +25,25 @@ pub(super) async fn serve(
     mut stream: Guarded,
     mut buffer: BytesMut,
     handle: EngineHandle,
+    slot: &Slot<PeerKey>,
 ) -> io::Result<()> {
+    // While a value has begun.
+    let mut busy = None;
     let mut scanner = Scanner::default();
     let mut held = HeldBytes::default();
     loop {
         skip_space(&mut buffer);
         match buffer.first() {
-            Some(b'{' | b'[') => {}
+            Some(b'{' | b'[') => _ = busy.get_or_insert_with(|| slot.busy()),
             Some(_) => {
                 complete_verb(&mut stream, &mut buffer).await?;
                 return refuse(stream, &buffer).await;
             }
             None => {
                 // A peer may be silent between values.
+                busy = None;
+                // The allocation of an earlier, larger value is not kept for a silent peer.
+                buffer = BytesMut::with_capacity(FIRST_BYTES);
                 if stream.read_buf(&mut buffer).await? == 0 {
                     return stream.shutdown().await;
                 }
@@ -67,6 +74,9 @@ pub(super) async fn serve(
                 Reply::Next(None) => {}
             }
             drop(held.split(length));
+            if let Some(busy) = &busy {
+                busy.served();
+            }
             continue;
         }
         if buffer.len() > REQUEST_BYTES_MAX {
