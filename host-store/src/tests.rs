@@ -385,3 +385,41 @@ async fn noise_of_an_enclave_on_every_port_harms_none_of_them() {
     assert_eq!(&line, b"{\"AccessKeyId\":\"");
     host.stop().await;
 }
+
+/// FAULTS E3: SIGTERM did not end a host whose disk hung. Method: a runtime of its own, because
+/// threads of it wait for the disk for ever.
+#[test]
+fn host_stops_although_its_disk_does_not_answer() {
+    let place = Place::new();
+    let (config, address) = (place.config(), place.address());
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let (ended, end) = std::sync::mpsc::channel();
+    let host = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        let shutdown = async { drop(stopped.await) };
+        let outcome = runtime.block_on(crate::run(config, shutdown));
+        runtime.shutdown_background();
+        ended.send(outcome.is_ok()).unwrap();
+    });
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        while connect(&address).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+        let (mut client, frames) = (Client::new(&address).await, chain(2, 100));
+        assert!(matches!(client.ask(&append(&frames[0])).await, StoreResponse::Acked { .. }));
+        place.syncer.hangs.store(true, Ordering::SeqCst);
+        client.queue(&append(&frames[1]));
+        let (name, bytes) = ("blob".to_owned(), vec![1; 100]);
+        client.queue(&StoreRequest::BlobPut { name, bytes });
+        client.writer.flush().await.unwrap();
+        while place.syncer.waiting.load(Ordering::SeqCst) == 0 {
+            tokio::task::yield_now().await;
+        }
+    });
+    stop.send(()).unwrap();
+    // It takes under five seconds; the bound here is for a machine that does much else.
+    let outcome = end.recv_timeout(std::time::Duration::from_secs(120));
+    assert_eq!(outcome, Ok(true), "an orderly end, and in time");
+    host.join().unwrap();
+}

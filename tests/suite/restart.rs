@@ -115,6 +115,35 @@ fn graceful_stop_does_not_wait_for_a_snapshot_that_the_store_does_not_confirm() 
     same_answers(&system.engine_socket(), &history);
 }
 
+/// FAULTS E3. Goal: a store that does not answer an append keeps no engine from its graceful stop,
+/// and the command that waited is not lost nor answered.
+#[test]
+fn graceful_stop_ends_although_the_store_does_not_answer() {
+    let mut system = System::behind_proxy();
+    let parties = Parties::of(&system.engine_socket());
+    let history = history(&system.engine_socket(), &parties);
+    let (sent, appends) = std::sync::mpsc::channel();
+    system.proxy().lie(move |asked, _| match asked {
+        StoreRequest::Append { .. } => {
+            let _ = sent.send(());
+            Lie::Held
+        }
+        _ => Lie::Honest,
+    });
+    let mut line = Framed::connect(&system.engine_socket());
+    let commit = call(9, Method::CommitLock, &parties.commit(90, 100));
+    line.send(9, &commit);
+    eventually("an append", || appends.try_recv().ok());
+    system.stop_engine().expect("an engine that is asked to stop stops");
+    let answer = line.receive().map(|(_, answer)| answer).unwrap_or_default();
+    assert!(!is_granted(&answer), "nothing signed leaves before it is durable");
+    system.proxy().release();
+    system.proxy().be_honest();
+    system.start_engine();
+    same_answers(&system.engine_socket(), &history);
+    assert!(is_granted(&ask(&system.engine_socket(), &commit)));
+}
+
 /// Goal: a damaged frame that a reader meets is covered by a snapshot at once, so that the next
 /// boot does not read it. Method: the proxy damages one frame in every answer to a read.
 #[test]

@@ -73,18 +73,28 @@ pub(crate) fn foreign(original: &CheckedFrame) -> CheckedFrame {
     CheckedFrame::parse(Frame::new(leaf, clear, cipher).unwrap().encode()).unwrap()
 }
 
-/// A disk that counts successful syncs, and whose syncs fail and whose room ends once the test says
-/// so.
+/// A disk that counts successful syncs, and whose syncs fail or hang and whose room ends once the
+/// test says so.
 #[derive(Debug, Default)]
 pub(crate) struct FailingSyncer {
     pub(crate) fails: AtomicBool,
     pub(crate) synced: AtomicU64,
     /// No room is left.
     pub(crate) is_full: AtomicBool,
+    /// The disk does not answer any more. What waits for it waits for ever.
+    pub(crate) hangs: AtomicBool,
+    /// Syncs that wait.
+    pub(crate) waiting: AtomicU64,
 }
 
 impl Syncer for FailingSyncer {
     fn sync(&self, file: &File) -> io::Result<()> {
+        if self.hangs.load(Ordering::SeqCst) {
+            self.waiting.fetch_add(1, Ordering::SeqCst);
+            loop {
+                std::thread::park();
+            }
+        }
         if self.fails.load(Ordering::SeqCst) {
             return Err(io::Error::other("the test disk fails"));
         }
