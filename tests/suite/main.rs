@@ -17,6 +17,7 @@ mod images;
 mod kms;
 mod leased;
 mod lists;
+mod memory;
 mod no_std;
 mod nsm;
 mod parties;

@@ -157,7 +157,7 @@ pub const REFUSALS_PER_REQUEST_MAX: usize = 4;
 /// The part of a principal's quota that refusals may use besides it: one in so many.
 pub const REFUSAL_QUOTA_PART: u32 = 10;
 /// Most commands and queries that are admitted and not yet answered, over all connections.
-pub const IN_FLIGHT_MAX: usize = 16_384;
+pub const IN_FLIGHT_MAX: usize = 8192;
 /// Most of them on one connection.
 pub const IN_FLIGHT_PER_CONNECTION_MAX: usize = 1024;
 /// Promises of one caller that wait for their signatures in frames, while other callers send
@@ -168,7 +168,7 @@ pub const UNSIGNED_SHARED_MS: u64 = 1000;
 /// Most callers with a share of their own in each queue. Callers above it share one.
 pub const SHARE_KEYS_MAX: usize = 4096;
 /// Most connections of the request port.
-pub const CONNECTIONS_MAX: usize = 16_384;
+pub const CONNECTIONS_MAX: usize = 4096;
 /// Most requests of one peer that a gateway has handed to the engine and that are not answered.
 pub const GATEWAY_PEER_WINDOW: usize = 64;
 /// Most of its requests that wait for a frame: its others find room in that window.
@@ -179,6 +179,10 @@ pub const REQUEST_BYTES_HELD_MAX: usize = 32 * 1024 * 1024;
 pub const ANSWER_BYTES_HELD_MAX: usize = 64 * 1024 * 1024;
 /// The same on the parent's gateway, whose memory is smaller.
 pub const GATEWAY_ANSWER_BYTES_HELD_MAX: usize = 32 * 1024 * 1024;
+/// Most memory of the engine besides what its state takes, whatever callers do.
+pub const ENGINE_MEMORY_BESIDE_STATE_MAX: usize = 256 * 1024 * 1024;
+/// Most memory of the host, whatever callers do.
+pub const HOST_MEMORY_MAX: usize = 128 * 1024 * 1024;
 /// Time in which a reader takes `WRITE_BYTES_MIN` bytes of an answer, or the rest of it.
 pub const WRITE_MS_MAX: u64 = 10 * 1000;
 /// Least progress of a reader in that time.
@@ -273,11 +277,13 @@ const _: () = assert!(
         <= 64 * 1024 * 1024
 );
 const _: () = assert!(REQUEST_BYTES_MAX < RESPONSE_BYTES_MAX);
-// a budget has room for several of the largest, and both fit the engine's 256 MiB twice over
+// a budget has room for several of the largest, and both fit twice over
 const _: () = assert!(4 * REQUEST_BYTES_MAX <= REQUEST_BYTES_HELD_MAX);
 const _: () = assert!(4 * RESPONSE_BYTES_MAX <= ANSWER_BYTES_HELD_MAX);
 const _: () = assert!(4 * RESPONSE_BYTES_MAX <= GATEWAY_ANSWER_BYTES_HELD_MAX);
-const _: () = assert!(2 * (REQUEST_BYTES_HELD_MAX + ANSWER_BYTES_HELD_MAX) <= 256 * 1024 * 1024);
+const _: () =
+    assert!(2 * (REQUEST_BYTES_HELD_MAX + ANSWER_BYTES_HELD_MAX) <= ENGINE_MEMORY_BESIDE_STATE_MAX);
+const _: () = assert!(2 * GATEWAY_ANSWER_BYTES_HELD_MAX <= HOST_MEMORY_MAX);
 const _: () = assert!(CHANNEL_REQUEST_OVERHEAD_BYTES < CHANNEL_PAD_BYTES);
 const _: () = assert!(CHANNEL_ANSWER_OVERHEAD_BYTES < CHANNEL_PAD_BYTES);
 const _: () = assert!(REQUEST_BYTES_MAX.is_multiple_of(CHANNEL_PAD_BYTES));

@@ -2,7 +2,7 @@
 //!
 //! What it is for: `crash` kills host and engine at random under load and checks that no
 //! acknowledged request is lost; `load` measures durable signed locks; `abuse` runs an honest
-//! client beside abusive ones; `rollback` rewinds and copies the log; `superseded` keeps an engine
+//! client beside abusive ones; `memory` holds host and engine to their memory; `rollback` rewinds and copies the log; `superseded` keeps an engine
 //! alive after another one took over. Each starts the processes of
 //! `mortise-dev dev` on its own folder.
 //!
@@ -13,6 +13,7 @@ mod abuse;
 mod crash;
 mod line;
 mod load;
+mod memory;
 mod processes;
 mod requests;
 mod rollback;
@@ -37,6 +38,8 @@ enum Demo {
     Crash(crash::CrashArgs),
     /// Measure durable, signed locks over the request socket
     Load(load::LoadArgs),
+    /// Ask for as much as callers can; check that host and engine stay within their memory
+    Memory(memory::MemoryArgs),
     /// Rewind and copy the log: a client proves it afterwards, or the engine refuses to start
     Rollback(rollback::RollbackArgs),
     /// Keep an engine alive that another one superseded: its answers fail their callers' check
@@ -52,6 +55,7 @@ pub async fn run(args: DemoArgs, output: &Output) -> Result<(), Failure> {
         Demo::Abuse(args) => abuse::run(args, output).await,
         Demo::Crash(args) => crash::run(args, output).await,
         Demo::Load(args) => load::run(args, output).await,
+        Demo::Memory(args) => memory::run(args, output).await,
         Demo::Rollback(args) => rollback::run(args, output).await,
         Demo::Superseded(args) => superseded::run(args, output).await,
     }

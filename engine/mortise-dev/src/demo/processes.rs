@@ -2,7 +2,7 @@
 
 use super::requests;
 use crate::dev::{
-    Child, EXIT_RESTART, Folder, LocalWitnesses, Notice, WitnessRoutes, enter_witnesses,
+    Authority, Child, EXIT_RESTART, Folder, LocalWitnesses, Notice, WitnessRoutes, enter_witnesses,
 };
 use mortise_cli::failure::Failure;
 use mortise_format::genesis::Genesis;
@@ -35,8 +35,12 @@ pub(super) struct Processes {
     snapshot_frames: u64,
     witnesses: Option<LocalWitnesses>,
     routes: Option<WitnessRoutes>,
+    /// Of an attested system.
+    authority: Option<Authority>,
+    kms: Option<Child>,
     host: Option<Child>,
     engine: Option<Child>,
+    gateway: String,
 }
 
 /// Timeout for a process to start, to send a notice, or to detect the loss of its peer.
@@ -56,7 +60,24 @@ impl Processes {
     }
 
     fn of(folder: Folder, snapshot_frames: u64, routes: Option<WitnessRoutes>) -> Self {
-        Self { folder, snapshot_frames, witnesses: None, routes, host: None, engine: None }
+        Self {
+            folder,
+            snapshot_frames,
+            witnesses: None,
+            routes,
+            authority: None,
+            kms: None,
+            host: None,
+            engine: None,
+            gateway: String::new(),
+        }
+    }
+
+    /// Prepares a folder for an attested engine with an application, and its authority.
+    pub fn attested(root: &Path, snapshot_frames: u64) -> Result<Self, Failure> {
+        let processes = Self::on(root, snapshot_frames)?;
+        let authority = Authority::prepare(&processes.folder).map_err(Failure::system)?;
+        Ok(Self { authority: Some(authority), ..processes })
     }
 
     /// Prepares a folder with witnesses and starts the witnesses.
@@ -106,13 +127,30 @@ impl Processes {
         Address::Unix(self.folder.engine_socket())
     }
 
+    /// Address of the gateway, once the host has started.
+    pub fn gateway(&self) -> &str {
+        &self.gateway
+    }
+
     /// Starts the host and waits until it listens.
     pub async fn start_host(&mut self) -> Result<(), Failure> {
         let mut args = self.folder.host_args(0, LOG);
+        if let Some(authority) = &self.authority {
+            let kms = Child::start(&authority.kms_args(&self.folder, LOG));
+            let kms = self.kms.insert(kms.map_err(Failure::system)?);
+            let Ok(Some(Notice::KmsReady(ready))) = timeout(TIMEOUT, kms.notice()).await else {
+                return Err(Failure::check("the key service does not start"));
+            };
+            authority.write_platform(&self.folder, &ready).map_err(Failure::system)?;
+            args.extend(self.folder.host_kms_args(&ready));
+        }
         args.extend(self.routes.iter().flat_map(|routes| routes.host_args(&self.folder)));
-        let host = self.host.insert(Child::start(&args).map_err(Failure::system)?);
+        let host = self.host.insert(Child::start_host(&args).map_err(Failure::system)?);
         match timeout(TIMEOUT, host.notice()).await {
-            Ok(Some(Notice::HostReady { .. })) => Ok(()),
+            Ok(Some(Notice::HostReady { http, .. })) => {
+                self.gateway = http;
+                Ok(())
+            }
             Ok(Some(Notice::Failed { reason })) => Err(Failure::check(reason)),
             _ => Err(Failure::check("the host does not start")),
         }
@@ -120,7 +158,10 @@ impl Processes {
 
     /// Starts the engine and does not wait for it.
     pub fn start_engine(&mut self) -> Result<(), Failure> {
-        let mut args = self.folder.unattested_engine_args(self.snapshot_frames, LOG);
+        let mut args = match &self.authority {
+            Some(_) => self.folder.attested_engine_args(self.snapshot_frames, LOG),
+            None => self.folder.unattested_engine_args(self.snapshot_frames, LOG),
+        };
         args.extend(self.routes.iter().flat_map(|routes| routes.engine_args(&self.folder)));
         self.engine = Some(Child::start(&args).map_err(Failure::system)?);
         Ok(())
@@ -187,7 +228,8 @@ impl Processes {
 
     /// Stops both in order, the engine first.
     pub async fn stop(&mut self) {
-        for mut process in [self.engine.take(), self.host.take()].into_iter().flatten() {
+        let processes = [self.engine.take(), self.host.take(), self.kms.take()];
+        for mut process in processes.into_iter().flatten() {
             process.stop().await;
         }
     }

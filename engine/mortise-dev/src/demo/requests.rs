@@ -8,7 +8,7 @@ use mortise_format::eip712::{Claim, Request, batch_hash};
 use mortise_format::fact::{BalanceFact, Withdrawal};
 use mortise_format::genesis::Genesis;
 use mortise_format::ids::{Address, Bytes32, LockId};
-use mortise_format::limits::BATCH_LOCKS_MAX;
+use mortise_format::limits::{BATCH_LOCKS_MAX, EXECUTION_DATA_BYTES_MAX};
 use mortise_format::lock::{LegTerms, LockTerms};
 use mortise_format::nonce::{hour_at, nonce_of};
 use mortise_format::policy::{ChainCustody, ChainPolicy};
@@ -154,6 +154,24 @@ impl LoadRequests {
             signer.lock_intent(&engine_id, terms, &hash, request)
         };
         let intents = (0..).zip(terms).map(sign).collect();
+        self.call(Method::CommitBatch, &CommitBatch { intents })
+    }
+
+    /// A batch of the largest size, whose locks carry as much data as they may. Batch `n` of an owner
+    /// follows those before.
+    pub fn large_batch(&mut self, owner: &Signer, n: u64) -> Bytes {
+        let count = u64::try_from(BATCH_LOCKS_MAX).unwrap_or(u64::MAX);
+        let large = |nonce| {
+            let mut terms = self.terms(owner, n * count + nonce, 1);
+            terms.condition.execution_data = Some(vec![7; EXECUTION_DATA_BYTES_MAX]);
+            terms
+        };
+        let terms: Vec<_> = (0..count).map(large).collect();
+        let engine_id = self.engine.engine_id;
+        let lock_ids: Vec<_> = terms.iter().map(|terms| terms.lock_id(&engine_id)).collect();
+        let hash = batch_hash(&lock_ids);
+        let sign = |terms| owner.lock_intent(&engine_id, terms, &hash, request());
+        let intents = terms.into_iter().map(sign).collect();
         self.call(Method::CommitBatch, &CommitBatch { intents })
     }
 

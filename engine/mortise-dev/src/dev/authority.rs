@@ -31,7 +31,7 @@ pub(crate) const APP_KEY: &str = "app";
 /// The trust anchors of this system.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Authority {
+pub(crate) struct Authority {
     /// Certificate of the root.
     pub nitro_root: PathBuf,
     /// SHA-256 of that certificate.

@@ -17,6 +17,11 @@ pub(crate) struct Child {
     lines: Lines<BufReader<ChildStdout>>,
 }
 
+/// Settings of glibc's allocator, as in the unit of the host: large buffers go back to the system
+/// when they are freed, and threads share two arenas. Without them what is freed stays resident.
+const HOST_ALLOCATOR: [(&str, &str); 2] =
+    [("MALLOC_MMAP_THRESHOLD_", "131072"), ("MALLOC_ARENA_MAX", "2")];
+
 /// Timeout for a child to stop in order.
 const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -24,8 +29,18 @@ impl Child {
     /// Starts this binary with a hidden subcommand, in a process group of its own, so that a
     /// Ctrl-C reaches the parent alone, which stops the children in order.
     pub fn start(args: &[OsString]) -> std::io::Result<Self> {
+        Self::start_with(args, &[])
+    }
+
+    /// The same for a host, with the settings of its unit.
+    pub fn start_host(args: &[OsString]) -> std::io::Result<Self> {
+        Self::start_with(args, &HOST_ALLOCATOR)
+    }
+
+    fn start_with(args: &[OsString], envs: &[(&str, &str)]) -> std::io::Result<Self> {
         let mut process = Command::new(std::env::current_exe()?)
             .args(args)
+            .envs(envs.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .process_group(0)

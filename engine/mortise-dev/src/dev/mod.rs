@@ -28,7 +28,7 @@ mod progress;
 mod supervise;
 mod witnesses;
 
-pub(crate) use authority::{ACCOUNT, APP_KEY, ENGINE_KEY, REGION, image_policy};
+pub(crate) use authority::{ACCOUNT, APP_KEY, Authority, ENGINE_KEY, REGION, image_policy};
 pub(crate) use children::Child;
 pub(crate) use engine::EXIT_RESTART;
 pub use engine::EngineArgs;

@@ -93,7 +93,7 @@ async fn round(
     host_args.extend(folder.host_kms_args(&kms_ready));
     let routes = witnesses.routes().and(&args.witness);
     host_args.extend(routes.host_args(folder));
-    let mut host = start(host_args)?;
+    let mut host = child_of(Child::start_host(&host_args))?;
     let url = match host.notice().await {
         Some(Notice::HostReady { http, .. }) => http,
         Some(Notice::Failed { reason }) => return Err(DevError::Child(reason)),
@@ -137,8 +137,12 @@ fn died(ended: std::io::Result<ExitStatus>, what: &'static str) -> Result<End, D
 }
 
 fn start(args: Vec<OsString>) -> Result<Child, DevError> {
+    child_of(Child::start(&args))
+}
+
+fn child_of(child: std::io::Result<Child>) -> Result<Child, DevError> {
     let what = || String::from("cannot start a child process");
-    Child::start(&args).map_err(|error| DevError::Io { what: what(), error })
+    child.map_err(|error| DevError::Io { what: what(), error })
 }
 
 /// The inputs of the banner, and where to print it.
