@@ -1,5 +1,5 @@
-//! Goal: host and engine stay within their memory, whatever callers ask for (FAULTS A7, B1 to B3, B7
-//! to B9, B11).
+//! Goal: host and engine stay within their memory, whatever callers ask for (FAULTS A7, B1 to B3,
+//! B7 to B9, B11).
 //!
 //! Method: `mortise-dev demo memory` as a process, with short rows. It puts host and engine into
 //! memory cgroups where it may, and compares their peaks everywhere.

@@ -68,10 +68,10 @@ fn commit_of_a_newcomer_is_in_the_next_frame_beside_a_flood() {
     assert!(frames >= 4, "the flood fills {frames} frames: behind it is not the next frame");
 }
 
-/// FAULTS B12: the promises of a frame are signed before it leaves, and frames leave in order. Goal:
-/// beside a caller that sends commands too, a flood of a thousand has its window of unsigned promises
-/// in frames; the polite command is in a frame at once, behind that window; the flood loses nothing,
-/// and has everything in flight when it is alone.
+/// FAULTS B12: the promises of a frame are signed before it leaves, and frames leave in order.
+/// Goal: beside a caller that sends commands too, a flood of a thousand has its window of unsigned
+/// promises in frames; the polite command is in a frame at once, behind that window; the flood
+/// loses nothing, and has everything in flight when it is alone.
 #[test]
 fn answer_of_a_polite_caller_waits_for_one_window_of_a_flood() {
     let mut driver = Driver::new(91, Settings::default());

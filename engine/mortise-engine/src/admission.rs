@@ -12,8 +12,8 @@
 //! handle --add--> FairQueue --chunks, few at once--> Crypto pool --admitted--> Ledger
 //! ```
 //! Invariant: few chunks are with the pool, because its queue is in order of arrival: a newcomer
-//! waits for the chunks that run, not for those of a flood. While the chunks with the pool are small,
-//! each worker has one more that waits for it; behind a large one none waits.
+//! waits for the chunks that run, not for those of a flood. While the chunks with the pool are
+//! small, each worker has one more that waits for it; behind a large one none waits.
 
 use crate::actors::{Admit, Crypto, Ledger, OpenMessage, Recover, Submit, Submitted};
 use crate::api::{Reply, ShareKey, Submission};

@@ -20,8 +20,8 @@ pub enum BootClockError {
     Clock(#[from] ClockError),
     /// The witnesses say another time.
     #[error(
-        "the log is {behind_s} s behind the clock, and the clocks are apart: witnesses say {}, this \
-         enclave {ours_s}; nothing was written",
+        "the log is {behind_s} s behind the clock, and the clocks are apart: witnesses say {}, \
+         this enclave {ours_s}; nothing was written",
         .theirs_s.map_or_else(|| String::from("a later time"), |theirs| theirs.to_string())
     )]
     DisputedByWitnesses {

@@ -4,8 +4,8 @@
 //! snapshots and in no leaf: an event proves itself by its receipt.
 //!
 //! Invariants: in the order of the log. Most locks have one or two; an owner can extend a lock as
-//! often as the policy lets, so of more than [`LOCK_CHANGES_MAX`] the newest are kept and the others
-//! counted.
+//! often as the policy lets, so of more than [`LOCK_CHANGES_MAX`] the newest are kept and the rest
+//! is counted.
 
 use alloc::vec::Vec;
 use bincode::{Decode, Encode};

@@ -2,9 +2,9 @@
 //!
 //! What it is for: `crash` kills host and engine at random under load and checks that no
 //! acknowledged request is lost; `load` measures durable signed locks; `abuse` runs an honest
-//! client beside abusive ones; `memory` holds host and engine to their memory; `rollback` rewinds and copies the log; `superseded` keeps an engine
-//! alive after another one took over. Each starts the processes of
-//! `mortise-dev dev` on its own folder.
+//! client beside abusive ones; `memory` holds host and engine to their memory; `rollback` rewinds
+//! and copies the log; `superseded` keeps an engine alive after another one took over. Each starts
+//! the processes of `mortise-dev dev` on its own folder.
 //!
 //! What it does not do: cut the power. The page cache survives a killed process;
 //! `tests/crash/strace.sh` shows that frames are synced before they are acknowledged.

@@ -157,8 +157,8 @@ impl LoadRequests {
         self.call(Method::CommitBatch, &CommitBatch { intents })
     }
 
-    /// A batch of the largest size, whose locks carry as much data as they may. Batch `n` of an owner
-    /// follows those before.
+    /// A batch of the largest size, whose locks carry as much data as they may. Batch `n` of an
+    /// owner follows those before.
     pub fn large_batch(&mut self, owner: &Signer, n: u64) -> Bytes {
         let count = u64::try_from(BATCH_LOCKS_MAX).unwrap_or(u64::MAX);
         let large = |nonce| {

@@ -186,8 +186,8 @@ mod tests {
         assert_eq!(inbox.commands() + ahead, 1024);
     }
 
-    /// Goal: beside a caller that came lately, a flood has its window in frames and no more, goes on
-    /// when that is signed, and loses nothing.
+    /// Goal: beside a caller that came lately, a flood has its window in frames and no more, goes
+    /// on when that is signed, and loses nothing.
     #[test]
     fn flood_has_its_window_in_frames_beside_another_caller() {
         let mut inbox = Inbox::default();

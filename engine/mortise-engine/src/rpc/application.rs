@@ -12,8 +12,9 @@ use mortise_format::secp256k1::recover;
 use mortise_rpc::ErrorObject;
 use mortise_rpc::params::{KmsDecrypt, KmsEncrypt, KmsGenerateDataKey, KmsGenerateRandom};
 
-/// The application, for both forms, once the answer has its room. It opens with the engine: an image that may not serve, such as
-/// one that is not approved, encrypts and decrypts nothing either.
+/// The application, for both forms, once the answer has its room. It opens with the engine: an
+/// image that may not serve, such as one that is not approved, encrypts and decrypts nothing
+/// either.
 pub fn app(handle: &EngineHandle) -> Result<&App, ErrorObject> {
     let app = handle.app().ok_or_else(|| refused(&AppError::Unavailable))?;
     handle.reserve().map_err(closed)?;

@@ -4,8 +4,8 @@
 //! answers are sure to fit. A call with a large answer waits for the ones before it. When an answer
 //! does not fit, the calls that are not begun are refused: nothing is made that cannot be sent.
 //!
-//! Invariants: the answers in memory are below the bound of one message, plus one answer. Calls begin
-//! in order, and no more than [`CALLS_IN_A_ROW`] while the other sessions of the thread wait: many
+//! Invariants: the answers in memory are below the bound of one message, plus one answer. Calls
+//! begin in order, and no more than [`CALLS_IN_A_ROW`] while the other sessions of the thread wait: many
 //! calls need nothing that they would wait for.
 
 use crate::room::MadeAnswer;

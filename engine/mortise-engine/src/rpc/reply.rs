@@ -72,8 +72,8 @@ where
     handle.read_log(cost, work).await.map_err(closed)?
 }
 
-/// Renders an answer with many locks on a thread of the read plane, when it is the caller's turn: on
-/// the thread of the sessions it would delay every other caller.
+/// Renders an answer with many locks on a thread of the read plane, when it is the caller's turn:
+/// on the thread of the sessions it would delay every other caller.
 pub(super) async fn rendered(
     handle: &EngineHandle,
     cost: u32,

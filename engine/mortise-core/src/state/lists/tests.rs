@@ -309,8 +309,8 @@ proptest! {
         bench.check(limit);
     }
 
-    /// Goal: a walk that goes on while locks come, end and leave shows every lock that was there all
-    /// the time, once and in order; also when the lock at the cursor left, or the engine restarted.
+    /// Goal: a walk that goes on while locks come, end and leave shows every lock that was there
+    /// all the time, once and in order; also when the lock at the cursor left, or the engine restarted.
     #[test]
     fn walk_shows_every_lock_that_stayed_whatever_left_meanwhile(
         steps in prop::collection::vec(step(), 1..40), limit in 1usize..4,
@@ -336,7 +336,8 @@ proptest! {
         let once: BTreeSet<_> = shown.iter().collect();
         prop_assert_eq!(once.len(), shown.len(), "a lock is shown twice");
         let stayed = start.iter().filter(|id| end.contains(id));
-        let of_start: Vec<_> = shown.iter().filter(|id| end.contains(id) && start.contains(id)).collect();
+        let is_of_both = |id: &&LockId| end.contains(*id) && start.contains(*id);
+        let of_start: Vec<_> = shown.iter().filter(is_of_both).collect();
         prop_assert_eq!(of_start, stayed.collect::<Vec<_>>());
     }
 }

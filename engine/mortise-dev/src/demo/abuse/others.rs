@@ -12,7 +12,7 @@ pub(super) struct Others {
 impl Others {
     pub fn start() -> Result<Self, Failure> {
         let mut threads = Builder::new_multi_thread();
-        // On Linux this is the priority of the calling thread alone. Without it the run is harder on
+        // On Linux this is the priority of the calling thread. Without it the run is harder on
         // the engine, not wrong.
         threads.on_thread_start(|| {
             let _ = rustix::process::setpriority_process(None, LOWEST);
