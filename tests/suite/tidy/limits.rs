@@ -105,8 +105,9 @@ fn exists(files: &[RepoFile], name: &str) -> bool {
 /// The folder of a package, with a slash behind it.
 fn folder_of<'a>(files: &'a [RepoFile], package: &str) -> Option<&'a str> {
     let line = format!("\nname = \"{package}\"\n");
-    let manifests = files.iter().filter(|file| file.text.contains(&line));
-    manifests.filter_map(|file| file.path.strip_suffix("Cargo.toml")).next()
+    let mut manifests =
+        files.iter().filter_map(|file| Some((file.path.strip_suffix("Cargo.toml")?, &file.text)));
+    manifests.find(|(_, text)| text.contains(&line)).map(|(folder, _)| folder)
 }
 
 /// True if a file of this path and text is the module, or holds it in braces.
@@ -115,7 +116,8 @@ fn is_module(path: &str, text: &str, module: &str) -> bool {
     let path = path.strip_suffix("/mod").unwrap_or(path).replace('/', "::");
     let path = if path == "lib" || path == "main" { String::new() } else { path };
     let inner = match module.strip_prefix(&path) {
-        Some("") => return true,
+        // The tests of such a file are in the module in braces.
+        Some("") => return !text.contains("mod tests {"),
         Some(rest) if path.is_empty() => rest,
         Some(rest) => rest.strip_prefix("::").unwrap_or_default(),
         None => return false,
