@@ -258,9 +258,11 @@ mod tests {
             let handle = handle.for_connection();
             let permits = Arc::new(Semaphore::new(handle.bounds().per_connection));
             let (answers, mut outgoing) = mpsc::channel(QUEUED_MAX);
-            let in_flight = || handle.budgets().messages.held_by(handle.caller());
+            let in_flight = || handle.budgets().calls.held_by(handle.caller());
             let mut reader = MessageReader::new(&messages[..], REQUEST_BYTES_MAX);
-            let reading = read(&mut reader, (&handle, Dialler::Caller), &permits, &answers);
+            let slot = mortise_transport::ConnectionSlots::new(1).take(None).0.unwrap();
+            let of = (&handle, Dialler::Caller, &slot);
+            let reading = read(&mut reader, of, &permits, &answers);
             tokio::pin!(reading);
             for taken in 0..3 {
                 // It is idle long before: each message takes a turn or two.
