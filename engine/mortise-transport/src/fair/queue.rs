@@ -174,7 +174,7 @@ mod tests {
         assert_eq!(queue.pop_if(not_first), Some((key(2), (2, 0))));
         assert_eq!((queue.pop_if(not_first), queue.has_turn(), queue.len()), (None, false, 3));
         queue.push(key(1), 1, (1, 3));
-        assert_eq!((queue.pop(), queue.has_turn()), (None, false), "held whoever asks");
+        assert_eq!((queue.pop(), queue.has_turn()), (None, false), "held for every pop");
         queue.resume(key(2));
         assert!(!queue.has_turn());
         queue.resume(key(1));

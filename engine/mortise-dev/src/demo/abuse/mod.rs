@@ -5,8 +5,8 @@
 //! p99 is above five times its unloaded value and above 50 ms, if the engine's memory grew by more
 //! than 256 MiB, or if a process ended.
 //!
-//! The abusive callers stand for other machines, but run on the cores of the engine: they make keys
-//! and signatures as fast as they can. So their threads have the lowest priority of the scheduler,
+//! The abusive callers play other machines, but run on the cores of the engine: they make keys and
+//! signatures as fast as they can. So their threads have the lowest priority of the scheduler,
 //! and take what the engine, the host and the honest client leave.
 //!
 //! What it does not do: measure throughput (`demo load` does).
