@@ -168,7 +168,7 @@ pub const UNSIGNED_SHARED_MS: u64 = 1000;
 /// Most callers with a share of their own in each queue. Callers above it share one.
 pub const SHARE_KEYS_MAX: usize = 4096;
 /// Most connections of the request port.
-pub const CONNECTIONS_MAX: usize = 4096;
+pub const CONNECTIONS_MAX: usize = 16_384;
 /// Most requests of one peer that a gateway has handed to the engine and that are not answered.
 pub const GATEWAY_PEER_WINDOW: usize = 64;
 /// Most of its requests that wait for a frame: its others find room in that window.

@@ -23,7 +23,7 @@ pub async fn answer_message(handle: &EngineHandle, message: Message) -> Option<M
     match message {
         Message::Single(item) => (planned(handle, item).begin)().await,
         Message::Batch(items) => {
-            let place = |_| handle.budgets().calls.take(handle.caller());
+            let place = |_| handle.budgets().messages.take(handle.caller());
             let places: Option<Vec<_>> = items.iter().map(place).collect();
             let Some(_places) = places else {
                 return joined(items.iter().filter_map(|item| overloaded(handle, item)).collect());

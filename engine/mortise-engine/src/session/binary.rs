@@ -140,7 +140,7 @@ async fn read<R: tokio::io::AsyncRead + Unpin>(
         let permit = permit.expect("the semaphore of a connection is never closed");
         in_a_row += 1 + message.payload.len() / 1024;
         let (message, handle) = dialler.unwrapped(message, handle);
-        let Some(place) = handle.budgets().calls.take(handle.caller()) else {
+        let Some(place) = handle.budgets().messages.take(handle.caller()) else {
             refuse(answers, message.correlation).await;
             continue;
         };
@@ -258,11 +258,11 @@ mod tests {
             let handle = handle.for_connection();
             let permits = Arc::new(Semaphore::new(handle.bounds().per_connection));
             let (answers, mut outgoing) = mpsc::channel(QUEUED_MAX);
-            let in_flight = || handle.budgets().calls.held_by(handle.caller());
+            let in_flight = || handle.budgets().messages.held_by(handle.caller());
             let mut reader = MessageReader::new(&messages[..], REQUEST_BYTES_MAX);
             let slot = mortise_transport::ConnectionSlots::new(1).take(None).0.unwrap();
-            let of = (&handle, Dialler::Caller, &slot);
-            let reading = read(&mut reader, of, &permits, &answers);
+            let from = (&handle, Dialler::Caller, &slot);
+            let reading = read(&mut reader, from, &permits, &answers);
             tokio::pin!(reading);
             for taken in 0..3 {
                 // It is idle long before: each message takes a turn or two.

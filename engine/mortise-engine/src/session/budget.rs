@@ -13,7 +13,7 @@ pub struct Budgets {
     pub answers: FairBytes,
     /// Numbered messages from when they are read until their answer is written, and the calls of
     /// batches until they are answered.
-    pub calls: FairPool,
+    pub messages: FairPool,
 }
 
 impl Default for Budgets {
@@ -23,11 +23,11 @@ impl Default for Budgets {
 }
 
 impl Budgets {
-    pub fn new(requests: usize, answers: usize, calls: usize) -> Self {
+    pub fn new(requests: usize, answers: usize, messages: usize) -> Self {
         Self {
             requests: ByteBudget::new(requests),
             answers: FairBytes::new(answers),
-            calls: FairPool::new(calls),
+            messages: FairPool::new(messages),
         }
     }
 }
