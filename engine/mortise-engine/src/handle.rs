@@ -415,7 +415,7 @@ mod tests {
         let requests = all(&handle, |peer| peer.permit().ok());
         assert_eq!(requests.len(), IN_FLIGHT_MAX);
         assert!(matches!(handle.for_connection().permit(), Err(SubmitError::Overloaded)));
-        let take = |peer: &EngineHandle| peer.budgets().calls.take(peer.caller());
+        let take = |peer: &EngineHandle| peer.budgets().messages.take(peer.caller());
         let messages = all(&handle, take);
         assert_eq!(messages.len(), IN_FLIGHT_MAX);
         assert!(take(&handle.for_connection()).is_none());
