@@ -5,8 +5,8 @@
 //! does not fit, the calls that are not begun are refused: nothing is made that cannot be sent.
 //!
 //! Invariants: the answers in memory are below the bound of one message, plus one answer. Calls
-//! begin in order, and no more than [`CALLS_IN_A_ROW`] while the other sessions of the thread wait: many
-//! calls need nothing that they would wait for.
+//! begin in order, and no more than [`CALLS_IN_A_ROW`] while the other sessions of the thread wait:
+//! many calls need nothing that they would wait for.
 
 use crate::room::MadeAnswer;
 use futures_util::StreamExt as _;

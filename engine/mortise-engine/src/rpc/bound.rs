@@ -1,7 +1,7 @@
 //! The most bytes that the answer to a call can have.
 //!
 //! What it is for: this much is reserved before the answer is made ([`crate::room`]). A bound that
-//! is too small would be memory that nobody counted, so each is what the limits allow, and a debug
+//! is too small would be memory that no one counted, so each is what the limits allow, and a debug
 //! build asserts it for every answer.
 //!
 //! What it does not do: count the id, which is the caller's text, or bound errors, which are small.

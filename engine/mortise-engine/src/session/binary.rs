@@ -26,12 +26,12 @@ struct Outgoing {
     number: u64,
     answer: MadeAnswer,
     /// `None` for a request that was refused before it took places.
-    places: Option<Places>,
+    places: Option<InFlight>,
 }
 
 /// A message's places among those of its connection and of all connections. Its connection is not
 /// idle.
-type Places = (OwnedSemaphorePermit, PoolPermit, Busy<PeerKey>);
+type InFlight = (OwnedSemaphorePermit, PoolPermit, Busy<PeerKey>);
 
 impl Outgoing {
     /// An answer to a message that was not taken.
@@ -228,7 +228,7 @@ fn queue(writer: &mut MessageWriter<WriteHalf<Guarded>>, outgoing: Outgoing) -> 
 }
 
 /// What an answer in the writer's buffer holds.
-type Held = (Vec<ReservedBytes>, Option<Places>);
+type Held = (Vec<ReservedBytes>, Option<InFlight>);
 
 /// Requests that one connection begins before another has its turn; each KiB counts as one.
 const IN_A_ROW_MAX: usize = 16;
@@ -244,7 +244,7 @@ mod tests {
     use mortise_format::limits::IN_FLIGHT_PER_CONNECTION_MAX;
 
     /// Goal: at the bound the session stops reading. Method: many messages at once on a connection
-    /// whose answers nobody writes; each answer that is taken lets one more message in.
+    /// whose answers no one writes; each answer that is taken lets one more message in.
     #[test]
     fn connection_at_its_bound_of_requests_is_not_read() {
         let request = br#"{"jsonrpc":"2.0","id":1,"method":"getEnclaveId"}"#;

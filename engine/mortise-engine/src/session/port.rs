@@ -127,6 +127,10 @@ mod tests {
     /// The answer to a call; empty if the connection was closed.
     async fn ask(stream: &mut UnixStream) -> String {
         let _ = stream.write_all(CALL).await;
+        answered(stream).await
+    }
+
+    async fn answered(stream: &mut UnixStream) -> String {
         let mut answer = Vec::new();
         while !answer.ends_with(b"\n") && stream.read_buf(&mut answer).await.unwrap_or(0) > 0 {}
         String::from_utf8(answer).unwrap()
@@ -190,9 +194,8 @@ mod tests {
             let mut answer = vec![0; 12];
             numbered.read_exact(&mut answer).await.unwrap();
             assert_eq!(answer[4..12], 7u64.to_le_bytes());
-            let mut answer = Vec::new();
-            text.read_buf(&mut answer).await.unwrap();
-            assert!(String::from_utf8(answer).unwrap().contains("NOT_READY"));
+            let answer = answered(&mut text).await;
+            assert!(answer.contains("NOT_READY"), "{answer}");
         });
     }
 }

@@ -38,8 +38,8 @@ pub struct Service {
     pub lease_wait: bool,
     /// Who may read locks, balances and what follows from them.
     pub reads: Reads,
-    /// True when a `ReadRequest` is also taken in clear, where whoever carries it can show it again
-    /// until it ends.
+    /// True when a `ReadRequest` is also taken in clear, where anyone who carries it can show it
+    /// again until it ends.
     pub clear_reads: bool,
     /// Most that the state holds.
     pub state: StateLimits,
@@ -49,7 +49,7 @@ pub struct Service {
 /// modes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub enum Reads {
-    /// Whoever reaches the engine.
+    /// Anyone who reaches the engine.
     Public,
     /// The parties of an entry, by a signed `ReadRequest`.
     Parties,

@@ -310,7 +310,8 @@ proptest! {
     }
 
     /// Goal: a walk that goes on while locks come, end and leave shows every lock that was there
-    /// all the time, once and in order; also when the lock at the cursor left, or the engine restarted.
+    /// all the time, once and in order; also when the lock at the cursor left, or the engine
+    /// restarted.
     #[test]
     fn walk_shows_every_lock_that_stayed_whatever_left_meanwhile(
         steps in prop::collection::vec(step(), 1..40), limit in 1usize..4,

@@ -52,7 +52,7 @@ const REST: Duration = Duration::from_secs(1);
 /// Runs every row and prints the table.
 pub(super) async fn run(args: AbuseArgs, output: &Output) -> Result<(), Failure> {
     let folder = tempfile::tempdir().map_err(Failure::system)?;
-    let mut processes = Processes::on(folder.path(), SNAPSHOT_FRAMES)?;
+    let mut processes = Processes::attested(folder.path(), SNAPSHOT_FRAMES)?;
     processes.start_host().await?;
     processes.start_engine()?;
     let table = match processes.ready().await? {

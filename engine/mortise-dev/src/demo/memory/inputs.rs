@@ -217,7 +217,7 @@ pub(super) struct Target {
     refused: Bytes,
     channel_key: [u8; 32],
     epoch: u64,
-    /// A text in a call, sealed for each message anew.
+    /// A text in a call, sealed again for each message.
     padding: Bytes,
 }
 
