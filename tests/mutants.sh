@@ -136,7 +136,7 @@ mutant INV-11 $core/apply.rs 'if !lock.status.is_open() {
         }
         lock.status = status;' 'lock.status = status;' $corruption::event_that_contradicts_the_status
 mutant INV-12 $core/machine/chain.rs 'self.history.append(frame.leaf().history_leaf());' '' durability::order::loss_of_an_acked_frame
-mutant INV-13 $core/decide/grant.rs 'if leg.amount > limits.single_max {' 'if false {' $properties::inv_13
+mutant INV-13 $core/decide/grant.rs 'if leg.amount > max {' 'if false {' $properties::inv_13
 mutant INV-13 $core/decide/grant.rs 'if open >= max {' 'if false {' $properties::inv_13
 mutant INV-13 $core/decide/grant.rs 'Some(sum) if sum <= max => Ok(()),' 'Some(_) => Ok(()),' $properties::inv_13
 mutant INV-13 $core/decide/memory.rs 'if rate.saturating_add(earlier) >= commands_max {' 'if false {' $properties::inv_13
