@@ -177,7 +177,9 @@ mod tests {
     /// it begins.
     #[test]
     fn call_without_room_for_its_answer_is_refused_before_it_is_begun() {
-        let call = |id: u32, method: &str, params: Value| json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
+        let call = |id: u32, method: &str, params: Value| -> Value {
+            json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params})
+        };
         let lock_id = format!("0x{}", "11".repeat(32));
         let signature = format!("0x{}", "22".repeat(65));
         let calls = [
