@@ -116,7 +116,7 @@ mutant INV-07 $core/decide/memory.rs 'if found.content.digest == request_key.con
 mutant INV-07 $core/apply.rs 'if old.valid_until >= now_s && !is_open {' 'if false {' $corruption::request_answered_twice
 mutant INV-07 $core/decide/memory.rs 'return Ok(found.refusals.is_none().then_some(found.at));' 'return Ok(Some(found.at));' commands::refusals::intent_that_was_shown
 mutant INV-07 $core/decide/memory.rs 'if logged.is_some() || !(refusals.has_room() || reject.is_final()) {' 'if false {' commands::refusals::reason_is_logged_once
-mutant INV-08 $core/admit.rs 'if signer(&domain.digest(&hash), &intent.signature)? != intent.terms.owner {' 'if false {' $properties::inv_08
+mutant INV-08 $core/admit/parts.rs 'if signer(&self.domain.digest(&hash), &signature)? != terms.owner {' 'if false {' $properties::inv_08
 mutant INV-08 engine/mortise-format/src/secp256k1.rs 'if parsed.normalize_s() != parsed {' 'if false {' commands::admission::signature_with_high_s
 mutant INV-08 $core/decide/claim.rs 'if request_key.principal != lock.terms.arbiter {' 'if false {' $properties::inv_08
 mutant INV-08 $core/decide/cancel.rs 'if request_key.principal != taker {' 'if false {' $properties::inv_08

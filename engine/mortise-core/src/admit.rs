@@ -10,14 +10,20 @@
 //! Invariants: INV-08 (every digest is rebuilt from full fields), INV-17 (the lock id covers every
 //! field). An [`Admitted`] has no other constructor.
 
+mod content;
+mod parts;
+
+pub(crate) use content::Kind;
+pub use parts::{Admitting, Step};
+
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use content::request_key;
 use mortise_format::asset::Condition;
 use mortise_format::codec;
-use mortise_format::command::{CancelForm, Command, SignedCancel, SignedIntent};
-use mortise_format::domains;
+use mortise_format::command::{CancelForm, Command, SignedCancel};
 use mortise_format::eip712::{self, Claim, Digest, Domain, Request};
-use mortise_format::event::{Authority, Content, RequestKey};
+use mortise_format::event::{Authority, RequestKey};
 use mortise_format::fact::BalanceFact;
 use mortise_format::ids::{Address, Bytes32, EngineId, LockId, Signature};
 use mortise_format::images::ImageApproval;
@@ -29,6 +35,7 @@ use mortise_format::reading::ReadingGrant;
 use mortise_format::reject::{Field, Reject};
 use mortise_format::rules::RuleSet;
 use mortise_format::secp256k1::{canonical, recover};
+use parts::Intents;
 
 /// An authenticated command.
 #[derive(Debug, Clone)]
@@ -135,17 +142,14 @@ impl Admitted {
 ///
 /// # Errors
 /// `Validation` naming the field that breaks a rule; `InvalidSignature`.
-pub fn admit(
-    rules: RuleSet,
-    engine_id: &EngineId,
-    mut command: Command,
-) -> Result<Admitted, Reject> {
-    if rules.has_one_form_of_signatures() {
-        command.signatures_mut().into_iter().for_each(|s| *s = canonical(*s));
-    }
+pub fn admit(rules: RuleSet, engine_id: &EngineId, command: Command) -> Result<Admitted, Reject> {
     let domain = Domain::of_engine(engine_id);
-    let inner = match command {
-        Command::Commit { intents } => admit_intents(rules, engine_id, &domain, intents)?,
+    let inner = match one_form(rules, command) {
+        Command::Commit { intents } => {
+            let mut intents = Intents::begin(rules, engine_id, intents)?;
+            intents.check(BATCH_LOCKS_MAX)?;
+            return Ok(intents.into_admitted());
+        }
         Command::Approve { terms, signature } => {
             admit_approval(rules, engine_id, terms, signature)?
         }
@@ -191,41 +195,16 @@ pub fn admit(
     Ok(Admitted(inner))
 }
 
-fn signer(digest: &Digest, signature: &Signature) -> Result<Address, Reject> {
-    recover(digest, signature).map_err(|_| Reject::InvalidSignature)
+/// The command with signatures in the form that the rules want.
+fn one_form(rules: RuleSet, mut command: Command) -> Command {
+    if rules.has_one_form_of_signatures() {
+        command.signatures_mut().into_iter().for_each(|s| *s = canonical(*s));
+    }
+    command
 }
 
-fn admit_intents(
-    rules: RuleSet,
-    engine_id: &EngineId,
-    domain: &Domain,
-    intents: Vec<SignedIntent>,
-) -> Result<Inner, Reject> {
-    if intents.is_empty() || intents.len() > BATCH_LOCKS_MAX {
-        return Err(Reject::Validation(Field::Locks));
-    }
-    intents.iter().try_for_each(|intent| check_terms(rules, &intent.terms))?;
-    let ids: Vec<LockId> = intents.iter().map(|i| i.terms.lock_id(engine_id)).collect();
-    let batch = if ids.len() == 1 { Bytes32::ZERO } else { eip712::batch_hash(&ids) };
-    let contents: Vec<Content> = intents.iter().map(|i| intent_content(&i.terms, &batch)).collect();
-    let mut locks = Vec::with_capacity(intents.len());
-    let mut request_keys = Vec::with_capacity(intents.len());
-    for ((intent, lock_id), content) in intents.into_iter().zip(ids).zip(contents) {
-        let hash = eip712::lock_intent(&intent.terms, &batch, &intent.request);
-        if signer(&domain.digest(&hash), &intent.signature)? != intent.terms.owner {
-            return Err(Reject::InvalidSignature);
-        }
-        request_keys.push(RequestKey {
-            principal: intent.terms.owner,
-            id: intent.request.id,
-            valid_until: intent.request.valid_until,
-            content,
-        });
-        let authority = Authority::Intent(intent.request);
-        let (terms, signature) = (Arc::new(intent.terms), intent.signature);
-        locks.push(AdmittedLock { lock_id, terms, authority, signature });
-    }
-    Ok(Inner::Grant { locks, batch, request_keys: request_keys.into() })
+fn signer(digest: &Digest, signature: &Signature) -> Result<Address, Reject> {
+    recover(digest, signature).map_err(|_| Reject::InvalidSignature)
 }
 
 fn admit_approval(
@@ -444,97 +423,6 @@ fn check_fill(condition: &Condition) -> Result<(), Reject> {
         return Err(Reject::Validation(Field::Recipient));
     }
     Ok(())
-}
-
-/// A method, as the first tag of a content digest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Commit,
-    Claim,
-    Release,
-    Cancel,
-    Extend,
-}
-
-impl Kind {
-    fn byte(self) -> u8 {
-        match self {
-            Self::Commit => 1,
-            Self::Claim => 2,
-            Self::Release => 3,
-            Self::Cancel => 4,
-            Self::Extend => 5,
-        }
-    }
-
-    /// The fields that the tags of a content digest cover, the method first.
-    pub(crate) fn fields(self) -> &'static [Field] {
-        match self {
-            Self::Commit => &[
-                Field::Method,
-                Field::Batch,
-                Field::Beneficiary,
-                Field::Arbiter,
-                Field::Nonce,
-                Field::Expires,
-                Field::Condition,
-                Field::Assets,
-            ],
-            Self::Claim => &[
-                Field::Method,
-                Field::LockId,
-                Field::ClaimIndex,
-                Field::Claimant,
-                Field::Amounts,
-                Field::Evidence,
-            ],
-            Self::Release | Self::Cancel => &[Field::Method, Field::LockId],
-            Self::Extend => &[Field::Method, Field::LockId, Field::NewExpires],
-        }
-    }
-}
-
-fn intent_content(terms: &LockTerms, batch: &Bytes32) -> Content {
-    let assets = codec::encode(&terms.legs);
-    let condition = codec::encode(&terms.condition);
-    content(
-        Kind::Commit,
-        &[
-            &batch.0,
-            &terms.beneficiary.0,
-            &terms.arbiter.0,
-            &terms.nonce.to_le_bytes(),
-            &terms.expires.to_le_bytes(),
-            &condition,
-            &assets,
-        ],
-    )
-}
-
-fn request_key(principal: Address, request: &Request, kind: Kind, fields: &[&[u8]]) -> RequestKey {
-    RequestKey {
-        principal,
-        id: request.id,
-        valid_until: request.valid_until,
-        content: content(kind, fields),
-    }
-}
-
-/// Digest over all fields, each prefixed by its length, and a short tag for each.
-fn content(kind: Kind, fields: &[&[u8]]) -> Content {
-    debug_assert_eq!(fields.len() + 1, kind.fields().len());
-    let mut tags = [0; 8];
-    tags[0] = u16::from(kind.byte());
-    let mut hasher = blake3::Hasher::new_derive_key(domains::CONTENT_DIGEST);
-    hasher.update(&[kind.byte()]);
-    for (tag, field) in tags[1..].iter_mut().zip(fields) {
-        let length = u64::try_from(field.len()).unwrap_or(u64::MAX);
-        hasher.update(&length.to_le_bytes());
-        hasher.update(field);
-        let hash = blake3::hash(field);
-        *tag = u16::from_le_bytes([hash.as_bytes()[0], hash.as_bytes()[1]]);
-    }
-    Content { digest: Bytes32(*hasher.finalize().as_bytes()), tags }
 }
 
 /// Text and server-hash forms may both be tried: owner and beneficiary, or owner and arbiter.

@@ -29,7 +29,7 @@ pub mod sealed_value;
 pub mod state;
 pub mod tree;
 
-pub use admit::{Admitted, admit};
+pub use admit::{Admitted, Admitting, admit};
 pub use decide::{Decision, decide};
 pub use machine::Machine;
 pub use state::State;

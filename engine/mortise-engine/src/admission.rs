@@ -3,7 +3,8 @@
 //!
 //! What it is for: this is the costly work that any caller can cause without a right to anything. A
 //! command costs its recoveries, so a batch of 64 signatures that is refused again and again waits
-//! for 64 turns, and a single commit for one.
+//! for 64 turns, and a single commit for one. It is recovered in parts, and another caller waits
+//! for a part.
 //!
 //! What it does not do: bound how much waits (the permits of the handle do), or touch the workers
 //! that sign frames, which are others.
@@ -13,13 +14,15 @@
 //! ```
 //! Invariant: few chunks are with the pool, because its queue is in order of arrival: a newcomer
 //! waits for the chunks that run, not for those of a flood. While the chunks with the pool are
-//! small, each worker has one more that waits for it; behind a large one none waits.
+//! small, each worker has one more that waits for it; behind a large channel message none waits.
 
 use crate::actors::{Admit, Crypto, Ledger, OpenMessage, Recover, Submit, Submitted};
 use crate::api::{Reply, ShareKey, Submission};
 use crate::channel::OpenedRequest;
 use actix::Addr;
 use mortise_channel::OpenError;
+use mortise_core::Admitting;
+use mortise_core::admit::Step;
 use mortise_format::command::Command;
 use mortise_format::ids::Address;
 use mortise_format::limits::SHARE_KEYS_MAX;
@@ -50,7 +53,7 @@ struct State {
 
 #[derive(Debug)]
 enum Job {
-    Admit(ShareKey, Command, oneshot::Sender<Reply>),
+    Admit(ShareKey, Admitting, oneshot::Sender<Reply>),
     Open(OpenMessage, oneshot::Sender<Result<OpenedRequest, OpenError>>),
     Recover(Recover, oneshot::Sender<Result<Address, SignatureError>>),
 }
@@ -64,7 +67,7 @@ impl Admission {
     /// Authenticates a command, submits it to the writer and waits for its answer.
     pub async fn command(self: &Arc<Self>, caller: ShareKey, command: Command) -> Reply {
         let (responder, answer) = oneshot::channel();
-        self.add(caller, Job::Admit(caller, command, responder));
+        self.add(caller, Job::Admit(caller, Admitting::new(command), responder));
         // An actor that stops drops its responders: the answer is not durable.
         answer.await.unwrap_or(Reply::NotDurable)
     }
@@ -153,13 +156,19 @@ impl Admission {
         if commands.is_empty() {
             return;
         }
-        let Ok(admitted) = self.crypto.send(Admit(commands)).await else { return };
-        let mut ready: Vec<Submitted> = Vec::with_capacity(admitted.len());
-        for (admitted, (caller, responder)) in admitted.into_iter().zip(callers) {
-            match admitted {
-                Ok(admitted) => ready.push((caller, Submission::Command(admitted), responder)),
+        let Ok(steps) = self.crypto.send(Admit { commands, signatures: PART }).await else {
+            return;
+        };
+        let mut ready: Vec<Submitted> = Vec::with_capacity(steps.len());
+        for (step, (caller, responder)) in steps.into_iter().zip(callers) {
+            match step {
+                Step::Done(Ok(admitted)) => {
+                    ready.push((caller, Submission::Command(admitted), responder));
+                }
                 // The caller may have hung up.
-                Err(reject) => drop(responder.send(Reply::Refused(reject.into()))),
+                Step::Done(Err(reject)) => drop(responder.send(Reply::Refused(reject.into()))),
+                // What the caller sent later stays behind it.
+                Step::More(rest) => self.lock().go_on(caller, Job::Admit(caller, rest, responder)),
             }
         }
         if !ready.is_empty() {
@@ -178,6 +187,11 @@ impl Default for State {
 impl State {
     fn add(&mut self, caller: ShareKey, job: Job) {
         self.waiting.push(caller, job.cost(), job);
+    }
+
+    /// Adds the rest of a job before the others of its caller.
+    fn go_on(&mut self, caller: ShareKey, job: Job) {
+        self.waiting.push_front(caller, job.cost(), job);
     }
 
     /// The next jobs for one of `workers`, with their recoveries, unless enough are with the pool.
@@ -211,7 +225,10 @@ impl State {
 impl Job {
     fn cost(&self) -> u32 {
         match self {
-            Self::Admit(_, command, _) => recoveries(command),
+            // The cost of the next part.
+            Self::Admit(_, command, _) => {
+                u32::try_from(command.left()).unwrap_or(u32::MAX).min(CHUNK_UNITS)
+            }
             Self::Open(open, _) => {
                 let parts = u32::try_from(open.message.len() / BYTES_PER_UNIT);
                 parts.unwrap_or(u32::MAX).saturating_add(1)
@@ -221,25 +238,10 @@ impl Job {
     }
 }
 
-/// Signatures that admission recovers, at least one.
-fn recoveries(command: &Command) -> u32 {
-    let count = match command {
-        Command::Commit { intents } => intents.len(),
-        Command::Cancel { consents, .. } => consents.len(),
-        Command::RecordFact { signatures, .. }
-        | Command::GrantReading { signatures, .. }
-        | Command::ApproveImages { signatures, .. } => signatures.len(),
-        Command::Approve { .. }
-        | Command::Claim { .. }
-        | Command::Release { .. }
-        | Command::CancelDraft { .. }
-        | Command::Extend { .. } => 1,
-    };
-    u32::try_from(count).unwrap_or(u32::MAX).max(1)
-}
-
-/// Recoveries that one worker does in a row, unless one command has more.
+/// Recoveries after which a worker takes no more jobs in its chunk.
 const CHUNK_UNITS: u32 = 8;
+/// Signatures of a batch that are recovered in one part.
+const PART: usize = 8;
 /// One runs, the next one waits for the worker, so that it does not wait itself.
 const CHUNKS_PER_WORKER: usize = 2;
 /// Bytes of a channel message that count as one recovery.
@@ -248,19 +250,42 @@ const BYTES_PER_UNIT: usize = 4096;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mortise_format::command::{CancelForm, SignedCancel};
-    use mortise_format::ids::{LockId, Signature};
+    use mortise_format::U256;
+    use mortise_format::asset::{Asset, Condition};
+    use mortise_format::command::SignedIntent;
+    use mortise_format::eip712::Request;
+    use mortise_format::ids::{RequestId, Signature};
+    use mortise_format::lock::LockTerms;
 
     fn caller(connection: u64) -> ShareKey {
         ShareKey { connection, hint: 0 }
     }
 
+    fn intent() -> SignedIntent {
+        let condition = Condition {
+            target_chain_id: 10,
+            target_asset: Asset::native(10),
+            target_amount: U256::from(1u64),
+            recipient: Address([1; 20]),
+            execution_data: None,
+        };
+        let terms = LockTerms {
+            owner: Address([2; 20]),
+            beneficiary: Address::ZERO,
+            arbiter: Address::ZERO,
+            nonce: 0,
+            expires: 0,
+            condition,
+            legs: Vec::new(),
+        };
+        let request = Request { id: RequestId([3; 32]), valid_until: 0 };
+        SignedIntent { terms, request, signature: Signature::ZERO }
+    }
+
     /// A command with this many signatures.
     fn job(connection: u64, signatures: usize) -> Job {
-        let consent = SignedCancel { form: CancelForm::Text, signature: Signature::ZERO };
-        let (lock_id, consents) = (LockId([1; 32]), vec![consent; signatures]);
-        let command = Command::Cancel { lock_id, consents };
-        Job::Admit(caller(connection), command, oneshot::channel().0)
+        let command = Command::Commit { intents: vec![intent(); signatures] };
+        Job::Admit(caller(connection), Admitting::new(command), oneshot::channel().0)
     }
 
     fn from(job: &Job) -> u64 {
@@ -282,7 +307,7 @@ mod tests {
             let mut chunks: Vec<u32> =
                 std::iter::from_fn(|| state.next_chunk(2)).map(|(units, _)| units).collect();
             let with_pool: u32 = chunks.iter().sum();
-            assert!(with_pool <= 2 * signatures.max(2 * CHUNK_UNITS), "{chunks:?}");
+            assert!(with_pool <= 4 * CHUNK_UNITS, "{chunks:?}: parts of the first batches");
             state.add(caller(2), job(2, 1));
             assert!(state.next_chunk(2).is_none(), "no more chunks than the pool works on");
             let mut next = None;
@@ -297,13 +322,35 @@ mod tests {
     }
 
     #[test]
-    fn small_commands_share_a_chunk_and_a_large_one_ends_it() {
+    fn small_commands_share_a_chunk_and_a_part_of_a_large_one_fills_it() {
         let mut state = State::default();
         (0..20).for_each(|_| state.add(caller(1), job(1, 1)));
         assert_eq!(state.next_chunk(4).unwrap().1.len(), 8);
         let mut state = State::default();
         (0..20).for_each(|_| state.add(caller(1), job(1, 64)));
-        assert_eq!(state.next_chunk(4).unwrap().1.len(), 1);
+        let (units, chunk) = state.next_chunk(4).unwrap();
+        assert_eq!((units, chunk.len()), (CHUNK_UNITS, 1));
+    }
+
+    /// Goal: a batch is not overtaken by what its caller sent later, and another caller has its
+    /// turn between two parts.
+    #[test]
+    fn rest_of_a_batch_is_before_later_jobs_of_its_caller() {
+        let mut state = State::default();
+        state.add(caller(1), job(1, 64));
+        state.add(caller(1), job(1, 1));
+        let (units, mut chunk) = state.next_chunk(1).unwrap();
+        state.add(caller(2), job(2, 1));
+        state.go_on(caller(1), chunk.remove(0));
+        state.ended(units);
+        let (_, next) = state.next_chunk(1).unwrap();
+        let signatures = |job: &Job| match job {
+            Job::Admit(caller, command, _) => (caller.connection, command.left()),
+            _ => (0, 0),
+        };
+        let next: Vec<_> = next.iter().map(signatures).collect();
+        assert_eq!(next, [(2, 1), (1, 64)]);
+        assert_eq!(state.waiting.len(), 1);
     }
 
     #[test]

@@ -77,8 +77,8 @@ pub struct Proof {
     pub binding: KeyBinding,
     /// The document of the boot; empty in an unattested engine.
     pub boot: Arc<BootDocument>,
-    /// The engine's signature over that document, once a caller asked for it.
-    pub boot_signature: OnceLock<Signature>,
+    /// The answer with that document, as JSON text, once a caller asked for it.
+    pub boot_answer: OnceLock<Vec<u8>>,
     /// The channel key. The binding contains its public half.
     pub channel: Arc<ChannelKey>,
     /// The actor that calls the security module; `None` in an unattested engine.

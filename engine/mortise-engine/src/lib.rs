@@ -32,6 +32,7 @@ pub mod mode;
 pub mod phase;
 pub mod pipeline;
 pub mod ports;
+mod priority;
 pub mod reader;
 pub mod reading;
 pub mod released;

@@ -21,6 +21,7 @@ use crate::mode;
 use crate::phase::{Bounds, Phase, PhaseCell};
 use crate::pipeline::{Fault, Pipeline, Settings, Start};
 use crate::ports::{AppKeys, Clock, ClockError, Entropy, Vault, VaultError, Witnesses};
+use crate::priority::give_way;
 use crate::reader::{ReadStore, Reader, ReaderParts, Readers, ReleasedView};
 use crate::reading::ReadingKeys;
 use crate::session;
@@ -273,7 +274,7 @@ async fn start(
     let pipeline = Pipeline::start(started, boot_ms, VERSION, settings, &mut outputs)
         .map_err(EngineError::Start)?;
     let epoch = pipeline.machine().head().epoch;
-    let crypto = crypto_pool(config.crypto_threads, &identity, rules);
+    let crypto = crypto_pool(config.crypto_threads, &identity, rules, give_way);
     let (view_of, epochs) = (Arc::clone(&view), pipeline.machine().epochs().to_vec());
     let reader = reader(config, ports, (view_of, epochs), (&identity, ring, quorum.clone()));
     let lease = quorum.clone().map(|quorum| Arc::new(Lease::new(quorum, Arc::clone(&view))));
@@ -283,12 +284,12 @@ async fn start(
         outputs,
         store,
         clock: Arc::clone(&ports.clock),
-        signers: crypto_pool(config.crypto_threads, &identity, rules),
+        signers: crypto_pool(config.crypto_threads, &identity, rules, || ()),
         phase: Arc::clone(phase),
         quorum,
         view,
         lease: lease.clone(),
-        sealer: SyncArbiter::start(1, || Sealer),
+        sealer: Sealer::start(),
         readers: Arc::clone(&readers),
     };
     let ledger = Ledger::start_in_arbiter(&arbiter, |_| Ledger::new(parts));
@@ -364,8 +365,8 @@ async fn new_epoch(
     mode::check_own(&boot.document, identity.insecure_mode).map_err(BootError::Attest)?;
     let started = epoch.start(replayed, rules, boot.document.clone(), identity, entropy);
     let (boot, channel) = (Arc::new(boot), Arc::new(channel));
-    let boot_signature = OnceLock::new();
-    Ok((started, Proof { binding, boot, boot_signature, channel, attestor }))
+    let boot_answer = OnceLock::new();
+    Ok((started, Proof { binding, boot, boot_answer, channel, attestor }))
 }
 
 /// Starts the actor that calls the security module, if there is one.
@@ -405,9 +406,18 @@ async fn connect_store(arbiter: &ArbiterHandle, address: Address) -> Result<Remo
     connected.await.unwrap_or(Err(StoreError::Unknown))
 }
 
-fn crypto_pool(threads: usize, identity: &Arc<Identity>, rules: RuleSet) -> Addr<Crypto> {
+/// A pool whose threads begin with `begin`.
+fn crypto_pool(
+    threads: usize,
+    identity: &Arc<Identity>,
+    rules: RuleSet,
+    begin: fn(),
+) -> Addr<Crypto> {
     let identity = Arc::clone(identity);
-    SyncArbiter::start(threads.max(1), move || Crypto::new(Arc::clone(&identity), rules))
+    SyncArbiter::start(threads.max(1), move || {
+        begin();
+        Crypto::new(Arc::clone(&identity), rules)
+    })
 }
 
 /// Waits until the boot frame is released. Before that the engine makes no promise.

@@ -3,12 +3,15 @@
 use crate::keys::{Asked, TestSigner};
 use crate::model::{Answer, Due, Model};
 use crate::scenario::{START_MS, VERSION};
+use mortise_core::admit::Step;
 use mortise_core::state::Corruption;
 use mortise_core::state::State;
-use mortise_core::{Decision, admit, decide};
+use mortise_core::{Admitted, Admitting, Decision, admit, decide};
+use mortise_format::command::Command;
 use mortise_format::event::{Event, LogPosition};
 use mortise_format::ids::{EngineId, FrameDigest};
 use mortise_format::policy::Policy;
+use mortise_format::reject::Reject;
 use mortise_format::rules::RuleSet;
 use mortise_format::secret::Secret;
 use std::collections::{BTreeMap, BTreeSet};
@@ -121,7 +124,12 @@ impl Lockstep {
     /// When core and model disagree.
     pub fn ask(&mut self, asked: &Asked) -> Answer {
         let expected = self.model.answer(self.now_ms, asked);
-        let (found, event) = match admit(self.state.rules(), &ENGINE_ID, asked.command.clone()) {
+        let admitted = admit(self.state.rules(), &ENGINE_ID, asked.command.clone());
+        if self.compares {
+            let in_parts = in_parts(self.state.rules(), asked.command.clone());
+            assert_eq!(format!("{in_parts:?}"), format!("{admitted:?}"), "admission in parts");
+        }
+        let (found, event) = match admitted {
             Err(reject) => (Answer::Refused(reject), None),
             Ok(admitted) => match decide(&self.state, self.now_ms, &admitted) {
                 Decision::Event(event) => (Answer::of_event(&event), Some(event)),
@@ -225,4 +233,15 @@ fn assert_balance(
         ),
         "balance of {owner}"
     );
+}
+
+/// Admits a command in parts, as the engine does.
+fn in_parts(rules: RuleSet, command: Command) -> Result<Admitted, Reject> {
+    let mut left = Admitting::new(command);
+    loop {
+        match left.step(rules, &ENGINE_ID, 1) {
+            Step::More(rest) => left = rest,
+            Step::Done(done) => return done,
+        }
+    }
 }

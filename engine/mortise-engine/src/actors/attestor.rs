@@ -2,6 +2,7 @@
 
 use crate::attest::{self, AttestError, BootDocument};
 use crate::ports::{AttestRequest, Nsm};
+use crate::priority::give_way;
 use actix::{Actor, Addr, Handler, Message, SyncArbiter, SyncContext};
 use mortise_format::binding::KeyBinding;
 use mortise_format::ids::Measurement;
@@ -16,7 +17,10 @@ pub struct Attestor {
 impl Attestor {
     /// Starts one thread: the module answers one call at a time.
     pub fn start(nsm: Arc<dyn Nsm>) -> Addr<Self> {
-        SyncArbiter::start(1, move || Self { nsm: Arc::clone(&nsm) })
+        SyncArbiter::start(1, move || {
+            give_way();
+            Self { nsm: Arc::clone(&nsm) }
+        })
     }
 }
 

@@ -7,11 +7,10 @@ use crate::released::CommitmentSigner;
 use actix::{Actor, Handler, Message, SyncContext};
 use bytes::Bytes;
 use mortise_channel::OpenError;
-use mortise_core::{Admitted, admit};
-use mortise_format::command::Command;
+use mortise_core::Admitting;
+use mortise_core::admit::Step;
 use mortise_format::eip712::Digest;
 use mortise_format::ids::{Address, Signature};
-use mortise_format::reject::Reject;
 use mortise_format::rules::RuleSet;
 use mortise_format::secp256k1::{SignatureError, recover};
 use std::sync::Arc;
@@ -36,17 +35,22 @@ impl Actor for Crypto {
     type Context = SyncContext<Self>;
 }
 
-/// Authenticates commands, in their order.
+/// Authenticates the next part of each command, in their order.
 #[derive(Debug, Message)]
-#[rtype(result = "Vec<Result<Admitted, Reject>>")]
-pub struct Admit(pub Vec<Command>);
+#[rtype(result = "Vec<Step>")]
+pub struct Admit {
+    pub commands: Vec<Admitting>,
+    /// Signatures of a part.
+    pub signatures: usize,
+}
 
 impl Handler<Admit> for Crypto {
-    type Result = Vec<Result<Admitted, Reject>>;
+    type Result = actix::MessageResult<Admit>;
 
     fn handle(&mut self, message: Admit, _: &mut SyncContext<Self>) -> Self::Result {
-        let admit = |command| admit(self.rules, &self.identity.engine_id, command);
-        message.0.into_iter().map(admit).collect()
+        let Admit { commands, signatures } = message;
+        let step = |c: Admitting| c.step(self.rules, &self.identity.engine_id, signatures);
+        actix::MessageResult(commands.into_iter().map(step).collect())
     }
 }
 

@@ -1,12 +1,23 @@
 //! Seals the parts of a snapshot, so that the writer does not.
 
 use crate::pipeline::SnapshotPart;
-use actix::{Actor, Handler, Message, SyncContext};
+use crate::priority::give_way;
+use actix::{Actor, Addr, Handler, Message, SyncArbiter, SyncContext};
 use mortise_core::machine::{SealedPart, SnapshotError};
 
 /// The worker. It has no state: a part brings its keys.
 #[derive(Debug)]
 pub struct Sealer;
+
+impl Sealer {
+    /// Starts one thread.
+    pub fn start() -> Addr<Self> {
+        SyncArbiter::start(1, || {
+            give_way();
+            Self
+        })
+    }
+}
 
 impl Actor for Sealer {
     type Context = SyncContext<Self>;

@@ -6,6 +6,7 @@
 //! key service.
 
 use super::Reader;
+use crate::priority::give_way;
 use actix::{Arbiter, ArbiterHandle};
 use mortise_format::limits::{
     EVENTS_WAITERS_MAX, READS_AT_ONCE_MAX, RELAYED_WAITERS_MAX, SHARE_KEYS_MAX,
@@ -29,7 +30,10 @@ pub struct Readers {
 impl Readers {
     /// Starts `threads` threads, at least one.
     pub fn start(reader: Arc<Reader>, threads: usize) -> Self {
-        let arbiters = (0..threads.max(1)).map(|_| Arbiter::new().handle()).collect();
+        let arbiters: Vec<_> = (0..threads.max(1)).map(|_| Arbiter::new().handle()).collect();
+        for arbiter in &arbiters {
+            arbiter.spawn_fn(give_way);
+        }
         let turns = Turns::new(READS_AT_ONCE_MAX, READS_AT_ONCE_MAX / 4, SHARE_KEYS_MAX);
         let waiters = FairPool::new(EVENTS_WAITERS_MAX);
         Self { reader, arbiters, next: AtomicUsize::new(0), turns, waiters }

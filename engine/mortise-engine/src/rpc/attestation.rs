@@ -5,7 +5,7 @@
 //! key.
 
 use super::freshness;
-use super::reply::{Answered, json, rooted, serving, unexpected};
+use super::reply::{Answered, Json, json, rooted, serving, to_text, unexpected};
 use crate::api::{Answer, Query};
 use crate::handle::{EngineHandle, NoDocument, Proof, Serving};
 use crate::ports::AttestRequest;
@@ -24,34 +24,35 @@ use mortise_rpc::{ErrorObject, HexBytes};
 /// `getBootAttestation`. Without a security module the document is empty, and `mode` says so.
 pub(super) async fn boot(handle: &EngineHandle, params: GetBootAttestation) -> Answered {
     let serving = serving(handle)?;
-    let (proof, signer) = (&serving.proof, &serving.identity.signer);
-    let is_attested = proof.attestor.is_some();
-    let sign = |document: &[u8]| signer.sign(&Digest(keccak256(&[document])));
-    let (document, signature) = match params.nonce {
-        Some(nonce) if is_attested => {
+    let proof = &serving.proof;
+    match params.nonce {
+        Some(nonce) if proof.attestor.is_some() => {
             let document = document(handle, proof, proof.user_data(None, None), nonce.0).await?;
-            let signature = sign(&document);
-            (document, signature)
+            Ok(json(&boot_answer(handle, serving, document)))
         }
-        // Any caller can ask for it at any rate, so the same bytes are signed once.
+        // Any caller can ask for it at any rate, so the same bytes are signed and rendered once.
         _ => {
-            let document = proof.boot.document.clone();
-            let signature = *proof.boot_signature.get_or_init(|| sign(&document));
-            (document, signature)
+            let of_boot = || boot_answer(handle, serving, proof.boot.document.clone());
+            let text = proof.boot_answer.get_or_init(|| to_text(&of_boot()));
+            Ok(Json::text(text.clone()))
         }
-    };
+    }
+}
+
+fn boot_answer(handle: &EngineHandle, serving: &Serving, document: Vec<u8>) -> BootAttestation {
+    let (proof, signer) = (&serving.proof, &serving.identity.signer);
     let pcrs = proof.boot.pcrs.iter();
-    Ok(json(&BootAttestation {
+    BootAttestation {
         enclave_id: serving.identity.engine_id,
         public_key: signer.address(),
         boot_time: serving.boot_ms / 1000,
         code_hash: code_hash(serving),
         pcrs: pcrs.map(|(index, value)| (index.to_string(), HexBytes(value.clone()))).collect(),
-        signature,
+        signature: signer.sign(&Digest(keccak256(&[&document]))),
         aws_attestation_document: HexBytes(document),
         mode: handle.mode().into(),
-        binding: is_attested.then(|| view(&proof.binding)),
-    }))
+        binding: proof.attestor.is_some().then(|| view(&proof.binding)),
+    }
 }
 
 /// The first 32 bytes of PCR0; zero in an unattested engine.

@@ -228,7 +228,11 @@ async fn create_lock(handle: &EngineHandle, params: CreateLock, viewer: Viewer) 
     let request =
         DraftRequest { owner, asset, amount, expires_in, condition, request_id, looks_at };
     match read(handle, Query::Draft(request)).await? {
-        Answer::Draft(draft) => render::created(&draft).ok_or_else(unexpected),
+        // The typed data of a draft costs more than the draft.
+        Answer::Draft(draft) => {
+            let text = move || render::created(&draft).ok_or_else(unexpected);
+            rendered(handle, cost::DRAFT, text).await
+        }
         Answer::DraftsFull => Err(ErrorObject::overloaded(DRAFTS_RETRY_AFTER_MS)),
         _ => Err(unexpected()),
     }

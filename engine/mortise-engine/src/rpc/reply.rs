@@ -23,6 +23,11 @@ pub(super) struct Json {
 }
 
 impl Json {
+    /// A result that is JSON text already.
+    pub(super) fn text(result: Vec<u8>) -> Self {
+        Self { result, read_at: None, freshness: None }
+    }
+
     /// Names the frame whose state was read. Every answer about now does.
     pub(super) fn read_at(self, signed: CarriedStatement) -> Self {
         Self { read_at: Some(Box::new(signed)), ..self }
@@ -32,7 +37,7 @@ impl Json {
 pub(super) type Answered = Result<Json, ErrorObject>;
 
 pub(super) fn json<T: serde::Serialize>(value: &T) -> Json {
-    Json { result: to_text(value), read_at: None, freshness: None }
+    Json::text(to_text(value))
 }
 
 /// Serializes a part of an answer.
@@ -156,6 +161,8 @@ pub(super) fn not_found(lock_id: LockId) -> ErrorObject {
 pub(super) mod cost {
     /// A statement, a checkpoint, a path.
     pub const PROOF: u32 = 1;
+    /// The typed data of a draft is hashed and written as text.
+    pub const DRAFT: u32 = 1;
     /// A page of locks is written as text.
     pub const PAGE: u32 = 2;
     /// All locks of an owner are.

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 /// Items that wait, in fair order. See the module.
 #[derive(Debug)]
 pub struct FairQueue<T> {
-    keys: BTreeMap<ShareKey, VecDeque<(u64, T)>>,
+    keys: BTreeMap<ShareKey, Waiting<T>>,
     /// The first item of each key: the round in which it leaves, and when it became first.
     order: BTreeMap<(u64, u64), ShareKey>,
     /// Keys with work that may not have their turn now.
@@ -21,6 +21,13 @@ pub struct FairQueue<T> {
     next: u64,
     len: usize,
     keys_max: usize,
+}
+
+/// The items of a key with their costs, and the turn of the first; none while the key is held.
+#[derive(Debug)]
+struct Waiting<T> {
+    items: VecDeque<(u64, T)>,
+    turn: Option<(u64, u64)>,
 }
 
 impl<T> FairQueue<T> {
@@ -32,16 +39,37 @@ impl<T> FairQueue<T> {
 
     /// Adds an item that costs `cost` units, at least one.
     pub fn push(&mut self, key: ShareKey, cost: u32, item: T) {
-        let has_share = self.keys.contains_key(&key) || self.keys.len() < self.keys_max;
-        let key = if has_share { key } else { REST };
         let cost = u64::from(cost.max(1));
-        let waiting = self.keys.entry(key).or_default();
-        let is_first = waiting.is_empty();
-        waiting.push_back((cost, item));
+        let (key, items) = self.items_of(key);
+        let is_first = items.is_empty();
+        items.push_back((cost, item));
         self.len += 1;
         if is_first {
             self.schedule(self.round, cost, key);
         }
+    }
+
+    /// Adds an item before the others of its key: the rest of one that was served in part.
+    pub fn push_front(&mut self, key: ShareKey, cost: u32, item: T) {
+        let cost = u64::from(cost.max(1));
+        let (key, items) = self.items_of(key);
+        let before = items.front().map(|&(cost, _)| cost);
+        items.push_front((cost, item));
+        self.len += 1;
+        match (before, self.unscheduled(key)) {
+            (None, _) => self.schedule(self.round, cost, key),
+            // What the key earned for the item that was first is for this one.
+            (Some(before), Some(round)) => self.schedule(round.saturating_sub(before), cost, key),
+            (Some(_), None) => {}
+        }
+    }
+
+    /// The items of a key, or those of the shared share if there are too many keys.
+    fn items_of(&mut self, key: ShareKey) -> (ShareKey, &mut VecDeque<(u64, T)>) {
+        let has_share = self.keys.contains_key(&key) || self.keys.len() < self.keys_max;
+        let key = if has_share { key } else { REST };
+        let new = || Waiting { items: VecDeque::new(), turn: None };
+        (key, &mut self.keys.entry(key).or_insert_with(new).items)
     }
 
     /// Takes the next item.
@@ -58,12 +86,13 @@ impl<T> FairQueue<T> {
                 break (at, key);
             }
             self.held.insert(key);
+            self.keys.entry(key).and_modify(|waiting| waiting.turn = None);
         };
         self.round = round;
         let waiting = self.keys.get_mut(&key)?;
-        let (_, item) = waiting.pop_front()?;
+        let (_, item) = waiting.items.pop_front()?;
         self.len -= 1;
-        match waiting.front() {
+        match waiting.items.front() {
             Some(&(cost, _)) => self.schedule(round, cost, key),
             None => drop(self.keys.remove(&key)),
         }
@@ -75,7 +104,7 @@ impl<T> FairQueue<T> {
         if !self.held.remove(&key) {
             return;
         }
-        let first = self.keys.get(&key).and_then(VecDeque::front);
+        let first = self.keys.get(&key).and_then(|waiting| waiting.items.front());
         if let Some(&(cost, _)) = first {
             self.schedule(self.round, cost, key);
         }
@@ -95,7 +124,16 @@ impl<T> FairQueue<T> {
 
     fn schedule(&mut self, from: u64, cost: u64, key: ShareKey) {
         self.next += 1;
-        self.order.insert((from.saturating_add(cost), self.next), key);
+        let turn = (from.saturating_add(cost), self.next);
+        self.order.insert(turn, key);
+        self.keys.entry(key).and_modify(|waiting| waiting.turn = Some(turn));
+    }
+
+    /// Takes a key out of the order. Returns the round of its turn, if it had one.
+    fn unscheduled(&mut self, key: ShareKey) -> Option<u64> {
+        let turn = self.keys.get_mut(&key)?.turn.take()?;
+        self.order.remove(&turn);
+        Some(turn.0)
     }
 
     /// Number of items.
@@ -163,6 +201,29 @@ mod tests {
         let order: Vec<u32> = drained(&mut queue).iter().map(|item| item.1).collect();
         assert_eq!(order, (0..10).collect::<Vec<_>>());
         assert_eq!((queue.len(), queue.keys(), queue.is_empty()), (0, 0, true));
+    }
+
+    /// Goal: the rest of a large item leaves before what came after it, and pays like it.
+    #[test]
+    fn rest_of_an_item_leaves_first_and_pays_its_own_cost() {
+        let mut queue = FairQueue::new(8);
+        (0..3).for_each(|n| queue.push(key(1), 8, (1, n)));
+        (0..40).for_each(|n| queue.push(key(2), 1, (2, n)));
+        assert_eq!(std::iter::from_fn(|| queue.pop()).position(|item| item.0 == 1), Some(7));
+        queue.push_front(key(1), 4, (1, 9));
+        assert_eq!(std::iter::from_fn(|| queue.pop()).position(|item| item == (1, 9)), Some(4));
+        queue.push_front(key(3), 2, (3, 0));
+        let order = drained(&mut queue);
+        let of = |key| order.iter().filter(move |item| item.0 == key).map(|item| item.1);
+        assert_eq!(of(1).collect::<Vec<_>>(), [1, 2]);
+        assert_eq!((of(2).count(), of(3).count()), (40 - 7 - 4, 1));
+        // A held key stays held.
+        queue.push(key(1), 1, (1, 0));
+        assert_eq!(queue.pop_if(|_| false), None);
+        queue.push_front(key(1), 1, (1, 1));
+        assert_eq!((queue.pop(), queue.len()), (None, 2));
+        queue.resume(key(1));
+        assert_eq!(drained(&mut queue), [(1, 1), (1, 0)]);
     }
 
     #[test]
