@@ -13,8 +13,10 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 mod enclave;
+mod engine;
 
 use enclave::StopNames;
+use engine::EngineGauges;
 
 const METADATA: Metadata<'static> =
     Metadata::new("mortise_host", Level::INFO, Some(module_path!()));
@@ -132,6 +134,7 @@ pub struct Metrics {
     gateway_requests: [Counter; OUTCOMES.len()],
     diagnostics_connections: Gauge,
     stop_names: Mutex<StopNames>,
+    engine: EngineGauges,
 }
 
 impl std::fmt::Debug for Metrics {
@@ -187,6 +190,7 @@ impl Metrics {
             }),
             diagnostics_connections: gauge(r, "mortise_host_diagnostics_connections"),
             stop_names: Mutex::default(),
+            engine: EngineGauges::new(r),
             recorder,
         }
     }

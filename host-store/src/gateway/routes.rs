@@ -14,6 +14,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Method, Response, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::routing::get;
+use bytes::Bytes;
 use mortise_format::errors::Code;
 use mortise_transport::{ByteBudget, FairPool, begin_with_hint};
 use std::sync::Arc;
@@ -238,11 +239,15 @@ fn healthy_text(disk: DiskFacts) -> String {
     text + "\n"
 }
 
-async fn readyz(State(gateway): State<Arc<Gateway>>) -> Response<Body> {
+/// Asks the engine for its health.
+async fn health(gateway: &Gateway) -> Result<Bytes, EngineError> {
     let mut message = begin_with_hint(READY_HINT);
     message.extend_from_slice(HEALTH_CALL);
-    let answer = gateway.engine.ask(READY_HINT, message.freeze(), READY_TIME).await;
-    match answer {
+    gateway.engine.ask(READY_HINT, message.freeze(), READY_TIME).await
+}
+
+async fn readyz(State(gateway): State<Arc<Gateway>>) -> Response<Body> {
+    match health(&gateway).await {
         Ok(answer) if is_healthy(&answer) => json_body(StatusCode::OK, answer),
         Ok(answer) => json_body(StatusCode::SERVICE_UNAVAILABLE, answer),
         Err(error) => not_ready(error).answer_unread(StatusCode::SERVICE_UNAVAILABLE),
@@ -255,6 +260,8 @@ fn is_healthy(answer: &[u8]) -> bool {
 }
 
 async fn metrics(State(gateway): State<Arc<Gateway>>) -> Response<Body> {
+    let answer = health(&gateway).await.unwrap_or_default();
+    gateway.metrics.engine_health(&serde_json::from_slice(&answer).unwrap_or_default());
     let mut response = Response::new(Body::from(gateway.metrics.render()));
     let text = HeaderValue::from_static("text/plain; version=0.0.4");
     response.headers_mut().insert(header::CONTENT_TYPE, text);

@@ -110,5 +110,7 @@ fn metrics_count_requests_and_answers() {
     assert!(relayed.is_some(), "{text}");
     let synced = lines().any(|line| line.contains("sync"));
     assert!(synced, "{text}");
+    // Asked for this scrape: only the engine knows.
+    assert!(lines().any(|line| line == "mortise_host_engine_healthy 1"), "{text}");
     assert_ne!(system.statement(), Value::Null);
 }
