@@ -24,4 +24,4 @@ pub use document::{
     Statement,
 };
 pub use evaluate::{Access, Caller, Decision, Facts, evaluate};
-pub use lint::{Admission, Finding, Severity, admits, image_findings, lint};
+pub use lint::{Admission, Finding, NOT_LOOKED_AT, Severity, admits, image_findings, lint};

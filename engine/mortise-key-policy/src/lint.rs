@@ -24,7 +24,8 @@ pub enum Severity {
     Note,
     /// Weakens the guarantees of attestation, or makes the key unusable.
     Warning,
-    /// Wrapped keys open outside the attested enclave.
+    /// Wrapped keys open outside the attested enclave, or keys that others know can be wrapped for
+    /// it: an engine would boot with them (`specs/genesis-and-loss.md`).
     Critical,
 }
 
@@ -55,14 +56,22 @@ pub struct Finding {
     pub text: String,
 }
 
+/// What no lint of a policy sees. A report names it.
+pub const NOT_LOOKED_AT: [&str; 5] = [
+    "IAM policies of the account, and who may assume its roles",
+    "service control and resource control policies of the organization",
+    "grants on the key (kms:ListGrants): one from before the policy denied CreateGrant works on",
+    "the past: what the policy was, and what was wrapped under it (CloudTrail: PutKeyPolicy)",
+    "the key: its origin, its other Regions, its scheduled deletion (kms:DescribeKey)",
+];
+
 /// Returns the findings, the most severe first.
 ///
 /// **What a clean result proves** (none above [`Severity::Note`]): by this policy alone, only the
 /// attested images can open wrapped keys.
 ///
-/// **What it does not prove**: that no IAM policy, grant or service control policy of the account
-/// says otherwise, that the measurements belong to a good image, that those who may change the
-/// policy will not.
+/// **What it does not prove**: what is in [`NOT_LOOKED_AT`], that the measurements belong to a good
+/// image, that those who may change the policy will not.
 pub fn lint(policy: &PolicyDocument) -> Vec<Finding> {
     let mut findings = BTreeSet::new();
     for (place, statement) in policy.statements.iter().enumerate() {
@@ -233,22 +242,22 @@ const RULES: &[Rule] = &[
         "kms:GenerateDataKey",
         Scene::Unattested,
         "generate-without-attestation",
-        Severity::Warning,
-        "wraps data keys whose plaintext the caller knows",
+        Severity::Critical,
+        "wraps data keys whose plaintext the caller knows: an engine boots with keys planted so",
     ),
     rule(
         "kms:GenerateDataKey",
         Scene::OtherImage,
         "generate-by-another-image",
-        Severity::Warning,
-        "wraps data keys whose plaintext another image knows",
+        Severity::Critical,
+        "wraps data keys whose plaintext another image knows, and can plant keys under them",
     ),
     rule(
         "kms:GenerateDataKey",
         Scene::Debug,
         "generate-in-debug-mode",
-        Severity::Warning,
-        "wraps data keys whose plaintext the operator of a debug enclave knows",
+        Severity::Critical,
+        "wraps data keys whose plaintext the operator of a debug enclave knows, to plant keys",
     ),
     rule(
         "kms:GenerateDataKeyPair",
@@ -268,22 +277,22 @@ const RULES: &[Rule] = &[
         "kms:Encrypt",
         Scene::Unattested,
         "encrypt",
-        Severity::Warning,
+        Severity::Critical,
         "wraps keys that the caller chooses: kms:Encrypt takes no attestation",
     ),
     rule(
         "kms:ReEncryptTo",
         Scene::Unattested,
         "re-encrypt-to",
-        Severity::Warning,
-        "re-encrypts data of another key under this one",
+        Severity::Critical,
+        "re-encrypts data of another key, which the caller may know, under this one",
     ),
     rule(
         "kms:ImportKeyMaterial",
         Scene::Unattested,
         "import-key-material",
-        Severity::Warning,
-        "replaces the key material of a key with external origin",
+        Severity::Critical,
+        "imports key material that the caller knows, and opens and wraps with it anywhere",
     ),
     rule(
         "kms:PutKeyPolicy",

@@ -4,7 +4,8 @@ use crate::failure::Failure;
 use crate::image::record::Record;
 use crate::output::Output;
 use mortise_key_policy::{
-    Admission, Finding, POLICY_BYTES_MAX, PolicyDocument, Severity, admits, image_findings, lint,
+    Admission, Finding, NOT_LOOKED_AT, POLICY_BYTES_MAX, PolicyDocument, Severity, admits,
+    image_findings, lint,
 };
 use serde_json::{Value, json};
 use std::io::Read;
@@ -34,14 +35,22 @@ pub fn run(args: &LintArgs, output: &Output) -> Result<(), Failure> {
     });
     let bad = findings.iter().filter(|finding| finding.severity > Severity::Note).count();
     let rows = findings.iter().map(row).collect();
+    let report = json!({"findings": json, "notLookedAt": NOT_LOOKED_AT});
     if bad == 0 {
-        output.table(&json!({"findings": json}), &["severity", "rule", "statement", "what"], rows);
-        output.note("Under this policy, only the attested images can unwrap keys.");
+        output.table(&report, &["severity", "rule", "statement", "what"], rows);
+        output.note("Under this policy, only the attested images can unwrap keys, and wrap them.");
+        output.note(&not_looked_at());
         return Ok(());
     }
     output.rows(&["severity", "rule", "statement", "what"], rows);
+    output.note(&not_looked_at());
     let text = format!("{bad} findings in the key policy");
-    Err(Failure::check(text).with_evidence(json!({"findings": json})))
+    Err(Failure::check(text).with_evidence(report))
+}
+
+fn not_looked_at() -> String {
+    let lines = NOT_LOOKED_AT.map(|what| format!("\n  - {what}"));
+    format!("Not looked at:{}", lines.concat())
 }
 
 /// Whether the policy lets the named images use the key, and which others.

@@ -121,6 +121,20 @@ fn each_operation_that_bypasses_attestation_is_found_with_its_holder() {
     }
 }
 
+/// FAULTS F13: with a wrapped key that others know, keys made outside pass as the enclave's.
+#[test]
+fn whatever_wraps_keys_that_others_know_is_critical() {
+    for (action, rule) in [
+        ("kms:GenerateDataKey", "generate-without-attestation"),
+        ("kms:Encrypt", "encrypt"),
+        ("kms:ReEncryptTo", "re-encrypt-to"),
+        ("kms:ImportKeyMaterial", "import-key-material"),
+    ] {
+        let found = findings(&policy(&[good(), grant(ROLE, action, "{}")]));
+        assert!(found.contains(&(Severity::Critical, rule, ROLE.to_owned())), "{found:?}");
+    }
+}
+
 #[test]
 fn conditions_that_do_not_name_the_image_are_not_enough() {
     for (condition, rule) in [
