@@ -1,6 +1,7 @@
 //! Goal: the Rust client works against a real engine: every method, retries, timeouts, rollback.
 
 mod history;
+mod known;
 mod loss;
 mod methods;
 mod offline;

@@ -14,7 +14,7 @@ use crate::session::Session;
 use crate::time::seconds_and_utc;
 use clap::{Args, Subcommand};
 use mortise_client::Signer;
-use mortise_format::ids::{EngineId, Measurement, Signature, to_checksum, to_hex};
+use mortise_format::ids::{Measurement, Signature, to_checksum, to_hex};
 use mortise_format::images::{ImageApproval, Version};
 use mortise_format::limits::APPROVED_IMAGES_MAX;
 use mortise_format::rules::RuleSet;
@@ -53,6 +53,8 @@ enum ApprovalCommand {
     /// Show the approval in force, and the running image and version.
     Show(ShowArgs),
     /// Sign an approval as an operator, and send nothing.
+    ///
+    /// With --engine-id and --serial it does not connect, and cannot check the running image.
     Sign(SignArgs),
     /// Send an approval with the signatures of enough operators.
     Submit(SubmitArgs),
@@ -105,10 +107,6 @@ struct SetArgs {
 struct SignArgs {
     #[command(flatten)]
     set: SetArgs,
-
-    /// The engine. With it, the command does not connect and cannot check the running image.
-    #[arg(long, value_name = "BYTES32", requires = "serial")]
-    engine_id: Option<EngineId>,
 
     #[command(flatten)]
     connection: ConnectionArgs,
@@ -251,11 +249,12 @@ impl SetArgs {
 async fn sign(args: &SignArgs, output: &Output) -> Result<(), Failure> {
     let connection = &args.connection;
     let signer = key::load(connection.key.as_deref())?;
-    let info = match args.engine_id {
+    let offline = connection.engine_id.filter(|_| args.set.serial.is_some());
+    let info = match offline {
         Some(_) => None,
         None => Some(Session::connect(connection, output).await?.client.engine_info().await?),
     };
-    let known = args.engine_id.or(info.as_ref().map(|info| info.engine_id));
+    let known = offline.or(info.as_ref().map(|info| info.engine_id));
     let engine_id = known.ok_or_else(|| Failure::usage("pass the engine: --engine-id"))?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_err(Failure::system)?;
     let approval = args.set.approval(info.as_ref(), now.as_secs())?;

@@ -2,6 +2,7 @@
 
 use crate::attested::ProofArgs;
 use clap::Args;
+use mortise_format::ids::EngineId;
 use std::path::PathBuf;
 
 /// The gateway of `mortise-dev dev`, and of `mortise-host`, on this machine.
@@ -25,6 +26,14 @@ pub(crate) struct ConnectionArgs {
     /// end.
     #[arg(long, global = true, env = "MORTISE_ANCHORS", value_name = "FILE")]
     pub anchors: Option<PathBuf>,
+
+    /// The engine that must answer. Its keys must be those of this ID.
+    #[arg(long, global = true, value_name = "BYTES32")]
+    pub engine_id: Option<EngineId>,
+
+    /// Refuse an engine that is pinned already: for the first use of an anchors file.
+    #[arg(long, global = true)]
+    pub expect_new: bool,
 
     /// File with the signing key (mode 0600). The variable MORTISE_KEY holds a key itself.
     ///

@@ -26,6 +26,7 @@ pub mod image;
 mod key;
 mod key_policy;
 mod kms;
+mod known;
 mod lock;
 mod log;
 pub mod mode;

@@ -12,17 +12,23 @@ use std::io::Write as _;
 pub struct Output {
     json: bool,
     mode: Option<InsecureMode>,
+    known: Option<&'static str>,
 }
 
 impl Output {
     /// JSON or text.
     pub fn new(json: bool) -> Self {
-        Self { json, mode: None }
+        Self { json, mode: None, known: None }
     }
 
     /// Marks data from an engine in this mode, for programs.
     pub fn in_mode(self, mode: Option<InsecureMode>) -> Self {
         Self { mode, ..self }
+    }
+
+    /// Marks data with how the engine was known, for programs (`engineKnown`).
+    pub fn known(self, how: &'static str) -> Self {
+        Self { known: Some(how), ..self }
     }
 
     /// One thing: as JSON, or as lines of name and value.
@@ -84,6 +90,9 @@ impl Output {
         let mut value = serde_json::to_value(value).unwrap_or(Value::Null);
         if let (Some(mode), Value::Object(fields)) = (self.mode, &mut value) {
             fields.entry("mode").or_insert_with(|| mode.name().into());
+        }
+        if let (Some(known), Value::Object(fields)) = (self.known, &mut value) {
+            fields.entry("engineKnown").or_insert_with(|| known.into());
         }
         self.data(&format!("{value:#}\n"));
     }

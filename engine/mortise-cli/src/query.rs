@@ -104,7 +104,7 @@ pub async fn root(args: &RootArgs, output: &Output) -> Result<(), Failure> {
 
 /// Runs `mortise health`.
 pub async fn health(args: &HealthArgs, output: &Output) -> Result<(), Failure> {
-    let session = Session::connect(&args.connection, output).await?;
+    let session = Session::for_health(&args.connection, output).await?;
     let output = &session.output;
     let health = session.client.health().await?;
     if health.phase == "ready" && health.status == "healthy" {
@@ -127,5 +127,6 @@ pub async fn health(args: &HealthArgs, output: &Output) -> Result<(), Failure> {
         return Err(Failure::not_ready(format!("the engine is {}", health.phase)));
     }
     session.client.check_identity().await?;
+    session.check_named().await?;
     session.close().await
 }

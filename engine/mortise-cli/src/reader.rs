@@ -51,6 +51,8 @@ enum ReaderCommand {
         out: PathBuf,
     },
     /// Sign a reading right as an operator, and send nothing.
+    ///
+    /// With --engine-id it does not connect.
     Sign(SignArgs),
     /// Grant a reading right with the signatures of enough operators.
     Grant(GrantArgs),
@@ -96,10 +98,6 @@ struct RightArgs {
 struct SignArgs {
     #[command(flatten)]
     right: RightArgs,
-
-    /// The engine. With it, the command does not connect.
-    #[arg(long, value_name = "BYTES32")]
-    engine_id: Option<EngineId>,
 
     #[command(flatten)]
     connection: ConnectionArgs,
@@ -155,7 +153,7 @@ impl RightArgs {
 async fn sign(args: &SignArgs, output: &Output) -> Result<(), Failure> {
     let connection = &args.connection;
     let signer = key::load(connection.key.as_deref())?;
-    let engine_id = match args.engine_id {
+    let engine_id = match connection.engine_id {
         Some(engine_id) => engine_id,
         None => Session::connect(connection, output).await?.identity().await?.engine_id,
     };

@@ -4,6 +4,7 @@ use crate::anchors::AnchorsFile;
 use crate::connection::ConnectionArgs;
 use crate::failure::Failure;
 use crate::key;
+use crate::known::Known;
 use crate::mode;
 use crate::output::Output;
 use mortise_client::{Client, Endpoint, Identity, RetryPolicy, Signer};
@@ -18,12 +19,23 @@ pub(crate) struct Session<'a> {
     mode: Option<InsecureMode>,
     connection: &'a ConnectionArgs,
     anchors: AnchorsFile,
+    known: Known,
 }
 
 impl<'a> Session<'a> {
     /// Connects as the flags say: to an attested engine, encrypted, or in clear. Warns about an
     /// engine that says that it is insecure.
     pub async fn connect(connection: &'a ConnectionArgs, output: &Output) -> Result<Self, Failure> {
+        let mut session = Self::unpinned(connection, output).await?;
+        if let Some(engine_id) = connection.engine_id {
+            session.client = session.client.pinned_by_id(engine_id).await?;
+        }
+        Ok(session)
+    }
+
+    /// The same without the check of `--engine-id`, which an engine that does not serve yet cannot
+    /// pass.
+    async fn unpinned(connection: &'a ConnectionArgs, output: &Output) -> Result<Self, Failure> {
         let mut session = Self::in_clear(connection, output)?;
         if connection.proof.is_required()? {
             let limit = session.anchors.read()?.limit();
@@ -33,12 +45,20 @@ impl<'a> Session<'a> {
                 Some(signer) => client.reading_as(signer),
                 None => client,
             };
-            return Ok(session);
+        } else {
+            session.mode = mode::reported(endpoint(connection)?).await;
+            mode::warn(session.mode, output);
         }
-        session.mode = mode::reported(endpoint(connection)?).await;
-        session.output = output.in_mode(session.mode);
-        mode::warn(session.mode, output);
+        session.output = session.output.in_mode(session.mode).known(session.known.name());
         Ok(session)
+    }
+
+    /// For the health of an engine, which may not serve yet. Then nothing says which one it is.
+    pub async fn for_health(
+        connection: &'a ConnectionArgs,
+        output: &Output,
+    ) -> Result<Self, Failure> {
+        Self::unpinned(connection, output).await
     }
 
     /// Accepts promises of an engine in this mode.
@@ -65,9 +85,13 @@ impl<'a> Session<'a> {
     fn in_clear(connection: &'a ConnectionArgs, output: &Output) -> Result<Self, Failure> {
         let endpoint = endpoint(connection)?;
         let retry = RetryPolicy { attempts_max: connection.attempts, ..RetryPolicy::default() };
-        let anchors = AnchorsFile::new(connection.anchors.as_deref());
+        let file = connection.anchors.as_deref();
+        let anchors = AnchorsFile::new(file);
+        let is_pinned = connection.engine_id.is_some() || anchors.read()?.engine()?.is_some();
+        let known = Known::of(is_pinned, file, connection.proof.is_required()?);
+        known.check_new(connection.expect_new)?;
         let client = anchors.pin(Client::new(endpoint).with_retry(retry))?;
-        Ok(Self { client, output: *output, mode: None, connection, anchors })
+        Ok(Self { client, output: *output, mode: None, connection, anchors, known })
     }
 
     /// The caller's key.
@@ -80,9 +104,32 @@ impl<'a> Session<'a> {
         Ok(self.client.identity().await?)
     }
 
-    /// Whether a different engine would be detected.
-    pub fn is_pinned(&self) -> Result<bool, Failure> {
-        Ok(self.anchors.is_named() || self.connection.proof.is_required()?)
+    /// Checks `--engine-id` once the engine serves.
+    pub async fn check_named(&self) -> Result<(), Failure> {
+        if let Some(expected) = self.connection.engine_id {
+            self.client.check_engine_id(expected).await?;
+        }
+        Ok(())
+    }
+
+    /// Who signed, for a sentence.
+    pub fn signed_by(&self) -> &'static str {
+        match self.known {
+            Known::Pinned => "signed by the engine that you named",
+            _ => "signed by the engine that answered",
+        }
+    }
+
+    /// Says which engine it was, unless the caller named it.
+    async fn say_who(&self) {
+        let identity = match self.known {
+            Known::Pinned => return,
+            _ => self.client.identity().await,
+        };
+        let note = identity.ok().and_then(|id| self.known.note(&id, &self.connection.url));
+        if let Some(note) = note {
+            self.output.note(&note);
+        }
     }
 
     /// Checks the newest statement of the engine against the one in the anchors file, if it has
@@ -99,7 +146,9 @@ impl<'a> Session<'a> {
     /// a rewound log is not healthy.
     pub async fn close(self) -> Result<(), Failure> {
         self.check_newest().await?;
-        self.anchors.keep(&self.client).await
+        self.anchors.keep(&self.client).await?;
+        self.say_who().await;
+        Ok(())
     }
 
     /// The same after a change that the engine made: a file that cannot be updated is a warning,
@@ -108,6 +157,7 @@ impl<'a> Session<'a> {
         if let Err(failure) = self.anchors.keep(&self.client).await {
             self.output.note(&format!("Warning: anchors not updated: {}", failure.text()));
         }
+        self.say_who().await;
     }
 }
 

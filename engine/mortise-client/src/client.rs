@@ -12,6 +12,7 @@ use crate::read_as::ReadAs;
 use crate::retry::{OnLoss, RetryPolicy, RetryReason, worth_waiting};
 use crate::statements::{ShownAs, SignedStatementView, Statements};
 use bytes::Bytes;
+use mortise_format::ids::EngineId;
 use mortise_format::insecure_mode::InsecureMode;
 use mortise_rpc::results::{Health, ReceiptView, StateRootResult};
 use mortise_rpc::{Call, ErrorObject, Method, Tense, envelope, params};
@@ -59,6 +60,35 @@ impl Client {
     pub fn pinned(mut self, identity: Identity) -> Self {
         self.identity = OnceLock::from(identity);
         self
+    }
+
+    /// Trusts only the engine with this id, which opens it with its genesis keys.
+    ///
+    /// # Errors
+    /// As [`Client::check_engine_id`].
+    pub async fn pinned_by_id(self, expected: EngineId) -> Result<Self, ClientError> {
+        self.check_engine_id(expected).await?;
+        Ok(self)
+    }
+
+    /// Asks the engine for the keys that its id is made of, and compares both.
+    ///
+    /// # Errors
+    /// `EngineId` when another engine answers; `Identity` when another one is pinned; NOT_READY
+    /// while the engine has no identity yet; as any call.
+    pub async fn check_engine_id(&self, expected: EngineId) -> Result<Identity, ClientError> {
+        let info = self.engine_info().await?;
+        let (found, identity) = (info.engine_id, Identity::opened(&info));
+        match identity.filter(|identity| identity.engine_id == expected) {
+            Some(identity) => {
+                self.expect_identity(identity)?;
+                Ok(identity)
+            }
+            None => {
+                let opened = if identity.is_some() { "that id" } else { "another id" };
+                Err(ClientError::EngineId { expected, found, opened })
+            }
+        }
     }
 
     /// Sets retries and timeouts.

@@ -55,6 +55,17 @@ pub enum ClientError {
         /// Its address.
         found: Address,
     },
+    /// Another engine answers than the one that the caller named by its id, or its keys are not
+    /// those of its id.
+    #[error("the engine is not {expected}: it says {found}, with the keys of {opened}")]
+    EngineId {
+        /// The engine that the caller named.
+        expected: EngineId,
+        /// The id that the engine says.
+        found: EngineId,
+        /// What its keys hash to: "that id" or "another id".
+        opened: &'static str,
+    },
     /// The answer fails a check.
     #[error(transparent)]
     Check(#[from] CheckError),

@@ -245,12 +245,7 @@ pub(super) fn print_commitment(
         utc(until),
         duration(left)
     ));
-    output.note(&mode::promise_note(insecure, "these terms, signed by this engine"));
-    if !session.is_pinned()? {
-        output.note(NOT_PINNED);
-    }
+    let checked = format!("these terms, {}", session.signed_by());
+    output.note(&mode::promise_note(insecure, &checked));
     Ok(())
 }
-
-const NOT_PINNED: &str =
-    "Warning: this engine is not pinned. Pass --anchors FILE to detect a different engine.";

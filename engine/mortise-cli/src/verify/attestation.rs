@@ -277,6 +277,7 @@ async fn verify_engine(
         ));
     }
     check_pinned(&session, &live).await?;
+    session.check_named().await?;
     let (live, boot) = (report(&live, Mode::Live, anchors), report(&boot, Mode::Archived, anchors));
     let text = format!(
         "{}{}",
