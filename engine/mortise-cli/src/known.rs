@@ -1,6 +1,6 @@
 //! How a command knows the engine that answers, and what it says when it does not.
 //!
-//! What it is for: an engine that was created anew in the place of another one passes every check
+//! What it is for: an engine that was created in the place of another one passes every check
 //! of its image. Only a caller that names its engine finds out. So each command that connects says
 //! at its end which engine answered, unless it was pinned.
 //!

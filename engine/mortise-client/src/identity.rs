@@ -19,7 +19,7 @@ impl Identity {
     /// The identity that an engine's own words open: its id is a hash of its genesis public keys,
     /// of the commitment to its log secret and of its genesis. `None` if they hash to another id.
     ///
-    /// **What a success proves**: the address belongs to that engine id, whoever answered. **What
+    /// **What a success proves**: the address belongs to that engine id, by any peer. **What
     /// it does not prove**: that the caller meant this engine; compare the id.
     pub fn opened(info: &EngineInfo) -> Option<Self> {
         let signing = info.public_key.0.as_slice().try_into().ok()?;

@@ -32,6 +32,9 @@ pub enum Attestation {
     Unattested,
     /// A genuine module.
     Module(Arc<dyn Nsm>),
+    /// A module of a development system: under a root of its folder, in software. Its documents
+    /// verify where that root is named, and its promises are as good as the machine.
+    Development(Arc<dyn Nsm>),
     /// A module in an insecure mode: verifiers refuse its documents unless the mode is allowed.
     Refused(Arc<dyn Nsm>, InsecureMode),
 }
@@ -41,6 +44,7 @@ impl Attestation {
         match self {
             Self::Unattested => "unattested",
             Self::Module(_) => "attested",
+            Self::Development(_) => "development",
             Self::Refused(_, insecure_mode) => insecure_mode.name(),
         }
     }
@@ -48,7 +52,7 @@ impl Attestation {
     /// The insecure mode that commitments and outcomes of this engine carry, if there is one.
     pub fn insecure_mode(&self) -> Option<InsecureMode> {
         match self {
-            Self::Unattested | Self::Module(_) => None,
+            Self::Unattested | Self::Module(_) | Self::Development(_) => None,
             Self::Refused(_, insecure_mode) => Some(*insecure_mode),
         }
     }

@@ -373,7 +373,7 @@ async fn new_epoch(
 fn attestor(ports: &Ports) -> Option<Addr<Attestor>> {
     match &ports.attestation {
         Attestation::Unattested => None,
-        Attestation::Module(nsm) | Attestation::Refused(nsm, _) => {
+        Attestation::Module(nsm) | Attestation::Development(nsm) | Attestation::Refused(nsm, _) => {
             Some(Attestor::start(Arc::clone(nsm)))
         }
     }

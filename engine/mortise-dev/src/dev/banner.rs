@@ -24,7 +24,8 @@ pub(super) struct Banner {
     pub epoch: u64,
     /// Served chains, all in custody `open`.
     pub chains: Vec<u64>,
-    /// Always `attested`: by an authority of this folder, which no verifier trusts by default.
+    /// Always `development`: attested by an authority of this folder, which no verifier trusts by
+    /// default.
     pub mode: &'static str,
     /// The authority, and the image.
     pub authority: Authority,
@@ -69,7 +70,7 @@ impl Banner {
         };
         let curl = curl(&url, &engine_id, &chains, nonce, now_s);
         let accounts = KEYS.into_iter().map(account).collect();
-        let mode = "attested";
+        let mode = "development";
         Self { url, engine_id, engine_address, epoch, chains, mode, authority, accounts, curl }
     }
 

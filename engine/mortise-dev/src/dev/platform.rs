@@ -70,7 +70,7 @@ impl Platform {
             clock,
             entropy,
             vault: Arc::new(KmsVault::new(Arc::clone(&client))),
-            attestation: Attestation::Module(nsm),
+            attestation: Attestation::Development(nsm),
             witnesses: None,
             app: Some(Arc::new(KmsAppKeys::new(client))),
         })

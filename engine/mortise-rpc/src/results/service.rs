@@ -40,8 +40,9 @@ pub struct Health {
     pub epoch: u64,
     /// The last released frame.
     pub seq: u64,
-    /// `attested`; `unattested`: there is no attestation document; `emulated`, `debug`: there are
-    /// documents, and every verifier rejects them.
+    /// `attested`; `development`: in software, under a root of its own folder; `unattested`: there
+    /// is no attestation document; `emulated`, `debug`: there are documents, and every verifier
+    /// rejects them.
     pub mode: String,
     /// Version of the code.
     pub version: String,
